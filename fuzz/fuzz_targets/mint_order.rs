@@ -1,11 +1,13 @@
-//! An order that is accepted becomes a token that we accept, with what was ordered and no more; one that is refused is
+//! A mint request that is accepted becomes a token that we accept, with what was ordered and no more; one that is refused is
 //! refused without repeating the credential.
 #![no_main]
 
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use magicproxy_core::{Acceptance, Grant, KeyRing, MintLimits, MintOrder, MintRequest, PatternMode, Rule, ScopeName, Scopes};
+use magicproxy_core::{
+    Acceptance, KeyRing, MintLimits, MintRequest, PatternMode, Rule, RuleSource, ScopeName, Scopes, TokenSpec,
+};
 use magicproxy_core::{RawRule, UnixTime, UnnamedTokens, UpstreamName, VerifyContext};
 use magicproxy_fuzz::ring;
 
@@ -27,7 +29,7 @@ fuzz_target!(|data: &str| {
         names: magicproxy_core::KnownNames::Listed,
         max_lifetime: Duration::from_secs(604_800),
     };
-    let order = match MintOrder::from_json(data.as_bytes()) {
+    let order = match MintRequest::from_json(data.as_bytes()) {
         Ok(order) => order,
         Err(faults) => return faults.iter().for_each(|fault| keeps_quiet(data, &fault.to_string())),
     };
@@ -49,7 +51,7 @@ fn keeps_quiet(order: &str, said: &str) {
     }
 }
 
-fn becomes_what_was_ordered(ring: &KeyRing, request: &MintRequest, scopes: &Scopes) {
+fn becomes_what_was_ordered(ring: &KeyRing, request: &TokenSpec, scopes: &Scopes) {
     // Rules may be fine one by one and too much together; then nothing is minted.
     let Ok(minted) = ring.mint(request) else { return };
     let acceptance = Acceptance::default();
@@ -58,7 +60,7 @@ fn becomes_what_was_ordered(ring: &KeyRing, request: &MintRequest, scopes: &Scop
     assert_eq!(verified.expires_at(), request.expires_at);
     assert_eq!(verified.upstream(), request.upstream.as_ref());
     assert_eq!(verified.explains(), request.explain);
-    if let Grant::Allowed(rules) = &request.grant {
+    if let RuleSource::Rules(rules) = &request.grant {
         // Routes travel as the patterns that they stand for, methods one by one.
         let ordered: Vec<String> = rules.iter().flat_map(Rule::to_strings).collect();
         let held: Vec<String> = verified.policy().rules().map(ToString::to_string).collect();

@@ -7,9 +7,9 @@ use std::sync::{Arc, OnceLock};
 
 use libfuzzer_sys::fuzz_target;
 use magicproxy_core::{
-    Acceptance, Access, Caveat, Credential, Grant, Kem, KeyRing, MinterKey, PatternMode, PrivateKey, RawRule, Rule, Scopes,
-    SealRequest, SealedToken, SealingKey, TypedCredential, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
-    VerifyError,
+    Acceptance, AccessRequest, Caveat, Credential, Kem, KeyRing, MinterKey, PatternMode, PrivateKey, RawRule, Rule, RuleSource,
+    Scopes, SealedToken, SealedTokenSpec, SealingKey, TypedCredential, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken,
+    VerifyContext, VerifyError,
 };
 use magicproxy_fuzz::target;
 
@@ -57,7 +57,7 @@ fn caveats_take(data: &str) {
 fn allows(token: &Arc<VerifiedToken>, path: &str, sender: Option<std::net::IpAddr>) -> bool {
     let (target, upstream) = (target(path).expect("a target"), UpstreamName::parse("api").expect("a name"));
     let unnamed = UnnamedTokens::Refuse;
-    let access = Access {
+    let access = AccessRequest {
         method: "GET",
         target: &target,
         upstream: &upstream,
@@ -92,9 +92,9 @@ fn genuine() -> &'static str {
         let credential = Credential::parse("ghp_fuzzed".to_owned().into()).expect("a credential");
         let rules = ["GET /user", "GET /a/.*"]
             .map(|rule| Rule::parse(RawRule::Text(rule.to_owned()), PatternMode::Whole).expect("a rule"));
-        let minted = ring().published(NOW).next().expect("a key").mint(&SealRequest {
+        let minted = ring().published(NOW).next().expect("a key").mint(&SealedTokenSpec {
             credential: credential.into(),
-            grant: Grant::Allowed(rules.into()),
+            grant: RuleSource::Rules(rules.into()),
             upstream: UpstreamName::parse("api").expect("a name"),
             issued_at: NOW,
             expires_at: UnixTime(NOW.0 + 3600),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
 use magicproxy_core::{
-    Acceptance, Access, KeyRing, PatternMode, Scopes, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
+    Acceptance, AccessRequest, KeyRing, PatternMode, Scopes, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
     VerifyError, armoured, unarmoured,
 };
 use magicproxy_fuzz::{ring, signed, target};
@@ -84,7 +84,7 @@ fn rules_hold(verified: VerifiedToken) {
     let (Some(target), Some(other)) = (target("/user"), UpstreamName::parse("other")) else { return };
     let token = Arc::new(verified);
     let upstream = token.upstream().cloned().unwrap_or_else(|| other.clone());
-    let access = Access {
+    let access = AccessRequest {
         method: "GET",
         target: &target,
         upstream: &upstream,
@@ -101,12 +101,14 @@ fn rules_hold(verified: VerifiedToken) {
     }
     let late = UnixTime(token.expires_at().0.saturating_add(magicproxy_core::token::LEEWAY_SECONDS));
     assert!(
-        token.authorize(&Access { now: late, steps: &magicproxy_core::DecisionSteps::new(), ..access }).is_err(),
+        token.authorize(&AccessRequest { now: late, steps: &magicproxy_core::DecisionSteps::new(), ..access }).is_err(),
         "it never expires"
     );
     if upstream != other {
         assert!(
-            token.authorize(&Access { upstream: &other, steps: &magicproxy_core::DecisionSteps::new(), ..access }).is_err(),
+            token
+                .authorize(&AccessRequest { upstream: &other, steps: &magicproxy_core::DecisionSteps::new(), ..access })
+                .is_err(),
             "it works elsewhere"
         );
     }

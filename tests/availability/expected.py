@@ -29,7 +29,7 @@ WEBSOCKET_IDLE = ("timeouts", "websocket_idle")
 # --- codes of refusals that an attacker may get
 
 TOO_COSTLY = "decision_too_costly"
-STATE_NEEDS_MINTER = "state_needs_minter"
+STATE_NEEDS_MINTER = "unlisted_minter"
 
 # --- bounds
 

@@ -30,7 +30,7 @@ const TRAINING_SECONDS: u32 = 1;
 
 /// What is measured once, besides the scenarios.
 #[derive(Debug)]
-pub(crate) struct Besides {
+pub(crate) struct SideFigures {
     pub(crate) starts: Starts,
     pub(crate) idle: Idle,
     pub(crate) storm: Storm,
@@ -78,7 +78,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
     }
     let starts = servers.starts(workspace, &mut log, &program)?;
     let idle = servers.idle(workspace, &mut log, &program)?;
-    let besides = Besides { starts, idle, storm: Storm::measure(workspace, &mut log, &servers)? };
+    let besides = SideFigures { starts, idle, storm: Storm::measure(workspace, &mut log, &servers)? };
     report::write(workspace, &options, &servers, &slices, &besides)
 }
 

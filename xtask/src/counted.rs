@@ -89,7 +89,7 @@ fn system_call(line: &str) -> Option<&str> {
     rest.split([' ', '(']).find(|word| !word.is_empty())?.strip_prefix("sys_")
 }
 
-/// Keep-alive connections, each with one request a round; all are asked before the first answer is read.
+/// Keep-alive connections, each with one request a round; all are asked before the first response is read.
 #[derive(Debug)]
 pub(crate) struct Load {
     request: String,
@@ -117,16 +117,16 @@ impl Load {
     }
 }
 
-/// An answer in chunks, as it is when its links may have been rewritten.
+/// A response in chunks, as it is when its links may have been rewritten.
 fn read_answer(connection: &mut TcpStream) -> Result<()> {
     connection.set_read_timeout(Some(HUNG)).context("cannot set a timeout")?;
     let (mut answer, mut piece) = (Vec::new(), [0; 4096]);
     while !answer.ends_with(b"\r\n0\r\n\r\n") {
         let length = connection.read(&mut piece).context("no whole answer came")?;
-        anyhow::ensure!(length > 0, "the answer was broken off");
+        anyhow::ensure!(length > 0, "the response was broken off");
         answer.extend_from_slice(piece.get(..length).unwrap_or_default());
     }
-    anyhow::ensure!(answer.starts_with(b"HTTP/1.1 200 "), "the answer was {}", String::from_utf8_lossy(&answer));
+    anyhow::ensure!(answer.starts_with(b"HTTP/1.1 200 "), "the response was {}", String::from_utf8_lossy(&answer));
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use crate::process::HUNG;
 
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct HttpResponse {
     pub(crate) status: u16,
     pub(crate) body: String,
 }
@@ -21,11 +21,11 @@ pub(crate) fn free_port() -> Result<u16> {
     Ok(listener.local_addr().context("cannot read the address")?.port())
 }
 
-pub(crate) fn get(port: u16, path: &str) -> Result<Answer> {
+pub(crate) fn get(port: u16, path: &str) -> Result<HttpResponse> {
     send(port, "GET", path, "")
 }
 
-pub(crate) fn post_json(port: u16, path: &str, body: &str) -> Result<Answer> {
+pub(crate) fn post_json(port: u16, path: &str, body: &str) -> Result<HttpResponse> {
     send(port, "POST", path, body)
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn wait_for(port: u16, server: &mut Child) -> Result<()> {
     Ok(())
 }
 
-fn send(port: u16, method: &str, path: &str, body: &str) -> Result<Answer> {
+fn send(port: u16, method: &str, path: &str, body: &str) -> Result<HttpResponse> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).with_context(|| format!("cannot reach port {port}"))?;
     stream.set_read_timeout(Some(HUNG)).context("cannot set a timeout")?;
     let length = body.len();
@@ -57,7 +57,7 @@ fn send(port: u16, method: &str, path: &str, body: &str) -> Result<Answer> {
     stream.write_all(request.as_bytes()).context("cannot send a request")?;
     let mut text = String::new();
     stream.read_to_string(&mut text).context("no whole answer came")?;
-    let (head, body) = text.split_once("\r\n\r\n").context("the answer has no head")?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("the answer has no status")?;
-    Ok(Answer { status, body: body.to_owned() })
+    let (head, body) = text.split_once("\r\n\r\n").context("the response has no head")?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("the response has no status")?;
+    Ok(HttpResponse { status, body: body.to_owned() })
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 pub(crate) use arrows::{Arrow, Route, arrows, in_circles, routes};
-use order::Order;
+use order::LayerList;
 
 use crate::source::Crate;
 
@@ -40,7 +40,7 @@ pub(crate) fn faults(root: &Path, crates: &[Crate]) -> Result<Vec<String>> {
     Ok(faults)
 }
 
-fn faults_of(found: &Crate, order: &Order) -> Vec<String> {
+fn faults_of(found: &Crate, order: &LayerList) -> Vec<String> {
     let modules = found.tops();
     let unlisted = modules.iter().filter(|module| order.place(module).is_none());
     let mut faults: Vec<String> = unlisted
@@ -59,7 +59,7 @@ fn faults_of(found: &Crate, order: &Order) -> Vec<String> {
 mod tests {
     use std::path::PathBuf;
 
-    use super::{Order, faults_of, order};
+    use super::{LayerList, faults_of, order};
     use crate::source::{Crate, Module};
 
     fn crate_of(files: &[(&str, &str)]) -> Crate {
@@ -71,7 +71,7 @@ mod tests {
         Crate { name: "house".to_owned(), modules: files.iter().map(module).collect() }
     }
 
-    fn ordered(text: &str) -> Order {
+    fn ordered(text: &str) -> LayerList {
         order::read(text).unwrap().remove(0)
     }
 

@@ -50,7 +50,7 @@ pub(crate) struct Log {
 
 /// How a sub-command ended, and everything it said.
 #[derive(Debug)]
-pub(crate) struct Finished {
+pub(crate) struct FinishedStage {
     pub(crate) ok: bool,
     pub(crate) text: String,
 }
@@ -78,7 +78,7 @@ impl Log {
     }
 
     /// Compiles, however long that takes: a slow machine is no fault.
-    pub(crate) fn build(&mut self, command: &mut Command) -> Result<Finished> {
+    pub(crate) fn build(&mut self, command: &mut Command) -> Result<FinishedStage> {
         self.finish(command, Stop::Never)
     }
 
@@ -89,7 +89,7 @@ impl Log {
     }
 
     /// Runs the command to its end, or until it hangs. What compiles goes through `build`.
-    pub(crate) fn run(&mut self, command: &mut Command) -> Result<Finished> {
+    pub(crate) fn run(&mut self, command: &mut Command) -> Result<FinishedStage> {
         anyhow::ensure!(!compiles(command), "`{}` compiles, and no limit is for that", shown(command));
         self.finish(command, Stop::Silent(process::HUNG))
     }
@@ -101,11 +101,11 @@ impl Log {
     }
 
     /// Runs the command for so long at most: for what can be done without where it does not come soon.
-    pub(crate) fn run_within(&mut self, command: &mut Command, limit: Duration) -> Result<Finished> {
+    pub(crate) fn run_within(&mut self, command: &mut Command, limit: Duration) -> Result<FinishedStage> {
         self.finish(command, Stop::After(limit))
     }
 
-    fn finish(&mut self, command: &mut Command, stop: Stop) -> Result<Finished> {
+    fn finish(&mut self, command: &mut Command, stop: Stop) -> Result<FinishedStage> {
         self.line(&format!("$ {}", shown(command)))?;
         let from = self.length()?;
         let started = Instant::now();
@@ -122,7 +122,7 @@ impl Log {
             Some(status) => self.line(&format!("[{status}, {took:.1} s]"))?,
             None => self.line(&format!("[stopped after {took:.1} s: {stop}]"))?,
         }
-        Ok(Finished { ok: status.is_some_and(|status| status.success()), text })
+        Ok(FinishedStage { ok: status.is_some_and(|status| status.success()), text })
     }
 
     /// All that is in it.
@@ -154,7 +154,7 @@ fn shown(command: &Command) -> String {
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
-fn succeeded(command: &Command, finished: Finished) -> Result<String> {
+fn succeeded(command: &Command, finished: FinishedStage) -> Result<String> {
     anyhow::ensure!(finished.ok, "{:?} failed", command.get_program());
     Ok(finished.text)
 }

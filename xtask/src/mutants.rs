@@ -15,14 +15,14 @@ use crate::log::Log;
 use crate::tools;
 use crate::workspace::Workspace;
 use draw::{Mutant, PARTS};
-use report::{Fate, Tried};
+use report::{Fate, TriedMutant};
 
 /// Of so many mutants one is tried.
 const EVERY: usize = 10;
 
 /// What the arguments ask for.
 #[derive(Debug, PartialEq, Eq)]
-struct Order {
+struct MutantOptions {
     /// Parts of the code; all of them, where none is named.
     parts: Vec<&'static str>,
     /// Which of the [`EVERY`] samples.
@@ -30,12 +30,12 @@ struct Order {
 }
 
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
-    let order = Order::parse(arguments)?;
+    let order = MutantOptions::parse(arguments)?;
     let mut log = Log::create(workspace.target.join("xtask/mutants/preparation.log"))?;
     let tool = tools::ensure(workspace, &mut log, tools::MUTANTS)?;
     let tree = tree::Tree::lay_out(workspace)?;
     let all = draw::all(&tree, &tool)?;
-    let named = named::Named::read(&workspace.root, &all)?;
+    let named = named::NamedMutant::read(&workspace.root, &all)?;
     let drawn: Vec<&Mutant> =
         all.iter().skip(order.sample).step_by(EVERY).filter(|mutant| order.parts.contains(&mutant.part)).collect();
     println!("{} of {} mutants are drawn", drawn.len(), all.len());
@@ -44,7 +44,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
     for (number, mutant) in drawn.iter().enumerate() {
         let fate = if named.has(mutant) { Fate::Named } else { plans.fate(&tree, mutant)? };
         println!("{:>4}/{} {fate}: {}", number + 1, drawn.len(), mutant.name);
-        tried.push(Tried { mutant, fate });
+        tried.push(TriedMutant { mutant, fate });
     }
     let report = report::Report::of(&tried);
     let path = workspace.target.join("xtask/mutants/report.txt");
@@ -53,8 +53,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
     Ok(report.is_good())
 }
 
-impl Order {
-    fn parse(arguments: &[String]) -> Result<Order> {
+impl MutantOptions {
+    fn parse(arguments: &[String]) -> Result<MutantOptions> {
         let (mut parts, mut sample) = (Vec::new(), 0);
         let mut words = arguments.iter();
         while let Some(word) = words.next() {
@@ -66,23 +66,23 @@ impl Order {
             let known = PARTS.iter().find(|part| *part == word);
             parts.push(*known.with_context(|| format!("no part `{word}`; there are: {}", PARTS.join(", ")))?);
         }
-        Ok(Order { parts: if parts.is_empty() { PARTS.to_vec() } else { parts }, sample })
+        Ok(MutantOptions { parts: if parts.is_empty() { PARTS.to_vec() } else { parts }, sample })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Order, PARTS};
+    use super::{MutantOptions, PARTS};
 
-    fn parse(line: &str) -> Result<Order, String> {
+    fn parse(line: &str) -> Result<MutantOptions, String> {
         let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        Order::parse(&words).map_err(|error| error.to_string())
+        MutantOptions::parse(&words).map_err(|error| error.to_string())
     }
 
     #[test]
     fn parts_and_samples_are_asked_for() {
-        assert_eq!(parse(""), Ok(Order { parts: PARTS.to_vec(), sample: 0 }));
-        assert_eq!(parse("gate core --sample 9"), Ok(Order { parts: vec!["gate", "core"], sample: 9 }));
+        assert_eq!(parse(""), Ok(MutantOptions { parts: PARTS.to_vec(), sample: 0 }));
+        assert_eq!(parse("gate core --sample 9"), Ok(MutantOptions { parts: vec!["gate", "core"], sample: 9 }));
         for refused in ["nothing", "--sample", "--sample 10", "--sample x", "core --all"] {
             assert!(parse(refused).is_err(), "{refused}");
         }

@@ -1,6 +1,6 @@
 //! Counting: what libtest, the attack runner and the script stages say at their end.
 
-use crate::log::Finished;
+use crate::log::FinishedStage;
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tally {
@@ -24,7 +24,7 @@ impl Tally {
 }
 
 /// The sum of libtest's `test result:` lines.
-pub(crate) fn of_libtest(finished: &Finished) -> Tally {
+pub(crate) fn of_libtest(finished: &FinishedStage) -> Tally {
     let lines = finished.text.lines().filter_map(|line| line.trim().strip_prefix("test result: "));
     // `ok. 3 passed; 0 failed; …`
     let counts = lines.filter_map(|line| line.split_once(". ")).map(|(_, counts)| counts_in(counts, ';'));
@@ -32,7 +32,7 @@ pub(crate) fn of_libtest(finished: &Finished) -> Tally {
 }
 
 /// The last line of a runner of ours: `N passed, N failed`.
-pub(crate) fn of_script(finished: &Finished) -> Tally {
+pub(crate) fn of_script(finished: &FinishedStage) -> Tally {
     let last = finished.text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let tally = counts_in(last, ',');
     if tally == Tally::default() && finished.ok {
@@ -57,10 +57,10 @@ fn counts_in(line: &str, separator: char) -> Tally {
 #[cfg(test)]
 mod tests {
     use super::{Tally, of_libtest, of_script};
-    use crate::log::Finished;
+    use crate::log::FinishedStage;
 
-    fn finished(ok: bool, text: &str) -> Finished {
-        Finished { ok, text: text.to_owned() }
+    fn finished(ok: bool, text: &str) -> FinishedStage {
+        FinishedStage { ok, text: text.to_owned() }
     }
 
     #[test]

@@ -59,14 +59,14 @@ const CAVEAT = {
 };
 
 /** What makes a rule stateful: section 2.1. `owner` and `plugin` are the operator's to give. */
-const STATE = { grants: isTextOrTexts, receipt: (value) => value === true, limit: isLimit, elements: isElements };
+const STATE = { grants: isTextOrTexts, receipt: (value) => value === true, limit: isLimit, list_items: isListItems };
 const RULE = { method: isTextOrTexts, path: isText, route: isText, ...STATE };
 const ELEMENTS = {
   list: isText,
   key: isTextOrTexts,
   creates: (value) => isObjectOf(value, isText),
   deletes: (value) => isObjectOf(value, isText),
-  empty: isText,
+  deletes_if_empty: isText,
   only: (value) => isObjectOf(value, isTextOrTexts),
   lookup: isText,
 };
@@ -76,7 +76,7 @@ function isRules(value) {
   return Array.isArray(value) && value.every((rule) => isText(rule) || hasMembers(rule, RULE, ["method"]));
 }
 
-function isElements(value) {
+function isListItems(value) {
   return hasMembers(value, ELEMENTS, ["list", "key", "creates"]);
 }
 

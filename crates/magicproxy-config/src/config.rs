@@ -38,7 +38,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use magicproxy_core::{
-    Acceptance, Accepts, Prospect, Provenance, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
+    Acceptance, AcceptedTokens, Provenance, RulesDecision, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
 use magicproxy_proxy::settings::{
     ApiRoot, Limits, MintSettings, Settings, StrangerState, Timeouts, TrustedProxies, UpstreamSettings,
@@ -50,7 +50,7 @@ pub use layers::{ConfigurationForm, Flags, Layers, WorkingDirectory, check_confi
 use crate::ground::fault::Fault;
 use crate::ground::scheme::Scheme;
 use crate::ground::text::harmless;
-use address::{Listen, PublicAccess};
+use address::{ListenAddress, PublicAccess};
 use keys::KeySettings;
 use listeners::{HostSettings, ListenerSettings};
 use log::LogSettings;
@@ -98,13 +98,13 @@ pub struct Config {
 }
 
 impl Config {
-    /// The URL by which callers reach the proxy, as far as anybody knows.
+    /// The URL by which clients reach the proxy, as far as anybody knows.
     pub fn public_access(&self) -> PublicAccess {
         let first = |listener: &ListenerSettings| PublicAccess::of(&listener.listen, listener.scheme);
         self.public_access.clone().or_else(|| self.listeners.first().map(first)).unwrap_or_default()
     }
 
-    /// The name or address by which callers reach the proxy, as far as anybody knows.
+    /// The name or address by which clients reach the proxy, as far as anybody knows.
     pub fn host(&self) -> &str {
         let first = self.listeners.first().map_or("localhost", |listener| listener.listen.host());
         self.public_access.as_ref().map_or(first, |public| &public.host)
@@ -124,7 +124,7 @@ impl Config {
     pub fn socket_of(&self, upstream: &UpstreamName) -> Option<&Path> {
         let leads = |bound: &Option<UpstreamName>| bound.as_ref().is_none_or(|bound| bound == upstream);
         self.listeners.iter().find_map(|listener| match &listener.listen {
-            Listen::Unix(path) if listener.scheme == Scheme::Http && leads(&listener.upstream) => Some(path.as_path()),
+            ListenAddress::Unix(path) if listener.scheme == Scheme::Http && leads(&listener.upstream) => Some(path.as_path()),
             _ => None,
         })
     }
@@ -160,8 +160,8 @@ impl Config {
     }
 
     /// What is accepted by at least one upstream, as the key set tells it.
-    pub fn accepts(&self) -> Accepts {
-        Accepts::any_of(self.upstreams.iter().map(|upstream| &upstream.acceptance))
+    pub fn accepts(&self) -> AcceptedTokens {
+        AcceptedTokens::any_of(self.upstreams.iter().map(|upstream| &upstream.acceptance))
     }
 
     /// The ids of keys whose tokens no upstream accepts.
@@ -175,15 +175,15 @@ impl Config {
     }
 
     /// Is this a request for which the store would keep something, with a token for which it keeps nothing?
-    pub fn keeps_nothing_for(&self, prospect: Prospect<'_>) -> bool {
+    pub fn keeps_nothing_for(&self, prospect: RulesDecision<'_>) -> bool {
         let stranger = prospect.token().provenance() == Provenance::Anyone;
-        stranger && self.state.strangers == StrangerState::Refuse && prospect.keeps_rows()
+        stranger && self.state.unlisted_minters == StrangerState::Refuse && prospect.keeps_rows()
     }
 
     /// What the engine is told.
     pub fn into_settings(self) -> Settings {
         Settings {
-            strangers: self.state.strangers,
+            strangers: self.state.unlisted_minters,
             upstreams: self.upstreams,
             public_access: self.public_access.and_then(|public| ApiRoot::parse(&public.url).ok()),
             minting: self.minting,

@@ -20,7 +20,7 @@ pub mod refusals;
 mod tests;
 pub mod words;
 
-use client::{ANY_PROGRAM, Way};
+use client::{ANY_PROGRAM, SetupMethod};
 use refusals::Refusals;
 use words::{ReadingChoice, SlashChoice};
 
@@ -68,7 +68,7 @@ pub struct Provider {
     /// Where answers are long in coming.
     pub response_timeout: Option<&'static str>,
     /// What a program is told of which nobody knows what it reads.
-    pub any_program: Way,
+    pub any_program: SetupMethod,
     /// Other APIs that the same credentials are for.
     pub kin: &'static [&'static str],
 }
@@ -99,7 +99,7 @@ impl Provider {
     }
 
     /// What any program is told of it.
-    pub fn any_program(&self) -> Way {
-        Way { preset: self.name, ..self.any_program }
+    pub fn any_program(&self) -> SetupMethod {
+        SetupMethod { preset: self.name, ..self.any_program }
     }
 }

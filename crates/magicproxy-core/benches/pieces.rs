@@ -11,9 +11,9 @@ use aws_lc_rs::rsa::{
 use aws_lc_rs::signature::{KeyPair as _, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256};
 use divan::{Bencher, black_box};
 use magicproxy_core::{
-    Acceptance, Access, Caveat, Credential, DecisionSteps, EncodedSlash, Grant, Kem, KeyRing, MintRequest, PatternMode, Policy,
-    PrivateKey, RawRule, RequestTarget, Rule, Scopes, SealRequest, SealingKey, UnixTime, UnnamedTokens, UpstreamName,
-    VerifyContext,
+    Acceptance, AccessRequest, Caveat, Credential, DecisionSteps, EncodedSlash, Kem, KeyRing, PatternMode, Policy, PrivateKey,
+    RawRule, RequestTarget, Rule, RuleSource, Scopes, SealedTokenSpec, SealingKey, TokenSpec, UnixTime, UnnamedTokens,
+    UpstreamName, VerifyContext,
 };
 use zeroize::Zeroizing;
 
@@ -49,9 +49,9 @@ fn upstream() -> UpstreamName {
 }
 
 fn signed(count: usize) -> Zeroizing<String> {
-    let request = MintRequest {
+    let request = TokenSpec {
         credential: credential(),
-        grant: Grant::Allowed(rules(count)),
+        grant: RuleSource::Rules(rules(count)),
         upstream: Some(upstream()),
         unnamed: magicproxy_core::UnnamedTokens::Accept,
         issued_at: NOW,
@@ -66,9 +66,9 @@ fn signed(count: usize) -> Zeroizing<String> {
 
 fn sealed(kem: Kem, count: usize, caveats: usize) -> Zeroizing<String> {
     let key = RING.published(NOW).find(|key| key.kem() == kem).unwrap();
-    let minted = key.mint(&SealRequest {
+    let minted = key.mint(&SealedTokenSpec {
         credential: credential().into(),
-        grant: Grant::Allowed(rules(count)),
+        grant: RuleSource::Rules(rules(count)),
         upstream: upstream(),
         issued_at: NOW,
         expires_at: UnixTime(NOW.0 + 3600),
@@ -94,8 +94,8 @@ fn cold(token: &str, target: &RequestTarget, upstream: &UpstreamName) {
     black_box(RING.open(&permit).unwrap());
 }
 
-fn access<'a>(target: &'a RequestTarget, upstream: &'a UpstreamName, steps: &'a DecisionSteps) -> Access<'a> {
-    Access {
+fn access<'a>(target: &'a RequestTarget, upstream: &'a UpstreamName, steps: &'a DecisionSteps) -> AccessRequest<'a> {
+    AccessRequest {
         method: "GET",
         target,
         upstream,

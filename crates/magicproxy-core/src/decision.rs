@@ -7,5 +7,5 @@ mod permit;
 
 pub use opening::BindError;
 pub use permit::{
-    Access, Basis, Count, Denial, GrantQuestion, Judgement, OwnerPlace, Permit, PluginQuestion, Prospect, Question,
+    AccessRequest, Basis, Count, Decision, Denial, GrantQuestion, OwnerPlace, Permit, PluginQuestion, Question, RulesDecision,
 };

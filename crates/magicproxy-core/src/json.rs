@@ -27,7 +27,7 @@ pub(crate) fn object<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> 
 
 /// The same of an object that may have members which are not known here: no name twice and no lone surrogate in them either.
 pub(crate) fn extensible_object<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
-    serde_json::from_slice::<UniqueSkipped>(json)?;
+    serde_json::from_slice::<UniqueScan>(json)?;
     object(json)
 }
 
@@ -208,9 +208,9 @@ pub(crate) struct Name<'n>(#[serde(borrow)] pub(crate) Cow<'n, str>);
 /// Any JSON value in which no object has a member twice, as [`UniqueValue`], without a tree of it: what is remembered are the
 /// names of the objects that are open.
 #[derive(Debug)]
-pub(crate) struct UniqueSkipped;
+pub(crate) struct UniqueScan;
 
-impl<'de> Deserialize<'de> for UniqueSkipped {
+impl<'de> Deserialize<'de> for UniqueScan {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(SkippingVisitor)
     }
@@ -219,47 +219,47 @@ impl<'de> Deserialize<'de> for UniqueSkipped {
 struct SkippingVisitor;
 
 impl<'de> Visitor<'de> for SkippingVisitor {
-    type Value = UniqueSkipped;
+    type Value = UniqueScan;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a JSON value")
     }
 
-    fn visit_unit<E>(self) -> Result<UniqueSkipped, E> {
-        Ok(UniqueSkipped)
+    fn visit_unit<E>(self) -> Result<UniqueScan, E> {
+        Ok(UniqueScan)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<UniqueSkipped, E> {
-        Ok(UniqueSkipped)
+    fn visit_bool<E>(self, _: bool) -> Result<UniqueScan, E> {
+        Ok(UniqueScan)
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<UniqueSkipped, E> {
-        Ok(UniqueSkipped)
+    fn visit_u64<E>(self, _: u64) -> Result<UniqueScan, E> {
+        Ok(UniqueScan)
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<UniqueSkipped, E> {
-        Ok(UniqueSkipped)
+    fn visit_i64<E>(self, _: i64) -> Result<UniqueScan, E> {
+        Ok(UniqueScan)
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<UniqueSkipped, E> {
-        Ok(UniqueSkipped)
+    fn visit_f64<E>(self, _: f64) -> Result<UniqueScan, E> {
+        Ok(UniqueScan)
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<UniqueSkipped, E> {
-        Ok(UniqueSkipped)
+    fn visit_str<E>(self, _: &str) -> Result<UniqueScan, E> {
+        Ok(UniqueScan)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<UniqueSkipped, A::Error> {
-        while list.next_element::<UniqueSkipped>()?.is_some() {}
-        Ok(UniqueSkipped)
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<UniqueScan, A::Error> {
+        while list.next_element::<UniqueScan>()?.is_some() {}
+        Ok(UniqueScan)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<UniqueSkipped, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<UniqueScan, A::Error> {
         let mut names = UniqueNames::default();
         while let Some(Name(name)) = members.next_key()? {
             names.note(name)?;
-            members.next_value::<UniqueSkipped>()?;
+            members.next_value::<UniqueScan>()?;
         }
-        Ok(UniqueSkipped)
+        Ok(UniqueScan)
     }
 }

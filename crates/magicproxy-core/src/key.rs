@@ -29,11 +29,11 @@ use zeroize::Zeroizing;
 use crate::encoding::base64url;
 use crate::time::UnixTime;
 
-pub use accepts::{Accepts, NotAccepted, SealedOrder};
+pub use accepts::{AcceptError, AcceptedTokens, SealedTokenPlan};
 pub use jwk::PublicKeySet;
 pub use minter::{MinterAlgorithm, MinterKey, MinterSigningKey};
 pub use owners::{CredentialBinding, OwnerSecret};
-pub use sealing::{Kem, KeyStanding, SealingKey, SealingPublicKey};
+pub use sealing::{Kem, KeyLifetime, SealingKey, SealingPublicKey};
 pub use set::{KEY_SET_LIFETIME_SECONDS, KeySetError, KeySetKey, KeySetPin, KeySetSigner, SignedKeySet};
 
 /// The most keys that a ring may hold: a token without `kid` is tried with each.

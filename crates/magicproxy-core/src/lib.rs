@@ -13,9 +13,9 @@
 //! use std::sync::Arc;
 //!
 //! use magicproxy_core::{
-//!     Acceptance, Access, Caveat, Credential, DecisionSteps, Denial, Grant, Judgement, Kem,
+//!     Acceptance, AccessRequest, Caveat, Credential, DecisionSteps, Denial, RuleSource, Decision, Kem,
 //!     KeyRing, PathSettings, PatternMode, PrivateKey, RawRule, RequestTarget, Rule, Scopes,
-//!     SealRequest, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifyContext,
+//!     SealedTokenSpec, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifyContext,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -32,9 +32,9 @@
 //! let written = [RawRule::Text("GET /repos/acme/.*".to_owned())];
 //! let rules = Rule::parse_list(&written, PatternMode::Whole)
 //!     .map_err(|faults| format!("{faults:?}"))?;
-//! let minted = public_key.mint(&SealRequest {
+//! let minted = public_key.mint(&SealedTokenSpec {
 //!     credential: Credential::parse("ghp_0123456789abcdef".to_owned().into())?.into(),
-//!     grant: Grant::Allowed(rules),
+//!     grant: RuleSource::Allowed(rules),
 //!     upstream: github.clone(),
 //!     issued_at: now,
 //!     expires_at: UnixTime(now.0 + 3_600),
@@ -63,7 +63,7 @@
 //!
 //! // Authorise: one method and one canonical target, which is also what will be sent.
 //! let target = RequestTarget::parse(b"/repos/acme/site/pulls?page=2", PathSettings::default())?;
-//! let access = Access {
+//! let access = AccessRequest {
 //!     method: "GET",
 //!     target: &target,
 //!     upstream: &github,
@@ -83,8 +83,8 @@
 //!
 //! // What the caveat leaves out is denied, though the token as it was minted allows it.
 //! let other = RequestTarget::parse(b"/repos/acme/billing", PathSettings::default())?;
-//! let judgement = token.judge(&Access { target: &other, steps: &DecisionSteps::new(), ..access });
-//! assert!(matches!(judgement, Judgement::Denied(Denial::BeyondCaveat)));
+//! let decision = token.decide(&AccessRequest { target: &other, steps: &DecisionSteps::new(), ..access });
+//! assert!(matches!(decision, Decision::Denied(Denial::BeyondCaveat)));
 //! # Ok(())
 //! # }
 //! ```
@@ -97,11 +97,11 @@
 //! | need | where |
 //! |---|---|
 //! | keys that sign, seal and open | [`KeyRing`], [`PrivateKey`], [`SealingKey`], [`OwnerSecret`] |
-//! | a token of version 1, which the Python program reads, too | [`KeyRing::mint`], [`MintOrder`] |
-//! | a token of version 2 | [`SealingPublicKey`], [`SealRequest`], [`Caveat`] |
+//! | a token of version 1, which the Python program reads, too | [`KeyRing::mint`], [`MintRequest`] |
+//! | a token of version 2 | [`SealingPublicKey`], [`SealedTokenSpec`], [`Caveat`] |
 //! | what a token says, without a key | [`UnverifiedToken`], [`SealedToken`] |
 //! | rules | [`Rule`], [`Policy`], [`Scopes`] |
-//! | a decision, and what it needs to know first | [`Access`], [`Judgement`], [`Question`] |
+//! | a decision, and what it needs to know first | [`AccessRequest`], [`Decision`], [`Question`] |
 //! | limits and ownership, and the store that keeps them | [`limit`], [`state`] |
 //! | what a plugin is asked | [`plugin`] |
 //!
@@ -142,12 +142,13 @@ pub use credential::{
     written_secret,
 };
 pub use decision::{
-    Access, Basis, BindError, Count, Denial, GrantQuestion, Judgement, OwnerPlace, Permit, PluginQuestion, Prospect, Question,
+    AccessRequest, Basis, BindError, Count, Decision, Denial, GrantQuestion, OwnerPlace, Permit, PluginQuestion, Question,
+    RulesDecision,
 };
 pub use key::{
-    Accepts, CredentialBinding, KEY_SET_LIFETIME_SECONDS, Kem, KeyError, KeyId, KeyRing, KeySetError, KeySetKey, KeySetPin,
-    KeySetSigner, KeyStanding, MinterAlgorithm, MinterKey, MinterSigningKey, NotAccepted, OwnerSecret, PrivateKey, PublicKey,
-    PublicKeySet, SealedOrder, SealingKey, SealingPublicKey, SignedKeySet,
+    AcceptError, AcceptedTokens, CredentialBinding, KEY_SET_LIFETIME_SECONDS, Kem, KeyError, KeyId, KeyLifetime, KeyRing,
+    KeySetError, KeySetKey, KeySetPin, KeySetSigner, MinterAlgorithm, MinterKey, MinterSigningKey, OwnerSecret, PrivateKey,
+    PublicKey, PublicKeySet, SealedTokenPlan, SealingKey, SealingPublicKey, SignedKeySet,
 };
 pub use method::{Method, ParseMethodError};
 pub use pattern::PatternMode;
@@ -160,10 +161,11 @@ pub use target::{
 };
 pub use time::UnixTime;
 pub use token::{
-    Acceptance, AuthenticToken, Caveat, Chain, ChainId, ClaimsFault, Grant, KnownNames, Label, LongToken, MintError, MintLimits,
-    MintOrder, MintRequest, Minted, NarrowError, Network, NotCompiled, OlderChain, OrderFault, Origin, ParseCaveatError,
-    Provenance, ReissueError, SealRequest, SealedClaims, SealedToken, Sender, SignedToken, TokenNames, UnnamedTokens,
-    UnverifiedNames, UnverifiedToken, VerifiedToken, VerifyContext, VerifyError, armoured, is_armoured, unarmoured,
+    Acceptance, AuthenticToken, Caveat, Chain, ChainId, ClaimsFault, CompileError, KnownNames, Label, LongToken, MintError,
+    MintLimits, MintRequest, MintRequestFault, MintedToken, NarrowError, Network, OlderChain, Origin, ParseCaveatError,
+    Provenance, ReissueError, RuleSource, SealedClaims, SealedToken, SealedTokenSpec, Sender, SignedToken, TokenNames, TokenSpec,
+    UnnamedTokens, UnverifiedNames, UnverifiedToken, VerifiedToken, VerifyContext, VerifyError, armoured, is_armoured,
+    unarmoured,
 };
 pub use token_version::TokenVersion;
 pub use upstream_name::UpstreamName;

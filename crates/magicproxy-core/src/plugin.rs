@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::state::{Partition, RowLimits};
 use crate::time::UnixTime;
 
-/// The most bytes of a request's or an answer's body that a plugin is shown. A longer one it is not shown at all.
+/// The most bytes of a request's or a response's body that a plugin is shown. A longer one it is not shown at all.
 pub const MAX_PLUGIN_BODY_BYTES: usize = 256 * 1024;
 
 /// The name of a plugin: 1 to 64 characters of `a-z 0-9 _ -`, a letter first.
@@ -49,11 +49,11 @@ pub struct Interests {
     pub request_headers: Vec<String>,
     /// The request's body, up to [`MAX_PLUGIN_BODY_BYTES`].
     pub request_body: bool,
-    /// Is it to be told of answers at all?
+    /// Is it to be told of responses at all?
     pub responses: bool,
     /// Names of response headers, in lower case. `set-cookie` is never shown.
     pub response_headers: Vec<String>,
-    /// The answer's body, up to [`MAX_PLUGIN_BODY_BYTES`].
+    /// The response's body, up to [`MAX_PLUGIN_BODY_BYTES`].
     pub response_body: bool,
 }
 
@@ -80,7 +80,7 @@ pub struct PluginRequest {
     pub labels: Vec<String>,
 }
 
-/// An answer as a plugin sees it.
+/// A response as a plugin sees it.
 #[derive(Clone, Debug)]
 pub struct PluginResponse {
     /// The status.
@@ -109,7 +109,7 @@ pub struct PluginScope {
 pub enum Verdict {
     /// It is allowed, as if by a rule.
     Allow,
-    /// It is not allowed, whatever rules and other plugins say. The reason is for the log, and for callers whose token explains.
+    /// It is not allowed, whatever rules and other plugins say. The reason is for the log, and for clients whose token explains.
     Deny(String),
     /// Others decide.
     Abstain,
@@ -157,7 +157,7 @@ pub trait PluginHost: fmt::Debug + Send + Sync {
     /// the plugin is configured so.
     fn decide<'p>(&'p self, plugin: &'p PluginName, request: &'p PluginRequest, scope: PluginScope) -> PluginFuture<'p, Verdict>;
 
-    /// Tells it of the answer to a request that was sent. False, where it could not do what it had to: the answer must then
+    /// Tells it of the response to a request that was sent. False, where it could not do what it had to: the response must then
     /// not be passed on as if nothing had happened.
     fn observe<'p>(
         &'p self,

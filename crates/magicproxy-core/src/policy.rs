@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::method::is_never_admitted;
 use crate::plugin::PluginName;
-use crate::rule::{Rule, Stateful};
+use crate::rule::{Rule, RuleEffects};
 use crate::target::{RequestTarget, RequestView};
 
 mod candidates;
@@ -28,7 +28,7 @@ pub(crate) use compiled::{BroughtError, BroughtRules};
 pub use compiled::{CompiledRules, NoRuleCache, RuleCache, RuleCompiler, RulesKey};
 use list::OWN_AUTOMATON_BYTES;
 pub(crate) use list::{PolicyBudget, RuleList};
-pub(crate) use steps::StepsSpent;
+pub(crate) use steps::ExhaustedSteps;
 pub use steps::{DecisionSteps, MAX_DECISION_STEPS};
 
 /// Automata and trees of what an operator configures, in bytes: of a scope, of a token's scopes together, of a ceiling.
@@ -47,11 +47,11 @@ pub struct Policy {
 
 /// What a policy says of a request that it allows.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Allowed<'p> {
+pub(crate) struct MatchedRule<'p> {
     /// The rule that decides, as it was written.
     pub(crate) rule: &'p Arc<str>,
     /// What that rule demands and gives.
-    pub(crate) state: Option<&'p Arc<Stateful>>,
+    pub(crate) state: Option<&'p Arc<RuleEffects>>,
 }
 
 /// Why rules that are each acceptable make no policy together.
@@ -117,19 +117,23 @@ impl Policy {
     }
 
     /// The same, with what the rule demands and gives. `state.md` section 2.
-    pub(crate) fn decide(&self, request: &RequestView<'_>, steps: &DecisionSteps) -> Result<Option<Allowed<'_>>, StepsSpent> {
+    pub(crate) fn decide(
+        &self,
+        request: &RequestView<'_>,
+        steps: &DecisionSteps,
+    ) -> Result<Option<MatchedRule<'_>>, ExhaustedSteps> {
         if is_never_admitted(request.method()) {
             return Ok(None);
         }
         let mut first = None;
         for reading in request.target().readings() {
             let Some(candidate) = self.candidates(request.method(), reading, steps).next().transpose()? else { return Ok(None) };
-            match candidate.judge(request) {
+            match candidate.decide(request) {
                 Ruling::Allows => first.get_or_insert(candidate),
                 Ruling::Denies => return Ok(None),
             };
         }
-        Ok(first.and_then(|candidate| Some(Allowed { rule: candidate.written()?, state: candidate.state() })))
+        Ok(first.and_then(|candidate| Some(MatchedRule { rule: candidate.written()?, state: candidate.state() })))
     }
 
     /// The rules that match a method and one reading of a path.
@@ -138,7 +142,7 @@ impl Policy {
     }
 
     /// What its stateful rules demand and give.
-    pub(crate) fn stateful(&self) -> impl Iterator<Item = &Arc<Stateful>> {
+    pub(crate) fn stateful(&self) -> impl Iterator<Item = &Arc<RuleEffects>> {
         self.lists.iter().flat_map(|list| list.stateful().values())
     }
 

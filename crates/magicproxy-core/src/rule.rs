@@ -3,13 +3,14 @@
 //! A [`Rule`] that exists can be matched in bounded time and says only what a canonical path can hold.
 //! Specification: `rules.md`.
 
-mod elements;
+mod counted;
+mod effects;
 mod form;
 mod grants;
+mod list_items;
 mod misread;
 mod raw;
 mod route;
-mod stateful;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -22,13 +23,13 @@ use serde::Serialize;
 use crate::method::{Method, ParseMethodError, is_never_admitted};
 use crate::pattern::{Budget, Pattern, PatternError, PatternMode, Work};
 
-pub use elements::{Action, Element, Elements, ElementsDenial, ElementsObject};
+pub use effects::{EffectInput, EffectInputFault, MAX_RULE_GRANTS, OwnerName, RuleEffects};
 pub use form::schema;
 pub(crate) use form::{RULE, RULES};
 pub use grants::{Document, Facts, HeldGrant, NewGrant, NoGrant};
+pub use list_items::{ItemAction, ListItem, ListItems, ListItemsDenial, ListItemsObject};
 pub(crate) use raw::OPERATORS_MEMBER;
-pub use raw::{OneOrMany, PluginObject, RawRule, RuleObject, StateMembers};
-pub use stateful::{Found, MAX_RULE_GRANTS, NotFound, OwnerName, Stateful};
+pub use raw::{EffectMembers, OneOrMany, PluginObject, RawRule, RuleObject};
 
 /// The most rules that one list may hold.
 pub const MAX_RULES: usize = 1_000;
@@ -49,7 +50,7 @@ pub struct Rule {
     /// The pattern as the string form writes it.
     source: String,
     pattern: Pattern,
-    state: Option<Arc<Stateful>>,
+    state: Option<Arc<RuleEffects>>,
 }
 
 /// The methods that a rule admits.
@@ -178,7 +179,7 @@ impl Rule {
 
     /// What it demands and gives besides, where it is stateful.
     #[must_use]
-    pub fn state(&self) -> Option<&Arc<Stateful>> {
+    pub fn state(&self) -> Option<&Arc<RuleEffects>> {
         self.state.as_ref()
     }
 
@@ -253,7 +254,7 @@ struct Parts {
     methods: Methods,
     source: String,
     pattern: Pattern,
-    state: Option<Arc<Stateful>>,
+    state: Option<Arc<RuleEffects>>,
 }
 
 fn parts(raw: &RawRule, mode: PatternMode, budget: &mut Budget) -> Result<Parts, RuleReason> {
@@ -268,7 +269,7 @@ fn parts(raw: &RawRule, mode: PatternMode, budget: &mut Budget) -> Result<Parts,
                 OneOrMany::One(method) => one_method(method)?,
                 OneOrMany::Many(methods) => many_methods(methods)?,
             };
-            (methods, object_source(object, mode)?, Stateful::parse(object, mode)?.map(Arc::new))
+            (methods, object_source(object, mode)?, RuleEffects::parse(object, mode)?.map(Arc::new))
         }
     };
     let pattern = Pattern::parse(&source, mode, budget)?;
@@ -368,7 +369,7 @@ pub struct ParseRuleError {
     rule: String,
     reason: RuleReason,
     /// What was probably meant.
-    hint: Option<Box<misread::Misread>>,
+    hint: Option<Box<misread::MisreadRule>>,
 }
 
 impl ParseRuleError {
@@ -392,9 +393,9 @@ enum RuleReason {
     #[error(transparent)]
     Route(#[from] route::ParseRouteError),
     #[error(transparent)]
-    State(#[from] stateful::StateFault),
+    State(#[from] effects::EffectFault),
     #[error("a plugin is named in a scope of the configuration, and nowhere else")]
     Plugin,
     #[error(transparent)]
-    Misread(#[from] misread::Misread),
+    Misread(#[from] misread::MisreadRule),
 }

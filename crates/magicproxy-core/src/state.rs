@@ -1,6 +1,6 @@
 //! State: what a stateless proxy cannot know. Owners, and the contract that every store keeps. Specification: `state.md`.
 //!
-//! A store holds *partitions*, each of which belongs to somebody or something: an owner, the elements of one list, the
+//! A store holds *partitions*, each of which belongs to somebody or something: an owner, the items of one list, the
 //! revocations. A partition maps names to entries that end by themselves. What entries mean is no affair of the store;
 //! what is asked of it is that one call is one atomic, durable step. This module does no I/O: it says what a store does.
 
@@ -140,13 +140,13 @@ pub enum Bound {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Holder(pub [u8; 16]);
 
-/// Milliseconds since 1970-01-01T00:00:00Z, as the caller's clock says.
+/// Milliseconds since 1970-01-01T00:00:00Z, as the client's clock says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnixMillis(pub u64);
 
 /// What became of demands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Taken {
+pub enum TakeResult {
     /// One of each was taken; how many are left of each, in their order.
     All(Vec<u64>),
     /// Nothing was taken, for want of this one.
@@ -190,20 +190,20 @@ impl RowLimits {
     /// Checks that `added` rows fit beside those that are there, and takes them from the allowance.
     ///
     /// # Errors
-    /// [`Full`].
-    pub fn admit(&self, added: u64, held: &RowCount) -> Result<(), Full> {
+    /// [`FullScope`].
+    pub fn admit(&self, added: u64, held: &RowCount) -> Result<(), FullScope> {
         let needed = added.saturating_add(self.spare);
         if needed == 0 {
             return Ok(());
         }
         if held.partition.saturating_add(needed) > self.partition {
-            return Err(Full::Partition);
+            return Err(FullScope::Partition);
         }
         if held.total.saturating_add(needed) > self.total {
-            return Err(Full::Store);
+            return Err(FullScope::Store);
         }
         let Some(allowance) = &self.allowance else { return Ok(()) };
-        if allowance.left() >= needed && allowance.take(added) { Ok(()) } else { Err(Full::Allowance) }
+        if allowance.left() >= needed && allowance.take(added) { Ok(()) } else { Err(FullScope::Allowance) }
     }
 }
 
@@ -252,9 +252,9 @@ impl RowAllowance {
 
 /// What is full, of what a further row would need.
 ///
-/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its answer.
+/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Full {
+pub enum FullScope {
     /// The partition holds as many rows as it may.
     #[error("the owner has as many rows in the state store as one owner may have")]
     Partition,
@@ -271,12 +271,12 @@ pub enum Full {
 
 /// Why a store did not do what it was asked.
 ///
-/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its answer.
+/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// There is no room for a further row. Nothing was changed.
     #[error(transparent)]
-    Full(#[from] Full),
+    Full(#[from] FullScope),
     /// It cannot be reached, or its medium failed. Whether the change was made is not known.
     #[error("the state store is not available: {0}")]
     Unavailable(String),
@@ -313,7 +313,7 @@ pub trait StateStore: fmt::Debug + Send + Sync {
     ) -> StoreFuture<'_, bool>;
 
     /// Takes one of each, or nothing.
-    fn take_within(&self, target: BoundedPartition, demands: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken>;
+    fn take_within(&self, target: BoundedPartition, demands: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, TakeResult>;
 
     /// [`apply_within`](Self::apply_within) [no bound](RowLimits::UNBOUNDED).
     fn apply(
@@ -327,7 +327,7 @@ pub trait StateStore: fmt::Debug + Send + Sync {
     }
 
     /// [`take_within`](Self::take_within) [no bound](RowLimits::UNBOUNDED).
-    fn take(&self, partition: Partition, demands: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken> {
+    fn take(&self, partition: Partition, demands: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, TakeResult> {
         self.take_within(BoundedPartition { partition, rows: RowLimits::UNBOUNDED }, demands, now)
     }
 

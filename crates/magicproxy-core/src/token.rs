@@ -10,14 +10,14 @@ mod caveat;
 mod chain;
 mod claims;
 mod claims_fault;
-mod grant;
 mod label;
 mod mint;
+mod mint_request;
 mod names;
 mod network;
-mod order;
 mod origin;
 mod reissue;
+mod rule_source;
 mod sealed;
 mod size;
 #[cfg(test)]
@@ -28,26 +28,26 @@ use crate::key::KeyId;
 use crate::limit::Limit;
 use crate::plugin::PluginName;
 use crate::policy::Policy;
-use crate::seal::Sealed;
+use crate::seal::TokenCredential;
 use crate::state::Partition;
 use crate::time::UnixTime;
 use crate::upstream_name::UpstreamName;
 
 pub use acceptance::{Acceptance, MAX_SEALED_LIFETIME_SECONDS, UnnamedTokens};
 pub use armour::{armoured, is_armoured, unarmoured};
-pub use authentic::{AuthenticToken, NotCompiled};
+pub use authentic::{AuthenticToken, CompileError};
 pub use caveat::{Caveat, MAX_CAVEATS, ParseCaveatError, Sender};
 pub use chain::{Chain, ChainId, OlderChain};
 pub use claims::{SignedToken, UnverifiedToken};
 pub use claims_fault::ClaimsFault;
 pub use label::Label;
-pub use mint::{Grant, MintError, MintRequest, Minted};
+pub use mint::{MintError, MintedToken, RuleSource, TokenSpec};
+pub use mint_request::{KnownNames, MAX_MINT_REQUEST_BYTES, MintLimits, MintRequest, MintRequestFault};
 pub use names::{TokenNames, UnverifiedNames};
 pub use network::Network;
-pub use order::{KnownNames, MAX_ORDER_BYTES, MintLimits, MintOrder, OrderFault};
 pub use origin::Origin;
 pub use reissue::ReissueError;
-pub use sealed::{MAX_SEALED_TOKEN_BYTES, NarrowError, SealRequest, SealedClaims, SealedToken};
+pub use sealed::{MAX_SEALED_TOKEN_BYTES, NarrowError, SealedClaims, SealedToken, SealedTokenSpec};
 pub use size::LongToken;
 pub use verify::{VerifyContext, VerifyError};
 
@@ -98,7 +98,7 @@ pub fn is_token_id(id: &str) -> bool {
 /// An unverified token authorises nothing:
 ///
 /// ```compile_fail,E0599
-/// fn skip(token: std::sync::Arc<magicproxy_core::UnverifiedToken<'_>>, access: &magicproxy_core::Access<'_>) {
+/// fn skip(token: std::sync::Arc<magicproxy_core::UnverifiedToken<'_>>, access: &magicproxy_core::AccessRequest<'_>) {
 ///     let _ = token.authorize(access);
 /// }
 /// ```
@@ -131,13 +131,13 @@ pub struct VerifiedToken {
     /// The tokens of which the proxy made it, as caveats say.
     origins: Box<[Origin]>,
     provenance: Provenance,
-    sealed: Sealed,
+    sealed: TokenCredential,
 }
 
 /// Who could have minted a token: what tells a stranger's tokens from those of people whom the operator knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Provenance {
-    /// The proxy's private key signed it (version 1): whoever may order tokens over HTTP, or holds that key.
+    /// The proxy's private key signed it (version 1): whoever may request tokens over HTTP, or holds that key.
     Proxy,
     /// A minter whom the operator lists signed it (version 2).
     ListedMinter,
@@ -327,7 +327,7 @@ impl VerifiedToken {
         self.policy.plugins()
     }
 
-    pub(crate) fn sealed(&self) -> &Sealed {
+    pub(crate) fn sealed(&self) -> &TokenCredential {
         &self.sealed
     }
 }

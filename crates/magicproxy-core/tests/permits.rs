@@ -8,9 +8,10 @@ use magicproxy_core::plugin::{Consent, PluginName, Verdict};
 use magicproxy_core::rule::HeldGrant;
 use magicproxy_core::state::Partition;
 use magicproxy_core::{
-    Acceptance, Access, Basis, Caveat, Credential, CredentialBinding, DecisionSteps, Denial, EncodedSlash, Grant, Judgement,
-    KeyRing, MintRequest, OwnerPlace, OwnerSecret, PatternMode, Permit, Policy, PrivateKey, Question, RawRule, RequestTarget,
-    Rule, RuleCompiler, Scope, ScopeName, Scopes, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
+    Acceptance, AccessRequest, Basis, Caveat, Credential, CredentialBinding, Decision, DecisionSteps, Denial, EncodedSlash,
+    KeyRing, OwnerPlace, OwnerSecret, PatternMode, Permit, Policy, PrivateKey, Question, RawRule, RequestTarget, Rule,
+    RuleCompiler, RuleSource, Scope, ScopeName, Scopes, TokenSpec, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken,
+    VerifyContext,
 };
 
 const NOW: UnixTime = UnixTime(1_790_000_000);
@@ -41,9 +42,9 @@ fn narrowed(ring: &KeyRing, rules: &str, plugins: &[&str], limit: Option<&str>, 
     let scope = Scope::new(&rules, plugins.iter().map(|name| plugin(name)).collect()).unwrap();
     let mut scopes = Scopes::default();
     scopes.insert(ScopeName::parse("s").unwrap(), scope);
-    let request = MintRequest {
+    let request = TokenSpec {
         credential: Credential::parse("ghp_ordinary".to_owned().into()).unwrap(),
-        grant: Grant::GuardedScopes(vec![ScopeName::parse("s").unwrap()]),
+        grant: RuleSource::GuardedScopes(vec![ScopeName::parse("s").unwrap()]),
         upstream: Some(upstream()),
         unnamed: UnnamedTokens::Refuse,
         issued_at: NOW,
@@ -64,12 +65,12 @@ fn narrowed(ring: &KeyRing, rules: &str, plugins: &[&str], limit: Option<&str>, 
 }
 
 /// Asks with as many steps as there are, within a ceiling of `GET` and `PUT`; gives what is decided, and what that took.
-fn ask<T>(method: &str, path: &str, decide: impl Fn(&Access<'_>) -> Result<T, Denial>) -> (Result<T, Denial>, usize) {
+fn ask<T>(method: &str, path: &str, decide: impl Fn(&AccessRequest<'_>) -> Result<T, Denial>) -> (Result<T, Denial>, usize) {
     let raw = ["GET /.*", "PUT /.*"].map(|text| RawRule::Text(text.to_owned()));
     let ceiling = Policy::compile(&Rule::parse_list(&raw, PatternMode::Whole).unwrap()).unwrap();
     let (target, steps) = (RequestTarget::parse(path.as_bytes(), EncodedSlash::Both).unwrap(), DecisionSteps::new());
     let upstream = upstream();
-    let access = Access {
+    let access = AccessRequest {
         method,
         target: &target,
         upstream: &upstream,
@@ -95,8 +96,8 @@ const RULES: &str = r#"[
     {"method":"GET","path":"/place","grants":["GET /a/{location}"]},
     {"method":"GET","path":"/receipt","grants":["GET /a/{response.id}"],"receipt":true},
     {"method":"GET","path":"/named","owner":"all","grants":["PUT /a/{response.id}"]},
-    {"method":"GET","path":"/elements",
-     "elements":{"list":"a","key":"b","creates":{"c":"d"}}}
+    {"method":"GET","path":"/list items",
+     "list_items":{"list":"a","key":"b","creates":{"c":"d"}}}
 ]"#;
 
 /// Whatever must be asked of a store or done with the response, the engine asks the permit for it.
@@ -112,11 +113,11 @@ fn a_permit_says_what_is_to_be_done() {
         ("/place", true, true, true, false, false, false),
         ("/receipt", true, false, false, true, false, true),
         ("/named", true, true, true, false, false, true),
-        ("/elements", true, true, false, false, false, false),
+        ("/list items", true, true, false, false, false, false),
     ] {
         let permit = permit(&token, path);
         let state = permit.state();
-        let says = |what: fn(&magicproxy_core::rule::Stateful) -> bool| state.is_some_and(|state| what(state));
+        let says = |what: fn(&magicproxy_core::rule::RuleEffects) -> bool| state.is_some_and(|state| what(state));
         assert_eq!((permit.is_stateful(), permit.keeps_rows()), (stateful, rows), "{path}");
         assert_eq!((says(|state| state.records()), says(|state| state.gives_receipt())), (records, receipt), "{path}");
         assert_eq!((says(|state| state.reads_request()), says(|state| state.reads_response())), (request, response), "{path}");
@@ -179,12 +180,12 @@ fn grants_are_those_of_owners_whose_rules_record_any() {
 /// What becomes of a request that no rule allows, by this grant.
 fn by_grant(
     token: &Arc<VerifiedToken>,
-    access: &Access<'_>,
+    access: &AccessRequest<'_>,
     held: HeldGrant,
     binding: Option<&CredentialBinding>,
 ) -> Result<Permit, Denial> {
-    match token.judge(access) {
-        Judgement::Needs(Question::Grants(question)) => {
+    match token.decide(access) {
+        Decision::Needs(Question::Grants(question)) => {
             question.held(access, held, binding).map_or(Err(Denial::NotAllowed), decided)
         }
         other => panic!("{other:?}"),
@@ -192,18 +193,18 @@ fn by_grant(
 }
 
 /// The same, by a plugin's word.
-fn by_plugin(token: &Arc<VerifiedToken>, access: &Access<'_>, said: (PluginName, Verdict)) -> Result<Permit, Denial> {
-    match token.judge(access) {
-        Judgement::Needs(Question::Plugins(question)) => decided(question.answered(access, &[said])),
+fn by_plugin(token: &Arc<VerifiedToken>, access: &AccessRequest<'_>, said: (PluginName, Verdict)) -> Result<Permit, Denial> {
+    match token.decide(access) {
+        Decision::Needs(Question::Plugins(question)) => decided(question.answered(access, &[said])),
         other => panic!("{other:?}"),
     }
 }
 
-fn decided(judgement: Judgement) -> Result<Permit, Denial> {
+fn decided(judgement: Decision) -> Result<Permit, Denial> {
     match judgement {
-        Judgement::Allowed(permit) => Ok(permit),
-        Judgement::Denied(denial) => Err(denial),
-        Judgement::Needs(question) => panic!("{question:?}"),
+        Decision::Allowed(permit) => Ok(permit),
+        Decision::Denied(denial) => Err(denial),
+        Decision::Needs(question) => panic!("{question:?}"),
     }
 }
 
@@ -214,7 +215,7 @@ fn a_grant_admits_its_owners_requests_for_its_path() {
     let binding = ring.bind(&token).unwrap();
     let held = |owner: Partition, path: &str, methods: &[u8]| HeldGrant::from_store(owner, path, methods).unwrap();
     let decide = |method: &str, path: &str, held: HeldGrant, binding: Option<&CredentialBinding>| {
-        let held = |access: &Access<'_>| by_grant(&token, access, held.clone(), binding);
+        let held = |access: &AccessRequest<'_>| by_grant(&token, access, held.clone(), binding);
         ask(method, path, held).0.map(|permit| {
             assert!(matches!(permit.basis(), Basis::Grant(_)) && permit.is_stateful() && permit.state().is_none());
             permit.rule().to_string()
@@ -270,12 +271,12 @@ fn nobody_is_asked_of_what_is_denied_in_any_case() {
     let elsewhere = narrowed(&ring, get, &["judge"], None, &[r#"{"aud":"other"}"#]);
     let sender = narrowed(&ring, get, &["judge"], None, &[r#"{"sender":{"cidr":["192.0.2.0/24"]}}"#]);
     let judged = |token: &Arc<VerifiedToken>, method: &str, path: &str| {
-        let told = |access: &Access<'_>| {
-            Ok(match token.judge(access) {
-                Judgement::Allowed(_) => "allowed".to_owned(),
-                Judgement::Denied(denial) => denial.code().to_owned(),
-                Judgement::Needs(Question::Grants(_)) => "grants".to_owned(),
-                Judgement::Needs(Question::Plugins(question)) => {
+        let told = |access: &AccessRequest<'_>| {
+            Ok(match token.decide(access) {
+                Decision::Allowed(_) => "allowed".to_owned(),
+                Decision::Denied(denial) => denial.code().to_owned(),
+                Decision::Needs(Question::Grants(_)) => "grants".to_owned(),
+                Decision::Needs(Question::Plugins(question)) => {
                     assert_eq!(question.plugins(), [plugin("judge")]);
                     "plugins".to_owned()
                 }

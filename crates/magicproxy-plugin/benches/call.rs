@@ -10,7 +10,8 @@ use divan::Bencher;
 use magicproxy_core::UnixTime;
 use magicproxy_core::plugin::{PluginHost as _, PluginName, PluginRequest, PluginScope, Verdict};
 use magicproxy_core::state::{
-    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, RowLimits, StateStore, StoreFuture, Taken, UnixMillis,
+    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, RowLimits, StateStore, StoreFuture, TakeResult,
+    UnixMillis,
 };
 use magicproxy_plugin::{Host, HostSettings, PluginSettings};
 use tokio::runtime::Runtime;
@@ -92,7 +93,7 @@ impl StateStore for Memory {
         Box::pin(std::future::ready(Ok(true)))
     }
 
-    fn take_within(&self, _: BoundedPartition, _: Vec<Demand>, _: UnixMillis) -> StoreFuture<'_, Taken> {
+    fn take_within(&self, _: BoundedPartition, _: Vec<Demand>, _: UnixMillis) -> StoreFuture<'_, TakeResult> {
         unimplemented!("plugins take nothing")
     }
 

@@ -13,10 +13,10 @@ use crate::settings::HostSettings;
 
 /// A host that cannot exist. Its methods let callers compile, and none of them can ever be called.
 #[derive(Debug)]
-pub struct Host(Nobody);
+pub struct Host(Never);
 
 #[derive(Debug)]
-enum Nobody {}
+enum Never {}
 
 impl Host {
     /// Always fails.

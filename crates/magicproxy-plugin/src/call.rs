@@ -10,7 +10,7 @@ use wasmtime::{Store, UpdateDeadline};
 
 use crate::bounds::{BYTES_TO_HOST, Bounds, REASON_BYTES};
 use crate::failure::CallFailure;
-use crate::guest::{Drawer, Guest};
+use crate::guest::{Guest, PluginStore};
 use crate::journal::{Journal, one_line};
 use crate::meter::Meter;
 use crate::report::Report;
@@ -26,7 +26,7 @@ pub(crate) struct Call {
     pub(crate) pre: PluginPre<Guest>,
     pub(crate) limits: Limits,
     pub(crate) config: Option<Arc<str>>,
-    pub(crate) drawer: Option<Drawer>,
+    pub(crate) drawer: Option<PluginStore>,
     pub(crate) now: UnixTime,
     pub(crate) journal: Arc<Journal>,
     pub(crate) meter: Arc<Meter>,
@@ -116,7 +116,7 @@ impl Call {
     }
 }
 
-/// Nothing but what the plugin is interested in, whatever the caller brings.
+/// Nothing but what the plugin is interested in, whatever the client brings.
 fn shown_request(request: &PluginRequest, interests: &Interests) -> exchange::Request {
     exchange::Request {
         upstream: request.upstream.clone(),

@@ -26,7 +26,7 @@ pub(crate) struct Guest {
     pub(crate) config: Option<Arc<str>>,
     pub(crate) now: UnixTime,
     /// Absent: there is no store, or the plugin is only being loaded.
-    pub(crate) drawer: Option<Drawer>,
+    pub(crate) drawer: Option<PluginStore>,
     pub(crate) state_calls: u32,
     pub(crate) state_calls_left: u32,
 }
@@ -39,7 +39,7 @@ impl fmt::Debug for Guest {
 
 /// The part of the store that one plugin has for one owner.
 #[derive(Clone, Debug)]
-pub(crate) struct Drawer {
+pub(crate) struct PluginStore {
     pub(crate) store: Arc<dyn StateStore>,
     pub(crate) partition: Partition,
     pub(crate) ends_at: UnixTime,
@@ -47,10 +47,10 @@ pub(crate) struct Drawer {
 }
 
 /// What a call of `state` gives: the outer error ends the guest, the inner one is told to it.
-type Stated<T> = wasmtime::Result<Result<T, state::Error>>;
+type StateResult<T> = wasmtime::Result<Result<T, state::Error>>;
 
 impl state::Host for Guest {
-    async fn get(&mut self, name: String) -> Stated<Option<Vec<u8>>> {
+    async fn get(&mut self, name: String) -> StateResult<Option<Vec<u8>>> {
         let now = self.now;
         match self.open(&name)? {
             Ok(drawer) => Ok(drawer.read(name, now).await),
@@ -58,7 +58,7 @@ impl state::Host for Guest {
         }
     }
 
-    async fn set(&mut self, name: String, value: Vec<u8>, seconds: Option<u64>) -> Stated<()> {
+    async fn set(&mut self, name: String, value: Vec<u8>, seconds: Option<u64>) -> StateResult<()> {
         let now = self.now;
         match self.open_for(&name, &value)? {
             Ok(drawer) => Ok(drawer.set(name, drawer.entry(value, seconds, now), now).await),
@@ -66,7 +66,13 @@ impl state::Host for Guest {
         }
     }
 
-    async fn set_if(&mut self, name: String, expected: Option<Vec<u8>>, value: Vec<u8>, seconds: Option<u64>) -> Stated<bool> {
+    async fn set_if(
+        &mut self,
+        name: String,
+        expected: Option<Vec<u8>>,
+        value: Vec<u8>,
+        seconds: Option<u64>,
+    ) -> StateResult<bool> {
         let now = self.now;
         match self.open_for(&name, &value)? {
             Ok(drawer) => Ok(drawer.set_if(name, expected, drawer.entry(value, seconds, now), now).await),
@@ -74,7 +80,7 @@ impl state::Host for Guest {
         }
     }
 
-    async fn remove(&mut self, name: String) -> Stated<()> {
+    async fn remove(&mut self, name: String) -> StateResult<()> {
         let now = self.now;
         match self.open(&name)? {
             Ok(drawer) => Ok(drawer.change(Vec::new(), Change::Remove(name.into_bytes()), now).await.map(|_| ())),
@@ -84,7 +90,7 @@ impl state::Host for Guest {
 }
 
 impl Guest {
-    fn open_for(&mut self, name: &str, value: &[u8]) -> Stated<Drawer> {
+    fn open_for(&mut self, name: &str, value: &[u8]) -> StateResult<PluginStore> {
         if value.len() > VALUE_BYTES {
             self.count()?;
             return Ok(Err(state::Error::ValueTooLong));
@@ -92,7 +98,7 @@ impl Guest {
         self.open(name)
     }
 
-    fn open(&mut self, name: &str) -> Stated<Drawer> {
+    fn open(&mut self, name: &str) -> StateResult<PluginStore> {
         self.count()?;
         if name.is_empty() || name.len() > NAME_BYTES {
             return Ok(Err(state::Error::BadName));
@@ -111,7 +117,7 @@ impl Guest {
     }
 }
 
-impl Drawer {
+impl PluginStore {
     fn entry(&self, value: Vec<u8>, seconds: Option<u64>, now: UnixTime) -> Entry {
         let wanted = seconds.map_or(u64::MAX, |seconds| now.0.saturating_add(seconds));
         Entry { value, expires_at: UnixTime(wanted.min(self.ends_at.0)) }

@@ -16,9 +16,9 @@ use crate::cache::FunctionCache;
 use crate::call::Call;
 use crate::engine::{CALLS, engine};
 use crate::failure::{CallFailure, LoadError, LoadFailure};
-use crate::guest::Drawer;
+use crate::guest::PluginStore;
 use crate::journal::Journal;
-use crate::load::{self, Loaded, Stamp};
+use crate::load::{self, LoadedPlugin, Stamp};
 use crate::meter::Meter;
 use crate::report::{Description, Level, Line, Report};
 use crate::settings::{HostSettings, OnFailure, PluginSettings};
@@ -42,13 +42,13 @@ pub struct Host {
 /// One plugin, and the version of it that is asked at the moment.
 struct Slot {
     settings: PluginSettings,
-    loaded: RwLock<Arc<Loaded>>,
+    loaded: RwLock<Arc<LoadedPlugin>>,
     seen: Mutex<Option<Stamp>>,
 }
 
 /// What became of a file that had changed.
 #[derive(Debug)]
-pub struct Reloaded {
+pub struct ReloadResult {
     /// The plugin.
     pub plugin: PluginName,
     /// Why the old one is still asked, if it is.
@@ -113,7 +113,7 @@ impl Host {
     }
 
     /// Looks at all files, and loads those that have changed. It compiles, so it blocks. One that is refused changes nothing.
-    pub fn reload_changed(&self) -> Vec<Reloaded> {
+    pub fn reload_changed(&self) -> Vec<ReloadResult> {
         self.slots.values().filter_map(|slot| self.reload(slot)).collect()
     }
 
@@ -143,7 +143,7 @@ impl Host {
         }
     }
 
-    fn load(&self, settings: &PluginSettings) -> Result<(Loaded, Stamp), LoadFailure> {
+    fn load(&self, settings: &PluginSettings) -> Result<(LoadedPlugin, Stamp), LoadFailure> {
         let source = load::read(&settings.file)?;
         let _one = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
         let _running = self.ticker.running();
@@ -157,7 +157,7 @@ impl Host {
         Ok((loaded?, source.stamp))
     }
 
-    fn reload(&self, slot: &Slot) -> Option<Reloaded> {
+    fn reload(&self, slot: &Slot) -> Option<ReloadResult> {
         let name = &slot.settings.name;
         let stamp = Stamp::of(&slot.settings.file);
         {
@@ -179,10 +179,10 @@ impl Host {
                 tracing::error!(plugin = %name, %failure, "the plugin's file has changed and is refused; the old one stays")
             }
         }
-        Some(Reloaded { plugin: name.clone(), outcome })
+        Some(ReloadResult { plugin: name.clone(), outcome })
     }
 
-    fn call(&self, plugin: &PluginName, scope: PluginScope) -> Option<(Arc<Loaded>, Call)> {
+    fn call(&self, plugin: &PluginName, scope: PluginScope) -> Option<(Arc<LoadedPlugin>, Call)> {
         let slot = self.slots.get(plugin)?;
         let loaded = slot.loaded();
         let now = scope.now;
@@ -198,9 +198,9 @@ impl Host {
         Some((loaded, call))
     }
 
-    fn drawer(&self, plugin: &PluginName, scope: PluginScope) -> Option<Drawer> {
+    fn drawer(&self, plugin: &PluginName, scope: PluginScope) -> Option<PluginStore> {
         let partition = Partition::of(&[b"plugin", plugin.as_str().as_bytes(), scope.owner.as_bytes()]);
-        self.state.clone().map(|store| Drawer { store, partition, ends_at: scope.ends_at, rows: scope.rows })
+        self.state.clone().map(|store| PluginStore { store, partition, ends_at: scope.ends_at, rows: scope.rows })
     }
 
     /// The pool has room for so many calls; another one waits instead of failing.
@@ -252,7 +252,7 @@ impl PluginHost for Host {
 }
 
 impl Slot {
-    fn loaded(&self) -> Arc<Loaded> {
+    fn loaded(&self) -> Arc<LoadedPlugin> {
         Arc::clone(&self.loaded.read().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -65,7 +65,7 @@ pub(crate) struct Stamp {
 }
 
 /// A plugin that can be asked.
-pub(crate) struct Loaded {
+pub(crate) struct LoadedPlugin {
     pub(crate) pre: PluginPre<Guest>,
     pub(crate) interests: Arc<Interests>,
     pub(crate) imports: Vec<String>,
@@ -121,7 +121,7 @@ fn usable(metadata: &Metadata) -> Result<(), LoadFailure> {
 }
 
 /// Compiles a component, looks at what it wants, and asks it what it is interested in.
-pub(crate) fn load(engine: &Engine, source: &Source, settings: &PluginSettings) -> Result<Loaded, LoadFailure> {
+pub(crate) fn load(engine: &Engine, source: &Source, settings: &PluginSettings) -> Result<LoadedPlugin, LoadFailure> {
     // A file of wasmtime's own, with machine code in it, is not a component.
     match Engine::detect_precompiled(&source.bytes) {
         Some(Precompiled::Module | Precompiled::Component) => {
@@ -137,7 +137,7 @@ pub(crate) fn load(engine: &Engine, source: &Source, settings: &PluginSettings) 
     Plugin::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest).map_err(wrong)?;
     let pre = linker.instantiate_pre(&component).and_then(PluginPre::new).map_err(wrong)?;
     let interests = Arc::new(interests(&pre, settings)?);
-    Ok(Loaded { pre, interests, imports, sha256: source.sha256, bytes: source.bytes.len() })
+    Ok(LoadedPlugin { pre, interests, imports, sha256: source.sha256, bytes: source.bytes.len() })
 }
 
 /// The names of what it imports; the first that is not ours is refused.

@@ -37,12 +37,12 @@ impl Ticker {
     }
 
     /// A call runs until this is dropped.
-    pub(crate) fn running(&self) -> Running<'_> {
+    pub(crate) fn running(&self) -> RunningCall<'_> {
         self.shared.running.fetch_add(1, Ordering::SeqCst);
         if self.shared.asleep.swap(false, Ordering::SeqCst) {
             self.thread.unpark();
         }
-        Running(&self.shared)
+        RunningCall(&self.shared)
     }
 }
 
@@ -55,9 +55,9 @@ impl Drop for Ticker {
 
 /// A call runs.
 #[derive(Debug)]
-pub(crate) struct Running<'t>(&'t Shared);
+pub(crate) struct RunningCall<'t>(&'t Shared);
 
-impl Drop for Running<'_> {
+impl Drop for RunningCall<'_> {
     fn drop(&mut self) {
         self.0.running.fetch_sub(1, Ordering::SeqCst);
     }

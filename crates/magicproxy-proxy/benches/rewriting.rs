@@ -19,7 +19,7 @@ fn main() {
     divan::main();
 }
 
-/// One issue, in the form of GitHub's answers: a fifth of it are URLs of the API.
+/// One issue, in the form of GitHub's responses: a fifth of it are URLs of the API.
 fn issue(number: usize) -> String {
     let at = format!("https://api.github.com/repos/acme/rocket/issues/{number}");
     format!(

@@ -63,15 +63,15 @@ impl Resource {
 
 /// Whether a stranger could have minted the token that pays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum MinterTrust {
     /// Only someone whom the operator knows mints such tokens: the reserve is open to them, and their peer is not charged.
     Known,
     /// Anyone mints such tokens, or there is no token at all.
     Stranger,
 }
 
-impl Standing {
-    /// The standing of a token where anyone may order tokens over HTTP, or nobody may.
+impl MinterTrust {
+    /// The standing of a token where anyone may request tokens over HTTP, or nobody may.
     pub(crate) fn of(provenance: Provenance, http_mint: HttpMint) -> Self {
         match (provenance, http_mint) {
             (Provenance::ListedMinter, _) | (Provenance::Proxy, HttpMint::Closed) => Self::Known,
@@ -87,13 +87,13 @@ pub(crate) struct Payer {
     pub(crate) owner: Option<Arc<Account>>,
     /// The peer that sent the request.
     pub(crate) peer: Arc<Account>,
-    pub(crate) standing: Standing,
+    pub(crate) standing: MinterTrust,
 }
 
 impl Payer {
     /// A peer of which no token is known, or not yet.
     pub(crate) fn anonymous(peer: Arc<Account>) -> Self {
-        Self { owner: None, peer, standing: Standing::Stranger }
+        Self { owner: None, peer, standing: MinterTrust::Stranger }
     }
 }
 
@@ -161,10 +161,10 @@ impl Budget {
     fn charge(&self, resource: Resource, amount: usize, payer: &Payer) -> Result<(), Shortage> {
         let quota = self.quota(resource);
         let owner = payer.owner.as_ref().map(|owner| owner.counter(resource));
-        let peer = (payer.standing == Standing::Stranger).then(|| payer.peer.counter(resource));
+        let peer = (payer.standing == MinterTrust::Stranger).then(|| payer.peer.counter(resource));
         let total = match payer.standing {
-            Standing::Known => quota.total,
-            Standing::Stranger => quota.total.saturating_sub(quota.reserved),
+            MinterTrust::Known => quota.total,
+            MinterTrust::Stranger => quota.total.saturating_sub(quota.reserved),
         };
         let charges = [
             (owner, quota.per_owner, Shortage::Owner),
@@ -182,7 +182,7 @@ impl Budget {
 
     fn discharge(&self, resource: Resource, amount: usize, payer: &Payer) {
         give_back(payer.owner.as_ref().map(|owner| owner.counter(resource)), amount);
-        give_back((payer.standing == Standing::Stranger).then(|| payer.peer.counter(resource)), amount);
+        give_back((payer.standing == MinterTrust::Stranger).then(|| payer.peer.counter(resource)), amount);
         give_back(Some(self.counter(resource)), amount);
     }
 }

@@ -1,4 +1,4 @@
-//! Doors: what the clients of a listener speak to. What is the same at every door is here: there is always an answer, it is
+//! Doors: what the clients of a listener speak to. What is the same at every door is here: there is always a response, it is
 //! recorded, and refusals have one form.
 //!
 //! A door reads a request and runs an exchange (`exchange::served`); it decides nothing and sends nothing itself.
@@ -17,7 +17,7 @@ use hyper::body::{Body as _, Incoming};
 
 use crate::admission::Budget;
 use crate::downstream::listener::DoorKind;
-use crate::downstream::{Connection, Untaken, noted_own_words};
+use crate::downstream::{Connection, UnreadResponse, noted_own_words};
 use crate::exchange::served::{SetupError, Upstreams};
 use crate::observe::ongoing::OngoingRequest;
 use crate::rejection::{RefusalForm, Rejection};
@@ -25,7 +25,7 @@ use crate::response::body::ResponseBody;
 use crate::routing::cross_origin::page_of;
 use crate::services::Services;
 use crate::settings::{Settings, UpstreamId};
-use reverse::{Reach, ReverseDoor};
+use reverse::{ListenerUpstreams, ReverseDoor};
 
 /// The doors of a proxy.
 #[derive(Debug)]
@@ -41,17 +41,17 @@ pub(crate) struct Doors {
 #[derive(Clone, Debug)]
 pub(crate) struct Door {
     doors: Arc<Doors>,
-    entry: Entry,
+    entry: DoorTarget,
 }
 
 /// Which door it is, and what of the proxy is found behind it.
 #[derive(Clone, Copy, Debug)]
-enum Entry {
-    Reverse(Reach),
+enum DoorTarget {
+    Reverse(ListenerUpstreams),
 }
 
 /// A request at a door: what is known of it so far.
-struct Visit<'c> {
+struct DoorRequest<'c> {
     connection: &'c Arc<Connection>,
     request: OngoingRequest,
     /// How a refusal is written.
@@ -74,7 +74,7 @@ impl Doors {
     /// The door that a listener chose.
     pub(crate) fn door(self: &Arc<Self>, kind: &DoorKind) -> Door {
         let entry = match kind {
-            DoorKind::Reverse { only } => Entry::Reverse(self.reverse.reach(only.as_ref())),
+            DoorKind::Reverse { only } => DoorTarget::Reverse(self.reverse.reach(only.as_ref())),
         };
         Door { doors: Arc::clone(self), entry }
     }
@@ -91,8 +91,8 @@ impl Door {
         self.doors.budget()
     }
 
-    /// Answers one request. There is always an answer.
-    pub(crate) async fn answer(&self, request: Request<Incoming>, connection: &Arc<Connection>) -> Response<ResponseBody> {
+    /// Answers one request. There is always a response.
+    pub(crate) async fn respond(&self, request: Request<Incoming>, connection: &Arc<Connection>) -> Response<ResponseBody> {
         let doors = &*self.doors;
         let mut visit = doors.visit(&request, connection);
         let version = request.version();
@@ -100,7 +100,7 @@ impl Door {
         let page = if doors.serves_pages { page_of(request.headers()) } else { None };
         let end = visit.end;
         let outcome = match self.entry {
-            Entry::Reverse(reach) => within(end, pin!(doors.reverse.handle(request, reach, &mut visit))).await,
+            DoorTarget::Reverse(reach) => within(end, pin!(doors.reverse.handle(request, reach, &mut visit))).await,
         };
         let mut response = outcome.unwrap_or_else(|rejection| visit.refuse(&rejection));
         if let Some(served) = visit.pages_of.and_then(|upstream| doors.upstreams.get(upstream).ok()) {
@@ -122,14 +122,14 @@ impl Door {
 }
 
 impl Doors {
-    fn visit<'c>(&self, request: &Request<Incoming>, connection: &'c Arc<Connection>) -> Visit<'c> {
+    fn visit<'c>(&self, request: &Request<Incoming>, connection: &'c Arc<Connection>) -> DoorRequest<'c> {
         let ongoing = OngoingRequest::begin(connection, request.method());
         let end = self.settings.timeouts.total.map(|total| Instant::now() + total);
-        Visit { connection, request: ongoing, form: RefusalForm::accepted(request.headers()), pages_of: None, end }
+        DoorRequest { connection, request: ongoing, form: RefusalForm::accepted(request.headers()), pages_of: None, end }
     }
 }
 
-impl Visit<'_> {
+impl DoorRequest<'_> {
     /// The response to a request that is refused, with which its connection may end.
     fn refuse(&mut self, rejection: &Rejection) -> Response<ResponseBody> {
         self.request.record.rejected(rejection);
@@ -143,7 +143,7 @@ impl Visit<'_> {
     /// Has a response of the proxy's own words wait for its client at the expense of the peer, and not for long. Where no more
     /// may wait, a refusal is sent without its content.
     fn bound_own_words(&mut self, mut response: Response<ResponseBody>, budget: &Arc<Budget>) -> Response<ResponseBody> {
-        match Untaken::on(self.connection, budget) {
+        match UnreadResponse::on(self.connection, budget) {
             Ok(Some(untaken)) => {
                 response.body_mut().hold(untaken);
                 noted_own_words();

@@ -1,4 +1,4 @@
-//! Connections from callers: timed, counted, and told apart by their first bytes.
+//! Connections from clients: timed, counted, and told apart by their first bytes.
 //!
 //! Time limits that concern a connection as a whole live here, below HTTP, where slow peers of every kind look alike.
 
@@ -35,22 +35,22 @@ use tokio::sync::watch;
 use crate::admission::Account;
 use crate::peer::Peer;
 use crate::worker::WorkerId;
-use close_delimited::CloseDelimited;
-use connections::{Activity, Ending, Slot};
-use content::Rest;
+use close_delimited::CloseDelimitedContent;
+use connections::{Activity, ConnectionEnd, ConnectionSlot};
+use content::RemainingContent;
 use flush::Flushes;
-use head::{HeadRead, HeadScan};
-use listener::Entrance;
+use head::{HeadScan, HeadTime};
+use listener::ListenerContext;
 
 pub(crate) use content::RequestContent;
 pub(crate) use flush::FlushPoint;
 pub(crate) use io::{Bounds, DownstreamIo};
-pub(crate) use open::{Opened, open};
+pub(crate) use open::{NegotiatedConnection, open};
 pub(crate) use protocol::Protocol;
 pub(crate) use request_body::{Progress, ReadError, RequestBody, SentContent};
 pub(crate) use socket::{Socket, Stream, Transport};
 pub(crate) use stream::{Streams, noted, noted_own_words};
-pub(crate) use words::Untaken;
+pub(crate) use words::UnreadResponse;
 
 /// Refusals after which a connection ends that never had an admitted request: a client that means well asks for a token first.
 const MAX_REFUSALS: u32 = 64;
@@ -65,7 +65,7 @@ pub(crate) struct ConnectedClient {
     /// What this address holds of the proxy's resources.
     pub(crate) account: Arc<Account>,
     /// Its place among the open connections; a WebSocket keeps it until it ends.
-    pub(crate) slot: Slot,
+    pub(crate) slot: ConnectionSlot,
     /// Tells when the proxy is to stop, which waits until all of these are dropped.
     pub(crate) stopped: watch::Receiver<()>,
 }
@@ -75,24 +75,29 @@ pub(crate) struct ConnectedClient {
 pub(crate) struct Connection {
     client: ConnectedClient,
     activity: Arc<Activity>,
-    listener: Arc<Entrance>,
+    listener: Arc<ListenerContext>,
     worker: WorkerId,
     /// The latest request announced a body (HTTP/1 only).
     has_body: AtomicBool,
     /// What was seen since the last request began (HTTP/1 only): the raw head of the next one.
     head: Option<Mutex<HeadScan>>,
-    head_read: HeadRead,
+    head_read: HeadTime,
     /// Responses of the proxy's own words that were not taken yet (HTTP/2 only).
     untaken: AtomicUsize,
     flushes: Flushes,
-    close_delimited: CloseDelimited,
-    rest: Rest,
+    close_delimited: CloseDelimitedContent,
+    rest: RemainingContent,
     /// Has a tunnel begun, whose sides may be silent for long?
     is_tunnel: AtomicBool,
 }
 
 impl Connection {
-    pub(crate) fn new(client: ConnectedClient, listener: Arc<Entrance>, protocol: Protocol, worker: WorkerId) -> Arc<Self> {
+    pub(crate) fn new(
+        client: ConnectedClient,
+        listener: Arc<ListenerContext>,
+        protocol: Protocol,
+        worker: WorkerId,
+    ) -> Arc<Self> {
         let head = (protocol == Protocol::Http1).then(Mutex::default);
         let activity = Arc::clone(client.slot.activity());
         Arc::new(Self {
@@ -102,11 +107,11 @@ impl Connection {
             worker,
             has_body: AtomicBool::new(false),
             head,
-            head_read: HeadRead::default(),
+            head_read: HeadTime::default(),
             untaken: AtomicUsize::new(0),
             flushes: Flushes::default(),
-            close_delimited: CloseDelimited::default(),
-            rest: Rest::default(),
+            close_delimited: CloseDelimitedContent::default(),
+            rest: RemainingContent::default(),
             is_tunnel: AtomicBool::new(false),
         })
     }
@@ -122,7 +127,7 @@ impl Connection {
     }
 
     /// What holds for every connection of the listener that this one came by.
-    pub(crate) fn listener(&self) -> &Entrance {
+    pub(crate) fn listener(&self) -> &ListenerContext {
         &self.listener
     }
 
@@ -175,7 +180,7 @@ impl Connection {
         let unknown = status == StatusCode::UNAUTHORIZED && !had_admitted;
         let ends = refused >= most || unknown && self.client.slot.is_wanted();
         if ends && !self.is_http1() {
-            self.activity.end(Ending::Retired);
+            self.activity.end(ConnectionEnd::Retired);
         }
         ends
     }
@@ -240,7 +245,7 @@ impl Connection {
     /// Did the raw head of this request hold a `Content-Length`? `None` when the head was not seen whole. To be asked once
     /// for each request, for what was read belongs to it alone.
     ///
-    /// hyper drops `Content-Length` from a request that also has `Transfer-Encoding` and goes on; a caller that sends both
+    /// hyper drops `Content-Length` from a request that also has `Transfer-Encoding` and goes on; a client that sends both
     /// is attacking somebody, so it is refused, and the raw head is the only place where both can be seen.
     pub(crate) fn has_content_length<B>(&self, request: &Request<B>) -> Option<bool> {
         let mut head = self.head.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,11 +1,11 @@
 //! An exchange with an upstream: verified, decided, recorded, sent, answered. One layer, whose modules may know each other.
 //!
-//! The makers of its proofs (`Settled`, `OutboundRequest`, `Answer`) are visible in here at most. What doors see is
+//! The makers of its proofs (`Reservation`, `OutboundRequest`, `CommittedResponse`) are visible in here at most. What doors see is
 //! [`served`]: the upstreams, and the steps of an exchange with one.
 
-pub(crate) mod answer;
 pub mod gate;
 pub(crate) mod ledger;
+pub(crate) mod response;
 mod sending;
 pub(crate) mod served;
 mod unread;

@@ -98,7 +98,7 @@ pub(crate) fn may_carry_secret(name: &HeaderName) -> bool {
 }
 
 /// Would this field change who the client is, or what is done, at a server that believes it? Responses and trailers are looked at so:
-/// there is no list of the fields of an answer.
+/// there is no list of the fields of a response.
 pub(crate) fn steers(name: &HeaderName) -> bool {
     CARRIERS.contains(&name.as_str()) || misleads(name)
 }

@@ -1,6 +1,6 @@
 //! TLS to others than the upstreams: for errands of the binary's own, which decides where they go.
 //!
-//! Nothing of a caller's and no credential travels here.
+//! Nothing of a client's and no credential travels here.
 
 use std::io;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl HttpsConnector {
         Ok(Self(TlsConnector::from(Arc::new(config))))
     }
 
-    /// A connection on which HTTP/1.1 is to be spoken. The caller bounds it in time.
+    /// A connection on which HTTP/1.1 is to be spoken. The client bounds it in time.
     ///
     /// # Errors
     /// Those of the network, and of TLS as [`io::ErrorKind::InvalidData`].
@@ -51,7 +51,7 @@ impl HttpsConnector {
 
 /// Why nothing could be reached by TLS with these certificates.
 ///
-/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its answer.
+/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TrustFault {
     /// Of those given, the one of this number, from 1 on, cannot be read.
@@ -95,7 +95,7 @@ pub struct Probe<'p> {
 
 /// How far a probe came, and why no further.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unreached {
+pub struct ProbeFailure {
     /// The step that failed.
     pub step: ProbeStep,
     /// What happened, in words.
@@ -121,13 +121,13 @@ impl Probe<'_> {
     /// Connects as a proxy would that has a request, and closes the connection. No request is sent, and no credential.
     ///
     /// # Errors
-    /// [`Unreached`].
-    pub async fn reach(&self) -> Result<(), Unreached> {
+    /// [`ProbeFailure`].
+    pub async fn reach(&self) -> Result<(), ProbeFailure> {
         let timeouts = Timeouts { connect: self.limit, ..Timeouts::default() };
         let Self { root, protocol, extra_roots, outbound, .. } = *self;
         let connector = Connector::new(&Destination { root, protocol, extra_roots, outbound }, timeouts, 1);
-        let connector = connector.map_err(|error| Unreached { step: ProbeStep::Tls, reason: error.to_string() })?;
-        connector.reach().await.map_err(|failure| Unreached { step: failure.step().into(), reason: failure.in_words() })
+        let connector = connector.map_err(|error| ProbeFailure { step: ProbeStep::Tls, reason: error.to_string() })?;
+        connector.reach().await.map_err(|failure| ProbeFailure { step: failure.step().into(), reason: failure.in_words() })
     }
 }
 
@@ -145,7 +145,7 @@ impl From<ConnectStep> for ProbeStep {
 
 /// Why a TLS handshake failed: what a person must know to mend it.
 ///
-/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its answer.
+/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HandshakeFault {
     /// The certificate's issuer is not trusted.

@@ -9,7 +9,7 @@
 //!
 //! # What it is given, and what it does not do
 //!
-//! The caller passes checked [`settings`], [`services`] that may change while the proxy runs (keys,
+//! The client passes checked [`settings`], [`services`] that may change while the proxy runs (keys,
 //! revocations, a store, plugins), the listeners, and the end. The engine reads no configuration
 //! file, no environment and no key file, installs no signal handler, and prints nothing. It knows
 //! the contracts of stores and plugins, and none of their implementations.
@@ -59,5 +59,5 @@ pub use credential::source;
 pub use downstream::{host_check, listener};
 pub use exchange::gate;
 pub use response::rewrite;
-pub use routing::placing;
+pub use routing::router;
 pub use version::VERSION;

@@ -20,15 +20,15 @@ const MIN_BEGINNING_BYTES: usize = 12;
 ///
 /// INVARIANT: at least one secret, each of at least [`MIN_MASKED_BYTES`].
 #[derive(Clone)]
-pub(crate) struct Needle(Arc<[Secret]>);
+pub(crate) struct SecretMask(Arc<[MaskedSpelling]>);
 
-impl Needle {
+impl SecretMask {
     /// `None` where every secret is too short to be told from innocent text.
     pub(crate) fn new<'s>(secrets: impl IntoIterator<Item = &'s [u8]>) -> Option<Self> {
-        let mut kept: Vec<Secret> = Vec::new();
+        let mut kept: Vec<MaskedSpelling> = Vec::new();
         let mut keep = |secret: &[u8]| {
             if secret.len() >= MIN_MASKED_BYTES && kept.iter().all(|known| known.bytes.as_slice() != secret) {
-                kept.push(Secret::new(secret));
+                kept.push(MaskedSpelling::new(secret));
             }
         };
         for secret in secrets {
@@ -40,7 +40,7 @@ impl Needle {
         (!kept.is_empty()).then(|| Self(kept.into()))
     }
 
-    pub(crate) fn secrets(&self) -> &[Secret] {
+    pub(crate) fn secrets(&self) -> &[MaskedSpelling] {
         &self.0
     }
 
@@ -83,9 +83,9 @@ impl Needle {
     }
 }
 
-impl std::fmt::Debug for Needle {
+impl std::fmt::Debug for SecretMask {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Needle(***)")
+        formatter.write_str("SecretMask(***)")
     }
 }
 
@@ -104,13 +104,13 @@ fn with_escaped_slashes(secret: &[u8]) -> Zeroizing<Vec<u8>> {
 ///
 /// Its beginning counts for all of it: as many bytes are masked as it has, and its end is never compared. Whoever can have an upstream
 /// repeat text of his own choice sees from what is held back how much of it is right, and would learn the credential byte by byte.
-pub(crate) struct Secret {
+pub(crate) struct MaskedSpelling {
     bytes: Zeroizing<Vec<u8>>,
     /// Of its beginning.
     finder: Finder<'static>,
 }
 
-impl Secret {
+impl MaskedSpelling {
     fn new(bytes: &[u8]) -> Self {
         let finder = Finder::new(beginning(bytes)).into_owned();
         Self { bytes: Zeroizing::new(bytes.to_vec()), finder }

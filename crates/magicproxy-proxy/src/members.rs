@@ -53,7 +53,7 @@ pub enum MemberError {
 
 /// What is known of a member before its URL was read to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum MemberCheck {
     Stays,
     /// It is rewritten if its URL leads where a pattern says.
     Conditional,
@@ -61,7 +61,7 @@ pub(crate) enum Standing {
 }
 
 /// A URL of the upstream, as its conditions see it.
-pub(crate) struct Leading<'u> {
+pub(crate) struct MemberUrl<'u> {
     /// What follows the link's `from`, as it is written in the document.
     pub(crate) rest: &'u [u8],
     /// Does its path lead to what the client asked for?
@@ -120,23 +120,23 @@ impl Members {
         self.has_pages
     }
 
-    pub(crate) fn standing(&self, position: &Position) -> Standing {
-        let mut standing = if self.followed.holds_within(position) { Standing::Followed } else { Standing::Stays };
+    pub(crate) fn standing(&self, position: &Position) -> MemberCheck {
+        let mut standing = if self.followed.holds_within(position) { MemberCheck::Followed } else { MemberCheck::Stays };
         for pattern in self.followed.matching(position) {
             if pattern.condition.is_none() {
-                standing = Standing::Followed;
+                standing = MemberCheck::Followed;
             }
-            if standing == Standing::Followed {
+            if standing == MemberCheck::Followed {
                 break;
             }
-            standing = Standing::Conditional;
+            standing = MemberCheck::Conditional;
         }
         let kept = |kept: &Patterns| kept.matching(position).next().is_some() || kept.holds_within(position);
-        if standing != Standing::Stays && kept(&self.kept) { Standing::Stays } else { standing }
+        if standing != MemberCheck::Stays && kept(&self.kept) { MemberCheck::Stays } else { standing }
     }
 
     /// Is a member followed whose standing is conditional, given its URL?
-    pub(crate) fn follow(&self, position: &Position, leading: &Leading<'_>) -> bool {
+    pub(crate) fn follow(&self, position: &Position, leading: &MemberUrl<'_>) -> bool {
         self.followed.matching(position).any(|pattern| match &pattern.condition {
             None => true,
             Some(Condition::Below(prefix)) => behind_beginning(leading.rest, prefix).is_some(),

@@ -36,7 +36,7 @@ pub(crate) struct Peer {
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Proxies in front of this one, whose word about their callers is taken.
+/// Proxies in front of this one, whose word about their clients is taken.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies {
     /// Their addresses.
@@ -64,7 +64,7 @@ impl TrustedProxies {
         }
     }
 
-    /// The last address that is not itself one of ours. The addresses before it are whatever that caller wrote.
+    /// The last address that is not itself one of ours. The addresses before it are whatever that client wrote.
     fn named(&self, headers: &HeaderMap) -> Option<IpAddr> {
         let by_custom = list(headers, &X_FORWARDED_FOR)?;
         let by_standard = list(headers, &FORWARDED)?;

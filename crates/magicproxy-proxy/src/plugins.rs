@@ -1,4 +1,4 @@
-//! Plugins: asked before a request is sent, told of its answer. `docs/spec/plugin.md`.
+//! Plugins: asked before a request is sent, told of its response. `docs/spec/plugin.md`.
 //!
 //! A plugin sees what will be sent and what came back, without anything that could be a token or a credential.
 
@@ -16,7 +16,7 @@ use magicproxy_core::{Part, RequestTarget, UpstreamName, VerifiedToken};
 use crate::clock;
 use crate::credential::carriers::Carriers;
 use crate::field_names::steers;
-use crate::mask::Needle;
+use crate::mask::SecretMask;
 use crate::rejection::Rejection;
 use crate::transport::Content;
 
@@ -30,7 +30,7 @@ pub(crate) struct Plugins {
 
 /// What plugins are asked about.
 #[derive(Clone, Copy)]
-pub(crate) struct Inquiry<'i> {
+pub(crate) struct PluginInquiry<'i> {
     pub(crate) token: &'i VerifiedToken,
     pub(crate) method: &'i Method,
     /// As they will be sent.
@@ -45,11 +45,11 @@ pub(crate) struct Inquiry<'i> {
 #[derive(Debug, Default)]
 pub(crate) struct Consultation {
     host: Option<Arc<dyn PluginHost>>,
-    asked: Vec<Asked>,
+    asked: Vec<ConsultedPlugin>,
 }
 
 #[derive(Debug)]
-struct Asked {
+struct ConsultedPlugin {
     plugin: PluginName,
     interests: Arc<Interests>,
     request: PluginRequest,
@@ -70,7 +70,7 @@ impl Plugins {
     /// Asks all plugins of the token. One that denies denies, whatever allows the request.
     pub(crate) async fn ask(
         &self,
-        inquiry: Inquiry<'_>,
+        inquiry: PluginInquiry<'_>,
         body: Option<&[u8]>,
     ) -> Result<(Vec<(PluginName, Verdict)>, Consultation), Rejection> {
         let token = inquiry.token;
@@ -89,7 +89,7 @@ impl Plugins {
             }
             said.push((plugin.clone(), verdict));
             if interests.responses {
-                asked.push(Asked { plugin: plugin.clone(), interests, request, scope: scope.clone() });
+                asked.push(ConsultedPlugin { plugin: plugin.clone(), interests, request, scope: scope.clone() });
             }
         }
         Ok((said, Consultation { host: self.host.clone(), asked }))
@@ -99,8 +99,8 @@ impl Plugins {
         self.host.as_ref()?.interests(plugin)
     }
 
-    fn request(&self, inquiry: &Inquiry<'_>, interests: &Interests, body: Option<Arc<[u8]>>) -> PluginRequest {
-        let Inquiry { token, method, headers, target, sender, .. } = *inquiry;
+    fn request(&self, inquiry: &PluginInquiry<'_>, interests: &Interests, body: Option<Arc<[u8]>>) -> PluginRequest {
+        let PluginInquiry { token, method, headers, target, sender, .. } = *inquiry;
         let hidden = |name: &HeaderName| steers(name) || self.carriers.stripped().headers.contains(name);
         PluginRequest {
             upstream: self.upstream.as_str().to_owned(),
@@ -122,27 +122,27 @@ impl Consultation {
         self.asked.is_empty()
     }
 
-    /// Does one of them want to see the answer's body?
+    /// Does one of them want to see the response's body?
     pub(crate) fn reads_response(&self) -> bool {
         self.asked.iter().any(|asked| asked.interests.response_body)
     }
 
-    /// Tells them of the answer.
+    /// Tells them of the response.
     pub(super) async fn tell(
         &self,
         response: &Response<Content>,
         body: Option<&[u8]>,
-        needle: Option<&Needle>,
+        secret_mask: Option<&SecretMask>,
     ) -> Result<(), Rejection> {
         let Some(host) = &self.host else { return Ok(()) };
         for asked in &self.asked {
             let hidden = |name: &HeaderName| *name == header::SET_COOKIE || steers(name);
             let mut headers = shown(response.headers(), &asked.interests.response_headers, hidden);
             // An upstream may echo the credential.
-            headers.iter_mut().for_each(|(_, value)| masked(value, needle));
+            headers.iter_mut().for_each(|(_, value)| masked(value, secret_mask));
             let body = body.filter(|_| asked.interests.response_body).map(|body| {
                 let mut body = body.to_vec();
-                masked(&mut body, needle);
+                masked(&mut body, secret_mask);
                 body.into()
             });
             let response = PluginResponse { status: response.status().as_u16(), headers, body };
@@ -156,8 +156,8 @@ impl Consultation {
     }
 }
 
-fn masked(bytes: &mut Vec<u8>, needle: Option<&Needle>) {
-    if let Some(masked) = needle.and_then(|needle| needle.masked(bytes)) {
+fn masked(bytes: &mut Vec<u8>, secret_mask: Option<&SecretMask>) {
+    if let Some(masked) = secret_mask.and_then(|secret_mask| secret_mask.masked(bytes)) {
         *bytes = masked;
     }
 }

@@ -1,13 +1,13 @@
-//! What the caller gets when the proxy, not the upstream, says no: one type, one exhaustive match to status and code.
+//! What the client gets when the proxy, not the upstream, says no: one type, one exhaustive match to status and code.
 //!
 //! The body is `application/problem+json` (RFC 9457) that API clients understand too (`message`), with a stable `code`, the
-//! request id and `Proxy-Status` (RFC 9209). Private causes go to the log, never into an answer.
+//! request id and `Proxy-Status` (RFC 9209). Private causes go to the log, never into a response.
 
-mod answer;
 mod conflict;
 #[cfg(test)]
 mod documents;
 mod question;
+mod response;
 mod shape;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -16,20 +16,22 @@ use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
 use magicproxy_core::limit::Limit;
-use magicproxy_core::state::{Full, StoreError};
-use magicproxy_core::{BindError, Denial, OpenError, OrderFault, ParseTargetError, ReissueError, UpstreamName, VerifyError};
+use magicproxy_core::state::{FullScope, StoreError};
+use magicproxy_core::{
+    BindError, Denial, MintRequestFault, OpenError, ParseTargetError, ReissueError, UpstreamName, VerifyError,
+};
 
 use crate::admission::{RETRY_AFTER, Shortage};
 use crate::downstream::ReadError;
 use crate::http::body::{BodyError, MAX_BODY_KIB, MAX_OBJECTS_BYTES};
 use crate::http::header::OverrideField;
-use crate::services::revocations::{MintSuspended, NotLive};
+use crate::services::revocations::{MintSuspension, RevocationError};
 use crate::settings::UnfitCredential;
 use crate::transport::{AcquireError, ConnectFailure};
 
-pub(crate) use answer::{Challenge, RefusalForm};
-pub(crate) use conflict::{CarrierName, Conflict, Held};
+pub(crate) use conflict::{CarrierName, CarrierValue, Conflict};
 pub(crate) use question::QuestionFault;
+pub(crate) use response::{Challenge, RefusalForm};
 
 /// When to come again where the state store has no room: rows end slowly.
 const ROWS_RETRY_AFTER: Duration = Duration::from_secs(60);
@@ -83,7 +85,7 @@ pub(crate) enum Rejection {
     #[error("the body must be JSON (`Content-Type: application/json`)")]
     MediaType,
     #[error("nothing was minted: {}", list(.0))]
-    Order(Vec<OrderFault>),
+    Order(Vec<MintRequestFault>),
     #[error("nothing was narrowed: {0}")]
     Caveat(String),
     #[error("{0}")]
@@ -115,7 +117,7 @@ pub(crate) enum Rejection {
     #[error("what this token needs is kept in the proxy's state store, which is not there")]
     Store(StoreError),
     #[error("{0}")]
-    StoreFull(Full),
+    StoreFull(FullScope),
     #[error("the proxy keeps nothing for tokens that anyone can mint: this needs a token that one of its minters signed")]
     StateNeedsMinter,
     #[error("what this token needs is kept in a state store, and this proxy has none (`state.store`)")]
@@ -136,7 +138,7 @@ pub(crate) enum Rejection {
     BodyTooLong,
     #[error("this is not the token's own: it may change and delete only what it created")]
     NotOwned,
-    #[error("whether this exists already cannot be told: the upstream's answer to that question was not understood")]
+    #[error("whether this exists already cannot be told: the upstream's response to that question was not understood")]
     CannotTell,
     #[error("the upstream did what was asked, and what came of it could not be recorded: it is not the token's own")]
     NotRecorded,
@@ -148,16 +150,16 @@ pub(crate) enum Rejection {
     UpstreamBusy,
     #[error(transparent)]
     Connect(#[from] ConnectFailure),
-    #[error("the upstream closed the connection without an answer")]
+    #[error("the upstream closed the connection without a response")]
     Closed,
     #[error(
         "the upstream refused the request without processing it, on one connection after another or with its body half sent; try again"
     )]
     Unprocessed,
-    #[error("the upstream's answer is not valid HTTP")]
+    #[error("the upstream's response is not valid HTTP")]
     BadAnswer,
     #[error(
-        "the upstream's answer comes in a content coding that was not asked for, in which the proxy cannot see whether it holds the credential"
+        "the upstream's response comes in a content coding that was not asked for, in which the proxy cannot see whether it holds the credential"
     )]
     UnaskedCoding,
     #[error(
@@ -189,17 +191,17 @@ fn status_of(denial: &Denial) -> StatusCode {
     }
 }
 
-impl From<NotLive> for Rejection {
-    fn from(reason: NotLive) -> Self {
+impl From<RevocationError> for Rejection {
+    fn from(reason: RevocationError) -> Self {
         match reason {
-            NotLive::Revoked => Self::Revoked,
-            NotLive::Unknown => Self::RevocationsUnknown,
+            RevocationError::Revoked => Self::Revoked,
+            RevocationError::Unknown => Self::RevocationsUnknown,
         }
     }
 }
 
-impl From<MintSuspended> for Rejection {
-    fn from(MintSuspended { after }: MintSuspended) -> Self {
+impl From<MintSuspension> for Rejection {
+    fn from(MintSuspension { after }: MintSuspension) -> Self {
         Self::MintSuspended { after }
     }
 }
@@ -258,13 +260,13 @@ impl Rejection {
         match self {
             Self::Target(ParseTargetError::TooLong) => (StatusCode::URI_TOO_LONG, "target_too_long", ERROR),
             Self::Target(error) => (StatusCode::BAD_REQUEST, error.code(), ERROR),
-            Self::Host => (StatusCode::BAD_REQUEST, "host", ERROR),
+            Self::Host => (StatusCode::BAD_REQUEST, "invalid_host", ERROR),
             Self::UnknownHost => (StatusCode::MISDIRECTED_REQUEST, "unknown_host", DENIED),
-            Self::Framing => (StatusCode::BAD_REQUEST, "framing", ERROR),
+            Self::Framing => (StatusCode::BAD_REQUEST, "invalid_framing", ERROR),
             Self::OverrideHeader(_) => (StatusCode::BAD_REQUEST, "override_header", ERROR),
-            Self::NoToken => (StatusCode::UNAUTHORIZED, "no_token", DENIED),
+            Self::NoToken => (StatusCode::UNAUTHORIZED, "missing_token", DENIED),
             Self::CarrierParameter(_) => (StatusCode::BAD_REQUEST, "carrier_parameter", ERROR),
-            Self::Conflict(_) => (StatusCode::BAD_REQUEST, "two_secrets", ERROR),
+            Self::Conflict(_) => (StatusCode::BAD_REQUEST, "conflicting_credentials", ERROR),
             Self::TokenForm | Self::Unfit(_) | Self::CredentialField(_) => (StatusCode::UNAUTHORIZED, "invalid_token", DENIED),
             Self::Revoked => (StatusCode::UNAUTHORIZED, "revoked_token", DENIED),
             Self::Token(error) | Self::Reissue(ReissueError::Token(error)) => (StatusCode::UNAUTHORIZED, error.code(), DENIED),
@@ -272,15 +274,17 @@ impl Rejection {
             Self::Denied { denial, .. } => (status_of(denial), denial.code(), DENIED),
             Self::WebSocket => (StatusCode::FORBIDDEN, "websocket_disabled", DENIED),
             Self::MintingClosed => (StatusCode::FORBIDDEN, "minting_closed", DENIED),
-            Self::MintSuspended { .. } => (StatusCode::SERVICE_UNAVAILABLE, "mint_suspended", DENIED),
-            Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type", ERROR),
-            Self::Order(faults) if faults.contains(&OrderFault::TooLarge) => {
+            Self::MintSuspended { .. } => (StatusCode::SERVICE_UNAVAILABLE, "minting_suspended", DENIED),
+            Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", ERROR),
+            Self::Order(faults) if faults.contains(&MintRequestFault::TooLarge) => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", ERROR)
             }
             Self::Caveat(_) | Self::Reissue(_) => (StatusCode::BAD_REQUEST, "invalid_caveat", ERROR),
-            Self::Order(_) | Self::Unmintable(_) | Self::UnfitOrder(_) => (StatusCode::BAD_REQUEST, "invalid_order", ERROR),
-            Self::ControlMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "method", ERROR),
-            Self::Question(_) => (StatusCode::BAD_REQUEST, "invalid_question", ERROR),
+            Self::Order(_) | Self::Unmintable(_) | Self::UnfitOrder(_) => {
+                (StatusCode::BAD_REQUEST, "invalid_mint_request", ERROR)
+            }
+            Self::ControlMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", ERROR),
+            Self::Question(_) => (StatusCode::BAD_REQUEST, "invalid_explain_request", ERROR),
             Self::NoUpstream => (StatusCode::NOT_FOUND, "no_upstream", DENIED),
             Self::UnknownUpstream { .. } => (StatusCode::NOT_FOUND, "unknown_upstream", ERROR),
             Self::ControlPath => (StatusCode::NOT_FOUND, "not_found", ERROR),
@@ -293,19 +297,19 @@ impl Rejection {
             Self::Store(_) | Self::NoStore | Self::NoOwnerSecret | Self::RevocationsUnknown => {
                 (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", ERROR)
             }
-            Self::StoreFull(Full::Store) => (StatusCode::SERVICE_UNAVAILABLE, "store_full", ERROR),
-            Self::StoreFull(Full::Partition) => (StatusCode::FORBIDDEN, "owner_rows", DENIED),
-            Self::StoreFull(Full::Counters) => (StatusCode::FORBIDDEN, "too_many_limits", DENIED),
-            Self::StoreFull(Full::Allowance) => (StatusCode::TOO_MANY_REQUESTS, "peer_rows", DENIED),
-            Self::StateNeedsMinter => (StatusCode::FORBIDDEN, "state_needs_minter", DENIED),
-            Self::Limit(Limit::Total(_), _) => (StatusCode::FORBIDDEN, "spent", DENIED),
+            Self::StoreFull(FullScope::Store) => (StatusCode::SERVICE_UNAVAILABLE, "store_full", ERROR),
+            Self::StoreFull(FullScope::Partition) => (StatusCode::FORBIDDEN, "owner_rows", DENIED),
+            Self::StoreFull(FullScope::Counters) => (StatusCode::FORBIDDEN, "too_many_limits", DENIED),
+            Self::StoreFull(FullScope::Allowance) => (StatusCode::TOO_MANY_REQUESTS, "peer_rows", DENIED),
+            Self::StateNeedsMinter => (StatusCode::FORBIDDEN, "unlisted_minter", DENIED),
+            Self::Limit(Limit::Total(_), _) => (StatusCode::FORBIDDEN, "total_used_up", DENIED),
             Self::Limit(Limit::Requests(..), _) => (StatusCode::TOO_MANY_REQUESTS, "rate_limited", DENIED),
             Self::Limit(Limit::Concurrent(_), _) => (StatusCode::TOO_MANY_REQUESTS, "too_many_at_once", DENIED),
             Self::TooManyGrants(_) => (StatusCode::FORBIDDEN, "too_many_grants", DENIED),
             Self::BodyForm => (StatusCode::BAD_REQUEST, "body_unreadable", ERROR),
             Self::BodyTooLong => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", ERROR),
             Self::NotOwned => (StatusCode::FORBIDDEN, "not_owned", DENIED),
-            Self::CannotTell => (StatusCode::BAD_GATEWAY, "cannot_tell", "http_response_incomplete"),
+            Self::CannotTell => (StatusCode::BAD_GATEWAY, "existence_unknown", "http_response_incomplete"),
             Self::NotRecorded => (StatusCode::BAD_GATEWAY, "created_not_recorded", "proxy_internal_error"),
             Self::PluginFailed => (StatusCode::BAD_GATEWAY, "done_not_recorded", "proxy_internal_error"),
             Self::Plugin(_) => (StatusCode::FORBIDDEN, "denied_by_plugin", DENIED),
@@ -361,7 +365,7 @@ impl Rejection {
             Self::Limit(_, after) => *after,
             Self::MintSuspended { after } => *after,
             Self::Shortage(_) | Self::Busy | Self::UpstreamBusy | Self::Unprocessed => Some(RETRY_AFTER),
-            Self::StoreFull(Full::Store | Full::Allowance) => Some(ROWS_RETRY_AFTER),
+            Self::StoreFull(FullScope::Store | FullScope::Allowance) => Some(ROWS_RETRY_AFTER),
             _ => None,
         }
     }
@@ -411,6 +415,6 @@ fn listed(known: &[UpstreamName]) -> String {
     if names.is_empty() { String::new() } else { format!("; there is {}", names.join(", ")) }
 }
 
-fn list(faults: &[OrderFault]) -> String {
+fn list(faults: &[MintRequestFault]) -> String {
     faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

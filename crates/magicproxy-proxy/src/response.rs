@@ -1,7 +1,7 @@
 //! Responses on their way down: fields filtered, bodies scrubbed of the credential, URLs rewritten.
 
-pub(crate) mod ahead;
 pub(crate) mod body;
+pub(crate) mod buffered_prefix;
 pub(crate) mod header;
 pub(crate) mod pipeline;
 pub mod rewrite;

@@ -2,4 +2,4 @@
 
 pub(crate) mod cross_origin;
 pub(crate) mod lfs;
-pub mod placing;
+pub mod router;

@@ -19,10 +19,10 @@ use tokio::sync::watch;
 
 use crate::admission::Shortage;
 use crate::doors::{Door, Doors};
-use crate::downstream::connections::{Connections, PeerShare, Slot};
-use crate::downstream::listener::{Accepted, Entrance, Listener, Listeners};
+use crate::downstream::connections::{ConnectionSlot, Connections, PeerShare};
+use crate::downstream::listener::{AcceptedConnection, Listener, ListenerContext, Listeners};
 use crate::downstream::{
-    Bounds, ConnectedClient, Connection, DownstreamIo, Opened, Protocol, Socket, Streams, Transport, noted, open,
+    Bounds, ConnectedClient, Connection, DownstreamIo, NegotiatedConnection, Protocol, Socket, Streams, Transport, noted, open,
 };
 use crate::exchange::served::SetupError;
 use crate::http::MAX_HEAD_BYTES;
@@ -39,7 +39,7 @@ const MAX_STREAMS: u32 = 100;
 const MAX_RESET_STREAMS: usize = 20;
 /// Room for all of them: a client's stuck upload holds its own window only, and not that of the connection's other streams.
 const CONNECTION_WINDOW: u32 = MAX_STREAMS * REQUEST_WINDOW;
-/// What one stream's answer may have waiting for a slow HTTP/2 caller.
+/// What one stream's response may have waiting for a slow HTTP/2 client.
 const MAX_UNSENT_RESPONSE_BYTES: usize = 64 * 1024;
 
 /// What a client gets in the clear for whose connection there is no place.
@@ -94,7 +94,7 @@ impl Server {
     }
 
     /// Serves on every listener until `shutdown` ends, then finishes what is in flight, within the drain timeout. The
-    /// listeners share the limit of open connections, and the worker threads. Nothing is served on the caller's runtime.
+    /// listeners share the limit of open connections, and the worker threads. Nothing is served on the client's runtime.
     pub async fn run(self, listeners: Vec<Listener>, shutdown: impl Future<Output = ()> + Send) {
         let (stop, stopped) = watch::channel(());
         let connections = Connections::new(&self.settings.limits);
@@ -120,15 +120,15 @@ impl Server {
         }
     }
 
-    fn peer_share(&self, accepted: &Accepted) -> PeerShare {
+    fn peer_share(&self, accepted: &AcceptedConnection) -> PeerShare {
         let exempt = self.settings.trusted_proxies.speaks_for_others(&accepted.peer());
         if exempt { PeerShare::Exempt } else { PeerShare::Counted }
     }
 
     /// Has a worker serve it.
-    fn give(&self, accepted: Accepted, slot: Slot, stopped: watch::Receiver<()>) {
+    fn give(&self, accepted: AcceptedConnection, slot: ConnectionSlot, stopped: watch::Receiver<()>) {
         let peer_key = accepted.peer_key();
-        let Accepted { transport, peer, entrance, .. } = accepted;
+        let AcceptedConnection { transport, peer, entrance, .. } = accepted;
         // It is to be woken by its worker's runtime.
         let transport = match transport.park() {
             Ok(parked) => parked,
@@ -147,7 +147,7 @@ impl Server {
 }
 
 /// Closes a connection for which there is no place, with a word where one can be said at once.
-fn turn_away(accepted: &Accepted, shortage: Shortage) {
+fn turn_away(accepted: &AcceptedConnection, shortage: Shortage) {
     tracing::debug!(target: "magicproxy::serve", peer = accepted.peer.map(tracing::field::display), %shortage, "a connection was turned away");
     if accepted.entrance.tls.is_none() {
         let _ = accepted.transport.try_write(TURNED_AWAY);
@@ -161,7 +161,7 @@ struct ServedConnection {
 }
 
 impl ServedConnection {
-    async fn serve(self, transport: Transport, client: ConnectedClient, entrance: Arc<Entrance>) {
+    async fn serve(self, transport: Transport, client: ConnectedClient, entrance: Arc<ListenerContext>) {
         let (timeouts, peer) = (self.settings.timeouts, client.address);
         let (activity, mut stopped) = (Arc::clone(client.slot.activity()), client.stopped.clone());
         let opening = open(Socket::new(transport, timeouts.body_idle), entrance.tls.as_deref());
@@ -170,7 +170,7 @@ impl ServedConnection {
             () = poll_fn(|context| activity.poll_ending(context)) => return,
             opened = tokio::time::timeout(timeouts.header, opening) => opened.unwrap_or_else(|late| Err(late.into())),
         };
-        let Opened { stream, protocol, prefix } = match opened {
+        let NegotiatedConnection { stream, protocol, prefix } = match opened {
             Ok(opened) => opened,
             Err(error) => return log_end(&error, peer),
         };
@@ -190,7 +190,7 @@ impl ServedConnection {
 
     async fn http1(self, io: Io, connection: &Arc<Connection>, mut stopped: watch::Receiver<()>) -> hyper::Result<()> {
         let door = &self.door;
-        let service = service_fn(move |request| async move { Ok::<_, Infallible>(door.answer(request, connection).await) });
+        let service = service_fn(move |request| async move { Ok::<_, Infallible>(door.respond(request, connection).await) });
         let mut builder = http1::Builder::new();
         // Heads are timed by `DownstreamIo`, which knows an idle connection from a slow head.
         builder.timer(TokioTimer::new()).header_read_timeout(None).max_header_size(MAX_HEAD_BYTES as usize);
@@ -222,8 +222,8 @@ impl ServedConnection {
         let service = service_fn(move |request| {
             let (door, shared) = (Arc::clone(&door), Arc::clone(&shared));
             async move {
-                let mut answer = std::pin::pin!(door.answer(request, &shared));
-                Ok::<_, Infallible>(poll_fn(|context| noted(answer.as_mut().poll(context))).await)
+                let mut respond = std::pin::pin!(door.respond(request, &shared));
+                Ok::<_, Infallible>(poll_fn(|context| noted(respond.as_mut().poll(context))).await)
             }
         });
         let mut builder = http2::Builder::new(Streams { idle: timeouts.body_idle, refusal: timeouts.refusal });

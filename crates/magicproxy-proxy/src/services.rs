@@ -9,7 +9,7 @@ use magicproxy_core::plugin::PluginHost;
 use magicproxy_core::state::StateStore;
 
 pub use keys::SharedKeys;
-pub use revocations::{Minting, RevocationList, Revocations};
+pub use revocations::{RevocationList, Revocations, TokenIssuer};
 
 /// The live parts that a [`Server`](crate::server::Server) is given besides its settings.
 #[derive(Clone, Debug)]

@@ -9,8 +9,8 @@ mod numbers;
 mod outbound;
 mod page_origins;
 mod passed_header;
-mod placing;
 mod refusal_shape;
+mod routes;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,8 +32,8 @@ pub use numbers::{OriginId, UpstreamId};
 pub use outbound::{EnvironmentProxies, NamedProxy, NoProxy, Outbound, OutboundProxy, ParseOutboundProxyError};
 pub use page_origins::{PageOrigin, PageOrigins, ParsePageOriginError};
 pub use passed_header::{ParsePassedHeaderError, PassedHeader};
-pub use placing::{HostName, MountPath, ParseMountError, PathMapping, PathTarget, Placing};
 pub use refusal_shape::{RefusalMedia, RefusalPart, RefusalShape, StatusWords};
+pub use routes::{HostName, MountPath, ParseMountError, PathMapping, PathTarget, RouteSettings};
 
 pub use carrier::{
     BasicUser, CarrierHeader, CarrierParameter, CarrierSubprotocol, CredentialCarrier, ParseCarrierError, TokenCarrier,
@@ -45,7 +45,7 @@ pub use carrier::{
 pub struct Settings {
     /// The upstreams; their names, mounts and hosts are distinct.
     pub upstreams: Vec<Arc<UpstreamSettings>>,
-    /// The URL by which callers reach the proxy; without it, the one that a request names.
+    /// The URL by which clients reach the proxy; without it, the one that a request names.
     pub public_access: Option<ApiRoot>,
     /// What minters may have.
     pub minting: MintSettings,
@@ -93,18 +93,18 @@ pub struct UpstreamSettings {
     /// What is spoken to it.
     pub protocol: UpstreamProtocol,
     /// Where it is found at the proxy.
-    pub placing: Placing,
+    pub routes: RouteSettings,
     /// Which tokens that name no upstream it takes.
     pub unnamed: UnnamedTokens,
     /// What tokens it accepts, whoever minted them.
     pub acceptance: Acceptance,
-    /// May tokens for it be ordered over HTTP?
+    /// May tokens for it be requested over HTTP?
     pub http_mint: HttpMint,
     /// Scopes that its tokens may name; upstreams that match patterns alike share them.
     pub scopes: Arc<Scopes>,
     /// Are URLs of its origins turned into URLs of the proxy?
     pub links: Links,
-    /// How long the head of an answer may take, where that is not [`Timeouts::response`].
+    /// How long the head of a response may take, where that is not [`Timeouts::response`].
     pub response_timeout: Option<Duration>,
     /// What it makes of `%2F`.
     pub encoded_slash: EncodedSlash,
@@ -130,14 +130,14 @@ pub struct UpstreamSettings {
     pub outbound: Outbound,
     /// May a WebSocket handshake pass? What flows through it is not checked further.
     pub websocket: bool,
-    /// What the upstream is told about the caller.
+    /// What the upstream is told about the client.
     pub forwarding: Forwarding,
     /// Where its credential goes out.
     pub credential: CredentialCarrier,
-    /// Where its callers may put their tokens, besides the places that every upstream knows and the credential's own.
+    /// Where its clients may put their tokens, besides the places that every upstream knows and the credential's own.
     pub token_carriers: Vec<TokenCarrier>,
     /// The shape of what the proxy refuses.
-    pub refusals: RefusalShape,
+    pub refusal_format: RefusalShape,
     /// The origins whose pages may call it through the proxy.
     pub allow_origins: PageOrigins,
 }
@@ -152,7 +152,7 @@ impl UpstreamSettings {
             alias: None,
             api_root,
             protocol: UpstreamProtocol::default(),
-            placing: Placing::default(),
+            routes: RouteSettings::default(),
             unnamed: UnnamedTokens::Refuse,
             acceptance: Acceptance::default(),
             http_mint: HttpMint::default(),
@@ -174,7 +174,7 @@ impl UpstreamSettings {
             forwarding: Forwarding::None,
             credential: CredentialCarrier::default(),
             token_carriers: Vec::new(),
-            refusals: RefusalShape::default(),
+            refusal_format: RefusalShape::default(),
             allow_origins: PageOrigins::default(),
         }
     }
@@ -221,9 +221,9 @@ impl UpstreamSettings {
         PathSettings { encoded_slash: self.encoded_slash, reading: self.path_reading }
     }
 
-    /// Its origins: the API root, and those of further paths. A [`Place`](crate::routing::placing::Place) names them by number.
+    /// Its origins: the API root, and those of further paths. A [`Place`](crate::routing::routes::Place) names them by number.
     pub fn origins(&self) -> impl Iterator<Item = &ApiRoot> {
-        let further = self.placing.paths.iter().filter_map(|path| match &path.to {
+        let further = self.routes.paths.iter().filter_map(|path| match &path.to {
             PathTarget::Origin(root) => Some(root),
             PathTarget::Path(_) => None,
         });
@@ -256,10 +256,10 @@ impl Default for Links {
     }
 }
 
-/// Forwarding headers that the proxy sets itself; the caller's own are always dropped.
+/// Forwarding headers that the proxy sets itself; the client's own are always dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Forwarding {
-    /// None: the upstream learns nothing about the caller.
+    /// None: the upstream learns nothing about the client.
     #[default]
     None,
     /// `Forwarded` (RFC 7239) and `Via` (RFC 9110 section 7.6.3).
@@ -268,7 +268,7 @@ pub enum Forwarding {
     XForwarded,
 }
 
-/// May tokens for an upstream be ordered over HTTP (`POST /__magictoken`)?
+/// May tokens for an upstream be requested over HTTP (`POST /__magictoken`)?
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HttpMint {
     /// By whoever brings a credential.
@@ -281,9 +281,9 @@ pub enum HttpMint {
 /// For how long tokens are minted over HTTP, and what is told of them.
 #[derive(Clone, Copy, Debug)]
 pub struct MintSettings {
-    /// The lifetime of a token whose order names none.
+    /// The lifetime of a token whose mint request names none.
     pub default_lifetime: Duration,
-    /// The longest lifetime that may be ordered.
+    /// The longest lifetime that may be requested.
     pub max_lifetime: Duration,
     /// What clients without a token are told.
     pub announce: Announcement,
@@ -326,11 +326,11 @@ pub struct Timeouts {
     pub upstream_queue: Duration,
     /// For the head of a request, from its first byte, and for the first byte of a new connection.
     pub header: Duration,
-    /// For the head of the upstream's answer, from the end of the request, or from when the upstream last took some of its content.
+    /// For the head of the upstream's response, from the end of the request, or from when the upstream last took some of its content.
     pub response: Duration,
     /// Without a byte of a request body, or a byte taken by a slow reader on either side.
     pub body_idle: Duration,
-    /// Without a byte of an answer whose head has come. Event streams may be silent for long.
+    /// Without a byte of a response whose head has come. Event streams may be silent for long.
     pub response_idle: Duration,
     /// A connection without a request, on either side; clients' connections stay a little longer, and never shorter.
     pub keep_alive: Duration,

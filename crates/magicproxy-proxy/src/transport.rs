@@ -22,4 +22,4 @@ mod tunnel;
 pub(crate) use content::Content;
 pub(crate) use failure::{ConnectFailure, ConnectStep};
 pub(crate) use origin::Origin;
-pub(crate) use pool::{AcquireError, Lease, Sockets};
+pub(crate) use pool::{AcquireError, PooledConnection, Sockets};

@@ -25,7 +25,7 @@ pub(crate) fn millis(time: UnixTime) -> u64 {
     time.0.min(LATEST_SECONDS) * 1000
 }
 
-/// The milliseconds of a caller's clock.
+/// The milliseconds of a client's clock.
 pub(crate) fn clock(now: UnixMillis) -> u64 {
     now.0.min(LATEST_SECONDS * 1000)
 }

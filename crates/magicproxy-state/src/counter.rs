@@ -18,7 +18,7 @@ pub(crate) enum Counter {
 
 /// There is none left; when there may be one, if that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Spent(pub(crate) Option<u64>);
+pub(crate) struct ExhaustedLimit(pub(crate) Option<u64>);
 
 impl Counter {
     /// Nothing was taken yet.
@@ -68,7 +68,7 @@ impl Counter {
     }
 
     /// Takes one; how many are left then.
-    pub(crate) fn take(&mut self, bound: &Bound, now: u64) -> Result<u64, Spent> {
+    pub(crate) fn take(&mut self, bound: &Bound, now: u64) -> Result<u64, ExhaustedLimit> {
         match (self, bound) {
             (Self::Total(count), Bound::Total(number)) => take_total(count, most(*number)),
             (Self::Window(parts), Bound::Window(number, length)) => take_window(parts, most(*number), window(*length), now),
@@ -76,7 +76,7 @@ impl Counter {
                 take_lease(leases, most(*number), (after(now, *lease), *holder), now)
             }
             // A counter is kept under its kind, so this does not occur; doubt is denial.
-            _ => Err(Spent(None)),
+            _ => Err(ExhaustedLimit(None)),
         }
     }
 }
@@ -86,21 +86,21 @@ pub(crate) fn leases(bytes: &[u8]) -> Option<Vec<(u64, Holder)>> {
     Some(pairs::<16>(bytes)?.into_iter().map(|(end, holder)| (end, Holder(holder))).collect())
 }
 
-fn take_total(count: &mut u64, number: u64) -> Result<u64, Spent> {
+fn take_total(count: &mut u64, number: u64) -> Result<u64, ExhaustedLimit> {
     if *count >= number {
-        return Err(Spent(None));
+        return Err(ExhaustedLimit(None));
     }
     *count += 1;
     Ok(number - *count)
 }
 
-fn take_window(parts: &mut Vec<(u64, u64)>, number: u64, length: u64, now: u64) -> Result<u64, Spent> {
+fn take_window(parts: &mut Vec<(u64, u64)>, number: u64, length: u64, now: u64) -> Result<u64, ExhaustedLimit> {
     let current = now * WINDOW_PARTS / length;
     // INVARIANT: a part counts until the whole length has passed since its end, that is through the 60th part after it.
     parts.retain(|(part, _)| part + WINDOW_PARTS >= current);
     let count: u64 = parts.iter().map(|(_, count)| count).sum();
     if count >= number {
-        return Err(Spent(free_at(parts, count, number, length)));
+        return Err(ExhaustedLimit(free_at(parts, count, number, length)));
     }
     match parts.last_mut() {
         Some((part, count)) if *part == current => *count += 1,
@@ -126,12 +126,12 @@ fn ceases(part: u64, length: u64) -> u64 {
     ((part + WINDOW_PARTS + 1) * length).div_ceil(WINDOW_PARTS)
 }
 
-fn take_lease(leases: &mut Vec<(u64, Holder)>, number: u64, lease: (u64, Holder), now: u64) -> Result<u64, Spent> {
+fn take_lease(leases: &mut Vec<(u64, Holder)>, number: u64, lease: (u64, Holder), now: u64) -> Result<u64, ExhaustedLimit> {
     // Who holds a lease and asks again has still one, and it is as long as the new one.
     leases.retain(|(end, holder)| *end > now && *holder != lease.1);
     let count = leases.len() as u64;
     if count >= number {
-        return Err(Spent(None));
+        return Err(ExhaustedLimit(None));
     }
     leases.push(lease);
     Ok(number - count - 1)

@@ -13,7 +13,7 @@
 //! # What it is not
 //!
 //! What is stored means nothing here: entries are bytes under names, with an end. A store sees no
-//! request, no token and no credential, and decides nothing. It never makes up an answer: what
+//! request, no token and no credential, and decides nothing. It never makes up a response: what
 //! cannot be read or written is an error, and the proxy denies.
 //!
 //! Specification: `docs/spec/state-store.md`. What a store holds is read by later versions; this

@@ -8,23 +8,23 @@ use std::sync::{Mutex, PoisonError};
 
 use magicproxy_core::UnixTime;
 use magicproxy_core::state::{
-    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, RowCount, StateStore, StoreError, StoreFuture, Taken,
-    UnixMillis,
+    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, RowCount, StateStore, StoreError, StoreFuture,
+    TakeResult, UnixMillis,
 };
 
 use crate::checked::{GRACE_SECONDS, clock, demands, millis, names, step};
 use crate::rows::{ReadRows, Row, Rows, Visit};
-use crate::steps::{self, Terms};
+use crate::steps::{self, StepTerms};
 
 /// So many ended rows are taken away with each change.
 const SWEPT: usize = 16;
 
 /// A store in memory.
 #[derive(Default)]
-pub struct MemoryStore(Mutex<Held>);
+pub struct MemoryStore(Mutex<StoredRows>);
 
 #[derive(Default)]
-struct Held {
+struct StoredRows {
     partitions: HashMap<Partition, BTreeMap<Vec<u8>, Row>>,
     /// INVARIANT: for each row exactly one name, at the row's end.
     ends: BTreeSet<(u64, Partition, Vec<u8>)>,
@@ -32,7 +32,7 @@ struct Held {
 
 /// The rows of one partition.
 struct MemoryRows<'h> {
-    held: &'h mut Held,
+    held: &'h mut StoredRows,
     partition: Partition,
 }
 
@@ -64,7 +64,7 @@ impl MemoryStore {
     }
 }
 
-impl Held {
+impl StoredRows {
     fn sweep(&mut self, now: u64) {
         for _ in 0..SWEPT {
             let ended = self.ends.first().filter(|(end, ..)| end + GRACE_SECONDS * 1000 <= now);
@@ -162,15 +162,15 @@ impl StateStore for MemoryStore {
         changes: Vec<Change>,
         now: UnixTime,
     ) -> StoreFuture<'_, bool> {
-        let terms = Terms { now: millis(now), limits: &target.rows };
+        let terms = StepTerms { now: millis(now), limits: &target.rows };
         self.change(target.partition, terms.now, |rows| {
             step(&conditions, &changes)?;
             steps::apply(rows, &conditions, &changes, &terms)
         })
     }
 
-    fn take_within(&self, target: BoundedPartition, wanted: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken> {
-        let terms = Terms { now: clock(now), limits: &target.rows };
+    fn take_within(&self, target: BoundedPartition, wanted: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, TakeResult> {
+        let terms = StepTerms { now: clock(now), limits: &target.rows };
         self.change(target.partition, terms.now, |rows| {
             demands(&wanted)?;
             steps::take(rows, &wanted, &terms)

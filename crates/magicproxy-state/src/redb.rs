@@ -17,26 +17,27 @@ use std::thread::JoinHandle;
 
 use magicproxy_core::UnixTime;
 use magicproxy_core::state::{
-    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, Taken, UnixMillis,
+    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, TakeResult,
+    UnixMillis,
 };
 use tokio::sync::oneshot;
 
 use crate::checked::{clock, demands, millis, names, step};
 use crate::rows::{ReadRows, Rows};
-use crate::steps::{self, Terms};
+use crate::steps::{self, StepTerms};
 
 pub use file::OpenError;
-use shared::Shared;
-use worker::{Finish, Read, Run, Write};
+use shared::SharedDatabase;
+use worker::{DiskAnnouncement, ReadJob, RowChange, WriteJob};
 
 /// So many names are looked up where they are asked for.
 const SHORT: usize = 64;
 
 /// A store in one file. Dropping it waits for what was begun, and lets go of the file.
 pub struct RedbStore {
-    shared: Arc<Shared>,
-    writer: Option<mpsc::Sender<Write>>,
-    reader: Option<mpsc::Sender<Read>>,
+    shared: Arc<SharedDatabase>,
+    writer: Option<mpsc::Sender<WriteJob>>,
+    reader: Option<mpsc::Sender<ReadJob>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -46,7 +47,7 @@ impl RedbStore {
     /// # Errors
     /// If it cannot be opened for writing, somebody else has it open, or it is no store of this version.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let shared = Arc::new(Shared::open(path)?);
+        let shared = Arc::new(SharedDatabase::open(path)?);
         let (writer, writes) = mpsc::channel();
         let (reader, reads) = mpsc::channel();
         let threads = vec![
@@ -70,12 +71,12 @@ impl RedbStore {
         step: impl FnOnce(&mut dyn Rows) -> Result<T, StoreError> + Send + 'static,
     ) -> StoreFuture<'_, T> {
         let (sender, receiver) = oneshot::channel();
-        let run: Run = Box::new(move |rows| -> Finish {
+        let run: RowChange = Box::new(move |rows| -> DiskAnnouncement {
             let done = rows.map_or_else(|| Err(stopped()), step);
             // Whoever asked may have gone.
             Box::new(move |committed| drop(sender.send(committed.and(done))))
         });
-        let write = Write { partition, now, run };
+        let write = WriteJob { partition, now, run };
         let sent = self.writer.as_ref().is_some_and(|writer| writer.send(write).is_ok());
         Box::pin(async move { if sent { receiver.await.unwrap_or_else(|_| Err(stopped())) } else { Err(stopped()) } })
     }
@@ -86,7 +87,7 @@ impl RedbStore {
         step: impl FnOnce(&dyn ReadRows) -> Result<T, StoreError> + Send + 'static,
     ) -> StoreFuture<'_, T> {
         let (sender, receiver) = oneshot::channel();
-        let run: Read = Box::new(move |shared: &Shared| drop(sender.send(shared.read(partition, step))));
+        let run: ReadJob = Box::new(move |shared: &SharedDatabase| drop(sender.send(shared.read(partition, step))));
         let sent = self.reader.as_ref().is_some_and(|reader| reader.send(run).is_ok());
         Box::pin(async move { if sent { receiver.await.unwrap_or_else(|_| Err(stopped())) } else { Err(stopped()) } })
     }
@@ -141,14 +142,14 @@ impl StateStore for RedbStore {
     ) -> StoreFuture<'_, bool> {
         self.write(target.partition, millis(now), move |rows| {
             step(&conditions, &changes)?;
-            steps::apply(rows, &conditions, &changes, &Terms { now: millis(now), limits: &target.rows })
+            steps::apply(rows, &conditions, &changes, &StepTerms { now: millis(now), limits: &target.rows })
         })
     }
 
-    fn take_within(&self, target: BoundedPartition, wanted: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken> {
+    fn take_within(&self, target: BoundedPartition, wanted: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, TakeResult> {
         self.write(target.partition, clock(now), move |rows| {
             demands(&wanted)?;
-            steps::take(rows, &wanted, &Terms { now: clock(now), limits: &target.rows })
+            steps::take(rows, &wanted, &StepTerms { now: clock(now), limits: &target.rows })
         })
     }
 

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use magicproxy_core::UnixTime;
-use magicproxy_core::state::{Bound, Change, Condition, Demand, Entry, Full, Holder, RowLimits, StoreError, Taken};
+use magicproxy_core::state::{Bound, Change, Condition, Demand, Entry, FullScope, Holder, RowLimits, StoreError, TakeResult};
 
 use crate::checked::{after, counter_name, leases_name, millis};
-use crate::counter::{Counter, Spent, leases};
+use crate::counter::{Counter, ExhaustedLimit, leases};
 use crate::rows::{ReadRows, Row, Rows};
 
 /// The row that holds the latest time of a call that changed the partition; it ends when the last of the others does.
@@ -38,8 +38,8 @@ pub(crate) fn list(rows: &dyn ReadRows, prefix: &[u8], most: usize, now: u64) ->
     Ok(found)
 }
 
-/// What is asked of a step besides its change: the caller's time, and how many rows there may be afterwards.
-pub(crate) struct Terms<'t> {
+/// What is asked of a step besides its change: the client's time, and how many rows there may be afterwards.
+pub(crate) struct StepTerms<'t> {
     pub(crate) now: u64,
     pub(crate) limits: &'t RowLimits,
 }
@@ -48,7 +48,7 @@ pub(crate) fn apply(
     rows: &mut dyn Rows,
     conditions: &[Condition],
     changes: &[Change],
-    terms: &Terms<'_>,
+    terms: &StepTerms<'_>,
 ) -> Result<bool, StoreError> {
     let now = raised(rows, terms.now)?;
     for condition in conditions {
@@ -125,15 +125,15 @@ fn ensure_room(rows: &mut dyn Rows, added: u64, limits: &RowLimits) -> Result<()
     Ok(limits.admit(added, &rows.count()?)?)
 }
 
-pub(crate) fn take(rows: &mut dyn Rows, demands: &[Demand], terms: &Terms<'_>) -> Result<Taken, StoreError> {
+pub(crate) fn take(rows: &mut dyn Rows, demands: &[Demand], terms: &StepTerms<'_>) -> Result<TakeResult, StoreError> {
     let now = raised(rows, terms.now)?;
     let mut counters: BTreeMap<Vec<u8>, (u64, Counter)> = BTreeMap::new();
-    let (mut left, mut begun) = (Vec::new(), Begun::default());
+    let (mut left, mut begun) = (Vec::new(), NewCounters::default());
     for (index, demand) in demands.iter().enumerate() {
         let end = millis(demand.expires_at);
         if end <= now {
             // Nobody would remember that it was taken.
-            return Ok(Taken::Not { demand: index, retry_after: None });
+            return Ok(TakeResult::Not { demand: index, retry_after: None });
         }
         let name = counter_key(&demand.bound, &demand.counter);
         let (known, mut counter) = match counters.remove(&name) {
@@ -145,9 +145,9 @@ pub(crate) fn take(rows: &mut dyn Rows, demands: &[Demand], terms: &Terms<'_>) -
         }
         match counter.take(&demand.bound, now) {
             Ok(number) => left.push(number),
-            Err(Spent(at)) => {
+            Err(ExhaustedLimit(at)) => {
                 let retry_after = at.map(|at| at.min(known).saturating_sub(now));
-                return Ok(Taken::Not { demand: index, retry_after });
+                return Ok(TakeResult::Not { demand: index, retry_after });
             }
         }
         // What counts no longer is not kept, however long its owner lives.
@@ -164,19 +164,19 @@ pub(crate) fn take(rows: &mut dyn Rows, demands: &[Demand], terms: &Terms<'_>) -
         stamp(rows, now, end)?;
         rows.put(&name, Row { end, bytes: counter.bytes() })?;
     }
-    Ok(Taken::All(left))
+    Ok(TakeResult::All(left))
 }
 
 /// Counters that a call begins, and whether there is room for them.
 #[derive(Default)]
-struct Begun {
+struct NewCounters {
     count: u64,
     /// How many live ones there were before; counted only where a demand asks.
     before: Option<u64>,
     no_room: bool,
 }
 
-impl Begun {
+impl NewCounters {
     /// One more, of which there may be so many.
     fn note(&mut self, rows: &dyn ReadRows, room: u64, now: u64) -> Result<(), StoreError> {
         self.count += 1;
@@ -193,7 +193,7 @@ impl Begun {
     }
 
     fn ensure_room(&self) -> Result<(), StoreError> {
-        if self.no_room { Err(Full::Counters.into()) } else { Ok(()) }
+        if self.no_room { Err(FullScope::Counters.into()) } else { Ok(()) }
     }
 }
 

@@ -4,8 +4,8 @@
 //! Cluster. How durable it is, is the server's to say: with `appendonly yes` and `appendfsync always` no call that was
 //! answered is lost, and with less some may be.
 
-mod answer;
 mod link;
+mod reply;
 mod script;
 mod servers;
 mod total;
@@ -17,14 +17,14 @@ use std::time::Duration;
 use magicproxy_core::UnixTime;
 use magicproxy_core::state::{
     Bound, BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, RowLimits, StateStore, StoreError, StoreFuture,
-    Taken, UnixMillis,
+    TakeResult, UnixMillis,
 };
 use redis::Value;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::checked::{self, clock, demands, leases_name, millis, names, step};
-use answer::Written;
 use link::Job;
+use reply::WriteResult;
 use script::StoreScript;
 use servers::{Client, Settings};
 use total::Total;
@@ -40,7 +40,7 @@ pub struct ValkeySettings {
     pub prefix: String,
     /// Certificates in PEM form to trust besides the platform's.
     pub extra_roots: Option<String>,
-    /// For a connection, and for an answer.
+    /// For a connection, and for a response.
     pub timeout: Duration,
 }
 
@@ -91,7 +91,7 @@ impl ValkeyStore {
         Box::pin(async move {
             sent?;
             let answer = receiver.await.unwrap_or_else(|_| Err(stopped()))?;
-            parse(answer).ok_or_else(|| StoreError::Corrupt("a script gave another answer than it should".to_owned()))
+            parse(answer).ok_or_else(|| StoreError::Corrupt("a script gave another response than it should".to_owned()))
         })
     }
 }
@@ -104,8 +104,8 @@ impl ValkeyStore {
             let left = if rows.total == u64::MAX { u64::MAX } else { rows.total.saturating_sub(self.total.rows(now).await?) };
             let arguments = rest.map(|rest| [vec![number(now)], bounds(&rows, left), rest].concat());
             match self.ask(partition, script, arguments, parse).await? {
-                Written::Full(full) => Err(full.into()),
-                Written::Done(done, added) => {
+                WriteResult::Full(full) => Err(full.into()),
+                WriteResult::Done(done, added) => {
                     if let Some(added) = added {
                         rows.allowance.iter().for_each(|allowance| allowance.spend(u64::try_from(added.added).unwrap_or(0)));
                         self.total.note(&added, now);
@@ -123,7 +123,7 @@ struct WriteCall<T> {
     now: u64,
     script: &'static StoreScript,
     rest: Result<Vec<Vec<u8>>, StoreError>,
-    parse: fn(Value) -> Option<Written<T>>,
+    parse: fn(Value) -> Option<WriteResult<T>>,
 }
 
 /// More is no bound: the doubles of Lua hold it.
@@ -156,13 +156,13 @@ impl StateStore for ValkeyStore {
     fn read(&self, partition: Partition, wanted: Vec<Vec<u8>>, now: UnixTime) -> StoreFuture<'_, Vec<Option<Entry>>> {
         let count = wanted.len();
         let arguments = names(&wanted).map(|()| [vec![number(millis(now))], wanted].concat());
-        self.ask(partition, &script::READ, arguments, move |value| answer::read(value, count))
+        self.ask(partition, &script::READ, arguments, move |value| reply::read(value, count))
     }
 
     fn list(&self, partition: Partition, prefix: Vec<u8>, most: usize, now: UnixTime) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>> {
         let most = u64::try_from(most).map_or(checked::most(u64::MAX), checked::most);
         let arguments = names([&prefix]).map(|()| vec![number(millis(now)), prefix, number(most)]);
-        self.ask(partition, &script::LIST, arguments, answer::list)
+        self.ask(partition, &script::LIST, arguments, reply::list)
     }
 
     fn apply_within(
@@ -177,12 +177,12 @@ impl StateStore for ValkeyStore {
             let conditions = conditions.into_iter().flat_map(of_condition);
             conditions_count.chain(conditions).chain(changes.into_iter().flat_map(of_change)).collect()
         });
-        self.write(WriteCall { target, now: millis(now), script: &script::APPLY, rest, parse: answer::applied })
+        self.write(WriteCall { target, now: millis(now), script: &script::APPLY, rest, parse: reply::applied })
     }
 
-    fn take_within(&self, target: BoundedPartition, wanted: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken> {
+    fn take_within(&self, target: BoundedPartition, wanted: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, TakeResult> {
         let rest = demands(&wanted).map(|()| wanted.iter().flat_map(of_demand).collect());
-        self.write(WriteCall { target, now: clock(now), script: &script::TAKE, rest, parse: answer::taken })
+        self.write(WriteCall { target, now: clock(now), script: &script::TAKE, rest, parse: reply::taken })
     }
 
     fn renew(
@@ -196,18 +196,18 @@ impl StateStore for ValkeyStore {
         let arguments = names([&counter]).map(|()| {
             vec![number(clock(now)), field(&leases_name(&counter)), hexadecimal(holder), number(checked::after(0, lease))]
         });
-        self.ask(partition, &script::RENEW, arguments, answer::yes_or_no)
+        self.ask(partition, &script::RENEW, arguments, reply::yes_or_no)
     }
 
     fn give_back(&self, partition: Partition, counter: Vec<u8>, holder: Holder) -> StoreFuture<'_, ()> {
         let arguments = names([&counter]).map(|()| vec![field(&leases_name(&counter)), hexadecimal(holder)]);
-        self.ask(partition, &script::GIVE_BACK, arguments, |value| answer::yes_or_no(value).map(drop))
+        self.ask(partition, &script::GIVE_BACK, arguments, |value| reply::yes_or_no(value).map(drop))
     }
 
     fn ping(&self) -> StoreFuture<'_, ()> {
         // The way that every call goes, so that a user who may not do it is found out.
         let arguments = Ok(vec![number(0), Vec::new()]);
-        self.ask(Partition::of(&[b"ping"]), &script::READ, arguments, |value| answer::read(value, 1).map(drop))
+        self.ask(Partition::of(&[b"ping"]), &script::READ, arguments, |value| reply::read(value, 1).map(drop))
     }
 }
 

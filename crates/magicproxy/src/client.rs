@@ -1,7 +1,7 @@
 //! A small HTTP/1.1 client for talking to a proxy from the command line: one request, one connection, no redirects.
 
 mod fault;
-mod sent;
+mod request_secrets;
 
 use std::path::Path;
 use std::time::Duration;
@@ -22,8 +22,8 @@ use tokio::net::TcpStream;
 use magicproxy_config::ground::scheme::{Scheme, is_loopback_host};
 use magicproxy_config::ground::text::harmless;
 
-pub(crate) use fault::{AskFault, AskFaultKind};
-use sent::Sent;
+pub(crate) use fault::{ClientFault, ClientFaultKind};
+use request_secrets::RequestSecrets;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_CONTROL_RESPONSE_BYTES: usize = 1024 * 1024;
@@ -41,7 +41,7 @@ pub(crate) struct Peer {
 
 /// A response, read to its end.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ProxyResponse {
     pub(crate) status: StatusCode,
     pub(crate) body: String,
     /// In lower case, without parameters.
@@ -50,7 +50,7 @@ pub(crate) struct Answer {
     /// The URL that was asked.
     url: String,
     /// What nobody is to be shown, whoever answers with it.
-    sent: Sent,
+    sent: RequestSecrets,
 }
 
 impl Peer {
@@ -110,45 +110,45 @@ impl Peer {
     }
 
     /// Gets what is at a path below the base.
-    pub(crate) async fn get(&self, path: &str) -> Result<Answer, AskFault> {
+    pub(crate) async fn get(&self, path: &str) -> Result<ProxyResponse, ClientFault> {
         self.send(path, Request::new(Full::new(Bytes::new()))).await
     }
 
     /// Sends one request to a path below the base.
-    pub(crate) async fn send(&self, path: &str, mut request: Request<Full<Bytes>>) -> Result<Answer, AskFault> {
-        let fault = |what: &str| AskFault::unusable(format!("{}: {what}", self.url()));
+    pub(crate) async fn send(&self, path: &str, mut request: Request<Full<Bytes>>) -> Result<ProxyResponse, ClientFault> {
+        let fault = |what: &str| ClientFault::unusable(format!("{}: {what}", self.url()));
         *request.uri_mut() = format!("{}{path}", self.base).parse().map_err(|_| fault("this is no path of a URL"))?;
         let authority = self.authority().parse().map_err(|_| fault("this is no host"))?;
         request.headers_mut().insert(HOST, authority);
         let answered = tokio::time::timeout(TIMEOUT, self.exchange(path, request)).await;
-        answered.unwrap_or_else(|_| Err(AskFault::unreachable(self, format!("no answer in {} s", TIMEOUT.as_secs()))))
+        answered.unwrap_or_else(|_| Err(ClientFault::unreachable(self, format!("no response in {} s", TIMEOUT.as_secs()))))
     }
 
-    async fn exchange(&self, path: &str, request: Request<Full<Bytes>>) -> Result<Answer, AskFault> {
-        let sent = Sent::of(&request).await;
+    async fn exchange(&self, path: &str, request: Request<Full<Bytes>>) -> Result<ProxyResponse, ClientFault> {
+        let sent = RequestSecrets::of(&request).await;
         let addresses = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
-        let addresses: Vec<_> = addresses.map_err(|error| AskFault::of_lookup(self, &error))?.collect();
+        let addresses: Vec<_> = addresses.map_err(|error| ClientFault::of_lookup(self, &error))?.collect();
         let response = match self.scheme {
             Scheme::Http => {
-                let stream = TcpStream::connect(addresses.as_slice()).await.map_err(|error| AskFault::of_io(self, &error))?;
+                let stream = TcpStream::connect(addresses.as_slice()).await.map_err(|error| ClientFault::of_io(self, &error))?;
                 over(stream, request).await
             }
             Scheme::Https => {
                 let connector = HttpsConnector::new(self.roots.clone());
-                let connector = connector.map_err(|error| AskFault::without_roots(self, &error.to_string()))?;
-                let stream = connector.connect(&self.host, self.port).await.map_err(|error| AskFault::of_tls(self, &error))?;
+                let connector = connector.map_err(|error| ClientFault::without_roots(self, &error.to_string()))?;
+                let stream = connector.connect(&self.host, self.port).await.map_err(|error| ClientFault::of_tls(self, &error))?;
                 over(stream, request).await
             }
         };
-        let (head, body) = response.map_err(|error| AskFault::of_http(self, &error))?.into_parts();
+        let (head, body) = response.map_err(|error| ClientFault::of_http(self, &error))?.into_parts();
         let body = Limited::new(body, MAX_CONTROL_RESPONSE_BYTES).collect().await;
         let body = body.map_err(|_| {
-            AskFault::unusable(format!(
-                "{}: the answer broke off, or is longer than {MAX_CONTROL_RESPONSE_BYTES} bytes",
+            ClientFault::unusable(format!(
+                "{}: the response broke off, or is longer than {MAX_CONTROL_RESPONSE_BYTES} bytes",
                 self.url()
             ))
         })?;
-        Ok(Answer {
+        Ok(ProxyResponse {
             status: head.status,
             body: String::from_utf8_lossy(&body.to_bytes()).into_owned(),
             media_type: field(&head.headers, &CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase(),
@@ -159,7 +159,7 @@ impl Peer {
     }
 }
 
-impl Answer {
+impl ProxyResponse {
     /// The body of a success that is of this media type.
     pub(crate) fn content(self, media_type: &str) -> anyhow::Result<String> {
         if self.status == StatusCode::OK && self.media_type == media_type { Ok(self.body) } else { Err(self.fault()) }

@@ -18,7 +18,7 @@ pub(crate) mod value;
 
 use std::collections::BTreeSet;
 
-use magicproxy_config::providers::client::{Needs, Way};
+use magicproxy_config::providers::client::{SetupMethod, SetupNeeds};
 use table::Client;
 use target::Target;
 use value::{Places, Value};
@@ -37,7 +37,7 @@ pub(crate) struct Setup {
     pub(crate) git_settings: Vec<(Value, Value)>,
     /// Variables to remove: they would win over ours, or bring the real credential along.
     pub(crate) removed: Vec<&'static str>,
-    /// Arguments before those of the caller.
+    /// Arguments before those of the client.
     pub(crate) arguments: Vec<String>,
     /// Commands to run once, as words.
     pub(crate) commands: Vec<Vec<Value>>,
@@ -61,7 +61,7 @@ pub(crate) struct SettingsFolder {
 
 impl Setup {
     /// Fills a client's way in.
-    pub(crate) fn new(client: &'static Client, way: &'static Way, target: &Target, token_file: Option<&str>) -> Self {
+    pub(crate) fn new(client: &'static Client, way: &'static SetupMethod, target: &Target, token_file: Option<&str>) -> Self {
         let places = Places { target, token_file };
         let fill = |template: &str| Value::fill(template, &places);
         let pairs = |pairs: &'static [(&'static str, &'static str)]| pairs.iter().map(move |(name, text)| (*name, *text));
@@ -83,7 +83,7 @@ impl Setup {
             client,
             upstream: target.name.clone(),
             api: match (way.needs, &target.unix_socket) {
-                (Needs::Socket, Some(socket)) => format!("unix:{socket}"),
+                (SetupNeeds::Socket, Some(socket)) => format!("unix:{socket}"),
                 _ => target.api(),
             },
             variables,

@@ -18,7 +18,7 @@ CASES = Cases()
 _RULE = {
     "method": "PATCH",
     "route": "/zones/example.org",
-    "elements": {
+    "list_items": {
         "list": "rrsets", "key": ["name", "type"], "creates": {"changetype": "REPLACE"}, "deletes": {"changetype": "DELETE"},
     },
 }

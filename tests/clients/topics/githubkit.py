@@ -84,7 +84,7 @@ def refused(stage, way):
 
 
 @CASES.case("githubkit's exception says that the proxy did not take its token", over=WAYS)
-def no_token(stage, way):
+def missing_token(stage, way):
     client = GitHub("ghp_not-a-magic-token", base_url=stage.github.url, http_cache=False)
     with stage.github.api.only_through_proxy("ghp_not-a-magic-token") as arrived:
         told(lambda: rest(way, client.rest.users, "get_authenticated"), 401, "magicproxy: this is not a magic token")

@@ -149,7 +149,7 @@ def refused(stage, client):
 
 
 @case("what is no magic token is refused once, and the exception says why", EACH)
-def no_token(stage, client):
+def missing_token(stage, client):
     fresh(stage, client)
     model = f"model-{next(_numbers)}"
     told(client.ask(stage, "retrieve", "sk-not-a-magic-token", model=model), 401, "this is not a magic token")

@@ -79,7 +79,7 @@ def refusal(stage):
 
 
 @CASES.case("octokit's error says that the proxy did not take its token")
-def no_token(stage):
+def missing_token(stage):
     (outcome,) = octokit_at(stage, stage.proxy, CREDENTIAL, {"method": "users.getAuthenticated", "parameters": {}})
     told(outcome, 401, "this is not a magic token")
     equal(stage.upstream.take(), [], "what reached the API")

@@ -114,10 +114,10 @@ def mail_exchange(dns):
 ZONE = "example.info."
 ZONES = "/api/v1/servers/localhost/zones"
 ELEMENTS = {
-    "list": "rrsets", "key": ["name", "type"], "creates": {"changetype": "REPLACE"}, "deletes": {"changetype": "DELETE"}, "empty": "records",
+    "list": "rrsets", "key": ["name", "type"], "creates": {"changetype": "REPLACE"}, "deletes": {"changetype": "DELETE"}, "deletes_if_empty": "records",
     "only": {"type": "TXT", "name": "_acme-challenge.*"}, "lookup": "?rrset_name={name}&rrset_type={type}",
 }
-CHANGING = {"method": "PATCH", "route": f"{ZONES}/{ZONE}", "elements": ELEMENTS}
+CHANGING = {"method": "PATCH", "route": f"{ZONES}/{ZONE}", "list_items": ELEMENTS}
 LEGO_READING = ({"method": "GET", "route": "/api"}, {"method": "GET", "route": f"{ZONES}/{ZONE}"})
 NOTIFYING = {"method": "PUT", "route": f"{ZONES}/{ZONE}/notify"}
 

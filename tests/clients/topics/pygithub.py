@@ -68,7 +68,7 @@ def refusal(stage):
 
 
 @CASES.case("PyGithub's exception says that the proxy did not take its token")
-def no_token(stage):
+def missing_token(stage):
     with opened(stage.proxy, CREDENTIAL) as client:
         told(lambda: client.get_user().login, GithubException, 401, "magicproxy: this is not a magic token")
     equal(stage.upstream.take(), [], "what reached the API")

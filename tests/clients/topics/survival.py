@@ -60,7 +60,7 @@ def shared_ownership(stage):
 def shared_elements(stage):
     dns = stage.dns
     prepare_zones(dns)
-    one, two = replicas(dns, "elements", 2)
+    one, two = replicas(dns, "list-items", 2)
     token, other = (dns.token("powerdns", POWERDNS_CREDENTIAL, CHANGING) for _ in range(2))
     equal(powerdns(one, token, change(REPLACED, OTHER, "TXT")).status, 204, "the creation")
     for how in (REPLACED, DELETED):
@@ -98,7 +98,7 @@ def exact_total(stage):
     equal(len(made), _TOTAL, f"creations ({tally(answers)})")
     for answer in answers:
         if answer.status != 201:
-            refused(answer, "spent", "a creation beyond the limit")
+            refused(answer, "total_used_up", "a creation beyond the limit")
     equal(dns.only_through_the_proxy(dns.digitalocean, token), [f"POST {RECORDS}"] * _TOTAL, "what reached the API")
     # What was made within the limit is owned, at each of them.
     for number, answer in enumerate(made):

@@ -69,7 +69,7 @@ def unauthorised(house, kind):
 
 
 @CASES.case("no token, and no valid token, are refused by both: 401 here", over=KINDS)
-def no_token(house, kind):
+def missing_token(house, kind):
     there, here = house.peer(kind, "ours"), house.proxy("ours")
     # Missing: the Python program's two servers disagree. Not valid: the asynchronous one does not catch its own exception.
     for token, status in ((None, {"sync": 401, "async": 403}), ("not.a.token", {"sync": 400, "async": 500}), (CREDENTIAL, {"sync": 400, "async": 500})):

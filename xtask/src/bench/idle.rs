@@ -30,7 +30,7 @@ impl Idle {
             let Ok(mut connection) = TcpStream::connect(("127.0.0.1", server.port)) else { break };
             connection.write_all(request.as_bytes()).context("cannot send a request")?;
             let mut answer = [0; 4096];
-            let length = connection.read(&mut answer).context("no answer came")?;
+            let length = connection.read(&mut answer).context("no response came")?;
             anyhow::ensure!(answer.get(..length).unwrap_or_default().starts_with(b"HTTP/1.1 200 "), "a request was refused");
             open.push(connection);
         }

@@ -12,7 +12,7 @@ use crate::log::Log;
 use crate::process::TICKS_PER_SECOND;
 use crate::workspace::Workspace;
 
-/// By itself, wrk calls it an error when an answer takes two seconds, which on a busy machine it may.
+/// By itself, wrk calls it an error when a response takes two seconds, which on a busy machine it may.
 pub(super) const NEVER_LATE: &str = "--timeout=1200s";
 
 #[derive(Debug)]

@@ -59,7 +59,7 @@ pub(super) fn envoy(workspace: &Workspace, log: &mut Log, folder: &Path, upstrea
     start("envoy", port, log, &mut command)
 }
 
-/// The Python program whose tokens ours are, with our keys. Its other form, `--async`, breaks each connection off after an answer:
+/// The Python program whose tokens ours are, with our keys. Its other form, `--async`, breaks each connection off after a response:
 /// it returns something that today's aiohttp does not take.
 pub(super) fn python(workspace: &Workspace, log: &mut Log, folder: &Path, upstream: u16) -> Result<Server> {
     let port = http::free_port()?;

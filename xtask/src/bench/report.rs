@@ -9,7 +9,7 @@ use super::measure::Slice;
 use super::plot::{self, Bar};
 use super::scenarios::{PEERS, SCENARIOS};
 use super::servers::{Servers, can_pin};
-use super::{Besides, Options};
+use super::{Options, SideFigures};
 use crate::workspace::Workspace;
 
 /// One server in one scenario. Foreign load only adds cost, so each figure is the quiet-side quartile.
@@ -58,12 +58,12 @@ pub(crate) fn write(
     options: &Options,
     servers: &Servers,
     slices: &[Slice],
-    besides: &Besides,
+    besides: &SideFigures,
 ) -> Result<bool> {
     let rows = rows(servers, slices);
-    let Besides { starts, idle, storm } = besides;
+    let SideFigures { starts, idle, storm } = besides;
     let (start, bare) = (starts.full_ms, starts.bare_ms);
-    println!("\n{}\n\nfrom the start to the first answer: {start:.0} ms, with the defaults {bare:.0} ms", table(&rows));
+    println!("\n{}\n\nfrom the start to the first response: {start:.0} ms, with the defaults {bare:.0} ms", table(&rows));
     println!(
         "memory after the start {:.1} MiB, with {} idle connections {:.1} MiB: {:.1} KiB each",
         idle.alone_mib,
@@ -165,11 +165,11 @@ fn whole(
     options: &Options,
     servers: &Servers,
     rows: &[Row],
-    besides: &Besides,
+    besides: &SideFigures,
     date: &str,
 ) -> Result<Value> {
     let rows: Vec<Value> = rows.iter().map(as_json).collect();
-    let Besides { starts, idle, storm } = besides;
+    let SideFigures { starts, idle, storm } = besides;
     Ok(json!({
         "date": date,
         "commit": said(workspace.command("git").args(["describe", "--always", "--dirty"]))?,

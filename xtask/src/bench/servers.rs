@@ -52,7 +52,7 @@ pub(crate) struct Servers {
     pub(crate) folder: PathBuf,
 }
 
-/// From the start of a proxy with keys to its first answer.
+/// From the start of a proxy with keys to its first response.
 #[derive(Debug)]
 pub(crate) struct Starts {
     pub(crate) full_ms: f64,
@@ -189,7 +189,7 @@ fn median_ms(mut start: impl FnMut() -> Result<Server>) -> Result<f64> {
     for _ in 0..9 {
         let began = Instant::now();
         let server = start()?;
-        anyhow::ensure!(http::get(server.port, "/__magictoken")?.status == 200, "no answer after the start");
+        anyhow::ensure!(http::get(server.port, "/__magictoken")?.status == 200, "no response after the start");
         times.push(began.elapsed().as_secs_f64() * 1e3);
     }
     times.sort_by(f64::total_cmp);

@@ -13,16 +13,16 @@ use crate::source::{Function, Module, Token, closing, reach};
 const PROOFS: [(&str, &str); 13] = [
     ("magicproxy-core", "VerifiedToken"),
     ("magicproxy-core", "Permit"),
-    ("magicproxy-proxy", "Settled"),
+    ("magicproxy-proxy", "Reservation"),
     ("magicproxy-proxy", "OutboundRequest"),
     ("magicproxy-proxy", "Dispatch"),
     ("magicproxy-proxy", "ConnectedRequest"),
-    ("magicproxy-proxy", "Admitted"),
-    ("magicproxy-proxy", "Unsettled"),
-    ("magicproxy-proxy", "Answer"),
-    ("magicproxy-proxy", "Answered"),
-    ("magicproxy-proxy", "Switched"),
-    ("magicproxy-proxy", "OpenedCredential"),
+    ("magicproxy-proxy", "AdmittedRequest"),
+    ("magicproxy-proxy", "PendingResponse"),
+    ("magicproxy-proxy", "CommittedResponse"),
+    ("magicproxy-proxy", "UnfilteredResponse"),
+    ("magicproxy-proxy", "UpgradedResponse"),
+    ("magicproxy-proxy", "AttachedCredential"),
     ("magicproxy-proxy", "SourceRequest"),
 ];
 

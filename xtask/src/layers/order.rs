@@ -13,11 +13,11 @@ const KNOWN: &str = "known.";
 
 /// A crate's modules, top first.
 #[derive(Debug)]
-pub(super) struct Order {
+pub(super) struct LayerList {
     pub(super) name: String,
     pub(super) layers: Vec<Layer>,
     /// Arrows that rise and are still to be cut.
-    pub(super) known: Vec<Known>,
+    pub(super) known: Vec<KnownArrow>,
 }
 
 #[derive(Debug)]
@@ -27,12 +27,12 @@ pub(super) struct Layer {
 }
 
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct KnownArrow {
     from: String,
     to: String,
 }
 
-impl Order {
+impl LayerList {
     /// How many layers stand above the module.
     pub(super) fn place(&self, module: &str) -> Option<usize> {
         self.layers.iter().position(|layer| layer.module == module)
@@ -64,10 +64,10 @@ impl Order {
     }
 }
 
-impl Known {
-    fn parse(text: &str) -> Result<Known> {
+impl KnownArrow {
+    fn parse(text: &str) -> Result<KnownArrow> {
         let (from, to) = text.split_once(" -> ").with_context(|| format!("`{text}`: expected `from -> to`"))?;
-        Ok(Known { from: from.to_owned(), to: to.to_owned() })
+        Ok(KnownArrow { from: from.to_owned(), to: to.to_owned() })
     }
 
     pub(super) fn is(&self, arrow: &Arrow) -> bool {
@@ -75,23 +75,23 @@ impl Known {
     }
 }
 
-impl fmt::Display for Known {
+impl fmt::Display for KnownArrow {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} -> {}", self.from, self.to)
     }
 }
 
 /// Reads the list.
-pub(super) fn read(text: &str) -> Result<Vec<Order>> {
-    let mut orders: Vec<Order> = Vec::new();
+pub(super) fn read(text: &str) -> Result<Vec<LayerList>> {
+    let mut orders: Vec<LayerList> = Vec::new();
     for Section { name, lines } in lists::read(text)? {
         if let Some(of) = name.strip_prefix(KNOWN) {
             let order = orders.iter_mut().find(|order| order.name == of);
             let order = order.with_context(|| format!("there is no section `[{of}]` above `[{name}]`"))?;
-            order.known = lines.into_iter().map(|(arrow, _)| Known::parse(arrow)).collect::<Result<_>>()?;
+            order.known = lines.into_iter().map(|(arrow, _)| KnownArrow::parse(arrow)).collect::<Result<_>>()?;
         } else {
             let layer = |(module, meaning): (&str, &str)| Layer { module: module.to_owned(), meaning: meaning.to_owned() };
-            orders.push(Order { name: name.to_owned(), layers: lines.into_iter().map(layer).collect(), known: Vec::new() });
+            orders.push(LayerList { name: name.to_owned(), layers: lines.into_iter().map(layer).collect(), known: Vec::new() });
         }
     }
     Ok(orders)

@@ -1,11 +1,11 @@
 //! The drawing of the layers in `ARCHITECTURE.md`, made from the order, and the rooms of its code map.
 
-use super::Order;
+use super::LayerList;
 
 const COLUMNS: usize = 100;
 
 /// What the document draws or maps otherwise than the order has it.
-pub(super) fn faults(document: &str, orders: &[Order]) -> Vec<String> {
+pub(super) fn faults(document: &str, orders: &[LayerList]) -> Vec<String> {
     let mut faults = Vec::new();
     for order in orders {
         let drawn = drawn(order);
@@ -21,7 +21,7 @@ pub(super) fn faults(document: &str, orders: &[Order]) -> Vec<String> {
 }
 
 /// The crate's name, and its modules in order: each may use those that stand after it.
-fn drawn(order: &Order) -> String {
+fn drawn(order: &LayerList) -> String {
     let mut text = format!("{:<18}", order.name);
     let mut columns = 18;
     for (place, layer) in order.layers.iter().enumerate() {
@@ -39,7 +39,7 @@ fn drawn(order: &Order) -> String {
 }
 
 /// Differences between the rows of the code map below a crate's own row, where it has any, and the crate's modules.
-fn unmapped(document: &str, order: &Order) -> Vec<String> {
+fn unmapped(document: &str, order: &LayerList) -> Vec<String> {
     let own = format!("| `crates/{}` |", order.name);
     let below = document.lines().skip_while(|line| !line.starts_with(&own)).skip(1);
     let rows = below.take_while(|line| line.starts_with("| `  "));

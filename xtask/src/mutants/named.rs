@@ -11,17 +11,17 @@ use crate::lists;
 const FILE: &str = "xtask/mutants.toml";
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Named(Vec<(String, String)>);
+pub(super) struct NamedMutant(Vec<(String, String)>);
 
-impl Named {
+impl NamedMutant {
     /// Reads the names. One that is no mutant's any more is a fault: the code has changed, and what was said of it need not hold.
-    pub(super) fn read(root: &Path, all: &[Mutant]) -> Result<Named> {
+    pub(super) fn read(root: &Path, all: &[Mutant]) -> Result<NamedMutant> {
         let text = std::fs::read_to_string(root.join(FILE)).with_context(|| format!("cannot read `{FILE}`"))?;
-        Named::parse(&text, all).context(FILE)
+        NamedMutant::parse(&text, all).context(FILE)
     }
 
-    fn parse(text: &str, all: &[Mutant]) -> Result<Named> {
-        let mut named = Named(Vec::new());
+    fn parse(text: &str, all: &[Mutant]) -> Result<NamedMutant> {
+        let mut named = NamedMutant(Vec::new());
         for section in lists::read(text)? {
             let file = section.name.trim_matches('"');
             for (deed, _reason) in section.lines {
@@ -41,7 +41,7 @@ impl Named {
 #[cfg(test)]
 mod tests {
     use super::super::draw::{Mutant, Place};
-    use super::Named;
+    use super::NamedMutant;
 
     fn mutant(file: &str, line: usize, deed: &str) -> Mutant {
         let span = [Place { line, column: 1 }; 2];
@@ -53,11 +53,11 @@ mod tests {
     fn a_mutant_is_named_by_what_it_does_and_not_by_its_line() {
         let all = [mutant("a.rs", 1, "replace * with + in f"), mutant("b.rs", 2, "replace g -> bool with true")];
         let text = "[\"a.rs\"]\n\"replace * with + in f\" = \"only faster\"\n";
-        let named = Named::parse(text, &all).unwrap();
+        let named = NamedMutant::parse(text, &all).unwrap();
         assert!(named.has(&all[0]) && named.has(&mutant("a.rs", 99, "replace * with + in f")));
         assert!(!named.has(&all[1]) && !named.has(&mutant("b.rs", 1, "replace * with + in f")));
-        let gone = Named::parse(text, &all[1..]).unwrap_err().to_string();
+        let gone = NamedMutant::parse(text, &all[1..]).unwrap_err().to_string();
         assert!(gone.contains("any more"), "{gone}");
-        assert!(Named::parse("[\"a.rs\"]\n\"replace * with + in f\" = \"\"\n", &all).is_err(), "a reason is needed");
+        assert!(NamedMutant::parse("[\"a.rs\"]\n\"replace * with + in f\" = \"\"\n", &all).is_err(), "a reason is needed");
     }
 }

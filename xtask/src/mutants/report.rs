@@ -33,16 +33,16 @@ impl fmt::Display for Fate {
 
 /// A mutant, and what became of it.
 #[derive(Debug)]
-pub(super) struct Tried<'m> {
+pub(super) struct TriedMutant<'m> {
     pub(super) mutant: &'m Mutant,
     pub(super) fate: Fate,
 }
 
 #[derive(Debug)]
-pub(super) struct Report<'m>(&'m [Tried<'m>]);
+pub(super) struct Report<'m>(&'m [TriedMutant<'m>]);
 
 impl<'m> Report<'m> {
-    pub(super) fn of(tried: &'m [Tried<'m>]) -> Report<'m> {
+    pub(super) fn of(tried: &'m [TriedMutant<'m>]) -> Report<'m> {
         Report(tried)
     }
 
@@ -80,7 +80,7 @@ impl fmt::Display for Report<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::draw::{Mutant, Place};
-    use super::{Fate, Report, Tried};
+    use super::{Fate, Report, TriedMutant};
 
     fn mutant(part: &'static str) -> Mutant {
         let (name, file, replacement) = (format!("{part}.rs:7:9: replace"), String::new(), String::new());
@@ -92,7 +92,7 @@ mod tests {
         let (core, gate) = (mutant("core"), mutant("gate"));
         let tried = |mutant: &'static str, fate, count: usize| {
             let mutant = if mutant == "core" { &core } else { &gate };
-            (0..count).map(move |_| Tried { mutant, fate })
+            (0..count).map(move |_| TriedMutant { mutant, fate })
         };
         let judged = |survivors: usize| {
             let all: Vec<_> = tried("core", Fate::Caught, 90)

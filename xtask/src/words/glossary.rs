@@ -38,12 +38,11 @@ mod tests {
     use super::{unused, words};
     use crate::words::crate_of;
 
-    const GLOSSARY: &str =
-        "# Words\n\n**gate** (`Gate`, `gate::Gate`): decides; not `Nothing`.\n\n- **secret mask** (`Mask`, `no_token`): `x`.\n";
+    const GLOSSARY: &str = "# Words\n\n**gate** (`Gate`, `gate::Gate`): decides; not `Nothing`.\n\n- **secret mask** (`Mask`, `missing_token`): `x`.\n";
 
     #[test]
     fn names_of_the_glossary_are_looked_for_in_code() {
-        let crates = [crate_of("mod gate { struct Gate; } const CODE: &str = \"no_token\"; // Mask\n")];
+        let crates = [crate_of("mod gate { struct Gate; } const CODE: &str = \"missing_token\"; // Mask\n")];
         assert_eq!(unused(GLOSSARY, &crates), ["Mask"]);
     }
 

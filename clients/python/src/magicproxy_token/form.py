@@ -191,7 +191,7 @@ _ELEMENTS = {
     "key": _is_text_or_texts,
     "creates": lambda value: _is_object_of(value, _is_text),
     "deletes": lambda value: _is_object_of(value, _is_text),
-    "empty": _is_text,
+    "deletes_if_empty": _is_text,
     "only": lambda value: _is_object_of(value, _is_text_or_texts),
     "lookup": _is_text,
 }
@@ -200,7 +200,7 @@ _STATE = {
     "grants": _is_text_or_texts,
     "receipt": lambda value: value is True,
     "limit": _is_limit,
-    "elements": lambda value: _has_members(value, _ELEMENTS, {"list", "key", "creates"}),
+    "list_items": lambda value: _has_members(value, _ELEMENTS, {"list", "key", "creates"}),
 }
 _RULE = {"method": _is_text_or_texts, "path": _is_text, "route": _is_text, **_STATE}
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use magicproxy_core::{Accepts, Kem, TokenVersion};
+use magicproxy_core::{AcceptedTokens, Kem, TokenVersion};
 use magicproxy_proxy::settings::{ApiRoot, UpstreamSettings};
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ pub fn to_json(config: &Config) -> Value {
             "upstream": upstream.name,
             "http_mint": if upstream.mints_over_http() { "open" } else { "closed" },
             "require_sub": upstream.acceptance.require_sub,
-            "accepts": Accepts::any_of([&upstream.acceptance]),
+            "accepts": AcceptedTokens::any_of([&upstream.acceptance]),
         })
     };
     config.upstreams.iter().map(|upstream| of(upstream)).collect()

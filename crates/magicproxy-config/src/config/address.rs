@@ -1,4 +1,4 @@
-//! Where the proxy listens, and the URL by which callers reach it.
+//! Where the proxy listens, and the URL by which clients reach it.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -11,7 +11,7 @@ use crate::ground::scheme::Scheme;
 
 /// An address of TCP, or the path of a Unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Listen {
+pub enum ListenAddress {
     /// A host and a port.
     Tcp(Address),
     /// The file of a Unix socket.
@@ -38,7 +38,7 @@ pub enum Families {
     OfHost,
 }
 
-impl Listen {
+impl ListenAddress {
     /// Reads `unix:/run/magicproxy.sock`, or an [`Address`].
     pub fn parse(text: &str) -> Result<Self, String> {
         match text.strip_prefix("unix:") {
@@ -77,7 +77,7 @@ impl Listen {
     }
 }
 
-impl fmt::Display for Listen {
+impl fmt::Display for ListenAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(formatter),
@@ -132,7 +132,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// The URL by which callers reach the proxy, without a final `/`.
+/// The URL by which clients reach the proxy, without a final `/`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PublicAccess {
     /// Absolute, without a final `/`.
@@ -151,13 +151,13 @@ impl PublicAccess {
         }
         let host = uri.host().map(|host| host.trim_matches(['[', ']'])).filter(|host| !host.is_empty()).ok_or_else(expected)?;
         let url = text.trim_end_matches('/');
-        // Links in answers lead there; without one, they would lead to wherever a caller says.
+        // Links in responses lead there; without one, they would lead to wherever a client says.
         ApiRoot::parse(url).map_err(|error| format!("{}: {error}", expected()))?;
         Ok(Self { url: url.to_owned(), host: host.to_owned() })
     }
 
     /// That of a proxy of which nothing but its address is known.
-    pub fn of(listen: &Listen, scheme: Scheme) -> Self {
+    pub fn of(listen: &ListenAddress, scheme: Scheme) -> Self {
         Self { url: listen.url(scheme, None), host: listen.host().to_owned() }
     }
 }

@@ -8,7 +8,7 @@ use rustls_pki_types::pem::PemObject as _;
 
 use super::log::LogSettings;
 use super::raw::RawConfig;
-use super::setting::{Given, Setting};
+use super::setting::{GivenValue, Setting};
 use super::tls::{NamedCertificate, TlsSource};
 use super::upstream::{RawUpstream, preset_roots};
 use super::{Config, address};
@@ -108,7 +108,7 @@ impl Checker<'_> {
         (checked, faults)
     }
 
-    pub(super) fn path(&self, given: &Given<String>) -> PathBuf {
+    pub(super) fn path(&self, given: &GivenValue<String>) -> PathBuf {
         self.sources.base(&given.origin).map_or_else(|| PathBuf::from(&given.value), |base| base.join(&given.value))
     }
 

@@ -83,6 +83,9 @@ impl Environment {
             .map(|name| {
                 let bare = |name: &str| name.trim_start_matches(PREFIX).to_owned();
                 let known: Vec<String> = known.iter().map(|known| bare(known)).collect();
+                if let Some(now) = renamed(&bare(name), &known) {
+                    return format!("environment variable `{name}` means nothing here: it is called `{PREFIX}{now}` now");
+                }
                 match suggest::nearest(&bare(name), known.iter().map(String::as_str)) {
                     Some(meant) => format!("environment variable `{name}` means nothing here: did you mean `{PREFIX}{meant}`?"),
                     None => format!("environment variable `{name}` means nothing here"),
@@ -90,6 +93,13 @@ impl Environment {
             })
             .collect()
     }
+}
+
+/// The present name of a variable whose setting was called otherwise before; both without our prefix.
+fn renamed(name: &str, known: &[String]) -> Option<String> {
+    let (section, key) = name.split_once('_')?;
+    let now = suggest::renamed(&key.to_lowercase())?;
+    Some(format!("{section}_{}", now.to_uppercase())).filter(|now| known.contains(now))
 }
 
 /// Every variable of ours and the setting that it gives.

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use super::raw::RawConfig;
-use super::setting::Given;
+use super::setting::GivenValue;
 use super::{Flags, Layers, WorkingDirectory, native, python};
 use crate::ground::environment::Environment;
 use crate::ground::fault::{Fault, Origin};
@@ -65,8 +65,8 @@ pub(super) fn is_passed_over(flags: &Flags, environment: &Environment) -> bool {
 pub(super) fn relative_keys(raw: &RawConfig) -> Vec<Fault> {
     let keys = [&raw.keys.private_key, &raw.keys.public_key, &raw.keys.certificate];
     let relative =
-        |given: &&Given<String>| matches!(given.origin, Origin::PythonFile(_)) && Path::new(&given.value).is_relative();
-    let fault = |given: &Given<String>| {
+        |given: &&GivenValue<String>| matches!(given.origin, Origin::PythonFile(_)) && Path::new(&given.value).is_relative();
+    let fault = |given: &GivenValue<String>| {
         let message = format!("`{}` is relative to the working directory, which is not read here", harmless(&given.value));
         Fault::new(message, given.origin.clone()).help("write an absolute path, or say --keys DIR")
     };

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::check::Checker;
 use super::raw::RawConfig;
-use super::setting::{Given, Setting, section};
+use super::setting::{GivenValue, Setting, section};
 use crate::ground::fault::Origin;
 
 /// The Python program's folder of keys, in the working directory.
@@ -84,7 +84,7 @@ impl Checker<'_> {
             certificate: path(&raw.keys.certificate),
         };
         let bits = match raw.keys.bits.given() {
-            Some(Given { value: bits @ (2048 | 3072 | 4096), .. }) => usize::try_from(*bits).unwrap_or(2048),
+            Some(GivenValue { value: bits @ (2048 | 3072 | 4096), .. }) => usize::try_from(*bits).unwrap_or(2048),
             Some(given) => {
                 self.fault(format!("keys.bits `{}`: expected 2048, 3072 or 4096", given.value), &given.origin);
                 2048

@@ -152,10 +152,10 @@ impl Layers {
     }
 
     /// Checks what was read, but for the files of a certificate.
-    pub fn checked(self) -> Checked {
+    pub fn checked(self) -> CheckedLayers {
         let mut faults = self.faults;
         let (config, certificate) = check::check(&self.raw, &self.sources, &mut faults);
-        Checked { config, certificate, faults, sources: self.sources }
+        CheckedLayers { config, certificate, faults, sources: self.sources }
     }
 
     #[cfg(test)]
@@ -171,14 +171,14 @@ impl Layers {
 
 /// What a look at all that was written came to.
 #[derive(Debug)]
-pub struct Checked {
+pub struct CheckedLayers {
     config: Option<Config>,
     certificate: Option<NamedCertificate>,
     pub(super) faults: Vec<Fault>,
     sources: Sources,
 }
 
-impl Checked {
+impl CheckedLayers {
     /// Has the files of the certificate read, if the configuration names any, and tells what is wrong with them among the other faults.
     pub fn reading(mut self, read: impl FnOnce(&CertificateFiles) -> Result<(), CertificateFault>) -> Self {
         let fault = self.certificate.as_ref().and_then(|named| Some(named.fault(&read(&named.files).err()?)));

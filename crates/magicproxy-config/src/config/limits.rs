@@ -93,7 +93,7 @@ section! {
         /// The part of `rule_cache_bytes` kept for tokens that no stranger can mint. An eighth of
         /// it, unless given.
         rule_cache_bytes_reserved: u64,
-        /// New tokens, and orders for tokens, that wait for their turn, of all clients together.
+        /// New tokens, and mint requests, that wait for their turn, of all clients together.
         verifications: u64 = Limits::default().verifications.total as u64,
         /// The part of `verifications` for one token and all tokens narrowed from it. A quarter of
         /// it, unless given.
@@ -126,10 +126,10 @@ section! {
         /// The part of `own_responses` kept for tokens that no stranger can mint. An eighth of it,
         /// unless given.
         own_responses_reserved: u64,
-        /// Rows of the state store: counts, grants, elements, entries of plugins.
+        /// Rows of the state store: counts, grants, list items, entries of plugins.
         state_rows: u64 = Limits::default().state_rows.total as u64,
         /// The part of `state_rows` for one token and all tokens narrowed from it, and for the
-        /// elements of one list. A hundredth of it, unless given.
+        /// items of one list. A hundredth of it, unless given.
         state_rows_per_owner: u64,
         /// The part of `state_rows` that one address may add in a day with tokens that anyone can
         /// mint. A hundredth of it, unless given.

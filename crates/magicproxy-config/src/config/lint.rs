@@ -10,7 +10,7 @@ use magicproxy_proxy::settings::UpstreamSettings;
 use super::check::list;
 use super::raw::RawConfig;
 use super::scopes::RawRuleSetting;
-use super::setting::Given;
+use super::setting::GivenValue;
 use super::upstream::{Table, tables};
 use super::{Config, accepted};
 use crate::ground::scheme::is_loopback_host;
@@ -98,17 +98,17 @@ fn denied_and_active(config: &Config, keys: &KnownKeys<'_>) -> Vec<String> {
 /// The longest mount decides: what lies below another one's mount, or path, is never that one's.
 fn shadowed_mounts(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
-    for inner in config.upstreams.iter().filter(|upstream| !upstream.placing.mount.is_root()) {
-        let mount = inner.placing.mount.as_str();
+    for inner in config.upstreams.iter().filter(|upstream| !upstream.routes.mount.is_root()) {
+        let mount = inner.routes.mount.as_str();
         for outer in config.upstreams.iter().filter(|outer| outer.name != inner.name) {
-            let own = outer.placing.mount.as_str();
+            let own = outer.routes.mount.as_str();
             if !own.is_empty() && is_below(mount, own) {
                 warnings.push(format!(
                     "requests below `{mount}` are for the upstream `{}`, and never for `{}`, whose mount is `{own}`",
                     inner.name, outer.name
                 ));
             }
-            let hidden = outer.placing.paths.iter().map(|path| format!("{own}{}", path.prefix.as_str()));
+            let hidden = outer.routes.paths.iter().map(|path| format!("{own}{}", path.prefix.as_str()));
             for path in hidden.filter(|path| mount.len() > own.len() && is_below(path, mount)) {
                 warnings.push(format!(
                     "requests below `{path}` are for the upstream `{}`, whose mount is `{mount}`, and never for `{}`, which has that path",
@@ -132,7 +132,7 @@ fn shadowed_hosts(config: &Config) -> Vec<String> {
     let mut earlier: Vec<(&str, &str)> = Vec::new();
     for upstream in &config.upstreams {
         let name = upstream.name.as_str();
-        for host in upstream.placing.hosts.iter().map(|host| host.as_str()) {
+        for host in upstream.routes.hosts.iter().map(|host| host.as_str()) {
             let bare = without_port(host);
             let api = config
                 .upstreams
@@ -156,7 +156,7 @@ fn shadowed_hosts(config: &Config) -> Vec<String> {
                 ));
             }
         }
-        earlier.extend(upstream.placing.hosts.iter().map(|host| (host.as_str(), name)));
+        earlier.extend(upstream.routes.hosts.iter().map(|host| (host.as_str(), name)));
     }
     warnings
 }
@@ -200,7 +200,7 @@ fn ceiling(table: &Table<'_>) -> Option<Vec<Rule>> {
 }
 
 /// Rules that were checked before; plugins are none.
-fn parsed(given: &[Given<RawRuleSetting>]) -> Option<Vec<Rule>> {
+fn parsed(given: &[GivenValue<RawRuleSetting>]) -> Option<Vec<Rule>> {
     let rules = given.iter().map(|given| given.value.0.clone()).filter(|rule| !matches!(rule, RawRule::Plugin(_)));
     Rule::parse_list(&rules.collect::<Vec<_>>(), Default::default()).ok()
 }

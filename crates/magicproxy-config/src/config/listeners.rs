@@ -8,10 +8,10 @@ use magicproxy_proxy::settings::{HostName, UpstreamSettings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::address::Listen;
+use super::address::ListenAddress;
 use super::check::{Checker, list, said};
 use super::raw::RawConfig;
-use super::setting::{Given, Section as _, Setting, choices, section};
+use super::setting::{GivenValue, Section as _, Setting, choices, section};
 use crate::ground::fault::{Fault, Origin};
 use crate::ground::scheme::{Scheme, is_loopback_address};
 use crate::ground::suggest;
@@ -61,7 +61,7 @@ pub struct HostSettings {
 #[derive(Clone, Debug)]
 pub struct ListenerSettings {
     /// The address.
-    pub listen: Listen,
+    pub listen: ListenAddress,
     /// What is spoken there.
     pub scheme: Scheme,
     /// The one upstream that requests are for.
@@ -86,7 +86,7 @@ pub enum PlainHttp {
 impl ListenerSettings {
     /// Why it must not be served, if so. Of a name it is known where it leads once it has been bound.
     pub(super) fn exposure(&self, origin: &Origin) -> Option<Fault> {
-        let Listen::Tcp(address) = &self.listen else { return None };
+        let ListenAddress::Tcp(address) = &self.listen else { return None };
         self.exposure_at(address.host.parse().ok()?, origin)
     }
 
@@ -167,11 +167,13 @@ impl Checker<'_> {
             let origin = listener.entries("").first().map_or(Origin::Default, |entry| entry.origin.clone());
             self.fault("listeners.listen is needed: `HOST:PORT` or `unix:PATH`", &origin);
         }
-        let listen = match (self.text(key, &listener.listen, Listen::parse), listener.listen.given()) {
-            (Some(Listen::Unix(path)), Some(given)) => Some(Listen::Unix(self.sources.absolute(path, &given.origin))),
+        let listen = match (self.text(key, &listener.listen, ListenAddress::parse), listener.listen.given()) {
+            (Some(ListenAddress::Unix(path)), Some(given)) => {
+                Some(ListenAddress::Unix(self.sources.absolute(path, &given.origin)))
+            }
             (listen, _) => listen,
         };
-        let is_unix = matches!(listen, Some(Listen::Unix(_)));
+        let is_unix = matches!(listen, Some(ListenAddress::Unix(_)));
         let mode = self.mode(&listener.mode, is_unix);
         let scheme = self.scheme(&listener.tls, raw, is_unix);
         let upstream = match (listener.upstream.given(), upstreams) {
@@ -201,18 +203,18 @@ impl Checker<'_> {
     fn scheme(&mut self, setting: &Setting<bool>, raw: &RawConfig, is_unix: bool) -> Option<Scheme> {
         let certificate = raw.tls.certificate.given().is_some() || raw.acme.domains.given().is_some() || said(&raw.tls.dev);
         match setting.given() {
-            Some(Given { value: true, origin }) if !certificate => {
+            Some(GivenValue { value: true, origin }) if !certificate => {
                 let fault = Fault::new("listeners.tls: there is no certificate", origin.clone());
                 self.faults.push(fault.help("name one: `[tls] certificate = \"…\"` and `private_key = \"…\"`"));
                 None
             }
-            Some(Given { value: true, .. }) => Some(Scheme::Https),
+            Some(GivenValue { value: true, .. }) => Some(Scheme::Https),
             None if certificate && !is_unix => Some(Scheme::Https),
             _ => Some(Scheme::Http),
         }
     }
 
-    fn bound(&mut self, given: &Given<String>, upstreams: &[Arc<UpstreamSettings>]) -> Option<UpstreamName> {
+    fn bound(&mut self, given: &GivenValue<String>, upstreams: &[Arc<UpstreamSettings>]) -> Option<UpstreamName> {
         let names = || upstreams.iter().map(|upstream| upstream.name.as_str());
         let found = upstreams.iter().find(|upstream| upstream.is_called(&given.value));
         if found.is_none() {

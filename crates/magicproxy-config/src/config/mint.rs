@@ -14,9 +14,9 @@ section! {
     RawMint {
         /// Who may mint over HTTP.
         policy: MintPolicy = MintPolicy::Open,
-        /// The lifetime of a token whose order names none.
+        /// The lifetime of a token whose mint request names none.
         default_lifetime: DurationText = DurationText::of(MintSettings::default().default_lifetime),
-        /// The longest lifetime that an order may name.
+        /// The longest lifetime that a mint request may name.
         max_lifetime: DurationText = DurationText::of(MintSettings::default().max_lifetime),
         /// What clients without a token are told about upstreams.
         announce: AnnounceChoice = AnnounceChoice::default(),

@@ -84,7 +84,7 @@ fn syntax_fault(error: &Error) -> Fault {
 }
 
 /// What was taken out of the tree.
-struct Removed<'i> {
+struct RemovedTables<'i> {
     /// Its dotted name.
     key: String,
     /// What to underline.
@@ -93,31 +93,30 @@ struct Removed<'i> {
 }
 
 /// Takes out the innermost part of a table that an error is about: an entry, or one element of a list.
-fn remove<'i>(table: &mut DeTable<'i>, fault: &Range<usize>) -> Option<Removed<'i>> {
+fn remove<'i>(table: &mut DeTable<'i>, fault: &Range<usize>) -> Option<RemovedTables<'i>> {
     let keys: Vec<_> = table.keys().cloned().collect();
     for key in keys {
         let value = table.get_mut(&key)?;
         if key.span() == *fault {
             let value = table.remove(&key)?;
-            return Some(Removed { key: key.get_ref().to_string(), span: key.span(), value });
+            return Some(RemovedTables { key: key.get_ref().to_string(), span: key.span(), value });
         }
         // The span of a table is that of its header, so tables are searched whatever their span is.
-        let inner =
-            match value.get_mut() {
-                DeValue::Table(inner) => {
-                    remove(inner, fault).map(|inner| Removed { key: format!("{}.{}", key.get_ref(), inner.key), ..inner })
-                }
-                // The last element goes with its list: that nothing is left of it is not a fault of its own.
-                DeValue::Array(list) if list.len() > 1 => take_element(list, |element| holds(element, fault))
-                    .map(|value| Removed { key: key.get_ref().to_string(), span: fault.clone(), value }),
-                _ => None,
-            };
+        let inner = match value.get_mut() {
+            DeValue::Table(inner) => {
+                remove(inner, fault).map(|inner| RemovedTables { key: format!("{}.{}", key.get_ref(), inner.key), ..inner })
+            }
+            // The last element goes with its list: that nothing is left of it is not a fault of its own.
+            DeValue::Array(list) if list.len() > 1 => take_element(list, |element| holds(element, fault))
+                .map(|value| RemovedTables { key: key.get_ref().to_string(), span: fault.clone(), value }),
+            _ => None,
+        };
         if inner.is_some() {
             return inner;
         }
         if holds(value, fault) {
             let value = table.remove(&key)?;
-            return Some(Removed { key: key.get_ref().to_string(), span: fault.clone(), value });
+            return Some(RemovedTables { key: key.get_ref().to_string(), span: fault.clone(), value });
         }
     }
     None

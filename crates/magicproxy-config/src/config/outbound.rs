@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::Checker;
 use super::raw::RawConfig;
-use super::setting::{FromText, Given};
+use super::setting::{FromText, GivenValue};
 use super::upstream::Table;
 use crate::ground::environment::Environment;
 use crate::ground::fault::{Fault, Origin};
@@ -161,7 +161,7 @@ impl Checker<'_> {
         }
     }
 
-    fn outbound_in_file(&mut self, general: &GeneralOutbound, given: &Given<String>) -> Outbound {
+    fn outbound_in_file(&mut self, general: &GeneralOutbound, given: &GivenValue<String>) -> Outbound {
         let path = self.path(given);
         match std::fs::read_to_string(&path) {
             Ok(text) => {

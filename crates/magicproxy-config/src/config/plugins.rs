@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::check::{Checker, said};
 use super::duration::DurationText;
 use super::raw::RawConfig;
-use super::setting::{Given, Setting, choices, section};
+use super::setting::{GivenValue, Setting, choices, section};
 use super::size::SizeText;
 use crate::ground::environment::Environment;
 use crate::ground::fault::{Fault, Origin};
@@ -170,7 +170,7 @@ impl Checker<'_> {
     }
 
     fn positive(&mut self, key: &str, setting: &Setting<u64>) -> Option<u64> {
-        let Given { value, origin } = setting.given()?;
+        let GivenValue { value, origin } = setting.given()?;
         if *value == 0 {
             self.fault(format!("{key} `0`: expected at least 1"), origin);
         }

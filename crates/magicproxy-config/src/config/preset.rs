@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::duration::DurationText;
 use super::raw::RawConfig;
-use super::setting::{Given, Section as _, Setting};
+use super::setting::{GivenValue, Section as _, Setting};
 use super::upstream::RawUpstream;
 use super::upstream::carrier::CarrierText;
 use crate::ground::fault::Origin;
@@ -55,10 +55,10 @@ fn below(preset: &'static Provider, raw: RawUpstream) -> RawUpstream {
     let origin = Origin::Preset(preset.name);
     let text = |text: &str| Setting::new(text.to_owned(), origin.clone());
     let paths = preset.paths.iter().map(|(prefix, to)| {
-        let given = Given { value: (*to).to_owned(), origin: origin.clone() };
+        let given = GivenValue { value: (*to).to_owned(), origin: origin.clone() };
         ((*prefix).to_owned(), given)
     });
-    let mut paths: BTreeMap<String, Given<String>> = paths.collect();
+    let mut paths: BTreeMap<String, GivenValue<String>> = paths.collect();
     let written = raw.paths.given();
     let paths_origin = written.map_or(origin.clone(), |given| given.origin.clone());
     paths.extend(written.map(|given| given.value.clone()).unwrap_or_default());
@@ -69,7 +69,7 @@ fn below(preset: &'static Provider, raw: RawUpstream) -> RawUpstream {
         path_reading: Setting::new(preset.path_reading, origin.clone()),
         credential: Setting::new(CarrierText(preset.credential.to_owned()), origin.clone()),
         accept_token_in: listed(preset.accept_token_in, &origin, |name| CarrierText(name.to_owned())),
-        refusals: Setting::new(RefusalChoice::of(preset), origin.clone()),
+        refusal_format: Setting::new(RefusalChoice::of(preset), origin.clone()),
         drop_query_parameters: listed(preset.drop_query_parameters, &origin, str::to_owned),
         rewrite_members: listed(preset.rewrite_members, &origin, str::to_owned),
         response_timeout: preset
@@ -82,8 +82,8 @@ fn below(preset: &'static Provider, raw: RawUpstream) -> RawUpstream {
 }
 
 /// A list of a preset; an empty one says nothing.
-fn listed<T>(words: &[&str], origin: &Origin, parse: impl Fn(&str) -> T) -> Setting<Vec<Given<T>>> {
-    let given = words.iter().map(|word| Given { value: parse(word), origin: origin.clone() });
-    let given: Vec<Given<T>> = given.collect();
+fn listed<T>(words: &[&str], origin: &Origin, parse: impl Fn(&str) -> T) -> Setting<Vec<GivenValue<T>>> {
+    let given = words.iter().map(|word| GivenValue { value: parse(word), origin: origin.clone() });
+    let given: Vec<GivenValue<T>> = given.collect();
     if given.is_empty() { Setting::default() } else { Setting::new(given, origin.clone()) }
 }

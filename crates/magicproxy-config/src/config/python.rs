@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::address::PublicAccess;
 use super::raw::RawConfig;
 use super::scopes::RawRuleSetting;
-use super::setting::{Given, Setting};
+use super::setting::{GivenValue, Setting};
 use crate::ground::fault::{Fault, Origin, SourceFile};
 use crate::ground::scheme::is_loopback_host;
 use crate::ground::text::{harmless, quoted};
@@ -120,7 +120,7 @@ impl Reader<'_> {
         }
     }
 
-    fn scope(&mut self, name: &str, rules: &Value) -> Vec<Given<RawRuleSetting>> {
+    fn scope(&mut self, name: &str, rules: &Value) -> Vec<GivenValue<RawRuleSetting>> {
         let key = Value::from(name).to_string();
         let rules = match rules {
             Value::Array(rules) => rules.as_slice(),
@@ -130,7 +130,7 @@ impl Reader<'_> {
         rules.iter().filter_map(|rule| self.rule(name, rule)).collect()
     }
 
-    fn rule(&mut self, scope: &str, rule: &Value) -> Option<Given<RawRuleSetting>> {
+    fn rule(&mut self, scope: &str, rule: &Value) -> Option<GivenValue<RawRuleSetting>> {
         let text = |member: &str| rule.get(member).and_then(Value::as_str).map(str::to_owned);
         let (raw, literal) = match (rule, text("method"), text("path")) {
             (Value::String(line), _, _) => (RawRule::Text(line.clone()), rule.to_string()),
@@ -143,7 +143,7 @@ impl Reader<'_> {
                 return self.fail(&message, &Value::from(scope).to_string(), None);
             }
         };
-        Some(Given { value: RawRuleSetting(raw), origin: self.place(&literal) })
+        Some(GivenValue { value: RawRuleSetting(raw), origin: self.place(&literal) })
     }
 
     fn fail<T>(&mut self, message: &str, literal: &str, instead: T) -> T {
@@ -159,7 +159,7 @@ impl Reader<'_> {
     }
 }
 
-/// The Python program's public URL, where links of answers may lead there.
+/// The Python program's public URL, where links of responses may lead there.
 ///
 /// That program put its host into a certificate and did nothing else with it, and its example says `http://localhost:5000`.
 /// Here clients follow it, so one that would lead each client to its own machine, or is no URL, is left out with a warning:
@@ -172,7 +172,7 @@ pub(super) fn useful_public_access(given: Setting<String>, name: &str, warnings:
         Err(_) => "is no URL",
     };
     warnings.push(format!(
-        "{name} `{}` {why} and is left out: links in answers lead to the name by which a client called the proxy \
+        "{name} `{}` {why} and is left out: links in responses lead to the name by which a client called the proxy \
          (`public_access` in magicproxy.toml says otherwise)",
         harmless(&value_without_userinfo(&value))
     ));

@@ -16,7 +16,7 @@ use super::mint::RawMint;
 use super::outbound::{OutboundText, RawProxies};
 use super::plugins::RawPlugin;
 use super::scopes::RawRuleSetting;
-use super::setting::{Entry, FromText, Given, Section, Setting};
+use super::setting::{Entry, FromText, GivenValue, Section, Setting};
 use super::state::RawState;
 use super::timeouts::RawTimeouts;
 use super::tls::{RawAcme, RawTls};
@@ -38,7 +38,7 @@ pub struct RawConfig {
     /// Names by which clients may call the proxy, besides those that follow from other settings.
     /// They count where `check_host` has the name checked.
     #[serde(default)]
-    pub allowed_hosts: Setting<Vec<Given<String>>>,
+    pub allowed_hosts: Setting<Vec<GivenValue<String>>>,
     /// The listeners on which a request must call the proxy by a name of its own.
     #[serde(default)]
     pub check_host: Setting<HostCheckChoice>,
@@ -101,7 +101,7 @@ pub struct RawConfig {
     pub plugin_cache: Setting<String>,
     /// Named lists of rules that tokens may refer to.
     #[serde(default)]
-    pub scopes: BTreeMap<String, Vec<Given<RawRuleSetting>>>,
+    pub scopes: BTreeMap<String, Vec<GivenValue<RawRuleSetting>>>,
 }
 
 /// The sections and their names, once.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::Checker;
 use super::raw::RawConfig;
-use super::setting::Given;
+use super::setting::GivenValue;
 use super::upstream::Table;
 use crate::ground::fault::{Fault, Origin};
 use crate::ground::userinfo::json_without_userinfo;
@@ -82,7 +82,13 @@ impl Checker<'_> {
     }
 
     /// Rules, and plugins where rules stand.
-    fn scope(&mut self, what: &str, given: &[Given<RawRuleSetting>], origin: &Origin, patterns: PatternMode) -> Option<Scope> {
+    fn scope(
+        &mut self,
+        what: &str,
+        given: &[GivenValue<RawRuleSetting>],
+        origin: &Origin,
+        patterns: PatternMode,
+    ) -> Option<Scope> {
         let (mut rules, mut plugins) = (Vec::new(), Vec::new());
         for rule in given {
             match &rule.value.0 {
@@ -99,7 +105,7 @@ impl Checker<'_> {
     pub(super) fn rules(
         &mut self,
         what: &str,
-        rules: &[Given<RawRuleSetting>],
+        rules: &[GivenValue<RawRuleSetting>],
         origin: &Origin,
         patterns: PatternMode,
     ) -> Option<Vec<Rule>> {

@@ -13,14 +13,14 @@ use crate::ground::userinfo::{json_without_userinfo, value_without_userinfo};
 
 /// A value that somebody gave, and who.
 #[derive(Clone, Debug)]
-pub struct Given<T> {
+pub struct GivenValue<T> {
     /// What was given.
     pub value: T,
     /// Where it stands.
     pub origin: Origin,
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Given<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for GivenValue<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = toml::Spanned::deserialize(deserializer)?;
         let origin = Origin::File(spanned.span());
@@ -28,13 +28,13 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Given<T> {
     }
 }
 
-impl<T: Serialize> Serialize for Given<T> {
+impl<T: Serialize> Serialize for GivenValue<T> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.value.serialize(serializer)
     }
 }
 
-impl<T: JsonSchema> JsonSchema for Given<T> {
+impl<T: JsonSchema> JsonSchema for GivenValue<T> {
     fn inline_schema() -> bool {
         true
     }
@@ -48,7 +48,7 @@ impl<T: JsonSchema> JsonSchema for Given<T> {
 
 /// A setting: perhaps given.
 #[derive(Clone, Debug)]
-pub struct Setting<T>(pub Option<Given<T>>);
+pub struct Setting<T>(pub Option<GivenValue<T>>);
 
 impl<T> Default for Setting<T> {
     fn default() -> Self {
@@ -59,7 +59,7 @@ impl<T> Default for Setting<T> {
 impl<T> Setting<T> {
     /// A setting with this value.
     pub fn new(value: T, origin: Origin) -> Self {
-        Self(Some(Given { value, origin }))
+        Self(Some(GivenValue { value, origin }))
     }
 
     /// A setting that holds where nobody says anything.
@@ -73,14 +73,14 @@ impl<T> Setting<T> {
     }
 
     /// What was given.
-    pub fn given(&self) -> Option<&Given<T>> {
+    pub fn given(&self) -> Option<&GivenValue<T>> {
         self.0.as_ref()
     }
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Setting<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Given::deserialize(deserializer).map(|given| Self(Some(given)))
+        GivenValue::deserialize(deserializer).map(|given| Self(Some(given)))
     }
 }
 
@@ -163,7 +163,7 @@ pub struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     /// What was given for a setting, as it may be shown: without the users and passwords in URLs.
-    pub fn of<T: Serialize + FromText>(key: &str, given: &'a Given<T>) -> Self {
+    pub fn of<T: Serialize + FromText>(key: &str, given: &'a GivenValue<T>) -> Self {
         Self { may_hold_secret: T::MAY_HOLD_SECRET, ..Self::listed(key, &given.value, &given.origin) }
     }
 

@@ -45,7 +45,7 @@ section! {
         on_unreachable: String = "deny".to_owned(),
         /// What happens to a request that needs the store, where the token is one that anyone could
         /// have minted.
-        strangers: StrangersChoice = StrangersChoice::default(),
+        unlisted_minters: StrangersChoice = StrangersChoice::default(),
     }
 }
 
@@ -123,7 +123,7 @@ pub struct StateSettings {
     /// The store.
     pub store: StoreSettings,
     /// What strangers' tokens may have kept.
-    pub strangers: StrangerState,
+    pub unlisted_minters: StrangerState,
     /// Somebody has said so; else it is opened only when it is needed.
     pub chosen: bool,
 }
@@ -168,8 +168,8 @@ impl Checker<'_> {
         };
         let chosen = state.entries("state").iter().any(|entry| *entry.origin != Origin::Default);
         let store = store.filter(|_| self.faults.len() == faults)?;
-        let strangers = said(&state.strangers).into();
-        Some(StateSettings { store, strangers, chosen })
+        let unlisted_minters = said(&state.unlisted_minters).into();
+        Some(StateSettings { store, unlisted_minters, chosen })
     }
 
     pub(super) fn revocations(&mut self, raw: &RawConfig, keys: &KeySettings) -> RevocationSettings {

@@ -86,7 +86,7 @@ fn a_duration_without_end_is_a_fault() {
     assert!(native("timeouts.total = '50y'").check().is_ok());
 }
 
-/// Links in answers lead there. Without it they lead to where the caller says that it is.
+/// Links in responses lead there. Without it they lead to where the client says that it is.
 #[test]
 fn a_public_url_that_no_link_could_have_is_a_fault() {
     for url in [
@@ -124,7 +124,7 @@ fn everything_said_arrives() {
         forwarding = "x-forwarded"
         credential = "header:PRIVATE-TOKEN"
         accept_token_in = ["header:DD-API-KEY", "query:api_key"]
-        refusals = "gitlab"
+        refusal_format = "gitlab"
         [timeouts]
         total = "2m"
         upstream_queue = "3s"
@@ -215,6 +215,22 @@ fn unknown_keys_have_a_place_and_a_suggestion() {
     check("[timeout]\nconnect = 1", &["unknown key `timeout`", "did you mean `timeouts`?"]);
     check("[scopes]\na = [{ method = 'GET', rout = '/x' }]", &["unknown key `rout` in `scopes.a`", "did you mean `route`?"]);
     check("zzz = 1", &["unknown key `zzz`", "expected one of `listen`"]);
+}
+
+#[test]
+fn an_old_name_of_a_setting_is_a_fault_that_says_the_new_one() {
+    for (written, now) in [
+        ("[state]\nstrangers = 'accept'", "unlisted_minters"),
+        ("[upstream]\nrefusals = 'github'", "refusal_format"),
+        ("[upstreams.a]\nrefusals = 'github'", "refusal_format"),
+        ("[scopes]\na = [{ method = 'PATCH', path = '/', elements = { list = 'a', key = 'b', creates = {} } }]", "list_items"),
+        (
+            "[scopes]\na = [{ method = 'PATCH', path = '/', list_items = { list = 'a', key = 'b', creates = {}, empty = 'c' } }]",
+            "deletes_if_empty",
+        ),
+    ] {
+        check(written, &["unknown key `", &format!("it is called `{now}` now")]);
+    }
 }
 
 #[test]
@@ -365,7 +381,7 @@ fn the_schema_knows_every_setting() {
 
 #[test]
 fn addresses() {
-    let parse = |text: &str| Listen::parse(text).map(|listen| (listen.to_string(), listen.url(Scheme::Http, None)));
+    let parse = |text: &str| ListenAddress::parse(text).map(|listen| (listen.to_string(), listen.url(Scheme::Http, None)));
     let is = |text: &str, url: &str| Ok((text.to_owned(), url.to_owned()));
     assert_eq!(parse("localhost:80"), is("localhost:80", "http://localhost:80"));
     assert_eq!(parse("0.0.0.0:80"), is("0.0.0.0:80", "http://127.0.0.1:80"));
@@ -373,9 +389,9 @@ fn addresses() {
     assert_eq!(parse("[::]:80"), is("[::]:80", "http://127.0.0.1:80"));
     assert_eq!(parse("[::1]:80"), is("[::1]:80", "http://[::1]:80"));
     assert_eq!(parse("unix:/run/s"), is("unix:/run/s", "http://localhost"));
-    assert_eq!(Listen::parse("[::]:0").unwrap().url(Scheme::Https, Some(7)), "https://127.0.0.1:7");
+    assert_eq!(ListenAddress::parse("[::]:0").unwrap().url(Scheme::Https, Some(7)), "https://127.0.0.1:7");
     for bad in ["", "80", "a b:80", "127.0.0.1:", "127.0.0.1:99999", "[x]:80", "http://x:80", "unix:"] {
-        assert!(Listen::parse(bad).is_err(), "{bad}");
+        assert!(ListenAddress::parse(bad).is_err(), "{bad}");
     }
 }
 

@@ -8,11 +8,11 @@ use rustls_pki_types::CertificateDer;
 use super::check::{Checker, list};
 use super::keys::KeySettings;
 use super::raw::RawConfig;
-use super::setting::{Given, Section as _, section};
+use super::setting::{GivenValue, Section as _, section};
 use crate::ground::fault::{Fault, Origin};
 
 section! {
-    /// TLS towards callers.
+    /// TLS towards clients.
     RawTls {
         /// A PEM file: the certificate of the proxy, then the certificates that it is signed with.
         certificate: String,
@@ -29,7 +29,7 @@ section! {
     RawAcme {
         /// The names in the certificate. Port 443 of each name must lead to a listener that speaks
         /// TLS.
-        domains: Vec<Given<String>>,
+        domains: Vec<GivenValue<String>>,
         /// The address by which the server's operators reach the proxy's:
         /// `mailto:admin@example.com`.
         contact: String,
@@ -73,8 +73,8 @@ impl NamedCertificate {
     pub(super) fn fault(&self, fault: &CertificateFault) -> (usize, Fault) {
         let [certificate, private_key] = &self.origins;
         let (key, origin) = match fault.culprit {
-            Culprit::Certificate => ("tls.certificate", certificate),
-            Culprit::PrivateKey => ("tls.private_key", private_key),
+            FaultyFile::Certificate => ("tls.certificate", certificate),
+            FaultyFile::PrivateKey => ("tls.private_key", private_key),
         };
         let message = format!("{key} `{}`: {}", self.files.path(fault.culprit).display(), fault.message);
         (self.before, Fault::new(message, origin.clone()))
@@ -94,14 +94,14 @@ pub struct CertificateFiles {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateFault {
     /// The file to look at.
-    pub culprit: Culprit,
+    pub culprit: FaultyFile,
     /// What is wrong with it.
     pub message: String,
 }
 
 /// The file to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Culprit {
+pub enum FaultyFile {
     /// That of the certificate.
     Certificate,
     /// That of the private key.
@@ -110,10 +110,10 @@ pub enum Culprit {
 
 impl CertificateFiles {
     /// One of the two.
-    pub fn path(&self, culprit: Culprit) -> &Path {
+    pub fn path(&self, culprit: FaultyFile) -> &Path {
         match culprit {
-            Culprit::Certificate => &self.certificate,
-            Culprit::PrivateKey => &self.private_key,
+            FaultyFile::Certificate => &self.certificate,
+            FaultyFile::PrivateKey => &self.private_key,
         }
     }
 }
@@ -230,7 +230,7 @@ impl Checker<'_> {
         }
     }
 
-    fn missing<T>(&mut self, key: &str, what: &str, given: &Given<String>) -> Option<T> {
+    fn missing<T>(&mut self, key: &str, what: &str, given: &GivenValue<String>) -> Option<T> {
         self.fault(format!("{key} is needed: {what}"), &given.origin);
         None
     }

@@ -9,7 +9,7 @@ use super::check::{Checker, list, value};
 use super::duration::DurationText;
 use super::mint::MintPolicy;
 use super::raw::RawConfig;
-use super::setting::{Given, Setting, choices, section};
+use super::setting::{GivenValue, Setting, choices, section};
 use super::upstream::RawUpstream;
 use super::upstream::Table;
 use crate::ground::fault::{Fault, Origin};
@@ -23,15 +23,15 @@ section! {
         max_lifetime: DurationText,
         /// The versions of tokens that are accepted. By default both; `v2` alone where minters are
         /// listed; `v1` alone where minting is closed and no minters are listed.
-        accept: Vec<Given<VersionChoice>>,
+        accept: Vec<GivenValue<VersionChoice>>,
         /// The KEMs of sealed tokens that are accepted, and of the sealing keys that are published.
         /// By default both.
-        kems: Vec<Given<KemChoice>>,
+        kems: Vec<GivenValue<KemChoice>>,
         /// Ids of keys whose tokens are refused, for instance because a key leaked.
-        deny_kid: Vec<Given<String>>,
+        deny_kid: Vec<GivenValue<String>>,
         /// JWK files of the minters whose sealed tokens are accepted. Without any, whoever has the
         /// public key may seal.
-        minters: Vec<Given<String>>,
+        minters: Vec<GivenValue<String>>,
         /// Whether tokens are refused that do not say whom they are for.
         require_sub: bool,
         /// The file of revocations, where no shared store has them. By default `revocations.json`
@@ -39,7 +39,7 @@ section! {
         revocations: String,
         /// Networks of proxies in front of this one, or `unix`. The sender of a request is the
         /// address that these proxies name.
-        trusted_proxies: Vec<Given<String>>,
+        trusted_proxies: Vec<GivenValue<String>>,
     }
 }
 
@@ -85,7 +85,7 @@ impl From<KemChoice> for Kem {
 choices!(VersionChoice, KemChoice);
 
 /// Which tokens one upstream accepts, and whether they are minted over HTTP.
-pub(super) struct Minting {
+pub(super) struct MintingSettings {
     pub(super) acceptance: Acceptance,
     pub(super) http_mint: HttpMint,
 }
@@ -103,15 +103,15 @@ enum Policy<'r> {
 impl<'r> Policy<'r> {
     fn of(setting: &'r Setting<MintPolicy>) -> Self {
         match setting.given() {
-            Some(Given { value: MintPolicy::Closed, .. }) => Self::Closed,
-            Some(Given { value: MintPolicy::Open, origin }) if *origin != Origin::Default => Self::Open(origin),
+            Some(GivenValue { value: MintPolicy::Closed, .. }) => Self::Closed,
+            Some(GivenValue { value: MintPolicy::Open, origin }) if *origin != Origin::Default => Self::Open(origin),
             _ => Self::Unsaid,
         }
     }
 }
 
 /// Which tokens are accepted where an upstream's own table says nothing: `[tokens]` and `mint.policy`, checked once.
-pub(super) struct GeneralMinting<'r> {
+pub(super) struct GeneralMintingSettings<'r> {
     tokens: &'r RawTokens,
     policy: Policy<'r>,
     minters: Vec<MinterKey>,
@@ -121,7 +121,7 @@ pub(super) struct GeneralMinting<'r> {
     is_sound: bool,
 }
 
-impl GeneralMinting<'_> {
+impl GeneralMintingSettings<'_> {
     /// The versions that an upstream with this table accepts.
     fn versions(&self, own: &RawUpstream) -> Vec<TokenVersion> {
         let minters_are_listed = own.minters.given().is_some() || self.tokens.minters.given().is_some();
@@ -142,7 +142,7 @@ impl GeneralMinting<'_> {
 
 impl Checker<'_> {
     /// Checks what holds for those of these upstreams whose tables say nothing else.
-    pub(super) fn general_minting<'r>(&mut self, raw: &'r RawConfig, tables: &[Table<'_>]) -> GeneralMinting<'r> {
+    pub(super) fn general_minting<'r>(&mut self, raw: &'r RawConfig, tables: &[Table<'_>]) -> GeneralMintingSettings<'r> {
         let (tokens, faults) = (&raw.tokens, self.faults.len());
         let max_lifetime = self.whole_seconds("tokens.max_lifetime", &tokens.max_lifetime).map(|lifetime| lifetime.as_secs());
         let mut minters = Vec::new();
@@ -155,7 +155,8 @@ impl Checker<'_> {
         let kems = self.kems(&tokens.kems);
         self.thumbprints(&tokens.deny_kid);
         let is_sound = self.faults.len() == faults;
-        let general = GeneralMinting { tokens, policy: Policy::of(&raw.mint.policy), minters, kems, max_lifetime, is_sound };
+        let general =
+            GeneralMintingSettings { tokens, policy: Policy::of(&raw.mint.policy), minters, kems, max_lifetime, is_sound };
         self.open_in_vain(&general, tables);
         general
     }
@@ -164,7 +165,7 @@ impl Checker<'_> {
     ///
     /// Whoever lists minters means that nobody else mints: neither version 1, which whoever has the private key signs, nor the mint
     /// over HTTP, which signs for everyone, are left open by it.
-    pub(super) fn minting_of(&mut self, general: &GeneralMinting<'_>, table: &Table<'_>) -> Option<Minting> {
+    pub(super) fn minting_of(&mut self, general: &GeneralMintingSettings<'_>, table: &Table<'_>) -> Option<MintingSettings> {
         let (tokens, own, faults) = (general.tokens, table.raw, self.faults.len());
         let minters = match own.minters.given() {
             Some(_) => self.minters(&table.key("minters"), &own.minters),
@@ -188,11 +189,11 @@ impl Checker<'_> {
             max_lifetime: general.max_lifetime,
         };
         let is_sound = general.is_sound && !general.is_open_in_vain(own) && self.faults.len() == faults;
-        is_sound.then_some(Minting { acceptance, http_mint })
+        is_sound.then_some(MintingSettings { acceptance, http_mint })
     }
 
     /// One fault, whichever upstreams accept no tokens that are minted over HTTP.
-    fn open_in_vain(&mut self, general: &GeneralMinting<'_>, tables: &[Table<'_>]) {
+    fn open_in_vain(&mut self, general: &GeneralMintingSettings<'_>, tables: &[Table<'_>]) {
         let Policy::Open(origin) = general.policy else { return };
         let vain: Vec<&str> =
             tables.iter().filter(|table| general.is_open_in_vain(table.raw)).map(|table| table.key.as_str()).collect();
@@ -210,7 +211,7 @@ impl Checker<'_> {
     }
 
     /// All of them, unless some are named.
-    fn kems(&mut self, setting: &Setting<Vec<Given<KemChoice>>>) -> Vec<Kem> {
+    fn kems(&mut self, setting: &Setting<Vec<GivenValue<KemChoice>>>) -> Vec<Kem> {
         let Some(given) = setting.given() else { return Kem::ALL.into() };
         if given.value.is_empty() {
             self.fault("tokens.kems: expected `x25519`, `x-wing` or both", &given.origin);
@@ -219,7 +220,7 @@ impl Checker<'_> {
     }
 
     /// What cannot be the id of a key denies nothing, and nobody would notice.
-    fn thumbprints(&mut self, setting: &Setting<Vec<Given<String>>>) {
+    fn thumbprints(&mut self, setting: &Setting<Vec<GivenValue<String>>>) {
         const LENGTH: usize = 43;
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         for given in list(setting).iter().filter(|given| given.value.len() != LENGTH || !given.value.bytes().all(legal)) {
@@ -231,13 +232,13 @@ impl Checker<'_> {
         }
     }
 
-    fn at_least_one_version(&mut self, key: &str, setting: &Setting<Vec<Given<VersionChoice>>>) {
+    fn at_least_one_version(&mut self, key: &str, setting: &Setting<Vec<GivenValue<VersionChoice>>>) {
         if let Some(given) = setting.given().filter(|given| given.value.is_empty()) {
             self.fault(format!("{key}: expected `v1`, `v2` or both"), &given.origin);
         }
     }
 
-    fn minters(&mut self, key: &str, setting: &Setting<Vec<Given<String>>>) -> Vec<MinterKey> {
+    fn minters(&mut self, key: &str, setting: &Setting<Vec<GivenValue<String>>>) -> Vec<MinterKey> {
         let mut minters = Vec::new();
         for given in list(setting) {
             let path = self.path(given);

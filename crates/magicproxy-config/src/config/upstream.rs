@@ -7,8 +7,8 @@ mod forwarding;
 mod headers;
 mod links;
 mod pages;
-mod placing;
 mod protocol;
+mod routes;
 mod tables;
 
 use std::collections::BTreeMap;
@@ -21,15 +21,15 @@ use magicproxy_proxy::settings::{ApiRoot, UpstreamSettings};
 use self::carrier::CarrierText;
 use self::forwarding::ForwardingChoice;
 use self::headers::{HeaderNames, names_in};
-use self::placing::alias;
 use self::protocol::ProtocolChoice;
+use self::routes::alias;
 use super::check::{Checker, list, said};
 use super::duration::DurationText;
 use super::outbound::{GeneralOutbound, OutboundText};
 use super::raw::RawConfig;
 use super::scopes::{CompiledScopes, RawRuleSetting};
-use super::setting::{Given, choices, section};
-use super::tokens::{GeneralMinting, Minting, VersionChoice};
+use super::setting::{GivenValue, choices, section};
+use super::tokens::{GeneralMintingSettings, MintingSettings, VersionChoice};
 use crate::ground::fault::{Fault, Origin};
 use crate::providers::words::{ReadingChoice, SlashChoice};
 use crate::providers::{PresetChoice, RefusalChoice};
@@ -51,16 +51,16 @@ section! {
         /// The path of the proxy at which the API is found.
         mount: String,
         /// Values of `Host` by which the API is found.
-        hosts: Vec<Given<String>>,
+        hosts: Vec<GivenValue<String>>,
         /// Further prefixes inside the mount. Each stands for a path of the API, or for another
         /// origin of it.
-        paths: BTreeMap<String, Given<String>>,
+        paths: BTreeMap<String, GivenValue<String>>,
         /// Whether URLs of the API in its responses are made to lead to the proxy, where clients
         /// follow them.
         rewrite_links: bool,
         /// The members of JSON bodies that clients follow, instead of the preset's: `next`,
         /// `*_url`, `_links.*.href`, `!config.url`.
-        rewrite_members: Vec<Given<String>>,
+        rewrite_members: Vec<GivenValue<String>>,
         /// The longest time for the head of a response, instead of `timeouts.response`.
         response_timeout: DurationText,
         /// What the API makes of `%2F` in a path.
@@ -71,14 +71,14 @@ section! {
         /// end, ignoring case.
         danger_prefix_matching: bool = false,
         /// The versions of tokens that are accepted, instead of `tokens.accept`.
-        accept: Vec<Given<VersionChoice>>,
+        accept: Vec<GivenValue<VersionChoice>>,
         /// JWK files of the minters whose tokens are accepted, instead of `tokens.minters`.
-        minters: Vec<Given<String>>,
+        minters: Vec<GivenValue<String>>,
         /// Whether tokens are refused that do not say whom they are for, instead of
         /// `tokens.require_sub`.
         require_sub: bool,
         /// Rules that every request must satisfy besides its token's own.
-        ceiling: Vec<Given<RawRuleSetting>>,
+        ceiling: Vec<GivenValue<RawRuleSetting>>,
         /// Request headers that the API gets besides those that every API and the preset's gets:
         /// `docs/guide/headers.md`.
         pass_request_headers: HeaderNames,
@@ -86,9 +86,9 @@ section! {
         drop_request_headers: HeaderNames,
         /// Response headers that clients do not get, such as `Set-Cookie` of an API that opens a
         /// session for whoever shows its credential.
-        drop_response_headers: Vec<Given<String>>,
+        drop_response_headers: Vec<GivenValue<String>>,
         /// Query parameters that the API does not get.
-        drop_query_parameters: Vec<Given<String>>,
+        drop_query_parameters: Vec<GivenValue<String>>,
         /// A PEM file of certificates that the proxy trusts besides the platform's when it reaches
         /// the API.
         extra_ca_file: String,
@@ -103,12 +103,12 @@ section! {
         credential: CarrierText = CarrierText("bearer".to_owned()),
         /// Carriers of tokens besides the usual ones: `header:NAME`, `query:NAME`,
         /// `subprotocol:PREFIX`.
-        accept_token_in: Vec<Given<CarrierText>>,
+        accept_token_in: Vec<GivenValue<CarrierText>>,
         /// The shape of the proxy's refusals, so that clients of this API show them.
-        refusals: RefusalChoice = RefusalChoice::default(),
+        refusal_format: RefusalChoice = RefusalChoice::default(),
         /// Origins of pages that may call the API through the proxy, such as
         /// `https://app.example.com`. They are allowed only where minting is closed.
-        allow_origins: Vec<Given<String>>,
+        allow_origins: Vec<GivenValue<String>>,
     }
 }
 
@@ -116,7 +116,7 @@ section! {
 struct General<'r> {
     raw: &'r RawConfig,
     scopes: CompiledScopes,
-    minting: GeneralMinting<'r>,
+    minting: GeneralMintingSettings<'r>,
     outbound: GeneralOutbound,
     /// What is wrong with scopes and minting, until the first upstream tells it.
     faults: Vec<Fault>,
@@ -139,8 +139,8 @@ impl Checker<'_> {
         let response_timeout = self.response_timeout(general.raw, table);
         let name = self.name(table, api_root.as_ref());
         let alias = alias(table, name.as_ref(), api_root.as_ref());
-        let placing = self.placing(table);
-        let protocol = self.protocol(table, api_root.as_ref(), placing.as_ref());
+        let routes = self.routes(table);
+        let protocol = self.protocol(table, api_root.as_ref(), routes.as_ref());
         let ceiling = self.ceiling(table, patterns);
         let drop_request_headers = self.header_names(&table.key("drop_request_headers"), names_in(&raw.drop_request_headers));
         let drop_response_headers = self.header_names(&table.key("drop_response_headers"), list(&raw.drop_response_headers));
@@ -155,13 +155,13 @@ impl Checker<'_> {
         let outbound = self.outbound(&general.outbound, table);
         let allow_origins = self.page_origins(table);
         // From here on nothing finds a fault.
-        let Minting { acceptance, http_mint } = minting?;
+        let MintingSettings { acceptance, http_mint } = minting?;
         Some(Arc::new(UpstreamSettings {
             name: name?,
             alias,
             api_root: api_root?,
             protocol: protocol?,
-            placing: placing?,
+            routes: routes?,
             unnamed: table.unnamed,
             acceptance,
             http_mint,
@@ -183,7 +183,7 @@ impl Checker<'_> {
             forwarding: said(&raw.forwarding).into(),
             credential,
             token_carriers,
-            refusals: said(&raw.refusals).into(),
+            refusal_format: said(&raw.refusal_format).into(),
             allow_origins,
         }))
     }

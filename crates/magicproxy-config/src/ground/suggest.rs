@@ -35,7 +35,23 @@ pub fn explain(message: &str, key: &str) -> (String, Option<String>) {
     }
 }
 
+/// Settings and members of rules by the names that they had before, and by those that they have.
+const RENAMED: [(&str, &str); 4] = [
+    ("strangers", "unlisted_minters"),
+    ("refusals", "refusal_format"),
+    ("elements", "list_items"),
+    ("empty", "deletes_if_empty"),
+];
+
+/// The present name of what was called `old` before.
+pub fn renamed(old: &str) -> Option<&'static str> {
+    RENAMED.iter().find(|(before, _)| *before == old).map(|(_, now)| *now)
+}
+
 fn suggestion(found: &str, known: &[&str]) -> Option<String> {
+    if let Some(now) = renamed(found).filter(|now| known.contains(now)) {
+        return Some(format!("it is called `{now}` now"));
+    }
     nearest(found, known.iter().copied()).map(|meant| format!("did you mean `{meant}`?"))
 }
 

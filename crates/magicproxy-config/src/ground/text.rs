@@ -12,7 +12,7 @@ pub fn reason(error: &io::Error) -> String {
         io::ErrorKind::AddrNotAvailable => "the address is not one of this machine".to_owned(),
         io::ErrorKind::ConnectionRefused => "the connection was refused".to_owned(),
         io::ErrorKind::ConnectionReset => "the connection was reset".to_owned(),
-        io::ErrorKind::TimedOut => "no answer came in time".to_owned(),
+        io::ErrorKind::TimedOut => "no response came in time".to_owned(),
         io::ErrorKind::HostUnreachable => "there is no way to this host".to_owned(),
         io::ErrorKind::NetworkUnreachable => "there is no way to this network".to_owned(),
         // Of a file that was read as text; what others call so says itself why.

@@ -2,7 +2,7 @@
 
 use magicproxy_proxy::settings::RefusalPart::{Message, Object, StatusWord, Text};
 
-use super::client::{ANY_PROGRAM, DOT_ENV, NOT_TESTED, NOTHING, PYTHON_AND_NODE, REPLACES_ROOTS, Way};
+use super::client::{ANY_PROGRAM, DOT_ENV, NOT_TESTED, NOTHING, PYTHON_AND_NODE, REPLACES_ROOTS, SetupMethod};
 use super::refusals::{ERROR_TYPES, Refusals, json};
 use super::{PLAIN, Provider};
 
@@ -16,7 +16,7 @@ pub(super) static PROVIDER: Provider = Provider {
     rewrite_members: &["results_url", "data.results_url"],
     request_headers: &[
         ("Anthropic-Beta", "which features that are being tried out the client knows"),
-        ("Anthropic-Dangerous-Direct-Browser-Access", "a page may read the answer, whose user has the key"),
+        ("Anthropic-Dangerous-Direct-Browser-Access", "a page may read the response, whose user has the key"),
         ("Anthropic-Version", "the version of the API that the client was made for"),
         ("X-App", "Claude Code: which of its programs asks"),
         ("X-Claude-Code-Session-Id", "Claude Code: its own number for the session"),
@@ -24,7 +24,11 @@ pub(super) static PROVIDER: Provider = Provider {
         ("X-Stainless-*", "the SDKs say what they are, and on which try"),
     ],
     response_timeout: Some("10m"),
-    any_program: Way { variables: SDK.variables, removed: &["ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_BASE"], ..ANY_PROGRAM },
+    any_program: SetupMethod {
+        variables: SDK.variables,
+        removed: &["ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_BASE"],
+        ..ANY_PROGRAM
+    },
     ..PLAIN
 };
 
@@ -34,10 +38,10 @@ pub(crate) static REFUSALS: Refusals = Refusals {
     shape: json(&[("type", Text("error")), ("error", Object(&[("type", StatusWord(&ERROR_TYPES)), ("message", Message)]))]),
 };
 
-const CLIENT: Way = Way { preset: "anthropic", ..NOTHING };
+const CLIENT: SetupMethod = SetupMethod { preset: "anthropic", ..NOTHING };
 
 /// aider.
-pub const AIDER: Way = Way {
+pub const AIDER: SetupMethod = SetupMethod {
     variables: &[("ANTHROPIC_API_BASE", "{api}"), ("ANTHROPIC_API_KEY", "{token}")],
     removed: &["AIDER_ANTHROPIC_API_KEY", "AIDER_API_KEY", "ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN"],
     ca_variables: &["SSL_CERT_FILE"],
@@ -47,7 +51,7 @@ pub const AIDER: Way = Way {
 };
 
 /// Claude Code.
-pub const CLAUDE_CODE: Way = Way {
+pub const CLAUDE_CODE: SetupMethod = SetupMethod {
     variables: &[("ANTHROPIC_BASE_URL", "{api}"), ("ANTHROPIC_AUTH_TOKEN", "{token}")],
     // A login of its own, and other providers, would win.
     removed: &[
@@ -63,7 +67,7 @@ pub const CLAUDE_CODE: Way = Way {
 };
 
 /// opencode.
-pub const OPENCODE: Way = Way {
+pub const OPENCODE: SetupMethod = SetupMethod {
     variables: &[
         ("ANTHROPIC_API_KEY", "{token}"),
         (
@@ -78,7 +82,7 @@ pub const OPENCODE: Way = Way {
 };
 
 /// The SDKs for Python and JavaScript.
-pub const SDK: Way = Way {
+pub const SDK: SetupMethod = SetupMethod {
     variables: &[("ANTHROPIC_BASE_URL", "{api}"), ("ANTHROPIC_API_KEY", "{token}")],
     removed: &["ANTHROPIC_AUTH_TOKEN"],
     ca_variables: PYTHON_AND_NODE,

@@ -5,11 +5,11 @@
 
 /// One way of telling a client.
 #[derive(Clone, Copy, Debug)]
-pub struct Way {
+pub struct SetupMethod {
     /// The kind of API, or [`ANY`].
     pub preset: &'static str,
     /// What it needs of the proxy.
-    pub needs: Needs,
+    pub needs: SetupNeeds,
     /// Variables to set, each with its template.
     pub variables: &'static [(&'static str, &'static str)],
     /// Settings of git.
@@ -43,7 +43,7 @@ pub const ANY: &str = "*";
 
 /// What a way needs of the proxy.
 #[derive(Clone, Copy, Debug)]
-pub enum Needs {
+pub enum SetupNeeds {
     /// Nothing.
     Nothing,
     /// A Unix socket of the proxy.
@@ -52,7 +52,7 @@ pub enum Needs {
     HttpsRoot,
 }
 
-impl Way {
+impl SetupMethod {
     /// Does it serve this kind of API, or one of which nobody knows the kind?
     pub fn serves(&self, preset: Option<&str>) -> bool {
         self.preset == ANY || preset == Some(self.preset)
@@ -60,9 +60,9 @@ impl Way {
 }
 
 /// A way that tells nothing.
-pub const NOTHING: Way = Way {
+pub const NOTHING: SetupMethod = SetupMethod {
     preset: "",
-    needs: Needs::Nothing,
+    needs: SetupNeeds::Nothing,
     variables: &[],
     git_settings: &[],
     exports_token: false,
@@ -79,11 +79,11 @@ pub const NOTHING: Way = Way {
 };
 
 /// Terraform and OpenTofu, with the provider of an API.
-pub(super) const TERRAFORM: Way =
-    Way { ca_variables: &["SSL_CERT_FILE"], notes: &[NOT_TESTED], ca_notes: &[REPLACES_ROOTS], ..NOTHING };
+pub(super) const TERRAFORM: SetupMethod =
+    SetupMethod { ca_variables: &["SSL_CERT_FILE"], notes: &[NOT_TESTED], ca_notes: &[REPLACES_ROOTS], ..NOTHING };
 
 /// A program that nobody knows: it is told the variables that most clients of an API read.
-pub const ANY_PROGRAM: Way = Way {
+pub const ANY_PROGRAM: SetupMethod = SetupMethod {
     ca_variables: &["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE"],
     ca_notes: &[REPLACES_ROOTS],
     ..NOTHING

@@ -2,7 +2,7 @@
 
 use magicproxy_proxy::settings::RefusalPart::{False, List, Message, Null, Object, StatusNumber};
 
-use super::client::{ANY_PROGRAM, NOTHING, PYTHON_AND_NODE, REPLACES_ROOTS, TERRAFORM, Way};
+use super::client::{ANY_PROGRAM, NOTHING, PYTHON_AND_NODE, REPLACES_ROOTS, SetupMethod, TERRAFORM};
 use super::refusals::{Refusals, json};
 use super::{PLAIN, Provider};
 
@@ -23,7 +23,7 @@ pub(super) static PROVIDER: Provider = Provider {
         ("X-Magic-New-Hc-Target", "which form of health checks the SDKs read"),
         ("X-Stainless-*", "the SDKs say what they are, and on which try"),
     ],
-    any_program: Way { variables: SDK.variables, removed: CLIENT.removed, ..ANY_PROGRAM },
+    any_program: SetupMethod { variables: SDK.variables, removed: CLIENT.removed, ..ANY_PROGRAM },
     ..PLAIN
 };
 
@@ -41,14 +41,14 @@ pub(crate) static REFUSALS: Refusals = Refusals {
 /// For a token that is not known, and for one that does not suffice.
 const NUMBERS: &[(u16, u16)] = &[(401, 10_000), (403, 9_109)];
 
-const CLIENT: Way = Way {
+const CLIENT: SetupMethod = SetupMethod {
     preset: "cloudflare",
     removed: &["CLOUDFLARE_API_KEY", "CLOUDFLARE_EMAIL", "CLOUDFLARE_API_USER_SERVICE_KEY"],
     ..NOTHING
 };
 
 /// certbot with the plugin dns-cloudflare.
-pub const CERTBOT: Way = Way {
+pub const CERTBOT: SetupMethod = SetupMethod {
     variables: &[("CLOUDFLARE_BASE_URL", "{api}/client/v4")],
     files: &[("certbot-cloudflare.ini", "dns_cloudflare_api_token = {token}\n")],
     ca_variables: &["SSL_CERT_FILE"],
@@ -58,7 +58,7 @@ pub const CERTBOT: Way = Way {
 };
 
 /// The SDKs for Python and JavaScript.
-pub const SDK: Way = Way {
+pub const SDK: SetupMethod = SetupMethod {
     variables: &[("CLOUDFLARE_BASE_URL", "{api}/client/v4"), ("CLOUDFLARE_API_TOKEN", "{token}")],
     ca_variables: PYTHON_AND_NODE,
     ca_notes: &[REPLACES_ROOTS],
@@ -66,4 +66,5 @@ pub const SDK: Way = Way {
 };
 
 /// Terraform.
-pub const TERRAFORM_PROVIDER: Way = Way { preset: "cloudflare", variables: SDK.variables, removed: CLIENT.removed, ..TERRAFORM };
+pub const TERRAFORM_PROVIDER: SetupMethod =
+    SetupMethod { preset: "cloudflare", variables: SDK.variables, removed: CLIENT.removed, ..TERRAFORM };

@@ -2,7 +2,7 @@
 
 use magicproxy_proxy::settings::RefusalPart::Code;
 
-use super::client::{ACME_APART, ACME_TOO, ANY_PROGRAM, NOT_TESTED, NOTHING, REPLACES_ROOTS, TERRAFORM, Way};
+use super::client::{ACME_APART, ACME_TOO, ANY_PROGRAM, NOT_TESTED, NOTHING, REPLACES_ROOTS, SetupMethod, TERRAFORM};
 use super::refusals::{Refusals, json};
 use super::{PLAIN, Provider};
 
@@ -14,7 +14,7 @@ pub(super) static PROVIDER: Provider = Provider {
     // Pages, and what became of an action.
     rewrite_members: &["links.pages.*", "links.actions.href"],
     request_headers: &[("X-Ms-Client-Request-Id", "pydo is built on a library of Azure's, which numbers its requests so")],
-    any_program: Way {
+    any_program: SetupMethod {
         variables: &[
             ("DIGITALOCEAN_API_URL", "{api}/"),
             ("DIGITALOCEAN_END_POINT", "{api}/v2/"),
@@ -29,10 +29,11 @@ pub(super) static PROVIDER: Provider = Provider {
 
 pub(crate) static REFUSALS: Refusals = Refusals { name: "digitalocean", about: "DigitalOcean's.", shape: json(&[("id", Code)]) };
 
-const CLIENT: Way = Way { preset: "digitalocean", removed: &["DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_TOKEN"], ..NOTHING };
+const CLIENT: SetupMethod =
+    SetupMethod { preset: "digitalocean", removed: &["DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_TOKEN"], ..NOTHING };
 
 /// certbot with the plugin dns-digitalocean.
-pub const CERTBOT: Way = Way {
+pub const CERTBOT: SetupMethod = SetupMethod {
     variables: &[("DIGITALOCEAN_END_POINT", "{api}/v2/")],
     files: &[("certbot-digitalocean.ini", "dns_digitalocean_token = {token}\n")],
     ca_variables: &["REQUESTS_CA_BUNDLE"],
@@ -42,7 +43,7 @@ pub const CERTBOT: Way = Way {
 };
 
 /// doctl.
-pub const DOCTL: Way = Way {
+pub const DOCTL: SetupMethod = SetupMethod {
     variables: &[("DIGITALOCEAN_API_URL", "{api}/"), ("DIGITALOCEAN_ACCESS_TOKEN", "{token}")],
     removed: &["DIGITALOCEAN_CONTEXT"],
     ca_variables: &["SSL_CERT_FILE"],
@@ -52,7 +53,7 @@ pub const DOCTL: Way = Way {
 };
 
 /// lego with the provider digitalocean.
-pub const LEGO: Way = Way {
+pub const LEGO: SetupMethod = SetupMethod {
     variables: &[("DO_API_URL", "{api}"), ("DO_AUTH_TOKEN", "{token}")],
     removed: &["DO_AUTH_TOKEN_FILE"],
     ca_variables: &["SSL_CERT_FILE"],
@@ -61,7 +62,7 @@ pub const LEGO: Way = Way {
 };
 
 /// pydo.
-pub const PYDO: Way = Way {
+pub const PYDO: SetupMethod = SetupMethod {
     variables: &[("DIGITALOCEAN_TOKEN", "{token}")],
     removed: &["DIGITALOCEAN_ACCESS_TOKEN"],
     ca_variables: &["REQUESTS_CA_BUNDLE"],
@@ -71,7 +72,7 @@ pub const PYDO: Way = Way {
 };
 
 /// python-digitalocean.
-pub const PYTHON_DIGITALOCEAN: Way = Way {
+pub const PYTHON_DIGITALOCEAN: SetupMethod = SetupMethod {
     variables: &[("DIGITALOCEAN_END_POINT", "{api}/v2/"), ("DIGITALOCEAN_ACCESS_TOKEN", "{token}")],
     removed: &["DIGITALOCEAN_TOKEN"],
     ca_variables: &["REQUESTS_CA_BUNDLE"],
@@ -79,7 +80,7 @@ pub const PYTHON_DIGITALOCEAN: Way = Way {
 };
 
 /// Terraform.
-pub const TERRAFORM_PROVIDER: Way = Way {
+pub const TERRAFORM_PROVIDER: SetupMethod = SetupMethod {
     preset: "digitalocean",
     variables: &[("DIGITALOCEAN_API_URL", "{api}/"), ("DIGITALOCEAN_TOKEN", "{token}")],
     removed: &["DIGITALOCEAN_ACCESS_TOKEN"],

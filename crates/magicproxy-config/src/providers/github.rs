@@ -3,7 +3,7 @@
 use magicproxy_proxy::settings::RefusalPart::Type;
 use magicproxy_proxy::settings::{RefusalMedia, RefusalShape};
 
-use super::client::{ANY_PROGRAM, NOTHING, Needs, REPLACES_ROOTS, TERRAFORM, Way};
+use super::client::{ANY_PROGRAM, NOTHING, REPLACES_ROOTS, SetupMethod, SetupNeeds, TERRAFORM};
 use super::refusals::Refusals;
 use super::words::{ReadingChoice, SlashChoice};
 use super::{PLAIN, Provider};
@@ -23,7 +23,7 @@ pub(super) static PROVIDER: Provider = Provider {
         ("X-GitHub-Api-Version", "the version of the API that the client was made for"),
         ("X-GitHub-Next-Global-ID", "in which form identifiers are told"),
     ],
-    any_program: Way { variables: CLIENT.variables, removed: CLIENT.removed, ..ANY_PROGRAM },
+    any_program: SetupMethod { variables: CLIENT.variables, removed: CLIENT.removed, ..ANY_PROGRAM },
     kin: &["github-git"],
     ..PLAIN
 };
@@ -82,7 +82,7 @@ const FOLLOWED: &[&str] = &[
 ];
 
 /// Variables of GitHub's credentials, beside the one that most clients share with us.
-const CLIENT: Way = Way {
+const CLIENT: SetupMethod = SetupMethod {
     preset: "github",
     variables: &[("GITHUB_API_URL", "{api}"), ("GITHUB_TOKEN", "{token}")],
     removed: &["GH_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"],
@@ -90,9 +90,9 @@ const CLIENT: Way = Way {
 };
 
 /// gh, by the proxy's Unix socket.
-pub const GH_BY_SOCKET: Way = Way {
+pub const GH_BY_SOCKET: SetupMethod = SetupMethod {
     preset: "github",
-    needs: Needs::Socket,
+    needs: SetupNeeds::Socket,
     variables: &[("GH_TOKEN", "{armoured_token}")],
     removed: &["GH_HOST", "GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"],
     commands: &[&["gh", "config", "set", "http_unix_socket", "{socket}"]],
@@ -102,9 +102,9 @@ pub const GH_BY_SOCKET: Way = Way {
 };
 
 /// gh, which takes the proxy for a GitHub Enterprise Server.
-pub const GH_BY_HOST: Way = Way {
+pub const GH_BY_HOST: SetupMethod = SetupMethod {
     preset: "github",
-    needs: Needs::HttpsRoot,
+    needs: SetupNeeds::HttpsRoot,
     variables: &[("GH_HOST", "{authority}"), ("GH_ENTERPRISE_TOKEN", "{armoured_token}")],
     removed: &["GH_TOKEN", "GITHUB_TOKEN", "GITHUB_ENTERPRISE_TOKEN"],
     ca_variables: &["SSL_CERT_FILE"],
@@ -114,28 +114,28 @@ pub const GH_BY_HOST: Way = Way {
 };
 
 /// githubkit.
-pub const GITHUBKIT: Way = Way {
+pub const GITHUBKIT: SetupMethod = SetupMethod {
     ca_variables: &["SSL_CERT_FILE"],
     usage: &["GitHub(os.environ[\"GITHUB_TOKEN\"], base_url=os.environ[\"GITHUB_API_URL\"])"],
     ..CLIENT
 };
 
 /// octokit.
-pub const OCTOKIT: Way = Way {
+pub const OCTOKIT: SetupMethod = SetupMethod {
     ca_variables: &["NODE_EXTRA_CA_CERTS"],
     usage: &["new Octokit({ baseUrl: process.env.GITHUB_API_URL, auth: process.env.GITHUB_TOKEN })"],
     ..CLIENT
 };
 
 /// PyGithub.
-pub const PYGITHUB: Way = Way {
+pub const PYGITHUB: SetupMethod = SetupMethod {
     ca_variables: &["REQUESTS_CA_BUNDLE"],
     usage: &["Github(auth=Auth.Token(os.environ[\"GITHUB_TOKEN\"]), base_url=os.environ[\"GITHUB_API_URL\"])"],
     ..CLIENT
 };
 
 /// renovate.
-pub const RENOVATE: Way = Way {
+pub const RENOVATE: SetupMethod = SetupMethod {
     variables: &[("RENOVATE_PLATFORM", "github"), ("RENOVATE_ENDPOINT", "{api}/"), ("RENOVATE_TOKEN", "{token}")],
     removed: &["GITHUB_TOKEN", "GITHUB_COM_TOKEN", "RENOVATE_GITHUB_COM_TOKEN", "GH_TOKEN"],
     ca_variables: &["NODE_EXTRA_CA_CERTS"],
@@ -143,7 +143,7 @@ pub const RENOVATE: Way = Way {
 };
 
 /// Terraform.
-pub const TERRAFORM_PROVIDER: Way = Way {
+pub const TERRAFORM_PROVIDER: SetupMethod = SetupMethod {
     preset: "github",
     variables: &[("GITHUB_BASE_URL", "{api}/"), ("GITHUB_TOKEN", "{token}")],
     removed: &["GH_TOKEN", "GITHUB_APP_PEM_FILE"],

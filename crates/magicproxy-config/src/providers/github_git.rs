@@ -1,6 +1,6 @@
 //! Repositories of GitHub, by git over HTTPS.
 
-use super::client::{NOTHING, Way};
+use super::client::{NOTHING, SetupMethod};
 use super::words::ReadingChoice;
 use super::{PLAIN, Provider};
 
@@ -16,7 +16,7 @@ pub(super) static PROVIDER: Provider = Provider {
 };
 
 /// git, whoever starts it.
-pub const GIT: Way = Way {
+pub const GIT: SetupMethod = SetupMethod {
     preset: "github-git",
     variables: &[("GIT_TERMINAL_PROMPT", "0")],
     git_settings: &[

@@ -2,7 +2,7 @@
 
 use magicproxy_proxy::settings::RefusalPart::Message;
 
-use super::client::{ANY_PROGRAM, NOTHING, TERRAFORM, Way};
+use super::client::{ANY_PROGRAM, NOTHING, SetupMethod, TERRAFORM};
 use super::refusals::{Refusals, json};
 use super::words::{ReadingChoice, SlashChoice};
 use super::{PLAIN, Provider};
@@ -18,7 +18,7 @@ pub(super) static PROVIDER: Provider = Provider {
     refusals: &REFUSALS,
     rewrite_members: FOLLOWED,
     drop_query_parameters: &["sudo", "private_token", "access_token", "job_token"],
-    any_program: Way { variables: PYTHON_GITLAB.variables, removed: CLIENT.removed, ..ANY_PROGRAM },
+    any_program: SetupMethod { variables: PYTHON_GITLAB.variables, removed: CLIENT.removed, ..ANY_PROGRAM },
     ..PLAIN
 };
 
@@ -41,10 +41,11 @@ const FOLLOWED: &[&str] = &[
     "data.versions.@id /api/",
 ];
 
-const CLIENT: Way = Way { preset: "gitlab", removed: &["GITLAB_OAUTH_TOKEN", "CI_JOB_TOKEN", "PYTHON_GITLAB_CFG"], ..NOTHING };
+const CLIENT: SetupMethod =
+    SetupMethod { preset: "gitlab", removed: &["GITLAB_OAUTH_TOKEN", "CI_JOB_TOKEN", "PYTHON_GITLAB_CFG"], ..NOTHING };
 
 /// gitbeaker.
-pub const GITBEAKER: Way = Way {
+pub const GITBEAKER: SetupMethod = SetupMethod {
     variables: &[("GITBEAKER_HOST", "{api}"), ("GITBEAKER_TOKEN", "{token}")],
     removed: &["GITBEAKER_OAUTH_TOKEN", "GITBEAKER_JOB_TOKEN"],
     ca_variables: &["NODE_EXTRA_CA_CERTS"],
@@ -53,7 +54,7 @@ pub const GITBEAKER: Way = Way {
 };
 
 /// python-gitlab.
-pub const PYTHON_GITLAB: Way = Way {
+pub const PYTHON_GITLAB: SetupMethod = SetupMethod {
     variables: &[("GITLAB_URL", "{api}"), ("GITLAB_PRIVATE_TOKEN", "{token}")],
     ca_variables: &["REQUESTS_CA_BUNDLE"],
     usage: &["Gitlab(os.environ[\"GITLAB_URL\"], private_token=os.environ[\"GITLAB_PRIVATE_TOKEN\"])"],
@@ -61,7 +62,7 @@ pub const PYTHON_GITLAB: Way = Way {
 };
 
 /// renovate.
-pub const RENOVATE: Way = Way {
+pub const RENOVATE: SetupMethod = SetupMethod {
     variables: &[("RENOVATE_PLATFORM", "gitlab"), ("RENOVATE_ENDPOINT", "{api}/api/v4/"), ("RENOVATE_TOKEN", "{token}")],
     removed: &["GITLAB_TOKEN", "GITHUB_COM_TOKEN", "RENOVATE_GITHUB_COM_TOKEN"],
     ca_variables: &["NODE_EXTRA_CA_CERTS"],
@@ -70,7 +71,7 @@ pub const RENOVATE: Way = Way {
 };
 
 /// Terraform.
-pub const TERRAFORM_PROVIDER: Way = Way {
+pub const TERRAFORM_PROVIDER: SetupMethod = SetupMethod {
     preset: "gitlab",
     variables: &[("GITLAB_BASE_URL", "{api}/api/v4/"), ("GITLAB_TOKEN", "{token}")],
     removed: &["CI_JOB_TOKEN"],

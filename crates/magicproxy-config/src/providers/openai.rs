@@ -2,7 +2,7 @@
 
 use magicproxy_proxy::settings::RefusalPart::{Code, Message, Null, Object, StatusWord};
 
-use super::client::{ANY_PROGRAM, DOT_ENV, NOT_TESTED, NOTHING, PYTHON_AND_NODE, REPLACES_ROOTS, Way};
+use super::client::{ANY_PROGRAM, DOT_ENV, NOT_TESTED, NOTHING, PYTHON_AND_NODE, REPLACES_ROOTS, SetupMethod};
 use super::refusals::{ERROR_TYPES, Refusals, json};
 use super::{PLAIN, Provider};
 
@@ -24,16 +24,16 @@ pub(super) static PROVIDER: Provider = Provider {
         ("X-Codex-Installation-Id", "Codex: its own number for where it is installed"),
         ("X-Codex-Parent-Thread-Id", "Codex: its own number for the thread that began this one"),
         ("X-Codex-Turn-Metadata", "Codex: what it says of its turn"),
-        ("X-Codex-Turn-State", "Codex: what the last answer of its turn gave it to bring again"),
+        ("X-Codex-Turn-State", "Codex: what the last response of its turn gave it to bring again"),
         ("X-Codex-Window-Id", "Codex: its own number for the window of a thread"),
         ("X-OpenAI-Internal-Codex-Responses-Lite", "Codex: which form of responses it reads"),
         ("X-OpenAI-Subagent", "Codex: which of its helpers asks"),
-        ("X-ResponsesAPI-Include-Timing-Metrics", "Codex: whether it is told how long parts of the answer took"),
+        ("X-ResponsesAPI-Include-Timing-Metrics", "Codex: whether it is told how long parts of the response took"),
         ("X-Stainless-*", "the SDKs say what they are, and on which try"),
         ("X-Title", "OpenRouter: the name of the program that asks"),
     ],
     response_timeout: Some("10m"),
-    any_program: Way {
+    any_program: SetupMethod {
         variables: &[("OPENAI_BASE_URL", "{api}/v1"), ("OPENAI_API_BASE", "{api}/v1"), ("OPENAI_API_KEY", "{token}")],
         removed: &["OPENAI_ADMIN_KEY"],
         ..ANY_PROGRAM
@@ -50,10 +50,10 @@ pub(crate) static REFUSALS: Refusals = Refusals {
     )]),
 };
 
-const CLIENT: Way = Way { preset: "openai", ..NOTHING };
+const CLIENT: SetupMethod = SetupMethod { preset: "openai", ..NOTHING };
 
 /// aider.
-pub const AIDER: Way = Way {
+pub const AIDER: SetupMethod = SetupMethod {
     variables: &[("OPENAI_API_BASE", "{api}/v1"), ("OPENAI_API_KEY", "{token}")],
     removed: &["AIDER_OPENAI_API_BASE", "AIDER_OPENAI_API_KEY", "AIDER_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORGANIZATION"],
     ca_variables: &["SSL_CERT_FILE"],
@@ -63,7 +63,7 @@ pub const AIDER: Way = Way {
 };
 
 /// Codex.
-pub const CODEX: Way = Way {
+pub const CODEX: SetupMethod = SetupMethod {
     variables: &[("OPENAI_API_KEY", "{token}")],
     removed: &["OPENAI_BASE_URL", "CODEX_API_KEY"],
     // Its provider can be chosen by settings only; the variable that holds the token is named in them.
@@ -78,7 +78,7 @@ pub const CODEX: Way = Way {
         "model_providers.magicproxy.env_key=\"OPENAI_API_KEY\"",
         "-c",
         "model_providers.magicproxy.wire_api=\"responses\"",
-        // Else it asks thirty times after a 504, and each answer is made and paid for.
+        // Else it asks thirty times after a 504, and each response is made and paid for.
         "-c",
         "model_providers.magicproxy.request_max_retries=0",
         "-c",
@@ -91,7 +91,7 @@ pub const CODEX: Way = Way {
 };
 
 /// opencode.
-pub const OPENCODE: Way = Way {
+pub const OPENCODE: SetupMethod = SetupMethod {
     variables: &[
         ("OPENAI_API_KEY", "{token}"),
         (
@@ -106,7 +106,7 @@ pub const OPENCODE: Way = Way {
 };
 
 /// The SDKs for Python and JavaScript.
-pub const SDK: Way = Way {
+pub const SDK: SetupMethod = SetupMethod {
     variables: &[("OPENAI_BASE_URL", "{api}/v1"), ("OPENAI_API_KEY", "{token}")],
     removed: &["OPENAI_ADMIN_KEY"],
     ca_variables: PYTHON_AND_NODE,

@@ -2,7 +2,7 @@
 
 use magicproxy_proxy::settings::RefusalPart::Message;
 
-use super::client::{ACME_APART, ACME_TOO, ANY_PROGRAM, NOTHING, REPLACES_ROOTS, TERRAFORM, Way};
+use super::client::{ACME_APART, ACME_TOO, ANY_PROGRAM, NOTHING, REPLACES_ROOTS, SetupMethod, TERRAFORM};
 use super::refusals::{Refusals, json};
 use super::{PLAIN, Provider};
 
@@ -11,16 +11,16 @@ pub(super) static PROVIDER: Provider = Provider {
     about: "An authoritative server of PowerDNS.",
     credential: "header:X-API-Key",
     refusals: &REFUSALS,
-    any_program: Way { variables: &[("PDNS_API_URL", "{api}"), ("PDNS_API_KEY", "{token}")], ..ANY_PROGRAM },
+    any_program: SetupMethod { variables: &[("PDNS_API_URL", "{api}"), ("PDNS_API_KEY", "{token}")], ..ANY_PROGRAM },
     ..PLAIN
 };
 
 pub(crate) static REFUSALS: Refusals = Refusals { name: "powerdns", about: "PowerDNS's.", shape: json(&[("error", Message)]) };
 
-const CLIENT: Way = Way { preset: "powerdns", ..NOTHING };
+const CLIENT: SetupMethod = SetupMethod { preset: "powerdns", ..NOTHING };
 
 /// certbot with the plugin dns-pdns.
-pub const CERTBOT: Way = Way {
+pub const CERTBOT: SetupMethod = SetupMethod {
     files: &[("certbot-pdns.ini", "dns_pdns_endpoint = {api}\ndns_pdns_api_key = {token}\n")],
     ca_variables: &["REQUESTS_CA_BUNDLE"],
     usage: &["certbot certonly --authenticator dns-pdns --dns-pdns-credentials certbot-pdns.ini …"],
@@ -29,7 +29,7 @@ pub const CERTBOT: Way = Way {
 };
 
 /// lego with the provider pdns.
-pub const LEGO: Way = Way {
+pub const LEGO: SetupMethod = SetupMethod {
     variables: &[("PDNS_API_URL", "{api}"), ("PDNS_API_KEY", "{token}")],
     removed: &["PDNS_API_KEY_FILE", "PDNS_API_URL_FILE"],
     ca_variables: &["SSL_CERT_FILE"],
@@ -38,5 +38,5 @@ pub const LEGO: Way = Way {
 };
 
 /// Terraform.
-pub const TERRAFORM_PROVIDER: Way =
-    Way { preset: "powerdns", variables: &[("PDNS_SERVER_URL", "{api}"), ("PDNS_API_KEY", "{token}")], ..TERRAFORM };
+pub const TERRAFORM_PROVIDER: SetupMethod =
+    SetupMethod { preset: "powerdns", variables: &[("PDNS_SERVER_URL", "{api}"), ("PDNS_API_KEY", "{token}")], ..TERRAFORM };

@@ -1,4 +1,4 @@
-//! A secret as a person or a program wrote it down: in a file, a variable, an order. `token-v1.md` section 5.1.
+//! A secret as a person or a program wrote it down: in a file, a variable, a mint request. `token-v1.md` section 5.1.
 //!
 //! Nothing here repeats the text.
 

@@ -3,7 +3,7 @@
 use super::Permit;
 use crate::credential::TypedCredential;
 use crate::key::{CredentialBinding, KeyRing};
-use crate::seal::{OpenError, Sealed};
+use crate::seal::{OpenError, TokenCredential};
 use crate::token::VerifiedToken;
 
 impl KeyRing {
@@ -25,18 +25,18 @@ impl KeyRing {
         Ok(secret.bind(&self.unseal(token.sealed())?))
     }
 
-    fn unseal(&self, sealed: &Sealed) -> Result<TypedCredential, OpenError> {
+    fn unseal(&self, sealed: &TokenCredential) -> Result<TypedCredential, OpenError> {
         match sealed {
-            Sealed::Rsa(sealed) => Ok(self.open_rsa(sealed)?.into()),
-            Sealed::Opened(credential) => Ok(credential.clone()),
-            Sealed::Nothing => Err(OpenError::Sealed),
+            TokenCredential::Rsa(sealed) => Ok(self.open_rsa(sealed)?.into()),
+            TokenCredential::Opened(credential) => Ok(credential.clone()),
+            TokenCredential::Nothing => Err(OpenError::Sealed),
         }
     }
 }
 
 /// Why a credential is not bound to an owner.
 ///
-/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its answer.
+/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BindError {
     /// The ring has no [owner secret](crate::OwnerSecret).

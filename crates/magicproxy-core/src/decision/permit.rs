@@ -1,21 +1,21 @@
 //! Permits: the proof that one request was allowed, on what grounds, and what it must still take from the store.
 
 mod authorize;
-mod judgement;
+mod decision;
 
 use std::sync::Arc;
 
 use crate::key::CredentialBinding;
 use crate::limit::Limit;
 use crate::plugin::{Consent, PluginName};
-use crate::rule::{HeldGrant, OwnerName, Stateful};
+use crate::rule::{HeldGrant, OwnerName, RuleEffects};
 use crate::state::Partition;
 use crate::time::{MAX_UNIX_TIME, UnixTime};
 use crate::token::{LEEWAY_SECONDS, VerifiedToken};
 use crate::upstream_name::UpstreamName;
 
-pub use authorize::{Access, Denial};
-pub use judgement::{GrantQuestion, Judgement, PluginQuestion, Prospect, Question};
+pub use authorize::{AccessRequest, Denial};
+pub use decision::{Decision, GrantQuestion, PluginQuestion, Question, RulesDecision};
 
 /// How long what a named owner made is its own, in seconds: 30 days.
 const NAMED_LIFETIME_SECONDS: u64 = 30 * 24 * 60 * 60;
@@ -23,7 +23,7 @@ const NAMED_LIFETIME_SECONDS: u64 = 30 * 24 * 60 * 60;
 /// The proof that one request was allowed by a live token. It admits that one request.
 ///
 /// INVARIANT: made only by the three ways to authorize a request in this module: by a rule, by what a token's owner holds, and by
-/// what a plugin agreed to. It comes out of a [`Judgement`] only, once everybody was asked who may deny.
+/// what a plugin agreed to. It comes out of a [`Decision`] only, once everybody was asked who may deny.
 ///
 /// ```
 /// fn rule(permit: &magicproxy_core::Permit) -> &std::sync::Arc<str> {
@@ -83,7 +83,7 @@ pub struct Permit {
 #[derive(Debug)]
 pub enum Basis {
     /// A rule, with what it demands and gives.
-    Rule(Option<Arc<Stateful>>),
+    Rule(Option<Arc<RuleEffects>>),
     /// A grant that the token's owner holds.
     Grant(HeldGrant),
     /// The word of a plugin.
@@ -148,8 +148,8 @@ impl Permit {
 
     /// The permit as whoever only asks sees one.
     #[must_use]
-    pub fn prospect(&self) -> Prospect<'_> {
-        Prospect::of(self)
+    pub fn prospect(&self) -> RulesDecision<'_> {
+        RulesDecision::of(self)
     }
 
     /// On what grounds it was allowed.
@@ -160,20 +160,20 @@ impl Permit {
 
     /// The stateful rule that allowed it.
     #[must_use]
-    pub fn state(&self) -> Option<&Arc<Stateful>> {
+    pub fn state(&self) -> Option<&Arc<RuleEffects>> {
         match &self.basis {
             Basis::Rule(state) => state.as_ref(),
             Basis::Grant(_) | Basis::Plugin(_) => None,
         }
     }
 
-    /// Is there anything to be asked of a store, or to be done with the answer?
+    /// Is there anything to be asked of a store, or to be done with the response?
     #[must_use]
     pub fn is_stateful(&self) -> bool {
         self.token.has_limits() || !matches!(self.basis, Basis::Rule(None))
     }
 
-    /// Does a store keep something for the request: a count of the token's or its rule's, grants, elements?
+    /// Does a store keep something for the request: a count of the token's or its rule's, grants, list items?
     #[must_use]
     pub fn keeps_rows(&self) -> bool {
         self.token.has_limits() || self.state().is_some_and(|state| state.keeps_rows())

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::shape::Shape;
 
-pub use super::shape::Found;
+pub use super::shape::ValueKind;
 pub use fault::{FormFault, FormFaultKind, FormFaults};
 pub use value::ValueFault;
 

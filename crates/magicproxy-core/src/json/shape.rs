@@ -20,21 +20,21 @@ pub(super) enum Shape {
 
 impl Shape {
     /// What it is, for a message.
-    pub(super) fn found(&self) -> Found {
+    pub(super) fn found(&self) -> ValueKind {
         match self {
-            Self::Null => Found::Null,
-            Self::Flag(flag) => Found::Flag(*flag),
-            Self::Number(number) => Found::Number(*number),
-            Self::Text => Found::Text,
-            Self::List(_) => Found::List,
-            Self::Object(_) => Found::Object,
+            Self::Null => ValueKind::Null,
+            Self::Flag(flag) => ValueKind::Flag(*flag),
+            Self::Number(number) => ValueKind::Number(*number),
+            Self::Text => ValueKind::Text,
+            Self::List(_) => ValueKind::List,
+            Self::Object(_) => ValueKind::Object,
         }
     }
 }
 
 /// A JSON value as a message names it, without its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found {
+pub enum ValueKind {
     /// `null`.
     Null,
     /// `true` or `false`.
@@ -49,7 +49,7 @@ pub enum Found {
     Object,
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for ValueKind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => formatter.write_str("null (leave the member out instead)"),

@@ -10,7 +10,7 @@ use crate::token_version::{MAX_LIFETIME_SECONDS, TokenVersion};
 /// What one upstream accepts, or what at least one of several does. A reader refuses to mint what is excluded; nobody is
 /// given anything by it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Accepts {
+pub struct AcceptedTokens {
     /// The versions of tokens.
     #[serde(serialize_with = "version_names", deserialize_with = "known_versions")]
     pub versions: Vec<TokenVersion>,
@@ -27,7 +27,7 @@ pub struct Accepts {
 
 /// A sealed token that somebody means to mint.
 #[derive(Clone, Copy, Debug)]
-pub struct SealedOrder<'a> {
+pub struct SealedTokenPlan<'a> {
     /// How its key is agreed on.
     pub kem: Kem,
     /// The thumbprint of the key that is to sign it.
@@ -39,7 +39,7 @@ pub struct SealedOrder<'a> {
 /// Why a sealed token would be refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum NotAccepted {
+pub enum AcceptError {
     /// No token of version 2 is accepted.
     #[error("no sealed tokens are accepted there (version 2)")]
     Version,
@@ -57,24 +57,24 @@ pub enum NotAccepted {
     Lifetime(u64),
 }
 
-impl Accepts {
+impl AcceptedTokens {
     /// Would a token of this order be accepted, as far as this says?
     ///
     /// # Errors
-    /// [`NotAccepted`]: the first thing that does not fit.
-    pub fn ensure(&self, order: &SealedOrder<'_>) -> Result<(), NotAccepted> {
+    /// [`AcceptError`]: the first thing that does not fit.
+    pub fn ensure(&self, order: &SealedTokenPlan<'_>) -> Result<(), AcceptError> {
         if !self.versions.contains(&TokenVersion::V2) {
-            return Err(NotAccepted::Version);
+            return Err(AcceptError::Version);
         }
         if !self.kems.contains(&order.kem) {
-            return Err(NotAccepted::Kem(order.kem));
+            return Err(AcceptError::Kem(order.kem));
         }
         match (&self.minters, order.minter) {
-            (Some(_), None) => return Err(NotAccepted::NoMinter),
-            (Some(listed), Some(id)) if !listed.iter().any(|one| one == id) => return Err(NotAccepted::Minter),
+            (Some(_), None) => return Err(AcceptError::NoMinter),
+            (Some(listed), Some(id)) if !listed.iter().any(|one| one == id) => return Err(AcceptError::Minter),
             _ => {}
         }
-        if order.lifetime > self.max_lifetime { Err(NotAccepted::Lifetime(self.max_lifetime)) } else { Ok(()) }
+        if order.lifetime > self.max_lifetime { Err(AcceptError::Lifetime(self.max_lifetime)) } else { Ok(()) }
     }
 }
 

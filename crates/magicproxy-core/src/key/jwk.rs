@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use zeroize::Zeroizing;
 
-use super::sealing::{KeyStanding, SealingPublicKey};
+use super::sealing::{KeyLifetime, SealingPublicKey};
 use super::{KeyError, KeyId, sha256};
 use crate::encoding::{base64url, from_base64url};
 use crate::json;
@@ -61,7 +61,7 @@ impl Jwk {
     }
 
     /// The whole, private members included, one member to a line.
-    pub(super) fn to_private_json(&self, standing: &KeyStanding) -> Zeroizing<String> {
+    pub(super) fn to_private_json(&self, standing: &KeyLifetime) -> Zeroizing<String> {
         let public = serde_json::to_value(self).unwrap_or_default();
         let standing = serde_json::to_value(standing).unwrap_or_default();
         let members = [&public, &standing].into_iter().filter_map(serde_json::Value::as_object).flatten();

@@ -156,11 +156,11 @@ impl MinterSigningKey {
     /// The private JWK, for the one who writes the key file.
     #[must_use]
     pub fn to_json(&self) -> Zeroizing<String> {
-        self.to_json_with(&super::KeyStanding::default())
+        self.to_json_with(&super::KeyLifetime::default())
     }
 
     /// The same, with where it is in its life.
-    pub(super) fn to_json_with(&self, standing: &super::KeyStanding) -> Zeroizing<String> {
+    pub(super) fn to_json_with(&self, standing: &super::KeyLifetime) -> Zeroizing<String> {
         let mut jwk = MinterAlgorithm::Ed25519.jwk(self.pair.public_key().as_ref());
         jwk.kid = Some(self.id.to_string());
         jwk.set_d(self.seed.as_ref());

@@ -1,6 +1,6 @@
 //! The secret that binds named owners to credentials. Specification: `state.md` section 1.
 //!
-//! A name alone is no owner: whoever may order a token names the scope. So the credential of the token goes into the
+//! A name alone is no owner: whoever may request a token names the scope. So the credential of the token goes into the
 //! owner's digest, through a MAC, or a copy of the state store would be a list by which credentials can be guessed.
 
 #[cfg(test)]

@@ -174,7 +174,7 @@ impl fmt::Debug for SealingPublicKey {
 pub struct SealingKey {
     public: SealingPublicKey,
     half: PrivateHalf,
-    standing: KeyStanding,
+    standing: KeyLifetime,
 }
 
 enum PrivateHalf {
@@ -184,7 +184,7 @@ enum PrivateHalf {
 
 /// Where a sealing key is in its life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyStanding {
+pub struct KeyLifetime {
     /// When it was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<UnixTime>,
@@ -204,10 +204,10 @@ impl SealingKey {
     pub fn generate(kem: Kem, now: UnixTime) -> Result<Self, KeyError> {
         let mut secret = Zeroizing::new([0; 32]);
         aws_lc_rs::rand::fill(secret.as_mut()).map_err(|_| KeyError::Operation)?;
-        Self::from_secret(kem, &secret, KeyStanding { created: Some(now), ..KeyStanding::default() })
+        Self::from_secret(kem, &secret, KeyLifetime { created: Some(now), ..KeyLifetime::default() })
     }
 
-    pub(crate) fn from_secret(kem: Kem, secret: &[u8; 32], standing: KeyStanding) -> Result<Self, KeyError> {
+    pub(crate) fn from_secret(kem: Kem, secret: &[u8; 32], standing: KeyLifetime) -> Result<Self, KeyError> {
         let (public, half) = match kem {
             Kem::X25519 => {
                 let key = agreement::PrivateKey::from_private_key(&agreement::X25519, secret).map_err(|_| KeyError::Operation)?;
@@ -229,7 +229,7 @@ impl SealingKey {
     /// [`KeyError`]; it never repeats the text.
     pub fn from_json(text: &str) -> Result<Self, KeyError> {
         let jwk = Jwk::parse(text)?;
-        let standing: KeyStanding = serde_json::from_str(text).map_err(|_| KeyError::Jwk)?;
+        let standing: KeyLifetime = serde_json::from_str(text).map_err(|_| KeyError::Jwk)?;
         let public = SealingPublicKey::from_jwk(&jwk)?;
         let secret = match public.kem() {
             Kem::X25519 => jwk.d.as_deref(),
@@ -262,13 +262,13 @@ impl SealingKey {
 
     /// Where it is in its life.
     #[must_use]
-    pub fn standing(&self) -> KeyStanding {
+    pub fn standing(&self) -> KeyLifetime {
         self.standing
     }
 
     /// The same key, at another point of its life.
     #[must_use]
-    pub fn with_standing(self, standing: KeyStanding) -> Self {
+    pub fn with_standing(self, standing: KeyLifetime) -> Self {
         Self { standing, ..self }
     }
 
@@ -384,7 +384,7 @@ mod tests {
     fn a_key_survives_its_jwk_and_shows_nothing() {
         for kem in Kem::ALL {
             let standing =
-                KeyStanding { created: Some(NOW), retired: Some(UnixTime(NOW.0 + 1)), not_after: Some(UnixTime(NOW.0 + 2)) };
+                KeyLifetime { created: Some(NOW), retired: Some(UnixTime(NOW.0 + 1)), not_after: Some(UnixTime(NOW.0 + 2)) };
             let key = SealingKey::generate(kem, NOW).unwrap().with_standing(standing);
             let json = key.to_json();
             let again = SealingKey::from_json(&json).unwrap();

@@ -13,7 +13,8 @@ use zeroize::Zeroizing;
 
 use super::jwk::Jwk;
 use super::{
-    Accepts, KeyError, KeyId, KeyRing, KeyStanding, MinterAlgorithm, MinterKey, MinterSigningKey, SealingKey, SealingPublicKey,
+    AcceptedTokens, KeyError, KeyId, KeyLifetime, KeyRing, MinterAlgorithm, MinterKey, MinterSigningKey, SealingKey,
+    SealingPublicKey,
 };
 use crate::encoding::{base64url, from_base64url};
 use crate::json::{self, present_object};
@@ -30,7 +31,7 @@ const TYPE: &str = "magicproxy-keys+jws";
 /// A key that signs the key set, with its private half.
 pub struct KeySetKey {
     pair: MinterSigningKey,
-    standing: KeyStanding,
+    standing: KeyLifetime,
 }
 
 impl KeySetKey {
@@ -39,7 +40,7 @@ impl KeySetKey {
     /// # Errors
     /// [`KeyError::Operation`] when the system has no randomness.
     pub fn generate(now: UnixTime) -> Result<Self, KeyError> {
-        let standing = KeyStanding { created: Some(now), ..KeyStanding::default() };
+        let standing = KeyLifetime { created: Some(now), ..KeyLifetime::default() };
         Ok(Self { pair: MinterSigningKey::generate()?, standing })
     }
 
@@ -66,13 +67,13 @@ impl KeySetKey {
 
     /// Where it is in its life.
     #[must_use]
-    pub fn standing(&self) -> KeyStanding {
+    pub fn standing(&self) -> KeyLifetime {
         self.standing
     }
 
     /// The same key, at another point of its life.
     #[must_use]
-    pub fn with_standing(self, standing: KeyStanding) -> Self {
+    pub fn with_standing(self, standing: KeyLifetime) -> Self {
         Self { standing, ..self }
     }
 
@@ -107,7 +108,7 @@ impl KeyRing {
     /// The published sealing keys of the accepted kinds as a JWK Set, without those that are denied, with signatures where there is a
     /// key that signs.
     #[must_use]
-    pub fn key_set_document(&self, now: UnixTime, accepts: &Accepts, denied: &[String]) -> serde_json::Value {
+    pub fn key_set_document(&self, now: UnixTime, accepts: &AcceptedTokens, denied: &[String]) -> serde_json::Value {
         let is_denied = |key: &SealingPublicKey| denied.iter().any(|id| id == key.id().as_str());
         let accepted = self.published(now).filter(|key| accepts.kems.contains(&key.kem()) && !is_denied(key));
         let keys: Vec<_> = accepted.map(SealingPublicKey::to_jwk).collect();
@@ -196,7 +197,7 @@ pub struct SignedKeySet {
     version: UnixTime,
     issued_at: UnixTime,
     expires_at: UnixTime,
-    accepts: Option<Accepts>,
+    accepts: Option<AcceptedTokens>,
 }
 
 /// Why a key set is not accepted.
@@ -301,7 +302,7 @@ impl SignedKeySet {
 
     /// What the proxy accepts, where the set says so.
     #[must_use]
-    pub fn accepts(&self) -> Option<&Accepts> {
+    pub fn accepts(&self) -> Option<&AcceptedTokens> {
         self.accepts.as_ref()
     }
 
@@ -339,7 +340,7 @@ struct Payload {
     iat: UnixTime,
     exp: UnixTime,
     #[serde(default, deserialize_with = "present_object")]
-    accepts: Option<Accepts>,
+    accepts: Option<AcceptedTokens>,
 }
 
 impl Signed {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::list::RuleList;
 use super::matches::Matches;
-use super::steps::{DecisionSteps, StepsSpent};
-use crate::rule::Stateful;
+use super::steps::{DecisionSteps, ExhaustedSteps};
+use crate::rule::RuleEffects;
 use crate::target::RequestView;
 
 /// The rules of a policy that match, list after list. A list is looked at when those before it have no rule left, so one that
@@ -49,7 +49,7 @@ impl<'p, 'r> Candidates<'p, 'r> {
 }
 
 impl<'p> Iterator for Candidates<'p, '_> {
-    type Item = Result<Candidate<'p>, StepsSpent>;
+    type Item = Result<Candidate<'p>, ExhaustedSteps>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -72,7 +72,7 @@ impl<'p> Iterator for Candidates<'p, '_> {
 
 impl<'p> Candidate<'p> {
     /// What the rule makes of the request.
-    pub(super) fn judge(&self, request: &RequestView<'_>) -> Ruling {
+    pub(super) fn decide(&self, request: &RequestView<'_>) -> Ruling {
         // A stateful rule is for one reading. It does not stand aside for a later rule either, that demands less.
         if !request.has_one_reading() && self.list.stateful().contains_key(&self.rule) { Ruling::Denies } else { Ruling::Allows }
     }
@@ -83,7 +83,7 @@ impl<'p> Candidate<'p> {
     }
 
     /// What it demands and gives.
-    pub(super) fn state(&self) -> Option<&'p Arc<Stateful>> {
+    pub(super) fn state(&self) -> Option<&'p Arc<RuleEffects>> {
         self.list.stateful().get(&self.rule)
     }
 }

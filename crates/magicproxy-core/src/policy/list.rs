@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::pattern::{Automaton, Budget, MAX_PATTERN_STEPS, Pattern, Tree, Work};
-use crate::rule::{MAX_RULES, Methods, Rule, Stateful};
+use crate::rule::{MAX_RULES, Methods, Rule, RuleEffects};
 
 use super::matches::Matches;
-use super::steps::{DecisionSteps, GroupSteps, ListSteps, StepsSpent};
+use super::steps::{DecisionSteps, ExhaustedSteps, GroupSteps, ListSteps};
 use super::{MAX_POLICY_BYTES, MAX_TOKEN_POLICY_BYTES, PolicyError};
 
 /// Rules of one method set are put into one automaton while it stays below this size.
@@ -37,7 +37,7 @@ pub(crate) struct RuleList {
     groups: Vec<Group>,
     rules: Vec<Arc<str>>,
     /// By the number of the rule.
-    stateful: BTreeMap<usize, Arc<Stateful>>,
+    stateful: BTreeMap<usize, Arc<RuleEffects>>,
 }
 
 /// Rules that admit the same methods.
@@ -81,7 +81,7 @@ impl RuleList {
         reading: &str,
         steps: &DecisionSteps,
         matches: &mut Matches,
-    ) -> Result<(), StepsSpent> {
+    ) -> Result<(), ExhaustedSteps> {
         matches.clear();
         for group in &self.groups {
             steps.take(group.steps.methods)?;
@@ -99,7 +99,7 @@ impl RuleList {
     }
 
     /// What its stateful rules demand and give, by the number of the rule.
-    pub(crate) fn stateful(&self) -> &BTreeMap<usize, Arc<Stateful>> {
+    pub(crate) fn stateful(&self) -> &BTreeMap<usize, Arc<RuleEffects>> {
         &self.stateful
     }
 

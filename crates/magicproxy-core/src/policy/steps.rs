@@ -36,7 +36,7 @@ pub struct DecisionSteps {
 
 /// No step is left: whatever was asked is not allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct StepsSpent;
+pub(crate) struct ExhaustedSteps;
 
 impl DecisionSteps {
     /// As many as a request has.
@@ -52,20 +52,20 @@ impl DecisionSteps {
     }
 
     /// Takes steps before they are made, or everything that is left where that is not enough: then nothing more is decided.
-    pub(crate) fn take(&self, steps: usize) -> Result<(), StepsSpent> {
+    pub(crate) fn take(&self, steps: usize) -> Result<(), ExhaustedSteps> {
         // Not one operation: nobody else takes of these, and this is on the way of every request.
         let left = self.left.load(Ordering::Relaxed).checked_sub(steps);
         self.left.store(left.unwrap_or(0), Ordering::Relaxed);
-        left.map(|_| ()).ok_or(StepsSpent)
+        left.map(|_| ()).ok_or(ExhaustedSteps)
     }
 
     /// Takes what telling a named owner costs.
-    pub(crate) fn take_owner(&self) -> Result<(), StepsSpent> {
+    pub(crate) fn take_owner(&self) -> Result<(), ExhaustedSteps> {
         self.take(OWNER_STEPS)
     }
 
     /// Takes what a look-up in the store costs.
-    pub(crate) fn take_look_up(&self) -> Result<(), StepsSpent> {
+    pub(crate) fn take_look_up(&self) -> Result<(), ExhaustedSteps> {
         self.take(LOOK_UP_STEPS)
     }
 }

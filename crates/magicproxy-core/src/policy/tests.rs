@@ -248,7 +248,7 @@ fn a_request_has_so_many_steps_and_no_more() {
                 assert!(steps.taken() >= passes * (length + 1), "{length}");
                 allowed = length;
             }
-            Err(StepsSpent) => {
+            Err(ExhaustedSteps) => {
                 assert!(passes * (length + 1) * 40 > MAX_DECISION_STEPS, "{length}");
                 assert_eq!(steps.taken(), MAX_DECISION_STEPS);
                 assert!(
@@ -257,7 +257,7 @@ fn a_request_has_so_many_steps_and_no_more() {
                 // Spent is spent: nothing else of the request is decided with what was not enough.
                 assert_eq!(
                     compile(&["GET /.*"]).decide(&RequestView::unread("GET", &target), &steps).map(|_| ()),
-                    Err(StepsSpent)
+                    Err(ExhaustedSteps)
                 );
             }
         }
@@ -292,14 +292,14 @@ fn a_list_is_judged_by_its_costliest_method() {
 /// To the last step: 128 sets of one method each cost one, and their passes over 512 bytes all the others.
 #[test]
 fn a_list_may_cost_as_much_as_a_request_has() {
-    let judge = |sets: usize| {
+    let decide = |sets: usize| {
         let mut judged = steps::ListSteps::default();
         let methods = Methods::Listed(vec![crate::Method::parse("PUT").unwrap()]);
         (0..sets)
             .try_for_each(|set| judged.add(&methods, &steps::GroupSteps::of_passes(&methods, if set == 0 { 781 } else { 0 })))
     };
     assert_eq!(128 + 781 * 512, MAX_DECISION_STEPS);
-    assert_eq!((judge(128), judge(129)), (Ok(()), Err(PolicyError::TooCostly)));
+    assert_eq!((decide(128), decide(129)), (Ok(()), Err(PolicyError::TooCostly)));
 }
 
 /// Automata and trees of what a token brings along take a mebibyte, of what an operator configures four.

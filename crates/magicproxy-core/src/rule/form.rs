@@ -4,8 +4,8 @@
 
 use serde_json::{Value, json};
 
-use super::elements::MAX_KEY;
-use super::stateful::MAX_RULE_GRANTS;
+use super::effects::MAX_RULE_GRANTS;
+use super::list_items::MAX_KEY;
 use crate::json::form::Presence::{Alternative, Needed, Operators, Optional};
 use crate::json::form::{Form, Kind, Member};
 use crate::limit;
@@ -28,7 +28,7 @@ pub(crate) static RULE: Form = Form {
             Member::new("grants", &GRANTS, Optional),
             Member::new("receipt", &RECEIPT, Optional),
             Member::new("limit", &limit::FORM, Optional),
-            Member::new("elements", &ELEMENTS, Optional),
+            Member::new("list_items", &LIST_ITEMS, Optional),
             Member::new("owner", &OWNER, Operators),
         ],
     ),
@@ -59,14 +59,14 @@ static GRANTS: Form = Form {
 static GRANT: Form = Form { expected: "a grant such as `DELETE /things/{response.id}`", kind: Kind::Text };
 static RECEIPT: Form = Form { expected: "`true`, or nothing at all", kind: Kind::True };
 
-static ELEMENTS: Form = Form {
+static LIST_ITEMS: Form = Form {
     expected: "an object with `list`, `key` and `creates`",
     kind: Kind::Object(&[
         Member::new("list", &NAME, Needed),
         Member::new("key", &NAMES, Needed),
         Member::new("creates", &VALUES, Needed),
         Member::new("deletes", &VALUES, Optional),
-        Member::new("empty", &NAME, Optional),
+        Member::new("deletes_if_empty", &NAME, Optional),
         Member::new("only", &PATTERNS, Optional),
         Member::new("lookup", &QUERY, Optional),
     ]),

@@ -33,13 +33,13 @@ impl Document {
     }
 
     /// The value at this place; `None` where there is none.
-    fn at(&self, place: &Place) -> Result<Option<&Value>, Ambiguous> {
+    fn at(&self, place: &Place) -> Result<Option<&Value>, AmbiguousMember> {
         let mut found = &self.0;
         for name in &place.0 {
             let inner = match found {
                 Value::Object(members) => {
                     let names = LenientNames::of(members).filter(|names| !names.misspell(name));
-                    names.ok_or(Ambiguous).map(|_| members.get(name))?
+                    names.ok_or(AmbiguousMember).map(|_| members.get(name))?
                 }
                 Value::Array(values) => index(name).and_then(|index| values.get(index)),
                 _ => None,
@@ -52,7 +52,7 @@ impl Document {
 }
 
 /// An object that was looked into has members that a server could take for one, or the one that was looked for in other letters.
-struct Ambiguous;
+struct AmbiguousMember;
 
 /// As RFC 6901 section 4 has it: no leading zeros, and no signs, which no [`Place`] holds.
 fn index(name: &str) -> Option<usize> {
@@ -66,9 +66,9 @@ pub struct Facts<'f> {
     pub path: &'f str,
     /// The request's body, where it was read and is JSON.
     pub request: Option<&'f Document>,
-    /// The answer's body, where it was read and is JSON.
+    /// The response's body, where it was read and is JSON.
     pub response: Option<&'f Document>,
-    /// The answer's `Location`.
+    /// The response's `Location`.
     pub location: Option<&'f str>,
 }
 
@@ -211,7 +211,7 @@ impl Source {
 
     fn scalar(&self, document: Option<&Document>, place: &Place) -> Result<Option<String>, NoGrant> {
         let Some(document) = document else { return Ok(None) };
-        Ok(match document.at(place).map_err(|Ambiguous| NoGrant::Ambiguous(self.to_string()))? {
+        Ok(match document.at(place).map_err(|AmbiguousMember| NoGrant::Ambiguous(self.to_string()))? {
             Some(Value::String(text)) => Some(text.clone()),
             Some(Value::Number(number)) => number.as_u64().map(|number| number.to_string()),
             _ => None,
@@ -335,7 +335,7 @@ impl HeldGrant {
     }
 }
 
-/// Why an answer gave no grant. Names where was looked, and never what was found.
+/// Why a response gave no grant. Names where was looked, and never what was found.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoGrant {

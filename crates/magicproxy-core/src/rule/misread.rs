@@ -10,7 +10,7 @@ use pieces::{Kind, Piece, pieces};
 
 /// What a text was probably meant to be, with the form that means it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Misread {
+pub(super) enum MisreadRule {
     #[error("write `{0}`")]
     Methods(String),
     #[error("the method is missing: write `{0}`, or `*` for every method")]
@@ -38,7 +38,7 @@ pub(super) enum Misread {
 }
 
 /// The misreading that a rule invites, if there is one.
-pub(super) fn of(raw: &RawRule) -> Option<Misread> {
+pub(super) fn of(raw: &RawRule) -> Option<MisreadRule> {
     match raw {
         RawRule::Text(rule) => of_text(rule),
         RawRule::Object(object) => of_object(object),
@@ -46,10 +46,10 @@ pub(super) fn of(raw: &RawRule) -> Option<Misread> {
     }
 }
 
-fn of_object(object: &RuleObject) -> Option<Misread> {
+fn of_object(object: &RuleObject) -> Option<MisreadRule> {
     let written = object.path.as_deref().or(object.route.as_deref())?;
     if let Some(path) = path_of_url(written) {
-        return Some(Misread::Url(path.to_owned()));
+        return Some(MisreadRule::Url(path.to_owned()));
     }
     match (&object.path, &object.route) {
         (Some(pattern), None) => of_pattern(pattern, ""),
@@ -58,14 +58,14 @@ fn of_object(object: &RuleObject) -> Option<Misread> {
     }
 }
 
-fn of_text(rule: &str) -> Option<Misread> {
+fn of_text(rule: &str) -> Option<MisreadRule> {
     if let Some(right) = without_method(rule) {
         return Some(right);
     }
     let (methods, target) = rule.split_once(' ')?;
     let before = format!("{methods} ");
     if let Some(path) = path_of_url(target) {
-        return Some(Misread::Url(format!("{before}{path}")));
+        return Some(MisreadRule::Url(format!("{before}{path}")));
     }
     match target.strip_prefix(text::ROUTE) {
         Some(template) => of_template(template, &format!("{before}{}", text::ROUTE)),
@@ -74,19 +74,19 @@ fn of_text(rule: &str) -> Option<Misread> {
 }
 
 /// Methods that are missing, in lower case, with a comma between, or with other blanks around them.
-fn without_method(rule: &str) -> Option<Misread> {
+fn without_method(rule: &str) -> Option<MisreadRule> {
     let target = rule.find(['/', '^', '.', '(', '[']).into_iter().chain(rule.find("http")).chain(rule.find(text::ROUTE)).min()?;
     let (words, target) = rule.split_at_checked(target)?;
     let target = target.trim_end();
     let path = path_of_url(target).unwrap_or(target);
     let words: Vec<&str> = words.split([',', '|', ' ', '\t', ':']).filter(|word| !word.is_empty()).collect();
     if words.is_empty() {
-        return target.starts_with(['/', 'h', 'r']).then(|| Misread::NoMethod(shorten(&format!("GET {path}"))));
+        return target.starts_with(['/', 'h', 'r']).then(|| MisreadRule::NoMethod(shorten(&format!("GET {path}"))));
     }
     let methods: Vec<String> = words.iter().map(|word| method(word)).collect::<Option<_>>()?;
     let right = format!("{} {path}", methods.join("|"));
     let (typed, _) = rule.split_once(target)?;
-    (typed != format!("{} ", methods.join("|")) || rule.ends_with(' ')).then(|| Misread::Methods(shorten(&right)))
+    (typed != format!("{} ", methods.join("|")) || rule.ends_with(' ')).then(|| MisreadRule::Methods(shorten(&right)))
 }
 
 /// A method as rules write it, of a word in whatever case.
@@ -107,7 +107,7 @@ fn path_of_url(text: &str) -> Option<&str> {
 }
 
 /// `before` is what stands before the pattern where the rule is a string.
-fn of_pattern(pattern: &str, before: &str) -> Option<Misread> {
+fn of_pattern(pattern: &str, before: &str) -> Option<MisreadRule> {
     let pieces = pieces(pattern);
     let found = pieces.iter().enumerate().find_map(|(at, _)| Scan { pattern, before, pieces: &pieces, at }.misread());
     found.or_else(|| placeholder(pattern, before, &pieces))
@@ -122,12 +122,12 @@ struct Scan<'p> {
 }
 
 impl Scan<'_> {
-    fn misread(&self) -> Option<Misread> {
+    fn misread(&self) -> Option<MisreadRule> {
         let piece = self.piece(0)?;
         match piece.kind {
             Kind::Repeat if piece.text == "?" => self.query(),
             Kind::Repeat if self.is_literal(-1, '/') => self.slash(),
-            Kind::Repeat if piece.text == "*" && self.is_repeat(1, "*") => Some(Misread::DoubleStar(self.replaced("*", 2))),
+            Kind::Repeat if piece.text == "*" && self.is_repeat(1, "*") => Some(MisreadRule::DoubleStar(self.replaced("*", 2))),
             Kind::Repeat if piece.text == "*" => self.glob(),
             Kind::Literal => self.colon(),
             _ => None,
@@ -147,28 +147,28 @@ impl Scan<'_> {
     }
 
     /// `?per_page=1`
-    fn query(&self) -> Option<Misread> {
+    fn query(&self) -> Option<MisreadRule> {
         let piece = self.piece(0)?;
         is_query(self.pattern.get(piece.end()..)?)
-            .then(|| Misread::Query(self.right(self.pattern.get(..piece.start).unwrap_or_default())))
+            .then(|| MisreadRule::Query(self.right(self.pattern.get(..piece.start).unwrap_or_default())))
     }
 
     /// `/*`: `/?` is an ordinary way to make a final slash optional.
-    fn slash(&self) -> Option<Misread> {
+    fn slash(&self) -> Option<MisreadRule> {
         if self.is_repeat(0, "?") {
             return None;
         }
         let stars = 1 + self.pieces.iter().skip(self.at + 1).take_while(|piece| matches!(piece.kind, Kind::Repeat)).count();
         let next = self.pieces.get(self.at + stars);
         Some(match next {
-            None => Misread::Slash { everything: self.replaced(".*", stars), segment: self.replaced("[^/]+", stars) },
-            Some(next) if next.is_literal('/') => Misread::InnerSlash(self.replaced("[^/]+", stars)),
-            Some(_) => Misread::Glob(self.replaced("[^/]*", stars)),
+            None => MisreadRule::Slash { everything: self.replaced(".*", stars), segment: self.replaced("[^/]+", stars) },
+            Some(next) if next.is_literal('/') => MisreadRule::InnerSlash(self.replaced("[^/]+", stars)),
+            Some(_) => MisreadRule::Glob(self.replaced("[^/]*", stars)),
         })
     }
 
     /// `/acme-*`: a character of a name, repeated where a segment ends that is literal otherwise.
-    fn glob(&self) -> Option<Misread> {
+    fn glob(&self) -> Option<MisreadRule> {
         let of_name = |piece: &Piece<'_>| {
             matches!(piece.kind, Kind::Literal)
                 && piece.text.chars().all(|character| character.is_ascii_alphanumeric() || "-_~".contains(character))
@@ -177,11 +177,11 @@ impl Scan<'_> {
         // Who writes other operators beside it means this one, too.
         let before = self.pieces.get(..self.at).unwrap_or_default().iter().rev();
         let literal = before.take_while(|piece| !piece.is_literal('/')).all(|piece| matches!(piece.kind, Kind::Literal));
-        (self.piece(-1).is_some_and(of_name) && ends && literal).then(|| Misread::Glob(self.replaced("[^/]*", 1)))
+        (self.piece(-1).is_some_and(of_name) && ends && literal).then(|| MisreadRule::Glob(self.replaced("[^/]*", 1)))
     }
 
     /// `/:id`
-    fn colon(&self) -> Option<Misread> {
+    fn colon(&self) -> Option<MisreadRule> {
         let piece = self.piece(0)?;
         if !(piece.is_literal(':') && self.is_literal(-1, '/')) {
             return None;
@@ -189,7 +189,7 @@ impl Scan<'_> {
         let rest = self.pattern.get(piece.end()..)?;
         let name = name_of(rest)?;
         let found = format!(":{name}");
-        Some(Misread::Colon { right: self.templated(), found })
+        Some(MisreadRule::Colon { right: self.templated(), found })
     }
 
     /// The rule with the pieces from here replaced.
@@ -211,14 +211,14 @@ impl Scan<'_> {
 }
 
 /// `{id}` and `<id>`.
-fn placeholder(pattern: &str, before: &str, pieces: &[Piece<'_>]) -> Option<Misread> {
+fn placeholder(pattern: &str, before: &str, pieces: &[Piece<'_>]) -> Option<MisreadRule> {
     let braces = pieces.iter().find(|piece| matches!(piece.kind, Kind::Braces)).map(|piece| piece.text.to_owned());
     let angle = || {
         let segment = pattern.split('/').find(|segment| segment.starts_with('<') && segment.ends_with('>'))?;
         Some(segment.to_owned())
     };
     let found = braces.or_else(angle)?;
-    Some(Misread::Placeholder { found: shorten(&found), right: templated(pattern, before) })
+    Some(MisreadRule::Placeholder { found: shorten(&found), right: templated(pattern, before) })
 }
 
 /// The template that a path with placeholders of any kind was meant to be, or the pattern, where it is more than that.
@@ -271,9 +271,9 @@ fn is_query(text: &str) -> bool {
 }
 
 /// `before` is what stands before the template where the rule is a string.
-fn of_template(template: &str, before: &str) -> Option<Misread> {
+fn of_template(template: &str, before: &str) -> Option<MisreadRule> {
     if let Some((path, _)) = template.split_once('?').filter(|(_, query)| is_query(query)) {
-        return Some(Misread::TemplateQuery(shorten(&format!("{before}{path}"))));
+        return Some(MisreadRule::TemplateQuery(shorten(&format!("{before}{path}"))));
     }
     let segments: Vec<&str> = template.split('/').collect();
     let found = segments.iter().find(|segment| template_capture(segment).is_some())?;
@@ -288,7 +288,7 @@ fn of_template(template: &str, before: &str) -> Option<Misread> {
             None => (*segment).to_owned(),
         })
         .collect();
-    Some(Misread::Template { found: shorten(found), right: shorten(&format!("{before}{}", right.join("/"))) })
+    Some(MisreadRule::Template { found: shorten(found), right: shorten(&format!("{before}{}", right.join("/"))) })
 }
 
 /// The name of the capture that a segment of a template was meant to be, where it is none.

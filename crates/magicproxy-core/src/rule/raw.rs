@@ -10,7 +10,7 @@ use crate::json::form::{FormFaults, ValueFault};
 use crate::json::{one_or_more, present, present_object};
 use crate::limit::Limit;
 use crate::plugin::PluginName;
-use crate::rule::elements::ElementsObject;
+use crate::rule::list_items::ListItemsObject;
 
 /// A rule as it is written: not yet checked. [`Rule::parse`](super::Rule::parse) makes a [`Rule`](super::Rule) of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -37,20 +37,20 @@ pub struct RuleObject {
     pub route: Option<String>,
     /// What makes it stateful.
     #[serde(flatten)]
-    pub state: StateMembers,
+    pub state: EffectMembers,
 }
 
 impl RuleObject {
     /// A pattern, for requests of these methods.
     #[must_use]
     pub fn plain(method: OneOrMany, path: String) -> Self {
-        Self { method, path: Some(path), route: None, state: StateMembers::default() }
+        Self { method, path: Some(path), route: None, state: EffectMembers::default() }
     }
 }
 
 /// What makes a rule stateful. `state.md` section 2.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct StateMembers {
+pub struct EffectMembers {
     /// What its success gives.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grants: Option<Vec<String>>,
@@ -62,7 +62,7 @@ pub struct StateMembers {
     pub limit: Option<Limit>,
     /// What in the request's body is created and deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub elements: Option<ElementsObject>,
+    pub list_items: Option<ListItemsObject>,
     /// Whose state it is, instead of the token's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
@@ -100,7 +100,7 @@ impl RawRule {
     pub(crate) fn is_plain(&self) -> bool {
         match self {
             Self::Text(_) => true,
-            Self::Object(object) => object.state == StateMembers::default(),
+            Self::Object(object) => object.state == EffectMembers::default(),
             Self::Plugin(_) => false,
         }
     }
@@ -123,7 +123,7 @@ struct Members {
     #[serde(default, deserialize_with = "present")]
     limit: Option<Limit>,
     #[serde(default, deserialize_with = "present_object")]
-    elements: Option<ElementsObject>,
+    list_items: Option<ListItemsObject>,
     #[serde(default, deserialize_with = "present")]
     owner: Option<String>,
     #[serde(default, deserialize_with = "present")]
@@ -135,16 +135,16 @@ impl Members {
         if self.receipt == Some(false) {
             return Err(E::custom(ValueFault::Receipt));
         }
-        let state = StateMembers {
+        let state = EffectMembers {
             grants: self.grants,
             receipt: self.receipt.is_some(),
             limit: self.limit,
-            elements: self.elements,
+            list_items: self.list_items,
             owner: self.owner,
         };
         if let Some(name) = self.plugin {
             let alone = self.method.is_none() && self.path.is_none() && self.route.is_none();
-            if !(alone && state == StateMembers::default()) {
+            if !(alone && state == EffectMembers::default()) {
                 return Err(E::custom(ValueFault::PluginMembers));
             }
             let plugin = PluginName::parse(&name).ok_or_else(|| E::custom(ValueFault::PluginName))?;
@@ -231,7 +231,7 @@ impl fmt::Display for RawRule {
 }
 
 /// What is worth a look in a list of rules.
-impl fmt::Display for StateMembers {
+impl fmt::Display for EffectMembers {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(limit) = &self.limit {
             write!(formatter, " limit {limit}")?;
@@ -239,8 +239,8 @@ impl fmt::Display for StateMembers {
         if let Some(grants) = &self.grants {
             write!(formatter, " {} {}", if self.receipt { "receipt for" } else { "grants" }, grants.join(", "))?;
         }
-        if let Some(elements) = &self.elements {
-            write!(formatter, " owning its {}", elements.list)?;
+        if let Some(list_items) = &self.list_items {
+            write!(formatter, " owning its {}", list_items.list)?;
         }
         match &self.owner {
             Some(owner) => write!(formatter, " as {owner}"),

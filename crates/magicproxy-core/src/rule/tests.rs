@@ -71,7 +71,7 @@ fn a_plugin_is_named_alone() {
         r#","owner":"all""#,
         r#","grants":["GET /a/{location}"]"#,
         r#","receipt":true"#,
-        r#","elements":{"list":"a","key":"b","creates":{"c":"d"}}"#,
+        r#","list_items":{"list":"a","key":"b","creates":{"c":"d"}}"#,
         r#","method":"GET","path":"/a","limit":{"total":1}"#,
     ] {
         assert!(read(more).is_err_and(|fault| fault.contains("has no other member")), "{more}");

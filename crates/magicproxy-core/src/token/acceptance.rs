@@ -1,6 +1,6 @@
 //! What the operator of a proxy accepts, whoever minted it. `token-v2.md` sections 2, 4 and 8.
 
-use crate::key::{Accepts, Kem, KeyId, MinterKey};
+use crate::key::{AcceptedTokens, Kem, KeyId, MinterKey};
 use crate::token::{Origin, VerifyError};
 use crate::token_version::{MAX_LIFETIME_SECONDS, TokenVersion};
 
@@ -84,7 +84,7 @@ impl Acceptance {
     }
 }
 
-impl Accepts {
+impl AcceptedTokens {
     /// What at least one of these upstreams accepts.
     pub fn any_of<'a>(upstreams: impl IntoIterator<Item = &'a Acceptance>) -> Self {
         let all: Vec<&Acceptance> = upstreams.into_iter().collect();

@@ -2,12 +2,12 @@
 //! every token. The second half can cost a thousand times as much, so whoever has many tokens to verify tells them apart here.
 
 use super::caveat::Caveat;
-use super::grant::{Granted, policy_of};
+use super::rule_source::{ClaimedRules, policy_of};
 use super::{Narrowing, Provenance, VerifiedToken, VerifyContext, VerifyError, counter, label};
 use crate::credential::TypedCredential;
 use crate::pattern::PatternMode;
 use crate::policy::{Policy, RuleCompiler};
-use crate::seal::Sealed;
+use crate::seal::TokenCredential;
 use crate::state::Partition;
 use crate::upstream_name::UpstreamName;
 
@@ -16,7 +16,7 @@ use crate::upstream_name::UpstreamName;
 /// INVARIANT: made only by [`KeyRing::authenticate`](crate::KeyRing::authenticate). It authorises nothing.
 ///
 /// ```compile_fail,E0599
-/// fn skip(token: std::sync::Arc<magicproxy_core::AuthenticToken>, access: &magicproxy_core::Access<'_>) {
+/// fn skip(token: std::sync::Arc<magicproxy_core::AuthenticToken>, access: &magicproxy_core::AccessRequest<'_>) {
 ///     let _ = token.authorize(access);
 /// }
 /// ```
@@ -46,14 +46,14 @@ use crate::upstream_name::UpstreamName;
 pub struct AuthenticToken {
     // INVARIANT: it allows nothing, until it leaves by `with_rules`.
     token: VerifiedToken,
-    granted: Granted,
+    granted: ClaimedRules,
     caveats: Result<Vec<Caveat>, VerifyError>,
     credential: Option<Result<TypedCredential, VerifyError>>,
 }
 
 /// Why an authentic token did not become a verified one.
 #[derive(Debug)]
-pub enum NotCompiled {
+pub enum CompileError {
     /// It is not accepted.
     Refused(VerifyError),
     /// There was too little work left to know: it may be tried again with more.
@@ -61,7 +61,7 @@ pub enum NotCompiled {
 }
 
 impl AuthenticToken {
-    pub(super) fn new(token: VerifiedToken, granted: Granted, caveats: Result<Vec<Caveat>, VerifyError>) -> Self {
+    pub(super) fn new(token: VerifiedToken, granted: ClaimedRules, caveats: Result<Vec<Caveat>, VerifyError>) -> Self {
         Self { token, granted, caveats, credential: None }
     }
 
@@ -91,12 +91,12 @@ impl AuthenticToken {
     /// Compiles its rules, those of its caveats included, or finds them compiled.
     ///
     /// # Errors
-    /// [`NotCompiled`].
-    pub fn compile(self, context: &VerifyContext<'_>, compiler: &RuleCompiler<'_>) -> Result<VerifiedToken, NotCompiled> {
+    /// [`CompileError`].
+    pub fn compile(self, context: &VerifyContext<'_>, compiler: &RuleCompiler<'_>) -> Result<VerifiedToken, CompileError> {
         match self.policies(context, compiler) {
-            Ok((policy, narrowing)) => self.with_rules(policy, narrowing).map_err(NotCompiled::Refused),
-            Err(_) if compiler.work().is_spent() => Err(NotCompiled::WorkSpent(Box::new(self))),
-            Err(error) => Err(NotCompiled::Refused(error)),
+            Ok((policy, narrowing)) => self.with_rules(policy, narrowing).map_err(CompileError::Refused),
+            Err(_) if compiler.work().is_spent() => Err(CompileError::WorkSpent(Box::new(self))),
+            Err(error) => Err(CompileError::Refused(error)),
         }
     }
 
@@ -135,7 +135,7 @@ impl AuthenticToken {
         token.label = label::in_logs(subject.as_ref(), holders);
         (token.policy, token.narrowing) = (policy, narrowing);
         if let Some(credential) = credential {
-            token.sealed = Sealed::Opened(credential?);
+            token.sealed = TokenCredential::Opened(credential?);
         }
         Ok(token)
     }

@@ -1,12 +1,12 @@
 //! Caveats: what a holder adds to a token, and nobody takes away. `token-v2.md` section 5.
 
-mod order;
+mod narrow_request;
 
 use serde::{Deserialize, Serialize};
 
 use super::label::Label;
+use super::mint_request::TOKEN_CAVEAT;
 use super::network::Network;
-use super::order::TOKEN_CAVEAT;
 use super::origin::Origin;
 use crate::json::form::FormFaults;
 use crate::json::{self, present, present_object};

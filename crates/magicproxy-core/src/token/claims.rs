@@ -7,7 +7,7 @@ use super::caveat::{Caveat, MAX_CAVEATS};
 use super::chain::Chain;
 use super::claims_fault::{ClaimsFault, Times};
 use super::label::{Label, present_subject};
-use super::order::CLAIMS;
+use super::mint_request::CLAIMS;
 use super::sealed::{SealedToken, VERSION};
 use super::verify::VerifyError;
 use crate::encoding::{base64url, from_base64url};

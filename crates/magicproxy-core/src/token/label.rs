@@ -23,7 +23,7 @@ impl Label {
         ((1..=128).contains(&text.len()) && text.bytes().all(legal)).then(|| Self(text.to_owned()))
     }
 
-    /// Reads the label of claims, or of an order for them, which is none that stands for no label.
+    /// Reads the label of claims, or of a mint request for them, which is none that stands for no label.
     #[must_use]
     pub fn parse_subject(text: &str) -> Option<Self> {
         Self::parse(text).filter(|label| label.as_str() != NOBODY)

@@ -22,9 +22,9 @@ use crate::upstream_name::UpstreamName;
 
 /// What a token allows.
 #[derive(Debug, Clone)]
-pub enum Grant {
+pub enum RuleSource {
     /// A list of rules, from [`Rule::parse_list`].
-    Allowed(Vec<Rule>),
+    Rules(Vec<Rule>),
     /// Scopes that the proxy knows; the caller has checked that it does.
     Scopes(Vec<ScopeName>),
     /// The same, where one of them asks for state or for a plugin, of which a scope of that name elsewhere need know nothing.
@@ -33,11 +33,11 @@ pub enum Grant {
 
 /// Everything that a token is made of.
 #[derive(Debug, Clone)]
-pub struct MintRequest {
+pub struct TokenSpec {
     /// The upstream's secret.
     pub credential: Credential,
     /// What is allowed.
-    pub grant: Grant,
+    pub grant: RuleSource,
     /// The upstream that the credential is for.
     pub upstream: Option<UpstreamName>,
     /// What that upstream makes of tokens that name none: the one that accepts them is the Python program's API as well.
@@ -57,16 +57,16 @@ pub struct MintRequest {
 }
 
 /// A new token.
-pub struct Minted {
+pub struct MintedToken {
     /// The token. It is a secret of its holder.
     pub token: Zeroizing<String>,
     /// Its `jti`.
     pub id: String,
 }
 
-impl fmt::Debug for Minted {
+impl fmt::Debug for MintedToken {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Minted").field("id", &self.id).finish_non_exhaustive()
+        formatter.debug_struct("MintedToken").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -98,18 +98,18 @@ impl KeyRing {
     ///
     /// # Errors
     /// [`MintError`]. What this proxy would refuse is not minted.
-    pub fn mint(&self, request: &MintRequest) -> Result<Minted, MintError> {
+    pub fn mint(&self, request: &TokenSpec) -> Result<MintedToken, MintError> {
         self.mint_within(request, &Work::unlimited())
     }
 
-    /// The same, with as much work as may be done. Where that is spent, an error says nothing about the order.
+    /// The same, with as much work as may be done. Where that is spent, an error says nothing about the mint request.
     ///
     /// # Errors
     /// [`MintError`].
-    pub fn mint_within(&self, request: &MintRequest, work: &Work) -> Result<Minted, MintError> {
+    pub fn mint_within(&self, request: &TokenSpec, work: &Work) -> Result<MintedToken, MintError> {
         let allowed = match &request.grant {
-            Grant::Allowed(rules) => Some(written(rules, work)?),
-            Grant::Scopes(_) | Grant::GuardedScopes(_) => None,
+            RuleSource::Rules(rules) => Some(written(rules, work)?),
+            RuleSource::Scopes(_) | RuleSource::GuardedScopes(_) => None,
         };
         let id = random_id()?;
         let claims = Claims {
@@ -120,8 +120,8 @@ impl KeyRing {
             sealed: None,
             allowed,
             scopes: match &request.grant {
-                Grant::Allowed(_) => None,
-                Grant::Scopes(names) | Grant::GuardedScopes(names) => {
+                RuleSource::Rules(_) => None,
+                RuleSource::Scopes(names) | RuleSource::GuardedScopes(names) => {
                     Some(names.iter().map(|name| name.as_str().to_owned()).collect())
                 }
             },
@@ -134,9 +134,9 @@ impl KeyRing {
         // Another upstream's credential would go to the Python program's only API, which asks for no name.
         let is_of_another = claims.aud.is_some() && request.unnamed == UnnamedTokens::Refuse;
         // It would obey its own scope of that name, where it has one.
-        let is_guarded = matches!(request.grant, Grant::GuardedScopes(_));
+        let is_guarded = matches!(request.grant, RuleSource::GuardedScopes(_));
         let claims = if is_of_another || is_guarded { claims.hidden_from_python() } else { claims };
-        Ok(Minted { token: self.sign_token(claims, self.active())?, id })
+        Ok(MintedToken { token: self.sign_token(claims, self.active())?, id })
     }
 
     pub(super) fn sign_token(&self, claims: Claims, key: &PrivateKey) -> Result<Zeroizing<String>, MintError> {

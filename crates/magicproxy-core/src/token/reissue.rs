@@ -13,7 +13,7 @@ use super::verify::VerifyContext;
 use super::{MintError, VerifiedToken, VerifyError};
 use crate::key::{KeyError, KeyRing};
 use crate::policy::RuleCompiler;
-use crate::rule::{NewGrant, RawRule, Stateful};
+use crate::rule::{NewGrant, RawRule, RuleEffects};
 use crate::seal::{OpenError, SealedCredential, seal};
 use crate::token_version::TokenVersion;
 
@@ -53,7 +53,7 @@ pub enum ReissueError {
 impl VerifiedToken {
     /// Does its owner have a count, or perhaps a state that a plugin keeps?
     fn owner_is_counted(&self) -> bool {
-        let counts = |state: &Arc<Stateful>| state.limit().is_some() && state.owner().is_none();
+        let counts = |state: &Arc<RuleEffects>| state.limit().is_some() && state.owner().is_none();
         self.has_limits() || !self.plugins().is_empty() || self.policy.stateful().any(counts)
     }
 }

@@ -15,7 +15,7 @@ use crate::token::caveat::{Caveat, MAX_CAVEATS, ParseCaveatError};
 use crate::token::chain::Chain;
 
 pub use claims::SealedClaims;
-pub use mint::SealRequest;
+pub use mint::SealedTokenSpec;
 pub use narrow::NarrowError;
 
 pub(super) use chain::Tag;

@@ -1,4 +1,4 @@
-//! What a token is good for once it is verified, and orders for tokens.
+//! What a token is good for once it is verified, and mint requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::pattern::PatternMode;
 use crate::rule::{RawRule, Rule};
 use crate::scope::{ScopeName, Scopes};
 use crate::target::{EncodedSlash, RequestTarget};
-use crate::{Access, Count, Denial, KeyRing, OwnerPlace, OwnerSecret, PrivateKey, RuleCompiler};
+use crate::{AccessRequest, Count, Denial, KeyRing, OwnerPlace, OwnerSecret, PrivateKey, RuleCompiler};
 
 mod hidden;
 
@@ -33,8 +33,8 @@ fn upstream(name: &str) -> UpstreamName {
 }
 
 /// For a minute, and for `api`.
-fn request(grant: Grant) -> MintRequest {
-    MintRequest {
+fn request(grant: RuleSource) -> TokenSpec {
+    TokenSpec {
         credential: Credential::parse(Zeroizing::new("ghp_marked".to_owned())).unwrap(),
         grant,
         upstream: Some(upstream("api")),
@@ -51,12 +51,12 @@ fn request(grant: Grant) -> MintRequest {
 /// A token that names these.
 fn of_scopes(scopes: &Scopes, names: &[&str]) -> Arc<VerifiedToken> {
     let names = names.iter().map(|name| ScopeName::parse(name).unwrap()).collect();
-    let minted = ring().mint(&request(Grant::Scopes(names))).unwrap();
+    let minted = ring().mint(&request(RuleSource::Scopes(names))).unwrap();
     let context = VerifyContext { now: NOW, scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
     Arc::new(ring().verify(&minted.token, &context).unwrap())
 }
 
-/// What may be ordered for this upstream.
+/// What may be requested for this upstream.
 fn limits<'a>(upstream: &'a UpstreamName, scopes: &'a Scopes) -> MintLimits<'a> {
     MintLimits {
         require_sub: false,
@@ -77,7 +77,7 @@ fn order(json: &str) -> Result<Arc<VerifiedToken>, Vec<String>> {
     let (upstream, scopes) = (upstream("api"), scopes());
     let limits = limits(&upstream, &scopes);
     let order =
-        MintOrder::from_json(json.as_bytes()).map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        MintRequest::from_json(json.as_bytes()).map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     let request = order.check(&limits, NOW).map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     let minted = ring().mint(&request).map_err(|error| vec![error.to_string()])?;
     let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
@@ -151,7 +151,7 @@ fn decisions() {
         let token = order(r#"{"token":"ghp_marked","allowed":["GET /user","PUT /b"]}"#).unwrap();
         let target = RequestTarget::parse(path.as_bytes(), EncodedSlash::Refuse).unwrap();
         let ceiling = Policy::compile(&[Rule::parse(RawRule::Text("GET /.*".to_owned()), PatternMode::Whole).unwrap()]).unwrap();
-        let access = Access {
+        let access = AccessRequest {
             method,
             target: &target,
             upstream: &upstream(to),
@@ -179,13 +179,13 @@ fn decisions() {
 #[test]
 fn a_token_without_a_name_works_where_such_are_taken() {
     let scopes = scopes();
-    let request = MintRequest { upstream: None, ..request(Grant::Scopes(vec![ScopeName::parse("read").unwrap()])) };
+    let request = TokenSpec { upstream: None, ..request(RuleSource::Scopes(vec![ScopeName::parse("read").unwrap()])) };
     let minted = ring().mint(&request).unwrap();
     let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
     let token = Arc::new(ring().verify(&minted.token, &context).unwrap());
     let target = RequestTarget::parse(b"/user", EncodedSlash::Refuse).unwrap();
     let at = |unnamed| {
-        let access = Access {
+        let access = AccessRequest {
             method: "GET",
             target: &target,
             upstream: &upstream("api"),
@@ -213,7 +213,7 @@ fn a_token_may_use_the_other_name_of_its_upstream() {
     let token = order(r#"{"token":"ghp_marked","allowed":["GET /user"]}"#).unwrap();
     let at = |name: &str, alias: Option<&str>| {
         let alias = alias.map(upstream);
-        let access = Access {
+        let access = AccessRequest {
             method: "GET",
             target: &target,
             upstream: &upstream(name),
@@ -249,9 +249,9 @@ fn verify_in(ring: &KeyRing, text: &str) -> Arc<VerifiedToken> {
 
 fn minted(rules: &str, limit: Option<&str>) -> Zeroizing<String> {
     let raw: Vec<RawRule> = serde_json::from_str(rules).unwrap();
-    let grant = Grant::Allowed(Rule::parse_list(&raw, PatternMode::Whole).unwrap());
+    let grant = RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap());
     let limit = limit.map(|limit| limit.parse().unwrap());
-    let request = MintRequest { expires_at: UnixTime(NOW.0 + 3600), limit, ..request(grant) };
+    let request = TokenSpec { expires_at: UnixTime(NOW.0 + 3600), limit, ..request(grant) };
     ring().mint(&request).unwrap().token
 }
 
@@ -259,7 +259,7 @@ fn permitted(token: &Arc<VerifiedToken>, path: &str) -> crate::Permit {
     let target = RequestTarget::parse(path.as_bytes(), EncodedSlash::Refuse).unwrap();
     let to = upstream("api");
     let unnamed = UnnamedTokens::Refuse;
-    let access = Access {
+    let access = AccessRequest {
         method: "GET",
         target: &target,
         upstream: &to,
@@ -333,7 +333,7 @@ fn counts_of_a_named_owner_do_not_end() {
     let permit = permitted(&token, "/a");
     let upstream = upstream("api");
     assert_eq!(permit.counts(OwnerPlace { upstream: &upstream, binding: None }), None, "whose it is must be known");
-    let binding = OwnerSecret::generate(NOW).unwrap().bind(&request(Grant::Allowed(vec![])).credential.into());
+    let binding = OwnerSecret::generate(NOW).unwrap().bind(&request(RuleSource::Rules(vec![])).credential.into());
     let counts = permit.counts(OwnerPlace { upstream: &upstream, binding: Some(&binding) }).unwrap();
     let (ends, room): (Vec<_>, Vec<_>) = counts.iter().map(|count| (count.expires_at, count.room)).unzip();
     assert_eq!((ends, room), (vec![UnixTime(MAX_UNIX_TIME)], vec![u64::MAX]));
@@ -378,7 +378,7 @@ fn what_a_token_holds_keeps_its_meaning() {
     let scopes = scopes();
     let (ring, compiler) = (ring(), RuleCompiler::default());
     let raw = [RawRule::Text("GET /repos/acme/*".to_owned())];
-    let held = ring.mint(&request(Grant::Allowed(Rule::parse_list(&raw, PatternMode::Whole).unwrap()))).unwrap().token;
+    let held = ring.mint(&request(RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap()))).unwrap().token;
     let verified = Arc::new(ring.verify(&held, &context(&scopes)).expect("a token of an earlier version"));
     assert_eq!(&**permitted(&verified, "/repos/acme/").rule(), "GET /repos/acme/*");
     check_order(
@@ -397,7 +397,7 @@ fn version_1_holds_one_method_and_a_pattern() {
     let held: Vec<String> = token.policy().rules().map(ToString::to_string).collect();
     assert_eq!(held, ["GET /a/[^/]+", "PUT /a/[^/]+", "GET /c", "POST /c"]);
     let ring = ring();
-    let minted = ring.mint(&request(Grant::Scopes(vec![ScopeName::parse("read").unwrap()]))).unwrap().token;
+    let minted = ring.mint(&request(RuleSource::Scopes(vec![ScopeName::parse("read").unwrap()]))).unwrap().token;
     let UnverifiedToken::V1(signed) = UnverifiedToken::parse(&minted).unwrap() else { panic!("not version 1") };
     for (rule, accepted) in [("GET /a", true), ("GET|PUT /a", false), ("GET route:/a", false)] {
         let mut claims = signed.claims().unwrap();

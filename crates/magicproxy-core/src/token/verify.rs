@@ -1,12 +1,12 @@
 //! Verifying a token; one of version 1: signature first, then times, then rules. `token-v1.md`.
 
 use super::acceptance::Acceptance;
-use super::authentic::{AuthenticToken, NotCompiled};
+use super::authentic::{AuthenticToken, CompileError};
 use super::caveat::ParseCaveatError;
 use super::claims::{Claims, SignedToken, UnverifiedToken};
 use super::claims_fault::ClaimsFault;
-use super::grant::Granted;
 use super::origin::Origin;
+use super::rule_source::ClaimedRules;
 use super::{LEEWAY_SECONDS, Provenance, VerifiedToken};
 use crate::credential::ParseCredentialError;
 use crate::key::{KeyRing, PrivateKey};
@@ -14,7 +14,7 @@ use crate::pattern::PatternMode;
 use crate::policy::{Policy, PolicyError, RuleCompiler};
 use crate::rule::RuleFault;
 use crate::scope::Scopes;
-use crate::seal::{Sealed, SealedCredential};
+use crate::seal::{SealedCredential, TokenCredential};
 use crate::time::UnixTime;
 use crate::token_version::{MAX_LIFETIME_SECONDS, TokenVersion};
 use crate::upstream_name::UpstreamName;
@@ -34,7 +34,7 @@ pub struct VerifyContext<'a> {
 
 /// Why a token is not accepted.
 ///
-/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its answer.
+/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
     /// Not parts of base64url as either version has them.
@@ -132,8 +132,8 @@ impl KeyRing {
         compiler: &RuleCompiler<'_>,
     ) -> Result<VerifiedToken, VerifyError> {
         self.authenticate(text, context)?.compile(context, compiler).map_err(|error| match error {
-            NotCompiled::Refused(error) => error,
-            NotCompiled::WorkSpent(_) => PolicyError::TooComplex.into(),
+            CompileError::Refused(error) => error,
+            CompileError::WorkSpent(_) => PolicyError::TooComplex.into(),
         })
     }
 
@@ -193,7 +193,7 @@ impl KeyRing {
             narrowing: Vec::new(),
             owner,
             provenance: Provenance::Proxy,
-            sealed: Sealed::Rsa(SealedCredential::new(ciphertext, key.public().id().clone())),
+            sealed: TokenCredential::Rsa(SealedCredential::new(ciphertext, key.public().id().clone())),
         };
         Ok(AuthenticToken::new(authentic, granted, Ok(claims.caveats.unwrap_or_default())))
     }
@@ -230,10 +230,10 @@ pub(super) fn check_now(iat: UnixTime, exp: UnixTime, nbf: Option<UnixTime>, now
     Ok(())
 }
 
-fn granted(claims: &mut Claims, context: &VerifyContext<'_>) -> Result<Granted, VerifyError> {
+fn granted(claims: &mut Claims, context: &VerifyContext<'_>) -> Result<ClaimedRules, VerifyError> {
     match (claims.allowed.take(), claims.scopes.take().unwrap_or_default()) {
-        (Some(allowed), scopes) if scopes.is_empty() => Ok(Granted::Rules(allowed, context.patterns)),
-        (None, scopes) if !scopes.is_empty() => Ok(Granted::Scopes(scopes)),
+        (Some(allowed), scopes) if scopes.is_empty() => Ok(ClaimedRules::Rules(allowed, context.patterns)),
+        (None, scopes) if !scopes.is_empty() => Ok(ClaimedRules::Scopes(scopes)),
         _ => Err(ClaimsFault::Grant.into()),
     }
 }

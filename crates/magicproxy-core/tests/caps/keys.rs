@@ -1,7 +1,7 @@
 //! Caps of keys and of key sets: `token-v2.md` section 7.
 
 use magicproxy_core::{
-    Acceptance, Accepts, Kem, KeyError, KeyRing, KeySetError, KeySetKey, PrivateKey, SealingKey, SignedKeySet, UnixTime,
+    Acceptance, AcceptedTokens, Kem, KeyError, KeyRing, KeySetError, KeySetKey, PrivateKey, SealingKey, SignedKeySet, UnixTime,
 };
 
 use crate::at_most;
@@ -36,7 +36,7 @@ fn keys_of_a_ring() {
 #[test]
 fn signatures_of_a_key_set() {
     let ring = ring(key_set(6)).unwrap();
-    let document = ring.key_set_document(NOW, &Accepts::any_of([&Acceptance::default()]), &[]);
+    let document = ring.key_set_document(NOW, &AcceptedTokens::any_of([&Acceptance::default()]), &[]);
     let signed = document["signed"].as_array().unwrap();
     assert_eq!(signed.len(), 4);
     assert_eq!(SignedKeySet::first(&document.to_string()).unwrap().signer().id(), ring.key_set()[0].id());
@@ -52,7 +52,7 @@ fn signatures_of_a_key_set() {
 #[test]
 fn members_of_an_object_that_is_passed_over() {
     let ring = ring(key_set(1)).unwrap();
-    let document = ring.key_set_document(NOW, &Accepts::any_of([&Acceptance::default()]), &[]);
+    let document = ring.key_set_document(NOW, &AcceptedTokens::any_of([&Acceptance::default()]), &[]);
     at_most(1_024, "members", |count| {
         let later: serde_json::Map<_, _> = (0..count).map(|number| (format!("m{number}"), number.into())).collect();
         let document = serde_json::json!({ "signed": document["signed"], "later": later });
@@ -63,7 +63,7 @@ fn members_of_an_object_that_is_passed_over() {
 /// Whoever cannot ask for a newer set uses one for 30 days; clocks may be five minutes apart.
 #[test]
 fn seconds_of_a_key_set() {
-    let document = ring(key_set(1)).unwrap().key_set_document(NOW, &Accepts::any_of([&Acceptance::default()]), &[]);
+    let document = ring(key_set(1)).unwrap().key_set_document(NOW, &AcceptedTokens::any_of([&Acceptance::default()]), &[]);
     let set = SignedKeySet::first(&document.to_string()).unwrap();
     assert_eq!(set.expires_at(), UnixTime(NOW.0 + 2_592_000));
     for (now, expected) in [

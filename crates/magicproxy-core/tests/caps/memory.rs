@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use magicproxy_core::{
-    Acceptance, Caveat, Credential, Grant, Kem, KeyRing, Label, MintRequest, Network, PatternMode, Policy, PrivateKey, RawRule,
-    Rule, RuleCompiler, Scopes, SealRequest, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
+    Acceptance, Caveat, Credential, Kem, KeyRing, Label, Network, PatternMode, Policy, PrivateKey, RawRule, Rule, RuleCompiler,
+    RuleSource, Scopes, SealedTokenSpec, SealingKey, TokenSpec, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken,
+    VerifyContext,
 };
 
 const NOW: UnixTime = UnixTime(1_790_000_000);
@@ -26,9 +27,9 @@ fn credential(length: usize) -> Credential {
 
 /// A token of version 2 with these caveats.
 fn sealed(ring: &KeyRing, length: usize, texts: &[&str], subject: &str, caveats: &[&str]) -> Arc<VerifiedToken> {
-    let request = SealRequest {
+    let request = SealedTokenSpec {
         credential: credential(length).into(),
-        grant: Grant::Allowed(rules(texts)),
+        grant: RuleSource::Rules(rules(texts)),
         upstream: UpstreamName::parse("api").unwrap(),
         issued_at: NOW,
         expires_at: UnixTime(NOW.0 + 60),
@@ -44,9 +45,9 @@ fn sealed(ring: &KeyRing, length: usize, texts: &[&str], subject: &str, caveats:
 }
 
 fn signed(ring: &KeyRing, length: usize) -> Arc<VerifiedToken> {
-    let request = MintRequest {
+    let request = TokenSpec {
         credential: credential(length),
-        grant: Grant::Allowed(rules(&["GET /user"])),
+        grant: RuleSource::Rules(rules(&["GET /user"])),
         upstream: UpstreamName::parse("api"),
         unnamed: UnnamedTokens::Accept,
         issued_at: NOW,
@@ -103,9 +104,9 @@ fn what_a_token_was_made_of_is_counted() {
     let ring = ring();
     let old = SealingKey::generate(Kem::X25519, NOW).unwrap();
     let request = |public: &magicproxy_core::SealingPublicKey| {
-        let request = SealRequest {
+        let request = SealedTokenSpec {
             credential: credential(40).into(),
-            grant: Grant::Allowed(rules(&["GET /user"])),
+            grant: RuleSource::Rules(rules(&["GET /user"])),
             upstream: UpstreamName::parse("api").unwrap(),
             issued_at: NOW,
             expires_at: UnixTime(NOW.0 + 60),
@@ -117,7 +118,7 @@ fn what_a_token_was_made_of_is_counted() {
         public.mint(&request).unwrap().token.to_string()
     };
     let token = request(old.public());
-    let old = old.with_standing(magicproxy_core::KeyStanding { retired: Some(NOW), ..Default::default() });
+    let old = old.with_standing(magicproxy_core::KeyLifetime { retired: Some(NOW), ..Default::default() });
     let signing = PrivateKey::from_pem(include_str!("../../../../testdata/keys/test-only-first.pem")).unwrap();
     let new = SealingKey::generate(Kem::X25519, NOW).unwrap();
     let rotated = KeyRing::new(signing, vec![]).unwrap().with_sealing(vec![new, old]).unwrap();

@@ -1,6 +1,6 @@
 //! Caps of rules: `rules.md`, `state.md` sections 2, 3 and 5.
 
-use magicproxy_core::rule::{Document, ElementsDenial, Facts, NoGrant};
+use magicproxy_core::rule::{Document, Facts, ListItemsDenial, NoGrant};
 use magicproxy_core::{PatternMode, RawRule, Rule, RuleFault};
 use serde_json::json;
 
@@ -101,31 +101,31 @@ fn names_of_owners() {
     assert!(named("A-z_0.9"));
 }
 
-fn elements(key: &[&str], only: &str) -> serde_json::Value {
+fn list_items(key: &[&str], only: &str) -> serde_json::Value {
     json!({
         "method": "PATCH", "path": "/a",
-        "elements": { "list": "list", "key": key, "creates": { "change": "REPLACE" }, "only": { only: "*" } }
+        "list_items": { "list": "list", "key": key, "creates": { "change": "REPLACE" }, "only": { only: "*" } }
     })
 }
 
 #[test]
 fn members_of_elements() {
     let names = ["k0", "k1", "k2", "k3", "k4"];
-    one_to(4, "members of a key", |count| parse(&elements(&names[..count], "k0")).is_ok());
-    one_to(64, "characters of a member", |length| parse(&elements(&["name"], &"n".repeat(length))).is_ok());
+    one_to(4, "members of a key", |count| parse(&list_items(&names[..count], "k0")).is_ok());
+    one_to(64, "characters of a member", |length| parse(&list_items(&["name"], &"n".repeat(length))).is_ok());
 }
 
 #[test]
 fn elements_of_a_request() {
-    let rule = parse(&elements(&["name"], "name")).unwrap();
+    let rule = parse(&list_items(&["name"], "name")).unwrap();
     let read = |names: &[String]| {
         let list: Vec<_> = names.iter().map(|name| json!({ "name": name, "change": "REPLACE" })).collect();
-        let read = rule.state().unwrap().elements().unwrap().read(json!({ "list": list }).to_string().as_bytes());
-        read.map(|elements| assert_eq!(elements.len(), names.len()))
+        let read = rule.state().unwrap().list_items().unwrap().read(json!({ "list": list }).to_string().as_bytes());
+        read.map(|list_items| assert_eq!(list_items.len(), names.len()))
     };
     let numbered = |count: usize| (0..count).map(|number| format!("n{number}")).collect::<Vec<_>>();
-    one_to(100, "elements", |count| read(&numbered(count)).is_ok());
-    assert_eq!(read(&numbered(101)), Err(ElementsDenial::Unreadable));
+    one_to(100, "list_items", |count| read(&numbered(count)).is_ok());
+    assert_eq!(read(&numbered(101)), Err(ListItemsDenial::Unreadable));
     one_to(255, "characters of a value", |length| read(&["v".repeat(length)]).is_ok());
-    assert_eq!(read(&["v".repeat(256)]), Err(ElementsDenial::NotAllowed));
+    assert_eq!(read(&["v".repeat(256)]), Err(ListItemsDenial::NotAllowed));
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use magicproxy_core::limit::{Limit, Period};
-use magicproxy_core::state::{Bound, Full, Holder, RowAllowance, RowCount, RowLimits};
+use magicproxy_core::state::{Bound, FullScope, Holder, RowAllowance, RowCount, RowLimits};
 
 use crate::one_to;
 
@@ -34,17 +34,17 @@ fn a_limit_is_asked_for_in_full() {
 #[test]
 fn rows_beside_those_that_are_there() {
     #[track_caller]
-    fn check(bounds: (u64, u64, u64), held: (u64, u64), expected: Result<(), Full>) {
+    fn check(bounds: (u64, u64, u64), held: (u64, u64), expected: Result<(), FullScope>) {
         let (partition, total, spare) = bounds;
         let rows = RowLimits { partition, total, spare, allowance: None };
         assert_eq!(rows.admit(2, &RowCount { partition: held.0, total: held.1 }), expected);
     }
     check((10, 100, 0), (8, 98), Ok(()));
-    check((10, 100, 0), (9, 98), Err(Full::Partition));
-    check((10, 100, 0), (8, 99), Err(Full::Store));
+    check((10, 100, 0), (9, 98), Err(FullScope::Partition));
+    check((10, 100, 0), (8, 99), Err(FullScope::Store));
     check((10, 100, 3), (5, 95), Ok(()));
-    check((10, 100, 3), (6, 95), Err(Full::Partition));
-    check((10, 100, 3), (5, 96), Err(Full::Store));
+    check((10, 100, 3), (6, 95), Err(FullScope::Partition));
+    check((10, 100, 3), (5, 96), Err(FullScope::Store));
     check((u64::MAX, u64::MAX, u64::MAX), (u64::MAX, u64::MAX), Ok(()));
     // Whoever adds nothing is not refused, whatever there is.
     let full = RowLimits { partition: 0, total: 0, spare: 0, allowance: Some(Arc::new(RowAllowance::new(0))) };
@@ -56,12 +56,12 @@ fn rows_that_somebody_may_add() {
     let allowance = Arc::new(RowAllowance::new(5));
     let rows = |spare: u64| RowLimits { partition: 100, total: 100, spare, allowance: Some(Arc::clone(&allowance)) };
     let held = RowCount { partition: 0, total: 0 };
-    assert_eq!(rows(3).admit(3, &held), Err(Full::Allowance));
+    assert_eq!(rows(3).admit(3, &held), Err(FullScope::Allowance));
     assert_eq!(allowance.left(), 5);
     // What must still fit is not taken.
     assert_eq!(rows(3).admit(2, &held), Ok(()));
     assert_eq!(allowance.left(), 3);
-    assert_eq!(rows(0).admit(4, &held), Err(Full::Allowance));
+    assert_eq!(rows(0).admit(4, &held), Err(FullScope::Allowance));
     assert_eq!(rows(0).admit(3, &held), Ok(()));
     assert_eq!(allowance.left(), 0);
     allowance.restore(7, 6);

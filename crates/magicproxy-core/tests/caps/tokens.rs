@@ -1,11 +1,11 @@
-//! Caps of tokens, of what they hold and of orders for them: `token-v1.md`, `token-v2.md`.
+//! Caps of tokens, of what they hold and of mint requests for them: `token-v1.md`, `token-v2.md`.
 
 use magicproxy_core::plugin::PluginName;
 use magicproxy_core::token::is_token_id;
 use magicproxy_core::{
-    Acceptance, Caveat, Credential, Grant, Kem, KeyRing, Label, MintError, MintOrder, MintRequest, NarrowError, OrderFault,
-    PatternMode, PrivateKey, RawRule, Rule, Scope, ScopeName, Scopes, SealRequest, SealingKey, TypedCredential, UnixTime,
-    UnnamedTokens, UnverifiedToken, UpstreamName, VerifyContext, VerifyError,
+    Acceptance, Caveat, Credential, Kem, KeyRing, Label, MintError, MintRequest, MintRequestFault, NarrowError, PatternMode,
+    PrivateKey, RawRule, Rule, RuleSource, Scope, ScopeName, Scopes, SealedTokenSpec, SealingKey, TokenSpec, TypedCredential,
+    UnixTime, UnnamedTokens, UnverifiedToken, UpstreamName, VerifyContext, VerifyError,
 };
 use serde_json::json;
 
@@ -17,7 +17,7 @@ const DAY: u64 = 24 * 60 * 60;
 const END_OF_TIME: u64 = 253_402_300_799;
 
 /// Mints a token for this grant, from one moment to another.
-type Mint = fn(&KeyRing, Grant, (u64, u64)) -> Result<String, MintError>;
+type Mint = fn(&KeyRing, RuleSource, (u64, u64)) -> Result<String, MintError>;
 
 fn ring() -> KeyRing {
     let signing = PrivateKey::from_pem(include_str!("../../../../testdata/keys/test-only-first.pem")).unwrap();
@@ -36,12 +36,12 @@ fn raw_rules(bytes: usize) -> Vec<RawRule> {
     (0..bytes).step_by(EACH).map(|start| RawRule::Text(format!("GET /{}", path(start)))).collect()
 }
 
-fn rules(bytes: usize) -> Grant {
-    Grant::Allowed(Rule::parse_list(&raw_rules(bytes), PatternMode::Whole).unwrap())
+fn rules(bytes: usize) -> RuleSource {
+    RuleSource::Rules(Rule::parse_list(&raw_rules(bytes), PatternMode::Whole).unwrap())
 }
 
-fn signed(ring: &KeyRing, grant: Grant, (issued_at, expires_at): (u64, u64)) -> Result<String, MintError> {
-    let request = MintRequest {
+fn signed(ring: &KeyRing, grant: RuleSource, (issued_at, expires_at): (u64, u64)) -> Result<String, MintError> {
+    let request = TokenSpec {
         credential: credential(),
         grant,
         upstream: UpstreamName::parse("api"),
@@ -56,14 +56,14 @@ fn signed(ring: &KeyRing, grant: Grant, (issued_at, expires_at): (u64, u64)) -> 
     ring.mint(&request).map(|minted| minted.token.to_string())
 }
 
-fn sealed(ring: &KeyRing, grant: Grant, life: (u64, u64)) -> Result<String, MintError> {
+fn sealed(ring: &KeyRing, grant: RuleSource, life: (u64, u64)) -> Result<String, MintError> {
     sealed_secret(ring, 12, grant, life)
 }
 
 /// With a credential of so many characters.
-fn sealed_secret(ring: &KeyRing, secret: usize, grant: Grant, life: (u64, u64)) -> Result<String, MintError> {
+fn sealed_secret(ring: &KeyRing, secret: usize, grant: RuleSource, life: (u64, u64)) -> Result<String, MintError> {
     let (issued_at, expires_at) = life;
-    let request = SealRequest {
+    let request = SealedTokenSpec {
         credential: Credential::parse("s".repeat(secret).into()).unwrap().into(),
         grant,
         upstream: UpstreamName::parse("api").unwrap(),
@@ -183,7 +183,7 @@ fn moments_of_a_life() {
 #[test]
 fn names_of_scopes_in_a_token() {
     let (ring, minute) = (ring(), (NOW, NOW + 60));
-    let scopes = |count: usize| Grant::Scopes(vec![ScopeName::parse("s").unwrap(); count]);
+    let scopes = |count: usize| RuleSource::Scopes(vec![ScopeName::parse("s").unwrap(); count]);
     for version in [signed as Mint, sealed] {
         one_to(1_000, "scopes", |count| verified(&ring, &version(&ring, scopes(count), minute).unwrap(), NOW, None).is_ok());
     }
@@ -232,8 +232,8 @@ fn bytes_of_an_order() {
         let order = r#"{"token":"ghp_ordinary","scope":"s"}"#;
         format!("{order}{}", " ".repeat(bytes - order.len()))
     };
-    assert!(MintOrder::from_json(order(65_536).as_bytes()).is_ok());
-    assert_eq!(MintOrder::from_json(order(65_537).as_bytes()).unwrap_err(), [OrderFault::TooLarge]);
+    assert!(MintRequest::from_json(order(65_536).as_bytes()).is_ok());
+    assert_eq!(MintRequest::from_json(order(65_537).as_bytes()).unwrap_err(), [MintRequestFault::TooLarge]);
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn faults_that_are_told() {
     let members = |count: usize| (0..count).map(|number| format!(",\"x{number}\":1")).collect::<String>();
     for (count, told) in [(1, 1), (19, 19), (20, 20), (21, 20), (400, 20)] {
         let order = format!(r#"{{"token":"ghp_ordinary"{}}}"#, members(count));
-        assert_eq!(MintOrder::from_json(order.as_bytes()).unwrap_err().len(), told, "{count}");
+        assert_eq!(MintRequest::from_json(order.as_bytes()).unwrap_err().len(), told, "{count}");
     }
 }
 
@@ -249,7 +249,7 @@ fn faults_that_are_told() {
 #[test]
 fn names_that_are_repeated() {
     let told = |name: &str| {
-        let faults = MintOrder::from_json(format!(r#"{{"token":"ghp_ordinary","{name}":1}}"#).as_bytes()).unwrap_err();
+        let faults = MintRequest::from_json(format!(r#"{{"token":"ghp_ordinary","{name}":1}}"#).as_bytes()).unwrap_err();
         faults.iter().any(|fault| fault.to_string().contains(&format!("`{name}` is not known: expected `allowed`")))
     };
     for near in ["alowed", "allowedd", "llowed", "allow", "allowed__", "aXlXwed", "alolwed", "Allowed", "allwd"] {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use magicproxy_core::{
-    Acceptance, Access, Caveat, Credential, EncodedSlash, Grant, Kem, KeyRing, PatternMode, PrivateKey, RequestTarget, Rule,
-    Scopes, SealRequest, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
+    Acceptance, AccessRequest, Caveat, Credential, EncodedSlash, Kem, KeyRing, PatternMode, PrivateKey, RequestTarget, Rule,
+    RuleSource, Scopes, SealedTokenSpec, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -45,9 +45,9 @@ fn caveat() -> impl Strategy<Value = String> {
 /// Each token of a chain, the first without a caveat.
 fn chain(ring: &KeyRing, allowed: &[String], caveats: &[String]) -> Vec<Arc<VerifiedToken>> {
     let raw: Vec<_> = allowed.iter().cloned().map(magicproxy_core::RawRule::Text).collect();
-    let minted = ring.published(UnixTime(NOW)).next().unwrap().mint(&SealRequest {
+    let minted = ring.published(UnixTime(NOW)).next().unwrap().mint(&SealedTokenSpec {
         credential: Credential::parse(Zeroizing::new("ghp_x".to_owned())).unwrap().into(),
-        grant: Grant::Allowed(Rule::parse_list(&raw, PatternMode::Whole).unwrap()),
+        grant: RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap()),
         upstream: UpstreamName::parse("api").unwrap(),
         issued_at: UnixTime(NOW),
         expires_at: UnixTime(NOW + 3000),
@@ -79,7 +79,7 @@ fn a_child_allows_nothing_that_its_parent_does_not() {
     let upstreams = UPSTREAMS.map(|name| UpstreamName::parse(name).unwrap());
     let (mut decisions, mut narrowed) = (0_u64, 0_u64);
     let mut runner = TestRunner::new(Config { cases: CHAINS, failure_persistence: None, ..Config::default() });
-    let mut check = |tokens: &[Arc<VerifiedToken>], access: &Access<'_>| {
+    let mut check = |tokens: &[Arc<VerifiedToken>], access: &AccessRequest<'_>| {
         let allowed: Vec<bool> = tokens.iter().map(|token| token.authorize(access).is_ok()).collect();
         decisions += 1;
         narrowed += u64::from(allowed.first() != allowed.last());
@@ -94,7 +94,7 @@ fn a_child_allows_nothing_that_its_parent_does_not() {
                 for (method, sender, now, upstream) in every_circumstance(&upstreams) {
                     let sender = sender.map(|address: &str| address.parse().unwrap());
                     let unnamed = UnnamedTokens::Refuse;
-                    let access = Access {
+                    let access = AccessRequest {
                         method,
                         target,
                         upstream,

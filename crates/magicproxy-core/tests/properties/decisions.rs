@@ -1,4 +1,4 @@
-//! Judgements agree with a naive second implementation: rules in their order, then held grants, then plugins, and what a rule
+//! Decisions agree with a naive second implementation: rules in their order, then held grants, then plugins, and what a rule
 //! finds in a body; which rule is named, and which denial comes first.
 
 use std::cell::RefCell;
@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use magicproxy_core::plugin::{PluginName, Verdict};
-use magicproxy_core::rule::{Found, HeldGrant, NotFound};
+use magicproxy_core::rule::{EffectInput, EffectInputFault, HeldGrant};
 use magicproxy_core::{
-    Acceptance, Access, Caveat, Credential, DecisionSteps, Denial, EncodedSlash, Grant, GrantQuestion, Judgement, Kem, KeyRing,
-    Part, PatternMode, Permit, Policy, PrivateKey, Question, RawRule, RequestTarget, RequestView, Rule, Scope, ScopeName, Scopes,
-    SealRequest, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
+    Acceptance, AccessRequest, Caveat, Credential, Decision, DecisionSteps, Denial, EncodedSlash, GrantQuestion, Kem, KeyRing,
+    Part, PatternMode, Permit, Policy, PrivateKey, Question, RawRule, RequestTarget, RequestView, Rule, RuleSource, Scope,
+    ScopeName, Scopes, SealedTokenSpec, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -57,7 +57,7 @@ fn rule() -> impl Strategy<Value = Value> {
         json!({ "grants": "GET|DELETE /g/{response.id}" }),
         json!({ "grants": "GET /g/{request.id}" }),
         json!({ "grants": "GET /g/{response.id}", "receipt": true }),
-        json!({ "elements": { "list": "e", "key": "name", "creates": { "do": "make" }, "deletes": { "do": "break" } } }),
+        json!({ "list_items": { "list": "e", "key": "name", "creates": { "do": "make" }, "deletes": { "do": "break" } } }),
     ]);
     let stateful = (method, path, member).prop_map(|(method, path, mut rule)| {
         rule["method"] = json!(method);
@@ -110,9 +110,9 @@ fn token(world: &World) -> Arc<VerifiedToken> {
         scopes.insert(name.clone(), Scope::new(&parsed(rules), plugins).unwrap());
         names.push(name);
     }
-    let minted = RING.published(NOW).next().unwrap().mint(&SealRequest {
+    let minted = RING.published(NOW).next().unwrap().mint(&SealedTokenSpec {
         credential: Credential::parse(Zeroizing::new("ghp_x".to_owned())).unwrap().into(),
-        grant: Grant::Scopes(names),
+        grant: RuleSource::Scopes(names),
         upstream: UpstreamName::parse("api").unwrap(),
         issued_at: NOW,
         expires_at: UnixTime(NOW.0 + 3000),
@@ -131,14 +131,14 @@ fn token(world: &World) -> Arc<VerifiedToken> {
 }
 
 /// What whoever asks does: answers each question, and asks again.
-fn judged(world: &World, token: &Arc<VerifiedToken>, access: &Access<'_>) -> Result<Permit, String> {
-    let mut judgement = token.judge(access);
+fn judged(world: &World, token: &Arc<VerifiedToken>, access: &AccessRequest<'_>) -> Result<Permit, String> {
+    let mut judgement = token.decide(access);
     loop {
         judgement = match judgement {
-            Judgement::Allowed(permit) => return Ok(permit),
-            Judgement::Denied(denial) => return Err(format!("{denial:?}")),
-            Judgement::Needs(Question::Grants(question)) => with_grants(world, question, access),
-            Judgement::Needs(Question::Plugins(question)) => {
+            Decision::Allowed(permit) => return Ok(permit),
+            Decision::Denied(denial) => return Err(format!("{denial:?}")),
+            Decision::Needs(Question::Grants(question)) => with_grants(world, question, access),
+            Decision::Needs(Question::Plugins(question)) => {
                 let said = question.plugins().iter().map(|plugin| (plugin.clone(), verdict(world.said[plugin.as_str()])));
                 let said: Vec<(PluginName, Verdict)> = said.collect();
                 question.answered(access, &said)
@@ -147,7 +147,7 @@ fn judged(world: &World, token: &Arc<VerifiedToken>, access: &Access<'_>) -> Res
     }
 }
 
-fn with_grants(world: &World, mut question: GrantQuestion, access: &Access<'_>) -> Judgement {
+fn with_grants(world: &World, mut question: GrantQuestion, access: &AccessRequest<'_>) -> Decision {
     assert!(!question.asks_named_owners(access).unwrap());
     let path = access.target.path();
     for owner in question.owners(access, None).unwrap() {
@@ -253,19 +253,19 @@ fn naive(world: &World, method: &str, path: &str) -> Result<String, String> {
 }
 
 /// What the rule finds in the body.
-fn naive_find(rule: &Value, body: &str) -> Result<&'static str, NotFound> {
+fn naive_find(rule: &Value, body: &str) -> Result<&'static str, EffectInputFault> {
     let parsed: Option<Value> = serde_json::from_str(body).ok();
-    if rule.get("elements").is_some() {
+    if rule.get("list_items").is_some() {
         return match parsed.as_ref().and_then(|body| body.get("e")?.as_array()) {
-            Some(list) if list.is_empty() => Err(NotFound::Unreadable),
-            Some(list) if list[0]["do"] == "make" => Ok("elements"),
-            Some(_) => Err(NotFound::NotAllowed),
-            None => Err(NotFound::Unreadable),
+            Some(list) if list.is_empty() => Err(EffectInputFault::Unreadable),
+            Some(list) if list[0]["do"] == "make" => Ok("list_items"),
+            Some(_) => Err(EffectInputFault::NotAllowed),
+            None => Err(EffectInputFault::Unreadable),
         };
     }
     if rule.get("grants").is_some_and(|grants| grants.to_string().contains("request.")) {
         let ambiguous = body.contains("ID");
-        return if parsed.is_some() && !ambiguous { Ok("values") } else { Err(NotFound::Unreadable) };
+        return if parsed.is_some() && !ambiguous { Ok("values") } else { Err(EffectInputFault::Unreadable) };
     }
     Ok("nothing")
 }
@@ -273,10 +273,10 @@ fn naive_find(rule: &Value, body: &str) -> Result<&'static str, NotFound> {
 /// A part is asked for by the rule that needs it and by no other; with it the rule says what it finds.
 fn check_body(world: &World, rule: &Value, permit: &Permit, request: RequestView<'_>) -> &'static str {
     let expected = naive_find(rule, world.body);
-    let found = |found: Found| match found {
-        Found::Nothing => "nothing",
-        Found::Values => "values",
-        Found::Elements(_) => "elements",
+    let found = |found: EffectInput| match found {
+        EffectInput::Nothing => "nothing",
+        EffectInput::Values => "values",
+        EffectInput::Items(_) => "list_items",
     };
     let Some(state) = permit.state() else {
         assert!(rule.is_string());
@@ -287,7 +287,7 @@ fn check_body(world: &World, rule: &Value, permit: &Permit, request: RequestView
         assert_eq!(unread, Ok("nothing"));
         return "nothing";
     }
-    assert_eq!(unread, Err(NotFound::Needs(Part::Body)));
+    assert_eq!(unread, Err(EffectInputFault::Needs(Part::Body)));
     assert_eq!(state.find(&request.with_body(world.body.as_bytes())).map(found), expected, "{rule} {}", world.body);
     expected.unwrap_or("no")
 }
@@ -302,7 +302,7 @@ fn judgements_are_what_the_specification_says() {
         for (method, path) in METHODS.iter().flat_map(|method| PATHS.map(|path| (*method, path))) {
             let target = RequestTarget::parse(path.as_bytes(), EncodedSlash::Both).unwrap();
             let steps = DecisionSteps::new();
-            let access = Access {
+            let access = AccessRequest {
                 method,
                 target: &target,
                 upstream: &upstream,
@@ -320,7 +320,7 @@ fn judgements_are_what_the_specification_says() {
             // Whoever only asks hears what the rules alone say.
             let by_rules = naive_rules(&world, method, path);
             let told = token
-                .judge(&Access { steps: &DecisionSteps::new(), ..access })
+                .decide(&AccessRequest { steps: &DecisionSteps::new(), ..access })
                 .by_rules()
                 .map(|prospect| prospect.rule().to_string());
             assert_eq!(told.as_ref().err(), by_rules.as_ref().err());
@@ -334,7 +334,7 @@ fn judgements_are_what_the_specification_says() {
         Ok(())
     };
     runner.run(&world(), check).unwrap();
-    let kinds = ["plain", "nothing", "values", "elements", "no", "a", "plugin", "NotAllowed", "BeyondCaveat", "BeyondCeiling"];
+    let kinds = ["plain", "nothing", "values", "list_items", "no", "a", "plugin", "NotAllowed", "BeyondCaveat", "BeyondCeiling"];
     assert_eq!(seen.into_inner(), kinds.map(str::to_owned).into());
 }
 
@@ -351,7 +351,7 @@ fn nobody_is_passed_over() {
     };
     let (token, upstream) = (token(&world), UpstreamName::parse("api").unwrap());
     let target = RequestTarget::parse(b"/a", EncodedSlash::Refuse).unwrap();
-    let access = Access {
+    let access = AccessRequest {
         method: "GET",
         target: &target,
         upstream: &upstream,
@@ -364,8 +364,8 @@ fn nobody_is_passed_over() {
     };
     let answered = |said: &[(&str, Verdict)]| {
         let said: Vec<_> = said.iter().map(|(name, verdict)| (PluginName::parse(name).unwrap(), verdict.clone())).collect();
-        match token.judge(&access) {
-            Judgement::Needs(Question::Plugins(question)) => matches!(question.answered(&access, &said), Judgement::Allowed(_)),
+        match token.decide(&access) {
+            Decision::Needs(Question::Plugins(question)) => matches!(question.answered(&access, &said), Decision::Allowed(_)),
             other => panic!("{other:?}"),
         }
     };

@@ -65,11 +65,11 @@ fn right(name: &str) -> Vec<Value> {
             json!({ "total": 3 }),
             json!({ "concurrent": 2 }),
         ],
-        "elements" => vec![
+        "list_items" => vec![
             json!({ "list": "items", "key": "name", "creates": { "kind": "new" } }),
             json!({
                 "list": "items", "key": ["name", "type"], "creates": { "kind": "new" }, "deletes": { "kind": "old" },
-                "empty": "records", "only": { "name": "x*", "type": ["A", "B"] }, "lookup": "?name={name}",
+                "deletes_if_empty": "records", "only": { "name": "x*", "type": ["A", "B"] }, "lookup": "?name={name}",
             }),
         ],
         "owner" => vec![json!("team"), json!("a.b-c_1")],
@@ -115,7 +115,7 @@ fn odd() -> Vec<Value> {
     ]
 }
 
-const MEMBERS: [&str; 10] = ["method", "path", "route", "grants", "receipt", "limit", "elements", "owner", "plugin", "other"];
+const MEMBERS: [&str; 10] = ["method", "path", "route", "grants", "receipt", "limit", "list_items", "owner", "plugin", "other"];
 
 fn member() -> impl Strategy<Value = (String, Value)> {
     prop::sample::select(MEMBERS.to_vec()).prop_flat_map(|name| {

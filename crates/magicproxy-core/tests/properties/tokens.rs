@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock};
 use aws_lc_rs::signature::KeyPair as _;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use magicproxy_core::{
-    Acceptance, Access, Credential, EncodedSlash, Grant, KeyRing, MintRequest, Minted, PatternMode, Policy, PrivateKey, RawRule,
-    RequestTarget, Rule, Scopes, UnixTime, UnnamedTokens, UpstreamName, VerifyContext,
+    Acceptance, AccessRequest, Credential, EncodedSlash, KeyRing, MintedToken, PatternMode, Policy, PrivateKey, RawRule,
+    RequestTarget, Rule, RuleSource, Scopes, TokenSpec, UnixTime, UnnamedTokens, UpstreamName, VerifyContext,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -28,10 +28,10 @@ fn rule(text: &str) -> Rule {
     Rule::parse(RawRule::Text(text.to_owned()), PatternMode::Whole).unwrap()
 }
 
-fn mint(ring: &KeyRing, credential: &str) -> Minted {
-    let request = MintRequest {
+fn mint(ring: &KeyRing, credential: &str) -> MintedToken {
+    let request = TokenSpec {
         credential: Credential::parse(credential.to_owned().into()).unwrap(),
-        grant: Grant::Allowed(vec![rule("GET /user")]),
+        grant: RuleSource::Rules(vec![rule("GET /user")]),
         upstream: UpstreamName::parse("api"),
         unnamed: UnnamedTokens::Accept,
         issued_at: UnixTime(NOW),
@@ -53,7 +53,7 @@ fn spend(ring: &KeyRing, token: &str) -> Option<String> {
     let token = Arc::new(ring.verify(token, &context(&Scopes::default())).ok()?);
     let target = RequestTarget::parse(b"/user", EncodedSlash::Refuse).unwrap();
     let upstream = UpstreamName::parse("api").unwrap();
-    let access = Access {
+    let access = AccessRequest {
         method: "GET",
         target: &target,
         upstream: &upstream,
@@ -182,7 +182,7 @@ fn debug_shows_no_secret() {
     let token = Arc::new(ring.verify(&text, &context(&scopes)).unwrap());
     let target = RequestTarget::parse(b"/user", EncodedSlash::Refuse).unwrap();
     let upstream = UpstreamName::parse("api").unwrap();
-    let access = Access {
+    let access = AccessRequest {
         method: "GET",
         target: &target,
         upstream: &upstream,
@@ -197,10 +197,10 @@ fn debug_shows_no_secret() {
     let credential = ring.open(&permit).unwrap();
     assert_eq!(credential.configured().unwrap().expose(), MARKED);
     let order = json!({"token": MARKED, "allowed": ["GET /user"]}).to_string();
-    let order = magicproxy_core::MintOrder::from_json(order.as_bytes()).unwrap();
-    let request = MintRequest {
+    let order = magicproxy_core::MintRequest::from_json(order.as_bytes()).unwrap();
+    let request = TokenSpec {
         credential: credential.configured().unwrap().clone(),
-        grant: Grant::Allowed(vec![rule("GET /user")]),
+        grant: RuleSource::Rules(vec![rule("GET /user")]),
         upstream: None,
         unnamed: UnnamedTokens::Accept,
         issued_at: UnixTime(0),
@@ -248,7 +248,7 @@ fn debug_shows_no_secret() {
         format!(r#"{{"token":"{MARKED}","token":"{MARKED}"}}"#),
         format!(r#"{{"token":{{"{MARKED}":1}}}}"#),
     ] {
-        let faults = magicproxy_core::MintOrder::from_json(bad.as_bytes()).unwrap_err();
+        let faults = magicproxy_core::MintRequest::from_json(bad.as_bytes()).unwrap_err();
         faults.iter().for_each(|fault| shown.push(format!("{fault:?} {fault}")));
     }
     let parts: Vec<&str> = text.split('.').collect();

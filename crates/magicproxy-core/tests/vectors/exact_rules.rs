@@ -55,15 +55,15 @@ pub(crate) const MISSHAPEN: [&str; 60] = [
     r#"{"method":"GET","path":"/a","limit":{"requests":1,"per":"1 h"}}"#,
     r#"{"method":"GET","path":"/a","limit":{"requests":1,"per":"1w"}}"#,
     r#"{"method":"GET","path":"/a","limit":{"requests":1,"per":"745h"}}"#,
-    r#"{"method":"PATCH","path":"/a","elements":null}"#,
-    r#"{"method":"PATCH","path":"/a","elements":{}}"#,
-    r#"{"method":"PATCH","path":"/a","elements":{"list":"a","key":"b"}}"#,
-    r#"{"method":"PATCH","path":"/a","elements":{"list":"a","key":"b","creates":["c"]}}"#,
-    r#"{"method":"PATCH","path":"/a","elements":{"list":"a","key":"b","creates":{"c":1}}}"#,
-    r#"{"method":"PATCH","path":"/a","elements":{"list":"a","key":"b","creates":{"c":"d","c":"d"}}}"#,
-    r#"{"method":"PATCH","path":"/a","elements":{"list":"a","key":{"b":1},"creates":{"c":"d"}}}"#,
-    r#"{"method":"PATCH","path":"/a","elements":{"list":"a","key":"b","creates":{"c":"d"},"only":{"b":1}}}"#,
-    r#"{"method":"PATCH","path":"/a","elements":{"list":"a","key":"b","creates":{"c":"d"},"lists":"a"}}"#,
+    r#"{"method":"PATCH","path":"/a","list_items":null}"#,
+    r#"{"method":"PATCH","path":"/a","list_items":{}}"#,
+    r#"{"method":"PATCH","path":"/a","list_items":{"list":"a","key":"b"}}"#,
+    r#"{"method":"PATCH","path":"/a","list_items":{"list":"a","key":"b","creates":["c"]}}"#,
+    r#"{"method":"PATCH","path":"/a","list_items":{"list":"a","key":"b","creates":{"c":1}}}"#,
+    r#"{"method":"PATCH","path":"/a","list_items":{"list":"a","key":"b","creates":{"c":"d","c":"d"}}}"#,
+    r#"{"method":"PATCH","path":"/a","list_items":{"list":"a","key":{"b":1},"creates":{"c":"d"}}}"#,
+    r#"{"method":"PATCH","path":"/a","list_items":{"list":"a","key":"b","creates":{"c":"d"},"only":{"b":1}}}"#,
+    r#"{"method":"PATCH","path":"/a","list_items":{"list":"a","key":"b","creates":{"c":"d"},"lists":"a"}}"#,
     r#"{"method":"GET","path":"/a","owner":"b","limit":{"total":1}}"#,
     r#"{"plugin":"a"}"#,
     r#"{"plugin":"a","method":"GET","path":"/a"}"#,
@@ -114,14 +114,14 @@ pub(crate) const BAD: [&str; 48] = [
     r#"{"method":"POST","path":"/a","grants":"* /a/{location}"}"#,
     r#"{"method":"POST","path":"/a","grants":"GET /a/{cookie}"}"#,
     r#"{"method":"POST","path":"/a","limit":{"total":1},"receipt":true}"#,
-    r#"{"method":"PATCH","path":"/a","grants":"GET /a/{location}","elements":{"list":"a","key":"b","creates":{"c":"d"}}}"#,
-    r#"{"method":"PATCH","path":"/a","elements":{"list":"a","key":[],"creates":{"c":"d"}}}"#,
-    r#"{"method":"PATCH","path":"/a","elements":{"list":"a","key":["b","b"],"creates":{"c":"d"}}}"#,
-    r#"{"method":"PATCH","path":"/a","elements":{"list":"","key":"b","creates":{"c":"d"}}}"#,
-    r#"{"method":"PATCH","path":"/a","elements":{"list":"a","key":"b","creates":{"c":"d"},"deletes":{"c":"d"}}}"#,
+    r#"{"method":"PATCH","path":"/a","grants":"GET /a/{location}","list_items":{"list":"a","key":"b","creates":{"c":"d"}}}"#,
+    r#"{"method":"PATCH","path":"/a","list_items":{"list":"a","key":[],"creates":{"c":"d"}}}"#,
+    r#"{"method":"PATCH","path":"/a","list_items":{"list":"a","key":["b","b"],"creates":{"c":"d"}}}"#,
+    r#"{"method":"PATCH","path":"/a","list_items":{"list":"","key":"b","creates":{"c":"d"}}}"#,
+    r#"{"method":"PATCH","path":"/a","list_items":{"list":"a","key":"b","creates":{"c":"d"},"deletes":{"c":"d"}}}"#,
 ];
 
 /// Does a rule say something of state, so that no caveat may hold it?
 pub(crate) fn is_stateful(rule: &str) -> bool {
-    ["\"grants\"", "\"receipt\"", "\"limit\"", "\"elements\""].iter().any(|member| rule.contains(member))
+    ["\"grants\"", "\"receipt\"", "\"limit\"", "\"list_items\""].iter().any(|member| rule.contains(member))
 }

@@ -113,7 +113,7 @@ impl Maker {
             r#"{"method":"POST","path":"/a","limit":{"requests":1,"per":"744h"}}"#,
             r#"{"method":"POST","path":"/a","grants":"GET /a/{location}"}"#,
             r#"{"method":"POST","route":"/a/{b}","grants":["GET /a/{path.b}/{response.id}"],"receipt":true}"#,
-            r#"{"method":"PATCH","path":"/a","elements":{"list":"a","key":"b","creates":{"c":"d"},"only":{"b":"x*"}}}"#,
+            r#"{"method":"PATCH","path":"/a","list_items":{"list":"a","key":"b","creates":{"c":"d"},"only":{"b":"x*"}}}"#,
         ];
         let mut cases: Vec<Value> =
             good.iter().map(|rule| self.ok(&format!("rule {rule}"), self.token(&with(rule), &[]), json!({}))).collect();

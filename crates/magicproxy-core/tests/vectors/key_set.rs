@@ -1,6 +1,8 @@
 //! `key-set.json`.
 
-use magicproxy_core::{Accepts, Kem, KeySetError, KeySetPin, KeySetSigner, NotAccepted, SealedOrder, SignedKeySet, UnixTime};
+use magicproxy_core::{
+    AcceptError, AcceptedTokens, Kem, KeySetError, KeySetPin, KeySetSigner, SealedTokenPlan, SignedKeySet, UnixTime,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -63,21 +65,21 @@ fn kind_of(error: KeySetError) -> &'static str {
     }
 }
 
-fn name_of(refused: NotAccepted) -> &'static str {
+fn name_of(refused: AcceptError) -> &'static str {
     match refused {
-        NotAccepted::Version => "version",
-        NotAccepted::Kem(_) => "kem",
-        NotAccepted::Minter | NotAccepted::NoMinter => "minter",
-        NotAccepted::Lifetime(_) => "lifetime",
+        AcceptError::Version => "version",
+        AcceptError::Kem(_) => "kem",
+        AcceptError::Minter | AcceptError::NoMinter => "minter",
+        AcceptError::Lifetime(_) => "lifetime",
         other => panic!("{other:?} has no name in the vectors"),
     }
 }
 
 /// What the set says of tokens to be minted.
-fn orders(case: &Case, accepts: Option<&Accepts>) {
+fn orders(case: &Case, accepts: Option<&AcceptedTokens>) {
     assert_eq!(accepts.map(|accepts| serde_json::to_value(accepts).unwrap()), case.accepts, "{}", case.name);
     for Order { kem, minter, lifetime, refused } in &case.orders {
-        let order = SealedOrder { kem: *kem, minter: minter.as_deref(), lifetime: *lifetime };
+        let order = SealedTokenPlan { kem: *kem, minter: minter.as_deref(), lifetime: *lifetime };
         let found = accepts.unwrap().ensure(&order).err().map(name_of);
         assert_eq!(found, refused.as_deref(), "{}: {order:?}", case.name);
     }

@@ -7,7 +7,7 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use data_encoding::BASE32_NOPAD;
-use magicproxy_core::{Kem, KeyStanding, MinterSigningKey, SealingKey, UnixTime};
+use magicproxy_core::{Kem, KeyLifetime, MinterSigningKey, SealingKey, UnixTime};
 use rustls::crypto::aws_lc_rs::hpke::DH_KEM_X25519_HKDF_SHA256_AES_256;
 use rustls::crypto::hpke::{Hpke as _, HpkePublicKey};
 use serde_json::{Value, json};
@@ -162,20 +162,20 @@ pub(crate) struct Maker {
 
 impl Maker {
     fn new() -> Self {
-        let key = |kem, standing: KeyStanding| {
+        let key = |kem, standing: KeyLifetime| {
             let key = SealingKey::generate(kem, UnixTime(NOW - 1000)).unwrap().with_standing(standing);
             let json = serde_json::from_str(&key.to_json()).unwrap();
             (key, json)
         };
-        let made = KeyStanding { created: Some(UnixTime(NOW - 1000)), ..KeyStanding::default() };
-        let retired = KeyStanding { retired: Some(UnixTime(NOW - 10)), not_after: Some(UnixTime(NOW + 100)), ..made };
+        let made = KeyLifetime { created: Some(UnixTime(NOW - 1000)), ..KeyLifetime::default() };
+        let retired = KeyLifetime { retired: Some(UnixTime(NOW - 10)), not_after: Some(UnixTime(NOW + 100)), ..made };
         Self {
             key: key(Kem::X25519, made),
             xwing: key(Kem::XWing, made),
             retired: key(Kem::X25519, retired),
             long_retired: key(
                 Kem::X25519,
-                KeyStanding { retired: Some(UnixTime(NOW - 10 - 30 * 86_400 - 31)), ..KeyStanding::default() },
+                KeyLifetime { retired: Some(UnixTime(NOW - 10 - 30 * 86_400 - 31)), ..KeyLifetime::default() },
             ),
             minter: MinterSigningKey::generate().unwrap(),
         }

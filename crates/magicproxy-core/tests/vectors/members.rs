@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use magicproxy_core::rule::{Action, Document, ElementsDenial, Facts, Stateful};
+use magicproxy_core::rule::{Document, Facts, ItemAction, ListItemsDenial, RuleEffects};
 use magicproxy_core::{PatternMode, RawRule, Rule};
 use serde::Deserialize;
 use serde_json::json;
@@ -30,7 +30,7 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct Body {
     body: String,
-    elements: Option<Vec<String>>,
+    list_items: Option<Vec<String>>,
     refused: Option<String>,
 }
 
@@ -58,18 +58,18 @@ fn parse(text: &str) -> Result<Rule, String> {
     Rule::parse(raw, PatternMode::Whole).map_err(|error| error.to_string())
 }
 
-fn stateful(text: &str) -> Arc<Stateful> {
+fn stateful(text: &str) -> Arc<RuleEffects> {
     Arc::clone(parse(text).unwrap().state().unwrap())
 }
 
-/// The elements of a body, or the code of its refusal.
-fn read(rule: &Stateful, body: &str) -> Result<Vec<String>, String> {
-    let elements = rule.elements().unwrap().read(body.as_bytes()).map_err(|denial| match denial {
-        ElementsDenial::Unreadable => "body_unreadable".to_owned(),
-        ElementsDenial::NotAllowed => "not_allowed".to_owned(),
+/// The list items of a body, or the code of its refusal.
+fn read(rule: &RuleEffects, body: &str) -> Result<Vec<String>, String> {
+    let list_items = rule.list_items().unwrap().read(body.as_bytes()).map_err(|denial| match denial {
+        ListItemsDenial::Unreadable => "body_unreadable".to_owned(),
+        ListItemsDenial::NotAllowed => "not_allowed".to_owned(),
     })?;
-    let shown = elements.iter().map(|element| {
-        let action = if element.action == Action::Create { "create" } else { "delete" };
+    let shown = list_items.iter().map(|element| {
+        let action = if element.action == ItemAction::Create { "create" } else { "delete" };
         format!("{action} {}", String::from_utf8(element.name()).unwrap().replace('\0', " "))
     });
     Ok(shown.collect())
@@ -109,8 +109,8 @@ fn rules() {
 fn bodies() {
     let file = file();
     let rule = stateful(&file.rule);
-    for Body { body, elements, refused } in file.bodies {
-        let expected = refused.map_or_else(|| Ok(elements.unwrap()), Err);
+    for Body { body, list_items, refused } in file.bodies {
+        let expected = refused.map_or_else(|| Ok(list_items.unwrap()), Err);
         assert_eq!(read(&rule, &body), expected, "{body}");
     }
 }
@@ -119,11 +119,11 @@ fn bodies() {
 fn listings() {
     let file = file();
     let rule = stateful(&file.rule);
-    let elements = rule.elements().unwrap();
-    let wanted = elements.read(file.bodies[0].body.as_bytes()).unwrap();
+    let list_items = rule.list_items().unwrap();
+    let wanted = list_items.read(file.bodies[0].body.as_bytes()).unwrap();
     for Listing { answer, has } in file.listings {
-        let found = elements.hold_any(answer.as_bytes(), &wanted);
-        let found = found.map_or("cannot_tell", |found| if found { "some" } else { "none" });
+        let found = list_items.hold_any(answer.as_bytes(), &wanted);
+        let found = found.map_or("existence_unknown", |found| if found { "some" } else { "none" });
         assert_eq!(found, has, "{answer}");
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use magicproxy_core::{
-    Acceptance, Access, Caveat, Denial, EncodedSlash, Kem, KeyRing, MinterKey, PatternMode, PrivateKey, RawRule, RequestTarget,
-    Rule, ScopeName, Scopes, SealedClaims, SealingKey, TokenVersion, UnixTime, UnnamedTokens, UnverifiedToken, UpstreamName,
-    VerifiedToken, VerifyContext, VerifyError,
+    Acceptance, AccessRequest, Caveat, Denial, EncodedSlash, Kem, KeyRing, MinterKey, PatternMode, PrivateKey, RawRule,
+    RequestTarget, Rule, ScopeName, Scopes, SealedClaims, SealingKey, TokenVersion, UnixTime, UnnamedTokens, UnverifiedToken,
+    UpstreamName, VerifiedToken, VerifyContext, VerifyError,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -163,7 +163,7 @@ fn says(text: &str, token: &VerifiedToken, accepted: &Accepted) -> Result<(), St
 fn decide(token: &Arc<VerifiedToken>, decision: &Decision) -> Result<(), String> {
     let target = RequestTarget::parse(decision.target.as_bytes(), EncodedSlash::Refuse).unwrap();
     let upstream = UpstreamName::parse(&decision.upstream).unwrap();
-    let access = Access {
+    let access = AccessRequest {
         method: &decision.method,
         target: &target,
         upstream: &upstream,
@@ -203,7 +203,7 @@ fn opened(ring: &KeyRing, token: &Arc<VerifiedToken>, now: UnixTime, text: &str)
             let target = RequestTarget::parse(target.as_bytes(), EncodedSlash::Refuse).unwrap();
             let sender = sender.map(|address: &str| address.parse().unwrap());
             for now in [now, UnixTime(now.0 + 1)] {
-                let access = Access {
+                let access = AccessRequest {
                     method,
                     target: &target,
                     upstream,

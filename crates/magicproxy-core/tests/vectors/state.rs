@@ -1,7 +1,7 @@
-//! `state.json`: owners, grants, elements and limits.
+//! `state.json`: owners, grants, list items and limits.
 
 use magicproxy_core::limit::Limit;
-use magicproxy_core::rule::{Action, Document, Elements, ElementsDenial, Facts};
+use magicproxy_core::rule::{Document, Facts, ItemAction, ListItems, ListItemsDenial};
 use magicproxy_core::state::Partition;
 use magicproxy_core::{Caveat, OwnerSecret, PatternMode, RawRule, Rule, TypedCredential, UnverifiedToken, UpstreamName};
 use serde::Deserialize;
@@ -20,7 +20,7 @@ struct File {
     owner_secret: Value,
     owners: Vec<Owner>,
     grants: Vec<Grants>,
-    elements: ElementCases,
+    list_items: ElementCases,
     limits: Vec<LimitCase>,
     refused: Vec<Value>,
 }
@@ -169,36 +169,36 @@ fn grants() {
 }
 
 #[test]
-fn elements() {
-    let cases = file().elements;
+fn list_items() {
+    let cases = file().list_items;
     let rule = rule(&cases.rule);
-    let elements = rule.state().and_then(|state| state.elements()).unwrap();
-    cases.bodies.iter().for_each(|case| body(elements, case));
+    let list_items = rule.state().and_then(|state| state.list_items()).unwrap();
+    cases.bodies.iter().for_each(|case| body(list_items, case));
     for case in &cases.places {
-        let place = elements.partition(&UpstreamName::parse(&case.upstream).unwrap(), &case.path);
+        let place = list_items.partition(&UpstreamName::parse(&case.upstream).unwrap(), &case.path);
         assert_eq!(place.map(hex), case.place, "{}", case.path);
     }
-    let asked = elements.read(cases.bodies[0].body.as_bytes()).unwrap();
+    let asked = list_items.read(cases.bodies[0].body.as_bytes()).unwrap();
     for case in &cases.listings {
-        assert_eq!(elements.hold_any(case.answer.as_bytes(), &asked), case.has, "{}", case.answer);
+        assert_eq!(list_items.hold_any(case.answer.as_bytes(), &asked), case.has, "{}", case.answer);
     }
 }
 
-fn body(elements: &Elements, case: &Body) {
-    let read = elements.read(case.body.as_bytes());
+fn body(list_items: &ListItems, case: &Body) {
+    let read = list_items.read(case.body.as_bytes());
     let denied = read.as_ref().err().map(|denial| match denial {
-        ElementsDenial::Unreadable => "body_unreadable".to_owned(),
-        ElementsDenial::NotAllowed => "not_allowed".to_owned(),
+        ListItemsDenial::Unreadable => "body_unreadable".to_owned(),
+        ListItemsDenial::NotAllowed => "not_allowed".to_owned(),
     });
     assert_eq!(denied, case.denied, "{}", case.body);
     let does = read.as_ref().ok().map(|read| {
-        let word = |action| if action == Action::Create { "create" } else { "delete" };
+        let word = |action| if action == ItemAction::Create { "create" } else { "delete" };
         let name = |name: Vec<u8>| String::from_utf8(name).unwrap().replace('\0', " ");
         read.iter().map(|element| format!("{} {}", word(element.action), name(element.name()))).collect::<Vec<_>>()
     });
     assert_eq!(does, case.does, "{}", case.body);
     if let Some(lookup) = &case.lookup {
-        assert_eq!(elements.lookup(&read.unwrap()[0]).as_ref(), Some(lookup), "{}", case.body);
+        assert_eq!(list_items.lookup(&read.unwrap()[0]).as_ref(), Some(lookup), "{}", case.body);
     }
 }
 

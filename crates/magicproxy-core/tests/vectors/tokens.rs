@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use magicproxy_core::{
-    Acceptance, Access, EncodedSlash, KeyRing, OpenError, PatternMode, PrivateKey, RawRule, RequestTarget, Rule, ScopeName,
-    Scopes, TypedCredential, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext, VerifyError,
+    Acceptance, AccessRequest, EncodedSlash, KeyRing, OpenError, PatternMode, PrivateKey, RawRule, RequestTarget, Rule,
+    ScopeName, Scopes, TypedCredential, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext, VerifyError,
 };
 use serde::Deserialize;
 
@@ -114,7 +114,7 @@ fn describe(token: &VerifiedToken, expected: &Accepted) -> Accepted {
 fn open(case: &Case, ring: &KeyRing, token: VerifiedToken, now: UnixTime) -> Result<(), String> {
     let target = RequestTarget::parse(b"/user", EncodedSlash::Refuse).unwrap();
     let upstream = UpstreamName::parse("api").unwrap();
-    let access = Access {
+    let access = AccessRequest {
         method: "GET",
         target: &target,
         upstream: &upstream,

@@ -43,7 +43,7 @@ async fn issues_and_cleans_up(plugin: &Fixture) {
     assert_eq!(asked(plugin, &delete, "two").await, Verdict::Abstain);
     let elsewhere = request("DELETE", "/v2/domains/example.org/records/28448433");
     assert_eq!(asked(plugin, &elsewhere, "one").await, Verdict::Abstain);
-    // It is still there after an answer that says so, and gone after one that says that.
+    // It is still there after a response that says so, and gone after one that says that.
     assert!(plugin.host.observe(&plugin.name, &delete, &response(500, ""), scope("one")).await);
     assert_eq!(asked(plugin, &delete, "one").await, Verdict::Allow);
     assert!(plugin.host.observe(&plugin.name, &delete, &response(204, ""), scope("one")).await);

@@ -38,7 +38,7 @@ impl Default for Parts<'_> {
     }
 }
 
-/// The component. Its interests stand at 128: none, but it is told of answers.
+/// The component. Its interests stand at 128: none, but it is told of responses.
 pub(crate) fn component(parts: &Parts) -> Vec<u8> {
     let Parts { module, pages, interests, decide, observe } = parts;
     let text = format!(

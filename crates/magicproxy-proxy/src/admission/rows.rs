@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use magicproxy_core::state::{RowAllowance, RowLimits};
 
-use super::{Account, LEAST_SWEPT, Payer, Standing};
+use super::{Account, LEAST_SWEPT, MinterTrust, Payer};
 use crate::settings::Quota;
 
 /// So long it takes until a peer that has added as many rows as it may can add as many again.
@@ -27,13 +27,13 @@ pub(super) struct RowAccounts {
 #[derive(Debug)]
 struct Peers {
     /// By the address of their account, which is kept with it, and so is its own.
-    kept: HashMap<usize, Kept>,
+    kept: HashMap<usize, PeerRows>,
     sweep_at: usize,
-    others: Kept,
+    others: PeerRows,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct PeerRows {
     _account: Arc<Account>,
     allowance: Arc<RowAllowance>,
     restored_at: Instant,
@@ -41,7 +41,7 @@ struct Kept {
 
 impl RowAccounts {
     pub(super) fn new(quota: Quota) -> Self {
-        let others = Kept::new(Arc::default(), quota.per_peer as u64, Instant::now());
+        let others = PeerRows::new(Arc::default(), quota.per_peer as u64, Instant::now());
         Self { quota, peers: Mutex::new(Peers { kept: HashMap::new(), sweep_at: LEAST_SWEPT, others }) }
     }
 
@@ -49,8 +49,8 @@ impl RowAccounts {
     pub(super) fn limits(&self, payer: &Payer, now: Instant) -> RowLimits {
         let Quota { total, per_owner, reserved, .. } = self.quota;
         let (total, allowance) = match payer.standing {
-            Standing::Known => (total, None),
-            Standing::Stranger => (total.saturating_sub(reserved), Some(self.allowance(&payer.peer, now))),
+            MinterTrust::Known => (total, None),
+            MinterTrust::Stranger => (total.saturating_sub(reserved), Some(self.allowance(&payer.peer, now))),
         };
         RowLimits { partition: per_owner as u64, total: total as u64, spare: 0, allowance }
     }
@@ -67,14 +67,14 @@ impl RowAccounts {
         let kept = if full {
             &mut peers.others
         } else {
-            peers.kept.entry(key).or_insert_with(|| Kept::new(Arc::clone(peer), share, now))
+            peers.kept.entry(key).or_insert_with(|| PeerRows::new(Arc::clone(peer), share, now))
         };
         kept.restore(share, now);
         Arc::clone(&kept.allowance)
     }
 }
 
-impl Kept {
+impl PeerRows {
     fn new(account: Arc<Account>, share: u64, now: Instant) -> Self {
         Self { _account: account, allowance: Arc::new(RowAllowance::new(share)), restored_at: now }
     }
@@ -103,7 +103,7 @@ impl Kept {
 mod tests {
     use super::*;
 
-    fn payer(peer: &Arc<Account>, standing: Standing) -> Payer {
+    fn payer(peer: &Arc<Account>, standing: MinterTrust) -> Payer {
         Payer { owner: None, peer: Arc::clone(peer), standing }
     }
 
@@ -112,9 +112,9 @@ mod tests {
         let rows = RowAccounts::new(Quota { total: 1_000, per_owner: 50, per_peer: 24, reserved: 100 });
         let (one, other) = (Arc::default(), Arc::default());
         let now = Instant::now();
-        let known = rows.limits(&payer(&one, Standing::Known), now);
+        let known = rows.limits(&payer(&one, MinterTrust::Known), now);
         assert_eq!((known.partition, known.total, known.allowance.is_none()), (50, 1_000, true));
-        let of = |peer: &Arc<Account>, now| rows.limits(&payer(peer, Standing::Stranger), now);
+        let of = |peer: &Arc<Account>, now| rows.limits(&payer(peer, MinterTrust::Stranger), now);
         let stranger = of(&one, now);
         assert_eq!((stranger.partition, stranger.total), (50, 900));
         assert!(stranger.allowance.unwrap().take(24));
@@ -128,12 +128,12 @@ mod tests {
         let rows = RowAccounts::new(Quota { total: 1_000, per_owner: 50, per_peer: 24, reserved: 100 });
         let now = Instant::now();
         let spender = Arc::default();
-        assert!(rows.limits(&payer(&spender, Standing::Stranger), now).allowance.unwrap().take(1));
+        assert!(rows.limits(&payer(&spender, MinterTrust::Stranger), now).allowance.unwrap().take(1));
         for _ in 0..10 * LEAST_SWEPT {
-            rows.limits(&payer(&Arc::default(), Standing::Stranger), now);
+            rows.limits(&payer(&Arc::default(), MinterTrust::Stranger), now);
         }
         assert!(rows.peers.lock().unwrap().kept.len() <= LEAST_SWEPT + 1);
-        assert_eq!(rows.limits(&payer(&spender, Standing::Stranger), now).allowance.unwrap().left(), 23);
+        assert_eq!(rows.limits(&payer(&spender, MinterTrust::Stranger), now).allowance.unwrap().left(), 23);
     }
 
     #[test]
@@ -142,7 +142,7 @@ mod tests {
         let now = Instant::now();
         let spends = |_| {
             let peer = Arc::default();
-            let allowance = rows.limits(&payer(&peer, Standing::Stranger), now).allowance.unwrap();
+            let allowance = rows.limits(&payer(&peer, MinterTrust::Stranger), now).allowance.unwrap();
             assert!(allowance.take(1));
             allowance
         };

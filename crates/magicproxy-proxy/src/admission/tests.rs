@@ -8,7 +8,7 @@ fn budget() -> Arc<Budget> {
     Budget::new(&Limits { exchanges: QUOTA, ..Limits::default() })
 }
 
-fn payer(owner: Option<&Arc<Account>>, peer: &Arc<Account>, standing: Standing) -> Payer {
+fn payer(owner: Option<&Arc<Account>>, peer: &Arc<Account>, standing: MinterTrust) -> Payer {
     Payer { owner: owner.cloned(), peer: Arc::clone(peer), standing }
 }
 
@@ -26,7 +26,7 @@ fn exhaust(budget: &Arc<Budget>, mut payer: impl FnMut() -> Payer) -> (Vec<Holdi
 #[test]
 fn an_owner_has_a_share() {
     let (budget, owner) = (budget(), Arc::default());
-    for standing in [Standing::Known, Standing::Stranger] {
+    for standing in [MinterTrust::Known, MinterTrust::Stranger] {
         let (holdings, shortage) = exhaust(&budget, || payer(Some(&owner), &Arc::default(), standing));
         assert_eq!((holdings.len(), shortage), (3, Shortage::Owner));
         let other = payer(Some(&Arc::default()), &Arc::default(), standing);
@@ -39,19 +39,19 @@ fn an_owner_has_a_share() {
 #[test]
 fn a_peer_of_endless_owners_has_a_share() {
     let (budget, peer) = (budget(), Arc::default());
-    let (holdings, shortage) = exhaust(&budget, || payer(Some(&Arc::default()), &peer, Standing::Stranger));
+    let (holdings, shortage) = exhaust(&budget, || payer(Some(&Arc::default()), &peer, MinterTrust::Stranger));
     assert_eq!((holdings.len(), shortage), (5, Shortage::Peer));
-    assert!(budget.take(Resource::Exchanges, 1, &payer(None, &peer, Standing::Stranger)).is_err());
+    assert!(budget.take(Resource::Exchanges, 1, &payer(None, &peer, MinterTrust::Stranger)).is_err());
     // Behind the same address, a token that no stranger can mint is not in their way.
-    assert!(budget.take(Resource::Exchanges, 1, &payer(Some(&Arc::default()), &peer, Standing::Known)).is_ok());
+    assert!(budget.take(Resource::Exchanges, 1, &payer(Some(&Arc::default()), &peer, MinterTrust::Known)).is_ok());
 }
 
 #[test]
 fn the_reserve_is_for_tokens_that_no_stranger_mints() {
     let budget = budget();
-    let (strangers, shortage) = exhaust(&budget, || payer(None, &Arc::default(), Standing::Stranger));
+    let (strangers, shortage) = exhaust(&budget, || payer(None, &Arc::default(), MinterTrust::Stranger));
     assert_eq!((strangers.len(), shortage), (8, Shortage::Total));
-    let (known, shortage) = exhaust(&budget, || payer(Some(&Arc::default()), &Arc::default(), Standing::Known));
+    let (known, shortage) = exhaust(&budget, || payer(Some(&Arc::default()), &Arc::default(), MinterTrust::Known));
     assert_eq!((known.len(), shortage), (2, Shortage::Total));
     drop(strangers);
     assert_eq!(budget.held(Resource::Exchanges), 2);
@@ -60,7 +60,7 @@ fn the_reserve_is_for_tokens_that_no_stranger_mints() {
 #[test]
 fn a_refused_charge_leaves_no_trace() {
     let (budget, owner, peer) = (budget(), Arc::default(), Arc::default());
-    let stranger = payer(Some(&owner), &peer, Standing::Stranger);
+    let stranger = payer(Some(&owner), &peer, MinterTrust::Stranger);
     let mut holding = budget.take(Resource::Exchanges, 2, &stranger).unwrap();
     assert_eq!(holding.grow(2), Err(Shortage::Owner));
     assert_eq!(holding.grow(usize::MAX), Err(Shortage::Owner));

@@ -1,4 +1,4 @@
-//! The carriers of one upstream: where its callers' tokens may stand, and what never goes up.
+//! The carriers of one upstream: where its clients' tokens may stand, and what never goes up.
 //!
 //! `docs/spec/upstreams.md` section 4.
 

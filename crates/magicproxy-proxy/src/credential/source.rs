@@ -14,15 +14,15 @@ use std::time::Duration;
 use magicproxy_core::{Credential, TypedCredential, UnixTime};
 use tokio::sync::{Mutex, OnceCell};
 
+use super::attached::AttachedCredential;
 use super::carriers::Carriers;
-use super::opened::OpenedCredential;
 use crate::rejection::Rejection;
 use crate::settings::{ApiRoot, CredentialCarrier};
 
 /// Where the credential of one token comes from, opened for a permitted request.
 pub(crate) enum CredentialSource {
     /// The token holds the credential itself.
-    Static(OpenedCredential),
+    Static(AttachedCredential),
 }
 
 impl CredentialSource {
@@ -31,13 +31,13 @@ impl CredentialSource {
     /// # Errors
     /// The credential does not fit the upstream.
     pub(crate) fn new(opened: &TypedCredential, carrier: &CredentialCarrier, carriers: &Carriers) -> Result<Self, Rejection> {
-        OpenedCredential::new(opened, carrier, carriers).map(Self::Static)
+        AttachedCredential::new(opened, carrier, carriers).map(Self::Static)
     }
 
     /// What it gives for now.
-    pub(crate) fn give(self) -> AttachedCredential {
+    pub(crate) fn give(self) -> IssuedCredential {
         match self {
-            Self::Static(credential) => AttachedCredential { credential: Arc::new(credential), expires_at: None },
+            Self::Static(credential) => IssuedCredential { credential: Arc::new(credential), expires_at: None },
         }
     }
 }
@@ -80,13 +80,13 @@ impl SourceRequest {
 
 /// A credential as a source gave it.
 #[derive(Debug)]
-pub(crate) struct AttachedCredential {
-    credential: Arc<OpenedCredential>,
+pub(crate) struct IssuedCredential {
+    credential: Arc<AttachedCredential>,
     /// From when on it is no longer sent. Without one it lasts as long as its token.
     expires_at: Option<UnixTime>,
 }
 
-impl AttachedCredential {
+impl IssuedCredential {
     fn is_good(&self, now: UnixTime) -> bool {
         self.expires_at.is_none_or(|end| now < end)
     }
@@ -96,14 +96,14 @@ impl AttachedCredential {
 #[derive(Debug, Default)]
 pub(crate) struct CurrentCredential {
     /// What the source gave first: all that is ever asked of one whose credential lasts.
-    first: OnceCell<AttachedCredential>,
+    first: OnceCell<IssuedCredential>,
     /// What it gave when that had expired.
-    later: Mutex<Option<AttachedCredential>>,
+    later: Mutex<Option<IssuedCredential>>,
 }
 
 impl CurrentCredential {
     /// A credential that is known and lasts. Nobody is waited for, and no clock is read.
-    pub(crate) fn lasting(&self) -> Option<&Arc<OpenedCredential>> {
+    pub(crate) fn lasting(&self) -> Option<&Arc<AttachedCredential>> {
         self.first.get().filter(|given| given.expires_at.is_none()).map(|given| &given.credential)
     }
 
@@ -116,8 +116,8 @@ impl CurrentCredential {
         &self,
         now: impl Fn() -> UnixTime,
         patience: Duration,
-        asking: impl Future<Output = Result<AttachedCredential, Rejection>>,
-    ) -> Result<Arc<OpenedCredential>, Rejection> {
+        asking: impl Future<Output = Result<IssuedCredential, Rejection>>,
+    ) -> Result<Arc<AttachedCredential>, Rejection> {
         let asks = AtomicBool::new(false);
         let asking = async {
             asks.store(true, Ordering::Relaxed);
@@ -135,8 +135,8 @@ impl CurrentCredential {
     async fn given_or_asked(
         &self,
         now: impl Fn() -> UnixTime,
-        asking: impl Future<Output = Result<AttachedCredential, Rejection>>,
-    ) -> Result<Arc<OpenedCredential>, Rejection> {
+        asking: impl Future<Output = Result<IssuedCredential, Rejection>>,
+    ) -> Result<Arc<AttachedCredential>, Rejection> {
         let mut asking = Some(asking);
         let asking_first = async { asking.take().ok_or(Rejection::Internal)?.await };
         let first = self.first.get_or_try_init(|| asking_first).await?;

@@ -18,17 +18,19 @@ use http::{HeaderValue, Method, Response};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use magicproxy_core::policy::Work;
-use magicproxy_core::token::MAX_ORDER_BYTES;
-use magicproxy_core::{Acceptance, Accepts, Caveat, MintLimits, MintOrder, Minted, OrderFault, VerifiedToken};
+use magicproxy_core::token::MAX_MINT_REQUEST_BYTES;
+use magicproxy_core::{
+    Acceptance, AcceptedTokens, Caveat, MintLimits, MintRequest, MintRequestFault, MintedToken, VerifiedToken,
+};
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use self::mint_log::MintRecord;
-use super::Visit;
+use super::DoorRequest;
 use crate::admission::{Holding, Resource};
 use crate::clock;
 use crate::downstream::RequestBody;
-use crate::exchange::gate::{Caller, Client, Decision, Explanation, Question};
+use crate::exchange::gate::{Client, ControlClient, ExplainedDecision, ExplainedRequest, Explanation};
 use crate::exchange::ledger::work_aside;
 use crate::exchange::served::{ServedUpstream, Upstreams};
 use crate::exchange::verifier::Reissue;
@@ -37,7 +39,7 @@ use crate::response::body::ResponseBody;
 use crate::services::{Services, SharedKeys};
 use crate::settings::{Settings, UpstreamSettings};
 use key_set::KeySetDocument;
-use upstreams::Told;
+use upstreams::UpstreamListing;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -58,7 +60,7 @@ pub(super) struct ControlRequest<'a> {
 
 /// The same without its body.
 #[derive(Clone, Copy)]
-struct Asking<'a> {
+struct ControlHead<'a> {
     head: &'a Parts,
     client: Client<'a>,
     /// The token that it bears, once it is verified.
@@ -72,7 +74,7 @@ struct Asking<'a> {
 impl Control {
     pub(super) fn new(settings: Arc<Settings>, upstreams: Arc<Upstreams>) -> Self {
         let all = || settings.upstreams.iter().map(|upstream| &upstream.acceptance);
-        let key_set = KeySetDocument::saying(Accepts::any_of(all()), Acceptance::denied_everywhere(all()));
+        let key_set = KeySetDocument::saying(AcceptedTokens::any_of(all()), Acceptance::denied_everywhere(all()));
         Self { settings, upstreams, key_set }
     }
 
@@ -83,34 +85,34 @@ impl Control {
         served: Option<&ServedUpstream>,
         below: &str,
         request: ControlRequest<'_>,
-        visit: &mut Visit<'_>,
+        visit: &mut DoorRequest<'_>,
     ) -> Result<Response<ResponseBody>, Rejection> {
         visit.request.record.control();
         let ControlRequest { head, body, client } = request;
         let (exchange, token) = (&self.upstreams.anonymous_exchange(client, head)?, &OnceLock::new());
-        let asking = Asking { head, client, token, exchange, upstreams: &self.upstreams };
-        let answer = self.answer(served, below, asking, body).await;
+        let asking = ControlHead { head, client, token, exchange, upstreams: &self.upstreams };
+        let respond = self.respond(served, below, asking, body).await;
         if let Some(token) = token.get() {
             visit.request.record.token(token);
         }
-        answer
+        respond
     }
 
-    async fn answer(
+    async fn respond(
         &self,
         served: Option<&ServedUpstream>,
         below: &str,
-        asking: Asking<'_>,
+        asking: ControlHead<'_>,
         body: RequestBody,
     ) -> Result<Response<ResponseBody>, Rejection> {
         let head = asking.head;
         match (below, &head.method) {
-            ("", &Method::GET | &Method::HEAD) => Ok(answer(TEXT, Bytes::from(self.told(asking).await.about(served)))),
+            ("", &Method::GET | &Method::HEAD) => Ok(respond(TEXT, Bytes::from(self.told(asking).await.about(served)))),
             ("", &Method::POST) => self.mint(served, asking, body).await,
             ("/explain", &Method::POST) => self.explain(served, asking, body).await,
             ("/keys", &Method::GET | &Method::HEAD) => Ok(self.keys()),
             ("/narrow", &Method::POST) => self.narrow(asking.about(served)?, asking, body).await,
-            ("/reseal", &Method::POST) => self.reseal(asking.about(served)?, asking.caller()).await,
+            ("/reseal", &Method::POST) => self.reseal(asking.about(served)?, asking.client()).await,
             ("", _) => Err(Rejection::ControlMethod("GET, HEAD, POST")),
             ("/explain" | "/narrow" | "/reseal", _) => Err(Rejection::ControlMethod("POST")),
             ("/keys", _) => Err(Rejection::ControlMethod("GET, HEAD")),
@@ -122,22 +124,22 @@ impl Control {
     async fn explain(
         &self,
         placed: Option<&ServedUpstream>,
-        asking: Asking<'_>,
+        asking: ControlHead<'_>,
         body: RequestBody,
     ) -> Result<Response<ResponseBody>, Rejection> {
         let served = asking.about(placed)?;
         // At the root of the proxy, a path may be that of the proxy.
-        let mount = if placed.is_none() { served.settings().placing.mount.as_str() } else { "" };
-        let Asking { head, exchange, .. } = asking;
+        let mount = if placed.is_none() { served.settings().routes.mount.as_str() } else { "" };
+        let ControlHead { head, exchange, .. } = asking;
         if !is_sent_as_json(head) {
             return Err(Rejection::MediaType);
         }
         let (question, _buffered) = self.read(body, exchange).await?;
-        let question = Question::from_json(&question)?;
-        let Explanation { decision, headers, plugins } = served.explain(asking.caller(), &question.below(mount)).await?;
+        let question = ExplainedRequest::from_json(&question)?;
+        let Explanation { decision, headers, plugins } = served.explain(asking.client(), &question.below(mount)).await?;
         let mut explanation = match decision {
-            Decision::Allowed { rule } => json!({ "decision": "allowed", "rule": rule, "needed": [] }),
-            Decision::Denied(rejection) => {
+            ExplainedDecision::Allowed { rule } => json!({ "decision": "allowed", "rule": rule, "needed": [] }),
+            ExplainedDecision::Denied(rejection) => {
                 json!({ "decision": "denied", "code": rejection.code(), "reason": rejection.to_string(), "needed": rejection.needed() })
             }
         };
@@ -145,42 +147,42 @@ impl Control {
             members.extend(headers.map(|headers| ("headers".to_owned(), json!(headers))));
             members.extend(plugins.map(|plugins| ("plugins".to_owned(), json!(plugins))));
         }
-        Ok(answer("application/json", Bytes::from(explanation.to_string())))
+        Ok(respond("application/json", Bytes::from(explanation.to_string())))
     }
 
     /// The keys that new tokens may be sealed to, as a signed JWK Set (RFC 7517 section 5): `token-v2.md` section 7.
     fn keys(&self) -> Response<ResponseBody> {
-        answer("application/jwk-set+json", self.key_set.of(&self.upstreams.services().keys))
+        respond("application/jwk-set+json", self.key_set.of(&self.upstreams.services().keys))
     }
 
     /// The bearer's token with one more caveat.
     async fn narrow(
         &self,
         served: &ServedUpstream,
-        asking: Asking<'_>,
+        asking: ControlHead<'_>,
         body: RequestBody,
     ) -> Result<Response<ResponseBody>, Rejection> {
-        let Asking { head, exchange, .. } = asking;
+        let ControlHead { head, exchange, .. } = asking;
         if !is_sent_as_json(head) {
             return Err(Rejection::MediaType);
         }
         let (order, _buffered) = self.read(body, exchange).await?;
-        let caveat = work_aside(order.len(), move || Caveat::from_order(&order)).await?;
+        let caveat = work_aside(order.len(), move || Caveat::from_narrow_request(&order)).await?;
         let caveat = caveat.map_err(|error| Rejection::Caveat(error.to_string()))?;
-        let token = served.reissue(asking.caller(), Reissue::Narrow(Box::new(caveat))).await?;
-        Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
+        let token = served.reissue(asking.client(), Reissue::Narrow(Box::new(caveat))).await?;
+        Ok(respond("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
     }
 
     /// The bearer's token for the key that is active now.
-    async fn reseal(&self, served: &ServedUpstream, caller: Caller<'_>) -> Result<Response<ResponseBody>, Rejection> {
-        let token = served.reissue(caller, Reissue::Reseal).await?;
-        Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
+    async fn reseal(&self, served: &ServedUpstream, client: ControlClient<'_>) -> Result<Response<ResponseBody>, Rejection> {
+        let token = served.reissue(client, Reissue::Reseal).await?;
+        Ok(respond("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
     }
 
     /// Reads a whole body, of bounded size, in bounded time, while there is room.
     async fn read(&self, body: RequestBody, exchange: &Holding) -> Result<(Zeroizing<Vec<u8>>, Holding), Rejection> {
-        if body.size_hint().lower() > MAX_ORDER_BYTES as u64 {
-            return Err(Rejection::Order(vec![OrderFault::TooLarge]));
+        if body.size_hint().lower() > MAX_MINT_REQUEST_BYTES as u64 {
+            return Err(Rejection::Order(vec![MintRequestFault::TooLarge]));
         }
         let collected = tokio::time::timeout(self.settings.timeouts.header, collect(body, exchange)).await;
         collected.map_err(|_| Rejection::RequestTimeout)?
@@ -189,10 +191,10 @@ impl Control {
     async fn mint(
         &self,
         served: Option<&ServedUpstream>,
-        asking: Asking<'_>,
+        asking: ControlHead<'_>,
         body: RequestBody,
     ) -> Result<Response<ResponseBody>, Rejection> {
-        let Asking { head, exchange, client, .. } = asking;
+        let ControlHead { head, exchange, client, .. } = asking;
         let mints = served.map_or_else(|| self.settings.mints_over_http(), |served| served.settings().mints_over_http());
         if !mints {
             return Err(Rejection::MintingClosed);
@@ -210,25 +212,25 @@ impl Control {
         let order = MintJob { settings, keys, upstream, told, order: Arc::new(order) };
         let (minted, record) = self.upstreams.lanes().in_turn(exchange.payer(), move |work| order.run(work)).await??;
         record.write(&minted, self.settings.trusted_proxies.sender(&client.peer, &head.headers));
-        Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(minted.token.as_bytes().to_vec()))))
+        Ok(respond("application/jwt", Bytes::from_owner(Zeroizing::new(minted.token.as_bytes().to_vec()))))
     }
 }
 
-/// An order to mint.
+/// A mint request that is carried out on another thread.
 #[derive(Clone)]
 struct MintJob {
     settings: Arc<Settings>,
     keys: Arc<SharedKeys>,
     upstream: Option<Arc<UpstreamSettings>>,
     /// What its client may know.
-    told: Told,
+    told: UpstreamListing,
     order: Arc<Zeroizing<Vec<u8>>>,
 }
 
 impl MintJob {
-    fn run(&self, work: &Work) -> Result<(Minted, MintRecord), Rejection> {
+    fn run(&self, work: &Work) -> Result<(MintedToken, MintRecord), Rejection> {
         let settings = &*self.settings;
-        let order = MintOrder::from_json(&self.order).map_err(Rejection::Order)?;
+        let order = MintRequest::from_json(&self.order).map_err(Rejection::Order)?;
         let upstream = match &self.upstream {
             Some(upstream) => upstream,
             None => self.named(order.aud.as_deref()).map_err(|fault| Rejection::Order(vec![fault]))?,
@@ -256,11 +258,11 @@ impl MintJob {
         Ok((minted, MintRecord::of(&request, &upstream.credential)))
     }
 
-    /// The upstream that an order names, where its place does not say which one it is about.
-    fn named(&self, aud: Option<&str>) -> Result<&Arc<UpstreamSettings>, OrderFault> {
+    /// The upstream that a mint request names, where its place does not say which one it is about.
+    fn named(&self, aud: Option<&str>) -> Result<&Arc<UpstreamSettings>, MintRequestFault> {
         let mut upstreams = self.settings.upstreams.iter();
         let named = upstreams.find(|upstream| aud.is_some_and(|aud| upstream.is_called(aud)));
-        named.ok_or_else(|| OrderFault::Upstream { known: self.told.known_names() })
+        named.ok_or_else(|| MintRequestFault::Upstream { known: self.told.known_names() })
     }
 }
 
@@ -272,7 +274,7 @@ fn is_sent_as_json(head: &Parts) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
-/// The whole of a body, with what is held of memory for it: orders and questions come from strangers.
+/// The whole of a body, with what is held of memory for it: mint requests and questions come from strangers.
 async fn collect<B>(mut body: B, exchange: &Holding) -> Result<(Zeroizing<Vec<u8>>, Holding), Rejection>
 where
     B: Body<Data = Bytes> + Unpin,
@@ -281,8 +283,8 @@ where
     let mut buffered = exchange.take(Resource::BufferedBytes, 0)?;
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| Rejection::RequestBody)?.into_data() else { continue };
-        if whole.len() + data.len() > MAX_ORDER_BYTES {
-            return Err(Rejection::Order(vec![OrderFault::TooLarge]));
+        if whole.len() + data.len() > MAX_MINT_REQUEST_BYTES {
+            return Err(Rejection::Order(vec![MintRequestFault::TooLarge]));
         }
         buffered.grow(data.len())?;
         append(&mut whole, &data);
@@ -301,7 +303,7 @@ fn append(whole: &mut Zeroizing<Vec<u8>>, data: &[u8]) {
     whole.extend_from_slice(data);
 }
 
-fn answer(content_type: &'static str, body: Bytes) -> Response<ResponseBody> {
+fn respond(content_type: &'static str, body: Bytes) -> Response<ResponseBody> {
     let length = body.len() as u64;
     let mut response = Response::new(ResponseBody::full(body));
     let headers = response.headers_mut();

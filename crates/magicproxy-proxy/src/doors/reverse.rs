@@ -1,7 +1,7 @@
 //! The reverse door: clients speak to the proxy as if it were the API.
 
-mod homes;
 mod objects;
+mod public_links;
 mod tunnel;
 
 use std::sync::Arc;
@@ -12,18 +12,18 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use magicproxy_core::UpstreamName;
 
-use super::Visit;
+use super::DoorRequest;
 use super::control::{Control, ControlRequest};
 use crate::downstream::{Connection, RequestBody};
 use crate::exchange::gate::{Client, InboundRequest, read_head};
-use crate::exchange::served::{Sent, ServedUpstream, Upstreams};
+use crate::exchange::served::{ExchangeOutcome, ServedUpstream, Upstreams};
 use crate::rejection::{Challenge, Rejection};
 use crate::response::body::ResponseBody;
 use crate::routing::lfs;
-use crate::routing::placing::{Place, Places, Way};
+use crate::routing::router::{EntryPoint, Route, Router};
 use crate::settings::{Settings, UpstreamId};
-use homes::{Home, Homes};
-use objects::ObjectsFor;
+use objects::ObjectsClient;
+use public_links::{LinkBase, PublicLinks};
 use tunnel::{Tunnel, TunnelBounds};
 
 /// The path of the control plane; it and what lies below it never reach the upstream.
@@ -34,14 +34,14 @@ const CONTROL_PATH: &str = "/__magictoken";
 pub(super) struct ReverseDoor {
     settings: Arc<Settings>,
     upstreams: Arc<Upstreams>,
-    places: Places,
+    router: Router,
     control: Control,
-    homes: Homes,
+    public_links: PublicLinks,
 }
 
 /// Which upstreams a listener leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
+pub(super) enum ListenerUpstreams {
     /// All, by name, host or mount.
     All,
     /// This one alone.
@@ -51,37 +51,37 @@ pub(super) enum Reach {
 }
 
 /// Where a request goes.
-struct Routed<'r> {
+struct RoutedRequest<'r> {
     served: &'r ServedUpstream,
     /// The client's way in. `None` for one who speaks to the upstream by its own name.
-    way: Option<Way>,
+    entry: Option<EntryPoint>,
     /// Where the upstream's URLs lead the client.
-    home: Option<Home>,
+    link_base: Option<LinkBase>,
 }
 
 impl ReverseDoor {
     pub(super) fn new(settings: &Arc<Settings>, upstreams: &Arc<Upstreams>) -> Self {
         Self {
-            places: Places::new(&settings.upstreams),
+            router: Router::new(&settings.upstreams),
             control: Control::new(Arc::clone(settings), Arc::clone(upstreams)),
-            homes: Homes::new(settings),
+            public_links: PublicLinks::new(settings),
             settings: Arc::clone(settings),
             upstreams: Arc::clone(upstreams),
         }
     }
 
     /// What a listener leads to that is bound to `only` one upstream, or to none.
-    pub(super) fn reach(&self, only: Option<&UpstreamName>) -> Reach {
-        let Some(only) = only else { return Reach::All };
-        self.upstreams.named(only).map_or(Reach::Nowhere, Reach::Only)
+    pub(super) fn reach(&self, only: Option<&UpstreamName>) -> ListenerUpstreams {
+        let Some(only) = only else { return ListenerUpstreams::All };
+        self.upstreams.named(only).map_or(ListenerUpstreams::Nowhere, ListenerUpstreams::Only)
     }
 
     /// Finds out what a request is for, and does it.
     pub(super) async fn handle(
         &self,
         request: Request<Incoming>,
-        reach: Reach,
-        visit: &mut Visit<'_>,
+        reach: ListenerUpstreams,
+        visit: &mut DoorRequest<'_>,
     ) -> Result<Response<ResponseBody>, Rejection> {
         let connection = visit.connection;
         check_framing(&request, connection)?;
@@ -92,13 +92,13 @@ impl ReverseDoor {
             return Err(Rejection::UnknownHost);
         }
         let client = Client { peer: connection.peer(), account: connection.account() };
-        let Some(place) = self.place(reach, authority, text) else {
+        let Some(route) = self.route(reach, authority, text) else {
             let below = below_control(text.split('?').next().unwrap_or_default()).ok_or(Rejection::NoUpstream)?;
             return Box::pin(self.control.handle(None, below, ControlRequest { head: &head, body, client }, visit)).await;
         };
-        let served = self.upstreams.get(place.upstream)?;
-        visit.is_for(served, &place);
-        let target = served.read_target(&place.target)?;
+        let served = self.upstreams.get(route.upstream)?;
+        visit.is_for(served, &route);
+        let target = served.read_target(&route.target)?;
         visit.request.record.path(target.path());
         if let Some(below) = below_control(target.path()) {
             // No page reads what the control plane says.
@@ -112,18 +112,18 @@ impl ReverseDoor {
             visit.pages_of = None;
             return Ok(response);
         }
-        let home = self.homes.home(served.settings(), &place, &head, connection.listener().scheme());
-        let (origin, way, worker) = (place.origin, place.way, connection.worker());
+        let link_base = self.public_links.link_base(served.settings(), &route, &head, connection.listener().scheme());
+        let (origin, entry, worker) = (route.origin, route.entry, connection.worker());
         let inbound = InboundRequest { head, origin, target, body, client, worker, end: visit.end };
-        self.forward(Routed { served, way, home }, inbound, visit).await
+        self.forward(RoutedRequest { served, entry, link_base }, inbound, visit).await
     }
 
     /// Where a request is for, whose authority and target these are.
-    fn place<'t>(&self, reach: Reach, authority: &str, target: &'t str) -> Option<Place<'t>> {
+    fn route<'t>(&self, reach: ListenerUpstreams, authority: &str, target: &'t str) -> Option<Route<'t>> {
         match reach {
-            Reach::All => self.places.place(authority, target, None),
-            Reach::Only(upstream) => self.places.place(authority, target, Some(upstream)),
-            Reach::Nowhere => None,
+            ListenerUpstreams::All => self.router.route(authority, target, None),
+            ListenerUpstreams::Only(upstream) => self.router.route(authority, target, Some(upstream)),
+            ListenerUpstreams::Nowhere => None,
         }
     }
 
@@ -131,19 +131,19 @@ impl ReverseDoor {
     #[inline]
     async fn forward(
         &self,
-        routed: Routed<'_>,
+        routed: RoutedRequest<'_>,
         mut inbound: InboundRequest<'_>,
-        visit: &mut Visit<'_>,
+        visit: &mut DoorRequest<'_>,
     ) -> Result<Response<ResponseBody>, Rejection> {
-        let Routed { served, way, home } = routed;
+        let RoutedRequest { served, entry, link_base } = routed;
         let lfs_client = served.lfs_client(&inbound.head);
-        let asked = lfs::Asked::by(&inbound.head.method, inbound.target.path(), lfs_client.as_ref());
+        let asked = lfs::ObjectsRequest::by(&inbound.head.method, inbound.target.path(), lfs_client.as_ref());
         let on_upgrade = inbound.head.extensions.remove::<OnUpgrade>();
         visit.request.record.receives(inbound.body.progress());
         let admitted = served.admit(inbound, &mut visit.request.record).await?;
         visit.connection.admitted();
         match admitted.send().await? {
-            Sent::Switched(switched) => {
+            ExchangeOutcome::Switched(switched) => {
                 let on_upgrade = on_upgrade.ok_or(Rejection::UnexpectedUpgrade)?;
                 let settings = &self.settings;
                 let bounds = TunnelBounds {
@@ -152,23 +152,27 @@ impl ReverseDoor {
                 };
                 Ok(tunnel::open(switched, Tunnel::new(on_upgrade, visit.connection, bounds)))
             }
-            Sent::Answered(answered) if asked.may_get_them_by(answered.response()) && answered.method() != Method::HEAD => {
-                let objects = ObjectsFor { way, home, upstream: Arc::clone(served.settings()), client: lfs_client };
+            ExchangeOutcome::Answered(answered)
+                if asked.may_get_them_by(answered.response()) && answered.method() != Method::HEAD =>
+            {
+                let objects = ObjectsClient { entry, link_base, upstream: Arc::clone(served.settings()), client: lfs_client };
                 Box::pin(self.pass_objects(answered, objects)).await
             }
-            Sent::Answered(answered) => answered.pass(|| home.map(|home| self.homes.rewriting(&self.places, home))),
+            ExchangeOutcome::Answered(answered) => {
+                answered.pass(|| link_base.map(|link_base| self.public_links.rewriting(&self.router, link_base)))
+            }
         }
     }
 }
 
-impl Visit<'_> {
+impl DoorRequest<'_> {
     /// The request is for this upstream: refusals have its form, and its pages may read them.
-    fn is_for(&mut self, served: &ServedUpstream, place: &Place<'_>) {
+    fn is_for(&mut self, served: &ServedUpstream, route: &Route<'_>) {
         let settings = served.settings();
-        self.request.record.upstream(served.names(), place.origin);
-        self.form.shape = settings.refusals;
+        self.request.record.upstream(served.names(), route.origin);
+        self.form.shape = settings.refusal_format;
         self.form.challenge = if settings.credential.is_basic() { Challenge::Basic } else { Challenge::BearerOrBasic };
-        self.pages_of = (!settings.allow_origins.is_empty()).then_some(place.upstream);
+        self.pages_of = (!settings.allow_origins.is_empty()).then_some(route.upstream);
     }
 }
 

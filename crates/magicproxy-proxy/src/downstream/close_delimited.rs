@@ -22,15 +22,15 @@ const IS_WHOLE: u8 = 2;
 
 /// How far the close-delimited content of a connection's last response has come.
 #[derive(Debug)]
-pub(super) struct CloseDelimited(AtomicU8);
+pub(super) struct CloseDelimitedContent(AtomicU8);
 
-impl Default for CloseDelimited {
+impl Default for CloseDelimitedContent {
     fn default() -> Self {
         Self(AtomicU8::new(FRAMED))
     }
 }
 
-impl CloseDelimited {
+impl CloseDelimitedContent {
     /// A response of that kind begins; it is the last of its connection.
     pub(super) fn begin(&self) {
         self.0.store(BEGUN, Ordering::Relaxed);
@@ -56,9 +56,9 @@ impl CloseDelimited {
 
 /// A connection's socket is reset when it is closed, a moment after it was let go of, unless it was disarmed.
 #[derive(Debug)]
-pub(super) struct ResetOnClose(());
+pub(super) struct ResetGuard(());
 
-impl ResetOnClose {
+impl ResetGuard {
     /// `None` where the system does not agree.
     pub(super) fn arm(stream: &TcpStream) -> Option<Self> {
         SockRef::from(stream).set_linger(Some(Duration::ZERO)).ok()?;

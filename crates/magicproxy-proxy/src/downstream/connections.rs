@@ -29,19 +29,19 @@ pub(crate) struct Connections {
 
 #[derive(Debug, Default)]
 struct Table {
-    open: HashMap<u64, Open>,
+    open: HashMap<u64, OpenConnection>,
     peers: HashMap<PeerKey, usize>,
     next_id: u64,
     /// Of the open ones, those that were told to close.
     leaving: usize,
     /// The longest idle at the last look, the longest last.
-    candidates: Vec<Candidate>,
+    candidates: Vec<EvictionCandidate>,
     /// The same of one peer.
-    of_peer: Option<(PeerKey, Vec<Candidate>)>,
+    of_peer: Option<(PeerKey, Vec<EvictionCandidate>)>,
 }
 
 #[derive(Debug)]
-struct Open {
+struct OpenConnection {
     activity: Arc<Activity>,
     /// Against whose share it counts.
     peer: Option<PeerKey>,
@@ -49,7 +49,7 @@ struct Open {
 
 /// An idle connection at the time of a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Candidate {
+struct EvictionCandidate {
     had_admitted: bool,
     idle_since: u64,
     id: u64,
@@ -73,7 +73,7 @@ impl Connections {
     ///
     /// # Errors
     /// [`Shortage::Peer`] when the peer has its share; [`Shortage::Total`] when no connection is idle.
-    pub(crate) fn open(self: &Arc<Self>, peer: PeerKey, share: PeerShare) -> Result<Slot, Shortage> {
+    pub(crate) fn open(self: &Arc<Self>, peer: PeerKey, share: PeerShare) -> Result<ConnectionSlot, Shortage> {
         let mut table = self.table();
         let peer = (share == PeerShare::Counted).then_some(peer);
         if let Some(peer) = peer {
@@ -87,12 +87,12 @@ impl Connections {
         }
         let (id, activity) = (table.next_id, Arc::new(Activity::default()));
         table.next_id += 1;
-        table.open.insert(id, Open { activity: Arc::clone(&activity), peer });
+        table.open.insert(id, OpenConnection { activity: Arc::clone(&activity), peer });
         if let Some(peer) = peer {
             *table.peers.entry(peer).or_default() += 1;
         }
         self.count.store(table.open.len(), Ordering::Relaxed);
-        Ok(Slot { connections: Arc::clone(self), id, peer, activity })
+        Ok(ConnectionSlot { connections: Arc::clone(self), id, peer, activity })
     }
 
     /// A peer that has its share gets a new connection for the longest idle of its own on which nothing was admitted: whoever
@@ -130,7 +130,7 @@ impl Connections {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn close(&self, slot: &Slot) {
+    fn close(&self, slot: &ConnectionSlot) {
         let mut table = self.table();
         if table.open.remove(&slot.id).is_some_and(|open| open.activity.is_evicted()) {
             table.leaving -= 1;
@@ -151,7 +151,7 @@ impl Table {
     /// Tells the longest idle connection to close.
     fn evict(&mut self) -> bool {
         let Some(activity) = self.next_victim() else { return false };
-        activity.end(Ending::Evicted);
+        activity.end(ConnectionEnd::Evicted);
         self.leaving += 1;
         true
     }
@@ -167,7 +167,7 @@ impl Table {
         }
         self.of_peer = Some((peer, candidates));
         let Some(activity) = victim else { return false };
-        activity.end(Ending::Evicted);
+        activity.end(ConnectionEnd::Evicted);
         self.leaving += 1;
         true
     }
@@ -184,7 +184,7 @@ impl Table {
     }
 
     /// The next candidate that has been idle ever since the look.
-    fn still_idle(&self, candidates: &mut Vec<Candidate>) -> Option<Arc<Activity>> {
+    fn still_idle(&self, candidates: &mut Vec<EvictionCandidate>) -> Option<Arc<Activity>> {
         while let Some(candidate) = candidates.pop() {
             let open = self.open.get(&candidate.id);
             let current = open.filter(|open| open.activity.candidate(candidate.id) == Some(candidate));
@@ -197,9 +197,9 @@ impl Table {
 
     /// The longest idle connections, of one peer or of all, without an admitted request, or the longest idle one that had some:
     /// while strangers come, each look may find one of theirs.
-    fn longest_idle(&self, peer: Option<PeerKey>) -> Vec<Candidate> {
+    fn longest_idle(&self, peer: Option<PeerKey>) -> Vec<EvictionCandidate> {
         let of_peer = self.open.iter().filter(|(_, open)| peer.is_none() || open.peer == peer);
-        let mut idle: Vec<Candidate> = of_peer.filter_map(|(id, open)| open.activity.candidate(*id)).collect();
+        let mut idle: Vec<EvictionCandidate> = of_peer.filter_map(|(id, open)| open.activity.candidate(*id)).collect();
         if peer.is_some() {
             // Its other clients keep what they use.
             idle.retain(|candidate| !candidate.had_admitted);
@@ -219,7 +219,7 @@ impl Table {
 /// Why a connection is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
-pub(crate) enum Ending {
+pub(crate) enum ConnectionEnd {
     /// It refused more than it is worth: what is in progress is finished.
     Retired = 1,
     /// A new connection has its slot.
@@ -238,7 +238,7 @@ pub(crate) struct Activity {
     had_admitted: AtomicBool,
     /// Requests refused on it.
     refused: AtomicU32,
-    /// An [`Ending`], or 0.
+    /// An [`ConnectionEnd`], or 0.
     ending: AtomicU32,
     /// Wakes the task that serves it.
     task: OnceLock<Waker>,
@@ -304,7 +304,7 @@ impl Activity {
     }
 
     /// Tells its task that it is to end.
-    pub(crate) fn end(&self, ending: Ending) {
+    pub(crate) fn end(&self, ending: ConnectionEnd) {
         self.ending.fetch_max(ending as u32, Ordering::SeqCst);
         if let Some(task) = self.task.get() {
             task.wake_by_ref();
@@ -318,18 +318,22 @@ impl Activity {
     }
 
     pub(crate) fn is_evicted(&self) -> bool {
-        self.ending.load(Ordering::SeqCst) == Ending::Evicted as u32
+        self.ending.load(Ordering::SeqCst) == ConnectionEnd::Evicted as u32
     }
 
-    fn candidate(&self, id: u64) -> Option<Candidate> {
+    fn candidate(&self, id: u64) -> Option<EvictionCandidate> {
         let free = self.is_idle() && !self.is_evicted();
-        free.then(|| Candidate { had_admitted: self.had_admitted(), idle_since: self.idle_since.load(Ordering::Relaxed), id })
+        free.then(|| EvictionCandidate {
+            had_admitted: self.had_admitted(),
+            idle_since: self.idle_since.load(Ordering::Relaxed),
+            id,
+        })
     }
 }
 
 /// A connection's place among the open ones, given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Slot {
+pub(crate) struct ConnectionSlot {
     connections: Arc<Connections>,
     id: u64,
     /// Against whose share it counts.
@@ -337,7 +341,7 @@ pub(crate) struct Slot {
     activity: Arc<Activity>,
 }
 
-impl Slot {
+impl ConnectionSlot {
     pub(crate) fn activity(&self) -> &Arc<Activity> {
         &self.activity
     }
@@ -348,7 +352,7 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.connections.close(self);
     }
@@ -377,7 +381,7 @@ mod tests {
     }
 
     /// Opens `count` connections of a peer, each idle a second longer than the next.
-    fn open(connections: &Arc<Connections>, count: u64) -> Vec<Slot> {
+    fn open(connections: &Arc<Connections>, count: u64) -> Vec<ConnectionSlot> {
         let now = Instant::now();
         let slot = |number| {
             let slot = connections.open(peer(1), PeerShare::Counted).unwrap();
@@ -387,8 +391,8 @@ mod tests {
         (0..count).map(slot).collect()
     }
 
-    fn evicted(slots: &[Slot]) -> Vec<usize> {
-        let evicted = |(at, slot): (usize, &Slot)| slot.activity.is_evicted().then_some(at);
+    fn evicted(slots: &[ConnectionSlot]) -> Vec<usize> {
+        let evicted = |(at, slot): (usize, &ConnectionSlot)| slot.activity.is_evicted().then_some(at);
         slots.iter().enumerate().filter_map(evicted).collect()
     }
 
@@ -438,7 +442,7 @@ mod tests {
         let connections = connections(1_000, 3);
         let mut slots = open(&connections, 3);
         slots[0].activity.admitted();
-        let others: Vec<Slot> = (0..3).map(|_| connections.open(peer(2), PeerShare::Counted).unwrap()).collect();
+        let others: Vec<ConnectionSlot> = (0..3).map(|_| connections.open(peer(2), PeerShare::Counted).unwrap()).collect();
         for _ in 0..2 {
             let slot = connections.open(peer(1), PeerShare::Counted).unwrap();
             slot.activity.begin();

@@ -78,7 +78,7 @@ impl Left {
 
 /// How much of the latest request's content the client has yet to send, or the proxy to take (HTTP/1 only).
 #[derive(Debug, Default)]
-pub(super) struct Rest {
+pub(super) struct RemainingContent {
     /// A [`Left`].
     left: AtomicU64,
     /// A [`Left`]: the part of it that was not read from the connection, as far as that is known. What was read need not have been taken.
@@ -89,7 +89,7 @@ pub(super) struct Rest {
     given_up: Notify,
 }
 
-impl Rest {
+impl RemainingContent {
     fn begin(&self, left: Left) {
         self.set(left);
         self.unread.store(Left::Unknown.to_number(), Ordering::Relaxed);
@@ -278,7 +278,7 @@ impl Drop for RequestContent {
             Ok(runtime) if readable => {
                 rest.is_discarded.store(true, Ordering::Relaxed);
                 let (connection, number) = (Arc::clone(&self.connection), self.number);
-                runtime.spawn(Discarded { incoming, connection, number }.read());
+                runtime.spawn(DiscardedContent { incoming, connection, number }.read());
             }
             _ => rest.set(Left::Unread),
         }
@@ -300,13 +300,13 @@ fn left_behind(read: u64, left: Left) -> Left {
 }
 
 /// Content that nobody wants.
-struct Discarded {
+struct DiscardedContent {
     incoming: Incoming,
     connection: Arc<Connection>,
     number: u64,
 }
 
-impl Discarded {
+impl DiscardedContent {
     /// Reads it to its end, or until there was too much of it. The connection bounds the time.
     async fn read(mut self) {
         let mut read = 0;

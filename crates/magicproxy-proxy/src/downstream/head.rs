@@ -16,18 +16,18 @@ const MAX_SCANNED_METHOD: usize = 24;
 /// What was seen of a head so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct HeadScan {
-    place: Place,
+    place: HeadPosition,
     /// The beginning of the request line.
-    method: Short<MAX_SCANNED_METHOD>,
+    method: ShortText<MAX_SCANNED_METHOD>,
     /// The name of the field that is being read.
-    name: Short<{ CONTENT_LENGTH.len() }>,
+    name: ShortText<{ CONTENT_LENGTH.len() }>,
     /// Lines behind the request line.
     fields: usize,
     has_content_length: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
+enum HeadPosition {
     /// Before the request line, where empty lines may stand (RFC 9112 section 2.2).
     #[default]
     Before,
@@ -46,18 +46,18 @@ enum Place {
 
 /// The first bytes of a text.
 #[derive(Clone, Copy, Debug)]
-struct Short<const MAX: usize> {
+struct ShortText<const MAX: usize> {
     bytes: [u8; MAX],
     length: usize,
 }
 
-impl<const MAX: usize> Default for Short<MAX> {
+impl<const MAX: usize> Default for ShortText<MAX> {
     fn default() -> Self {
         Self { bytes: [0; MAX], length: 0 }
     }
 }
 
-impl<const MAX: usize> Short<MAX> {
+impl<const MAX: usize> ShortText<MAX> {
     fn push(&mut self, byte: u8) {
         if let Some(place) = self.bytes.get_mut(self.length) {
             *place = byte;
@@ -73,39 +73,39 @@ impl<const MAX: usize> Short<MAX> {
 
 impl HeadScan {
     pub(super) fn is_fresh(&self) -> bool {
-        self.place == Place::Before
+        self.place == HeadPosition::Before
     }
 
     /// Looks at more of the head. What comes behind its end is not looked at.
     pub(super) fn read(&mut self, bytes: &[u8]) {
         for byte in bytes {
             match (self.place, byte) {
-                (Place::End, _) => return,
-                (Place::Before, b'\r' | b'\n') => {}
-                (Place::RequestLine | Place::Value, b'\n') => self.place = Place::LineStart,
-                (Place::Before | Place::Method, b' ') => self.place = Place::RequestLine,
-                (Place::Before | Place::Method, _) => {
-                    self.place = Place::Method;
+                (HeadPosition::End, _) => return,
+                (HeadPosition::Before, b'\r' | b'\n') => {}
+                (HeadPosition::RequestLine | HeadPosition::Value, b'\n') => self.place = HeadPosition::LineStart,
+                (HeadPosition::Before | HeadPosition::Method, b' ') => self.place = HeadPosition::RequestLine,
+                (HeadPosition::Before | HeadPosition::Method, _) => {
+                    self.place = HeadPosition::Method;
                     self.method.push(*byte);
                 }
-                (Place::RequestLine | Place::Value, _) => {}
-                (Place::LineStart | Place::EmptyLine, b'\n') => self.place = Place::End,
-                (Place::LineStart, b'\r') => self.place = Place::EmptyLine,
-                (Place::LineStart | Place::EmptyLine | Place::Name, _) => self.read_name(*byte),
+                (HeadPosition::RequestLine | HeadPosition::Value, _) => {}
+                (HeadPosition::LineStart | HeadPosition::EmptyLine, b'\n') => self.place = HeadPosition::End,
+                (HeadPosition::LineStart, b'\r') => self.place = HeadPosition::EmptyLine,
+                (HeadPosition::LineStart | HeadPosition::EmptyLine | HeadPosition::Name, _) => self.read_name(*byte),
             }
         }
     }
 
     fn read_name(&mut self, byte: u8) {
-        if self.place != Place::Name {
-            self.place = Place::Name;
-            self.name = Short::default();
+        if self.place != HeadPosition::Name {
+            self.place = HeadPosition::Name;
+            self.name = ShortText::default();
             self.fields += 1;
         }
         match byte {
             b':' | b'\n' => {
                 self.has_content_length |= self.name.whole().is_some_and(|name| name.eq_ignore_ascii_case(CONTENT_LENGTH));
-                self.place = if byte == b':' { Place::Value } else { Place::LineStart };
+                self.place = if byte == b':' { HeadPosition::Value } else { HeadPosition::LineStart };
             }
             // No name has white space in it or around it; what looks like one without it is one.
             _ if byte.is_ascii_whitespace() => {}
@@ -117,25 +117,25 @@ impl HeadScan {
     /// method and so many fields: bytes that come while another exchange is in progress are not seen, so what was seen may
     /// begin in the middle of a field that looks like a request line. hyper drops no field but `Content-Length`.
     pub(super) fn has_content_length(&self, method: &Method, fields: usize) -> Option<bool> {
-        if self.method.whole()? != method.as_str().as_bytes() || self.place < Place::LineStart {
+        if self.method.whole()? != method.as_str().as_bytes() || self.place < HeadPosition::LineStart {
             return None;
         }
         if self.has_content_length {
             return Some(true);
         }
-        (self.place == Place::End && self.fields == fields).then_some(false)
+        (self.place == HeadPosition::End && self.fields == fields).then_some(false)
     }
 }
 
 /// When the last part of a head was read that no request has taken yet (HTTP/1 only). The clock is read for each part anyhow, to
 /// bound the time of the head.
 #[derive(Debug, Default)]
-pub(super) struct HeadRead(AtomicU64);
+pub(super) struct HeadTime(AtomicU64);
 
-/// The zero of [`HeadRead`]'s clock.
+/// The zero of [`HeadTime`]'s clock.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-impl HeadRead {
+impl HeadTime {
     pub(super) fn note(&self, now: Instant) {
         let nanos = u64::try_from(now.saturating_duration_since(*START).as_nanos()).unwrap_or(u64::MAX);
         self.0.store(nanos.max(1), Ordering::Relaxed);

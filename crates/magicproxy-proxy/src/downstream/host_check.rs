@@ -37,7 +37,7 @@ impl HostCheck {
         let mut check = Self::default();
         check.hosts.extend(settings.public_access.as_ref().map(|url| folded(url.authority().as_str())));
         for upstream in &settings.upstreams {
-            check.hosts.extend(upstream.placing.hosts.iter().map(|host| folded(host.as_str())));
+            check.hosts.extend(upstream.routes.hosts.iter().map(|host| folded(host.as_str())));
             check.own.extend(upstream.origins().flat_map(ApiRoot::own_authorities));
         }
         check

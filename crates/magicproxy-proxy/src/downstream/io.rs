@@ -10,7 +10,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::close_delimited::ResetOnClose;
+use super::close_delimited::ResetGuard;
 use super::frames::ControlFrames;
 use super::linger::Linger;
 use super::{Connection, Stream};
@@ -29,7 +29,7 @@ const BYTES_PER_HEAD_BYTE: usize = 2;
 /// The stream of one downstream connection.
 ///
 /// Between requests it allows [`Timeouts::client_keep_alive`] until the first byte of a head, and `header` from there to its end; a peer that
-/// takes nothing of an answer is the socket's affair. While a request is in progress reading is not limited here: the
+/// takes nothing of a response is the socket's affair. While a request is in progress reading is not limited here: the
 /// body's own timer does that.
 pub(crate) struct DownstreamIo {
     stream: Stream,
@@ -48,7 +48,7 @@ pub(crate) struct DownstreamIo {
     /// Of HTTP/2.
     control_frames: Option<Box<ControlFrames>>,
     /// While close-delimited content is written.
-    reset_on_close: Option<ResetOnClose>,
+    reset_on_close: Option<ResetGuard>,
     /// Does the system look for its peer?
     is_probed: bool,
 }
@@ -174,7 +174,7 @@ impl DownstreamIo {
             self.stream.tcp().inspect(|stream| probe(stream, limit));
         }
         if self.connection.close_delimited.has_begun() && self.reset_on_close.is_none() {
-            self.reset_on_close = self.stream.tcp().and_then(ResetOnClose::arm);
+            self.reset_on_close = self.stream.tcp().and_then(ResetGuard::arm);
         }
     }
 

@@ -1,4 +1,4 @@
-//! The end of a connection whose caller may still be sending.
+//! The end of a connection whose client may still be sending.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -10,12 +10,12 @@ use crate::http::body::IdleTimer;
 
 /// Without a byte for this long, nothing more is on its way.
 const IDLE: Duration = Duration::from_secs(1);
-/// Whoever goes on for longer does not look at the answer.
+/// Whoever goes on for longer does not look at the response.
 const TOTAL: Duration = Duration::from_secs(10);
 
-/// Reads and forgets what a caller still sends after our last byte, until it has seen the end of the answer and closes.
+/// Reads and forgets what a client still sends after our last byte, until it has seen the end of the response and closes.
 ///
-/// A socket that is closed with unread bytes resets the connection, and the reset may overtake the answer: the caller of a
+/// A socket that is closed with unread bytes resets the connection, and the reset may overtake the response: the client of a
 /// large upload would see "connection reset" in place of the refusal that explains it (RFC 9112, section 9.6).
 #[derive(Debug)]
 pub(super) struct Linger {
@@ -29,7 +29,7 @@ impl Default for Linger {
 }
 
 impl Linger {
-    /// Ready when the caller has closed, or will not.
+    /// Ready when the client has closed, or will not.
     pub(super) fn poll(&mut self, stream: &mut (impl AsyncRead + Unpin), context: &mut Context<'_>) -> Poll<()> {
         let mut space = [std::mem::MaybeUninit::<u8>::uninit(); 8 * 1024];
         loop {

@@ -1,6 +1,6 @@
-//! Where callers connect: TCP and Unix sockets, with and without TLS, each perhaps bound to one upstream.
+//! Where clients connect: TCP and Unix sockets, with and without TLS, each perhaps bound to one upstream.
 //!
-//! Sockets come from the caller, already bound. This module accepts on all of them at once, in turn, so that no listener
+//! Sockets come from the client, already bound. This module accepts on all of them at once, in turn, so that no listener
 //! starves another.
 
 pub mod tls;
@@ -29,11 +29,11 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Failures to accept are logged once in this time.
 const LOGGED_EVERY: Duration = Duration::from_secs(10);
 
-/// A socket that callers connect to, and what holds for everyone who does.
+/// A socket that clients connect to, and what holds for everyone who does.
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
-    entrance: Entrance,
+    entrance: ListenerContext,
 }
 
 #[derive(Debug)]
@@ -46,16 +46,16 @@ enum Socket {
 impl Listener {
     /// Listens on TCP, in the clear unless [`Self::with_tls`].
     pub fn tcp(socket: TcpListener) -> Self {
-        Self { socket: Socket::Tcp(socket), entrance: Entrance::default() }
+        Self { socket: Socket::Tcp(socket), entrance: ListenerContext::default() }
     }
 
     /// Listens on a Unix socket. Whoever made its file takes it away again.
     #[cfg(unix)]
     pub fn unix(socket: UnixListener) -> Self {
-        Self { socket: Socket::Unix(socket), entrance: Entrance::default() }
+        Self { socket: Socket::Unix(socket), entrance: ListenerContext::default() }
     }
 
-    /// Callers must speak TLS.
+    /// Clients must speak TLS.
     #[must_use]
     pub fn with_tls(mut self, tls: Arc<TlsServer>) -> Self {
         self.entrance.tls = Some(tls);
@@ -91,7 +91,7 @@ impl Listener {
 
 /// What the connections of one listener share.
 #[derive(Debug, Default)]
-pub(crate) struct Entrance {
+pub(crate) struct ListenerContext {
     pub(crate) tls: Option<Arc<TlsServer>>,
     /// What its clients speak to.
     pub(crate) door: DoorKind,
@@ -112,7 +112,7 @@ impl Default for DoorKind {
     }
 }
 
-impl Entrance {
+impl ListenerContext {
     /// May a request that came here name this authority? `Host` decides nothing beside `:authority`, and must be as good.
     pub(crate) fn admits(&self, authority: &str, head: &Parts) -> bool {
         let Some(check) = &self.host_check else { return true };
@@ -127,15 +127,15 @@ impl Entrance {
 
 /// A connection that has just come.
 #[derive(Debug)]
-pub(crate) struct Accepted {
+pub(crate) struct AcceptedConnection {
     pub(crate) transport: Transport,
     pub(crate) peer: Option<SocketAddr>,
     /// Who connected by a Unix socket.
     pub(crate) user: Option<u32>,
-    pub(crate) entrance: Arc<Entrance>,
+    pub(crate) entrance: Arc<ListenerContext>,
 }
 
-impl Accepted {
+impl AcceptedConnection {
     /// Who is charged for it, as long as no token says more.
     pub(crate) fn peer_key(&self) -> PeerKey {
         self.user.map_or_else(|| PeerKey::of(self.peer.map(|address| address.ip())), PeerKey::User)
@@ -159,7 +159,7 @@ fn canonical(peer: SocketAddr) -> SocketAddr {
 /// Every listener of a server.
 #[derive(Debug)]
 pub(crate) struct Listeners {
-    sockets: Vec<(Socket, Arc<Entrance>)>,
+    sockets: Vec<(Socket, Arc<ListenerContext>)>,
     /// Which is asked first.
     first: usize,
     /// When a failure was last logged.
@@ -174,7 +174,7 @@ impl Listeners {
 
     /// Accepts, and survives what goes wrong with it (a peer that left at once, too many open files): `make_room` may close
     /// something then.
-    pub(crate) async fn accept(&mut self, make_room: impl Fn()) -> Accepted {
+    pub(crate) async fn accept(&mut self, make_room: impl Fn()) -> AcceptedConnection {
         loop {
             match std::future::poll_fn(|context| self.poll_accept(context)).await {
                 Ok(accepted) => return accepted,
@@ -194,7 +194,7 @@ impl Listeners {
         }
     }
 
-    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<AcceptedConnection>> {
         let (before, after) = self.sockets.split_at(self.first.min(self.sockets.len()));
         for (at, (socket, entrance)) in after.iter().chain(before).enumerate() {
             if let Poll::Ready(accepted) = socket.poll_accept(context) {
@@ -202,7 +202,7 @@ impl Listeners {
                 let entrance = Arc::clone(entrance);
                 return Poll::Ready(accepted.map(|(transport, peer)| {
                     let user = transport.user();
-                    Accepted { transport, peer, user, entrance }
+                    AcceptedConnection { transport, peer, user, entrance }
                 }));
             }
         }

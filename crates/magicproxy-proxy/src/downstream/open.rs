@@ -1,6 +1,6 @@
 //! From a socket to a stream on which a protocol is spoken: the TLS handshake where there is one, and the first bytes.
 //!
-//! The caller bounds all of it in time. Until its first byte a connection has no buffer.
+//! The client bounds all of it in time. Until its first byte a connection has no buffer.
 
 #[cfg(test)]
 mod tests;
@@ -16,10 +16,10 @@ use super::protocol::{Protocol, detect};
 use super::socket::{Socket, Stream};
 use crate::downstream::listener::tls::{Purpose, TlsServer};
 
-/// What a caller gets that speaks plain HTTP where TLS is spoken. It holds nothing of what was asked.
+/// What a client gets that speaks plain HTTP where TLS is spoken. It holds nothing of what was asked.
 const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 64\r\n\
     Connection: close\r\n\r\nmagicproxy: this port speaks TLS; its URLs begin with https://\r\n";
-/// How much of a plain request is read before the connection ends: bytes left unread would take the answer with them.
+/// How much of a plain request is read before the connection ends: bytes left unread would take the response with them.
 const MAX_PLAIN_BYTES: u64 = 64 * 1024;
 
 /// What a handshake may bring: a `ClientHello` with the largest keys in use is 2 KiB long, and no certificate is asked for. What
@@ -27,7 +27,7 @@ const MAX_PLAIN_BYTES: u64 = 64 * 1024;
 const MAX_HANDSHAKE_BYTES: usize = 16 * 1024;
 
 /// A connection whose protocol is known.
-pub(crate) struct Opened {
+pub(crate) struct NegotiatedConnection {
     pub(crate) stream: Stream,
     pub(crate) protocol: Protocol,
     /// What was read already.
@@ -35,11 +35,11 @@ pub(crate) struct Opened {
 }
 
 /// Opens a connection. One that ends here has been told what there was to tell.
-pub(crate) async fn open(mut socket: Socket, tls: Option<&TlsServer>) -> io::Result<Opened> {
+pub(crate) async fn open(mut socket: Socket, tls: Option<&TlsServer>) -> io::Result<NegotiatedConnection> {
     socket.readable().await?;
     let Some(tls) = tls else {
         let (protocol, prefix) = detect(&mut socket).await?;
-        return Ok(Opened { stream: Stream::Plain(socket), protocol, prefix });
+        return Ok(NegotiatedConnection { stream: Stream::Plain(socket), protocol, prefix });
     };
     let mut stream = Box::new(Box::pin(handshake(socket, tls)).await?);
     let (protocol, prefix) = detect(&mut stream).await?;
@@ -52,7 +52,7 @@ pub(crate) async fn open(mut socket: Socket, tls: Option<&TlsServer>) -> io::Res
     if protocol != agreed {
         return Err(invalid("another protocol than the one agreed on"));
     }
-    Ok(Opened { stream: Stream::Tls(stream), protocol, prefix })
+    Ok(NegotiatedConnection { stream: Stream::Tls(stream), protocol, prefix })
 }
 
 async fn handshake(mut socket: Socket, tls: &TlsServer) -> io::Result<TlsStream<Socket>> {
@@ -67,7 +67,7 @@ async fn handshake(mut socket: Socket, tls: &TlsServer) -> io::Result<TlsStream<
         }
         Purpose::Challenge => {
             stream.shutdown().await?;
-            Err(invalid("the answer to a challenge was all that was asked for"))
+            Err(invalid("the response to a challenge was all that was asked for"))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The caller's body on its way up.
+//! The client's body on its way up.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -53,7 +53,7 @@ impl Progress {
         self.done.load(Ordering::Relaxed)
     }
 
-    /// Is the caller to send more? It has a time limit of its own.
+    /// Is the client to send more? It has a time limit of its own.
     pub(crate) fn is_waiting(&self) -> bool {
         self.waiting.load(Ordering::Relaxed)
     }

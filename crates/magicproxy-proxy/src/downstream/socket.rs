@@ -26,23 +26,23 @@ pub(crate) enum Transport {
 
 /// A connected socket that no runtime watches: on its way from the one that accepted it to the one that serves it.
 #[derive(Debug)]
-pub(crate) enum Parked {
+pub(crate) enum UnregisteredSocket {
     Tcp(std::net::TcpStream),
     #[cfg(unix)]
     Unix(std::os::unix::net::UnixStream),
 }
 
 impl Transport {
-    pub(crate) fn park(self) -> io::Result<Parked> {
+    pub(crate) fn park(self) -> io::Result<UnregisteredSocket> {
         Ok(match self {
-            Self::Tcp(stream) => Parked::Tcp(stream.into_std()?),
+            Self::Tcp(stream) => UnregisteredSocket::Tcp(stream.into_std()?),
             #[cfg(unix)]
-            Self::Unix(stream) => Parked::Unix(stream.into_std()?),
+            Self::Unix(stream) => UnregisteredSocket::Unix(stream.into_std()?),
         })
     }
 }
 
-impl Parked {
+impl UnregisteredSocket {
     /// To be called on the runtime that is to watch it.
     pub(crate) fn unpark(self) -> io::Result<Transport> {
         Ok(match self {

@@ -1,6 +1,6 @@
-//! Streams of an HTTP/2 connection: one whose caller does not take its answer is ended.
+//! Streams of an HTTP/2 connection: one whose client does not take its response is ended.
 //!
-//! HTTP asks an answer's body for nothing while the caller's window is closed, so the body's own timer stands still, and no
+//! HTTP asks a response's body for nothing while the client's window is closed, so the body's own timer stands still, and no
 //! byte is written that a socket could be slow with. Here each stream is timed by what its last poll waited for.
 
 use std::cell::Cell;
@@ -16,11 +16,11 @@ use crate::http::body::IdleTimer;
 /// What the stream that is polled on this thread did last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Activity {
-    /// Nothing that we saw: it waits for its caller.
+    /// Nothing that we saw: it waits for its client.
     None,
-    /// It took a part of the answer.
+    /// It took a part of the response.
     Took,
-    /// It waits for what has a timer of its own: the proxy, the upstream, the caller's body.
+    /// It waits for what has a timer of its own: the proxy, the upstream, the client's body.
     Waits,
 }
 
@@ -35,13 +35,13 @@ pub(crate) fn noted_own_words() {
     OWN_WORDS.set(true);
 }
 
-/// Notes what a poll of an answer, or of its body, came to.
+/// Notes what a poll of a response, or of its body, came to.
 pub(crate) fn noted<T>(poll: Poll<T>) -> Poll<T> {
     LAST.set(if poll.is_pending() { Activity::Waits } else { Activity::Took });
     poll
 }
 
-/// Runs each stream of a connection in its own task, for as long as its caller takes something of it within the limit.
+/// Runs each stream of a connection in its own task, for as long as its client takes something of it within the limit.
 #[derive(Clone, Debug)]
 pub(crate) struct Streams {
     pub(crate) idle: Duration,
@@ -54,7 +54,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
         let (mut idle, refusal) = (IdleTimer::new(self.idle, None), self.refusal);
         tokio::spawn(async move {
             let mut stream = pin!(stream);
-            // Dropping the stream resets it, and closes the connection to the upstream that its answer comes on.
+            // Dropping the stream resets it, and closes the connection to the upstream that its response comes on.
             poll_fn(|context| poll_timed(stream.as_mut(), &mut idle, refusal, context)).await;
         });
     }

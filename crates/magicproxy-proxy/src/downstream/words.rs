@@ -16,12 +16,12 @@ const MAX_UNTAKEN_OF_ADMITTED: usize = 32;
 
 /// A response of the proxy's own words whose client has not taken it yet.
 #[derive(Debug)]
-pub(crate) struct Untaken {
+pub(crate) struct UnreadResponse {
     connection: Arc<Connection>,
     _holding: Holding,
 }
 
-impl Untaken {
+impl UnreadResponse {
     /// Room for one more on this connection; none is needed over HTTP/1, which has one response at a time.
     ///
     /// # Errors
@@ -41,7 +41,7 @@ impl Untaken {
     }
 }
 
-impl Drop for Untaken {
+impl Drop for UnreadResponse {
     fn drop(&mut self) {
         self.connection.untaken.fetch_sub(1, Ordering::Relaxed);
     }

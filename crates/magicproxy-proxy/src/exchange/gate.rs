@@ -15,24 +15,24 @@ use std::time::Instant;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Version, header};
-use magicproxy_core::{Access, DecisionSteps, Denial, Judgement, ParseTargetError, RequestTarget, VerifiedToken};
+use magicproxy_core::{AccessRequest, Decision, DecisionSteps, Denial, ParseTargetError, RequestTarget, VerifiedToken};
 use zeroize::Zeroizing;
 
 pub use outbound::OutboundRequest;
 
-pub(crate) use explanation::{Decision, Explanation, Question};
-pub(in crate::exchange) use outbound::{Asked, Dispatch, Message};
+pub(crate) use explanation::{ExplainedDecision, ExplainedRequest, Explanation};
+pub(in crate::exchange) use outbound::{Dispatch, ListQuery, Message};
 
-use further::Asker;
+use further::QuestionContext;
 
 use crate::admission::{Account, Budget, Payer, PeerKey, Resource};
 use crate::clock;
+use crate::credential::bearer_token::BearerToken;
 use crate::credential::carriers::Carriers;
-use crate::credential::presented::PresentedToken;
 use crate::downstream::RequestBody;
-use crate::exchange::ledger::{Ledger, Questions, Sending, Settled};
+use crate::exchange::ledger::{Ledger, ListLookups, PermittedRequest, Reservation};
 use crate::exchange::upstream::Upstream;
-use crate::exchange::verifier::{CachedToken, Reissue, Shared, Verifier};
+use crate::exchange::verifier::{CachedToken, Reissue, SharedServices, Verifier};
 use crate::http::header::{DroppedFields, RequestFields, RequestHeaders, TrailerFields, refuse_overrides};
 use crate::observe::access_log::AccessRecord;
 use crate::peer::Peer;
@@ -44,7 +44,7 @@ use crate::services::revocations::Revocations;
 use crate::settings::{OriginId, Settings, UpstreamSettings};
 use crate::worker::WorkerId;
 
-/// The longest authority: a host name has at most 253 characters (RFC 1035 section 2.3.4), a port five. Links in answers repeat it.
+/// The longest authority: a host name has at most 253 characters (RFC 1035 section 2.3.4), a port five. Links in responses repeat it.
 const MAX_AUTHORITY_BYTES: usize = 260;
 
 /// The gate of one upstream.
@@ -89,7 +89,7 @@ pub(crate) struct Client<'c> {
 
 /// Who asks the control plane something about a token.
 #[derive(Clone, Copy)]
-pub(crate) struct Caller<'c> {
+pub(crate) struct ControlClient<'c> {
     pub(crate) headers: &'c HeaderMap,
     pub(crate) client: Client<'c>,
     /// The token, once it is verified: for the log.
@@ -112,7 +112,7 @@ impl Gate {
     pub(in crate::exchange) fn new(
         settings: &Settings,
         upstream: &Arc<UpstreamSettings>,
-        shared: &Shared,
+        shared: &SharedServices,
         asked: Arc<Upstream>,
     ) -> Result<Self, aws_lc_rs::error::Unspecified> {
         let carriers = Carriers::new(upstream, &settings.upstreams);
@@ -144,7 +144,7 @@ impl Gate {
             return None;
         }
         let bearer = || {
-            let token = PresentedToken::from_headers(&head.headers, &self.carriers).ok()?;
+            let token = BearerToken::from_headers(&head.headers, &self.carriers).ok()?;
             let mut value = HeaderValue::from_str(&format!("Bearer {}", token.as_str())).ok()?;
             value.set_sensitive(true);
             Some(value)
@@ -161,7 +161,7 @@ impl Gate {
         let InboundRequest { head, origin, mut target, mut body, client, worker, .. } = inbound;
         let (upstream, peer) = (&*self.upstream, client.peer);
         refuse_overrides(&head.headers)?;
-        let presented = PresentedToken::from_request(&head.headers, &mut target, &self.carriers)?;
+        let presented = BearerToken::from_request(&head.headers, &mut target, &self.carriers)?;
         let sender = self.trusted_proxies.sender(&peer, &head.headers);
         let entry = self.verifier.verify(&presented, || self.peer_account(client, sender)).await?;
         record.token(entry.token());
@@ -170,10 +170,11 @@ impl Gate {
         body.hold_window(&exchange)?;
         let steps = DecisionSteps::new();
         let access = self.access(head.method.as_str(), &target, sender, &steps);
-        let (permit, consultation) = match entry.token().judge(&access) {
-            Judgement::Allowed(permit) => (permit, Consultation::default()),
+        let (permit, consultation) = match entry.token().decide(&access) {
+            Decision::Allowed(permit) => (permit, Consultation::default()),
             judgement => {
-                let asker = Asker { token: entry.token(), peer, exchange: &exchange, binder: self.verifier.binder(&entry) };
+                let asker =
+                    QuestionContext { token: entry.token(), peer, exchange: &exchange, binder: self.verifier.binder(&entry) };
                 Box::pin(self.ask_further(judgement, &access, &head, asker, &mut body)).await?
             }
         };
@@ -193,17 +194,17 @@ impl Gate {
         }
         let came = head.uri.path_and_query().filter(|came| target.is_spelt(came.as_str())).cloned();
         let mut message = Box::new(Message { method: head.method, headers, origin, came, target, body, upgrade });
-        let settled = match Settled::plain(permit, &consultation) {
-            Ok(settled) => settled,
+        let reservation = match Reservation::empty(permit, &consultation) {
+            Ok(reservation) => reservation,
             Err(permit) => {
-                let questions = Questions { upstream: &self.asked, worker, credential: &credential, exchange: &exchange };
+                let questions = ListLookups { upstream: &self.asked, worker, credential: &credential, exchange: &exchange };
                 let receipts = self.verifier.receipts(&entry, &presented);
                 let binder = self.verifier.binder(&entry);
-                let sending = Sending { permit, message: &mut message, questions, receipts, consultation, binder };
-                Box::pin(self.ledger.settle(sending)).await?
+                let sending = PermittedRequest { permit, message: &mut message, questions, receipts, consultation, binder };
+                Box::pin(self.ledger.reserve(sending)).await?
             }
         };
-        Ok(OutboundRequest::new(settled, credential, message, exchange))
+        Ok(OutboundRequest::new(reservation, credential, message, exchange))
     }
 
     /// How a request's headers become the upstream's.
@@ -223,13 +224,13 @@ impl Gate {
     }
 
     /// The token that these headers bear.
-    pub(in crate::exchange) fn presented(&self, headers: &HeaderMap) -> Result<PresentedToken, Rejection> {
-        PresentedToken::from_headers(headers, &self.carriers)
+    pub(in crate::exchange) fn presented(&self, headers: &HeaderMap) -> Result<BearerToken, Rejection> {
+        BearerToken::from_headers(headers, &self.carriers)
     }
 
     /// Is the bearer's token genuine, alive and for this upstream? Nothing is decided, sent or opened.
-    pub(in crate::exchange) async fn ensure_bearer(&self, caller: Caller<'_>) -> Result<(), Rejection> {
-        let Bearer { entry, sender, .. } = self.bearer(caller).await?;
+    pub(in crate::exchange) async fn ensure_bearer(&self, client: ControlClient<'_>) -> Result<(), Rejection> {
+        let VerifiedClient { entry, sender, .. } = self.bearer(client).await?;
         let target = self.read_target("/")?;
         let steps = DecisionSteps::new();
         let at_home = entry.token().ensure_at_home(&self.access("GET", &target, sender, &steps));
@@ -237,21 +238,25 @@ impl Gate {
     }
 
     /// Makes the bearer's own token anew. It must be genuine and alive; nothing is decided, sent or opened to anyone.
-    pub(in crate::exchange) async fn reissue(&self, caller: Caller<'_>, how: Reissue) -> Result<Zeroizing<String>, Rejection> {
-        let Bearer { presented, entry, .. } = self.bearer(caller).await?;
+    pub(in crate::exchange) async fn reissue(
+        &self,
+        client: ControlClient<'_>,
+        how: Reissue,
+    ) -> Result<Zeroizing<String>, Rejection> {
+        let VerifiedClient { presented, entry, .. } = self.bearer(client).await?;
         entry.token().ensure_live(clock::now()).map_err(|denial| Rejection::Denied { denial, needed: Vec::new() })?;
         self.verifier.reissue(&entry, &presented, how).await
     }
 
     /// Who speaks to the control plane: by a token that is genuine and not revoked.
-    async fn bearer(&self, caller: Caller<'_>) -> Result<Bearer, Rejection> {
-        let Caller { headers, client, token } = caller;
+    async fn bearer(&self, client: ControlClient<'_>) -> Result<VerifiedClient, Rejection> {
+        let ControlClient { headers, client, token } = client;
         let presented = self.presented(headers)?;
         let sender = self.trusted_proxies.sender(&client.peer, headers);
         let entry = self.verifier.verify(&presented, || self.peer_account(client, sender)).await?;
         token.get_or_init(|| Arc::clone(entry.token()));
         self.revocations.ensure_live(entry.token())?;
-        Ok(Bearer { presented, entry, sender })
+        Ok(VerifiedClient { presented, entry, sender })
     }
 
     /// What is decided on, the same for a request and for a question about one.
@@ -261,9 +266,9 @@ impl Gate {
         target: &'a RequestTarget,
         sender: Option<IpAddr>,
         steps: &'a DecisionSteps,
-    ) -> Access<'a> {
+    ) -> AccessRequest<'a> {
         let UpstreamSettings { name, alias, unnamed, ceiling, .. } = &*self.upstream;
-        Access {
+        AccessRequest {
             method,
             target,
             upstream: name,
@@ -278,8 +283,8 @@ impl Gate {
 }
 
 /// A client of the control plane, and its verified token.
-struct Bearer {
-    presented: PresentedToken,
+struct VerifiedClient {
+    presented: BearerToken,
     entry: Arc<CachedToken>,
     /// The address that the request comes from.
     sender: Option<IpAddr>,
@@ -339,7 +344,7 @@ fn wants_websocket(head: &Parts, body: &RequestBody) -> bool {
 }
 
 /// Tells which rule would be needed only to the holder of a token that says so.
-fn denied(denial: Denial, token: &VerifiedToken, access: &Access<'_>) -> Rejection {
+fn denied(denial: Denial, token: &VerifiedToken, access: &AccessRequest<'_>) -> Rejection {
     let needed = if denial == Denial::NotAllowed && token.explains() {
         token.policy().missing(access.method, access.target, access.steps)
     } else {

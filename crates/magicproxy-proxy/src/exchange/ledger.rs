@@ -1,4 +1,4 @@
-//! The ledger: what the state store is asked for one request, before it is sent and when its answer has come.
+//! The ledger: what the state store is asked for one request, before it is sent and when its response has come.
 //!
 //! `docs/spec/state.md`. Doubt is denial: what cannot be looked up is not allowed, and what the upstream did that cannot be
 //! recorded is not passed on as if nothing had happened. A request that asks for no state never comes here.
@@ -6,25 +6,25 @@
 mod aside;
 mod claims;
 mod duties;
-mod elements;
 mod grants;
 mod limits;
+mod list_items;
 mod named;
-mod settled;
+mod reservation;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
-use magicproxy_core::rule::{self, Found, HeldGrant, NotFound, Stateful};
+use magicproxy_core::rule::{self, EffectInput, EffectInputFault, HeldGrant, RuleEffects};
 use magicproxy_core::state::{BoundedPartition, Condition, Partition, RowLimits, StateStore};
-use magicproxy_core::{Basis, Denial, OwnerPlace, Permit, Prospect, Provenance, RequestView, UpstreamName, VerifiedToken};
+use magicproxy_core::{Basis, Denial, OwnerPlace, Permit, Provenance, RequestView, RulesDecision, UpstreamName, VerifiedToken};
 
 use crate::admission::{Holding, Resource};
 use crate::clock;
 use crate::exchange::gate::Message;
-use crate::exchange::unread::Unread;
+use crate::exchange::unread::UnreadRequest;
 use crate::exchange::verifier::{Binder, Receipts};
 use crate::http::body::MAX_BODY_BYTES;
 use crate::plugins::Consultation;
@@ -33,11 +33,11 @@ use crate::settings::{StrangerState, UpstreamSettings};
 
 pub(crate) use aside::work as work_aside;
 pub(in crate::exchange) use duties::Duties;
-pub(in crate::exchange) use elements::Questions;
-pub(in crate::exchange) use settled::Settled;
+pub(in crate::exchange) use list_items::ListLookups;
+pub(in crate::exchange) use reservation::Reservation;
 
 use duties::{Duty, Outcome};
-use elements::Asking;
+use list_items::LookupRequest;
 
 /// The most grants that one owner may hold.
 const MAX_OWNER_GRANTS: usize = 1_000;
@@ -48,16 +48,16 @@ pub(in crate::exchange) struct Ledger {
     store: Option<Arc<dyn StateStore>>,
     upstream: UpstreamName,
     strangers: StrangerState,
-    pending: limits::Pending,
-    seen: named::Seen,
+    pending: limits::PendingReturns,
+    seen: named::KnownOwners,
 }
 
 /// A permitted request that is about to be sent.
-pub(in crate::exchange) struct Sending<'s> {
+pub(in crate::exchange) struct PermittedRequest<'s> {
     pub(in crate::exchange) permit: Permit,
     pub(in crate::exchange) message: &'s mut Message,
     /// How the upstream is asked what it has.
-    pub(in crate::exchange) questions: Questions<'s>,
+    pub(in crate::exchange) questions: ListLookups<'s>,
     /// Makes tokens for what comes of it.
     pub(in crate::exchange) receipts: Receipts,
     /// The plugins that were asked.
@@ -76,8 +76,8 @@ impl Ledger {
             store,
             upstream: upstream.stored_name().clone(),
             strangers,
-            pending: limits::Pending::default(),
-            seen: named::Seen::default(),
+            pending: limits::PendingReturns::default(),
+            seen: named::KnownOwners::default(),
         }
     }
 
@@ -86,7 +86,7 @@ impl Ledger {
     }
 
     /// Refuses a request for which something would be kept, where its token is one that anyone can mint.
-    pub(in crate::exchange) fn ensure_may_keep(&self, prospect: Prospect<'_>) -> Result<(), Rejection> {
+    pub(in crate::exchange) fn ensure_may_keep(&self, prospect: RulesDecision<'_>) -> Result<(), Rejection> {
         let refused = self.refuses(prospect.token()) && prospect.keeps_rows();
         if refused { Err(Rejection::StateNeedsMinter) } else { Ok(()) }
     }
@@ -100,9 +100,9 @@ impl Ledger {
         if self.refuses(token) { RowLimits { partition: 0, ..RowLimits::UNBOUNDED } } else { exchange.row_limits() }
     }
 
-    /// Takes what the request takes, and says what is to be done when its answer has come.
-    pub(in crate::exchange) async fn settle(&self, sending: Sending<'_>) -> Result<Settled, Rejection> {
-        let Sending { permit, message, questions, receipts, consultation, binder } = sending;
+    /// Takes what the request takes, and says what is to be done when its response has come.
+    pub(in crate::exchange) async fn reserve(&self, sending: PermittedRequest<'_>) -> Result<Reservation, Rejection> {
+        let PermittedRequest { permit, message, questions, receipts, consultation, binder } = sending;
         self.ensure_may_keep(permit.prospect())?;
         let now = clock::now();
         let binding = self.binding(&permit, binder).await?;
@@ -122,7 +122,7 @@ impl Ledger {
         let taken = self.take(&permit, place, questions.exchange).await?;
         let outcome = match outcome {
             Outcome::Elements(state, claim) => {
-                let asking = Asking { questions: &questions, message, permit: &permit };
+                let asking = LookupRequest { questions: &questions, message, permit: &permit };
                 Outcome::Claimed(self.own(&state, claim, ends_at, asking).await?)
             }
             outcome => outcome,
@@ -140,18 +140,18 @@ impl Ledger {
             path: message.target.path().to_owned(),
             receipts,
             consultation,
-            needle: questions.credential.needle().cloned(),
+            secret_mask: questions.credential.secret_mask().cloned(),
             taken,
             rows: questions.exchange.row_limits(),
             buffered,
         };
-        Ok(Settled::reserved(permit, duty))
+        Ok(Reservation::new(permit, duty))
     }
 
     /// Reads what a stateful rule must see of the request, and looks whether it may be and has room. Nothing is kept of it.
     async fn prepare(
         &self,
-        state: &Arc<Stateful>,
+        state: &Arc<RuleEffects>,
         owner: Partition,
         message: &mut Message,
         exchange: &Holding,
@@ -160,15 +160,15 @@ impl Ledger {
             self.ensure_room(owner, exchange).await?;
         }
         Ok(match find(state, message, exchange).await? {
-            (Found::Elements(elements), _) => {
-                let claim = self.claim_to(state, owner, elements, message).await?;
+            (EffectInput::Items(list_items), _) => {
+                let claim = self.claim_to(state, owner, list_items, message).await?;
                 self.ensure_list_room(&claim, exchange.row_limits()).await?;
                 Outcome::Elements(Arc::clone(state), claim)
             }
             // The text is kept, and not what was made of it, which takes many times its memory.
-            (Found::Values, body) => Outcome::Grants(Arc::clone(state), body),
-            (Found::Nothing, _) if state.records() || state.gives_receipt() => Outcome::Grants(Arc::clone(state), None),
-            (Found::Nothing, _) => Outcome::Nothing,
+            (EffectInput::Values, body) => Outcome::Grants(Arc::clone(state), body),
+            (EffectInput::Nothing, _) if state.records() || state.gives_receipt() => Outcome::Grants(Arc::clone(state), None),
+            (EffectInput::Nothing, _) => Outcome::Nothing,
         })
     }
 
@@ -182,7 +182,7 @@ impl Ledger {
     }
 }
 
-/// A body that was read as JSON is sent as JSON, whatever its caller called it: an upstream that takes forms, too, would find
+/// A body that was read as JSON is sent as JSON, whatever its client called it: an upstream that takes forms, too, would find
 /// other things in it.
 fn send_as_json(headers: &mut HeaderMap) {
     let said_once = headers.get_all(CONTENT_TYPE).iter().count() == 1;
@@ -193,7 +193,11 @@ fn send_as_json(headers: &mut HeaderMap) {
 }
 
 /// What a rule finds in the request, and the body where that was read for it.
-async fn find(state: &Arc<Stateful>, message: &mut Message, exchange: &Holding) -> Result<(Found, Option<Bytes>), Rejection> {
+async fn find(
+    state: &Arc<RuleEffects>,
+    message: &mut Message,
+    exchange: &Holding,
+) -> Result<(EffectInput, Option<Bytes>), Rejection> {
     let mut body: Option<Bytes> = None;
     loop {
         let finding = match &body {
@@ -202,21 +206,27 @@ async fn find(state: &Arc<Stateful>, message: &mut Message, exchange: &Holding) 
         };
         match finding {
             Ok(found) => return Ok((found, body)),
-            Err(NotFound::Needs(part)) if body.is_none() => {
+            Err(EffectInputFault::Needs(part)) if body.is_none() => {
                 let Message { headers, body: content, .. } = &mut *message;
-                body = Some(Unread { headers, body: content, exchange }.read(part).await?);
+                body = Some(UnreadRequest { headers, body: content, exchange }.read(part).await?);
                 send_as_json(headers);
             }
-            Err(NotFound::NotAllowed) => return Err(Rejection::Denied { denial: Denial::NotAllowed, needed: Vec::new() }),
-            Err(NotFound::Unreadable) => return Err(Rejection::BodyForm),
+            Err(EffectInputFault::NotAllowed) => {
+                return Err(Rejection::Denied { denial: Denial::NotAllowed, needed: Vec::new() });
+            }
+            Err(EffectInputFault::Unreadable) => return Err(Rejection::BodyForm),
             // It was read.
-            Err(NotFound::Needs(_)) => return Err(Rejection::Internal),
+            Err(EffectInputFault::Needs(_)) => return Err(Rejection::Internal),
         }
     }
 }
 
 /// The same with the request's body, beside the event loop where that is long.
-async fn find_in(state: &Arc<Stateful>, message: &Message, body: Bytes) -> Result<Result<Found, NotFound>, Rejection> {
+async fn find_in(
+    state: &Arc<RuleEffects>,
+    message: &Message,
+    body: Bytes,
+) -> Result<Result<EffectInput, EffectInputFault>, Rejection> {
     let (rule, method, target) = (Arc::clone(state), message.method.clone(), message.target.clone());
     let bytes = body.len();
     let find = move || rule.find(&RequestView::unread(method.as_str(), &target).with_body(&body));

@@ -1,13 +1,13 @@
-//! From a request that may be sent to its answer: sent, and everything done that is due before any of the answer is passed down.
+//! From a request that may be sent to its response: sent, and everything done that is due before any of the response is passed down.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::answer::{Answer, Unsettled};
 use super::gate::OutboundRequest;
 use super::ledger::Duties;
-use super::upstream::{ConnectedRequest, SendProgress, Unanswered, Upstream};
+use super::response::{CommittedResponse, PendingResponse};
+use super::upstream::{ConnectedRequest, FailedExchange, SendProgress, Upstream};
 use crate::rejection::Rejection;
 use crate::worker::WorkerId;
 
@@ -17,26 +17,26 @@ pub(in crate::exchange) async fn carry_out(
     upstream: &Arc<Upstream>,
     request: OutboundRequest,
     worker: WorkerId,
-) -> Result<Answer, Rejection> {
+) -> Result<CommittedResponse, Rejection> {
     let (dispatch, duties) = request.into_dispatch();
     let leased = upstream.lease(&dispatch, worker).await?;
     let request = upstream.connect(dispatch, leased)?;
     if !duties.are_due() {
-        return settled(request, duties).await;
+        return committed(request, duties).await;
     }
     // What the upstream does is recorded, though the client should go away meanwhile.
     let (_here, gone) = watch::channel(());
-    let exchange = tokio::spawn(settled(request.unless(gone), duties));
+    let exchange = tokio::spawn(committed(request.unless(gone), duties));
     exchange.await.map_err(|_| Rejection::Internal)?
 }
 
-async fn settled(mut request: ConnectedRequest, mut duties: Duties) -> Result<Answer, Rejection> {
+async fn committed(mut request: ConnectedRequest, mut duties: Duties) -> Result<CommittedResponse, Rejection> {
     duties.sent();
     let response = request.send().await.map_err(|unanswered| failed(unanswered, &mut duties))?;
-    Unsettled::new(request.arrived(response)?, duties).settle().await
+    PendingResponse::new(request.arrived(response)?, duties).commit().await
 }
 
-fn failed(unanswered: Unanswered, duties: &mut Duties) -> Rejection {
+fn failed(unanswered: FailedExchange, duties: &mut Duties) -> Rejection {
     if unanswered.progress == SendProgress::NotSent {
         duties.not_sent();
     }

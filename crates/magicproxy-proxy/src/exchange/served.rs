@@ -1,7 +1,7 @@
 //! The upstreams of a proxy, as its doors see them, and the steps of an exchange with one.
 //!
-//! An exchange is one value at a time, and each step consumes the one before: [`ServedUpstream::admit`] makes an [`Admitted`],
-//! [`Admitted::send`] sends it, commits what it does, and makes a [`Sent`], of which only what may pass comes out as a response.
+//! An exchange is one value at a time, and each step consumes the one before: [`ServedUpstream::admit`] makes an [`AdmittedRequest`],
+//! [`AdmittedRequest::send`] sends it, commits what it does, and makes a [`ExchangeOutcome`], of which only what may pass comes out as a response.
 //! Whichever door runs it, no step can be left out.
 
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use http::request::Parts;
 use magicproxy_core::{RequestTarget, UpstreamName};
 use zeroize::Zeroizing;
 
-use super::answer::{Answered, Expected, Switched};
-use super::gate::{Caller, Client, Explanation, Gate, InboundRequest, OutboundRequest, Question};
+use super::gate::{Client, ControlClient, ExplainedRequest, Explanation, Gate, InboundRequest, OutboundRequest};
+use super::response::{ResponseContext, UnfilteredResponse, UpgradedResponse};
 use super::sending::carry_out;
 use super::upstream::Upstream;
-use super::verifier::{Lanes, Reissue, Shared};
+use super::verifier::{Lanes, Reissue, SharedServices};
 use crate::admission::{Budget, Holding, Payer, Resource};
-use crate::credential::presented::PresentedToken;
+use crate::credential::bearer_token::BearerToken;
 use crate::http::header::is_offered;
 use crate::observe::access_log::{AccessRecord, UpstreamNames};
 use crate::peer::TrustedProxies;
@@ -32,7 +32,7 @@ use crate::worker::WorkerId;
 #[derive(Debug)]
 pub(crate) struct Upstreams {
     served: Vec<ServedUpstream>,
-    shared: Shared,
+    shared: SharedServices,
     trusted_proxies: TrustedProxies,
 }
 
@@ -57,7 +57,7 @@ pub(crate) enum SetupError {
 impl Upstreams {
     /// Sets them all up. Nothing is connected before a request needs it.
     pub(crate) fn new(settings: &Settings, services: Services) -> Result<Self, SetupError> {
-        let shared = Shared::new(&settings.limits, services);
+        let shared = SharedServices::new(&settings.limits, services);
         let sockets = Sockets::new(settings.limits.upstream_connections.total);
         let served = |upstream| ServedUpstream::new(settings, upstream, &shared, &sockets);
         let served = settings.upstreams.iter().map(served).collect::<Result<_, _>>()?;
@@ -106,7 +106,7 @@ impl ServedUpstream {
     fn new(
         settings: &Settings,
         own: &Arc<UpstreamSettings>,
-        shared: &Shared,
+        shared: &SharedServices,
         sockets: &Arc<Sockets>,
     ) -> Result<Self, SetupError> {
         let upstream = Upstream::new(settings, own, sockets)?;
@@ -135,61 +135,65 @@ impl ServedUpstream {
 
     /// The first step of an exchange: the gate decides.
     #[inline]
-    pub(crate) async fn admit(&self, inbound: InboundRequest<'_>, record: &mut AccessRecord) -> Result<Admitted<'_>, Rejection> {
+    pub(crate) async fn admit(
+        &self,
+        inbound: InboundRequest<'_>,
+        record: &mut AccessRecord,
+    ) -> Result<AdmittedRequest<'_>, Rejection> {
         let (method, end, worker) = (inbound.head.method.clone(), inbound.end, inbound.worker);
         let outbound = self.gate.admit(inbound, record).await?;
-        Ok(Admitted { upstream: &self.upstream, outbound, worker, expected: Expected { method, end } })
+        Ok(AdmittedRequest { upstream: &self.upstream, outbound, worker, expected: ResponseContext { method, end } })
     }
 
     /// The token that a request to the control plane bears. Nothing in it is believed.
-    pub(crate) fn presented(&self, head: &Parts) -> Result<PresentedToken, Rejection> {
+    pub(crate) fn presented(&self, head: &Parts) -> Result<BearerToken, Rejection> {
         self.gate.presented(&head.headers)
     }
 
     /// Is the bearer's token genuine, alive and for this upstream?
-    pub(crate) async fn ensure_bearer(&self, caller: Caller<'_>) -> Result<(), Rejection> {
-        self.gate.ensure_bearer(caller).await
+    pub(crate) async fn ensure_bearer(&self, client: ControlClient<'_>) -> Result<(), Rejection> {
+        self.gate.ensure_bearer(client).await
     }
 
     /// Makes the bearer's own token anew.
-    pub(crate) async fn reissue(&self, caller: Caller<'_>, how: Reissue) -> Result<Zeroizing<String>, Rejection> {
-        self.gate.reissue(caller, how).await
+    pub(crate) async fn reissue(&self, client: ControlClient<'_>, how: Reissue) -> Result<Zeroizing<String>, Rejection> {
+        self.gate.reissue(client, how).await
     }
 
     /// What would be decided on a request of the bearer's.
-    pub(crate) async fn explain(&self, caller: Caller<'_>, question: &Question) -> Result<Explanation, Rejection> {
-        self.gate.explain(caller, question).await
+    pub(crate) async fn explain(&self, client: ControlClient<'_>, question: &ExplainedRequest) -> Result<Explanation, Rejection> {
+        self.gate.explain(client, question).await
     }
 }
 
 /// A request that the gate admitted and that is still to be sent.
-pub(crate) struct Admitted<'s> {
+pub(crate) struct AdmittedRequest<'s> {
     upstream: &'s Arc<Upstream>,
     outbound: OutboundRequest,
     worker: WorkerId,
-    expected: Expected,
+    expected: ResponseContext,
 }
 
 /// What came of an exchange, everything done that was due.
-pub(crate) enum Sent {
+pub(crate) enum ExchangeOutcome {
     /// The upstream answered.
-    Answered(Answered),
+    Answered(UnfilteredResponse),
     /// It goes on with the protocol that it was asked for.
-    Switched(Switched),
+    Switched(UpgradedResponse),
 }
 
-impl Admitted<'_> {
+impl AdmittedRequest<'_> {
     /// The second step: sends the request, and records what the upstream did.
     #[inline]
-    pub(crate) async fn send(self) -> Result<Sent, Rejection> {
+    pub(crate) async fn send(self) -> Result<ExchangeOutcome, Rejection> {
         let Self { upstream, mut outbound, worker, expected } = self;
-        let (needle, upgrade) = (outbound.needle(), outbound.take_upgrade());
-        let answer = carry_out(upstream, outbound, worker).await?;
-        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(Sent::Answered(Answered::new(answer, expected, needle)));
+        let (secret_mask, upgrade) = (outbound.secret_mask(), outbound.take_upgrade());
+        let committed = carry_out(upstream, outbound, worker).await?;
+        if committed.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(ExchangeOutcome::Answered(UnfilteredResponse::new(committed, expected, secret_mask)));
         }
-        let upgrade = upgrade.filter(|upgrade| is_offered(upgrade.offered.as_ref(), answer.headers()));
+        let upgrade = upgrade.filter(|upgrade| is_offered(upgrade.offered.as_ref(), committed.headers()));
         let token = upgrade.ok_or(Rejection::UnexpectedUpgrade)?.token;
-        Ok(Sent::Switched(Switched::new(answer, expected, needle, token)))
+        Ok(ExchangeOutcome::Switched(UpgradedResponse::new(committed, expected, secret_mask, token)))
     }
 }

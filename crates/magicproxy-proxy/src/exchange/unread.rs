@@ -1,4 +1,4 @@
-//! Parts of a request that are read when a judgement asks for them, before the request is sent: what is sent is what was read.
+//! Parts of a request that are read when a decision asks for them, before the request is sent: what is sent is what was read.
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -11,13 +11,13 @@ use crate::rejection::Rejection;
 use crate::response::header::Coding;
 
 /// What nobody has read yet of a request, and the exchange that pays for what is held of it.
-pub(in crate::exchange) struct Unread<'m> {
+pub(in crate::exchange) struct UnreadRequest<'m> {
     pub(in crate::exchange) headers: &'m HeaderMap,
     pub(in crate::exchange) body: &'m mut RequestBody,
     pub(in crate::exchange) exchange: &'m Holding,
 }
 
-impl Unread<'_> {
+impl UnreadRequest<'_> {
     /// Reads a part, whole.
     ///
     /// # Errors

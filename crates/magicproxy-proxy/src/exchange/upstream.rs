@@ -14,7 +14,7 @@ use http::{HeaderName, Method, Request, Response, StatusCode, Version, header};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use outgoing::{Outgoing, Spare};
+use outgoing::{SendAttempt, Spare};
 
 use crate::admission::{Holding, Resource};
 use crate::downstream::{Progress, RequestBody};
@@ -22,10 +22,10 @@ use crate::exchange::gate::Dispatch;
 use crate::http::body::BodyError;
 use crate::rejection::Rejection;
 use crate::settings::{OriginId, Settings, UpstreamSettings};
-use crate::transport::connection::{SendError, Sending};
-use crate::transport::pool::{Kind, Need, Payload, Pooled};
-use crate::transport::resend::{Attempt, Ending, Heard, Twice};
-use crate::transport::{ConnectFailure, Content, Lease, Origin, Sockets};
+use crate::transport::connection::{SendError, StreamOptions};
+use crate::transport::pool::{ConnectionNeed, ConnectionUse, Kind, Payload};
+use crate::transport::resend::{Attempt, AttemptEnd, Idempotency, ResponseBytes};
+use crate::transport::{ConnectFailure, Content, Origin, PooledConnection, Sockets};
 use crate::worker::WorkerId;
 
 /// One upstream: its origins, and how long it is waited for.
@@ -33,7 +33,7 @@ use crate::worker::WorkerId;
 pub(in crate::exchange) struct Upstream {
     origins: Vec<Origin>,
     response: Duration,
-    /// How long an answer may be silent.
+    /// How long a response may be silent.
     idle: Duration,
     /// What the operator lets no client see.
     dropped: Arc<[HeaderName]>,
@@ -41,10 +41,10 @@ pub(in crate::exchange) struct Upstream {
 
 /// An upstream's response as it came, less the fields that the operator lets no client see. Nothing was done for it yet.
 #[derive(Debug)]
-pub(in crate::exchange) struct Arrived {
+pub(in crate::exchange) struct UpstreamResponse {
     pub(in crate::exchange) response: Response<Content>,
     /// The connection that its content comes on.
-    pub(in crate::exchange) lease: Lease,
+    pub(in crate::exchange) lease: PooledConnection,
     /// How long the content may be silent.
     pub(in crate::exchange) idle: Duration,
     /// What the operator lets no client see.
@@ -55,7 +55,7 @@ pub(in crate::exchange) struct Arrived {
 
 /// Why no response came, and how far its request had come by then.
 #[derive(Debug)]
-pub(in crate::exchange) struct Unanswered {
+pub(in crate::exchange) struct FailedExchange {
     pub(in crate::exchange) rejection: Rejection,
     pub(in crate::exchange) progress: SendProgress,
 }
@@ -71,8 +71,8 @@ pub(in crate::exchange) enum SendProgress {
 
 /// A connection for one request, and what it was asked for.
 pub(in crate::exchange) struct Leased {
-    need: Need,
-    lease: Lease,
+    need: ConnectionNeed,
+    lease: PooledConnection,
     /// When the request can be handed to it, where that is known.
     began: Option<Instant>,
 }
@@ -94,7 +94,7 @@ impl Upstream {
     /// Waits for a connection for a permitted request, which this worker serves. A request that is given up meanwhile is not sent.
     pub(in crate::exchange) async fn lease(&self, request: &Dispatch, worker: WorkerId) -> Result<Leased, Rejection> {
         let kind = if request.is_upgrade() { Kind::Upgrade } else { Kind::Any };
-        let need = Need { worker, kind, payload: Payload::of(request.body()), asked: Instant::now().into_std() };
+        let need = ConnectionNeed { worker, kind, payload: Payload::of(request.body()), asked: Instant::now().into_std() };
         let acquiring = self.origin(request.origin())?.acquire(need, request.exchange());
         let (lease, waited) = noting_wait(pin!(acquiring)).await;
         // Who had to wait looks at the clock again.
@@ -115,7 +115,7 @@ impl Upstream {
         Ok(ConnectedRequest {
             number,
             need,
-            outgoing: Some(Outgoing::new(message, parameter.as_ref(), self.origin(number)?.root())?),
+            outgoing: Some(SendAttempt::new(message, parameter.as_ref(), self.origin(number)?.root())?),
             spare: None,
             lease: Some(lease),
             place,
@@ -141,13 +141,13 @@ pub(in crate::exchange) struct ConnectedRequest {
     upstream: Arc<Upstream>,
     /// Which of the upstream's origins it goes to.
     number: OriginId,
-    need: Need,
+    need: ConnectionNeed,
     /// What is to be sent next.
-    outgoing: Option<Outgoing>,
+    outgoing: Option<SendAttempt>,
     /// What is to be sent once more, should the connection turn out to be no more.
     spare: Option<Spare>,
     /// What it is sent on next, or was sent on.
-    lease: Option<Lease>,
+    lease: Option<PooledConnection>,
     /// Its place among those in progress.
     place: Holding,
     given_up: Option<watch::Receiver<()>>,
@@ -171,8 +171,8 @@ impl ConnectedRequest {
     }
 
     /// Sends it, and waits for the head of its response.
-    pub(in crate::exchange) async fn send(&mut self) -> Result<Response<Content>, Unanswered> {
-        match self.answer().await {
+    pub(in crate::exchange) async fn send(&mut self) -> Result<Response<Content>, FailedExchange> {
+        match self.await_response().await {
             Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS && self.need.kind != Kind::Upgrade => {
                 Err(self.unanswered(Rejection::UnexpectedUpgrade))
             }
@@ -182,7 +182,7 @@ impl ConnectedRequest {
     }
 
     /// The response that it got, with the connection that its content comes on.
-    pub(in crate::exchange) fn arrived(self, mut response: Response<Content>) -> Result<Box<Arrived>, Rejection> {
+    pub(in crate::exchange) fn arrived(self, mut response: Response<Content>) -> Result<Box<UpstreamResponse>, Rejection> {
         let Self { upstream, lease: Some(mut lease), place, progress, once, .. } = self else {
             return Err(Rejection::Internal);
         };
@@ -195,15 +195,15 @@ impl ConnectedRequest {
             response.headers_mut().remove(name);
         }
         let (idle, dropped) = (upstream.idle, Arc::clone(&upstream.dropped));
-        Ok(Box::new(Arrived { response, lease, idle, dropped, place }))
+        Ok(Box::new(UpstreamResponse { response, lease, idle, dropped, place }))
     }
 
-    fn unanswered(&self, rejection: Rejection) -> Unanswered {
+    fn unanswered(&self, rejection: Rejection) -> FailedExchange {
         let progress = if self.has_begun { SendProgress::MayBeSent } else { SendProgress::NotSent };
-        Unanswered { rejection, progress }
+        FailedExchange { rejection, progress }
     }
 
-    async fn answer(&mut self) -> Result<Response<Content>, Rejection> {
+    async fn await_response(&mut self) -> Result<Response<Content>, Rejection> {
         loop {
             if self.lease.is_none() {
                 // Boxed, like everything that a warm request does not do: hyper moves the future of each request.
@@ -223,7 +223,7 @@ impl ConnectedRequest {
     }
 
     /// Another connection, where the one before was no more.
-    async fn further_lease(&mut self) -> Result<Lease, Rejection> {
+    async fn further_lease(&mut self) -> Result<PooledConnection, Rejection> {
         self.need.asked = Instant::now().into_std();
         let acquiring = self.upstream.origin(self.number)?.acquire(self.need, &self.place);
         let Some(given_up) = &mut self.given_up else { return Ok(acquiring.await?) };
@@ -241,9 +241,9 @@ impl ConnectedRequest {
             SendError::NotSent(request) => {
                 // A new connection of HTTP/2 has said that it takes nothing before it took anything.
                 let is_refused =
-                    lease.pooled == Pooled::No && lease.connection().is_some_and(|it| it.version() == Version::HTTP_2);
+                    lease.pooled == ConnectionUse::No && lease.connection().is_some_and(|it| it.version() == Version::HTTP_2);
                 lease.discard();
-                let ending = if is_refused { Ending::Unprocessed } else { Ending::Unwritten };
+                let ending = if is_refused { AttemptEnd::Unprocessed } else { AttemptEnd::Unwritten };
                 self.unprocessed += usize::from(is_refused);
                 self.again(Some(request), ending.allows(attempt), Rejection::Closed)
             }
@@ -254,16 +254,16 @@ impl ConnectedRequest {
                     // A server that takes few requests of each connection may refuse it on one after another that others use, too.
                     self.need.kind = Kind::Fresh;
                 }
-                self.again(request, Ending::Unprocessed.allows(attempt), Rejection::Unprocessed)
+                self.again(request, AttemptEnd::Unprocessed.allows(attempt), Rejection::Unprocessed)
             }
             SendError::Content(error) => Err(error.into()),
-            SendError::Stream(error, heard) if Ending::of_stream(&error, heard).allows(attempt) => Ok(()),
+            SendError::Stream(error, heard) if AttemptEnd::of_stream(&error, heard).allows(attempt) => Ok(()),
             SendError::Stream(error, _) => Err(stream_failure(&error)),
             SendError::Failed(error) => {
                 let heard = lease.connection().ok_or(Rejection::Internal)?.heard();
-                if Ending::of(&error, heard).allows(attempt) {
+                if AttemptEnd::of(&error, heard).allows(attempt) {
                     Ok(())
-                } else if attempt.pooled == Pooled::No && heard == Heard::Nothing {
+                } else if attempt.pooled == ConnectionUse::No && heard == ResponseBytes::Nothing {
                     Err(first_failure(&error))
                 } else {
                     Err(failure(&error))
@@ -282,15 +282,15 @@ impl ConnectedRequest {
             return Err(Rejection::Closed);
         }
         self.has_begun = true;
-        let outgoing = self.outgoing.take().or_else(|| self.spare.take().map(Outgoing::from));
+        let outgoing = self.outgoing.take().or_else(|| self.spare.take().map(SendAttempt::from));
         let (Some(outgoing), Some(lease)) = (outgoing, &mut self.lease) else { return Err(Rejection::Internal) };
-        let twice = Twice::of(&outgoing.method, &outgoing.body);
+        let twice = Idempotency::of(&outgoing.method, &outgoing.body);
         let attempt = Attempt { pooled: lease.pooled, twice, unprocessed: self.unprocessed };
         let upload = lease.take_upload();
         let Some(connection) = lease.connection() else { return Err(Rejection::Internal) };
-        if Ending::Unanswered.allows(&attempt) {
+        if AttemptEnd::Unanswered.allows(&attempt) {
             self.spare = Some(outgoing.spare());
-        } else if attempt.pooled == Pooled::Yes {
+        } else if attempt.pooled == ConnectionUse::Yes {
             connection.look_first();
         }
         let version = connection.version();
@@ -298,7 +298,7 @@ impl ConnectedRequest {
         // A stream may have to be begun again.
         let keeps = version == Version::HTTP_2 && !request.body().is_empty();
         let memory = keeps.then(|| self.place.take(Resource::BufferedBytes, 0)).transpose()?;
-        let sending = Sending { memory, upload, given_up: self.given_up.clone() };
+        let sending = StreamOptions { memory, upload, given_up: self.given_up.clone() };
         let sent = connection.send(request, sending);
         lease.share();
         Ok((sent, attempt))
@@ -312,7 +312,7 @@ impl ConnectedRequest {
         otherwise: Rejection,
     ) -> Result<(), Rejection> {
         let request = request.filter(|_| is_allowed).ok_or(otherwise)?;
-        self.outgoing = Some(Outgoing::from_request(*request));
+        self.outgoing = Some(SendAttempt::from_request(*request));
         Ok(())
     }
 
@@ -330,7 +330,7 @@ fn may_be_left_unread(method: &Method, body: &RequestBody) -> bool {
     !body.is_empty() && !matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }
 
-/// An answer whose length is given in two ways, or in a coding that nobody asked for, is no answer (RFC 9112 section 6.3):
+/// A response whose length is given in two ways, or in a coding that nobody asked for, is no response (RFC 9112 section 6.3):
 /// hyper would read on to the end of the connection.
 fn check_framing(response: &Response<Content>) -> Result<(), Rejection> {
     let headers = response.headers();

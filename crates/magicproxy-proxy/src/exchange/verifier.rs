@@ -21,17 +21,17 @@ use std::sync::Arc;
 use magicproxy_core::policy::Work;
 use magicproxy_core::rule::NewGrant;
 use magicproxy_core::{
-    AuthenticToken, Caveat, NotCompiled, OpenError, Permit, ReissueError, RuleCompiler, UnverifiedToken, VerifiedToken,
+    AuthenticToken, Caveat, CompileError, OpenError, Permit, ReissueError, RuleCompiler, UnverifiedToken, VerifiedToken,
     VerifyContext,
 };
 use zeroize::Zeroizing;
 
-use crate::admission::{Account, Budget, Payer, Standing};
+use crate::admission::{Account, Budget, MinterTrust, Payer};
 use crate::clock;
+use crate::credential::attached::AttachedCredential;
+use crate::credential::bearer_token::BearerToken;
 use crate::credential::carriers::Carriers;
-use crate::credential::opened::OpenedCredential;
-use crate::credential::presented::PresentedToken;
-use crate::credential::source::{AttachedCredential, CredentialSource};
+use crate::credential::source::{CredentialSource, IssuedCredential};
 use crate::rejection::Rejection;
 use crate::services::Services;
 use crate::services::keys::SharedKeys;
@@ -65,14 +65,14 @@ pub(crate) struct Verifier {
 
 /// What the verifiers of all upstreams have in common.
 #[derive(Clone, Debug)]
-pub(crate) struct Shared {
+pub(crate) struct SharedServices {
     pub(crate) lanes: Lanes,
     pub(crate) rules: Arc<RuleStore>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) services: Services,
 }
 
-impl Shared {
+impl SharedServices {
     pub(crate) fn new(limits: &Limits, services: Services) -> Self {
         let rules = Arc::new(RuleStore::new(limits.rule_cache_bytes));
         Self { lanes: Lanes::new(limits), rules, budget: Budget::new(limits), services }
@@ -84,7 +84,7 @@ struct Inner {
     keys: Arc<SharedKeys>,
     upstream: Arc<UpstreamSettings>,
     carriers: Carriers,
-    shared: Shared,
+    shared: SharedServices,
 }
 
 impl Verifier {
@@ -93,7 +93,7 @@ impl Verifier {
         settings: &Settings,
         upstream: &Arc<UpstreamSettings>,
         carriers: &Carriers,
-        shared: &Shared,
+        shared: &SharedServices,
     ) -> Result<Self, aws_lc_rs::error::Unspecified> {
         Ok(Self {
             inner: Arc::new(Inner {
@@ -111,7 +111,7 @@ impl Verifier {
     /// only where it is not known yet.
     pub(crate) async fn verify(
         &self,
-        presented: &PresentedToken,
+        presented: &BearerToken,
         peer: impl FnOnce() -> Arc<Account>,
     ) -> Result<Arc<CachedToken>, Rejection> {
         let fingerprint = self.fingerprints.of(presented.as_bytes()).map_err(|_| Rejection::Internal)?;
@@ -129,21 +129,21 @@ impl Verifier {
         &self,
         entry: &CachedToken,
         permit: Permit,
-    ) -> Result<(Permit, Arc<OpenedCredential>), Rejection> {
+    ) -> Result<(Permit, Arc<AttachedCredential>), Rejection> {
         if let Some(opened) = entry.credential.lasting() {
             return Ok((permit, Arc::clone(opened)));
         }
         Box::pin(self.open_cold(entry, permit)).await
     }
 
-    async fn open_cold(&self, entry: &CachedToken, permit: Permit) -> Result<(Permit, Arc<OpenedCredential>), Rejection> {
+    async fn open_cold(&self, entry: &CachedToken, permit: Permit) -> Result<(Permit, Arc<AttachedCredential>), Rejection> {
         let mut held = Some(permit);
         let opened = entry.credential.current(clock::now, lane::MAX_WAIT, self.ask_source(entry, &mut held)).await?;
         Ok((held.ok_or(Rejection::Internal)?, opened))
     }
 
     /// Opens the source of a token's credential, in turn, and asks it. The permit is held by the work as long as that lasts.
-    async fn ask_source(&self, entry: &CachedToken, held: &mut Option<Permit>) -> Result<AttachedCredential, Rejection> {
+    async fn ask_source(&self, entry: &CachedToken, held: &mut Option<Permit>) -> Result<IssuedCredential, Rejection> {
         let slot = self.inner.shared.lanes.quick.enter(entry.payer()).await?;
         let permit = held.take().ok_or(Rejection::Internal)?;
         let inner = Arc::clone(&self.inner);
@@ -161,7 +161,7 @@ impl Verifier {
     pub(crate) async fn reissue(
         &self,
         entry: &CachedToken,
-        presented: &PresentedToken,
+        presented: &BearerToken,
         how: Reissue,
     ) -> Result<Zeroizing<String>, Rejection> {
         let (payer, text) = (entry.payer(), Zeroizing::new(presented.as_str().to_owned()));
@@ -170,18 +170,13 @@ impl Verifier {
     }
 
     /// What makes tokens for what a request with this one creates.
-    pub(crate) fn receipts(&self, entry: &CachedToken, presented: &PresentedToken) -> Receipts {
+    pub(crate) fn receipts(&self, entry: &CachedToken, presented: &BearerToken) -> Receipts {
         let text = Zeroizing::new(presented.as_str().to_owned());
         Receipts { inner: Arc::clone(&self.inner), payer: entry.payer().clone(), text }
     }
 
-    async fn verify_cold(
-        &self,
-        presented: &PresentedToken,
-        generation: u64,
-        peer: Arc<Account>,
-    ) -> Result<CachedToken, Rejection> {
-        let Shared { lanes, budget, .. } = &self.inner.shared;
+    async fn verify_cold(&self, presented: &BearerToken, generation: u64, peer: Arc<Account>) -> Result<CachedToken, Rejection> {
+        let SharedServices { lanes, budget, .. } = &self.inner.shared;
         let slot = lanes.authentication.enter(&Payer::anonymous(Arc::clone(&peer))).await?;
         let inner = Arc::clone(&self.inner);
         let text = Zeroizing::new(presented.as_str().to_owned());
@@ -200,15 +195,15 @@ impl Verifier {
         let slot = lanes.quick.enter(payer).await?;
         let costly = match slot.work(move || inner.compile(authentic, &holder, Work::of_steps(QUICK_STEPS))).await? {
             Ok(verified) => return Ok(verified),
-            Err(NotCompiled::Refused(error)) => return Err(error.into()),
-            Err(NotCompiled::WorkSpent(authentic)) => authentic,
+            Err(CompileError::Refused(error)) => return Err(error.into()),
+            Err(CompileError::WorkSpent(authentic)) => authentic,
         };
         let (inner, holder) = (Arc::clone(&self.inner), Holder::of(payer));
         let slot = lanes.costly(payer.standing).enter(payer).await?;
         match slot.work(move || inner.compile(*costly, &holder, Work::unlimited())).await? {
             Ok(verified) => Ok(verified),
-            Err(NotCompiled::Refused(error)) => Err(error.into()),
-            Err(NotCompiled::WorkSpent(_)) => Err(Rejection::Internal),
+            Err(CompileError::Refused(error)) => Err(error.into()),
+            Err(CompileError::WorkSpent(_)) => Err(Rejection::Internal),
         }
     }
 }
@@ -290,15 +285,15 @@ impl std::fmt::Debug for Verifier {
 impl Inner {
     /// Strangers have tokens of version 1 of the same key where another upstream mints over HTTP: what is for another upstream has
     /// no standing here.
-    fn standing_of(&self, token: &AuthenticToken) -> Standing {
+    fn standing_of(&self, token: &AuthenticToken) -> MinterTrust {
         if self.upstream.is_home_of(token.upstream()) {
-            Standing::of(token.provenance(), self.upstream.http_mint)
+            MinterTrust::of(token.provenance(), self.upstream.http_mint)
         } else {
-            Standing::Stranger
+            MinterTrust::Stranger
         }
     }
 
-    fn compile(&self, authentic: AuthenticToken, holder: &Holder, work: Work) -> Result<VerifiedToken, NotCompiled> {
+    fn compile(&self, authentic: AuthenticToken, holder: &Holder, work: Work) -> Result<VerifiedToken, CompileError> {
         let cache = PaidRules { store: &self.shared.rules, holder };
         authentic.compile(&self.context(), &RuleCompiler::new(&cache, work))
     }

@@ -68,26 +68,26 @@ tables! {
         "x-restli-method" => "Rest.li: the method of the resource, whatever the method of the request is",
     }
 
-    /// Fields that claim who the caller is, where it came from, for whom it acts, or (WebDAV) where something goes to that no rule saw.
+    /// Fields that claim who the client is, where it came from, for whom it acts, or (WebDAV) where something goes to that no rule saw.
     pub(super) CLAIMS: &str {
         "forwarded" => "where a request came from, and for which host (RFC 7239)",
         "proxy" => "to CGI and its likes this is HTTP_PROXY, which HTTP libraries believe (CVE-2016-5385)",
         "via" => "through which proxies a request came",
-        "x-real-ip" => "the caller's address, as nginx tells it",
-        "x-client-ip" => "the caller's address",
-        "true-client-ip" => "the caller's address, as Akamai and Cloudflare tell it",
-        "client-ip" => "the caller's address, which PHP has as HTTP_CLIENT_IP",
-        "cf-connecting-ip" => "the caller's address, as Cloudflare tells it",
-        "x-originating-ip" => "the caller's address, as mail's front ends tell it",
-        "x-remote-ip" => "the caller's address",
-        "x-remote-addr" => "the caller's address, named as CGI's variable",
-        "x-cluster-client-ip" => "the caller's address, as Rackspace and Zeus tell it",
+        "x-real-ip" => "the client's address, as nginx tells it",
+        "x-client-ip" => "the client's address",
+        "true-client-ip" => "the client's address, as Akamai and Cloudflare tell it",
+        "client-ip" => "the client's address, which PHP has as HTTP_CLIENT_IP",
+        "cf-connecting-ip" => "the client's address, as Cloudflare tells it",
+        "x-originating-ip" => "the client's address, as mail's front ends tell it",
+        "x-remote-ip" => "the client's address",
+        "x-remote-addr" => "the client's address, named as CGI's variable",
+        "x-cluster-client-ip" => "the client's address, as Rackspace and Zeus tell it",
         "x-host" => "the host that was asked for",
         "x-original-host" => "the host that was asked for, as proxies tell it",
         "x-http-host-override" => "the host that counts, named as an override",
         "x-http-host" => "the host that was asked for, named as CGI's variable",
-        "front-end-https" => "that the caller came by TLS, to Microsoft's servers",
-        "x-ssl-client-dn" => "whose certificate the caller showed",
+        "front-end-https" => "that the client came by TLS, to Microsoft's servers",
+        "x-ssl-client-dn" => "whose certificate the client showed",
         "x-sendfile" => "a file of the server, which a front end sends",
         "destination" => "WebDAV: where a resource is copied or moved to, which no rule saw",
         "sudo" => "GitLab: the user for whom an administrator acts",
@@ -98,8 +98,8 @@ tables! {
         "callerobjectid" => "Dynamics: the user for whom another acts, by the directory's number",
         "on-behalf-of" => "SendGrid: the account below one's own for which a request acts",
         "x-forwarded" => "where a request came from, as some tell it in one field",
-        "x-original-forwarded-for" => "the caller's address, as ingresses tell it",
-        "fastly-client-ip" => "the caller's address, as Fastly tells it",
+        "x-original-forwarded-for" => "the client's address, as ingresses tell it",
+        "fastly-client-ip" => "the client's address, as Fastly tells it",
         "x-scope-orgid" => "Grafana's stores: the tenant whose data is read and written",
         "x-trino-user" => "Trino: the user for whom a query is made",
         "cf-access-authenticated-user-email" => "who has logged in at Cloudflare Access",
@@ -121,7 +121,7 @@ tables! {
         "remote-" => "who has logged in, named as CGI's variables",
         "x-auth-request-" => "who has logged in at oauth2-proxy",
         "x-webauth-" => "who has logged in, as proxies tell Grafana",
-        "x-ssl-" => "whose certificate the caller showed",
+        "x-ssl-" => "whose certificate the client showed",
         "impersonate-" => "Kubernetes: the user and groups for whom a request acts",
         "x-impersonate-" => "for whom a request acts",
         "gitlab-workhorse-" => "what GitLab's front end tells GitLab",
@@ -178,7 +178,7 @@ tables! {
         "x-honeycomb-team" => "the key of Honeycomb",
         "x-github-otp" => "GitHub: the second factor beside a password",
         "x-amz-security-token" => "AWS: the token beside keys that last a session",
-        "signature" => "a message's signature, by which its caller is known",
+        "signature" => "a message's signature, by which its client is known",
         "dpop" => "the proof of the key that a token is bound to (RFC 9449)",
     }
 
@@ -189,12 +189,12 @@ tables! {
         "apikey" => "the key of an API, in one word",
         "api-token" => "the token of an API",
         "access-token" => "a token by which an API is used",
-        "auth-token" => "a token by which a caller is known",
+        "auth-token" => "a token by which a client is known",
         "secret" => "a secret by its name",
         "password" => "a secret by its name",
     }
 
-    /// Fields of HTTP itself that describe or guard a request, or name its caller: a secret in one of them would be lost or wrong.
+    /// Fields of HTTP itself that describe or guard a request, or name its client: a secret in one of them would be lost or wrong.
     /// With them go all that begin with one of [`DESCRIBING_PREFIXES`].
     pub(super) DESCRIBING: &str {
         "host" => "the host that is asked",

@@ -20,13 +20,13 @@ pub(crate) const REQUEST_WINDOW: u32 = 256 * 1024;
 
 /// The credential showed in a compressed body, which cannot be masked without changing its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the upstream's answer holds the credential")]
-pub(crate) struct Reflected;
+#[error("the upstream's response holds the credential")]
+pub(crate) struct ReflectedCredential;
 
 /// A body that is announced as gzip is none, breaks off, or has something else behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the upstream's answer is not the gzip that it says it is")]
-pub(crate) struct NotGzip;
+#[error("the upstream's response is not the gzip that it says it is")]
+pub(crate) struct GzipError;
 
 /// Why a body ended before its end.
 #[derive(Debug, thiserror::Error)]
@@ -39,14 +39,14 @@ pub(crate) enum BodyError {
     Connection(#[from] hyper::Error),
     #[error("the stream broke: {0}")]
     Stream(#[from] h2::Error),
-    #[error("the upstream broke the answer off")]
+    #[error("the upstream broke the response off")]
     Truncated,
     #[error("the client reset its stream")]
     Reset,
     #[error(transparent)]
-    Reflected(#[from] Reflected),
+    Reflected(#[from] ReflectedCredential),
     #[error(transparent)]
-    NotGzip(#[from] NotGzip),
+    NotGzip(#[from] GzipError),
 }
 
 impl BodyError {
@@ -89,7 +89,7 @@ impl MomentTimer {
 /// code of the upstream's HTTP/2 connection would go on to the client, to whom it means something else (RFC 9113 section 8.7).
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct BrokenOff(pub(crate) BodyError);
+pub(crate) struct TruncatedBody(pub(crate) BodyError);
 
 /// Ends a wait that lasts too long. The clock is not read, and there is no timer, until something has to be waited for; the
 /// timer is moved only when it fires.

@@ -17,7 +17,7 @@ use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
 pub(crate) use dropped::DroppedFields;
-pub use fields::{ListedBy, RequestFields, Treatment};
+pub use fields::{ListingSource, RequestFields, Treatment};
 pub(crate) use request::{RequestHeaders, TrailerFields, filter_request_trailers, is_offered};
 pub(crate) use stripped::StrippedCarriers;
 pub use verdict::FieldVerdict;

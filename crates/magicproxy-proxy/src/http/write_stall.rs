@@ -1,4 +1,4 @@
-//! Gives up a socket whose other side takes nothing any more, towards callers and towards the upstream.
+//! Gives up a socket whose other side takes nothing any more, towards clients and towards the upstream.
 
 use std::io;
 use std::pin::Pin;

@@ -49,7 +49,7 @@ impl Drop for OngoingRequest {
     fn drop(&mut self) {
         let now = Instant::now();
         // Its connection is free though writing should panic.
-        let _over = Over { in_flight: &self.in_flight, now };
+        let _over = RequestEnd { in_flight: &self.in_flight, now };
         #[cfg(test)]
         ended::note(&self.record, &self.in_flight, now);
         // Whatever counts requests or writes them down is told here, and knows all of the record, whatever the log shows.
@@ -58,12 +58,12 @@ impl Drop for OngoingRequest {
 }
 
 /// Ends a request on its connection when it is dropped.
-struct Over<'r> {
+struct RequestEnd<'r> {
     in_flight: &'r InFlight,
     now: Instant,
 }
 
-impl Drop for Over<'_> {
+impl Drop for RequestEnd<'_> {
     fn drop(&mut self) {
         self.in_flight.end(self.now);
     }

@@ -2,7 +2,8 @@
 
 use http::HeaderValue;
 use magicproxy_core::{
-    Acceptance, Credential, Grant, KeyRing, MintRequest, PatternMode, PrivateKey, Scopes, UnixTime, UnnamedTokens, VerifyContext,
+    Acceptance, Credential, KeyRing, PatternMode, PrivateKey, RuleSource, Scopes, TokenSpec, UnixTime, UnnamedTokens,
+    VerifyContext,
 };
 use zeroize::Zeroizing;
 
@@ -13,9 +14,9 @@ fn token() -> VerifiedToken {
     let now = UnixTime(2_000_000_000);
     let rules =
         magicproxy_core::Rule::parse_list(&["GET /x".into()].map(magicproxy_core::RawRule::Text), PatternMode::Whole).unwrap();
-    let request = MintRequest {
+    let request = TokenSpec {
         credential: Credential::parse(Zeroizing::new("a-credential".to_owned())).unwrap(),
-        grant: Grant::Allowed(rules),
+        grant: RuleSource::Rules(rules),
         upstream: Some(UpstreamName::parse("api").unwrap()),
         unnamed: UnnamedTokens::Refuse,
         issued_at: now,
@@ -40,7 +41,7 @@ fn what_carries_a_token_and_what_steers_is_shown_to_no_plugin() {
     let names = ["x-key", "cookie", "x-forwarded-for", "x-http-method-override", "proxy-authorization", "x-job"];
     let headers: HeaderMap = names.iter().map(|name| (HeaderName::from_static(name), HeaderValue::from_static("v"))).collect();
     let target = RequestTarget::parse(b"/x", magicproxy_core::EncodedSlash::Refuse).unwrap();
-    let inquiry = Inquiry {
+    let inquiry = PluginInquiry {
         token: &token(),
         method: &Method::GET,
         headers: &headers,

@@ -41,7 +41,7 @@ impl CarrierName<'_> {
 
 /// A kind of value in a carrier, by its form alone: nothing is verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Held {
+pub(crate) enum CarrierValue {
     /// `mt2_…`
     SealedToken,
     /// A JWT as magic tokens of version 1 are.
@@ -53,7 +53,7 @@ pub(crate) enum Held {
     Nothing,
 }
 
-impl Held {
+impl CarrierValue {
     /// With its article.
     fn words(self) -> &'static str {
         match self {
@@ -68,18 +68,22 @@ impl Held {
 
 /// Two carriers of one request, and what kind of thing each holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Conflict([HeldAt; 2]);
+pub(crate) struct Conflict([CarrierEntry; 2]);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct HeldAt {
+struct CarrierEntry {
     carrier: String,
     in_words: String,
-    held: Held,
+    held: CarrierValue,
 }
 
 impl Conflict {
-    pub(crate) fn between(first: (CarrierName<'_>, Held), second: (CarrierName<'_>, Held)) -> Self {
-        Self([first, second].map(|(carrier, held)| HeldAt { carrier: carrier.to_string(), in_words: carrier.in_words(), held }))
+    pub(crate) fn between(first: (CarrierName<'_>, CarrierValue), second: (CarrierName<'_>, CarrierValue)) -> Self {
+        Self([first, second].map(|(carrier, held)| CarrierEntry {
+            carrier: carrier.to_string(),
+            in_words: carrier.in_words(),
+            held,
+        }))
     }
 
     /// Each carrier with what it holds, for machines that read lists.
@@ -89,7 +93,10 @@ impl Conflict {
 
     #[cfg(test)]
     pub(crate) fn sample() -> Self {
-        Self::between((CarrierName::Authorization, Held::NoToken), (CarrierName::Parameter("key"), Held::SealedToken))
+        Self::between(
+            (CarrierName::Authorization, CarrierValue::NoToken),
+            (CarrierName::Parameter("key"), CarrierValue::SealedToken),
+        )
     }
 }
 

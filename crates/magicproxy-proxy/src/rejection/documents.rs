@@ -113,7 +113,7 @@ fn every_code_stands_in_one_page_with_status_cause_and_remedy() {
 #[test]
 fn the_page_tells_the_problem_type_of_a_code() {
     let page = std::fs::read_to_string(root().join(PAGE)).unwrap();
-    assert!(page.contains(&format!("`{}not_allowed`", super::answer::TYPE_BASE)), "{PAGE}");
+    assert!(page.contains(&format!("`{}not_allowed`", super::response::TYPE_BASE)), "{PAGE}");
 }
 
 /// `403 `CODE`` in any document, and `"code":"CODE"`.

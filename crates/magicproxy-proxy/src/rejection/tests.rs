@@ -79,9 +79,9 @@ fn a_connection_in_doubt_is_closed() {
         (Rejection::Host, true),
         (Rejection::RequestBody, true),
         (Rejection::RequestTimeout, true),
-        (Rejection::Order(vec![OrderFault::TooLarge]), true),
+        (Rejection::Order(vec![MintRequestFault::TooLarge]), true),
         (Rejection::NoToken, false),
-        (Rejection::Order(vec![OrderFault::Grant]), false),
+        (Rejection::Order(vec![MintRequestFault::Grant]), false),
     ] {
         let answer = rejection.to_response(RequestId::next(), form(OPENAI));
         assert_eq!(answer.headers().contains_key("connection"), closes, "{rejection:?}");
@@ -200,7 +200,7 @@ fn the_status_line_says_why() {
     };
     let expected = "Forbidden (magicproxy: the token does not allow this request; this rule would: `GET /a`)";
     assert_eq!(phrase("GET /a"), expected);
-    // Nothing of a caller's breaks out of the line.
+    // Nothing of a client's breaks out of the line.
     assert_eq!(phrase("GET /\r\n\u{e9}a\u{0}"), expected);
     assert_eq!(phrase(&"x".repeat(500)).len(), 200);
 }
@@ -221,14 +221,14 @@ fn what_another_request_cannot_help_is_not_asked_for_again() {
         "created_not_recorded",
         "done_not_recorded",
         "upstream_coding",
-        "two_secrets",
+        "conflicting_credentials",
         "not_allowed",
-        "spent",
+        "total_used_up",
     ];
     let perhaps = [
         "expired_token",
         "revoked_token",
-        "no_token",
+        "missing_token",
         "request_timeout",
         "rate_limited",
         "owner_share",

@@ -1,4 +1,4 @@
-//! The answer's body on its way down: the proxy's own words, or the upstream's, as the pipeline made it.
+//! The response's body on its way down: the proxy's own words, or the upstream's, as the pipeline made it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,28 +7,28 @@ use bytes::Bytes;
 use http::Version;
 use http_body::{Body, Frame, SizeHint};
 
-use super::pipeline::{Next, Pipeline};
+use super::pipeline::{Pipeline, PipelineOutput};
 use crate::admission::Holding;
-use crate::downstream::{FlushPoint, Untaken, noted};
-use crate::http::body::{BodyError, BrokenOff, IdleTimer, MomentTimer};
+use crate::downstream::{FlushPoint, UnreadResponse, noted};
+use crate::http::body::{BodyError, IdleTimer, MomentTimer, TruncatedBody};
 use crate::observe::ongoing::OngoingRequest;
-use crate::response::ahead::{Ahead, Held};
+use crate::response::buffered_prefix::{BufferedPrefix, ExchangeGuard};
 use crate::response::header::ResponseFilter;
-use crate::transport::{Content, Lease};
+use crate::transport::{Content, PooledConnection};
 
 /// After so many bytes others have their turn: a fast upstream and a fast client could else keep an event loop for themselves.
 const PASSED_TURN_BYTES: usize = 256 * 1024;
 
-/// A response body, with what must live as long as the answer does. In one box: it is moved about before it is sent.
+/// A response body, with what must live as long as the response does. In one box: it is moved about before it is sent.
 #[derive(Debug)]
-pub(crate) struct ResponseBody(Box<Answering>);
+pub(crate) struct ResponseBody(Box<ResponseEnd>);
 
 #[derive(Debug)]
-struct Answering {
+struct ResponseEnd {
     source: Source,
     exchange: Option<Exchange>,
     /// Its place among the responses of the proxy's own words.
-    untaken: Option<Untaken>,
+    untaken: Option<UnreadResponse>,
     /// Why it ends before its end, while what came before has yet to be written.
     failure: Option<Box<BodyError>>,
     /// What follows the response, where that is another protocol.
@@ -48,7 +48,7 @@ enum Source {
 }
 
 /// Something to be held.
-struct Keep(#[expect(dead_code, reason = "it is held, and not looked at")] Held);
+struct Keep(#[expect(dead_code, reason = "it is held, and not looked at")] ExchangeGuard);
 
 impl std::fmt::Debug for Keep {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -57,9 +57,9 @@ impl std::fmt::Debug for Keep {
 }
 
 // What is larger takes the system's allocator a thousand instructions more.
-const _: () = assert!(size_of::<Answering>() <= 1024);
+const _: () = assert!(size_of::<ResponseEnd>() <= 1024);
 
-/// The request that the answer is for, which ends with it.
+/// The request that the response is for, which ends with it.
 #[derive(Debug)]
 struct Exchange {
     request: OngoingRequest,
@@ -88,7 +88,7 @@ impl ResponseBody {
     }
 
     /// What became of an upstream's body, with what is held until it was passed down.
-    pub(crate) fn made(bytes: Bytes, held: Held) -> Self {
+    pub(crate) fn made(bytes: Bytes, held: ExchangeGuard) -> Self {
         Self::of(Source::Made { bytes: (!bytes.is_empty()).then_some(bytes), _held: Keep(held) })
     }
 
@@ -104,7 +104,7 @@ impl ResponseBody {
     }
 
     fn of(source: Source) -> Self {
-        Self(Box::new(Answering { source, exchange: None, untaken: None, failure: None, successor: None }))
+        Self(Box::new(ResponseEnd { source, exchange: None, untaken: None, failure: None, successor: None }))
     }
 
     /// Is this content of the proxy's own words, which its client has yet to take?
@@ -113,7 +113,7 @@ impl ResponseBody {
     }
 
     /// Keeps its place until this content was taken, or its stream ended.
-    pub(crate) fn hold(&mut self, untaken: Untaken) {
+    pub(crate) fn hold(&mut self, untaken: UnreadResponse) {
         self.0.untaken = Some(untaken);
     }
 
@@ -153,19 +153,19 @@ impl ResponseBody {
     }
 
     /// Fails when everything that came before the failure was written: the HTTP library would drop it.
-    fn poll_failure(&mut self, context: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    fn poll_failure(&mut self, context: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, TruncatedBody>>> {
         if let Some(exchange) = &self.0.exchange {
             std::task::ready!(exchange.request.in_flight().poll_flushed(exchange.handed_over, context));
         }
-        Poll::Ready(self.0.failure.take().map(|failure| Err(BrokenOff(*failure))))
+        Poll::Ready(self.0.failure.take().map(|failure| Err(TruncatedBody(*failure))))
     }
 }
 
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = BrokenOff;
+    type Error = TruncatedBody;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, TruncatedBody>>> {
         if self.0.failure.is_some() {
             return self.poll_failure(context);
         }
@@ -178,7 +178,7 @@ impl Body for ResponseBody {
             self.0.failure = Some(Box::new(failure));
             return self.poll_failure(context);
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(BrokenOff)))
+        Poll::Ready(frame.map(|frame| frame.map_err(TruncatedBody)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -198,23 +198,23 @@ impl Body for ResponseBody {
     }
 }
 
-/// An answer's body as it comes, and what belongs to it.
-pub(crate) struct Received {
+/// A response's body as it comes, and what belongs to it.
+pub(crate) struct ReceivedBody {
     pub(crate) incoming: Content,
-    /// What the answer came in.
+    /// What the response came in.
     pub(crate) version: Version,
     /// The connection that it comes from.
-    pub(crate) lease: Lease,
+    pub(crate) lease: PooledConnection,
     /// What was read of it already.
-    pub(crate) ahead: Option<Box<Ahead>>,
+    pub(crate) ahead: Option<Box<BufferedPrefix>>,
     /// What is held until it has been passed down.
-    pub(crate) held: Option<Held>,
+    pub(crate) held: Option<ExchangeGuard>,
     /// Its place among those in progress.
     pub(crate) exchange: Holding,
 }
 
-/// How an answer's body passes.
-pub(crate) struct Passage {
+/// How a response's body passes.
+pub(crate) struct BodyTreatment {
     pub(crate) pipeline: Pipeline,
     /// What passes of its trailers.
     pub(crate) filter: ResponseFilter,
@@ -224,7 +224,7 @@ pub(crate) struct Passage {
 /// The upstream's body.
 pub(crate) struct UpstreamBody {
     incoming: Content,
-    /// What the answer came in.
+    /// What the response came in.
     version: Version,
     pipeline: Pipeline,
     /// What passes of its trailers.
@@ -233,13 +233,13 @@ pub(crate) struct UpstreamBody {
     /// How long a short end is held back.
     moment: MomentTimer,
     /// What was read of it before its head was passed on.
-    ahead: Option<Box<Ahead>>,
+    ahead: Option<Box<BufferedPrefix>>,
     /// Held until this body is no more.
-    _held: Option<Held>,
+    _held: Option<ExchangeGuard>,
     /// Likewise.
     _exchange: Holding,
     /// The connection it comes from, to be given back at the end; dropped before the end, it is closed.
-    lease: Option<Lease>,
+    lease: Option<PooledConnection>,
     /// Trailers that wait for the last bytes to go first.
     trailers: Option<Frame<Bytes>>,
     /// Nothing more comes from the upstream; the pipeline may still hold something.
@@ -257,9 +257,9 @@ impl std::fmt::Debug for UpstreamBody {
 impl UpstreamBody {
     /// What was received, as it passes: its bytes by `pipeline`, which looks for the credential in them, its trailers by `filter`.
     /// Neither can be changed afterwards.
-    pub(crate) fn new(received: Received, passage: Passage) -> Self {
-        let Received { incoming, version, lease, ahead, held, exchange } = received;
-        let Passage { pipeline, filter, idle } = passage;
+    pub(crate) fn new(received: ReceivedBody, passage: BodyTreatment) -> Self {
+        let ReceivedBody { incoming, version, lease, ahead, held, exchange } = received;
+        let BodyTreatment { pipeline, filter, idle } = passage;
         let mut body = Self {
             incoming,
             version,
@@ -355,12 +355,12 @@ impl Body for UpstreamBody {
                 return self.yield_turn(context);
             }
             match self.pipeline.next(ended) {
-                Ok(Next::Piece(piece)) => {
+                Ok(PipelineOutput::Piece(piece)) => {
                     self.passed += piece.len();
                     return Poll::Ready(Some(Ok(Frame::data(piece))));
                 }
-                Ok(Next::Busy) => return self.yield_turn(context),
-                Ok(Next::Nothing) => {}
+                Ok(PipelineOutput::Busy) => return self.yield_turn(context),
+                Ok(PipelineOutput::Nothing) => {}
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
             if ended {

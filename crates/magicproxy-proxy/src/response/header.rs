@@ -9,10 +9,10 @@ use hyper::ext::ReasonPhrase;
 
 use crate::field_names::HOP_BY_HOP;
 use crate::http::header::{announced_trailers, is_forbidden_trailer, nominated, remove_all};
-use crate::mask::Needle;
+use crate::mask::SecretMask;
 use crate::version::VERSION;
 
-/// The field that every answer of the upstream bears.
+/// The field that every response of the upstream bears.
 const MARK: HeaderName = HeaderName::from_static("x-magic-api-proxy");
 /// A token for what a request made: `state.md` section 4.
 pub(crate) const RECEIPT: HeaderName = HeaderName::from_static("magic-receipt");
@@ -23,7 +23,7 @@ pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("rateli
 /// What the proxy says in the head of a response, and nobody says behind it.
 static OURS: [HeaderName; 4] = [MARK, RECEIPT, RATE_LIMIT, RATE_LIMIT_POLICY];
 
-/// Fields that would bind the caller to the upstream's host or protocol instead of the proxy's.
+/// Fields that would bind the client to the upstream's host or protocol instead of the proxy's.
 static MISDIRECTING: [HeaderName; 3] = [header::ALT_SVC, header::STRICT_TRANSPORT_SECURITY, header::PUBLIC_KEY_PINS];
 
 /// How a body is encoded.
@@ -58,7 +58,7 @@ impl Coding {
 /// is the proxy's to set, none that the operator drops, and the credential in none of their names and values.
 #[derive(Debug, Default)]
 pub(crate) struct ResponseFilter {
-    needle: Option<Needle>,
+    secret_mask: Option<SecretMask>,
     /// What the operator lets no client see. In the head it was dropped already.
     dropped: Arc<[HeaderName]>,
     /// The names that the head's `Connection` holds.
@@ -66,8 +66,8 @@ pub(crate) struct ResponseFilter {
 }
 
 impl ResponseFilter {
-    pub(crate) fn new(needle: Option<Needle>, dropped: Arc<[HeaderName]>) -> Self {
-        Self { needle, dropped, named: Vec::new() }
+    pub(crate) fn new(secret_mask: Option<SecretMask>, dropped: Arc<[HeaderName]>) -> Self {
+        Self { secret_mask, dropped, named: Vec::new() }
     }
 
     /// Filters a head. The length of a body that does not come (HEAD, 304) is kept as a number; every other length is the HTTP
@@ -90,8 +90,8 @@ impl ResponseFilter {
         if let Some(length) = length {
             head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
-        if let Some(needle) = &self.needle {
-            mask(&mut head.headers, needle);
+        if let Some(secret_mask) = &self.secret_mask {
+            mask(&mut head.headers, secret_mask);
         }
         head.headers.insert(MARK, HeaderValue::from_static(VERSION));
         // Each hop has its own version (RFC 9112 section 2.3): an upstream's would say how long a client's connection lasts, and
@@ -109,7 +109,7 @@ impl ResponseFilter {
     /// library would make one up. `None` where the phrase is the status's own.
     fn reason_phrase(&self, head: &mut Parts) -> Option<ReasonPhrase> {
         let phrase = head.extensions.remove::<ReasonPhrase>();
-        let masked = phrase.as_ref().and_then(|phrase| self.needle.as_ref()?.masked(phrase.as_bytes()));
+        let masked = phrase.as_ref().and_then(|phrase| self.secret_mask.as_ref()?.masked(phrase.as_bytes()));
         match masked {
             Some(masked) => ReasonPhrase::try_from(masked).ok(),
             None if phrase.is_none() && head.status.canonical_reason().is_none() => Some(ReasonPhrase::from_static(b"")),
@@ -120,8 +120,8 @@ impl ResponseFilter {
     /// Keeps of a trailer section what cannot change the message it follows (RFC 9110 section 6.5.1), and would pass in its head.
     pub(crate) fn trailers(&self, trailers: &mut HeaderMap) {
         remove_all(trailers, |name| !self.passes_in_trailers(name), |_| {});
-        if let Some(needle) = &self.needle {
-            mask(trailers, needle);
+        if let Some(secret_mask) = &self.secret_mask {
+            mask(trailers, secret_mask);
         }
     }
 
@@ -133,7 +133,7 @@ impl ResponseFilter {
 
     /// Does the field concern one connection, by the upstream's own word, or would its name tell the credential?
     fn conceals(&self, name: &HeaderName) -> bool {
-        self.named.contains(name) || self.needle.as_ref().is_some_and(|needle| needle.is_in_name(name))
+        self.named.contains(name) || self.secret_mask.as_ref().is_some_and(|secret_mask| secret_mask.is_in_name(name))
     }
 }
 
@@ -167,9 +167,9 @@ pub(crate) fn has_no_content(head: &Parts, method: &Method) -> bool {
     *method == Method::HEAD || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
-fn mask(headers: &mut HeaderMap, needle: &Needle) {
+fn mask(headers: &mut HeaderMap, secret_mask: &SecretMask) {
     for value in headers.values_mut() {
-        if let Some(masked) = needle.masked(value.as_bytes()).and_then(|bytes| HeaderValue::from_bytes(&bytes).ok()) {
+        if let Some(masked) = secret_mask.masked(value.as_bytes()).and_then(|bytes| HeaderValue::from_bytes(&bytes).ok()) {
             *value = masked;
         }
     }

@@ -1,4 +1,4 @@
-//! What is done to the bytes of an answer on their way down: inflated, scrubbed, rewritten, each only where it is needed.
+//! What is done to the bytes of a response on their way down: inflated, scrubbed, rewritten, each only where it is needed.
 
 #[cfg(test)]
 mod tests;
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use crate::http::body::BodyError;
-use crate::mask::Needle;
+use crate::mask::SecretMask;
 use crate::response::header::Coding;
 use crate::response::rewrite::{BodyPlan, Inflater, JsonRewriter, drop_digests};
 use crate::response::scrub::Scrubber;
@@ -17,7 +17,7 @@ const MAX_TURNS: usize = 2;
 
 /// What comes out of the stages.
 #[derive(Debug)]
-pub(crate) enum Next {
+pub(crate) enum PipelineOutput {
     /// This is to be sent; it is not empty.
     Piece(Bytes),
     /// Nothing, until more comes.
@@ -41,12 +41,12 @@ impl Pipeline {
     /// What this plan and this credential ask for. `coding` is that in which the body comes.
     ///
     /// The credential is looked for in what the upstream said, not in what became of it.
-    pub(crate) fn new(coding: Coding, needle: Option<Needle>, plan: BodyPlan) -> Self {
+    pub(crate) fn new(coding: Coding, secret_mask: Option<SecretMask>, plan: BodyPlan) -> Self {
         let inflates = matches!(plan, BodyPlan::Inflate(_));
         let inflater = inflates.then(|| Box::new(Inflater::new()));
-        let scrubber = needle.map(|needle| match coding {
-            Coding::Gzip if !inflates => Scrubber::gzip(needle),
-            _ => Scrubber::plain(needle),
+        let scrubber = secret_mask.map(|secret_mask| match coding {
+            Coding::Gzip if !inflates => Scrubber::gzip(secret_mask),
+            _ => Scrubber::plain(secret_mask),
         });
         let rewriter = match plan {
             BodyPlan::Keep => None,
@@ -58,9 +58,9 @@ impl Pipeline {
     }
 
     /// What is read here and not passed on as it comes: inflated, and searched for the credential.
-    pub(crate) fn searching(coding: Coding, needle: Option<Needle>) -> Self {
+    pub(crate) fn searching(coding: Coding, secret_mask: Option<SecretMask>) -> Self {
         let inflater = (coding == Coding::Gzip).then(|| Box::new(Inflater::new()));
-        Self { inflater, scrubber: needle.map(Scrubber::plain), ..Self::default() }
+        Self { inflater, scrubber: secret_mask.map(Scrubber::plain), ..Self::default() }
     }
 
     /// Gives it a piece of the body. The last one must have been used up: [`Self::next`] gave `None`.
@@ -71,27 +71,27 @@ impl Pipeline {
         }
     }
 
-    /// The next piece to be sent, never empty; [`Next::Nothing`] when there is none until more comes, or none at all once the body
+    /// The next piece to be sent, never empty; [`PipelineOutput::Nothing`] when there is none until more comes, or none at all once the body
     /// `ended`. What it does at a time is bounded, whatever the bytes are.
-    pub(crate) fn next(&mut self, ended: bool) -> Result<Next, BodyError> {
+    pub(crate) fn next(&mut self, ended: bool) -> Result<PipelineOutput, BodyError> {
         let mut turns = 0;
         while let Some(piece) = self.inflated()? {
             turns += 1;
-            let Some(passed) = self.pass(piece)? else { return Ok(Next::Busy) };
+            let Some(passed) = self.pass(piece)? else { return Ok(PipelineOutput::Busy) };
             // The last piece takes along what was held back: who is told of the end with it need not ask again.
             let passed = if ended && self.inflater.is_none() { joined(passed, self.finish()?) } else { passed };
             if !passed.is_empty() {
-                return Ok(Next::Piece(passed));
+                return Ok(PipelineOutput::Piece(passed));
             }
             if turns >= MAX_TURNS {
-                return Ok(Next::Busy);
+                return Ok(PipelineOutput::Busy);
             }
         }
         if !ended || self.finished {
-            return Ok(Next::Nothing);
+            return Ok(PipelineOutput::Nothing);
         }
         let held = self.finish()?;
-        Ok(if held.is_empty() { Next::Nothing } else { Next::Piece(held) })
+        Ok(if held.is_empty() { PipelineOutput::Nothing } else { PipelineOutput::Piece(held) })
     }
 
     /// Will nothing come out of it, once the body has ended?

@@ -4,9 +4,9 @@
 //! `docs/spec/rewriting.md`. What is not rewritten passes byte for byte; nothing here can make a body longer to hold than
 //! a few kilobytes, whatever the upstream sends.
 
-mod answer;
 mod field;
 mod gzip;
+mod head;
 mod json;
 mod link;
 mod reference;
@@ -14,7 +14,7 @@ mod reference;
 mod tests;
 
 pub use crate::members::{MemberError, Members};
-pub(crate) use answer::{BodyPlan, Rewriting, apply, drop_digests};
 pub(crate) use gzip::{GzipMembers, Inflater};
+pub(crate) use head::{BodyPlan, Rewriting, apply, drop_digests};
 pub use json::JsonRewriter;
 pub use link::LinkMap;

@@ -1,4 +1,4 @@
-//! An upstream that echoes the credential does not hand it to the caller: it is masked, byte for byte, so that lengths stay true.
+//! An upstream that echoes the credential does not hand it to the client: it is masked, byte for byte, so that lengths stay true.
 //!
 //! Identity bodies are masked while they stream. A gzip body is inflated beside the stream and cut off where the credential
 //! shows. What this cannot see is written in SECURITY.md: other codings, transformed echoes, answers in ranges.
@@ -14,8 +14,8 @@ use std::ops::Range;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-use crate::http::body::Reflected;
-use crate::mask::{Needle, fill};
+use crate::http::body::ReflectedCredential;
+use crate::mask::{SecretMask, fill};
 
 use crate::response::rewrite::GzipMembers;
 
@@ -33,20 +33,20 @@ pub(crate) enum Scrubber {
 }
 
 impl Scrubber {
-    pub(crate) fn plain(needle: Needle) -> Self {
-        Self::Plain(PlainScrubber::new(needle))
+    pub(crate) fn plain(secret_mask: SecretMask) -> Self {
+        Self::Plain(PlainScrubber::new(secret_mask))
     }
 
-    pub(crate) fn gzip(needle: Needle) -> Self {
-        let sink = Sink { needle: needle.clone(), tail: Vec::new(), found: false, seen: 0 };
+    pub(crate) fn gzip(secret_mask: SecretMask) -> Self {
+        let sink = Sink { secret_mask: secret_mask.clone(), tail: Vec::new(), found: false, seen: 0 };
         let inflating = Some(GzipMembers::new(sink));
-        let (held, plain) = (BytesMut::new(), PlainScrubber::new(needle));
+        let (held, plain) = (BytesMut::new(), PlainScrubber::new(secret_mask));
         Self::Gzip(Box::new(GzipScrubber { inflating, chunk: None, held, plain }))
     }
 
     /// Takes a chunk and gives what may go on; it may be empty. `None` while there is more of the chunk to be looked at than one
     /// turn of an event loop is long: then [`Self::resume`] goes on.
-    pub(crate) fn push(&mut self, chunk: Bytes) -> Result<Option<Bytes>, Reflected> {
+    pub(crate) fn push(&mut self, chunk: Bytes) -> Result<Option<Bytes>, ReflectedCredential> {
         match self {
             Self::Plain(scrubber) => Ok(Some(scrubber.push(chunk))),
             Self::Gzip(scrubber) => {
@@ -62,7 +62,7 @@ impl Scrubber {
     }
 
     /// Goes on with the last chunk.
-    pub(crate) fn resume(&mut self) -> Result<Option<Bytes>, Reflected> {
+    pub(crate) fn resume(&mut self) -> Result<Option<Bytes>, ReflectedCredential> {
         match self {
             Self::Plain(_) => Ok(Some(Bytes::new())),
             Self::Gzip(scrubber) => scrubber.resume(),
@@ -111,7 +111,7 @@ impl Scrubber {
 }
 
 pub(crate) struct PlainScrubber {
-    needle: Needle,
+    secret_mask: SecretMask,
     /// Bytes as they came, whose masks are in `found`.
     /// INVARIANT: between chunks, a beginning of a secret, shorter than it.
     held: BytesMut,
@@ -127,20 +127,20 @@ pub(crate) struct PlainScrubber {
 }
 
 impl PlainScrubber {
-    fn new(needle: Needle) -> Self {
-        Self { needle, held: BytesMut::new(), sent: 0, short: false, found: Vec::new(), next: Vec::new() }
+    fn new(secret_mask: SecretMask) -> Self {
+        Self { secret_mask, held: BytesMut::new(), sent: 0, short: false, found: Vec::new(), next: Vec::new() }
     }
 
     fn push(&mut self, chunk: Bytes) -> Bytes {
         let is_fresh = self.held.is_empty() && self.found.is_empty();
-        if is_fresh && !self.needle.is_in(&chunk) && self.needle.partial_end(&chunk) == 0 {
+        if is_fresh && !self.secret_mask.is_in(&chunk) && self.secret_mask.partial_end(&chunk) == 0 {
             return chunk;
         }
         self.held.extend_from_slice(&chunk);
-        self.next.resize(self.needle.secrets().len(), 0);
+        self.next.resize(self.secret_mask.secrets().len(), 0);
         let mut partial = 0;
         self.short = true;
-        for (secret, next) in self.needle.secrets().iter().zip(&mut self.next) {
+        for (secret, next) in self.secret_mask.secrets().iter().zip(&mut self.next) {
             *next = secret.find_all(&self.held, *next, &mut self.found);
             let end = secret.partial_end(self.held.get(*next..).unwrap_or_default());
             self.short &= end <= secret.max_shown();
@@ -203,7 +203,7 @@ pub(crate) struct GzipScrubber {
 }
 
 /// How far a chunk has come.
-enum Inflated {
+enum InflateStep {
     /// There is more of it to be inflated.
     Partly,
     Wholly,
@@ -213,30 +213,30 @@ enum Inflated {
 
 impl GzipScrubber {
     /// Inflates no more than a slice; `None` while there is more of the chunk.
-    fn resume(&mut self) -> Result<Option<Bytes>, Reflected> {
+    fn resume(&mut self) -> Result<Option<Bytes>, ReflectedCredential> {
         let Some((chunk, mut rest)) = self.chunk.take() else { return Ok(Some(Bytes::new())) };
-        let inflated = self.inflating.as_mut().map_or(Inflated::Not, |inflating| inflate(inflating, &mut rest));
+        let inflated = self.inflating.as_mut().map_or(InflateStep::Not, |inflating| inflate(inflating, &mut rest));
         if self.sink().is_some_and(|sink| sink.found) {
-            return Err(Reflected);
+            return Err(ReflectedCredential);
         }
         match inflated {
-            Inflated::Partly => {
+            InflateStep::Partly => {
                 self.chunk = Some((chunk, rest));
                 return Ok(None);
             }
-            Inflated::Wholly => {}
-            Inflated::Not => self.inflating = None,
+            InflateStep::Wholly => {}
+            InflateStep::Not => self.inflating = None,
         }
         let passed = self.judged(chunk)?;
         Ok(Some(if passed.is_empty() { passed } else { self.plain.push(passed) }))
     }
 
     /// What may go on, now that this chunk was looked at.
-    fn judged(&mut self, chunk: Bytes) -> Result<Bytes, Reflected> {
+    fn judged(&mut self, chunk: Bytes) -> Result<Bytes, ReflectedCredential> {
         if self.sink().is_some_and(|sink| sink.suspicious()) {
             self.held.extend_from_slice(&chunk);
             // Text that ends in the credential's beginning again and again is no accident.
-            return if self.held.len() > MAX_HELD_BYTES { Err(Reflected) } else { Ok(Bytes::new()) };
+            return if self.held.len() > MAX_HELD_BYTES { Err(ReflectedCredential) } else { Ok(Bytes::new()) };
         }
         if self.held.is_empty() {
             return Ok(chunk);
@@ -257,25 +257,25 @@ impl GzipScrubber {
 }
 
 /// Inflates until a slice of text has come out, or all of the chunk was read.
-fn inflate(inflating: &mut GzipMembers<Sink>, rest: &mut Bytes) -> Inflated {
+fn inflate(inflating: &mut GzipMembers<Sink>, rest: &mut Bytes) -> InflateStep {
     if let Some(sink) = inflating.sink() {
         sink.seen = 0;
     }
     while !rest.is_empty() {
         if inflating.sink().is_some_and(|sink| sink.seen >= SLICE_BYTES) {
-            return Inflated::Partly;
+            return InflateStep::Partly;
         }
         match inflating.write(rest) {
             Ok(read) if read > 0 => rest.advance(read),
-            _ => return Inflated::Not,
+            _ => return InflateStep::Not,
         }
     }
-    if inflating.flush().is_ok() { Inflated::Wholly } else { Inflated::Not }
+    if inflating.flush().is_ok() { InflateStep::Wholly } else { InflateStep::Not }
 }
 
 /// Where the inflated text goes: only its last bytes are kept.
 struct Sink {
-    needle: Needle,
+    secret_mask: SecretMask,
     tail: Vec<u8>,
     found: bool,
     /// How many bytes have come since somebody set it to 0.
@@ -284,16 +284,16 @@ struct Sink {
 
 impl Sink {
     fn suspicious(&self) -> bool {
-        self.needle.ends_in_much(&self.tail)
+        self.secret_mask.ends_in_much(&self.tail)
     }
 }
 
 impl Write for Sink {
     fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
         self.seen += text.len();
-        let overlap = self.needle.longest() - 1;
+        let overlap = self.secret_mask.longest() - 1;
         self.tail.extend_from_slice(text.get(..overlap).unwrap_or(text));
-        self.found |= self.needle.is_in(&self.tail) || self.needle.is_in(text);
+        self.found |= self.secret_mask.is_in(&self.tail) || self.secret_mask.is_in(text);
         if text.len() > overlap {
             self.tail.clear();
             self.tail.extend_from_slice(text.get(text.len() - overlap..).unwrap_or_default());

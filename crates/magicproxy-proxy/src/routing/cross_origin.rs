@@ -1,7 +1,7 @@
 //! Pages of other origins that may call an upstream through the proxy: the CORS protocol of the Fetch standard.
 //! Specification: `docs/spec/upstreams.md` section 11.
 //!
-//! Never let a page read an answer of the control plane, and never allow credentials of the browser: a page that calls the proxy
+//! Never let a page read a response of the control plane, and never allow credentials of the browser: a page that calls the proxy
 //! shows the token that it was given, in a field that it sets itself.
 
 #[cfg(test)]
@@ -35,7 +35,7 @@ static RESPONSE_FIELDS: [HeaderName; 7] = [
 
 /// Seconds for which a browser may remember what a preflight said: after a change of the configuration nobody waits for long.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
-/// What the answer to a preflight depends on.
+/// What the response to a preflight depends on.
 const VARY_PREFLIGHT: HeaderValue =
     HeaderValue::from_static("Origin, Access-Control-Request-Method, Access-Control-Request-Headers");
 /// The longest list of header names that a preflight may ask for, in bytes.

@@ -31,7 +31,7 @@ static SECRET_FIELDS: [HeaderName; 3] = [header::AUTHORIZATION, header::PROXY_AU
 /// A response about LFS objects that cannot be read, or could be read in two ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the response is not the JSON of the LFS API")]
-pub(crate) struct Unreadable;
+pub(crate) struct UnreadableObjects;
 
 /// Does an LFS client send this request, whose response may tell of objects?
 pub(crate) fn comes_from_client(head: &request::Parts) -> bool {
@@ -40,15 +40,15 @@ pub(crate) fn comes_from_client(head: &request::Parts) -> bool {
 
 /// Which responses to a request may tell of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum ObjectsRequest {
     /// Those of the LFS API's own media type.
     Otherwise,
     /// Those that are JSON, too.
     ForObjects,
 }
 
-impl Asked {
-    /// By this method at this canonical path, by an LFS client or not: a caller that says nothing of LFS gets the same keys.
+impl ObjectsRequest {
+    /// By this method at this canonical path, by an LFS client or not: a client that says nothing of LFS gets the same keys.
     pub(crate) fn by(method: &Method, path: &str, client: Option<&LfsClient>) -> Self {
         let asks = client.is_some() || *method == Method::POST && names_batch(path.as_bytes());
         if asks { Self::ForObjects } else { Self::Otherwise }
@@ -79,7 +79,7 @@ pub(crate) struct LfsClient {
 
 /// Where URLs of the upstream lead the client.
 #[derive(Debug)]
-pub(crate) enum Leads {
+pub(crate) enum ObjectLinks {
     /// To the proxy, by these links.
     ByLinks(Arc<LinkMap>),
     /// To the proxy as they are: the client speaks to the upstream by its own name.
@@ -91,7 +91,7 @@ pub(crate) enum Leads {
 /// What becomes of actions on objects.
 #[derive(Debug)]
 pub(crate) struct ObjectActions {
-    pub(crate) leads: Leads,
+    pub(crate) leads: ObjectLinks,
     pub(crate) upstream: Arc<UpstreamSettings>,
     pub(crate) client: Option<LfsClient>,
 }
@@ -107,14 +107,14 @@ enum Destination {
 
 impl ObjectActions {
     /// The response as the client gets it.
-    pub(crate) fn treated(&self, body: &[u8]) -> Result<Vec<u8>, Unreadable> {
-        let mut document: Value = serde_json::from_slice(body).map_err(|_| Unreadable)?;
+    pub(crate) fn treated(&self, body: &[u8]) -> Result<Vec<u8>, UnreadableObjects> {
+        let mut document: Value = serde_json::from_slice(body).map_err(|_| UnreadableObjects)?;
         self.treat(&mut document, &mut 0)?;
-        serde_json::to_vec(&document).map_err(|_| Unreadable)
+        serde_json::to_vec(&document).map_err(|_| UnreadableObjects)
     }
 
     /// An action is whatever has an `href`, under whatever names it stands: adapters for transfers have names of their own.
-    fn treat(&self, value: &mut Value, added: &mut usize) -> Result<(), Unreadable> {
+    fn treat(&self, value: &mut Value, added: &mut usize) -> Result<(), UnreadableObjects> {
         match value {
             Value::Array(elements) => elements.iter_mut().try_for_each(|element| self.treat(element, added)),
             Value::Object(members) => {
@@ -122,7 +122,7 @@ impl ObjectActions {
                     *added += self.treat_action(members, &href)?;
                 }
                 if *added > MAX_ADDED_BYTES {
-                    return Err(Unreadable);
+                    return Err(UnreadableObjects);
                 }
                 members.values_mut().try_for_each(|member| self.treat(member, added))
             }
@@ -131,7 +131,7 @@ impl ObjectActions {
     }
 
     /// Says how many bytes it adds at most.
-    fn treat_action(&self, members: &mut Map<String, Value>, href: &str) -> Result<usize, Unreadable> {
+    fn treat_action(&self, members: &mut Map<String, Value>, href: &str) -> Result<usize, UnreadableObjects> {
         let Some(url) = members.get(href).and_then(Value::as_str) else { return Ok(0) };
         let destination = self.destination(url);
         if matches!(destination, Destination::Elsewhere) {
@@ -142,7 +142,7 @@ impl ObjectActions {
         let mut fields = match members.remove(&name) {
             Some(Value::Object(fields)) => fields,
             None | Some(Value::Null) => Map::new(),
-            Some(_) => return Err(Unreadable),
+            Some(_) => return Err(UnreadableObjects),
         };
         fields.retain(|field, _| !self.is_secret(field));
         if let Destination::Proxy(url) = destination {
@@ -157,7 +157,7 @@ impl ObjectActions {
     }
 
     fn destination(&self, url: &str) -> Destination {
-        if let Leads::ByLinks(links) = &self.leads
+        if let ObjectLinks::ByLinks(links) = &self.leads
             && let Some(rewritten) = links.rewrite_url(url)
         {
             return Destination::Proxy(rewritten);
@@ -173,7 +173,8 @@ impl ObjectActions {
             return Destination::Elsewhere;
         }
         // Another scheme leads to another port, and perhaps in clear.
-        let stays = matches!(self.leads, Leads::AsTheyAre) && own.any(|origin| scheme(origin).eq_ignore_ascii_case(scheme(url)));
+        let stays =
+            matches!(self.leads, ObjectLinks::AsTheyAre) && own.any(|origin| scheme(origin).eq_ignore_ascii_case(scheme(url)));
         if stays { Destination::Proxy(url.to_owned()) } else { Destination::Upstream }
     }
 
@@ -216,10 +217,10 @@ fn scheme(url: &str) -> &str {
 }
 
 /// The name of a member, as it is written: clients are written in a language whose JSON has no case.
-fn member(members: &Map<String, Value>, name: &str) -> Result<Option<String>, Unreadable> {
+fn member(members: &Map<String, Value>, name: &str) -> Result<Option<String>, UnreadableObjects> {
     let mut named = members.keys().filter(|known| known.eq_ignore_ascii_case(name));
     let found = named.next().cloned();
-    if named.next().is_some() { Err(Unreadable) } else { Ok(found) }
+    if named.next().is_some() { Err(UnreadableObjects) } else { Ok(found) }
 }
 
 /// Does a field hold one of these media types?

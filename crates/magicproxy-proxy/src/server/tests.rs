@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use magicproxy_core::limit::Limit;
 use magicproxy_core::state::{
-    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreFuture, Taken, UnixMillis,
+    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreFuture, TakeResult, UnixMillis,
 };
 use magicproxy_core::{
-    Credential, Grant, KeyRing, MintRequest, PatternMode, PrivateKey, RawRule, Rule, UnixTime, UnnamedTokens, UpstreamName,
+    Credential, KeyRing, PatternMode, PrivateKey, RawRule, Rule, RuleSource, TokenSpec, UnixTime, UnnamedTokens, UpstreamName,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -22,9 +22,9 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::clock;
-use crate::observe::ongoing::ended::{self, Ended};
+use crate::observe::ongoing::ended::{self, EndedRequest};
 use crate::services::SharedKeys;
-use crate::settings::{PageOrigin, PageOrigins, Placing, Settings, fixture};
+use crate::settings::{PageOrigin, PageOrigins, RouteSettings, Settings, fixture};
 
 /// An API that answers as the path says.
 async fn serve_upstream(mut stream: TcpStream) {
@@ -88,7 +88,7 @@ impl StateStore for Panicking {
     fn apply_within(&self, _: BoundedPartition, _: Vec<Condition>, _: Vec<Change>, _: UnixTime) -> StoreFuture<'_, bool> {
         panic!("on purpose")
     }
-    fn take_within(&self, _: BoundedPartition, _: Vec<Demand>, _: UnixMillis) -> StoreFuture<'_, Taken> {
+    fn take_within(&self, _: BoundedPartition, _: Vec<Demand>, _: UnixMillis) -> StoreFuture<'_, TakeResult> {
         panic!("on purpose")
     }
     fn renew(&self, _: Partition, _: Vec<u8>, _: Holder, _: u64, _: UnixMillis) -> StoreFuture<'_, bool> {
@@ -130,9 +130,9 @@ fn client_of(stream: &TcpStream) -> IpAddr {
 fn minted(keys: &KeyRing, limit: Option<Limit>) -> String {
     let now = clock::now();
     let rules = Rule::parse_list(&[RawRule::Text("* /.*".to_owned())], PatternMode::Whole).unwrap();
-    let request = MintRequest {
+    let request = TokenSpec {
         credential: Credential::parse(Zeroizing::new("a-credential".to_owned())).unwrap(),
-        grant: Grant::Allowed(rules),
+        grant: RuleSource::Rules(rules),
         upstream: Some(UpstreamName::parse("api").unwrap()),
         unnamed: UnnamedTokens::Refuse,
         issued_at: now,
@@ -158,7 +158,7 @@ impl Stage {
                 tokio::spawn(serve_upstream(stream));
             }
         });
-        let mut own = fixture::upstream("api", &root, Placing::default());
+        let mut own = fixture::upstream("api", &root, RouteSettings::default());
         let changed = Arc::get_mut(&mut own).unwrap();
         changed.websocket = true;
         changed.allow_origins = PageOrigins::of(vec![PageOrigin::parse("https://page.example").unwrap()]).unwrap();
@@ -196,7 +196,7 @@ impl Stage {
         format!("{line} HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer {}\r\n{fields}\r\n", self.token)
     }
 
-    /// All of the answers, and the end of the connection.
+    /// All of the responses, and the end of the connection.
     async fn ask(&mut self, requests: &[String], says: &'static str) {
         let mut stream = self.send(requests, says).await;
         let mut answers = Vec::new();
@@ -241,7 +241,7 @@ async fn every_ending() {
     let kept = [stage.request("GET /whole", ""), stage.request("GET /none", ""), whole(&stage, "GET /chunked")];
     stage.ask(&kept, "allowed 20").await;
     // Refused, before anything is known of it and later.
-    stage.ask(&[format!("GET /whole HTTP/1.1\r\nHost: api\r\n{CLOSE}\r\n")], "no_token 401").await;
+    stage.ask(&[format!("GET /whole HTTP/1.1\r\nHost: api\r\n{CLOSE}\r\n")], "missing_token 401").await;
     stage.ask(&[format!("GET /whole HTTP/1.1\r\nHost: a\r\nHost: b\r\n{CLOSE}\r\n")], "host 400").await;
     stage.ask(&[whole(&stage, "GET /a//b")], "target_empty_segment 400").await;
     stage.ask(&[whole(&stage, "GET /__magictoken")], "control 200").await;
@@ -268,9 +268,9 @@ async fn every_ending() {
 }
 
 #[track_caller]
-fn check(ended: &[Ended], requests: usize, says: &str) {
+fn check(ended: &[EndedRequest], requests: usize, says: &str) {
     assert_eq!(ended.len(), requests, "{says}: {ended:#?}");
-    for Ended { record, .. } in ended {
+    for EndedRequest { record, .. } in ended {
         assert!(says.split('|').any(|says| record.contains(says)), "expected {says} in {record}");
         if says.starts_with("allowed") {
             // Nothing of a record depends on who reads it.

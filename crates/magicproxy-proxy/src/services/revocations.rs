@@ -23,7 +23,7 @@ pub struct RevocationList {
     /// Tokens by what logs call them, their `jti` or a digest, whoever minted them.
     pub ids: HashSet<String>,
     /// Families of tokens, by what logs call them and who gave them that name.
-    pub minted: HashMap<String, HashSet<Minting>>,
+    pub minted: HashMap<String, HashSet<TokenIssuer>>,
     /// Families of tokens, by whom what they make belongs to.
     pub owners: HashSet<Partition>,
     /// Tokens of these keys.
@@ -34,7 +34,7 @@ pub struct RevocationList {
 
 /// Who gave a token its id. Another key, another minter and the other version may give the same one to another token.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Minting {
+pub struct TokenIssuer {
     /// The version of the token.
     pub version: TokenVersion,
     /// The id of the key that signed it, or to which it was sealed.
@@ -56,7 +56,7 @@ impl RevocationList {
     pub fn refuses(&self, token: &TokenNames<'_>) -> bool {
         let chained = || token.chain.ids().iter().any(|id| self.chains.contains(id));
         let minted =
-            |minting: &Minting| minting.version == token.version && token.was_minted(&minting.key, minting.minter.as_deref());
+            |minting: &TokenIssuer| minting.version == token.version && token.was_minted(&minting.key, minting.minter.as_deref());
         (!self.chains.is_empty() && chained())
             || self.before.is_some_and(|before| token.was_minted_before(before))
             || self.ids.contains(token.id)
@@ -68,7 +68,7 @@ impl RevocationList {
 
 /// Why a genuine token is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NotLive {
+pub(crate) enum RevocationError {
     Revoked,
     /// The list of revocations has not been read for too long.
     Unknown,
@@ -76,7 +76,7 @@ pub(crate) enum NotLive {
 
 /// Nothing is minted now, for it would be revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct MintSuspended {
+pub(crate) struct MintSuspension {
     /// For how long, where that is known.
     pub(crate) after: Option<Duration>,
 }
@@ -128,34 +128,34 @@ impl Revocations {
     }
 
     /// Would a token that this key signs now be none of them?
-    pub(crate) fn ensure_mintable(&self, key: &KeyId, now: UnixTime) -> Result<(), MintSuspended> {
+    pub(crate) fn ensure_mintable(&self, key: &KeyId, now: UnixTime) -> Result<(), MintSuspension> {
         if self.quiet.load(Ordering::Acquire) {
             return Ok(());
         }
         let list = Arc::clone(&self.list.read().unwrap_or_else(PoisonError::into_inner));
         if list.keys.contains(key.as_str()) {
-            return Err(MintSuspended { after: None });
+            return Err(MintSuspension { after: None });
         }
         match list.before {
             Some(before) if now < before => {
-                Err(MintSuspended { after: Some(Duration::from_secs(before.0.saturating_sub(now.0))) })
+                Err(MintSuspension { after: Some(Duration::from_secs(before.0.saturating_sub(now.0))) })
             }
             Some(_) | None => Ok(()),
         }
     }
 
     /// Is this token none of them?
-    pub(crate) fn ensure_live(&self, token: &VerifiedToken) -> Result<(), NotLive> {
+    pub(crate) fn ensure_live(&self, token: &VerifiedToken) -> Result<(), RevocationError> {
         if self.quiet.load(Ordering::Acquire) {
             return Ok(());
         }
         let until = self.trusted_until.load(Ordering::Acquire);
         // What is known to be revoked is so, however old the knowledge.
         if Arc::clone(&self.list.read().unwrap_or_else(PoisonError::into_inner)).refuses(&token.names()) {
-            return Err(NotLive::Revoked);
+            return Err(RevocationError::Revoked);
         }
         if until != ALWAYS && until <= clock_of(Instant::now()) {
-            return Err(NotLive::Unknown);
+            return Err(RevocationError::Unknown);
         }
         Ok(())
     }

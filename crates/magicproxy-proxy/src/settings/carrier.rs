@@ -30,7 +30,7 @@ pub enum CredentialCarrier {
     Basic(BasicUser),
     /// `NAME: CREDENTIAL`.
     Header(CarrierHeader),
-    /// `NAME=CREDENTIAL` behind the caller's query.
+    /// `NAME=CREDENTIAL` behind the client's query.
     Query(CarrierParameter),
 }
 
@@ -74,7 +74,7 @@ impl CredentialCarrier {
         if *self == Self::BasicPair { credential.weakness_of_pair() } else { credential.weakness() }
     }
 
-    /// The header in which callers of this upstream may send their token because the credential goes out in it.
+    /// The header in which clients of this upstream may send their token because the credential goes out in it.
     #[must_use]
     pub fn header(&self) -> Option<&HeaderName> {
         match self {
@@ -107,7 +107,7 @@ impl fmt::Display for CredentialCarrier {
     }
 }
 
-/// Where a caller may put its magic token, besides the places that every upstream knows.
+/// Where a client may put its magic token, besides the places that every upstream knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenCarrier {
     /// The value of a header.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use magicproxy_core::UpstreamName;
 
-use super::{ApiRoot, Placing, Settings, UpstreamSettings};
+use super::{ApiRoot, RouteSettings, Settings, UpstreamSettings};
 
 /// Ordinary settings for these upstreams.
 pub(crate) fn settings(upstreams: Vec<Arc<UpstreamSettings>>) -> Settings {
@@ -12,7 +12,7 @@ pub(crate) fn settings(upstreams: Vec<Arc<UpstreamSettings>>) -> Settings {
 }
 
 /// An upstream with ordinary settings.
-pub(crate) fn upstream(name: &str, root: &str, placing: Placing) -> Arc<UpstreamSettings> {
+pub(crate) fn upstream(name: &str, root: &str, routes: RouteSettings) -> Arc<UpstreamSettings> {
     let settings = UpstreamSettings::new(UpstreamName::parse(name).unwrap(), ApiRoot::parse(root).unwrap());
-    Arc::new(UpstreamSettings { placing, ..settings })
+    Arc::new(UpstreamSettings { routes, ..settings })
 }

@@ -11,13 +11,13 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::age::Ages;
-use super::connection::{Connection, Exclusive, Multiplexed};
+use super::connection::{Connection, ExclusiveConnection, SharedConnection};
 use super::dial::{Candidates, Dialer};
 use super::failure::{ConnectFailure, ConnectFault, ProxyFault};
 use super::http2::{Http2Bounds, http2_connection};
 use super::io::UpstreamIo;
 use super::pool::{Kind, Socket};
-use super::signals::{Listened, Signals};
+use super::signals::{Signals, WatchedStream};
 use super::trust::client_config;
 use super::tunnel;
 use crate::downstream::RequestBody;
@@ -25,7 +25,7 @@ use crate::http::MAX_HEAD_BYTES;
 use crate::http::probes::probe;
 use crate::settings::{ApiRoot, Outbound, OutboundProxy, Timeouts, UpstreamProtocol, UpstreamSettings};
 
-/// So much of an answer is read at once. More would not fit the core's cache, from which it is to be sent on.
+/// So much of a response is read at once. More would not fit the core's cache, from which it is to be sent on.
 const READ_BYTES: usize = 128 * 1024;
 
 /// What a connector is told of an origin.
@@ -60,9 +60,9 @@ pub(crate) struct Connector {
 }
 
 /// A connection that was just made.
-pub(super) enum Connected {
+pub(super) enum NewConnection {
     Http1(Connection),
-    Http2(Multiplexed),
+    Http2(SharedConnection),
 }
 
 struct Tls {
@@ -93,14 +93,14 @@ impl Connector {
 
     /// Connects within the time allowed for it, however many addresses are tried: the connection takes one place, and one socket
     /// of the pool. `socket` is given back when the connection is closed.
-    pub(super) async fn connect(&self, kind: Kind, socket: Option<Socket>) -> Result<Connected, ConnectFailure> {
+    pub(super) async fn connect(&self, kind: Kind, socket: Option<Socket>) -> Result<NewConnection, ConnectFailure> {
         self.connect_to_one(kind, socket).await.map_err(|failure| match self.unheeded {
             Some(variable) => failure.hinting_at(variable),
             None => failure,
         })
     }
 
-    async fn connect_to_one(&self, kind: Kind, socket: Option<Socket>) -> Result<Connected, ConnectFailure> {
+    async fn connect_to_one(&self, kind: Kind, socket: Option<Socket>) -> Result<NewConnection, ConnectFailure> {
         let deadline = Instant::now() + self.timeouts.connect;
         let resolved = timeout_at(deadline, self.dialer.resolve()).await;
         let resolved = resolved.unwrap_or_else(|_| Err(ConnectFailure::new(ConnectFault::DnsTimeout)));
@@ -141,7 +141,7 @@ impl Connector {
     }
 
     /// TLS and HTTP on a connection of TCP. Nothing of a request is sent.
-    async fn open(&self, stream: UpstreamIo, kind: Kind) -> Result<Connected, ConnectFailure> {
+    async fn open(&self, stream: UpstreamIo, kind: Kind) -> Result<NewConnection, ConnectFailure> {
         stream.set_nodelay().map_err(|error| ConnectFailure::of_tcp(&error))?;
         let stream = match &self.proxy {
             Some(proxy) => tunnel::through(stream, proxy, &self.root).await?,
@@ -155,17 +155,17 @@ impl Connector {
             // Whoever answers a connection within this time answers a PING within it, too.
             let bounds = Http2Bounds { streams: self.streams, silence: self.timeouts.connect };
             let connection = http2_connection(stream, signals, bounds).await?;
-            return Ok(Connected::Http2(connection.retiring(self.ages.retirement())));
+            return Ok(NewConnection::Http2(connection.retiring(self.ages.retirement())));
         }
         self.http1(stream, signals).await
     }
 
-    async fn http1<S>(&self, stream: S, signals: Arc<Signals>) -> Result<Connected, ConnectFailure>
+    async fn http1<S>(&self, stream: S, signals: Arc<Signals>) -> Result<NewConnection, ConnectFailure>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let sender = http1_connection(Listened::new(stream, Arc::clone(&signals))).await?;
-        Ok(Connected::Http1(Connection::Http1(Exclusive::new(sender, signals, self.ages.retirement()))))
+        let sender = http1_connection(WatchedStream::new(stream, Arc::clone(&signals))).await?;
+        Ok(NewConnection::Http1(Connection::Http1(ExclusiveConnection::new(sender, signals, self.ages.retirement()))))
     }
 
     /// The failure of the first connection of TCP, in words for the proxy where it led there.

@@ -14,9 +14,9 @@ use pin_project_lite::pin_project;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::content::Content;
-use super::http2::{Handover, WireState, exchange};
+use super::http2::{StreamRequest, WireState, exchange};
 use super::pool::{Charge, Payload};
-use super::resend::Heard;
+use super::resend::ResponseBytes;
 use super::signals::Signals;
 use crate::admission::Holding;
 use crate::downstream::RequestBody;
@@ -31,12 +31,12 @@ const STREAMS_OF_RESET: usize = 2;
 /// A connection to the upstream.
 #[derive(Debug)]
 pub(crate) enum Connection {
-    Http1(Exclusive),
+    Http1(ExclusiveConnection),
     /// With room for one stream, which was taken.
-    Http2(Multiplexed),
+    Http2(SharedConnection),
 }
 
-/// Why a request got no answer.
+/// Why a request got no response.
 pub(crate) enum SendError {
     /// Not a byte of it was written.
     NotSent(Box<Request<RequestBody>>),
@@ -46,13 +46,13 @@ pub(crate) enum SendError {
     /// The client's content broke on its way up a stream.
     Content(BodyError),
     /// The stream failed; some of the request may have been processed.
-    Stream(h2::Error, Heard),
+    Stream(h2::Error, ResponseBytes),
     /// The same over HTTP/1.1.
     Failed(hyper::Error),
 }
 
 /// What a request on a stream needs besides.
-pub(crate) struct Sending {
+pub(crate) struct StreamOptions {
     /// For content that may have to be sent twice.
     pub(crate) memory: Option<Holding>,
     /// The place of content that may fill the connection's window.
@@ -69,12 +69,12 @@ impl Connection {
         }
     }
 
-    /// Hands the request over; over HTTP/1.1 at once, and what is returned only waits for the answer, so that it need not hold the
+    /// Hands the request over; over HTTP/1.1 at once, and what is returned only waits for the response, so that it need not hold the
     /// request.
     pub(crate) fn send(
         &mut self,
         request: Request<RequestBody>,
-        sending: Sending,
+        sending: StreamOptions,
     ) -> impl Future<Output = Result<Response<Content>, SendError>> + use<> {
         match self {
             Self::Http1(connection) => {
@@ -97,10 +97,10 @@ impl Connection {
     }
 
     /// Did any of a response come to the request that was sent last? A stream tells with its failure.
-    pub(crate) fn heard(&self) -> Heard {
+    pub(crate) fn heard(&self) -> ResponseBytes {
         match self {
             Self::Http1(connection) => connection.signals.heard(),
-            Self::Http2(_) => Heard::Nothing,
+            Self::Http2(_) => ResponseBytes::Nothing,
         }
     }
 
@@ -129,14 +129,14 @@ impl Connection {
 
 /// A connection that carries one exchange at a time.
 #[derive(Debug)]
-pub(crate) struct Exclusive {
+pub(crate) struct ExclusiveConnection {
     sender: http1::SendRequest<RequestBody>,
     signals: Arc<Signals>,
     /// When it gets its last request.
     retires_at: Instant,
 }
 
-impl Exclusive {
+impl ExclusiveConnection {
     pub(super) fn new(sender: http1::SendRequest<RequestBody>, signals: Arc<Signals>, retires_at: Instant) -> Self {
         Self { sender, signals, retires_at }
     }
@@ -146,15 +146,15 @@ impl Exclusive {
         if sender.is_closed() || sender.is_ready() {
             return !sender.is_closed();
         }
-        // Its answer was just read to the end: hyper is about to notice that too.
+        // Its response was just read to the end: hyper is about to notice that too.
         matches!(Box::pin(tokio::time::timeout(READY_WITHIN, sender.ready())).await, Ok(Ok(())))
     }
 }
 
 /// A connection that carries many exchanges at once. It ends when the last of its clones is dropped and its last stream has ended.
 #[derive(Clone, Debug)]
-pub(crate) struct Multiplexed {
-    requests: mpsc::UnboundedSender<Handover>,
+pub(crate) struct SharedConnection {
+    requests: mpsc::UnboundedSender<StreamRequest>,
     streams: Arc<Streams>,
     /// Of its socket.
     signals: Arc<Signals>,
@@ -162,8 +162,8 @@ pub(crate) struct Multiplexed {
     retires_at: Option<Instant>,
 }
 
-impl Multiplexed {
-    pub(super) fn new(requests: mpsc::UnboundedSender<Handover>, streams: Arc<Streams>, signals: Arc<Signals>) -> Self {
+impl SharedConnection {
+    pub(super) fn new(requests: mpsc::UnboundedSender<StreamRequest>, streams: Arc<Streams>, signals: Arc<Signals>) -> Self {
         Self { requests, streams, signals, retires_at: None }
     }
 
@@ -182,7 +182,7 @@ impl Multiplexed {
     }
 
     /// Hands a request over, if there is still somebody to take it.
-    pub(super) fn hand_over(&self, request: Handover) -> bool {
+    pub(super) fn hand_over(&self, request: StreamRequest) -> bool {
         self.requests.send(request).is_ok()
     }
 
@@ -210,11 +210,11 @@ pub(super) struct Streams {
     /// Gets it no further stream?
     is_retired: AtomicBool,
     wire: Arc<WireState>,
-    counted: Mutex<Counted>,
+    counted: Mutex<CountedStream>,
 }
 
 #[derive(Default)]
-struct Counted {
+struct CountedStream {
     open: usize,
     reset: usize,
     /// Content that may fill the connection's window and was not sent whole yet.
@@ -331,7 +331,7 @@ impl Streams {
         if counted.open == 0 { counted.idle_since } else { None }
     }
 
-    fn counted(&self) -> MutexGuard<'_, Counted> {
+    fn counted(&self) -> MutexGuard<'_, CountedStream> {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -362,14 +362,14 @@ impl fmt::Debug for Streams {
     }
 }
 
-type Waiting = Pin<Box<dyn Future<Output = Result<Response<Content>, SendError>> + Send>>;
+type WindowTurn = Pin<Box<dyn Future<Output = Result<Response<Content>, SendError>> + Send>>;
 
 pin_project! {
-    /// Waits for an answer by either protocol.
+    /// Waits for a response by either protocol.
     #[project = SentProjection]
     enum Sent<A> {
         Http1 { #[pin] waiting: A },
-        Http2 { waiting: Waiting },
+        Http2 { waiting: WindowTurn },
     }
 }
 

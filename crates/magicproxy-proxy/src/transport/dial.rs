@@ -138,11 +138,11 @@ impl Candidates {
     }
 }
 
-type Connecting = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
+type DialFuture = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
 
 struct Attempt {
     address: SocketAddr,
-    connecting: Connecting,
+    connecting: DialFuture,
 }
 
 /// Attempts side by side, the oldest first.

@@ -16,14 +16,14 @@ use h2::client;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
 
-use super::connection::{Multiplexed, Streams};
+use super::connection::{SharedConnection, Streams};
 use super::failure::{ConnectFailure, ConnectFault};
 use super::signals::Signals;
 use crate::http::MAX_HEAD_BYTES;
-use driver::{Driven, Driver};
+use driver::{Driver, DriverContext};
 use wire::Wire;
 
-pub(super) use driver::Handover;
+pub(super) use driver::StreamRequest;
 pub(super) use exchange::{StreamContent, exchange};
 pub(super) use wire::WireState;
 
@@ -49,7 +49,7 @@ pub(super) async fn http2_connection<S>(
     stream: S,
     signals: Arc<Signals>,
     bounds: Http2Bounds,
-) -> Result<Multiplexed, ConnectFailure>
+) -> Result<SharedConnection, ConnectFailure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -69,8 +69,8 @@ where
     let handshake = builder.handshake::<_, Bytes>(wire).await;
     let (sender, connection) = handshake.map_err(|error| ConnectFailure::because(ConnectFault::Http, error))?;
     let ((handover, requests), (agreed, agreement)) = (mpsc::unbounded_channel(), oneshot::channel());
-    let driven = Driven { requests, streams: Arc::clone(&streams), most, silence, agreed };
+    let driven = DriverContext { requests, streams: Arc::clone(&streams), most, silence, agreed };
     tokio::spawn(Driver::new(sender, connection, driven));
     agreement.await.map_err(|_| ConnectFailure::new(ConnectFault::Terminated))?;
-    Ok(Multiplexed::new(handover, streams, signals))
+    Ok(SharedConnection::new(handover, streams, signals))
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::connect::{Connected, Connector, Destination};
-use super::pool::{AcquireError, Acquired, Lease, Need, Opening, Pool, Sockets};
+use super::connect::{Connector, Destination, NewConnection};
+use super::pool::{AcquireError, AcquiredConnection, ConnectionNeed, DialTurn, Pool, PooledConnection, Sockets};
 use crate::admission::Holding;
 use crate::settings::{ApiRoot, Settings, UpstreamSettings};
 
@@ -32,11 +32,11 @@ impl Origin {
     }
 
     /// A connection that can be used now, at the expense of who pays for the exchange.
-    pub(crate) async fn acquire(&self, need: Need, exchange: &Holding) -> Result<Lease, AcquireError> {
+    pub(crate) async fn acquire(&self, need: ConnectionNeed, exchange: &Holding) -> Result<PooledConnection, AcquireError> {
         loop {
             match self.pool.acquire(need, exchange).await? {
-                Acquired::New(opening, holding) => return Box::pin(self.open(opening, holding, need)).await,
-                Acquired::Pooled(mut lease) => {
+                AcquiredConnection::New(opening, holding) => return Box::pin(self.open(opening, holding, need)).await,
+                AcquiredConnection::Pooled(mut lease) => {
                     let Some(connection) = lease.connection() else { continue };
                     if connection.is_ready().await {
                         return Ok(lease);
@@ -47,11 +47,11 @@ impl Origin {
         }
     }
 
-    async fn open(&self, opening: Opening, holding: Holding, need: Need) -> Result<Lease, AcquireError> {
+    async fn open(&self, opening: DialTurn, holding: Holding, need: ConnectionNeed) -> Result<PooledConnection, AcquireError> {
         let (socket, unopened) = opening.into_parts();
         Ok(match self.connector.connect(need.kind, Some(socket)).await? {
-            Connected::Http1(connection) => unopened.http1(connection, holding, need.worker),
-            Connected::Http2(connection) => unopened.http2(connection, holding, need),
+            NewConnection::Http1(connection) => unopened.http1(connection, holding, need.worker),
+            NewConnection::Http2(connection) => unopened.http2(connection, holding, need),
         })
     }
 }

@@ -5,7 +5,7 @@
 //! nobody asked for. A request that finds every connection in use waits in the [queue]; one that is given up while it waits
 //! leaves the queue, and nothing of it is ever sent.
 
-mod lease;
+mod pooled;
 mod queue;
 mod reaper;
 mod shares;
@@ -20,20 +20,20 @@ use std::time::{Duration, Instant};
 use http_body::Body as _;
 use tokio::sync::oneshot;
 
-use self::lease::{Connecting, Waiting};
-use self::queue::Skip;
+use self::pooled::{QueuedRequest, SharedDial};
+use self::queue::SkipReason;
 use self::shares::Shares;
 use self::state::State;
-use super::connection::{Connection, Multiplexed, UploadSlot};
+use super::connection::{Connection, SharedConnection, UploadSlot};
 use super::failure::ConnectFailure;
 use crate::admission::{Holding, Payer, Resource, Shortage};
 use crate::downstream::RequestBody;
 use crate::settings::{ApiRoot, Limits, Settings, UpstreamProtocol};
 use crate::worker::WorkerId;
 
-pub(crate) use lease::Lease;
-pub(crate) use lease::Pooled;
-pub(super) use lease::{Charge, Opening};
+pub(crate) use pooled::ConnectionUse;
+pub(crate) use pooled::PooledConnection;
+pub(super) use pooled::{Charge, DialTurn};
 pub(crate) use sockets::{Socket, Sockets};
 
 /// Content up to here is small beside the smallest window that a connection begins with, 64 KiB (RFC 9113 section 6.9.2).
@@ -66,7 +66,7 @@ pub(crate) struct Pool {
 
 /// What a request needs.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Need {
+pub(crate) struct ConnectionNeed {
     pub(crate) worker: WorkerId,
     pub(crate) kind: Kind,
     pub(crate) payload: Payload,
@@ -109,14 +109,14 @@ pub(crate) enum Kind {
 /// A request in the queue.
 #[derive(Debug)]
 struct Waiter {
-    need: Need,
+    need: ConnectionNeed,
     payer: Payer,
     turn: oneshot::Sender<Turn>,
 }
 
 /// A request that asks for its turn.
 struct Request<'r> {
-    need: Need,
+    need: ConnectionNeed,
     payer: &'r Payer,
     /// How many wait, this one among them.
     waiting: usize,
@@ -128,7 +128,7 @@ enum Turn {
     /// A connection that is there.
     Use(Connection, Charge),
     /// Leave to make one.
-    Connect(Opening),
+    Connect(DialTurn),
 }
 
 /// Why there is no connection for a request.
@@ -156,11 +156,11 @@ impl From<ConnectFailure> for AcquireError {
 
 /// A connection for one exchange.
 #[derive(Debug)]
-pub(super) enum Acquired {
+pub(super) enum AcquiredConnection {
     /// One that was used before, or is used by others too.
-    Pooled(Lease),
+    Pooled(PooledConnection),
     /// One that is to be made.
-    New(Opening, Holding),
+    New(DialTurn, Holding),
 }
 
 impl Pool {
@@ -189,20 +189,26 @@ impl Pool {
     }
 
     /// A connection at the expense of the exchange's payer; waits in the queue where all are in use that it may have.
-    pub(super) async fn acquire(self: &Arc<Self>, need: Need, exchange: &Holding) -> Result<Acquired, AcquireError> {
+    pub(super) async fn acquire(
+        self: &Arc<Self>,
+        need: ConnectionNeed,
+        exchange: &Holding,
+    ) -> Result<AcquiredConnection, AcquireError> {
         let holding = exchange.take(Resource::UpstreamConnections, 1)?;
         let turn = match self.turn_at_once(need, exchange.payer()) {
             Some(turn) => turn,
             None => Box::pin(self.wait(need, exchange)).await?,
         };
         Ok(match turn {
-            Turn::Use(connection, charge) => Acquired::Pooled(Lease::new(connection, charge, holding, need.worker)),
-            Turn::Connect(opening) => Acquired::New(opening, holding),
+            Turn::Use(connection, charge) => {
+                AcquiredConnection::Pooled(PooledConnection::new(connection, charge, holding, need.worker))
+            }
+            Turn::Connect(opening) => AcquiredConnection::New(opening, holding),
         })
     }
 
     /// Nobody overtakes those who wait.
-    fn turn_at_once(self: &Arc<Self>, need: Need, payer: &Payer) -> Option<Turn> {
+    fn turn_at_once(self: &Arc<Self>, need: ConnectionNeed, payer: &Payer) -> Option<Turn> {
         let mut unfit = Vec::new();
         let turn = {
             let mut state = self.state();
@@ -215,12 +221,12 @@ impl Pool {
         turn.ok()
     }
 
-    async fn wait(self: &Arc<Self>, need: Need, exchange: &Holding) -> Result<Turn, AcquireError> {
+    async fn wait(self: &Arc<Self>, need: ConnectionNeed, exchange: &Holding) -> Result<Turn, AcquireError> {
         let _place = exchange.take(Resource::UpstreamQueue, 1)?;
         let (sender, turn) = oneshot::channel();
         let payer = exchange.payer();
         let ticket = self.state().queue.push(payer, Waiter { need, payer: payer.clone(), turn: sender });
-        let mut waiting = Waiting { pool: Arc::clone(self), ticket, turn };
+        let mut waiting = QueuedRequest { pool: Arc::clone(self), ticket, turn };
         tracing::debug!(target: "magicproxy::upstream", origin = self.origin, "a request waits for a connection");
         self.dispatch();
         let served = tokio::time::timeout(self.bounds.wait, &mut waiting.turn).await;
@@ -236,7 +242,7 @@ impl Pool {
                 let mut queue = std::mem::take(&mut state.queue);
                 let waiting = queue.len();
                 let served = queue.serve(|Waiter { need, payer, .. }| {
-                    let need = Need { asked: Instant::now(), ..*need };
+                    let need = ConnectionNeed { asked: Instant::now(), ..*need };
                     self.turn(&mut state, &Request { need, payer, waiting }, &mut unfit)
                 });
                 state.queue = queue;
@@ -255,7 +261,7 @@ impl Pool {
 
 impl Pool {
     /// What there is for this request: a stream of a connection that others use too, an idle connection, or leave to make one.
-    fn turn(self: &Arc<Self>, state: &mut State, request: &Request<'_>, unfit: &mut Vec<Connection>) -> Result<Turn, Skip> {
+    fn turn(self: &Arc<Self>, state: &mut State, request: &Request<'_>, unfit: &mut Vec<Connection>) -> Result<Turn, SkipReason> {
         let Bounds { places, keep, .. } = self.bounds;
         let Request { need, payer, .. } = *request;
         if need.kind == Kind::Any
@@ -280,16 +286,16 @@ impl Pool {
         state: &mut State,
         request: &Request<'_>,
         unfit: &mut Vec<Connection>,
-    ) -> Result<Opening, Skip> {
+    ) -> Result<DialTurn, SkipReason> {
         let Request { need, payer, waiting } = *request;
         let shareable = need.kind != Kind::Upgrade && self.bounds.places > 1;
         // Those that are being made will carry as many more, but no more than one large upload each.
         let waits_for_others = shareable && need.kind == Kind::Any && need.payload != Payload::Large;
         if waits_for_others && waiting <= state.connecting * state.expected.saturating_sub(1) {
-            return Err(Skip::All);
+            return Err(SkipReason::All);
         }
         let takes_any = need.kind == Kind::Any && (!shareable || need.payload == Payload::None);
-        let none = if takes_any { Skip::All } else { Skip::Line };
+        let none = if takes_any { SkipReason::All } else { SkipReason::Line };
         if state.open >= self.bounds.connections {
             // Only who can use no idle one finds one here.
             unfit.extend(state.evict());
@@ -302,27 +308,27 @@ impl Pool {
         let socket = Socket { pool: Arc::clone(self) };
         let connecting = shareable.then(|| {
             state.connecting += 1;
-            Connecting { pool: Arc::clone(self) }
+            SharedDial { pool: Arc::clone(self) }
         });
         let places = self.bounds.places;
         state.shares.charge(payer, places);
         let charge = Charge { pool: Arc::clone(self), payer: payer.clone(), places, upload: None };
-        Ok(Opening { charge, socket, connecting })
+        Ok(DialTurn { charge, socket, connecting })
     }
 
-    fn charge(self: &Arc<Self>, state: &mut State, payer: &Payer, places: usize) -> Result<Charge, Skip> {
+    fn charge(self: &Arc<Self>, state: &mut State, payer: &Payer, places: usize) -> Result<Charge, SkipReason> {
         state.shares.admit(payer, places)?;
         state.shares.charge(payer, places);
         Ok(Charge { pool: Arc::clone(self), payer: payer.clone(), places, upload: None })
     }
 
     /// A connection with fewer streams than most has larger ones.
-    fn places_of_stream(&self, connection: &Multiplexed) -> usize {
+    fn places_of_stream(&self, connection: &SharedConnection) -> usize {
         self.bounds.places.div_ceil(connection.streams().limit().max(1))
     }
 
     /// Gives the first stream of a new connection of HTTP/2 to who made it. Nobody else finds the connection yet.
-    fn begin_first(&self, connection: Multiplexed, charge: &mut Charge, payload: Payload) -> Connection {
+    fn begin_first(&self, connection: SharedConnection, charge: &mut Charge, payload: Payload) -> Connection {
         let mut state = self.state();
         connection.streams().begin();
         charge.upload = UploadSlot::begin(connection.streams(), payload);
@@ -334,7 +340,7 @@ impl Pool {
     }
 
     /// Keeps a connection of HTTP/2 where others find it.
-    fn share(&self, connection: Multiplexed) {
+    fn share(&self, connection: SharedConnection) {
         self.state().shared.push(connection);
     }
 
@@ -367,21 +373,21 @@ impl Pool {
 
     /// A stream was ended early: its places stay charged. A connection on which that was often is no longer shared, and ends when
     /// its other streams have ended.
-    fn reset(self: &Arc<Self>, connection: &Multiplexed, charge: Charge) {
+    fn reset(self: &Arc<Self>, connection: &SharedConnection, charge: Charge) {
         connection.streams().reset(charge);
         let is_used_up = connection.streams().are_used_up() || connection.is_closed();
         self.left(connection, is_used_up);
     }
 
     /// A stream was not used, or the upstream has not processed what came on it.
-    fn unused(self: &Arc<Self>, connection: &Multiplexed, charge: Charge) {
+    fn unused(self: &Arc<Self>, connection: &SharedConnection, charge: Charge) {
         connection.streams().end();
         self.left(connection, connection.is_closed());
         drop(charge);
     }
 
     /// A stream has gone: its connection may be idle now.
-    fn left(self: &Arc<Self>, connection: &Multiplexed, is_used_up: bool) {
+    fn left(self: &Arc<Self>, connection: &SharedConnection, is_used_up: bool) {
         let unwatched = {
             let mut state = self.state();
             if is_used_up {

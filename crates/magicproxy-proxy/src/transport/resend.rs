@@ -12,7 +12,7 @@ use std::io;
 
 use http::Method;
 
-use super::pool::Pooled;
+use super::pool::ConnectionUse;
 use crate::downstream::RequestBody;
 
 /// How often a request is sent again at most that the upstream says it has not processed.
@@ -20,7 +20,7 @@ const MAX_UNPROCESSED: usize = 3;
 
 /// How an attempt ended that got no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum AttemptEnd {
     /// The connection was no more: not a byte of the request was written.
     Unwritten,
     /// The upstream said by HTTP/2 that it has not processed the request (RFC 9113 sections 6.8 and 8.7).
@@ -31,10 +31,10 @@ pub(crate) enum Ending {
     Failed,
 }
 
-impl Ending {
+impl AttemptEnd {
     /// Of an attempt that failed when some of the request may have been written. `heard`: a byte of a response had come.
-    pub(crate) fn of(error: &hyper::Error, heard: Heard) -> Self {
-        if heard == Heard::Something || error.is_user() || error.is_parse() {
+    pub(crate) fn of(error: &hyper::Error, heard: ResponseBytes) -> Self {
+        if heard == ResponseBytes::Something || error.is_user() || error.is_parse() {
             return Self::Failed;
         }
         // By TLS, a FIN without `close_notify` is an error of its own; over HTTP/2, every end of the connection is.
@@ -47,20 +47,20 @@ impl Ending {
     }
 
     /// Of a stream that failed, of whose request the upstream did not say that it has not processed it.
-    pub(crate) fn of_stream(error: &h2::Error, heard: Heard) -> Self {
+    pub(crate) fn of_stream(error: &h2::Error, heard: ResponseBytes) -> Self {
         let connection_ended = match error.get_io() {
             Some(error) => error.kind() != io::ErrorKind::TimedOut,
             None => error.is_go_away() && error.is_remote(),
         };
-        if connection_ended && heard == Heard::Nothing { Self::Unanswered } else { Self::Failed }
+        if connection_ended && heard == ResponseBytes::Nothing { Self::Unanswered } else { Self::Failed }
     }
 
     /// May a request be sent again, on another connection, whose attempt ended so?
     pub(crate) fn allows(self, attempt: &Attempt) -> bool {
         match self {
-            Self::Unwritten => attempt.pooled == Pooled::Yes,
+            Self::Unwritten => attempt.pooled == ConnectionUse::Yes,
             Self::Unprocessed => attempt.unprocessed < MAX_UNPROCESSED,
-            Self::Unanswered => attempt.pooled == Pooled::Yes && attempt.twice == Twice::Harmless,
+            Self::Unanswered => attempt.pooled == ConnectionUse::Yes && attempt.twice == Idempotency::Harmless,
             Self::Failed => false,
         }
     }
@@ -68,7 +68,7 @@ impl Ending {
 
 /// Did any of a response come?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
+pub(crate) enum ResponseBytes {
     Nothing,
     Something,
 }
@@ -77,21 +77,21 @@ pub(crate) enum Heard {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Attempt {
     /// Is its connection one that served other requests before?
-    pub(crate) pooled: Pooled,
-    pub(crate) twice: Twice,
+    pub(crate) pooled: ConnectionUse,
+    pub(crate) twice: Idempotency,
     /// How often the upstream has said so far that it has not processed the request.
     pub(crate) unprocessed: usize,
 }
 
 /// What it does to the API when a request is processed twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Twice {
+pub(crate) enum Idempotency {
     /// The method is idempotent (RFC 9110 section 9.2.2), and there is no content, which was sent and is gone.
     Harmless,
     Harmful,
 }
 
-impl Twice {
+impl Idempotency {
     pub(crate) fn of(method: &Method, body: &RequestBody) -> Self {
         if method.is_idempotent() && body.is_empty() { Self::Harmless } else { Self::Harmful }
     }

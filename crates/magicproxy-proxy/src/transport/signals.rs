@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::resend::Heard;
+use super::resend::ResponseBytes;
 
 /// Shared by the socket of a connection and its user.
 #[derive(Debug, Default)]
@@ -37,8 +37,8 @@ impl Signals {
     }
 
     /// What came since the last request began.
-    pub(super) fn heard(&self) -> Heard {
-        if self.heard.load(Ordering::Relaxed) { Heard::Something } else { Heard::Nothing }
+    pub(super) fn heard(&self) -> ResponseBytes {
+        if self.heard.load(Ordering::Relaxed) { ResponseBytes::Something } else { ResponseBytes::Nothing }
     }
 
     fn hear(&self) {
@@ -49,18 +49,18 @@ impl Signals {
 }
 
 /// A stream, above TLS, that notes when something was read.
-pub(super) struct Listened<S> {
+pub(super) struct WatchedStream<S> {
     stream: S,
     signals: Arc<Signals>,
 }
 
-impl<S> Listened<S> {
+impl<S> WatchedStream<S> {
     pub(super) fn new(stream: S, signals: Arc<Signals>) -> Self {
         Self { stream, signals }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Listened<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
@@ -71,7 +71,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Listened<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Listened<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }

@@ -19,12 +19,12 @@ use tokio::sync::{oneshot, watch};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::connection::{Connection, Multiplexed, SendError, Sending, Streams};
-use super::pool::{Kind, Need, Payload, Pooled};
+use super::connection::{Connection, SendError, SharedConnection, StreamOptions, Streams};
+use super::pool::{ConnectionNeed, ConnectionUse, Kind, Payload};
 use super::*;
 use crate::admission::{Account, Budget, Holding, Payer, Resource};
 use crate::downstream::RequestBody;
-use crate::settings::{Placing, UpstreamProtocol, UpstreamSettings, fixture};
+use crate::settings::{RouteSettings, UpstreamProtocol, UpstreamSettings, fixture};
 use crate::worker::WorkerId;
 
 /// An origin, and who waits there.
@@ -40,7 +40,7 @@ impl Stage {
     /// The server answers one request, and ends its connection when it is told to.
     fn new() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let upstream = fixture::upstream("api", &format!("http://{}", listener.local_addr().unwrap()), Placing::default());
+        let upstream = fixture::upstream("api", &format!("http://{}", listener.local_addr().unwrap()), RouteSettings::default());
         let ((end, told), (done, ended)) = (mpsc::channel(), mpsc::channel());
         thread::spawn(move || {
             let mut stream = listener.accept().unwrap().0;
@@ -66,7 +66,8 @@ impl Stage {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().self_signed(&key).unwrap().der().clone();
-        let mut upstream = fixture::upstream("api", &format!("https://{}", listener.local_addr().unwrap()), Placing::default());
+        let mut upstream =
+            fixture::upstream("api", &format!("https://{}", listener.local_addr().unwrap()), RouteSettings::default());
         let of_upstream = Arc::get_mut(&mut upstream).unwrap();
         of_upstream.extra_roots = vec![certificate.clone()];
         of_upstream.protocol = UpstreamProtocol::Negotiated;
@@ -93,10 +94,10 @@ impl Stage {
         Self::before(&upstream, send_end, ended)
     }
 
-    async fn lease(&self) -> Lease {
+    async fn lease(&self) -> PooledConnection {
         self.origin
             .acquire(
-                Need { worker: WorkerId::new(0), kind: Kind::Any, payload: Payload::None, asked: Instant::now() },
+                ConnectionNeed { worker: WorkerId::new(0), kind: Kind::Any, payload: Payload::None, asked: Instant::now() },
                 &self.place,
             )
             .await
@@ -165,8 +166,8 @@ fn absolute(method: Method) -> Request<RequestBody> {
     Request::builder().method(method).uri("https://127.0.0.1/").body(RequestBody::empty()).unwrap()
 }
 
-fn plain() -> Sending {
-    Sending { memory: None, upload: None, given_up: None }
+fn plain() -> StreamOptions {
+    StreamOptions { memory: None, upload: None, given_up: None }
 }
 
 /// This thread runs all of the runtime, and waits for the server without it: the runtime has no chance to hear of the end.
@@ -178,7 +179,7 @@ async fn an_end_that_nobody_has_heard_of_is_seen_before_a_request_is_written() {
     assert!(sent.await.is_ok());
     lease.give_back();
     let mut lease = stage.lease().await;
-    assert_eq!(lease.pooled, Pooled::Yes);
+    assert_eq!(lease.pooled, ConnectionUse::Yes);
     stage.end.send(()).unwrap();
     stage.ended.recv().unwrap();
     let connection = lease.connection().unwrap();
@@ -198,7 +199,7 @@ async fn an_end_of_http2_that_nobody_has_heard_of_is_seen_before_a_request_is_wr
         assert!(sent.await.is_ok());
         lease.give_back();
         let mut lease = stage.lease().await;
-        assert_eq!(lease.pooled, Pooled::Yes);
+        assert_eq!(lease.pooled, ConnectionUse::Yes);
         stage.end.send(()).unwrap();
         stage.ended.recv().unwrap();
         let connection = lease.connection().unwrap();
@@ -217,7 +218,7 @@ async fn nobody_overtakes_who_made_a_connection() {
     let mut second = pin!(stage.lease());
     assert!(now(second.as_mut()).is_pending(), "it was found before its first request was handed over");
     first.share();
-    assert_eq!(second.await.pooled, Pooled::Yes);
+    assert_eq!(second.await.pooled, ConnectionUse::Yes);
 }
 
 /// One that was given up before it was sent leaves the connection to others.
@@ -225,7 +226,7 @@ async fn nobody_overtakes_who_made_a_connection() {
 async fn a_connection_that_was_not_used_is_found_by_others() {
     let stage = Stage::over_http2(Http2End::Fin);
     stage.lease().await.discard();
-    assert_eq!(stage.lease().await.pooled, Pooled::Yes);
+    assert_eq!(stage.lease().await.pooled, ConnectionUse::Yes);
 }
 
 /// What a future comes to that must not wait.
@@ -238,7 +239,7 @@ fn now<T>(future: impl Future<Output = T>) -> Poll<T> {
 fn nobody_waits_for_a_task_that_has_ended() {
     let ending = || {
         let (sender, requests) = tokio::sync::mpsc::unbounded_channel();
-        (Multiplexed::new(sender, Arc::default(), Arc::default()), requests, oneshot::channel())
+        (SharedConnection::new(sender, Arc::default(), Arc::default()), requests, oneshot::channel())
     };
     let (connection, requests, (_lies_there, waiting)) = ending();
     drop(requests);
@@ -271,7 +272,7 @@ fn the_task_of_a_connection_hears_that_it_is_retired() {
 }
 
 /// A connection of HTTP/2 over a pipe that holds little, and the other side of it, which has agreed to this many streams.
-async fn piped(streams: u32) -> (Multiplexed, tokio::io::DuplexStream) {
+async fn piped(streams: u32) -> (SharedConnection, tokio::io::DuplexStream) {
     const PIPE_BYTES: usize = 512;
     let (near, mut far) = tokio::io::duplex(PIPE_BYTES);
     let bounds = http2::Http2Bounds { streams: 100, silence: Duration::from_secs(600) };
@@ -328,7 +329,7 @@ async fn what_is_given_up_behind_a_full_socket_is_not_sent() {
     }
     let left = connection.send(absolute(Method::POST), plain());
     let (gone, given_up) = watch::channel(());
-    let answered = connection.send(absolute(Method::POST), Sending { given_up: Some(given_up), ..plain() });
+    let answered = connection.send(absolute(Method::POST), StreamOptions { given_up: Some(given_up), ..plain() });
     let mut kept = pin!(connection.send(absolute(Method::POST), plain()));
     drop((left, gone));
     assert_eq!(heads_until_silence(&mut far).await, [1, 3], "a request that was given up was sent");

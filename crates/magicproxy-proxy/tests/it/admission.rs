@@ -6,7 +6,7 @@ use magicproxy_core::Network;
 use magicproxy_proxy::settings::Quota;
 
 use crate::support::Setup;
-use crate::support::{Answer, Client, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, request};
+use crate::support::{Client, ClientResponse, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, request};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 const QUOTA: Quota = Quota { total: 6, per_owner: 2, per_peer: 4, reserved: 1 };
@@ -18,14 +18,14 @@ struct Held {
 }
 
 impl Held {
-    async fn end(mut self) -> Answer {
+    async fn end(mut self) -> ClientResponse {
         self.connection.send(OK).await;
         self.client.answer().await
     }
 }
 
 /// Makes a request that the upstream holds; the refusal, where it never gets there.
-async fn hold(proxy: &Proxy, upstream: &mut Upstream, token: &str, lines: &[&str]) -> Result<Held, Answer> {
+async fn hold(proxy: &Proxy, upstream: &mut Upstream, token: &str, lines: &[&str]) -> Result<Held, ClientResponse> {
     let mut client = Client::connect(proxy).await;
     client.send(request("GET /held", token, lines, "")).await;
     tokio::select! {
@@ -42,7 +42,7 @@ async fn exhaust(
     proxy: &Proxy,
     upstream: &mut Upstream,
     mut request: impl FnMut() -> (String, Vec<&'static str>),
-) -> (Vec<Held>, Answer) {
+) -> (Vec<Held>, ClientResponse) {
     let mut held = Vec::new();
     loop {
         let (token, lines) = request();
@@ -139,7 +139,7 @@ async fn refusals_hold_no_place() {
     let token = Token::allowing(&["GET /held"]).mint();
     for _ in 0..2 * QUOTA.total {
         Client::ask(&proxy, request("GET /other", &token, &[], "")).await.assert_rejected(403, "not_allowed");
-        Client::ask(&proxy, request("GET /held", "", &[], "")).await.assert_rejected(401, "no_token");
+        Client::ask(&proxy, request("GET /held", "", &[], "")).await.assert_rejected(401, "missing_token");
         assert_eq!(Client::ask(&proxy, request("GET /__magictoken", "", &[], "")).await.status, 200);
     }
     assert!(hold(&proxy, &mut upstream, &token, &[]).await.is_ok());

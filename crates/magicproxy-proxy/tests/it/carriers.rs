@@ -13,7 +13,8 @@ use proptest::test_runner::TestRunner;
 
 use crate::support::Setup;
 use crate::support::{
-    Answer, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Seen, Token, Upstream, find, guard, now, request, settings,
+    CREDENTIAL, Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Seen, Token, Upstream, find, guard, now, request,
+    settings,
 };
 
 /// Every kind of carrier of a credential, and the field or the end of the target in which it must be found.
@@ -173,12 +174,14 @@ async fn a_carrier_that_nobody_named_is_none() {
     for name in ["X-Auth-Token", "Deploy-Token", "X-Goog-Api-Key", "X-Other"] {
         Client::ask(&described, request("GET /a", "", &[&format!("{name}: {}", *token)], ""))
             .await
-            .assert_rejected(401, "no_token");
+            .assert_rejected(401, "missing_token");
     }
     for name in ["X-API-Key", "Private-Token", "DD-API-KEY"] {
-        Client::ask(&plain, request("GET /a", "", &[&format!("{name}: {}", *token)], "")).await.assert_rejected(401, "no_token");
+        Client::ask(&plain, request("GET /a", "", &[&format!("{name}: {}", *token)], ""))
+            .await
+            .assert_rejected(401, "missing_token");
     }
-    Client::ask(&plain, request(&format!("GET /a?api_key={}", *token), "", &[], "")).await.assert_rejected(401, "no_token");
+    Client::ask(&plain, request(&format!("GET /a?api_key={}", *token), "", &[], "")).await.assert_rejected(401, "missing_token");
     assert!(upstream.requests().is_empty());
 }
 
@@ -188,9 +191,14 @@ async fn what_is_in_two_minds_is_refused_and_nothing_goes_up() {
     let upstream = Upstream::hello().await;
     let proxy = proxy(&upstream, "query:api_key").await;
     let cases = [
-        ("GET /a".to_owned(), vec![format!("X-API-Key: {}", *other)], 400, "two_secrets"),
-        ("GET /a".to_owned(), vec![format!("DD-API-KEY: {}", *token), format!("dd-api-key: {}", *other)], 400, "two_secrets"),
-        (format!("GET /a?api_key={}", *other), vec![], 400, "two_secrets"),
+        ("GET /a".to_owned(), vec![format!("X-API-Key: {}", *other)], 400, "conflicting_credentials"),
+        (
+            "GET /a".to_owned(),
+            vec![format!("DD-API-KEY: {}", *token), format!("dd-api-key: {}", *other)],
+            400,
+            "conflicting_credentials",
+        ),
+        (format!("GET /a?api_key={}", *other), vec![], 400, "conflicting_credentials"),
         (format!("GET /a?api_key={}&api_key={}", *token, *token), vec![], 400, "carrier_parameter"),
         (format!("GET /a?api_key={}&api%5Fkey=callers-own", *token), vec![], 400, "carrier_parameter"),
         (format!("GET /a?x=1;api_key={}", *token), vec![], 400, "carrier_parameter"),
@@ -203,15 +211,17 @@ async fn what_is_in_two_minds_is_refused_and_nothing_goes_up() {
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         Client::ask(&proxy, request(&line, &token, &lines, "")).await.assert_rejected(status, code);
     }
-    for (line, status, code) in
-        [("GET /a", 401, "no_token"), ("GET /a?api_key=callers-own", 401, "invalid_token"), ("GET /a?other=x", 401, "no_token")]
-    {
+    for (line, status, code) in [
+        ("GET /a", 401, "missing_token"),
+        ("GET /a?api_key=callers-own", 401, "invalid_token"),
+        ("GET /a?other=x", 401, "missing_token"),
+    ] {
         Client::ask(&proxy, request(line, "", &[], "")).await.assert_rejected(status, code);
     }
     assert!(upstream.requests().is_empty());
 }
 
-/// Whatever a caller puts where, in whatever spelling: one credential goes up, in its place, and no carrier of the caller's.
+/// Whatever a client puts where, in whatever spelling: one credential goes up, in its place, and no carrier of the client's.
 #[tokio::test]
 async fn whatever_carriers_a_caller_uses_one_credential_goes_up() {
     const MENU: [&str; 28] = [
@@ -286,7 +296,7 @@ async fn a_carrier_of_another_upstream_does_not_go_up_either() {
         let mut other = settings(upstream.address, "");
         let further: &mut UpstreamSettings = other.upstream_mut();
         further.name = magicproxy_core::UpstreamName::parse("other").unwrap();
-        further.placing.mount = magicproxy_proxy::settings::MountPath::parse("/other").unwrap();
+        further.routes.mount = magicproxy_proxy::settings::MountPath::parse("/other").unwrap();
         further.credential = CredentialCarrier::parse("header:X-Other-Key").unwrap();
         further.token_carriers = vec![TokenCarrier::parse("header:X-Other-Token").unwrap()];
         own.upstreams.append(&mut other.upstreams);
@@ -322,7 +332,7 @@ async fn a_request_that_is_sent_again_bears_its_credential_once() {
     }
 }
 
-/// Everything that comes of an answer which repeats this.
+/// Everything that comes of a response which repeats this.
 async fn echoed(carrier: &str, credential: &str, echo: String, lines: &'static [&'static str]) -> Vec<u8> {
     let gzip = !lines.is_empty();
     let upstream = Upstream::scripted(move |_| {
@@ -378,7 +388,7 @@ async fn a_credential_that_does_not_fit_is_neither_minted_nor_sent() {
         let answer = Client::ask(&proxy, request("POST /__magictoken", "", &lines, &order)).await;
         assert_eq!(answer.status, status, "{}", answer.text());
         if status == 400 {
-            answer.assert_rejected(400, "invalid_order");
+            answer.assert_rejected(400, "invalid_mint_request");
             assert!(answer.text().contains("user:password") && !answer.text().contains(credential));
         } else {
             guard(&answer.text());
@@ -404,7 +414,7 @@ const WORDS: StatusWords = StatusWords {
 #[tokio::test]
 async fn a_refusal_has_the_shape_of_the_api() {
     let upstream = Upstream::hello().await;
-    let proxy = Proxy::with(&upstream, |settings| settings.upstream_mut().refusals = OPENAI).await;
+    let proxy = Proxy::with(&upstream, |settings| settings.upstream_mut().refusal_format = OPENAI).await;
     let expired = Token::allowing(&["GET /a"]).living(now() - 100, now() - 50).mint();
     for (token, status, kind) in [
         ("", 401, "authentication_error"),
@@ -424,7 +434,7 @@ async fn a_refusal_has_the_shape_of_the_api() {
 #[tokio::test]
 async fn an_upstream_of_passwords_is_asked_for_with_a_password() {
     let upstream = Upstream::hello().await;
-    let schemes = |answer: &Answer| {
+    let schemes = |answer: &ClientResponse| {
         let challenges = answer.all("www-authenticate").into_iter();
         challenges.map(|challenge| challenge.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
     };

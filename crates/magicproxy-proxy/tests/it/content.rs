@@ -1,5 +1,5 @@
 //! Content of requests whose method usually has none: it arrives, however it is framed, or the request is refused; never is it
-//! dropped with an answer as if nothing had been.
+//! dropped with a response as if nothing had been.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -230,7 +230,7 @@ async fn its_connection_serves_nobody_else() {
     }
 }
 
-/// What comes after the answer may be left unread, whatever the method.
+/// What comes after the response may be left unread, whatever the method.
 #[tokio::test]
 async fn a_connection_that_was_answered_early_serves_nobody_else() {
     for (lines, content) in [(["Content-Length: 5"], "hello"), (["Transfer-Encoding: chunked"], "5\r\nhello\r\n0\r\n\r\n")] {

@@ -7,10 +7,11 @@ use magicproxy_core::UnixTime;
 use magicproxy_proxy::services::{RevocationList, Revocations};
 
 use crate::support::{
-    Answer, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, events_come, events_named, guard, now, request,
+    CREDENTIAL, Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Token, Upstream, events_come, events_named, guard, now,
+    request,
 };
 
-async fn mint(proxy: &Proxy, order: &str) -> Answer {
+async fn mint(proxy: &Proxy, order: &str) -> ClientResponse {
     let lines = ["Content-Type: application/json", &format!("Content-Length: {}", order.len())];
     Client::ask(proxy, request("POST /__magictoken", "", &lines, order)).await
 }
@@ -93,7 +94,7 @@ async fn bad_orders_are_told_every_fault_and_never_their_secret() {
     ];
     for order in orders {
         let answer = mint(&proxy, &order).await;
-        answer.assert_rejected(400, "invalid_order");
+        answer.assert_rejected(400, "invalid_mint_request");
     }
     let many = mint(&proxy, &order(r#""allowed":["GTE /a","GET b"],"expires_in":0,"aud":"other.test""#)).await;
     assert_eq!(many.json()["errors"].as_array().unwrap().len(), 4, "{}", many.text());
@@ -107,7 +108,7 @@ async fn orders_are_json_by_their_own_word() {
     let length = format!("Content-Length: {}", body.len());
     for media in ["Content-Type: text/plain", "Content-Type: application/x-www-form-urlencoded", "X-A: 1"] {
         let answer = Client::ask(&proxy, request("POST /__magictoken", "", &[media, &length], &body)).await;
-        answer.assert_rejected(415, "media_type");
+        answer.assert_rejected(415, "unsupported_media_type");
     }
     let media = "Content-Type: application/JSON; charset=utf-8";
     assert_eq!(Client::ask(&proxy, request("POST /__magictoken", "", &[media, &length], &body)).await.status, 200);
@@ -119,7 +120,7 @@ async fn minting_can_be_closed_and_bounded() {
     let closed = Proxy::with(&upstream, |settings| settings.close_mint()).await;
     mint(&closed, &order(r#""allowed":["GET /user"]"#)).await.assert_rejected(403, "minting_closed");
     let bounded = Proxy::with(&upstream, |settings| settings.minting.max_lifetime = Duration::from_secs(60)).await;
-    mint(&bounded, &order(r#""allowed":["GET /user"],"expires_in":61"#)).await.assert_rejected(400, "invalid_order");
+    mint(&bounded, &order(r#""allowed":["GET /user"],"expires_in":61"#)).await.assert_rejected(400, "invalid_mint_request");
     assert_eq!(mint(&bounded, &order(r#""allowed":["GET /user"]"#)).await.status, 200);
 }
 
@@ -133,12 +134,12 @@ async fn nothing_is_minted_that_is_revoked() {
     assert_eq!(ask().await.status, 200);
     revocations.replace(RevocationList { before: Some(UnixTime(now() + 31)), ..RevocationList::default() });
     let answer = ask().await;
-    answer.assert_rejected(503, "mint_suspended");
+    answer.assert_rejected(503, "minting_suspended");
     assert!((25..=31).contains(&answer.one("retry-after").unwrap().parse::<u64>().unwrap()));
     let key = crate::support::keys().current().active().public().id().as_str().to_owned();
     revocations.replace(RevocationList { keys: [key].into(), ..RevocationList::default() });
     let answer = ask().await;
-    answer.assert_rejected(503, "mint_suspended");
+    answer.assert_rejected(503, "minting_suspended");
     assert_eq!(answer.one("retry-after"), None);
     // As soon as it has passed, and where it is none of these, the token is good.
     revocations.replace(RevocationList {
@@ -188,9 +189,9 @@ async fn a_question_is_answered_to_the_bearer_without_asking_the_upstream() {
     assert_eq!(denied.json()["needed"][0], "POST /user");
     let told = ask(&explaining, r#"{"method":"GET","target":"/user"}"#).await;
     assert_eq!(told.json()["rule"], "GET /user");
-    ask("", r#"{"method":"GET","target":"/user"}"#).await.assert_rejected(401, "no_token");
+    ask("", r#"{"method":"GET","target":"/user"}"#).await.assert_rejected(401, "missing_token");
     ask(&token, r#"{"method":"GET","target":"/a/../user"}"#).await.assert_rejected(400, "target_dot_segment");
-    ask(&token, r#"{"method":"GET","path":"/user"}"#).await.assert_rejected(400, "invalid_question");
+    ask(&token, r#"{"method":"GET","path":"/user"}"#).await.assert_rejected(400, "invalid_explain_request");
     assert!(upstream.requests().is_empty());
 }
 

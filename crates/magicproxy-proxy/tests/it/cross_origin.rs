@@ -5,7 +5,7 @@ use std::sync::Arc;
 use magicproxy_proxy::host_check::HostCheck;
 use magicproxy_proxy::settings::{PageOrigin, PageOrigins};
 
-use crate::support::{Answer, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, request, settings};
+use crate::support::{Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Token, Upstream, request, settings};
 
 const PAGE: &str = "https://app.example.com";
 
@@ -35,7 +35,7 @@ fn preflight(path: &str, origin: &str, lines: &[&str]) -> Vec<u8> {
 
 const ASKS: [&str; 2] = ["Access-Control-Request-Method: PUT", "Access-Control-Request-Headers: authorization,content-type"];
 
-fn cors_fields(answer: &Answer) -> Vec<&str> {
+fn cors_fields(answer: &ClientResponse) -> Vec<&str> {
     let names = answer.fields.iter().map(|(name, _)| name.as_str());
     names.filter(|name| name.to_ascii_lowercase().starts_with("access-control-")).collect()
 }
@@ -67,7 +67,7 @@ async fn a_preflight_is_answered_without_a_token_for_the_listed_origins_only() {
         "",
     ] {
         let answer = Client::ask(&proxy, preflight("/user", origin, &ASKS)).await;
-        answer.assert_rejected(401, "no_token");
+        answer.assert_rejected(401, "missing_token");
         assert_eq!(cors_fields(&answer), Vec::<&str>::new(), "{origin}");
         assert_eq!(answer.one("vary"), Some("Origin"), "{origin}");
     }
@@ -76,7 +76,7 @@ async fn a_preflight_is_answered_without_a_token_for_the_listed_origins_only() {
     let none = request("OPTIONS /user", "", &ASKS, "");
     for bytes in [twice, none] {
         let answer = Client::ask(&proxy, bytes).await;
-        answer.assert_rejected(401, "no_token");
+        answer.assert_rejected(401, "missing_token");
         assert_eq!(cors_fields(&answer), Vec::<&str>::new());
     }
     assert!(upstream.requests().is_empty());
@@ -107,7 +107,7 @@ async fn a_preflight_names_no_more_than_was_asked_for_and_may_be() {
     let asked = preflight("/user", PAGE, &[ASKS[0], "Access-Control-Request-Private-Network: true"]);
     assert_eq!(Client::ask(&proxy, asked).await.one("access-control-allow-private-network"), Some("true"));
     // One that asks for nothing is no preflight.
-    Client::ask(&proxy, preflight("/user", PAGE, &[])).await.assert_rejected(401, "no_token");
+    Client::ask(&proxy, preflight("/user", PAGE, &[])).await.assert_rejected(401, "missing_token");
     assert!(upstream.requests().is_empty());
 }
 
@@ -183,7 +183,7 @@ async fn where_no_origin_is_listed_nothing_changes() {
     let proxy = Proxy::before(&upstream).await;
     let token = Token::any();
     let answer = Client::ask(&proxy, preflight("/user", PAGE, &ASKS)).await;
-    answer.assert_rejected(401, "no_token");
+    answer.assert_rejected(401, "missing_token");
     assert_eq!((cors_fields(&answer), answer.one("vary")), (Vec::new(), None));
     let answer = Client::ask(&proxy, request("GET /user", &token, &[&format!("Origin: {PAGE}")], "")).await;
     assert_eq!(answer.one("access-control-allow-origin"), Some("*"));

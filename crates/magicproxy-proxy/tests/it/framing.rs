@@ -44,7 +44,7 @@ async fn ambiguous_lengths_are_refused() {
         client.try_send(hostile(fields) + SMUGGLED).await;
         assert_eq!(client.answer_head().await.status, 400, "{fields:?}");
         let rest = String::from_utf8(client.closed().await).unwrap();
-        assert!(!rest.contains("HTTP/1.1 "), "{fields:?}: a second answer: {rest}");
+        assert!(!rest.contains("HTTP/1.1 "), "{fields:?}: a second response: {rest}");
     }
     assert!(upstream.raw().is_empty(), "{:?}", upstream.requests());
 }

@@ -2,7 +2,9 @@
 
 use magicproxy_proxy::settings::Forwarding;
 
-use crate::support::{Answer, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Seen, Token, Upstream, listed, request};
+use crate::support::{
+    CREDENTIAL, Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Seen, Token, Upstream, listed, request,
+};
 
 /// What the upstream sees of a request with these lines.
 async fn passed(lines: &[&str]) -> Seen {
@@ -13,8 +15,8 @@ async fn passed(lines: &[&str]) -> Seen {
     upstream.only_request()
 }
 
-/// What the caller sees of an answer with these lines.
-async fn answered(lines: &'static [&'static str]) -> Answer {
+/// What the client sees of a response with these lines.
+async fn answered(lines: &'static [&'static str]) -> ClientResponse {
     let upstream = Upstream::scripted(|_| Reply::with("200 OK", lines, "hello")).await;
     let proxy = Proxy::before(&upstream).await;
     Client::ask(&proxy, request("GET /user", &Token::any(), &[], "")).await
@@ -59,7 +61,7 @@ async fn fields_that_carry_claim_or_concern_the_connection_are_dropped() {
         "X-Auth-Email",
         "X-Auth-Token",
         "X-Access-Token",
-        // Claims about the caller and its destination.
+        // Claims about the client and its destination.
         "Forwarded",
         "Via",
         "X-Real-IP",

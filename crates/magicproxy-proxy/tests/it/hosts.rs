@@ -9,7 +9,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use magicproxy_proxy::host_check::HostCheck;
-use magicproxy_proxy::settings::{HostName, Placing};
+use magicproxy_proxy::settings::{HostName, RouteSettings};
 use tokio::net::TcpStream;
 
 use crate::support::Setup;
@@ -28,7 +28,8 @@ async fn checking(upstream: &Upstream) -> Proxy {
 
 fn change(settings: &mut Setup) {
     settings.upstream_mut().websocket = true;
-    settings.upstream_mut().placing = Placing { hosts: vec![HostName::parse("gh.test").unwrap()], ..Placing::default() };
+    settings.upstream_mut().routes =
+        RouteSettings { hosts: vec![HostName::parse("gh.test").unwrap()], ..RouteSettings::default() };
 }
 
 /// A request that names an authority, or none.
@@ -180,14 +181,14 @@ async fn pages_of_other_sites_are_given_nothing_by_the_control_plane() {
     let asking = ["Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type"];
     let preflight =
         Client::ask(&proxy, naming("OPTIONS /__magictoken", Some("127.0.0.1"), &[origin, asking[0], asking[1]], "")).await;
-    preflight.assert_rejected(405, "method");
+    preflight.assert_rejected(405, "method_not_allowed");
     let length = format!("Content-Length: {}", order.len());
     // What a page may send without asking first.
     for media in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"] {
         let media = format!("Content-Type: {media}");
         let simple = naming("POST /__magictoken", Some("127.0.0.1"), &[origin, &media, &length], &order);
         let answer = Client::ask(&proxy, simple).await;
-        answer.assert_rejected(415, "media_type");
+        answer.assert_rejected(415, "unsupported_media_type");
         assert!(!answer.fields.iter().any(|(name, _)| name.starts_with("access-control-")), "{:?}", answer.fields);
     }
     for path in ["/__magictoken", "/__magictoken/keys", "/user"] {

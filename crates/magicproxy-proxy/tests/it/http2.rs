@@ -511,7 +511,7 @@ async fn refusals_that_are_not_taken_are_charged_to_their_peer() {
     }
     assert_eq!(held, 10);
     // Over HTTP/1, and where they are taken, refusals have their content.
-    Client::ask(&proxy, request("GET /a", "", &[], "")).await.assert_rejected(401, "no_token");
+    Client::ask(&proxy, request("GET /a", "", &[], "")).await.assert_rejected(401, "missing_token");
     drop(clients);
     let mut sender = connect(&proxy).await;
     soon(async { while answer(&mut sender, ask("GET /a", "", "")).await.1.is_empty() {} }).await;

@@ -9,7 +9,9 @@ use magicproxy_core::{EncodedSlash, PathReading};
 use magicproxy_proxy::settings::{CredentialCarrier, HostName, Links, MountPath, Quota, TokenCarrier};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, find, request, settings};
+use crate::support::{
+    CREDENTIAL, Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Token, Upstream, find, request, settings,
+};
 
 const LFS: &str = "application/vnd.git-lfs+json";
 /// What the forge makes for its client, and which is good without the proxy.
@@ -41,13 +43,13 @@ fn typed(body: impl AsRef<[u8]>) -> Reply {
 async fn stage(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> (Proxy, Upstream) {
     let upstream = Upstream::scripted(move |seen| reply(&format!("http://{}", seen.all("host")[0]))).await;
     let mut settings = settings(upstream.address, "");
-    settings.upstream_mut().placing.mount = MountPath::parse("/git").unwrap();
+    settings.upstream_mut().routes.mount = MountPath::parse("/git").unwrap();
     (Proxy::start(settings).await, upstream)
 }
 
 const ASKS: &str = "POST /git/acme/tool.git/info/lfs/objects/batch";
 
-async fn ask(proxy: &Proxy, token: &str) -> Answer {
+async fn ask(proxy: &Proxy, token: &str) -> ClientResponse {
     let accept = format!("Accept: {LFS}");
     Client::ask(proxy, request(ASKS, token, &[&accept, "Content-Length: 2", "Accept-Encoding: gzip"], "{}")).await
 }
@@ -145,7 +147,7 @@ async fn the_credential_that_a_forge_repeats_is_replaced_too() {
     assert_eq!(header["Authorization"], format!("Bearer {}", *token));
 }
 
-async fn ask_at(proxy: &Proxy, path: &str, token: &str) -> Answer {
+async fn ask_at(proxy: &Proxy, path: &str, token: &str) -> ClientResponse {
     let accept = format!("Accept: {LFS}");
     Client::ask(proxy, request(&format!("POST {path}"), token, &[&accept, "Content-Length: 0"], "")).await
 }
@@ -179,7 +181,7 @@ async fn a_response_in_gzip_or_chunks_is_read_too() {
 async fn no_key_of_the_forges_reaches_the_client_however_it_comes() {
     let upstream = Upstream::scripted(|seen| typed(batch(&format!("http://{}", seen.all("host")[0])).to_string())).await;
     let proxy =
-        Proxy::with(&upstream, |settings| settings.upstream_mut().placing.hosts = vec![HostName::parse("forge.test").unwrap()])
+        Proxy::with(&upstream, |settings| settings.upstream_mut().routes.hosts = vec![HostName::parse("forge.test").unwrap()])
             .await;
     let token = Token::any();
     for (host, home) in
@@ -211,7 +213,7 @@ async fn the_media_type_is_enough() {
     }
 }
 
-/// A forge that calls its answer JSON gives the same keys to whoever says nothing of LFS.
+/// A forge that calls its response JSON gives the same keys to whoever says nothing of LFS.
 #[tokio::test]
 async fn who_asks_for_objects_gets_no_key_whatever_it_accepts() {
     let reply = |own: &str| Reply::with("200 OK", &["Content-Type: application/json"], batch(own).to_string());
@@ -258,7 +260,7 @@ async fn no_escape_hides_the_credential() {
 
 /// In a form that git-lfs shows to whoever pushes.
 #[track_caller]
-fn assert_refused(answer: &Answer) {
+fn assert_refused(answer: &ClientResponse) {
     assert_eq!((answer.status, answer.code().as_str()), (502, "upstream_objects"), "{}", answer.text());
     assert_eq!(answer.one("content-type"), Some("application/json"));
     assert!(answer.json()["message"].as_str().unwrap().contains("Git LFS"));

@@ -1,4 +1,4 @@
-//! Callers that are slow, idle or many; and the end of the proxy.
+//! Clients that are slow, idle or many; and the end of the proxy.
 
 use std::pin::Pin;
 use std::task::Poll;
@@ -25,7 +25,7 @@ async fn drip(proxy: &Proxy, bytes: &[u8]) -> (Duration, Vec<u8>) {
         loop {
             tick.tick().await;
             let closed = async { (client.closed().await, ()) };
-            // A caller that only writes learns of the end by an error; one that reads, by the end.
+            // A client that only writes learns of the end by an error; one that reads, by the end.
             if let Ok((answer, ())) = tokio::time::timeout(Duration::from_millis(1), closed).await {
                 return answer;
             }

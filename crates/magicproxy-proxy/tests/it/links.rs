@@ -4,10 +4,10 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use magicproxy_proxy::rewrite::Members;
-use magicproxy_proxy::settings::{ApiRoot, Links, MountPath, PathMapping, PathTarget, Placing};
+use magicproxy_proxy::settings::{ApiRoot, Links, MountPath, PathMapping, PathTarget, RouteSettings};
 
 use crate::support::Setup;
-use crate::support::{Answer, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, request, settings};
+use crate::support::{Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Token, Upstream, request, settings};
 
 /// An upstream that speaks of itself as `ORIGIN`, mounted at `/gh`, with another origin at `/gh/api/uploads`.
 async fn stage(lines: &'static [&'static str], body: &'static str, change: impl FnOnce(&mut Setup)) -> (Proxy, Upstream) {
@@ -21,7 +21,7 @@ async fn stage(lines: &'static [&'static str], body: &'static str, change: impl 
     })
     .await;
     let mut settings = settings(upstream.address, "");
-    settings.upstream_mut().placing = Placing {
+    settings.upstream_mut().routes = RouteSettings {
         mount: MountPath::parse("/gh").unwrap(),
         hosts: Vec::new(),
         paths: vec![
@@ -42,7 +42,7 @@ fn gzip(text: &[u8]) -> Vec<u8> {
     writer.finish().unwrap()
 }
 
-async fn ask(proxy: &Proxy, target: &str) -> Answer {
+async fn ask(proxy: &Proxy, target: &str) -> ClientResponse {
     let answer = Client::ask(proxy, request(&format!("GET {target}"), &Token::any(), &["Accept-Encoding: gzip"], "")).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer
@@ -149,7 +149,7 @@ async fn a_url_in_a_field_does_not_lead_past_the_proxy_however_it_is_written() {
         })
         .await;
         let mut settings = settings(upstream.address, "");
-        settings.upstream_mut().placing.mount = MountPath::parse("/gh").unwrap();
+        settings.upstream_mut().routes.mount = MountPath::parse("/gh").unwrap();
         let proxy = Proxy::start(settings).await;
         let answer = Client::ask(&proxy, request("GET /gh/x", &Token::any(), &[], "")).await;
         // As the support reads fields.

@@ -180,7 +180,7 @@ async fn nobody_is_told_of_a_field_in_which_tokens_stand() {
         let mut other = settings(upstream.address, "");
         let further = other.upstream_mut();
         further.name = UpstreamName::parse("other").unwrap();
-        further.placing.mount = MountPath::parse("/other").unwrap();
+        further.routes.mount = MountPath::parse("/other").unwrap();
         further.token_carriers = vec![TokenCarrier::parse("header:X-Team-Pass").unwrap()];
         own.upstreams.append(&mut other.upstreams);
     })

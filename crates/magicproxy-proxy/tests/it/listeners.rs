@@ -153,7 +153,7 @@ async fn a_listener_may_be_for_one_upstream_only() {
     let named = |upstream: &Upstream, name: &str| {
         let mut settings = settings(upstream.address, "");
         settings.upstream_mut().name = UpstreamName::parse(name).unwrap();
-        settings.upstream_mut().placing.mount = MountPath::parse(&format!("/{name}")).unwrap();
+        settings.upstream_mut().routes.mount = MountPath::parse(&format!("/{name}")).unwrap();
         settings
     };
     let mut both = named(&one, "one");

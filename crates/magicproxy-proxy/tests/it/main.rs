@@ -1,4 +1,4 @@
-//! The engine as callers and upstreams see it: real sockets, raw bytes, a recording upstream.
+//! The engine as clients and upstreams see it: real sockets, raw bytes, a recording upstream.
 //!
 //! Every test is also part of the marked-secret test: whatever the proxy logs, refuses with or panics with, anywhere in
 //! this binary, is searched for credentials and tokens (`support::watch`).

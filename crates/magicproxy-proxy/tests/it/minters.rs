@@ -5,17 +5,17 @@
 use std::sync::LazyLock;
 
 use magicproxy_core::{
-    Acceptance, Caveat, Credential, Grant, Kem, Label, MinterKey, MinterSigningKey, SealRequest, TokenVersion, UnixTime,
+    Acceptance, Caveat, Credential, Kem, Label, MinterKey, MinterSigningKey, RuleSource, SealedTokenSpec, TokenVersion, UnixTime,
     UnnamedTokens, UpstreamName,
 };
-use magicproxy_proxy::settings::{Announcement, HostName, HttpMint, MountPath, Placing};
+use magicproxy_proxy::settings::{Announcement, HostName, HttpMint, MountPath, RouteSettings};
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::support::Setup;
 use crate::support::{
-    Answer, CREDENTIAL, Client, NAME, OnlyUpstream as _, Proxy, Token, Upstream, events_come, events_named, guard, keys, now,
-    parse, settings,
+    CREDENTIAL, Client, ClientResponse, NAME, OnlyUpstream as _, Proxy, Token, Upstream, events_come, events_named, guard, keys,
+    now, parse, settings,
 };
 
 /// The minter of `one`, and that of `two`.
@@ -52,7 +52,7 @@ fn placed(upstream: &Upstream, name: &str, terms: Terms, minter: &MinterSigningK
     let upstream = settings.upstream_mut();
     upstream.name = UpstreamName::parse(name).unwrap();
     upstream.unnamed = UnnamedTokens::Refuse;
-    upstream.placing = Placing {
+    upstream.routes = RouteSettings {
         mount: MountPath::parse(&format!("/{name}")).unwrap(),
         hosts: vec![HostName::parse(&format!("{name}.test")).unwrap()],
         paths: Vec::new(),
@@ -74,9 +74,9 @@ fn sealed(aud: &str, minter: Option<&MinterSigningKey>) -> String {
 fn named(aud: &str, minter: Option<&MinterSigningKey>, label: Option<&str>) -> String {
     let ring = keys().current();
     let key = ring.published(UnixTime(now())).find(|key| key.kem() == Kem::X25519).unwrap();
-    let minted = key.mint(&SealRequest {
+    let minted = key.mint(&SealedTokenSpec {
         credential: Credential::parse(Zeroizing::new(CREDENTIAL.to_owned())).unwrap().into(),
-        grant: Grant::Allowed(parse(&["* /.*"])),
+        grant: RuleSource::Rules(parse(&["* /.*"])),
         upstream: UpstreamName::parse(aud).unwrap(),
         issued_at: UnixTime(now()),
         expires_at: UnixTime(now() + 3600),
@@ -90,12 +90,12 @@ fn named(aud: &str, minter: Option<&MinterSigningKey>, label: Option<&str>) -> S
     token.to_string()
 }
 
-async fn ask(proxy: &Proxy, line: &str, host: &str, token: &str) -> Answer {
+async fn ask(proxy: &Proxy, line: &str, host: &str, token: &str) -> ClientResponse {
     let head = format!("{line} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\n\r\n");
     Client::ask(proxy, head).await
 }
 
-async fn post(proxy: &Proxy, path: &str, host: &str, (token, body): (&str, serde_json::Value)) -> Answer {
+async fn post(proxy: &Proxy, path: &str, host: &str, (token, body): (&str, serde_json::Value)) -> ClientResponse {
     let bearer = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
     let body = body.to_string();
     let length = body.len();
@@ -119,11 +119,11 @@ fn order(aud: Option<&str>) -> serde_json::Value {
 }
 
 /// 200, or the code of a refusal.
-fn told(answer: &Answer) -> String {
+fn told(answer: &ClientResponse) -> String {
     if answer.status < 300 { "ok".to_owned() } else { answer.code() }
 }
 
-/// What came of: an order at the mount, by the host, and at the root; a token of version 1; the same narrowed and sealed anew by
+/// What came of: a mint request at the mount, by the host, and at the root; a token of version 1; the same narrowed and sealed anew by
 /// the proxy; one of version 2 that nobody signed, that the listed minter signed, and that the minter of the other upstream did.
 async fn outcome(proxy: &Proxy) -> [String; 9] {
     let orders = [
@@ -292,8 +292,8 @@ async fn a_line_says_who_made_its_token_and_not_what_it_is_called() {
     // The same for what was narrowed from one token, and for nothing else.
     let distinct: std::collections::HashSet<_> = owners.iter().collect();
     assert_eq!((&owners[0], &owners[7], distinct.len()), (&owners[2], &owners[8], 7));
-    // An order, a claim and a caveat: a label that stands for none is only a holder's.
-    post(&open, "/__magictoken", "p.test", ("", with(order(None), "-"))).await.assert_rejected(400, "invalid_order");
+    // A mint request, a claim and a caveat: a label that stands for none is only a holder's.
+    post(&open, "/__magictoken", "p.test", ("", with(order(None), "-"))).await.assert_rejected(400, "invalid_mint_request");
 }
 
 /// All that the proxy serves at once is kept for tokens that no stranger can mint. The key that signs those of `two` signs what an

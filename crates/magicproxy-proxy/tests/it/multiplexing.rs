@@ -8,7 +8,7 @@ use crate::support::{
     Client, Framed, Multiplexed, OnlyUpstream as _, Proxy, Token, all, events_come, events_named, in_time, request, soon,
 };
 
-/// Sends a request and leaves its answer to come.
+/// Sends a request and leaves its response to come.
 async fn begin(proxy: &Proxy, line: &str, token: &str) -> Client {
     let mut client = Client::connect(proxy).await;
     client.send(request(line, token, &[], "")).await;
@@ -24,7 +24,7 @@ async fn begin_many(proxy: &Proxy, path: &str, count: usize) -> Vec<Client> {
 }
 
 #[track_caller]
-fn assert_whole(answer: &crate::support::Answer) {
+fn assert_whole(answer: &crate::support::ClientResponse) {
     assert_eq!((answer.status, answer.complete, answer.body.len()), (200, true, 60_000), "{}", answer.text());
 }
 

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::reaching::{SelfSigned, serve};
 use crate::support::Setup;
-use crate::support::{Answer, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Token, Upstream, request, settings};
+use crate::support::{CREDENTIAL, Client, ClientResponse, OnlyUpstream as _, Proxy, Token, Upstream, request, settings};
 
 /// A proxy that answers CONNECT so, and where it says yes connects to the one origin that it knows.
 struct Connecting {
@@ -62,7 +62,7 @@ async fn proxy(root: &str, change: impl FnOnce(&mut Setup)) -> Proxy {
     Proxy::start(settings).await
 }
 
-async fn ask(proxy: &Proxy) -> Answer {
+async fn ask(proxy: &Proxy) -> ClientResponse {
     Client::ask(proxy, request("GET /a", &Token::any(), &[], "")).await
 }
 
@@ -132,7 +132,7 @@ async fn faults_of_the_proxy_are_told_as_such() {
     assert!(refused.text().contains("the outbound proxy refuses connections"), "{}", refused.text());
 }
 
-/// The head of its answer has so many bytes, and not one more.
+/// The head of its response has so many bytes, and not one more.
 #[tokio::test]
 async fn the_head_of_a_proxys_answer_has_64_kib() {
     let upstream = Upstream::hello().await;

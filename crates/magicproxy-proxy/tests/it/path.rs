@@ -1,11 +1,12 @@
 //! The path of a request: allowed, refused, answered.
 
 use crate::support::{
-    Answer, CREDENTIAL, Client, NAME, OnlyUpstream as _, Proxy, Reply, Token, Upstream, all, now, request, rules, settings,
+    CREDENTIAL, Client, ClientResponse, NAME, OnlyUpstream as _, Proxy, Reply, Token, Upstream, all, now, request, rules,
+    settings,
 };
 
 /// Sends one request with a token that allows `rules`.
-async fn ask(rules: &[&str], line: &str) -> (Answer, Upstream) {
+async fn ask(rules: &[&str], line: &str) -> (ClientResponse, Upstream) {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::before(&upstream).await;
     let answer = Client::ask(&proxy, request(line, &Token::allowing(rules).mint(), &[], "")).await;
@@ -325,7 +326,7 @@ async fn what_is_no_token_is_challenged() {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::before(&upstream).await;
     let none = Client::ask(&proxy, request("GET /user", "", &[], "")).await;
-    none.assert_rejected(401, "no_token");
+    none.assert_rejected(401, "missing_token");
     assert_eq!(none.all("www-authenticate")[0], "Bearer realm=\"magicproxy\"");
 
     let genuine = Token::any();
@@ -372,7 +373,7 @@ async fn one_authorization_field_of_any_accepted_kind() {
         .await
         .assert_rejected(401, "invalid_token");
     let elsewhere = format!("X-Vault-Token: {}", *token);
-    Client::ask(&proxy, request("GET /user", "", &[&elsewhere], "")).await.assert_rejected(401, "no_token");
+    Client::ask(&proxy, request("GET /user", "", &[&elsewhere], "")).await.assert_rejected(401, "missing_token");
     assert_eq!(upstream.requests().len(), accepted.len());
 }
 
@@ -408,7 +409,7 @@ async fn a_caller_that_reads_json_only_gets_json() {
         ("text/html, application/problem+json;q=0.5", "application/problem+json"),
     ] {
         let answer = Client::ask(&proxy, request("GET /user", "", &[&format!("Accept: {accept}")], "")).await;
-        assert_eq!((answer.one("content-type"), answer.code().as_str()), (Some(media), "no_token"), "{accept}");
+        assert_eq!((answer.one("content-type"), answer.code().as_str()), (Some(media), "missing_token"), "{accept}");
     }
 }
 
@@ -423,12 +424,12 @@ async fn the_host_field_decides_nothing_and_must_be_one() {
     };
     assert_eq!(Client::ask(&proxy, with_hosts(&["evil.test:1"])).await.status, 200);
     assert_eq!(upstream.only_request().all("host"), [upstream.address.to_string()]);
-    // Each link of an answer would be as long.
+    // Each link of a response would be as long.
     let long = "a".repeat(261);
     for hosts in
         [&[][..], &["a.test", "b.test"], &["a.test", "a.test"], &["a b"], &["a/b"], &["a,b"], &["u@a"], &[""], &[long.as_str()]]
     {
-        Client::ask(&proxy, with_hosts(hosts)).await.assert_rejected(400, "host");
+        Client::ask(&proxy, with_hosts(hosts)).await.assert_rejected(400, "invalid_host");
     }
     assert_eq!(upstream.requests().len(), 1);
 }

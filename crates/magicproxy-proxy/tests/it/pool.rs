@@ -50,7 +50,7 @@ async fn a_get_on_a_stale_connection_is_sent_again_and_nobody_notices() {
     let mut client = Client::connect(&proxy).await;
     client.send(request("GET /second", &Token::any(), &[], "")).await;
     assert_eq!(stale.request().await.target, "/second");
-    // The upstream lets go of it at the very moment: the request was written, and no byte of an answer comes.
+    // The upstream lets go of it at the very moment: the request was written, and no byte of a response comes.
     drop(stale);
     let mut fresh = upstream.accept().await;
     assert_eq!(fresh.request().await.target, "/second");
@@ -213,7 +213,7 @@ async fn a_slow_upload_is_not_the_upstreams_fault() {
         client.send(request("POST /a", &Token::any(), &["Content-Length: 4"], "")).await;
         let mut connection = upstream.accept().await;
         connection.head().await;
-        // The caller pauses for longer than the upstream has for its answer.
+        // The client pauses for longer than the upstream has for its response.
         let mut interval = tokio::time::interval(3 * limit);
         for byte in ["a", "b", "c", "d"] {
             interval.tick().await;

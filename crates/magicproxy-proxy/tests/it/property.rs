@@ -325,7 +325,7 @@ fn message() -> impl Strategy<Value = Bytes> {
     })
 }
 
-/// Sends what one caller has to say, and waits until the proxy has done with it.
+/// Sends what one client has to say, and waits until the proxy has done with it.
 async fn say(proxy: &Proxy, token: &str, messages: &[Bytes]) {
     let mut client = Client::connect(proxy).await;
     let text = messages.concat();

@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 
 use crate::support::Setup;
 use crate::support::{
-    Answer, Client, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, all, events_come, events_named, find, in_time,
-    request, settings, soon,
+    Client, ClientResponse, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, all, events_come, events_named, find,
+    in_time, request, settings, soon,
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -126,7 +126,7 @@ async fn an_owner_has_a_share_of_an_origins_connections() {
 }
 
 /// So many requests of one token and one more, which is refused because the others wait.
-async fn fill(proxy: &Proxy, path: &str, places: usize) -> (Answer, JoinSet<Answer>) {
+async fn fill(proxy: &Proxy, path: &str, places: usize) -> (ClientResponse, JoinSet<ClientResponse>) {
     let (token, mut asked) = (Token::any(), JoinSet::new());
     for _ in 0..=places {
         let mut client = begin(proxy, &format!("GET {path}"), &token).await;
@@ -328,7 +328,7 @@ async fn all_origins_together_have_no_more_sockets_than_there_are() {
         prefix: MountPath::parse(prefix).unwrap(),
         to: PathTarget::Origin(ApiRoot::parse(&format!("http://{}", to.address)).unwrap()),
     };
-    settings.upstream_mut().placing.paths = vec![path("/two", &two), path("/three", &three)];
+    settings.upstream_mut().routes.paths = vec![path("/two", &two), path("/three", &three)];
     let proxy = Proxy::start(settings).await;
     for round in 0..50 {
         let path = ["/one", "/two/a", "/three/a"][round % 3];

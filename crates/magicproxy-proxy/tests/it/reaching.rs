@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::support::Setup;
-use crate::support::{Answer, Client, OnlyUpstream as _, Proxy, Token, request, settings};
+use crate::support::{Client, ClientResponse, OnlyUpstream as _, Proxy, Token, request, settings};
 
 /// What `openssl req -x509` makes for a server: its certificate is an authority's too.
 pub(crate) struct SelfSigned {
@@ -114,7 +114,7 @@ async fn proxy(root: &str, change: impl FnOnce(&mut Setup)) -> Proxy {
     Proxy::start(settings).await
 }
 
-async fn ask(proxy: &Proxy) -> Answer {
+async fn ask(proxy: &Proxy) -> ClientResponse {
     Client::ask(proxy, request("GET /a", &Token::any(), &["Connection: close"], "")).await
 }
 

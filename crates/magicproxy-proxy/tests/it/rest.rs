@@ -233,7 +233,7 @@ async fn a_request_behind_a_refused_one_is_answered() {
         let mut client = Client::connect(&proxy).await;
         for _ in 0..3 {
             client.send([refused(content), next.clone()].concat()).await;
-            client.answer().await.assert_rejected(401, "no_token");
+            client.answer().await.assert_rejected(401, "missing_token");
             assert_eq!(client.answer().await.text(), "hello", "{content:?}");
         }
     }
@@ -261,7 +261,7 @@ async fn the_rest_must_come_in_time() {
     let proxy = Proxy::with(&upstream, |settings| settings.timeouts.header = std::time::Duration::from_millis(300)).await;
     let mut client = Client::connect(&proxy).await;
     client.send(case("POST /user", "", 401).head(Content::of(10, 0))).await;
-    client.answer().await.assert_rejected(401, "no_token");
+    client.answer().await.assert_rejected(401, "missing_token");
     assert!(client.closed().await.is_empty());
 }
 
@@ -342,7 +342,7 @@ impl Frames {
         self.send(Self::HEADERS, Self::END_HEADERS, 1, &block).await;
     }
 
-    /// Does a reset of stream 1 come before the answer to a PING?
+    /// Does a reset of stream 1 come before the response to a PING?
     async fn is_reset_before_pong(&mut self) -> bool {
         loop {
             let (kind, stream, _, _) = self.frame().await;

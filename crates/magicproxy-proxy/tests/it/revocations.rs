@@ -8,14 +8,14 @@ use magicproxy_core::{ChainId, UnixTime, UnverifiedToken};
 use magicproxy_proxy::services::{RevocationList, Revocations};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, Proxy, Token, Upstream, guard, keys, now, request};
+use crate::support::{Client, ClientResponse, Proxy, Token, Upstream, guard, keys, now, request};
 
-async fn ask(proxy: &Proxy, token: &str) -> Answer {
+async fn ask(proxy: &Proxy, token: &str) -> ClientResponse {
     Client::ask(proxy, request("GET /user", token, &[], "")).await
 }
 
 #[track_caller]
-fn refused(answer: &Answer, status: u16, code: &str) {
+fn refused(answer: &ClientResponse, status: u16, code: &str) {
     assert_eq!(answer.status, status, "{}", answer.text());
     assert!(answer.text().contains(code), "{}", answer.text());
 }
@@ -105,7 +105,7 @@ async fn a_chain_is_revoked_without_its_parent_and_siblings() {
     }
 }
 
-async fn narrow(proxy: &Proxy, token: &str, caveat: Value) -> Answer {
+async fn narrow(proxy: &Proxy, token: &str, caveat: Value) -> ClientResponse {
     let body = json!({ "caveat": caveat }).to_string();
     let length = format!("Content-Length: {}", body.len());
     Client::ask(proxy, request("POST /__magictoken/narrow", token, &["Content-Type: application/json", &length], &body)).await

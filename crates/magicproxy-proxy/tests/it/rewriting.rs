@@ -7,20 +7,20 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use magicproxy_proxy::settings::{ApiRoot, HostName, Links, MountPath};
 
-use crate::support::{Answer, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, request, settings};
+use crate::support::{CREDENTIAL, Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Token, Upstream, request, settings};
 
-/// Where callers find the upstream's `/base`.
+/// Where clients find the upstream's `/base`.
 const HOME: &str = "http://proxy.test/mount";
 
 /// An upstream that answers with what `reply` makes of its own URL, at `/mount` of a proxy.
 async fn stage(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> (Proxy, Upstream) {
     let upstream = Upstream::scripted(move |seen| reply(&format!("http://{}/base", seen.all("host")[0]))).await;
     let mut settings = settings(upstream.address, "/base");
-    settings.upstream_mut().placing.mount = MountPath::parse("/mount").unwrap();
+    settings.upstream_mut().routes.mount = MountPath::parse("/mount").unwrap();
     (Proxy::start(settings).await, upstream)
 }
 
-async fn ask(proxy: &Proxy, method: &str) -> Answer {
+async fn ask(proxy: &Proxy, method: &str) -> ClientResponse {
     Client::ask(proxy, request(&format!("{method} /mount/x"), &Token::any(), &["TE: trailers", "Accept-Encoding: gzip"], ""))
         .await
 }
@@ -199,8 +199,8 @@ async fn callers_of_a_host_of_the_upstreams_own_are_led_there() {
         Upstream::scripted(|seen| Reply::with("200 OK", &[JSON], format!("\"http://{}/x\"", seen.all("host")[0]))).await;
     let mut settings = settings(upstream.address, "");
     settings.public_access = Some(ApiRoot::parse("https://public.test").unwrap());
-    settings.upstream_mut().placing.mount = MountPath::parse("/mount").unwrap();
-    settings.upstream_mut().placing.hosts = vec![HostName::parse("own.test").unwrap()];
+    settings.upstream_mut().routes.mount = MountPath::parse("/mount").unwrap();
+    settings.upstream_mut().routes.hosts = vec![HostName::parse("own.test").unwrap()];
     let proxy = Proxy::start(settings).await;
     for (host, path, expected) in
         [("own.test", "/y", "http://own.test/x"), ("any.test", "/mount/y", "https://public.test/mount/x")]

@@ -1,4 +1,4 @@
-//! An upstream that echoes the credential does not hand it to the caller.
+//! An upstream that echoes the credential does not hand it to the client.
 
 use std::io::Write as _;
 
@@ -7,13 +7,13 @@ use flate2::write::{GzDecoder, GzEncoder};
 
 use tokio::io::AsyncWriteExt as _;
 
-use crate::support::{Answer, CREDENTIAL, Client, Proxy, Reply, Token, Upstream, find, request};
+use crate::support::{CREDENTIAL, Client, ClientResponse, Proxy, Reply, Token, Upstream, find, request};
 
 fn masked(text: &str) -> String {
     text.replace(CREDENTIAL, &"*".repeat(CREDENTIAL.len()))
 }
 
-async fn answered(reply: impl Fn() -> Reply + Send + Sync + 'static) -> Answer {
+async fn answered(reply: impl Fn() -> Reply + Send + Sync + 'static) -> ClientResponse {
     let upstream = Upstream::scripted(move |_| reply()).await;
     let proxy = Proxy::before(&upstream).await;
     Client::ask(&proxy, request("GET /echo", &Token::any(), &["TE: trailers"], "")).await
@@ -208,7 +208,7 @@ fn gzip(text: &str, level: Compression) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// What a caller can read of a gzip body, however it ends.
+/// What a client can read of a gzip body, however it ends.
 fn readable(bytes: &[u8]) -> Vec<u8> {
     let mut decoder = GzDecoder::new(Vec::new());
     let _ = decoder.write_all(bytes);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use magicproxy_core::{
-    Caveat, Credential, Grant, Kem, KeyRing, Network, PrivateKey, SealingKey, SealingPublicKey, TokenVersion, TypedCredential,
-    UnixTime,
+    Caveat, Credential, Kem, KeyRing, Network, PrivateKey, RuleSource, SealingKey, SealingPublicKey, TokenVersion,
+    TypedCredential, UnixTime,
 };
 use magicproxy_proxy::services::SharedKeys;
 use magicproxy_proxy::settings::TokenCarrier;
@@ -23,7 +23,7 @@ fn sealed(kem: Kem, credential: TypedCredential, allowed: &[&str]) -> String {
 }
 
 fn sealed_to(key: &SealingPublicKey, credential: TypedCredential, allowed: &[&str]) -> String {
-    seal_to(key, credential, Grant::Allowed(parse(allowed)))
+    seal_to(key, credential, RuleSource::Rules(parse(allowed)))
 }
 
 fn plain() -> TypedCredential {
@@ -124,7 +124,7 @@ async fn a_bound_sender_is_the_peer_or_whom_a_trusted_proxy_names() {
     assert_eq!(ask(&behind, &local, &claims).await, 403);
     assert_eq!(ask(&behind, &far, &["X-Forwarded-For: 192.0.2.1, 198.51.100.1"]).await, 403);
     assert_eq!(ask(&behind, &far, &[]).await, 403);
-    // An answer that is kept for the token is not kept for its sender.
+    // A response that is kept for the token is not kept for its sender.
     assert_eq!(ask(&behind, &far, &claims).await, 200);
 }
 
@@ -136,7 +136,9 @@ async fn the_control_plane_shows_keys_and_makes_tokens_anew() {
     assert_eq!((shown.status, shown.one("content-type")), (200, Some("application/jwk-set+json")));
     assert_eq!(shown.json()["keys"].as_array().unwrap().len(), 2);
     assert!(!shown.text().contains("\"d\"") && !shown.text().contains("\"priv\""), "{}", shown.text());
-    Client::ask(&proxy, request("POST /__magictoken/keys", "", &["Content-Length: 0"], "")).await.assert_rejected(405, "method");
+    Client::ask(&proxy, request("POST /__magictoken/keys", "", &["Content-Length: 0"], ""))
+        .await
+        .assert_rejected(405, "method_not_allowed");
 
     let narrow = async |token: &str, body: &str| {
         let lines = ["Content-Type: application/json", &format!("Content-Length: {}", body.len())];
@@ -161,7 +163,7 @@ async fn the_control_plane_shows_keys_and_makes_tokens_anew() {
         let resealed = Client::ask(&proxy, request("POST /__magictoken/reseal", &token, &["Content-Length: 0"], "")).await;
         assert_eq!((resealed.status, resealed.text()), (200, token.clone()));
     }
-    narrow("", r#"{"caveat":{"sub":"a"}}"#).await.assert_rejected(401, "no_token");
+    narrow("", r#"{"caveat":{"sub":"a"}}"#).await.assert_rejected(401, "missing_token");
     narrow("mt2_eyJhIjoxfQ.aaaa.aaaa", r#"{"caveat":{"sub":"a"}}"#).await.assert_rejected(401, "invalid_token");
     let old = narrow("mt2.eyJhIjoxfQ.AAAA.AAAA", r#"{"caveat":{"sub":"a"}}"#).await;
     old.assert_rejected(401, "invalid_token");
@@ -231,7 +233,7 @@ async fn the_answers_to_caveats_that_do_not_hold_come_in_one_order() {
         (vec![&stranger, &elsewhere, &less], "GET /a", 403, "wrong_sender"),
         (vec![&elsewhere, &stranger, &less], "GET /a", 401, "wrong_upstream"),
         // Nobody signed this token, so its limit needs a state that it does not get: that is found out last.
-        (vec![&counted], "GET /a", 403, "state_needs_minter"),
+        (vec![&counted], "GET /a", 403, "unlisted_minter"),
         (vec![&counted, &less], "GET /a", 403, "beyond_caveat"),
         (vec![&counted, &elsewhere], "GET /a", 401, "wrong_upstream"),
     ] {

@@ -73,7 +73,7 @@ async fn whatever_goes_wrong_shows_no_secret() {
     let expired = Token::allowing(&["GET /"]).living(now() - 100, now() - 50).mint();
     let limited = Token::allowing(&["GET /other"]).explaining().mint();
     let lines = [
-        // A token or a credential where none belongs: the caller's mistake is not repeated to anybody.
+        // A token or a credential where none belongs: the client's mistake is not repeated to anybody.
         request("GET /", CREDENTIAL, &[], ""),
         request("GET /", &format!("{}x", *token), &[], ""),
         request("GET /", &expired, &[], ""),

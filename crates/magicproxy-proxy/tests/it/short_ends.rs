@@ -27,14 +27,14 @@ fn token(secret: &str) -> Zeroizing<String> {
     Token::allowing(&["* /.*"]).with(secret).mint()
 }
 
-/// How an answer comes.
+/// How a response comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Coded {
     Plainly,
     InGzip,
 }
 
-/// An answer that goes on as the test says, and what its client has of it.
+/// A response that goes on as the test says, and what its client has of it.
 struct Stage {
     _upstream: Upstream,
     _proxy: Proxy,
@@ -45,7 +45,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// The answer to a request with a token for this credential, of this type, up to the end of its head.
+    /// The response to a request with a token for this credential, of this type, up to the end of its head.
     async fn new(secret: &str, content_type: &str, coded: Coded) -> Self {
         let mut upstream = Upstream::held().await;
         let proxy = Proxy::before(&upstream).await;
@@ -61,7 +61,7 @@ impl Stage {
         Self { _upstream: upstream, _proxy: proxy, connection, client, encoder, received: Vec::new() }
     }
 
-    /// Sends more of the answer; a proxy that has cut it off may have left.
+    /// Sends more of the response; a proxy that has cut it off may have left.
     async fn send(&mut self, text: &str) {
         let piece = match &mut self.encoder {
             None => text.as_bytes().to_vec(),
@@ -78,7 +78,7 @@ impl Stage {
     async fn until(&mut self, expected: &str) {
         while self.text() != expected {
             let more = self.client.some().await;
-            assert!(!more.is_empty(), "the answer ended with `{}` instead of `{expected}`", self.text());
+            assert!(!more.is_empty(), "the response ended with `{}` instead of `{expected}`", self.text());
             self.received.extend(more);
             assert!(expected.starts_with(&self.text()), "`{}` instead of `{expected}`", self.text());
         }
@@ -96,7 +96,7 @@ impl Stage {
         String::from_utf8(std::mem::take(decoder.get_mut())).unwrap()
     }
 
-    /// Ends the answer; gives everything that came of it, and whether it ended well.
+    /// Ends the response; gives everything that came of it, and whether it ended well.
     async fn end(mut self) -> (String, bool) {
         if let Some(encoder) = self.encoder.take() {
             let rest = encoder.finish().unwrap();
@@ -244,7 +244,7 @@ async fn an_answer_with_a_length_goes_on_too() {
     assert_eq!(client.answer().await.text(), "ok");
 }
 
-/// The end of a stream of HTTP/2 as that of an answer in chunks.
+/// The end of a stream of HTTP/2 as that of a response in chunks.
 #[tokio::test]
 async fn over_http_2_a_short_end_goes_on_too() {
     let mut upstream = Upstream::held().await;

@@ -21,7 +21,7 @@ use magicproxy_core::state::{Change, Entry, Partition, StateStore, StoreError, S
 use magicproxy_state::MemoryStore;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Call, Client, Proxy, Reply, Seen, Upstream, Watch, WatchedStore, request};
+use crate::support::{Call, Client, ClientResponse, Proxy, Reply, Seen, Upstream, Watch, WatchedStore, request};
 
 /// The rule of the design: make records, and change or delete what was made.
 fn makes_records() -> Value {
@@ -60,17 +60,17 @@ async fn stateful(upstream: &Upstream) -> Proxy {
     proxy(upstream, Arc::new(MemoryStore::new())).await
 }
 
-async fn ask(proxy: &Proxy, line: &str, token: &str) -> Answer {
+async fn ask(proxy: &Proxy, line: &str, token: &str) -> ClientResponse {
     Client::ask(proxy, request(line, token, &[], "")).await
 }
 
 /// With a JSON body.
-async fn post(proxy: &Proxy, line: &str, token: &str, body: &str) -> Answer {
+async fn post(proxy: &Proxy, line: &str, token: &str, body: &str) -> ClientResponse {
     let lines = ["Content-Type: application/json", &format!("Content-Length: {}", body.len())];
     Client::ask(proxy, request(line, token, &lines, body)).await
 }
 
-async fn create(proxy: &Proxy, token: &str) -> Answer {
+async fn create(proxy: &Proxy, token: &str) -> ClientResponse {
     post(proxy, "POST /v2/domains/example.com/records", token, r#"{"type":"TXT"}"#).await
 }
 

@@ -29,7 +29,7 @@ async fn events_arrive_while_the_answer_goes_on() {
 
 #[tokio::test]
 async fn a_caller_that_leaves_ends_the_exchange_upstream() {
-    // Before the head of an answer, in the middle of its body, and while nothing comes.
+    // Before the head of a response, in the middle of its body, and while nothing comes.
     for part in
         ["", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"]
     {
@@ -63,7 +63,7 @@ async fn a_caller_that_does_not_read_slows_the_upstream_and_is_ended() {
     // The proxy closes when nothing was taken for long enough; all that was written by then lies in buffers.
     while soon(connection.stream.write_all(&chunk)).await.is_ok() {
         written += chunk.len();
-        assert!(written < length / 2, "the proxy buffers the answer");
+        assert!(written < length / 2, "the proxy buffers the response");
     }
 }
 
@@ -128,7 +128,7 @@ async fn an_upstream_that_does_not_read_slows_the_caller() {
             assert!(written < length / 2, "the proxy buffers the upload");
         }
     };
-    // Nobody reads: the upstream's time ends, and there is an answer before the body is through.
+    // Nobody reads: the upstream's time ends, and there is a response before the body is through.
     tokio::select! {
         biased;
         first = soon(from_proxy.read_u8()) => assert_eq!(first.unwrap(), b'H'),
@@ -157,7 +157,7 @@ async fn assert_explained(mut client: Client) {
     for _ in 0..pieces {
         client.send(&piece).await;
     }
-    client.answer().await.assert_rejected(401, "no_token");
+    client.answer().await.assert_rejected(401, "missing_token");
     assert!(client.closed().await.is_empty());
 }
 

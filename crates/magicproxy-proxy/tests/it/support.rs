@@ -1,4 +1,4 @@
-//! The proxy under test, its upstream, its callers.
+//! The proxy under test, its upstream, its clients.
 
 mod client;
 mod framed;
@@ -14,7 +14,7 @@ mod watched_store;
 use std::task::Poll;
 use std::time::Duration;
 
-pub(crate) use client::{Answer, Client, Duplex, request};
+pub(crate) use client::{Client, ClientResponse, Duplex, request};
 pub(crate) use framed::{
     DATA, Frame, Framed, FramedConnection, Framing, HEADERS, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, RST_STREAM,
 };

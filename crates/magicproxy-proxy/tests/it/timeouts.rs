@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use crate::support::Setup;
-use crate::support::{Answer, Client, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, in_time, request, soon};
+use crate::support::{
+    Client, ClientResponse, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, in_time, request, soon,
+};
 
 const LIMIT: Duration = Duration::from_millis(500);
 
@@ -23,8 +25,8 @@ async fn clock(proxy: &Proxy) {
     Client::ask(proxy, request("GET /clock", &Token::any(), &[], "")).await.assert_rejected(504, "upstream_timeout");
 }
 
-/// Sends a request, with its content and its end, and waits for its answer.
-async fn ask(proxy: &Proxy, fields: &[&str], content: &str) -> Answer {
+/// Sends a request, with its content and its end, and waits for its response.
+async fn ask(proxy: &Proxy, fields: &[&str], content: &str) -> ClientResponse {
     Client::ask(proxy, request("POST /a", &Token::any(), fields, content)).await
 }
 

@@ -1,4 +1,4 @@
-//! TLS towards callers: protocols, hostile and slow handshakes, certificates that change, the end.
+//! TLS towards clients: protocols, hostile and slow handshakes, certificates that change, the end.
 
 use std::io;
 use std::pin::Pin;
@@ -296,7 +296,7 @@ async fn pour(connection: &mut UpstreamConnection) {
     let mut written = 0;
     while soon(connection.stream.write_all(&chunk)).await.is_ok() {
         written += chunk.len();
-        assert!(written < length / 2, "the proxy buffers the answer");
+        assert!(written < length / 2, "the proxy buffers the response");
     }
 }
 

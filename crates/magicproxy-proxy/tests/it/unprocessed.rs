@@ -259,12 +259,12 @@ async fn a_connection_that_answers_pings_lives_as_long_as_the_answer_takes() {
         while slow.pings == 0 {
             slow.any().await;
         }
-        // Where the PING's answer had not come, the connection would be given up after as long again.
+        // Where the PING's response had not come, the connection would be given up after as long again.
         tokio::time::sleep(Duration::from_secs(3)).await;
         slow.respond(seen.stream).await;
         slow.next().await;
     };
-    let answer = tokio::select! { answer = answered => answer, () = serving => panic!("no answer") };
+    let answer = tokio::select! { answer = answered => answer, () = serving => panic!("no response") };
     assert_eq!(answer.status, 200);
     assert!(!upstream.has_caller().await);
 }

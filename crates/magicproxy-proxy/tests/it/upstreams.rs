@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use magicproxy_core::{UnnamedTokens, UpstreamName};
-use magicproxy_proxy::settings::{Announcement, ApiRoot, HostName, MountPath, PathMapping, PathTarget, Placing};
+use magicproxy_proxy::settings::{Announcement, ApiRoot, HostName, MountPath, PathMapping, PathTarget, RouteSettings};
 
 use crate::support::Setup;
-use crate::support::{Answer, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, guard, settings};
+use crate::support::{CREDENTIAL, Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Token, Upstream, guard, settings};
 
 /// `one` at `/one`, with a second origin and a short way to a path, and `two` at `/two`, also by the name `two.test`.
 struct Stage {
@@ -36,7 +36,7 @@ impl Stage {
         Self { proxy: Proxy::start(both).await, one, uploads, two }
     }
 
-    async fn ask(&self, host: &str, line: &str, token: &str) -> Answer {
+    async fn ask(&self, host: &str, line: &str, token: &str) -> ClientResponse {
         let head = format!("{line} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n");
         Client::ask(&self.proxy, head).await
     }
@@ -55,7 +55,7 @@ fn upstream(name: &str, address: SocketAddr, hosts: &[&str], paths: Vec<PathMapp
     let upstream = settings.upstream_mut();
     upstream.name = UpstreamName::parse(name).unwrap();
     upstream.unnamed = UnnamedTokens::Refuse;
-    upstream.placing = Placing {
+    upstream.routes = RouteSettings {
         mount: MountPath::parse(&format!("/{name}")).unwrap(),
         hosts: hosts.iter().map(|host| HostName::parse(host).unwrap()).collect(),
         paths,
@@ -145,7 +145,7 @@ async fn tokens_are_minted_where_they_work() {
     }
     for (path, rest) in [("/__magictoken", ""), ("/__magictoken", r#","aud":"x""#), ("/one/__magictoken", r#","aud":"two""#)] {
         let refused = mint(path, rest).await;
-        refused.assert_rejected(400, "invalid_order");
+        refused.assert_rejected(400, "invalid_mint_request");
         assert!(refused.text().contains("aud: expected the name of the upstream"), "{}", refused.text());
     }
     stage.ask("p.test", "POST /__magictoken/explain", "").await.assert_rejected(404, "no_upstream");
@@ -228,7 +228,7 @@ async fn a_client_without_a_token_learns_no_name_from_the_control_plane() {
 
 #[tokio::test]
 async fn a_client_without_a_token_learns_of_the_api_at_the_root_only() {
-    let stage = Stage::with(|settings| settings.upstreams_mut(0).placing.mount = MountPath::default()).await;
+    let stage = Stage::with(|settings| settings.upstreams_mut(0).routes.mount = MountPath::default()).await;
     let root = format!("magic API proxy for http://{} version {}", stage.one.address, magicproxy_proxy::VERSION);
     assert_eq!(stage.ask("p.test", "GET /__magictoken", "").await.text(), root);
     let (names, two) = (stage.names(), stage.two.address.to_string());
@@ -308,7 +308,7 @@ async fn a_token_for_another_upstream_is_told_both_names() {
     assert!(!forged.text().contains("`one`"), "{}", forged.text());
 }
 
-/// As `/__magictoken` mints for the upstream that an order names, what a bearer asks about its token goes to the upstream that
+/// As `/__magictoken` mints for the upstream that a mint request names, what a bearer asks about its token goes to the upstream that
 /// the token names; and nothing else follows from that name.
 #[tokio::test]
 async fn what_a_bearer_asks_needs_no_mount() {
@@ -343,7 +343,7 @@ async fn what_a_bearer_asks_needs_no_mount() {
             refused.assert_rejected(404, "no_upstream");
         }
     }
-    assert_eq!(ask("/__magictoken", &for_two, "{}").await.status, 400, "an order names its upstream itself");
+    assert_eq!(ask("/__magictoken", &for_two, "{}").await.status, 400, "a mint request names its upstream itself");
 }
 
 /// Every combination of names, prefixes, spellings and tokens: what arrives has the credential of its own upstream, and is

@@ -135,8 +135,8 @@ async fn what_is_no_token_in_the_subprotocols_or_another_one_is_refused() {
     for (key, further, status, code) in [
         ("sk-key", None, 401, "invalid_token"),
         ("", None, 401, "invalid_token"),
-        (&token, Some(&bearer), 400, "two_secrets"),
-        (&token, Some(&stale), 400, "two_secrets"),
+        (&token, Some(&bearer), 400, "conflicting_credentials"),
+        (&token, Some(&stale), 400, "conflicting_credentials"),
     ] {
         let protocols = format!("Sec-WebSocket-Protocol: realtime, openai-insecure-api-key.{key}");
         let lines: Vec<&str> = HANDSHAKE.into_iter().chain([protocols.as_str()]).chain(further.map(String::as_str)).collect();
@@ -580,11 +580,11 @@ async fn a_handshake_needs_a_rule_and_a_token() {
     let proxy = with_websocket(&upstream).await;
     let token = Token::allowing(&["GET /ws"]).mint();
     Client::ask(&proxy, request("GET /other", &token, &HANDSHAKE, "")).await.assert_rejected(403, "not_allowed");
-    Client::ask(&proxy, request("GET /ws", "", &HANDSHAKE, "")).await.assert_rejected(401, "no_token");
+    Client::ask(&proxy, request("GET /ws", "", &HANDSHAKE, "")).await.assert_rejected(401, "missing_token");
     assert!(upstream.requests().is_empty());
 }
 
-/// What a caller sends behind its handshake is no request to the upstream, whatever that answers (CVE-2026-2833).
+/// What a client sends behind its handshake is no request to the upstream, whatever that answers (CVE-2026-2833).
 #[tokio::test]
 async fn what_follows_a_refused_handshake_goes_through_the_gate() {
     for status in ["200 OK", "400 Bad Request", "426 Upgrade Required", "204 No Content"] {

@@ -57,12 +57,12 @@ pub(super) fn make_tables(transaction: &WriteTransaction) -> Result<(), TableErr
 }
 
 /// The rows of a partition, in whatever may read them.
-pub(super) struct Reading<'t, T> {
+pub(super) struct RowReader<'t, T> {
     pub(super) table: &'t T,
     pub(super) partition: Partition,
 }
 
-impl<T: ReadableTable<&'static [u8], &'static [u8]>> ReadRows for Reading<'_, T> {
+impl<T: ReadableTable<&'static [u8], &'static [u8]>> ReadRows for RowReader<'_, T> {
     fn get(&self, name: &[u8]) -> Result<Option<Row>, StoreError> {
         get(self.table, &key(self.partition, name))
     }
@@ -85,7 +85,7 @@ impl<T: ReadableTable<&'static [u8], &'static [u8]>> ReadRows for Reading<'_, T>
 }
 
 /// The tables of a transaction that writes.
-pub(super) struct Writing<'t> {
+pub(super) struct WriteTables<'t> {
     rows: Table<'t, &'static [u8], &'static [u8]>,
     ends: Table<'t, &'static [u8], ()>,
     counts: &'t mut Counts,
@@ -93,14 +93,14 @@ pub(super) struct Writing<'t> {
     pub(super) failure: Option<StoreError>,
 }
 
-impl<'t> Writing<'t> {
+impl<'t> WriteTables<'t> {
     pub(super) fn begin(transaction: &'t WriteTransaction, counts: &'t mut Counts) -> Result<Self, TableError> {
         let (rows, ends) = (transaction.open_table(ROWS)?, transaction.open_table(ENDS)?);
         Ok(Self { rows, ends, counts, failure: None })
     }
 
-    pub(super) fn of(&mut self, partition: Partition) -> WritingRows<'_, 't> {
-        WritingRows { writing: self, partition }
+    pub(super) fn of(&mut self, partition: Partition) -> RowWriter<'_, 't> {
+        RowWriter { writing: self, partition }
     }
 
     /// Takes rows away that ended before this, at most so many.
@@ -153,22 +153,22 @@ impl<'t> Writing<'t> {
 }
 
 /// The rows of a partition, to change.
-pub(super) struct WritingRows<'w, 't> {
-    writing: &'w mut Writing<'t>,
+pub(super) struct RowWriter<'w, 't> {
+    writing: &'w mut WriteTables<'t>,
     partition: Partition,
 }
 
-impl ReadRows for WritingRows<'_, '_> {
+impl ReadRows for RowWriter<'_, '_> {
     fn get(&self, name: &[u8]) -> Result<Option<Row>, StoreError> {
-        Reading { table: &self.writing.rows, partition: self.partition }.get(name)
+        RowReader { table: &self.writing.rows, partition: self.partition }.get(name)
     }
 
     fn scan(&self, prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
-        Reading { table: &self.writing.rows, partition: self.partition }.scan(prefix, visit)
+        RowReader { table: &self.writing.rows, partition: self.partition }.scan(prefix, visit)
     }
 }
 
-impl WritingRows<'_, '_> {
+impl RowWriter<'_, '_> {
     fn counted(&self) -> Result<u64, StoreError> {
         let mut count = 0;
         self.scan(&[], &mut |name, _, _| {
@@ -179,7 +179,7 @@ impl WritingRows<'_, '_> {
     }
 }
 
-impl Rows for WritingRows<'_, '_> {
+impl Rows for RowWriter<'_, '_> {
     fn count(&mut self) -> Result<RowCount, StoreError> {
         let partition = match self.writing.counts.0.get(&self.partition) {
             Some(count) => *count,

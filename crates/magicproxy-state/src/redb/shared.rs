@@ -7,16 +7,16 @@ use ::redb::{Database, ReadableDatabase};
 use magicproxy_core::state::{Partition, StoreError};
 
 use super::file::{self, OpenError};
-use super::rows::{ROWS, Reading, failed};
+use super::rows::{ROWS, RowReader, failed};
 use crate::rows::ReadRows;
 
 /// After a failure redb wants to be opened anew.
-pub(super) struct Shared {
+pub(super) struct SharedDatabase {
     path: PathBuf,
     database: RwLock<Result<Database, StoreError>>,
 }
 
-impl Shared {
+impl SharedDatabase {
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
         Ok(Self { path: path.to_owned(), database: RwLock::new(Ok(file::open(path)?)) })
     }
@@ -34,7 +34,7 @@ impl Shared {
         self.with(|database| {
             let transaction = database.begin_read().map_err(failed)?;
             let table = transaction.open_table(ROWS).map_err(failed)?;
-            step(&Reading { table: &table, partition })
+            step(&RowReader { table: &table, partition })
         })
     }
 

@@ -11,8 +11,8 @@ use ::redb::{Database, Durability};
 use magicproxy_core::state::{Partition, StoreError};
 
 use super::file::OpenError;
-use super::rows::{Counts, Writing, failed};
-use super::shared::Shared;
+use super::rows::{Counts, WriteTables, failed};
+use super::shared::SharedDatabase;
 use crate::checked::GRACE_SECONDS;
 use crate::rows::Rows;
 
@@ -24,34 +24,34 @@ const SWEPT: usize = 16;
 const REST: Duration = Duration::from_secs(1);
 
 /// Tells whoever asked, when it is known whether it is on the disk.
-pub(super) type Finish = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+pub(super) type DiskAnnouncement = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 /// Changes rows, if there are any to change.
-pub(super) type Run = Box<dyn FnOnce(Option<&mut dyn Rows>) -> Finish + Send>;
+pub(super) type RowChange = Box<dyn FnOnce(Option<&mut dyn Rows>) -> DiskAnnouncement + Send>;
 
 /// A call that changes rows.
-pub(super) struct Write {
+pub(super) struct WriteJob {
     pub(super) partition: Partition,
     /// Its time, for the sweep.
     pub(super) now: u64,
-    pub(super) run: Run,
+    pub(super) run: RowChange,
 }
 
 /// A call that only reads.
-pub(super) type Read = Box<dyn FnOnce(&Shared) + Send>;
+pub(super) type ReadJob = Box<dyn FnOnce(&SharedDatabase) + Send>;
 
 pub(super) fn start(name: &str, path: &Path, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
     let started = std::thread::Builder::new().name(name.to_owned()).spawn(work);
     started.map_err(|error| OpenError::Io(path.to_owned(), error))
 }
 
-pub(super) fn read(shared: &Shared, reads: &Receiver<Read>) {
+pub(super) fn read(shared: &SharedDatabase, reads: &Receiver<ReadJob>) {
     for read in reads {
         read(shared);
     }
 }
 
-pub(super) fn write(shared: &Shared, writes: &Receiver<Write>) {
+pub(super) fn write(shared: &SharedDatabase, writes: &Receiver<WriteJob>) {
     let mut failed_at: Option<Instant> = None;
     let mut counts = Counts::default();
     while let Ok(first) = writes.recv() {
@@ -73,7 +73,7 @@ pub(super) fn write(shared: &Shared, writes: &Receiver<Write>) {
 }
 
 /// Does all, or nothing; tells whoever asked.
-fn write_group(shared: &Shared, group: Vec<Write>, counts: &mut Counts) -> Result<(), StoreError> {
+fn write_group(shared: &SharedDatabase, group: Vec<WriteJob>, counts: &mut Counts) -> Result<(), StoreError> {
     let mut waiting = group.into_iter();
     let mut finishes = Vec::with_capacity(waiting.len());
     // A library that finds its file in pieces may panic; the proxy goes on, and this store is opened again.
@@ -92,12 +92,12 @@ fn write_group(shared: &Shared, group: Vec<Write>, counts: &mut Counts) -> Resul
 fn transact(
     database: &Database,
     counts: &mut Counts,
-    group: &mut IntoIter<Write>,
-    finishes: &mut Vec<Finish>,
+    group: &mut IntoIter<WriteJob>,
+    finishes: &mut Vec<DiskAnnouncement>,
 ) -> Result<(), StoreError> {
     let mut transaction = database.begin_write().map_err(failed)?;
     transaction.set_durability(Durability::Immediate).map_err(failed)?;
-    let mut writing = Writing::begin(&transaction, counts).map_err(failed)?;
+    let mut writing = WriteTables::begin(&transaction, counts).map_err(failed)?;
     let latest = group.as_slice().iter().map(|write| write.now).max().unwrap_or(0);
     // Before the calls, which may need the room.
     writing.sweep(latest.saturating_sub(GRACE_SECONDS * 1000), SWEPT * group.len())?;

@@ -1,4 +1,4 @@
-//! The way to the server: a thread with a runtime of its own, since callers' runtimes come and go, and one connection.
+//! The way to the server: a thread with a runtime of its own, since clients' runtimes come and go, and one connection.
 //!
 //! What was sent is never sent again where it changes something, unless the server says that it did not do it: whether
 //! a lost call was carried out is not known.
@@ -36,13 +36,13 @@ pub(super) struct Link {
 
 #[derive(Default)]
 struct State {
-    connected: Option<Connected>,
+    connected: Option<OpenLink>,
     failed: Option<(Instant, StoreError)>,
 }
 
 /// A connection, until it ends.
 #[derive(Clone)]
-struct Connected {
+struct OpenLink {
     connection: Connection,
     ended: Arc<AtomicBool>,
 }
@@ -97,7 +97,7 @@ impl Link {
     }
 
     /// The connection; a new one, if there is none. One caller makes it, and the others wait for it.
-    async fn connected(&self) -> Result<Connected, StoreError> {
+    async fn connected(&self) -> Result<OpenLink, StoreError> {
         let mut state = self.state.lock().await;
         if let Some(connected) = state.connected.as_ref().filter(|connected| !connected.ended.load(Ordering::Acquire)) {
             return Ok(connected.clone());
@@ -111,7 +111,7 @@ impl Link {
         connected
     }
 
-    async fn connect(&self) -> Result<Connected, StoreError> {
+    async fn connect(&self) -> Result<OpenLink, StoreError> {
         let ended = Arc::new(AtomicBool::new(false));
         let settings = &self.settings;
         // Sentinels and Clusters are asked before; each step has the time-out of its own.
@@ -130,9 +130,9 @@ impl Link {
             }
         };
         match tokio::time::timeout(patience, connecting).await {
-            Ok(Ok(connection)) => Ok(Connected { connection, ended }),
+            Ok(Ok(connection)) => Ok(OpenLink { connection, ended }),
             Ok(Err(error)) => Err(StoreError::Unavailable(format!("cannot connect to {}: {error}", settings.name))),
-            Err(_) => Err(StoreError::Unavailable(format!("cannot connect to {}: no answer in time", settings.name))),
+            Err(_) => Err(StoreError::Unavailable(format!("cannot connect to {}: no response in time", settings.name))),
         }
     }
 }
@@ -150,7 +150,7 @@ fn config(timeout: Duration, ended: &Arc<AtomicBool>) -> AsyncConnectionConfig {
     config.set_push_sender(told)
 }
 
-impl Connected {
+impl OpenLink {
     /// By its digest; as a whole if the server does not have it (any more).
     async fn run(&mut self, job: &Job) -> Result<Value, RedisError> {
         let short = command("EVALSHA", job.script.script.get_hash(), job);
@@ -179,7 +179,7 @@ fn command(name: &str, script: &str, job: &Job) -> Cmd {
     command
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 enum Failure {
     NotSent(StoreError),
     /// Nobody knows whether it was done.
@@ -190,7 +190,7 @@ enum Failure {
 impl Failure {
     fn of(error: &RedisError, timeout: Duration) -> Self {
         if error.is_timeout() {
-            return Self::Lost(StoreError::Unavailable(format!("no answer within {timeout:?}")));
+            return Self::Lost(StoreError::Unavailable(format!("no response within {timeout:?}")));
         }
         if error.is_io_error() || error.is_connection_dropped() {
             return Self::Lost(StoreError::Unavailable(format!("the connection was lost: {error}")));

@@ -10,8 +10,8 @@ use magicproxy_core::state::{Partition, StoreError};
 use redis::Value;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-use super::answer::{self, Rows};
 use super::link::Job;
+use super::reply::{self, Rows};
 use super::{number, script, stopped};
 
 /// A count that is older is asked for again.
@@ -74,7 +74,7 @@ impl Total {
 
     async fn heard(&self, answer: Reply) -> Result<(), StoreError> {
         let value = answer.await.unwrap_or_else(|_| Err(stopped()))?;
-        let rows = answer::total(&value).ok_or_else(|| StoreError::Corrupt("the number of rows is none".to_owned()))?;
+        let rows = reply::total(&value).ok_or_else(|| StoreError::Corrupt("the number of rows is none".to_owned()))?;
         self.rows.store(rows, Ordering::Relaxed);
         Ok(())
     }

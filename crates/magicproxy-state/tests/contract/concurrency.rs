@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use magicproxy_core::UnixTime;
-use magicproxy_core::state::{Bound, Condition, Demand, StateStore, Taken};
+use magicproxy_core::state::{Bound, Condition, Demand, StateStore, TakeResult};
 
 use crate::support::valkey::Valkey;
 use crate::support::{Fixture, LATER, NOW, absent, at, block_on, connect, demand, holder, partition, put, value};
@@ -42,7 +42,7 @@ fn crowd<F: Future<Output = bool> + Send + 'static>(
 fn takes(stores: &[Store], counter: &'static [u8], bound: impl Fn(u64) -> Bound + Sync) -> usize {
     crowd(stores, 25, |store, number| {
         let demands = vec![demand(counter, bound(number))];
-        async move { matches!(store.take(partition(""), demands, at(0)).await.unwrap(), Taken::All(_)) }
+        async move { matches!(store.take(partition(""), demands, at(0)).await.unwrap(), TakeResult::All(_)) }
     })
 }
 
@@ -95,8 +95,8 @@ fn clients_of_one_valkey_see_what_each_other_did() {
         assert!(one.apply(partition(""), vec![], vec![put(b"a", b"1", LATER)], UnixTime(NOW)).await.unwrap());
         assert_eq!(value(&*other, b"a", 0).await.unwrap(), b"1");
         let three = || vec![demand(b"c", Bound::Total(3))];
-        assert_eq!(one.take(partition(""), three(), at(0)).await.unwrap(), Taken::All(vec![2]));
-        assert_eq!(other.take(partition(""), three(), at(0)).await.unwrap(), Taken::All(vec![1]));
+        assert_eq!(one.take(partition(""), three(), at(0)).await.unwrap(), TakeResult::All(vec![2]));
+        assert_eq!(other.take(partition(""), three(), at(0)).await.unwrap(), TakeResult::All(vec![1]));
         // The later clock holds for both.
         one.apply(partition(""), vec![], vec![put(b"b", b"1", NOW + 10)], UnixTime(NOW)).await.unwrap();
         other.apply(partition(""), vec![], vec![put(b"c", b"1", LATER)], UnixTime(NOW + 10)).await.unwrap();
@@ -117,7 +117,7 @@ fn a_dropped_future_does_no_harm() {
                 }
             }
             let demands = vec![demand(b"a", Bound::Total(1_000))];
-            let Taken::All(left) = fixture.store.take(partition(""), demands, at(0)).await.unwrap() else { panic!() };
+            let TakeResult::All(left) = fixture.store.take(partition(""), demands, at(0)).await.unwrap() else { panic!() };
             assert!(left[0] >= 949, "{left:?}");
         });
     }

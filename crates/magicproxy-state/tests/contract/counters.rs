@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use magicproxy_core::UnixTime;
-use magicproxy_core::state::{Bound, BoundedPartition, Demand, Full, RowLimits, StateStore, StoreError, Taken};
+use magicproxy_core::state::{Bound, BoundedPartition, Demand, FullScope, RowLimits, StateStore, StoreError, TakeResult};
 use magicproxy_state::GRACE_SECONDS;
 
 use crate::support::{LATER, NOW, apply, at, demand, holder, partition, put, take, value};
@@ -34,10 +34,10 @@ crate::on_every_store![
     what_counts_no_longer_is_no_row,
 ];
 
-const NONE: Taken = Taken::Not { demand: 0, retry_after: None };
+const NONE: TakeResult = TakeResult::Not { demand: 0, retry_after: None };
 
-fn left(numbers: &[u64]) -> Taken {
-    Taken::All(numbers.to_vec())
+fn left(numbers: &[u64]) -> TakeResult {
+    TakeResult::All(numbers.to_vec())
 }
 
 async fn a_total_is_never_given_back(store: Store) {
@@ -53,7 +53,7 @@ async fn a_total_is_never_given_back(store: Store) {
 async fn all_demands_or_none(store: Store) {
     let demands = [demand(b"a", Bound::Total(5)), demand(b"b", Bound::Window(1, 60_000)), demand(b"c", Bound::Total(2))];
     assert_eq!(take(&*store, &demands, 0).await, left(&[4, 0, 1]));
-    assert!(matches!(take(&*store, &demands, 0).await, Taken::Not { demand: 1, retry_after: Some(_) }));
+    assert!(matches!(take(&*store, &demands, 0).await, TakeResult::Not { demand: 1, retry_after: Some(_) }));
     assert_eq!(take(&*store, &demands[..1], 0).await, left(&[3]));
     assert_eq!(take(&*store, &demands[2..], 0).await, left(&[0]));
     let reversed = [demands[2].clone(), demands[1].clone(), demands[0].clone()];
@@ -98,14 +98,14 @@ async fn the_latest_end_of_a_counter_counts(store: Store) {
 async fn what_has_ended_is_not_given(store: Store) {
     // Nobody would remember that it was taken.
     let ended = [demand(b"a", Bound::Total(5)), Demand { expires_at: UnixTime(NOW), ..demand(b"b", Bound::Total(5)) }];
-    assert_eq!(take(&*store, &ended, 0).await, Taken::Not { demand: 1, retry_after: None });
+    assert_eq!(take(&*store, &ended, 0).await, TakeResult::Not { demand: 1, retry_after: None });
     assert_eq!(take(&*store, &ended[..1], 0).await, left(&[4]));
 }
 
 async fn the_same_counter_twice_takes_two(store: Store) {
     let twice = [demand(b"a", Bound::Total(3)), demand(b"a", Bound::Total(3))];
     assert_eq!(take(&*store, &twice, 0).await, left(&[2, 1]));
-    assert_eq!(take(&*store, &twice, 0).await, Taken::Not { demand: 1, retry_after: None });
+    assert_eq!(take(&*store, &twice, 0).await, TakeResult::Not { demand: 1, retry_after: None });
     assert_eq!(take(&*store, &twice[..1], 0).await, left(&[0]));
 }
 
@@ -118,10 +118,10 @@ async fn a_window_holds_no_more(store: Store) {
     for left_over in (0..10).rev() {
         assert_eq!(take(&*store, &ten, 500).await, left(&[left_over]));
     }
-    assert!(matches!(take(&*store, &ten, 500).await, Taken::Not { .. }));
-    assert!(matches!(take(&*store, &ten, 60_500).await, Taken::Not { .. }));
+    assert!(matches!(take(&*store, &ten, 500).await, TakeResult::Not { .. }));
+    assert!(matches!(take(&*store, &ten, 60_500).await, TakeResult::Not { .. }));
     // The tests begin at a whole second, so the part is from 0 to 1,000.
-    assert!(matches!(take(&*store, &ten, 60_999).await, Taken::Not { .. }));
+    assert!(matches!(take(&*store, &ten, 60_999).await, TakeResult::Not { .. }));
     assert_eq!(take(&*store, &ten, 61_000).await, left(&[9]));
 }
 
@@ -129,9 +129,9 @@ async fn a_part_of_a_window_counts_whole(store: Store) {
     let two = [demand(b"a", Bound::Window(2, 60_000))];
     take(&*store, &two, 0).await;
     take(&*store, &two, 1_000).await;
-    assert_eq!(take(&*store, &two, 60_999).await, Taken::Not { demand: 0, retry_after: Some(1) });
+    assert_eq!(take(&*store, &two, 60_999).await, TakeResult::Not { demand: 0, retry_after: Some(1) });
     assert_eq!(take(&*store, &two, 61_000).await, left(&[0]));
-    assert_eq!(take(&*store, &two, 61_500).await, Taken::Not { demand: 0, retry_after: Some(500) });
+    assert_eq!(take(&*store, &two, 61_500).await, TakeResult::Not { demand: 0, retry_after: Some(500) });
     assert_eq!(take(&*store, &two, 62_000).await, left(&[0]));
     assert_eq!(take(&*store, &two, 200_000).await, left(&[1]));
 }
@@ -142,12 +142,12 @@ async fn a_window_says_when_there_may_be_one(store: Store) {
         let p = partition(&length.to_string());
         let one = vec![Demand { expires_at: UnixTime(NOW + 10_000_000), ..demand(b"a", Bound::Window(1, length)) }];
         assert_eq!(store.take(p, one.clone(), at(0)).await.unwrap(), left(&[0]));
-        let Taken::Not { retry_after: Some(after), .. } = store.take(p, one.clone(), at(3)).await.unwrap() else {
+        let TakeResult::Not { retry_after: Some(after), .. } = store.take(p, one.clone(), at(3)).await.unwrap() else {
             panic!("{length}");
         };
         assert!(after + 3 > length && after + 3 <= length + length / 60 + 1, "{length} {after}");
         let early = store.take(p, one.clone(), at(3 + after - 1)).await.unwrap();
-        assert_eq!(early, Taken::Not { demand: 0, retry_after: Some(1) }, "{length}");
+        assert_eq!(early, TakeResult::Not { demand: 0, retry_after: Some(1) }, "{length}");
         assert_eq!(store.take(p, one, at(3 + after)).await.unwrap(), left(&[0]), "{length}");
     }
 }
@@ -155,8 +155,8 @@ async fn a_window_says_when_there_may_be_one(store: Store) {
 async fn a_window_lives_through_a_clock_that_goes_back(store: Store) {
     let one = [demand(b"a", Bound::Window(1, 60_000))];
     assert_eq!(take(&*store, &one, 100_000).await, left(&[0]));
-    assert!(matches!(take(&*store, &one, 0).await, Taken::Not { .. }));
-    assert!(matches!(take(&*store, &one, 160_000).await, Taken::Not { .. }));
+    assert!(matches!(take(&*store, &one, 0).await, TakeResult::Not { .. }));
+    assert!(matches!(take(&*store, &one, 160_000).await, TakeResult::Not { .. }));
     assert_eq!(take(&*store, &one, 161_000).await, left(&[0]));
 }
 
@@ -210,7 +210,7 @@ async fn another_number_is_the_same_counter(store: Store) {
     take(&*store, &[demand(b"w", Bound::Window(4, 60_000))], 2_000).await;
     // The first three must have gone before there is one of two.
     let two = take(&*store, &[demand(b"w", Bound::Window(2, 60_000))], 2_000).await;
-    assert_eq!(two, Taken::Not { demand: 0, retry_after: Some(59_000) });
+    assert_eq!(two, TakeResult::Not { demand: 0, retry_after: Some(59_000) });
 }
 
 /// A counter of which its partition may have so many beside it.
@@ -218,13 +218,13 @@ fn roomed(counter: &[u8], bound: Bound, room: u64) -> Demand {
     Demand { room, ..demand(counter, bound) }
 }
 
-async fn ask(store: &dyn StateStore, demands: &[Demand], millis: u64) -> Result<Taken, StoreError> {
+async fn ask(store: &dyn StateStore, demands: &[Demand], millis: u64) -> Result<TakeResult, StoreError> {
     store.take(partition(""), demands.to_vec(), at(millis)).await
 }
 
 async fn so_many_counters_live(store: Store) {
     let total = |counter: &[u8], room| roomed(counter, Bound::Total(5), room);
-    let full = || Err(StoreError::Full(Full::Counters));
+    let full = || Err(StoreError::Full(FullScope::Counters));
     apply(&*store, &[], &[put(b"a", b"entry", LATER), put(b"b", b"entry", LATER)], 0).await;
     assert_eq!(ask(&*store, &[total(b"a", 2)], 0).await, Ok(left(&[4])), "entries are no counters");
     assert_eq!(ask(&*store, &[total(b"b", 2), total(b"c", 2)], 0).await, full());
@@ -247,7 +247,7 @@ async fn so_many_counters_live(store: Store) {
 async fn what_counts_no_longer_makes_room(store: Store) {
     let window = |counter: &[u8]| roomed(counter, Bound::Window(5, 60_000), 2);
     let lease = |counter: &[u8], by| roomed(counter, Bound::Concurrent(5, holder(by), 10_000), 2);
-    let full = || Err(StoreError::Full(Full::Counters));
+    let full = || Err(StoreError::Full(FullScope::Counters));
     assert_eq!(ask(&*store, &[window(b"w")], 500).await, Ok(left(&[4])));
     assert_eq!(ask(&*store, &[lease(b"l", 1)], 500).await, Ok(left(&[4])));
     assert_eq!(ask(&*store, &[window(b"x")], 10_499).await, full());
@@ -272,7 +272,7 @@ async fn a_counter_that_ended_gives_no_more_than_a_window_holds(store: Store) {
         // Steps around the length and the sixtieths of it, in no rhythm with either.
         for step in (0..400).map(|number: u64| (number * 7919) % (length + length / 30) / 3 + 1) {
             moment += step;
-            if matches!(store.take(partition(&name), demand.to_vec(), at(moment)).await.unwrap(), Taken::All(_)) {
+            if matches!(store.take(partition(&name), demand.to_vec(), at(moment)).await.unwrap(), TakeResult::All(_)) {
                 given.push(moment);
             }
         }
@@ -288,6 +288,6 @@ async fn what_counts_no_longer_is_no_row(store: Store) {
         store.take_within(target, vec![demand(counter, Bound::Window(5, 1_000))], at(millis)).await
     };
     assert_eq!(count(b"a", 0).await, Ok(left(&[4])));
-    assert_eq!(count(b"b", 1_000).await, Err(StoreError::Full(Full::Partition)));
+    assert_eq!(count(b"b", 1_000).await, Err(StoreError::Full(FullScope::Partition)));
     assert_eq!(count(b"b", 1_000 * (GRACE_SECONDS + 3)).await, Ok(left(&[4])));
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use magicproxy_core::UnixTime;
-use magicproxy_core::state::{Bound, StateStore, Taken};
+use magicproxy_core::state::{Bound, StateStore, TakeResult};
 use magicproxy_state::RedbStore;
 
 use crate::support::valkey::Valkey;
@@ -30,7 +30,7 @@ struct Acknowledged {
 async fn work(store: Arc<dyn StateStore>, task: u64, from: u64, say: impl Fn(&str) -> bool) {
     for number in from.. {
         let taken = store.take(partition(""), vec![demand(b"count", Bound::Total(ALL))], at(0)).await;
-        if !matches!(taken, Ok(Taken::All(_))) || !say("take") {
+        if !matches!(taken, Ok(TakeResult::All(_))) || !say("take") {
             return;
         }
         let change = put(&task.to_be_bytes(), &number.to_be_bytes(), LATER);
@@ -80,7 +80,7 @@ impl Acknowledged {
     fn check(&self, store: &dyn StateStore, unknown: u64) {
         block_on(async {
             let taken = store.take(partition(""), vec![demand(b"count", Bound::Total(ALL))], at(0)).await.unwrap();
-            let Taken::All(left) = taken else { panic!("all is spent") };
+            let TakeResult::All(left) = taken else { panic!("all is spent") };
             let count = ALL - left[0] - 1;
             assert!(count >= self.takes, "{} takes were acknowledged, {count} are there", self.takes);
             assert!(count <= self.takes + unknown, "{} takes were acknowledged, {count} are there", self.takes);

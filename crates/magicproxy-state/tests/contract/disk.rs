@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use magicproxy_core::UnixTime;
-use magicproxy_core::state::{Bound, StateStore, StoreError, Taken};
+use magicproxy_core::state::{Bound, StateStore, StoreError, TakeResult};
 use magicproxy_state::{OpenError, RedbStore};
 
 use crate::support::{LATER, NOW, at, block_on, demand, partition, put};
@@ -22,7 +22,7 @@ fn what_was_stored_is_there_when_it_is_opened_again() {
         let store = open(&path).unwrap();
         block_on(async {
             let taken = store.take(partition(""), vec![demand(b"a", Bound::Total(5))], at(0)).await.unwrap();
-            assert_eq!(taken, Taken::All(vec![4 - round]));
+            assert_eq!(taken, TakeResult::All(vec![4 - round]));
         });
     }
     #[cfg(unix)]

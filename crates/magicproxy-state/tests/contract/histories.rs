@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use magicproxy_core::UnixTime;
-use magicproxy_core::state::{Bound, Change, Condition, Demand, Entry, Partition, StateStore, Taken, UnixMillis};
+use magicproxy_core::state::{Bound, Change, Condition, Demand, Entry, Partition, StateStore, TakeResult, UnixMillis};
 use magicproxy_state::{MemoryStore, RedbStore};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -60,7 +60,7 @@ enum Answer {
     Read(Vec<Option<Entry>>),
     List(Vec<(Vec<u8>, Entry)>),
     Did(bool),
-    Taken(Taken),
+    Taken(TakeResult),
     Nothing,
 }
 
@@ -241,8 +241,8 @@ fn no_window_of_the_length_ever_holds_more() {
                 now += step % if near { length / 50 } else { length * 2 };
                 let demands = vec![crate::support::demand(b"w", Bound::Window(number, length))];
                 match block_on(store.take(partition("w"), demands, UnixMillis(now))).unwrap() {
-                    Taken::All(_) => taken.push(now),
-                    Taken::Not { retry_after, .. } => {
+                    TakeResult::All(_) => taken.push(now),
+                    TakeResult::Not { retry_after, .. } => {
                         // It is not refused for longer than a part more than the length.
                         prop_assert!(retry_after.unwrap() <= length + length / 60 + 1);
                         let recent = taken.iter().filter(|at| **at + length + length / 60 + 1 >= now).count() as u64;

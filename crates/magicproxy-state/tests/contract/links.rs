@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use magicproxy_core::UnixTime;
-use magicproxy_core::state::{Bound, StateStore, StoreError, Taken};
+use magicproxy_core::state::{Bound, StateStore, StoreError, TakeResult};
 use magicproxy_state::{GRACE_SECONDS, ValkeySettings, ValkeyStore};
 
 use crate::support::valkey::{Valkey, free_ports};
@@ -33,7 +33,7 @@ fn nobody_there_is_said_soon_and_found_when_there_is() {
         tokio::time::sleep(Duration::from_millis(150)).await;
         // Nothing was kept on a disk, and the scripts are gone as well.
         assert_eq!(value(&*store, b"a", 0).await, None);
-        assert_eq!(take(&*store, &[demand(b"a", Bound::Total(1))], 0).await, Taken::All(vec![0]));
+        assert_eq!(take(&*store, &[demand(b"a", Bound::Total(1))], 0).await, TakeResult::All(vec![0]));
     });
 }
 
@@ -82,11 +82,11 @@ fn a_busy_server_is_an_error_after_the_time_out() {
         let sleeper = std::thread::spawn(move || crate::support::valkey::raw::<()>(&url, &["DEBUG", "SLEEP", "1"]));
         tokio::time::sleep(Duration::from_millis(100)).await;
         let why = unavailable(store.take(partition(""), vec![demand(b"a", Bound::Total(1))], at(0)).await);
-        assert!(why.contains("no answer within"), "{why}");
+        assert!(why.contains("no response within"), "{why}");
         sleeper.join().unwrap();
         // Whether it was carried out nobody knows; it was not twice.
         tokio::time::sleep(Duration::from_millis(100)).await;
-        let Taken::All(left) = store.take(partition(""), vec![demand(b"a", Bound::Total(3))], at(0)).await.unwrap() else {
+        let TakeResult::All(left) = store.take(partition(""), vec![demand(b"a", Bound::Total(3))], at(0)).await.unwrap() else {
             panic!()
         };
         assert!(left[0] >= 1, "{left:?}");
@@ -106,7 +106,7 @@ fn a_user_who_may_do_no_more_than_is_needed_can_do_it() {
         let store = with("user=mp&password=p%40ss:w");
         store.ping().await.unwrap();
         assert!(apply(&*store, &[], &[put(b"a", b"1", LATER)], 0).await);
-        assert_eq!(take(&*store, &[demand(b"a", Bound::Window(2, 1000))], 0).await, Taken::All(vec![1]));
+        assert_eq!(take(&*store, &[demand(b"a", Bound::Window(2, 1000))], 0).await, TakeResult::All(vec![1]));
         assert_eq!(store.list(partition(""), vec![], 9, UnixTime(NOW)).await.unwrap().len(), 1);
         for login in ["", "user=mp&password=wrong", "password=p%40ss:w"] {
             let why = unavailable(with(login).ping().await);
@@ -194,7 +194,7 @@ fn a_store_outlives_the_runtimes_that_ask_it() {
     let Some(valkey) = Valkey::start(&[]) else { return };
     let store = connect(&valkey.url());
     for number in 0..5 {
-        assert_eq!(block_on(take(&*store, &[demand(b"a", Bound::Total(5))], 0)), Taken::All(vec![4 - number]));
+        assert_eq!(block_on(take(&*store, &[demand(b"a", Bound::Total(5))], 0)), TakeResult::All(vec![4 - number]));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use magicproxy_core::UnixTime;
-use magicproxy_core::state::{Bound, Change, Condition, Demand, Entry, Holder, Partition, Taken};
+use magicproxy_core::state::{Bound, Change, Condition, Demand, Entry, Holder, Partition, TakeResult};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Model(BTreeMap<Partition, Part>);
@@ -75,7 +75,7 @@ impl Model {
         held
     }
 
-    pub(crate) fn take(&mut self, partition: Partition, demands: &[Demand], now: u64) -> Taken {
+    pub(crate) fn take(&mut self, partition: Partition, demands: &[Demand], now: u64) -> TakeResult {
         let part = self.part(partition);
         let now = part.time.max(now);
         let before = part.takes.clone();
@@ -85,14 +85,14 @@ impl Model {
                 Ok(number) => left.push(number),
                 Err(retry_after) => {
                     part.takes = before;
-                    return Taken::Not { demand: index, retry_after };
+                    return TakeResult::Not { demand: index, retry_after };
                 }
             }
         }
         if !demands.is_empty() {
             part.time = now;
         }
-        Taken::All(left)
+        TakeResult::All(left)
     }
 
     pub(crate) fn renew(&mut self, partition: Partition, counter: &[u8], holder: Holder, lease: u64, now: u64) -> bool {

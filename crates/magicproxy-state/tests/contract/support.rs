@@ -7,7 +7,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use magicproxy_core::UnixTime;
-use magicproxy_core::state::{Bound, Change, Condition, Demand, Entry, Holder, Partition, StateStore, Taken, UnixMillis};
+use magicproxy_core::state::{Bound, Change, Condition, Demand, Entry, Holder, Partition, StateStore, TakeResult, UnixMillis};
 use magicproxy_state::{MemoryStore, RedbStore, ValkeySettings, ValkeyStore};
 use tempfile::TempDir;
 
@@ -131,6 +131,6 @@ pub(crate) async fn apply(store: &dyn StateStore, conditions: &[Condition], chan
     store.apply(partition(""), conditions.to_vec(), changes.to_vec(), UnixTime(NOW + second)).await.unwrap()
 }
 
-pub(crate) async fn take(store: &dyn StateStore, demands: &[Demand], millis: u64) -> Taken {
+pub(crate) async fn take(store: &dyn StateStore, demands: &[Demand], millis: u64) -> TakeResult {
     store.take(partition(""), demands.to_vec(), at(millis)).await.unwrap()
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use magicproxy_core::UnixTime;
-use magicproxy_core::state::{Bound, StateStore, StoreError, Taken};
+use magicproxy_core::state::{Bound, StateStore, StoreError, TakeResult};
 use magicproxy_state::{ValkeySettings, ValkeyStore};
 
 use crate::support::tls::TlsFront;
@@ -73,7 +73,7 @@ fn a_cluster_is_found_from_one_of_its_servers() {
         for number in 0..40u32 {
             let p = partition(&number.to_string());
             assert!(store.apply(p, vec![], vec![put(b"a", &number.to_be_bytes(), LATER)], UnixTime(NOW)).await.unwrap());
-            assert_eq!(store.take(p, vec![demand(b"a", Bound::Total(2))], at(0)).await.unwrap(), Taken::All(vec![1]));
+            assert_eq!(store.take(p, vec![demand(b"a", Bound::Total(2))], at(0)).await.unwrap(), TakeResult::All(vec![1]));
             let found = store.read(p, vec![b"a".to_vec()], UnixTime(NOW)).await.unwrap();
             assert_eq!(found[0].as_ref().unwrap().value, number.to_be_bytes());
         }
@@ -120,7 +120,7 @@ fn sentinels_say_who_the_master_is_and_who_it_has_become() {
     });
     let store = connect(&format!("redis+sentinel://127.0.0.1:{sentinel_port}/main"));
     block_on(async {
-        assert_eq!(take(&*store, &[demand(b"a", Bound::Total(5))], 0).await, Taken::All(vec![4]));
+        assert_eq!(take(&*store, &[demand(b"a", Bound::Total(5))], 0).await, TakeResult::All(vec![4]));
     });
     // The partition, and the sum of all rows.
     assert_eq!(raw::<u64>(&master_url, &["DBSIZE"]), 2);
@@ -134,7 +134,7 @@ fn sentinels_say_who_the_master_is_and_who_it_has_become() {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         };
-        assert_eq!(taken, Taken::All(vec![3]));
+        assert_eq!(taken, TakeResult::All(vec![3]));
     });
     drop((replica, sentinel));
 }

@@ -36,7 +36,7 @@ enum ConfigCommand {
     /// plugins, files and folders; exit 78 if anything is, 1 if something is not reached
     Check(CheckArgs),
     /// Print every setting that holds and where it came from
-    Show(LookArgs),
+    Show(ShowArgs),
     /// Print the JSON Schema of the configuration file, for editors
     Schema,
 }
@@ -44,14 +44,14 @@ enum ConfigCommand {
 #[derive(Debug, Args)]
 struct CheckArgs {
     #[command(flatten)]
-    look: LookArgs,
+    look: ShowArgs,
     /// Connect to APIs, state store and ACME server as well: name, TCP, TLS; no request and no credential is sent
     #[arg(long)]
     connect: bool,
 }
 
 #[derive(Debug, Args)]
-struct LookArgs {
+struct ShowArgs {
     #[command(flatten)]
     settings: SettingsArgs,
     /// Print JSON
@@ -93,7 +93,7 @@ fn allow_single(schema: &mut Value) {
     }
 }
 
-/// Is it a list, or an element of that list?
+/// Is it a list, or a list item of that list?
 fn allows_single(schema: &Value) -> bool {
     let choices = schema.get("anyOf").and_then(Value::as_array).map(Vec::as_slice);
     matches!(choices, Some([list, element]) if list.get("items") == Some(element))
@@ -195,7 +195,7 @@ impl Findings {
     }
 }
 
-fn show(args: LookArgs, environment: &Environment) -> Result<(), Failure> {
+fn show(args: ShowArgs, environment: &Environment) -> Result<(), Failure> {
     let layers = Layers::gather(args.settings.into_flags().and_working_directory(), environment);
     layers.used().iter().for_each(|line| remark(line));
     let describe = |origin: &Origin| layers.sources.describe(origin);

@@ -9,16 +9,16 @@ use clap::Args;
 use http::Request;
 use http_body_util::Full;
 use hyper::body::Bytes;
-use magicproxy_core::{Credential, Grant, KeyRing, MintRequest, PrivateKey, RawRule, Rule, UnixTime};
+use magicproxy_core::{Credential, KeyRing, PrivateKey, RawRule, Rule, RuleSource, TokenSpec, UnixTime};
 use magicproxy_proxy::clock;
 use magicproxy_proxy::services::{Services, SharedKeys};
 use zeroize::Zeroizing;
 
-use crate::client::{Answer, Peer};
+use crate::client::{Peer, ProxyResponse};
 use crate::ground::failure::Failure;
 use crate::ground::output;
 use crate::runtime::settings;
-use crate::runtime::wire::{self, Door, EndSignals, Engine, survive_others};
+use crate::runtime::wire::{self, BoundServer, EndSignals, Engine, survive_others};
 use magicproxy_config::config::raw::RawConfig;
 use magicproxy_config::config::setting::Setting;
 use magicproxy_config::config::{Config, Layers};
@@ -53,7 +53,7 @@ async fn demo(once: bool) -> Result<(), Failure> {
     let (listeners, hosts) = (config.listeners.clone(), config.hosts.clone());
     let services = Services::of_keys(Arc::new(SharedKeys::new(keys)));
     let engine = Engine { settings: config.into_settings(), services };
-    let door = Door::open(engine, &listeners, &hosts, None).await?;
+    let door = BoundServer::open(engine, &listeners, &hosts, None).await?;
     let proxy = door.url();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(door.serve(async {
@@ -88,9 +88,9 @@ fn mint(keys: &KeyRing, config: &Config) -> anyhow::Result<Zeroizing<String>> {
     let now = clock::now();
     let upstream = config.upstream_named(None).map_err(anyhow::Error::msg)?;
     let rule = Rule::parse(RawRule::Text(RULE.to_owned()), upstream.patterns)?;
-    let minted = keys.mint(&MintRequest {
+    let minted = keys.mint(&TokenSpec {
         credential: Credential::parse(Zeroizing::new(upstream::CREDENTIAL.to_owned()))?,
-        grant: Grant::Allowed(vec![rule]),
+        grant: RuleSource::Rules(vec![rule]),
         upstream: Some(upstream.name.clone()),
         unnamed: upstream.unnamed,
         issued_at: now,
@@ -107,11 +107,11 @@ fn mint(keys: &KeyRing, config: &Config) -> anyhow::Result<Zeroizing<String>> {
 async fn show(word: &str, proxy: &str, (method, path): (&str, &str), token: &str) -> Result<(), Failure> {
     let request = Request::builder().method(method).header("authorization", format!("Bearer {token}"));
     let request = request.body(Full::new(Bytes::new())).context("request")?;
-    let answer: Answer = Peer::parse(proxy).map_err(Failure::usage)?.send(path, request).await?;
+    let response: ProxyResponse = Peer::parse(proxy).map_err(Failure::usage)?.send(path, request).await?;
     let verb = if method == "GET" { String::new() } else { format!("-X {method} ") };
     Ok(output::print(&format!(
         "\n{word}: {method} {path}\n\ncurl -i {verb}{proxy}{path} -H \"Authorization: Bearer $MAGIC\"\n\n{} {}",
-        answer.status,
-        harmless(answer.body.trim_end())
+        response.status,
+        harmless(response.body.trim_end())
     ))?)
 }

@@ -9,7 +9,7 @@ use super::token_file::{self, TokenArgs};
 use crate::ground::failure::Failure;
 use crate::ground::output;
 use crate::ground::output::remark;
-use crate::setup::assignment::{Bearer, Wanted, assign};
+use crate::setup::assignment::{ClientSelection, TokenDestination, assign};
 use crate::setup::clients::CLIENTS;
 use crate::setup::shell::{Shell, TOKEN_VARIABLE, Writer};
 use crate::setup::table::Client;
@@ -65,14 +65,14 @@ pub(crate) fn run(args: EnvArgs, environment: &Environment) -> Result<(), Failur
         return Err(Failure::usage(format!("`{}`: the lines read a file, or $MAGIC_TOKEN where none is named", bearer.shown)));
     }
     let bearers = if tokens.bearers.is_empty() { of_variable(environment)? } else { tokens.bearers };
-    let told = assign(&targets, &Wanted::These(clients), &bearers)?;
+    let told = assign(&targets, &ClientSelection::These(clients), &bearers)?;
     token_file::say(&told, &bearers, &tokens.files);
     if bearers.is_empty() {
         remark(&format!(
             "no token is named: the lines read it from ${TOKEN_VARIABLE}, which holds none; --token-file FILE names one"
         ));
     }
-    // As `run` does it: behind the settings of git that its caller gives.
+    // As `run` does it: behind the settings of git that its client gives.
     let mut first = git_settings(environment);
     let mut lines = Vec::new();
     let mut json = Vec::new();
@@ -108,7 +108,7 @@ pub(super) fn git_settings(environment: &Environment) -> usize {
 
 /// What the variable holds that the lines read where no file is named, so far as it holds a token already. The lines take it as it is, and
 /// so nothing may stand around it.
-fn of_variable(environment: &Environment) -> Result<Vec<Bearer>, Failure> {
+fn of_variable(environment: &Environment) -> Result<Vec<TokenDestination>, Failure> {
     let shown = format!("${TOKEN_VARIABLE}");
     let value = environment.var(TOKEN_VARIABLE).unwrap_or_default();
     match written_secret(value) {
@@ -124,7 +124,7 @@ fn of_variable(environment: &Environment) -> Result<Vec<Bearer>, Failure> {
     let token = secret::without_armour(value).ok().filter(|token| UnverifiedToken::parse(token).is_ok());
     let bearer = token.as_deref().map(|token| {
         let claims = UnverifiedToken::parse(token).ok().and_then(|token| token.claims_for_display()).unwrap_or_default();
-        Bearer { name: None, shown, audience: token_file::audience(token, &claims), file: None }
+        TokenDestination { name: None, shown, audience: token_file::audience(token, &claims), file: None }
     });
     Ok(bearer.into_iter().collect())
 }

@@ -14,17 +14,17 @@ use http::Request;
 use http::uri::Authority;
 use http_body_util::Full;
 use hyper::body::Bytes;
-use magicproxy_core::{Access, DecisionSteps, Denial, KeyRing, Method, Policy, RequestTarget, VerifiedToken};
+use magicproxy_core::{AccessRequest, DecisionSteps, Denial, KeyRing, Method, Policy, RequestTarget, VerifiedToken};
 use magicproxy_proxy::clock;
 use magicproxy_proxy::header::{FieldVerdict, RequestFields};
-use magicproxy_proxy::placing::{Place, Places};
+use magicproxy_proxy::router::{Route, Router};
 use magicproxy_proxy::settings::UpstreamSettings;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::asking::AskingArgs;
 use super::{SettingsArgs, secret};
-use crate::client::{Answer, Peer};
+use crate::client::{Peer, ProxyResponse};
 use crate::ground::failure::Failure;
 use crate::ground::output;
 use crate::ground::output::remark;
@@ -70,10 +70,10 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
     // A proxy that is asked places the request itself.
     let root = root.or_else(|| Some(args.url.as_str()).filter(|url| args.proxy.is_some() && url.starts_with('/')));
     let asked = match (root, config.upstreams.first()) {
-        (Some(target), Some(any)) => Asked { upstream: any, target: target.to_owned() },
-        _ => Asked::of(&args.url, &token, &config).map_err(Failure::usage)?,
+        (Some(target), Some(any)) => ProxiedRequest { upstream: any, target: target.to_owned() },
+        _ => ProxiedRequest::of(&args.url, &token, &config).map_err(Failure::usage)?,
     };
-    let Asked { upstream, target } = &asked;
+    let ProxiedRequest { upstream, target } = &asked;
     let headers = headers::Headers::new(&args.headers);
     let question = Question { token: &token, method: &args.method, target, upstream, sender: args.sender, config: &config };
     let verdict = match &args.proxy {
@@ -81,7 +81,7 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
         None => {
             config.unchecked().iter().for_each(|line| remark(line));
             let verdict = question.decide(&Keystore::of(&config.keys).open()?.ring);
-            headers.judge(verdict, &RequestFields::of(upstream, &config.upstreams))
+            headers.decide(verdict, &RequestFields::of(upstream, &config.upstreams))
         }
     };
     let asked = format!("{} {}", harmless(&args.method), harmless(&asked.target));
@@ -94,39 +94,39 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
 }
 
 /// The request that a URL stands for at the proxy, not yet judged.
-struct Asked<'c> {
+struct ProxiedRequest<'c> {
     upstream: &'c UpstreamSettings,
     target: String,
 }
 
-impl<'c> Asked<'c> {
+impl<'c> ProxiedRequest<'c> {
     fn of(url: &str, token: &str, config: &'c Config) -> Result<Self, String> {
         let url = url.split('#').next().unwrap_or_default();
-        let places = Places::new(&config.upstreams);
-        let place = if url.starts_with('/') {
-            own::place_of_path(&places, url, own::upstream_of(token, config), config)
+        let router = Router::new(&config.upstreams);
+        let route = if url.starts_with('/') {
+            own::place_of_path(&router, url, own::upstream_of(token, config), config)
         } else {
-            Self::place(&places, url, config)?
+            Self::route(&router, url, config)?
         };
-        let place = place.ok_or_else(|| format!("`{url}`: no upstream is found there"))?;
-        let upstream = config.upstreams.get(place.upstream.place()).ok_or("there is no upstream")?;
-        Ok(Self { upstream, target: place.target.into_owned() })
+        let route = route.ok_or_else(|| format!("`{url}`: no upstream is found there"))?;
+        let upstream = config.upstreams.get(route.upstream.place()).ok_or("there is no upstream")?;
+        Ok(Self { upstream, target: route.target.into_owned() })
     }
 
     /// A URL of an API, of the proxy, or of this machine: of a proxy that runs here, on whatever port.
-    fn place<'u>(places: &Places, url: &'u str, config: &Config) -> Result<Option<Place<'u>>, String> {
+    fn route<'u>(router: &Router, url: &'u str, config: &Config) -> Result<Option<Route<'u>>, String> {
         let public = config.public_access().url;
         let (authority, rest) = split(url)
             .ok_or_else(|| format!("`{url}`: expected a path that begins with `/`, or a URL with `http://` or `https://`"))?;
-        let by_name = places.place(authority, rest, None).filter(|place| !place.is_mounted());
-        if let Some(place) = by_name {
-            return Ok(Some(place));
+        let by_name = router.route(authority, rest, None).filter(|route| !route.is_mounted());
+        if let Some(route) = by_name {
+            return Ok(Some(route));
         }
         if let Some(rest) = below(url, &public).or_else(|| on_this_machine(url, config)) {
-            return Ok(places.place("", rest, None));
+            return Ok(router.route("", rest, None));
         }
-        if let Some(place) = own::place_by_preset(places, authority, rest, config) {
-            return Ok(Some(place));
+        if let Some(route) = own::place_by_preset(router, authority, rest, config) {
+            return Ok(Some(route));
         }
         let apis: Vec<String> = config.upstreams.iter().map(|upstream| format!("`{}`", upstream.api_root)).collect();
         Err(format!("`{url}`: expected a path, or a URL below {} or `{public}`", apis.join(", ")))
@@ -156,7 +156,7 @@ fn on_this_machine<'u>(url: &'u str, config: &Config) -> Option<&'u str> {
 }
 
 const STATE_NEEDS_MINTER: &str = "the proxy keeps nothing for tokens that anyone can mint: this needs a token that one of its minters signed \
-                                  (or `state.strangers = \"accept\"`)";
+                                  (or `state.unlisted_minters = \"accept\"`)";
 
 struct Question<'a> {
     token: &'a str,
@@ -192,9 +192,9 @@ impl Verdict {
     }
 
     /// Reads what a proxy answered: its explanation, or the problem that keeps it from one, which is a refusal too.
-    fn of_answer(answer: &Answer) -> anyhow::Result<Self> {
+    fn of_response(response: &ProxyResponse) -> anyhow::Result<Self> {
         #[derive(Deserialize)]
-        struct Told {
+        struct ExplainBody {
             #[serde(default)]
             decision: String,
             rule: Option<String>,
@@ -206,9 +206,9 @@ impl Verdict {
             headers: Option<Vec<FieldVerdict>>,
             plugins: Option<Vec<String>>,
         }
-        let told: Told = serde_json::from_str(&answer.body).map_err(|_| answer.fault())?;
+        let told: ExplainBody = serde_json::from_str(&response.body).map_err(|_| response.fault())?;
         if told.decision.is_empty() && told.code.is_none() {
-            return Err(answer.fault());
+            return Err(response.fault());
         }
         let refusal = (told.decision != "allowed").then(|| (told.code.unwrap_or_default(), told.reason.unwrap_or_default()));
         Ok(Self {
@@ -230,7 +230,7 @@ impl Question<'_> {
             .header("authorization", format!("Bearer {}", self.token))
             .body(Full::new(Bytes::from(question)))
             .context("the token cannot stand in a header")?;
-        Verdict::of_answer(&wire::runtime()?.block_on(proxy.send("/__magictoken/explain", request))?)
+        Verdict::of_response(&wire::runtime()?.block_on(proxy.send("/__magictoken/explain", request))?)
     }
 
     fn decide(&self, keys: &KeyRing) -> Verdict {
@@ -244,7 +244,7 @@ impl Question<'_> {
             Ok(token) => Arc::new(token),
             Err(error) => return Verdict::refused(error.code(), error),
         };
-        let access = Access {
+        let access = AccessRequest {
             method: self.method,
             target: &target,
             upstream: self.config.name_for(&token, upstream),
@@ -255,8 +255,8 @@ impl Question<'_> {
             now,
             steps: &DecisionSteps::new(),
         };
-        let decided = match token.judge(&access).by_rules() {
-            Ok(prospect) if self.config.keeps_nothing_for(prospect) => Verdict::refused("state_needs_minter", STATE_NEEDS_MINTER),
+        let decided = match token.decide(&access).by_rules() {
+            Ok(prospect) if self.config.keeps_nothing_for(prospect) => Verdict::refused("unlisted_minter", STATE_NEEDS_MINTER),
             Ok(prospect) => Verdict { rule: Some(prospect.rule().to_string()), ..Verdict::default() },
             Err(denial) => self.denied(&denial, &token, &target),
         };

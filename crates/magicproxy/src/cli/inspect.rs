@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
 use self::chain::Chain;
-use super::given::GivenToken;
 use super::revoke::effect::reaching;
+use super::token_argument::GivenToken;
 use super::{SettingsArgs, time};
 use crate::ground::failure::Failure;
 use crate::ground::output;
@@ -43,7 +43,7 @@ pub(crate) fn run(args: InspectArgs, environment: &Environment) -> Result<(), Fa
     let claims = Claims::of(&token)?;
     let config = settings::load(args.settings.into_flags(), environment)?;
     config.unchecked().iter().for_each(|line| remark(line));
-    let standing = Standing::of(&token, &claims, &config)?.unless_revoked(&token, &config)?;
+    let standing = CheckResult::of(&token, &claims, &config)?.unless_revoked(&token, &config)?;
     if args.json {
         output::print_json(&claims.to_json(&standing))?;
     } else {
@@ -70,7 +70,7 @@ pub(super) struct Claims {
 
 /// What the keys at hand say of a token.
 #[derive(Debug)]
-pub(super) struct Standing {
+pub(super) struct CheckResult {
     signature: &'static str,
     /// Would a proxy with these keys and this configuration accept it? Nobody knows, without a key.
     accepted: Option<bool>,
@@ -80,7 +80,7 @@ pub(super) struct Standing {
     key: Option<String>,
 }
 
-impl Standing {
+impl CheckResult {
     fn of(token: &str, claims: &Claims, config: &Config) -> Result<Self, Failure> {
         if let Some(keys) = Keystore::of(&config.keys).open_if_there()? {
             return Self::by(&keys, token, config);
@@ -149,7 +149,7 @@ fn is_over(end: UnixTime, now: UnixTime) -> bool {
     now.0 >= end.0.saturating_add(LEEWAY_SECONDS)
 }
 
-impl Standing {
+impl CheckResult {
     /// As far as the file of revocations says; a store that proxies share is not asked.
     fn unless_revoked(self, token: &str, config: &Config) -> anyhow::Result<Self> {
         let Some(file) = config.revocations.file.clone().filter(|_| self.refused.is_none()) else { return Ok(self) };
@@ -178,7 +178,7 @@ impl Claims {
     }
 
     /// The key that it names, or else the one at hand that signed it: by that it is revoked.
-    fn key<'t>(&'t self, standing: &'t Standing) -> Option<&'t str> {
+    fn key<'t>(&'t self, standing: &'t CheckResult) -> Option<&'t str> {
         self.kid.as_deref().or(standing.key.as_deref())
     }
 
@@ -262,7 +262,7 @@ impl Claims {
         members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    fn describe(&self, standing: &Standing, now: UnixTime) -> String {
+    fn describe(&self, standing: &CheckResult, now: UnixTime) -> String {
         let mut text = String::new();
         // Writing to a string does not fail.
         let mut line = |name: &str, value: &str| {
@@ -301,7 +301,7 @@ impl Claims {
         text
     }
 
-    fn to_json(&self, standing: &Standing) -> Value {
+    fn to_json(&self, standing: &CheckResult) -> Value {
         let claim = |name: &str| self.members.get(name).cloned().unwrap_or_default();
         json!({
             "version": self.version,
@@ -375,8 +375,8 @@ mod tests {
         let claims = Claims::of(python.unwrap()["token"].as_str().unwrap()).unwrap();
         assert_eq!(claims.text("jti"), None);
         let id = claims.id.clone().unwrap();
-        let told = claims.describe(&Standing::accepted(), UnixTime(1_790_000_000));
+        let told = claims.describe(&CheckResult::accepted(), UnixTime(1_790_000_000));
         assert!(id.len() == 22 && told.contains(&format!("id         {id}\n")), "{id}: {told}");
-        assert_eq!(claims.to_json(&Standing::accepted())["id"], id);
+        assert_eq!(claims.to_json(&CheckResult::accepted())["id"], id);
     }
 }

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use magicproxy_core::{Accepts, Kem, KeyRing, KeySetKey, KeyStanding, MinterSigningKey, SealingKey, SealingPublicKey, UnixTime};
+use magicproxy_core::{
+    AcceptedTokens, Kem, KeyLifetime, KeyRing, KeySetKey, MinterSigningKey, SealingKey, SealingPublicKey, UnixTime,
+};
 use magicproxy_proxy::clock;
 use serde_json::json;
 
@@ -12,7 +14,7 @@ use super::SettingsArgs;
 use super::flag;
 use crate::ground::failure::Failure;
 use crate::ground::output::{self, note};
-use crate::runtime::keystore::{self, HeldKey, Keystore, NewKey};
+use crate::runtime::keystore::{self, KeyNote, Keystore, NewKey};
 use crate::runtime::settings;
 use magicproxy_config::config::keys::KeyFiles;
 use magicproxy_config::config::{Config, parse_duration};
@@ -187,7 +189,7 @@ fn rotate(args: RotateArgs, environment: &Environment) -> Result<(), Failure> {
     Ok(())
 }
 
-fn made(key: &HeldKey, files: &KeyFiles) -> String {
+fn made(key: &KeyNote, files: &KeyFiles) -> String {
     format!(
         "made the key {} ({} bits)\n  {}  (keep it secret and backed up: without it every token is void)\n  {}\n  {}",
         key.id,
@@ -227,7 +229,7 @@ fn list(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
     };
     let state = |at: usize| if at == 0 { "active" } else { "retired" };
     if args.json {
-        let key = |(at, key): (usize, &HeldKey)| json!({ "kid": key.id.as_str(), "bits": key.bits, "state": state(at), "file": key.path.display().to_string() });
+        let key = |(at, key): (usize, &KeyNote)| json!({ "kid": key.id.as_str(), "bits": key.bits, "state": state(at), "file": key.path.display().to_string() });
         let signing = keys.held.iter().enumerate().map(key);
         let sealing = keys.ring.sealing().iter().zip(&keys.sealing_files).map(|(key, path)| {
             json!({
@@ -266,7 +268,7 @@ fn list(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
     Ok(output::print(&lines.join("\n"))?)
 }
 
-fn key_set_state(standing: KeyStanding) -> &'static str {
+fn key_set_state(standing: KeyLifetime) -> &'static str {
     let ended = standing.not_after.is_some_and(|end| clock::now() >= end);
     match (ended, standing.retired) {
         (true, _) => "ended",
@@ -275,7 +277,7 @@ fn key_set_state(standing: KeyStanding) -> &'static str {
     }
 }
 
-fn sealing_state(key: &SealingKey, accepts: &Accepts) -> &'static str {
+fn sealing_state(key: &SealingKey, accepts: &AcceptedTokens) -> &'static str {
     let now = clock::now();
     if !accepts.kems.contains(&key.public().kem()) {
         return "refused";

@@ -13,7 +13,7 @@ use http::Request;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use magicproxy_core::limit::Limit;
-use magicproxy_core::{Credential, KnownNames, Label, MintLimits, MintOrder, RawRule, TokenVersion, Weakness, written_secret};
+use magicproxy_core::{Credential, KnownNames, Label, MintLimits, MintRequest, RawRule, TokenVersion, Weakness, written_secret};
 use magicproxy_proxy::clock;
 use magicproxy_proxy::settings::UpstreamSettings;
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 use super::asking::AskingArgs;
 use super::inspect::Claims;
-use super::made::MadeArgs;
+use super::token_output::MadeArgs;
 use super::{SettingsArgs, narrow, secret};
 use crate::client::Peer;
 use crate::ground::failure::Failure;
@@ -81,12 +81,12 @@ pub(crate) struct MintArgs {
 /// Mints, and prints the token.
 pub(crate) fn run(args: MintArgs, environment: &Environment) -> Result<(), Failure> {
     args.made.check()?;
-    let Ordered { order, faults } = order(&args, environment)?;
+    let MintDraft { order, faults } = order(&args, environment)?;
     let made = args.made;
     let token = match (&args.proxy, &args.to) {
         (_, Some(to)) => {
-            let sealing = sealed::Sealing { to, args: &args.sealed, asking: &args.asking };
-            sealed::mint(&sealing, Ordered { order, faults }, environment)?
+            let sealing = sealed::SealingTarget { to, args: &args.sealed, asking: &args.asking };
+            sealed::mint(&sealing, MintDraft { order, faults }, environment)?
         }
         _ if !faults.is_empty() => return Err(Failure::Usage(faults)),
         (Some(url), None) => at_proxy(&args.asking.peer_for_secrets(url)?, &order)?,
@@ -95,13 +95,13 @@ pub(crate) fn run(args: MintArgs, environment: &Environment) -> Result<(), Failu
     made.give(&token, Claims::of(&token)?.issued_at())
 }
 
-/// An order, and what is wrong with it so far.
-struct Ordered {
-    order: MintOrder,
+/// A mint request, and what is wrong with it so far.
+struct MintDraft {
+    order: MintRequest,
     faults: Vec<String>,
 }
 
-/// All of what the credential is read from. What is wrong with it is told with the other faults of the order.
+/// All of what the credential is read from. What is wrong with it is told with the other faults of the mint request.
 fn credential(args: &MintArgs, environment: &Environment) -> anyhow::Result<Zeroizing<String>> {
     match (&args.credential_file, &args.credential_env) {
         (Some(path), _) => secret::document(path),
@@ -109,7 +109,7 @@ fn credential(args: &MintArgs, environment: &Environment) -> anyhow::Result<Zero
     }
 }
 
-fn order(args: &MintArgs, environment: &Environment) -> Result<Ordered, Failure> {
+fn order(args: &MintArgs, environment: &Environment) -> Result<MintDraft, Failure> {
     let credential = credential(args, environment).context("credential")?;
     let mut faults = Vec::new();
     let mut rules = Vec::with_capacity(args.allow.len());
@@ -128,7 +128,7 @@ fn order(args: &MintArgs, environment: &Environment) -> Result<Ordered, Failure>
             .ok_or_else(|| faults.push(format!("--sub `{}`: {}, other than `-`", harmless(text), narrow::LABEL)))
     });
     let sub = sub.transpose().ok().flatten();
-    let order = MintOrder {
+    let order = MintRequest {
         sub,
         limit: args.limit,
         token: credential,
@@ -139,7 +139,7 @@ fn order(args: &MintArgs, environment: &Environment) -> Result<Ordered, Failure>
         aud: args.aud.clone(),
         explain: args.explain,
     };
-    Ok(Ordered { order, faults })
+    Ok(MintDraft { order, faults })
 }
 
 /// The object form of a rule begins with `{`, which no method does.
@@ -150,7 +150,7 @@ pub(super) fn rule(text: &str) -> Result<RawRule, String> {
     RawRule::from_json(text).map_err(|faults| format!("--allow `{}`: {faults}", harmless(text)))
 }
 
-fn offline(order: MintOrder, config: Config) -> Result<Zeroizing<String>, Failure> {
+fn offline(order: MintRequest, config: Config) -> Result<Zeroizing<String>, Failure> {
     let keys = Keystore::of(&config.keys).open()?;
     let upstream = config.upstream_named(order.aud.as_deref()).map_err(Failure::usage)?;
     config.unchecked().iter().for_each(|line| remark(line));
@@ -197,18 +197,18 @@ fn warn(weakness: Option<Weakness>) {
     }
 }
 
-fn at_proxy(peer: &Peer, order: &MintOrder) -> Result<Zeroizing<String>, Failure> {
+fn at_proxy(peer: &Peer, order: &MintRequest) -> Result<Zeroizing<String>, Failure> {
     // An older proxy would take it as it stands.
     written_secret(&order.token).map_err(|fault| Failure::usage(format!("credential: {fault}")))?;
     warn(Credential::parse_new(&order.token).ok().and_then(|credential| credential.weakness()));
     let body = Zeroizing::new(to_json(order)?);
     let request = Request::post("/").header("content-type", "application/json").body(Full::new(Bytes::from_owner(body)));
-    let answer = wire::runtime()?.block_on(peer.send("/__magictoken", request.context("request")?))?;
-    Ok(Zeroizing::new(answer.content("application/jwt")?.trim().to_owned()))
+    let response = wire::runtime()?.block_on(peer.send("/__magictoken", request.context("request")?))?;
+    Ok(Zeroizing::new(response.content("application/jwt")?.trim().to_owned()))
 }
 
-/// The order as the proxy reads it. Absent is not null.
-fn to_json(order: &MintOrder) -> Result<Vec<u8>, Failure> {
+/// The mint request as the proxy reads it. Absent is not null.
+fn to_json(order: &MintRequest) -> Result<Vec<u8>, Failure> {
     let mut members = json!({});
     if let Some(members) = members.as_object_mut() {
         let mut put = |name: &str, value: Option<Value>| value.map(|value| members.insert(name.to_owned(), value));
@@ -226,7 +226,7 @@ fn to_json(order: &MintOrder) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::with_capacity(6 * order.token.len() + rest.len() + 16);
     body.extend_from_slice(b"{\"token\":");
     serde_json::to_writer(&mut body, written_secret(&order.token).unwrap_or(&order.token))
-        .context("the order cannot be written")?;
+        .context("the mint request cannot be written")?;
     let further = rest.get(1..).unwrap_or("}");
     body.extend_from_slice(if further == "}" { b"" } else { b"," });
     body.extend_from_slice(further.as_bytes());

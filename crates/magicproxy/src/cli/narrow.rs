@@ -14,9 +14,9 @@ use magicproxy_proxy::clock;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::given::GivenToken;
 use super::mint;
 use super::remade::RemadeArgs;
+use super::token_argument::GivenToken;
 use crate::client::Peer;
 use crate::ground::failure::Failure;
 use crate::ground::output::note;
@@ -147,7 +147,7 @@ impl CaveatArgs {
 
 /// What is said of a limit, or of rules with state, in a token that anyone could have minted.
 pub(super) const NEEDS_MINTER: &str = "warning: no minter signs this token, and a proxy keeps nothing for such: where it is to count or to record \
-                                       something, it refuses (`state_needs_minter`), unless its operator says `state.strangers = \"accept\"`";
+                                       something, it refuses (`unlisted_minter`), unless its operator says `state.unlisted_minters = \"accept\"`";
 
 /// How a label is written.
 pub(super) const LABEL: &str = "expected 1 to 128 characters of visible ASCII without `\"`, `\\`, `>` and `,`";
@@ -207,6 +207,6 @@ pub(super) fn ask(peer: &Peer, path: &str, token: &str, body: Bytes) -> Result<Z
         .header("authorization", format!("Bearer {token}"))
         .body(Full::new(body))
         .context("the token cannot stand in a header")?;
-    let answer = wire::runtime()?.block_on(peer.send(path, request))?;
-    Ok(Zeroizing::new(answer.content("application/jwt")?.trim().to_owned()))
+    let response = wire::runtime()?.block_on(peer.send(path, request))?;
+    Ok(Zeroizing::new(response.content("application/jwt")?.trim().to_owned()))
 }

@@ -6,11 +6,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
-use magicproxy_core::{Accepts, Kem, KeySetError, PublicKeySet, SealingPublicKey, SignedKeySet};
+use magicproxy_core::{AcceptedTokens, Kem, KeySetError, PublicKeySet, SealingPublicKey, SignedKeySet};
 use magicproxy_proxy::clock;
 
 use super::secret;
-use crate::client::{AskFault, AskFaultKind, Peer};
+use crate::client::{ClientFault, ClientFaultKind, Peer};
 use crate::ground::failure::Failure;
 use crate::ground::output::note;
 use crate::runtime::keystore::write;
@@ -19,7 +19,7 @@ use magicproxy_config::ground::environment::Environment;
 use magicproxy_config::ground::text::harmless;
 
 /// The preferred key of that kind in a file, and what is said there of what is accepted.
-pub(super) fn of_file(path: &str, kem: Option<Kem>) -> Result<Found, Failure> {
+pub(super) fn of_file(path: &str, kem: Option<Kem>) -> Result<FoundKey, Failure> {
     let text = secret::whole_file(Path::new(path)).context("--to")?;
     let fault = |error: &dyn std::fmt::Display| Failure::usage(format!("--to `{}`: {error}", harmless(path)));
     let pin = Pin::parse(text.to_string());
@@ -57,17 +57,17 @@ pub(super) enum Refresh {
 }
 
 /// A key of a proxy.
-pub(super) struct Found {
+pub(super) struct FoundKey {
     pub(super) key: SealingPublicKey,
     /// What the proxy accepts, as far as its key set says so.
-    pub(super) accepts: Option<Accepts>,
+    pub(super) accepts: Option<AcceptedTokens>,
     /// Why the proxy could not be asked, where the key is from the pin.
-    pub(super) unreachable: Option<AskFault>,
+    pub(super) unreachable: Option<ClientFault>,
 }
 
 impl PinnedProxy<'_> {
     /// The preferred key of that kind: of the proxy's present set, or of the pinned one where the proxy cannot be reached.
-    pub(super) fn key(&self, kem: Option<Kem>, environment: &Environment) -> Result<Found, Failure> {
+    pub(super) fn key(&self, kem: Option<Kem>, environment: &Environment) -> Result<FoundKey, Failure> {
         let url = self.peer.url();
         if !self.peer.is_private() {
             let message = format!("--to `{url}`: over plain http anyone on the way could give another key: use https, or a file");
@@ -79,7 +79,7 @@ impl PinnedProxy<'_> {
         let _lock = write::lock(&path);
         let pinned = if self.refresh == Refresh::Follow { Pin::read(&path)? } else { None };
         let document = match asked {
-            Ok(answer) => answer.content("application/jwk-set+json")?,
+            Ok(response) => response.content("application/jwk-set+json")?,
             Err(fault) => return offline(pinned, kem, fault),
         };
         let present = match &pinned {
@@ -94,9 +94,9 @@ impl PinnedProxy<'_> {
 }
 
 /// What is pinned may be used until it expires: the proxy may have retired the key meanwhile, and nobody says so.
-fn offline(pinned: Option<Pin>, kem: Option<Kem>, fault: AskFault) -> Result<Found, Failure> {
+fn offline(pinned: Option<Pin>, kem: Option<Kem>, fault: ClientFault) -> Result<FoundKey, Failure> {
     // Somebody who is there and is not the proxy is no reason to go on without it.
-    let Some(pinned) = pinned.filter(|_| fault.kind == AskFaultKind::Unreachable) else { return Err(fault.into()) };
+    let Some(pinned) = pinned.filter(|_| fault.kind == ClientFaultKind::Unreachable) else { return Err(fault.into()) };
     let set = match &pinned.set {
         PinnedSet::Signed(set) => set,
         PinnedSet::Unsigned(_) => {
@@ -107,7 +107,7 @@ fn offline(pinned: Option<Pin>, kem: Option<Kem>, fault: AskFault) -> Result<Fou
         }
     };
     set.ensure_current(clock::now()).map_err(|error| anyhow!("{fault}; and of what is pinned: {error}"))?;
-    Ok(Found { unreachable: Some(fault), ..pinned.found(kem, "the pinned keys")? })
+    Ok(FoundKey { unreachable: Some(fault), ..pinned.found(kem, "the pinned keys")? })
 }
 
 /// A key set that was taken for the proxy's own.
@@ -207,12 +207,12 @@ impl Pin {
     }
 
     /// The preferred key of a kind, with what the set says.
-    fn found(&self, kem: Option<Kem>, from: &str) -> Result<Found, Failure> {
+    fn found(&self, kem: Option<Kem>, from: &str) -> Result<FoundKey, Failure> {
         let accepts = match &self.set {
             PinnedSet::Signed(set) => set.accepts().cloned(),
             PinnedSet::Unsigned(_) => None,
         };
-        Ok(Found { key: preferred(self.keys(), kem, from)?, accepts, unreachable: None })
+        Ok(FoundKey { key: preferred(self.keys(), kem, from)?, accepts, unreachable: None })
     }
 
     fn signer(&self) -> Option<&str> {

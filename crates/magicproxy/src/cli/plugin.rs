@@ -47,12 +47,12 @@ pub(crate) fn run(args: PluginArgs, environment: &Environment) -> Result<(), Fai
 }
 
 /// One component that no configuration names, and a host for it.
-struct Single {
+struct UnconfiguredPlugin {
     host: Host,
     name: PluginName,
 }
 
-impl Single {
+impl UnconfiguredPlugin {
     fn load(file: &Path, config: Option<&str>, state: Option<Arc<dyn StateStore>>) -> anyhow::Result<Self> {
         let name = PluginName::parse("plugin").ok_or_else(|| anyhow::anyhow!("a plugin has no name"))?;
         let plugin = PluginSettings { config: config.map(Into::into), ..PluginSettings::new(name.clone(), file.to_owned()) };

@@ -4,7 +4,7 @@ use clap::Args;
 use magicproxy_core::UnixTime;
 
 use super::asking::AskingArgs;
-use super::made::MadeArgs;
+use super::token_output::MadeArgs;
 use crate::client::Peer;
 use crate::ground::failure::Failure;
 

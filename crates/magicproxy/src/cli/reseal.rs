@@ -6,8 +6,8 @@ use hyper::body::Bytes;
 use magicproxy_core::{RuleCompiler, UnverifiedToken};
 use magicproxy_proxy::clock;
 
-use super::given::GivenToken;
 use super::remade::RemadeArgs;
+use super::token_argument::GivenToken;
 use super::{SettingsArgs, narrow};
 use crate::ground::failure::Failure;
 use crate::ground::output::remark;

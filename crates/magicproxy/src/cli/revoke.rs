@@ -1,8 +1,8 @@
 //! `revoke`: running proxies refuse these tokens from now on. Where entries are kept is the configuration's to say.
 
 pub(super) mod effect;
-mod kept;
 mod named;
+mod place;
 mod repair;
 mod times;
 
@@ -11,15 +11,15 @@ use magicproxy_core::UnixTime;
 use magicproxy_proxy::clock;
 use serde_json::{Map, Value, json};
 
-use self::effect::Beside;
-use self::kept::Kept;
-use self::named::Named;
+use self::effect::KnownIds;
+use self::named::NamedEntry;
+use self::place::RevocationPlace;
 use super::{SettingsArgs, time};
 use crate::ground::failure::Failure;
 use crate::ground::output;
 use crate::ground::output::note;
 use crate::runtime::keystore::{Keys, Keystore};
-use crate::runtime::revocations::{About, FOR_GOOD, Revocation};
+use crate::runtime::revocations::{EntryNote, FOR_GOOD, Revocation};
 use crate::runtime::settings;
 use magicproxy_config::config::Config;
 use magicproxy_config::config::state::BESIDE_KEYS;
@@ -131,7 +131,7 @@ pub(crate) fn run(args: RevokeArgs, environment: &Environment) -> Result<(), Fai
         Keystore::of(&config.keys).ensure_meant().map_err(Failure::usage)?;
     }
     let keys = effect::keys(&args, &all, &config)?;
-    let kept = Kept::of(&config)?;
+    let kept = RevocationPlace::of(&config)?;
     if args.list {
         return Ok(list(&kept.read()?, args.form())?);
     }
@@ -141,17 +141,22 @@ pub(crate) fn run(args: RevokeArgs, environment: &Environment) -> Result<(), Fai
     if args.undo { undo(&kept, &all, args.form()) } else { Ok(revoke(&args, (&config, keys.as_ref()), &kept, &all)?) }
 }
 
-fn revoke(args: &RevokeArgs, (config, keys): (&Config, Option<&Keys>), kept: &Kept, all: &[Named]) -> anyhow::Result<()> {
+fn revoke(
+    args: &RevokeArgs,
+    (config, keys): (&Config, Option<&Keys>),
+    kept: &RevocationPlace,
+    all: &[NamedEntry],
+) -> anyhow::Result<()> {
     let now = clock::now();
     let known = kept.read()?;
-    let entry = |named: &Named| {
+    let entry = |named: &NamedEntry| {
         let expires_at = times::end(named, now);
-        let about = About { revoked_at: now.0, expires_at, reason: args.reason.clone() };
+        let about = EntryNote { revoked_at: now.0, expires_at, reason: args.reason.clone() };
         Revocation { revoked: named.revoked.clone(), about }.no_shorter_than(&known)
     };
     let entries: Vec<Revocation> = all.iter().map(entry).collect();
     kept.add(&entries)?;
-    let beside = Beside { known: &known, config, keys, now };
+    let beside = KnownIds { known: &known, config, keys, now };
     let remarks: Vec<Vec<String>> = all.iter().map(|named| effect::remarks(named, &beside)).collect();
     report(&entries, &remarks, args.form())?;
     note(&format!("kept in {}; running proxies that read it refuse them within a second", kept.place));
@@ -176,9 +181,9 @@ fn report(entries: &[Revocation], remarks: &[Vec<String>], form: Form) -> anyhow
     Ok(())
 }
 
-fn undo(kept: &Kept, all: &[Named], form: Form) -> Result<(), Failure> {
+fn undo(kept: &RevocationPlace, all: &[NamedEntry], form: Form) -> Result<(), Failure> {
     let (known, now) = (kept.read()?, clock::now());
-    let others = |named: &Named| -> Vec<String> {
+    let others = |named: &NamedEntry| -> Vec<String> {
         let reaching = named.token.iter().flat_map(|token| effect::reaching(&token.text, None, &known, now));
         reaching.filter(|revoked| **revoked != named.revoked).map(|revoked| format!("`{}`", harmless(&revoked.shown()))).collect()
     };
@@ -220,7 +225,7 @@ fn list(entries: &[Revocation], form: Form) -> anyhow::Result<()> {
 }
 
 fn to_json(entry: &Revocation) -> Map<String, Value> {
-    let About { revoked_at, expires_at, reason } = &entry.about;
+    let EntryNote { revoked_at, expires_at, reason } = &entry.about;
     let mut members = Map::from_iter([
         ("revoked".to_owned(), json!(entry.revoked.shown())),
         ("revoked_at".to_owned(), json!(revoked_at)),

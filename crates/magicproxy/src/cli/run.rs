@@ -17,7 +17,7 @@ use super::token_file::{self, TokenArgs, TokenFile};
 use crate::ground::failure::Failure;
 use crate::ground::output::note;
 use crate::setup::SettingsFolder;
-use crate::setup::assignment::{Told, Wanted, assign};
+use crate::setup::assignment::{ClientSelection, ClientSetup, assign};
 use crate::setup::table::Client;
 use crate::setup::target::{TargetArgs, Targets};
 use magicproxy_config::ground::environment::Environment;
@@ -78,23 +78,23 @@ pub(crate) fn run(args: RunArgs, environment: &Environment) -> Result<(), Failur
 }
 
 /// What the program is, or is to be told as.
-fn wanted(names: &[String], program: &Path) -> Result<Wanted, Failure> {
+fn wanted(names: &[String], program: &Path) -> Result<ClientSelection, Failure> {
     if names.iter().any(|name| name == ALL) {
-        return Ok(Wanted::All);
+        return Ok(ClientSelection::All);
     }
     if !names.is_empty() {
-        return names.iter().map(|name| client_named(name)).collect::<Result<_, _>>().map(Wanted::These);
+        return names.iter().map(|name| client_named(name)).collect::<Result<_, _>>().map(ClientSelection::These);
     }
     let name = program.file_name().unwrap_or_default().to_string_lossy();
-    Ok(Wanted::Program(Client::of_program(name.strip_suffix(".exe").unwrap_or(&name))))
+    Ok(ClientSelection::Program(Client::of_program(name.strip_suffix(".exe").unwrap_or(&name))))
 }
 
 /// The arguments that tell a program what no variable can. Where another program starts it, they are its caller's affair.
-fn first_arguments<'t>(told: &'t [Told], wanted: &Wanted) -> Vec<&'t str> {
+fn first_arguments<'t>(told: &'t [ClientSetup], wanted: &ClientSelection) -> Vec<&'t str> {
     let mut all = Vec::new();
     for setup in told.iter().map(|told| &told.setup).filter(|setup| !setup.arguments.is_empty()) {
         match wanted {
-            Wanted::Program(Some(client)) if client.name == setup.client.name => {
+            ClientSelection::Program(Some(client)) if client.name == setup.client.name => {
                 all.extend(setup.arguments.iter().map(String::as_str));
             }
             _ => note(&format!("note: {0} needs arguments besides: see `magicproxy env {0}`", setup.client.name)),
@@ -110,11 +110,11 @@ struct Changes {
 }
 
 impl Changes {
-    fn of(all: &[Told], files: &[TokenFile], environment: &Environment) -> Result<Self, Failure> {
+    fn of(all: &[ClientSetup], files: &[TokenFile], environment: &Environment) -> Result<Self, Failure> {
         let mut changes = Self { set: BTreeMap::new(), removed: BTreeSet::new() };
-        // Settings of git that its caller gives stay, and ours come after them.
+        // Settings of git that its client gives stay, and ours come after them.
         let mut git_settings = git_settings(environment);
-        for Told { setup, bearer, .. } in all {
+        for ClientSetup { setup, bearer, .. } in all {
             let token = bearer.and_then(|at| files.get(at)).map_or("", |file| file.token.as_str());
             let filled = setup.numbered(git_settings).into_iter().map(|(name, value)| (name, value.with_token(token)));
             changes.set.extend(filled);
@@ -145,7 +145,7 @@ impl Changes {
 }
 
 /// A proxy on this machine is no business of the one that leads to the internet: its token must not go there.
-fn around_other_proxies(told: &[Told], environment: &Environment) -> Vec<(String, Zeroizing<String>)> {
+fn around_other_proxies(told: &[ClientSetup], environment: &Environment) -> Vec<(String, Zeroizing<String>)> {
     let others = ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
     let hosts: BTreeSet<&str> = told.iter().filter_map(|told| told.target.loopback()).collect();
     if hosts.is_empty() || others.iter().all(|name| environment.var(name).is_none()) {

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::{secret, time};
 use crate::ground::failure::Failure;
 use crate::ground::output::{note, remark};
-use crate::setup::assignment::{Bearer, Told};
+use crate::setup::assignment::{ClientSetup, TokenDestination};
 use crate::setup::target::{absolute, split_name};
 use magicproxy_config::ground::environment::Environment;
 use magicproxy_config::ground::text::harmless;
@@ -86,7 +86,7 @@ impl TokenArgs {
 
 impl NamedToken {
     /// The token, and where it may go.
-    fn read(&self, environment: &Environment) -> Result<(TokenFile, Bearer), Failure> {
+    fn read(&self, environment: &Environment) -> Result<(TokenFile, TokenDestination), Failure> {
         let (token, shown, file) = match &self.source {
             Source::File(path) => {
                 let absolute = absolute(path, "--token-file")?;
@@ -99,7 +99,7 @@ impl NamedToken {
                 (TokenFile::of(&text).context("token")?, shown, None)
             }
         };
-        let bearer = Bearer { name: self.name.clone(), shown, audience: token.audience.clone(), file };
+        let bearer = TokenDestination { name: self.name.clone(), shown, audience: token.audience.clone(), file };
         Ok((token, bearer))
     }
 }
@@ -108,11 +108,11 @@ impl NamedToken {
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     pub(super) files: Vec<TokenFile>,
-    pub(super) bearers: Vec<Bearer>,
+    pub(super) bearers: Vec<TokenDestination>,
 }
 
 /// Says on standard error which token goes where, and what is wrong with it or with its way.
-pub(super) fn say(told: &[Told], bearers: &[Bearer], files: &[TokenFile]) {
+pub(super) fn say(told: &[ClientSetup], bearers: &[TokenDestination], files: &[TokenFile]) {
     let warnings: Vec<&String> = files.iter().flat_map(|file| &file.warnings).collect();
     let exposures: BTreeSet<String> = told.iter().filter_map(|told| told.target.exposure()).collect();
     warnings.into_iter().chain(&exposures).for_each(|warning| note(&format!("warning: {warning}")));

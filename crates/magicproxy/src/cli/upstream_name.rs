@@ -1,6 +1,6 @@
 //! The name of the upstream that a token is for, as the proxy itself has it: one question, before anything is minted.
 
-use magicproxy_core::{Accepts, UpstreamName};
+use magicproxy_core::{AcceptedTokens, UpstreamName};
 use serde::Deserialize;
 
 use crate::client::Peer;
@@ -9,50 +9,50 @@ use crate::ground::output::note;
 use crate::runtime::wire;
 use magicproxy_config::ground::text::harmless;
 
-/// What an order for a sealed token needs.
+/// What a mint request for a sealed token needs.
 pub(super) const NEEDED: &str = "--aud NAME: expected the name of the upstream that the credential is for";
 
 /// The name of an upstream, and what the proxy says that it accepts for it.
-pub(super) struct Named {
+pub(super) struct NamedUpstream {
     pub(super) name: UpstreamName,
-    pub(super) accepts: Option<Accepts>,
+    pub(super) accepts: Option<AcceptedTokens>,
 }
 
 /// The name as it was given, which nobody was asked about.
-pub(super) fn unchecked(aud: Option<&str>) -> Result<Named, Failure> {
+pub(super) fn unchecked(aud: Option<&str>) -> Result<NamedUpstream, Failure> {
     let name = parse(aud.ok_or_else(|| Failure::usage(NEEDED))?)?;
     note(&format!("not checked: whether the proxy has an upstream `{name}`, and whether this is still a key of its own"));
-    Ok(Named { name, accepts: None })
+    Ok(NamedUpstream { name, accepts: None })
 }
 
 /// The name that the proxy has for its upstream: the one that is asked for, or else the only one that it tells.
-pub(super) fn at_proxy(peer: &Peer, aud: Option<&str>) -> Result<Named, Failure> {
+pub(super) fn at_proxy(peer: &Peer, aud: Option<&str>) -> Result<NamedUpstream, Failure> {
     match aud {
         Some(aud) => named(peer, &parse(aud)?),
-        None => Ok(Named { name: only(peer)?, accepts: None }),
+        None => Ok(NamedUpstream { name: only(peer)?, accepts: None }),
     }
 }
 
-fn named(peer: &Peer, aud: &UpstreamName) -> Result<Named, Failure> {
+fn named(peer: &Peer, aud: &UpstreamName) -> Result<NamedUpstream, Failure> {
     #[derive(Deserialize)]
-    struct Told {
+    struct UpstreamBody {
         upstream: UpstreamName,
-        accepts: Option<Accepts>,
+        accepts: Option<AcceptedTokens>,
     }
     let encoded = aud.as_str().replace('[', "%5B").replace(']', "%5D");
-    let answer = wire::runtime()?.block_on(peer.get(&format!("/__magictoken/upstreams/{encoded}")))?;
-    match answer.code().as_deref() {
+    let response = wire::runtime()?.block_on(peer.get(&format!("/__magictoken/upstreams/{encoded}")))?;
+    match response.code().as_deref() {
         Some("unknown_upstream") => {
-            return Err(Failure::usage(format!("--aud `{aud}`: {} has no such upstream: {}", peer.url(), answer.fault())));
+            return Err(Failure::usage(format!("--aud `{aud}`: {} has no such upstream: {}", peer.url(), response.fault())));
         }
         Some("not_found") => {
             note(&format!("not checked: whether {} has an upstream `{aud}`: it is too old to be asked", peer.url()));
-            return Ok(Named { name: aud.clone(), accepts: None });
+            return Ok(NamedUpstream { name: aud.clone(), accepts: None });
         }
         _ => {}
     }
-    let told: Told = serde_json::from_str(&answer.content("application/json")?).map_err(|_| no_names(peer))?;
-    Ok(Named { name: told.upstream, accepts: told.accepts })
+    let told: UpstreamBody = serde_json::from_str(&response.content("application/json")?).map_err(|_| no_names(peer))?;
+    Ok(NamedUpstream { name: told.upstream, accepts: told.accepts })
 }
 
 fn only(peer: &Peer) -> Result<UpstreamName, Failure> {
@@ -61,11 +61,11 @@ fn only(peer: &Peer) -> Result<UpstreamName, Failure> {
         upstreams: Vec<UpstreamName>,
         complete: bool,
     }
-    let answer = wire::runtime()?.block_on(peer.get("/__magictoken/upstreams"))?;
-    if answer.code().as_deref() == Some("not_found") {
+    let response = wire::runtime()?.block_on(peer.get("/__magictoken/upstreams"))?;
+    if response.code().as_deref() == Some("not_found") {
         return Err(Failure::usage(NEEDED));
     }
-    let told: Names = serde_json::from_str(&answer.content("application/json")?).map_err(|_| no_names(peer))?;
+    let told: Names = serde_json::from_str(&response.content("application/json")?).map_err(|_| no_names(peer))?;
     match told.upstreams.as_slice() {
         [only] if told.complete => {
             note(&format!("for the only upstream of {}: `{only}`", peer.url()));
@@ -88,5 +88,5 @@ pub(super) fn no_name(aud: &str) -> String {
 }
 
 fn no_names(peer: &Peer) -> Failure {
-    anyhow::anyhow!("{}: its answer about upstreams is not understood", peer.url()).into()
+    anyhow::anyhow!("{}: its response about upstreams is not understood", peer.url()).into()
 }

@@ -1,4 +1,4 @@
-//! Why a proxy gave no answer, in words that say what to do.
+//! Why a proxy gave no response, in words that say what to do.
 
 use std::fmt;
 use std::io;
@@ -10,32 +10,32 @@ use crate::ground::failure::Failure;
 use magicproxy_config::ground::scheme::Scheme;
 use magicproxy_config::ground::text::reason;
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug)]
-pub(crate) struct AskFault {
+pub(crate) struct ClientFault {
     /// Did nobody answer, or somebody who cannot be taken for the proxy?
-    pub(crate) kind: AskFaultKind,
+    pub(crate) kind: ClientFaultKind,
     message: String,
 }
 
 /// Which kind of fault it is: whoever has keys of a proxy may go on without it when it cannot be reached, and in no other case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AskFaultKind {
+pub(crate) enum ClientFaultKind {
     /// There is no way to the proxy now, or the connection broke.
     Unreachable,
     /// Somebody is there who does not prove to be the proxy, or speaks something else.
     NotTheProxy,
 }
 
-impl AskFault {
+impl ClientFault {
     /// Nobody answered.
     pub(super) fn unreachable(peer: &Peer, what: impl fmt::Display) -> Self {
-        Self { kind: AskFaultKind::Unreachable, message: format!("{}: {what}", peer.url()) }
+        Self { kind: ClientFaultKind::Unreachable, message: format!("{}: {what}", peer.url()) }
     }
 
     /// What was asked cannot be asked, or whoever is there is not the proxy.
     pub(super) fn unusable(message: String) -> Self {
-        Self { kind: AskFaultKind::NotTheProxy, message }
+        Self { kind: ClientFaultKind::NotTheProxy, message }
     }
 
     fn not_the_proxy(peer: &Peer, what: impl fmt::Display) -> Self {
@@ -101,7 +101,7 @@ impl AskFault {
             return Self::not_the_proxy(peer, format!("no HTTP is spoken there{tls}"));
         }
         let tls = if peer.scheme == Scheme::Http { " (a port for `https://` does so, too)" } else { "" };
-        Self::unreachable(peer, format!("the connection was closed without an answer{tls}"))
+        Self::unreachable(peer, format!("the connection was closed without a response{tls}"))
     }
 }
 
@@ -115,16 +115,16 @@ impl Peer {
     }
 }
 
-impl fmt::Display for AskFault {
+impl fmt::Display for ClientFault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.message)
     }
 }
 
-impl std::error::Error for AskFault {}
+impl std::error::Error for ClientFault {}
 
-impl From<AskFault> for Failure {
-    fn from(fault: AskFault) -> Self {
+impl From<ClientFault> for Failure {
+    fn from(fault: ClientFault) -> Self {
         Self::Error(fault.into())
     }
 }

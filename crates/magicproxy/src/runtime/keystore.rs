@@ -44,7 +44,7 @@ pub(crate) struct Keystore {
 #[derive(Debug)]
 pub(crate) struct Keys {
     pub(crate) ring: KeyRing,
-    pub(crate) held: Vec<HeldKey>,
+    pub(crate) held: Vec<KeyNote>,
     /// Where each of the ring's sealing keys is, in their order.
     pub(crate) sealing_files: Vec<PathBuf>,
     /// The same of the keys that sign the key set.
@@ -54,7 +54,7 @@ pub(crate) struct Keys {
 
 /// What may be said about a key.
 #[derive(Debug)]
-pub(crate) struct HeldKey {
+pub(crate) struct KeyNote {
     pub(crate) path: PathBuf,
     pub(crate) id: KeyId,
     pub(crate) bits: usize,
@@ -125,7 +125,7 @@ impl Keystore {
 
     fn load_ring(&self, retired: &[PathBuf]) -> Result<Keys, Faults> {
         let active = read_private(&self.files.private)?;
-        let mut held = vec![HeldKey::of(&self.files.private, &active)];
+        let mut held = vec![KeyNote::of(&self.files.private, &active)];
         let mut warnings: Vec<String> =
             exposure(&self.files.private).into_iter().chain(trust::of_another(&self.files.private)).collect();
         let mut others = Vec::new();
@@ -134,7 +134,7 @@ impl Keystore {
             warnings.extend(exposure(path));
             // An interrupted rotation leaves the same key under both names.
             if held.iter().all(|other| other.id != *key.public().id()) {
-                held.push(HeldKey::of(path, &key));
+                held.push(KeyNote::of(path, &key));
                 others.push(key);
             }
         }
@@ -177,7 +177,7 @@ impl Keystore {
     }
 
     /// Makes the first key. Overwrites nothing.
-    pub(crate) fn generate(&self, new: NewKey<'_>) -> anyhow::Result<HeldKey> {
+    pub(crate) fn generate(&self, new: NewKey<'_>) -> anyhow::Result<KeyNote> {
         if let Some(present) =
             [&self.files.private, &self.files.public, &self.files.certificate].into_iter().find(|path| path.exists())
         {
@@ -197,7 +197,7 @@ impl Keystore {
         self.add_sealing(new.now)?;
         self.add_key_set(new.now)?;
         self.add_owner_secret(new.now)?;
-        Ok(HeldKey::of(&self.files.private, &key))
+        Ok(KeyNote::of(&self.files.private, &key))
     }
 
     /// Makes a new key that mints, and keeps the old one so that its tokens live on. Gives the new key and the old one's
@@ -205,7 +205,7 @@ impl Keystore {
     ///
     /// The order makes every interruption harmless: new files are written beside the old ones; the old key gets its second
     /// name before it loses the first; the private key changes in one step; what is public follows.
-    pub(crate) fn rotate(&self, new: NewKey<'_>) -> anyhow::Result<(HeldKey, PathBuf)> {
+    pub(crate) fn rotate(&self, new: NewKey<'_>) -> anyhow::Result<(KeyNote, PathBuf)> {
         let old = read_private(&self.files.private)
             .map_err(|_| anyhow::anyhow!("`{}` cannot be read", self.files.private.display()))?;
         let key = PrivateKey::generate(new.bits)?;
@@ -222,7 +222,7 @@ impl Keystore {
             std::fs::rename(&staged, path).with_context(|| format!("`{}`", path.display()))?;
         }
         write::sync_folder(self.folder());
-        Ok((HeldKey::of(&self.files.private, &key), retired))
+        Ok((KeyNote::of(&self.files.private, &key), retired))
     }
 }
 
@@ -239,7 +239,7 @@ impl Keys {
     }
 }
 
-impl HeldKey {
+impl KeyNote {
     fn of(path: &Path, key: &PrivateKey) -> Self {
         Self { path: path.to_owned(), id: key.public().id().clone(), bits: key.public().bits() }
     }
@@ -258,7 +258,7 @@ fn read_private(path: &Path) -> Result<PrivateKey, Faults> {
 
 /// A public key or certificate beside the private key must belong to it; one of a retired key means that a rotation was
 /// interrupted.
-fn check_beside(path: &Path, held: &[HeldKey]) -> Result<Option<String>, Faults> {
+fn check_beside(path: &Path, held: &[KeyNote]) -> Result<Option<String>, Faults> {
     let text = match std::fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         text => text.map_err(|error| one_fault(path, &reason(&error)))?,

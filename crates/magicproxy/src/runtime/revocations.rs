@@ -14,7 +14,7 @@ pub(crate) use watch::RevocationWatch;
 use magicproxy_core::state::Partition;
 use magicproxy_core::token::is_token_id;
 use magicproxy_core::{ChainId, KeyId, TokenNames, TokenVersion, UnixTime};
-use magicproxy_proxy::services::{Minting, RevocationList};
+use magicproxy_proxy::services::{RevocationList, TokenIssuer};
 use serde::{Deserialize, Serialize};
 
 use magicproxy_config::ground::text::masked;
@@ -27,7 +27,7 @@ pub(crate) const FOR_GOOD: u64 = 100_000_000_000;
 
 /// What is revoked by one entry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Revoked {
+pub(crate) enum RevokedThing {
     /// A chain of caveats: a token, and all that were narrowed from it.
     Chain(ChainId),
     /// All tokens that logs call so, whoever minted them.
@@ -46,7 +46,7 @@ pub(crate) enum Revoked {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct MintedId {
     id: String,
-    minting: Minting,
+    minting: TokenIssuer,
 }
 
 impl MintedId {
@@ -86,14 +86,14 @@ impl MintedId {
         let minter = minter.flatten().map(|minter| minter.to_string());
         Some(Self {
             id: (*id).to_owned(),
-            minting: Minting { version: TokenVersion::parse(version)?, key: key.to_string(), minter },
+            minting: TokenIssuer { version: TokenVersion::parse(version)?, key: key.to_string(), minter },
         })
     }
 }
 
 impl fmt::Display for MintedId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, minting: Minting { version, key, minter } } = self;
+        let Self { id, minting: TokenIssuer { version, key, minter } } = self;
         match version {
             TokenVersion::V1 => write!(formatter, "v1:{key}:{id}"),
             TokenVersion::V2 => write!(formatter, "v2:{key}:{}:{id}", minter.as_deref().unwrap_or("none")),
@@ -104,14 +104,14 @@ impl fmt::Display for MintedId {
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Revocation {
-    pub(crate) revoked: Revoked,
-    pub(crate) about: About,
+    pub(crate) revoked: RevokedThing,
+    pub(crate) about: EntryNote,
 }
 
 /// What is said about an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct About {
+pub(crate) struct EntryNote {
     pub(crate) revoked_at: u64,
     /// From then on no token can be meant any more.
     pub(crate) expires_at: u64,
@@ -119,7 +119,7 @@ pub(crate) struct About {
     pub(crate) reason: Option<String>,
 }
 
-impl Revoked {
+impl RevokedThing {
     /// `chain:…`, `jti:…`, `owner:…`, `kid:…`, `before:…`: its name in the file and in the store.
     pub(crate) fn name(&self) -> String {
         match self {
@@ -191,14 +191,14 @@ pub(crate) fn in_force(entries: &[Revocation], now: UnixTime) -> RevocationList 
     let mut list = RevocationList::default();
     for entry in entries.iter().filter(|entry| entry.about.expires_at > now.0) {
         match &entry.revoked {
-            Revoked::Chain(chain) => drop(list.chains.insert(*chain)),
-            Revoked::Id(id) => drop(list.ids.insert(id.clone())),
-            Revoked::Minted(MintedId { id, minting }) => {
+            RevokedThing::Chain(chain) => drop(list.chains.insert(*chain)),
+            RevokedThing::Id(id) => drop(list.ids.insert(id.clone())),
+            RevokedThing::Minted(MintedId { id, minting }) => {
                 list.minted.entry(id.clone()).or_default().insert(minting.clone());
             }
-            Revoked::Owner(owner) => drop(list.owners.insert(*owner)),
-            Revoked::Key(key) => drop(list.keys.insert(key.clone())),
-            Revoked::Before(time) => list.before = list.before.max(Some(UnixTime(*time))),
+            RevokedThing::Owner(owner) => drop(list.owners.insert(*owner)),
+            RevokedThing::Key(key) => drop(list.keys.insert(key.clone())),
+            RevokedThing::Before(time) => list.before = list.before.max(Some(UnixTime(*time))),
         }
     }
     list

@@ -16,7 +16,7 @@ use super::readiness::Readiness;
 use super::revocations::{RevocationFile, RevocationWatch, SharedRevocations};
 use super::state::LazyStore;
 use super::tls::{OtherKeys, Tls};
-use super::wire::{self, Door, EndSignals, Engine, survive_others};
+use super::wire::{self, BoundServer, EndSignals, Engine, survive_others};
 use super::{logging, settings};
 use crate::ground::failure::Failure;
 use magicproxy_config::config::log::LogFormat;
@@ -60,8 +60,8 @@ fn serve_logged(layers: Layers) -> Result<(), Failure> {
         as_log: logging::format(config.log) == LogFormat::Json,
     };
     match scaled {
-        Some(Scaled::Defaults(line)) => banner.lines.push(line),
-        Some(Scaled::Given(line)) => banner.warnings.push(line),
+        Some(LimitsNotice::Defaults(line)) => banner.lines.push(line),
+        Some(LimitsNotice::Given(line)) => banner.warnings.push(line),
         None => {}
     }
     let tls = config.tls.as_ref().map(|source| Tls::of(source, config.own_authority())).transpose()?;
@@ -85,18 +85,18 @@ fn serve_logged(layers: Layers) -> Result<(), Failure> {
         }
         // So that nobody is refused only because nobody has looked yet.
         revocations.look().await;
-        let door = Door::open(engine, &listeners, &hosts, tls.as_ref().map(|tls| &tls.server)).await?;
-        let addresses = door.addresses().join(" and ");
+        let server = BoundServer::open(engine, &listeners, &hosts, tls.as_ref().map(|tls| &tls.server)).await?;
+        let addresses = server.addresses().join(" and ");
         banner.lines.insert(0, format!("magicproxy {} listens on {addresses}", env!("CARGO_PKG_VERSION")));
-        banner.warnings.extend(door.warnings.iter().cloned());
+        banner.warnings.extend(server.warnings.iter().cloned());
         let trust = tls.as_ref().map(Tls::curl_option).unwrap_or_default();
         if let Some(tls) = tls {
             banner.lines.extend(tls.notes.iter().cloned());
             tokio::spawn(tls.keep_fresh(other));
         }
         if let Some(first) = first {
-            let curl = format!("curl{trust}{}", door.curl_option());
-            banner.next = next_steps(&curl, &format!("{}{}", door.url(), first.mount), &first, &private);
+            let curl = format!("curl{trust}{}", server.curl_option());
+            banner.next = next_steps(&curl, &format!("{}{}", server.url(), first.mount), &first, &private);
         }
         banner.show();
         tokio::spawn(watch.keep_fresh());
@@ -104,7 +104,7 @@ fn serve_logged(layers: Layers) -> Result<(), Failure> {
         if let Some(plugins) = plugins {
             tokio::spawn(plugins.watch());
         }
-        door.serve(signals.shutdown()).await;
+        server.serve(signals.shutdown()).await;
         Ok::<_, Failure>(())
     });
     // What still runs, runs for nobody.
@@ -113,14 +113,14 @@ fn serve_logged(layers: Layers) -> Result<(), Failure> {
 }
 
 /// What was said about limits that the process has too few files for.
-enum Scaled {
+enum LimitsNotice {
     /// Nobody gave these limits.
     Defaults(String),
     Given(String),
 }
 
 /// Makes the limits fit this many open files, and tells when they did not.
-fn fit_to_files(config: &mut Config, files: usize) -> Option<Scaled> {
+fn fit_to_files(config: &mut Config, files: usize) -> Option<LimitsNotice> {
     let (given, defaults) = (config.limits, Limits::default());
     config.limits = given.fit(files)?;
     let Limits { connections, upstream_connections, exchanges, .. } = config.limits;
@@ -129,7 +129,7 @@ fn fit_to_files(config: &mut Config, files: usize) -> Option<Scaled> {
         upstream_connections.total, exchanges.total
     );
     let numbers = |limits: &Limits| (limits.connections, limits.upstream_connections, limits.exchanges);
-    Some(if numbers(&given) == numbers(&defaults) { Scaled::Defaults(line) } else { Scaled::Given(line) })
+    Some(if numbers(&given) == numbers(&defaults) { LimitsNotice::Defaults(line) } else { LimitsNotice::Given(line) })
 }
 
 /// Revocations are in the store where proxies share one, and in a file otherwise.

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use magicproxy_core::UnixTime;
 use magicproxy_core::state::{
-    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, Taken, UnixMillis,
+    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, TakeResult,
+    UnixMillis,
 };
 use magicproxy_state::{MemoryStore, RedbStore, ValkeyStore};
 use tokio::sync::Mutex;
@@ -98,7 +99,7 @@ impl StateStore for LazyStore {
         Box::pin(async move { self.store().await?.apply_within(target, conditions, changes, now).await })
     }
 
-    fn take_within(&self, target: BoundedPartition, demands: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken> {
+    fn take_within(&self, target: BoundedPartition, demands: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, TakeResult> {
         Box::pin(async move { self.store().await?.take_within(target, demands, now).await })
     }
 

@@ -1,4 +1,4 @@
-//! The certificate that callers see: from files that somebody else renews, or from a certificate authority of this
+//! The certificate that clients see: from files that somebody else renews, or from a certificate authority of this
 //! machine's own. What TLS is spoken with it is the engine's affair.
 
 pub(crate) mod acme;
@@ -24,11 +24,11 @@ pub(crate) struct Tls {
     pub(crate) server: Arc<TlsServer>,
     /// What somebody who starts the proxy has to know, line by line.
     pub(crate) notes: Vec<String>,
-    keeper: Keeper,
+    keeper: CertificateRenewal,
 }
 
 #[derive(Debug)]
-enum Keeper {
+enum CertificateRenewal {
     Files(Reloader),
     Dev(Box<DevAuthority>),
     Acme(Acme),
@@ -47,35 +47,35 @@ impl Tls {
     fn from_files(files: &CertificateFiles) -> anyhow::Result<Self> {
         let (reloader, identity) = Reloader::start(files.clone())?;
         let server = TlsServer::new(Some(identity)).context("TLS cannot be set up")?;
-        Ok(Self { server, notes: Vec::new(), keeper: Keeper::Files(reloader) })
+        Ok(Self { server, notes: Vec::new(), keeper: CertificateRenewal::Files(reloader) })
     }
 
     fn dev(own: AuthoritySettings<'_>) -> anyhow::Result<Self> {
         let authority = DevAuthority::open(own)?;
         let server = TlsServer::new(Some(authority.issue()?)).context("TLS cannot be set up")?;
-        Ok(Self { server, notes: authority.notes(), keeper: Keeper::Dev(Box::new(authority)) })
+        Ok(Self { server, notes: authority.notes(), keeper: CertificateRenewal::Dev(Box::new(authority)) })
     }
 
     fn acme(settings: &AcmeSettings) -> anyhow::Result<Self> {
         let (acme, cached) = Acme::open(settings.clone())?;
         let server = TlsServer::new(cached).context("TLS cannot be set up")?;
-        Ok(Self { server, notes: vec![acme.note()], keeper: Keeper::Acme(acme) })
+        Ok(Self { server, notes: vec![acme.note()], keeper: CertificateRenewal::Acme(acme) })
     }
 
     /// What `curl` has to be told besides, to trust the certificate.
     pub(crate) fn curl_option(&self) -> String {
         match &self.keeper {
-            Keeper::Files(_) | Keeper::Acme(_) => String::new(),
-            Keeper::Dev(authority) => format!(" --cacert {}", authority.shell_path()),
+            CertificateRenewal::Files(_) | CertificateRenewal::Acme(_) => String::new(),
+            CertificateRenewal::Dev(authority) => format!(" --cacert {}", authority.shell_path()),
         }
     }
 
     /// Keeps the certificate fresh, for ever.
     pub(crate) async fn keep_fresh(self, other: OtherKeys) {
         match self.keeper {
-            Keeper::Files(reloader) => reloader.run(&self.server, &other).await,
-            Keeper::Dev(authority) => authority.run(&self.server).await,
-            Keeper::Acme(acme) => acme.run(&self.server).await,
+            CertificateRenewal::Files(reloader) => reloader.run(&self.server, &other).await,
+            CertificateRenewal::Dev(authority) => authority.run(&self.server).await,
+            CertificateRenewal::Acme(acme) => acme.run(&self.server).await,
         }
     }
 }

@@ -21,7 +21,7 @@ use magicproxy_proxy::settings::{HostName, Settings};
 use tokio::runtime::Runtime;
 
 use crate::ground::failure::Failure;
-use magicproxy_config::config::address::Listen;
+use magicproxy_config::config::address::ListenAddress;
 use magicproxy_config::config::listeners::{HostCheckChoice, HostSettings, ListenerSettings};
 use magicproxy_config::ground::fault::{Faults, Origin};
 use magicproxy_config::ground::scheme::{Scheme, is_loopback_address};
@@ -36,9 +36,9 @@ pub(crate) struct Engine {
 }
 
 /// The engine, ready to serve, on addresses that are already taken.
-pub(crate) struct Door {
+pub(crate) struct BoundServer {
     server: Server,
-    places: Vec<Place>,
+    places: Vec<BoundListener>,
     /// What should be known of the listeners.
     pub(crate) warnings: Vec<String>,
 }
@@ -60,7 +60,7 @@ fn host_check(
 }
 
 /// A listener, and how it is reached.
-struct Place {
+struct BoundListener {
     listener: Listener,
     /// Of TCP.
     address: Option<SocketAddr>,
@@ -73,7 +73,7 @@ struct Place {
     file: Option<socket_file::SocketFile>,
 }
 
-impl Door {
+impl BoundServer {
     /// Takes the addresses and prepares the engine. Listeners that speak TLS need `tls`.
     ///
     /// # Errors
@@ -88,7 +88,7 @@ impl Door {
         let check = Arc::new(host_check(&engine.settings, listeners, hosts, tls));
         let (mut places, mut warnings) = (Vec::new(), Vec::new());
         for listener in listeners {
-            let place = Place::take(listener).await.with_context(|| format!("cannot listen on `{}`", listener.listen))?;
+            let place = BoundListener::take(listener).await.with_context(|| format!("cannot listen on `{}`", listener.listen))?;
             if let Some(fault) = place.address.and_then(|address| listener.exposure_at(address.ip(), &Origin::Default)) {
                 return Err(Faults::one(fault).into());
             }
@@ -113,10 +113,10 @@ impl Door {
 
     /// How each listener is reached, in words.
     pub(crate) fn addresses(&self) -> Vec<String> {
-        self.places.iter().map(Place::shown).collect()
+        self.places.iter().map(BoundListener::shown).collect()
     }
 
-    /// Serves until `shutdown` is done and the answers in flight are out.
+    /// Serves until `shutdown` is done and the responses in flight are out.
     pub(crate) async fn serve(self, shutdown: impl Future<Output = ()> + Send) {
         let mut listeners = Vec::new();
         #[cfg(unix)]
@@ -136,11 +136,11 @@ impl Door {
     }
 }
 
-impl Place {
+impl BoundListener {
     async fn take(settings: &ListenerSettings) -> anyhow::Result<Self> {
         let url = |port| settings.listen.url(settings.scheme, port);
         match &settings.listen {
-            Listen::Tcp(address) => {
+            ListenAddress::Tcp(address) => {
                 let socket = bind::listen(address).await?;
                 let bound = socket.local_addr()?;
                 let is_ipv6_only = bind::is_ipv6_only(&socket) && bound.ip().is_unspecified();
@@ -156,14 +156,14 @@ impl Place {
                 })
             }
             #[cfg(unix)]
-            Listen::Unix(path) => {
+            ListenAddress::Unix(path) => {
                 let (socket, file) = socket_file::SocketFile::bind(path, settings.mode)?;
                 let socket_path = Some(path.display().to_string());
                 let listener = Listener::unix(socket);
                 Ok(Self { listener, address: None, is_ipv6_only: false, url: url(None), socket: socket_path, file: Some(file) })
             }
             #[cfg(not(unix))]
-            Listen::Unix(_) => anyhow::bail!("there are no Unix sockets on this system"),
+            ListenAddress::Unix(_) => anyhow::bail!("there are no Unix sockets on this system"),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use magicproxy_config::providers::PROVIDERS;
-use magicproxy_config::providers::client::{ANY, ANY_PROGRAM as COMMON, Way};
+use magicproxy_config::providers::client::{ANY, ANY_PROGRAM as COMMON, SetupMethod};
 
 use super::table::Client;
 
@@ -16,9 +16,9 @@ pub(super) static ANY_PROGRAM: LazyLock<Client> = LazyLock::new(|| Client {
 });
 
 /// One for each API, by name, and one for those that nobody knows.
-static WAYS: LazyLock<Vec<Way>> = LazyLock::new(|| {
-    let mut ways: Vec<Way> = PROVIDERS.iter().map(|provider| provider.any_program()).collect();
+static WAYS: LazyLock<Vec<SetupMethod>> = LazyLock::new(|| {
+    let mut ways: Vec<SetupMethod> = PROVIDERS.iter().map(|provider| provider.any_program()).collect();
     ways.sort_unstable_by_key(|way| way.preset);
-    ways.push(Way { preset: ANY, variables: &[("MAGIC_API", "{api}"), ("MAGIC_TOKEN", "{token}")], ..COMMON });
+    ways.push(SetupMethod { preset: ANY, variables: &[("MAGIC_API", "{api}"), ("MAGIC_TOKEN", "{token}")], ..COMMON });
     ways
 });

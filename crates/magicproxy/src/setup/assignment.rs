@@ -13,11 +13,11 @@ use super::value::{Piece, Value};
 use crate::ground::failure::Failure;
 use magicproxy_config::ground::text::harmless;
 use magicproxy_config::providers::PresetChoice;
-use magicproxy_config::providers::client::Way;
+use magicproxy_config::providers::client::SetupMethod;
 
 /// A magic token as far as its destination is concerned.
 #[derive(Debug)]
-pub(crate) struct Bearer {
+pub(crate) struct TokenDestination {
     /// The upstream that its holder named: `NAME=FILE`.
     pub(crate) name: Option<String>,
     /// What it is called in messages.
@@ -30,7 +30,7 @@ pub(crate) struct Bearer {
 
 /// The clients to tell.
 #[derive(Debug)]
-pub(crate) enum Wanted {
+pub(crate) enum ClientSelection {
     /// All of these, or none.
     These(Vec<&'static Client>),
     /// A program, and which client it is by its name.
@@ -41,7 +41,7 @@ pub(crate) enum Wanted {
 
 /// A client that is told.
 #[derive(Debug)]
-pub(crate) struct Told {
+pub(crate) struct ClientSetup {
     pub(crate) setup: Setup,
     pub(crate) target: Target,
     /// Which of the tokens it gets; none where the shell's variable holds one.
@@ -51,19 +51,23 @@ pub(crate) struct Told {
 /// The tokens, and where each of them goes as far as that is known.
 struct Assignment<'a> {
     targets: &'a Targets,
-    bearers: &'a [Bearer],
+    bearers: &'a [TokenDestination],
     destinations: Vec<Option<Target>>,
 }
 
 /// Tells clients of APIs. Every token is told to somebody, and none to a client of another API.
-pub(crate) fn assign(targets: &Targets, wanted: &Wanted, bearers: &[Bearer]) -> Result<Vec<Told>, Failure> {
+pub(crate) fn assign(
+    targets: &Targets,
+    wanted: &ClientSelection,
+    bearers: &[TokenDestination],
+) -> Result<Vec<ClientSetup>, Failure> {
     targets.ensure_clear(bearers)?;
     let destinations = bearers.iter().map(|bearer| targets.destination(bearer)).collect::<Result<_, _>>()?;
     let assignment = Assignment { targets, bearers, destinations };
     let mut told = match wanted {
-        Wanted::These(clients) => assignment.these(clients)?,
-        Wanted::Program(client) => assignment.program(*client)?,
-        Wanted::All => assignment.all()?,
+        ClientSelection::These(clients) => assignment.these(clients)?,
+        ClientSelection::Program(client) => assignment.program(*client)?,
+        ClientSelection::All => assignment.all()?,
     };
     merge_json(&mut told);
     let set: Vec<&str> = told.iter().flat_map(|told| told.setup.variables.iter().map(|(name, _)| *name)).collect();
@@ -74,7 +78,7 @@ pub(crate) fn assign(targets: &Targets, wanted: &Wanted, bearers: &[Bearer]) -> 
     }
 }
 
-fn clash(earlier: &[Told], later: &Told) -> Option<Failure> {
+fn clash(earlier: &[ClientSetup], later: &ClientSetup) -> Option<Failure> {
     let (one, name) = earlier.iter().find_map(|one| Some((one, contradiction(one, later)?)))?;
     Some(Failure::usage(match (one.setup.client.name, later.setup.client.name) {
         (one, other) if one == other => format!("`{one}` is to be told of two APIs by {name}: run it once for each"),
@@ -83,7 +87,7 @@ fn clash(earlier: &[Told], later: &Told) -> Option<Failure> {
 }
 
 /// A variable that two clients want to have two values.
-fn contradiction(left: &Told, right: &Told) -> Option<&'static str> {
+fn contradiction(left: &ClientSetup, right: &ClientSetup) -> Option<&'static str> {
     let of_left = |name: &str| left.setup.variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
     let differs = |name: &str, value: &Value| {
         let other = of_left(name)?;
@@ -94,7 +98,7 @@ fn contradiction(left: &Told, right: &Told) -> Option<&'static str> {
 }
 
 /// Variables that hold JSON are the same for all, with what each of them says.
-fn merge_json(told: &mut [Told]) {
+fn merge_json(told: &mut [ClientSetup]) {
     for name in JSON_VARIABLES {
         let values = told.iter().flat_map(|told| &told.setup.variables).filter(|(known, _)| known == name);
         let parsed = values.filter_map(|(_, value)| serde_json::from_str::<Json>(&value.without_token()).ok());
@@ -123,7 +127,7 @@ fn merged(left: Json, right: Json) -> Json {
 
 impl Assignment<'_> {
     /// Every client must be told, by a token for what it speaks to.
-    fn these(&self, clients: &[&'static Client]) -> Result<Vec<Told>, Failure> {
+    fn these(&self, clients: &[&'static Client]) -> Result<Vec<ClientSetup>, Failure> {
         let mut told = Vec::new();
         for client in clients {
             let of_client = self.told_to(client)?;
@@ -136,14 +140,14 @@ impl Assignment<'_> {
     }
 
     /// A program gets what it reads as far as there is a token for that, and for the other tokens what others read.
-    fn program(&self, client: Option<&'static Client>) -> Result<Vec<Told>, Failure> {
+    fn program(&self, client: Option<&'static Client>) -> Result<Vec<ClientSetup>, Failure> {
         let told = client.map(|client| self.told_to(client)).transpose()?.unwrap_or_default();
         self.and_the_rest(told)
     }
 
     /// All clients of each API, less those that contradict one before.
-    fn all(&self) -> Result<Vec<Told>, Failure> {
-        let mut told: Vec<Told> = Vec::new();
+    fn all(&self) -> Result<Vec<ClientSetup>, Failure> {
+        let mut told: Vec<ClientSetup> = Vec::new();
         for client in CLIENTS {
             // Who cannot be told is left out.
             let Ok(of_client) = self.told_to(client) else { continue };
@@ -163,7 +167,7 @@ impl Assignment<'_> {
     }
 
     /// What a client is told: of every API that it speaks to and there is a token for.
-    fn told_to(&self, client: &'static Client) -> Result<Vec<Told>, Failure> {
+    fn told_to(&self, client: &'static Client) -> Result<Vec<ClientSetup>, Failure> {
         if self.bearers.is_empty() {
             return Ok(vec![self.told(client, self.targets.choose(client)?, None)]);
         }
@@ -181,7 +185,7 @@ impl Assignment<'_> {
     }
 
     /// What any program is told, for the tokens that nobody was told of.
-    fn and_the_rest(&self, mut told: Vec<Told>) -> Result<Vec<Told>, Failure> {
+    fn and_the_rest(&self, mut told: Vec<ClientSetup>) -> Result<Vec<ClientSetup>, Failure> {
         for (at, target) in self.destinations.iter().enumerate() {
             if told.iter().any(|told| told.bearer == Some(at)) {
                 continue;
@@ -195,14 +199,14 @@ impl Assignment<'_> {
         Ok(told)
     }
 
-    fn told(&self, client: &'static Client, (target, way): (Target, &'static Way), bearer: Option<usize>) -> Told {
+    fn told(&self, client: &'static Client, (target, way): (Target, &'static SetupMethod), bearer: Option<usize>) -> ClientSetup {
         let file = bearer.and_then(|at| self.bearers.get(at)?.file.as_deref());
-        Told { setup: Setup::new(client, way, &target, file), target, bearer }
+        ClientSetup { setup: Setup::new(client, way, &target, file), target, bearer }
     }
 
     fn nothing_for(&self, client: &Client) -> Failure {
         let kinds = or_list(&client.presets());
-        let of = |(bearer, target): (&Bearer, &Option<Target>)| {
+        let of = |(bearer, target): (&TokenDestination, &Option<Target>)| {
             let name = target.as_ref().map_or("several APIs", |target| target.name.as_str());
             format!("`{}` is for `{}`", bearer.shown, harmless(name))
         };
@@ -231,7 +235,7 @@ impl Targets {
         }
     }
 
-    fn ensure_clear(&self, bearers: &[Bearer]) -> Result<(), Failure> {
+    fn ensure_clear(&self, bearers: &[TokenDestination]) -> Result<(), Failure> {
         if bearers.len() > 1 && self.wanted().is_some() {
             return Err(Failure::usage("--upstream is for one token: of several, say of each `--token-file NAME=FILE`"));
         }
@@ -239,7 +243,7 @@ impl Targets {
     }
 
     /// Where a token goes, as far as its holder or itself says. An error, where the two do not fit.
-    fn destination(&self, bearer: &Bearer) -> Result<Option<Target>, Failure> {
+    fn destination(&self, bearer: &TokenDestination) -> Result<Option<Target>, Failure> {
         let asked = bearer.name.as_deref().or_else(|| self.wanted());
         let target = match (asked, &bearer.audience) {
             (Some(name), _) => Some(self.named(name, bearer)?),
@@ -279,7 +283,7 @@ impl Targets {
     }
 
     /// The target that this name, or the name of a kind of API, means.
-    fn named(&self, name: &str, bearer: &Bearer) -> Result<Target, Failure> {
+    fn named(&self, name: &str, bearer: &TokenDestination) -> Result<Target, Failure> {
         let all = self.all();
         if let Some(target) = all.iter().find(|target| target.is_called(name)) {
             return Ok(target.clone());

@@ -7,11 +7,11 @@ use magicproxy_config::ground::fault::{Fault, Faults, Origin};
 use magicproxy_config::ground::suggest::nearest;
 use magicproxy_config::ground::text::harmless;
 use magicproxy_config::providers::PresetChoice;
-use magicproxy_config::providers::client::{Needs, Way};
+use magicproxy_config::providers::client::{SetupMethod, SetupNeeds};
 
 impl Targets {
     /// What this client is to speak to, and how.
-    pub(crate) fn choose(&self, client: &'static Client) -> Result<(Target, &'static Way), Failure> {
+    pub(crate) fn choose(&self, client: &'static Client) -> Result<(Target, &'static SetupMethod), Failure> {
         let target = match self {
             Self::Named(target) => named(client, target)?,
             Self::Configured { targets, wanted: Some(name) } => wanted(client, targets, name)?,
@@ -21,13 +21,13 @@ impl Targets {
     }
 
     /// What this client is to speak to, and how, where it is known which API that is.
-    pub(super) fn lead(client: &'static Client, target: &Target) -> Result<(Target, &'static Way), Failure> {
+    pub(super) fn lead(client: &'static Client, target: &Target) -> Result<(Target, &'static SetupMethod), Failure> {
         way(client, &wanted(client, std::slice::from_ref(target), &target.name)?)
     }
 }
 
 /// The first way of this client whose needs are met.
-fn way(client: &'static Client, target: &Target) -> Result<(Target, &'static Way), Failure> {
+fn way(client: &'static Client, target: &Target) -> Result<(Target, &'static SetupMethod), Failure> {
     let ways = client.ways.iter().filter(|way| way.serves(target.preset));
     ways.filter_map(|way| Some((met(way.needs, target)?, way))).next().ok_or_else(|| {
         Failure::usage(format!(
@@ -40,11 +40,11 @@ fn way(client: &'static Client, target: &Target) -> Result<(Target, &'static Way
 }
 
 /// The target as a client with these needs is to find it, if it does.
-fn met(needs: Needs, target: &Target) -> Option<Target> {
+fn met(needs: SetupNeeds, target: &Target) -> Option<Target> {
     match needs {
-        Needs::Nothing => Some(target.clone()),
-        Needs::Socket => target.unix_socket.is_some().then(|| target.clone()),
-        Needs::HttpsRoot => target.at_a_root().filter(|target| target.public_url.scheme() == "https"),
+        SetupNeeds::Nothing => Some(target.clone()),
+        SetupNeeds::Socket => target.unix_socket.is_some().then(|| target.clone()),
+        SetupNeeds::HttpsRoot => target.at_a_root().filter(|target| target.public_url.scheme() == "https"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The clients, by name. Adding one is adding an entry, its ways in the files of its providers, its lines in
 //! `tests/cmd/env.golden` and a recipe.
 
-use magicproxy_config::providers::client::{ANY, NOTHING, Way};
+use magicproxy_config::providers::client::{ANY, NOTHING, SetupMethod};
 use magicproxy_config::providers::{anthropic, cloudflare, digitalocean, github, github_git, gitlab, openai, powerdns};
 
 use super::table::Client;
@@ -84,7 +84,7 @@ pub(crate) static CLIENTS: &[Client] = &[
 ];
 
 /// curl, which speaks to every API.
-const CURL: Way = Way {
+const CURL: SetupMethod = SetupMethod {
     preset: ANY,
     variables: &[("MAGIC_API", "{api}"), ("MAGIC_TOKEN", "{token}")],
     ca_variables: &["CURL_CA_BUNDLE"],

@@ -1,7 +1,7 @@
 //! The table of clients: what an entry says. The entries are in [`clients`](super::clients).
 
 use magicproxy_config::providers::Provider;
-use magicproxy_config::providers::client::Way;
+use magicproxy_config::providers::client::SetupMethod;
 
 use super::clients::CLIENTS;
 
@@ -15,7 +15,7 @@ pub(crate) struct Client {
     /// Programs by whose name `run` knows that they are this client.
     pub(crate) programs: &'static [&'static str],
     /// How it is told. For one preset, the first whose needs are met counts.
-    pub(crate) ways: &'static [Way],
+    pub(crate) ways: &'static [SetupMethod],
 }
 
 impl Client {
@@ -56,7 +56,7 @@ impl Client {
 /// clients are told to put a token, and those that would win over them.
 pub(crate) fn credential_variables(preset: &str) -> impl Iterator<Item = &'static str> {
     let kin = Provider::named(preset).map_or(&[][..], |provider| provider.kin);
-    let is_kin = move |way: &&Way| way.preset == preset || kin.contains(&way.preset);
+    let is_kin = move |way: &&SetupMethod| way.preset == preset || kin.contains(&way.preset);
     let of_kin = CLIENTS.iter().flat_map(|client| client.ways).filter(is_kin);
     of_kin.flat_map(|way| {
         let given = way.variables.iter().filter(|(_, template)| template.contains("token}")).map(|(name, _)| *name);

@@ -61,7 +61,7 @@ fn the_table_is_in_order_and_every_preset_is_known() {
             client.name
         );
         // What needs something comes before what needs nothing or less.
-        assert!(client.ways.iter().filter(|way| matches!(way.needs, Needs::Socket)).count() <= 1, "{}", client.name);
+        assert!(client.ways.iter().filter(|way| matches!(way.needs, SetupNeeds::Socket)).count() <= 1, "{}", client.name);
     }
 }
 

@@ -120,7 +120,7 @@ fn whatever_is_there_instead_of_the_proxy_is_named() {
     );
     for (answer, expected) in [
         (&b"SSH-2.0-OpenSSH_9.7\r\n"[..], &["no HTTP is spoken there"][..]),
-        (b"", &["closed without an answer", "`https://`"]),
+        (b"", &["closed without a response", "`https://`"]),
         (b"\x15\x03\x01\x00\x02\x02\x46", &["no HTTP is spoken there: is it `https://`?"]),
         (
             b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 6\r\n\r\n<html>",

@@ -28,7 +28,7 @@ enum Becomes {
     Same,
     /// The same, with a token or a key of its own making on standard output.
     SameButForChance,
-    /// It would change what is beside the user's keys, while the caller may mean those in the folder: it says how to tell.
+    /// It would change what is beside the user's keys, while the client may mean those in the folder: it says how to tell.
     Refused,
     /// It reads what is there: `serve` and `config`.
     Reads,

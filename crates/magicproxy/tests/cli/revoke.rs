@@ -338,7 +338,7 @@ impl Family {
         Self { other: narrow(parent, &["--sub", "other"]), parent: parent.to_owned(), one, child }
     }
 
-    /// As soon as the proxy has read the new list: by the child's answer, which is another than before.
+    /// As soon as the proxy has read the new list: by the child's response, which is another than before.
     #[track_caller]
     fn answers(&self, proxy: &Proxy, [parent, one, other, child]: [&str; 4]) {
         proxy.comes_to_answer(&self.child, child);

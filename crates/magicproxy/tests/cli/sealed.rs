@@ -365,7 +365,7 @@ fn without_the_proxy_the_pinned_keys_serve_and_that_is_said() {
     let broken = proxy.mint(&minter, &[]);
     other.join().unwrap();
     assert_eq!((broken.code, broken.stdout.as_str()), (1, ""), "{broken:?}");
-    assert!(broken.stderr.contains("the answer broke off"), "{broken:?}");
+    assert!(broken.stderr.contains("the response broke off"), "{broken:?}");
     let nothing = proxy.mint(&Place::new(), &[]);
     assert_eq!((nothing.code, nothing.stdout.as_str()), (1, ""), "{nothing:?}");
     let named =

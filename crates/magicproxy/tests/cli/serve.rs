@@ -227,7 +227,7 @@ fn pretty_lines_are_short() {
     let mut serving = Serving::of(&place, &["--listen", "127.0.0.1:0", "--log-format", "pretty"]);
     assert_eq!(serving.ask(&format!("GET /{}?secret=1", "a/".repeat(300)), "localhost"), 401);
     assert_eq!(serving.ask(&format!("GET /{}b", "a/".repeat(300)), "localhost"), 401);
-    let line = serving.running.line(" no_token ");
+    let line = serving.running.line(" missing_token ");
     assert!(line.chars().count() <= 120 && line.contains("Z 401 GET /a/a/") && line.contains(" id="), "{line}");
     let ended = serving.running.terminate();
     assert!(!ended.stderr.contains("secret"), "{ended:?}");
@@ -245,7 +245,7 @@ fn ask_at_length(serving: &Serving, requests: usize) {
 }
 
 fn lines_of_requests(stderr: &str) -> usize {
-    stderr.lines().filter(|line| line.contains("no_token")).count()
+    stderr.lines().filter(|line| line.contains("missing_token")).count()
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What is said for all upstreams is checked once, however many there are.
 
 use super::*;
-use crate::config::tls::{CertificateFault, CertificateFiles, Culprit};
+use crate::config::tls::{CertificateFault, CertificateFiles, FaultyFile};
 
 /// One upstream, three, three of which one matches patterns in the old way, and three of which each says something itself.
 fn upstreams() -> [String; 4] {
@@ -23,7 +23,7 @@ fn upstreams() -> [String; 4] {
 /// Everything that is found, before anything is left out that is said twice.
 fn found(layers: Layers) -> Vec<String> {
     let unreadable = |_: &CertificateFiles| {
-        Err(CertificateFault { culprit: Culprit::Certificate, message: "there is no such file or folder".to_owned() })
+        Err(CertificateFault { culprit: FaultyFile::Certificate, message: "there is no such file or folder".to_owned() })
     };
     layers.checked().reading(unreadable).faults.into_iter().map(|fault| fault.message).collect()
 }

@@ -1,6 +1,6 @@
 //! Who may mint: every combination of minters, versions and policy. The same over HTTP is in the engine's tests.
 
-use magicproxy_core::{Accepts, Kem, MinterSigningKey, TokenVersion};
+use magicproxy_core::{AcceptedTokens, Kem, MinterSigningKey, TokenVersion};
 use magicproxy_proxy::settings::UpstreamSettings;
 
 use super::*;
@@ -170,7 +170,7 @@ fn what_the_key_set_says_is_what_some_upstream_accepts() {
     let minters = Minters::new();
     let accepts = |text: &str| minters.layers(text).check().unwrap().accepts();
     let days = |days: u64| days * 24 * 60 * 60;
-    let Accepts { versions, kems, minters: listed, max_lifetime } = accepts("");
+    let AcceptedTokens { versions, kems, minters: listed, max_lifetime } = accepts("");
     assert_eq!((versions, kems, listed, max_lifetime), (TokenVersion::ALL.into(), Kem::ALL.into(), None, days(366)));
     let two = "[upstreams.a]\napi_root = 'https://a.example'\nminters = ONE\n[upstreams.b]\napi_root = 'https://b.example'\n";
     assert_eq!(accepts(two).minters, None, "one needs none");
@@ -251,7 +251,7 @@ fn an_open_mint_for_a_private_api_is_warned_of() {
         ("tokens.minters = ONE", 0),
         ("tokens.minters = ONE\ntokens.accept = ['v1', 'v2']", 0),
         ("tokens.minters = ONE\ntokens.accept = ['v1', 'v2']\nmint.policy = 'open'", 1),
-        // An unsigned token of version 2 is as good as an order.
+        // An unsigned token of version 2 is as good as a mint request.
         ("tokens.accept = ['v2']", 1),
         ("mint.policy = 'closed'\ntokens.accept = ['v1', 'v2']", 1),
     ] {

@@ -29,7 +29,7 @@ fn rules_of_the_configuration_say_what_to_write() {
     check("scopes.a = [{ method = 'GET', path = '/user/{id}' }]", &["write `\"route\": \"/user/{id}\"`"]);
     let danger = "upstream.danger_prefix_matching = true\nscopes.a = ['GET /repos/acme/*']";
     assert!(native(danger).check().is_ok(), "patterns of the Python program mean what they meant");
-    for member in ["method", "path", "route", "grants", "receipt", "limit", "elements", "owner", "plugin"] {
+    for member in ["method", "path", "route", "grants", "receipt", "limit", "list_items", "owner", "plugin"] {
         for wrong in ["7", "-1", "true", "false", "1.5", "[7]", "[[]]", "{ x = 1 }", "{}", "[]", "''"] {
             let base = if member == "plugin" { "" } else { "method = 'GET', route = '/a', " };
             let base = if matches!(member, "method" | "route") { "" } else { base };

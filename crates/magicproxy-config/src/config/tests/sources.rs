@@ -56,6 +56,12 @@ fn misspelt_variables_are_noticed_and_those_of_kubernetes_are_not() {
         ("MAGICPROXY_PORT_5000_TCP", "x"),
         ("MAGICPROXY_CONFIG", "x"),
     ];
+    let old = [("MAGICPROXY_STATE_STRANGERS", "accept"), ("MAGICPROXY_UPSTREAM_REFUSALS", "github")];
+    let told = environment(&old).misspelt();
+    for now in ["MAGICPROXY_STATE_UNLISTED_MINTERS", "MAGICPROXY_UPSTREAM_REFUSAL_FORMAT"] {
+        let expected = format!("means nothing here: it is called `{now}` now");
+        assert!(told.iter().any(|told| told.ends_with(&expected)), "{told:?}");
+    }
     let warnings = environment(&variables).misspelt();
     assert_eq!(warnings, ["environment variable `MAGICPROXY_LISTN` means nothing here: did you mean `MAGICPROXY_LISTEN`?"]);
 }

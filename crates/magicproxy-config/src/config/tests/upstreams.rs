@@ -56,11 +56,11 @@ fn presets_stand_below_what_is_written() {
     let names: Vec<&str> = config.upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
     assert_eq!(names, ["dns", "github", "mine", "openai"]);
     let [dns, github, mine, openai] = config.upstreams.as_slice() else { panic!("four upstreams") };
-    assert_eq!((dns.placing.mount.as_str(), dns.placing.hosts[0].as_str()), ("/dns/v1", "dns.example"));
-    assert_eq!((github.placing.mount.as_str(), github.encoded_slash), ("/github", EncodedSlash::Both));
+    assert_eq!((dns.routes.mount.as_str(), dns.routes.hosts[0].as_str()), ("/dns/v1", "dns.example"));
+    assert_eq!((github.routes.mount.as_str(), github.encoded_slash), ("/github", EncodedSlash::Both));
     let origins: Vec<String> = github.origins().map(ToString::to_string).collect();
     assert_eq!(origins, ["https://api.github.com", "https://uploads.example"]);
-    assert_eq!(github.placing.paths.len(), 3);
+    assert_eq!(github.routes.paths.len(), 3);
     assert_eq!((mine.encoded_slash, &openai.links), (EncodedSlash::Refuse, &Links::Keep));
     assert!(config.upstreams.iter().all(|upstream| upstream.unnamed == UnnamedTokens::Refuse) && !config.upstream_assumed);
     assert!(config.upstream_named(None).is_err() && config.upstream_named(Some("mine")).is_ok());
@@ -158,7 +158,7 @@ fn an_upstream_alone_takes_tokens_without_a_name() {
 #[test]
 fn the_default_api_has_its_preset() {
     let config = native("").check().unwrap();
-    assert_eq!((config.upstreams[0].encoded_slash, config.upstreams[0].placing.paths.len()), (EncodedSlash::Both, 3));
+    assert_eq!((config.upstreams[0].encoded_slash, config.upstreams[0].routes.paths.len()), (EncodedSlash::Both, 3));
     let config = native("upstream.preset = 'digitalocean'").check().unwrap();
     assert_eq!(config.upstreams[0].api_root.to_string(), "https://api.digitalocean.com");
     assert!(!config.upstream_assumed);
@@ -209,14 +209,15 @@ fn what_names_no_carrier_is_a_fault_and_is_not_shown() {
     check("upstream.credential = \"basic:a:b\"", &["expected a user"]);
     check("upstream.accept_token_in = [\"bearer\"]", &["is always taken"]);
     check("upstream.accept_token_in = 7", &["upstream.accept_token_in: expected a list"]);
-    check("upstream.refusals = \"gihub\"", &["did you mean `github`?"]);
+    check("upstream.refusal_format = \"gihub\"", &["did you mean `github`?"]);
 }
 
 #[test]
 fn a_preset_knows_its_carrier_and_its_shape() {
     let config =
         native("[upstreams.gitlab]\n[upstreams.github-git]\n[upstreams.anthropic]\ncredential = \"bearer\"\n").check().unwrap();
-    let told: Vec<_> = config.upstreams.iter().map(|upstream| (upstream.credential.to_string(), upstream.refusals)).collect();
+    let told: Vec<_> =
+        config.upstreams.iter().map(|upstream| (upstream.credential.to_string(), upstream.refusal_format)).collect();
     let expected = [
         ("bearer", anthropic::REFUSALS.shape),
         ("basic:x-access-token", PROBLEM.shape),

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::config::check::{Checker, list};
-use crate::config::setting::{FromText, Given, Setting};
+use crate::config::setting::{FromText, GivenValue, Setting};
 use crate::ground::fault::Fault;
 use crate::ground::suggest;
 
@@ -66,7 +66,7 @@ impl Checker<'_> {
     }
 
     /// Where else tokens may stand.
-    pub(super) fn token_carriers(&mut self, key: &str, setting: &Setting<Vec<Given<CarrierText>>>) -> Vec<TokenCarrier> {
+    pub(super) fn token_carriers(&mut self, key: &str, setting: &Setting<Vec<GivenValue<CarrierText>>>) -> Vec<TokenCarrier> {
         let mut carriers = Vec::new();
         for given in list(setting) {
             match TokenCarrier::parse(&given.value.0) {
@@ -77,7 +77,7 @@ impl Checker<'_> {
         carriers
     }
 
-    fn carrier_fault(&mut self, key: &str, given: &Given<CarrierText>, error: ParseCarrierError) {
+    fn carrier_fault(&mut self, key: &str, given: &GivenValue<CarrierText>, error: ParseCarrierError) {
         let word = given.value.0.split(':').next().unwrap_or_default();
         let help = match (error, suggest::nearest(word, WORDS)) {
             (ParseCarrierError::Credential | ParseCarrierError::Token, Some(meant)) => format!("did you mean `{meant}`?"),

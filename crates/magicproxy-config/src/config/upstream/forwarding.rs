@@ -1,4 +1,4 @@
-//! What an API is told about the caller, as it is written.
+//! What an API is told about the client, as it is written.
 
 use magicproxy_proxy::settings::Forwarding;
 use schemars::JsonSchema;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::setting::choices;
 
-/// What an API is told about the caller.
+/// What an API is told about the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ForwardingChoice {

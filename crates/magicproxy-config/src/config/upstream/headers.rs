@@ -10,29 +10,29 @@ use serde::{Deserialize, Serialize};
 
 use super::{RawUpstream, Table};
 use crate::config::check::Checker;
-use crate::config::setting::{FromText, Given, Setting};
+use crate::config::setting::{FromText, GivenValue, Setting};
 use crate::ground::fault::{Fault, Origin};
 
 /// Names of headers, as they are written: a list, or in a variable of the environment with commas between them.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(transparent)]
-pub struct HeaderNames(pub Vec<Given<String>>);
+pub struct HeaderNames(pub Vec<GivenValue<String>>);
 
 impl FromText for HeaderNames {
     fn from_text(text: &str) -> Result<Self, String> {
         let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
         // A variable has no lines: the origin is that of the whole list.
-        Ok(Self(names.map(|name| Given { value: name.to_owned(), origin: Origin::Default }).collect()))
+        Ok(Self(names.map(|name| GivenValue { value: name.to_owned(), origin: Origin::Default }).collect()))
     }
 }
 
 /// The names as they were written.
-pub(super) fn names_in(setting: &Setting<HeaderNames>) -> &[Given<String>] {
+pub(super) fn names_in(setting: &Setting<HeaderNames>) -> &[GivenValue<String>] {
     setting.given().map_or(&[], |given| &given.value.0)
 }
 
 impl Checker<'_> {
-    pub(super) fn header_names(&mut self, key: &str, given: &[Given<String>]) -> Vec<HeaderName> {
+    pub(super) fn header_names(&mut self, key: &str, given: &[GivenValue<String>]) -> Vec<HeaderName> {
         let mut names = Vec::new();
         for given in given {
             match given.value.parse() {
@@ -64,7 +64,7 @@ impl Checker<'_> {
     }
 
     /// A fault that does not repeat the value of a header that somebody wrote behind its name.
-    fn header_fault(&mut self, key: &str, given: &Given<String>, reason: &str, origin: &Origin) {
+    fn header_fault(&mut self, key: &str, given: &GivenValue<String>, reason: &str, origin: &Origin) {
         let fault = match given.value.split_once(": ") {
             None => Fault::new(format!("{key} `{}`: {reason}", given.value), origin.clone()),
             Some((name, _)) => {
@@ -93,7 +93,7 @@ impl Checker<'_> {
 }
 
 /// Where a name was written; names in a variable have no place of their own.
-fn origin_of<'g>(given: &'g Given<String>, setting: &'g Setting<HeaderNames>) -> &'g Origin {
+fn origin_of<'g>(given: &'g GivenValue<String>, setting: &'g Setting<HeaderNames>) -> &'g Origin {
     match (&given.origin, setting.given()) {
         (Origin::Default, Some(whole)) => &whole.origin,
         (own, _) => own,

@@ -7,7 +7,7 @@ use magicproxy_proxy::settings::Links;
 
 use super::Table;
 use crate::config::check::{Checker, list, value};
-use crate::config::setting::Given;
+use crate::config::setting::GivenValue;
 
 impl Checker<'_> {
     /// Each fault points at its member.
@@ -15,7 +15,7 @@ impl Checker<'_> {
         let key = table.key("rewrite_members");
         let given = list(&table.raw.rewrite_members);
         let faults = self.faults.len();
-        for Given { value, origin } in given {
+        for GivenValue { value, origin } in given {
             if let Err(error) = Members::parse([value.as_str()]) {
                 self.fault(format!("{key} `{value}`: {error}"), origin);
             }

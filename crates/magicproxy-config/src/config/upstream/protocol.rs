@@ -1,6 +1,6 @@
 //! What is spoken to an API.
 
-use magicproxy_proxy::settings::{ApiRoot, PathTarget, Placing, UpstreamProtocol};
+use magicproxy_proxy::settings::{ApiRoot, PathTarget, RouteSettings, UpstreamProtocol};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -31,14 +31,14 @@ impl Checker<'_> {
         &mut self,
         table: &Table<'_>,
         api_root: Option<&ApiRoot>,
-        placing: Option<&Placing>,
+        routes: Option<&RouteSettings>,
     ) -> Option<UpstreamProtocol> {
         let given = match table.raw.protocol.given() {
             Some(given) if given.value == ProtocolChoice::Http2 => given,
             Some(given) if given.value == ProtocolChoice::Auto => return Some(UpstreamProtocol::Negotiated),
             _ => return Some(UpstreamProtocol::Http1),
         };
-        let further = placing.into_iter().flat_map(|placing| &placing.paths).filter_map(|path| match &path.to {
+        let further = routes.into_iter().flat_map(|routes| &routes.paths).filter_map(|path| match &path.to {
             PathTarget::Origin(root) => Some(root),
             PathTarget::Path(_) => None,
         });

@@ -8,17 +8,17 @@ use crate::key::CredentialBinding;
 use crate::limit::MAX_CAVEAT_COUNTERS;
 use crate::method::is_never_admitted;
 use crate::plugin::Consent;
-use crate::policy::{DecisionSteps, Policy, StepsSpent};
-use crate::rule::{HeldGrant, Stateful};
+use crate::policy::{DecisionSteps, ExhaustedSteps, Policy};
+use crate::rule::{HeldGrant, RuleEffects};
 use crate::state::Partition;
 use crate::target::{RequestTarget, RequestView};
 use crate::time::UnixTime;
 use crate::token::{LEEWAY_SECONDS, Narrowing, Network, UnnamedTokens, VerifiedToken};
 use crate::upstream_name::UpstreamName;
 
-/// What a caller wants to do, in the types that the decision is made on.
+/// What a client wants to do, in the types that the decision is made on.
 #[derive(Debug, Clone, Copy)]
-pub struct Access<'a> {
+pub struct AccessRequest<'a> {
     /// The request's method, as it will be sent.
     pub method: &'a str,
     /// The request's target, as it will be sent.
@@ -39,7 +39,7 @@ pub struct Access<'a> {
     pub steps: &'a DecisionSteps,
 }
 
-impl Access<'_> {
+impl AccessRequest<'_> {
     /// Takes what looking for a grant in the store costs.
     ///
     /// # Errors
@@ -95,7 +95,7 @@ impl VerifiedToken {
     ///
     /// # Errors
     /// [`Denial`] says why not. Doubt is a denial.
-    pub(super) fn authorize_by_rules(self: &Arc<Self>, access: &Access<'_>) -> Result<Permit, Denial> {
+    pub(super) fn authorize_by_rules(self: &Arc<Self>, access: &AccessRequest<'_>) -> Result<Permit, Denial> {
         self.ensure_at_home(access)?;
         let allowed = self.policy().decide(&access.request(), access.steps)?.ok_or(Denial::NotAllowed)?;
         self.confine(access)?;
@@ -109,7 +109,7 @@ impl VerifiedToken {
     /// [`Denial`].
     pub(super) fn authorize_held(
         self: &Arc<Self>,
-        access: &Access<'_>,
+        access: &AccessRequest<'_>,
         held: HeldGrant,
         binding: Option<&CredentialBinding>,
     ) -> Result<Permit, Denial> {
@@ -127,7 +127,7 @@ impl VerifiedToken {
     ///
     /// # Errors
     /// [`Denial`].
-    pub(super) fn authorize_agreed(self: &Arc<Self>, access: &Access<'_>, consent: Consent) -> Result<Permit, Denial> {
+    pub(super) fn authorize_agreed(self: &Arc<Self>, access: &AccessRequest<'_>, consent: Consent) -> Result<Permit, Denial> {
         self.ensure_at_home(access)?;
         if is_never_admitted(access.method) || !self.plugins().contains(consent.plugin()) {
             return Err(Denial::NotAllowed);
@@ -140,7 +140,7 @@ impl VerifiedToken {
     ///
     /// # Errors
     /// [`Denial::TooCostly`].
-    pub fn has_named_grants(&self, access: &Access<'_>) -> Result<bool, Denial> {
+    pub fn has_named_grants(&self, access: &AccessRequest<'_>) -> Result<bool, Denial> {
         for state in self.policy().stateful() {
             access.steps.take(1)?;
             if state.records() && state.owner().is_some() {
@@ -155,7 +155,11 @@ impl VerifiedToken {
     ///
     /// # Errors
     /// [`Denial::TooCostly`].
-    pub fn grant_owners(&self, access: &Access<'_>, binding: Option<&CredentialBinding>) -> Result<Vec<Partition>, Denial> {
+    pub fn grant_owners(
+        &self,
+        access: &AccessRequest<'_>,
+        binding: Option<&CredentialBinding>,
+    ) -> Result<Vec<Partition>, Denial> {
         let mut owners = Vec::new();
         for state in self.policy().stateful() {
             access.steps.take(1 + owners.len())?;
@@ -194,7 +198,7 @@ impl VerifiedToken {
 
     /// How many counters its owner may have when one of its rules begins to count: caveats leave that many for each of them.
     pub(crate) fn rule_counters(&self) -> u64 {
-        let counts = |state: &&Arc<Stateful>| state.limit().is_some() && state.owner().is_none();
+        let counts = |state: &&Arc<RuleEffects>| state.limit().is_some() && state.owner().is_none();
         MAX_CAVEAT_COUNTERS.saturating_add(self.policy().stateful().filter(counts).count() as u64)
     }
 
@@ -202,7 +206,7 @@ impl VerifiedToken {
     ///
     /// # Errors
     /// [`Denial::WrongUpstream`], [`Denial::Expired`], [`Denial::KeyEnded`], [`Denial::NotYetValid`].
-    pub fn ensure_at_home(&self, access: &Access<'_>) -> Result<(), Denial> {
+    pub fn ensure_at_home(&self, access: &AccessRequest<'_>) -> Result<(), Denial> {
         self.ensure_live(access.now)?;
         let at_home = match self.upstream() {
             Some(named) => access.goes_to(named),
@@ -212,7 +216,7 @@ impl VerifiedToken {
     }
 
     /// What holds for every request, whatever allows it: the caveats and the ceiling.
-    fn confine(&self, access: &Access<'_>) -> Result<(), Denial> {
+    fn confine(&self, access: &AccessRequest<'_>) -> Result<(), Denial> {
         self.narrowing().iter().try_for_each(|caveat| caveat.ensure(access))?;
         match access.ceiling {
             Some(ceiling) => access.ensure_allowed(ceiling, Denial::BeyondCeiling),
@@ -222,7 +226,7 @@ impl VerifiedToken {
 }
 
 impl Narrowing {
-    fn ensure(&self, access: &Access<'_>) -> Result<(), Denial> {
+    fn ensure(&self, access: &AccessRequest<'_>) -> Result<(), Denial> {
         if let Some(named) = self.upstream.as_ref().filter(|named| !access.goes_to(named)) {
             return Err(access.wrong_upstream(Some(named)));
         }
@@ -240,7 +244,7 @@ impl Narrowing {
 
 /// Why a live, genuine token does not allow a request.
 ///
-/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its answer.
+/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
     /// The token ended between verification and decision.
@@ -301,8 +305,8 @@ fn wrong_upstream(named: Option<&UpstreamName>, asked: &UpstreamName) -> String 
     }
 }
 
-impl From<StepsSpent> for Denial {
-    fn from(_: StepsSpent) -> Self {
+impl From<ExhaustedSteps> for Denial {
+    fn from(_: ExhaustedSteps) -> Self {
         Self::TooCostly
     }
 }

@@ -106,8 +106,12 @@ fn check_members(members: &[Member], found: &[(String, Shape)], path: &Path<'_>,
     }
 }
 
+/// Members by the names that they had before, and by those that they have.
+const RENAMED: [(&str, &str); 2] = [("elements", "list_items"), ("empty", "deletes_if_empty")];
+
 fn unknown(members: &[&Member], name: &str) -> FormFaultKind {
-    match members.iter().find(|member| is_misspelt(name, member.name)) {
+    let is_meant = |member: &Member| RENAMED.contains(&(name, member.name)) || is_misspelt(name, member.name);
+    match members.iter().find(|member| is_meant(member)) {
         Some(meant) => FormFaultKind::Misspelt { written: name.to_owned(), meant: meant.name },
         None => FormFaultKind::Unknown(members.iter().map(|member| member.name).collect()),
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::super::shape::Found;
+use super::super::shape::ValueKind;
 use super::value::ValueFault;
 
 /// One fault of a JSON text. It holds no text out of the JSON, which may be a secret, except a misspelt name.
@@ -34,7 +34,7 @@ pub enum FormFaultKind {
         /// What should stand there, in words.
         expected: &'static str,
         /// What stands there.
-        found: Found,
+        found: ValueKind,
     },
     /// A value of the right kind that its reader does not accept.
     #[error(transparent)]

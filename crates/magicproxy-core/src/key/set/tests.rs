@@ -21,12 +21,12 @@ fn copy(key: &KeySetKey) -> KeySetKey {
 }
 
 fn retired(key: &KeySetKey, at: UnixTime, not_after: Option<UnixTime>) -> KeySetKey {
-    let standing = KeyStanding { retired: Some(at), not_after, ..key.standing() };
+    let standing = KeyLifetime { retired: Some(at), not_after, ..key.standing() };
     copy(key).with_standing(standing)
 }
 
 fn shown(ring: &KeyRing, now: UnixTime) -> String {
-    ring.key_set_document(now, &Accepts::any_of([&Acceptance::default()]), &[]).to_string()
+    ring.key_set_document(now, &AcceptedTokens::any_of([&Acceptance::default()]), &[]).to_string()
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn what_is_published_follows_what_was_pinned_through_rotations_and_never_back() 
     // A replica that has not heard of it signs with a key that is pinned no more; one that has it back signs an older set.
     assert!(matches!(SignedKeySet::following(&old, &pin.pin()), Err(KeySetError::Untrusted)));
     let behind = shown(
-        &ring(vec![sealing(NOW)], vec![KeySetKey { pair: copy(&second).pair, standing: KeyStanding::default() }]),
+        &ring(vec![sealing(NOW)], vec![KeySetKey { pair: copy(&second).pair, standing: KeyLifetime::default() }]),
         later(30),
     );
     assert!(matches!(SignedKeySet::following(&behind, &pin.pin()), Err(KeySetError::RolledBack)));
@@ -78,7 +78,7 @@ fn a_ring_without_an_active_key_does_not_sign() {
 #[test]
 fn no_bit_of_a_signed_set_can_be_changed() {
     let ring = ring(vec![sealing(NOW)], vec![KeySetKey::generate(NOW).unwrap()]);
-    let document = ring.key_set_document(NOW, &Accepts::any_of([&Acceptance::default()]), &[]);
+    let document = ring.key_set_document(NOW, &AcceptedTokens::any_of([&Acceptance::default()]), &[]);
     let jws = document["signed"][0].as_str().unwrap();
     let pin = SignedKeySet::first(&document.to_string()).unwrap();
     for at in 0..jws.len() {
@@ -145,7 +145,7 @@ fn what_is_passed_over_is_read_to_the_letter() {
 #[test]
 fn a_denied_key_is_not_published_and_does_not_come_back() {
     let ring = ring(vec![sealing(NOW), sealing(NOW)], vec![KeySetKey::generate(NOW).unwrap()]);
-    let accepts = Accepts::any_of([&Acceptance::default()]);
+    let accepts = AcceptedTokens::any_of([&Acceptance::default()]);
     let denied = vec![ring.sealing()[0].public().id().to_string()];
     let shown = |seconds: u64, denied: &[String]| ring.key_set_document(later(seconds), &accepts, denied).to_string();
     let ids = |set: &SignedKeySet| -> Vec<String> { set.keys().iter().map(|key| key.id().to_string()).collect() };

@@ -36,7 +36,7 @@ fn list(rules: &[Rule]) -> Arc<RuleList> {
     Arc::new(RuleList::compile(&rules.iter().collect::<Vec<_>>(), &mut PolicyBudget::of_operator()).unwrap())
 }
 
-fn matches(list: &RuleList, method: &str, path: &str, steps: &DecisionSteps) -> Result<Matches, StepsSpent> {
+fn matches(list: &RuleList, method: &str, path: &str, steps: &DecisionSteps) -> Result<Matches, ExhaustedSteps> {
     let mut matches = Matches::default();
     list.find_matches(method, path, steps, &mut matches).map(|()| matches)
 }
@@ -107,7 +107,7 @@ fn what_was_not_looked_at_is_no_candidate() {
     let left = matches(&policy.lists[0], "GET", "/b", &steps).map(|_| steps.taken()).unwrap();
     steps.take(crate::policy::MAX_DECISION_STEPS - 2 * left).unwrap();
     let mut candidates = policy.candidates("GET", "/b", &steps);
-    assert_eq!(candidates.next().unwrap().map(|_| ()), Err(StepsSpent));
+    assert_eq!(candidates.next().unwrap().map(|_| ()), Err(ExhaustedSteps));
     assert!(candidates.next().is_none());
 }
 

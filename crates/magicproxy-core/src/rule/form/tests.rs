@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 
 use super::*;
 use crate::limit::Limit;
-use crate::rule::{ElementsObject, RawRule};
+use crate::rule::{ListItemsObject, RawRule};
 
 /// The members that the types know: what they say that they expected, in place of one that nobody knows.
 fn read_by<T: DeserializeOwned>() -> Vec<String> {
@@ -24,7 +24,7 @@ fn named_by(form: &Form) -> Vec<String> {
 fn a_member_that_is_read_has_a_form() {
     assert_eq!(read_by::<RawRule>(), [named_by(&RULE), named_by(&PLUGIN)].concat());
     assert_eq!(read_by::<Limit>(), named_by(&limit::FORM));
-    assert_eq!(read_by::<ElementsObject>(), named_by(&ELEMENTS));
+    assert_eq!(read_by::<ListItemsObject>(), named_by(&LIST_ITEMS));
 }
 
 /// What only operators may write is not known to others.

@@ -4,12 +4,12 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::credential::Credential;
-use crate::key::{Kem, KeyRing, KeyStanding, PrivateKey, SealingKey};
+use crate::key::{Kem, KeyLifetime, KeyRing, PrivateKey, SealingKey};
 use crate::pattern::PatternMode;
 use crate::rule::{NewGrant, RawRule, Rule};
 use crate::scope::Scopes;
 use crate::token::{
-    Acceptance, Grant, MAX_CAVEATS, MintRequest, ReissueError, SealRequest, UnnamedTokens, UpstreamName, VerifyContext,
+    Acceptance, MAX_CAVEATS, ReissueError, RuleSource, SealedTokenSpec, TokenSpec, UnnamedTokens, UpstreamName, VerifyContext,
 };
 use crate::{Method, RuleCompiler, TypedCredential, UnixTime, UnverifiedNames, UnverifiedToken};
 
@@ -33,7 +33,7 @@ impl Rings {
         let third = THIRD.get_or_init(|| PrivateKey::generate(2048).unwrap().to_pem().unwrap().to_string());
         let [first, second, last] = std::array::from_fn(|_| SealingKey::generate(Kem::X25519, NOW).unwrap().to_json());
         let active = |json: &str| SealingKey::from_json(json).unwrap();
-        let retired = |json: &str| active(json).with_standing(KeyStanding { retired: Some(NOW), ..KeyStanding::default() });
+        let retired = |json: &str| active(json).with_standing(KeyLifetime { retired: Some(NOW), ..KeyLifetime::default() });
         let sealing = [
             vec![active(&first)],
             vec![active(&second), retired(&first)],
@@ -53,9 +53,9 @@ impl Rings {
     pub(in crate::token) fn tokens(&self) -> [String; 2] {
         let credential = Credential::parse(Zeroizing::new("ghp_marked".to_owned())).unwrap();
         let rule = Rule::parse(RawRule::Text("GET /.*".to_owned()), PatternMode::Whole).unwrap();
-        let (grant, upstream) = (Grant::Allowed(vec![rule]), UpstreamName::parse("api").unwrap());
+        let (grant, upstream) = (RuleSource::Rules(vec![rule]), UpstreamName::parse("api").unwrap());
         let (issued_at, expires_at, not_before, explain) = (NOW, UnixTime(NOW.0 + 3600), None, false);
-        let v1 = self.old.mint(&MintRequest {
+        let v1 = self.old.mint(&TokenSpec {
             credential: credential.clone(),
             grant: grant.clone(),
             upstream: Some(upstream.clone()),
@@ -68,7 +68,7 @@ impl Rings {
             limit: None,
         });
         let key = self.old.published(NOW).next().unwrap();
-        let v2 = key.mint(&SealRequest {
+        let v2 = key.mint(&SealedTokenSpec {
             credential: TypedCredential::Configured(credential),
             grant,
             upstream,

@@ -3,7 +3,7 @@
 use super::*;
 use crate::token::chain::tests::{Rings, narrow, pem, receipt, reseal, with};
 use crate::token::{Acceptance, VerifyError};
-use crate::{KEY_SET_LIFETIME_SECONDS, KeyStanding, SealingKey, UnixTime, VerifyContext};
+use crate::{KEY_SET_LIFETIME_SECONDS, KeyLifetime, SealingKey, UnixTime, VerifyContext};
 
 fn names<T>(ring: &KeyRing, token: &str, action: impl FnOnce(&TokenNames<'_>) -> T) -> T {
     let unverified = UnverifiedNames::of(&UnverifiedToken::parse(token).unwrap(), Some(ring)).unwrap();
@@ -129,7 +129,7 @@ fn the_end_of_an_old_key_does_not_matter() {
     let over = |key: SealingKey| {
         let standing = key.standing();
         let not_after = standing.retired;
-        key.with_standing(KeyStanding { not_after, ..standing })
+        key.with_standing(KeyLifetime { not_after, ..standing })
     };
     let ring = Rings::new().new.with_sealing(keys.into_iter().map(over).collect()).unwrap();
     assert_eq!(with(|context, _| ring.verify(&parent, context)).err(), Some(VerifyError::RetiredKey));
@@ -185,7 +185,7 @@ fn a_token_that_was_sealed_in_advance_ends_with_its_key() {
     let json = rings.old.sealing()[0].to_json();
     let long_ago = now - KEY_SET_LIFETIME_SECONDS;
     for (retired, accepted) in [(Some(long_ago), true), (Some(long_ago - 30), true), (Some(long_ago - 31), false), (None, true)] {
-        let standing = KeyStanding { retired: retired.map(UnixTime), ..KeyStanding::default() };
+        let standing = KeyLifetime { retired: retired.map(UnixTime), ..KeyLifetime::default() };
         let key = SealingKey::from_json(&json).unwrap().with_standing(standing);
         let ring = KeyRing::new(pem("first"), vec![]).unwrap().with_sealing(vec![key]).unwrap();
         let verified = with(|context, _| ring.verify(&token, context));
@@ -212,7 +212,7 @@ fn what_was_sealed_anew_is_as_old_as_the_first_key() {
         let standing = key.standing();
         // Its tokens say that they were minted a week after it was retired.
         let retired = if is_first { Some(UnixTime(1_790_000_000 - 7 * 86_400)) } else { standing.retired };
-        key.with_standing(KeyStanding { retired, ..standing })
+        key.with_standing(KeyLifetime { retired, ..standing })
     };
     let keys: Vec<SealingKey> = rings.newest.sealing().iter().map(earlier).collect();
     let ring = Rings::new().newest.with_sealing(keys).unwrap();

@@ -9,7 +9,7 @@ use crate::time::UnixTime;
 use crate::token::claims_fault::{ClaimsFault, Times};
 use crate::token::is_token_id;
 use crate::token::label::{Label, present_subject};
-use crate::token::order::SEALED_CLAIMS;
+use crate::token::mint_request::SEALED_CLAIMS;
 use crate::upstream_name::UpstreamName;
 
 /// The claims as they stand in the token, checked for their form only.

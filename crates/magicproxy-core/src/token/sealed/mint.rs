@@ -13,7 +13,7 @@ use crate::token::caveat::MAX_CAVEATS;
 use crate::token::label::Label;
 use crate::token::mint::random_id;
 use crate::token::origin::Origin;
-use crate::token::{Grant, MintError, Minted, ReissueError};
+use crate::token::{MintError, MintedToken, ReissueError, RuleSource};
 use crate::upstream_name::UpstreamName;
 
 /// Bytes of the root key of a token's chain.
@@ -21,11 +21,11 @@ pub(super) const ROOT_KEY_BYTES: usize = 32;
 
 /// Everything that a version 2 token is made of.
 #[derive(Debug)]
-pub struct SealRequest<'a> {
+pub struct SealedTokenSpec<'a> {
     /// The upstream's secret.
     pub credential: TypedCredential,
     /// What is allowed. Whether a scope is known is the proxy's to say.
-    pub grant: Grant,
+    pub grant: RuleSource,
     /// The upstream that the credential is for.
     pub upstream: UpstreamName,
     /// Now.
@@ -47,13 +47,13 @@ impl SealingPublicKey {
     ///
     /// # Errors
     /// [`MintError`]. What every proxy would refuse is not minted.
-    pub fn mint(&self, request: &SealRequest<'_>) -> Result<Minted, MintError> {
+    pub fn mint(&self, request: &SealedTokenSpec<'_>) -> Result<MintedToken, MintError> {
         let (allowed, scopes) = match &request.grant {
-            Grant::Allowed(rules) => {
+            RuleSource::Rules(rules) => {
                 Policy::check_brought(rules, &Work::unlimited())?;
                 (Some(rules.iter().map(|rule| rule.raw().clone()).collect()), None)
             }
-            Grant::Scopes(names) | Grant::GuardedScopes(names) => {
+            RuleSource::Scopes(names) | RuleSource::GuardedScopes(names) => {
                 (None, Some(names.iter().map(|name| name.as_str().to_owned()).collect()))
             }
         };
@@ -79,7 +79,7 @@ impl SealingPublicKey {
         if token.len() > MAX_SEALED_TOKEN_BYTES {
             return Err(MintError::SealedTooLong(token.len()));
         }
-        Ok(Minted { token, id })
+        Ok(MintedToken { token, id })
     }
 
     /// Everything but caveats and tag.

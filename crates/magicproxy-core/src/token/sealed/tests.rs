@@ -8,14 +8,14 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::credential::Credential;
-use crate::key::{Kem, KeyRing, KeyStanding, MinterKey, MinterSigningKey, PrivateKey, SealingKey};
+use crate::key::{Kem, KeyLifetime, KeyRing, MinterKey, MinterSigningKey, PrivateKey, SealingKey};
 use crate::pattern::PatternMode;
 use crate::rule::{RawRule, Rule};
 use crate::scope::Scopes;
 use crate::target::{EncodedSlash, RequestTarget};
-use crate::token::{Acceptance, Grant, Label, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext};
-use crate::{Access, Denial};
-use crate::{MintRequest, RuleCompiler, TypedCredential, UnixTime, UnverifiedToken};
+use crate::token::{Acceptance, Label, RuleSource, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext};
+use crate::{AccessRequest, Denial};
+use crate::{RuleCompiler, TokenSpec, TypedCredential, UnixTime, UnverifiedToken};
 
 mod minters;
 mod spelling;
@@ -34,10 +34,10 @@ fn rules(texts: &[&str]) -> Vec<Rule> {
     Rule::parse_list(&raw, PatternMode::Whole).unwrap()
 }
 
-fn request<'a>(allowed: &[&str]) -> SealRequest<'a> {
-    SealRequest {
+fn request<'a>(allowed: &[&str]) -> SealedTokenSpec<'a> {
+    SealedTokenSpec {
         credential: TypedCredential::Configured(Credential::parse(Zeroizing::new(SECRET.to_owned())).unwrap()),
-        grant: Grant::Allowed(rules(allowed)),
+        grant: RuleSource::Rules(rules(allowed)),
         upstream: UpstreamName::parse("api").unwrap(),
         issued_at: NOW,
         expires_at: UnixTime(NOW.0 + 3600),
@@ -48,7 +48,7 @@ fn request<'a>(allowed: &[&str]) -> SealRequest<'a> {
     }
 }
 
-fn mint(ring: &KeyRing, kem: Kem, request: &SealRequest<'_>) -> String {
+fn mint(ring: &KeyRing, kem: Kem, request: &SealedTokenSpec<'_>) -> String {
     let key = ring.published(NOW).find(|key| key.kem() == kem).unwrap();
     key.mint(request).unwrap().token.to_string()
 }
@@ -71,7 +71,7 @@ fn decide(ring: &KeyRing, token: &str, line: &str, sender: Option<&str>, now: u6
     let (method, target) = line.split_once(' ').unwrap();
     let target = RequestTarget::parse(target.as_bytes(), EncodedSlash::Refuse).unwrap();
     let upstream = UpstreamName::parse("api").unwrap();
-    let access = Access {
+    let access = AccessRequest {
         method,
         target: &target,
         upstream: &upstream,
@@ -142,7 +142,7 @@ fn the_operator_bounds_what_others_mint() {
     let (ring, signer) = (ring(), MinterSigningKey::generate().unwrap());
     let public = || MinterKey::from_json(&signer.to_public_jwk().to_string()).unwrap();
     let unsigned = mint(&ring, Kem::X25519, &request(&["GET /user"]));
-    let signed = mint(&ring, Kem::X25519, &SealRequest { minter: Some(&signer), ..request(&["GET /user"]) });
+    let signed = mint(&ring, Kem::X25519, &SealedTokenSpec { minter: Some(&signer), ..request(&["GET /user"]) });
     let child = narrowed(&signed, r#"{"sub":"agent"}"#);
     let none = Acceptance::default;
     for (acceptance, token, expected) in [
@@ -162,7 +162,7 @@ fn the_operator_bounds_what_others_mint() {
     ] {
         assert_eq!(verify_as(&ring, token, &acceptance).err(), expected, "{acceptance:?}");
     }
-    let anonymous = mint(&ring, Kem::X25519, &SealRequest { subject: None, ..request(&["GET /user"]) });
+    let anonymous = mint(&ring, Kem::X25519, &SealedTokenSpec { subject: None, ..request(&["GET /user"]) });
     let wanted = Acceptance { require_sub: true, ..none() };
     assert!(matches!(verify_as(&ring, &narrowed(&anonymous, r#"{"sub":"agent"}"#), &wanted), Err(VerifyError::Claims(_))));
 }
@@ -171,7 +171,7 @@ fn the_operator_bounds_what_others_mint() {
 fn a_retired_key_opens_until_its_end_and_is_not_published() {
     let key = SealingKey::generate(Kem::X25519, NOW).unwrap();
     let token = key.public().mint(&request(&["GET /user"])).unwrap().token;
-    let standing = |not_after| KeyStanding { retired: Some(NOW), not_after: Some(UnixTime(not_after)), ..KeyStanding::default() };
+    let standing = |not_after| KeyLifetime { retired: Some(NOW), not_after: Some(UnixTime(not_after)), ..KeyLifetime::default() };
     let ring = |standing| {
         let signing = PrivateKey::from_pem(include_str!("../../../../../testdata/keys/test-only-first.pem")).unwrap();
         let key = SealingKey::from_json(&key.to_json()).unwrap().with_standing(standing);
@@ -193,7 +193,7 @@ fn no_changed_bit_is_accepted() {
     let acceptance =
         Acceptance { minters: vec![MinterKey::from_json(&signer.to_public_jwk().to_string()).unwrap()], ..Acceptance::default() };
     let plain = mint(&ring, Kem::X25519, &request(&["GET /user"]));
-    let signed = mint(&ring, Kem::X25519, &SealRequest { minter: Some(&signer), ..request(&["GET /user"]) });
+    let signed = mint(&ring, Kem::X25519, &SealedTokenSpec { minter: Some(&signer), ..request(&["GET /user"]) });
     let cases = [
         (narrowed(&narrowed(&plain, r#"{"sub":"a"}"#), r#"{"exp":1790000060}"#), Acceptance::default()),
         (narrowed(&signed, r#"{"allowed":["GET /user"]}"#), acceptance),
@@ -279,7 +279,7 @@ fn a_token_of_an_old_key_is_sealed_anew() {
     let (old_id, new_id) = (old.public().id().to_string(), new.public().id().to_string());
     let token = old.public().mint(&request(&["GET /a/.*"])).unwrap().token;
     let child = narrowed(&token, r#"{"allowed":["GET /a/1"],"sub":"agent"}"#);
-    let old = old.with_standing(KeyStanding { retired: Some(NOW), ..KeyStanding::default() });
+    let old = old.with_standing(KeyLifetime { retired: Some(NOW), ..KeyLifetime::default() });
     let signing = PrivateKey::from_pem(include_str!("../../../../../testdata/keys/test-only-first.pem")).unwrap();
     let ring = KeyRing::new(signing, vec![]).unwrap().with_sealing(vec![new, old]).unwrap();
     let acceptance = Acceptance::default();
@@ -295,9 +295,9 @@ fn a_token_of_an_old_key_is_sealed_anew() {
 #[test]
 fn version_1_is_narrowed_by_the_proxy() {
     let ring = ring();
-    let minted = ring.mint(&crate::token::MintRequest {
+    let minted = ring.mint(&crate::token::TokenSpec {
         credential: Credential::parse(Zeroizing::new(SECRET.to_owned())).unwrap(),
-        grant: Grant::Allowed(rules(&["GET /a/.*"])),
+        grant: RuleSource::Rules(rules(&["GET /a/.*"])),
         upstream: UpstreamName::parse("api"),
         unnamed: crate::token::UnnamedTokens::Accept,
         issued_at: NOW,

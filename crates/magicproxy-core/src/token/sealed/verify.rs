@@ -9,12 +9,12 @@ use crate::credential::TypedCredential;
 use crate::key::{KEY_SET_LIFETIME_SECONDS, KeyId, KeyRing, SealingKey};
 use crate::pattern::PatternMode;
 use crate::policy::Policy;
-use crate::seal::Sealed;
+use crate::seal::TokenCredential;
 use crate::time::UnixTime;
 use crate::token::authentic::AuthenticToken;
 use crate::token::claims_fault::ClaimsFault;
-use crate::token::grant::Granted;
 use crate::token::origin::Origin;
+use crate::token::rule_source::ClaimedRules;
 use crate::token::verify::{VerifyContext, check_lifetime, check_now};
 use crate::token::{LEEWAY_SECONDS, Provenance, VerifiedToken, VerifyError};
 use crate::token_version::TokenVersion;
@@ -40,8 +40,8 @@ impl KeyRing {
             return Err(ClaimsFault::NoSubject.into());
         }
         let granted = match (&claims.allowed, &claims.scopes) {
-            (Some(rules), _) => Granted::Rules(rules.clone(), PatternMode::Whole),
-            (None, names) => Granted::Scopes(names.clone().unwrap_or_default()),
+            (Some(rules), _) => ClaimedRules::Rules(rules.clone(), PatternMode::Whole),
+            (None, names) => ClaimedRules::Scopes(names.clone().unwrap_or_default()),
         };
         let provenance = if minter.is_some() { Provenance::ListedMinter } else { Provenance::Anyone };
         let authentic = VerifiedToken {
@@ -65,7 +65,7 @@ impl KeyRing {
             chain: token.chain(),
             origins,
             provenance,
-            sealed: Sealed::Nothing,
+            sealed: TokenCredential::Nothing,
         };
         Ok(AuthenticToken::new(authentic, granted, caveats).with_credential(credential))
     }

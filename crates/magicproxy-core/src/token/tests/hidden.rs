@@ -21,23 +21,23 @@ fn what_the_python_program_would_ignore_is_hidden_from_it() {
     let stateful = r#"{"method":"GET","path":"/user","limit":{"total":1}}"#;
     let allowed = |rules: &str| {
         let raw: Vec<RawRule> = serde_json::from_str(rules).unwrap();
-        request(Grant::Allowed(Rule::parse_list(&raw, PatternMode::Whole).unwrap()))
+        request(RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap()))
     };
     let plain = || allowed(r#"["GET /user"]"#);
     let refuse = UnnamedTokens::Refuse;
     let limit = Some("total=1".parse().unwrap());
     for (request, expected) in [
         (plain(), "token"),
-        (MintRequest { upstream: None, ..plain() }, "token"),
+        (TokenSpec { upstream: None, ..plain() }, "token"),
         // Without `aud` it works at no upstream but the default one.
-        (MintRequest { upstream: None, unnamed: refuse, ..plain() }, "token"),
-        (MintRequest { unnamed: refuse, ..plain() }, "sealed"),
-        (MintRequest { not_before: Some(NOW), ..plain() }, "sealed"),
-        (MintRequest { limit, ..plain() }, "sealed"),
-        (MintRequest { limit, not_before: Some(NOW), unnamed: refuse, ..plain() }, "sealed"),
-        (MintRequest { subject: Label::parse("ci"), explain: true, ..plain() }, "token"),
-        (request(Grant::Scopes(vec![ScopeName::parse("read").unwrap()])), "token"),
-        (request(Grant::GuardedScopes(vec![ScopeName::parse("read").unwrap()])), "sealed"),
+        (TokenSpec { upstream: None, unnamed: refuse, ..plain() }, "token"),
+        (TokenSpec { unnamed: refuse, ..plain() }, "sealed"),
+        (TokenSpec { not_before: Some(NOW), ..plain() }, "sealed"),
+        (TokenSpec { limit, ..plain() }, "sealed"),
+        (TokenSpec { limit, not_before: Some(NOW), unnamed: refuse, ..plain() }, "sealed"),
+        (TokenSpec { subject: Label::parse("ci"), explain: true, ..plain() }, "token"),
+        (request(RuleSource::Scopes(vec![ScopeName::parse("read").unwrap()])), "token"),
+        (request(RuleSource::GuardedScopes(vec![ScopeName::parse("read").unwrap()])), "sealed"),
         (allowed(r#"[{"method":["GET","PUT"],"path":"/user"}]"#), "token"),
         (allowed(r#"["GET /user", "GET /[[:alpha:]]+"]"#), "sealed"),
         (allowed(r#"["GET /user", "GET /[^0-9[:punct:]]+"]"#), "sealed"),
@@ -64,9 +64,9 @@ fn what_is_made_of_a_token_is_hidden_as_well() {
     let scopes = scopes();
     let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
     let compiler = RuleCompiler::default();
-    let scope = || request(Grant::Scopes(vec![ScopeName::parse("read").unwrap()]));
+    let scope = || request(RuleSource::Scopes(vec![ScopeName::parse("read").unwrap()]));
     let here = ring().mint(&scope()).unwrap().token;
-    let elsewhere = ring().mint(&MintRequest { unnamed: UnnamedTokens::Refuse, ..scope() }).unwrap().token;
+    let elsewhere = ring().mint(&TokenSpec { unnamed: UnnamedTokens::Refuse, ..scope() }).unwrap().token;
     let grant = NewGrant::of("/a/1", &[crate::Method::parse("GET").unwrap()]);
     let rotated = {
         let pem = |pem: &str| PrivateKey::from_pem(pem).unwrap();
@@ -102,7 +102,7 @@ fn claims_are_shown_without_their_ciphertext() {
     let caveat = Caveat::from_json(br#"{"sub":"a"}"#).unwrap();
     let scopes = scopes();
     let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
-    let minted = ring().mint(&request(Grant::Scopes(vec![ScopeName::parse("read").unwrap()]))).unwrap().token;
+    let minted = ring().mint(&request(RuleSource::Scopes(vec![ScopeName::parse("read").unwrap()]))).unwrap().token;
     let narrowed = ring().narrow(&minted, &caveat, &context, &RuleCompiler::default()).unwrap();
     for token in [minted, narrowed] {
         let shown = crate::UnverifiedToken::parse(&token).unwrap().claims_for_display().unwrap();
@@ -121,7 +121,7 @@ fn a_token_of_a_guarded_scope_is_hidden() {
     scopes.insert(ScopeName::parse("asked").unwrap(), crate::Scope::new(&[], vec![plugin]).unwrap());
     let limits = limits(&upstream, &scopes);
     for (names, is_hidden) in [(r#"["read"]"#, false), (r#"["read","counted"]"#, true), (r#"["asked","read"]"#, true)] {
-        let order = MintOrder::from_json(format!(r#"{{"token":"ghp_marked","scopes":{names}}}"#).as_bytes()).unwrap();
+        let order = MintRequest::from_json(format!(r#"{{"token":"ghp_marked","scopes":{names}}}"#).as_bytes()).unwrap();
         let minted = ring().mint(&order.check(&limits, NOW).unwrap()).unwrap().token;
         let payload = crate::encoding::from_base64url(minted.split('.').nth(1).unwrap()).unwrap();
         let claims: serde_json::Value = serde_json::from_slice(&payload).unwrap();

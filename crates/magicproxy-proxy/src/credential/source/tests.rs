@@ -7,11 +7,11 @@ use super::*;
 /// More than any test takes.
 const LONG: Duration = Duration::from_secs(3_600);
 
-fn given(text: &str, expires_at: Option<u64>) -> AttachedCredential {
+fn given(text: &str, expires_at: Option<u64>) -> IssuedCredential {
     let credential = Credential::parse(Zeroizing::new(text.to_owned())).unwrap();
     let typed = TypedCredential::Configured(credential);
     let source = CredentialSource::new(&typed, &CredentialCarrier::Bearer, &Carriers::default()).unwrap();
-    AttachedCredential { expires_at: expires_at.map(UnixTime), ..source.give() }
+    IssuedCredential { expires_at: expires_at.map(UnixTime), ..source.give() }
 }
 
 /// A token's credential, and how often its source was asked.
@@ -23,7 +23,7 @@ struct Stage {
 
 impl Stage {
     /// Asks at this time, of a source whose credentials last for ten seconds, or for ever.
-    async fn at(&self, now: u64, expires: bool) -> Arc<OpenedCredential> {
+    async fn at(&self, now: u64, expires: bool) -> Arc<AttachedCredential> {
         let asking = async {
             self.asked.fetch_add(1, Ordering::SeqCst);
             tokio::task::yield_now().await;
@@ -33,7 +33,7 @@ impl Stage {
     }
 
     /// Many at once get one and the same credential.
-    async fn many_at(&self, now: u64, expires: bool) -> Arc<OpenedCredential> {
+    async fn many_at(&self, now: u64, expires: bool) -> Arc<AttachedCredential> {
         let (a, b, c, d) =
             tokio::join!(self.at(now, expires), self.at(now, expires), self.at(now, expires), self.at(now, expires));
         assert!([&b, &c, &d].iter().all(|other| Arc::ptr_eq(&a, other)));

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use magicproxy_core::Accepts;
+use magicproxy_core::AcceptedTokens;
 
 use crate::clock;
 use crate::services::keys::SharedKeys;
@@ -15,14 +15,14 @@ const FRESH_SECONDS: u64 = 60;
 #[derive(Debug)]
 pub(super) struct KeySetDocument {
     /// By at least one upstream.
-    accepts: Accepts,
+    accepts: AcceptedTokens,
     /// Keys that no upstream accepts.
     denied: Vec<String>,
-    last: Mutex<Option<Signed>>,
+    last: Mutex<Option<SignedDocument>>,
 }
 
 #[derive(Debug)]
-struct Signed {
+struct SignedDocument {
     /// Of the ring.
     generation: u64,
     /// The minute in which it was signed.
@@ -32,7 +32,7 @@ struct Signed {
 
 impl KeySetDocument {
     /// Of a proxy that accepts this, but no token of these keys.
-    pub(super) fn saying(accepts: Accepts, denied: Vec<String>) -> Self {
+    pub(super) fn saying(accepts: AcceptedTokens, denied: Vec<String>) -> Self {
         Self { accepts, denied, last: Mutex::default() }
     }
 
@@ -46,7 +46,7 @@ impl KeySetDocument {
             Some(signed) if (signed.generation, signed.minute) == (generation, minute) => signed.document.clone(),
             _ => {
                 let document = Bytes::from(keys.current().key_set_document(now, &self.accepts, &self.denied).to_string());
-                *last = Some(Signed { generation, minute, document: document.clone() });
+                *last = Some(SignedDocument { generation, minute, document: document.clone() });
                 document
             }
         }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use magicproxy_core::{Grant, LongToken, MintRequest, Minted, TokenVersion, UnverifiedToken, Weakness};
+use magicproxy_core::{LongToken, MintedToken, RuleSource, TokenSpec, TokenVersion, UnverifiedToken, Weakness};
 
 use crate::settings::CredentialCarrier;
 
@@ -21,10 +21,10 @@ pub(super) struct MintRecord {
 }
 
 impl MintRecord {
-    pub(super) fn of(request: &MintRequest, carrier: &CredentialCarrier) -> Self {
+    pub(super) fn of(request: &TokenSpec, carrier: &CredentialCarrier) -> Self {
         let named: Vec<String> = match &request.grant {
-            Grant::Allowed(rules) => rules.iter().map(ToString::to_string).collect(),
-            Grant::Scopes(names) | Grant::GuardedScopes(names) => {
+            RuleSource::Rules(rules) => rules.iter().map(ToString::to_string).collect(),
+            RuleSource::Scopes(names) | RuleSource::GuardedScopes(names) => {
                 names.iter().map(|name| format!("scope {}", name.as_str())).collect()
             }
         };
@@ -42,8 +42,8 @@ impl MintRecord {
         }
     }
 
-    /// Writes the line. `peer` is who sent the order, as far as that is known: nobody is, on a Unix socket.
-    pub(super) fn write(&self, minted: &Minted, peer: Option<IpAddr>) {
+    /// Writes the line. `peer` is who sent the mint request, as far as that is known: nobody is, on a Unix socket.
+    pub(super) fn write(&self, minted: &MintedToken, peer: Option<IpAddr>) {
         let token = UnverifiedToken::parse(&minted.token).ok();
         let token = token.as_ref();
         tracing::info!(

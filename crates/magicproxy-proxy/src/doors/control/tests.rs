@@ -30,9 +30,9 @@ async fn orders_take_no_more_memory_together_than_their_peer_may() {
 
 #[tokio::test]
 async fn an_order_has_a_longest_length() {
-    let budget = budget(2 * MAX_ORDER_BYTES);
+    let budget = budget(2 * MAX_MINT_REQUEST_BYTES);
     let exchange = exchange(&budget);
-    let longest = vec![b' '; MAX_ORDER_BYTES];
+    let longest = vec![b' '; MAX_MINT_REQUEST_BYTES];
     assert!(collect(Full::new(Bytes::from(longest.clone())), &exchange).await.is_ok());
     let longer = [longest, vec![b' ']].concat();
     assert!(matches!(collect(Full::new(Bytes::from(longer)), &exchange).await, Err(Rejection::Order(_))));

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Response};
-use magicproxy_core::{Accepts, KnownNames, UnnamedTokens, UnverifiedToken, UpstreamName};
+use magicproxy_core::{AcceptedTokens, KnownNames, UnnamedTokens, UnverifiedToken, UpstreamName};
 use serde_json::json;
 
-use super::{Asking, Control, answer};
-use crate::exchange::gate::Caller;
+use super::{Control, ControlHead, respond};
+use crate::exchange::gate::ControlClient;
 use crate::exchange::served::ServedUpstream;
 use crate::rejection::Rejection;
 use crate::response::body::ResponseBody;
@@ -20,7 +20,7 @@ use crate::version::VERSION;
 
 /// What one client may know of the upstreams.
 #[derive(Clone)]
-pub(super) struct Told {
+pub(super) struct UpstreamListing {
     /// Everything about these: names, mounts, API roots, names of scopes.
     known: Vec<Arc<UpstreamSettings>>,
     /// The only upstream that there is, whose name is no secret.
@@ -33,7 +33,7 @@ pub(super) struct Told {
 
 impl Control {
     /// What the client that asks may know.
-    pub(super) async fn told(&self, asking: Asking<'_>) -> Told {
+    pub(super) async fn told(&self, asking: ControlHead<'_>) -> UpstreamListing {
         let all = &self.settings.upstreams;
         let known = match self.settings.minting.announce {
             Announcement::All => all.clone(),
@@ -41,16 +41,16 @@ impl Control {
         };
         let only = all.first().filter(|_| all.len() == 1).cloned();
         let mints_somewhere = self.settings.mints_over_http();
-        Told { complete: known.len() == all.len() || only.is_some(), known, only, mints_somewhere }
+        UpstreamListing { complete: known.len() == all.len() || only.is_some(), known, only, mints_somewhere }
     }
 
     /// The upstream of the token that the client bears, if that is genuine, alive and not revoked.
     ///
     /// At most one token is verified, whatever the number of upstreams: the one whose name the token bears is asked, and where it
     /// bears none, the one that takes such.
-    async fn of_bearer(&self, asking: Asking<'_>) -> Option<Arc<UpstreamSettings>> {
+    async fn of_bearer(&self, asking: ControlHead<'_>) -> Option<Arc<UpstreamSettings>> {
         let served = asking.named_by_token()?;
-        served.ensure_bearer(asking.caller()).await.ok()?;
+        served.ensure_bearer(asking.client()).await.ok()?;
         Some(Arc::clone(served.settings()))
     }
 
@@ -59,7 +59,7 @@ impl Control {
         &self,
         served: Option<&ServedUpstream>,
         below: &str,
-        asking: Asking<'_>,
+        asking: ControlHead<'_>,
     ) -> Result<Response<ResponseBody>, Rejection> {
         let asked = below.strip_prefix("/upstreams").ok_or(Rejection::ControlPath)?;
         if !matches!(asking.head.method, Method::GET | Method::HEAD) {
@@ -75,24 +75,24 @@ impl Control {
             Some(name) => {
                 let name = decoded(name);
                 let here = |upstream: &&Arc<UpstreamSettings>| {
-                    let elsewhere = served.filter(|served| !served.settings().placing.mount.is_root());
+                    let elsewhere = served.filter(|served| !served.settings().routes.mount.is_root());
                     elsewhere.is_none_or(|served| served.settings().name == upstream.name)
                 };
                 let found = self.settings.upstreams.iter().filter(here).find(|upstream| upstream.is_called(&name));
                 let unknown = || Rejection::UnknownUpstream { known: told.known_names().unwrap_or_default() };
                 let found = found.ok_or_else(unknown)?;
-                json!({ "upstream": found.name, "accepts": Accepts::any_of([&found.acceptance]) })
+                json!({ "upstream": found.name, "accepts": AcceptedTokens::any_of([&found.acceptance]) })
             }
         };
-        Ok(answer("application/json", Bytes::from(told.to_string())))
+        Ok(respond("application/json", Bytes::from(told.to_string())))
     }
 }
 
-impl Told {
+impl UpstreamListing {
     /// What the control plane of this upstream says of itself; without one, that of all.
     pub(super) fn about(&self, served: Option<&ServedUpstream>) -> String {
         let here = served.map(ServedUpstream::settings);
-        let here = here.filter(|upstream| upstream.placing.mount.is_root() || self.knows(upstream));
+        let here = here.filter(|upstream| upstream.routes.mount.is_root() || self.knows(upstream));
         let first = match here {
             Some(upstream) => format!("magic API proxy for {} version {VERSION}", upstream.api_root),
             None => format!("magic API proxy version {VERSION}"),
@@ -100,17 +100,17 @@ impl Told {
         let closed = !served.map_or(self.mints_somewhere, |served| served.settings().mints_over_http());
         let all_closed = closed && served.is_none();
         // Below a mount it is about that upstream only.
-        let at_root = served.is_none_or(|served| served.settings().placing.mount.is_root());
+        let at_root = served.is_none_or(|served| served.settings().routes.mount.is_root());
         let others = self.known.iter().filter(|upstream| at_root && here.is_none_or(|here| here.name != upstream.name));
         let lines = others.map(|upstream| {
-            let UpstreamSettings { name, api_root, placing, .. } = &**upstream;
+            let UpstreamSettings { name, api_root, routes, .. } = &**upstream;
             let mint = if all_closed || upstream.mints_over_http() { "" } else { ", where minting is closed" };
-            format!("\n{name} at {}/ for {api_root}{mint}", placing.mount.as_str())
+            format!("\n{name} at {}/ for {api_root}{mint}", routes.mount.as_str())
         });
         first + if closed { "\nminting is closed" } else { "" } + &lines.collect::<String>()
     }
 
-    /// May faults of an order for this upstream list what is configured for it?
+    /// May faults of a mint request for this upstream list what is configured for it?
     pub(super) fn names_of(&self, upstream: &UpstreamSettings) -> KnownNames {
         if self.knows(upstream) { KnownNames::Listed } else { KnownNames::Withheld }
     }
@@ -131,9 +131,9 @@ impl Told {
     }
 }
 
-impl<'a> Asking<'a> {
-    pub(super) fn caller(&self) -> Caller<'a> {
-        Caller { headers: &self.head.headers, client: self.client, token: self.token }
+impl<'a> ControlHead<'a> {
+    pub(super) fn client(&self) -> ControlClient<'a> {
+        ControlClient { headers: &self.head.headers, client: self.client, token: self.token }
     }
 
     /// The upstream that a bearer's question about its own token is for: the one of the address, or else the one that the token

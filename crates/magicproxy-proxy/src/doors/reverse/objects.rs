@@ -8,17 +8,17 @@ use http::{HeaderValue, Response, header};
 use http_body_util::BodyExt as _;
 
 use super::ReverseDoor;
-use super::homes::Home;
+use super::public_links::LinkBase;
 use crate::admission::{Holding, Resource};
-use crate::exchange::answer::{Answered, Searched};
 use crate::exchange::ledger::work_aside;
+use crate::exchange::response::{MaskedResponse, UnfilteredResponse};
 use crate::http::body::{BodyError, MAX_OBJECTS_BYTES};
 use crate::rejection::Rejection;
 use crate::response::body::{ResponseBody, UpstreamBody};
 use crate::response::header::Coding;
 use crate::response::rewrite::{self, Rewriting};
-use crate::routing::lfs::{Leads, LfsClient, ObjectActions};
-use crate::routing::placing::Way;
+use crate::routing::lfs::{LfsClient, ObjectActions, ObjectLinks};
+use crate::routing::router::EntryPoint;
 use crate::settings::UpstreamSettings;
 
 /// A node of a map has room for eleven members.
@@ -27,17 +27,17 @@ const BYTES_PER_OBJECT: usize = 1024;
 const BYTES_PER_VALUE: usize = 64;
 
 /// Who asked for objects of what.
-pub(super) struct ObjectsFor {
+pub(super) struct ObjectsClient {
     /// How the client came; `None` for one who speaks to the upstream by its own name.
-    pub(super) way: Option<Way>,
+    pub(super) entry: Option<EntryPoint>,
     /// Where the upstream's URLs lead the client.
-    pub(super) home: Option<Home>,
+    pub(super) link_base: Option<LinkBase>,
     pub(super) upstream: Arc<UpstreamSettings>,
     pub(super) client: Option<LfsClient>,
 }
 
 /// A response that was read whole.
-struct Whole {
+struct WholeResponse {
     bytes: Bytes,
     /// What is held of memory for it.
     buffered: Holding,
@@ -47,15 +47,15 @@ impl ReverseDoor {
     /// Passes down a response that may tell of objects.
     pub(super) async fn pass_objects(
         &self,
-        answered: Answered,
-        objects: ObjectsFor,
+        answered: UnfilteredResponse,
+        objects: ObjectsClient,
     ) -> Result<Response<ResponseBody>, Rejection> {
-        let ObjectsFor { way, home, upstream, client } = objects;
+        let ObjectsClient { entry, link_base, upstream, client } = objects;
         let buffered = answered.take(Resource::BufferedBytes, 0)?;
-        let Searched { mut head, mut body, needle } = answered.searched()?;
-        let Whole { bytes, mut buffered } = read(&mut body, buffered).await?;
-        let rewriting = home.map(|home| self.homes.rewriting(&self.places, home));
-        let leads = leads(way, rewriting.as_ref());
+        let MaskedResponse { mut head, mut body, secret_mask } = answered.searched()?;
+        let WholeResponse { bytes, mut buffered } = read(&mut body, buffered).await?;
+        let rewriting = link_base.map(|link_base| self.public_links.rewriting(&self.router, link_base));
+        let leads = leads(entry, rewriting.as_ref());
         rewrite::apply(&mut head, Coding::Other, || rewriting);
         prepare(&mut head);
         let actions = ObjectActions { leads, upstream, client };
@@ -63,21 +63,21 @@ impl ReverseDoor {
         let length = bytes.len();
         let treated = if bytes.is_empty() { Vec::new() } else { treated(bytes, actions, &buffered).await? };
         // Written anew, it holds as they are the characters for which the upstream wrote escapes.
-        let treated = needle.and_then(|needle| needle.masked(&treated)).unwrap_or(treated);
+        let treated = secret_mask.and_then(|secret_mask| secret_mask.masked(&treated)).unwrap_or(treated);
         buffered.grow(treated.len().saturating_sub(length))?;
         Ok(Response::from_parts(head, ResponseBody::made(treated.into(), Box::new((body, buffered)))))
     }
 }
 
-fn leads(way: Option<Way>, rewriting: Option<&Rewriting>) -> Leads {
+fn leads(entry: Option<EntryPoint>, rewriting: Option<&Rewriting>) -> ObjectLinks {
     match rewriting {
-        Some(rewriting) => Leads::ByLinks(Arc::clone(&rewriting.links)),
-        None if way.is_none() => Leads::AsTheyAre,
-        None => Leads::Past,
+        Some(rewriting) => ObjectLinks::ByLinks(Arc::clone(&rewriting.links)),
+        None if entry.is_none() => ObjectLinks::AsTheyAre,
+        None => ObjectLinks::Past,
     }
 }
 
-async fn read(body: &mut UpstreamBody, mut buffered: Holding) -> Result<Whole, Rejection> {
+async fn read(body: &mut UpstreamBody, mut buffered: Holding) -> Result<WholeResponse, Rejection> {
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|error| unread(&error))?.into_data() else { continue };
@@ -87,7 +87,7 @@ async fn read(body: &mut UpstreamBody, mut buffered: Holding) -> Result<Whole, R
         buffered.grow(data.len())?;
         bytes.extend_from_slice(&data);
     }
-    Ok(Whole { bytes: bytes.freeze(), buffered })
+    Ok(WholeResponse { bytes: bytes.freeze(), buffered })
 }
 
 /// What becomes of a document, beside the event loop where it is long. What holds it pays for the tree that is made of it, too.

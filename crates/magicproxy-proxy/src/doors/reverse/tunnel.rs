@@ -21,7 +21,7 @@ use tokio::sync::watch;
 
 use crate::clock;
 use crate::downstream::Connection;
-use crate::exchange::answer::{Switched, TunnelEnds};
+use crate::exchange::response::{TunnelEnds, UpgradedResponse};
 use crate::observe::access_log::AccessRecord;
 use crate::observe::ongoing::OngoingRequest;
 use crate::response::body::ResponseBody;
@@ -66,7 +66,7 @@ impl Tunnel {
 }
 
 /// Passes down that the upstream agreed, and joins the two connections.
-pub(super) fn open(switched: Switched, tunnel: Tunnel) -> Response<ResponseBody> {
+pub(super) fn open(switched: UpgradedResponse, tunnel: Tunnel) -> Response<ResponseBody> {
     let TunnelEnds { mut head, upstream, token, end, held } = switched.into_tunnel();
     head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     head.headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
@@ -76,7 +76,7 @@ pub(super) fn open(switched: Switched, tunnel: Tunnel) -> Response<ResponseBody>
         tokio::spawn(async move {
             match tokio::join!(on_upgrade, upstream) {
                 (Ok(downstream), Ok(upstream)) => {
-                    Joined::new(downstream, upstream).run(&bounds, stopped, &mut request.record).await
+                    TunnelStreams::new(downstream, upstream).run(&bounds, stopped, &mut request.record).await
                 }
                 (Err(_), _) => request.record.tunnel([0; 2], TunnelEnd::ClientGone.name()),
                 (Ok(_), Err(_)) => request.record.tunnel([0; 2], TunnelEnd::UpstreamGone.name()),
@@ -152,7 +152,7 @@ impl Bounds {
 }
 
 /// Both sides, and what is on its way between them.
-struct Joined {
+struct TunnelStreams {
     client: TokioIo<Upgraded>,
     upstream: TokioIo<Upgraded>,
     up: Direction,
@@ -164,7 +164,7 @@ struct Joined {
     deadline: Option<Instant>,
 }
 
-impl Joined {
+impl TunnelStreams {
     fn new(client: Upgraded, upstream: Upgraded) -> Self {
         let (code, reason) = TunnelEnd::UpstreamGone.close();
         Self {

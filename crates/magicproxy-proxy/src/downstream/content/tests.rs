@@ -51,7 +51,7 @@ fn chunks_are_read_up_to_256_kib() {
 /// "Not known" is no number of bytes: a bound is there only where the end of the content is known and more of it is to come.
 #[test]
 fn reading_is_bounded_where_the_end_is_known() {
-    let rest = Rest::default();
+    let rest = RemainingContent::default();
     for (left, most) in [
         (Left::Bytes(0), None),
         (Left::Bytes(1), Some(1)),
@@ -72,7 +72,7 @@ fn reading_is_bounded_where_the_end_is_known() {
 
 #[test]
 fn what_was_read_lowers_the_bound() {
-    let rest = Rest::default();
+    let rest = RemainingContent::default();
     rest.begin(Left::Bytes(10));
     rest.was_read(10, 4);
     assert_eq!(rest.most(), Some(6));

@@ -1,17 +1,18 @@
 use super::*;
 use crate::downstream::listener::tls::TlsIdentity;
 use crate::settings::fixture::upstream;
-use crate::settings::{ApiRoot, Placing};
+use crate::settings::{ApiRoot, RouteSettings};
 
 /// A check of a proxy at `https://proxy.example:8443` with an API of its own name and one host.
 fn check() -> HostCheck {
     let hosts = vec![HostName::parse("gh.example").unwrap(), HostName::parse("gl.example:7000").unwrap()];
-    let placing = Placing { hosts, ..Placing::default() };
-    let upstreams = [upstream("a", "https://api.example/v3", placing), upstream("b", "http://b.example:81", Placing::default())];
+    let routes = RouteSettings { hosts, ..RouteSettings::default() };
+    let upstreams =
+        [upstream("a", "https://api.example/v3", routes), upstream("b", "http://b.example:81", RouteSettings::default())];
     let mut check = HostCheck::default();
     check.hosts.push(folded(ApiRoot::parse("https://proxy.example:8443").unwrap().authority().as_str()));
     for upstream in &upstreams {
-        check.hosts.extend(upstream.placing.hosts.iter().map(|host| folded(host.as_str())));
+        check.hosts.extend(upstream.routes.hosts.iter().map(|host| folded(host.as_str())));
         check.own.extend(upstream.origins().flat_map(ApiRoot::own_authorities));
     }
     check.with_hosts(&[HostName::parse("Docker.Internal:1").unwrap()])

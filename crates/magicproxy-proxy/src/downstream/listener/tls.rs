@@ -1,4 +1,4 @@
-//! TLS towards callers: versions 1.2 and 1.3 on aws-lc-rs, no client certificates, no early data.
+//! TLS towards clients: versions 1.2 and 1.3 on aws-lc-rs, no client certificates, no early data.
 //!
 //! The certificate can be replaced while connections are open; handshakes that begin later see the new one.
 
@@ -19,7 +19,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 /// What a client may ask for (RFC 7301), by preference. The last is what `curl --http1.0` asks for.
 const PROTOCOLS: [&[u8]; 3] = [b"h2", b"http/1.1", b"http/1.0"];
 
-/// What asks for the answer to a challenge (RFC 8737 section 3).
+/// What asks for the response to a challenge (RFC 8737 section 3).
 const CHALLENGE_PROTOCOL: &[u8] = b"acme-tls/1";
 
 /// A certificate chain and the private key of its first certificate.
@@ -35,7 +35,7 @@ impl fmt::Debug for TlsIdentity {
 
 /// Why a certificate and a key are not an identity.
 ///
-/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its answer.
+/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TlsIdentityError {
     /// The chain is empty.
@@ -92,7 +92,7 @@ impl TlsIdentity {
 
 /// TLS for any number of listeners, with one certificate that can be replaced.
 pub struct TlsServer {
-    current: Arc<Current>,
+    current: Arc<CurrentCertificate>,
     challenges: Arc<Challenges>,
     config: Arc<ServerConfig>,
     challenge_config: Arc<ServerConfig>,
@@ -110,7 +110,7 @@ impl TlsServer {
     /// # Errors
     /// When the system gives no random numbers.
     pub fn new(identity: Option<TlsIdentity>) -> Result<Arc<Self>, rustls::Error> {
-        let (current, challenges) = (Arc::new(Current(RwLock::new(identity))), Arc::<Challenges>::default());
+        let (current, challenges) = (Arc::new(CurrentCertificate(RwLock::new(identity))), Arc::<Challenges>::default());
         let mut config = server_config(Arc::clone(&current) as Arc<dyn ResolvesServerCert>, &PROTOCOLS)?;
         // Tickets hold what a session needs, so that idle clients take no memory here.
         config.ticketer = aws_lc_rs::Ticketer::new()?;
@@ -176,9 +176,9 @@ fn server_config(resolver: Arc<dyn ResolvesServerCert>, protocols: &[&[u8]]) -> 
 
 /// The certificate of now, whatever name a client asks for: clients check the name, and some send none.
 #[derive(Debug)]
-struct Current(RwLock<Option<TlsIdentity>>);
+struct CurrentCertificate(RwLock<Option<TlsIdentity>>);
 
-impl ResolvesServerCert for Current {
+impl ResolvesServerCert for CurrentCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|identity| Arc::clone(&identity.0))
     }

@@ -5,14 +5,14 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::downstream::socket::Transport;
 
-/// A caller that has sent this and will send nothing more, and the socket on which it comes.
+/// A client that has sent this and will send nothing more, and the socket on which it comes.
 async fn sent(bytes: &[u8]) -> (TcpStream, Socket) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut caller = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, _) = listener.accept().await.unwrap();
-    caller.write_all(bytes).await.unwrap();
-    caller.shutdown().await.unwrap();
-    (caller, Socket::new(Transport::Tcp(stream), Duration::from_secs(600)))
+    client.write_all(bytes).await.unwrap();
+    client.shutdown().await.unwrap();
+    (client, Socket::new(Transport::Tcp(stream), Duration::from_secs(600)))
 }
 
 /// The beginning of a `ClientHello` that goes on behind so many bytes.
@@ -46,13 +46,13 @@ async fn a_handshake_brings_so_many_bytes_and_not_one_more() {
 #[tokio::test]
 async fn of_a_plain_request_so_many_bytes_are_read() {
     for (length, left) in [(100, 0), (64 * 1024, 0), (64 * 1024 + 1, 1)] {
-        let (mut caller, mut socket) = sent(&vec![b'G'; length]).await;
+        let (mut client, mut socket) = sent(&vec![b'G'; length]).await;
         refuse_plain::<()>(&mut socket).await.unwrap_err();
         let mut rest = Vec::new();
         socket.read_to_end(&mut rest).await.unwrap();
         assert_eq!(rest.len(), left, "{length}");
         let mut told = Vec::new();
-        caller.read_to_end(&mut told).await.unwrap();
+        client.read_to_end(&mut told).await.unwrap();
         assert_eq!(told, SPEAK_TLS);
     }
 }

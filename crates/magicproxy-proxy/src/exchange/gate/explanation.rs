@@ -8,17 +8,21 @@ use magicproxy_core::json::form::{Form, Kind, Member, Presence};
 use magicproxy_core::{DecisionSteps, VerifiedToken};
 use serde::Deserialize;
 
-use super::{Bearer, Caller, Gate, denied};
+use super::{ControlClient, Gate, VerifiedClient, denied};
 use crate::http::header::{FieldVerdict, refuse_overrides};
 use crate::rejection::{QuestionFault, Rejection};
 
 impl Gate {
     /// Decides a request that is only asked about. It needs the token itself, sends nothing, and opens no credential.
-    pub(in crate::exchange) async fn explain(&self, caller: Caller<'_>, question: &Question) -> Result<Explanation, Rejection> {
+    pub(in crate::exchange) async fn explain(
+        &self,
+        client: ControlClient<'_>,
+        question: &ExplainedRequest,
+    ) -> Result<Explanation, Rejection> {
         question.check_headers()?;
-        let Bearer { entry, sender, .. } = self.bearer(caller).await?;
+        let VerifiedClient { entry, sender, .. } = self.bearer(client).await?;
         let decision = match question.overriding() {
-            Some(rejection) => Decision::Denied(rejection),
+            Some(rejection) => ExplainedDecision::Denied(rejection),
             None => self.would_decide(entry.token(), sender, question)?,
         };
         let verdicts = || question.headers.iter().map(|name| self.fields.verdict(name)).collect();
@@ -32,20 +36,20 @@ impl Gate {
         &self,
         token: &Arc<VerifiedToken>,
         sender: Option<IpAddr>,
-        question: &Question,
-    ) -> Result<Decision, Rejection> {
+        question: &ExplainedRequest,
+    ) -> Result<ExplainedDecision, Rejection> {
         let target = self.read_target(&question.target)?;
         let steps = DecisionSteps::new();
         let access = self.access(&question.method, &target, sender, &steps);
         // Nobody looks for a grant, and no plugin is asked.
-        let judgement = token.judge(&access);
+        let judgement = token.decide(&access);
         Ok(match judgement.by_rules() {
             Ok(prospect) => match self.ledger.ensure_may_keep(prospect) {
                 // The rules of a scope are the operator's; a token that does not explain does not show them.
-                Ok(()) => Decision::Allowed { rule: token.explains().then(|| prospect.rule().to_string()) },
-                Err(rejection) => Decision::Denied(rejection),
+                Ok(()) => ExplainedDecision::Allowed { rule: token.explains().then(|| prospect.rule().to_string()) },
+                Err(rejection) => ExplainedDecision::Denied(rejection),
             },
-            Err(denial) => Decision::Denied(denied(denial, token, &access)),
+            Err(denial) => ExplainedDecision::Denied(denied(denial, token, &access)),
         })
     }
 }
@@ -53,7 +57,7 @@ impl Gate {
 /// What somebody would like to do.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Question {
+pub(crate) struct ExplainedRequest {
     method: String,
     target: String,
     /// Names of headers that the request would have.
@@ -78,7 +82,7 @@ static TARGET: Form = Form { expected: "a path such as `/repos/acme?page=2`, as 
 static HEADERS: Form = Form { expected: "a list of names of headers", kind: Kind::List(&HEADER) };
 static HEADER: Form = Form { expected: "the name of a header, as a text", kind: Kind::Text };
 
-impl Question {
+impl ExplainedRequest {
     /// Reads the body of a question.
     pub(crate) fn from_json(json: &[u8]) -> Result<Self, Rejection> {
         QUESTION.read(json).map_err(|faults| Rejection::Question(QuestionFault::Form(faults)))
@@ -112,7 +116,7 @@ impl Question {
 
 /// What would be decided.
 #[derive(Debug)]
-pub(crate) enum Decision {
+pub(crate) enum ExplainedDecision {
     Allowed { rule: Option<String> },
     Denied(Rejection),
 }
@@ -120,7 +124,7 @@ pub(crate) enum Decision {
 /// What the rules would decide, who decides besides, and what would become of the headers that the question names.
 #[derive(Debug)]
 pub(crate) struct Explanation {
-    pub(crate) decision: Decision,
+    pub(crate) decision: ExplainedDecision,
     /// `None` for a token that does not explain: what an operator lets pass is the operator's.
     pub(crate) headers: Option<Vec<FieldVerdict>>,
     /// The plugins that would be asked; without their names, where the token does not explain. None are asked now.
@@ -129,12 +133,13 @@ pub(crate) struct Explanation {
 
 #[cfg(test)]
 mod tests {
-    use super::Question;
+    use super::ExplainedRequest;
 
     #[test]
     fn a_question_names_a_bounded_number_of_headers() {
-        let asked =
-            |headers: Vec<String>| Question { method: "GET".to_owned(), target: "/".to_owned(), headers }.check_headers().is_ok();
+        let asked = |headers: Vec<String>| {
+            ExplainedRequest { method: "GET".to_owned(), target: "/".to_owned(), headers }.check_headers().is_ok()
+        };
         let names = |count: usize, length: usize| vec!["a".repeat(length); count];
         for (headers, sensible) in [
             (names(64, 128), true),
@@ -150,7 +155,7 @@ mod tests {
     #[test]
     fn a_question_is_asked_below_its_mount() {
         let below = |target: &str, mount: &str| {
-            Question { method: "GET".to_owned(), target: target.to_owned(), headers: Vec::new() }.below(mount).target
+            ExplainedRequest { method: "GET".to_owned(), target: target.to_owned(), headers: Vec::new() }.below(mount).target
         };
         for (target, mount, at) in [
             ("/api/x", "/api", "/x"),

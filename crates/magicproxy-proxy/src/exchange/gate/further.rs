@@ -1,21 +1,21 @@
-//! What a judgement needs besides the rules: what the token's owner made, and what plugins say. Most requests never come here.
+//! What a decision needs besides the rules: what the token's owner made, and what plugins say. Most requests never come here.
 
 use http::request::Parts;
 use magicproxy_core::plugin::{PluginName, Verdict};
-use magicproxy_core::{Access, Judgement, Permit, Question, VerifiedToken};
+use magicproxy_core::{AccessRequest, Decision, Permit, Question, VerifiedToken};
 
 use super::{Gate, denied, wants_websocket};
 use crate::admission::Holding;
 use crate::downstream::RequestBody;
-use crate::exchange::unread::Unread;
+use crate::exchange::unread::UnreadRequest;
 use crate::exchange::verifier::Binder;
 use crate::peer::Peer;
-use crate::plugins::{Consultation, Inquiry};
+use crate::plugins::{Consultation, PluginInquiry};
 use crate::rejection::Rejection;
 
 /// Who asks, and the exchange that pays.
 #[derive(Clone, Copy)]
-pub(super) struct Asker<'a> {
+pub(super) struct QuestionContext<'a> {
     pub(super) token: &'a VerifiedToken,
     pub(super) peer: Peer,
     pub(super) exchange: &'a Holding,
@@ -24,24 +24,22 @@ pub(super) struct Asker<'a> {
 }
 
 impl Gate {
-    /// Answers what the judgement asks, and asks again, until the request is allowed or denied.
+    /// Answers what the decision asks, and asks again, until the request is allowed or denied.
     pub(super) async fn ask_further(
         &self,
-        mut judgement: Judgement,
-        access: &Access<'_>,
+        mut judgement: Decision,
+        access: &AccessRequest<'_>,
         head: &Parts,
-        asker: Asker<'_>,
+        asker: QuestionContext<'_>,
         body: &mut RequestBody,
     ) -> Result<(Permit, Consultation), Rejection> {
         let mut consultation = Consultation::default();
         loop {
             judgement = match judgement {
-                Judgement::Allowed(permit) => return Ok((permit, consultation)),
-                Judgement::Denied(denial) => return Err(denied(denial, asker.token, access)),
-                Judgement::Needs(Question::Grants(question)) => {
-                    self.ledger.look_for_grant(question, access, asker.binder).await?
-                }
-                Judgement::Needs(Question::Plugins(question)) => {
+                Decision::Allowed(permit) => return Ok((permit, consultation)),
+                Decision::Denied(denial) => return Err(denied(denial, asker.token, access)),
+                Decision::Needs(Question::Grants(question)) => self.ledger.look_for_grant(question, access, asker.binder).await?,
+                Decision::Needs(Question::Plugins(question)) => {
                     let (said, asked) = self.consult(access, head, asker, body).await?;
                     consultation = asked;
                     question.answered(access, &said)
@@ -53,14 +51,14 @@ impl Gate {
     /// Asks the token's plugins, with the parts of the request that they want to see.
     async fn consult(
         &self,
-        access: &Access<'_>,
+        access: &AccessRequest<'_>,
         head: &Parts,
-        asker: Asker<'_>,
+        asker: QuestionContext<'_>,
         body: &mut RequestBody,
     ) -> Result<(Vec<(PluginName, Verdict)>, Consultation), Rejection> {
-        let Asker { token, peer, exchange, .. } = asker;
+        let QuestionContext { token, peer, exchange, .. } = asker;
         let shown = match self.plugins.needs(token) {
-            Some(part) => Some(Unread { headers: &head.headers, body, exchange }.read(part).await?),
+            Some(part) => Some(UnreadRequest { headers: &head.headers, body, exchange }.read(part).await?),
             None => None,
         };
         // What goes no further is not shown either.
@@ -68,7 +66,7 @@ impl Gate {
         self.headers(peer, wants_websocket(head, body)).prepare(&mut headers, |_| ());
         let rows = &self.ledger.plugin_rows(token, exchange);
         let (target, sender) = (access.target, access.sender);
-        let inquiry = Inquiry { token, method: &head.method, headers: &headers, target, sender, rows };
+        let inquiry = PluginInquiry { token, method: &head.method, headers: &headers, target, sender, rows };
         self.plugins.ask(inquiry, shown.as_deref()).await
     }
 }

@@ -7,10 +7,10 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use magicproxy_core::{Permit, RequestTarget, VerifiedToken};
 
 use crate::admission::Holding;
-use crate::credential::opened::{OpenedCredential, QueryCredential};
+use crate::credential::attached::{AttachedCredential, QueryCredential};
 use crate::downstream::RequestBody;
-use crate::exchange::ledger::{Duties, Settled};
-use crate::mask::Needle;
+use crate::exchange::ledger::{Duties, Reservation};
+use crate::mask::SecretMask;
 use crate::settings::OriginId;
 
 /// The parts of a request that the gate prepared.
@@ -29,7 +29,7 @@ pub(in crate::exchange) struct Message {
 }
 
 /// What a question asks for. There is no more to it: it has neither another method than `GET` nor content.
-pub(in crate::exchange) struct Asked {
+pub(in crate::exchange) struct ListQuery {
     pub(in crate::exchange) headers: HeaderMap,
     /// Which of the upstream's origins it goes to.
     pub(in crate::exchange) origin: OriginId,
@@ -39,7 +39,7 @@ pub(in crate::exchange) struct Asked {
 /// A permitted request with its credential.
 ///
 /// INVARIANT: its constructor consumes what a [`Permit`] became once everything was taken that it takes
-/// (`ledger::Settled`); what `upstream::Upstream::connect` takes is made of it alone.
+/// (`ledger::Reservation`); what `upstream::Upstream::connect` takes is made of it alone.
 ///
 /// It can be named, and nobody outside of the gate can make one:
 ///
@@ -62,7 +62,7 @@ pub(in crate::exchange) struct Asked {
 /// ```
 #[derive(Debug)]
 pub struct OutboundRequest {
-    credential: Arc<OpenedCredential>,
+    credential: Arc<AttachedCredential>,
     /// In a box: it is moved about before it is sent.
     message: Box<Message>,
     duties: Duties,
@@ -91,8 +91,13 @@ pub(in crate::exchange) struct Upgrade {
 }
 
 impl OutboundRequest {
-    pub(super) fn new(settled: Settled, credential: Arc<OpenedCredential>, message: Box<Message>, exchange: Holding) -> Self {
-        let (permit, duties) = settled.into_parts();
+    pub(super) fn new(
+        reservation: Reservation,
+        credential: Arc<AttachedCredential>,
+        message: Box<Message>,
+        exchange: Holding,
+    ) -> Self {
+        let (permit, duties) = reservation.into_parts();
         // The permit ends here: it admits one request, and this is it.
         let upgrader = message.upgrade.then(|| Arc::clone(permit.token()));
         Self { credential, message, duties, upgrader, exchange }
@@ -101,19 +106,19 @@ impl OutboundRequest {
     /// A question that a permitted request needs answered before it is sent: it only reads, where that request goes.
     pub(in crate::exchange) fn question(
         _permit: &Permit,
-        credential: Arc<OpenedCredential>,
-        question: Asked,
+        credential: Arc<AttachedCredential>,
+        question: ListQuery,
         exchange: Holding,
     ) -> Self {
-        let Asked { headers, origin, target } = question;
+        let ListQuery { headers, origin, target } = question;
         let (method, body) = (Method::GET, RequestBody::empty());
         let message = Box::new(Message { method, headers, origin, came: None, target, body, upgrade: false });
         Self { credential, message, duties: Duties::none(), upgrader: None, exchange }
     }
 
-    /// What to look for in the answer.
-    pub(in crate::exchange) fn needle(&self) -> Option<Needle> {
-        self.credential.needle().cloned()
+    /// What to look for in the response.
+    pub(in crate::exchange) fn secret_mask(&self) -> Option<SecretMask> {
+        self.credential.secret_mask().cloned()
     }
 
     /// The WebSocket that this request may open.

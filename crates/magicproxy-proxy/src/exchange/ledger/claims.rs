@@ -1,6 +1,6 @@
-//! Claims: what stands in the partition of one list, and how an element becomes its owner's. `state.md` section 5.6.
+//! Claims: what stands in the partition of one list, and how a list item becomes its owner's. `state.md` section 5.6.
 //!
-//! Nothing is held for whoever only asks: an element is claimed once the upstream has said that it has none, and only if
+//! Nothing is held for whoever only asks: a list item is claimed once the upstream has said that it has none, and only if
 //! since before that question nobody else had it. Nothing is taken away from its owner while another of the owner's requests
 //! may rely on it.
 
@@ -13,67 +13,67 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use magicproxy_core::UnixTime;
-use magicproxy_core::rule::{Action, Element};
+use magicproxy_core::rule::{ItemAction, ListItem};
 use magicproxy_core::state::{BoundedPartition, Change, Condition, Entry, Partition, RowLimits};
 
 use super::{Ledger, MAX_OWNER_GRANTS};
 use crate::clock;
 use crate::rejection::Rejection;
 
-pub(super) use claimed::Claimed;
+pub(super) use claimed::ActiveClaim;
 
 use ownership::{Nonce, Reliance, is_trace, nonce};
 
-/// How old what was read before the question may be when the element is claimed.
+/// How old what was read before the question may be when the list item is claimed.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a claim leaves something to be seen, in seconds, however it ends: longer than [`PATIENCE`], and than clocks of
 /// replicas are apart.
 const TRACE_SECONDS: u64 = 15 * 60;
 
-/// The elements of one request, in one list, for one owner.
+/// The items of one request, in one list, for one owner.
 #[derive(Clone, Debug)]
-pub(super) struct Touched {
+pub(super) struct TouchedItems {
     /// That of the list.
     pub(super) partition: Partition,
     pub(super) owner: Partition,
-    /// The path as the request spells it, since only that is sure to lead to these elements.
+    /// The path as the request spells it, since only that is sure to lead to these list items.
     pub(super) path: String,
-    pub(super) elements: Vec<Element>,
+    pub(super) list_items: Vec<ListItem>,
 }
 
-/// What was found of a request's elements, and when.
+/// What was found of a request's list items, and when.
 #[derive(Debug)]
 pub(super) struct Claim {
-    touched: Touched,
+    touched: TouchedItems,
     /// What tells its request from the others of its owner.
     request: Nonce,
     /// Those that the request makes, which nobody has.
-    new: Vec<Unowned>,
+    new: Vec<UnownedItem>,
     /// Those that its owner has.
-    held: Vec<Held>,
+    held: Vec<OwnedItem>,
     /// Those that the request makes, and somebody else has.
-    foreign: Vec<Element>,
+    foreign: Vec<ListItem>,
     looked_at: Instant,
 }
 
-/// An element that nobody has.
+/// A list item that nobody has.
 #[derive(Debug)]
-struct Unowned {
-    element: Element,
+struct UnownedItem {
+    element: ListItem,
     /// What a claim that came to nothing left under its name.
     trace: Option<Vec<u8>>,
 }
 
-/// An element that the request's owner has.
+/// A list item that the request's owner has.
 #[derive(Debug)]
-struct Held {
+struct OwnedItem {
     name: Vec<u8>,
     /// Who else relied on it when it was looked at.
     reliance: Reliance,
     expires_at: UnixTime,
 }
 
-/// What the end of a request makes of one of its elements.
+/// What the end of a request makes of one of its list items.
 #[derive(Clone, Copy, Debug)]
 enum Conclusion {
     /// It was made, and is its owner's until then.
@@ -98,7 +98,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// What an answer says that is no success.
+    /// What a response says that is no success.
     pub(super) fn of(status: StatusCode) -> Self {
         if status.is_server_error() { Self::Unknown } else { Self::Refused }
     }
@@ -112,7 +112,7 @@ fn trace_end(now: UnixTime) -> UnixTime {
 impl Claim {
     /// Those of which the upstream must have none, and those of somebody else: who may not ask for them does not hear that they are
     /// somebody's.
-    pub(super) fn asked(&self) -> Vec<Element> {
+    pub(super) fn asked(&self) -> Vec<ListItem> {
         self.new.iter().map(|unowned| &unowned.element).chain(&self.foreign).cloned().collect()
     }
 
@@ -127,14 +127,14 @@ impl Claim {
 
     /// Makes this request one that relies on what its owner has, and nothing where that is seen already: the others need not look
     /// again on its account.
-    fn reliance_on(&self, held: &Held, seen_until: UnixTime) -> Option<Change> {
+    fn reliance_on(&self, held: &OwnedItem, seen_until: UnixTime) -> Option<Change> {
         let reliance = held.reliance.with(self.request);
         let is_seen = reliance == held.reliance && held.expires_at >= seen_until;
         let entry = Entry { value: self.touched.ownership(reliance), expires_at: held.expires_at.max(seen_until) };
         (!is_seen).then(|| Change::Put(held.name.clone(), entry))
     }
 
-    /// What a conclusion comes to, where nobody else relies on the element.
+    /// What a conclusion comes to, where nobody else relies on the list item.
     fn alone(&self, name: Vec<u8>, conclusion: Conclusion) -> Change {
         let put = |value, expires_at| Change::Put(name.clone(), Entry { value, expires_at });
         let touched = &self.touched;
@@ -167,26 +167,26 @@ impl Claim {
 
 impl Ledger {
     /// Section 5.4: which would be made anew? What is deleted must be the owner's.
-    pub(super) async fn look(&self, touched: Touched) -> Result<Claim, Rejection> {
+    pub(super) async fn look(&self, touched: TouchedItems) -> Result<Claim, Rejection> {
         // Before it is read: the claim must not be later than this by more than `PATIENCE`.
         let looked_at = Instant::now();
         let request = nonce().ok_or(Rejection::Internal)?;
-        let names = touched.elements.iter().map(Element::name).collect();
+        let names = touched.list_items.iter().map(ListItem::name).collect();
         let found = self.store()?.read(touched.partition, names, clock::now()).await?;
         let (mut new, mut held, mut foreign) = (Vec::new(), Vec::new(), Vec::new());
-        for (element, entry) in touched.elements.iter().zip(found) {
+        for (element, entry) in touched.list_items.iter().zip(found) {
             let own = entry.as_ref().and_then(|entry| Some((touched.reliance(&entry.value)?, entry.expires_at)));
             if let Some((reliance, expires_at)) = own {
-                held.push(Held { name: element.name(), reliance, expires_at });
+                held.push(OwnedItem { name: element.name(), reliance, expires_at });
                 continue;
             }
             match (entry, element.action) {
-                (None, Action::Create) => new.push(Unowned { element: element.clone(), trace: None }),
-                (Some(entry), Action::Create) if is_trace(&entry.value) => {
-                    new.push(Unowned { element: element.clone(), trace: Some(entry.value) });
+                (None, ItemAction::Create) => new.push(UnownedItem { element: element.clone(), trace: None }),
+                (Some(entry), ItemAction::Create) if is_trace(&entry.value) => {
+                    new.push(UnownedItem { element: element.clone(), trace: Some(entry.value) });
                 }
-                (Some(_), Action::Create) => foreign.push(element.clone()),
-                (_, Action::Delete) => return Err(Rejection::NotOwned),
+                (Some(_), ItemAction::Create) => foreign.push(element.clone()),
+                (_, ItemAction::Delete) => return Err(Rejection::NotOwned),
             }
         }
         Ok(Claim { touched, request, new, held, foreign, looked_at })
@@ -213,7 +213,7 @@ impl Ledger {
 
     /// Makes what the upstream has not the owner's, before the request is sent; says whether it did.
     ///
-    /// It does not where since [`Self::look`] somebody else had one of the new elements, where one is no longer its owner's, or
+    /// It does not where since [`Self::look`] somebody else had one of the new list items, where one is no longer its owner's, or
     /// where another request of its owner relies on one since then.
     pub(super) async fn claim(&self, claim: &Claim, ends_at: UnixTime, rows: RowLimits) -> Result<bool, Rejection> {
         let now = clock::now();
@@ -256,16 +256,16 @@ impl Ledger {
 
     /// The request succeeded: what it took away is nobody's, and what it made is its owner's until that ends.
     pub(super) async fn confirm(&self, claim: &Claim, ends_at: UnixTime) {
-        for element in &claim.touched.elements {
+        for element in &claim.touched.list_items {
             let conclusion = match element.action {
-                Action::Create => Conclusion::Made(ends_at),
-                Action::Delete => Conclusion::Gone,
+                ItemAction::Create => Conclusion::Made(ends_at),
+                ItemAction::Delete => Conclusion::Gone,
             };
             self.conclude(claim, element.name(), conclusion).await;
         }
     }
 
-    /// Makes of one element what the end of the request makes of it. What stays for want of a store ends by itself.
+    /// Makes of one list item what the end of the request makes of it. What stays for want of a store ends by itself.
     async fn conclude(&self, claim: &Claim, name: Vec<u8>, conclusion: Conclusion) {
         let Some(store) = &self.store else { return };
         let own = Some((Reliance::One(claim.request), claim.alone(name.clone(), conclusion)));
@@ -278,7 +278,7 @@ impl Ledger {
                 Ok(true) => return,
                 Ok(false) => {}
                 Err(error) => {
-                    tracing::warn!(target: "magicproxy::state", %error, "the end of a request is not noted with one of its elements: that may stay its owner's, or be nobody's, too early or too late");
+                    tracing::warn!(target: "magicproxy::state", %error, "the end of a request is not noted with one of its list items: that may stay its owner's, or be nobody's, too early or too late");
                     return;
                 }
             }

@@ -1,4 +1,4 @@
-//! What is to be done when the answer to a permitted request has come, before any of it is passed down.
+//! What is to be done when the response to a permitted request has come, before any of it is passed down.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,18 +7,18 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use magicproxy_core::UnixTime;
-use magicproxy_core::rule::{Document, Facts, HeldGrant, NewGrant, NoGrant, Stateful};
+use magicproxy_core::rule::{Document, Facts, HeldGrant, NewGrant, NoGrant, RuleEffects};
 use magicproxy_core::state::{BoundedPartition, Change, Condition, Entry, Partition, RowLimits};
 
-use super::claims::{Claim, Claimed};
-use super::limits::Counted;
+use super::claims::{ActiveClaim, Claim};
+use super::limits::TakenLimits;
 use super::{Consultation, Ledger, MAX_OWNER_GRANTS, work_aside};
 use crate::admission::{Holding, Resource};
 use crate::clock;
-use crate::exchange::answer::Answer;
+use crate::exchange::response::CommittedResponse;
 use crate::exchange::verifier::Receipts;
 use crate::http::body::MAX_BODY_BYTES;
-use crate::mask::Needle;
+use crate::mask::SecretMask;
 use crate::observe::access_log::shorten_segments;
 use crate::rejection::Rejection;
 use crate::response::header::{Coding, RECEIPT};
@@ -38,24 +38,24 @@ pub(super) struct Duty {
     pub(super) receipts: Receipts,
     pub(super) consultation: Consultation,
     /// What no plugin is shown, and no grant holds.
-    pub(super) needle: Option<Needle>,
-    pub(super) taken: Counted,
+    pub(super) secret_mask: Option<SecretMask>,
+    pub(super) taken: TakenLimits,
     /// How many rows there may be for what it gives.
     pub(super) rows: RowLimits,
-    /// Room for the answer's body, where that must be read first.
+    /// Room for the response's body, where that must be read first.
     pub(super) buffered: Holding,
 }
 
-/// What the answer decides.
+/// What the response decides.
 #[derive(Debug)]
 pub(super) enum Outcome {
     Nothing,
     /// Its success gives what this rule says, with values from the request's body among others, which is JSON.
-    Grants(Arc<Stateful>, Option<Bytes>),
-    /// Elements are to be made and taken away.
-    Elements(Arc<Stateful>, Claim),
-    /// They are its owner's, and the answer decides for how long.
-    Claimed(Claimed),
+    Grants(Arc<RuleEffects>, Option<Bytes>),
+    /// List items are to be made and taken away.
+    Elements(Arc<RuleEffects>, Claim),
+    /// They are its owner's, and the response decides for how long.
+    Claimed(ActiveClaim),
     /// A grant is used up.
     Consumes(HeldGrant),
 }
@@ -81,7 +81,7 @@ impl Duties {
         self.0.is_none()
     }
 
-    /// Must the exchange go on though its caller has gone?
+    /// Must the exchange go on though its client has gone?
     pub(in crate::exchange) fn are_due(&self) -> bool {
         // What was only counted needs nobody to see it through: who goes away breaks it off, as any other request.
         self.0.as_ref().is_some_and(|duty| !matches!(duty.outcome, Outcome::Nothing) || !duty.consultation.is_empty())
@@ -89,28 +89,28 @@ impl Duties {
 }
 
 impl Duties {
-    /// Does what is due for an answer that has come.
+    /// Does what is due for a response that has come.
     ///
     /// # Errors
     /// The upstream carried the request out, and that could not be recorded.
-    pub(in crate::exchange) async fn settle(self, answer: Answer) -> Result<Answer, Rejection> {
+    pub(in crate::exchange) async fn commit(self, committed: CommittedResponse) -> Result<CommittedResponse, Rejection> {
         match self.0 {
-            None => Ok(answer),
-            Some(duty) => Box::pin(duty.fulfil(answer)).await,
+            None => Ok(committed),
+            Some(duty) => Box::pin(duty.fulfil(committed)).await,
         }
     }
 
     /// The request may be sent from now on.
     pub(in crate::exchange) fn sent(&mut self) {
-        self.claimed().into_iter().for_each(Claimed::sent);
+        self.claimed().into_iter().for_each(ActiveClaim::sent);
     }
 
     /// It was not sent after all, and is not going to be.
     pub(in crate::exchange) fn not_sent(&mut self) {
-        self.claimed().into_iter().for_each(Claimed::not_sent);
+        self.claimed().into_iter().for_each(ActiveClaim::not_sent);
     }
 
-    fn claimed(&mut self) -> Option<&mut Claimed> {
+    fn claimed(&mut self) -> Option<&mut ActiveClaim> {
         match &mut self.0.as_mut()?.outcome {
             Outcome::Claimed(claimed) => Some(claimed),
             _ => None,
@@ -119,13 +119,13 @@ impl Duties {
 }
 
 impl Duty {
-    async fn fulfil(mut self: Box<Self>, mut answer: Answer) -> Result<Answer, Rejection> {
-        let status = answer.status();
-        self.taken.show(answer.headers_mut());
-        let body = if self.reads(&answer) {
+    async fn fulfil(mut self: Box<Self>, mut committed: CommittedResponse) -> Result<CommittedResponse, Rejection> {
+        let status = committed.status();
+        self.taken.show(committed.headers_mut());
+        let body = if self.reads(&committed) {
             let room = self.buffered.take(Resource::BufferedBytes, 0)?;
             let buffered = std::mem::replace(&mut self.buffered, room);
-            answer.read_ahead(buffered).await
+            committed.read_ahead(buffered).await
         } else {
             None
         };
@@ -133,47 +133,49 @@ impl Duty {
             Outcome::Nothing => {}
             Outcome::Grants(state, request) if status.is_success() => {
                 let response = body.clone().filter(|_| state.reads_response());
-                self.give(&state, Bodies { request, response }, answer.headers_mut()).await?;
+                self.give(&state, Bodies { request, response }, committed.headers_mut()).await?;
             }
             Outcome::Grants(..) => {}
             Outcome::Elements(..) => return Err(Rejection::Internal),
-            Outcome::Claimed(claimed) => claimed.settle(status, self.ends_at).await,
+            Outcome::Claimed(claimed) => claimed.commit(status, self.ends_at).await,
             Outcome::Consumes(held) => self.consume(&held, status).await,
         }
-        self.consultation.tell(answer.response(), body.as_deref(), self.needle.as_ref()).await?;
+        self.consultation.tell(committed.response(), body.as_deref(), self.secret_mask.as_ref()).await?;
         if let Some(leases) = self.taken.leases.take() {
-            answer.hold(Box::new(leases));
+            committed.hold(Box::new(leases));
         }
-        Ok(answer)
+        Ok(committed)
     }
 
-    /// Must the answer's body be read before it is passed on? One that may never end is not.
-    fn reads(&self, answer: &Answer) -> bool {
-        let headers = answer.headers();
+    /// Must the response's body be read before it is passed on? One that may never end is not.
+    fn reads(&self, committed: &CommittedResponse) -> bool {
+        let headers = committed.headers();
         let granting = match &self.outcome {
-            Outcome::Grants(state, _) => state.reads_response() && answer.status().is_success() && is_read_as_json(headers),
+            Outcome::Grants(state, _) => state.reads_response() && committed.status().is_success() && is_read_as_json(headers),
             _ => false,
         };
         let readable = Coding::of(headers) == Coding::Identity;
-        readable && (granting || self.consultation.reads_response() && (is_read_as_json(headers) || is_short(answer.response())))
+        readable
+            && (granting || self.consultation.reads_response() && (is_read_as_json(headers) || is_short(committed.response())))
     }
 
     /// Stores what the success gives, or makes a receipt of it.
-    async fn give(&self, state: &Arc<Stateful>, bodies: Bodies, headers: &mut HeaderMap) -> Result<(), Rejection> {
+    async fn give(&self, state: &Arc<RuleEffects>, bodies: Bodies, headers: &mut HeaderMap) -> Result<(), Rejection> {
         let location = headers.get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (path, of_rule) = (self.path.clone(), Arc::clone(state));
         let granted = work_aside(bodies.length(), move || bodies.granted(&of_rule, &path, location.as_deref())).await?;
         let granted = match granted {
             Ok(granted) => granted,
             Err(reason) => {
-                tracing::warn!(target: "magicproxy::state", owner = %self.owner, method = %self.method, path = &*shorten_segments(&self.path), %reason, "an answer gave no grant");
+                tracing::warn!(target: "magicproxy::state", owner = %self.owner, method = %self.method, path = &*shorten_segments(&self.path), %reason, "a response gave no grant");
                 return Ok(());
             }
         };
         // An upstream may echo the credential: it must not come out in a receipt, a log or the store.
-        if granted.iter().any(|grant| self.needle.as_ref().is_some_and(|needle| needle.masked(grant.path().as_bytes()).is_some()))
-        {
-            tracing::warn!(target: "magicproxy::state", owner = %self.owner, path = &*shorten_segments(&self.path), "an answer would have given a grant with the credential in it");
+        if granted.iter().any(|grant| {
+            self.secret_mask.as_ref().is_some_and(|secret_mask| secret_mask.masked(grant.path().as_bytes()).is_some())
+        }) {
+            tracing::warn!(target: "magicproxy::state", owner = %self.owner, path = &*shorten_segments(&self.path), "a response would have given a grant with the credential in it");
             return Ok(());
         }
         if !state.gives_receipt() {
@@ -186,7 +188,7 @@ impl Duty {
             }
             Ok(Err(_)) => return Err(Rejection::Internal),
             Err(reason) => {
-                tracing::warn!(target: "magicproxy::state", path = &*shorten_segments(&self.path), %reason, "an answer has no receipt")
+                tracing::warn!(target: "magicproxy::state", path = &*shorten_segments(&self.path), %reason, "a response has no receipt")
             }
         }
         Ok(())
@@ -232,7 +234,7 @@ impl Duty {
     }
 }
 
-/// The bodies of a request and its answer, as far as values are looked for in them.
+/// The bodies of a request and its response, as far as values are looked for in them.
 struct Bodies {
     request: Option<Bytes>,
     response: Option<Bytes>,
@@ -243,7 +245,7 @@ impl Bodies {
         [&self.request, &self.response].into_iter().flatten().map(Bytes::len).sum()
     }
 
-    fn granted(&self, state: &Stateful, path: &str, location: Option<&str>) -> Result<Vec<NewGrant>, NoGrant> {
+    fn granted(&self, state: &RuleEffects, path: &str, location: Option<&str>) -> Result<Vec<NewGrant>, NoGrant> {
         let document = |body: &Option<Bytes>| body.as_deref().and_then(Document::parse);
         let (request, response) = (document(&self.request), document(&self.response));
         state.granted(&Facts { path, request: request.as_ref(), response: response.as_ref(), location })

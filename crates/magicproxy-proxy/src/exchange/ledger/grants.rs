@@ -1,7 +1,7 @@
 //! Grants that are held: what allows a request that no rule allows. `state.md` section 3.7.
 
 use magicproxy_core::rule::HeldGrant;
-use magicproxy_core::{Access, GrantQuestion, Judgement};
+use magicproxy_core::{AccessRequest, Decision, GrantQuestion};
 
 use super::Ledger;
 use crate::exchange::verifier::Binder;
@@ -12,22 +12,22 @@ impl Ledger {
     pub(in crate::exchange) async fn look_for_grant(
         &self,
         mut question: GrantQuestion,
-        access: &Access<'_>,
+        access: &AccessRequest<'_>,
         binder: Binder<'_>,
-    ) -> Result<Judgement, Rejection> {
+    ) -> Result<Decision, Rejection> {
         let path = access.target.path();
         let binding = match question.asks_named_owners(access) {
             Ok(false) => None,
             Ok(true) => Some(binder.binding().await?),
-            Err(denial) => return Ok(Judgement::Denied(denial)),
+            Err(denial) => return Ok(Decision::Denied(denial)),
         };
         let owners = match question.owners(access, binding.as_ref()) {
             Ok(owners) => owners,
-            Err(denial) => return Ok(Judgement::Denied(denial)),
+            Err(denial) => return Ok(Decision::Denied(denial)),
         };
         for owner in owners {
             if let Err(denial) = access.take_look_up() {
-                return Ok(Judgement::Denied(denial));
+                return Ok(Decision::Denied(denial));
             }
             let found = self.store()?.read(owner, vec![HeldGrant::name(path)], access.now).await?;
             let held = found.into_iter().flatten().next().and_then(|entry| HeldGrant::from_store(owner, path, &entry.value));

@@ -1,4 +1,4 @@
-//! Counts: taken before a request is sent, leases given back when its answer was passed down. `state.md` section 6.
+//! Counts: taken before a request is sent, leases given back when its response was passed down. `state.md` section 6.
 
 #[cfg(test)]
 mod tests;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue};
 use magicproxy_core::limit::{LEASE_MILLIS, Limit};
-use magicproxy_core::state::{BoundedPartition, Demand, Holder, Partition, StateStore, Taken};
+use magicproxy_core::state::{BoundedPartition, Demand, Holder, Partition, StateStore, TakeResult};
 use magicproxy_core::{Count, OwnerPlace, Permit};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -28,14 +28,14 @@ const MAX_PATIENCE: Duration = Duration::from_secs(1);
 ///
 /// INVARIANT: made by [`Ledger::take`] alone.
 #[derive(Debug)]
-pub(in crate::exchange) struct Counted {
+pub(in crate::exchange) struct TakenLimits {
     pub(super) leases: Option<Leases>,
     /// Of the limit on requests with the fewest left.
     tightest: Option<(Limit, u64)>,
 }
 
-impl Counted {
-    /// Tells the caller what is left, in place of what the upstream says of its own limits.
+impl TakenLimits {
+    /// Tells the client what is left, in place of what the upstream says of its own limits.
     pub(super) fn show(&self, headers: &mut HeaderMap) {
         let Some((Limit::Requests(quota, period), left)) = self.tightest else { return };
         let policy = format!("\"magicproxy\";q={quota};w={}", period.seconds());
@@ -50,15 +50,15 @@ impl Counted {
 
 /// Leases that this process is giving back: who ends a request and begins the next finds the place free.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Pending(Arc<Returns>);
+pub(super) struct PendingReturns(Arc<ReturnCount>);
 
 #[derive(Debug, Default)]
-struct Returns {
+struct ReturnCount {
     under_way: AtomicUsize,
     done: Notify,
 }
 
-impl Pending {
+impl PendingReturns {
     fn begin(&self) {
         self.0.under_way.fetch_add(1, Ordering::SeqCst);
     }
@@ -80,9 +80,14 @@ impl Pending {
 
 impl Ledger {
     /// Takes one of every limit that the permit is under: those of one owner in one step.
-    pub(super) async fn take(&self, permit: &Permit, place: OwnerPlace<'_>, exchange: &Holding) -> Result<Counted, Rejection> {
+    pub(super) async fn take(
+        &self,
+        permit: &Permit,
+        place: OwnerPlace<'_>,
+        exchange: &Holding,
+    ) -> Result<TakenLimits, Rejection> {
         let counts = permit.counts(place).ok_or(Rejection::Internal)?;
-        let mut counted = Counted { leases: None, tightest: None };
+        let mut counted = TakenLimits { leases: None, tightest: None };
         let mut rest = counts.as_slice();
         while let Some(first) = rest.first() {
             let same = rest.iter().take_while(|count| count.owner == first.owner).count();
@@ -93,22 +98,22 @@ impl Ledger {
         Ok(counted)
     }
 
-    async fn take_of(&self, counts: &[Count], counted: &mut Counted, exchange: &Holding) -> Result<(), Rejection> {
+    async fn take_of(&self, counts: &[Count], counted: &mut TakenLimits, exchange: &Holding) -> Result<(), Rejection> {
         let Some(owner) = counts.first().map(|count| count.owner) else { return Ok(()) };
         let store = self.store()?;
         let holder = holder()?;
         let demands = || counts.iter().map(|count| demand(count, holder)).collect();
         let held = counts.iter().filter(|count| matches!(count.limit, Limit::Concurrent(_)));
         let held: Vec<(Partition, Vec<u8>)> = held.map(|count| (owner, count.counter.clone())).collect();
-        // Made before anything is taken: a caller who goes meanwhile, and an answer of the store that is lost, leave no lease behind.
+        // Made before anything is taken: a client who goes meanwhile, and a response of the store that is lost, leave no lease behind.
         let mut leases = (!held.is_empty()).then(|| Leases::keep(store, held, holder, self.pending.clone()));
         // However many others give back meanwhile: each look costs the store a step.
         let until = Instant::now() + MAX_PATIENCE;
         let left = loop {
             let target = BoundedPartition { partition: owner, rows: exchange.row_limits() };
             match store.take_within(target, demands(), clock::now_millis()).await? {
-                Taken::All(left) => break left,
-                Taken::Not { demand, retry_after } => {
+                TakeResult::All(left) => break left,
+                TakeResult::Not { demand, retry_after } => {
                     let limit = counts.get(demand).map_or(Limit::Total(1), |count| count.limit);
                     let waits = matches!(limit, Limit::Concurrent(_)) && Instant::now() < until && self.pending.one().await;
                     if !waits {
@@ -157,13 +162,13 @@ pub(super) struct Leases {
     held: Vec<(Partition, Vec<u8>)>,
     holder: Holder,
     renewal: AbortHandle,
-    pending: Pending,
+    pending: PendingReturns,
     /// Those of another owner.
     further: Option<Box<Leases>>,
 }
 
 impl Leases {
-    fn keep(store: &Arc<dyn StateStore>, held: Vec<(Partition, Vec<u8>)>, holder: Holder, pending: Pending) -> Self {
+    fn keep(store: &Arc<dyn StateStore>, held: Vec<(Partition, Vec<u8>)>, holder: Holder, pending: PendingReturns) -> Self {
         let renewal = tokio::spawn(renew(Arc::clone(store), held.clone(), holder)).abort_handle();
         Self { store: Arc::clone(store), held, holder, renewal, pending, further: None }
     }

@@ -19,9 +19,9 @@ const FOR_EVER: UnixTime = UnixTime(magicproxy_core::token::MAX_UNIX_TIME);
 
 /// The named owners of which this process has looked what the store has.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Seen(Arc<Mutex<HashSet<Partition>>>);
+pub(super) struct KnownOwners(Arc<Mutex<HashSet<Partition>>>);
 
-impl Seen {
+impl KnownOwners {
     /// Is it the first time?
     fn is_first(&self, partition: Partition) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(partition)

@@ -9,14 +9,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, he
 use magicproxy_core::RequestTarget;
 
 use super::may_be_left_unread;
-use crate::credential::opened::QueryCredential;
+use crate::credential::attached::QueryCredential;
 use crate::downstream::RequestBody;
 use crate::exchange::gate::Message;
 use crate::rejection::Rejection;
 use crate::settings::ApiRoot;
 
 /// A request that is being sent, perhaps for the second time.
-pub(super) struct Outgoing {
+pub(super) struct SendAttempt {
     pub(super) method: Method,
     headers: HeaderMap,
     /// With the base path and, where it goes there, the credential.
@@ -24,7 +24,7 @@ pub(super) struct Outgoing {
     pub(super) body: RequestBody,
 }
 
-impl Outgoing {
+impl SendAttempt {
     pub(super) fn new(message: Box<Message>, parameter: Option<&QueryCredential>, root: &ApiRoot) -> Result<Self, Rejection> {
         let Message { method, headers, came, target, body, .. } = *message;
         Ok(Self { method, headers, path: sent_path(root, target, came, parameter)?, body })
@@ -32,7 +32,7 @@ impl Outgoing {
 
     /// The request as this connection's protocol wants it. Framing fields are the HTTP library's.
     pub(super) fn into_request(self, root: &ApiRoot, version: Version) -> Result<Request<RequestBody>, Rejection> {
-        let Outgoing { method, mut headers, path, body } = self;
+        let SendAttempt { method, mut headers, path, body } = self;
         let uri = if version == Version::HTTP_2 {
             headers.remove(header::HOST);
             headers.remove(header::TRANSFER_ENCODING);
@@ -82,7 +82,7 @@ pub(super) struct Spare {
     path: PathAndQuery,
 }
 
-impl From<Spare> for Outgoing {
+impl From<Spare> for SendAttempt {
     fn from(spare: Spare) -> Self {
         let Spare { method, fields, path } = spare;
         let mut headers = HeaderMap::with_capacity(fields.len());

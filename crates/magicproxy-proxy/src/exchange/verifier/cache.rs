@@ -9,7 +9,7 @@ use quick_cache::sync::Cache;
 use super::fingerprint::Fingerprint;
 use super::flight::Flights;
 use super::shares::{Holder, Shares};
-use crate::admission::{Account, Payer, Standing};
+use crate::admission::{Account, MinterTrust, Payer};
 use crate::credential::source::CurrentCredential;
 use crate::rejection::Rejection;
 use crate::settings::Quota;
@@ -65,7 +65,7 @@ impl CachedToken {
     }
 
     /// Could a stranger have minted it?
-    pub(crate) fn standing(&self) -> Standing {
+    pub(crate) fn standing(&self) -> MinterTrust {
         self.payer.standing
     }
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use magicproxy_core::policy::Work;
 use tokio::sync::oneshot;
 
-use crate::admission::{Account, Payer, Shortage, Standing};
+use crate::admission::{Account, MinterTrust, Payer, Shortage};
 use crate::rejection::Rejection;
 use crate::settings::{Limits, Quota};
 
@@ -70,10 +70,10 @@ impl Lanes {
     }
 
     /// Where rules that are not simple are compiled for a token of this standing.
-    pub(crate) fn costly(&self, standing: Standing) -> &Lane {
+    pub(crate) fn costly(&self, standing: MinterTrust) -> &Lane {
         match standing {
-            Standing::Known => &self.known,
-            Standing::Stranger => &self.strangers,
+            MinterTrust::Known => &self.known,
+            MinterTrust::Stranger => &self.strangers,
         }
     }
 }
@@ -95,7 +95,7 @@ struct Queue {
     known: Row,
     strangers: Row,
     /// Whose turn it was last.
-    last: Standing,
+    last: MinterTrust,
     /// How often a slot was given.
     #[cfg(test)]
     given: usize,
@@ -103,10 +103,10 @@ struct Queue {
 
 /// Accounts in the order of their turns.
 #[derive(Debug, Default)]
-struct Row(VecDeque<Waiting>);
+struct Row(VecDeque<QueuedWork>);
 
 #[derive(Debug)]
-struct Waiting {
+struct QueuedWork {
     account: Arc<Account>,
     places: VecDeque<oneshot::Sender<Slot>>,
 }
@@ -121,7 +121,7 @@ impl Lane {
             free: slots,
             known: Row::default(),
             strangers: Row::default(),
-            last: Standing::Stranger,
+            last: MinterTrust::Stranger,
             #[cfg(test)]
             given: 0,
         };
@@ -134,8 +134,8 @@ impl Lane {
     /// [`Shortage`] where the payer has as much waiting as it may, [`Rejection::Busy`] where its turn does not come.
     pub(crate) async fn enter(&self, payer: &Payer) -> Result<Slot, Rejection> {
         let waiting = match self.0.queue().place(&self.0, payer, &self.0.quota)? {
-            Place::Slot(slot) => return Ok(slot),
-            Place::Waiting(waiting) => waiting,
+            QueuePosition::Slot(slot) => return Ok(slot),
+            QueuePosition::Waiting(waiting) => waiting,
         };
         match tokio::time::timeout(MAX_WAIT, waiting).await {
             Ok(slot) => slot.map_err(|_| Shortage::Total.into()),
@@ -148,8 +148,8 @@ impl Lane {
         let all = Quota { total: usize::MAX, per_owner: usize::MAX, per_peer: usize::MAX, reserved: 0 };
         let place = self.0.queue().place(&self.0, payer, &all)?;
         match place {
-            Place::Slot(slot) => Ok(slot),
-            Place::Waiting(waiting) => waiting.await.map_err(|_| Rejection::Internal),
+            QueuePosition::Slot(slot) => Ok(slot),
+            QueuePosition::Waiting(waiting) => waiting.await.map_err(|_| Rejection::Internal),
         }
     }
 
@@ -162,7 +162,7 @@ impl Lane {
 }
 
 impl Slot {
-    /// Works on another thread. The slot is given back when the work is done, and not when a caller leaves who does not wait for it.
+    /// Works on another thread. The slot is given back when the work is done, and not when a client leaves who does not wait for it.
     pub(crate) async fn work<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Rejection> {
         let (done, result) = oneshot::channel();
         tokio::task::spawn_blocking(move || {
@@ -193,19 +193,19 @@ impl Inner {
     }
 }
 
-enum Place {
+enum QueuePosition {
     Slot(Slot),
     Waiting(oneshot::Receiver<Slot>),
 }
 
 impl Queue {
     /// A slot, if one is free, else a place in the payer's row.
-    fn place(&mut self, lane: &Arc<Inner>, payer: &Payer, quota: &Quota) -> Result<Place, Shortage> {
+    fn place(&mut self, lane: &Arc<Inner>, payer: &Payer, quota: &Quota) -> Result<QueuePosition, Shortage> {
         if self.free > 0 {
             self.free -= 1;
-            return Ok(Place::Slot(self.give(lane)));
+            return Ok(QueuePosition::Slot(self.give(lane)));
         }
-        let known = payer.owner.as_ref().filter(|_| payer.standing == Standing::Known);
+        let known = payer.owner.as_ref().filter(|_| payer.standing == MinterTrust::Known);
         let (account, share, shortage) = match known {
             Some(owner) => (owner, quota.per_owner, Shortage::Owner),
             None => (&payer.peer, quota.per_peer, Shortage::Peer),
@@ -218,7 +218,7 @@ impl Queue {
         row.make_room(account, share, total.saturating_sub(others), shortage)?;
         let (sender, receiver) = oneshot::channel();
         row.push(account, sender);
-        Ok(Place::Waiting(receiver))
+        Ok(QueuePosition::Waiting(receiver))
     }
 
     /// Gives a slot to whoever is next.
@@ -242,8 +242,8 @@ impl Queue {
 
     fn next(&mut self) -> Option<oneshot::Sender<Slot>> {
         let (first, second, standing) = match self.last {
-            Standing::Stranger => (&mut self.known, &mut self.strangers, Standing::Known),
-            Standing::Known => (&mut self.strangers, &mut self.known, Standing::Stranger),
+            MinterTrust::Stranger => (&mut self.known, &mut self.strangers, MinterTrust::Known),
+            MinterTrust::Known => (&mut self.strangers, &mut self.known, MinterTrust::Stranger),
         };
         let next = first.next().or_else(|| second.next());
         self.last = standing;
@@ -258,7 +258,8 @@ impl Row {
 
     /// Is there a place for one more of this account, in its share and in all? Whoever has most gives way to whoever has less.
     fn make_room(&mut self, account: &Arc<Account>, share: usize, total: usize, shortage: Shortage) -> Result<(), Shortage> {
-        let of_account = |row: &Self| row.0.iter().find(|waiting| Arc::ptr_eq(&waiting.account, account)).map_or(0, Waiting::len);
+        let of_account =
+            |row: &Self| row.0.iter().find(|waiting| Arc::ptr_eq(&waiting.account, account)).map_or(0, QueuedWork::len);
         if of_account(self) >= share || self.len() >= total {
             self.0.iter_mut().for_each(|waiting| waiting.places.retain(|place| !place.is_closed()));
             self.0.retain(|waiting| !waiting.places.is_empty());
@@ -278,7 +279,7 @@ impl Row {
     fn push(&mut self, account: &Arc<Account>, place: oneshot::Sender<Slot>) {
         match self.0.iter_mut().find(|waiting| Arc::ptr_eq(&waiting.account, account)) {
             Some(waiting) => waiting.places.push_back(place),
-            None => self.0.push_back(Waiting { account: Arc::clone(account), places: VecDeque::from([place]) }),
+            None => self.0.push_back(QueuedWork { account: Arc::clone(account), places: VecDeque::from([place]) }),
         }
     }
 
@@ -292,7 +293,7 @@ impl Row {
     }
 }
 
-impl Waiting {
+impl QueuedWork {
     fn len(&self) -> usize {
         self.places.len()
     }

@@ -18,14 +18,14 @@ const REST_BYTES: usize = 512;
 /// The lists of all upstreams: what they decide does not depend on where.
 #[derive(Debug)]
 pub(crate) struct RuleStore {
-    kept: Mutex<Kept>,
+    kept: Mutex<CachedRules>,
     /// How many lists were compiled.
     #[cfg(test)]
     pub(super) compiled: AtomicUsize,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct CachedRules {
     lists: HashMap<RulesKey, Arc<CompiledRules>>,
     shares: Shares<RulesKey>,
 }
@@ -33,13 +33,13 @@ struct Kept {
 impl RuleStore {
     pub(crate) fn new(bytes: Quota) -> Self {
         Self {
-            kept: Mutex::new(Kept { lists: HashMap::new(), shares: Shares::new(bytes) }),
+            kept: Mutex::new(CachedRules { lists: HashMap::new(), shares: Shares::new(bytes) }),
             #[cfg(test)]
             compiled: AtomicUsize::new(0),
         }
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, CachedRules> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -67,7 +67,7 @@ impl RuleCache for PaidRules<'_> {
         #[cfg(test)]
         self.store.compiled.fetch_add(1, Ordering::Relaxed);
         let mut kept = self.store.kept();
-        let Kept { lists, shares } = &mut *kept;
+        let CachedRules { lists, shares } = &mut *kept;
         if lists.insert(key, Arc::clone(rules)).is_none() {
             // Whoever holds a token of them keeps them alive as well.
             let used = |key: &RulesKey| lists.get(key).is_some_and(|rules| Arc::strong_count(rules) > 1);

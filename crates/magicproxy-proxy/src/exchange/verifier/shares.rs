@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::Arc;
 
-use crate::admission::{Account, Payer, Standing};
+use crate::admission::{Account, MinterTrust, Payer};
 use crate::settings::Quota;
 
 /// Which entries an account has, and all accounts.
@@ -19,13 +19,13 @@ pub(super) struct Shares<K> {
     quota: Quota,
     accounts: HashMap<AccountId, Entries<K>>,
     /// Accounts of known tokens, and of strangers.
-    known: Ranked,
-    strangers: Ranked,
+    known: RankedAccounts,
+    strangers: RankedAccounts,
 }
 
 /// Accounts by their weight.
 #[derive(Debug, Default)]
-struct Ranked {
+struct RankedAccounts {
     order: BTreeSet<(usize, AccountId)>,
     total: usize,
 }
@@ -37,7 +37,7 @@ type AccountId = usize;
 struct Entries<K> {
     #[expect(dead_code, reason = "it keeps the address from being another's")]
     account: Arc<Account>,
-    standing: Standing,
+    standing: MinterTrust,
     weight: usize,
     /// The oldest first.
     queue: VecDeque<(K, usize)>,
@@ -47,16 +47,16 @@ struct Entries<K> {
 #[derive(Clone, Debug)]
 pub(super) struct Holder {
     account: Arc<Account>,
-    standing: Standing,
+    standing: MinterTrust,
 }
 
 impl Holder {
     /// Known tokens are their owner's; what strangers can mint is their peer's.
     pub(super) fn of(payer: &Payer) -> Self {
-        let known = payer.owner.as_ref().filter(|_| payer.standing == Standing::Known);
+        let known = payer.owner.as_ref().filter(|_| payer.standing == MinterTrust::Known);
         match known {
-            Some(owner) => Self { account: Arc::clone(owner), standing: Standing::Known },
-            None => Self { account: Arc::clone(&payer.peer), standing: Standing::Stranger },
+            Some(owner) => Self { account: Arc::clone(owner), standing: MinterTrust::Known },
+            None => Self { account: Arc::clone(&payer.peer), standing: MinterTrust::Stranger },
         }
     }
 
@@ -67,7 +67,7 @@ impl Holder {
 
 impl<K: Copy + Eq + Hash> Shares<K> {
     pub(super) fn new(quota: Quota) -> Self {
-        Self { quota, accounts: HashMap::new(), known: Ranked::default(), strangers: Ranked::default() }
+        Self { quota, accounts: HashMap::new(), known: RankedAccounts::default(), strangers: RankedAccounts::default() }
     }
 
     /// Adds an entry, and says which must go. `is_used` tells of an entry whether it was used since it was asked last: such a one
@@ -76,8 +76,8 @@ impl<K: Copy + Eq + Hash> Shares<K> {
         self.push(key, weight, holder);
         let mut gone = Vec::new();
         let share = match holder.standing {
-            Standing::Known => self.quota.per_owner,
-            Standing::Stranger => self.quota.per_peer,
+            MinterTrust::Known => self.quota.per_owner,
+            MinterTrust::Stranger => self.quota.per_peer,
         };
         // The newest may stay, though it be heavier than the share.
         while self.accounts.get(&holder.id()).is_some_and(|own| own.weight > share && own.queue.len() > 1) {
@@ -148,15 +148,15 @@ impl<K: Copy + Eq + Hash> Shares<K> {
         }
     }
 
-    fn ranked(&mut self, standing: Standing) -> &mut Ranked {
+    fn ranked(&mut self, standing: MinterTrust) -> &mut RankedAccounts {
         match standing {
-            Standing::Known => &mut self.known,
-            Standing::Stranger => &mut self.strangers,
+            MinterTrust::Known => &mut self.known,
+            MinterTrust::Stranger => &mut self.strangers,
         }
     }
 }
 
-impl Ranked {
+impl RankedAccounts {
     fn change(&mut self, id: AccountId, before: usize, after: usize) {
         self.order.remove(&(before, id));
         self.order.insert((after, id));

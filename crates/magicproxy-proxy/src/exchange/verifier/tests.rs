@@ -1,10 +1,12 @@
 use std::sync::atomic::Ordering;
 
-use magicproxy_core::{Kem, KeyRing, PatternMode, PrivateKey, RawRule, Rule, SealRequest, SealingKey, UnixTime, UpstreamName};
+use magicproxy_core::{
+    Kem, KeyRing, PatternMode, PrivateKey, RawRule, Rule, SealedTokenSpec, SealingKey, UnixTime, UpstreamName,
+};
 
 use super::*;
 use crate::settings::HttpMint;
-use crate::settings::Placing;
+use crate::settings::RouteSettings;
 use crate::settings::fixture::upstream;
 
 /// A proxy of one upstream, and whoever has tokens for it.
@@ -19,14 +21,14 @@ fn keys() -> KeyRing {
 }
 
 fn fixture(limits: &Limits, http_mint: HttpMint) -> Fixture {
-    let mut upstream = upstream("api", "https://api.example", Placing::default());
+    let mut upstream = upstream("api", "https://api.example", RouteSettings::default());
     Arc::get_mut(&mut upstream).unwrap().http_mint = http_mint;
     let keys = Arc::new(SharedKeys::new(keys()));
     let inner = Inner {
         keys: Arc::clone(&keys),
         upstream,
         carriers: Carriers::default(),
-        shared: Shared::new(limits, Services::of_keys(keys)),
+        shared: SharedServices::new(limits, Services::of_keys(keys)),
     };
     let verifier = Verifier {
         inner: Arc::new(inner),
@@ -41,19 +43,19 @@ fn checked(rules: &[String]) -> Vec<Rule> {
     Rule::parse_list(&rules, PatternMode::Whole).unwrap()
 }
 
-fn presented(token: &str) -> PresentedToken {
+fn presented(token: &str) -> BearerToken {
     let mut headers = http::HeaderMap::new();
     headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
-    PresentedToken::from_headers(&headers, &Carriers::default()).unwrap()
+    BearerToken::from_headers(&headers, &Carriers::default()).unwrap()
 }
 
 impl Fixture {
     /// A token of version 1.
-    fn minted(&self, credential: &str, rules: &[String]) -> PresentedToken {
+    fn minted(&self, credential: &str, rules: &[String]) -> BearerToken {
         let now = clock::now();
-        let request = magicproxy_core::MintRequest {
+        let request = magicproxy_core::TokenSpec {
             credential: magicproxy_core::Credential::parse(Zeroizing::new(credential.to_owned())).unwrap(),
-            grant: magicproxy_core::Grant::Allowed(checked(rules)),
+            grant: magicproxy_core::RuleSource::Rules(checked(rules)),
             upstream: Some(UpstreamName::parse("api").unwrap()),
             unnamed: magicproxy_core::UnnamedTokens::Refuse,
             issued_at: now,
@@ -67,11 +69,11 @@ impl Fixture {
     }
 
     /// A token of version 2: whoever has the public key makes such.
-    fn sealed(&self, rules: &[String]) -> PresentedToken {
+    fn sealed(&self, rules: &[String]) -> BearerToken {
         let (keys, now) = (self.verifier.inner.keys.current(), clock::now());
-        let request = SealRequest {
+        let request = SealedTokenSpec {
             credential: magicproxy_core::Credential::parse(Zeroizing::new("a-credential".to_owned())).unwrap().into(),
-            grant: magicproxy_core::Grant::Allowed(checked(rules)),
+            grant: magicproxy_core::RuleSource::Rules(checked(rules)),
             upstream: UpstreamName::parse("api").unwrap(),
             issued_at: now,
             expires_at: UnixTime(now.0 + 600),
@@ -83,16 +85,16 @@ impl Fixture {
         presented(&keys.published(now).next().unwrap().mint(&request).unwrap().token)
     }
 
-    async fn verify(&self, token: &PresentedToken) -> Result<Arc<CachedToken>, Rejection> {
+    async fn verify(&self, token: &BearerToken) -> Result<Arc<CachedToken>, Rejection> {
         self.verify_from(token, &self.peer).await
     }
 
-    async fn verify_from(&self, token: &PresentedToken, peer: &Arc<Account>) -> Result<Arc<CachedToken>, Rejection> {
+    async fn verify_from(&self, token: &BearerToken, peer: &Arc<Account>) -> Result<Arc<CachedToken>, Rejection> {
         self.verifier.verify(token, || Arc::clone(peer)).await
     }
 
     /// The token with one more caveat, by the proxy.
-    async fn narrowed(&self, token: &PresentedToken, caveat: &str) -> PresentedToken {
+    async fn narrowed(&self, token: &BearerToken, caveat: &str) -> BearerToken {
         let entry = self.verify(token).await.unwrap();
         let caveat = Box::new(Caveat::from_json(caveat.as_bytes()).unwrap());
         presented(&self.verifier.reissue(&entry, token, Reissue::Narrow(caveat)).await.unwrap())
@@ -143,8 +145,8 @@ async fn what_is_not_genuine_is_not_kept_and_costs_no_more() {
 #[tokio::test]
 async fn a_caller_who_leaves_makes_no_room_before_the_work_is_done() {
     let fixture = fixture(&Limits::default(), HttpMint::Closed);
-    let payer = Payer { owner: Some(Arc::default()), peer: Arc::default(), standing: Standing::Known };
-    let lane = fixture.lanes().costly(Standing::Known);
+    let payer = Payer { owner: Some(Arc::default()), peer: Arc::default(), standing: MinterTrust::Known };
+    let lane = fixture.lanes().costly(MinterTrust::Known);
     let mut slots = Vec::new();
     while lane.counts().0 < std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(4)) {
         slots.push(lane.enter(&payer).await.unwrap());
@@ -176,7 +178,7 @@ async fn a_long_credential_weighs_what_it_takes() {
 #[tokio::test]
 async fn nobody_waits_for_the_costly_tokens_of_strangers() {
     let fixture = Arc::new(fixture(&Limits::default(), HttpMint::Open));
-    let strangers = fixture.lanes().costly(Standing::Stranger);
+    let strangers = fixture.lanes().costly(MinterTrust::Stranger);
     // Its slots are taken for as long as the test wants.
     let payer = Payer::anonymous(Arc::default());
     let mut held = vec![strangers.enter(&payer).await.unwrap()];
@@ -218,7 +220,10 @@ async fn the_same_rules_are_compiled_once() {
         fixture.verify(&fixture.sealed(&costly(1))).await.unwrap();
     }
     assert_eq!(fixture.compiled(), 2);
-    assert_eq!(fixture.lanes().costly(Standing::Known).counts().0 + fixture.lanes().costly(Standing::Stranger).counts().0, 1);
+    assert_eq!(
+        fixture.lanes().costly(MinterTrust::Known).counts().0 + fixture.lanes().costly(MinterTrust::Stranger).counts().0,
+        1
+    );
 }
 
 /// Has so many ask at a time, while nobody gets a turn in this lane: how many turns they needed together, and what came of it.
@@ -305,7 +310,7 @@ async fn what_is_kept_is_charged() {
 #[tokio::test]
 async fn a_strangers_flood_evicts_the_strangers_own() {
     let fixture = fixture(&small(), HttpMint::Open);
-    let honest: Vec<(PresentedToken, Arc<Account>)> =
+    let honest: Vec<(BearerToken, Arc<Account>)> =
         (0..4).map(|at| (fixture.sealed(&[format!("GET /honest/{at}/[a-z]*x?y*")]), Arc::default())).collect();
     let mut warm = Vec::new();
     for (token, peer) in &honest {

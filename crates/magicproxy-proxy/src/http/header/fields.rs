@@ -15,7 +15,7 @@ use crate::settings::{CarrierSubprotocol, PassedHeader, UpstreamSettings};
 
 /// Who put a field on the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ListedBy {
+pub enum ListingSource {
     /// Every upstream gets it.
     Standard,
     /// The upstream's preset.
@@ -28,7 +28,7 @@ pub enum ListedBy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Treatment {
     /// It is passed on.
-    Passes(ListedBy),
+    Passes(ListingSource),
     /// It is not on the list.
     Unlisted,
     /// The operator drops it: `drop_request_headers`.
@@ -61,13 +61,13 @@ impl RequestFields {
     /// The list of an upstream, without the fields in which tokens and credentials stand.
     pub(crate) fn new(upstream: &UpstreamSettings, stripped: &StrippedCarriers) -> Self {
         let carriers = &stripped.headers;
-        let listed = |headers: &[PassedHeader], by: ListedBy| {
+        let listed = |headers: &[PassedHeader], by: ListingSource| {
             headers.iter().filter_map(|header| header.name().cloned()).map(|name| (name, by)).collect::<Vec<_>>()
         };
-        let mut names: HashMap<HeaderName, ListedBy> = HashMap::new();
-        names.extend(listed(&upstream.pass_request_headers, ListedBy::Operator));
-        names.extend(listed(&upstream.preset_request_headers, ListedBy::Preset));
-        names.extend(STANDARD.map(|name| (HeaderName::from_static(name), ListedBy::Standard)));
+        let mut names: HashMap<HeaderName, ListingSource> = HashMap::new();
+        names.extend(listed(&upstream.pass_request_headers, ListingSource::Operator));
+        names.extend(listed(&upstream.preset_request_headers, ListingSource::Preset));
+        names.extend(STANDARD.map(|name| (HeaderName::from_static(name), ListingSource::Standard)));
         let dropped = upstream.drop_request_headers.clone();
         names.retain(|name, _| !dropped.contains(name) && !carriers.contains(name));
         let prefixes = upstream.preset_request_headers.iter().filter_map(|header| header.prefix().map(str::to_owned));
@@ -119,7 +119,7 @@ impl RequestFields {
             return Treatment::Passes(by);
         }
         if self.passes_by_prefix(name) {
-            return Treatment::Passes(ListedBy::Preset);
+            return Treatment::Passes(ListingSource::Preset);
         }
         match Meaning::of(name) {
             Some(meaning) => Treatment::Never(meaning),
@@ -142,16 +142,16 @@ impl RequestFields {
 /// Names with who listed them, by the length of their texts: names of one length are few, and comparing them costs less than
 /// hashing one.
 #[derive(Debug, Default)]
-struct Names(Vec<Vec<(HeaderName, ListedBy)>>);
+struct Names(Vec<Vec<(HeaderName, ListingSource)>>);
 
 impl Names {
-    fn of(listed: HashMap<HeaderName, ListedBy>) -> Self {
+    fn of(listed: HashMap<HeaderName, ListingSource>) -> Self {
         let longest = listed.keys().map(|name| name.as_str().len()).max().unwrap_or_default();
         let of_length = |length| listed.iter().filter(move |(name, _)| name.as_str().len() == length);
         Self((0..=longest).map(|length| of_length(length).map(|(name, by)| (name.clone(), *by)).collect()).collect())
     }
 
-    fn get(&self, name: &HeaderName) -> Option<ListedBy> {
+    fn get(&self, name: &HeaderName) -> Option<ListingSource> {
         let same_length = self.0.get(name.as_str().len())?;
         same_length.iter().find(|(listed, _)| listed == name).map(|(_, by)| *by)
     }

@@ -7,11 +7,11 @@ use crate::credential::carriers::Carriers;
 use crate::field_names::table::check_reasons;
 use crate::field_names::*;
 use crate::response::header::{Coding, ResponseFilter, is_searchable};
-use crate::settings::{ParsePassedHeaderError, PassedHeader, Placing, TokenCarrier, fixture};
+use crate::settings::{ParsePassedHeaderError, PassedHeader, RouteSettings, TokenCarrier, fixture};
 
 /// The list of an upstream with these additions of its preset and its operator, and these fields dropped.
 fn fields(preset: &[&str], operator: &[&str], dropped: &[&'static str], carriers: &[&'static str]) -> RequestFields {
-    let mut upstream = fixture::upstream("api", "https://api.example", Placing::default());
+    let mut upstream = fixture::upstream("api", "https://api.example", RouteSettings::default());
     let settings = Arc::get_mut(&mut upstream).unwrap();
     settings.preset_request_headers = preset.iter().map(|text| PassedHeader::parse_preset(text).unwrap()).collect();
     settings.pass_request_headers = operator.iter().map(|text| PassedHeader::parse(text).unwrap()).collect();
@@ -29,7 +29,7 @@ fn the_standard_list_names_no_field_that_steers() {
     for name in &names {
         let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
         assert_eq!(Meaning::of(&name), None, "{name}");
-        assert_eq!(list.treatment(&name), Treatment::Passes(ListedBy::Standard), "{name}");
+        assert_eq!(list.treatment(&name), Treatment::Passes(ListingSource::Standard), "{name}");
         assert!(list.passes(&name), "{name}");
     }
 }
@@ -43,10 +43,10 @@ fn a_field_passes_by_who_listed_it_and_dropping_wins() {
         &["x-key", "x-stainless-key"],
     );
     for (name, expected) in [
-        ("openai-beta", Treatment::Passes(ListedBy::Preset)),
-        ("x-stainless-lang", Treatment::Passes(ListedBy::Preset)),
-        ("stripe-account", Treatment::Passes(ListedBy::Operator)),
-        ("user-agent", Treatment::Passes(ListedBy::Standard)),
+        ("openai-beta", Treatment::Passes(ListingSource::Preset)),
+        ("x-stainless-lang", Treatment::Passes(ListingSource::Preset)),
+        ("stripe-account", Treatment::Passes(ListingSource::Operator)),
+        ("user-agent", Treatment::Passes(ListingSource::Standard)),
         ("x-dropped", Treatment::Dropped),
         ("x-both", Treatment::Dropped),
         ("accept", Treatment::Dropped),
@@ -198,7 +198,7 @@ fn every_override_begins_as_the_quick_look_expects() {
 #[test]
 fn subprotocols_carry_no_keys() {
     let [own, other] = ["subprotocol:own-key.", "subprotocol:other-key_"].map(|carrier| {
-        let mut upstream = fixture::upstream("api", "https://api.example", Placing::default());
+        let mut upstream = fixture::upstream("api", "https://api.example", RouteSettings::default());
         Arc::get_mut(&mut upstream).unwrap().token_carriers = vec![TokenCarrier::parse(carrier).unwrap()];
         upstream
     });

@@ -3,7 +3,7 @@
 use http::HeaderName;
 use serde::{Deserialize, Serialize};
 
-use super::fields::{ListedBy, RequestFields, Treatment};
+use super::fields::{ListingSource, RequestFields, Treatment};
 use crate::field_names::Meaning;
 
 /// What would become of a request field, in words.
@@ -35,9 +35,9 @@ impl RequestFields {
 
 fn rule(treatment: Treatment) -> &'static str {
     match treatment {
-        Treatment::Passes(ListedBy::Standard) => "standard",
-        Treatment::Passes(ListedBy::Preset) => "preset",
-        Treatment::Passes(ListedBy::Operator) => "operator",
+        Treatment::Passes(ListingSource::Standard) => "standard",
+        Treatment::Passes(ListingSource::Preset) => "preset",
+        Treatment::Passes(ListingSource::Operator) => "operator",
         Treatment::Unlisted => "unlisted",
         Treatment::Dropped => "dropped",
         Treatment::Never(Meaning::Connection) => "connection",
@@ -51,9 +51,9 @@ fn rule(treatment: Treatment) -> &'static str {
 
 fn reason(treatment: Treatment) -> String {
     let fixed = match treatment {
-        Treatment::Passes(ListedBy::Standard) => "every API gets it",
-        Treatment::Passes(ListedBy::Preset) => "the preset of this upstream lists it",
-        Treatment::Passes(ListedBy::Operator) => "`pass_request_headers` of this upstream lists it",
+        Treatment::Passes(ListingSource::Standard) => "every API gets it",
+        Treatment::Passes(ListingSource::Preset) => "the preset of this upstream lists it",
+        Treatment::Passes(ListingSource::Operator) => "`pass_request_headers` of this upstream lists it",
         Treatment::Unlisted => "it is not on the list: `pass_request_headers` of this upstream would let it pass",
         Treatment::Dropped => "`drop_request_headers` of this upstream drops it",
         Treatment::Never(Meaning::Override) => "requests with it are refused: it overrides the method or the path",

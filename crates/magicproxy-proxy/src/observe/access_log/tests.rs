@@ -7,7 +7,7 @@ use tracing::{Event, Level, Metadata, Subscriber};
 
 use super::*;
 use crate::rejection::tests::every;
-use crate::settings::Placing;
+use crate::settings::RouteSettings;
 use crate::settings::fixture::upstream;
 
 /// Keeps every event as text: its level, then its fields.
@@ -46,7 +46,8 @@ fn logged(what: impl FnOnce(&mut AccessRecord)) -> Vec<(Level, String)> {
     let kept = Kept::default();
     tracing::subscriber::with_default(kept.clone(), || {
         let mut record = AccessRecord::new(RequestId::next(), &Method::GET, Instant::now());
-        record.upstream(&UpstreamNames::of(&upstream("api", "https://api.example:8443", Placing::default())), OriginId::ROOT);
+        record
+            .upstream(&UpstreamNames::of(&upstream("api", "https://api.example:8443", RouteSettings::default())), OriginId::ROOT);
         what(&mut record);
         write(&record, Instant::now());
     });
@@ -70,7 +71,8 @@ fn whatever_the_proxy_answers_itself_is_logged_with_its_code_behind_the_permit_t
         assert!(line.contains(&format!("status={} ", rejection.status().as_u16())), "{rejection:?}: {line}");
         assert!(line.contains("rule=\"GET /x\"") && !line.contains("aborted="), "{rejection:?}: {line}");
         let status = rejection.status().as_u16();
-        let upstream_failed = status >= 502 && rejection.code().starts_with("upstream_") || rejection.code() == "cannot_tell";
+        let upstream_failed =
+            status >= 502 && rejection.code().starts_with("upstream_") || rejection.code() == "existence_unknown";
         let error = rejection.upstream_error().map(|error| format!("error={error:?} "));
         assert_eq!(error.is_some(), upstream_failed, "{rejection:?}");
         assert!(error.as_deref().is_none_or(|error| line.contains(error)), "{rejection:?}: {line}");
@@ -111,7 +113,7 @@ fn what_broke_behind_the_head_is_told_and_nothing_is_called_decided_that_was_not
         (BodyError::Idle, "connection_read_timeout"),
         (BodyError::Total, "http_response_timeout"),
         (BodyError::Truncated, "http_response_incomplete"),
-        (BodyError::Reflected(crate::http::body::Reflected), "credential_echoed"),
+        (BodyError::Reflected(crate::http::body::ReflectedCredential), "credential_echoed"),
     ] {
         let lines = logged(|record| {
             record.permitted(&"GET /x".into());

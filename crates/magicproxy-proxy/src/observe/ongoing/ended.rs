@@ -12,7 +12,7 @@ use crate::observe::access_log::AccessRecord;
 
 /// One that has ended.
 #[derive(Clone, Debug)]
-pub(crate) struct Ended {
+pub(crate) struct EndedRequest {
     /// Who sent it.
     client: Option<IpAddr>,
     /// Its record, as it was then.
@@ -20,7 +20,7 @@ pub(crate) struct Ended {
 }
 
 static BEGUN: Mutex<Vec<IpAddr>> = Mutex::new(Vec::new());
-static ENDED: Mutex<Vec<Ended>> = Mutex::new(Vec::new());
+static ENDED: Mutex<Vec<EndedRequest>> = Mutex::new(Vec::new());
 static CHANGED: LazyLock<watch::Sender<()>> = LazyLock::new(watch::Sender::default);
 
 pub(super) fn note_begin(in_flight: &InFlight) {
@@ -29,7 +29,7 @@ pub(super) fn note_begin(in_flight: &InFlight) {
 }
 
 pub(super) fn note(record: &AccessRecord, in_flight: &InFlight, now: Instant) {
-    let ended = Ended { client: in_flight.client(), record: record.summary(now) };
+    let ended = EndedRequest { client: in_flight.client(), record: record.summary(now) };
     ENDED.lock().unwrap_or_else(PoisonError::into_inner).push(ended);
     CHANGED.send_replace(());
 }
@@ -44,7 +44,7 @@ pub(crate) async fn wait_begun(client: IpAddr, count: usize) {
 }
 
 /// Those of this client, once there are so many.
-pub(crate) async fn wait(client: IpAddr, count: usize) -> Vec<Ended> {
+pub(crate) async fn wait(client: IpAddr, count: usize) -> Vec<EndedRequest> {
     let mut changes = CHANGED.subscribe();
     loop {
         let found = of(client);
@@ -55,7 +55,7 @@ pub(crate) async fn wait(client: IpAddr, count: usize) -> Vec<Ended> {
     }
 }
 
-fn of(client: IpAddr) -> Vec<Ended> {
+fn of(client: IpAddr) -> Vec<EndedRequest> {
     let ended = ENDED.lock().unwrap_or_else(PoisonError::into_inner);
     ended.iter().filter(|ended| ended.client == Some(client)).cloned().collect()
 }

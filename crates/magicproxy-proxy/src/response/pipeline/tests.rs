@@ -13,12 +13,12 @@ const SECRET: &str = "sekret-credential-0123456789";
 const FROM: &str = "https://api.example";
 const TO: &str = "http://127.0.0.1:5000/mount";
 
-fn needle() -> Option<Needle> {
+fn secret_mask() -> Option<SecretMask> {
     needle_of(SECRET)
 }
 
-fn needle_of(secret: &str) -> Option<Needle> {
-    Needle::new([secret.as_bytes()])
+fn needle_of(secret: &str) -> Option<SecretMask> {
+    SecretMask::new([secret.as_bytes()])
 }
 
 fn rewriting() -> Rewriting {
@@ -33,11 +33,11 @@ fn gzip(text: &[u8]) -> Vec<u8> {
 }
 
 /// The piece that is there at once.
-fn piece(next: Result<Next, BodyError>) -> Option<Bytes> {
+fn piece(next: Result<PipelineOutput, BodyError>) -> Option<Bytes> {
     match next.unwrap() {
-        Next::Piece(piece) => Some(piece),
-        Next::Nothing => None,
-        Next::Busy => panic!("it is busy"),
+        PipelineOutput::Piece(piece) => Some(piece),
+        PipelineOutput::Nothing => None,
+        PipelineOutput::Busy => panic!("it is busy"),
     }
 }
 
@@ -47,12 +47,12 @@ fn run(mut pipeline: Pipeline, body: &[u8], size: usize, known: bool) -> Result<
     let mut take = |pipeline: &mut Pipeline, ended| -> Result<(), BodyError> {
         loop {
             match pipeline.next(ended)? {
-                Next::Piece(piece) => {
+                PipelineOutput::Piece(piece) => {
                     assert!(!piece.is_empty() && piece.len() <= 256 * 1024);
                     out.extend_from_slice(&piece);
                 }
-                Next::Busy => assert!(!pipeline.is_empty()),
-                Next::Nothing => return Ok(()),
+                PipelineOutput::Busy => assert!(!pipeline.is_empty()),
+                PipelineOutput::Nothing => return Ok(()),
             }
         }
     };
@@ -81,8 +81,8 @@ fn a_credential_in_a_url_is_masked_and_the_url_rewritten() {
     let text = format!("{{\"a\":\"{FROM}/?t={SECRET}\", \"{SECRET}\": \"{FROM}{SECRET}\", \"b\":\"{FROM}\"}}");
     let expected = text.replace(SECRET, &"*".repeat(SECRET.len())).replace(&format!("\"{FROM}/"), &format!("\"{TO}/"));
     let expected = expected.replace(&format!("\"{FROM}\""), &format!("\"{TO}\""));
-    check(|| Pipeline::new(Coding::Identity, needle(), BodyPlan::Rewrite(rewriting())), text.as_bytes(), &expected);
-    check(|| Pipeline::new(Coding::Gzip, needle(), BodyPlan::Inflate(rewriting())), &gzip(text.as_bytes()), &expected);
+    check(|| Pipeline::new(Coding::Identity, secret_mask(), BodyPlan::Rewrite(rewriting())), text.as_bytes(), &expected);
+    check(|| Pipeline::new(Coding::Gzip, secret_mask(), BodyPlan::Inflate(rewriting())), &gzip(text.as_bytes()), &expected);
     check(|| Pipeline::new(Coding::Gzip, None, BodyPlan::Inflate(rewriting())), &gzip(b"{}"), "{}");
 }
 
@@ -97,17 +97,17 @@ fn a_credential_that_is_a_url_is_masked_before_it_could_be_rewritten() {
 #[test]
 fn what_is_held_back_as_a_beginning_of_the_credential_is_rewritten_too() {
     let text = format!("[\"{FROM}/user\"]");
-    let needle = || needle_of("/user\"]-and-more");
+    let secret_mask = || needle_of("/user\"]-and-more");
     let expected = format!("[\"{TO}/user\"]");
-    check(|| Pipeline::new(Coding::Identity, needle(), BodyPlan::Rewrite(rewriting())), text.as_bytes(), &expected);
-    check(|| Pipeline::new(Coding::Gzip, needle(), BodyPlan::Inflate(rewriting())), &gzip(text.as_bytes()), &expected);
+    check(|| Pipeline::new(Coding::Identity, secret_mask(), BodyPlan::Rewrite(rewriting())), text.as_bytes(), &expected);
+    check(|| Pipeline::new(Coding::Gzip, secret_mask(), BodyPlan::Inflate(rewriting())), &gzip(text.as_bytes()), &expected);
 }
 
 #[test]
 fn the_last_piece_takes_along_what_was_held_back() {
     let half = &SECRET[..9];
     for plan in [BodyPlan::Keep, BodyPlan::Rewrite(rewriting())] {
-        let mut pipeline = Pipeline::new(Coding::Identity, needle(), plan);
+        let mut pipeline = Pipeline::new(Coding::Identity, secret_mask(), plan);
         pipeline.push(Bytes::from(format!("\"x\": {half}")));
         assert_eq!(piece(pipeline.next(true)).unwrap(), format!("\"x\": {half}"));
         assert!(pipeline.is_empty());
@@ -142,23 +142,23 @@ fn gzip_that_is_none_is_an_error_and_an_empty_body_is_not() {
     let whole = gzip(b"{\"a\": \"https://api.example/x\"}");
     for body in [b"{\"a\": 1}".as_slice(), &whole[..whole.len() - 1], &[&whole[..], b"{}"].concat()] {
         for size in [1, body.len()] {
-            let pipeline = Pipeline::new(Coding::Gzip, needle(), BodyPlan::Inflate(rewriting()));
+            let pipeline = Pipeline::new(Coding::Gzip, secret_mask(), BodyPlan::Inflate(rewriting()));
             assert!(matches!(run(pipeline, body, size, true), Err(BodyError::NotGzip(_))));
         }
     }
     // Zeros behind a member are no more than filling.
     for body in [[&whole[..], &[0; 9]].concat(), [&gzip(b"")[..], &[0], &whole, &[0; 600]].concat()] {
         for size in [1, 7, body.len()] {
-            let pipeline = Pipeline::new(Coding::Gzip, needle(), BodyPlan::Inflate(rewriting()));
-            let plain = Pipeline::new(Coding::Gzip, needle(), BodyPlan::Inflate(rewriting()));
+            let pipeline = Pipeline::new(Coding::Gzip, secret_mask(), BodyPlan::Inflate(rewriting()));
+            let plain = Pipeline::new(Coding::Gzip, secret_mask(), BodyPlan::Inflate(rewriting()));
             assert_eq!(run(pipeline, &body, size, true).unwrap(), run(plain, &whole, size, true).unwrap());
         }
     }
     for body in [[&whole[..], &[0], b"{}"].concat(), [&whole[..], &[0], &whole[..9]].concat()] {
-        let pipeline = Pipeline::new(Coding::Gzip, needle(), BodyPlan::Inflate(rewriting()));
+        let pipeline = Pipeline::new(Coding::Gzip, secret_mask(), BodyPlan::Inflate(rewriting()));
         assert!(matches!(run(pipeline, &body, 1, true), Err(BodyError::NotGzip(_))));
     }
-    let mut empty = Pipeline::new(Coding::Gzip, needle(), BodyPlan::Inflate(rewriting()));
+    let mut empty = Pipeline::new(Coding::Gzip, secret_mask(), BodyPlan::Inflate(rewriting()));
     assert_eq!(piece(empty.next(true)), None);
 }
 
@@ -167,7 +167,7 @@ fn a_bomb_does_not_take_memory() {
     // 32 MiB of openers in 50 KiB: each piece is bounded (see `run`), whatever is done with it.
     let bomb = gzip("\"https://api.example/\", ".repeat((32 << 20) / 24).as_bytes());
     assert!(bomb.len() < 200_000, "{}", bomb.len());
-    let out = run(Pipeline::new(Coding::Gzip, needle(), BodyPlan::Inflate(rewriting())), &bomb, bomb.len(), true).unwrap();
+    let out = run(Pipeline::new(Coding::Gzip, secret_mask(), BodyPlan::Inflate(rewriting())), &bomb, bomb.len(), true).unwrap();
     assert_eq!(out.len(), (32 << 20) / 24 * (24 + TO.len() - FROM.len()));
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use bytes::{Buf, Bytes};
 use flate2::write::GzDecoder;
 
-use crate::http::body::NotGzip;
+use crate::http::body::GzipError;
 
 /// From so many bytes on, what was inflated goes on. The decoder adds its window of 32 KiB at most twice before that is seen.
 const PIECE_BYTES: usize = 32 * 1024;
@@ -86,11 +86,11 @@ impl Inflater {
     }
 
     /// The next of what can be inflated so far; `None` when there is no more.
-    pub(crate) fn next(&mut self) -> Result<Option<Bytes>, NotGzip> {
+    pub(crate) fn next(&mut self) -> Result<Option<Bytes>, GzipError> {
         while !self.input.is_empty() {
-            let read = self.members.write(&self.input).map_err(|_| NotGzip)?;
+            let read = self.members.write(&self.input).map_err(|_| GzipError)?;
             if read == 0 {
-                return Err(NotGzip);
+                return Err(GzipError);
             }
             self.input.advance(read);
             if self.members.sink().is_some_and(|inflated| inflated.len() >= PIECE_BYTES) {
@@ -99,16 +99,16 @@ impl Inflater {
         }
         if !self.flushed {
             self.flushed = true;
-            self.members.flush().map_err(|_| NotGzip)?;
+            self.members.flush().map_err(|_| GzipError)?;
         }
         Ok(self.take())
     }
 
     /// The body has ended: was it whole? Gives the rest.
-    pub(crate) fn finish(&mut self) -> Result<Option<Bytes>, NotGzip> {
+    pub(crate) fn finish(&mut self) -> Result<Option<Bytes>, GzipError> {
         if self.began {
             self.began = false;
-            self.members.finish().map_err(|_| NotGzip)?;
+            self.members.finish().map_err(|_| GzipError)?;
         }
         Ok(self.take())
     }

@@ -3,16 +3,16 @@
 //! No parser: names, strings and brackets are told apart, and nothing else. What cannot be judged yet is held back.
 
 mod candidate;
+mod member_checks;
 mod scan;
-mod standings;
 
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::uri::PathAndQuery;
 
-use self::candidate::{Judge, Judgement, MAX_CANDIDATE_BYTES, Progress};
-use self::standings::Standings;
+use self::candidate::{MAX_CANDIDATE_BYTES, Progress, UrlRules, UrlVerdict};
+use self::member_checks::MemberChecks;
 use super::LinkMap;
 use crate::members::{Kind, Position};
 
@@ -23,7 +23,7 @@ pub struct JsonRewriter {
     /// What the client asked for, where that matters.
     asked: Option<PathAndQuery>,
     position: Position,
-    standings: Standings,
+    standings: MemberChecks,
     reading: Reading,
     /// Is the next byte of the string escaped?
     escaped: bool,
@@ -40,12 +40,12 @@ enum Reading {
     Name,
     /// A string that stays.
     Text,
-    /// A string that is held back, and how far the judgement on it has come.
+    /// A string that is held back, and how far the decision on it has come.
     Candidate(Progress),
 }
 
 /// A piece, and what becomes of it. Nothing is copied before something changes.
-struct Copying<'p> {
+struct RewrittenOutput<'p> {
     piece: &'p [u8],
     /// How much of the piece is in `out`, or was replaced there.
     written: usize,
@@ -60,14 +60,14 @@ impl JsonRewriter {
             links,
             asked: None,
             position: Position::default(),
-            standings: Standings::default(),
+            standings: MemberChecks::default(),
             reading: Reading::Structure,
             escaped: false,
             held: BytesMut::new(),
         }
     }
 
-    /// For the answer to a request for this: some members are followed to its other pages only.
+    /// For the response to a request for this: some members are followed to its other pages only.
     #[must_use]
     pub fn asked(mut self, path: Option<PathAndQuery>) -> Self {
         self.asked = path.filter(|_| self.links.members().has_pages());
@@ -83,7 +83,7 @@ impl JsonRewriter {
         {
             return Bytes::new();
         }
-        let mut copying = Copying { piece: &piece, written: 0, out };
+        let mut copying = RewrittenOutput { piece: &piece, written: 0, out };
         let decided = self.read(&mut copying);
         let out = copying.finish(decided);
         if out.is_empty() { piece.split_to(decided) } else { out.into() }
@@ -108,12 +108,12 @@ impl JsonRewriter {
         let taken = piece.len().min(MAX_CANDIDATE_BYTES - before);
         held.extend_from_slice(piece.get(..taken).unwrap_or_default());
         let judgement = self.judge().judge(&held, progress);
-        if let Judgement::Unfinished(progress) = judgement {
+        if let UrlVerdict::Unfinished(progress) = judgement {
             self.reading = Reading::Candidate(progress);
             self.held = held;
             return false;
         }
-        if let Judgement::Leads(matched, end) = judgement {
+        if let UrlVerdict::Leads(matched, end) = judgement {
             out.push(b'"');
             out.extend_from_slice(self.links.replacement(matched));
             out.extend_from_slice(held.get(1 + matched.length..end).unwrap_or_default());
@@ -130,7 +130,7 @@ impl JsonRewriter {
     }
 
     /// Reads a piece, and says how much of it is decided; the rest is held back.
-    fn read(&mut self, copying: &mut Copying<'_>) -> usize {
+    fn read(&mut self, copying: &mut RewrittenOutput<'_>) -> usize {
         let piece = copying.piece;
         let mut at = 0;
         loop {
@@ -162,19 +162,19 @@ impl JsonRewriter {
     }
 
     /// Takes a string's quotation mark, or all of a string that is judged at once; says what comes behind. `None`: it is held back.
-    fn take_string(&mut self, copying: &mut Copying<'_>, at: usize) -> Option<usize> {
+    fn take_string(&mut self, copying: &mut RewrittenOutput<'_>, at: usize) -> Option<usize> {
         if self.position.begin_name() {
             self.reading = Reading::Name;
             return Some(at + 1);
         }
         let rest = copying.piece.get(at..).unwrap_or_default();
         match self.judge().judge(rest, Progress::Opened) {
-            Judgement::Stays => self.reading = Reading::Text,
-            Judgement::Leads(matched, end) => {
+            UrlVerdict::Stays => self.reading = Reading::Text,
+            UrlVerdict::Leads(matched, end) => {
                 copying.replace(at + 1, matched.length, self.links.replacement(matched));
                 return Some(at + end);
             }
-            Judgement::Unfinished(progress) => {
+            UrlVerdict::Unfinished(progress) => {
                 self.held.extend_from_slice(rest);
                 self.reading = Reading::Candidate(progress);
                 return None;
@@ -227,13 +227,13 @@ impl JsonRewriter {
         }
     }
 
-    fn judge(&mut self) -> Judge<'_> {
+    fn judge(&mut self) -> UrlRules<'_> {
         let Self { links, position, standings, asked, .. } = self;
-        Judge { links, position, standings, asked: asked.as_ref() }
+        UrlRules { links, position, standings, asked: asked.as_ref() }
     }
 }
 
-impl Copying<'_> {
+impl RewrittenOutput<'_> {
     /// Replaces so many bytes from there on.
     fn replace(&mut self, at: usize, length: usize, by: &[u8]) {
         if self.out.is_empty() {

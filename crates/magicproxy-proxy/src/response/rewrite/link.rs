@@ -32,7 +32,7 @@ struct Link {
 /// The beginning of a text, compared with the links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Prefix {
-    Matched(Matched),
+    Matched(LinkMatch),
     Mismatched,
     /// More of the text is needed.
     Incomplete,
@@ -40,7 +40,7 @@ pub(super) enum Prefix {
 
 /// A text begins with a link's `from`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Matched {
+pub(super) struct LinkMatch {
     link: usize,
     /// How many bytes of the text are `from`.
     pub(super) length: usize,
@@ -72,7 +72,7 @@ impl LinkMap {
         self
     }
 
-    /// For an answer to a request that went to the origin of this URL: to it, references without an origin are relative.
+    /// For a response to a request that went to the origin of this URL: to it, references without an origin are relative.
     #[must_use]
     pub fn with_origin(mut self, url: &str) -> Self {
         self.origin = split(url).map(|(origin, _)| origin.to_ascii_lowercase()).unwrap_or_default();
@@ -97,7 +97,7 @@ impl LinkMap {
     }
 
     /// Does a URL lead to this path of the proxy, however the two are spelt, given what follows the link's `from`?
-    pub(super) fn leads_to(&self, matched: Matched, rest: &[u8], path: &str) -> bool {
+    pub(super) fn leads_to(&self, matched: LinkMatch, rest: &[u8], path: &str) -> bool {
         let own = self.links.get(matched.link).and_then(|link| link.path().strip_prefix(&*self.base));
         let Some(asked) = own.and_then(|own| path.strip_prefix(own)) else { return false };
         let end = rest.iter().position(|byte| b"?#".contains(byte)).unwrap_or(rest.len());
@@ -151,25 +151,25 @@ impl LinkMap {
         if let Some((at, link)) = links.find(|(_, link)| text.starts_with(link.origin.as_bytes()))
             && let Ok(found) = link.prefix(text)
         {
-            return Prefix::Matched(Matched { link: at, length: found.at, escaped: found.escaped == Some(true) });
+            return Prefix::Matched(LinkMatch { link: at, length: found.at, escaped: found.escaped == Some(true) });
         }
         for (at, link) in self.links.iter().enumerate() {
             match link.prefix(text) {
                 Ok(found) => {
-                    return Prefix::Matched(Matched { link: at, length: found.at, escaped: found.escaped == Some(true) });
+                    return Prefix::Matched(LinkMatch { link: at, length: found.at, escaped: found.escaped == Some(true) });
                 }
                 // A longer one may still win.
-                Err(Differs::Unknown) => return Prefix::Incomplete,
+                Err(Mismatch::Unknown) => return Prefix::Incomplete,
                 // A longer one might have won.
-                Err(Differs::Unclear) => return Prefix::Mismatched,
-                Err(Differs::Yes) => {}
+                Err(Mismatch::Unclear) => return Prefix::Mismatched,
+                Err(Mismatch::Yes) => {}
             }
         }
         Prefix::Mismatched
     }
 
     /// What replaces the matched beginning.
-    pub(super) fn replacement(&self, matched: Matched) -> &[u8] {
+    pub(super) fn replacement(&self, matched: LinkMatch) -> &[u8] {
         match self.links.get(matched.link) {
             Some(link) if matched.escaped => link.to_escaped.as_bytes(),
             Some(link) => link.to.as_bytes(),
@@ -201,7 +201,7 @@ impl Link {
         split(&self.to).map_or("", |(_, path)| path)
     }
 
-    fn prefix<'t>(&self, text: &'t [u8]) -> Result<Cursor<'t>, Differs> {
+    fn prefix<'t>(&self, text: &'t [u8]) -> Result<Cursor<'t>, Mismatch> {
         let mut cursor = Cursor { text, at: 0, escaped: None };
         if text.starts_with(self.origin.as_bytes()) {
             cursor = Cursor { text, at: self.origin.len(), escaped: Some(false) };
@@ -215,13 +215,13 @@ impl Link {
         match cursor.peek()? {
             b'/' | b'?' | b'#' | b'{' | b'"' => Ok(cursor),
             b'\\' => cursor.escapes_slash().map(|()| cursor),
-            _ => Err(Differs::Yes),
+            _ => Err(Mismatch::Yes),
         }
     }
 }
 
 /// Does the text differ from what was expected?
-enum Differs {
+enum Mismatch {
     Yes,
     /// It ends before that shows.
     Unknown,
@@ -236,21 +236,21 @@ struct Cursor<'t> {
 }
 
 impl Cursor<'_> {
-    fn peek(&self) -> Result<u8, Differs> {
-        self.text.get(self.at).copied().ok_or(Differs::Unknown)
+    fn peek(&self) -> Result<u8, Mismatch> {
+        self.text.get(self.at).copied().ok_or(Mismatch::Unknown)
     }
 
     /// At a backslash: is it that of `\/`?
-    fn escapes_slash(&self) -> Result<(), Differs> {
+    fn escapes_slash(&self) -> Result<(), Mismatch> {
         match self.text.get(self.at + 1) {
             Some(b'/') => Ok(()),
-            Some(_) => Err(Differs::Unclear),
-            None => Err(Differs::Unknown),
+            Some(_) => Err(Mismatch::Unclear),
+            None => Err(Mismatch::Unknown),
         }
     }
 
     /// Takes a text that is expected, each of its `/` perhaps written as `\/`.
-    fn take(&mut self, expected: &str, same: impl Fn(&u8, &u8) -> bool) -> Result<(), Differs> {
+    fn take(&mut self, expected: &str, same: impl Fn(&u8, &u8) -> bool) -> Result<(), Mismatch> {
         for byte in expected.as_bytes() {
             let mut given = self.peek()?;
             let escaped = given == b'\\';
@@ -263,7 +263,7 @@ impl Cursor<'_> {
                 self.escaped.get_or_insert(escaped);
             }
             if !same(&given, byte) {
-                return Err(Differs::Yes);
+                return Err(Mismatch::Yes);
             }
             self.at += 1;
         }

@@ -2,8 +2,8 @@ use super::*;
 
 const SECRET: &str = "sekret-credential-0123456789";
 
-fn needle() -> Needle {
-    Needle::new([SECRET.as_bytes()]).unwrap()
+fn secret_mask() -> SecretMask {
+    SecretMask::new([SECRET.as_bytes()]).unwrap()
 }
 
 fn gzip(text: &str) -> Vec<u8> {
@@ -13,7 +13,7 @@ fn gzip(text: &str) -> Vec<u8> {
 }
 
 /// What comes out when `body` comes in chunks of this size.
-fn scrubbed(mut scrubber: Scrubber, body: &[u8], size: usize) -> Result<Vec<u8>, Reflected> {
+fn scrubbed(mut scrubber: Scrubber, body: &[u8], size: usize) -> Result<Vec<u8>, ReflectedCredential> {
     let mut out = Vec::new();
     for chunk in body.chunks(size) {
         let mut passed = scrubber.push(Bytes::copy_from_slice(chunk))?;
@@ -33,7 +33,7 @@ fn masks_plain_bodies_at_every_chunk_size() {
     let body = format!("a{SECRET}{SECRET}b{}", &SECRET[..9]);
     let masked = body.replace(SECRET, &"*".repeat(SECRET.len()));
     for size in 1..body.len() {
-        assert_eq!(scrubbed(Scrubber::plain(needle()), body.as_bytes(), size).unwrap(), masked.as_bytes(), "{size}");
+        assert_eq!(scrubbed(Scrubber::plain(secret_mask()), body.as_bytes(), size).unwrap(), masked.as_bytes(), "{size}");
     }
 }
 
@@ -43,7 +43,7 @@ fn ends_gzip_bodies_in_which_the_credential_shows() {
     for between in [&[][..], &[0], &[0; 30]] {
         let body = [gzip("nothing here").as_slice(), between, &gzip(&format!("hello {SECRET} there"))].concat();
         for size in 1..body.len() {
-            assert!(scrubbed(Scrubber::gzip(needle()), &body, size).is_err(), "{size}");
+            assert!(scrubbed(Scrubber::gzip(secret_mask()), &body, size).is_err(), "{size}");
         }
     }
 }
@@ -57,7 +57,7 @@ fn leaves_other_gzip_bodies_as_they_are() {
         [gzip("a"), vec![0; 30]].concat(),
     ] {
         for size in 1..body.len() {
-            assert_eq!(scrubbed(Scrubber::gzip(needle()), &body, size).unwrap(), body, "{size}");
+            assert_eq!(scrubbed(Scrubber::gzip(secret_mask()), &body, size).unwrap(), body, "{size}");
         }
     }
 }
@@ -69,7 +69,7 @@ fn masks_what_only_calls_itself_gzip() {
         let body = [start.as_slice(), b"then ", SECRET.as_bytes(), b"."].concat();
         let expected = [start.as_slice(), b"then ", stars.as_bytes(), b"."].concat();
         for size in 1..body.len() {
-            assert_eq!(scrubbed(Scrubber::gzip(needle()), &body, size).unwrap(), expected, "{size}");
+            assert_eq!(scrubbed(Scrubber::gzip(secret_mask()), &body, size).unwrap(), expected, "{size}");
         }
     }
 }
@@ -102,7 +102,7 @@ fn masks_both_forms_wherever_they_meet() {
         ("inner-secret", "outer-inner-secret-outer"),
     ];
     for (one, other) in pairs {
-        let needle = || Needle::new([one.as_bytes(), other.as_bytes()]).unwrap();
+        let secret_mask = || SecretMask::new([one.as_bytes(), other.as_bytes()]).unwrap();
         let joined = format!("{}{}", &one[..one.len() - 3], other);
         for body in [
             format!("a{one}b{other}c{one}{other}{one}"),
@@ -112,9 +112,9 @@ fn masks_both_forms_wherever_they_meet() {
             one[..one.len() - 1].to_owned(),
         ] {
             let expected = naive(&[one.as_bytes(), other.as_bytes()], body.as_bytes());
-            assert_eq!(needle().masked(body.as_bytes()).unwrap_or(body.clone().into_bytes()), expected, "{body}");
+            assert_eq!(secret_mask().masked(body.as_bytes()).unwrap_or(body.clone().into_bytes()), expected, "{body}");
             for size in 1..=body.len() {
-                let got = scrubbed(Scrubber::plain(needle()), body.as_bytes(), size).unwrap();
+                let got = scrubbed(Scrubber::plain(secret_mask()), body.as_bytes(), size).unwrap();
                 assert_eq!(got, expected, "{body} in chunks of {size}");
             }
         }
@@ -123,24 +123,24 @@ fn masks_both_forms_wherever_they_meet() {
 
 #[test]
 fn ends_gzip_bodies_in_which_either_form_shows() {
-    let needle = || Needle::new([SECRET.as_bytes(), b"c2VrcmV0LWNyZWRlbnRpYWw="]).unwrap();
+    let secret_mask = || SecretMask::new([SECRET.as_bytes(), b"c2VrcmV0LWNyZWRlbnRpYWw="]).unwrap();
     for shown in [SECRET, "c2VrcmV0LWNyZWRlbnRpYWw="] {
         let body = gzip(&format!("hello {shown} there"));
         for size in 1..body.len() {
-            assert!(scrubbed(Scrubber::gzip(needle()), &body, size).is_err(), "{shown} in chunks of {size}");
+            assert!(scrubbed(Scrubber::gzip(secret_mask()), &body, size).is_err(), "{shown} in chunks of {size}");
         }
     }
     let innocent = gzip(&format!("{} c2VrcmV0LWN", &SECRET[..13]));
     for size in 1..innocent.len() {
-        assert_eq!(scrubbed(Scrubber::gzip(needle()), &innocent, size).unwrap(), innocent, "{size}");
+        assert_eq!(scrubbed(Scrubber::gzip(secret_mask()), &innocent, size).unwrap(), innocent, "{size}");
     }
 }
 
 #[test]
 fn a_secret_too_short_is_not_looked_for_beside_one_that_is_not() {
-    assert!(Needle::new([b"short".as_slice()]).is_none());
-    let needle = Needle::new([b"short".as_slice(), b"longer-than-that"]).unwrap();
-    assert_eq!(needle.masked(b"short longer-than-that").unwrap(), b"short ****************");
+    assert!(SecretMask::new([b"short".as_slice()]).is_none());
+    let secret_mask = SecretMask::new([b"short".as_slice(), b"longer-than-that"]).unwrap();
+    assert_eq!(secret_mask.masked(b"short longer-than-that").unwrap(), b"short ****************");
 }
 
 /// A bomb takes many turns, none of which is long; and what it hides in its last byte is found.
@@ -150,7 +150,7 @@ fn no_turn_inflates_more_than_a_slice() {
     for (text, found) in [(&text[..8 * 1024 * 1024], false), (&text[..], true)] {
         let body = gzip(text);
         assert!(body.len() < 64 * 1024, "one chunk");
-        let mut scrubber = Scrubber::gzip(needle());
+        let mut scrubber = Scrubber::gzip(secret_mask());
         let mut turn = scrubber.push(Bytes::from(body.clone()));
         let mut turns = 1;
         while let Ok(None) = turn {
@@ -163,7 +163,7 @@ fn no_turn_inflates_more_than_a_slice() {
         assert!(turns > 8 * 1024 * 1024 / (SLICE_BYTES + 2 * 32 * 1024), "{turns}");
         match turn {
             Ok(passed) => assert_eq!((passed.unwrap(), found), (Bytes::from(body), false)),
-            Err(Reflected) => assert!(found),
+            Err(ReflectedCredential) => assert!(found),
         }
     }
 }
@@ -204,7 +204,7 @@ fn what_makes_a_short_end_the_credential_is_masked() {
         ] {
             let masked = naive(&secrets, body.as_bytes());
             for size in 1..=body.len() {
-                let out = scrubbed_slowly(Scrubber::plain(Needle::new(secrets).unwrap()), body.as_bytes(), size);
+                let out = scrubbed_slowly(Scrubber::plain(SecretMask::new(secrets).unwrap()), body.as_bytes(), size);
                 assert_eq!(out.len(), body.len(), "{body} in chunks of {size}");
                 assert_shows_little(&out, (&masked, body.as_bytes()), &secrets);
             }
@@ -230,8 +230,8 @@ fn an_end_goes_on_that_is_at_most_four_bytes_and_a_quarter() {
     for (secret, most) in [("powerdns", 2), ("elevenchars", 2), ("sixteen-of-these", 4), (SECRET, 4)] {
         for gzip in [false, true] {
             for length in 1..beginning(secret.as_bytes()).len() {
-                let needle = Needle::new([secret.as_bytes()]).unwrap();
-                let mut scrubber = if gzip { Scrubber::gzip(needle) } else { Scrubber::plain(needle) };
+                let secret_mask = SecretMask::new([secret.as_bytes()]).unwrap();
+                let mut scrubber = if gzip { Scrubber::gzip(secret_mask) } else { Scrubber::plain(secret_mask) };
                 let text = format!("!{}", &secret[..length]);
                 let mut passed = scrubber.push(Bytes::from(text.clone())).unwrap().unwrap().to_vec();
                 assert_eq!(scrubber.holds_short_end(), length <= most, "{secret} {length}");
@@ -252,7 +252,7 @@ fn gzip_goes_on_where_its_text_ends_shortly() {
             encoder.write_all(format!("a text {}", &secret[..length]).as_bytes()).unwrap();
             encoder.flush().unwrap();
             let chunk = Bytes::from(std::mem::take(encoder.get_mut()));
-            let mut scrubber = Scrubber::gzip(Needle::new([secret.as_bytes()]).unwrap());
+            let mut scrubber = Scrubber::gzip(SecretMask::new([secret.as_bytes()]).unwrap());
             let mut passed = scrubber.push(chunk.clone()).unwrap().unwrap().to_vec();
             passed.extend_from_slice(&scrubber.release_short_end());
             assert_eq!(passed == chunk, length <= most, "{secret} {length}");
@@ -270,7 +270,7 @@ fn pieces(mut scrubber: Scrubber, body: &[Vec<u8>], waits: impl Fn(usize) -> boo
     for (number, piece) in body.iter().enumerate() {
         match scrubber.push(Bytes::from(piece.clone())) {
             Ok(passed) => out.push(passed),
-            Err(Reflected) => return [out, vec![None]].concat(),
+            Err(ReflectedCredential) => return [out, vec![None]].concat(),
         }
         if waits(number) {
             out.push(Some(scrubber.release_short_end()));
@@ -286,18 +286,18 @@ fn nothing_that_is_seen_depends_on_the_end_of_a_secret() {
     for secret in ["sixteen-of-these", "twenty-four-of-these-123", SECRET, &"0123456789abcdef".repeat(8)] {
         let known = beginning(secret.as_bytes()).len();
         let other = format!("{}{}", &secret[..known], "#".repeat(secret.len() - known));
-        let needle = |secret: &str| Needle::new([secret.as_bytes()]).unwrap();
+        let secret_mask = |secret: &str| SecretMask::new([secret.as_bytes()]).unwrap();
         for right in known..=secret.len() {
             let guess = format!("{}{}", &secret[..right], "#".repeat(secret.len() - right));
             for (split, waits) in (1..guess.len()).flat_map(|split| [(split, false), (split, true)]) {
                 let parts = [&guess[..split], &guess[split..], " and more"].map(|part| part.as_bytes().to_vec());
-                let seen = |secret: &str| pieces(Scrubber::plain(needle(secret)), &parts, |_| waits);
+                let seen = |secret: &str| pieces(Scrubber::plain(secret_mask(secret)), &parts, |_| waits);
                 assert_eq!(seen(secret), seen(&other), "{guess} in {split}");
             }
-            assert_eq!(needle(secret).masked(guess.as_bytes()), needle(&other).masked(guess.as_bytes()), "{guess}");
+            assert_eq!(secret_mask(secret).masked(guess.as_bytes()), secret_mask(&other).masked(guess.as_bytes()), "{guess}");
             // Compressed, it is cut off, at the same place.
             let body = gzip(&guess).chunks(1).map(<[u8]>::to_vec).collect::<Vec<_>>();
-            let seen = |secret: &str| pieces(Scrubber::gzip(needle(secret)), &body, |_| false);
+            let seen = |secret: &str| pieces(Scrubber::gzip(secret_mask(secret)), &body, |_| false);
             assert_eq!(seen(secret), seen(&other), "{guess}");
         }
     }
@@ -312,10 +312,14 @@ fn nothing_planted_before_the_credential_uncovers_it() {
                 let body = format!("{}{}{secret}.", &secret[..planted], "x".repeat(between));
                 let masked = naive(&[secret.as_bytes()], body.as_bytes());
                 assert!(masked[planted + between..].starts_with("*".repeat(secret.len()).as_bytes()));
-                let needle = || Needle::new([secret.as_bytes()]).unwrap();
-                assert_eq!(needle().masked(body.as_bytes()).unwrap(), masked, "{body}");
+                let secret_mask = || SecretMask::new([secret.as_bytes()]).unwrap();
+                assert_eq!(secret_mask().masked(body.as_bytes()).unwrap(), masked, "{body}");
                 for size in [1, 2, 3, 7, body.len()] {
-                    assert_eq!(scrubbed(Scrubber::plain(needle()), body.as_bytes(), size).unwrap(), masked, "{body} in {size}");
+                    assert_eq!(
+                        scrubbed(Scrubber::plain(secret_mask()), body.as_bytes(), size).unwrap(),
+                        masked,
+                        "{body} in {size}"
+                    );
                 }
             }
         }

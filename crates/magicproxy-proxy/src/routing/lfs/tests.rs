@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::*;
-use crate::settings::{ApiRoot, CredentialCarrier, MountPath, PathMapping, PathTarget, Placing, fixture};
+use crate::settings::{ApiRoot, CredentialCarrier, MountPath, PathMapping, PathTarget, RouteSettings, fixture};
 
 #[derive(Deserialize)]
 struct Vectors {
@@ -42,7 +42,7 @@ fn upstream(vectors: &Vectors) -> Arc<UpstreamSettings> {
     let [root, further] = vectors.origins.as_slice() else { panic!() };
     let to = PathTarget::Origin(ApiRoot::parse(further).unwrap());
     let paths = vec![PathMapping { prefix: MountPath::parse("/up").unwrap(), to }];
-    let mut upstream = fixture::upstream("git", root, Placing { paths, ..Placing::default() });
+    let mut upstream = fixture::upstream("git", root, RouteSettings { paths, ..RouteSettings::default() });
     let settings = Arc::get_mut(&mut upstream).unwrap();
     let carriers = vectors.carriers.iter().map(|name| TokenCarrier::parse(&format!("header:{name}")).unwrap());
     settings.token_carriers = carriers.collect();
@@ -53,9 +53,9 @@ fn upstream(vectors: &Vectors) -> Arc<UpstreamSettings> {
 /// What becomes of a document for a client that came so.
 fn treated(vectors: &Vectors, leads: &str, client: Option<&str>, body: &[u8]) -> Option<Vec<u8>> {
     let leads = match leads {
-        "links" => Leads::ByLinks(Arc::new(LinkMap::new(vectors.links.clone()))),
-        "own" => Leads::AsTheyAre,
-        "past" => Leads::Past,
+        "links" => ObjectLinks::ByLinks(Arc::new(LinkMap::new(vectors.links.clone()))),
+        "own" => ObjectLinks::AsTheyAre,
+        "past" => ObjectLinks::Past,
         other => panic!("{other}"),
     };
     let client = client.map(|value| LfsClient { authorization: Some(HeaderValue::from_str(value).unwrap()) });
@@ -109,7 +109,7 @@ fn requests_and_responses_are_told_by_their_media_types() {
         (403, "application/vnd.git-lfs+json", false, false),
     ] {
         let response = Response::builder().status(status).header("content-type", media_type).body(()).unwrap();
-        let told = |method: &Method, path: &str, client| Asked::by(method, path, client).may_get_them_by(&response);
+        let told = |method: &Method, path: &str, client| ObjectsRequest::by(method, path, client).may_get_them_by(&response);
         let (post, batch) = (&Method::POST, "/a/b.git/info/lfs/objects/batch");
         assert_eq!((told(post, "/x", None), told(post, "/x", Some(&client))), (for_all, for_clients), "{status} {media_type}");
         assert_eq!((told(post, batch, None), told(&Method::GET, batch, None)), (for_clients, for_all), "{status} {media_type}");

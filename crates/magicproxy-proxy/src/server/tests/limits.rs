@@ -12,14 +12,14 @@ pub(super) async fn every_ending() {
 
 /// No exchange may take long.
 async fn in_little_time() {
-    // What has no answer has none in whatever time; an answer's head has to be there before that is over, on whatever machine.
+    // What has no response has none in whatever time; a response's head has to be there before that is over, on whatever machine.
     let mut total = Duration::from_millis(200);
     while !is_begun_within(total).await {
         total *= 2;
     }
 }
 
-/// Requests that take longer than that in all; says whether all of them that have an answer at the API had its head in time.
+/// Requests that take longer than that in all; says whether all of them that have a response at the API had its head in time.
 async fn is_begun_within(total: Duration) -> bool {
     const TOO_LATE: &str = "exchange_timeout 504";
     let mut stage = Stage::with(|settings| {
@@ -37,7 +37,7 @@ async fn is_begun_within(total: Duration) -> bool {
     ] {
         let mut stream = stage.send(&[stage.request(line, fields)], TOO_LATE).await;
         let mut head = Vec::new();
-        // However long the proxy waits for more: the answer is there.
+        // However long the proxy waits for more: the response is there.
         assert!(read_head(&mut stream, &mut head).await);
         if let Some(begun) = begun {
             if head.starts_with(b"HTTP/1.1 504") {
@@ -62,7 +62,7 @@ async fn while_one_waits_for_a_connection() {
     .await;
     let part = stage.request("GET /part", "");
     let mut first = stage.send(&[part], "aborted=Some(\"the client went away\")").await;
-    // It has its answer's head, and so the connection.
+    // It has its response's head, and so the connection.
     assert!(read_head(&mut first, &mut Vec::new()).await);
     let waiting = stage.request("GET /whole", "");
     drop(stage.begin(waiting.clone(), "undecided 0|allowed 0").await);
@@ -76,7 +76,7 @@ async fn while_one_waits_for_a_connection() {
 /// What is in progress when the time is over in which a proxy stops.
 async fn as_the_proxy_stops() {
     let mut stage = Stage::with(|settings| settings.timeouts.drain = Duration::ZERO).await;
-    // An answer that comes before the end of the request.
+    // A response that comes before the end of the request.
     let early = stage.request("POST /whole", "Content-Length: 100\r\n");
     stage.leave(early + "some", "hello", "allowed 200").await;
     let part = stage.request("GET /part", "");

@@ -30,7 +30,7 @@ impl Client {
         self.send.send_request(request, !has_content).unwrap()
     }
 
-    /// The status and the whole of an answer.
+    /// The status and the whole of a response.
     async fn whole(&mut self, token: &str, method: Method, path: &str) -> Option<u16> {
         let (response, _content) = self.ask(token, method, path);
         let response = response.await.ok()?;
@@ -56,7 +56,7 @@ pub(super) async fn every_ending() {
         assert!(client.whole(&token, method, path).await.is_some());
     }
     client.goes().await;
-    let mut client = Client::open(&mut stage, 1, "no_token 401|invalid_token 401").await;
+    let mut client = Client::open(&mut stage, 1, "missing_token 401|invalid_token 401").await;
     assert_eq!(client.whole("x", Method::GET, "/whole").await, Some(401));
     client.goes().await;
     broken_off(&mut stage, &token).await;
@@ -74,7 +74,7 @@ pub(super) async fn every_ending() {
 
 /// Streams that end before their end.
 async fn broken_off(stage: &mut Stage, token: &str) {
-    // Reset by the client, before an answer, in one, and in the request's content.
+    // Reset by the client, before a response, in one, and in the request's content.
     for (method, path, says) in [
         (Method::GET, "/silent", "undecided 0|allowed 0"),
         (Method::GET, "/part", "aborted=Some(\"the client went away\")"),

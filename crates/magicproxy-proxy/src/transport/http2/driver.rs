@@ -26,16 +26,16 @@ const MAX_PING_BACKOFF: u32 = 64;
 
 /// A request for a stream. It is not sent once nobody waits for the reply.
 #[derive(Debug)]
-pub(in crate::transport) struct Handover {
+pub(in crate::transport) struct StreamRequest {
     pub(super) head: Request<()>,
     pub(super) has_body: bool,
     /// Once the other side of this is gone, the request is no longer to be sent.
     pub(super) given_up: Option<watch::Receiver<()>>,
     /// Gets the stream; dropped where there was none, and then nothing was sent.
-    pub(super) reply: oneshot::Sender<Opened>,
+    pub(super) reply: oneshot::Sender<OpenedStream>,
 }
 
-impl Handover {
+impl StreamRequest {
     fn is_given_up(&self) -> bool {
         self.reply.is_closed() || self.given_up.as_ref().is_some_and(|client| client.has_changed().is_err())
     }
@@ -43,7 +43,7 @@ impl Handover {
 
 /// A stream whose request head goes out now.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(super) struct OpenedStream {
     pub(super) response: ResponseFuture,
     pub(super) body: SendStream<Bytes>,
 }
@@ -53,7 +53,7 @@ pub(super) struct Driver<S> {
     connection: Connection<Wire<S>, Bytes>,
     /// None when no further stream is wanted.
     sender: Option<SendRequest<Bytes>>,
-    requests: mpsc::UnboundedReceiver<Handover>,
+    requests: mpsc::UnboundedReceiver<StreamRequest>,
     streams: Arc<Streams>,
     /// The most streams, whatever the upstream allows.
     most: usize,
@@ -63,8 +63,8 @@ pub(super) struct Driver<S> {
 }
 
 /// What a driver needs besides the connection.
-pub(super) struct Driven {
-    pub(super) requests: mpsc::UnboundedReceiver<Handover>,
+pub(super) struct DriverContext {
+    pub(super) requests: mpsc::UnboundedReceiver<StreamRequest>,
     pub(super) streams: Arc<Streams>,
     pub(super) most: usize,
     /// How long nothing may come before the upstream is asked whether it is there, and then before it is taken to be gone.
@@ -73,8 +73,8 @@ pub(super) struct Driven {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
-    pub(super) fn new(sender: SendRequest<Bytes>, mut connection: Connection<Wire<S>, Bytes>, driven: Driven) -> Self {
-        let Driven { requests, streams, most, silence, agreed } = driven;
+    pub(super) fn new(sender: SendRequest<Bytes>, mut connection: Connection<Wire<S>, Bytes>, driven: DriverContext) -> Self {
+        let DriverContext { requests, streams, most, silence, agreed } = driven;
         let pings = Pings::new(connection.ping_pong(), silence);
         Self { connection, sender: Some(sender), requests, streams, most, pings, agreed: Some(agreed) }
     }
@@ -129,9 +129,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
     }
 
-    fn open(&mut self, handover: Handover) -> bool {
+    fn open(&mut self, handover: StreamRequest) -> bool {
         let is_given_up = handover.is_given_up();
-        let Handover { head, has_body, reply, .. } = handover;
+        let StreamRequest { head, has_body, reply, .. } = handover;
         let Some(sender) = &mut self.sender else { return false };
         if is_given_up || self.streams.is_retired() || self.streams.are_too_many() {
             return false;
@@ -139,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         match sender.send_request(head, !has_body) {
             Ok((response, body)) => {
                 self.pings.expect();
-                reply.send(Opened { response, body }).is_ok()
+                reply.send(OpenedStream { response, body }).is_ok()
             }
             Err(error) => {
                 tracing::debug!(target: "magicproxy::upstream", %error, "a connection to the upstream takes no further request");
@@ -227,7 +227,7 @@ impl Pings {
         self.timer = IdleTimer::new(self.silence.saturating_mul(backoff), None);
     }
 
-    /// Ready when nothing has come for too long, a PING's answer included.
+    /// Ready when nothing has come for too long, a PING's response included.
     fn poll_gone(&mut self, context: &mut Context<'_>, is_used: bool, signals: &WireState) -> Poll<()> {
         if let Some(pings) = &mut self.pings {
             let _ = pings.poll_pong(context);

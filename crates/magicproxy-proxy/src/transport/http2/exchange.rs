@@ -11,78 +11,78 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-use super::driver::{Handover, Opened};
+use super::driver::{OpenedStream, StreamRequest};
 use super::upload::{Upload, UploadEnd};
 use crate::admission::Holding;
 use crate::downstream::RequestBody;
 use crate::http::body::BodyError;
-use crate::transport::connection::{Multiplexed, SendError, Sending, Streams, UploadSlot};
-use crate::transport::resend::Heard;
+use crate::transport::connection::{SendError, SharedConnection, StreamOptions, Streams, UploadSlot};
+use crate::transport::resend::ResponseBytes;
 
 /// Hands a request over at once; what is returned waits for the head of its response. What is sent of the content is kept, where
 /// there is memory for it, until the upstream can no longer say that it has not processed the request.
 pub(in crate::transport) fn exchange(
-    connection: Multiplexed,
+    connection: SharedConnection,
     request: Request<RequestBody>,
-    sending: Sending,
+    sending: StreamOptions,
 ) -> impl Future<Output = Result<Response<StreamContent>, SendError>> + Send {
     let (head, body) = request.into_parts();
     let head = Request::from_parts(head, ());
     let has_body = !body.is_empty();
     let (reply, opened) = oneshot::channel();
-    let Sending { memory, upload, given_up } = sending;
-    let handed = connection.hand_over(Handover { head: wire_head(&head, &body), has_body, given_up, reply });
+    let StreamOptions { memory, upload, given_up } = sending;
+    let handed = connection.hand_over(StreamRequest { head: wire_head(&head, &body), has_body, given_up, reply });
     async move {
         let opened = if handed { connection.reply(opened).await } else { None };
         match opened {
-            Some(opened) => Begun { connection, head, body, memory, upload }.answer(opened).await,
+            Some(opened) => StartedRequest { connection, head, body, memory, upload }.await_response(opened).await,
             None => Err(SendError::NotSent(Box::new(head.map(|()| body)))),
         }
     }
 }
 
 /// A request whose head goes out now.
-struct Begun {
-    connection: Multiplexed,
+struct StartedRequest {
+    connection: SharedConnection,
     head: Request<()>,
     body: RequestBody,
     memory: Option<Holding>,
     upload: Option<UploadSlot>,
 }
 
-impl Begun {
-    async fn answer(self, opened: Opened) -> Result<Response<StreamContent>, SendError> {
+impl StartedRequest {
+    async fn await_response(self, opened: OpenedStream) -> Result<Response<StreamContent>, SendError> {
         let Self { connection, head, body, memory, upload } = self;
-        let Opened { mut response, body: stream } = opened;
+        let OpenedStream { mut response, body: stream } = opened;
         let mut upload = Upload::new(stream, body, memory, upload);
-        let mut heard = Heard::Nothing;
+        let mut heard = ResponseBytes::Nothing;
         let received = poll_fn(|context| {
             while let Poll::Ready(Some(Ok(_))) = response.poll_informational(context) {
-                heard = Heard::Something;
+                heard = ResponseBytes::Something;
             }
             // The response first: it may come before the content was sent, and then nothing that becomes of that changes it.
             if let Poll::Ready(received) = Pin::new(&mut response).poll(context) {
-                return Poll::Ready(received.map_err(Unanswered::Failed));
+                return Poll::Ready(received.map_err(NoResponse::Failed));
             }
             match upload.poll(context) {
-                Poll::Ready(UploadEnd::Broken(error)) => Poll::Ready(Err(Unanswered::Broken(error))),
+                Poll::Ready(UploadEnd::Broken(error)) => Poll::Ready(Err(NoResponse::Broken(error))),
                 Poll::Ready(UploadEnd::Done | UploadEnd::Stopped) | Poll::Pending => Poll::Pending,
             }
         });
         match received.await {
             Ok(response) => Ok(response.map(|content| StreamContent::new(content, upload))),
-            Err(Unanswered::Broken(error)) => Err(SendError::Content(error)),
-            Err(Unanswered::Failed(error)) if is_unprocessed(&error, response.stream_id().as_u32(), connection.streams()) => {
+            Err(NoResponse::Broken(error)) => Err(SendError::Content(error)),
+            Err(NoResponse::Failed(error)) if is_unprocessed(&error, response.stream_id().as_u32(), connection.streams()) => {
                 // Whoever refuses one refuses the next, too.
                 connection.streams().retire();
                 Err(SendError::Unprocessed(upload.into_unsent().map(|body| Box::new(head.map(|()| body)))))
             }
-            Err(Unanswered::Failed(error)) => Err(SendError::Stream(error, heard)),
+            Err(NoResponse::Failed(error)) => Err(SendError::Stream(error, heard)),
         }
     }
 }
 
-enum Unanswered {
+enum NoResponse {
     /// The client's content broke.
     Broken(BodyError),
     Failed(h2::Error),

@@ -23,13 +23,13 @@ pub(super) struct Upload {
     /// Content that waits for the stream's window.
     next: Option<Bytes>,
     /// What was sent; none where that is no longer all of it.
-    sent: Option<Kept>,
+    sent: Option<KeptContent>,
     /// The place of its content in the connection's window.
     slot: Option<UploadSlot>,
     is_done: bool,
 }
 
-struct Kept {
+struct KeptContent {
     content: SentContent,
     memory: Holding,
 }
@@ -46,7 +46,7 @@ pub(super) enum UploadEnd {
 impl Upload {
     pub(super) fn new(stream: SendStream<Bytes>, body: RequestBody, memory: Option<Holding>, slot: Option<UploadSlot>) -> Self {
         let is_done = body.is_empty();
-        let sent = memory.map(|memory| Kept { content: SentContent::default(), memory });
+        let sent = memory.map(|memory| KeptContent { content: SentContent::default(), memory });
         Self { stream, body, next: None, sent, slot, is_done }
     }
 
@@ -164,7 +164,7 @@ impl Upload {
         if body.is_empty() {
             return Some(body);
         }
-        let Kept { mut content, memory } = sent?;
+        let KeptContent { mut content, memory } = sent?;
         content.pieces.extend(next);
         Some(body.unsent(content, memory))
     }

@@ -7,11 +7,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::admission::{Account, Payer, Standing};
+use crate::admission::{Account, MinterTrust, Payer};
 
 /// Why the first of a line is not served now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Skip {
+pub(super) enum SkipReason {
     /// Its owner has its share, or it needs what others do not.
     Line,
     /// Its group has its share.
@@ -66,7 +66,7 @@ impl<T> Queue<T> {
     /// Puts something at the end of its owner's line.
     pub(super) fn push(&mut self, payer: &Payer, item: T) -> Ticket {
         let owner = account_key(payer.owner.as_ref().unwrap_or(&payer.peer));
-        let group = if payer.standing == Standing::Known { owner } else { account_key(&payer.peer) };
+        let group = if payer.standing == MinterTrust::Known { owner } else { account_key(&payer.peer) };
         let ticket = Ticket { group, owner, number: self.next_ticket };
         self.next_ticket += 1;
         self.length += 1;
@@ -101,7 +101,7 @@ impl<T> Queue<T> {
     }
 
     /// Gives the next one its turn for whom `turn` finds something; its line and its group are behind the others then.
-    pub(super) fn serve<R>(&mut self, mut turn: impl FnMut(&T) -> Result<R, Skip>) -> Option<(T, R)> {
+    pub(super) fn serve<R>(&mut self, mut turn: impl FnMut(&T) -> Result<R, SkipReason>) -> Option<(T, R)> {
         for at in 0..self.groups.len() {
             match self.groups.get_mut(at)?.serve(&mut turn) {
                 Ok((item, result)) => {
@@ -110,8 +110,8 @@ impl<T> Queue<T> {
                     self.groups.extend(group);
                     return Some((item, result));
                 }
-                Err(Skip::All) => return None,
-                Err(Skip::Line | Skip::Group) => {}
+                Err(SkipReason::All) => return None,
+                Err(SkipReason::Line | SkipReason::Group) => {}
             }
         }
         None
@@ -126,23 +126,23 @@ impl<T> Group<T> {
         }
     }
 
-    fn serve<R>(&mut self, turn: &mut impl FnMut(&T) -> Result<R, Skip>) -> Result<(T, R), Skip> {
+    fn serve<R>(&mut self, turn: &mut impl FnMut(&T) -> Result<R, SkipReason>) -> Result<(T, R), SkipReason> {
         for at in 0..self.lines.len() {
             let Some((_, first)) = self.lines.get(at).and_then(|line| line.waiting.front()) else { continue };
             match turn(first) {
                 Ok(result) => {
-                    let Some(mut line) = self.lines.remove(at) else { return Err(Skip::Group) };
-                    let Some((_, item)) = line.waiting.pop_front() else { return Err(Skip::Group) };
+                    let Some(mut line) = self.lines.remove(at) else { return Err(SkipReason::Group) };
+                    let Some((_, item)) = line.waiting.pop_front() else { return Err(SkipReason::Group) };
                     if !line.waiting.is_empty() {
                         self.lines.push_back(line);
                     }
                     return Ok((item, result));
                 }
-                Err(Skip::Line) => {}
+                Err(SkipReason::Line) => {}
                 Err(skip) => return Err(skip),
             }
         }
-        Err(Skip::Group)
+        Err(SkipReason::Group)
     }
 }
 

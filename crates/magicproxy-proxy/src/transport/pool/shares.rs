@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::queue::{Skip, account_key};
-use crate::admission::{Account, Payer, Standing};
+use super::queue::{SkipReason, account_key};
+use crate::admission::{Account, MinterTrust, Payer};
 use crate::settings::Quota;
 
 #[derive(Debug)]
@@ -32,16 +32,16 @@ impl Shares {
     }
 
     /// May this payer have so many places more?
-    pub(super) fn admit(&self, payer: &Payer, places: usize) -> Result<(), Skip> {
+    pub(super) fn admit(&self, payer: &Payer, places: usize) -> Result<(), SkipReason> {
         let fits = |account: &Arc<Account>, limit| self.held_by(account) + places <= limit;
         if payer.owner.as_ref().is_some_and(|owner| !fits(owner, self.quota.per_owner)) {
-            return Err(Skip::Line);
+            return Err(SkipReason::Line);
         }
-        if payer.standing == Standing::Known {
+        if payer.standing == MinterTrust::Known {
             return Ok(());
         }
         let within = self.held + places <= self.quota.total.saturating_sub(self.quota.reserved);
-        if within && fits(&payer.peer, self.quota.per_peer) { Ok(()) } else { Err(Skip::Group) }
+        if within && fits(&payer.peer, self.quota.per_peer) { Ok(()) } else { Err(SkipReason::Group) }
     }
 
     /// Charges a payer, whatever it has.
@@ -73,6 +73,6 @@ impl Shares {
 
 /// Those who pay: the owner, and for a stranger's token the peer.
 fn accounts(payer: &Payer) -> impl Iterator<Item = &Arc<Account>> {
-    let peer = (payer.standing == Standing::Stranger).then_some(&payer.peer);
+    let peer = (payer.standing == MinterTrust::Stranger).then_some(&payer.peer);
     payer.owner.iter().chain(peer)
 }

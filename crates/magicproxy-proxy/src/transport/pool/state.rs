@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::queue::Queue;
 use super::shares::Shares;
-use super::{Need, Payload, Pool, Waiter};
-use crate::transport::connection::{Connection, Multiplexed};
+use super::{ConnectionNeed, Payload, Pool, Waiter};
+use crate::transport::connection::{Connection, SharedConnection};
 use crate::worker::WorkerId;
 
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) struct State {
     /// Of HTTP/1.1, by worker, the last used on top.
     pub(super) idle: Vec<Vec<(Connection, Instant)>>,
     /// Of HTTP/2, as long as they may have further streams.
-    pub(super) shared: Vec<Multiplexed>,
+    pub(super) shared: Vec<SharedConnection>,
     pub(super) shares: Shares,
     pub(super) queue: Queue<Waiter>,
     /// Is there a task that closes idle connections in time?
@@ -49,12 +49,12 @@ impl State {
     }
 
     /// A connection with room for one more stream.
-    pub(super) fn stream(&mut self, payload: Payload, keep: Duration, unfit: &mut Vec<Connection>) -> Option<Multiplexed> {
+    pub(super) fn stream(&mut self, payload: Payload, keep: Duration, unfit: &mut Vec<Connection>) -> Option<SharedConnection> {
         if self.shared.is_empty() {
             return None;
         }
         let now = Instant::now();
-        let is_usable = |connection: &mut Multiplexed| {
+        let is_usable = |connection: &mut SharedConnection| {
             let end = due(keep, connection.streams().idle_since().unwrap_or(now), connection.retires_at());
             !connection.is_closed() && end.is_none_or(|end| end > now)
         };
@@ -63,7 +63,7 @@ impl State {
     }
 
     /// The worker's own idle connection, or else another's, which costs less than a new one.
-    pub(super) fn take_idle(&mut self, need: Need, keep: Duration, unfit: &mut Vec<Connection>) -> Option<Connection> {
+    pub(super) fn take_idle(&mut self, need: ConnectionNeed, keep: Duration, unfit: &mut Vec<Connection>) -> Option<Connection> {
         let (own, now) = (need.worker.shelf_of(self.idle.len()), need.asked);
         let (before, from) = self.idle.split_at_mut_checked(own)?;
         for idle in from.iter_mut().chain(before) {
@@ -109,7 +109,7 @@ impl State {
             let is_over = |(connection, since): &mut (Connection, Instant)| is_due(*since, connection.retires_at());
             due_now.extend(idle.extract_if(.., is_over).map(|(connection, _)| connection));
         }
-        let is_over = |connection: &mut Multiplexed| {
+        let is_over = |connection: &mut SharedConnection| {
             connection.streams().idle_since().is_some_and(|since| is_due(since, connection.retires_at()))
         };
         due_now.extend(self.shared.extract_if(.., is_over).map(Connection::Http2));
@@ -129,7 +129,7 @@ impl State {
         Some(Connection::Http2(self.shared.remove(unused)))
     }
 
-    pub(super) fn forget(&mut self, connection: &Multiplexed) {
+    pub(super) fn forget(&mut self, connection: &SharedConnection) {
         self.shared.retain(|known| !Arc::ptr_eq(known.streams(), connection.streams()));
     }
 }

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use super::queue::Queue;
 use super::*;
-use crate::admission::{Account, Standing};
+use crate::admission::{Account, MinterTrust};
 use crate::settings::Quota;
 
-fn payer(owner: &Arc<Account>, peer: &Arc<Account>, standing: Standing) -> Payer {
+fn payer(owner: &Arc<Account>, peer: &Arc<Account>, standing: MinterTrust) -> Payer {
     Payer { owner: Some(Arc::clone(owner)), peer: Arc::clone(peer), standing }
 }
 
 fn known() -> Payer {
-    payer(&account(), &account(), Standing::Known)
+    payer(&account(), &account(), MinterTrust::Known)
 }
 
 /// One that lives until the tests have ended, so that no other one has its address.
@@ -23,7 +23,7 @@ fn account() -> Arc<Account> {
 }
 
 /// Serves everyone whom `turn` lets, and gives the order.
-fn order(queue: &mut Queue<&'static str>, mut turn: impl FnMut(&str) -> Result<(), Skip>) -> String {
+fn order(queue: &mut Queue<&'static str>, mut turn: impl FnMut(&str) -> Result<(), SkipReason>) -> String {
     let served = std::iter::from_fn(|| queue.serve(|name| turn(name)).map(|(name, ())| name));
     served.collect::<Vec<_>>().join(" ")
 }
@@ -46,10 +46,10 @@ fn endless_owners_of_one_peer_are_one_group() {
     let (mut queue, peer, honest) = (Queue::default(), account(), known());
     let (one, two) = (account(), account());
     for (owner, name) in [(&one, "a1"), (&one, "a2"), (&two, "b1"), (&account(), "c1")] {
-        queue.push(&payer(owner, &peer, Standing::Stranger), name);
+        queue.push(&payer(owner, &peer, MinterTrust::Stranger), name);
     }
     queue.push(&honest, "h1");
-    queue.push(&payer(&two, &account(), Standing::Stranger), "other peer");
+    queue.push(&payer(&two, &account(), MinterTrust::Stranger), "other peer");
     assert_eq!(order(&mut queue, |_| Ok(())), "a1 h1 other peer b1 c1 a2");
 }
 
@@ -57,13 +57,13 @@ fn endless_owners_of_one_peer_are_one_group() {
 fn who_has_a_share_is_passed_over() {
     let (mut queue, peer) = (Queue::default(), account());
     for name in ["short 1", "next"] {
-        queue.push(&payer(&account(), &peer, Standing::Stranger), name);
+        queue.push(&payer(&account(), &peer, MinterTrust::Stranger), name);
     }
     queue.push(&known(), "all");
-    let by_name = |skip: Skip| move |name: &str| if name.starts_with("short") { Err(skip) } else { Ok(()) };
-    assert_eq!(order(&mut queue, by_name(Skip::All)), "");
-    assert_eq!(queue.serve(|name| by_name(Skip::Group)(name)).map(|(name, ())| name), Some("all"));
-    assert_eq!(order(&mut queue, by_name(Skip::Line)), "next");
+    let by_name = |skip: SkipReason| move |name: &str| if name.starts_with("short") { Err(skip) } else { Ok(()) };
+    assert_eq!(order(&mut queue, by_name(SkipReason::All)), "");
+    assert_eq!(queue.serve(|name| by_name(SkipReason::Group)(name)).map(|(name, ())| name), Some("all"));
+    assert_eq!(order(&mut queue, by_name(SkipReason::Line)), "next");
     assert_eq!(queue.len(), 1);
 }
 
@@ -80,7 +80,7 @@ fn who_gives_up_leaves_no_trace() {
     assert!(queue.is_empty());
 }
 
-fn exhaust(shares: &mut Shares, payer: &Payer) -> (usize, Skip) {
+fn exhaust(shares: &mut Shares, payer: &Payer) -> (usize, SkipReason) {
     let mut taken = 0;
     loop {
         match shares.admit(payer, 1) {
@@ -96,24 +96,24 @@ fn an_origin_has_the_shares_of_the_whole() {
     let quota = Quota { total: 4_096, per_owner: 1_024, per_peer: 2_048, reserved: 512 };
     let mut shares = Shares::of(16, 2, &quota);
     let (peer, owner) = (account(), account());
-    let stranger = payer(&owner, &peer, Standing::Stranger);
-    assert_eq!(exhaust(&mut shares, &stranger), (8, Skip::Line));
-    let others: usize = (0..5).map(|_| exhaust(&mut shares, &payer(&account(), &peer, Standing::Stranger)).0).sum();
+    let stranger = payer(&owner, &peer, MinterTrust::Stranger);
+    assert_eq!(exhaust(&mut shares, &stranger), (8, SkipReason::Line));
+    let others: usize = (0..5).map(|_| exhaust(&mut shares, &payer(&account(), &peer, MinterTrust::Stranger)).0).sum();
     assert_eq!(others, 8);
-    assert_eq!(exhaust(&mut shares, &payer(&account(), &account(), Standing::Stranger)).0, 8);
+    assert_eq!(exhaust(&mut shares, &payer(&account(), &account(), MinterTrust::Stranger)).0, 8);
     // What is left but the reserve.
-    assert_eq!(exhaust(&mut shares, &payer(&account(), &account(), Standing::Stranger)), (4, Skip::Group));
-    assert_eq!(exhaust(&mut shares, &known()), (8, Skip::Line));
+    assert_eq!(exhaust(&mut shares, &payer(&account(), &account(), MinterTrust::Stranger)), (4, SkipReason::Group));
+    assert_eq!(exhaust(&mut shares, &known()), (8, SkipReason::Line));
     shares.discharge(&stranger, 12);
-    assert_eq!(exhaust(&mut shares, &payer(&account(), &account(), Standing::Stranger)), (4, Skip::Group));
+    assert_eq!(exhaust(&mut shares, &payer(&account(), &account(), MinterTrust::Stranger)), (4, SkipReason::Group));
 }
 
 /// However small the shares are.
 #[test]
 fn everyone_may_have_one_connection() {
     let mut shares = Shares::of(1, 32, &Quota::of(4_096));
-    let stranger = payer(&account(), &account(), Standing::Stranger);
+    let stranger = payer(&account(), &account(), MinterTrust::Stranger);
     assert_eq!(shares.admit(&stranger, 32), Ok(()));
     shares.charge(&stranger, 32);
-    assert_eq!(shares.admit(&stranger, 1), Err(Skip::Line));
+    assert_eq!(shares.admit(&stranger, 1), Err(SkipReason::Line));
 }

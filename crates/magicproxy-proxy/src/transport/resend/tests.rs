@@ -13,18 +13,22 @@ use super::*;
 fn the_table_of_the_specification() {
     let attempt = |pooled, twice, unprocessed| Attempt { pooled, twice, unprocessed };
     for (pooled, twice) in [
-        (Pooled::Yes, Twice::Harmless),
-        (Pooled::Yes, Twice::Harmful),
-        (Pooled::No, Twice::Harmless),
-        (Pooled::No, Twice::Harmful),
+        (ConnectionUse::Yes, Idempotency::Harmless),
+        (ConnectionUse::Yes, Idempotency::Harmful),
+        (ConnectionUse::No, Idempotency::Harmless),
+        (ConnectionUse::No, Idempotency::Harmful),
     ] {
         for unprocessed in 0..5 {
             let attempt = attempt(pooled, twice, unprocessed);
-            let allowed = |ending: Ending| ending.allows(&attempt);
-            assert_eq!(allowed(Ending::Unwritten), pooled == Pooled::Yes, "{attempt:?}");
-            assert_eq!(allowed(Ending::Unprocessed), unprocessed < 3, "{attempt:?}");
-            assert_eq!(allowed(Ending::Unanswered), pooled == Pooled::Yes && twice == Twice::Harmless, "{attempt:?}");
-            assert!(!allowed(Ending::Failed), "{attempt:?}");
+            let allowed = |ending: AttemptEnd| ending.allows(&attempt);
+            assert_eq!(allowed(AttemptEnd::Unwritten), pooled == ConnectionUse::Yes, "{attempt:?}");
+            assert_eq!(allowed(AttemptEnd::Unprocessed), unprocessed < 3, "{attempt:?}");
+            assert_eq!(
+                allowed(AttemptEnd::Unanswered),
+                pooled == ConnectionUse::Yes && twice == Idempotency::Harmless,
+                "{attempt:?}"
+            );
+            assert!(!allowed(AttemptEnd::Failed), "{attempt:?}");
         }
     }
 }
@@ -64,12 +68,12 @@ impl AsyncWrite for Peer {
 }
 
 /// How a request to such a peer ends, of whose response nothing was heard.
-async fn ending(says: &'static [u8], fails: Option<io::ErrorKind>) -> Ending {
+async fn ending(says: &'static [u8], fails: Option<io::ErrorKind>) -> AttemptEnd {
     let (mut sender, connection) = http1::handshake(TokioIo::new(Peer { says, fails, has_heard: false })).await.unwrap();
     let served = tokio::spawn(connection);
     let error = sender.send_request(http::Request::new(Empty::<Bytes>::new())).await.unwrap_err();
     let _ = served.await;
-    Ending::of(&error, Heard::Nothing)
+    AttemptEnd::of(&error, ResponseBytes::Nothing)
 }
 
 /// A connection that ends was perhaps closed before the request came; one that says nothing in time, or nonsense, was not.
@@ -84,9 +88,9 @@ async fn what_ends_a_connection_decides() {
         io::ErrorKind::NotConnected,
         io::ErrorKind::Other,
     ] {
-        assert_eq!(ending(b"", Some(kind)).await, Ending::Unanswered, "{kind:?}");
+        assert_eq!(ending(b"", Some(kind)).await, AttemptEnd::Unanswered, "{kind:?}");
     }
-    assert_eq!(ending(b"", None).await, Ending::Unanswered);
-    assert_eq!(ending(b"", Some(io::ErrorKind::TimedOut)).await, Ending::Failed);
-    assert_eq!(ending(b"nonsense\r\n\r\n", None).await, Ending::Failed);
+    assert_eq!(ending(b"", None).await, AttemptEnd::Unanswered);
+    assert_eq!(ending(b"", Some(io::ErrorKind::TimedOut)).await, AttemptEnd::Failed);
+    assert_eq!(ending(b"nonsense\r\n\r\n", None).await, AttemptEnd::Failed);
 }

@@ -1,4 +1,4 @@
-//! What becomes of elements that a request claimed and no answer settled, and who hears whose they are.
+//! What becomes of list items that a request claimed and no response settled, and who hears whose they are.
 
 use super::elements::{challenges, patch, rrset};
 use super::*;
@@ -8,10 +8,10 @@ const RECORD: &str = "_acme-challenge.example.com.";
 /// As long as what nobody knows of stays its owner's, in seconds.
 const A_WHILE: u64 = 15 * 60;
 
-/// Until when the one element of the zone is somebody's.
+/// Until when the one list item of the zone is somebody's.
 async fn end(store: &MemoryStore) -> u64 {
     let path = b"/api/v1/servers/localhost/zones/example.com";
-    let list = Partition::of(&[b"elements", NAME.as_bytes(), b"rrsets", path]);
+    let list = Partition::of(&[b"list items", NAME.as_bytes(), b"rrsets", path]);
     let rows = store.list(list, Vec::new(), 100, UnixTime(now())).await.unwrap();
     assert_eq!(rows.len(), 1);
     rows[0].1.expires_at.0
@@ -68,7 +68,7 @@ async fn strangers_do_not_hear_what_is_somebodys() {
     let (mine, other) = (Token::ruled(&challenges(false)).mint(), Token::ruled(&challenges(false)).mint());
     let stranger = Token::ruled(&challenges(false)).with("junk-of-a-stranger").mint();
     assert_eq!(patch(&proxy, &mine, &[rrset(RECORD, "REPLACE")]).await.status, 204);
-    for (change, status, code) in [("REPLACE", 502, "cannot_tell"), ("DELETE", 403, "not_owned")] {
+    for (change, status, code) in [("REPLACE", 502, "existence_unknown"), ("DELETE", 403, "not_owned")] {
         for name in [RECORD, "free.example.com."] {
             patch(&proxy, &stranger, &[rrset(name, change)]).await.assert_rejected(status, code);
         }

@@ -1,4 +1,4 @@
-//! Elements of a list in the request's body, as PowerDNS has them.
+//! Items of a list in the request's body, as PowerDNS has them.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -12,11 +12,11 @@ const ZONE: &str = "/api/v1/servers/localhost/zones/example.com.";
 
 pub(crate) fn challenges(lookup: bool) -> Value {
     let mut elements = json!({ "list": "rrsets", "key": ["name", "type"], "creates": { "changetype": "REPLACE" },
-        "deletes": { "changetype": "DELETE" }, "empty": "records", "only": { "type": "TXT", "name": "*.example.com." } });
+        "deletes": { "changetype": "DELETE" }, "deletes_if_empty": "records", "only": { "type": "TXT", "name": "*.example.com." } });
     if lookup {
         elements["lookup"] = "?rrset_name={name}.&rrset_type={type}".into();
     }
-    json!(["GET /api/.*", { "method": "PATCH", "route": "/api/v1/servers/localhost/zones/{zone}", "elements": elements }])
+    json!(["GET /api/.*", { "method": "PATCH", "route": "/api/v1/servers/localhost/zones/{zone}", "list_items": elements }])
 }
 
 /// The part of PowerDNS that matters: one zone, in which these TXT records are.
@@ -50,17 +50,17 @@ pub(crate) fn rrset(name: &str, change: &str) -> Value {
     json!({ "name": name, "type": "TXT", "ttl": 60, "changetype": change, "records": [{ "content": "\"x\"", "disabled": false }] })
 }
 
-pub(crate) async fn patch(proxy: &Proxy, token: &str, rrsets: &[Value]) -> Answer {
+pub(crate) async fn patch(proxy: &Proxy, token: &str, rrsets: &[Value]) -> ClientResponse {
     patch_zone(proxy, token, "example.com.", rrsets).await
 }
 
-async fn patch_zone(proxy: &Proxy, token: &str, zone: &str, rrsets: &[Value]) -> Answer {
+async fn patch_zone(proxy: &Proxy, token: &str, zone: &str, rrsets: &[Value]) -> ClientResponse {
     let line = format!("PATCH /api/v1/servers/localhost/zones/{zone}");
     post(proxy, &line, token, &json!({ "rrsets": rrsets }).to_string()).await
 }
 
 /// Does so while others go on.
-fn patching(proxy: &Arc<Proxy>, token: &str, rrsets: Vec<Value>) -> tokio::task::JoinHandle<Answer> {
+fn patching(proxy: &Arc<Proxy>, token: &str, rrsets: Vec<Value>) -> tokio::task::JoinHandle<ClientResponse> {
     let (proxy, token) = (Arc::clone(proxy), token.to_owned());
     tokio::spawn(async move { patch(&proxy, &token, &rrsets).await })
 }
@@ -151,7 +151,7 @@ async fn what_the_upstream_refuses_is_nobodys_and_what_it_cannot_tell_is_refused
         let answer = Mutex::new(Some(answer));
         let upstream = Upstream::scripted(move |_| answer.lock().unwrap().take().unwrap_or_else(|| Reply::ok(""))).await;
         let proxy = stateful(&upstream).await;
-        patch(&proxy, &mine, &[rrset("a.example.com.", "REPLACE")]).await.assert_rejected(502, "cannot_tell");
+        patch(&proxy, &mine, &[rrset("a.example.com.", "REPLACE")]).await.assert_rejected(502, "existence_unknown");
         assert_eq!(upstream.only_request().method, "GET");
     }
 }
@@ -178,14 +178,14 @@ async fn an_element_that_has_two_readings_is_not_sent() {
     assert_eq!(post(&proxy, &line, &token, &with(r#""ttl":1"#)).await.status, 204);
 }
 
-/// The answer to the question: these records are there.
+/// The response to the question: these records are there.
 fn listing(names: &[&str]) -> String {
     let rrsets: Vec<Value> = names.iter().map(|name| json!({ "name": name, "type": "TXT" })).collect();
     let body = json!({ "rrsets": rrsets }).to_string();
     format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
-/// What the upstream has is read up to four mebibytes; of a longer answer nobody can tell what is in it.
+/// What the upstream has is read up to four mebibytes; of a longer response nobody can tell what is in it.
 #[tokio::test]
 async fn what_the_upstream_has_is_read_up_to_a_bound() {
     for (length, status) in [(4 * 1024 * 1024, 204), (4 * 1024 * 1024 + 1, 502)] {
@@ -251,7 +251,7 @@ async fn of_two_that_ask_at_once_one_creates() {
     assert!(!upstream.has_caller());
 }
 
-/// What the API refused may have come into being all the same: an answer from before that is asked for once more.
+/// What the API refused may have come into being all the same: a response from before that is asked for once more.
 #[tokio::test]
 async fn an_answer_from_before_a_refusal_does_not_count() {
     for exists in [false, true] {
@@ -328,7 +328,7 @@ async fn strangers_hold_nothing() {
             asked.push(connection);
         }
         let list =
-            Partition::of(&[b"elements", crate::support::NAME.as_bytes(), b"rrsets", ZONE.trim_end_matches('.').as_bytes()]);
+            Partition::of(&[b"list items", crate::support::NAME.as_bytes(), b"rrsets", ZONE.trim_end_matches('.').as_bytes()]);
         let rows = async || store.list(list, Vec::new(), 100, UnixTime(crate::support::now())).await.unwrap().len();
         assert_eq!(rows().await, 0);
         let token = Token::ruled(&challenges(false)).mint();
@@ -344,7 +344,7 @@ async fn strangers_hold_nothing() {
             connection.send(format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n")).await;
         }
         for stranger in strangers {
-            soon(stranger).await.unwrap().assert_rejected(502, "cannot_tell");
+            soon(stranger).await.unwrap().assert_rejected(502, "existence_unknown");
         }
         assert_eq!(rows().await, 1);
     }
@@ -418,7 +418,7 @@ async fn questions_are_counted() {
     let taken = rrset("www.example.com.", "REPLACE");
     patch(&proxy, &token, std::slice::from_ref(&taken)).await.assert_rejected(403, "not_owned");
     assert_eq!(upstream.take_requests().len(), 1);
-    patch(&proxy, &token, &[taken]).await.assert_rejected(403, "spent");
+    patch(&proxy, &token, &[taken]).await.assert_rejected(403, "total_used_up");
     assert!(upstream.take_requests().is_empty());
 }
 

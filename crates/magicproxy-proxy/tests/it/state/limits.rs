@@ -1,4 +1,4 @@
-//! Limits that hold, whatever the number of callers and replicas.
+//! Limits that hold, whatever the number of clients and replicas.
 
 use std::sync::atomic::AtomicUsize;
 
@@ -39,7 +39,7 @@ async fn a_total_is_exact_across_replicas() {
         assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 3, "{statuses:?}");
         assert_eq!(statuses.iter().filter(|status| **status == 403).count(), 97);
         assert_eq!(upstream.requests().len(), 3);
-        ask(&replicas[0], "GET /x", &token).await.assert_rejected(403, "spent");
+        ask(&replicas[0], "GET /x", &token).await.assert_rejected(403, "total_used_up");
     }
 }
 
@@ -84,15 +84,15 @@ async fn a_count_belongs_to_what_was_narrowed_and_to_its_place() {
         }
     };
     assert_eq!(ask(&proxy, "GET /a", &token).await.status, 200);
-    ask(&proxy, "GET /a", &token).await.assert_rejected(403, "spent");
+    ask(&proxy, "GET /a", &token).await.assert_rejected(403, "total_used_up");
     let child = narrow(token.to_string(), json!({ "limit": { "total": 1 }, "sub": "child" })).await;
     let twin = narrow(token.to_string(), json!({ "limit": { "total": 1 }, "sub": "twin" })).await;
     assert_eq!(ask(&proxy, "GET /b", &child).await.status, 200);
-    ask(&proxy, "GET /c", &child).await.assert_rejected(403, "spent");
+    ask(&proxy, "GET /c", &child).await.assert_rejected(403, "total_used_up");
     let grandchild = narrow(child, json!({ "exp": crate::support::now() + 60 })).await;
-    ask(&proxy, "GET /c", &grandchild).await.assert_rejected(403, "spent");
+    ask(&proxy, "GET /c", &grandchild).await.assert_rejected(403, "total_used_up");
     assert_eq!(ask(&proxy, "GET /c", &twin).await.status, 200, "another caveat, another count");
-    ask(&proxy, "GET /d", &token).await.assert_rejected(403, "spent");
+    ask(&proxy, "GET /d", &token).await.assert_rejected(403, "total_used_up");
     assert_eq!(upstream.requests().len(), 3);
     let other = Token::ruled(&json!([{ "method": "GET", "path": "/a", "limit": { "total": 1 } }])).mint();
     assert_eq!(ask(&proxy, "GET /a", &other).await.status, 200, "another token");
@@ -225,7 +225,7 @@ async fn limits_that_are_appended_without_end_find_an_end() {
         {
             assert_eq!(ask(&proxy, &format!("GET {path}"), token).await.status, 200, "{path}");
         }
-        ask(&proxy, "GET /a", &token).await.assert_rejected(403, "spent");
+        ask(&proxy, "GET /a", &token).await.assert_rejected(403, "total_used_up");
     }
 }
 
@@ -252,18 +252,18 @@ async fn an_order_may_hold_a_limit() {
     crate::support::guard(minted.text().trim());
     let token = minted.text();
     assert_eq!(ask(&proxy, "GET /x", token.trim()).await.status, 200);
-    ask(&proxy, "GET /x", token.trim()).await.assert_rejected(403, "spent");
+    ask(&proxy, "GET /x", token.trim()).await.assert_rejected(403, "total_used_up");
     for refused in [json!({ "total": 0 }), json!({ "requests": 3 }), json!(3), json!(null)] {
         let order = json!({ "token": crate::support::CREDENTIAL, "allowed": ["GET /x"], "limit": refused }).to_string();
-        post(&proxy, "POST /__magictoken", "", &order).await.assert_rejected(400, "invalid_order");
+        post(&proxy, "POST /__magictoken", "", &order).await.assert_rejected(400, "invalid_mint_request");
     }
     for rule in [json!({ "method": "GET", "path": "/x", "owner": "somebody" }), json!({ "plugin": "any" })] {
         let order = json!({ "token": crate::support::CREDENTIAL, "allowed": [rule] }).to_string();
-        post(&proxy, "POST /__magictoken", "", &order).await.assert_rejected(400, "invalid_order");
+        post(&proxy, "POST /__magictoken", "", &order).await.assert_rejected(400, "invalid_mint_request");
     }
 }
 
-/// What is only counted is broken off with its caller: nobody keeps the upstream busy by coming and going.
+/// What is only counted is broken off with its client: nobody keeps the upstream busy by coming and going.
 #[tokio::test]
 async fn a_limit_keeps_no_request_alive() {
     let mut upstream = Upstream::held().await;
@@ -277,7 +277,7 @@ async fn a_limit_keeps_no_request_alive() {
     soon(connection.closed()).await;
 }
 
-/// Whether a lease was taken is not known when the store's answer is lost: it is given back, not kept for a minute.
+/// Whether a lease was taken is not known when the store's response is lost: it is given back, not kept for a minute.
 #[tokio::test]
 async fn a_lost_answer_leaves_no_lease() {
     let upstream = Upstream::hello().await;

@@ -43,8 +43,8 @@ async fn what_is_refused_behind_the_permit_is_logged_with_its_code() {
     twice("/log/rate", json!({ "requests": 1, "per": "1h" })).await.assert_rejected(429, "rate_limited");
     assert_holds(&line("/log/rate/second").await, &["decision=\"rate_limited\"", "status=429", "rule=\"GET /log/rate/.*"]);
     assert_holds(&line("/log/rate/first").await, &["decision=\"allowed\"", "status=200"]);
-    twice("/log/spent", json!({ "total": 1 })).await.assert_rejected(403, "spent");
-    assert_holds(&line("/log/spent/second").await, &["decision=\"spent\"", "status=403"]);
+    twice("/log/spent", json!({ "total": 1 })).await.assert_rejected(403, "total_used_up");
+    assert_holds(&line("/log/spent/second").await, &["decision=\"total_used_up\"", "status=403"]);
 
     let reads = json!([{ "method": "POST", "route": "/log/body", "grants": ["DELETE /log/body/{request.id}"] }]);
     post(&proxy, "POST /log/body", &Token::ruled(&reads).mint(), "not json").await.assert_rejected(400, "body_unreadable");
@@ -58,7 +58,7 @@ async fn what_is_refused_behind_the_permit_is_logged_with_its_code() {
 }
 
 /// A path of its own, so that nothing else in this process is logged with it.
-async fn refused_by(proxy: &Proxy, path: &str) -> (Answer, String, String) {
+async fn refused_by(proxy: &Proxy, path: &str) -> (ClientResponse, String, String) {
     let answer = ask(proxy, &format!("GET {path}"), &Token::any()).await;
     let id = answer.json()["request_id"].as_str().unwrap().to_owned();
     let warned = events_named(&[&format!("request_id={id}"), "upstream=\"api.test\"", "host="]);

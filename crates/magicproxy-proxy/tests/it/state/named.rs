@@ -1,7 +1,7 @@
 //! Named owners: shared by the tokens of a scope that hold one credential, and by no others, whatever the API answers those.
 
-use magicproxy_core::{Grant, PatternMode, RawRule, Rule, TypedCredential};
 use magicproxy_core::{KeyRing, OwnerSecret, PrivateKey, ScopeName};
+use magicproxy_core::{PatternMode, RawRule, Rule, RuleSource, TypedCredential};
 use magicproxy_proxy::services::SharedKeys;
 use magicproxy_proxy::settings::StrangerState;
 use serde_json::json;
@@ -50,7 +50,7 @@ fn sealed(credential: Value) -> String {
     let ring = keys().current();
     let key = ring.published(UnixTime(now())).next().unwrap();
     let credential = TypedCredential::from_json(credential.to_string().as_bytes()).unwrap();
-    seal_to(key, credential, Grant::Scopes(vec![ScopeName::parse("team").unwrap()]))
+    seal_to(key, credential, RuleSource::Scopes(vec![ScopeName::parse("team").unwrap()]))
 }
 
 /// The API of one customer: it makes records for the one credential, and answers this to whoever shows another.
@@ -111,9 +111,9 @@ async fn whoever_has_another_credential_takes_nothing_away() {
         for _ in 0..5 {
             create(&proxy, &strangers[0]).await;
         }
-        create(&proxy, &strangers[0]).await.assert_rejected(403, "spent");
+        create(&proxy, &strangers[0]).await.assert_rejected(403, "total_used_up");
         assert_eq!(create(&proxy, &mine).await.status, 201, "{answer}: the limit is each owner's own");
-        create(&proxy, &mine).await.assert_rejected(403, "spent");
+        create(&proxy, &mine).await.assert_rejected(403, "total_used_up");
         assert_eq!(ask(&proxy, &format!("DELETE {RECORD}/101"), &mine).await.status, 204, "{answer}");
     }
 }
@@ -121,7 +121,8 @@ async fn whoever_has_another_credential_takes_nothing_away() {
 /// Everything of which an owner has so much: a stranger who uses up his own leaves the others theirs.
 #[tokio::test]
 async fn whoever_has_another_credential_uses_nothing_up() {
-    for (limit, code) in [(json!({ "total": 1 }), (403, "spent")), (json!({ "requests": 1, "per": "1h" }), (429, "rate_limited"))]
+    for (limit, code) in
+        [(json!({ "total": 1 }), (403, "total_used_up")), (json!({ "requests": 1, "per": "1h" }), (429, "rate_limited"))]
     {
         let upstream = private_api("404 Not Found").await;
         let proxy = scoped(&upstream, memory(), &[("team", json!([rule(Some(OWNER), &json!({ "limit": limit }))]))]).await;

@@ -215,7 +215,7 @@ async fn it_is_recorded_though_the_caller_goes_away() {
     let answer =
         format!("HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     connection.send(answer).await;
-    // Until it is recorded, it is not its own; the connection ended with its answer, which nobody wanted.
+    // Until it is recorded, it is not its own; the connection ended with its response, which nobody wanted.
     let deletion = tokio::spawn(async move {
         let mut status = 403;
         while status == 403 {

@@ -150,7 +150,7 @@ async fn it_sees_what_it_asked_for_and_never_a_secret() {
     answer.assert_rejected(413, "body_too_large");
 }
 
-/// A plugin that leaves a request to the rules is told of its answer as one that allowed it, and the answer's content is read before
+/// A plugin that leaves a request to the rules is told of its response as one that allowed it, and the response's content is read before
 /// it is passed down only for one that wants to see it.
 #[tokio::test]
 async fn one_that_abstains_is_told_of_the_answer() {

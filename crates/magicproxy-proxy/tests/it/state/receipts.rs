@@ -1,6 +1,6 @@
 //! Receipts: tokens for what a request made, where no store is.
 
-use magicproxy_core::{Credential, Grant, Kem, PatternMode, RawRule, Rule, TypedCredential, UnixTime, UnverifiedToken};
+use magicproxy_core::{Credential, Kem, PatternMode, RawRule, Rule, RuleSource, TypedCredential, UnixTime, UnverifiedToken};
 use magicproxy_proxy::services::{RevocationList, Revocations};
 use magicproxy_proxy::settings::StrangerState;
 use serde_json::json;
@@ -20,7 +20,7 @@ pub(crate) fn sealed(rules: &Value) -> String {
     let ring = keys().current();
     let key = ring.published(UnixTime(now())).find(|key| key.kem() == Kem::X25519).unwrap().clone();
     let credential: TypedCredential = Credential::parse(Zeroizing::new(CREDENTIAL.to_owned())).unwrap().into();
-    seal_to(&key, credential, Grant::Allowed(Rule::parse_list(&raw, PatternMode::Whole).unwrap()))
+    seal_to(&key, credential, RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap()))
 }
 
 #[tokio::test]
@@ -82,8 +82,8 @@ async fn a_receipt_bears_the_caveats_and_shares_their_counts() {
     let receipt = answer.one("magic-receipt").unwrap().to_owned();
     guard(&receipt);
     assert_eq!(ask(&proxy, "GET /v2/domains/example.com/records/101", &receipt).await.status, 200);
-    ask(&proxy, "GET /v2/domains/example.com/records/101", &receipt).await.assert_rejected(403, "spent");
-    create(&proxy, &token).await.assert_rejected(403, "spent");
+    ask(&proxy, "GET /v2/domains/example.com/records/101", &receipt).await.assert_rejected(403, "total_used_up");
+    create(&proxy, &token).await.assert_rejected(403, "total_used_up");
     // A sealed one would begin its counts anew.
     let limited = magicproxy_core::Caveat::from_json(json!({ "limit": { "total": 2 } }).to_string().as_bytes()).unwrap();
     let sealed = limited.append_to(&sealed(&with_receipt())).unwrap();

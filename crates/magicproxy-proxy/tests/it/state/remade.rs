@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use magicproxy_core::{
-    Credential, Grant, Kem, KeyRing, KeyStanding, MintRequest, PatternMode, PrivateKey, Rule, SealRequest, SealingKey,
+    Credential, Kem, KeyLifetime, KeyRing, PatternMode, PrivateKey, Rule, RuleSource, SealedTokenSpec, SealingKey, TokenSpec,
     TokenVersion, UnixTime, UnnamedTokens, UnverifiedNames, UnverifiedToken, UpstreamName,
 };
-use magicproxy_proxy::services::{Minting, RevocationList, Revocations, SharedKeys};
+use magicproxy_proxy::services::{RevocationList, Revocations, SharedKeys, TokenIssuer};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -32,7 +32,7 @@ impl Keys {
         let signing = |at: usize| PrivateKey::from_pem(&self.signing[at]).unwrap();
         let sealing = |at: usize| {
             let retired = (at < rotations).then_some(UnixTime(now()));
-            SealingKey::from_json(&self.sealing[at]).unwrap().with_standing(KeyStanding { retired, ..KeyStanding::default() })
+            SealingKey::from_json(&self.sealing[at]).unwrap().with_standing(KeyLifetime { retired, ..KeyLifetime::default() })
         };
         let ring = KeyRing::new(signing(rotations), (0..rotations).map(signing).collect()).unwrap();
         ring.with_sealing((0..=rotations).rev().map(sealing).collect()).unwrap()
@@ -41,11 +41,11 @@ impl Keys {
     /// What whoever has the first keys mints, at any time.
     fn mint(&self) -> [String; 2] {
         let raw = serde_json::from_value::<Vec<_>>(with_receipt()).unwrap();
-        let grant = Grant::Allowed(Rule::parse_list(&raw, PatternMode::Whole).unwrap());
+        let grant = RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap());
         let credential = Credential::parse(Zeroizing::new(CREDENTIAL.to_owned())).unwrap();
         let (upstream, issued_at, expires_at) = (UpstreamName::parse(NAME).unwrap(), UnixTime(now()), UnixTime(now() + 3600));
         let (ring, not_before, subject, explain) = (self.ring(0), None, None, false);
-        let signed = ring.mint(&MintRequest {
+        let signed = ring.mint(&TokenSpec {
             credential: credential.clone(),
             grant: grant.clone(),
             upstream: Some(upstream.clone()),
@@ -57,7 +57,7 @@ impl Keys {
             explain,
             limit: None,
         });
-        let sealed = ring.published(issued_at).next().unwrap().mint(&SealRequest {
+        let sealed = ring.published(issued_at).next().unwrap().mint(&SealedTokenSpec {
             credential: credential.into(),
             grant,
             upstream,
@@ -79,7 +79,7 @@ fn names(keys: &Keys, token: &str) -> UnverifiedNames {
     UnverifiedNames::of(&UnverifiedToken::parse(token).unwrap(), Some(&keys.ring(2))).unwrap()
 }
 
-async fn made(answer: Answer) -> String {
+async fn made(answer: ClientResponse) -> String {
     assert_eq!(answer.status, 200, "{}", answer.text());
     guard(&answer.text());
     answer.text()
@@ -142,7 +142,7 @@ async fn nothing_outlives_the_token_that_it_was_made_of() {
 
         let forged = names(&keys, &forged);
         let forged = forged.names();
-        let minting = Minting { version, key: forged.key.unwrap().to_owned(), minter: None };
+        let minting = TokenIssuer { version, key: forged.key.unwrap().to_owned(), minter: None };
         let empty = RevocationList::default;
         let lists = [
             RevocationList { keys: HashSet::from([minting.key.clone()]), ..empty() },
@@ -160,9 +160,12 @@ async fn nothing_outlives_the_token_that_it_was_made_of() {
         }
         // The same id, given under another key, by a minter, or in the other version.
         let others = [
-            Minting { key: "k".repeat(43), ..minting.clone() },
-            Minting { minter: Some("m".repeat(43)), ..minting.clone() },
-            Minting { version: if version == TokenVersion::V1 { TokenVersion::V2 } else { TokenVersion::V1 }, ..minting.clone() },
+            TokenIssuer { key: "k".repeat(43), ..minting.clone() },
+            TokenIssuer { minter: Some("m".repeat(43)), ..minting.clone() },
+            TokenIssuer {
+                version: if version == TokenVersion::V1 { TokenVersion::V2 } else { TokenVersion::V1 },
+                ..minting.clone()
+            },
         ];
         revocations.replace(RevocationList { minted: HashMap::from([(forged.id.to_owned(), HashSet::from(others))]), ..empty() });
         let named = answers(&proxy, &all).await;

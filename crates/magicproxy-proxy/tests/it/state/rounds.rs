@@ -6,7 +6,7 @@ use crate::support::{NAME, Token, UpstreamConnection, now, soon};
 
 const RECORD: &str = "_acme-challenge.example.com.";
 
-fn patching(proxy: &Arc<Proxy>, token: &str) -> tokio::task::JoinHandle<Answer> {
+fn patching(proxy: &Arc<Proxy>, token: &str) -> tokio::task::JoinHandle<ClientResponse> {
     let (proxy, token) = (Arc::clone(proxy), token.to_owned());
     tokio::spawn(async move { patch(&proxy, &token, &[rrset(RECORD, "REPLACE")]).await })
 }
@@ -19,7 +19,7 @@ async fn asked(connection: &mut UpstreamConnection, method: &str, answer: &str) 
 
 const NOTHING_THERE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{\"rrsets\":[]}";
 
-/// What another leaves under an element's name while the upstream is asked makes a request begin again, three times in all.
+/// What another leaves under a list item's name while the upstream is asked makes a request begin again, three times in all.
 #[tokio::test]
 async fn who_is_overtaken_asks_three_times_in_all() {
     for overtaken in [0, 1, 2, 3] {
@@ -33,7 +33,7 @@ async fn who_is_overtaken_asks_three_times_in_all() {
         asked(&mut connection, "PATCH", "HTTP/1.1 422 Unprocessable Entity\r\nContent-Length: 0\r\n\r\n").await;
         assert_eq!(soon(other).await.unwrap().status, 422);
         let path = b"/api/v1/servers/localhost/zones/example.com";
-        let list = Partition::of(&[b"elements", NAME.as_bytes(), b"rrsets", path]);
+        let list = Partition::of(&[b"list items", NAME.as_bytes(), b"rrsets", path]);
         let (name, mut trace) = store.list(list, Vec::new(), 9, UnixTime(now())).await.unwrap().remove(0);
 
         let mine = patching(&proxy, &Token::ruled(&challenges(false)).mint());

@@ -67,14 +67,14 @@ async fn nothing_is_kept_for_a_token_that_anyone_can_mint() {
     let upstream = digitalocean().await;
     let store = Counting::new();
     let proxy = proxy(&upstream, Arc::clone(&store) as Arc<dyn StateStore>).await;
-    let elements = json!([{ "method": "PATCH", "path": "/zone", "elements":
+    let elements = json!([{ "method": "PATCH", "path": "/zone", "list_items":
         { "list": "l", "key": ["k"], "creates": { "c": "1" } } }]);
     for number in 0..20 {
-        ask(&proxy, "GET /x", &sealed(&counted())).await.assert_rejected(403, "state_needs_minter");
-        ask(&proxy, "GET /plain", &limited(&sealed(&counted()), 3)).await.assert_rejected(403, "state_needs_minter");
-        create(&proxy, &sealed(&makes_records())).await.assert_rejected(403, "state_needs_minter");
+        ask(&proxy, "GET /x", &sealed(&counted())).await.assert_rejected(403, "unlisted_minter");
+        ask(&proxy, "GET /plain", &limited(&sealed(&counted()), 3)).await.assert_rejected(403, "unlisted_minter");
+        create(&proxy, &sealed(&makes_records())).await.assert_rejected(403, "unlisted_minter");
         let body = json!({ "l": [{ "k": format!("{number}"), "c": "1" }] }).to_string();
-        post(&proxy, "PATCH /zone", &sealed(&elements), &body).await.assert_rejected(403, "state_needs_minter");
+        post(&proxy, "PATCH /zone", &sealed(&elements), &body).await.assert_rejected(403, "unlisted_minter");
     }
     assert_eq!((store.writes(), upstream.requests().len()), (0, 0));
     // What needs no row is as it was: plain rules of the same token, and receipts.
@@ -92,8 +92,8 @@ async fn a_question_about_it_is_told_so() {
         let body = json!({ "method": "GET", "target": target }).to_string();
         post(&proxy, "POST /__magictoken/explain", token, &body).await.json()["code"].clone()
     };
-    assert_eq!(explain(&sealed(&counted()), "/x").await, "state_needs_minter");
-    assert_eq!(explain(&limited(&sealed(&counted()), 3), "/plain").await, "state_needs_minter");
+    assert_eq!(explain(&sealed(&counted()), "/x").await, "unlisted_minter");
+    assert_eq!(explain(&limited(&sealed(&counted()), 3), "/plain").await, "unlisted_minter");
     assert_eq!(explain(&sealed(&counted()), "/plain").await, Value::Null);
     assert_eq!(explain(&Token::ruled(&counted()).mint(), "/x").await, Value::Null);
 }

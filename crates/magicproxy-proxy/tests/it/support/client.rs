@@ -1,4 +1,4 @@
-//! A caller that writes raw bytes and reads answers strictly.
+//! A client that writes raw bytes and reads answers strictly.
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -20,9 +20,9 @@ pub(crate) fn request(line: &str, token: &str, lines: &[&str], body: &str) -> Ve
     text.into_bytes()
 }
 
-/// An answer as it arrived.
+/// A response as it arrived.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ClientResponse {
     pub(crate) status: u16,
     pub(crate) fields: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
@@ -31,7 +31,7 @@ pub(crate) struct Answer {
     pub(crate) complete: bool,
 }
 
-impl Answer {
+impl ClientResponse {
     pub(crate) fn all(&self, name: &str) -> Vec<&str> {
         values(&self.fields, name)
     }
@@ -70,7 +70,7 @@ pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
 
-/// A caller's connection.
+/// A client's connection.
 pub(crate) struct Client {
     pub(crate) stream: Box<dyn Duplex>,
     buffer: Vec<u8>,
@@ -87,7 +87,7 @@ impl Client {
     }
 
     /// One request on a connection of its own.
-    pub(crate) async fn ask(proxy: &Proxy, request: impl AsRef<[u8]>) -> Answer {
+    pub(crate) async fn ask(proxy: &Proxy, request: impl AsRef<[u8]>) -> ClientResponse {
         let mut client = Self::connect(proxy).await;
         client.send(&request).await;
         client.answer_to(request.as_ref().starts_with(b"HEAD ")).await
@@ -102,32 +102,32 @@ impl Client {
         let _ = soon(self.stream.write_all(bytes.as_ref())).await;
     }
 
-    /// Sends a request and reads its answer.
-    pub(crate) async fn exchange(&mut self, request: impl AsRef<[u8]>) -> Answer {
+    /// Sends a request and reads its response.
+    pub(crate) async fn exchange(&mut self, request: impl AsRef<[u8]>) -> ClientResponse {
         self.send(&request).await;
         self.answer_to(request.as_ref().starts_with(b"HEAD ")).await
     }
 
-    /// The status of the answer, where the proxy may also have closed the connection.
+    /// The status of the response, where the proxy may also have closed the connection.
     pub(crate) async fn try_exchange(&mut self, request: impl AsRef<[u8]>) -> Option<u16> {
         self.try_send(request).await;
         self.answer_or_end().await.map(|answer| answer.status)
     }
 
-    /// The answer to a request that was not `HEAD`.
-    pub(crate) async fn answer(&mut self) -> Answer {
+    /// The response to a request that was not `HEAD`.
+    pub(crate) async fn answer(&mut self) -> ClientResponse {
         self.answer_to(false).await
     }
 
     /// The same, where the proxy may also close the connection without a word.
-    pub(crate) async fn answer_or_end(&mut self) -> Option<Answer> {
+    pub(crate) async fn answer_or_end(&mut self) -> Option<ClientResponse> {
         if self.buffer.is_empty() && !self.fill().await {
             return None;
         }
         Some(self.answer().await)
     }
 
-    async fn answer_to(&mut self, head: bool) -> Answer {
+    async fn answer_to(&mut self, head: bool) -> ClientResponse {
         let mut answer = self.answer_head().await;
         let bodiless = head || matches!(answer.status, 100..200 | 204 | 304);
         let proxys_own = answer.all("x-magic-api-proxy").is_empty();
@@ -141,25 +141,25 @@ impl Client {
         answer
     }
 
-    /// The head of the next answer, interim ones included.
-    pub(crate) async fn answer_head(&mut self) -> Answer {
+    /// The head of the next response, interim ones included.
+    pub(crate) async fn answer_head(&mut self) -> ClientResponse {
         let head = self.until(b"\r\n\r\n").await;
         let (first, fields) = parse_head(&head);
         let status = first.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{first:?}"));
-        Answer { status, fields, body: Vec::new(), trailers: Vec::new(), complete: true }
+        ClientResponse { status, fields, body: Vec::new(), trailers: Vec::new(), complete: true }
     }
 
-    /// The fields and the body of an answer whose status line was taken.
-    pub(crate) async fn answer_fields(&mut self) -> Answer {
+    /// The fields and the body of a response whose status line was taken.
+    pub(crate) async fn answer_fields(&mut self) -> ClientResponse {
         let head = self.until(b"\r\n\r\n").await;
         let (_, fields) = parse_head(&[b"status\r\n", head.as_slice()].concat());
-        let mut answer = Answer { status: 0, fields, body: Vec::new(), trailers: Vec::new(), complete: true };
+        let mut answer = ClientResponse { status: 0, fields, body: Vec::new(), trailers: Vec::new(), complete: true };
         self.body(&mut answer).await;
         answer
     }
 
     /// The body that follows a head.
-    pub(crate) async fn body(&mut self, answer: &mut Answer) {
+    pub(crate) async fn body(&mut self, answer: &mut ClientResponse) {
         let complete = if answer.one("transfer-encoding").is_some() {
             assert!(answer.one("content-length").is_none(), "two framings: {:?}", answer.fields);
             self.chunks(answer).await.is_some()
@@ -176,7 +176,7 @@ impl Client {
         answer.complete = complete;
     }
 
-    async fn chunks(&mut self, answer: &mut Answer) -> Option<()> {
+    async fn chunks(&mut self, answer: &mut ClientResponse) -> Option<()> {
         loop {
             let size = usize::from_str_radix(self.line().await?.trim(), 16).unwrap();
             if size == 0 {

@@ -3,8 +3,8 @@
 use std::sync::{Arc, LazyLock};
 
 use magicproxy_core::{
-    Credential, Grant, Kem, KeyRing, MintRequest, OwnerSecret, PatternMode, PrivateKey, RawRule, Rule, ScopeName, SealRequest,
-    SealingKey, SealingPublicKey, TypedCredential, UnixTime, UpstreamName,
+    Credential, Kem, KeyRing, OwnerSecret, PatternMode, PrivateKey, RawRule, Rule, RuleSource, ScopeName, SealedTokenSpec,
+    SealingKey, SealingPublicKey, TokenSpec, TypedCredential, UnixTime, UpstreamName,
 };
 use magicproxy_proxy::services::SharedKeys;
 use zeroize::Zeroizing;
@@ -30,17 +30,17 @@ pub(crate) fn now() -> u64 {
 }
 
 /// A token to be minted.
-pub(crate) struct Token(MintRequest);
+pub(crate) struct Token(TokenSpec);
 
 impl Token {
     pub(crate) fn allowing(rules: &[&str]) -> Self {
-        Self::granting(Grant::Allowed(parse(rules)))
+        Self::granting(RuleSource::Rules(parse(rules)))
     }
 
     /// Rules in whatever form, as JSON.
     pub(crate) fn ruled(rules: &serde_json::Value) -> Self {
         let raw: Vec<RawRule> = serde_json::from_value(rules.clone()).unwrap();
-        Self::granting(Grant::Allowed(Rule::parse_list(&raw, PatternMode::Whole).unwrap()))
+        Self::granting(RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap()))
     }
 
     pub(crate) fn limited(mut self, limit: &str) -> Self {
@@ -49,7 +49,7 @@ impl Token {
     }
 
     pub(crate) fn scoped(names: &[&str]) -> Self {
-        Self::granting(Grant::Scopes(names.iter().map(|name| ScopeName::parse(name).unwrap()).collect()))
+        Self::granting(RuleSource::Scopes(names.iter().map(|name| ScopeName::parse(name).unwrap()).collect()))
     }
 
     /// Everything: for tests of what happens behind the gate.
@@ -62,8 +62,8 @@ impl Token {
         Self::allowing(&["* /.*"]).for_upstream(name).mint()
     }
 
-    fn granting(grant: Grant) -> Self {
-        Self(MintRequest {
+    fn granting(grant: RuleSource) -> Self {
+        Self(TokenSpec {
             credential: Credential::parse(Zeroizing::new(CREDENTIAL.to_owned())).unwrap(),
             grant,
             upstream: UpstreamName::parse(NAME),
@@ -115,8 +115,8 @@ pub(crate) fn parse(rules: &[&str]) -> Vec<Rule> {
 }
 
 /// A token of version 2 for an hour, sealed to this key.
-pub(crate) fn seal_to(key: &SealingPublicKey, credential: TypedCredential, grant: Grant) -> String {
-    let minted = key.mint(&SealRequest {
+pub(crate) fn seal_to(key: &SealingPublicKey, credential: TypedCredential, grant: RuleSource) -> String {
+    let minted = key.mint(&SealedTokenSpec {
         credential,
         grant,
         upstream: UpstreamName::parse(NAME).unwrap(),

@@ -25,7 +25,7 @@ use super::Setup;
 use super::proxy::{OnlyUpstream as _, settings};
 use super::{Certificate, Proxy, soon};
 
-type Answer = http_body_util::combinators::BoxBody<Bytes, Infallible>;
+type ClientResponse = http_body_util::combinators::BoxBody<Bytes, Infallible>;
 
 /// `/big` answers without end, `/held` when it is released, everything else at once. What came to `/echo` is noted.
 pub(crate) struct Multiplexed {
@@ -45,7 +45,7 @@ pub(crate) struct Counts {
     pub(crate) seen: HashSet<String>,
     /// What came to `/echo`.
     pub(crate) content: Vec<SeenContent>,
-    /// Bytes of answers without end that were taken.
+    /// Bytes of responses without end that were taken.
     pub(crate) poured: usize,
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct ConnectionCounts {
     /// Streams that are open, and the most that were.
     pub(crate) open: usize,
     pub(crate) peak: usize,
-    /// Streams that were ended before their answer was whole.
+    /// Streams that were ended before their response was whole.
     pub(crate) reset: usize,
     pub(crate) closed: bool,
 }
@@ -193,7 +193,7 @@ impl Stage {
         self.count(|counts| counts.connections[self.connection].closed = true);
     }
 
-    async fn answer(self, request: Request<Incoming>) -> Result<Response<Answer>, Infallible> {
+    async fn answer(self, request: Request<Incoming>) -> Result<Response<ClientResponse>, Infallible> {
         let path = request.uri().path().to_owned();
         self.count(|counts| {
             counts.seen.insert(path.clone());
@@ -228,7 +228,7 @@ impl Stage {
     }
 }
 
-/// A stream, until its answer was handed over or it was reset.
+/// A stream, until its response was handed over or it was reset.
 struct Open {
     stage: Stage,
     answered: bool,

@@ -1,4 +1,4 @@
-//! Certificates, and callers that speak TLS.
+//! Certificates, and clients that speak TLS.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ impl Certificate {
         TlsServer::new(Some(self.identity())).unwrap()
     }
 
-    /// A caller that trusts this certificate and asks for these protocols.
+    /// A client that trusts this certificate and asks for these protocols.
     pub(crate) fn caller(&self, protocols: &[&str]) -> Caller {
         self.caller_of(rustls::ALL_VERSIONS, protocols)
     }

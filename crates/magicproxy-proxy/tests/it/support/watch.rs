@@ -1,5 +1,5 @@
 //! Watches everything that could leak: all log events of this process at TRACE level, panics of the product, and (through
-//! [`super::Client`]) every answer that is the proxy's own.
+//! [`super::Client`]) every response that is the proxy's own.
 
 use std::fmt::Write as _;
 use std::sync::{LazyLock, Mutex, Once, PoisonError};
@@ -53,7 +53,7 @@ pub(crate) fn assert_clean() {
     assert!(leaks.is_empty(), "leaked: {leaks:#?}");
 }
 
-/// Looks at an answer that the proxy made itself.
+/// Looks at a response that the proxy made itself.
 #[track_caller]
 pub(crate) fn assert_no_secret(answer: &[u8]) {
     let text = String::from_utf8_lossy(answer);

@@ -5,7 +5,8 @@ use std::ops::Deref;
 
 use magicproxy_core::UnixTime;
 use magicproxy_core::state::{
-    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, Taken, UnixMillis,
+    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, TakeResult,
+    UnixMillis,
 };
 use magicproxy_state::MemoryStore;
 
@@ -81,7 +82,7 @@ impl<W: Watch> StateStore for WatchedStore<W> {
         self.watched(Call::Apply, Box::pin(async move { self.store.apply_within(target, conditions, changes, now).await }))
     }
 
-    fn take_within(&self, target: BoundedPartition, demands: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken> {
+    fn take_within(&self, target: BoundedPartition, demands: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, TakeResult> {
         self.watched(Call::Take, Box::pin(async move { self.store.take_within(target, demands, now).await }))
     }
 

@@ -21,12 +21,12 @@ pub(super) struct Connection {
     /// What it is: `upstream github`, `state store`.
     what: String,
     address: String,
-    fault: Option<Unreached>,
+    fault: Option<ProbeFailure>,
 }
 
 /// How far it went.
 #[derive(Debug)]
-struct Unreached {
+struct ProbeFailure {
     step: Step,
     why: String,
 }
@@ -41,8 +41,8 @@ enum Step {
     Store,
 }
 
-impl From<https::Unreached> for Unreached {
-    fn from(unreached: https::Unreached) -> Self {
+impl From<https::ProbeFailure> for ProbeFailure {
+    fn from(unreached: https::ProbeFailure) -> Self {
         let step = match unreached.step {
             ProbeStep::Name => Step::Name,
             ProbeStep::Tcp => Step::Tcp,
@@ -76,7 +76,7 @@ impl Connection {
         let Self { what, address, fault } = self;
         match fault {
             None => format!("{what}: {} is reached", harmless(address)),
-            Some(Unreached { step, why }) => {
+            Some(ProbeFailure { step, why }) => {
                 format!("{what}: {} is not reached ({}): {}", harmless(address), step.as_str(), harmless(why))
             }
         }
@@ -104,7 +104,7 @@ pub(super) fn all(config: &Config) -> anyhow::Result<Vec<Connection>> {
                 let (protocol, extra_roots) = (upstream.protocol, upstream.extra_roots.as_slice());
                 let outbound = &upstream.outbound;
                 let probe = Probe { root, protocol, extra_roots, outbound, limit: config.timeouts.connect };
-                let fault = probe.reach().await.err().map(Unreached::from);
+                let fault = probe.reach().await.err().map(ProbeFailure::from);
                 connections.push(Connection { what: format!("upstream {}", upstream.name), address: root.to_string(), fault });
             }
         }
@@ -143,7 +143,7 @@ pub(super) fn inside(config: &Config) -> anyhow::Result<Vec<String>> {
 async fn store(config: &Config) -> Option<Connection> {
     let StoreSettings::Valkey(settings) = &config.state.store else { return None };
     let store: Arc<LazyStore> = LazyStore::of(&config.state.store)?;
-    let fault = store.ping().await.err().map(|error| Unreached { step: Step::Store, why: error.to_string() });
+    let fault = store.ping().await.err().map(|error| ProbeFailure { step: Step::Store, why: error.to_string() });
     Some(Connection { what: "state store".to_owned(), address: settings.url.to_string(), fault })
 }
 
@@ -156,9 +156,9 @@ async fn acme(config: &Config) -> Option<Connection> {
             let (protocol, extra_roots) = (UpstreamProtocol::Http1, settings.extra_roots.as_slice());
             let outbound = &Outbound::Direct;
             let probe = Probe { root: &root, protocol, extra_roots, outbound, limit: config.timeouts.connect };
-            probe.reach().await.err().map(Unreached::from)
+            probe.reach().await.err().map(ProbeFailure::from)
         }
-        Err(error) => Some(Unreached { step: Step::Name, why: error.to_string() }),
+        Err(error) => Some(ProbeFailure { step: Step::Name, why: error.to_string() }),
     };
     Some(Connection { what: "ACME server".to_owned(), address, fault })
 }

@@ -20,7 +20,7 @@ pub(super) async fn start() -> anyhow::Result<u16> {
     let port = listener.local_addr()?.port();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let service = service_fn(|request| async move { Ok::<_, Infallible>(answer(&request)) });
+            let service = service_fn(|request| async move { Ok::<_, Infallible>(respond(&request)) });
             let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
             tokio::spawn(connection);
         }
@@ -28,7 +28,7 @@ pub(super) async fn start() -> anyhow::Result<u16> {
     Ok(port)
 }
 
-fn answer(request: &Request<Incoming>) -> Response<Full<Bytes>> {
+fn respond(request: &Request<Incoming>) -> Response<Full<Bytes>> {
     let presented = request.headers().get(header::AUTHORIZATION).map(header::HeaderValue::as_bytes);
     let (status, body) = match (request.method(), request.uri().path()) {
         _ if presented != Some(format!("Bearer {CREDENTIAL}").as_bytes()) => {

@@ -27,7 +27,7 @@ impl Headers {
     }
 
     /// Judges them by this list. A header that overrides has the whole request refused.
-    pub(super) fn judge(&self, verdict: Verdict, fields: &RequestFields) -> Verdict {
+    pub(super) fn decide(&self, verdict: Verdict, fields: &RequestFields) -> Verdict {
         let headers: Vec<FieldVerdict> = self.0.iter().map(|name| fields.verdict(name)).collect();
         let overriding = headers.iter().find(|header| header.rule == "override");
         let refused = overriding.map(|header| {

@@ -1,7 +1,7 @@
 //! The upstream that a token is for, and requests that name its API by another name than the configuration does.
 
 use magicproxy_core::{UnnamedTokens, UnverifiedToken};
-use magicproxy_proxy::placing::{Place, Places};
+use magicproxy_proxy::router::{Route, Router};
 use magicproxy_proxy::settings::{ApiRoot, UpstreamId};
 
 use magicproxy_config::config::Config;
@@ -18,18 +18,18 @@ pub(super) fn upstream_of(token: &str, config: &Config) -> Option<UpstreamId> {
 }
 
 /// A path without a host: below the mount of an upstream it is that one's, and else the token's own upstream's.
-pub(super) fn place_of_path<'u>(places: &Places, path: &'u str, own: Option<UpstreamId>, config: &Config) -> Option<Place<'u>> {
-    let placed = places.place("", path, None);
+pub(super) fn place_of_path<'u>(router: &Router, path: &'u str, own: Option<UpstreamId>, config: &Config) -> Option<Route<'u>> {
+    let placed = router.route("", path, None);
     let Some(own) = own else { return placed };
-    let elsewhere = placed.as_ref().is_some_and(|place| {
-        let mount = config.upstreams.get(place.upstream.place()).map(|upstream| &upstream.placing.mount);
-        place.upstream == own || mount.is_some_and(|mount| !mount.is_root())
+    let elsewhere = placed.as_ref().is_some_and(|route| {
+        let mount = config.upstreams.get(route.upstream.place()).map(|upstream| &upstream.routes.mount);
+        route.upstream == own || mount.is_some_and(|mount| !mount.is_root())
     });
-    if elsewhere { placed } else { places.place("", path, Some(own)) }
+    if elsewhere { placed } else { router.route("", path, Some(own)) }
 }
 
 /// A URL of the API that an upstream's preset is for, such as `https://api.github.com/user`, where the upstream leads elsewhere.
-pub(super) fn place_by_preset<'u>(places: &Places, authority: &str, rest: &'u str, config: &Config) -> Option<Place<'u>> {
+pub(super) fn place_by_preset<'u>(router: &Router, authority: &str, rest: &'u str, config: &Config) -> Option<Route<'u>> {
     let roots = config
         .preset_roots
         .iter()
@@ -38,5 +38,5 @@ pub(super) fn place_by_preset<'u>(places: &Places, authority: &str, rest: &'u st
     let mut named = roots.filter(|(_, root)| root.authority().as_str().eq_ignore_ascii_case(authority));
     // Two upstreams of one preset cannot be told apart by it.
     let (at, root) = named.next().filter(|_| named.next().is_none())?;
-    places.place("", rest.strip_prefix(root.base_path())?, Some(at))
+    router.route("", rest.strip_prefix(root.base_path())?, Some(at))
 }

@@ -6,14 +6,14 @@ use anyhow::Context as _;
 use clap::Args;
 use magicproxy_core::token::MAX_SEALED_LIFETIME_SECONDS;
 use magicproxy_core::{
-    Accepts, Caveat, Credential, CredentialField, CredentialPlace, Grant, Kem, MintOrder, MinterSigningKey, PatternMode, Rule,
-    ScopeName, SealRequest, SealedOrder, SealingPublicKey, TypedCredential, UnixTime, UpstreamName,
+    AcceptedTokens, Caveat, Credential, CredentialField, CredentialPlace, Kem, MintRequest, MinterSigningKey, PatternMode, Rule,
+    RuleSource, ScopeName, SealedTokenPlan, SealedTokenSpec, SealingPublicKey, TypedCredential, UnixTime, UpstreamName,
 };
 use magicproxy_proxy::clock;
 use magicproxy_proxy::settings::MintSettings;
 use zeroize::Zeroizing;
 
-use super::{Ordered, warn};
+use super::{MintDraft, warn};
 use crate::cli::asking::AskingArgs;
 use crate::cli::pinned::{PinnedProxy, Refresh};
 use crate::cli::{narrow, pinned, secret, upstream_name};
@@ -41,14 +41,14 @@ pub(crate) struct SealedArgs {
 }
 
 /// What a token is sealed to, and how its proxy is asked.
-pub(super) struct Sealing<'a> {
+pub(super) struct SealingTarget<'a> {
     /// A file, or the URL of a proxy.
     pub(super) to: &'a str,
     pub(super) args: &'a SealedArgs,
     pub(super) asking: &'a AskingArgs,
 }
 
-impl Sealing<'_> {
+impl SealingTarget<'_> {
     /// Is it sealed to a proxy that can be asked, and not to a file?
     fn asks_proxy(&self) -> bool {
         self.to.starts_with("http://") || self.to.starts_with("https://")
@@ -74,19 +74,19 @@ struct Recipient {
     key: SealingPublicKey,
     upstream: UpstreamName,
     /// By some upstream, and by this one, as far as the proxy says so.
-    accepts: Vec<Accepts>,
+    accepts: Vec<AcceptedTokens>,
     /// Does the upstream say that it lists no minters? It knows no signature then.
     is_for_anyone: bool,
 }
 
 impl Recipient {
-    fn of(found: pinned::Found, named: upstream_name::Named) -> Self {
+    fn of(found: pinned::FoundKey, named: upstream_name::NamedUpstream) -> Self {
         let is_for_anyone = named.accepts.as_ref().is_some_and(|accepts| accepts.minters.is_none());
         let accepts = found.accepts.into_iter().chain(named.accepts).collect();
         Self { key: found.key, upstream: named.name, accepts, is_for_anyone }
     }
 
-    /// How long a token lives whose order does not say it.
+    /// How long a token lives whose mint request does not say it.
     fn default_lifetime(&self) -> u64 {
         let usual = MintSettings::default().default_lifetime.as_secs();
         self.accepts.iter().map(|accepts| accepts.max_lifetime).fold(usual, u64::min)
@@ -94,7 +94,7 @@ impl Recipient {
 
     /// What the proxy would refuse is not minted.
     fn ensure_accepted(&self, minter: Option<&MinterSigningKey>, lifetime: u64) -> Result<(), Failure> {
-        let order = SealedOrder { kem: self.key.kem(), minter: minter.map(|key| key.id().as_str()), lifetime };
+        let order = SealedTokenPlan { kem: self.key.kem(), minter: minter.map(|key| key.id().as_str()), lifetime };
         for accepts in &self.accepts {
             accepts
                 .ensure(&order)
@@ -111,10 +111,14 @@ impl Recipient {
     }
 }
 
-pub(super) fn mint(sealing: &Sealing<'_>, ordered: Ordered, environment: &Environment) -> Result<Zeroizing<String>, Failure> {
+pub(super) fn mint(
+    sealing: &SealingTarget<'_>,
+    ordered: MintDraft,
+    environment: &Environment,
+) -> Result<Zeroizing<String>, Failure> {
     let args = sealing.args;
     let now = clock::now();
-    let MintOrder { token, allowed, scopes, expires_in, aud, explain, limit, sub: subject, .. } = ordered.order;
+    let MintRequest { token, allowed, scopes, expires_in, aud, explain, limit, sub: subject, .. } = ordered.order;
     let mut faults = ordered.faults;
     let grant = grant(allowed, scopes).map_err(|found| faults.extend(found)).ok();
     let credential = credential(token, args.credential_as.as_deref()).map_err(|fault| faults.push(fault)).ok();
@@ -143,7 +147,7 @@ pub(super) fn mint(sealing: &Sealing<'_>, ordered: Ordered, environment: &Enviro
         note(narrow::NEEDS_MINTER);
     }
     warn(credential.weakness());
-    let minted = key.mint(&SealRequest {
+    let minted = key.mint(&SealedTokenSpec {
         credential,
         grant,
         upstream: recipient.upstream.clone(),
@@ -161,24 +165,24 @@ pub(super) fn mint(sealing: &Sealing<'_>, ordered: Ordered, environment: &Enviro
 }
 
 /// Would a store keep something for one of these rules?
-fn keeps_rows(grant: &Grant) -> bool {
+fn keeps_rows(grant: &RuleSource) -> bool {
     match grant {
-        Grant::Allowed(rules) => rules.iter().filter_map(Rule::state).any(|state| state.keeps_rows()),
-        Grant::Scopes(_) | Grant::GuardedScopes(_) => false,
+        RuleSource::Rules(rules) => rules.iter().filter_map(Rule::state).any(|state| state.keeps_rows()),
+        RuleSource::Scopes(_) | RuleSource::GuardedScopes(_) => false,
     }
 }
 
-fn grant(allowed: Option<Vec<magicproxy_core::RawRule>>, scopes: Option<Vec<String>>) -> Result<Grant, Vec<String>> {
+fn grant(allowed: Option<Vec<magicproxy_core::RawRule>>, scopes: Option<Vec<String>>) -> Result<RuleSource, Vec<String>> {
     match (allowed, scopes) {
         (Some(rules), None) => {
             let rules = Rule::parse_new_list(&rules, PatternMode::Whole);
-            rules.map(Grant::Allowed).map_err(|faults| faults.iter().map(|fault| format!("--allow: {fault}")).collect())
+            rules.map(RuleSource::Rules).map_err(|faults| faults.iter().map(|fault| format!("--allow: {fault}")).collect())
         }
         (None, Some(names)) => {
             let parse = |name: &String| {
                 ScopeName::parse(name).ok_or_else(|| vec![format!("--scope `{}`: this is no name", harmless(name))])
             };
-            names.iter().map(parse).collect::<Result<_, _>>().map(Grant::Scopes)
+            names.iter().map(parse).collect::<Result<_, _>>().map(RuleSource::Scopes)
         }
         _ => Err(vec!["exactly one of --allow (rules) and --scope (names) is needed".to_owned()]),
     }

@@ -13,7 +13,7 @@ fn a_pin_does_not_go_back_in_steps() {
     let ring = KeyRing::new(signing, vec![]).unwrap();
     let ring = ring.with_sealing(vec![SealingKey::generate(Kem::X25519, made).unwrap()]).unwrap();
     let ring = ring.with_key_set(vec![KeySetKey::generate(made).unwrap()]).unwrap();
-    let shown = |at: UnixTime| ring.key_set_document(at, &Accepts::any_of([&Acceptance::default()]), &[]).to_string();
+    let shown = |at: UnixTime| ring.key_set_document(at, &AcceptedTokens::any_of([&Acceptance::default()]), &[]).to_string();
     let (folder, url) = (tempfile::tempdir().unwrap(), "https://proxy.example");
     let path = folder.path().join("proxy.jwks");
     Pin::first(shown(before(1_000))).unwrap().keep(None, &path, url).unwrap();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 
-use super::{Single, interests, to_json};
+use super::{UnconfiguredPlugin, interests, to_json};
 use crate::ground::failure::Failure;
 use crate::ground::output;
 
@@ -22,7 +22,7 @@ pub(crate) struct CheckArgs {
 }
 
 pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
-    let plugin = Single::load(&args.file, args.config.as_deref(), None)?;
+    let plugin = UnconfiguredPlugin::load(&args.file, args.config.as_deref(), None)?;
     let description = plugin.host.describe(&plugin.name).context("the plugin is gone")?;
     if args.json {
         return Ok(output::print_json(&to_json(&description))?);

@@ -68,7 +68,7 @@ fn advice(scope: &str, hooks: &Hooks) -> String {
     }
     if hooks.response_callback.is_some() {
         say("response_callback(method, path, content, code, headers): `grants` of a rule, or `on-response` of a plugin. It is \
-             called after an answer to a request that this scope allowed, before the client sees it. Look at the status: the \
+             called after a response to a request that this scope allowed, before the client sees it. Look at the status: the \
              Python program called it whatever the status was.");
     }
     for module in &hooks.imports {
@@ -106,8 +106,8 @@ fn digitalocean_records(scope: &str, hooks: &Hooks) -> String {
 
 fn created(scope: &str, hooks: &Hooks) -> String {
     format!(
-        "it seems to allow what an earlier answer named; a rule does that, with the API's own path in the place of `/things` and \
-         the place of the id in its answer:\n\n  [scopes]\n  {} = [\n    {{ method = \"POST\", route = \"/things\", grants = [\"{} \
+        "it seems to allow what an earlier response named; a rule does that, with the API's own path in the place of `/things` and \
+         the place of the id in its response:\n\n  [scopes]\n  {} = [\n    {{ method = \"POST\", route = \"/things\", grants = [\"{} \
          /things/{{response.id}}\"] }},\n  ]",
         toml_key(scope),
         hooks.methods_on_what_was_created().join("|")

@@ -1,4 +1,4 @@
-//! `plugin run`: asks a component about one request, and tells it of one answer, without a proxy.
+//! `plugin run`: asks a component about one request, and tells it of one response, without a proxy.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -20,7 +20,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::Single;
+use super::UnconfiguredPlugin;
 use super::memory::Memory;
 use crate::ground::failure::Failure;
 use crate::ground::output;
@@ -114,7 +114,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let request = read::<RequestFile>(&args.request, &REQUEST)?.into_request();
     let response =
         args.response.as_deref().map(|file| read::<ResponseFile>(file, &RESPONSE)).transpose()?.map(ResponseFile::into_response);
-    let plugin = Single::load(&args.file, args.config.as_deref(), Some(state.clone()))?;
+    let plugin = UnconfiguredPlugin::load(&args.file, args.config.as_deref(), Some(state.clone()))?;
     let now = args.now.map_or_else(clock::now, UnixTime);
     let scope =
         PluginScope { owner: Partition::of(&[b"plugin run"]), ends_at: UnixTime(u64::MAX), now, rows: RowLimits::UNBOUNDED };

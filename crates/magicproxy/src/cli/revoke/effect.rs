@@ -9,17 +9,17 @@ use magicproxy_core::token::LEEWAY_SECONDS;
 use magicproxy_core::{TokenVersion, UnixTime, UnverifiedNames, UnverifiedToken};
 
 use super::RevokeArgs;
-use super::named::{GivenToken, Named};
-use crate::cli::inspect::{Claims, Standing};
+use super::named::{GivenToken, NamedEntry};
+use crate::cli::inspect::{CheckResult, Claims};
 use crate::cli::time;
 use crate::ground::failure::Failure;
 use crate::runtime::keystore::{Keys, Keystore};
-use crate::runtime::revocations::{Revocation, Revoked};
+use crate::runtime::revocations::{Revocation, RevokedThing};
 use magicproxy_config::config::Config;
 use magicproxy_config::ground::text::harmless;
 
 /// What new entries are held against.
-pub(super) struct Beside<'a> {
+pub(super) struct KnownIds<'a> {
     /// The entries that are there.
     pub(super) known: &'a [Revocation],
     pub(super) config: &'a Config,
@@ -29,16 +29,16 @@ pub(super) struct Beside<'a> {
 }
 
 /// What is to be said about a new entry.
-pub(super) fn remarks(named: &Named, beside: &Beside<'_>) -> Vec<String> {
-    let Beside { known, now, .. } = *beside;
+pub(super) fn remarks(named: &NamedEntry, beside: &KnownIds<'_>) -> Vec<String> {
+    let KnownIds { known, now, .. } = *beside;
     let mut said = Vec::new();
     let live = |entry: &&Revocation| entry.about.expires_at > now.0;
     if let Some(same) = known.iter().filter(live).find(|entry| entry.revoked == named.revoked) {
         said.push(format!("was revoked before, since {}", time::date(UnixTime(same.about.revoked_at))));
     }
-    if let Revoked::Before(time) = named.revoked {
+    if let RevokedThing::Before(time) = named.revoked {
         said.extend(before::remarks(UnixTime(time), beside));
-        let wider = |entry: &Revocation| matches!(entry.revoked, Revoked::Before(other) if other > time);
+        let wider = |entry: &Revocation| matches!(entry.revoked, RevokedThing::Before(other) if other > time);
         said.extend(
             known
                 .iter()
@@ -59,14 +59,14 @@ pub(super) fn remarks(named: &Named, beside: &Beside<'_>) -> Vec<String> {
 
 /// The tokens of which the proxy made the revoked one, and from which it can be made again. They are only what caveats say, so they
 /// are named, and not taken.
-fn older(token: &GivenToken, revoked: &Revoked, known: &[&Revocation]) -> Vec<String> {
+fn older(token: &GivenToken, revoked: &RevokedThing, known: &[&Revocation]) -> Vec<String> {
     let Some(chain) = UnverifiedToken::parse(&token.text).ok().and_then(|token| token.chain()) else { return Vec::new() };
-    let is_family = *revoked == Revoked::Chain(chain.root());
-    let named: BTreeSet<Revoked> =
-        chain.older().iter().map(|older| Revoked::Chain(if is_family { older.root } else { older.id })).collect();
-    let lives = |older: &Revoked| known.iter().all(|entry| entry.revoked != *older);
+    let is_family = *revoked == RevokedThing::Chain(chain.root());
+    let named: BTreeSet<RevokedThing> =
+        chain.older().iter().map(|older| RevokedThing::Chain(if is_family { older.root } else { older.id })).collect();
+    let lives = |older: &RevokedThing| known.iter().all(|entry| entry.revoked != *older);
     let what = if is_family { "the family" } else { "the token" };
-    let remark = |older: Revoked| {
+    let remark = |older: RevokedThing| {
         format!(
             "leaves {what} alone of which the proxy made it, and can make it again: `{}`, if a caveat says so rightly; whoever held \
              the token may have written that, so look for it in the log before you revoke it, too",
@@ -77,7 +77,12 @@ fn older(token: &GivenToken, revoked: &Revoked, known: &[&Revocation]) -> Vec<St
 }
 
 /// The entries in force that refuse this token. Without the keys, a token that does not name its key seems to have none.
-pub(in crate::cli) fn reaching<'k>(token: &str, keys: Option<&Keys>, known: &'k [Revocation], now: UnixTime) -> Vec<&'k Revoked> {
+pub(in crate::cli) fn reaching<'k>(
+    token: &str,
+    keys: Option<&Keys>,
+    known: &'k [Revocation],
+    now: UnixTime,
+) -> Vec<&'k RevokedThing> {
     let parsed = UnverifiedToken::parse(token).ok();
     let names = parsed.and_then(|token| UnverifiedNames::of(&token, keys.map(|keys| &keys.ring)));
     let Some(names) = names else { return Vec::new() };
@@ -85,20 +90,20 @@ pub(in crate::cli) fn reaching<'k>(token: &str, keys: Option<&Keys>, known: &'k 
 }
 
 /// Why the token is not accepted anyway.
-fn useless(token: &GivenToken, beside: &Beside<'_>) -> Option<String> {
+fn useless(token: &GivenToken, beside: &KnownIds<'_>) -> Option<String> {
     let is_over = |end: &UnixTime| beside.now.0 >= end.0.saturating_add(LEEWAY_SECONDS);
     if let Some(end) = token.end.filter(is_over) {
         return Some(format!("has no effect: the token in {} ended at {}", token.argument, time::date(end)));
     }
     // A narrowed token is over, and its family lives on.
     Claims::of(&token.text).ok()?.end().filter(|end| !is_over(end))?;
-    let refused = Standing::by(beside.keys?, &token.text, beside.config).ok()?.refused?;
+    let refused = CheckResult::by(beside.keys?, &token.text, beside.config).ok()?.refused?;
     Some(format!("has perhaps no effect: the token in {} is not accepted here: {}", token.argument, harmless(&refused)))
 }
 
 /// A minter of whom no upstream here takes tokens, and who may be mistyped.
-fn unlisted(revoked: &Revoked, config: &Config) -> Option<String> {
-    let Revoked::Minted(minted) = revoked else { return None };
+fn unlisted(revoked: &RevokedThing, config: &Config) -> Option<String> {
+    let RevokedThing::Minted(minted) = revoked else { return None };
     let minter = minted.minter()?;
     let mut minters = config.upstreams.iter().flat_map(|upstream| &upstream.acceptance.minters);
     let is_listed = minters.any(|key| key.id().as_str() == minter);
@@ -106,17 +111,17 @@ fn unlisted(revoked: &Revoked, config: &Config) -> Option<String> {
 }
 
 /// A key that an argument names, and for what.
-struct Wanted<'n> {
+struct RevokedKey<'n> {
     id: &'n str,
     /// The version of the tokens that are meant: each has keys of its own.
     version: Option<TokenVersion>,
 }
 
-impl<'n> Wanted<'n> {
-    fn by(revoked: &'n Revoked) -> Option<Self> {
+impl<'n> RevokedKey<'n> {
+    fn by(revoked: &'n RevokedThing) -> Option<Self> {
         match revoked {
-            Revoked::Key(id) => Some(Self { id, version: None }),
-            Revoked::Minted(minted) => Some(Self { id: minted.key(), version: Some(minted.version()) }),
+            RevokedThing::Key(id) => Some(Self { id, version: None }),
+            RevokedThing::Minted(minted) => Some(Self { id: minted.key(), version: Some(minted.version()) }),
             _ => None,
         }
     }
@@ -146,10 +151,10 @@ impl<'n> Wanted<'n> {
 }
 
 /// The keys, where an argument is to be compared with them; refuses ids of keys that are not there, which mostly are mistyped.
-pub(super) fn keys(args: &RevokeArgs, all: &[Named], config: &Config) -> Result<Option<Keys>, Failure> {
-    let wanted = all.iter().filter_map(|named| Wanted::by(&named.revoked)).filter(|_| !args.unknown_key);
-    let wanted: Vec<Wanted<'_>> = wanted.collect();
-    let remarkable = |named: &Named| named.token.is_some() || matches!(named.revoked, Revoked::Before(_));
+pub(super) fn keys(args: &RevokeArgs, all: &[NamedEntry], config: &Config) -> Result<Option<Keys>, Failure> {
+    let wanted = all.iter().filter_map(|named| RevokedKey::by(&named.revoked)).filter(|_| !args.unknown_key);
+    let wanted: Vec<RevokedKey<'_>> = wanted.collect();
+    let remarkable = |named: &NamedEntry| named.token.is_some() || matches!(named.revoked, RevokedThing::Before(_));
     if args.undo || (wanted.is_empty() && !all.iter().any(remarkable)) {
         return Ok(None);
     }

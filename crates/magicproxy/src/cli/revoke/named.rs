@@ -12,7 +12,7 @@ use super::{RevokeArgs, times};
 use crate::cli::inspect::Claims;
 use crate::cli::secret;
 use crate::ground::failure::Failure;
-use crate::runtime::revocations::Revoked;
+use crate::runtime::revocations::RevokedThing;
 use magicproxy_config::ground::environment::Environment;
 use magicproxy_config::ground::text::{harmless, masked};
 
@@ -24,8 +24,8 @@ const IS_TOKEN: &str = "this is a magic token, which others see among the argume
 
 /// One entry, and the token that it was made from.
 #[derive(Debug)]
-pub(super) struct Named {
-    pub(super) revoked: Revoked,
+pub(super) struct NamedEntry {
+    pub(super) revoked: RevokedThing,
     pub(super) token: Option<GivenToken>,
 }
 
@@ -47,7 +47,7 @@ impl std::fmt::Debug for GivenToken {
 }
 
 /// All entries that the arguments name, none of them twice; or everything that is wrong with the arguments.
-pub(super) fn all(args: &RevokeArgs, environment: &Environment) -> Result<Vec<Named>, Failure> {
+pub(super) fn all(args: &RevokeArgs, environment: &Environment) -> Result<Vec<NamedEntry>, Failure> {
     let mut faults = Vec::new();
     let mut all = Vec::new();
     let of_kinds = [("chain", &args.chains), ("owner", &args.owners), ("kid", &args.key_ids)];
@@ -55,7 +55,7 @@ pub(super) fn all(args: &RevokeArgs, environment: &Environment) -> Result<Vec<Na
     let before = args.before.iter().map(|moment| of_kind("before", moment));
     for read in args.ids.iter().map(|id| typed(id)).chain(flags).chain(before) {
         match read.and_then(|revoked| meant(revoked, args)) {
-            Ok(revoked) => all.push(Named { revoked, token: None }),
+            Ok(revoked) => all.push(NamedEntry { revoked, token: None }),
             Err(fault) => faults.push(fault),
         }
     }
@@ -81,7 +81,7 @@ pub(super) fn all(args: &RevokeArgs, environment: &Environment) -> Result<Vec<Na
 }
 
 /// An id with its kind.
-fn typed(argument: &str) -> Result<Revoked, String> {
+fn typed(argument: &str) -> Result<RevokedThing, String> {
     if is_token(argument) {
         return Err(IS_TOKEN.to_owned());
     }
@@ -107,13 +107,13 @@ fn typed(argument: &str) -> Result<Revoked, String> {
 }
 
 /// An id of this kind.
-fn of_kind(kind: &str, value: &str) -> Result<Revoked, String> {
+fn of_kind(kind: &str, value: &str) -> Result<RevokedThing, String> {
     let fault = |expected: &str| format!("`{}:{}`: {expected}", masked(kind), masked(value));
     if is_token(value) {
         return Err(IS_TOKEN.to_owned());
     }
     let expected = match kind {
-        "before" => return times::moment(value, clock::now()).map(Revoked::Before).map_err(|expected| fault(&expected)),
+        "before" => return times::moment(value, clock::now()).map(RevokedThing::Before).map_err(|expected| fault(&expected)),
         "chain" => "expected 32 hexadecimal digits, as `magicproxy inspect` and the log show a token's chain",
         "jti" if value.contains(':') => JTI,
         "jti" => "expected 1 to 128 characters of `A-Z a-z 0-9 - _`",
@@ -121,7 +121,7 @@ fn of_kind(kind: &str, value: &str) -> Result<Revoked, String> {
         "kid" => "expected the id of a key, 43 characters of `A-Z a-z 0-9 - _`, as `magicproxy keys list` shows it",
         _ => return Err(fault(KINDS)),
     };
-    Revoked::parse(&format!("{kind}:{value}")).filter(|revoked| !revoked.means_nothing()).ok_or_else(|| fault(expected))
+    RevokedThing::parse(&format!("{kind}:{value}")).filter(|revoked| !revoked.means_nothing()).ok_or_else(|| fault(expected))
 }
 
 /// What tokens begin with: of version 1 without armour and with it, of version 2 today and before the first release.
@@ -139,25 +139,25 @@ pub(super) fn holds_token(text: &str) -> bool {
     text.split(|c| !part_of_token(c)).any(is_token)
 }
 
-fn is_family(revoked: &Revoked) -> bool {
-    matches!(revoked, Revoked::Id(_) | Revoked::Minted(_) | Revoked::Owner(_))
+fn is_family(revoked: &RevokedThing) -> bool {
+    matches!(revoked, RevokedThing::Id(_) | RevokedThing::Minted(_) | RevokedThing::Owner(_))
 }
 
 /// May tokens of others have this name, too?
-fn is_ambiguous(revoked: &Revoked) -> bool {
+fn is_ambiguous(revoked: &RevokedThing) -> bool {
     match revoked {
-        Revoked::Id(_) => true,
-        Revoked::Minted(minted) => !minted.is_proven(),
-        Revoked::Chain(_) | Revoked::Owner(_) | Revoked::Key(_) | Revoked::Before(_) => false,
+        RevokedThing::Id(_) => true,
+        RevokedThing::Minted(minted) => !minted.is_proven(),
+        RevokedThing::Chain(_) | RevokedThing::Owner(_) | RevokedThing::Key(_) | RevokedThing::Before(_) => false,
     }
 }
 
 /// Nobody ends more than one chain by mistake, nor other people's tokens, nor tokens that are still to be made.
-fn meant(revoked: Revoked, args: &RevokeArgs) -> Result<Revoked, String> {
+fn meant(revoked: RevokedThing, args: &RevokeArgs) -> Result<RevokedThing, String> {
     if args.undo {
         return Ok(revoked);
     }
-    if let Revoked::Before(moment) = revoked {
+    if let RevokedThing::Before(moment) = revoked {
         return times::ensure_past(moment, clock::now()).map(|()| revoked);
     }
     if is_ambiguous(&revoked) {
@@ -173,9 +173,9 @@ fn meant(revoked: Revoked, args: &RevokeArgs) -> Result<Revoked, String> {
     ))
 }
 
-fn ambiguous(revoked: &Revoked) -> String {
+fn ambiguous(revoked: &RevokedThing) -> String {
     let why = match revoked {
-        Revoked::Id(_) => {
+        RevokedThing::Id(_) => {
             "another minter, another key and the other version may have given this id to a token of other people; with who gave it, it is \
              `jti:v1:KID:ID` or `jti:v2:KID:MINTER:ID`"
         }
@@ -189,7 +189,7 @@ fn ambiguous(revoked: &Revoked) -> String {
 }
 
 /// The chain of a token, or its family's beginning. Whether the token is genuine is no matter.
-fn of_token(argument: &str, args: &RevokeArgs, environment: &Environment) -> Result<Named, Failure> {
+fn of_token(argument: &str, args: &RevokeArgs, environment: &Environment) -> Result<NamedEntry, Failure> {
     let Some(text) = secret::from_reference(argument, environment) else {
         let file = Path::new(argument).exists().then(|| format!("`@{}`", harmless(argument)));
         return Err(Failure::usage(format!(
@@ -211,5 +211,8 @@ fn of_token(argument: &str, args: &RevokeArgs, environment: &Environment) -> Res
     let claims = Claims::of(&text).ok();
     // Its parents live on until the end that the claims name.
     let end = claims.and_then(|claims| if args.whole_family { claims.minted_until() } else { claims.end() });
-    Ok(Named { revoked: Revoked::Chain(id), token: Some(GivenToken { argument: harmless(argument), text, end, bound_end }) })
+    Ok(NamedEntry {
+        revoked: RevokedThing::Chain(id),
+        token: Some(GivenToken { argument: harmless(argument), text, end, bound_end }),
+    })
 }

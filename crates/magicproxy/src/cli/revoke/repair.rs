@@ -3,23 +3,23 @@
 use magicproxy_core::{UnixTime, UnverifiedToken};
 use serde_json::{Value, json};
 
-use super::kept::Kept;
+use super::place::RevocationPlace;
 use super::{Form, times};
 use crate::cli::inspect::Claims;
 use crate::cli::secret;
 use crate::ground::output;
-use crate::runtime::revocations::{FOR_GOOD, Revocation, Revoked};
+use crate::runtime::revocations::{FOR_GOOD, Revocation, RevokedThing};
 use magicproxy_config::ground::text::harmless;
 
 /// An entry that means nothing, and the one that was meant, where that can be told.
 struct Repair<'k> {
     entry: &'k Revocation,
     /// With the end of the token that was given for it.
-    meant: Option<(Revoked, Option<UnixTime>)>,
+    meant: Option<(RevokedThing, Option<UnixTime>)>,
 }
 
 /// Replaces each entry that is a whole token by that token's chain, and takes the other meaningless ones away.
-pub(super) fn run(kept: &Kept, form: Form) -> anyhow::Result<()> {
+pub(super) fn run(kept: &RevocationPlace, form: Form) -> anyhow::Result<()> {
     let known = kept.read()?;
     let idle = known.iter().filter(|entry| entry.revoked.means_nothing());
     let repairs: Vec<Repair<'_>> = idle.map(|entry| Repair { entry, meant: meant(&entry.revoked) }).collect();
@@ -39,11 +39,11 @@ pub(super) fn run(kept: &Kept, form: Form) -> anyhow::Result<()> {
 }
 
 /// The chain of the token that somebody gave as an id.
-fn meant(revoked: &Revoked) -> Option<(Revoked, Option<UnixTime>)> {
-    let Revoked::Id(text) = revoked else { return None };
+fn meant(revoked: &RevokedThing) -> Option<(RevokedThing, Option<UnixTime>)> {
+    let RevokedThing::Id(text) = revoked else { return None };
     let token = secret::without_armour(text).ok()?;
     let chain = UnverifiedToken::parse(&token).ok()?.chain()?;
-    Some((Revoked::Chain(chain.id()), Claims::of(&token).ok().and_then(|claims| claims.end())))
+    Some((RevokedThing::Chain(chain.id()), Claims::of(&token).ok().and_then(|claims| claims.end())))
 }
 
 impl Repair<'_> {

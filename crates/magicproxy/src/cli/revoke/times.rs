@@ -5,9 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use magicproxy_core::token::{LEEWAY_SECONDS, MAX_LIFETIME_SECONDS};
 use magicproxy_core::{KEY_SET_LIFETIME_SECONDS, UnixTime};
 
-use super::named::{GivenToken, Named};
+use super::named::{GivenToken, NamedEntry};
 use crate::cli::time;
-use crate::runtime::revocations::{FOR_GOOD, Revoked};
+use crate::runtime::revocations::{FOR_GOOD, RevokedThing};
 
 /// How far in the future the `iat` of a live token may be, and one second, since `before:` means earlier ones.
 const AHEAD: u64 = LEEWAY_SECONDS + 1;
@@ -47,21 +47,28 @@ pub(super) fn ensure_past(moment: u64, now: UnixTime) -> Result<(), String> {
 }
 
 /// When no token can be meant any more by an entry that is made now, whatever the operator accepts by then.
-pub(super) fn end(named: &Named, now: UnixTime) -> u64 {
+pub(super) fn end(named: &NamedEntry, now: UnixTime) -> u64 {
     let longest = MAX_LIFETIME_SECONDS + 2 * LEEWAY_SECONDS + 1;
     let lives = |from: u64| from.saturating_add(longest);
     let entry = match (&named.revoked, &named.token) {
         // Sealed tokens of a key that was retired by then may say that they were minted as much later.
-        (Revoked::Before(moment), _) => lives(now.0.max(*moment)).saturating_add(KEY_SET_LIFETIME_SECONDS),
+        (RevokedThing::Before(moment), _) => lives(now.0.max(*moment)).saturating_add(KEY_SET_LIFETIME_SECONDS),
         // The proxy minted it, so before now.
-        (Revoked::Chain(_), Some(GivenToken { bound_end: None, .. })) => lives(now.0),
+        (RevokedThing::Chain(_), Some(GivenToken { bound_end: None, .. })) => lives(now.0),
         // Its maker wrote the end that he liked, but no two into one chain.
-        (Revoked::Chain(_), Some(GivenToken { bound_end: Some(end), .. })) => {
+        (RevokedThing::Chain(_), Some(GivenToken { bound_end: Some(end), .. })) => {
             after(*end).max(now.0.saturating_add(SHOWN_SECONDS))
         }
         // A name does not say when its tokens end: the maker of a sealed one may have written any day, and whoever has a key
         // makes tokens of it at any time.
-        (Revoked::Key(_) | Revoked::Chain(_) | Revoked::Id(_) | Revoked::Minted(_) | Revoked::Owner(_), _) => FOR_GOOD,
+        (
+            RevokedThing::Key(_)
+            | RevokedThing::Chain(_)
+            | RevokedThing::Id(_)
+            | RevokedThing::Minted(_)
+            | RevokedThing::Owner(_),
+            _,
+        ) => FOR_GOOD,
     };
     entry.min(FOR_GOOD)
 }

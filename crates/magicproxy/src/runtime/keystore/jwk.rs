@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use magicproxy_core::{KeyError, KeyId, KeyStanding, UnixTime};
+use magicproxy_core::{KeyError, KeyId, KeyLifetime, UnixTime};
 use zeroize::Zeroizing;
 
 use super::{Keystore, exposure, one_fault, write};
@@ -52,8 +52,8 @@ impl Retirement {
     pub(super) fn write<K>(
         self,
         held: Vec<(PathBuf, K)>,
-        standing: fn(&K) -> KeyStanding,
-        json: fn(K, KeyStanding) -> Zeroizing<String>,
+        standing: fn(&K) -> KeyLifetime,
+        json: fn(K, KeyLifetime) -> Zeroizing<String>,
     ) -> anyhow::Result<()> {
         for (path, key) in held {
             if let Some(retired) = self.of(standing(&key)) {
@@ -65,9 +65,9 @@ impl Retirement {
 
     /// The standing of an active key from now on: retired, and over at `not_after` unless it ends by itself. `None` for a key
     /// that was retired before.
-    fn of(self, standing: KeyStanding) -> Option<KeyStanding> {
+    fn of(self, standing: KeyLifetime) -> Option<KeyLifetime> {
         let not_after = standing.not_after.or(self.not_after);
-        standing.retired.is_none().then_some(KeyStanding { retired: Some(self.now), not_after, ..standing })
+        standing.retired.is_none().then_some(KeyLifetime { retired: Some(self.now), not_after, ..standing })
     }
 }
 

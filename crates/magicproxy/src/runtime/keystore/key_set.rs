@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::path::PathBuf;
 
-use magicproxy_core::{KeySetKey, KeyStanding, UnixTime};
+use magicproxy_core::{KeyLifetime, KeySetKey, UnixTime};
 
 use super::jwk::Retirement;
 use super::{Keystore, write};
@@ -16,7 +16,7 @@ impl Keystore {
     pub(super) fn load_key_set(&self, warnings: &mut Vec<String>) -> Result<Vec<(PathBuf, KeySetKey)>, Faults> {
         let mut found = self.load_jwks(PREFIX, KeySetKey::from_json, warnings)?;
         found.sort_by_key(|(_, key)| {
-            let KeyStanding { created, retired, .. } = key.standing();
+            let KeyLifetime { created, retired, .. } = key.standing();
             (retired.is_some(), Reverse(created))
         });
         Ok(found)

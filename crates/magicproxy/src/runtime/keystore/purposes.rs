@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use magicproxy_core::{Accepts, Kem, KeyId, KeyRing, TokenVersion};
+use magicproxy_core::{AcceptedTokens, Kem, KeyId, KeyRing, TokenVersion};
 use magicproxy_proxy::clock;
 use magicproxy_proxy::settings::UpstreamSettings;
 use rustls_pki_types::CertificateDer;
@@ -18,7 +18,7 @@ use magicproxy_config::ground::fault::{Fault, Origin};
 /// What a configuration asks of its keys.
 #[derive(Clone, Debug)]
 pub(crate) struct Purposes {
-    accepts: Accepts,
+    accepts: AcceptedTokens,
     /// The certificate files, where TLS is spoken with one. Keys of this machine's own authority and of ACME are made by the proxy,
     /// for nothing else.
     tls: Option<CertificateFiles>,
@@ -34,7 +34,7 @@ impl Purposes {
         let acceptances = || upstreams.iter().map(|upstream| &upstream.acceptance);
         // All minters that anybody lists, though some upstream needs none.
         let minters = acceptances().flat_map(|acceptance| &acceptance.minters).map(|minter| minter.id().to_string()).collect();
-        Self { accepts: Accepts { minters: Some(minters), ..Accepts::any_of(acceptances()) }, tls }
+        Self { accepts: AcceptedTokens { minters: Some(minters), ..AcceptedTokens::any_of(acceptances()) }, tls }
     }
 
     /// What is wrong with these keys, the certificate in use beside them.
@@ -76,7 +76,7 @@ impl Purposes {
 
     /// Where KEMs or versions are chosen so that nobody could mint a token of version 2 that is accepted.
     fn nothing_to_seal_to(&self, keys: &Keys) -> Option<Fault> {
-        let Accepts { versions, kems, .. } = &self.accepts;
+        let AcceptedTokens { versions, kems, .. } = &self.accepts;
         let chosen = Kem::ALL.iter().any(|kem| !kems.contains(kem)) || !versions.contains(&TokenVersion::V1);
         let accepted = keys.ring.published(clock::now()).any(|key| kems.contains(&key.kem()));
         if accepted || !chosen || !versions.contains(&TokenVersion::V2) {

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::path::PathBuf;
 
-use magicproxy_core::{Kem, KeyStanding, SealingKey, UnixTime};
+use magicproxy_core::{Kem, KeyLifetime, SealingKey, UnixTime};
 
 use super::jwk::Retirement;
 use super::{Keystore, write};
@@ -16,7 +16,7 @@ impl Keystore {
     pub(super) fn load_sealing(&self, warnings: &mut Vec<String>) -> Result<Vec<(PathBuf, SealingKey)>, Faults> {
         let mut found = self.load_jwks(PREFIX, SealingKey::from_json, warnings)?;
         found.sort_by_key(|(_, key)| {
-            let KeyStanding { created, retired, .. } = key.standing();
+            let KeyLifetime { created, retired, .. } = key.standing();
             let kind = Kem::ALL.iter().position(|kem| *kem == key.public().kem());
             (kind, retired.is_some(), Reverse(created))
         });

@@ -9,7 +9,7 @@ use tokio::net::TcpSocket;
 use super::{Readiness, obstacle};
 use crate::runtime::wire::bind::{bound, every_address};
 use magicproxy_config::config::Config;
-use magicproxy_config::config::address::{Address, Families, Listen};
+use magicproxy_config::config::address::{Address, Families, ListenAddress};
 use magicproxy_config::ground::text::reason;
 
 /// Looks at every place to listen. One in use is a warning: perhaps it is the running proxy's.
@@ -17,8 +17,8 @@ pub(crate) fn addresses(config: &Config, readiness: &mut Readiness) {
     for listener in &config.listeners {
         let shown = format!("cannot listen on `{}`", listener.listen);
         let found = match &listener.listen {
-            Listen::Tcp(address) => tcp(address),
-            Listen::Unix(path) => unix(path),
+            ListenAddress::Tcp(address) => tcp(address),
+            ListenAddress::Unix(path) => unix(path),
         };
         match found {
             Ok(()) => {}

@@ -9,7 +9,7 @@ use magicproxy_core::json::form::{Form, Kind, Member, Presence};
 use magicproxy_core::json::unique_map;
 use serde::{Deserialize, Serialize};
 
-use super::{About, MOST, Revocation, Revoked};
+use super::{EntryNote, MOST, Revocation, RevokedThing};
 use crate::runtime::keystore::write;
 use magicproxy_config::ground::text::masked;
 
@@ -25,7 +25,7 @@ pub(crate) type Stamp = Option<(Option<SystemTime>, u64, u64)>;
 struct Content {
     /// By name, so that none is there twice.
     #[serde(deserialize_with = "unique_map")]
-    revocations: BTreeMap<String, About>,
+    revocations: BTreeMap<String, EntryNote>,
 }
 
 static CONTENT: Form = Form {
@@ -55,8 +55,8 @@ impl RevocationFile {
         };
         let content: Content = CONTENT.read(text.as_bytes()).map_err(|faults| anyhow::anyhow!("{}: {faults}", named()))?;
         ensure!(content.revocations.len() <= MOST, "revocations `{}`: more than {MOST} entries", self.0.display());
-        let entry = |(name, about): (String, About)| {
-            let revoked = Revoked::parse(&name);
+        let entry = |(name, about): (String, EntryNote)| {
+            let revoked = RevokedThing::parse(&name);
             let expected = "expected `chain:…`, `jti:…`, `owner:…`, `kid:…` or `before:…`";
             let revoked = revoked.with_context(|| format!("`{}`: {expected}", masked(&name)))?;
             Ok(Revocation { revoked, about })

@@ -7,7 +7,7 @@ use magicproxy_core::UnixTime;
 use magicproxy_core::state::{Change, Condition, Entry, Partition, StateStore, StoreError};
 use magicproxy_proxy::clock;
 
-use super::{About, FOR_GOOD, MOST, Revocation, Revoked};
+use super::{EntryNote, FOR_GOOD, MOST, Revocation, RevokedThing};
 
 const VERSION: &[u8] = b"version";
 /// Others may change it meanwhile; so often we try.
@@ -51,7 +51,7 @@ impl SharedRevocations {
     }
 
     /// Adds entries, and takes others away.
-    pub(crate) async fn change(&self, add: &[Revocation], remove: &[Revoked]) -> anyhow::Result<()> {
+    pub(crate) async fn change(&self, add: &[Revocation], remove: &[RevokedThing]) -> anyhow::Result<()> {
         ensure!(add.len() <= MOST, "more than {MOST} revocations at once: revoke keys, or all tokens before a time");
         let now = clock::now();
         for _ in 0..TURNS {
@@ -83,7 +83,7 @@ fn put(name: &[u8], value: Vec<u8>, expires_at: UnixTime) -> Change {
 }
 
 fn parse(name: &[u8], value: &[u8]) -> Option<Revocation> {
-    let revoked = Revoked::parse(std::str::from_utf8(name).ok()?)?;
-    let about: About = serde_json::from_slice(value).ok()?;
+    let revoked = RevokedThing::parse(std::str::from_utf8(name).ok()?)?;
+    let about: EntryNote = serde_json::from_slice(value).ok()?;
     Some(Revocation { revoked, about })
 }

@@ -6,43 +6,43 @@ use magicproxy_state::MemoryStore;
 
 use super::file::RevocationFile;
 use super::shared::SharedRevocations;
-use super::{About, Revocation, Revoked, in_force};
+use super::{EntryNote, Revocation, RevokedThing, in_force};
 use magicproxy_core::{ChainId, KeyRing, PrivateKey, UnixTime, UnverifiedNames, UnverifiedToken};
 
-fn entry(revoked: Revoked, expires_at: u64) -> Revocation {
-    Revocation { revoked, about: About { revoked_at: 1, expires_at, reason: Some("why".to_owned()) } }
+fn entry(revoked: RevokedThing, expires_at: u64) -> Revocation {
+    Revocation { revoked, about: EntryNote { revoked_at: 1, expires_at, reason: Some("why".to_owned()) } }
 }
 
 #[test]
 fn names_are_read_as_they_are_written() {
-    let chain = Revoked::Chain(ChainId::parse("00112233445566778899aabbccddeeff").unwrap());
+    let chain = RevokedThing::Chain(ChainId::parse("00112233445566778899aabbccddeeff").unwrap());
     let all = [
         chain,
-        Revoked::Id("a:b".to_owned()),
-        Revoked::Owner(magicproxy_core::state::Partition::from_bytes([0xa7; 32])),
-        Revoked::Key("k".to_owned()),
-        Revoked::Before(17),
+        RevokedThing::Id("a:b".to_owned()),
+        RevokedThing::Owner(magicproxy_core::state::Partition::from_bytes([0xa7; 32])),
+        RevokedThing::Key("k".to_owned()),
+        RevokedThing::Before(17),
     ];
     for revoked in all {
-        assert_eq!(Revoked::parse(&revoked.name()), Some(revoked.clone()), "{revoked:?}");
+        assert_eq!(RevokedThing::parse(&revoked.name()), Some(revoked.clone()), "{revoked:?}");
     }
     for name in
         ["", "jti", "jti:", "kid:", "owner:", "owner:a7", "owner:+1", "before:", "before:x", "chain:", "chain:a7", "who:me"]
     {
-        assert_eq!(Revoked::parse(name), None, "{name}");
+        assert_eq!(RevokedThing::parse(name), None, "{name}");
     }
-    assert_eq!(Revoked::parse(&format!("owner:{}", "0a".repeat(33))), None);
-    assert_eq!(Revoked::parse(&format!("owner:{}0", "0a".repeat(32))), None);
+    assert_eq!(RevokedThing::parse(&format!("owner:{}", "0a".repeat(33))), None);
+    assert_eq!(RevokedThing::parse(&format!("owner:{}0", "0a".repeat(32))), None);
 }
 
 #[test]
 fn what_has_ended_is_not_in_force_and_the_latest_time_is() {
     let entries = [
-        entry(Revoked::Id("old".to_owned()), 100),
-        entry(Revoked::Id("new".to_owned()), 101),
-        entry(Revoked::Before(7), 1_000),
-        entry(Revoked::Before(9), 1_000),
-        entry(Revoked::Before(8), 1_000),
+        entry(RevokedThing::Id("old".to_owned()), 100),
+        entry(RevokedThing::Id("new".to_owned()), 101),
+        entry(RevokedThing::Before(7), 1_000),
+        entry(RevokedThing::Before(9), 1_000),
+        entry(RevokedThing::Before(8), 1_000),
     ];
     let list = in_force(&entries, UnixTime(100));
     assert!(list.ids.contains("new") && list.ids.len() == 1);
@@ -59,7 +59,7 @@ fn a_file_is_changed_by_many_at_once_and_loses_nothing() {
             let file = &file;
             scope.spawn(move || {
                 for number in 0..10 {
-                    let revoked = Revoked::Id(format!("{thread}-{number}"));
+                    let revoked = RevokedThing::Id(format!("{thread}-{number}"));
                     file.change(|entries| entries.push(entry(revoked, 100))).unwrap();
                 }
             });
@@ -89,15 +89,15 @@ fn names_mean_what_the_vectors_say() {
     let entries = vectors["entries"].as_object().unwrap();
     assert!(entries.len() > 20);
     for (name, expected) in entries {
-        let found = match Revoked::parse(name) {
+        let found = match RevokedThing::parse(name) {
             None => "fault",
             Some(revoked) if revoked.means_nothing() => "nothing",
-            Some(Revoked::Chain(_)) => "chain",
-            Some(Revoked::Id(_)) => "jti",
-            Some(Revoked::Minted(_)) => "minted",
-            Some(Revoked::Owner(_)) => "owner",
-            Some(Revoked::Key(_)) => "kid",
-            Some(Revoked::Before(_)) => "before",
+            Some(RevokedThing::Chain(_)) => "chain",
+            Some(RevokedThing::Id(_)) => "jti",
+            Some(RevokedThing::Minted(_)) => "minted",
+            Some(RevokedThing::Owner(_)) => "owner",
+            Some(RevokedThing::Key(_)) => "kid",
+            Some(RevokedThing::Before(_)) => "before",
         };
         assert_eq!(found, expected, "{name}");
     }
@@ -122,10 +122,10 @@ fn each_name_means_the_tokens_that_the_vectors_say() {
     for token in tokens {
         let parsed = UnverifiedToken::parse(token["token"].as_str().unwrap()).unwrap();
         let names = UnverifiedNames::of(&parsed, Some(&ring)).unwrap();
-        let refuses = |name: &&String| entry(Revoked::parse(name).unwrap(), 100).refuses(&names.names(), UnixTime(99));
+        let refuses = |name: &&String| entry(RevokedThing::parse(name).unwrap(), 100).refuses(&names.names(), UnixTime(99));
         assert_eq!(all.iter().filter(refuses).cloned().collect::<BTreeSet<_>>(), names_of(token), "{}", token["name"]);
         // Both at once, as a proxy has them.
-        let entries: Vec<_> = all.iter().map(|name| entry(Revoked::parse(name).unwrap(), 100)).collect();
+        let entries: Vec<_> = all.iter().map(|name| entry(RevokedThing::parse(name).unwrap(), 100)).collect();
         let others: Vec<_> = entries.iter().filter(|entry| !names_of(token).contains(&entry.revoked.name())).cloned().collect();
         assert!(
             in_force(&entries, UnixTime(99)).refuses(&names.names()) && !in_force(&others, UnixTime(99)).refuses(&names.names())
@@ -177,7 +177,7 @@ async fn entries_are_written_as_the_vectors_say() {
         .unwrap()
         .iter()
         .map(|(name, about)| Revocation {
-            revoked: Revoked::parse(name).unwrap(),
+            revoked: RevokedThing::parse(name).unwrap(),
             about: serde_json::from_value(about.clone()).unwrap(),
         })
         .collect();

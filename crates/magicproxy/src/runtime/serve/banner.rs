@@ -15,8 +15,8 @@ use magicproxy_config::ground::text::quoted;
 pub(super) fn facts(config: &Config, keys: &Keys) -> Vec<String> {
     let held = &keys.held;
     let apis = config.upstreams.iter().map(|upstream| {
-        let UpstreamSettings { name, api_root, placing, .. } = &**upstream;
-        let mount = if placing.mount.is_root() { String::new() } else { format!(", at {}", placing.mount.as_str()) };
+        let UpstreamSettings { name, api_root, routes, .. } = &**upstream;
+        let mount = if routes.mount.is_root() { String::new() } else { format!(", at {}", routes.mount.as_str()) };
         let by = upstream.outbound.proxy(api_root).map_or_else(String::new, |proxy| format!(", by the outbound proxy {proxy}"));
         format!("for the API at {api_root} (upstream name `{name}`{mount}){by}")
     });
@@ -64,7 +64,7 @@ impl FirstUpstream {
         let upstream = config.upstreams.first()?;
         let aud =
             if config.upstreams.len() > 1 { format!(" --aud {}", quoted(&upstream.name.to_string())) } else { String::new() };
-        let mount = upstream.placing.mount.as_str().to_owned();
+        let mount = upstream.routes.mount.as_str().to_owned();
         Some(Self { api_root: upstream.api_root.to_string(), mount, aud, mints_over_http: upstream.mints_over_http() })
     }
 }

@@ -1,5 +1,5 @@
 //! A certificate from an ACME server (RFC 8555), by the challenge TLS-ALPN-01 (RFC 8737): the server connects to the very
-//! listener that callers do, so no further port is needed.
+//! listener that clients do, so no further port is needed.
 //!
 //! Account and certificate are kept in a folder. Without a certificate handshakes fail; with one, it stays until there is a
 //! new one, whatever goes wrong.
@@ -24,7 +24,7 @@ use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair};
 use rustls_pki_types::PrivateKeyDer;
 
 use self::http::AcmeHttp;
-use cache::{Cache, Cached};
+use cache::{Cache, CachedCertificate};
 use magicproxy_config::config::tls::AcmeSettings;
 
 /// A whole order may take this long.
@@ -53,7 +53,7 @@ impl Acme {
         let connector =
             HttpsConnector::new(settings.extra_roots.clone()).context("TLS towards the ACME server cannot be set up")?;
         let cached = cache.certificate().filter(|cached| clock::now().0 < cached.expires_at);
-        let renew_at = cached.as_ref().map_or(0, Cached::renew_at);
+        let renew_at = cached.as_ref().map_or(0, CachedCertificate::renew_at);
         Ok((Self { settings, cache, connector, renew_at }, cached.map(|cached| cached.identity)))
     }
 
@@ -93,7 +93,7 @@ impl Acme {
         }
     }
 
-    async fn order(&self, server: &TlsServer) -> anyhow::Result<Cached> {
+    async fn order(&self, server: &TlsServer) -> anyhow::Result<CachedCertificate> {
         let account = self.account().await.context("the account")?;
         let names: Vec<Identifier> = self.settings.domains.iter().cloned().map(Identifier::Dns).collect();
         let mut order = account.new_order(&NewOrder::new(&names)).await.context("the order")?;

@@ -18,7 +18,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
 use crate::runtime::keystore::Purposes;
-use magicproxy_config::config::tls::{CertificateFault, CertificateFiles, Culprit};
+use magicproxy_config::config::tls::{CertificateFault, CertificateFiles, FaultyFile};
 use magicproxy_config::ground::text::reason;
 
 /// How often the files are looked at.
@@ -26,8 +26,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Reads both, which must fit together.
 pub(crate) fn load(files: &CertificateFiles) -> Result<TlsIdentity, CertificateFault> {
-    let certificate = |message: String| CertificateFault { culprit: Culprit::Certificate, message };
-    let private_key = |message: String| CertificateFault { culprit: Culprit::PrivateKey, message };
+    let certificate = |message: String| CertificateFault { culprit: FaultyFile::Certificate, message };
+    let private_key = |message: String| CertificateFault { culprit: FaultyFile::PrivateKey, message };
     let pem = std::fs::read(&files.certificate).map_err(|error| certificate(reason(&error)))?;
     let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().unwrap_or_default();
     if chain.is_empty() {
@@ -77,7 +77,7 @@ pub(crate) struct Reloader {
 
 /// What a look at the files came to.
 #[derive(Debug)]
-pub(crate) enum Look {
+pub(crate) enum ReloadCheck {
     /// Nothing changed.
     Same,
     /// There is a new pair.
@@ -99,21 +99,21 @@ impl Reloader {
     }
 
     /// Looks at the files. Bad ones are read again each time: they may be half-written within one tick of their clock.
-    pub(crate) fn look(&mut self) -> Look {
+    pub(crate) fn look(&mut self) -> ReloadCheck {
         let stamps = stamps(&self.files);
         if stamps == self.seen && self.fault.is_none() {
-            return Look::Same;
+            return ReloadCheck::Same;
         }
         self.seen = stamps;
         match load(&self.files) {
             Ok(identity) => {
                 self.fault = None;
-                Look::New(identity)
+                ReloadCheck::New(identity)
             }
-            Err(fault) if self.fault.as_ref() == Some(&fault) => Look::Same,
+            Err(fault) if self.fault.as_ref() == Some(&fault) => ReloadCheck::Same,
             Err(fault) => {
                 self.fault = Some(fault.clone());
-                Look::Bad(fault)
+                ReloadCheck::Bad(fault)
             }
         }
     }
@@ -135,8 +135,8 @@ impl Reloader {
             let Ok((next, look)) = looked.await else { return };
             this = next;
             match look {
-                Look::Same => {}
-                Look::New(identity) => {
+                ReloadCheck::Same => {}
+                ReloadCheck::New(identity) => {
                     if let Some(fault) = other.fault_of(&identity) {
                         tracing::error!(target: "magicproxy::tls::files", "the certificate stays the old one: {fault}");
                         continue;
@@ -145,7 +145,7 @@ impl Reloader {
                     tracing::info!(target: "magicproxy::tls::files",
                         "new handshakes show the new certificate of `{}`", this.files.certificate.display());
                 }
-                Look::Bad(fault) => {
+                ReloadCheck::Bad(fault) => {
                     let path = this.files.path(fault.culprit).display();
                     tracing::error!(target: "magicproxy::tls::files",
                         "the certificate stays the old one: `{path}`: {}", fault.message);

@@ -53,7 +53,7 @@ impl EndSignals {
     pub(crate) async fn shutdown(mut self) {
         self.next().await;
         tracing::info!(target: "magicproxy::wire::signals",
-            "stopping: finishing the answers in flight; a second signal stops at once");
+            "stopping: finishing the responses in flight; a second signal stops at once");
         tokio::spawn(async move {
             self.next().await;
             drop(LastWords);

@@ -10,7 +10,7 @@ const POST_QUANTUM: [(&str, usize); 3] = [("ML-DSA-44", 2420), ("ML-DSA-65", 330
 /// One rule and a credential of 40 characters.
 fn typical(ring: &KeyRing, kem: Kem, signer: &MinterSigningKey) -> String {
     let credential = Credential::parse(Zeroizing::new(format!("ghp_{}", "x".repeat(36)))).unwrap();
-    let request = SealRequest {
+    let request = SealedTokenSpec {
         credential: TypedCredential::Configured(credential),
         upstream: UpstreamName::parse("github").unwrap(),
         subject: None,

@@ -6,11 +6,12 @@ use super::*;
 fn the_beginning_of_a_token_is_that_of_every_token_of_its_key_and_good_for_nothing() {
     let ring = ring();
     let credential = |text: &str| TypedCredential::Configured(Credential::parse(Zeroizing::new(text.to_owned())).unwrap());
-    let others = || SealRequest { credential: credential("another"), issued_at: UnixTime(NOW.0 + 9), ..request(&["POST /.*"]) };
+    let others =
+        || SealedTokenSpec { credential: credential("another"), issued_at: UnixTime(NOW.0 + 9), ..request(&["POST /.*"]) };
     let signed = |credential: &str, seconds: u64| {
-        let request = MintRequest {
+        let request = TokenSpec {
             credential: Credential::parse(Zeroizing::new(credential.to_owned())).unwrap(),
-            grant: Grant::Allowed(rules(&["GET /user"])),
+            grant: RuleSource::Rules(rules(&["GET /user"])),
             upstream: UpstreamName::parse("api"),
             unnamed: crate::token::UnnamedTokens::Accept,
             issued_at: NOW,
@@ -89,7 +90,7 @@ fn tokens_of_all_kinds() -> Vec<String> {
         };
         let minter = (round % 2 == 0).then_some(&signer);
         let kem = Kem::ALL[usize::from(round % 10 == 0)];
-        let order = SealRequest { minter, subject: Label::parse(&labels[0]), ..request(&allowed) };
+        let order = SealedTokenSpec { minter, subject: Label::parse(&labels[0]), ..request(&allowed) };
         let token = mint(&ring, kem, &order);
         let caveat =
             Caveat { sub: Label::parse(&labels[1]), allowed: Some(vec![RawRule::Text(rules[0].clone())]), ..Caveat::default() };
@@ -137,7 +138,7 @@ fn a_token_is_as_long_as_its_parts() {
     // What a README mints: 553 characters, where the form with base64url throughout had 509.
     let key = SealingKey::generate(Kem::X25519, NOW).unwrap();
     let credential = Credential::parse(Zeroizing::new("ghp_".to_owned() + &"a".repeat(36))).unwrap();
-    let order = SealRequest { credential: credential.into(), subject: None, ..request(&["GET /repos/acme/.*"]) };
+    let order = SealedTokenSpec { credential: credential.into(), subject: None, ..request(&["GET /repos/acme/.*"]) };
     let token = key.public().mint(&order).unwrap().token;
     assert!((500..600).contains(&token.len()), "{}", token.len());
 }

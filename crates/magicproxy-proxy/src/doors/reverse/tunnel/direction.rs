@@ -149,8 +149,8 @@ impl Direction {
             return false;
         }
         let Some(close) = self.close.take() else { return false };
-        if let Some(place) = self.buffer.get_mut(..close.len()) {
-            place.copy_from_slice(&close);
+        if let Some(route) = self.buffer.get_mut(..close.len()) {
+            route.copy_from_slice(&close);
             (self.filled, self.is_mute) = (0..close.len(), true);
         }
         true

@@ -67,8 +67,8 @@ impl FrameScan {
 
     /// The next byte of a frame's header.
     fn take(&mut self, byte: u8) {
-        if let Some(place) = self.header.get_mut(self.filled) {
-            *place = byte;
+        if let Some(route) = self.header.get_mut(self.filled) {
+            *route = byte;
         }
         self.filled += 1;
         let [first, second, long @ ..] = self.header;

@@ -1,4 +1,4 @@
-//! What a request has claimed, until its answer decides what becomes of that. Where none comes, it is not kept for long.
+//! What a request has claimed, until its response decides what becomes of that. Where none comes, it is not kept for long.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use super::{Claim, Failure};
 use crate::exchange::ledger::Ledger;
 use crate::rejection::Rejection;
 
-/// A claim that was made. One that is dropped before its answer came is given up, on another task.
+/// A claim that was made. One that is dropped before its response came is given up, on another task.
 #[derive(Debug)]
-pub(in crate::exchange::ledger) struct Claimed {
+pub(in crate::exchange::ledger) struct ActiveClaim {
     ledger: Ledger,
     claim: Arc<Claim>,
     stage: Stage,
@@ -22,17 +22,17 @@ pub(in crate::exchange::ledger) struct Claimed {
 /// How far a claim, and its request, have come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// The store was asked, and may have done it: its answer was lost.
+    /// The store was asked, and may have done it: its response was lost.
     Asked,
     /// It is made; nothing was sent.
     Made,
     /// The request may have been sent.
     Sent,
-    /// It is not, or was settled.
+    /// It is not, or was ended.
     Over,
 }
 
-impl Claimed {
+impl ActiveClaim {
     /// Makes a claim; gives it back where somebody was faster.
     pub(in crate::exchange::ledger) async fn claim(
         ledger: &Ledger,
@@ -41,7 +41,7 @@ impl Claimed {
         rows: RowLimits,
     ) -> Result<Result<Self, Arc<Claim>>, Rejection> {
         let mut claimed = Self { ledger: ledger.clone(), claim: Arc::new(claim), stage: Stage::Asked };
-        // Seen through though the caller goes meanwhile: whether it was made decides how it is given up.
+        // Seen through though the client goes meanwhile: whether it was made decides how it is given up.
         let claiming = tokio::spawn(async move {
             let made = claimed.ledger.claim(&claimed.claim, ends_at, rows).await;
             claimed.stage = match made {
@@ -64,8 +64,8 @@ impl Claimed {
         self.stage = Stage::Made;
     }
 
-    /// Does what the answer decides.
-    pub(in crate::exchange::ledger) async fn settle(mut self, status: StatusCode, ends_at: UnixTime) {
+    /// Does what the response decides.
+    pub(in crate::exchange::ledger) async fn commit(mut self, status: StatusCode, ends_at: UnixTime) {
         self.stage = Stage::Over;
         if status.is_success() {
             self.ledger.confirm(&self.claim, ends_at).await;
@@ -75,7 +75,7 @@ impl Claimed {
     }
 }
 
-impl Drop for Claimed {
+impl Drop for ActiveClaim {
     fn drop(&mut self) {
         let failure = match self.stage {
             Stage::Made => Failure::Refused,

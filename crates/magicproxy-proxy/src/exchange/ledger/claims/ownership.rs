@@ -1,10 +1,10 @@
-//! What stands under the name of an element that is somebody's: its owner, the path, and which of the owner's requests rely on
+//! What stands under the name of a list item that is somebody's: its owner, the path, and which of the owner's requests rely on
 //! that and may still be on their way. `state.md` section 5.7.
 //!
-//! Whoever takes an element away must know of no other request that relies on it: that one could reach the upstream after
-//! somebody else has made the element anew.
+//! Whoever takes a list item away must know of no other request that relies on it: that one could reach the upstream after
+//! somebody else has made the list item anew.
 
-use super::Touched;
+use super::TouchedItems;
 
 /// What tells a request from all others, and a trace from all others.
 pub(super) type Nonce = [u8; 16];
@@ -34,13 +34,13 @@ impl Reliance {
     }
 }
 
-impl Touched {
+impl TouchedItems {
     /// What the values of an owner begin with, however the path was spelt.
     pub(super) fn of_owner(&self) -> Vec<u8> {
         [&b"owned "[..], self.owner.as_bytes()].concat()
     }
 
-    /// What stands under the name of an element that is its owner's by this path. A path begins with a slash.
+    /// What stands under the name of a list item that is its owner's by this path. A path begins with a slash.
     pub(super) fn ownership(&self, reliance: Reliance) -> Vec<u8> {
         let (mark, nonce) = match reliance {
             Reliance::Nobody => (&b""[..], &[][..]),

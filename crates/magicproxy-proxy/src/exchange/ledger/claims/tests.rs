@@ -39,9 +39,9 @@ struct Fate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Answer(u16),
-    /// Its caller goes before it is sent.
+    /// Its client goes before it is sent.
     Left,
-    /// The answer is lost.
+    /// The response is lost.
     Lost,
     /// The proxy dies.
     Death,
@@ -75,7 +75,7 @@ enum State {
     Sent(Claim),
     /// Its end has come, and the ledger has not been told yet.
     Done(Claim, End),
-    /// It is carried out after its answer.
+    /// It is carried out after its response.
     Late,
     Over,
 }
@@ -83,7 +83,7 @@ enum State {
 struct Request {
     owner: usize,
     name: usize,
-    action: Action,
+    action: ItemAction,
     fate: Fate,
     state: State,
 }
@@ -97,14 +97,14 @@ struct Stage {
     violations: Vec<String>,
 }
 
-fn element(name: usize, action: Action) -> Vec<Element> {
-    let raw: RawRule = serde_json::from_value(json!({ "method": "PATCH", "route": "/zone", "elements": {
+fn element(name: usize, action: ItemAction) -> Vec<ListItem> {
+    let raw: RawRule = serde_json::from_value(json!({ "method": "PATCH", "route": "/zone", "list_items": {
         "list": "rrsets", "key": ["name"], "creates": { "changetype": "REPLACE" }, "deletes": { "changetype": "DELETE" } } }))
     .unwrap();
     let rule = Rule::parse(raw, PatternMode::Whole).unwrap();
-    let change = if action == Action::Create { "REPLACE" } else { "DELETE" };
+    let change = if action == ItemAction::Create { "REPLACE" } else { "DELETE" };
     let body = json!({ "rrsets": [{ "name": NAMES[name], "changetype": change }] }).to_string();
-    rule.state().unwrap().elements().unwrap().read(body.as_bytes()).unwrap()
+    rule.state().unwrap().list_items().unwrap().read(body.as_bytes()).unwrap()
 }
 
 fn ends_at() -> UnixTime {
@@ -115,9 +115,9 @@ fn owner(number: usize) -> Partition {
     Partition::of(&[b"test", &[u8::try_from(number).unwrap()]])
 }
 
-fn touched(owner_number: usize, name: usize, action: Action) -> Touched {
-    let (partition, elements) = (Partition::of(&[b"list"]), element(name, action));
-    Touched { partition, owner: owner(owner_number), path: "/zone".to_owned(), elements }
+fn touched(owner_number: usize, name: usize, action: ItemAction) -> TouchedItems {
+    let (partition, list_items) = (Partition::of(&[b"list"]), element(name, action));
+    TouchedItems { partition, owner: owner(owner_number), path: "/zone".to_owned(), list_items }
 }
 
 impl Stage {
@@ -127,13 +127,13 @@ impl Stage {
             store: Some(Arc::clone(&store) as Arc<dyn StateStore>),
             upstream: UpstreamName::parse("api").unwrap(),
             strangers: StrangerState::Refuse,
-            pending: limits::Pending::default(),
-            seen: named::Seen::default(),
+            pending: limits::PendingReturns::default(),
+            seen: named::KnownOwners::default(),
         };
         Self { ledger, store, api: BTreeMap::from([(1, OPERATOR)]), requests: Vec::new(), violations: Vec::new() }
     }
 
-    async fn look(&self, owner: usize, action: Action) -> Result<Claim, Rejection> {
+    async fn look(&self, owner: usize, action: ItemAction) -> Result<Claim, Rejection> {
         self.ledger.look(touched(owner, 0, action)).await
     }
 
@@ -141,7 +141,7 @@ impl Stage {
         self.ledger.claim(claim, ends_at(), RowLimits::UNBOUNDED).await.unwrap()
     }
 
-    async fn begin(&mut self, owner: usize, name: usize, action: Action, fate: Fate) {
+    async fn begin(&mut self, owner: usize, name: usize, action: ItemAction, fate: Fate) {
         if let Ok(claim) = self.ledger.look(touched(owner, name, action)).await {
             let state = State::Looked(claim);
             self.requests.push(Request { owner, name, action, fate, state });
@@ -154,13 +154,13 @@ impl Stage {
             self.violations.push(format!("{owner} changed {name}, which {made_by} made ({action:?}, {fate:?})"));
         }
         match action {
-            Action::Create => drop(self.api.insert(*name, *owner)),
-            Action::Delete => drop(self.api.remove(name)),
+            ItemAction::Create => drop(self.api.insert(*name, *owner)),
+            ItemAction::Delete => drop(self.api.remove(name)),
         }
     }
 
     /// Tells the ledger how a request has ended.
-    async fn settle(&self, claim: &Claim, end: End) {
+    async fn commit(&self, claim: &Claim, end: End) {
         match end {
             End::Answer(status) if status < 300 => self.ledger.confirm(claim, ends_at()).await,
             End::Answer(status) => self.ledger.disown(claim, Failure::of(StatusCode::from_u16(status).unwrap())).await,
@@ -200,7 +200,7 @@ impl Stage {
                 State::Done(claim, fate.end)
             }
             State::Done(claim, end) => {
-                self.settle(&claim, end).await;
+                self.commit(&claim, end).await;
                 if fate.done == Some(When::After) { State::Late } else { State::Over }
             }
             State::Late => {
@@ -227,7 +227,7 @@ impl Stage {
 
 #[derive(Clone, Debug)]
 enum Event {
-    Begin(usize, usize, Action, usize),
+    Begin(usize, usize, ItemAction, usize),
     /// So many steps of one request.
     Steps(usize, usize),
 }
@@ -236,7 +236,7 @@ enum Event {
 fn events() -> impl Strategy<Value = Vec<Event>> {
     let owner = select(&[0, 0, 0, 1, 1, 2, STRANGER][..]);
     let name = select(&[0, 0, 0, 1][..]);
-    let begin = (owner, name, select(&[Action::Create, Action::Create, Action::Delete][..]), 0..FATES.len());
+    let begin = (owner, name, select(&[ItemAction::Create, ItemAction::Create, ItemAction::Delete][..]), 0..FATES.len());
     let begin = begin.prop_map(|(owner, name, action, fate)| Event::Begin(owner, name, action, fate));
     let steps = (any::<usize>(), 1..6_usize).prop_map(|(at, count)| Event::Steps(at, count));
     vec(proptest::prop_oneof![2 => begin, 5 => steps], 1..60)
@@ -269,27 +269,27 @@ fn nobody_changes_what_another_made_in_whatever_order() {
     outcome.unwrap();
 }
 
-/// A request is let through, since its owner holds the element; another of that owner's requests is refused, deletes that, or did
-/// who knows what; only then the first one reaches the API. Meanwhile nobody else gets the element.
+/// A request is let through, since its owner holds the list item; another of that owner's requests is refused, deletes that, or did
+/// who knows what; only then the first one reaches the API. Meanwhile nobody else gets the list item.
 #[test]
 fn nothing_is_taken_away_that_another_request_relies_on() {
     const REFUSED: Fate = Fate { done: None, end: End::Answer(422) };
     const DONE: Fate = FATES[0];
     const LATE: Fate = FATES[6];
     for (first, second) in [
-        ((Action::Create, REFUSED), (Action::Create, DONE)),
-        ((Action::Create, REFUSED), (Action::Delete, DONE)),
-        ((Action::Create, DONE), (Action::Delete, DONE)),
-        ((Action::Delete, DONE), (Action::Create, DONE)),
-        ((Action::Delete, DONE), (Action::Delete, DONE)),
+        ((ItemAction::Create, REFUSED), (ItemAction::Create, DONE)),
+        ((ItemAction::Create, REFUSED), (ItemAction::Delete, DONE)),
+        ((ItemAction::Create, DONE), (ItemAction::Delete, DONE)),
+        ((ItemAction::Delete, DONE), (ItemAction::Create, DONE)),
+        ((ItemAction::Delete, DONE), (ItemAction::Delete, DONE)),
         // The second one is answered before the first one is done.
-        ((Action::Create, LATE), (Action::Delete, DONE)),
+        ((ItemAction::Create, LATE), (ItemAction::Delete, DONE)),
     ] {
         for settled in [0, 1] {
             block_on(async {
                 let mut stage = Stage::set();
-                if first.0 == Action::Delete {
-                    stage.begin(0, 0, Action::Create, DONE).await;
+                if first.0 == ItemAction::Delete {
+                    stage.begin(0, 0, ItemAction::Create, DONE).await;
                     stage.run(0, 5).await;
                 }
                 let at = stage.requests.len();
@@ -300,41 +300,41 @@ fn nothing_is_taken_away_that_another_request_relies_on() {
                 stage.run(at + 1, 2).await;
                 // One of them is answered, and the ledger hears of that.
                 stage.run(at + settled, 2).await;
-                stage.begin(1, 0, Action::Create, DONE).await;
+                stage.begin(1, 0, ItemAction::Create, DONE).await;
                 stage.run(at + 2, 5).await;
                 // The other one arrives.
                 stage.run(at, 5).await;
                 stage.run(at + 1, 5).await;
                 assert_eq!(stage.violations, [""; 0], "{first:?}, {second:?}, {settled}");
-                assert!(stage.look(1, Action::Create).await.unwrap().is_foreign(), "{first:?}, {second:?}, {settled}");
+                assert!(stage.look(1, ItemAction::Create).await.unwrap().is_foreign(), "{first:?}, {second:?}, {settled}");
             });
         }
     }
 }
 
 /// What an upstream had no time for it may do yet: another of its owner's requests does not take that away meanwhile, though it
-/// began when the answer was there.
+/// began when the response was there.
 #[test]
 fn what_may_be_done_yet_is_relied_on_after_its_end() {
-    for (action, was_there) in [(Action::Create, false), (Action::Create, true), (Action::Delete, true)] {
+    for (action, was_there) in [(ItemAction::Create, false), (ItemAction::Create, true), (ItemAction::Delete, true)] {
         for late in [FATES[6], FATES[8]] {
             block_on(async {
                 let mut stage = Stage::set();
                 if was_there {
-                    stage.begin(0, 0, Action::Create, FATES[0]).await;
+                    stage.begin(0, 0, ItemAction::Create, FATES[0]).await;
                     stage.run(0, 5).await;
                 }
                 let at = stage.requests.len();
                 stage.begin(0, 0, action, late).await;
                 // The question, the claim, the end, and that the ledger hears of it.
                 stage.run(at, 4).await;
-                stage.begin(0, 0, Action::Delete, FATES[0]).await;
+                stage.begin(0, 0, ItemAction::Delete, FATES[0]).await;
                 stage.run(at + 1, 5).await;
-                stage.begin(1, 0, Action::Create, FATES[0]).await;
+                stage.begin(1, 0, ItemAction::Create, FATES[0]).await;
                 stage.run(at + 2, 5).await;
                 stage.run(at, 1).await;
                 assert_eq!(stage.violations, [""; 0], "{action:?}, {was_there}, {late:?}");
-                assert!(stage.look(1, Action::Create).await.unwrap().is_foreign(), "{action:?}, {was_there}, {late:?}");
+                assert!(stage.look(1, ItemAction::Create).await.unwrap().is_foreign(), "{action:?}, {was_there}, {late:?}");
             });
         }
     }
@@ -343,20 +343,20 @@ fn what_may_be_done_yet_is_relied_on_after_its_end() {
 /// What only one request relied on is free with its end.
 #[test]
 fn what_nobody_relies_on_any_more_is_free_at_once() {
-    for (action, fate) in [(Action::Create, FATES[2]), (Action::Create, FATES[7]), (Action::Delete, FATES[0])] {
+    for (action, fate) in [(ItemAction::Create, FATES[2]), (ItemAction::Create, FATES[7]), (ItemAction::Delete, FATES[0])] {
         block_on(async {
             let mut stage = Stage::set();
-            if action == Action::Delete {
+            if action == ItemAction::Delete {
                 // One after the other.
                 for at in 0..3 {
-                    stage.begin(0, 0, Action::Create, FATES[0]).await;
+                    stage.begin(0, 0, ItemAction::Create, FATES[0]).await;
                     stage.run(at, 5).await;
                 }
             }
             let at = stage.requests.len();
             stage.begin(0, 0, action, fate).await;
             stage.run(at, 5).await;
-            stage.begin(1, 0, Action::Create, FATES[0]).await;
+            stage.begin(1, 0, ItemAction::Create, FATES[0]).await;
             stage.run(at + 1, 5).await;
             assert_eq!((stage.api.get(&0), stage.violations.len()), (Some(&1), 0), "{action:?}, {fate:?}");
         });
@@ -369,9 +369,9 @@ fn strangers_delay_nobody() {
     block_on(async {
         let mut stage = Stage::set();
         for _ in 0..6 {
-            stage.begin(STRANGER, 0, Action::Create, FATES[0]).await;
+            stage.begin(STRANGER, 0, ItemAction::Create, FATES[0]).await;
         }
-        stage.begin(0, 0, Action::Create, FATES[0]).await;
+        stage.begin(0, 0, ItemAction::Create, FATES[0]).await;
         for _ in 0..4 {
             for at in 0..7 {
                 stage.step(at).await;
@@ -386,33 +386,33 @@ fn strangers_delay_nobody() {
 fn of_two_that_asked_one_claims() {
     block_on(async {
         let stage = Stage::set();
-        let first = stage.look(0, Action::Create).await.unwrap();
-        let second = stage.look(1, Action::Create).await.unwrap();
+        let first = stage.look(0, ItemAction::Create).await.unwrap();
+        let second = stage.look(1, ItemAction::Create).await.unwrap();
         assert!(stage.claim(&first).await);
         assert!(!stage.claim(&second).await);
-        // Refused by the API, it is free again, but not on the word of an answer from before.
+        // Refused by the API, it is free again, but not on the word of a response from before.
         stage.ledger.disown(&first, Failure::of(StatusCode::FORBIDDEN)).await;
         assert!(!stage.claim(&second).await);
         let again = stage.ledger.look_again(&second).await.unwrap();
         assert!(stage.claim(&again).await);
         // Whether something was done is not known: nobody else's for a while.
         stage.ledger.disown(&again, Failure::of(StatusCode::GATEWAY_TIMEOUT)).await;
-        assert!(stage.look(0, Action::Create).await.unwrap().is_foreign());
+        assert!(stage.look(0, ItemAction::Create).await.unwrap().is_foreign());
         assert!(stage.ledger.look_again(&first).await.is_err());
         // Its own to delete; nobody else's yet, for what is not known may be done after that.
-        let deletion = stage.look(1, Action::Delete).await.unwrap();
+        let deletion = stage.look(1, ItemAction::Delete).await.unwrap();
         assert!(stage.claim(&deletion).await);
         stage.ledger.confirm(&deletion, ends_at()).await;
-        assert!(stage.look(0, Action::Create).await.unwrap().is_foreign());
+        assert!(stage.look(0, ItemAction::Create).await.unwrap().is_foreign());
     });
 }
 
-/// Each refusal leaves a trace, and the traces of one owner are no more than its elements may be.
+/// Each refusal leaves a trace, and the traces of one owner are no more than its list items may be.
 #[test]
 fn traces_are_counted_as_their_owners() {
     block_on(async {
         let stage = Stage::set();
-        let claim = stage.look(0, Action::Create).await.unwrap();
+        let claim = stage.look(0, ItemAction::Create).await.unwrap();
         assert!(stage.claim(&claim).await);
         stage.ledger.disown(&claim, Failure::Refused).await;
         assert_eq!(stage.rows_of(0).await, 1);
@@ -453,9 +453,9 @@ fn what_was_claimed_is_not_kept_without_an_answer() {
     ] {
         block_on(async {
             let stage = Stage::set();
-            let claim = stage.look(0, Action::Create).await.unwrap();
+            let claim = stage.look(0, ItemAction::Create).await.unwrap();
             let began = clock::now().0;
-            let mut claiming = Box::pin(Claimed::claim(&stage.ledger, claim, UnixTime(began + 3600), RowLimits::UNBOUNDED));
+            let mut claiming = Box::pin(ActiveClaim::claim(&stage.ledger, claim, UnixTime(began + 3600), RowLimits::UNBOUNDED));
             if matches!(given, BeforeMade) {
                 // Asked once, so that it has begun.
                 tokio::select! {
@@ -465,7 +465,7 @@ fn what_was_claimed_is_not_kept_without_an_answer() {
                 }
                 finished().await;
                 assert_eq!(stage.rows_of(0).await, 1, "there is a trace");
-                assert!(!stage.look(0, Action::Create).await.unwrap().new.is_empty());
+                assert!(!stage.look(0, ItemAction::Create).await.unwrap().new.is_empty());
                 return;
             }
             let mut claimed = claiming.await.unwrap().expect("nobody else has it");
@@ -482,11 +482,11 @@ fn what_was_claimed_is_not_kept_without_an_answer() {
                 }
                 Answered(status) => {
                     claimed.sent();
-                    claimed.settle(StatusCode::from_u16(status).unwrap(), UnixTime(began + 3600)).await;
+                    claimed.commit(StatusCode::from_u16(status).unwrap(), UnixTime(began + 3600)).await;
                 }
             }
             finished().await;
-            let held = stage.look(0, Action::Create).await.unwrap().held;
+            let held = stage.look(0, ItemAction::Create).await.unwrap().held;
             assert_eq!(held.len(), usize::from(owned), "{given:?}");
             for held in held {
                 let lasts = held.expires_at.0 - began;
@@ -502,32 +502,32 @@ fn what_is_made_in_the_end_lasts() {
     for failure in [Failure::Unknown, Failure::Refused] {
         block_on(async {
             let stage = Stage::set();
-            let first = stage.look(0, Action::Create).await.unwrap();
+            let first = stage.look(0, ItemAction::Create).await.unwrap();
             assert!(stage.claim(&first).await);
             if failure == Failure::Unknown {
                 stage.ledger.disown(&first, failure).await;
             }
-            let again = stage.look(0, Action::Create).await.unwrap();
+            let again = stage.look(0, ItemAction::Create).await.unwrap();
             assert!(stage.claim(&again).await);
             if failure == Failure::Refused {
                 stage.ledger.disown(&first, failure).await;
             }
             stage.ledger.confirm(&again, ends_at()).await;
-            let held = stage.look(0, Action::Delete).await.unwrap().held;
+            let held = stage.look(0, ItemAction::Delete).await.unwrap().held;
             assert!(held[0].expires_at.0 + 60 > ends_at().0, "{failure:?}: {held:?}");
         });
     }
 }
 
-/// Shortly before its end an owner sends something: nobody else has the element while that is on its way.
+/// Shortly before its end an owner sends something: nobody else has the list item while that is on its way.
 #[test]
 fn what_a_request_relies_on_outlives_it() {
-    for action in [Action::Create, Action::Delete] {
+    for action in [ItemAction::Create, ItemAction::Delete] {
         block_on(async {
             let stage = Stage::set();
             let of = touched(0, 0, action);
             let entry = Entry { value: of.ownership(Reliance::Nobody), expires_at: UnixTime(clock::now().0 + 20) };
-            let put = vec![Change::Put(of.elements[0].name(), entry)];
+            let put = vec![Change::Put(of.list_items[0].name(), entry)];
             assert!(stage.store.apply(of.partition, vec![], put, clock::now()).await.unwrap());
             let claim = stage.look(0, action).await.unwrap();
             assert!(stage.claim(&claim).await);

@@ -14,7 +14,7 @@ fn look<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
 /// A request waits for leases that are under way, and for no longer: of those that came back, none is under way.
 #[tokio::test]
 async fn who_waits_is_woken_by_a_lease_that_came_back() {
-    let pending = Pending::default();
+    let pending = PendingReturns::default();
     assert_eq!(look(pin!(pending.one())), Poll::Ready(false), "none is under way");
     pending.begin();
     pending.begin();

@@ -39,8 +39,8 @@ fn a_spare_request_has_all_fields_in_their_order() {
     headers.remove("accept");
     headers.append("accept", HeaderValue::from_static("c"));
     let path = PathAndQuery::from_static("/a?b");
-    let outgoing = Outgoing { method: Method::DELETE, headers, path, body: RequestBody::empty() };
-    let again = Outgoing::from(outgoing.spare());
+    let outgoing = SendAttempt { method: Method::DELETE, headers, path, body: RequestBody::empty() };
+    let again = SendAttempt::from(outgoing.spare());
     assert_eq!((&again.method, &again.path), (&outgoing.method, &outgoing.path));
     assert!(again.headers.iter().eq(outgoing.headers.iter()), "{:?}", again.headers);
     assert!(again.headers.get("authorization").unwrap().is_sensitive());

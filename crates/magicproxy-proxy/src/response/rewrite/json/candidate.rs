@@ -3,10 +3,10 @@
 use http::uri::PathAndQuery;
 
 use super::super::LinkMap;
-use super::super::link::{Matched, Prefix};
-use super::standings::Standings;
+use super::super::link::{LinkMatch, Prefix};
+use super::member_checks::MemberChecks;
 use crate::members::Position;
-use crate::members::{Leading, Standing};
+use crate::members::{MemberCheck, MemberUrl};
 
 /// What a candidate begins with.
 const OPENER: &[u8] = b"\"http";
@@ -14,40 +14,40 @@ const OPENER: &[u8] = b"\"http";
 /// A string that does not end within so many bytes stays as it is.
 pub(super) const MAX_CANDIDATE_BYTES: usize = 8192;
 
-/// How far the judgement on a candidate has come, so that nothing is looked at twice.
+/// How far the decision on a candidate has come, so that nothing is looked at twice.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Progress {
     Opened,
     /// It matches a link, and its member may be followed; its end is looked for from here on.
-    Inside(Matched, Standing, usize),
+    Inside(LinkMatch, MemberCheck, usize),
 }
 
-pub(super) enum Judgement {
+pub(super) enum UrlVerdict {
     Stays,
     /// It is rewritten, and ends here.
-    Leads(Matched, usize),
+    Leads(LinkMatch, usize),
     Unfinished(Progress),
 }
 
-/// What a judgement depends on.
-pub(super) struct Judge<'a> {
+/// What a decision depends on.
+pub(super) struct UrlRules<'a> {
     pub(super) links: &'a LinkMap,
     pub(super) position: &'a Position,
-    pub(super) standings: &'a mut Standings,
+    pub(super) standings: &'a mut MemberChecks,
     pub(super) asked: Option<&'a PathAndQuery>,
 }
 
-impl Judge<'_> {
+impl UrlRules<'_> {
     /// Judges a candidate, given from its quotation mark on.
-    pub(super) fn judge(mut self, candidate: &[u8], progress: Progress) -> Judgement {
+    pub(super) fn judge(mut self, candidate: &[u8], progress: Progress) -> UrlVerdict {
         let window = candidate.get(..MAX_CANDIDATE_BYTES).unwrap_or(candidate);
         match self.judge_window(window, progress) {
-            Judgement::Unfinished(_) if window.len() == MAX_CANDIDATE_BYTES => Judgement::Stays,
+            UrlVerdict::Unfinished(_) if window.len() == MAX_CANDIDATE_BYTES => UrlVerdict::Stays,
             judgement => judgement,
         }
     }
 
-    fn judge_window(&mut self, window: &[u8], progress: Progress) -> Judgement {
+    fn judge_window(&mut self, window: &[u8], progress: Progress) -> UrlVerdict {
         let (matched, standing, from) = match progress {
             Progress::Inside(matched, standing, from) => (matched, standing, from),
             Progress::Opened => match self.judge_beginning(window) {
@@ -57,32 +57,32 @@ impl Judge<'_> {
         };
         let rest = |end| window.get(1 + matched.length..end).unwrap_or_default();
         match find_end(window, from) {
-            Ok(end) if standing == Standing::Followed || self.leads(matched, rest(end)) => Judgement::Leads(matched, end + 1),
-            Ok(_) | Err(Found::NoUrl) => Judgement::Stays,
-            Err(Found::Nothing(from)) => Judgement::Unfinished(Progress::Inside(matched, standing, from)),
+            Ok(end) if standing == MemberCheck::Followed || self.leads(matched, rest(end)) => UrlVerdict::Leads(matched, end + 1),
+            Ok(_) | Err(Found::NoUrl) => UrlVerdict::Stays,
+            Err(Found::Nothing(from)) => UrlVerdict::Unfinished(Progress::Inside(matched, standing, from)),
         }
     }
 
     /// Which link a candidate begins with, where its member may be followed.
-    fn judge_beginning(&mut self, window: &[u8]) -> Result<(Matched, Standing), Judgement> {
+    fn judge_beginning(&mut self, window: &[u8]) -> Result<(LinkMatch, MemberCheck), UrlVerdict> {
         if !window.starts_with(OPENER) {
             let unfinished = OPENER.starts_with(window);
-            return Err(if unfinished { Judgement::Unfinished(Progress::Opened) } else { Judgement::Stays });
+            return Err(if unfinished { UrlVerdict::Unfinished(Progress::Opened) } else { UrlVerdict::Stays });
         }
         match self.links.prefix(window.get(1..).unwrap_or_default()) {
             Prefix::Matched(matched) => match self.standings.standing(self.links, self.position) {
-                Standing::Stays => Err(Judgement::Stays),
+                MemberCheck::Stays => Err(UrlVerdict::Stays),
                 standing => Ok((matched, standing)),
             },
-            Prefix::Mismatched => Err(Judgement::Stays),
-            Prefix::Incomplete => Err(Judgement::Unfinished(Progress::Opened)),
+            Prefix::Mismatched => Err(UrlVerdict::Stays),
+            Prefix::Incomplete => Err(UrlVerdict::Unfinished(Progress::Opened)),
         }
     }
 
     /// Does a URL lead where its member is followed, given what comes behind the link?
-    fn leads(&self, matched: Matched, rest: &[u8]) -> bool {
+    fn leads(&self, matched: LinkMatch, rest: &[u8]) -> bool {
         let to_asked = self.asked.is_some_and(|asked| self.links.leads_to(matched, rest, asked.path()));
-        self.links.members().follow(self.position, &Leading { rest, to_asked })
+        self.links.members().follow(self.position, &MemberUrl { rest, to_asked })
     }
 }
 

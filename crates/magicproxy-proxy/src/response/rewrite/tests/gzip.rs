@@ -6,7 +6,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::*;
-use crate::http::body::NotGzip;
+use crate::http::body::GzipError;
 
 pub(super) fn gzip(text: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
@@ -15,7 +15,7 @@ pub(super) fn gzip(text: &[u8]) -> Vec<u8> {
 }
 
 /// What comes out when `body` comes in pieces of this size, and the largest piece of that.
-fn inflated(body: &[u8], size: usize) -> Result<(Vec<u8>, usize), NotGzip> {
+fn inflated(body: &[u8], size: usize) -> Result<(Vec<u8>, usize), GzipError> {
     let mut inflater = Inflater::new();
     let mut out = Vec::new();
     let mut largest = 0;
@@ -95,7 +95,7 @@ fn what_is_not_whole_is_an_error() {
     odd.extend([[whole.as_slice(), b"x"].concat(), [&whole[..], &whole[..12]].concat(), [whole.as_slice(), b"\0x"].concat()]);
     for body in odd {
         for size in [1, 3, body.len()] {
-            assert_eq!(inflated(&body, size), Err(NotGzip), "{body:?} by {size}");
+            assert_eq!(inflated(&body, size), Err(GzipError), "{body:?} by {size}");
         }
     }
 }
@@ -103,5 +103,5 @@ fn what_is_not_whole_is_an_error() {
 #[test]
 fn a_header_without_end_is_an_error() {
     let header = [b"\x1f\x8b\x08\x08\0\0\0\0\0\x03".as_slice(), &vec![b'n'; 200_000]].concat();
-    assert_eq!(inflated(&header, 1000), Err(NotGzip));
+    assert_eq!(inflated(&header, 1000), Err(GzipError));
 }

@@ -20,7 +20,7 @@ how to use the keys, with examples. `magicproxy config show` prints what holds, 
 `magicproxy config schema` the same tables as a JSON Schema.
 
 The file is TOML. A key that takes one value has a variable of the environment, too:
-`timeouts.connect` is `MAGICPROXY_TIMEOUTS_CONNECT`. A list of one element may be that element.
+`timeouts.connect` is `MAGICPROXY_TIMEOUTS_CONNECT`. A list of one list item may be that list item.
 An empty default means that nothing holds until the key is written, or what its meaning says.
 ";
 
@@ -47,14 +47,14 @@ const MEMBERS: [(&str, &str); 19] = [
     ("limit.per", "The period of `requests`."),
     ("limit.total", "The number of requests in all."),
     ("limit.concurrent", "The number of requests in progress."),
-    ("elements", "The elements of a list in the body that the token may create, and then change and delete."),
-    ("elements.list", "The member of the body that is the list. Needed."),
-    ("elements.key", "The members that name an element. Needed."),
-    ("elements.creates", "The members, and their values, of an element that creates or changes. Needed."),
-    ("elements.deletes", "The members, and their values, of an element that deletes."),
-    ("elements.empty", "The list in an element that deletes where it is empty."),
-    ("elements.only", "The patterns that members of each element must match."),
-    ("elements.lookup", "The query by which the API is asked whether an element exists."),
+    ("list_items", "The items of a list in the body that the token may create, and then change and delete."),
+    ("list_items.list", "The member of the body that is the list. Needed."),
+    ("list_items.key", "The members that name a list item. Needed."),
+    ("list_items.creates", "The members, and their values, of a list item that creates or changes. Needed."),
+    ("list_items.deletes", "The members, and their values, of a list item that deletes."),
+    ("list_items.deletes_if_empty", "The list in a list item that deletes where it is empty."),
+    ("list_items.only", "The patterns that members of each list item must match."),
+    ("list_items.lookup", "The query by which the API is asked whether a list item exists."),
     ("owner", "The name of an owner to whom all belongs that tokens with this rule create. In scopes alone."),
 ];
 
@@ -248,7 +248,7 @@ fn presets(text: &mut String) {
     text.push_str("\n## Presets\n\nA preset gives the keys of an upstream values that hold where nothing else is written. ");
     text.push_str("The\nspecification of [upstreams](../spec/upstreams.md#7-presets) has its further parts: paths, headers,\n");
     text.push_str("members with URLs.\n\n");
-    text.push_str("| `preset` | `api_root` | `credential` | `refusals` | meaning |\n|---|---|---|---|---|\n");
+    text.push_str("| `preset` | `api_root` | `credential` | `refusal_format` | meaning |\n|---|---|---|---|---|\n");
     for provider in PROVIDERS {
         let root = provider.api_root.map_or_else(|| "must be given".to_owned(), |root| format!("`{root}`"));
         let (name, credential, refusals) = (provider.name, provider.credential, provider.refusals.name);

@@ -2,11 +2,11 @@
 
 use magicproxy_core::{TokenVersion, UnixTime};
 
-use super::Beside;
+use super::KnownIds;
 use crate::cli::time;
 
 /// What is to be said about a new entry.
-pub(super) fn remarks(moment: UnixTime, beside: &Beside<'_>) -> Vec<String> {
+pub(super) fn remarks(moment: UnixTime, beside: &KnownIds<'_>) -> Vec<String> {
     let mut said = Vec::new();
     if moment > beside.now {
         let (date, seconds) = (time::date(moment), moment.0 - beside.now.0);
@@ -22,7 +22,7 @@ pub(super) fn remarks(moment: UnixTime, beside: &Beside<'_>) -> Vec<String> {
 }
 
 /// Of sealed tokens, whose makers write what they like.
-fn sealed(moment: UnixTime, beside: &Beside<'_>) -> Vec<String> {
+fn sealed(moment: UnixTime, beside: &KnownIds<'_>) -> Vec<String> {
     let retired_by_then = |retired: Option<UnixTime>| retired.is_some_and(|retired| retired <= moment);
     let keys = beside.keys.map(|keys| keys.ring.sealing()).unwrap_or_default();
     let (over, in_use): (Vec<_>, Vec<_>) =

@@ -12,7 +12,7 @@ enum Answer {
     Refuse(io::ErrorKind),
 }
 
-/// A sink that waits for an answer to each write, and takes everything once nobody answers any more.
+/// A sink that waits for a response to each write, and takes everything once nobody answers any more.
 struct Sink {
     answers: Receiver<Answer>,
     /// A write has begun.

@@ -30,14 +30,14 @@ pub(super) struct Cache {
 
 /// A certificate that was ordered.
 #[derive(Debug)]
-pub(super) struct Cached {
+pub(super) struct CachedCertificate {
     pub(super) identity: TlsIdentity,
     begins_at: u64,
     /// Seconds since 1970.
     pub(super) expires_at: u64,
 }
 
-impl Cached {
+impl CachedCertificate {
     /// After two thirds of its life: what goes wrong then can be put right in time.
     pub(super) fn renew_at(&self) -> u64 {
         self.expires_at - self.expires_at.saturating_sub(self.begins_at) / 3
@@ -69,14 +69,14 @@ impl Cache {
     }
 
     /// The certificate of an earlier run; a pair that is none, as a crash between two writes leaves it, is as good as nothing.
-    pub(super) fn certificate(&self) -> Option<Cached> {
+    pub(super) fn certificate(&self) -> Option<CachedCertificate> {
         let identity = files::load(&self.files).ok()?;
         let (begins_at, expires_at) = validity(&std::fs::read(&self.files.certificate).ok()?)?;
-        Some(Cached { identity, begins_at, expires_at })
+        Some(CachedCertificate { identity, begins_at, expires_at })
     }
 
     /// Writes a certificate that has come, and its key, and reads them as the next run will.
-    pub(super) fn keep(&self, chain: &str, key: &KeyPair) -> anyhow::Result<Cached> {
+    pub(super) fn keep(&self, chain: &str, key: &KeyPair) -> anyhow::Result<CachedCertificate> {
         let key = write::staged_private(&self.files.private_key, &Zeroizing::new(key.serialize_pem()))?;
         let chain = write::staged_public(&self.files.certificate, chain)?;
         for (staged, path) in [(&key, &self.files.private_key), (&chain, &self.files.certificate)] {

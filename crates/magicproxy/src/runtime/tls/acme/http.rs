@@ -33,7 +33,7 @@ impl HttpClient for AcmeHttp {
         Box::pin(async move {
             let url = request.uri().clone();
             let answered = tokio::time::timeout(LIMIT, exchange(connector, request)).await;
-            let answered = answered.unwrap_or_else(|_| Err(anyhow::anyhow!("no answer in {} s", LIMIT.as_secs())));
+            let answered = answered.unwrap_or_else(|_| Err(anyhow::anyhow!("no response in {} s", LIMIT.as_secs())));
             answered.with_context(|| url.to_string()).map_err(|error| Error::Other(error.into()))
         })
     }

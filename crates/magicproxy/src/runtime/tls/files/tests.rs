@@ -26,14 +26,14 @@ fn a_pair_that_changes_is_read_again() {
     let (files, old, new) = (files(folder.path()), pair(), pair());
     write(&files, &old);
     let (mut reloader, _) = Reloader::start(files.clone()).unwrap();
-    assert!(matches!(reloader.look(), Look::Same));
+    assert!(matches!(reloader.look(), ReloadCheck::Same));
     // As renewers do it: a new file takes the place of the old one.
     for (path, text) in [(&files.certificate, &new.0), (&files.private_key, &new.1)] {
         std::fs::write(folder.path().join("new"), text).unwrap();
         std::fs::rename(folder.path().join("new"), path).unwrap();
     }
-    assert!(matches!(reloader.look(), Look::New(_)));
-    assert!(matches!(reloader.look(), Look::Same));
+    assert!(matches!(reloader.look(), ReloadCheck::New(_)));
+    assert!(matches!(reloader.look(), ReloadCheck::Same));
 }
 
 #[test]
@@ -43,12 +43,12 @@ fn half_a_change_is_told_once_and_the_other_half_is_noticed() {
     write(&files, &old);
     let (mut reloader, _) = Reloader::start(files.clone()).unwrap();
     let bad = |reloader: &mut Reloader, part: &str| match reloader.look() {
-        Look::Bad(fault) => assert!(fault.message.contains(part), "{fault:?}"),
+        ReloadCheck::Bad(fault) => assert!(fault.message.contains(part), "{fault:?}"),
         other => panic!("{other:?}"),
     };
     std::fs::write(&files.certificate, &new.0[..new.0.len() / 2]).unwrap();
     bad(&mut reloader, "expected certificates in PEM");
-    assert!(matches!(reloader.look(), Look::Same));
+    assert!(matches!(reloader.look(), ReloadCheck::Same));
     std::fs::write(&files.certificate, &new.0).unwrap();
     bad(&mut reloader, "does not belong to the first certificate");
     std::fs::remove_file(&files.private_key).unwrap();
@@ -56,7 +56,7 @@ fn half_a_change_is_told_once_and_the_other_half_is_noticed() {
     std::fs::write(&files.private_key, &new.1[..new.1.len() - 40]).unwrap();
     bad(&mut reloader, "expected a private key in PEM");
     std::fs::write(&files.private_key, &new.1).unwrap();
-    assert!(matches!(reloader.look(), Look::New(_)));
+    assert!(matches!(reloader.look(), ReloadCheck::New(_)));
 }
 
 #[test]
@@ -70,5 +70,5 @@ fn keys_of_every_form_are_read() {
     load(&files).unwrap();
     let encrypted = key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
     write(&files, &(certificate, encrypted));
-    assert_eq!(load(&files).unwrap_err().culprit, Culprit::PrivateKey);
+    assert_eq!(load(&files).unwrap_err().culprit, FaultyFile::PrivateKey);
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// More than 60 seconds after its look an element is not claimed, whatever the upstream has answered: what happened meanwhile may
+/// More than 60 seconds after its look a list item is not claimed, whatever the upstream has answered: what happened meanwhile may
 /// have left no trace.
 #[test]
 fn what_was_looked_at_a_minute_ago_is_not_claimed() {
@@ -10,7 +10,7 @@ fn what_was_looked_at_a_minute_ago_is_not_claimed() {
         // A minute cannot be met to the moment: the first has ten seconds left, the last is just over.
         for (age, claimed) in [(0, true), (50_000, true), (60_001, false), (120_000, false)] {
             let stage = Stage::set();
-            let mut claim = stage.look(0, Action::Create).await.unwrap();
+            let mut claim = stage.look(0, ItemAction::Create).await.unwrap();
             claim.looked_at -= Duration::from_millis(age);
             let done = stage.ledger.claim(&claim, ends_at(), RowLimits::UNBOUNDED).await;
             match done {

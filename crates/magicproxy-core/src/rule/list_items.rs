@@ -1,0 +1,274 @@
+//! List items: a request whose body is a list of things to be created and deleted. `state.md` section 5.
+
+mod listing;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::effects::EffectInputFault;
+use super::grants::Document;
+use super::raw::OneOrMany;
+use crate::json::{LenientNames, at_least_one, lenient, present, present_unique_map, unique_map};
+use crate::state::Partition;
+use crate::target::{EncodedSlash, RequestTarget, RequestView, is_unreserved};
+use crate::upstream_name::UpstreamName;
+
+/// The most items of one request.
+const MAX_ELEMENTS: usize = 100;
+/// The most members that a list item is known by.
+pub(super) const MAX_KEY: usize = 4;
+/// The longest value of such a member.
+const MAX_ELEMENT_VALUE_BYTES: usize = 255;
+
+/// What a rule says of the list items in a request's body, as it is written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListItemsObject {
+    /// The member that holds the list.
+    pub list: String,
+    /// The members that a list item is known by.
+    #[serde(deserialize_with = "at_least_one")]
+    pub key: Vec<String>,
+    /// What a list item holds that creates or changes.
+    #[serde(deserialize_with = "unique_map")]
+    pub creates: BTreeMap<String, String>,
+    /// What a list item holds that deletes.
+    #[serde(default, deserialize_with = "present_unique_map", skip_serializing_if = "Option::is_none")]
+    pub deletes: Option<BTreeMap<String, String>>,
+    /// The member whose empty list makes a deletion of a creation.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub deletes_if_empty: Option<String>,
+    /// Patterns that members must match.
+    #[serde(default, deserialize_with = "present_unique_map", skip_serializing_if = "Option::is_none")]
+    pub only: Option<BTreeMap<String, OneOrMany>>,
+    /// The query with which the upstream tells of one list item.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub lookup: Option<String>,
+}
+
+impl ListItemsObject {
+    /// The names of the members of a list item that are looked at, some perhaps more than once.
+    fn members(&self) -> impl Iterator<Item = &str> {
+        let Self { list: _, key, creates, deletes, deletes_if_empty, only, lookup: _ } = self;
+        let told_by_value = creates.keys().chain(deletes.iter().flat_map(BTreeMap::keys));
+        key.iter().chain(told_by_value).chain(deletes_if_empty).chain(only.iter().flat_map(BTreeMap::keys)).map(String::as_str)
+    }
+}
+
+/// The same, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListItems(ListItemsObject);
+
+/// One list item of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListItem {
+    /// What becomes of it.
+    pub action: ItemAction,
+    /// What it is known by: the values of its key, in lower case.
+    key: Vec<String>,
+}
+
+/// What a request does to a list item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ItemAction {
+    /// It is made, or changed.
+    Create,
+    /// It is taken away.
+    Delete,
+}
+
+/// Why a body is not one that a rule allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListItemsDenial {
+    /// It is not the JSON that is wanted, or two readers could see two different things in it.
+    Unreadable,
+    /// One of its list items is none that the rule allows.
+    NotAllowed,
+}
+
+impl ListItem {
+    /// The name under which it is kept in its partition.
+    #[must_use]
+    pub fn name(&self) -> Vec<u8> {
+        // No value holds a byte 0.
+        self.key.join("\0").into_bytes()
+    }
+}
+
+impl ListItems {
+    pub(super) fn parse(object: &ListItemsObject) -> Result<Self, ListItemsFault> {
+        let is_name = |name: &str| (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
+        let ListItemsObject { list, key, creates, deletes, lookup, .. } = object;
+        if !object.members().chain([list.as_str()]).all(is_name) {
+            return Err(ListItemsFault::Name);
+        }
+        if !(1..=MAX_KEY).contains(&key.len())
+            || key.iter().enumerate().any(|(at, name)| key.iter().skip(at + 1).any(|other| other == name))
+        {
+            return Err(ListItemsFault::Key);
+        }
+        let members: BTreeSet<&str> = object.members().collect();
+        let mut names = HashSet::new();
+        if !members.into_iter().all(|name| names.insert(lenient(Cow::Borrowed(name)))) {
+            return Err(ListItemsFault::Spellings);
+        }
+        // What both creates and deletes must tell them apart by one member at least.
+        let told_apart = |deletes: &BTreeMap<String, String>| {
+            creates.iter().any(|(name, value)| deletes.get(name).is_some_and(|other| other != value))
+        };
+        if deletes.as_ref().is_some_and(|deletes| !told_apart(deletes)) {
+            return Err(ListItemsFault::Alike);
+        }
+        let list_items = Self(object.clone());
+        if lookup.is_some() {
+            let example = ListItem { action: ItemAction::Create, key: vec!["x".to_owned(); key.len()] };
+            let query = list_items.lookup(&example).filter(|query| query.starts_with('?') && !query.contains(['{', '}']));
+            let target = query.and_then(|query| RequestTarget::parse(format!("/{query}").as_bytes(), EncodedSlash::Refuse).ok());
+            target.ok_or(ListItemsFault::Lookup)?;
+        }
+        Ok(list_items)
+    }
+
+    /// The partition of the list items of one path of an upstream, the same for all spellings that an API may take for one. `None`
+    /// where the path holds what an API could read as something else: PowerDNS takes `=2E` for a dot.
+    #[must_use]
+    pub fn partition(&self, upstream: &UpstreamName, path: &str) -> Option<Partition> {
+        if !has_one_spelling(path) {
+            return None;
+        }
+        let segments: Vec<String> = path.strip_suffix('/').unwrap_or(path).split('/').map(folded).collect();
+        let path = segments.join("/");
+        Some(Partition::of(&[b"elements", upstream.as_str().as_bytes(), self.0.list.as_bytes(), path.as_bytes()]))
+    }
+
+    /// The items of a request, once its body was read.
+    pub(super) fn of_request(&self, request: &RequestView<'_>) -> Result<Vec<ListItem>, EffectInputFault> {
+        let body = request.body()?;
+        if !has_one_spelling(request.target().path()) {
+            return Err(EffectInputFault::NotAllowed);
+        }
+        Ok(self.read(body)?)
+    }
+
+    /// The items of a request's body, all of which the rule allows.
+    ///
+    /// # Errors
+    /// [`ListItemsDenial`].
+    pub fn read(&self, body: &[u8]) -> Result<Vec<ListItem>, ListItemsDenial> {
+        let document = Document::parse(body).ok_or(ListItemsDenial::Unreadable)?;
+        let Value::Object(members) = &document.0 else { return Err(ListItemsDenial::Unreadable) };
+        let Some(Value::Array(list)) = members.get(&self.0.list) else { return Err(ListItemsDenial::Unreadable) };
+        if members.len() != 1 || !(1..=MAX_ELEMENTS).contains(&list.len()) {
+            return Err(ListItemsDenial::Unreadable);
+        }
+        let mut list_items: Vec<ListItem> = Vec::with_capacity(list.len());
+        for value in list {
+            let members = value.as_object().ok_or(ListItemsDenial::NotAllowed)?;
+            // The upstream may read names without regard to case, and the list item as another one.
+            let names = LenientNames::of(members).ok_or(ListItemsDenial::Unreadable)?;
+            let misspelt = self.0.members().any(|name| names.misspell(name));
+            let element = self.element(members).filter(|_| !misspelt).ok_or(ListItemsDenial::NotAllowed)?;
+            if list_items.iter().any(|other| other.key == element.key) {
+                return Err(ListItemsDenial::NotAllowed);
+            }
+            list_items.push(element);
+        }
+        Ok(list_items)
+    }
+
+    /// The query that asks the upstream for this list item alone, with its `?`.
+    #[must_use]
+    pub fn lookup(&self, element: &ListItem) -> Option<String> {
+        let template = self.0.lookup.clone()?;
+        let named = self.0.key.iter().zip(&element.key);
+        Some(named.fold(template, |query, (name, value)| query.replace(&format!("{{{name}}}"), value)))
+    }
+
+    /// Does the upstream's list hold one of these list items? `None` where that cannot be told. The text is read without keeping
+    /// more of it than one list item's key.
+    #[must_use]
+    pub fn hold_any(&self, listing: &[u8], list_items: &[ListItem]) -> Option<bool> {
+        listing::find_any(&self.0, listing, list_items)
+    }
+
+    fn element(&self, members: &Map<String, Value>) -> Option<ListItem> {
+        let text = |name: &String| members.get(name).and_then(Value::as_str);
+        let key: Option<Vec<String>> =
+            self.0.key.iter().map(|name| text(name).filter(|value| is_plain(value)).map(folded)).collect();
+        let matches = |name: &String, patterns: &OneOrMany| {
+            text(name).is_some_and(|value| patterns.words().any(|pattern| fits(pattern, value)))
+        };
+        if !self.0.only.iter().flatten().all(|(name, patterns)| matches(name, patterns)) {
+            return None;
+        }
+        let says = |wanted: &BTreeMap<String, String>| wanted.iter().all(|(name, value)| text(name) == Some(value));
+        let deletes = self.0.deletes.as_ref().is_some_and(says);
+        if !deletes && !says(&self.0.creates) {
+            return None;
+        }
+        let is_empty = |name: &String| members.get(name).and_then(Value::as_array).is_some_and(Vec::is_empty);
+        let action = if deletes || self.0.deletes_if_empty.as_ref().is_some_and(is_empty) {
+            ItemAction::Delete
+        } else {
+            ItemAction::Create
+        };
+        Some(ListItem { action, key: key? })
+    }
+}
+
+/// Does the path hold nothing that an API could read as something else?
+fn has_one_spelling(path: &str) -> bool {
+    path.bytes().all(|byte| byte == b'/' || is_unreserved(byte))
+}
+
+/// Nothing that an API could take for something else: no escapes, no blanks, no letters beyond ASCII.
+fn is_plain(value: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._*-".contains(&byte);
+    (1..=MAX_ELEMENT_VALUE_BYTES).contains(&value.len()) && value.bytes().all(legal)
+}
+
+/// Without case, and without one dot at the end: names in the DNS are equal without them.
+fn folded(value: &str) -> String {
+    value.strip_suffix('.').unwrap_or(value).to_ascii_lowercase()
+}
+
+/// Does the value fit the pattern, in which `*` stands for any characters? Case and a dot at the end apart.
+fn fits(pattern: &str, value: &str) -> bool {
+    let (pattern, value) = (folded(pattern), folded(value));
+    let mut pieces = pattern.split('*');
+    let Some(mut rest) = pieces.next().and_then(|first| value.strip_prefix(first)) else { return false };
+    let mut pieces: Vec<&str> = pieces.collect();
+    let Some(last) = pieces.pop() else { return rest.is_empty() };
+    for piece in pieces {
+        match rest.split_once(piece) {
+            Some((_, behind)) => rest = behind,
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+/// What is wrong with `list_items` as it is written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ListItemsFault {
+    /// A member's name.
+    #[error("`list_items`: the name of a member is 1 to 64 visible characters of ASCII")]
+    Name,
+    /// None, too many, or one twice.
+    #[error("`list_items`: `key` must hold 1 to {MAX_KEY} different members")]
+    Key,
+    /// Two names that some server takes for one.
+    #[error("`list_items`: two members have names that differ only in case or in `_`: no list item may have both")]
+    Spellings,
+    /// Something can be both.
+    #[error("`list_items`: `creates` and `deletes` must differ in the value of a member that both name")]
+    Alike,
+    /// Not a query.
+    #[error("`list_items`: `lookup` must be a query such as `?name={{name}}`, with members of `key` in braces")]
+    Lookup,
+}

@@ -1,0 +1,296 @@
+//! A mint request, as a minter writes it: the body of `POST /__magictoken` and what `magicproxy mint` builds.
+//!
+//! Everything wrong with a mint request is found at once; nothing is minted from a mint request with a fault.
+
+mod form;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use zeroize::Zeroizing;
+
+use super::{Label, RuleSource, TokenSpec, UnnamedTokens, label};
+use crate::credential::{Credential, ParseCredentialError};
+use crate::duration::Seconds;
+use crate::json::form::{FormFault, ValueFault};
+use crate::json::{one_or_more, present};
+use crate::limit::Limit;
+use crate::pattern::{PatternMode, Work};
+use crate::rule::{RawRule, Rule, RuleFault};
+use crate::scope::{Scope, ScopeName, Scopes};
+use crate::time::{MAX_UNIX_TIME, UnixTime};
+use crate::upstream_name::UpstreamName;
+
+pub(super) use form::{CLAIMS, NARROWING, SEALED_CLAIMS, TOKEN_CAVEAT};
+
+/// The longest mint request, in bytes of JSON.
+pub const MAX_MINT_REQUEST_BYTES: usize = 64 * 1024;
+
+/// A mint request, parsed and not yet checked. One value stands for a list of one. Members that are not named here are refused, and so is null for any of them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MintRequest {
+    /// The credential.
+    #[serde(deserialize_with = "secret")]
+    pub token: Zeroizing<String>,
+    /// What is allowed, rule by rule. Not together with `scope` and `scopes`.
+    #[serde(default, deserialize_with = "one_or_more")]
+    pub allowed: Option<Vec<RawRule>>,
+    /// One scope.
+    #[serde(default, deserialize_with = "present")]
+    pub scope: Option<String>,
+    /// Several scopes.
+    #[serde(default, deserialize_with = "one_or_more")]
+    pub scopes: Option<Vec<String>>,
+    /// How long the token lives, in seconds; written as a number, or as a text such as `1h`.
+    #[serde(default, deserialize_with = "expires_in")]
+    pub expires_in: Option<u64>,
+    /// The upstream's name.
+    #[serde(default, deserialize_with = "present")]
+    pub aud: Option<String>,
+    /// Whom the token is for, as the proxy's log shows it.
+    #[serde(default, deserialize_with = "label::present_subject")]
+    pub sub: Option<Label>,
+    /// May a refusal say which rule would be needed?
+    #[serde(default)]
+    pub explain: bool,
+    /// How many requests there may be with the token.
+    #[serde(default, deserialize_with = "present")]
+    pub limit: Option<Limit>,
+}
+
+impl std::fmt::Debug for MintRequest {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("MintRequest")
+            .field("allowed", &self.allowed)
+            .field("scopes", &self.scopes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the operator lets minters have.
+#[derive(Debug, Clone)]
+pub struct MintLimits<'a> {
+    /// The upstream that tokens are minted for.
+    pub upstream: &'a UpstreamName,
+    /// What it makes of tokens that name none.
+    pub unnamed: UnnamedTokens,
+    /// The scopes that may be named.
+    pub scopes: &'a Scopes,
+    /// How the upstream wants patterns matched.
+    pub patterns: PatternMode,
+    /// The lifetime of a token whose mint request names none.
+    pub default_lifetime: Duration,
+    /// The longest lifetime that may be requested.
+    pub max_lifetime: Duration,
+    /// Are tokens that do not say whom they are for refused?
+    pub require_sub: bool,
+    /// How much work reading the rules may be. Where it is spent, faults say nothing about the mint request.
+    pub work: Work,
+    /// The name that mint requests may use for the upstream besides its own.
+    pub alias: Option<&'a UpstreamName>,
+    /// Whether faults may list the configured names.
+    pub names: KnownNames,
+}
+
+/// Whether the client that mints may learn which names the operator has configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KnownNames {
+    /// Faults list them: the mint request is the operator's own, or its client may know them.
+    Listed,
+    /// A fault says of a name only that it is unknown: the client is a stranger.
+    Withheld,
+}
+
+impl MintRequest {
+    /// Reads a mint request from JSON.
+    ///
+    /// # Errors
+    /// Every fault of its form. The text of the mint request is not repeated, for it holds a secret.
+    pub fn from_json(json: &[u8]) -> Result<Self, Vec<MintRequestFault>> {
+        if json.len() > MAX_MINT_REQUEST_BYTES {
+            return Err(vec![MintRequestFault::TooLarge]);
+        }
+        form::ORDER.read(json).map_err(|faults| faults.into_iter().map(MintRequestFault::Form).collect())
+    }
+
+    /// Checks a mint request against what the operator allows.
+    ///
+    /// # Errors
+    /// Every fault.
+    pub fn check(self, limits: &MintLimits<'_>, now: UnixTime) -> Result<TokenSpec, Vec<MintRequestFault>> {
+        let mut faults = Vec::new();
+        let grant = grant(self.allowed, self.scope, self.scopes, limits).map_err(|found| faults.extend(found)).ok();
+        let expires_at = expiry(self.expires_in, limits, now).map_err(|fault| faults.push(fault)).ok();
+        if self.aud.as_deref().is_some_and(|aud| !limits.names_upstream(aud)) {
+            let known = vec![limits.upstream.clone()];
+            faults.push(MintRequestFault::Upstream { known: Some(known).filter(|_| limits.names == KnownNames::Listed) });
+        }
+        if limits.require_sub && self.sub.is_none() {
+            faults.push(MintRequestFault::Subject);
+        }
+        let credential = Credential::parse_new(&self.token).map_err(|fault| faults.push(fault.into())).ok();
+        match (grant, expires_at, credential) {
+            (Some(grant), Some(expires_at), Some(credential)) if faults.is_empty() => Ok(TokenSpec {
+                credential,
+                grant,
+                upstream: Some(limits.upstream.clone()),
+                unnamed: limits.unnamed,
+                issued_at: now,
+                expires_at,
+                not_before: None,
+                subject: self.sub,
+                explain: self.explain,
+                limit: self.limit,
+            }),
+            _ => Err(faults),
+        }
+    }
+}
+
+/// What is wrong with a mint request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MintRequestFault {
+    /// Longer than [`MAX_ORDER_BYTES`].
+    #[error("the request body is longer than {MAX_MINT_REQUEST_BYTES} bytes")]
+    TooLarge,
+    /// No JSON object of the expected form.
+    #[error(transparent)]
+    Form(#[from] FormFault),
+    /// The credential.
+    #[error("token: {0}")]
+    Credential(#[from] ParseCredentialError),
+    /// Both ways of saying what is allowed, or neither.
+    #[error("exactly one of `allowed` (rules), `scope` (a name) and `scopes` (names) is needed")]
+    Grant,
+    /// A list of scopes without a name in it.
+    #[error("scopes: the list is empty, and a token must allow something")]
+    NoScope,
+    /// A scope that the proxy does not know.
+    #[error("scope `{name}` is not configured on this proxy{}", known_names(.known.as_deref()))]
+    UnknownScope {
+        /// The name in the mint request.
+        name: String,
+        /// The names that would have been understood, where the client may know them.
+        known: Option<Vec<String>>,
+    },
+    /// A rule.
+    #[error("allowed: {0}")]
+    Rule(#[from] RuleFault),
+    /// A rule with `owner`.
+    #[error("allowed: `owner` is the operator's to give, in a scope of the configuration")]
+    Owner,
+    /// Zero, or longer than the operator allows.
+    #[error("expires_in: expected 1 to {max} seconds{}, which is the most that this proxy allows", in_days(*.max))]
+    Lifetime {
+        /// The operator's limit.
+        max: u64,
+    },
+    /// Nobody is named, and somebody must be.
+    #[error("`sub` is needed: this proxy wants tokens that name whom they are for")]
+    Subject,
+    /// An upstream that is not served here, or none where there are several.
+    #[error("aud: expected the name of the upstream that the token is for{}", listed(.known.as_deref()))]
+    Upstream {
+        /// Those that are served, where the client may know them.
+        known: Option<Vec<UpstreamName>>,
+    },
+}
+
+fn grant(
+    allowed: Option<Vec<RawRule>>,
+    scope: Option<String>,
+    scopes: Option<Vec<String>>,
+    limits: &MintLimits<'_>,
+) -> Result<RuleSource, Vec<MintRequestFault>> {
+    let named = scope.is_some() || scopes.is_some();
+    match allowed {
+        Some(rules) if !named => {
+            let faults = |faults: Vec<RuleFault>| faults.into_iter().map(MintRequestFault::Rule).collect::<Vec<_>>();
+            let rules = Rule::parse_new_list_with(&rules, limits.patterns, &limits.work).map_err(faults)?;
+            if rules.iter().any(Rule::names_owner) { Err(vec![MintRequestFault::Owner]) } else { Ok(RuleSource::Rules(rules)) }
+        }
+        None if named => scope_grant(scope.into_iter().chain(scopes.into_iter().flatten()).collect(), limits),
+        _ => Err(vec![MintRequestFault::Grant]),
+    }
+}
+
+fn scope_grant(names: Vec<String>, limits: &MintLimits<'_>) -> Result<RuleSource, Vec<MintRequestFault>> {
+    let known = limits.scopes;
+    if names.is_empty() {
+        return Err(vec![MintRequestFault::NoScope]);
+    }
+    let mut faults = Vec::new();
+    let mut grant = Vec::with_capacity(names.len());
+    for name in names {
+        match ScopeName::parse(&name).filter(|name| known.scope(name.as_str()).is_some()) {
+            Some(name) => grant.push(name),
+            None => {
+                let listed = limits.names == KnownNames::Listed;
+                let known = listed.then(|| known.names().map(str::to_owned).collect());
+                faults.push(MintRequestFault::UnknownScope { name: shorten(&name), known });
+            }
+        }
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let guarded = grant.iter().filter_map(|name| known.scope(name.as_str())).any(Scope::is_guarded);
+    Ok(if guarded { RuleSource::GuardedScopes(grant) } else { RuleSource::Scopes(grant) })
+}
+
+/// ` (366 days)`, for limits of whole days.
+fn in_days(seconds: u64) -> String {
+    match (seconds / 86_400, seconds % 86_400) {
+        (0, _) | (_, 1..) => String::new(),
+        (1, 0) => " (1 day)".to_owned(),
+        (days, 0) => format!(" ({days} days)"),
+    }
+}
+
+fn expiry(seconds: Option<u64>, limits: &MintLimits<'_>, now: UnixTime) -> Result<UnixTime, MintRequestFault> {
+    let max = limits.max_lifetime.as_secs();
+    let seconds = seconds.unwrap_or_else(|| limits.default_lifetime.as_secs().min(max));
+    match now.0.checked_add(seconds) {
+        Some(end) if (1..=max).contains(&seconds) && end <= MAX_UNIX_TIME => Ok(UnixTime(end)),
+        _ => Err(MintRequestFault::Lifetime { max }),
+    }
+}
+
+fn known_names(known: Option<&[String]>) -> String {
+    match known {
+        None => String::new(),
+        Some([]) => " (it has none)".to_owned(),
+        Some(known) => format!(" (it has: {})", known.join(", ")),
+    }
+}
+
+fn listed(known: Option<&[UpstreamName]>) -> String {
+    let Some(known) = known else { return String::new() };
+    let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+    format!("; served here: {}", names.join(", "))
+}
+
+impl MintLimits<'_> {
+    fn names_upstream(&self, aud: &str) -> bool {
+        aud == self.upstream.as_str() || self.alias.is_some_and(|alias| aud == alias.as_str())
+    }
+}
+
+fn shorten(text: &str) -> String {
+    text.chars().take(80).flat_map(char::escape_debug).collect()
+}
+
+fn expires_in<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let seconds = Seconds::deserialize(deserializer);
+    seconds.map(|seconds| Some(seconds.0)).map_err(|_| D::Error::custom(ValueFault::ExpiresIn))
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Zeroizing<String>, D::Error> {
+    String::deserialize(deserializer).map(Zeroizing::new)
+}

@@ -1,0 +1,55 @@
+//! What a token grants, and its rules compiled.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::pattern::PatternMode;
+use crate::plugin::PluginName;
+use crate::policy::{BroughtError, BroughtRules, Policy, RuleList};
+use crate::rule::{RawRule, RuleFault};
+use crate::token::verify::VerifyContext;
+use crate::token::{ClaimsFault, VerifyError};
+
+/// What the claims of a token allow, as they say it.
+#[derive(Debug)]
+pub(super) enum ClaimedRules {
+    Rules(Vec<RawRule>, PatternMode),
+    Scopes(Vec<String>),
+}
+
+impl ClaimedRules {
+    pub(super) fn policy(&self, context: &VerifyContext<'_>, brought: &mut BroughtRules<'_>) -> Result<Policy, VerifyError> {
+        match self {
+            Self::Rules(rules, mode) => policy_of(rules, *mode, brought),
+            Self::Scopes(names) => scopes(names, context),
+        }
+    }
+}
+
+/// The policy of a list of rules.
+pub(super) fn policy_of(rules: &[RawRule], mode: PatternMode, brought: &mut BroughtRules<'_>) -> Result<Policy, VerifyError> {
+    Ok(Policy::of_list(brought.list(rules, mode)?))
+}
+
+/// The policy of scopes, as they are configured now.
+fn scopes(names: &[String], context: &VerifyContext<'_>) -> Result<Policy, VerifyError> {
+    let (mut lists, mut plugins): (Vec<Arc<RuleList>>, Vec<PluginName>) = Default::default();
+    // Each name once: a token that names one scope a thousand times must not cost a thousand matches.
+    let mut seen = HashSet::new();
+    for name in names.iter().filter(|name| seen.insert(*name)) {
+        let scope = context.scopes.scope(name).ok_or_else(|| VerifyError::UnknownScope(name.clone()))?;
+        lists.push(Arc::clone(scope.compiled()));
+        plugins.extend(scope.plugins().iter().filter(|plugin| !plugins.contains(plugin)).cloned().collect::<Vec<_>>());
+    }
+    Ok(Policy::of_scopes(lists, plugins)?)
+}
+
+impl From<BroughtError> for VerifyError {
+    fn from(error: BroughtError) -> Self {
+        match error {
+            BroughtError::Rules(faults) => Self::Rule(faults.into_iter().next().unwrap_or(RuleFault::TooComplex)),
+            BroughtError::Owner => ClaimsFault::Owner.into(),
+            BroughtError::Policy(error) => error.into(),
+        }
+    }
+}

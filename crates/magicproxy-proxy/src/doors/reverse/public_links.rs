@@ -1,0 +1,172 @@
+//! Where URLs of an upstream lead at the proxy, for a client who came a certain way.
+
+use std::sync::Arc;
+
+use http::header::HOST;
+use http::request::Parts;
+use http::uri::{Authority, PathAndQuery};
+use http::{HeaderValue, Uri};
+use quick_cache::Equivalent;
+use quick_cache::sync::Cache;
+
+use crate::peer::Scheme;
+use crate::response::rewrite::{LinkMap, Members, Rewriting};
+use crate::routing::router::{EntryPoint, Route, Router};
+use crate::settings::{Links, OriginId, Settings, UpstreamId, UpstreamSettings};
+
+/// Maps that are kept. Clients of one proxy call it by few names; whoever makes up more gets maps that are made anew.
+const KEPT: usize = 64;
+
+/// Makes link maps, and keeps the ones in use.
+#[derive(Debug)]
+pub(super) struct PublicLinks {
+    /// The URL by which clients reach the proxy, where the operator says so.
+    public: Option<Arc<str>>,
+    maps: Cache<Key, Arc<LinkMap>>,
+}
+
+/// The way that a client came, from the proxy's own URL on.
+pub(super) struct LinkBase {
+    members: Arc<Members>,
+    /// What the client asked for, where that matters.
+    asked: Option<PathAndQuery>,
+    upstream: UpstreamId,
+    origin: OriginId,
+    entry: EntryPoint,
+    base: Base,
+}
+
+enum Base {
+    Public(Arc<str>),
+    /// Without a name of its own the proxy is called what the client called it.
+    Called(Scheme, Name),
+}
+
+/// Shares the request's memory.
+enum Name {
+    Host(HeaderValue),
+    Authority(Authority),
+}
+
+/// What a map depends on.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Key {
+    upstream: UpstreamId,
+    origin: OriginId,
+    entry: EntryPoint,
+    scheme: Option<Scheme>,
+    name: String,
+}
+
+/// The same, borrowed; hashed alike, for its fields are the same in the same order.
+#[derive(Hash)]
+struct KeyRef<'a> {
+    upstream: UpstreamId,
+    origin: OriginId,
+    entry: EntryPoint,
+    scheme: Option<Scheme>,
+    name: &'a str,
+}
+
+impl PublicLinks {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let public = settings.public_access.as_ref().map(|url| url.to_string().into());
+        Self { public, maps: Cache::new(KEPT) }
+    }
+
+    /// Where URLs of the upstream lead a client who came this way, if they are rewritten.
+    pub(super) fn link_base(
+        &self,
+        upstream: &UpstreamSettings,
+        route: &Route<'_>,
+        head: &Parts,
+        scheme: Scheme,
+    ) -> Option<LinkBase> {
+        let Links::Rewrite(members) = &upstream.links else { return None };
+        let entry = route.entry?;
+        // The public URL is that of the mounts; who came by a name of the upstream's own stays there.
+        let base = match self.public.as_ref().filter(|_| route.is_mounted()) {
+            Some(public) => Base::Public(Arc::clone(public)),
+            None => Base::Called(scheme, Name::of(&head.uri, head.headers.get(HOST))?),
+        };
+        let asked = if members.has_pages() { head.uri.path_and_query().cloned() } else { None };
+        let members = Arc::clone(members);
+        Some(LinkBase { members, asked, upstream: route.upstream, origin: route.origin, entry, base })
+    }
+
+    pub(super) fn rewriting(&self, router: &Router, link_base: LinkBase) -> Rewriting {
+        let key = link_base.key();
+        let links = self.maps.get(&key).unwrap_or_else(|| {
+            let map = Arc::new(link_base.map(router));
+            self.maps.insert(key.to_owned(), Arc::clone(&map));
+            map
+        });
+        Rewriting { links, asked: link_base.asked }
+    }
+}
+
+impl LinkBase {
+    fn key(&self) -> KeyRef<'_> {
+        let Self { upstream, origin, entry, base, .. } = self;
+        let (scheme, name) = match base {
+            Base::Public(url) => (None, &**url),
+            Base::Called(scheme, name) => (Some(*scheme), name.as_str()),
+        };
+        KeyRef { upstream: *upstream, origin: *origin, entry: *entry, scheme, name }
+    }
+
+    fn map(&self, router: &Router) -> LinkMap {
+        let base = match &self.base {
+            Base::Public(url) => url.to_string(),
+            Base::Called(scheme, name) => format!("{}://{}", scheme.as_str(), name.as_str()),
+        };
+        let public_links = router.public_links(self.upstream, self.entry);
+        let asked = public_links.get(self.origin.place()).map(|(url, _)| (*url).to_owned()).unwrap_or_default();
+        let public_links: Vec<(String, String)> =
+            public_links.into_iter().map(|(url, path)| (url.to_owned(), format!("{base}{path}"))).collect();
+        let in_clear: Vec<_> = public_links.iter().filter_map(|(url, to)| Some((in_clear(url)?, to.clone()))).collect();
+        // The first of two with the same `from` wins.
+        LinkMap::new(public_links.into_iter().chain(in_clear))
+            .with_origin(&asked)
+            .behind(&base)
+            .following(Arc::clone(&self.members))
+    }
+}
+
+/// The same URL without TLS: APIs behind something that ends TLS for them call themselves so, and whoever follows that sends a token
+/// in clear.
+fn in_clear(url: &str) -> Option<String> {
+    let rest = url.strip_prefix("https://")?;
+    let (authority, _) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let port = authority.rsplit(']').next().unwrap_or_default().contains(':');
+    (!port).then(|| format!("http://{rest}"))
+}
+
+impl Name {
+    /// What `read_head` takes for the request's authority.
+    fn of(uri: &Uri, host: Option<&HeaderValue>) -> Option<Self> {
+        let authority = uri.authority().cloned().map(Self::Authority);
+        authority.or_else(|| host.cloned().map(Self::Host)).filter(|name| !name.as_str().is_empty())
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Host(value) => value.to_str().unwrap_or_default(),
+            Self::Authority(authority) => authority.as_str(),
+        }
+    }
+}
+
+impl KeyRef<'_> {
+    fn to_owned(&self) -> Key {
+        let Self { upstream, origin, entry, scheme, name } = *self;
+        Key { upstream, origin, entry, scheme, name: name.to_owned() }
+    }
+}
+
+impl Equivalent<Key> for KeyRef<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        let Key { upstream, origin, entry, scheme, name } = key;
+        (self.upstream, self.origin, self.entry, self.scheme, self.name) == (*upstream, *origin, *entry, *scheme, name.as_str())
+    }
+}

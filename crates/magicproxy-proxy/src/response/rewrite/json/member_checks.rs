@@ -1,0 +1,68 @@
+//! What was found of members before: the documents of an API have the same few names again and again.
+
+use super::super::LinkMap;
+use crate::members::MemberCheck;
+use crate::members::Position;
+
+const SLOTS: usize = 128;
+/// A longer path is not remembered.
+const MAX_MEMBER_PATH_BYTES: usize = 62;
+
+/// The standings of the members of one document, by their path. Bounded, whatever the document.
+#[derive(Debug, Default)]
+pub(super) struct MemberChecks {
+    /// `SLOTS` of them, or none before the first question.
+    slots: Vec<Slot>,
+}
+
+#[derive(Debug, Clone)]
+struct Slot {
+    path: [u8; MAX_MEMBER_PATH_BYTES],
+    /// 0 where nothing is remembered: each path has a byte at least.
+    length: u8,
+    standing: MemberCheck,
+}
+
+impl MemberChecks {
+    /// The standing of the member at a position.
+    pub(super) fn standing(&mut self, links: &LinkMap, position: &Position) -> MemberCheck {
+        let find = || links.members().standing(position);
+        let Some(path) = position.path().filter(|path| (1..=MAX_MEMBER_PATH_BYTES).contains(&path.len())) else { return find() };
+        if self.slots.is_empty() {
+            self.slots = vec![Slot { path: [0; MAX_MEMBER_PATH_BYTES], length: 0, standing: MemberCheck::Stays }; SLOTS];
+        }
+        let Some(slot) = self.slots.get_mut(slot_of(path)) else { return find() };
+        if slot.path() != path {
+            slot.remember(path, find());
+        }
+        slot.standing
+    }
+}
+
+impl Slot {
+    fn path(&self) -> &[u8] {
+        self.path.get(..usize::from(self.length)).unwrap_or_default()
+    }
+
+    fn remember(&mut self, path: &[u8], standing: MemberCheck) {
+        self.length = 0;
+        if let (Some(place), Ok(length)) = (self.path.get_mut(..path.len()), u8::try_from(path.len())) {
+            place.copy_from_slice(path);
+            self.length = length;
+        }
+        self.standing = standing;
+    }
+}
+
+/// Where a path is remembered. Paths of one slot displace each other, which costs time and nothing else.
+fn slot_of(path: &[u8]) -> usize {
+    const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+    let (words, rest) = path.as_chunks::<8>();
+    let mut last = [0; 8];
+    for (to, from) in last.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    let mix = |hash: u64, word: &[u8; 8]| (hash.rotate_left(5) ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR);
+    let hash = words.iter().chain([&last]).fold(path.len() as u64, mix);
+    (hash >> (u64::BITS - SLOTS.ilog2())) as usize
+}

@@ -1,0 +1,238 @@
+//! What a request holds of a pool: leave to make a connection, a connection in use, a place in the queue; and what is charged for it.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::queue::Ticket;
+use super::{ConnectionNeed, Pool, Socket, Turn};
+use crate::admission::{Holding, Payer};
+use crate::downstream::Progress;
+use crate::transport::connection::{Connection, SharedConnection, UploadSlot};
+use crate::worker::WorkerId;
+
+/// Leave to make one connection.
+#[derive(Debug)]
+pub(in crate::transport) struct DialTurn {
+    pub(super) charge: Charge,
+    pub(super) socket: Socket,
+    pub(super) connecting: Option<SharedDial>,
+}
+
+impl DialTurn {
+    pub(in crate::transport) fn into_parts(self) -> (Socket, DialWaiters) {
+        let Self { charge, socket, connecting } = self;
+        (socket, DialWaiters { charge, connecting })
+    }
+}
+
+/// What waits for a connection that is being made.
+pub(in crate::transport) struct DialWaiters {
+    charge: Charge,
+    connecting: Option<SharedDial>,
+}
+
+impl DialWaiters {
+    pub(in crate::transport) fn http1(self, connection: Connection, holding: Holding, worker: WorkerId) -> PooledConnection {
+        if self.connecting.is_some() {
+            // The upstream does not speak HTTP/2 after all.
+            self.charge.pool.state().expected = 1;
+        }
+        drop(self.connecting);
+        PooledConnection::new(connection, self.charge, holding, worker).fresh()
+    }
+
+    pub(in crate::transport) fn http2(
+        mut self,
+        connection: SharedConnection,
+        holding: Holding,
+        need: ConnectionNeed,
+    ) -> PooledConnection {
+        let pool = Arc::clone(&self.charge.pool);
+        let connection = pool.begin_first(connection, &mut self.charge, need.payload);
+        let mut lease = PooledConnection::new(connection, self.charge, holding, need.worker).fresh();
+        lease.unshared = Some(UnsharedConnection { _connecting: self.connecting });
+        lease
+    }
+}
+
+/// A connection that is being made, and will carry many exchanges.
+#[derive(Debug)]
+pub(super) struct SharedDial {
+    pub(super) pool: Arc<Pool>,
+}
+
+impl Drop for SharedDial {
+    fn drop(&mut self) {
+        self.pool.state().connecting -= 1;
+        self.pool.dispatch();
+    }
+}
+
+/// Places that a payer is charged for; dropping it gives them back.
+#[derive(Debug)]
+pub(in crate::transport) struct Charge {
+    pub(super) pool: Arc<Pool>,
+    pub(super) payer: Payer,
+    pub(super) places: usize,
+    /// On a connection of HTTP/2, the place of content that may fill its window.
+    pub(super) upload: Option<UploadSlot>,
+}
+
+impl Charge {
+    /// What is charged outlasts the upload.
+    pub(in crate::transport) fn end_upload(&mut self) {
+        self.upload = None;
+    }
+
+    /// Charges so many times as much, whatever the payer has.
+    pub(in crate::transport) fn multiply(&mut self, times: usize) {
+        let more = self.places * times.saturating_sub(1);
+        self.pool.state().shares.charge(&self.payer, more);
+        self.places += more;
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        if self.places == 0 {
+            return;
+        }
+        let waiting = {
+            let mut state = self.pool.state();
+            state.shares.discharge(&self.payer, self.places);
+            !state.queue.is_empty()
+        };
+        if waiting {
+            self.pool.dispatch();
+        }
+    }
+}
+
+/// A request in the queue, seen from the request; dropping it takes it out.
+pub(super) struct QueuedRequest {
+    pub(super) pool: Arc<Pool>,
+    pub(super) ticket: Ticket,
+    pub(super) turn: oneshot::Receiver<Turn>,
+}
+
+impl Drop for QueuedRequest {
+    fn drop(&mut self) {
+        let left = self.pool.state().queue.remove(self.ticket);
+        drop(left);
+        self.turn.close();
+        if let Ok(turn) = self.turn.try_recv() {
+            self.pool.take_back(turn);
+        }
+    }
+}
+
+/// A connection that nobody else finds; dropping this gives their turn to those who wait for it.
+#[derive(Debug)]
+struct UnsharedConnection {
+    _connecting: Option<SharedDial>,
+}
+
+/// Did others use a connection before, so that it may be stale?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ConnectionUse {
+    Yes,
+    No,
+}
+
+/// A connection in use. Giving it back keeps it; dropping it closes one of HTTP/1.1, and resets the stream of one of HTTP/2.
+#[derive(Debug)]
+pub(crate) struct PooledConnection {
+    used: Option<(Connection, Charge)>,
+    worker: WorkerId,
+    pub(crate) pooled: ConnectionUse,
+    /// How far the request's body has come.
+    upload: Option<Arc<Progress>>,
+    /// Is a connection of HTTP/1.1 not to be used again?
+    once: bool,
+    /// Of a new connection of HTTP/2 which nobody else finds yet.
+    unshared: Option<UnsharedConnection>,
+    _holding: Holding,
+}
+
+impl PooledConnection {
+    pub(super) fn new(connection: Connection, charge: Charge, holding: Holding, worker: WorkerId) -> Self {
+        let used = Some((connection, charge));
+        Self { used, worker, pooled: ConnectionUse::Yes, upload: None, once: false, unshared: None, _holding: holding }
+    }
+
+    fn fresh(mut self) -> Self {
+        self.pooled = ConnectionUse::No;
+        self
+    }
+
+    pub(crate) fn connection(&mut self) -> Option<&mut Connection> {
+        self.used.as_mut().map(|(connection, _)| connection)
+    }
+
+    /// Lets others find a new connection of HTTP/2. To be called when its first request was handed over: upstreams that take few
+    /// requests of each connection would refuse it behind those of others.
+    pub(crate) fn share(&mut self) {
+        let Some(unshared) = self.unshared.take() else { return };
+        if let Some((Connection::Http2(connection), charge)) = &self.used {
+            charge.pool.share(connection.clone());
+        }
+        drop(unshared);
+    }
+
+    /// The place of its content among those of its connection, which ends when all of it was sent.
+    pub(crate) fn take_upload(&mut self) -> Option<UploadSlot> {
+        self.used.as_mut().and_then(|(_, charge)| charge.upload.take())
+    }
+
+    /// Notes which body goes up: a stream lasts until both bodies have ended.
+    pub(crate) fn uploads(&mut self, body: Arc<Progress>) {
+        self.upload = Some(body);
+    }
+
+    /// A connection of HTTP/1.1 ends with this exchange.
+    pub(crate) fn end_with_exchange(&mut self) {
+        self.once = true;
+    }
+
+    /// The response has ended as it should.
+    pub(crate) fn give_back(mut self) {
+        let is_http2 = matches!(self.used, Some((Connection::Http2(_), _)));
+        if self.once && !is_http2 {
+            return;
+        }
+        if is_http2 && self.upload.as_ref().is_some_and(|body| !body.is_done()) {
+            // The upstream answered before it had the whole request: the stream is still open, and is let go of like one that was reset.
+            return;
+        }
+        if let Some((connection, charge)) = self.used.take() {
+            let pool = Arc::clone(&charge.pool);
+            pool.give_back(connection, charge, self.worker);
+        }
+    }
+
+    /// The upstream did not answer on it: a connection of HTTP/2 gets no further stream, and ends with its others.
+    pub(crate) fn retire(self) {
+        if let Some((Connection::Http2(connection), _)) = &self.used {
+            connection.streams().retire();
+        }
+    }
+
+    /// Nothing was processed that was sent on it, if anything was, and nothing further can be sent.
+    pub(crate) fn discard(mut self) {
+        self.share();
+        if let Some((Connection::Http2(connection), charge)) = self.used.take() {
+            let pool = Arc::clone(&charge.pool);
+            pool.unused(&connection, charge);
+        }
+    }
+}
+
+impl Drop for PooledConnection {
+    fn drop(&mut self) {
+        if let Some((Connection::Http2(connection), charge)) = self.used.take() {
+            let pool = Arc::clone(&charge.pool);
+            pool.reset(&connection, charge);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What the scripts answer, read strictly.
+
+use magicproxy_core::UnixTime;
+use magicproxy_core::state::{Entry, FullScope, TakeResult};
+use redis::Value;
+
+/// End and value of each name, or nothing.
+pub(super) fn read(value: Value, count: usize) -> Option<Vec<Option<Entry>>> {
+    let values = array(value)?;
+    if values.len() != 2 * count {
+        return None;
+    }
+    let mut values = values.into_iter();
+    let mut found = Vec::with_capacity(count);
+    while let (Some(end), Some(value)) = (values.next(), values.next()) {
+        found.push(match end {
+            Value::Nil | Value::Boolean(false) => None,
+            end => Some(entry(&end, value)?),
+        });
+    }
+    Some(found)
+}
+
+/// Name, end and value of each; in the order of the names.
+pub(super) fn list(value: Value) -> Option<Vec<(Vec<u8>, Entry)>> {
+    let mut values = array(value)?.into_iter();
+    let mut found = Vec::new();
+    while let Some(name) = values.next() {
+        found.push((bytes(name)?, entry(&values.next()?, values.next()?)?));
+    }
+    // The script orders them only where it must leave some out.
+    found.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Some(found)
+}
+
+pub(super) fn yes_or_no(value: Value) -> Option<bool> {
+    match value {
+        Value::Int(0) => Some(false),
+        Value::Int(1) => Some(true),
+        _ => None,
+    }
+}
+
+/// What became of a call that may add rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum WriteResult<T> {
+    /// It was carried out, or a condition did not hold.
+    Done(T, Option<Rows>),
+    /// There was no room.
+    Full(FullScope),
+}
+
+/// How many rows more there are, and how many more end at which millisecond.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rows {
+    pub(super) added: i64,
+    pub(super) ends: Vec<(u64, i64)>,
+}
+
+/// `0`, where a condition did not hold; `1` and the rows; or what is full.
+pub(super) fn applied(value: Value) -> Option<WriteResult<bool>> {
+    let numbers: Vec<i64> = array(value)?.iter().map(signed).collect::<Option<_>>()?;
+    match numbers.as_slice() {
+        [0] => Some(WriteResult::Done(false, None)),
+        [1, added, end] => Some(WriteResult::Done(true, rows(*added, &[*end, *added]))),
+        [what] => full(*what).map(WriteResult::Full),
+        _ => None,
+    }
+}
+
+/// `1`, the rows, how many pairs of ends follow, these, and what is left of each; `0`, which one, and perhaps after how long; or what is full.
+pub(super) fn taken(value: Value) -> Option<WriteResult<TakeResult>> {
+    let numbers: Vec<i64> = array(value)?.iter().map(signed).collect::<Option<_>>()?;
+    let whole = |number: &i64| u64::try_from(*number).ok();
+    let none_left = |demand: &i64, retry_after| {
+        let demand = usize::try_from(*demand).ok()?;
+        Some(WriteResult::Done(TakeResult::Not { demand, retry_after }, None))
+    };
+    match numbers.as_slice() {
+        [1, added, pairs, rest @ ..] => {
+            let (ends, left) = rest.split_at_checked(usize::try_from(*pairs).ok()?.checked_mul(2)?)?;
+            let left = left.iter().map(whole).collect::<Option<_>>()?;
+            Some(WriteResult::Done(TakeResult::All(left), rows(*added, ends)))
+        }
+        [0, demand] => none_left(demand, None),
+        [0, demand, after] => none_left(demand, Some(whole(after)?)),
+        [what] => full(*what).map(WriteResult::Full),
+        _ => None,
+    }
+}
+
+/// How many rows there are in all.
+pub(super) fn total(value: &Value) -> Option<u64> {
+    u64::try_from(signed(value)?).ok()
+}
+
+fn full(what: i64) -> Option<FullScope> {
+    match what {
+        2 => Some(FullScope::Partition),
+        3 => Some(FullScope::Store),
+        4 => Some(FullScope::Allowance),
+        5 => Some(FullScope::Counters),
+        _ => None,
+    }
+}
+
+/// Nothing, where nothing more ends at any time.
+fn rows(added: i64, pairs: &[i64]) -> Option<Rows> {
+    let pairs = pairs.as_chunks::<2>().0.iter();
+    let ends = pairs.filter(|[_, rows]| *rows != 0).map(|[end, rows]| (u64::try_from(*end).unwrap_or(0), *rows));
+    let ends: Vec<(u64, i64)> = ends.collect();
+    (!ends.is_empty()).then_some(Rows { added, ends })
+}
+
+fn entry(end: &Value, value: Value) -> Option<Entry> {
+    let end: u64 = match end {
+        Value::BulkString(digits) => std::str::from_utf8(digits).ok()?.parse().ok()?,
+        _ => return None,
+    };
+    Some(Entry { value: bytes(value)?, expires_at: UnixTime(end / 1000) })
+}
+
+fn array(value: Value) -> Option<Vec<Value>> {
+    if let Value::Array(values) = value { Some(values) } else { None }
+}
+
+fn bytes(value: Value) -> Option<Vec<u8>> {
+    if let Value::BulkString(bytes) = value { Some(bytes) } else { None }
+}
+
+fn signed(value: &Value) -> Option<i64> {
+    if let Value::Int(number) = value { Some(*number) } else { None }
+}

@@ -1,0 +1,57 @@
+//! The entries, wherever the configuration keeps them: in a file, or in the store that proxies share.
+
+use std::sync::Arc;
+
+use magicproxy_proxy::clock;
+
+use crate::runtime::revocations::{Revocation, RevocationFile, RevokedThing, SharedRevocations};
+use crate::runtime::{state, wire};
+use magicproxy_config::config::Config;
+
+/// Where the entries are.
+pub(super) struct RevocationPlace {
+    pub(super) place: String,
+    way: PlaceKind,
+}
+
+enum PlaceKind {
+    File(RevocationFile),
+    Shared(SharedRevocations, tokio::runtime::Runtime),
+}
+
+impl RevocationPlace {
+    pub(super) fn of(config: &Config) -> anyhow::Result<Self> {
+        if let Some(path) = &config.revocations.file {
+            let place = format!("`{}`", path.display());
+            return Ok(Self { place, way: PlaceKind::File(RevocationFile(path.clone())) });
+        }
+        let store = state::open(&config.state.store)?;
+        let place = "the state store".to_owned();
+        Ok(Self { place, way: PlaceKind::Shared(SharedRevocations(Arc::clone(&store)), wire::runtime()?) })
+    }
+
+    pub(super) fn read(&self) -> anyhow::Result<Vec<Revocation>> {
+        match &self.way {
+            PlaceKind::File(file) => file.read(),
+            PlaceKind::Shared(shared, runtime) => Ok(runtime.block_on(shared.read(clock::now()))?.1),
+        }
+    }
+
+    pub(super) fn add(&self, entries: &[Revocation]) -> anyhow::Result<()> {
+        match &self.way {
+            PlaceKind::File(file) => file.change(|all| {
+                let now = clock::now().0;
+                all.retain(|old| old.about.expires_at > now && entries.iter().all(|new| new.revoked != old.revoked));
+                all.extend_from_slice(entries);
+            }),
+            PlaceKind::Shared(shared, runtime) => runtime.block_on(shared.change(entries, &[])),
+        }
+    }
+
+    pub(super) fn remove(&self, revoked: &[RevokedThing]) -> anyhow::Result<()> {
+        match &self.way {
+            PlaceKind::File(file) => file.change(|all| all.retain(|entry| !revoked.contains(&entry.revoked))),
+            PlaceKind::Shared(shared, runtime) => runtime.block_on(shared.change(&[], revoked)),
+        }
+    }
+}
