@@ -96,7 +96,7 @@ const RULES: &str = r#"[
     {"method":"GET","path":"/place","grants":["GET /a/{location}"]},
     {"method":"GET","path":"/receipt","grants":["GET /a/{response.id}"],"receipt":true},
     {"method":"GET","path":"/named","owner":"all","grants":["PUT /a/{response.id}"]},
-    {"method":"GET","path":"/list items",
+    {"method":"GET","path":"/elements",
      "list_items":{"list":"a","key":"b","creates":{"c":"d"}}}
 ]"#;
 
@@ -113,7 +113,7 @@ fn a_permit_says_what_is_to_be_done() {
         ("/place", true, true, true, false, false, false),
         ("/receipt", true, false, false, true, false, true),
         ("/named", true, true, true, false, false, true),
-        ("/list items", true, true, false, false, false, false),
+        ("/elements", true, true, false, false, false, false),
     ] {
         let permit = permit(&token, path);
         let state = permit.state();

@@ -11,7 +11,7 @@ const A_WHILE: u64 = 15 * 60;
 /// Until when the one list item of the zone is somebody's.
 async fn end(store: &MemoryStore) -> u64 {
     let path = b"/api/v1/servers/localhost/zones/example.com";
-    let list = Partition::of(&[b"list items", NAME.as_bytes(), b"rrsets", path]);
+    let list = Partition::of(&[b"elements", NAME.as_bytes(), b"rrsets", path]);
     let rows = store.list(list, Vec::new(), 100, UnixTime(now())).await.unwrap();
     assert_eq!(rows.len(), 1);
     rows[0].1.expires_at.0

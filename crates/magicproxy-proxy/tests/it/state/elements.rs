@@ -328,7 +328,7 @@ async fn strangers_hold_nothing() {
             asked.push(connection);
         }
         let list =
-            Partition::of(&[b"list items", crate::support::NAME.as_bytes(), b"rrsets", ZONE.trim_end_matches('.').as_bytes()]);
+            Partition::of(&[b"elements", crate::support::NAME.as_bytes(), b"rrsets", ZONE.trim_end_matches('.').as_bytes()]);
         let rows = async || store.list(list, Vec::new(), 100, UnixTime(crate::support::now())).await.unwrap().len();
         assert_eq!(rows().await, 0);
         let token = Token::ruled(&challenges(false)).mint();
