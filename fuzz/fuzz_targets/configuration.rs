@@ -20,7 +20,10 @@ fuzz_target!(|text: &str| {
     let with_secret = format!("unheard_of_key = \"{SECRET}\"\n{text}");
     if let Err(faults) = check_configuration(&with_secret, ConfigurationForm::Toml) {
         // Where the rest does not parse, lines are shown as they are.
-        assert!(toml_is_broken(text) || !faults.contains(SECRET), "a refusal shows a value that may be a secret");
+        assert!(
+            toml_is_broken(text) || !faults.contains(SECRET),
+            "a refusal shows a value that may be a secret"
+        );
     }
 });
 

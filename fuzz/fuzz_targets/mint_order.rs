@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use magicproxy_core::{
-    Acceptance, KeyRing, MintLimits, MintRequest, PatternMode, Rule, RuleSource, ScopeName, Scopes, TokenSpec,
+    Acceptance, KeyRing, MintLimits, MintRequest, PatternMode, Rule, RuleSource, ScopeName, Scopes,
+    TokenSpec,
 };
 use magicproxy_core::{RawRule, UnixTime, UnnamedTokens, UpstreamName, VerifyContext};
 use magicproxy_fuzz::ring;
@@ -31,7 +32,9 @@ fuzz_target!(|data: &str| {
     };
     let order = match MintRequest::from_json(data.as_bytes()) {
         Ok(order) => order,
-        Err(faults) => return faults.iter().for_each(|fault| keeps_quiet(data, &fault.to_string())),
+        Err(faults) => {
+            return faults.iter().for_each(|fault| keeps_quiet(data, &fault.to_string()));
+        }
     };
     keeps_quiet(data, &format!("{order:?}"));
     match order.check(&limits, NOW) {
@@ -55,7 +58,8 @@ fn becomes_what_was_ordered(ring: &KeyRing, request: &TokenSpec, scopes: &Scopes
     // Rules may be fine one by one and too much together; then nothing is minted.
     let Ok(minted) = ring.mint(request) else { return };
     let acceptance = Acceptance::default();
-    let context = VerifyContext { now: NOW, scopes, patterns: PatternMode::Whole, acceptance: &acceptance };
+    let context =
+        VerifyContext { now: NOW, scopes, patterns: PatternMode::Whole, acceptance: &acceptance };
     let verified = ring.verify(&minted.token, &context).expect("we accept what we mint");
     assert_eq!(verified.expires_at(), request.expires_at);
     assert_eq!(verified.upstream(), request.upstream.as_ref());
@@ -66,11 +70,15 @@ fn becomes_what_was_ordered(ring: &KeyRing, request: &TokenSpec, scopes: &Scopes
         let held: Vec<String> = verified.policy().rules().map(ToString::to_string).collect();
         assert_eq!(ordered, held);
     }
-    assert!(!minted.token.contains(request.credential.expose()) || request.credential.expose().len() < 8);
+    assert!(
+        !minted.token.contains(request.credential.expose())
+            || request.credential.expose().len() < 8
+    );
 }
 
 fn scopes() -> Scopes {
-    let rules = Rule::parse_list(&[RawRule::Text("GET /user".to_owned())], PatternMode::Whole).expect("this is a rule");
+    let rules = Rule::parse_list(&[RawRule::Text("GET /user".to_owned())], PatternMode::Whole)
+        .expect("this is a rule");
     let mut scopes = Scopes::default();
     scopes.insert(ScopeName::parse("me").expect("this is a name"), rules.try_into().unwrap());
     scopes

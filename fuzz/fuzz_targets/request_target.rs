@@ -23,7 +23,10 @@ fn is_canonical(target: &RequestTarget, settings: PathSettings) {
     let sent = target.to_string();
     let again = RequestTarget::parse(sent.as_bytes(), settings).expect("what is sent is accepted");
     assert_eq!(*target, again, "what is sent means the same");
-    assert!(sent.bytes().all(|byte| byte.is_ascii_graphic()), "what is sent needs no escaping in a request line");
+    assert!(
+        sent.bytes().all(|byte| byte.is_ascii_graphic()),
+        "what is sent needs no escaping in a request line"
+    );
 }
 
 /// Canonicalising changes spellings and nothing else.
@@ -42,8 +45,15 @@ fn every_reading_is_clean(target: &RequestTarget, settings: PathSettings) {
     for reading in target.readings() {
         let text = decoded(reading.as_bytes());
         assert!(reading.starts_with('/'));
-        assert!(!text.iter().any(|byte| *byte < b' ' || *byte == 0x7f || *byte == b'\\'), "{reading}");
-        assert!(settings.reading != PathReading::Strict || !text.iter().any(|byte| b";%".contains(byte)), "{reading}");
+        assert!(
+            !text.iter().any(|byte| *byte < b' ' || *byte == 0x7f || *byte == b'\\'),
+            "{reading}"
+        );
+        assert!(
+            settings.reading != PathReading::Strict
+                || !text.iter().any(|byte| b";%".contains(byte)),
+            "{reading}"
+        );
         assert!(std::str::from_utf8(&text).is_ok() || reading != target.path(), "{reading}");
         segments_are_plain(reading.as_bytes());
         if settings.encoded_slash != EncodedSlash::Opaque {
@@ -69,7 +79,9 @@ fn survives_dropping(target: &RequestTarget, settings: PathSettings) {
     fewer.drop_query_parameters(&["access_token".to_owned(), "key".to_owned()]);
     assert_eq!(fewer.path(), target.path());
     is_canonical(&fewer, settings);
-    let named = |query: &str| query.split(['&', ';']).any(|part| part.split('=').next() == Some("access_token"));
+    let named = |query: &str| {
+        query.split(['&', ';']).any(|part| part.split('=').next() == Some("access_token"))
+    };
     assert!(!fewer.query().is_some_and(named), "the parameter is still there");
 }
 
@@ -83,13 +95,19 @@ fn stricter_settings_accept_less(data: &[u8]) {
         }
     }
     for encoded_slash in [EncodedSlash::Both, EncodedSlash::Opaque] {
-        let known = RequestTarget::parse(data, PathSettings { encoded_slash, reading: PathReading::DecodeOnce });
+        let known = RequestTarget::parse(
+            data,
+            PathSettings { encoded_slash, reading: PathReading::DecodeOnce },
+        );
         if let (Some(strict), Ok(known)) = (read(encoded_slash), known) {
             assert_eq!(known.path(), strict.path());
         }
     }
     if let Some(both) = read(EncodedSlash::Both) {
-        assert_eq!(read(EncodedSlash::Opaque).map(|target| target.path().to_owned()).as_deref(), Some(both.path()));
+        assert_eq!(
+            read(EncodedSlash::Opaque).map(|target| target.path().to_owned()).as_deref(),
+            Some(both.path())
+        );
     }
 }
 
@@ -99,7 +117,10 @@ fn decoded(text: &[u8]) -> Vec<u8> {
     let mut at = 0;
     while let Some(byte) = text.get(at) {
         let digits = text.get(at + 1..at + 3).and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.filter(|_| *byte == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+        match digits
+            .filter(|_| *byte == b'%')
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+        {
             Some(decoded) => (out.push(decoded), at += 3),
             None => (out.push(*byte), at += 1),
         };

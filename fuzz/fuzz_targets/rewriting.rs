@@ -11,7 +11,8 @@ use magicproxy_proxy::rewrite::{LinkMap, Members};
 use serde_json::Value;
 
 /// All members, and some of them.
-const MEMBERS: [&[&str]; 4] = [&["**"], &["a", "**.b*", "!**.c.**"], &["*.*", "**.a.**.b"], &["** /b"]];
+const MEMBERS: [&[&str]; 4] =
+    [&["**"], &["a", "**.b*", "!**.c.**"], &["*.*", "**.a.**.b"], &["** /b"]];
 
 /// Objects and lists that are deeper in others have no members that are followed.
 const MAX_LEVELS: usize = 64;
@@ -42,15 +43,24 @@ fn compare(links: &LinkMap, before: &Value, after: &Value, plain: bool) {
     match (before, after) {
         (Value::Array(before), Value::Array(after)) => {
             assert_eq!(before.len(), after.len());
-            before.iter().zip(after).for_each(|(before, after)| compare(links, before, after, plain));
+            before
+                .iter()
+                .zip(after)
+                .for_each(|(before, after)| compare(links, before, after, plain));
         }
         (Value::Object(before), Value::Object(after)) => {
             assert!(before.keys().eq(after.keys()), "names changed");
-            before.values().zip(after.values()).for_each(|(before, after)| compare(links, before, after, plain));
+            before
+                .values()
+                .zip(after.values())
+                .for_each(|(before, after)| compare(links, before, after, plain));
         }
         (Value::String(before), Value::String(after)) if is_url(before) => {
             let home = links.rewrite_url(before);
-            assert!(before == after && !plain || home.as_ref().unwrap_or(before) == after, "{before} became {after}");
+            assert!(
+                before == after && !plain || home.as_ref().unwrap_or(before) == after,
+                "{before} became {after}"
+            );
         }
         _ => assert_eq!(before, after),
     }
@@ -58,5 +68,6 @@ fn compare(links: &LinkMap, before: &Value, after: &Value, plain: bool) {
 
 /// Might this be a URL and nothing else?
 fn is_url(text: &str) -> bool {
-    text.starts_with("http") && !text.chars().any(|byte| byte <= ' ' || "\"\\<>`\u{7f}".contains(byte))
+    text.starts_with("http")
+        && !text.chars().any(|byte| byte <= ' ' || "\"\\<>`\u{7f}".contains(byte))
 }

@@ -10,12 +10,14 @@ use serde_json::json;
 
 fuzz_target!(|data: &str| {
     let Some((template, path)) = data.split_once('\n') else { return };
-    let raw: RawRule = serde_json::from_value(json!({ "method": "GET", "route": template })).expect("this is a rule's form");
+    let raw: RawRule = serde_json::from_value(json!({ "method": "GET", "route": template }))
+        .expect("this is a rule's form");
     let Ok(rule) = Rule::parse(raw, PatternMode::Whole) else { return };
     let policy = Policy::compile([&rule]).expect("a rule that was accepted compiles alone");
     let Some(target) = target(path) else { return };
     let segments: Vec<&str> = template.split('/').collect();
-    let expected = target.readings().all(|reading| fits(&segments, &reading.split('/').collect::<Vec<_>>()));
+    let expected =
+        target.readings().all(|reading| fits(&segments, &reading.split('/').collect::<Vec<_>>()));
     assert_eq!(policy.allows("GET", &target).is_some(), expected, "{template} and {target}");
 });
 
@@ -24,7 +26,9 @@ fn fits(template: &[&str], path: &[&str]) -> bool {
     match (template.split_first(), path.split_first()) {
         (None, None) => true,
         (Some((segment, template)), Some((given, path))) => {
-            one_fits(segment, given) && (fits(template, path) || (segment.ends_with("*}") && fits_more(segment, template, path)))
+            one_fits(segment, given)
+                && (fits(template, path)
+                    || (segment.ends_with("*}") && fits_more(segment, template, path)))
         }
         _ => false,
     }
@@ -49,6 +53,9 @@ fn canonical(segment: &str) -> String {
             _ => encoded.push_str(&format!("%{byte:02x}")),
         }
     }
-    let target = magicproxy_core::RequestTarget::parse(encoded.as_bytes(), magicproxy_core::EncodedSlash::Opaque);
+    let target = magicproxy_core::RequestTarget::parse(
+        encoded.as_bytes(),
+        magicproxy_core::EncodedSlash::Opaque,
+    );
     target.map_or_else(|_| "/".to_owned(), |target| target.path()[1..].to_owned())
 }

@@ -9,7 +9,9 @@ use magicproxy_fuzz::target;
 
 fuzz_target!(|data: &str| {
     let mut lines = data.splitn(3, '\n');
-    let (Some(text), Some(method), Some(path)) = (lines.next(), lines.next(), lines.next()) else { return };
+    let (Some(text), Some(method), Some(path)) = (lines.next(), lines.next(), lines.next()) else {
+        return;
+    };
     let raw = serde_json::from_str(text).unwrap_or_else(|_| RawRule::Text(text.to_owned()));
     let Ok(rule) = Rule::parse(raw.clone(), PatternMode::Whole) else { return };
     is_written_as_it_is_read(&rule, &raw);
@@ -25,21 +27,35 @@ fn is_written_as_it_is_read(rule: &Rule, raw: &RawRule) {
     // Several methods or a template in a text are written as an object, all else as it stands.
     let written = raw.to_object_form();
     assert_eq!(again, *written.as_ref().unwrap_or(raw));
-    assert!(Rule::parse(again, PatternMode::Whole).is_ok(), "{json} was accepted, and is not any more");
+    assert!(
+        Rule::parse(again, PatternMode::Whole).is_ok(),
+        "{json} was accepted, and is not any more"
+    );
     if let (RawRule::Text(text), None) = (raw, written) {
         assert_eq!(rule.to_string(), *text);
     }
 }
 
-fn agrees_with_another_engine(raw: &RawRule, policy: &Policy, method: &str, target: &RequestTarget) {
+fn agrees_with_another_engine(
+    raw: &RawRule,
+    policy: &Policy,
+    method: &str,
+    target: &RequestTarget,
+) {
     let RawRule::Text(text) = raw else { return };
     let (word, pattern) = text.split_once(' ').expect("an accepted string has a blank");
     let allowed = policy.allows(method, target).is_some();
     if pattern.starts_with("route:") {
         return;
     }
-    let method_fits = word.split('|').any(|word| word == method || word == "*" || (word == "GET" && method == "HEAD"));
-    if !method_fits || ["CONNECT", "TRACE", "TRACK", "PRI"].iter().any(|never| never.eq_ignore_ascii_case(method)) {
+    let method_fits = word
+        .split('|')
+        .any(|word| word == method || word == "*" || (word == "GET" && method == "HEAD"));
+    if !method_fits
+        || ["CONNECT", "TRACE", "TRACK", "PRI"]
+            .iter()
+            .any(|never| never.eq_ignore_ascii_case(method))
+    {
         assert!(!allowed, "`{text}` allows {method}");
         return;
     }
@@ -50,6 +66,9 @@ fn agrees_with_another_engine(raw: &RawRule, policy: &Policy, method: &str, targ
 
 /// The pattern in an engine that shares no code with ours; nothing where the two differ by design (flags, Unicode).
 fn second_opinion(pattern: &str) -> Option<regex_lite::Regex> {
-    let same_language = pattern.is_ascii() && !pattern.contains("(?") && !pattern.contains("\\b") && !pattern.contains("\\B");
+    let same_language = pattern.is_ascii()
+        && !pattern.contains("(?")
+        && !pattern.contains("\\b")
+        && !pattern.contains("\\B");
     regex_lite::Regex::new(&format!("^(?:{pattern})$")).ok().filter(|_| same_language)
 }

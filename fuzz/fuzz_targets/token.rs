@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
 use magicproxy_core::{
-    Acceptance, AccessRequest, KeyRing, PatternMode, Scopes, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
-    VerifyError, armoured, unarmoured,
+    Acceptance, AccessRequest, KeyRing, PatternMode, Scopes, UnixTime, UnnamedTokens, UpstreamName,
+    VerifiedToken, VerifyContext, VerifyError, armoured, unarmoured,
 };
 use magicproxy_fuzz::{ring, signed, target};
 use serde_json::Value;
@@ -43,7 +43,12 @@ fn armour_is_undone(data: &str) {
 fn verify(ring: &KeyRing, text: &str) -> Result<VerifiedToken, VerifyError> {
     let scopes = Scopes::default();
     let acceptance = Acceptance::default();
-    let context = VerifyContext { now: UnixTime(NOW), scopes: &scopes, patterns: PatternMode::Whole, acceptance: &acceptance };
+    let context = VerifyContext {
+        now: UnixTime(NOW),
+        scopes: &scopes,
+        patterns: PatternMode::Whole,
+        acceptance: &acceptance,
+    };
     ring.verify(text, &context)
 }
 
@@ -58,15 +63,28 @@ fn header_is_ours(header: &str) {
 fn claims_are_known(claims: &str, verified: &VerifiedToken) {
     let claims: Value = serde_json::from_str(claims).expect("accepted claims are JSON");
     let members = claims.as_object().expect("accepted claims are an object");
-    let known = ["iat", "exp", "nbf", "token", "sealed", "allowed", "scopes", "jti", "aud", "sub", "explain", "caveats"];
+    let known = [
+        "iat", "exp", "nbf", "token", "sealed", "allowed", "scopes", "jti", "aud", "sub",
+        "explain", "caveats",
+    ];
     assert!(members.keys().all(|name| known.contains(&name.as_str())), "{claims}");
-    assert_eq!(["token", "sealed"].iter().filter(|name| members.contains_key(**name)).count(), 1, "{claims}");
+    assert_eq!(
+        ["token", "sealed"].iter().filter(|name| members.contains_key(**name)).count(),
+        1,
+        "{claims}"
+    );
     let number = |name: &str| members.get(name).and_then(Value::as_u64);
     // A caveat may let it end earlier.
     let exp = number("exp").expect("an accepted token ends");
-    assert!(verified.expires_at().0 <= exp && (verified.caveats() > 0 || verified.expires_at().0 == exp));
+    assert!(
+        verified.expires_at().0 <= exp
+            && (verified.caveats() > 0 || verified.expires_at().0 == exp)
+    );
     assert!(exp + magicproxy_core::token::LEEWAY_SECONDS > NOW, "it had expired");
-    assert!(number("nbf").is_none_or(|start| start <= NOW + magicproxy_core::token::LEEWAY_SECONDS), "it was too early");
+    assert!(
+        number("nbf").is_none_or(|start| start <= NOW + magicproxy_core::token::LEEWAY_SECONDS),
+        "it was too early"
+    );
     assert!(verified.policy().rules().next().is_some(), "a token that allows nothing");
 }
 
@@ -81,7 +99,9 @@ fn altered_is_refused(token: &str) {
 
 /// A permit is given for a rule that the token holds, at its own upstream and in its own time.
 fn rules_hold(verified: VerifiedToken) {
-    let (Some(target), Some(other)) = (target("/user"), UpstreamName::parse("other")) else { return };
+    let (Some(target), Some(other)) = (target("/user"), UpstreamName::parse("other")) else {
+        return;
+    };
     let token = Arc::new(verified);
     let upstream = token.upstream().cloned().unwrap_or_else(|| other.clone());
     let access = AccessRequest {
@@ -99,15 +119,26 @@ fn rules_hold(verified: VerifiedToken) {
         assert!(token.policy().rules().any(|rule| rule == permit.rule()));
         assert!(ring().open(&permit).is_err(), "a credential that nobody sealed was opened");
     }
-    let late = UnixTime(token.expires_at().0.saturating_add(magicproxy_core::token::LEEWAY_SECONDS));
+    let late =
+        UnixTime(token.expires_at().0.saturating_add(magicproxy_core::token::LEEWAY_SECONDS));
     assert!(
-        token.authorize(&AccessRequest { now: late, steps: &magicproxy_core::DecisionSteps::new(), ..access }).is_err(),
+        token
+            .authorize(&AccessRequest {
+                now: late,
+                steps: &magicproxy_core::DecisionSteps::new(),
+                ..access
+            })
+            .is_err(),
         "it never expires"
     );
     if upstream != other {
         assert!(
             token
-                .authorize(&AccessRequest { upstream: &other, steps: &magicproxy_core::DecisionSteps::new(), ..access })
+                .authorize(&AccessRequest {
+                    upstream: &other,
+                    steps: &magicproxy_core::DecisionSteps::new(),
+                    ..access
+                })
                 .is_err(),
             "it works elsewhere"
         );

@@ -33,14 +33,18 @@ struct ChangedPromise {
 
 impl ChangedPromises {
     pub(crate) fn read(file: &Path) -> Result<ChangedPromises> {
-        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read `{}`", file.display()))?;
         Self::parse(&text).context("changed.json is not a map from case to `code` and `why`")
     }
 
     fn parse(json: &str) -> Result<ChangedPromises> {
         let map: BTreeMap<String, Value> = serde_json::from_str(json)?;
         let promise = |(id, changed): (String, Value)| {
-            anyhow::ensure!(!text(&changed, "why")?.trim().is_empty(), "`{id}` has a `why` without words");
+            anyhow::ensure!(
+                !text(&changed, "why")?.trim().is_empty(),
+                "`{id}` has a `why` without words"
+            );
             Ok((id, ChangedPromise { code: text(&changed, "code")? }))
         };
         map.into_iter().map(promise).collect::<Result<_>>().map(ChangedPromises)
@@ -52,7 +56,9 @@ impl ChangedPromises {
 
     /// Those whose case does not fail as they say.
     pub(crate) fn unused(&self, cases: &[Case]) -> Vec<&str> {
-        let used = |id: &str| cases.iter().any(|case| case.id == id && case.verdict == "fail" && self.cover(case));
+        let used = |id: &str| {
+            cases.iter().any(|case| case.id == id && case.verdict == "fail" && self.cover(case))
+        };
         self.0.keys().map(String::as_str).filter(|id| !used(id)).collect()
     }
 }
@@ -71,9 +77,10 @@ impl Explanations {
         if !file.is_file() {
             return Ok(Explanations(BTreeMap::new()));
         }
-        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
-        let map: BTreeMap<String, String> =
-            serde_json::from_str(&text).context("warnings.json is not a map from case to sentence")?;
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read `{}`", file.display()))?;
+        let map: BTreeMap<String, String> = serde_json::from_str(&text)
+            .context("warnings.json is not a map from case to sentence")?;
         let empty = map.iter().find(|(_, sentence)| sentence.trim().is_empty());
         anyhow::ensure!(empty.is_none(), "warnings.json has an explanation without words");
         Ok(Explanations(map))
@@ -100,19 +107,29 @@ fn explains(key: &str, case: &Case) -> bool {
     matches(key, &case.id) || case.codes.iter().any(|code| key == format!("{}/{code}", case.group))
 }
 
-pub(crate) fn judge(cases: &[Case], explanations: &Explanations, changed: &ChangedPromises) -> Verdict {
+pub(crate) fn judge(
+    cases: &[Case],
+    explanations: &Explanations,
+    changed: &ChangedPromises,
+) -> Verdict {
     let mut verdict = Verdict::default();
     for case in cases {
         match case.verdict.as_str() {
             "fail" if changed.cover(case) => verdict.changed += 1,
-            "fail" => verdict.remarks.push(format!("failure in {} ({})", case.id, case.codes.join(", "))),
+            "fail" => {
+                verdict.remarks.push(format!("failure in {} ({})", case.id, case.codes.join(", ")))
+            }
             "leak" => {
                 verdict.leaks += 1;
                 verdict.remarks.push(format!("leak in {} ({})", case.id, case.codes.join(", ")));
             }
             "warn" if !explanations.explain(case) => {
                 verdict.unexplained += 1;
-                verdict.remarks.push(format!("unexplained warning in {} ({})", case.id, case.codes.join(", ")));
+                verdict.remarks.push(format!(
+                    "unexplained warning in {} ({})",
+                    case.id,
+                    case.codes.join(", ")
+                ));
             }
             _ => {}
         }
@@ -122,13 +139,17 @@ pub(crate) fn judge(cases: &[Case], explanations: &Explanations, changed: &Chang
 
 /// The runner's JSON lines.
 pub(crate) fn read_cases(text: &str) -> Result<Vec<Case>> {
-    text.lines().map(|line| read_case(line).with_context(|| format!("the runner wrote `{line}`"))).collect()
+    text.lines()
+        .map(|line| read_case(line).with_context(|| format!("the runner wrote `{line}`")))
+        .collect()
 }
 
 fn read_case(line: &str) -> Result<Case> {
     let value: Value = serde_json::from_str(line).context("not JSON")?;
     let reasons = value.get("reasons").and_then(Value::as_array).context("no reasons")?;
-    let codes = reasons.iter().filter(|reason| text(reason, "verdict").is_ok_and(|verdict| verdict != "pass"));
+    let codes = reasons
+        .iter()
+        .filter(|reason| text(reason, "verdict").is_ok_and(|verdict| verdict != "pass"));
     Ok(Case {
         id: text(&value, "id")?,
         group: text(&value, "group")?,
@@ -138,7 +159,11 @@ fn read_case(line: &str) -> Result<Case> {
 }
 
 fn text(value: &Value, name: &str) -> Result<String> {
-    value.get(name).and_then(Value::as_str).map(str::to_owned).with_context(|| format!("no `{name}`"))
+    value
+        .get(name)
+        .and_then(Value::as_str)
+        .map(str::to_owned)
+        .with_context(|| format!("no `{name}`"))
 }
 
 /// Whether the pattern, in which `*` stands for anything, is the whole text.
@@ -180,15 +205,20 @@ mod tests {
         let cases = read_cases(LINES).unwrap();
         let bare = judge(&cases, &explanations("{}"), &ChangedPromises::default());
         assert_eq!((bare.leaks, bare.unexplained), (1, 1));
-        let explained =
-            judge(&cases, &explanations(r#"{"path/nfkc": "why", "response/*": "no excuse"}"#), &ChangedPromises::default());
+        let explained = judge(
+            &cases,
+            &explanations(r#"{"path/nfkc": "why", "response/*": "no excuse"}"#),
+            &ChangedPromises::default(),
+        );
         assert_eq!((explained.leaks, explained.unexplained), (1, 0));
     }
 
     #[test]
     fn an_explanation_that_nothing_needs_is_found() {
         let cases = read_cases(LINES).unwrap();
-        let both = explanations(r#"{"path/*": "why", "mint/*": "gone", "response/2": "a leak is no warning"}"#);
+        let both = explanations(
+            r#"{"path/*": "why", "mint/*": "gone", "response/2": "a leak is no warning"}"#,
+        );
         assert_eq!(both.unused(&cases), ["mint/*", "response/2"]);
     }
 
@@ -197,7 +227,8 @@ mod tests {
         let failing = r#"{"id":"policy/1","group":"policy","verdict":"fail","reasons":[{"verdict":"fail","code":"bypass"}]}"#;
         let cases = read_cases(failing).unwrap();
         let judged = |json: &str| {
-            let verdict = judge(&cases, &explanations(r#"{"policy/*": "no excuse"}"#), &changed(json));
+            let verdict =
+                judge(&cases, &explanations(r#"{"policy/*": "no excuse"}"#), &changed(json));
             (verdict.changed, verdict.remarks.len(), changed(json).unused(&cases).len())
         };
         assert_eq!(judged(r#"{"policy/1": {"code": "bypass", "why": "because"}}"#), (1, 0, 0));

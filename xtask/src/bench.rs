@@ -57,16 +57,23 @@ impl Options {
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
     let options = parse(arguments)?;
     let mut log = Log::create(workspace.target.join("xtask/bench.log"))?;
-    let packages: &[&str] = if options.program.is_some() { &["bench-upstream"] } else { &["bench-upstream", "magicproxy"] };
-    prepare(workspace, &mut log, packages).inspect_err(|_| println!("{}", log.tail(60).unwrap_or_default()))?;
+    let packages: &[&str] = if options.program.is_some() {
+        &["bench-upstream"]
+    } else {
+        &["bench-upstream", "magicproxy"]
+    };
+    prepare(workspace, &mut log, packages)
+        .inspect_err(|_| println!("{}", log.tail(60).unwrap_or_default()))?;
     let program = options.program.clone().unwrap_or_else(|| servers::dist(workspace, "magicproxy"));
     let servers = Servers::start(workspace, &mut log, &program, options.beside.as_deref())?;
     let mut slices = Vec::new();
     for round in 1..=options.rounds {
         for scenario in SCENARIOS.iter().filter(|scenario| options.covers(scenario)) {
-            let servers_of = servers.all().iter().filter(|server| scenario.has(server.name)).collect();
+            let servers_of =
+                servers.all().iter().filter(|server| scenario.has(server.name)).collect();
             for server in order(servers_of, round) {
-                let slice = quiet_slice(workspace, &mut log, &servers, server, scenario, options.seconds)?;
+                let slice =
+                    quiet_slice(workspace, &mut log, &servers, server, scenario, options.seconds)?;
                 println!("round {round}: {}", report::line(&slice));
                 slices.push(slice);
             }
@@ -78,7 +85,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
     }
     let starts = servers.starts(workspace, &mut log, &program)?;
     let idle = servers.idle(workspace, &mut log, &program)?;
-    let besides = SideFigures { starts, idle, storm: Storm::measure(workspace, &mut log, &servers)? };
+    let besides =
+        SideFigures { starts, idle, storm: Storm::measure(workspace, &mut log, &servers)? };
     report::write(workspace, &options, &servers, &slices, &besides)
 }
 
@@ -87,7 +95,11 @@ pub(crate) fn train(workspace: &Workspace, log: &mut Log, program: &Path) -> Res
     prepare(workspace, log, &["bench-upstream"])?;
     let servers = Servers::start_alone(workspace, log, program)?;
     for scenario in &SCENARIOS {
-        for server in servers.all().iter().filter(|server| scenario.has(server.name) && server.name != "direct") {
+        for server in servers
+            .all()
+            .iter()
+            .filter(|server| scenario.has(server.name) && server.name != "direct")
+        {
             println!("   {}, {}", scenario.name, server.name);
             measure::slice(workspace, log, &servers, server, scenario, TRAINING_SECONDS)?;
         }
@@ -116,7 +128,8 @@ fn quiet_slice(
 }
 
 fn parse(arguments: &[String]) -> Result<Options> {
-    let mut options = Options { seconds: 4, rounds: 5, only: Vec::new(), program: None, beside: None };
+    let mut options =
+        Options { seconds: 4, rounds: 5, only: Vec::new(), program: None, beside: None };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         let value = words.next().with_context(|| format!("`{word}` wants a value"))?;
@@ -127,7 +140,9 @@ fn parse(arguments: &[String]) -> Result<Options> {
             "--only" => options.only.push(value.clone()),
             "--program" => options.program = Some(file(value)?),
             "--beside" => options.beside = Some(file(value)?),
-            _ => anyhow::bail!("no option `{word}`; there are --seconds, --rounds, --only, --program and --beside"),
+            _ => anyhow::bail!(
+                "no option `{word}`; there are --seconds, --rounds, --only, --program and --beside"
+            ),
         }
     }
     let known = |start: &String| SCENARIOS.iter().any(|scenario| scenario.name.starts_with(start));
@@ -149,7 +164,9 @@ fn prepare(workspace: &Workspace, log: &mut Log, packages: &[&str]) -> Result<()
     debian::ensure(workspace, log, "curl", "curl")?;
     println!("building with the profile `dist`");
     let mut command = workspace.cargo();
-    command.args(["build", "--profile", "dist"]).args(packages.iter().flat_map(|package| ["--package", package]));
+    command
+        .args(["build", "--profile", "dist"])
+        .args(packages.iter().flat_map(|package| ["--package", package]));
     if packages.contains(&"magicproxy") {
         command.args(["--features", "magicproxy/plugins"]);
     }

@@ -16,10 +16,18 @@ const TESTED: &[&str] = &["--workspace", "--features", "magicproxy/plugins"];
 /// The same without plugins, which is what a newcomer builds: third-party crates stay as they are.
 const WITHOUT_PLUGINS: &[&str] = &["--workspace", "--no-default-features"];
 /// The same, and the targets of fuzzing, which need libFuzzer.
-const FUZZED: &[&str] = &["--workspace", "--features", "magicproxy/plugins,magicproxy-fuzz/targets"];
+const FUZZED: &[&str] =
+    &["--workspace", "--features", "magicproxy/plugins,magicproxy-fuzz/targets"];
 /// The packages and features of every build by the profile `release`, as the program is released.
-const RELEASED: &[&str] =
-    &["--release", "--package", "magicproxy", "--package", "bench-upstream", "--features", "magicproxy/plugins"];
+const RELEASED: &[&str] = &[
+    "--release",
+    "--package",
+    "magicproxy",
+    "--package",
+    "bench-upstream",
+    "--features",
+    "magicproxy/plugins",
+];
 
 /// `cargo build …` for the tests: every target of every crate, and each lint of ours is an error.
 pub(crate) fn everything(workspace: &Workspace) -> Result<Command> {
@@ -40,7 +48,11 @@ pub(crate) fn tests_without_plugins(workspace: &Workspace, selection: &[&str]) -
 pub(crate) fn fuzz_targets(workspace: &Workspace, targets: &[String]) -> Command {
     let mut command = workspace.cargo();
     // The test makes cargo select what tests need, which nothing else would: see above.
-    command.arg("build").args(FUZZED).args(["--test", "listed"]).args(targets.iter().flat_map(|target| ["--bin", target]));
+    command
+        .arg("build")
+        .args(FUZZED)
+        .args(["--test", "listed"])
+        .args(targets.iter().flat_map(|target| ["--bin", target]));
     command.env("RUSTC_WORKSPACE_WRAPPER", workspace.root.join("fuzz/instrument"));
     command
 }
@@ -63,7 +75,11 @@ fn linting(workspace: &Workspace, verb: &str, words: &[&str]) -> Result<Command>
 
 /// By its full path: what stands on `PATH` may be for another toolchain.
 fn clippy_driver(workspace: &Workspace) -> Result<PathBuf> {
-    let said = workspace.command("rustc").args(["--print", "sysroot"]).output().context("cannot run `rustc`")?;
+    let said = workspace
+        .command("rustc")
+        .args(["--print", "sysroot"])
+        .output()
+        .context("cannot run `rustc`")?;
     let sysroot = String::from_utf8(said.stdout).context("`rustc` gave no path")?;
     let driver = Path::new(sysroot.trim()).join("bin/clippy-driver");
     anyhow::ensure!(driver.is_file(), "clippy is missing: `rustup component add clippy`");
@@ -79,7 +95,10 @@ mod tests {
     #[test]
     fn builds_of_a_profile_select_the_same_packages() {
         for selected in [TESTED, WITHOUT_PLUGINS, FUZZED] {
-            assert!(selected.contains(&"--workspace") && !selected.contains(&"--release"), "{selected:?}");
+            assert!(
+                selected.contains(&"--workspace") && !selected.contains(&"--release"),
+                "{selected:?}"
+            );
         }
         assert!(RELEASED.contains(&"--release") && RELEASED.contains(&"magicproxy/plugins"));
     }
@@ -92,13 +111,18 @@ mod tests {
         };
         let pinned = value(include_str!("../../.github/workflows/test.yml"), "RUSTUP_TOOLCHAIN: ");
         let oldest = value(include_str!("../../Cargo.toml"), "rust-version = ");
-        assert!(pinned.strip_prefix(oldest).is_some_and(|rest| rest.starts_with('.')), "{pinned} is not {oldest}");
+        assert!(
+            pinned.strip_prefix(oldest).is_some_and(|rest| rest.starts_with('.')),
+            "{pinned} is not {oldest}"
+        );
     }
 
     #[test]
     fn there_are_no_profiles_but_those_that_are_described() {
         let manifest = include_str!("../../Cargo.toml");
-        let named = manifest.lines().filter_map(|line| line.strip_prefix("[profile.")?.split(['.', ']']).next());
+        let named = manifest
+            .lines()
+            .filter_map(|line| line.strip_prefix("[profile.")?.split(['.', ']']).next());
         assert_eq!(named.collect::<BTreeSet<_>>(), BTreeSet::from(["dev", "dist", "release"]));
         let described = include_str!("../../ARCHITECTURE.md");
         for profile in ["dev", "dist", "release"] {

@@ -38,7 +38,10 @@ impl Counts {
         for name in trace.lines().filter_map(system_call).filter(|name| *name != "clock_gettime") {
             *counts.system_calls.entry(name.to_owned()).or_default() += 1;
         }
-        anyhow::ensure!(!counts.allocations.is_empty() && counts.clock_readings > 0, "the profile names no function that counts");
+        anyhow::ensure!(
+            !counts.allocations.is_empty() && counts.clock_readings > 0,
+            "the profile names no function that counts"
+        );
         anyhow::ensure!(!counts.system_calls.is_empty(), "the trace has no system call");
         Ok(counts)
     }
@@ -61,8 +64,11 @@ impl Counts {
 
 /// The format's `totals:`, or `summary:` in older ones.
 fn total(profile: &str) -> Result<u64> {
-    let line = profile.lines().find_map(|line| line.strip_prefix("totals:").or_else(|| line.strip_prefix("summary:")));
-    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).context("the profile has no total")
+    let line = profile
+        .lines()
+        .find_map(|line| line.strip_prefix("totals:").or_else(|| line.strip_prefix("summary:")));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok())
+        .context("the profile has no total")
 }
 
 /// Each `calls=` with the function it goes to. A name stands behind its number once, where that occurs first.
@@ -73,10 +79,13 @@ fn calls(profile: &str) -> Vec<(&str, u64)> {
     for line in profile.lines() {
         if let Some(text) = line.strip_prefix("fn=").or_else(|| line.strip_prefix("cfn=")) {
             let (number, name) = text.split_once(' ').unwrap_or((text, ""));
-            let name: &str = if name.is_empty() { names.get(number).copied().unwrap_or_default() } else { name };
+            let name: &str =
+                if name.is_empty() { names.get(number).copied().unwrap_or_default() } else { name };
             names.insert(number, name);
             callee = name;
-        } else if let Some(count) = line.strip_prefix("calls=").and_then(|rest| rest.split(' ').next()?.parse().ok()) {
+        } else if let Some(count) =
+            line.strip_prefix("calls=").and_then(|rest| rest.split(' ').next()?.parse().ok())
+        {
             found.push((callee, count));
         }
     }
@@ -98,8 +107,9 @@ pub(crate) struct Load {
 
 impl Load {
     pub(crate) fn new(port: u16, token: &str, connections: usize) -> Result<Load> {
-        let request =
-            format!("GET /repos/acme/rocket/issues HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n\r\n");
+        let request = format!(
+            "GET /repos/acme/rocket/issues HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n\r\n"
+        );
         let connect = |_| TcpStream::connect(("127.0.0.1", port)).context("cannot reach the proxy");
         Ok(Load { request, connections: (0..connections).map(connect).collect::<Result<_>>()? })
     }
@@ -126,7 +136,11 @@ fn read_answer(connection: &mut TcpStream) -> Result<()> {
         anyhow::ensure!(length > 0, "the response was broken off");
         answer.extend_from_slice(piece.get(..length).unwrap_or_default());
     }
-    anyhow::ensure!(answer.starts_with(b"HTTP/1.1 200 "), "the response was {}", String::from_utf8_lossy(&answer));
+    anyhow::ensure!(
+        answer.starts_with(b"HTTP/1.1 200 "),
+        "the response was {}",
+        String::from_utf8_lossy(&answer)
+    );
     Ok(())
 }
 
@@ -140,13 +154,22 @@ mod tests {
     #[test]
     fn a_profile_is_understood() {
         assert_eq!(total(PROFILE).unwrap(), 150);
-        assert_eq!(calls(PROFILE), [("malloc", 3), ("clock_gettime@@GLIBC_2.17", 2), ("malloc", 1)]);
+        assert_eq!(
+            calls(PROFILE),
+            [("malloc", 3), ("clock_gettime@@GLIBC_2.17", 2), ("malloc", 1)]
+        );
     }
 
     #[test]
     fn a_trace_is_understood() {
-        assert_eq!(system_call("SYSCALL[2912,3]( 20) sys_writev ( 12, 0x5a, 2 ) --> [async] ..."), Some("writev"));
-        assert_eq!(system_call("SYSCALL[2912,3](228) sys_clock_gettime( 1, 0x5a )[sync] --> Success"), Some("clock_gettime"));
+        assert_eq!(
+            system_call("SYSCALL[2912,3]( 20) sys_writev ( 12, 0x5a, 2 ) --> [async] ..."),
+            Some("writev")
+        );
+        assert_eq!(
+            system_call("SYSCALL[2912,3](228) sys_clock_gettime( 1, 0x5a )[sync] --> Success"),
+            Some("clock_gettime")
+        );
         assert_eq!(system_call("SYSCALL[2912,3](232) ... [async] --> Success(0x1)"), None);
         assert_eq!(system_call("==2912== Callgrind"), None);
     }

@@ -8,7 +8,12 @@ use crate::log::Log;
 use crate::workspace::{Workspace, which};
 
 /// Makes sure that `program` is there, from `package` if need be.
-pub(crate) fn ensure(workspace: &Workspace, log: &mut Log, program: &str, package: &str) -> Result<()> {
+pub(crate) fn ensure(
+    workspace: &Workspace,
+    log: &mut Log,
+    program: &str,
+    package: &str,
+) -> Result<()> {
     if installed(program) {
         return Ok(());
     }
@@ -18,9 +23,16 @@ pub(crate) fn ensure(workspace: &Workspace, log: &mut Log, program: &str, packag
 }
 
 /// Makes sure that packages are there, each with the program that it brings; one without a program is asked of dpkg.
-pub(crate) fn ensure_all(workspace: &Workspace, log: &mut Log, packages: &[(&str, Option<&str>)]) -> Result<()> {
-    let there = |(package, program): &(&str, Option<&str>)| program.map_or_else(|| known_to_dpkg(package), installed);
-    let missing: Vec<&str> = packages.iter().filter(|wanted| !there(wanted)).map(|(package, _)| *package).collect();
+pub(crate) fn ensure_all(
+    workspace: &Workspace,
+    log: &mut Log,
+    packages: &[(&str, Option<&str>)],
+) -> Result<()> {
+    let there = |(package, program): &(&str, Option<&str>)| {
+        program.map_or_else(|| known_to_dpkg(package), installed)
+    };
+    let missing: Vec<&str> =
+        packages.iter().filter(|wanted| !there(wanted)).map(|(package, _)| *package).collect();
     if missing.is_empty() { Ok(()) } else { install_all(workspace, log, &missing) }
 }
 
@@ -47,12 +59,17 @@ fn installed(program: &str) -> bool {
 }
 
 fn known_to_dpkg(package: &str) -> bool {
-    let status = Command::new("dpkg-query").args(["--show", "--showformat=${db:Status-Status}", package]).output();
+    let status = Command::new("dpkg-query")
+        .args(["--show", "--showformat=${db:Status-Status}", package])
+        .output();
     status.is_ok_and(|status| status.stdout == b"installed")
 }
 
 fn apt(workspace: &Workspace, prefix: &[&str], arguments: &[&str]) -> Command {
-    let mut words = prefix.iter().chain(&["env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1", "apt-get"]).copied();
+    let mut words = prefix
+        .iter()
+        .chain(&["env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1", "apt-get"])
+        .copied();
     // RUNLEVEL=1 keeps a server's package from starting the server.
     let mut command = workspace.command(words.next().unwrap_or("env"));
     command.args(words).args(arguments);

@@ -11,7 +11,8 @@ use crate::workspace::Workspace;
 
 pub(crate) fn run(workspace: &Workspace) -> Result<bool> {
     let mut log = Log::create(workspace.target.join("xtask/dist.log"))?;
-    let program = build(workspace, &mut log).inspect_err(|_| println!("{}", log.tail(60).unwrap_or_default()))?;
+    let program = build(workspace, &mut log)
+        .inspect_err(|_| println!("{}", log.tail(60).unwrap_or_default()))?;
     println!("{}", program.display());
     Ok(true)
 }
@@ -25,7 +26,8 @@ fn build(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
         std::fs::remove_dir_all(&counts).context("cannot remove older counts")?;
     }
     println!("1 of 3: building with counters");
-    let counting = compile(workspace, log, "counting", &format!("-Cprofile-generate={}", counts.display()))?;
+    let counting =
+        compile(workspace, log, "counting", &format!("-Cprofile-generate={}", counts.display()))?;
     println!("2 of 3: counting");
     bench::train(workspace, log, &counting)?;
     let mut merge = workspace.command(tool);
@@ -68,10 +70,14 @@ fn host(workspace: &Workspace, log: &mut Log) -> Result<String> {
 /// The tool that knows the counts of this compiler's LLVM.
 fn profdata(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
     let sysroot = log.must(workspace.command("rustc").args(["--print", "sysroot"]))?;
-    let tool = Path::new(sysroot.trim()).join("lib/rustlib").join(host(workspace, log)?).join("bin/llvm-profdata");
+    let tool = Path::new(sysroot.trim())
+        .join("lib/rustlib")
+        .join(host(workspace, log)?)
+        .join("bin/llvm-profdata");
     if !tool.is_file() {
         let mut rustup = workspace.command("rustup");
-        log.must(rustup.args(["component", "add", "llvm-tools"])).context("`llvm-tools` is missing")?;
+        log.must(rustup.args(["component", "add", "llvm-tools"]))
+            .context("`llvm-tools` is missing")?;
     }
     anyhow::ensure!(tool.is_file(), "`llvm-tools` brought no llvm-profdata");
     Ok(tool)

@@ -9,10 +9,15 @@ use std::process::{Command, ExitCode};
 /// Set where this program is to be rustdoc; its value is the folder of the documentation.
 pub(crate) const ASKED: &str = "MAGICPROXY_XTASK_DOCUMENTS";
 /// What only a test needs, and how many words follow each.
-const OF_TESTS: [(&str, usize); 4] = [("--test", 0), ("--test-run-directory", 1), ("--test-args", 1), ("--no-run", 0)];
+const OF_TESTS: [(&str, usize); 4] =
+    [("--test", 0), ("--test-run-directory", 1), ("--test-args", 1), ("--no-run", 0)];
 
 /// `cargo test --doc …`, but for what rustdoc does. `copy` becomes a copy of this program.
-pub(crate) fn instead_of_tests(tests: &mut Command, copy: &Path, folder: &Path) -> std::io::Result<()> {
+pub(crate) fn instead_of_tests(
+    tests: &mut Command,
+    copy: &Path,
+    folder: &Path,
+) -> std::io::Result<()> {
     // Where this program lay, the build of the tests has put another one, and this one's own path is gone.
     let running = Path::new("/proc/self/exe");
     let program = if running.exists() { running.to_path_buf() } else { std::env::current_exe()? };
@@ -24,8 +29,14 @@ pub(crate) fn instead_of_tests(tests: &mut Command, copy: &Path, folder: &Path) 
 /// Documents one crate: every item, and each warning is an error.
 pub(crate) fn run(arguments: Vec<String>) -> ExitCode {
     let mut rustdoc = Command::new("rustdoc");
-    rustdoc.args(without_tests(arguments)).args(["--document-private-items", "-D", "warnings", "--out-dir"]);
-    let status = rustdoc.arg(std::env::var_os(ASKED).unwrap_or_default()).env_remove(ASKED).status();
+    rustdoc.args(without_tests(arguments)).args([
+        "--document-private-items",
+        "-D",
+        "warnings",
+        "--out-dir",
+    ]);
+    let status =
+        rustdoc.arg(std::env::var_os(ASKED).unwrap_or_default()).env_remove(ASKED).status();
     match status {
         Ok(status) if status.success() => {
             println!("{DOCUMENTED}");
@@ -58,6 +69,9 @@ mod tests {
     fn what_only_tests_need_is_left_out() {
         let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
         let given = "--crate-name x --test src/lib.rs --test-run-directory /x --extern a=b --test-args y -L z";
-        assert_eq!(without_tests(words(given)), words("--crate-name x src/lib.rs --extern a=b -L z"));
+        assert_eq!(
+            without_tests(words(given)),
+            words("--crate-name x src/lib.rs --extern a=b -L z")
+        );
     }
 }

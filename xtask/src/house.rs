@@ -34,19 +34,33 @@ struct Surveyed<'c> {
 }
 
 fn survey(crates: &[Crate]) -> Vec<Surveyed<'_>> {
-    crates.iter().map(|found| Surveyed { name: &found.name, modules: &found.modules, functions: functions(found) }).collect()
+    crates
+        .iter()
+        .map(|found| Surveyed {
+            name: &found.name,
+            modules: &found.modules,
+            functions: functions(found),
+        })
+        .collect()
 }
 
 fn functions(found: &Crate) -> Vec<(&Module, Function<'_>)> {
-    found.modules.iter().flat_map(|module| module.functions().into_iter().map(move |function| (module, function))).collect()
+    found
+        .modules
+        .iter()
+        .flat_map(|module| module.functions().into_iter().map(move |function| (module, function)))
+        .collect()
 }
 
 /// A line for each fault: a function or a file that is too long, a maker of a proof that is not as it is written down, a place that
 /// names what it may not, a bound of two values.
 pub(crate) fn faults(root: &Path, crates: &[Crate]) -> Result<Vec<String>> {
-    let read = |file: &str| std::fs::read_to_string(root.join(file)).with_context(|| format!("cannot read `{file}`"));
+    let read = |file: &str| {
+        std::fs::read_to_string(root.join(file)).with_context(|| format!("cannot read `{file}`"))
+    };
     let (listed, users) = (read(MAKERS)?, read(USERS)?);
-    let listed = lists::read(&listed).with_context(|| format!("`{MAKERS}` cannot be understood"))?;
+    let listed =
+        lists::read(&listed).with_context(|| format!("`{MAKERS}` cannot be understood"))?;
     let users = lists::read(&users).with_context(|| format!("`{USERS}` cannot be understood"))?;
     let surveyed = survey(crates);
     let mut faults = makers::faults(&surveyed, &listed);
@@ -69,9 +83,18 @@ pub(crate) fn measure(workspace: &Workspace) -> Result<bool> {
         println!("  {:<18} {} of {} {names}", found.name, circles.len(), found.tops().len());
     }
     println!("lines of functions, tests apart\n  {}", lengths_of_functions(&surveyed));
-    println!("files of more than {MOST_OF_A_FILE} lines, tests apart\n  {}", long_files(&crates).len());
-    println!("files that name a key of an upstream, tests and documents apart\n{}", keys::measured(&crates)?);
-    println!("makers of proofs, and the modules that may call them\n{}", makers::listed(&surveyed).trim_end());
+    println!(
+        "files of more than {MOST_OF_A_FILE} lines, tests apart\n  {}",
+        long_files(&crates).len()
+    );
+    println!(
+        "files that name a key of an upstream, tests and documents apart\n{}",
+        keys::measured(&crates)?
+    );
+    println!(
+        "makers of proofs, and the modules that may call them\n{}",
+        makers::listed(&surveyed).trim_end()
+    );
     Ok(true)
 }
 
@@ -91,8 +114,11 @@ impl Lengths {
 
     fn faults(self) -> Vec<String> {
         let most = self.kept_by(90);
-        let all = (most > MOST_OF_NINE_IN_TEN)
-            .then(|| format!("of ten functions one has more than {most} lines; at most {MOST_OF_NINE_IN_TEN}"));
+        let all = (most > MOST_OF_NINE_IN_TEN).then(|| {
+            format!(
+                "of ten functions one has more than {most} lines; at most {MOST_OF_NINE_IN_TEN}"
+            )
+        });
         self.too_long.into_iter().chain(all).collect()
     }
 }
@@ -100,7 +126,11 @@ impl Lengths {
 impl std::fmt::Display for Lengths {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let [half, most, all] = [50, 90, 100].map(|percent| self.kept_by(percent));
-        write!(formatter, "p50 {half}, p90 {most}, longest {all}, of {} functions", self.lines.len())
+        write!(
+            formatter,
+            "p50 {half}, p90 {most}, longest {all}, of {} functions",
+            self.lines.len()
+        )
     }
 }
 
@@ -110,7 +140,10 @@ fn lengths_of_functions(crates: &[Surveyed<'_>]) -> Lengths {
         lines.push(function.lines);
         if function.lines > MOST {
             let (file, line) = (module.file.display(), function.line);
-            too_long.push(format!("{file}:{line}: `{}` has {} lines; at most {MOST}", function.name, function.lines));
+            too_long.push(format!(
+                "{file}:{line}: `{}` has {} lines; at most {MOST}",
+                function.name, function.lines
+            ));
         }
     }
     lines.sort_unstable();
@@ -119,8 +152,13 @@ fn lengths_of_functions(crates: &[Surveyed<'_>]) -> Lengths {
 
 fn long_files(crates: &[Crate]) -> Vec<String> {
     let modules = crates.iter().flat_map(|found| &found.modules);
-    let long = modules.map(|module| (module, module.text.lines().count())).filter(|(_, lines)| *lines > MOST_OF_A_FILE);
-    long.map(|(module, lines)| format!("{}: {lines} lines; at most {MOST_OF_A_FILE}", module.file.display())).collect()
+    let long = modules
+        .map(|module| (module, module.text.lines().count()))
+        .filter(|(_, lines)| *lines > MOST_OF_A_FILE);
+    long.map(|(module, lines)| {
+        format!("{}: {lines} lines; at most {MOST_OF_A_FILE}", module.file.display())
+    })
+    .collect()
 }
 
 #[cfg(test)]
@@ -146,8 +184,14 @@ mod tests {
             lengths_of_functions(&survey(&crates))
         };
         assert_eq!(lengths(&[80, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]).faults(), Vec::<String>::new());
-        assert_eq!(lengths(&[81, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]).faults(), ["a.rs:1: `f` has 81 lines; at most 80"]);
-        assert_eq!(lengths(&[30, 30, 2, 2, 2, 2, 2, 1, 1, 1]).to_string(), "p50 2, p90 30, longest 30, of 10 functions");
+        assert_eq!(
+            lengths(&[81, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]).faults(),
+            ["a.rs:1: `f` has 81 lines; at most 80"]
+        );
+        assert_eq!(
+            lengths(&[30, 30, 2, 2, 2, 2, 2, 1, 1, 1]).to_string(),
+            "p50 2, p90 30, longest 30, of 10 functions"
+        );
         assert_eq!(lengths(&[31, 31, 1, 1, 1, 1, 1, 1, 1, 1]).faults().len(), 1);
     }
 

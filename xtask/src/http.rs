@@ -40,14 +40,19 @@ pub(crate) fn wait_for(port: u16, server: &mut Child) -> Result<()> {
     while !is_open(port) {
         let ended = server.try_wait().context("cannot look at a server")?;
         anyhow::ensure!(ended.is_none(), "the server has ended before it listened on port {port}");
-        anyhow::ensure!(Instant::now() < deadline, "nothing listens on port {port} after {} s", HUNG.as_secs());
+        anyhow::ensure!(
+            Instant::now() < deadline,
+            "nothing listens on port {port} after {} s",
+            HUNG.as_secs()
+        );
         std::thread::sleep(Duration::from_millis(2));
     }
     Ok(())
 }
 
 fn send(port: u16, method: &str, path: &str, body: &str) -> Result<HttpResponse> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).with_context(|| format!("cannot reach port {port}"))?;
+    let mut stream = TcpStream::connect(("127.0.0.1", port))
+        .with_context(|| format!("cannot reach port {port}"))?;
     stream.set_read_timeout(Some(HUNG)).context("cannot set a timeout")?;
     let length = body.len();
     let request = format!(
@@ -58,6 +63,10 @@ fn send(port: u16, method: &str, path: &str, body: &str) -> Result<HttpResponse>
     let mut text = String::new();
     stream.read_to_string(&mut text).context("no whole answer came")?;
     let (head, body) = text.split_once("\r\n\r\n").context("the response has no head")?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("the response has no status")?;
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .context("the response has no status")?;
     Ok(HttpResponse { status, body: body.to_owned() })
 }

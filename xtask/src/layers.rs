@@ -21,22 +21,28 @@ const DRAWING: &str = "ARCHITECTURE.md";
 
 /// Compares every crate with the order, and the drawing with both: a line for each fault, and how to mend it.
 pub(crate) fn faults(root: &Path, crates: &[Crate]) -> Result<Vec<String>> {
-    let read = |file: &str| std::fs::read_to_string(root.join(file)).with_context(|| format!("cannot read `{file}`"));
-    let orders = order::read(&read(ORDER)?).with_context(|| format!("`{ORDER}` cannot be understood"))?;
+    let read = |file: &str| {
+        std::fs::read_to_string(root.join(file)).with_context(|| format!("cannot read `{file}`"))
+    };
+    let orders =
+        order::read(&read(ORDER)?).with_context(|| format!("`{ORDER}` cannot be understood"))?;
     let mut faults = Vec::new();
     for found in crates {
         match orders.iter().find(|order| order.name == found.name) {
             Some(order) => faults.extend(faults_of(found, order)),
-            None if found.modules.len() > 1 => {
-                faults.push(format!("{ORDER}: the crate `{}` is missing: add its modules", found.name))
-            }
+            None if found.modules.len() > 1 => faults
+                .push(format!("{ORDER}: the crate `{}` is missing: add its modules", found.name)),
             None => {}
         }
     }
     for order in orders.iter().filter(|order| crates.iter().all(|found| found.name != order.name)) {
         faults.push(format!("{ORDER}: there is no crate `{}`: take its section out", order.name));
     }
-    faults.extend(picture::faults(&read(DRAWING)?, &orders).into_iter().map(|fault| format!("{DRAWING}: {fault}")));
+    faults.extend(
+        picture::faults(&read(DRAWING)?, &orders)
+            .into_iter()
+            .map(|fault| format!("{DRAWING}: {fault}")),
+    );
     Ok(faults)
 }
 
@@ -44,14 +50,26 @@ fn faults_of(found: &Crate, order: &LayerList) -> Vec<String> {
     let modules = found.tops();
     let unlisted = modules.iter().filter(|module| order.place(module).is_none());
     let mut faults: Vec<String> = unlisted
-        .map(|module| format!("{ORDER}: `{module}` of {} is missing: give it a place and a meaning", order.name))
+        .map(|module| {
+            format!(
+                "{ORDER}: `{module}` of {} is missing: give it a place and a meaning",
+                order.name
+            )
+        })
         .collect();
     let gone = order.layers.iter().filter(|layer| !modules.contains(layer.module.as_str()));
-    faults.extend(gone.map(|layer| format!("{ORDER}: {} has no module `{}`: take its line out", order.name, layer.module)));
+    faults.extend(gone.map(|layer| {
+        format!("{ORDER}: {} has no module `{}`: take its line out", order.name, layer.module)
+    }));
     let rising: Vec<Arrow> = arrows(found).into_iter().filter(|arrow| order.rises(arrow)).collect();
-    faults.extend(rising.iter().filter(|arrow| !order.knows(arrow)).map(|arrow| order.mending(arrow)));
+    faults.extend(
+        rising.iter().filter(|arrow| !order.knows(arrow)).map(|arrow| order.mending(arrow)),
+    );
     let mended = order.known.iter().filter(|known| !rising.iter().any(|arrow| known.is(arrow)));
-    faults.extend(mended.map(|known| format!("{ORDER}: `{known}` of {} is cut: take its line out", order.name)));
+    faults
+        .extend(mended.map(|known| {
+            format!("{ORDER}: `{known}` of {} is cut: take its line out", order.name)
+        }));
     faults
 }
 
@@ -89,19 +107,33 @@ mod tests {
     fn a_module_uses_only_those_below_it() {
         let root = ("", "mod roof; mod wall;");
         check(&[root, ("roof", "use crate::wall;"), ("wall", "")], ORDER, &[]);
-        check(&[root, ("roof", ""), ("wall", "\nuse crate::roof;")], ORDER, &["wall.rs:2: `wall` uses `roof`"]);
+        check(
+            &[root, ("roof", ""), ("wall", "\nuse crate::roof;")],
+            ORDER,
+            &["wall.rs:2: `wall` uses `roof`"],
+        );
     }
 
     #[test]
     fn every_module_has_its_place_and_every_place_its_module() {
-        check(&[("", ""), ("roof", ""), ("wall", ""), ("door", "")], ORDER, &["xtask/layers.toml: `door` of house is missing"]);
+        check(
+            &[("", ""), ("roof", ""), ("wall", ""), ("door", "")],
+            ORDER,
+            &["xtask/layers.toml: `door` of house is missing"],
+        );
         check(&[("", ""), ("roof", "")], ORDER, &["xtask/layers.toml: house has no module `wall`"]);
     }
 
     #[test]
     fn known_arrows_may_only_shrink() {
-        let known = format!("{ORDER}[known.house]\n\"wall -> roof\" = \"stays until the roof is mended\"\n");
+        let known = format!(
+            "{ORDER}[known.house]\n\"wall -> roof\" = \"stays until the roof is mended\"\n"
+        );
         check(&[("", ""), ("roof", ""), ("wall", "use crate::roof;")], &known, &[]);
-        check(&[("", ""), ("roof", ""), ("wall", "")], &known, &["xtask/layers.toml: `wall -> roof` of house is cut"]);
+        check(
+            &[("", ""), ("roof", ""), ("wall", "")],
+            &known,
+            &["xtask/layers.toml: `wall -> roof` of house is cut"],
+        );
     }
 }

@@ -14,16 +14,31 @@ pub(crate) struct Section<'t> {
 /// Reads a list.
 pub(crate) fn read(text: &str) -> Result<Vec<Section<'_>>> {
     let mut sections: Vec<Section<'_>> = Vec::new();
-    for (number, line) in text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
+    for (number, line) in text
+        .lines()
+        .map(str::trim)
+        .enumerate()
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+    {
         let number = number + 1;
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            anyhow::ensure!(sections.iter().all(|section| section.name != name), "line {number}: `[{name}]` stands there twice");
+            anyhow::ensure!(
+                sections.iter().all(|section| section.name != name),
+                "line {number}: `[{name}]` stands there twice"
+            );
             sections.push(Section { name, lines: Vec::new() });
             continue;
         }
-        let (name, meaning) = entry(line).with_context(|| format!("line {number}: expected `name = \"text\"`"))?;
-        let lines = &mut sections.last_mut().with_context(|| format!("line {number}: no section stands above it"))?.lines;
-        anyhow::ensure!(lines.iter().all(|(known, _)| *known != name), "line {number}: `{name}` stands there twice");
+        let (name, meaning) =
+            entry(line).with_context(|| format!("line {number}: expected `name = \"text\"`"))?;
+        let lines = &mut sections
+            .last_mut()
+            .with_context(|| format!("line {number}: no section stands above it"))?
+            .lines;
+        anyhow::ensure!(
+            lines.iter().all(|(known, _)| *known != name),
+            "line {number}: `{name}` stands there twice"
+        );
         lines.push((name, meaning));
     }
     Ok(sections)
@@ -43,7 +58,13 @@ mod tests {
     #[test]
     fn lines_keep_their_order() {
         let read = read("# A list.\n[b]\nz = \"1\"\n\"y -> x\" = \"2\"\n\n[a]\n").unwrap();
-        assert_eq!(read, [Section { name: "b", lines: vec![("z", "1"), ("y -> x", "2")] }, Section { name: "a", lines: vec![] }]);
+        assert_eq!(
+            read,
+            [
+                Section { name: "b", lines: vec![("z", "1"), ("y -> x", "2")] },
+                Section { name: "a", lines: vec![] }
+            ]
+        );
     }
 
     #[test]

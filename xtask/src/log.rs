@@ -36,7 +36,9 @@ impl fmt::Display for Stop {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Stop::Never => formatter.write_str("it had no limit"),
-            Stop::Silent(limit) => write!(formatter, "it had said nothing for {} s, so it hangs", limit.as_secs()),
+            Stop::Silent(limit) => {
+                write!(formatter, "it had said nothing for {} s, so it hangs", limit.as_secs())
+            }
             Stop::After(limit) => write!(formatter, "it took more than {} s", limit.as_secs()),
         }
     }
@@ -58,9 +60,11 @@ pub(crate) struct FinishedStage {
 impl Log {
     pub(crate) fn create(path: PathBuf) -> Result<Log> {
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("cannot make `{}`", folder.display()))?;
         }
-        let file = File::create(&path).with_context(|| format!("cannot write `{}`", path.display()))?;
+        let file =
+            File::create(&path).with_context(|| format!("cannot write `{}`", path.display()))?;
         Ok(Log { path, file })
     }
 
@@ -90,7 +94,11 @@ impl Log {
 
     /// Runs the command to its end, or until it hangs. What compiles goes through `build`.
     pub(crate) fn run(&mut self, command: &mut Command) -> Result<FinishedStage> {
-        anyhow::ensure!(!compiles(command), "`{}` compiles, and no limit is for that", shown(command));
+        anyhow::ensure!(
+            !compiles(command),
+            "`{}` compiles, and no limit is for that",
+            shown(command)
+        );
         self.finish(command, Stop::Silent(process::HUNG))
     }
 
@@ -101,7 +109,11 @@ impl Log {
     }
 
     /// Runs the command for so long at most: for what can be done without where it does not come soon.
-    pub(crate) fn run_within(&mut self, command: &mut Command, limit: Duration) -> Result<FinishedStage> {
+    pub(crate) fn run_within(
+        &mut self,
+        command: &mut Command,
+        limit: Duration,
+    ) -> Result<FinishedStage> {
         self.finish(command, Stop::After(limit))
     }
 
@@ -115,7 +127,11 @@ impl Log {
             .stderr(self.handle()?)
             .spawn()
             .with_context(|| format!("cannot start {:?}", command.get_program()))?;
-        let status = process::wait_unless(&mut child, || self.length(), |silent, took| stop.is_due(silent, took))?;
+        let status = process::wait_unless(
+            &mut child,
+            || self.length(),
+            |silent, took| stop.is_due(silent, took),
+        )?;
         let text = self.text_from(from)?;
         let took = started.elapsed().as_secs_f64();
         match status {
@@ -163,7 +179,9 @@ fn succeeded(command: &Command, finished: FinishedStage) -> Result<String> {
 fn compiles(command: &Command) -> bool {
     let is_cargo = Path::new(command.get_program()).file_stem().is_some_and(|name| name == "cargo");
     let words: Vec<_> = command.get_args().collect();
-    let verb = words.first().is_some_and(|verb| ["build", "check", "clippy", "doc", "install"].iter().any(|known| verb == known));
+    let verb = words.first().is_some_and(|verb| {
+        ["build", "check", "clippy", "doc", "install"].iter().any(|known| verb == known)
+    });
     is_cargo && (verb || words.iter().any(|word| *word == "--no-run"))
 }
 
@@ -190,10 +208,15 @@ mod tests {
             command.args(words);
             command
         };
-        for words in [&["build", "--release"][..], &["install", "x"], &["test", "--workspace", "--no-run"]] {
+        for words in
+            [&["build", "--release"][..], &["install", "x"], &["test", "--workspace", "--no-run"]]
+        {
             assert!(compiles(&cargo(words)), "{words:?}");
         }
-        assert!(!compiles(&cargo(&["test", "--workspace"])) && !compiles(Command::new("pip").arg("install")));
+        assert!(
+            !compiles(&cargo(&["test", "--workspace"]))
+                && !compiles(Command::new("pip").arg("install"))
+        );
         let folder = std::env::temp_dir().join(format!("xtask-log-{}", std::process::id()));
         let mut log = Log::create(folder.join("log")).unwrap();
         let refused = log.run(&mut cargo(&["build"])).unwrap_err().to_string();

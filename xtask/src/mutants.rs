@@ -36,8 +36,12 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
     let tree = tree::Tree::lay_out(workspace)?;
     let all = draw::all(&tree, &tool)?;
     let named = named::NamedMutant::read(&workspace.root, &all)?;
-    let drawn: Vec<&Mutant> =
-        all.iter().skip(order.sample).step_by(EVERY).filter(|mutant| order.parts.contains(&mutant.part)).collect();
+    let drawn: Vec<&Mutant> = all
+        .iter()
+        .skip(order.sample)
+        .step_by(EVERY)
+        .filter(|mutant| order.parts.contains(&mutant.part))
+        .collect();
     println!("{} of {} mutants are drawn", drawn.len(), all.len());
     let plans = trial::Plans::without_a_fault(&tree, &order.parts)?;
     let mut tried = Vec::with_capacity(drawn.len());
@@ -48,7 +52,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
     }
     let report = report::Report::of(&tried);
     let path = workspace.target.join("xtask/mutants/report.txt");
-    std::fs::write(&path, report.to_string()).with_context(|| format!("cannot write `{}`", path.display()))?;
+    std::fs::write(&path, report.to_string())
+        .with_context(|| format!("cannot write `{}`", path.display()))?;
     println!("\n{report}");
     Ok(report.is_good())
 }
@@ -59,12 +64,21 @@ impl MutantOptions {
         let mut words = arguments.iter();
         while let Some(word) = words.next() {
             if word == "--sample" {
-                let number = words.next().and_then(|number| number.parse().ok()).filter(|number| *number < EVERY);
-                sample = number.with_context(|| format!("`--sample` takes a number from 0 to {}", EVERY - 1))?;
+                let number = words
+                    .next()
+                    .and_then(|number| number.parse().ok())
+                    .filter(|number| *number < EVERY);
+                sample = number.with_context(|| {
+                    format!("`--sample` takes a number from 0 to {}", EVERY - 1)
+                })?;
                 continue;
             }
             let known = PARTS.iter().find(|part| *part == word);
-            parts.push(*known.with_context(|| format!("no part `{word}`; there are: {}", PARTS.join(", ")))?);
+            parts.push(
+                *known.with_context(|| {
+                    format!("no part `{word}`; there are: {}", PARTS.join(", "))
+                })?,
+            );
         }
         Ok(MutantOptions { parts: if parts.is_empty() { PARTS.to_vec() } else { parts }, sample })
     }
@@ -82,7 +96,10 @@ mod tests {
     #[test]
     fn parts_and_samples_are_asked_for() {
         assert_eq!(parse(""), Ok(MutantOptions { parts: PARTS.to_vec(), sample: 0 }));
-        assert_eq!(parse("gate core --sample 9"), Ok(MutantOptions { parts: vec!["gate", "core"], sample: 9 }));
+        assert_eq!(
+            parse("gate core --sample 9"),
+            Ok(MutantOptions { parts: vec!["gate", "core"], sample: 9 })
+        );
         for refused in ["nothing", "--sample", "--sample 10", "--sample x", "core --all"] {
             assert!(parse(refused).is_err(), "{refused}");
         }

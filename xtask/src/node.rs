@@ -15,10 +15,12 @@ pub(crate) struct Packages {
 }
 
 /// Real clients of the proxy, and servers for them.
-pub(crate) const CLIENTS: Packages = Packages { folder: "node", manifest: "tests/clients/package.json" };
+pub(crate) const CLIENTS: Packages =
+    Packages { folder: "node", manifest: "tests/clients/package.json" };
 
 /// What the tests of the JavaScript library need beside it.
-pub(crate) const TOKEN: Packages = Packages { folder: "node-token", manifest: "clients/js/package.json" };
+pub(crate) const TOKEN: Packages =
+    Packages { folder: "node-token", manifest: "clients/js/package.json" };
 
 /// Installs packages and returns the folder that holds `node_modules`.
 pub(crate) fn ensure(workspace: &Workspace, log: &mut Log, packages: Packages) -> Result<PathBuf> {
@@ -34,7 +36,8 @@ pub(crate) fn ensure(workspace: &Workspace, log: &mut Log, packages: Packages) -
     std::fs::create_dir_all(&home).context("cannot make the folder for Node packages")?;
     std::fs::copy(manifest, home.join("package.json")).context("cannot copy package.json")?;
     let verb = if lock.is_file() {
-        std::fs::copy(&lock, home.join("package-lock.json")).context("cannot copy package-lock.json")?;
+        std::fs::copy(&lock, home.join("package-lock.json"))
+            .context("cannot copy package-lock.json")?;
         "ci"
     } else {
         "install"

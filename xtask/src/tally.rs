@@ -27,7 +27,8 @@ impl Tally {
 pub(crate) fn of_libtest(finished: &FinishedStage) -> Tally {
     let lines = finished.text.lines().filter_map(|line| line.trim().strip_prefix("test result: "));
     // `ok. 3 passed; 0 failed; …`
-    let counts = lines.filter_map(|line| line.split_once(". ")).map(|(_, counts)| counts_in(counts, ';'));
+    let counts =
+        lines.filter_map(|line| line.split_once(". ")).map(|(_, counts)| counts_in(counts, ';'));
     counts.fold(Tally::default(), Tally::plus).at_least(finished.ok)
 }
 
@@ -77,9 +78,18 @@ mod tests {
 
     #[test]
     fn only_the_last_line_of_a_script_counts() {
-        assert_eq!(of_script(&finished(true, "9 passed, 9 failed\n12 passed, 0 failed\n")), Tally { passed: 12, failed: 0 });
-        assert_eq!(of_script(&finished(true, "3 passed, 0 failed, 2 skipped\n")), Tally { passed: 3, failed: 0 });
-        assert_eq!(of_script(&finished(false, "3 passed, 0 failed")), Tally { passed: 3, failed: 1 });
+        assert_eq!(
+            of_script(&finished(true, "9 passed, 9 failed\n12 passed, 0 failed\n")),
+            Tally { passed: 12, failed: 0 }
+        );
+        assert_eq!(
+            of_script(&finished(true, "3 passed, 0 failed, 2 skipped\n")),
+            Tally { passed: 3, failed: 0 }
+        );
+        assert_eq!(
+            of_script(&finished(false, "3 passed, 0 failed")),
+            Tally { passed: 3, failed: 1 }
+        );
     }
 
     #[test]

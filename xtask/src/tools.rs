@@ -25,7 +25,10 @@ pub(crate) fn ensure(workspace: &Workspace, log: &mut Log, tool: Tool) -> Result
     let mut command = workspace.cargo();
     // A debug build takes a third of the time, even less without what a debugger reads, and these tools run for seconds.
     command.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_INCREMENTAL", "0");
-    command.args(["install", "--locked", "--debug", "--version", tool.version, "--root"]).arg(cache()).arg(tool.name);
+    command
+        .args(["install", "--locked", "--debug", "--version", tool.version, "--root"])
+        .arg(cache())
+        .arg(tool.name);
     log.must_build(&mut command).with_context(|| format!("cannot install {}", tool.name))?;
     which(tool.name).with_context(|| format!("{} was installed and is not there", tool.name))
 }

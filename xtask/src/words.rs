@@ -38,7 +38,10 @@ pub(crate) fn measure(workspace: &Workspace) -> Result<bool> {
     println!("\nnames in the glossary that code does not use\n  {}", listed(&missing));
     let nouns = words(&sections, "nouns")?.union(&glossary::words(&glossary)).cloned().collect();
     let private = names::private(&crates, &nouns);
-    println!("types whose name ends in no noun of the lists or the glossary\n  {}", listed(&private));
+    println!(
+        "types whose name ends in no noun of the lists or the glossary\n  {}",
+        listed(&private)
+    );
     Ok(true)
 }
 

@@ -17,8 +17,10 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// Finds the repository from what `cargo run` tells its child.
     pub(crate) fn find() -> Result<Workspace> {
-        let manifest = std::env::var_os("CARGO_MANIFEST_DIR").context("run this as `cargo xtask`")?;
-        let root = Path::new(&manifest).parent().context("xtask has no parent folder")?.to_path_buf();
+        let manifest =
+            std::env::var_os("CARGO_MANIFEST_DIR").context("run this as `cargo xtask`")?;
+        let root =
+            Path::new(&manifest).parent().context("xtask has no parent folder")?.to_path_buf();
         let target = match std::env::var_os("CARGO_TARGET_DIR") {
             Some(folder) => root.join(folder),
             None => root.join("target"),
@@ -55,7 +57,9 @@ impl Workspace {
 pub(crate) fn cache() -> PathBuf {
     let base = match std::env::var_os("XDG_CACHE_HOME") {
         Some(folder) => PathBuf::from(folder),
-        None => PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/tmp".into())).join(".cache"),
+        None => {
+            PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/tmp".into())).join(".cache")
+        }
     };
     base.join("magicproxy-xtask")
 }

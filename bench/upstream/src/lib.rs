@@ -25,9 +25,13 @@ struct Answers {
 #[tokio::main(flavor = "current_thread")]
 pub async fn main() -> Result<()> {
     let address = std::env::args().nth(1).context("usage: bench-upstream ADDRESS")?;
-    let listener = TcpListener::bind(&address).await.with_context(|| format!("cannot listen on `{address}`"))?;
-    let answers =
-        Answers { small: answer("application/json", SMALL).leak(), big: answer("application/octet-stream", BIG).leak() };
+    let listener = TcpListener::bind(&address)
+        .await
+        .with_context(|| format!("cannot listen on `{address}`"))?;
+    let answers = Answers {
+        small: answer("application/json", SMALL).leak(),
+        big: answer("application/octet-stream", BIG).leak(),
+    };
     loop {
         let (stream, _) = listener.accept().await.context("cannot accept")?;
         stream.set_nodelay(true).context("cannot switch Nagle off")?;
@@ -48,7 +52,11 @@ async fn serve(mut stream: TcpStream, answers: Answers) -> Result<()> {
             }
             let is_huge = buffer.starts_with(b"GET /huge");
             let answer = if buffer.starts_with(b"GET /big") { answers.big } else { answers.small };
-            let length = if buffer.starts_with(b"GET ") { 0 } else { content_length(&buffer).context("no length")? };
+            let length = if buffer.starts_with(b"GET ") {
+                0
+            } else {
+                content_length(&buffer).context("no length")?
+            };
             buffer.clear();
             buffer.extend_from_slice(body.get(length..).unwrap_or_default());
             swallow(&mut stream, length.saturating_sub(body.len())).await?;
@@ -64,7 +72,10 @@ async fn serve(mut stream: TcpStream, answers: Answers) -> Result<()> {
 
 /// 1 GiB, made of bodies of 1 MiB.
 async fn huge(stream: &mut TcpStream, big: &[u8]) -> Result<()> {
-    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\ncontent-length: {}\r\n\r\n", 1024 * BIG);
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\ncontent-length: {}\r\n\r\n",
+        1024 * BIG
+    );
     stream.write_all(head.as_bytes()).await?;
     let body = big.get(big.len() - BIG..).unwrap_or_default();
     for _ in 0..1024 {
@@ -94,5 +105,8 @@ fn content_length(head: &[u8]) -> Option<usize> {
 fn answer(media_type: &str, length: usize) -> Vec<u8> {
     let frame = r#"{"padding":""}"#.len();
     let body = format!(r#"{{"padding":"{}"}}"#, "x".repeat(length - frame));
-    format!("HTTP/1.1 200 OK\r\ncontent-type: {media_type}\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: {media_type}\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
 }

@@ -38,14 +38,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use magicproxy_core::{
-    Acceptance, AcceptedTokens, Provenance, RulesDecision, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
+    Acceptance, AcceptedTokens, Provenance, RulesDecision, UnixTime, UnnamedTokens, UpstreamName,
+    VerifiedToken, VerifyContext,
 };
 use magicproxy_proxy::settings::{
-    ApiRoot, Limits, MintSettings, Settings, StrangerState, Timeouts, TrustedProxies, UpstreamSettings,
+    ApiRoot, Limits, MintSettings, Settings, StrangerState, Timeouts, TrustedProxies,
+    UpstreamSettings,
 };
 
 pub use duration::parse_duration;
-pub use layers::{ConfigurationForm, Flags, Layers, WorkingDirectory, check_configuration, unknown_keys};
+pub use layers::{
+    ConfigurationForm, Flags, Layers, WorkingDirectory, check_configuration, unknown_keys,
+};
 
 use crate::ground::fault::Fault;
 use crate::ground::scheme::Scheme;
@@ -100,7 +104,8 @@ pub struct Config {
 impl Config {
     /// The URL by which clients reach the proxy, as far as anybody knows.
     pub fn public_access(&self) -> PublicAccess {
-        let first = |listener: &ListenerSettings| PublicAccess::of(&listener.listen, listener.scheme);
+        let first =
+            |listener: &ListenerSettings| PublicAccess::of(&listener.listen, listener.scheme);
         self.public_access.clone().or_else(|| self.listeners.first().map(first)).unwrap_or_default()
     }
 
@@ -122,9 +127,14 @@ impl Config {
 
     /// A Unix socket on which an upstream is found by its own name, in the clear.
     pub fn socket_of(&self, upstream: &UpstreamName) -> Option<&Path> {
-        let leads = |bound: &Option<UpstreamName>| bound.as_ref().is_none_or(|bound| bound == upstream);
+        let leads =
+            |bound: &Option<UpstreamName>| bound.as_ref().is_none_or(|bound| bound == upstream);
         self.listeners.iter().find_map(|listener| match &listener.listen {
-            ListenAddress::Unix(path) if listener.scheme == Scheme::Http && leads(&listener.upstream) => Some(path.as_path()),
+            ListenAddress::Unix(path)
+                if listener.scheme == Scheme::Http && leads(&listener.upstream) =>
+            {
+                Some(path.as_path())
+            }
             _ => None,
         })
     }
@@ -138,11 +148,17 @@ impl Config {
             None => upstreams.find(|upstream| upstream.unnamed == UnnamedTokens::Accept),
         };
         found.map(|upstream| &**upstream).ok_or_else(|| {
-            let known: Vec<String> = self.upstreams.iter().map(|upstream| format!("`{}`", upstream.name)).collect();
+            let known: Vec<String> =
+                self.upstreams.iter().map(|upstream| format!("`{}`", upstream.name)).collect();
             let known = known.join(", ");
             match aud {
-                Some(aud) => format!("`{}` is no upstream of this configuration, which has {known}", harmless(aud)),
-                None => format!("an upstream must be named (`--aud`): this configuration has {known}"),
+                Some(aud) => format!(
+                    "`{}` is no upstream of this configuration, which has {known}",
+                    harmless(aud)
+                ),
+                None => {
+                    format!("an upstream must be named (`--aud`): this configuration has {known}")
+                }
             }
         })
     }
@@ -151,11 +167,17 @@ impl Config {
     pub fn unchecked(&self) -> Option<String> {
         let upstream = self.upstreams.first().filter(|_| self.upstream_assumed)?;
         let UpstreamSettings { name, api_root, .. } = &**upstream;
-        Some(format!("not checked: no configuration says which API the proxy serves; this is as for `{name}` ({api_root})"))
+        Some(format!(
+            "not checked: no configuration says which API the proxy serves; this is as for `{name}` ({api_root})"
+        ))
     }
 
     /// The name of the upstream that a look at this token is about: where nobody has said which, the one it names.
-    pub fn name_for<'a>(&self, token: &'a VerifiedToken, upstream: &'a UpstreamSettings) -> &'a UpstreamName {
+    pub fn name_for<'a>(
+        &self,
+        token: &'a VerifiedToken,
+        upstream: &'a UpstreamSettings,
+    ) -> &'a UpstreamName {
         token.upstream().filter(|_| self.upstream_assumed).unwrap_or(&upstream.name)
     }
 
@@ -171,7 +193,12 @@ impl Config {
 
     /// What verification needs to know.
     pub fn verify_context(upstream: &UpstreamSettings, now: UnixTime) -> VerifyContext<'_> {
-        VerifyContext { now, scopes: &upstream.scopes, patterns: upstream.patterns, acceptance: &upstream.acceptance }
+        VerifyContext {
+            now,
+            scopes: &upstream.scopes,
+            patterns: upstream.patterns,
+            acceptance: &upstream.acceptance,
+        }
     }
 
     /// Is this a request for which the store would keep something, with a token for which it keeps nothing?

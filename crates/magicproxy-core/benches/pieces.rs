@@ -6,14 +6,17 @@ use std::sync::{Arc, LazyLock};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{
-    KeyPair, KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey,
+    KeyPair, KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey,
+    PrivateDecryptingKey,
 };
-use aws_lc_rs::signature::{KeyPair as _, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256};
+use aws_lc_rs::signature::{
+    KeyPair as _, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256,
+};
 use divan::{Bencher, black_box};
 use magicproxy_core::{
-    Acceptance, AccessRequest, Caveat, Credential, DecisionSteps, EncodedSlash, Kem, KeyRing, PatternMode, Policy, PrivateKey,
-    RawRule, RequestTarget, Rule, RuleSource, Scopes, SealedTokenSpec, SealingKey, TokenSpec, UnixTime, UnnamedTokens,
-    UpstreamName, VerifyContext,
+    Acceptance, AccessRequest, Caveat, Credential, DecisionSteps, EncodedSlash, Kem, KeyRing,
+    PatternMode, Policy, PrivateKey, RawRule, RequestTarget, Rule, RuleSource, Scopes,
+    SealedTokenSpec, SealingKey, TokenSpec, UnixTime, UnnamedTokens, UpstreamName, VerifyContext,
 };
 use zeroize::Zeroizing;
 
@@ -21,7 +24,10 @@ const NOW: UnixTime = UnixTime(1_790_000_000);
 
 static RING: LazyLock<KeyRing> = LazyLock::new(|| {
     let sealing = Kem::ALL.map(|kem| SealingKey::generate(kem, NOW).unwrap());
-    KeyRing::new(PrivateKey::generate(2048).unwrap(), vec![]).unwrap().with_sealing(sealing.into()).unwrap()
+    KeyRing::new(PrivateKey::generate(2048).unwrap(), vec![])
+        .unwrap()
+        .with_sealing(sealing.into())
+        .unwrap()
 });
 static SCOPES: LazyLock<Scopes> = LazyLock::new(Scopes::default);
 static ACCEPTANCE: LazyLock<Acceptance> = LazyLock::new(Acceptance::default);
@@ -41,7 +47,8 @@ fn rules_of(count: usize, rule: impl Fn(usize) -> String) -> Vec<Rule> {
 }
 
 fn credential() -> Credential {
-    Credential::parse(Zeroizing::new("ghp_0123456789abcdefghijklmnopqrstuvwxyz".to_owned())).unwrap()
+    Credential::parse(Zeroizing::new("ghp_0123456789abcdefghijklmnopqrstuvwxyz".to_owned()))
+        .unwrap()
 }
 
 fn upstream() -> UpstreamName {
@@ -82,7 +89,12 @@ fn sealed(kem: Kem, count: usize, caveats: usize) -> Zeroizing<String> {
 }
 
 fn verify(token: &str) -> Arc<magicproxy_core::VerifiedToken> {
-    let context = VerifyContext { now: NOW, scopes: &SCOPES, patterns: PatternMode::Whole, acceptance: &ACCEPTANCE };
+    let context = VerifyContext {
+        now: NOW,
+        scopes: &SCOPES,
+        patterns: PatternMode::Whole,
+        acceptance: &ACCEPTANCE,
+    };
     Arc::new(RING.verify(token, &context).unwrap())
 }
 
@@ -94,7 +106,11 @@ fn cold(token: &str, target: &RequestTarget, upstream: &UpstreamName) {
     black_box(RING.open(&permit).unwrap());
 }
 
-fn access<'a>(target: &'a RequestTarget, upstream: &'a UpstreamName, steps: &'a DecisionSteps) -> AccessRequest<'a> {
+fn access<'a>(
+    target: &'a RequestTarget,
+    upstream: &'a UpstreamName,
+    steps: &'a DecisionSteps,
+) -> AccessRequest<'a> {
     AccessRequest {
         method: "GET",
         target,
@@ -109,7 +125,8 @@ fn access<'a>(target: &'a RequestTarget, upstream: &'a UpstreamName, steps: &'a 
 }
 
 fn bench_cold(bencher: Bencher<'_, '_>, token: &str) {
-    let target = RequestTarget::parse(b"/repos/acme/project-0/issues/7", EncodedSlash::Refuse).unwrap();
+    let target =
+        RequestTarget::parse(b"/repos/acme/project-0/issues/7", EncodedSlash::Refuse).unwrap();
     let upstream = upstream();
     bencher.bench_local(|| cold(token, &target, &upstream));
 }
@@ -124,7 +141,8 @@ fn cold_v1(bencher: Bencher<'_, '_>) {
 fn cold_v1_cryptography_alone(bencher: Bencher<'_, '_>) {
     let (pair, mut signature) = (KeyPair::generate(KeySize::Rsa2048).unwrap(), vec![0; 256]);
     pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), &[7; 900], &mut signature).unwrap();
-    let public = ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, pair.public_key().as_ref()).unwrap();
+    let public =
+        ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, pair.public_key().as_ref()).unwrap();
     let private = PrivateDecryptingKey::generate(KeySize::Rsa2048).unwrap();
     let sealing = OaepPublicEncryptingKey::new(private.public_key()).unwrap();
     let opening = OaepPrivateDecryptingKey::new(private).unwrap();
@@ -153,7 +171,8 @@ fn cold_v2_x_wing(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn narrow(bencher: Bencher<'_, '_>) {
-    let (token, caveat) = (sealed(Kem::X25519, 1, 0), Caveat::from_json(br#"{"exp":1790000600}"#).unwrap());
+    let (token, caveat) =
+        (sealed(Kem::X25519, 1, 0), Caveat::from_json(br#"{"exp":1790000600}"#).unwrap());
     bencher.bench_local(|| caveat.append_to(&token).unwrap());
 }
 
@@ -166,9 +185,12 @@ fn compile_rules(bencher: Bencher<'_, '_>, count: usize) {
 #[divan::bench(args = [1, 4, 100])]
 fn hot_decision(bencher: Bencher<'_, '_>, count: usize) {
     let token = verify(&signed(count));
-    let target = RequestTarget::parse(b"/repos/acme/project-0/issues/7", EncodedSlash::Refuse).unwrap();
+    let target =
+        RequestTarget::parse(b"/repos/acme/project-0/issues/7", EncodedSlash::Refuse).unwrap();
     let upstream = upstream();
-    bencher.bench_local(|| token.authorize(&access(&target, &upstream, &DecisionSteps::new())).unwrap());
+    bencher.bench_local(|| {
+        token.authorize(&access(&target, &upstream, &DecisionSteps::new())).unwrap()
+    });
 }
 
 /// By the last rule of a list.
@@ -181,7 +203,11 @@ fn match_rules(bencher: Bencher<'_, '_>, count: usize) {
 #[divan::bench(args = [100, 1000, 10_000])]
 fn match_rules_of_many_owners(bencher: Bencher<'_, '_>, count: usize) {
     let rules = rules_of(count, |at| format!("GET /repos/org{at}/[^/]+/res{at}/[0-9]+"));
-    bench_match(bencher, &rules, &format!("/repos/org{last}/rocket/res{last}/12345", last = count - 1));
+    bench_match(
+        bencher,
+        &rules,
+        &format!("/repos/org{last}/rocket/res{last}/12345", last = count - 1),
+    );
 }
 
 /// With alternatives, by the last.
@@ -217,13 +243,22 @@ mod worst_decisions {
     /// Automata that are as large as may be, and a path that goes all over their tables: more than a processor's nearest memory.
     #[divan::bench(args = [5, 7, 9])]
     fn large_automata(bencher: Bencher<'_, '_>, size: usize) {
-        bench_worst(bencher, &listed(60, |at| format!("/[ab]*a[ab]{{{size}}}c?{}", char::from(b'A' + (at % 26) as u8))), 2);
+        bench_worst(
+            bencher,
+            &listed(60, |at| {
+                format!("/[ab]*a[ab]{{{size}}}c?{}", char::from(b'A' + (at % 26) as u8))
+            }),
+            2,
+        );
     }
 
     /// Trees in which a path must try as many classes as may be.
     #[divan::bench]
     fn classes(bencher: Bencher<'_, '_>) {
-        let methods = ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "ACL", "BIND", "COPY", "LOCK", "MERGE", "MOVE", "SEARCH"];
+        let methods = [
+            "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "ACL", "BIND", "COPY", "LOCK", "MERGE",
+            "MOVE", "SEARCH",
+        ];
         let rules = methods.iter().flat_map(|method| {
             (0..20).filter_map(move |at| {
                 let path = format!("/[a-f%/0-9A-{}]*", char::from(b'G' + at));
@@ -237,12 +272,17 @@ mod worst_decisions {
     /// A tree of many nodes.
     #[divan::bench]
     fn nodes(bencher: Bencher<'_, '_>) {
-        let rules = listed(400, |at| format!("/{}(b|c|d|e|f|g|h|i|j|k|l|m|n|o|p|q)", "a".repeat(at / 4)));
+        let rules =
+            listed(400, |at| format!("/{}(b|c|d|e|f|g|h|i|j|k|l|m|n|o|p|q)", "a".repeat(at / 4)));
         bench_worst(bencher, &rules, 1);
     }
 
     fn listed(count: usize, pattern: impl Fn(usize) -> String) -> Vec<Rule> {
-        (0..count).filter_map(|at| Rule::parse(RawRule::Text(format!("GET {}", pattern(at))), PatternMode::Whole).ok()).collect()
+        (0..count)
+            .filter_map(|at| {
+                Rule::parse(RawRule::Text(format!("GET {}", pattern(at))), PatternMode::Whole).ok()
+            })
+            .collect()
     }
 
     /// In as many readings as may be, each nearly as long as the path.
@@ -253,7 +293,8 @@ mod worst_decisions {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             char::from(b'a' + u8::try_from((random >> 24) % letters).unwrap())
         });
-        let text = format!("/{}%2Fa%3Fa%23a%EF%BC%9Fa%EF%BC%83a%EF%BC%9B", text.collect::<String>());
+        let text =
+            format!("/{}%2Fa%3Fa%23a%EF%BC%9Fa%EF%BC%83a%EF%BC%9B", text.collect::<String>());
         RequestTarget::parse(text.as_bytes(), EncodedSlash::Both).unwrap()
     }
 

@@ -14,7 +14,12 @@ fn main() {
         (".*a.{k}", |i, k| format!("/{i}.*a.{{{k}}}")),
         ("[ab]*a[ab]{k}c at the start", |i, k| format!("/[ab]*a[ab]{{{k}}}c{i}")),
         (".*a.*b…", |i, k| {
-            format!("/{}{i}", (0..k).map(|n| format!(".*{}", char::from(b'a' + (n % 26) as u8))).collect::<String>())
+            format!(
+                "/{}{i}",
+                (0..k)
+                    .map(|n| format!(".*{}", char::from(b'a' + (n % 26) as u8)))
+                    .collect::<String>()
+            )
         }),
         ("(?:.{k}){k}", |i, k| format!("/{i}(?:.{{{k}}}){{{k}}}")),
         ("(?:(?:a{0,k}){0,k}){0,k}", |i, k| format!("/{i}(?:(?:a{{0,{k}}}){{0,{k}}}){{0,{k}}}")),
@@ -26,9 +31,19 @@ fn main() {
         ("(?:[a-z]*[0-9]*){k}", |i, k| format!("/{i}(?:[a-z]*[0-9]*){{{k}}}")),
         (".*(?:a|b)?{k}", |i, k| format!("/{i}.*(?:a.?){{{k}}}")),
         (".*[abc…]…", |i, k| {
-            format!("/{i}.*{}", (0..k).map(|n| format!("[{}-z]", char::from(b'a' + (n % 25) as u8))).collect::<String>())
+            format!(
+                "/{i}.*{}",
+                (0..k)
+                    .map(|n| format!("[{}-z]", char::from(b'a' + (n % 25) as u8)))
+                    .collect::<String>()
+            )
         }),
-        ("a|b|c…", |i, k| format!("/{i}(?:{}){{3}}", (0..k).map(|n| format!("a{n}")).collect::<Vec<_>>().join("|"))),
+        ("a|b|c…", |i, k| {
+            format!(
+                "/{i}(?:{}){{3}}",
+                (0..k).map(|n| format!("a{n}")).collect::<Vec<_>>().join("|")
+            )
+        }),
         ("(?:.*a|b){k}", |i, k| format!("/{i}(?:.*a|b){{{k}}}")),
         ("wide classes", |i, k| {
             format!(
@@ -36,7 +51,9 @@ fn main() {
                 (0..k)
                     .map(|n| format!(
                         "[!-{}]",
-                        char::from(b'$' + (n % 80) as u8).to_string().replace(['\\', ']', '[', '^', '-'], "a")
+                        char::from(b'$' + (n % 80) as u8)
+                            .to_string()
+                            .replace(['\\', ']', '[', '^', '-'], "a")
                     ))
                     .collect::<String>()
             )
@@ -44,13 +61,20 @@ fn main() {
         ("all letters", |i, k| {
             format!(
                 "/{i}(?:{})*.{{0,{k}}}",
-                (b'a'..=b'z').chain(b'A'..=b'Z').map(char::from).map(|c| format!("{c}.?{c}?")).collect::<Vec<_>>().join("|")
+                (b'a'..=b'z')
+                    .chain(b'A'..=b'Z')
+                    .map(char::from)
+                    .map(|c| format!("{c}.?{c}?"))
+                    .collect::<Vec<_>>()
+                    .join("|")
             )
         }),
     ];
     let mut worst = Worst::default();
     for (name, maker) in families {
-        for size in (1..=12).chain([14, 16, 18, 20, 25, 30, 40, 50, 60, 80, 100, 130, 170, 220, 300, 400, 600, 800]) {
+        for size in (1..=12)
+            .chain([14, 16, 18, 20, 25, 30, 40, 50, 60, 80, 100, 130, 170, 220, 300, 400, 600, 800])
+        {
             let raw = RawRule::Text(format!("GET {}", maker(1, size)));
             let start = Instant::now();
             let accepted = Rule::parse(raw, PatternMode::Whole).is_ok();
@@ -112,7 +136,10 @@ fn list(name: &str, maker: Maker, size: usize, worst: &mut Worst) {
     let Ok(policy) = policy else { return };
     worst.memory = worst.memory.max(policy.memory_bytes());
     for path in ["a".repeat(4000), "ab".repeat(2000), "0a1b".repeat(1000), "z9".repeat(2000)] {
-        let Ok(target) = RequestTarget::parse(format!("/{path}").as_bytes(), EncodedSlash::Refuse) else { continue };
+        let Ok(target) = RequestTarget::parse(format!("/{path}").as_bytes(), EncodedSlash::Refuse)
+        else {
+            continue;
+        };
         let best = (0..3).map(|_| {
             let start = Instant::now();
             std::hint::black_box(policy.allows("GET", &target));

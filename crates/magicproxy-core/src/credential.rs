@@ -109,7 +109,9 @@ pub enum ParseCredentialError {
     #[error("the credential is not taken as it stands: {0}")]
     Written(#[from] SecretFault),
     /// A blank, a control byte or a byte outside ASCII.
-    #[error("the credential may hold visible ASCII characters only: no blanks, line ends or accents")]
+    #[error(
+        "the credential may hold visible ASCII characters only: no blanks, line ends or accents"
+    )]
     Character,
 }
 
@@ -132,7 +134,10 @@ mod tests {
         assert_eq!(parse("").unwrap_err(), ParseCredentialError::Empty);
         // What a token holds already is taken as it is; what a new one is to hold is not.
         assert!(parse("\"quoted\"").is_ok());
-        assert_eq!(Credential::parse_new("\"quoted\"").unwrap_err(), ParseCredentialError::Written(SecretFault::Quoted));
+        assert_eq!(
+            Credential::parse_new("\"quoted\"").unwrap_err(),
+            ParseCredentialError::Written(SecretFault::Quoted)
+        );
         assert_eq!(Credential::parse_new("\u{feff}marked\r\n").unwrap().expose(), "marked");
         assert_eq!(Credential::parse_new("é").unwrap_err(), ParseCredentialError::Character);
         for text in ["a b", " a", "a\r\nX: y", "a\0", "é", "a\u{7f}", "a\t"] {

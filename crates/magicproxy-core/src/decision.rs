@@ -7,5 +7,6 @@ mod permit;
 
 pub use opening::BindError;
 pub use permit::{
-    AccessRequest, Basis, Count, Decision, Denial, GrantQuestion, OwnerPlace, Permit, PluginQuestion, Question, RulesDecision,
+    AccessRequest, Basis, Count, Decision, Denial, GrantQuestion, OwnerPlace, Permit,
+    PluginQuestion, Question, RulesDecision,
 };

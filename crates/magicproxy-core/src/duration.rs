@@ -5,10 +5,12 @@ use std::fmt;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
 
-const UNITS: [(char, u64); 5] = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400), ('w', 7 * 86_400)];
+const UNITS: [(char, u64); 5] =
+    [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400), ('w', 7 * 86_400)];
 
 /// What a length of time is written as, in words.
-pub(crate) const EXPECTED: &str = "a number of seconds or a text such as \"1h\", with `s`, `m`, `h`, `d` or `w`";
+pub(crate) const EXPECTED: &str =
+    "a number of seconds or a text such as \"1h\", with `s`, `m`, `h`, `d` or `w`";
 
 /// The seconds that a text says. No fraction, no sign, no unit twice.
 pub(crate) fn seconds(text: &str) -> Option<u64> {
@@ -19,10 +21,13 @@ pub(crate) fn seconds(text: &str) -> Option<u64> {
     let mut least: Option<u64> = None;
     while !rest.is_empty() {
         let end = rest.find(|character: char| !character.is_ascii_digit())?;
-        let (number, behind) = rest.split_at_checked(end).filter(|(number, _)| is_number(number))?;
+        let (number, behind) =
+            rest.split_at_checked(end).filter(|(number, _)| is_number(number))?;
         let unit = behind.chars().next()?;
-        let (_, length) =
-            UNITS.iter().find(|(name, _)| *name == unit).filter(|(_, length)| least.is_none_or(|least| *length < least))?;
+        let (_, length) = UNITS
+            .iter()
+            .find(|(name, _)| *name == unit)
+            .filter(|(_, length)| least.is_none_or(|least| *length < least))?;
         sum = number.parse::<u64>().ok()?.checked_mul(*length)?.checked_add(sum)?;
         least = Some(*length);
         let further = behind.get(unit.len_utf8()..)?;

@@ -20,7 +20,10 @@ pub(crate) fn from_hex<const N: usize>(digits: &str) -> Option<[u8; N]> {
         _ => None,
     };
     let (pairs, []) = digits.as_bytes().as_chunks::<2>() else { return None };
-    let bytes: Vec<u8> = pairs.iter().map(|[high, low]| Some(value(*high)? << 4 | value(*low)?)).collect::<Option<_>>()?;
+    let bytes: Vec<u8> = pairs
+        .iter()
+        .map(|[high, low]| Some(value(*high)? << 4 | value(*low)?))
+        .collect::<Option<_>>()?;
     bytes.try_into().ok()
 }
 
@@ -35,7 +38,8 @@ pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
 /// Writes two digits for each byte, in lower case and without allocating.
 pub(crate) fn hex(bytes: &[u8], digits: &mut [u8]) {
     for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
-        *pair = [byte >> 4, byte & 15].map(|value| if value < 10 { b'0' + value } else { b'a' + value - 10 });
+        *pair = [byte >> 4, byte & 15]
+            .map(|value| if value < 10 { b'0' + value } else { b'a' + value - 10 });
     }
 }
 

@@ -10,7 +10,9 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{DeserializeOwned, Error as _, IntoDeserializer as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeOwned, Error as _, IntoDeserializer as _, MapAccess, SeqAccess, Visitor,
+};
 use serde::{Deserialize, Deserializer};
 
 use form::ValueFault;
@@ -40,17 +42,23 @@ pub(crate) fn compact_object<T: DeserializeOwned>(json: &[u8]) -> serde_json::Re
 }
 
 /// A member that is there must have its type: null is not the same as absent.
-pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
 /// [`present`], for an object inside an object.
-pub(crate) fn present_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn present_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     inner_object(deserializer).map(Some)
 }
 
 /// An object inside an object or a list, which no list stands for.
-pub(crate) fn inner_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+pub(crate) fn inner_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     struct OnlyMap<T>(PhantomData<T>);
     impl<'de, T: Deserialize<'de>> Visitor<'de> for OnlyMap<T> {
         type Value = T;
@@ -68,14 +76,19 @@ pub(crate) fn inner_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deser
 ///
 /// # Errors
 /// Those of the deserialiser, and one where a member occurs twice.
-pub fn unique_map<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error> {
+pub fn unique_map<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, T>, D::Error> {
     struct Members<T>(PhantomData<T>);
     impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
         type Value = BTreeMap<String, T>;
         fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
             formatter.write_str("an object")
         }
-        fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<BTreeMap<String, T>, A::Error> {
+        fn visit_map<A: MapAccess<'de>>(
+            self,
+            mut members: A,
+        ) -> Result<BTreeMap<String, T>, A::Error> {
             let mut map = BTreeMap::new();
             while let Some((name, value)) = members.next_entry()? {
                 if map.insert(name, value).is_some() {
@@ -96,7 +109,9 @@ pub(crate) fn present_unique_map<'de, D: Deserializer<'de>, T: Deserialize<'de>>
 }
 
 /// A list, or one value instead of a list of one: for what people write.
-pub(crate) fn one_or_more<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Vec<T>>, D::Error> {
+pub(crate) fn one_or_more<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<T>>, D::Error> {
     struct OneOrMore<T>(PhantomData<T>);
     impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrMore<T> {
         type Value = Vec<T>;
@@ -117,7 +132,9 @@ pub(crate) fn one_or_more<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deseri
 }
 
 /// [`one_or_more`], of a member that must be there.
-pub(crate) fn at_least_one<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+pub(crate) fn at_least_one<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
     one_or_more(deserializer).map(Option::unwrap_or_default)
 }
 

@@ -18,10 +18,12 @@ use aws_lc_rs::digest;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{
-    KeyPair, KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey,
-    PublicEncryptingKey,
+    KeyPair, KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey,
+    PrivateDecryptingKey, PublicEncryptingKey,
 };
-use aws_lc_rs::signature::{KeyPair as _, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256};
+use aws_lc_rs::signature::{
+    KeyPair as _, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256,
+};
 use x509_cert::certificate::{CertificateInner, Raw};
 use x509_cert::der::{Decode as _, Encode as _};
 use zeroize::Zeroizing;
@@ -34,7 +36,9 @@ pub use jwk::PublicKeySet;
 pub use minter::{MinterAlgorithm, MinterKey, MinterSigningKey};
 pub use owners::{CredentialBinding, OwnerSecret};
 pub use sealing::{Kem, KeyLifetime, SealingKey, SealingPublicKey};
-pub use set::{KEY_SET_LIFETIME_SECONDS, KeySetError, KeySetKey, KeySetPin, KeySetSigner, SignedKeySet};
+pub use set::{
+    KEY_SET_LIFETIME_SECONDS, KeySetError, KeySetKey, KeySetPin, KeySetSigner, SignedKeySet,
+};
 
 /// The most keys that a ring may hold: a token without `kid` is tried with each.
 pub const MAX_KEYS: usize = 16;
@@ -51,7 +55,8 @@ impl KeyId {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-        (text.len() == THUMBPRINT_CHARACTERS && text.bytes().all(legal)).then(|| Self(text.to_owned()))
+        (text.len() == THUMBPRINT_CHARACTERS && text.bytes().all(legal))
+            .then(|| Self(text.to_owned()))
     }
 
     /// The thumbprint as text.
@@ -102,7 +107,9 @@ impl PublicKey {
         let pem = pem::parse(text).map_err(|_| KeyError::Pem)?;
         match pem.tag() {
             "PUBLIC KEY" | "RSA PUBLIC KEY" => Self::from_der(pem.contents()),
-            "CERTIFICATE" => Self::from_der(&key_in_certificate(pem.contents()).ok_or(KeyError::Certificate)?),
+            "CERTIFICATE" => {
+                Self::from_der(&key_in_certificate(pem.contents()).ok_or(KeyError::Certificate)?)
+            }
             other => Err(KeyError::Tag(other.to_owned())),
         }
     }
@@ -118,7 +125,8 @@ impl PublicKey {
         let sealing = PublicEncryptingKey::from_der(&spki).map_err(|_| KeyError::NotRsa)?;
         Ok(Self {
             id: thumbprint(&key),
-            verifying: ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &spki).map_err(|_| KeyError::NotRsa)?,
+            verifying: ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &spki)
+                .map_err(|_| KeyError::NotRsa)?,
             sealing: OaepPublicEncryptingKey::new(sealing).map_err(|_| KeyError::NotRsa)?,
             spki,
             bits,
@@ -164,7 +172,11 @@ impl PublicKey {
 
 impl fmt::Debug for PublicKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("PublicKey").field("id", &self.id).field("bits", &self.bits).finish_non_exhaustive()
+        formatter
+            .debug_struct("PublicKey")
+            .field("id", &self.id)
+            .field("bits", &self.bits)
+            .finish_non_exhaustive()
     }
 }
 
@@ -210,7 +222,8 @@ impl PrivateKey {
     fn from_pair(signing: KeyPair) -> Result<Self, KeyError> {
         let public = PublicKey::from_der(signing.public_key().as_ref())?;
         let pkcs8: Pkcs8V1Der<'_> = signing.as_der().map_err(|_| KeyError::Operation)?;
-        let opening = PrivateDecryptingKey::from_pkcs8(pkcs8.as_ref()).map_err(|_| KeyError::NotRsa)?;
+        let opening =
+            PrivateDecryptingKey::from_pkcs8(pkcs8.as_ref()).map_err(|_| KeyError::NotRsa)?;
         let opening = OaepPrivateDecryptingKey::new(opening).map_err(|_| KeyError::NotRsa)?;
         Ok(Self { signing, opening, public })
     }
@@ -232,7 +245,9 @@ impl PrivateKey {
 
     pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         let mut signature = vec![0; self.signing.public_modulus_len()];
-        self.signing.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature).map_err(|_| KeyError::Operation)?;
+        self.signing
+            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
+            .map_err(|_| KeyError::Operation)?;
         Ok(signature)
     }
 
@@ -270,9 +285,11 @@ impl KeyRing {
         if others.len() >= MAX_KEYS {
             return Err(KeyError::TooMany);
         }
-        let ring = Self { active, others, sealing: Vec::new(), key_set: Vec::new(), owner_secret: None };
+        let ring =
+            Self { active, others, sealing: Vec::new(), key_set: Vec::new(), owner_secret: None };
         let mut seen = std::collections::HashSet::new();
-        let twice = ring.keys().map(|key| key.public.id().clone()).find(|id| !seen.insert(id.clone()));
+        let twice =
+            ring.keys().map(|key| key.public.id().clone()).find(|id| !seen.insert(id.clone()));
         twice.map_or(Ok(ring), |id| Err(KeyError::Twice(id)))
     }
 
@@ -366,7 +383,9 @@ pub enum KeyError {
     #[error("the PEM file holds a `{0}`, not an RSA key")]
     Tag(String),
     /// Protected by a pass phrase.
-    #[error("the private key is encrypted with a pass phrase, which is not supported: protect the file instead")]
+    #[error(
+        "the private key is encrypted with a pass phrase, which is not supported: protect the file instead"
+    )]
     Encrypted,
     /// DER of something else, or inconsistent.
     #[error("the PEM file does not hold a valid RSA key")]
@@ -416,5 +435,8 @@ fn key_in_certificate(der: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn to_pem(tag: &str, der: &[u8]) -> String {
-    pem::encode_config(&pem::Pem::new(tag, der), pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF))
+    pem::encode_config(
+        &pem::Pem::new(tag, der),
+        pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF),
+    )
 }

@@ -138,17 +138,18 @@ mod token_version;
 mod upstream_name;
 
 pub use credential::{
-    Credential, CredentialField, CredentialPlace, MIN_MASKED_BYTES, ParseCredentialError, SecretFault, TypedCredential, Weakness,
-    written_secret,
+    Credential, CredentialField, CredentialPlace, MIN_MASKED_BYTES, ParseCredentialError,
+    SecretFault, TypedCredential, Weakness, written_secret,
 };
 pub use decision::{
-    AccessRequest, Basis, BindError, Count, Decision, Denial, GrantQuestion, OwnerPlace, Permit, PluginQuestion, Question,
-    RulesDecision,
+    AccessRequest, Basis, BindError, Count, Decision, Denial, GrantQuestion, OwnerPlace, Permit,
+    PluginQuestion, Question, RulesDecision,
 };
 pub use key::{
-    AcceptError, AcceptedTokens, CredentialBinding, KEY_SET_LIFETIME_SECONDS, Kem, KeyError, KeyId, KeyLifetime, KeyRing,
-    KeySetError, KeySetKey, KeySetPin, KeySetSigner, MinterAlgorithm, MinterKey, MinterSigningKey, OwnerSecret, PrivateKey,
-    PublicKey, PublicKeySet, SealedTokenPlan, SealingKey, SealingPublicKey, SignedKeySet,
+    AcceptError, AcceptedTokens, CredentialBinding, KEY_SET_LIFETIME_SECONDS, Kem, KeyError, KeyId,
+    KeyLifetime, KeyRing, KeySetError, KeySetKey, KeySetPin, KeySetSigner, MinterAlgorithm,
+    MinterKey, MinterSigningKey, OwnerSecret, PrivateKey, PublicKey, PublicKeySet, SealedTokenPlan,
+    SealingKey, SealingPublicKey, SignedKeySet,
 };
 pub use method::{Method, ParseMethodError};
 pub use pattern::PatternMode;
@@ -157,15 +158,17 @@ pub use rule::{ParseRuleError, RawRule, Rule, RuleFault};
 pub use scope::{Scope, ScopeName, Scopes};
 pub use seal::OpenError;
 pub use target::{
-    AmbiguousParameter, EncodedSlash, ParseTargetError, Part, PathReading, PathSettings, RequestTarget, RequestView,
+    AmbiguousParameter, EncodedSlash, ParseTargetError, Part, PathReading, PathSettings,
+    RequestTarget, RequestView,
 };
 pub use time::UnixTime;
 pub use token::{
-    Acceptance, AuthenticToken, Caveat, Chain, ChainId, ClaimsFault, CompileError, KnownNames, Label, LongToken, MintError,
-    MintLimits, MintRequest, MintRequestFault, MintedToken, NarrowError, Network, OlderChain, Origin, ParseCaveatError,
-    Provenance, ReissueError, RuleSource, SealedClaims, SealedToken, SealedTokenSpec, Sender, SignedToken, TokenNames, TokenSpec,
-    UnnamedTokens, UnverifiedNames, UnverifiedToken, VerifiedToken, VerifyContext, VerifyError, armoured, is_armoured,
-    unarmoured,
+    Acceptance, AuthenticToken, Caveat, Chain, ChainId, ClaimsFault, CompileError, KnownNames,
+    Label, LongToken, MintError, MintLimits, MintRequest, MintRequestFault, MintedToken,
+    NarrowError, Network, OlderChain, Origin, ParseCaveatError, Provenance, ReissueError,
+    RuleSource, SealedClaims, SealedToken, SealedTokenSpec, Sender, SignedToken, TokenNames,
+    TokenSpec, UnnamedTokens, UnverifiedNames, UnverifiedToken, VerifiedToken, VerifyContext,
+    VerifyError, armoured, is_armoured, unarmoured,
 };
 pub use token_version::TokenVersion;
 pub use upstream_name::UpstreamName;

@@ -53,8 +53,8 @@ impl Period {
     pub fn parse(text: &str) -> Option<Self> {
         let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
         let seconds = UNITS.iter().find(|(name, _)| *name == unit)?.1;
-        let plain =
-            number.starts_with(|first: char| matches!(first, '1'..='9')) && number.bytes().all(|byte| byte.is_ascii_digit());
+        let plain = number.starts_with(|first: char| matches!(first, '1'..='9'))
+            && number.bytes().all(|byte| byte.is_ascii_digit());
         let count: u64 = Some(number).filter(|_| plain)?.parse().ok()?;
         count.checked_mul(seconds).filter(|seconds| *seconds <= MAX_PERIOD_SECONDS).map(Self)
     }
@@ -71,7 +71,8 @@ const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1
 /// In the largest unit that is whole, so that one length has one text.
 impl fmt::Display for Period {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, seconds) = UNITS.iter().find(|(_, seconds)| self.0.is_multiple_of(*seconds)).unwrap_or(&("s", 1));
+        let (name, seconds) =
+            UNITS.iter().find(|(_, seconds)| self.0.is_multiple_of(*seconds)).unwrap_or(&("s", 1));
         write!(formatter, "{}{name}", self.0 / seconds)
     }
 }
@@ -107,8 +108,12 @@ pub(crate) static FORM: Form = Form {
         Member::new("concurrent", &COUNT, Presence::Alternative(2)),
     ]),
 };
-static COUNT: Form = Form { expected: "a number from 1 to 1,000,000,000", kind: Kind::NumberWithin(1, MAX_LIMIT) };
-static PER: Form = Form { expected: "a length of time such as `1h`, as a text", kind: Kind::TextLike("^[1-9][0-9]*[smhd]$") };
+static COUNT: Form =
+    Form { expected: "a number from 1 to 1,000,000,000", kind: Kind::NumberWithin(1, MAX_LIMIT) };
+static PER: Form = Form {
+    expected: "a length of time such as `1h`, as a text",
+    kind: Kind::TextLike("^[1-9][0-9]*[smhd]$"),
+};
 
 impl Members {
     fn limit(self) -> Result<Limit, ValueFault> {
@@ -156,7 +161,9 @@ impl fmt::Display for Limit {
 
 /// Why a text is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected `requests=100/1h`, `total=3` or `concurrent=2`, with numbers from 1 to 1,000,000,000 and at most 31 days")]
+#[error(
+    "expected `requests=100/1h`, `total=3` or `concurrent=2`, with numbers from 1 to 1,000,000,000 and at most 31 days"
+)]
 pub struct ParseLimitError;
 
 /// Reads what [`Limit`]'s `Display` writes.

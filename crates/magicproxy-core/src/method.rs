@@ -114,7 +114,9 @@ mod tests {
 
     #[test]
     fn only_registered_names_are_methods() {
-        for word in ["get", "GTE", "*", "GET|POST", "P.*", "", "CONNECT", "TRACE", "PRI", "G\u{cb}T"] {
+        for word in
+            ["get", "GTE", "*", "GET|POST", "P.*", "", "CONNECT", "TRACE", "PRI", "G\u{cb}T"]
+        {
             assert!(Method::parse(word).is_err(), "{word}");
         }
         assert!(REGISTERED.is_sorted());

@@ -92,13 +92,19 @@ pub(crate) enum PatternError {
     Start,
     #[error("`{literal}` never occurs in a request path: {help}")]
     Literal { literal: String, help: &'static str },
-    #[error("the pattern is too complex: nested or counted repetitions multiply; write it more simply")]
+    #[error(
+        "the pattern is too complex: nested or counted repetitions multiply; write it more simply"
+    )]
     TooComplex,
 }
 
 impl Pattern {
     /// Parses a pattern and proves that it can be matched in bounded time.
-    pub(crate) fn parse(text: &str, mode: PatternMode, budget: &mut Budget) -> Result<Self, PatternError> {
+    pub(crate) fn parse(
+        text: &str,
+        mode: PatternMode,
+        budget: &mut Budget,
+    ) -> Result<Self, PatternError> {
         if text.is_empty() {
             return Err(PatternError::Empty);
         }
@@ -109,14 +115,23 @@ impl Pattern {
         budget.work().take(text.len() + STEPS_OF_A_RULE).ok_or(PatternError::TooComplex)?;
         foreign::refuse(text, mode)?;
         // Parsed alone and anchored as a tree: no pattern can close the group that anchors it.
-        let hir = parser(mode).parse(text).map_err(|error| PatternError::Syntax(syntax::describe(&error)))?;
+        let hir = parser(mode)
+            .parse(text)
+            .map_err(|error| PatternError::Syntax(syntax::describe(&error)))?;
         if mode == PatternMode::Whole {
             check_literals(&hir, Follows::Nothing)?;
         }
-        if let Some(template) = Some(mode).filter(|mode| *mode == PatternMode::Whole).and_then(|_| Template::of(&hir)) {
+        if let Some(template) =
+            Some(mode).filter(|mode| *mode == PatternMode::Whole).and_then(|_| Template::of(&hir))
+        {
             budget.take(text.len()).ok_or(PatternError::TooComplex)?;
             budget.work().take(template.pieces()).ok_or(PatternError::TooComplex)?;
-            return Ok(Self { anchored: anchor(hir, mode), bounded: Bounded::Template(Arc::new(template)), mode, states: 0 });
+            return Ok(Self {
+                anchored: anchor(hir, mode),
+                bounded: Bounded::Template(Arc::new(template)),
+                mode,
+                states: 0,
+            });
         }
         let anchored = anchor(hir, mode);
         let mut own = budget.part(MAX_PATTERN_STEPS);
@@ -146,15 +161,29 @@ pub(crate) struct Automaton(Arc<dense::DFA<Vec<u32>>>);
 
 impl Automaton {
     /// Compiles patterns into one DFA of at most `max_bytes`, if they fit and the budget suffices.
-    pub(crate) fn compile(patterns: &[&Pattern], max_bytes: usize, budget: &mut Budget) -> Option<Self> {
+    pub(crate) fn compile(
+        patterns: &[&Pattern],
+        max_bytes: usize,
+        budget: &mut Budget,
+    ) -> Option<Self> {
         if let [Pattern { bounded: Bounded::Table(Some(alone)), .. }] = patterns {
-            return Some(Self(Arc::clone(alone))).filter(|automaton| automaton.memory_bytes() <= max_bytes);
+            return Some(Self(Arc::clone(alone)))
+                .filter(|automaton| automaton.memory_bytes() <= max_bytes);
         }
         // What its NFA costs is counted when it is there; of several, that may be late.
-        budget.work().ensure(patterns.iter().map(|pattern| pattern.states * effort::STEPS_OF_A_STATE).sum())?;
+        budget.work().ensure(
+            patterns.iter().map(|pattern| pattern.states * effort::STEPS_OF_A_STATE).sum(),
+        )?;
         let hirs: Vec<Hir> = patterns.iter().map(|pattern| pattern.anchored.clone()).collect();
-        let mode = patterns.iter().map(|pattern| pattern.mode).find(|mode| *mode != PatternMode::Whole).unwrap_or_default();
-        let bounds = Bounds { nfa_bytes: MAX_NFA_BYTES.saturating_mul(patterns.len()), dfa_bytes: max_bytes };
+        let mode = patterns
+            .iter()
+            .map(|pattern| pattern.mode)
+            .find(|mode| *mode != PatternMode::Whole)
+            .unwrap_or_default();
+        let bounds = Bounds {
+            nfa_bytes: MAX_NFA_BYTES.saturating_mul(patterns.len()),
+            dfa_bytes: max_bytes,
+        };
         let (dfa, _) = determinise(&hirs, mode, bounds, budget)?;
         Some(Self(Arc::new(dfa)))
     }
@@ -164,7 +193,9 @@ impl Automaton {
     pub(crate) fn matches(&self, path: &str) -> impl Iterator<Item = usize> {
         let ends = self.end_of(path);
         let patterns = ends.map_or(0, |state| self.0.match_len(state));
-        ends.into_iter().flat_map(move |state| (0..patterns).map(move |index| self.0.match_pattern(state, index).as_usize()))
+        ends.into_iter().flat_map(move |state| {
+            (0..patterns).map(move |index| self.0.match_pattern(state, index).as_usize())
+        })
     }
 
     /// The state in which the first match of `path` ends.
@@ -236,10 +267,20 @@ struct Bounds {
 }
 
 /// A DFA, and the number of its NFA's states.
-fn determinise(hirs: &[Hir], mode: PatternMode, bounds: Bounds, budget: &mut Budget) -> Option<(dense::DFA<Vec<u32>>, usize)> {
+fn determinise(
+    hirs: &[Hir],
+    mode: PatternMode,
+    bounds: Bounds,
+    budget: &mut Budget,
+) -> Option<(dense::DFA<Vec<u32>>, usize)> {
     let Bounds { nfa_bytes, dfa_bytes } = bounds;
     let nfa = thompson::Compiler::new()
-        .configure(thompson::Config::new().utf8(false).nfa_size_limit(Some(nfa_bytes)).which_captures(WhichCaptures::None))
+        .configure(
+            thompson::Config::new()
+                .utf8(false)
+                .nfa_size_limit(Some(nfa_bytes))
+                .which_captures(WhichCaptures::None),
+        )
         .build_many_from_hir(hirs);
     let Ok(nfa) = nfa else {
         budget.work().take(steps_of_too_large(nfa_bytes))?;
@@ -252,7 +293,11 @@ fn determinise(hirs: &[Hir], mode: PatternMode, bounds: Bounds, budget: &mut Bud
         .accelerate(false)
         .dfa_size_limit(Some(dfa_bytes))
         .determinize_size_limit(Some(MAX_DETERMINISE_BYTES.max(4 * dfa_bytes)));
-    dense::Builder::new().configure(config).build_from_nfa(&nfa).ok().map(|dfa| (dfa, nfa.states().len()))
+    dense::Builder::new()
+        .configure(config)
+        .build_from_nfa(&nfa)
+        .ok()
+        .map(|dfa| (dfa, nfa.states().len()))
 }
 
 /// What an NFA costs that is too large for so many bytes: it was made nearly to its limit.
@@ -288,7 +333,9 @@ fn check_literals(hir: &Hir, follows: Follows) -> Result<(), PatternError> {
         HirKind::Class(class) => check_class(class),
         HirKind::Repetition(repetition) => check_literals(&repetition.sub, Follows::Something),
         HirKind::Capture(capture) => check_literals(&capture.sub, follows),
-        HirKind::Alternation(parts) => parts.iter().try_for_each(|part| check_literals(part, follows)),
+        HirKind::Alternation(parts) => {
+            parts.iter().try_for_each(|part| check_literals(part, follows))
+        }
         HirKind::Concat(parts) => {
             let Some((last, before)) = parts.split_last() else { return Ok(()) };
             before.iter().try_for_each(|part| check_literals(part, Follows::Something))?;
@@ -300,12 +347,22 @@ fn check_literals(hir: &Hir, follows: Follows) -> Result<(), PatternError> {
 
 /// A class that admits no byte of a path is as dead as a literal.
 fn check_class(class: &Class) -> Result<(), PatternError> {
-    let possible = |low: u32, high: u32| (low..=high.min(0x7f)).any(|byte| u8::try_from(byte).is_ok_and(is_path_byte));
-    let alive = match class {
-        Class::Bytes(class) => class.ranges().iter().any(|range| possible(range.start().into(), range.end().into())),
-        Class::Unicode(class) => class.ranges().iter().any(|range| possible(range.start().into(), range.end().into())),
+    let possible = |low: u32, high: u32| {
+        (low..=high.min(0x7f)).any(|byte| u8::try_from(byte).is_ok_and(is_path_byte))
     };
-    if alive { Ok(()) } else { Err(literal_error("[…]", "the class holds no character of a path")) }
+    let alive = match class {
+        Class::Bytes(class) => {
+            class.ranges().iter().any(|range| possible(range.start().into(), range.end().into()))
+        }
+        Class::Unicode(class) => {
+            class.ranges().iter().any(|range| possible(range.start().into(), range.end().into()))
+        }
+    };
+    if alive {
+        Ok(())
+    } else {
+        Err(literal_error("[…]", "the class holds no character of a path"))
+    }
 }
 
 fn check_literal(literal: &[u8], follows: Follows) -> Result<(), PatternError> {
@@ -330,18 +387,26 @@ fn check_literal(literal: &[u8], follows: Follows) -> Result<(), PatternError> {
 fn check_triplet(after: &[u8], follows: Follows) -> Result<(), PatternError> {
     let digits = after.get(..2).unwrap_or(after);
     let cut_short = digits.len() < 2 && matches!(follows, Follows::Nothing);
-    if cut_short || !digits.iter().all(|digit| digit.is_ascii_digit() || (b'A'..=b'F').contains(digit)) {
-        return Err(literal_error("%", "write percent-encoding as `%` and two upper-case hex digits, and a `%` itself as `%25`"));
+    if cut_short
+        || !digits.iter().all(|digit| digit.is_ascii_digit() || (b'A'..=b'F').contains(digit))
+    {
+        return Err(literal_error(
+            "%",
+            "write percent-encoding as `%` and two upper-case hex digits, and a `%` itself as `%25`",
+        ));
     }
     let decoded = std::str::from_utf8(digits)
         .ok()
         .filter(|digits| digits.len() == 2)
         .and_then(|digits| u8::from_str_radix(digits, 16).ok());
     match decoded {
-        Some(byte) if is_unreserved(byte) => {
-            Err(literal_error(&format!("%{byte:02X}"), "the character arrives decoded; write it as it is"))
+        Some(byte) if is_unreserved(byte) => Err(literal_error(
+            &format!("%{byte:02X}"),
+            "the character arrives decoded; write it as it is",
+        )),
+        Some(byte @ (0..=0x1f | 0x7f | b'\\')) => {
+            Err(literal_error(&format!("%{byte:02X}"), "such a path is refused"))
         }
-        Some(byte @ (0..=0x1f | 0x7f | b'\\')) => Err(literal_error(&format!("%{byte:02X}"), "such a path is refused")),
         _ => Ok(()),
     }
 }
@@ -357,7 +422,11 @@ fn bad_byte(byte: u8) -> PatternError {
         0x80.. => "write non-ASCII characters percent-encoded, as in `caf%C3%A9`",
         _ => "write it percent-encoded, for instance `%20` for a blank",
     };
-    let literal = if byte.is_ascii() { char::from(byte).escape_default().to_string() } else { format!("\\x{byte:02X}") };
+    let literal = if byte.is_ascii() {
+        char::from(byte).escape_default().to_string()
+    } else {
+        format!("\\x{byte:02X}")
+    };
     PatternError::Literal { literal, help }
 }
 

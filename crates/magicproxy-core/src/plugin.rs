@@ -24,7 +24,8 @@ impl PluginName {
     /// Reads a name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+        let legal =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
         let begins = text.starts_with(|first: char| first.is_ascii_lowercase());
         (begins && text.len() <= 64 && text.bytes().all(legal)).then(|| Self(text.to_owned()))
     }
@@ -155,7 +156,12 @@ pub trait PluginHost: fmt::Debug + Send + Sync {
 
     /// Asks it about a request. Time, memory and work are bounded; whatever goes wrong is a denial, or an abstention where
     /// the plugin is configured so.
-    fn decide<'p>(&'p self, plugin: &'p PluginName, request: &'p PluginRequest, scope: PluginScope) -> PluginFuture<'p, Verdict>;
+    fn decide<'p>(
+        &'p self,
+        plugin: &'p PluginName,
+        request: &'p PluginRequest,
+        scope: PluginScope,
+    ) -> PluginFuture<'p, Verdict>;
 
     /// Tells it of the response to a request that was sent. False, where it could not do what it had to: the response must then
     /// not be passed on as if nothing had happened.

@@ -62,7 +62,9 @@ pub enum PolicyError {
     #[error("the rules together are too complex: their automata take too much memory")]
     TooComplex,
     /// Too many patterns are asked about one request.
-    #[error("the rules together are too costly: deciding a request by them takes too many steps; write fewer, or simpler ones")]
+    #[error(
+        "the rules together are too costly: deciding a request by them takes too many steps; write fewer, or simpler ones"
+    )]
     TooCostly,
 }
 
@@ -80,7 +82,10 @@ impl Policy {
         Self::compile_within(rules, &mut PolicyBudget::of_token(work)).map(drop)
     }
 
-    fn compile_within<'r>(rules: impl IntoIterator<Item = &'r Rule>, budget: &mut PolicyBudget) -> Result<Self, PolicyError> {
+    fn compile_within<'r>(
+        rules: impl IntoIterator<Item = &'r Rule>,
+        budget: &mut PolicyBudget,
+    ) -> Result<Self, PolicyError> {
         let rules: Vec<&Rule> = rules.into_iter().collect();
         Ok(Self::of_list(Arc::new(RuleList::compile(&rules, budget)?)))
     }
@@ -96,7 +101,10 @@ impl Policy {
     }
 
     /// What scopes allow together, which were compiled when they were configured, where these plugins decide as well.
-    pub(crate) fn of_scopes(lists: Vec<Arc<RuleList>>, plugins: Vec<PluginName>) -> Result<Self, PolicyError> {
+    pub(crate) fn of_scopes(
+        lists: Vec<Arc<RuleList>>,
+        plugins: Vec<PluginName>,
+    ) -> Result<Self, PolicyError> {
         let mut budget = PolicyBudget::of_operator();
         budget.take(lists.iter().map(|list| list.compiled_bytes()).sum())?;
         lists.iter().try_for_each(|list| budget.take_steps(list))?;
@@ -112,7 +120,12 @@ impl Policy {
 
     /// The same, with what is left of a request's steps.
     #[must_use]
-    pub fn allows_within(&self, method: &str, target: &RequestTarget, steps: &DecisionSteps) -> Option<&Arc<str>> {
+    pub fn allows_within(
+        &self,
+        method: &str,
+        target: &RequestTarget,
+        steps: &DecisionSteps,
+    ) -> Option<&Arc<str>> {
         self.decide(&RequestView::unread(method, target), steps).ok()?.map(|allowed| allowed.rule)
     }
 
@@ -127,17 +140,28 @@ impl Policy {
         }
         let mut first = None;
         for reading in request.target().readings() {
-            let Some(candidate) = self.candidates(request.method(), reading, steps).next().transpose()? else { return Ok(None) };
+            let Some(candidate) =
+                self.candidates(request.method(), reading, steps).next().transpose()?
+            else {
+                return Ok(None);
+            };
             match candidate.decide(request) {
                 Ruling::Allows => first.get_or_insert(candidate),
                 Ruling::Denies => return Ok(None),
             };
         }
-        Ok(first.and_then(|candidate| Some(MatchedRule { rule: candidate.written()?, state: candidate.state() })))
+        Ok(first.and_then(|candidate| {
+            Some(MatchedRule { rule: candidate.written()?, state: candidate.state() })
+        }))
     }
 
     /// The rules that match a method and one reading of a path.
-    fn candidates<'r>(&self, method: &'r str, reading: &'r str, steps: &'r DecisionSteps) -> Candidates<'_, 'r> {
+    fn candidates<'r>(
+        &self,
+        method: &'r str,
+        reading: &'r str,
+        steps: &'r DecisionSteps,
+    ) -> Candidates<'_, 'r> {
         Candidates::new(&self.lists, method, reading, steps)
     }
 

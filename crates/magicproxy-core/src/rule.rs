@@ -78,13 +78,21 @@ impl Rule {
         Self::parse_within(raw, mode, &mut Budget::new(MAX_LIST_STEPS))
     }
 
-    pub(crate) fn parse_within(raw: RawRule, mode: PatternMode, budget: &mut Budget) -> Result<Self, ParseRuleError> {
+    pub(crate) fn parse_within(
+        raw: RawRule,
+        mode: PatternMode,
+        budget: &mut Budget,
+    ) -> Result<Self, ParseRuleError> {
         let object = raw.to_object_form();
         match parts(object.as_ref().unwrap_or(&raw), mode, budget) {
             Ok(Parts { methods, source, pattern, state }) => {
                 Ok(Self { raw: object.unwrap_or(raw), methods, mode, source, pattern, state })
             }
-            Err(reason) => Err(ParseRuleError { hint: misread::of(&raw).map(Box::new), rule: shown(&raw), reason }),
+            Err(reason) => Err(ParseRuleError {
+                hint: misread::of(&raw).map(Box::new),
+                rule: shown(&raw),
+                reason,
+            }),
         }
     }
 
@@ -106,7 +114,11 @@ impl Rule {
     }
 
     /// [`Self::parse_new_list`], with as much work as may be done.
-    pub(crate) fn parse_new_list_with(raw: &[RawRule], mode: PatternMode, work: &Work) -> Result<Vec<Self>, Vec<RuleFault>> {
+    pub(crate) fn parse_new_list_with(
+        raw: &[RawRule],
+        mode: PatternMode,
+        work: &Work,
+    ) -> Result<Vec<Self>, Vec<RuleFault>> {
         let parsed = Self::parse_list_with(raw, mode, work);
         let mut faults = parsed.as_ref().err().cloned().unwrap_or_default();
         if faults.iter().any(|fault| matches!(fault, RuleFault::TooLarge)) {
@@ -114,7 +126,9 @@ impl Rule {
         }
         let known: Vec<_> = faults.iter().filter_map(RuleFault::number).collect();
         let misread = Self::misread(raw, mode).into_iter();
-        faults.extend(misread.filter(|fault| fault.number().is_none_or(|number| !known.contains(&number))));
+        faults.extend(
+            misread.filter(|fault| fault.number().is_none_or(|number| !known.contains(&number))),
+        );
         faults.sort_by_key(|fault| fault.number().unwrap_or_default());
         if faults.is_empty() { parsed } else { Err(faults) }
     }
@@ -125,17 +139,26 @@ impl Rule {
         if mode == PatternMode::DangerPrefix {
             return Vec::new();
         }
-        let found = raw.iter().enumerate().filter_map(|(index, raw)| Some((index, raw, misread::of(raw)?)));
+        let found =
+            raw.iter().enumerate().filter_map(|(index, raw)| Some((index, raw, misread::of(raw)?)));
         found
             .map(|(index, raw, misread)| {
-                let error = ParseRuleError { rule: shorten(&raw.to_string()), reason: misread.into(), hint: None };
+                let error = ParseRuleError {
+                    rule: shorten(&raw.to_string()),
+                    reason: misread.into(),
+                    hint: None,
+                };
                 RuleFault::Rule { number: index + 1, error }
             })
             .collect()
     }
 
     /// The same as [`Self::parse_list`], with as much work as may be done.
-    pub(crate) fn parse_list_with(raw: &[RawRule], mode: PatternMode, work: &Work) -> Result<Vec<Self>, Vec<RuleFault>> {
+    pub(crate) fn parse_list_with(
+        raw: &[RawRule],
+        mode: PatternMode,
+        work: &Work,
+    ) -> Result<Vec<Self>, Vec<RuleFault>> {
         Self::parse_list_within(raw, mode, &mut Budget::within(MAX_LIST_STEPS, work))
     }
 
@@ -188,7 +211,10 @@ impl Rule {
     pub fn to_strings(&self) -> Vec<String> {
         match &self.methods {
             Methods::Any => vec![format!("* {}", self.source)],
-            Methods::Listed(methods) => methods.iter().map(|method| format!("{} {}", method.as_str(), self.source)).collect(),
+            Methods::Listed(methods) => methods
+                .iter()
+                .map(|method| format!("{} {}", method.as_str(), self.source))
+                .collect(),
         }
     }
 
@@ -236,7 +262,10 @@ fn list_faults<T: Serialize>(raw: &[T]) -> Vec<RuleFault> {
 
 /// The rules as a token carries them, and what verification will make of them: a plain rule with several methods is one for
 /// each there, and costs as much as that. A stateful one is its object.
-pub(crate) fn write_list(rules: &[Rule], work: &Work) -> Result<(Vec<RawRule>, Vec<Rule>), RuleFault> {
+pub(crate) fn write_list(
+    rules: &[Rule],
+    work: &Work,
+) -> Result<(Vec<RawRule>, Vec<Rule>), RuleFault> {
     let written: Vec<RawRule> = rules.iter().flat_map(Rule::written).collect();
     let mode = rules.first().map(|rule| rule.mode).unwrap_or_default();
     if let Some(fault) = list_faults(&written).into_iter().next() {
@@ -282,7 +311,11 @@ fn object_source(object: &RuleObject, mode: PatternMode) -> Result<String, RuleR
         (None, Some(route)) => {
             let pattern = route::to_pattern(route)?;
             // A template means the same whatever the mode of patterns is.
-            Ok(if mode == PatternMode::DangerPrefix { format!("(?-i:{pattern})$") } else { pattern })
+            Ok(if mode == PatternMode::DangerPrefix {
+                format!("(?-i:{pattern})$")
+            } else {
+                pattern
+            })
         }
         _ => Err(RuleReason::PathOrRoute),
     }
@@ -310,7 +343,9 @@ fn many_methods(words: &[String]) -> Result<Methods, RuleReason> {
 fn shown(raw: &RawRule) -> String {
     const LONGEST_WORD: usize = 8;
     match raw {
-        RawRule::Text(word) if word.len() > LONGEST_WORD && !word.contains([' ', '/']) => "…".to_owned(),
+        RawRule::Text(word) if word.len() > LONGEST_WORD && !word.contains([' ', '/']) => {
+            "…".to_owned()
+        }
         _ => shorten(&raw.to_string()),
     }
 }
@@ -340,7 +375,9 @@ pub enum RuleFault {
     #[error("the rules take more than {MAX_RULES_BYTES} bytes")]
     TooLarge,
     /// More work together than one list may be.
-    #[error("the rules together are too complex: write the patterns more simply, without counted or nested repetitions")]
+    #[error(
+        "the rules together are too complex: write the patterns more simply, without counted or nested repetitions"
+    )]
     TooComplex,
     /// One rule, counted from 1.
     #[error("rule {number}: {error}")]

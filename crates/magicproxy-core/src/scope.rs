@@ -45,7 +45,8 @@ impl Scope {
     /// # Errors
     /// [`PolicyError`].
     pub fn new(rules: &[Rule], plugins: Vec<PluginName>) -> Result<Self, PolicyError> {
-        let compiled = RuleList::compile(&rules.iter().collect::<Vec<_>>(), &mut PolicyBudget::of_operator())?;
+        let compiled =
+            RuleList::compile(&rules.iter().collect::<Vec<_>>(), &mut PolicyBudget::of_operator())?;
         Ok(Self { compiled: Arc::new(compiled), plugins })
     }
 

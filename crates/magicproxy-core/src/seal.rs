@@ -42,7 +42,9 @@ impl TokenCredential {
     pub(crate) fn longest_credential(&self) -> usize {
         match self {
             // Base64; of a JWE the ciphertext is the longest part, or else the encrypted key.
-            Self::Rsa(sealed) => sealed.text.split('.').map(str::len).max().unwrap_or(0).div_ceil(4) * 3,
+            Self::Rsa(sealed) => {
+                sealed.text.split('.').map(str::len).max().unwrap_or(0).div_ceil(4) * 3
+            }
             Self::Opened(credential) => credential.bytes(),
             Self::Nothing => 0,
         }
@@ -82,11 +84,16 @@ pub(crate) fn seal(credential: &Credential, key: &PublicKey) -> Result<String, K
 impl KeyRing {
     pub(crate) fn open_rsa(&self, sealed: &SealedCredential) -> Result<Credential, OpenError> {
         let key = self.by_id(sealed.key.as_str()).ok_or(OpenError::Sealed)?;
-        let secret = if sealed.text.contains('.') { open_jwe(&sealed.text, key) } else { open_oaep(&sealed.text, key) };
-        let text = String::from_utf8(secret.ok_or(OpenError::Sealed)?.to_vec()).map_err(|error| {
-            drop(Zeroizing::new(error.into_bytes()));
-            OpenError::Credential(ParseCredentialError::Character)
-        })?;
+        let secret = if sealed.text.contains('.') {
+            open_jwe(&sealed.text, key)
+        } else {
+            open_oaep(&sealed.text, key)
+        };
+        let text =
+            String::from_utf8(secret.ok_or(OpenError::Sealed)?.to_vec()).map_err(|error| {
+                drop(Zeroizing::new(error.into_bytes()));
+                OpenError::Credential(ParseCredentialError::Character)
+            })?;
         Ok(Credential::parse(Zeroizing::new(text))?)
     }
 }
@@ -116,10 +123,19 @@ fn seal_jwe(secret: &[u8], key: &PublicKey) -> Result<String, KeyError> {
     let mut text = secret.to_vec();
     let tag = cipher(content_key.as_ref())
         .ok_or(KeyError::Operation)?
-        .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(header.as_bytes()), &mut text)
+        .seal_in_place_separate_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(header.as_bytes()),
+            &mut text,
+        )
         .map_err(|_| KeyError::Operation)?;
     let encrypted_key = base64url(&key.encrypt(content_key.as_ref())?);
-    Ok(format!("{header}.{encrypted_key}.{}.{}.{}", base64url(&nonce), base64url(&text), base64url(tag.as_ref())))
+    Ok(format!(
+        "{header}.{encrypted_key}.{}.{}.{}",
+        base64url(&nonce),
+        base64url(&text),
+        base64url(tag.as_ref())
+    ))
 }
 
 /// RFC 7516 section 5.2, for the one pair of algorithms that is accepted.
@@ -137,8 +153,10 @@ pub(crate) fn open_jwe(text: &str, key: &PrivateKey) -> Option<Zeroizing<Vec<u8>
         return None;
     }
     let content_key = key.decrypt(&from_base64url(encrypted_key)?).ok()?;
-    let (nonce, text, tag) = (from_base64url(nonce)?, from_base64url(ciphertext)?, from_base64url(tag)?);
-    Content { nonce: &nonce, header: header.as_bytes(), ciphertext: &text, tag: &tag }.open(&content_key)
+    let (nonce, text, tag) =
+        (from_base64url(nonce)?, from_base64url(ciphertext)?, from_base64url(tag)?);
+    Content { nonce: &nonce, header: header.as_bytes(), ciphertext: &text, tag: &tag }
+        .open(&content_key)
 }
 
 /// The encrypted content of a JWE, in A256GCM: RFC 7518 section 5.3.
@@ -159,7 +177,8 @@ impl Content<'_> {
             return None;
         }
         let mut buffer = Zeroizing::new([self.ciphertext, self.tag].concat());
-        let length = cipher(key)?.open_in_place(nonce, Aad::from(self.header), &mut buffer).ok()?.len();
+        let length =
+            cipher(key)?.open_in_place(nonce, Aad::from(self.header), &mut buffer).ok()?.len();
         buffer.truncate(length);
         Some(buffer)
     }

@@ -18,20 +18,27 @@ use crate::key::{Kem, KeyLifetime, SealingKey};
 
 /// A file of `testdata/vectors/standard/`.
 fn read(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/vectors/standard").join(name);
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/vectors/standard").join(name);
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
 /// A member in hexadecimal digits.
 fn hex(case: &Value, member: &str) -> Vec<u8> {
     let digits = case[member].as_str().unwrap_or_else(|| panic!("{member} is missing"));
-    let (pairs, []) = digits.as_bytes().as_chunks::<2>() else { panic!("{member}: an odd number of digits") };
-    pairs.iter().map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    let (pairs, []) = digits.as_bytes().as_chunks::<2>() else {
+        panic!("{member}: an odd number of digits")
+    };
+    pairs
+        .iter()
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
 }
 
 /// A member in base64url.
 fn base64_member(object: &Value, member: &str) -> Vec<u8> {
-    from_base64url(object[member].as_str().unwrap_or_else(|| panic!("{member} is missing"))).unwrap()
+    from_base64url(object[member].as_str().unwrap_or_else(|| panic!("{member} is missing")))
+        .unwrap()
 }
 
 /// The sealing key with these halves: reading its JWK finds out whether they belong together.
@@ -39,7 +46,9 @@ fn sealing_key(kem: Kem, secret: &[u8], public: &[u8]) -> SealingKey {
     let (secret, public) = (base64url(secret), base64url(public));
     let jwk = match kem {
         Kem::X25519 => serde_json::json!({"kty": "OKP", "crv": "X25519", "x": public, "d": secret}),
-        Kem::XWing => serde_json::json!({"kty": "AKP", "alg": "X-Wing", "pub": public, "priv": secret}),
+        Kem::XWing => {
+            serde_json::json!({"kty": "AKP", "alg": "X-Wing", "pub": public, "priv": secret})
+        }
     };
     SealingKey::from_json(&jwk.to_string()).unwrap()
 }

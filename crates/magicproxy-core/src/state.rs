@@ -185,7 +185,8 @@ pub struct RowLimits {
 
 impl RowLimits {
     /// No bound: for what the operator writes, such as revocations.
-    pub const UNBOUNDED: Self = Self { partition: u64::MAX, total: u64::MAX, spare: 0, allowance: None };
+    pub const UNBOUNDED: Self =
+        Self { partition: u64::MAX, total: u64::MAX, spare: 0, allowance: None };
 
     /// Checks that `added` rows fit beside those that are there, and takes them from the allowance.
     ///
@@ -203,7 +204,11 @@ impl RowLimits {
             return Err(FullScope::Store);
         }
         let Some(allowance) = &self.allowance else { return Ok(()) };
-        if allowance.left() >= needed && allowance.take(added) { Ok(()) } else { Err(FullScope::Allowance) }
+        if allowance.left() >= needed && allowance.take(added) {
+            Ok(())
+        } else {
+            Err(FullScope::Allowance)
+        }
     }
 }
 
@@ -236,7 +241,9 @@ impl RowAllowance {
     /// Takes so many, or none.
     #[must_use]
     pub fn take(&self, rows: u64) -> bool {
-        self.0.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(rows)).is_ok()
+        self.0
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(rows))
+            .is_ok()
     }
 
     /// Takes so many, or as many as are left: they were added already.
@@ -246,7 +253,9 @@ impl RowAllowance {
 
     /// Gives so many back, up to this many in all.
     pub fn restore(&self, rows: u64, most: u64) {
-        self.0.update(Ordering::Relaxed, Ordering::Relaxed, |left| left.saturating_add(rows).min(most));
+        self.0.update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            left.saturating_add(rows).min(most)
+        });
     }
 }
 
@@ -298,10 +307,21 @@ pub type StoreFuture<'s, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 /// earlier time than that of the latest call that changed it answers as if the later one had been given.
 pub trait StateStore: fmt::Debug + Send + Sync {
     /// The live entries of these names, in their order.
-    fn read(&self, partition: Partition, names: Vec<Vec<u8>>, now: UnixTime) -> StoreFuture<'_, Vec<Option<Entry>>>;
+    fn read(
+        &self,
+        partition: Partition,
+        names: Vec<Vec<u8>>,
+        now: UnixTime,
+    ) -> StoreFuture<'_, Vec<Option<Entry>>>;
 
     /// All live entries whose name begins with these bytes, in the order of their names, at most so many.
-    fn list(&self, partition: Partition, prefix: Vec<u8>, most: usize, now: UnixTime) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>>;
+    fn list(
+        &self,
+        partition: Partition,
+        prefix: Vec<u8>,
+        most: usize,
+        now: UnixTime,
+    ) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>>;
 
     /// Makes all changes, if all conditions hold and there is room; says whether it did.
     fn apply_within(
@@ -313,7 +333,12 @@ pub trait StateStore: fmt::Debug + Send + Sync {
     ) -> StoreFuture<'_, bool>;
 
     /// Takes one of each, or nothing.
-    fn take_within(&self, target: BoundedPartition, demands: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, TakeResult>;
+    fn take_within(
+        &self,
+        target: BoundedPartition,
+        demands: Vec<Demand>,
+        now: UnixMillis,
+    ) -> StoreFuture<'_, TakeResult>;
 
     /// [`apply_within`](Self::apply_within) [no bound](RowLimits::UNBOUNDED).
     fn apply(
@@ -323,20 +348,41 @@ pub trait StateStore: fmt::Debug + Send + Sync {
         changes: Vec<Change>,
         now: UnixTime,
     ) -> StoreFuture<'_, bool> {
-        self.apply_within(BoundedPartition { partition, rows: RowLimits::UNBOUNDED }, conditions, changes, now)
+        self.apply_within(
+            BoundedPartition { partition, rows: RowLimits::UNBOUNDED },
+            conditions,
+            changes,
+            now,
+        )
     }
 
     /// [`take_within`](Self::take_within) [no bound](RowLimits::UNBOUNDED).
-    fn take(&self, partition: Partition, demands: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, TakeResult> {
+    fn take(
+        &self,
+        partition: Partition,
+        demands: Vec<Demand>,
+        now: UnixMillis,
+    ) -> StoreFuture<'_, TakeResult> {
         self.take_within(BoundedPartition { partition, rows: RowLimits::UNBOUNDED }, demands, now)
     }
 
     /// Makes a lease last so many milliseconds from now; says whether it was still held.
-    fn renew(&self, partition: Partition, counter: Vec<u8>, holder: Holder, lease: u64, now: UnixMillis)
-    -> StoreFuture<'_, bool>;
+    fn renew(
+        &self,
+        partition: Partition,
+        counter: Vec<u8>,
+        holder: Holder,
+        lease: u64,
+        now: UnixMillis,
+    ) -> StoreFuture<'_, bool>;
 
     /// Ends a lease.
-    fn give_back(&self, partition: Partition, counter: Vec<u8>, holder: Holder) -> StoreFuture<'_, ()>;
+    fn give_back(
+        &self,
+        partition: Partition,
+        counter: Vec<u8>,
+        holder: Holder,
+    ) -> StoreFuture<'_, ()>;
 
     /// Is it there? For a health check, and for the start.
     fn ping(&self) -> StoreFuture<'_, ()>;

@@ -142,16 +142,22 @@ pub enum ParseTargetError {
     #[error("the request target must be a path that begins with `/`")]
     Form,
     /// Longer than [`MAX_TARGET_BYTES`] or [`MAX_PATH_BYTES`].
-    #[error("the request target is too long: at most {MAX_TARGET_BYTES} bytes, {MAX_PATH_BYTES} of them path")]
+    #[error(
+        "the request target is too long: at most {MAX_TARGET_BYTES} bytes, {MAX_PATH_BYTES} of them path"
+    )]
     TooLong,
     /// A raw byte that RFC 3986 does not allow there.
     #[error("the request target holds a raw character that must be percent-encoded")]
     Character,
     /// A `%` without two hex digits.
-    #[error("the request target holds a `%` that is not followed by two hex digits (a `%` itself is written `%25`)")]
+    #[error(
+        "the request target holds a `%` that is not followed by two hex digits (a `%` itself is written `%25`)"
+    )]
     Encoding,
     /// `%25` where the upstream's setting is [`PathReading::Strict`].
-    #[error("the path holds an encoded `%`, which this upstream is not configured to take (`path_reading`)")]
+    #[error(
+        "the path holds an encoded `%`, which this upstream is not configured to take (`path_reading`)"
+    )]
     EncodedPercent,
     /// Percent-encoded again and again, beyond what is looked through.
     #[error("the path is percent-encoded too many times over")]
@@ -163,7 +169,9 @@ pub enum ParseTargetError {
     #[error("the path holds a dot segment")]
     DotSegment,
     /// `//`.
-    #[error("the path holds an empty segment: two slashes in a row, often behind a base URL that ends in `/`")]
+    #[error(
+        "the path holds an empty segment: two slashes in a row, often behind a base URL that ends in `/`"
+    )]
     EmptySegment,
     /// `\` or `%5C`.
     #[error("the path holds a backslash")]
@@ -172,7 +180,9 @@ pub enum ParseTargetError {
     #[error("the path holds a `;`, which this upstream is not configured to take (`path_reading`)")]
     Parameter,
     /// `%2F` where the upstream's setting is [`EncodedSlash::Refuse`].
-    #[error("the path holds an encoded slash, which this upstream is not configured to take (`encoded_slash`)")]
+    #[error(
+        "the path holds an encoded slash, which this upstream is not configured to take (`encoded_slash`)"
+    )]
     EncodedSlash,
     /// The decoded path is not UTF-8.
     #[error("the percent-encoded path is not valid UTF-8 text")]

@@ -1,7 +1,9 @@
 //! Moments, as tokens, keys and stores write them.
 
 /// Seconds since 1970-01-01T00:00:00Z, as the client's clock says. This crate never reads a clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(transparent)]
 pub struct UnixTime(pub u64);
 

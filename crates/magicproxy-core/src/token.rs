@@ -42,7 +42,9 @@ pub use claims::{SignedToken, UnverifiedToken};
 pub use claims_fault::ClaimsFault;
 pub use label::Label;
 pub use mint::{MintError, MintedToken, RuleSource, TokenSpec};
-pub use mint_request::{KnownNames, MAX_MINT_REQUEST_BYTES, MintLimits, MintRequest, MintRequestFault};
+pub use mint_request::{
+    KnownNames, MAX_MINT_REQUEST_BYTES, MintLimits, MintRequest, MintRequestFault,
+};
 pub use names::{TokenNames, UnverifiedNames};
 pub use network::Network;
 pub use origin::Origin;
@@ -62,7 +64,8 @@ pub const LEEWAY_SECONDS: u64 = 30;
 /// A token's `jti`: 1 to 128 characters of `A-Z a-z 0-9 - _`.
 #[must_use]
 pub fn is_token_id(id: &str) -> bool {
-    (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    (1..=128).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 /// A token whose signature, times and rules were checked.
@@ -262,11 +265,19 @@ impl VerifiedToken {
     pub fn memory_bytes(&self) -> usize {
         let caveats = || self.narrowing.iter().filter_map(|caveat| caveat.policy.as_ref());
         let policies = || std::iter::once(&self.policy).chain(caveats());
-        let networks: usize = self.narrowing.iter().filter_map(|caveat| caveat.networks.as_deref()).map(size_of_val).sum();
+        let networks: usize = self
+            .narrowing
+            .iter()
+            .filter_map(|caveat| caveat.networks.as_deref())
+            .map(size_of_val)
+            .sum();
         let names = self.chain.memory_bytes()
             + self.label().map_or(0, str::len)
             + self.origins.iter().map(Origin::memory_bytes).sum::<usize>();
-        policies().map(Policy::memory_bytes).sum::<usize>() + networks + names + self.sealed.memory_bytes()
+        policies().map(Policy::memory_bytes).sum::<usize>()
+            + networks
+            + names
+            + self.sealed.memory_bytes()
     }
 
     /// How long its credential is at most, in bytes, however that is sealed.
@@ -335,6 +346,7 @@ impl VerifiedToken {
 /// The name of a caveat's count: of all caveats up to it, so that further ones do not change it. `state.md` section 6.
 fn counter(caveats: &[Caveat]) -> Partition {
     let texts: Vec<String> = caveats.iter().map(Caveat::to_json).collect();
-    let parts: Vec<&[u8]> = std::iter::once(&b"caveat"[..]).chain(texts.iter().map(String::as_bytes)).collect();
+    let parts: Vec<&[u8]> =
+        std::iter::once(&b"caveat"[..]).chain(texts.iter().map(String::as_bytes)).collect();
     Partition::of(&parts)
 }

@@ -2,7 +2,12 @@
 //!
 //! The numbers are those of the specifications, written out: a cap that moves is a change of the format.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may stop where they stand")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may stop where they stand"
+)]
 
 #[path = "caps/decisions.rs"]
 mod decisions;

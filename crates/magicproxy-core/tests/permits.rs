@@ -1,6 +1,11 @@
 //! What a permit says of its request, and to whom grants and plugins give one: `state.md`, `plugin.md`.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may stop where they stand")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may stop where they stand"
+)]
 
 use std::sync::Arc;
 
@@ -8,9 +13,10 @@ use magicproxy_core::plugin::{Consent, PluginName, Verdict};
 use magicproxy_core::rule::HeldGrant;
 use magicproxy_core::state::Partition;
 use magicproxy_core::{
-    Acceptance, AccessRequest, Basis, Caveat, Credential, CredentialBinding, Decision, DecisionSteps, Denial, EncodedSlash,
-    KeyRing, OwnerPlace, OwnerSecret, PatternMode, Permit, Policy, PrivateKey, Question, RawRule, RequestTarget, Rule,
-    RuleCompiler, RuleSource, Scope, ScopeName, Scopes, TokenSpec, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken,
+    Acceptance, AccessRequest, Basis, Caveat, Credential, CredentialBinding, Decision,
+    DecisionSteps, Denial, EncodedSlash, KeyRing, OwnerPlace, OwnerSecret, PatternMode, Permit,
+    Policy, PrivateKey, Question, RawRule, RequestTarget, Rule, RuleCompiler, RuleSource, Scope,
+    ScopeName, Scopes, TokenSpec, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken,
     VerifyContext,
 };
 
@@ -18,8 +24,11 @@ const NOW: UnixTime = UnixTime(1_790_000_000);
 const DAY: u64 = 24 * 60 * 60;
 
 fn ring() -> KeyRing {
-    let signing = PrivateKey::from_pem(include_str!("../../../testdata/keys/test-only-first.pem")).unwrap();
-    KeyRing::new(signing, vec![]).unwrap().with_owner_secret(Some(OwnerSecret::generate(NOW).unwrap()))
+    let signing =
+        PrivateKey::from_pem(include_str!("../../../testdata/keys/test-only-first.pem")).unwrap();
+    KeyRing::new(signing, vec![])
+        .unwrap()
+        .with_owner_secret(Some(OwnerSecret::generate(NOW).unwrap()))
 }
 
 fn upstream() -> UpstreamName {
@@ -36,9 +45,19 @@ fn token(ring: &KeyRing, rules: &str, plugins: &[&str], limit: Option<&str>) -> 
 }
 
 /// The same, with these caveats.
-fn narrowed(ring: &KeyRing, rules: &str, plugins: &[&str], limit: Option<&str>, caveats: &[&str]) -> Arc<VerifiedToken> {
+fn narrowed(
+    ring: &KeyRing,
+    rules: &str,
+    plugins: &[&str],
+    limit: Option<&str>,
+    caveats: &[&str],
+) -> Arc<VerifiedToken> {
     let raw: Vec<RawRule> = serde_json::from_str(rules).unwrap();
-    let rules = if raw.is_empty() { Vec::new() } else { Rule::parse_list(&raw, PatternMode::Whole).unwrap() };
+    let rules = if raw.is_empty() {
+        Vec::new()
+    } else {
+        Rule::parse_list(&raw, PatternMode::Whole).unwrap()
+    };
     let scope = Scope::new(&rules, plugins.iter().map(|name| plugin(name)).collect()).unwrap();
     let mut scopes = Scopes::default();
     scopes.insert(ScopeName::parse("s").unwrap(), scope);
@@ -55,7 +74,12 @@ fn narrowed(ring: &KeyRing, rules: &str, plugins: &[&str], limit: Option<&str>, 
         limit: limit.map(|limit| limit.parse().unwrap()),
     };
     let minted = ring.mint(&request).unwrap();
-    let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
+    let context = VerifyContext {
+        now: NOW,
+        scopes: &scopes,
+        patterns: PatternMode::Whole,
+        acceptance: &Acceptance::default(),
+    };
     let mut text = minted.token;
     for caveat in caveats {
         let caveat = Caveat::from_json(caveat.as_bytes()).unwrap();
@@ -65,10 +89,15 @@ fn narrowed(ring: &KeyRing, rules: &str, plugins: &[&str], limit: Option<&str>, 
 }
 
 /// Asks with as many steps as there are, within a ceiling of `GET` and `PUT`; gives what is decided, and what that took.
-fn ask<T>(method: &str, path: &str, decide: impl Fn(&AccessRequest<'_>) -> Result<T, Denial>) -> (Result<T, Denial>, usize) {
+fn ask<T>(
+    method: &str,
+    path: &str,
+    decide: impl Fn(&AccessRequest<'_>) -> Result<T, Denial>,
+) -> (Result<T, Denial>, usize) {
     let raw = ["GET /.*", "PUT /.*"].map(|text| RawRule::Text(text.to_owned()));
     let ceiling = Policy::compile(&Rule::parse_list(&raw, PatternMode::Whole).unwrap()).unwrap();
-    let (target, steps) = (RequestTarget::parse(path.as_bytes(), EncodedSlash::Both).unwrap(), DecisionSteps::new());
+    let (target, steps) =
+        (RequestTarget::parse(path.as_bytes(), EncodedSlash::Both).unwrap(), DecisionSteps::new());
     let upstream = upstream();
     let access = AccessRequest {
         method,
@@ -117,10 +146,20 @@ fn a_permit_says_what_is_to_be_done() {
     ] {
         let permit = permit(&token, path);
         let state = permit.state();
-        let says = |what: fn(&magicproxy_core::rule::RuleEffects) -> bool| state.is_some_and(|state| what(state));
+        let says = |what: fn(&magicproxy_core::rule::RuleEffects) -> bool| {
+            state.is_some_and(|state| what(state))
+        };
         assert_eq!((permit.is_stateful(), permit.keeps_rows()), (stateful, rows), "{path}");
-        assert_eq!((says(|state| state.records()), says(|state| state.gives_receipt())), (records, receipt), "{path}");
-        assert_eq!((says(|state| state.reads_request()), says(|state| state.reads_response())), (request, response), "{path}");
+        assert_eq!(
+            (says(|state| state.records()), says(|state| state.gives_receipt())),
+            (records, receipt),
+            "{path}"
+        );
+        assert_eq!(
+            (says(|state| state.reads_request()), says(|state| state.reads_response())),
+            (request, response),
+            "{path}"
+        );
         assert_eq!(permit.named_owner().is_some(), path == "/named");
     }
     let counted = self::token(&ring, RULES, &[], Some("total=3"));
@@ -150,16 +189,21 @@ fn grants_are_those_of_owners_whose_rules_record_any() {
     let owners = |rules: &str, bound: bool| {
         let token = token(&ring, rules, &[], None);
         let binding = bound.then(|| ring.bind(&token).unwrap());
-        let (owners, taken) = ask("PUT", "/a/1", |access| token.grant_owners(access, binding.as_ref()));
+        let (owners, taken) =
+            ask("PUT", "/a/1", |access| token.grant_owners(access, binding.as_ref()));
         let named = ask("PUT", "/a/1", |access| token.has_named_grants(access)).0.unwrap();
         let own = owners.as_ref().unwrap().contains(&token.owner());
         (owners.unwrap().len(), own, named, taken)
     };
     let rule = |path: &str, more: &str| format!(r#"{{"method":"GET","path":"{path}"{more}}}"#);
     let (plain, counted) = (rule("/p", ""), rule("/c", r#","limit":{"total":1}"#));
-    let (grants, receipt) =
-        (rule("/g", r#","grants":["PUT /a/{response.id}"]"#), rule("/r", r#","grants":["PUT /a/{response.id}"],"receipt":true"#));
-    let named = |owner: &str| rule("/n", &format!(r#","owner":"{owner}","grants":["PUT /a/{{response.id}}"]"#));
+    let (grants, receipt) = (
+        rule("/g", r#","grants":["PUT /a/{response.id}"]"#),
+        rule("/r", r#","grants":["PUT /a/{response.id}"],"receipt":true"#),
+    );
+    let named = |owner: &str| {
+        rule("/n", &format!(r#","owner":"{owner}","grants":["PUT /a/{{response.id}}"]"#))
+    };
     for (rules, bound, expected) in [
         (vec![&plain], true, (0, false, false, 0)),
         (vec![&counted], true, (0, false, false, 1)),
@@ -169,7 +213,11 @@ fn grants_are_those_of_owners_whose_rules_record_any() {
         // Telling a named owner costs what a digest does.
         (vec![&named("one")], true, (1, false, true, 1 + 256)),
         (vec![&named("one")], false, (0, false, true, 1)),
-        (vec![&named("one"), &named("two"), &named("one")], true, (2, false, true, 1 + 2 + 3 + 3 * 256)),
+        (
+            vec![&named("one"), &named("two"), &named("one")],
+            true,
+            (2, false, true, 1 + 2 + 3 + 3 * 256),
+        ),
         (vec![&grants, &named("one")], true, (2, true, true, 1 + 2 + 256)),
     ] {
         let list = rules.iter().map(|rule| rule.as_str()).collect::<Vec<_>>().join(",");
@@ -193,7 +241,11 @@ fn by_grant(
 }
 
 /// The same, by a plugin's word.
-fn by_plugin(token: &Arc<VerifiedToken>, access: &AccessRequest<'_>, said: (PluginName, Verdict)) -> Result<Permit, Denial> {
+fn by_plugin(
+    token: &Arc<VerifiedToken>,
+    access: &AccessRequest<'_>,
+    said: (PluginName, Verdict),
+) -> Result<Permit, Denial> {
     match token.decide(access) {
         Decision::Needs(Question::Plugins(question)) => decided(question.answered(access, &[said])),
         other => panic!("{other:?}"),
@@ -213,26 +265,42 @@ fn a_grant_admits_its_owners_requests_for_its_path() {
     let ring = ring();
     let token = token(&ring, RULES, &[], None);
     let binding = ring.bind(&token).unwrap();
-    let held = |owner: Partition, path: &str, methods: &[u8]| HeldGrant::from_store(owner, path, methods).unwrap();
-    let decide = |method: &str, path: &str, held: HeldGrant, binding: Option<&CredentialBinding>| {
-        let held = |access: &AccessRequest<'_>| by_grant(&token, access, held.clone(), binding);
-        ask(method, path, held).0.map(|permit| {
-            assert!(matches!(permit.basis(), Basis::Grant(_)) && permit.is_stateful() && permit.state().is_none());
-            permit.rule().to_string()
-        })
+    let held = |owner: Partition, path: &str, methods: &[u8]| {
+        HeldGrant::from_store(owner, path, methods).unwrap()
     };
+    let decide =
+        |method: &str, path: &str, held: HeldGrant, binding: Option<&CredentialBinding>| {
+            let held = |access: &AccessRequest<'_>| by_grant(&token, access, held.clone(), binding);
+            ask(method, path, held).0.map(|permit| {
+                assert!(
+                    matches!(permit.basis(), Basis::Grant(_))
+                        && permit.is_stateful()
+                        && permit.state().is_none()
+                );
+                permit.rule().to_string()
+            })
+        };
     let own = || held(token.owner(), "/a/1", b"PUT|DELETE");
     assert_eq!(decide("PUT", "/a/1", own(), None).as_deref(), Ok("a grant that it holds"));
     assert_eq!(decide("PUT", "/a/2", own(), None), Err(Denial::NotAllowed));
     assert_eq!(decide("GET", "/a/1", own(), None), Err(Denial::NotAllowed));
     assert_eq!(decide("DELETE", "/a/1", own(), None), Err(Denial::BeyondCeiling));
     // A path of several readings, in one of which the grant is for it.
-    assert_eq!(decide("PUT", "/a%2F1", held(token.owner(), "/a%2F1", b"PUT"), None), Err(Denial::NotAllowed));
+    assert_eq!(
+        decide("PUT", "/a%2F1", held(token.owner(), "/a%2F1", b"PUT"), None),
+        Err(Denial::NotAllowed)
+    );
     let stranger = Partition::of(&[b"somebody else"]);
-    assert_eq!(decide("PUT", "/a/1", held(stranger, "/a/1", b"PUT"), Some(&binding)), Err(Denial::NotAllowed));
+    assert_eq!(
+        decide("PUT", "/a/1", held(stranger, "/a/1", b"PUT"), Some(&binding)),
+        Err(Denial::NotAllowed)
+    );
     let place = OwnerPlace { upstream: &upstream(), binding: Some(&binding) };
     let named = permit(&token, "/named").owner(place, NOW).unwrap().0;
-    assert_eq!(decide("PUT", "/a/1", held(named, "/a/1", b"PUT"), Some(&binding)).as_deref(), Ok("a grant that it holds"));
+    assert_eq!(
+        decide("PUT", "/a/1", held(named, "/a/1", b"PUT"), Some(&binding)).as_deref(),
+        Ok("a grant that it holds")
+    );
     assert_eq!(decide("PUT", "/a/1", held(named, "/a/1", b"PUT"), None), Err(Denial::NotAllowed));
 }
 
@@ -242,9 +310,13 @@ fn a_plugin_admits_what_a_rule_could() {
     let ring = ring();
     let token = token(&ring, "[]", &["judge"], None);
     let decide = |method: &str, name: &str| {
-        let decided = ask(method, "/a", |access| by_plugin(&token, access, (plugin(name), Verdict::Allow))).0;
+        let decided =
+            ask(method, "/a", |access| by_plugin(&token, access, (plugin(name), Verdict::Allow))).0;
         decided.map(|permit| {
-            assert!(matches!(permit.basis(), Basis::Plugin(name) if *name == plugin("judge")) && permit.is_stateful());
+            assert!(
+                matches!(permit.basis(), Basis::Plugin(name) if *name == plugin("judge"))
+                    && permit.is_stateful()
+            );
             permit.rule().to_string()
         })
     };
@@ -269,7 +341,8 @@ fn nobody_is_asked_of_what_is_denied_in_any_case() {
     let caveat = r#"{"allowed":["GET /narrow","POST /.*"]}"#;
     let guarded = narrowed(&ring, get, &["judge"], None, &[caveat]);
     let elsewhere = narrowed(&ring, get, &["judge"], None, &[r#"{"aud":"other"}"#]);
-    let sender = narrowed(&ring, get, &["judge"], None, &[r#"{"sender":{"cidr":["192.0.2.0/24"]}}"#]);
+    let sender =
+        narrowed(&ring, get, &["judge"], None, &[r#"{"sender":{"cidr":["192.0.2.0/24"]}}"#]);
     let judged = |token: &Arc<VerifiedToken>, method: &str, path: &str| {
         let told = |access: &AccessRequest<'_>| {
             Ok(match token.decide(access) {
@@ -302,7 +375,8 @@ fn nobody_is_asked_of_what_is_denied_in_any_case() {
 fn looks_into_a_store_are_counted() {
     let (looked, taken) = ask("GET", "/a", |access| access.take_look_up());
     assert!(looked.is_ok() && taken > 0);
-    let (looked, _) = ask("GET", "/a", |access| (0..1_000_000).try_for_each(|_| access.take_look_up()));
+    let (looked, _) =
+        ask("GET", "/a", |access| (0..1_000_000).try_for_each(|_| access.take_look_up()));
     assert_eq!(looked, Err(Denial::TooCostly));
 }
 
@@ -317,9 +391,13 @@ fn only_rules_that_count_have_counters() {
         (r#", { "method": "POST", "path": "/b", "grants": ["DELETE /b/{location}"] }"#, 65),
         (r#", { "method": "GET", "path": "/c", "limit": { "total": 3 } }"#, 66),
         (r#", { "method": "GET", "path": "/d", "owner": "team", "limit": { "total": 3 } }"#, 65),
-        (r#", { "method": "POST", "path": "/e", "owner": "team", "grants": ["DELETE /e/{location}"] }"#, 65),
+        (
+            r#", { "method": "POST", "path": "/e", "owner": "team", "grants": ["DELETE /e/{location}"] }"#,
+            65,
+        ),
     ] {
-        let rules = format!(r#"[{{ "method": "GET", "path": "/a", "limit": {{ "total": 3 }} }}{others}]"#);
+        let rules =
+            format!(r#"[{{ "method": "GET", "path": "/a", "limit": {{ "total": 3 }} }}{others}]"#);
         let token = token(&ring, &rules, &[], None);
         let permit = ask("GET", "/a", |access| token.authorize(access)).0.unwrap();
         let place = OwnerPlace { upstream: &upstream(), binding: None };

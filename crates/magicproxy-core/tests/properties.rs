@@ -1,6 +1,11 @@
 //! Properties: what holds for every target, every list of rules and every token, against naive second opinions.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may stop where they stand")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may stop where they stand"
+)]
 
 #[path = "properties/chains.rs"]
 mod chains;

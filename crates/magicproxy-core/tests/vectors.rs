@@ -1,6 +1,11 @@
 //! Runs `testdata/vectors/*.json`: the specifications made executable.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may stop where they stand")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may stop where they stand"
+)]
 
 #[path = "vectors/armour.rs"]
 mod armour;

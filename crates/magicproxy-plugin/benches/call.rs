@@ -1,6 +1,10 @@
 //! What a call of a plugin costs: the Rust example, on a runtime as each of the proxy's workers has one.
 
-#![allow(clippy::unwrap_used, clippy::unimplemented, reason = "a benchmark may stop where it stands")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::unimplemented,
+    reason = "a benchmark may stop where it stands"
+)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,8 +14,8 @@ use divan::Bencher;
 use magicproxy_core::UnixTime;
 use magicproxy_core::plugin::{PluginHost as _, PluginName, PluginRequest, PluginScope, Verdict};
 use magicproxy_core::state::{
-    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, RowLimits, StateStore, StoreFuture, TakeResult,
-    UnixMillis,
+    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, RowLimits, StateStore,
+    StoreFuture, TakeResult, UnixMillis,
 };
 use magicproxy_plugin::{Host, HostSettings, PluginSettings};
 use tokio::runtime::Runtime;
@@ -41,16 +45,22 @@ fn decide_other(bencher: Bencher) {
 
 fn decide(bencher: Bencher, request: &PluginRequest, expected: &Verdict) {
     let (host, name, runtime) = (host(), name(), runtime());
-    let scope =
-        PluginScope { owner: Partition::of(&[b"owner"]), ends_at: UnixTime(2), now: UnixTime(1), rows: RowLimits::UNBOUNDED };
+    let scope = PluginScope {
+        owner: Partition::of(&[b"owner"]),
+        ends_at: UnixTime(2),
+        now: UnixTime(1),
+        rows: RowLimits::UNBOUNDED,
+    };
     assert_eq!(runtime.block_on(host.decide(&name, request, scope.clone())), *expected);
     bencher.bench_local(|| runtime.block_on(host.decide(&name, request, scope.clone())));
 }
 
 fn host() -> Host {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/plugins/do_lets_encrypt/do_lets_encrypt.wasm");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../examples/plugins/do_lets_encrypt/do_lets_encrypt.wasm");
     let plugins = vec![PluginSettings::new(name(), file)];
-    Host::new(HostSettings { plugins, cache: None, state: Some(Arc::new(Memory::default())) }).unwrap()
+    Host::new(HostSettings { plugins, cache: None, state: Some(Arc::new(Memory::default())) })
+        .unwrap()
 }
 
 fn name() -> PluginName {
@@ -79,25 +89,54 @@ fn request(method: &str, rest: &str, body: Option<&[u8]>) -> PluginRequest {
 struct Memory(Mutex<BTreeMap<Vec<u8>, Entry>>);
 
 impl StateStore for Memory {
-    fn read(&self, _: Partition, names: Vec<Vec<u8>>, _: UnixTime) -> StoreFuture<'_, Vec<Option<Entry>>> {
+    fn read(
+        &self,
+        _: Partition,
+        names: Vec<Vec<u8>>,
+        _: UnixTime,
+    ) -> StoreFuture<'_, Vec<Option<Entry>>> {
         let entries = self.0.lock().unwrap();
         let found = names.iter().map(|name| entries.get(name).cloned()).collect();
         Box::pin(std::future::ready(Ok(found)))
     }
 
-    fn list(&self, _: Partition, _: Vec<u8>, _: usize, _: UnixTime) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>> {
+    fn list(
+        &self,
+        _: Partition,
+        _: Vec<u8>,
+        _: usize,
+        _: UnixTime,
+    ) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>> {
         unimplemented!("plugins do not list")
     }
 
-    fn apply_within(&self, _: BoundedPartition, _: Vec<Condition>, _: Vec<Change>, _: UnixTime) -> StoreFuture<'_, bool> {
+    fn apply_within(
+        &self,
+        _: BoundedPartition,
+        _: Vec<Condition>,
+        _: Vec<Change>,
+        _: UnixTime,
+    ) -> StoreFuture<'_, bool> {
         Box::pin(std::future::ready(Ok(true)))
     }
 
-    fn take_within(&self, _: BoundedPartition, _: Vec<Demand>, _: UnixMillis) -> StoreFuture<'_, TakeResult> {
+    fn take_within(
+        &self,
+        _: BoundedPartition,
+        _: Vec<Demand>,
+        _: UnixMillis,
+    ) -> StoreFuture<'_, TakeResult> {
         unimplemented!("plugins take nothing")
     }
 
-    fn renew(&self, _: Partition, _: Vec<u8>, _: Holder, _: u64, _: UnixMillis) -> StoreFuture<'_, bool> {
+    fn renew(
+        &self,
+        _: Partition,
+        _: Vec<u8>,
+        _: Holder,
+        _: u64,
+        _: UnixMillis,
+    ) -> StoreFuture<'_, bool> {
         unimplemented!("plugins hold no leases")
     }
 

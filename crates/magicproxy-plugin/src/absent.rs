@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use magicproxy_core::plugin::{
-    Interests, PluginFuture, PluginHost, PluginName, PluginRequest, PluginResponse, PluginScope, Verdict,
+    Interests, PluginFuture, PluginHost, PluginName, PluginRequest, PluginResponse, PluginScope,
+    Verdict,
 };
 
 use crate::failure::LoadError;
@@ -39,7 +40,13 @@ impl Host {
     }
 
     /// Tells a plugin of an answer.
-    pub async fn tell(&self, _: &PluginName, _: &PluginRequest, _: &PluginResponse, _: PluginScope) -> Report<()> {
+    pub async fn tell(
+        &self,
+        _: &PluginName,
+        _: &PluginRequest,
+        _: &PluginResponse,
+        _: PluginScope,
+    ) -> Report<()> {
         match self.0 {}
     }
 
@@ -54,7 +61,12 @@ impl PluginHost for Host {
         match self.0 {}
     }
 
-    fn decide<'p>(&'p self, _: &'p PluginName, _: &'p PluginRequest, _: PluginScope) -> PluginFuture<'p, Verdict> {
+    fn decide<'p>(
+        &'p self,
+        _: &'p PluginName,
+        _: &'p PluginRequest,
+        _: PluginScope,
+    ) -> PluginFuture<'p, Verdict> {
         match self.0 {}
     }
 
@@ -77,6 +89,9 @@ mod tests {
     #[test]
     fn whoever_asks_is_told_what_to_build() {
         let [error] = Host::new(HostSettings::default()).err().unwrap().try_into().unwrap();
-        assert!(error.to_string().contains("`cargo build --release --features plugins`"), "{error}");
+        assert!(
+            error.to_string().contains("`cargo build --release --features plugins`"),
+            "{error}"
+        );
     }
 }

@@ -59,7 +59,11 @@ impl FunctionCache {
         let fit = make(folder).and_then(|()| {
             let metadata = fs::symlink_metadata(folder)?;
             let private = metadata.is_dir() && is_private(&metadata, 0o077);
-            if private { Ok(()) } else { Err(io::Error::other("it is not a folder of this user alone, with mode 0700")) }
+            if private {
+                Ok(())
+            } else {
+                Err(io::Error::other("it is not a folder of this user alone, with mode 0700"))
+            }
         });
         if let Err(error) = fit {
             tracing::warn!(folder = %folder.display(), %error, "compiled plugins are not kept");
@@ -89,7 +93,9 @@ impl FunctionCache {
             return;
         }
         let file = self.file(component);
-        if let Err(error) = write(&file, &encode(&functions.used)).and_then(|()| self.forget_oldest()) {
+        if let Err(error) =
+            write(&file, &encode(&functions.used)).and_then(|()| self.forget_oldest())
+        {
             tracing::warn!(file = %file.display(), %error, "a compiled plugin is not kept");
         }
     }

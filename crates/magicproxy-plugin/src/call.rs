@@ -34,10 +34,15 @@ pub(crate) struct Call {
 
 impl Call {
     /// Asks about a request.
-    pub(crate) async fn decide(&self, request: &PluginRequest, interests: &Interests) -> wasmtime::Result<Verdict> {
+    pub(crate) async fn decide(
+        &self,
+        request: &PluginRequest,
+        interests: &Interests,
+    ) -> wasmtime::Result<Verdict> {
         let mut store = self.store()?;
         let plugin = self.pre.instantiate_async(&mut store).await?;
-        let verdict = plugin.call_is_request_allowed(&mut store, &shown_request(request, interests)).await?;
+        let verdict =
+            plugin.call_is_request_allowed(&mut store, &shown_request(request, interests)).await?;
         Ok(match verdict {
             exchange::Verdict::Allow => Verdict::Allow,
             exchange::Verdict::Deny(reason) => Verdict::Deny(one_line(&reason, REASON_BYTES)),
@@ -55,8 +60,12 @@ impl Call {
         let mut store = self.store()?;
         let plugin = self.pre.instantiate_async(&mut store).await?;
         let request = shown_request(request, interests);
-        let recorded = plugin.call_on_response(&mut store, &request, &shown_response(response, interests)).await?;
-        recorded.map_err(|reason| wasmtime::Error::new(CallFailure::Unrecorded(one_line(&reason, REASON_BYTES))))
+        let recorded = plugin
+            .call_on_response(&mut store, &request, &shown_response(response, interests))
+            .await?;
+        recorded.map_err(|reason| {
+            wasmtime::Error::new(CallFailure::Unrecorded(one_line(&reason, REASON_BYTES)))
+        })
     }
 
     /// Asks what it is interested in.
@@ -74,7 +83,10 @@ impl Call {
     }
 
     /// What became of it, however it ended. Where it is still waiting at the end of all patience, it is dropped.
-    pub(crate) async fn report<T>(&self, call: impl Future<Output = wasmtime::Result<T>>) -> Report<T> {
+    pub(crate) async fn report<T>(
+        &self,
+        call: impl Future<Output = wasmtime::Result<T>>,
+    ) -> Report<T> {
         let patience = self.limits.time.saturating_add(PATIENCE);
         let outcome = match tokio::time::timeout(patience, self.meter.measure(call)).await {
             Ok(outcome) => self.judged(outcome),
@@ -141,5 +153,7 @@ fn shown_response(response: &PluginResponse, interests: &Interests) -> exchange:
 
 fn shown_headers(headers: &[(String, Vec<u8>)], interesting: &[String]) -> Vec<exchange::Header> {
     let shown = headers.iter().filter(|(name, _)| interesting.contains(name));
-    shown.map(|(name, value)| exchange::Header { name: name.clone(), value: value.clone() }).collect()
+    shown
+        .map(|(name, value)| exchange::Header { name: name.clone(), value: value.clone() })
+        .collect()
 }

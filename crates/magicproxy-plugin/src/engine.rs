@@ -36,10 +36,16 @@ pub(crate) fn engine(memory: usize, cache: Option<Arc<FunctionCache>>) -> wasmti
 
 fn pool(memory: usize) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(CALLS).total_core_instances(CALLS * INSTANCES).total_stacks(CALLS);
+    pool.total_component_instances(CALLS)
+        .total_core_instances(CALLS * INSTANCES)
+        .total_stacks(CALLS);
     pool.total_memories(CALLS * MEMORIES).total_tables(CALLS * TABLES);
-    pool.max_core_instances_per_component(INSTANCES).max_memories_per_component(MEMORIES).max_tables_per_component(TABLES);
+    pool.max_core_instances_per_component(INSTANCES)
+        .max_memories_per_component(MEMORIES)
+        .max_tables_per_component(TABLES);
     pool.max_tables_per_module(TABLES).table_elements(TABLE_ELEMENTS).max_memory_size(memory);
-    pool.linear_memory_keep_resident(KEPT_BYTES).table_keep_resident(KEPT_BYTES).async_stack_keep_resident(KEPT_BYTES);
+    pool.linear_memory_keep_resident(KEPT_BYTES)
+        .table_keep_resident(KEPT_BYTES)
+        .async_stack_keep_resident(KEPT_BYTES);
     pool
 }

@@ -50,7 +50,9 @@ pub enum LoadFailure {
     #[error("it has {0} bytes; a component has at most {max}", max = crate::settings::MAX_FILE_BYTES)]
     TooLong(u64),
     /// A module is not a component.
-    #[error("it is a core module, not a component; `wasm-tools component new` makes one of it (see docs/guide/plugins.md)")]
+    #[error(
+        "it is a core module, not a component; `wasm-tools component new` makes one of it (see docs/guide/plugins.md)"
+    )]
     CoreModule,
     /// It is no program at all, or one that wants more of WebAssembly than plugins have.
     #[error("it is not a component that can be run: {0}")]
@@ -68,10 +70,14 @@ pub enum LoadFailure {
     #[error("asked for its interests, {0}")]
     NoInterests(#[from] CallFailure),
     /// It is interested in what it must not see.
-    #[error("it is interested in the field `{0}`, which can bear a token or a credential and is never shown")]
+    #[error(
+        "it is interested in the field `{0}`, which can bear a token or a credential and is never shown"
+    )]
     NeverShown(String),
     /// It is interested in something that is no field.
-    #[error("it is interested in `{0}`, which is not the name of a field in lower case, of at most 64 characters")]
+    #[error(
+        "it is interested in `{0}`, which is not the name of a field in lower case, of at most 64 characters"
+    )]
     NotAField(String),
     /// It is interested in too much.
     #[error("it is interested in {0} fields; expected at most 32")]

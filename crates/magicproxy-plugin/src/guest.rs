@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use magicproxy_core::UnixTime;
-use magicproxy_core::state::{BoundedPartition, Change, Condition, Entry, Partition, RowLimits, StateStore, StoreError};
+use magicproxy_core::state::{
+    BoundedPartition, Change, Condition, Entry, Partition, RowLimits, StateStore, StoreError,
+};
 
 use crate::bounds::Bounds;
 use crate::failure::CallFailure;
@@ -75,7 +77,9 @@ impl state::Host for Guest {
     ) -> StateResult<bool> {
         let now = self.now;
         match self.open_for(&name, &value)? {
-            Ok(drawer) => Ok(drawer.set_if(name, expected, drawer.entry(value, seconds, now), now).await),
+            Ok(drawer) => {
+                Ok(drawer.set_if(name, expected, drawer.entry(value, seconds, now), now).await)
+            }
             Err(error) => Ok(Err(error)),
         }
     }
@@ -83,7 +87,10 @@ impl state::Host for Guest {
     async fn remove(&mut self, name: String) -> StateResult<()> {
         let now = self.now;
         match self.open(&name)? {
-            Ok(drawer) => Ok(drawer.change(Vec::new(), Change::Remove(name.into_bytes()), now).await.map(|_| ())),
+            Ok(drawer) => Ok(drawer
+                .change(Vec::new(), Change::Remove(name.into_bytes()), now)
+                .await
+                .map(|_| ())),
             Err(error) => Ok(Err(error)),
         }
     }
@@ -124,13 +131,17 @@ impl PluginStore {
     }
 
     async fn read(&self, name: String, now: UnixTime) -> Result<Option<Vec<u8>>, state::Error> {
-        let found = self.store.read(self.partition, vec![name.into_bytes()], now).await.map_err(told)?;
+        let found =
+            self.store.read(self.partition, vec![name.into_bytes()], now).await.map_err(told)?;
         Ok(found.into_iter().next().flatten().map(|entry| entry.value))
     }
 
     /// A drawer that is full still takes a new value for an old name.
     async fn set(&self, name: String, entry: Entry, now: UnixTime) -> Result<(), state::Error> {
-        if self.change(vec![room()], Change::Put(name.clone().into_bytes(), entry.clone()), now).await? {
+        if self
+            .change(vec![room()], Change::Put(name.clone().into_bytes(), entry.clone()), now)
+            .await?
+        {
             return Ok(());
         }
         let Some(old) = self.read(name.clone(), now).await? else { return Err(state::Error::Full) };
@@ -139,22 +150,43 @@ impl PluginStore {
         if set { Ok(()) } else { Err(state::Error::Unavailable) }
     }
 
-    async fn set_if(&self, name: String, expected: Option<Vec<u8>>, entry: Entry, now: UnixTime) -> Result<bool, state::Error> {
+    async fn set_if(
+        &self,
+        name: String,
+        expected: Option<Vec<u8>>,
+        entry: Entry,
+        now: UnixTime,
+    ) -> Result<bool, state::Error> {
         let name = name.into_bytes();
         let Some(value) = expected else { return self.set_new(name, entry, now).await };
-        self.change(vec![Condition::Equals(name.clone(), value)], Change::Put(name, entry), now).await
+        self.change(vec![Condition::Equals(name.clone(), value)], Change::Put(name, entry), now)
+            .await
     }
 
-    async fn set_new(&self, name: Vec<u8>, entry: Entry, now: UnixTime) -> Result<bool, state::Error> {
+    async fn set_new(
+        &self,
+        name: Vec<u8>,
+        entry: Entry,
+        now: UnixTime,
+    ) -> Result<bool, state::Error> {
         let conditions = vec![Condition::Absent(name.clone()), room()];
         if self.change(conditions, Change::Put(name.clone(), entry), now).await? {
             return Ok(true);
         }
         let found = self.store.read(self.partition, vec![name], now).await.map_err(told)?;
-        if found.into_iter().flatten().next().is_some() { Ok(false) } else { Err(state::Error::Full) }
+        if found.into_iter().flatten().next().is_some() {
+            Ok(false)
+        } else {
+            Err(state::Error::Full)
+        }
     }
 
-    async fn change(&self, conditions: Vec<Condition>, change: Change, now: UnixTime) -> Result<bool, state::Error> {
+    async fn change(
+        &self,
+        conditions: Vec<Condition>,
+        change: Change,
+        now: UnixTime,
+    ) -> Result<bool, state::Error> {
         let target = BoundedPartition { partition: self.partition, rows: self.rows.clone() };
         self.store.apply_within(target, conditions, vec![change], now).await.map_err(told)
     }
@@ -182,7 +214,11 @@ impl log::Host for Guest {
             log::Level::Warn => Level::Warn,
             log::Level::Error => Level::Error,
         };
-        if self.journal.write(level, &message) { Ok(()) } else { Err(wasmtime::Error::new(CallFailure::LogFlood)) }
+        if self.journal.write(level, &message) {
+            Ok(())
+        } else {
+            Err(wasmtime::Error::new(CallFailure::LogFlood))
+        }
     }
 }
 

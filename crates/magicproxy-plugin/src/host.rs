@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use magicproxy_core::plugin::{
-    Interests, PluginFuture, PluginHost, PluginName, PluginRequest, PluginResponse, PluginScope, Verdict,
+    Interests, PluginFuture, PluginHost, PluginName, PluginRequest, PluginResponse, PluginScope,
+    Verdict,
 };
 use magicproxy_core::state::{Partition, StateStore};
 use tokio::sync::Semaphore;
@@ -95,7 +96,12 @@ impl Host {
     }
 
     /// Asks a plugin about a request, and tells everything that is known of the call.
-    pub async fn ask(&self, plugin: &PluginName, request: &PluginRequest, scope: PluginScope) -> Report<Verdict> {
+    pub async fn ask(
+        &self,
+        plugin: &PluginName,
+        request: &PluginRequest,
+        scope: PluginScope,
+    ) -> Report<Verdict> {
         let Some((loaded, call)) = self.call(plugin, scope) else { return unknown() };
         call.report(self.in_turn(call.decide(request, &loaded.interests))).await
     }
@@ -129,17 +135,39 @@ impl Host {
 
     fn empty(settings: &HostSettings) -> Result<Self, LoadError> {
         let cache = settings.cache.as_deref().and_then(FunctionCache::prepare).map(Arc::new);
-        let memory = settings.plugins.iter().map(|plugin| plugin.limits.memory).max().unwrap_or(0).next_multiple_of(64 * 1024);
-        let engine = engine(memory, cache.clone()).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
-        let ticker = Ticker::start(engine.clone()).map_err(|error| LoadError::Engine(error.to_string()))?;
+        let memory = settings
+            .plugins
+            .iter()
+            .map(|plugin| plugin.limits.memory)
+            .max()
+            .unwrap_or(0)
+            .next_multiple_of(64 * 1024);
+        let engine = engine(memory, cache.clone())
+            .map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+        let ticker =
+            Ticker::start(engine.clone()).map_err(|error| LoadError::Engine(error.to_string()))?;
         let turns = Semaphore::new(CALLS as usize);
-        Ok(Self { engine, ticker, turns, slots: BTreeMap::new(), state: settings.state.clone(), cache, loading: Mutex::new(()) })
+        Ok(Self {
+            engine,
+            ticker,
+            turns,
+            slots: BTreeMap::new(),
+            state: settings.state.clone(),
+            cache,
+            loading: Mutex::new(()),
+        })
     }
 
     fn slot(&self, settings: PluginSettings) -> Result<Slot, LoadError> {
         match self.load(&settings) {
-            Ok((loaded, stamp)) => Ok(Slot { settings, loaded: RwLock::new(Arc::new(loaded)), seen: Mutex::new(Some(stamp)) }),
-            Err(failure) => Err(LoadError::Plugin { name: settings.name, file: settings.file, failure }),
+            Ok((loaded, stamp)) => Ok(Slot {
+                settings,
+                loaded: RwLock::new(Arc::new(loaded)),
+                seen: Mutex::new(Some(stamp)),
+            }),
+            Err(failure) => {
+                Err(LoadError::Plugin { name: settings.name, file: settings.file, failure })
+            }
         }
     }
 
@@ -199,12 +227,21 @@ impl Host {
     }
 
     fn drawer(&self, plugin: &PluginName, scope: PluginScope) -> Option<PluginStore> {
-        let partition = Partition::of(&[b"plugin", plugin.as_str().as_bytes(), scope.owner.as_bytes()]);
-        self.state.clone().map(|store| PluginStore { store, partition, ends_at: scope.ends_at, rows: scope.rows })
+        let partition =
+            Partition::of(&[b"plugin", plugin.as_str().as_bytes(), scope.owner.as_bytes()]);
+        self.state.clone().map(|store| PluginStore {
+            store,
+            partition,
+            ends_at: scope.ends_at,
+            rows: scope.rows,
+        })
     }
 
     /// The pool has room for so many calls; another one waits instead of failing.
-    async fn in_turn<T>(&self, call: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
+    async fn in_turn<T>(
+        &self,
+        call: impl Future<Output = wasmtime::Result<T>>,
+    ) -> wasmtime::Result<T> {
         let _turn = self.turns.acquire().await.map_err(wasmtime::Error::new)?;
         let _running = self.ticker.running();
         call.await
@@ -220,7 +257,12 @@ impl PluginHost for Host {
         Some(Arc::clone(&self.slots.get(plugin)?.loaded().interests))
     }
 
-    fn decide<'p>(&'p self, plugin: &'p PluginName, request: &'p PluginRequest, scope: PluginScope) -> PluginFuture<'p, Verdict> {
+    fn decide<'p>(
+        &'p self,
+        plugin: &'p PluginName,
+        request: &'p PluginRequest,
+        scope: PluginScope,
+    ) -> PluginFuture<'p, Verdict> {
         Box::pin(async move {
             let report = self.ask(plugin, request, scope).await;
             log(plugin, &report);

@@ -42,10 +42,14 @@ impl Journal {
 
     /// The lines; if some were left out, one that says so.
     pub(crate) fn take_lines(&self) -> Vec<Line> {
-        let mut lines = std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut lines =
+            std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner));
         let writes = self.writes.load(Ordering::Relaxed) as usize;
         if writes > LINES {
-            lines.push(Line { level: Level::Warn, text: format!("{} more lines were left out", writes - LINES) });
+            lines.push(Line {
+                level: Level::Warn,
+                text: format!("{} more lines were left out", writes - LINES),
+            });
         }
         lines
     }

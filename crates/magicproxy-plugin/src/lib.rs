@@ -61,4 +61,6 @@ pub use failure::{CallFailure, HOW_TO_BUILD, LoadError, LoadFailure};
 #[cfg(feature = "runtime")]
 pub use host::{Host, ReloadResult};
 pub use report::{Description, Level, Line, Report};
-pub use settings::{HostSettings, Limits, MAX_FILE_BYTES, MAX_MEMORY_BYTES, OnFailure, PluginSettings};
+pub use settings::{
+    HostSettings, Limits, MAX_FILE_BYTES, MAX_MEMORY_BYTES, OnFailure, PluginSettings,
+};

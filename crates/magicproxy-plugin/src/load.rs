@@ -121,16 +121,23 @@ fn usable(metadata: &Metadata) -> Result<(), LoadFailure> {
 }
 
 /// Compiles a component, looks at what it wants, and asks it what it is interested in.
-pub(crate) fn load(engine: &Engine, source: &Source, settings: &PluginSettings) -> Result<LoadedPlugin, LoadFailure> {
+pub(crate) fn load(
+    engine: &Engine,
+    source: &Source,
+    settings: &PluginSettings,
+) -> Result<LoadedPlugin, LoadFailure> {
     // A file of wasmtime's own, with machine code in it, is not a component.
     match Engine::detect_precompiled(&source.bytes) {
         Some(Precompiled::Module | Precompiled::Component) => {
             return Err(LoadFailure::Malformed("it is machine code".to_owned()));
         }
-        None if source.bytes.starts_with(b"\0asm\x01\0\0\0") => return Err(LoadFailure::CoreModule),
+        None if source.bytes.starts_with(b"\0asm\x01\0\0\0") => {
+            return Err(LoadFailure::CoreModule);
+        }
         None => {}
     }
-    let component = Component::from_binary(engine, &source.bytes).map_err(|error| LoadFailure::Malformed(innermost(&error)))?;
+    let component = Component::from_binary(engine, &source.bytes)
+        .map_err(|error| LoadFailure::Malformed(innermost(&error)))?;
     let imports = imports(engine, &component)?;
     let wrong = |error: wasmtime::Error| LoadFailure::WrongWorld(format!("{error:#}"));
     let mut linker = Linker::new(engine);
@@ -142,7 +149,8 @@ pub(crate) fn load(engine: &Engine, source: &Source, settings: &PluginSettings) 
 
 /// The names of what it imports; the first that is not ours is refused.
 fn imports(engine: &Engine, component: &Component) -> Result<Vec<String>, LoadFailure> {
-    let names: Vec<String> = component.component_type().imports(engine).map(|(name, _)| name.to_owned()).collect();
+    let names: Vec<String> =
+        component.component_type().imports(engine).map(|(name, _)| name.to_owned()).collect();
     match names.iter().find(|name| !is_ours(name)) {
         Some(import) => Err(LoadFailure::Import { import: import.clone() }),
         None => Ok(names),
@@ -150,7 +158,9 @@ fn imports(engine: &Engine, component: &Component) -> Result<Vec<String>, LoadFa
 }
 
 fn is_ours(import: &str) -> bool {
-    let Some((interface, version)) = import.strip_prefix("magicproxy:plugin/").and_then(|rest| rest.split_once('@')) else {
+    let Some((interface, version)) =
+        import.strip_prefix("magicproxy:plugin/").and_then(|rest| rest.split_once('@'))
+    else {
         return false;
     };
     version == "1.0.0" && ["exchange", "state", "log", "clock", "config"].contains(&interface)
@@ -167,7 +177,9 @@ fn interests(pre: &PluginPre<Guest>, settings: &PluginSettings) -> Result<Intere
         meter: Arc::new(Meter::default()),
     };
     let interests = call.judged(finish(call.meter.measure(call.interests())))?;
-    [&interests.request_headers, &interests.response_headers].into_iter().try_for_each(|names| fields(names))?;
+    [&interests.request_headers, &interests.response_headers]
+        .into_iter()
+        .try_for_each(|names| fields(names))?;
     Ok(interests)
 }
 
@@ -190,7 +202,9 @@ fn fields(names: &[String]) -> Result<(), LoadFailure> {
 }
 
 fn field(name: &str) -> Result<(), LoadFailure> {
-    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let legal = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    };
     if name.is_empty() || name.len() > FIELD_BYTES || !name.bytes().all(legal) {
         return Err(LoadFailure::NotAField(crate::journal::one_line(name, FIELD_BYTES)));
     }

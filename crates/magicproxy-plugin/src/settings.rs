@@ -61,7 +61,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { time: Duration::from_millis(20), memory: 16 * 1024 * 1024, fuel: 50_000_000, state_calls: 64 }
+        Self {
+            time: Duration::from_millis(20),
+            memory: 16 * 1024 * 1024,
+            fuel: 50_000_000,
+            state_calls: 64,
+        }
     }
 }
 

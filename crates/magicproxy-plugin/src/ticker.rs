@@ -32,7 +32,9 @@ impl Ticker {
     pub(crate) fn start(engine: Engine) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let ticked = Arc::clone(&shared);
-        let thread = thread::Builder::new().name("plugin-ticker".to_owned()).spawn(move || tick(&engine, &ticked))?;
+        let thread = thread::Builder::new()
+            .name("plugin-ticker".to_owned())
+            .spawn(move || tick(&engine, &ticked))?;
         Ok(Self { shared, thread: thread.thread().clone() })
     }
 

@@ -17,7 +17,9 @@ impl CallFailure {
         match error.downcast_ref::<Trap>() {
             Some(Trap::OutOfFuel) => Self::OutOfFuel(fuel),
             Some(Trap::StackOverflow) => Self::StackOverflow,
-            _ => journal.refused_memory().map_or_else(|| Self::Trapped(innermost(error)), Self::OutOfMemory),
+            _ => journal
+                .refused_memory()
+                .map_or_else(|| Self::Trapped(innermost(error)), Self::OutOfMemory),
         }
     }
 }

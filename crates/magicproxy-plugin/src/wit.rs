@@ -1,5 +1,11 @@
 //! The types of `wit/since_v1`, as wasmtime's macro makes them. Specification: `plugin.md` section 2.
-#![allow(missing_docs, missing_debug_implementations, unreachable_pub, clippy::all, reason = "a macro makes it")]
+#![allow(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    clippy::all,
+    reason = "a macro makes it"
+)]
 
 wasmtime::component::bindgen!({
     path: "wit/since_v1",

@@ -12,8 +12,16 @@ use magicproxy_proxy::rewrite::{JsonRewriter, LinkMap, Members};
 const PIECE: usize = 16 * 1024;
 
 /// About as many as a preset names.
-const MEMBERS: [&str; 8] =
-    ["**.url", "**.*_url", "**._links.*.href", "!data.**", "!**.html_url", "!**.config.**", "!**.payload.**", "!**.target_url"];
+const MEMBERS: [&str; 8] = [
+    "**.url",
+    "**.*_url",
+    "**._links.*.href",
+    "!data.**",
+    "!**.html_url",
+    "!**.config.**",
+    "!**.payload.**",
+    "!**.target_url",
+];
 
 fn main() {
     divan::main();
@@ -34,12 +42,16 @@ fn issue(number: usize) -> String {
 
 fn pieces(text: String) -> Vec<Bytes> {
     let text = Bytes::from(text);
-    (0..text.len()).step_by(PIECE).map(|from| text.slice(from..text.len().min(from + PIECE))).collect()
+    (0..text.len())
+        .step_by(PIECE)
+        .map(|from| text.slice(from..text.len().min(from + PIECE)))
+        .collect()
 }
 
 fn rewrite(bencher: Bencher<'_, '_>, text: String) {
     let members = Members::parse(MEMBERS).unwrap_or_default();
-    let links = LinkMap::new([("https://api.github.com", "http://127.0.0.1:5000")]).following(Arc::new(members));
+    let links = LinkMap::new([("https://api.github.com", "http://127.0.0.1:5000")])
+        .following(Arc::new(members));
     let links = Arc::new(links);
     let (length, pieces) = (text.len(), pieces(text));
     bencher.counter(BytesCount::new(length)).bench(|| {
@@ -58,5 +70,9 @@ fn a_page_of_issues(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn json_without_links(bencher: Bencher<'_, '_>) {
-    rewrite(bencher, format!("[{}]", (1..=100).map(issue).collect::<Vec<_>>().join(",")).replace("https://", "ftp-es://"));
+    rewrite(
+        bencher,
+        format!("[{}]", (1..=100).map(issue).collect::<Vec<_>>().join(","))
+            .replace("https://", "ftp-es://"),
+    );
 }

@@ -17,14 +17,18 @@ fn main() {
     let api = LinkMap::new([("https://api.github.com", TO), ("https://uploads.github.com", TO)]);
     let other = LinkMap::new([("https://h.example/api", TO)]);
     let users = repeated(&user());
-    let prose = repeated(&format!("{{\"id\": 1, \"body\": \"{}\"}}", "Some words, and a \\\"quoted\\\" one. ".repeat(200)));
+    let prose = repeated(&format!(
+        "{{\"id\": 1, \"body\": \"{}\"}}",
+        "Some words, and a \\\"quoted\\\" one. ".repeat(200)
+    ));
     measure("GitHub users, 3 in 4 strings match", &api, &users);
     measure("GitHub users, no string matches", &other, &users);
     measure("long texts without URLs", &api, &prose);
 }
 
 fn measure(name: &str, links: &LinkMap, body: &Bytes) {
-    let members = Members::parse(["**.url", "**.*_url", "!**.html_url", "!**.config.**"]).unwrap_or_default();
+    let members =
+        Members::parse(["**.url", "**.*_url", "!**.html_url", "!**.config.**"]).unwrap_or_default();
     let links = Arc::new(links.clone().following(Arc::new(members)));
     let mut best = 0.0_f64;
     let start = Instant::now();

@@ -47,8 +47,13 @@ impl Resource {
     /// How many there are.
     pub(crate) const COUNT: usize = 5;
     /// All of them, in the order of their numbers.
-    const ALL: [Self; Self::COUNT] =
-        [Self::Exchanges, Self::UpstreamConnections, Self::UpstreamQueue, Self::BufferedBytes, Self::OwnResponses];
+    const ALL: [Self; Self::COUNT] = [
+        Self::Exchanges,
+        Self::UpstreamConnections,
+        Self::UpstreamQueue,
+        Self::BufferedBytes,
+        Self::OwnResponses,
+    ];
 
     fn quota(self, limits: &Limits) -> Quota {
         match self {
@@ -101,10 +106,14 @@ impl Payer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Shortage {
     /// The token's owner holds its share.
-    #[error("the token's owner has as much in progress as one owner may have; try again when some of it has ended")]
+    #[error(
+        "the token's owner has as much in progress as one owner may have; try again when some of it has ended"
+    )]
     Owner,
     /// The peer holds its share.
-    #[error("this address has as much in progress as one address may have; try again when some of it has ended")]
+    #[error(
+        "this address has as much in progress as one address may have; try again when some of it has ended"
+    )]
     Peer,
     /// All clients together hold what there is, less the reserve.
     #[error("the proxy has as much in progress as it may have; try again")]
@@ -136,8 +145,14 @@ impl Budget {
     }
 
     /// Takes this much of a resource at the payer's expense, or none of it.
-    pub(crate) fn take(self: &Arc<Self>, resource: Resource, amount: usize, payer: &Payer) -> Result<Holding, Shortage> {
-        let mut holding = Holding { budget: Arc::clone(self), payer: payer.clone(), resource, amount: 0 };
+    pub(crate) fn take(
+        self: &Arc<Self>,
+        resource: Resource,
+        amount: usize,
+        payer: &Payer,
+    ) -> Result<Holding, Shortage> {
+        let mut holding =
+            Holding { budget: Arc::clone(self), payer: payer.clone(), resource, amount: 0 };
         holding.grow(amount)?;
         Ok(holding)
     }
@@ -182,7 +197,10 @@ impl Budget {
 
     fn discharge(&self, resource: Resource, amount: usize, payer: &Payer) {
         give_back(payer.owner.as_ref().map(|owner| owner.counter(resource)), amount);
-        give_back((payer.standing == MinterTrust::Stranger).then(|| payer.peer.counter(resource)), amount);
+        give_back(
+            (payer.standing == MinterTrust::Stranger).then(|| payer.peer.counter(resource)),
+            amount,
+        );
         give_back(Some(self.counter(resource)), amount);
     }
 }

@@ -9,7 +9,12 @@ use magicproxy_core::state::UnixMillis;
 #[expect(clippy::disallowed_methods, reason = "the one place where the wall clock is read")]
 #[must_use]
 pub fn now() -> UnixTime {
-    UnixTime(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs())
+    UnixTime(
+        SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or(Duration::ZERO)
+            .as_secs(),
+    )
 }
 
 /// The same in milliseconds.

@@ -64,10 +64,14 @@ struct DoorRequest<'c> {
 
 impl Doors {
     /// The doors to all upstreams of these settings.
-    pub(crate) fn new(settings: Arc<Settings>, services: Services) -> Result<Arc<Self>, SetupError> {
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        services: Services,
+    ) -> Result<Arc<Self>, SetupError> {
         let upstreams = Arc::new(Upstreams::new(&settings, services)?);
         let reverse = ReverseDoor::new(&settings, &upstreams);
-        let serves_pages = settings.upstreams.iter().any(|upstream| !upstream.allow_origins.is_empty());
+        let serves_pages =
+            settings.upstreams.iter().any(|upstream| !upstream.allow_origins.is_empty());
         Ok(Arc::new(Self { settings, upstreams, reverse, serves_pages }))
     }
 
@@ -92,7 +96,11 @@ impl Door {
     }
 
     /// Answers one request. There is always a response.
-    pub(crate) async fn respond(&self, request: Request<Incoming>, connection: &Arc<Connection>) -> Response<ResponseBody> {
+    pub(crate) async fn respond(
+        &self,
+        request: Request<Incoming>,
+        connection: &Arc<Connection>,
+    ) -> Response<ResponseBody> {
         let doors = &*self.doors;
         let mut visit = doors.visit(&request, connection);
         let version = request.version();
@@ -100,10 +108,13 @@ impl Door {
         let page = if doors.serves_pages { page_of(request.headers()) } else { None };
         let end = visit.end;
         let outcome = match self.entry {
-            DoorTarget::Reverse(reach) => within(end, pin!(doors.reverse.handle(request, reach, &mut visit))).await,
+            DoorTarget::Reverse(reach) => {
+                within(end, pin!(doors.reverse.handle(request, reach, &mut visit))).await
+            }
         };
         let mut response = outcome.unwrap_or_else(|rejection| visit.refuse(&rejection));
-        if let Some(served) = visit.pages_of.and_then(|upstream| doors.upstreams.get(upstream).ok()) {
+        if let Some(served) = visit.pages_of.and_then(|upstream| doors.upstreams.get(upstream).ok())
+        {
             served.settings().allow_origins.mark(response.headers_mut(), page.as_ref());
         }
         if connection.has_rest() {
@@ -122,10 +133,20 @@ impl Door {
 }
 
 impl Doors {
-    fn visit<'c>(&self, request: &Request<Incoming>, connection: &'c Arc<Connection>) -> DoorRequest<'c> {
+    fn visit<'c>(
+        &self,
+        request: &Request<Incoming>,
+        connection: &'c Arc<Connection>,
+    ) -> DoorRequest<'c> {
         let ongoing = OngoingRequest::begin(connection, request.method());
         let end = self.settings.timeouts.total.map(|total| Instant::now() + total);
-        DoorRequest { connection, request: ongoing, form: RefusalForm::accepted(request.headers()), pages_of: None, end }
+        DoorRequest {
+            connection,
+            request: ongoing,
+            form: RefusalForm::accepted(request.headers()),
+            pages_of: None,
+            end,
+        }
     }
 }
 
@@ -133,7 +154,8 @@ impl DoorRequest<'_> {
     /// The response to a request that is refused, with which its connection may end.
     fn refuse(&mut self, rejection: &Rejection) -> Response<ResponseBody> {
         self.request.record.rejected(rejection);
-        let mut response = rejection.to_response(self.request.record.id, self.form).map(ResponseBody::full);
+        let mut response =
+            rejection.to_response(self.request.record.id, self.form).map(ResponseBody::full);
         if self.connection.refused(response.status()) {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -142,7 +164,11 @@ impl DoorRequest<'_> {
 
     /// Has a response of the proxy's own words wait for its client at the expense of the peer, and not for long. Where no more
     /// may wait, a refusal is sent without its content.
-    fn bound_own_words(&mut self, mut response: Response<ResponseBody>, budget: &Arc<Budget>) -> Response<ResponseBody> {
+    fn bound_own_words(
+        &mut self,
+        mut response: Response<ResponseBody>,
+        budget: &Arc<Budget>,
+    ) -> Response<ResponseBody> {
         match UnreadResponse::on(self.connection, budget) {
             Ok(Some(untaken)) => {
                 response.body_mut().hold(untaken);
@@ -153,7 +179,9 @@ impl DoorRequest<'_> {
                 if response.status().is_success() {
                     let rejection = Rejection::from(shortage);
                     self.request.record.rejected(&rejection);
-                    response = rejection.to_response(self.request.record.id, self.form).map(ResponseBody::full);
+                    response = rejection
+                        .to_response(self.request.record.id, self.form)
+                        .map(ResponseBody::full);
                 }
                 response.headers_mut().remove(header::CONTENT_TYPE);
                 *response.body_mut() = ResponseBody::full(Bytes::new());
@@ -164,7 +192,8 @@ impl DoorRequest<'_> {
 
     /// A client of HTTP/1.0 knows the end of a response without a length by the end of the connection.
     fn end_as_http_10(&self, response: &mut Response<ResponseBody>) {
-        let ends_with_connection = !self.request.record.is_complete() && response.body().size_hint().exact().is_none();
+        let ends_with_connection =
+            !self.request.record.is_complete() && response.body().size_hint().exact().is_none();
         if ends_with_connection {
             self.connection.begin_close_delimited();
         }
@@ -176,9 +205,14 @@ impl DoorRequest<'_> {
 }
 
 /// The response, if it is there in time.
-async fn within<T>(end: Option<Instant>, handling: Pin<&mut impl Future<Output = Result<T, Rejection>>>) -> Result<T, Rejection> {
+async fn within<T>(
+    end: Option<Instant>,
+    handling: Pin<&mut impl Future<Output = Result<T, Rejection>>>,
+) -> Result<T, Rejection> {
     match end {
         None => handling.await,
-        Some(end) => tokio::time::timeout_at(end.into(), handling).await.unwrap_or(Err(Rejection::ExchangeTimeout)),
+        Some(end) => tokio::time::timeout_at(end.into(), handling)
+            .await
+            .unwrap_or(Err(Rejection::ExchangeTimeout)),
     }
 }

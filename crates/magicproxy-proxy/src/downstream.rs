@@ -118,7 +118,10 @@ impl Connection {
 
     /// Who is at the other end.
     pub(crate) fn peer(&self) -> Peer {
-        Peer { address: self.client.address.map(|address| address.ip()), scheme: self.listener.scheme() }
+        Peer {
+            address: self.client.address.map(|address| address.ip()),
+            scheme: self.listener.scheme(),
+        }
     }
 
     /// The account of the address that it came from.
@@ -164,7 +167,10 @@ impl Connection {
     /// A request begins, whose head was read at that time.
     pub(crate) fn begin(self: &Arc<Self>) -> (InFlight, Instant) {
         self.activity.begin();
-        (InFlight { connection: Arc::clone(self) }, self.head_read.take().unwrap_or_else(Instant::now))
+        (
+            InFlight { connection: Arc::clone(self) },
+            self.head_read.take().unwrap_or_else(Instant::now),
+        )
     }
 
     /// A request of it was admitted.
@@ -251,7 +257,11 @@ impl Connection {
         let mut head = self.head.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
         let head = std::mem::take(&mut *head);
         let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
-        if chunked { head.has_content_length(request.method(), request.headers().len()) } else { None }
+        if chunked {
+            head.has_content_length(request.method(), request.headers().len())
+        } else {
+            None
+        }
     }
 }
 

@@ -85,7 +85,8 @@ fn frames_or_addresses(name: &HeaderName) -> bool {
 pub(crate) fn is_override(name: &str) -> bool {
     // Every request's names are looked at, and hardly any begins as these do.
     name.starts_with(OVERRIDE_INITIALS)
-        && (OVERRIDES.contains(&name) || (name.contains('_') && OVERRIDES.contains(&name.replace('_', "-").as_str())))
+        && (OVERRIDES.contains(&name)
+            || (name.contains('_') && OVERRIDES.contains(&name.replace('_', "-").as_str())))
 }
 
 /// May a token or a credential stand in this field, where an operator says so? `Authorization` has carriers of its own.

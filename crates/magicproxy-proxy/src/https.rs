@@ -42,8 +42,13 @@ impl HttpsConnector {
     ///
     /// # Errors
     /// Those of the network, and of TLS as [`io::ErrorKind::InvalidData`].
-    pub async fn connect(&self, host: &str, port: u16) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + Send + use<>> {
-        let name = ServerName::try_from(host.to_owned()).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+    pub async fn connect(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + Send + use<>> {
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let stream = Dialer::new(host, port).dial().await?;
         self.0.connect(name, stream).await
     }
@@ -125,9 +130,14 @@ impl Probe<'_> {
     pub async fn reach(&self) -> Result<(), ProbeFailure> {
         let timeouts = Timeouts { connect: self.limit, ..Timeouts::default() };
         let Self { root, protocol, extra_roots, outbound, .. } = *self;
-        let connector = Connector::new(&Destination { root, protocol, extra_roots, outbound }, timeouts, 1);
-        let connector = connector.map_err(|error| ProbeFailure { step: ProbeStep::Tls, reason: error.to_string() })?;
-        connector.reach().await.map_err(|failure| ProbeFailure { step: failure.step().into(), reason: failure.in_words() })
+        let connector =
+            Connector::new(&Destination { root, protocol, extra_roots, outbound }, timeouts, 1);
+        let connector = connector
+            .map_err(|error| ProbeFailure { step: ProbeStep::Tls, reason: error.to_string() })?;
+        connector.reach().await.map_err(|failure| ProbeFailure {
+            step: failure.step().into(),
+            reason: failure.in_words(),
+        })
     }
 }
 
@@ -182,8 +192,12 @@ impl HandshakeFault {
         match error {
             CertificateError::UnknownIssuer => Self::UnknownIssuer,
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotYetValid,
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Self::WrongName,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                Self::NotYetValid
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                Self::WrongName
+            }
             error if is_authority_as_server(error) => Self::SelfSigned,
             other => Self::Certificate(other.to_string()),
         }

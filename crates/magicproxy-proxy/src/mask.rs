@@ -27,7 +27,9 @@ impl SecretMask {
     pub(crate) fn new<'s>(secrets: impl IntoIterator<Item = &'s [u8]>) -> Option<Self> {
         let mut kept: Vec<MaskedSpelling> = Vec::new();
         let mut keep = |secret: &[u8]| {
-            if secret.len() >= MIN_MASKED_BYTES && kept.iter().all(|known| known.bytes.as_slice() != secret) {
+            if secret.len() >= MIN_MASKED_BYTES
+                && kept.iter().all(|known| known.bytes.as_slice() != secret)
+            {
                 kept.push(MaskedSpelling::new(secret));
             }
         };
@@ -124,12 +126,18 @@ impl MaskedSpelling {
 
     /// Most names are shorter than a secret.
     fn is_in_name(&self, name: &[u8]) -> bool {
-        name.len() >= self.bytes.len() && name.windows(self.bytes.len()).any(|part| part.eq_ignore_ascii_case(&self.bytes))
+        name.len() >= self.bytes.len()
+            && name.windows(self.bytes.len()).any(|part| part.eq_ignore_ascii_case(&self.bytes))
     }
 
     /// Notes where it stands, from `start` on, overlapping occurrences too: one may be planted before another, whose end would
     /// show. Gives where the search would go on.
-    pub(crate) fn find_all(&self, bytes: &[u8], start: usize, found: &mut Vec<Range<usize>>) -> usize {
+    pub(crate) fn find_all(
+        &self,
+        bytes: &[u8],
+        start: usize,
+        found: &mut Vec<Range<usize>>,
+    ) -> usize {
         let mut next = start;
         while let Some(range) = self.find(bytes, next) {
             next = range.start + 1;
@@ -158,7 +166,9 @@ impl MaskedSpelling {
 
 /// What of a secret is looked for.
 fn beginning(secret: &[u8]) -> &[u8] {
-    let untested = MAX_UNTESTED_BYTES.min(secret.len() / 2).min(secret.len().saturating_sub(MIN_BEGINNING_BYTES));
+    let untested = MAX_UNTESTED_BYTES
+        .min(secret.len() / 2)
+        .min(secret.len().saturating_sub(MIN_BEGINNING_BYTES));
     secret.get(..secret.len() - untested).unwrap_or(secret)
 }
 

@@ -44,7 +44,9 @@ pub enum MemberError {
     #[error("expected a path such as `/api/`, or `?`, behind the blank")]
     Condition,
     /// A condition behind a member that stays in any case.
-    #[error("expected nothing behind the member: one that begins with `!` stays wherever its URL leads")]
+    #[error(
+        "expected nothing behind the member: one that begins with `!` stays wherever its URL leads"
+    )]
     KeptIf,
     /// Too many names, or too many `**`.
     #[error("expected at most {MAX_STEPS} names, and at most {MAX_ANY} `**` among them")]
@@ -100,12 +102,20 @@ impl Members {
         let mut members = Self::default();
         for text in texts {
             match text.strip_prefix('!') {
-                Some(text) => members.kept.insert(Pattern::parse(text).and_then(Pattern::without_condition)?),
+                Some(text) => {
+                    members.kept.insert(Pattern::parse(text).and_then(Pattern::without_condition)?)
+                }
                 None => members.followed.insert(Pattern::parse(text)?),
             }
         }
-        let patterns = members.followed.named.iter().map(|(_, pattern)| pattern).chain(&members.followed.others);
-        members.has_pages = patterns.into_iter().any(|pattern| pattern.condition == Some(Condition::Page));
+        let patterns = members
+            .followed
+            .named
+            .iter()
+            .map(|(_, pattern)| pattern)
+            .chain(&members.followed.others);
+        members.has_pages =
+            patterns.into_iter().any(|pattern| pattern.condition == Some(Condition::Page));
         Ok(members)
     }
 
@@ -121,7 +131,11 @@ impl Members {
     }
 
     pub(crate) fn standing(&self, position: &Position) -> MemberCheck {
-        let mut standing = if self.followed.holds_within(position) { MemberCheck::Followed } else { MemberCheck::Stays };
+        let mut standing = if self.followed.holds_within(position) {
+            MemberCheck::Followed
+        } else {
+            MemberCheck::Stays
+        };
         for pattern in self.followed.matching(position) {
             if pattern.condition.is_none() {
                 standing = MemberCheck::Followed;
@@ -131,8 +145,14 @@ impl Members {
             }
             standing = MemberCheck::Conditional;
         }
-        let kept = |kept: &Patterns| kept.matching(position).next().is_some() || kept.holds_within(position);
-        if standing != MemberCheck::Stays && kept(&self.kept) { MemberCheck::Stays } else { standing }
+        let kept = |kept: &Patterns| {
+            kept.matching(position).next().is_some() || kept.holds_within(position)
+        };
+        if standing != MemberCheck::Stays && kept(&self.kept) {
+            MemberCheck::Stays
+        } else {
+            standing
+        }
     }
 
     /// Is a member followed whose standing is conditional, given its URL?
@@ -154,7 +174,9 @@ impl Patterns {
                 self.named.insert(at, (name, pattern));
             }
             _ => match pattern.within() {
-                Some(name) => self.within.insert(self.within.partition_point(|within| *within <= name), name),
+                Some(name) => {
+                    self.within.insert(self.within.partition_point(|within| *within <= name), name)
+                }
                 None => self.others.push(pattern),
             },
         }
@@ -163,7 +185,8 @@ impl Patterns {
     /// Is the value in a member of one of these names, or that member's own?
     fn holds_within(&self, position: &Position) -> bool {
         let mut names =
-            (0..position.depth().filter(|_| !self.within.is_empty()).unwrap_or_default()).map(|level| position.name(level));
+            (0..position.depth().filter(|_| !self.within.is_empty()).unwrap_or_default())
+                .map(|level| position.name(level));
         names.any(|name| self.within.binary_search_by(|within| (**within).cmp(name)).is_ok())
     }
 
@@ -171,9 +194,16 @@ impl Patterns {
     fn matching<'p>(&'p self, position: &'p Position) -> impl Iterator<Item = &'p Pattern> {
         let last = position.last_name().unwrap_or_default();
         let from = self.named.partition_point(|(named, _)| **named < *last);
-        let named = self.named.get(from..).unwrap_or_default().iter().take_while(move |(named, _)| **named == *last);
+        let named = self
+            .named
+            .get(from..)
+            .unwrap_or_default()
+            .iter()
+            .take_while(move |(named, _)| **named == *last);
         let perhaps = named.map(|(_, pattern)| pattern).chain(&self.others);
-        perhaps.filter(|pattern| position.depth().is_some_and(|depth| matches(&pattern.steps, position, depth)))
+        perhaps.filter(|pattern| {
+            position.depth().is_some_and(|depth| matches(&pattern.steps, position, depth))
+        })
     }
 }
 
@@ -192,7 +222,12 @@ impl Pattern {
                 }
                 '\\' => {
                     let escaped = characters.next().map(|(_, escaped)| escaped);
-                    literal(&mut steps, escaped.filter(|escaped| ".*\\ !".contains(*escaped)).ok_or(MemberError::Escape)?);
+                    literal(
+                        &mut steps,
+                        escaped
+                            .filter(|escaped| ".*\\ !".contains(*escaped))
+                            .ok_or(MemberError::Escape)?,
+                    );
                 }
                 character => literal(&mut steps, character),
             }
@@ -208,7 +243,9 @@ impl Pattern {
     /// NAME, of a pattern `**.NAME.**`.
     fn within(&self) -> Option<Box<[u8]>> {
         match (self.steps.as_slice(), &self.condition) {
-            ([Step::Any, Step::Name(pieces), Step::Any], None) if pieces.len() == 1 => Some(pieces.concat().into()),
+            ([Step::Any, Step::Name(pieces), Step::Any], None) if pieces.len() == 1 => {
+                Some(pieces.concat().into())
+            }
             _ => None,
         }
     }
@@ -239,8 +276,16 @@ fn literal(steps: &mut [Step], character: char) {
 impl Step {
     fn checked(self) -> Result<Self, MemberError> {
         match &self {
-            Self::Name(pieces) if pieces.len() == 3 && pieces.iter().all(|piece| piece.is_empty()) => Ok(Self::Any),
-            Self::Name(pieces) if pieces.len() == 1 && pieces.iter().all(|piece| piece.is_empty()) => Err(MemberError::NoName),
+            Self::Name(pieces)
+                if pieces.len() == 3 && pieces.iter().all(|piece| piece.is_empty()) =>
+            {
+                Ok(Self::Any)
+            }
+            Self::Name(pieces)
+                if pieces.len() == 1 && pieces.iter().all(|piece| piece.is_empty()) =>
+            {
+                Err(MemberError::NoName)
+            }
             _ => Ok(self),
         }
     }
@@ -251,7 +296,9 @@ impl Condition {
         match text {
             "?" => Ok(Self::Page),
             path if path.starts_with('/')
-                && path.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\<>`?#".contains(&byte)) =>
+                && path
+                    .bytes()
+                    .all(|byte| byte.is_ascii_graphic() && !b"\"\\<>`?#".contains(&byte)) =>
             {
                 Ok(Self::Below(path.as_bytes().into()))
             }
@@ -266,17 +313,20 @@ fn matches(steps: &[Step], position: &Position, depth: usize) -> bool {
     match last {
         Step::Any if before.is_empty() => true,
         Step::Any => (0..=depth).rev().any(|depth| matches(before, position, depth)),
-        Step::Name(pieces) => {
-            depth.checked_sub(1).is_some_and(|above| is_named(position.name(above), pieces) && matches(before, position, above))
-        }
+        Step::Name(pieces) => depth.checked_sub(1).is_some_and(|above| {
+            is_named(position.name(above), pieces) && matches(before, position, above)
+        }),
     }
 }
 
 /// Is a name these pieces, with anything between them?
 fn is_named(name: &[u8], pieces: &[Box<[u8]>]) -> bool {
-    let [first, between @ .., last] = pieces else { return pieces.iter().all(|piece| **piece == *name) };
+    let [first, between @ .., last] = pieces else {
+        return pieces.iter().all(|piece| **piece == *name);
+    };
     let inside = name.strip_prefix(&**first).and_then(|rest| rest.strip_suffix(&**last));
-    let rest = inside.and_then(|inside| between.iter().try_fold(inside, |rest, piece| behind(rest, piece)));
+    let rest = inside
+        .and_then(|inside| between.iter().try_fold(inside, |rest, piece| behind(rest, piece)));
     rest.is_some()
 }
 

@@ -9,7 +9,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, Method, Response, header};
-use magicproxy_core::plugin::{Interests, PluginHost, PluginName, PluginRequest, PluginResponse, PluginScope, Verdict};
+use magicproxy_core::plugin::{
+    Interests, PluginHost, PluginName, PluginRequest, PluginResponse, PluginScope, Verdict,
+};
 use magicproxy_core::state::RowLimits;
 use magicproxy_core::{Part, RequestTarget, UpstreamName, VerifiedToken};
 
@@ -57,13 +59,18 @@ struct ConsultedPlugin {
 }
 
 impl Plugins {
-    pub(crate) fn new(host: Option<Arc<dyn PluginHost>>, upstream: UpstreamName, carriers: Carriers) -> Self {
+    pub(crate) fn new(
+        host: Option<Arc<dyn PluginHost>>,
+        upstream: UpstreamName,
+        carriers: Carriers,
+    ) -> Self {
         Self { host, upstream, carriers }
     }
 
     /// The part of a request that one of the token's plugins wants to see.
     pub(crate) fn needs(&self, token: &VerifiedToken) -> Option<Part> {
-        let reads_body = |plugin| self.interests(plugin).is_some_and(|interests| interests.request_body);
+        let reads_body =
+            |plugin| self.interests(plugin).is_some_and(|interests| interests.request_body);
         token.plugins().iter().any(reads_body).then_some(Part::Body)
     }
 
@@ -74,13 +81,19 @@ impl Plugins {
         body: Option<&[u8]>,
     ) -> Result<(Vec<(PluginName, Verdict)>, Consultation), Rejection> {
         let token = inquiry.token;
-        let scope =
-            PluginScope { owner: token.owner(), ends_at: token.owner_ends_at(), now: clock::now(), rows: inquiry.rows.clone() };
+        let scope = PluginScope {
+            owner: token.owner(),
+            ends_at: token.owner_ends_at(),
+            now: clock::now(),
+            rows: inquiry.rows.clone(),
+        };
         let body: Option<Arc<[u8]>> = body.map(Arc::from);
         let (mut said, mut asked) = (Vec::new(), Vec::new());
         for plugin in token.plugins() {
             // A plugin that is configured no more denies: it might have.
-            let (Some(host), Some(interests)) = (&self.host, self.interests(plugin)) else { return Err(Rejection::Plugin(None)) };
+            let (Some(host), Some(interests)) = (&self.host, self.interests(plugin)) else {
+                return Err(Rejection::Plugin(None));
+            };
             let request = self.request(&inquiry, &interests, body.clone());
             let verdict = host.decide(plugin, &request, scope.clone()).await;
             if let Verdict::Deny(reason) = verdict {
@@ -89,7 +102,12 @@ impl Plugins {
             }
             said.push((plugin.clone(), verdict));
             if interests.responses {
-                asked.push(ConsultedPlugin { plugin: plugin.clone(), interests, request, scope: scope.clone() });
+                asked.push(ConsultedPlugin {
+                    plugin: plugin.clone(),
+                    interests,
+                    request,
+                    scope: scope.clone(),
+                });
             }
         }
         Ok((said, Consultation { host: self.host.clone(), asked }))
@@ -99,9 +117,15 @@ impl Plugins {
         self.host.as_ref()?.interests(plugin)
     }
 
-    fn request(&self, inquiry: &PluginInquiry<'_>, interests: &Interests, body: Option<Arc<[u8]>>) -> PluginRequest {
+    fn request(
+        &self,
+        inquiry: &PluginInquiry<'_>,
+        interests: &Interests,
+        body: Option<Arc<[u8]>>,
+    ) -> PluginRequest {
         let PluginInquiry { token, method, headers, target, sender, .. } = *inquiry;
-        let hidden = |name: &HeaderName| steers(name) || self.carriers.stripped().headers.contains(name);
+        let hidden =
+            |name: &HeaderName| steers(name) || self.carriers.stripped().headers.contains(name);
         PluginRequest {
             upstream: self.upstream.as_str().to_owned(),
             method: method.as_str().to_owned(),
@@ -111,7 +135,10 @@ impl Plugins {
             body: body.filter(|_| interests.request_body),
             sender,
             token_id: token.id().to_owned(),
-            labels: token.label().map(|label| label.split('>').map(str::to_owned).collect()).unwrap_or_default(),
+            labels: token
+                .label()
+                .map(|label| label.split('>').map(str::to_owned).collect())
+                .unwrap_or_default(),
         }
     }
 }
@@ -162,8 +189,13 @@ fn masked(bytes: &mut Vec<u8>, secret_mask: Option<&SecretMask>) {
     }
 }
 
-fn shown(headers: &HeaderMap, wanted: &[String], hidden: impl Fn(&HeaderName) -> bool) -> Vec<(String, Vec<u8>)> {
-    let is_wanted = |name: &HeaderName| wanted.iter().any(|wanted| wanted == name.as_str()) && !hidden(name);
+fn shown(
+    headers: &HeaderMap,
+    wanted: &[String],
+    hidden: impl Fn(&HeaderName) -> bool,
+) -> Vec<(String, Vec<u8>)> {
+    let is_wanted =
+        |name: &HeaderName| wanted.iter().any(|wanted| wanted == name.as_str()) && !hidden(name);
     let fields = headers.iter().filter(|(name, _)| is_wanted(name));
     fields.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect()
 }

@@ -18,7 +18,8 @@ use http::{HeaderName, StatusCode};
 use magicproxy_core::limit::Limit;
 use magicproxy_core::state::{FullScope, StoreError};
 use magicproxy_core::{
-    BindError, Denial, MintRequestFault, OpenError, ParseTargetError, ReissueError, UpstreamName, VerifyError,
+    BindError, Denial, MintRequestFault, OpenError, ParseTargetError, ReissueError, UpstreamName,
+    VerifyError,
 };
 
 use crate::admission::{RETRY_AFTER, Shortage};
@@ -58,9 +59,13 @@ pub(crate) enum Rejection {
          something that is none, such as a file's name: expected `Authorization: Bearer <token>`"
     )]
     TokenForm,
-    #[error("the request bears two different secrets, and which of them counts is not guessed: {0}; send one magic token alone")]
+    #[error(
+        "the request bears two different secrets, and which of them counts is not guessed: {0}; send one magic token alone"
+    )]
     Conflict(Box<Conflict>),
-    #[error("the query parameter `{0}` carries a token or the upstream's credential: it may occur once, with a magic token")]
+    #[error(
+        "the query parameter `{0}` carries a token or the upstream's credential: it may occur once, with a magic token"
+    )]
     CarrierParameter(String),
     #[error("the token does not fit this upstream: {0}")]
     Unfit(UnfitCredential),
@@ -70,7 +75,9 @@ pub(crate) enum Rejection {
     Token(#[from] VerifyError),
     #[error("the token has been revoked")]
     Revoked,
-    #[error("whether the token has been revoked cannot be told now: the list of revocations has not been read for too long")]
+    #[error(
+        "whether the token has been revoked cannot be told now: the list of revocations has not been read for too long"
+    )]
     RevocationsUnknown,
     #[error(transparent)]
     Credential(#[from] OpenError),
@@ -118,9 +125,13 @@ pub(crate) enum Rejection {
     Store(StoreError),
     #[error("{0}")]
     StoreFull(FullScope),
-    #[error("the proxy keeps nothing for tokens that anyone can mint: this needs a token that one of its minters signed")]
+    #[error(
+        "the proxy keeps nothing for tokens that anyone can mint: this needs a token that one of its minters signed"
+    )]
     StateNeedsMinter,
-    #[error("what this token needs is kept in a state store, and this proxy has none (`state.store`)")]
+    #[error(
+        "what this token needs is kept in a state store, and this proxy has none (`state.store`)"
+    )]
     NoStore,
     #[error(
         "what this token's owner has is bound to its credential, and this proxy has no secret for that (`magicproxy keys generate`)"
@@ -134,19 +145,27 @@ pub(crate) enum Rejection {
         "the body must be JSON, not encoded, without a member twice (case and `_` apart), in the form that the token's rule names"
     )]
     BodyForm,
-    #[error("a rule or a plugin of this token must see the body whole, and it is longer than {MAX_BODY_KIB} KiB")]
+    #[error(
+        "a rule or a plugin of this token must see the body whole, and it is longer than {MAX_BODY_KIB} KiB"
+    )]
     BodyTooLong,
     #[error("this is not the token's own: it may change and delete only what it created")]
     NotOwned,
-    #[error("whether this exists already cannot be told: the upstream's response to that question was not understood")]
+    #[error(
+        "whether this exists already cannot be told: the upstream's response to that question was not understood"
+    )]
     CannotTell,
-    #[error("the upstream did what was asked, and what came of it could not be recorded: it is not the token's own")]
+    #[error(
+        "the upstream did what was asked, and what came of it could not be recorded: it is not the token's own"
+    )]
     NotRecorded,
     #[error("a plugin does not allow this request{}", .0.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default())]
     Plugin(Option<String>),
     #[error("a plugin could not record what came of the request, which the upstream carried out")]
     PluginFailed,
-    #[error("every connection to the upstream that this request may use was in use for too long; try again")]
+    #[error(
+        "every connection to the upstream that this request may use was in use for too long; try again"
+    )]
     UpstreamBusy,
     #[error(transparent)]
     Connect(#[from] ConnectFailure),
@@ -167,7 +186,9 @@ pub(crate) enum Rejection {
         MAX_OBJECTS_BYTES / 1024
     )]
     Objects,
-    #[error("the upstream switched protocols without being asked, or to a subprotocol that was not offered")]
+    #[error(
+        "the upstream switched protocols without being asked, or to a subprotocol that was not offered"
+    )]
     UnexpectedUpgrade,
     #[error("the upstream did not answer in time")]
     ResponseTimeout,
@@ -184,10 +205,14 @@ const ERROR: &str = "http_request_error";
 /// `401`: we do not know this token. `403`: we know it, and it does not allow the request.
 fn status_of(denial: &Denial) -> StatusCode {
     match denial {
-        Denial::Expired | Denial::KeyEnded | Denial::NotYetValid | Denial::WrongUpstream { .. } => StatusCode::UNAUTHORIZED,
-        Denial::WrongSender | Denial::NotAllowed | Denial::BeyondCaveat | Denial::BeyondCeiling | Denial::TooCostly => {
-            StatusCode::FORBIDDEN
+        Denial::Expired | Denial::KeyEnded | Denial::NotYetValid | Denial::WrongUpstream { .. } => {
+            StatusCode::UNAUTHORIZED
         }
+        Denial::WrongSender
+        | Denial::NotAllowed
+        | Denial::BeyondCaveat
+        | Denial::BeyondCeiling
+        | Denial::TooCostly => StatusCode::FORBIDDEN,
     }
 }
 
@@ -255,99 +280,181 @@ impl From<AcquireError> for Rejection {
 }
 
 impl Rejection {
-    /// Status, stable code, and the error type of RFC 9209 section 2.3.
-    fn kind(&self) -> (StatusCode, &'static str, &'static str) {
+    /// The status and the stable code.
+    fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
-            Self::Target(ParseTargetError::TooLong) => (StatusCode::URI_TOO_LONG, "target_too_long", ERROR),
-            Self::Target(error) => (StatusCode::BAD_REQUEST, error.code(), ERROR),
-            Self::Host => (StatusCode::BAD_REQUEST, "invalid_host", ERROR),
-            Self::UnknownHost => (StatusCode::MISDIRECTED_REQUEST, "unknown_host", DENIED),
-            Self::Framing => (StatusCode::BAD_REQUEST, "invalid_framing", ERROR),
-            Self::OverrideHeader(_) => (StatusCode::BAD_REQUEST, "override_header", ERROR),
-            Self::NoToken => (StatusCode::UNAUTHORIZED, "missing_token", DENIED),
-            Self::CarrierParameter(_) => (StatusCode::BAD_REQUEST, "carrier_parameter", ERROR),
-            Self::Conflict(_) => (StatusCode::BAD_REQUEST, "conflicting_credentials", ERROR),
-            Self::TokenForm | Self::Unfit(_) | Self::CredentialField(_) => (StatusCode::UNAUTHORIZED, "invalid_token", DENIED),
-            Self::Revoked => (StatusCode::UNAUTHORIZED, "revoked_token", DENIED),
-            Self::Token(error) | Self::Reissue(ReissueError::Token(error)) => (StatusCode::UNAUTHORIZED, error.code(), DENIED),
-            Self::Credential(_) => (StatusCode::UNAUTHORIZED, "invalid_token", DENIED),
-            Self::Denied { denial, .. } => (status_of(denial), denial.code(), DENIED),
-            Self::WebSocket => (StatusCode::FORBIDDEN, "websocket_disabled", DENIED),
-            Self::MintingClosed => (StatusCode::FORBIDDEN, "minting_closed", DENIED),
-            Self::MintSuspended { .. } => (StatusCode::SERVICE_UNAVAILABLE, "minting_suspended", DENIED),
-            Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", ERROR),
+            Self::Target(ParseTargetError::TooLong) => {
+                (StatusCode::URI_TOO_LONG, "target_too_long")
+            }
+            Self::Target(error) => (StatusCode::BAD_REQUEST, error.code()),
+            Self::Host => (StatusCode::BAD_REQUEST, "invalid_host"),
+            Self::UnknownHost => (StatusCode::MISDIRECTED_REQUEST, "unknown_host"),
+            Self::Framing => (StatusCode::BAD_REQUEST, "invalid_framing"),
+            Self::OverrideHeader(_) => (StatusCode::BAD_REQUEST, "override_header"),
+            Self::NoToken => (StatusCode::UNAUTHORIZED, "missing_token"),
+            Self::CarrierParameter(_) => (StatusCode::BAD_REQUEST, "carrier_parameter"),
+            Self::Conflict(_) => (StatusCode::BAD_REQUEST, "conflicting_credentials"),
+            Self::TokenForm | Self::Unfit(_) | Self::CredentialField(_) => {
+                (StatusCode::UNAUTHORIZED, "invalid_token")
+            }
+            Self::Revoked => (StatusCode::UNAUTHORIZED, "revoked_token"),
+            Self::Token(error) | Self::Reissue(ReissueError::Token(error)) => {
+                (StatusCode::UNAUTHORIZED, error.code())
+            }
+            Self::Credential(_) => (StatusCode::UNAUTHORIZED, "invalid_token"),
+            Self::Denied { denial, .. } => (status_of(denial), denial.code()),
+            Self::WebSocket => (StatusCode::FORBIDDEN, "websocket_disabled"),
+            Self::MintingClosed => (StatusCode::FORBIDDEN, "minting_closed"),
+            Self::MintSuspended { .. } => (StatusCode::SERVICE_UNAVAILABLE, "minting_suspended"),
+            Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
             Self::Order(faults) if faults.contains(&MintRequestFault::TooLarge) => {
-                (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", ERROR)
+                (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large")
             }
-            Self::Caveat(_) | Self::Reissue(_) => (StatusCode::BAD_REQUEST, "invalid_caveat", ERROR),
+            Self::Caveat(_) | Self::Reissue(_) => (StatusCode::BAD_REQUEST, "invalid_caveat"),
             Self::Order(_) | Self::Unmintable(_) | Self::UnfitOrder(_) => {
-                (StatusCode::BAD_REQUEST, "invalid_mint_request", ERROR)
+                (StatusCode::BAD_REQUEST, "invalid_mint_request")
             }
-            Self::ControlMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", ERROR),
-            Self::Question(_) => (StatusCode::BAD_REQUEST, "invalid_explain_request", ERROR),
-            Self::NoUpstream => (StatusCode::NOT_FOUND, "no_upstream", DENIED),
-            Self::UnknownUpstream { .. } => (StatusCode::NOT_FOUND, "unknown_upstream", ERROR),
-            Self::ControlPath => (StatusCode::NOT_FOUND, "not_found", ERROR),
-            Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout", ERROR),
-            Self::RequestBody => (StatusCode::BAD_REQUEST, "request_body", ERROR),
-            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", ERROR),
-            Self::Shortage(Shortage::Owner) => (StatusCode::TOO_MANY_REQUESTS, "owner_share", DENIED),
-            Self::Shortage(Shortage::Peer) => (StatusCode::TOO_MANY_REQUESTS, "peer_share", DENIED),
-            Self::Shortage(Shortage::Total) => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", ERROR),
+            Self::ControlMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::Question(_) => (StatusCode::BAD_REQUEST, "invalid_explain_request"),
+            Self::NoUpstream => (StatusCode::NOT_FOUND, "no_upstream"),
+            Self::UnknownUpstream { .. } => (StatusCode::NOT_FOUND, "unknown_upstream"),
+            Self::ControlPath => (StatusCode::NOT_FOUND, "not_found"),
+            Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
+            Self::RequestBody => (StatusCode::BAD_REQUEST, "request_body"),
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            Self::Shortage(Shortage::Owner) => (StatusCode::TOO_MANY_REQUESTS, "owner_share"),
+            Self::Shortage(Shortage::Peer) => (StatusCode::TOO_MANY_REQUESTS, "peer_share"),
+            Self::Shortage(Shortage::Total) => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
             Self::Store(_) | Self::NoStore | Self::NoOwnerSecret | Self::RevocationsUnknown => {
-                (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", ERROR)
+                (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
             }
-            Self::StoreFull(FullScope::Store) => (StatusCode::SERVICE_UNAVAILABLE, "store_full", ERROR),
-            Self::StoreFull(FullScope::Partition) => (StatusCode::FORBIDDEN, "owner_rows", DENIED),
-            Self::StoreFull(FullScope::Counters) => (StatusCode::FORBIDDEN, "too_many_limits", DENIED),
-            Self::StoreFull(FullScope::Allowance) => (StatusCode::TOO_MANY_REQUESTS, "peer_rows", DENIED),
-            Self::StateNeedsMinter => (StatusCode::FORBIDDEN, "unlisted_minter", DENIED),
-            Self::Limit(Limit::Total(_), _) => (StatusCode::FORBIDDEN, "total_used_up", DENIED),
-            Self::Limit(Limit::Requests(..), _) => (StatusCode::TOO_MANY_REQUESTS, "rate_limited", DENIED),
-            Self::Limit(Limit::Concurrent(_), _) => (StatusCode::TOO_MANY_REQUESTS, "too_many_at_once", DENIED),
-            Self::TooManyGrants(_) => (StatusCode::FORBIDDEN, "too_many_grants", DENIED),
-            Self::BodyForm => (StatusCode::BAD_REQUEST, "body_unreadable", ERROR),
-            Self::BodyTooLong => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", ERROR),
-            Self::NotOwned => (StatusCode::FORBIDDEN, "not_owned", DENIED),
-            Self::CannotTell => (StatusCode::BAD_GATEWAY, "existence_unknown", "http_response_incomplete"),
-            Self::NotRecorded => (StatusCode::BAD_GATEWAY, "created_not_recorded", "proxy_internal_error"),
-            Self::PluginFailed => (StatusCode::BAD_GATEWAY, "done_not_recorded", "proxy_internal_error"),
-            Self::Plugin(_) => (StatusCode::FORBIDDEN, "denied_by_plugin", DENIED),
-            Self::UpstreamBusy => (StatusCode::SERVICE_UNAVAILABLE, "upstream_busy", "connection_limit_reached"),
-            Self::Connect(failure) => failure.kind(),
-            Self::Closed => (StatusCode::BAD_GATEWAY, "upstream_closed", "connection_terminated"),
-            Self::Unprocessed => (StatusCode::SERVICE_UNAVAILABLE, "upstream_refused", "connection_terminated"),
-            Self::BadAnswer => (StatusCode::BAD_GATEWAY, "upstream_protocol", "http_protocol_error"),
-            Self::UnaskedCoding => (StatusCode::BAD_GATEWAY, "upstream_coding", "http_response_content_coding"),
-            Self::Objects => (StatusCode::BAD_GATEWAY, "upstream_objects", "http_protocol_error"),
-            Self::UnexpectedUpgrade => (StatusCode::BAD_GATEWAY, "upstream_upgrade", "http_upgrade_failed"),
-            Self::ResponseTimeout => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "http_response_timeout"),
-            Self::ExchangeTimeout => (StatusCode::GATEWAY_TIMEOUT, "exchange_timeout", "http_response_timeout"),
-            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "proxy_internal_error"),
+            Self::StoreFull(FullScope::Store) => (StatusCode::SERVICE_UNAVAILABLE, "store_full"),
+            Self::StoreFull(FullScope::Partition) => (StatusCode::FORBIDDEN, "owner_rows"),
+            Self::StoreFull(FullScope::Counters) => (StatusCode::FORBIDDEN, "too_many_limits"),
+            Self::StoreFull(FullScope::Allowance) => (StatusCode::TOO_MANY_REQUESTS, "peer_rows"),
+            Self::StateNeedsMinter => (StatusCode::FORBIDDEN, "unlisted_minter"),
+            Self::Limit(Limit::Total(_), _) => (StatusCode::FORBIDDEN, "total_used_up"),
+            Self::Limit(Limit::Requests(..), _) => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
+            Self::Limit(Limit::Concurrent(_), _) => {
+                (StatusCode::TOO_MANY_REQUESTS, "too_many_at_once")
+            }
+            Self::TooManyGrants(_) => (StatusCode::FORBIDDEN, "too_many_grants"),
+            Self::BodyForm => (StatusCode::BAD_REQUEST, "body_unreadable"),
+            Self::BodyTooLong => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            Self::NotOwned => (StatusCode::FORBIDDEN, "not_owned"),
+            Self::CannotTell => (StatusCode::BAD_GATEWAY, "existence_unknown"),
+            Self::NotRecorded => (StatusCode::BAD_GATEWAY, "created_not_recorded"),
+            Self::PluginFailed => (StatusCode::BAD_GATEWAY, "done_not_recorded"),
+            Self::Plugin(_) => (StatusCode::FORBIDDEN, "denied_by_plugin"),
+            Self::UpstreamBusy => (StatusCode::SERVICE_UNAVAILABLE, "upstream_busy"),
+            Self::Connect(failure) => failure.status_and_code(),
+            Self::Closed => (StatusCode::BAD_GATEWAY, "upstream_closed"),
+            Self::Unprocessed => (StatusCode::SERVICE_UNAVAILABLE, "upstream_refused"),
+            Self::BadAnswer => (StatusCode::BAD_GATEWAY, "upstream_protocol"),
+            Self::UnaskedCoding => (StatusCode::BAD_GATEWAY, "upstream_coding"),
+            Self::Objects => (StatusCode::BAD_GATEWAY, "upstream_objects"),
+            Self::UnexpectedUpgrade => (StatusCode::BAD_GATEWAY, "upstream_upgrade"),
+            Self::ResponseTimeout => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout"),
+            Self::ExchangeTimeout => (StatusCode::GATEWAY_TIMEOUT, "exchange_timeout"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        }
+    }
+
+    /// The error type of RFC 9209 section 2.3.
+    fn error_type(&self) -> &'static str {
+        match self {
+            Self::Connect(failure) => failure.error_type(),
+            Self::CannotTell => "http_response_incomplete",
+            Self::NotRecorded | Self::PluginFailed | Self::Internal => "proxy_internal_error",
+            Self::UpstreamBusy => "connection_limit_reached",
+            Self::Closed | Self::Unprocessed => "connection_terminated",
+            Self::BadAnswer | Self::Objects => "http_protocol_error",
+            Self::UnaskedCoding => "http_response_content_coding",
+            Self::UnexpectedUpgrade => "http_upgrade_failed",
+            Self::ResponseTimeout | Self::ExchangeTimeout => "http_response_timeout",
+            Self::UnknownHost
+            | Self::NoToken
+            | Self::TokenForm
+            | Self::Unfit(_)
+            | Self::CredentialField(_)
+            | Self::Revoked
+            | Self::Token(_)
+            | Self::Reissue(ReissueError::Token(_))
+            | Self::Credential(_)
+            | Self::Denied { .. }
+            | Self::WebSocket
+            | Self::MintingClosed
+            | Self::MintSuspended { .. }
+            | Self::NoUpstream
+            | Self::Shortage(Shortage::Owner | Shortage::Peer)
+            | Self::StoreFull(FullScope::Partition | FullScope::Counters | FullScope::Allowance)
+            | Self::StateNeedsMinter
+            | Self::Limit(..)
+            | Self::TooManyGrants(_)
+            | Self::NotOwned
+            | Self::Plugin(_) => DENIED,
+            Self::Target(_)
+            | Self::Host
+            | Self::Framing
+            | Self::OverrideHeader(_)
+            | Self::CarrierParameter(_)
+            | Self::Conflict(_)
+            | Self::MediaType
+            | Self::Order(_)
+            | Self::Caveat(_)
+            | Self::Reissue(_)
+            | Self::Unmintable(_)
+            | Self::UnfitOrder(_)
+            | Self::ControlMethod(_)
+            | Self::Question(_)
+            | Self::UnknownUpstream { .. }
+            | Self::ControlPath
+            | Self::RequestTimeout
+            | Self::RequestBody
+            | Self::Busy
+            | Self::Shortage(Shortage::Total)
+            | Self::Store(_)
+            | Self::NoStore
+            | Self::NoOwnerSecret
+            | Self::RevocationsUnknown
+            | Self::StoreFull(FullScope::Store)
+            | Self::BodyForm
+            | Self::BodyTooLong => ERROR,
         }
     }
 
     /// The stable code.
     pub(crate) fn code(&self) -> &'static str {
-        self.kind().1
+        self.status_and_code().1
     }
 
     pub(crate) fn status(&self) -> StatusCode {
-        self.kind().0
+        self.status_and_code().0
     }
 
     /// What went wrong between the proxy and the upstream, if that is why: the error type of RFC 9209 section 2.3.
     pub(crate) fn upstream_error(&self) -> Option<&'static str> {
-        let concerned = self.is_upstream_s_fault() || matches!(self, Self::UpstreamBusy | Self::CannotTell);
-        concerned.then(|| self.kind().2)
+        let concerned =
+            self.is_upstream_s_fault() || matches!(self, Self::UpstreamBusy | Self::CannotTell);
+        concerned.then(|| self.error_type())
     }
 
     /// Did the upstream fail, rather than the client or the proxy?
     pub(crate) fn is_upstream_s_fault(&self) -> bool {
-        use Rejection::{BadAnswer, Closed, Connect, Objects, ResponseTimeout, UnaskedCoding, UnexpectedUpgrade, Unprocessed};
+        use Rejection::{
+            BadAnswer, Closed, Connect, Objects, ResponseTimeout, UnaskedCoding, UnexpectedUpgrade,
+            Unprocessed,
+        };
         matches!(
             self,
-            Connect(_) | Closed | Unprocessed | BadAnswer | Objects | UnaskedCoding | UnexpectedUpgrade | ResponseTimeout
+            Connect(_)
+                | Closed
+                | Unprocessed
+                | BadAnswer
+                | Objects
+                | UnaskedCoding
+                | UnexpectedUpgrade
+                | ResponseTimeout
         )
     }
 
@@ -364,7 +471,9 @@ impl Rejection {
         match self {
             Self::Limit(_, after) => *after,
             Self::MintSuspended { after } => *after,
-            Self::Shortage(_) | Self::Busy | Self::UpstreamBusy | Self::Unprocessed => Some(RETRY_AFTER),
+            Self::Shortage(_) | Self::Busy | Self::UpstreamBusy | Self::Unprocessed => {
+                Some(RETRY_AFTER)
+            }
             Self::StoreFull(FullScope::Store | FullScope::Allowance) => Some(ROWS_RETRY_AFTER),
             _ => None,
         }
@@ -372,8 +481,10 @@ impl Rejection {
 
     /// Is the connection itself in doubt?
     fn closes(&self) -> bool {
-        matches!(self, Self::Framing | Self::Host | Self::RequestTimeout | Self::RequestBody | Self::Busy)
-            || self.status() == StatusCode::PAYLOAD_TOO_LARGE
+        matches!(
+            self,
+            Self::Framing | Self::Host | Self::RequestTimeout | Self::RequestBody | Self::Busy
+        ) || self.status() == StatusCode::PAYLOAD_TOO_LARGE
     }
 }
 
@@ -397,7 +508,9 @@ impl From<StoreError> for Rejection {
 
 fn suspended(after: &Option<Duration>) -> &'static str {
     match after {
-        Some(_) => "all tokens that are minted before a moment that is about to come are (`magicproxy revoke --before`)",
+        Some(_) => {
+            "all tokens that are minted before a moment that is about to come are (`magicproxy revoke --before`)"
+        }
         None => "all tokens of the key of now are (`magicproxy keys rotate` makes another)",
     }
 }

@@ -19,7 +19,9 @@ impl RequestId {
         });
         static COUNT: AtomicU64 = AtomicU64::new(0);
         // An odd step visits every number once.
-        Self(START.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15)))
+        Self(START.wrapping_add(
+            COUNT.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15),
+        ))
     }
 }
 

@@ -22,7 +22,8 @@ use crate::doors::{Door, Doors};
 use crate::downstream::connections::{ConnectionSlot, Connections, PeerShare};
 use crate::downstream::listener::{AcceptedConnection, Listener, ListenerContext, Listeners};
 use crate::downstream::{
-    Bounds, ConnectedClient, Connection, DownstreamIo, NegotiatedConnection, Protocol, Socket, Streams, Transport, noted, open,
+    Bounds, ConnectedClient, Connection, DownstreamIo, NegotiatedConnection, Protocol, Socket,
+    Streams, Transport, noted, open,
 };
 use crate::exchange::served::SetupError;
 use crate::http::MAX_HEAD_BYTES;
@@ -126,7 +127,12 @@ impl Server {
     }
 
     /// Has a worker serve it.
-    fn give(&self, accepted: AcceptedConnection, slot: ConnectionSlot, stopped: watch::Receiver<()>) {
+    fn give(
+        &self,
+        accepted: AcceptedConnection,
+        slot: ConnectionSlot,
+        stopped: watch::Receiver<()>,
+    ) {
         let peer_key = accepted.peer_key();
         let AcceptedConnection { transport, peer, entrance, .. } = accepted;
         // It is to be woken by its worker's runtime.
@@ -139,7 +145,11 @@ impl Server {
         let client = ConnectedClient { address: peer, account, slot, stopped };
         self.workers.give(|worker| async move {
             match transport.unpark() {
-                Ok(transport) => ServedConnection { door, settings, worker }.serve(transport, client, entrance).await,
+                Ok(transport) => {
+                    ServedConnection { door, settings, worker }
+                        .serve(transport, client, entrance)
+                        .await
+                }
                 Err(error) => log_end(&error, peer),
             }
         });
@@ -161,7 +171,12 @@ struct ServedConnection {
 }
 
 impl ServedConnection {
-    async fn serve(self, transport: Transport, client: ConnectedClient, entrance: Arc<ListenerContext>) {
+    async fn serve(
+        self,
+        transport: Transport,
+        client: ConnectedClient,
+        entrance: Arc<ListenerContext>,
+    ) {
         let (timeouts, peer) = (self.settings.timeouts, client.address);
         let (activity, mut stopped) = (Arc::clone(client.slot.activity()), client.stopped.clone());
         let opening = open(Socket::new(transport, timeouts.body_idle), entrance.tls.as_deref());
@@ -176,7 +191,8 @@ impl ServedConnection {
         };
         let connection = Connection::new(client, entrance, protocol, self.worker);
         // The first byte has come just now.
-        let bounds = Bounds { timeouts, first_byte: Instant::now(), budget: Arc::clone(self.door.budget()) };
+        let bounds =
+            Bounds { timeouts, first_byte: Instant::now(), budget: Arc::clone(self.door.budget()) };
         let io = TokioIo::new(DownstreamIo::new(stream, prefix, Arc::clone(&connection), bounds));
         // Boxed: a connection that has not spoken yet stays small.
         let ended = match protocol {
@@ -188,12 +204,22 @@ impl ServedConnection {
         }
     }
 
-    async fn http1(self, io: Io, connection: &Arc<Connection>, mut stopped: watch::Receiver<()>) -> hyper::Result<()> {
+    async fn http1(
+        self,
+        io: Io,
+        connection: &Arc<Connection>,
+        mut stopped: watch::Receiver<()>,
+    ) -> hyper::Result<()> {
         let door = &self.door;
-        let service = service_fn(move |request| async move { Ok::<_, Infallible>(door.respond(request, connection).await) });
+        let service = service_fn(move |request| async move {
+            Ok::<_, Infallible>(door.respond(request, connection).await)
+        });
         let mut builder = http1::Builder::new();
         // Heads are timed by `DownstreamIo`, which knows an idle connection from a slow head.
-        builder.timer(TokioTimer::new()).header_read_timeout(None).max_header_size(MAX_HEAD_BYTES as usize);
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(None)
+            .max_header_size(MAX_HEAD_BYTES as usize);
         builder.max_buf_size(MAX_BUFFERED_BYTES);
         let mut serving = std::pin::pin!(builder.serve_connection(io, service).with_upgrades());
         tokio::select! {
@@ -217,8 +243,14 @@ impl ServedConnection {
         }
     }
 
-    async fn http2(self, io: Io, connection: &Arc<Connection>, mut stopped: watch::Receiver<()>) -> hyper::Result<()> {
-        let (door, shared, timeouts) = (Arc::new(self.door), Arc::clone(connection), self.settings.timeouts);
+    async fn http2(
+        self,
+        io: Io,
+        connection: &Arc<Connection>,
+        mut stopped: watch::Receiver<()>,
+    ) -> hyper::Result<()> {
+        let (door, shared, timeouts) =
+            (Arc::new(self.door), Arc::clone(connection), self.settings.timeouts);
         let service = service_fn(move |request| {
             let (door, shared) = (Arc::clone(&door), Arc::clone(&shared));
             async move {
@@ -226,7 +258,8 @@ impl ServedConnection {
                 Ok::<_, Infallible>(poll_fn(|context| noted(respond.as_mut().poll(context))).await)
             }
         });
-        let mut builder = http2::Builder::new(Streams { idle: timeouts.body_idle, refusal: timeouts.refusal });
+        let mut builder =
+            http2::Builder::new(Streams { idle: timeouts.body_idle, refusal: timeouts.refusal });
         builder
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)

@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use http::HeaderName;
 use magicproxy_core::{
-    Acceptance, EncodedSlash, PathReading, PathSettings, PatternMode, Policy, Scopes, TokenVersion, UnnamedTokens, UpstreamName,
+    Acceptance, EncodedSlash, PathReading, PathSettings, PatternMode, Policy, Scopes, TokenVersion,
+    UnnamedTokens, UpstreamName,
 };
 use rustls_pki_types::CertificateDer;
 
@@ -29,15 +30,17 @@ pub use crate::field_names::Meaning;
 pub use api_root::{ApiRoot, ParseApiRootError};
 pub use limits::{Limits, Quota};
 pub use numbers::{OriginId, UpstreamId};
-pub use outbound::{EnvironmentProxies, NamedProxy, NoProxy, Outbound, OutboundProxy, ParseOutboundProxyError};
+pub use outbound::{
+    EnvironmentProxies, NamedProxy, NoProxy, Outbound, OutboundProxy, ParseOutboundProxyError,
+};
 pub use page_origins::{PageOrigin, PageOrigins, ParsePageOriginError};
 pub use passed_header::{ParsePassedHeaderError, PassedHeader};
 pub use refusal_shape::{RefusalMedia, RefusalPart, RefusalShape, StatusWords};
 pub use routes::{HostName, MountPath, ParseMountError, PathMapping, PathTarget, RouteSettings};
 
 pub use carrier::{
-    BasicUser, CarrierHeader, CarrierParameter, CarrierSubprotocol, CredentialCarrier, ParseCarrierError, TokenCarrier,
-    UnfitCredential,
+    BasicUser, CarrierHeader, CarrierParameter, CarrierSubprotocol, CredentialCarrier,
+    ParseCarrierError, TokenCarrier, UnfitCredential,
 };
 
 /// How a [`Server`](crate::server::Server) serves: plain values, which never change while it does.
@@ -182,7 +185,8 @@ impl UpstreamSettings {
     /// Is this its name, or the one that its tokens may use besides?
     #[must_use]
     pub fn is_called(&self, name: &str) -> bool {
-        self.name.as_str() == name || self.alias.as_ref().is_some_and(|alias| alias.as_str() == name)
+        self.name.as_str() == name
+            || self.alias.as_ref().is_some_and(|alias| alias.as_str() == name)
     }
 
     /// Are tokens whose claims name this upstream, or none, for this one?

@@ -75,7 +75,12 @@ fn valkey(folder: &TempDir, server: &mut Option<Child>, synced: &str) -> Option<
         std::thread::sleep(Duration::from_millis(5));
     }
     std::thread::sleep(Duration::from_millis(50));
-    Some(ValkeyStore::new(ValkeySettings::new(format!("unix:{}", socket.display()).parse().unwrap())).unwrap())
+    Some(
+        ValkeyStore::new(ValkeySettings::new(
+            format!("unix:{}", socket.display()).parse().unwrap(),
+        ))
+        .unwrap(),
+    )
 }
 
 fn partition() -> Partition {
@@ -83,15 +88,26 @@ fn partition() -> Partition {
 }
 
 fn demands() -> Vec<Demand> {
-    let demand =
-        |counter: &[u8], bound| Demand { counter: counter.to_vec(), bound, expires_at: UnixTime(NOW + 3600), room: u64::MAX };
-    vec![demand(b"total", Bound::Total(1_000_000_000)), demand(b"window", Bound::Window(1_000_000_000, 3_600_000))]
+    let demand = |counter: &[u8], bound| Demand {
+        counter: counter.to_vec(),
+        bound,
+        expires_at: UnixTime(NOW + 3600),
+        room: u64::MAX,
+    };
+    vec![
+        demand(b"total", Bound::Total(1_000_000_000)),
+        demand(b"window", Bound::Window(1_000_000_000, 3_600_000)),
+    ]
 }
 
 #[divan::bench(args = STORES, sample_count = 200)]
 fn take(bencher: Bencher<'_, '_>, kind: Kind) {
     let Some(home) = home(kind) else { return };
-    bencher.bench_local(|| home.runtime.block_on(home.store.take(partition(), demands(), UnixMillis(NOW * 1000))).unwrap());
+    bencher.bench_local(|| {
+        home.runtime
+            .block_on(home.store.take(partition(), demands(), UnixMillis(NOW * 1000)))
+            .unwrap()
+    });
 }
 
 #[divan::bench(args = STORES, sample_count = 50)]
@@ -99,7 +115,9 @@ fn take_100_at_once(bencher: Bencher<'_, '_>, kind: Kind) {
     let Some(home) = home(kind) else { return };
     bencher.counter(ItemsCount::new(100_u32)).bench_local(|| {
         home.runtime.block_on(async {
-            let calls: Vec<_> = (0..100).map(|_| home.store.take(partition(), demands(), UnixMillis(NOW * 1000))).collect();
+            let calls: Vec<_> = (0..100)
+                .map(|_| home.store.take(partition(), demands(), UnixMillis(NOW * 1000)))
+                .collect();
             for call in calls {
                 call.await.unwrap();
             }
@@ -116,7 +134,12 @@ fn apply(bencher: Bencher<'_, '_>, kind: Kind) {
         let entry = Entry { value: b"GET PUT DELETE".to_vec(), expires_at: UnixTime(NOW + 3600) };
         let name = format!("grant /v2/domains/example.com/records/{}", number % 1_000);
         home.runtime
-            .block_on(home.store.apply(partition(), vec![], vec![Change::Put(name.into_bytes(), entry)], UnixTime(NOW)))
+            .block_on(home.store.apply(
+                partition(),
+                vec![],
+                vec![Change::Put(name.into_bytes(), entry)],
+                UnixTime(NOW),
+            ))
             .unwrap()
     });
 }
@@ -125,7 +148,13 @@ fn apply(bencher: Bencher<'_, '_>, kind: Kind) {
 fn read(bencher: Bencher<'_, '_>, kind: Kind) {
     let Some(home) = home(kind) else { return };
     let entry = Entry { value: b"GET PUT DELETE".to_vec(), expires_at: UnixTime(NOW + 3600) };
-    let put = (0..1_000_u32).map(|number| Change::Put(number.to_string().into_bytes(), entry.clone())).collect();
+    let put = (0..1_000_u32)
+        .map(|number| Change::Put(number.to_string().into_bytes(), entry.clone()))
+        .collect();
     home.runtime.block_on(home.store.apply(partition(), vec![], put, UnixTime(NOW))).unwrap();
-    bencher.bench_local(|| home.runtime.block_on(home.store.read(partition(), vec![b"500".to_vec()], UnixTime(NOW))).unwrap());
+    bencher.bench_local(|| {
+        home.runtime
+            .block_on(home.store.read(partition(), vec![b"500".to_vec()], UnixTime(NOW)))
+            .unwrap()
+    });
 }

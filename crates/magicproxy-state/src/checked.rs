@@ -2,7 +2,8 @@
 
 use magicproxy_core::UnixTime;
 use magicproxy_core::state::{
-    Bound, Change, Condition, Demand, MAX_ENTRY_NAME_BYTES, MAX_ENTRY_VALUE_BYTES, StoreError, UnixMillis,
+    Bound, Change, Condition, Demand, MAX_ENTRY_NAME_BYTES, MAX_ENTRY_VALUE_BYTES, StoreError,
+    UnixMillis,
 };
 
 /// The latest second that a store knows, in the year 5138; a later one counts as this one.
@@ -59,8 +60,12 @@ pub(crate) fn step(conditions: &[Condition], changes: &[Change]) -> Result<(), S
     names(changes.iter().map(|change| match change {
         Change::Put(name, _) | Change::Remove(name) => name,
     }))?;
-    let asked = conditions.iter().map(|condition| if let Condition::Equals(_, value) = condition { value.len() } else { 0 });
-    let put = changes.iter().map(|change| if let Change::Put(_, entry) = change { entry.value.len() } else { 0 });
+    let asked = conditions
+        .iter()
+        .map(|condition| if let Condition::Equals(_, value) = condition { value.len() } else { 0 });
+    let put = changes
+        .iter()
+        .map(|change| if let Change::Put(_, entry) = change { entry.value.len() } else { 0 });
     let fit = asked.chain(put).all(|length| length <= MAX_ENTRY_VALUE_BYTES);
     if fit { Ok(()) } else { Err(StoreError::TooLong) }
 }
@@ -73,7 +78,9 @@ pub(crate) fn demands(demands: &[Demand]) -> Result<(), StoreError> {
 pub(crate) fn counter_name(bound: &Bound, counter: &[u8]) -> Vec<u8> {
     match bound {
         Bound::Total(_) => [b"n", counter].concat(),
-        Bound::Window(_, length) => [b"w", window(*length).to_be_bytes().as_slice(), counter].concat(),
+        Bound::Window(_, length) => {
+            [b"w", window(*length).to_be_bytes().as_slice(), counter].concat()
+        }
         Bound::Concurrent(..) => leases_name(counter),
     }
 }

@@ -33,9 +33,17 @@ impl Counter {
     /// What [`bytes`](Self::bytes) gave.
     pub(crate) fn parse(bound: &Bound, bytes: &[u8]) -> Result<Self, StoreError> {
         let parsed = match bound {
-            Bound::Total(_) => bytes.try_into().ok().map(|count| Self::Total(u64::from_be_bytes(count))),
-            Bound::Window(..) => pairs::<8>(bytes)
-                .map(|pairs| Self::Window(pairs.into_iter().map(|(part, count)| (part, u64::from_be_bytes(count))).collect())),
+            Bound::Total(_) => {
+                bytes.try_into().ok().map(|count| Self::Total(u64::from_be_bytes(count)))
+            }
+            Bound::Window(..) => pairs::<8>(bytes).map(|pairs| {
+                Self::Window(
+                    pairs
+                        .into_iter()
+                        .map(|(part, count)| (part, u64::from_be_bytes(count)))
+                        .collect(),
+                )
+            }),
             Bound::Concurrent(..) => leases(bytes).map(Self::Leases),
         };
         parsed.ok_or_else(|| StoreError::Corrupt("a counter is not of its form".to_owned()))
@@ -44,12 +52,15 @@ impl Counter {
     pub(crate) fn bytes(&self) -> Vec<u8> {
         match self {
             Self::Total(count) => count.to_be_bytes().to_vec(),
-            Self::Window(parts) => {
-                parts.iter().flat_map(|(part, count)| [part.to_be_bytes(), count.to_be_bytes()]).flatten().collect()
-            }
-            Self::Leases(leases) => {
-                leases.iter().flat_map(|(end, holder)| end.to_be_bytes().into_iter().chain(holder.0)).collect()
-            }
+            Self::Window(parts) => parts
+                .iter()
+                .flat_map(|(part, count)| [part.to_be_bytes(), count.to_be_bytes()])
+                .flatten()
+                .collect(),
+            Self::Leases(leases) => leases
+                .iter()
+                .flat_map(|(end, holder)| end.to_be_bytes().into_iter().chain(holder.0))
+                .collect(),
         }
     }
 
@@ -62,7 +73,9 @@ impl Counter {
                 let newest = parts.iter().map(|(part, _)| *part).max().unwrap_or(0);
                 Some(ceases(newest, window(*length)))
             }
-            (Self::Leases(leases), _) => Some(leases.iter().map(|(end, _)| *end).max().unwrap_or(0)),
+            (Self::Leases(leases), _) => {
+                Some(leases.iter().map(|(end, _)| *end).max().unwrap_or(0))
+            }
             (Self::Total(_) | Self::Window(_), _) => None,
         }
     }
@@ -71,7 +84,9 @@ impl Counter {
     pub(crate) fn take(&mut self, bound: &Bound, now: u64) -> Result<u64, ExhaustedLimit> {
         match (self, bound) {
             (Self::Total(count), Bound::Total(number)) => take_total(count, most(*number)),
-            (Self::Window(parts), Bound::Window(number, length)) => take_window(parts, most(*number), window(*length), now),
+            (Self::Window(parts), Bound::Window(number, length)) => {
+                take_window(parts, most(*number), window(*length), now)
+            }
             (Self::Leases(leases), Bound::Concurrent(number, holder, lease)) => {
                 take_lease(leases, most(*number), (after(now, *lease), *holder), now)
             }
@@ -94,7 +109,12 @@ fn take_total(count: &mut u64, number: u64) -> Result<u64, ExhaustedLimit> {
     Ok(number - *count)
 }
 
-fn take_window(parts: &mut Vec<(u64, u64)>, number: u64, length: u64, now: u64) -> Result<u64, ExhaustedLimit> {
+fn take_window(
+    parts: &mut Vec<(u64, u64)>,
+    number: u64,
+    length: u64,
+    now: u64,
+) -> Result<u64, ExhaustedLimit> {
     let current = now * WINDOW_PARTS / length;
     // INVARIANT: a part counts until the whole length has passed since its end, that is through the 60th part after it.
     parts.retain(|(part, _)| part + WINDOW_PARTS >= current);
@@ -126,7 +146,12 @@ fn ceases(part: u64, length: u64) -> u64 {
     ((part + WINDOW_PARTS + 1) * length).div_ceil(WINDOW_PARTS)
 }
 
-fn take_lease(leases: &mut Vec<(u64, Holder)>, number: u64, lease: (u64, Holder), now: u64) -> Result<u64, ExhaustedLimit> {
+fn take_lease(
+    leases: &mut Vec<(u64, Holder)>,
+    number: u64,
+    lease: (u64, Holder),
+    now: u64,
+) -> Result<u64, ExhaustedLimit> {
     // Who holds a lease and asks again has still one, and it is as long as the new one.
     leases.retain(|(end, holder)| *end > now && *holder != lease.1);
     let count = leases.len() as u64;

@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 
 use magicproxy_core::UnixTime;
 use magicproxy_core::state::{
-    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, RowCount, StateStore, StoreError, StoreFuture,
-    TakeResult, UnixMillis,
+    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, RowCount, StateStore,
+    StoreError, StoreFuture, TakeResult, UnixMillis,
 };
 
 use crate::checked::{GRACE_SECONDS, clock, demands, millis, names, step};
@@ -106,7 +106,10 @@ impl ReadRows for MemoryRows<'_> {
     }
 
     fn scan(&self, prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
-        let from = self.rows().into_iter().flat_map(|rows| rows.range::<[u8], _>((End::Included(prefix), End::Unbounded)));
+        let from = self
+            .rows()
+            .into_iter()
+            .flat_map(|rows| rows.range::<[u8], _>((End::Included(prefix), End::Unbounded)));
         for (name, row) in from.take_while(|(name, _)| name.starts_with(prefix)) {
             if visit(name, row.end, &row.bytes).is_break() {
                 break;
@@ -141,14 +144,25 @@ impl fmt::Debug for MemoryStore {
 }
 
 impl StateStore for MemoryStore {
-    fn read(&self, partition: Partition, wanted: Vec<Vec<u8>>, now: UnixTime) -> StoreFuture<'_, Vec<Option<Entry>>> {
+    fn read(
+        &self,
+        partition: Partition,
+        wanted: Vec<Vec<u8>>,
+        now: UnixTime,
+    ) -> StoreFuture<'_, Vec<Option<Entry>>> {
         self.ask(partition, |rows| {
             names(&wanted)?;
             steps::read(rows, &wanted, millis(now))
         })
     }
 
-    fn list(&self, partition: Partition, prefix: Vec<u8>, most: usize, now: UnixTime) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>> {
+    fn list(
+        &self,
+        partition: Partition,
+        prefix: Vec<u8>,
+        most: usize,
+        now: UnixTime,
+    ) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>> {
         self.ask(partition, |rows| {
             names([&prefix])?;
             steps::list(rows, &prefix, most, millis(now))
@@ -169,7 +183,12 @@ impl StateStore for MemoryStore {
         })
     }
 
-    fn take_within(&self, target: BoundedPartition, wanted: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, TakeResult> {
+    fn take_within(
+        &self,
+        target: BoundedPartition,
+        wanted: Vec<Demand>,
+        now: UnixMillis,
+    ) -> StoreFuture<'_, TakeResult> {
         let terms = StepTerms { now: clock(now), limits: &target.rows };
         self.change(target.partition, terms.now, |rows| {
             demands(&wanted)?;
@@ -191,7 +210,12 @@ impl StateStore for MemoryStore {
         })
     }
 
-    fn give_back(&self, partition: Partition, counter: Vec<u8>, holder: Holder) -> StoreFuture<'_, ()> {
+    fn give_back(
+        &self,
+        partition: Partition,
+        counter: Vec<u8>,
+        holder: Holder,
+    ) -> StoreFuture<'_, ()> {
         self.ask(partition, |rows| {
             names([&counter])?;
             steps::give_back(rows, &counter, holder)

@@ -17,8 +17,8 @@ use std::thread::JoinHandle;
 
 use magicproxy_core::UnixTime;
 use magicproxy_core::state::{
-    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, TakeResult,
-    UnixMillis,
+    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError,
+    StoreFuture, TakeResult, UnixMillis,
 };
 use tokio::sync::oneshot;
 
@@ -78,7 +78,9 @@ impl RedbStore {
         });
         let write = WriteJob { partition, now, run };
         let sent = self.writer.as_ref().is_some_and(|writer| writer.send(write).is_ok());
-        Box::pin(async move { if sent { receiver.await.unwrap_or_else(|_| Err(stopped())) } else { Err(stopped()) } })
+        Box::pin(async move {
+            if sent { receiver.await.unwrap_or_else(|_| Err(stopped())) } else { Err(stopped()) }
+        })
     }
 
     fn read_elsewhere<T: Send + 'static>(
@@ -87,9 +89,13 @@ impl RedbStore {
         step: impl FnOnce(&dyn ReadRows) -> Result<T, StoreError> + Send + 'static,
     ) -> StoreFuture<'_, T> {
         let (sender, receiver) = oneshot::channel();
-        let run: ReadJob = Box::new(move |shared: &SharedDatabase| drop(sender.send(shared.read(partition, step))));
+        let run: ReadJob = Box::new(move |shared: &SharedDatabase| {
+            drop(sender.send(shared.read(partition, step)))
+        });
         let sent = self.reader.as_ref().is_some_and(|reader| reader.send(run).is_ok());
-        Box::pin(async move { if sent { receiver.await.unwrap_or_else(|_| Err(stopped())) } else { Err(stopped()) } })
+        Box::pin(async move {
+            if sent { receiver.await.unwrap_or_else(|_| Err(stopped())) } else { Err(stopped()) }
+        })
     }
 }
 
@@ -110,12 +116,20 @@ impl Drop for RedbStore {
 
 impl fmt::Debug for RedbStore {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("RedbStore").field("path", &self.shared.path()).finish_non_exhaustive()
+        formatter
+            .debug_struct("RedbStore")
+            .field("path", &self.shared.path())
+            .finish_non_exhaustive()
     }
 }
 
 impl StateStore for RedbStore {
-    fn read(&self, partition: Partition, wanted: Vec<Vec<u8>>, now: UnixTime) -> StoreFuture<'_, Vec<Option<Entry>>> {
+    fn read(
+        &self,
+        partition: Partition,
+        wanted: Vec<Vec<u8>>,
+        now: UnixTime,
+    ) -> StoreFuture<'_, Vec<Option<Entry>>> {
         if let Err(error) = names(&wanted) {
             return Box::pin(async move { Err(error) });
         }
@@ -126,7 +140,13 @@ impl StateStore for RedbStore {
         Box::pin(async move { self.shared.read(partition, |rows| steps::read(rows, &wanted, now)) })
     }
 
-    fn list(&self, partition: Partition, prefix: Vec<u8>, most: usize, now: UnixTime) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>> {
+    fn list(
+        &self,
+        partition: Partition,
+        prefix: Vec<u8>,
+        most: usize,
+        now: UnixTime,
+    ) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>> {
         self.read_elsewhere(partition, move |rows| {
             names([&prefix])?;
             steps::list(rows, &prefix, most, millis(now))
@@ -142,11 +162,21 @@ impl StateStore for RedbStore {
     ) -> StoreFuture<'_, bool> {
         self.write(target.partition, millis(now), move |rows| {
             step(&conditions, &changes)?;
-            steps::apply(rows, &conditions, &changes, &StepTerms { now: millis(now), limits: &target.rows })
+            steps::apply(
+                rows,
+                &conditions,
+                &changes,
+                &StepTerms { now: millis(now), limits: &target.rows },
+            )
         })
     }
 
-    fn take_within(&self, target: BoundedPartition, wanted: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, TakeResult> {
+    fn take_within(
+        &self,
+        target: BoundedPartition,
+        wanted: Vec<Demand>,
+        now: UnixMillis,
+    ) -> StoreFuture<'_, TakeResult> {
         self.write(target.partition, clock(now), move |rows| {
             demands(&wanted)?;
             steps::take(rows, &wanted, &StepTerms { now: clock(now), limits: &target.rows })
@@ -167,7 +197,12 @@ impl StateStore for RedbStore {
         })
     }
 
-    fn give_back(&self, partition: Partition, counter: Vec<u8>, holder: Holder) -> StoreFuture<'_, ()> {
+    fn give_back(
+        &self,
+        partition: Partition,
+        counter: Vec<u8>,
+        holder: Holder,
+    ) -> StoreFuture<'_, ()> {
         self.write(partition, 0, move |rows| {
             names([&counter])?;
             steps::give_back(rows, &counter, holder)

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use magicproxy_core::UnixTime;
-use magicproxy_core::state::{Bound, Change, Condition, Demand, Entry, FullScope, Holder, RowLimits, StoreError, TakeResult};
+use magicproxy_core::state::{
+    Bound, Change, Condition, Demand, Entry, FullScope, Holder, RowLimits, StoreError, TakeResult,
+};
 
 use crate::checked::{after, counter_name, leases_name, millis};
 use crate::counter::{Counter, ExhaustedLimit, leases};
@@ -19,18 +21,30 @@ const ENTRY: &[u8] = b"e";
 /// Before the names of counters.
 const COUNTER: &[u8] = b"c";
 
-pub(crate) fn read(rows: &dyn ReadRows, names: &[Vec<u8>], now: u64) -> Result<Vec<Option<Entry>>, StoreError> {
+pub(crate) fn read(
+    rows: &dyn ReadRows,
+    names: &[Vec<u8>],
+    now: u64,
+) -> Result<Vec<Option<Entry>>, StoreError> {
     let now = raised(rows, now)?;
     names.iter().map(|name| Ok(live(rows, &entry_name(name), now)?.map(entry))).collect()
 }
 
-pub(crate) fn list(rows: &dyn ReadRows, prefix: &[u8], most: usize, now: u64) -> Result<Vec<(Vec<u8>, Entry)>, StoreError> {
+pub(crate) fn list(
+    rows: &dyn ReadRows,
+    prefix: &[u8],
+    most: usize,
+    now: u64,
+) -> Result<Vec<(Vec<u8>, Entry)>, StoreError> {
     let now = raised(rows, now)?;
     let mut found = Vec::new();
     if most > 0 {
         rows.scan(&entry_name(prefix), &mut |name, end, bytes| {
             if end > now {
-                found.push((name.get(1..).unwrap_or_default().to_vec(), entry(Row { end, bytes: bytes.to_vec() })));
+                found.push((
+                    name.get(1..).unwrap_or_default().to_vec(),
+                    entry(Row { end, bytes: bytes.to_vec() }),
+                ));
             }
             if found.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
@@ -77,7 +91,9 @@ pub(crate) fn apply(
 fn holds(rows: &dyn ReadRows, condition: &Condition, now: u64) -> Result<bool, StoreError> {
     match condition {
         Condition::Absent(name) => Ok(live(rows, &entry_name(name), now)?.is_none()),
-        Condition::Equals(name, value) => Ok(live(rows, &entry_name(name), now)?.is_some_and(|row| row.bytes == *value)),
+        Condition::Equals(name, value) => {
+            Ok(live(rows, &entry_name(name), now)?.is_some_and(|row| row.bytes == *value))
+        }
         Condition::AtMost(prefix, most) => {
             let mut count = 0;
             rows.scan(&entry_name(prefix), &mut |_, end, _| {
@@ -100,7 +116,8 @@ fn holds(rows: &dyn ReadRows, condition: &Condition, now: u64) -> Result<bool, S
 /// How many rows there will be more than before; none where there will be fewer.
 fn added(rows: &dyn ReadRows, changes: &[Change], now: u64) -> Result<u64, StoreError> {
     // The last change of a name is the one that counts.
-    let stays = |change: &Change| matches!(change, Change::Put(_, entry) if millis(entry.expires_at) > now);
+    let stays =
+        |change: &Change| matches!(change, Change::Put(_, entry) if millis(entry.expires_at) > now);
     let last: BTreeMap<&[u8], bool> = changes
         .iter()
         .map(|change| match change {
@@ -125,7 +142,11 @@ fn ensure_room(rows: &mut dyn Rows, added: u64, limits: &RowLimits) -> Result<()
     Ok(limits.admit(added, &rows.count()?)?)
 }
 
-pub(crate) fn take(rows: &mut dyn Rows, demands: &[Demand], terms: &StepTerms<'_>) -> Result<TakeResult, StoreError> {
+pub(crate) fn take(
+    rows: &mut dyn Rows,
+    demands: &[Demand],
+    terms: &StepTerms<'_>,
+) -> Result<TakeResult, StoreError> {
     let now = raised(rows, terms.now)?;
     let mut counters: BTreeMap<Vec<u8>, (u64, Counter)> = BTreeMap::new();
     let (mut left, mut begun) = (Vec::new(), NewCounters::default());
@@ -207,19 +228,32 @@ fn live_counters(rows: &dyn ReadRows, now: u64) -> Result<u64, StoreError> {
 }
 
 /// The counter as it is now, and its end; 0 where it begins.
-fn load(rows: &dyn ReadRows, name: &[u8], bound: &Bound, now: u64) -> Result<(u64, Counter), StoreError> {
+fn load(
+    rows: &dyn ReadRows,
+    name: &[u8],
+    bound: &Bound,
+    now: u64,
+) -> Result<(u64, Counter), StoreError> {
     match live(rows, name, now)? {
         Some(row) => Ok((row.end, Counter::parse(bound, &row.bytes)?)),
         None => Ok((0, Counter::fresh(bound))),
     }
 }
 
-pub(crate) fn renew(rows: &mut dyn Rows, counter: &[u8], holder: Holder, lease: u64, now: u64) -> Result<bool, StoreError> {
+pub(crate) fn renew(
+    rows: &mut dyn Rows,
+    counter: &[u8],
+    holder: Holder,
+    lease: u64,
+    now: u64,
+) -> Result<bool, StoreError> {
     let now = raised(rows, now)?;
     let name = [COUNTER, &leases_name(counter)].concat();
     let Some(row) = live(rows, &name, now)? else { return Ok(false) };
     let mut held = parse_leases(&row)?;
-    let Some(own) = held.iter_mut().find(|(end, of)| *of == holder && *end > now) else { return Ok(false) };
+    let Some(own) = held.iter_mut().find(|(end, of)| *of == holder && *end > now) else {
+        return Ok(false);
+    };
     let end = after(now, lease);
     own.0 = end;
     let end = end.max(row.end);
@@ -228,7 +262,11 @@ pub(crate) fn renew(rows: &mut dyn Rows, counter: &[u8], holder: Holder, lease: 
     Ok(true)
 }
 
-pub(crate) fn give_back(rows: &mut dyn Rows, counter: &[u8], holder: Holder) -> Result<(), StoreError> {
+pub(crate) fn give_back(
+    rows: &mut dyn Rows,
+    counter: &[u8],
+    holder: Holder,
+) -> Result<(), StoreError> {
     let name = [COUNTER, &leases_name(counter)].concat();
     let Some(row) = rows.get(&name)? else { return Ok(()) };
     let mut held = parse_leases(&row)?;
@@ -241,7 +279,8 @@ pub(crate) fn give_back(rows: &mut dyn Rows, counter: &[u8], holder: Holder) -> 
 }
 
 fn parse_leases(row: &Row) -> Result<Vec<(u64, Holder)>, StoreError> {
-    leases(&row.bytes).ok_or_else(|| StoreError::Corrupt("a list of leases is not of its form".to_owned()))
+    leases(&row.bytes)
+        .ok_or_else(|| StoreError::Corrupt("a list of leases is not of its form".to_owned()))
 }
 
 /// The time of a call: as its caller says, or later, if a later one changed the partition before.

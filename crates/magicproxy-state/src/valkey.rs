@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use magicproxy_core::UnixTime;
 use magicproxy_core::state::{
-    Bound, BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, RowLimits, StateStore, StoreError, StoreFuture,
-    TakeResult, UnixMillis,
+    Bound, BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, RowLimits,
+    StateStore, StoreError, StoreFuture, TakeResult, UnixMillis,
 };
 use redis::Value;
 use tokio::sync::{mpsc, oneshot};
@@ -48,7 +48,12 @@ impl ValkeySettings {
     /// With what is usual: the prefix `magicproxy:`, and a second for each step.
     #[must_use]
     pub fn new(url: ValkeyUrl) -> Self {
-        Self { url, prefix: "magicproxy:".to_owned(), extra_roots: None, timeout: Duration::from_secs(1) }
+        Self {
+            url,
+            prefix: "magicproxy:".to_owned(),
+            extra_roots: None,
+            timeout: Duration::from_secs(1),
+        }
     }
 }
 
@@ -69,7 +74,8 @@ impl ValkeyStore {
         let name = settings.url.to_string();
         let unfit = |error: &dyn fmt::Display| StoreError::Unavailable(format!("{name}: {error}"));
         let roots = settings.extra_roots.as_deref().map(all_roots);
-        let client = Client::new(&settings.url, roots, settings.timeout).map_err(|error| unfit(&error))?;
+        let client =
+            Client::new(&settings.url, roots, settings.timeout).map_err(|error| unfit(&error))?;
         let jobs = link::start(Settings { client, timeout: settings.timeout, name: name.clone() });
         let jobs = jobs.map_err(|error| unfit(&error))?;
         let total = Total::new(jobs.clone(), &settings.prefix);
@@ -85,13 +91,20 @@ impl ValkeyStore {
     ) -> StoreFuture<'s, T> {
         let (reply, receiver) = oneshot::channel();
         let sent = arguments.and_then(|arguments| {
-            let job = Job { script, key: format!("{}{partition}", self.prefix).into_bytes(), arguments, reply };
+            let job = Job {
+                script,
+                key: format!("{}{partition}", self.prefix).into_bytes(),
+                arguments,
+                reply,
+            };
             self.jobs.send(job).map_err(|_| stopped())
         });
         Box::pin(async move {
             sent?;
             let answer = receiver.await.unwrap_or_else(|_| Err(stopped()))?;
-            parse(answer).ok_or_else(|| StoreError::Corrupt("a script gave another response than it should".to_owned()))
+            parse(answer).ok_or_else(|| {
+                StoreError::Corrupt("a script gave another response than it should".to_owned())
+            })
         })
     }
 }
@@ -100,14 +113,27 @@ impl ValkeyStore {
     /// Carries out a call that may add rows, within its bounds; `rest` is what its script is told besides.
     fn write<T: Send + 'static>(&self, call: WriteCall<T>) -> StoreFuture<'_, T> {
         Box::pin(async move {
-            let WriteCall { target: BoundedPartition { partition, rows }, now, script, rest, parse } = call;
-            let left = if rows.total == u64::MAX { u64::MAX } else { rows.total.saturating_sub(self.total.rows(now).await?) };
-            let arguments = rest.map(|rest| [vec![number(now)], bounds(&rows, left), rest].concat());
+            let WriteCall {
+                target: BoundedPartition { partition, rows },
+                now,
+                script,
+                rest,
+                parse,
+            } = call;
+            let left = if rows.total == u64::MAX {
+                u64::MAX
+            } else {
+                rows.total.saturating_sub(self.total.rows(now).await?)
+            };
+            let arguments =
+                rest.map(|rest| [vec![number(now)], bounds(&rows, left), rest].concat());
             match self.ask(partition, script, arguments, parse).await? {
                 WriteResult::Full(full) => Err(full.into()),
                 WriteResult::Done(done, added) => {
                     if let Some(added) = added {
-                        rows.allowance.iter().for_each(|allowance| allowance.spend(u64::try_from(added.added).unwrap_or(0)));
+                        rows.allowance.iter().for_each(|allowance| {
+                            allowance.spend(u64::try_from(added.added).unwrap_or(0))
+                        });
                         self.total.note(&added, now);
                     }
                     Ok(done)
@@ -142,24 +168,40 @@ fn stopped() -> StoreError {
 /// The platform's roots and these: the library takes the ones that it is given for all there are.
 fn all_roots(extra: &str) -> Vec<u8> {
     let platform = rustls_native_certs::load_native_certs().certs;
-    let pems = platform.iter().map(|root| pem::encode(&pem::Pem::new("CERTIFICATE", root.as_ref())));
+    let pems =
+        platform.iter().map(|root| pem::encode(&pem::Pem::new("CERTIFICATE", root.as_ref())));
     pems.chain([extra.to_owned()]).collect::<Vec<_>>().join("\n").into_bytes()
 }
 
 impl fmt::Debug for ValkeyStore {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("ValkeyStore").field("url", &self.name).field("prefix", &self.prefix).finish_non_exhaustive()
+        formatter
+            .debug_struct("ValkeyStore")
+            .field("url", &self.name)
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
     }
 }
 
 impl StateStore for ValkeyStore {
-    fn read(&self, partition: Partition, wanted: Vec<Vec<u8>>, now: UnixTime) -> StoreFuture<'_, Vec<Option<Entry>>> {
+    fn read(
+        &self,
+        partition: Partition,
+        wanted: Vec<Vec<u8>>,
+        now: UnixTime,
+    ) -> StoreFuture<'_, Vec<Option<Entry>>> {
         let count = wanted.len();
         let arguments = names(&wanted).map(|()| [vec![number(millis(now))], wanted].concat());
         self.ask(partition, &script::READ, arguments, move |value| reply::read(value, count))
     }
 
-    fn list(&self, partition: Partition, prefix: Vec<u8>, most: usize, now: UnixTime) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>> {
+    fn list(
+        &self,
+        partition: Partition,
+        prefix: Vec<u8>,
+        most: usize,
+        now: UnixTime,
+    ) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>> {
         let most = u64::try_from(most).map_or(checked::most(u64::MAX), checked::most);
         let arguments = names([&prefix]).map(|()| vec![number(millis(now)), prefix, number(most)]);
         self.ask(partition, &script::LIST, arguments, reply::list)
@@ -175,14 +217,34 @@ impl StateStore for ValkeyStore {
         let rest = step(&conditions, &changes).map(|()| {
             let conditions_count = std::iter::once(number(conditions.len() as u64));
             let conditions = conditions.into_iter().flat_map(of_condition);
-            conditions_count.chain(conditions).chain(changes.into_iter().flat_map(of_change)).collect()
+            conditions_count
+                .chain(conditions)
+                .chain(changes.into_iter().flat_map(of_change))
+                .collect()
         });
-        self.write(WriteCall { target, now: millis(now), script: &script::APPLY, rest, parse: reply::applied })
+        self.write(WriteCall {
+            target,
+            now: millis(now),
+            script: &script::APPLY,
+            rest,
+            parse: reply::applied,
+        })
     }
 
-    fn take_within(&self, target: BoundedPartition, wanted: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, TakeResult> {
+    fn take_within(
+        &self,
+        target: BoundedPartition,
+        wanted: Vec<Demand>,
+        now: UnixMillis,
+    ) -> StoreFuture<'_, TakeResult> {
         let rest = demands(&wanted).map(|()| wanted.iter().flat_map(of_demand).collect());
-        self.write(WriteCall { target, now: clock(now), script: &script::TAKE, rest, parse: reply::taken })
+        self.write(WriteCall {
+            target,
+            now: clock(now),
+            script: &script::TAKE,
+            rest,
+            parse: reply::taken,
+        })
     }
 
     fn renew(
@@ -194,20 +256,35 @@ impl StateStore for ValkeyStore {
         now: UnixMillis,
     ) -> StoreFuture<'_, bool> {
         let arguments = names([&counter]).map(|()| {
-            vec![number(clock(now)), field(&leases_name(&counter)), hexadecimal(holder), number(checked::after(0, lease))]
+            vec![
+                number(clock(now)),
+                field(&leases_name(&counter)),
+                hexadecimal(holder),
+                number(checked::after(0, lease)),
+            ]
         });
         self.ask(partition, &script::RENEW, arguments, reply::yes_or_no)
     }
 
-    fn give_back(&self, partition: Partition, counter: Vec<u8>, holder: Holder) -> StoreFuture<'_, ()> {
-        let arguments = names([&counter]).map(|()| vec![field(&leases_name(&counter)), hexadecimal(holder)]);
-        self.ask(partition, &script::GIVE_BACK, arguments, |value| reply::yes_or_no(value).map(drop))
+    fn give_back(
+        &self,
+        partition: Partition,
+        counter: Vec<u8>,
+        holder: Holder,
+    ) -> StoreFuture<'_, ()> {
+        let arguments =
+            names([&counter]).map(|()| vec![field(&leases_name(&counter)), hexadecimal(holder)]);
+        self.ask(partition, &script::GIVE_BACK, arguments, |value| {
+            reply::yes_or_no(value).map(drop)
+        })
     }
 
     fn ping(&self) -> StoreFuture<'_, ()> {
         // The way that every call goes, so that a user who may not do it is found out.
         let arguments = Ok(vec![number(0), Vec::new()]);
-        self.ask(Partition::of(&[b"ping"]), &script::READ, arguments, |value| reply::read(value, 1).map(drop))
+        self.ask(Partition::of(&[b"ping"]), &script::READ, arguments, |value| {
+            reply::read(value, 1).map(drop)
+        })
     }
 }
 
@@ -231,7 +308,9 @@ fn of_demand(demand: &Demand) -> [Vec<u8>; 7] {
     let (kind, most, length, holder) = match demand.bound {
         Bound::Total(most) => ("total", most, 0, Vec::new()),
         Bound::Window(most, length) => ("window", most, checked::window(length), Vec::new()),
-        Bound::Concurrent(most, holder, lease) => ("leases", most, checked::after(0, lease), hexadecimal(holder)),
+        Bound::Concurrent(most, holder, lease) => {
+            ("leases", most, checked::after(0, lease), hexadecimal(holder))
+        }
     };
     [
         field(&checked::counter_name(&demand.bound, &demand.counter)),

@@ -56,14 +56,18 @@ pub(crate) struct ProxyResponse {
 impl Peer {
     /// Reads the URL of a proxy.
     pub(crate) fn parse(url: &str) -> Result<Self, String> {
-        let expected = || format!("proxy `{}`: expected a URL such as `http://127.0.0.1:5000`", harmless(url));
+        let expected =
+            || format!("proxy `{}`: expected a URL such as `http://127.0.0.1:5000`", harmless(url));
         let uri: Uri = url.parse().map_err(|_| expected())?;
         let (scheme, port) = match uri.scheme_str() {
             Some("http") => (Scheme::Http, 80),
             Some("https") => (Scheme::Https, 443),
             _ => return Err(expected()),
         };
-        let host = uri.host().map(|host| host.trim_matches(['[', ']']).to_ascii_lowercase()).ok_or_else(expected)?;
+        let host = uri
+            .host()
+            .map(|host| host.trim_matches(['[', ']']).to_ascii_lowercase())
+            .ok_or_else(expected)?;
         let base = uri.path().trim_end_matches('/').to_owned();
         Ok(Self { scheme, host, port: uri.port_u16().unwrap_or(port), base, roots: Vec::new() })
     }
@@ -75,7 +79,9 @@ impl Peer {
             return Ok(peer);
         }
         let url = harmless(&peer.url());
-        Err(format!("proxy `{url}`: a secret would travel unencrypted; run this beside the proxy, or say --danger-plain-http"))
+        Err(format!(
+            "proxy `{url}`: a secret would travel unencrypted; run this beside the proxy, or say --danger-plain-http"
+        ))
     }
 
     /// The same proxy, whose certificate may come from an authority in this PEM file as well.
@@ -95,7 +101,8 @@ impl Peer {
 
     /// Host and port, as they name it.
     pub(crate) fn authority(&self) -> String {
-        let bracketed = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let bracketed =
+            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         format!("{bracketed}:{}", self.port)
     }
 
@@ -115,32 +122,52 @@ impl Peer {
     }
 
     /// Sends one request to a path below the base.
-    pub(crate) async fn send(&self, path: &str, mut request: Request<Full<Bytes>>) -> Result<ProxyResponse, ClientFault> {
+    pub(crate) async fn send(
+        &self,
+        path: &str,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<ProxyResponse, ClientFault> {
         let fault = |what: &str| ClientFault::unusable(format!("{}: {what}", self.url()));
-        *request.uri_mut() = format!("{}{path}", self.base).parse().map_err(|_| fault("this is no path of a URL"))?;
+        *request.uri_mut() = format!("{}{path}", self.base)
+            .parse()
+            .map_err(|_| fault("this is no path of a URL"))?;
         let authority = self.authority().parse().map_err(|_| fault("this is no host"))?;
         request.headers_mut().insert(HOST, authority);
         let answered = tokio::time::timeout(TIMEOUT, self.exchange(path, request)).await;
-        answered.unwrap_or_else(|_| Err(ClientFault::unreachable(self, format!("no response in {} s", TIMEOUT.as_secs()))))
+        answered.unwrap_or_else(|_| {
+            Err(ClientFault::unreachable(self, format!("no response in {} s", TIMEOUT.as_secs())))
+        })
     }
 
-    async fn exchange(&self, path: &str, request: Request<Full<Bytes>>) -> Result<ProxyResponse, ClientFault> {
+    async fn exchange(
+        &self,
+        path: &str,
+        request: Request<Full<Bytes>>,
+    ) -> Result<ProxyResponse, ClientFault> {
         let sent = RequestSecrets::of(&request).await;
         let addresses = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
-        let addresses: Vec<_> = addresses.map_err(|error| ClientFault::of_lookup(self, &error))?.collect();
+        let addresses: Vec<_> =
+            addresses.map_err(|error| ClientFault::of_lookup(self, &error))?.collect();
         let response = match self.scheme {
             Scheme::Http => {
-                let stream = TcpStream::connect(addresses.as_slice()).await.map_err(|error| ClientFault::of_io(self, &error))?;
+                let stream = TcpStream::connect(addresses.as_slice())
+                    .await
+                    .map_err(|error| ClientFault::of_io(self, &error))?;
                 over(stream, request).await
             }
             Scheme::Https => {
                 let connector = HttpsConnector::new(self.roots.clone());
-                let connector = connector.map_err(|error| ClientFault::without_roots(self, &error.to_string()))?;
-                let stream = connector.connect(&self.host, self.port).await.map_err(|error| ClientFault::of_tls(self, &error))?;
+                let connector = connector
+                    .map_err(|error| ClientFault::without_roots(self, &error.to_string()))?;
+                let stream = connector
+                    .connect(&self.host, self.port)
+                    .await
+                    .map_err(|error| ClientFault::of_tls(self, &error))?;
                 over(stream, request).await
             }
         };
-        let (head, body) = response.map_err(|error| ClientFault::of_http(self, &error))?.into_parts();
+        let (head, body) =
+            response.map_err(|error| ClientFault::of_http(self, &error))?.into_parts();
         let body = Limited::new(body, MAX_CONTROL_RESPONSE_BYTES).collect().await;
         let body = body.map_err(|_| {
             ClientFault::unusable(format!(
@@ -151,7 +178,12 @@ impl Peer {
         Ok(ProxyResponse {
             status: head.status,
             body: String::from_utf8_lossy(&body.to_bytes()).into_owned(),
-            media_type: field(&head.headers, &CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase(),
+            media_type: field(&head.headers, &CONTENT_TYPE)
+                .split(';')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .to_ascii_lowercase(),
             location: head.headers.contains_key(LOCATION).then(|| field(&head.headers, &LOCATION)),
             url: format!("{}{path}", self.url()),
             sent,
@@ -162,7 +194,11 @@ impl Peer {
 impl ProxyResponse {
     /// The body of a success that is of this media type.
     pub(crate) fn content(self, media_type: &str) -> anyhow::Result<String> {
-        if self.status == StatusCode::OK && self.media_type == media_type { Ok(self.body) } else { Err(self.fault()) }
+        if self.status == StatusCode::OK && self.media_type == media_type {
+            Ok(self.body)
+        } else {
+            Err(self.fault())
+        }
     }
 
     /// The stable code of a refusal.
@@ -174,7 +210,10 @@ impl ProxyResponse {
     pub(crate) fn fault(&self) -> anyhow::Error {
         let (status, url) = (self.status.as_u16(), harmless(&self.url));
         if self.status.is_redirection() {
-            let to = self.location.as_deref().map_or_else(String::new, |to| format!(" to `{}`", harmless(&self.sent.mask(to))));
+            let to = self
+                .location
+                .as_deref()
+                .map_or_else(String::new, |to| format!(" to `{}`", harmless(&self.sent.mask(to))));
             return anyhow::anyhow!(
                 "`{url}` answered {status}, a redirect{to}, which is not followed: name the URL of the proxy itself"
             );
@@ -183,19 +222,30 @@ impl ProxyResponse {
         let problem: Value = serde_json::from_str(&body).unwrap_or_default();
         let plain = (self.media_type == "text/plain").then(|| body.lines().next()).flatten();
         let plain = plain.map(|line| line.chars().take(200).collect::<String>());
-        let detail = ["detail", "message", "title"].iter().find_map(|name| problem.get(name)?.as_str()).or(plain.as_deref());
+        let detail = ["detail", "message", "title"]
+            .iter()
+            .find_map(|name| problem.get(name)?.as_str())
+            .or(plain.as_deref());
         match (detail, problem.get("code").and_then(Value::as_str)) {
             (Some(detail), Some(code)) => {
-                anyhow::anyhow!("the proxy answered {status} ({}): {}", harmless(code), harmless(detail))
+                anyhow::anyhow!(
+                    "the proxy answered {status} ({}): {}",
+                    harmless(code),
+                    harmless(detail)
+                )
             }
-            (Some(detail), None) => anyhow::anyhow!("`{url}` answered {status}: {}", harmless(detail)),
+            (Some(detail), None) => {
+                anyhow::anyhow!("`{url}` answered {status}: {}", harmless(detail))
+            }
             (None, _) => {
                 let what = match self.media_type.as_str() {
                     "" => "something without a media type",
                     "text/html" => "a web page",
                     other => &format!("`{}`", harmless(other)),
                 };
-                anyhow::anyhow!("`{url}` answered {status} with {what}: is this the URL of a magicproxy, with its mount?")
+                anyhow::anyhow!(
+                    "`{url}` answered {status} with {what}: is this the URL of a magicproxy, with its mount?"
+                )
             }
         }
     }
@@ -213,7 +263,8 @@ async fn over<S>(stream: S, request: Request<Full<Bytes>>) -> hyper::Result<Resp
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
     sender.send_request(request).await
 }

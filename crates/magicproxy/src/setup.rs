@@ -61,12 +61,21 @@ pub(crate) struct SettingsFolder {
 
 impl Setup {
     /// Fills a client's way in.
-    pub(crate) fn new(client: &'static Client, way: &'static SetupMethod, target: &Target, token_file: Option<&str>) -> Self {
+    pub(crate) fn new(
+        client: &'static Client,
+        way: &'static SetupMethod,
+        target: &Target,
+        token_file: Option<&str>,
+    ) -> Self {
         let places = Places { target, token_file };
         let fill = |template: &str| Value::fill(template, &places);
-        let pairs = |pairs: &'static [(&'static str, &'static str)]| pairs.iter().map(move |(name, text)| (*name, *text));
-        let mut variables: Vec<_> = pairs(way.variables).map(|(name, text)| (name, fill(text))).collect();
-        let mut git_settings: Vec<_> = pairs(way.git_settings).map(|(name, text)| (fill(name), fill(text))).collect();
+        let pairs = |pairs: &'static [(&'static str, &'static str)]| {
+            pairs.iter().map(move |(name, text)| (*name, *text))
+        };
+        let mut variables: Vec<_> =
+            pairs(way.variables).map(|(name, text)| (name, fill(text))).collect();
+        let mut git_settings: Vec<_> =
+            pairs(way.git_settings).map(|(name, text)| (fill(name), fill(text))).collect();
         if let Some(file) = &target.ca_file {
             variables.extend(way.ca_variables.iter().map(|name| (*name, Value::text(file))));
             git_settings.extend(way.git_ca_setting.map(|name| (fill(name), Value::text(file))));
@@ -78,7 +87,8 @@ impl Setup {
         let is_set = |name: &&str| variables.iter().any(|(set, _)| set == name);
         // Nothing that the client reads besides, or starts, finds the real credential.
         let credentials = target.preset.into_iter().flat_map(table::credential_variables);
-        let removed: BTreeSet<&str> = way.removed.iter().copied().chain(credentials).filter(|name| !is_set(name)).collect();
+        let removed: BTreeSet<&str> =
+            way.removed.iter().copied().chain(credentials).filter(|name| !is_set(name)).collect();
         Self {
             client,
             upstream: target.name.clone(),
@@ -90,22 +100,41 @@ impl Setup {
             git_settings,
             removed: removed.into_iter().collect(),
             arguments: way.arguments.iter().map(|word| fill(word).without_token()).collect(),
-            commands: way.commands.iter().map(|words| words.iter().map(|word| fill(word)).collect()).collect(),
+            commands: way
+                .commands
+                .iter()
+                .map(|words| words.iter().map(|word| fill(word)).collect())
+                .collect(),
             files: pairs(way.files).map(|(name, text)| (name, fill(text))).collect(),
-            folder: way.folder.map(|(variable, file, text)| SettingsFolder { variable, file, content: fill(text) }),
+            folder: way.folder.map(|(variable, file, text)| SettingsFolder {
+                variable,
+                file,
+                content: fill(text),
+            }),
             usage: way.usage.iter().map(|line| fill(line).without_token()).collect(),
-            notes: way.notes.iter().chain(ca_notes).map(|line| fill(line).without_token()).collect(),
+            notes: way
+                .notes
+                .iter()
+                .chain(ca_notes)
+                .map(|line| fill(line).without_token())
+                .collect(),
         }
     }
 
     /// Every variable, those of git numbered from `first` (git-config(1), `GIT_CONFIG_COUNT`).
     pub(crate) fn numbered(&self, first: usize) -> Vec<(String, Value)> {
-        let mut all: Vec<(String, Value)> =
-            self.variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let mut all: Vec<(String, Value)> = self
+            .variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect();
         if self.git_settings.is_empty() {
             return all;
         }
-        all.push(("GIT_CONFIG_COUNT".to_owned(), Value::text(&(first + self.git_settings.len()).to_string())));
+        all.push((
+            "GIT_CONFIG_COUNT".to_owned(),
+            Value::text(&(first + self.git_settings.len()).to_string()),
+        ));
         for (number, (key, value)) in (first..).zip(&self.git_settings) {
             all.push((format!("GIT_CONFIG_KEY_{number}"), key.clone()));
             all.push((format!("GIT_CONFIG_VALUE_{number}"), value.clone()));
@@ -115,6 +144,7 @@ impl Setup {
 
     /// The command that prints the page that shows the client at work, where there is one.
     pub(crate) fn recipe(&self) -> Option<String> {
-        recipes::of(self.client.name).map(|_| format!("magicproxy env {} --recipe", self.client.name))
+        recipes::of(self.client.name)
+            .map(|_| format!("magicproxy env {} --recipe", self.client.name))
     }
 }

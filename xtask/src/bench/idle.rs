@@ -31,7 +31,10 @@ impl Idle {
             connection.write_all(request.as_bytes()).context("cannot send a request")?;
             let mut answer = [0; 4096];
             let length = connection.read(&mut answer).context("no response came")?;
-            anyhow::ensure!(answer.get(..length).unwrap_or_default().starts_with(b"HTTP/1.1 200 "), "a request was refused");
+            anyhow::ensure!(
+                answer.get(..length).unwrap_or_default().starts_with(b"HTTP/1.1 200 "),
+                "a request was refused"
+            );
             open.push(connection);
         }
         Ok(Idle { alone_mib, connections: open.len(), with_connections_mib: pss_mib(server)? })

@@ -49,14 +49,17 @@ pub(crate) fn slice(
     let said = match scenario.tool() {
         Tool::Wrk => Said::of_wrk(&said),
         Tool::H2load => Said::of_h2load(&said),
-        Tool::Curl => Ok(Said { requests: 1.0, p50_us: elapsed * 1e6, p99_us: f64::NAN, p999_us: f64::NAN }),
+        Tool::Curl => {
+            Ok(Said { requests: 1.0, p50_us: elapsed * 1e6, p99_us: f64::NAN, p999_us: f64::NAN })
+        }
     };
     let said = said.with_context(|| format!("{} under load", server.name))?;
     anyhow::ensure!(finished.ok, "{} under load: the load generator failed", server.name);
     Ok(Slice {
         server: server.name,
         scenario: scenario.name,
-        per_second: said.requests / if scenario.tool() == Tool::Curl { elapsed } else { f64::from(seconds) },
+        per_second: said.requests
+            / if scenario.tool() == Tool::Curl { elapsed } else { f64::from(seconds) },
         p50_us: said.p50_us,
         p99_us: said.p99_us,
         p999_us: said.p999_us,
@@ -67,14 +70,26 @@ pub(crate) fn slice(
 }
 
 /// The load generator, but for the address.
-fn load(workspace: &Workspace, servers: &Servers, scenario: &Scenario, seconds: u32) -> Result<Command> {
+fn load(
+    workspace: &Workspace,
+    servers: &Servers,
+    scenario: &Scenario,
+    seconds: u32,
+) -> Result<Command> {
     let program = |name: &str| pinned(workspace, Core::Load, Path::new(name));
-    let header = scenario.token(&servers.tokens).map(|token| ["--header".to_owned(), format!("Authorization: Bearer {token}")]);
+    let header = scenario
+        .token(&servers.tokens)
+        .map(|token| ["--header".to_owned(), format!("Authorization: Bearer {token}")]);
     let connections = scenario.connections;
     let mut command = match scenario.tool() {
         Tool::Wrk => {
             let mut wrk = program("wrk");
-            wrk.args(["--threads=1", "--latency", &format!("--connections={connections}"), &format!("--duration={seconds}s")]);
+            wrk.args([
+                "--threads=1",
+                "--latency",
+                &format!("--connections={connections}"),
+                &format!("--duration={seconds}s"),
+            ]);
             wrk.arg(NEVER_LATE);
             wrk.arg("--script").arg(scenario.script(servers)?);
             wrk
@@ -105,7 +120,8 @@ struct Said {
 
 impl Said {
     fn of_wrk(text: &str) -> Result<Said> {
-        let fault = text.lines().find(|line| line.contains("Non-2xx") || line.contains("Socket errors"));
+        let fault =
+            text.lines().find(|line| line.contains("Non-2xx") || line.contains("Socket errors"));
         anyhow::ensure!(fault.is_none(), "{}", fault.unwrap_or_default());
         Ok(Said {
             requests: number_before(text, "requests in")?,
@@ -119,7 +135,10 @@ impl Said {
     fn of_h2load(text: &str) -> Result<Said> {
         let (done, fine) = (number_before(text, "done,")?, number_before(text, "2xx,")?);
         // At the end some have a status and are not done.
-        anyhow::ensure!(done > 0.0 && fine >= done, "{fine} of {done} requests were answered with 2xx");
+        anyhow::ensure!(
+            done > 0.0 && fine >= done,
+            "{fine} of {done} requests were answered with 2xx"
+        );
         Ok(Said { requests: done, p50_us: f64::NAN, p99_us: f64::NAN, p999_us: f64::NAN })
     }
 }
@@ -134,7 +153,11 @@ struct Clocks {
 impl Clocks {
     fn read(servers: &Servers, server: &Server) -> Result<Clocks> {
         let all: f64 = servers.all().iter().map(|each| run_time(&each.processes())).sum();
-        Ok(Clocks { server: run_time(&server.processes()), ours: all + waited_for()?, machine: machine()? })
+        Ok(Clocks {
+            server: run_time(&server.processes()),
+            ours: all + waited_for()?,
+            machine: machine()?,
+        })
     }
 
     fn foreign_since(&self, before: &Clocks, elapsed: f64) -> f64 {
@@ -153,8 +176,10 @@ fn run_time(processes: &[u32]) -> f64 {
 /// request, from the coarser one of the process.
 fn process_run_time(id: u32) -> f64 {
     let tasks = std::fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
-    let texts = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("schedstat")).ok());
-    let threads = texts.filter_map(|text| text.split(' ').next()?.parse::<f64>().ok()).sum::<f64>() / 1e9;
+    let texts =
+        tasks.filter_map(|task| std::fs::read_to_string(task.path().join("schedstat")).ok());
+    let threads =
+        texts.filter_map(|text| text.split(' ').next()?.parse::<f64>().ok()).sum::<f64>() / 1e9;
     let whole = ticks(&format!("/proc/{id}/stat"), 11).unwrap_or(0.0);
     if whole > threads + 3.0 / TICKS_PER_SECOND { whole } else { threads }
 }
@@ -163,7 +188,12 @@ fn process_run_time(id: u32) -> f64 {
 fn ticks(file: &str, skipped: usize) -> Result<f64> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
     let rest = text.rsplit_once(')').map(|(_, rest)| rest).context("an odd `stat`")?;
-    let ticks: f64 = rest.split_whitespace().skip(skipped).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
+    let ticks: f64 = rest
+        .split_whitespace()
+        .skip(skipped)
+        .take(2)
+        .filter_map(|field| field.parse::<f64>().ok())
+        .sum();
     Ok(ticks / TICKS_PER_SECOND)
 }
 
@@ -177,7 +207,13 @@ fn machine() -> Result<f64> {
     let fields = text.lines().next().context("odd /proc/stat")?.split_whitespace().skip(1);
     let ticks: Vec<f64> = fields.filter_map(|field| field.parse().ok()).collect();
     // user nice system idle iowait irq softirq steal: all but the two that mean "nothing to do".
-    let busy: f64 = ticks.iter().take(8).enumerate().filter(|(index, _)| !matches!(index, 3 | 4)).map(|(_, tick)| tick).sum();
+    let busy: f64 = ticks
+        .iter()
+        .take(8)
+        .enumerate()
+        .filter(|(index, _)| !matches!(index, 3 | 4))
+        .map(|(_, tick)| tick)
+        .sum();
     Ok(busy / TICKS_PER_SECOND)
 }
 
@@ -185,7 +221,8 @@ fn machine() -> Result<f64> {
 pub(super) fn pss_mib(server: &Server) -> Result<f64> {
     let mut kib = 0.0;
     for id in server.processes() {
-        let text = std::fs::read_to_string(format!("/proc/{id}/smaps_rollup")).context("cannot read smaps_rollup")?;
+        let text = std::fs::read_to_string(format!("/proc/{id}/smaps_rollup"))
+            .context("cannot read smaps_rollup")?;
         kib += number_after(&text, "Pss:")?;
     }
     Ok(kib / 1024.0)
@@ -203,8 +240,14 @@ fn number_before(text: &str, label: &str) -> Result<f64> {
 
 /// A line such as `     99%    1.25ms`, in microseconds.
 fn percentile(text: &str, name: &str) -> Result<f64> {
-    let value = text.lines().find_map(|line| line.trim().strip_prefix(name)).with_context(|| format!("no {name}"))?.trim();
-    let unit_at = value.find(|character: char| character.is_alphabetic()).context("a latency without a unit")?;
+    let value = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix(name))
+        .with_context(|| format!("no {name}"))?
+        .trim();
+    let unit_at = value
+        .find(|character: char| character.is_alphabetic())
+        .context("a latency without a unit")?;
     let (number, unit) = value.split_at(unit_at);
     let number: f64 = number.parse().with_context(|| format!("`{value}` is no latency"))?;
     match unit {

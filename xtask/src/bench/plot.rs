@@ -56,9 +56,16 @@ mod tests {
     #[test]
     fn the_longest_bar_of_a_group_is_the_widest() {
         let bar = |group, name, length| Bar { group, name, length, times: 1.0 };
-        let text = svg(&[bar("a", "nginx", 10.0), bar("a", "magicproxy", 5.0), bar("b", "nginx", 1.0)]);
-        let widths: Vec<&str> =
-            text.split("height=\"12\"").filter_map(|part| part.rsplit_once("width=\"")).map(|(_, width)| width).collect();
-        assert!(widths.iter().take(3).map(|width| width.trim()).eq(["380.0\"", "190.0\"", "380.0\""]), "{widths:?}");
+        let text =
+            svg(&[bar("a", "nginx", 10.0), bar("a", "magicproxy", 5.0), bar("b", "nginx", 1.0)]);
+        let widths: Vec<&str> = text
+            .split("height=\"12\"")
+            .filter_map(|part| part.rsplit_once("width=\""))
+            .map(|(_, width)| width)
+            .collect();
+        assert!(
+            widths.iter().take(3).map(|width| width.trim()).eq(["380.0\"", "190.0\"", "380.0\""]),
+            "{widths:?}"
+        );
     }
 }

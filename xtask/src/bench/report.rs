@@ -30,7 +30,12 @@ struct Row {
 
 impl Row {
     fn bar(&self) -> Bar {
-        Bar { group: self.scenario, name: self.server, length: self.cpu_us, times: self.times_haproxy }
+        Bar {
+            group: self.scenario,
+            name: self.server,
+            length: self.cpu_us,
+            times: self.times_haproxy,
+        }
     }
 }
 
@@ -49,7 +54,8 @@ pub(crate) fn line(slice: &Slice) -> String {
 
 /// The table alone.
 pub(crate) fn print(servers: &Servers, slices: &[Slice]) {
-    let rows: Vec<Row> = rows(servers, slices).into_iter().filter(|row| !row.cpu_us.is_nan()).collect();
+    let rows: Vec<Row> =
+        rows(servers, slices).into_iter().filter(|row| !row.cpu_us.is_nan()).collect();
     println!("\n{}", table(&rows));
 }
 
@@ -63,7 +69,10 @@ pub(crate) fn write(
     let rows = rows(servers, slices);
     let SideFigures { starts, idle, storm } = besides;
     let (start, bare) = (starts.full_ms, starts.bare_ms);
-    println!("\n{}\n\nfrom the start to the first response: {start:.0} ms, with the defaults {bare:.0} ms", table(&rows));
+    println!(
+        "\n{}\n\nfrom the start to the first response: {start:.0} ms, with the defaults {bare:.0} ms",
+        table(&rows)
+    );
     println!(
         "memory after the start {:.1} MiB, with {} idle connections {:.1} MiB: {:.1} KiB each",
         idle.alone_mib,
@@ -78,11 +87,15 @@ pub(crate) fn write(
     let date = said(Command::new("date").args(["-u", "+%Y-%m-%dT%H%MZ"]))?;
     let file = workspace.root.join("bench/results").join(format!("{date}.json"));
     let text =
-        serde_json::to_string_pretty(&whole(workspace, options, servers, &rows, besides, &date)?).context("cannot write JSON")?;
-    std::fs::create_dir_all(workspace.root.join("bench/results")).context("cannot make bench/results")?;
+        serde_json::to_string_pretty(&whole(workspace, options, servers, &rows, besides, &date)?)
+            .context("cannot write JSON")?;
+    std::fs::create_dir_all(workspace.root.join("bench/results"))
+        .context("cannot make bench/results")?;
     std::fs::write(&file, text + "\n").context("cannot write the results")?;
-    let bars: Vec<Bar> = rows.iter().filter(|row| PEERS.contains(&row.server)).map(Row::bar).collect();
-    std::fs::write(workspace.root.join("bench/results/newest.svg"), plot::svg(&bars)).context("cannot write the plot")?;
+    let bars: Vec<Bar> =
+        rows.iter().filter(|row| PEERS.contains(&row.server)).map(Row::bar).collect();
+    std::fs::write(workspace.root.join("bench/results/newest.svg"), plot::svg(&bars))
+        .context("cannot write the plot")?;
     println!("written to bench/results/{date}.json and newest.svg");
     Ok(true)
 }
@@ -91,17 +104,27 @@ fn rows(servers: &Servers, slices: &[Slice]) -> Vec<Row> {
     let mut rows = Vec::new();
     for scenario in &SCENARIOS {
         let of = |name: &str| -> Vec<&Slice> {
-            slices.iter().filter(|slice| slice.server == name && slice.scenario == scenario.name).collect()
+            slices
+                .iter()
+                .filter(|slice| slice.server == name && slice.scenario == scenario.name)
+                .collect()
         };
         let cost = |name: &str| quantile(&of(name), 0.25, |slice| slice.cpu_us);
         let peers = (cost("nginx"), cost("haproxy"));
         let measured = servers.all().iter().filter(|server| scenario.has(server.name));
-        rows.extend(measured.map(|server| row(scenario.name, server.name, &of(server.name), peers)));
+        rows.extend(
+            measured.map(|server| row(scenario.name, server.name, &of(server.name), peers)),
+        );
     }
     rows
 }
 
-fn row(scenario: &'static str, server: &'static str, slices: &[&Slice], (nginx, haproxy): (f64, f64)) -> Row {
+fn row(
+    scenario: &'static str,
+    server: &'static str,
+    slices: &[&Slice],
+    (nginx, haproxy): (f64, f64),
+) -> Row {
     let cpu_us = quantile(slices, 0.25, |slice| slice.cpu_us);
     Row {
         scenario,
@@ -226,6 +249,7 @@ fn machine() -> Result<Value> {
 }
 
 fn said(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("cannot run {:?}", command.get_program()))?;
+    let output =
+        command.output().with_context(|| format!("cannot run {:?}", command.get_program()))?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

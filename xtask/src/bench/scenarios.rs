@@ -54,10 +54,17 @@ pub(crate) enum Tool {
 /// In most of them, and in the plot.
 pub(crate) const PEERS: [&str; 3] = ["nginx", "haproxy", "magicproxy"];
 const WITH_DIRECT: &[&str] = &["direct", "nginx", "haproxy", "magicproxy"];
-const WITH_VARIANTS: &[&str] = &["direct", "nginx", "haproxy", "envoy", "magicproxy", "links kept", "with a log"];
-const WITH_ALL: &[&str] = &["direct", "nginx", "haproxy", "envoy", "python", "magicproxy", "links kept", "with a log"];
+const WITH_VARIANTS: &[&str] =
+    &["direct", "nginx", "haproxy", "envoy", "magicproxy", "links kept", "with a log"];
+const WITH_ALL: &[&str] =
+    &["direct", "nginx", "haproxy", "envoy", "python", "magicproxy", "links kept", "with a log"];
 
-const fn scenario(name: &'static str, connections: u32, load: Load, servers: &'static [&'static str]) -> Scenario {
+const fn scenario(
+    name: &'static str,
+    connections: u32,
+    load: Load,
+    servers: &'static [&'static str],
+) -> Scenario {
     Scenario { name, connections, load, servers }
 }
 

@@ -84,14 +84,18 @@ impl Tokens {
         (proxy, many): (&Server, &Server),
         program: &Path,
     ) -> Result<Tokens> {
-        let scopes: Vec<String> = (1..SCOPES).map(further_scope).chain([SCOPE.to_owned()]).collect();
+        let scopes: Vec<String> =
+            (1..SCOPES).map(further_scope).chain([SCOPE.to_owned()]).collect();
         Ok(Tokens {
             one: mint(proxy.port, &json!({ "token": CREDENTIAL, "allowed": RULES }))?,
             of_scope: mint(proxy.port, &json!({ "token": CREDENTIAL, "scopes": [SCOPE] }))?,
             of_scopes: mint(many.port, &json!({ "token": CREDENTIAL, "scopes": scopes }))?,
             many: many_tokens(proxy)?,
             sealed: sealed_tokens(workspace, log, folder, proxy, program)?,
-            onward: mint(proxy.onward_port.context("no such port")?, &json!({ "token": CREDENTIAL, "allowed": RULES }))?,
+            onward: mint(
+                proxy.onward_port.context("no such port")?,
+                &json!({ "token": CREDENTIAL, "allowed": RULES }),
+            )?,
         })
     }
 }
@@ -117,7 +121,12 @@ impl Drop for Server {
 
 impl Servers {
     /// The peers, the proxy, and perhaps another build of it.
-    pub(crate) fn start(workspace: &Workspace, log: &mut Log, program: &Path, beside: Option<&Path>) -> Result<Servers> {
+    pub(crate) fn start(
+        workspace: &Workspace,
+        log: &mut Log,
+        program: &Path,
+        beside: Option<&Path>,
+    ) -> Result<Servers> {
         let mut servers = Self::start_alone(workspace, log, program)?;
         let (folder, upstreams) = (servers.folder.clone(), servers.upstreams()?);
         // They read the key that is there now.
@@ -130,31 +139,57 @@ impl Servers {
         // Behind the two upstreams, which is where tables show them.
         servers.all.splice(2..2, peers);
         if let Some(program) = beside {
-            servers.all.push(start_program(workspace, log, &folder, upstreams, Variant::Beside, program)?);
+            servers.all.push(start_program(
+                workspace,
+                log,
+                &folder,
+                upstreams,
+                Variant::Beside,
+                program,
+            )?);
         }
         Ok(servers)
     }
 
     /// One build of the proxy in its variants, and its upstreams.
-    pub(crate) fn start_alone(workspace: &Workspace, log: &mut Log, program: &Path) -> Result<Servers> {
+    pub(crate) fn start_alone(
+        workspace: &Workspace,
+        log: &mut Log,
+        program: &Path,
+    ) -> Result<Servers> {
         let folder = workspace.target.join("xtask/bench");
         std::fs::create_dir_all(&folder).context("cannot make a folder in target")?;
         certificate(workspace, log, &folder)?;
-        let (direct, secure) = (start_upstream(workspace, log)?, peers::secure_upstream(workspace, log, &folder)?);
+        let (direct, secure) =
+            (start_upstream(workspace, log)?, peers::secure_upstream(workspace, log, &folder)?);
         let upstreams = Upstreams { plain: direct.port, secure: secure.port };
         // One after the other: the first makes the keys that the others share.
-        let started = |log: &mut Log, variant| start_program(workspace, log, &folder, upstreams, variant, program);
+        let started = |log: &mut Log, variant| {
+            start_program(workspace, log, &folder, upstreams, variant, program)
+        };
         let magicproxy = started(log, Variant::Plain)?;
         let (kept, logging) = (started(log, Variant::LinksKept)?, started(log, Variant::Logging)?);
-        let (forgetful, many) = (started(log, Variant::Forgetful)?, started(log, Variant::ManyScopes)?);
+        let (forgetful, many) =
+            (started(log, Variant::Forgetful)?, started(log, Variant::ManyScopes)?);
         let tokens = Tokens::mint(workspace, log, &folder, (&magicproxy, &many), program)?;
-        Ok(Servers { all: vec![direct, secure, magicproxy, kept, logging, forgetful, many], tokens, folder })
+        Ok(Servers {
+            all: vec![direct, secure, magicproxy, kept, logging, forgetful, many],
+            tokens,
+            folder,
+        })
     }
 
     /// How long a proxy takes to start.
-    pub(crate) fn starts(&self, workspace: &Workspace, log: &mut Log, program: &Path) -> Result<Starts> {
+    pub(crate) fn starts(
+        &self,
+        workspace: &Workspace,
+        log: &mut Log,
+        program: &Path,
+    ) -> Result<Starts> {
         let upstreams = self.upstreams()?;
-        let full = median_ms(|| start_program(workspace, log, &self.folder, upstreams, Variant::Plain, program))?;
+        let full = median_ms(|| {
+            start_program(workspace, log, &self.folder, upstreams, Variant::Plain, program)
+        })?;
         let bare = median_ms(|| start_bare(workspace, log, &self.folder, program))?;
         Ok(Starts { full_ms: full, bare_ms: bare })
     }
@@ -164,7 +199,10 @@ impl Servers {
     }
 
     pub(crate) fn named(&self, name: &str) -> Result<&Server> {
-        self.all.iter().find(|server| server.name == name).with_context(|| format!("no server `{name}`"))
+        self.all
+            .iter()
+            .find(|server| server.name == name)
+            .with_context(|| format!("no server `{name}`"))
     }
 
     /// That no proxy has seen.
@@ -173,8 +211,20 @@ impl Servers {
     }
 
     /// Of a proxy that has done nothing else.
-    pub(crate) fn idle(&self, workspace: &Workspace, log: &mut Log, program: &Path) -> Result<Idle> {
-        let fresh = start_program(workspace, log, &self.folder, self.upstreams()?, Variant::Plain, program)?;
+    pub(crate) fn idle(
+        &self,
+        workspace: &Workspace,
+        log: &mut Log,
+        program: &Path,
+    ) -> Result<Idle> {
+        let fresh = start_program(
+            workspace,
+            log,
+            &self.folder,
+            self.upstreams()?,
+            Variant::Plain,
+            program,
+        )?;
         Idle::measure(&fresh, &self.tokens.one)
     }
 
@@ -189,7 +239,10 @@ fn median_ms(mut start: impl FnMut() -> Result<Server>) -> Result<f64> {
     for _ in 0..9 {
         let began = Instant::now();
         let server = start()?;
-        anyhow::ensure!(http::get(server.port, "/__magictoken")?.status == 200, "no response after the start");
+        anyhow::ensure!(
+            http::get(server.port, "/__magictoken")?.status == 200,
+            "no response after the start"
+        );
         times.push(began.elapsed().as_secs_f64() * 1e3);
     }
     times.sort_by(f64::total_cmp);
@@ -207,13 +260,25 @@ fn certificate(workspace: &Workspace, log: &mut Log, folder: &Path) -> Result<()
     let request = folder.join("certificate.cnf");
     std::fs::write(&request, CERTIFICATE).context("cannot write what openssl is asked for")?;
     let mut command = workspace.command("openssl");
-    command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]);
+    command.args([
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "2",
+    ]);
     command.arg("-config").arg(request);
     command.arg("-keyout").arg(folder.join("key.pem")).arg("-out").arg(folder.join("chain.pem"));
     log.must(&mut command)?;
-    let read = |name| std::fs::read_to_string(folder.join(name)).context("openssl made no certificate");
+    let read =
+        |name| std::fs::read_to_string(folder.join(name)).context("openssl made no certificate");
     // haproxy wants both in one file.
-    std::fs::write(folder.join("both.pem"), read("chain.pem")? + &read("key.pem")?).context("cannot write a certificate")
+    std::fs::write(folder.join("both.pem"), read("chain.pem")? + &read("key.pem")?)
+        .context("cannot write a certificate")
 }
 
 /// A command bound to a core, where there is more than one.
@@ -231,7 +296,8 @@ pub(crate) fn pinned(workspace: &Workspace, core: Core, program: &Path) -> Comma
 }
 
 pub(crate) fn can_pin() -> bool {
-    which("taskset").is_some() && std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1)
+    which("taskset").is_some()
+        && std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1)
 }
 
 fn start_upstream(workspace: &Workspace, log: &mut Log) -> Result<Server> {
@@ -290,7 +356,8 @@ fn start_program(
     variant: Variant,
     program: &Path,
 ) -> Result<Server> {
-    let (port, tls_port, onward_port) = (http::free_port()?, http::free_port()?, http::free_port()?);
+    let (port, tls_port, onward_port) =
+        (http::free_port()?, http::free_port()?, http::free_port()?);
     let Upstreams { plain, secure } = to;
     let links = variant != Variant::LinksKept;
     let cache = if variant == Variant::Forgetful { FORGETFUL_BYTES } else { 64 * 1024 * 1024 };
@@ -313,7 +380,8 @@ fn start_program(
     let mut command = pinned(workspace, Core::Tested, program);
     command.args(["serve", "--config"]).arg(file).current_dir(folder);
     let server = if variant == Variant::Logging {
-        let file = || std::fs::File::create(folder.join("requests.log")).context("cannot write a log");
+        let file =
+            || std::fs::File::create(folder.join("requests.log")).context("cannot write a log");
         start_with(variant.name(), port, log, command.stdout(file()?).stderr(file()?))?
     } else {
         start(variant.name(), port, log, &mut command)?
@@ -323,9 +391,18 @@ fn start_program(
 
 /// The first of so many is the one that allows something.
 fn scopes(count: usize) -> String {
-    let rules = |number: usize| (1..MANY).map(move |at| format!("\"GET /orgs/acme{number}/part{at}/[^/]+\"")).collect::<Vec<_>>();
-    let first = format!("{SCOPE} = [{}, \"{}\"]\n", rules(0).join(", "), RULES.first().copied().unwrap_or_default());
-    let further = (1..count).map(|number| format!("{} = [{}]\n", further_scope(number), rules(number).join(", ")));
+    let rules = |number: usize| {
+        (1..MANY)
+            .map(move |at| format!("\"GET /orgs/acme{number}/part{at}/[^/]+\""))
+            .collect::<Vec<_>>()
+    };
+    let first = format!(
+        "{SCOPE} = [{}, \"{}\"]\n",
+        rules(0).join(", "),
+        RULES.first().copied().unwrap_or_default()
+    );
+    let further = (1..count)
+        .map(|number| format!("{} = [{}]\n", further_scope(number), rules(number).join(", ")));
     std::iter::once(first).chain(further).collect()
 }
 
@@ -341,24 +418,45 @@ fn bare(folder: &Path) -> Result<PathBuf> {
 }
 
 /// With the keys that are there, and the defaults.
-fn start_bare(workspace: &Workspace, log: &mut Log, folder: &Path, program: &Path) -> Result<Server> {
+fn start_bare(
+    workspace: &Workspace,
+    log: &mut Log,
+    folder: &Path,
+    program: &Path,
+) -> Result<Server> {
     let port = http::free_port()?;
     let mut command = pinned(workspace, Core::Tested, program);
-    command.args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--keys"]).arg(folder.join("keys"));
+    command
+        .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--keys"])
+        .arg(folder.join("keys"));
     command.current_dir(bare(folder)?);
     start("magicproxy", port, log, &mut command)
 }
 
-pub(super) fn start(name: &'static str, port: u16, log: &mut Log, command: &mut Command) -> Result<Server> {
+pub(super) fn start(
+    name: &'static str,
+    port: u16,
+    log: &mut Log,
+    command: &mut Command,
+) -> Result<Server> {
     command.stdout(log.handle()?).stderr(log.handle()?);
     start_with(name, port, log, command)
 }
 
-fn start_with(name: &'static str, port: u16, log: &mut Log, command: &mut Command) -> Result<Server> {
+fn start_with(
+    name: &'static str,
+    port: u16,
+    log: &mut Log,
+    command: &mut Command,
+) -> Result<Server> {
     log.line(&format!("{name} on port {port}"))?;
-    let child = command.stdin(std::process::Stdio::null()).spawn().with_context(|| format!("cannot start {name}"))?;
+    let child = command
+        .stdin(std::process::Stdio::null())
+        .spawn()
+        .with_context(|| format!("cannot start {name}"))?;
     let mut server = Server { name, port, tls_port: None, onward_port: None, child };
-    http::wait_for(port, &mut server.child).with_context(|| format!("{name} does not start: see {}", log.path().display()))?;
+    http::wait_for(port, &mut server.child)
+        .with_context(|| format!("{name} does not start: see {}", log.path().display()))?;
     Ok(server)
 }
 
@@ -367,17 +465,38 @@ fn many_tokens(proxy: &Server) -> Result<Vec<String>> {
 }
 
 /// Sealed to the proxy's key, which the first one fetches.
-fn sealed_tokens(workspace: &Workspace, log: &mut Log, folder: &Path, proxy: &Server, program: &Path) -> Result<Vec<String>> {
+fn sealed_tokens(
+    workspace: &Workspace,
+    log: &mut Log,
+    folder: &Path,
+    proxy: &Server,
+    program: &Path,
+) -> Result<Vec<String>> {
     let home = bare(folder)?;
     let mint = |_| {
         let mut command = workspace.command(program);
-        command.args(["mint", "--to", &format!("http://127.0.0.1:{}", proxy.port), "--aud", "bench"]);
-        command.args(["--credential-env", "CREDENTIAL"]).args(RULES.iter().flat_map(|rule| ["--allow", rule]));
-        command.env("CREDENTIAL", CREDENTIAL).env("HOME", &home).env_remove("XDG_CONFIG_HOME").env_remove("XDG_DATA_HOME");
+        command.args([
+            "mint",
+            "--to",
+            &format!("http://127.0.0.1:{}", proxy.port),
+            "--aud",
+            "bench",
+        ]);
+        command
+            .args(["--credential-env", "CREDENTIAL"])
+            .args(RULES.iter().flat_map(|rule| ["--allow", rule]));
+        command
+            .env("CREDENTIAL", CREDENTIAL)
+            .env("HOME", &home)
+            .env_remove("XDG_CONFIG_HOME")
+            .env_remove("XDG_DATA_HOME");
         command.current_dir(&home);
         let said = log.must(&mut command)?;
         // Beside the token stands what was minted, for people.
-        said.lines().find(|line| !line.contains(' ') && line.len() > 100).map(str::to_owned).context("nothing was minted")
+        said.lines()
+            .find(|line| !line.contains(' ') && line.len() > 100)
+            .map(str::to_owned)
+            .context("nothing was minted")
     };
     (0..MANY_SEALED).map(mint).collect()
 }

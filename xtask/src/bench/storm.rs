@@ -22,8 +22,13 @@ pub(crate) struct Storm {
 }
 
 impl Storm {
-    pub(crate) fn measure(workspace: &Workspace, log: &mut Log, servers: &Servers) -> Result<Storm> {
-        let scenario = SCENARIOS.iter().find(|scenario| scenario.connections == 32).context("no scenario")?;
+    pub(crate) fn measure(
+        workspace: &Workspace,
+        log: &mut Log,
+        servers: &Servers,
+    ) -> Result<Storm> {
+        let scenario =
+            SCENARIOS.iter().find(|scenario| scenario.connections == 32).context("no scenario")?;
         // The load of both is the same, so that the difference is what is new.
         let known_p99_us = beside(workspace, log, servers, scenario, &servers.tokens.many)?;
         let new_p99_us = beside(workspace, log, servers, scenario, &servers.new_tokens()?)?;
@@ -31,14 +36,29 @@ impl Storm {
     }
 }
 
-fn beside(workspace: &Workspace, log: &mut Log, servers: &Servers, scenario: &Scenario, tokens: &[String]) -> Result<f64> {
+fn beside(
+    workspace: &Workspace,
+    log: &mut Log,
+    servers: &Servers,
+    scenario: &Scenario,
+    tokens: &[String],
+) -> Result<f64> {
     let server = servers.named("magicproxy")?;
     let script = servers.folder.join("storm.lua");
-    std::fs::write(&script, rotating(tokens, scenario.path())).context("cannot write a script for wrk")?;
+    std::fs::write(&script, rotating(tokens, scenario.path()))
+        .context("cannot write a script for wrk")?;
     let mut wrk = pinned(workspace, Core::Load, Path::new("wrk"));
-    wrk.args(["--threads=1", "--connections=64", &format!("--duration={SECONDS}s"), measure::NEVER_LATE, "--script"]).arg(script);
+    wrk.args([
+        "--threads=1",
+        "--connections=64",
+        &format!("--duration={SECONDS}s"),
+        measure::NEVER_LATE,
+        "--script",
+    ])
+    .arg(script);
     wrk.arg(format!("http://127.0.0.1:{}{}", server.port, scenario.path()));
-    let mut storm = wrk.stdout(log.handle()?).stderr(log.handle()?).spawn().context("cannot start wrk")?;
+    let mut storm =
+        wrk.stdout(log.handle()?).stderr(log.handle()?).spawn().context("cannot start wrk")?;
     let slice = measure::slice(workspace, log, servers, server, scenario, SECONDS)?;
     storm.wait().context("cannot wait for wrk")?;
     Ok(slice.p99_us)

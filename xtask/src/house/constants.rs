@@ -13,11 +13,18 @@ pub(super) fn faults(crates: &[Crate]) -> Vec<String> {
     let mut places: BTreeMap<String, BTreeMap<String, Vec<String>>> = BTreeMap::new();
     for module in crates.iter().flat_map(|found| &found.modules) {
         for (name, value) in bounds(module) {
-            places.entry(name).or_default().entry(value).or_default().push(module.file.display().to_string());
+            places
+                .entry(name)
+                .or_default()
+                .entry(value)
+                .or_default()
+                .push(module.file.display().to_string());
         }
     }
     let several = places.into_iter().filter(|(_, values)| values.len() > 1);
-    several.map(|(name, values)| format!("`{name}` has {} values: {}", values.len(), told(&values))).collect()
+    several
+        .map(|(name, values)| format!("`{name}` has {} values: {}", values.len(), told(&values)))
+        .collect()
 }
 
 fn told(values: &BTreeMap<String, Vec<String>>) -> String {
@@ -31,7 +38,9 @@ fn bounds(module: &Module) -> Vec<(String, String)> {
     let declared = tokens.windows(3).enumerate().filter(|(_, three)| {
         matches!(three, [keyword, name, colon] if keyword.text == "const" && is_of_bound(name.text) && colon.text == ":")
     });
-    declared.filter_map(|(at, three)| Some((three.get(1)?.text.to_owned(), value(tokens.get(at..)?)))).collect()
+    declared
+        .filter_map(|(at, three)| Some((three.get(1)?.text.to_owned(), value(tokens.get(at..)?))))
+        .collect()
 }
 
 fn is_of_bound(name: &str) -> bool {
@@ -41,7 +50,11 @@ fn is_of_bound(name: &str) -> bool {
 /// What stands between `=` and `;`.
 fn value(declaration: &[Token<'_>]) -> String {
     let behind = declaration.iter().skip_while(|token| token.text != "=").skip(1);
-    behind.take_while(|token| token.text != ";").map(|token| token.text).collect::<Vec<_>>().join(" ")
+    behind
+        .take_while(|token| token.text != ";")
+        .map(|token| token.text)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[cfg(test)]
@@ -79,6 +92,9 @@ mod tests {
     #[test]
     fn other_names_and_tests_are_their_module_s_own() {
         check(&["const MOST: usize = 8;", "const MOST: usize = 9;"], &[]);
-        check(&["const MAX_A: usize = 8;", "#[cfg(test)] mod tests { const MAX_A: usize = 9; }"], &[]);
+        check(
+            &["const MAX_A: usize = 8;", "#[cfg(test)] mod tests { const MAX_A: usize = 9; }"],
+            &[],
+        );
     }
 }

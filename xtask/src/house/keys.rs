@@ -16,14 +16,26 @@ pub(super) fn measured(crates: &[Crate]) -> Result<String> {
     let modules = || crates.iter().flat_map(|found| &found.modules);
     let keys = modules().find_map(|module| keys(&module.tokens()));
     let keys = keys.with_context(|| format!("no source has `{SECTION} {{ … }}`"))?;
-    let texts: Vec<Vec<&str>> = modules().map(|module| module.tokens().iter().map(|token| token.text).collect()).collect();
-    let names = |key: &str| texts.iter().filter(|texts| texts.iter().any(|text| has_word(text, key))).count();
-    let mut counted: Vec<(usize, &str)> = keys.iter().map(|key| (names(key), key.as_str())).collect();
+    let texts: Vec<Vec<&str>> =
+        modules().map(|module| module.tokens().iter().map(|token| token.text).collect()).collect();
+    let names = |key: &str| {
+        texts.iter().filter(|texts| texts.iter().any(|text| has_word(text, key))).count()
+    };
+    let mut counted: Vec<(usize, &str)> =
+        keys.iter().map(|key| (names(key), key.as_str())).collect();
     counted.sort_unstable_by(|one, other| other.cmp(one));
     let (most, median) = (counted.first(), counted.get(counted.len() / 2));
-    let (most, median) = most.zip(median).context("no key of an upstream has more than one word")?;
-    let several: Vec<String> = counted.iter().map(|(files, key)| format!("{key} {files}")).collect();
-    Ok(format!("  median {}, most {}, of {} keys: {}", median.0, most.0, counted.len(), several.join(", ")))
+    let (most, median) =
+        most.zip(median).context("no key of an upstream has more than one word")?;
+    let several: Vec<String> =
+        counted.iter().map(|(files, key)| format!("{key} {files}")).collect();
+    Ok(format!(
+        "  median {}, most {}, of {} keys: {}",
+        median.0,
+        most.0,
+        counted.len(),
+        several.join(", ")
+    ))
 }
 
 /// The fields of more than one word.
@@ -31,8 +43,13 @@ fn keys(tokens: &[Token<'_>]) -> Option<Vec<String>> {
     let is_definition = |three: &[Token<'_>]| matches!(three, [before, name, brace] if ["{", "struct"].contains(&before.text) && name.text == SECTION && brace.text == "{");
     let at = tokens.windows(3).position(is_definition)? + 2;
     let fields = tokens.get(at..).map(|rest| rest.get(..closing(rest)).unwrap_or_default())?;
-    let named = fields.windows(3).filter(|three| matches!(three, [before, _, colon] if colon.text == ":" && before.text != ":"));
-    let names = named.filter_map(|three| three.get(1)).map(|name| name.text).filter(|name| name.contains('_'));
+    let named = fields.windows(3).filter(
+        |three| matches!(three, [before, _, colon] if colon.text == ":" && before.text != ":"),
+    );
+    let names = named
+        .filter_map(|three| three.get(1))
+        .map(|name| name.text)
+        .filter(|name| name.contains('_'));
     Some(names.map(str::to_owned).collect())
 }
 
@@ -56,8 +73,12 @@ mod tests {
             "#[cfg(test)] mod tests { long_key } fn api_root_2() {}",
             "const A: &str = \"upstreams.api_root is missing\";",
         ];
-        let module = |text: &str| Module { path: Vec::new(), file: PathBuf::new(), text: text.to_owned() };
+        let module =
+            |text: &str| Module { path: Vec::new(), file: PathBuf::new(), text: text.to_owned() };
         let found = Crate { name: String::new(), modules: texts.map(module).into() };
-        assert_eq!(measured(&[found]).unwrap(), "  median 1, most 4, of 2 keys: api_root 4, long_key 1");
+        assert_eq!(
+            measured(&[found]).unwrap(),
+            "  median 1, most 4, of 2 keys: api_root 4, long_key 1"
+        );
     }
 }

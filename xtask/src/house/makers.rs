@@ -42,7 +42,9 @@ pub(super) fn listed(crates: &[Surveyed<'_>]) -> String {
     let mut text = String::new();
     for (home, proof) in PROOFS {
         text += &format!("[{proof}]\n");
-        makers(crates, home, proof).iter().for_each(|(maker, reach)| text += &format!("\"{maker}\" = \"{reach}\"\n"));
+        makers(crates, home, proof)
+            .iter()
+            .for_each(|(maker, reach)| text += &format!("\"{maker}\" = \"{reach}\"\n"));
         text += "\n";
     }
     text
@@ -54,11 +56,17 @@ pub(super) fn faults(crates: &[Surveyed<'_>], listed: &[Section<'_>]) -> Vec<Str
     for (home, proof) in PROOFS {
         let found = makers(crates, home, proof);
         if !found.contains_key(LITERAL) {
-            faults.push(format!("{home} defines no `{proof}`: its new name belongs into xtask/src/house/makers.rs"));
+            faults.push(format!(
+                "{home} defines no `{proof}`: its new name belongs into xtask/src/house/makers.rs"
+            ));
         }
-        let lines =
-            listed.iter().find(|section| section.name == proof).map(|section| section.lines.as_slice()).unwrap_or_default();
-        let known = |maker: &str| lines.iter().find(|(name, _)| *name == maker).map(|(_, reach)| *reach);
+        let lines = listed
+            .iter()
+            .find(|section| section.name == proof)
+            .map(|section| section.lines.as_slice())
+            .unwrap_or_default();
+        let known =
+            |maker: &str| lines.iter().find(|(name, _)| *name == maker).map(|(_, reach)| *reach);
         for (maker, reach) in &found {
             faults.extend(match known(maker) {
                 Some(before) if before == reach => None,
@@ -72,14 +80,17 @@ pub(super) fn faults(crates: &[Surveyed<'_>], listed: &[Section<'_>]) -> Vec<Str
             });
         }
         let gone = lines.iter().filter(|(maker, _)| !found.contains_key(*maker));
-        faults.extend(gone.map(|(maker, _)| format!("{maker} makes no {proof}: take its line out of xtask/makers.toml")));
+        faults.extend(gone.map(|(maker, _)| {
+            format!("{maker} makes no {proof}: take its line out of xtask/makers.toml")
+        }));
     }
     faults
 }
 
 /// Whether all of one module lies in the other.
 fn is_within(reach: &str, other: &str) -> bool {
-    let inside = reach.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+    let inside =
+        reach.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
     other == EVERYWHERE || (other == CRATE && reach != EVERYWHERE) || inside
 }
 
@@ -90,9 +101,13 @@ fn makers(crates: &[Surveyed<'_>], home: &str, proof: &str) -> Makers {
     }
     let is_public = found.remove("pub").is_some();
     for other in crates.iter().filter(|other| is_public || other.name == home) {
-        for (_, function) in other.functions.iter().filter(|(_, function)| returns(function, proof)) {
+        for (_, function) in other.functions.iter().filter(|(_, function)| returns(function, proof))
+        {
             let owner = function.owner.map_or_else(String::new, |owner| format!("{owner}::"));
-            found.insert(format!("{} {owner}{}", other.name, function.name), shown(function.reach.as_deref()));
+            found.insert(
+                format!("{} {owner}{}", other.name, function.name),
+                shown(function.reach.as_deref()),
+            );
         }
     }
     found
@@ -110,8 +125,10 @@ fn shown(reach: Option<&[&str]>) -> String {
 fn returns(function: &Function<'_>, proof: &str) -> bool {
     let mut is_reference = false;
     function.returned.iter().any(|text| {
-        let is_given = !is_reference && (*text == proof || (*text == "Self" && function.owner == Some(proof)));
-        is_reference = *text == "&" || (is_reference && (["Arc", "<", "mut"].contains(text) || text.starts_with('\'')));
+        let is_given =
+            !is_reference && (*text == proof || (*text == "Self" && function.owner == Some(proof)));
+        is_reference = *text == "&"
+            || (is_reference && (["Arc", "<", "mut"].contains(text) || text.starts_with('\'')));
         is_given
     })
 }
@@ -119,14 +136,20 @@ fn returns(function: &Function<'_>, proof: &str) -> bool {
 /// What the definition of the type says: who may write one down, and who may copy one; `pub` where the type itself is public.
 fn literal(module: &Module, proof: &str) -> Vec<(String, String)> {
     let tokens = module.tokens();
-    let Some(at) = tokens.windows(2).position(|two| matches!(two, [word, name] if word.text == "struct" && name.text == proof))
+    let Some(at) = tokens
+        .windows(2)
+        .position(|two| matches!(two, [word, name] if word.text == "struct" && name.text == proof))
     else {
         return Vec::new();
     };
     let (before, rest) = tokens.split_at(at);
     let here: Vec<&str> = module.path.iter().map(String::as_str).collect();
     let mut found = vec![(LITERAL.to_owned(), shown(narrowest(rest, &here).as_deref()))];
-    let derived = before.iter().rev().map(|token| token.text).take_while(|text| ![";", "}", "{"].contains(text));
+    let derived = before
+        .iter()
+        .rev()
+        .map(|token| token.text)
+        .take_while(|text| ![";", "}", "{"].contains(text));
     let copies = derived.filter(|text| ["Clone", "Copy", "Default", "Deserialize"].contains(text));
     found.extend(copies.map(|text| (format!("derive({text})"), EVERYWHERE.to_owned())));
     if before.last().is_some_and(|last| last.text == "pub") {
@@ -137,7 +160,8 @@ fn literal(module: &Module, proof: &str) -> Vec<(String, String)> {
 
 /// The narrowest visibility of a field: whoever writes a literal must name all of them.
 fn narrowest<'t>(definition: &[Token<'t>], here: &[&'t str]) -> Option<Vec<&'t str>> {
-    let open = definition.iter().position(|token| ["{", "(", ";"].contains(&token.text)).unwrap_or(0);
+    let open =
+        definition.iter().position(|token| ["{", "(", ";"].contains(&token.text)).unwrap_or(0);
     let inside = definition.get(open..).unwrap_or_default();
     let inside = inside.get(1..closing(inside)).unwrap_or_default();
     // The longest path is the narrowest place; `None` is every crate.
@@ -168,11 +192,7 @@ fn visibility<'t>(mut field: &[Token<'t>]) -> Vec<&'t str> {
     }
     let length = match field {
         [keyword, scope @ ..] if keyword.text == "pub" => {
-            if scope.first().is_some_and(|sign| sign.text == "(") {
-                closing(scope) + 2
-            } else {
-                1
-            }
+            if scope.first().is_some_and(|sign| sign.text == "(") { closing(scope) + 2 } else { 1 }
         }
         _ => 0,
     };
@@ -205,7 +225,8 @@ mod tests {
     fn check(proof: &str, user: &str, expected: &[(&str, &str)]) {
         let crates = crates(proof, user);
         let found = makers(&survey(&crates), "magicproxy-core", "Permit");
-        let found: Vec<(&str, &str)> = found.iter().map(|(maker, reach)| (maker.as_str(), reach.as_str())).collect();
+        let found: Vec<(&str, &str)> =
+            found.iter().map(|(maker, reach)| (maker.as_str(), reach.as_str())).collect();
         assert_eq!(found, expected, "{proof} {user}");
     }
 
@@ -213,7 +234,11 @@ mod tests {
 
     #[test]
     fn whoever_gives_a_proof_away_is_a_maker() {
-        let new = |visibility: &str| format!("pub struct Permit {{ a: A }} impl Permit {{ {visibility} fn new() -> Self {{}} }}");
+        let new = |visibility: &str| {
+            format!(
+                "pub struct Permit {{ a: A }} impl Permit {{ {visibility} fn new() -> Self {{}} }}"
+            )
+        };
         for (visibility, reach) in [
             ("", "decision::permit"),
             ("pub(super)", "decision"),
@@ -224,7 +249,15 @@ mod tests {
             check(&new(visibility), "", &[IN_ITS_MODULE, ("magicproxy-core Permit::new", reach)]);
         }
         let gives = "pub struct Permit { a: A } fn a() -> Option<Arc<Permit>> {} fn b(x: &Permit) -> B {} fn c() -> impl Future<Output = Permit> {}";
-        check(gives, "", &[IN_ITS_MODULE, ("magicproxy-core a", "decision::permit"), ("magicproxy-core c", "decision::permit")]);
+        check(
+            gives,
+            "",
+            &[
+                IN_ITS_MODULE,
+                ("magicproxy-core a", "decision::permit"),
+                ("magicproxy-core c", "decision::permit"),
+            ],
+        );
         let looks = "pub struct Permit { a: A } impl X { fn a(&self) -> &Permit {} fn b(&self) -> Option<&'a Arc<Permit>> {} fn c() -> Self {} }";
         check(looks, "", &[IN_ITS_MODULE]);
         check(
@@ -237,7 +270,11 @@ mod tests {
     #[test]
     fn other_crates_make_what_is_public_only() {
         let user = "impl Gate { pub(super) fn ask() -> Result<Permit, Denial> {} }";
-        check("pub struct Permit { a: A }", user, &[IN_ITS_MODULE, ("magicproxy-proxy Gate::ask", "crate")]);
+        check(
+            "pub struct Permit { a: A }",
+            user,
+            &[IN_ITS_MODULE, ("magicproxy-proxy Gate::ask", "crate")],
+        );
         check("pub(crate) struct Permit { a: A }", user, &[IN_ITS_MODULE]);
     }
 
@@ -245,14 +282,21 @@ mod tests {
     fn a_copy_is_made_by_a_derived_trait_too() {
         let copied = [IN_ITS_MODULE, ("derive(Clone)", "everywhere")];
         check("#[derive(Debug, Clone)] pub(crate) struct Permit { a: A }", "", &copied);
-        check("#[derive(Clone)] struct Other { a: A } #[derive(Debug)] pub(crate) struct Permit { a: A }", "", &[IN_ITS_MODULE]);
+        check(
+            "#[derive(Clone)] struct Other { a: A } #[derive(Debug)] pub(crate) struct Permit { a: A }",
+            "",
+            &[IN_ITS_MODULE],
+        );
     }
 
     #[test]
     fn a_literal_needs_every_field() {
         for (definition, expected) in [
             ("struct P { a: A, pub b: B }", Some(vec!["x", "y"])),
-            ("struct P { #[serde(default)] pub(super) a: A<B, C>, pub(crate) b: (B, C) }", Some(vec!["x"])),
+            (
+                "struct P { #[serde(default)] pub(super) a: A<B, C>, pub(crate) b: (B, C) }",
+                Some(vec!["x"]),
+            ),
             ("struct P(pub(crate) A);", Some(vec![])),
             ("struct P { pub a: A, pub b: B }", None),
         ] {
@@ -272,13 +316,19 @@ mod tests {
             ("\"magicproxy-core Permit::new\" = \"crate\"", Some("write so")),
             ("\"magicproxy-core Permit::new\" = \"everywhere\"", Some("write so")),
             ("", Some("knows no such maker")),
-            ("\"magicproxy-core Permit::new\" = \"decision\"\n\"x y\" = \"crate\"", Some("x y makes no Permit")),
+            (
+                "\"magicproxy-core Permit::new\" = \"decision\"\n\"x y\" = \"crate\"",
+                Some("x y makes no Permit"),
+            ),
         ] {
             let text = format!("{literal}{line}\n");
             let mut found = faults(&survey(&crates(proof, "")), &lists::read(&text).unwrap());
             found.retain(|fault| !fault.contains("defines no"));
             assert_eq!(found.len(), usize::from(why.is_some()), "{line}: {found:?}");
-            assert!(found.iter().zip(why).all(|(fault, why)| fault.contains(why)), "{line}: {found:?}");
+            assert!(
+                found.iter().zip(why).all(|(fault, why)| fault.contains(why)),
+                "{line}: {found:?}"
+            );
         }
     }
 

@@ -12,7 +12,10 @@ pub(super) fn faults(crates: &[Crate], listed: &[Section<'_>]) -> Vec<String> {
     let mut faults = Vec::new();
     for section in listed {
         let Some(found) = crates.iter().find(|found| found.name == section.name) else {
-            faults.push(format!("xtask/users.toml: there is no crate `{}`: take its section out", section.name));
+            faults.push(format!(
+                "xtask/users.toml: there is no crate `{}`: take its section out",
+                section.name
+            ));
             continue;
         };
         let routes: Vec<_> = found.modules.iter().map(|module| (module, routes(module))).collect();
@@ -37,8 +40,10 @@ impl<'l> Guarded<'l> {
     }
 
     fn admits(&self, module: &Module) -> bool {
-        let is_in =
-            |path: &[&str]| module.path.len() >= path.len() && path.iter().zip(&module.path).all(|(name, part)| name == part);
+        let is_in = |path: &[&str]| {
+            module.path.len() >= path.len()
+                && path.iter().zip(&module.path).all(|(name, part)| name == part)
+        };
         is_in(self.path.get(..1).unwrap_or_default()) || self.users.iter().any(|user| is_in(user))
     }
 
@@ -51,16 +56,24 @@ impl<'l> Guarded<'l> {
 
 fn faults_of(routes: &[(&Module, Vec<Route<'_>>)], guarded: &Guarded<'_>) -> Vec<String> {
     let Guarded { name, .. } = guarded;
-    let all = || routes.iter().flat_map(|(module, routes)| routes.iter().map(move |route| (*module, route)));
+    let all = || {
+        routes.iter().flat_map(|(module, routes)| routes.iter().map(move |route| (*module, route)))
+    };
     let mut faults: Vec<String> = all()
         .filter(|(module, route)| guarded.is_reached_by(route) && !guarded.admits(module))
         .map(|(module, route)| {
-            format!("{}:{}: names `{name}`, and xtask/users.toml lets it not", module.file.display(), route.line)
+            format!(
+                "{}:{}: names `{name}`, and xtask/users.toml lets it not",
+                module.file.display(),
+                route.line
+            )
         })
         .collect();
     let is_whole = |route: &Route<'_>| route.names.starts_with(&guarded.path);
     if !all().any(|(module, route)| is_whole(route) && guarded.admits(module)) {
-        faults.push(format!("xtask/users.toml: nobody names `{name}`: take its line out, or write its new name"));
+        faults.push(format!(
+            "xtask/users.toml: nobody names `{name}`: take its line out, or write its new name"
+        ));
     }
     faults
 }
@@ -93,7 +106,13 @@ mod tests {
 
     #[test]
     fn only_those_who_may_name_it() {
-        check(&[("hall::door", "use crate::cellar::wine::Key as K;"), ("cellar", "use self::wine::Key;")], &[]);
+        check(
+            &[
+                ("hall::door", "use crate::cellar::wine::Key as K;"),
+                ("cellar", "use self::wine::Key;"),
+            ],
+            &[],
+        );
         check(&[("garden", "use crate::cellar::wine::Bottle; use crate::cellar::Rack;")], &[]);
         let refused = "garden.rs:1: names `cellar::wine::Key`, and xtask/users.toml lets it not";
         for text in [
@@ -108,16 +127,26 @@ mod tests {
         ] {
             check(&[("garden", text)], &[refused]);
         }
-        check(&[("kitchen", "use crate::cellar::wine::Key;")], &[&refused.replace("garden", "kitchen")]);
+        check(
+            &[("kitchen", "use crate::cellar::wine::Key;")],
+            &[&refused.replace("garden", "kitchen")],
+        );
     }
 
     #[test]
     fn the_list_goes_with_the_sources() {
-        let missed = |text: &str, list: &str| faults(&crate_of(&[("hall", text)]), &lists::read(list).unwrap());
+        let missed = |text: &str, list: &str| {
+            faults(&crate_of(&[("hall", text)]), &lists::read(list).unwrap())
+        };
         assert_eq!(
             missed("use crate::cellar::wine::Lock;", LIST),
-            ["xtask/users.toml: nobody names `cellar::wine::Key`: take its line out, or write its new name"]
+            [
+                "xtask/users.toml: nobody names `cellar::wine::Key`: take its line out, or write its new name"
+            ]
         );
-        assert_eq!(missed("", "[hut]\na = \"b\"\n"), ["xtask/users.toml: there is no crate `hut`: take its section out"]);
+        assert_eq!(
+            missed("", "[hut]\na = \"b\"\n"),
+            ["xtask/users.toml: there is no crate `hut`: take its section out"]
+        );
     }
 }

@@ -37,9 +37,18 @@ pub(crate) fn arrows(found: &Crate) -> Vec<Arrow> {
         let Some(from) = module.path.first() else { continue };
         for route in routes(module) {
             let name = route.names.first().copied().unwrap_or(ROOT);
-            let to = if tops.contains(name) { name } else { homes.get(name).map_or(ROOT, String::as_str) };
+            let to = if tops.contains(name) {
+                name
+            } else {
+                homes.get(name).map_or(ROOT, String::as_str)
+            };
             if to != from {
-                arrows.push(Arrow { from: from.clone(), to: to.to_owned(), file: module.file.clone(), line: route.line });
+                arrows.push(Arrow {
+                    from: from.clone(),
+                    to: to.to_owned(),
+                    file: module.file.clone(),
+                    line: route.line,
+                });
             }
         }
     }
@@ -53,9 +62,13 @@ pub(crate) fn in_circles(arrows: &[Arrow]) -> BTreeSet<&str> {
         reached.entry(&arrow.from).or_default().insert(&arrow.to);
     }
     loop {
-        let further = |set: &BTreeSet<&'_ str>| set.iter().filter_map(|via| reached.get(via)).flatten().copied().collect();
-        let next: BTreeMap<&str, BTreeSet<&str>> =
-            reached.iter().map(|(from, set)| (*from, set.union(&further(set)).copied().collect())).collect();
+        let further = |set: &BTreeSet<&'_ str>| {
+            set.iter().filter_map(|via| reached.get(via)).flatten().copied().collect()
+        };
+        let next: BTreeMap<&str, BTreeSet<&str>> = reached
+            .iter()
+            .map(|(from, set)| (*from, set.union(&further(set)).copied().collect()))
+            .collect();
         if next == reached {
             break;
         }
@@ -76,8 +89,12 @@ fn homes(root: &Module, tops: &BTreeSet<&str>) -> BTreeMap<String, String> {
             members(&mut rest, &[], &mut routes);
         }
     }
-    let inside = routes.iter().filter(|route| route.names.first().is_some_and(|module| tops.contains(module)));
-    let named = inside.filter_map(|route| Some((route.alias.or(route.names.last().copied())?, *route.names.first()?)));
+    let inside = routes
+        .iter()
+        .filter(|route| route.names.first().is_some_and(|module| tops.contains(module)));
+    let named = inside.filter_map(|route| {
+        Some((route.alias.or(route.names.last().copied())?, *route.names.first()?))
+    });
     named.map(|(name, module)| (name.to_owned(), module.to_owned())).collect()
 }
 
@@ -119,7 +136,12 @@ fn parent<'p, 't>(here: &'p [&'t str]) -> &'p [&'t str] {
 }
 
 /// Reads the rest of a path: `::name`, `::*`, or `::{…}`, which is several.
-fn follow<'t>(rest: &mut Peekable<Iter<'_, Token<'t>>>, prefix: &[&'t str], line: usize, found: &mut Vec<Route<'t>>) {
+fn follow<'t>(
+    rest: &mut Peekable<Iter<'_, Token<'t>>>,
+    prefix: &[&'t str],
+    line: usize,
+    found: &mut Vec<Route<'t>>,
+) {
     let mut names = prefix.to_vec();
     while rest.next_if(|token| token.text == "::").is_some() {
         if rest.next_if(|token| token.text == "{").is_some() {
@@ -137,7 +159,11 @@ fn follow<'t>(rest: &mut Peekable<Iter<'_, Token<'t>>>, prefix: &[&'t str], line
 }
 
 /// Reads the members of a list until its end, each a path behind the prefix.
-fn members<'t>(rest: &mut Peekable<Iter<'_, Token<'t>>>, prefix: &[&'t str], found: &mut Vec<Route<'t>>) {
+fn members<'t>(
+    rest: &mut Peekable<Iter<'_, Token<'t>>>,
+    prefix: &[&'t str],
+    found: &mut Vec<Route<'t>>,
+) {
     while let Some(token) = rest.next() {
         match token.text {
             "}" | ";" => return,
@@ -168,15 +194,27 @@ mod tests {
         modules.extend(["b", "c", "d", "e"].map(|name| module(name, "")));
         modules.push(module(path, text));
         let found = arrows(&Crate { name: String::new(), modules });
-        assert_eq!(found.iter().map(|arrow| (arrow.to.as_str(), arrow.line)).collect::<Vec<_>>(), expected, "{text}");
+        assert_eq!(
+            found.iter().map(|arrow| (arrow.to.as_str(), arrow.line)).collect::<Vec<_>>(),
+            expected,
+            "{text}"
+        );
     }
 
     #[test]
     fn every_way_to_write_a_path_is_read() {
         check("a", "use crate::b;", &[("b", 1)]);
         check("a", "pub use crate::b::x as y;", &[("b", 1)]);
-        check("a", "use crate::{b, c::{d}, e::{self, f::*}};", &[("b", 1), ("c", 1), ("e", 1), ("e", 1)]);
-        check("a", "use crate::{\n    b::x,\n    c::{\n        y, z,\n    },\n};", &[("b", 2), ("c", 4), ("c", 4)]);
+        check(
+            "a",
+            "use crate::{b, c::{d}, e::{self, f::*}};",
+            &[("b", 1), ("c", 1), ("e", 1), ("e", 1)],
+        );
+        check(
+            "a",
+            "use crate::{\n    b::x,\n    c::{\n        y, z,\n    },\n};",
+            &[("b", 2), ("c", 4), ("c", 4)],
+        );
         check(
             "a",
             "fn f(x: &crate::b::X) -> crate::c::Y<crate::d::Z> { crate::e::f::<u8>() }",
@@ -202,21 +240,41 @@ mod tests {
     #[test]
     fn names_of_the_root_lead_to_their_module() {
         check("a", "use crate::{Beam, Gate, cellar};", &[("b", 1), ("c", 1), ("c", 1)]);
-        check("a", "use crate::Own; use super::Own; use crate::*;", &[("lib", 1), ("lib", 1), ("lib", 1)]);
+        check(
+            "a",
+            "use crate::Own; use super::Own; use crate::*;",
+            &[("lib", 1), ("lib", 1), ("lib", 1)],
+        );
     }
 
     #[test]
     fn only_what_is_compiled_into_the_product_counts() {
-        check("a", "//! [`crate::b`]\n// crate::b\n/* crate::b */ const A: &str = \"crate::b\";", &[]);
-        check("a", "#[cfg(test)]\nuse crate::b;\n#[cfg(test)]\nmod tests { use crate::b; }\nuse crate::c;", &[("c", 5)]);
+        check(
+            "a",
+            "//! [`crate::b`]\n// crate::b\n/* crate::b */ const A: &str = \"crate::b\";",
+            &[],
+        );
+        check(
+            "a",
+            "#[cfg(test)]\nuse crate::b;\n#[cfg(test)]\nmod tests { use crate::b; }\nuse crate::c;",
+            &[("c", 5)],
+        );
         check("a", "pub(crate) fn f() { self.crate_::b(); } pub(in crate::a) fn g() {}", &[]);
         check("a", "use crate::a::n; use b::X; use std::c;", &[]);
     }
 
     #[test]
     fn circles_are_found_through_others() {
-        let arrow = |(from, to): (&str, &str)| super::Arrow { from: from.into(), to: to.into(), file: PathBuf::new(), line: 1 };
-        let found: Vec<_> = [("a", "b"), ("b", "c"), ("c", "a"), ("c", "d"), ("d", "e"), ("x", "a")].map(arrow).into();
+        let arrow = |(from, to): (&str, &str)| super::Arrow {
+            from: from.into(),
+            to: to.into(),
+            file: PathBuf::new(),
+            line: 1,
+        };
+        let found: Vec<_> =
+            [("a", "b"), ("b", "c"), ("c", "a"), ("c", "d"), ("d", "e"), ("x", "a")]
+                .map(arrow)
+                .into();
         assert_eq!(in_circles(&found).into_iter().collect::<Vec<_>>(), ["a", "b", "c"]);
     }
 }

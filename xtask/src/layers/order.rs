@@ -66,7 +66,8 @@ impl LayerList {
 
 impl KnownArrow {
     fn parse(text: &str) -> Result<KnownArrow> {
-        let (from, to) = text.split_once(" -> ").with_context(|| format!("`{text}`: expected `from -> to`"))?;
+        let (from, to) =
+            text.split_once(" -> ").with_context(|| format!("`{text}`: expected `from -> to`"))?;
         Ok(KnownArrow { from: from.to_owned(), to: to.to_owned() })
     }
 
@@ -87,11 +88,22 @@ pub(super) fn read(text: &str) -> Result<Vec<LayerList>> {
     for Section { name, lines } in lists::read(text)? {
         if let Some(of) = name.strip_prefix(KNOWN) {
             let order = orders.iter_mut().find(|order| order.name == of);
-            let order = order.with_context(|| format!("there is no section `[{of}]` above `[{name}]`"))?;
-            order.known = lines.into_iter().map(|(arrow, _)| KnownArrow::parse(arrow)).collect::<Result<_>>()?;
+            let order =
+                order.with_context(|| format!("there is no section `[{of}]` above `[{name}]`"))?;
+            order.known = lines
+                .into_iter()
+                .map(|(arrow, _)| KnownArrow::parse(arrow))
+                .collect::<Result<_>>()?;
         } else {
-            let layer = |(module, meaning): (&str, &str)| Layer { module: module.to_owned(), meaning: meaning.to_owned() };
-            orders.push(LayerList { name: name.to_owned(), layers: lines.into_iter().map(layer).collect(), known: Vec::new() });
+            let layer = |(module, meaning): (&str, &str)| Layer {
+                module: module.to_owned(),
+                meaning: meaning.to_owned(),
+            };
+            orders.push(LayerList {
+                name: name.to_owned(),
+                layers: lines.into_iter().map(layer).collect(),
+                known: Vec::new(),
+            });
         }
     }
     Ok(orders)

@@ -43,17 +43,25 @@ fn unmapped(document: &str, order: &LayerList) -> Vec<String> {
     let own = format!("| `crates/{}` |", order.name);
     let below = document.lines().skip_while(|line| !line.starts_with(&own)).skip(1);
     let rows = below.take_while(|line| line.starts_with("| `  "));
-    let named: Vec<&str> =
-        rows.filter_map(|row| row.split('|').nth(1)).flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    let named: Vec<&str> = rows
+        .filter_map(|row| row.split('|').nth(1))
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .collect();
     if named.is_empty() {
         return Vec::new();
     }
     let named: Vec<&str> = named.into_iter().map(str::trim).collect();
-    let missing = order.layers.iter().map(|layer| layer.module.as_str()).filter(|module| !named.contains(module));
+    let missing = order
+        .layers
+        .iter()
+        .map(|layer| layer.module.as_str())
+        .filter(|module| !named.contains(module));
     let strange = named.iter().filter(|name| order.place(name).is_none());
     missing
         .map(|module| format!("the code map lacks `{module}` of {}", order.name))
-        .chain(strange.map(|name| format!("the code map has `{name}`, which {} has not", order.name)))
+        .chain(
+            strange.map(|name| format!("the code map has `{name}`, which {} has not", order.name)),
+        )
         .collect()
 }
 
@@ -70,9 +78,18 @@ mod tests {
         assert_eq!(faults(&format!("{drawing}{map}"), &orders), Vec::<String>::new());
         assert_eq!(faults(drawing, &orders), Vec::<String>::new());
         for (text, why) in [
-            (format!("house             wall · roof\n{map}"), "these lines should stand there:\nhouse             roof · wall\n"),
-            (format!("{drawing}{}", map.replace(", `wall`", "")), "the code map lacks `wall` of house"),
-            (format!("{drawing}{}", map.replace("wall", "door")), "the code map has `door`, which house has not"),
+            (
+                format!("house             wall · roof\n{map}"),
+                "these lines should stand there:\nhouse             roof · wall\n",
+            ),
+            (
+                format!("{drawing}{}", map.replace(", `wall`", "")),
+                "the code map lacks `wall` of house",
+            ),
+            (
+                format!("{drawing}{}", map.replace("wall", "door")),
+                "the code map has `door`, which house has not",
+            ),
         ] {
             assert!(faults(&text, &orders).iter().any(|fault| fault.contains(why)), "{text}");
         }

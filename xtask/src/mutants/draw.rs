@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::tree::Tree;
 
 /// Core as a whole, and modules of the engine: the order in which they are tried.
-pub(super) const PARTS: &[&str] = &["core", "gate", "ledger", "verifier", "carriers", "header", "upstream"];
+pub(super) const PARTS: &[&str] =
+    &["core", "gate", "ledger", "verifier", "carriers", "header", "upstream"];
 
 /// The modules of the engine that are drawn from, and the part that each is of.
 const MODULES: &[(&str, &str)] = &[
@@ -46,7 +47,10 @@ pub(super) struct Place {
 impl Mutant {
     /// What it does, and in which function: the name without a place, which moves.
     pub(super) fn deed(&self) -> &str {
-        self.name.strip_prefix(&self.file).and_then(|rest| rest.split_once(": ")).map_or(&self.name, |(_, deed)| deed)
+        self.name
+            .strip_prefix(&self.file)
+            .and_then(|rest| rest.split_once(": "))
+            .map_or(&self.name, |(_, deed)| deed)
     }
 }
 
@@ -54,16 +58,31 @@ impl Mutant {
 pub(super) fn all(tree: &Tree, tool: &Path) -> Result<Vec<Mutant>> {
     let mut command = tree.command(tool);
     command.args(["mutants", "--workspace", "--list", "--json", "--no-config"]);
-    command.args([CORE, ENGINE].iter().flat_map(|folder| ["--file".to_owned(), format!("{folder}**")]));
+    command.args(
+        [CORE, ENGINE].iter().flat_map(|folder| ["--file".to_owned(), format!("{folder}**")]),
+    );
     let listed = command.output().context("cannot run cargo-mutants")?;
-    anyhow::ensure!(listed.status.success(), "cargo-mutants failed: {}", String::from_utf8_lossy(&listed.stderr));
-    let listed: Vec<Value> = serde_json::from_slice(&listed.stdout).context("cargo-mutants lists no mutants")?;
+    anyhow::ensure!(
+        listed.status.success(),
+        "cargo-mutants failed: {}",
+        String::from_utf8_lossy(&listed.stderr)
+    );
+    let listed: Vec<Value> =
+        serde_json::from_slice(&listed.stdout).context("cargo-mutants lists no mutants")?;
     let mut all: Vec<Mutant> = listed.iter().filter_map(mutant).collect();
     all.sort_by_key(|mutant| PARTS.iter().position(|part| *part == mutant.part));
     for (module, _) in MODULES {
-        let is_of =
-            |mutant: &Mutant| mutant.file.strip_prefix(ENGINE).and_then(module_of).is_some_and(|(found, _)| found == *module);
-        anyhow::ensure!(all.iter().any(is_of), "no mutant is in a module `{module}`: was it renamed?");
+        let is_of = |mutant: &Mutant| {
+            mutant
+                .file
+                .strip_prefix(ENGINE)
+                .and_then(module_of)
+                .is_some_and(|(found, _)| found == *module)
+        };
+        anyhow::ensure!(
+            all.iter().any(is_of),
+            "no mutant is in a module `{module}`: was it renamed?"
+        );
     }
     Ok(all)
 }

@@ -16,7 +16,8 @@ pub(super) struct NamedMutant(Vec<(String, String)>);
 impl NamedMutant {
     /// Reads the names. One that is no mutant's any more is a fault: the code has changed, and what was said of it need not hold.
     pub(super) fn read(root: &Path, all: &[Mutant]) -> Result<NamedMutant> {
-        let text = std::fs::read_to_string(root.join(FILE)).with_context(|| format!("cannot read `{FILE}`"))?;
+        let text = std::fs::read_to_string(root.join(FILE))
+            .with_context(|| format!("cannot read `{FILE}`"))?;
         NamedMutant::parse(&text, all).context(FILE)
     }
 
@@ -25,8 +26,12 @@ impl NamedMutant {
         for section in lists::read(text)? {
             let file = section.name.trim_matches('"');
             for (deed, _reason) in section.lines {
-                let is_there = all.iter().any(|mutant| mutant.file == file && mutant.deed() == deed);
-                anyhow::ensure!(is_there, "`{file}` has no mutant `{deed}` any more: take its line out");
+                let is_there =
+                    all.iter().any(|mutant| mutant.file == file && mutant.deed() == deed);
+                anyhow::ensure!(
+                    is_there,
+                    "`{file}` has no mutant `{deed}` any more: take its line out"
+                );
                 named.0.push((file.to_owned(), deed.to_owned()));
             }
         }
@@ -51,13 +56,19 @@ mod tests {
 
     #[test]
     fn a_mutant_is_named_by_what_it_does_and_not_by_its_line() {
-        let all = [mutant("a.rs", 1, "replace * with + in f"), mutant("b.rs", 2, "replace g -> bool with true")];
+        let all = [
+            mutant("a.rs", 1, "replace * with + in f"),
+            mutant("b.rs", 2, "replace g -> bool with true"),
+        ];
         let text = "[\"a.rs\"]\n\"replace * with + in f\" = \"only faster\"\n";
         let named = NamedMutant::parse(text, &all).unwrap();
         assert!(named.has(&all[0]) && named.has(&mutant("a.rs", 99, "replace * with + in f")));
         assert!(!named.has(&all[1]) && !named.has(&mutant("b.rs", 1, "replace * with + in f")));
         let gone = NamedMutant::parse(text, &all[1..]).unwrap_err().to_string();
         assert!(gone.contains("any more"), "{gone}");
-        assert!(NamedMutant::parse("[\"a.rs\"]\n\"replace * with + in f\" = \"\"\n", &all).is_err(), "a reason is needed");
+        assert!(
+            NamedMutant::parse("[\"a.rs\"]\n\"replace * with + in f\" = \"\"\n", &all).is_err(),
+            "a reason is needed"
+        );
     }
 }

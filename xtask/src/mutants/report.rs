@@ -61,12 +61,20 @@ impl<'m> Report<'m> {
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(formatter, "{:<9} {:>8} {:>8} {:>8} {:>8}", "part", "unviable", "caught", "named", "survived")?;
+        writeln!(
+            formatter,
+            "{:<9} {:>8} {:>8} {:>8} {:>8}",
+            "part", "unviable", "caught", "named", "survived"
+        )?;
         for part in PARTS {
-            let counts = [Fate::Unviable, Fate::Caught, Fate::Named, Fate::Survived].map(|fate| self.count(part, fate));
+            let counts = [Fate::Unviable, Fate::Caught, Fate::Named, Fate::Survived]
+                .map(|fate| self.count(part, fate));
             if counts != [0; 4] {
                 let [unviable, caught, named, survived] = counts;
-                writeln!(formatter, "{part:<9} {unviable:>8} {caught:>8} {named:>8} {survived:>8}")?;
+                writeln!(
+                    formatter,
+                    "{part:<9} {unviable:>8} {caught:>8} {named:>8} {survived:>8}"
+                )?;
             }
         }
         for survivor in self.0.iter().filter(|tried| tried.fate == Fate::Survived) {
@@ -83,7 +91,8 @@ mod tests {
     use super::{Fate, Report, TriedMutant};
 
     fn mutant(part: &'static str) -> Mutant {
-        let (name, file, replacement) = (format!("{part}.rs:7:9: replace"), String::new(), String::new());
+        let (name, file, replacement) =
+            (format!("{part}.rs:7:9: replace"), String::new(), String::new());
         Mutant { name, part, file, replacement, span: [Place { line: 7, column: 9 }; 2] }
     }
 
@@ -101,7 +110,10 @@ mod tests {
                 .chain(tried("core", Fate::Survived, survivors))
                 .chain(tried("gate", Fate::Caught, 900))
                 .collect();
-            (Report::of(&all).is_good(), Report::of(&all).to_string().matches("core.rs:7:9: replace").count())
+            (
+                Report::of(&all).is_good(),
+                Report::of(&all).to_string().matches("core.rs:7:9: replace").count(),
+            )
         };
         assert_eq!((judged(5), judged(6)), ((true, 5), (false, 6)));
     }

@@ -20,10 +20,14 @@ impl<'w> Tree<'w> {
     pub(super) fn lay_out(workspace: &'w Workspace) -> Result<Tree<'w>> {
         let tree = Tree { workspace, root: workspace.target.join("xtask/mutants/tree") };
         let mut command = workspace.command("git");
-        let listed = command.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).output();
         let listed =
-            String::from_utf8(listed.context("cannot run `git`")?.stdout).context("a file has a name that is no text")?;
-        let files: Vec<&str> = listed.split_terminator('\0').filter(|file| workspace.root.join(file).is_file()).collect();
+            command.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).output();
+        let listed = String::from_utf8(listed.context("cannot run `git`")?.stdout)
+            .context("a file has a name that is no text")?;
+        let files: Vec<&str> = listed
+            .split_terminator('\0')
+            .filter(|file| workspace.root.join(file).is_file())
+            .collect();
         anyhow::ensure!(!files.is_empty(), "git lists no files");
         for file in &files {
             tree.copy(file)?;
@@ -54,31 +58,40 @@ impl<'w> Tree<'w> {
     /// Does something while the mutant stands in its file. However that ends, the file is as it was afterwards.
     pub(super) fn with<T>(&self, mutant: &Mutant, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let path = self.root.join(&mutant.file);
-        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-        let mutated = mutated(&text, mutant).with_context(|| format!("no such place: {}", mutant.name))?;
-        std::fs::write(&path, mutated).with_context(|| format!("cannot write `{}`", path.display()))?;
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read `{}`", path.display()))?;
+        let mutated =
+            mutated(&text, mutant).with_context(|| format!("no such place: {}", mutant.name))?;
+        std::fs::write(&path, mutated)
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
         let done = work();
-        std::fs::write(&path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
+        std::fs::write(&path, text)
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
         done
     }
 
     fn copy(&self, file: &str) -> Result<()> {
         let (from, to) = (self.workspace.root.join(file), self.root.join(file));
-        let text = std::fs::read(&from).with_context(|| format!("cannot read `{}`", from.display()))?;
+        let text =
+            std::fs::read(&from).with_context(|| format!("cannot read `{}`", from.display()))?;
         // cargo compiles again what was written again.
         if std::fs::read(&to).is_ok_and(|there| there == text) {
             return Ok(());
         }
         let folder = to.parent().context("a file stands in no folder")?;
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make `{}`", folder.display()))?;
         std::fs::copy(&from, &to).with_context(|| format!("cannot write `{}`", to.display()))?;
         Ok(())
     }
 
     fn remove_others(&self, folder: &Path, files: &[&str]) -> Result<()> {
-        for entry in std::fs::read_dir(folder).with_context(|| format!("cannot read `{}`", folder.display()))? {
+        for entry in std::fs::read_dir(folder)
+            .with_context(|| format!("cannot read `{}`", folder.display()))?
+        {
             let path = entry.context("cannot read a folder")?.path();
-            let name = path.strip_prefix(&self.root).unwrap_or(&path).to_string_lossy().into_owned();
+            let name =
+                path.strip_prefix(&self.root).unwrap_or(&path).to_string_lossy().into_owned();
             if path.is_dir() {
                 self.remove_others(&path, files)?;
             } else if !files.contains(&name.as_str()) {
@@ -97,7 +110,8 @@ fn mutated(text: &str, mutant: &Mutant) -> Option<String> {
 }
 
 fn offset(text: &str, place: Place) -> Option<usize> {
-    let before: usize = text.split_inclusive('\n').take(place.line.checked_sub(1)?).map(str::len).sum();
+    let before: usize =
+        text.split_inclusive('\n').take(place.line.checked_sub(1)?).map(str::len).sum();
     let line = text.get(before..)?.split_inclusive('\n').next()?;
     let characters = line.chars().take(place.column.checked_sub(1)?);
     Some(before + characters.map(char::len_utf8).sum::<usize>())
@@ -113,7 +127,10 @@ mod tests {
         let put = |replacement: &str, from: (usize, usize), to: (usize, usize)| {
             let span = [from, to].map(|(line, column)| Place { line, column });
             let (name, file) = (String::new(), String::new());
-            mutated(text, &Mutant { name, part: "core", file, replacement: replacement.to_owned(), span })
+            mutated(
+                text,
+                &Mutant { name, part: "core", file, replacement: replacement.to_owned(), span },
+            )
         };
         assert_eq!(put("+", (3, 7), (3, 8)).unwrap(), text.replace('*', "+"));
         assert_eq!(put("b", (1, 4), (1, 5)).unwrap(), text.replace('é', "b"));

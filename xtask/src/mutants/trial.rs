@@ -44,7 +44,11 @@ impl Plans {
             }
             println!("     without a fault: {}", step.join(" "));
             let mut log = Log::create(tree.log("without-a-fault"))?;
-            anyhow::ensure!(builds(tree, &mut log, step)?, "the tests do not compile:\n{}", log.tail(40)?);
+            anyhow::ensure!(
+                builds(tree, &mut log, step)?,
+                "the tests do not compile:\n{}",
+                log.tail(40)?
+            );
             let started = Instant::now();
             let passed = pass(&log, test(tree, step).arg("--no-fail-fast"), process::HUNG)?;
             anyhow::ensure!(passed, "the tests fail without a fault:\n{}", log.tail(40)?);
@@ -71,7 +75,11 @@ impl Plans {
     }
 
     fn limit(&self, step: &[&str]) -> Duration {
-        let usual = self.0.iter().find(|(known, _)| *known == step).map_or(process::HUNG, |(_, took)| *took);
+        let usual = self
+            .0
+            .iter()
+            .find(|(known, _)| *known == step)
+            .map_or(process::HUNG, |(_, took)| *took);
         usual.saturating_mul(PATIENCE).max(LEAST)
     }
 }
@@ -95,7 +103,8 @@ fn builds(tree: &Tree<'_>, log: &mut Log, step: &[&str]) -> Result<bool> {
 fn pass(log: &Log, command: &mut Command, limit: Duration) -> Result<bool> {
     let from = log.text()?.len();
     let said = || Ok(log.text()?.len());
-    let failed = || log.text().is_ok_and(|text| text.get(from..).is_some_and(|text| text.contains(FAILED)));
+    let failed =
+        || log.text().is_ok_and(|text| text.get(from..).is_some_and(|text| text.contains(FAILED)));
     let mut child = command
         .stdin(std::process::Stdio::null())
         .stdout(log.handle()?)

@@ -33,14 +33,20 @@ impl Module {
     /// Every function of the module outside of tests.
     pub(crate) fn functions(&self) -> Vec<Function<'_>> {
         let tokens = self.tokens();
-        let (mut blocks, mut next, mut found): (Vec<Block<'_>>, _, _) = (Vec::new(), Block::Other, Vec::new());
+        let (mut blocks, mut next, mut found): (Vec<Block<'_>>, _, _) =
+            (Vec::new(), Block::Other, Vec::new());
         for (at, token) in tokens.iter().enumerate() {
             let (before, rest) = tokens.split_at(at);
             match (token.text, rest.get(1)) {
                 ("impl", _) if begins_item(before) => next = block_of_impl(rest),
                 ("mod", Some(name)) => next = Block::Module(name.text),
                 ("fn", Some(name)) if name.is_word() => {
-                    let here: Vec<&str> = self.path.iter().map(String::as_str).chain(blocks.iter().filter_map(inner)).collect();
+                    let here: Vec<&str> = self
+                        .path
+                        .iter()
+                        .map(String::as_str)
+                        .chain(blocks.iter().filter_map(inner))
+                        .collect();
                     found.extend(function(before, rest, blocks.last().copied(), &here));
                 }
                 (";", _) => next = Block::Other,
@@ -66,14 +72,20 @@ fn begins_item(before: &[Token<'_>]) -> bool {
 
 /// Of the tokens from `impl` on.
 fn block_of_impl<'t>(rest: &[Token<'t>]) -> Block<'t> {
-    let header: Vec<&str> = rest.iter().map(|token| token.text).take_while(|text| *text != "{" && *text != "where").collect();
+    let header: Vec<&str> = rest
+        .iter()
+        .map(|token| token.text)
+        .take_while(|text| *text != "{" && *text != "where")
+        .collect();
     let (mut depth, mut owner, mut is_of_trait) = (0_usize, "", false);
     for (text, next) in header.iter().skip(1).zip(header.iter().skip(2).chain(["{"].iter())) {
         match *text {
             "<" => depth += 1,
             ">" => depth = depth.saturating_sub(1),
             "for" if depth == 0 && *next != "<" => is_of_trait = true,
-            word if depth == 0 && word.starts_with(|first: char| first.is_alphabetic()) => owner = word,
+            word if depth == 0 && word.starts_with(|first: char| first.is_alphabetic()) => {
+                owner = word
+            }
             _ => {}
         }
     }
@@ -81,7 +93,12 @@ fn block_of_impl<'t>(rest: &[Token<'t>]) -> Block<'t> {
 }
 
 /// Of the tokens before `fn` and from it on.
-fn function<'t>(before: &[Token<'t>], rest: &[Token<'t>], block: Option<Block<'t>>, here: &[&'t str]) -> Option<Function<'t>> {
+fn function<'t>(
+    before: &[Token<'t>],
+    rest: &[Token<'t>],
+    block: Option<Block<'t>>,
+    here: &[&'t str],
+) -> Option<Function<'t>> {
     let [keyword, name, ..] = rest else { return None };
     let from = |at: usize| rest.get(at..).unwrap_or_default();
     let arguments = opening(rest, "(")?;
@@ -136,14 +153,17 @@ fn opening(tokens: &[Token<'_>], bracket: &str) -> Option<usize> {
 /// The words of `pub`, `pub(…)` or nothing, which stand at the end but for `const`, `async` and their like.
 fn visibility<'t>(before: &[Token<'t>]) -> Vec<&'t str> {
     let mut words: Vec<&str> = before.iter().rev().map(|token| token.text).take(16).collect();
-    while words.first().is_some_and(|word| ["const", "async", "unsafe", "extern"].contains(word) || word.starts_with('"')) {
+    while words.first().is_some_and(|word| {
+        ["const", "async", "unsafe", "extern"].contains(word) || word.starts_with('"')
+    }) {
         words.remove(0);
     }
     let end = words.iter().position(|word| *word == "pub");
     let mut found: Vec<&str> = end.and_then(|end| words.get(..=end)).unwrap_or_default().to_vec();
     found.reverse();
-    let is_whole =
-        found.len() == 1 || (found.get(1) == Some(&"(") && found.iter().position(|word| *word == ")") == Some(found.len() - 1));
+    let is_whole = found.len() == 1
+        || (found.get(1) == Some(&"(")
+            && found.iter().position(|word| *word == ")") == Some(found.len() - 1));
     if is_whole { found } else { Vec::new() }
 }
 
@@ -175,12 +195,24 @@ mod tests {
 
     /// `name reach returned lines` of each function of the module `a::b`.
     fn check(text: &str, expected: &[&str]) {
-        let module = Module { path: vec!["a".to_owned(), "b".to_owned()], file: PathBuf::new(), text: text.to_owned() };
+        let module = Module {
+            path: vec!["a".to_owned(), "b".to_owned()],
+            file: PathBuf::new(),
+            text: text.to_owned(),
+        };
         let functions = module.functions();
         let shown = functions.iter().map(|function| {
-            let reach = function.reach.as_ref().map_or("all".to_owned(), |reach| format!("/{}", reach.join("/")));
+            let reach = function
+                .reach
+                .as_ref()
+                .map_or("all".to_owned(), |reach| format!("/{}", reach.join("/")));
             let owner = function.owner.map_or_else(String::new, |owner| format!("{owner}."));
-            format!("{owner}{} {reach} {} {}", function.name, function.returned.concat(), function.lines)
+            format!(
+                "{owner}{} {reach} {} {}",
+                function.name,
+                function.returned.concat(),
+                function.lines
+            )
         });
         assert_eq!(shown.collect::<Vec<_>>(), expected, "{text}");
     }
@@ -188,8 +220,14 @@ mod tests {
     #[test]
     fn who_may_call_a_function_is_told_from_the_root() {
         check("fn f() {}", &["f /a/b  1"]);
-        check("pub fn f() {} pub(crate) async fn g() {} pub(super) const fn h() {}", &["f all  1", "g /  1", "h /a  1"]);
-        check("pub(in crate::a) fn f() {} pub(self) fn g() {} struct S; fn h() {}", &["f /a  1", "g /a/b  1", "h /a/b  1"]);
+        check(
+            "pub fn f() {} pub(crate) async fn g() {} pub(super) const fn h() {}",
+            &["f all  1", "g /  1", "h /a  1"],
+        );
+        check(
+            "pub(in crate::a) fn f() {} pub(self) fn g() {} struct S; fn h() {}",
+            &["f /a  1", "g /a/b  1", "h /a/b  1"],
+        );
         check("mod c { pub(super) fn f() {} fn g() {} }", &["f /a/b  1", "g /a/b/c  1"]);
         check("pub(crate) struct S { x: X } fn f() {}", &["f /a/b  1"]);
     }
@@ -200,7 +238,10 @@ mod tests {
             "impl<T: Fn() -> X> S<T> { pub(crate) fn f<F: Fn(A) -> B>(self, g: impl Fn() -> C) -> Option<D> where F: E {} }",
             &["S.f / ->Option<D> 1"],
         );
-        check("impl<'a> From<A<B>> for c::D<'a> { fn from(a: A<B>) -> Self {} }", &["D.from all ->Self 1"]);
+        check(
+            "impl<'a> From<A<B>> for c::D<'a> { fn from(a: A<B>) -> Self {} }",
+            &["D.from all ->Self 1"],
+        );
         check(
             "impl S { fn f() -> [u8; 2] {} } fn g() -> impl Iterator<Item = A> {}",
             &["S.f /a/b ->[u8;2] 1", "g /a/b ->implIterator<Item=A> 1"],
@@ -209,6 +250,9 @@ mod tests {
 
     #[test]
     fn lines_are_counted_with_both_braces() {
-        check("#[must_use]\nfn f(\n  a: A,\n) -> B {\n  fn g() {\n  }\n}\ntrait T { fn h(); }", &["f /a/b ->B 6", "g /a/b  2"]);
+        check(
+            "#[must_use]\nfn f(\n  a: A,\n) -> B {\n  fn g() {\n  }\n}\ntrait T { fn h(); }",
+            &["f /a/b ->B 6", "g /a/b  2"],
+        );
     }
 }

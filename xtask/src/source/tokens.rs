@@ -129,8 +129,11 @@ pub(crate) fn without_tests(tokens: Vec<Token<'_>>) -> Vec<Token<'_>> {
 }
 
 fn is_for_tests(tokens: &[Token<'_>]) -> bool {
-    let begins = |words: &[&str]| tokens.iter().map(|token| token.text).take(words.len()).eq(words.iter().copied());
-    begins(&["#", "[", "cfg", "(", "test", ")"]) || begins(&["#", "[", "cfg", "(", "all", "(", "test", ","])
+    let begins = |words: &[&str]| {
+        tokens.iter().map(|token| token.text).take(words.len()).eq(words.iter().copied())
+    };
+    begins(&["#", "[", "cfg", "(", "test", ")"])
+        || begins(&["#", "[", "cfg", "(", "all", "(", "test", ","])
 }
 
 /// The number of tokens of the item, its attributes included: it ends with the first braces outside of other brackets, with a
@@ -174,7 +177,11 @@ mod tests {
     use super::{tokens, without_tests};
 
     fn check(text: &str, expected: &str) {
-        assert_eq!(tokens(text).iter().map(|token| token.text).collect::<Vec<_>>().join(" "), expected, "{text}");
+        assert_eq!(
+            tokens(text).iter().map(|token| token.text).collect::<Vec<_>>().join(" "),
+            expected,
+            "{text}"
+        );
     }
 
     #[test]
@@ -182,7 +189,10 @@ mod tests {
         check("a::b->c=>d<'e, 'f>", "a :: b -> c => d < 'e , 'f >");
         check("'{' '\\'' b'}' x", "'{' '\\'' b '}' x");
         check(r#"f("{ \" //", c)"#, r#"f ( "{ \" //" , c )"#);
-        check("r\"a\\\" r#\"b \" }\"# br##\"c\"# \"## rest", "r\"a\\\" r#\"b \" }\"# br##\"c\"# \"## rest");
+        check(
+            "r\"a\\\" r#\"b \" }\"# br##\"c\"# \"## rest",
+            "r\"a\\\" r#\"b \" }\"# br##\"c\"# \"## rest",
+        );
         check("1_000.5 x'y", "1_000 . 5 x 'y");
     }
 
@@ -211,7 +221,11 @@ mod tests {
             ("#[cfg(not(test))] fn f() {}", "# [ cfg ( not ( test ) ) ] fn f ( ) { }"),
         ] {
             let kept = without_tests(tokens(text));
-            assert_eq!(kept.iter().map(|token| token.text).collect::<Vec<_>>().join(" "), expected, "{text}");
+            assert_eq!(
+                kept.iter().map(|token| token.text).collect::<Vec<_>>().join(" "),
+                expected,
+                "{text}"
+            );
         }
     }
 }

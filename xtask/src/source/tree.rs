@@ -25,8 +25,12 @@ impl Crate {
 
 /// Every library of the workspace, in the order of its members.
 pub(crate) fn crates(root: &Path) -> Result<Vec<Crate>> {
-    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).context("cannot read `Cargo.toml`")?;
-    let members = manifest.lines().find_map(|line| line.strip_prefix("members = [")).context("`Cargo.toml` lists no members")?;
+    let manifest =
+        std::fs::read_to_string(root.join("Cargo.toml")).context("cannot read `Cargo.toml`")?;
+    let members = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("members = ["))
+        .context("`Cargo.toml` lists no members")?;
     let mut folders = Vec::new();
     for member in members.split('"').skip(1).step_by(2) {
         match member.strip_suffix("/*") {
@@ -39,8 +43,10 @@ pub(crate) fn crates(root: &Path) -> Result<Vec<Crate>> {
 }
 
 fn children(root: &Path, parent: &str) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(root.join(parent)).with_context(|| format!("cannot list `{parent}`"))?;
-    let mut found: Vec<PathBuf> = entries.flatten().map(|entry| Path::new(parent).join(entry.file_name())).collect();
+    let entries =
+        std::fs::read_dir(root.join(parent)).with_context(|| format!("cannot list `{parent}`"))?;
+    let mut found: Vec<PathBuf> =
+        entries.flatten().map(|entry| Path::new(parent).join(entry.file_name())).collect();
     found.sort();
     Ok(found)
 }
@@ -64,7 +70,8 @@ fn read(root: &Path, folder: &Path) -> Result<Crate> {
 }
 
 fn module(root: &Path, path: Vec<String>, file: PathBuf) -> Result<Module> {
-    let text = std::fs::read_to_string(root.join(&file)).with_context(|| format!("cannot read `{}`", file.display()))?;
+    let text = std::fs::read_to_string(root.join(&file))
+        .with_context(|| format!("cannot read `{}`", file.display()))?;
     Ok(Module { path, file, text })
 }
 
@@ -72,7 +79,9 @@ fn module(root: &Path, path: Vec<String>, file: PathBuf) -> Result<Module> {
 fn declared(parent: &Module) -> Vec<String> {
     let tokens = parent.tokens();
     let declarations = tokens.windows(3).filter_map(|three| match three {
-        [keyword, name, end] if keyword.text == "mod" && end.text == ";" => Some(name.text.to_owned()),
+        [keyword, name, end] if keyword.text == "mod" && end.text == ";" => {
+            Some(name.text.to_owned())
+        }
         _ => None,
     });
     declarations.collect()

@@ -41,9 +41,14 @@ const PATH_GROUPS: &str = "control,path,policy,reqline";
 
 pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     let Some(runner) = runner(workspace) else {
-        return Ok(Report::skipped("the attack runner is not there (set MAGICPROXY_ATTACK to its attack.py)"));
+        return Ok(Report::skipped(
+            "the attack runner is not there (set MAGICPROXY_ATTACK to its attack.py)",
+        ));
     };
-    anyhow::ensure!(workspace.binary().is_file(), "no release binary: run the stage `release` first");
+    anyhow::ensure!(
+        workspace.binary().is_file(),
+        "no release binary: run the stage `release` first"
+    );
     let explanations = Explanations::read(&workspace.root.join("tests/attack/warnings.json"))?;
     let changed = ChangedPromises::read(&workspace.root.join("tests/attack/changed.json"))?;
     let keys = fresh_keys(workspace, log)?;
@@ -60,13 +65,19 @@ pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
             failed: said.failed.saturating_sub(verdict.changed) + worse,
         };
         report.tally = report.tally.plus(tally);
-        report.notes.extend(verdict.remarks.iter().map(|remark| format!("{}: {remark}", round.name)));
+        report
+            .notes
+            .extend(verdict.remarks.iter().map(|remark| format!("{}: {remark}", round.name)));
         cases.append(&mut found);
     }
     let stale = explanations.unused(&cases);
-    report.notes.extend(stale.iter().map(|key| format!("no warning needs the explanation `{key}` any more")));
+    report.notes.extend(
+        stale.iter().map(|key| format!("no warning needs the explanation `{key}` any more")),
+    );
     let kept = changed.unused(&cases);
-    report.notes.extend(kept.iter().map(|id| format!("`{id}` in changed.json does not fail as it says")));
+    report
+        .notes
+        .extend(kept.iter().map(|id| format!("`{id}` in changed.json does not fail as it says")));
     Ok(report)
 }
 
@@ -97,13 +108,21 @@ struct Attacked {
 /// All rounds at once: each waits for time-outs more than it works.
 fn attack_all(workspace: &Workspace, runner: &Path, keys: &Path) -> Result<Vec<Attacked>> {
     thread::scope(|scope| {
-        let rounds: Vec<_> = ROUNDS.iter().map(|round| scope.spawn(|| attack(workspace, runner, keys, round))).collect();
-        rounds.into_iter().map(|round| round.join().map_err(|_| anyhow::anyhow!("a round panicked")).flatten()).collect()
+        let rounds: Vec<_> = ROUNDS
+            .iter()
+            .map(|round| scope.spawn(|| attack(workspace, runner, keys, round)))
+            .collect();
+        rounds
+            .into_iter()
+            .map(|round| round.join().map_err(|_| anyhow::anyhow!("a round panicked")).flatten())
+            .collect()
     })
 }
 
 fn attack(workspace: &Workspace, runner: &Path, keys: &Path, round: &Round) -> Result<Attacked> {
-    let file = |extension: &str| workspace.target.join("xtask").join(format!("attack-{}.{extension}", round.name));
+    let file = |extension: &str| {
+        workspace.target.join("xtask").join(format!("attack-{}.{extension}", round.name))
+    };
     let out = file("jsonl");
     let serve = format!(
         "exec {} serve --listen 127.0.0.1:{{proxy_port}} --api-root {{upstream}} --keys {{keys}}",
@@ -111,9 +130,18 @@ fn attack(workspace: &Workspace, runner: &Path, keys: &Path, round: &Round) -> R
     );
     let mut command = workspace.command("python3");
     // What it says is how we know that it does not hang.
-    command.env("PYTHONUNBUFFERED", "1").arg(runner).args(["--start-cmd", &serve, "--quiet", "--verbose"]);
+    command.env("PYTHONUNBUFFERED", "1").arg(runner).args([
+        "--start-cmd",
+        &serve,
+        "--quiet",
+        "--verbose",
+    ]);
     command.env("MAGICPROXY_UPSTREAM_PATH_READING", round.path_reading);
-    command.args(if round.is_whole() { ["--timers", "30"].as_slice() } else { &["--timers", "0", "--groups", PATH_GROUPS] });
+    command.args(if round.is_whole() {
+        ["--timers", "30"].as_slice()
+    } else {
+        &["--timers", "0", "--groups", PATH_GROUPS]
+    });
     command.arg("--keys").arg(keys).arg("--out").arg(&out);
     if !round.prefix.is_empty() {
         command.args(["--api-prefix", round.prefix]);

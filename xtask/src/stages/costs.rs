@@ -19,14 +19,21 @@ const CONNECTIONS: usize = 32;
 const ROUNDS: usize = 30;
 
 /// The most that one of them may take. A little above what it takes now, so that one more of anything shows.
-const LIMITS: [(&str, f64); 4] =
-    [("instructions", 61_500.0), ("allocations", 14.0), ("system calls", 4.3), ("clock readings", 9.2)];
+const LIMITS: [(&str, f64); 4] = [
+    ("instructions", 61_500.0),
+    ("allocations", 14.0),
+    ("system calls", 4.3),
+    ("clock readings", 9.2),
+];
 
 pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     if !cfg!(target_arch = "x86_64") {
         return Ok(Report::skipped("the limits are those of x86_64"));
     }
-    anyhow::ensure!(workspace.binary().is_file(), "no release binary: run the stage `release` first");
+    anyhow::ensure!(
+        workspace.binary().is_file(),
+        "no release binary: run the stage `release` first"
+    );
     debian::ensure(workspace, log, "valgrind", "valgrind")?;
     let bench = Bench::start(workspace, log)?;
     let taken = bench.counted(workspace, log)?;
@@ -39,7 +46,9 @@ pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
         report.notes.push(format!("{each:.1} {name} a request, at most {limit}"));
     }
     // How many events one wait brings is a matter of timing.
-    report.notes.push(format!("{:.2} waits for events a request, without a limit", of_each(taken.waits())));
+    report
+        .notes
+        .push(format!("{:.2} waits for events a request, without a limit", of_each(taken.waits())));
     Ok(report)
 }
 
@@ -71,7 +80,12 @@ impl Bench {
         let (proxy, proxy_port) = bench.proxy(workspace, log, &[])?;
         let order = json!({ "token": "ghp_0123456789abcdefghijklmnopqrstuvwxyz", "allowed": ["GET /repos/[^/]+/[^/]+/issues"] });
         let answer = http::post_json(proxy_port, "/__magictoken", &order.to_string())?;
-        anyhow::ensure!(answer.status == 200, "minting answered {}: {}", answer.status, answer.body);
+        anyhow::ensure!(
+            answer.status == 200,
+            "minting answered {}: {}",
+            answer.status,
+            answer.body
+        );
         answer.body.trim().clone_into(&mut bench.token);
         drop(proxy);
         Ok(bench)
@@ -85,8 +99,13 @@ impl Bench {
         let mut words = prefix.iter().cloned().chain([workspace.binary().display().to_string()]);
         let mut command = workspace.command(words.next().unwrap_or_default());
         command.args(words).args(["serve", "--listen", &format!("127.0.0.1:{port}")]);
-        command.args(["--api-root", &format!("http://127.0.0.1:{}", self.port), "--keys"]).arg(folder.join("keys"));
-        command.env("MAGICPROXY_LOG", "error").env("MAGICPROXY_LIMITS_WORKERS", "1").current_dir(&folder);
+        command
+            .args(["--api-root", &format!("http://127.0.0.1:{}", self.port), "--keys"])
+            .arg(folder.join("keys"));
+        command
+            .env("MAGICPROXY_LOG", "error")
+            .env("MAGICPROXY_LIMITS_WORKERS", "1")
+            .current_dir(&folder);
         command.stdout(log.handle()?).stderr(log.handle()?);
         let mut proxy = Running(command.spawn().context("cannot start the proxy")?);
         http::wait_for(port, &mut proxy.0)?;
@@ -108,7 +127,9 @@ impl Bench {
         let (mut proxy, port) = self.proxy(workspace, log, &valgrind)?;
         let mut load = Load::new(port, &self.token, CONNECTIONS)?;
         load.run(2)?;
-        log.must(workspace.command("callgrind_control").args(["--instr=on", &proxy.0.id().to_string()]))?;
+        log.must(
+            workspace.command("callgrind_control").args(["--instr=on", &proxy.0.id().to_string()]),
+        )?;
         let before = read(&trace)?.len();
         load.run(ROUNDS)?;
         let traced = read(&trace)?;

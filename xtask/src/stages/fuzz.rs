@@ -17,12 +17,15 @@ const NOT_HERE: &str = "configuration";
 
 pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     let targets = targets(workspace)?;
-    log.must_build(&mut compile::fuzz_targets(workspace, &targets)).context("the fuzz targets do not build")?;
+    log.must_build(&mut compile::fuzz_targets(workspace, &targets))
+        .context("the fuzz targets do not build")?;
     let mut report = Report::default();
     for together in targets.chunks(cores()) {
         for (target, ok) in smoke_together(workspace, log, together)? {
             if !ok {
-                report.notes.push(format!("the fuzz target `{target}` failed; its input lies in fuzz/artifacts/{target}"));
+                report.notes.push(format!(
+                    "the fuzz target `{target}` failed; its input lies in fuzz/artifacts/{target}"
+                ));
             }
             report.tally = report.tally.plus(Tally::one(ok));
         }
@@ -35,10 +38,17 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-fn smoke_together<'t>(workspace: &Workspace, log: &mut Log, targets: &'t [String]) -> Result<Vec<(&'t String, bool)>> {
+fn smoke_together<'t>(
+    workspace: &Workspace,
+    log: &mut Log,
+    targets: &'t [String],
+) -> Result<Vec<(&'t String, bool)>> {
     let results: Vec<Result<(bool, String)>> = std::thread::scope(|scope| {
-        let threads: Vec<_> = targets.iter().map(|target| scope.spawn(|| smoke(workspace, target))).collect();
-        let ended = threads.into_iter().map(|thread| thread.join().map_err(|_| anyhow::anyhow!("a thread panicked")));
+        let threads: Vec<_> =
+            targets.iter().map(|target| scope.spawn(|| smoke(workspace, target))).collect();
+        let ended = threads
+            .into_iter()
+            .map(|thread| thread.join().map_err(|_| anyhow::anyhow!("a thread panicked")));
         ended.map(Result::flatten).collect()
     });
     let mut outcomes = Vec::new();
@@ -64,8 +74,15 @@ fn smoke(workspace: &Workspace, target: &str) -> Result<(bool, String)> {
     }
     let mut command = workspace.command(workspace.target.join("debug").join(target));
     // What is found goes into the first folder; the checked-in seeds are only read.
-    command.arg(corpus).args(seeds.is_dir().then_some(seeds)).arg(format!("-artifact_prefix={}/", artifacts.display()));
-    command.args([&format!("-max_total_time={SECONDS}"), &format!("-timeout={HANGS}"), "-rss_limit_mb=2048"]);
+    command
+        .arg(corpus)
+        .args(seeds.is_dir().then_some(seeds))
+        .arg(format!("-artifact_prefix={}/", artifacts.display()));
+    command.args([
+        &format!("-max_total_time={SECONDS}"),
+        &format!("-timeout={HANGS}"),
+        "-rss_limit_mb=2048",
+    ]);
     command.env("RUST_BACKTRACE", "0");
     let finished = log.run(&mut command)?;
     Ok((finished.ok, essence(&finished.text)))
@@ -75,8 +92,10 @@ fn smoke(workspace: &Workspace, target: &str) -> Result<(bool, String)> {
 fn targets(workspace: &Workspace) -> Result<Vec<String>> {
     let folder = workspace.root.join("fuzz/fuzz_targets");
     let entries = std::fs::read_dir(&folder).context("`fuzz/fuzz_targets` is missing")?;
-    let mut names: Vec<String> =
-        entries.flatten().filter_map(|entry| Some(entry.path().file_stem()?.to_string_lossy().into_owned())).collect();
+    let mut names: Vec<String> = entries
+        .flatten()
+        .filter_map(|entry| Some(entry.path().file_stem()?.to_string_lossy().into_owned()))
+        .collect();
     names.retain(|name| name != NOT_HERE);
     names.sort();
     anyhow::ensure!(!names.is_empty(), "there is no fuzz target");

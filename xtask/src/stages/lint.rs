@@ -26,7 +26,8 @@ pub(super) fn clippy(workspace: &Workspace, log: &mut Log) -> Result<Report> {
 
 pub(super) fn deny(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     let tool = cargo_deny(workspace, log)?;
-    let mut report = one(log, workspace.command(&tool).args(["check", "bans", "licenses", "sources"]))?;
+    let mut report =
+        one(log, workspace.command(&tool).args(["check", "bans", "licenses", "sources"]))?;
     let fetched = log.run_within(workspace.command(&tool).args(["fetch", "db"]), FETCH_LIMIT)?.ok;
     if !fetched {
         let remark = "the advisory database cannot be fetched from here";
@@ -36,7 +37,8 @@ pub(super) fn deny(workspace: &Workspace, log: &mut Log) -> Result<Report> {
         }
         report.notes.push(format!("advisories come from an older copy: {remark}"));
     }
-    let advisories = one(log, workspace.command(&tool).args(["check", "--disable-fetch", "advisories"]))?;
+    let advisories =
+        one(log, workspace.command(&tool).args(["check", "--disable-fetch", "advisories"]))?;
     report.tally = report.tally.plus(advisories.tally);
     Ok(report)
 }
@@ -55,9 +57,11 @@ fn cargo_deny(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
 /// Whether an earlier fetch left a database.
 fn advisories_are_there() -> bool {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")));
+    let home =
+        home.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")));
     let databases = home.and_then(|home| std::fs::read_dir(home.join("advisory-dbs")).ok());
-    databases.is_some_and(|entries| entries.flatten().any(|entry| entry.path().join("crates").is_dir()))
+    databases
+        .is_some_and(|entries| entries.flatten().any(|entry| entry.path().join("crates").is_dir()))
 }
 
 /// A command that either passes or fails.

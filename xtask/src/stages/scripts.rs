@@ -23,11 +23,18 @@ const SERVERS: [(&str, Option<&str>); 5] = [
 
 /// Fetches what later stages need, so that they need not wait for it. What cannot be had now, they ask for again.
 pub(super) fn prepare(workspace: &Workspace, log: &mut Log) -> Result<Report> {
-    let mut attempts = vec![debian::ensure_all(workspace, log, &SERVERS), debian::ensure(workspace, log, "valgrind", "valgrind")];
+    let mut attempts = vec![
+        debian::ensure_all(workspace, log, &SERVERS),
+        debian::ensure(workspace, log, "valgrind", "valgrind"),
+    ];
     let environments = [python::SCRIPTS, python::DNS_CLIENTS, python::TOKEN];
-    attempts.extend(environments.map(|packages| python::ensure(workspace, log, packages).map(drop)));
+    attempts
+        .extend(environments.map(|packages| python::ensure(workspace, log, packages).map(drop)));
     attempts.push(python::valkey(workspace, log).map(drop));
-    attempts.extend([node::CLIENTS, node::TOKEN].map(|packages| node::ensure(workspace, log, packages).map(drop)));
+    attempts.extend(
+        [node::CLIENTS, node::TOKEN]
+            .map(|packages| node::ensure(workspace, log, packages).map(drop)),
+    );
     let faults = attempts.into_iter().filter_map(Result::err);
     Ok(Report { notes: faults.map(|fault| format!("{fault:#}")).collect(), ..Report::default() })
 }
@@ -35,7 +42,12 @@ pub(super) fn prepare(workspace: &Workspace, log: &mut Log) -> Result<Report> {
 pub(super) fn interop(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     let python = python::ensure(workspace, log, python::TOKEN)?;
     let node = node::ensure(workspace, log, node::TOKEN)?;
-    run(workspace, log, "tests/interop/run.py", &[("MAGICPROXY_PY_TOKEN", &python), ("MAGICPROXY_NODE_TOKEN", &node)])
+    run(
+        workspace,
+        log,
+        "tests/interop/run.py",
+        &[("MAGICPROXY_PY_TOKEN", &python), ("MAGICPROXY_NODE_TOKEN", &node)],
+    )
 }
 
 pub(super) fn clients(workspace: &Workspace, log: &mut Log) -> Result<Report> {
@@ -45,8 +57,12 @@ pub(super) fn clients(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     // Scripts find Node packages through both.
     let node = node::ensure(workspace, log, node::CLIENTS)?;
     let modules = node.join("node_modules");
-    let variables: [(&str, &Path); 4] =
-        [("MAGICPROXY_PY_DNS", &dns), ("MAGICPROXY_TEST_VALKEY", &valkey), ("MAGICPROXY_NODE", &node), ("NODE_PATH", &modules)];
+    let variables: [(&str, &Path); 4] = [
+        ("MAGICPROXY_PY_DNS", &dns),
+        ("MAGICPROXY_TEST_VALKEY", &valkey),
+        ("MAGICPROXY_NODE", &node),
+        ("NODE_PATH", &modules),
+    ];
     run(workspace, log, "tests/clients/run.py", &variables)
 }
 
@@ -54,13 +70,21 @@ pub(super) fn availability(workspace: &Workspace, log: &mut Log) -> Result<Repor
     run(workspace, log, "tests/availability/run.py", &[])
 }
 
-fn run(workspace: &Workspace, log: &mut Log, script: &str, variables: &[(&str, &Path)]) -> Result<Report> {
+fn run(
+    workspace: &Workspace,
+    log: &mut Log,
+    script: &str,
+    variables: &[(&str, &Path)],
+) -> Result<Report> {
     let path = workspace.root.join(script);
     if !path.is_file() {
         anyhow::ensure!(!workspace.ci, "`{script}` is missing");
         return Ok(Report::skipped(format!("`{script}` is not there")));
     }
-    anyhow::ensure!(workspace.binary().is_file(), "no release binary: run the stage `release` first");
+    anyhow::ensure!(
+        workspace.binary().is_file(),
+        "no release binary: run the stage `release` first"
+    );
     let mut command = python::script(workspace, log, &path)?;
     command.envs(variables.iter().copied()).arg("--binary").arg(workspace.binary());
     Ok(Report::of(of_script(&log.run(&mut command)?)))

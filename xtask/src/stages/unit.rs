@@ -40,13 +40,26 @@ pub(super) fn release(workspace: &Workspace, log: &mut Log) -> Result<Report> {
 
 /// What a newcomer builds is linted too, and says what to build where a plugin is asked for. All else of it was tested.
 fn without_plugins(workspace: &Workspace, log: &mut Log) -> Result<Report> {
-    let report = test(workspace, log, || compile::tests_without_plugins(workspace, &["what_to_build"]), None)?;
-    anyhow::ensure!(report.tally.failed > 0 || report.tally.passed > 0, "no test of a program without plugins was found");
+    let report = test(
+        workspace,
+        log,
+        || compile::tests_without_plugins(workspace, &["what_to_build"]),
+        None,
+    )?;
+    anyhow::ensure!(
+        report.tally.failed > 0 || report.tally.passed > 0,
+        "no test of a program without plugins was found"
+    );
     Ok(report)
 }
 
 /// Builds first, which may take as long as it takes.
-fn test(workspace: &Workspace, log: &mut Log, tests: impl Fn() -> Result<Command>, valkey: Option<&Path>) -> Result<Report> {
+fn test(
+    workspace: &Workspace,
+    log: &mut Log,
+    tests: impl Fn() -> Result<Command>,
+    valkey: Option<&Path>,
+) -> Result<Report> {
     if !log.build(tests()?.arg("--no-run"))?.ok {
         return Ok(Report::of(Tally::one(false)));
     }
@@ -66,16 +79,20 @@ mod tests {
     use super::QUICK;
 
     fn files(folder: &Path) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let entries =
+            std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
         entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
     }
 
     /// The sources of the test targets that `check` runs, without those that write vectors.
     fn run_by_check(root: &Path) -> Vec<PathBuf> {
-        let crates = std::fs::read_dir(root.join("crates")).unwrap().flatten().map(|entry| entry.path());
+        let crates =
+            std::fs::read_dir(root.join("crates")).unwrap().flatten().map(|entry| entry.path());
         let mut sources = Vec::new();
         for folder in crates {
-            sources.extend(files(&folder.join("src")).into_iter().filter(|_| QUICK.contains(&"--lib")));
+            sources.extend(
+                files(&folder.join("src")).into_iter().filter(|_| QUICK.contains(&"--lib")),
+            );
             for pair in QUICK.windows(2).filter(|pair| pair[0] == "--test") {
                 let target = folder.join("tests").join(pair[1]);
                 sources.extend(files(&target));
@@ -89,14 +106,19 @@ mod tests {
     #[test]
     fn check_runs_every_file_of_vectors() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let sources: Vec<String> = run_by_check(root).iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+        let sources: Vec<String> =
+            run_by_check(root).iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
         let vectors = files(&root.join("testdata/vectors"));
-        let vectors: Vec<&PathBuf> = vectors.iter().filter(|file| file.extension().is_some_and(|kind| kind == "json")).collect();
+        let vectors: Vec<&PathBuf> = vectors
+            .iter()
+            .filter(|file| file.extension().is_some_and(|kind| kind == "json"))
+            .collect();
         assert!(vectors.len() > 10, "{vectors:?}");
         for file in vectors {
             let name = file.file_name().unwrap().to_string_lossy();
             let stem = file.file_stem().unwrap().to_string_lossy();
-            let named = |text: &String| text.contains(&*name) || text.contains(&format!("\"{stem}\""));
+            let named =
+                |text: &String| text.contains(&*name) || text.contains(&format!("\"{stem}\""));
             assert!(sources.iter().any(named), "`check` runs no test that reads `{name}`");
         }
     }

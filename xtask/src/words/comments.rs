@@ -24,15 +24,22 @@ pub(super) struct Figures {
 }
 
 impl Figures {
-    pub(super) const HEADER: &str = "  words  pro-forms  blocks  openers  one line   code lines  over 100 columns";
+    pub(super) const HEADER: &str =
+        "  words  pro-forms  blocks  openers  one line   code lines  over 100 columns";
 
-    fn add_block(&mut self, lines: &[&str], pro_forms: &BTreeSet<String>, openers: &BTreeSet<String>) {
+    fn add_block(
+        &mut self,
+        lines: &[&str],
+        pro_forms: &BTreeSet<String>,
+        openers: &BTreeSet<String>,
+    ) {
         let words = words(lines);
         self.words += words.len();
         self.pro_forms += words.iter().filter(|word| pro_forms.contains(*word)).count();
         self.blocks += 1;
         let first = lines.first().and_then(|line| line.split_whitespace().next());
-        self.opened += usize::from(first.is_some_and(|word| openers.contains(&word.to_lowercase())));
+        self.opened +=
+            usize::from(first.is_some_and(|word| openers.contains(&word.to_lowercase())));
         self.one_line += usize::from(lines.len() == 1);
     }
 }
@@ -55,7 +62,10 @@ impl fmt::Display for Figures {
         let pro_forms = percent(self.pro_forms, words);
         let (opened, one_line) = (percent(self.opened, blocks), percent(self.one_line, blocks));
         let long = percent(self.long_lines, code_lines);
-        write!(formatter, "{words:>7} {pro_forms:>8} % {blocks:>7} {opened:>6} % {one_line:>7} % {code_lines:>12} {long:>15} %")
+        write!(
+            formatter,
+            "{words:>7} {pro_forms:>8} % {blocks:>7} {opened:>6} % {one_line:>7} % {code_lines:>12} {long:>15} %"
+        )
     }
 }
 
@@ -66,7 +76,11 @@ fn percent(part: usize, whole: usize) -> String {
 }
 
 /// The figures of a crate, tests apart.
-pub(super) fn figures(found: &Crate, pro_forms: &BTreeSet<String>, openers: &BTreeSet<String>) -> Figures {
+pub(super) fn figures(
+    found: &Crate,
+    pro_forms: &BTreeSet<String>,
+    openers: &BTreeSet<String>,
+) -> Figures {
     let mut figures = Figures::default();
     for module in &found.modules {
         for block in blocks(&module.text) {
@@ -106,7 +120,11 @@ fn words(lines: &[&str]) -> Vec<String> {
         } else if !is_code {
             let prose = line.split('`').step_by(2).collect::<Vec<_>>().join(" ");
             let words = prose.split(|letter: char| !letter.is_ascii_alphabetic() && letter != '\'');
-            found.extend(words.map(|word| word.trim_matches('\'').to_lowercase()).filter(|word| !word.is_empty()));
+            found.extend(
+                words
+                    .map(|word| word.trim_matches('\'').to_lowercase())
+                    .filter(|word| !word.is_empty()),
+            );
         }
     }
     found
@@ -127,15 +145,34 @@ mod tests {
         );
         let set = |words: &str| words.split(' ').map(str::to_owned).collect::<BTreeSet<_>>();
         let found = figures(&crate_of(&text), &set("it that such what"), &set("what how"));
-        let expected = Figures { words: 7, pro_forms: 3, blocks: 2, opened: 1, one_line: 1, code_lines: 3, long_lines: 1 };
+        let expected = Figures {
+            words: 7,
+            pro_forms: 3,
+            blocks: 2,
+            opened: 1,
+            one_line: 1,
+            code_lines: 3,
+            long_lines: 1,
+        };
         assert_eq!(found, expected);
     }
 
     #[test]
     fn figures_are_told_in_percent() {
-        let figures = Figures { words: 1000, pro_forms: 137, blocks: 3, opened: 1, one_line: 2, code_lines: 0, long_lines: 0 };
+        let figures = Figures {
+            words: 1000,
+            pro_forms: 137,
+            blocks: 3,
+            opened: 1,
+            one_line: 2,
+            code_lines: 0,
+            long_lines: 0,
+        };
         let shown = figures.to_string();
-        assert_eq!(shown.split_whitespace().collect::<Vec<_>>().join(" "), "1000 13.7 % 3 33.3 % 66.7 % 0 0.0 %");
+        assert_eq!(
+            shown.split_whitespace().collect::<Vec<_>>().join(" "),
+            "1000 13.7 % 3 33.3 % 66.7 % 0 0.0 %"
+        );
         assert_eq!(shown.len(), Figures::HEADER.len(), "the header stands above its figures");
     }
 }

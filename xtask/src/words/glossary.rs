@@ -7,19 +7,29 @@ use crate::source::Crate;
 /// The words of the entries, one by one and in lower case.
 pub(super) fn words(glossary: &str) -> BTreeSet<String> {
     let heads = entries(glossary).filter_map(|entry| entry.strip_prefix("**")?.split("**").next());
-    heads.flat_map(|head| head.split(|sign: char| !sign.is_alphanumeric())).map(str::to_lowercase).collect()
+    heads
+        .flat_map(|head| head.split(|sign: char| !sign.is_alphanumeric()))
+        .map(str::to_lowercase)
+        .collect()
 }
 
 /// The names that stand in the glossary and nowhere in the sources.
 pub(super) fn unused(glossary: &str, crates: &[Crate]) -> Vec<String> {
     let modules = crates.iter().flat_map(|found| &found.modules);
-    let known: BTreeSet<&str> = modules.flat_map(|module| module.tokens()).map(|token| unquoted(token.text)).collect();
+    let known: BTreeSet<&str> =
+        modules.flat_map(|module| module.tokens()).map(|token| unquoted(token.text)).collect();
     let names = entries(glossary).flat_map(names);
-    names.filter(|name| !name.split("::").all(|part| known.contains(part))).map(str::to_owned).collect()
+    names
+        .filter(|name| !name.split("::").all(|part| known.contains(part)))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn entries(glossary: &str) -> impl Iterator<Item = &str> {
-    glossary.lines().map(|line| line.trim_start_matches(['-', ' '])).filter(|line| line.starts_with("**"))
+    glossary
+        .lines()
+        .map(|line| line.trim_start_matches(['-', ' ']))
+        .filter(|line| line.starts_with("**"))
 }
 
 /// The names of code in an entry's head.
@@ -42,7 +52,8 @@ mod tests {
 
     #[test]
     fn names_of_the_glossary_are_looked_for_in_code() {
-        let crates = [crate_of("mod gate { struct Gate; } const CODE: &str = \"missing_token\"; // Mask\n")];
+        let crates =
+            [crate_of("mod gate { struct Gate; } const CODE: &str = \"missing_token\"; // Mask\n")];
         assert_eq!(unused(GLOSSARY, &crates), ["Mask"]);
     }
 

@@ -9,7 +9,11 @@ use crate::source::Crate;
 pub(super) fn private(crates: &[Crate], nouns: &BTreeSet<String>) -> Vec<String> {
     let mut found = BTreeSet::new();
     for one in crates {
-        for name in one.modules.iter().flat_map(|module| types(&module.tokens()).map(str::to_owned).collect::<Vec<_>>()) {
+        for name in one
+            .modules
+            .iter()
+            .flat_map(|module| types(&module.tokens()).map(str::to_owned).collect::<Vec<_>>())
+        {
             if !is_known(&last_word(&name), nouns) {
                 found.insert(format!("{}::{name}", one.name));
             }
@@ -21,7 +25,11 @@ pub(super) fn private(crates: &[Crate], nouns: &BTreeSet<String>) -> Vec<String>
 /// The names behind `pub …` and `struct`, `enum`, `trait` or `type`.
 fn types<'t>(tokens: &[crate::source::Token<'t>]) -> impl Iterator<Item = &'t str> {
     let declared = tokens.windows(3).filter_map(|three| match three {
-        [before, keyword, name] if is_public(before.text) && is_keyword(keyword.text) && name.is_word() => Some(name.text),
+        [before, keyword, name]
+            if is_public(before.text) && is_keyword(keyword.text) && name.is_word() =>
+        {
+            Some(name.text)
+        }
         _ => None,
     });
     declared.filter(|name| name.starts_with(char::is_uppercase)).collect::<Vec<_>>().into_iter()
@@ -39,13 +47,20 @@ fn is_keyword(word: &str) -> bool {
 /// `Response` of `PendingResponse`.
 fn last_word(name: &str) -> String {
     let at = name.rfind(char::is_uppercase).unwrap_or(0);
-    name.get(at..).unwrap_or(name).trim_end_matches(|digit: char| digit.is_ascii_digit()).to_lowercase()
+    name.get(at..)
+        .unwrap_or(name)
+        .trim_end_matches(|digit: char| digit.is_ascii_digit())
+        .to_lowercase()
 }
 
 /// A noun, or its plural.
 fn is_known(word: &str, nouns: &BTreeSet<String>) -> bool {
     let singular = || word.strip_suffix("ies").map(|stem| format!("{stem}y"));
-    let forms = [word.strip_suffix('s').map(str::to_owned), word.strip_suffix("es").map(str::to_owned), singular()];
+    let forms = [
+        word.strip_suffix('s').map(str::to_owned),
+        word.strip_suffix("es").map(str::to_owned),
+        singular(),
+    ];
     nouns.contains(word) || forms.into_iter().flatten().any(|form| nouns.contains(&form))
 }
 
@@ -56,8 +71,7 @@ mod tests {
 
     #[test]
     fn a_name_ends_in_a_noun() {
-        let text =
-            "pub struct Held; pub(crate) enum PendingResponse {} struct Sent; pub trait Policies {} pub struct Ed25519Keys;";
+        let text = "pub struct Held; pub(crate) enum PendingResponse {} struct Sent; pub trait Policies {} pub struct Ed25519Keys;";
         let nouns = ["response", "policy", "key", "ed"].map(str::to_owned).into();
         assert_eq!(private(&[crate_of(text)], &nouns), ["house::Held"]);
     }

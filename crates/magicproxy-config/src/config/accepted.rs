@@ -15,7 +15,10 @@ pub fn in_words(config: &Config) -> Vec<String> {
         Some(words) if told.iter().all(|other| other == words) => words.clone(),
         _ => {
             let names = config.upstreams.iter().map(|upstream| &upstream.name);
-            names.zip(&told).flat_map(|(name, words)| words.iter().map(move |line| format!("`{name}` {line}"))).collect()
+            names
+                .zip(&told)
+                .flat_map(|(name, words)| words.iter().map(move |line| format!("`{name}` {line}")))
+                .collect()
         }
     }
 }
@@ -36,8 +39,12 @@ pub fn to_json(config: &Config) -> Value {
 fn words(upstream: &UpstreamSettings) -> Vec<String> {
     let versions = &upstream.acceptance.versions;
     let of_v1 = match (versions.contains(&TokenVersion::V1), upstream.mints_over_http()) {
-        (true, true) => "accepts version 1: minting is open, who brings a credential may have a token (POST /__magictoken)",
-        (true, false) => "accepts version 1: minting is closed, tokens come from `magicproxy mint` beside the keys",
+        (true, true) => {
+            "accepts version 1: minting is open, who brings a credential may have a token (POST /__magictoken)"
+        }
+        (true, false) => {
+            "accepts version 1: minting is closed, tokens come from `magicproxy mint` beside the keys"
+        }
         (false, _) => "accepts no version 1: minting is closed",
     };
     let of_v2 = match versions.contains(&TokenVersion::V2) {
@@ -62,10 +69,10 @@ fn sealers(upstream: &UpstreamSettings) -> String {
 
 /// Warnings of upstreams that list minters and accept none of what they make.
 pub fn idle_minters(config: &Config) -> Vec<String> {
-    let idle = config
-        .upstreams
-        .iter()
-        .filter(|upstream| !upstream.acceptance.minters.is_empty() && !upstream.acceptance.versions.contains(&TokenVersion::V2));
+    let idle = config.upstreams.iter().filter(|upstream| {
+        !upstream.acceptance.minters.is_empty()
+            && !upstream.acceptance.versions.contains(&TokenVersion::V2)
+    });
     let told = idle.map(|upstream| {
         format!("minters are listed for `{}`, and tokens of version 2, which they sign, are not accepted there", upstream.name)
     });
@@ -102,7 +109,8 @@ pub fn open_to(upstream: &UpstreamSettings, private: &ApiRoot) -> Option<String>
 
 /// The name of an origin that is to be resolved to know whether it is private.
 pub fn name_to_resolve(root: &ApiRoot) -> Option<&str> {
-    let is_address = root.host().trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
+    let is_address =
+        root.host().trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
     Some(root.host()).filter(|_| !is_address && !is_private(root))
 }
 
@@ -117,12 +125,26 @@ fn is_private(root: &ApiRoot) -> bool {
 }
 
 /// Top-level names that no public name server has: RFC 6761, 6762 and 8375, ICANN's `internal`, and what networks use besides.
-const PRIVATE_SUFFIXES: [&str; 12] =
-    ["localhost", "local", "internal", "home.arpa", "localdomain", "lan", "home", "intranet", "corp", "private", "test", "svc"];
+const PRIVATE_SUFFIXES: [&str; 12] = [
+    "localhost",
+    "local",
+    "internal",
+    "home.arpa",
+    "localdomain",
+    "lan",
+    "home",
+    "intranet",
+    "corp",
+    "private",
+    "test",
+    "svc",
+];
 
 fn is_private_name(host: &str) -> bool {
     let name = host.trim_end_matches('.').to_ascii_lowercase();
-    let below = |suffix: &&str| name.strip_suffix(*suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    let below = |suffix: &&str| {
+        name.strip_suffix(*suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
     !name.contains('.') || PRIVATE_SUFFIXES.iter().any(below)
 }
 
@@ -143,7 +165,9 @@ fn is_private_v4(address: Ipv4Addr) -> bool {
 fn is_private_v6(address: Ipv6Addr) -> bool {
     let embedded = match address.segments() {
         // NAT64 (RFC 6052), the addresses of RFC 4291 section 2.5.5.1, and 6to4 (RFC 3056).
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0, 0, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => {
             let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
             Some(Ipv4Addr::new(a, b, c, d))
         }

@@ -71,7 +71,9 @@ impl ListenAddress {
     pub fn url(&self, scheme: Scheme, port: Option<u16>) -> String {
         let scheme = if scheme == Scheme::Https { "https" } else { "http" };
         match self {
-            Self::Tcp(address) => format!("{scheme}://{}", address.reached_at(port.unwrap_or(address.port))),
+            Self::Tcp(address) => {
+                format!("{scheme}://{}", address.reached_at(port.unwrap_or(address.port)))
+            }
             Self::Unix(_) => format!("{scheme}://localhost"),
         }
     }
@@ -89,7 +91,8 @@ impl fmt::Display for ListenAddress {
 impl Address {
     /// Reads `127.0.0.1:5000`, `[::1]:5000`, `localhost:5000`, `:5000` (every address).
     fn parse(text: &str) -> Result<Self, String> {
-        let expected = || "expected `HOST:PORT`, for instance `127.0.0.1:5000`, or `unix:PATH`".to_owned();
+        let expected =
+            || "expected `HOST:PORT`, for instance `127.0.0.1:5000`, or `unix:PATH`".to_owned();
         let (host, port) = text.rsplit_once(':').ok_or_else(expected)?;
         let port = port.parse().map_err(|_| expected())?;
         let families = if host.is_empty() { Families::Every } else { Families::OfHost };
@@ -112,7 +115,9 @@ impl Address {
 
     fn reached_at(&self, port: u16) -> String {
         let host = match self.host.parse() {
-            Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED)) | Ok(IpAddr::V6(Ipv6Addr::UNSPECIFIED)) => "127.0.0.1".to_owned(),
+            Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED)) | Ok(IpAddr::V6(Ipv6Addr::UNSPECIFIED)) => {
+                "127.0.0.1".to_owned()
+            }
             Ok(IpAddr::V6(address)) => format!("[{address}]"),
             _ => self.host.clone(),
         };
@@ -149,7 +154,11 @@ impl PublicAccess {
         if !matches!(uri.scheme_str(), Some("http" | "https")) || text.contains('@') {
             return Err(expected());
         }
-        let host = uri.host().map(|host| host.trim_matches(['[', ']'])).filter(|host| !host.is_empty()).ok_or_else(expected)?;
+        let host = uri
+            .host()
+            .map(|host| host.trim_matches(['[', ']']))
+            .filter(|host| !host.is_empty())
+            .ok_or_else(expected)?;
         let url = text.trim_end_matches('/');
         // Links in responses lead there; without one, they would lead to wherever a client says.
         ApiRoot::parse(url).map_err(|error| format!("{}: {error}", expected()))?;

@@ -17,9 +17,14 @@ use crate::ground::text::reason;
 use crate::ground::userinfo::value_without_userinfo;
 
 /// Checks a layered configuration, which holds every default. Gives besides what was not read: the files of a certificate.
-pub(crate) fn check(raw: &RawConfig, sources: &Sources, faults: &mut Vec<Fault>) -> (Option<Config>, Option<NamedCertificate>) {
+pub(crate) fn check(
+    raw: &RawConfig,
+    sources: &Sources,
+    faults: &mut Vec<Fault>,
+) -> (Option<Config>, Option<NamedCertificate>) {
     let mut checker = Checker { sources, faults };
-    let public_access = checker.text("public_access", &raw.public_access, address::PublicAccess::parse);
+    let public_access =
+        checker.text("public_access", &raw.public_access, address::PublicAccess::parse);
     let keys = checker.keys(raw);
     let minting = checker.minting(&raw.mint);
     let upstreams = checker.upstreams(raw);
@@ -37,8 +42,11 @@ pub(crate) fn check(raw: &RawConfig, sources: &Sources, faults: &mut Vec<Fault>)
         Some(TlsSource::Files(named)) => Some(named.clone()),
         Some(TlsSource::Dev | TlsSource::Acme(_)) | None => None,
     };
-    let (Some(checked), Some(upstreams), Some(state)) = (listeners, upstreams, state) else { return (None, certificate) };
-    let exposed = checked.iter().filter_map(|(listener, origin)| listener.exposure(origin)).collect();
+    let (Some(checked), Some(upstreams), Some(state)) = (listeners, upstreams, state) else {
+        return (None, certificate);
+    };
+    let exposed =
+        checked.iter().filter_map(|(listener, origin)| listener.exposure(origin)).collect();
     let listeners = checked.into_iter().map(|(listener, _)| listener).collect();
     let upstream_assumed = raw.upstreams.is_empty() && is_assumed(&raw.upstream);
     let config = Config {
@@ -88,7 +96,10 @@ impl Checker<'_> {
         let parsed = parse(&given.value);
         parsed
             .map_err(|expected| {
-                self.fault(format!("{key} `{}`: {expected}", value_without_userinfo(&given.value)), &given.origin)
+                self.fault(
+                    format!("{key} `{}`: {expected}", value_without_userinfo(&given.value)),
+                    &given.origin,
+                )
             })
             .ok()
     }
@@ -109,11 +120,17 @@ impl Checker<'_> {
     }
 
     pub(super) fn path(&self, given: &GivenValue<String>) -> PathBuf {
-        self.sources.base(&given.origin).map_or_else(|| PathBuf::from(&given.value), |base| base.join(&given.value))
+        self.sources
+            .base(&given.origin)
+            .map_or_else(|| PathBuf::from(&given.value), |base| base.join(&given.value))
     }
 
     /// What is in a PEM file of certificates.
-    pub(super) fn certificates(&mut self, key: &str, setting: &Setting<String>) -> Vec<CertificateDer<'static>> {
+    pub(super) fn certificates(
+        &mut self,
+        key: &str,
+        setting: &Setting<String>,
+    ) -> Vec<CertificateDer<'static>> {
         let Some(given) = setting.given() else { return Vec::new() };
         let path = self.path(given);
         let fault = match std::fs::read(&path) {
@@ -121,7 +138,10 @@ impl Checker<'_> {
             Ok(pem) => match CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>() {
                 Ok(roots) if !roots.is_empty() => match check_trust(&roots) {
                     Err(TrustFault::Unreadable(number)) => {
-                        format!("{key} `{}`: certificate number {number} in it cannot be read", path.display())
+                        format!(
+                            "{key} `{}`: certificate number {number} in it cannot be read",
+                            path.display()
+                        )
                     }
                     _ => return roots,
                 },

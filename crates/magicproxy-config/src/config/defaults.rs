@@ -31,7 +31,10 @@ pub(crate) fn layer(environment: &Environment, here: WorkingDirectory) -> RawCon
         danger_plain_http: Setting::by_default(false),
         tls: RawTls::defaults(),
         acme: RawAcme::defaults(),
-        keys: RawKeys { folder: Setting::by_default(key_folder(environment, here)), ..RawKeys::defaults() },
+        keys: RawKeys {
+            folder: Setting::by_default(key_folder(environment, here)),
+            ..RawKeys::defaults()
+        },
         mint: RawMint::defaults(),
         tokens: RawTokens::defaults(),
         state: RawState::defaults(),
@@ -47,7 +50,9 @@ pub(crate) fn layer(environment: &Environment, here: WorkingDirectory) -> RawCon
 /// What systemd hands over (`LoadCredential=`), if keys are there; `keys` in a working directory that is read, if the Python
 /// program's are there; else the user's data folder.
 fn key_folder(environment: &Environment, here: WorkingDirectory) -> String {
-    if let Some(folder) = environment.var("CREDENTIALS_DIRECTORY").filter(|folder| Path::new(folder).join("private.pem").exists())
+    if let Some(folder) = environment
+        .var("CREDENTIALS_DIRECTORY")
+        .filter(|folder| Path::new(folder).join("private.pem").exists())
     {
         return folder.to_owned();
     }
@@ -55,7 +60,8 @@ fn key_folder(environment: &Environment, here: WorkingDirectory) -> String {
     if is_read && Path::new("keys/private.pem").exists() {
         return "keys".to_owned();
     }
-    let data = environment.xdg("XDG_DATA_HOME", ".local/share").map(|data| data.join("magicproxy/keys"));
+    let data =
+        environment.xdg("XDG_DATA_HOME", ".local/share").map(|data| data.join("magicproxy/keys"));
     let without_home = if is_read { "keys" } else { SYSTEM_KEYS };
     data.map_or_else(|| without_home.to_owned(), |folder| folder.to_string_lossy().into_owned())
 }

@@ -20,7 +20,11 @@ impl DurationText {
     pub(super) fn of(duration: Duration) -> Self {
         let seconds = duration.as_secs();
         let divides = |unit: &&(u64, &str)| seconds > unit.0 && seconds.is_multiple_of(unit.0);
-        let unit = [(86_400, "d"), (3_600, "h"), (60, "m")].iter().find(divides).copied().unwrap_or((1, "s"));
+        let unit = [(86_400, "d"), (3_600, "h"), (60, "m")]
+            .iter()
+            .find(divides)
+            .copied()
+            .unwrap_or((1, "s"));
         Self(format!("{}{}", seconds / unit.0, unit.1))
     }
 }
@@ -61,7 +65,11 @@ impl JsonSchema for DurationText {
 
 impl Checker<'_> {
     /// The lifetime of a token, which is counted in seconds: less than one would be none.
-    pub(super) fn whole_seconds(&mut self, key: &str, setting: &Setting<DurationText>) -> Option<Duration> {
+    pub(super) fn whole_seconds(
+        &mut self,
+        key: &str,
+        setting: &Setting<DurationText>,
+    ) -> Option<Duration> {
         let lifetime = self.lifetime(key, setting)?;
         if let Some(given) = setting.given().filter(|_| lifetime < Duration::from_secs(1)) {
             self.fault(format!("{key} `{}`: expected at least `1s`", given.value.0), &given.origin);
@@ -70,10 +78,18 @@ impl Checker<'_> {
     }
 
     /// A duration of at least a millisecond.
-    pub(super) fn lifetime(&mut self, key: &str, setting: &Setting<DurationText>) -> Option<Duration> {
+    pub(super) fn lifetime(
+        &mut self,
+        key: &str,
+        setting: &Setting<DurationText>,
+    ) -> Option<Duration> {
         let given = setting.given()?;
         let parsed = parse_duration(&given.value.0);
-        parsed.map_err(|expected| self.fault(format!("{key} `{}`: {expected}", given.value.0), &given.origin)).ok()
+        parsed
+            .map_err(|expected| {
+                self.fault(format!("{key} `{}`: {expected}", given.value.0), &given.origin)
+            })
+            .ok()
     }
 }
 
@@ -86,6 +102,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         Ok(seconds) => Some(Duration::from_secs(seconds)),
         Err(_) => humantime::parse_duration(text).ok(),
     };
-    let sensible = parsed.filter(|duration| (Duration::from_millis(1)..=LONGEST).contains(duration));
+    let sensible =
+        parsed.filter(|duration| (Duration::from_millis(1)..=LONGEST).contains(duration));
     sensible.ok_or_else(|| "expected a duration such as `24h` or `90s`, or a number of seconds, of at most 100 years".to_owned())
 }

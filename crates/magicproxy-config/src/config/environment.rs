@@ -41,7 +41,10 @@ impl Environment {
             let Some(text) = self.var(&name) else { continue };
             let origin = Origin::Environment(name.clone());
             if let Err(expected) = raw.set(&key, text, origin.clone()) {
-                faults.push(Fault::new(format!("{key} `{}`: {expected}", value_without_userinfo(text)), origin));
+                faults.push(Fault::new(
+                    format!("{key} `{}`: {expected}", value_without_userinfo(text)),
+                    origin,
+                ));
             }
         }
         raw
@@ -58,8 +61,14 @@ impl Environment {
 
     /// What the Python program's variables say; warnings are added to those that there are.
     pub fn python_layer(&self, warnings: &mut Vec<String>) -> RawConfig {
-        let text = |name: &str| self.var(name).map_or_else(Setting::default, |value| setting(name, value.to_owned()));
-        let public_access = useful_public_access(text("PUBLIC_ACCESS"), "environment variable `PUBLIC_ACCESS`", warnings);
+        let text = |name: &str| {
+            self.var(name).map_or_else(Setting::default, |value| setting(name, value.to_owned()))
+        };
+        let public_access = useful_public_access(
+            text("PUBLIC_ACCESS"),
+            "environment variable `PUBLIC_ACCESS`",
+            warnings,
+        );
         let mut raw = RawConfig { public_access, ..RawConfig::default() };
         raw.upstream.api_root = text("API_ROOT");
         if self.var("KEYS_LOCATION").is_some() {
@@ -76,8 +85,11 @@ impl Environment {
     /// Variables that look like misspelt ones of ours. Others with our prefix are no fault: Kubernetes sets
     /// `MAGICPROXY_SERVICE_HOST` and its kin for a service of that name.
     pub fn misspelt(&self) -> Vec<String> {
-        let known: Vec<String> = names().map(|(name, _)| name).chain(["MAGICPROXY_CONFIG".to_owned()]).collect();
-        let ours = self.names().filter(|name| name.starts_with(PREFIX) && !known.iter().any(|known| known == name));
+        let known: Vec<String> =
+            names().map(|(name, _)| name).chain(["MAGICPROXY_CONFIG".to_owned()]).collect();
+        let ours = self
+            .names()
+            .filter(|name| name.starts_with(PREFIX) && !known.iter().any(|known| known == name));
         let service = |name: &str| name.contains("_SERVICE_") || name.contains("_PORT");
         ours.filter(|name| !service(name))
             .map(|name| {

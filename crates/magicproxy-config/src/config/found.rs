@@ -16,10 +16,16 @@ use crate::ground::trust;
 const FILE_HERE: &str = "magicproxy.toml";
 
 /// Reads the native file: the one that is named, or else the first that is found.
-pub(super) fn native(flags: &Flags, environment: &Environment, faults: &mut Vec<Fault>) -> Option<native::NativeFile> {
+pub(super) fn native(
+    flags: &Flags,
+    environment: &Environment,
+    faults: &mut Vec<Fault>,
+) -> Option<native::NativeFile> {
     let (path, origin) = match (&flags.config, environment.var("MAGICPROXY_CONFIG")) {
         (Some(path), _) => (path.clone(), Origin::Flag("--config")),
-        (None, Some(path)) => (PathBuf::from(path), Origin::Environment("MAGICPROXY_CONFIG".to_owned())),
+        (None, Some(path)) => {
+            (PathBuf::from(path), Origin::Environment("MAGICPROXY_CONFIG".to_owned()))
+        }
         (None, None) => (discover(environment, flags.working_directory)?, Origin::Default),
     };
     let text = read_text(&path, origin, faults)?;
@@ -29,13 +35,18 @@ pub(super) fn native(flags: &Flags, environment: &Environment, faults: &mut Vec<
 /// The first of the places where a configuration file may lie.
 fn discover(environment: &Environment, here: WorkingDirectory) -> Option<PathBuf> {
     let here = (here == WorkingDirectory::Read).then(|| PathBuf::from(FILE_HERE));
-    let user = environment.xdg("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("magicproxy/config.toml"));
+    let user = environment
+        .xdg("XDG_CONFIG_HOME", ".config")
+        .map(|folder| folder.join("magicproxy/config.toml"));
     let system = Some(PathBuf::from("/etc/magicproxy/config.toml"));
     [here, user, system].into_iter().flatten().find(|path| path.exists())
 }
 
 /// Reads the file of the Python program that the environment names.
-pub(super) fn python(environment: &Environment, faults: &mut Vec<Fault>) -> Option<python::PythonFile> {
+pub(super) fn python(
+    environment: &Environment,
+    faults: &mut Vec<Fault>,
+) -> Option<python::PythonFile> {
     let path = PathBuf::from(environment.var("CONFIG_FILE")?);
     let text = read_text(&path, Origin::Environment("CONFIG_FILE".to_owned()), faults)?;
     Some(python::parse(&path, text))
@@ -43,7 +54,10 @@ pub(super) fn python(environment: &Environment, faults: &mut Vec<Fault>) -> Opti
 
 fn read_text(path: &Path, origin: Origin, faults: &mut Vec<Fault>) -> Option<String> {
     if let Some(fault) = trust::writable_by_everybody(path) {
-        faults.push(Fault::new(format!("configuration file {fault}"), origin.clone()).help(trust::remedy(path)));
+        faults.push(
+            Fault::new(format!("configuration file {fault}"), origin.clone())
+                .help(trust::remedy(path)),
+        );
     }
     let fault = match std::fs::read(path).map(String::from_utf8) {
         Ok(Ok(text)) => return Some(text),
@@ -64,13 +78,22 @@ pub(super) fn is_passed_over(flags: &Flags, environment: &Environment) -> bool {
 /// working directory, which is not read here.
 pub(super) fn relative_keys(raw: &RawConfig) -> Vec<Fault> {
     let keys = [&raw.keys.private_key, &raw.keys.public_key, &raw.keys.certificate];
-    let relative =
-        |given: &&GivenValue<String>| matches!(given.origin, Origin::PythonFile(_)) && Path::new(&given.value).is_relative();
+    let relative = |given: &&GivenValue<String>| {
+        matches!(given.origin, Origin::PythonFile(_)) && Path::new(&given.value).is_relative()
+    };
     let fault = |given: &GivenValue<String>| {
-        let message = format!("`{}` is relative to the working directory, which is not read here", harmless(&given.value));
+        let message = format!(
+            "`{}` is relative to the working directory, which is not read here",
+            harmless(&given.value)
+        );
         Fault::new(message, given.origin.clone()).help("write an absolute path, or say --keys DIR")
     };
-    keys.into_iter().filter_map(|setting| setting.given()).find(relative).map(fault).into_iter().collect()
+    keys.into_iter()
+        .filter_map(|setting| setting.given())
+        .find(relative)
+        .map(fault)
+        .into_iter()
+        .collect()
 }
 
 impl Layers {
@@ -86,13 +109,20 @@ impl Layers {
 
     /// One line with the files and the variables that the configuration is made of; none, where all of it are defaults.
     pub fn used(&self) -> Option<String> {
-        let full = |file: &String| std::path::absolute(file).map_or_else(|_| file.clone(), |path| path.display().to_string());
-        let files = self.sources.files().iter().map(|file| harmless(&full(file))).collect::<Vec<_>>();
+        let full = |file: &String| {
+            std::path::absolute(file)
+                .map_or_else(|_| file.clone(), |path| path.display().to_string())
+        };
+        let files =
+            self.sources.files().iter().map(|file| harmless(&full(file))).collect::<Vec<_>>();
         let entries = self.raw.entries();
-        let named = entries.iter().filter(|entry| !entry.key.starts_with("log.")).filter_map(|entry| match entry.origin {
-            Origin::Environment(name) => Some(format!("${name}")),
-            _ => None,
-        });
+        let named =
+            entries.iter().filter(|entry| !entry.key.starts_with("log.")).filter_map(|entry| {
+                match entry.origin {
+                    Origin::Environment(name) => Some(format!("${name}")),
+                    _ => None,
+                }
+            });
         let mut variables: Vec<String> = named.collect();
         variables.sort();
         variables.dedup();

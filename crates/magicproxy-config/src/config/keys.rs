@@ -77,21 +77,29 @@ pub(super) fn in_folder(keys: RawKeys) -> RawKeys {
 impl Checker<'_> {
     /// Where the keys are.
     pub(super) fn keys(&mut self, raw: &RawConfig) -> KeySettings {
-        let path = |setting: &Setting<String>| setting.given().map(|given| self.path(given)).unwrap_or_default();
+        let path = |setting: &Setting<String>| {
+            setting.given().map(|given| self.path(given)).unwrap_or_default()
+        };
         let files = KeyFiles {
             private: path(&raw.keys.private_key),
             public: path(&raw.keys.public_key),
             certificate: path(&raw.keys.certificate),
         };
         let bits = match raw.keys.bits.given() {
-            Some(GivenValue { value: bits @ (2048 | 3072 | 4096), .. }) => usize::try_from(*bits).unwrap_or(2048),
+            Some(GivenValue { value: bits @ (2048 | 3072 | 4096), .. }) => {
+                usize::try_from(*bits).unwrap_or(2048)
+            }
             Some(given) => {
-                self.fault(format!("keys.bits `{}`: expected 2048, 3072 or 4096", given.value), &given.origin);
+                self.fault(
+                    format!("keys.bits `{}`: expected 2048, 3072 or 4096", given.value),
+                    &given.origin,
+                );
                 2048
             }
             None => 2048,
         };
-        let unnamed = raw.keys.private_key.given().is_some_and(|given| given.origin == Origin::Default);
+        let unnamed =
+            raw.keys.private_key.given().is_some_and(|given| given.origin == Origin::Default);
         let here = Path::new(KEYS_HERE).join("private.pem");
         let passed_over = unnamed && files.private != here && here.exists();
         KeySettings { files, bits, passed_over }

@@ -130,20 +130,33 @@ impl Layers {
         if from_python && raw.upstream.pass_request_headers.given().is_none() {
             warnings.push(PYTHON_HEADERS.to_owned());
         }
-        if python_rules && !raw.upstream.danger_prefix_matching.given().is_some_and(|given| given.value) {
+        if python_rules
+            && !raw.upstream.danger_prefix_matching.given().is_some_and(|given| given.value)
+        {
             warnings
                 .push("the scopes of CONFIG_FILE are matched against the whole path, unlike in the Python program".to_owned());
         }
         let sources = Sources { native: native_source, python: python_source };
-        warnings.extend(sources.files().iter().filter_map(|file| trust::of_another(Path::new(file))));
-        let warnings = warnings.iter().map(|warning| without_userinfo(warning).into_owned()).collect();
+        warnings
+            .extend(sources.files().iter().filter_map(|file| trust::of_another(Path::new(file))));
+        let warnings =
+            warnings.iter().map(|warning| without_userinfo(warning).into_owned()).collect();
         Self { raw, sources, warnings, passed_over, faults }
     }
 
     /// One layer above the defaults, without looking at flags, environment and files.
     pub fn only(raw: RawConfig) -> Self {
-        let raw = above_defaults([raw], defaults::layer(&Environment::default(), WorkingDirectory::Ignored));
-        Self { raw, sources: Sources::default(), warnings: Vec::new(), passed_over: false, faults: Vec::new() }
+        let raw = above_defaults(
+            [raw],
+            defaults::layer(&Environment::default(), WorkingDirectory::Ignored),
+        );
+        Self {
+            raw,
+            sources: Sources::default(),
+            warnings: Vec::new(),
+            passed_over: false,
+            faults: Vec::new(),
+        }
     }
 
     /// How to log, whatever else is wrong.
@@ -180,8 +193,14 @@ pub struct CheckedLayers {
 
 impl CheckedLayers {
     /// Has the files of the certificate read, if the configuration names any, and tells what is wrong with them among the other faults.
-    pub fn reading(mut self, read: impl FnOnce(&CertificateFiles) -> Result<(), CertificateFault>) -> Self {
-        let fault = self.certificate.as_ref().and_then(|named| Some(named.fault(&read(&named.files).err()?)));
+    pub fn reading(
+        mut self,
+        read: impl FnOnce(&CertificateFiles) -> Result<(), CertificateFault>,
+    ) -> Self {
+        let fault = self
+            .certificate
+            .as_ref()
+            .and_then(|named| Some(named.fault(&read(&named.files).err()?)));
         if let Some((at, fault)) = fault {
             self.faults.insert(at, fault);
         }
@@ -204,10 +223,19 @@ impl CheckedLayers {
 }
 
 /// All that was written, in layers, above presets and defaults.
-fn above_defaults(written: impl IntoIterator<Item = RawConfig>, mut defaults: RawConfig) -> RawConfig {
+fn above_defaults(
+    written: impl IntoIterator<Item = RawConfig>,
+    mut defaults: RawConfig,
+) -> RawConfig {
     let upstream = std::mem::take(&mut defaults.upstream);
     let layers = written.into_iter().chain([defaults]);
-    let raw = layers.map(|raw| RawConfig { keys: keys::in_folder(raw.keys), ..raw }).reduce(RawConfig::or);
+    let raw = layers
+        .map(|raw| RawConfig { keys: keys::in_folder(raw.keys), ..raw })
+        .reduce(RawConfig::or);
     let raw = preset::complete(raw.unwrap_or_default(), upstream);
-    RawConfig { limits: limits::complete(raw.limits), timeouts: timeouts::complete(raw.timeouts), ..raw }
+    RawConfig {
+        limits: limits::complete(raw.limits),
+        timeouts: timeouts::complete(raw.timeouts),
+        ..raw
+    }
 }

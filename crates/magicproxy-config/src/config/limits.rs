@@ -210,7 +210,8 @@ quotas! {
 /// none could make way for a new one.
 fn within_connections(mut limits: RawLimits) -> RawLimits {
     let is_default = limits.exchanges.given().is_none_or(|given| given.origin == Origin::Default);
-    let connections = limits.connections.given().and_then(|given| usize::try_from(given.value).ok());
+    let connections =
+        limits.connections.given().and_then(|given| usize::try_from(given.value).ok());
     if let Some(connections) = connections.filter(|_| is_default) {
         let most = Limits::default().exchanges.total;
         limits.exchanges = derived(most.min(connections / 2).max(1));
@@ -226,7 +227,8 @@ impl Checker<'_> {
     /// Checks each of them.
     pub(super) fn limits(&mut self, raw: &RawLimits) -> Limits {
         let defaults = Limits::default();
-        let connections = self.count("limits.connections", &raw.connections, 1).unwrap_or(defaults.connections);
+        let connections =
+            self.count("limits.connections", &raw.connections, 1).unwrap_or(defaults.connections);
         Limits {
             connections,
             connections_per_peer: self.connections_per_peer(raw, connections),
@@ -234,7 +236,11 @@ impl Checker<'_> {
                 .count("limits.idle_upstream_connections", &raw.idle_upstream_connections, 0)
                 .unwrap_or(defaults.idle_upstream_connections),
             upstream_connections_per_origin: self
-                .count("limits.upstream_connections_per_origin", &raw.upstream_connections_per_origin, 1)
+                .count(
+                    "limits.upstream_connections_per_origin",
+                    &raw.upstream_connections_per_origin,
+                    1,
+                )
                 .unwrap_or(defaults.upstream_connections_per_origin),
             upstream_streams_per_connection: self
                 .streams(&raw.upstream_streams_per_connection)
@@ -243,10 +249,15 @@ impl Checker<'_> {
             token_cache_bytes: self.quota(raw.token_cache_bytes(), defaults.token_cache_bytes),
             rule_cache_bytes: self.quota(raw.rule_cache_bytes(), defaults.rule_cache_bytes),
             verifications: self.quota(raw.verifications(), defaults.verifications),
-            costly_verifications: self.quota(raw.costly_verifications(), defaults.costly_verifications),
-            workers: self.count("limits.workers", &raw.workers, 1).and_then(NonZeroUsize::new).unwrap_or(defaults.workers),
+            costly_verifications: self
+                .quota(raw.costly_verifications(), defaults.costly_verifications),
+            workers: self
+                .count("limits.workers", &raw.workers, 1)
+                .and_then(NonZeroUsize::new)
+                .unwrap_or(defaults.workers),
             exchanges: self.quota(raw.exchanges(), defaults.exchanges),
-            upstream_connections: self.quota(raw.upstream_connections(), defaults.upstream_connections),
+            upstream_connections: self
+                .quota(raw.upstream_connections(), defaults.upstream_connections),
             buffered_bytes: self.quota(raw.buffered_bytes(), defaults.buffered_bytes),
             own_responses: self.quota(raw.own_responses(), defaults.own_responses),
             state_rows: self.quota(raw.state_rows(), defaults.state_rows),
@@ -255,9 +266,16 @@ impl Checker<'_> {
 
     fn connections_per_peer(&mut self, raw: &RawLimits, connections: usize) -> usize {
         let (key, setting) = ("limits.connections_per_peer", &raw.connections_per_peer);
-        let share = self.count(key, setting, 1).unwrap_or_else(|| Limits::connections_share(connections));
+        let share =
+            self.count(key, setting, 1).unwrap_or_else(|| Limits::connections_share(connections));
         if let Some(given) = setting.given().filter(|_| share > connections) {
-            self.fault(format!("{key} `{}`: more than limits.connections, which is {connections}", given.value), &given.origin);
+            self.fault(
+                format!(
+                    "{key} `{}`: more than limits.connections, which is {connections}",
+                    given.value
+                ),
+                &given.origin,
+            );
         }
         share
     }
@@ -267,13 +285,18 @@ impl Checker<'_> {
         let name = raw.name;
         // A cache may keep nothing.
         let least = u64::from(!name.ends_with("_cache_bytes"));
-        let Some(total) = self.count(&format!("limits.{name}"), raw.total, least) else { return otherwise };
+        let Some(total) = self.count(&format!("limits.{name}"), raw.total, least) else {
+            return otherwise;
+        };
         let defaults = Quota::of(total);
         let mut share = |suffix: &str, setting: &Setting<u64>, least: u64, default: usize| {
             let key = format!("limits.{name}_{suffix}");
             let share = self.count(&key, setting, least).unwrap_or(default);
             if let Some(given) = setting.given().filter(|_| share > total.max(1)) {
-                self.fault(format!("{key} `{}`: more than limits.{name}, which is {total}", given.value), &given.origin);
+                self.fault(
+                    format!("{key} `{}`: more than limits.{name}, which is {total}", given.value),
+                    &given.origin,
+                );
             }
             share
         };
@@ -292,7 +315,10 @@ impl Checker<'_> {
         if (1..=MOST).contains(&given.value) {
             return usize::try_from(given.value).ok();
         }
-        let fault = format!("limits.upstream_streams_per_connection `{}`: expected 1 to {MOST}", given.value);
+        let fault = format!(
+            "limits.upstream_streams_per_connection `{}`: expected 1 to {MOST}",
+            given.value
+        );
         self.fault(fault, &given.origin);
         None
     }
@@ -301,7 +327,10 @@ impl Checker<'_> {
         let given = setting.given()?;
         let count = usize::try_from(given.value).ok().filter(|_| given.value >= least);
         if count.is_none() {
-            self.fault(format!("{key} `{}`: expected at least {least}", given.value), &given.origin);
+            self.fault(
+                format!("{key} `{}`: expected at least {least}", given.value),
+                &given.origin,
+            );
         }
         count
     }

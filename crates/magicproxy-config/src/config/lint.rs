@@ -55,7 +55,8 @@ fn trusted_networks(raw: &RawConfig) -> Vec<String> {
         let least = if address.parse::<IpAddr>().ok()?.is_ipv4() { v4 } else { v6 };
         length.parse::<u8>().ok().filter(|length| *length < least)
     };
-    let large = list(&raw.tokens.trusted_proxies).iter().filter(|given| is_large(&given.value).is_some());
+    let large =
+        list(&raw.tokens.trusted_proxies).iter().filter(|given| is_large(&given.value).is_some());
     let told = large.map(|given| {
         format!(
             "tokens.trusted_proxies `{}`: whoever connects from there may say whose request it is, so that tokens bound to a sender \
@@ -67,17 +68,26 @@ fn trusted_networks(raw: &RawConfig) -> Vec<String> {
 }
 
 fn plain_http(upstream: &UpstreamSettings) -> Option<String> {
-    let exposed = upstream.origins().find(|root| !root.is_secure() && !is_loopback_host(root.host()));
-    exposed.map(|root| format!("the API root `{root}` is plain http: credentials travel unencrypted to another machine"))
+    let exposed =
+        upstream.origins().find(|root| !root.is_secure() && !is_loopback_host(root.host()));
+    exposed.map(|root| {
+        format!(
+            "the API root `{root}` is plain http: credentials travel unencrypted to another machine"
+        )
+    })
 }
 
 /// A key that is denied and not here: it went, or its name is misspelt.
 fn denied_keys(raw: &RawConfig, keys: &KnownKeys<'_>) -> Vec<String> {
     let folder = keys.folder.map(|folder| folder.display().to_string()).unwrap_or_default();
-    let unknown = list(&raw.tokens.deny_kid).iter().filter(|given| !keys.ids.contains(&given.value.as_str()));
+    let unknown =
+        list(&raw.tokens.deny_kid).iter().filter(|given| !keys.ids.contains(&given.value.as_str()));
     let told = unknown.map(|given| {
-        let meant = nearest(&given.value, keys.ids.iter().copied()).map(|meant| format!(": did you mean `{meant}`?"));
-        let hint = meant.unwrap_or_else(|| ", so this denies nothing now (`magicproxy keys list` shows them)".to_owned());
+        let meant = nearest(&given.value, keys.ids.iter().copied())
+            .map(|meant| format!(": did you mean `{meant}`?"));
+        let hint = meant.unwrap_or_else(|| {
+            ", so this denies nothing now (`magicproxy keys list` shows them)".to_owned()
+        });
         format!("tokens.deny_kid `{}`: no key in `{folder}` has this id{hint}", given.value)
     });
     told.collect()
@@ -108,7 +118,8 @@ fn shadowed_mounts(config: &Config) -> Vec<String> {
                     inner.name, outer.name
                 ));
             }
-            let hidden = outer.routes.paths.iter().map(|path| format!("{own}{}", path.prefix.as_str()));
+            let hidden =
+                outer.routes.paths.iter().map(|path| format!("{own}{}", path.prefix.as_str()));
             for path in hidden.filter(|path| mount.len() > own.len() && is_below(path, mount)) {
                 warnings.push(format!(
                     "requests below `{path}` are for the upstream `{}`, whose mount is `{mount}`, and never for `{}`, which has that path",
@@ -128,23 +139,26 @@ fn is_below(path: &str, prefix: &str) -> bool {
 fn shadowed_hosts(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
     let several = config.upstreams.len() > 1;
-    let public = config.public_access.as_ref().map(|public| public.host.to_lowercase()).filter(|_| several);
+    let public =
+        config.public_access.as_ref().map(|public| public.host.to_lowercase()).filter(|_| several);
     let mut earlier: Vec<(&str, &str)> = Vec::new();
     for upstream in &config.upstreams {
         let name = upstream.name.as_str();
         for host in upstream.routes.hosts.iter().map(|host| host.as_str()) {
             let bare = without_port(host);
-            let api = config
-                .upstreams
-                .iter()
-                .find(|other| other.name != upstream.name && other.api_root.authority().as_str().eq_ignore_ascii_case(host));
+            let api = config.upstreams.iter().find(|other| {
+                other.name != upstream.name
+                    && other.api_root.authority().as_str().eq_ignore_ascii_case(host)
+            });
             if let Some(api) = api {
                 warnings.push(format!(
                     "hosts `{host}` of the upstream `{name}`: requests with this name are for `{}`, whose API it is",
                     api.name
                 ));
             }
-            let taken = earlier.iter().find(|(other, owner)| *owner != name && (*other == bare || without_port(other) == host));
+            let taken = earlier.iter().find(|(other, owner)| {
+                *owner != name && (*other == bare || without_port(other) == host)
+            });
             if let Some((other, owner)) = taken {
                 warnings.push(format!(
                     "hosts `{host}` of the upstream `{name}` and `{other}` of `{owner}` overlap: requests with both are for `{owner}`"
@@ -172,12 +186,16 @@ fn without_port(host: &str) -> &str {
 fn futile_scopes(raw: &RawConfig, config: &Config) -> Vec<String> {
     let ceilings: Option<Vec<Vec<Rule>>> = tables(raw).iter().map(ceiling).collect();
     // Where one upstream has none, or matches in another way, every rule may be for that one.
-    let Some(ceilings) = ceilings.filter(|ceilings| !ceilings.is_empty() && ceilings.len() == config.upstreams.len()) else {
+    let Some(ceilings) = ceilings
+        .filter(|ceilings| !ceilings.is_empty() && ceilings.len() == config.upstreams.len())
+    else {
         return Vec::new();
     };
     let mut warnings = Vec::new();
     for (name, given) in &raw.scopes {
-        let Some(rules) = parsed(given).filter(|rules| rules.len() <= MAX_COMPARED) else { continue };
+        let Some(rules) = parsed(given).filter(|rules| rules.len() <= MAX_COMPARED) else {
+            continue;
+        };
         let mut futile: HashSet<usize> = (0..rules.len()).collect();
         for ceiling in &ceilings {
             let of_this: HashSet<usize> = Policy::futile(&rules, ceiling).into_iter().collect();
@@ -186,8 +204,12 @@ fn futile_scopes(raw: &RawConfig, config: &Config) -> Vec<String> {
         let mut futile: Vec<_> = futile.into_iter().collect();
         futile.sort_unstable();
         let told = futile.into_iter().filter_map(|at| rules.get(at));
-        warnings
-            .extend(told.map(|rule| format!("scope `{name}`: no ceiling allows anything of `{}`", harmless(&rule.to_string()))));
+        warnings.extend(told.map(|rule| {
+            format!(
+                "scope `{name}`: no ceiling allows anything of `{}`",
+                harmless(&rule.to_string())
+            )
+        }));
     }
     warnings
 }
@@ -201,6 +223,9 @@ fn ceiling(table: &Table<'_>) -> Option<Vec<Rule>> {
 
 /// Rules that were checked before; plugins are none.
 fn parsed(given: &[GivenValue<RawRuleSetting>]) -> Option<Vec<Rule>> {
-    let rules = given.iter().map(|given| given.value.0.clone()).filter(|rule| !matches!(rule, RawRule::Plugin(_)));
+    let rules = given
+        .iter()
+        .map(|given| given.value.0.clone())
+        .filter(|rule| !matches!(rule, RawRule::Plugin(_)));
     Rule::parse_list(&rules.collect::<Vec<_>>(), Default::default()).ok()
 }

@@ -95,7 +95,9 @@ impl ListenerSettings {
         let exposed = self.plain_http == PlainHttp::Loopback && self.is_open_at(address);
         let message = || {
             let listen = &self.listen;
-            format!("listen `{listen}`: without TLS others than this machine could mint there, with credentials in the clear")
+            format!(
+                "listen `{listen}`: without TLS others than this machine could mint there, with credentials in the clear"
+            )
         };
         exposed.then(|| Fault::new(message(), origin.clone()).help(WAYS_OUT_OF_EXPOSURE))
     }
@@ -125,10 +127,13 @@ impl Checker<'_> {
         raw: &RawConfig,
         upstreams: Option<&[Arc<UpstreamSettings>]>,
     ) -> Option<Vec<(ListenerSettings, Origin)>> {
-        let said = raw.listeners.is_empty() || raw.listen.given().is_some_and(|given| given.origin != Origin::Default);
-        let first = said.then(|| RawListener { listen: raw.listen.clone(), ..RawListener::default() });
+        let said = raw.listeners.is_empty()
+            || raw.listen.given().is_some_and(|given| given.origin != Origin::Default);
+        let first =
+            said.then(|| RawListener { listen: raw.listen.clone(), ..RawListener::default() });
         let first = first.iter().map(|listener| ("listen".to_owned(), listener));
-        let further = raw.listeners.iter().map(|listener| ("listeners.listen".to_owned(), listener));
+        let further =
+            raw.listeners.iter().map(|listener| ("listeners.listen".to_owned(), listener));
         let checked: Vec<_> = first
             .chain(further)
             .map(|(key, listener)| {
@@ -148,7 +153,10 @@ impl Checker<'_> {
             match HostName::parse(&given.value) {
                 Some(host) => allowed.push(host),
                 None => self.fault(
-                    format!("allowed_hosts `{}`: expected a host such as `proxy.example.com`", given.value),
+                    format!(
+                        "allowed_hosts `{}`: expected a host such as `proxy.example.com`",
+                        given.value
+                    ),
                     &given.origin,
                 ),
             }
@@ -164,15 +172,18 @@ impl Checker<'_> {
         upstreams: Option<&[Arc<UpstreamSettings>]>,
     ) -> Option<ListenerSettings> {
         if listener.listen.given().is_none() {
-            let origin = listener.entries("").first().map_or(Origin::Default, |entry| entry.origin.clone());
+            let origin =
+                listener.entries("").first().map_or(Origin::Default, |entry| entry.origin.clone());
             self.fault("listeners.listen is needed: `HOST:PORT` or `unix:PATH`", &origin);
         }
-        let listen = match (self.text(key, &listener.listen, ListenAddress::parse), listener.listen.given()) {
-            (Some(ListenAddress::Unix(path)), Some(given)) => {
-                Some(ListenAddress::Unix(self.sources.absolute(path, &given.origin)))
-            }
-            (listen, _) => listen,
-        };
+        let listen =
+            match (self.text(key, &listener.listen, ListenAddress::parse), listener.listen.given())
+            {
+                (Some(ListenAddress::Unix(path)), Some(given)) => {
+                    Some(ListenAddress::Unix(self.sources.absolute(path, &given.origin)))
+                }
+                (listen, _) => listen,
+            };
         let is_unix = matches!(listen, Some(ListenAddress::Unix(_)));
         let mode = self.mode(&listener.mode, is_unix);
         let scheme = self.scheme(&listener.tls, raw, is_unix);
@@ -182,30 +193,54 @@ impl Checker<'_> {
         };
         let plain_http = match upstreams {
             _ if said(&raw.danger_plain_http) => PlainHttp::Accepted,
-            Some(upstreams) if !upstreams.iter().any(|upstream| upstream.mints_over_http()) => PlainHttp::NothingMinted,
+            Some(upstreams) if !upstreams.iter().any(|upstream| upstream.mints_over_http()) => {
+                PlainHttp::NothingMinted
+            }
             _ => PlainHttp::Loopback,
         };
-        Some(ListenerSettings { listen: listen?, scheme: scheme?, upstream, mode: mode?, plain_http })
+        Some(ListenerSettings {
+            listen: listen?,
+            scheme: scheme?,
+            upstream,
+            mode: mode?,
+            plain_http,
+        })
     }
 
     fn mode(&mut self, setting: &Setting<String>, is_unix: bool) -> Option<u32> {
         let Some(given) = setting.given() else { return Some(SOCKET_MODE) };
-        let octal = |text: &str| matches!(text.len(), 3 | 4) && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
-        let mode = u32::from_str_radix(&given.value, 8).ok().filter(|mode| octal(&given.value) && *mode <= 0o777);
+        let octal = |text: &str| {
+            matches!(text.len(), 3 | 4) && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte))
+        };
+        let mode = u32::from_str_radix(&given.value, 8)
+            .ok()
+            .filter(|mode| octal(&given.value) && *mode <= 0o777);
         if mode.is_none() {
-            self.fault(format!("listeners.mode `{}`: expected octal digits such as `0660`", given.value), &given.origin);
+            self.fault(
+                format!("listeners.mode `{}`: expected octal digits such as `0660`", given.value),
+                &given.origin,
+            );
         } else if !is_unix {
             self.fault("listeners.mode: only a Unix socket has one", &given.origin);
         }
         mode
     }
 
-    fn scheme(&mut self, setting: &Setting<bool>, raw: &RawConfig, is_unix: bool) -> Option<Scheme> {
-        let certificate = raw.tls.certificate.given().is_some() || raw.acme.domains.given().is_some() || said(&raw.tls.dev);
+    fn scheme(
+        &mut self,
+        setting: &Setting<bool>,
+        raw: &RawConfig,
+        is_unix: bool,
+    ) -> Option<Scheme> {
+        let certificate = raw.tls.certificate.given().is_some()
+            || raw.acme.domains.given().is_some()
+            || said(&raw.tls.dev);
         match setting.given() {
             Some(GivenValue { value: true, origin }) if !certificate => {
                 let fault = Fault::new("listeners.tls: there is no certificate", origin.clone());
-                self.faults.push(fault.help("name one: `[tls] certificate = \"…\"` and `private_key = \"…\"`"));
+                self.faults.push(
+                    fault.help("name one: `[tls] certificate = \"…\"` and `private_key = \"…\"`"),
+                );
                 None
             }
             Some(GivenValue { value: true, .. }) => Some(Scheme::Https),
@@ -214,7 +249,11 @@ impl Checker<'_> {
         }
     }
 
-    fn bound(&mut self, given: &GivenValue<String>, upstreams: &[Arc<UpstreamSettings>]) -> Option<UpstreamName> {
+    fn bound(
+        &mut self,
+        given: &GivenValue<String>,
+        upstreams: &[Arc<UpstreamSettings>],
+    ) -> Option<UpstreamName> {
         let names = || upstreams.iter().map(|upstream| upstream.name.as_str());
         let found = upstreams.iter().find(|upstream| upstream.is_called(&given.value));
         if found.is_none() {
@@ -222,8 +261,10 @@ impl Checker<'_> {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("expected one of `{}`", names().collect::<Vec<_>>().join("`, `")),
             };
-            let fault =
-                Fault::new(format!("listeners.upstream `{}`: there is no such upstream", given.value), given.origin.clone());
+            let fault = Fault::new(
+                format!("listeners.upstream `{}`: there is no such upstream", given.value),
+                given.origin.clone(),
+            );
             self.faults.push(fault.help(help));
         }
         found.map(|upstream| upstream.name.clone())
@@ -233,7 +274,10 @@ impl Checker<'_> {
         for (at, (listener, origin)) in listeners.iter().enumerate() {
             let mut earlier = listeners.iter().take(at);
             if earlier.any(|(other, _)| other.listen.excludes(&listener.listen)) {
-                self.fault(format!("listeners.listen `{}`: another listener is there", listener.listen), origin);
+                self.fault(
+                    format!("listeners.listen `{}`: another listener is there", listener.listen),
+                    origin,
+                );
             }
         }
     }

@@ -54,7 +54,9 @@ impl Checker<'_> {
             default_lifetime: self
                 .whole_seconds("mint.default_lifetime", &raw.default_lifetime)
                 .unwrap_or(defaults.default_lifetime),
-            max_lifetime: self.whole_seconds("mint.max_lifetime", &raw.max_lifetime).unwrap_or(defaults.max_lifetime),
+            max_lifetime: self
+                .whole_seconds("mint.max_lifetime", &raw.max_lifetime)
+                .unwrap_or(defaults.max_lifetime),
             announce: match said(&raw.announce) {
                 AnnounceChoice::Root => Announcement::Root,
                 AnnounceChoice::All => Announcement::All,
@@ -62,7 +64,10 @@ impl Checker<'_> {
         };
         let said = raw.default_lifetime.given().filter(|given| given.origin != Origin::Default);
         if let Some(given) = said.filter(|_| minting.default_lifetime > minting.max_lifetime) {
-            self.fault(format!("mint.default_lifetime `{}`: longer than mint.max_lifetime", given.value.0), &given.origin);
+            self.fault(
+                format!("mint.default_lifetime `{}`: longer than mint.max_lifetime", given.value.0),
+                &given.origin,
+            );
         }
         minting
     }

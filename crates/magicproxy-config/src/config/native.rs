@@ -30,10 +30,12 @@ pub(crate) fn parse(path: &Path, text: String) -> NativeFile {
     let mut hidden = Vec::new();
     let (raw, faults) = read(&text, &mut hidden);
     // They may hold passwords, whatever else is wrong beside them.
-    hidden.extend(raw.entries().into_iter().filter(|entry| entry.may_hold_secret).filter_map(|entry| match entry.origin {
-        Origin::File(span) => Some(span.clone()),
-        _ => None,
-    }));
+    hidden.extend(raw.entries().into_iter().filter(|entry| entry.may_hold_secret).filter_map(
+        |entry| match entry.origin {
+            Origin::File(span) => Some(span.clone()),
+            _ => None,
+        },
+    ));
     let mut source = SourceFile::new(path, text);
     for span in &hidden {
         source.mask(span);
@@ -49,12 +51,16 @@ fn read(text: &str, hidden: &mut Vec<Range<usize>>) -> (RawConfig, Vec<Fault>) {
             Ok(raw) => return (raw, faults),
             Err(error) => error,
         };
-        if error.message().ends_with("expected a sequence") && error.span().is_some_and(|span| make_list(tree.get_mut(), &span)) {
+        if error.message().ends_with("expected a sequence")
+            && error.span().is_some_and(|span| make_list(tree.get_mut(), &span))
+        {
             continue;
         }
         let removed = error.span().and_then(|span| remove(tree.get_mut(), &span));
-        let (message, help) =
-            suggest::explain(&without_userinfo(error.message()), removed.as_ref().map_or("", |removed| &removed.key));
+        let (message, help) = suggest::explain(
+            &without_userinfo(error.message()),
+            removed.as_ref().map_or("", |removed| &removed.key),
+        );
         let Some(removed) = removed else {
             // Keys that nobody knows may stand behind this fault, and their values are not shown.
             tree.get_ref().values().for_each(|value| leaves(value, hidden));
@@ -103,12 +109,18 @@ fn remove<'i>(table: &mut DeTable<'i>, fault: &Range<usize>) -> Option<RemovedTa
         }
         // The span of a table is that of its header, so tables are searched whatever their span is.
         let inner = match value.get_mut() {
-            DeValue::Table(inner) => {
-                remove(inner, fault).map(|inner| RemovedTables { key: format!("{}.{}", key.get_ref(), inner.key), ..inner })
-            }
+            DeValue::Table(inner) => remove(inner, fault).map(|inner| RemovedTables {
+                key: format!("{}.{}", key.get_ref(), inner.key),
+                ..inner
+            }),
             // The last element goes with its list: that nothing is left of it is not a fault of its own.
-            DeValue::Array(list) if list.len() > 1 => take_element(list, |element| holds(element, fault))
-                .map(|value| RemovedTables { key: key.get_ref().to_string(), span: fault.clone(), value }),
+            DeValue::Array(list) if list.len() > 1 => {
+                take_element(list, |element| holds(element, fault)).map(|value| RemovedTables {
+                    key: key.get_ref().to_string(),
+                    span: fault.clone(),
+                    value,
+                })
+            }
             _ => None,
         };
         if inner.is_some() {
@@ -116,7 +128,11 @@ fn remove<'i>(table: &mut DeTable<'i>, fault: &Range<usize>) -> Option<RemovedTa
         }
         if holds(value, fault) {
             let value = table.remove(&key)?;
-            return Some(RemovedTables { key: key.get_ref().to_string(), span: fault.clone(), value });
+            return Some(RemovedTables {
+                key: key.get_ref().to_string(),
+                span: fault.clone(),
+                value,
+            });
         }
     }
     None
@@ -129,7 +145,9 @@ fn holds(value: &Spanned<DeValue<'_>>, fault: &Range<usize>) -> bool {
         return true;
     }
     match value.get_ref() {
-        DeValue::Table(table) => table.iter().any(|(key, inner)| key.span() == *fault || holds(inner, fault)),
+        DeValue::Table(table) => {
+            table.iter().any(|(key, inner)| key.span() == *fault || holds(inner, fault))
+        }
         DeValue::Array(list) => list.iter().any(|element| holds(element, fault)),
         _ => false,
     }
@@ -142,7 +160,8 @@ fn make_list(table: &mut DeTable<'_>, fault: &Range<usize>) -> bool {
         match value.get_mut() {
             DeValue::String(_) | DeValue::Table(_) if span == *fault => {
                 let single = std::mem::replace(value.get_mut(), DeValue::Array(DeArray::new()));
-                *value.get_mut() = DeValue::Array([Spanned::new(span, single)].into_iter().collect());
+                *value.get_mut() =
+                    DeValue::Array([Spanned::new(span, single)].into_iter().collect());
                 true
             }
             DeValue::Table(inner) => make_list(inner, fault),
@@ -155,7 +174,10 @@ fn make_list(table: &mut DeTable<'_>, fault: &Range<usize>) -> bool {
     })
 }
 
-fn take_element<'i>(list: &mut DeArray<'i>, is_it: impl Fn(&Spanned<DeValue<'i>>) -> bool) -> Option<Spanned<DeValue<'i>>> {
+fn take_element<'i>(
+    list: &mut DeArray<'i>,
+    is_it: impl Fn(&Spanned<DeValue<'i>>) -> bool,
+) -> Option<Spanned<DeValue<'i>>> {
     let at = list.iter().position(is_it)?;
     let mut elements: Vec<_> = std::mem::replace(list, DeArray::new()).into_iter().collect();
     let taken = elements.remove(at);

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use magicproxy_proxy::settings::{EnvironmentProxies, NamedProxy, NoProxy, Outbound, OutboundProxy};
+use magicproxy_proxy::settings::{
+    EnvironmentProxies, NamedProxy, NoProxy, Outbound, OutboundProxy,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +28,8 @@ impl OutboundText {
     fn shown(&self) -> String {
         match self.0.as_str() {
             word @ (NONE | ENVIRONMENT) => word.to_owned(),
-            url => OutboundProxy::parse(url).map_or_else(|_| "(not shown)".to_owned(), |proxy| proxy.to_string()),
+            url => OutboundProxy::parse(url)
+                .map_or_else(|_| "(not shown)".to_owned(), |proxy| proxy.to_string()),
         }
     }
 }
@@ -63,7 +66,9 @@ impl RawProxies {
     /// As curl reads them: small letters first.
     pub fn of(environment: &Environment) -> Self {
         let first = |names: [&'static str; 4]| {
-            names.into_iter().find_map(|name| Some((name, OutboundText(environment.var(name)?.to_owned()))))
+            names
+                .into_iter()
+                .find_map(|name| Some((name, OutboundText(environment.var(name)?.to_owned()))))
         };
         let except = ["no_proxy", "NO_PROXY"].into_iter().find_map(|name| environment.var(name));
         Self {
@@ -81,7 +86,9 @@ impl RawProxies {
             match OutboundProxy::parse(&text.0) {
                 Ok(proxy) => Some(NamedProxy { variable, proxy: Arc::new(proxy) }),
                 Err(error) => {
-                    faults.push(format!("outbound_proxy: environment variable `{variable}`: {error}"));
+                    faults.push(format!(
+                        "outbound_proxy: environment variable `{variable}`: {error}"
+                    ));
                     None
                 }
             }
@@ -108,18 +115,25 @@ impl Table<'_> {
 impl Checker<'_> {
     /// Checks what holds for those of these upstreams whose tables say nothing else, and what the environment says, where somebody
     /// goes by that.
-    pub(super) fn general_outbound(&mut self, raw: &RawConfig, tables: &[Table<'_>]) -> GeneralOutbound {
+    pub(super) fn general_outbound(
+        &mut self,
+        raw: &RawConfig,
+        tables: &[Table<'_>],
+    ) -> GeneralOutbound {
         let (environment, faults) = raw.proxies.checked();
-        let mut general = GeneralOutbound { outbound: Outbound::Direct, environment: Arc::new(environment) };
+        let mut general =
+            GeneralOutbound { outbound: Outbound::Direct, environment: Arc::new(environment) };
         let mut go_by_environment: Vec<&Origin> = Vec::new();
         if tables.iter().any(|table| table.raw.outbound_proxy.given().is_none()) {
             general.outbound = self.outbound_in_general(raw, &general);
             let said = raw.outbound_proxy.given().map(|given| &given.origin);
             let said = said.or(raw.outbound_proxy_file.given().map(|given| &given.origin));
-            go_by_environment.extend(said.filter(|_| matches!(general.outbound, Outbound::Environment(_))));
+            go_by_environment
+                .extend(said.filter(|_| matches!(general.outbound, Outbound::Environment(_))));
         }
         let own = tables.iter().filter_map(|table| table.raw.outbound_proxy.given());
-        go_by_environment.extend(own.filter(|given| given.value.0 == ENVIRONMENT).map(|given| &given.origin));
+        go_by_environment
+            .extend(own.filter(|given| given.value.0 == ENVIRONMENT).map(|given| &given.origin));
         if let Some(origin) = go_by_environment.first() {
             faults.into_iter().for_each(|fault| self.fault(fault, origin));
         }
@@ -129,14 +143,20 @@ impl Checker<'_> {
     /// How the origins of this upstream are reached: as its table says, or else the whole configuration.
     pub(super) fn outbound(&mut self, general: &GeneralOutbound, table: &Table<'_>) -> Outbound {
         match table.raw.outbound_proxy.given() {
-            Some(given) => self.outbound_of(&table.key("outbound_proxy"), &given.value.0, (general, &given.origin)),
+            Some(given) => self.outbound_of(
+                &table.key("outbound_proxy"),
+                &given.value.0,
+                (general, &given.origin),
+            ),
             None => general.outbound.clone(),
         }
     }
 
     fn outbound_in_general(&mut self, raw: &RawConfig, general: &GeneralOutbound) -> Outbound {
         match (raw.outbound_proxy.given(), raw.outbound_proxy_file.given()) {
-            (Some(given), None) => self.outbound_of("outbound_proxy", &given.value.0, (general, &given.origin)),
+            (Some(given), None) => {
+                self.outbound_of("outbound_proxy", &given.value.0, (general, &given.origin))
+            }
             (None, Some(given)) => self.outbound_in_file(general, given),
             (Some(_), Some(given)) => {
                 self.fault("outbound_proxy_file: there is `outbound_proxy` as well", &given.origin);
@@ -146,7 +166,12 @@ impl Checker<'_> {
         }
     }
 
-    fn outbound_of(&mut self, key: &str, text: &str, (general, origin): (&GeneralOutbound, &Origin)) -> Outbound {
+    fn outbound_of(
+        &mut self,
+        key: &str,
+        text: &str,
+        (general, origin): (&GeneralOutbound, &Origin),
+    ) -> Outbound {
         match text {
             NONE => Outbound::Direct,
             ENVIRONMENT => Outbound::Environment(Arc::clone(&general.environment)),
@@ -154,14 +179,24 @@ impl Checker<'_> {
             url => match OutboundProxy::parse(url) {
                 Ok(proxy) => Outbound::Fixed(Arc::new(proxy)),
                 Err(error) => {
-                    self.push(Fault::new(format!("{key}: {error}; or `environment`, or `none`"), origin.clone()).hidden());
+                    self.push(
+                        Fault::new(
+                            format!("{key}: {error}; or `environment`, or `none`"),
+                            origin.clone(),
+                        )
+                        .hidden(),
+                    );
                     Outbound::Direct
                 }
             },
         }
     }
 
-    fn outbound_in_file(&mut self, general: &GeneralOutbound, given: &GivenValue<String>) -> Outbound {
+    fn outbound_in_file(
+        &mut self,
+        general: &GeneralOutbound,
+        given: &GivenValue<String>,
+    ) -> Outbound {
         let path = self.path(given);
         match std::fs::read_to_string(&path) {
             Ok(text) => {
@@ -170,7 +205,10 @@ impl Checker<'_> {
             }
             Err(error) => {
                 let why = crate::ground::text::reason(&error);
-                self.fault(format!("outbound_proxy_file `{}`: {why}", path.display()), &given.origin);
+                self.fault(
+                    format!("outbound_proxy_file `{}`: {why}", path.display()),
+                    &given.origin,
+                );
                 Outbound::Direct
             }
         }

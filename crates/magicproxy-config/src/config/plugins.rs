@@ -71,9 +71,13 @@ pub struct PluginsSettings {
 pub(super) fn default_cache(environment: &Environment) -> Setting<String> {
     let folder = match environment.var("CACHE_DIRECTORY") {
         Some(folder) => Some(Path::new(folder).join("plugins")),
-        None => environment.xdg("XDG_CACHE_HOME", ".cache").map(|cache| cache.join("magicproxy/plugins")),
+        None => environment
+            .xdg("XDG_CACHE_HOME", ".cache")
+            .map(|cache| cache.join("magicproxy/plugins")),
     };
-    folder.map_or_else(Setting::default, |folder| Setting::new(folder.to_string_lossy().into_owned(), Origin::Default))
+    folder.map_or_else(Setting::default, |folder| {
+        Setting::new(folder.to_string_lossy().into_owned(), Origin::Default)
+    })
 }
 
 impl Checker<'_> {
@@ -81,7 +85,8 @@ impl Checker<'_> {
         let cache = raw.plugin_cache.given().map(|given| self.path(given));
         let mut settings = PluginsSettings { cache, ..PluginsSettings::default() };
         for (name, plugin) in &raw.plugins {
-            let origin = plugin.file.given().map_or_else(|| origin_of(plugin), |file| file.origin.clone());
+            let origin =
+                plugin.file.given().map_or_else(|| origin_of(plugin), |file| file.origin.clone());
             if let Some(plugin) = self.plugin(name, plugin, &origin) {
                 settings.plugins.push(plugin);
             }
@@ -96,8 +101,12 @@ impl Checker<'_> {
     /// Refuses each plugin in a program that cannot run any, and says how to build one that can.
     fn no_plugins_built(&mut self, raw: &RawConfig) {
         for (name, plugin) in &raw.plugins {
-            let origin = plugin.file.given().map_or_else(|| origin_of(plugin), |file| file.origin.clone());
-            let fault = Fault::new(format!("plugin `{name}`: this program was built without plugins"), origin);
+            let origin =
+                plugin.file.given().map_or_else(|| origin_of(plugin), |file| file.origin.clone());
+            let fault = Fault::new(
+                format!("plugin `{name}`: this program was built without plugins"),
+                origin,
+            );
             self.faults.push(fault.help(HOW_TO_BUILD));
         }
     }
@@ -115,7 +124,10 @@ impl Checker<'_> {
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => format!("configure it: `[plugins.{name}]` with `file`"),
                 };
-                let fault = Fault::new(format!("scope `{scope}`: there is no plugin `{name}`"), given.origin.clone());
+                let fault = Fault::new(
+                    format!("scope `{scope}`: there is no plugin `{name}`"),
+                    given.origin.clone(),
+                );
                 self.faults.push(fault.help(help));
             }
         }
@@ -146,8 +158,13 @@ impl Checker<'_> {
         let defaults = Limits::default();
         let key = |key: &str| format!("plugins.{name}.{key}");
         let time = self.lifetime(&key("time_limit"), &raw.time_limit);
-        if let (Some(given), Some(_)) = (raw.time_limit.given(), time.filter(|time| *time > MOST_TIME)) {
-            self.fault(format!("{} `{}`: expected at most `10s`", key("time_limit"), given.value.0), &given.origin);
+        if let (Some(given), Some(_)) =
+            (raw.time_limit.given(), time.filter(|time| *time > MOST_TIME))
+        {
+            self.fault(
+                format!("{} `{}`: expected at most `10s`", key("time_limit"), given.value.0),
+                &given.origin,
+            );
         }
         Limits {
             time: time.unwrap_or(defaults.time),
@@ -166,7 +183,11 @@ impl Checker<'_> {
             let bytes = usize::try_from(bytes).ok().filter(|_| sensible);
             bytes.ok_or_else(|| "expected `64KiB` to `1GiB`".to_owned())
         });
-        bytes.map_err(|expected| self.fault(format!("{key} `{}`: {expected}", given.value.0), &given.origin)).ok()
+        bytes
+            .map_err(|expected| {
+                self.fault(format!("{key} `{}`: {expected}", given.value.0), &given.origin)
+            })
+            .ok()
     }
 
     fn positive(&mut self, key: &str, setting: &Setting<u64>) -> Option<u64> {

@@ -20,17 +20,27 @@ pub(super) fn complete(mut raw: RawConfig, defaults: RawUpstream) -> RawConfig {
         raw.upstream = with_preset(raw.upstream, None, Some(defaults));
     }
     let upstreams = raw.upstreams.into_iter();
-    raw.upstreams = upstreams.map(|(name, upstream)| (name.clone(), with_preset(upstream, Some(&name), None))).collect();
+    raw.upstreams = upstreams
+        .map(|(name, upstream)| (name.clone(), with_preset(upstream, Some(&name), None)))
+        .collect();
     raw
 }
 
 /// A preset is chosen by `preset`, by the name of the table, or by the API root, whichever speaks first.
-fn with_preset(raw: RawUpstream, table: Option<&str>, defaults: Option<RawUpstream>) -> RawUpstream {
-    let api_root = |raw: &RawUpstream| raw.api_root.given().map(|given| given.value.trim_end_matches('/').to_owned());
+fn with_preset(
+    raw: RawUpstream,
+    table: Option<&str>,
+    defaults: Option<RawUpstream>,
+) -> RawUpstream {
+    let api_root = |raw: &RawUpstream| {
+        raw.api_root.given().map(|given| given.value.trim_end_matches('/').to_owned())
+    };
     let root = api_root(&raw).or_else(|| defaults.as_ref().and_then(api_root));
     let chosen = match raw.preset.given() {
         Some(given) => Some(given.value),
-        None => table.and_then(PresetChoice::of_name).or_else(|| root.as_deref().and_then(PresetChoice::of_root)),
+        None => table
+            .and_then(PresetChoice::of_name)
+            .or_else(|| root.as_deref().and_then(PresetChoice::of_root)),
     };
     let preset = chosen.and_then(PresetChoice::provider);
     let mut raw = match preset {
@@ -68,21 +78,28 @@ fn below(preset: &'static Provider, raw: RawUpstream) -> RawUpstream {
         encoded_slash: Setting::new(preset.encoded_slash, origin.clone()),
         path_reading: Setting::new(preset.path_reading, origin.clone()),
         credential: Setting::new(CarrierText(preset.credential.to_owned()), origin.clone()),
-        accept_token_in: listed(preset.accept_token_in, &origin, |name| CarrierText(name.to_owned())),
+        accept_token_in: listed(preset.accept_token_in, &origin, |name| {
+            CarrierText(name.to_owned())
+        }),
         refusal_format: Setting::new(RefusalChoice::of(preset), origin.clone()),
         drop_query_parameters: listed(preset.drop_query_parameters, &origin, str::to_owned),
         rewrite_members: listed(preset.rewrite_members, &origin, str::to_owned),
-        response_timeout: preset
-            .response_timeout
-            .map_or_else(Setting::default, |text| Setting::new(DurationText(text.to_owned()), origin.clone())),
+        response_timeout: preset.response_timeout.map_or_else(Setting::default, |text| {
+            Setting::new(DurationText(text.to_owned()), origin.clone())
+        }),
         ..RawUpstream::default()
     };
-    let paths = if paths.is_empty() { Setting::default() } else { Setting::new(paths, paths_origin) };
+    let paths =
+        if paths.is_empty() { Setting::default() } else { Setting::new(paths, paths_origin) };
     RawUpstream { paths, ..raw }.or(layer)
 }
 
 /// A list of a preset; an empty one says nothing.
-fn listed<T>(words: &[&str], origin: &Origin, parse: impl Fn(&str) -> T) -> Setting<Vec<GivenValue<T>>> {
+fn listed<T>(
+    words: &[&str],
+    origin: &Origin,
+    parse: impl Fn(&str) -> T,
+) -> Setting<Vec<GivenValue<T>>> {
     let given = words.iter().map(|word| GivenValue { value: parse(word), origin: origin.clone() });
     let given: Vec<GivenValue<T>> = given.collect();
     if given.is_empty() { Setting::default() } else { Setting::new(given, origin.clone()) }

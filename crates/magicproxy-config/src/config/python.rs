@@ -52,8 +52,11 @@ pub(crate) fn parse(path: &Path, text: String) -> PythonFile {
             let origin = Origin::PythonFile(Some(span..span));
             // The one thing that is refused of valid JSON. The Python program would take the last, and a reader perhaps the first.
             let twice = error.is_data();
-            let message =
-                if twice { "a member occurs twice in one object: remove one of them" } else { "this is not valid JSON" };
+            let message = if twice {
+                "a member occurs twice in one object: remove one of them"
+            } else {
+                "this is not valid JSON"
+            };
             reader.faults.push(Fault::new(message, origin));
             RawConfig::default()
         }
@@ -71,12 +74,15 @@ struct Reader<'t> {
 impl Reader<'_> {
     fn config(&mut self, members: &Map<String, Value>) -> RawConfig {
         let ignored = members.keys().filter(|name| !MEMBERS.contains(&name.as_str()));
-        self.warnings.extend(ignored.map(|name| format!("CONFIG_FILE: `{name}` is ignored, as the Python program ignored it")));
+        self.warnings.extend(ignored.map(|name| {
+            format!("CONFIG_FILE: `{name}` is ignored, as the Python program ignored it")
+        }));
         if let Some(folder) = members.get("plugins_location").filter(|value| !value.is_null()) {
             self.plugins(folder.as_str().unwrap_or_default());
         }
         let public_access = self.string(members, "public_access");
-        let public_access = useful_public_access(public_access, "CONFIG_FILE: `public_access`", &mut self.warnings);
+        let public_access =
+            useful_public_access(public_access, "CONFIG_FILE: `public_access`", &mut self.warnings);
         let mut raw = RawConfig { public_access, ..RawConfig::default() };
         raw.upstream.api_root = self.string(members, "api_root");
         raw.keys.folder = self.string(members, "keys_location");
@@ -88,9 +94,14 @@ impl Reader<'_> {
         match members.get("scopes") {
             None | Some(Value::Null) => {}
             Some(Value::Object(scopes)) => {
-                raw.scopes = scopes.iter().map(|(name, rules)| (name.clone(), self.scope(name, rules))).collect();
+                raw.scopes = scopes
+                    .iter()
+                    .map(|(name, rules)| (name.clone(), self.scope(name, rules)))
+                    .collect();
             }
-            Some(_) => self.fail("`scopes`: expected an object of lists of rules", "\"scopes\"", ()),
+            Some(_) => {
+                self.fail("`scopes`: expected an object of lists of rules", "\"scopes\"", ())
+            }
         }
         raw
     }
@@ -99,7 +110,10 @@ impl Reader<'_> {
     fn plugins(&mut self, folder: &str) {
         let files = python_files(Path::new(folder));
         let named: String = files.iter().map(|file| format!(", `{file}`")).collect();
-        let message = format!("`plugins_location`: Python plugins do not run in this proxy{}", named.replacen(',', ":", 1));
+        let message = format!(
+            "`plugins_location`: Python plugins do not run in this proxy{}",
+            named.replacen(',', ":", 1)
+        );
         let help = match files.first() {
             Some(first) => format!(
                 "`magicproxy plugin import {}` says for each what to do instead; then remove `plugins_location`",
@@ -125,7 +139,13 @@ impl Reader<'_> {
         let rules = match rules {
             Value::Array(rules) => rules.as_slice(),
             Value::String(_) | Value::Object(_) => std::slice::from_ref(rules),
-            _ => return self.fail(&format!("scope `{name}`: expected a list of rules, or one rule"), &key, Vec::new()),
+            _ => {
+                return self.fail(
+                    &format!("scope `{name}`: expected a list of rules, or one rule"),
+                    &key,
+                    Vec::new(),
+                );
+            }
         };
         rules.iter().filter_map(|rule| self.rule(name, rule)).collect()
     }
@@ -136,10 +156,15 @@ impl Reader<'_> {
             (Value::String(line), _, _) => (RawRule::Text(line.clone()), rule.to_string()),
             (Value::Object(_), Some(method), Some(path)) => {
                 let literal = Value::from(path.as_str()).to_string();
-                (RawRule::Object(Box::new(RuleObject::plain(OneOrMany::One(method), path))), literal)
+                (
+                    RawRule::Object(Box::new(RuleObject::plain(OneOrMany::One(method), path))),
+                    literal,
+                )
             }
             _ => {
-                let message = format!("scope `{scope}`: expected `METHOD /pattern` or an object with `method` and `path`");
+                let message = format!(
+                    "scope `{scope}`: expected `METHOD /pattern` or an object with `method` and `path`"
+                );
                 return self.fail(&message, &Value::from(scope).to_string(), None);
             }
         };
@@ -164,7 +189,11 @@ impl Reader<'_> {
 /// That program put its host into a certificate and did nothing else with it, and its example says `http://localhost:5000`.
 /// Here clients follow it, so one that would lead each client to its own machine, or is no URL, is left out with a warning:
 /// links then lead to the name by which a client called the proxy.
-pub(super) fn useful_public_access(given: Setting<String>, name: &str, warnings: &mut Vec<String>) -> Setting<String> {
+pub(super) fn useful_public_access(
+    given: Setting<String>,
+    name: &str,
+    warnings: &mut Vec<String>,
+) -> Setting<String> {
     let Some(value) = given.given().map(|given| given.value.clone()) else { return given };
     let why = match PublicAccess::parse(&value) {
         Ok(public) if !is_own_machine(&public.host) => return given,
@@ -188,7 +217,9 @@ fn is_own_machine(host: &str) -> bool {
 /// What the Python program would load, in the order of their names.
 fn python_files(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let paths = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|extension| extension == "py"));
+    let paths = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "py"));
     let mut files: Vec<String> = paths.map(|path| harmless(&path.display().to_string())).collect();
     files.sort();
     files

@@ -150,7 +150,11 @@ impl RawConfig {
             state: self.state.or(lower.state),
             outbound_proxy: self.outbound_proxy.or(lower.outbound_proxy),
             outbound_proxy_file: self.outbound_proxy_file.or(lower.outbound_proxy_file),
-            proxies: if self.proxies == RawProxies::default() { lower.proxies } else { self.proxies },
+            proxies: if self.proxies == RawProxies::default() {
+                lower.proxies
+            } else {
+                self.proxies
+            },
             upstream: self.upstream.or(lower.upstream),
             upstreams,
             timeouts: self.timeouts.or(lower.timeouts),
@@ -174,15 +178,26 @@ impl RawConfig {
         entries.extend(entry("outbound_proxy", &self.outbound_proxy));
         entries.extend(entry("outbound_proxy_file", &self.outbound_proxy_file));
         let listeners = self.listeners.iter().zip(1..);
-        entries.extend(listeners.flat_map(|(listener, number)| listener.entries(&format!("listeners.{number}"))));
+        entries.extend(
+            listeners
+                .flat_map(|(listener, number)| listener.entries(&format!("listeners.{number}"))),
+        );
         macro_rules! list {
             ($config:expr, $name:ident) => {
                 entries.extend($config.$name.entries(stringify!($name)));
             };
         }
         each_section!(self, list);
-        entries.extend(self.upstreams.iter().flat_map(|(name, upstream)| upstream.entries(&format!("upstreams.{name}"))));
-        entries.extend(self.plugins.iter().flat_map(|(name, plugin)| plugin.entries(&format!("plugins.{name}"))));
+        entries.extend(
+            self.upstreams
+                .iter()
+                .flat_map(|(name, upstream)| upstream.entries(&format!("upstreams.{name}"))),
+        );
+        entries.extend(
+            self.plugins
+                .iter()
+                .flat_map(|(name, plugin)| plugin.entries(&format!("plugins.{name}"))),
+        );
         for (name, rules) in &self.scopes {
             let origin = rules.first().map_or(&Origin::Default, |rule| &rule.origin);
             entries.push(Entry::listed(&format!("scopes.{name}"), rules, origin));
@@ -195,7 +210,11 @@ impl RawConfig {
         let mut keys: Vec<String> = TOP_LEVEL.map(str::to_owned).into();
         macro_rules! list {
             ($config:expr, $name:ident) => {
-                keys.extend(section_keys(&$config.$name).iter().map(|key| format!("{}.{key}", stringify!($name))));
+                keys.extend(
+                    section_keys(&$config.$name)
+                        .iter()
+                        .map(|key| format!("{}.{key}", stringify!($name))),
+                );
             };
         }
         let config = Self::default();
@@ -220,12 +239,20 @@ impl RawConfig {
     pub fn set(&mut self, key: &str, text: &str, origin: Origin) -> Result<(), String> {
         match key {
             "listen" => self.listen = Setting::new(text.to_owned(), origin),
-            "outbound_proxy" => self.outbound_proxy = Setting::new(OutboundText::from_text(text)?, origin),
-            "outbound_proxy_file" => self.outbound_proxy_file = Setting::new(text.to_owned(), origin),
+            "outbound_proxy" => {
+                self.outbound_proxy = Setting::new(OutboundText::from_text(text)?, origin)
+            }
+            "outbound_proxy_file" => {
+                self.outbound_proxy_file = Setting::new(text.to_owned(), origin)
+            }
             "plugin_cache" => self.plugin_cache = Setting::new(text.to_owned(), origin),
             "public_access" => self.public_access = Setting::new(text.to_owned(), origin),
-            "check_host" => self.check_host = Setting::new(HostCheckChoice::from_text(text)?, origin),
-            "danger_plain_http" => self.danger_plain_http = Setting::new(bool::from_text(text)?, origin),
+            "check_host" => {
+                self.check_host = Setting::new(HostCheckChoice::from_text(text)?, origin)
+            }
+            "danger_plain_http" => {
+                self.danger_plain_http = Setting::new(bool::from_text(text)?, origin)
+            }
             _ => return self.set_in_section(key, text, origin),
         }
         Ok(())
@@ -246,8 +273,15 @@ impl RawConfig {
 }
 
 /// The settings outside of every table that text can give.
-const TOP_LEVEL: [&str; 7] =
-    ["listen", "plugin_cache", "public_access", "check_host", "danger_plain_http", "outbound_proxy", "outbound_proxy_file"];
+const TOP_LEVEL: [&str; 7] = [
+    "listen",
+    "plugin_cache",
+    "public_access",
+    "check_host",
+    "danger_plain_http",
+    "outbound_proxy",
+    "outbound_proxy_file",
+];
 
 /// The line of `config show` of a setting outside of every table.
 fn entry<'s, T: Serialize + FromText>(key: &str, setting: &'s Setting<T>) -> Option<Entry<'s>> {

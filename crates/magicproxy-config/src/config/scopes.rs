@@ -56,7 +56,8 @@ impl Checker<'_> {
             compiled.whole = Arc::new(self.scopes_matching(raw, PatternMode::Whole));
         }
         if needs(PatternMode::DangerPrefix) {
-            let (by_prefix, mut faults) = self.apart(|checker| checker.scopes_matching(raw, PatternMode::DangerPrefix));
+            let (by_prefix, mut faults) =
+                self.apart(|checker| checker.scopes_matching(raw, PatternMode::DangerPrefix));
             compiled.by_prefix = Arc::new(by_prefix);
             let known = self.faults.get(before..).unwrap_or_default();
             faults.retain(|fault| !known.iter().any(|known| known.tells_the_same_as(fault)));
@@ -71,7 +72,10 @@ impl Checker<'_> {
             let origin = rules.first().map_or(Origin::Default, |rule| rule.origin.clone());
             let parsed = ScopeName::parse(name);
             if parsed.is_none() {
-                self.fault(format!("scope `{name}`: expected a name of `A-Z a-z 0-9 . _ : / -`"), &origin);
+                self.fault(
+                    format!("scope `{name}`: expected a name of `A-Z a-z 0-9 . _ : / -`"),
+                    &origin,
+                );
             }
             let scope = self.scope(&format!("scope `{name}`"), rules, &origin, patterns);
             if let (Some(name), Some(scope)) = (parsed, scope) {
@@ -97,8 +101,11 @@ impl Checker<'_> {
             }
         }
         let only_plugins = rules.is_empty() && !plugins.is_empty();
-        let rules = if only_plugins { Vec::new() } else { self.rules(what, &rules, origin, patterns)? };
-        Scope::new(&rules, plugins).map_err(|error| self.fault(format!("{what}: {error}"), origin)).ok()
+        let rules =
+            if only_plugins { Vec::new() } else { self.rules(what, &rules, origin, patterns)? };
+        Scope::new(&rules, plugins)
+            .map_err(|error| self.fault(format!("{what}: {error}"), origin))
+            .ok()
     }
 
     /// Checks a list of rules; each fault points at its rule.
@@ -116,9 +123,10 @@ impl Checker<'_> {
         };
         for found in found {
             let (message, origin) = match &found {
-                RuleFault::Rule { number, error } => {
-                    (format!("{what}: {error}"), rules.get(number - 1).map_or(origin, |rule| &rule.origin))
-                }
+                RuleFault::Rule { number, error } => (
+                    format!("{what}: {error}"),
+                    rules.get(number - 1).map_or(origin, |rule| &rule.origin),
+                ),
                 other => (format!("{what}: {other}"), origin),
             };
             let fault = Fault::new(message, origin.clone());

@@ -164,13 +164,21 @@ pub struct Entry<'a> {
 impl<'a> Entry<'a> {
     /// What was given for a setting, as it may be shown: without the users and passwords in URLs.
     pub fn of<T: Serialize + FromText>(key: &str, given: &'a GivenValue<T>) -> Self {
-        Self { may_hold_secret: T::MAY_HOLD_SECRET, ..Self::listed(key, &given.value, &given.origin) }
+        Self {
+            may_hold_secret: T::MAY_HOLD_SECRET,
+            ..Self::listed(key, &given.value, &given.origin)
+        }
     }
 
     /// What was given somewhere, of a kind that is no secret.
     pub fn listed(key: &str, value: &impl Serialize, origin: &'a Origin) -> Self {
         let value = json_without_userinfo(serde_json::to_value(value).unwrap_or_default());
-        Self { key: value_without_userinfo(key).into_owned(), value, origin, may_hold_secret: false }
+        Self {
+            key: value_without_userinfo(key).into_owned(),
+            value,
+            origin,
+            may_hold_secret: false,
+        }
     }
 }
 

@@ -19,7 +19,9 @@ impl SizeText {
     /// How many bytes that is.
     pub fn bytes(&self) -> Result<u64, String> {
         let text = self.0.trim();
-        let unit = UNITS.iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?.trim_end(), *bytes)));
+        let unit = UNITS
+            .iter()
+            .find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?.trim_end(), *bytes)));
         let (number, unit) = unit.unwrap_or((text, 1));
         let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
         bytes.ok_or_else(|| "expected a size such as `16MiB`, or a number of bytes".to_owned())

@@ -91,7 +91,10 @@ pub struct StoreUrlText(pub String);
 
 impl StoreUrlText {
     fn shown(&self) -> String {
-        self.0.parse().map_or_else(|_| "(not shown)".to_owned(), |url: magicproxy_state::ValkeyUrl| url.to_string())
+        self.0.parse().map_or_else(
+            |_| "(not shown)".to_owned(),
+            |url: magicproxy_state::ValkeyUrl| url.to_string(),
+        )
     }
 }
 
@@ -161,10 +164,15 @@ impl Checker<'_> {
             StoreChoice::None => Some(StoreSettings::None),
             StoreChoice::Memory => Some(StoreSettings::Memory),
             StoreChoice::Redb => {
-                let beside = || keys.files.folder().parent().unwrap_or(Path::new("")).join("state.redb");
-                Some(StoreSettings::Redb(state.path.given().map_or_else(beside, |given| self.path(given))))
+                let beside =
+                    || keys.files.folder().parent().unwrap_or(Path::new("")).join("state.redb");
+                Some(StoreSettings::Redb(
+                    state.path.given().map_or_else(beside, |given| self.path(given)),
+                ))
             }
-            StoreChoice::Valkey => self.valkey(state).map(|settings| StoreSettings::Valkey(Box::new(settings))),
+            StoreChoice::Valkey => {
+                self.valkey(state).map(|settings| StoreSettings::Valkey(Box::new(settings)))
+            }
         };
         let chosen = state.entries("state").iter().any(|entry| *entry.origin != Origin::Default);
         let store = store.filter(|_| self.faults.len() == faults)?;
@@ -172,25 +180,40 @@ impl Checker<'_> {
         Some(StateSettings { store, unlisted_minters, chosen })
     }
 
-    pub(super) fn revocations(&mut self, raw: &RawConfig, keys: &KeySettings) -> RevocationSettings {
+    pub(super) fn revocations(
+        &mut self,
+        raw: &RawConfig,
+        keys: &KeySettings,
+    ) -> RevocationSettings {
         let tokens = &raw.tokens;
         let shared = said(&raw.state.store) == StoreChoice::Valkey;
         if let Some(given) = tokens.revocations.given().filter(|_| shared) {
-            self.fault("tokens.revocations: with `state.store = \"valkey\"` revocations are in the store", &given.origin);
+            self.fault(
+                "tokens.revocations: with `state.store = \"valkey\"` revocations are in the store",
+                &given.origin,
+            );
         }
-        let file = tokens.revocations.given().map_or_else(|| keys.files.folder().join(BESIDE_KEYS), |given| self.path(given));
-        let stale =
-            self.text("state.on_unreachable", &raw.state.on_unreachable, |text| match text.strip_prefix("allow-stale ") {
-                Some(duration) => parse_duration(duration),
-                None if text == "deny" => Ok(Duration::ZERO),
-                None => Err("expected `deny`, or `allow-stale` and a duration such as `30s`".to_owned()),
-            });
+        let file = tokens
+            .revocations
+            .given()
+            .map_or_else(|| keys.files.folder().join(BESIDE_KEYS), |given| self.path(given));
+        let stale = self.text("state.on_unreachable", &raw.state.on_unreachable, |text| match text
+            .strip_prefix("allow-stale ")
+        {
+            Some(duration) => parse_duration(duration),
+            None if text == "deny" => Ok(Duration::ZERO),
+            None => {
+                Err("expected `deny`, or `allow-stale` and a duration such as `30s`".to_owned())
+            }
+        });
         RevocationSettings { file: (!shared).then_some(file), stale: stale.unwrap_or_default() }
     }
 
     /// What says nothing to the store that was chosen is a mistake.
     fn unused(&mut self, raw: &RawState, choice: StoreChoice) {
-        for entry in raw.entries("state").into_iter().filter(|entry| *entry.origin != Origin::Default) {
+        for entry in
+            raw.entries("state").into_iter().filter(|entry| *entry.origin != Origin::Default)
+        {
             let wanted = match entry.key.as_str() {
                 "state.path" => StoreChoice::Redb,
                 "state.url"
@@ -203,7 +226,10 @@ impl Checker<'_> {
             };
             if choice != wanted {
                 let name = if wanted == StoreChoice::Redb { "redb" } else { "valkey" };
-                self.fault(format!("{}: this is for `state.store = \"{name}\"`", entry.key), entry.origin);
+                self.fault(
+                    format!("{}: this is for `state.store = \"{name}\"`", entry.key),
+                    entry.origin,
+                );
             }
         }
     }
@@ -212,14 +238,24 @@ impl Checker<'_> {
         let url = self.url(raw);
         let timeout = self.lifetime("state.timeout", &raw.timeout);
         let prefix = self.text("state.prefix", &raw.prefix, |text| {
-            let legal = text.len() <= 200 && text.chars().all(|character| character.is_ascii_graphic());
-            if legal { Ok(text.to_owned()) } else { Err("expected at most 200 visible ASCII characters".to_owned()) }
+            let legal =
+                text.len() <= 200 && text.chars().all(|character| character.is_ascii_graphic());
+            if legal {
+                Ok(text.to_owned())
+            } else {
+                Err("expected at most 200 visible ASCII characters".to_owned())
+            }
         });
         let faults = self.faults.len();
         self.certificates("state.extra_ca_file", &raw.extra_ca_file);
         let extra = raw.extra_ca_file.given().filter(|_| self.faults.len() == faults);
         let extra_roots = extra.and_then(|given| std::fs::read_to_string(self.path(given)).ok());
-        Some(ValkeySettings { prefix: prefix?, timeout: timeout?, extra_roots, ..ValkeySettings::new(url?) })
+        Some(ValkeySettings {
+            prefix: prefix?,
+            timeout: timeout?,
+            extra_roots,
+            ..ValkeySettings::new(url?)
+        })
     }
 
     /// The URL. It is a secret, and so is what is wrong with it.
@@ -231,18 +267,27 @@ impl Checker<'_> {
                 match std::fs::read_to_string(&path) {
                     Ok(text) => ("state.url_file", text, &file.origin),
                     Err(error) => {
-                        self.fault(format!("state.url_file `{}`: {}", path.display(), reason(&error)), &file.origin);
+                        self.fault(
+                            format!("state.url_file `{}`: {}", path.display(), reason(&error)),
+                            &file.origin,
+                        );
                         return None;
                     }
                 }
             }
             (Some(_), Some(file)) => {
-                self.fault("state.url_file: there is `state.url` as well; which of them is meant?", &file.origin);
+                self.fault(
+                    "state.url_file: there is `state.url` as well; which of them is meant?",
+                    &file.origin,
+                );
                 return None;
             }
             (None, None) => {
                 let origin = raw.store.given().map_or(&Origin::Default, |given| &given.origin);
-                self.fault("state.store `valkey`: where is it? `state.url` or `state.url_file` is needed", origin);
+                self.fault(
+                    "state.store `valkey`: where is it? `state.url` or `state.url_file` is needed",
+                    origin,
+                );
                 return None;
             }
         };
@@ -253,6 +298,10 @@ impl Checker<'_> {
                 return None;
             }
         };
-        text.parse().map_err(|error: magicproxy_state::ParseUrlError| self.fault(format!("{key}: {error}"), origin)).ok()
+        text.parse()
+            .map_err(|error: magicproxy_state::ParseUrlError| {
+                self.fault(format!("{key}: {error}"), origin)
+            })
+            .ok()
     }
 }

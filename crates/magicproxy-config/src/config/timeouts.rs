@@ -46,11 +46,15 @@ const AGE: u32 = 3;
 
 /// Sets the age that nobody gave, so that `config show` tells what holds.
 pub(super) fn complete(timeouts: RawTimeouts) -> RawTimeouts {
-    let keep_alive = timeouts.keep_alive.given().and_then(|given| parse_duration(&given.value.0).ok());
+    let keep_alive =
+        timeouts.keep_alive.given().and_then(|given| parse_duration(&given.value.0).ok());
     let Some(keep_alive) = keep_alive else { return timeouts };
     let age = keep_alive.saturating_mul(AGE).min(LONGEST);
     let derived = Setting::by_default(DurationText(humantime::format_duration(age).to_string()));
-    RawTimeouts { upstream_connection_age: timeouts.upstream_connection_age.or(derived), ..timeouts }
+    RawTimeouts {
+        upstream_connection_age: timeouts.upstream_connection_age.or(derived),
+        ..timeouts
+    }
 }
 
 impl Checker<'_> {
@@ -59,17 +63,29 @@ impl Checker<'_> {
         let defaults = Timeouts::default();
         Timeouts {
             connect: self.lifetime("timeouts.connect", &raw.connect).unwrap_or(defaults.connect),
-            upstream_queue: self.lifetime("timeouts.upstream_queue", &raw.upstream_queue).unwrap_or(defaults.upstream_queue),
+            upstream_queue: self
+                .lifetime("timeouts.upstream_queue", &raw.upstream_queue)
+                .unwrap_or(defaults.upstream_queue),
             header: self.lifetime("timeouts.header", &raw.header).unwrap_or(defaults.header),
-            response: self.lifetime("timeouts.response", &raw.response).unwrap_or(defaults.response),
-            body_idle: self.lifetime("timeouts.body_idle", &raw.body_idle).unwrap_or(defaults.body_idle),
-            response_idle: self.lifetime("timeouts.response_idle", &raw.response_idle).unwrap_or(defaults.response_idle),
-            keep_alive: self.lifetime("timeouts.keep_alive", &raw.keep_alive).unwrap_or(defaults.keep_alive),
+            response: self
+                .lifetime("timeouts.response", &raw.response)
+                .unwrap_or(defaults.response),
+            body_idle: self
+                .lifetime("timeouts.body_idle", &raw.body_idle)
+                .unwrap_or(defaults.body_idle),
+            response_idle: self
+                .lifetime("timeouts.response_idle", &raw.response_idle)
+                .unwrap_or(defaults.response_idle),
+            keep_alive: self
+                .lifetime("timeouts.keep_alive", &raw.keep_alive)
+                .unwrap_or(defaults.keep_alive),
             upstream_connection_age: self
                 .lifetime("timeouts.upstream_connection_age", &raw.upstream_connection_age)
                 .unwrap_or(defaults.upstream_connection_age),
             refusal: self.lifetime("timeouts.refusal", &raw.refusal).unwrap_or(defaults.refusal),
-            websocket_idle: self.lifetime("timeouts.websocket_idle", &raw.websocket_idle).unwrap_or(defaults.websocket_idle),
+            websocket_idle: self
+                .lifetime("timeouts.websocket_idle", &raw.websocket_idle)
+                .unwrap_or(defaults.websocket_idle),
             total: self.lifetime("timeouts.total", &raw.total).or(defaults.total),
             drain: self.lifetime("timeouts.drain", &raw.drain).unwrap_or(defaults.drain),
         }

@@ -76,7 +76,8 @@ impl NamedCertificate {
             FaultyFile::Certificate => ("tls.certificate", certificate),
             FaultyFile::PrivateKey => ("tls.private_key", private_key),
         };
-        let message = format!("{key} `{}`: {}", self.files.path(fault.culprit).display(), fault.message);
+        let message =
+            format!("{key} `{}`: {}", self.files.path(fault.culprit).display(), fault.message);
         (self.before, Fault::new(message, origin.clone()))
     }
 }
@@ -156,20 +157,25 @@ fn is_domain(name: &str) -> bool {
         let legal = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         legal && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
     };
-    let numeric = name.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+    let numeric =
+        name.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
     name.len() <= 253 && name.contains('.') && name.split('.').all(label) && !numeric
 }
 
 impl Checker<'_> {
     /// Where the certificate comes from. Files are not read here: `Checked::reading` hands them over.
     pub(super) fn tls(&mut self, raw: &RawConfig, keys: &KeySettings) -> Option<TlsSource> {
-        let dev = raw.tls.dev.given().filter(|given| given.value).map(|given| ("tls.dev", &given.origin));
+        let dev =
+            raw.tls.dev.given().filter(|given| given.value).map(|given| ("tls.dev", &given.origin));
         let file = raw.tls.certificate.given().or(raw.tls.private_key.given());
         let file = file.map(|given| ("tls.certificate", &given.origin));
         let acme = raw.acme.domains.given().map(|given| ("acme.domains", &given.origin));
         let mut sources = [file, dev, acme].into_iter().flatten();
         if let (Some((one, _)), Some((other, origin))) = (sources.next(), sources.next()) {
-            let fault = Fault::new(format!("{other}: the certificate comes from `{one}` already"), origin.clone());
+            let fault = Fault::new(
+                format!("{other}: the certificate comes from `{one}` already"),
+                origin.clone(),
+            );
             self.faults.push(fault.help("choose one of them"));
             return None;
         }
@@ -183,11 +189,26 @@ impl Checker<'_> {
     fn files(&mut self, raw: &RawTls) -> Option<TlsSource> {
         let (certificate, private_key) = match (raw.certificate.given(), raw.private_key.given()) {
             (Some(certificate), Some(key)) => (certificate, key),
-            (Some(given), None) => return self.missing("tls.private_key", "the private key of the certificate", given),
-            (None, Some(given)) => return self.missing("tls.certificate", "the certificate of the private key", given),
+            (Some(given), None) => {
+                return self.missing(
+                    "tls.private_key",
+                    "the private key of the certificate",
+                    given,
+                );
+            }
+            (None, Some(given)) => {
+                return self.missing(
+                    "tls.certificate",
+                    "the certificate of the private key",
+                    given,
+                );
+            }
             (None, None) => return None,
         };
-        let files = CertificateFiles { certificate: self.path(certificate), private_key: self.path(private_key) };
+        let files = CertificateFiles {
+            certificate: self.path(certificate),
+            private_key: self.path(private_key),
+        };
         let origins = [certificate.origin.clone(), private_key.origin.clone()];
         Some(TlsSource::Files(NamedCertificate { files, origins, before: self.faults.len() }))
     }
@@ -196,7 +217,10 @@ impl Checker<'_> {
         let before = self.faults.len();
         for given in list(&raw.domains) {
             if !is_domain(&given.value) {
-                let message = format!("acme.domains `{}`: expected a name such as `proxy.example.com`", given.value);
+                let message = format!(
+                    "acme.domains `{}`: expected a name such as `proxy.example.com`",
+                    given.value
+                );
                 self.fault(message, &given.origin);
             }
         }
@@ -204,27 +228,44 @@ impl Checker<'_> {
             self.fault("acme.domains: the list is empty", &given.origin);
         }
         let contact = self.text("acme.contact", &raw.contact, |text| {
-            let address =
-                text.strip_prefix("mailto:").filter(|address| address.contains('@') && !address.contains([' ', ',', '?']));
-            address.map(|_| text.to_owned()).ok_or_else(|| "expected `mailto:` and an address".to_owned())
+            let address = text
+                .strip_prefix("mailto:")
+                .filter(|address| address.contains('@') && !address.contains([' ', ',', '?']));
+            address
+                .map(|_| text.to_owned())
+                .ok_or_else(|| "expected `mailto:` and an address".to_owned())
         });
         let directory = self.text("acme.directory", &raw.directory, |text| {
-            let url = text.parse::<http::Uri>().ok().filter(|url| url.scheme_str() == Some("https") && url.host().is_some());
+            let url = text
+                .parse::<http::Uri>()
+                .ok()
+                .filter(|url| url.scheme_str() == Some("https") && url.host().is_some());
             // No request names a user in `Host`, and no line of the log is to.
-            let url = url.filter(|url| url.authority().is_some_and(|authority| !authority.as_str().contains('@')));
+            let url = url.filter(|url| {
+                url.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+            });
             url.ok_or_else(|| "expected a URL that begins with `https://`".to_owned())
         });
         let extra_roots = self.certificates("acme.extra_ca_file", &raw.extra_ca_file);
-        let cache = raw.cache.given().map_or_else(|| keys.files.folder().join("acme"), |given| self.path(given));
-        let domains = list(&raw.domains).iter().map(|given| given.value.to_ascii_lowercase()).collect();
+        let cache = raw
+            .cache
+            .given()
+            .map_or_else(|| keys.files.folder().join("acme"), |given| self.path(given));
+        let domains =
+            list(&raw.domains).iter().map(|given| given.value.to_ascii_lowercase()).collect();
         let directory = directory.filter(|_| self.faults.len() == before)?;
         Some(AcmeSettings { domains, contact, directory, cache, extra_roots })
     }
 
     fn unused_acme(&mut self, raw: &RawAcme) {
-        if let Some(entry) = raw.entries("acme").into_iter().find(|entry| *entry.origin != Origin::Default) {
+        if let Some(entry) =
+            raw.entries("acme").into_iter().find(|entry| *entry.origin != Origin::Default)
+        {
             self.fault(
-                format!("{}: which names are to be in the certificate? `acme.domains` is needed", entry.key),
+                format!(
+                    "{}: which names are to be in the certificate? `acme.domains` is needed",
+                    entry.key
+                ),
                 entry.origin,
             );
         }

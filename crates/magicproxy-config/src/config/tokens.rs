@@ -104,7 +104,9 @@ impl<'r> Policy<'r> {
     fn of(setting: &'r Setting<MintPolicy>) -> Self {
         match setting.given() {
             Some(GivenValue { value: MintPolicy::Closed, .. }) => Self::Closed,
-            Some(GivenValue { value: MintPolicy::Open, origin }) if *origin != Origin::Default => Self::Open(origin),
+            Some(GivenValue { value: MintPolicy::Open, origin }) if *origin != Origin::Default => {
+                Self::Open(origin)
+            }
             _ => Self::Unsaid,
         }
     }
@@ -124,7 +126,8 @@ pub(super) struct GeneralMintingSettings<'r> {
 impl GeneralMintingSettings<'_> {
     /// The versions that an upstream with this table accepts.
     fn versions(&self, own: &RawUpstream) -> Vec<TokenVersion> {
-        let minters_are_listed = own.minters.given().is_some() || self.tokens.minters.given().is_some();
+        let minters_are_listed =
+            own.minters.given().is_some() || self.tokens.minters.given().is_some();
         match (own.accept.given().or(self.tokens.accept.given()), self.policy) {
             (Some(given), _) => given.value.iter().map(|version| version.value.into()).collect(),
             (None, _) if minters_are_listed => vec![TokenVersion::V2],
@@ -142,9 +145,15 @@ impl GeneralMintingSettings<'_> {
 
 impl Checker<'_> {
     /// Checks what holds for those of these upstreams whose tables say nothing else.
-    pub(super) fn general_minting<'r>(&mut self, raw: &'r RawConfig, tables: &[Table<'_>]) -> GeneralMintingSettings<'r> {
+    pub(super) fn general_minting<'r>(
+        &mut self,
+        raw: &'r RawConfig,
+        tables: &[Table<'_>],
+    ) -> GeneralMintingSettings<'r> {
         let (tokens, faults) = (&raw.tokens, self.faults.len());
-        let max_lifetime = self.whole_seconds("tokens.max_lifetime", &tokens.max_lifetime).map(|lifetime| lifetime.as_secs());
+        let max_lifetime = self
+            .whole_seconds("tokens.max_lifetime", &tokens.max_lifetime)
+            .map(|lifetime| lifetime.as_secs());
         let mut minters = Vec::new();
         if tables.iter().any(|table| table.raw.minters.given().is_none()) {
             minters = self.minters("tokens.minters", &tokens.minters);
@@ -155,8 +164,14 @@ impl Checker<'_> {
         let kems = self.kems(&tokens.kems);
         self.thumbprints(&tokens.deny_kid);
         let is_sound = self.faults.len() == faults;
-        let general =
-            GeneralMintingSettings { tokens, policy: Policy::of(&raw.mint.policy), minters, kems, max_lifetime, is_sound };
+        let general = GeneralMintingSettings {
+            tokens,
+            policy: Policy::of(&raw.mint.policy),
+            minters,
+            kems,
+            max_lifetime,
+            is_sound,
+        };
         self.open_in_vain(&general, tables);
         general
     }
@@ -165,7 +180,11 @@ impl Checker<'_> {
     ///
     /// Whoever lists minters means that nobody else mints: neither version 1, which whoever has the private key signs, nor the mint
     /// over HTTP, which signs for everyone, are left open by it.
-    pub(super) fn minting_of(&mut self, general: &GeneralMintingSettings<'_>, table: &Table<'_>) -> Option<MintingSettings> {
+    pub(super) fn minting_of(
+        &mut self,
+        general: &GeneralMintingSettings<'_>,
+        table: &Table<'_>,
+    ) -> Option<MintingSettings> {
         let (tokens, own, faults) = (general.tokens, table.raw, self.faults.len());
         let minters = match own.minters.given() {
             Some(_) => self.minters(&table.key("minters"), &own.minters),
@@ -185,24 +204,36 @@ impl Checker<'_> {
             denied_keys: list(&tokens.deny_kid).iter().map(|kid| kid.value.clone()).collect(),
             minters,
             kems: general.kems.clone(),
-            require_sub: own.require_sub.given().map_or(value(&tokens.require_sub, false), |given| given.value),
+            require_sub: own
+                .require_sub
+                .given()
+                .map_or(value(&tokens.require_sub, false), |given| given.value),
             max_lifetime: general.max_lifetime,
         };
-        let is_sound = general.is_sound && !general.is_open_in_vain(own) && self.faults.len() == faults;
+        let is_sound =
+            general.is_sound && !general.is_open_in_vain(own) && self.faults.len() == faults;
         is_sound.then_some(MintingSettings { acceptance, http_mint })
     }
 
     /// One fault, whichever upstreams accept no tokens that are minted over HTTP.
     fn open_in_vain(&mut self, general: &GeneralMintingSettings<'_>, tables: &[Table<'_>]) {
         let Policy::Open(origin) = general.policy else { return };
-        let vain: Vec<&str> =
-            tables.iter().filter(|table| general.is_open_in_vain(table.raw)).map(|table| table.key.as_str()).collect();
+        let vain: Vec<&str> = tables
+            .iter()
+            .filter(|table| general.is_open_in_vain(table.raw))
+            .map(|table| table.key.as_str())
+            .collect();
         let (who_does_not, place) = match vain.as_slice() {
             [] => return,
             [only] => (format!("`{only}` does not"), format!("under `[{only}]` (or `[tokens]`)")),
-            several => (format!("`{}` do not", several.join("`, `")), "under `[tokens]` (or each of them)".to_owned()),
+            several => (
+                format!("`{}` do not", several.join("`, `")),
+                "under `[tokens]` (or each of them)".to_owned(),
+            ),
         };
-        let message = format!("mint.policy `open`: tokens of version 1 are minted over HTTP, and {who_does_not} accept them");
+        let message = format!(
+            "mint.policy `open`: tokens of version 1 are minted over HTTP, and {who_does_not} accept them"
+        );
         let help = format!(
             "write `accept = [\"v1\", \"v2\"]` {place} to let everyone mint there; or leave `mint.policy` out: \
              then minting is open where version 1 is accepted and no minters are listed"
@@ -223,16 +254,26 @@ impl Checker<'_> {
     fn thumbprints(&mut self, setting: &Setting<Vec<GivenValue<String>>>) {
         const LENGTH: usize = 43;
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-        for given in list(setting).iter().filter(|given| given.value.len() != LENGTH || !given.value.bytes().all(legal)) {
+        for given in list(setting)
+            .iter()
+            .filter(|given| given.value.len() != LENGTH || !given.value.bytes().all(legal))
+        {
             let fault = Fault::new(
-                format!("tokens.deny_kid `{}`: expected the id of a key, {LENGTH} characters of `A-Z a-z 0-9 - _`", given.value),
+                format!(
+                    "tokens.deny_kid `{}`: expected the id of a key, {LENGTH} characters of `A-Z a-z 0-9 - _`",
+                    given.value
+                ),
                 given.origin.clone(),
             );
             self.push(fault.help("`magicproxy keys list` shows the ids of keys, `magicproxy inspect` that of a token's"));
         }
     }
 
-    fn at_least_one_version(&mut self, key: &str, setting: &Setting<Vec<GivenValue<VersionChoice>>>) {
+    fn at_least_one_version(
+        &mut self,
+        key: &str,
+        setting: &Setting<Vec<GivenValue<VersionChoice>>>,
+    ) {
         if let Some(given) = setting.given().filter(|given| given.value.is_empty()) {
             self.fault(format!("{key}: expected `v1`, `v2` or both"), &given.origin);
         }
@@ -243,9 +284,13 @@ impl Checker<'_> {
         for given in list(setting) {
             let path = self.path(given);
             let read = std::fs::read_to_string(&path).map_err(|error| reason(&error));
-            match read.and_then(|text| MinterKey::from_json(&text).map_err(|error| error.to_string())) {
+            match read
+                .and_then(|text| MinterKey::from_json(&text).map_err(|error| error.to_string()))
+            {
                 Ok(minter) => minters.push(minter),
-                Err(error) => self.fault(format!("{key} `{}`: {error}", path.display()), &given.origin),
+                Err(error) => {
+                    self.fault(format!("{key} `{}`: {error}", path.display()), &given.origin)
+                }
             }
         }
         // An empty list would let everyone mint, which nobody means who writes one.
@@ -263,8 +308,12 @@ impl Checker<'_> {
                 (_, Some(network)) => trusted.networks.push(network),
                 (text, None) => {
                     let alone = match text.parse::<std::net::IpAddr>() {
-                        Ok(std::net::IpAddr::V4(_)) => format!("; one address alone is `{text}/32`"),
-                        Ok(std::net::IpAddr::V6(_)) => format!("; one address alone is `{text}/128`"),
+                        Ok(std::net::IpAddr::V4(_)) => {
+                            format!("; one address alone is `{text}/32`")
+                        }
+                        Ok(std::net::IpAddr::V6(_)) => {
+                            format!("; one address alone is `{text}/128`")
+                        }
                         Err(_) => String::new(),
                     };
                     self.fault(

@@ -126,12 +126,20 @@ struct General<'r> {
 
 impl Checker<'_> {
     /// One upstream; none, if it has a fault.
-    fn upstream(&mut self, general: &mut General<'_>, table: &Table<'_>) -> Option<Arc<UpstreamSettings>> {
+    fn upstream(
+        &mut self,
+        general: &mut General<'_>,
+        table: &Table<'_>,
+    ) -> Option<Arc<UpstreamSettings>> {
         let raw = table.raw;
-        let api_root =
-            self.text(&table.key("api_root"), &raw.api_root, |text| ApiRoot::parse(text).map_err(|error| error.to_string()));
+        let api_root = self.text(&table.key("api_root"), &raw.api_root, |text| {
+            ApiRoot::parse(text).map_err(|error| error.to_string())
+        });
         if raw.api_root.given().is_none() {
-            self.fault(format!("{} is needed: the URL of the API", table.key("api_root")), &table.origin());
+            self.fault(
+                format!("{} is needed: the URL of the API", table.key("api_root")),
+                &table.origin(),
+            );
         }
         self.faults.append(&mut general.faults);
         let patterns = table.patterns();
@@ -142,12 +150,15 @@ impl Checker<'_> {
         let routes = self.routes(table);
         let protocol = self.protocol(table, api_root.as_ref(), routes.as_ref());
         let ceiling = self.ceiling(table, patterns);
-        let drop_request_headers = self.header_names(&table.key("drop_request_headers"), names_in(&raw.drop_request_headers));
-        let drop_response_headers = self.header_names(&table.key("drop_response_headers"), list(&raw.drop_response_headers));
+        let drop_request_headers = self
+            .header_names(&table.key("drop_request_headers"), names_in(&raw.drop_request_headers));
+        let drop_response_headers = self
+            .header_names(&table.key("drop_response_headers"), list(&raw.drop_response_headers));
         let extra_roots = self.certificates(&table.key("extra_ca_file"), &raw.extra_ca_file);
         let links = self.links(table);
         let credential = self.credential_carrier(&table.key("credential"), &raw.credential);
-        let token_carriers = self.token_carriers(&table.key("accept_token_in"), &raw.accept_token_in);
+        let token_carriers =
+            self.token_carriers(&table.key("accept_token_in"), &raw.accept_token_in);
         let pass_request_headers = self.passed_headers(table);
         if table.goes_by_general_outbound() {
             self.faults.append(&mut general.outbound_faults);
@@ -176,7 +187,10 @@ impl Checker<'_> {
             pass_request_headers,
             drop_request_headers,
             drop_response_headers,
-            drop_query_parameters: list(&raw.drop_query_parameters).iter().map(|name| name.value.clone()).collect(),
+            drop_query_parameters: list(&raw.drop_query_parameters)
+                .iter()
+                .map(|name| name.value.clone())
+                .collect(),
             extra_roots,
             outbound,
             websocket: said(&raw.websocket),
@@ -192,8 +206,13 @@ impl Checker<'_> {
     fn response_timeout(&mut self, config: &RawConfig, table: &Table<'_>) -> Option<Duration> {
         let setting = &table.raw.response_timeout;
         let by_preset = matches!(setting.given()?.origin, Origin::Preset(_));
-        let general = config.timeouts.response.given().is_some_and(|given| given.origin != Origin::Default);
-        if by_preset && general { None } else { self.lifetime(&table.key("response_timeout"), setting) }
+        let general =
+            config.timeouts.response.given().is_some_and(|given| given.origin != Origin::Default);
+        if by_preset && general {
+            None
+        } else {
+            self.lifetime(&table.key("response_timeout"), setting)
+        }
     }
 
     fn ceiling(&mut self, table: &Table<'_>, patterns: PatternMode) -> Option<Policy> {
@@ -201,10 +220,15 @@ impl Checker<'_> {
         let key = table.key("ceiling");
         let rules = self.rules(&key, &given.value, &given.origin, patterns)?;
         if let Some(rule) = rules.iter().find(|rule| rule.state().is_some()) {
-            self.fault(format!("{key}: `{rule}`: a ceiling gives nothing and counts nothing"), &given.origin);
+            self.fault(
+                format!("{key}: `{rule}`: a ceiling gives nothing and counts nothing"),
+                &given.origin,
+            );
             return None;
         }
-        Policy::compile(&rules).map_err(|error| self.fault(format!("{key}: {error}"), &given.origin)).ok()
+        Policy::compile(&rules)
+            .map_err(|error| self.fault(format!("{key}: {error}"), &given.origin))
+            .ok()
     }
 }
 

@@ -22,7 +22,10 @@ impl std::fmt::Debug for Environment {
 
 impl FromIterator<(String, String)> for Environment {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
-        variables.into_iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect()
+        variables
+            .into_iter()
+            .map(|(name, value)| (OsString::from(name), OsString::from(value)))
+            .collect()
     }
 }
 

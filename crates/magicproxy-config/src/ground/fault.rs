@@ -6,7 +6,9 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+use miette::{
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
+};
 use serde_json::json;
 
 use crate::ground::userinfo::{in_source, without_userinfo};
@@ -47,7 +49,8 @@ impl SourceFile {
 
     /// Overwrites bytes with `*`, so that no excerpt shows them. Positions stay as they are.
     pub fn mask(&mut self, span: &Range<usize>) {
-        let hidden: String = self.text.get(span.clone()).unwrap_or_default().chars().map(masked).collect();
+        let hidden: String =
+            self.text.get(span.clone()).unwrap_or_default().chars().map(masked).collect();
         if hidden.len() == span.len() {
             self.text.replace_range(span.clone(), &hidden);
         }
@@ -56,7 +59,10 @@ impl SourceFile {
     fn line_and_column(&self, offset: usize) -> (usize, usize) {
         let before = self.text.get(..offset).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        (before.matches('\n').count() + 1, before.get(line_start..).unwrap_or_default().chars().count() + 1)
+        (
+            before.matches('\n').count() + 1,
+            before.get(line_start..).unwrap_or_default().chars().count() + 1,
+        )
     }
 }
 
@@ -85,13 +91,19 @@ impl Sources {
 
     /// The files that were read.
     pub fn files(&self) -> Vec<String> {
-        [&self.native, &self.python].into_iter().flatten().map(|file| file.path.display().to_string()).collect()
+        [&self.native, &self.python]
+            .into_iter()
+            .flatten()
+            .map(|file| file.path.display().to_string())
+            .collect()
     }
 
     /// Where a value came from, in words.
     pub fn describe(&self, origin: &Origin) -> String {
         match (origin, self.place(origin)) {
-            (_, Some((file, Some(span)))) => format!("{}:{}", file.path.display(), file.line_and_column(span.start).0),
+            (_, Some((file, Some(span)))) => {
+                format!("{}:{}", file.path.display(), file.line_and_column(span.start).0)
+            }
             (_, Some((file, None))) => file.path.display().to_string(),
             (Origin::Flag(flag), None) => format!("flag {flag}"),
             (Origin::Environment(name), None) => format!("environment {name}"),
@@ -183,14 +195,20 @@ impl Faults {
         faults.sort_by_key(|fault| match &fault.origin {
             Origin::File(span) => (1, span.start),
             Origin::PythonFile(span) => (2, span.as_ref().map_or(0, |span| span.start)),
-            Origin::Flag(_) | Origin::Environment(_) | Origin::Preset(_) | Origin::Default => (0, 0),
+            Origin::Flag(_) | Origin::Environment(_) | Origin::Preset(_) | Origin::Default => {
+                (0, 0)
+            }
         });
         Self { faults, sources }
     }
 
     /// The faults with excerpts, for people.
     pub fn render(&self, colour: crate::ground::text::Colour) -> String {
-        let theme = if colour.is_on() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+        let theme = if colour.is_on() {
+            GraphicalTheme::unicode()
+        } else {
+            GraphicalTheme::unicode_nocolor()
+        };
         let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(120);
         let mut text = String::new();
         for fault in &self.faults {
@@ -199,7 +217,10 @@ impl Faults {
             text.push('\n');
         }
         let count = self.faults.len();
-        text + &format!("error: {count} {} in the configuration", if count == 1 { "fault" } else { "faults" })
+        text + &format!(
+            "error: {count} {} in the configuration",
+            if count == 1 { "fault" } else { "faults" }
+        )
     }
 
     /// The faults in one line.
@@ -225,7 +246,9 @@ impl Faults {
     pub fn to_json(&self) -> serde_json::Value {
         let fault = |fault: &Fault| {
             let place = self.sources.place(&fault.origin);
-            let position = place.as_ref().and_then(|(file, span)| Some(file.line_and_column(span.as_ref()?.start)));
+            let position = place
+                .as_ref()
+                .and_then(|(file, span)| Some(file.line_and_column(span.as_ref()?.start)));
             json!({
                 "message": fault.message,
                 "help": fault.help,
@@ -255,7 +278,9 @@ impl Report {
             (Some(_), _) | (None, Origin::Default) => fault.message.clone(),
             (None, origin) => format!("{} ({})", fault.message, sources.describe(origin)),
         };
-        let source = place.as_ref().map(|(file, _)| NamedSource::new(file.path.display().to_string(), file.text.clone()));
+        let source = place
+            .as_ref()
+            .map(|(file, _)| NamedSource::new(file.path.display().to_string(), file.text.clone()));
         Self { message, help: fault.help.clone(), source, span: place.and_then(|(_, span)| span) }
     }
 }

@@ -24,7 +24,8 @@ impl Scheme {
 /// Does this host of a URL name the machine itself, for whoever follows the URL? An IPv4 address within one of IPv6 does not count:
 /// not every client takes it for the former.
 pub fn is_loopback_host(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Is a socket at this address reached by this machine alone? The system takes an IPv4 address within one of IPv6 for the former.

@@ -3,8 +3,12 @@
 /// The nearest of the known words, if one is near enough to be meant.
 pub fn nearest<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
     let lower = word.to_lowercase();
-    let scored = known.into_iter().map(|known| (strsim::jaro_winkler(&lower, &known.to_lowercase()), known));
-    scored.filter(|(score, _)| *score > 0.8).max_by(|left, right| left.0.total_cmp(&right.0)).map(|(_, known)| known)
+    let scored =
+        known.into_iter().map(|known| (strsim::jaro_winkler(&lower, &known.to_lowercase()), known));
+    scored
+        .filter(|(score, _)| *score > 0.8)
+        .max_by(|left, right| left.0.total_cmp(&right.0))
+        .map(|(_, known)| known)
 }
 
 /// A serde message about the setting `key`, in our words, and a suggestion.
@@ -15,13 +19,23 @@ pub fn explain(message: &str, key: &str) -> (String, Option<String>) {
     let about = |text: String| if key.is_empty() { text } else { format!("{key}: {text}") };
     if let Some(rest) = message.strip_prefix("unknown field ") {
         let (found, known) = words(rest);
-        let name = if key.rsplit('.').next() == Some(found) { key.to_owned() } else { format!("{found}` in `{key}") };
-        return (format!("unknown key `{name}`"), suggestion(found, &known).or_else(|| one_of(&known)));
+        let name = if key.rsplit('.').next() == Some(found) {
+            key.to_owned()
+        } else {
+            format!("{found}` in `{key}")
+        };
+        return (
+            format!("unknown key `{name}`"),
+            suggestion(found, &known).or_else(|| one_of(&known)),
+        );
     }
     if let Some(rest) = message.strip_prefix("unknown variant ") {
         let (found, known) = words(rest);
         let expected = rest.split_once(", ").map_or("", |(_, expected)| expected);
-        return (about(format!("`{found}` is not known here: {expected}")), suggestion(found, &known));
+        return (
+            about(format!("`{found}` is not known here: {expected}")),
+            suggestion(found, &known),
+        );
     }
     if let Some(rest) = message.strip_prefix("missing field ") {
         return (about(format!("{rest} is needed")), None);

@@ -24,9 +24,13 @@ pub fn reason(error: &io::Error) -> String {
 
 /// Text from a stranger, without anything that a terminal obeys.
 pub fn harmless(text: &str) -> String {
-    let obeyed =
-        |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().map(|c| if obeyed(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
+    let obeyed = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars()
+        .map(|c| if obeyed(c) { c.escape_unicode().to_string() } else { c.to_string() })
+        .collect()
 }
 
 /// The beginning of a text that may be a secret which somebody put in the wrong place.
@@ -41,7 +45,11 @@ pub fn masked(text: &str) -> String {
 /// A word as a shell reads it.
 pub fn quoted(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte);
-    if word.bytes().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    if word.bytes().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 /// May escape sequences be written?

@@ -5,7 +5,9 @@ use std::path::Path;
 /// What is wrong with a file that every user of the machine may write.
 pub fn writable_by_everybody(path: &Path) -> Option<String> {
     let mode = mode(path)?;
-    (mode & 0o002 != 0).then(|| format!("`{}`: everybody on this machine may write it (mode {mode:04o})", path.display()))
+    (mode & 0o002 != 0).then(|| {
+        format!("`{}`: everybody on this machine may write it (mode {mode:04o})", path.display())
+    })
 }
 
 /// What to do about it.
@@ -19,7 +21,9 @@ pub fn of_another(path: &Path) -> Option<String> {
     use std::os::unix::fs::MetadataExt as _;
     let owner = std::fs::metadata(path).ok()?.uid();
     let ours = [0, rustix::process::geteuid().as_raw()].contains(&owner);
-    (!ours).then(|| format!("`{}` belongs to another user (uid {owner}), who may change it", path.display()))
+    (!ours).then(|| {
+        format!("`{}` belongs to another user (uid {owner}), who may change it", path.display())
+    })
 }
 
 #[cfg(not(unix))]

@@ -51,8 +51,12 @@ pub fn without_userinfo_of(message: String, value: &str) -> String {
     let secret = value.get(found).unwrap_or_default();
     let password = secret.split_once(':').map_or("", |(_, password)| password);
     // Where those who read a URL, a rule or a command cut it.
-    let words = [secret, password].into_iter().flat_map(|text| text.split(|c: char| c.is_whitespace() || "/?#".contains(c)));
-    words.filter(|word| word.len() >= SHORTEST).fold(message, |message, word| message.replace(word, MASK))
+    let words = [secret, password]
+        .into_iter()
+        .flat_map(|text| text.split(|c: char| c.is_whitespace() || "/?#".contains(c)));
+    words
+        .filter(|word| word.len() >= SHORTEST)
+        .fold(message, |message, word| message.replace(word, MASK))
 }
 
 /// A value in JSON without users and passwords in its texts and in the names of its members.
@@ -62,8 +66,9 @@ pub fn json_without_userinfo(value: serde_json::Value) -> serde_json::Value {
         Value::String(text) => Value::String(value_without_userinfo(&text).into_owned()),
         Value::Array(list) => list.into_iter().map(json_without_userinfo).collect(),
         Value::Object(members) => {
-            let member =
-                |(name, value): (String, Value)| (value_without_userinfo(&name).into_owned(), json_without_userinfo(value));
+            let member = |(name, value): (String, Value)| {
+                (value_without_userinfo(&name).into_owned(), json_without_userinfo(value))
+            };
             members.into_iter().map(member).collect()
         }
         other @ (Value::Null | Value::Bool(_) | Value::Number(_)) => other,
@@ -77,7 +82,8 @@ pub fn in_source(text: &str) -> Vec<Range<usize>> {
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         // The whole line from where a URL begins, for a password may hold any quotation mark; then each text for itself.
-        let url = line.find("//").map(|slashes| slashes + "//".len()..last_at(line).unwrap_or_default());
+        let url =
+            line.find("//").map(|slashes| slashes + "//".len()..last_at(line).unwrap_or_default());
         let parts = between(line, |c| matches!(c, '"' | '\'' | '`' | '=')).into_iter();
         let parts = parts.filter_map(|part| {
             let span = userinfo(line.get(part.clone())?)?;
@@ -96,7 +102,9 @@ fn userinfo(value: &str) -> Option<Range<usize>> {
     let head = value.get(..end)?;
     let start = match head.split_once("//") {
         // `me:a//b@host` is no URL, and all before `@` is a user and a password.
-        Some((scheme, _)) if scheme.find(':').is_none_or(|colon| colon + 1 == scheme.len()) => scheme.len() + "//".len(),
+        Some((scheme, _)) if scheme.find(':').is_none_or(|colon| colon + 1 == scheme.len()) => {
+            scheme.len() + "//".len()
+        }
         _ => {
             let target = behind_method(head);
             (!is_no_user(head.get(target..)?)).then_some(target)?
@@ -108,7 +116,10 @@ fn userinfo(value: &str) -> Option<Range<usize>> {
 
 /// Where what follows a rule's method begins, as in `GET /users/`; where there is none, the beginning.
 fn behind_method(head: &str) -> usize {
-    let is_method = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_uppercase() || b"*|".contains(&byte));
+    let is_method = |word: &str| {
+        !word.is_empty()
+            && word.bytes().all(|byte| byte.is_ascii_uppercase() || b"*|".contains(&byte))
+    };
     head.split_once(' ').filter(|(word, _)| is_method(word)).map_or(0, |(word, _)| word.len() + 1)
 }
 
@@ -119,7 +130,9 @@ fn last_at(text: &str) -> Option<usize> {
 /// Without `//`: is this a path, prose, or the beginning of an address of mail, and not `USER:PASSWORD` or a token?
 fn is_no_user(head: &str) -> bool {
     match head.find(|c: char| c == ':' || c == '/' || c.is_whitespace()) {
-        Some(at) => head.starts_with("mailto:") || !head.get(at..).is_some_and(|rest| rest.starts_with(':')),
+        Some(at) => {
+            head.starts_with("mailto:") || !head.get(at..).is_some_and(|rest| rest.starts_with(':'))
+        }
         None => head.len() <= MOST_OF_A_MAILBOX,
     }
 }
@@ -128,7 +141,8 @@ fn is_no_user(head: &str) -> bool {
 fn pieces(message: &str) -> Vec<Range<usize>> {
     let mut pieces = Vec::new();
     let mut at = 0;
-    while let Some(open) = message.get(at..).and_then(|rest| rest.find('`')).map(|found| at + found) {
+    while let Some(open) = message.get(at..).and_then(|rest| rest.find('`')).map(|found| at + found)
+    {
         pieces.extend(urls(message, at..open));
         let close = closing(message, open + 1);
         pieces.push(open + 1..close);
@@ -141,7 +155,10 @@ fn pieces(message: &str) -> Vec<Range<usize>> {
 /// The backtick that ends a value: the last one before that which begins the next. Those between are of the value.
 fn closing(message: &str, from: usize) -> usize {
     let rest = message.get(from..).unwrap_or_default();
-    let begins = |at: &usize| rest.get(..*at).is_some_and(|before| before.ends_with(|c: char| c.is_whitespace() || c == '('));
+    let begins = |at: &usize| {
+        rest.get(..*at)
+            .is_some_and(|before| before.ends_with(|c: char| c.is_whitespace() || c == '('))
+    };
     let next = rest.match_indices('`').map(|(at, _)| at).find(begins).unwrap_or(rest.len());
     rest.get(..next).and_then(|value| value.rfind('`')).map_or(message.len(), |at| from + at)
 }
@@ -149,7 +166,8 @@ fn closing(message: &str, from: usize) -> usize {
 fn urls(message: &str, part: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     let text = message.get(part.clone()).unwrap_or_default();
     let words = between(text, char::is_whitespace).into_iter();
-    let urls = words.filter(move |word| text.get(word.clone()).is_some_and(|word| word.contains("//")));
+    let urls =
+        words.filter(move |word| text.get(word.clone()).is_some_and(|word| word.contains("//")));
     urls.map(move |word| part.start + word.start..part.start + word.end)
 }
 

@@ -2,7 +2,9 @@
 
 use magicproxy_proxy::settings::RefusalPart::{Message, Object, StatusWord, Text};
 
-use super::client::{ANY_PROGRAM, DOT_ENV, NOT_TESTED, NOTHING, PYTHON_AND_NODE, REPLACES_ROOTS, SetupMethod};
+use super::client::{
+    ANY_PROGRAM, DOT_ENV, NOT_TESTED, NOTHING, PYTHON_AND_NODE, REPLACES_ROOTS, SetupMethod,
+};
 use super::refusals::{ERROR_TYPES, Refusals, json};
 use super::{PLAIN, Provider};
 
@@ -16,7 +18,10 @@ pub(super) static PROVIDER: Provider = Provider {
     rewrite_members: &["results_url", "data.results_url"],
     request_headers: &[
         ("Anthropic-Beta", "which features that are being tried out the client knows"),
-        ("Anthropic-Dangerous-Direct-Browser-Access", "a page may read the response, whose user has the key"),
+        (
+            "Anthropic-Dangerous-Direct-Browser-Access",
+            "a page may read the response, whose user has the key",
+        ),
         ("Anthropic-Version", "the version of the API that the client was made for"),
         ("X-App", "Claude Code: which of its programs asks"),
         ("X-Claude-Code-Session-Id", "Claude Code: its own number for the session"),
@@ -35,7 +40,10 @@ pub(super) static PROVIDER: Provider = Provider {
 pub(crate) static REFUSALS: Refusals = Refusals {
     name: "anthropic",
     about: "Anthropic's.",
-    shape: json(&[("type", Text("error")), ("error", Object(&[("type", StatusWord(&ERROR_TYPES)), ("message", Message)]))]),
+    shape: json(&[
+        ("type", Text("error")),
+        ("error", Object(&[("type", StatusWord(&ERROR_TYPES)), ("message", Message)])),
+    ]),
 };
 
 const CLIENT: SetupMethod = SetupMethod { preset: "anthropic", ..NOTHING };
@@ -43,7 +51,12 @@ const CLIENT: SetupMethod = SetupMethod { preset: "anthropic", ..NOTHING };
 /// aider.
 pub const AIDER: SetupMethod = SetupMethod {
     variables: &[("ANTHROPIC_API_BASE", "{api}"), ("ANTHROPIC_API_KEY", "{token}")],
-    removed: &["AIDER_ANTHROPIC_API_KEY", "AIDER_API_KEY", "ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN"],
+    removed: &[
+        "AIDER_ANTHROPIC_API_KEY",
+        "AIDER_API_KEY",
+        "ANTHROPIC_BASE_URL",
+        "ANTHROPIC_AUTH_TOKEN",
+    ],
     ca_variables: &["SSL_CERT_FILE"],
     notes: &[NOT_TESTED, DOT_ENV],
     ca_notes: &[REPLACES_ROOTS],
@@ -62,7 +75,9 @@ pub const CLAUDE_CODE: SetupMethod = SetupMethod {
         "CLAUDE_CODE_USE_FOUNDRY",
     ],
     ca_variables: &["NODE_EXTRA_CA_CERTS"],
-    notes: &["a project can set these variables, too (`env` in .claude/settings.json): look before you trust one"],
+    notes: &[
+        "a project can set these variables, too (`env` in .claude/settings.json): look before you trust one",
+    ],
     ..CLIENT
 };
 

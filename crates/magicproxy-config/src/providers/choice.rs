@@ -129,7 +129,8 @@ impl Word for PresetChoice {
     }
 
     fn words() -> &'static [&'static str] {
-        static WORDS: LazyLock<Vec<&str>> = LazyLock::new(|| PresetChoice::all().map(Word::word).collect());
+        static WORDS: LazyLock<Vec<&str>> =
+            LazyLock::new(|| PresetChoice::all().map(Word::word).collect());
         &WORDS
     }
 }
@@ -151,7 +152,8 @@ impl Word for RefusalChoice {
     }
 
     fn words() -> &'static [&'static str] {
-        static WORDS: LazyLock<Vec<&str>> = LazyLock::new(|| RefusalChoice::all().map(Word::word).collect());
+        static WORDS: LazyLock<Vec<&str>> =
+            LazyLock::new(|| RefusalChoice::all().map(Word::word).collect());
         &WORDS
     }
 }
@@ -172,7 +174,9 @@ impl<'de, T: Word> Visitor<'de> for Reader<T> {
     }
 
     fn visit_str<E: Error>(self, word: &str) -> Result<T, E> {
-        T::all().find(|choice| choice.word() == word).ok_or_else(|| E::unknown_variant(word, T::words()))
+        T::all()
+            .find(|choice| choice.word() == word)
+            .ok_or_else(|| E::unknown_variant(word, T::words()))
     }
 }
 

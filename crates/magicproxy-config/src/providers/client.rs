@@ -79,8 +79,12 @@ pub const NOTHING: SetupMethod = SetupMethod {
 };
 
 /// Terraform and OpenTofu, with the provider of an API.
-pub(super) const TERRAFORM: SetupMethod =
-    SetupMethod { ca_variables: &["SSL_CERT_FILE"], notes: &[NOT_TESTED], ca_notes: &[REPLACES_ROOTS], ..NOTHING };
+pub(super) const TERRAFORM: SetupMethod = SetupMethod {
+    ca_variables: &["SSL_CERT_FILE"],
+    notes: &[NOT_TESTED],
+    ca_notes: &[REPLACES_ROOTS],
+    ..NOTHING
+};
 
 /// A program that nobody knows: it is told the variables that most clients of an API read.
 pub const ANY_PROGRAM: SetupMethod = SetupMethod {
@@ -90,9 +94,10 @@ pub const ANY_PROGRAM: SetupMethod = SetupMethod {
 };
 
 pub(super) const PYTHON_AND_NODE: &[&str] = &["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"];
-pub(super) const REPLACES_ROOTS: &str = "SSL_CERT_FILE replaces the system's roots: put all that the program needs into the file";
-pub(super) const ACME_TOO: &str = "REQUESTS_CA_BUNDLE counts for the ACME server as well: its roots must be in the file too";
+pub(super) const REPLACES_ROOTS: &str =
+    "SSL_CERT_FILE replaces the system's roots: put all that the program needs into the file";
+pub(super) const ACME_TOO: &str =
+    "REQUESTS_CA_BUNDLE counts for the ACME server as well: its roots must be in the file too";
 pub(super) const ACME_APART: &str = "LEGO_CA_CERTIFICATES is for the ACME server alone";
-pub(super) const DOT_ENV: &str =
-    "aider lets `.env` and `.aider.conf.yml` of a repository win over these variables: look into one that is not yours";
+pub(super) const DOT_ENV: &str = "aider lets `.env` and `.aider.conf.yml` of a repository win over these variables: look into one that is not yours";
 pub(super) const NOT_TESTED: &str = "not tested: these names are those of its documentation";

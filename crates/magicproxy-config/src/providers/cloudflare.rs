@@ -2,7 +2,9 @@
 
 use magicproxy_proxy::settings::RefusalPart::{False, List, Message, Null, Object, StatusNumber};
 
-use super::client::{ANY_PROGRAM, NOTHING, PYTHON_AND_NODE, REPLACES_ROOTS, SetupMethod, TERRAFORM};
+use super::client::{
+    ANY_PROGRAM, NOTHING, PYTHON_AND_NODE, REPLACES_ROOTS, SetupMethod, TERRAFORM,
+};
 use super::refusals::{Refusals, json};
 use super::{PLAIN, Provider};
 
@@ -52,7 +54,9 @@ pub const CERTBOT: SetupMethod = SetupMethod {
     variables: &[("CLOUDFLARE_BASE_URL", "{api}/client/v4")],
     files: &[("certbot-cloudflare.ini", "dns_cloudflare_api_token = {token}\n")],
     ca_variables: &["SSL_CERT_FILE"],
-    usage: &["certbot certonly --dns-cloudflare --dns-cloudflare-credentials certbot-cloudflare.ini …"],
+    usage: &[
+        "certbot certonly --dns-cloudflare --dns-cloudflare-credentials certbot-cloudflare.ini …",
+    ],
     notes: &["the ini file must not hold dns_cloudflare_email or dns_cloudflare_api_key besides"],
     ..CLIENT
 };
@@ -66,5 +70,9 @@ pub const SDK: SetupMethod = SetupMethod {
 };
 
 /// Terraform.
-pub const TERRAFORM_PROVIDER: SetupMethod =
-    SetupMethod { preset: "cloudflare", variables: SDK.variables, removed: CLIENT.removed, ..TERRAFORM };
+pub const TERRAFORM_PROVIDER: SetupMethod = SetupMethod {
+    preset: "cloudflare",
+    variables: SDK.variables,
+    removed: CLIENT.removed,
+    ..TERRAFORM
+};

@@ -2,7 +2,9 @@
 
 use magicproxy_proxy::settings::RefusalPart::Code;
 
-use super::client::{ACME_APART, ACME_TOO, ANY_PROGRAM, NOT_TESTED, NOTHING, REPLACES_ROOTS, SetupMethod, TERRAFORM};
+use super::client::{
+    ACME_APART, ACME_TOO, ANY_PROGRAM, NOT_TESTED, NOTHING, REPLACES_ROOTS, SetupMethod, TERRAFORM,
+};
 use super::refusals::{Refusals, json};
 use super::{PLAIN, Provider};
 
@@ -13,7 +15,10 @@ pub(super) static PROVIDER: Provider = Provider {
     refusals: &REFUSALS,
     // Pages, and what became of an action.
     rewrite_members: &["links.pages.*", "links.actions.href"],
-    request_headers: &[("X-Ms-Client-Request-Id", "pydo is built on a library of Azure's, which numbers its requests so")],
+    request_headers: &[(
+        "X-Ms-Client-Request-Id",
+        "pydo is built on a library of Azure's, which numbers its requests so",
+    )],
     any_program: SetupMethod {
         variables: &[
             ("DIGITALOCEAN_API_URL", "{api}/"),
@@ -27,17 +32,23 @@ pub(super) static PROVIDER: Provider = Provider {
     ..PLAIN
 };
 
-pub(crate) static REFUSALS: Refusals = Refusals { name: "digitalocean", about: "DigitalOcean's.", shape: json(&[("id", Code)]) };
+pub(crate) static REFUSALS: Refusals =
+    Refusals { name: "digitalocean", about: "DigitalOcean's.", shape: json(&[("id", Code)]) };
 
-const CLIENT: SetupMethod =
-    SetupMethod { preset: "digitalocean", removed: &["DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_TOKEN"], ..NOTHING };
+const CLIENT: SetupMethod = SetupMethod {
+    preset: "digitalocean",
+    removed: &["DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_TOKEN"],
+    ..NOTHING
+};
 
 /// certbot with the plugin dns-digitalocean.
 pub const CERTBOT: SetupMethod = SetupMethod {
     variables: &[("DIGITALOCEAN_END_POINT", "{api}/v2/")],
     files: &[("certbot-digitalocean.ini", "dns_digitalocean_token = {token}\n")],
     ca_variables: &["REQUESTS_CA_BUNDLE"],
-    usage: &["certbot certonly --dns-digitalocean --dns-digitalocean-credentials certbot-digitalocean.ini …"],
+    usage: &[
+        "certbot certonly --dns-digitalocean --dns-digitalocean-credentials certbot-digitalocean.ini …",
+    ],
     ca_notes: &[ACME_TOO],
     ..CLIENT
 };

@@ -12,7 +12,11 @@ pub(super) static PROVIDER: Provider = Provider {
     name: "github",
     about: "GitHub's REST and GraphQL APIs.",
     api_root: Some("https://api.github.com"),
-    paths: &[("/api/v3", "/"), ("/api/graphql", "/graphql"), ("/api/uploads", "https://uploads.github.com")],
+    paths: &[
+        ("/api/v3", "/"),
+        ("/api/graphql", "/graphql"),
+        ("/api/uploads", "https://uploads.github.com"),
+    ],
     encoded_slash: SlashChoice::Both,
     path_reading: ReadingChoice::DecodeOnce,
     refusals: &REFUSALS,
@@ -23,7 +27,11 @@ pub(super) static PROVIDER: Provider = Provider {
         ("X-GitHub-Api-Version", "the version of the API that the client was made for"),
         ("X-GitHub-Next-Global-ID", "in which form identifiers are told"),
     ],
-    any_program: SetupMethod { variables: CLIENT.variables, removed: CLIENT.removed, ..ANY_PROGRAM },
+    any_program: SetupMethod {
+        variables: CLIENT.variables,
+        removed: CLIENT.removed,
+        ..ANY_PROGRAM
+    },
     kin: &["github-git"],
     ..PLAIN
 };
@@ -96,7 +104,11 @@ pub const GH_BY_SOCKET: SetupMethod = SetupMethod {
     variables: &[("GH_TOKEN", "{armoured_token}")],
     removed: &["GH_HOST", "GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"],
     commands: &[&["gh", "config", "set", "http_unix_socket", "{socket}"]],
-    folder: Some(("GH_CONFIG_DIR", "config.yml", "version: \"1\"\nhttp_unix_socket: {socket_json}\n")),
+    folder: Some((
+        "GH_CONFIG_DIR",
+        "config.yml",
+        "version: \"1\"\nhttp_unix_socket: {socket_json}\n",
+    )),
     notes: &["to undo: gh config set http_unix_socket ''"],
     ..NOTHING
 };
@@ -108,7 +120,9 @@ pub const GH_BY_HOST: SetupMethod = SetupMethod {
     variables: &[("GH_HOST", "{authority}"), ("GH_ENTERPRISE_TOKEN", "{armoured_token}")],
     removed: &["GH_TOKEN", "GITHUB_TOKEN", "GITHUB_ENTERPRISE_TOKEN"],
     ca_variables: &["SSL_CERT_FILE"],
-    notes: &["most subcommands refuse a GH_HOST with a port: let the proxy listen on 443, or use its Unix socket"],
+    notes: &[
+        "most subcommands refuse a GH_HOST with a port: let the proxy listen on 443, or use its Unix socket",
+    ],
     ca_notes: &[REPLACES_ROOTS],
     ..NOTHING
 };
@@ -123,20 +137,28 @@ pub const GITHUBKIT: SetupMethod = SetupMethod {
 /// octokit.
 pub const OCTOKIT: SetupMethod = SetupMethod {
     ca_variables: &["NODE_EXTRA_CA_CERTS"],
-    usage: &["new Octokit({ baseUrl: process.env.GITHUB_API_URL, auth: process.env.GITHUB_TOKEN })"],
+    usage: &[
+        "new Octokit({ baseUrl: process.env.GITHUB_API_URL, auth: process.env.GITHUB_TOKEN })",
+    ],
     ..CLIENT
 };
 
 /// PyGithub.
 pub const PYGITHUB: SetupMethod = SetupMethod {
     ca_variables: &["REQUESTS_CA_BUNDLE"],
-    usage: &["Github(auth=Auth.Token(os.environ[\"GITHUB_TOKEN\"]), base_url=os.environ[\"GITHUB_API_URL\"])"],
+    usage: &[
+        "Github(auth=Auth.Token(os.environ[\"GITHUB_TOKEN\"]), base_url=os.environ[\"GITHUB_API_URL\"])",
+    ],
     ..CLIENT
 };
 
 /// renovate.
 pub const RENOVATE: SetupMethod = SetupMethod {
-    variables: &[("RENOVATE_PLATFORM", "github"), ("RENOVATE_ENDPOINT", "{api}/"), ("RENOVATE_TOKEN", "{token}")],
+    variables: &[
+        ("RENOVATE_PLATFORM", "github"),
+        ("RENOVATE_ENDPOINT", "{api}/"),
+        ("RENOVATE_TOKEN", "{token}"),
+    ],
     removed: &["GITHUB_TOKEN", "GITHUB_COM_TOKEN", "RENOVATE_GITHUB_COM_TOKEN", "GH_TOKEN"],
     ca_variables: &["NODE_EXTRA_CA_CERTS"],
     ..CLIENT

@@ -18,11 +18,16 @@ pub(super) static PROVIDER: Provider = Provider {
     refusals: &REFUSALS,
     rewrite_members: FOLLOWED,
     drop_query_parameters: &["sudo", "private_token", "access_token", "job_token"],
-    any_program: SetupMethod { variables: PYTHON_GITLAB.variables, removed: CLIENT.removed, ..ANY_PROGRAM },
+    any_program: SetupMethod {
+        variables: PYTHON_GITLAB.variables,
+        removed: CLIENT.removed,
+        ..ANY_PROGRAM
+    },
     ..PLAIN
 };
 
-pub(crate) static REFUSALS: Refusals = Refusals { name: "gitlab", about: "GitLab's.", shape: json(&[("error", Message)]) };
+pub(crate) static REFUSALS: Refusals =
+    Refusals { name: "gitlab", about: "GitLab's.", shape: json(&[("error", Message)]) };
 
 /// `self` of a release is a page, that of a project or an issue is the API's: what leads to a page stays. Further, what npm, Composer
 /// and NuGet fetch from the registries.
@@ -41,15 +46,20 @@ const FOLLOWED: &[&str] = &[
     "data.versions.@id /api/",
 ];
 
-const CLIENT: SetupMethod =
-    SetupMethod { preset: "gitlab", removed: &["GITLAB_OAUTH_TOKEN", "CI_JOB_TOKEN", "PYTHON_GITLAB_CFG"], ..NOTHING };
+const CLIENT: SetupMethod = SetupMethod {
+    preset: "gitlab",
+    removed: &["GITLAB_OAUTH_TOKEN", "CI_JOB_TOKEN", "PYTHON_GITLAB_CFG"],
+    ..NOTHING
+};
 
 /// gitbeaker.
 pub const GITBEAKER: SetupMethod = SetupMethod {
     variables: &[("GITBEAKER_HOST", "{api}"), ("GITBEAKER_TOKEN", "{token}")],
     removed: &["GITBEAKER_OAUTH_TOKEN", "GITBEAKER_JOB_TOKEN"],
     ca_variables: &["NODE_EXTRA_CA_CERTS"],
-    usage: &["new Gitlab({ host: process.env.GITBEAKER_HOST, token: process.env.GITBEAKER_TOKEN })"],
+    usage: &[
+        "new Gitlab({ host: process.env.GITBEAKER_HOST, token: process.env.GITBEAKER_TOKEN })",
+    ],
     ..CLIENT
 };
 
@@ -57,13 +67,19 @@ pub const GITBEAKER: SetupMethod = SetupMethod {
 pub const PYTHON_GITLAB: SetupMethod = SetupMethod {
     variables: &[("GITLAB_URL", "{api}"), ("GITLAB_PRIVATE_TOKEN", "{token}")],
     ca_variables: &["REQUESTS_CA_BUNDLE"],
-    usage: &["Gitlab(os.environ[\"GITLAB_URL\"], private_token=os.environ[\"GITLAB_PRIVATE_TOKEN\"])"],
+    usage: &[
+        "Gitlab(os.environ[\"GITLAB_URL\"], private_token=os.environ[\"GITLAB_PRIVATE_TOKEN\"])",
+    ],
     ..CLIENT
 };
 
 /// renovate.
 pub const RENOVATE: SetupMethod = SetupMethod {
-    variables: &[("RENOVATE_PLATFORM", "gitlab"), ("RENOVATE_ENDPOINT", "{api}/api/v4/"), ("RENOVATE_TOKEN", "{token}")],
+    variables: &[
+        ("RENOVATE_PLATFORM", "gitlab"),
+        ("RENOVATE_ENDPOINT", "{api}/api/v4/"),
+        ("RENOVATE_TOKEN", "{token}"),
+    ],
     removed: &["GITLAB_TOKEN", "GITHUB_COM_TOKEN", "RENOVATE_GITHUB_COM_TOKEN"],
     ca_variables: &["NODE_EXTRA_CA_CERTS"],
     notes: &["not tested with GitLab: these names are those of its documentation"],

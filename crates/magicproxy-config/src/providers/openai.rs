@@ -2,7 +2,9 @@
 
 use magicproxy_proxy::settings::RefusalPart::{Code, Message, Null, Object, StatusWord};
 
-use super::client::{ANY_PROGRAM, DOT_ENV, NOT_TESTED, NOTHING, PYTHON_AND_NODE, REPLACES_ROOTS, SetupMethod};
+use super::client::{
+    ANY_PROGRAM, DOT_ENV, NOT_TESTED, NOTHING, PYTHON_AND_NODE, REPLACES_ROOTS, SetupMethod,
+};
 use super::refusals::{ERROR_TYPES, Refusals, json};
 use super::{PLAIN, Provider};
 
@@ -28,13 +30,20 @@ pub(super) static PROVIDER: Provider = Provider {
         ("X-Codex-Window-Id", "Codex: its own number for the window of a thread"),
         ("X-OpenAI-Internal-Codex-Responses-Lite", "Codex: which form of responses it reads"),
         ("X-OpenAI-Subagent", "Codex: which of its helpers asks"),
-        ("X-ResponsesAPI-Include-Timing-Metrics", "Codex: whether it is told how long parts of the response took"),
+        (
+            "X-ResponsesAPI-Include-Timing-Metrics",
+            "Codex: whether it is told how long parts of the response took",
+        ),
         ("X-Stainless-*", "the SDKs say what they are, and on which try"),
         ("X-Title", "OpenRouter: the name of the program that asks"),
     ],
     response_timeout: Some("10m"),
     any_program: SetupMethod {
-        variables: &[("OPENAI_BASE_URL", "{api}/v1"), ("OPENAI_API_BASE", "{api}/v1"), ("OPENAI_API_KEY", "{token}")],
+        variables: &[
+            ("OPENAI_BASE_URL", "{api}/v1"),
+            ("OPENAI_API_BASE", "{api}/v1"),
+            ("OPENAI_API_KEY", "{token}"),
+        ],
         removed: &["OPENAI_ADMIN_KEY"],
         ..ANY_PROGRAM
     },
@@ -46,7 +55,12 @@ pub(crate) static REFUSALS: Refusals = Refusals {
     about: "OpenAI's.",
     shape: json(&[(
         "error",
-        Object(&[("message", Message), ("type", StatusWord(&ERROR_TYPES)), ("param", Null), ("code", Code)]),
+        Object(&[
+            ("message", Message),
+            ("type", StatusWord(&ERROR_TYPES)),
+            ("param", Null),
+            ("code", Code),
+        ]),
     )]),
 };
 
@@ -55,7 +69,13 @@ const CLIENT: SetupMethod = SetupMethod { preset: "openai", ..NOTHING };
 /// aider.
 pub const AIDER: SetupMethod = SetupMethod {
     variables: &[("OPENAI_API_BASE", "{api}/v1"), ("OPENAI_API_KEY", "{token}")],
-    removed: &["AIDER_OPENAI_API_BASE", "AIDER_OPENAI_API_KEY", "AIDER_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORGANIZATION"],
+    removed: &[
+        "AIDER_OPENAI_API_BASE",
+        "AIDER_OPENAI_API_KEY",
+        "AIDER_API_KEY",
+        "OPENAI_BASE_URL",
+        "OPENAI_ORGANIZATION",
+    ],
     ca_variables: &["SSL_CERT_FILE"],
     notes: &[NOT_TESTED, DOT_ENV],
     ca_notes: &[REPLACES_ROOTS],

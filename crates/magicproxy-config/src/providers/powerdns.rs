@@ -2,7 +2,9 @@
 
 use magicproxy_proxy::settings::RefusalPart::Message;
 
-use super::client::{ACME_APART, ACME_TOO, ANY_PROGRAM, NOTHING, REPLACES_ROOTS, SetupMethod, TERRAFORM};
+use super::client::{
+    ACME_APART, ACME_TOO, ANY_PROGRAM, NOTHING, REPLACES_ROOTS, SetupMethod, TERRAFORM,
+};
 use super::refusals::{Refusals, json};
 use super::{PLAIN, Provider};
 
@@ -11,11 +13,15 @@ pub(super) static PROVIDER: Provider = Provider {
     about: "An authoritative server of PowerDNS.",
     credential: "header:X-API-Key",
     refusals: &REFUSALS,
-    any_program: SetupMethod { variables: &[("PDNS_API_URL", "{api}"), ("PDNS_API_KEY", "{token}")], ..ANY_PROGRAM },
+    any_program: SetupMethod {
+        variables: &[("PDNS_API_URL", "{api}"), ("PDNS_API_KEY", "{token}")],
+        ..ANY_PROGRAM
+    },
     ..PLAIN
 };
 
-pub(crate) static REFUSALS: Refusals = Refusals { name: "powerdns", about: "PowerDNS's.", shape: json(&[("error", Message)]) };
+pub(crate) static REFUSALS: Refusals =
+    Refusals { name: "powerdns", about: "PowerDNS's.", shape: json(&[("error", Message)]) };
 
 const CLIENT: SetupMethod = SetupMethod { preset: "powerdns", ..NOTHING };
 
@@ -38,5 +44,8 @@ pub const LEGO: SetupMethod = SetupMethod {
 };
 
 /// Terraform.
-pub const TERRAFORM_PROVIDER: SetupMethod =
-    SetupMethod { preset: "powerdns", variables: &[("PDNS_SERVER_URL", "{api}"), ("PDNS_API_KEY", "{token}")], ..TERRAFORM };
+pub const TERRAFORM_PROVIDER: SetupMethod = SetupMethod {
+    preset: "powerdns",
+    variables: &[("PDNS_SERVER_URL", "{api}"), ("PDNS_API_KEY", "{token}")],
+    ..TERRAFORM
+};

@@ -28,8 +28,11 @@ pub static REFUSALS: [&Refusals; 8] = [
 ];
 
 /// That of everybody else.
-pub static PROBLEM: Refusals =
-    Refusals { name: "problem", about: "RFC 9457.", shape: RefusalShape { media: RefusalMedia::Problem, members: &[] } };
+pub static PROBLEM: Refusals = Refusals {
+    name: "problem",
+    about: "RFC 9457.",
+    shape: RefusalShape { media: RefusalMedia::Problem, members: &[] },
+};
 
 /// A shape that is no problem of RFC 9457 to those who know that.
 pub(super) const fn json(members: &'static [(&'static str, RefusalPart)]) -> RefusalShape {
@@ -38,7 +41,12 @@ pub(super) const fn json(members: &'static [(&'static str, RefusalPart)]) -> Ref
 
 /// The words that OpenAI and Anthropic have for a status.
 pub(super) static ERROR_TYPES: StatusWords = StatusWords {
-    known: &[(401, "authentication_error"), (403, "permission_error"), (404, "not_found_error"), (413, "request_too_large")],
+    known: &[
+        (401, "authentication_error"),
+        (403, "permission_error"),
+        (404, "not_found_error"),
+        (413, "request_too_large"),
+    ],
     server: "api_error",
     other: "invalid_request_error",
 };

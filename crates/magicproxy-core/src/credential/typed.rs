@@ -65,7 +65,8 @@ impl TypedCredential {
     /// # Errors
     /// [`ParseCredentialError`]; it never repeats the text.
     pub fn from_json(json: &[u8]) -> Result<Self, ParseCredentialError> {
-        let written: Written = json::compact_object(json).map_err(|_| ParseCredentialError::Form)?;
+        let written: Written =
+            json::compact_object(json).map_err(|_| ParseCredentialError::Form)?;
         written.try_into()
     }
 
@@ -75,11 +76,15 @@ impl TypedCredential {
     /// [`ParseCredentialError`]; it never repeats the text.
     pub fn from_new_json(json: &[u8]) -> Result<Self, ParseCredentialError> {
         let credential = Self::from_json(json)?;
-        let written = |field: &CredentialField| match (&field.place, field.credential.expose().split_once(':')) {
+        let written = |field: &CredentialField| match (
+            &field.place,
+            field.credential.expose().split_once(':'),
+        ) {
             // Of a pair one half may be empty.
-            (CredentialPlace::Basic, Some((user, password))) => {
-                [user, password].into_iter().filter(|half| !half.is_empty()).try_for_each(|half| written_secret(half).map(drop))
-            }
+            (CredentialPlace::Basic, Some((user, password))) => [user, password]
+                .into_iter()
+                .filter(|half| !half.is_empty())
+                .try_for_each(|half| written_secret(half).map(drop)),
             _ => written_secret(field.credential.expose()).map(drop),
         };
         match &credential {
@@ -102,7 +107,9 @@ impl TypedCredential {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Configured(credential) => credential.expose().len(),
-            Self::Fields(fields) => fields.iter().map(|field| field.credential.expose().len()).sum(),
+            Self::Fields(fields) => {
+                fields.iter().map(|field| field.credential.expose().len()).sum()
+            }
         }
     }
 
@@ -110,11 +117,14 @@ impl TypedCredential {
     #[must_use]
     pub fn to_json(&self) -> Zeroizing<String> {
         let json = match self {
-            Self::Configured(credential) => format!("{{\"secret\":{}}}", quoted(credential.expose()).as_str()),
+            Self::Configured(credential) => {
+                format!("{{\"secret\":{}}}", quoted(credential.expose()).as_str())
+            }
             Self::Fields(fields) => match fields.as_slice() {
                 [field] => field.to_json().to_string(),
                 fields => {
-                    let parts: Vec<Zeroizing<String>> = fields.iter().map(CredentialField::to_json).collect();
+                    let parts: Vec<Zeroizing<String>> =
+                        fields.iter().map(CredentialField::to_json).collect();
                     let parts: Vec<&str> = parts.iter().map(|part| part.as_str()).collect();
                     format!("{{\"several\":[{}]}}", Zeroizing::new(parts.join(",")).as_str())
                 }
@@ -129,7 +139,9 @@ impl CredentialField {
         let secret = self.credential.expose();
         Zeroizing::new(match &self.place {
             CredentialPlace::Bearer => format!("{{\"bearer\":{}}}", quoted(secret).as_str()),
-            CredentialPlace::Header(name) => format!("{{\"header\":[\"{name}\",{}]}}", quoted(secret).as_str()),
+            CredentialPlace::Header(name) => {
+                format!("{{\"header\":[\"{name}\",{}]}}", quoted(secret).as_str())
+            }
             CredentialPlace::Basic => {
                 let (user, password) = secret.split_once(':').unwrap_or((secret, ""));
                 format!("{{\"basic\":[{},{}]}}", quoted(user).as_str(), quoted(password).as_str())
@@ -184,14 +196,25 @@ impl TryFrom<Written> for TypedCredential {
 
     fn try_from(written: Written) -> Result<Self, ParseCredentialError> {
         match written {
-            Written { secret: Some(secret), bearer: None, basic: None, header: None, several: None } => {
-                Ok(Self::Configured(Credential::parse(secret)?))
-            }
-            Written { secret: None, bearer: None, basic: None, header: None, several: Some(parts) } => {
+            Written {
+                secret: Some(secret),
+                bearer: None,
+                basic: None,
+                header: None,
+                several: None,
+            } => Ok(Self::Configured(Credential::parse(secret)?)),
+            Written {
+                secret: None,
+                bearer: None,
+                basic: None,
+                header: None,
+                several: Some(parts),
+            } => {
                 if !(2..=MAX_FIELDS).contains(&parts.len()) {
                     return Err(ParseCredentialError::Form);
                 }
-                let fields = parts.into_iter().map(|part| field(part.0)).collect::<Result<Vec<_>, _>>()?;
+                let fields =
+                    parts.into_iter().map(|part| field(part.0)).collect::<Result<Vec<_>, _>>()?;
                 let mut seen = std::collections::HashSet::new();
                 let distinct = fields.iter().all(|field| seen.insert(field.place.field_name()));
                 if distinct { Ok(Self::Fields(fields)) } else { Err(ParseCredentialError::Form) }
@@ -203,14 +226,32 @@ impl TryFrom<Written> for TypedCredential {
 
 fn field(written: Written) -> Result<CredentialField, ParseCredentialError> {
     match written {
-        Written { secret: None, bearer: Some(secret), basic: None, header: None, several: None } => {
-            Ok(CredentialField { place: CredentialPlace::Bearer, credential: Credential::parse(secret)? })
-        }
-        Written { secret: None, bearer: None, basic: Some((user, password)), header: None, several: None } => {
-            basic(&user, &password)
-        }
-        Written { secret: None, bearer: None, basic: None, header: Some((name, secret)), several: None } => {
-            let place = CredentialPlace::Header(header_name(&name).ok_or(ParseCredentialError::Form)?);
+        Written {
+            secret: None,
+            bearer: Some(secret),
+            basic: None,
+            header: None,
+            several: None,
+        } => Ok(CredentialField {
+            place: CredentialPlace::Bearer,
+            credential: Credential::parse(secret)?,
+        }),
+        Written {
+            secret: None,
+            bearer: None,
+            basic: Some((user, password)),
+            header: None,
+            several: None,
+        } => basic(&user, &password),
+        Written {
+            secret: None,
+            bearer: None,
+            basic: None,
+            header: Some((name, secret)),
+            several: None,
+        } => {
+            let place =
+                CredentialPlace::Header(header_name(&name).ok_or(ParseCredentialError::Form)?);
             Ok(CredentialField { place, credential: Credential::parse(secret)? })
         }
         _ => Err(ParseCredentialError::Form),
@@ -229,7 +270,8 @@ fn basic(user: &str, password: &str) -> Result<CredentialField, ParseCredentialE
 /// RFC 9110 section 5.6.2, in lower case.
 fn header_name(name: &str) -> Option<String> {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    ((1..=MAX_FIELD_NAME_BYTES).contains(&name.len()) && name.bytes().all(legal)).then(|| name.to_ascii_lowercase())
+    ((1..=MAX_FIELD_NAME_BYTES).contains(&name.len()) && name.bytes().all(legal))
+        .then(|| name.to_ascii_lowercase())
 }
 
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
@@ -257,9 +299,9 @@ impl fmt::Display for TypedCredential {
         };
         match self {
             Self::Configured(_) => formatter.write_str("where the upstream's configuration says"),
-            Self::Fields(fields) => {
-                formatter.write_str(&fields.iter().map(|field| name(&field.place)).collect::<Vec<_>>().join(", "))
-            }
+            Self::Fields(fields) => formatter.write_str(
+                &fields.iter().map(|field| name(&field.place)).collect::<Vec<_>>().join(", "),
+            ),
         }
     }
 }
@@ -322,16 +364,29 @@ mod tests {
             r#"{"several":[{"bearer":"a"},{"header":["x-auth","\"b\""]}]}"#,
         ] {
             assert!(TypedCredential::from_json(json.as_bytes()).is_ok(), "{json}");
-            assert!(matches!(TypedCredential::from_new_json(json.as_bytes()), Err(ParseCredentialError::Written(_))), "{json}");
+            assert!(
+                matches!(
+                    TypedCredential::from_new_json(json.as_bytes()),
+                    Err(ParseCredentialError::Written(_))
+                ),
+                "{json}"
+            );
         }
-        for json in [r#"{"secret":"a\"b"}"#, r#"{"basic":["","p:w"]}"#, r#"{"basic":["user",""]}"#] {
+        for json in [r#"{"secret":"a\"b"}"#, r#"{"basic":["","p:w"]}"#, r#"{"basic":["user",""]}"#]
+        {
             assert!(TypedCredential::from_new_json(json.as_bytes()).is_ok(), "{json}");
         }
     }
 
     #[test]
     fn nothing_that_is_printed_shows_it() {
-        let credential = TypedCredential::from_json(br#"{"several":[{"bearer":"marked"},{"header":["x-a","marked"]}]}"#).unwrap();
-        assert!(!format!("{credential:?} {credential}").contains("marked"), "{credential:?} {credential}");
+        let credential = TypedCredential::from_json(
+            br#"{"several":[{"bearer":"marked"},{"header":["x-a","marked"]}]}"#,
+        )
+        .unwrap();
+        assert!(
+            !format!("{credential:?} {credential}").contains("marked"),
+            "{credential:?} {credential}"
+        );
     }
 }

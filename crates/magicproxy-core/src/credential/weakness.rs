@@ -86,7 +86,11 @@ impl Credential {
     pub fn secret_of_pair(&self) -> &str {
         let pair = self.expose();
         match pair.split_once(':') {
-            Some((user, password)) if user.len() >= MIN_MASKED_BYTES && NO_PASSWORDS.contains(&password) => user,
+            Some((user, password))
+                if user.len() >= MIN_MASKED_BYTES && NO_PASSWORDS.contains(&password) =>
+            {
+                user
+            }
             Some((_, password)) if password.len() >= MIN_MASKED_BYTES => password,
             _ => pair,
         }
@@ -103,7 +107,9 @@ impl TypedCredential {
                 .iter()
                 .filter_map(|field| match field.place {
                     CredentialPlace::Basic => field.credential.weakness_of_pair(),
-                    CredentialPlace::Bearer | CredentialPlace::Header(_) => field.credential.weakness(),
+                    CredentialPlace::Bearer | CredentialPlace::Header(_) => {
+                        field.credential.weakness()
+                    }
                 })
                 .max(),
         }
@@ -120,7 +126,9 @@ fn is_assignment(text: &str) -> bool {
 }
 
 fn is_words(text: &str) -> bool {
-    let mut parts = text.split(|character: char| !character.is_ascii_alphanumeric()).filter(|part| !part.is_empty());
+    let mut parts = text
+        .split(|character: char| !character.is_ascii_alphanumeric())
+        .filter(|part| !part.is_empty());
     text.len() < NO_WORD_BYTES && parts.all(is_word)
 }
 
@@ -128,8 +136,11 @@ fn is_words(text: &str) -> bool {
 fn is_word(part: &str) -> bool {
     let letters = part.trim_end_matches(|character: char| character.is_ascii_digit());
     let inner = letters.get(1..).unwrap_or_default();
-    let one_case = letters.bytes().all(|byte| byte.is_ascii_uppercase()) || inner.bytes().all(|byte| byte.is_ascii_lowercase());
-    part.len() - letters.len() <= MAX_YEAR_DIGITS && letters.bytes().all(|byte| byte.is_ascii_alphabetic()) && one_case
+    let one_case = letters.bytes().all(|byte| byte.is_ascii_uppercase())
+        || inner.bytes().all(|byte| byte.is_ascii_lowercase());
+    part.len() - letters.len() <= MAX_YEAR_DIGITS
+        && letters.bytes().all(|byte| byte.is_ascii_alphabetic())
+        && one_case
 }
 
 #[cfg(test)]
@@ -215,7 +226,8 @@ mod tests {
 
     #[test]
     fn of_several_fields_the_worst_counts() {
-        let json = br#"{"several":[{"bearer":"a1b2c3d4e5f6g7h8"},{"header":["x-auth-key","powerdns"]}]}"#;
+        let json =
+            br#"{"several":[{"bearer":"a1b2c3d4e5f6g7h8"},{"header":["x-auth-key","powerdns"]}]}"#;
         assert_eq!(TypedCredential::from_json(json).unwrap().weakness(), Some(Weakness::Word));
         let json = br#"{"basic":["administrator","a1b2c3d4e5f6g7h8"]}"#;
         assert_eq!(TypedCredential::from_json(json).unwrap().weakness(), None);

@@ -22,17 +22,20 @@ pub fn written_secret(text: &str) -> Result<&str, SecretFault> {
 
 /// Is the whole text in one pair of quotes?
 fn is_quoted(text: &str) -> bool {
-    let between = |quote: char| text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)).is_some();
+    let between =
+        |quote: char| text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)).is_some();
     ['"', '\'', '`'].into_iter().any(between)
 }
 
 fn fault_of(character: char) -> Option<SecretFault> {
     match character {
         // Soft hyphen, joiners and marks of direction, fillers, the byte order mark inside of a text.
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180e}' => {
-            Some(SecretFault::Invisible)
-        }
-        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => Some(SecretFault::Invisible),
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180e}' => Some(SecretFault::Invisible),
+        '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' => Some(SecretFault::Invisible),
         blank if blank.is_whitespace() => Some(SecretFault::Blank),
         control if control.is_control() => Some(SecretFault::Control),
         _ => None,
@@ -61,7 +64,9 @@ pub enum SecretFault {
     #[error("there is a control character in it: leave it out")]
     Control,
     /// Characters without width, which come along when text is copied from a page.
-    #[error("there is a character in it that cannot be seen, as pages leave one in copied text: leave it out")]
+    #[error(
+        "there is a character in it that cannot be seen, as pages leave one in copied text: leave it out"
+    )]
     Invisible,
 }
 
@@ -86,10 +91,12 @@ mod tests {
 
     #[test]
     fn secrets_are_read_as_the_vectors_say() {
-        let vectors: serde_json::Value = serde_json::from_str(include_str!("../../../../testdata/vectors/secret.json")).unwrap();
+        let vectors: serde_json::Value =
+            serde_json::from_str(include_str!("../../../../testdata/vectors/secret.json")).unwrap();
         let pairs = |name: &str| {
             let list = vectors[name].as_array().unwrap().iter();
-            list.map(|pair| [0, 1].map(|at| pair[at].as_str().unwrap().to_owned())).collect::<Vec<_>>()
+            list.map(|pair| [0, 1].map(|at| pair[at].as_str().unwrap().to_owned()))
+                .collect::<Vec<_>>()
         };
         for [text, secret] in pairs("read") {
             assert_eq!(written_secret(&text), Ok(secret.as_str()), "{text:?}");

@@ -189,8 +189,13 @@ impl Permit {
     #[must_use]
     pub fn owner(&self, place: OwnerPlace<'_>, now: UnixTime) -> Option<(Partition, UnixTime)> {
         match self.named_owner() {
-            Some(name) => Some((place.named(name)?, UnixTime(now.0.saturating_add(NAMED_LIFETIME_SECONDS)))),
-            None => Some((self.token.owner(), UnixTime(self.token.expires_at().0.saturating_add(LEEWAY_SECONDS)))),
+            Some(name) => {
+                Some((place.named(name)?, UnixTime(now.0.saturating_add(NAMED_LIFETIME_SECONDS))))
+            }
+            None => Some((
+                self.token.owner(),
+                UnixTime(self.token.expires_at().0.saturating_add(LEEWAY_SECONDS)),
+            )),
         }
     }
 
@@ -205,7 +210,9 @@ impl Permit {
             let (owner, expires_at, room) = match state.owner() {
                 // Nobody's end is its end, and the operator alone writes its rules.
                 Some(name) => (place.named(name)?, UnixTime(MAX_UNIX_TIME), u64::MAX),
-                None => (self.token.owner(), self.token.owner_ends_at(), self.token.rule_counters()),
+                None => {
+                    (self.token.owner(), self.token.owner_ends_at(), self.token.rule_counters())
+                }
             };
             counts.push(Count { owner, counter: state.counter(), limit, expires_at, room });
         }

@@ -25,9 +25,10 @@ fn base32_is_the_standards() {
 
 #[test]
 fn base32_of_another_spelling_is_refused() {
-    for text in
-        ["MY", "mY", "my======", "m", "mzx", "mzxw6y", "mz", "m1", "m0", "m8", "m9", "m-", "m_", "m=", " my", "my\n", "mé", "m\0"]
-    {
+    for text in [
+        "MY", "mY", "my======", "m", "mzx", "mzxw6y", "mz", "m1", "m0", "m8", "m9", "m-", "m_",
+        "m=", " my", "my\n", "mé", "m\0",
+    ] {
         assert_eq!(from_base32(text), None, "{text:?}");
     }
 }
@@ -37,7 +38,12 @@ fn base32_of_another_spelling_is_refused() {
 fn no_value_has_two_spellings_in_base32() {
     let mut texts: Vec<Vec<u8>> = vec![Vec::new()];
     for _ in 0..3 {
-        texts = texts.iter().flat_map(|text| SYMBOLS.iter().map(move |symbol| [text.as_slice(), &[*symbol]].concat())).collect();
+        texts = texts
+            .iter()
+            .flat_map(|text| {
+                SYMBOLS.iter().map(move |symbol| [text.as_slice(), &[*symbol]].concat())
+            })
+            .collect();
         let read = texts.iter().filter_map(|text| {
             let text = std::str::from_utf8(text).unwrap();
             from_base32(text).inspect(|bytes| assert_eq!(base32(bytes), text))

@@ -105,10 +105,16 @@ impl Form {
     /// Every fault of a JSON text; `reader` is the error of the one who could not read it.
     pub(crate) fn faults(&self, json: &[u8], reader: &serde_json::Error) -> FormFaults {
         let Ok(shape) = serde_json::from_slice::<Shape>(json) else {
-            return FormFaults::of_whole(FormFaultKind::Syntax { line: reader.line(), column: reader.column() });
+            return FormFaults::of_whole(FormFaultKind::Syntax {
+                line: reader.line(),
+                column: reader.column(),
+            });
         };
         self.faults_of(&shape).unwrap_or_else(|| {
-            FormFaults::of_whole(ValueFault::of(reader).map_or(FormFaultKind::Whole(self.expected), FormFaultKind::Value))
+            FormFaults::of_whole(
+                ValueFault::of(reader)
+                    .map_or(FormFaultKind::Whole(self.expected), FormFaultKind::Value),
+            )
         })
     }
 

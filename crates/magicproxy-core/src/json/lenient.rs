@@ -11,12 +11,18 @@ use serde_json::{Map, Value};
 ///
 /// Names that differ for every such reader may come out equal too (`ß` and `ss`): doubt is denial.
 pub(crate) fn lenient(name: Cow<'_, str>) -> Cow<'_, str> {
-    let is_lenient = |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase() && byte != b'_' && byte != 0;
+    let is_lenient =
+        |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase() && byte != b'_' && byte != 0;
     if name.bytes().all(is_lenient) {
         return name;
     }
     let read = name.split('\0').next().unwrap_or_default();
-    Cow::Owned(read.chars().flat_map(folded).filter(|character| !matches!(*character, '_' | DOT_ABOVE)).collect())
+    Cow::Owned(
+        read.chars()
+            .flat_map(folded)
+            .filter(|character| !matches!(*character, '_' | DOT_ABOVE))
+            .collect(),
+    )
 }
 
 /// What the lower case of `İ` has behind its `i`, and Turkish readers have not.
@@ -39,7 +45,10 @@ impl<'n> LenientNames<'n> {
     /// `None` where a lenient reader takes two of the members for one.
     pub(crate) fn of(members: &'n Map<String, Value>) -> Option<Self> {
         let mut names = HashSet::with_capacity(members.len());
-        members.keys().all(|name| names.insert(lenient(Cow::Borrowed(name)))).then_some(Self { members, names })
+        members
+            .keys()
+            .all(|name| names.insert(lenient(Cow::Borrowed(name))))
+            .then_some(Self { members, names })
     }
 
     /// Does a lenient reader find a member of this name where a strict one finds none?
@@ -96,10 +105,20 @@ mod tests {
 
     #[test]
     fn other_names_are_not() {
-        for (one, other) in
-            [("type", "types"), ("type", "ty-pe"), ("name", "names"), ("a", "á"), ("a", "а"), ("1", "１"), ("", "a")]
-        {
-            assert_ne!(lenient(Cow::Borrowed(one)), lenient(Cow::Borrowed(other)), "{one:?} {other:?}");
+        for (one, other) in [
+            ("type", "types"),
+            ("type", "ty-pe"),
+            ("name", "names"),
+            ("a", "á"),
+            ("a", "а"),
+            ("1", "１"),
+            ("", "a"),
+        ] {
+            assert_ne!(
+                lenient(Cow::Borrowed(one)),
+                lenient(Cow::Borrowed(other)),
+                "{one:?} {other:?}"
+            );
         }
     }
 
@@ -107,7 +126,8 @@ mod tests {
     #[test]
     fn no_character_differs_from_its_own_cases() {
         for character in '\0'..=char::MAX {
-            let cases = [character.to_lowercase().to_string(), character.to_uppercase().to_string()];
+            let cases =
+                [character.to_lowercase().to_string(), character.to_uppercase().to_string()];
             cases.iter().for_each(|case| are_one(&character.to_string(), case));
         }
     }

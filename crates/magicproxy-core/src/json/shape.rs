@@ -55,7 +55,9 @@ impl fmt::Display for ValueKind {
             Self::Null => formatter.write_str("null (leave the member out instead)"),
             Self::Flag(flag) => write!(formatter, "`{flag}`"),
             Self::Number(Some(number)) => write!(formatter, "the number {number}"),
-            Self::Number(None) => formatter.write_str("a number that is negative, too large or not whole"),
+            Self::Number(None) => {
+                formatter.write_str("a number that is negative, too large or not whole")
+            }
             Self::Text => formatter.write_str("a text"),
             Self::List => formatter.write_str("a list"),
             Self::Object => formatter.write_str("an object"),

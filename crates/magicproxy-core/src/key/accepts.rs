@@ -47,7 +47,9 @@ pub enum AcceptError {
     #[error("no tokens of the kind `{0}` are accepted there")]
     Kem(Kem),
     /// None that no listed minter signed.
-    #[error("only tokens of listed minters are accepted there, and the key that is to sign is not one of theirs")]
+    #[error(
+        "only tokens of listed minters are accepted there, and the key that is to sign is not one of theirs"
+    )]
     Minter,
     /// The same, and none was named.
     #[error("only tokens of listed minters are accepted there: one of their keys must sign")]
@@ -71,21 +73,33 @@ impl AcceptedTokens {
         }
         match (&self.minters, order.minter) {
             (Some(_), None) => return Err(AcceptError::NoMinter),
-            (Some(listed), Some(id)) if !listed.iter().any(|one| one == id) => return Err(AcceptError::Minter),
+            (Some(listed), Some(id)) if !listed.iter().any(|one| one == id) => {
+                return Err(AcceptError::Minter);
+            }
             _ => {}
         }
-        if order.lifetime > self.max_lifetime { Err(AcceptError::Lifetime(self.max_lifetime)) } else { Ok(()) }
+        if order.lifetime > self.max_lifetime {
+            Err(AcceptError::Lifetime(self.max_lifetime))
+        } else {
+            Ok(())
+        }
     }
 }
 
-fn version_names<S: serde::Serializer>(versions: &[TokenVersion], serializer: S) -> Result<S::Ok, S::Error> {
+fn version_names<S: serde::Serializer>(
+    versions: &[TokenVersion],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(versions.iter().map(|version| version.as_str()))
 }
 
 /// Names of later versions are passed over.
-fn known_versions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<TokenVersion>, D::Error> {
+fn known_versions<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<TokenVersion>, D::Error> {
     let names: Vec<String> = Vec::deserialize(deserializer)?;
-    let known = |name: &String| TokenVersion::ALL.into_iter().find(|version| version.as_str() == name);
+    let known =
+        |name: &String| TokenVersion::ALL.into_iter().find(|version| version.as_str() == name);
     Ok(names.iter().filter_map(known).collect())
 }
 
@@ -97,5 +111,9 @@ fn known_kems<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Kem>, D:
 fn lifetime<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let seconds = u64::deserialize(deserializer)?;
     let legal = (1..=MAX_LIFETIME_SECONDS).contains(&seconds);
-    if legal { Ok(seconds) } else { Err(D::Error::custom("max_lifetime: expected 1 to 316224000 seconds")) }
+    if legal {
+        Ok(seconds)
+    } else {
+        Err(D::Error::custom("max_lifetime: expected 1 to 316224000 seconds"))
+    }
 }

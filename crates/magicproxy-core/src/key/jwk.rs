@@ -22,7 +22,12 @@ pub(super) struct Jwk {
     pub(super) public: Option<String>,
     #[serde(default, deserialize_with = "json::present", skip_serializing_if = "Option::is_none")]
     pub(super) kid: Option<String>,
-    #[serde(rename = "use", default, deserialize_with = "json::present", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "use",
+        default,
+        deserialize_with = "json::present",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(super) usage: Option<String>,
     // Never written by way of `Serialize`.
     #[serde(default, skip_serializing, deserialize_with = "secret")]
@@ -38,16 +43,29 @@ impl Jwk {
 
     /// RFC 8037.
     pub(super) fn octet_key_pair(curve: &str, x: &[u8]) -> Self {
-        Self { kty: "OKP".to_owned(), crv: Some(curve.to_owned()), x: Some(base64url(x)), ..Self::default() }
+        Self {
+            kty: "OKP".to_owned(),
+            crv: Some(curve.to_owned()),
+            x: Some(base64url(x)),
+            ..Self::default()
+        }
     }
 
     /// The key type of keys that belong to one algorithm.
     pub(super) fn algorithm_key_pair(algorithm: &str, public: &[u8]) -> Self {
-        Self { kty: "AKP".to_owned(), alg: Some(algorithm.to_owned()), public: Some(base64url(public)), ..Self::default() }
+        Self {
+            kty: "AKP".to_owned(),
+            alg: Some(algorithm.to_owned()),
+            public: Some(base64url(public)),
+            ..Self::default()
+        }
     }
 
     /// A member that must hold exactly so many bytes.
-    pub(super) fn bytes_of<const N: usize>(&self, member: Option<&str>) -> Result<[u8; N], KeyError> {
+    pub(super) fn bytes_of<const N: usize>(
+        &self,
+        member: Option<&str>,
+    ) -> Result<[u8; N], KeyError> {
         let bytes = Zeroizing::new(member.and_then(from_base64url).ok_or(KeyError::Jwk)?);
         bytes.as_slice().try_into().map_err(|_| KeyError::Jwk)
     }
@@ -64,12 +82,17 @@ impl Jwk {
     pub(super) fn to_private_json(&self, standing: &KeyLifetime) -> Zeroizing<String> {
         let public = serde_json::to_value(self).unwrap_or_default();
         let standing = serde_json::to_value(standing).unwrap_or_default();
-        let members = [&public, &standing].into_iter().filter_map(serde_json::Value::as_object).flatten();
+        let members =
+            [&public, &standing].into_iter().filter_map(serde_json::Value::as_object).flatten();
         let mut lines: Vec<Zeroizing<String>> =
             members.map(|(name, value)| Zeroizing::new(format!("  \"{name}\": {value}"))).collect();
         for (name, secret) in [("d", &self.d), ("priv", &self.private)] {
             // Base64url needs no escapes.
-            lines.extend(secret.iter().map(|secret| Zeroizing::new(format!("  \"{name}\": \"{}\"", secret.as_str()))));
+            lines.extend(
+                secret
+                    .iter()
+                    .map(|secret| Zeroizing::new(format!("  \"{name}\": \"{}\"", secret.as_str()))),
+            );
         }
         let lines: Vec<&str> = lines.iter().map(|line| line.as_str()).collect();
         Zeroizing::new(format!("{{\n{}\n}}\n", Zeroizing::new(lines.join(",\n")).as_str()))
@@ -80,7 +103,9 @@ impl Jwk {
 pub(super) fn thumbprint(jwk: &Jwk) -> KeyId {
     let text = |member: &Option<String>| member.clone().unwrap_or_default();
     let members = match jwk.kty.as_str() {
-        "AKP" => format!(r#"{{"alg":"{}","kty":"AKP","pub":"{}"}}"#, text(&jwk.alg), text(&jwk.public)),
+        "AKP" => {
+            format!(r#"{{"alg":"{}","kty":"AKP","pub":"{}"}}"#, text(&jwk.alg), text(&jwk.public))
+        }
         kty => format!(r#"{{"crv":"{}","kty":"{kty}","x":"{}"}}"#, text(&jwk.crv), text(&jwk.x)),
     };
     KeyId(base64url(&sha256(members.as_bytes())))
@@ -106,7 +131,8 @@ impl PublicKeySet {
             Ok(set) => set.keys,
             Err(_) => vec![Jwk::parse(text)?],
         };
-        let keys: Vec<SealingPublicKey> = keys.iter().filter_map(|jwk| SealingPublicKey::from_jwk(jwk).ok()).collect();
+        let keys: Vec<SealingPublicKey> =
+            keys.iter().filter_map(|jwk| SealingPublicKey::from_jwk(jwk).ok()).collect();
         if keys.is_empty() { Err(KeyError::JwkKind) } else { Ok(Self { keys }) }
     }
 
@@ -117,6 +143,8 @@ impl PublicKeySet {
     }
 }
 
-fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Zeroizing<String>>, D::Error> {
+fn secret<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Zeroizing<String>>, D::Error> {
     String::deserialize(deserializer).map(|text| Some(Zeroizing::new(text)))
 }

@@ -4,7 +4,9 @@
 
 use std::fmt;
 
-use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, ParsedPublicKey, VerificationAlgorithm};
+use aws_lc_rs::signature::{
+    ED25519, Ed25519KeyPair, KeyPair as _, ParsedPublicKey, VerificationAlgorithm,
+};
 use zeroize::Zeroizing;
 
 use super::jwk::{Jwk, thumbprint};
@@ -75,7 +77,8 @@ impl MinterKey {
     pub(super) fn from_jwk(jwk: &Jwk) -> Result<Self, KeyError> {
         let algorithm = MinterAlgorithm::of_jwk(jwk)?;
         let public = algorithm.public_half(jwk)?;
-        let verifying = ParsedPublicKey::new(algorithm.verification(), &public).map_err(|_| KeyError::Jwk)?;
+        let verifying =
+            ParsedPublicKey::new(algorithm.verification(), &public).map_err(|_| KeyError::Jwk)?;
         Ok(Self { id: thumbprint(&algorithm.jwk(&public)), algorithm, verifying })
     }
 
@@ -93,7 +96,8 @@ impl MinterKey {
 
     /// Is it this key's signature? One of another length is none, whatever its algorithm makes of it.
     pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
-        signature.len() == self.algorithm.signature_bytes() && self.verifying.verify_sig(message, signature).is_ok()
+        signature.len() == self.algorithm.signature_bytes()
+            && self.verifying.verify_sig(message, signature).is_ok()
     }
 }
 
@@ -122,7 +126,8 @@ impl MinterSigningKey {
     }
 
     fn from_seed(seed: Zeroizing<[u8; 32]>) -> Result<Self, KeyError> {
-        let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_ref()).map_err(|_| KeyError::Operation)?;
+        let pair =
+            Ed25519KeyPair::from_seed_unchecked(seed.as_ref()).map_err(|_| KeyError::Operation)?;
         let id = thumbprint(&MinterAlgorithm::Ed25519.jwk(pair.public_key().as_ref()));
         Ok(Self { id, pair, seed })
     }
@@ -136,7 +141,8 @@ impl MinterSigningKey {
         let public = match MinterAlgorithm::of_jwk(&jwk)? {
             algorithm @ MinterAlgorithm::Ed25519 => algorithm.public_half(&jwk)?,
         };
-        let key = Self::from_seed(Zeroizing::new(jwk.bytes_of(jwk.d.as_deref().map(String::as_str))?))?;
+        let key =
+            Self::from_seed(Zeroizing::new(jwk.bytes_of(jwk.d.as_deref().map(String::as_str))?))?;
         if key.pair.public_key().as_ref() == public { Ok(key) } else { Err(KeyError::JwkHalves) }
     }
 
@@ -150,7 +156,12 @@ impl MinterSigningKey {
     #[must_use]
     pub fn to_public_jwk(&self) -> serde_json::Value {
         let jwk = MinterAlgorithm::Ed25519.jwk(self.pair.public_key().as_ref());
-        serde_json::to_value(Jwk { kid: Some(self.id.to_string()), usage: Some("sig".to_owned()), ..jwk }).unwrap_or_default()
+        serde_json::to_value(Jwk {
+            kid: Some(self.id.to_string()),
+            usage: Some("sig".to_owned()),
+            ..jwk
+        })
+        .unwrap_or_default()
     }
 
     /// The private JWK, for the one who writes the key file.
@@ -194,7 +205,13 @@ mod tests {
             let key = MinterKey::from_json(&serde_json::to_string(&jwk).unwrap()).unwrap();
             for test in &group.tests {
                 let verified = key.verify(&test.msg, &test.sig);
-                assert_eq!(verified, test.result == TestResult::Valid, "{}: {}", test.tc_id, test.comment);
+                assert_eq!(
+                    verified,
+                    test.result == TestResult::Valid,
+                    "{}: {}",
+                    test.tc_id,
+                    test.comment
+                );
                 tests += 1;
             }
         }
@@ -207,7 +224,10 @@ mod tests {
         let again = MinterSigningKey::from_json(&key.to_json()).unwrap();
         let public = MinterKey::from_json(&key.to_public_jwk().to_string()).unwrap();
         assert_eq!((again.id(), public.id()), (key.id(), key.id()));
-        assert!(public.verify(b"message", &again.sign(b"message")) && !public.verify(b"other", &again.sign(b"message")));
+        assert!(
+            public.verify(b"message", &again.sign(b"message"))
+                && !public.verify(b"other", &again.sign(b"message"))
+        );
         let secret = crate::encoding::base64url(key.seed.as_ref());
         assert!(key.to_json().contains(&secret));
         assert!(!format!("{key:?}{public:?}{}", key.to_public_jwk()).contains(&secret));
@@ -219,14 +239,23 @@ mod tests {
             r#"{"kty":"EC","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
         ] {
             assert_eq!(MinterKey::from_json(other).err(), Some(KeyError::JwkKind), "{other}");
-            assert_eq!(MinterSigningKey::from_json(other).err(), Some(KeyError::JwkKind), "{other}");
+            assert_eq!(
+                MinterSigningKey::from_json(other).err(),
+                Some(KeyError::JwkKind),
+                "{other}"
+            );
         }
         let signature = key.sign(b"message");
-        for other in [&signature[..63], &[&signature[..], &[0]].concat(), &[], &signature.repeat(2)] {
+        for other in [&signature[..63], &[&signature[..], &[0]].concat(), &[], &signature.repeat(2)]
+        {
             assert!(!public.verify(b"message", other), "{}", other.len());
         }
         // RFC 8037 appendix A.3.
-        let of_the_rfc = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
-        assert_eq!(MinterKey::from_json(of_the_rfc).unwrap().id().as_str(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+        let of_the_rfc =
+            r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+        assert_eq!(
+            MinterKey::from_json(of_the_rfc).unwrap().id().as_str(),
+            "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+        );
     }
 }

@@ -67,9 +67,13 @@ impl OwnerSecret {
     /// The JWK, for the one who writes the key file.
     #[must_use]
     pub fn to_json(&self) -> Zeroizing<String> {
-        let created = self.created.map(|time| format!("  \"created\": {},\n", time.0)).unwrap_or_default();
+        let created =
+            self.created.map(|time| format!("  \"created\": {},\n", time.0)).unwrap_or_default();
         let secret = Zeroizing::new(base64url(self.bytes.as_slice()));
-        Zeroizing::new(format!("{{\n  \"kty\": \"oct\",\n  \"alg\": \"HS256\",\n{created}  \"k\": \"{}\"\n}}\n", secret.as_str()))
+        Zeroizing::new(format!(
+            "{{\n  \"kty\": \"oct\",\n  \"alg\": \"HS256\",\n{created}  \"k\": \"{}\"\n}}\n",
+            secret.as_str()
+        ))
     }
 
     /// When it was made, where its file says so.
@@ -81,7 +85,8 @@ impl OwnerSecret {
     /// Is this the same secret? Owners that one made are those of the other then.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        constant_time::verify_slices_are_equal(self.bytes.as_slice(), other.bytes.as_slice()).is_ok()
+        constant_time::verify_slices_are_equal(self.bytes.as_slice(), other.bytes.as_slice())
+            .is_ok()
     }
 
     /// What tells this secret from others, and gives nothing of it away: for whoever notes which one a store belongs to.
@@ -101,7 +106,8 @@ impl OwnerSecret {
                 [field] => self.mac(&["credential", field.credential.expose()]),
                 fields => {
                     let named = sorted(fields).into_iter();
-                    let parts = named.flat_map(|field| [field.place.field_name(), field.credential.expose()]);
+                    let parts = named
+                        .flat_map(|field| [field.place.field_name(), field.credential.expose()]);
                     self.mac(&std::iter::once("credentials").chain(parts).collect::<Vec<_>>())
                 }
             },
@@ -110,7 +116,8 @@ impl OwnerSecret {
 
     /// HMAC-SHA256 of all parts, each behind its length, as in the digests of `state.md`.
     fn mac(&self, parts: &[&str]) -> [u8; OWNER_SECRET_BYTES] {
-        let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, self.bytes.as_slice()));
+        let mut context =
+            hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, self.bytes.as_slice()));
         for part in parts {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part.as_bytes());
@@ -136,7 +143,10 @@ impl CredentialBinding {
 
 impl fmt::Debug for OwnerSecret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("OwnerSecret").field("created", &self.created).finish_non_exhaustive()
+        formatter
+            .debug_struct("OwnerSecret")
+            .field("created", &self.created)
+            .finish_non_exhaustive()
     }
 }
 

@@ -104,7 +104,9 @@ impl SealingPublicKey {
     pub(super) fn from_jwk(jwk: &Jwk) -> Result<Self, KeyError> {
         let half = match (jwk.kty.as_str(), jwk.crv.as_deref(), jwk.alg.as_deref()) {
             ("OKP", Some("X25519"), _) => PublicHalf::X25519(jwk.bytes_of(jwk.x.as_deref())?),
-            ("AKP", _, Some("X-Wing")) => PublicHalf::XWing(Box::new(xwing_public(jwk.public.as_deref())?)),
+            ("AKP", _, Some("X-Wing")) => {
+                PublicHalf::XWing(Box::new(xwing_public(jwk.public.as_deref())?))
+            }
             _ => return Err(KeyError::JwkKind),
         };
         Ok(Self::new(half))
@@ -128,7 +130,11 @@ impl SealingPublicKey {
     /// The JWK, with `kid` and `use`.
     #[must_use]
     pub fn to_jwk(&self) -> serde_json::Value {
-        let jwk = Jwk { kid: Some(self.id.to_string()), usage: Some("enc".to_owned()), ..self.half.jwk() };
+        let jwk = Jwk {
+            kid: Some(self.id.to_string()),
+            usage: Some("enc".to_owned()),
+            ..self.half.jwk()
+        };
         serde_json::to_value(jwk).unwrap_or_default()
     }
 
@@ -138,7 +144,12 @@ impl SealingPublicKey {
     }
 
     /// [`Self::seal`] with an `info` of the caller's: known answers have their own.
-    pub(crate) fn seal_for(&self, info: &[u8], aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, KeyError> {
+    pub(crate) fn seal_for(
+        &self,
+        info: &[u8],
+        aad: &[u8],
+        plaintext: &[u8],
+    ) -> Result<Vec<u8>, KeyError> {
         match &self.half {
             PublicHalf::X25519(bytes) => {
                 let key = HpkePublicKey(bytes.to_vec());
@@ -147,7 +158,13 @@ impl SealingPublicKey {
                 Ok([enc.0, ciphertext].concat())
             }
             PublicHalf::XWing(key) => {
-                let sealed = hpke::single_shot_seal::<AesGcm256, HkdfSha256, XWing>(&OpModeS::Base, key, info, plaintext, aad);
+                let sealed = hpke::single_shot_seal::<AesGcm256, HkdfSha256, XWing>(
+                    &OpModeS::Base,
+                    key,
+                    info,
+                    plaintext,
+                    aad,
+                );
                 let (enc, ciphertext) = sealed.map_err(|_| KeyError::Operation)?;
                 Ok([enc.to_bytes().as_slice(), &ciphertext].concat())
             }
@@ -166,7 +183,11 @@ impl PublicHalf {
 
 impl fmt::Debug for SealingPublicKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("SealingPublicKey").field("id", &self.id).field("kem", &self.kem()).finish()
+        formatter
+            .debug_struct("SealingPublicKey")
+            .field("id", &self.id)
+            .field("kem", &self.kem())
+            .finish()
     }
 }
 
@@ -204,20 +225,35 @@ impl SealingKey {
     pub fn generate(kem: Kem, now: UnixTime) -> Result<Self, KeyError> {
         let mut secret = Zeroizing::new([0; 32]);
         aws_lc_rs::rand::fill(secret.as_mut()).map_err(|_| KeyError::Operation)?;
-        Self::from_secret(kem, &secret, KeyLifetime { created: Some(now), ..KeyLifetime::default() })
+        Self::from_secret(
+            kem,
+            &secret,
+            KeyLifetime { created: Some(now), ..KeyLifetime::default() },
+        )
     }
 
-    pub(crate) fn from_secret(kem: Kem, secret: &[u8; 32], standing: KeyLifetime) -> Result<Self, KeyError> {
+    pub(crate) fn from_secret(
+        kem: Kem,
+        secret: &[u8; 32],
+        standing: KeyLifetime,
+    ) -> Result<Self, KeyError> {
         let (public, half) = match kem {
             Kem::X25519 => {
-                let key = agreement::PrivateKey::from_private_key(&agreement::X25519, secret).map_err(|_| KeyError::Operation)?;
+                let key = agreement::PrivateKey::from_private_key(&agreement::X25519, secret)
+                    .map_err(|_| KeyError::Operation)?;
                 let public = key.compute_public_key().map_err(|_| KeyError::Operation)?;
                 let bytes = public.as_ref().try_into().map_err(|_| KeyError::Operation)?;
-                (PublicHalf::X25519(bytes), PrivateHalf::X25519(HpkePrivateKey::from(secret.to_vec())))
+                (
+                    PublicHalf::X25519(bytes),
+                    PrivateHalf::X25519(HpkePrivateKey::from(secret.to_vec())),
+                )
             }
             Kem::XWing => {
                 let key = XWingPrivateKey::from_bytes(secret).map_err(|_| KeyError::Operation)?;
-                (PublicHalf::XWing(Box::new(XWing::sk_to_pk(&key))), PrivateHalf::XWing(Box::new(key)))
+                (
+                    PublicHalf::XWing(Box::new(XWing::sk_to_pk(&key))),
+                    PrivateHalf::XWing(Box::new(key)),
+                )
             }
         };
         Ok(Self { public: SealingPublicKey::new(public), half, standing })
@@ -290,7 +326,12 @@ impl SealingKey {
     }
 
     /// [`Self::open`] with an `info` of the caller's: known answers have their own.
-    pub(crate) fn open_for(&self, info: &[u8], aad: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    pub(crate) fn open_for(
+        &self,
+        info: &[u8],
+        aad: &[u8],
+        sealed: &[u8],
+    ) -> Option<Zeroizing<Vec<u8>>> {
         let (enc, ciphertext) = sealed.split_at_checked(self.public.kem().encapsulated_bytes())?;
         let plaintext = match &self.half {
             PrivateHalf::X25519(key) => {
@@ -299,7 +340,15 @@ impl SealingKey {
             }
             PrivateHalf::XWing(key) => {
                 let enc = XWingEncapsulated::from_bytes(enc).ok()?;
-                hpke::single_shot_open::<AesGcm256, HkdfSha256, XWing>(&OpModeR::Base, key, &enc, info, ciphertext, aad).ok()?
+                hpke::single_shot_open::<AesGcm256, HkdfSha256, XWing>(
+                    &OpModeR::Base,
+                    key,
+                    &enc,
+                    info,
+                    ciphertext,
+                    aad,
+                )
+                .ok()?
             }
         };
         Some(Zeroizing::new(plaintext))
@@ -332,7 +381,8 @@ mod tests {
     #[test]
     fn what_is_sealed_opens_with_its_key_and_its_aad_only() {
         for kem in Kem::ALL {
-            let (key, other) = (SealingKey::generate(kem, NOW).unwrap(), SealingKey::generate(kem, NOW).unwrap());
+            let (key, other) =
+                (SealingKey::generate(kem, NOW).unwrap(), SealingKey::generate(kem, NOW).unwrap());
             let sealed = key.public().seal(b"aad", b"plaintext").unwrap();
             assert_eq!(sealed.len(), kem.encapsulated_bytes() + 9 + 16);
             assert_eq!(key.open(b"aad", &sealed).unwrap().as_slice(), b"plaintext");
@@ -365,8 +415,14 @@ mod tests {
         let sealed = key.public().seal(b"aad", b"plaintext").unwrap();
         let (enc, ciphertext) = sealed.split_at(32);
         let enc = <Other as hpke::Kem>::EncappedKey::from_bytes(enc).unwrap();
-        let opened =
-            hpke::single_shot_open::<AesGcm256, HkdfSha256, Other>(&OpModeR::Base, &private, &enc, INFO, ciphertext, b"aad");
+        let opened = hpke::single_shot_open::<AesGcm256, HkdfSha256, Other>(
+            &OpModeR::Base,
+            &private,
+            &enc,
+            INFO,
+            ciphertext,
+            b"aad",
+        );
         assert_eq!(opened.unwrap(), b"plaintext");
         let (enc, ciphertext) = hpke::single_shot_seal::<AesGcm256, HkdfSha256, Other>(
             &OpModeS::Base,
@@ -383,8 +439,11 @@ mod tests {
     #[test]
     fn a_key_survives_its_jwk_and_shows_nothing() {
         for kem in Kem::ALL {
-            let standing =
-                KeyLifetime { created: Some(NOW), retired: Some(UnixTime(NOW.0 + 1)), not_after: Some(UnixTime(NOW.0 + 2)) };
+            let standing = KeyLifetime {
+                created: Some(NOW),
+                retired: Some(UnixTime(NOW.0 + 1)),
+                not_after: Some(UnixTime(NOW.0 + 2)),
+            };
             let key = SealingKey::generate(kem, NOW).unwrap().with_standing(standing);
             let json = key.to_json();
             let again = SealingKey::from_json(&json).unwrap();
@@ -392,25 +451,35 @@ mod tests {
             let secret: serde_json::Value = serde_json::from_str(&json).unwrap();
             let secret = secret.get("d").or(secret.get("priv")).unwrap().as_str().unwrap();
             assert!(!format!("{key:?}{}", key.public().to_jwk()).contains(secret));
-            let public =
-                super::super::PublicKeySet::from_json(&serde_json::json!({ "keys": [key.public().to_jwk()] }).to_string());
+            let public = super::super::PublicKeySet::from_json(
+                &serde_json::json!({ "keys": [key.public().to_jwk()] }).to_string(),
+            );
             assert_eq!(public.unwrap().keys()[0].id(), key.public().id());
         }
     }
 
     #[test]
     fn halves_that_do_not_belong_together_are_no_key() {
-        let (one, other) = (SealingKey::generate(Kem::X25519, NOW).unwrap(), SealingKey::generate(Kem::X25519, NOW).unwrap());
-        let parse = |key: &SealingKey| serde_json::from_str::<serde_json::Value>(&key.to_json()).unwrap();
+        let (one, other) = (
+            SealingKey::generate(Kem::X25519, NOW).unwrap(),
+            SealingKey::generate(Kem::X25519, NOW).unwrap(),
+        );
+        let parse =
+            |key: &SealingKey| serde_json::from_str::<serde_json::Value>(&key.to_json()).unwrap();
         let mut mixed = parse(&one);
         mixed["d"] = parse(&other)["d"].clone();
         assert_eq!(SealingKey::from_json(&mixed.to_string()).unwrap_err(), KeyError::JwkHalves);
         let mut renamed = parse(&one);
         renamed["kid"] = parse(&other)["kid"].clone();
         assert_eq!(SealingKey::from_json(&renamed.to_string()).unwrap_err(), KeyError::JwkHalves);
-        for text in
-            ["", "{}", "[]", r#"{"kty":"OKP"}"#, r#"{"kty":"OKP","crv":"Ed25519","x":"AA"}"#, &one.public().to_jwk().to_string()]
-        {
+        for text in [
+            "",
+            "{}",
+            "[]",
+            r#"{"kty":"OKP"}"#,
+            r#"{"kty":"OKP","crv":"Ed25519","x":"AA"}"#,
+            &one.public().to_jwk().to_string(),
+        ] {
             assert!(SealingKey::from_json(text).is_err(), "{text}");
         }
     }

@@ -13,8 +13,8 @@ use zeroize::Zeroizing;
 
 use super::jwk::Jwk;
 use super::{
-    AcceptedTokens, KeyError, KeyId, KeyLifetime, KeyRing, MinterAlgorithm, MinterKey, MinterSigningKey, SealingKey,
-    SealingPublicKey,
+    AcceptedTokens, KeyError, KeyId, KeyLifetime, KeyRing, MinterAlgorithm, MinterKey,
+    MinterSigningKey, SealingKey, SealingPublicKey,
 };
 use crate::encoding::{base64url, from_base64url};
 use crate::json::{self, present_object};
@@ -92,7 +92,11 @@ impl KeySetKey {
 
 impl fmt::Debug for KeySetKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("KeySetKey").field("id", self.id()).field("standing", &self.standing).finish_non_exhaustive()
+        formatter
+            .debug_struct("KeySetKey")
+            .field("id", self.id())
+            .field("standing", &self.standing)
+            .finish_non_exhaustive()
     }
 }
 
@@ -102,15 +106,25 @@ impl KeyRing {
     pub fn key_set_version(&self) -> UnixTime {
         let sealing = self.sealing.iter().map(SealingKey::standing);
         let moments = sealing.chain(self.key_set.iter().map(KeySetKey::standing));
-        moments.flat_map(|standing| [standing.created, standing.retired]).flatten().max().unwrap_or(UnixTime(0))
+        moments
+            .flat_map(|standing| [standing.created, standing.retired])
+            .flatten()
+            .max()
+            .unwrap_or(UnixTime(0))
     }
 
     /// The published sealing keys of the accepted kinds as a JWK Set, without those that are denied, with signatures where there is a
     /// key that signs.
     #[must_use]
-    pub fn key_set_document(&self, now: UnixTime, accepts: &AcceptedTokens, denied: &[String]) -> serde_json::Value {
+    pub fn key_set_document(
+        &self,
+        now: UnixTime,
+        accepts: &AcceptedTokens,
+        denied: &[String],
+    ) -> serde_json::Value {
         let is_denied = |key: &SealingPublicKey| denied.iter().any(|id| id == key.id().as_str());
-        let accepted = self.published(now).filter(|key| accepts.kems.contains(&key.kem()) && !is_denied(key));
+        let accepted =
+            self.published(now).filter(|key| accepts.kems.contains(&key.kem()) && !is_denied(key));
         let keys: Vec<_> = accepted.map(SealingPublicKey::to_jwk).collect();
         let signing = self.key_set.iter().filter(|key| key.is_usable(now));
         let active = signing.clone().find(|key| key.standing.retired.is_none());
@@ -124,7 +138,8 @@ impl KeyRing {
             "accepts": accepts,
         });
         let payload = payload.to_string();
-        let signed: Vec<String> = signing.take(MAX_SIGNATURES).map(|key| key.sign(&payload)).collect();
+        let signed: Vec<String> =
+            signing.take(MAX_SIGNATURES).map(|key| key.sign(&payload)).collect();
         serde_json::json!({ "keys": keys, "signed": signed })
     }
 }
@@ -246,7 +261,8 @@ impl SignedKeySet {
         let set = Self::verified(&Signed::all(document)?, pin.signer)?;
         // What the proxy accepts, and which keys it denies, changes without a new version.
         let latest = set.issued_at.0.saturating_add(KEY_SET_LEEWAY_SECONDS);
-        let is_before = pin.issued_at.is_some_and(|then| set.version == pin.version && latest < then.0);
+        let is_before =
+            pin.issued_at.is_some_and(|then| set.version == pin.version && latest < then.0);
         if set.version < pin.version || is_before { Err(KeySetError::RolledBack) } else { Ok(set) }
     }
 
@@ -350,14 +366,20 @@ impl Signed {
             #[serde(default, deserialize_with = "json::present")]
             signed: Option<Vec<String>>,
         }
-        let document: Document = json::extensible_object(document.as_bytes()).map_err(|_| KeySetError::Malformed)?;
+        let document: Document =
+            json::extensible_object(document.as_bytes()).map_err(|_| KeySetError::Malformed)?;
         let texts = document.signed.ok_or(KeySetError::Unsigned)?;
         if !(1..=MAX_SIGNATURES).contains(&texts.len()) {
             return Err(KeySetError::Malformed);
         }
-        let all: Vec<Self> = texts.iter().map(|text| Self::parse(text)).collect::<Option<_>>().ok_or(KeySetError::Malformed)?;
+        let all: Vec<Self> = texts
+            .iter()
+            .map(|text| Self::parse(text))
+            .collect::<Option<_>>()
+            .ok_or(KeySetError::Malformed)?;
         // Else one of them would be followed, and another believed when the document is read again.
-        let one_payload = all.windows(2).all(|pair| matches!(pair, [one, next] if one.payload == next.payload));
+        let one_payload =
+            all.windows(2).all(|pair| matches!(pair, [one, next] if one.payload == next.payload));
         if one_payload { Ok(all) } else { Err(KeySetError::Malformed) }
     }
 
@@ -377,13 +399,20 @@ impl Signed {
 
     /// The payload, as far as it is understood.
     fn read(&self) -> Result<SignedKeySet, KeySetError> {
-        let payload: Payload = json::extensible_object(&self.payload).map_err(|_| KeySetError::Malformed)?;
+        let payload: Payload =
+            json::extensible_object(&self.payload).map_err(|_| KeySetError::Malformed)?;
         let keys: Vec<_> = payload.keys.into_iter().filter_map(sealing_key).collect();
-        let signer = MinterKey::from_jwk(&payload.signer).ok().and_then(KeySetSigner::of).ok_or(KeySetError::Malformed)?;
+        let signer = MinterKey::from_jwk(&payload.signer)
+            .ok()
+            .and_then(KeySetSigner::of)
+            .ok_or(KeySetError::Malformed)?;
         let Payload { version, iat, exp, accepts, .. } = payload;
         let is_time = [version, iat, exp].iter().all(|time| time.0 <= MAX_UNIX_TIME);
         // Else a set key that leaked once would sign for ever, or make each honest set look older than its own.
-        let lives = exp.0.checked_sub(iat.0).filter(|seconds| (1..=KEY_SET_LIFETIME_SECONDS).contains(seconds));
+        let lives = exp
+            .0
+            .checked_sub(iat.0)
+            .filter(|seconds| (1..=KEY_SET_LIFETIME_SECONDS).contains(seconds));
         let is_past = version.0 <= iat.0.saturating_add(KEY_SET_LEEWAY_SECONDS);
         if keys.is_empty() || lives.is_none() || !is_past || !is_time {
             return Err(KeySetError::Malformed);

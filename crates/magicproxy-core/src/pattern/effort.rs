@@ -125,7 +125,8 @@ impl Budget {
 pub(super) fn take(nfa: &NFA, max_dfa_bytes: usize, budget: &mut Budget) -> Option<()> {
     budget.take(nfa.states().len().saturating_mul(STEPS_OF_A_STATE))?;
     let row_bytes = nfa.byte_classes().alphabet_len().next_power_of_two() * size_of::<u32>();
-    let classes: Vec<u8> = nfa.byte_classes().representatives(..).filter_map(|unit| unit.as_u8()).collect();
+    let classes: Vec<u8> =
+        nfa.byte_classes().representatives(..).filter_map(|unit| unit.as_u8()).collect();
     let mut search = Search { nfa, seen: vec![0; nfa.states().len()], round: 0, stack: Vec::new() };
     let mut found = HashSet::new();
     let mut pending = Vec::new();
@@ -191,7 +192,10 @@ impl Search<'_> {
             }
             *seen = self.round;
             match self.nfa.state(id) {
-                State::ByteRange { .. } | State::Sparse(_) | State::Dense(_) | State::Match { .. } => set.push(id),
+                State::ByteRange { .. }
+                | State::Sparse(_)
+                | State::Dense(_)
+                | State::Match { .. } => set.push(id),
                 State::Look { next, .. } => {
                     set.push(id);
                     self.stack.push(*next);

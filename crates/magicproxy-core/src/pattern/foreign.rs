@@ -7,7 +7,8 @@
 
 use super::{PatternError, PatternMode};
 
-const LIST: &str = "list what is allowed instead, such as `(one|two|three)`, in as many rules as it takes";
+const LIST: &str =
+    "list what is allowed instead, such as `(one|two|three)`, in as many rules as it takes";
 const PART: &str = "write what must stand there as a part of the pattern, such as `/acme-[^/]+`";
 const SPELL: &str = "write out what it repeats, or a rule for each text that it may be";
 const ONCE: &str = "a rule tries all ways at once: write the group as `(?:…)`";
@@ -19,7 +20,8 @@ const ASCII: &str = "leave it out: `\\d` and its like are ASCII";
 const ITSELF: &str = "write the character itself";
 const SINGLE: &str = "write one repetition, such as `+` or `{2,3}`; a rule tries all ways at once";
 const FROM_ZERO: &str = "write `{0,` and the number";
-const CLASS: &str = "in a class, write `[`, and the second of two `&`, `-` or `~`, with `\\` before it";
+const CLASS: &str =
+    "in a class, write `[`, and the second of two `&`, `-` or `~`, with `\\` before it";
 
 /// Refuses the first such construct.
 pub(super) fn refuse(pattern: &str, mode: PatternMode) -> Result<(), PatternError> {
@@ -84,11 +86,14 @@ impl Reader<'_> {
             ("(?P=", SPELL),
             ("(?P>", SPELL),
         ];
-        if let Some((begin, instead)) = NOT_FOR_RULES.iter().find(|(begin, _)| self.rest.starts_with(begin)) {
+        if let Some((begin, instead)) =
+            NOT_FOR_RULES.iter().find(|(begin, _)| self.rest.starts_with(begin))
+        {
             return Err(self.not_for_rules(begin.len(), instead));
         }
         let Some(after) = self.rest.strip_prefix("(?") else { return self.skip(1) };
-        let flags = after.bytes().take_while(|byte| byte.is_ascii_alphabetic() || *byte == b'-').count();
+        let flags =
+            after.bytes().take_while(|byte| byte.is_ascii_alphabetic() || *byte == b'-').count();
         let ends = matches!(after.as_bytes().get(flags), Some(b')' | b':'));
         if ends && after.bytes().take(flags).any(|flag| b"aLu".contains(&flag)) {
             return Err(self.not_for_rules(2 + flags + 1, ASCII));
@@ -108,7 +113,9 @@ impl Reader<'_> {
                 self.skip(end + 2)?;
                 continue;
             }
-            if let Some(set) = ["&&", "--", "~~", "["].iter().find(|set| self.rest.starts_with(**set)) {
+            if let Some(set) =
+                ["&&", "--", "~~", "["].iter().find(|set| self.rest.starts_with(**set))
+            {
                 return Err(self.not_for_rules(set.len(), CLASS));
             }
             match self.rest.chars().next() {
@@ -123,7 +130,8 @@ impl Reader<'_> {
     /// `*`, `+`, `?` or `{…}`, each with the `?` of a lazy one behind it.
     fn repetition(&mut self, after_repetition: bool) -> Result<(), PatternError> {
         let counted = self.rest.starts_with('{');
-        let length = if counted { self.rest.find('}').map_or(self.rest.len(), |end| end + 1) } else { 1 };
+        let length =
+            if counted { self.rest.find('}').map_or(self.rest.len(), |end| end + 1) } else { 1 };
         if after_repetition {
             return Err(self.not_for_rules(length, SINGLE));
         }
@@ -235,7 +243,9 @@ mod tests {
 
     #[test]
     fn the_end_of_the_text_is_no_trouble() {
-        for text in ["\\", "(", "(?", "(?i", "[", "[^", "[\\", "[[:a", "{", "a{", "(?P", "é\\é[é\\é]é+é"] {
+        for text in
+            ["\\", "(", "(?", "(?i", "[", "[^", "[\\", "[[:a", "{", "a{", "(?P", "é\\é[é\\é]é+é"]
+        {
             let _ = refuse(text, PatternMode::Whole);
         }
     }

@@ -65,7 +65,9 @@ fn ways(hir: &Hir) -> Option<Vec<Vec<Piece>>> {
         HirKind::Class(class) => vec![vec![Piece::Class(Bytes::of(class)?, Times::Exactly(1))]],
         HirKind::Capture(capture) => ways(&capture.sub)?,
         HirKind::Repetition(repetition) => repeated(repetition)?,
-        HirKind::Concat(parts) => parts.iter().try_fold(vec![Vec::new()], |before, part| joined(before, ways(part)?))?,
+        HirKind::Concat(parts) => {
+            parts.iter().try_fold(vec![Vec::new()], |before, part| joined(before, ways(part)?))?
+        }
         HirKind::Alternation(parts) => parts.iter().map(ways).collect::<Option<Vec<_>>>()?.concat(),
         HirKind::Look(_) => return None,
     };
@@ -100,7 +102,9 @@ fn joined(mut before: Vec<Vec<Piece>>, behind: Vec<Vec<Piece>>) -> Option<Vec<Ve
     if before.len() * behind.len() > MAX_WAYS {
         return None;
     }
-    let joined = before.iter().flat_map(|way| behind.iter().map(move |next| [way.as_slice(), next].concat()));
+    let joined = before
+        .iter()
+        .flat_map(|way| behind.iter().map(move |next| [way.as_slice(), next].concat()));
     Some(joined.collect())
 }
 
@@ -132,7 +136,9 @@ impl Piece {
     fn ends_before(&self, next: Option<&Self>) -> bool {
         match (self, next) {
             (Self::Literal(_) | Self::Class(_, Times::Exactly(_)), _) | (_, None) => true,
-            (Self::Class(bytes, _), Some(Self::Literal(text))) => text.first().is_some_and(|first| !bytes.contains(*first)),
+            (Self::Class(bytes, _), Some(Self::Literal(text))) => {
+                text.first().is_some_and(|first| !bytes.contains(*first))
+            }
             (Self::Class(..), Some(Self::Class(..))) => false,
         }
     }
@@ -168,7 +174,9 @@ impl Times {
     /// How many bytes of the class a path takes that goes on with `rest`; `None` if it does not fit.
     pub(super) fn taken(self, bytes: &Bytes, rest: &[u8]) -> Option<usize> {
         match self {
-            Self::Exactly(times) => rest.get(..times).filter(|text| bytes.span(text) == times).map(|_| times),
+            Self::Exactly(times) => {
+                rest.get(..times).filter(|text| bytes.span(text) == times).map(|_| times)
+            }
             Self::From(min) => Some(bytes.span(rest)).filter(|length| *length >= min),
         }
     }
@@ -186,7 +194,9 @@ impl Bytes {
             Class::Unicode(class) => class.to_byte_class()?,
         };
         let mut bytes = Self::default();
-        class.iter().for_each(|range| (range.start()..=range.end()).for_each(|byte| bytes.insert(byte)));
+        class
+            .iter()
+            .for_each(|range| (range.start()..=range.end()).for_each(|byte| bytes.insert(byte)));
         Some(bytes)
     }
 

@@ -60,7 +60,10 @@ struct Edge {
 
 impl Tree {
     /// One tree of all these patterns with their numbers; `None` where a path may have to try more than `max_visits` classes.
-    pub(crate) fn build<'t>(templates: impl IntoIterator<Item = (u32, &'t Template)>, max_visits: usize) -> Option<Self> {
+    pub(crate) fn build<'t>(
+        templates: impl IntoIterator<Item = (u32, &'t Template)>,
+        max_visits: usize,
+    ) -> Option<Self> {
         build::build(templates, max_visits)
     }
 
@@ -82,8 +85,13 @@ impl Tree {
 
     /// Memory that it takes, in bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
-        let parts = size_of_val(&*self.nodes) + size_of_val(&*self.edges) + size_of_val(&*self.classes);
-        size_of::<Self>() + parts + self.firsts.len() + self.texts.len() + size_of_val(&*self.followers)
+        let parts =
+            size_of_val(&*self.nodes) + size_of_val(&*self.edges) + size_of_val(&*self.classes);
+        size_of::<Self>()
+            + parts
+            + self.firsts.len()
+            + self.texts.len()
+            + size_of_val(&*self.followers)
     }
 
     /// Looks for patterns below a node, whose text `rest` may begin with. It calls itself once for each class on the way.
@@ -99,7 +107,9 @@ impl Tree {
             }
             for edge in part(&self.edges, &node.edges) {
                 let Some(class) = self.classes.get(edge.class as usize) else { continue };
-                if let Some(behind) = edge.times.taken(class, rest).and_then(|length| rest.get(length..)) {
+                if let Some(behind) =
+                    edge.times.taken(class, rest).and_then(|length| rest.get(length..))
+                {
                     self.visit(edge.to, behind, found);
                 }
             }
@@ -111,7 +121,8 @@ impl Tree {
     /// The other patterns that end at a node.
     fn each_follower(&self, node: u32, found: &mut impl FnMut(usize)) {
         let start = self.followers.partition_point(|follower| follower.node < node);
-        let followers = self.followers.iter().skip(start).take_while(|follower| follower.node == node);
+        let followers =
+            self.followers.iter().skip(start).take_while(|follower| follower.node == node);
         followers.for_each(|follower| found(follower.number as usize));
     }
 

@@ -43,8 +43,20 @@ pub(super) enum Ruling {
 }
 
 impl<'p, 'r> Candidates<'p, 'r> {
-    pub(super) fn new(lists: &'p [Arc<RuleList>], method: &'r str, reading: &'r str, steps: &'r DecisionSteps) -> Self {
-        Self { lists: lists.iter(), current: None, matches: Matches::default(), method, reading, steps }
+    pub(super) fn new(
+        lists: &'p [Arc<RuleList>],
+        method: &'r str,
+        reading: &'r str,
+        steps: &'r DecisionSteps,
+    ) -> Self {
+        Self {
+            lists: lists.iter(),
+            current: None,
+            matches: Matches::default(),
+            method,
+            reading,
+            steps,
+        }
     }
 }
 
@@ -60,7 +72,9 @@ impl<'p> Iterator for Candidates<'p, '_> {
             }
             self.current = None;
             let list = self.lists.next()?;
-            if let Err(spent) = list.find_matches(self.method, self.reading, self.steps, &mut self.matches) {
+            if let Err(spent) =
+                list.find_matches(self.method, self.reading, self.steps, &mut self.matches)
+            {
                 // Whatever stands behind it is not looked at with what was not enough.
                 self.lists = [].iter();
                 return Some(Err(spent));
@@ -74,7 +88,11 @@ impl<'p> Candidate<'p> {
     /// What the rule makes of the request.
     pub(super) fn decide(&self, request: &RequestView<'_>) -> Ruling {
         // A stateful rule is for one reading. It does not stand aside for a later rule either, that demands less.
-        if !request.has_one_reading() && self.list.stateful().contains_key(&self.rule) { Ruling::Denies } else { Ruling::Allows }
+        if !request.has_one_reading() && self.list.stateful().contains_key(&self.rule) {
+            Ruling::Denies
+        } else {
+            Ruling::Allows
+        }
     }
 
     /// The rule as it was written.

@@ -152,9 +152,15 @@ pub(crate) struct BroughtRules<'c> {
 
 impl BroughtRules<'_> {
     /// The list, compiled or found.
-    pub(crate) fn list(&mut self, rules: &[RawRule], mode: PatternMode) -> Result<Arc<RuleList>, BroughtError> {
+    pub(crate) fn list(
+        &mut self,
+        rules: &[RawRule],
+        mode: PatternMode,
+    ) -> Result<Arc<RuleList>, BroughtError> {
         let key = RulesKey::of(rules, mode);
-        let found = key.and_then(|key| self.compiler.cache.get(&key)).filter(|found| found.is_of(rules, mode));
+        let found = key
+            .and_then(|key| self.compiler.cache.get(&key))
+            .filter(|found| found.is_of(rules, mode));
         if let Some(found) = found.filter(|found| self.policies.gives_the_same(found)) {
             self.charge(&found)?;
             return Ok(Arc::clone(&found.list));
@@ -170,13 +176,21 @@ impl BroughtRules<'_> {
 
     /// Takes what the list took when it was compiled.
     fn charge(&mut self, found: &CompiledRules) -> Result<(), BroughtError> {
-        self.patterns.charge(found.pattern_steps).ok_or_else(|| BroughtError::Rules(vec![RuleFault::TooComplex]))?;
+        self.patterns
+            .charge(found.pattern_steps)
+            .ok_or_else(|| BroughtError::Rules(vec![RuleFault::TooComplex]))?;
         Ok(self.policies.charge(found)?)
     }
 
-    fn compile(&mut self, rules: &[RawRule], mode: PatternMode) -> Result<(Arc<CompiledRules>, bool), BroughtError> {
-        let (patterns, visits, sharing) = (self.patterns.left(), self.policies.visits(), self.policies.sharing());
-        let parsed = Rule::parse_list_within(rules, mode, &mut self.patterns).map_err(BroughtError::Rules)?;
+    fn compile(
+        &mut self,
+        rules: &[RawRule],
+        mode: PatternMode,
+    ) -> Result<(Arc<CompiledRules>, bool), BroughtError> {
+        let (patterns, visits, sharing) =
+            (self.patterns.left(), self.policies.visits(), self.policies.sharing());
+        let parsed = Rule::parse_list_within(rules, mode, &mut self.patterns)
+            .map_err(BroughtError::Rules)?;
         if parsed.iter().any(Rule::names_owner) {
             return Err(BroughtError::Owner);
         }
@@ -188,7 +202,10 @@ impl BroughtRules<'_> {
             pattern_steps: patterns - self.patterns.left(),
             sharing_steps: sharing - self.policies.sharing(),
             visits: visits - self.policies.visits(),
-            written_bytes: rules.iter().map(|rule| size_of::<RawRule>() + rule.to_string().len()).sum(),
+            written_bytes: rules
+                .iter()
+                .map(|rule| size_of::<RawRule>() + rule.to_string().len())
+                .sum(),
         };
         Ok((Arc::new(compiled), self.policies.take_cramped()))
     }

@@ -65,11 +65,17 @@ impl RuleList {
         }
         let mut groups = Vec::with_capacity(by_methods.len());
         for (methods, indexes) in by_methods {
-            let patterns: Vec<(usize, &Pattern)> =
-                indexes.into_iter().filter_map(|index| Some((index, rules.get(index)?.pattern()))).collect();
+            let patterns: Vec<(usize, &Pattern)> = indexes
+                .into_iter()
+                .filter_map(|index| Some((index, rules.get(index)?.pattern())))
+                .collect();
             groups.push(Group::compile(methods.clone(), patterns, budget)?);
         }
-        let stateful = rules.iter().enumerate().filter_map(|(index, rule)| Some((index, Arc::clone(rule.state()?)))).collect();
+        let stateful = rules
+            .iter()
+            .enumerate()
+            .filter_map(|(index, rule)| Some((index, Arc::clone(rule.state()?))))
+            .collect();
         let rules = rules.iter().map(|rule| rule.to_string().into()).collect();
         Ok(Self { groups, rules, stateful })
     }
@@ -124,8 +130,14 @@ impl RuleList {
 }
 
 impl Group {
-    fn compile(methods: Methods, patterns: Vec<(usize, &Pattern)>, budget: &mut PolicyBudget) -> Result<Self, PolicyError> {
-        let simple = patterns.iter().filter_map(|(index, pattern)| Some((u32::try_from(*index).ok()?, pattern.template()?)));
+    fn compile(
+        methods: Methods,
+        patterns: Vec<(usize, &Pattern)>,
+        budget: &mut PolicyBudget,
+    ) -> Result<Self, PolicyError> {
+        let simple = patterns.iter().filter_map(|(index, pattern)| {
+            Some((u32::try_from(*index).ok()?, pattern.template()?))
+        });
         // Where the tree would be too slow, automata are not.
         let tree = Tree::build(simple, budget.visits.min(MAX_TREE_VISITS));
         budget.is_cramped |= tree.is_none() && budget.visits < MAX_TREE_VISITS;
@@ -136,7 +148,11 @@ impl Group {
             others.retain(|(_, pattern)| pattern.template().is_none());
         }
         let automata = compile_automata(&others, budget)?;
-        let steps = GroupSteps::new(&methods, tree.as_ref(), automata.iter().map(|(automaton, _)| automaton));
+        let steps = GroupSteps::new(
+            &methods,
+            tree.as_ref(),
+            automata.iter().map(|(automaton, _)| automaton),
+        );
         budget.steps.add(&methods, &steps)?;
         Ok(Self { methods, tree, automata, steps })
     }
@@ -147,7 +163,10 @@ impl Group {
             tree.each_match(path, |rule| matches.add(rule));
         }
         for (automaton, rules) in &self.automata {
-            automaton.matches(path).filter_map(|pattern| rules.get(pattern)).for_each(|rule| matches.add(*rule));
+            automaton
+                .matches(path)
+                .filter_map(|pattern| rules.get(pattern))
+                .for_each(|rule| matches.add(*rule));
         }
     }
 
@@ -238,7 +257,11 @@ fn compile_automata(
         }
         let members: Vec<&Pattern> = part.iter().map(|(_, pattern)| *pattern).collect();
         let compiled = if alone {
-            Automaton::compile(&members, OWN_AUTOMATON_BYTES, &mut Budget::within(MAX_PATTERN_STEPS, budget.sharing.work()))
+            Automaton::compile(
+                &members,
+                OWN_AUTOMATON_BYTES,
+                &mut Budget::within(MAX_PATTERN_STEPS, budget.sharing.work()),
+            )
         } else {
             Automaton::compile(&members, SHARED_AUTOMATON_BYTES, &mut budget.sharing)
         };
@@ -247,7 +270,9 @@ fn compile_automata(
                 budget.take(automaton.memory_bytes())?;
                 automata.push((automaton, part.iter().map(|(index, _)| *index).collect()));
             }
-            None if alone || budget.sharing.work().is_spent() => return Err(PolicyError::TooComplex),
+            None if alone || budget.sharing.work().is_spent() => {
+                return Err(PolicyError::TooComplex);
+            }
             None => {
                 attempts -= 1;
                 let (left, right) = part.split_at(part.len() / 2);

@@ -14,7 +14,12 @@ impl Policy {
     /// The narrowest rules that would have to be added for this request: one for each reading of its target that is not
     /// allowed. Empty when nothing would help, when it is allowed already, or when finding out takes too many steps.
     #[must_use]
-    pub fn missing(&self, method: &str, target: &RequestTarget, steps: &DecisionSteps) -> Vec<String> {
+    pub fn missing(
+        &self,
+        method: &str,
+        target: &RequestTarget,
+        steps: &DecisionSteps,
+    ) -> Vec<String> {
         let (mut rules, mut budget) = (Vec::new(), Budget::new(MAX_SUGGESTING_STEPS));
         for reading in target.readings() {
             match self.candidates(method, reading, steps).next() {

@@ -26,7 +26,8 @@ impl Policy {
     /// which nothing can be found out is not one of them.
     #[must_use]
     pub fn futile(rules: &[Rule], parents: &[Rule]) -> Vec<usize> {
-        let futile = rules.iter().enumerate().filter(|(_, rule)| rule.overlaps_any(parents) == Some(false));
+        let futile =
+            rules.iter().enumerate().filter(|(_, rule)| rule.overlaps_any(parents) == Some(false));
         futile.map(|(index, _)| index).collect()
     }
 }
@@ -74,6 +75,9 @@ mod tests {
             assert_eq!(rule(other).overlaps_any(&[rule(one)]), Some(shared), "{other} | {one}");
         }
         let parents = [rule("GET /a/.*"), rule("PUT /b")];
-        assert_eq!(Policy::futile(&[rule("GET /a/1"), rule("GET /b"), rule("PUT /.*")], &parents), [1]);
+        assert_eq!(
+            Policy::futile(&[rule("GET /a/1"), rule("GET /b"), rule("PUT /.*")], &parents),
+            [1]
+        );
     }
 }

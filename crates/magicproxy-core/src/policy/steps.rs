@@ -89,13 +89,20 @@ pub(super) struct GroupSteps {
 
 impl GroupSteps {
     /// Of rules for these methods, in a tree and automata.
-    pub(super) fn new<'a>(methods: &Methods, tree: Option<&Tree>, automata: impl Iterator<Item = &'a Automaton>) -> Self {
+    pub(super) fn new<'a>(
+        methods: &Methods,
+        tree: Option<&Tree>,
+        automata: impl Iterator<Item = &'a Automaton>,
+    ) -> Self {
         let methods = match methods {
             Methods::Any => 1,
             Methods::Listed(methods) => methods.len(),
         };
         let (visits, nodes) = tree.map_or((0, 0), |tree| (1 + tree.visits(), tree.nodes()));
-        let passes = visits + automata.map(|automaton| 1 + automaton.memory_bytes() / TABLE_BYTES_A_STEP).sum::<usize>();
+        let passes = visits
+            + automata
+                .map(|automaton| 1 + automaton.memory_bytes() / TABLE_BYTES_A_STEP)
+                .sum::<usize>();
         Self { methods, passes, fixed: passes * STEPS_BEFORE_A_PATH + nodes.div_ceil(NODES_A_STEP) }
     }
 
@@ -134,6 +141,10 @@ impl ListSteps {
             }
         }
         let most = self.by_method.values().max().copied().unwrap_or(0);
-        if self.every.saturating_add(most) > MAX_DECISION_STEPS { Err(PolicyError::TooCostly) } else { Ok(()) }
+        if self.every.saturating_add(most) > MAX_DECISION_STEPS {
+            Err(PolicyError::TooCostly)
+        } else {
+            Ok(())
+        }
     }
 }

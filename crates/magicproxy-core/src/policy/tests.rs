@@ -56,15 +56,27 @@ fn a_thousand_ordinary_rules() {
         let policy = Policy::compile(&Rule::parse_list(&raw, PatternMode::Whole).unwrap()).unwrap();
         assert!(policy.allows("GET", &target(path)).is_some());
         assert!(policy.allows("GET", &target(&format!("{path}/x"))).is_none());
-        assert!(compiled_bytes(&policy) < MAX_POLICY_BYTES / 2, "{} bytes", compiled_bytes(&policy));
+        assert!(
+            compiled_bytes(&policy) < MAX_POLICY_BYTES / 2,
+            "{} bytes",
+            compiled_bytes(&policy)
+        );
         let automata: usize = policy.lists.iter().map(|list| list.automata()).sum();
         assert!(automata <= most_automata, "{automata}");
     }
     check(|_| "GET /repos/org7/[^/]+/issues/[0-9]+".to_owned(), "/repos/org7/x/issues/1", 0);
-    check(|number| format!("GET /repos/org{number}/[^/]+/issues/[0-9]+"), "/repos/org999/x/issues/1", 0);
+    check(
+        |number| format!("GET /repos/org{number}/[^/]+/issues/[0-9]+"),
+        "/repos/org999/x/issues/1",
+        0,
+    );
     check(|number| format!("GET /repos/acme/[^/]+/issues/{number}"), "/repos/acme/x/issues/999", 0);
     check(|number| format!("GET /[a-z]+/{number}"), "/abc/999", 0);
-    check(|number| format!("GET /[a-z]+/(a|b){number}"), "/abc/b999", 1000usize.div_ceil(SHARED_PATTERNS));
+    check(
+        |number| format!("GET /[a-z]+/(a|b){number}"),
+        "/abc/b999",
+        1000usize.div_ceil(SHARED_PATTERNS),
+    );
 }
 
 /// The families of patterns that explode, and some that do not. `{}` becomes the number of the rule, `#` the number that grows.
@@ -96,7 +108,10 @@ const HOSTILE: [&str; 23] = [
 ];
 
 fn hostile(family: &str, number: usize, size: usize) -> RawRule {
-    RawRule::Text(format!("GET {}", family.replace('#', &size.to_string()).replace("{}", &number.to_string())))
+    RawRule::Text(format!(
+        "GET {}",
+        family.replace('#', &size.to_string()).replace("{}", &number.to_string())
+    ))
 }
 
 fn worst_paths() -> Vec<RequestTarget> {
@@ -124,7 +139,9 @@ fn accepted_patterns_decide_at_once() {
     let mut accepted = 0;
     for family in HOSTILE {
         for size in (1..=24).chain([30, 40, 60, 100, 150, 250, 500, 1000]) {
-            let Ok(rule) = Rule::parse(hostile(family, 7, size), PatternMode::Whole) else { continue };
+            let Ok(rule) = Rule::parse(hostile(family, 7, size), PatternMode::Whole) else {
+                continue;
+            };
             let policy = Policy::compile([&rule]).unwrap();
             assert!(compiled_bytes(&policy) <= OWN_AUTOMATON_BYTES, "{rule}");
             let worst = most_steps(&policy, &paths);
@@ -138,17 +155,28 @@ fn accepted_patterns_decide_at_once() {
 /// Each set of methods has a tree of its own, and there may be as many sets as rules.
 #[test]
 fn trees_share_what_a_path_may_cost() {
-    let methods = ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "ACL", "BIND", "COPY", "LOCK", "MERGE", "MOVE", "SEARCH"];
-    let pairs = methods.iter().enumerate().flat_map(|(at, one)| methods.iter().skip(at + 1).map(move |other| [*one, *other]));
+    let methods = [
+        "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "ACL", "BIND", "COPY", "LOCK", "MERGE",
+        "MOVE", "SEARCH",
+    ];
+    let pairs = methods
+        .iter()
+        .enumerate()
+        .flat_map(|(at, one)| methods.iter().skip(at + 1).map(move |other| [*one, *other]));
     let classes: Vec<String> = ('b'..='o').map(|last| format!("[a{last}/]*")).collect();
     let path = format!("/({})", classes.join("|"));
-    let rule = |[one, other]: [&str; 2]| serde_json::json!({ "method": ["GET", one, other], "path": path }).to_string();
+    let rule = |[one, other]: [&str; 2]| {
+        serde_json::json!({ "method": ["GET", one, other], "path": path }).to_string()
+    };
     let raw: Vec<RawRule> = pairs.map(|pair| serde_json::from_str(&rule(pair)).unwrap()).collect();
     let policy = Policy::compile(&Rule::parse_list(&raw, PatternMode::Whole).unwrap()).unwrap();
     let visits: usize = policy.lists.iter().map(|list| list.visits()).sum();
     // As many trees of 14 classes as may be, and automata for the others.
     assert_eq!(visits, 256 / 14 * 14);
-    assert_eq!(policy.lists.iter().map(|list| list.automata()).sum::<usize>(), raw.len() - 256 / 14);
+    assert_eq!(
+        policy.lists.iter().map(|list| list.automata()).sum::<usize>(),
+        raw.len() - 256 / 14
+    );
     assert!(policy.allows("GET", &target(&format!("/{}z", "a".repeat(1000)))).is_none());
     assert!(policy.allows("GET", &target(&format!("/{}o", "a".repeat(1000)))).is_some());
 }
@@ -158,7 +186,9 @@ fn trees_share_what_a_path_may_cost() {
 fn a_token_brings_less_than_a_scope() {
     #[track_caller]
     fn check(count: usize, brought: bool) {
-        let raw: Vec<RawRule> = (0..count).map(|number| RawRule::Text(format!("GET /repos/acme/.*-{number}/issues"))).collect();
+        let raw: Vec<RawRule> = (0..count)
+            .map(|number| RawRule::Text(format!("GET /repos/acme/.*-{number}/issues")))
+            .collect();
         let rules = Rule::parse_list(&raw, PatternMode::Whole).unwrap();
         assert_eq!(Policy::check_brought(&rules, &Work::unlimited()).is_ok(), brought);
         assert!(Policy::compile(&rules).is_ok());
@@ -203,7 +233,10 @@ fn patterns_that_never_end_elsewhere() {
         "/(\\w+\\s?)*",
         "/^(a+)+$",
     ] {
-        let Ok(rule) = Rule::parse(RawRule::Text(format!("GET {pattern}")), PatternMode::Whole) else { continue };
+        let Ok(rule) = Rule::parse(RawRule::Text(format!("GET {pattern}")), PatternMode::Whole)
+        else {
+            continue;
+        };
         let worst = most_steps(&Policy::compile([&rule]).unwrap(), &worst_paths());
         assert!(worst <= 10 * 4_096, "{pattern}: {worst}");
     }
@@ -216,7 +249,8 @@ fn a_stateful_rule_does_not_stand_aside() {
     let raw: Vec<RawRule> = serde_json::from_str(raw).unwrap();
     let policy = Policy::compile(&Rule::parse_list(&raw, PatternMode::Whole).unwrap()).unwrap();
     let decided = |path: &str| {
-        let decision = policy.decide(&RequestView::unread("GET", &target(path)), &DecisionSteps::new());
+        let decision =
+            policy.decide(&RequestView::unread("GET", &target(path)), &DecisionSteps::new());
         decision.unwrap().map(|allowed| allowed.state.is_some())
     };
     assert_eq!(decided("/dear/a"), Some(true));
@@ -228,20 +262,25 @@ fn a_stateful_rule_does_not_stand_aside() {
 
 /// Automata that share badly: as many as rules.
 fn automata(count: usize) -> Vec<RawRule> {
-    (0..count).map(|number| RawRule::Text(format!("GET /.*[a-m]{number}(b|c)*x[ab]{{3}}"))).collect()
+    (0..count)
+        .map(|number| RawRule::Text(format!("GET /.*[a-m]{number}(b|c)*x[ab]{{3}}")))
+        .collect()
 }
 
 /// The decision stops where the steps of the request end, and does not say yes then.
 #[test]
 fn a_request_has_so_many_steps_and_no_more() {
-    let raw: Vec<RawRule> = automata(300).into_iter().chain([RawRule::Text("GET /.*".to_owned())]).collect();
+    let raw: Vec<RawRule> =
+        automata(300).into_iter().chain([RawRule::Text("GET /.*".to_owned())]).collect();
     let policy = Policy::compile(&Rule::parse_list(&raw, PatternMode::Whole).unwrap()).unwrap();
     let passes = policy.lists.iter().map(|list| list.automata()).sum::<usize>();
     let mut allowed = 0;
     for length in (16..4_000).step_by(16) {
         let target = target(&format!("/{}", "a".repeat(length)));
         let steps = DecisionSteps::new();
-        let decision = policy.decide(&RequestView::unread("GET", &target), &steps).map(|allowed| allowed.is_some());
+        let decision = policy
+            .decide(&RequestView::unread("GET", &target), &steps)
+            .map(|allowed| allowed.is_some());
         match decision {
             Ok(decision) => {
                 assert!(decision && allowed == length - 16, "{length}");
@@ -252,11 +291,14 @@ fn a_request_has_so_many_steps_and_no_more() {
                 assert!(passes * (length + 1) * 40 > MAX_DECISION_STEPS, "{length}");
                 assert_eq!(steps.taken(), MAX_DECISION_STEPS);
                 assert!(
-                    policy.allows("GET", &target).is_none() && policy.missing("GET", &target, &DecisionSteps::new()).is_empty()
+                    policy.allows("GET", &target).is_none()
+                        && policy.missing("GET", &target, &DecisionSteps::new()).is_empty()
                 );
                 // Spent is spent: nothing else of the request is decided with what was not enough.
                 assert_eq!(
-                    compile(&["GET /.*"]).decide(&RequestView::unread("GET", &target), &steps).map(|_| ()),
+                    compile(&["GET /.*"])
+                        .decide(&RequestView::unread("GET", &target), &steps)
+                        .map(|_| ()),
                     Err(ExhaustedSteps)
                 );
             }
@@ -274,12 +316,18 @@ fn a_list_is_judged_by_its_costliest_method() {
         let add = |methods: &&[&str]| {
             let methods = match methods {
                 ["*"] => Methods::Any,
-                listed => Methods::Listed(listed.iter().map(|name| crate::Method::parse(name).unwrap()).collect()),
+                listed => Methods::Listed(
+                    listed.iter().map(|name| crate::Method::parse(name).unwrap()).collect(),
+                ),
             };
             // Four hundred passes: two of them are too many.
             judged.add(&methods, &steps::GroupSteps::of_passes(&methods, 400))
         };
-        assert_eq!(lists.iter().try_for_each(add), if accepted { Ok(()) } else { Err(PolicyError::TooCostly) }, "{lists:?}");
+        assert_eq!(
+            lists.iter().try_for_each(add),
+            if accepted { Ok(()) } else { Err(PolicyError::TooCostly) },
+            "{lists:?}"
+        );
     }
     check(&[&["PUT"], &["POST"], &["GET"], &["DELETE"]], true);
     check(&[&["PUT"], &["POST", "PUT"]], false);
@@ -295,8 +343,12 @@ fn a_list_may_cost_as_much_as_a_request_has() {
     let decide = |sets: usize| {
         let mut judged = steps::ListSteps::default();
         let methods = Methods::Listed(vec![crate::Method::parse("PUT").unwrap()]);
-        (0..sets)
-            .try_for_each(|set| judged.add(&methods, &steps::GroupSteps::of_passes(&methods, if set == 0 { 781 } else { 0 })))
+        (0..sets).try_for_each(|set| {
+            judged.add(
+                &methods,
+                &steps::GroupSteps::of_passes(&methods, if set == 0 { 781 } else { 0 }),
+            )
+        })
     };
     assert_eq!(128 + 781 * 512, MAX_DECISION_STEPS);
     assert_eq!((decide(128), decide(129)), (Ok(()), Err(PolicyError::TooCostly)));

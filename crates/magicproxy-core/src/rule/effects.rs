@@ -78,7 +78,12 @@ impl OwnerName {
     /// The owner of this name at an upstream, with this credential: whoever has another one is another owner.
     #[must_use]
     pub fn owner(&self, upstream: &UpstreamName, binding: &CredentialBinding) -> Partition {
-        Partition::of(&[b"named", upstream.as_str().as_bytes(), self.0.as_bytes(), binding.as_bytes()])
+        Partition::of(&[
+            b"named",
+            upstream.as_str().as_bytes(),
+            self.0.as_bytes(),
+            binding.as_bytes(),
+        ])
     }
 
     /// The owner of this name at an upstream as it was before owners were bound to credentials: it owns nothing any more.
@@ -96,7 +101,10 @@ impl fmt::Display for OwnerName {
 
 impl RuleEffects {
     /// What the object says of state; `None` where it says nothing.
-    pub(super) fn parse(object: &RuleObject, mode: PatternMode) -> Result<Option<Self>, EffectFault> {
+    pub(super) fn parse(
+        object: &RuleObject,
+        mode: PatternMode,
+    ) -> Result<Option<Self>, EffectFault> {
         let state = &object.state;
         if *state == super::raw::EffectMembers::default() {
             return Ok(None);
@@ -114,9 +122,16 @@ impl RuleEffects {
         if state.list_items.is_some() && state.grants.is_some() {
             return Err(EffectFault::ItemsAndGrants);
         }
-        let owner = state.owner.as_deref().map(|name| OwnerName::parse(name).ok_or(EffectFault::Owner)).transpose()?;
+        let owner = state
+            .owner
+            .as_deref()
+            .map(|name| OwnerName::parse(name).ok_or(EffectFault::Owner))
+            .transpose()?;
         Ok(Some(Self {
-            counter: Partition::of(&[b"rule", &serde_json::to_vec(&CountedRule::of(object)).unwrap_or_default()]),
+            counter: Partition::of(&[
+                b"rule",
+                &serde_json::to_vec(&CountedRule::of(object)).unwrap_or_default(),
+            ]),
             owner,
             grants: texts
                 .iter()
@@ -182,7 +197,11 @@ impl RuleEffects {
             return Ok(EffectInput::Nothing);
         }
         let document = Document::parse(request.body()?).ok_or(EffectInputFault::Unreadable)?;
-        if self.understands(&document) { Ok(EffectInput::Values) } else { Err(EffectInputFault::Unreadable) }
+        if self.understands(&document) {
+            Ok(EffectInput::Values)
+        } else {
+            Err(EffectInputFault::Unreadable)
+        }
     }
 
     /// Must the request's body be read for what it gives?

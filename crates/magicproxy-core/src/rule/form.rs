@@ -39,24 +39,38 @@ static PLUGIN: Form = Form {
     expected: "the name of a plugin that decides as well",
     kind: Kind::Object(&[Member::new("plugin", &PLUGIN_NAME, Needed)]),
 };
-static PLUGIN_NAME: Form =
-    Form { expected: "1 to 64 characters of `a-z 0-9 _ -`, a letter first", kind: Kind::TextLike("^[a-z][a-z0-9_-]{0,63}$") };
+static PLUGIN_NAME: Form = Form {
+    expected: "1 to 64 characters of `a-z 0-9 _ -`, a letter first",
+    kind: Kind::TextLike("^[a-z][a-z0-9_-]{0,63}$"),
+};
 
 /// A list of rules, or one.
-pub(crate) static RULES: Form = Form { expected: "a list of rules, or one rule such as `GET /pattern`", kind: Kind::Many(&RULE) };
+pub(crate) static RULES: Form = Form {
+    expected: "a list of rules, or one rule such as `GET /pattern`",
+    kind: Kind::Many(&RULE),
+};
 
-static LINE: Form = Form { expected: "methods and a pattern: `GET /pattern`", kind: Kind::TextLike("^\\S+ ") };
-static OWNER: Form = Form { expected: "the name of an owner, as a text", kind: Kind::TextLike("^[A-Za-z0-9._-]{1,64}$") };
-static METHOD: Form =
-    Form { expected: "a method such as `GET`, several as in `GET|POST`, or a list of them", kind: Kind::Many(&WORD) };
+static LINE: Form =
+    Form { expected: "methods and a pattern: `GET /pattern`", kind: Kind::TextLike("^\\S+ ") };
+static OWNER: Form = Form {
+    expected: "the name of an owner, as a text",
+    kind: Kind::TextLike("^[A-Za-z0-9._-]{1,64}$"),
+};
+static METHOD: Form = Form {
+    expected: "a method such as `GET`, several as in `GET|POST`, or a list of them",
+    kind: Kind::Many(&WORD),
+};
 static WORD: Form = Form { expected: "a method such as `GET`", kind: Kind::Text };
-static PATH: Form = Form { expected: "a pattern such as `/repos/acme/.*`, as a text", kind: Kind::Text };
-static ROUTE: Form = Form { expected: "a template such as `/repos/{owner}/{repo}`, as a text", kind: Kind::Text };
+static PATH: Form =
+    Form { expected: "a pattern such as `/repos/acme/.*`, as a text", kind: Kind::Text };
+static ROUTE: Form =
+    Form { expected: "a template such as `/repos/{owner}/{repo}`, as a text", kind: Kind::Text };
 static GRANTS: Form = Form {
     expected: "a list of grants, or one such as `DELETE /things/{response.id}`",
     kind: Kind::UpTo(MAX_RULE_GRANTS, &GRANT),
 };
-static GRANT: Form = Form { expected: "a grant such as `DELETE /things/{response.id}`", kind: Kind::Text };
+static GRANT: Form =
+    Form { expected: "a grant such as `DELETE /things/{response.id}`", kind: Kind::Text };
 static RECEIPT: Form = Form { expected: "`true`, or nothing at all", kind: Kind::True };
 
 static LIST_ITEMS: Form = Form {
@@ -72,12 +86,15 @@ static LIST_ITEMS: Form = Form {
     ]),
 };
 static NAME: Form = Form { expected: "the name of a member, as a text", kind: Kind::Text };
-static NAMES: Form = Form { expected: "a list of names of members, or one name", kind: Kind::UpTo(MAX_KEY, &NAME) };
+static NAMES: Form =
+    Form { expected: "a list of names of members, or one name", kind: Kind::UpTo(MAX_KEY, &NAME) };
 static VALUES: Form = Form { expected: "an object of names and texts", kind: Kind::Map(&VALUE) };
 static VALUE: Form = Form { expected: "a text", kind: Kind::Text };
-static PATTERNS: Form = Form { expected: "an object of names and patterns", kind: Kind::Map(&PATTERN) };
+static PATTERNS: Form =
+    Form { expected: "an object of names and patterns", kind: Kind::Map(&PATTERN) };
 static PATTERN: Form = Form { expected: "a pattern, or a list of them", kind: Kind::Many(&VALUE) };
-static QUERY: Form = Form { expected: "a query such as `name={name}`, as a text", kind: Kind::Text };
+static QUERY: Form =
+    Form { expected: "a query such as `name={name}`, as a text", kind: Kind::Text };
 
 #[cfg(test)]
 mod tests;

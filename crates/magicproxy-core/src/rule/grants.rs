@@ -100,7 +100,8 @@ struct Place(Vec<String>);
 impl GrantTemplate {
     /// Reads a grant; `route` is that of its rule.
     pub(super) fn parse(text: &str, route: Option<&str>) -> Result<Self, GrantFault> {
-        let (methods, template) = text.split_once(' ').ok_or_else(|| GrantFault::Form(shorten(text)))?;
+        let (methods, template) =
+            text.split_once(' ').ok_or_else(|| GrantFault::Form(shorten(text)))?;
         let methods = methods.split('|').map(Method::parse).collect::<Result<Vec<_>, _>>()?;
         let parts = parts(template, route)?;
         let sources = parts.iter().filter(|part| matches!(part, Part::Value(_))).count();
@@ -144,7 +145,10 @@ impl GrantTemplate {
         Ok(NewGrant { path, methods: self.methods.clone() })
     }
 
-    fn written(&self, value: impl Fn(&Source) -> Result<String, NoGrant>) -> Result<String, NoGrant> {
+    fn written(
+        &self,
+        value: impl Fn(&Source) -> Result<String, NoGrant>,
+    ) -> Result<String, NoGrant> {
         let mut path = String::new();
         for part in &self.parts {
             match part {
@@ -166,7 +170,8 @@ fn parts(template: &str, route: Option<&str>) -> Result<Vec<Part>, GrantFault> {
     let mut parts = Vec::new();
     let mut rest = template;
     while let Some((literal, behind)) = rest.split_once('{') {
-        let (source, further) = behind.split_once('}').ok_or_else(|| GrantFault::Source(shorten(behind)))?;
+        let (source, further) =
+            behind.split_once('}').ok_or_else(|| GrantFault::Source(shorten(behind)))?;
         if !literal.is_empty() {
             parts.push(Part::Literal(literal.to_owned()));
         }
@@ -205,17 +210,27 @@ impl Source {
             Self::Path(capture) => capture.of(facts.path).map(str::to_owned),
         };
         let found = found.ok_or_else(|| NoGrant::Missing(self.to_string()))?;
-        let fits = (1..=MAX_GRANT_VALUE_BYTES).contains(&found.len()) && found.bytes().all(is_unreserved);
+        let fits =
+            (1..=MAX_GRANT_VALUE_BYTES).contains(&found.len()) && found.bytes().all(is_unreserved);
         if fits { Ok(found) } else { Err(NoGrant::Unfit(self.to_string())) }
     }
 
-    fn scalar(&self, document: Option<&Document>, place: &Place) -> Result<Option<String>, NoGrant> {
+    fn scalar(
+        &self,
+        document: Option<&Document>,
+        place: &Place,
+    ) -> Result<Option<String>, NoGrant> {
         let Some(document) = document else { return Ok(None) };
-        Ok(match document.at(place).map_err(|AmbiguousMember| NoGrant::Ambiguous(self.to_string()))? {
-            Some(Value::String(text)) => Some(text.clone()),
-            Some(Value::Number(number)) => number.as_u64().map(|number| number.to_string()),
-            _ => None,
-        })
+        Ok(
+            match document
+                .at(place)
+                .map_err(|AmbiguousMember| NoGrant::Ambiguous(self.to_string()))?
+            {
+                Some(Value::String(text)) => Some(text.clone()),
+                Some(Value::Number(number)) => number.as_u64().map(|number| number.to_string()),
+                _ => None,
+            },
+        )
     }
 }
 
@@ -235,7 +250,8 @@ impl Place {
     /// Reads `a.b.0`.
     fn parse(names: &str) -> Option<Self> {
         let legal = |name: &str| {
-            (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+            (1..=64).contains(&name.len())
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
         };
         let names: Vec<&str> = names.split('.').collect();
         let is_place = names.len() <= MAX_NAMES && names.iter().all(|name| legal(name));
@@ -319,7 +335,12 @@ impl HeldGrant {
     /// The grant of a path, from what stands under [`Self::name`] in the owner's partition. `None` where that is no grant.
     #[must_use]
     pub fn from_store(owner: Partition, path: &str, value: &[u8]) -> Option<Self> {
-        let methods = std::str::from_utf8(value).ok()?.split('|').map(Method::parse).collect::<Result<_, _>>().ok()?;
+        let methods = std::str::from_utf8(value)
+            .ok()?
+            .split('|')
+            .map(Method::parse)
+            .collect::<Result<_, _>>()
+            .ok()?;
         Some(Self { owner, path: path.to_owned(), methods })
     }
 
@@ -357,7 +378,9 @@ pub enum NoGrant {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum GrantFault {
     /// No blank in it.
-    #[error("`{0}`: expected `METHODS /path/{{source}}`, for instance `GET|DELETE /things/{{response.id}}`")]
+    #[error(
+        "`{0}`: expected `METHODS /path/{{source}}`, for instance `GET|DELETE /things/{{response.id}}`"
+    )]
     Form(String),
     /// A method.
     #[error(transparent)]

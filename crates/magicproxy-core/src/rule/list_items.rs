@@ -38,13 +38,21 @@ pub struct ListItemsObject {
     #[serde(deserialize_with = "unique_map")]
     pub creates: BTreeMap<String, String>,
     /// What a list item holds that deletes.
-    #[serde(default, deserialize_with = "present_unique_map", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "present_unique_map",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub deletes: Option<BTreeMap<String, String>>,
     /// The member whose empty list makes a deletion of a creation.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub deletes_if_empty: Option<String>,
     /// Patterns that members must match.
-    #[serde(default, deserialize_with = "present_unique_map", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "present_unique_map",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub only: Option<BTreeMap<String, OneOrMany>>,
     /// The query with which the upstream tells of one list item.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
@@ -56,7 +64,11 @@ impl ListItemsObject {
     fn members(&self) -> impl Iterator<Item = &str> {
         let Self { list: _, key, creates, deletes, deletes_if_empty, only, lookup: _ } = self;
         let told_by_value = creates.keys().chain(deletes.iter().flat_map(BTreeMap::keys));
-        key.iter().chain(told_by_value).chain(deletes_if_empty).chain(only.iter().flat_map(BTreeMap::keys)).map(String::as_str)
+        key.iter()
+            .chain(told_by_value)
+            .chain(deletes_if_empty)
+            .chain(only.iter().flat_map(BTreeMap::keys))
+            .map(String::as_str)
     }
 }
 
@@ -102,13 +114,18 @@ impl ListItem {
 
 impl ListItems {
     pub(super) fn parse(object: &ListItemsObject) -> Result<Self, ListItemsFault> {
-        let is_name = |name: &str| (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
+        let is_name = |name: &str| {
+            (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
+        };
         let ListItemsObject { list, key, creates, deletes, lookup, .. } = object;
         if !object.members().chain([list.as_str()]).all(is_name) {
             return Err(ListItemsFault::Name);
         }
         if !(1..=MAX_KEY).contains(&key.len())
-            || key.iter().enumerate().any(|(at, name)| key.iter().skip(at + 1).any(|other| other == name))
+            || key
+                .iter()
+                .enumerate()
+                .any(|(at, name)| key.iter().skip(at + 1).any(|other| other == name))
         {
             return Err(ListItemsFault::Key);
         }
@@ -119,16 +136,23 @@ impl ListItems {
         }
         // What both creates and deletes must tell them apart by one member at least.
         let told_apart = |deletes: &BTreeMap<String, String>| {
-            creates.iter().any(|(name, value)| deletes.get(name).is_some_and(|other| other != value))
+            creates
+                .iter()
+                .any(|(name, value)| deletes.get(name).is_some_and(|other| other != value))
         };
         if deletes.as_ref().is_some_and(|deletes| !told_apart(deletes)) {
             return Err(ListItemsFault::Alike);
         }
         let list_items = Self(object.clone());
         if lookup.is_some() {
-            let example = ListItem { action: ItemAction::Create, key: vec!["x".to_owned(); key.len()] };
-            let query = list_items.lookup(&example).filter(|query| query.starts_with('?') && !query.contains(['{', '}']));
-            let target = query.and_then(|query| RequestTarget::parse(format!("/{query}").as_bytes(), EncodedSlash::Refuse).ok());
+            let example =
+                ListItem { action: ItemAction::Create, key: vec!["x".to_owned(); key.len()] };
+            let query = list_items
+                .lookup(&example)
+                .filter(|query| query.starts_with('?') && !query.contains(['{', '}']));
+            let target = query.and_then(|query| {
+                RequestTarget::parse(format!("/{query}").as_bytes(), EncodedSlash::Refuse).ok()
+            });
             target.ok_or(ListItemsFault::Lookup)?;
         }
         Ok(list_items)
@@ -141,13 +165,22 @@ impl ListItems {
         if !has_one_spelling(path) {
             return None;
         }
-        let segments: Vec<String> = path.strip_suffix('/').unwrap_or(path).split('/').map(folded).collect();
+        let segments: Vec<String> =
+            path.strip_suffix('/').unwrap_or(path).split('/').map(folded).collect();
         let path = segments.join("/");
-        Some(Partition::of(&[b"elements", upstream.as_str().as_bytes(), self.0.list.as_bytes(), path.as_bytes()]))
+        Some(Partition::of(&[
+            b"elements",
+            upstream.as_str().as_bytes(),
+            self.0.list.as_bytes(),
+            path.as_bytes(),
+        ]))
     }
 
     /// The items of a request, once its body was read.
-    pub(super) fn of_request(&self, request: &RequestView<'_>) -> Result<Vec<ListItem>, EffectInputFault> {
+    pub(super) fn of_request(
+        &self,
+        request: &RequestView<'_>,
+    ) -> Result<Vec<ListItem>, EffectInputFault> {
         let body = request.body()?;
         if !has_one_spelling(request.target().path()) {
             return Err(EffectInputFault::NotAllowed);
@@ -162,7 +195,9 @@ impl ListItems {
     pub fn read(&self, body: &[u8]) -> Result<Vec<ListItem>, ListItemsDenial> {
         let document = Document::parse(body).ok_or(ListItemsDenial::Unreadable)?;
         let Value::Object(members) = &document.0 else { return Err(ListItemsDenial::Unreadable) };
-        let Some(Value::Array(list)) = members.get(&self.0.list) else { return Err(ListItemsDenial::Unreadable) };
+        let Some(Value::Array(list)) = members.get(&self.0.list) else {
+            return Err(ListItemsDenial::Unreadable);
+        };
         if members.len() != 1 || !(1..=MAX_ELEMENTS).contains(&list.len()) {
             return Err(ListItemsDenial::Unreadable);
         }
@@ -172,7 +207,8 @@ impl ListItems {
             // The upstream may read names without regard to case, and the list item as another one.
             let names = LenientNames::of(members).ok_or(ListItemsDenial::Unreadable)?;
             let misspelt = self.0.members().any(|name| names.misspell(name));
-            let element = self.element(members).filter(|_| !misspelt).ok_or(ListItemsDenial::NotAllowed)?;
+            let element =
+                self.element(members).filter(|_| !misspelt).ok_or(ListItemsDenial::NotAllowed)?;
             if list_items.iter().any(|other| other.key == element.key) {
                 return Err(ListItemsDenial::NotAllowed);
             }
@@ -186,7 +222,11 @@ impl ListItems {
     pub fn lookup(&self, element: &ListItem) -> Option<String> {
         let template = self.0.lookup.clone()?;
         let named = self.0.key.iter().zip(&element.key);
-        Some(named.fold(template, |query, (name, value)| query.replace(&format!("{{{name}}}"), value)))
+        Some(
+            named.fold(template, |query, (name, value)| {
+                query.replace(&format!("{{{name}}}"), value)
+            }),
+        )
     }
 
     /// Does the upstream's list hold one of these list items? `None` where that cannot be told. The text is read without keeping
@@ -198,20 +238,27 @@ impl ListItems {
 
     fn element(&self, members: &Map<String, Value>) -> Option<ListItem> {
         let text = |name: &String| members.get(name).and_then(Value::as_str);
-        let key: Option<Vec<String>> =
-            self.0.key.iter().map(|name| text(name).filter(|value| is_plain(value)).map(folded)).collect();
+        let key: Option<Vec<String>> = self
+            .0
+            .key
+            .iter()
+            .map(|name| text(name).filter(|value| is_plain(value)).map(folded))
+            .collect();
         let matches = |name: &String, patterns: &OneOrMany| {
             text(name).is_some_and(|value| patterns.words().any(|pattern| fits(pattern, value)))
         };
         if !self.0.only.iter().flatten().all(|(name, patterns)| matches(name, patterns)) {
             return None;
         }
-        let says = |wanted: &BTreeMap<String, String>| wanted.iter().all(|(name, value)| text(name) == Some(value));
+        let says = |wanted: &BTreeMap<String, String>| {
+            wanted.iter().all(|(name, value)| text(name) == Some(value))
+        };
         let deletes = self.0.deletes.as_ref().is_some_and(says);
         if !deletes && !says(&self.0.creates) {
             return None;
         }
-        let is_empty = |name: &String| members.get(name).and_then(Value::as_array).is_some_and(Vec::is_empty);
+        let is_empty =
+            |name: &String| members.get(name).and_then(Value::as_array).is_some_and(Vec::is_empty);
         let action = if deletes || self.0.deletes_if_empty.as_ref().is_some_and(is_empty) {
             ItemAction::Delete
         } else {
@@ -241,7 +288,9 @@ fn folded(value: &str) -> String {
 fn fits(pattern: &str, value: &str) -> bool {
     let (pattern, value) = (folded(pattern), folded(value));
     let mut pieces = pattern.split('*');
-    let Some(mut rest) = pieces.next().and_then(|first| value.strip_prefix(first)) else { return false };
+    let Some(mut rest) = pieces.next().and_then(|first| value.strip_prefix(first)) else {
+        return false;
+    };
     let mut pieces: Vec<&str> = pieces.collect();
     let Some(last) = pieces.pop() else { return rest.is_empty() };
     for piece in pieces {
@@ -263,12 +312,18 @@ pub(super) enum ListItemsFault {
     #[error("`list_items`: `key` must hold 1 to {MAX_KEY} different members")]
     Key,
     /// Two names that some server takes for one.
-    #[error("`list_items`: two members have names that differ only in case or in `_`: no list item may have both")]
+    #[error(
+        "`list_items`: two members have names that differ only in case or in `_`: no list item may have both"
+    )]
     Spellings,
     /// Something can be both.
-    #[error("`list_items`: `creates` and `deletes` must differ in the value of a member that both name")]
+    #[error(
+        "`list_items`: `creates` and `deletes` must differ in the value of a member that both name"
+    )]
     Alike,
     /// Not a query.
-    #[error("`list_items`: `lookup` must be a query such as `?name={{name}}`, with members of `key` in braces")]
+    #[error(
+        "`list_items`: `lookup` must be a query such as `?name={{name}}`, with members of `key` in braces"
+    )]
     Lookup,
 }

@@ -17,21 +17,31 @@ pub(super) enum MisreadRule {
     NoMethod(String),
     #[error("a rule names a path and no host: write `{0}`")]
     Url(String),
-    #[error("a rule never sees the query, and this `?` makes the character before it optional: write `{0}`")]
+    #[error(
+        "a rule never sees the query, and this `?` makes the character before it optional: write `{0}`"
+    )]
     Query(String),
-    #[error("`*` and `+` repeat the `/` before them: write `{everything}` for everything below, `{segment}` for one segment")]
+    #[error(
+        "`*` and `+` repeat the `/` before them: write `{everything}` for everything below, `{segment}` for one segment"
+    )]
     Slash { everything: String, segment: String },
     #[error("`*` and `+` repeat the `/` before them: write `{0}`, in which `[^/]+` is one segment")]
     InnerSlash(String),
-    #[error("`*` repeats the character before it: write `{0}` for any text up to the next `/` (`\\*` is a literal star)")]
+    #[error(
+        "`*` repeats the character before it: write `{0}` for any text up to the next `/` (`\\*` is a literal star)"
+    )]
     Glob(String),
     #[error("`**` repeats a repetition: write `{0}`, in which `.*` is any text")]
     DoubleStar(String),
     #[error("`{found}` is a placeholder, which patterns do not have: write `{right}`")]
     Placeholder { found: String, right: String },
-    #[error("`{found}` is read as it stands: write `{right}` (a segment that begins with `:` is written `[:]…`)")]
+    #[error(
+        "`{found}` is read as it stands: write `{right}` (a segment that begins with `:` is written `[:]…`)"
+    )]
     Colon { found: String, right: String },
-    #[error("`{found}` is read as it stands in a template: write `{right}`, where `{{x}}` is one segment and `{{x*}}` the rest")]
+    #[error(
+        "`{found}` is read as it stands in a template: write `{right}`, where `{{x}}` is one segment and `{{x*}}` the rest"
+    )]
     Template { found: String, right: String },
     #[error("a rule never sees the query: write `{0}`")]
     TemplateQuery(String),
@@ -75,18 +85,27 @@ fn of_text(rule: &str) -> Option<MisreadRule> {
 
 /// Methods that are missing, in lower case, with a comma between, or with other blanks around them.
 fn without_method(rule: &str) -> Option<MisreadRule> {
-    let target = rule.find(['/', '^', '.', '(', '[']).into_iter().chain(rule.find("http")).chain(rule.find(text::ROUTE)).min()?;
+    let target = rule
+        .find(['/', '^', '.', '(', '['])
+        .into_iter()
+        .chain(rule.find("http"))
+        .chain(rule.find(text::ROUTE))
+        .min()?;
     let (words, target) = rule.split_at_checked(target)?;
     let target = target.trim_end();
     let path = path_of_url(target).unwrap_or(target);
-    let words: Vec<&str> = words.split([',', '|', ' ', '\t', ':']).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> =
+        words.split([',', '|', ' ', '\t', ':']).filter(|word| !word.is_empty()).collect();
     if words.is_empty() {
-        return target.starts_with(['/', 'h', 'r']).then(|| MisreadRule::NoMethod(shorten(&format!("GET {path}"))));
+        return target
+            .starts_with(['/', 'h', 'r'])
+            .then(|| MisreadRule::NoMethod(shorten(&format!("GET {path}"))));
     }
     let methods: Vec<String> = words.iter().map(|word| method(word)).collect::<Option<_>>()?;
     let right = format!("{} {path}", methods.join("|"));
     let (typed, _) = rule.split_once(target)?;
-    (typed != format!("{} ", methods.join("|")) || rule.ends_with(' ')).then(|| MisreadRule::Methods(shorten(&right)))
+    (typed != format!("{} ", methods.join("|")) || rule.ends_with(' '))
+        .then(|| MisreadRule::Methods(shorten(&right)))
 }
 
 /// A method as rules write it, of a word in whatever case.
@@ -109,7 +128,10 @@ fn path_of_url(text: &str) -> Option<&str> {
 /// `before` is what stands before the pattern where the rule is a string.
 fn of_pattern(pattern: &str, before: &str) -> Option<MisreadRule> {
     let pieces = pieces(pattern);
-    let found = pieces.iter().enumerate().find_map(|(at, _)| Scan { pattern, before, pieces: &pieces, at }.misread());
+    let found = pieces
+        .iter()
+        .enumerate()
+        .find_map(|(at, _)| Scan { pattern, before, pieces: &pieces, at }.misread());
     found.or_else(|| placeholder(pattern, before, &pieces))
 }
 
@@ -127,7 +149,9 @@ impl Scan<'_> {
         match piece.kind {
             Kind::Repeat if piece.text == "?" => self.query(),
             Kind::Repeat if self.is_literal(-1, '/') => self.slash(),
-            Kind::Repeat if piece.text == "*" && self.is_repeat(1, "*") => Some(MisreadRule::DoubleStar(self.replaced("*", 2))),
+            Kind::Repeat if piece.text == "*" && self.is_repeat(1, "*") => {
+                Some(MisreadRule::DoubleStar(self.replaced("*", 2)))
+            }
             Kind::Repeat if piece.text == "*" => self.glob(),
             Kind::Literal => self.colon(),
             _ => None,
@@ -143,14 +167,16 @@ impl Scan<'_> {
     }
 
     fn is_repeat(&self, offset: isize, text: &str) -> bool {
-        self.piece(offset).is_some_and(|piece| matches!(piece.kind, Kind::Repeat) && piece.text == text)
+        self.piece(offset)
+            .is_some_and(|piece| matches!(piece.kind, Kind::Repeat) && piece.text == text)
     }
 
     /// `?per_page=1`
     fn query(&self) -> Option<MisreadRule> {
         let piece = self.piece(0)?;
-        is_query(self.pattern.get(piece.end()..)?)
-            .then(|| MisreadRule::Query(self.right(self.pattern.get(..piece.start).unwrap_or_default())))
+        is_query(self.pattern.get(piece.end()..)?).then(|| {
+            MisreadRule::Query(self.right(self.pattern.get(..piece.start).unwrap_or_default()))
+        })
     }
 
     /// `/*`: `/?` is an ordinary way to make a final slash optional.
@@ -158,11 +184,21 @@ impl Scan<'_> {
         if self.is_repeat(0, "?") {
             return None;
         }
-        let stars = 1 + self.pieces.iter().skip(self.at + 1).take_while(|piece| matches!(piece.kind, Kind::Repeat)).count();
+        let stars = 1 + self
+            .pieces
+            .iter()
+            .skip(self.at + 1)
+            .take_while(|piece| matches!(piece.kind, Kind::Repeat))
+            .count();
         let next = self.pieces.get(self.at + stars);
         Some(match next {
-            None => MisreadRule::Slash { everything: self.replaced(".*", stars), segment: self.replaced("[^/]+", stars) },
-            Some(next) if next.is_literal('/') => MisreadRule::InnerSlash(self.replaced("[^/]+", stars)),
+            None => MisreadRule::Slash {
+                everything: self.replaced(".*", stars),
+                segment: self.replaced("[^/]+", stars),
+            },
+            Some(next) if next.is_literal('/') => {
+                MisreadRule::InnerSlash(self.replaced("[^/]+", stars))
+            }
             Some(_) => MisreadRule::Glob(self.replaced("[^/]*", stars)),
         })
     }
@@ -171,13 +207,19 @@ impl Scan<'_> {
     fn glob(&self) -> Option<MisreadRule> {
         let of_name = |piece: &Piece<'_>| {
             matches!(piece.kind, Kind::Literal)
-                && piece.text.chars().all(|character| character.is_ascii_alphanumeric() || "-_~".contains(character))
+                && piece
+                    .text
+                    .chars()
+                    .all(|character| character.is_ascii_alphanumeric() || "-_~".contains(character))
         };
         let ends = self.piece(1).is_none_or(|piece| piece.is_literal('/'));
         // Who writes other operators beside it means this one, too.
         let before = self.pieces.get(..self.at).unwrap_or_default().iter().rev();
-        let literal = before.take_while(|piece| !piece.is_literal('/')).all(|piece| matches!(piece.kind, Kind::Literal));
-        (self.piece(-1).is_some_and(of_name) && ends && literal).then(|| MisreadRule::Glob(self.replaced("[^/]*", 1)))
+        let literal = before
+            .take_while(|piece| !piece.is_literal('/'))
+            .all(|piece| matches!(piece.kind, Kind::Literal));
+        (self.piece(-1).is_some_and(of_name) && ends && literal)
+            .then(|| MisreadRule::Glob(self.replaced("[^/]*", 1)))
     }
 
     /// `/:id`
@@ -196,8 +238,15 @@ impl Scan<'_> {
     fn replaced(&self, by: &str, pieces: usize) -> String {
         let end = self.pieces.get(self.at + pieces - 1).map_or(self.pattern.len(), Piece::end);
         let start = self.piece(0).map_or(0, |piece| piece.start);
-        let (head, tail) = (self.pattern.get(..start).unwrap_or_default(), self.pattern.get(end..).unwrap_or_default());
-        let tail = if tail.starts_with('.') && by.ends_with("[^/]*") { format!("\\{tail}") } else { tail.to_owned() };
+        let (head, tail) = (
+            self.pattern.get(..start).unwrap_or_default(),
+            self.pattern.get(end..).unwrap_or_default(),
+        );
+        let tail = if tail.starts_with('.') && by.ends_with("[^/]*") {
+            format!("\\{tail}")
+        } else {
+            tail.to_owned()
+        };
         self.right(&format!("{head}{by}{tail}"))
     }
 
@@ -212,9 +261,14 @@ impl Scan<'_> {
 
 /// `{id}` and `<id>`.
 fn placeholder(pattern: &str, before: &str, pieces: &[Piece<'_>]) -> Option<MisreadRule> {
-    let braces = pieces.iter().find(|piece| matches!(piece.kind, Kind::Braces)).map(|piece| piece.text.to_owned());
+    let braces = pieces
+        .iter()
+        .find(|piece| matches!(piece.kind, Kind::Braces))
+        .map(|piece| piece.text.to_owned());
     let angle = || {
-        let segment = pattern.split('/').find(|segment| segment.starts_with('<') && segment.ends_with('>'))?;
+        let segment = pattern
+            .split('/')
+            .find(|segment| segment.starts_with('<') && segment.ends_with('>'))?;
         Some(segment.to_owned())
     };
     let found = braces.or_else(angle)?;
@@ -223,7 +277,8 @@ fn placeholder(pattern: &str, before: &str, pieces: &[Piece<'_>]) -> Option<Misr
 
 /// The template that a path with placeholders of any kind was meant to be, or the pattern, where it is more than that.
 fn templated(pattern: &str, before: &str) -> String {
-    let plain = |segment: &str| !segment.contains(['*', '+', '?', '(', '[', '\\', '|', '^', '$', '{', '<']);
+    let plain =
+        |segment: &str| !segment.contains(['*', '+', '?', '(', '[', '\\', '|', '^', '$', '{', '<']);
     let mut all_plain = true;
     let captures: Vec<String> = pattern
         .split('/')
@@ -241,8 +296,10 @@ fn templated(pattern: &str, before: &str) -> String {
     if all_plain {
         return shorten(&format!("\"route\": \"{}\"", captures.join("/")));
     }
-    let segments: Vec<&str> =
-        pattern.split('/').map(|segment| if capture(segment).is_some() { "[^/]+" } else { segment }).collect();
+    let segments: Vec<&str> = pattern
+        .split('/')
+        .map(|segment| if capture(segment).is_some() { "[^/]+" } else { segment })
+        .collect();
     shorten(&format!("{before}{}", segments.join("/")))
 }
 
@@ -260,12 +317,14 @@ fn capture(segment: &str) -> Option<&str> {
 fn name_of(text: &str) -> Option<&str> {
     let legal = |character: char| character.is_ascii_alphanumeric() || character == '_';
     let end = text.find(|character| !legal(character)).unwrap_or(text.len());
-    text.get(..end).filter(|name| name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_'))
+    text.get(..end)
+        .filter(|name| name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_'))
 }
 
 /// Does a query such as `per_page=1` begin here?
 fn is_query(text: &str) -> bool {
-    let legal = |character: char| character.is_ascii_alphanumeric() || "_.-~%[]".contains(character);
+    let legal =
+        |character: char| character.is_ascii_alphanumeric() || "_.-~%[]".contains(character);
     let end = text.find(|character| !legal(character)).unwrap_or(text.len());
     end > 0 && text.get(end..).is_some_and(|rest| rest.starts_with('='))
 }
@@ -288,7 +347,10 @@ fn of_template(template: &str, before: &str) -> Option<MisreadRule> {
             None => (*segment).to_owned(),
         })
         .collect();
-    Some(MisreadRule::Template { found: shorten(found), right: shorten(&format!("{before}{}", right.join("/"))) })
+    Some(MisreadRule::Template {
+        found: shorten(found),
+        right: shorten(&format!("{before}{}", right.join("/"))),
+    })
 }
 
 /// The name of the capture that a segment of a template was meant to be, where it is none.

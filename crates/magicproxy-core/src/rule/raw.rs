@@ -76,7 +76,8 @@ pub struct PluginObject {
 }
 
 /// What is wrong with a rule of a token that [`RawRule::is_the_operators`].
-pub(crate) const OPERATORS_MEMBER: &str = "allowed: `owner` and `plugin` stand in scopes of the configuration only";
+pub(crate) const OPERATORS_MEMBER: &str =
+    "allowed: `owner` and `plugin` stand in scopes of the configuration only";
 
 impl RawRule {
     /// Reads a rule from JSON: an object, or a text.
@@ -147,11 +148,17 @@ impl Members {
             if !(alone && state == EffectMembers::default()) {
                 return Err(E::custom(ValueFault::PluginMembers));
             }
-            let plugin = PluginName::parse(&name).ok_or_else(|| E::custom(ValueFault::PluginName))?;
+            let plugin =
+                PluginName::parse(&name).ok_or_else(|| E::custom(ValueFault::PluginName))?;
             return Ok(RawRule::Plugin(PluginObject { plugin }));
         }
         let method = self.method.ok_or_else(|| E::missing_field("method"))?;
-        Ok(RawRule::Object(Box::new(RuleObject { method, path: self.path, route: self.route, state })))
+        Ok(RawRule::Object(Box::new(RuleObject {
+            method,
+            path: self.path,
+            route: self.route,
+            state,
+        })))
     }
 }
 
@@ -203,7 +210,9 @@ impl<'de> Deserialize<'de> for RawRule {
         impl<'de> Visitor<'de> for Form {
             type Value = RawRule;
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a rule: `METHOD /pattern`, or an object with `method` and `path` or `route`")
+                formatter.write_str(
+                    "a rule: `METHOD /pattern`, or an object with `method` and `path` or `route`",
+                )
             }
             fn visit_str<E>(self, text: &str) -> Result<RawRule, E> {
                 Ok(RawRule::Text(text.to_owned()))
@@ -237,7 +246,12 @@ impl fmt::Display for EffectMembers {
             write!(formatter, " limit {limit}")?;
         }
         if let Some(grants) = &self.grants {
-            write!(formatter, " {} {}", if self.receipt { "receipt for" } else { "grants" }, grants.join(", "))?;
+            write!(
+                formatter,
+                " {} {}",
+                if self.receipt { "receipt for" } else { "grants" },
+                grants.join(", ")
+            )?;
         }
         if let Some(list_items) = &self.list_items {
             write!(formatter, " owning its {}", list_items.list)?;

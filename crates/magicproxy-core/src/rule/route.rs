@@ -32,12 +32,18 @@ pub(super) fn to_pattern(template: &str) -> Result<String, ParseRouteError> {
     Ok(pattern)
 }
 
-fn segment_pattern<'t>(segment: &'t str, names: &mut Vec<&'t str>) -> Result<String, ParseRouteError> {
+fn segment_pattern<'t>(
+    segment: &'t str,
+    names: &mut Vec<&'t str>,
+) -> Result<String, ParseRouteError> {
     if !segment.contains(['{', '}']) {
         return literal(segment);
     }
     let not_a_capture = || ParseRouteError::Capture(shorten(segment));
-    let inside = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).ok_or_else(not_a_capture)?;
+    let inside = segment
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'))
+        .ok_or_else(not_a_capture)?;
     let (name, pattern) = match inside.strip_suffix('*') {
         Some(name) => (name, "[^/]+(?:/[^/]+)*"),
         None => (inside, "[^/]+"),
@@ -57,15 +63,22 @@ fn literal(segment: &str) -> Result<String, ParseRouteError> {
     let mut encoded = String::from("/");
     for byte in segment.bytes() {
         match byte {
-            0x80.. | b' ' | b'"' | b'<' | b'>' | b'^' | b'`' | b'|' | b'[' | b']' => encoded.push_str(&format!("%{byte:02X}")),
+            0x80.. | b' ' | b'"' | b'<' | b'>' | b'^' | b'`' | b'|' | b'[' | b']' => {
+                encoded.push_str(&format!("%{byte:02X}"))
+            }
             _ => encoded.push(char::from(byte)),
         }
     }
     let target = RequestTarget::parse(encoded.as_bytes(), PathSettings::LENIENT)
-        .and_then(|target| if target.query().is_some() { Err(ParseTargetError::Character) } else { Ok(target) })
+        .and_then(|target| {
+            if target.query().is_some() { Err(ParseTargetError::Character) } else { Ok(target) }
+        })
         .map_err(|reason| ParseRouteError::Segment { segment: shorten(segment), reason })?;
     if segment.is_empty() {
-        return Err(ParseRouteError::Segment { segment: String::new(), reason: ParseTargetError::EmptySegment });
+        return Err(ParseRouteError::Segment {
+            segment: String::new(),
+            reason: ParseTargetError::EmptySegment,
+        });
     }
     let path = target.path().trim_start_matches('/');
     let written = regex_syntax::escape(path);

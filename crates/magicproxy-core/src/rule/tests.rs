@@ -24,20 +24,28 @@ fn rules_are_written_as_strings() {
     check(r#"{"method":"*","path":"/a|/b"}"#, "* /a|/b", &["* /a|/b"]);
     check(r#"{"method":["GET","PUT"],"path":"/a"}"#, "GET|PUT /a", &["GET /a", "PUT /a"]);
     check(r#"{"method":["GET","GET"],"path":"/a"}"#, "GET|GET /a", &["GET /a"]);
-    check(r#"{"method":"GET","route":"/a.b/{x}/{y*}"}"#, "GET /a.b/{x}/{y*}", &[r"GET /a\.b/[^/]+/[^/]+(?:/[^/]+)*"]);
+    check(
+        r#"{"method":"GET","route":"/a.b/{x}/{y*}"}"#,
+        "GET /a.b/{x}/{y*}",
+        &[r"GET /a\.b/[^/]+/[^/]+(?:/[^/]+)*"],
+    );
     check(r#"{"method":"GET","route":"/café"}"#, "GET /café", &["GET /caf%C3%A9"]);
 }
 
 #[test]
 fn every_fault_of_a_list_is_found() {
-    let raw: Vec<RawRule> =
-        ["GET user", "GET /ok", "FOO /x", "GET /("].iter().map(|text| RawRule::Text((*text).to_owned())).collect();
+    let raw: Vec<RawRule> = ["GET user", "GET /ok", "FOO /x", "GET /("]
+        .iter()
+        .map(|text| RawRule::Text((*text).to_owned()))
+        .collect();
     let faults = Rule::parse_list(&raw, PatternMode::Whole).unwrap_err();
     let shown: Vec<String> = faults.iter().map(ToString::to_string).collect();
     assert_eq!(shown.len(), 3);
-    for (fault, start) in
-        shown.iter().zip(["rule 1: `GET user`: path must", "rule 3: `FOO /x`: `FOO` is not", "rule 4: `GET /(`: unclosed"])
-    {
+    for (fault, start) in shown.iter().zip([
+        "rule 1: `GET user`: path must",
+        "rule 3: `FOO /x`: `FOO` is not",
+        "rule 4: `GET /(`: unclosed",
+    ]) {
         assert!(fault.starts_with(start), "{fault}");
     }
 }
@@ -51,7 +59,9 @@ fn a_message_is_one_short_line() {
         &format!("GET /{}", "(".repeat(3000)),
         &format!("GET /{}", "(a".repeat(3000)),
     ] {
-        let message = Rule::parse(RawRule::Text(text.to_owned()), PatternMode::Whole).unwrap_err().to_string();
+        let message = Rule::parse(RawRule::Text(text.to_owned()), PatternMode::Whole)
+            .unwrap_err()
+            .to_string();
         assert!(message.len() < 500 && !message.contains(['\n', '\u{1b}']), "{message:?}");
     }
 }
@@ -60,7 +70,8 @@ fn a_message_is_one_short_line() {
 #[test]
 fn a_plugin_is_named_alone() {
     let read = |more: &str| {
-        serde_json::from_str::<RawRule>(&format!(r#"{{"plugin":"judge"{more}}}"#)).map_err(|error| error.to_string())
+        serde_json::from_str::<RawRule>(&format!(r#"{{"plugin":"judge"{more}}}"#))
+            .map_err(|error| error.to_string())
     };
     assert!(matches!(read(""), Ok(RawRule::Plugin(_))));
     for more in [
@@ -83,6 +94,9 @@ fn a_plugin_is_named_alone() {
 fn what_is_no_rule_is_told_in_words() {
     for text in ["7", "true", "null", "[]", r#"["GET /a"]"#] {
         let fault = serde_json::from_str::<RawRule>(text).unwrap_err().to_string();
-        assert!(fault.contains("a rule: `METHOD /pattern`, or an object with `method`"), "{text}: {fault}");
+        assert!(
+            fault.contains("a rule: `METHOD /pattern`, or an object with `method`"),
+            "{text}: {fault}"
+        );
     }
 }

@@ -21,14 +21,17 @@ impl RawRule {
                 }
                 let object = RuleObject::plain(several(methods), target.to_owned());
                 Some(Self::object(match template {
-                    Some(template) => RuleObject { path: None, route: Some(template.to_owned()), ..object },
+                    Some(template) => {
+                        RuleObject { path: None, route: Some(template.to_owned()), ..object }
+                    }
                     None => object,
                 }))
             }
             Self::Object(object) => match &object.method {
-                OneOrMany::One(methods) if methods.contains(OR) => {
-                    Some(Self::object(RuleObject { method: several(methods), ..(**object).clone() }))
-                }
+                OneOrMany::One(methods) if methods.contains(OR) => Some(Self::object(RuleObject {
+                    method: several(methods),
+                    ..(**object).clone()
+                })),
                 _ => None,
             },
             Self::Plugin(_) => None,

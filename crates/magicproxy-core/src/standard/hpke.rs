@@ -25,17 +25,35 @@ fn hpke_known_answers() {
         let (info, enc) = (hex(case, "info"), hex(case, "enc"));
         let key = sealing_key(kind(kem), &hex(case, "skRm"), &hex(case, "pkRm"));
         let schedule = KeySchedule::new(kem, aead, &hex(case, "shared_secret"), &info);
-        assert_eq!((schedule.key, schedule.base_nonce), (hex(case, "key"), hex(case, "base_nonce")));
+        assert_eq!(
+            (schedule.key, schedule.base_nonce),
+            (hex(case, "key"), hex(case, "base_nonce"))
+        );
         // Where the file has another AEAD, its shared secret is that of ours all the same.
         let ours = KeySchedule::new(kem, AES_256_GCM_ID, &hex(case, "shared_secret"), &info);
-        opens(&key, &info, b"aad", &[enc.clone(), ours.seal(b"aad", b"plaintext")].concat(), b"plaintext");
-        for (at, message) in case["encryptions"].as_array().unwrap().iter().enumerate().filter(|_| aead == AES_256_GCM_ID) {
+        opens(
+            &key,
+            &info,
+            b"aad",
+            &[enc.clone(), ours.seal(b"aad", b"plaintext")].concat(),
+            b"plaintext",
+        );
+        for (at, message) in case["encryptions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .enumerate()
+            .filter(|_| aead == AES_256_GCM_ID)
+        {
             let sealed = [enc.clone(), hex(message, "ct")].concat();
             if at == 0 {
                 opens(&key, &info, &hex(message, "aad"), &sealed, &hex(message, "pt"));
             } else {
                 // Later messages of a context: a single-shot seal is the first.
-                assert!(key.open_for(&info, &hex(message, "aad"), &sealed).is_none(), "message {at}");
+                assert!(
+                    key.open_for(&info, &hex(message, "aad"), &sealed).is_none(),
+                    "message {at}"
+                );
             }
         }
     }
@@ -53,16 +71,23 @@ fn x_wing_known_answers() {
         // The key pair of a seed.
         let key = sealing_key(Kem::XWing, &hex(case, "seed"), &hex(case, "pk"));
         // Decapsulation, by way of the key schedule.
-        let sealed = KeySchedule::new(X_WING_ID, AES_256_GCM_ID, &secret, info).seal(b"aad", b"plaintext");
+        let sealed =
+            KeySchedule::new(X_WING_ID, AES_256_GCM_ID, &secret, info).seal(b"aad", b"plaintext");
         opens(&key, info, b"aad", &[enc.clone(), sealed.clone()].concat(), b"plaintext");
         // Encapsulation with the randomness that the draft names: the same ciphertext comes out.
-        let public = <::hpke::kem::XWing as ::hpke::Kem>::PublicKey::from_bytes(&hex(case, "pk")).unwrap();
+        let public =
+            <::hpke::kem::XWing as ::hpke::Kem>::PublicKey::from_bytes(&hex(case, "pk")).unwrap();
         let (ours, ciphertext) = ::hpke::single_shot_seal_with_rng::<
             ::hpke::aead::AesGcm256,
             ::hpke::kdf::HkdfSha256,
             ::hpke::kem::XWing,
         >(
-            &::hpke::OpModeS::Base, &public, info, b"plaintext", b"aad", &mut Known(hex(case, "eseed"))
+            &::hpke::OpModeS::Base,
+            &public,
+            info,
+            b"plaintext",
+            b"aad",
+            &mut Known(hex(case, "eseed")),
         )
         .unwrap();
         assert_eq!((ours.to_bytes().as_slice(), ciphertext), (enc.as_slice(), sealed));
@@ -82,7 +107,8 @@ fn what_is_sealed_opens_by_the_letter_of_the_rfc() {
         let peer = agreement::UnparsedPublicKey::new(&agreement::X25519, enc);
         let dh = agreement::agree(&private, peer, (), |dh| Ok(dh.to_vec())).unwrap();
         let shared = x25519_secret(&dh, enc, &public);
-        let opened = KeySchedule::new(X25519_ID, AES_256_GCM_ID, &shared, b"info").open(b"aad", ciphertext);
+        let opened =
+            KeySchedule::new(X25519_ID, AES_256_GCM_ID, &shared, b"info").open(b"aad", ciphertext);
         assert_eq!(opened, plaintext);
         opens(&key, b"info", b"aad", &sealed, plaintext);
     }
@@ -97,7 +123,10 @@ fn opens(key: &SealingKey, info: &[u8], aad: &[u8], sealed: &[u8], plaintext: &[
         other[at] ^= 1;
         assert!(key.open_for(info, aad, &other).is_none(), "byte {at}");
     }
-    assert!(key.open_for(b"other", aad, sealed).is_none() && key.open_for(info, b"other", sealed).is_none());
+    assert!(
+        key.open_for(b"other", aad, sealed).is_none()
+            && key.open_for(info, b"other", sealed).is_none()
+    );
     assert!(key.open_for(info, aad, &sealed[..sealed.len() - 1]).is_none());
     assert!(key.open_for(info, aad, &[sealed, &[0]].concat()).is_none());
 }

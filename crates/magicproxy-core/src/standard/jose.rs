@@ -46,10 +46,19 @@ fn a256gcm_known_answers() {
         let header: Value = serde_json::from_slice(&bytes(0)).unwrap();
         assert_eq!((&header["alg"], &header["enc"]), (&"RSA-OAEP".into(), &"A256GCM".into()));
         let (nonce, ciphertext, tag) = (bytes(2), bytes(3), bytes(4));
-        let content = Content { nonce: &nonce, header: parts[0].as_bytes(), ciphertext: &ciphertext, tag: &tag };
+        let content = Content {
+            nonce: &nonce,
+            header: parts[0].as_bytes(),
+            ciphertext: &ciphertext,
+            tag: &tag,
+        };
         let opened = content.open(&base64_member(case, "content_key")).unwrap();
         assert_eq!(std::str::from_utf8(&opened).unwrap(), case["plaintext"]);
-        assert!(Content { header: &parts[0].as_bytes()[1..], ..content }.open(&base64_member(case, "content_key")).is_none());
+        assert!(
+            Content { header: &parts[0].as_bytes()[1..], ..content }
+                .open(&base64_member(case, "content_key"))
+                .is_none()
+        );
         assert!(open_jwe(text, &key).is_none());
     }
 }
@@ -62,11 +71,15 @@ fn another_librarys_jwe_opens() {
     assert_eq!(cases.len(), 1);
     for case in cases {
         let text = case["jwe"].as_str().unwrap();
-        assert_eq!(open_jwe(text, &test_key()).unwrap().as_slice(), case["plaintext"].as_str().unwrap().as_bytes());
+        assert_eq!(
+            open_jwe(text, &test_key()).unwrap().as_slice(),
+            case["plaintext"].as_str().unwrap().as_bytes()
+        );
         for at in 0..5 {
             let mut parts: Vec<String> = text.split('.').map(str::to_owned).collect();
             let bytes = from_base64url(&parts[at]).unwrap();
-            parts[at] = base64url(&[&bytes[..bytes.len() - 1], &[bytes[bytes.len() - 1] ^ 1]].concat());
+            parts[at] =
+                base64url(&[&bytes[..bytes.len() - 1], &[bytes[bytes.len() - 1] ^ 1]].concat());
             assert!(open_jwe(&parts.join("."), &test_key()).is_none(), "part {at}");
         }
     }
@@ -76,13 +89,17 @@ fn another_librarys_jwe_opens() {
 #[test]
 fn ed25519_known_answers() {
     let file = read("jose.json");
-    let (key, text) = (file["ed25519"]["key"].to_string(), file["ed25519"]["jws"].as_str().unwrap());
+    let (key, text) =
+        (file["ed25519"]["key"].to_string(), file["ed25519"]["jws"].as_str().unwrap());
     let (message, signature) = text.rsplit_once('.').unwrap();
     let signature = from_base64url(signature).unwrap();
     let signing = MinterSigningKey::from_json(&key).unwrap();
     let verifying = MinterKey::from_json(&key).unwrap();
     assert_eq!(signing.sign(message.as_bytes()), signature);
-    assert!(verifying.verify(message.as_bytes(), &signature) && !verifying.verify(b"another message", &signature));
+    assert!(
+        verifying.verify(message.as_bytes(), &signature)
+            && !verifying.verify(b"another message", &signature)
+    );
     let thumbprint = file["ed25519"]["thumbprint"].as_str().unwrap();
     assert_eq!((signing.id().as_str(), verifying.id().as_str()), (thumbprint, thumbprint));
 }
@@ -126,7 +143,8 @@ fn wycheproof_jwe() {
         }
         let text = test["jwe"].as_str().map_or_else(|| test["jwe"].to_string(), str::to_owned);
         let found = open_jwe(&text, &PrivateKey::from_pem(&private_pem(key)).unwrap());
-        let header = text.split_once('.').and_then(|(header, _)| from_base64url(header)).unwrap_or_default();
+        let header =
+            text.split_once('.').and_then(|(header, _)| from_base64url(header)).unwrap_or_default();
         let header: Value = serde_json::from_slice(&header).unwrap_or_default();
         let ours = header.as_object().is_some_and(|header| header.len() == 2)
             && (&header["alg"], &header["enc"]) == (&"RSA-OAEP-256".into(), &"A256GCM".into());
@@ -139,26 +157,35 @@ fn wycheproof_jwe() {
 
 fn wycheproof(name: &str) -> Value {
     let folder = std::env::var("WYCHEPROOF").expect("WYCHEPROOF names the folder of the files");
-    serde_json::from_str(&std::fs::read_to_string(std::path::Path::new(&folder).join(name)).unwrap()).unwrap()
+    serde_json::from_str(
+        &std::fs::read_to_string(std::path::Path::new(&folder).join(name)).unwrap(),
+    )
+    .unwrap()
 }
 
 fn tests(file: &Value) -> impl Iterator<Item = (&Value, &Value)> {
     let groups = file["testGroups"].as_array().unwrap().iter();
-    groups.flat_map(|group| group["tests"].as_array().unwrap().iter().map(move |test| (group, test)))
+    groups
+        .flat_map(|group| group["tests"].as_array().unwrap().iter().map(move |test| (group, test)))
 }
 
 /// As a token's signature is verified: three parts, the last of them the signature of the others.
 fn verifies(text: &str, key: &PublicKey) -> bool {
     let parts: Vec<&str> = text.split('.').collect();
     let [header, payload, signature] = parts.as_slice() else { return false };
-    let header: Value = from_base64url(header).and_then(|header| serde_json::from_slice(&header).ok()).unwrap_or_default();
-    let (Some(_), Some(signature)) = (from_base64url(payload), from_base64url(signature)) else { return false };
+    let header: Value = from_base64url(header)
+        .and_then(|header| serde_json::from_slice(&header).ok())
+        .unwrap_or_default();
+    let (Some(_), Some(signature)) = (from_base64url(payload), from_base64url(signature)) else {
+        return false;
+    };
     let message = text.rsplit_once('.').unwrap().0;
     header["alg"] == "RS256" && key.verify_signature(message.as_bytes(), &signature)
 }
 
 fn test_key() -> PrivateKey {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/keys/test-only-first.pem");
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../testdata/keys/test-only-first.pem");
     PrivateKey::from_pem(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
@@ -169,7 +196,8 @@ fn public_pem(jwk: &Value) -> String {
 
 /// RSAPrivateKey (RFC 8017 appendix A.1.2).
 fn private_pem(jwk: &Value) -> String {
-    let numbers = ["n", "e", "d", "p", "q", "dp", "dq", "qi"].map(|name| integer(&base64_member(jwk, name)));
+    let numbers =
+        ["n", "e", "d", "p", "q", "dp", "dq", "qi"].map(|name| integer(&base64_member(jwk, name)));
     pem("RSA PRIVATE KEY", &[integer(&[0]), numbers.concat()].concat())
 }
 

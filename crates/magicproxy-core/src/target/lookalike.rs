@@ -32,7 +32,9 @@ pub(super) fn is_separator(character: char) -> bool {
 /// The ASCII letter, digit or sign of a full-width form.
 pub(super) fn narrow(character: char) -> char {
     match character {
-        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(character) - 0xfee0).unwrap_or(character),
+        '\u{ff01}'..='\u{ff5e}' => {
+            char::from_u32(u32::from(character) - 0xfee0).unwrap_or(character)
+        }
         _ => character,
     }
 }

@@ -1,7 +1,9 @@
 //! The path of a target: `request-target.md` sections 2 and 4.
 
 use super::ignorable::without_ignorables;
-use super::{EncodedSlash, MAX_PATH_BYTES, ParseTargetError, PathReading, PathSettings, hidden, lookalike};
+use super::{
+    EncodedSlash, MAX_PATH_BYTES, ParseTargetError, PathReading, PathSettings, hidden, lookalike,
+};
 
 /// Brings a raw path to canonical form, or refuses it.
 pub(super) fn canonicalise(raw: &[u8], settings: PathSettings) -> Result<String, ParseTargetError> {
@@ -41,7 +43,10 @@ pub(super) fn canonicalise(raw: &[u8], settings: PathSettings) -> Result<String,
 }
 
 /// The readings besides the canonical one, section 4.
-pub(super) fn further_readings(path: &str, settings: PathSettings) -> Result<Vec<String>, ParseTargetError> {
+pub(super) fn further_readings(
+    path: &str,
+    settings: PathSettings,
+) -> Result<Vec<String>, ParseTargetError> {
     let mut readings = Vec::new();
     if path.contains('%') {
         if settings.encoded_slash == EncodedSlash::Both && path.contains("%2F") {
@@ -57,8 +62,10 @@ pub(super) fn further_readings(path: &str, settings: PathSettings) -> Result<Vec
     }
     if path.contains('%') {
         // Each of them as a server reads it that ignores what cannot be seen.
-        let seen: Vec<String> =
-            std::iter::once(path).chain(readings.iter().map(String::as_str)).filter_map(without_ignorables).collect();
+        let seen: Vec<String> = std::iter::once(path)
+            .chain(readings.iter().map(String::as_str))
+            .filter_map(without_ignorables)
+            .collect();
         readings.extend(seen);
     }
     Ok(readings)
@@ -70,14 +77,19 @@ fn add_without_parameters(path: &str, readings: &mut Vec<String>) -> Result<(), 
     let mut without = Vec::new();
     for reading in std::iter::once(path).chain(readings.iter().map(String::as_str)) {
         for starts in [[";"].as_slice(), [";", "%3B"].as_slice()] {
-            without.extend(without_parameters(reading, starts).filter(|reading| !without.contains(reading)));
+            without.extend(
+                without_parameters(reading, starts).filter(|reading| !without.contains(reading)),
+            );
         }
     }
     without.iter().try_for_each(|reading| check_segments(reading))?;
     let mut ended = Vec::new();
     for reading in &without {
-        let is_new = |end: &String| end != path && ![&*readings, &without, &ended].iter().any(|known| known.contains(end));
-        let ends: Vec<String> = cut(reading, PathReading::Servlet)?.into_iter().filter(is_new).collect();
+        let is_new = |end: &String| {
+            end != path && ![&*readings, &without, &ended].iter().any(|known| known.contains(end))
+        };
+        let ends: Vec<String> =
+            cut(reading, PathReading::Servlet)?.into_iter().filter(is_new).collect();
         ended.extend(ends);
     }
     readings.extend(without);
@@ -88,8 +100,10 @@ fn add_without_parameters(path: &str, readings: &mut Vec<String>) -> Result<(), 
 /// The path with each segment cut where the first of these stands; `None` where none does.
 fn without_parameters(path: &str, starts: &[&str]) -> Option<String> {
     let cut = |segment: &str| starts.iter().filter_map(|start| segment.find(start)).min();
-    let segments: Vec<&str> =
-        path.split('/').map(|segment| cut(segment).and_then(|end| segment.get(..end)).unwrap_or(segment)).collect();
+    let segments: Vec<&str> = path
+        .split('/')
+        .map(|segment| cut(segment).and_then(|end| segment.get(..end)).unwrap_or(segment))
+        .collect();
     let path_without = segments.join("/");
     (path_without.len() < path.len()).then_some(path_without)
 }
@@ -109,7 +123,8 @@ const NORMALIZED_ENDS: [&[&str]; 5] = [
 /// The readings up to each of [`ENDS`]. They must obey section 2 as well: `/a/..%3F` would end in a dot segment.
 fn cut(path: &str, reading: PathReading) -> Result<Vec<String>, ParseTargetError> {
     let ends: &[&[&str]] = if reading.normalizes() { &NORMALIZED_ENDS } else { &ENDS };
-    let mut ends: Vec<usize> = ends.iter().filter_map(|ends| ends.iter().filter_map(|end| path.find(end)).min()).collect();
+    let mut ends: Vec<usize> =
+        ends.iter().filter_map(|ends| ends.iter().filter_map(|end| path.find(end)).min()).collect();
     ends.sort_unstable();
     ends.dedup();
     let readings: Vec<&str> = ends.into_iter().filter_map(|end| path.get(..end)).collect();
@@ -126,18 +141,26 @@ fn is_plain(byte: u8) -> bool {
 fn decode(high: Option<u8>, low: Option<u8>) -> Result<u8, ParseTargetError> {
     let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
     match (digit(high), digit(low)) {
-        (Some(high), Some(low)) => u8::try_from(high * 16 + low).map_err(|_| ParseTargetError::Encoding),
+        (Some(high), Some(low)) => {
+            u8::try_from(high * 16 + low).map_err(|_| ParseTargetError::Encoding)
+        }
         _ => Err(ParseTargetError::Encoding),
     }
 }
 
-fn push_triplet(canonical: &mut String, byte: u8, settings: PathSettings) -> Result<(), ParseTargetError> {
+fn push_triplet(
+    canonical: &mut String,
+    byte: u8,
+    settings: PathSettings,
+) -> Result<(), ParseTargetError> {
     match byte {
         b'%' if settings.reading.is_unknown() => return Err(ParseTargetError::EncodedPercent),
         b';' if settings.reading.is_unknown() => return Err(ParseTargetError::Parameter),
         b'\\' => return Err(ParseTargetError::Backslash),
         0..=0x1F | 0x7F => return Err(ParseTargetError::Control),
-        b'/' if settings.encoded_slash == EncodedSlash::Refuse => return Err(ParseTargetError::EncodedSlash),
+        b'/' if settings.encoded_slash == EncodedSlash::Refuse => {
+            return Err(ParseTargetError::EncodedSlash);
+        }
         _ if is_unreserved(byte) => canonical.push(char::from(byte)),
         _ => push_encoded(canonical, byte),
     }
@@ -146,7 +169,11 @@ fn push_triplet(canonical: &mut String, byte: u8, settings: PathSettings) -> Res
 
 /// A raw byte that is not [plain](is_plain): encoded where URL parsers and clients leave it as it is, and it has one meaning.
 /// WHATWG's parser leaves `[`, `]`, `|` and `^`, Go's the brackets, curl all of these.
-fn push_raw(canonical: &mut String, byte: u8, reading: PathReading) -> Result<(), ParseTargetError> {
+fn push_raw(
+    canonical: &mut String,
+    byte: u8,
+    reading: PathReading,
+) -> Result<(), ParseTargetError> {
     match byte {
         b'\\' => return Err(ParseTargetError::Backslash),
         b';' if reading.is_unknown() => return Err(ParseTargetError::Parameter),
@@ -182,7 +209,9 @@ fn has_simple_segments(path: &str) -> bool {
     let bytes = path.as_bytes();
     let pairs = bytes.iter().zip(bytes.get(1..).unwrap_or_default());
     path.starts_with('/')
-        && pairs.fold(true, |simple, (one, next)| simple & !(*next == b'%' || *one == b'/' && (*next == b'/' || *next == b'.')))
+        && pairs.fold(true, |simple, (one, next)| {
+            simple & !(*next == b'%' || *one == b'/' && (*next == b'/' || *next == b'.'))
+        })
 }
 
 fn check_segment(segment: &str) -> Result<(), ParseTargetError> {
@@ -216,7 +245,9 @@ fn check_decoded(segment: &str) -> Result<(), ParseTargetError> {
 /// A blank is what a trimming upstream takes away: white space of Unicode and the byte order mark.
 fn check_blanks(decoded: &str) -> Result<(), ParseTargetError> {
     let is_blank = |character: char| character.is_whitespace() || character == '\u{feff}';
-    if decoded.contains('.') && decoded.chars().all(|character| character == '.' || is_blank(character)) {
+    if decoded.contains('.')
+        && decoded.chars().all(|character| character == '.' || is_blank(character))
+    {
         return Err(ParseTargetError::DotSegment);
     }
     if decoded.starts_with(is_blank) || decoded.ends_with(is_blank) {
@@ -228,7 +259,8 @@ fn check_blanks(decoded: &str) -> Result<(), ParseTargetError> {
 /// The decoded path as text: UTF-8, no C1 controls or line separators; and where the server may normalise, nothing that becomes
 /// a dot segment, a slash (`℅` too), a backslash or a `%` by that, and no other look-alike of those.
 fn check_text(canonical: &str, reading: PathReading) -> Result<(), ParseTargetError> {
-    let decoded = String::from_utf8(percent_decode(canonical)).map_err(|_| ParseTargetError::Utf8)?;
+    let decoded =
+        String::from_utf8(percent_decode(canonical)).map_err(|_| ParseTargetError::Utf8)?;
     for character in decoded.chars() {
         if matches!(character, '\u{80}'..='\u{9f}' | '\u{2028}' | '\u{2029}') {
             return Err(ParseTargetError::Utf8);
@@ -245,7 +277,8 @@ fn percent_decode(text: &str) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
-        let byte = if byte == b'%' { decode(bytes.next(), bytes.next()).unwrap_or(byte) } else { byte };
+        let byte =
+            if byte == b'%' { decode(bytes.next(), bytes.next()).unwrap_or(byte) } else { byte };
         decoded.push(byte);
     }
     decoded
@@ -266,7 +299,11 @@ mod tests {
     #[test]
     fn plain_are_the_characters_of_a_path_but_for_the_semicolon() {
         for byte in 0..=u8::MAX {
-            assert_eq!(is_plain(byte), is_unreserved(byte) || b"!$&'()*+,=:@/".contains(&byte), "{byte:#x}");
+            assert_eq!(
+                is_plain(byte),
+                is_unreserved(byte) || b"!$&'()*+,=:@/".contains(&byte),
+                "{byte:#x}"
+            );
         }
     }
 }

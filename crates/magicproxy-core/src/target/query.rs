@@ -40,15 +40,18 @@ pub(super) fn check(raw: &[u8]) -> Result<&str, ParseTargetError> {
 fn overrides_method(query: &str, layers: usize) -> bool {
     parameters(query).any(|parameter| {
         is_one_of(until_equals(parameter), &OVERRIDES)
-            || decode_once(parameter).is_some_and(|decoded| layers == 1 || overrides_method(&decoded, layers - 1))
+            || decode_once(parameter)
+                .is_some_and(|decoded| layers == 1 || overrides_method(&decoded, layers - 1))
     })
 }
 
 /// The query without the parameters of these names; nothing when none is left.
 pub(super) fn without(query: &str, names: &[String]) -> Option<String> {
-    let names: Vec<String> = names.iter().map(|name| canonical(&decoded_name(name)).collect()).collect();
+    let names: Vec<String> =
+        names.iter().map(|name| canonical(&decoded_name(name)).collect()).collect();
     let is_listed = |part: &str| is_one_of(&decoded_name(part), &names);
-    let kept: Vec<&str> = query.split('&').filter(|piece| !parameters(piece).any(is_listed)).collect();
+    let kept: Vec<&str> =
+        query.split('&').filter(|piece| !parameters(piece).any(is_listed)).collect();
     (!kept.is_empty()).then(|| kept.join("&"))
 }
 
@@ -64,7 +67,9 @@ pub(super) fn value<'q>(query: &'q str, name: &str) -> Result<Option<&'q str>, A
     let mut pieces = query.split('&').filter(|piece| parameters(piece).any(is_named));
     match (pieces.next(), pieces.next()) {
         (None, _) => Ok(None),
-        (Some(piece), None) if !piece.contains(';') => Ok(Some(piece.split_once('=').map_or("", |(_, value)| value))),
+        (Some(piece), None) if !piece.contains(';') => {
+            Ok(Some(piece.split_once('=').map_or("", |(_, value)| value)))
+        }
         _ => Err(AmbiguousParameter),
     }
 }
@@ -125,7 +130,11 @@ fn canonical(decoded: &str) -> impl Iterator<Item = char> {
     let name = decoded.trim_start_matches(|character| is_blank(character) || is_bracket(character));
     let name = name.split(is_bracket).next().unwrap_or_default().trim_end_matches(is_blank);
     let lower = name.chars().flat_map(char::to_lowercase);
-    lower.map(move |character| if is_blank(character) || matches!(character, '-' | '.') { '_' } else { character })
+    lower.map(
+        move |character| {
+            if is_blank(character) || matches!(character, '-' | '.') { '_' } else { character }
+        },
+    )
 }
 
 /// One layer of percent-encoding less; `None` where there is none.
@@ -137,7 +146,10 @@ fn decode_once(text: &str) -> Option<String> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
-        let triplet = (*first == b'%').then(|| tail.get(..2)).flatten().and_then(|digits| std::str::from_utf8(digits).ok());
+        let triplet = (*first == b'%')
+            .then(|| tail.get(..2))
+            .flatten()
+            .and_then(|digits| std::str::from_utf8(digits).ok());
         match triplet.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
             Some(byte) => {
                 encoded = true;

@@ -53,7 +53,8 @@ pub struct PathSettings {
 
 impl PathSettings {
     /// Takes each path that some settings take: for text that is compared and not sent, or that was accepted before.
-    pub const LENIENT: Self = Self { encoded_slash: EncodedSlash::Opaque, reading: PathReading::DecodeOnce };
+    pub const LENIENT: Self =
+        Self { encoded_slash: EncodedSlash::Opaque, reading: PathReading::DecodeOnce };
 }
 
 impl From<EncodedSlash> for PathSettings {

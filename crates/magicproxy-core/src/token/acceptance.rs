@@ -58,7 +58,11 @@ impl Acceptance {
     }
 
     pub(super) fn ensure_version(&self, version: TokenVersion) -> Result<(), VerifyError> {
-        if self.versions.contains(&version) { Ok(()) } else { Err(VerifyError::Version(version.as_str())) }
+        if self.versions.contains(&version) {
+            Ok(())
+        } else {
+            Err(VerifyError::Version(version.as_str()))
+        }
     }
 
     pub(super) fn ensure_kem(&self, kem: Kem) -> Result<(), VerifyError> {
@@ -76,7 +80,11 @@ impl Acceptance {
     /// Is none of the tokens of which a token was made, as its caveats say, of a denied key? Who has such a key can forge a token and
     /// have it sealed anew.
     pub(super) fn ensure_origins(&self, origins: &[Origin]) -> Result<(), VerifyError> {
-        if origins.iter().any(|origin| self.denies_key(&origin.kid)) { Err(VerifyError::DeniedOrigin) } else { Ok(()) }
+        if origins.iter().any(|origin| self.denies_key(&origin.kid)) {
+            Err(VerifyError::DeniedOrigin)
+        } else {
+            Ok(())
+        }
     }
 
     pub(super) fn denies_key(&self, id: &KeyId) -> bool {
@@ -88,10 +96,15 @@ impl AcceptedTokens {
     /// What at least one of these upstreams accepts.
     pub fn any_of<'a>(upstreams: impl IntoIterator<Item = &'a Acceptance>) -> Self {
         let all: Vec<&Acceptance> = upstreams.into_iter().collect();
-        let mut union = Self { versions: Vec::new(), kems: Vec::new(), minters: None, max_lifetime: 1 };
+        let mut union =
+            Self { versions: Vec::new(), kems: Vec::new(), minters: None, max_lifetime: 1 };
         let mut unsigned = false;
-        add(&mut union.versions, all.iter().flat_map(|acceptance| acceptance.versions.iter().copied()));
-        let takes_sealed = |acceptance: &&Acceptance| acceptance.versions.contains(&TokenVersion::V2);
+        add(
+            &mut union.versions,
+            all.iter().flat_map(|acceptance| acceptance.versions.iter().copied()),
+        );
+        let takes_sealed =
+            |acceptance: &&Acceptance| acceptance.versions.contains(&TokenVersion::V2);
         let sealed = union.versions.contains(&TokenVersion::V2);
         for acceptance in all.into_iter().filter(|acceptance| !sealed || takes_sealed(acceptance)) {
             add(&mut union.kems, acceptance.kems.iter().copied());

@@ -63,7 +63,10 @@ pub fn unarmoured(text: &str) -> Option<Zeroizing<String>> {
 /// The characters of a JWT, and not the beginning of another form.
 fn is_armourable(text: &str) -> bool {
     let of_jwt = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    !text.is_empty() && text.bytes().all(of_jwt) && !text.starts_with(PREFIX) && !text.starts_with("mt2_")
+    !text.is_empty()
+        && text.bytes().all(of_jwt)
+        && !text.starts_with(PREFIX)
+        && !text.starts_with("mt2_")
 }
 
 #[cfg(test)]

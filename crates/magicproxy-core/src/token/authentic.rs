@@ -61,7 +61,11 @@ pub enum CompileError {
 }
 
 impl AuthenticToken {
-    pub(super) fn new(token: VerifiedToken, granted: ClaimedRules, caveats: Result<Vec<Caveat>, VerifyError>) -> Self {
+    pub(super) fn new(
+        token: VerifiedToken,
+        granted: ClaimedRules,
+        caveats: Result<Vec<Caveat>, VerifyError>,
+    ) -> Self {
         Self { token, granted, caveats, credential: None }
     }
 
@@ -92,9 +96,15 @@ impl AuthenticToken {
     ///
     /// # Errors
     /// [`CompileError`].
-    pub fn compile(self, context: &VerifyContext<'_>, compiler: &RuleCompiler<'_>) -> Result<VerifiedToken, CompileError> {
+    pub fn compile(
+        self,
+        context: &VerifyContext<'_>,
+        compiler: &RuleCompiler<'_>,
+    ) -> Result<VerifiedToken, CompileError> {
         match self.policies(context, compiler) {
-            Ok((policy, narrowing)) => self.with_rules(policy, narrowing).map_err(CompileError::Refused),
+            Ok((policy, narrowing)) => {
+                self.with_rules(policy, narrowing).map_err(CompileError::Refused)
+            }
             Err(_) if compiler.work().is_spent() => Err(CompileError::WorkSpent(Box::new(self))),
             Err(error) => Err(CompileError::Refused(error)),
         }
@@ -113,17 +123,25 @@ impl AuthenticToken {
         for (number, caveat) in caveats.iter().enumerate() {
             let rules = caveat.allowed.as_deref();
             narrowing.push(Narrowing {
-                policy: rules.map(|rules| policy_of(rules, PatternMode::Whole, &mut brought)).transpose()?,
+                policy: rules
+                    .map(|rules| policy_of(rules, PatternMode::Whole, &mut brought))
+                    .transpose()?,
                 upstream: caveat.aud.clone(),
                 networks: caveat.sender.as_ref().map(|sender| sender.cidr.clone()),
-                limit: caveat.limit.map(|limit| (limit, counter(caveats.get(..=number).unwrap_or(caveats)))),
+                limit: caveat
+                    .limit
+                    .map(|limit| (limit, counter(caveats.get(..=number).unwrap_or(caveats)))),
             });
         }
         Ok((policy, narrowing))
     }
 
     /// The verified token. What caveats demand is added; nothing here can give.
-    fn with_rules(self, policy: Policy, narrowing: Vec<Narrowing>) -> Result<VerifiedToken, VerifyError> {
+    fn with_rules(
+        self,
+        policy: Policy,
+        narrowing: Vec<Narrowing>,
+    ) -> Result<VerifiedToken, VerifyError> {
         let Self { mut token, caveats, credential, .. } = self;
         let subject = token.labels.first().cloned();
         for caveat in caveats? {

@@ -77,7 +77,9 @@ pub enum ParseCaveatError {
     #[error("sender.cidr: expected 1 to {MAX_NETWORKS} networks")]
     Networks,
     /// A rule that asks for state, or a plugin.
-    #[error("allowed: expected rules that give nothing and count nothing (a caveat's own `limit` counts)")]
+    #[error(
+        "allowed: expected rules that give nothing and count nothing (a caveat's own `limit` counts)"
+    )]
     Stateful,
 }
 
@@ -87,7 +89,8 @@ impl Caveat {
     /// # Errors
     /// [`ParseCaveatError`].
     pub fn from_json(json: &[u8]) -> Result<Self, ParseCaveatError> {
-        let caveat: Self = json::compact_object(json).map_err(|error| TOKEN_CAVEAT.faults(json, &error))?;
+        let caveat: Self =
+            json::compact_object(json).map_err(|error| TOKEN_CAVEAT.faults(json, &error))?;
         caveat.check()?;
         Ok(caveat)
     }
@@ -103,7 +106,11 @@ impl Caveat {
         if [self.exp, self.nbf].into_iter().flatten().any(|time| time.0 > MAX_UNIX_TIME) {
             return Err(ParseCaveatError::Time);
         }
-        if self.sender.as_ref().is_some_and(|sender| !(1..=MAX_NETWORKS).contains(&sender.cidr.len())) {
+        if self
+            .sender
+            .as_ref()
+            .is_some_and(|sender| !(1..=MAX_NETWORKS).contains(&sender.cidr.len()))
+        {
             return Err(ParseCaveatError::Networks);
         }
         if !self.allowed.iter().flatten().all(RawRule::is_plain) {

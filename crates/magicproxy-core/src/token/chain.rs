@@ -73,13 +73,15 @@ impl Chain {
     /// The chain of a version 1 token, from its sealed credential and its caveats.
     pub(super) fn of_signed(ciphertext: &str, caveats: &[Caveat]) -> Self {
         let texts: Vec<String> = caveats.iter().map(Caveat::to_json).collect();
-        let links: Vec<Link<'_>> = texts.iter().zip(caveats).map(|(text, caveat)| Link::new(text, Some(caveat))).collect();
+        let links: Vec<Link<'_>> =
+            texts.iter().zip(caveats).map(|(text, caveat)| Link::new(text, Some(caveat))).collect();
         Self::of(ChainId::of(&[b"chain", b"v1", ciphertext.as_bytes()]), &links)
     }
 
     /// The chain of a version 2 token, from the text up to its seal and the parts that are its caveats.
     pub(super) fn of_sealed(minted: &str, parts: &[&str], caveats: &[Caveat]) -> Self {
-        let links: Vec<Link<'_>> = parts.iter().enumerate().map(|(at, text)| Link::new(text, caveats.get(at))).collect();
+        let links: Vec<Link<'_>> =
+            parts.iter().enumerate().map(|(at, text)| Link::new(text, caveats.get(at))).collect();
         Self::of(ChainId::of(&[b"chain", b"v2", minted.as_bytes()]), &links)
     }
 
@@ -134,7 +136,10 @@ struct Link<'t> {
 
 impl<'t> Link<'t> {
     fn new(text: &'t str, caveat: Option<&Caveat>) -> Self {
-        Self { text, from: caveat.and_then(|caveat| caveat.from.as_ref()).map(|origin| origin.chain) }
+        Self {
+            text,
+            from: caveat.and_then(|caveat| caveat.from.as_ref()).map(|origin| origin.chain),
+        }
     }
 }
 

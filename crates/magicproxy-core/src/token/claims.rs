@@ -50,7 +50,11 @@ pub(super) struct Claims {
     pub(super) jti: Option<String>,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub(super) aud: Option<String>,
-    #[serde(default, deserialize_with = "present_subject", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "present_subject",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(super) sub: Option<Label>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) explain: bool,
@@ -81,9 +85,16 @@ impl Claims {
     /// [`ClaimsFault`].
     pub(super) fn from_json(json: &[u8]) -> Result<Self, ClaimsFault> {
         let claims: Self = CLAIMS.read(json)?;
-        claims.check_lists().map_err(|fault| CLAIMS.faults_of_read(json).map_or(fault, ClaimsFault::Form))?;
+        claims
+            .check_lists()
+            .map_err(|fault| CLAIMS.faults_of_read(json).map_or(fault, ClaimsFault::Form))?;
         claims.check_members()?;
-        Times { iat: UnixTime(claims.iat), exp: UnixTime(claims.exp), nbf: claims.nbf.map(UnixTime) }.check()?;
+        Times {
+            iat: UnixTime(claims.iat),
+            exp: UnixTime(claims.exp),
+            nbf: claims.nbf.map(UnixTime),
+        }
+        .check()?;
         Ok(claims)
     }
 
@@ -92,8 +103,12 @@ impl Claims {
         if !self.allowed.iter().flatten().all(is_written_as_claimed) {
             return Err(ClaimsFault::PlainRule);
         }
-        self.caveats.iter().flatten().try_for_each(|caveat| caveat.check().map_err(ClaimsFault::Caveat))?;
-        let counted = self.caveats.as_ref().is_none_or(|caveats| (1..=MAX_CAVEATS).contains(&caveats.len()));
+        self.caveats
+            .iter()
+            .flatten()
+            .try_for_each(|caveat| caveat.check().map_err(ClaimsFault::Caveat))?;
+        let counted =
+            self.caveats.as_ref().is_none_or(|caveats| (1..=MAX_CAVEATS).contains(&caveats.len()));
         if counted { Ok(()) } else { Err(ClaimsFault::CaveatCount) }
     }
 
@@ -144,7 +159,9 @@ impl Claims {
             RawRule::Text(text) => names_class(text),
             RawRule::Object(_) | RawRule::Plugin(_) => true,
         };
-        self.caveats.is_some() || self.nbf.is_some() || self.allowed.iter().flatten().any(reads_otherwise)
+        self.caveats.is_some()
+            || self.nbf.is_some()
+            || self.allowed.iter().flatten().any(reads_otherwise)
     }
 
     /// The claims as they are signed: whatever made them, the Python program opens no token whose restrictions it does not know.
@@ -155,7 +172,9 @@ impl Claims {
 
 /// Is there a named class in it? `[[:alpha:]]` is another one in Python: that of `[:alph`, with `]` behind it.
 fn names_class(rule: &str) -> bool {
-    let is_class = |name: &str| name.trim_start_matches('^').trim_start_matches(char::is_alphabetic).starts_with(":]");
+    let is_class = |name: &str| {
+        name.trim_start_matches('^').trim_start_matches(char::is_alphabetic).starts_with(":]")
+    };
     rule.split("[:").skip(1).any(is_class)
 }
 
@@ -292,7 +311,8 @@ impl<'t> SignedToken<'t> {
     /// The claims as JSON text, for one who wants to look at a token without believing it; without the sealed credential.
     #[must_use]
     pub fn claims_for_display(&self) -> Option<serde_json::Value> {
-        let UniqueValue(mut claims) = serde_json::from_slice(&from_base64url(self.payload)?).ok()?;
+        let UniqueValue(mut claims) =
+            serde_json::from_slice(&from_base64url(self.payload)?).ok()?;
         let members = claims.as_object_mut()?;
         members.remove("token");
         members.remove("sealed");

@@ -70,7 +70,11 @@ pub(super) struct Times {
 impl Times {
     /// Do they make sense, whenever they are looked at?
     pub(super) fn check(self) -> Result<(), ClaimsFault> {
-        if [Some(self.iat), Some(self.exp), self.nbf].into_iter().flatten().any(|time| time.0 > MAX_UNIX_TIME) {
+        if [Some(self.iat), Some(self.exp), self.nbf]
+            .into_iter()
+            .flatten()
+            .any(|time| time.0 > MAX_UNIX_TIME)
+        {
             return Err(ClaimsFault::LateMoment);
         }
         if self.exp <= self.iat { Err(ClaimsFault::EndBeforeBeginning) } else { Ok(()) }

@@ -50,7 +50,9 @@ impl<'de> Deserialize<'de> for Label {
 }
 
 /// The label of claims: see [`Label::parse_subject`].
-pub(super) fn present_subject<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Label>, D::Error> {
+pub(super) fn present_subject<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Label>, D::Error> {
     let label = Label::deserialize(deserializer)?;
     if label.as_str() == NOBODY {
         return Err(D::Error::custom(ValueFault::NoLabel));
@@ -65,6 +67,7 @@ pub(super) fn in_logs(subject: Option<&Label>, holders: &[Label]) -> Option<Box<
         return None;
     }
     let first = subject.map_or(NOBODY, Label::as_str);
-    let labels: Vec<&str> = std::iter::once(first).chain(holders.iter().map(Label::as_str)).collect();
+    let labels: Vec<&str> =
+        std::iter::once(first).chain(holders.iter().map(Label::as_str)).collect();
     Some(labels.join(">").into())
 }

@@ -75,7 +75,9 @@ impl fmt::Debug for MintedToken {
 #[non_exhaustive]
 pub enum MintError {
     /// It would be longer than the proxy accepts.
-    #[error("the token would be {0} bytes long; at most {MAX_TOKEN_BYTES} are accepted: use fewer or shorter rules, or a scope")]
+    #[error(
+        "the token would be {0} bytes long; at most {MAX_TOKEN_BYTES} are accepted: use fewer or shorter rules, or a scope"
+    )]
     TooLong(usize),
     /// The same, of version 2.
     #[error(
@@ -129,7 +131,9 @@ impl KeyRing {
             aud: request.upstream.as_ref().map(|name| name.as_str().to_owned()),
             sub: request.subject.clone(),
             explain: request.explain,
-            caveats: request.limit.map(|limit| vec![Caveat { limit: Some(limit), ..Caveat::default() }]),
+            caveats: request
+                .limit
+                .map(|limit| vec![Caveat { limit: Some(limit), ..Caveat::default() }]),
         };
         // Another upstream's credential would go to the Python program's only API, which asks for no name.
         let is_of_another = claims.aud.is_some() && request.unnamed == UnnamedTokens::Refuse;
@@ -139,8 +143,16 @@ impl KeyRing {
         Ok(MintedToken { token: self.sign_token(claims, self.active())?, id })
     }
 
-    pub(super) fn sign_token(&self, claims: Claims, key: &PrivateKey) -> Result<Zeroizing<String>, MintError> {
-        let header = Header { typ: "JWT".to_owned(), alg: "RS256".to_owned(), kid: Some(key.public().id().as_str().to_owned()) };
+    pub(super) fn sign_token(
+        &self,
+        claims: Claims,
+        key: &PrivateKey,
+    ) -> Result<Zeroizing<String>, MintError> {
+        let header = Header {
+            typ: "JWT".to_owned(),
+            alg: "RS256".to_owned(),
+            kid: Some(key.public().id().as_str().to_owned()),
+        };
         let json = |value: serde_json::Result<Vec<u8>>| value.map_err(|_| KeyError::Operation);
         let header = base64url(&json(serde_json::to_vec(&header))?);
         let payload = base64url(&json(serde_json::to_vec(&claims.into_signed()))?);

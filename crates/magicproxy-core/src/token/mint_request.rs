@@ -115,38 +115,52 @@ impl MintRequest {
         if json.len() > MAX_MINT_REQUEST_BYTES {
             return Err(vec![MintRequestFault::TooLarge]);
         }
-        form::ORDER.read(json).map_err(|faults| faults.into_iter().map(MintRequestFault::Form).collect())
+        form::ORDER
+            .read(json)
+            .map_err(|faults| faults.into_iter().map(MintRequestFault::Form).collect())
     }
 
     /// Checks a mint request against what the operator allows.
     ///
     /// # Errors
     /// Every fault.
-    pub fn check(self, limits: &MintLimits<'_>, now: UnixTime) -> Result<TokenSpec, Vec<MintRequestFault>> {
+    pub fn check(
+        self,
+        limits: &MintLimits<'_>,
+        now: UnixTime,
+    ) -> Result<TokenSpec, Vec<MintRequestFault>> {
         let mut faults = Vec::new();
-        let grant = grant(self.allowed, self.scope, self.scopes, limits).map_err(|found| faults.extend(found)).ok();
-        let expires_at = expiry(self.expires_in, limits, now).map_err(|fault| faults.push(fault)).ok();
+        let grant = grant(self.allowed, self.scope, self.scopes, limits)
+            .map_err(|found| faults.extend(found))
+            .ok();
+        let expires_at =
+            expiry(self.expires_in, limits, now).map_err(|fault| faults.push(fault)).ok();
         if self.aud.as_deref().is_some_and(|aud| !limits.names_upstream(aud)) {
             let known = vec![limits.upstream.clone()];
-            faults.push(MintRequestFault::Upstream { known: Some(known).filter(|_| limits.names == KnownNames::Listed) });
+            faults.push(MintRequestFault::Upstream {
+                known: Some(known).filter(|_| limits.names == KnownNames::Listed),
+            });
         }
         if limits.require_sub && self.sub.is_none() {
             faults.push(MintRequestFault::Subject);
         }
-        let credential = Credential::parse_new(&self.token).map_err(|fault| faults.push(fault.into())).ok();
+        let credential =
+            Credential::parse_new(&self.token).map_err(|fault| faults.push(fault.into())).ok();
         match (grant, expires_at, credential) {
-            (Some(grant), Some(expires_at), Some(credential)) if faults.is_empty() => Ok(TokenSpec {
-                credential,
-                grant,
-                upstream: Some(limits.upstream.clone()),
-                unnamed: limits.unnamed,
-                issued_at: now,
-                expires_at,
-                not_before: None,
-                subject: self.sub,
-                explain: self.explain,
-                limit: self.limit,
-            }),
+            (Some(grant), Some(expires_at), Some(credential)) if faults.is_empty() => {
+                Ok(TokenSpec {
+                    credential,
+                    grant,
+                    upstream: Some(limits.upstream.clone()),
+                    unnamed: limits.unnamed,
+                    issued_at: now,
+                    expires_at,
+                    not_before: None,
+                    subject: self.sub,
+                    explain: self.explain,
+                    limit: self.limit,
+                })
+            }
             _ => Err(faults),
         }
     }
@@ -211,16 +225,28 @@ fn grant(
     let named = scope.is_some() || scopes.is_some();
     match allowed {
         Some(rules) if !named => {
-            let faults = |faults: Vec<RuleFault>| faults.into_iter().map(MintRequestFault::Rule).collect::<Vec<_>>();
-            let rules = Rule::parse_new_list_with(&rules, limits.patterns, &limits.work).map_err(faults)?;
-            if rules.iter().any(Rule::names_owner) { Err(vec![MintRequestFault::Owner]) } else { Ok(RuleSource::Rules(rules)) }
+            let faults = |faults: Vec<RuleFault>| {
+                faults.into_iter().map(MintRequestFault::Rule).collect::<Vec<_>>()
+            };
+            let rules =
+                Rule::parse_new_list_with(&rules, limits.patterns, &limits.work).map_err(faults)?;
+            if rules.iter().any(Rule::names_owner) {
+                Err(vec![MintRequestFault::Owner])
+            } else {
+                Ok(RuleSource::Rules(rules))
+            }
         }
-        None if named => scope_grant(scope.into_iter().chain(scopes.into_iter().flatten()).collect(), limits),
+        None if named => {
+            scope_grant(scope.into_iter().chain(scopes.into_iter().flatten()).collect(), limits)
+        }
         _ => Err(vec![MintRequestFault::Grant]),
     }
 }
 
-fn scope_grant(names: Vec<String>, limits: &MintLimits<'_>) -> Result<RuleSource, Vec<MintRequestFault>> {
+fn scope_grant(
+    names: Vec<String>,
+    limits: &MintLimits<'_>,
+) -> Result<RuleSource, Vec<MintRequestFault>> {
     let known = limits.scopes;
     if names.is_empty() {
         return Err(vec![MintRequestFault::NoScope]);
@@ -253,7 +279,11 @@ fn in_days(seconds: u64) -> String {
     }
 }
 
-fn expiry(seconds: Option<u64>, limits: &MintLimits<'_>, now: UnixTime) -> Result<UnixTime, MintRequestFault> {
+fn expiry(
+    seconds: Option<u64>,
+    limits: &MintLimits<'_>,
+    now: UnixTime,
+) -> Result<UnixTime, MintRequestFault> {
     let max = limits.max_lifetime.as_secs();
     let seconds = seconds.unwrap_or_else(|| limits.default_lifetime.as_secs().min(max));
     match now.0.checked_add(seconds) {

@@ -35,7 +35,8 @@ pub struct TokenNames<'t> {
 impl TokenNames<'_> {
     /// Is its key one of these, or that of a token of which it was made?
     pub fn has_key(&self, is_meant: impl Fn(&str) -> bool) -> bool {
-        self.key.is_some_and(&is_meant) || self.origins.iter().any(|origin| is_meant(origin.kid.as_str()))
+        self.key.is_some_and(&is_meant)
+            || self.origins.iter().any(|origin| is_meant(origin.kid.as_str()))
     }
 
     /// Is its owner one of these, or that of a token of which it was made?

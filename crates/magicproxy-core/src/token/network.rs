@@ -18,11 +18,13 @@ impl Network {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (address, length) = text.split_once('/')?;
-        let plain = length == "0" || !length.starts_with('0') && length.bytes().all(|byte| byte.is_ascii_digit());
+        let plain = length == "0"
+            || !length.starts_with('0') && length.bytes().all(|byte| byte.is_ascii_digit());
         // The standard library reads addresses strictly; `ipnet` would take `010`.
         let network = IpNet::new(address.parse().ok()?, length.parse().ok()?).ok();
         let network = network.filter(|network| plain && network.trunc() == *network)?;
-        let mapped = matches!(network, IpNet::V6(network) if network.addr().to_ipv4_mapped().is_some());
+        let mapped =
+            matches!(network, IpNet::V6(network) if network.addr().to_ipv4_mapped().is_some());
         (!mapped).then_some(Self(network))
     }
 
@@ -58,7 +60,15 @@ mod tests {
 
     #[test]
     fn networks_are_read_strictly() {
-        for text in ["0.0.0.0/0", "192.0.2.0/24", "192.0.2.1/32", "::/0", "2001:db8::/32", "2001:DB8::/32", "::1/128"] {
+        for text in [
+            "0.0.0.0/0",
+            "192.0.2.0/24",
+            "192.0.2.1/32",
+            "::/0",
+            "2001:db8::/32",
+            "2001:DB8::/32",
+            "::1/128",
+        ] {
             assert!(Network::parse(text).is_some(), "{text}");
         }
         for text in [
@@ -88,9 +98,13 @@ mod tests {
     #[test]
     fn mapped_addresses_are_what_they_map() {
         let network = Network::parse("192.0.2.0/24").unwrap();
-        for (address, inside) in
-            [("192.0.2.7", true), ("::ffff:192.0.2.7", true), ("192.0.3.7", false), ("::ffff:192.0.3.7", false), ("::1", false)]
-        {
+        for (address, inside) in [
+            ("192.0.2.7", true),
+            ("::ffff:192.0.2.7", true),
+            ("192.0.3.7", false),
+            ("::ffff:192.0.3.7", false),
+            ("::1", false),
+        ] {
             assert_eq!(network.contains(address.parse().unwrap()), inside, "{address}");
         }
         assert!(!Network::parse("::/0").unwrap().contains("::ffff:192.0.2.7".parse().unwrap()));

@@ -59,7 +59,11 @@ fn key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeyId, D::Error> {
     read(deserializer, KeyId::parse, ValueFault::OriginKey)
 }
 
-fn read<'de, D: Deserializer<'de>, T>(deserializer: D, parse: fn(&str) -> Option<T>, fault: ValueFault) -> Result<T, D::Error> {
+fn read<'de, D: Deserializer<'de>, T>(
+    deserializer: D,
+    parse: fn(&str) -> Option<T>,
+    fault: ValueFault,
+) -> Result<T, D::Error> {
     let text = String::deserialize(deserializer)?;
     parse(&text).ok_or_else(|| D::Error::custom(fault))
 }

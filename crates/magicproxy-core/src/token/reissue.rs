@@ -40,7 +40,9 @@ pub enum ReissueError {
     #[error("a version 2 token with a `limit` among its caveats has no receipts")]
     Counted,
     /// A new seal is a new owner: counts, and what plugins keep, would begin anew.
-    #[error("a token with a `limit` or a plugin cannot be sealed anew, or it could be used as often again: have it minted again")]
+    #[error(
+        "a token with a `limit` or a plugin cannot be sealed anew, or it could be used as often again: have it minted again"
+    )]
     Limited,
     /// A receipt names no scope, so nobody would ask the plugin.
     #[error("a token that a plugin decides on has no receipts")]
@@ -106,7 +108,10 @@ impl KeyRing {
             UnverifiedToken::V1(token) => self.reseal_signed(text, &token, &verified),
             UnverifiedToken::V2(token) => {
                 let kem = token.claims().kem;
-                let key = self.published(context.now).find(|key| key.kem() == kem).ok_or(ReissueError::NoKey(kem.as_str()))?;
+                let key = self
+                    .published(context.now)
+                    .find(|key| key.kem() == kem)
+                    .ok_or(ReissueError::NoKey(kem.as_str()))?;
                 if key.id().as_str() == token.claims().kid {
                     return Ok(Zeroizing::new(text.to_owned()));
                 }
@@ -116,7 +121,9 @@ impl KeyRing {
                 if verified.owner_is_counted() {
                     return Err(ReissueError::Limited);
                 }
-                let held = self.sealing_by_id(&token.claims().kid).ok_or(VerifyError::UnknownKey(TokenVersion::V2))?;
+                let held = self
+                    .sealing_by_id(&token.claims().kid)
+                    .ok_or(VerifyError::UnknownKey(TokenVersion::V2))?;
                 Ok(token.reseal(held, key, verified.to_origin())?)
             }
         }
@@ -147,15 +154,23 @@ impl KeyRing {
                 (claims.allowed, claims.scopes) = (Some(rules), None);
                 self.sign_token(claims, self.signer_of(&token)?)?
             }
-            UnverifiedToken::V2(token) if token.claims().minter.is_some() => return Err(ReissueError::Signed),
+            UnverifiedToken::V2(token) if token.claims().minter.is_some() => {
+                return Err(ReissueError::Signed);
+            }
             // A new seal is a new owner, whose counts begin anew.
             UnverifiedToken::V2(token)
-                if token.caveats().map_err(VerifyError::from)?.iter().any(|caveat| caveat.limit.is_some()) =>
+                if token
+                    .caveats()
+                    .map_err(VerifyError::from)?
+                    .iter()
+                    .any(|caveat| caveat.limit.is_some()) =>
             {
                 return Err(ReissueError::Counted);
             }
             UnverifiedToken::V2(token) => {
-                let key = self.sealing_by_id(&token.claims().kid).ok_or(VerifyError::UnknownKey(TokenVersion::V2))?;
+                let key = self
+                    .sealing_by_id(&token.claims().kid)
+                    .ok_or(VerifyError::UnknownKey(TokenVersion::V2))?;
                 token.receipt(key, rules, verified.to_origin())?
             }
         };
@@ -178,7 +193,10 @@ impl KeyRing {
             return Err(ReissueError::Limited);
         }
         let claims = with_caveat(token.claims_to_keep()?, verified.to_origin().into_caveat())?;
-        let credential = self.open_rsa(&SealedCredential::new(claims.ciphertext().to_owned(), signer.public().id().clone()))?;
+        let credential = self.open_rsa(&SealedCredential::new(
+            claims.ciphertext().to_owned(),
+            signer.public().id().clone(),
+        ))?;
         Ok(self.sign_token(claims.with_ciphertext(seal(&credential, active.public())?), active)?)
     }
 }

@@ -18,7 +18,11 @@ pub(super) enum ClaimedRules {
 }
 
 impl ClaimedRules {
-    pub(super) fn policy(&self, context: &VerifyContext<'_>, brought: &mut BroughtRules<'_>) -> Result<Policy, VerifyError> {
+    pub(super) fn policy(
+        &self,
+        context: &VerifyContext<'_>,
+        brought: &mut BroughtRules<'_>,
+    ) -> Result<Policy, VerifyError> {
         match self {
             Self::Rules(rules, mode) => policy_of(rules, *mode, brought),
             Self::Scopes(names) => scopes(names, context),
@@ -27,7 +31,11 @@ impl ClaimedRules {
 }
 
 /// The policy of a list of rules.
-pub(super) fn policy_of(rules: &[RawRule], mode: PatternMode, brought: &mut BroughtRules<'_>) -> Result<Policy, VerifyError> {
+pub(super) fn policy_of(
+    rules: &[RawRule],
+    mode: PatternMode,
+    brought: &mut BroughtRules<'_>,
+) -> Result<Policy, VerifyError> {
     Ok(Policy::of_list(brought.list(rules, mode)?))
 }
 
@@ -37,9 +45,17 @@ fn scopes(names: &[String], context: &VerifyContext<'_>) -> Result<Policy, Verif
     // Each name once: a token that names one scope a thousand times must not cost a thousand matches.
     let mut seen = HashSet::new();
     for name in names.iter().filter(|name| seen.insert(*name)) {
-        let scope = context.scopes.scope(name).ok_or_else(|| VerifyError::UnknownScope(name.clone()))?;
+        let scope =
+            context.scopes.scope(name).ok_or_else(|| VerifyError::UnknownScope(name.clone()))?;
         lists.push(Arc::clone(scope.compiled()));
-        plugins.extend(scope.plugins().iter().filter(|plugin| !plugins.contains(plugin)).cloned().collect::<Vec<_>>());
+        plugins.extend(
+            scope
+                .plugins()
+                .iter()
+                .filter(|plugin| !plugins.contains(plugin))
+                .cloned()
+                .collect::<Vec<_>>(),
+        );
     }
     Ok(Policy::of_scopes(lists, plugins)?)
 }
@@ -47,7 +63,9 @@ fn scopes(names: &[String], context: &VerifyContext<'_>) -> Result<Policy, Verif
 impl From<BroughtError> for VerifyError {
     fn from(error: BroughtError) -> Self {
         match error {
-            BroughtError::Rules(faults) => Self::Rule(faults.into_iter().next().unwrap_or(RuleFault::TooComplex)),
+            BroughtError::Rules(faults) => {
+                Self::Rule(faults.into_iter().next().unwrap_or(RuleFault::TooComplex))
+            }
             BroughtError::Owner => ClaimsFault::Owner.into(),
             BroughtError::Policy(error) => error.into(),
         }

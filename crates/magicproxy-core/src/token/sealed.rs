@@ -68,12 +68,19 @@ impl<'t> SealedToken<'t> {
             return Err(VerifyError::Malformed);
         };
         let sealed = part::to_bytes(sealed_part).ok_or(VerifyError::Malformed)?;
-        let tag = part::to_bytes(tag_part).and_then(|tag| Tag::from_bytes(&tag)).ok_or(VerifyError::Malformed)?;
-        let claims = SealedClaims::from_json(&part::to_json(claims_part).ok_or(VerifyError::Malformed)?)?;
+        let tag = part::to_bytes(tag_part)
+            .and_then(|tag| Tag::from_bytes(&tag))
+            .ok_or(VerifyError::Malformed)?;
+        let claims =
+            SealedClaims::from_json(&part::to_json(claims_part).ok_or(VerifyError::Malformed)?)?;
         let signed = usize::from(claims.minter.is_some());
-        let (signature_part, caveats) = between.split_at_checked(signed).ok_or(VerifyError::Malformed)?;
+        let (signature_part, caveats) =
+            between.split_at_checked(signed).ok_or(VerifyError::Malformed)?;
         // Of whatever length: that is the algorithm's, and the algorithm is that of the key which `minter` names.
-        let signature = signature_part.first().map(|part| part::to_bytes(part).ok_or(VerifyError::Malformed)).transpose()?;
+        let signature = signature_part
+            .first()
+            .map(|part| part::to_bytes(part).ok_or(VerifyError::Malformed))
+            .transpose()?;
         // Spelled as they must be, so that no part's spelling is left to a later step.
         if caveats.len() > MAX_CAVEATS || caveats.iter().any(|part| part::to_json(part).is_none()) {
             return Err(VerifyError::Malformed);
@@ -115,7 +122,10 @@ impl<'t> SealedToken<'t> {
     /// # Errors
     /// [`ParseCaveatError`], of the first that is not.
     pub fn caveats(&self) -> Result<Vec<Caveat>, ParseCaveatError> {
-        self.caveats.iter().map(|part| Caveat::from_json(&part::to_json(part).unwrap_or_default())).collect()
+        self.caveats
+            .iter()
+            .map(|part| Caveat::from_json(&part::to_json(part).unwrap_or_default()))
+            .collect()
     }
 }
 
@@ -123,7 +133,11 @@ impl<'t> SealedToken<'t> {
 impl std::fmt::Debug for SealedToken<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let caveats = self.caveats.len();
-        formatter.debug_struct("SealedToken").field("claims", &self.claims).field("caveats", &caveats).finish_non_exhaustive()
+        formatter
+            .debug_struct("SealedToken")
+            .field("claims", &self.claims)
+            .field("caveats", &caveats)
+            .finish_non_exhaustive()
     }
 }
 

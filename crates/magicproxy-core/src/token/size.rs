@@ -69,6 +69,9 @@ mod tests {
             assert_eq!(LongToken::of(bytes), expected, "{bytes}");
         }
         assert_ne!(LongToken::ForStores.to_string(), LongToken::ForServers.to_string());
-        assert_eq!([LongToken::ForStores, LongToken::ForServers].map(LongToken::name), ["stores", "servers"]);
+        assert_eq!(
+            [LongToken::ForStores, LongToken::ForServers].map(LongToken::name),
+            ["stores", "servers"]
+        );
     }
 }

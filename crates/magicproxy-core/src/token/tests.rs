@@ -11,14 +11,21 @@ use crate::pattern::PatternMode;
 use crate::rule::{RawRule, Rule};
 use crate::scope::{ScopeName, Scopes};
 use crate::target::{EncodedSlash, RequestTarget};
-use crate::{AccessRequest, Count, Denial, KeyRing, OwnerPlace, OwnerSecret, PrivateKey, RuleCompiler};
+use crate::{
+    AccessRequest, Count, Denial, KeyRing, OwnerPlace, OwnerSecret, PrivateKey, RuleCompiler,
+};
 
 mod hidden;
 
 const NOW: UnixTime = UnixTime(1_790_000_000);
 
 fn ring() -> KeyRing {
-    KeyRing::new(PrivateKey::from_pem(include_str!("../../../../testdata/keys/test-only-first.pem")).unwrap(), vec![]).unwrap()
+    KeyRing::new(
+        PrivateKey::from_pem(include_str!("../../../../testdata/keys/test-only-first.pem"))
+            .unwrap(),
+        vec![],
+    )
+    .unwrap()
 }
 
 fn scopes() -> Scopes {
@@ -52,7 +59,12 @@ fn request(grant: RuleSource) -> TokenSpec {
 fn of_scopes(scopes: &Scopes, names: &[&str]) -> Arc<VerifiedToken> {
     let names = names.iter().map(|name| ScopeName::parse(name).unwrap()).collect();
     let minted = ring().mint(&request(RuleSource::Scopes(names))).unwrap();
-    let context = VerifyContext { now: NOW, scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
+    let context = VerifyContext {
+        now: NOW,
+        scopes,
+        patterns: PatternMode::Whole,
+        acceptance: &Acceptance::default(),
+    };
     Arc::new(ring().verify(&minted.token, &context).unwrap())
 }
 
@@ -76,11 +88,18 @@ fn limits<'a>(upstream: &'a UpstreamName, scopes: &'a Scopes) -> MintLimits<'a> 
 fn order(json: &str) -> Result<Arc<VerifiedToken>, Vec<String>> {
     let (upstream, scopes) = (upstream("api"), scopes());
     let limits = limits(&upstream, &scopes);
-    let order =
-        MintRequest::from_json(json.as_bytes()).map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-    let request = order.check(&limits, NOW).map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    let order = MintRequest::from_json(json.as_bytes())
+        .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    let request = order
+        .check(&limits, NOW)
+        .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     let minted = ring().mint(&request).map_err(|error| vec![error.to_string()])?;
-    let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
+    let context = VerifyContext {
+        now: NOW,
+        scopes: &scopes,
+        patterns: PatternMode::Whole,
+        acceptance: &Acceptance::default(),
+    };
     Ok(Arc::new(ring().verify(&minted.token, &context).expect("what is minted is accepted")))
 }
 
@@ -89,7 +108,10 @@ fn check_order(json: &str, faults: &[&str]) {
     let found = order(json).map(|_| ()).err().unwrap_or_default();
     assert_eq!(found.len(), faults.len(), "{found:?}");
     for (found, part) in found.iter().zip(faults) {
-        assert!(found.contains(part) && !found.contains("ghp_marked"), "{found:?}, expected {part:?}");
+        assert!(
+            found.contains(part) && !found.contains("ghp_marked"),
+            "{found:?}, expected {part:?}"
+        );
     }
 }
 
@@ -98,11 +120,17 @@ fn orders_are_checked() {
     check_order(r#"{"token":"ghp_marked","allowed":["GET /user"]}"#, &[]);
     check_order(r#"{"token":"ghp_marked","scope":"read"}"#, &[]);
     check_order(r#"{"token":"ghp_marked","scopes":["read"],"expires_in":3600,"aud":"api"}"#, &[]);
-    check_order(r#"{"token":"ghp_marked","allowed":["GET /user"],"scope":"read"}"#, &["exactly one of"]);
+    check_order(
+        r#"{"token":"ghp_marked","allowed":["GET /user"],"scope":"read"}"#,
+        &["exactly one of"],
+    );
     check_order(r#"{"token":"ghp_marked"}"#, &["exactly one of"]);
     check_order(r#"{"token":"ghp_marked","scopes":[]}"#, &["scopes: the list is empty"]);
     check_order(r#"{"token":"ghp_marked","allowed":[]}"#, &["the list of rules is empty"]);
-    check_order(r#"{"token":"ghp_marked","allowed":["GET user","POST *"]}"#, &["must start with", "rule 2"]);
+    check_order(
+        r#"{"token":"ghp_marked","allowed":["GET user","POST *"]}"#,
+        &["must start with", "rule 2"],
+    );
     check_order(
         r#"{"token":"ghp_marked\u200b","scope":"no","expires_in":0,"aud":"other"}"#,
         &["not configured", "1 to 3600", "aud", "token:"],
@@ -115,7 +143,10 @@ fn orders_are_checked() {
     check_order(r#"{"token":"ghp marked","allowed":["GET /user"]}"#, &["there is a blank"]);
     check_order(r#"{"token":"ghp_märked","allowed":["GET /user"]}"#, &["visible ASCII"]);
     check_order(r#"{"token":"ghp_marked","allowed":null}"#, &["expected"]);
-    check_order(r#"{"token":"ghp_marked","allowed":"ghp_marked"}"#, &["expected `METHOD /pattern`"]);
+    check_order(
+        r#"{"token":"ghp_marked","allowed":"ghp_marked"}"#,
+        &["expected `METHOD /pattern`"],
+    );
     check_order(r#"{"token":["ghp_marked"],"allowed":["GET /user"]}"#, &["expected"]);
     check_order(r#"["ghp_marked",["GET /user"]]"#, &["expected a JSON object"]);
     check_order(r#"{"token":"ghp_marked","ghp":1}"#, &["not known"]);
@@ -126,11 +157,11 @@ fn orders_are_checked() {
 /// A rule with several methods is written once for each; what that makes too much is not minted.
 #[test]
 fn what_verification_would_refuse_is_not_minted() {
-    let methods =
-        r#"["GET","HEAD","PUT","POST","PATCH","DELETE","OPTIONS","QUERY","COPY","MOVE","LOCK","UNLOCK","LINK","UNLINK"]"#;
+    let methods = r#"["GET","HEAD","PUT","POST","PATCH","DELETE","OPTIONS","QUERY","COPY","MOVE","LOCK","UNLOCK","LINK","UNLINK"]"#;
     let rules = |path: &dyn Fn(usize) -> String, count: usize| {
-        let rules: Vec<String> =
-            (0..count).map(|number| format!(r#"{{"method":{methods},"path":"{}"}}"#, path(number))).collect();
+        let rules: Vec<String> = (0..count)
+            .map(|number| format!(r#"{{"method":{methods},"path":"{}"}}"#, path(number)))
+            .collect();
         format!(r#"{{"token":"ghp_marked","allowed":[{}]}}"#, rules.join(","))
     };
     check_order(&rules(&|number| format!("/a/{number}"), 20), &[]);
@@ -140,8 +171,12 @@ fn what_verification_would_refuse_is_not_minted() {
 
 #[test]
 fn long_tokens_are_not_minted() {
-    let rules: Vec<String> = (0..400).map(|number| format!("\"GET /repos/acme/widgets/{number}\"")).collect();
-    check_order(&format!(r#"{{"token":"ghp_marked","allowed":[{}]}}"#, rules.join(",")), &["at most 16384"]);
+    let rules: Vec<String> =
+        (0..400).map(|number| format!("\"GET /repos/acme/widgets/{number}\"")).collect();
+    check_order(
+        &format!(r#"{{"token":"ghp_marked","allowed":[{}]}}"#, rules.join(",")),
+        &["at most 16384"],
+    );
 }
 
 #[test]
@@ -150,7 +185,12 @@ fn decisions() {
     fn check(method: &str, path: &str, to: &str, now: u64, expected: Result<&str, Denial>) {
         let token = order(r#"{"token":"ghp_marked","allowed":["GET /user","PUT /b"]}"#).unwrap();
         let target = RequestTarget::parse(path.as_bytes(), EncodedSlash::Refuse).unwrap();
-        let ceiling = Policy::compile(&[Rule::parse(RawRule::Text("GET /.*".to_owned()), PatternMode::Whole).unwrap()]).unwrap();
+        let ceiling = Policy::compile(&[Rule::parse(
+            RawRule::Text("GET /.*".to_owned()),
+            PatternMode::Whole,
+        )
+        .unwrap()])
+        .unwrap();
         let access = AccessRequest {
             method,
             target: &target,
@@ -179,9 +219,17 @@ fn decisions() {
 #[test]
 fn a_token_without_a_name_works_where_such_are_taken() {
     let scopes = scopes();
-    let request = TokenSpec { upstream: None, ..request(RuleSource::Scopes(vec![ScopeName::parse("read").unwrap()])) };
+    let request = TokenSpec {
+        upstream: None,
+        ..request(RuleSource::Scopes(vec![ScopeName::parse("read").unwrap()]))
+    };
     let minted = ring().mint(&request).unwrap();
-    let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
+    let context = VerifyContext {
+        now: NOW,
+        scopes: &scopes,
+        patterns: PatternMode::Whole,
+        acceptance: &Acceptance::default(),
+    };
     let token = Arc::new(ring().verify(&minted.token, &context).unwrap());
     let target = RequestTarget::parse(b"/user", EncodedSlash::Refuse).unwrap();
     let at = |unnamed| {
@@ -243,7 +291,12 @@ fn names() {
 
 fn verify_in(ring: &KeyRing, text: &str) -> Arc<VerifiedToken> {
     let scopes = scopes();
-    let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
+    let context = VerifyContext {
+        now: NOW,
+        scopes: &scopes,
+        patterns: PatternMode::Whole,
+        acceptance: &Acceptance::default(),
+    };
     Arc::new(ring.verify(text, &context).unwrap())
 }
 
@@ -290,13 +343,24 @@ fn limits_of_caveats_leave_room_for_those_of_rules() {
 fn counts_outlive_the_children_of_a_token() {
     let parent = minted(r#"[{"method":"GET","path":"/a","limit":{"total":1}}]"#, Some("total=3"));
     let scopes = scopes();
-    let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
+    let context = VerifyContext {
+        now: NOW,
+        scopes: &scopes,
+        patterns: PatternMode::Whole,
+        acceptance: &Acceptance::default(),
+    };
     let caveat = Caveat { exp: Some(UnixTime(NOW.0 + 1)), ..Caveat::default() };
-    let child = verify_in(&ring(), &ring().narrow(&parent, &caveat, &context, &RuleCompiler::default()).unwrap());
+    let child = verify_in(
+        &ring(),
+        &ring().narrow(&parent, &caveat, &context, &RuleCompiler::default()).unwrap(),
+    );
     let counts = counted(&child);
     assert_eq!(counts, counted(&verify_in(&ring(), &parent)));
     assert_eq!(counts.len(), 2);
-    assert!(counts.iter().all(|count| count.expires_at == UnixTime(NOW.0 + 3600 + LEEWAY_SECONDS)), "{counts:?}");
+    assert!(
+        counts.iter().all(|count| count.expires_at == UnixTime(NOW.0 + 3600 + LEEWAY_SECONDS)),
+        "{counts:?}"
+    );
     assert_eq!(child.owner_ends_at(), UnixTime(NOW.0 + 3600 + LEEWAY_SECONDS));
     assert_eq!(child.refused_from(), UnixTime(NOW.0 + 1 + LEEWAY_SECONDS));
 }
@@ -307,7 +371,9 @@ fn scopes_are_one_list() {
     #[track_caller]
     fn check(names: &[&str], path: &str, expected: &str) {
         let mut scopes = scopes();
-        for (name, rules) in [("one", ["GET /a/.*", "GET /b"]), ("two", ["GET /b(/.*)?", "GET /a/b"])] {
+        for (name, rules) in
+            [("one", ["GET /a/.*", "GET /b"]), ("two", ["GET /b(/.*)?", "GET /a/b"])]
+        {
             let raw = rules.map(|rule| RawRule::Text(rule.to_owned()));
             let rules = Rule::parse_list(&raw, PatternMode::Whole).unwrap();
             scopes.insert(ScopeName::parse(name).unwrap(), rules.try_into().unwrap());
@@ -327,26 +393,47 @@ fn scopes_are_one_list() {
 #[test]
 fn counts_of_a_named_owner_do_not_end() {
     let mut scopes = scopes();
-    let raw = serde_json::from_str(r#"{"method":"GET","path":"/a","limit":{"total":1},"owner":"all"}"#).unwrap();
-    scopes.insert(ScopeName::parse("shared").unwrap(), vec![Rule::parse(raw, PatternMode::Whole).unwrap()].try_into().unwrap());
+    let raw =
+        serde_json::from_str(r#"{"method":"GET","path":"/a","limit":{"total":1},"owner":"all"}"#)
+            .unwrap();
+    scopes.insert(
+        ScopeName::parse("shared").unwrap(),
+        vec![Rule::parse(raw, PatternMode::Whole).unwrap()].try_into().unwrap(),
+    );
     let token = of_scopes(&scopes, &["shared"]);
     let permit = permitted(&token, "/a");
     let upstream = upstream("api");
-    assert_eq!(permit.counts(OwnerPlace { upstream: &upstream, binding: None }), None, "whose it is must be known");
-    let binding = OwnerSecret::generate(NOW).unwrap().bind(&request(RuleSource::Rules(vec![])).credential.into());
-    let counts = permit.counts(OwnerPlace { upstream: &upstream, binding: Some(&binding) }).unwrap();
-    let (ends, room): (Vec<_>, Vec<_>) = counts.iter().map(|count| (count.expires_at, count.room)).unzip();
+    assert_eq!(
+        permit.counts(OwnerPlace { upstream: &upstream, binding: None }),
+        None,
+        "whose it is must be known"
+    );
+    let binding = OwnerSecret::generate(NOW)
+        .unwrap()
+        .bind(&request(RuleSource::Rules(vec![])).credential.into());
+    let counts =
+        permit.counts(OwnerPlace { upstream: &upstream, binding: Some(&binding) }).unwrap();
+    let (ends, room): (Vec<_>, Vec<_>) =
+        counts.iter().map(|count| (count.expires_at, count.room)).unzip();
     assert_eq!((ends, room), (vec![UnixTime(MAX_UNIX_TIME)], vec![u64::MAX]));
 }
 
 /// Each new seal would be a new owner, with nothing counted yet.
 #[test]
 fn what_is_counted_is_not_sealed_anew() {
-    let second = PrivateKey::from_pem(include_str!("../../../../testdata/keys/test-only-second.pem")).unwrap();
-    let first = PrivateKey::from_pem(include_str!("../../../../testdata/keys/test-only-first.pem")).unwrap();
+    let second =
+        PrivateKey::from_pem(include_str!("../../../../testdata/keys/test-only-second.pem"))
+            .unwrap();
+    let first = PrivateKey::from_pem(include_str!("../../../../testdata/keys/test-only-first.pem"))
+        .unwrap();
     let rotated = KeyRing::new(second, vec![first]).unwrap();
     let scopes = scopes();
-    let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
+    let context = VerifyContext {
+        now: NOW,
+        scopes: &scopes,
+        patterns: PatternMode::Whole,
+        acceptance: &Acceptance::default(),
+    };
     let plain = minted(r#"["GET /a"]"#, None);
     assert_ne!(rotated.reseal(&plain, &context, &RuleCompiler::default()).unwrap(), plain);
     for counted in [
@@ -361,7 +448,10 @@ fn what_is_counted_is_not_sealed_anew() {
             )
             .unwrap(),
     ] {
-        assert_eq!(rotated.reseal(&counted, &context, &RuleCompiler::default()).unwrap_err(), ReissueError::Limited);
+        assert_eq!(
+            rotated.reseal(&counted, &context, &RuleCompiler::default()).unwrap_err(),
+            ReissueError::Limited
+        );
         assert_eq!(
             ring().reseal(&counted, &context, &RuleCompiler::default()).unwrap(),
             counted,
@@ -373,39 +463,60 @@ fn what_is_counted_is_not_sealed_anew() {
 /// `rules.md` section 7: where a rule is written, it must mean what was typed; what a token holds means what it meant.
 #[test]
 fn what_a_token_holds_keeps_its_meaning() {
-    let context = |scopes| VerifyContext { now: NOW, scopes, patterns: PatternMode::Whole, acceptance: &ACCEPTANCE };
-    static ACCEPTANCE: std::sync::LazyLock<Acceptance> = std::sync::LazyLock::new(Acceptance::default);
+    let context = |scopes| VerifyContext {
+        now: NOW,
+        scopes,
+        patterns: PatternMode::Whole,
+        acceptance: &ACCEPTANCE,
+    };
+    static ACCEPTANCE: std::sync::LazyLock<Acceptance> =
+        std::sync::LazyLock::new(Acceptance::default);
     let scopes = scopes();
     let (ring, compiler) = (ring(), RuleCompiler::default());
     let raw = [RawRule::Text("GET /repos/acme/*".to_owned())];
-    let held = ring.mint(&request(RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap()))).unwrap().token;
-    let verified = Arc::new(ring.verify(&held, &context(&scopes)).expect("a token of an earlier version"));
+    let held = ring
+        .mint(&request(RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap())))
+        .unwrap()
+        .token;
+    let verified =
+        Arc::new(ring.verify(&held, &context(&scopes)).expect("a token of an earlier version"));
     assert_eq!(&**permitted(&verified, "/repos/acme/").rule(), "GET /repos/acme/*");
     check_order(
         r#"{"token":"ghp_marked","allowed":["GET /repos/acme/*"]}"#,
         &["allowed: rule 1: `GET /repos/acme/*`: `*` and `+` repeat"],
     );
     let caveat = Caveat { allowed: Some(raw.to_vec()), ..Caveat::default() };
-    let refused = ring.narrow(&held, &caveat, &context(&scopes), &compiler).unwrap_err().to_string();
+    let refused =
+        ring.narrow(&held, &caveat, &context(&scopes), &compiler).unwrap_err().to_string();
     assert!(refused.contains("write `GET /repos/acme/.*`"), "{refused}");
 }
 
 /// The Python program reads `METHOD PATTERN` and nothing else, and so do earlier versions of this one.
 #[test]
 fn version_1_holds_one_method_and_a_pattern() {
-    let token = order(r#"{"token":"ghp_marked","allowed":["GET|PUT route:/a/{b}","GET|POST /c"]}"#).unwrap();
+    let token = order(r#"{"token":"ghp_marked","allowed":["GET|PUT route:/a/{b}","GET|POST /c"]}"#)
+        .unwrap();
     let held: Vec<String> = token.policy().rules().map(ToString::to_string).collect();
     assert_eq!(held, ["GET /a/[^/]+", "PUT /a/[^/]+", "GET /c", "POST /c"]);
     let ring = ring();
-    let minted = ring.mint(&request(RuleSource::Scopes(vec![ScopeName::parse("read").unwrap()]))).unwrap().token;
-    let UnverifiedToken::V1(signed) = UnverifiedToken::parse(&minted).unwrap() else { panic!("not version 1") };
+    let minted = ring
+        .mint(&request(RuleSource::Scopes(vec![ScopeName::parse("read").unwrap()])))
+        .unwrap()
+        .token;
+    let UnverifiedToken::V1(signed) = UnverifiedToken::parse(&minted).unwrap() else {
+        panic!("not version 1")
+    };
     for (rule, accepted) in [("GET /a", true), ("GET|PUT /a", false), ("GET route:/a", false)] {
         let mut claims = signed.claims().unwrap();
         (claims.scopes, claims.allowed) = (None, Some(vec![RawRule::Text(rule.to_owned())]));
         let token = ring.sign_token(claims, ring.active()).unwrap();
         let scopes = Scopes::default();
-        let context =
-            VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
+        let context = VerifyContext {
+            now: NOW,
+            scopes: &scopes,
+            patterns: PatternMode::Whole,
+            acceptance: &Acceptance::default(),
+        };
         assert_eq!(ring.verify(&token, &context).is_ok(), accepted, "{rule}");
     }
 }

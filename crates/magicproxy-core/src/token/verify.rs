@@ -41,7 +41,9 @@ pub enum VerifyError {
     #[error("this is not a magic token")]
     Malformed,
     /// A version 2 token as they were before the first release.
-    #[error("a token that begins with `mt2.` has a form that is not accepted any more: mint it anew, it will begin with `mt2_`")]
+    #[error(
+        "a token that begins with `mt2.` has a form that is not accepted any more: mint it anew, it will begin with `mt2_`"
+    )]
     OldForm,
     /// Longer than [`MAX_TOKEN_BYTES`](super::MAX_TOKEN_BYTES).
     #[error("the token is too long")]
@@ -120,7 +122,11 @@ impl KeyRing {
     ///
     /// # Errors
     /// [`VerifyError`]. Whatever the error: the token is not accepted.
-    pub fn verify(&self, text: &str, context: &VerifyContext<'_>) -> Result<VerifiedToken, VerifyError> {
+    pub fn verify(
+        &self,
+        text: &str,
+        context: &VerifyContext<'_>,
+    ) -> Result<VerifiedToken, VerifyError> {
         self.verify_with(text, context, &RuleCompiler::default())
     }
 
@@ -141,7 +147,11 @@ impl KeyRing {
     ///
     /// # Errors
     /// [`VerifyError`]. Whatever the error: the token is not accepted.
-    pub fn authenticate(&self, text: &str, context: &VerifyContext<'_>) -> Result<AuthenticToken, VerifyError> {
+    pub fn authenticate(
+        &self,
+        text: &str,
+        context: &VerifyContext<'_>,
+    ) -> Result<AuthenticToken, VerifyError> {
         match UnverifiedToken::parse(text)? {
             UnverifiedToken::V1(token) => {
                 context.acceptance.ensure_version(TokenVersion::V1)?;
@@ -154,7 +164,11 @@ impl KeyRing {
         }
     }
 
-    fn authenticate_signed(&self, token: &SignedToken<'_>, context: &VerifyContext<'_>) -> Result<AuthenticToken, VerifyError> {
+    fn authenticate_signed(
+        &self,
+        token: &SignedToken<'_>,
+        context: &VerifyContext<'_>,
+    ) -> Result<AuthenticToken, VerifyError> {
         let key = self.signer_of(token)?;
         if context.acceptance.denies_key(key.public().id()) {
             return Err(VerifyError::UnknownKey(TokenVersion::V1));
@@ -162,13 +176,18 @@ impl KeyRing {
         let mut claims = token.claims()?;
         let origins = Origin::all_of(claims.caveats.as_deref().unwrap_or_default());
         context.acceptance.ensure_origins(&origins)?;
-        let (iat, exp, nbf) = (UnixTime(claims.iat), UnixTime(claims.exp), claims.nbf.map(UnixTime));
+        let (iat, exp, nbf) =
+            (UnixTime(claims.iat), UnixTime(claims.exp), claims.nbf.map(UnixTime));
         check_lifetime(iat, exp, context.acceptance.longest_life(TokenVersion::V1))?;
         check_now(iat, exp, nbf, context.now)?;
         if context.acceptance.require_sub && claims.sub.is_none() {
             return Err(ClaimsFault::NoSubject.into());
         }
-        let upstream = claims.aud.as_deref().map(|name| UpstreamName::parse(name).ok_or(ClaimsFault::Upstream)).transpose()?;
+        let upstream = claims
+            .aud
+            .as_deref()
+            .map(|name| UpstreamName::parse(name).ok_or(ClaimsFault::Upstream))
+            .transpose()?;
         let granted = granted(&mut claims, context)?;
         let (id, chain, owner) = (claims.id(), claims.chain(), claims.owner());
         let ciphertext = claims.ciphertext().to_owned();
@@ -193,13 +212,18 @@ impl KeyRing {
             narrowing: Vec::new(),
             owner,
             provenance: Provenance::Proxy,
-            sealed: TokenCredential::Rsa(SealedCredential::new(ciphertext, key.public().id().clone())),
+            sealed: TokenCredential::Rsa(SealedCredential::new(
+                ciphertext,
+                key.public().id().clone(),
+            )),
         };
         Ok(AuthenticToken::new(authentic, granted, Ok(claims.caveats.unwrap_or_default())))
     }
 
     pub(super) fn signer_of(&self, token: &SignedToken<'_>) -> Result<&PrivateKey, VerifyError> {
-        let signed_by = |key: &&PrivateKey| key.public().verify_signature(token.signed.as_bytes(), &token.signature);
+        let signed_by = |key: &&PrivateKey| {
+            key.public().verify_signature(token.signed.as_bytes(), &token.signature)
+        };
         match token.kid() {
             Some(kid) => {
                 let key = self.by_id(kid).ok_or(VerifyError::UnknownKey(TokenVersion::V1))?;
@@ -211,7 +235,11 @@ impl KeyRing {
 }
 
 /// Is the life of the token as long as it may be?
-pub(super) fn check_lifetime(iat: UnixTime, exp: UnixTime, longest: Option<u64>) -> Result<(), VerifyError> {
+pub(super) fn check_lifetime(
+    iat: UnixTime,
+    exp: UnixTime,
+    longest: Option<u64>,
+) -> Result<(), VerifyError> {
     let lifetime = exp.0.saturating_sub(iat.0);
     if lifetime > MAX_LIFETIME_SECONDS || longest.is_some_and(|max| lifetime > max) {
         return Err(VerifyError::Lifetime);
@@ -220,7 +248,12 @@ pub(super) fn check_lifetime(iat: UnixTime, exp: UnixTime, longest: Option<u64>)
 }
 
 /// Is it alive now?
-pub(super) fn check_now(iat: UnixTime, exp: UnixTime, nbf: Option<UnixTime>, now: UnixTime) -> Result<(), VerifyError> {
+pub(super) fn check_now(
+    iat: UnixTime,
+    exp: UnixTime,
+    nbf: Option<UnixTime>,
+    now: UnixTime,
+) -> Result<(), VerifyError> {
     if now.0 >= exp.0.saturating_add(LEEWAY_SECONDS) {
         return Err(VerifyError::Expired);
     }
@@ -232,7 +265,9 @@ pub(super) fn check_now(iat: UnixTime, exp: UnixTime, nbf: Option<UnixTime>, now
 
 fn granted(claims: &mut Claims, context: &VerifyContext<'_>) -> Result<ClaimedRules, VerifyError> {
     match (claims.allowed.take(), claims.scopes.take().unwrap_or_default()) {
-        (Some(allowed), scopes) if scopes.is_empty() => Ok(ClaimedRules::Rules(allowed, context.patterns)),
+        (Some(allowed), scopes) if scopes.is_empty() => {
+            Ok(ClaimedRules::Rules(allowed, context.patterns))
+        }
         (None, scopes) if !scopes.is_empty() => Ok(ClaimedRules::Scopes(scopes)),
         _ => Err(ClaimsFault::Grant.into()),
     }

@@ -1,6 +1,8 @@
 //! What a decision costs, as `rules.md` section 6 counts it: 400,000 steps are a request's, and no more.
 
-use magicproxy_core::{DecisionSteps, EncodedSlash, PatternMode, Policy, PolicyError, RawRule, RequestTarget, Rule};
+use magicproxy_core::{
+    DecisionSteps, EncodedSlash, PatternMode, Policy, PolicyError, RawRule, RequestTarget, Rule,
+};
 
 fn policy(texts: &[&str]) -> Policy {
     let raw: Vec<RawRule> = texts.iter().map(|text| RawRule::Text((*text).to_owned())).collect();
@@ -52,7 +54,10 @@ fn a_large_table_costs_more() {
         // Beside the table there is the text, and a tree in which nothing is.
         let table = policy.memory_bytes() - text.len();
         let passes = (taken(&policy, "GET", "/user") - 2) / (5 + 16) - 2;
-        assert!(passes == table / 16_384 || passes == table.saturating_sub(512) / 16_384, "{text}: {table} {passes}");
+        assert!(
+            passes == table / 16_384 || passes == table.saturating_sub(512) / 16_384,
+            "{text}: {table} {passes}"
+        );
         most = most.max(passes);
     }
     assert!(most >= 2, "{most}");
@@ -62,8 +67,10 @@ fn a_large_table_costs_more() {
 fn a_list_that_costs_too_much_is_refused() {
     // Each is a table of its own: so many are asked about each request, with a pass for each byte.
     let compiled = |count: usize| {
-        let raw = (0..count).map(|number| RawRule::Text(format!("GET /.*[a-m]{number}(b|c)*x[ab]{{3}}")));
-        Policy::compile(&Rule::parse_list(&raw.collect::<Vec<_>>(), PatternMode::Whole).unwrap()).map(drop)
+        let raw =
+            (0..count).map(|number| RawRule::Text(format!("GET /.*[a-m]{number}(b|c)*x[ab]{{3}}")));
+        Policy::compile(&Rule::parse_list(&raw.collect::<Vec<_>>(), PatternMode::Whole).unwrap())
+            .map(drop)
     };
     assert_eq!((compiled(300), compiled(800)), (Ok(()), Err(PolicyError::TooCostly)));
 }

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use magicproxy_core::{
-    Acceptance, Caveat, Credential, Kem, KeyRing, Label, Network, PatternMode, Policy, PrivateKey, RawRule, Rule, RuleCompiler,
-    RuleSource, Scopes, SealedTokenSpec, SealingKey, TokenSpec, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken,
-    VerifyContext,
+    Acceptance, Caveat, Credential, Kem, KeyRing, Label, Network, PatternMode, Policy, PrivateKey,
+    RawRule, Rule, RuleCompiler, RuleSource, Scopes, SealedTokenSpec, SealingKey, TokenSpec,
+    UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
 
 const NOW: UnixTime = UnixTime(1_790_000_000);
 
 fn ring() -> KeyRing {
-    let signing = PrivateKey::from_pem(include_str!("../../../../testdata/keys/test-only-first.pem")).unwrap();
+    let signing =
+        PrivateKey::from_pem(include_str!("../../../../testdata/keys/test-only-first.pem"))
+            .unwrap();
     let sealing = Kem::ALL.map(|kem| SealingKey::generate(kem, NOW).unwrap());
     KeyRing::new(signing, vec![]).unwrap().with_sealing(sealing.into()).unwrap()
 }
@@ -26,7 +28,13 @@ fn credential(length: usize) -> Credential {
 }
 
 /// A token of version 2 with these caveats.
-fn sealed(ring: &KeyRing, length: usize, texts: &[&str], subject: &str, caveats: &[&str]) -> Arc<VerifiedToken> {
+fn sealed(
+    ring: &KeyRing,
+    length: usize,
+    texts: &[&str],
+    subject: &str,
+    caveats: &[&str],
+) -> Arc<VerifiedToken> {
     let request = SealedTokenSpec {
         credential: credential(length).into(),
         grant: RuleSource::Rules(rules(texts)),
@@ -39,8 +47,9 @@ fn sealed(ring: &KeyRing, length: usize, texts: &[&str], subject: &str, caveats:
         minter: None,
     };
     let minted = ring.sealing()[0].public().mint(&request).unwrap().token;
-    let narrow =
-        |token: String, caveat: &&str| Caveat::from_json(caveat.as_bytes()).unwrap().append_to(&token).unwrap().to_string();
+    let narrow = |token: String, caveat: &&str| {
+        Caveat::from_json(caveat.as_bytes()).unwrap().append_to(&token).unwrap().to_string()
+    };
     verified(ring, &caveats.iter().fold(minted.to_string(), narrow))
 }
 
@@ -62,7 +71,12 @@ fn signed(ring: &KeyRing, length: usize) -> Arc<VerifiedToken> {
 
 fn verified(ring: &KeyRing, token: &str) -> Arc<VerifiedToken> {
     let (scopes, acceptance) = (Scopes::default(), Acceptance::default());
-    let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &acceptance };
+    let context = VerifyContext {
+        now: NOW,
+        scopes: &scopes,
+        patterns: PatternMode::Whole,
+        acceptance: &acceptance,
+    };
     Arc::new(ring.verify(token, &context).unwrap())
 }
 
@@ -79,13 +93,20 @@ fn what_a_token_holds_is_counted() {
     assert_eq!(bytes(40, &one, "subject", &[]), plain + 7, "the label");
     let narrowed = bytes(40, &one, "", &[r#"{"aud":"api"}"#]);
     assert!(narrowed >= plain + 16, "the chain has one id more: {narrowed} and {plain}");
-    let networks = |list: &str| bytes(40, &one, "", &[&format!(r#"{{"sender":{{"cidr":[{list}]}}}}"#)]);
+    let networks =
+        |list: &str| bytes(40, &one, "", &[&format!(r#"{{"sender":{{"cidr":[{list}]}}}}"#)]);
     let (net, three) = (r#""192.0.2.0/24""#, r#""192.0.2.0/24","2001:db8::/32","::1/128""#);
     assert_eq!(networks(three), networks(net) + 2 * size_of::<Network>(), "networks");
     let longer = bytes(40, &["GET /user/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"], "", &[]);
-    assert!(longer >= plain + 2 * 42, "the text of a rule, and what matches it: {longer} and {plain}");
+    assert!(
+        longer >= plain + 2 * 42,
+        "the text of a rule, and what matches it: {longer} and {plain}"
+    );
     let of_caveat = bytes(40, &one, "", &[r#"{"allowed":["GET /user"]}"#]);
-    assert!(of_caveat > narrowed + one[0].len(), "the rules of a caveat: {of_caveat} and {narrowed}");
+    assert!(
+        of_caveat > narrowed + one[0].len(),
+        "the rules of a caveat: {of_caveat} and {narrowed}"
+    );
 }
 
 /// Rules that are compiled to tables take far more than their text.
@@ -118,14 +139,23 @@ fn what_a_token_was_made_of_is_counted() {
         public.mint(&request).unwrap().token.to_string()
     };
     let token = request(old.public());
-    let old = old.with_standing(magicproxy_core::KeyLifetime { retired: Some(NOW), ..Default::default() });
-    let signing = PrivateKey::from_pem(include_str!("../../../../testdata/keys/test-only-first.pem")).unwrap();
+    let old = old
+        .with_standing(magicproxy_core::KeyLifetime { retired: Some(NOW), ..Default::default() });
+    let signing =
+        PrivateKey::from_pem(include_str!("../../../../testdata/keys/test-only-first.pem"))
+            .unwrap();
     let new = SealingKey::generate(Kem::X25519, NOW).unwrap();
     let rotated = KeyRing::new(signing, vec![]).unwrap().with_sealing(vec![new, old]).unwrap();
     let (scopes, acceptance) = (Scopes::default(), Acceptance::default());
-    let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &acceptance };
+    let context = VerifyContext {
+        now: NOW,
+        scopes: &scopes,
+        patterns: PatternMode::Whole,
+        acceptance: &acceptance,
+    };
     let anew = rotated.reseal(&token, &context, &RuleCompiler::default()).unwrap();
-    let (before, after) = (verified(&rotated, &token).memory_bytes(), verified(&rotated, &anew).memory_bytes());
+    let (before, after) =
+        (verified(&rotated, &token).memory_bytes(), verified(&rotated, &anew).memory_bytes());
     // Its chain, its owner and its key, of 43 characters.
     assert!(after >= before + 16 + 32 + 43, "{after} and {before}");
     assert_eq!(sealed(&ring, 40, &["GET /user"], "", &[]).memory_bytes(), before);

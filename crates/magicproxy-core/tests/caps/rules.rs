@@ -32,7 +32,9 @@ fn bytes_of_a_list() {
         // 253 rules of 255 bytes, each in quotes and with a comma or a bracket behind; the last one takes what is left.
         let (rules, each) = (253, 255);
         let last = bytes - 1 - rules * (each + 3) - 3;
-        texts(rules + 1, |number| format!("GET /{}", "a".repeat(if number == rules { last } else { each } - 5)))
+        texts(rules + 1, |number| {
+            format!("GET /{}", "a".repeat(if number == rules { last } else { each } - 5))
+        })
     };
     assert_eq!(serde_json::to_vec(&list(65_536)).unwrap().len(), 65_536);
     at_most(65_536, "bytes of JSON", |bytes| faults(&list(bytes)).is_empty());
@@ -43,7 +45,9 @@ fn bytes_of_a_list() {
 fn bytes_and_depth_of_a_pattern() {
     let accepted = |pattern: String| faults(&texts(1, |_| format!("GET {pattern}"))).is_empty();
     at_most(4_096, "bytes of a pattern", |bytes| accepted(format!("/[{}]", "a".repeat(bytes - 3))));
-    at_most(50, "groups in groups", |depth| accepted(format!("/{}a{}", "(".repeat(depth - 1), ")".repeat(depth - 1))));
+    at_most(50, "groups in groups", |depth| {
+        accepted(format!("/{}a{}", "(".repeat(depth - 1), ")".repeat(depth - 1)))
+    });
 }
 
 /// Each such pattern costs more than one that is accepted: a minter gets no more of the proxy's time than four of them.
@@ -59,7 +63,9 @@ fn too_complex_patterns_of_a_list() {
 #[test]
 fn words_and_lengths_that_a_message_repeats() {
     let told = |text: &str| faults(&texts(1, |_| text.to_owned()))[0].to_string();
-    at_most(8, "letters of a word", |length| told(&"g".repeat(length)).contains(&"g".repeat(length)));
+    at_most(8, "letters of a word", |length| {
+        told(&"g".repeat(length)).contains(&"g".repeat(length))
+    });
     let rule = |length: usize| format!("GET {}", "(".repeat(length - 4));
     at_most(80, "characters of a rule", |length| told(&rule(length)).contains(&rule(length)));
     assert!(told(&rule(81)).contains(&format!("{}…", rule(80))));
@@ -68,20 +74,31 @@ fn words_and_lengths_that_a_message_repeats() {
 #[test]
 fn what_a_grant_holds() {
     let route = "/a/{b}";
-    let rule = |grants: Vec<String>| parse(&json!({ "method": "POST", "route": route, "grants": grants })).is_ok();
+    let rule = |grants: Vec<String>| {
+        parse(&json!({ "method": "POST", "route": route, "grants": grants })).is_ok()
+    };
     let one = |grant: String| rule(vec![grant]);
     one_to(8, "grants of a rule", |count| rule(vec!["GET /a/{response.id}".to_owned(); count]));
-    one_to(8, "sources of a grant", |count| one(format!("GET /a{}", "/{response.id}".repeat(count))));
-    one_to(8, "names of a place", |count| one(format!("GET /a/{{response.{}}}", vec!["b"; count].join("."))));
-    one_to(64, "characters of a name", |length| one(format!("GET /a/{{response.{}}}", "b".repeat(length))));
+    one_to(8, "sources of a grant", |count| {
+        one(format!("GET /a{}", "/{response.id}".repeat(count)))
+    });
+    one_to(8, "names of a place", |count| {
+        one(format!("GET /a/{{response.{}}}", vec!["b"; count].join(".")))
+    });
+    one_to(64, "characters of a name", |length| {
+        one(format!("GET /a/{{response.{}}}", "b".repeat(length)))
+    });
 }
 
 #[test]
 fn values_that_grants_take() {
-    let rule = parse(&json!({ "method": "POST", "path": "/a", "grants": ["GET /a/{response.id}"] })).unwrap();
+    let rule =
+        parse(&json!({ "method": "POST", "path": "/a", "grants": ["GET /a/{response.id}"] }))
+            .unwrap();
     one_to(256, "characters of a value", |length| {
         let response = Document::parse(json!({ "id": "b".repeat(length) }).to_string().as_bytes());
-        let facts = Facts { path: "/a", request: None, response: response.as_ref(), location: None };
+        let facts =
+            Facts { path: "/a", request: None, response: response.as_ref(), location: None };
         match rule.state().unwrap().granted(&facts) {
             Ok(granted) => granted[0].path().len() == "/a/".len() + length,
             Err(NoGrant::Unfit(_)) => false,
@@ -93,7 +110,8 @@ fn values_that_grants_take() {
 /// Long enough or not, a name of other characters is none.
 #[test]
 fn names_of_owners() {
-    let named = |owner: &str| parse(&json!({ "method": "GET", "path": "/a", "owner": owner })).is_ok();
+    let named =
+        |owner: &str| parse(&json!({ "method": "GET", "path": "/a", "owner": owner })).is_ok();
     one_to(64, "characters of an owner", |length| named(&"o".repeat(length)));
     for name in ["a b", "a/b", "a\0", "a:b", "é", "*", " a", "a\n"] {
         assert!(!named(name), "{name:?}");
@@ -112,15 +130,23 @@ fn list_items(key: &[&str], only: &str) -> serde_json::Value {
 fn members_of_elements() {
     let names = ["k0", "k1", "k2", "k3", "k4"];
     one_to(4, "members of a key", |count| parse(&list_items(&names[..count], "k0")).is_ok());
-    one_to(64, "characters of a member", |length| parse(&list_items(&["name"], &"n".repeat(length))).is_ok());
+    one_to(64, "characters of a member", |length| {
+        parse(&list_items(&["name"], &"n".repeat(length))).is_ok()
+    });
 }
 
 #[test]
 fn elements_of_a_request() {
     let rule = parse(&list_items(&["name"], "name")).unwrap();
     let read = |names: &[String]| {
-        let list: Vec<_> = names.iter().map(|name| json!({ "name": name, "change": "REPLACE" })).collect();
-        let read = rule.state().unwrap().list_items().unwrap().read(json!({ "list": list }).to_string().as_bytes());
+        let list: Vec<_> =
+            names.iter().map(|name| json!({ "name": name, "change": "REPLACE" })).collect();
+        let read = rule
+            .state()
+            .unwrap()
+            .list_items()
+            .unwrap()
+            .read(json!({ "list": list }).to_string().as_bytes());
         read.map(|list_items| assert_eq!(list_items.len(), names.len()))
     };
     let numbered = |count: usize| (0..count).map(|number| format!("n{number}")).collect::<Vec<_>>();

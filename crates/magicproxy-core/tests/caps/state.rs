@@ -47,14 +47,24 @@ fn rows_beside_those_that_are_there() {
     check((10, 100, 3), (5, 96), Err(FullScope::Store));
     check((u64::MAX, u64::MAX, u64::MAX), (u64::MAX, u64::MAX), Ok(()));
     // Whoever adds nothing is not refused, whatever there is.
-    let full = RowLimits { partition: 0, total: 0, spare: 0, allowance: Some(Arc::new(RowAllowance::new(0))) };
+    let full = RowLimits {
+        partition: 0,
+        total: 0,
+        spare: 0,
+        allowance: Some(Arc::new(RowAllowance::new(0))),
+    };
     assert_eq!(full.admit(0, &RowCount { partition: 9, total: 9 }), Ok(()));
 }
 
 #[test]
 fn rows_that_somebody_may_add() {
     let allowance = Arc::new(RowAllowance::new(5));
-    let rows = |spare: u64| RowLimits { partition: 100, total: 100, spare, allowance: Some(Arc::clone(&allowance)) };
+    let rows = |spare: u64| RowLimits {
+        partition: 100,
+        total: 100,
+        spare,
+        allowance: Some(Arc::clone(&allowance)),
+    };
     let held = RowCount { partition: 0, total: 0 };
     assert_eq!(rows(3).admit(3, &held), Err(FullScope::Allowance));
     assert_eq!(allowance.left(), 5);

@@ -1,7 +1,8 @@
 //! Caps of request targets: `request-target.md`; and what is told of those that no rule allows: `rules.md` section 6.
 
 use magicproxy_core::{
-    DecisionSteps, EncodedSlash, ParseTargetError, PathReading, PathSettings, Policy, RawRule, RequestTarget, Rule,
+    DecisionSteps, EncodedSlash, ParseTargetError, PathReading, PathSettings, Policy, RawRule,
+    RequestTarget, Rule,
 };
 
 use crate::at_most;
@@ -25,12 +26,17 @@ fn bytes_of_a_target() {
 /// A server that decodes until nothing changes must see no other path, and no parameter that overrides the method.
 #[test]
 fn layers_of_encoding() {
-    let wrapped = |text: &str, layers: usize| (0..layers).fold(text.to_owned(), |text, _| text.replace('%', "%25"));
+    let wrapped = |text: &str, layers: usize| {
+        (0..layers).fold(text.to_owned(), |text, _| text.replace('%', "%25"))
+    };
     let read = |text: String| {
-        let settings = PathSettings { encoded_slash: EncodedSlash::Opaque, reading: PathReading::DecodeOnce };
+        let settings =
+            PathSettings { encoded_slash: EncodedSlash::Opaque, reading: PathReading::DecodeOnce };
         RequestTarget::parse(text.as_bytes(), settings)
     };
-    at_most(9, "layers of a path", |layers| read(format!("/a{}b", wrapped("%20", layers - 1))).is_ok());
+    at_most(9, "layers of a path", |layers| {
+        read(format!("/a{}b", wrapped("%20", layers - 1))).is_ok()
+    });
     let query = |layers: usize| read(format!("/a?b={}", wrapped("%41", layers - 1))).map(drop);
     at_most(7, "layers of a query", |layers| query(layers).is_ok());
     assert!((8..12).all(|layers| query(layers) == Err(ParseTargetError::MethodOverride)));
@@ -43,7 +49,11 @@ fn layers_of_encoding() {
 
 #[test]
 fn bytes_of_a_path_for_which_a_rule_is_suggested() {
-    let policy = Policy::compile(&[Rule::parse(RawRule::Text("GET /user".to_owned()), Default::default()).unwrap()]).unwrap();
+    let policy =
+        Policy::compile(&[
+            Rule::parse(RawRule::Text("GET /user".to_owned()), Default::default()).unwrap()
+        ])
+        .unwrap();
     at_most(512, "bytes of a path", |bytes| {
         let target = parse(&format!("/{}", "a".repeat(bytes - 1))).unwrap();
         !policy.missing("GET", &target, &DecisionSteps::new()).is_empty()

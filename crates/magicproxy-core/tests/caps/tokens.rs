@@ -3,9 +3,10 @@
 use magicproxy_core::plugin::PluginName;
 use magicproxy_core::token::is_token_id;
 use magicproxy_core::{
-    Acceptance, Caveat, Credential, Kem, KeyRing, Label, MintError, MintRequest, MintRequestFault, NarrowError, PatternMode,
-    PrivateKey, RawRule, Rule, RuleSource, Scope, ScopeName, Scopes, SealedTokenSpec, SealingKey, TokenSpec, TypedCredential,
-    UnixTime, UnnamedTokens, UnverifiedToken, UpstreamName, VerifyContext, VerifyError,
+    Acceptance, Caveat, Credential, Kem, KeyRing, Label, MintError, MintRequest, MintRequestFault,
+    NarrowError, PatternMode, PrivateKey, RawRule, Rule, RuleSource, Scope, ScopeName, Scopes,
+    SealedTokenSpec, SealingKey, TokenSpec, TypedCredential, UnixTime, UnnamedTokens,
+    UnverifiedToken, UpstreamName, VerifyContext, VerifyError,
 };
 use serde_json::json;
 
@@ -20,7 +21,9 @@ const END_OF_TIME: u64 = 253_402_300_799;
 type Mint = fn(&KeyRing, RuleSource, (u64, u64)) -> Result<String, MintError>;
 
 fn ring() -> KeyRing {
-    let signing = PrivateKey::from_pem(include_str!("../../../../testdata/keys/test-only-first.pem")).unwrap();
+    let signing =
+        PrivateKey::from_pem(include_str!("../../../../testdata/keys/test-only-first.pem"))
+            .unwrap();
     let sealing = vec![SealingKey::generate(Kem::X25519, UnixTime(NOW)).unwrap()];
     KeyRing::new(signing, vec![]).unwrap().with_sealing(sealing).unwrap()
 }
@@ -40,7 +43,11 @@ fn rules(bytes: usize) -> RuleSource {
     RuleSource::Rules(Rule::parse_list(&raw_rules(bytes), PatternMode::Whole).unwrap())
 }
 
-fn signed(ring: &KeyRing, grant: RuleSource, (issued_at, expires_at): (u64, u64)) -> Result<String, MintError> {
+fn signed(
+    ring: &KeyRing,
+    grant: RuleSource,
+    (issued_at, expires_at): (u64, u64),
+) -> Result<String, MintError> {
     let request = TokenSpec {
         credential: credential(),
         grant,
@@ -61,7 +68,12 @@ fn sealed(ring: &KeyRing, grant: RuleSource, life: (u64, u64)) -> Result<String,
 }
 
 /// With a credential of so many characters.
-fn sealed_secret(ring: &KeyRing, secret: usize, grant: RuleSource, life: (u64, u64)) -> Result<String, MintError> {
+fn sealed_secret(
+    ring: &KeyRing,
+    secret: usize,
+    grant: RuleSource,
+    life: (u64, u64),
+) -> Result<String, MintError> {
     let (issued_at, expires_at) = life;
     let request = SealedTokenSpec {
         credential: Credential::parse("s".repeat(secret).into()).unwrap().into(),
@@ -78,11 +90,21 @@ fn sealed_secret(ring: &KeyRing, secret: usize, grant: RuleSource, life: (u64, u
 }
 
 /// What verification says at this time, of a proxy that knows one scope.
-fn verified(ring: &KeyRing, token: &str, now: u64, max_lifetime: Option<u64>) -> Result<(), VerifyError> {
+fn verified(
+    ring: &KeyRing,
+    token: &str,
+    now: u64,
+    max_lifetime: Option<u64>,
+) -> Result<(), VerifyError> {
     let acceptance = Acceptance { max_lifetime, ..Acceptance::default() };
     let mut scopes = Scopes::default();
     scopes.insert(ScopeName::parse("s").unwrap(), Scope::new(&[], Vec::new()).unwrap());
-    let context = VerifyContext { now: UnixTime(now), scopes: &scopes, patterns: PatternMode::Whole, acceptance: &acceptance };
+    let context = VerifyContext {
+        now: UnixTime(now),
+        scopes: &scopes,
+        patterns: PatternMode::Whole,
+        acceptance: &acceptance,
+    };
     ring.verify(token, &context).map(drop)
 }
 
@@ -91,7 +113,11 @@ fn verified(ring: &KeyRing, token: &str, now: u64, max_lifetime: Option<u64>) ->
 /// A byte more makes one or two characters more: the longest that is made lacks one character at most, and is accepted. Says how
 /// long it is.
 #[track_caller]
-fn longest(most: usize, make: impl Fn(usize) -> Result<String, usize>, accepts: impl Fn(&str) -> bool) -> usize {
+fn longest(
+    most: usize,
+    make: impl Fn(usize) -> Result<String, usize>,
+    accepts: impl Fn(&str) -> bool,
+) -> usize {
     let (mut made, mut refused) = (1, 20_000);
     while refused - made > 1 {
         let middle = usize::midpoint(made, refused);
@@ -106,9 +132,17 @@ fn longest(most: usize, make: impl Fn(usize) -> Result<String, usize>, accepts: 
 #[test]
 fn bytes_of_a_token() {
     // What is too long is not even read.
-    let parsed = |prefix: &str, bytes: usize| UnverifiedToken::parse(&format!("{prefix}{}", "a".repeat(bytes - 4))).err();
-    assert_eq!((parsed("eyJ0", 16_384), parsed("eyJ0", 16_385)), (Some(VerifyError::Malformed), Some(VerifyError::TooLong)));
-    assert_eq!((parsed("mt2_", 8_192), parsed("mt2_", 8_193)), (Some(VerifyError::Malformed), Some(VerifyError::TooLong)));
+    let parsed = |prefix: &str, bytes: usize| {
+        UnverifiedToken::parse(&format!("{prefix}{}", "a".repeat(bytes - 4))).err()
+    };
+    assert_eq!(
+        (parsed("eyJ0", 16_384), parsed("eyJ0", 16_385)),
+        (Some(VerifyError::Malformed), Some(VerifyError::TooLong))
+    );
+    assert_eq!(
+        (parsed("mt2_", 8_192), parsed("mt2_", 8_193)),
+        (Some(VerifyError::Malformed), Some(VerifyError::TooLong))
+    );
     let (ring, minute) = (ring(), (NOW, NOW + 60));
     let accepts = |token: &str| verified(&ring, token, NOW, None).is_ok();
     let too_long = |error| match error {
@@ -116,8 +150,13 @@ fn bytes_of_a_token() {
         other => panic!("{other}"),
     };
     longest(16_384, |bytes| signed(&ring, rules(bytes), minute).map_err(too_long), accepts);
-    let seal =
-        |secret: usize| longest(8_192, |bytes| sealed_secret(&ring, secret, rules(bytes), minute).map_err(too_long), accepts);
+    let seal = |secret: usize| {
+        longest(
+            8_192,
+            |bytes| sealed_secret(&ring, secret, rules(bytes), minute).map_err(too_long),
+            accepts,
+        )
+    };
     let narrow = |secret: usize| {
         let parent = sealed_secret(&ring, secret, rules(1), minute).unwrap();
         let narrow = |bytes: usize| {
@@ -131,7 +170,10 @@ fn bytes_of_a_token() {
         longest(8_192, narrow, accepts)
     };
     // Whatever lengths one part can have: beside seals of some lengths it fills a token to the last character.
-    assert!((8..12).any(|secret| seal(secret) == 8_192) && (8..12).any(|secret| narrow(secret) == 8_192));
+    assert!(
+        (8..12).any(|secret| seal(secret) == 8_192)
+            && (8..12).any(|secret| narrow(secret) == 8_192)
+    );
 }
 
 #[test]
@@ -155,7 +197,10 @@ fn seconds_of_a_life() {
         (sealed, decade, Some(decade + 1)),
         (sealed, 60, Some(60)),
     ] {
-        assert!(life(version, 1, max) && life(version, most, max) && !life(version, most + 1, max), "{most} {max:?}");
+        assert!(
+            life(version, 1, max) && life(version, most, max) && !life(version, most + 1, max),
+            "{most} {max:?}"
+        );
     }
 }
 
@@ -185,13 +230,16 @@ fn names_of_scopes_in_a_token() {
     let (ring, minute) = (ring(), (NOW, NOW + 60));
     let scopes = |count: usize| RuleSource::Scopes(vec![ScopeName::parse("s").unwrap(); count]);
     for version in [signed as Mint, sealed] {
-        one_to(1_000, "scopes", |count| verified(&ring, &version(&ring, scopes(count), minute).unwrap(), NOW, None).is_ok());
+        one_to(1_000, "scopes", |count| {
+            verified(&ring, &version(&ring, scopes(count), minute).unwrap(), NOW, None).is_ok()
+        });
     }
 }
 
 #[test]
 fn networks_of_a_caveat() {
-    let networks = |count: usize| json!({ "sender": { "cidr": vec!["192.0.2.0/24"; count] } }).to_string();
+    let networks =
+        |count: usize| json!({ "sender": { "cidr": vec!["192.0.2.0/24"; count] } }).to_string();
     one_to(32, "networks", |count| Caveat::from_json(networks(count).as_bytes()).is_ok());
 }
 
@@ -217,7 +265,9 @@ fn characters_of_names() {
 
 #[test]
 fn parts_of_a_credential() {
-    let read = |credential: serde_json::Value| TypedCredential::from_json(credential.to_string().as_bytes()).is_ok();
+    let read = |credential: serde_json::Value| {
+        TypedCredential::from_json(credential.to_string().as_bytes()).is_ok()
+    };
     let field = |name: &str| json!({ "header": [name, "value"] });
     let several = |count: usize| json!({ "several": (0..count).map(|at| field(&format!("x-{at}"))).collect::<Vec<_>>() });
     at_most(4, "header fields", |count| read(several(count)));
@@ -233,12 +283,16 @@ fn bytes_of_an_order() {
         format!("{order}{}", " ".repeat(bytes - order.len()))
     };
     assert!(MintRequest::from_json(order(65_536).as_bytes()).is_ok());
-    assert_eq!(MintRequest::from_json(order(65_537).as_bytes()).unwrap_err(), [MintRequestFault::TooLarge]);
+    assert_eq!(
+        MintRequest::from_json(order(65_537).as_bytes()).unwrap_err(),
+        [MintRequestFault::TooLarge]
+    );
 }
 
 #[test]
 fn faults_that_are_told() {
-    let members = |count: usize| (0..count).map(|number| format!(",\"x{number}\":1")).collect::<String>();
+    let members =
+        |count: usize| (0..count).map(|number| format!(",\"x{number}\":1")).collect::<String>();
     for (count, told) in [(1, 1), (19, 19), (20, 20), (21, 20), (400, 20)] {
         let order = format!(r#"{{"token":"ghp_ordinary"{}}}"#, members(count));
         assert_eq!(MintRequest::from_json(order.as_bytes()).unwrap_err().len(), told, "{count}");
@@ -249,10 +303,24 @@ fn faults_that_are_told() {
 #[test]
 fn names_that_are_repeated() {
     let told = |name: &str| {
-        let faults = MintRequest::from_json(format!(r#"{{"token":"ghp_ordinary","{name}":1}}"#).as_bytes()).unwrap_err();
-        faults.iter().any(|fault| fault.to_string().contains(&format!("`{name}` is not known: expected `allowed`")))
+        let faults =
+            MintRequest::from_json(format!(r#"{{"token":"ghp_ordinary","{name}":1}}"#).as_bytes())
+                .unwrap_err();
+        faults.iter().any(|fault| {
+            fault.to_string().contains(&format!("`{name}` is not known: expected `allowed`"))
+        })
     };
-    for near in ["alowed", "allowedd", "llowed", "allow", "allowed__", "aXlXwed", "alolwed", "Allowed", "allwd"] {
+    for near in [
+        "alowed",
+        "allowedd",
+        "llowed",
+        "allow",
+        "allowed__",
+        "aXlXwed",
+        "alolwed",
+        "Allowed",
+        "allwd",
+    ] {
         assert!(told(near), "{near}");
     }
     for far in ["allo", "allowed___", "aXXXwed", "dewolla", "älowed", "XallXowXed"] {

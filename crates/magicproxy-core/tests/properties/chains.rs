@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use magicproxy_core::{
-    Acceptance, AccessRequest, Caveat, Credential, EncodedSlash, Kem, KeyRing, PatternMode, PrivateKey, RequestTarget, Rule,
-    RuleSource, Scopes, SealedTokenSpec, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
+    Acceptance, AccessRequest, Caveat, Credential, EncodedSlash, Kem, KeyRing, PatternMode,
+    PrivateKey, RequestTarget, Rule, RuleSource, Scopes, SealedTokenSpec, SealingKey, UnixTime,
+    UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -16,21 +17,30 @@ const CHAINS: u32 = 1_000;
 
 /// What requests are made of; small, so that rules and requests meet often.
 const METHODS: [&str; 4] = ["GET", "HEAD", "PUT", "DELETE"];
-const PATHS: [&str; 10] = ["/", "/a", "/b", "/a/a", "/a/b", "/b/a", "/a/a/a", "/a/1", "/a/%C3%A9", "/a?b=c"];
+const PATHS: [&str; 10] =
+    ["/", "/a", "/b", "/a/a", "/a/b", "/b/a", "/a/a/a", "/a/1", "/a/%C3%A9", "/a?b=c"];
 const UPSTREAMS: [&str; 2] = ["api", "other"];
-const SENDERS: [Option<&str>; 4] = [None, Some("192.0.2.1"), Some("198.51.100.1"), Some("2001:db8::1")];
+const SENDERS: [Option<&str>; 4] =
+    [None, Some("192.0.2.1"), Some("198.51.100.1"), Some("2001:db8::1")];
 const TIMES: [u64; 4] = [NOW, NOW + 50, NOW + 150, NOW + 3500];
 
 fn rules() -> impl Strategy<Value = Vec<String>> {
     let method = prop::sample::select(vec!["GET", "PUT", "DELETE", "HEAD", "*"]);
-    let pattern =
-        prop::sample::select(vec!["/.*", "/a", "/a/.*", "/[^/]+", "/a/[^/]+", "/(a|b)", "/a(/a)*", "/b.*", "/[^/]+/a", "/"]);
-    prop::collection::vec((method, pattern).prop_map(|(method, pattern)| format!("{method} {pattern}")), 1..4)
+    let pattern = prop::sample::select(vec![
+        "/.*", "/a", "/a/.*", "/[^/]+", "/a/[^/]+", "/(a|b)", "/a(/a)*", "/b.*", "/[^/]+/a", "/",
+    ]);
+    prop::collection::vec(
+        (method, pattern).prop_map(|(method, pattern)| format!("{method} {pattern}")),
+        1..4,
+    )
 }
 
 /// A caveat that says something, as JSON.
 fn caveat() -> impl Strategy<Value = String> {
-    let networks = prop::sample::subsequence(vec!["192.0.2.0/24", "198.51.100.0/24", "0.0.0.0/0", "2001:db8::/32"], 1..3);
+    let networks = prop::sample::subsequence(
+        vec!["192.0.2.0/24", "198.51.100.0/24", "0.0.0.0/0", "2001:db8::/32"],
+        1..3,
+    );
     prop_oneof![
         4 => rules().prop_map(|allowed| json!({ "allowed": allowed })),
         1 => prop::sample::select(vec![NOW - 31, NOW + 20, NOW + 120, NOW + 9_999_999]).prop_map(|exp| json!({ "exp": exp })),
@@ -59,7 +69,12 @@ fn chain(ring: &KeyRing, allowed: &[String], caveats: &[String]) -> Vec<Arc<Veri
     let mut token = minted.unwrap().token;
     let acceptance = Acceptance::default();
     let scopes = Scopes::default();
-    let context = VerifyContext { now: UnixTime(NOW), scopes: &scopes, patterns: PatternMode::Whole, acceptance: &acceptance };
+    let context = VerifyContext {
+        now: UnixTime(NOW),
+        scopes: &scopes,
+        patterns: PatternMode::Whole,
+        acceptance: &acceptance,
+    };
     let mut tokens = vec![Arc::new(ring.verify(&token, &context).unwrap())];
     for caveat in caveats {
         token = Caveat::from_json(caveat.as_bytes()).unwrap().append_to(&token).unwrap();
@@ -74,13 +89,17 @@ fn a_child_allows_nothing_that_its_parent_does_not() {
     let signing = PrivateKey::generate(2048).unwrap();
     let sealing = vec![SealingKey::generate(Kem::X25519, UnixTime(NOW)).unwrap()];
     let ring = KeyRing::new(signing, vec![]).unwrap().with_sealing(sealing).unwrap();
-    let targets: Vec<RequestTarget> =
-        PATHS.iter().map(|path| RequestTarget::parse(path.as_bytes(), EncodedSlash::Refuse).unwrap()).collect();
+    let targets: Vec<RequestTarget> = PATHS
+        .iter()
+        .map(|path| RequestTarget::parse(path.as_bytes(), EncodedSlash::Refuse).unwrap())
+        .collect();
     let upstreams = UPSTREAMS.map(|name| UpstreamName::parse(name).unwrap());
     let (mut decisions, mut narrowed) = (0_u64, 0_u64);
-    let mut runner = TestRunner::new(Config { cases: CHAINS, failure_persistence: None, ..Config::default() });
+    let mut runner =
+        TestRunner::new(Config { cases: CHAINS, failure_persistence: None, ..Config::default() });
     let mut check = |tokens: &[Arc<VerifiedToken>], access: &AccessRequest<'_>| {
-        let allowed: Vec<bool> = tokens.iter().map(|token| token.authorize(access).is_ok()).collect();
+        let allowed: Vec<bool> =
+            tokens.iter().map(|token| token.authorize(access).is_ok()).collect();
         decisions += 1;
         narrowed += u64::from(allowed.first() != allowed.last());
         // Once refused, refused for good.
@@ -111,7 +130,10 @@ fn a_child_allows_nothing_that_its_parent_does_not() {
             Ok(())
         })
         .unwrap();
-    assert!(decisions >= 1_000_000 && narrowed > 10_000, "{decisions} decisions, {narrowed} of them narrowed");
+    assert!(
+        decisions >= 1_000_000 && narrowed > 10_000,
+        "{decisions} decisions, {narrowed} of them narrowed"
+    );
 }
 
 fn every_circumstance(
@@ -119,7 +141,9 @@ fn every_circumstance(
 ) -> impl Iterator<Item = (&'static str, Option<&'static str>, u64, &UpstreamName)> {
     METHODS.into_iter().flat_map(move |method| {
         SENDERS.into_iter().flat_map(move |sender| {
-            TIMES.into_iter().flat_map(move |now| upstreams.iter().map(move |upstream| (method, sender, now, upstream)))
+            TIMES.into_iter().flat_map(move |now| {
+                upstreams.iter().map(move |upstream| (method, sender, now, upstream))
+            })
         })
     })
 }

@@ -8,9 +8,10 @@ use std::sync::{Arc, LazyLock};
 use magicproxy_core::plugin::{PluginName, Verdict};
 use magicproxy_core::rule::{EffectInput, EffectInputFault, HeldGrant};
 use magicproxy_core::{
-    Acceptance, AccessRequest, Caveat, Credential, Decision, DecisionSteps, Denial, EncodedSlash, GrantQuestion, Kem, KeyRing,
-    Part, PatternMode, Permit, Policy, PrivateKey, Question, RawRule, RequestTarget, RequestView, Rule, RuleSource, Scope,
-    ScopeName, Scopes, SealedTokenSpec, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
+    Acceptance, AccessRequest, Caveat, Credential, Decision, DecisionSteps, Denial, EncodedSlash,
+    GrantQuestion, Kem, KeyRing, Part, PatternMode, Permit, Policy, PrivateKey, Question, RawRule,
+    RequestTarget, RequestView, Rule, RuleSource, Scope, ScopeName, Scopes, SealedTokenSpec,
+    SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -25,7 +26,10 @@ const PLUGINS: [&str; 2] = ["first", "second"];
 
 static RING: LazyLock<KeyRing> = LazyLock::new(|| {
     let sealing = vec![SealingKey::generate(Kem::X25519, NOW).unwrap()];
-    KeyRing::new(PrivateKey::generate(2048).unwrap(), vec![]).unwrap().with_sealing(sealing).unwrap()
+    KeyRing::new(PrivateKey::generate(2048).unwrap(), vec![])
+        .unwrap()
+        .with_sealing(sealing)
+        .unwrap()
 });
 
 /// A scope: rules as JSON, and plugins.
@@ -44,7 +48,16 @@ struct World {
 }
 
 fn plain_rule() -> impl Strategy<Value = String> {
-    let pattern = prop::sample::select(vec!["/.*", "/a", "/a/.*", "/[^/]+", "/(a|b)", "/z.*", "/z", "/g/[0-9]+"]);
+    let pattern = prop::sample::select(vec![
+        "/.*",
+        "/a",
+        "/a/.*",
+        "/[^/]+",
+        "/(a|b)",
+        "/z.*",
+        "/z",
+        "/g/[0-9]+",
+    ]);
     (prop::sample::select(vec!["GET", "POST", "*", "HEAD", "PATCH"]), pattern)
         .prop_map(|(method, path)| format!("{method} {path}"))
 }
@@ -68,10 +81,15 @@ fn rule() -> impl Strategy<Value = Value> {
 }
 
 fn world() -> impl Strategy<Value = World> {
-    let scope = (prop::collection::vec(rule(), 1..4), prop::sample::subsequence(PLUGINS.to_vec(), 0..=1));
-    let grant = (prop::sample::select(PATHS.to_vec()), prop::sample::select(vec!["GET", "DELETE|GET", "POST"]));
+    let scope =
+        (prop::collection::vec(rule(), 1..4), prop::sample::subsequence(PLUGINS.to_vec(), 0..=1));
+    let grant = (
+        prop::sample::select(PATHS.to_vec()),
+        prop::sample::select(vec!["GET", "DELETE|GET", "POST"]),
+    );
     let verdict = || prop::sample::select(vec!["abstain", "abstain", "allow", "deny"]);
-    let said = (verdict(), verdict()).prop_map(|(one, other)| [(PLUGINS[0], one), (PLUGINS[1], other)].into());
+    let said = (verdict(), verdict())
+        .prop_map(|(one, other)| [(PLUGINS[0], one), (PLUGINS[1], other)].into());
     let bodies = vec![
         r#"{"e":[{"name":"x","do":"make"}]}"#,
         r#"{"e":[{"name":"x","do":"else"}]}"#,
@@ -90,11 +108,19 @@ fn world() -> impl Strategy<Value = World> {
         said,
         prop::sample::select(bodies),
     );
-    parts.prop_map(|(scopes, caveat, ceiling, held, said, body)| World { scopes, caveat, ceiling, held, said, body })
+    parts.prop_map(|(scopes, caveat, ceiling, held, said, body)| World {
+        scopes,
+        caveat,
+        ceiling,
+        held,
+        said,
+        body,
+    })
 }
 
 fn parsed(rules: &[Value]) -> Vec<Rule> {
-    let raw: Vec<RawRule> = rules.iter().map(|rule| serde_json::from_value(rule.clone()).unwrap()).collect();
+    let raw: Vec<RawRule> =
+        rules.iter().map(|rule| serde_json::from_value(rule.clone()).unwrap()).collect();
     Rule::parse_list(&raw, PatternMode::Whole).unwrap()
 }
 
@@ -123,15 +149,27 @@ fn token(world: &World) -> Arc<VerifiedToken> {
     });
     let mut token = minted.unwrap().token;
     if let Some(caveat) = &world.caveat {
-        token = Caveat::from_json(json!({ "allowed": caveat }).to_string().as_bytes()).unwrap().append_to(&token).unwrap();
+        token = Caveat::from_json(json!({ "allowed": caveat }).to_string().as_bytes())
+            .unwrap()
+            .append_to(&token)
+            .unwrap();
     }
     let acceptance = Acceptance::default();
-    let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &acceptance };
+    let context = VerifyContext {
+        now: NOW,
+        scopes: &scopes,
+        patterns: PatternMode::Whole,
+        acceptance: &acceptance,
+    };
     Arc::new(RING.verify(&token, &context).unwrap())
 }
 
 /// What whoever asks does: answers each question, and asks again.
-fn judged(world: &World, token: &Arc<VerifiedToken>, access: &AccessRequest<'_>) -> Result<Permit, String> {
+fn judged(
+    world: &World,
+    token: &Arc<VerifiedToken>,
+    access: &AccessRequest<'_>,
+) -> Result<Permit, String> {
     let mut judgement = token.decide(access);
     loop {
         judgement = match judgement {
@@ -139,7 +177,10 @@ fn judged(world: &World, token: &Arc<VerifiedToken>, access: &AccessRequest<'_>)
             Decision::Denied(denial) => return Err(format!("{denial:?}")),
             Decision::Needs(Question::Grants(question)) => with_grants(world, question, access),
             Decision::Needs(Question::Plugins(question)) => {
-                let said = question.plugins().iter().map(|plugin| (plugin.clone(), verdict(world.said[plugin.as_str()])));
+                let said = question
+                    .plugins()
+                    .iter()
+                    .map(|plugin| (plugin.clone(), verdict(world.said[plugin.as_str()])));
                 let said: Vec<(PluginName, Verdict)> = said.collect();
                 question.answered(access, &said)
             }
@@ -178,17 +219,23 @@ fn naive_match(rule: &Value, method: &str, path: &str) -> bool {
         Value::String(text) => text.split_once(' ').unwrap(),
         object => (object["method"].as_str().unwrap(), object["path"].as_str().unwrap()),
     };
-    naive_method(word, method) && Regex::new(&format!(r"(?-u)\A(?:{pattern})\z")).unwrap().is_match(path.as_bytes())
+    naive_method(word, method)
+        && Regex::new(&format!(r"(?-u)\A(?:{pattern})\z")).unwrap().is_match(path.as_bytes())
 }
 
 fn naive_readings(path: &str) -> Vec<String> {
-    if path.contains("%2F") { vec![path.to_owned(), path.replace("%2F", "/")] } else { vec![path.to_owned()] }
+    if path.contains("%2F") {
+        vec![path.to_owned(), path.replace("%2F", "/")]
+    } else {
+        vec![path.to_owned()]
+    }
 }
 
 /// Why a request is not allowed that something allows.
 fn naive_confine(world: &World, method: &str, path: &str) -> Result<(), Denial> {
     let all = |rules: &Vec<String>| {
-        let any = |reading: &String| rules.iter().any(|rule| naive_match(&json!(rule), method, reading));
+        let any =
+            |reading: &String| rules.iter().any(|rule| naive_match(&json!(rule), method, reading));
         naive_readings(path).iter().all(any)
     };
     if world.caveat.as_ref().is_some_and(|rules| !all(rules)) {
@@ -206,7 +253,8 @@ fn naive_rules<'w>(world: &'w World, method: &str, path: &str) -> Result<&'w Val
     let mut named = None;
     for reading in &readings {
         let mut all = world.scopes.iter().flat_map(|(rules, _)| rules);
-        let first = all.find(|rule| naive_match(rule, method, reading)).ok_or(Denial::NotAllowed)?;
+        let first =
+            all.find(|rule| naive_match(rule, method, reading)).ok_or(Denial::NotAllowed)?;
         if first.is_object() && readings.len() > 1 {
             return Err(Denial::NotAllowed);
         }
@@ -229,7 +277,10 @@ fn naive_grant(world: &World, method: &str, path: &str) -> Result<(), Denial> {
 
 /// The rule that is named, or the denial.
 fn naive(world: &World, method: &str, path: &str) -> Result<String, String> {
-    let named = |rule: &Value| rule.as_str().map_or_else(|| parsed(std::slice::from_ref(rule))[0].to_string(), str::to_owned);
+    let named = |rule: &Value| {
+        rule.as_str()
+            .map_or_else(|| parsed(std::slice::from_ref(rule))[0].to_string(), str::to_owned)
+    };
     let mut decided = naive_rules(world, method, path).map(named);
     if decided == Err(Denial::NotAllowed) {
         decided = naive_grant(world, method, path).map(|()| "a grant that it holds".to_owned());
@@ -265,13 +316,22 @@ fn naive_find(rule: &Value, body: &str) -> Result<&'static str, EffectInputFault
     }
     if rule.get("grants").is_some_and(|grants| grants.to_string().contains("request.")) {
         let ambiguous = body.contains("ID");
-        return if parsed.is_some() && !ambiguous { Ok("values") } else { Err(EffectInputFault::Unreadable) };
+        return if parsed.is_some() && !ambiguous {
+            Ok("values")
+        } else {
+            Err(EffectInputFault::Unreadable)
+        };
     }
     Ok("nothing")
 }
 
 /// A part is asked for by the rule that needs it and by no other; with it the rule says what it finds.
-fn check_body(world: &World, rule: &Value, permit: &Permit, request: RequestView<'_>) -> &'static str {
+fn check_body(
+    world: &World,
+    rule: &Value,
+    permit: &Permit,
+    request: RequestView<'_>,
+) -> &'static str {
     let expected = naive_find(rule, world.body);
     let found = |found: EffectInput| match found {
         EffectInput::Nothing => "nothing",
@@ -288,7 +348,12 @@ fn check_body(world: &World, rule: &Value, permit: &Permit, request: RequestView
         return "nothing";
     }
     assert_eq!(unread, Err(EffectInputFault::Needs(Part::Body)));
-    assert_eq!(state.find(&request.with_body(world.body.as_bytes())).map(found), expected, "{rule} {}", world.body);
+    assert_eq!(
+        state.find(&request.with_body(world.body.as_bytes())).map(found),
+        expected,
+        "{rule} {}",
+        world.body
+    );
     expected.unwrap_or("no")
 }
 
@@ -296,7 +361,8 @@ fn check_body(world: &World, rule: &Value, permit: &Permit, request: RequestView
 fn judgements_are_what_the_specification_says() {
     let upstream = UpstreamName::parse("api").unwrap();
     let seen = RefCell::new(BTreeSet::new());
-    let mut runner = TestRunner::new(Config { cases: 600, failure_persistence: None, ..Config::default() });
+    let mut runner =
+        TestRunner::new(Config { cases: 600, failure_persistence: None, ..Config::default() });
     let check = |world: World| {
         let (token, ceiling) = (token(&world), world.ceiling.as_ref().map(|rules| policy(rules)));
         for (method, path) in METHODS.iter().flat_map(|method| PATHS.map(|path| (*method, path))) {
@@ -315,7 +381,8 @@ fn judgements_are_what_the_specification_says() {
             };
             let permit = judged(&world, &token, &access);
             let expected = naive(&world, method, path);
-            let found = permit.as_ref().map(|permit| permit.rule().to_string()).map_err(Clone::clone);
+            let found =
+                permit.as_ref().map(|permit| permit.rule().to_string()).map_err(Clone::clone);
             assert_eq!(found, expected, "{method} {path} {world:?}");
             // Whoever only asks hears what the rules alone say.
             let by_rules = naive_rules(&world, method, path);
@@ -325,7 +392,10 @@ fn judgements_are_what_the_specification_says() {
                 .map(|prospect| prospect.rule().to_string());
             assert_eq!(told.as_ref().err(), by_rules.as_ref().err());
             let kind = match (&permit, &by_rules) {
-                (Ok(permit), Ok(rule)) => check_body(&world, rule, permit, RequestView::unread(method, &target)).to_owned(),
+                (Ok(permit), Ok(rule)) => {
+                    check_body(&world, rule, permit, RequestView::unread(method, &target))
+                        .to_owned()
+                }
                 (Ok(permit), Err(_)) => permit.rule().split(' ').next().unwrap().to_owned(),
                 (Err(denial), _) => denial.clone(),
             };
@@ -334,7 +404,18 @@ fn judgements_are_what_the_specification_says() {
         Ok(())
     };
     runner.run(&world(), check).unwrap();
-    let kinds = ["plain", "nothing", "values", "list_items", "no", "a", "plugin", "NotAllowed", "BeyondCaveat", "BeyondCeiling"];
+    let kinds = [
+        "plain",
+        "nothing",
+        "values",
+        "list_items",
+        "no",
+        "a",
+        "plugin",
+        "NotAllowed",
+        "BeyondCaveat",
+        "BeyondCeiling",
+    ];
     assert_eq!(seen.into_inner(), kinds.map(str::to_owned).into());
 }
 
@@ -363,9 +444,14 @@ fn nobody_is_passed_over() {
         steps: &DecisionSteps::new(),
     };
     let answered = |said: &[(&str, Verdict)]| {
-        let said: Vec<_> = said.iter().map(|(name, verdict)| (PluginName::parse(name).unwrap(), verdict.clone())).collect();
+        let said: Vec<_> = said
+            .iter()
+            .map(|(name, verdict)| (PluginName::parse(name).unwrap(), verdict.clone()))
+            .collect();
         match token.decide(&access) {
-            Decision::Needs(Question::Plugins(question)) => matches!(question.answered(&access, &said), Decision::Allowed(_)),
+            Decision::Needs(Question::Plugins(question)) => {
+                matches!(question.answered(&access, &said), Decision::Allowed(_))
+            }
             other => panic!("{other:?}"),
         }
     };

@@ -16,7 +16,8 @@ fn value() -> impl Strategy<Value = Value> {
     single.prop_recursive(4, 32, 6, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-            prop::collection::btree_map("[a-c]{0,2}", inner, 0..6).prop_map(|members| members.into_iter().collect()),
+            prop::collection::btree_map("[a-c]{0,2}", inner, 0..6)
+                .prop_map(|members| members.into_iter().collect()),
         ]
     })
 }

@@ -50,13 +50,16 @@ fn pattern() -> impl Strategy<Value = String> {
 }
 
 fn path() -> impl Strategy<Value = String> {
-    let piece =
-        prop::sample::select(vec!["/", "/a", "/b", "a", "b", "ab", "0", ".", "-", "A", "%20", "%3F", "%2F", "_", "/a/b", "aa"]);
+    let piece = prop::sample::select(vec![
+        "/", "/a", "/b", "a", "b", "ab", "0", ".", "-", "A", "%20", "%3F", "%2F", "_", "/a/b", "aa",
+    ]);
     prop::collection::vec(piece, 0..7).prop_map(|pieces| format!("/{}", pieces.concat()))
 }
 
 fn method() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(vec!["GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "CONNECT", "get", "FOO", "*", ""])
+    prop::sample::select(vec![
+        "GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "CONNECT", "get", "FOO", "*", "",
+    ])
 }
 
 fn methods() -> impl Strategy<Value = &'static str> {
@@ -74,43 +77,78 @@ fn naive_method(rule: &str, method: &str) -> bool {
 
 fn naive_readings(path: &str) -> Vec<String> {
     let mut readings = vec![path.to_owned(), path.replace("%2F", "/")];
-    readings.extend(readings.clone().iter().filter_map(|reading| Some(reading.split_once("%3F")?.0.to_owned())));
+    readings.extend(
+        readings.clone().iter().filter_map(|reading| Some(reading.split_once("%3F")?.0.to_owned())),
+    );
     readings
 }
 
 fn naive_pattern(pattern: &str, mode: PatternMode, path: &str) -> bool {
-    let anchored = if mode == PatternMode::Whole { format!(r"\A(?:{pattern})\z") } else { format!(r"\A(?:{pattern})") };
-    let regex = RegexBuilder::new(&anchored).unicode(false).case_insensitive(mode == PatternMode::DangerPrefix).build().unwrap();
+    let anchored = if mode == PatternMode::Whole {
+        format!(r"\A(?:{pattern})\z")
+    } else {
+        format!(r"\A(?:{pattern})")
+    };
+    let regex = RegexBuilder::new(&anchored)
+        .unicode(false)
+        .case_insensitive(mode == PatternMode::DangerPrefix)
+        .build()
+        .unwrap();
     regex.is_match(path.as_bytes())
 }
 
 fn naive_allows(rules: &[(&str, String)], mode: PatternMode, method: &str, path: &str) -> bool {
     let allowed = |reading: &String| {
-        rules.iter().any(|(word, pattern)| naive_method(word, method) && naive_pattern(pattern, mode, reading))
+        rules.iter().any(|(word, pattern)| {
+            naive_method(word, method) && naive_pattern(pattern, mode, reading)
+        })
     };
     naive_readings(path).iter().all(allowed)
 }
 
-fn agree(rules: &[(&'static str, String)], mode: PatternMode, requests: &[(&str, String)]) -> Result<(), TestCaseError> {
+fn agree(
+    rules: &[(&'static str, String)],
+    mode: PatternMode,
+    requests: &[(&str, String)],
+) -> Result<(), TestCaseError> {
     // A pattern that a rule may not have is no disagreement.
     let accepted: Vec<(&str, String)> = rules
         .iter()
-        .filter(|(word, pattern)| Rule::parse(RawRule::Text(format!("{word} {pattern}")), mode).is_ok())
+        .filter(|(word, pattern)| {
+            Rule::parse(RawRule::Text(format!("{word} {pattern}")), mode).is_ok()
+        })
         .cloned()
         .collect();
-    let parsed: Vec<Rule> =
-        accepted.iter().map(|(word, pattern)| Rule::parse(RawRule::Text(format!("{word} {pattern}")), mode).unwrap()).collect();
+    let parsed: Vec<Rule> = accepted
+        .iter()
+        .map(|(word, pattern)| {
+            Rule::parse(RawRule::Text(format!("{word} {pattern}")), mode).unwrap()
+        })
+        .collect();
     let policy = Policy::compile(&parsed).unwrap();
     for (method, path) in requests {
-        let Ok(target) = RequestTarget::parse(path.as_bytes(), EncodedSlash::Both) else { continue };
+        let Ok(target) = RequestTarget::parse(path.as_bytes(), EncodedSlash::Both) else {
+            continue;
+        };
         let expected = naive_allows(&accepted, mode, method, target.path());
-        prop_assert_eq!(policy.allows(method, &target).is_some(), expected, "{:?} {:?} {} {}", accepted, mode, method, path);
+        prop_assert_eq!(
+            policy.allows(method, &target).is_some(),
+            expected,
+            "{:?} {:?} {} {}",
+            accepted,
+            mode,
+            method,
+            path
+        );
     }
     Ok(())
 }
 
 fn template() -> impl Strategy<Value = Vec<&'static str>> {
-    prop::collection::vec(prop::sample::select(vec!["a", "b", "a.b", "a+b", "(a)", "{x}", "{y}", "{z*}", "{w*}", ""]), 1..5)
+    prop::collection::vec(
+        prop::sample::select(vec!["a", "b", "a.b", "a+b", "(a)", "{x}", "{y}", "{z*}", "{w*}", ""]),
+        1..5,
+    )
 }
 
 /// Segment by segment: `{x}` is one, `{x*}` one or more.
@@ -118,7 +156,8 @@ fn naive_template(template: &[&str], segments: &[&str]) -> bool {
     match (template.split_first(), segments.split_first()) {
         (None, None) => true,
         (Some((first, rest)), Some((segment, others))) if first.ends_with("*}") => {
-            !segment.is_empty() && (naive_template(rest, others) || naive_template(template, others))
+            !segment.is_empty()
+                && (naive_template(rest, others) || naive_template(template, others))
         }
         (Some((first, rest)), Some((segment, others))) => {
             let fits = if first.starts_with('{') { !segment.is_empty() } else { first == segment };
@@ -138,15 +177,22 @@ fn naive_template_pattern(template: &[&str]) -> String {
 }
 
 fn route(text: &str, mode: PatternMode) -> Option<Policy> {
-    let raw: RawRule = serde_json::from_value(serde_json::json!({"method": "GET", "route": text})).unwrap();
+    let raw: RawRule =
+        serde_json::from_value(serde_json::json!({"method": "GET", "route": text})).unwrap();
     Policy::compile(&[Rule::parse(raw, mode).ok()?]).ok()
 }
 
 fn template_path() -> impl Strategy<Value = String> {
-    prop::collection::vec(prop::sample::select(vec!["a", "b", "a.b", "axb", "a+b", "aab", "(a)", "c", "A", "%20a"]), 1..6)
-        .prop_flat_map(|segments| {
-            prop_oneof![Just(format!("/{}", segments.join("/"))), Just(format!("/{}/", segments.join("/")))]
-        })
+    prop::collection::vec(
+        prop::sample::select(vec!["a", "b", "a.b", "axb", "a+b", "aab", "(a)", "c", "A", "%20a"]),
+        1..6,
+    )
+    .prop_flat_map(|segments| {
+        prop_oneof![
+            Just(format!("/{}", segments.join("/"))),
+            Just(format!("/{}/", segments.join("/")))
+        ]
+    })
 }
 
 proptest! {

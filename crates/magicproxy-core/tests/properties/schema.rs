@@ -17,24 +17,39 @@ fn is_valid(schema: &Value, value: &Value) -> bool {
         "description" => true,
         "type" => is_of_type(says.as_str().unwrap(), value),
         "const" => says == value,
-        "pattern" => value.as_str().is_none_or(|text| Regex::new(says.as_str().unwrap()).unwrap().is_match(text)),
+        "pattern" => value
+            .as_str()
+            .is_none_or(|text| Regex::new(says.as_str().unwrap()).unwrap().is_match(text)),
         "minimum" => value.as_u64().is_none_or(|number| number >= says.as_u64().unwrap()),
         "maximum" => value.as_u64().is_none_or(|number| number <= says.as_u64().unwrap()),
-        "items" => value.as_array().is_none_or(|list| list.iter().all(|element| is_valid(says, element))),
-        "minItems" => value.as_array().is_none_or(|list| list.len() as u64 >= says.as_u64().unwrap()),
-        "maxItems" => value.as_array().is_none_or(|list| list.len() as u64 <= says.as_u64().unwrap()),
-        "required" => value
-            .as_object()
-            .is_none_or(|members| says.as_array().unwrap().iter().all(|name| members.contains_key(name.as_str().unwrap()))),
+        "items" => {
+            value.as_array().is_none_or(|list| list.iter().all(|element| is_valid(says, element)))
+        }
+        "minItems" => {
+            value.as_array().is_none_or(|list| list.len() as u64 >= says.as_u64().unwrap())
+        }
+        "maxItems" => {
+            value.as_array().is_none_or(|list| list.len() as u64 <= says.as_u64().unwrap())
+        }
+        "required" => value.as_object().is_none_or(|members| {
+            says.as_array().unwrap().iter().all(|name| members.contains_key(name.as_str().unwrap()))
+        }),
         "properties" => value.as_object().is_none_or(|members| {
-            says.as_object().unwrap().iter().all(|(name, schema)| members.get(name).is_none_or(|value| is_valid(schema, value)))
+            says.as_object()
+                .unwrap()
+                .iter()
+                .all(|(name, schema)| members.get(name).is_none_or(|value| is_valid(schema, value)))
         }),
         "additionalProperties" => value.as_object().is_none_or(|members| {
-            let named = |name: &String| words.get("properties").is_some_and(|named| named.get(name).is_some());
+            let named = |name: &String| {
+                words.get("properties").is_some_and(|named| named.get(name).is_some())
+            };
             members.iter().all(|(name, value)| named(name) || is_valid(says, value))
         }),
         "anyOf" => says.as_array().unwrap().iter().any(|schema| is_valid(schema, value)),
-        "oneOf" => says.as_array().unwrap().iter().filter(|schema| is_valid(schema, value)).count() == 1,
+        "oneOf" => {
+            says.as_array().unwrap().iter().filter(|schema| is_valid(schema, value)).count() == 1
+        }
         other => panic!("the validator does not know `{other}`"),
     })
 }
@@ -57,7 +72,10 @@ fn right(name: &str) -> Vec<Value> {
         "method" => vec![json!("GET"), json!("GET|POST"), json!("*"), json!(["GET", "PUT"])],
         "path" => vec![json!("/a"), json!("/a/.*")],
         "route" => vec![json!("/a/{id}"), json!("/a")],
-        "grants" => vec![json!("GET /a/{response.id}"), json!(["GET /a/{response.id}", "DELETE /a/{response.id}"])],
+        "grants" => vec![
+            json!("GET /a/{response.id}"),
+            json!(["GET /a/{response.id}", "DELETE /a/{response.id}"]),
+        ],
         "receipt" => vec![json!(true)],
         "limit" => vec![
             json!({ "requests": 1, "per": "1h" }),
@@ -115,7 +133,18 @@ fn odd() -> Vec<Value> {
     ]
 }
 
-const MEMBERS: [&str; 10] = ["method", "path", "route", "grants", "receipt", "limit", "list_items", "owner", "plugin", "other"];
+const MEMBERS: [&str; 10] = [
+    "method",
+    "path",
+    "route",
+    "grants",
+    "receipt",
+    "limit",
+    "list_items",
+    "owner",
+    "plugin",
+    "other",
+];
 
 fn member() -> impl Strategy<Value = (String, Value)> {
     prop::sample::select(MEMBERS.to_vec()).prop_flat_map(|name| {
@@ -125,8 +154,23 @@ fn member() -> impl Strategy<Value = (String, Value)> {
 }
 
 fn rule() -> impl Strategy<Value = Value> {
-    let lines = ["GET /a", "GET|PUT /a/.*", "* route:/a/{b}", "GET", "/a", "", "GET  /a", " GET /a", "FOO /x", "GET a"];
-    let base = prop::sample::select(vec![json!({}), json!({ "method": "GET" }), json!({ "method": "GET", "route": "/a/{id}" })]);
+    let lines = [
+        "GET /a",
+        "GET|PUT /a/.*",
+        "* route:/a/{b}",
+        "GET",
+        "/a",
+        "",
+        "GET  /a",
+        " GET /a",
+        "FOO /x",
+        "GET a",
+    ];
+    let base = prop::sample::select(vec![
+        json!({}),
+        json!({ "method": "GET" }),
+        json!({ "method": "GET", "route": "/a/{id}" }),
+    ]);
     let object = (base, prop::collection::vec(member(), 0..4)).prop_map(|(base, members)| {
         let mut object: Map<String, Value> = base.as_object().unwrap().clone();
         object.extend(members);
@@ -142,7 +186,10 @@ fn rule() -> impl Strategy<Value = Value> {
 /// May this stand in a scope? Plugins are no rules.
 fn may_stand(raw: RawRule) -> bool {
     let is_plugin = matches!(raw, RawRule::Plugin(_));
-    is_plugin || [PatternMode::Whole, PatternMode::DangerPrefix].into_iter().any(|mode| Rule::parse(raw.clone(), mode).is_ok())
+    is_plugin
+        || [PatternMode::Whole, PatternMode::DangerPrefix]
+            .into_iter()
+            .any(|mode| Rule::parse(raw.clone(), mode).is_ok())
 }
 
 /// Is it the only fault of a text that has the right form, that a stretch of time is too long? No schema adds up.
@@ -158,7 +205,10 @@ fn check(schema: &Value, rule: &Value) {
         // What is read and valid may still be no rule: what a pattern, a template or a grant says is beyond a schema.
         Ok(raw) if may_stand(raw.clone()) => assert!(valid, "the schema refuses a rule: {rule}"),
         Ok(_) => {}
-        Err(faults) => assert!(!valid || is_too_long(&faults), "the schema takes what is not read: {rule}: {faults:?}"),
+        Err(faults) => assert!(
+            !valid || is_too_long(&faults),
+            "the schema takes what is not read: {rule}: {faults:?}"
+        ),
     }
 }
 
@@ -177,9 +227,12 @@ fn each_member_with_each_value() {
     let mut rules = 0;
     for name in MEMBERS {
         for value in right(name).into_iter().chain(odd()) {
-            for base in
-                [json!({}), json!({ "method": "GET" }), json!({ "method": "GET", "route": "/a/{id}" }), json!({ "path": "/a" })]
-            {
+            for base in [
+                json!({}),
+                json!({ "method": "GET" }),
+                json!({ "method": "GET", "route": "/a/{id}" }),
+                json!({ "path": "/a" }),
+            ] {
                 let mut rule = base;
                 rule[name] = value.clone();
                 check(&schema, &rule);

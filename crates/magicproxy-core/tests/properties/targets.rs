@@ -9,8 +9,9 @@ fn decode(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut at = 0;
     while at < text.len() {
-        let triplet =
-            (text[at] == b'%' && at + 2 < text.len()).then(|| Some(hex(text[at + 1])? * 16 + hex(text[at + 2])?)).flatten();
+        let triplet = (text[at] == b'%' && at + 2 < text.len())
+            .then(|| Some(hex(text[at + 1])? * 16 + hex(text[at + 2])?))
+            .flatten();
         out.push(triplet.unwrap_or(text[at]));
         at += if triplet.is_some() { 3 } else { 1 };
     }
@@ -51,18 +52,25 @@ fn views(path: &[u8]) -> Vec<(String, Vec<u8>)> {
     let mut text = path.to_vec();
     for round in 0..=4 {
         let cut_at = |set: &[u8]| text.split(|byte| set.contains(byte)).next().unwrap().to_vec();
-        let backslashes: Vec<u8> = text.iter().map(|byte| if *byte == b'\\' { b'/' } else { *byte }).collect();
+        let backslashes: Vec<u8> =
+            text.iter().map(|byte| if *byte == b'\\' { b'/' } else { *byte }).collect();
         let parameters = |text: &[u8]| {
-            let segments: Vec<&[u8]> =
-                text.split(|byte| *byte == b'/').map(|part| part.split(|byte| *byte == b';').next().unwrap()).collect();
+            let segments: Vec<&[u8]> = text
+                .split(|byte| *byte == b'/')
+                .map(|part| part.split(|byte| *byte == b';').next().unwrap())
+                .collect();
             segments.join(&b'/')
         };
         let trimmed = |text: &[u8]| {
-            let segments: Vec<&[u8]> = text.split(|byte| *byte == b'/').map(<[u8]>::trim_ascii).collect();
+            let segments: Vec<&[u8]> =
+                text.split(|byte| *byte == b'/').map(<[u8]>::trim_ascii).collect();
             segments.join(&b'/')
         };
-        let without_controls: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_control()).collect();
-        let mut add = |what: &str, view: Vec<u8>| views.push((format!("decoded {round} times, {what}"), view));
+        let without_controls: Vec<u8> =
+            text.iter().copied().filter(|byte| !byte.is_ascii_control()).collect();
+        let mut add = |what: &str, view: Vec<u8>| {
+            views.push((format!("decoded {round} times, {what}"), view))
+        };
         add("as it is", text.clone());
         add("backslashes", backslashes.clone());
         add("parameters", parameters(&text));
@@ -80,7 +88,8 @@ fn views(path: &[u8]) -> Vec<(String, Vec<u8>)> {
     views
 }
 
-const KNOWN: [PathReading; 3] = [PathReading::DecodeOnce, PathReading::Servlet, PathReading::Normalize];
+const KNOWN: [PathReading; 3] =
+    [PathReading::DecodeOnce, PathReading::Servlet, PathReading::Normalize];
 
 #[track_caller]
 fn check(raw: &[u8]) {
@@ -109,11 +118,19 @@ fn check_reading(raw: &[u8], reading: PathReading) {
 fn check_known(raw: &[u8], settings: PathSettings) {
     let Ok(target) = RequestTarget::parse(raw, settings) else { return };
     let shown = String::from_utf8_lossy(raw);
-    assert_eq!(RequestTarget::parse(target.to_string().as_bytes(), settings).as_ref(), Ok(&target), "{shown}");
-    let readings: Vec<Vec<u8>> = target.readings().map(|reading| decode(reading.as_bytes())).collect();
+    assert_eq!(
+        RequestTarget::parse(target.to_string().as_bytes(), settings).as_ref(),
+        Ok(&target),
+        "{shown}"
+    );
+    let readings: Vec<Vec<u8>> =
+        target.readings().map(|reading| decode(reading.as_bytes())).collect();
     for (what, view) in known_views(target.path(), settings) {
         assert_eq!(normalise(&view), view, "{shown} escapes under {settings:?}: {what}");
-        assert!(readings.contains(&decode(&view)), "{shown} under {settings:?}: no rule saw {what}");
+        assert!(
+            readings.contains(&decode(&view)),
+            "{shown} under {settings:?}: no rule saw {what}"
+        );
     }
     // Every path that `both` takes is taken by `opaque`, too.
     if settings.encoded_slash == EncodedSlash::Opaque {
@@ -125,7 +142,10 @@ fn check_known(raw: &[u8], settings: PathSettings) {
     if let Ok(strict) = RequestTarget::parse(raw, settings.encoded_slash) {
         assert_eq!(strict.path(), target.path(), "{shown}");
         let seen: Vec<&str> = strict.readings().collect();
-        assert!(target.readings().all(|reading| seen.contains(&reading)), "{shown} under {settings:?}");
+        assert!(
+            target.readings().all(|reading| seen.contains(&reading)),
+            "{shown} under {settings:?}"
+        );
     }
 }
 
@@ -149,10 +169,15 @@ fn known_views(path: &str, settings: PathSettings) -> Vec<(&'static str, Vec<u8>
     }
     if settings.reading == PathReading::Servlet {
         for (_, text) in views.clone() {
-            let without = |marks: &[&str]| text.split('/').map(|segment| cut(segment, marks)).collect::<Vec<_>>().join("/");
+            let without = |marks: &[&str]| {
+                text.split('/').map(|segment| cut(segment, marks)).collect::<Vec<_>>().join("/")
+            };
             views.push(("without parameters", without(&[";"])));
             views.push(("without parameters, encoded ones too", without(&[";", "%3B"])));
-            for (what, text) in [("cut, then ended", without(&[";"])), ("cut more, then ended", without(&[";", "%3B"]))] {
+            for (what, text) in [
+                ("cut, then ended", without(&[";"])),
+                ("cut more, then ended", without(&[";", "%3B"])),
+            ] {
                 views.extend([(what, cut(&text, &["%3F"])), (what, cut(&text, &["%23"]))]);
             }
         }
@@ -166,7 +191,9 @@ fn normalising_views(path: &str) -> Vec<(String, Vec<u8>)> {
     let mut text = path.as_bytes().to_vec();
     for round in 0..=4 {
         let narrow = |character: char| match character {
-            '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(character) - 0xfee0).unwrap().to_string(),
+            '\u{ff01}'..='\u{ff5e}' => {
+                char::from_u32(u32::from(character) - 0xfee0).unwrap().to_string()
+            }
             '\u{2025}' | '\u{fe30}' => "..".to_owned(),
             '\u{2024}' | '\u{fe52}' => ".".to_owned(),
             '\u{2215}' | '\u{2044}' => "/".to_owned(),
@@ -186,7 +213,8 @@ fn normalising_views(path: &str) -> Vec<(String, Vec<u8>)> {
 fn climbs(path: &[u8]) -> bool {
     path.split(|byte| b"/\\".contains(byte)).any(|part| {
         let until_end = part.split(|byte| b";?#\0\r\n".contains(byte)).next().unwrap();
-        let seen: Vec<u8> = until_end.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+        let seen: Vec<u8> =
+            until_end.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
         seen == b"." || seen == b".."
     })
 }
@@ -196,8 +224,13 @@ fn check_strict(raw: &[u8]) {
     for mode in [EncodedSlash::Refuse, EncodedSlash::Both, EncodedSlash::Opaque] {
         let Ok(target) = RequestTarget::parse(raw, mode) else { continue };
         let shown = String::from_utf8_lossy(raw);
-        assert_eq!(RequestTarget::parse(target.to_string().as_bytes(), mode).as_ref(), Ok(&target), "{shown}");
-        let fully: Vec<Vec<u8>> = target.readings().map(|reading| decode(reading.as_bytes())).collect();
+        assert_eq!(
+            RequestTarget::parse(target.to_string().as_bytes(), mode).as_ref(),
+            Ok(&target),
+            "{shown}"
+        );
+        let fully: Vec<Vec<u8>> =
+            target.readings().map(|reading| decode(reading.as_bytes())).collect();
         for (what, view) in views(target.path().as_bytes()) {
             // The operator has said that this upstream never decodes `%2F`.
             if mode == EncodedSlash::Opaque && target.path().contains("%2F") {
@@ -205,10 +238,17 @@ fn check_strict(raw: &[u8]) {
             }
             assert_eq!(normalise(&view), view, "{shown} escapes: {what}");
             // What the upstream sees is what the rules saw, but for the encoding.
-            assert!(fully.contains(&decode(&view)), "{shown}: no rule saw {:?}: {what}", String::from_utf8_lossy(&view));
+            assert!(
+                fully.contains(&decode(&view)),
+                "{shown}: no rule saw {:?}: {what}",
+                String::from_utf8_lossy(&view)
+            );
         }
         for reading in target.readings() {
-            assert!(reading.starts_with('/') && reading.bytes().all(|byte| byte.is_ascii_graphic()), "{shown}: {reading}");
+            assert!(
+                reading.starts_with('/') && reading.bytes().all(|byte| byte.is_ascii_graphic()),
+                "{shown}: {reading}"
+            );
         }
     }
 }
@@ -453,7 +493,9 @@ fn traversal() {
                 for mode in [EncodedSlash::Refuse, EncodedSlash::Both] {
                     let accepted = RequestTarget::parse(text.as_bytes(), mode).is_ok();
                     // Only `..b` behind a real slash is a name: nothing else of this may pass, but for what the `?` cuts off.
-                    let is_name = after.is_empty() && (before == "/" || before.eq_ignore_ascii_case("%2f")) || text.contains('?');
+                    let is_name = after.is_empty()
+                        && (before == "/" || before.eq_ignore_ascii_case("%2f"))
+                        || text.contains('?');
                     assert!(!accepted || is_name, "{text}");
                 }
             }
@@ -519,7 +561,8 @@ fn hostile_forms_around_a_path() {
 /// The strings of the WHATWG URL tests: never a panic, and a WHATWG parser finds nothing to normalise in what is accepted.
 #[test]
 fn whatwg_urls() {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/whatwg/urls.json");
+    let path =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/whatwg/urls.json");
     let texts: Vec<String> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let mut accepted = 0;
     for text in &texts {

@@ -5,8 +5,9 @@ use std::sync::{Arc, LazyLock};
 use aws_lc_rs::signature::KeyPair as _;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use magicproxy_core::{
-    Acceptance, AccessRequest, Credential, EncodedSlash, KeyRing, MintedToken, PatternMode, Policy, PrivateKey, RawRule,
-    RequestTarget, Rule, RuleSource, Scopes, TokenSpec, UnixTime, UnnamedTokens, UpstreamName, VerifyContext,
+    Acceptance, AccessRequest, Credential, EncodedSlash, KeyRing, MintedToken, PatternMode, Policy,
+    PrivateKey, RawRule, RequestTarget, Rule, RuleSource, Scopes, TokenSpec, UnixTime,
+    UnnamedTokens, UpstreamName, VerifyContext,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -15,7 +16,8 @@ const NOW: u64 = 1_790_000_000;
 static ACCEPTANCE: LazyLock<Acceptance> = LazyLock::new(Acceptance::default);
 
 fn pem(name: &str) -> String {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../testdata/keys/test-only-{name}.pem"));
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(format!("../../testdata/keys/test-only-{name}.pem"));
     std::fs::read_to_string(path).unwrap()
 }
 
@@ -45,7 +47,12 @@ fn mint(ring: &KeyRing, credential: &str) -> MintedToken {
 }
 
 fn context(scopes: &Scopes) -> VerifyContext<'_> {
-    VerifyContext { now: UnixTime(NOW), scopes, patterns: PatternMode::Whole, acceptance: &ACCEPTANCE }
+    VerifyContext {
+        now: UnixTime(NOW),
+        scopes,
+        patterns: PatternMode::Whole,
+        acceptance: &ACCEPTANCE,
+    }
 }
 
 /// The credential that a token gives a request for `GET /user`.
@@ -70,7 +77,9 @@ fn spend(ring: &KeyRing, token: &str) -> Option<String> {
 /// The `token` claim, without believing anything.
 fn sealed(token: &str) -> String {
     use base64::Engine as _;
-    let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD
+        .decode(token.split('.').nth(1).unwrap())
+        .unwrap();
     serde_json::from_slice::<Value>(&payload).unwrap()["token"].as_str().unwrap().to_owned()
 }
 
@@ -128,10 +137,14 @@ fn pkcs1(text: &str) -> Vec<u8> {
 }
 
 fn decoding_key(name: &str) -> DecodingKey {
-    let pair = aws_lc_rs::rsa::KeyPair::from_pkcs8(pem::parse(pem(name)).unwrap().contents()).unwrap();
+    let pair =
+        aws_lc_rs::rsa::KeyPair::from_pkcs8(pem::parse(pem(name)).unwrap().contents()).unwrap();
     let public = pair.public_key();
     let (modulus, exponent) = (public.modulus(), public.exponent());
-    DecodingKey::from_rsa_raw_components(modulus.big_endian_without_leading_zero(), exponent.big_endian_without_leading_zero())
+    DecodingKey::from_rsa_raw_components(
+        modulus.big_endian_without_leading_zero(),
+        exponent.big_endian_without_leading_zero(),
+    )
 }
 
 #[test]
@@ -146,10 +159,19 @@ fn jsonwebtoken_verifies_what_is_minted() {
     assert_eq!(decoded.header.kid.as_deref(), Some(ring.active().public().id().as_str()));
     assert_eq!(decoded.header.typ.as_deref(), Some("JWT"));
     let claims = &decoded.claims;
-    assert_eq!((&claims["iat"], &claims["exp"], &claims["jti"]), (&json!(NOW), &json!(NOW + 60), &json!(minted.id)));
-    assert_eq!((&claims["allowed"], &claims["scopes"], &claims["aud"]), (&json!(["GET /user"]), &Value::Null, &json!("api")));
+    assert_eq!(
+        (&claims["iat"], &claims["exp"], &claims["jti"]),
+        (&json!(NOW), &json!(NOW + 60), &json!(minted.id))
+    );
+    assert_eq!(
+        (&claims["allowed"], &claims["scopes"], &claims["aud"]),
+        (&json!(["GET /user"]), &Value::Null, &json!("api"))
+    );
 
-    assert!(jsonwebtoken::decode::<Value>(minted.token.as_str(), &decoding_key("second"), &validation).is_err());
+    assert!(
+        jsonwebtoken::decode::<Value>(minted.token.as_str(), &decoding_key("second"), &validation)
+            .is_err()
+    );
 }
 
 #[test]
@@ -159,16 +181,31 @@ fn what_jsonwebtoken_signs_is_accepted() {
     let key = |name| EncodingKey::from_rsa_der(&pkcs1(&pem(name)));
     let claims = json!({"iat": NOW, "exp": NOW + 60, "token": sealed, "allowed": ["GET /user"]});
     let mut header = Header::new(Algorithm::RS256);
-    assert_eq!(spend(&ring, &jsonwebtoken::encode(&header, &claims, &key("first")).unwrap()).as_deref(), Some("ghp_marked"));
-    assert_eq!(spend(&ring, &jsonwebtoken::encode(&header, &claims, &key("second")).unwrap()), None);
+    assert_eq!(
+        spend(&ring, &jsonwebtoken::encode(&header, &claims, &key("first")).unwrap()).as_deref(),
+        Some("ghp_marked")
+    );
+    assert_eq!(
+        spend(&ring, &jsonwebtoken::encode(&header, &claims, &key("second")).unwrap()),
+        None
+    );
     header.kid = Some(ring.active().public().id().to_string());
-    assert_eq!(spend(&ring, &jsonwebtoken::encode(&header, &claims, &key("first")).unwrap()).as_deref(), Some("ghp_marked"));
+    assert_eq!(
+        spend(&ring, &jsonwebtoken::encode(&header, &claims, &key("first")).unwrap()).as_deref(),
+        Some("ghp_marked")
+    );
     for algorithm in [Algorithm::RS384, Algorithm::RS512, Algorithm::PS256] {
         let token = jsonwebtoken::encode(&Header::new(algorithm), &claims, &key("first")).unwrap();
         assert_eq!(spend(&ring, &token), None, "{algorithm:?}");
     }
     let hmac = EncodingKey::from_secret(ring.active().public().to_pem().as_bytes());
-    assert_eq!(spend(&ring, &jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &hmac).unwrap()), None);
+    assert_eq!(
+        spend(
+            &ring,
+            &jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &hmac).unwrap()
+        ),
+        None
+    );
 }
 
 /// P8: whatever is printed for debugging, neither the credential nor the token is in it.
@@ -228,7 +265,8 @@ fn debug_shows_no_secret() {
         format!("{:#?}", token),
     ];
     // Errors, which are made of input.
-    let mut broken: Vec<String> = vec![format!("{text}x"), format!("x{text}"), text.replace('.', "..")];
+    let mut broken: Vec<String> =
+        vec![format!("{text}x"), format!("x{text}"), text.replace('.', "..")];
     broken.push(text[..text.len() - 4].to_owned());
     for broken in broken {
         let error = ring.verify(&broken, &context(&scopes)).unwrap_err();

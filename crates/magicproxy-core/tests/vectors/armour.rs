@@ -37,12 +37,16 @@ fn armour() {
 #[ignore = "writes testdata/vectors/token-v1-armour.json"]
 fn write_armour_vectors() {
     let good = [
-        ("every character", "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.".to_owned()),
+        (
+            "every character",
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.".to_owned(),
+        ),
         ("each escaped character before each digit", "z0z1z2-0-1-2_0_1_2z-_zz--__".to_owned()),
         ("a token of version 1", token()),
     ];
     let good = good.map(|(name, token)| {
-        let spelled = format!("mt1_{}", token.replace('z', "z0").replace('-', "z1").replace('_', "z2"));
+        let spelled =
+            format!("mt1_{}", token.replace('z', "z0").replace('-', "z1").replace('_', "z2"));
         json!({ "name": name, "armoured": spelled, "token": token })
     });
     let bad = [
@@ -77,7 +81,8 @@ fn write_armour_vectors() {
 /// One with `-`, `_` and `z` in it.
 fn token() -> String {
     let file: Value = files::read("vectors/token-v1.json");
-    let tokens = file["cases"].as_array().unwrap().iter().filter(|case| case.get("accepted").is_some());
+    let tokens =
+        file["cases"].as_array().unwrap().iter().filter(|case| case.get("accepted").is_some());
     let mut tokens = tokens.map(|case| case["token"].as_str().unwrap().to_owned());
     tokens.find(|token| ['z', '-', '_'].iter().all(|character| token.contains(*character))).unwrap()
 }

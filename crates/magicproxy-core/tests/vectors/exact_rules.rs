@@ -123,5 +123,7 @@ pub(crate) const BAD: [&str; 48] = [
 
 /// Does a rule say something of state, so that no caveat may hold it?
 pub(crate) fn is_stateful(rule: &str) -> bool {
-    ["\"grants\"", "\"receipt\"", "\"limit\"", "\"list_items\""].iter().any(|member| rule.contains(member))
+    ["\"grants\"", "\"receipt\"", "\"limit\"", "\"list_items\""]
+        .iter()
+        .any(|member| rule.contains(member))
 }

@@ -31,38 +31,101 @@ impl Maker {
     }
 
     fn sealed_with(&self, name: &str, credential: &str, kind: &str) -> Value {
-        refused(name, self.assemble(&self.key.0, &self.ordinary().json(), credential, false, &[]), kind)
+        refused(
+            name,
+            self.assemble(&self.key.0, &self.ordinary().json(), credential, false, &[]),
+            kind,
+        )
     }
 
     fn exact_json(&self) -> Vec<Value> {
         let plain = || self.ordinary();
         let renamed = |from: &str, to: &str| {
-            Claims(plain().0.into_iter().map(|(name, raw)| (if name == from { to.to_owned() } else { name }, raw)).collect())
+            Claims(
+                plain()
+                    .0
+                    .into_iter()
+                    .map(|(name, raw)| (if name == from { to.to_owned() } else { name }, raw))
+                    .collect(),
+            )
         };
         let mut cases = vec![
             self.ok("a name in escapes", self.token(&renamed("exp", r"e\u0078p"), &[]), json!({})),
-            self.ok("a text in escapes", self.token(&plain().with("aud", r#""\u0061\u0070i""#), &[]), json!({})),
-            self.ok("the solidus in an escape", self.token(&plain().with("allowed", r#"["GET \/user"]"#), &[]), json!({})),
-            self.ok("explain is false", self.token(&plain().with("explain", "false"), &[]), json!({})),
-            self.bad("a name twice, once in escapes", &plain().and_again(r"e\u0078p", "1"), "claims"),
+            self.ok(
+                "a text in escapes",
+                self.token(&plain().with("aud", r#""\u0061\u0070i""#), &[]),
+                json!({}),
+            ),
+            self.ok(
+                "the solidus in an escape",
+                self.token(&plain().with("allowed", r#"["GET \/user"]"#), &[]),
+                json!({}),
+            ),
+            self.ok(
+                "explain is false",
+                self.token(&plain().with("explain", "false"), &[]),
+                json!({}),
+            ),
+            self.bad(
+                "a name twice, once in escapes",
+                &plain().and_again(r"e\u0078p", "1"),
+                "claims",
+            ),
             self.bad("a name in another case", &renamed("exp", "Exp"), "claims"),
             self.bad("the empty name", &plain().with("", "1"), "claims"),
-            self.bad("a rule with a lone surrogate", &plain().with("allowed", r#"["GET /\ud800"]"#), "claims"),
-            self.bad("a rule with surrogates in the wrong order", &plain().with("allowed", r#"["GET /\udc00\ud800"]"#), "claims"),
+            self.bad(
+                "a rule with a lone surrogate",
+                &plain().with("allowed", r#"["GET /\ud800"]"#),
+                "claims",
+            ),
+            self.bad(
+                "a rule with surrogates in the wrong order",
+                &plain().with("allowed", r#"["GET /\udc00\ud800"]"#),
+                "claims",
+            ),
             self.bad("a name with a lone surrogate", &plain().with(r"\udfff", "1"), "claims"),
-            self.bad("a text with an unknown escape", &plain().with("aud", r#""ap\x69""#), "claims"),
+            self.bad(
+                "a text with an unknown escape",
+                &plain().with("aud", r#""ap\x69""#),
+                "claims",
+            ),
             self.bad("a text with a raw line end", &plain().with("aud", "\"ap\ni\""), "claims"),
             self.bad("rules nested deep", &plain().with("allowed", DEEP.as_str()), "claims"),
             self.bad("an unknown member nested deep", &plain().with("x", DEEP.as_str()), "claims"),
-            refused("claims twice", self.assemble(&self.key.0, &plain().json().repeat(2), CREDENTIAL, false, &[]), "claims"),
-            refused("claims without a member", self.assemble(&self.key.0, "{}", CREDENTIAL, false, &[]), "claims"),
+            refused(
+                "claims twice",
+                self.assemble(&self.key.0, &plain().json().repeat(2), CREDENTIAL, false, &[]),
+                "claims",
+            ),
+            refused(
+                "claims without a member",
+                self.assemble(&self.key.0, "{}", CREDENTIAL, false, &[]),
+                "claims",
+            ),
             refused(
                 "a comma behind the last member",
-                self.assemble(&self.key.0, &plain().json().replace("}", ",}"), CREDENTIAL, false, &[]),
+                self.assemble(
+                    &self.key.0,
+                    &plain().json().replace("}", ",}"),
+                    CREDENTIAL,
+                    false,
+                    &[],
+                ),
                 "claims",
             ),
         ];
-        for raw in ["-0", "00", "01790000000", "1790000000.0", "1.79e9", "1E3", "+1", "9007199254740992", "1e400", "NaN"] {
+        for raw in [
+            "-0",
+            "00",
+            "01790000000",
+            "1790000000.0",
+            "1.79e9",
+            "1E3",
+            "+1",
+            "9007199254740992",
+            "1e400",
+            "NaN",
+        ] {
             cases.push(self.bad(&format!("nbf is {raw}"), &plain().with("nbf", raw), "claims"));
         }
         cases
@@ -76,7 +139,10 @@ impl Maker {
         vec![
             ok("nbf is 0", &plain().with("nbf", 0)),
             ok("a life of one second", &plain().with("exp", NOW - 9)),
-            ok("the last second of the leeway behind exp", &plain().with("iat", NOW - 40).with("exp", NOW - 29)),
+            ok(
+                "the last second of the leeway behind exp",
+                &plain().with("iat", NOW - 40).with("exp", NOW - 29),
+            ),
             self.bad("nbf is the last moment", &plain().with("nbf", END_OF_TIME), "not_yet_valid"),
             self.bad("nbf beyond the last moment", &plain().with("nbf", END_OF_TIME + 1), "claims"),
             self.bad(
@@ -115,23 +181,36 @@ impl Maker {
             r#"{"method":"POST","route":"/a/{b}","grants":["GET /a/{path.b}/{response.id}"],"receipt":true}"#,
             r#"{"method":"PATCH","path":"/a","list_items":{"list":"a","key":"b","creates":{"c":"d"},"only":{"b":"x*"}}}"#,
         ];
-        let mut cases: Vec<Value> =
-            good.iter().map(|rule| self.ok(&format!("rule {rule}"), self.token(&with(rule), &[]), json!({}))).collect();
-        cases.extend(MISSHAPEN.iter().map(|rule| self.bad(&format!("rule {rule}"), &with(rule), "claims")));
+        let mut cases: Vec<Value> = good
+            .iter()
+            .map(|rule| self.ok(&format!("rule {rule}"), self.token(&with(rule), &[]), json!({})))
+            .collect();
+        cases.extend(
+            MISSHAPEN.iter().map(|rule| self.bad(&format!("rule {rule}"), &with(rule), "claims")),
+        );
         cases.extend(BAD.iter().map(|rule| self.bad(&format!("rule {rule}"), &with(rule), "rule")));
         let caveat = |rule: &str, kind: &str| {
             let json = format!(r#"{{"allowed":[{rule}]}}"#);
             refused(&format!("caveat {json}"), self.token(&self.ordinary(), &[&json]), kind)
         };
         cases.extend(MISSHAPEN.iter().map(|rule| caveat(rule, "caveat")));
-        cases.extend(BAD.iter().map(|rule| caveat(rule, if is_stateful(rule) { "caveat" } else { "rule" })));
+        cases.extend(
+            BAD.iter().map(|rule| caveat(rule, if is_stateful(rule) { "caveat" } else { "rule" })),
+        );
         cases
     }
 
     fn exact_caveats(&self) -> Vec<Value> {
         let networks = |list: &[&str]| json!({"sender": {"cidr": list}}).to_string();
-        let good =
-            ["0.0.0.0/0", "192.0.2.1/32", "::/0", "2001:DB8::/32", "2001:db8:0:0:0:0:0:1/128", "64:ff9b::192.0.2.0/120", "::/90"];
+        let good = [
+            "0.0.0.0/0",
+            "192.0.2.1/32",
+            "::/0",
+            "2001:DB8::/32",
+            "2001:db8:0:0:0:0:0:1/128",
+            "64:ff9b::192.0.2.0/120",
+            "::/90",
+        ];
         let bad = [
             "",
             "/",
@@ -165,14 +244,31 @@ impl Maker {
         let plain = self.ordinary();
         let mut cases: Vec<Value> = good
             .iter()
-            .map(|network| self.ok(&format!("network {network}"), self.token(&plain, &[&networks(&[network])]), json!({})))
+            .map(|network| {
+                self.ok(
+                    &format!("network {network}"),
+                    self.token(&plain, &[&networks(&[network])]),
+                    json!({}),
+                )
+            })
             .collect();
-        cases.extend(
-            bad.iter()
-                .map(|network| refused(&format!("network {network}"), self.token(&plain, &[&networks(&[network])]), "caveat")),
-        );
-        cases.push(self.ok("32 networks", self.token(&plain, &[&networks(&["::/0"; 32])]), json!({})));
-        cases.push(refused("33 networks", self.token(&plain, &[&networks(&["::/0"; 33])]), "caveat"));
+        cases.extend(bad.iter().map(|network| {
+            refused(
+                &format!("network {network}"),
+                self.token(&plain, &[&networks(&[network])]),
+                "caveat",
+            )
+        }));
+        cases.push(self.ok(
+            "32 networks",
+            self.token(&plain, &[&networks(&["::/0"; 32])]),
+            json!({}),
+        ));
+        cases.push(refused(
+            "33 networks",
+            self.token(&plain, &[&networks(&["::/0"; 33])]),
+            "caveat",
+        ));
         let members = [
             r#"{"exp":-0}"#,
             r#"{"exp":01}"#,
@@ -191,13 +287,21 @@ impl Maker {
             r#"{"sub":"a"}{"sub":"b"}"#,
             r#"{"sub":"a",}"#,
         ];
-        cases.extend(members.iter().map(|json| refused(&format!("caveat {json}"), self.token(&plain, &[json]), "caveat")));
+        cases.extend(
+            members.iter().map(|json| {
+                refused(&format!("caveat {json}"), self.token(&plain, &[json]), "caveat")
+            }),
+        );
         cases.push(refused(
             "a caveat nested deep",
             self.token(&plain, &[&format!(r#"{{"allowed":{}}}"#, DEEP.as_str())]),
             "caveat",
         ));
-        cases.push(self.ok("caveat with a name in escapes", self.token(&plain, &[r#"{"s\u0075b":"a"}"#]), json!({})));
+        cases.push(self.ok(
+            "caveat with a name in escapes",
+            self.token(&plain, &[r#"{"s\u0075b":"a"}"#]),
+            json!({}),
+        ));
         cases
     }
 
@@ -239,18 +343,29 @@ impl Maker {
             "not JSON".to_owned(),
             "\u{feff}{\"secret\":\"a\"}".to_owned(),
         ];
-        let make = |credential: &str| self.assemble(&self.key.0, &self.ordinary().json(), credential, false, &[]);
+        let make = |credential: &str| {
+            self.assemble(&self.key.0, &self.ordinary().json(), credential, false, &[])
+        };
         let mut cases: Vec<Value> = good
             .iter()
-            .map(|(text, value)| self.ok(&format!("credential {text}"), make(text), json!({"credential": value})))
+            .map(|(text, value)| {
+                self.ok(&format!("credential {text}"), make(text), json!({"credential": value}))
+            })
             .collect();
         let longest = format!(r#"{{"header":["{}","b"]}}"#, &name[1..]);
         for text in [longest, four("")] {
             let value: Value = serde_json::from_str(&text).unwrap();
-            cases.push(self.ok(&format!("credential {text}"), make(&text), json!({"credential": value})));
+            cases.push(self.ok(
+                &format!("credential {text}"),
+                make(&text),
+                json!({"credential": value}),
+            ));
         }
-        let shown = |text: &str| if text.len() > 300 { "nested deep".to_owned() } else { text.to_owned() };
-        cases.extend(bad.iter().map(|text| self.sealed_with(&format!("credential {}", shown(text)), text, "credential")));
+        let shown =
+            |text: &str| if text.len() > 300 { "nested deep".to_owned() } else { text.to_owned() };
+        cases.extend(bad.iter().map(|text| {
+            self.sealed_with(&format!("credential {}", shown(text)), text, "credential")
+        }));
         cases
     }
 
@@ -269,10 +384,26 @@ impl Maker {
         let retired = json!(self.retired.0.public().id().as_str());
         let over = plain().with("kid", &retired);
         vec![
-            refused("an empty part, and claims with a fault", [wrong[0], wrong[1], "", wrong[3]].join("."), "claims"),
-            refused("too long, and no part of it is right", format!("{}{}", "mt2_", "!".repeat(8189)), "too_long"),
-            refused("as long as may be, and no part of it is right", format!("{}{}", "mt2_", "!".repeat(8188)), "malformed"),
-            refused("a short tag, and claims with a fault", [wrong[0], wrong[1], &parts[3][..50]].join("."), "malformed"),
+            refused(
+                "an empty part, and claims with a fault",
+                [wrong[0], wrong[1], "", wrong[3]].join("."),
+                "claims",
+            ),
+            refused(
+                "too long, and no part of it is right",
+                format!("{}{}", "mt2_", "!".repeat(8189)),
+                "too_long",
+            ),
+            refused(
+                "as long as may be, and no part of it is right",
+                format!("{}{}", "mt2_", "!".repeat(8188)),
+                "malformed",
+            ),
+            refused(
+                "a short tag, and claims with a fault",
+                [wrong[0], wrong[1], &parts[3][..50]].join("."),
+                "malformed",
+            ),
             refused(
                 "a seal in capitals, and claims with a fault",
                 [wrong[0], &wrong[1].to_uppercase(), wrong[3]].join("."),
@@ -288,7 +419,11 @@ impl Maker {
                 self.token(&plain().with("iat", "null"), &[r#"{"sub":"a"}"#; 17]),
                 "claims",
             ),
-            refused("a caveat that no bytes are, and another tag", [parts[0], parts[1], "A", parts[3]].join("."), "malformed"),
+            refused(
+                "a caveat that no bytes are, and another tag",
+                [parts[0], parts[1], "A", parts[3]].join("."),
+                "malformed",
+            ),
             refused("a signature without a minter", with_signature, "malformed"),
             refused("a minter without a signature, and no caveat", without_signature, "malformed"),
             refused(
@@ -336,15 +471,19 @@ impl Maker {
         let whole = self.token(&over(), &[]);
         let (kept, tag) = whole.rsplit_once('.').unwrap();
         let (claims, sealed) = kept.split_once('.').unwrap();
-        let changed = |part: &str| format!("{}{}", if part.starts_with('a') { "b" } else { "a" }, &part[1..]);
+        let changed =
+            |part: &str| format!("{}{}", if part.starts_with('a') { "b" } else { "a" }, &part[1..]);
         let longest = NOW - 31 - 366 * 86_400;
         let wanting_sub = |case: Value| in_context(case, json!({"require_sub": true}));
-        let with_caveats =
-            |name: &str, claims: Claims, caveats: &[&str], kind: &str| refused(name, self.token(&claims, caveats), kind);
+        let with_caveats = |name: &str, claims: Claims, caveats: &[&str], kind: &str| {
+            refused(name, self.token(&claims, caveats), kind)
+        };
         let sealing = |name: &str, claims: &Claims, caveats: &[&str], kind: &str| {
             refused(name, self.assemble(&self.key.0, &claims.json(), "{}", false, caveats), kind)
         };
-        let from = json!({"from": {"chain": "0".repeat(32), "owner": "0".repeat(64), "kid": STRANGER}}).to_string();
+        let from =
+            json!({"from": {"chain": "0".repeat(32), "owner": "0".repeat(64), "kid": STRANGER}})
+                .to_string();
         let of_denied = |case: Value| in_context(case, json!({"deny_kid": [STRANGER]}));
         let scope = |name: &str| plain().without("allowed").with("scopes", json!([name]));
         vec![
@@ -361,9 +500,17 @@ impl Maker {
                 format!("{claims}.{}.{}", changed(sealed), changed(tag)),
                 "seal",
             ),
-            refused("a seal that does not open, and expired", format!("{claims}.{}.{tag}", changed(sealed)), "seal"),
+            refused(
+                "a seal that does not open, and expired",
+                format!("{claims}.{}.{tag}", changed(sealed)),
+                "seal",
+            ),
             refused("another tag, and expired", format!("{kept}.{}", changed(tag)), "tag"),
-            self.bad("expired, and a life that is too long", &plain().with("iat", longest).with("exp", NOW - 30), "lifetime"),
+            self.bad(
+                "expired, and a life that is too long",
+                &plain().with("iat", longest).with("exp", NOW - 30),
+                "lifetime",
+            ),
             self.bad("expired, and not yet valid", &over().with("nbf", NOW + 100), "expired"),
             wanting_sub(self.bad("expired, and no label where one is wanted", &over(), "expired")),
             wanting_sub(self.bad(
@@ -376,8 +523,16 @@ impl Maker {
                 &plain().with("allowed", BAD_RULE),
                 "claims",
             )),
-            self.bad("expired, and a rule with a fault", &over().with("allowed", BAD_RULE), "expired"),
-            self.bad("expired, and an unknown scope", &over().without("allowed").with("scopes", r#"["a"]"#), "expired"),
+            self.bad(
+                "expired, and a rule with a fault",
+                &over().with("allowed", BAD_RULE),
+                "expired",
+            ),
+            self.bad(
+                "expired, and an unknown scope",
+                &over().without("allowed").with("scopes", r#"["a"]"#),
+                "expired",
+            ),
             with_caveats("expired, and a caveat without a member", over(), &["{}"], "expired"),
             with_caveats(
                 "a rule with a fault, and a caveat without a member",
@@ -385,16 +540,35 @@ impl Maker {
                 &["{}"],
                 "rule",
             ),
-            with_caveats("an unknown scope, and a caveat without a member", scope("a"), &["{}"], "unknown_scope"),
+            with_caveats(
+                "an unknown scope, and a caveat without a member",
+                scope("a"),
+                &["{}"],
+                "unknown_scope",
+            ),
             with_caveats(
                 "a caveat whose rule has a fault, and one without a member",
                 plain(),
                 &[r#"{"allowed":["GET user"]}"#, "{}"],
                 "caveat",
             ),
-            with_caveats("a caveat without a member, and one that ends it", plain(), &[r#"{"exp":1}"#, "{}"], "caveat"),
-            self.ok("made of a token of a key that nobody denies", self.token(&plain(), &[&from]), json!({})),
-            of_denied(with_caveats("made of a token of a denied key, and expired", over(), &[&from], "unknown_key")),
+            with_caveats(
+                "a caveat without a member, and one that ends it",
+                plain(),
+                &[r#"{"exp":1}"#, "{}"],
+                "caveat",
+            ),
+            self.ok(
+                "made of a token of a key that nobody denies",
+                self.token(&plain(), &[&from]),
+                json!({}),
+            ),
+            of_denied(with_caveats(
+                "made of a token of a denied key, and expired",
+                over(),
+                &[&from],
+                "unknown_key",
+            )),
             of_denied(with_caveats(
                 "made of a token of a denied key, and a rule with a fault",
                 plain().with("allowed", BAD_RULE),
@@ -413,11 +587,26 @@ impl Maker {
                 &[&from, "{}"],
                 "expired",
             )),
-            sealing("a rule with a fault, and no credential", &plain().with("allowed", BAD_RULE), &[], "rule"),
+            sealing(
+                "a rule with a fault, and no credential",
+                &plain().with("allowed", BAD_RULE),
+                &[],
+                "rule",
+            ),
             sealing("a caveat without a member, and no credential", &plain(), &["{}"], "caveat"),
-            sealing("a caveat whose rule has a fault, and no credential", &plain(), &[r#"{"allowed":["GET user"]}"#], "rule"),
+            sealing(
+                "a caveat whose rule has a fault, and no credential",
+                &plain(),
+                &[r#"{"allowed":["GET user"]}"#],
+                "rule",
+            ),
             sealing("expired, and no credential", &over(), &[], "expired"),
-            sealing("a caveat that ends it, and no credential", &plain(), &[r#"{"exp":1}"#], "credential"),
+            sealing(
+                "a caveat that ends it, and no credential",
+                &plain(),
+                &[r#"{"exp":1}"#],
+                "credential",
+            ),
         ]
     }
 
@@ -428,23 +617,41 @@ impl Maker {
             let list: Vec<Value> = list.iter().map(Asked::to_json).collect();
             self.ok(name, self.token(claims, caveats), json!({ "decisions": list }))
         };
-        let asked = |line, decision| Asked { line, sender: "192.0.2.1", upstream: "api", after: 0, decision };
+        let asked = |line, decision| Asked {
+            line,
+            sender: "192.0.2.1",
+            upstream: "api",
+            after: 0,
+            decision,
+        };
         let user = |decision| asked("GET /user", decision);
         let late = |after, decision| Asked { after, ..user(decision) };
         let other = |decision| Asked { upstream: "other", ..user(decision) };
         let elsewhere = r#"{"sender":{"cidr":["198.51.100.0/24"]}}"#;
-        let retired = |claims: &Claims| self.assemble(&self.retired.0, &claims.json(), CREDENTIAL, false, &[]);
+        let retired = |claims: &Claims| {
+            self.assemble(&self.retired.0, &claims.json(), CREDENTIAL, false, &[])
+        };
         let of_retired = plain.clone().with("kid", json!(self.retired.0.public().id().as_str()));
         let ended = |list: &[Asked<'_>]| json!({"decisions": list.iter().map(Asked::to_json).collect::<Vec<_>>()});
         vec![
-            decided("aud in another case", &plain.clone().with("aud", r#""Api""#), &[], &[user("wrong_upstream")]),
+            decided(
+                "aud in another case",
+                &plain.clone().with("aud", r#""Api""#),
+                &[],
+                &[user("wrong_upstream")],
+            ),
             decided(
                 "another upstream, and what no rule allows",
                 &plain,
                 &[],
                 &[Asked { line: "PUT /user", ..other("wrong_upstream") }],
             ),
-            decided("expired, and another upstream", &plain, &[r#"{"exp":1}"#], &[other("expired")]),
+            decided(
+                "expired, and another upstream",
+                &plain,
+                &[r#"{"exp":1}"#],
+                &[other("expired")],
+            ),
             decided(
                 "expired, and not yet valid, by caveats",
                 &plain,
@@ -496,13 +703,28 @@ impl Maker {
             decided(
                 "the earliest exp and the latest nbf count",
                 &plain,
-                &[r#"{"exp":1790000060}"#, r#"{"exp":1790000050}"#, r#"{"nbf":1790000035}"#, r#"{"nbf":1}"#],
-                &[late(4, "not_yet_valid"), late(5, "allowed"), late(79, "allowed"), late(80, "expired")],
+                &[
+                    r#"{"exp":1790000060}"#,
+                    r#"{"exp":1790000050}"#,
+                    r#"{"nbf":1790000035}"#,
+                    r#"{"nbf":1}"#,
+                ],
+                &[
+                    late(4, "not_yet_valid"),
+                    late(5, "allowed"),
+                    late(79, "allowed"),
+                    late(80, "expired"),
+                ],
             ),
             self.ok(
                 "the end of a key has no leeway",
                 retired(&of_retired),
-                ended(&[late(99, "allowed"), late(100, "key_ended"), late(3629, "key_ended"), late(3630, "expired")]),
+                ended(&[
+                    late(99, "allowed"),
+                    late(100, "key_ended"),
+                    late(3629, "key_ended"),
+                    late(3630, "expired"),
+                ]),
             ),
         ]
     }

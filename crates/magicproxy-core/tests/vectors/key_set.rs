@@ -1,7 +1,8 @@
 //! `key-set.json`.
 
 use magicproxy_core::{
-    AcceptError, AcceptedTokens, Kem, KeySetError, KeySetPin, KeySetSigner, SealedTokenPlan, SignedKeySet, UnixTime,
+    AcceptError, AcceptedTokens, Kem, KeySetError, KeySetPin, KeySetSigner, SealedTokenPlan,
+    SignedKeySet, UnixTime,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -77,7 +78,12 @@ fn name_of(refused: AcceptError) -> &'static str {
 
 /// What the set says of tokens to be minted.
 fn orders(case: &Case, accepts: Option<&AcceptedTokens>) {
-    assert_eq!(accepts.map(|accepts| serde_json::to_value(accepts).unwrap()), case.accepts, "{}", case.name);
+    assert_eq!(
+        accepts.map(|accepts| serde_json::to_value(accepts).unwrap()),
+        case.accepts,
+        "{}",
+        case.name
+    );
     for Order { kem, minter, lifetime, refused } in &case.orders {
         let order = SealedTokenPlan { kem: *kem, minter: minter.as_deref(), lifetime: *lifetime };
         let found = accepts.unwrap().ensure(&order).err().map(name_of);
@@ -89,7 +95,11 @@ fn read(case: &Case, now: UnixTime) -> Result<Accepted, KeySetError> {
     let (set, kept_iat) = match &case.pinned {
         Some(pinned) => {
             let signer = KeySetSigner::from_json(&pinned.signer.to_string()).unwrap();
-            let pin = KeySetPin { signer: &signer, version: UnixTime(pinned.version), issued_at: pinned.iat.map(UnixTime) };
+            let pin = KeySetPin {
+                signer: &signer,
+                version: UnixTime(pinned.version),
+                issued_at: pinned.iat.map(UnixTime),
+            };
             let set = SignedKeySet::following(&case.document, &pin)?;
             let replaces = set.replaces(&pin);
             (set, pinned.iat.filter(|_| !replaces))
@@ -99,7 +109,8 @@ fn read(case: &Case, now: UnixTime) -> Result<Accepted, KeySetError> {
     set.ensure_current(now)?;
     // Whoever keeps the document finds in it, later, what was taken now.
     let kept = SignedKeySet::first(&case.document).unwrap();
-    let ids = |set: &SignedKeySet| -> Vec<_> { set.keys().iter().map(|key| key.id().clone()).collect() };
+    let ids =
+        |set: &SignedKeySet| -> Vec<_> { set.keys().iter().map(|key| key.id().clone()).collect() };
     let told = |set: &SignedKeySet| (set.version(), set.signer().id().clone(), ids(set));
     assert_eq!((told(&kept), kept.accepts()), (told(&set), set.accepts()), "{}", case.name);
     orders(case, set.accepts());

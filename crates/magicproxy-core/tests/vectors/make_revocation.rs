@@ -6,13 +6,19 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use magicproxy_core::{Acceptance, Caveat, KeyRing, PatternMode, PrivateKey, RuleCompiler, Scopes, UnixTime, VerifyContext};
+use magicproxy_core::{
+    Acceptance, Caveat, KeyRing, PatternMode, PrivateKey, RuleCompiler, Scopes, UnixTime,
+    VerifyContext,
+};
 use serde_json::{Value, json};
 
 use crate::files;
 
-const NARROWINGS: [&str; 3] =
-    [r#"{"sub":"one"}"#, r#"{"sub":"other"}"#, r#"{"allowed":["GET /user","GET /a/\\d+"],"exp":1790000060}"#];
+const NARROWINGS: [&str; 3] = [
+    r#"{"sub":"one"}"#,
+    r#"{"sub":"other"}"#,
+    r#"{"allowed":["GET /user","GET /a/\\d+"],"exp":1790000060}"#,
+];
 
 #[test]
 #[ignore = "writes testdata/vectors/revocation.json"]
@@ -23,7 +29,10 @@ fn write_revocation_vectors() {
 #[test]
 fn the_file_is_what_this_makes() {
     let file = std::fs::read_to_string(files::path("vectors/revocation.json")).unwrap();
-    assert!(file == make(), "run: cargo test -p magicproxy-core --test vectors -- --ignored write_revocation_vectors");
+    assert!(
+        file == make(),
+        "run: cargo test -p magicproxy-core --test vectors -- --ignored write_revocation_vectors"
+    );
 }
 
 fn make() -> String {
@@ -37,7 +46,8 @@ fn make() -> String {
         "store": store(&tokens),
         "refused": ["v1, narrowed", "v1, narrowed twice", "v1, narrowed, and made of another", "v2, narrowed", "v2, narrowed twice", "v2, made of a narrowed one", "v2, made of a narrowed one, narrowed"],
     });
-    let lines: Vec<String> = tokens.iter().map(|token| format!("    {}", token.to_json())).collect();
+    let lines: Vec<String> =
+        tokens.iter().map(|token| format!("    {}", token.to_json())).collect();
     let head = serde_json::to_string_pretty(&head).unwrap();
     format!("{},\n  \"tokens\": [\n{}\n  ]\n}}\n", head.trim_end_matches("\n}"), lines.join(",\n"))
 }
@@ -62,9 +72,14 @@ impl Token {
         let is_signed = self.text.starts_with("eyJ");
         let claims = claims(&self.text);
         let text = |name: &str| claims[name].as_str().map(str::to_owned);
-        let (kid, ciphertext) =
-            if is_signed { (first_key(), ciphertext(&claims)) } else { (text("kid").unwrap(), String::new()) };
-        let jti = text("jti").unwrap_or_else(|| URL_SAFE_NO_PAD.encode(&digest(&SHA256, ciphertext.as_bytes()).as_ref()[..16]));
+        let (kid, ciphertext) = if is_signed {
+            (first_key(), ciphertext(&claims))
+        } else {
+            (text("kid").unwrap(), String::new())
+        };
+        let jti = text("jti").unwrap_or_else(|| {
+            URL_SAFE_NO_PAD.encode(&digest(&SHA256, ciphertext.as_bytes()).as_ref()[..16])
+        });
         let minted = minted(&self.text);
         let own = if is_signed {
             owner(&[b"token", b"v1", ciphertext.as_bytes()])
@@ -78,7 +93,11 @@ impl Token {
         });
         for (owner, kid) in &self.origins {
             names.extend([format!("owner:{owner}"), format!("kid:{kid}")]);
-            names.push(if is_signed { format!("jti:v1:{kid}:{jti}") } else { format!("jti:v2:{kid}:none:{jti}") });
+            names.push(if is_signed {
+                format!("jti:v1:{kid}:{jti}")
+            } else {
+                format!("jti:v2:{kid}:none:{jti}")
+            });
         }
         names
     }
@@ -86,8 +105,10 @@ impl Token {
 
 /// `D` of the specification.
 fn long_id(parts: &[&[u8]]) -> Vec<u8> {
-    let bytes: Vec<u8> =
-        parts.iter().flat_map(|part| (part.len() as u64).to_be_bytes().into_iter().chain(part.iter().copied())).collect();
+    let bytes: Vec<u8> = parts
+        .iter()
+        .flat_map(|part| (part.len() as u64).to_be_bytes().into_iter().chain(part.iter().copied()))
+        .collect();
     digest(&SHA256, &bytes).as_ref().to_vec()
 }
 
@@ -107,7 +128,8 @@ fn minted(token: &str) -> String {
 
 fn claims(token: &str) -> Value {
     let parts: Vec<&str> = token.split('.').collect();
-    let part = if token.starts_with("eyJ") { parts[1] } else { parts[0].trim_start_matches("mt2_") };
+    let part =
+        if token.starts_with("eyJ") { parts[1] } else { parts[0].trim_start_matches("mt2_") };
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }
 
@@ -148,8 +170,12 @@ fn token_of(file: &str, name: &str) -> String {
 fn version_1() -> Vec<Token> {
     let ring = ring();
     let (scopes, acceptance) = (Scopes::default(), Acceptance::default());
-    let context =
-        VerifyContext { now: UnixTime(1_790_000_000), scopes: &scopes, patterns: PatternMode::Whole, acceptance: &acceptance };
+    let context = VerifyContext {
+        now: UnixTime(1_790_000_000),
+        scopes: &scopes,
+        patterns: PatternMode::Whole,
+        acceptance: &acceptance,
+    };
     let narrow = |token: &str, caveat: &str| {
         let caveat = Caveat::from_json(caveat.as_bytes()).unwrap();
         ring.narrow(token, &caveat, &context, &RuleCompiler::default()).unwrap().to_string()
@@ -161,8 +187,11 @@ fn version_1() -> Vec<Token> {
     let root = |token: &str| id(&[b"chain", b"v1", ciphertext(&claims(token)).as_bytes()]);
     // As the Python program writes them.
     let nameless = token_of("vectors/token-v1.json", "as the Python program writes it");
-    let from =
-        origin(&hex(&root(&nameless)), &owner(&[b"token", b"v1", ciphertext(&claims(&nameless)).as_bytes()]), &first_key());
+    let from = origin(
+        &hex(&root(&nameless)),
+        &owner(&[b"token", b"v1", ciphertext(&claims(&nameless)).as_bytes()]),
+        &first_key(),
+    );
     for (name, text, caveats) in [
         ("v1", plain.clone(), &[][..]),
         ("v1, narrowed", narrowed.clone(), &[one]),
@@ -176,7 +205,13 @@ fn version_1() -> Vec<Token> {
     }
     let text = WRITTEN.iter().fold(plain.clone(), |token, [ordered, _]| narrow(&token, ordered));
     let own = ids(root(&text), &WRITTEN.map(|[_, written]| written));
-    tokens.push(Token { name: "v1, narrowed as others write it", text, own, older: Vec::new(), origins: Vec::new() });
+    tokens.push(Token {
+        name: "v1, narrowed as others write it",
+        text,
+        own,
+        older: Vec::new(),
+        origins: Vec::new(),
+    });
     // As the proxy makes it of a narrowed one, under another ciphertext; here by a caveat of the holder's.
     let made = narrow(&narrowed, &from.caveat);
     tokens.push(Token {
@@ -219,7 +254,9 @@ fn origin(chain: &str, owner: &str, kid: &str) -> Origin {
 
 /// Narrowed by their holders.
 fn version_2() -> Vec<Token> {
-    let narrow = |token: &str, caveat: &str| Caveat::from_json(caveat.as_bytes()).unwrap().append_to(token).unwrap().to_string();
+    let narrow = |token: &str, caveat: &str| {
+        Caveat::from_json(caveat.as_bytes()).unwrap().append_to(token).unwrap().to_string()
+    };
     let [one, other, further] = NARROWINGS;
     let plain = token_of("vectors/token-v2.json", "plain");
     let signed = token_of("vectors/token-v2.json", "a listed minter");
@@ -232,8 +269,20 @@ fn version_2() -> Vec<Token> {
     };
     let narrowed = narrow(&plain, one);
     let mut tokens = vec![
-        Token { name: "v2", text: plain.clone(), own: own(&plain, &[]), older: Vec::new(), origins: Vec::new() },
-        Token { name: "v2, narrowed", text: narrowed.clone(), own: own(&plain, &[one]), older: Vec::new(), origins: Vec::new() },
+        Token {
+            name: "v2",
+            text: plain.clone(),
+            own: own(&plain, &[]),
+            older: Vec::new(),
+            origins: Vec::new(),
+        },
+        Token {
+            name: "v2, narrowed",
+            text: narrowed.clone(),
+            own: own(&plain, &[one]),
+            older: Vec::new(),
+            origins: Vec::new(),
+        },
         Token {
             name: "v2, narrowed otherwise",
             text: narrow(&plain, other),
@@ -259,7 +308,8 @@ fn version_2() -> Vec<Token> {
     // Another seal of the same claims, as a proxy makes it: with the caveats, and then the origin.
     let again = token_of("vectors/token-v2.json", "a retired key before its end");
     let kid = claims(&plain)["kid"].as_str().unwrap().to_owned();
-    let from = origin(&hex(&root(&plain)), &owner(&[b"token", b"v2", minted(&plain).as_bytes()]), &kid);
+    let from =
+        origin(&hex(&root(&plain)), &owner(&[b"token", b"v2", minted(&plain).as_bytes()]), &kid);
     let (caveats, made) = ([one, &from.caveat], narrow(&narrow(&again, one), &from.caveat));
     let (older, origins) = (own(&plain, &[one]), vec![(from.owner.clone(), from.kid.clone())]);
     let later = narrow(&made, further);
@@ -317,12 +367,16 @@ fn listed(tokens: &[Token]) -> Vec<(String, Value)> {
         let token = tokens.iter().find(|token| token.name == name).unwrap();
         format!("chain:{}", token.own.last().unwrap())
     };
-    let about = json!({ "revoked_at": 1_790_000_000, "expires_at": 99_000_000_000_u64, "reason": "lost" });
+    let about =
+        json!({ "revoked_at": 1_790_000_000, "expires_at": 99_000_000_000_u64, "reason": "lost" });
     vec![
         (chain("v1, narrowed"), about.clone()),
         (chain("v2, narrowed"), about.clone()),
         ("chain:00112233445566778899aabbccddeeff".to_owned(), about.clone()),
-        (chain("v2, signed by a minter"), json!({ "revoked_at": 1_780_000_000, "expires_at": 1_790_000_000 })),
+        (
+            chain("v2, signed by a minter"),
+            json!({ "revoked_at": 1_780_000_000, "expires_at": 1_790_000_000 }),
+        ),
         ("jti:not a jti at all!".to_owned(), about),
     ]
 }

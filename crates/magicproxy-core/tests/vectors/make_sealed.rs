@@ -56,7 +56,11 @@ fn write_sealed_vectors() {
     });
     let lines: Vec<String> = cases.iter().map(|case| format!("    {case}")).collect();
     let head = serde_json::to_string_pretty(&head).unwrap();
-    let text = format!("{},\n  \"cases\": [\n{}\n  ]\n}}\n", head.trim_end_matches("\n}"), lines.join(",\n"));
+    let text = format!(
+        "{},\n  \"cases\": [\n{}\n  ]\n}}\n",
+        head.trim_end_matches("\n}"),
+        lines.join(",\n")
+    );
     std::fs::write(files::path("vectors/token-v2.json"), text).unwrap();
 }
 
@@ -105,9 +109,11 @@ pub(crate) fn base64url(bytes: impl AsRef<[u8]>) -> String {
 /// A part of JSON, with an escape for each character that could bring `-` or `_` into it.
 pub(crate) fn part(json: &str) -> String {
     let escaped = |character: char| match character {
-        '>' | '?' | '~' | '\u{7f}' | '\u{80}'.. => {
-            character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
-        }
+        '>' | '?' | '~' | '\u{7f}' | '\u{80}'.. => character
+            .encode_utf16(&mut [0; 2])
+            .iter()
+            .map(|unit| format!("\\u{unit:04x}"))
+            .collect(),
         other => other.to_string(),
     };
     base64url(json.chars().map(escaped).collect::<String>())
@@ -146,7 +152,8 @@ impl Claims {
     }
 
     pub(crate) fn json(&self) -> String {
-        let members: Vec<String> = self.0.iter().map(|(name, raw)| format!("\"{name}\":{raw}")).collect();
+        let members: Vec<String> =
+            self.0.iter().map(|(name, raw)| format!("\"{name}\":{raw}")).collect();
         format!("{{{}}}", members.join(","))
     }
 }
@@ -163,19 +170,27 @@ pub(crate) struct Maker {
 impl Maker {
     fn new() -> Self {
         let key = |kem, standing: KeyLifetime| {
-            let key = SealingKey::generate(kem, UnixTime(NOW - 1000)).unwrap().with_standing(standing);
+            let key =
+                SealingKey::generate(kem, UnixTime(NOW - 1000)).unwrap().with_standing(standing);
             let json = serde_json::from_str(&key.to_json()).unwrap();
             (key, json)
         };
         let made = KeyLifetime { created: Some(UnixTime(NOW - 1000)), ..KeyLifetime::default() };
-        let retired = KeyLifetime { retired: Some(UnixTime(NOW - 10)), not_after: Some(UnixTime(NOW + 100)), ..made };
+        let retired = KeyLifetime {
+            retired: Some(UnixTime(NOW - 10)),
+            not_after: Some(UnixTime(NOW + 100)),
+            ..made
+        };
         Self {
             key: key(Kem::X25519, made),
             xwing: key(Kem::XWing, made),
             retired: key(Kem::X25519, retired),
             long_retired: key(
                 Kem::X25519,
-                KeyLifetime { retired: Some(UnixTime(NOW - 10 - 30 * 86_400 - 31)), ..KeyLifetime::default() },
+                KeyLifetime {
+                    retired: Some(UnixTime(NOW - 10 - 30 * 86_400 - 31)),
+                    ..KeyLifetime::default()
+                },
             ),
             minter: MinterSigningKey::generate().unwrap(),
         }
@@ -198,31 +213,45 @@ impl Maker {
         let jwk = key.public().to_jwk();
         match key.public().kem() {
             Kem::X25519 => {
-                let public = HpkePublicKey(URL_SAFE_NO_PAD.decode(jwk["x"].as_str().unwrap()).unwrap());
-                let (enc, ciphertext) =
-                    DH_KEM_X25519_HKDF_SHA256_AES_256.seal(info, bound.as_bytes(), plaintext, &public).unwrap();
+                let public =
+                    HpkePublicKey(URL_SAFE_NO_PAD.decode(jwk["x"].as_str().unwrap()).unwrap());
+                let (enc, ciphertext) = DH_KEM_X25519_HKDF_SHA256_AES_256
+                    .seal(info, bound.as_bytes(), plaintext, &public)
+                    .unwrap();
                 [enc.0, ciphertext].concat()
             }
             Kem::XWing => {
                 use hpke::{Deserializable as _, Serializable as _};
                 type Public = <hpke::kem::XWing as hpke::Kem>::PublicKey;
-                let public = Public::from_bytes(&URL_SAFE_NO_PAD.decode(jwk["pub"].as_str().unwrap()).unwrap()).unwrap();
-                let (enc, ciphertext) = hpke::single_shot_seal::<hpke::aead::AesGcm256, hpke::kdf::HkdfSha256, hpke::kem::XWing>(
-                    &hpke::OpModeS::Base,
-                    &public,
-                    info,
-                    plaintext,
-                    bound.as_bytes(),
+                let public = Public::from_bytes(
+                    &URL_SAFE_NO_PAD.decode(jwk["pub"].as_str().unwrap()).unwrap(),
                 )
                 .unwrap();
+                let (enc, ciphertext) =
+                    hpke::single_shot_seal::<
+                        hpke::aead::AesGcm256,
+                        hpke::kdf::HkdfSha256,
+                        hpke::kem::XWing,
+                    >(
+                        &hpke::OpModeS::Base, &public, info, plaintext, bound.as_bytes()
+                    )
+                    .unwrap();
                 [enc.to_bytes().as_slice(), &ciphertext].concat()
             }
         }
     }
 
-    pub(crate) fn assemble(&self, key: &SealingKey, claims: &str, credential: &str, signed: bool, caveats: &[&str]) -> String {
+    pub(crate) fn assemble(
+        &self,
+        key: &SealingKey,
+        claims: &str,
+        credential: &str,
+        signed: bool,
+        caveats: &[&str],
+    ) -> String {
         let minted = self.minted(key, &part(claims), credential);
-        let token = if signed { format!("{minted}.{}", base32(self.sign(&minted))) } else { minted };
+        let token =
+            if signed { format!("{minted}.{}", base32(self.sign(&minted))) } else { minted };
         self.finish(token, caveats)
     }
 
@@ -250,7 +279,11 @@ impl Maker {
     pub(crate) fn sign(&self, text: &str) -> Vec<u8> {
         let jwk: Value = serde_json::from_str(&self.minter.to_json()).unwrap();
         let seed = URL_SAFE_NO_PAD.decode(jwk["d"].as_str().unwrap()).unwrap();
-        aws_lc_rs::signature::Ed25519KeyPair::from_seed_unchecked(&seed).unwrap().sign(text.as_bytes()).as_ref().to_vec()
+        aws_lc_rs::signature::Ed25519KeyPair::from_seed_unchecked(&seed)
+            .unwrap()
+            .sign(text.as_bytes())
+            .as_ref()
+            .to_vec()
     }
 
     pub(crate) fn token(&self, claims: &Claims, caveats: &[&str]) -> String {
@@ -259,19 +292,26 @@ impl Maker {
 
     pub(crate) fn ok(&self, name: &str, token: String, more: Value) -> Value {
         let parts: Vec<&str> = token.split('.').collect();
-        let read = |part: &str| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
+        let read = |part: &str| {
+            serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+        };
         let claims = read(parts[0].strip_prefix("mt2_").unwrap());
         let first = if claims.get("minter").is_some() { 3 } else { 2 };
-        let caveats: Vec<Value> = parts[first..parts.len() - 1].iter().map(|part| read(part)).collect();
-        let labels: Vec<Value> =
-            std::iter::once(&claims).chain(&caveats).filter_map(|object| object.get("sub").cloned()).collect();
+        let caveats: Vec<Value> =
+            parts[first..parts.len() - 1].iter().map(|part| read(part)).collect();
+        let labels: Vec<Value> = std::iter::once(&claims)
+            .chain(&caveats)
+            .filter_map(|object| object.get("sub").cloned())
+            .collect();
         let mut case = json!({"name": name, "token": token});
-        let credential = more.get("credential").cloned().unwrap_or_else(|| serde_json::from_str(CREDENTIAL).unwrap());
+        let credential = more
+            .get("credential")
+            .cloned()
+            .unwrap_or_else(|| serde_json::from_str(CREDENTIAL).unwrap());
         let named: Vec<&str> = labels.iter().map(|label| label.as_str().unwrap()).collect();
         let first = if claims.get("sub").is_some() || named.is_empty() { "" } else { "->" };
         let label = (!named.is_empty()).then(|| format!("{first}{}", named.join(">")));
-        case["accepted"] =
-            json!({"claims": claims, "caveats": caveats, "labels": labels, "label": label, "credential": credential});
+        case["accepted"] = json!({"claims": claims, "caveats": caveats, "labels": labels, "label": label, "credential": credential});
         for member in ["context", "decisions"] {
             if let Some(value) = more.get(member) {
                 case[member] = value.clone();
@@ -290,7 +330,9 @@ impl Maker {
             };
             json!({"decisions": list.iter().map(one).collect::<Vec<_>>()})
         };
-        let wide = plain.clone().with("allowed", r#"["GET /a/.*",{"method":["PUT","POST"],"route":"/b/{x}"}]"#);
+        let wide = plain
+            .clone()
+            .with("allowed", r#"["GET /a/.*",{"method":["PUT","POST"],"route":"/b/{x}"}]"#);
         let minter = json!(self.minter.id().as_str());
         let kid = |key: &SealingKey| json!(key.public().id().as_str());
         vec![

@@ -15,8 +15,9 @@ impl Maker {
         let named = |minter: &str| self.ordinary().with("minter", json!(minter)).json();
         let claims = named(self.minter.id().as_str());
         let minted = |claims: &str| self.minted(&self.key.0, &part(claims), CREDENTIAL);
-        let token =
-            |minted: &str, signature: &[u8], caveats: &[&str]| self.finish(format!("{minted}.{}", base32(signature)), caveats);
+        let token = |minted: &str, signature: &[u8], caveats: &[&str]| {
+            self.finish(format!("{minted}.{}", base32(signature)), caveats)
+        };
         let (ours, strangers) = (minted(&claims), minted(&named(STRANGER)));
         let signature = self.sign(&ours);
         let signed = |signature: &[u8]| token(&ours, signature, &[]);
@@ -30,13 +31,22 @@ impl Maker {
             .flat_map(|length| {
                 let bytes: Vec<u8> = signature.iter().copied().cycle().take(*length).collect();
                 [
-                    wanted(&format!("a signature of {length} bytes by a listed minter"), signed(&bytes), "minter"),
-                    wanted(&format!("a signature of {length} bytes by a stranger"), token(&strangers, &bytes, &[]), "minter"),
+                    wanted(
+                        &format!("a signature of {length} bytes by a listed minter"),
+                        signed(&bytes),
+                        "minter",
+                    ),
+                    wanted(
+                        &format!("a signature of {length} bytes by a stranger"),
+                        token(&strangers, &bytes, &[]),
+                        "minter",
+                    ),
                 ]
             })
             .collect();
         let behind = [&signature[..], &[0]].concat();
-        let unknown = |claims: &str| claims.replacen(self.key.0.public().id().as_str(), STRANGER, 1);
+        let unknown =
+            |claims: &str| claims.replacen(self.key.0.public().id().as_str(), STRANGER, 1);
         let other = self.finish(format!("{}.{}", minted(&claims), base32(&signature)), &[]);
         cases.extend([
             wanted("a listed minter's signature and a byte more", signed(&behind), "minter"),
@@ -46,9 +56,21 @@ impl Maker {
                 signed(&self.sign(ours.split_once('.').unwrap().0)),
                 "minter",
             ),
-            wanted("a signature of 2420 bytes and a caveat", token(&ours, &[1; 2420], &[CAVEAT]), "minter"),
-            refused("a listed minter's signature where no minters are listed", signed(&signature), "minter"),
-            refused("a signature of 2420 bytes where no minters are listed", signed(&[1; 2420]), "minter"),
+            wanted(
+                "a signature of 2420 bytes and a caveat",
+                token(&ours, &[1; 2420], &[CAVEAT]),
+                "minter",
+            ),
+            refused(
+                "a listed minter's signature where no minters are listed",
+                signed(&signature),
+                "minter",
+            ),
+            refused(
+                "a signature of 2420 bytes where no minters are listed",
+                signed(&[1; 2420]),
+                "minter",
+            ),
             wanted(
                 "a signature of 63 bytes, and an unknown key",
                 token(&minted(&unknown(&claims)), &[1; 63], &[]),
@@ -61,7 +83,11 @@ impl Maker {
             ),
             // What stands behind SEALED is the signature if and only if the claims name a minter, whatever it looks like.
             wanted("an empty signature", format!("{ours}..{}", base32([1; 32])), "malformed"),
-            wanted("a caveat in the signature's place", self.finish(ours.clone(), &[CAVEAT]), "malformed"),
+            wanted(
+                "a caveat in the signature's place",
+                self.finish(ours.clone(), &[CAVEAT]),
+                "malformed",
+            ),
             wanted(
                 "a caveat before the signature",
                 self.finish_parts(ours.clone(), &[part(CAVEAT), base32(&signature)]),
@@ -74,7 +100,10 @@ impl Maker {
             ),
             refused(
                 "a signature of 2420 bytes without a minter is no caveat",
-                self.finish(format!("{}.{}", minted(&self.ordinary().json()), base32([1; 2420])), &[]),
+                self.finish(
+                    format!("{}.{}", minted(&self.ordinary().json()), base32([1; 2420])),
+                    &[],
+                ),
                 "tag",
             ),
             refused(

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::rsa::{
-    KeyPair, OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepAlgorithm, OaepPublicEncryptingKey, Pkcs1PublicEncryptingKey,
-    PublicEncryptingKey,
+    KeyPair, OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepAlgorithm, OaepPublicEncryptingKey,
+    Pkcs1PublicEncryptingKey, PublicEncryptingKey,
 };
 use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RsaEncoding};
 use aws_lc_rs::{hmac, rand};
@@ -47,20 +47,34 @@ const JWE_HEADER: &str = r#"{"alg":"RSA-OAEP-256","enc":"A256GCM"}"#;
 #[ignore = "writes testdata/vectors/token-v1.json"]
 fn write_token_vectors() {
     let sealed = Sealed::load();
-    std::fs::write(files::path("vectors/sealed.json"), serde_json::to_string_pretty(&sealed.0).unwrap() + "\n").unwrap();
+    std::fs::write(
+        files::path("vectors/sealed.json"),
+        serde_json::to_string_pretty(&sealed.0).unwrap() + "\n",
+    )
+    .unwrap();
     std::fs::write(files::path("vectors/token-v1.json"), make(&sealed)).unwrap();
 }
 
 #[test]
 fn the_file_is_what_this_makes() {
     let file = std::fs::read_to_string(files::path("vectors/token-v1.json")).unwrap();
-    assert!(file == make(&Sealed::load()), "run: cargo test -p magicproxy-core --test vectors -- --ignored write_token_vectors");
+    assert!(
+        file == make(&Sealed::load()),
+        "run: cargo test -p magicproxy-core --test vectors -- --ignored write_token_vectors"
+    );
 }
 
 fn make(sealed: &Sealed) -> String {
     let maker = Maker { first: key("first"), second: key("second"), sealed };
-    let cases: Vec<Value> =
-        [maker.accepted(), maker.serialisation(), maker.headers(), maker.claims(), maker.exact(), maker.credentials()].concat();
+    let cases: Vec<Value> = [
+        maker.accepted(),
+        maker.serialisation(),
+        maker.headers(),
+        maker.claims(),
+        maker.exact(),
+        maker.credentials(),
+    ]
+    .concat();
     let head = json!({
         "specification": "docs/spec/token-v1.md",
         "note": "Made by crates/magicproxy-core/tests/vectors/make_tokens.rs. `now` is the time of verification; the ring holds `keys`, which are `jwks`, private halves included: for tests alone. Accepted tokens are asked for `GET /user` at the upstream `api`; then `credential` is what opens, or `open` why nothing does. `refused` is the kind of VerifyError.",
@@ -121,7 +135,10 @@ impl Claims {
 
     /// With the ciphertext in `sealed`, at its old place.
     fn hidden(mut self) -> Self {
-        self.0.iter_mut().filter(|(member, _)| *member == "token").for_each(|(member, _)| *member = "sealed");
+        self.0
+            .iter_mut()
+            .filter(|(member, _)| *member == "token")
+            .for_each(|(member, _)| *member = "sealed");
         self
     }
 
@@ -140,7 +157,8 @@ impl Claims {
     }
 
     fn json(&self) -> String {
-        let members: Vec<String> = self.0.iter().map(|(name, raw)| format!("\"{name}\":{raw}")).collect();
+        let members: Vec<String> =
+            self.0.iter().map(|(name, raw)| format!("\"{name}\":{raw}")).collect();
         format!("{{{}}}", members.join(","))
     }
 }
@@ -156,7 +174,13 @@ impl Maker<'_> {
         Claims::ordinary(self.sealed)
     }
 
-    fn signed(&self, key: &KeyPair, encoding: &'static dyn RsaEncoding, header: &str, claims: &str) -> String {
+    fn signed(
+        &self,
+        key: &KeyPair,
+        encoding: &'static dyn RsaEncoding,
+        header: &str,
+        claims: &str,
+    ) -> String {
         let text = format!("{}.{}", base64url(header), base64url(claims));
         let signature = sign(key, encoding, &text);
         format!("{text}.{signature}")
@@ -176,15 +200,20 @@ struct Sealed(BTreeMap<String, String>);
 impl Sealed {
     /// What is in the file, and what its recipe makes of the rest.
     fn load() -> Self {
-        let text = std::fs::read_to_string(files::path("vectors/sealed.json")).unwrap_or_else(|_| "{}".to_owned());
+        let text = std::fs::read_to_string(files::path("vectors/sealed.json"))
+            .unwrap_or_else(|_| "{}".to_owned());
         let mut kept: BTreeMap<String, String> = serde_json::from_str(&text).unwrap();
         for recipe in RECIPES {
             kept.entry(recipe.name.to_owned()).or_insert_with(|| (recipe.seal)(&(recipe.secret)()));
         }
         let mut sealed = Self(kept);
         for header in [HEADER, PS256_HEADER] {
-            let text = format!("{}.{}", base64url(header), base64url(Claims::ordinary(&sealed).json()));
-            sealed.0.entry(header.to_owned()).or_insert_with(|| sign(&key("first"), &RSA_PSS_SHA256, &text));
+            let text =
+                format!("{}.{}", base64url(header), base64url(Claims::ordinary(&sealed).json()));
+            sealed
+                .0
+                .entry(header.to_owned())
+                .or_insert_with(|| sign(&key("first"), &RSA_PSS_SHA256, &text));
         }
         sealed
     }

@@ -64,10 +64,11 @@ fn stateful(text: &str) -> Arc<RuleEffects> {
 
 /// The list items of a body, or the code of its refusal.
 fn read(rule: &RuleEffects, body: &str) -> Result<Vec<String>, String> {
-    let list_items = rule.list_items().unwrap().read(body.as_bytes()).map_err(|denial| match denial {
-        ListItemsDenial::Unreadable => "body_unreadable".to_owned(),
-        ListItemsDenial::NotAllowed => "not_allowed".to_owned(),
-    })?;
+    let list_items =
+        rule.list_items().unwrap().read(body.as_bytes()).map_err(|denial| match denial {
+            ListItemsDenial::Unreadable => "body_unreadable".to_owned(),
+            ListItemsDenial::NotAllowed => "not_allowed".to_owned(),
+        })?;
     let shown = list_items.iter().map(|element| {
         let action = if element.action == ItemAction::Create { "create" } else { "delete" };
         format!("{action} {}", String::from_utf8(element.name()).unwrap().replace('\0', " "))
@@ -86,7 +87,8 @@ fn names() {
         read(&rule, &json!({ "rrsets": [element] }).to_string())
     };
     for names in &file.same {
-        for (one, other) in names.iter().flat_map(|one| names.iter().map(move |other| (one, other))) {
+        for (one, other) in names.iter().flat_map(|one| names.iter().map(move |other| (one, other)))
+        {
             let expected = if one == other { Ok(()) } else { Err(()) };
             assert_eq!(both(one, other).map(drop).map_err(drop), expected, "{one:?} {other:?}");
         }
@@ -133,9 +135,15 @@ fn grants() {
     let file = file();
     let rule = stateful(&file.granting);
     for Granting { request, path, refused } in file.grants {
-        let document = Document::parse(request.as_bytes()).filter(|document| rule.understands(document));
-        assert_eq!(document.is_none().then_some("body_unreadable"), refused.as_deref(), "{request}");
-        let facts = Facts { path: "/things", request: document.as_ref(), response: None, location: None };
+        let document =
+            Document::parse(request.as_bytes()).filter(|document| rule.understands(document));
+        assert_eq!(
+            document.is_none().then_some("body_unreadable"),
+            refused.as_deref(),
+            "{request}"
+        );
+        let facts =
+            Facts { path: "/things", request: document.as_ref(), response: None, location: None };
         let granted = rule.granted(&facts).ok().map(|grants| grants[0].path().to_owned());
         assert_eq!(granted, path, "{request}");
     }

@@ -1,6 +1,8 @@
 //! `rules.json`.
 
-use magicproxy_core::{EncodedSlash, PathReading, PathSettings, Policy, RawRule, RequestTarget, Rule};
+use magicproxy_core::{
+    EncodedSlash, PathReading, PathSettings, Policy, RawRule, RequestTarget, Rule,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -87,8 +89,13 @@ fn run(case: &RuleCase) -> Result<(), String> {
         None => (None, String::new()),
         Some((kind, message)) => (Some(kind), message),
     };
-    if kind != case.refused.as_deref() || !message.contains(case.message.as_deref().unwrap_or_default()) {
-        return Err(format!("{}: {kind:?} {message:?}, expected {:?} {:?}", case.rule, case.refused, case.message));
+    if kind != case.refused.as_deref()
+        || !message.contains(case.message.as_deref().unwrap_or_default())
+    {
+        return Err(format!(
+            "{}: {kind:?} {message:?}, expected {:?} {:?}",
+            case.rule, case.refused, case.message
+        ));
     }
     if message.contains('\n') {
         return Err(format!("{}: more than one line: {message:?}", case.rule));
@@ -99,24 +106,42 @@ fn run(case: &RuleCase) -> Result<(), String> {
 #[test]
 fn written() {
     let file: File = files::read("vectors/rules.json");
-    let failures: Vec<String> = file.written.iter().filter_map(|case| run_written(case).err()).collect();
+    let failures: Vec<String> =
+        file.written.iter().filter_map(|case| run_written(case).err()).collect();
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 
 fn run_written(case: &WrittenCase) -> Result<(), String> {
-    let in_token = RuleCase { rule: case.rule.clone(), mode: case.mode.clone(), refused: case.in_token.clone(), message: None };
+    let in_token = RuleCase {
+        rule: case.rule.clone(),
+        mode: case.mode.clone(),
+        refused: case.in_token.clone(),
+        message: None,
+    };
     run(&in_token).map_err(|error| format!("in a token: {error}"))?;
-    let raw: RawRule = serde_json::from_value(case.rule.clone()).map_err(|error| error.to_string())?;
+    let raw: RawRule =
+        serde_json::from_value(case.rule.clone()).map_err(|error| error.to_string())?;
     let refused = Rule::parse_new_list(&[raw], files::pattern_mode(case.mode.as_deref())).err();
     let message = refused.map(|faults| faults[0].to_string());
     let (told, kept) = match &message {
         None => (case.write.is_empty(), true),
         Some(message) => (
-            !case.write.is_empty() && case.write.iter().all(|right| message.contains(&format!("`{right}`")) || *right == ".*"),
-            case.write.iter().filter(|right| right.contains(" /") || right.contains(" route:")).all(|right| is_accepted(right)),
+            !case.write.is_empty()
+                && case
+                    .write
+                    .iter()
+                    .all(|right| message.contains(&format!("`{right}`")) || *right == ".*"),
+            case.write
+                .iter()
+                .filter(|right| right.contains(" /") || right.contains(" route:"))
+                .all(|right| is_accepted(right)),
         ),
     };
-    if told && kept { Ok(()) } else { Err(format!("{}: {message:?}, expected {:?}", case.rule, case.write)) }
+    if told && kept {
+        Ok(())
+    } else {
+        Err(format!("{}: {message:?}, expected {:?}", case.rule, case.write))
+    }
 }
 
 /// The right form is right.
@@ -131,7 +156,8 @@ fn outcome(case: &RuleCase) -> Option<(&'static str, String)> {
         Err(error) => return Some(("json", error.to_string())),
     };
     let message = Rule::parse(raw, files::pattern_mode(case.mode.as_deref())).err()?.to_string();
-    let kind = KINDS.iter().find(|(_, part)| message.contains(part)).map_or("syntax", |(kind, _)| kind);
+    let kind =
+        KINDS.iter().find(|(_, part)| message.contains(part)).map_or("syntax", |(kind, _)| kind);
     Some((kind, message))
 }
 
@@ -143,8 +169,12 @@ fn lists() {
         let found = Rule::parse_list(&raw, files::pattern_mode(None));
         match (found, case.refused) {
             (Ok(_), None) => {}
-            (Err(faults), Some(part)) => assert!(faults[0].to_string().contains(&part), "{}: {faults:?}", case.rule),
-            (found, refused) => panic!("{} × {}: {:?}, expected {refused:?}", case.count, case.rule, found.err()),
+            (Err(faults), Some(part)) => {
+                assert!(faults[0].to_string().contains(&part), "{}: {faults:?}", case.rule)
+            }
+            (found, refused) => {
+                panic!("{} × {}: {:?}, expected {refused:?}", case.count, case.rule, found.err())
+            }
         }
     }
 }
@@ -161,14 +191,29 @@ fn decide(case: &Decisions) -> Vec<String> {
         .unwrap_or_else(|faults| panic!("{:?}: {faults:?}", case.rules));
     let policy = Policy::compile(&rules).unwrap();
     let mode = PathSettings {
-        encoded_slash: case.encoded_slash.as_deref().map_or(EncodedSlash::Refuse, files::encoded_slash),
+        encoded_slash: case
+            .encoded_slash
+            .as_deref()
+            .map_or(EncodedSlash::Refuse, files::encoded_slash),
         reading: case.path_reading.as_deref().map_or(PathReading::Strict, files::path_reading),
     };
     let is_allowed = |request: &String| {
         let (method, target) = request.split_once(' ').unwrap();
-        RequestTarget::parse(target.as_bytes(), mode).is_ok_and(|target| policy.allows(method, &target).is_some())
+        RequestTarget::parse(target.as_bytes(), mode)
+            .is_ok_and(|target| policy.allows(method, &target).is_some())
     };
-    let not_allowed = case.allowed.iter().filter(|request| !is_allowed(request)).map(|request| (request, "denied"));
-    let not_denied = case.denied.iter().filter(|request| is_allowed(request)).map(|request| (request, "allowed"));
-    not_allowed.chain(not_denied).map(|(request, got)| format!("{:?}: {request} was {got}", case.rules)).collect()
+    let not_allowed = case
+        .allowed
+        .iter()
+        .filter(|request| !is_allowed(request))
+        .map(|request| (request, "denied"));
+    let not_denied = case
+        .denied
+        .iter()
+        .filter(|request| is_allowed(request))
+        .map(|request| (request, "allowed"));
+    not_allowed
+        .chain(not_denied)
+        .map(|(request, got)| format!("{:?}: {request} was {got}", case.rules))
+        .collect()
 }

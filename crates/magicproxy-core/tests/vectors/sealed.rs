@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use magicproxy_core::{
-    Acceptance, AccessRequest, Caveat, Denial, EncodedSlash, Kem, KeyRing, MinterKey, PatternMode, PrivateKey, RawRule,
-    RequestTarget, Rule, ScopeName, Scopes, SealedClaims, SealingKey, TokenVersion, UnixTime, UnnamedTokens, UnverifiedToken,
-    UpstreamName, VerifiedToken, VerifyContext, VerifyError,
+    Acceptance, AccessRequest, Caveat, Denial, EncodedSlash, Kem, KeyRing, MinterKey, PatternMode,
+    PrivateKey, RawRule, RequestTarget, Rule, ScopeName, Scopes, SealedClaims, SealingKey,
+    TokenVersion, UnixTime, UnnamedTokens, UnverifiedToken, UpstreamName, VerifiedToken,
+    VerifyContext, VerifyError,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -83,9 +84,13 @@ fn sealed_tokens() {
     let ring = ring(&file);
     let mut scopes = Scopes::default();
     for (name, rules) in &file.scopes {
-        scopes.insert(ScopeName::parse(name).unwrap(), Rule::parse_list(rules, PatternMode::Whole).unwrap().try_into().unwrap());
+        scopes.insert(
+            ScopeName::parse(name).unwrap(),
+            Rule::parse_list(rules, PatternMode::Whole).unwrap().try_into().unwrap(),
+        );
     }
-    let failures: Vec<String> = file.cases.iter().filter_map(|case| run(case, &file, &ring, &scopes).err()).collect();
+    let failures: Vec<String> =
+        file.cases.iter().filter_map(|case| run(case, &file, &ring, &scopes).err()).collect();
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 
@@ -93,13 +98,20 @@ fn sealed_tokens() {
 fn narrowings() {
     let file: File = files::read("vectors/token-v2.json");
     for Narrowing { token, caveat, narrowed } in &file.narrowings {
-        assert_eq!(*Caveat::from_json(caveat.as_bytes()).unwrap().append_to(token).unwrap(), *narrowed);
+        assert_eq!(
+            *Caveat::from_json(caveat.as_bytes()).unwrap().append_to(token).unwrap(),
+            *narrowed
+        );
     }
 }
 
 fn ring(file: &File) -> KeyRing {
-    let signing = PrivateKey::from_pem(&std::fs::read_to_string(files::path("keys/test-only-first.pem")).unwrap()).unwrap();
-    let sealing = file.keys.iter().map(|jwk| SealingKey::from_json(&jwk.to_string()).unwrap()).collect();
+    let signing = PrivateKey::from_pem(
+        &std::fs::read_to_string(files::path("keys/test-only-first.pem")).unwrap(),
+    )
+    .unwrap();
+    let sealing =
+        file.keys.iter().map(|jwk| SealingKey::from_json(&jwk.to_string()).unwrap()).collect();
     KeyRing::new(signing, Vec::new()).unwrap().with_sealing(sealing).unwrap()
 }
 
@@ -110,20 +122,28 @@ fn run(case: &Case, file: &File, ring: &KeyRing, scopes: &Scopes) -> Result<(), 
     let acceptance = Acceptance {
         versions: if only_v1 { vec![TokenVersion::V1] } else { Acceptance::default().versions },
         denied_keys: case.context.deny_kid.clone(),
-        minters: minters.iter().map(|jwk| MinterKey::from_json(&jwk.to_string()).unwrap()).collect(),
+        minters: minters
+            .iter()
+            .map(|jwk| MinterKey::from_json(&jwk.to_string()).unwrap())
+            .collect(),
         kems: case.context.kems.clone().unwrap_or_else(|| Kem::ALL.into()),
         require_sub: case.context.require_sub,
         max_lifetime: case.context.max_lifetime,
     };
     let now = UnixTime(case.context.now.unwrap_or(file.now));
-    let context = VerifyContext { now, scopes, patterns: PatternMode::Whole, acceptance: &acceptance };
+    let context =
+        VerifyContext { now, scopes, patterns: PatternMode::Whole, acceptance: &acceptance };
     match (ring.verify(&case.token, &context), &case.refused, &case.accepted) {
         (Err(error), Some(kind), None) if kind_of(&error) == kind => Ok(()),
-        (Err(error), refused, _) => differs(format!("refused {} ({error}), expected {refused:?}", kind_of(&error))),
+        (Err(error), refused, _) => {
+            differs(format!("refused {} ({error}), expected {refused:?}", kind_of(&error)))
+        }
         (Ok(token), None, Some(accepted)) => {
             says(&case.token, &token, accepted).or_else(differs)?;
             let token = Arc::new(token);
-            case.decisions.iter().try_for_each(|decision| decide(&token, decision).or_else(differs))?;
+            case.decisions
+                .iter()
+                .try_for_each(|decision| decide(&token, decision).or_else(differs))?;
             let opened = opened(ring, &token, now, &case.token);
             if opened != lowered(&accepted.credential) {
                 differs(format!("{opened}, expected {}", accepted.credential))
@@ -149,13 +169,20 @@ fn says(text: &str, token: &VerifiedToken, accepted: &Accepted) -> Result<(), St
     if token.label() != accepted.label.as_deref() {
         return Err(format!("{:?}, expected {:?}", token.label(), accepted.label));
     }
-    let UnverifiedToken::V2(parsed) = UnverifiedToken::parse(text).unwrap() else { return Err("another version".to_owned()) };
+    let UnverifiedToken::V2(parsed) = UnverifiedToken::parse(text).unwrap() else {
+        return Err("another version".to_owned());
+    };
     let claims = serde_json::to_value(parsed.claims()).unwrap();
     // One value is written in one way, whichever way it was read: `744h` as `31d`.
     let expected: SealedClaims = serde_json::from_value(accepted.claims.clone()).unwrap();
-    if labels != accepted.labels || claims != serde_json::to_value(expected).unwrap() || token.caveats() != accepted.caveats.len()
+    if labels != accepted.labels
+        || claims != serde_json::to_value(expected).unwrap()
+        || token.caveats() != accepted.caveats.len()
     {
-        return Err(format!("{labels:?} {claims}, expected {:?} {}", accepted.labels, accepted.claims));
+        return Err(format!(
+            "{labels:?} {claims}, expected {:?} {}",
+            accepted.labels, accepted.claims
+        ));
     }
     Ok(())
 }
@@ -199,7 +226,13 @@ fn decide(token: &Arc<VerifiedToken>, decision: &Decision) -> Result<(), String>
 fn opened(ring: &KeyRing, token: &Arc<VerifiedToken>, now: UnixTime, text: &str) -> Value {
     let upstream = token.upstream().unwrap();
     for target in ["/user", "/a/1", "/b/1", "/a", "/a/b/c", "/caf%C3%A9", "/a/b/%EF%BF%BF"] {
-        for (method, sender) in [("GET", None), ("GET", Some("192.0.2.1")), ("PUT", None), ("POST", None), ("PATCH", None)] {
+        for (method, sender) in [
+            ("GET", None),
+            ("GET", Some("192.0.2.1")),
+            ("PUT", None),
+            ("POST", None),
+            ("PATCH", None),
+        ] {
             let target = RequestTarget::parse(target.as_bytes(), EncodedSlash::Refuse).unwrap();
             let sender = sender.map(|address: &str| address.parse().unwrap());
             for now in [now, UnixTime(now.0 + 1)] {
@@ -229,7 +262,9 @@ fn kind_of(error: &VerifyError) -> &'static str {
     match error {
         VerifyError::Malformed | VerifyError::OldForm => "malformed",
         VerifyError::TooLong => "too_long",
-        VerifyError::UnknownKey(_) | VerifyError::RetiredKey | VerifyError::DeniedOrigin => "unknown_key",
+        VerifyError::UnknownKey(_) | VerifyError::RetiredKey | VerifyError::DeniedOrigin => {
+            "unknown_key"
+        }
         VerifyError::Claims(_) => "claims",
         VerifyError::Expired => "expired",
         VerifyError::NotYetValid => "not_yet_valid",

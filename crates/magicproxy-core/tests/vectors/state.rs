@@ -3,7 +3,9 @@
 use magicproxy_core::limit::Limit;
 use magicproxy_core::rule::{Document, Facts, ItemAction, ListItems, ListItemsDenial};
 use magicproxy_core::state::Partition;
-use magicproxy_core::{Caveat, OwnerSecret, PatternMode, RawRule, Rule, TypedCredential, UnverifiedToken, UpstreamName};
+use magicproxy_core::{
+    Caveat, OwnerSecret, PatternMode, RawRule, Rule, TypedCredential, UnverifiedToken, UpstreamName,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -117,10 +119,13 @@ fn digests_and_owners() {
     let secret = OwnerSecret::from_json(&file.owner_secret.to_string()).unwrap();
     for case in &file.owners {
         let owner = match (&case.token, &case.rule, &case.upstream, &case.credential) {
-            (Some(token), None, None, None) => UnverifiedToken::parse(token).unwrap().owner().unwrap(),
+            (Some(token), None, None, None) => {
+                UnverifiedToken::parse(token).unwrap().owner().unwrap()
+            }
             (None, Some(value), Some(upstream), Some(credential)) => {
                 let name = rule(value).state().and_then(|state| state.owner().cloned()).unwrap();
-                let binding = secret.bind(&TypedCredential::from_json(credential.as_bytes()).unwrap());
+                let binding =
+                    secret.bind(&TypedCredential::from_json(credential.as_bytes()).unwrap());
                 name.owner(&UpstreamName::parse(upstream).unwrap(), &binding)
             }
             _ => panic!("a token, or a rule, an upstream and a credential"),
@@ -135,7 +140,8 @@ fn digests_and_owners() {
 fn write_owners_of_sealed_tokens() {
     let sealed: Value = files::read("vectors/token-v2.json");
     let cases = sealed["cases"].as_array().unwrap();
-    let plain = cases.iter().find(|case| case["name"] == "plain").unwrap()["token"].as_str().unwrap();
+    let plain =
+        cases.iter().find(|case| case["name"] == "plain").unwrap()["token"].as_str().unwrap();
     let narrowed = Caveat::from_json(br#"{"sub":"agent"}"#).unwrap().append_to(plain).unwrap();
     let minted = plain.rsplit_once('.').unwrap().0;
     let digest = hex(Partition::of(&[b"token", b"v2", minted.as_bytes()]));
@@ -153,7 +159,8 @@ fn write_owners_of_sealed_tokens() {
 #[test]
 fn grants() {
     for case in file().grants {
-        let document = |text: &Option<String>| text.as_ref().and_then(|text| Document::parse(text.as_bytes()));
+        let document =
+            |text: &Option<String>| text.as_ref().and_then(|text| Document::parse(text.as_bytes()));
         let (request, response) = (document(&case.request), document(&case.response));
         let facts = Facts {
             path: &case.path,
@@ -163,7 +170,9 @@ fn grants() {
         };
         let rule = rule(&case.rule);
         let granted = rule.state().unwrap().granted(&facts);
-        let shown = granted.map(|grants| grants.iter().map(|new| format!("{} {}", new.methods(), new.path())).collect());
+        let shown = granted.map(|grants| {
+            grants.iter().map(|new| format!("{} {}", new.methods(), new.path())).collect()
+        });
         assert_eq!(shown.ok(), case.gives, "{} {:?} {:?}", case.path, case.response, case.location);
     }
 }
@@ -180,7 +189,12 @@ fn list_items() {
     }
     let asked = list_items.read(cases.bodies[0].body.as_bytes()).unwrap();
     for case in &cases.listings {
-        assert_eq!(list_items.hold_any(case.answer.as_bytes(), &asked), case.has, "{}", case.answer);
+        assert_eq!(
+            list_items.hold_any(case.answer.as_bytes(), &asked),
+            case.has,
+            "{}",
+            case.answer
+        );
     }
 }
 
@@ -194,7 +208,9 @@ fn body(list_items: &ListItems, case: &Body) {
     let does = read.as_ref().ok().map(|read| {
         let word = |action| if action == ItemAction::Create { "create" } else { "delete" };
         let name = |name: Vec<u8>| String::from_utf8(name).unwrap().replace('\0', " ");
-        read.iter().map(|element| format!("{} {}", word(element.action), name(element.name()))).collect::<Vec<_>>()
+        read.iter()
+            .map(|element| format!("{} {}", word(element.action), name(element.name())))
+            .collect::<Vec<_>>()
     });
     assert_eq!(does, case.does, "{}", case.body);
     if let Some(lookup) = &case.lookup {
@@ -213,7 +229,9 @@ fn limits() {
 #[test]
 fn rules_that_are_none_are_refused() {
     for value in file().refused {
-        let parsed = serde_json::from_value::<RawRule>(value.clone()).ok().map(|raw| Rule::parse(raw, PatternMode::Whole));
+        let parsed = serde_json::from_value::<RawRule>(value.clone())
+            .ok()
+            .map(|raw| Rule::parse(raw, PatternMode::Whole));
         assert!(!matches!(parsed, Some(Ok(_))), "{value}");
     }
 }

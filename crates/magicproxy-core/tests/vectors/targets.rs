@@ -49,7 +49,9 @@ fn run(case: &Case) -> Result<(), String> {
         None => vec![EncodedSlash::Refuse, EncodedSlash::Both, EncodedSlash::Opaque],
     };
     let reading = case.path_reading.as_deref().map_or(PathReading::Strict, files::path_reading);
-    modes.into_iter().try_for_each(|encoded_slash| run_in(case, PathSettings { encoded_slash, reading }))
+    modes
+        .into_iter()
+        .try_for_each(|encoded_slash| run_in(case, PathSettings { encoded_slash, reading }))
 }
 
 fn run_in(case: &Case, mode: PathSettings) -> Result<(), String> {
@@ -58,7 +60,9 @@ fn run_in(case: &Case, mode: PathSettings) -> Result<(), String> {
     let differs = |what: &str| Err(format!("{shown:?} {mode:?}: {what}"));
     let target = match (RequestTarget::parse(&text, mode), &case.error) {
         (Err(error), Some(expected)) if error.code() == expected => return Ok(()),
-        (Err(error), _) => return differs(&format!("refused {}, expected {:?}", error.code(), case.error)),
+        (Err(error), _) => {
+            return differs(&format!("refused {}, expected {:?}", error.code(), case.error));
+        }
         (Ok(_), Some(expected)) => return differs(&format!("accepted, expected {expected}")),
         (Ok(target), None) => target,
     };
@@ -71,8 +75,13 @@ fn run_in(case: &Case, mode: PathSettings) -> Result<(), String> {
     }
     // The order of the further readings says nothing; the first is what is sent.
     let readings: Vec<&str> = target.readings().collect();
-    let expected: Vec<&str> = case.readings.as_ref().map_or(vec![path.as_str()], |all| all.iter().map(String::as_str).collect());
-    if readings.first() != expected.first() || BTreeSet::from_iter(&readings) != BTreeSet::from_iter(&expected) {
+    let expected: Vec<&str> = case
+        .readings
+        .as_ref()
+        .map_or(vec![path.as_str()], |all| all.iter().map(String::as_str).collect());
+    if readings.first() != expected.first()
+        || BTreeSet::from_iter(&readings) != BTreeSet::from_iter(&expected)
+    {
         return differs(&format!("reads as {readings:?}"));
     }
     Ok(())
@@ -81,10 +90,14 @@ fn run_in(case: &Case, mode: PathSettings) -> Result<(), String> {
 fn target_of(case: &Case) -> Vec<u8> {
     match (&case.target, &case.target_hex, &case.target_repeat) {
         (Some(text), None, None) => text.clone().into_bytes(),
-        (None, Some(hex), None) => {
-            hex.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+        (None, Some(hex), None) => hex
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect(),
+        (None, None, Some((start, unit, times, end))) => {
+            format!("{start}{}{end}", unit.repeat(*times)).into_bytes()
         }
-        (None, None, Some((start, unit, times, end))) => format!("{start}{}{end}", unit.repeat(*times)).into_bytes(),
         _ => panic!("exactly one target: {case:?}"),
     }
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use magicproxy_core::{
-    Acceptance, AccessRequest, EncodedSlash, KeyRing, OpenError, PatternMode, PrivateKey, RawRule, RequestTarget, Rule,
-    ScopeName, Scopes, TypedCredential, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext, VerifyError,
+    Acceptance, AccessRequest, EncodedSlash, KeyRing, OpenError, PatternMode, PrivateKey, RawRule,
+    RequestTarget, Rule, ScopeName, Scopes, TypedCredential, UnixTime, UnnamedTokens, UpstreamName,
+    VerifiedToken, VerifyContext, VerifyError,
 };
 use serde::Deserialize;
 
@@ -59,15 +60,19 @@ struct Accepted {
 fn tokens() {
     let file: File = files::read("vectors/token-v1.json");
     assert!(file.cases.len() > 400);
-    let mut keys =
-        file.keys.iter().map(|name| PrivateKey::from_pem(&std::fs::read_to_string(files::path(name)).unwrap()).unwrap());
+    let mut keys = file.keys.iter().map(|name| {
+        PrivateKey::from_pem(&std::fs::read_to_string(files::path(name)).unwrap()).unwrap()
+    });
     let ring = KeyRing::new(keys.next().unwrap(), keys.collect()).unwrap();
     // What strangers have of the ring is the ring.
     let ids = file.jwks.iter().map(|jwk| jwk["kid"].as_str().unwrap());
     assert_eq!(ids.collect::<Vec<_>>(), [ring.active().public().id().as_str()]);
     let mut scopes = Scopes::default();
     for (name, rules) in &file.scopes {
-        scopes.insert(ScopeName::parse(name).unwrap(), Rule::parse_list(rules, PatternMode::Whole).unwrap().try_into().unwrap());
+        scopes.insert(
+            ScopeName::parse(name).unwrap(),
+            Rule::parse_list(rules, PatternMode::Whole).unwrap().try_into().unwrap(),
+        );
     }
     let context = VerifyContext {
         now: UnixTime(file.now),
@@ -75,17 +80,24 @@ fn tokens() {
         patterns: PatternMode::Whole,
         acceptance: &Acceptance::default(),
     };
-    let failures: Vec<String> = file.cases.iter().filter_map(|case| run(case, &ring, context).err()).collect();
+    let failures: Vec<String> =
+        file.cases.iter().filter_map(|case| run(case, &ring, context).err()).collect();
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 
 fn run(case: &Case, ring: &KeyRing, context: VerifyContext<'_>) -> Result<(), String> {
     let differs = |what: String| Err(format!("{}: {what}", case.name));
-    let acceptance = Acceptance { max_lifetime: case.max_lifetime, require_sub: case.require_sub, ..Acceptance::default() };
+    let acceptance = Acceptance {
+        max_lifetime: case.max_lifetime,
+        require_sub: case.require_sub,
+        ..Acceptance::default()
+    };
     let context = VerifyContext { acceptance: &acceptance, ..context };
     match (ring.verify(&case.token, &context), &case.refused, &case.accepted) {
         (Err(error), Some(kind), None) if kind_of(&error) == kind => Ok(()),
-        (Err(error), refused, _) => differs(format!("refused {} ({error}), expected {refused:?}", kind_of(&error))),
+        (Err(error), refused, _) => {
+            differs(format!("refused {} ({error}), expected {refused:?}", kind_of(&error)))
+        }
         (Ok(token), None, Some(accepted)) => {
             let found = describe(&token, accepted);
             if found != *accepted {
@@ -125,11 +137,23 @@ fn open(case: &Case, ring: &KeyRing, token: VerifiedToken, now: UnixTime) -> Res
         now,
         steps: &magicproxy_core::DecisionSteps::new(),
     };
-    let permit = Arc::new(token).authorize(&access).map_err(|denial| format!("{}: {denial}", case.name))?;
+    let permit =
+        Arc::new(token).authorize(&access).map_err(|denial| format!("{}: {denial}", case.name))?;
     match (ring.open(&permit), case.credential.as_deref(), case.open.as_deref()) {
-        (Ok(TypedCredential::Configured(credential)), Some(expected), None) if credential.expose() == expected => Ok(()),
-        (Err(OpenError::Sealed), None, Some("sealed")) | (Err(OpenError::Credential(_)), None, Some("credential")) => Ok(()),
-        (found, _, _) => Err(format!("{}: {:?}, expected {:?} {:?}", case.name, found.err(), case.credential, case.open)),
+        (Ok(TypedCredential::Configured(credential)), Some(expected), None)
+            if credential.expose() == expected =>
+        {
+            Ok(())
+        }
+        (Err(OpenError::Sealed), None, Some("sealed"))
+        | (Err(OpenError::Credential(_)), None, Some("credential")) => Ok(()),
+        (found, _, _) => Err(format!(
+            "{}: {:?}, expected {:?} {:?}",
+            case.name,
+            found.err(),
+            case.credential,
+            case.open
+        )),
     }
 }
 
@@ -138,7 +162,9 @@ fn kind_of(error: &VerifyError) -> &'static str {
         VerifyError::Malformed => "malformed",
         VerifyError::TooLong => "too_long",
         VerifyError::Header => "header",
-        VerifyError::UnknownKey(_) | VerifyError::RetiredKey | VerifyError::DeniedOrigin => "unknown_key",
+        VerifyError::UnknownKey(_) | VerifyError::RetiredKey | VerifyError::DeniedOrigin => {
+            "unknown_key"
+        }
         VerifyError::Signature => "signature",
         VerifyError::Claims(_) => "claims",
         VerifyError::Expired => "expired",

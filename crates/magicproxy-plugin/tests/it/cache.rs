@@ -18,7 +18,11 @@ struct Kept {
 impl Kept {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("guest.wasm"), component(&Parts { decide: ALLOW, ..Parts::default() })).unwrap();
+        fs::write(
+            folder.path().join("guest.wasm"),
+            component(&Parts { decide: ALLOW, ..Parts::default() }),
+        )
+        .unwrap();
         Self { folder }
     }
 
@@ -31,9 +35,13 @@ impl Kept {
     fn load(&self) {
         let name = PluginName::parse("guest").unwrap();
         let plugin = PluginSettings::new(name.clone(), self.folder.path().join("guest.wasm"));
-        let settings = HostSettings { plugins: vec![plugin], cache: Some(self.cache()), state: None };
+        let settings =
+            HostSettings { plugins: vec![plugin], cache: Some(self.cache()), state: None };
         let host = Host::new(settings).unwrap();
-        assert_eq!(run(host.ask(&name, &request("GET", "/"), scope("one"))).outcome, Ok(Verdict::Allow));
+        assert_eq!(
+            run(host.ask(&name, &request("GET", "/"), scope("one"))).outcome,
+            Ok(Verdict::Allow)
+        );
     }
 
     fn files(&self) -> Vec<PathBuf> {

@@ -19,7 +19,8 @@ fn create(path: &str, body: &str) -> PluginRequest {
 
 const RECORDS: &str = "/v2/domains/example.com/records";
 const CHALLENGE: &str = r#"{"type": "TXT", "name": "_acme-challenge.www", "data": "x", "ttl": 30}"#;
-const CREATED: &str = r#"{"domain_record": {"id": 28448433, "type": "TXT", "name": "_acme-challenge.www"}}"#;
+const CREATED: &str =
+    r#"{"domain_record": {"id": 28448433, "type": "TXT", "name": "_acme-challenge.www"}}"#;
 
 async fn asked(fixture: &Fixture, request: &PluginRequest, owner: &str) -> Verdict {
     fixture.host.decide(&fixture.name, request, scope(owner)).await
@@ -35,7 +36,8 @@ fn do_lets_encrypt(file: &str) {
 }
 
 async fn issues_and_cleans_up(plugin: &Fixture) {
-    let (post, delete) = (create(RECORDS, CHALLENGE), request("DELETE", "/v2/domains/example.com/records/28448433"));
+    let (post, delete) =
+        (create(RECORDS, CHALLENGE), request("DELETE", "/v2/domains/example.com/records/28448433"));
     assert_eq!(asked(plugin, &delete, "one").await, Verdict::Abstain);
     assert_eq!(asked(plugin, &post, "one").await, Verdict::Allow);
     assert!(plugin.host.observe(&plugin.name, &post, &response(201, CREATED), scope("one")).await);
@@ -57,21 +59,48 @@ async fn deletes_nothing_else(plugin: &Fixture) {
         plugin.host.observe(&plugin.name, &post, &response(status, CREATED), scope("one")).await;
     }
     // Another rule allowed this one.
-    let mx = create(RECORDS, r#"{"type": "MX", "name": "@", "data": "mail.example.com.", "priority": 10}"#);
+    let mx = create(
+        RECORDS,
+        r#"{"type": "MX", "name": "@", "data": "mail.example.com.", "priority": 10}"#,
+    );
     assert!(plugin.host.observe(&plugin.name, &mx, &response(201, CREATED), scope("one")).await);
     assert_eq!(plugin.store.len(), 0);
     // What was made and cannot be remembered is not passed over.
-    for answer in ["", "{}", "[]", r#"{"domain_record": {}}"#, r#"{"domain_record": {"id": "1"}}"#] {
-        assert!(!plugin.host.observe(&plugin.name, &post, &response(201, answer), scope("one")).await, "{answer}");
+    for answer in ["", "{}", "[]", r#"{"domain_record": {}}"#, r#"{"domain_record": {"id": "1"}}"#]
+    {
+        assert!(
+            !plugin.host.observe(&plugin.name, &post, &response(201, answer), scope("one")).await,
+            "{answer}"
+        );
     }
     plugin.host.observe(&plugin.name, &post, &response(201, CREATED), scope("one")).await;
-    for path in ["", "/", "/2844843", "/284484330", "/x", "/28448433/x", "/-1", "/28448433.0", "/99999999999999999999999"] {
-        assert_eq!(asked(plugin, &request("DELETE", &format!("{RECORDS}{path}")), "one").await, Verdict::Abstain, "{path}");
+    for path in [
+        "",
+        "/",
+        "/2844843",
+        "/284484330",
+        "/x",
+        "/28448433/x",
+        "/-1",
+        "/28448433.0",
+        "/99999999999999999999999",
+    ] {
+        assert_eq!(
+            asked(plugin, &request("DELETE", &format!("{RECORDS}{path}")), "one").await,
+            Verdict::Abstain,
+            "{path}"
+        );
     }
     for method in ["GET", "PUT", "PATCH", "delete"] {
-        assert_eq!(asked(plugin, &request(method, &format!("{RECORDS}/28448433")), "one").await, Verdict::Abstain);
+        assert_eq!(
+            asked(plugin, &request(method, &format!("{RECORDS}/28448433")), "one").await,
+            Verdict::Abstain
+        );
     }
-    let queried = PluginRequest { query: Some("x=1".to_owned()), ..request("DELETE", &format!("{RECORDS}/28448433")) };
+    let queried = PluginRequest {
+        query: Some("x=1".to_owned()),
+        ..request("DELETE", &format!("{RECORDS}/28448433"))
+    };
     assert_eq!(asked(plugin, &queried, "one").await, Verdict::Abstain);
 }
 
@@ -94,8 +123,18 @@ async fn creates_nothing_else(plugin: &Fixture) {
     ] {
         assert_eq!(asked(plugin, &create(RECORDS, body), "one").await, Verdict::Abstain, "{body}");
     }
-    for path in ["/v2/domains", "/v2/domains/example.com", "/v2/domains//records", "/v2/domains/a/b/records", "/v2/droplets"] {
-        assert_eq!(asked(plugin, &create(path, CHALLENGE), "one").await, Verdict::Abstain, "{path}");
+    for path in [
+        "/v2/domains",
+        "/v2/domains/example.com",
+        "/v2/domains//records",
+        "/v2/domains/a/b/records",
+        "/v2/droplets",
+    ] {
+        assert_eq!(
+            asked(plugin, &create(path, CHALLENGE), "one").await,
+            Verdict::Abstain,
+            "{path}"
+        );
     }
     // A body that it was not shown, for its length.
     assert_eq!(asked(plugin, &request("POST", RECORDS), "one").await, Verdict::Abstain);
@@ -108,10 +147,17 @@ async fn creates_nothing_else(plugin: &Fixture) {
 }
 
 async fn keeps_to_its_domains(plugin: &Fixture) {
-    assert_eq!(asked(plugin, &create("/v2/domains/example.org/records", CHALLENGE), "one").await, Verdict::Allow);
+    assert_eq!(
+        asked(plugin, &create("/v2/domains/example.org/records", CHALLENGE), "one").await,
+        Verdict::Allow
+    );
     for other in ["example.net", "example", "example.com.evil.test", ""] {
         let path = format!("/v2/domains/{other}/records");
-        assert_eq!(asked(plugin, &create(&path, CHALLENGE), "one").await, Verdict::Abstain, "{other}");
+        assert_eq!(
+            asked(plugin, &create(&path, CHALLENGE), "one").await,
+            Verdict::Abstain,
+            "{other}"
+        );
     }
 }
 
@@ -147,10 +193,19 @@ fn business_hours() {
         let verdict = run(plugin.host.decide(&plugin.name, &request("GET", "/"), scope));
         assert_eq!(verdict == Verdict::Abstain, open, "{at}: {verdict:?}");
     }
-    for config in [None, Some(""), Some("always"), Some("mon-fri 8:00-18:00 +01:00"), Some("fri-mon 08:00-18:00 +00:00")] {
+    for config in [
+        None,
+        Some(""),
+        Some("always"),
+        Some("mon-fri 8:00-18:00 +01:00"),
+        Some("fri-mon 08:00-18:00 +00:00"),
+    ] {
         let plugin = example("business_hours/business_hours.wasm", config);
         let verdict = run(asked(&plugin, &request("GET", "/"), "one"));
-        assert!(matches!(&verdict, Verdict::Deny(reason) if reason.starts_with("config: expected")), "{verdict:?}");
+        assert!(
+            matches!(&verdict, Verdict::Deny(reason) if reason.starts_with("config: expected")),
+            "{verdict:?}"
+        );
     }
 }
 
@@ -171,14 +226,23 @@ fn the_template_has_the_contract() {
 /// What was built here says nothing of where.
 #[test]
 fn no_paths_in_components() {
-    let found: Vec<_> = std::fs::read_dir(examples()).unwrap().map(|entry| entry.unwrap().path()).collect();
-    let components = found.iter().filter(|path| path.is_dir()).flat_map(|folder| std::fs::read_dir(folder).unwrap());
-    let components: Vec<_> = components.map(|entry| entry.unwrap().path()).filter(|path| is_component(path)).collect();
+    let found: Vec<_> =
+        std::fs::read_dir(examples()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let components = found
+        .iter()
+        .filter(|path| path.is_dir())
+        .flat_map(|folder| std::fs::read_dir(folder).unwrap());
+    let components: Vec<_> =
+        components.map(|entry| entry.unwrap().path()).filter(|path| is_component(path)).collect();
     assert!(components.len() >= 4, "{components:?}");
     for path in components {
         let bytes = std::fs::read(&path).unwrap();
         for place in ["/root/", "/home/", "/work/", ".cargo/"] {
-            assert!(!bytes.windows(place.len()).any(|window| window == place.as_bytes()), "{}: {place}", path.display());
+            assert!(
+                !bytes.windows(place.len()).any(|window| window == place.as_bytes()),
+                "{}: {place}",
+                path.display()
+            );
         }
     }
 }

@@ -94,7 +94,10 @@ impl Fixture {
         Self::try_with(component, change).unwrap_or_else(|errors| panic!("{errors:?}"))
     }
 
-    pub(crate) fn try_with(component: &[u8], change: impl FnOnce(&mut PluginSettings)) -> Result<Self, Vec<LoadError>> {
+    pub(crate) fn try_with(
+        component: &[u8],
+        change: impl FnOnce(&mut PluginSettings),
+    ) -> Result<Self, Vec<LoadError>> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("guest.wasm");
         std::fs::write(&file, component).unwrap();
@@ -102,7 +105,8 @@ impl Fixture {
         let mut plugin = PluginSettings::new(name.clone(), file);
         change(&mut plugin);
         let store = Arc::new(Memory::default());
-        let settings = HostSettings { plugins: vec![plugin], cache: None, state: Some(store.clone()) };
+        let settings =
+            HostSettings { plugins: vec![plugin], cache: None, state: Some(store.clone()) };
         Ok(Self { host: Arc::new(Host::new(settings)?), folder, store, name })
     }
 }
@@ -113,7 +117,10 @@ pub(crate) fn request(method: &str, path: &str) -> PluginRequest {
         method: method.to_owned(),
         path: path.to_owned(),
         query: None,
-        headers: vec![("accept".to_owned(), b"*/*".to_vec()), ("authorization".to_owned(), b"Bearer secret".to_vec())],
+        headers: vec![
+            ("accept".to_owned(), b"*/*".to_vec()),
+            ("authorization".to_owned(), b"Bearer secret".to_vec()),
+        ],
         body: None,
         sender: Some([127, 0, 0, 1].into()),
         token_id: "7f3a".to_owned(),

@@ -19,7 +19,8 @@ fn check(parts: &Parts, expected: impl Fn(&CallFailure) -> bool) {
             let failure = report.outcome.expect_err("a verdict from a hostile guest");
             assert!(expected(&failure), "{failure:?}");
             assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
-            let verdict = fixture.host.decide(&fixture.name, &request("GET", "/"), scope("one")).await;
+            let verdict =
+                fixture.host.decide(&fixture.name, &request("GET", "/"), scope("one")).await;
             assert_eq!(verdict, Verdict::Deny("the plugin failed".to_owned()));
         }
     });
@@ -27,7 +28,10 @@ fn check(parts: &Parts, expected: impl Fn(&CallFailure) -> bool) {
 
 /// One of the bounds ended it; on a machine with too much to do, it may be the clock on the wall.
 fn is_bounded(outcome: &Result<Verdict, CallFailure>) -> bool {
-    matches!(outcome, Err(CallFailure::OutOfFuel(_) | CallFailure::OutOfTime(_) | CallFailure::OutOfPatience(_)))
+    matches!(
+        outcome,
+        Err(CallFailure::OutOfFuel(_) | CallFailure::OutOfTime(_) | CallFailure::OutOfPatience(_))
+    )
 }
 
 #[test]
@@ -43,7 +47,11 @@ fn infinite_loop_with_much_fuel() {
     let fixture = Fixture::with(&guest, |plugin| plugin.limits.fuel = u64::MAX);
     let report = run(fixture.host.ask(&fixture.name, &request("GET", "/"), scope("one")));
     assert_eq!(report.outcome, Err(CallFailure::OutOfTime(Duration::from_millis(20))));
-    assert!((Duration::from_millis(20)..Duration::from_millis(200)).contains(&report.spent), "{:?}", report.spent);
+    assert!(
+        (Duration::from_millis(20)..Duration::from_millis(200)).contains(&report.spent),
+        "{:?}",
+        report.spent
+    );
 }
 
 #[test]
@@ -79,7 +87,9 @@ fn a_busy_guest_gives_way() {
 
 #[test]
 fn unreachable() {
-    check(&Parts { decide: "(unreachable)", ..Parts::default() }, |failure| matches!(failure, CallFailure::Trapped(_)));
+    check(&Parts { decide: "(unreachable)", ..Parts::default() }, |failure| {
+        matches!(failure, CallFailure::Trapped(_))
+    });
 }
 
 #[test]
@@ -92,14 +102,21 @@ fn access_out_of_bounds() {
 
 #[test]
 fn stack_overflow() {
-    let parts = Parts { module: "(func $f (call $f) (call $f))", decide: "(call $f) (unreachable)", ..Parts::default() };
+    let parts = Parts {
+        module: "(func $f (call $f) (call $f))",
+        decide: "(call $f) (unreachable)",
+        ..Parts::default()
+    };
     check(&parts, |failure| *failure == CallFailure::StackOverflow);
 }
 
 #[test]
 fn memory_bomb() {
-    let decide = "(loop $l (br_if $l (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) (unreachable)";
-    check(&Parts { decide, ..Parts::default() }, |failure| *failure == CallFailure::OutOfMemory(16 * 1024 * 1024));
+    let decide =
+        "(loop $l (br_if $l (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) (unreachable)";
+    check(&Parts { decide, ..Parts::default() }, |failure| {
+        *failure == CallFailure::OutOfMemory(16 * 1024 * 1024)
+    });
 }
 
 #[test]
@@ -123,14 +140,19 @@ fn table_bomb() {
     check(&parts, |failure| matches!(failure, CallFailure::Trapped(_)));
 }
 
-const GET: &str = r#"(import "magicproxy:plugin/state@1.0.0" "get" (func $get (param i32 i32 i32)))"#;
-const WRITE: &str = r#"(import "magicproxy:plugin/log@1.0.0" "write" (func $write (param i32 i32 i32)))"#;
+const GET: &str =
+    r#"(import "magicproxy:plugin/state@1.0.0" "get" (func $get (param i32 i32 i32)))"#;
+const WRITE: &str =
+    r#"(import "magicproxy:plugin/log@1.0.0" "write" (func $write (param i32 i32 i32)))"#;
 const NOW: &str = r#"(import "magicproxy:plugin/clock@1.0.0" "now" (func $now (result i64)))"#;
 
 #[test]
 fn flood_of_state_calls() {
-    let decide = "(loop $l (call $get (i32.const 64) (i32.const 1) (i32.const 512)) (br $l)) (unreachable)";
-    check(&Parts { module: GET, decide, ..Parts::default() }, |failure| *failure == CallFailure::TooManyStateCalls(64));
+    let decide =
+        "(loop $l (call $get (i32.const 64) (i32.const 1) (i32.const 512)) (br $l)) (unreachable)";
+    check(&Parts { module: GET, decide, ..Parts::default() }, |failure| {
+        *failure == CallFailure::TooManyStateCalls(64)
+    });
 }
 
 #[test]
@@ -176,17 +198,26 @@ fn long_reason(bytes: u32) -> String {
 fn reasons_without_end() {
     let fixture = Fixture::of(&Parts { decide: &long_reason(100_000), ..Parts::default() });
     let report = run(fixture.host.ask(&fixture.name, &request("GET", "/"), scope("one")));
-    assert!(matches!(&report.outcome, Ok(Verdict::Deny(reason)) if reason.len() <= 512 && reason.contains("u{0}")), "{report:?}");
+    assert!(
+        matches!(&report.outcome, Ok(Verdict::Deny(reason)) if reason.len() <= 512 && reason.contains("u{0}")),
+        "{report:?}"
+    );
     for bytes in [200_000, 0x4000_0000, u32::MAX] {
-        check(&Parts { decide: &long_reason(bytes), ..Parts::default() }, |failure| matches!(failure, CallFailure::Trapped(_)));
+        check(&Parts { decide: &long_reason(bytes), ..Parts::default() }, |failure| {
+            matches!(failure, CallFailure::Trapped(_))
+        });
     }
 }
 
 #[test]
 fn a_verdict_that_is_none() {
     let decide = "(i32.store8 (i32.const 512) (i32.const 9)) (i32.const 512)";
-    check(&Parts { decide, ..Parts::default() }, |failure| matches!(failure, CallFailure::Trapped(_)));
-    check(&Parts { decide: "(i32.const 0x7ffffff0)", ..Parts::default() }, |failure| matches!(failure, CallFailure::Trapped(_)));
+    check(&Parts { decide, ..Parts::default() }, |failure| {
+        matches!(failure, CallFailure::Trapped(_))
+    });
+    check(&Parts { decide: "(i32.const 0x7ffffff0)", ..Parts::default() }, |failure| {
+        matches!(failure, CallFailure::Trapped(_))
+    });
 }
 
 #[test]
@@ -199,7 +230,8 @@ fn nothing_goes_from_one_call_to_the_next() {
     let fixture = Fixture::of(&Parts { decide: &decide, ..Parts::default() });
     run(async {
         for _ in 0..600 {
-            let verdict = fixture.host.decide(&fixture.name, &request("GET", "/"), scope("one")).await;
+            let verdict =
+                fixture.host.decide(&fixture.name, &request("GET", "/"), scope("one")).await;
             assert_eq!(verdict, Verdict::Abstain);
         }
     });
@@ -215,7 +247,8 @@ fn memory_that_was_grown_is_wiped() {
     let fixture = Fixture::of(&Parts { decide: &decide, ..Parts::default() });
     run(async {
         for _ in 0..600 {
-            let verdict = fixture.host.decide(&fixture.name, &request("GET", "/"), scope("one")).await;
+            let verdict =
+                fixture.host.decide(&fixture.name, &request("GET", "/"), scope("one")).await;
             assert_eq!(verdict, Verdict::Abstain);
         }
     });
@@ -229,7 +262,9 @@ fn hundreds_of_hostile_calls_at_once() {
         let mut calls = tokio::task::JoinSet::new();
         for _ in 0..600 {
             let (host, name) = (fixture.host.clone(), fixture.name.clone());
-            calls.spawn(async move { host.ask(&name, &request("GET", "/"), scope("one")).await.outcome });
+            calls.spawn(async move {
+                host.ask(&name, &request("GET", "/"), scope("one")).await.outcome
+            });
         }
         while let Some(outcome) = calls.join_next().await {
             let outcome = outcome.unwrap();
@@ -241,14 +276,23 @@ fn hundreds_of_hostile_calls_at_once() {
 #[test]
 fn a_failure_abstains_where_that_is_configured() {
     let parts = Parts { decide: "(unreachable)", observe: "(unreachable)", ..Parts::default() };
-    let fixture = Fixture::with(&component(&parts), |plugin| plugin.on_failure = OnFailure::Abstain);
+    let fixture =
+        Fixture::with(&component(&parts), |plugin| plugin.on_failure = OnFailure::Abstain);
     run(async {
         let (request, answer) = (request("GET", "/"), response(200, ""));
-        assert_eq!(fixture.host.decide(&fixture.name, &request, scope("one")).await, Verdict::Abstain);
+        assert_eq!(
+            fixture.host.decide(&fixture.name, &request, scope("one")).await,
+            Verdict::Abstain
+        );
         assert!(fixture.host.observe(&fixture.name, &request, &answer, scope("one")).await);
     });
     let fixture = Fixture::of(&parts);
-    assert!(!run(fixture.host.observe(&fixture.name, &request("GET", "/"), &response(200, ""), scope("one"))));
+    assert!(!run(fixture.host.observe(
+        &fixture.name,
+        &request("GET", "/"),
+        &response(200, ""),
+        scope("one")
+    )));
 }
 
 #[test]
@@ -256,5 +300,10 @@ fn an_error_that_is_returned_is_never_passed_over() {
     let observe = "(i32.store8 (i32.const 512) (i32.const 1)) (i32.const 512)";
     let guest = component(&Parts { observe, ..Parts::default() });
     let fixture = Fixture::with(&guest, |plugin| plugin.on_failure = OnFailure::Abstain);
-    assert!(!run(fixture.host.observe(&fixture.name, &request("GET", "/"), &response(200, ""), scope("one"))));
+    assert!(!run(fixture.host.observe(
+        &fixture.name,
+        &request("GET", "/"),
+        &response(200, ""),
+        scope("one")
+    )));
 }

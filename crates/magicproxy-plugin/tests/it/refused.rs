@@ -38,7 +38,10 @@ fn machine_code_is_not_run() {
     let mut engine = wasmtime::Config::new();
     engine.epoch_interruption(true).consume_fuel(true);
     let engine = wasmtime::Engine::new(&engine).unwrap();
-    check(&engine.precompile_component(&component(&Parts::default())).unwrap(), "it is machine code");
+    check(
+        &engine.precompile_component(&component(&Parts::default())).unwrap(),
+        "it is machine code",
+    );
 }
 
 #[test]
@@ -62,22 +65,32 @@ fn more_of_webassembly_than_plugins_have() {
         let text = format!(r#"(component (core module (memory 1) {module}))"#);
         check(&wat::parse_str(text).unwrap(), "not a component that can be run");
     }
-    check(&wat::parse_str(r#"(component (core module (memory 1 1 shared)))"#).unwrap(), "not a component that can be run");
+    check(
+        &wat::parse_str(r#"(component (core module (memory 1 1 shared)))"#).unwrap(),
+        "not a component that can be run",
+    );
 }
 
 #[test]
 fn memory_beyond_the_limit_at_the_start() {
     check(&component(&Parts { pages: 300, ..Parts::default() }), "it");
-    let errors = Fixture::try_with(&component(&Parts { pages: 17, ..Parts::default() }), |plugin| {
-        plugin.limits.memory = 1024 * 1024;
-    });
+    let errors =
+        Fixture::try_with(&component(&Parts { pages: 17, ..Parts::default() }), |plugin| {
+            plugin.limits.memory = 1024 * 1024;
+        });
     assert!(errors.is_err());
 }
 
 #[test]
 fn interests_that_trap_or_never_end() {
-    check(&component(&Parts { interests: "(unreachable)", ..Parts::default() }), "asked for its interests, it stopped");
-    check(&component(&Parts { interests: "(loop $l (br $l))", ..Parts::default() }), "asked for its interests, it did more than");
+    check(
+        &component(&Parts { interests: "(unreachable)", ..Parts::default() }),
+        "asked for its interests, it stopped",
+    );
+    check(
+        &component(&Parts { interests: "(loop $l (br $l))", ..Parts::default() }),
+        "asked for its interests, it did more than",
+    );
 }
 
 /// The list of request fields has one member, which is this text.
@@ -106,10 +119,17 @@ fn interest_in_what_is_never_shown() {
 
 #[test]
 fn interest_in_too_much() {
-    let many = "(i32.store (i32.const 128) (i32.const 1024)) (i32.store (i32.const 132) (i32.const 33))";
-    check(&component(&Parts { interests: many, ..Parts::default() }), "33 fields; expected at most 32");
+    let many =
+        "(i32.store (i32.const 128) (i32.const 1024)) (i32.store (i32.const 132) (i32.const 33))";
+    check(
+        &component(&Parts { interests: many, ..Parts::default() }),
+        "33 fields; expected at most 32",
+    );
     let endless = "(i32.store (i32.const 128) (i32.const 1024)) (i32.store (i32.const 132) (i32.const 0x1fffffff))";
-    check(&component(&Parts { interests: endless, ..Parts::default() }), "asked for its interests, it stopped");
+    check(
+        &component(&Parts { interests: endless, ..Parts::default() }),
+        "asked for its interests, it stopped",
+    );
 }
 
 #[cfg(unix)]
@@ -122,8 +142,12 @@ fn files_that_are_not_the_operators() {
     let load = |file: &std::path::Path| {
         let name = fixture.name.clone();
         let plugin = magicproxy_plugin::PluginSettings::new(name, file.to_owned());
-        let settings = magicproxy_plugin::HostSettings { plugins: vec![plugin], ..Default::default() };
-        magicproxy_plugin::Host::new(settings).err().map(|errors| errors[0].to_string()).unwrap_or_default()
+        let settings =
+            magicproxy_plugin::HostSettings { plugins: vec![plugin], ..Default::default() };
+        magicproxy_plugin::Host::new(settings)
+            .err()
+            .map(|errors| errors[0].to_string())
+            .unwrap_or_default()
     };
     assert_eq!(load(&file), "");
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();

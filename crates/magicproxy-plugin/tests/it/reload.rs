@@ -44,7 +44,8 @@ fn changed_files() {
 #[test]
 fn under_load() {
     let fixture = Fixture::of(&Parts::default());
-    let (one, other) = (component(&Parts { decide: ALLOW, ..Parts::default() }), component(&Parts::default()));
+    let (one, other) =
+        (component(&Parts { decide: ALLOW, ..Parts::default() }), component(&Parts::default()));
     let host = fixture.host.clone();
     let name = fixture.name.clone();
     let asking = std::thread::spawn(move || {

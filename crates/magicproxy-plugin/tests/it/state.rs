@@ -61,7 +61,10 @@ fn a_store_that_fails_is_told_to_the_plugin() {
     let Fixture { host, name, store, .. } = &remembers();
     store.broken.store(true, Ordering::SeqCst);
     run(async {
-        assert!(matches!(host.decide(name, &request("GET", "/"), scope("one")).await, Verdict::Deny(_)));
+        assert!(matches!(
+            host.decide(name, &request("GET", "/"), scope("one")).await,
+            Verdict::Deny(_)
+        ));
         assert!(!host.observe(name, &request("GET", "/"), &response(201, ""), scope("one")).await);
     });
 }
@@ -77,7 +80,10 @@ fn a_store_that_hangs_is_not_waited_for() {
     // Waiting is not running.
     assert!(report.spent < Duration::from_millis(20), "{:?}", report.spent);
     store.stuck.store(false, Ordering::SeqCst);
-    assert_eq!(run(host.ask(name, &request("GET", "/"), scope("one"))).outcome, Ok(Verdict::Abstain));
+    assert_eq!(
+        run(host.ask(name, &request("GET", "/"), scope("one"))).outcome,
+        Ok(Verdict::Abstain)
+    );
 }
 
 /// It sets 400 entries, and allows if it is told at some time that there is no more room; that it may not do it anew.

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use magicproxy_core::UnixTime;
 use magicproxy_core::state::{
-    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, TakeResult,
-    UnixMillis,
+    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError,
+    StoreFuture, TakeResult, UnixMillis,
 };
 
 #[derive(Debug, Default)]
@@ -32,13 +32,15 @@ impl Memory {
     fn holds(&self, partition: Partition, condition: &Condition, now: UnixTime) -> bool {
         match condition {
             Condition::Absent(name) => self.live(partition, name, now).is_none(),
-            Condition::Equals(name, value) => self.live(partition, name, now).is_some_and(|entry| entry.value == *value),
+            Condition::Equals(name, value) => {
+                self.live(partition, name, now).is_some_and(|entry| entry.value == *value)
+            }
             Condition::AtMostValued(..) => unimplemented!("plugins do not ask for this"),
             Condition::AtMost(prefix, most) => {
                 let entries = self.entries.lock().unwrap();
-                let live = entries
-                    .iter()
-                    .filter(|((of, name), entry)| *of == partition && name.starts_with(prefix) && entry.expires_at > now);
+                let live = entries.iter().filter(|((of, name), entry)| {
+                    *of == partition && name.starts_with(prefix) && entry.expires_at > now
+                });
                 live.count() <= *most
             }
         }
@@ -48,12 +50,21 @@ impl Memory {
         if self.stuck.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
         }
-        if self.broken.load(Ordering::SeqCst) { Err(StoreError::Unavailable("broken".to_owned())) } else { Ok(answer) }
+        if self.broken.load(Ordering::SeqCst) {
+            Err(StoreError::Unavailable("broken".to_owned()))
+        } else {
+            Ok(answer)
+        }
     }
 }
 
 impl StateStore for Memory {
-    fn read(&self, partition: Partition, names: Vec<Vec<u8>>, now: UnixTime) -> StoreFuture<'_, Vec<Option<Entry>>> {
+    fn read(
+        &self,
+        partition: Partition,
+        names: Vec<Vec<u8>>,
+        now: UnixTime,
+    ) -> StoreFuture<'_, Vec<Option<Entry>>> {
         Box::pin(self.answer(names.iter().map(|name| self.live(partition, name, now)).collect()))
     }
 
@@ -77,15 +88,33 @@ impl StateStore for Memory {
         Box::pin(self.answer(holds))
     }
 
-    fn list(&self, _: Partition, _: Vec<u8>, _: usize, _: UnixTime) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>> {
+    fn list(
+        &self,
+        _: Partition,
+        _: Vec<u8>,
+        _: usize,
+        _: UnixTime,
+    ) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>> {
         unimplemented!("plugins do not list")
     }
 
-    fn take_within(&self, _: BoundedPartition, _: Vec<Demand>, _: UnixMillis) -> StoreFuture<'_, TakeResult> {
+    fn take_within(
+        &self,
+        _: BoundedPartition,
+        _: Vec<Demand>,
+        _: UnixMillis,
+    ) -> StoreFuture<'_, TakeResult> {
         unimplemented!("plugins take nothing")
     }
 
-    fn renew(&self, _: Partition, _: Vec<u8>, _: Holder, _: u64, _: UnixMillis) -> StoreFuture<'_, bool> {
+    fn renew(
+        &self,
+        _: Partition,
+        _: Vec<u8>,
+        _: Holder,
+        _: u64,
+        _: UnixMillis,
+    ) -> StoreFuture<'_, bool> {
         unimplemented!("plugins hold no leases")
     }
 

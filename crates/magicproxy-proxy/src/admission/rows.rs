@@ -42,7 +42,10 @@ struct PeerRows {
 impl RowAccounts {
     pub(super) fn new(quota: Quota) -> Self {
         let others = PeerRows::new(Arc::default(), quota.per_peer as u64, Instant::now());
-        Self { quota, peers: Mutex::new(Peers { kept: HashMap::new(), sweep_at: LEAST_SWEPT, others }) }
+        Self {
+            quota,
+            peers: Mutex::new(Peers { kept: HashMap::new(), sweep_at: LEAST_SWEPT, others }),
+        }
     }
 
     /// How many rows there may be at this payer's expense.
@@ -50,7 +53,9 @@ impl RowAccounts {
         let Quota { total, per_owner, reserved, .. } = self.quota;
         let (total, allowance) = match payer.standing {
             MinterTrust::Known => (total, None),
-            MinterTrust::Stranger => (total.saturating_sub(reserved), Some(self.allowance(&payer.peer, now))),
+            MinterTrust::Stranger => {
+                (total.saturating_sub(reserved), Some(self.allowance(&payer.peer, now)))
+            }
         };
         RowLimits { partition: per_owner as u64, total: total as u64, spare: 0, allowance }
     }
@@ -109,7 +114,8 @@ mod tests {
 
     #[test]
     fn a_strangers_rows_count_against_the_peer_and_never_touch_the_reserve() {
-        let rows = RowAccounts::new(Quota { total: 1_000, per_owner: 50, per_peer: 24, reserved: 100 });
+        let rows =
+            RowAccounts::new(Quota { total: 1_000, per_owner: 50, per_peer: 24, reserved: 100 });
         let (one, other) = (Arc::default(), Arc::default());
         let now = Instant::now();
         let known = rows.limits(&payer(&one, MinterTrust::Known), now);
@@ -118,38 +124,52 @@ mod tests {
         let stranger = of(&one, now);
         assert_eq!((stranger.partition, stranger.total), (50, 900));
         assert!(stranger.allowance.unwrap().take(24));
-        let left = |peer: &Arc<Account>, hours: u64| of(peer, now + Duration::from_secs(hours * 3_600)).allowance.unwrap().left();
+        let left = |peer: &Arc<Account>, hours: u64| {
+            of(peer, now + Duration::from_secs(hours * 3_600)).allowance.unwrap().left()
+        };
         assert_eq!((left(&one, 0), left(&other, 0)), (0, 24));
         assert_eq!((left(&one, 1), left(&one, 3), left(&one, 100)), (1, 3, 24), "a row in an hour");
     }
 
     #[test]
     fn peers_that_have_their_whole_allowance_are_forgotten() {
-        let rows = RowAccounts::new(Quota { total: 1_000, per_owner: 50, per_peer: 24, reserved: 100 });
+        let rows =
+            RowAccounts::new(Quota { total: 1_000, per_owner: 50, per_peer: 24, reserved: 100 });
         let now = Instant::now();
         let spender = Arc::default();
-        assert!(rows.limits(&payer(&spender, MinterTrust::Stranger), now).allowance.unwrap().take(1));
+        assert!(
+            rows.limits(&payer(&spender, MinterTrust::Stranger), now).allowance.unwrap().take(1)
+        );
         for _ in 0..10 * LEAST_SWEPT {
             rows.limits(&payer(&Arc::default(), MinterTrust::Stranger), now);
         }
         assert!(rows.peers.lock().unwrap().kept.len() <= LEAST_SWEPT + 1);
-        assert_eq!(rows.limits(&payer(&spender, MinterTrust::Stranger), now).allowance.unwrap().left(), 23);
+        assert_eq!(
+            rows.limits(&payer(&spender, MinterTrust::Stranger), now).allowance.unwrap().left(),
+            23
+        );
     }
 
     #[test]
     fn peers_beyond_the_most_that_are_counted_share_one_allowance() {
-        let rows = RowAccounts::new(Quota { total: 1_000, per_owner: 50, per_peer: 24, reserved: 100 });
+        let rows =
+            RowAccounts::new(Quota { total: 1_000, per_owner: 50, per_peer: 24, reserved: 100 });
         let now = Instant::now();
         let spends = |_| {
             let peer = Arc::default();
-            let allowance = rows.limits(&payer(&peer, MinterTrust::Stranger), now).allowance.unwrap();
+            let allowance =
+                rows.limits(&payer(&peer, MinterTrust::Stranger), now).allowance.unwrap();
             assert!(allowance.take(1));
             allowance
         };
         let counted: Vec<Arc<RowAllowance>> = (0..MAX_PEERS).map(spends).collect();
         assert!(counted.iter().all(|allowance| allowance.left() == 23));
         let further: Vec<Arc<RowAllowance>> = (0..3).map(spends).collect();
-        assert!(further.iter().all(|allowance| allowance.left() == 21 && Arc::ptr_eq(allowance, &further[0])));
+        assert!(
+            further
+                .iter()
+                .all(|allowance| allowance.left() == 21 && Arc::ptr_eq(allowance, &further[0]))
+        );
         assert_eq!(rows.peers.lock().unwrap().kept.len(), 65_536);
     }
 }

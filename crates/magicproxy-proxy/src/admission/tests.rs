@@ -27,7 +27,8 @@ fn exhaust(budget: &Arc<Budget>, mut payer: impl FnMut() -> Payer) -> (Vec<Holdi
 fn an_owner_has_a_share() {
     let (budget, owner) = (budget(), Arc::default());
     for standing in [MinterTrust::Known, MinterTrust::Stranger] {
-        let (holdings, shortage) = exhaust(&budget, || payer(Some(&owner), &Arc::default(), standing));
+        let (holdings, shortage) =
+            exhaust(&budget, || payer(Some(&owner), &Arc::default(), standing));
         assert_eq!((holdings.len(), shortage), (3, Shortage::Owner));
         let other = payer(Some(&Arc::default()), &Arc::default(), standing);
         assert!(budget.take(Resource::Exchanges, 3, &other).is_ok());
@@ -39,19 +40,28 @@ fn an_owner_has_a_share() {
 #[test]
 fn a_peer_of_endless_owners_has_a_share() {
     let (budget, peer) = (budget(), Arc::default());
-    let (holdings, shortage) = exhaust(&budget, || payer(Some(&Arc::default()), &peer, MinterTrust::Stranger));
+    let (holdings, shortage) =
+        exhaust(&budget, || payer(Some(&Arc::default()), &peer, MinterTrust::Stranger));
     assert_eq!((holdings.len(), shortage), (5, Shortage::Peer));
-    assert!(budget.take(Resource::Exchanges, 1, &payer(None, &peer, MinterTrust::Stranger)).is_err());
+    assert!(
+        budget.take(Resource::Exchanges, 1, &payer(None, &peer, MinterTrust::Stranger)).is_err()
+    );
     // Behind the same address, a token that no stranger can mint is not in their way.
-    assert!(budget.take(Resource::Exchanges, 1, &payer(Some(&Arc::default()), &peer, MinterTrust::Known)).is_ok());
+    assert!(
+        budget
+            .take(Resource::Exchanges, 1, &payer(Some(&Arc::default()), &peer, MinterTrust::Known))
+            .is_ok()
+    );
 }
 
 #[test]
 fn the_reserve_is_for_tokens_that_no_stranger_mints() {
     let budget = budget();
-    let (strangers, shortage) = exhaust(&budget, || payer(None, &Arc::default(), MinterTrust::Stranger));
+    let (strangers, shortage) =
+        exhaust(&budget, || payer(None, &Arc::default(), MinterTrust::Stranger));
     assert_eq!((strangers.len(), shortage), (8, Shortage::Total));
-    let (known, shortage) = exhaust(&budget, || payer(Some(&Arc::default()), &Arc::default(), MinterTrust::Known));
+    let (known, shortage) =
+        exhaust(&budget, || payer(Some(&Arc::default()), &Arc::default(), MinterTrust::Known));
     assert_eq!((known.len(), shortage), (2, Shortage::Total));
     drop(strangers);
     assert_eq!(budget.held(Resource::Exchanges), 2);

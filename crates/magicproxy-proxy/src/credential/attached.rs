@@ -41,7 +41,11 @@ pub(crate) struct QueryCredential(Arc<Zeroizing<String>>);
 
 impl AttachedCredential {
     /// `carrier` is where the operator wants it, `carriers` are the fields in which it may go where the minter wants it.
-    pub(super) fn new(credential: &TypedCredential, carrier: &CredentialCarrier, carriers: &Carriers) -> Result<Self, Rejection> {
+    pub(super) fn new(
+        credential: &TypedCredential,
+        carrier: &CredentialCarrier,
+        carriers: &Carriers,
+    ) -> Result<Self, Rejection> {
         match credential {
             TypedCredential::Configured(credential) => Self::configured(credential, carrier),
             TypedCredential::Fields(fields) => Self::in_fields(fields, carriers),
@@ -58,11 +62,14 @@ impl AttachedCredential {
                 CredentialPlace::Basic => {
                     let encoded = base64(&[secret]);
                     headers.push((AUTHORIZATION, value("Basic ", &encoded)?));
-                    secrets.extend([Zeroizing::new(credential.secret_of_pair().to_owned()), encoded]);
+                    secrets
+                        .extend([Zeroizing::new(credential.secret_of_pair().to_owned()), encoded]);
                     continue;
                 }
                 CredentialPlace::Header(name) => {
-                    let known = std::iter::once(&AUTHORIZATION).chain(carriers.headers()).find(|known| known.as_str() == name);
+                    let known = std::iter::once(&AUTHORIZATION)
+                        .chain(carriers.headers())
+                        .find(|known| known.as_str() == name);
                     let name = known.ok_or_else(|| Rejection::CredentialField(name.clone()))?;
                     headers.push((name.clone(), value("", secret)?));
                 }
@@ -77,12 +84,21 @@ impl AttachedCredential {
         carrier.check(credential).map_err(Rejection::Unfit)?;
         let secret = credential.expose();
         match carrier {
-            CredentialCarrier::Bearer => Self::in_header(AUTHORIZATION, "Bearer ", secret, &[secret]),
+            CredentialCarrier::Bearer => {
+                Self::in_header(AUTHORIZATION, "Bearer ", secret, &[secret])
+            }
             CredentialCarrier::Token => Self::in_header(AUTHORIZATION, "token ", secret, &[secret]),
-            CredentialCarrier::Header(name) => Self::in_header(name.name().clone(), "", secret, &[secret]),
+            CredentialCarrier::Header(name) => {
+                Self::in_header(name.name().clone(), "", secret, &[secret])
+            }
             CredentialCarrier::BasicPair => {
                 let encoded = base64(&[secret]);
-                Self::in_header(AUTHORIZATION, "Basic ", &encoded, &[credential.secret_of_pair(), &encoded])
+                Self::in_header(
+                    AUTHORIZATION,
+                    "Basic ",
+                    &encoded,
+                    &[credential.secret_of_pair(), &encoded],
+                )
             }
             CredentialCarrier::Basic(user) => {
                 let encoded = base64(&[user.as_str(), ":", secret]);
@@ -92,12 +108,20 @@ impl AttachedCredential {
                 let encoded = percent_encoded(secret);
                 let secret_mask = SecretMask::new([secret.as_bytes(), encoded.as_bytes()]);
                 let parameter = Zeroizing::new(joined(&[name.as_str(), "=", &encoded]));
-                Ok(Self { placed: AttachedPart::Query(QueryCredential(Arc::new(parameter))), secret_mask })
+                Ok(Self {
+                    placed: AttachedPart::Query(QueryCredential(Arc::new(parameter))),
+                    secret_mask,
+                })
             }
         }
     }
 
-    fn in_header(name: HeaderName, scheme: &str, text: &str, secrets: &[&str]) -> Result<Self, Rejection> {
+    fn in_header(
+        name: HeaderName,
+        scheme: &str,
+        text: &str,
+        secrets: &[&str],
+    ) -> Result<Self, Rejection> {
         let secret_mask = SecretMask::new(secrets.iter().map(|secret| secret.as_bytes()));
         Ok(Self { placed: AttachedPart::Headers(vec![(name, value(scheme, text)?)]), secret_mask })
     }
@@ -136,7 +160,9 @@ impl QueryCredential {
 impl fmt::Debug for AttachedPart {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Headers(fields) => formatter.debug_map().entries(fields.iter().map(|(name, _)| (name, "***"))).finish(),
+            Self::Headers(fields) => {
+                formatter.debug_map().entries(fields.iter().map(|(name, _)| (name, "***"))).finish()
+            }
             Self::Query(parameter) => parameter.fmt(formatter),
         }
     }
@@ -151,7 +177,8 @@ impl fmt::Debug for QueryCredential {
 /// The memory behind the value is wiped when its last user lets go.
 fn value(scheme: &str, text: &str) -> Result<HeaderValue, Rejection> {
     let bytes = Zeroizing::new(joined(&[scheme, text]).into_bytes());
-    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(bytes)).map_err(|_| Rejection::Internal)?;
+    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(bytes))
+        .map_err(|_| Rejection::Internal)?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -31,7 +31,11 @@ enum TokenText {
 
 impl BearerToken {
     /// Finds the token of a request, and takes it out of the target.
-    pub(crate) fn from_request(headers: &HeaderMap, target: &mut RequestTarget, carriers: &Carriers) -> Result<Self, Rejection> {
+    pub(crate) fn from_request(
+        headers: &HeaderMap,
+        target: &mut RequestTarget,
+        carriers: &Carriers,
+    ) -> Result<Self, Rejection> {
         let mut found = CarrierValues::default();
         found.in_headers(headers, carriers)?;
         for name in carriers.parameters() {
@@ -41,7 +45,10 @@ impl BearerToken {
     }
 
     /// Finds the token where only headers can bear it.
-    pub(crate) fn from_headers(headers: &HeaderMap, carriers: &Carriers) -> Result<Self, Rejection> {
+    pub(crate) fn from_headers(
+        headers: &HeaderMap,
+        carriers: &Carriers,
+    ) -> Result<Self, Rejection> {
         let mut found = CarrierValues::default();
         found.in_headers(headers, carriers)?;
         found.token()
@@ -49,7 +56,9 @@ impl BearerToken {
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
         match &self.0 {
-            TokenText::Field(field, range) => field.as_bytes().get(range.clone()).unwrap_or_default(),
+            TokenText::Field(field, range) => {
+                field.as_bytes().get(range.clone()).unwrap_or_default()
+            }
             TokenText::Own(text) => text.as_bytes(),
         }
     }
@@ -85,13 +94,15 @@ impl BearerToken {
     fn without_scheme(field: &HeaderValue) -> Result<Self, Rejection> {
         let end = field.as_bytes().trim_ascii_end().len();
         let start = end - field.as_bytes().trim_ascii().len();
-        let text = field.to_str().ok().and_then(|text| text.get(start..end)).filter(|text| is_token(text));
+        let text =
+            field.to_str().ok().and_then(|text| text.get(start..end)).filter(|text| is_token(text));
         text.ok_or(Rejection::TokenForm).and_then(|_| Self::in_field(field, start..end))
     }
 
     /// The password, or the user where the password is empty or `x-oauth-basic`, as git hosts have it.
     fn from_basic(encoded: &[u8]) -> Result<Self, Rejection> {
-        let decoded = STANDARD.decode(encoded).map(Zeroizing::new).map_err(|_| Rejection::TokenForm)?;
+        let decoded =
+            STANDARD.decode(encoded).map(Zeroizing::new).map_err(|_| Rejection::TokenForm)?;
         let pair = std::str::from_utf8(&decoded).map_err(|_| Rejection::TokenForm)?;
         match pair.split_once(':').ok_or(Rejection::TokenForm)? {
             (user, "" | "x-oauth-basic") => Self::new(user),
@@ -102,7 +113,9 @@ impl BearerToken {
     /// Base64url and dots, nothing else; without its armour, if it has one.
     fn new(text: &str) -> Result<Self, Rejection> {
         if is_armoured(text) {
-            return unarmoured(text).map(|jwt| Self(TokenText::Own(jwt))).ok_or(Rejection::TokenForm);
+            return unarmoured(text)
+                .map(|jwt| Self(TokenText::Own(jwt)))
+                .ok_or(Rejection::TokenForm);
         }
         are_token_bytes(text.as_bytes())
             .then(|| Self(TokenText::Own(Zeroizing::new(text.to_owned()))))
@@ -115,7 +128,11 @@ impl BearerToken {
         if is_armoured(text) {
             return Self::new(std::str::from_utf8(text).map_err(|_| Rejection::TokenForm)?);
         }
-        if are_token_bytes(text) { Ok(Self(TokenText::Field(field.clone(), range))) } else { Err(Rejection::TokenForm) }
+        if are_token_bytes(text) {
+            Ok(Self(TokenText::Field(field.clone(), range)))
+        } else {
+            Err(Rejection::TokenForm)
+        }
     }
 }
 
@@ -152,8 +169,15 @@ impl<'c> CarrierValues<'c> {
     }
 
     /// The items of a WebSocket handshake that begin as the upstream's keys do there. Browsers can set no other field.
-    fn in_subprotocols(&mut self, headers: &HeaderMap, carriers: &Carriers) -> Result<(), Rejection> {
-        let fields = headers.get_all(SEC_WEBSOCKET_PROTOCOL).into_iter().filter_map(|value| value.to_str().ok());
+    fn in_subprotocols(
+        &mut self,
+        headers: &HeaderMap,
+        carriers: &Carriers,
+    ) -> Result<(), Rejection> {
+        let fields = headers
+            .get_all(SEC_WEBSOCKET_PROTOCOL)
+            .into_iter()
+            .filter_map(|value| value.to_str().ok());
         for item in fields.flat_map(|field| field.split(',')).map(str::trim) {
             match carriers.subprotocols().iter().find_map(|prefix| prefix.key_in(item)) {
                 Some(key) if is_token(key) => self.take(key, CarrierName::Subprotocol)?,
@@ -180,7 +204,9 @@ impl<'c> CarrierValues<'c> {
     }
 
     fn parameter(&mut self, name: &'c str, target: &mut RequestTarget) -> Result<(), Rejection> {
-        let value = target.query_parameter(name).map_err(|_| Rejection::CarrierParameter(name.to_owned()))?;
+        let value = target
+            .query_parameter(name)
+            .map_err(|_| Rejection::CarrierParameter(name.to_owned()))?;
         match value {
             None => return Ok(()),
             Some(value) if is_token(value) => self.take(value, CarrierName::Parameter(name))?,
@@ -208,7 +234,10 @@ fn held_by_authorization(headers: &HeaderMap) -> CarrierValue {
     let mut fields = headers.get_all(AUTHORIZATION).into_iter();
     match (fields.next().and_then(|field| field.to_str().ok()), fields.next()) {
         (Some(text), None) => match text.trim().split_once([' ', '\t']) {
-            None if ["", "bearer", "token", "basic"].iter().any(|scheme| text.trim().eq_ignore_ascii_case(scheme)) => {
+            None if ["", "bearer", "token", "basic"]
+                .iter()
+                .any(|scheme| text.trim().eq_ignore_ascii_case(scheme)) =>
+            {
                 CarrierValue::Nothing
             }
             _ => CarrierValue::NoToken,
@@ -254,12 +283,15 @@ fn is_token(text: &str) -> bool {
 
 /// So many parts of base64url?
 fn has_parts(text: &str, count: RangeInclusive<usize>) -> bool {
-    count.contains(&text.split('.').count()) && text.split('.').all(|part| !part.is_empty()) && are_token_bytes(text.as_bytes())
+    count.contains(&text.split('.').count())
+        && text.split('.').all(|part| !part.is_empty())
+        && are_token_bytes(text.as_bytes())
 }
 
 /// Looks at all of them, whatever the first is: without a way out the compiler takes many at once.
 fn are_token_bytes(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().fold(0, |others, byte| others | u8::from(!is_token_byte(*byte))) == 0
+    !text.is_empty()
+        && text.iter().fold(0, |others, byte| others | u8::from(!is_token_byte(*byte))) == 0
 }
 
 /// `A-Z a-z 0-9 - _ .`: `-`, `.`, `/` and the digits follow one another, so that a comparison of ranges does for most.

@@ -43,10 +43,14 @@ impl Carriers {
 
     #[cfg(test)]
     pub(crate) fn of(headers: &[&'static str], parameters: &[&str]) -> Self {
-        let headers: Vec<HeaderName> = headers.iter().map(|name| HeaderName::from_static(name)).collect();
+        let headers: Vec<HeaderName> =
+            headers.iter().map(|name| HeaderName::from_static(name)).collect();
         let parameters = parameters.iter().map(|name| (*name).to_owned()).collect();
         let subprotocols = vec![CarrierSubprotocol::parse("api-key.").unwrap()];
-        let stripped = StrippedCarriers { headers: headers.clone().into(), subprotocols: subprotocols.clone().into() };
+        let stripped = StrippedCarriers {
+            headers: headers.clone().into(),
+            subprotocols: subprotocols.clone().into(),
+        };
         Self { stripped, headers, parameters, subprotocols }
     }
 

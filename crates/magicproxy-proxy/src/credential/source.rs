@@ -30,14 +30,20 @@ impl CredentialSource {
     ///
     /// # Errors
     /// The credential does not fit the upstream.
-    pub(crate) fn new(opened: &TypedCredential, carrier: &CredentialCarrier, carriers: &Carriers) -> Result<Self, Rejection> {
+    pub(crate) fn new(
+        opened: &TypedCredential,
+        carrier: &CredentialCarrier,
+        carriers: &Carriers,
+    ) -> Result<Self, Rejection> {
         AttachedCredential::new(opened, carrier, carriers).map(Self::Static)
     }
 
     /// What it gives for now.
     pub(crate) fn give(self) -> IssuedCredential {
         match self {
-            Self::Static(credential) => IssuedCredential { credential: Arc::new(credential), expires_at: None },
+            Self::Static(credential) => {
+                IssuedCredential { credential: Arc::new(credential), expires_at: None }
+            }
         }
     }
 }
@@ -141,7 +147,9 @@ impl CurrentCredential {
         let asking_first = async { asking.take().ok_or(Rejection::Internal)?.await };
         let first = self.first.get_or_try_init(|| asking_first).await?;
         // Who has just asked takes what came.
-        let (Some(asking), false) = (asking, first.expires_at.is_none()) else { return Ok(Arc::clone(&first.credential)) };
+        let (Some(asking), false) = (asking, first.expires_at.is_none()) else {
+            return Ok(Arc::clone(&first.credential));
+        };
         if first.is_good(now()) {
             return Ok(Arc::clone(&first.credential));
         }

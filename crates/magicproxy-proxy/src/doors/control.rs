@@ -20,7 +20,8 @@ use http_body_util::BodyExt as _;
 use magicproxy_core::policy::Work;
 use magicproxy_core::token::MAX_MINT_REQUEST_BYTES;
 use magicproxy_core::{
-    Acceptance, AcceptedTokens, Caveat, MintLimits, MintRequest, MintRequestFault, MintedToken, VerifiedToken,
+    Acceptance, AcceptedTokens, Caveat, MintLimits, MintRequest, MintRequestFault, MintedToken,
+    VerifiedToken,
 };
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -30,7 +31,9 @@ use super::DoorRequest;
 use crate::admission::{Holding, Resource};
 use crate::clock;
 use crate::downstream::RequestBody;
-use crate::exchange::gate::{Client, ControlClient, ExplainedDecision, ExplainedRequest, Explanation};
+use crate::exchange::gate::{
+    Client, ControlClient, ExplainedDecision, ExplainedRequest, Explanation,
+};
 use crate::exchange::ledger::work_aside;
 use crate::exchange::served::{ServedUpstream, Upstreams};
 use crate::exchange::verifier::Reissue;
@@ -74,7 +77,10 @@ struct ControlHead<'a> {
 impl Control {
     pub(super) fn new(settings: Arc<Settings>, upstreams: Arc<Upstreams>) -> Self {
         let all = || settings.upstreams.iter().map(|upstream| &upstream.acceptance);
-        let key_set = KeySetDocument::saying(AcceptedTokens::any_of(all()), Acceptance::denied_everywhere(all()));
+        let key_set = KeySetDocument::saying(
+            AcceptedTokens::any_of(all()),
+            Acceptance::denied_everywhere(all()),
+        );
         Self { settings, upstreams, key_set }
     }
 
@@ -89,7 +95,8 @@ impl Control {
     ) -> Result<Response<ResponseBody>, Rejection> {
         visit.request.record.control();
         let ControlRequest { head, body, client } = request;
-        let (exchange, token) = (&self.upstreams.anonymous_exchange(client, head)?, &OnceLock::new());
+        let (exchange, token) =
+            (&self.upstreams.anonymous_exchange(client, head)?, &OnceLock::new());
         let asking = ControlHead { head, client, token, exchange, upstreams: &self.upstreams };
         let respond = self.respond(served, below, asking, body).await;
         if let Some(token) = token.get() {
@@ -107,7 +114,9 @@ impl Control {
     ) -> Result<Response<ResponseBody>, Rejection> {
         let head = asking.head;
         match (below, &head.method) {
-            ("", &Method::GET | &Method::HEAD) => Ok(respond(TEXT, Bytes::from(self.told(asking).await.about(served)))),
+            ("", &Method::GET | &Method::HEAD) => {
+                Ok(respond(TEXT, Bytes::from(self.told(asking).await.about(served))))
+            }
             ("", &Method::POST) => self.mint(served, asking, body).await,
             ("/explain", &Method::POST) => self.explain(served, asking, body).await,
             ("/keys", &Method::GET | &Method::HEAD) => Ok(self.keys()),
@@ -136,9 +145,12 @@ impl Control {
         }
         let (question, _buffered) = self.read(body, exchange).await?;
         let question = ExplainedRequest::from_json(&question)?;
-        let Explanation { decision, headers, plugins } = served.explain(asking.client(), &question.below(mount)).await?;
+        let Explanation { decision, headers, plugins } =
+            served.explain(asking.client(), &question.below(mount)).await?;
         let mut explanation = match decision {
-            ExplainedDecision::Allowed { rule } => json!({ "decision": "allowed", "rule": rule, "needed": [] }),
+            ExplainedDecision::Allowed { rule } => {
+                json!({ "decision": "allowed", "rule": rule, "needed": [] })
+            }
             ExplainedDecision::Denied(rejection) => {
                 json!({ "decision": "denied", "code": rejection.code(), "reason": rejection.to_string(), "needed": rejection.needed() })
             }
@@ -174,17 +186,26 @@ impl Control {
     }
 
     /// The bearer's token for the key that is active now.
-    async fn reseal(&self, served: &ServedUpstream, client: ControlClient<'_>) -> Result<Response<ResponseBody>, Rejection> {
+    async fn reseal(
+        &self,
+        served: &ServedUpstream,
+        client: ControlClient<'_>,
+    ) -> Result<Response<ResponseBody>, Rejection> {
         let token = served.reissue(client, Reissue::Reseal).await?;
         Ok(respond("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
     }
 
     /// Reads a whole body, of bounded size, in bounded time, while there is room.
-    async fn read(&self, body: RequestBody, exchange: &Holding) -> Result<(Zeroizing<Vec<u8>>, Holding), Rejection> {
+    async fn read(
+        &self,
+        body: RequestBody,
+        exchange: &Holding,
+    ) -> Result<(Zeroizing<Vec<u8>>, Holding), Rejection> {
         if body.size_hint().lower() > MAX_MINT_REQUEST_BYTES as u64 {
             return Err(Rejection::Order(vec![MintRequestFault::TooLarge]));
         }
-        let collected = tokio::time::timeout(self.settings.timeouts.header, collect(body, exchange)).await;
+        let collected =
+            tokio::time::timeout(self.settings.timeouts.header, collect(body, exchange)).await;
         collected.map_err(|_| Rejection::RequestTimeout)?
     }
 
@@ -195,7 +216,10 @@ impl Control {
         body: RequestBody,
     ) -> Result<Response<ResponseBody>, Rejection> {
         let ControlHead { head, exchange, client, .. } = asking;
-        let mints = served.map_or_else(|| self.settings.mints_over_http(), |served| served.settings().mints_over_http());
+        let mints = served.map_or_else(
+            || self.settings.mints_over_http(),
+            |served| served.settings().mints_over_http(),
+        );
         if !mints {
             return Err(Rejection::MintingClosed);
         }
@@ -210,9 +234,13 @@ impl Control {
         let upstream = served.map(|served| Arc::clone(served.settings()));
         let keys = Arc::clone(keys);
         let order = MintJob { settings, keys, upstream, told, order: Arc::new(order) };
-        let (minted, record) = self.upstreams.lanes().in_turn(exchange.payer(), move |work| order.run(work)).await??;
+        let (minted, record) =
+            self.upstreams.lanes().in_turn(exchange.payer(), move |work| order.run(work)).await??;
         record.write(&minted, self.settings.trusted_proxies.sender(&client.peer, &head.headers));
-        Ok(respond("application/jwt", Bytes::from_owner(Zeroizing::new(minted.token.as_bytes().to_vec()))))
+        Ok(respond(
+            "application/jwt",
+            Bytes::from_owner(Zeroizing::new(minted.token.as_bytes().to_vec())),
+        ))
     }
 }
 
@@ -233,7 +261,9 @@ impl MintJob {
         let order = MintRequest::from_json(&self.order).map_err(Rejection::Order)?;
         let upstream = match &self.upstream {
             Some(upstream) => upstream,
-            None => self.named(order.aud.as_deref()).map_err(|fault| Rejection::Order(vec![fault]))?,
+            None => {
+                self.named(order.aud.as_deref()).map_err(|fault| Rejection::Order(vec![fault]))?
+            }
         };
         if !upstream.mints_over_http() {
             return Err(Rejection::MintingClosed);
@@ -269,13 +299,17 @@ impl MintJob {
 /// Does the client say that it sends JSON, and no kind of JSON besides? Orders and questions must be sent so: a form of a page that
 /// sends them cannot.
 fn is_sent_as_json(head: &Parts) -> bool {
-    let value = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let value =
+        head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = value.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("application/json")
 }
 
 /// The whole of a body, with what is held of memory for it: mint requests and questions come from strangers.
-async fn collect<B>(mut body: B, exchange: &Holding) -> Result<(Zeroizing<Vec<u8>>, Holding), Rejection>
+async fn collect<B>(
+    mut body: B,
+    exchange: &Holding,
+) -> Result<(Zeroizing<Vec<u8>>, Holding), Rejection>
 where
     B: Body<Data = Bytes> + Unpin,
 {

@@ -93,8 +93,15 @@ impl ReverseDoor {
         }
         let client = Client { peer: connection.peer(), account: connection.account() };
         let Some(route) = self.route(reach, authority, text) else {
-            let below = below_control(text.split('?').next().unwrap_or_default()).ok_or(Rejection::NoUpstream)?;
-            return Box::pin(self.control.handle(None, below, ControlRequest { head: &head, body, client }, visit)).await;
+            let below = below_control(text.split('?').next().unwrap_or_default())
+                .ok_or(Rejection::NoUpstream)?;
+            return Box::pin(self.control.handle(
+                None,
+                below,
+                ControlRequest { head: &head, body, client },
+                visit,
+            ))
+            .await;
         };
         let served = self.upstreams.get(route.upstream)?;
         visit.is_for(served, &route);
@@ -103,7 +110,13 @@ impl ReverseDoor {
         if let Some(below) = below_control(target.path()) {
             // No page reads what the control plane says.
             visit.pages_of = None;
-            return Box::pin(self.control.handle(Some(served), below, ControlRequest { head: &head, body, client }, visit)).await;
+            return Box::pin(self.control.handle(
+                Some(served),
+                below,
+                ControlRequest { head: &head, body, client },
+                visit,
+            ))
+            .await;
         }
         if body.is_empty()
             && let Some(response) = served.settings().allow_origins.preflight(&head)
@@ -112,17 +125,29 @@ impl ReverseDoor {
             visit.pages_of = None;
             return Ok(response);
         }
-        let link_base = self.public_links.link_base(served.settings(), &route, &head, connection.listener().scheme());
+        let link_base = self.public_links.link_base(
+            served.settings(),
+            &route,
+            &head,
+            connection.listener().scheme(),
+        );
         let (origin, entry, worker) = (route.origin, route.entry, connection.worker());
         let inbound = InboundRequest { head, origin, target, body, client, worker, end: visit.end };
         self.forward(RoutedRequest { served, entry, link_base }, inbound, visit).await
     }
 
     /// Where a request is for, whose authority and target these are.
-    fn route<'t>(&self, reach: ListenerUpstreams, authority: &str, target: &'t str) -> Option<Route<'t>> {
+    fn route<'t>(
+        &self,
+        reach: ListenerUpstreams,
+        authority: &str,
+        target: &'t str,
+    ) -> Option<Route<'t>> {
         match reach {
             ListenerUpstreams::All => self.router.route(authority, target, None),
-            ListenerUpstreams::Only(upstream) => self.router.route(authority, target, Some(upstream)),
+            ListenerUpstreams::Only(upstream) => {
+                self.router.route(authority, target, Some(upstream))
+            }
             ListenerUpstreams::Nowhere => None,
         }
     }
@@ -137,7 +162,11 @@ impl ReverseDoor {
     ) -> Result<Response<ResponseBody>, Rejection> {
         let RoutedRequest { served, entry, link_base } = routed;
         let lfs_client = served.lfs_client(&inbound.head);
-        let asked = lfs::ObjectsRequest::by(&inbound.head.method, inbound.target.path(), lfs_client.as_ref());
+        let asked = lfs::ObjectsRequest::by(
+            &inbound.head.method,
+            inbound.target.path(),
+            lfs_client.as_ref(),
+        );
         let on_upgrade = inbound.head.extensions.remove::<OnUpgrade>();
         visit.request.record.receives(inbound.body.progress());
         let admitted = served.admit(inbound, &mut visit.request.record).await?;
@@ -153,14 +182,20 @@ impl ReverseDoor {
                 Ok(tunnel::open(switched, Tunnel::new(on_upgrade, visit.connection, bounds)))
             }
             ExchangeOutcome::Answered(answered)
-                if asked.may_get_them_by(answered.response()) && answered.method() != Method::HEAD =>
+                if asked.may_get_them_by(answered.response())
+                    && answered.method() != Method::HEAD =>
             {
-                let objects = ObjectsClient { entry, link_base, upstream: Arc::clone(served.settings()), client: lfs_client };
+                let objects = ObjectsClient {
+                    entry,
+                    link_base,
+                    upstream: Arc::clone(served.settings()),
+                    client: lfs_client,
+                };
                 Box::pin(self.pass_objects(answered, objects)).await
             }
-            ExchangeOutcome::Answered(answered) => {
-                answered.pass(|| link_base.map(|link_base| self.public_links.rewriting(&self.router, link_base)))
-            }
+            ExchangeOutcome::Answered(answered) => answered.pass(|| {
+                link_base.map(|link_base| self.public_links.rewriting(&self.router, link_base))
+            }),
         }
     }
 }
@@ -171,7 +206,11 @@ impl DoorRequest<'_> {
         let settings = served.settings();
         self.request.record.upstream(served.names(), route.origin);
         self.form.shape = settings.refusal_format;
-        self.form.challenge = if settings.credential.is_basic() { Challenge::Basic } else { Challenge::BearerOrBasic };
+        self.form.challenge = if settings.credential.is_basic() {
+            Challenge::Basic
+        } else {
+            Challenge::BearerOrBasic
+        };
         self.pages_of = (!settings.allow_origins.is_empty()).then_some(route.upstream);
     }
 }

@@ -74,7 +74,9 @@ impl ResetGuard {
     /// no more sockets are there than may be.
     pub(super) fn let_go(self, stream: &TcpStream, connection: Arc<Connection>) {
         // Without a runtime, at the end of the process, nobody waits; without a second descriptor it is reset at once.
-        if let (Ok(socket), Ok(runtime)) = (SockRef::from(stream).try_clone(), tokio::runtime::Handle::try_current()) {
+        if let (Ok(socket), Ok(runtime)) =
+            (SockRef::from(stream).try_clone(), tokio::runtime::Handle::try_current())
+        {
             runtime.spawn(async move {
                 tokio::time::sleep(LAST_BYTES).await;
                 drop((socket, connection));

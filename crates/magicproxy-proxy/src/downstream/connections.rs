@@ -73,7 +73,11 @@ impl Connections {
     ///
     /// # Errors
     /// [`Shortage::Peer`] when the peer has its share; [`Shortage::Total`] when no connection is idle.
-    pub(crate) fn open(self: &Arc<Self>, peer: PeerKey, share: PeerShare) -> Result<ConnectionSlot, Shortage> {
+    pub(crate) fn open(
+        self: &Arc<Self>,
+        peer: PeerKey,
+        share: PeerShare,
+    ) -> Result<ConnectionSlot, Shortage> {
         let mut table = self.table();
         let peer = (share == PeerShare::Counted).then_some(peer);
         if let Some(peer) = peer {
@@ -101,7 +105,9 @@ impl Connections {
         let open = table.peers.get(&peer).copied().unwrap_or(0);
         // Evicted ones are open until they have closed.
         let most = self.per_peer.saturating_add((self.per_peer / 8).max(LEAST_LEAVING));
-        if open < self.per_peer || open < most && table.leaving < self.most_leaving() && table.evict_of(peer) {
+        if open < self.per_peer
+            || open < most && table.leaving < self.most_leaving() && table.evict_of(peer)
+        {
             return Ok(());
         }
         Err(Shortage::Peer)
@@ -158,7 +164,8 @@ impl Table {
 
     /// The same of one peer's connections.
     fn evict_of(&mut self, peer: PeerKey) -> bool {
-        let known = self.of_peer.take().filter(|(of, _)| *of == peer).map(|(_, candidates)| candidates);
+        let known =
+            self.of_peer.take().filter(|(of, _)| *of == peer).map(|(_, candidates)| candidates);
         let mut candidates = known.unwrap_or_default();
         let mut victim = self.still_idle(&mut candidates);
         if victim.is_none() {
@@ -187,7 +194,8 @@ impl Table {
     fn still_idle(&self, candidates: &mut Vec<EvictionCandidate>) -> Option<Arc<Activity>> {
         while let Some(candidate) = candidates.pop() {
             let open = self.open.get(&candidate.id);
-            let current = open.filter(|open| open.activity.candidate(candidate.id) == Some(candidate));
+            let current =
+                open.filter(|open| open.activity.candidate(candidate.id) == Some(candidate));
             if let Some(open) = current {
                 return Some(Arc::clone(&open.activity));
             }
@@ -199,7 +207,8 @@ impl Table {
     /// while strangers come, each look may find one of theirs.
     fn longest_idle(&self, peer: Option<PeerKey>) -> Vec<EvictionCandidate> {
         let of_peer = self.open.iter().filter(|(_, open)| peer.is_none() || open.peer == peer);
-        let mut idle: Vec<EvictionCandidate> = of_peer.filter_map(|(id, open)| open.activity.candidate(*id)).collect();
+        let mut idle: Vec<EvictionCandidate> =
+            of_peer.filter_map(|(id, open)| open.activity.candidate(*id)).collect();
         if peer.is_some() {
             // Its other clients keep what they use.
             idle.retain(|candidate| !candidate.had_admitted);
@@ -392,7 +401,8 @@ mod tests {
     }
 
     fn evicted(slots: &[ConnectionSlot]) -> Vec<usize> {
-        let evicted = |(at, slot): (usize, &ConnectionSlot)| slot.activity.is_evicted().then_some(at);
+        let evicted =
+            |(at, slot): (usize, &ConnectionSlot)| slot.activity.is_evicted().then_some(at);
         slots.iter().enumerate().filter_map(evicted).collect()
     }
 
@@ -442,7 +452,8 @@ mod tests {
         let connections = connections(1_000, 3);
         let mut slots = open(&connections, 3);
         slots[0].activity.admitted();
-        let others: Vec<ConnectionSlot> = (0..3).map(|_| connections.open(peer(2), PeerShare::Counted).unwrap()).collect();
+        let others: Vec<ConnectionSlot> =
+            (0..3).map(|_| connections.open(peer(2), PeerShare::Counted).unwrap()).collect();
         for _ in 0..2 {
             let slot = connections.open(peer(1), PeerShare::Counted).unwrap();
             slot.activity.begin();

@@ -185,14 +185,17 @@ impl Connection {
 /// Will the client send its content when it is told to, and perhaps not at all (RFC 9110 section 10.1.1)?
 fn awaits_continue<B>(request: &Request<B>) -> bool {
     let expects = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
-    request.version() == Version::HTTP_11 && request.headers().get_all(header::EXPECT).iter().any(expects)
+    request.version() == Version::HTTP_11
+        && request.headers().get_all(header::EXPECT).iter().any(expects)
 }
 
 /// Will the client send no other request on its connection, whatever the response says?
 fn is_last<B>(request: &Request<B>) -> bool {
-    let values = request.headers().get_all(header::CONNECTION).into_iter().map(HeaderValue::as_bytes);
+    let values =
+        request.headers().get_all(header::CONNECTION).into_iter().map(HeaderValue::as_bytes);
     let mut options = values.flat_map(|value| value.split(|byte| *byte == b','));
-    request.version() == Version::HTTP_10 || options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
+    request.version() == Version::HTTP_10
+        || options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
 }
 
 /// The content of one request as it comes.
@@ -208,15 +211,25 @@ pub(crate) struct RequestContent {
 impl RequestContent {
     /// Of the latest request of this connection.
     pub(crate) fn new(incoming: Incoming, connection: &Arc<Connection>) -> Self {
-        Self { incoming: Some(incoming), connection: Arc::clone(connection), number: connection.counts().0 }
+        Self {
+            incoming: Some(incoming),
+            connection: Arc::clone(connection),
+            number: connection.counts().0,
+        }
     }
 
     /// The next part.
-    pub(crate) fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    pub(crate) fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
         let polled = Pin::new(&mut *incoming).poll_frame(context);
         // The HTTP library takes a stream that was reset without an error code for one that has ended.
-        if matches!(polled, Poll::Ready(None)) && !self.connection.is_http1() && !incoming.is_end_stream() {
+        if matches!(polled, Poll::Ready(None))
+            && !self.connection.is_http1()
+            && !incoming.is_end_stream()
+        {
             return Poll::Ready(Some(Err(BodyError::Reset)));
         }
         let left = left_after(&polled, incoming);
@@ -265,7 +278,10 @@ impl Drop for RequestContent {
         let runtime = tokio::runtime::Handle::try_current();
         if !self.connection.is_http1() {
             if let (false, Ok(runtime)) = (incoming.is_end_stream(), runtime) {
-                runtime.spawn(tokio::time::timeout(STREAM_REST_WITHIN, discard_rest_of_stream(incoming)));
+                runtime.spawn(tokio::time::timeout(
+                    STREAM_REST_WITHIN,
+                    discard_rest_of_stream(incoming),
+                ));
             }
             return;
         }
@@ -289,7 +305,10 @@ impl Drop for RequestContent {
 async fn discard_rest_of_stream<B: Body<Data = Bytes> + Unpin>(mut content: B) {
     let mut read = 0;
     while read <= MAX_DISCARDED_OF_STREAM {
-        let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut content).poll_frame(context)).await else { return };
+        let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut content).poll_frame(context)).await
+        else {
+            return;
+        };
         read += frame.data_ref().map_or(0, Bytes::len) as u64;
     }
 }
@@ -317,7 +336,10 @@ impl DiscardedContent {
                 frame = poll_fn(|context| Pin::new(&mut *incoming).poll_frame(context)) => frame,
                 () = self.connection.rest.given_up.notified() => return self.note(Left::Unread),
             };
-            let length = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref().map(Bytes::len)).unwrap_or(0);
+            let length = frame
+                .as_ref()
+                .and_then(|frame| frame.as_ref().ok()?.data_ref().map(Bytes::len))
+                .unwrap_or(0);
             read += length as u64;
             let left = left_behind(read, left_after(&Poll::Ready(frame), &self.incoming));
             self.note(left);

@@ -108,7 +108,10 @@ impl ControlFrames {
             self.since += std::time::Duration::from_secs(seconds);
             self.give(seconds.saturating_mul(FRAME_COST));
         }
-        self.credit = self.credit.checked_sub(FRAME_COST).ok_or_else(|| io::Error::other("too many control frames"))?;
+        self.credit = self
+            .credit
+            .checked_sub(FRAME_COST)
+            .ok_or_else(|| io::Error::other("too many control frames"))?;
         Ok(())
     }
 }
@@ -165,7 +168,12 @@ mod tests {
         }
         let mut frames = begun();
         for request in 1..20_000 {
-            frames.read(&[frame(HEADERS, 40), frame(8, 4), frame(2, 5), frame(3, 4)].concat(), request).unwrap();
+            frames
+                .read(
+                    &[frame(HEADERS, 40), frame(8, 4), frame(2, 5), frame(3, 4)].concat(),
+                    request,
+                )
+                .unwrap();
         }
     }
 
@@ -183,7 +191,8 @@ mod tests {
     /// An event stream that is silent for hours while its client pings it.
     #[test]
     fn seconds_give_some() {
-        let mut frames = ControlFrames::new(Instant::now().checked_sub(Duration::from_secs(5_000)).unwrap());
+        let mut frames =
+            ControlFrames::new(Instant::now().checked_sub(Duration::from_secs(5_000)).unwrap());
         frames.read(&[b'P'; PREFACE_BYTES], 0).unwrap();
         let count = (0..20_000).take_while(|_| frames.read(&frame(6, 8), 0).is_ok()).count();
         assert!((6_000..6_100).contains(&count), "{count}");

@@ -82,16 +82,24 @@ impl HeadScan {
             match (self.place, byte) {
                 (HeadPosition::End, _) => return,
                 (HeadPosition::Before, b'\r' | b'\n') => {}
-                (HeadPosition::RequestLine | HeadPosition::Value, b'\n') => self.place = HeadPosition::LineStart,
-                (HeadPosition::Before | HeadPosition::Method, b' ') => self.place = HeadPosition::RequestLine,
+                (HeadPosition::RequestLine | HeadPosition::Value, b'\n') => {
+                    self.place = HeadPosition::LineStart
+                }
+                (HeadPosition::Before | HeadPosition::Method, b' ') => {
+                    self.place = HeadPosition::RequestLine
+                }
                 (HeadPosition::Before | HeadPosition::Method, _) => {
                     self.place = HeadPosition::Method;
                     self.method.push(*byte);
                 }
                 (HeadPosition::RequestLine | HeadPosition::Value, _) => {}
-                (HeadPosition::LineStart | HeadPosition::EmptyLine, b'\n') => self.place = HeadPosition::End,
+                (HeadPosition::LineStart | HeadPosition::EmptyLine, b'\n') => {
+                    self.place = HeadPosition::End
+                }
                 (HeadPosition::LineStart, b'\r') => self.place = HeadPosition::EmptyLine,
-                (HeadPosition::LineStart | HeadPosition::EmptyLine | HeadPosition::Name, _) => self.read_name(*byte),
+                (HeadPosition::LineStart | HeadPosition::EmptyLine | HeadPosition::Name, _) => {
+                    self.read_name(*byte)
+                }
             }
         }
     }
@@ -104,8 +112,10 @@ impl HeadScan {
         }
         match byte {
             b':' | b'\n' => {
-                self.has_content_length |= self.name.whole().is_some_and(|name| name.eq_ignore_ascii_case(CONTENT_LENGTH));
-                self.place = if byte == b':' { HeadPosition::Value } else { HeadPosition::LineStart };
+                self.has_content_length |=
+                    self.name.whole().is_some_and(|name| name.eq_ignore_ascii_case(CONTENT_LENGTH));
+                self.place =
+                    if byte == b':' { HeadPosition::Value } else { HeadPosition::LineStart };
             }
             // No name has white space in it or around it; what looks like one without it is one.
             _ if byte.is_ascii_whitespace() => {}
@@ -117,7 +127,9 @@ impl HeadScan {
     /// method and so many fields: bytes that come while another exchange is in progress are not seen, so what was seen may
     /// begin in the middle of a field that looks like a request line. hyper drops no field but `Content-Length`.
     pub(super) fn has_content_length(&self, method: &Method, fields: usize) -> Option<bool> {
-        if self.method.whole()? != method.as_str().as_bytes() || self.place < HeadPosition::LineStart {
+        if self.method.whole()? != method.as_str().as_bytes()
+            || self.place < HeadPosition::LineStart
+        {
             return None;
         }
         if self.has_content_length {
@@ -137,7 +149,8 @@ static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl HeadTime {
     pub(super) fn note(&self, now: Instant) {
-        let nanos = u64::try_from(now.saturating_duration_since(*START).as_nanos()).unwrap_or(u64::MAX);
+        let nanos =
+            u64::try_from(now.saturating_duration_since(*START).as_nanos()).unwrap_or(u64::MAX);
         self.0.store(nanos.max(1), Ordering::Relaxed);
     }
 

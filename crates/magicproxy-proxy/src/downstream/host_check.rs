@@ -35,7 +35,9 @@ impl HostCheck {
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
         let mut check = Self::default();
-        check.hosts.extend(settings.public_access.as_ref().map(|url| folded(url.authority().as_str())));
+        check
+            .hosts
+            .extend(settings.public_access.as_ref().map(|url| folded(url.authority().as_str())));
         for upstream in &settings.upstreams {
             check.hosts.extend(upstream.routes.hosts.iter().map(|host| folded(host.as_str())));
             check.own.extend(upstream.origins().flat_map(ApiRoot::own_authorities));
@@ -69,7 +71,8 @@ impl HostCheck {
     }
 
     fn is_given(&self, host: &str) -> bool {
-        let certified = || self.certificate.as_ref().is_some_and(|certificate| certificate.is_named(host));
+        let certified =
+            || self.certificate.as_ref().is_some_and(|certificate| certificate.is_named(host));
         self.hosts.iter().any(|known| known.eq_ignore_ascii_case(host)) || certified()
     }
 }
@@ -96,7 +99,9 @@ fn without_final_dot(host: &str) -> &str {
 fn is_address(host: &str) -> bool {
     match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         // RFC 6874: a zone, for those clients that do not keep it to themselves.
-        Some(address) => address.split('%').next().is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
+        Some(address) => {
+            address.split('%').next().is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
+        }
         None => host.parse::<Ipv4Addr>().is_ok(),
     }
 }
@@ -104,6 +109,11 @@ fn is_address(host: &str) -> bool {
 /// RFC 6761 section 6.3: `localhost` and names below it lead to the machine itself, and nobody can register one.
 fn is_localhost(host: &str) -> bool {
     let host = without_final_dot(host);
-    let ending = host.len().checked_sub(BELOW_LOCALHOST.len()).filter(|start| *start > 0).and_then(|start| host.get(start..));
-    host.eq_ignore_ascii_case(LOCALHOST) || ending.is_some_and(|ending| ending.eq_ignore_ascii_case(BELOW_LOCALHOST))
+    let ending = host
+        .len()
+        .checked_sub(BELOW_LOCALHOST.len())
+        .filter(|start| *start > 0)
+        .and_then(|start| host.get(start..));
+    host.eq_ignore_ascii_case(LOCALHOST)
+        || ending.is_some_and(|ending| ending.eq_ignore_ascii_case(BELOW_LOCALHOST))
 }

@@ -79,7 +79,9 @@ impl HeadBytes {
             Some(holding) => holding.grow(amount),
             None => {
                 let payer = Payer::anonymous(Arc::clone(connection.account()));
-                self.budget.take(Resource::BufferedBytes, amount, &payer).map(|holding| self.holding = Some(holding))
+                self.budget
+                    .take(Resource::BufferedBytes, amount, &payer)
+                    .map(|holding| self.holding = Some(holding))
             }
         };
         self.charged += more;
@@ -105,10 +107,16 @@ pub(crate) struct Bounds {
 
 impl DownstreamIo {
     /// The stream of a connection that was opened, whose first head has begun.
-    pub(crate) fn new(stream: Stream, prefix: Bytes, connection: Arc<Connection>, bounds: Bounds) -> Self {
+    pub(crate) fn new(
+        stream: Stream,
+        prefix: Bytes,
+        connection: Arc<Connection>,
+        bounds: Bounds,
+    ) -> Self {
         let Bounds { timeouts, first_byte, budget } = bounds;
         connection.scan(&prefix);
-        let mut control_frames = (!connection.is_http1()).then(|| Box::new(ControlFrames::new(first_byte)));
+        let mut control_frames =
+            (!connection.is_http1()).then(|| Box::new(ControlFrames::new(first_byte)));
         if let Some(frames) = &mut control_frames {
             // Too short for too many.
             let _ = frames.read(&prefix, 0);
@@ -148,7 +156,11 @@ impl DownstreamIo {
     }
 
     /// Reads, and nothing behind the end of a request's content: the head of the next request is looked at from its beginning.
-    fn poll_read_content(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read_content(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let Some(most) = self.connection.rest.most() else {
             return Pin::new(&mut self.stream).poll_read(context, buffer);
         };
@@ -191,7 +203,9 @@ impl DownstreamIo {
     fn read_deadline(&self) -> Option<Instant> {
         match self.head_since {
             _ if self.is_busy() => None,
-            _ if self.connection.rest.is_discarded() => Some(self.idle_since + self.timeouts.header),
+            _ if self.connection.rest.is_discarded() => {
+                Some(self.idle_since + self.timeouts.header)
+            }
             _ if self.connection.rest.is_to_come() => None,
             Some(since) => Some(since + self.timeouts.header),
             None => Some(self.idle_since + self.timeouts.client_keep_alive()),
@@ -243,7 +257,11 @@ impl Drop for DownstreamIo {
 }
 
 impl AsyncRead for DownstreamIo {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         this.look();
         if this.prefix.has_remaining() {
@@ -287,7 +305,11 @@ impl AsyncRead for DownstreamIo {
 }
 
 impl AsyncWrite for DownstreamIo {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.before_write();
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.wrote(&written);

@@ -30,7 +30,11 @@ impl Default for Linger {
 
 impl Linger {
     /// Ready when the client has closed, or will not.
-    pub(super) fn poll(&mut self, stream: &mut (impl AsyncRead + Unpin), context: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll(
+        &mut self,
+        stream: &mut (impl AsyncRead + Unpin),
+        context: &mut Context<'_>,
+    ) -> Poll<()> {
         let mut space = [std::mem::MaybeUninit::<u8>::uninit(); 8 * 1024];
         loop {
             if self.timer.poll_expired(context).is_ready() {

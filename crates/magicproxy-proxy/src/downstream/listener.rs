@@ -117,7 +117,8 @@ impl ListenerContext {
     pub(crate) fn admits(&self, authority: &str, head: &Parts) -> bool {
         let Some(check) = &self.host_check else { return true };
         let beside = head.uri.authority().and_then(|_| head.headers.get(HOST));
-        check.admits(authority) && beside.is_none_or(|host| host.to_str().is_ok_and(|host| check.admits(host)))
+        check.admits(authority)
+            && beside.is_none_or(|host| host.to_str().is_ok_and(|host| check.admits(host)))
     }
 
     pub(crate) fn scheme(&self) -> Scheme {
@@ -168,7 +169,10 @@ pub(crate) struct Listeners {
 
 impl Listeners {
     pub(crate) fn new(listeners: Vec<Listener>) -> Self {
-        let sockets = listeners.into_iter().map(|listener| (listener.socket, Arc::new(listener.entrance))).collect();
+        let sockets = listeners
+            .into_iter()
+            .map(|listener| (listener.socket, Arc::new(listener.entrance)))
+            .collect();
         Self { sockets, first: 0, logged: None }
     }
 
@@ -211,14 +215,19 @@ impl Listeners {
 }
 
 impl Socket {
-    fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<(Transport, Option<SocketAddr>)>> {
+    fn poll_accept(
+        &self,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<(Transport, Option<SocketAddr>)>> {
         match self {
             Self::Tcp(socket) => socket.poll_accept(context).map_ok(|(stream, peer)| {
                 let _ = stream.set_nodelay(true);
                 (Transport::Tcp(stream), Some(canonical(peer)))
             }),
             #[cfg(unix)]
-            Self::Unix(socket) => socket.poll_accept(context).map_ok(|(stream, _)| (Transport::Unix(stream), None)),
+            Self::Unix(socket) => {
+                socket.poll_accept(context).map_ok(|(stream, _)| (Transport::Unix(stream), None))
+            }
         }
     }
 }

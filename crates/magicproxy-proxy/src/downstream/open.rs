@@ -35,7 +35,10 @@ pub(crate) struct NegotiatedConnection {
 }
 
 /// Opens a connection. One that ends here has been told what there was to tell.
-pub(crate) async fn open(mut socket: Socket, tls: Option<&TlsServer>) -> io::Result<NegotiatedConnection> {
+pub(crate) async fn open(
+    mut socket: Socket,
+    tls: Option<&TlsServer>,
+) -> io::Result<NegotiatedConnection> {
     socket.readable().await?;
     let Some(tls) = tls else {
         let (protocol, prefix) = detect(&mut socket).await?;

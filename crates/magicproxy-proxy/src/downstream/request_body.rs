@@ -122,10 +122,15 @@ enum Source {
 }
 
 impl Source {
-    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self {
             Self::Content(content) => content.poll_frame(context),
-            Self::Whole(bytes) => Pin::new(bytes).poll_frame(context).map_err(|never| match never {}),
+            Self::Whole(bytes) => {
+                Pin::new(bytes).poll_frame(context).map_err(|never| match never {})
+            }
         }
     }
 
@@ -157,15 +162,24 @@ impl RequestBody {
         }
         let source = Source::Content(RequestContent::new(incoming, connection));
         let idle = IdleTimer::new(idle, None);
-        let stream = Stream { source, ahead: VecDeque::new(), idle, trailers: None, buffered: None, unsent: None, window: None };
+        let stream = Stream {
+            source,
+            ahead: VecDeque::new(),
+            idle,
+            trailers: None,
+            buffered: None,
+            unsent: None,
+            window: None,
+        };
         Self { stream: Some(Box::new(stream)), progress: Arc::default() }
     }
 
     /// No body: what most requests carry, and a retry of one.
     pub(crate) fn empty() -> Self {
         /// Nobody changes it, so all can share it.
-        static DONE: LazyLock<Arc<Progress>> =
-            LazyLock::new(|| Arc::new(Progress { done: AtomicBool::new(true), ..Progress::default() }));
+        static DONE: LazyLock<Arc<Progress>> = LazyLock::new(|| {
+            Arc::new(Progress { done: AtomicBool::new(true), ..Progress::default() })
+        });
         Self { stream: None, progress: Arc::clone(&DONE) }
     }
 
@@ -181,7 +195,9 @@ impl RequestBody {
     /// HTTP/2 without a length, only its first frame tells.
     pub(crate) fn may_be_empty(&self, method: &Method) -> bool {
         let has_usually_content = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
-        self.stream.is_some() && !has_usually_content && self.size_hint().exact().is_none_or(|length| length == 0)
+        self.stream.is_some()
+            && !has_usually_content
+            && self.size_hint().exact().is_none_or(|length| length == 0)
     }
 
     /// Waits for the first content, the trailers or the end. A body that ends without either becomes [none](Self::empty), so that
@@ -215,13 +231,19 @@ impl RequestBody {
 
     /// Reads it whole, if it is no longer than this: what will be sent is what was read. Trailers do not go up. The payer of the
     /// exchange pays for the memory, as the bytes come.
-    pub(crate) async fn read_whole(&mut self, most: usize, exchange: &Holding) -> Result<Bytes, ReadError> {
+    pub(crate) async fn read_whole(
+        &mut self,
+        most: usize,
+        exchange: &Holding,
+    ) -> Result<Bytes, ReadError> {
         if self.size_hint().lower() > most as u64 {
             return Err(ReadError::TooLong);
         }
         let mut bytes = BytesMut::new();
         let mut buffered = exchange.take(Resource::BufferedBytes, 0)?;
-        while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut *self).poll_frame(context)).await {
+        while let Some(frame) =
+            std::future::poll_fn(|context| Pin::new(&mut *self).poll_frame(context)).await
+        {
             let frame = frame?;
             let data = frame.into_data().unwrap_or_default();
             if bytes.len() + data.len() > most {
@@ -263,10 +285,17 @@ impl RequestBody {
     /// # Errors
     /// No more memory may be held for this client.
     pub(crate) fn hold_window(&mut self, exchange: &Holding) -> Result<(), Shortage> {
-        let Some(stream) = self.stream.as_mut().filter(|stream| stream.source.has_window()) else { return Ok(()) };
+        let Some(stream) = self.stream.as_mut().filter(|stream| stream.source.has_window()) else {
+            return Ok(());
+        };
         let window = REQUEST_WINDOW as usize;
-        let length = stream.source.size_hint().upper().and_then(|length| usize::try_from(length).ok());
-        stream.window = Some(exchange.take(Resource::BufferedBytes, length.map_or(window, |length| length.min(window)))?);
+        let length =
+            stream.source.size_hint().upper().and_then(|length| usize::try_from(length).ok());
+        stream.window =
+            Some(exchange.take(
+                Resource::BufferedBytes,
+                length.map_or(window, |length| length.min(window)),
+            )?);
         Ok(())
     }
 
@@ -285,7 +314,10 @@ impl RequestBody {
 }
 
 impl Stream {
-    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.ahead.pop_front() {
             Some(frame) => Poll::Ready(Some(Ok(frame))),
             None => self.source.poll_frame(context),
@@ -293,7 +325,10 @@ impl Stream {
     }
 
     /// Frames without content are no progress: they would keep a request waiting for ever.
-    fn poll_first(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_first(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.source.poll_frame(context) {
             Poll::Pending => self.idle.poll_expired(context).map(|error| Some(Err(error))),
             polled => polled,
@@ -305,8 +340,12 @@ impl Stream {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let ahead: u64 = self.ahead.iter().filter_map(Frame::data_ref).map(|data| data.len() as u64).sum();
-        self.source.size_hint().exact().map_or_else(SizeHint::default, |rest| SizeHint::with_exact(ahead + rest))
+        let ahead: u64 =
+            self.ahead.iter().filter_map(Frame::data_ref).map(|data| data.len() as u64).sum();
+        self.source
+            .size_hint()
+            .exact()
+            .map_or_else(SizeHint::default, |rest| SizeHint::with_exact(ahead + rest))
     }
 }
 
@@ -314,7 +353,10 @@ impl Body for RequestBody {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         let Some(stream) = &mut this.stream else { return Poll::Ready(None) };
         let polled = stream.poll_frame(context);

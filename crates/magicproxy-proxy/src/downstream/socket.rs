@@ -140,20 +140,29 @@ impl Stream {
 }
 
 impl AsyncRead for Socket {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = on_transport!(&mut self.transport, stream => Pin::new(stream).poll_read(context, buffer));
         if let Some(allowance) = &mut self.allowance {
-            *allowance = allowance
-                .checked_sub(buffer.filled().len() - before)
-                .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a longer handshake than is allowed"))?;
+            *allowance =
+                allowance.checked_sub(buffer.filled().len() - before).ok_or_else(|| {
+                    io::Error::new(io::ErrorKind::InvalidData, "a longer handshake than is allowed")
+                })?;
         }
         read
     }
 }
 
 impl AsyncWrite for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let written = on_transport!(&mut self.transport, stream => Pin::new(stream).poll_write(context, bytes));
         self.writes.watch(context, written)
     }
@@ -181,13 +190,21 @@ impl AsyncWrite for Socket {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         on_stream!(self, stream => Pin::new(stream).poll_read(context, buffer))
     }
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         on_stream!(self, stream => Pin::new(stream).poll_write(context, bytes))
     }
 

@@ -10,8 +10,14 @@ use crate::settings::Limits;
 
 /// One of HTTP/1 that no request has come on.
 pub(crate) fn connection() -> Arc<Connection> {
-    let slot = Connections::new(&Limits::default()).open(PeerKey::Unknown, PeerShare::Counted).unwrap();
-    let client = ConnectedClient { address: None, account: Arc::default(), slot, stopped: watch::channel(()).1 };
+    let slot =
+        Connections::new(&Limits::default()).open(PeerKey::Unknown, PeerShare::Counted).unwrap();
+    let client = ConnectedClient {
+        address: None,
+        account: Arc::default(),
+        slot,
+        stopped: watch::channel(()).1,
+    };
     Connection::new(client, Arc::default(), Protocol::Http1, WorkerId::new(0))
 }
 
@@ -29,14 +35,22 @@ fn check(raw: &[u8], fields: &[(&str, &str)], expected: Option<bool>) {
     let connection = connection();
     connection.scan(raw);
     assert_eq!(connection.has_content_length(&chunked(fields)), expected);
-    assert_eq!(connection.has_content_length(&chunked(fields)), None, "what was read belongs to one request");
+    assert_eq!(
+        connection.has_content_length(&chunked(fields)),
+        None,
+        "what was read belongs to one request"
+    );
 }
 
 #[test]
 fn finds_a_content_length_that_the_library_dropped() {
     check(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", &[], Some(false));
     check(b"\r\n\nPOST / HTTP/1.1\nTransfer-Encoding: chunked\n\n", &[], Some(false));
-    check(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\ncontent-lengTH: 5\r\n\r\n", &[], Some(true));
+    check(
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\ncontent-lengTH: 5\r\n\r\n",
+        &[],
+        Some(true),
+    );
     check(b"POST / HTTP/1.1\nContent-Length: 5\nTransfer-Encoding: chunked\n\n", &[], Some(true));
 }
 
@@ -59,7 +73,10 @@ fn sees_the_head_however_much_body_comes_with_it() {
 
 #[test]
 fn a_head_in_pieces_is_the_same_head() {
-    for raw in ["\r\nPOST / HTTP/1.1\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n", "POST / HTTP/1.1\nA: b\nT: c\n\nmore"] {
+    for raw in [
+        "\r\nPOST / HTTP/1.1\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "POST / HTTP/1.1\nA: b\nT: c\n\nmore",
+    ] {
         let connection = connection();
         for byte in raw.as_bytes() {
             connection.scan(&[*byte]);
@@ -74,16 +91,23 @@ fn a_head_in_pieces_is_the_same_head() {
 
 #[test]
 fn does_not_take_one_field_for_another() {
-    for name in ["X-Content-Length", "Content-Lengthy", "Content-Lengt", "Content-Length-Content-Length"] {
+    for name in
+        ["X-Content-Length", "Content-Lengthy", "Content-Lengt", "Content-Length-Content-Length"]
+    {
         check(
-            format!("POST / HTTP/1.1\r\n{name}: 5\r\nTransfer-Encoding: chunked\r\n\r\n").as_bytes(),
+            format!("POST / HTTP/1.1\r\n{name}: 5\r\nTransfer-Encoding: chunked\r\n\r\n")
+                .as_bytes(),
             &[(name, "5")],
             Some(false),
         );
     }
     // A method that is not the request's, or only begins like it.
     for method in ["GET", "POSTS", "POS", &"POST".repeat(9)] {
-        check(format!("{method} / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n").as_bytes(), &[], None);
+        check(
+            format!("{method} / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n").as_bytes(),
+            &[],
+            None,
+        );
     }
 }
 
@@ -93,7 +117,11 @@ fn scans_no_head_that_nobody_asks_for() {
     fn check(raw: &str, scanned: bool) {
         let connection = connection();
         connection.scan(raw.as_bytes());
-        assert_eq!(!connection.head.as_ref().unwrap().lock().unwrap().is_fresh(), scanned, "{raw:?}");
+        assert_eq!(
+            !connection.head.as_ref().unwrap().lock().unwrap().is_fresh(),
+            scanned,
+            "{raw:?}"
+        );
     }
     check("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer t\r\n\r\n", false);
     check("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n", false);
@@ -105,14 +133,16 @@ fn scans_no_head_that_nobody_asks_for() {
 /// Runs a stream whose every poll comes to `activity`, until it is ended.
 async fn ended(activity: impl Fn() + Send + Sync + 'static) {
     let (alive, ended) = tokio::sync::oneshot::channel::<()>();
-    Streams { idle: Duration::from_millis(20), refusal: Duration::from_millis(20) }.execute(async move {
-        let _alive = alive;
-        std::future::poll_fn(|_| {
-            activity();
-            Poll::<()>::Pending
-        })
-        .await;
-    });
+    Streams { idle: Duration::from_millis(20), refusal: Duration::from_millis(20) }.execute(
+        async move {
+            let _alive = alive;
+            std::future::poll_fn(|_| {
+                activity();
+                Poll::<()>::Pending
+            })
+            .await;
+        },
+    );
     assert!(ended.await.is_err(), "nothing is ever sent");
 }
 

@@ -26,11 +26,15 @@ impl UnreadResponse {
     ///
     /// # Errors
     /// [`Shortage`] of the connection, its peer, or all.
-    pub(crate) fn on(connection: &Arc<Connection>, budget: &Arc<Budget>) -> Result<Option<Self>, Shortage> {
+    pub(crate) fn on(
+        connection: &Arc<Connection>,
+        budget: &Arc<Budget>,
+    ) -> Result<Option<Self>, Shortage> {
         if connection.is_http1() {
             return Ok(None);
         }
-        let most = if connection.activity.had_admitted() { MAX_UNTAKEN_OF_ADMITTED } else { MAX_UNTAKEN };
+        let most =
+            if connection.activity.had_admitted() { MAX_UNTAKEN_OF_ADMITTED } else { MAX_UNTAKEN };
         let payer = Payer::anonymous(Arc::clone(connection.account()));
         let holding = budget.take(Resource::OwnResponses, 1, &payer)?;
         if connection.untaken.fetch_add(1, Ordering::Relaxed) >= most {

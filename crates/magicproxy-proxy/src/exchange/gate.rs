@@ -15,7 +15,9 @@ use std::time::Instant;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Version, header};
-use magicproxy_core::{AccessRequest, Decision, DecisionSteps, Denial, ParseTargetError, RequestTarget, VerifiedToken};
+use magicproxy_core::{
+    AccessRequest, Decision, DecisionSteps, Denial, ParseTargetError, RequestTarget, VerifiedToken,
+};
 use zeroize::Zeroizing;
 
 pub use outbound::OutboundRequest;
@@ -33,7 +35,9 @@ use crate::downstream::RequestBody;
 use crate::exchange::ledger::{Ledger, ListLookups, PermittedRequest, Reservation};
 use crate::exchange::upstream::Upstream;
 use crate::exchange::verifier::{CachedToken, Reissue, SharedServices, Verifier};
-use crate::http::header::{DroppedFields, RequestFields, RequestHeaders, TrailerFields, refuse_overrides};
+use crate::http::header::{
+    DroppedFields, RequestFields, RequestHeaders, TrailerFields, refuse_overrides,
+};
 use crate::observe::access_log::AccessRecord;
 use crate::peer::Peer;
 use crate::peer::TrustedProxies;
@@ -98,7 +102,12 @@ pub(crate) struct ControlClient<'c> {
 
 impl Client<'_> {
     /// What the sender holds: whoever is at the other end, or whom it speaks for.
-    pub(crate) fn account_of(self, sender: Option<IpAddr>, trusted: &TrustedProxies, budget: &Budget) -> Arc<Account> {
+    pub(crate) fn account_of(
+        self,
+        sender: Option<IpAddr>,
+        trusted: &TrustedProxies,
+        budget: &Budget,
+    ) -> Arc<Account> {
         if trusted.speaks_for_others(&self.peer) {
             budget.accounts().of_peer(PeerKey::of(sender))
         } else {
@@ -121,7 +130,11 @@ impl Gate {
             revocations: Arc::clone(&shared.services.revocations),
             trusted_proxies: settings.trusted_proxies.clone(),
             ledger: Ledger::new(shared.services.state.clone(), settings.strangers, upstream),
-            plugins: Plugins::new(shared.services.plugins.clone(), upstream.name.clone(), carriers.clone()),
+            plugins: Plugins::new(
+                shared.services.plugins.clone(),
+                upstream.name.clone(),
+                carriers.clone(),
+            ),
             fields: Arc::new(RequestFields::new(upstream, carriers.stripped())),
             dropped: DroppedFields::new(upstream.name.clone()),
             upstream: Arc::clone(upstream),
@@ -149,7 +162,9 @@ impl Gate {
             value.set_sensitive(true);
             Some(value)
         };
-        Some(LfsClient { authorization: head.headers.get(header::AUTHORIZATION).cloned().or_else(bearer) })
+        Some(LfsClient {
+            authorization: head.headers.get(header::AUTHORIZATION).cloned().or_else(bearer),
+        })
     }
 
     /// Decides one request: the whole security argument, top to bottom.
@@ -166,15 +181,20 @@ impl Gate {
         let entry = self.verifier.verify(&presented, || self.peer_account(client, sender)).await?;
         record.token(entry.token());
         self.revocations.ensure_live(entry.token())?;
-        let exchange = self.budget.take(Resource::Exchanges, 1, &self.payer(&entry, client, sender))?;
+        let exchange =
+            self.budget.take(Resource::Exchanges, 1, &self.payer(&entry, client, sender))?;
         body.hold_window(&exchange)?;
         let steps = DecisionSteps::new();
         let access = self.access(head.method.as_str(), &target, sender, &steps);
         let (permit, consultation) = match entry.token().decide(&access) {
             Decision::Allowed(permit) => (permit, Consultation::default()),
             judgement => {
-                let asker =
-                    QuestionContext { token: entry.token(), peer, exchange: &exchange, binder: self.verifier.binder(&entry) };
+                let asker = QuestionContext {
+                    token: entry.token(),
+                    peer,
+                    exchange: &exchange,
+                    binder: self.verifier.binder(&entry),
+                };
                 Box::pin(self.ask_further(judgement, &access, &head, asker, &mut body)).await?
             }
         };
@@ -186,21 +206,35 @@ impl Gate {
         let (permit, credential) = self.verifier.open(&entry, permit).await?;
         let mut headers = head.headers;
         let mut dropped = self.dropped.of_request(&self.fields, record.id);
-        let nominated = self.headers(peer, upgrade).prepare(&mut headers, |name| dropped.note(name));
+        let nominated =
+            self.headers(peer, upgrade).prepare(&mut headers, |name| dropped.note(name));
         drop(dropped);
         let mut body = body.with_trailers(|| TrailerFields::new(&self.fields, nominated));
         if body.may_be_empty(&head.method) {
             Box::pin(body.await_content()).await?;
         }
         let came = head.uri.path_and_query().filter(|came| target.is_spelt(came.as_str())).cloned();
-        let mut message = Box::new(Message { method: head.method, headers, origin, came, target, body, upgrade });
+        let mut message =
+            Box::new(Message { method: head.method, headers, origin, came, target, body, upgrade });
         let reservation = match Reservation::empty(permit, &consultation) {
             Ok(reservation) => reservation,
             Err(permit) => {
-                let questions = ListLookups { upstream: &self.asked, worker, credential: &credential, exchange: &exchange };
+                let questions = ListLookups {
+                    upstream: &self.asked,
+                    worker,
+                    credential: &credential,
+                    exchange: &exchange,
+                };
                 let receipts = self.verifier.receipts(&entry, &presented);
                 let binder = self.verifier.binder(&entry);
-                let sending = PermittedRequest { permit, message: &mut message, questions, receipts, consultation, binder };
+                let sending = PermittedRequest {
+                    permit,
+                    message: &mut message,
+                    questions,
+                    receipts,
+                    consultation,
+                    binder,
+                };
                 Box::pin(self.ledger.reserve(sending)).await?
             }
         };
@@ -224,12 +258,18 @@ impl Gate {
     }
 
     /// The token that these headers bear.
-    pub(in crate::exchange) fn presented(&self, headers: &HeaderMap) -> Result<BearerToken, Rejection> {
+    pub(in crate::exchange) fn presented(
+        &self,
+        headers: &HeaderMap,
+    ) -> Result<BearerToken, Rejection> {
         BearerToken::from_headers(headers, &self.carriers)
     }
 
     /// Is the bearer's token genuine, alive and for this upstream? Nothing is decided, sent or opened.
-    pub(in crate::exchange) async fn ensure_bearer(&self, client: ControlClient<'_>) -> Result<(), Rejection> {
+    pub(in crate::exchange) async fn ensure_bearer(
+        &self,
+        client: ControlClient<'_>,
+    ) -> Result<(), Rejection> {
         let VerifiedClient { entry, sender, .. } = self.bearer(client).await?;
         let target = self.read_target("/")?;
         let steps = DecisionSteps::new();
@@ -244,7 +284,10 @@ impl Gate {
         how: Reissue,
     ) -> Result<Zeroizing<String>, Rejection> {
         let VerifiedClient { presented, entry, .. } = self.bearer(client).await?;
-        entry.token().ensure_live(clock::now()).map_err(|denial| Rejection::Denied { denial, needed: Vec::new() })?;
+        entry
+            .token()
+            .ensure_live(clock::now())
+            .map_err(|denial| Rejection::Denied { denial, needed: Vec::new() })?;
         self.verifier.reissue(&entry, &presented, how).await
     }
 
@@ -320,7 +363,8 @@ pub(crate) fn read_head(head: &Parts) -> Result<(&str, &str), Rejection> {
 fn authority(host: &[u8]) -> Option<&str> {
     let legal = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=:[]%".contains(byte);
     let text = std::str::from_utf8(host).ok()?;
-    let valid = is_plain_host(host) || (host.iter().all(legal) && text.parse::<http::uri::Authority>().is_ok());
+    let valid = is_plain_host(host)
+        || (host.iter().all(legal) && text.parse::<http::uri::Authority>().is_ok());
     valid.then_some(text)
 }
 
@@ -328,14 +372,19 @@ fn authority(host: &[u8]) -> Option<&str> {
 fn is_plain_host(host: &[u8]) -> bool {
     let mut parts = host.split(|byte| *byte == b':');
     let name = parts.next().unwrap_or_default();
-    let port = parts.next().is_none_or(|port| !port.is_empty() && port.iter().all(u8::is_ascii_digit));
-    let named = !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'));
+    let port =
+        parts.next().is_none_or(|port| !port.is_empty() && port.iter().all(u8::is_ascii_digit));
+    let named = !name.is_empty()
+        && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'));
     named && port && parts.next().is_none()
 }
 
 /// RFC 6455 section 4.1. Anything else in `Upgrade` is not passed on, which leaves an ordinary request: so it is with content.
 fn wants_websocket(head: &Parts, body: &RequestBody) -> bool {
-    let upgrade = head.headers.get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    let upgrade = head
+        .headers
+        .get(header::UPGRADE)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
     upgrade
         && body.is_empty()
         && head.headers.contains_key(header::SEC_WEBSOCKET_KEY)

@@ -19,7 +19,10 @@ use http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 use magicproxy_core::rule::{self, EffectInput, EffectInputFault, HeldGrant, RuleEffects};
 use magicproxy_core::state::{BoundedPartition, Condition, Partition, RowLimits, StateStore};
-use magicproxy_core::{Basis, Denial, OwnerPlace, Permit, Provenance, RequestView, RulesDecision, UpstreamName, VerifiedToken};
+use magicproxy_core::{
+    Basis, Denial, OwnerPlace, Permit, Provenance, RequestView, RulesDecision, UpstreamName,
+    VerifiedToken,
+};
 
 use crate::admission::{Holding, Resource};
 use crate::clock;
@@ -86,7 +89,10 @@ impl Ledger {
     }
 
     /// Refuses a request for which something would be kept, where its token is one that anyone can mint.
-    pub(in crate::exchange) fn ensure_may_keep(&self, prospect: RulesDecision<'_>) -> Result<(), Rejection> {
+    pub(in crate::exchange) fn ensure_may_keep(
+        &self,
+        prospect: RulesDecision<'_>,
+    ) -> Result<(), Rejection> {
         let refused = self.refuses(prospect.token()) && prospect.keeps_rows();
         if refused { Err(Rejection::StateNeedsMinter) } else { Ok(()) }
     }
@@ -96,25 +102,41 @@ impl Ledger {
     }
 
     /// How many rows plugins may leave in the store at the expense of this exchange's payer.
-    pub(in crate::exchange) fn plugin_rows(&self, token: &VerifiedToken, exchange: &Holding) -> RowLimits {
-        if self.refuses(token) { RowLimits { partition: 0, ..RowLimits::UNBOUNDED } } else { exchange.row_limits() }
+    pub(in crate::exchange) fn plugin_rows(
+        &self,
+        token: &VerifiedToken,
+        exchange: &Holding,
+    ) -> RowLimits {
+        if self.refuses(token) {
+            RowLimits { partition: 0, ..RowLimits::UNBOUNDED }
+        } else {
+            exchange.row_limits()
+        }
     }
 
     /// Takes what the request takes, and says what is to be done when its response has come.
-    pub(in crate::exchange) async fn reserve(&self, sending: PermittedRequest<'_>) -> Result<Reservation, Rejection> {
-        let PermittedRequest { permit, message, questions, receipts, consultation, binder } = sending;
+    pub(in crate::exchange) async fn reserve(
+        &self,
+        sending: PermittedRequest<'_>,
+    ) -> Result<Reservation, Rejection> {
+        let PermittedRequest { permit, message, questions, receipts, consultation, binder } =
+            sending;
         self.ensure_may_keep(permit.prospect())?;
         let now = clock::now();
         let binding = self.binding(&permit, binder).await?;
         let place = OwnerPlace { upstream: &self.upstream, binding: binding.as_ref() };
         let (owner, ends_at) = permit.owner(place, now).ok_or(Rejection::Internal)?;
         let outcome = match permit.basis() {
-            Basis::Rule(Some(state)) => self.prepare(state, owner, message, questions.exchange).await?,
-            Basis::Grant(held) if message.method == http::Method::DELETE => Outcome::Consumes(held.clone()),
+            Basis::Rule(Some(state)) => {
+                self.prepare(state, owner, message, questions.exchange).await?
+            }
+            Basis::Grant(held) if message.method == http::Method::DELETE => {
+                Outcome::Consumes(held.clone())
+            }
             Basis::Rule(None) | Basis::Grant(_) | Basis::Plugin(_) => Outcome::Nothing,
         };
-        let reads_response =
-            consultation.reads_response() || matches!(&outcome, Outcome::Grants(state, _) if state.reads_response());
+        let reads_response = consultation.reads_response()
+            || matches!(&outcome, Outcome::Grants(state, _) if state.reads_response());
         // Before it is sent: what the upstream then does must find room to be read.
         let room = if reads_response { MAX_BODY_BYTES } else { 0 };
         let buffered = questions.exchange.take(Resource::BufferedBytes, room)?;
@@ -167,7 +189,9 @@ impl Ledger {
             }
             // The text is kept, and not what was made of it, which takes many times its memory.
             (EffectInput::Values, body) => Outcome::Grants(Arc::clone(state), body),
-            (EffectInput::Nothing, _) if state.records() || state.gives_receipt() => Outcome::Grants(Arc::clone(state), None),
+            (EffectInput::Nothing, _) if state.records() || state.gives_receipt() => {
+                Outcome::Grants(Arc::clone(state), None)
+            }
             (EffectInput::Nothing, _) => Outcome::Nothing,
         })
     }
@@ -187,7 +211,10 @@ impl Ledger {
 fn send_as_json(headers: &mut HeaderMap) {
     let said_once = headers.get_all(CONTENT_TYPE).iter().count() == 1;
     let plain = |value: &HeaderValue| value.to_str().is_ok_and(|text| !text.contains([';', ',']));
-    if !(said_once && duties::is_read_as_json(headers) && headers.get(CONTENT_TYPE).is_some_and(plain)) {
+    if !(said_once
+        && duties::is_read_as_json(headers)
+        && headers.get(CONTENT_TYPE).is_some_and(plain))
+    {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
 }
@@ -227,7 +254,8 @@ async fn find_in(
     message: &Message,
     body: Bytes,
 ) -> Result<Result<EffectInput, EffectInputFault>, Rejection> {
-    let (rule, method, target) = (Arc::clone(state), message.method.clone(), message.target.clone());
+    let (rule, method, target) =
+        (Arc::clone(state), message.method.clone(), message.target.clone());
     let bytes = body.len();
     let find = move || rule.find(&RequestView::unread(method.as_str(), &target).with_body(&body));
     aside::work(bytes, find).await

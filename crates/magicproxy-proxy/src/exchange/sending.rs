@@ -30,7 +30,10 @@ pub(in crate::exchange) async fn carry_out(
     exchange.await.map_err(|_| Rejection::Internal)?
 }
 
-async fn committed(mut request: ConnectedRequest, mut duties: Duties) -> Result<CommittedResponse, Rejection> {
+async fn committed(
+    mut request: ConnectedRequest,
+    mut duties: Duties,
+) -> Result<CommittedResponse, Rejection> {
     duties.sent();
     let response = request.send().await.map_err(|unanswered| failed(unanswered, &mut duties))?;
     PendingResponse::new(request.arrived(response)?, duties).commit().await

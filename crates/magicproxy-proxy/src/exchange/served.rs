@@ -11,7 +11,9 @@ use http::request::Parts;
 use magicproxy_core::{RequestTarget, UpstreamName};
 use zeroize::Zeroizing;
 
-use super::gate::{Client, ControlClient, ExplainedRequest, Explanation, Gate, InboundRequest, OutboundRequest};
+use super::gate::{
+    Client, ControlClient, ExplainedRequest, Explanation, Gate, InboundRequest, OutboundRequest,
+};
 use super::response::{ResponseContext, UnfilteredResponse, UpgradedResponse};
 use super::sending::carry_out;
 use super::upstream::Upstream;
@@ -66,7 +68,9 @@ impl Upstreams {
 
     /// The upstream of this number.
     pub(crate) fn get(&self, upstream: UpstreamId) -> Result<&ServedUpstream, Rejection> {
-        let Some(served) = self.served.get(upstream.place()) else { return Err(Rejection::Internal) };
+        let Some(served) = self.served.get(upstream.place()) else {
+            return Err(Rejection::Internal);
+        };
         Ok(served)
     }
 
@@ -95,7 +99,11 @@ impl Upstreams {
     }
 
     /// A place among the exchanges in progress for a request that no token pays for.
-    pub(crate) fn anonymous_exchange(&self, client: Client<'_>, head: &Parts) -> Result<Holding, Rejection> {
+    pub(crate) fn anonymous_exchange(
+        &self,
+        client: Client<'_>,
+        head: &Parts,
+    ) -> Result<Holding, Rejection> {
         let sender = self.trusted_proxies.sender(&client.peer, &head.headers);
         let peer = client.account_of(sender, &self.trusted_proxies, self.budget());
         Ok(self.budget().take(Resource::Exchanges, 1, &Payer::anonymous(peer))?)
@@ -142,7 +150,12 @@ impl ServedUpstream {
     ) -> Result<AdmittedRequest<'_>, Rejection> {
         let (method, end, worker) = (inbound.head.method.clone(), inbound.end, inbound.worker);
         let outbound = self.gate.admit(inbound, record).await?;
-        Ok(AdmittedRequest { upstream: &self.upstream, outbound, worker, expected: ResponseContext { method, end } })
+        Ok(AdmittedRequest {
+            upstream: &self.upstream,
+            outbound,
+            worker,
+            expected: ResponseContext { method, end },
+        })
     }
 
     /// The token that a request to the control plane bears. Nothing in it is believed.
@@ -156,12 +169,20 @@ impl ServedUpstream {
     }
 
     /// Makes the bearer's own token anew.
-    pub(crate) async fn reissue(&self, client: ControlClient<'_>, how: Reissue) -> Result<Zeroizing<String>, Rejection> {
+    pub(crate) async fn reissue(
+        &self,
+        client: ControlClient<'_>,
+        how: Reissue,
+    ) -> Result<Zeroizing<String>, Rejection> {
         self.gate.reissue(client, how).await
     }
 
     /// What would be decided on a request of the bearer's.
-    pub(crate) async fn explain(&self, client: ControlClient<'_>, question: &ExplainedRequest) -> Result<Explanation, Rejection> {
+    pub(crate) async fn explain(
+        &self,
+        client: ControlClient<'_>,
+        question: &ExplainedRequest,
+    ) -> Result<Explanation, Rejection> {
         self.gate.explain(client, question).await
     }
 }
@@ -190,10 +211,20 @@ impl AdmittedRequest<'_> {
         let (secret_mask, upgrade) = (outbound.secret_mask(), outbound.take_upgrade());
         let committed = carry_out(upstream, outbound, worker).await?;
         if committed.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(ExchangeOutcome::Answered(UnfilteredResponse::new(committed, expected, secret_mask)));
+            return Ok(ExchangeOutcome::Answered(UnfilteredResponse::new(
+                committed,
+                expected,
+                secret_mask,
+            )));
         }
-        let upgrade = upgrade.filter(|upgrade| is_offered(upgrade.offered.as_ref(), committed.headers()));
+        let upgrade =
+            upgrade.filter(|upgrade| is_offered(upgrade.offered.as_ref(), committed.headers()));
         let token = upgrade.ok_or(Rejection::UnexpectedUpgrade)?.token;
-        Ok(ExchangeOutcome::Switched(UpgradedResponse::new(committed, expected, secret_mask, token)))
+        Ok(ExchangeOutcome::Switched(UpgradedResponse::new(
+            committed,
+            expected,
+            secret_mask,
+            token,
+        )))
     }
 }

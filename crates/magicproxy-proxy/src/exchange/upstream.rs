@@ -87,14 +87,24 @@ impl Upstream {
         let origin = |root| Origin::new(settings, upstream, root, sockets);
         let origins = upstream.origins().map(origin).collect::<Result<_, _>>()?;
         let response = upstream.response_timeout.unwrap_or(settings.timeouts.response);
-        let (idle, dropped) = (settings.timeouts.response_idle, Arc::from(upstream.drop_response_headers.as_slice()));
+        let (idle, dropped) =
+            (settings.timeouts.response_idle, Arc::from(upstream.drop_response_headers.as_slice()));
         Ok(Arc::new(Self { origins, response, idle, dropped }))
     }
 
     /// Waits for a connection for a permitted request, which this worker serves. A request that is given up meanwhile is not sent.
-    pub(in crate::exchange) async fn lease(&self, request: &Dispatch, worker: WorkerId) -> Result<Leased, Rejection> {
+    pub(in crate::exchange) async fn lease(
+        &self,
+        request: &Dispatch,
+        worker: WorkerId,
+    ) -> Result<Leased, Rejection> {
         let kind = if request.is_upgrade() { Kind::Upgrade } else { Kind::Any };
-        let need = ConnectionNeed { worker, kind, payload: Payload::of(request.body()), asked: Instant::now().into_std() };
+        let need = ConnectionNeed {
+            worker,
+            kind,
+            payload: Payload::of(request.body()),
+            asked: Instant::now().into_std(),
+        };
         let acquiring = self.origin(request.origin())?.acquire(need, request.exchange());
         let (lease, waited) = noting_wait(pin!(acquiring)).await;
         // Who had to wait looks at the clock again.
@@ -115,7 +125,11 @@ impl Upstream {
         Ok(ConnectedRequest {
             number,
             need,
-            outgoing: Some(SendAttempt::new(message, parameter.as_ref(), self.origin(number)?.root())?),
+            outgoing: Some(SendAttempt::new(
+                message,
+                parameter.as_ref(),
+                self.origin(number)?.root(),
+            )?),
             spare: None,
             lease: Some(lease),
             place,
@@ -130,7 +144,9 @@ impl Upstream {
     }
 
     fn origin(&self, origin: OriginId) -> Result<&Origin, Rejection> {
-        let Some(origin) = self.origins.get(origin.place()) else { return Err(Rejection::Internal) };
+        let Some(origin) = self.origins.get(origin.place()) else {
+            return Err(Rejection::Internal);
+        };
         Ok(origin)
     }
 }
@@ -173,7 +189,10 @@ impl ConnectedRequest {
     /// Sends it, and waits for the head of its response.
     pub(in crate::exchange) async fn send(&mut self) -> Result<Response<Content>, FailedExchange> {
         match self.await_response().await {
-            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS && self.need.kind != Kind::Upgrade => {
+            Ok(response)
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS
+                    && self.need.kind != Kind::Upgrade =>
+            {
                 Err(self.unanswered(Rejection::UnexpectedUpgrade))
             }
             Ok(response) => Ok(response),
@@ -182,7 +201,10 @@ impl ConnectedRequest {
     }
 
     /// The response that it got, with the connection that its content comes on.
-    pub(in crate::exchange) fn arrived(self, mut response: Response<Content>) -> Result<Box<UpstreamResponse>, Rejection> {
+    pub(in crate::exchange) fn arrived(
+        self,
+        mut response: Response<Content>,
+    ) -> Result<Box<UpstreamResponse>, Rejection> {
         let Self { upstream, lease: Some(mut lease), place, progress, once, .. } = self else {
             return Err(Rejection::Internal);
         };
@@ -211,7 +233,9 @@ impl ConnectedRequest {
             }
             let (sent, attempt) = self.hand_over()?;
             let began = self.began.take().unwrap_or_else(Instant::now);
-            let Some(sent) = within((began, self.upstream.response), &self.progress, pin!(sent)).await else {
+            let Some(sent) =
+                within((began, self.upstream.response), &self.progress, pin!(sent)).await
+            else {
                 self.retire_connection();
                 return Err(Rejection::ResponseTimeout);
             };
@@ -240,10 +264,11 @@ impl ConnectedRequest {
         match error {
             SendError::NotSent(request) => {
                 // A new connection of HTTP/2 has said that it takes nothing before it took anything.
-                let is_refused =
-                    lease.pooled == ConnectionUse::No && lease.connection().is_some_and(|it| it.version() == Version::HTTP_2);
+                let is_refused = lease.pooled == ConnectionUse::No
+                    && lease.connection().is_some_and(|it| it.version() == Version::HTTP_2);
                 lease.discard();
-                let ending = if is_refused { AttemptEnd::Unprocessed } else { AttemptEnd::Unwritten };
+                let ending =
+                    if is_refused { AttemptEnd::Unprocessed } else { AttemptEnd::Unwritten };
                 self.unprocessed += usize::from(is_refused);
                 self.again(Some(request), ending.allows(attempt), Rejection::Closed)
             }
@@ -257,7 +282,11 @@ impl ConnectedRequest {
                 self.again(request, AttemptEnd::Unprocessed.allows(attempt), Rejection::Unprocessed)
             }
             SendError::Content(error) => Err(error.into()),
-            SendError::Stream(error, heard) if AttemptEnd::of_stream(&error, heard).allows(attempt) => Ok(()),
+            SendError::Stream(error, heard)
+                if AttemptEnd::of_stream(&error, heard).allows(attempt) =>
+            {
+                Ok(())
+            }
             SendError::Stream(error, _) => Err(stream_failure(&error)),
             SendError::Failed(error) => {
                 let heard = lease.connection().ok_or(Rejection::Internal)?.heard();
@@ -274,7 +303,12 @@ impl ConnectedRequest {
 
     /// Hands the request over to its connection, which is kept until the response has come.
     #[inline]
-    fn hand_over(&mut self) -> Result<(impl Future<Output = Result<Response<Content>, SendError>> + use<>, Attempt), Rejection> {
+    fn hand_over(
+        &mut self,
+    ) -> Result<
+        (impl Future<Output = Result<Response<Content>, SendError>> + use<>, Attempt),
+        Rejection,
+    > {
         if self.given_up.as_ref().is_some_and(is_gone) {
             if let Some(lease) = self.lease.take() {
                 lease.discard();
@@ -283,7 +317,9 @@ impl ConnectedRequest {
         }
         self.has_begun = true;
         let outgoing = self.outgoing.take().or_else(|| self.spare.take().map(SendAttempt::from));
-        let (Some(outgoing), Some(lease)) = (outgoing, &mut self.lease) else { return Err(Rejection::Internal) };
+        let (Some(outgoing), Some(lease)) = (outgoing, &mut self.lease) else {
+            return Err(Rejection::Internal);
+        };
         let twice = Idempotency::of(&outgoing.method, &outgoing.body);
         let attempt = Attempt { pooled: lease.pooled, twice, unprocessed: self.unprocessed };
         let upload = lease.take_upload();
@@ -339,8 +375,13 @@ fn check_framing(response: &Response<Content>) -> Result<(), Rejection> {
     }
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).into_iter();
     let Some(first) = codings.next() else { return Ok(()) };
-    let only_chunked = first.as_bytes().eq_ignore_ascii_case(b"chunked") && codings.next().is_none();
-    if only_chunked && !headers.contains_key(header::CONTENT_LENGTH) { Ok(()) } else { Err(Rejection::BadAnswer) }
+    let only_chunked =
+        first.as_bytes().eq_ignore_ascii_case(b"chunked") && codings.next().is_none();
+    if only_chunked && !headers.contains_key(header::CONTENT_LENGTH) {
+        Ok(())
+    } else {
+        Err(Rejection::BadAnswer)
+    }
 }
 
 /// What this gives, and whether it had to be waited for.

@@ -21,8 +21,8 @@ use std::sync::Arc;
 use magicproxy_core::policy::Work;
 use magicproxy_core::rule::NewGrant;
 use magicproxy_core::{
-    AuthenticToken, Caveat, CompileError, OpenError, Permit, ReissueError, RuleCompiler, UnverifiedToken, VerifiedToken,
-    VerifyContext,
+    AuthenticToken, Caveat, CompileError, OpenError, Permit, ReissueError, RuleCompiler,
+    UnverifiedToken, VerifiedToken, VerifyContext,
 };
 use zeroize::Zeroizing;
 
@@ -102,7 +102,10 @@ impl Verifier {
                 carriers: carriers.clone(),
                 shared: shared.clone(),
             }),
-            cache: TokenCache::new(part(settings.limits.token_cache_bytes, settings.upstreams.len())),
+            cache: TokenCache::new(part(
+                settings.limits.token_cache_bytes,
+                settings.upstreams.len(),
+            )),
             fingerprints: Fingerprints::new()?,
         })
     }
@@ -114,14 +117,18 @@ impl Verifier {
         presented: &BearerToken,
         peer: impl FnOnce() -> Arc<Account>,
     ) -> Result<Arc<CachedToken>, Rejection> {
-        let fingerprint = self.fingerprints.of(presented.as_bytes()).map_err(|_| Rejection::Internal)?;
+        let fingerprint =
+            self.fingerprints.of(presented.as_bytes()).map_err(|_| Rejection::Internal)?;
         let generation = self.inner.keys.generation();
         if let Some(entry) = self.cache.get(&fingerprint, generation) {
             return Ok(entry);
         }
         // Most rubbish stops here, without a thread being asked.
         UnverifiedToken::parse(presented.as_str())?;
-        Box::pin(self.cache.get_or_verify(fingerprint, self.verify_cold(presented, generation, peer()))).await
+        Box::pin(
+            self.cache.get_or_verify(fingerprint, self.verify_cold(presented, generation, peer())),
+        )
+        .await
     }
 
     /// The credential of a permitted request for now. A static one is opened once for each token.
@@ -136,20 +143,32 @@ impl Verifier {
         Box::pin(self.open_cold(entry, permit)).await
     }
 
-    async fn open_cold(&self, entry: &CachedToken, permit: Permit) -> Result<(Permit, Arc<AttachedCredential>), Rejection> {
+    async fn open_cold(
+        &self,
+        entry: &CachedToken,
+        permit: Permit,
+    ) -> Result<(Permit, Arc<AttachedCredential>), Rejection> {
         let mut held = Some(permit);
-        let opened = entry.credential.current(clock::now, lane::MAX_WAIT, self.ask_source(entry, &mut held)).await?;
+        let opened = entry
+            .credential
+            .current(clock::now, lane::MAX_WAIT, self.ask_source(entry, &mut held))
+            .await?;
         Ok((held.ok_or(Rejection::Internal)?, opened))
     }
 
     /// Opens the source of a token's credential, in turn, and asks it. The permit is held by the work as long as that lasts.
-    async fn ask_source(&self, entry: &CachedToken, held: &mut Option<Permit>) -> Result<IssuedCredential, Rejection> {
+    async fn ask_source(
+        &self,
+        entry: &CachedToken,
+        held: &mut Option<Permit>,
+    ) -> Result<IssuedCredential, Rejection> {
         let slot = self.inner.shared.lanes.quick.enter(entry.payer()).await?;
         let permit = held.take().ok_or(Rejection::Internal)?;
         let inner = Arc::clone(&self.inner);
         let opening = slot.work(move || {
             let opened = inner.keys.current().open(&permit)?;
-            let source = CredentialSource::new(&opened, &inner.upstream.credential, &inner.carriers)?;
+            let source =
+                CredentialSource::new(&opened, &inner.upstream.credential, &inner.carriers)?;
             Ok::<_, Rejection>((permit, source))
         });
         let (permit, source) = opening.await??;
@@ -165,7 +184,8 @@ impl Verifier {
         how: Reissue,
     ) -> Result<Zeroizing<String>, Rejection> {
         let (payer, text) = (entry.payer(), Zeroizing::new(presented.as_str().to_owned()));
-        let job = ReissueJob { inner: Arc::clone(&self.inner), holder: Holder::of(payer), text, how };
+        let job =
+            ReissueJob { inner: Arc::clone(&self.inner), holder: Holder::of(payer), text, how };
         Ok(self.inner.shared.lanes.in_turn(payer, move |work| job.run(work)).await??)
     }
 
@@ -175,12 +195,18 @@ impl Verifier {
         Receipts { inner: Arc::clone(&self.inner), payer: entry.payer().clone(), text }
     }
 
-    async fn verify_cold(&self, presented: &BearerToken, generation: u64, peer: Arc<Account>) -> Result<CachedToken, Rejection> {
+    async fn verify_cold(
+        &self,
+        presented: &BearerToken,
+        generation: u64,
+        peer: Arc<Account>,
+    ) -> Result<CachedToken, Rejection> {
         let SharedServices { lanes, budget, .. } = &self.inner.shared;
         let slot = lanes.authentication.enter(&Payer::anonymous(Arc::clone(&peer))).await?;
         let inner = Arc::clone(&self.inner);
         let text = Zeroizing::new(presented.as_str().to_owned());
-        let authentic = slot.work(move || inner.keys.current().authenticate(&text, &inner.context())).await??;
+        let authentic =
+            slot.work(move || inner.keys.current().authenticate(&text, &inner.context())).await??;
         let account = budget.accounts().of_owner(authentic.owner());
         let standing = self.inner.standing_of(&authentic);
         let payer = Payer { owner: Some(Arc::clone(&account)), peer, standing };
@@ -189,11 +215,18 @@ impl Verifier {
     }
 
     /// Compiles a token's rules: at once where that is little work, else when its turn comes.
-    async fn compile(&self, authentic: AuthenticToken, payer: &Payer) -> Result<VerifiedToken, Rejection> {
+    async fn compile(
+        &self,
+        authentic: AuthenticToken,
+        payer: &Payer,
+    ) -> Result<VerifiedToken, Rejection> {
         let lanes = &self.inner.shared.lanes;
         let (inner, holder) = (Arc::clone(&self.inner), Holder::of(payer));
         let slot = lanes.quick.enter(payer).await?;
-        let costly = match slot.work(move || inner.compile(authentic, &holder, Work::of_steps(QUICK_STEPS))).await? {
+        let costly = match slot
+            .work(move || inner.compile(authentic, &holder, Work::of_steps(QUICK_STEPS)))
+            .await?
+        {
             Ok(verified) => return Ok(verified),
             Err(CompileError::Refused(error)) => return Err(error.into()),
             Err(CompileError::WorkSpent(authentic)) => authentic,
@@ -250,7 +283,10 @@ pub(crate) struct Receipts {
 
 impl Receipts {
     /// A token for just these grants. What it is for was done, so it waits for its turn however long that takes.
-    pub(crate) async fn make(&self, grants: Vec<NewGrant>) -> Result<Zeroizing<String>, ReissueError> {
+    pub(crate) async fn make(
+        &self,
+        grants: Vec<NewGrant>,
+    ) -> Result<Zeroizing<String>, ReissueError> {
         let failed = |_| ReissueError::Open(OpenError::Sealed);
         let lanes = &self.inner.shared.lanes;
         let slot = lanes.quick.enter_surely(&self.payer).await.map_err(failed)?;
@@ -263,7 +299,8 @@ impl Receipts {
         if let Some(made) = made.await.map_err(failed)? {
             return made;
         }
-        let slot = lanes.costly(self.payer.standing).enter_surely(&self.payer).await.map_err(failed)?;
+        let slot =
+            lanes.costly(self.payer.standing).enter_surely(&self.payer).await.map_err(failed)?;
         let receipts = self.clone();
         slot.work(move || receipts.run(&grants, &Work::unlimited())).await.map_err(failed)?
     }
@@ -278,7 +315,10 @@ impl Receipts {
 
 impl std::fmt::Debug for Verifier {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Verifier").field("cached", &self.cache.len()).finish_non_exhaustive()
+        formatter
+            .debug_struct("Verifier")
+            .field("cached", &self.cache.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -293,7 +333,12 @@ impl Inner {
         }
     }
 
-    fn compile(&self, authentic: AuthenticToken, holder: &Holder, work: Work) -> Result<VerifiedToken, CompileError> {
+    fn compile(
+        &self,
+        authentic: AuthenticToken,
+        holder: &Holder,
+        work: Work,
+    ) -> Result<VerifiedToken, CompileError> {
         let cache = PaidRules { store: &self.shared.rules, holder };
         authentic.compile(&self.context(), &RuleCompiler::new(&cache, work))
     }

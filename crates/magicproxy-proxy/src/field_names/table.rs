@@ -17,7 +17,10 @@ pub(crate) use tables;
 pub(crate) fn check_reasons(tables: &[(&str, &[&str])]) {
     for (table, reasons) in tables {
         for reason in *reasons {
-            assert!(reason.len() > 9 && !reason.ends_with('.') && !reason.contains('\n'), "{table}: {reason}");
+            assert!(
+                reason.len() > 9 && !reason.ends_with('.') && !reason.contains('\n'),
+                "{table}: {reason}"
+            );
         }
     }
 }

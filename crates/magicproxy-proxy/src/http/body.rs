@@ -55,7 +55,9 @@ impl BodyError {
         match self {
             Self::Idle => "connection_read_timeout",
             Self::Total => "http_response_timeout",
-            Self::Connection(_) | Self::Stream(_) | Self::Truncated | Self::Reset => "http_response_incomplete",
+            Self::Connection(_) | Self::Stream(_) | Self::Truncated | Self::Reset => {
+                "http_response_incomplete"
+            }
             Self::Reflected(_) => "credential_echoed",
             Self::NotGzip(_) => "http_response_content_coding",
         }
@@ -123,10 +125,15 @@ impl IdleTimer {
         let idle_until = *self.waiting.get_or_insert_with(Instant::now) + self.limit;
         let until = self.end.map_or(idle_until, |end| end.min(idle_until));
         loop {
-            let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until.into())));
+            let sleep =
+                self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until.into())));
             std::task::ready!(sleep.as_mut().poll(context));
             if Instant::now() >= until {
-                return Poll::Ready(if until == idle_until { BodyError::Idle } else { BodyError::Total });
+                return Poll::Ready(if until == idle_until {
+                    BodyError::Idle
+                } else {
+                    BodyError::Total
+                });
             }
             sleep.as_mut().reset(until.into());
         }

@@ -37,13 +37,18 @@ pub(crate) fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
 }
 
 /// Removes fields by their names, each with all its lines. `removed` is told of each.
-pub(crate) fn remove_all(headers: &mut HeaderMap, drops: impl Fn(&HeaderName) -> bool, mut removed: impl FnMut(&HeaderName)) {
+pub(crate) fn remove_all(
+    headers: &mut HeaderMap,
+    drops: impl Fn(&HeaderName) -> bool,
+    mut removed: impl FnMut(&HeaderName),
+) {
     const AT_ONCE: usize = 8;
     loop {
         // On the stack: nearly every message loses a few fields, and hardly any loses many.
         let mut goes: [Option<HeaderName>; AT_ONCE] = Default::default();
         let dropped = headers.keys().filter(|name| drops(name));
-        let count = goes.iter_mut().zip(dropped).map(|(place, name)| *place = Some(name.clone())).count();
+        let count =
+            goes.iter_mut().zip(dropped).map(|(place, name)| *place = Some(name.clone())).count();
         for name in goes.iter_mut().map_while(Option::take) {
             removed(&name);
             headers.remove(name);
@@ -55,13 +60,20 @@ pub(crate) fn remove_all(headers: &mut HeaderMap, drops: impl Fn(&HeaderName) ->
 }
 
 /// The names that `Trailer` announces, as far as they pass: hyper writes no trailer that is not announced.
-pub(crate) fn announced_trailers(headers: &HeaderMap, passes: impl Fn(&HeaderName) -> bool) -> Option<HeaderValue> {
+pub(crate) fn announced_trailers(
+    headers: &HeaderMap,
+    passes: impl Fn(&HeaderName) -> bool,
+) -> Option<HeaderValue> {
     if !headers.contains_key(header::TRAILER) {
         return None;
     }
-    let values = headers.get_all(header::TRAILER).into_iter().filter_map(|value| value.to_str().ok());
-    let names = values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse::<HeaderName>().ok());
-    let passed: Vec<String> = names.filter(|name| passes(name)).map(|name| name.to_string()).collect();
+    let values =
+        headers.get_all(header::TRAILER).into_iter().filter_map(|value| value.to_str().ok());
+    let names = values
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse::<HeaderName>().ok());
+    let passed: Vec<String> =
+        names.filter(|name| passes(name)).map(|name| name.to_string()).collect();
     (!passed.is_empty()).then(|| HeaderValue::from_str(&passed.join(", ")).ok()).flatten()
 }
 

@@ -13,7 +13,9 @@ const ASKED_EVERY: Duration = Duration::from_secs(10);
 /// leaves it to the other time limits.
 pub(crate) fn probe(stream: &TcpStream, limit: Duration) {
     let socket = SockRef::from(stream);
-    let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(ASKED_AFTER.min(limit)).with_interval(ASKED_EVERY));
+    let _ = socket.set_tcp_keepalive(
+        &TcpKeepalive::new().with_time(ASKED_AFTER.min(limit)).with_interval(ASKED_EVERY),
+    );
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let _ = socket.set_tcp_user_timeout(Some(limit));
 }

@@ -21,7 +21,11 @@ impl WriteStall {
     }
 
     /// Passes on what a write came to; one that has waited for the limit fails.
-    pub(crate) fn watch(&mut self, context: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    pub(crate) fn watch(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
         if written.is_ready() {
             self.timer = None;
             return written;

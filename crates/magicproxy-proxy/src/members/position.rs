@@ -84,7 +84,11 @@ impl Position {
 
     /// More of the name, as it is written, without a backslash and without the byte 0xFF.
     pub(crate) fn extend_name(&mut self, more: &[u8]) {
-        let Some(name) = self.innermost().filter(|name| self.names.bytes().get(*name) != Some(&UNREADABLE)) else { return };
+        let Some(name) =
+            self.innermost().filter(|name| self.names.bytes().get(*name) != Some(&UNREADABLE))
+        else {
+            return;
+        };
         if self.names.len() - name + more.len() > MAX_MEMBER_BYTES {
             self.spoil_name();
         } else {
@@ -118,7 +122,8 @@ impl Position {
     /// The name of the member in the object at this level.
     pub(crate) fn name(&self, level: usize) -> &[u8] {
         let Some(from) = self.objects.get(level) else { return &[] };
-        let to = self.objects.get(level + 1).map_or(self.names.len(), |next| next.saturating_sub(1));
+        let to =
+            self.objects.get(level + 1).map_or(self.names.len(), |next| next.saturating_sub(1));
         self.names.bytes().get(from..to).unwrap_or_default()
     }
 
@@ -156,7 +161,8 @@ impl Beginnings {
 
     /// Adds one. The names are bounded, and the levels are.
     fn push(&mut self, offset: usize) {
-        if let (Some(place), Ok(offset)) = (self.places.get_mut(self.length), u16::try_from(offset)) {
+        if let (Some(place), Ok(offset)) = (self.places.get_mut(self.length), u16::try_from(offset))
+        {
             *place = offset;
             self.length += 1;
         }
@@ -189,7 +195,11 @@ impl Default for Names {
 
 impl Names {
     fn bytes(&self) -> &[u8] {
-        if self.far.is_empty() { self.near.get(..self.near_length).unwrap_or_default() } else { &self.far }
+        if self.far.is_empty() {
+            self.near.get(..self.near_length).unwrap_or_default()
+        } else {
+            &self.far
+        }
     }
 
     fn len(&self) -> usize {
@@ -211,7 +221,11 @@ impl Names {
 
     fn truncate(&mut self, length: usize) {
         if length < NEAR_BYTES && !self.far.is_empty() {
-            self.near.iter_mut().zip(self.far.drain(..)).take(length).for_each(|(near, byte)| *near = byte);
+            self.near
+                .iter_mut()
+                .zip(self.far.drain(..))
+                .take(length)
+                .for_each(|(near, byte)| *near = byte);
             self.far.clear();
             self.near_length = length;
         }

@@ -150,7 +150,8 @@ impl AccessRecord {
     /// The response begins. Where nothing can follow its head (RFC 9110 section 6.4.1), the HTTP library asks for no content, and
     /// so nobody tells of its end.
     pub(crate) fn head(&mut self, status: StatusCode) {
-        let no_content = status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let no_content = status.is_informational()
+            || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         if no_content || self.method == Method::HEAD {
             self.completed();
         }
@@ -184,8 +185,13 @@ impl AccessRecord {
     #[cfg(test)]
     pub(super) fn summary(&self, now: Instant) -> String {
         let upstream = self.upstream.as_ref().map(|upstream| &*upstream.names.name);
-        let (path, token, rule) = (self.path.as_deref(), self.token.as_ref().map(|token| token.id()), self.rule.as_deref());
-        let (decision, status, aborted, tunnel) = (self.decision, self.status, self.aborted.as_deref(), self.tunnel.as_deref());
+        let (path, token, rule) = (
+            self.path.as_deref(),
+            self.token.as_ref().map(|token| token.id()),
+            self.rule.as_deref(),
+        );
+        let (decision, status, aborted, tunnel) =
+            (self.decision, self.status, self.aborted.as_deref(), self.tunnel.as_deref());
         let timed = self.head_after.is_some_and(|head| self.started + head <= now);
         format!(
             "{decision} {status} {upstream:?} {} {path:?} {rule:?} token={} aborted={aborted:?} tunnel={tunnel:?} timed={timed} in={} out={}",
@@ -245,7 +251,12 @@ pub(crate) fn shorten_segments(path: &str) -> Cow<'_, str> {
     if path.split('/').all(|segment| segment.len() <= MAX_SEGMENT) {
         return Cow::Borrowed(path);
     }
-    let cut =
-        |segment: &str| if segment.len() <= MAX_SEGMENT { segment.to_owned() } else { format!("<{} bytes>", segment.len()) };
+    let cut = |segment: &str| {
+        if segment.len() <= MAX_SEGMENT {
+            segment.to_owned()
+        } else {
+            format!("<{} bytes>", segment.len())
+        }
+    };
     Cow::Owned(path.split('/').map(cut).collect::<Vec<_>>().join("/"))
 }

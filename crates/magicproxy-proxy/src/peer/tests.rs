@@ -16,7 +16,11 @@ fn check(peer: &str, lines: &[(&'static str, &'static str)], expected: Option<&s
         headers.append(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
     }
     let peer = Peer { address: peer.parse().ok(), scheme: Scheme::Http };
-    assert_eq!(trusted.sender(&peer, &headers), expected.map(|text| text.parse().unwrap()), "{peer:?} {lines:?}");
+    assert_eq!(
+        trusted.sender(&peer, &headers),
+        expected.map(|text| text.parse().unwrap()),
+        "{peer:?} {lines:?}"
+    );
 }
 
 const XFF: &str = "x-forwarded-for";
@@ -39,9 +43,17 @@ fn of_what_trusted_proxies_say_the_last_stranger_counts() {
         check(peer, &[(XFF, "rubbish, 198.51.100.1")], Some("198.51.100.1"));
         check(peer, &[(XFF, "198.51.100.1:4711")], Some("198.51.100.1"));
         check(peer, &[(XFF, "[2001:db8::1]:4711")], Some("2001:db8::1"));
-        check(peer, &[(FWD, "for=203.0.113.9, for=198.51.100.1;proto=https;by=10.0.0.1")], Some("198.51.100.1"));
+        check(
+            peer,
+            &[(FWD, "for=203.0.113.9, for=198.51.100.1;proto=https;by=10.0.0.1")],
+            Some("198.51.100.1"),
+        );
         check(peer, &[(FWD, "For=\"[2001:db8::1]:4711\"")], Some("2001:db8::1"));
-        check(peer, &[(FWD, "for=203.0.113.9;host=\"a,b\", for=\"198.51.100.1\", for=10.0.0.1")], Some("198.51.100.1"));
+        check(
+            peer,
+            &[(FWD, "for=203.0.113.9;host=\"a,b\", for=\"198.51.100.1\", for=10.0.0.1")],
+            Some("198.51.100.1"),
+        );
     }
 }
 

@@ -33,7 +33,9 @@ impl CarrierName<'_> {
     /// the key is invalid.
     fn in_words(self) -> String {
         match self {
-            Self::Header(name) if name.as_str() == "x-api-key" => "the header for API keys".to_owned(),
+            Self::Header(name) if name.as_str() == "x-api-key" => {
+                "the header for API keys".to_owned()
+            }
             other => other.to_string(),
         }
     }
@@ -78,7 +80,10 @@ struct CarrierEntry {
 }
 
 impl Conflict {
-    pub(crate) fn between(first: (CarrierName<'_>, CarrierValue), second: (CarrierName<'_>, CarrierValue)) -> Self {
+    pub(crate) fn between(
+        first: (CarrierName<'_>, CarrierValue),
+        second: (CarrierName<'_>, CarrierValue),
+    ) -> Self {
         Self([first, second].map(|(carrier, held)| CarrierEntry {
             carrier: carrier.to_string(),
             in_words: carrier.in_words(),
@@ -105,6 +110,10 @@ impl fmt::Display for Conflict {
         let [first, second] = &self.0;
         let again = if first.held == second.held { " too, and another one" } else { "" };
         let (held, other) = (first.held.words(), second.held.words());
-        write!(formatter, "{} holds {held}, {} holds {other}{again}", first.in_words, second.in_words)
+        write!(
+            formatter,
+            "{} holds {held}, {} holds {other}{again}",
+            first.in_words, second.in_words
+        )
     }
 }

@@ -34,7 +34,10 @@ impl fmt::Display for QuestionFault {
         match self {
             Self::Form(faults) => faults.fmt(formatter),
             Self::Headers { names, bytes } => {
-                write!(formatter, "headers: expected at most {names} names of at most {bytes} bytes")
+                write!(
+                    formatter,
+                    "headers: expected at most {names} names of at most {bytes} bytes"
+                )
             }
         }
     }

@@ -1,7 +1,10 @@
 //! A rejection as an HTTP answer.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER,
+    WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 
@@ -33,11 +36,16 @@ impl ProblemType {
         if !headers.contains_key(ACCEPT) {
             return Self::Problem;
         }
-        let mut ranges =
-            headers.get_all(ACCEPT).into_iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+        let mut ranges = headers
+            .get_all(ACCEPT)
+            .into_iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','));
         let admits = |range: &str| {
             let essence = range.split(';').next().unwrap_or_default().trim();
-            ["application/problem+json", "application/*", "*/*"].iter().any(|known| known.eq_ignore_ascii_case(essence))
+            ["application/problem+json", "application/*", "*/*"]
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(essence))
         };
         if ranges.any(admits) { Self::Problem } else { Self::Json }
     }
@@ -87,7 +95,8 @@ impl RefusalForm {
 impl Rejection {
     /// The response to the client.
     pub(crate) fn to_response(&self, id: RequestId, form: RefusalForm) -> Response<Bytes> {
-        let (status, code, error) = self.kind();
+        let (status, code) = self.status_and_code();
+        let error = self.error_type();
         let detail = self.to_string();
         let problem = Problem {
             r#type: format!("{TYPE_BASE}{code}"),
@@ -107,7 +116,9 @@ impl Rejection {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, form.content_type());
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Ok(value) = HeaderValue::from_str(&format!("magicproxy; error={error}; details=\"{code} {id}\"")) {
+        if let Ok(value) =
+            HeaderValue::from_str(&format!("magicproxy; error={error}; details=\"{code} {id}\""))
+        {
             headers.insert(PROXY_STATUS, value);
         }
         if status == StatusCode::UNAUTHORIZED {
@@ -117,7 +128,10 @@ impl Rejection {
         }
         if let Some(after) = self.retry_after() {
             // Whole seconds, and never too early.
-            headers.insert(RETRY_AFTER, HeaderValue::from(after.as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX)));
+            headers.insert(
+                RETRY_AFTER,
+                HeaderValue::from(after.as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX)),
+            );
         }
         if let Self::ControlMethod(known) = self {
             headers.insert(ALLOW, HeaderValue::from_static(known));
@@ -138,7 +152,9 @@ impl Rejection {
             (Challenge::BearerOrBasic, Self::NoToken) => {
                 &["Bearer realm=\"magicproxy\"", "Basic realm=\"magicproxy\", charset=\"UTF-8\""]
             }
-            (Challenge::BearerOrBasic, _) => &["Bearer realm=\"magicproxy\", error=\"invalid_token\""],
+            (Challenge::BearerOrBasic, _) => {
+                &["Bearer realm=\"magicproxy\", error=\"invalid_token\""]
+            }
         }
     }
 
@@ -151,7 +167,11 @@ impl Rejection {
             && !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
         let asked = matches!(
             self,
-            Self::ResponseTimeout | Self::ExchangeTimeout | Self::NotRecorded | Self::PluginFailed | Self::UnaskedCoding
+            Self::ResponseTimeout
+                | Self::ExchangeTimeout
+                | Self::NotRecorded
+                | Self::PluginFailed
+                | Self::UnaskedCoding
         );
         !at_fault && !asked
     }
@@ -179,7 +199,9 @@ fn title(status: StatusCode) -> &'static str {
     match status {
         StatusCode::UNAUTHORIZED => "the proxy does not accept this token",
         StatusCode::FORBIDDEN => "the proxy does not allow this request",
-        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => "the upstream did not give a usable response",
+        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
+            "the upstream did not give a usable response"
+        }
         StatusCode::INTERNAL_SERVER_ERROR => "the proxy failed",
         StatusCode::SERVICE_UNAVAILABLE => "the proxy cannot decide now",
         StatusCode::TOO_MANY_REQUESTS => "a limit is reached",

@@ -47,7 +47,9 @@ impl Problem<'_> {
             RefusalPart::Type => self.r#type.as_str().into(),
             RefusalPart::Code => self.code.into(),
             RefusalPart::Message => self.message.as_str().into(),
-            RefusalPart::StatusNumber(numbers) => of_status(numbers, self.status).unwrap_or(self.status.as_u16()).into(),
+            RefusalPart::StatusNumber(numbers) => {
+                of_status(numbers, self.status).unwrap_or(self.status.as_u16()).into()
+            }
             RefusalPart::StatusWord(words) => word(words, self.status).into(),
             RefusalPart::List(parts) => parts.iter().map(|part| self.value(part)).collect(),
             RefusalPart::Object(members) => self.object(members).into(),

@@ -20,7 +20,10 @@ fn all() -> Vec<Rejection> {
         Denial::Expired,
         Denial::KeyEnded,
         Denial::NotYetValid,
-        Denial::WrongUpstream { named: None, asked: magicproxy_core::UpstreamName::parse("api.test").unwrap() },
+        Denial::WrongUpstream {
+            named: None,
+            asked: magicproxy_core::UpstreamName::parse("api.test").unwrap(),
+        },
         Denial::WrongSender,
         Denial::NotAllowed,
         Denial::BeyondCaveat,
@@ -58,9 +61,16 @@ fn all() -> Vec<Rejection> {
 fn a_no_to_a_token_is_401_or_403_and_nothing_else() {
     for rejection in all() {
         let status = rejection.status();
-        assert!(status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN, "{rejection:?}: {status}");
+        assert!(
+            status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN,
+            "{rejection:?}: {status}"
+        );
         let answer = rejection.to_response(RequestId::next(), form(PROBLEM));
-        assert_eq!(answer.headers().contains_key("www-authenticate"), status == StatusCode::UNAUTHORIZED, "{rejection:?}");
+        assert_eq!(
+            answer.headers().contains_key("www-authenticate"),
+            status == StatusCode::UNAUTHORIZED,
+            "{rejection:?}"
+        );
         assert_eq!(answer.headers()["cache-control"], "no-store");
     }
 }
@@ -68,7 +78,10 @@ fn a_no_to_a_token_is_401_or_403_and_nothing_else() {
 #[test]
 fn known_and_not_allowed_is_403() {
     for denial in [Denial::NotAllowed, Denial::BeyondCeiling] {
-        assert_eq!(Rejection::Denied { denial, needed: Vec::new() }.status(), StatusCode::FORBIDDEN);
+        assert_eq!(
+            Rejection::Denied { denial, needed: Vec::new() }.status(),
+            StatusCode::FORBIDDEN
+        );
     }
 }
 
@@ -96,13 +109,19 @@ fn the_rules_that_would_be_needed_are_said_where_they_are_known() {
         Rejection::Denied { denial: Denial::NotAllowed, needed }.to_string()
     };
     assert_eq!(told(&[]), "the token does not allow this request");
-    assert_eq!(told(&["GET /a"]), "the token does not allow this request; this rule would: `GET /a`");
-    assert!(told(&["GET /a", "GET /b"]).ends_with("these rules would, together: `GET /a`, `GET /b`"));
+    assert_eq!(
+        told(&["GET /a"]),
+        "the token does not allow this request; this rule would: `GET /a`"
+    );
+    assert!(
+        told(&["GET /a", "GET /b"]).ends_with("these rules would, together: `GET /a`, `GET /b`")
+    );
 }
 
 #[test]
 fn ids_do_not_repeat() {
-    let ids: std::collections::HashSet<String> = (0..1000).map(|_| RequestId::next().to_string()).collect();
+    let ids: std::collections::HashSet<String> =
+        (0..1000).map(|_| RequestId::next().to_string()).collect();
     assert_eq!(ids.len(), 1000);
     assert!(ids.iter().all(|id| id.len() == 16));
 }
@@ -123,9 +142,17 @@ async fn every_shape_says_the_same() {
     for shape in SHAPES {
         let (status, media, body) = refused(&denied, shape).await;
         assert_eq!((status, &body["status"]), (403, &403.into()), "{shape:?}");
-        assert_eq!((&body["code"], &body["detail"]), (&"not_allowed".into(), &shown["magicproxy: ".len()..].into()), "{shape:?}");
+        assert_eq!(
+            (&body["code"], &body["detail"]),
+            (&"not_allowed".into(), &shown["magicproxy: ".len()..].into()),
+            "{shape:?}"
+        );
         assert_eq!(body["request_id"].as_str().unwrap().len(), 16, "{shape:?}");
-        assert_eq!(media == "application/problem+json", shape.media == RefusalMedia::Problem, "{shape:?}");
+        assert_eq!(
+            media == "application/problem+json",
+            shape.media == RefusalMedia::Problem,
+            "{shape:?}"
+        );
         assert_eq!(body["title"], "the proxy does not allow this request", "{shape:?}");
         assert_eq!(body["message"], shown, "{shape:?}");
     }
@@ -182,11 +209,14 @@ fn where_passwords_are_usual_no_other_scheme_is_named() {
         form.challenge = challenge;
         let answer = rejection.to_response(RequestId::next(), form);
         let challenges = answer.headers().get_all("www-authenticate").into_iter();
-        challenges.map(|value| value.to_str().unwrap().split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+        challenges
+            .map(|value| value.to_str().unwrap().split(' ').next().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     assert_eq!(named(&Rejection::NoToken, Challenge::BearerOrBasic), ["Bearer", "Basic"]);
     for rejection in every().into_iter().chain(all()) {
-        let expected: &[&str] = if rejection.status() == StatusCode::UNAUTHORIZED { &["Basic"] } else { &[] };
+        let expected: &[&str] =
+            if rejection.status() == StatusCode::UNAUTHORIZED { &["Basic"] } else { &[] };
         assert_eq!(named(&rejection, Challenge::Basic), expected, "{rejection:?}");
     }
 }
@@ -194,11 +224,16 @@ fn where_passwords_are_usual_no_other_scheme_is_named() {
 #[test]
 fn the_status_line_says_why() {
     let phrase = |needed: &str| {
-        let rejection = Rejection::Denied { denial: Denial::NotAllowed, needed: vec![needed.to_owned()] };
+        let rejection =
+            Rejection::Denied { denial: Denial::NotAllowed, needed: vec![needed.to_owned()] };
         let answer = rejection.to_response(RequestId::next(), form(PROBLEM));
-        String::from_utf8(answer.extensions().get::<hyper::ext::ReasonPhrase>().unwrap().as_bytes().to_vec()).unwrap()
+        String::from_utf8(
+            answer.extensions().get::<hyper::ext::ReasonPhrase>().unwrap().as_bytes().to_vec(),
+        )
+        .unwrap()
     };
-    let expected = "Forbidden (magicproxy: the token does not allow this request; this rule would: `GET /a`)";
+    let expected =
+        "Forbidden (magicproxy: the token does not allow this request; this rule would: `GET /a`)";
     assert_eq!(phrase("GET /a"), expected);
     // Nothing of a client's breaks out of the line.
     assert_eq!(phrase("GET /\r\n\u{e9}a\u{0}"), expected);

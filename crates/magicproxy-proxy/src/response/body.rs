@@ -36,7 +36,10 @@ struct ResponseEnd {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "almost every body is the upstream's, and all are in a box")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "almost every body is the upstream's, and all are in a box"
+)]
 enum Source {
     Full(Option<Bytes>),
     Upstream(UpstreamBody),
@@ -104,7 +107,13 @@ impl ResponseBody {
     }
 
     fn of(source: Source) -> Self {
-        Self(Box::new(ResponseEnd { source, exchange: None, untaken: None, failure: None, successor: None }))
+        Self(Box::new(ResponseEnd {
+            source,
+            exchange: None,
+            untaken: None,
+            failure: None,
+            successor: None,
+        }))
     }
 
     /// Is this content of the proxy's own words, which its client has yet to take?
@@ -153,9 +162,14 @@ impl ResponseBody {
     }
 
     /// Fails when everything that came before the failure was written: the HTTP library would drop it.
-    fn poll_failure(&mut self, context: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, TruncatedBody>>> {
+    fn poll_failure(
+        &mut self,
+        context: &Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, TruncatedBody>>> {
         if let Some(exchange) = &self.0.exchange {
-            std::task::ready!(exchange.request.in_flight().poll_flushed(exchange.handed_over, context));
+            std::task::ready!(
+                exchange.request.in_flight().poll_flushed(exchange.handed_over, context)
+            );
         }
         Poll::Ready(self.0.failure.take().map(|failure| Err(TruncatedBody(*failure))))
     }
@@ -165,12 +179,17 @@ impl Body for ResponseBody {
     type Data = Bytes;
     type Error = TruncatedBody;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, TruncatedBody>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, TruncatedBody>>> {
         if self.0.failure.is_some() {
             return self.poll_failure(context);
         }
         let frame = match &mut self.0.source {
-            Source::Full(bytes) | Source::Made { bytes, .. } => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
+            Source::Full(bytes) | Source::Made { bytes, .. } => {
+                bytes.take().map(|bytes| Ok(Frame::data(bytes)))
+            }
             Source::Upstream(body) => std::task::ready!(noted(Pin::new(body).poll_frame(context))),
         };
         self.note(frame.as_ref());
@@ -348,7 +367,10 @@ impl Body for UpstreamBody {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
             let ended = self.ended;
             if self.passed >= PASSED_TURN_BYTES {
@@ -381,9 +403,13 @@ impl Body for UpstreamBody {
             match Pin::new(&mut self.incoming).poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => self.take_frame(frame),
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
-                Poll::Ready(None) if self.is_broken_off() => return Poll::Ready(Some(Err(BodyError::Truncated))),
+                Poll::Ready(None) if self.is_broken_off() => {
+                    return Poll::Ready(Some(Err(BodyError::Truncated)));
+                }
                 Poll::Ready(None) => self.end(),
-                Poll::Pending => return self.poll_waiting(context).map(|end| Some(end.map(Frame::data))),
+                Poll::Pending => {
+                    return self.poll_waiting(context).map(|end| Some(end.map(Frame::data)));
+                }
             }
         }
     }

@@ -26,7 +26,11 @@ pub(crate) struct BufferedPrefix {
 
 impl BufferedPrefix {
     /// Reads until the end, or until more bytes have come than the `buffered` ones; a silence of `idle` breaks it off.
-    pub(crate) async fn read(incoming: &mut Content, mut buffered: Holding, idle: Duration) -> Self {
+    pub(crate) async fn read(
+        incoming: &mut Content,
+        mut buffered: Holding,
+        idle: Duration,
+    ) -> Self {
         let most = buffered.amount();
         let mut data = BytesMut::new();
         let (mut trailers, mut broken, mut whole) = (None, None, false);

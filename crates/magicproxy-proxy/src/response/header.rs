@@ -24,7 +24,8 @@ pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("rateli
 static OURS: [HeaderName; 4] = [MARK, RECEIPT, RATE_LIMIT, RATE_LIMIT_POLICY];
 
 /// Fields that would bind the client to the upstream's host or protocol instead of the proxy's.
-static MISDIRECTING: [HeaderName; 3] = [header::ALT_SVC, header::STRICT_TRANSPORT_SECURITY, header::PUBLIC_KEY_PINS];
+static MISDIRECTING: [HeaderName; 3] =
+    [header::ALT_SVC, header::STRICT_TRANSPORT_SECURITY, header::PUBLIC_KEY_PINS];
 
 /// How a body is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +45,11 @@ impl Coding {
         let values = headers.get_all(header::CONTENT_ENCODING).into_iter();
         let values = values.map(|value| value.to_str().unwrap_or("unreadable"));
         let codings = values.flat_map(|value| value.split(',')).map(str::trim);
-        let mut codings = codings.filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"));
-        let gzip = |coding: &str| coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip");
+        let mut codings =
+            codings.filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"));
+        let gzip = |coding: &str| {
+            coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip")
+        };
         match (codings.next(), codings.next()) {
             (None, _) => Self::Identity,
             (Some(coding), None) if gzip(coding) => Self::Gzip,
@@ -109,10 +113,13 @@ impl ResponseFilter {
     /// library would make one up. `None` where the phrase is the status's own.
     fn reason_phrase(&self, head: &mut Parts) -> Option<ReasonPhrase> {
         let phrase = head.extensions.remove::<ReasonPhrase>();
-        let masked = phrase.as_ref().and_then(|phrase| self.secret_mask.as_ref()?.masked(phrase.as_bytes()));
+        let masked =
+            phrase.as_ref().and_then(|phrase| self.secret_mask.as_ref()?.masked(phrase.as_bytes()));
         match masked {
             Some(masked) => ReasonPhrase::try_from(masked).ok(),
-            None if phrase.is_none() && head.status.canonical_reason().is_none() => Some(ReasonPhrase::from_static(b"")),
+            None if phrase.is_none() && head.status.canonical_reason().is_none() => {
+                Some(ReasonPhrase::from_static(b""))
+            }
             None => phrase,
         }
     }
@@ -126,14 +133,17 @@ impl ResponseFilter {
     }
 
     fn passes_in_trailers(&self, name: &HeaderName) -> bool {
-        let only_in_heads =
-            is_forbidden_trailer(name) || OURS.contains(name) || MISDIRECTING.contains(name) || self.dropped.contains(name);
+        let only_in_heads = is_forbidden_trailer(name)
+            || OURS.contains(name)
+            || MISDIRECTING.contains(name)
+            || self.dropped.contains(name);
         !only_in_heads && !self.conceals(name)
     }
 
     /// Does the field concern one connection, by the upstream's own word, or would its name tell the credential?
     fn conceals(&self, name: &HeaderName) -> bool {
-        self.named.contains(name) || self.secret_mask.as_ref().is_some_and(|secret_mask| secret_mask.is_in_name(name))
+        self.named.contains(name)
+            || self.secret_mask.as_ref().is_some_and(|secret_mask| secret_mask.is_in_name(name))
     }
 }
 
@@ -158,18 +168,25 @@ pub(crate) fn is_searchable(head: &Parts, coding: Coding) -> bool {
 /// RFC 9110 section 14.4: `bytes 0-499/1234`. Several parts have no such field.
 fn begins_at_zero(headers: &HeaderMap) -> bool {
     let mut ranges = headers.get_all(header::CONTENT_RANGE).into_iter();
-    let first = ranges.next().and_then(|range| range.to_str().ok()).and_then(|range| range.strip_prefix("bytes 0-"));
+    let first = ranges
+        .next()
+        .and_then(|range| range.to_str().ok())
+        .and_then(|range| range.strip_prefix("bytes 0-"));
     first.is_some() && ranges.next().is_none()
 }
 
 /// Does no content come with this head, whatever it says of some?
 pub(crate) fn has_no_content(head: &Parts, method: &Method) -> bool {
-    *method == Method::HEAD || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+    *method == Method::HEAD
+        || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 fn mask(headers: &mut HeaderMap, secret_mask: &SecretMask) {
     for value in headers.values_mut() {
-        if let Some(masked) = secret_mask.masked(value.as_bytes()).and_then(|bytes| HeaderValue::from_bytes(&bytes).ok()) {
+        if let Some(masked) = secret_mask
+            .masked(value.as_bytes())
+            .and_then(|bytes| HeaderValue::from_bytes(&bytes).ok())
+        {
             *value = masked;
         }
     }

@@ -79,7 +79,11 @@ impl Pipeline {
             turns += 1;
             let Some(passed) = self.pass(piece)? else { return Ok(PipelineOutput::Busy) };
             // The last piece takes along what was held back: who is told of the end with it need not ask again.
-            let passed = if ended && self.inflater.is_none() { joined(passed, self.finish()?) } else { passed };
+            let passed = if ended && self.inflater.is_none() {
+                joined(passed, self.finish()?)
+            } else {
+                passed
+            };
             if !passed.is_empty() {
                 return Ok(PipelineOutput::Piece(passed));
             }

@@ -38,7 +38,8 @@ impl Scrubber {
     }
 
     pub(crate) fn gzip(secret_mask: SecretMask) -> Self {
-        let sink = Sink { secret_mask: secret_mask.clone(), tail: Vec::new(), found: false, seen: 0 };
+        let sink =
+            Sink { secret_mask: secret_mask.clone(), tail: Vec::new(), found: false, seen: 0 };
         let inflating = Some(GzipMembers::new(sink));
         let (held, plain) = (BytesMut::new(), PlainScrubber::new(secret_mask));
         Self::Gzip(Box::new(GzipScrubber { inflating, chunk: None, held, plain }))
@@ -128,12 +129,20 @@ pub(crate) struct PlainScrubber {
 
 impl PlainScrubber {
     fn new(secret_mask: SecretMask) -> Self {
-        Self { secret_mask, held: BytesMut::new(), sent: 0, short: false, found: Vec::new(), next: Vec::new() }
+        Self {
+            secret_mask,
+            held: BytesMut::new(),
+            sent: 0,
+            short: false,
+            found: Vec::new(),
+            next: Vec::new(),
+        }
     }
 
     fn push(&mut self, chunk: Bytes) -> Bytes {
         let is_fresh = self.held.is_empty() && self.found.is_empty();
-        if is_fresh && !self.secret_mask.is_in(&chunk) && self.secret_mask.partial_end(&chunk) == 0 {
+        if is_fresh && !self.secret_mask.is_in(&chunk) && self.secret_mask.partial_end(&chunk) == 0
+        {
             return chunk;
         }
         self.held.extend_from_slice(&chunk);
@@ -215,7 +224,10 @@ impl GzipScrubber {
     /// Inflates no more than a slice; `None` while there is more of the chunk.
     fn resume(&mut self) -> Result<Option<Bytes>, ReflectedCredential> {
         let Some((chunk, mut rest)) = self.chunk.take() else { return Ok(Some(Bytes::new())) };
-        let inflated = self.inflating.as_mut().map_or(InflateStep::Not, |inflating| inflate(inflating, &mut rest));
+        let inflated = self
+            .inflating
+            .as_mut()
+            .map_or(InflateStep::Not, |inflating| inflate(inflating, &mut rest));
         if self.sink().is_some_and(|sink| sink.found) {
             return Err(ReflectedCredential);
         }
@@ -236,7 +248,11 @@ impl GzipScrubber {
         if self.sink().is_some_and(|sink| sink.suspicious()) {
             self.held.extend_from_slice(&chunk);
             // Text that ends in the credential's beginning again and again is no accident.
-            return if self.held.len() > MAX_HELD_BYTES { Err(ReflectedCredential) } else { Ok(Bytes::new()) };
+            return if self.held.len() > MAX_HELD_BYTES {
+                Err(ReflectedCredential)
+            } else {
+                Ok(Bytes::new())
+            };
         }
         if self.held.is_empty() {
             return Ok(chunk);

@@ -8,9 +8,9 @@
 mod tests;
 
 use http::header::{
-    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD,
-    HeaderName, ORIGIN, VARY,
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HeaderName, ORIGIN, VARY,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
@@ -19,8 +19,10 @@ use magicproxy_core::Method as KnownMethod;
 use crate::response::body::ResponseBody;
 use crate::settings::PageOrigins;
 
-const REQUEST_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-request-private-network");
-const ALLOW_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-allow-private-network");
+const REQUEST_PRIVATE_NETWORK: HeaderName =
+    HeaderName::from_static("access-control-request-private-network");
+const ALLOW_PRIVATE_NETWORK: HeaderName =
+    HeaderName::from_static("access-control-allow-private-network");
 
 /// Fields of the protocol in responses, which only the proxy may say where pages are allowed.
 static RESPONSE_FIELDS: [HeaderName; 7] = [
@@ -36,8 +38,9 @@ static RESPONSE_FIELDS: [HeaderName; 7] = [
 /// Seconds for which a browser may remember what a preflight said: after a change of the configuration nobody waits for long.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 /// What the response to a preflight depends on.
-const VARY_PREFLIGHT: HeaderValue =
-    HeaderValue::from_static("Origin, Access-Control-Request-Method, Access-Control-Request-Headers");
+const VARY_PREFLIGHT: HeaderValue = HeaderValue::from_static(
+    "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
+);
 /// The longest list of header names that a preflight may ask for, in bytes.
 const MAX_ASKED_BYTES: usize = 4 * 1024;
 /// The most header names that a preflight may ask for.
@@ -96,8 +99,10 @@ fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue
 
 /// The names that a preflight asks for, as one list; `None` where there are none, too many, or what is no name.
 fn asked_names(headers: &HeaderMap) -> Option<HeaderValue> {
-    let value = only(headers, &ACCESS_CONTROL_REQUEST_HEADERS).filter(|value| value.len() <= MAX_ASKED_BYTES)?;
+    let value = only(headers, &ACCESS_CONTROL_REQUEST_HEADERS)
+        .filter(|value| value.len() <= MAX_ASKED_BYTES)?;
     let names: Vec<&str> = value.to_str().ok()?.split(',').map(str::trim).collect();
-    let legal = names.len() <= MAX_ASKED && names.iter().all(|name| HeaderName::from_bytes(name.as_bytes()).is_ok());
+    let legal = names.len() <= MAX_ASKED
+        && names.iter().all(|name| HeaderName::from_bytes(name.as_bytes()).is_ok());
     legal.then(|| HeaderValue::from_str(&names.join(", ")).ok()).flatten()
 }

@@ -26,7 +26,8 @@ const JSON: &[u8] = b"application/json";
 const MAX_ADDED_BYTES: usize = 4 * 1024 * 1024;
 
 /// Fields of an action that are keys, whatever the upstream.
-static SECRET_FIELDS: [HeaderName; 3] = [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE];
+static SECRET_FIELDS: [HeaderName; 3] =
+    [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE];
 
 /// A response about LFS objects that cannot be read, or could be read in two ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -60,7 +61,8 @@ impl ObjectsRequest {
             Self::Otherwise => &[MEDIA_TYPE],
             Self::ForObjects => &[MEDIA_TYPE, JSON],
         };
-        response.status().is_success() && is_of_type(response.headers(), &header::CONTENT_TYPE, types)
+        response.status().is_success()
+            && is_of_type(response.headers(), &header::CONTENT_TYPE, types)
     }
 }
 
@@ -116,7 +118,9 @@ impl ObjectActions {
     /// An action is whatever has an `href`, under whatever names it stands: adapters for transfers have names of their own.
     fn treat(&self, value: &mut Value, added: &mut usize) -> Result<(), UnreadableObjects> {
         match value {
-            Value::Array(elements) => elements.iter_mut().try_for_each(|element| self.treat(element, added)),
+            Value::Array(elements) => {
+                elements.iter_mut().try_for_each(|element| self.treat(element, added))
+            }
             Value::Object(members) => {
                 if let Some(href) = member(members, "href")? {
                     *added += self.treat_action(members, &href)?;
@@ -131,7 +135,11 @@ impl ObjectActions {
     }
 
     /// Says how many bytes it adds at most.
-    fn treat_action(&self, members: &mut Map<String, Value>, href: &str) -> Result<usize, UnreadableObjects> {
+    fn treat_action(
+        &self,
+        members: &mut Map<String, Value>,
+        href: &str,
+    ) -> Result<usize, UnreadableObjects> {
         let Some(url) = members.get(href).and_then(Value::as_str) else { return Ok(0) };
         let destination = self.destination(url);
         if matches!(destination, Destination::Elsewhere) {
@@ -148,9 +156,15 @@ impl ObjectActions {
         if let Destination::Proxy(url) = destination {
             added = url.len();
             members.insert(href.to_owned(), Value::String(url));
-            let authorization = self.client.as_ref().and_then(|client| client.authorization.as_ref()?.to_str().ok());
+            let authorization = self
+                .client
+                .as_ref()
+                .and_then(|client| client.authorization.as_ref()?.to_str().ok());
             added += authorization.map_or(0, str::len);
-            fields.extend(authorization.map(|value| ("Authorization".to_owned(), Value::String(value.to_owned()))));
+            fields.extend(
+                authorization
+                    .map(|value| ("Authorization".to_owned(), Value::String(value.to_owned()))),
+            );
         }
         members.insert(name, Value::Object(fields));
         Ok(added)
@@ -168,13 +182,16 @@ impl ObjectActions {
             None => return Destination::Upstream,
         };
         let origins: Vec<String> = self.upstream.origins().map(ToString::to_string).collect();
-        let mut own = origins.iter().filter(|origin| matches!(Site::of(origin), Some(Site::Web(own)) if own == site)).peekable();
+        let mut own = origins
+            .iter()
+            .filter(|origin| matches!(Site::of(origin), Some(Site::Web(own)) if own == site))
+            .peekable();
         if own.peek().is_none() {
             return Destination::Elsewhere;
         }
         // Another scheme leads to another port, and perhaps in clear.
-        let stays =
-            matches!(self.leads, ObjectLinks::AsTheyAre) && own.any(|origin| scheme(origin).eq_ignore_ascii_case(scheme(url)));
+        let stays = matches!(self.leads, ObjectLinks::AsTheyAre)
+            && own.any(|origin| scheme(origin).eq_ignore_ascii_case(scheme(url)));
         if stays { Destination::Proxy(url.to_owned()) } else { Destination::Upstream }
     }
 
@@ -202,7 +219,8 @@ impl Site {
         } else if scheme.eq_ignore_ascii_case("http") {
             ":80"
         } else {
-            let named = scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+            let named =
+                scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
             return (named && !scheme.is_empty()).then_some(Self::Other);
         };
         let authority = rest.strip_prefix("//")?.split(['/', '?', '#', '\\']).next()?;
@@ -227,7 +245,11 @@ fn member(members: &Map<String, Value>, name: &str) -> Result<Option<String>, Un
 fn is_of_type(headers: &HeaderMap, field: &HeaderName, types: &[&[u8]]) -> bool {
     // Almost all values are shorter.
     let shortest = types.iter().map(|known| known.len()).min().unwrap_or_default();
-    let fields = headers.get_all(field).into_iter().map(HeaderValue::as_bytes).filter(|value| value.len() >= shortest);
+    let fields = headers
+        .get_all(field)
+        .into_iter()
+        .map(HeaderValue::as_bytes)
+        .filter(|value| value.len() >= shortest);
     let mut values = fields.flat_map(|value| value.split(|byte| *byte == b','));
     values.any(|value| {
         let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();

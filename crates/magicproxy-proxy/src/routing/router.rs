@@ -10,7 +10,10 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use crate::settings::{ApiRoot, HostName, OriginId, PathMapping, PathTarget, RouteSettings, UpstreamId, UpstreamSettings};
+use crate::settings::{
+    ApiRoot, HostName, OriginId, PathMapping, PathTarget, RouteSettings, UpstreamId,
+    UpstreamSettings,
+};
 
 /// Where the upstreams of a proxy are found.
 #[derive(Debug)]
@@ -83,10 +86,17 @@ impl Router {
     ///
     /// `None`: the request is for no upstream.
     #[must_use]
-    pub fn route<'t>(&self, authority: &str, target: &'t str, bound: Option<UpstreamId>) -> Option<Route<'t>> {
+    pub fn route<'t>(
+        &self,
+        authority: &str,
+        target: &'t str,
+        bound: Option<UpstreamId>,
+    ) -> Option<Route<'t>> {
         if let Some(bound) = bound {
             let site = self.sites.get(bound.place())?;
-            return site.by_own_name(bound, authority, target).or_else(|| site.at_root(bound, target));
+            return site
+                .by_own_name(bound, authority, target)
+                .or_else(|| site.at_root(bound, target));
         }
         let sites = || self.numbered();
         self.by_own_name(authority, target)
@@ -102,14 +112,18 @@ impl Router {
         let origins = site.origins.iter().enumerate();
         origins
             .filter_map(|(at, own)| {
-                Some((own.url.as_str(), format!("{mount}{}", site.prefix_to(OriginId::new(at), entry.route)?)))
+                Some((
+                    own.url.as_str(),
+                    format!("{mount}{}", site.prefix_to(OriginId::new(at), entry.route)?),
+                ))
             })
             .collect()
     }
 
     /// The longest base path decides; two upstreams with one and the same origin cannot be told apart this way.
     fn by_own_name<'t>(&self, authority: &str, target: &'t str) -> Option<Route<'t>> {
-        let mut named = self.numbered().filter_map(|(at, site)| site.by_own_name(at, authority, target));
+        let mut named =
+            self.numbered().filter_map(|(at, site)| site.by_own_name(at, authority, target));
         let (mut nearest, mut tied) = (named.next()?, false);
         for route in named {
             match route.target.len().cmp(&nearest.target.len()) {
@@ -126,7 +140,8 @@ impl Router {
     }
 
     fn by_mount<'t>(&self, target: &'t str) -> Option<Route<'t>> {
-        let found = self.numbered().filter_map(|(at, site)| Some((at, site, cut(target, &site.mount)?)));
+        let found =
+            self.numbered().filter_map(|(at, site)| Some((at, site, cut(target, &site.mount)?)));
         let (at, site, rest) = found.max_by_key(|(_, site, _)| site.mount.len())?;
         site.inside(at, rest, true)
     }
@@ -136,14 +151,19 @@ impl RoutedUpstream {
     fn new(upstream: &UpstreamSettings) -> Self {
         let origins = upstream.origins().map(OriginNames::new).collect();
         let mut further = (1..).map(OriginId::new);
-        let mut routes = vec![PathPrefix { prefix: String::new(), origin: OriginId::ROOT, base: String::new() }];
+        let mut routes =
+            vec![PathPrefix { prefix: String::new(), origin: OriginId::ROOT, base: String::new() }];
         for PathMapping { prefix, to } in &upstream.routes.paths {
             let prefix = prefix.as_str().to_owned();
             routes.push(match to {
-                PathTarget::Path(base) => PathPrefix { prefix, origin: OriginId::ROOT, base: base.as_str().to_owned() },
-                PathTarget::Origin(_) => {
-                    PathPrefix { prefix, origin: further.next().unwrap_or(OriginId::ROOT), base: String::new() }
+                PathTarget::Path(base) => {
+                    PathPrefix { prefix, origin: OriginId::ROOT, base: base.as_str().to_owned() }
                 }
+                PathTarget::Origin(_) => PathPrefix {
+                    prefix,
+                    origin: further.next().unwrap_or(OriginId::ROOT),
+                    base: String::new(),
+                },
             });
         }
         let nested = nested(&routes);
@@ -153,16 +173,34 @@ impl RoutedUpstream {
         Self { origins, hosts: hosts.clone(), mount: mount.as_str().to_owned(), routes }
     }
 
-    fn by_own_name<'t>(&self, upstream: UpstreamId, authority: &str, target: &'t str) -> Option<Route<'t>> {
+    fn by_own_name<'t>(
+        &self,
+        upstream: UpstreamId,
+        authority: &str,
+        target: &'t str,
+    ) -> Option<Route<'t>> {
         self.origins.iter().enumerate().find_map(|(origin, own)| {
             let named = own.authorities.iter().any(|known| known.eq_ignore_ascii_case(authority));
             let rest = cut(target, &own.base_path).filter(|_| named)?;
-            Some(Route { upstream, origin: OriginId::new(origin), target: joined("", rest), entry: None })
+            Some(Route {
+                upstream,
+                origin: OriginId::new(origin),
+                target: joined("", rest),
+                entry: None,
+            })
         })
     }
 
-    fn by_host<'t>(&self, upstream: UpstreamId, authority: &str, target: &'t str) -> Option<Route<'t>> {
-        self.hosts.iter().any(|host| host.matches(authority)).then(|| self.at_root(upstream, target))?
+    fn by_host<'t>(
+        &self,
+        upstream: UpstreamId,
+        authority: &str,
+        target: &'t str,
+    ) -> Option<Route<'t>> {
+        self.hosts
+            .iter()
+            .any(|host| host.matches(authority))
+            .then(|| self.at_root(upstream, target))?
     }
 
     fn at_root<'t>(&self, upstream: UpstreamId, target: &'t str) -> Option<Route<'t>> {
@@ -172,7 +210,8 @@ impl RoutedUpstream {
     /// `rest` is what follows the mount.
     fn inside<'t>(&self, upstream: UpstreamId, rest: &'t str, mounted: bool) -> Option<Route<'t>> {
         let mut routes = self.routes.iter().enumerate();
-        let (at, route, rest) = routes.find_map(|(at, route)| Some((at, route, cut(rest, &route.prefix)?)))?;
+        let (at, route, rest) =
+            routes.find_map(|(at, route)| Some((at, route, cut(rest, &route.prefix)?)))?;
         let entry = Some(EntryPoint { mounted, route: at });
         Some(Route { upstream, origin: route.origin, target: joined(&route.base, rest), entry })
     }
@@ -182,22 +221,31 @@ impl RoutedUpstream {
     /// A client that was told `…/api/v3` refuses, or does not recognise as its API's, a URL that does not begin with it.
     fn prefix_to(&self, origin: OriginId, used: usize) -> Option<&str> {
         let used = self.routes.get(used)?;
-        let leading = self.routes.iter().filter(|route| route.origin == origin && route.base.is_empty());
-        let kin = |route: &&PathPrefix| (common_segments(&route.prefix, &used.prefix), std::cmp::Reverse(route.prefix.len()));
+        let leading =
+            self.routes.iter().filter(|route| route.origin == origin && route.base.is_empty());
+        let kin = |route: &&PathPrefix| {
+            (common_segments(&route.prefix, &used.prefix), std::cmp::Reverse(route.prefix.len()))
+        };
         leading.max_by_key(kin).map(|route| route.prefix.as_str())
     }
 }
 
 impl OriginNames {
     fn new(root: &ApiRoot) -> Self {
-        Self { authorities: root.own_authorities(), base_path: root.base_path().to_owned(), url: root.to_string() }
+        Self {
+            authorities: root.own_authorities(),
+            base_path: root.base_path().to_owned(),
+            url: root.to_string(),
+        }
     }
 }
 
 /// The further origins once more, below each other name of the API's root: a client that was told `…/api/v3` takes no URL but those
 /// that begin with it, and follows one to another origin there (`docs/spec/upstreams.md` section 3).
 fn nested(routes: &[PathPrefix]) -> Vec<PathPrefix> {
-    let roots = routes.iter().filter(|route| route.origin == OriginId::ROOT && route.base.is_empty() && !route.prefix.is_empty());
+    let roots = routes.iter().filter(|route| {
+        route.origin == OriginId::ROOT && route.base.is_empty() && !route.prefix.is_empty()
+    });
     let further = || routes.iter().filter(|route| route.origin != OriginId::ROOT);
     let below = |root: &PathPrefix, route: &PathPrefix| PathPrefix {
         prefix: format!("{}{}", root.prefix, route.prefix),

@@ -9,10 +9,12 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use magicproxy_core::limit::Limit;
 use magicproxy_core::state::{
-    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreFuture, TakeResult, UnixMillis,
+    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreFuture,
+    TakeResult, UnixMillis,
 };
 use magicproxy_core::{
-    Credential, KeyRing, PatternMode, PrivateKey, RawRule, Rule, RuleSource, TokenSpec, UnixTime, UnnamedTokens, UpstreamName,
+    Credential, KeyRing, PatternMode, PrivateKey, RawRule, Rule, RuleSource, TokenSpec, UnixTime,
+    UnnamedTokens, UpstreamName,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -34,7 +36,9 @@ async fn serve_upstream(mut stream: TcpStream) {
         let said = match head.split(' ').nth(1).unwrap() {
             "/whole" if head.starts_with("HEAD") => "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
             "/whole" => "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
-            "/chunked" => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+            "/chunked" => {
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+            }
             "/none" => "HTTP/1.1 204 No Content\r\n\r\n",
             "/part" | "/broken" => "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello",
             "/ws" | "/ws-ends" => {
@@ -79,19 +83,48 @@ async fn read_head(stream: &mut TcpStream, read: &mut Vec<u8>) -> bool {
 struct Panicking;
 
 impl StateStore for Panicking {
-    fn read(&self, _: Partition, _: Vec<Vec<u8>>, _: UnixTime) -> StoreFuture<'_, Vec<Option<Entry>>> {
+    fn read(
+        &self,
+        _: Partition,
+        _: Vec<Vec<u8>>,
+        _: UnixTime,
+    ) -> StoreFuture<'_, Vec<Option<Entry>>> {
         panic!("on purpose")
     }
-    fn list(&self, _: Partition, _: Vec<u8>, _: usize, _: UnixTime) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>> {
+    fn list(
+        &self,
+        _: Partition,
+        _: Vec<u8>,
+        _: usize,
+        _: UnixTime,
+    ) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>> {
         panic!("on purpose")
     }
-    fn apply_within(&self, _: BoundedPartition, _: Vec<Condition>, _: Vec<Change>, _: UnixTime) -> StoreFuture<'_, bool> {
+    fn apply_within(
+        &self,
+        _: BoundedPartition,
+        _: Vec<Condition>,
+        _: Vec<Change>,
+        _: UnixTime,
+    ) -> StoreFuture<'_, bool> {
         panic!("on purpose")
     }
-    fn take_within(&self, _: BoundedPartition, _: Vec<Demand>, _: UnixMillis) -> StoreFuture<'_, TakeResult> {
+    fn take_within(
+        &self,
+        _: BoundedPartition,
+        _: Vec<Demand>,
+        _: UnixMillis,
+    ) -> StoreFuture<'_, TakeResult> {
         panic!("on purpose")
     }
-    fn renew(&self, _: Partition, _: Vec<u8>, _: Holder, _: u64, _: UnixMillis) -> StoreFuture<'_, bool> {
+    fn renew(
+        &self,
+        _: Partition,
+        _: Vec<u8>,
+        _: Holder,
+        _: u64,
+        _: UnixMillis,
+    ) -> StoreFuture<'_, bool> {
         panic!("on purpose")
     }
     fn give_back(&self, _: Partition, _: Vec<u8>, _: Holder) -> StoreFuture<'_, ()> {
@@ -161,9 +194,13 @@ impl Stage {
         let mut own = fixture::upstream("api", &root, RouteSettings::default());
         let changed = Arc::get_mut(&mut own).unwrap();
         changed.websocket = true;
-        changed.allow_origins = PageOrigins::of(vec![PageOrigin::parse("https://page.example").unwrap()]).unwrap();
-        let keys = Arc::new(SharedKeys::new(KeyRing::new(PrivateKey::generate(2048).unwrap(), Vec::new()).unwrap()));
-        let (token, counted) = (minted(&keys.current(), None), minted(&keys.current(), Some(Limit::Total(9))));
+        changed.allow_origins =
+            PageOrigins::of(vec![PageOrigin::parse("https://page.example").unwrap()]).unwrap();
+        let keys = Arc::new(SharedKeys::new(
+            KeyRing::new(PrivateKey::generate(2048).unwrap(), Vec::new()).unwrap(),
+        ));
+        let (token, counted) =
+            (minted(&keys.current(), None), minted(&keys.current(), Some(Limit::Total(9))));
         let services = Services { state: Some(Arc::new(Panicking)), ..Services::of_keys(keys) };
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -172,8 +209,9 @@ impl Stage {
         let server = Server::new(settings, services).unwrap();
         let stop = Arc::new(Notify::new());
         let stopped = Arc::clone(&stop);
-        let running =
-            tokio::spawn(async move { server.run(vec![Listener::tcp(listener)], async move { stopped.notified().await }).await });
+        let running = tokio::spawn(async move {
+            server.run(vec![Listener::tcp(listener)], async move { stopped.notified().await }).await
+        });
         Self { address, token, counted, stop, running, sent: Vec::new() }
     }
 
@@ -193,7 +231,10 @@ impl Stage {
     }
 
     fn request(&self, line: &str, fields: &str) -> String {
-        format!("{line} HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer {}\r\n{fields}\r\n", self.token)
+        format!(
+            "{line} HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer {}\r\n{fields}\r\n",
+            self.token
+        )
     }
 
     /// All of the responses, and the end of the connection.
@@ -228,8 +269,7 @@ impl Stage {
 }
 
 const CLOSE: &str = "Connection: close\r\n";
-const HANDSHAKE: &str =
-    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
+const HANDSHAKE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
 
 /// Requests of every ending.
 async fn every_ending() {
@@ -238,11 +278,19 @@ async fn every_ending() {
     for line in ["GET /whole", "HEAD /whole", "GET /chunked", "GET /none"] {
         stage.ask(&[whole(&stage, line)], "allowed 20").await;
     }
-    let kept = [stage.request("GET /whole", ""), stage.request("GET /none", ""), whole(&stage, "GET /chunked")];
+    let kept = [
+        stage.request("GET /whole", ""),
+        stage.request("GET /none", ""),
+        whole(&stage, "GET /chunked"),
+    ];
     stage.ask(&kept, "allowed 20").await;
     // Refused, before anything is known of it and later.
-    stage.ask(&[format!("GET /whole HTTP/1.1\r\nHost: api\r\n{CLOSE}\r\n")], "missing_token 401").await;
-    stage.ask(&[format!("GET /whole HTTP/1.1\r\nHost: a\r\nHost: b\r\n{CLOSE}\r\n")], "host 400").await;
+    stage
+        .ask(&[format!("GET /whole HTTP/1.1\r\nHost: api\r\n{CLOSE}\r\n")], "missing_token 401")
+        .await;
+    stage
+        .ask(&[format!("GET /whole HTTP/1.1\r\nHost: a\r\nHost: b\r\n{CLOSE}\r\n")], "host 400")
+        .await;
     stage.ask(&[whole(&stage, "GET /a//b")], "target_empty_segment 400").await;
     stage.ask(&[whole(&stage, "GET /__magictoken")], "control 200").await;
     stage.ask(&[whole(&stage, "GET /__magictoken/no")], "not_found 404").await;
@@ -279,7 +327,9 @@ fn check(ended: &[EndedRequest], requests: usize, says: &str) {
             }
         }
         assert!(!record.contains(" 200 ") || record.contains("timed=true"), "{record}");
-        let hello = record.starts_with("allowed 200") && record.contains("aborted=None") && record.contains("GET ");
+        let hello = record.starts_with("allowed 200")
+            && record.contains("aborted=None")
+            && record.contains("GET ");
         assert!(!hello || record.contains("out=5"), "{record}");
     }
 }
@@ -290,7 +340,10 @@ struct Shown(AtomicBool);
 static SHOWN: Shown = Shown(AtomicBool::new(true));
 
 impl tracing::Subscriber for &'static Shown {
-    fn register_callsite(&self, _: &'static tracing::Metadata<'static>) -> tracing::subscriber::Interest {
+    fn register_callsite(
+        &self,
+        _: &'static tracing::Metadata<'static>,
+    ) -> tracing::subscriber::Interest {
         tracing::subscriber::Interest::sometimes()
     }
     fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {

@@ -31,7 +31,12 @@ struct Worker {
 
 impl Workers {
     pub(super) fn start(count: NonZeroUsize) -> io::Result<Self> {
-        Ok(Self { workers: (0..count.get()).map(WorkerId::new).map(Worker::start).collect::<io::Result<_>>()? })
+        Ok(Self {
+            workers: (0..count.get())
+                .map(WorkerId::new)
+                .map(Worker::start)
+                .collect::<io::Result<_>>()?,
+        })
     }
 
     /// Gives the connection that `serve` makes a job of to the worker with the fewest of them.
@@ -40,7 +45,11 @@ impl Workers {
         F: Future<Output = ()> + Send + 'static,
     {
         let loads = self.workers.iter().enumerate().map(|(at, worker)| (WorkerId::new(at), worker));
-        let Some((id, worker)) = loads.min_by_key(|(_, worker)| worker.load.load(Ordering::Relaxed)) else { return };
+        let Some((id, worker)) =
+            loads.min_by_key(|(_, worker)| worker.load.load(Ordering::Relaxed))
+        else {
+            return;
+        };
         let load = Load::more(&worker.load);
         let serving = serve(id);
         let job = Box::pin(async move {
@@ -109,7 +118,8 @@ mod tests {
         }
         let mut ids = Vec::new();
         for _ in 0..4 {
-            let (id, name) = tokio::time::timeout(Duration::from_secs(10), heard.recv()).await.unwrap().unwrap();
+            let (id, name) =
+                tokio::time::timeout(Duration::from_secs(10), heard.recv()).await.unwrap().unwrap();
             assert_eq!(name.as_deref(), Some(format!("worker-{id}").as_str()));
             ids.push(id);
         }
@@ -123,7 +133,10 @@ mod tests {
         workers.give(|_| async { panic!("on purpose") });
         let (said, heard) = oneshot::channel();
         workers.give(|id| async move { said.send(id).unwrap() });
-        assert_eq!(tokio::time::timeout(Duration::from_secs(10), heard).await.unwrap().unwrap(), WorkerId::new(0));
+        assert_eq!(
+            tokio::time::timeout(Duration::from_secs(10), heard).await.unwrap().unwrap(),
+            WorkerId::new(0)
+        );
         assert!(workers.workers[0].load.load(Ordering::Relaxed) <= 1);
     }
 }

@@ -46,7 +46,13 @@ pub struct TokenIssuer {
 impl RevocationList {
     fn is_empty(&self) -> bool {
         let Self { chains, ids, minted, owners, keys, before } = self;
-        let is_empty = [chains.is_empty(), ids.is_empty(), minted.is_empty(), owners.is_empty(), keys.is_empty()];
+        let is_empty = [
+            chains.is_empty(),
+            ids.is_empty(),
+            minted.is_empty(),
+            owners.is_empty(),
+            keys.is_empty(),
+        ];
         is_empty == [true; 5] && before.is_none()
     }
 
@@ -55,8 +61,10 @@ impl RevocationList {
     #[must_use]
     pub fn refuses(&self, token: &TokenNames<'_>) -> bool {
         let chained = || token.chain.ids().iter().any(|id| self.chains.contains(id));
-        let minted =
-            |minting: &TokenIssuer| minting.version == token.version && token.was_minted(&minting.key, minting.minter.as_deref());
+        let minted = |minting: &TokenIssuer| {
+            minting.version == token.version
+                && token.was_minted(&minting.key, minting.minter.as_deref())
+        };
         (!self.chains.is_empty() && chained())
             || self.before.is_some_and(|before| token.was_minted_before(before))
             || self.ids.contains(token.id)
@@ -94,7 +102,11 @@ pub struct Revocations {
 impl Default for Revocations {
     /// Nothing is revoked.
     fn default() -> Self {
-        Self { quiet: AtomicBool::new(true), list: RwLock::default(), trusted_until: AtomicU64::new(ALWAYS) }
+        Self {
+            quiet: AtomicBool::new(true),
+            list: RwLock::default(),
+            trusted_until: AtomicU64::new(ALWAYS),
+        }
     }
 }
 
@@ -102,7 +114,11 @@ impl Revocations {
     /// Not known yet: until the first [`refresh`](Self::refresh), no token is accepted.
     #[must_use]
     pub fn unknown() -> Self {
-        Self { quiet: AtomicBool::new(false), list: RwLock::default(), trusted_until: AtomicU64::new(0) }
+        Self {
+            quiet: AtomicBool::new(false),
+            list: RwLock::default(),
+            trusted_until: AtomicU64::new(0),
+        }
     }
 
     /// This is the list, and it does not age.
@@ -137,9 +153,9 @@ impl Revocations {
             return Err(MintSuspension { after: None });
         }
         match list.before {
-            Some(before) if now < before => {
-                Err(MintSuspension { after: Some(Duration::from_secs(before.0.saturating_sub(now.0))) })
-            }
+            Some(before) if now < before => Err(MintSuspension {
+                after: Some(Duration::from_secs(before.0.saturating_sub(now.0))),
+            }),
             Some(_) | None => Ok(()),
         }
     }
@@ -151,7 +167,9 @@ impl Revocations {
         }
         let until = self.trusted_until.load(Ordering::Acquire);
         // What is known to be revoked is so, however old the knowledge.
-        if Arc::clone(&self.list.read().unwrap_or_else(PoisonError::into_inner)).refuses(&token.names()) {
+        if Arc::clone(&self.list.read().unwrap_or_else(PoisonError::into_inner))
+            .refuses(&token.names())
+        {
             return Err(RevocationError::Revoked);
         }
         if until != ALWAYS && until <= clock_of(Instant::now()) {

@@ -45,7 +45,8 @@ impl ApiRoot {
         let port = written_port(&authority)?.unwrap_or(default);
         let base_path = uri.path().trim_end_matches('/').to_owned();
         if !base_path.is_empty() {
-            RequestTarget::parse(base_path.as_bytes(), EncodedSlash::Refuse).map_err(|_| ParseApiRootError::Path)?;
+            RequestTarget::parse(base_path.as_bytes(), EncodedSlash::Refuse)
+                .map_err(|_| ParseApiRootError::Path)?;
         }
         let named = if port == default { authority.host() } else { authority.as_str() };
         let host_field = HeaderValue::from_str(named).map_err(|_| ParseApiRootError::Host)?;
@@ -110,11 +111,13 @@ impl ApiRoot {
 
 /// The port that stands behind the host; `None` where there is none.
 fn written_port(authority: &Authority) -> Result<Option<u16>, ParseApiRootError> {
-    let behind = authority.as_str().strip_prefix(authority.host()).ok_or(ParseApiRootError::Host)?;
+    let behind =
+        authority.as_str().strip_prefix(authority.host()).ok_or(ParseApiRootError::Host)?;
     if behind.is_empty() {
         return Ok(None);
     }
-    let digits = behind.strip_prefix(':').filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let digits =
+        behind.strip_prefix(':').filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
     let port = digits.and_then(|digits| digits.parse().ok()).filter(|port| *port > 0);
     port.map(Some).ok_or(ParseApiRootError::Host)
 }
@@ -164,16 +167,24 @@ mod tests {
             ("http://[::1]:8080", "[::1]:8080", 8080),
         ] {
             let parsed = ApiRoot::parse(root).unwrap();
-            assert_eq!((parsed.named().as_str(), parsed.host_field().to_str().unwrap(), parsed.port()), (named, named, port));
+            assert_eq!(
+                (parsed.named().as_str(), parsed.host_field().to_str().unwrap(), parsed.port()),
+                (named, named, port)
+            );
             assert_eq!(parsed.to_string(), root);
         }
     }
 
     #[test]
     fn a_port_that_is_none_is_refused() {
-        for port in ["", "0", "00", "65536", "99999999999999999999", "+80", "-1", "8 0", "http", "80:80"] {
+        for port in
+            ["", "0", "00", "65536", "99999999999999999999", "+80", "-1", "8 0", "http", "80:80"]
+        {
             for host in ["api.test", "127.0.0.1", "[::1]"] {
-                assert!(ApiRoot::parse(&format!("https://{host}:{port}")).is_err(), "{host} {port}");
+                assert!(
+                    ApiRoot::parse(&format!("https://{host}:{port}")).is_err(),
+                    "{host} {port}"
+                );
             }
         }
         assert_eq!(ApiRoot::parse("https://api.test:0443").unwrap().port(), 443);

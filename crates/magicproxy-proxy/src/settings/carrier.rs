@@ -127,8 +127,12 @@ impl TokenCarrier {
         match text.split_once(':') {
             Some(("header", name)) => CarrierHeader::parse(name).map(Self::Header),
             Some(("query", name)) => CarrierParameter::parse(name).map(Self::Query),
-            Some(("subprotocol", prefix)) => CarrierSubprotocol::parse(prefix).map(Self::Subprotocol),
-            _ if matches!(text, "bearer" | "token" | "basic") => Err(ParseCarrierError::AlwaysTaken),
+            Some(("subprotocol", prefix)) => {
+                CarrierSubprotocol::parse(prefix).map(Self::Subprotocol)
+            }
+            _ if matches!(text, "bearer" | "token" | "basic") => {
+                Err(ParseCarrierError::AlwaysTaken)
+            }
             _ => Err(ParseCarrierError::Token),
         }
     }
@@ -184,7 +188,11 @@ impl CarrierHeader {
         if name == http::header::AUTHORIZATION {
             return Err(ParseCarrierError::Authorization);
         }
-        if may_carry_secret(&name) { Ok(Self(name)) } else { Err(ParseCarrierError::ForbiddenHeader) }
+        if may_carry_secret(&name) {
+            Ok(Self(name))
+        } else {
+            Err(ParseCarrierError::ForbiddenHeader)
+        }
     }
 
     /// The header's name.
@@ -252,22 +260,30 @@ pub enum ParseCarrierError {
     #[error("expected `header:NAME`, `query:NAME` or `subprotocol:PREFIX`")]
     Token,
     /// `Authorization` need not be named.
-    #[error("expected `header:NAME`, `query:NAME` or `subprotocol:PREFIX`; a token in `Authorization` is always taken")]
+    #[error(
+        "expected `header:NAME`, `query:NAME` or `subprotocol:PREFIX`; a token in `Authorization` is always taken"
+    )]
     AlwaysTaken,
     /// No user-id of RFC 7617.
-    #[error("expected a user of 1 to {MAX_CARRIER_BYTES} visible ASCII characters without `:` behind `basic:`")]
+    #[error(
+        "expected a user of 1 to {MAX_CARRIER_BYTES} visible ASCII characters without `:` behind `basic:`"
+    )]
     User,
     /// No field name of RFC 9110.
     #[error("expected the name of a header behind `header:`")]
     HeaderName,
     /// `Authorization` has schemes.
-    #[error("`Authorization` is written with its scheme: `bearer`, `token`, `basic` or `basic:USER`")]
+    #[error(
+        "`Authorization` is written with its scheme: `bearer`, `token`, `basic` or `basic:USER`"
+    )]
     Authorization,
     /// A header with another meaning.
     #[error("this header cannot carry a secret: it has another meaning, or a `_` in its name")]
     ForbiddenHeader,
     /// Not a name of unreserved characters.
-    #[error("expected a name of 1 to {MAX_CARRIER_BYTES} characters `A-Z a-z 0-9 - . _ ~` behind `query:`")]
+    #[error(
+        "expected a name of 1 to {MAX_CARRIER_BYTES} characters `A-Z a-z 0-9 - . _ ~` behind `query:`"
+    )]
     ParameterName,
     /// Not the beginning of a subprotocol's name.
     #[error(

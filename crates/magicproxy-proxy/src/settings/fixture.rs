@@ -13,6 +13,7 @@ pub(crate) fn settings(upstreams: Vec<Arc<UpstreamSettings>>) -> Settings {
 
 /// An upstream with ordinary settings.
 pub(crate) fn upstream(name: &str, root: &str, routes: RouteSettings) -> Arc<UpstreamSettings> {
-    let settings = UpstreamSettings::new(UpstreamName::parse(name).unwrap(), ApiRoot::parse(root).unwrap());
+    let settings =
+        UpstreamSettings::new(UpstreamName::parse(name).unwrap(), ApiRoot::parse(root).unwrap());
     Arc::new(UpstreamSettings { routes, ..settings })
 }

@@ -116,11 +116,18 @@ impl Limits {
         if needed <= available {
             return None;
         }
-        let part = |count: usize| usize::try_from(count as u128 * available as u128 / needed as u128).unwrap_or(count);
+        let part = |count: usize| {
+            usize::try_from(count as u128 * available as u128 / needed as u128).unwrap_or(count)
+        };
         let share = |count: usize| part(count).max(1);
         let scaled = |quota: Quota| {
             let Quota { total, per_owner, per_peer, reserved } = quota;
-            Quota { total: share(total), per_owner: share(per_owner), per_peer: share(per_peer), reserved: part(reserved) }
+            Quota {
+                total: share(total),
+                per_owner: share(per_owner),
+                per_peer: share(per_peer),
+                reserved: part(reserved),
+            }
         };
         Some(Self {
             connections: share(self.connections),
@@ -157,11 +164,24 @@ mod tests {
             let given = Limits::default();
             let limits = given.fit(open_files).unwrap();
             let left = open_files - files(&limits);
-            assert!(left >= LEAST_RESERVED_FILES.max(open_files / 8).min(1_024), "{open_files}: {left}");
-            assert!(left <= (open_files / 8).clamp(LEAST_RESERVED_FILES, 1_024) + 3, "{open_files}: {left} unused");
+            assert!(
+                left >= LEAST_RESERVED_FILES.max(open_files / 8).min(1_024),
+                "{open_files}: {left}"
+            );
+            assert!(
+                left <= (open_files / 8).clamp(LEAST_RESERVED_FILES, 1_024) + 3,
+                "{open_files}: {left} unused"
+            );
             let quota = limits.upstream_connections;
-            assert!(limits.connections > 3 * quota.total && limits.connections <= 5 * quota.total, "{limits:?}");
-            assert!(quota.per_owner <= quota.total && quota.per_peer <= quota.total && quota.reserved < quota.total);
+            assert!(
+                limits.connections > 3 * quota.total && limits.connections <= 5 * quota.total,
+                "{limits:?}"
+            );
+            assert!(
+                quota.per_owner <= quota.total
+                    && quota.per_peer <= quota.total
+                    && quota.reserved < quota.total
+            );
             assert!(limits.connections_per_peer <= limits.connections / 2);
             assert!(limits.exchanges.total <= limits.connections / 2 + 1, "{limits:?}");
             assert_eq!(limits.buffered_bytes, given.buffered_bytes);
@@ -172,6 +192,9 @@ mod tests {
     #[test]
     fn at_least_one_of_each_is_left() {
         let limits = Limits::default().fit(16).unwrap();
-        assert_eq!((limits.connections, limits.upstream_connections.total, limits.connections_per_peer), (1, 1, 1));
+        assert_eq!(
+            (limits.connections, limits.upstream_connections.total, limits.connections_per_peer),
+            (1, 1, 1)
+        );
     }
 }

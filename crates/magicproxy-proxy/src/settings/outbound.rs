@@ -31,7 +31,9 @@ pub struct OutboundProxy {
 #[non_exhaustive]
 pub enum ParseOutboundProxyError {
     /// A proxy that is reached by TLS, or by another protocol.
-    #[error("expected `http://HOST:PORT`: proxies that speak TLS themselves, and SOCKS, are not supported")]
+    #[error(
+        "expected `http://HOST:PORT`: proxies that speak TLS themselves, and SOCKS, are not supported"
+    )]
     Scheme,
     /// No usable host or port, or more than them.
     #[error("expected `http://HOST:PORT` or `http://USER:PASSWORD@HOST:PORT`")]
@@ -53,7 +55,8 @@ impl OutboundProxy {
             None => text,
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let (user, address) = rest.rsplit_once('@').map_or((None, rest), |(user, address)| (Some(user), address));
+        let (user, address) =
+            rest.rsplit_once('@').map_or((None, rest), |(user, address)| (Some(user), address));
         let authority: Authority = address.parse().map_err(|_| ParseOutboundProxyError::Url)?;
         let host = authority.host().trim_matches(['[', ']']).to_owned();
         let has_port = address.rsplit(']').next().is_some_and(|behind| behind.contains(':'));
@@ -83,7 +86,8 @@ impl OutboundProxy {
 impl fmt::Display for OutboundProxy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let user = if self.authorization.is_some() { "***@" } else { "" };
-        let bracketed = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let bracketed =
+            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         write!(formatter, "http://{user}{bracketed}:{}", self.port)
     }
 }
@@ -118,11 +122,17 @@ fn decoded(text: &str) -> Result<Zeroizing<Vec<u8>>, ParseOutboundProxyError> {
             continue;
         }
         let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).ok_or(ParseOutboundProxyError::User)?;
+        let byte = digits
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+            .ok_or(ParseOutboundProxyError::User)?;
         bytes.push(byte);
         rest = after.get(2..).unwrap_or_default();
     }
-    if bytes.iter().any(u8::is_ascii_control) { Err(ParseOutboundProxyError::User) } else { Ok(bytes) }
+    if bytes.iter().any(u8::is_ascii_control) {
+        Err(ParseOutboundProxyError::User)
+    } else {
+        Ok(bytes)
+    }
 }
 
 /// By which proxy the origins of an upstream are reached.
@@ -210,16 +220,23 @@ impl NoProxy {
     /// Reads a list with commas or blanks. What means nothing in it is passed over, as everywhere else.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        Self(text.split([',', ' ']).filter(|entry| !entry.is_empty()).map(Exception::parse).collect())
+        Self(
+            text.split([',', ' '])
+                .filter(|entry| !entry.is_empty())
+                .map(Exception::parse)
+                .collect(),
+        )
     }
 
     /// Is this origin reached without a proxy? This machine always is.
     fn covers(&self, root: &ApiRoot) -> bool {
         let host = root.host().trim_end_matches('.').to_ascii_lowercase();
         let address: Option<IpAddr> = host.parse().ok();
-        let loopback = host == "localhost" || address.is_some_and(|address| address.to_canonical().is_loopback());
+        let loopback = host == "localhost"
+            || address.is_some_and(|address| address.to_canonical().is_loopback());
         let fits = |exception: &Exception| {
-            exception.port.is_none_or(|port| port == root.port()) && exception.host.covers(&host, address)
+            exception.port.is_none_or(|port| port == root.port())
+                && exception.host.covers(&host, address)
         };
         loopback || self.0.iter().any(fits)
     }
@@ -237,11 +254,14 @@ impl Exception {
         if let Ok(address) = bare.parse::<IpAddr>() {
             return Self { host: ExceptedHost::Address(address.to_canonical()), port: None };
         }
-        let with_port = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+        let with_port =
+            text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
         let (host, port) = with_port.map_or((text, None), |(host, port)| (host, Some(port)));
         let host = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
             Ok(address) => ExceptedHost::Address(address.to_canonical()),
-            Err(_) => ExceptedHost::Name(host.trim_start_matches("*.").trim_matches('.').to_ascii_lowercase()),
+            Err(_) => ExceptedHost::Name(
+                host.trim_start_matches("*.").trim_matches('.').to_ascii_lowercase(),
+            ),
         };
         Self { host, port }
     }
@@ -252,9 +272,13 @@ impl ExceptedHost {
         match self {
             Self::Every => true,
             Self::Network(network) => address.is_some_and(|address| network.contains(address)),
-            Self::Address(excepted) => address.is_some_and(|address| address.to_canonical() == *excepted),
+            Self::Address(excepted) => {
+                address.is_some_and(|address| address.to_canonical() == *excepted)
+            }
             Self::Name(name) => {
-                let below = host.strip_suffix(name.as_str()).is_some_and(|before| before.is_empty() || before.ends_with('.'));
+                let below = host
+                    .strip_suffix(name.as_str())
+                    .is_some_and(|before| before.is_empty() || before.ends_with('.'));
                 address.is_none() && !name.is_empty() && below
             }
         }

@@ -19,7 +19,9 @@ pub enum ParsePageOriginError {
     #[error("`null` is the origin of files and of sandboxed frames, which any page can make")]
     Null,
     /// Another form.
-    #[error("expected an origin as browsers send it, such as `https://app.example.com` or `http://localhost:3000`")]
+    #[error(
+        "expected an origin as browsers send it, such as `https://app.example.com` or `http://localhost:3000`"
+    )]
     Form,
     /// A form that means an origin and that no browser sends.
     #[error("no browser sends it so: write `{0}`")]
@@ -71,7 +73,11 @@ fn serialized(text: &str) -> Option<String> {
     };
     // An empty port (`host:`) is none.
     let is_whole = authority.as_str().len() == authority.host().len() || authority.port().is_some();
-    let port = authority.port_u16().filter(|port| Some(*port) != default).map(|port| format!(":{port}")).unwrap_or_default();
+    let port = authority
+        .port_u16()
+        .filter(|port| Some(*port) != default)
+        .map(|port| format!(":{port}"))
+        .unwrap_or_default();
     is_whole.then(|| format!("{scheme}://{host}{port}"))
 }
 

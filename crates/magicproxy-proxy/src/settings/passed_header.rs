@@ -42,7 +42,8 @@ impl PassedHeader {
     pub fn parse_preset(text: &str) -> Result<Self, ParsePassedHeaderError> {
         match text.strip_suffix("-*") {
             None => Self::parse(text),
-            Some(stem) => Self::parse(stem).map(|_| Self(Named::Prefix(format!("{}-", stem.to_ascii_lowercase())))),
+            Some(stem) => Self::parse(stem)
+                .map(|_| Self(Named::Prefix(format!("{}-", stem.to_ascii_lowercase())))),
         }
     }
 

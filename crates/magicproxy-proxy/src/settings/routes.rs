@@ -75,7 +75,8 @@ impl MountPath {
 }
 
 fn is_canonical(path: &str) -> bool {
-    RequestTarget::parse(path.as_bytes(), EncodedSlash::Refuse).is_ok_and(|target| target.path() == path)
+    RequestTarget::parse(path.as_bytes(), EncodedSlash::Refuse)
+        .is_ok_and(|target| target.path() == path)
 }
 
 impl HostName {
@@ -83,7 +84,8 @@ impl HostName {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let authority: http::uri::Authority = text.parse().ok()?;
-        (!text.contains(['@', '*']) && !authority.host().is_empty()).then(|| Self(text.to_ascii_lowercase()))
+        (!text.contains(['@', '*']) && !authority.host().is_empty())
+            .then(|| Self(text.to_ascii_lowercase()))
     }
 
     /// The host, as configured, in lower case.
@@ -93,7 +95,8 @@ impl HostName {
     }
 
     pub(crate) fn matches(&self, authority: &str) -> bool {
-        self.0.eq_ignore_ascii_case(authority) || self.0.eq_ignore_ascii_case(without_port(authority))
+        self.0.eq_ignore_ascii_case(authority)
+            || self.0.eq_ignore_ascii_case(without_port(authority))
     }
 }
 

@@ -23,7 +23,9 @@ use super::tunnel;
 use crate::downstream::RequestBody;
 use crate::http::MAX_HEAD_BYTES;
 use crate::http::probes::probe;
-use crate::settings::{ApiRoot, Outbound, OutboundProxy, Timeouts, UpstreamProtocol, UpstreamSettings};
+use crate::settings::{
+    ApiRoot, Outbound, OutboundProxy, Timeouts, UpstreamProtocol, UpstreamSettings,
+};
 
 /// So much of a response is read at once. More would not fit the core's cache, from which it is to be sent on.
 const READ_BYTES: usize = 128 * 1024;
@@ -40,7 +42,12 @@ pub(crate) struct Destination<'d> {
 
 impl<'d> Destination<'d> {
     pub(crate) fn of(upstream: &'d UpstreamSettings, root: &'d ApiRoot) -> Self {
-        Self { root, protocol: upstream.protocol, extra_roots: &upstream.extra_roots, outbound: &upstream.outbound }
+        Self {
+            root,
+            protocol: upstream.protocol,
+            extra_roots: &upstream.extra_roots,
+            outbound: &upstream.outbound,
+        }
     }
 }
 
@@ -78,7 +85,11 @@ impl Connector {
     ///
     /// # Errors
     /// Those of TLS: a host that is no server name, roots that cannot be read, or none.
-    pub(crate) fn new(destination: &Destination<'_>, timeouts: Timeouts, streams: usize) -> Result<Self, rustls::Error> {
+    pub(crate) fn new(
+        destination: &Destination<'_>,
+        timeouts: Timeouts,
+        streams: usize,
+    ) -> Result<Self, rustls::Error> {
         let root = destination.root;
         let tls = if root.is_secure() { Some(Tls::new(destination)?) } else { None };
         let proxy = destination.outbound.proxy(root).cloned();
@@ -93,17 +104,26 @@ impl Connector {
 
     /// Connects within the time allowed for it, however many addresses are tried: the connection takes one place, and one socket
     /// of the pool. `socket` is given back when the connection is closed.
-    pub(super) async fn connect(&self, kind: Kind, socket: Option<Socket>) -> Result<NewConnection, ConnectFailure> {
+    pub(super) async fn connect(
+        &self,
+        kind: Kind,
+        socket: Option<Socket>,
+    ) -> Result<NewConnection, ConnectFailure> {
         self.connect_to_one(kind, socket).await.map_err(|failure| match self.unheeded {
             Some(variable) => failure.hinting_at(variable),
             None => failure,
         })
     }
 
-    async fn connect_to_one(&self, kind: Kind, socket: Option<Socket>) -> Result<NewConnection, ConnectFailure> {
+    async fn connect_to_one(
+        &self,
+        kind: Kind,
+        socket: Option<Socket>,
+    ) -> Result<NewConnection, ConnectFailure> {
         let deadline = Instant::now() + self.timeouts.connect;
         let resolved = timeout_at(deadline, self.dialer.resolve()).await;
-        let resolved = resolved.unwrap_or_else(|_| Err(ConnectFailure::new(ConnectFault::DnsTimeout)));
+        let resolved =
+            resolved.unwrap_or_else(|_| Err(ConnectFailure::new(ConnectFault::DnsTimeout)));
         let mut candidates = resolved.map_err(|failure| self.at_first_hop(failure))?;
         let socket = socket.map(Arc::new);
         let mut dead = None;
@@ -150,7 +170,10 @@ impl Connector {
         let signals = stream.signals();
         let Some(tls) = &self.tls else { return self.http1(stream, signals).await };
         let connector = if kind == Kind::Upgrade { &tls.http1 } else { &tls.any };
-        let stream = connector.connect(tls.name.clone(), stream).await.map_err(|error| ConnectFailure::of_tls(&error))?;
+        let stream = connector
+            .connect(tls.name.clone(), stream)
+            .await
+            .map_err(|error| ConnectFailure::of_tls(&error))?;
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
             // Whoever answers a connection within this time answers a PING within it, too.
             let bounds = Http2Bounds { streams: self.streams, silence: self.timeouts.connect };
@@ -160,12 +183,20 @@ impl Connector {
         self.http1(stream, signals).await
     }
 
-    async fn http1<S>(&self, stream: S, signals: Arc<Signals>) -> Result<NewConnection, ConnectFailure>
+    async fn http1<S>(
+        &self,
+        stream: S,
+        signals: Arc<Signals>,
+    ) -> Result<NewConnection, ConnectFailure>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let sender = http1_connection(WatchedStream::new(stream, Arc::clone(&signals))).await?;
-        Ok(NewConnection::Http1(Connection::Http1(ExclusiveConnection::new(sender, signals, self.ages.retirement()))))
+        Ok(NewConnection::Http1(Connection::Http1(ExclusiveConnection::new(
+            sender,
+            signals,
+            self.ages.retirement(),
+        ))))
     }
 
     /// The failure of the first connection of TCP, in words for the proxy where it led there.
@@ -193,14 +224,19 @@ fn share_of(deadline: Instant, others: &Candidates) -> Instant {
 
 impl std::fmt::Debug for Connector {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Connector").field("tls", &self.tls.is_some()).finish_non_exhaustive()
+        formatter
+            .debug_struct("Connector")
+            .field("tls", &self.tls.is_some())
+            .finish_non_exhaustive()
     }
 }
 
 impl Tls {
     fn new(destination: &Destination<'_>) -> Result<Self, rustls::Error> {
         let name = ServerName::try_from(destination.root.host().to_owned());
-        let name = name.map_err(|_| rustls::Error::General("the upstream's host is no server name".to_owned()))?;
+        let name = name.map_err(|_| {
+            rustls::Error::General("the upstream's host is no server name".to_owned())
+        })?;
         let config = client_config(destination.extra_roots.to_vec())?;
         let with_protocols = |protocols: &[&[u8]]| {
             let mut config = config.clone();
@@ -226,7 +262,8 @@ where
     // ones for framing included. (In a request it is refused.)
     builder.allow_spaces_after_header_name_in_responses(true);
     let handshake = builder.handshake(TokioIo::new(stream)).await;
-    let (sender, connection) = handshake.map_err(|error| ConnectFailure::because(ConnectFault::Http, error))?;
+    let (sender, connection) =
+        handshake.map_err(|error| ConnectFailure::because(ConnectFault::Http, error))?;
     tokio::spawn(async move {
         if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(target: "magicproxy::upstream", %error, "a connection to the upstream ended");

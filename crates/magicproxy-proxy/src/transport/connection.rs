@@ -83,7 +83,9 @@ impl Connection {
             }
             Self::Http2(connection) => {
                 let exchange = exchange(connection.clone(), request, sending);
-                Sent::Http2 { waiting: Box::pin(async move { exchange.await.map(Content::of_stream) }) }
+                Sent::Http2 {
+                    waiting: Box::pin(async move { exchange.await.map(Content::of_stream) }),
+                }
             }
         }
     }
@@ -137,7 +139,11 @@ pub(crate) struct ExclusiveConnection {
 }
 
 impl ExclusiveConnection {
-    pub(super) fn new(sender: http1::SendRequest<RequestBody>, signals: Arc<Signals>, retires_at: Instant) -> Self {
+    pub(super) fn new(
+        sender: http1::SendRequest<RequestBody>,
+        signals: Arc<Signals>,
+        retires_at: Instant,
+    ) -> Self {
         Self { sender, signals, retires_at }
     }
 
@@ -163,7 +169,11 @@ pub(crate) struct SharedConnection {
 }
 
 impl SharedConnection {
-    pub(super) fn new(requests: mpsc::UnboundedSender<StreamRequest>, streams: Arc<Streams>, signals: Arc<Signals>) -> Self {
+    pub(super) fn new(
+        requests: mpsc::UnboundedSender<StreamRequest>,
+        streams: Arc<Streams>,
+        signals: Arc<Signals>,
+    ) -> Self {
         Self { requests, streams, signals, retires_at: None }
     }
 

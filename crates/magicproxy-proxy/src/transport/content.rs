@@ -32,10 +32,17 @@ impl Body for Content {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
-            Self::Http1(incoming) => Pin::new(incoming).poll_frame(context).map_err(BodyError::from),
-            Self::Http2(stream) => Pin::new(stream.as_mut()).poll_frame(context).map_err(BodyError::from),
+            Self::Http1(incoming) => {
+                Pin::new(incoming).poll_frame(context).map_err(BodyError::from)
+            }
+            Self::Http2(stream) => {
+                Pin::new(stream.as_mut()).poll_frame(context).map_err(BodyError::from)
+            }
         }
     }
 

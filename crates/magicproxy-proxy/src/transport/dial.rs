@@ -55,7 +55,9 @@ impl Dialer {
     async fn look_up(&self) -> io::Result<Candidates> {
         let found = tokio::net::lookup_host((&*self.host, self.port)).await;
         let (found, error) = match found {
-            Ok(addresses) => (addresses.take(MOST_ADDRESSES).collect(), io::ErrorKind::NotFound.into()),
+            Ok(addresses) => {
+                (addresses.take(MOST_ADDRESSES).collect(), io::ErrorKind::NotFound.into())
+            }
             Err(error) => (Vec::new(), error),
         };
         let addresses = self.failed.last(in_turns(with_loopback(found, &self.host, self.port)));
@@ -67,7 +69,10 @@ impl Dialer {
     ///
     /// # Errors
     /// That of the address which says most, where none is left.
-    pub(crate) async fn connect(&self, candidates: &mut Candidates) -> io::Result<(TcpStream, SocketAddr)> {
+    pub(crate) async fn connect(
+        &self,
+        candidates: &mut Candidates,
+    ) -> io::Result<(TcpStream, SocketAddr)> {
         let mut race = Race::default();
         loop {
             if !race.is_full()
@@ -166,7 +171,10 @@ impl Race {
     }
 
     /// The next attempt that ends; `None` where there is none.
-    fn poll_finished(&mut self, context: &mut Context<'_>) -> Poll<Option<(SocketAddr, io::Result<TcpStream>)>> {
+    fn poll_finished(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<(SocketAddr, io::Result<TcpStream>)>> {
         if self.attempts.is_empty() {
             return Poll::Ready(None);
         }
@@ -187,12 +195,20 @@ impl Race {
     fn error(self) -> io::Error {
         let mut errors = self.errors;
         let routed = errors.iter().position(|error| !is_routeless(error));
-        if errors.is_empty() { io::ErrorKind::TimedOut.into() } else { errors.swap_remove(routed.unwrap_or(0)) }
+        if errors.is_empty() {
+            io::ErrorKind::TimedOut.into()
+        } else {
+            errors.swap_remove(routed.unwrap_or(0))
+        }
     }
 }
 
 fn is_routeless(error: &io::Error) -> bool {
-    let kinds = [io::ErrorKind::NetworkUnreachable, io::ErrorKind::HostUnreachable, io::ErrorKind::AddrNotAvailable];
+    let kinds = [
+        io::ErrorKind::NetworkUnreachable,
+        io::ErrorKind::HostUnreachable,
+        io::ErrorKind::AddrNotAvailable,
+    ];
     kinds.contains(&error.kind()) || error.kind() == io::ErrorKind::Unsupported
 }
 
@@ -214,7 +230,8 @@ fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
         }
     }
     let Some(first) = distinct.first().map(SocketAddr::is_ipv6) else { return distinct };
-    let (ours, others): (Vec<_>, Vec<_>) = distinct.into_iter().partition(|address| address.is_ipv6() == first);
+    let (ours, others): (Vec<_>, Vec<_>) =
+        distinct.into_iter().partition(|address| address.is_ipv6() == first);
     let (mut ours, mut others) = (ours.into_iter(), others.into_iter());
     let mut turns = Vec::new();
     loop {

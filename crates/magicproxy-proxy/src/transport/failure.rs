@@ -8,7 +8,9 @@ mod tests;
 use std::io;
 
 use http::StatusCode;
-use rustls::{AlertDescription, CertificateError, Error as TlsError, InvalidMessage, PeerIncompatible};
+use rustls::{
+    AlertDescription, CertificateError, Error as TlsError, InvalidMessage, PeerIncompatible,
+};
 
 use super::trust::is_authority_as_server;
 
@@ -53,7 +55,9 @@ pub(crate) enum ConnectFault {
     Terminated,
     #[error("the upstream does not speak TLS (is its API root `http://`?)")]
     NotTls,
-    #[error("the upstream takes connections and does not answer the TLS handshake in time (is its API root `http://`?)")]
+    #[error(
+        "the upstream takes connections and does not answer the TLS handshake in time (is its API root `http://`?)"
+    )]
     TlsTimeout,
     #[error("the upstream speaks neither TLS 1.2 nor TLS 1.3")]
     TlsVersion,
@@ -124,7 +128,12 @@ impl ConnectFailure {
 
     /// A failure with what was said about it.
     pub(super) fn because(fault: ConnectFault, cause: impl ToString) -> Self {
-        Self { fault, hint: Box::default(), step: fault.step(), cause: Some(cause.to_string().into()) }
+        Self {
+            fault,
+            hint: Box::default(),
+            step: fault.step(),
+            cause: Some(cause.to_string().into()),
+        }
     }
 
     /// Of connecting to an address.
@@ -149,7 +158,8 @@ impl ConnectFailure {
     pub(crate) fn of_late_alert(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
         let mut sources = std::iter::successors(Some(error), |error| error.source());
         let failure = sources.find_map(|error| error.downcast_ref::<io::Error>())?;
-        let of_alert = matches!(failure.get_ref()?.downcast_ref::<TlsError>()?, TlsError::AlertReceived(_));
+        let of_alert =
+            matches!(failure.get_ref()?.downcast_ref::<TlsError>()?, TlsError::AlertReceived(_));
         of_alert.then(|| Self::of_tls(failure))
     }
 
@@ -171,8 +181,9 @@ impl ConnectFailure {
     pub(super) fn hinting_at(self, variable: &str) -> Self {
         let fault = self.fault;
         let is_of_way = matches!(fault.step(), ConnectStep::Name | ConnectStep::Tcp);
-        let hint =
-            format!("; `{variable}` is set in the proxy's environment, and only `outbound_proxy = \"environment\"` uses it");
+        let hint = format!(
+            "; `{variable}` is set in the proxy's environment, and only `outbound_proxy = \"environment\"` uses it"
+        );
         Self { hint: if is_of_way { hint.into() } else { self.hint }, ..self }
     }
 
@@ -184,7 +195,10 @@ impl ConnectFailure {
     /// May another address of the same name do better? Not where somebody answered, whatever he said: who shows a wrong certificate
     /// is not passed over.
     pub(super) fn is_of_address(&self) -> bool {
-        matches!(self.fault, ConnectFault::Timeout | ConnectFault::TlsTimeout | ConnectFault::Terminated)
+        matches!(
+            self.fault,
+            ConnectFault::Timeout | ConnectFault::TlsTimeout | ConnectFault::Terminated
+        )
     }
 
     /// What happened, in words for the operator: with the library's, where ours say little.
@@ -200,12 +214,23 @@ impl ConnectFailure {
         self.cause.as_deref()
     }
 
-    /// Status, stable code, and the error type of RFC 9209 section 2.3.
-    pub(crate) fn kind(&self) -> (StatusCode, &'static str, &'static str) {
+    /// The status and the stable code.
+    pub(crate) fn status_and_code(&self) -> (StatusCode, &'static str) {
+        let (status, code, _) = self.kind();
+        (status, code)
+    }
+
+    /// The error type of RFC 9209 section 2.3.
+    pub(crate) fn error_type(&self) -> &'static str {
+        self.kind().2
+    }
+
+    /// The status, the stable code and the error type.
+    fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         use ConnectFault::{
-            Alpn, Certificate, Dns, DnsTimeout, Expired, Http, Nameless, NotTls, NotYetValid, Refused, SelfSigned, Terminated,
-            Timeout, TlsAlert, TlsParameters, TlsProtocol, TlsTimeout, TlsVersion, Unavailable, UnknownIssuer, Unroutable,
-            WrongName, WrongUse,
+            Alpn, Certificate, Dns, DnsTimeout, Expired, Http, Nameless, NotTls, NotYetValid,
+            Refused, SelfSigned, Terminated, Timeout, TlsAlert, TlsParameters, TlsProtocol,
+            TlsTimeout, TlsVersion, Unavailable, UnknownIssuer, Unroutable, WrongName, WrongUse,
         };
         let unreachable = |error| (StatusCode::BAD_GATEWAY, "upstream_unreachable", error);
         let tls = |error| (StatusCode::BAD_GATEWAY, "upstream_tls", error);
@@ -220,9 +245,8 @@ impl ConnectFailure {
             Terminated => unreachable("connection_terminated"),
             NotTls | TlsVersion | TlsParameters | TlsProtocol | Alpn => tls("tls_protocol_error"),
             TlsAlert(_) => tls("tls_alert_received"),
-            Expired | NotYetValid | UnknownIssuer | WrongName | Nameless | SelfSigned | WrongUse | Certificate => {
-                tls("tls_certificate_error")
-            }
+            Expired | NotYetValid | UnknownIssuer | WrongName | Nameless | SelfSigned
+            | WrongUse | Certificate => tls("tls_certificate_error"),
             Http => (StatusCode::BAD_GATEWAY, "upstream_protocol", "http_protocol_error"),
             ConnectFault::Proxy(ProxyFault::DnsTimeout) => late("dns_timeout"),
             ConnectFault::Proxy(ProxyFault::Timeout) => late("connection_timeout"),
@@ -252,7 +276,11 @@ impl ConnectFault {
     fn step(self) -> ConnectStep {
         match self {
             Self::Dns | Self::DnsTimeout => ConnectStep::Name,
-            Self::Refused | Self::Unroutable | Self::Unavailable | Self::Timeout | Self::Terminated => ConnectStep::Tcp,
+            Self::Refused
+            | Self::Unroutable
+            | Self::Unavailable
+            | Self::Timeout
+            | Self::Terminated => ConnectStep::Tcp,
             Self::Http => ConnectStep::Http,
             Self::Proxy(_) => ConnectStep::Proxy,
             _ => ConnectStep::Tls,
@@ -261,7 +289,14 @@ impl ConnectFault {
 
     /// Does the library's own word add something?
     fn is_vague(self) -> bool {
-        matches!(self, Self::Unavailable | Self::TlsProtocol | Self::TlsParameters | Self::Certificate | Self::Http)
+        matches!(
+            self,
+            Self::Unavailable
+                | Self::TlsProtocol
+                | Self::TlsParameters
+                | Self::Certificate
+                | Self::Http
+        )
     }
 
     fn of_tcp(kind: io::ErrorKind) -> Self {
@@ -269,14 +304,18 @@ impl ConnectFault {
             io::ErrorKind::ConnectionRefused => Self::Refused,
             io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Self::Unroutable,
             io::ErrorKind::TimedOut => Self::Timeout,
-            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => Self::Terminated,
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe => Self::Terminated,
             _ => Self::Unavailable,
         }
     }
 
     fn of_tls(error: &TlsError) -> Self {
         match error {
-            TlsError::InvalidMessage(InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion) => Self::NotTls,
+            TlsError::InvalidMessage(
+                InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
+            ) => Self::NotTls,
             TlsError::InvalidCertificate(error) => Self::of_certificate(error),
             TlsError::PeerIncompatible(error) => Self::of_incompatible(error),
             TlsError::NoApplicationProtocol => Self::Alpn,
@@ -287,9 +326,8 @@ impl ConnectFault {
 
     fn of_incompatible(error: &PeerIncompatible) -> Self {
         match error {
-            PeerIncompatible::ServerDoesNotSupportTls12Or13 | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => {
-                Self::TlsVersion
-            }
+            PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => Self::TlsVersion,
             _ => Self::TlsParameters,
         }
     }
@@ -297,11 +335,19 @@ impl ConnectFault {
     fn of_certificate(error: &CertificateError) -> Self {
         match error {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotYetValid,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                Self::NotYetValid
+            }
             CertificateError::UnknownIssuer => Self::UnknownIssuer,
-            CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => Self::Nameless,
-            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => Self::WrongUse,
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Self::WrongName,
+            CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
+                Self::Nameless
+            }
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+                Self::WrongUse
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                Self::WrongName
+            }
             error if is_authority_as_server(error) => Self::SelfSigned,
             _ => Self::Certificate,
         }
@@ -314,7 +360,9 @@ fn told_by_alert(alert: &AlertDescription) -> String {
         AlertDescription::NoApplicationProtocol => {
             ": it speaks none of the protocols that it was offered (`protocol = \"auto\"` offers HTTP/2 as well as HTTP/1.1)"
         }
-        AlertDescription::CertificateRequired => ": it wants a certificate of its client, and the proxy has none to show",
+        AlertDescription::CertificateRequired => {
+            ": it wants a certificate of its client, and the proxy has none to show"
+        }
         _ => "",
     };
     alert_name(alert) + remedy
@@ -323,19 +371,26 @@ fn told_by_alert(alert: &AlertDescription) -> String {
 /// The alert's name as the TLS standards write it (`unknown_ca`); nothing for one without a name.
 fn alert_name(alert: &AlertDescription) -> String {
     // The standards have the American spelling.
-    let name: Vec<char> = format!("{alert:?}").replace("Unrecognised", "Unrecognized").chars().collect();
+    let name: Vec<char> =
+        format!("{alert:?}").replace("Unrecognised", "Unrecognized").chars().collect();
     if !name.iter().all(char::is_ascii_alphanumeric) {
         return String::new();
     }
     let is = |at: usize, test: fn(&char) -> bool| name.get(at).is_some_and(test);
     let begins_word = |at: usize| {
         let after_lower = is(at.wrapping_sub(1), char::is_ascii_lowercase);
-        at > 0 && is(at, char::is_ascii_uppercase) && (after_lower || is(at + 1, char::is_ascii_lowercase))
+        at > 0
+            && is(at, char::is_ascii_uppercase)
+            && (after_lower || is(at + 1, char::is_ascii_lowercase))
     };
     let words = name.iter().enumerate().map(|(at, letter)| {
         let gap = if begins_word(at) { "_" } else { "" };
         format!("{gap}{}", letter.to_ascii_lowercase())
     });
-    let remark = if *alert == AlertDescription::ProtocolVersion { ": it takes neither TLS 1.2 nor TLS 1.3" } else { "" };
+    let remark = if *alert == AlertDescription::ProtocolVersion {
+        ": it takes neither TLS 1.2 nor TLS 1.3"
+    } else {
+        ""
+    };
     format!(" (alert `{}`{remark})", words.collect::<String>())
 }

@@ -54,7 +54,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let Http2Bounds { streams: most, silence } = bounds;
-    let window = u32::try_from(most).unwrap_or(u32::MAX).saturating_mul(RESPONSE_WINDOW).min(LARGEST_WINDOW);
+    let window =
+        u32::try_from(most).unwrap_or(u32::MAX).saturating_mul(RESPONSE_WINDOW).min(LARGEST_WINDOW);
     let streams = Arc::<Streams>::default();
     let mut builder = client::Builder::new();
     builder
@@ -67,8 +68,10 @@ where
         .initial_connection_window_size(window);
     let wire = Wire::new(stream, Arc::clone(streams.wire()));
     let handshake = builder.handshake::<_, Bytes>(wire).await;
-    let (sender, connection) = handshake.map_err(|error| ConnectFailure::because(ConnectFault::Http, error))?;
-    let ((handover, requests), (agreed, agreement)) = (mpsc::unbounded_channel(), oneshot::channel());
+    let (sender, connection) =
+        handshake.map_err(|error| ConnectFailure::because(ConnectFault::Http, error))?;
+    let ((handover, requests), (agreed, agreement)) =
+        (mpsc::unbounded_channel(), oneshot::channel());
     let driven = DriverContext { requests, streams: Arc::clone(&streams), most, silence, agreed };
     tokio::spawn(Driver::new(sender, connection, driven));
     agreement.await.map_err(|_| ConnectFailure::new(ConnectFault::Terminated))?;

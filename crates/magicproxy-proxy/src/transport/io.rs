@@ -52,7 +52,9 @@ impl UpstreamIo {
         let socket = SockRef::from(&self.stream);
         let read = match socket.peek(&mut [MaybeUninit::uninit()]) {
             Ok(0) => Ok(0),
-            Ok(_) => (&*socket).read(buffer.initialize_unfilled_to(LOOK_BYTES.min(buffer.remaining()))),
+            Ok(_) => {
+                (&*socket).read(buffer.initialize_unfilled_to(LOOK_BYTES.min(buffer.remaining())))
+            }
             Err(error) => Err(error),
         };
         match read {
@@ -60,7 +62,14 @@ impl UpstreamIo {
                 buffer.advance(bytes);
                 Poll::Ready(Ok(()))
             }
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Poll::Pending,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                ) =>
+            {
+                Poll::Pending
+            }
             Err(error) => Poll::Ready(Err(error)),
         }
     }
@@ -71,7 +80,9 @@ impl UpstreamIo {
 fn unless_reset(written: Poll<io::Result<usize>>, bytes: usize) -> Poll<io::Result<usize>> {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
     match written {
-        Poll::Ready(Err(error)) if matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset) => {
+        Poll::Ready(Err(error))
+            if matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset) =>
+        {
             Poll::Ready(Ok(bytes))
         }
         written => written,
@@ -79,7 +90,11 @@ fn unless_reset(written: Poll<io::Result<usize>>, bytes: usize) -> Poll<io::Resu
 }
 
 impl AsyncRead for UpstreamIo {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         // Interim responses without end are read for nobody's good.
         let looks = self.signals.is_look_due();
         if !looks {
@@ -97,7 +112,11 @@ impl AsyncRead for UpstreamIo {
 }
 
 impl AsyncWrite for UpstreamIo {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         let written = unless_reset(written, bytes.len());
         self.writes.watch(context, written)

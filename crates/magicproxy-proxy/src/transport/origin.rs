@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::connect::{Connector, Destination, NewConnection};
-use super::pool::{AcquireError, AcquiredConnection, ConnectionNeed, DialTurn, Pool, PooledConnection, Sockets};
+use super::pool::{
+    AcquireError, AcquiredConnection, ConnectionNeed, DialTurn, Pool, PooledConnection, Sockets,
+};
 use crate::admission::Holding;
 use crate::settings::{ApiRoot, Settings, UpstreamSettings};
 
@@ -23,8 +25,13 @@ impl Origin {
         sockets: &Arc<Sockets>,
     ) -> Result<Self, rustls::Error> {
         let streams = settings.limits.upstream_streams_per_connection;
-        let connector = Connector::new(&Destination::of(upstream, root), settings.timeouts, streams)?;
-        Ok(Self { root: root.clone(), connector, pool: Pool::new(settings, upstream.protocol, root, sockets) })
+        let connector =
+            Connector::new(&Destination::of(upstream, root), settings.timeouts, streams)?;
+        Ok(Self {
+            root: root.clone(),
+            connector,
+            pool: Pool::new(settings, upstream.protocol, root, sockets),
+        })
     }
 
     pub(crate) fn root(&self) -> &ApiRoot {
@@ -32,10 +39,16 @@ impl Origin {
     }
 
     /// A connection that can be used now, at the expense of who pays for the exchange.
-    pub(crate) async fn acquire(&self, need: ConnectionNeed, exchange: &Holding) -> Result<PooledConnection, AcquireError> {
+    pub(crate) async fn acquire(
+        &self,
+        need: ConnectionNeed,
+        exchange: &Holding,
+    ) -> Result<PooledConnection, AcquireError> {
         loop {
             match self.pool.acquire(need, exchange).await? {
-                AcquiredConnection::New(opening, holding) => return Box::pin(self.open(opening, holding, need)).await,
+                AcquiredConnection::New(opening, holding) => {
+                    return Box::pin(self.open(opening, holding, need)).await;
+                }
                 AcquiredConnection::Pooled(mut lease) => {
                     let Some(connection) = lease.connection() else { continue };
                     if connection.is_ready().await {
@@ -47,7 +60,12 @@ impl Origin {
         }
     }
 
-    async fn open(&self, opening: DialTurn, holding: Holding, need: ConnectionNeed) -> Result<PooledConnection, AcquireError> {
+    async fn open(
+        &self,
+        opening: DialTurn,
+        holding: Holding,
+        need: ConnectionNeed,
+    ) -> Result<PooledConnection, AcquireError> {
         let (socket, unopened) = opening.into_parts();
         Ok(match self.connector.connect(need.kind, Some(socket)).await? {
             NewConnection::Http1(connection) => unopened.http1(connection, holding, need.worker),

@@ -164,11 +164,19 @@ pub(super) enum AcquiredConnection {
 }
 
 impl Pool {
-    pub(super) fn new(settings: &Settings, protocol: UpstreamProtocol, root: &ApiRoot, sockets: &Arc<Sockets>) -> Arc<Self> {
-        let Limits { workers, idle_upstream_connections, upstream_connections: quota, .. } = settings.limits;
+    pub(super) fn new(
+        settings: &Settings,
+        protocol: UpstreamProtocol,
+        root: &ApiRoot,
+        sockets: &Arc<Sockets>,
+    ) -> Arc<Self> {
+        let Limits { workers, idle_upstream_connections, upstream_connections: quota, .. } =
+            settings.limits;
         let connections = settings.limits.upstream_connections_per_origin.min(quota.total);
         let places = match protocol {
-            UpstreamProtocol::Negotiated if root.is_secure() => settings.limits.upstream_streams_per_connection,
+            UpstreamProtocol::Negotiated if root.is_secure() => {
+                settings.limits.upstream_streams_per_connection
+            }
             UpstreamProtocol::Negotiated | UpstreamProtocol::Http1 => 1,
         };
         let bounds = Bounds {
@@ -200,9 +208,12 @@ impl Pool {
             None => Box::pin(self.wait(need, exchange)).await?,
         };
         Ok(match turn {
-            Turn::Use(connection, charge) => {
-                AcquiredConnection::Pooled(PooledConnection::new(connection, charge, holding, need.worker))
-            }
+            Turn::Use(connection, charge) => AcquiredConnection::Pooled(PooledConnection::new(
+                connection,
+                charge,
+                holding,
+                need.worker,
+            )),
             Turn::Connect(opening) => AcquiredConnection::New(opening, holding),
         })
     }
@@ -221,11 +232,16 @@ impl Pool {
         turn.ok()
     }
 
-    async fn wait(self: &Arc<Self>, need: ConnectionNeed, exchange: &Holding) -> Result<Turn, AcquireError> {
+    async fn wait(
+        self: &Arc<Self>,
+        need: ConnectionNeed,
+        exchange: &Holding,
+    ) -> Result<Turn, AcquireError> {
         let _place = exchange.take(Resource::UpstreamQueue, 1)?;
         let (sender, turn) = oneshot::channel();
         let payer = exchange.payer();
-        let ticket = self.state().queue.push(payer, Waiter { need, payer: payer.clone(), turn: sender });
+        let ticket =
+            self.state().queue.push(payer, Waiter { need, payer: payer.clone(), turn: sender });
         let mut waiting = QueuedRequest { pool: Arc::clone(self), ticket, turn };
         tracing::debug!(target: "magicproxy::upstream", origin = self.origin, "a request waits for a connection");
         self.dispatch();
@@ -261,7 +277,12 @@ impl Pool {
 
 impl Pool {
     /// What there is for this request: a stream of a connection that others use too, an idle connection, or leave to make one.
-    fn turn(self: &Arc<Self>, state: &mut State, request: &Request<'_>, unfit: &mut Vec<Connection>) -> Result<Turn, SkipReason> {
+    fn turn(
+        self: &Arc<Self>,
+        state: &mut State,
+        request: &Request<'_>,
+        unfit: &mut Vec<Connection>,
+    ) -> Result<Turn, SkipReason> {
         let Bounds { places, keep, .. } = self.bounds;
         let Request { need, payer, .. } = *request;
         if need.kind == Kind::Any
@@ -290,7 +311,8 @@ impl Pool {
         let Request { need, payer, waiting } = *request;
         let shareable = need.kind != Kind::Upgrade && self.bounds.places > 1;
         // Those that are being made will carry as many more, but no more than one large upload each.
-        let waits_for_others = shareable && need.kind == Kind::Any && need.payload != Payload::Large;
+        let waits_for_others =
+            shareable && need.kind == Kind::Any && need.payload != Payload::Large;
         if waits_for_others && waiting <= state.connecting * state.expected.saturating_sub(1) {
             return Err(SkipReason::All);
         }
@@ -316,7 +338,12 @@ impl Pool {
         Ok(DialTurn { charge, socket, connecting })
     }
 
-    fn charge(self: &Arc<Self>, state: &mut State, payer: &Payer, places: usize) -> Result<Charge, SkipReason> {
+    fn charge(
+        self: &Arc<Self>,
+        state: &mut State,
+        payer: &Payer,
+        places: usize,
+    ) -> Result<Charge, SkipReason> {
         state.shares.admit(payer, places)?;
         state.shares.charge(payer, places);
         Ok(Charge { pool: Arc::clone(self), payer: payer.clone(), places, upload: None })
@@ -328,7 +355,12 @@ impl Pool {
     }
 
     /// Gives the first stream of a new connection of HTTP/2 to who made it. Nobody else finds the connection yet.
-    fn begin_first(&self, connection: SharedConnection, charge: &mut Charge, payload: Payload) -> Connection {
+    fn begin_first(
+        &self,
+        connection: SharedConnection,
+        charge: &mut Charge,
+        payload: Payload,
+    ) -> Connection {
         let mut state = self.state();
         connection.streams().begin();
         charge.upload = UploadSlot::begin(connection.streams(), payload);

@@ -41,7 +41,9 @@ impl AttemptEnd {
         match io_kind(error) {
             Some(io::ErrorKind::TimedOut) => Self::Failed,
             Some(_) => Self::Unanswered,
-            None if error.is_incomplete_message() || error.is_closed() || error.is_canceled() => Self::Unanswered,
+            None if error.is_incomplete_message() || error.is_closed() || error.is_canceled() => {
+                Self::Unanswered
+            }
             None => Self::Failed,
         }
     }
@@ -52,7 +54,11 @@ impl AttemptEnd {
             Some(error) => error.kind() != io::ErrorKind::TimedOut,
             None => error.is_go_away() && error.is_remote(),
         };
-        if connection_ended && heard == ResponseBytes::Nothing { Self::Unanswered } else { Self::Failed }
+        if connection_ended && heard == ResponseBytes::Nothing {
+            Self::Unanswered
+        } else {
+            Self::Failed
+        }
     }
 
     /// May a request be sent again, on another connection, whose attempt ended so?
@@ -60,7 +66,9 @@ impl AttemptEnd {
         match self {
             Self::Unwritten => attempt.pooled == ConnectionUse::Yes,
             Self::Unprocessed => attempt.unprocessed < MAX_UNPROCESSED,
-            Self::Unanswered => attempt.pooled == ConnectionUse::Yes && attempt.twice == Idempotency::Harmless,
+            Self::Unanswered => {
+                attempt.pooled == ConnectionUse::Yes && attempt.twice == Idempotency::Harmless
+            }
             Self::Failed => false,
         }
     }

@@ -38,7 +38,11 @@ impl Signals {
 
     /// What came since the last request began.
     pub(super) fn heard(&self) -> ResponseBytes {
-        if self.heard.load(Ordering::Relaxed) { ResponseBytes::Something } else { ResponseBytes::Nothing }
+        if self.heard.load(Ordering::Relaxed) {
+            ResponseBytes::Something
+        } else {
+            ResponseBytes::Nothing
+        }
     }
 
     fn hear(&self) {
@@ -61,7 +65,11 @@ impl<S> WatchedStream<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if buffer.filled().len() > before {
@@ -72,7 +80,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 

@@ -40,7 +40,11 @@ impl Stage {
     /// The server answers one request, and ends its connection when it is told to.
     fn new() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let upstream = fixture::upstream("api", &format!("http://{}", listener.local_addr().unwrap()), RouteSettings::default());
+        let upstream = fixture::upstream(
+            "api",
+            &format!("http://{}", listener.local_addr().unwrap()),
+            RouteSettings::default(),
+        );
         let ((end, told), (done, ended)) = (mpsc::channel(), mpsc::channel());
         thread::spawn(move || {
             let mut stream = listener.accept().unwrap().0;
@@ -52,12 +56,17 @@ impl Stage {
         Self::before(&upstream, end, ended)
     }
 
-    fn before(upstream: &Arc<UpstreamSettings>, end: mpsc::Sender<()>, ended: mpsc::Receiver<()>) -> Self {
+    fn before(
+        upstream: &Arc<UpstreamSettings>,
+        end: mpsc::Sender<()>,
+        ended: mpsc::Receiver<()>,
+    ) -> Self {
         let settings = fixture::settings(vec![Arc::clone(upstream)]);
         let sockets = Sockets::new(settings.limits.upstream_connections.total);
         let origin = Origin::new(&settings, upstream, &upstream.api_root, &sockets).unwrap();
-        let place =
-            Budget::new(&settings.limits).take(Resource::Exchanges, 1, &Payer::anonymous(Arc::<Account>::default())).unwrap();
+        let place = Budget::new(&settings.limits)
+            .take(Resource::Exchanges, 1, &Payer::anonymous(Arc::<Account>::default()))
+            .unwrap();
         Self { origin, place, end, ended }
     }
 
@@ -65,9 +74,17 @@ impl Stage {
     fn over_http2(end: Http2End) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().self_signed(&key).unwrap().der().clone();
-        let mut upstream =
-            fixture::upstream("api", &format!("https://{}", listener.local_addr().unwrap()), RouteSettings::default());
+        let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()])
+            .unwrap()
+            .self_signed(&key)
+            .unwrap()
+            .der()
+            .clone();
+        let mut upstream = fixture::upstream(
+            "api",
+            &format!("https://{}", listener.local_addr().unwrap()),
+            RouteSettings::default(),
+        );
         let of_upstream = Arc::get_mut(&mut upstream).unwrap();
         of_upstream.extra_roots = vec![certificate.clone()];
         of_upstream.protocol = UpstreamProtocol::Negotiated;
@@ -97,7 +114,12 @@ impl Stage {
     async fn lease(&self) -> PooledConnection {
         self.origin
             .acquire(
-                ConnectionNeed { worker: WorkerId::new(0), kind: Kind::Any, payload: Payload::None, asked: Instant::now() },
+                ConnectionNeed {
+                    worker: WorkerId::new(0),
+                    kind: Kind::Any,
+                    payload: Payload::None,
+                    asked: Instant::now(),
+                },
                 &self.place,
             )
             .await
@@ -203,7 +225,10 @@ async fn an_end_of_http2_that_nobody_has_heard_of_is_seen_before_a_request_is_wr
         stage.end.send(()).unwrap();
         stage.ended.recv().unwrap();
         let connection = lease.connection().unwrap();
-        assert!(connection.is_ready().await, "the runtime has heard of it: this test tests nothing");
+        assert!(
+            connection.is_ready().await,
+            "the runtime has heard of it: this test tests nothing"
+        );
         connection.look_first();
         let sent = connection.send(absolute(Method::POST), plain());
         assert!(matches!(sent.await, Err(SendError::NotSent(_))), "{end:?}");
@@ -216,7 +241,10 @@ async fn nobody_overtakes_who_made_a_connection() {
     let stage = Stage::over_http2(Http2End::Fin);
     let mut first = stage.lease().await;
     let mut second = pin!(stage.lease());
-    assert!(now(second.as_mut()).is_pending(), "it was found before its first request was handed over");
+    assert!(
+        now(second.as_mut()).is_pending(),
+        "it was found before its first request was handed over"
+    );
     first.share();
     assert_eq!(second.await.pooled, ConnectionUse::Yes);
 }
@@ -239,7 +267,11 @@ fn now<T>(future: impl Future<Output = T>) -> Poll<T> {
 fn nobody_waits_for_a_task_that_has_ended() {
     let ending = || {
         let (sender, requests) = tokio::sync::mpsc::unbounded_channel();
-        (SharedConnection::new(sender, Arc::default(), Arc::default()), requests, oneshot::channel())
+        (
+            SharedConnection::new(sender, Arc::default(), Arc::default()),
+            requests,
+            oneshot::channel(),
+        )
     };
     let (connection, requests, (_lies_there, waiting)) = ending();
     drop(requests);
@@ -247,7 +279,11 @@ fn nobody_waits_for_a_task_that_has_ended() {
     let (connection, requests, (reply, waiting)) = ending();
     reply.send(7).unwrap();
     drop(requests);
-    assert_eq!(now(connection.reply::<u8>(waiting)), Poll::Ready(Some(7)), "it was replied to before the end");
+    assert_eq!(
+        now(connection.reply::<u8>(waiting)),
+        Poll::Ready(Some(7)),
+        "it was replied to before the end"
+    );
     let (connection, _requests, (reply, waiting)) = ending();
     drop(reply);
     assert_eq!(now(connection.reply::<u8>(waiting)), Poll::Ready(None));
@@ -276,7 +312,8 @@ async fn piped(streams: u32) -> (SharedConnection, tokio::io::DuplexStream) {
     const PIPE_BYTES: usize = 512;
     let (near, mut far) = tokio::io::duplex(PIPE_BYTES);
     let bounds = http2::Http2Bounds { streams: 100, silence: Duration::from_secs(600) };
-    let making = tokio::spawn(async move { http2::http2_connection(near, Arc::default(), bounds).await });
+    let making =
+        tokio::spawn(async move { http2::http2_connection(near, Arc::default(), bounds).await });
     far.write_all(&limit_of_streams(streams)).await.unwrap();
     let connection = making.await.unwrap().unwrap_or_else(|_| panic!("no connection"));
     (connection, far)
@@ -329,7 +366,8 @@ async fn what_is_given_up_behind_a_full_socket_is_not_sent() {
     }
     let left = connection.send(absolute(Method::POST), plain());
     let (gone, given_up) = watch::channel(());
-    let answered = connection.send(absolute(Method::POST), StreamOptions { given_up: Some(given_up), ..plain() });
+    let answered = connection
+        .send(absolute(Method::POST), StreamOptions { given_up: Some(given_up), ..plain() });
     let mut kept = pin!(connection.send(absolute(Method::POST), plain()));
     drop((left, gone));
     assert_eq!(heads_until_silence(&mut far).await, [1, 3], "a request that was given up was sent");

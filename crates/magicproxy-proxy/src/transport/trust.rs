@@ -14,7 +14,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::client::verify_server_name;
 use rustls::crypto::aws_lc_rs;
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls_platform_verifier::Verifier;
 use x509_cert::Certificate;
@@ -23,8 +25,10 @@ use x509_cert::der::oid::ObjectIdentifier;
 use x509_cert::ext::pkix::ExtendedKeyUsage;
 
 /// `id-kp-serverAuth` and `anyExtendedKeyUsage`, RFC 5280 section 4.2.1.12.
-const SERVER_USES: [ObjectIdentifier; 2] =
-    [ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1"), ObjectIdentifier::new_unwrap("2.5.29.37.0")];
+const SERVER_USES: [ObjectIdentifier; 2] = [
+    ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1"),
+    ObjectIdentifier::new_unwrap("2.5.29.37.0"),
+];
 
 /// TLS 1.2 and 1.3, the platform's roots and the operator's.
 ///
@@ -33,9 +37,13 @@ const SERVER_USES: [ObjectIdentifier; 2] =
 pub(crate) fn client_config(roots: Vec<CertificateDer<'static>>) -> Result<ClientConfig, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = Verifier::new_with_extra_roots(roots.iter().cloned(), Arc::clone(&provider))?;
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let config =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let verifier = ListedVerifier { by_authorities: verifier, listed: roots };
-    Ok(config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
+    Ok(config
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth())
 }
 
 /// The numbers, from 1 on, of those that cannot be read as a certificate to trust.
@@ -60,9 +68,18 @@ impl ServerCertVerifier for ListedVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verdict = self.by_authorities.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let verdict = self.by_authorities.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
         match verdict {
-            Err(error) if is_of_issuer(&error) && self.listed.iter().any(|listed| listed == end_entity) => {
+            Err(error)
+                if is_of_issuer(&error)
+                    && self.listed.iter().any(|listed| listed == end_entity) =>
+            {
                 verify_listed(end_entity, server_name, now, error)
             }
             verdict => verdict,
@@ -96,7 +113,9 @@ impl ServerCertVerifier for ListedVerifier {
 fn is_of_issuer(error: &Error) -> bool {
     match error {
         // By another of the same name, which is no issuer of it either.
-        Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => true,
+        Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        ) => true,
         Error::InvalidCertificate(error) => is_authority_as_server(error),
         _ => false,
     }

@@ -18,13 +18,19 @@ use crate::settings::{ApiRoot, OutboundProxy};
 ///
 /// # Errors
 /// The proxy's refusal, or what it says instead of HTTP.
-pub(super) async fn through(stream: UpstreamIo, proxy: &OutboundProxy, root: &ApiRoot) -> Result<UpstreamIo, ConnectFailure> {
-    let broken = |error: hyper::Error| ConnectFailure::because(ConnectFault::Proxy(ProxyFault::Http), error);
+pub(super) async fn through(
+    stream: UpstreamIo,
+    proxy: &OutboundProxy,
+    root: &ApiRoot,
+) -> Result<UpstreamIo, ConnectFailure> {
+    let broken =
+        |error: hyper::Error| ConnectFailure::because(ConnectFault::Proxy(ProxyFault::Http), error);
     let mut builder = http1::Builder::new();
     // `max_buf_size` bounds what is read beyond the head.
     builder.max_header_size(MAX_HEAD_BYTES as usize).max_buf_size(MAX_HEAD_BYTES as usize);
     let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(broken)?;
-    let request = request(proxy, root).ok_or(ConnectFailure::new(ConnectFault::Proxy(ProxyFault::Http)))?;
+    let request =
+        request(proxy, root).ok_or(ConnectFailure::new(ConnectFault::Proxy(ProxyFault::Http)))?;
     let mut driver = pin!(connection.with_upgrades());
     let mut asked = pin!(async {
         let response = sender.send_request(request).await.map_err(broken)?;
@@ -33,7 +39,9 @@ pub(super) async fn through(stream: UpstreamIo, proxy: &OutboundProxy, root: &Ap
             StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
                 Err(ConnectFailure::new(ConnectFault::Proxy(ProxyFault::Authentication)))
             }
-            status => Err(ConnectFailure::new(ConnectFault::Proxy(ProxyFault::Denied(status.as_u16())))),
+            status => {
+                Err(ConnectFailure::new(ConnectFault::Proxy(ProxyFault::Denied(status.as_u16()))))
+            }
         }
     });
     // In one task, so that nothing of it outlives whoever waits for it.

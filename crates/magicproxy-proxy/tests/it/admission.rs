@@ -6,7 +6,9 @@ use magicproxy_core::Network;
 use magicproxy_proxy::settings::Quota;
 
 use crate::support::Setup;
-use crate::support::{Client, ClientResponse, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, request};
+use crate::support::{
+    Client, ClientResponse, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, request,
+};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 const QUOTA: Quota = Quota { total: 6, per_owner: 2, per_peer: 4, reserved: 1 };
@@ -25,7 +27,12 @@ impl Held {
 }
 
 /// Makes a request that the upstream holds; the refusal, where it never gets there.
-async fn hold(proxy: &Proxy, upstream: &mut Upstream, token: &str, lines: &[&str]) -> Result<Held, ClientResponse> {
+async fn hold(
+    proxy: &Proxy,
+    upstream: &mut Upstream,
+    token: &str,
+    lines: &[&str],
+) -> Result<Held, ClientResponse> {
     let mut client = Client::connect(proxy).await;
     client.send(request("GET /held", token, lines, "")).await;
     tokio::select! {
@@ -76,7 +83,12 @@ async fn an_owner_has_a_share_of_requests_in_progress() {
     assert_eq!(refusal.one("retry-after"), Some("1"));
     // Others are not in its way, nor it in theirs; and what has ended makes room.
     assert_eq!(
-        hold(&proxy, &mut upstream, &new_token(), &[]).await.unwrap_or_else(|_| panic!("refused")).end().await.status,
+        hold(&proxy, &mut upstream, &new_token(), &[])
+            .await
+            .unwrap_or_else(|_| panic!("refused"))
+            .end()
+            .await
+            .status,
         200
     );
     assert_eq!(held.remove(0).end().await.status, 200);
@@ -91,7 +103,8 @@ async fn a_response_counts_until_it_has_been_taken() {
     let token = new_token();
     let mut held = Vec::new();
     for _ in 0..QUOTA.per_owner {
-        let mut exchange = hold(&proxy, &mut upstream, &token, &[]).await.unwrap_or_else(|_| panic!("refused"));
+        let mut exchange =
+            hold(&proxy, &mut upstream, &token, &[]).await.unwrap_or_else(|_| panic!("refused"));
         exchange.connection.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello").await;
         exchange.client.answer_head().await;
         held.push(exchange);
@@ -104,18 +117,23 @@ async fn a_response_counts_until_it_has_been_taken() {
 #[tokio::test]
 async fn a_peer_of_endless_owners_has_a_share() {
     let mut upstream = Upstream::held().await;
-    let trusted = |settings: &mut Setup| settings.trusted_proxies.networks = vec![Network::parse("127.0.0.0/8").unwrap()];
+    let trusted = |settings: &mut Setup| {
+        settings.trusted_proxies.networks = vec![Network::parse("127.0.0.0/8").unwrap()]
+    };
     let proxy = proxy(&upstream, trusted).await;
     let from = |sender: &'static str| move || (new_token(), vec![sender]);
-    let (held, refusal) = exhaust(&proxy, &mut upstream, from("X-Forwarded-For: 2001:db8:1:1::1")).await;
+    let (held, refusal) =
+        exhaust(&proxy, &mut upstream, from("X-Forwarded-For: 2001:db8:1:1::1")).await;
     assert_eq!(held.len(), QUOTA.per_peer);
     refusal.assert_rejected(429, "peer_share");
     assert_eq!(refusal.one("retry-after"), Some("1"));
     // The same /64 is the same peer, another one is not; the reserve stays for tokens that no stranger mints.
-    let (same, refusal) = exhaust(&proxy, &mut upstream, from("X-Forwarded-For: 2001:db8:1:1:ffff::2")).await;
+    let (same, refusal) =
+        exhaust(&proxy, &mut upstream, from("X-Forwarded-For: 2001:db8:1:1:ffff::2")).await;
     assert!(same.is_empty());
     refusal.assert_rejected(429, "peer_share");
-    let (others, refusal) = exhaust(&proxy, &mut upstream, from("X-Forwarded-For: 2001:db8:1:2::1")).await;
+    let (others, refusal) =
+        exhaust(&proxy, &mut upstream, from("X-Forwarded-For: 2001:db8:1:2::1")).await;
     assert_eq!(others.len(), QUOTA.total - QUOTA.reserved - QUOTA.per_peer);
     refusal.assert_rejected(503, "overloaded");
     assert_eq!(refusal.one("retry-after"), Some("1"));
@@ -138,9 +156,16 @@ async fn refusals_hold_no_place() {
     let proxy = proxy(&upstream, |_| ()).await;
     let token = Token::allowing(&["GET /held"]).mint();
     for _ in 0..2 * QUOTA.total {
-        Client::ask(&proxy, request("GET /other", &token, &[], "")).await.assert_rejected(403, "not_allowed");
-        Client::ask(&proxy, request("GET /held", "", &[], "")).await.assert_rejected(401, "missing_token");
-        assert_eq!(Client::ask(&proxy, request("GET /__magictoken", "", &[], "")).await.status, 200);
+        Client::ask(&proxy, request("GET /other", &token, &[], ""))
+            .await
+            .assert_rejected(403, "not_allowed");
+        Client::ask(&proxy, request("GET /held", "", &[], ""))
+            .await
+            .assert_rejected(401, "missing_token");
+        assert_eq!(
+            Client::ask(&proxy, request("GET /__magictoken", "", &[], "")).await.status,
+            200
+        );
     }
     assert!(hold(&proxy, &mut upstream, &token, &[]).await.is_ok());
 }
@@ -149,17 +174,25 @@ async fn refusals_hold_no_place() {
 #[tokio::test]
 async fn the_control_plane_charges_whom_a_trusted_proxy_names() {
     let upstream = Upstream::held().await;
-    let trusted = |settings: &mut Setup| settings.trusted_proxies.networks = vec![Network::parse("127.0.0.0/8").unwrap()];
+    let trusted = |settings: &mut Setup| {
+        settings.trusted_proxies.networks = vec![Network::parse("127.0.0.0/8").unwrap()]
+    };
     let proxy = proxy(&upstream, trusted).await;
     let (one, other) = ("X-Forwarded-For: 192.0.2.1", "X-Forwarded-For: 192.0.2.2");
     let mut held = Vec::new();
     for _ in 0..QUOTA.per_peer {
         let mut client = Client::connect(&proxy).await;
-        let lines = [one, "Content-Type: application/json", "Content-Length: 100", "Expect: 100-continue"];
+        let lines =
+            [one, "Content-Type: application/json", "Content-Length: 100", "Expect: 100-continue"];
         client.send(request("POST /__magictoken", "", &lines, "")).await;
         assert_eq!(client.answer_head().await.status, 100);
         held.push(client);
     }
-    Client::ask(&proxy, request("GET /__magictoken", "", &[one], "")).await.assert_rejected(429, "peer_share");
-    assert_eq!(Client::ask(&proxy, request("GET /__magictoken", "", &[other], "")).await.status, 200);
+    Client::ask(&proxy, request("GET /__magictoken", "", &[one], ""))
+        .await
+        .assert_rejected(429, "peer_share");
+    assert_eq!(
+        Client::ask(&proxy, request("GET /__magictoken", "", &[other], "")).await.status,
+        200
+    );
 }

@@ -32,10 +32,19 @@ fn cases() -> Vec<Case> {
         ("Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n5\r\nde".to_owned(), "abcde"),
         ("Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nno chunk".to_owned(), "abc"),
     ];
-    let ends =
-        [(Transport::Clear, "fin"), (Transport::Clear, "rst"), (Transport::Tls, "tls-fin"), (Transport::Tls, "close_notify")];
+    let ends = [
+        (Transport::Clear, "fin"),
+        (Transport::Clear, "rst"),
+        (Transport::Tls, "tls-fin"),
+        (Transport::Tls, "close_notify"),
+    ];
     let of_end = |(transport, end)| {
-        http1.clone().map(|(rest, content)| Case { transport, said: format!("{head}{rest}").into_bytes(), end, content })
+        http1.clone().map(|(rest, content)| Case {
+            transport,
+            said: format!("{head}{rest}").into_bytes(),
+            end,
+            content,
+        })
     };
     ends.into_iter().flat_map(of_end).chain(http2_cases()).collect()
 }
@@ -46,13 +55,21 @@ fn http2_cases() -> Vec<Case> {
     let with_length = head(&[0x0f, 0x0d, 3, b'1', b'2', b'3']);
     let data = frame(0, 0, 1, b"abc");
     let mut cases = Vec::new();
-    for (head, data, content) in
-        [(&with_length, &data[..], "abc"), (&with_length, b"", ""), (&head(&[]), &data, "abc"), (&head(&[]), b"", "")]
-    {
+    for (head, data, content) in [
+        (&with_length, &data[..], "abc"),
+        (&with_length, b"", ""),
+        (&head(&[]), &data, "abc"),
+        (&head(&[]), b"", ""),
+    ] {
         let resets = [2, 0, 8].map(|code: u32| (frame(3, 0, 1, &code.to_be_bytes()), "h2-fin"));
         let ends = ["h2-fin", "h2-rst", "h2-close_notify"].map(|end| (Vec::new(), end));
         for (last, end) in resets.into_iter().chain(ends) {
-            cases.push(Case { transport: Transport::Http2, said: [head, data, &last].concat(), end, content });
+            cases.push(Case {
+                transport: Transport::Http2,
+                said: [head, data, &last].concat(),
+                end,
+                content,
+            });
         }
     }
     cases
@@ -69,7 +86,12 @@ impl Case {
     #[track_caller]
     fn check(&self, status: u16, content: &[u8], broken: bool) {
         let said = String::from_utf8_lossy(&self.said);
-        assert_eq!((status, content, broken), (500, self.content.as_bytes(), true), "{said:?} {}", self.end);
+        assert_eq!(
+            (status, content, broken),
+            (500, self.content.as_bytes(), true),
+            "{said:?} {}",
+            self.end
+        );
     }
 }
 
@@ -105,14 +127,19 @@ async fn a_client_of_http_2_gets_what_was_said_and_sees_the_break() {
     let token = Token::any();
     try_each(async |proxy, case, upstream| {
         let stream = TcpStream::connect(proxy.address).await.unwrap();
-        let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+        let handshake =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
         let (mut sender, connection) = soon(handshake).await.unwrap();
         tokio::spawn(connection);
-        let asked = Request::get("http://proxy.test/a").header("authorization", format!("Bearer {}", token.as_str()));
+        let asked = Request::get("http://proxy.test/a")
+            .header("authorization", format!("Bearer {}", token.as_str()));
         let sent = sender.send_request(asked.body(Empty::<Bytes>::new()).unwrap());
         let (response, ()) = tokio::join!(soon(sent), case.answer(upstream));
-        let response = response.unwrap_or_else(|error| panic!("nothing came: {error:?} {}", String::from_utf8_lossy(&case.said)));
-        let (status, mut body, mut content) = (response.status().as_u16(), response.into_body(), Vec::new());
+        let response = response.unwrap_or_else(|error| {
+            panic!("nothing came: {error:?} {}", String::from_utf8_lossy(&case.said))
+        });
+        let (status, mut body, mut content) =
+            (response.status().as_u16(), response.into_body(), Vec::new());
         let broken = loop {
             match soon(body.frame()).await {
                 Some(Ok(frame)) => content.extend_from_slice(&frame.into_data().unwrap()),
@@ -135,12 +162,22 @@ async fn a_refusal_of_an_upload_passes_though_the_connection_is_gone() {
         let proxy = upstream.proxy(|_| ()).await;
         for _ in 0..TRIES {
             let mut client = Client::connect(&proxy).await;
-            client.send(request("POST /a", &token, &[&format!("Content-Length: {}", upload.len())], "x")).await;
+            client
+                .send(request(
+                    "POST /a",
+                    &token,
+                    &[&format!("Content-Length: {}", upload.len())],
+                    "x",
+                ))
+                .await;
             let mut link = upstream.accept().await;
             link.request("x").await;
             let sending = client.try_send(&upload[1..]);
             let refusing = async {
-                link.send("HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig").await;
+                link.send(
+                    "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig",
+                )
+                .await;
                 link.end(if transport == Transport::Tls { "tls-fin" } else { "fin" }).await;
             };
             tokio::join!(sending, refusing);

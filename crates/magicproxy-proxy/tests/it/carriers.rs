@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use magicproxy_proxy::settings::{
-    CredentialCarrier, RefusalMedia, RefusalPart, RefusalShape, StatusWords, TokenCarrier, UpstreamSettings,
+    CredentialCarrier, RefusalMedia, RefusalPart, RefusalShape, StatusWords, TokenCarrier,
+    UpstreamSettings,
 };
 use proptest::collection::vec;
 use proptest::prelude::Strategy as _;
@@ -13,8 +14,8 @@ use proptest::test_runner::TestRunner;
 
 use crate::support::Setup;
 use crate::support::{
-    CREDENTIAL, Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Seen, Token, Upstream, find, guard, now, request,
-    settings,
+    CREDENTIAL, Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Seen, Token, Upstream,
+    find, guard, now, request, settings,
 };
 
 /// Every kind of carrier of a credential, and the field or the end of the target in which it must be found.
@@ -48,7 +49,8 @@ fn carry(settings: &mut Setup, carrier: &str) {
     guard(BASIC);
     let upstream = settings.upstream_mut();
     upstream.credential = CredentialCarrier::parse(carrier).unwrap();
-    upstream.token_carriers = TOKEN_CARRIERS.iter().map(|text| TokenCarrier::parse(text).unwrap()).collect();
+    upstream.token_carriers =
+        TOKEN_CARRIERS.iter().map(|text| TokenCarrier::parse(text).unwrap()).collect();
 }
 
 async fn proxy(upstream: &Upstream, carrier: &str) -> Proxy {
@@ -59,7 +61,8 @@ async fn proxy(upstream: &Upstream, carrier: &str) -> Proxy {
 /// nothing else that was ever a secret.
 fn fault(seen: &Seen, pattern: &str, token: &str) -> Option<String> {
     let expected = sent(pattern);
-    let mut lines: Vec<String> = seen.fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    let mut lines: Vec<String> =
+        seen.fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     let mut target = seen.target.clone();
     match expected.strip_prefix('?') {
         Some(parameter) => match target.strip_suffix(parameter) {
@@ -73,8 +76,22 @@ fn fault(seen: &Seen, pattern: &str, token: &str) -> Option<String> {
     }
     let trailers = seen.trailers.iter().map(|(name, value)| format!("{name}: {value}"));
     let rest: Vec<String> = lines.into_iter().chain(trailers).chain([target]).collect();
-    let others = [CREDENTIAL, BASIC, token, "callers-own", "authorization", "api_key", "api%5Fkey", "appid", "-key:", "token:"];
-    others.iter().find(|other| rest.iter().any(|line| line.contains(**other))).map(|other| format!("{other} went up too"))
+    let others = [
+        CREDENTIAL,
+        BASIC,
+        token,
+        "callers-own",
+        "authorization",
+        "api_key",
+        "api%5Fkey",
+        "appid",
+        "-key:",
+        "token:",
+    ];
+    others
+        .iter()
+        .find(|other| rest.iter().any(|line| line.contains(**other)))
+        .map(|other| format!("{other} went up too"))
 }
 
 #[tokio::test]
@@ -84,7 +101,8 @@ async fn the_credential_goes_out_where_its_carrier_says() {
         let upstream = Upstream::hello().await;
         let proxy = proxy(&upstream, carrier).await;
         for target in ["/a", "/a?b=1", "/a?"] {
-            let answer = Client::ask(&proxy, request(&format!("GET {target}"), &token, &[], "")).await;
+            let answer =
+                Client::ask(&proxy, request(&format!("GET {target}"), &token, &[], "")).await;
             assert_eq!(answer.status, 200, "{carrier}: {}", answer.text());
             let seen = upstream.take_requests().remove(0);
             assert_eq!(fault(&seen, pattern, &token), None, "{carrier}: {seen:?}");
@@ -97,7 +115,8 @@ async fn the_credential_goes_out_where_its_carrier_says() {
 async fn a_credential_of_odd_characters_stays_one_parameter() {
     let upstream = Upstream::hello().await;
     let proxy = proxy(&upstream, "query:api_key").await;
-    let token = Token::allowing(&["GET /.*"]).with("a&b=c#d%20e+f/g?h;i\"j<k>\\l^m`n{o|p}q~").mint();
+    let token =
+        Token::allowing(&["GET /.*"]).with("a&b=c#d%20e+f/g?h;i\"j<k>\\l^m`n{o|p}q~").mint();
     let answer = Client::ask(&proxy, request("GET /a?x=1", &token, &[], "")).await;
     assert_eq!(answer.status, 200);
     assert_eq!(
@@ -125,7 +144,10 @@ async fn found_in_every_carrier(token: &str) {
     let mut lines: Vec<String> = names.iter().map(|name| format!("{name}: {token}")).collect();
     lines.extend(["token ", "Bearer ", ""].map(|scheme| format!("Authorization: {scheme}{token}")));
     for (user, password) in [("x-access-token", token), (token, ""), (token, "x-oauth-basic")] {
-        lines.push(format!("Authorization: Basic {}", STANDARD.encode(format!("{user}:{password}"))));
+        lines.push(format!(
+            "Authorization: Basic {}",
+            STANDARD.encode(format!("{user}:{password}"))
+        ));
     }
     let upstream = Upstream::hello().await;
     let proxy = proxy(&upstream, "header:X-Custom-Key").await;
@@ -149,7 +171,11 @@ async fn a_spelling_of_before_is_refused_with_words_in_every_carrier() {
     let proxy = proxy(&upstream, "bearer").await;
     let jwt = armoured(&Token::any());
     let cut = format!("{}z", &jwt[..jwt.len() - 1]);
-    for (text, words) in [("mt2.eyJraWQiOiJ4In0.a-b_c.D1", "will begin with `mt2_`"), (&cut, ""), ("mt1_a-b.c.d", "")] {
+    for (text, words) in [
+        ("mt2.eyJraWQiOiJ4In0.a-b_c.D1", "will begin with `mt2_`"),
+        (&cut, ""),
+        ("mt1_a-b.c.d", ""),
+    ] {
         let basic = STANDARD.encode(format!("x-access-token:{text}"));
         for (line, field) in [
             ("GET /a".to_owned(), format!("Authorization: Bearer {text}")),
@@ -160,7 +186,11 @@ async fn a_spelling_of_before_is_refused_with_words_in_every_carrier() {
         ] {
             let answer = Client::ask(&proxy, request(&line, "", &[&field], "")).await;
             answer.assert_rejected(401, "invalid_token");
-            assert!(answer.text().contains(words) && !answer.text().contains(text), "{line} {field}: {}", answer.text());
+            assert!(
+                answer.text().contains(words) && !answer.text().contains(text),
+                "{line} {field}: {}",
+                answer.text()
+            );
         }
     }
     assert!(upstream.requests().is_empty());
@@ -181,7 +211,9 @@ async fn a_carrier_that_nobody_named_is_none() {
             .await
             .assert_rejected(401, "missing_token");
     }
-    Client::ask(&plain, request(&format!("GET /a?api_key={}", *token), "", &[], "")).await.assert_rejected(401, "missing_token");
+    Client::ask(&plain, request(&format!("GET /a?api_key={}", *token), "", &[], ""))
+        .await
+        .assert_rejected(401, "missing_token");
     assert!(upstream.requests().is_empty());
 }
 
@@ -191,7 +223,12 @@ async fn what_is_in_two_minds_is_refused_and_nothing_goes_up() {
     let upstream = Upstream::hello().await;
     let proxy = proxy(&upstream, "query:api_key").await;
     let cases = [
-        ("GET /a".to_owned(), vec![format!("X-API-Key: {}", *other)], 400, "conflicting_credentials"),
+        (
+            "GET /a".to_owned(),
+            vec![format!("X-API-Key: {}", *other)],
+            400,
+            "conflicting_credentials",
+        ),
         (
             "GET /a".to_owned(),
             vec![format!("DD-API-KEY: {}", *token), format!("dd-api-key: {}", *other)],
@@ -200,7 +237,12 @@ async fn what_is_in_two_minds_is_refused_and_nothing_goes_up() {
         ),
         (format!("GET /a?api_key={}", *other), vec![], 400, "conflicting_credentials"),
         (format!("GET /a?api_key={}&api_key={}", *token, *token), vec![], 400, "carrier_parameter"),
-        (format!("GET /a?api_key={}&api%5Fkey=callers-own", *token), vec![], 400, "carrier_parameter"),
+        (
+            format!("GET /a?api_key={}&api%5Fkey=callers-own", *token),
+            vec![],
+            400,
+            "carrier_parameter",
+        ),
         (format!("GET /a?x=1;api_key={}", *token), vec![], 400, "carrier_parameter"),
         ("GET /a?api_key=callers-own".to_owned(), vec![], 400, "carrier_parameter"),
         ("GET /a?api+key=callers-own".to_owned(), vec![], 400, "carrier_parameter"),
@@ -265,12 +307,19 @@ async fn whatever_carriers_a_caller_uses_one_credential_goes_up() {
         for _ in 0..120 {
             let mut parts = combination.new_tree(&mut runner).unwrap().current();
             parts.dedup();
-            let text: Vec<String> =
-                parts.iter().map(|part| part.replace("{token}", &token).replace("{armoured}", &armoured)).collect();
+            let text: Vec<String> = parts
+                .iter()
+                .map(|part| part.replace("{token}", &token).replace("{armoured}", &armoured))
+                .collect();
             let query: Vec<&str> = text.iter().filter_map(|part| part.strip_prefix('?')).collect();
-            let mut lines: Vec<&str> = text.iter().filter(|part| !part.starts_with('?')).map(String::as_str).collect();
+            let mut lines: Vec<&str> =
+                text.iter().filter(|part| !part.starts_with('?')).map(String::as_str).collect();
             lines.push("Transfer-Encoding: chunked");
-            let line = if query.is_empty() { "POST /a".to_owned() } else { format!("POST /a?x=1&{}", query.join("&")) };
+            let line = if query.is_empty() {
+                "POST /a".to_owned()
+            } else {
+                format!("POST /a?x=1&{}", query.join("&"))
+            };
             let body = "2\r\nok\r\n0\r\nAuthorization: callers-own\r\nX-Custom-Key: callers-own\r\nDD-API-KEY: callers-own\r\nX-Sum: 1\r\n\r\n";
             let mut client = Client::connect(&proxy).await;
             client.send(request(&line, "", &lines, body)).await;
@@ -305,7 +354,10 @@ async fn a_carrier_of_another_upstream_does_not_go_up_either() {
     let lines = ["X-Other-Key: callers-own", "X-Other-Token: callers-own", "X-Request-Id: 1"];
     let answer = Client::ask(&proxy, request("GET /a", &Token::any(), &lines, "")).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(upstream.only_request().names(), ["accept-encoding", "authorization", "host", "x-request-id"]);
+    assert_eq!(
+        upstream.only_request().names(),
+        ["accept-encoding", "authorization", "host", "x-request-id"]
+    );
 }
 
 #[tokio::test]
@@ -333,7 +385,12 @@ async fn a_request_that_is_sent_again_bears_its_credential_once() {
 }
 
 /// Everything that comes of a response which repeats this.
-async fn echoed(carrier: &str, credential: &str, echo: String, lines: &'static [&'static str]) -> Vec<u8> {
+async fn echoed(
+    carrier: &str,
+    credential: &str,
+    echo: String,
+    lines: &'static [&'static str],
+) -> Vec<u8> {
     let gzip = !lines.is_empty();
     let upstream = Upstream::scripted(move |_| {
         let body = if gzip { compressed(&echo) } else { echo.clone().into_bytes() };
@@ -371,9 +428,13 @@ async fn an_echo_is_masked_in_every_form_in_which_it_was_sent() {
         let answer = echoed(carrier, credential, format!("<{form}>"), &[]).await;
         let text = String::from_utf8(answer).unwrap();
         let masked = format!("<{}>", "*".repeat(form.len()));
-        assert!(text.ends_with(&format!("\r\n\r\n{masked}")) && text.matches(&masked).count() == 2, "{carrier} {form}: {text}");
+        assert!(
+            text.ends_with(&format!("\r\n\r\n{masked}")) && text.matches(&masked).count() == 2,
+            "{carrier} {form}: {text}"
+        );
         // Of a compressed body so short nothing is left.
-        let answer = echoed(carrier, credential, format!("<{form}>"), &["Content-Encoding: gzip"]).await;
+        let answer =
+            echoed(carrier, credential, format!("<{form}>"), &["Content-Encoding: gzip"]).await;
         assert!(find(&answer, &[0x1f, 0x8b]).is_none(), "{carrier} {form}");
     }
 }
@@ -382,7 +443,9 @@ async fn an_echo_is_masked_in_every_form_in_which_it_was_sent() {
 async fn a_credential_that_does_not_fit_is_neither_minted_nor_sent() {
     let upstream = Upstream::hello().await;
     let proxy = proxy(&upstream, "basic").await;
-    for (credential, status) in [("no-pair-at-all", 400), ("user:password", 200), (":password", 200)] {
+    for (credential, status) in
+        [("no-pair-at-all", 400), ("user:password", 200), (":password", 200)]
+    {
         let order = format!(r#"{{"token":"{credential}","allowed":["GET /a"]}}"#);
         let lines = ["Content-Type: application/json", &format!("Content-Length: {}", order.len())];
         let answer = Client::ask(&proxy, request("POST /__magictoken", "", &lines, &order)).await;
@@ -396,14 +459,22 @@ async fn a_credential_that_does_not_fit_is_neither_minted_nor_sent() {
     }
     // Minted when the upstream had another carrier.
     let token = Token::any();
-    Client::ask(&proxy, request("GET /a", &token, &[], "")).await.assert_rejected(401, "invalid_token");
+    Client::ask(&proxy, request("GET /a", &token, &[], ""))
+        .await
+        .assert_rejected(401, "invalid_token");
     assert!(upstream.requests().is_empty());
 }
 
 /// A shape such as OpenAI's.
 const OPENAI: RefusalShape = RefusalShape {
     media: RefusalMedia::Json,
-    members: &[("error", RefusalPart::Object(&[("type", RefusalPart::StatusWord(&WORDS)), ("code", RefusalPart::Code)]))],
+    members: &[(
+        "error",
+        RefusalPart::Object(&[
+            ("type", RefusalPart::StatusWord(&WORDS)),
+            ("code", RefusalPart::Code),
+        ]),
+    )],
 };
 const WORDS: StatusWords = StatusWords {
     known: &[(401, "authentication_error"), (403, "permission_error")],
@@ -414,15 +485,19 @@ const WORDS: StatusWords = StatusWords {
 #[tokio::test]
 async fn a_refusal_has_the_shape_of_the_api() {
     let upstream = Upstream::hello().await;
-    let proxy = Proxy::with(&upstream, |settings| settings.upstream_mut().refusal_format = OPENAI).await;
+    let proxy =
+        Proxy::with(&upstream, |settings| settings.upstream_mut().refusal_format = OPENAI).await;
     let expired = Token::allowing(&["GET /a"]).living(now() - 100, now() - 50).mint();
     for (token, status, kind) in [
         ("", 401, "authentication_error"),
         (&**expired, 401, "authentication_error"),
         (&**Token::allowing(&["GET /a"]).mint(), 403, "permission_error"),
     ] {
-        let answer =
-            Client::ask(&proxy, request("GET /b", token, &["Accept: application/json, application/problem+json"], "")).await;
+        let answer = Client::ask(
+            &proxy,
+            request("GET /b", token, &["Accept: application/json, application/problem+json"], ""),
+        )
+        .await;
         assert_eq!((answer.status, answer.one("content-type")), (status, Some("application/json")));
         assert_eq!(answer.json()["error"]["type"], kind);
         assert_eq!(answer.all("www-authenticate").is_empty(), status == 403);
@@ -436,16 +511,30 @@ async fn an_upstream_of_passwords_is_asked_for_with_a_password() {
     let upstream = Upstream::hello().await;
     let schemes = |answer: &ClientResponse| {
         let challenges = answer.all("www-authenticate").into_iter();
-        challenges.map(|challenge| challenge.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+        challenges
+            .map(|challenge| challenge.split(' ').next().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
-    for (carrier, expected) in [("basic:x-access-token", &["Basic"][..]), ("basic", &["Basic"]), ("bearer", &["Bearer", "Basic"])]
-    {
+    for (carrier, expected) in [
+        ("basic:x-access-token", &["Basic"][..]),
+        ("basic", &["Basic"]),
+        ("bearer", &["Bearer", "Basic"]),
+    ] {
         let proxy = proxy(&upstream, carrier).await;
         let answer = Client::ask(&proxy, "GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
-        assert_eq!((answer.status, schemes(&answer)), (401, expected.iter().map(ToString::to_string).collect()), "{carrier}");
-        let wrong = format!("GET /v2/ HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {BASIC}\r\n\r\n");
+        assert_eq!(
+            (answer.status, schemes(&answer)),
+            (401, expected.iter().map(ToString::to_string).collect()),
+            "{carrier}"
+        );
+        let wrong =
+            format!("GET /v2/ HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {BASIC}\r\n\r\n");
         let answer = Client::ask(&proxy, wrong).await;
-        assert_eq!((answer.status, schemes(&answer)), (401, vec![expected[0].to_owned()]), "{carrier}");
+        assert_eq!(
+            (answer.status, schemes(&answer)),
+            (401, vec![expected[0].to_owned()]),
+            "{carrier}"
+        );
     }
     assert!(upstream.requests().is_empty());
 }
@@ -457,9 +546,13 @@ async fn a_question_takes_its_token_from_the_same_headers() {
     let question = r#"{"method":"GET","target":"/a"}"#;
     let token = Token::any();
     for name in ["X-API-Key", "DD-API-KEY"] {
-        let lines =
-            ["Content-Type: application/json", &format!("Content-Length: {}", question.len()), &format!("{name}: {}", *token)];
-        let answer = Client::ask(&proxy, request("POST /__magictoken/explain", "", &lines, question)).await;
+        let lines = [
+            "Content-Type: application/json",
+            &format!("Content-Length: {}", question.len()),
+            &format!("{name}: {}", *token),
+        ];
+        let answer =
+            Client::ask(&proxy, request("POST /__magictoken/explain", "", &lines, question)).await;
         assert_eq!((answer.status, &answer.json()["decision"]), (200, &"allowed".into()), "{name}");
     }
 }

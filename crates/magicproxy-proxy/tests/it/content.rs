@@ -13,7 +13,9 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
-use crate::support::{Client, Multiplexed, OnlyUpstream as _, Proxy, Token, Upstream, in_time, listed, request, soon};
+use crate::support::{
+    Client, Multiplexed, OnlyUpstream as _, Proxy, Token, Upstream, in_time, listed, request, soon,
+};
 
 type Body = http_body_util::combinators::BoxBody<Bytes, Infallible>;
 
@@ -41,7 +43,8 @@ const STREAMS: [(&[Sent], &str, bool); 6] = [
 /// A request that does not say how long it is, nor at once that it ends.
 fn streamed(method: &str, sent: &'static [Sent]) -> Request<Body> {
     let body = Frames(sent.iter()).boxed();
-    let request = Request::builder().method(method).uri("http://proxy.test/echo").header("trailer", "x-sum");
+    let request =
+        Request::builder().method(method).uri("http://proxy.test/echo").header("trailer", "x-sum");
     request.header("authorization", format!("Bearer {}", *Token::any())).body(body).unwrap()
 }
 
@@ -51,11 +54,17 @@ impl hyper::body::Body for Frames {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         Poll::Ready(self.0.next().map(|sent| {
             Ok(match sent {
                 Data(text) => Frame::data(Bytes::from_static(text.as_bytes())),
-                Trailers => Frame::trailers(HeaderMap::from_iter([("x-sum".parse().unwrap(), "7".parse().unwrap())])),
+                Trailers => Frame::trailers(HeaderMap::from_iter([(
+                    "x-sum".parse().unwrap(),
+                    "7".parse().unwrap(),
+                )])),
             })
         }))
     }
@@ -63,7 +72,8 @@ impl hyper::body::Body for Frames {
 
 async fn status_of(proxy: &Proxy, request: Request<Body>) -> u16 {
     let stream = TcpStream::connect(proxy.address).await.unwrap();
-    let (mut sender, connection) = soon(http2::handshake(TokioExecutor::new(), TokioIo::new(stream))).await.unwrap();
+    let (mut sender, connection) =
+        soon(http2::handshake(TokioExecutor::new(), TokioIo::new(stream))).await.unwrap();
     tokio::spawn(connection);
     soon(sender.send_request(request)).await.unwrap().status().as_u16()
 }
@@ -71,14 +81,26 @@ async fn status_of(proxy: &Proxy, request: Request<Body>) -> u16 {
 #[tokio::test]
 async fn in_chunks_it_arrives_in_chunks() {
     let upstream = Upstream::hello().await;
-    let proxy = Proxy::with(&upstream, |settings| settings.upstream_mut().pass_request_headers = listed(&["X-Sum"])).await;
+    let proxy = Proxy::with(&upstream, |settings| {
+        settings.upstream_mut().pass_request_headers = listed(&["X-Sum"])
+    })
+    .await;
     for method in METHODS {
         let lines = ["Transfer-Encoding: chunked", "Trailer: X-Sum"];
         let body = "3\r\nhel\r\n2\r\nlo\r\n0\r\nX-Sum: 7\r\n\r\n";
-        assert_eq!(Client::ask(&proxy, request(&format!("{method} /a"), &Token::any(), &lines, body)).await.status, 200);
+        assert_eq!(
+            Client::ask(&proxy, request(&format!("{method} /a"), &Token::any(), &lines, body))
+                .await
+                .status,
+            200
+        );
         let seen = upstream.take_requests().pop().unwrap();
         assert_eq!((seen.method.as_str(), seen.body.as_slice()), (method, &b"hello"[..]));
-        assert_eq!((seen.all("transfer-encoding"), seen.all("content-length")), (vec!["chunked"], vec![]), "{method}");
+        assert_eq!(
+            (seen.all("transfer-encoding"), seen.all("content-length")),
+            (vec!["chunked"], vec![]),
+            "{method}"
+        );
         assert_eq!(seen.trailers, [("x-sum".to_owned(), "7".to_owned())], "{method}");
     }
 }
@@ -91,12 +113,20 @@ async fn with_a_length_it_arrives_with_it() {
         let sent = request(&format!("{method} /a"), &Token::any(), &["Content-Length: 5"], "hello");
         assert_eq!(Client::ask(&proxy, sent).await.status, 200);
         let seen = upstream.take_requests().pop().unwrap();
-        assert_eq!((seen.all("content-length"), seen.body.as_slice()), (vec!["5"], &b"hello"[..]), "{method}");
+        assert_eq!(
+            (seen.all("content-length"), seen.body.as_slice()),
+            (vec!["5"], &b"hello"[..]),
+            "{method}"
+        );
         let mut sent = streamed(method, &[Data("hello")]);
         sent.headers_mut().insert("content-length", "5".parse().unwrap());
         assert_eq!(status_of(&proxy, sent).await, 200);
         let seen = upstream.take_requests().pop().unwrap();
-        assert_eq!((seen.all("content-length"), seen.body.as_slice()), (vec!["5"], &b"hello"[..]), "{method}");
+        assert_eq!(
+            (seen.all("content-length"), seen.body.as_slice()),
+            (vec!["5"], &b"hello"[..]),
+            "{method}"
+        );
         assert!(seen.all("transfer-encoding").is_empty(), "{method}");
     }
 }
@@ -104,16 +134,27 @@ async fn with_a_length_it_arrives_with_it() {
 #[tokio::test]
 async fn streamed_over_http_2_it_arrives_in_chunks() {
     let upstream = Upstream::hello().await;
-    let proxy = Proxy::with(&upstream, |settings| settings.upstream_mut().pass_request_headers = listed(&["X-Sum"])).await;
+    let proxy = Proxy::with(&upstream, |settings| {
+        settings.upstream_mut().pass_request_headers = listed(&["X-Sum"])
+    })
+    .await;
     for method in METHODS {
         for (sent, content, trailers) in STREAMS {
             assert_eq!(status_of(&proxy, streamed(method, sent)).await, 200, "{method} {sent:?}");
             let seen = upstream.take_requests().pop().unwrap();
-            assert_eq!((seen.method.as_str(), String::from_utf8_lossy(&seen.body).as_ref()), (method, content), "{sent:?}");
+            assert_eq!(
+                (seen.method.as_str(), String::from_utf8_lossy(&seen.body).as_ref()),
+                (method, content),
+                "{sent:?}"
+            );
             assert_eq!(!seen.trailers.is_empty(), trailers, "{method} {sent:?}");
             // Where nothing came, nothing is said of it, as in any other request of the kind.
             let chunked = !content.is_empty() || trailers || matches!(method, "POST" | "PUT");
-            assert_eq!(seen.all("transfer-encoding").len(), usize::from(chunked), "{method} {sent:?}");
+            assert_eq!(
+                seen.all("transfer-encoding").len(),
+                usize::from(chunked),
+                "{method} {sent:?}"
+            );
             assert!(seen.all("content-length").is_empty(), "{method} {sent:?}");
         }
     }
@@ -127,14 +168,25 @@ async fn it_arrives_over_http_2_as_well() {
         for (sent, content, trailers) in STREAMS {
             assert_eq!(status_of(&proxy, streamed(method, sent)).await, 200);
             let seen = upstream.counts().content.pop().unwrap();
-            assert_eq!((seen.method.as_str(), seen.body.as_str(), seen.trailers), (method, content, trailers), "{sent:?}");
-            assert!(seen.fields.iter().all(|name| name != "transfer-encoding"), "{method} {sent:?}");
+            assert_eq!(
+                (seen.method.as_str(), seen.body.as_str(), seen.trailers),
+                (method, content, trailers),
+                "{sent:?}"
+            );
+            assert!(
+                seen.fields.iter().all(|name| name != "transfer-encoding"),
+                "{method} {sent:?}"
+            );
             let ended = content.is_empty() && !trailers && !matches!(method, "POST" | "PUT");
             assert_eq!(seen.ended_at_once, ended, "{method} {sent:?}");
         }
         for lines in [&["Transfer-Encoding: chunked"][..], &["Content-Length: 5"]] {
             let body = if lines[0].starts_with('T') { "5\r\nhello\r\n0\r\n\r\n" } else { "hello" };
-            let answer = Client::ask(&proxy, request(&format!("{method} /echo"), &Token::any(), lines, body)).await;
+            let answer = Client::ask(
+                &proxy,
+                request(&format!("{method} /echo"), &Token::any(), lines, body),
+            )
+            .await;
             assert_eq!(answer.status, 200);
             let seen = upstream.counts().content.pop().unwrap();
             assert_eq!((seen.method.as_str(), seen.body.as_str()), (method, "hello"), "{lines:?}");
@@ -147,7 +199,12 @@ async fn chunks_without_content_are_no_content() {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::before(&upstream).await;
     for method in METHODS {
-        let sent = request(&format!("{method} /a"), &Token::any(), &["Transfer-Encoding: chunked"], "0\r\n\r\n");
+        let sent = request(
+            &format!("{method} /a"),
+            &Token::any(),
+            &["Transfer-Encoding: chunked"],
+            "0\r\n\r\n",
+        );
         assert_eq!(Client::ask(&proxy, sent).await.status, 200);
         let seen = upstream.take_requests().pop().unwrap();
         let usual = matches!(method, "POST" | "PUT");
@@ -167,7 +224,9 @@ async fn only_a_request_without_content_is_sent_twice() {
         stale.request().await;
         stale.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
         assert_eq!(client.answer().await.status, 200);
-        client.send(request("GET /second", &Token::any(), &["Transfer-Encoding: chunked"], body)).await;
+        client
+            .send(request("GET /second", &Token::any(), &["Transfer-Encoding: chunked"], body))
+            .await;
         assert_eq!(stale.request().await.target, "/second");
         drop(stale);
         if twice {
@@ -190,9 +249,15 @@ async fn what_does_not_come_is_waited_for_and_nothing_is_sent() {
         let proxy = Proxy::with(&upstream, |settings| settings.timeouts.body_idle = limit).await;
         let token = Token::allowing(&["GET /a"]).mint();
         let chunked = ["Transfer-Encoding: chunked"];
-        Client::ask(&proxy, request("GET /b", &token, &chunked, "")).await.assert_rejected(403, "not_allowed");
-        Client::ask(&proxy, request("GET /a", &token, &chunked, "")).await.assert_rejected(408, "request_timeout");
-        Client::ask(&proxy, request("GET /a", &token, &chunked, "x\r\n")).await.assert_rejected(400, "request_body");
+        Client::ask(&proxy, request("GET /b", &token, &chunked, ""))
+            .await
+            .assert_rejected(403, "not_allowed");
+        Client::ask(&proxy, request("GET /a", &token, &chunked, ""))
+            .await
+            .assert_rejected(408, "request_timeout");
+        Client::ask(&proxy, request("GET /a", &token, &chunked, "x\r\n"))
+            .await
+            .assert_rejected(400, "request_body");
         let mut client = Client::connect(&proxy).await;
         let lines = ["Transfer-Encoding: chunked", "Expect: 100-continue"];
         client.send(request("GET /a", &token, &lines, "")).await;
@@ -215,16 +280,26 @@ async fn its_connection_serves_nobody_else() {
     let nothing = (["Transfer-Encoding: chunked"], "0\r\n\r\n");
     for method in METHODS {
         for (lines, body) in [length, chunks, nothing] {
-            for sent in [request(&format!("{method} /a"), &Token::any(), &lines, body), request("GET /b", &Token::any(), &[], "")]
-            {
+            for sent in [
+                request(&format!("{method} /a"), &Token::any(), &lines, body),
+                request("GET /b", &Token::any(), &[], ""),
+            ] {
                 assert_eq!(Client::ask(&proxy, sent).await.status, 200);
             }
             let seen = upstream.take_requests();
             let ends = !matches!(method, "POST" | "PUT") && body.contains("hello");
             // This upstream answers a HEAD with content, which ends its connection in any case.
             let differs = ends || method == "HEAD";
-            assert_eq!(seen[0].connection != seen[1].connection, differs, "{method} {lines:?} {body:?}");
-            assert_eq!(seen[0].all("connection").contains(&"close"), ends, "{method} {lines:?} {body:?}");
+            assert_eq!(
+                seen[0].connection != seen[1].connection,
+                differs,
+                "{method} {lines:?} {body:?}"
+            );
+            assert_eq!(
+                seen[0].all("connection").contains(&"close"),
+                ends,
+                "{method} {lines:?} {body:?}"
+            );
             assert!(seen[1].all("connection").is_empty());
         }
     }
@@ -233,7 +308,10 @@ async fn its_connection_serves_nobody_else() {
 /// What comes after the response may be left unread, whatever the method.
 #[tokio::test]
 async fn a_connection_that_was_answered_early_serves_nobody_else() {
-    for (lines, content) in [(["Content-Length: 5"], "hello"), (["Transfer-Encoding: chunked"], "5\r\nhello\r\n0\r\n\r\n")] {
+    for (lines, content) in [
+        (["Content-Length: 5"], "hello"),
+        (["Transfer-Encoding: chunked"], "5\r\nhello\r\n0\r\n\r\n"),
+    ] {
         for method in ["POST", "PUT"] {
             let mut upstream = Upstream::held().await;
             let proxy = Proxy::before(&upstream).await;

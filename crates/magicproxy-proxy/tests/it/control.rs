@@ -7,8 +7,8 @@ use magicproxy_core::UnixTime;
 use magicproxy_proxy::services::{RevocationList, Revocations};
 
 use crate::support::{
-    CREDENTIAL, Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Token, Upstream, events_come, events_named, guard, now,
-    request,
+    CREDENTIAL, Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Token, Upstream,
+    events_come, events_named, guard, now, request,
 };
 
 async fn mint(proxy: &Proxy, order: &str) -> ClientResponse {
@@ -25,11 +25,18 @@ async fn it_says_what_it_is() {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::before(&upstream).await;
     let answer = Client::ask(&proxy, request("GET /__magictoken", "", &[], "")).await;
-    let text = format!("magic API proxy for http://{} version {}", upstream.address, magicproxy_proxy::VERSION);
+    let text = format!(
+        "magic API proxy for http://{} version {}",
+        upstream.address,
+        magicproxy_proxy::VERSION
+    );
     assert_eq!((answer.status, answer.text()), (200, text.clone()));
     assert_eq!(answer.one("content-type"), Some("text/plain; charset=utf-8"));
     let head = Client::ask(&proxy, request("HEAD /__magictoken?x=1", "", &[], "")).await;
-    assert_eq!((head.status, head.one("content-length").unwrap()), (200, text.len().to_string().as_str()));
+    assert_eq!(
+        (head.status, head.one("content-length").unwrap()),
+        (200, text.len().to_string().as_str())
+    );
 }
 
 #[tokio::test]
@@ -43,15 +50,33 @@ async fn what_is_minted_is_accepted_and_allows_what_was_ordered() {
         r#""scopes":["reading","writing"]"#,
     ] {
         let minted = mint(&proxy, &order(rest)).await;
-        assert_eq!((minted.status, minted.one("content-type")), (200, Some("application/jwt")), "{}", minted.text());
+        assert_eq!(
+            (minted.status, minted.one("content-type")),
+            (200, Some("application/jwt")),
+            "{}",
+            minted.text()
+        );
         assert_eq!(minted.one("cache-control"), Some("no-store"));
         let token = minted.text();
         guard(&token);
         assert!(!token.contains(CREDENTIAL));
-        assert_eq!(Client::ask(&proxy, request("GET /user", &token, &[], "")).await.status, 200, "{rest}");
-        assert_eq!(Client::ask(&proxy, request("DELETE /user", &token, &[], "")).await.status, 403, "{rest}");
+        assert_eq!(
+            Client::ask(&proxy, request("GET /user", &token, &[], "")).await.status,
+            200,
+            "{rest}"
+        );
+        assert_eq!(
+            Client::ask(&proxy, request("DELETE /user", &token, &[], "")).await.status,
+            403,
+            "{rest}"
+        );
     }
-    assert!(upstream.requests().iter().all(|seen| seen.all("authorization") == [format!("Bearer {CREDENTIAL}")]));
+    assert!(
+        upstream
+            .requests()
+            .iter()
+            .all(|seen| seen.all("authorization") == [format!("Bearer {CREDENTIAL}")])
+    );
 }
 
 #[tokio::test]
@@ -96,7 +121,9 @@ async fn bad_orders_are_told_every_fault_and_never_their_secret() {
         let answer = mint(&proxy, &order).await;
         answer.assert_rejected(400, "invalid_mint_request");
     }
-    let many = mint(&proxy, &order(r#""allowed":["GTE /a","GET b"],"expires_in":0,"aud":"other.test""#)).await;
+    let many =
+        mint(&proxy, &order(r#""allowed":["GTE /a","GET b"],"expires_in":0,"aud":"other.test""#))
+            .await;
     assert_eq!(many.json()["errors"].as_array().unwrap().len(), 4, "{}", many.text());
 }
 
@@ -106,21 +133,35 @@ async fn orders_are_json_by_their_own_word() {
     let proxy = Proxy::before(&upstream).await;
     let body = order(r#""allowed":["GET /user"]"#);
     let length = format!("Content-Length: {}", body.len());
-    for media in ["Content-Type: text/plain", "Content-Type: application/x-www-form-urlencoded", "X-A: 1"] {
-        let answer = Client::ask(&proxy, request("POST /__magictoken", "", &[media, &length], &body)).await;
+    for media in
+        ["Content-Type: text/plain", "Content-Type: application/x-www-form-urlencoded", "X-A: 1"]
+    {
+        let answer =
+            Client::ask(&proxy, request("POST /__magictoken", "", &[media, &length], &body)).await;
         answer.assert_rejected(415, "unsupported_media_type");
     }
     let media = "Content-Type: application/JSON; charset=utf-8";
-    assert_eq!(Client::ask(&proxy, request("POST /__magictoken", "", &[media, &length], &body)).await.status, 200);
+    assert_eq!(
+        Client::ask(&proxy, request("POST /__magictoken", "", &[media, &length], &body))
+            .await
+            .status,
+        200
+    );
 }
 
 #[tokio::test]
 async fn minting_can_be_closed_and_bounded() {
     let upstream = Upstream::hello().await;
     let closed = Proxy::with(&upstream, |settings| settings.close_mint()).await;
-    mint(&closed, &order(r#""allowed":["GET /user"]"#)).await.assert_rejected(403, "minting_closed");
-    let bounded = Proxy::with(&upstream, |settings| settings.minting.max_lifetime = Duration::from_secs(60)).await;
-    mint(&bounded, &order(r#""allowed":["GET /user"],"expires_in":61"#)).await.assert_rejected(400, "invalid_mint_request");
+    mint(&closed, &order(r#""allowed":["GET /user"]"#))
+        .await
+        .assert_rejected(403, "minting_closed");
+    let bounded =
+        Proxy::with(&upstream, |settings| settings.minting.max_lifetime = Duration::from_secs(60))
+            .await;
+    mint(&bounded, &order(r#""allowed":["GET /user"],"expires_in":61"#))
+        .await
+        .assert_rejected(400, "invalid_mint_request");
     assert_eq!(mint(&bounded, &order(r#""allowed":["GET /user"]"#)).await.status, 200);
 }
 
@@ -129,10 +170,15 @@ async fn minting_can_be_closed_and_bounded() {
 async fn nothing_is_minted_that_is_revoked() {
     let upstream = Upstream::hello().await;
     let revocations = Arc::new(Revocations::default());
-    let proxy = Proxy::with(&upstream, |settings| settings.services.revocations = Arc::clone(&revocations)).await;
+    let proxy =
+        Proxy::with(&upstream, |settings| settings.services.revocations = Arc::clone(&revocations))
+            .await;
     let ask = async || mint(&proxy, &order(r#""allowed":["GET /user"]"#)).await;
     assert_eq!(ask().await.status, 200);
-    revocations.replace(RevocationList { before: Some(UnixTime(now() + 31)), ..RevocationList::default() });
+    revocations.replace(RevocationList {
+        before: Some(UnixTime(now() + 31)),
+        ..RevocationList::default()
+    });
     let answer = ask().await;
     answer.assert_rejected(503, "minting_suspended");
     assert!((25..=31).contains(&answer.one("retry-after").unwrap().parse::<u64>().unwrap()));
@@ -165,10 +211,17 @@ async fn the_control_path_never_reaches_the_upstream() {
         ("GET /%5F_magictok%65n/x", 404),
         ("GET /__magictoken/../user", 400),
     ] {
-        assert_eq!(Client::ask(&proxy, request(line, &token, &[], "")).await.status, status, "{line}");
+        assert_eq!(
+            Client::ask(&proxy, request(line, &token, &[], "")).await.status,
+            status,
+            "{line}"
+        );
     }
     assert!(upstream.requests().is_empty());
-    assert_eq!(Client::ask(&proxy, request("GET /__magictokens", &token, &[], "")).await.status, 200);
+    assert_eq!(
+        Client::ask(&proxy, request("GET /__magictokens", &token, &[], "")).await.status,
+        200
+    );
 }
 
 #[tokio::test]
@@ -176,22 +229,33 @@ async fn a_question_is_answered_to_the_bearer_without_asking_the_upstream() {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::before(&upstream).await;
     let ask = async |token: &str, question: &str| {
-        let lines = ["Content-Type: application/json", &format!("Content-Length: {}", question.len())];
+        let lines =
+            ["Content-Type: application/json", &format!("Content-Length: {}", question.len())];
         Client::ask(&proxy, request("POST /__magictoken/explain", token, &lines, question)).await
     };
     let token = Token::allowing(&["GET /user"]).mint();
     let told = ask(&token, r#"{"method":"GET","target":"/user?x"}"#).await;
-    assert_eq!((told.json()["decision"].as_str(), told.json()["rule"].as_str()), (Some("allowed"), None));
+    assert_eq!(
+        (told.json()["decision"].as_str(), told.json()["rule"].as_str()),
+        (Some("allowed"), None)
+    );
     let denied = ask(&token, r#"{"method":"POST","target":"/user"}"#).await;
-    assert_eq!((denied.json()["code"].as_str(), denied.json()["needed"].as_array().unwrap().len()), (Some("not_allowed"), 0));
+    assert_eq!(
+        (denied.json()["code"].as_str(), denied.json()["needed"].as_array().unwrap().len()),
+        (Some("not_allowed"), 0)
+    );
     let explaining = Token::allowing(&["GET /user"]).explaining().mint();
     let denied = ask(&explaining, r#"{"method":"POST","target":"/user"}"#).await;
     assert_eq!(denied.json()["needed"][0], "POST /user");
     let told = ask(&explaining, r#"{"method":"GET","target":"/user"}"#).await;
     assert_eq!(told.json()["rule"], "GET /user");
     ask("", r#"{"method":"GET","target":"/user"}"#).await.assert_rejected(401, "missing_token");
-    ask(&token, r#"{"method":"GET","target":"/a/../user"}"#).await.assert_rejected(400, "target_dot_segment");
-    ask(&token, r#"{"method":"GET","path":"/user"}"#).await.assert_rejected(400, "invalid_explain_request");
+    ask(&token, r#"{"method":"GET","target":"/a/../user"}"#)
+        .await
+        .assert_rejected(400, "target_dot_segment");
+    ask(&token, r#"{"method":"GET","path":"/user"}"#)
+        .await
+        .assert_rejected(400, "invalid_explain_request");
     assert!(upstream.requests().is_empty());
 }
 
@@ -211,11 +275,21 @@ async fn as_in_the_python_programs_own_tests() {
     assert!(about.text().starts_with("magic API proxy for "));
     assert_eq!(mint(&proxy, r#"{"wrong":"x"}"#).await.status, 400);
     for (credential, status) in [(CREDENTIAL, 200), ("ghp_wrongwrongwrong", 401)] {
-        let minted = mint(&proxy, &format!(r#"{{"token":"{credential}","allowed":["GET /user"]}}"#)).await;
+        let minted =
+            mint(&proxy, &format!(r#"{{"token":"{credential}","allowed":["GET /user"]}}"#)).await;
         let answer = Client::ask(&proxy, request("GET /user", &minted.text(), &[], "")).await;
-        assert_eq!((answer.status, answer.one("x-magic-api-proxy")), (status, Some(magicproxy_proxy::VERSION)));
-        assert_eq!(Client::ask(&proxy, request("GET /users", &minted.text(), &[], "")).await.status, 403);
-        assert_eq!(Client::ask(&proxy, request("PUT /user", &minted.text(), &[], "")).await.status, 403);
+        assert_eq!(
+            (answer.status, answer.one("x-magic-api-proxy")),
+            (status, Some(magicproxy_proxy::VERSION))
+        );
+        assert_eq!(
+            Client::ask(&proxy, request("GET /users", &minted.text(), &[], "")).await.status,
+            403
+        );
+        assert_eq!(
+            Client::ask(&proxy, request("PUT /user", &minted.text(), &[], "")).await.status,
+            403
+        );
     }
     assert_eq!(Client::ask(&proxy, request("GET /user", CREDENTIAL, &[], "")).await.status, 401);
 }
@@ -228,7 +302,8 @@ async fn a_mint_leaves_one_line() {
     let proxy = Proxy::before(&upstream).await;
     let escaped = CREDENTIAL.replace('_', "\\\\_");
     let rest = [
-        r#""allowed":["GET /logged/[0-9]+","PUT /logged"],"sub":"ci/logged-1","expires_in":60"#.to_owned(),
+        r#""allowed":["GET /logged/[0-9]+","PUT /logged"],"sub":"ci/logged-1","expires_in":60"#
+            .to_owned(),
         r#""scopes":["reading","writing"],"sub":"ci/logged-2""#.to_owned(),
         format!(r#""allowed":["GET /bot{CREDENTIAL}/send"],"sub":"ci/logged-3""#),
         format!(r#""allowed":["GET /bot{escaped}/send"],"sub":"ci/logged-4""#),
@@ -284,11 +359,18 @@ async fn the_log_says_where_a_credential_is_weak() {
         ("k3y", "ci/weak-3", "weak_credential=\"unmasked\""),
         ("Zx81mK0c9QdW7b4TtY2e", "ci/weak-4", ""),
     ] {
-        let minted = mint(&proxy, &format!(r#"{{"token":"{credential}","allowed":["GET /user"],"sub":"{sub}"}}"#)).await;
+        let minted = mint(
+            &proxy,
+            &format!(r#"{{"token":"{credential}","allowed":["GET /user"],"sub":"{sub}"}}"#),
+        )
+        .await;
         assert_eq!(minted.status, 200, "{}", minted.text());
         let parts = ["minted a token", sub];
         events_come(1, &parts).await;
         let line = events_named(&parts).remove(0);
-        assert!(line.contains(weakness) && line.contains("weak_credential") != weakness.is_empty(), "{line}");
+        assert!(
+            line.contains(weakness) && line.contains("weak_credential") != weakness.is_empty(),
+            "{line}"
+        );
     }
 }

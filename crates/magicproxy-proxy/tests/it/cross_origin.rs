@@ -5,7 +5,9 @@ use std::sync::Arc;
 use magicproxy_proxy::host_check::HostCheck;
 use magicproxy_proxy::settings::{PageOrigin, PageOrigins};
 
-use crate::support::{Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Token, Upstream, request, settings};
+use crate::support::{
+    Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Token, Upstream, request, settings,
+};
 
 const PAGE: &str = "https://app.example.com";
 
@@ -25,7 +27,10 @@ async fn permissive() -> Upstream {
 
 async fn proxy(upstream: &Upstream, origins: &[&str]) -> Proxy {
     let origins = origins.iter().map(|origin| PageOrigin::parse(origin).unwrap()).collect();
-    Proxy::with(upstream, |settings| settings.upstream_mut().allow_origins = PageOrigins::of(origins).unwrap()).await
+    Proxy::with(upstream, |settings| {
+        settings.upstream_mut().allow_origins = PageOrigins::of(origins).unwrap()
+    })
+    .await
 }
 
 fn preflight(path: &str, origin: &str, lines: &[&str]) -> Vec<u8> {
@@ -33,7 +38,10 @@ fn preflight(path: &str, origin: &str, lines: &[&str]) -> Vec<u8> {
     request(&format!("OPTIONS {path}"), "", &[&[origin.as_str()], lines].concat(), "")
 }
 
-const ASKS: [&str; 2] = ["Access-Control-Request-Method: PUT", "Access-Control-Request-Headers: authorization,content-type"];
+const ASKS: [&str; 2] = [
+    "Access-Control-Request-Method: PUT",
+    "Access-Control-Request-Headers: authorization,content-type",
+];
 
 fn cors_fields(answer: &ClientResponse) -> Vec<&str> {
     let names = answer.fields.iter().map(|(name, _)| name.as_str());
@@ -51,7 +59,10 @@ async fn a_preflight_is_answered_without_a_token_for_the_listed_origins_only() {
         assert_eq!(answer.one("access-control-allow-methods"), Some("PUT"));
         assert_eq!(answer.one("access-control-allow-headers"), Some("authorization, content-type"));
         assert_eq!(answer.one("access-control-max-age"), Some("600"));
-        assert_eq!(answer.one("vary"), Some("Origin, Access-Control-Request-Method, Access-Control-Request-Headers"));
+        assert_eq!(
+            answer.one("vary"),
+            Some("Origin, Access-Control-Request-Method, Access-Control-Request-Headers")
+        );
         assert_eq!(answer.one("access-control-allow-credentials"), None);
         assert_eq!(answer.one("access-control-allow-private-network"), None);
     }
@@ -86,7 +97,10 @@ async fn a_preflight_is_answered_without_a_token_for_the_listed_origins_only() {
 async fn a_preflight_names_no_more_than_was_asked_for_and_may_be() {
     let upstream = permissive().await;
     let proxy = proxy(&upstream, &[PAGE]).await;
-    let many = format!("Access-Control-Request-Headers: {}", (0..65).map(|n| format!("x-{n}")).collect::<Vec<_>>().join(","));
+    let many = format!(
+        "Access-Control-Request-Headers: {}",
+        (0..65).map(|n| format!("x-{n}")).collect::<Vec<_>>().join(",")
+    );
     let long = format!("Access-Control-Request-Headers: {}", "x".repeat(5_000));
     let cases: [(&[&str], Option<&str>, Option<&str>); 9] = [
         (&["Access-Control-Request-Method: DELETE"], Some("DELETE"), None),
@@ -95,17 +109,31 @@ async fn a_preflight_names_no_more_than_was_asked_for_and_may_be() {
         (&["Access-Control-Request-Method: TRACE"], None, None),
         (&["Access-Control-Request-Method: *"], None, None),
         (&["Access-Control-Request-Method: patch"], None, None),
-        (&["Access-Control-Request-Method: GET", "Access-Control-Request-Headers: x-a,*;, y"], Some("GET"), None),
+        (
+            &["Access-Control-Request-Method: GET", "Access-Control-Request-Headers: x-a,*;, y"],
+            Some("GET"),
+            None,
+        ),
         (&["Access-Control-Request-Method: GET", &many], Some("GET"), None),
         (&["Access-Control-Request-Method: GET", &long], Some("GET"), None),
     ];
     for (lines, methods, names) in cases {
         let answer = Client::ask(&proxy, preflight("/user", PAGE, lines)).await;
         assert_eq!(answer.status, 204, "{lines:?}");
-        assert_eq!((answer.one("access-control-allow-methods"), answer.one("access-control-allow-headers")), (methods, names));
+        assert_eq!(
+            (
+                answer.one("access-control-allow-methods"),
+                answer.one("access-control-allow-headers")
+            ),
+            (methods, names)
+        );
     }
-    let asked = preflight("/user", PAGE, &[ASKS[0], "Access-Control-Request-Private-Network: true"]);
-    assert_eq!(Client::ask(&proxy, asked).await.one("access-control-allow-private-network"), Some("true"));
+    let asked =
+        preflight("/user", PAGE, &[ASKS[0], "Access-Control-Request-Private-Network: true"]);
+    assert_eq!(
+        Client::ask(&proxy, asked).await.one("access-control-allow-private-network"),
+        Some("true")
+    );
     // One that asks for nothing is no preflight.
     Client::ask(&proxy, preflight("/user", PAGE, &[])).await.assert_rejected(401, "missing_token");
     assert!(upstream.requests().is_empty());
@@ -139,7 +167,10 @@ async fn responses_and_refusals_say_who_may_read_them_whatever_the_upstream_says
             assert!(answer.all("vary").contains(&"Origin"), "a cache keeps the two apart: {line}");
         }
     }
-    assert_eq!(Client::ask(&proxy, request("GET /user", &token, &[], "")).await.all("vary"), ["Accept", "Origin"]);
+    assert_eq!(
+        Client::ask(&proxy, request("GET /user", &token, &[], "")).await.all("vary"),
+        ["Accept", "Origin"]
+    );
 }
 
 #[tokio::test]
@@ -148,15 +179,23 @@ async fn no_page_reads_the_control_plane() {
     let proxy = proxy(&upstream, &[PAGE]).await;
     let token = Token::any();
     let of_page = format!("Origin: {PAGE}");
-    for path in ["", "/narrow", "/reseal", "/explain", "/keys", "/upstreams", "/upstreams/x", "/nothing"] {
+    for path in
+        ["", "/narrow", "/reseal", "/explain", "/keys", "/upstreams", "/upstreams/x", "/nothing"]
+    {
         let path = format!("/__magictoken{path}");
-        for asks in [&ASKS[..], &["Access-Control-Request-Method: POST"], &["Access-Control-Request-Method: GET"]] {
+        for asks in [
+            &ASKS[..],
+            &["Access-Control-Request-Method: POST"],
+            &["Access-Control-Request-Method: GET"],
+        ] {
             let answer = Client::ask(&proxy, preflight(&path, PAGE, asks)).await;
             assert!((400..500).contains(&answer.status), "{path}: {}", answer.status);
             assert_eq!(cors_fields(&answer), Vec::<&str>::new(), "{path}");
         }
         for line in ["GET", "POST"] {
-            let answer = Client::ask(&proxy, request(&format!("{line} {path}"), &token, &[&of_page], "")).await;
+            let answer =
+                Client::ask(&proxy, request(&format!("{line} {path}"), &token, &[&of_page], ""))
+                    .await;
             assert_eq!(cors_fields(&answer), Vec::<&str>::new(), "{line} {path}");
         }
     }
@@ -167,7 +206,8 @@ async fn no_page_reads_the_control_plane() {
 async fn a_rebound_name_gets_no_preflight() {
     let upstream = permissive().await;
     let mut settings = settings(upstream.address, "");
-    settings.upstream_mut().allow_origins = PageOrigins::of(vec![PageOrigin::parse(PAGE).unwrap()]).unwrap();
+    settings.upstream_mut().allow_origins =
+        PageOrigins::of(vec![PageOrigin::parse(PAGE).unwrap()]).unwrap();
     let check = Arc::new(HostCheck::new(&settings));
     let proxy = Proxy::listening(settings, |tcp| vec![tcp.checking_hosts(check)]).await;
     let text = String::from_utf8(preflight("/user", PAGE, &ASKS)).unwrap();
@@ -185,7 +225,8 @@ async fn where_no_origin_is_listed_nothing_changes() {
     let answer = Client::ask(&proxy, preflight("/user", PAGE, &ASKS)).await;
     answer.assert_rejected(401, "missing_token");
     assert_eq!((cors_fields(&answer), answer.one("vary")), (Vec::new(), None));
-    let answer = Client::ask(&proxy, request("GET /user", &token, &[&format!("Origin: {PAGE}")], "")).await;
+    let answer =
+        Client::ask(&proxy, request("GET /user", &token, &[&format!("Origin: {PAGE}")], "")).await;
     assert_eq!(answer.one("access-control-allow-origin"), Some("*"));
     assert_eq!(answer.one("vary"), Some("Accept"));
 }

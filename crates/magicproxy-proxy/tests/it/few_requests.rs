@@ -56,18 +56,27 @@ async fn finish(mut connection: FramedConnection, last: u32, end: End) {
 }
 
 /// What a client is answered that sends one request after another.
-async fn ask(proxy: Arc<Proxy>, methods: &'static [&'static str]) -> Vec<(&'static str, u16, String)> {
+async fn ask(
+    proxy: Arc<Proxy>,
+    methods: &'static [&'static str],
+) -> Vec<(&'static str, u16, String)> {
     let (mut client, mut answers) = (Client::connect(&proxy).await, Vec::new());
     for method in methods.iter().cycle().take(EACH) {
-        let (lines, body): (&[&str], _) = if *method == "PUT" { (&["Content-Length: 3"], "abc") } else { (&[], "") };
-        let answer = client.exchange(request(&format!("{method} /few"), &Token::any(), lines, body)).await;
+        let (lines, body): (&[&str], _) =
+            if *method == "PUT" { (&["Content-Length: 3"], "abc") } else { (&[], "") };
+        let answer =
+            client.exchange(request(&format!("{method} /few"), &Token::any(), lines, body)).await;
         answers.push((*method, answer.status, answer.text()));
     }
     answers
 }
 
 /// What all clients are answered, by method and status.
-async fn answers(few: usize, end: End, methods: &'static [&'static str]) -> BTreeMap<(&'static str, u16, String), usize> {
+async fn answers(
+    few: usize,
+    end: End,
+    methods: &'static [&'static str],
+) -> BTreeMap<(&'static str, u16, String), usize> {
     let upstream = Arc::new(Framed::new().await);
     let proxy = Arc::new(upstream.proxy(|_| ()).await);
     let accepting = tokio::spawn(async move {
@@ -76,7 +85,8 @@ async fn answers(few: usize, end: End, methods: &'static [&'static str]) -> BTre
             tokio::spawn(serve(Arc::clone(&upstream), socket, few, end));
         }
     });
-    let clients: Vec<_> = (0..CLIENTS).map(|_| tokio::spawn(ask(Arc::clone(&proxy), methods))).collect();
+    let clients: Vec<_> =
+        (0..CLIENTS).map(|_| tokio::spawn(ask(Arc::clone(&proxy), methods))).collect();
     let mut counts = BTreeMap::new();
     for client in clients {
         for answer in client.await.unwrap() {
@@ -103,7 +113,8 @@ async fn every_request_is_answered_that_was_not_processed_at_first() {
 async fn nobody_waits_for_a_connection_that_has_ended() {
     for few in [1, 3] {
         for (answer, count) in answers(few, End::Fin, &["GET", "POST", "PUT"]).await {
-            let is_right = answer.1 == 200 || answer.1 == 502 && answer.2.contains("upstream_closed");
+            let is_right =
+                answer.1 == 200 || answer.1 == 502 && answer.2.contains("upstream_closed");
             assert!(is_right, "{count} times with {few}: {answer:?}");
         }
     }
@@ -138,9 +149,11 @@ async fn a_connection_that_takes_nothing_from_its_beginning_is_followed_by_anoth
     for greeting in [Greeting::AtOnce, Greeting::Later] {
         let upstream = Framed::new().await;
         let proxy = upstream.proxy(|_| ()).await;
-        for (line, lines, body) in
-            [("GET /a", &[][..], ""), ("POST /a", &["Content-Length: 3"][..], "abc"), ("POST /a", &[][..], "")]
-        {
+        for (line, lines, body) in [
+            ("GET /a", &[][..], ""),
+            ("POST /a", &["Content-Length: 3"][..], "abc"),
+            ("POST /a", &[][..], ""),
+        ] {
             let mut client = Client::connect(&proxy).await;
             client.send(request(line, &Token::any(), lines, body)).await;
             for _ in 0..3 {
@@ -167,7 +180,12 @@ async fn connections_that_take_nothing_are_not_made_for_ever() {
             turn_away(&upstream, greeting).await;
         }
         let answer = client.answer().await;
-        assert!(matches!(answer.status, 502 | 503), "{greeting:?}: {} {}", answer.status, answer.text());
+        assert!(
+            matches!(answer.status, 502 | 503),
+            "{greeting:?}: {} {}",
+            answer.status,
+            answer.text()
+        );
         assert!(!upstream.has_caller().await);
     }
 }

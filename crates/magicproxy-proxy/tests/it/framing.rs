@@ -4,7 +4,10 @@ use crate::support::{Client, Proxy, Reply, Token, Upstream, request};
 
 /// A request whose head is refused: 400, the connection ends, nothing reaches the upstream.
 fn hostile(fields: &str) -> String {
-    format!("POST /upload HTTP/1.1\r\nHost: proxy.test\r\nAuthorization: Bearer {}\r\n{fields}\r\n\r\n", *Token::any())
+    format!(
+        "POST /upload HTTP/1.1\r\nHost: proxy.test\r\nAuthorization: Bearer {}\r\n{fields}\r\n\r\n",
+        *Token::any()
+    )
 }
 
 /// Behind the body of an ambiguous request: what one of its two readings takes for a request.
@@ -56,13 +59,22 @@ async fn ambiguous_lengths_are_refused_on_a_connection_in_use() {
     let token = Token::any();
     for fields in AMBIGUOUS {
         let mut client = Client::connect(&proxy).await;
-        let chunked = request("POST /first", &token, &["Transfer-Encoding: chunked"], "3\r\nabc\r\n0\r\n\r\n");
+        let chunked = request(
+            "POST /first",
+            &token,
+            &["Transfer-Encoding: chunked"],
+            "3\r\nabc\r\n0\r\n\r\n",
+        );
         assert_eq!(client.exchange(chunked).await.status, 200);
         client.try_send(hostile(fields) + SMUGGLED).await;
         assert_eq!(client.answer_head().await.status, 400, "{fields:?}");
         client.closed().await;
     }
-    assert!(upstream.requests().iter().all(|seen| seen.target == "/first"), "{:?}", upstream.requests());
+    assert!(
+        upstream.requests().iter().all(|seen| seen.target == "/first"),
+        "{:?}",
+        upstream.requests()
+    );
 }
 
 #[tokio::test]
@@ -77,13 +89,19 @@ async fn ambiguous_lengths_are_refused_behind_another_request_in_one_write() {
     for fields in AMBIGUOUS {
         for first in [&chunked, &bare, &get] {
             let mut client = Client::connect(&proxy).await;
-            client.try_send([first.as_slice(), (hostile(fields) + SMUGGLED).as_bytes()].concat()).await;
+            client
+                .try_send([first.as_slice(), (hostile(fields) + SMUGGLED).as_bytes()].concat())
+                .await;
             assert_eq!(client.answer().await.status, 200, "{fields:?}");
             assert_eq!(client.answer_head().await.status, 400, "{fields:?}");
             client.closed().await;
         }
     }
-    assert!(upstream.requests().iter().all(|seen| seen.target == "/first"), "{:?}", upstream.requests());
+    assert!(
+        upstream.requests().iter().all(|seen| seen.target == "/first"),
+        "{:?}",
+        upstream.requests()
+    );
 }
 
 #[tokio::test]
@@ -101,7 +119,10 @@ async fn half_a_head_that_came_with_the_body_before_hides_nothing() {
     connection.until(b"0\r\n\r\n").await;
     connection.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
     assert_eq!(client.answer().await.status, 200);
-    let rest = format!("Host: proxy.test\r\nAuthorization: Bearer {}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", *token);
+    let rest = format!(
+        "Host: proxy.test\r\nAuthorization: Bearer {}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        *token
+    );
     client.try_send(format!("{line}{rest}")).await;
     assert_eq!(client.answer_head().await.status, 400);
     assert!(connection.until_closed_or_idle().await.is_empty(), "the second request went up");
@@ -114,7 +135,12 @@ async fn chunked_bodies_on_one_connection_one_after_the_other() {
     let token = Token::any();
     let mut client = Client::connect(&proxy).await;
     for _ in 0..5 {
-        let chunked = request("POST /upload", &token, &["Transfer-Encoding: chunked"], "3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n");
+        let chunked = request(
+            "POST /upload",
+            &token,
+            &["Transfer-Encoding: chunked"],
+            "3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n",
+        );
         let answer = client.exchange(chunked).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
@@ -130,7 +156,8 @@ async fn pipelined_requests_are_answered_in_order() {
     let proxy = Proxy::before(&upstream).await;
     let token = Token::any();
     let mut client = Client::connect(&proxy).await;
-    let all: Vec<u8> = (0..5).flat_map(|number| request(&format!("GET /{number}"), &token, &[], "")).collect();
+    let all: Vec<u8> =
+        (0..5).flat_map(|number| request(&format!("GET /{number}"), &token, &[], "")).collect();
     client.send(all).await;
     for number in 0..5 {
         assert_eq!(client.answer().await.text(), format!("/{number}"));
@@ -166,13 +193,23 @@ async fn broken_chunks_end_both_connections() {
         let mut upstream = Upstream::held().await;
         let proxy = Proxy::before(&upstream).await;
         let mut client = Client::connect(&proxy).await;
-        client.send(request("POST /upload", &Token::any(), &["Transfer-Encoding: chunked"], "1\r\na\r\n")).await;
+        client
+            .send(request(
+                "POST /upload",
+                &Token::any(),
+                &["Transfer-Encoding: chunked"],
+                "1\r\na\r\n",
+            ))
+            .await;
         let mut connection = upstream.accept().await;
         connection.head().await;
         connection.until(b"a\r\n").await;
         client.try_send(chunks).await;
         let seen = connection.closed().await;
-        assert!(!seen.ends_with(b"0\r\n\r\n"), "{chunks:?}: the upstream takes a broken upload for whole");
+        assert!(
+            !seen.ends_with(b"0\r\n\r\n"),
+            "{chunks:?}: the upstream takes a broken upload for whole"
+        );
         let answer = client.answer_head().await;
         assert_eq!(answer.status, 400, "{chunks:?}");
         client.closed().await;
@@ -181,7 +218,9 @@ async fn broken_chunks_end_both_connections() {
 
 #[tokio::test]
 async fn a_caller_that_leaves_in_the_middle_of_its_body_is_seen_upstream() {
-    for (field, part) in [("Content-Length: 10", "abc"), ("Transfer-Encoding: chunked", "3\r\nabc\r\n")] {
+    for (field, part) in
+        [("Content-Length: 10", "abc"), ("Transfer-Encoding: chunked", "3\r\nabc\r\n")]
+    {
         let mut upstream = Upstream::held().await;
         let proxy = Proxy::before(&upstream).await;
         let mut client = Client::connect(&proxy).await;
@@ -196,8 +235,10 @@ async fn a_caller_that_leaves_in_the_middle_of_its_body_is_seen_upstream() {
 
 /// The upstream answers once with `first` and otherwise with `second`; gives both answers and the connections used.
 async fn two_answers(first: &'static str) -> (Result<u16, u16>, Vec<usize>) {
-    let upstream =
-        Upstream::scripted(move |seen| if seen.target == "/first" { Reply::bytes(first) } else { Reply::ok("second") }).await;
+    let upstream = Upstream::scripted(move |seen| {
+        if seen.target == "/first" { Reply::bytes(first) } else { Reply::ok("second") }
+    })
+    .await;
     let proxy = Proxy::with(&upstream, |settings| {
         settings.timeouts.response = std::time::Duration::from_secs(5);
         settings.timeouts.response_idle = std::time::Duration::from_millis(500);
@@ -290,16 +331,24 @@ async fn an_answer_cut_off_in_its_head_is_a_502() {
     for answer in ["", "HTTP/1.1 200 OK\r\nContent-Le", "HTTP/1.1 200"] {
         let upstream = Upstream::scripted(move |_| Reply::last(answer)).await;
         let proxy = Proxy::before(&upstream).await;
-        Client::ask(&proxy, request("POST /user", &Token::any(), &[], "")).await.assert_rejected(502, "upstream_closed");
+        Client::ask(&proxy, request("POST /user", &Token::any(), &[], ""))
+            .await
+            .assert_rejected(502, "upstream_closed");
     }
 }
 
 #[tokio::test]
 async fn an_answer_that_ends_with_its_connection_is_whole() {
-    let upstream = Upstream::scripted(|_| Reply::last("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nto the end")).await;
+    let upstream = Upstream::scripted(|_| {
+        Reply::last("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nto the end")
+    })
+    .await;
     let proxy = Proxy::before(&upstream).await;
     let answer = Client::ask(&proxy, request("GET /user", &Token::any(), &[], "")).await;
-    assert_eq!((answer.text().as_str(), answer.complete, answer.one("transfer-encoding")), ("to the end", true, Some("chunked")));
+    assert_eq!(
+        (answer.text().as_str(), answer.complete, answer.one("transfer-encoding")),
+        ("to the end", true, Some("chunked"))
+    );
 }
 
 #[tokio::test]
@@ -321,7 +370,11 @@ async fn heads_and_targets_have_limits() {
         let mut client = Client::connect(&proxy).await;
         client.try_send(bytes).await;
         let answer = client.answer_head().await;
-        assert!(answer.status == status || (status, answer.status) == (414, 431), "{} instead of {status}", answer.status);
+        assert!(
+            answer.status == status || (status, answer.status) == (414, 431),
+            "{} instead of {status}",
+            answer.status
+        );
     }
     assert!(upstream.requests().is_empty());
 }
@@ -342,7 +395,9 @@ async fn heads_have_64_kib() {
     }
     let bare = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Filling: \r\n\r\n".len();
     for (length, status) in [(MOST, 200), (MOST + 1, 502)] {
-        let upstream = Upstream::scripted(move |_| Reply::with("200 OK", &[&filled(length, bare)], "ok")).await;
+        let upstream =
+            Upstream::scripted(move |_| Reply::with("200 OK", &[&filled(length, bare)], "ok"))
+                .await;
         let proxy = Proxy::before(&upstream).await;
         let answer = Client::ask(&proxy, request("GET /user", &token, &[], "")).await;
         assert_eq!(answer.status, status, "{length}: {}", answer.text());
@@ -355,9 +410,18 @@ async fn orders_have_a_limit_however_they_are_framed() {
     let proxy = Proxy::before(&upstream).await;
     let json = "Content-Type: application/json";
     let body = format!("{{\"token\": \"{}\"", "x".repeat(70 * 1024));
-    let lengthy = request("POST /__magictoken", "", &[json, &format!("Content-Length: {}", body.len())], &body);
-    let chunked =
-        request("POST /__magictoken", "", &[json, "Transfer-Encoding: chunked"], &format!("{:x}\r\n{body}\r\n", body.len()));
+    let lengthy = request(
+        "POST /__magictoken",
+        "",
+        &[json, &format!("Content-Length: {}", body.len())],
+        &body,
+    );
+    let chunked = request(
+        "POST /__magictoken",
+        "",
+        &[json, "Transfer-Encoding: chunked"],
+        &format!("{:x}\r\n{body}\r\n", body.len()),
+    );
     for bytes in [lengthy, chunked] {
         let mut client = Client::connect(&proxy).await;
         client.try_send(bytes).await;
@@ -368,13 +432,17 @@ async fn orders_have_a_limit_however_they_are_framed() {
 
 #[tokio::test]
 async fn http_1_0_is_served_without_chunks() {
-    let upstream =
-        Upstream::scripted(|_| Reply::bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"))
-            .await;
+    let upstream = Upstream::scripted(|_| {
+        Reply::bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+    })
+    .await;
     let proxy = Proxy::before(&upstream).await;
     let text = format!("GET /user HTTP/1.0\r\nAuthorization: Bearer {}\r\n\r\n", *Token::any());
     let answer = Client::ask(&proxy, text).await;
-    assert_eq!((answer.status, answer.text().as_str(), answer.one("transfer-encoding")), (200, "hello", None));
+    assert_eq!(
+        (answer.status, answer.text().as_str(), answer.one("transfer-encoding")),
+        (200, "hello", None)
+    );
     assert_eq!(upstream.only_request().all("host").len(), 1);
 }
 
@@ -382,7 +450,9 @@ async fn http_1_0_is_served_without_chunks() {
 #[tokio::test]
 async fn http_1_0_is_told_whether_its_connection_is_kept() {
     let upstream = Upstream::scripted(|request| match request.target.as_str() {
-        "/chunked" => Reply::bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
+        "/chunked" => Reply::bytes(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        ),
         _ => Reply::bytes("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"),
     })
     .await;
@@ -400,7 +470,9 @@ async fn http_1_0_is_told_whether_its_connection_is_kept() {
             true => (String::new(), "Content-Length: 1000000\r\n"),
             false => (Token::any().to_string(), ""),
         };
-        let text = format!("{target} HTTP/1.0\r\nConnection: {asked}\r\n{content}Authorization: Bearer {token}\r\n\r\n");
+        let text = format!(
+            "{target} HTTP/1.0\r\nConnection: {asked}\r\n{content}Authorization: Bearer {token}\r\n\r\n"
+        );
         let mut client = Client::connect(&proxy).await;
         client.send(text.clone()).await;
         let answer = client.answer().await;

@@ -16,7 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use magicproxy_core::plugin::{
-    Interests, PluginFuture, PluginHost, PluginName, PluginRequest, PluginResponse, PluginScope, Verdict,
+    Interests, PluginFuture, PluginHost, PluginName, PluginRequest, PluginResponse, PluginScope,
+    Verdict,
 };
 use magicproxy_core::state::StoreFuture;
 use magicproxy_core::{Scope, ScopeName};
@@ -26,8 +27,8 @@ use tokio::sync::Semaphore;
 
 use crate::support::Setup;
 use crate::support::{
-    Call, Client, DATA, Framed, HEADERS, INITIAL_WINDOW_SIZE, OnlyUpstream as _, Proxy, RST_STREAM, Token, Upstream, Watch,
-    WatchedStore, events_come, parse, request,
+    Call, Client, DATA, Framed, HEADERS, INITIAL_WINDOW_SIZE, OnlyUpstream as _, Proxy, RST_STREAM,
+    Token, Upstream, Watch, WatchedStore, events_come, parse, request,
 };
 
 /// How a request is given up.
@@ -60,10 +61,12 @@ async fn in_its_content() {
     for (end, path) in ENDS.into_iter().zip(["/content-left", "/content-answered"]) {
         let upstream = Upstream::held().await;
         let proxy = Proxy::with(&upstream, |settings| {
-            settings.timeouts.body_idle = Duration::from_millis(if end == End::Answered { 200 } else { 600_000 });
+            settings.timeouts.body_idle =
+                Duration::from_millis(if end == End::Answered { 200 } else { 600_000 });
         })
         .await;
-        let client = begin(&proxy, &format!("DELETE {path}"), &["Transfer-Encoding: chunked"], "").await;
+        let client =
+            begin(&proxy, &format!("DELETE {path}"), &["Transfer-Encoding: chunked"], "").await;
         give_up(client, path, end).await;
         assert!(!upstream.has_caller(), "{end:?}");
     }
@@ -112,7 +115,8 @@ async fn in_the_state_store() {
     const PATH: &str = "/store-left";
     let (upstream, gate) = (Upstream::hello().await, Gate::new());
     let store = WatchedStore::new(Slow(Arc::clone(&gate)));
-    let proxy = Proxy::with(&upstream, |settings| settings.services.state = Some(Arc::new(store))).await;
+    let proxy =
+        Proxy::with(&upstream, |settings| settings.services.state = Some(Arc::new(store))).await;
     let token = Token::allowing(&["* /.*"]).limited("total=3").mint();
     let mut client = Client::connect(&proxy).await;
     client.send(request(&format!("POST {PATH}"), &token, &[], "")).await;
@@ -132,7 +136,12 @@ impl PluginHost for SlowPlugin {
         Some(Arc::default())
     }
 
-    fn decide<'p>(&'p self, _: &'p PluginName, _: &'p PluginRequest, _: PluginScope) -> PluginFuture<'p, Verdict> {
+    fn decide<'p>(
+        &'p self,
+        _: &'p PluginName,
+        _: &'p PluginRequest,
+        _: PluginScope,
+    ) -> PluginFuture<'p, Verdict> {
         Box::pin(async {
             self.0.pass().await;
             Verdict::Allow
@@ -156,8 +165,10 @@ async fn in_a_plugin() {
     let (upstream, gate) = (Upstream::hello().await, Gate::new());
     let proxy = Proxy::with(&upstream, |settings| {
         settings.services.plugins = Some(Arc::new(SlowPlugin(Arc::clone(&gate))));
-        let scope = Scope::new(&parse(&["* /.*"]), vec![PluginName::parse("slow").unwrap()]).unwrap();
-        Arc::make_mut(&mut settings.upstream_mut().scopes).insert(ScopeName::parse("slow").unwrap(), scope);
+        let scope =
+            Scope::new(&parse(&["* /.*"]), vec![PluginName::parse("slow").unwrap()]).unwrap();
+        Arc::make_mut(&mut settings.upstream_mut().scopes)
+            .insert(ScopeName::parse("slow").unwrap(), scope);
     })
     .await;
     let token = Token::scoped(&["slow"]).mint();
@@ -223,7 +234,10 @@ async fn in_the_handshake() {
             give_up(client, &path, end).await;
             if let Ok(mut connection) = upstream.handshake(socket).await {
                 connection.settings(&[]).await;
-                assert!(connection.closed().await.iter().all(|frame| frame.kind != HEADERS), "{path}");
+                assert!(
+                    connection.closed().await.iter().all(|frame| frame.kind != HEADERS),
+                    "{path}"
+                );
             }
             assert!(!upstream.has_caller().await, "{path}");
         }
@@ -285,7 +299,9 @@ async fn behind_a_socket_that_takes_nothing() {
     let proxy = upstream.proxy(|_| ()).await;
     let length = 64 * 1024 * 1024;
     let mut upload = Client::connect(&proxy).await;
-    upload.send(request("POST /upload", &Token::any(), &[&format!("Content-Length: {length}")], "")).await;
+    upload
+        .send(request("POST /upload", &Token::any(), &[&format!("Content-Length: {length}")], ""))
+        .await;
     let mut clogged = upstream.accept(&[(INITIAL_WINDOW_SIZE, 1 << 30)]).await;
     let head = clogged.head().await;
     clogged.widen(0, 1 << 30).await;

@@ -2,7 +2,9 @@
 //! and 32 bytes (RFC 9113 section 6.5.2). A list of 64 KiB is one too long for the HTTP library.
 
 use crate::http2::literals;
-use crate::support::{Client, HEADERS, LinkedUpstream, Proxy, Token, Transport, Upstream, frame, request};
+use crate::support::{
+    Client, HEADERS, LinkedUpstream, Proxy, Token, Transport, Upstream, frame, request,
+};
 
 /// `:status: 200` of the static table of HPACK, and `:status: 431` with a value of its own.
 const OK: &[u8] = &[0x88];
@@ -24,12 +26,19 @@ async fn of_a_request_they_have_less_than_64_kib() {
     let proxy = Proxy::before(&upstream).await;
     let bearer = format!("Bearer {}", *Token::allowing(&["GET /user"]).mint());
     for (length, answered) in [(65_535, OK), (65_536, TOO_LARGE)] {
-        let usual =
-            [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/user"), ("authorization", &bearer)];
+        let usual = [
+            (":method", "GET"),
+            (":scheme", "http"),
+            (":authority", "a"),
+            (":path", "/user"),
+            ("authorization", &bearer),
+        ];
         let filling = filling(&[&usual[..], &[("user-agent", "")]].concat(), length);
         let fields = [&usual[..], &[("user-agent", &filling)]].concat();
         let mut client = Client::connect(&proxy).await;
-        client.send([b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &frame(4, 0, 0, &[])].concat()).await;
+        client
+            .send([b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &frame(4, 0, 0, &[])].concat())
+            .await;
         client.send(head(1, &literals(&fields))).await;
         assert!(answer_head(&mut client).await.starts_with(answered), "{length}");
     }
@@ -53,7 +62,8 @@ fn head(stream: u32, block: &[u8]) -> Vec<u8> {
 async fn answer_head(client: &mut Client) -> Vec<u8> {
     loop {
         let header = client.exactly(9).await;
-        let payload = client.exactly(u32::from_be_bytes([0, header[0], header[1], header[2]]) as usize).await;
+        let payload =
+            client.exactly(u32::from_be_bytes([0, header[0], header[1], header[2]]) as usize).await;
         if header[3] == HEADERS {
             return payload;
         }

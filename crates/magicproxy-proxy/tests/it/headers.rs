@@ -3,7 +3,8 @@
 use magicproxy_proxy::settings::Forwarding;
 
 use crate::support::{
-    CREDENTIAL, Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Seen, Token, Upstream, listed, request,
+    CREDENTIAL, Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Seen, Token, Upstream,
+    listed, request,
 };
 
 /// What the upstream sees of a request with these lines.
@@ -24,8 +25,14 @@ async fn answered(lines: &'static [&'static str]) -> ClientResponse {
 
 #[tokio::test]
 async fn ordinary_fields_pass_and_only_a_coding_is_added() {
-    let lines =
-        ["Accept: */*", "User-Agent: x", "Traceparent: 00-0-0-01", "If-None-Match: \"a\"", "X-Request-Id: 1", "X-Request-Id: 2"];
+    let lines = [
+        "Accept: */*",
+        "User-Agent: x",
+        "Traceparent: 00-0-0-01",
+        "If-None-Match: \"a\"",
+        "X-Request-Id: 1",
+        "X-Request-Id: 2",
+    ];
     let seen = passed(&lines).await;
     assert_eq!(
         seen.names(),
@@ -155,7 +162,9 @@ async fn overrides_of_method_and_path_are_refused() {
         "_method",
         "Request-URI",
     ] {
-        let answer = Client::ask(&proxy, request("GET /user", &token, &[&format!("{name}: DELETE")], "")).await;
+        let answer =
+            Client::ask(&proxy, request("GET /user", &token, &[&format!("{name}: DELETE")], ""))
+                .await;
         answer.assert_rejected(400, "override_header");
     }
     assert!(upstream.requests().is_empty());
@@ -166,7 +175,17 @@ async fn no_field_smuggles_another() {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::before(&upstream).await;
     let token = Token::any();
-    for line in ["X-A: 1\rX-B: 2", "X-A: 1\n X-B: 2", "X-A: \0", " X-A: 1", "X-A : 1", ": 1", "X-\u{e4}: 1", "X A: 1", "X-A"] {
+    for line in [
+        "X-A: 1\rX-B: 2",
+        "X-A: 1\n X-B: 2",
+        "X-A: \0",
+        " X-A: 1",
+        "X-A : 1",
+        ": 1",
+        "X-\u{e4}: 1",
+        "X A: 1",
+        "X-A",
+    ] {
         let mut client = Client::connect(&proxy).await;
         client.send(request("GET /user", &token, &[line], "")).await;
         let answer = client.answer_head().await;
@@ -188,9 +207,16 @@ async fn configured_fields_and_parameters_are_dropped() {
     .await;
     let token = Token::any();
     let query = "a=1&access_token=x&b=%20&Access-Token[]=y&%61ccess_token=z&c";
-    let answer =
-        Client::ask(&proxy, request(&format!("GET /user?{query}"), &token, &["X-Tracking: 1", "Accept: */*", "X-A: 1"], ""))
-            .await;
+    let answer = Client::ask(
+        &proxy,
+        request(
+            &format!("GET /user?{query}"),
+            &token,
+            &["X-Tracking: 1", "Accept: */*", "X-A: 1"],
+            "",
+        ),
+    )
+    .await;
     assert_eq!(answer.status, 200);
     let seen = upstream.only_request();
     assert_eq!(
@@ -201,21 +227,37 @@ async fn configured_fields_and_parameters_are_dropped() {
 
 #[tokio::test]
 async fn forwarding_fields_are_ours_or_absent() {
-    let forged = ["Forwarded: for=6.6.6.6", "X-Forwarded-For: 6.6.6.6", "X-Forwarded-Proto: https", "Via: 1.1 forged"];
+    let forged = [
+        "Forwarded: for=6.6.6.6",
+        "X-Forwarded-For: 6.6.6.6",
+        "X-Forwarded-Proto: https",
+        "Via: 1.1 forged",
+    ];
     for (mode, expected) in [
         (Forwarding::None, vec![]),
-        (Forwarding::Forwarded, vec![("forwarded", "for=127.0.0.1;proto=http"), ("via", "1.1 magicproxy")]),
+        (
+            Forwarding::Forwarded,
+            vec![("forwarded", "for=127.0.0.1;proto=http"), ("via", "1.1 magicproxy")],
+        ),
         (
             Forwarding::XForwarded,
-            vec![("via", "1.1 magicproxy"), ("x-forwarded-for", "127.0.0.1"), ("x-forwarded-proto", "http")],
+            vec![
+                ("via", "1.1 magicproxy"),
+                ("x-forwarded-for", "127.0.0.1"),
+                ("x-forwarded-proto", "http"),
+            ],
         ),
     ] {
         let upstream = Upstream::hello().await;
-        let proxy = Proxy::with(&upstream, |settings| settings.upstream_mut().forwarding = mode).await;
+        let proxy =
+            Proxy::with(&upstream, |settings| settings.upstream_mut().forwarding = mode).await;
         Client::ask(&proxy, request("GET /user", &Token::any(), &forged, "")).await;
         let seen = upstream.only_request();
-        let ours: Vec<&str> =
-            seen.names().into_iter().filter(|name| !["accept-encoding", "authorization", "host"].contains(name)).collect();
+        let ours: Vec<&str> = seen
+            .names()
+            .into_iter()
+            .filter(|name| !["accept-encoding", "authorization", "host"].contains(name))
+            .collect();
         assert_eq!(ours, expected.iter().map(|(name, _)| *name).collect::<Vec<_>>());
         for (name, value) in expected {
             assert_eq!(seen.all(name), [value]);
@@ -249,10 +291,17 @@ async fn content_that_the_client_has_compressed_goes_up_as_it_is() {
     let proxy = Proxy::before(&upstream).await;
     for coding in ["gzip", "br", "zstd"] {
         let lines = [&format!("Content-Encoding: {coding}"), "Content-Length: 5"];
-        let answer = Client::ask(&proxy, request("POST /git-upload-pack", &Token::any(), &lines, "\x1f\x02abc")).await;
+        let answer = Client::ask(
+            &proxy,
+            request("POST /git-upload-pack", &Token::any(), &lines, "\x1f\x02abc"),
+        )
+        .await;
         assert_eq!(answer.status, 200);
         let seen = upstream.take_requests().pop().unwrap();
-        assert_eq!((seen.all("content-encoding"), seen.body.as_slice()), (vec![coding], &b"\x1f\x02abc"[..]));
+        assert_eq!(
+            (seen.all("content-encoding"), seen.body.as_slice()),
+            (vec![coding], &b"\x1f\x02abc"[..])
+        );
     }
 }
 
@@ -284,7 +333,10 @@ async fn trailers_hold_nothing_that_the_head_may_not() {
     let bytes = format!("{head}2\r\nok\r\n0\r\nX-Sum: 1\r\n{trailers}\r\n");
     let upstream = Upstream::scripted(move |_| Reply::bytes(bytes.clone())).await;
     let proxy = Proxy::with(&upstream, |settings| {
-        settings.upstream_mut().drop_response_headers.push(http::HeaderName::from_static("x-session"));
+        settings
+            .upstream_mut()
+            .drop_response_headers
+            .push(http::HeaderName::from_static("x-session"));
     })
     .await;
     let answer = Client::ask(&proxy, request("GET /a", &Token::any(), &["TE: trailers"], "")).await;
@@ -316,14 +368,21 @@ async fn answers_keep_what_is_theirs_and_lose_what_concerns_the_connection() {
     assert_eq!(answer.all("x-magic-api-proxy"), [magicproxy_proxy::VERSION]);
     let mut names: Vec<&str> = answer.fields.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
-    assert_eq!(names, ["content-length", "date", "etag", "set-cookie", "set-cookie", "x-magic-api-proxy"]);
+    assert_eq!(
+        names,
+        ["content-length", "date", "etag", "set-cookie", "set-cookie", "x-magic-api-proxy"]
+    );
 }
 
 /// A session that the API opens for whoever shows its credential is another credential, and one that no rule narrows.
 #[tokio::test]
 async fn what_the_operator_lets_no_caller_see_does_not_come_down() {
     let upstream = Upstream::scripted(|_| {
-        Reply::with("200 OK", &["Set-Cookie: SESSION=1; HttpOnly", "set-cookie: b=2", "X-Session: 3", "ETag: \"x\""], "hello")
+        Reply::with(
+            "200 OK",
+            &["Set-Cookie: SESSION=1; HttpOnly", "set-cookie: b=2", "X-Session: 3", "ETag: \"x\""],
+            "hello",
+        )
     })
     .await;
     let proxy = Proxy::with(&upstream, |settings| {

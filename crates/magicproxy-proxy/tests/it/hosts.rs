@@ -13,7 +13,10 @@ use magicproxy_proxy::settings::{HostName, RouteSettings};
 use tokio::net::TcpStream;
 
 use crate::support::Setup;
-use crate::support::{CREDENTIAL, Client, OnlyUpstream as _, Proxy, Token, Upstream, events_named, request, settings, soon};
+use crate::support::{
+    CREDENTIAL, Client, OnlyUpstream as _, Proxy, Token, Upstream, events_named, request, settings,
+    soon,
+};
 
 /// The name of an attacker's site, which leads to the proxy.
 const REBOUND: &str = "rebind.attacker.test:5000";
@@ -28,8 +31,10 @@ async fn checking(upstream: &Upstream) -> Proxy {
 
 fn change(settings: &mut Setup) {
     settings.upstream_mut().websocket = true;
-    settings.upstream_mut().routes =
-        RouteSettings { hosts: vec![HostName::parse("gh.test").unwrap()], ..RouteSettings::default() };
+    settings.upstream_mut().routes = RouteSettings {
+        hosts: vec![HostName::parse("gh.test").unwrap()],
+        ..RouteSettings::default()
+    };
 }
 
 /// A request that names an authority, or none.
@@ -72,7 +77,9 @@ async fn a_rebound_name_reaches_nothing() {
     ];
     let minted = || events_named(&["minted a token"]).len();
     for (line, lines, body) in requests {
-        for host in [Some(REBOUND), Some("rebind.attacker.test"), Some("127.0.0.1.attacker.test"), None] {
+        for host in
+            [Some(REBOUND), Some("rebind.attacker.test"), Some("127.0.0.1.attacker.test"), None]
+        {
             // Without `Host` an HTTP/1.0 request has no chunks either.
             if host.is_none() && line.ends_with("nowhere") {
                 continue;
@@ -88,7 +95,9 @@ async fn a_rebound_name_reaches_nothing() {
     assert!(upstream.requests().is_empty());
     // Of this very process: nobody mints in this test but those who were refused, and the next line.
     let before = minted();
-    let answer = Client::ask(&proxy, naming("POST /__magictoken", Some("localhost:1"), &minting, &order)).await;
+    let answer =
+        Client::ask(&proxy, naming("POST /__magictoken", Some("localhost:1"), &minting, &order))
+            .await;
     assert_eq!((answer.status, minted() > before), (200, true));
 }
 
@@ -98,7 +107,13 @@ async fn a_connection_is_judged_request_by_request() {
     let proxy = checking(&upstream).await;
     let token = format!("Authorization: Bearer {}", *Token::any());
     let mut client = Client::connect(&proxy).await;
-    for (host, status) in [("127.0.0.1", 200), (REBOUND, 421), ("localhost", 200), ("GH.test:80", 200), (REBOUND, 421)] {
+    for (host, status) in [
+        ("127.0.0.1", 200),
+        (REBOUND, 421),
+        ("localhost", 200),
+        ("GH.test:80", 200),
+        (REBOUND, 421),
+    ] {
         let answer = client.exchange(naming("GET /user", Some(host), &[&token], "")).await;
         assert_eq!(answer.status, status, "{host}");
     }
@@ -121,7 +136,11 @@ async fn a_listener_that_does_not_check_takes_every_name() {
     let proxy = Proxy::before(&upstream).await;
     let token = format!("Authorization: Bearer {}", *Token::any());
     for host in [Some(REBOUND), Some("proxy.test"), None] {
-        assert_eq!(Client::ask(&proxy, naming("GET /user", host, &[&token], "")).await.status, 200, "{host:?}");
+        assert_eq!(
+            Client::ask(&proxy, naming("GET /user", host, &[&token], "")).await.status,
+            200,
+            "{host:?}"
+        );
     }
 }
 
@@ -130,8 +149,11 @@ async fn an_absolute_target_names_nobody() {
     let upstream = Upstream::hello().await;
     let proxy = checking(&upstream).await;
     let token = format!("Authorization: Bearer {}", *Token::any());
-    for (target, host) in [("http://localhost/user", REBOUND), ("http://rebind.attacker.test/user", "localhost")] {
-        let answer = Client::ask(&proxy, naming(&format!("GET {target}"), Some(host), &[&token], "")).await;
+    for (target, host) in
+        [("http://localhost/user", REBOUND), ("http://rebind.attacker.test/user", "localhost")]
+    {
+        let answer =
+            Client::ask(&proxy, naming(&format!("GET {target}"), Some(host), &[&token], "")).await;
         assert_eq!(answer.status, 400, "{target} {host}");
     }
     assert!(upstream.requests().is_empty());
@@ -140,9 +162,11 @@ async fn an_absolute_target_names_nobody() {
 /// The status of one request by HTTP/2.
 async fn by_http2(proxy: &Proxy, uri: &str, host: Option<&str>, token: &str) -> u16 {
     let stream = TcpStream::connect(proxy.address).await.unwrap();
-    let (mut sender, connection) = soon(http2::handshake(TokioExecutor::new(), TokioIo::new(stream))).await.unwrap();
+    let (mut sender, connection) =
+        soon(http2::handshake(TokioExecutor::new(), TokioIo::new(stream))).await.unwrap();
     tokio::spawn(connection);
-    let mut request = Request::builder().uri(uri).header("authorization", format!("Bearer {token}"));
+    let mut request =
+        Request::builder().uri(uri).header("authorization", format!("Bearer {token}"));
     if let Some(host) = host {
         request = request.header("host", host);
     }
@@ -178,22 +202,37 @@ async fn pages_of_other_sites_are_given_nothing_by_the_control_plane() {
     let proxy = checking(&upstream).await;
     let order = format!(r#"{{"token":"{CREDENTIAL}","allowed":["GET /user"]}}"#);
     let origin = "Origin: https://attacker.test";
-    let asking = ["Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type"];
-    let preflight =
-        Client::ask(&proxy, naming("OPTIONS /__magictoken", Some("127.0.0.1"), &[origin, asking[0], asking[1]], "")).await;
+    let asking =
+        ["Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type"];
+    let preflight = Client::ask(
+        &proxy,
+        naming("OPTIONS /__magictoken", Some("127.0.0.1"), &[origin, asking[0], asking[1]], ""),
+    )
+    .await;
     preflight.assert_rejected(405, "method_not_allowed");
     let length = format!("Content-Length: {}", order.len());
     // What a page may send without asking first.
-    for media in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"] {
+    for media in
+        ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+    {
         let media = format!("Content-Type: {media}");
-        let simple = naming("POST /__magictoken", Some("127.0.0.1"), &[origin, &media, &length], &order);
+        let simple =
+            naming("POST /__magictoken", Some("127.0.0.1"), &[origin, &media, &length], &order);
         let answer = Client::ask(&proxy, simple).await;
         answer.assert_rejected(415, "unsupported_media_type");
-        assert!(!answer.fields.iter().any(|(name, _)| name.starts_with("access-control-")), "{:?}", answer.fields);
+        assert!(
+            !answer.fields.iter().any(|(name, _)| name.starts_with("access-control-")),
+            "{:?}",
+            answer.fields
+        );
     }
     for path in ["/__magictoken", "/__magictoken/keys", "/user"] {
         let answer = Client::ask(&proxy, request(&format!("GET {path}"), "", &[origin], "")).await;
-        assert!(!answer.fields.iter().any(|(name, _)| name.starts_with("access-control-")), "{path}: {:?}", answer.fields);
+        assert!(
+            !answer.fields.iter().any(|(name, _)| name.starts_with("access-control-")),
+            "{path}: {:?}",
+            answer.fields
+        );
     }
     assert!(upstream.requests().is_empty());
 }
@@ -210,6 +249,7 @@ async fn unix_sockets_are_not_checked() {
     let settings = settings(upstream.address, "");
     let check = Arc::new(HostCheck::new(&settings));
     let _proxy = Proxy::listening(settings, |tcp| vec![tcp.checking_hosts(check), unix]).await;
-    let mut client = Client::over(soon(UnixStream::connect(folder.path().join("s"))).await.unwrap());
+    let mut client =
+        Client::over(soon(UnixStream::connect(folder.path().join("s"))).await.unwrap());
     assert_eq!(client.exchange(request("GET /user", &Token::any(), &[], "")).await.status, 200);
 }

@@ -15,13 +15,16 @@ use magicproxy_proxy::settings::Quota;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
-use crate::support::{CREDENTIAL, Client, Proxy, Reply, Token, Upstream, find, in_time, request, soon};
+use crate::support::{
+    CREDENTIAL, Client, Proxy, Reply, Token, Upstream, find, in_time, request, soon,
+};
 
 type Body = http_body_util::combinators::BoxBody<Bytes, Infallible>;
 
 async fn connect(proxy: &Proxy) -> http2::SendRequest<Body> {
     let stream = TcpStream::connect(proxy.address).await.unwrap();
-    let (sender, connection) = soon(http2::handshake(TokioExecutor::new(), TokioIo::new(stream))).await.unwrap();
+    let (sender, connection) =
+        soon(http2::handshake(TokioExecutor::new(), TokioIo::new(stream))).await.unwrap();
     tokio::spawn(connection);
     sender
 }
@@ -29,11 +32,18 @@ async fn connect(proxy: &Proxy) -> http2::SendRequest<Body> {
 fn ask(line: &str, token: &str, body: &str) -> Request<Body> {
     let (method, path) = line.split_once(' ').unwrap();
     let request = Request::builder().method(method).uri(format!("http://proxy.test{path}"));
-    let request = if token.is_empty() { request } else { request.header("authorization", format!("Bearer {token}")) };
+    let request = if token.is_empty() {
+        request
+    } else {
+        request.header("authorization", format!("Bearer {token}"))
+    };
     request.body(Full::new(Bytes::from(body.to_owned())).boxed()).unwrap()
 }
 
-async fn answer(sender: &mut http2::SendRequest<Body>, request: Request<Body>) -> (Response<()>, Vec<u8>) {
+async fn answer(
+    sender: &mut http2::SendRequest<Body>,
+    request: Request<Body>,
+) -> (Response<()>, Vec<u8>) {
     let response = soon(sender.send_request(request)).await.unwrap();
     let (head, body) = response.into_parts();
     let body = soon(body.collect()).await.unwrap().to_bytes().to_vec();
@@ -65,7 +75,10 @@ async fn requests_are_allowed_and_refused_as_in_http_1() {
     }
     let requests = upstream.requests();
     assert_eq!(requests.len(), 2);
-    assert_eq!((requests[0].target.as_str(), requests[1].body.as_slice()), ("/user?q=1", &b"a body"[..]));
+    assert_eq!(
+        (requests[0].target.as_str(), requests[1].body.as_slice()),
+        ("/user?q=1", &b"a body"[..])
+    );
     assert_eq!(requests[0].all("authorization"), [format!("Bearer {CREDENTIAL}")]);
     assert_eq!(requests[0].all("host"), [upstream.address.to_string()]);
 }
@@ -79,8 +92,12 @@ async fn a_token_can_be_minted_and_used() {
     let mut minting = ask("POST /__magictoken", "", &order);
     minting.headers_mut().insert("content-type", "application/json".parse().unwrap());
     let (head, token) = answer(&mut sender, minting).await;
-    assert_eq!((head.status().as_u16(), &head.headers()["content-type"]), (200, &"application/jwt".parse().unwrap()));
-    let (head, _) = answer(&mut sender, ask("GET /user", std::str::from_utf8(&token).unwrap(), "")).await;
+    assert_eq!(
+        (head.status().as_u16(), &head.headers()["content-type"]),
+        (200, &"application/jwt".parse().unwrap())
+    );
+    let (head, _) =
+        answer(&mut sender, ask("GET /user", std::str::from_utf8(&token).unwrap(), "")).await;
     assert_eq!(head.status(), 200);
     let mut large = ask("POST /__magictoken", "", &"x".repeat(70 * 1024));
     large.headers_mut().insert("content-type", "application/json".parse().unwrap());
@@ -122,14 +139,20 @@ async fn bodies_stream_in_both_directions() {
     connection.until(b"second").await;
     drop(parts);
     connection.until(b"0\r\n\r\n").await;
-    connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n3\r\nabc\r\n").await;
+    connection
+        .send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n3\r\nabc\r\n")
+        .await;
     let mut answer: Response<Incoming> = soon(sent).await.unwrap().unwrap();
     assert_eq!(soon(answer.frame()).await.unwrap().unwrap().into_data().unwrap(), "abc");
     connection.send("2\r\nde\r\n").await;
     assert_eq!(soon(answer.frame()).await.unwrap().unwrap().into_data().unwrap(), "de");
     // HTTP/2 has trailers that nobody announced.
     let echo = format!("{CREDENTIAL}: 1\r\nX-{}-Echo: 1\r\n", CREDENTIAL.to_ascii_uppercase());
-    connection.send(format!("0\r\nX-Sum: 5\r\nSet-Cookie: a=b\r\nMagic-Receipt: forged\r\nAlt-Svc: h3\r\n{echo}\r\n")).await;
+    connection
+        .send(format!(
+            "0\r\nX-Sum: 5\r\nSet-Cookie: a=b\r\nMagic-Receipt: forged\r\nAlt-Svc: h3\r\n{echo}\r\n"
+        ))
+        .await;
     let trailers: HeaderMap = soon(answer.frame()).await.unwrap().unwrap().into_trailers().unwrap();
     assert_eq!((trailers.len(), &trailers["x-sum"]), (1, &"5".parse().unwrap()));
 }
@@ -141,7 +164,10 @@ impl hyper::body::Body for Parts {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         self.0.poll_recv(context).map(|part| part.map(|part| Ok(Frame::data(Bytes::from(part)))))
     }
 }
@@ -153,7 +179,10 @@ impl hyper::body::Body for Endless {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; 16 * 1024])))))
     }
 }
@@ -191,7 +220,9 @@ async fn uploads_that_nobody_takes_stop_no_other_stream() {
 #[tokio::test]
 async fn windows_of_uploads_are_charged_to_their_owner() {
     let mut upstream = Upstream::held().await;
-    let proxy = Proxy::with(&upstream, |settings| settings.limits.buffered_bytes.per_owner = 600 * 1024).await;
+    let proxy =
+        Proxy::with(&upstream, |settings| settings.limits.buffered_bytes.per_owner = 600 * 1024)
+            .await;
     let (sender, token) = (connect(&proxy).await, Token::any());
     let endless = || {
         let mut asked = ask("POST /stuck", &token, "");
@@ -276,7 +307,14 @@ async fn fields_of_the_connection_and_the_authority_decide_nothing() {
     let upstream = Upstream::scripted(|_| {
         Reply::with(
             "200 OK",
-            &["Connection: X-Hop", "X-Hop: 1", "Keep-Alive: timeout=5", "Upgrade: h2c", "Set-Cookie: a=1", "Set-Cookie: b=2"],
+            &[
+                "Connection: X-Hop",
+                "X-Hop: 1",
+                "Keep-Alive: timeout=5",
+                "Upgrade: h2c",
+                "Set-Cookie: a=1",
+                "Set-Cookie: b=2",
+            ],
             "hello",
         )
     })
@@ -375,7 +413,10 @@ pub(crate) fn literals(fields: &[(&str, &str)]) -> Vec<u8> {
         bytes.extend_from_slice(text.as_bytes());
         bytes
     };
-    fields.iter().flat_map(|(name, value)| [vec![0], string(name), string(value)].concat()).collect()
+    fields
+        .iter()
+        .flat_map(|(name, value)| [vec![0], string(name), string(value)].concat())
+        .collect()
 }
 
 /// Fields that no library would send: what they would mean in HTTP/1.1 must not come true there.
@@ -383,11 +424,18 @@ pub(crate) fn literals(fields: &[(&str, &str)]) -> Vec<u8> {
 async fn hostile_fields_make_no_other_request_upstream() {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::with(&upstream, |settings| {
-        (settings.timeouts.header, settings.timeouts.keep_alive) = (Duration::from_millis(200), Duration::from_millis(200));
+        (settings.timeouts.header, settings.timeouts.keep_alive) =
+            (Duration::from_millis(200), Duration::from_millis(200));
     })
     .await;
     let token = format!("Bearer {}", *Token::allowing(&["POST /allowed"]).mint());
-    let usual = [(":method", "POST"), (":scheme", "http"), (":path", "/allowed"), (":authority", "a"), ("authorization", &token)];
+    let usual = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", "/allowed"),
+        (":authority", "a"),
+        ("authorization", &token),
+    ];
     let smuggled = "0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
     let hostile: [&[(&str, &str)]; 28] = [
         &[],
@@ -421,20 +469,37 @@ async fn hostile_fields_make_no_other_request_upstream() {
     ];
     for fields in hostile {
         // A field replaces the usual one of its name, if that is a pseudo field.
-        let kept = usual.iter().filter(|(name, _)| !name.starts_with(':') || fields.iter().all(|(other, _)| other != name));
-        let (pseudo, others): (Vec<_>, Vec<_>) = kept.chain(fields).partition(|(name, _)| name.starts_with(':'));
+        let kept = usual.iter().filter(|(name, _)| {
+            !name.starts_with(':') || fields.iter().all(|(other, _)| other != name)
+        });
+        let (pseudo, others): (Vec<_>, Vec<_>) =
+            kept.chain(fields).partition(|(name, _)| name.starts_with(':'));
         let block = literals(&[pseudo, others].concat());
         let mut client = Client::connect(&proxy).await;
         let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-        let said = [preface, frame(4, 0, 0, &[]), frame(1, 4, 1, &block), frame(0, 1, 1, smuggled.as_bytes())].concat();
+        let said = [
+            preface,
+            frame(4, 0, 0, &[]),
+            frame(1, 4, 1, &block),
+            frame(0, 1, 1, smuggled.as_bytes()),
+        ]
+        .concat();
         client.try_send(said).await;
         client.closed().await;
         for seen in upstream.take_requests() {
-            assert_eq!((seen.method.as_str(), seen.target.as_str()), ("POST", "/allowed"), "{fields:?}");
+            assert_eq!(
+                (seen.method.as_str(), seen.target.as_str()),
+                ("POST", "/allowed"),
+                "{fields:?}"
+            );
             assert_eq!(seen.body, smuggled.as_bytes(), "{fields:?}");
             assert_eq!(seen.all("authorization"), [format!("Bearer {CREDENTIAL}")], "{fields:?}");
             assert_eq!(seen.all("host"), [upstream.address.to_string()], "{fields:?}");
-            assert_eq!(seen.all("x-a").len() + seen.all("upgrade").len() + seen.all("connection").len(), 0, "{fields:?}");
+            assert_eq!(
+                seen.all("x-a").len() + seen.all("upgrade").len() + seen.all("connection").len(),
+                0,
+                "{fields:?}"
+            );
         }
     }
     assert!(!upstream.raw().is_empty(), "nothing got through, not even what is allowed");
@@ -476,7 +541,9 @@ fn count(frames: &[(u8, u8)], kind: u8, ends_stream: bool) -> usize {
 #[tokio::test]
 async fn refusals_that_are_not_taken_are_few_and_ended_soon() {
     let upstream = Upstream::hello().await;
-    let proxy = Proxy::with(&upstream, |settings| settings.timeouts.refusal = Duration::from_millis(200)).await;
+    let proxy =
+        Proxy::with(&upstream, |settings| settings.timeouts.refusal = Duration::from_millis(200))
+            .await;
     for path in ["/a", "/__magictoken"] {
         let mut client = closed_window(&proxy).await;
         client.send(requests(path, 1, 50)).await;
@@ -488,7 +555,11 @@ async fn refusals_that_are_not_taken_are_few_and_ended_soon() {
         })
         .await;
         let seen = frames(&seen);
-        assert_eq!((count(&seen, HEADERS, false), count(&seen, HEADERS, true)), (8, 42), "{path}: {seen:?}");
+        assert_eq!(
+            (count(&seen, HEADERS, false), count(&seen, HEADERS, true)),
+            (8, 42),
+            "{path}: {seen:?}"
+        );
         assert_eq!(count(&seen, RST_STREAM, false), 8, "{path}");
     }
 }
@@ -520,7 +591,9 @@ async fn refusals_that_are_not_taken_are_charged_to_their_peer() {
 #[tokio::test]
 async fn many_refusals_end_a_connection() {
     let upstream = Upstream::hello().await;
-    let proxy = Proxy::with(&upstream, |settings| settings.timeouts.refusal = Duration::from_millis(200)).await;
+    let proxy =
+        Proxy::with(&upstream, |settings| settings.timeouts.refusal = Duration::from_millis(200))
+            .await;
     let mut client = closed_window(&proxy).await;
     client.send(requests("/a", 1, 100)).await;
     let seen = frames(&client.closed().await);
@@ -554,10 +627,13 @@ async fn a_flood_of_control_frames_ends_its_connection() {
     let mut honest = connect(&proxy).await;
     for (kind, payload) in [(PING, &[0; 8][..]), (SETTINGS, &[]), (WINDOW_UPDATE, &[0, 0, 0, 1])] {
         let mut client = Client::connect(&proxy).await;
-        client.send([&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(SETTINGS, 0, 0, &[])].concat()).await;
+        client
+            .send([&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(SETTINGS, 0, 0, &[])].concat())
+            .await;
         client.try_send(frame(kind, 0, 0, payload).repeat(20_000)).await;
         let seen = frames(&client.closed().await);
-        let acknowledged = seen.iter().filter(|(seen, flags)| *seen == kind && *flags == ACK).count();
+        let acknowledged =
+            seen.iter().filter(|(seen, flags)| *seen == kind && *flags == ACK).count();
         assert!(acknowledged < 3_000, "{acknowledged} of kind {kind}");
         assert_eq!(answer(&mut honest, ask("GET /a", &Token::any(), "")).await.0.status(), 200);
     }

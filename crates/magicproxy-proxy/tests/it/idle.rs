@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::support::{Client, LinkedUpstream, Multiplexed, Proxy, Token, Transport, Upstream, all, request, soon};
+use crate::support::{
+    Client, LinkedUpstream, Multiplexed, Proxy, Token, Transport, Upstream, all, request, soon,
+};
 
 const SHORT: Duration = Duration::from_millis(300);
 
@@ -44,7 +46,9 @@ async fn idle_connections_of_http_2_end_without_another_request() {
     let proxy = upstream.proxy(|settings| settings.timeouts.keep_alive = SHORT).await;
     for round in 1..3 {
         all((0..4).map(|_| ask(&proxy, "/a")).collect()).await;
-        upstream.until(|counts| counts.connections.iter().all(|connection| connection.closed)).await;
+        upstream
+            .until(|counts| counts.connections.iter().all(|connection| connection.closed))
+            .await;
         assert!(upstream.counts().connections.len() >= round);
     }
 }
@@ -82,7 +86,8 @@ async fn a_connection_in_use_does_not_end() {
 async fn under_steady_traffic_a_connection_is_replaced_when_it_is_too_old() {
     for transport in [Transport::Clear, Transport::Tls, Transport::Http2] {
         let mut upstream = LinkedUpstream::over(transport).await;
-        let proxy = upstream.proxy(|settings| settings.timeouts.upstream_connection_age = SHORT).await;
+        let proxy =
+            upstream.proxy(|settings| settings.timeouts.upstream_connection_age = SHORT).await;
         let mut clients = Client::connect(&proxy).await;
         let token = Token::any();
         let get = request("GET /a", &token, &[], "");

@@ -6,11 +6,14 @@ use std::io::Write as _;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use magicproxy_core::{EncodedSlash, PathReading};
-use magicproxy_proxy::settings::{CredentialCarrier, HostName, Links, MountPath, Quota, TokenCarrier};
+use magicproxy_proxy::settings::{
+    CredentialCarrier, HostName, Links, MountPath, Quota, TokenCarrier,
+};
 use serde_json::{Value, json};
 
 use crate::support::{
-    CREDENTIAL, Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Token, Upstream, find, request, settings,
+    CREDENTIAL, Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Token, Upstream, find,
+    request, settings,
 };
 
 const LFS: &str = "application/vnd.git-lfs+json";
@@ -36,12 +39,21 @@ fn batch(own: &str) -> Value {
 }
 
 fn typed(body: impl AsRef<[u8]>) -> Reply {
-    Reply::with("200 OK", &["Content-Type: application/vnd.git-lfs+json; charset=utf-8", "ETag: \"x\"", "Digest: a=b"], body)
+    Reply::with(
+        "200 OK",
+        &[
+            "Content-Type: application/vnd.git-lfs+json; charset=utf-8",
+            "ETag: \"x\"",
+            "Digest: a=b",
+        ],
+        body,
+    )
 }
 
 /// A forge at `/git` of a proxy, that answers as `reply` makes it of its own URL.
 async fn stage(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> (Proxy, Upstream) {
-    let upstream = Upstream::scripted(move |seen| reply(&format!("http://{}", seen.all("host")[0]))).await;
+    let upstream =
+        Upstream::scripted(move |seen| reply(&format!("http://{}", seen.all("host")[0]))).await;
     let mut settings = settings(upstream.address, "");
     settings.upstream_mut().routes.mount = MountPath::parse("/git").unwrap();
     (Proxy::start(settings).await, upstream)
@@ -51,20 +63,30 @@ const ASKS: &str = "POST /git/acme/tool.git/info/lfs/objects/batch";
 
 async fn ask(proxy: &Proxy, token: &str) -> ClientResponse {
     let accept = format!("Accept: {LFS}");
-    Client::ask(proxy, request(ASKS, token, &[&accept, "Content-Length: 2", "Accept-Encoding: gzip"], "{}")).await
+    Client::ask(
+        proxy,
+        request(ASKS, token, &[&accept, "Content-Length: 2", "Accept-Encoding: gzip"], "{}"),
+    )
+    .await
 }
 
 #[tokio::test]
 async fn objects_of_the_forge_lead_through_the_proxy_with_the_clients_token() {
     let (proxy, upstream) = stage(|own| typed(batch(own).to_string())).await;
-    let token =
-        Token::allowing(&["POST /acme/tool[.]git/info/lfs/objects/batch", "PUT /acme/tool[.]git/gitlab-lfs/objects/.+"]).mint();
+    let token = Token::allowing(&[
+        "POST /acme/tool[.]git/info/lfs/objects/batch",
+        "PUT /acme/tool[.]git/gitlab-lfs/objects/.+",
+    ])
+    .mint();
     let answer = ask(&proxy, &token).await;
     assert_eq!((answer.status, answer.complete), (200, true), "{}", answer.text());
     let bearer = format!("Bearer {}", *token);
     let upload = &answer.json()["objects"][0]["actions"]["upload"];
     assert_eq!(upload["href"], "http://proxy.test/git/acme/tool.git/gitlab-lfs/objects/a/3");
-    assert_eq!(upload["header"], json!({ "Authorization": bearer, "Content-Type": "application/octet-stream" }));
+    assert_eq!(
+        upload["header"],
+        json!({ "Authorization": bearer, "Content-Type": "application/octet-stream" })
+    );
     assert_eq!(upload["expires_in"], 1800);
     let verify = &answer.json()["objects"][0]["actions"]["verify"];
     assert_eq!(verify["href"], "http://proxy.test/git/acme/tool.git/info/lfs/verify");
@@ -74,15 +96,21 @@ async fn objects_of_the_forge_lead_through_the_proxy_with_the_clients_token() {
     assert_eq!(answer.json()["objects"][1], batch("")["objects"][1]);
     assert!(find(&answer.body, FORGE_KEY.as_bytes()).is_none());
     assert_eq!(answer.one("content-type"), Some("application/vnd.git-lfs+json; charset=utf-8"));
-    assert_eq!((answer.one("cache-control"), answer.one("digest"), answer.one("etag")), (Some("no-store"), None, Some("\"x\"")));
+    assert_eq!(
+        (answer.one("cache-control"), answer.one("digest"), answer.one("etag")),
+        (Some("no-store"), None, Some("\"x\""))
+    );
     // What the client does with it is decided by the rules, and the forge gets the credential.
     let lines = [&format!("Authorization: {bearer}")[..], "Content-Length: 3"];
     let put = request("PUT /git/acme/tool.git/gitlab-lfs/objects/a/3", "", &lines, "abc");
     assert_eq!(Client::ask(&proxy, put).await.status, 200);
     let posted = request("POST /git/acme/tool.git/info/lfs/verify", "", &lines, "abc");
     Client::ask(&proxy, posted).await.assert_rejected(403, "not_allowed");
-    let seen: Vec<(String, String)> =
-        upstream.requests().iter().map(|seen| (seen.target.clone(), seen.all("authorization")[0].to_owned())).collect();
+    let seen: Vec<(String, String)> = upstream
+        .requests()
+        .iter()
+        .map(|seen| (seen.target.clone(), seen.all("authorization")[0].to_owned()))
+        .collect();
     let credential = format!("Bearer {CREDENTIAL}");
     assert_eq!(
         seen,
@@ -96,33 +124,50 @@ async fn objects_of_the_forge_lead_through_the_proxy_with_the_clients_token() {
 /// As the client bears its token, so it is told to bear it again.
 #[tokio::test]
 async fn the_clients_own_carrier_is_kept() {
-    let upstream = Upstream::scripted(|seen| typed(batch(&format!("http://{}", seen.all("host")[0])).to_string())).await;
+    let upstream = Upstream::scripted(|seen| {
+        typed(batch(&format!("http://{}", seen.all("host")[0])).to_string())
+    })
+    .await;
     let proxy = Proxy::with(&upstream, |settings| {
-        let carriers = [TokenCarrier::parse("header:Job-Token").unwrap(), TokenCarrier::parse("query:key").unwrap()];
+        let carriers = [
+            TokenCarrier::parse("header:Job-Token").unwrap(),
+            TokenCarrier::parse("query:key").unwrap(),
+        ];
         settings.upstream_mut().token_carriers = carriers.into();
     })
     .await;
     let token = Token::any();
     let accept = format!("Accept: {LFS}");
     use base64::Engine as _;
-    let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("me:{}", *token)));
+    let basic = format!(
+        "Basic {}",
+        base64::engine::general_purpose::STANDARD.encode(format!("me:{}", *token))
+    );
     for (query, line, expected) in [
         ("", format!("Authorization: {basic}"), json!(basic)),
         ("", format!("authorization:   bearer {}", *token), json!(format!("bearer {}", *token))),
         ("", format!("Job-Token: {}", *token), json!(format!("Bearer {}", *token))),
         (&format!("?key={}", *token), "X: y".to_owned(), Value::Null),
     ] {
-        let asked = request(&format!("POST /b{query}"), "", &[&accept, &line, "Content-Length: 0"], "");
+        let asked =
+            request(&format!("POST /b{query}"), "", &[&accept, &line, "Content-Length: 0"], "");
         let answer = Client::ask(&proxy, asked).await;
         assert_eq!(answer.status, 200, "{line} {}", answer.text());
-        assert_eq!(answer.json()["objects"][0]["actions"]["upload"]["header"]["Authorization"], expected, "{line}");
+        assert_eq!(
+            answer.json()["objects"][0]["actions"]["upload"]["header"]["Authorization"],
+            expected,
+            "{line}"
+        );
         assert!(find(&answer.body, FORGE_KEY.as_bytes()).is_none(), "{line}");
     }
     // A client with a header in its settings sends both.
     let twice = format!("Authorization: {basic}");
     let answer = Client::ask(&proxy, request("GET /b", "", &[&twice, &twice], "")).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(upstream.requests().last().unwrap().all("authorization"), [format!("Bearer {CREDENTIAL}")]);
+    assert_eq!(
+        upstream.requests().last().unwrap().all("authorization"),
+        [format!("Bearer {CREDENTIAL}")]
+    );
 }
 
 /// Gitea repeats what it got: the credential, in the form in which it was sent.
@@ -131,7 +176,12 @@ async fn the_credential_that_a_forge_repeats_is_replaced_too() {
     let upstream = Upstream::scripted(|seen| {
         let own = format!("http://{}", seen.all("host")[0]);
         let echoed = seen.all("authorization")[0];
-        typed(batch(&own).to_string().replace(FORGE_KEY, echoed).replace("\"AWS4\"", &format!("\"{echoed}\"")))
+        typed(
+            batch(&own)
+                .to_string()
+                .replace(FORGE_KEY, echoed)
+                .replace("\"AWS4\"", &format!("\"{echoed}\"")),
+        )
     })
     .await;
     let proxy = Proxy::with(&upstream, |settings| {
@@ -141,7 +191,11 @@ async fn the_credential_that_a_forge_repeats_is_replaced_too() {
     let token = Token::any();
     let answer = ask_at(&proxy, "/x", &token).await;
     let sent = upstream.only_request().all("authorization")[0].to_owned();
-    assert!(sent.starts_with("Basic ") && find(&answer.body, &sent.as_bytes()[6..]).is_none(), "{}", answer.text());
+    assert!(
+        sent.starts_with("Basic ") && find(&answer.body, &sent.as_bytes()[6..]).is_none(),
+        "{}",
+        answer.text()
+    );
     assert!(find(&answer.body, CREDENTIAL.as_bytes()).is_none());
     let header = &answer.json()["objects"][0]["actions"]["upload"]["header"];
     assert_eq!(header["Authorization"], format!("Bearer {}", *token));
@@ -149,7 +203,8 @@ async fn the_credential_that_a_forge_repeats_is_replaced_too() {
 
 async fn ask_at(proxy: &Proxy, path: &str, token: &str) -> ClientResponse {
     let accept = format!("Accept: {LFS}");
-    Client::ask(proxy, request(&format!("POST {path}"), token, &[&accept, "Content-Length: 0"], "")).await
+    Client::ask(proxy, request(&format!("POST {path}"), token, &[&accept, "Content-Length: 0"], ""))
+        .await
 }
 
 #[tokio::test]
@@ -169,26 +224,47 @@ async fn a_response_in_gzip_or_chunks_is_read_too() {
     let mut client = Client::connect(&proxy).await;
     for _ in 0..2 {
         let accept = format!("Accept: {LFS}");
-        let answer = client.exchange(request(ASKS, &token, &[&accept, "Content-Length: 2"], "{}")).await;
-        assert_eq!((answer.status, answer.one("content-encoding")), (200, None), "{}", answer.text());
-        assert!(answer.text().contains("http://proxy.test/git/") && !answer.text().contains(FORGE_KEY));
+        let answer =
+            client.exchange(request(ASKS, &token, &[&accept, "Content-Length: 2"], "{}")).await;
+        assert_eq!(
+            (answer.status, answer.one("content-encoding")),
+            (200, None),
+            "{}",
+            answer.text()
+        );
+        assert!(
+            answer.text().contains("http://proxy.test/git/") && !answer.text().contains(FORGE_KEY)
+        );
     }
-    assert!(upstream.requests().iter().all(|seen| seen.connection == 0), "the connection is used again");
+    assert!(
+        upstream.requests().iter().all(|seen| seen.connection == 0),
+        "the connection is used again"
+    );
 }
 
 /// Who speaks to the forge by its own name is led there, which is here; and where nothing is rewritten, past the proxy.
 #[tokio::test]
 async fn no_key_of_the_forges_reaches_the_client_however_it_comes() {
-    let upstream = Upstream::scripted(|seen| typed(batch(&format!("http://{}", seen.all("host")[0])).to_string())).await;
-    let proxy =
-        Proxy::with(&upstream, |settings| settings.upstream_mut().routes.hosts = vec![HostName::parse("forge.test").unwrap()])
-            .await;
+    let upstream = Upstream::scripted(|seen| {
+        typed(batch(&format!("http://{}", seen.all("host")[0])).to_string())
+    })
+    .await;
+    let proxy = Proxy::with(&upstream, |settings| {
+        settings.upstream_mut().routes.hosts = vec![HostName::parse("forge.test").unwrap()]
+    })
+    .await;
     let token = Token::any();
-    for (host, home) in
-        [(upstream.address.to_string(), upstream.address.to_string()), ("forge.test".to_owned(), "forge.test".to_owned())]
-    {
-        let lines = [format!("Host: {host}"), format!("Authorization: Bearer {}", *token), format!("Accept: {LFS}")];
-        let asked = format!("POST /x HTTP/1.1\r\n{}\r\nContent-Length: 0\r\n\r\n", lines.join("\r\n"));
+    for (host, home) in [
+        (upstream.address.to_string(), upstream.address.to_string()),
+        ("forge.test".to_owned(), "forge.test".to_owned()),
+    ] {
+        let lines = [
+            format!("Host: {host}"),
+            format!("Authorization: Bearer {}", *token),
+            format!("Accept: {LFS}"),
+        ];
+        let asked =
+            format!("POST /x HTTP/1.1\r\n{}\r\nContent-Length: 0\r\n\r\n", lines.join("\r\n"));
         let answer = Client::ask(&proxy, asked).await;
         let upload = &answer.json()["objects"][0]["actions"]["upload"];
         assert_eq!(upload["href"], format!("http://{home}/acme/tool.git/gitlab-lfs/objects/a/3"));
@@ -197,7 +273,10 @@ async fn no_key_of_the_forges_reaches_the_client_however_it_comes() {
     let past = Proxy::with(&upstream, |settings| settings.upstream_mut().links = Links::Keep).await;
     let answer = ask_at(&past, "/x", &token).await;
     let upload = &answer.json()["objects"][0]["actions"]["upload"];
-    assert_eq!(upload["href"], format!("http://{}/acme/tool.git/gitlab-lfs/objects/a/3", upstream.address));
+    assert_eq!(
+        upload["href"],
+        format!("http://{}/acme/tool.git/gitlab-lfs/objects/a/3", upstream.address)
+    );
     assert_eq!(upload["header"], json!({ "Content-Type": "application/octet-stream" }));
 }
 
@@ -206,29 +285,49 @@ async fn no_key_of_the_forges_reaches_the_client_however_it_comes() {
 async fn the_media_type_is_enough() {
     let (proxy, _upstream) = stage(|own| typed(batch(own).to_string())).await;
     for line in ["GET /git/acme/tool.git/info/lfs/objects/a", "POST /git/x"] {
-        let answer = Client::ask(&proxy, request(line, &Token::any(), &["Content-Length: 0"], "")).await;
+        let answer =
+            Client::ask(&proxy, request(line, &Token::any(), &["Content-Length: 0"], "")).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         let upload = &answer.json()["objects"][0]["actions"]["upload"];
-        assert_eq!(upload["header"], json!({ "Content-Type": "application/octet-stream" }), "{line}");
+        assert_eq!(
+            upload["header"],
+            json!({ "Content-Type": "application/octet-stream" }),
+            "{line}"
+        );
     }
 }
 
 /// A forge that calls its response JSON gives the same keys to whoever says nothing of LFS.
 #[tokio::test]
 async fn who_asks_for_objects_gets_no_key_whatever_it_accepts() {
-    let reply = |own: &str| Reply::with("200 OK", &["Content-Type: application/json"], batch(own).to_string());
-    let upstream = Upstream::scripted(move |seen| reply(&format!("http://{}", seen.all("host")[0]))).await;
+    let reply = |own: &str| {
+        Reply::with("200 OK", &["Content-Type: application/json"], batch(own).to_string())
+    };
+    let upstream =
+        Upstream::scripted(move |seen| reply(&format!("http://{}", seen.all("host")[0]))).await;
     let proxy = Proxy::with(&upstream, |settings| {
         let upstream = settings.upstream_mut();
-        (upstream.encoded_slash, upstream.path_reading) = (EncodedSlash::Opaque, PathReading::Servlet);
+        (upstream.encoded_slash, upstream.path_reading) =
+            (EncodedSlash::Opaque, PathReading::Servlet);
     })
     .await;
-    let paths = ["objects/batch", "objects/batch/", "objects/batch.json", "Objects/BATCH", "objects%2fbatch", "objects/batch;x"];
-    for (path, accept) in
-        paths.iter().flat_map(|path| ["Accept: */*", "Accept: application/json", "X: y"].map(|accept| (path, accept)))
-    {
+    let paths = [
+        "objects/batch",
+        "objects/batch/",
+        "objects/batch.json",
+        "Objects/BATCH",
+        "objects%2fbatch",
+        "objects/batch;x",
+    ];
+    for (path, accept) in paths.iter().flat_map(|path| {
+        ["Accept: */*", "Accept: application/json", "X: y"].map(|accept| (path, accept))
+    }) {
         let line = format!("POST /acme/tool.git/info/lfs/{path}");
-        let answer = Client::ask(&proxy, request(&line, &Token::any(), &[accept, "Content-Length: 2"], "{}")).await;
+        let answer = Client::ask(
+            &proxy,
+            request(&line, &Token::any(), &[accept, "Content-Length: 2"], "{}"),
+        )
+        .await;
         let upload = &answer.json()["objects"][0]["actions"]["upload"];
         assert_eq!(
             upload["header"],
@@ -261,7 +360,12 @@ async fn no_escape_hides_the_credential() {
 /// In a form that git-lfs shows to whoever pushes.
 #[track_caller]
 fn assert_refused(answer: &ClientResponse) {
-    assert_eq!((answer.status, answer.code().as_str()), (502, "upstream_objects"), "{}", answer.text());
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (502, "upstream_objects"),
+        "{}",
+        answer.text()
+    );
     assert_eq!(answer.one("content-type"), Some("application/json"));
     assert!(answer.json()["message"].as_str().unwrap().contains("Git LFS"));
 }
@@ -269,7 +373,8 @@ fn assert_refused(answer: &ClientResponse) {
 /// What cannot be read may hold a key. What is of another type, no success or without content is not looked at.
 #[tokio::test]
 async fn what_cannot_be_read_is_refused() {
-    let broken = format!("HTTP/1.1 200 OK\r\nContent-Type: {LFS}\r\nContent-Length: 100\r\n\r\n{{}}");
+    let broken =
+        format!("HTTP/1.1 200 OK\r\nContent-Type: {LFS}\r\nContent-Length: 100\r\n\r\n{{}}");
     let long = format!("{{\"objects\":[\"{}\"]}}", "a".repeat(2 * 1024 * 1024));
     for reply in [
         (|_: &str| typed("{\"objects\": [")) as fn(&str) -> Reply,
@@ -303,7 +408,8 @@ async fn a_response_that_tells_of_objects_has_a_bounded_length() {
         let body = format!("[\"{}\"]", "a".repeat(length - 4));
         let upstream = Upstream::scripted(move |_| typed(&body)).await;
         let proxy = Proxy::with(&upstream, |settings| {
-            settings.limits.buffered_bytes = Quota { total: 64 << 20, per_owner: 64 << 20, per_peer: 64 << 20, reserved: 0 };
+            settings.limits.buffered_bytes =
+                Quota { total: 64 << 20, per_owner: 64 << 20, per_peer: 64 << 20, reserved: 0 };
         })
         .await;
         let answer = ask_at(&proxy, "/x", &Token::any()).await;
@@ -316,13 +422,21 @@ async fn a_response_that_tells_of_objects_has_a_bounded_length() {
 #[tokio::test]
 async fn the_owner_pays_for_what_becomes_of_the_bytes() {
     for element in ["{}", "0", "[]", "{\"a\":0}"] {
-        let upstream = Upstream::scripted(move |_| typed(format!("[{}]", vec![element; 100_000].join(",")))).await;
+        let upstream =
+            Upstream::scripted(move |_| typed(format!("[{}]", vec![element; 100_000].join(","))))
+                .await;
         let proxy = Proxy::with(&upstream, |settings| {
-            settings.limits.buffered_bytes = Quota { total: 4 << 20, per_owner: 4 << 20, per_peer: 4 << 20, reserved: 0 };
+            settings.limits.buffered_bytes =
+                Quota { total: 4 << 20, per_owner: 4 << 20, per_peer: 4 << 20, reserved: 0 };
         })
         .await;
         let answer = ask_at(&proxy, "/x", &Token::any()).await;
-        assert!(matches!(answer.status, 429 | 503), "{element}: {} {}", answer.status, answer.text());
+        assert!(
+            matches!(answer.status, 429 | 503),
+            "{element}: {} {}",
+            answer.status,
+            answer.text()
+        );
     }
 }
 
@@ -331,14 +445,16 @@ async fn the_owner_pays_for_what_becomes_of_the_bytes() {
 async fn the_owner_pays_for_what_is_read_whole() {
     let upstream = Upstream::scripted(|_| typed(format!("[\"{}\"]", "a".repeat(100_000)))).await;
     let proxy = Proxy::with(&upstream, |settings| {
-        settings.limits.buffered_bytes = Quota { total: 64 * 1024, ..settings.limits.buffered_bytes };
+        settings.limits.buffered_bytes =
+            Quota { total: 64 * 1024, ..settings.limits.buffered_bytes };
     })
     .await;
     let answer = ask_at(&proxy, "/x", &Token::any()).await;
     assert!(matches!(answer.status, 429 | 503), "{} {}", answer.status, answer.text());
     // It was given back.
     let roomy = Proxy::with(&upstream, |settings| {
-        settings.limits.buffered_bytes = Quota { total: 128 * 1024, per_owner: 128 * 1024, per_peer: 128 * 1024, reserved: 0 };
+        settings.limits.buffered_bytes =
+            Quota { total: 128 * 1024, per_owner: 128 * 1024, per_peer: 128 * 1024, reserved: 0 };
     })
     .await;
     for _ in 0..5 {

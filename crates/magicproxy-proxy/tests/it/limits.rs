@@ -8,7 +8,9 @@ use magicproxy_core::Network;
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::support::Setup;
-use crate::support::{Certificate, Client, Proxy, Token, Upstream, in_time, request, settings, soon};
+use crate::support::{
+    Certificate, Client, Proxy, Token, Upstream, in_time, request, settings, soon,
+};
 
 const SHORT: Duration = Duration::from_millis(300);
 /// What is over after [`SHORT`] is over by now, on a slow machine, too.
@@ -94,7 +96,9 @@ async fn an_idle_connection_is_ended() {
 async fn an_idle_connection_is_not_ended_early() {
     in_time(SHORT, async |limit| {
         let mut upstream = Upstream::held().await;
-        let change = |settings: &mut Setup| (settings.timeouts.keep_alive, settings.timeouts.header) = (2 * limit, limit);
+        let change = |settings: &mut Setup| {
+            (settings.timeouts.keep_alive, settings.timeouts.header) = (2 * limit, limit)
+        };
         let proxy = Proxy::with(&upstream, change).await;
         for pause in [Duration::ZERO, limit / 2, 3 * limit] {
             let mut client = Client::connect(&proxy).await;
@@ -103,10 +107,16 @@ async fn an_idle_connection_is_not_ended_early() {
             connection.request().await;
             tokio::time::sleep(pause).await;
             let since = Instant::now();
-            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
+            connection
+                .send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                .await;
             assert_eq!(client.answer().await.status, 200);
             assert!(client.closed().await.is_empty());
-            assert!(since.elapsed() >= 2 * limit + limit / 2, "{:?} after a pause of {pause:?}", since.elapsed());
+            assert!(
+                since.elapsed() >= 2 * limit + limit / 2,
+                "{:?} after a pause of {pause:?}",
+                since.elapsed()
+            );
         }
     })
     .await;
@@ -130,8 +140,10 @@ async fn a_slow_second_head_is_ended() {
 async fn a_long_wait_for_an_answer_is_not_idleness() {
     in_time(SHORT, async |limit| {
         let mut upstream = Upstream::held().await;
-        let proxy =
-            Proxy::with(&upstream, |settings| (settings.timeouts.keep_alive, settings.timeouts.header) = (limit, limit)).await;
+        let proxy = Proxy::with(&upstream, |settings| {
+            (settings.timeouts.keep_alive, settings.timeouts.header) = (limit, limit)
+        })
+        .await;
         let mut client = Client::connect(&proxy).await;
         client.send(request("GET /poll", &Token::any(), &[], "")).await;
         let mut connection = upstream.accept().await;
@@ -151,7 +163,8 @@ async fn a_long_wait_for_an_answer_is_not_idleness() {
 async fn a_stalled_upload_is_ended() {
     let mut upstream = Upstream::held().await;
     let proxy = Proxy::with(&upstream, |settings| settings.timeouts.body_idle = SHORT).await;
-    for (field, part) in [("Content-Length: 10", "abc"), ("Transfer-Encoding: chunked", "3\r\nab")] {
+    for (field, part) in [("Content-Length: 10", "abc"), ("Transfer-Encoding: chunked", "3\r\nab")]
+    {
         let mut client = Client::connect(&proxy).await;
         client.send(request("POST /a", &Token::any(), &[field], part)).await;
         let mut connection = upstream.accept().await;
@@ -224,7 +237,9 @@ async fn idle_strangers_keep_nobody_out() {
     let (mut strangers, mut answered) = (Vec::new(), 0);
     for _ in 0..40 {
         strangers.push(Client::connect(&proxy).await);
-        for status in [known.exchange(&asked).await.status, Client::ask(&proxy, &asked).await.status] {
+        for status in
+            [known.exchange(&asked).await.status, Client::ask(&proxy, &asked).await.status]
+        {
             assert_eq!(status, 200);
             answered += 1;
         }
@@ -291,14 +306,16 @@ async fn a_peer_has_its_share_of_connections() {
         assert_eq!(client.exchange(&asked).await.status, 200);
     }
     drop(open);
-    soon(async { while Client::connect(&proxy).await.try_exchange(&asked).await != Some(200) {} }).await;
+    soon(async { while Client::connect(&proxy).await.try_exchange(&asked).await != Some(200) {} })
+        .await;
 }
 
 #[tokio::test]
 async fn a_stranger_is_not_kept_where_few_connections_are_left() {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::with(&upstream, |settings| settings.limits.connections = 8).await;
-    let (asked, refused) = (request("GET /a", &Token::any(), &[], ""), request("GET /a", "", &[], ""));
+    let (asked, refused) =
+        (request("GET /a", &Token::any(), &[], ""), request("GET /a", "", &[], ""));
     let mut known = Client::connect(&proxy).await;
     assert_eq!(known.exchange(&asked).await.status, 200);
     let mut kept = Vec::new();
@@ -333,7 +350,10 @@ async fn many_refusals_end_a_connection() {
     client.send(refused.repeat(40)).await;
     for number in 33..=64 {
         let answer = client.answer().await;
-        assert_eq!((answer.status, answer.one("connection")), (401, (number == 64).then_some("close")));
+        assert_eq!(
+            (answer.status, answer.one("connection")),
+            (401, (number == 64).then_some("close"))
+        );
     }
     assert!(client.closed().await.is_empty());
     // Who also had an admitted request may be refused more often.
@@ -370,13 +390,17 @@ async fn incomplete_heads_are_charged_to_their_peer() {
     }
     // Each takes 32 KiB of the share: three fit, and one is closed.
     let closed = async |mut client: Client| client.closed().await;
-    let (first, rest) = soon(first_to_end(slow.into_iter().map(|client| Box::pin(closed(client))).collect())).await;
+    let (first, rest) =
+        soon(first_to_end(slow.into_iter().map(|client| Box::pin(closed(client))).collect())).await;
     assert!(!first.starts_with(b"HTTP/1.1 2"));
     assert_eq!(rest, 3);
     // Others are served: ordinary heads cost nothing, long ones have the share of another address.
     let asked = request("GET /a", &Token::any(), &[], "");
     assert_eq!(Client::ask(&proxy, &asked).await.status, 200);
-    let long = |token: &str| [slow_head(40 * 1024), format!("Authorization: Bearer {token}\r\n\r\n").into_bytes()].concat();
+    let long = |token: &str| {
+        [slow_head(40 * 1024), format!("Authorization: Bearer {token}\r\n\r\n").into_bytes()]
+            .concat()
+    };
     let mut other = connect_from(&proxy, [127, 0, 0, 2]).await;
     for _ in 0..3 {
         assert_eq!(other.exchange(long(&Token::any())).await.status, 200);
@@ -389,9 +413,11 @@ async fn incomplete_heads_are_charged_to_their_peer() {
 /// Waits for the first of these to end; drops the others, and gives how many there were.
 async fn first_to_end<F: Future + Unpin>(mut futures: Vec<F>) -> (F::Output, usize) {
     let first = std::future::poll_fn(|context| {
-        let ended = futures.iter_mut().enumerate().find_map(|(at, future)| match Pin::new(future).poll(context) {
-            Poll::Ready(output) => Some((at, output)),
-            Poll::Pending => None,
+        let ended = futures.iter_mut().enumerate().find_map(|(at, future)| {
+            match Pin::new(future).poll(context) {
+                Poll::Ready(output) => Some((at, output)),
+                Poll::Pending => None,
+            }
         });
         ended.map_or(Poll::Pending, Poll::Ready)
     });

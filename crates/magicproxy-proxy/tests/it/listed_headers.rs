@@ -4,7 +4,10 @@ use http::HeaderName;
 use magicproxy_core::UpstreamName;
 use magicproxy_proxy::settings::{MountPath, TokenCarrier};
 
-use crate::support::{CREDENTIAL, Client, OnlyUpstream as _, Proxy, Token, Upstream, events_named, listed, request, settings};
+use crate::support::{
+    CREDENTIAL, Client, OnlyUpstream as _, Proxy, Token, Upstream, events_named, listed, request,
+    settings,
+};
 
 /// Headers by which somebody's API is told for whom, in which account, or on what a request acts, or by which it is given
 /// another key; and others that nobody has ever heard of.
@@ -135,10 +138,17 @@ async fn an_operator_adds_to_the_list_of_one_upstream() {
         settings.upstream_mut().drop_request_headers = vec![HeaderName::from_static("x-both")];
     })
     .await;
-    let lines = ["stripe-account: acct_1", "Stripe-Account: acct_2", "Stripe-Context: c", "X-Both: 1"];
-    assert_eq!(Client::ask(&proxy, request("GET /user", &Token::any(), &lines, "")).await.status, 200);
+    let lines =
+        ["stripe-account: acct_1", "Stripe-Account: acct_2", "Stripe-Context: c", "X-Both: 1"];
+    assert_eq!(
+        Client::ask(&proxy, request("GET /user", &Token::any(), &lines, "")).await.status,
+        200
+    );
     let seen = upstream.only_request();
-    assert_eq!(seen.names(), ["accept-encoding", "authorization", "host", "stripe-account", "stripe-account"]);
+    assert_eq!(
+        seen.names(),
+        ["accept-encoding", "authorization", "host", "stripe-account", "stripe-account"]
+    );
     assert_eq!(seen.all("stripe-account"), ["acct_1", "acct_2"]);
 }
 
@@ -153,21 +163,32 @@ async fn somebody_is_told_of_what_was_dropped_and_never_of_its_value() {
     let token = Token::allowing(&["GET /user"]).for_upstream(Some("told.test")).mint();
     let long = "x".repeat(65);
     let long = format!("{long}: hidden-value");
-    let lines = ["X-Tell-Me: hidden-value", "X_Tell: hidden-value", "X-Unwanted: hidden-value", "Accept: */*", &long];
+    let lines = [
+        "X-Tell-Me: hidden-value",
+        "X_Tell: hidden-value",
+        "X-Unwanted: hidden-value",
+        "Accept: */*",
+        &long,
+    ];
     for _ in 0..3 {
         assert_eq!(Client::ask(&proxy, request("GET /user", &token, &lines, "")).await.status, 200);
     }
     let named = |words: &[&str]| events_named(&[&["told.test"], words].concat());
-    let (unlisted, never) = (named(&["clients send", "\"x-tell-me\""]), named(&["clients send", "\"x_tell\""]));
+    let (unlisted, never) =
+        (named(&["clients send", "\"x-tell-me\""]), named(&["clients send", "\"x_tell\""]));
     assert_eq!((unlisted.len(), never.len()), (1, 1), "{unlisted:?} {never:?}");
     assert!(unlisted[0].contains("pass_request_headers"), "{unlisted:?}");
     assert!(never[0].contains("there is a `_` in its name"), "{never:?}");
     assert!(named(&["clients send", "x-unwanted"]).is_empty());
-    let each = named(&["dropped request headers", "x-tell-me", "x_tell", "x-unwanted", "<65 bytes>"]);
+    let each =
+        named(&["dropped request headers", "x-tell-me", "x_tell", "x-unwanted", "<65 bytes>"]);
     assert_eq!(each.len(), 3, "{each:?}");
     assert!(events_named(&["hidden-value"]).is_empty());
     for matter_of_course in ["host", "authorization", "connection", "content-length"] {
-        assert!(named(&["dropped request headers", matter_of_course]).is_empty(), "{matter_of_course}");
+        assert!(
+            named(&["dropped request headers", matter_of_course]).is_empty(),
+            "{matter_of_course}"
+        );
     }
 }
 
@@ -204,30 +225,56 @@ async fn no_client_fills_the_log_with_names() {
     .await;
     let token = Token::allowing(&["GET /user"]).for_upstream(Some("many.test")).mint();
     // What is on the list takes no place among the names, even where `Connection` takes it away.
-    let nominated = ["Connection: accept, accept-language, user-agent", "Accept: 1", "Accept-Language: 1", "User-Agent: 1"];
+    let nominated = [
+        "Connection: accept, accept-language, user-agent",
+        "Accept: 1",
+        "Accept-Language: 1",
+        "User-Agent: 1",
+    ];
     assert_eq!(Client::ask(&proxy, request("GET /user", &token, &nominated, "")).await.status, 200);
     for turn in 0..3 {
-        let lines: Vec<String> = (0..80).map(|number| format!("X-Many-{}: 1", turn * 10 + number)).collect();
+        let lines: Vec<String> =
+            (0..80).map(|number| format!("X-Many-{}: 1", turn * 10 + number)).collect();
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         assert_eq!(Client::ask(&proxy, request("GET /user", &token, &lines, "")).await.status, 200);
     }
     assert_eq!(events_named(&["many.test", "clients send a header"]).len(), 64);
     assert_eq!(events_named(&["many.test", "clients send more than 64 headers"]).len(), 1);
-    assert!(upstream.requests().iter().all(|seen| seen.names() == ["accept-encoding", "authorization", "host"]));
+    assert!(
+        upstream
+            .requests()
+            .iter()
+            .all(|seen| seen.names() == ["accept-encoding", "authorization", "host"])
+    );
 }
 
 /// `Connection` keeps a field from the upstream in either section, whatever else stands in it.
 #[tokio::test]
 async fn what_connection_names_does_not_pass_behind_the_content_either() {
     let upstream = Upstream::hello().await;
-    let proxy = Proxy::with(&upstream, |settings| settings.upstream_mut().pass_request_headers = listed(&["X-Sum"])).await;
+    let proxy = Proxy::with(&upstream, |settings| {
+        settings.upstream_mut().pass_request_headers = listed(&["X-Sum"])
+    })
+    .await;
     for connection in ["x-sum", "close, X-Sum", "\u{e9}, x-sum"] {
         let connection = format!("Connection: {connection}");
-        let lines = [connection.as_str(), "Transfer-Encoding: chunked", "Trailer: X-Sum, Content-Digest", "X-Sum: 1"];
+        let lines = [
+            connection.as_str(),
+            "Transfer-Encoding: chunked",
+            "Trailer: X-Sum, Content-Digest",
+            "X-Sum: 1",
+        ];
         let body = "5\r\nhello\r\n0\r\nX-Sum: 7\r\nContent-Digest: d\r\n\r\n";
-        assert_eq!(Client::ask(&proxy, request("POST /a", &Token::any(), &lines, body)).await.status, 200);
+        assert_eq!(
+            Client::ask(&proxy, request("POST /a", &Token::any(), &lines, body)).await.status,
+            200
+        );
         let seen = upstream.only_request();
-        assert_eq!((seen.all("x-sum"), seen.all("trailer")), (vec![], vec!["content-digest"]), "{connection}");
+        assert_eq!(
+            (seen.all("x-sum"), seen.all("trailer")),
+            (vec![], vec!["content-digest"]),
+            "{connection}"
+        );
         assert_eq!(seen.trailers, [("content-digest".to_owned(), "d".to_owned())], "{connection}");
         upstream.take_requests();
     }

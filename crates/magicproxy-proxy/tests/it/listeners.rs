@@ -10,7 +10,9 @@ use magicproxy_proxy::settings::{Forwarding, MountPath};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::support::Setup;
-use crate::support::{Certificate, Client, OnlyUpstream as _, Proxy, Token, Upstream, request, settings, soon};
+use crate::support::{
+    Certificate, Client, OnlyUpstream as _, Proxy, Token, Upstream, request, settings, soon,
+};
 
 /// A proxy on TCP and on a Unix socket.
 struct Both {
@@ -38,7 +40,9 @@ async fn a_unix_socket_answers_as_the_api_itself() {
     let both = Both::before(&upstream, |_| ()).await;
     let token = Token::allowing(&["GET /user"]).mint();
     let asked = |line: &str, token: &str| {
-        let line = format!("{line} HTTP/1.1\r\nHost: api.github.com\r\nAuthorization: Bearer {token}\r\n\r\n");
+        let line = format!(
+            "{line} HTTP/1.1\r\nHost: api.github.com\r\nAuthorization: Bearer {token}\r\n\r\n"
+        );
         line.into_bytes()
     };
     let mut client = both.connect_unix().await;
@@ -59,10 +63,15 @@ async fn nobody_is_named_who_came_by_a_unix_socket() {
             vec!["accept-encoding", "authorization", "forwarded", "host", "via"],
             Some("for=unknown;proto=http"),
         ),
-        (Forwarding::XForwarded, vec!["accept-encoding", "authorization", "host", "via", "x-forwarded-proto"], None),
+        (
+            Forwarding::XForwarded,
+            vec!["accept-encoding", "authorization", "host", "via", "x-forwarded-proto"],
+            None,
+        ),
     ] {
         let upstream = Upstream::hello().await;
-        let both = Both::before(&upstream, |settings| settings.upstream_mut().forwarding = mode).await;
+        let both =
+            Both::before(&upstream, |settings| settings.upstream_mut().forwarding = mode).await;
         let forged = ["Forwarded: for=6.6.6.6", "X-Forwarded-For: 6.6.6.6"];
         both.connect_unix().await.exchange(request("GET /user", &Token::any(), &forged, "")).await;
         let seen = upstream.only_request();
@@ -83,7 +92,8 @@ async fn a_client_of_ipv4_is_one_on_a_socket_of_both_families() {
     let mut settings = settings(upstream.address, "");
     settings.upstream_mut().forwarding = Forwarding::XForwarded;
     let _proxy = Proxy::listening(settings, |_| vec![Listener::tcp(socket)]).await;
-    let mut client = Client::over(soon(TcpStream::connect((Ipv4Addr::LOCALHOST, port))).await.unwrap());
+    let mut client =
+        Client::over(soon(TcpStream::connect((Ipv4Addr::LOCALHOST, port))).await.unwrap());
     assert_eq!(client.exchange(request("GET /a", &Token::any(), &[], "")).await.status, 200);
     assert_eq!(upstream.only_request().all("x-forwarded-for"), ["127.0.0.1"]);
 }
@@ -165,17 +175,31 @@ async fn a_listener_may_be_for_one_upstream_only() {
     };
     let listeners = [bound("two"), bound("nobody")];
     let proxy = Proxy::listening(both, |tcp| [tcp].into_iter().chain(listeners).collect()).await;
-    let connect = async |name: &str| Client::over(soon(UnixStream::connect(folder.path().join(name))).await.unwrap());
+    let connect = async |name: &str| {
+        Client::over(soon(UnixStream::connect(folder.path().join(name))).await.unwrap())
+    };
     let token = Token::allowing(&["* /.*"]).for_upstream(Some("two")).mint();
     // Mounts mean nothing there.
     for path in ["/user", "/one/user"] {
-        assert_eq!(connect("two").await.exchange(request(&format!("GET {path}"), &token, &[], "")).await.status, 200);
+        assert_eq!(
+            connect("two")
+                .await
+                .exchange(request(&format!("GET {path}"), &token, &[], ""))
+                .await
+                .status,
+            200
+        );
     }
     let targets: Vec<_> = two.requests().iter().map(|seen| seen.target.clone()).collect();
     assert_eq!(targets, ["/user", "/one/user"]);
     let answer = connect("two")
         .await
-        .exchange(request("GET /user", &Token::allowing(&["* /.*"]).for_upstream(Some("one")).mint(), &[], ""))
+        .exchange(request(
+            "GET /user",
+            &Token::allowing(&["* /.*"]).for_upstream(Some("one")).mint(),
+            &[],
+            "",
+        ))
         .await;
     answer.assert_rejected(401, "wrong_upstream");
     let answer = connect("nobody").await.exchange(request("GET /two/user", &token, &[], "")).await;
@@ -189,9 +213,13 @@ async fn a_unix_socket_may_speak_tls_too() {
     let upstream = Upstream::hello().await;
     let certificate = Certificate::new();
     let folder = tempfile::tempdir().unwrap();
-    let unix = Listener::unix(UnixListener::bind(folder.path().join("s")).unwrap()).with_tls(certificate.server());
+    let unix = Listener::unix(UnixListener::bind(folder.path().join("s")).unwrap())
+        .with_tls(certificate.server());
     let _proxy = Proxy::listening(settings(upstream.address, ""), |tcp| vec![tcp, unix]).await;
     let stream = UnixStream::connect(folder.path().join("s")).await.unwrap();
     let stream = certificate.caller(&["http/1.1"]).speak(stream).await;
-    assert_eq!(Client::over(stream).exchange(request("GET /a", &Token::any(), &[], "")).await.status, 200);
+    assert_eq!(
+        Client::over(stream).exchange(request("GET /a", &Token::any(), &[], "")).await.status,
+        200
+    );
 }

@@ -5,8 +5,8 @@
 use std::sync::LazyLock;
 
 use magicproxy_core::{
-    Acceptance, Caveat, Credential, Kem, Label, MinterKey, MinterSigningKey, RuleSource, SealedTokenSpec, TokenVersion, UnixTime,
-    UnnamedTokens, UpstreamName,
+    Acceptance, Caveat, Credential, Kem, Label, MinterKey, MinterSigningKey, RuleSource,
+    SealedTokenSpec, TokenVersion, UnixTime, UnnamedTokens, UpstreamName,
 };
 use magicproxy_proxy::settings::{Announcement, HostName, HttpMint, MountPath, RouteSettings};
 use serde_json::json;
@@ -14,13 +14,14 @@ use zeroize::Zeroizing;
 
 use crate::support::Setup;
 use crate::support::{
-    CREDENTIAL, Client, ClientResponse, NAME, OnlyUpstream as _, Proxy, Token, Upstream, events_come, events_named, guard, keys,
-    now, parse, settings,
+    CREDENTIAL, Client, ClientResponse, NAME, OnlyUpstream as _, Proxy, Token, Upstream,
+    events_come, events_named, guard, keys, now, parse, settings,
 };
 
 /// The minter of `one`, and that of `two`.
-static MINTERS: LazyLock<[MinterSigningKey; 2]> =
-    LazyLock::new(|| [MinterSigningKey::generate().unwrap(), MinterSigningKey::generate().unwrap()]);
+static MINTERS: LazyLock<[MinterSigningKey; 2]> = LazyLock::new(|| {
+    [MinterSigningKey::generate().unwrap(), MinterSigningKey::generate().unwrap()]
+});
 
 fn public(key: &MinterSigningKey) -> MinterKey {
     MinterKey::from_json(&key.to_public_jwk().to_string()).unwrap()
@@ -61,9 +62,14 @@ fn placed(upstream: &Upstream, name: &str, terms: Terms, minter: &MinterSigningK
     settings
 }
 
-fn apply(upstream: &mut magicproxy_proxy::settings::UpstreamSettings, terms: Terms, minter: &MinterSigningKey) {
+fn apply(
+    upstream: &mut magicproxy_proxy::settings::UpstreamSettings,
+    terms: Terms,
+    minter: &MinterSigningKey,
+) {
     let minters = if terms.lists_minter { vec![public(minter)] } else { Vec::new() };
-    upstream.acceptance = Acceptance { versions: terms.versions.to_vec(), minters, ..Acceptance::default() };
+    upstream.acceptance =
+        Acceptance { versions: terms.versions.to_vec(), minters, ..Acceptance::default() };
     upstream.http_mint = terms.mint;
 }
 
@@ -91,12 +97,20 @@ fn named(aud: &str, minter: Option<&MinterSigningKey>, label: Option<&str>) -> S
 }
 
 async fn ask(proxy: &Proxy, line: &str, host: &str, token: &str) -> ClientResponse {
-    let head = format!("{line} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\n\r\n");
+    let head = format!(
+        "{line} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\n\r\n"
+    );
     Client::ask(proxy, head).await
 }
 
-async fn post(proxy: &Proxy, path: &str, host: &str, (token, body): (&str, serde_json::Value)) -> ClientResponse {
-    let bearer = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
+async fn post(
+    proxy: &Proxy,
+    path: &str,
+    host: &str,
+    (token, body): (&str, serde_json::Value),
+) -> ClientResponse {
+    let bearer =
+        if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
     let body = body.to_string();
     let length = body.len();
     let head = format!(
@@ -132,14 +146,30 @@ async fn outcome(proxy: &Proxy) -> [String; 9] {
         post(proxy, "/__magictoken", "p.test", ("", order(Some("one")))).await,
     ];
     for minted in orders.iter().filter(|answer| answer.status == 200) {
-        assert_eq!(ask(proxy, "GET /one/x", "p.test", &minted.text()).await.status, 200, "what is minted is accepted");
+        assert_eq!(
+            ask(proxy, "GET /one/x", "p.test", &minted.text()).await.status,
+            200,
+            "what is minted is accepted"
+        );
     }
     let signed = Token::allowing(&["* /.*"]).for_upstream(Some("one")).mint();
     let presented = ask(proxy, "DELETE /one/x", "p.test", &signed).await;
-    let narrowed = post(proxy, "/one/__magictoken/narrow", "p.test", (&signed, json!({"caveat": {"sub": "x"}}))).await;
+    let narrowed = post(
+        proxy,
+        "/one/__magictoken/narrow",
+        "p.test",
+        (&signed, json!({"caveat": {"sub": "x"}})),
+    )
+    .await;
     let resealed = post(proxy, "/one/__magictoken/reseal", "p.test", (&signed, json!({}))).await;
     // Not by way of an upstream that would take it, either.
-    let elsewhere = post(proxy, "/two/__magictoken/narrow", "p.test", (&signed, json!({"caveat": {"sub": "x"}}))).await;
+    let elsewhere = post(
+        proxy,
+        "/two/__magictoken/narrow",
+        "p.test",
+        (&signed, json!({"caveat": {"sub": "x"}})),
+    )
+    .await;
     assert_ne!(elsewhere.status, 200);
     let [own, others] = &*MINTERS;
     let mut outcome = orders.iter().map(told).collect::<Vec<_>>();
@@ -148,11 +178,15 @@ async fn outcome(proxy: &Proxy) -> [String; 9] {
         outcome.push(told(&ask(proxy, "GET /one/x", "p.test", &sealed("one", minter)).await));
     }
     // The other upstream is closed to all but its own minter, whatever the terms of this one.
-    for (minter, code) in [(None, "invalid_token"), (Some(own), "invalid_token"), (Some(others), "ok")] {
+    for (minter, code) in
+        [(None, "invalid_token"), (Some(own), "invalid_token"), (Some(others), "ok")]
+    {
         assert_eq!(told(&ask(proxy, "GET /two/x", "p.test", &sealed("two", minter)).await), code);
     }
     for path in ["/two/__magictoken", "/__magictoken"] {
-        post(proxy, path, "p.test", ("", order(Some("two")))).await.assert_rejected(403, "minting_closed");
+        post(proxy, path, "p.test", ("", order(Some("two"))))
+            .await
+            .assert_rejected(403, "minting_closed");
     }
     outcome.try_into().unwrap()
 }
@@ -179,17 +213,29 @@ async fn strangers_mint_nothing_where_minters_are_listed_and_the_rest_is_as_it_s
         upstream.take_requests();
         assert_eq!(outcome(&proxy).await, expected, "{terms:?}");
         let told = ask(&proxy, "GET /one/__magictoken", "p.test", "none").await.text();
-        assert_eq!(told.ends_with("\nminting is closed"), expected[0] == closed, "{terms:?}: {told}");
+        assert_eq!(
+            told.ends_with("\nminting is closed"),
+            expected[0] == closed,
+            "{terms:?}: {told}"
+        );
         // Of the other one it is told at the root, and there is nothing about all where one is open.
         let told = ask(&proxy, "GET /__magictoken", "p.test", "none").await.text();
         let all_closed = expected[0] == closed;
         assert_eq!(told.contains("\nminting is closed"), all_closed, "{told}");
-        assert_eq!(told.contains("/two/ for") && told.ends_with(", where minting is closed"), !all_closed, "{told}");
+        assert_eq!(
+            told.contains("/two/ for") && told.ends_with(", where minting is closed"),
+            !all_closed,
+            "{told}"
+        );
         let about = ask(&proxy, "GET /__magictoken/upstreams/one", "p.test", "none").await.json();
         let versions: Vec<&str> = terms.versions.iter().map(|version| version.as_str()).collect();
         assert_eq!(about["accepts"]["versions"], json!(versions), "{about}");
         let listed = terms.lists_minter && terms.versions.contains(&TokenVersion::V2);
-        assert_eq!(about["accepts"].get("minters").is_some(), listed || terms.versions == V1 && terms.lists_minter, "{about}");
+        assert_eq!(
+            about["accepts"].get("minters").is_some(),
+            listed || terms.versions == V1 && terms.lists_minter,
+            "{about}"
+        );
     }
 }
 
@@ -203,11 +249,21 @@ async fn the_default_upstream_is_closed_as_a_named_one() {
         (true, BOTH, HttpMint::Closed, "minting_closed", "ok"),
     ] {
         let terms = Terms { lists_minter, versions, mint };
-        let proxy = Proxy::with(&upstream, |settings| apply(settings.upstream_mut(), terms, &MINTERS[0])).await;
-        assert_eq!(told(&post(&proxy, "/__magictoken", "p.test", ("", order(None))).await), order_code, "{terms:?}");
+        let proxy =
+            Proxy::with(&upstream, |settings| apply(settings.upstream_mut(), terms, &MINTERS[0]))
+                .await;
+        assert_eq!(
+            told(&post(&proxy, "/__magictoken", "p.test", ("", order(None))).await),
+            order_code,
+            "{terms:?}"
+        );
         for name in [None, Some(NAME)] {
             let token = Token::any_for(name);
-            assert_eq!(told(&ask(&proxy, "DELETE /x", "p.test", &token).await), token_code, "{terms:?} {name:?}");
+            assert_eq!(
+                told(&ask(&proxy, "DELETE /x", "p.test", &token).await),
+                token_code,
+                "{terms:?} {name:?}"
+            );
         }
         let first = ask(&proxy, "GET /__magictoken", "p.test", "none").await.text();
         assert!(first.starts_with("magic API proxy for http://"), "{first}");
@@ -219,9 +275,13 @@ async fn the_default_upstream_is_closed_as_a_named_one() {
 #[tokio::test]
 async fn only_accepted_kems_are_published_and_taken() {
     let upstream = Upstream::hello().await;
-    let proxy = Proxy::with(&upstream, |settings| settings.upstream_mut().acceptance.kems = vec![Kem::XWing]).await;
+    let proxy = Proxy::with(&upstream, |settings| {
+        settings.upstream_mut().acceptance.kems = vec![Kem::XWing]
+    })
+    .await;
     let published = ask(&proxy, "GET /__magictoken/keys", "p.test", "none").await.json();
-    let kinds: Vec<_> = published["keys"].as_array().unwrap().iter().map(|key| key["kty"].clone()).collect();
+    let kinds: Vec<_> =
+        published["keys"].as_array().unwrap().iter().map(|key| key["kty"].clone()).collect();
     assert_eq!(kinds, ["AKP"]);
     let token = sealed(NAME, None);
     let refused = ask(&proxy, "GET /x", "p.test", &token).await;
@@ -254,15 +314,27 @@ async fn a_line_says_who_made_its_token_and_not_what_it_is_called() {
         order["sub"] = sub.into();
         order
     };
-    let ordered = post(&proxy, "/__magictoken", "p.test", ("", with(order(None), "admin"))).await.text();
+    let ordered =
+        post(&proxy, "/__magictoken", "p.test", ("", with(order(None), "admin"))).await.text();
     let anonymous = post(&proxy, "/__magictoken", "p.test", ("", order(None))).await.text();
     let narrowed = |token: String| {
         let proxy = &proxy;
-        async move { post(proxy, "/__magictoken/narrow", "p.test", (&token, json!({"caveat": {"sub": "admin"}}))).await.text() }
+        async move {
+            post(
+                proxy,
+                "/__magictoken/narrow",
+                "p.test",
+                (&token, json!({"caveat": {"sub": "admin"}})),
+            )
+            .await
+            .text()
+        }
     };
     let (claimed, handed_on) = (narrowed(anonymous).await, narrowed(ordered.clone()).await);
     let [one, two] = &*MINTERS;
-    let append = |token: &str| Caveat::from_json(br#"{"sub":"admin"}"#).unwrap().append_to(token).unwrap().to_string();
+    let append = |token: &str| {
+        Caveat::from_json(br#"{"sub":"admin"}"#).unwrap().append_to(token).unwrap().to_string()
+    };
     let unsigned = named(NAME, None, None);
     let table = [
         (&proxy, ordered, "admin", "v1", None),
@@ -279,21 +351,30 @@ async fn a_line_says_who_made_its_token_and_not_what_it_is_called() {
     for (number, (proxy, token, sub, version, minter)) in table.into_iter().enumerate() {
         guard(&token);
         let path = format!("/who-made-it/{number}");
-        assert_eq!(ask(proxy, &format!("GET {path}"), "p.test", &token).await.status, 200, "{number}");
+        assert_eq!(
+            ask(proxy, &format!("GET {path}"), "p.test", &token).await.status,
+            200,
+            "{number}"
+        );
         let found = |name: &str| field(&path, name);
         assert_eq!(found("sub").unwrap_or_default(), sub, "{number}");
         assert_eq!(found("version").as_deref(), Some(version), "{number}");
         assert_eq!(found("minter"), minter.map(|key| key.id().to_string()), "{number}");
         assert_eq!(found("kid").map(|kid| kid.len()), Some(43), "{number}");
         let owner = found("owner").unwrap();
-        assert!(owner.len() == 64 && owner.bytes().all(|digit| b"0123456789abcdef".contains(&digit)), "{number}: {owner}");
+        assert!(
+            owner.len() == 64 && owner.bytes().all(|digit| b"0123456789abcdef".contains(&digit)),
+            "{number}: {owner}"
+        );
         owners.push(owner);
     }
     // The same for what was narrowed from one token, and for nothing else.
     let distinct: std::collections::HashSet<_> = owners.iter().collect();
     assert_eq!((&owners[0], &owners[7], distinct.len()), (&owners[2], &owners[8], 7));
     // A mint request, a claim and a caveat: a label that stands for none is only a holder's.
-    post(&open, "/__magictoken", "p.test", ("", with(order(None), "-"))).await.assert_rejected(400, "invalid_mint_request");
+    post(&open, "/__magictoken", "p.test", ("", with(order(None), "-")))
+        .await
+        .assert_rejected(400, "invalid_mint_request");
 }
 
 /// All that the proxy serves at once is kept for tokens that no stranger can mint. The key that signs those of `two` signs what an
@@ -307,14 +388,19 @@ async fn what_an_open_mint_makes_for_one_upstream_is_a_strangers_at_all() {
         let mut both = placed(&upstream, "one", open, &MINTERS[0]);
         let mut two = placed(&upstream, "two", closed, &MINTERS[1]);
         // What names no upstream is for `two`, or for none.
-        two.upstream_mut().unnamed = if announced.is_none() { UnnamedTokens::Accept } else { UnnamedTokens::Refuse };
+        two.upstream_mut().unnamed =
+            if announced.is_none() { UnnamedTokens::Accept } else { UnnamedTokens::Refuse };
         both.upstreams.extend(two.settings.upstreams);
-        both.limits.exchanges =
-            magicproxy_proxy::settings::Quota { reserved: both.limits.exchanges.total, ..both.limits.exchanges };
+        both.limits.exchanges = magicproxy_proxy::settings::Quota {
+            reserved: both.limits.exchanges.total,
+            ..both.limits.exchanges
+        };
         let proxy = Proxy::start(both).await;
         let bought = Token::allowing(&["* /.*"]).for_upstream(Some("one")).mint();
         for path in ["/one/x", "/two/x"] {
-            ask(&proxy, &format!("GET {path}"), "p.test", &bought).await.assert_rejected(503, "overloaded");
+            ask(&proxy, &format!("GET {path}"), "p.test", &bought)
+                .await
+                .assert_rejected(503, "overloaded");
         }
         let known = Token::allowing(&["* /.*"]).for_upstream(announced).mint();
         for token in [known, sealed("two", Some(&MINTERS[1])).into()] {
@@ -326,7 +412,9 @@ async fn what_an_open_mint_makes_for_one_upstream_is_a_strangers_at_all() {
 /// Another letter than this part of a token begins with.
 fn bent(part: &str) -> String {
     let first = if part.starts_with('a') { "b" } else { "a" };
-    part.char_indices().map(|(at, letter)| if at == 0 { first.to_owned() } else { letter.to_string() }).collect()
+    part.char_indices()
+        .map(|(at, letter)| if at == 0 { first.to_owned() } else { letter.to_string() })
+        .collect()
 }
 
 /// Who asks the control plane about a token is told in the log as who uses one: once it is verified, and not before.
@@ -351,7 +439,9 @@ async fn the_control_plane_s_lines_say_whose_token_was_borne_and_nothing_that_wa
         ("POST", "", order(None)),
     ];
     let mut count = 0;
-    for (token, version) in [(&sealed, "v2"), (&*signed, "v1"), (forged_sealed, ""), (forged_signed, "")] {
+    for (token, version) in
+        [(&sealed, "v2"), (&*signed, "v1"), (forged_sealed, ""), (forged_signed, "")]
+    {
         guard(token);
         for (method, below, body) in &asked {
             let path = format!("/{NAMED}/__magictoken{below}");

@@ -5,7 +5,8 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::support::{
-    Client, Framed, Multiplexed, OnlyUpstream as _, Proxy, Token, all, events_come, events_named, in_time, request, soon,
+    Client, Framed, Multiplexed, OnlyUpstream as _, Proxy, Token, all, events_come, events_named,
+    in_time, request, soon,
 };
 
 /// Sends a request and leaves its response to come.
@@ -25,12 +26,19 @@ async fn begin_many(proxy: &Proxy, path: &str, count: usize) -> Vec<Client> {
 
 #[track_caller]
 fn assert_whole(answer: &crate::support::ClientResponse) {
-    assert_eq!((answer.status, answer.complete, answer.body.len()), (200, true, 60_000), "{}", answer.text());
+    assert_eq!(
+        (answer.status, answer.complete, answer.body.len()),
+        (200, true, 60_000),
+        "{}",
+        answer.text()
+    );
 }
 
 /// Asks with a token of its own.
 async fn ask(proxy: &Proxy, path: &str) {
-    assert_whole(&Client::ask(proxy, request(&format!("GET {path}"), &Token::any(), &[], "")).await);
+    assert_whole(
+        &Client::ask(proxy, request(&format!("GET {path}"), &Token::any(), &[], "")).await,
+    );
 }
 
 #[tokio::test]
@@ -57,7 +65,8 @@ async fn downloads_that_nobody_reads_stop_no_other_stream() {
 #[tokio::test]
 async fn a_connection_has_room_for_every_streams_window() {
     let upstream = Multiplexed::allowing(100).await;
-    let proxy = upstream.proxy(|settings| settings.limits.upstream_streams_per_connection = 4).await;
+    let proxy =
+        upstream.proxy(|settings| settings.limits.upstream_streams_per_connection = 4).await;
     ask(&proxy, "/first").await;
     let mut unread = begin_many(&proxy, "/big", 3).await;
     for client in &mut unread {
@@ -80,7 +89,11 @@ async fn pending_requests_leave_the_next_one_its_way() {
     upstream.until(|counts| counts.open() == 100).await;
     ask(&proxy, "/next").await;
     let counts = upstream.counts();
-    assert!((4..=8).contains(&counts.connections.len()), "{} connections", counts.connections.len());
+    assert!(
+        (4..=8).contains(&counts.connections.len()),
+        "{} connections",
+        counts.connections.len()
+    );
     assert!(counts.connections.iter().all(|connection| connection.peak <= 32), "{counts:?}");
     upstream.release();
     for client in &mut held {
@@ -126,13 +139,18 @@ async fn open_and_abort(upstream: &Multiplexed, proxy: &Proxy, path: &str, token
 #[tokio::test]
 async fn aborted_requests_end_nobody_elses_exchange() {
     let upstream = Multiplexed::allowing(100).await;
-    let proxy = upstream.proxy(|settings| settings.timeouts.response = Duration::from_secs(600)).await;
+    let proxy =
+        upstream.proxy(|settings| settings.timeouts.response = Duration::from_secs(600)).await;
     let mut honest = begin(&proxy, "GET /held-honest", &Token::any()).await;
     upstream.until(|counts| counts.open() == 1).await;
     let tokens: Vec<Zeroizing<String>> = (0..20).map(|_| Token::any()).collect();
     for round in 0..75 {
         let paths: Vec<String> = (0..20).map(|number| format!("/held-{round}-{number}")).collect();
-        let aborted = paths.iter().zip(&tokens).map(|(path, token)| open_and_abort(&upstream, &proxy, path, token)).collect();
+        let aborted = paths
+            .iter()
+            .zip(&tokens)
+            .map(|(path, token)| open_and_abort(&upstream, &proxy, path, token))
+            .collect();
         all(aborted).await;
         ask(&proxy, "/small").await;
     }
@@ -142,7 +160,11 @@ async fn aborted_requests_end_nobody_elses_exchange() {
     // Each counts as two streams of 32, so that there is none after 16, but those that were open already.
     assert!(most <= Some(32), "{most:?} resets on one connection");
     // All but the last ones, and the one that is in use, have ended.
-    upstream.until(|counts| counts.connections.iter().filter(|connection| !connection.closed).count() <= 4).await;
+    upstream
+        .until(|counts| {
+            counts.connections.iter().filter(|connection| !connection.closed).count() <= 4
+        })
+        .await;
     upstream.release();
     assert_whole(&honest.answer().await);
 }
@@ -176,7 +198,9 @@ async fn resets_are_paid_for_until_their_connection_ends() {
         // Its last stream ends, and with it the connection and what it costs.
         drop(held);
         upstream.until(|counts| counts.connections[0].closed).await;
-        let works = async { while begin(&proxy, "GET /more", &attacker).await.answer().await.status != 200 {} };
+        let works = async {
+            while begin(&proxy, "GET /more", &attacker).await.answer().await.status != 200 {}
+        };
         soon(works).await;
     })
     .await;
@@ -189,7 +213,9 @@ async fn requests_with_bodies_use_nothing_up() {
     let proxy = upstream.proxy(|_| ()).await;
     let (mut client, token) = (Client::connect(&proxy).await, Token::any());
     for _ in 0..40 {
-        for (line, body) in [("Content-Length: 3", "abc"), ("Transfer-Encoding: chunked", "3\r\nabc\r\n0\r\n\r\n")] {
+        for (line, body) in
+            [("Content-Length: 3", "abc"), ("Transfer-Encoding: chunked", "3\r\nabc\r\n0\r\n\r\n")]
+        {
             assert_whole(&client.exchange(request("POST /a", &token, &[line], body)).await);
         }
     }
@@ -199,7 +225,8 @@ async fn requests_with_bodies_use_nothing_up() {
 #[tokio::test]
 async fn a_request_that_is_given_up_in_the_queue_is_never_sent() {
     let upstream = Multiplexed::allowing(2).await;
-    let proxy = upstream.proxy(|settings| settings.limits.upstream_connections_per_origin = 1).await;
+    let proxy =
+        upstream.proxy(|settings| settings.limits.upstream_connections_per_origin = 1).await;
     let mut held = begin_many(&proxy, "/held", 2).await;
     upstream.until(|counts| counts.open() == 2).await;
     // The second one may have waited for the first one's connection.
@@ -217,7 +244,10 @@ async fn a_request_that_is_given_up_in_the_queue_is_never_sent() {
         assert_whole(&client.answer().await);
     }
     let counts = upstream.counts();
-    assert_eq!(counts.by_path().into_iter().collect::<Vec<_>>(), [("/held0", 1), ("/held1", 1), ("/patient", 1)]);
+    assert_eq!(
+        counts.by_path().into_iter().collect::<Vec<_>>(),
+        [("/held0", 1), ("/held1", 1), ("/patient", 1)]
+    );
 }
 
 /// Content that the upstream leaves in its connection's window stops that of nobody else: whoever brings content has a connection
@@ -227,7 +257,9 @@ async fn an_upload_that_the_upstream_does_not_take_stops_no_other_request() {
     let (upstream, token) = (Framed::new().await, Token::any());
     let proxy = upstream.proxy(|_| ()).await;
     let mut stuck = Client::connect(&proxy).await;
-    stuck.send(request("POST /stuck", &token, &["Content-Length: 300000"], &"x".repeat(300_000))).await;
+    stuck
+        .send(request("POST /stuck", &token, &["Content-Length: 300000"], &"x".repeat(300_000)))
+        .await;
     let mut full = upstream.accept(&[]).await;
     full.is_generous = false;
     full.head().await;
@@ -235,7 +267,14 @@ async fn an_upload_that_the_upstream_does_not_take_stops_no_other_request() {
     for (number, length) in [(1, "3"), (2, "100000")] {
         let mut beside = Client::connect(&proxy).await;
         let body = "y".repeat(length.parse().unwrap());
-        beside.send(request(&format!("POST /{number}"), &token, &[&format!("Content-Length: {length}")], &body)).await;
+        beside
+            .send(request(
+                &format!("POST /{number}"),
+                &token,
+                &[&format!("Content-Length: {length}")],
+                &body,
+            ))
+            .await;
         let mut other = upstream.accept(&[]).await;
         let seen = other.request().await;
         assert_eq!(seen.body.len(), body.len());
@@ -258,7 +297,9 @@ async fn uploads_one_after_another_share_a_connection() {
     let proxy = upstream.proxy(|_| ()).await;
     let (mut client, token) = (Client::connect(&proxy).await, Token::any());
     for _ in 0..5 {
-        let answer = client.exchange(request("POST /a", &token, &["Content-Length: 300000"], &"x".repeat(300_000))).await;
+        let answer = client
+            .exchange(request("POST /a", &token, &["Content-Length: 300000"], &"x".repeat(300_000)))
+            .await;
         assert_whole(&answer);
     }
     assert_eq!(upstream.counts().connections.len(), 1);

@@ -2,13 +2,18 @@
 
 use std::sync::{Arc, Mutex};
 
-use magicproxy_proxy::settings::{ApiRoot, EnvironmentProxies, NamedProxy, NoProxy, Outbound, OutboundProxy};
+use magicproxy_proxy::settings::{
+    ApiRoot, EnvironmentProxies, NamedProxy, NoProxy, Outbound, OutboundProxy,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::reaching::{SelfSigned, serve};
 use crate::support::Setup;
-use crate::support::{CREDENTIAL, Client, ClientResponse, OnlyUpstream as _, Proxy, Token, Upstream, request, settings};
+use crate::support::{
+    CREDENTIAL, Client, ClientResponse, OnlyUpstream as _, Proxy, Token, Upstream, request,
+    settings,
+};
 
 /// A proxy that answers CONNECT so, and where it says yes connects to the one origin that it knows.
 struct Connecting {
@@ -40,7 +45,12 @@ impl Connecting {
     }
 }
 
-async fn connect(mut stream: TcpStream, origin: String, reply: &'static str, seen: Arc<Mutex<Vec<String>>>) {
+async fn connect(
+    mut stream: TcpStream,
+    origin: String,
+    reply: &'static str,
+    seen: Arc<Mutex<Vec<String>>>,
+) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let Ok(byte) = stream.read_u8().await else { return };
@@ -74,7 +84,9 @@ async fn tls_is_spoken_with_the_api_through_the_proxy() {
     let origin = listener.local_addr().unwrap().to_string();
     serve(listener, &certificate);
     let between = Connecting::to(&origin, YES).await;
-    for (root, target) in [("https://localhost", "localhost:443"), ("https://127.0.0.1:8443", "127.0.0.1:8443")] {
+    for (root, target) in
+        [("https://localhost", "localhost:443"), ("https://127.0.0.1:8443", "127.0.0.1:8443")]
+    {
         let proxy = proxy(root, |settings| {
             settings.upstream_mut().extra_roots = vec![certificate.der.clone()];
             settings.upstream_mut().outbound = between.outbound();
@@ -83,7 +95,9 @@ async fn tls_is_spoken_with_the_api_through_the_proxy() {
         assert_eq!(ask(&proxy).await.text(), "hi", "{root}");
         let head = between.heads().pop().unwrap();
         // `me:pr@xy`.
-        let expected = format!("CONNECT {target} HTTP/1.1\r\nhost: {target}\r\nproxy-authorization: Basic bWU6cHJAeHk=\r\n\r\n");
+        let expected = format!(
+            "CONNECT {target} HTTP/1.1\r\nhost: {target}\r\nproxy-authorization: Basic bWU6cHJAeHk=\r\n\r\n"
+        );
         assert_eq!(head, expected);
     }
 }
@@ -92,15 +106,23 @@ async fn tls_is_spoken_with_the_api_through_the_proxy() {
 async fn plain_http_goes_through_it_too_and_its_password_goes_no_further() {
     let upstream = Upstream::hello().await;
     let between = Connecting::to(&upstream.address.to_string(), YES).await;
-    let proxy = proxy("http://nowhere.invalid", |settings| settings.upstream_mut().outbound = between.outbound()).await;
+    let proxy = proxy("http://nowhere.invalid", |settings| {
+        settings.upstream_mut().outbound = between.outbound()
+    })
+    .await;
     for _ in 0..2 {
         assert_eq!(ask(&proxy).await.text(), "hello");
     }
     let heads = between.heads();
     assert_eq!(heads.len(), 1, "the connection is kept");
-    assert!(heads[0].starts_with("CONNECT nowhere.invalid:80 HTTP/1.1\r\n") && !heads[0].contains(CREDENTIAL), "{heads:?}");
+    assert!(
+        heads[0].starts_with("CONNECT nowhere.invalid:80 HTTP/1.1\r\n")
+            && !heads[0].contains(CREDENTIAL),
+        "{heads:?}"
+    );
     let seen = upstream.requests();
-    assert!(seen.iter().all(|seen| seen.all("proxy-authorization").is_empty() && seen.all("host") == ["nowhere.invalid"]));
+    assert!(seen.iter().all(|seen| seen.all("proxy-authorization").is_empty()
+        && seen.all("host") == ["nowhere.invalid"]));
 }
 
 /// Nothing of a request is sent to a proxy that does not connect, and its fault is not said to be the API's.
@@ -113,23 +135,37 @@ async fn faults_of_the_proxy_are_told_as_such() {
             "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
             "the outbound proxy wants a user and a password",
         ),
-        ("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", "refuses to connect to the upstream (status 403)"),
+        (
+            "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno",
+            "refuses to connect to the upstream (status 403)",
+        ),
         ("HTTP/1.1 302 Found\r\nLocation: http://x/\r\nContent-Length: 0\r\n\r\n", "(status 302)"),
         ("SSH-2.0-x\r\n\r\n", "does not answer CONNECT as an HTTP proxy does"),
         ("", "does not answer CONNECT as an HTTP proxy does"),
-        ("HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "does not answer CONNECT as an HTTP proxy does"),
+        (
+            "HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+            "does not answer CONNECT as an HTTP proxy does",
+        ),
     ] {
         let between = Connecting::to(&origin, reply).await;
-        let proxy = proxy("https://api.invalid", |settings| settings.upstream_mut().outbound = between.outbound()).await;
+        let proxy = proxy("https://api.invalid", |settings| {
+            settings.upstream_mut().outbound = between.outbound()
+        })
+        .await;
         let refused = ask(&proxy).await;
         refused.assert_rejected(502, "upstream_unreachable");
         assert!(refused.text().contains(words), "{words}: {}", refused.text());
         assert!(between.heads().iter().all(|head| head.starts_with("CONNECT ")));
     }
     let absent = Outbound::Fixed(Arc::new(OutboundProxy::parse("http://127.0.0.1:1").unwrap()));
-    let proxy = proxy("https://api.invalid", |settings| settings.upstream_mut().outbound = absent).await;
+    let proxy =
+        proxy("https://api.invalid", |settings| settings.upstream_mut().outbound = absent).await;
     let refused = ask(&proxy).await;
-    assert!(refused.text().contains("the outbound proxy refuses connections"), "{}", refused.text());
+    assert!(
+        refused.text().contains("the outbound proxy refuses connections"),
+        "{}",
+        refused.text()
+    );
 }
 
 /// The head of its response has so many bytes, and not one more.
@@ -140,20 +176,39 @@ async fn the_head_of_a_proxys_answer_has_64_kib() {
         let bare = "HTTP/1.1 200 OK\r\nX-A: \r\n\r\n".len();
         let reply = format!("HTTP/1.1 200 OK\r\nX-A: {}\r\n\r\n", "a".repeat(length - bare));
         let between = Connecting::to(&upstream.address.to_string(), reply.leak()).await;
-        let proxy = proxy("http://nowhere.invalid", |settings| settings.upstream_mut().outbound = between.outbound()).await;
+        let proxy = proxy("http://nowhere.invalid", |settings| {
+            settings.upstream_mut().outbound = between.outbound()
+        })
+        .await;
         assert_eq!(ask(&proxy).await.status, status, "{length}");
     }
 }
 
 #[tokio::test]
 async fn a_proxy_of_the_environment_that_is_not_used_is_hinted_at() {
-    let named = NamedProxy { variable: "HTTPS_PROXY", proxy: Arc::new(OutboundProxy::parse("http://p:1").unwrap()) };
-    let proxies = EnvironmentProxies { https: Some(named), http: None, except: NoProxy::parse("inside.invalid") };
-    for (root, hinted) in [("https://api.invalid", true), ("https://inside.invalid", false), ("http://api.invalid", false)] {
+    let named = NamedProxy {
+        variable: "HTTPS_PROXY",
+        proxy: Arc::new(OutboundProxy::parse("http://p:1").unwrap()),
+    };
+    let proxies = EnvironmentProxies {
+        https: Some(named),
+        http: None,
+        except: NoProxy::parse("inside.invalid"),
+    };
+    for (root, hinted) in [
+        ("https://api.invalid", true),
+        ("https://inside.invalid", false),
+        ("http://api.invalid", false),
+    ] {
         let outbound = Outbound::DirectDespite(Arc::new(proxies.clone()));
         let proxy = proxy(root, |settings| settings.upstream_mut().outbound = outbound).await;
         let refused = ask(&proxy).await;
         refused.assert_rejected(502, "upstream_unreachable");
-        assert_eq!(refused.text().contains("`HTTPS_PROXY` is set"), hinted, "{root}: {}", refused.text());
+        assert_eq!(
+            refused.text().contains("`HTTPS_PROXY` is set"),
+            hinted,
+            "{root}: {}",
+            refused.text()
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! The path of a request: allowed, refused, answered.
 
 use crate::support::{
-    CREDENTIAL, Client, ClientResponse, NAME, OnlyUpstream as _, Proxy, Reply, Token, Upstream, all, now, request, rules,
-    settings,
+    CREDENTIAL, Client, ClientResponse, NAME, OnlyUpstream as _, Proxy, Reply, Token, Upstream,
+    all, now, request, rules, settings,
 };
 
 /// Sends one request with a token that allows `rules`.
@@ -37,7 +37,10 @@ async fn a_refusal_says_who_refuses_and_why() {
     assert_eq!(problem["detail"], "the token does not allow this request");
     let id = problem["request_id"].as_str().unwrap();
     let status = answer.one("proxy-status").unwrap();
-    assert_eq!(status, format!("magicproxy; error=http_request_denied; details=\"not_allowed {id}\""));
+    assert_eq!(
+        status,
+        format!("magicproxy; error=http_request_denied; details=\"not_allowed {id}\"")
+    );
     assert_eq!(answer.one("cache-control"), Some("no-store"));
     assert_eq!(answer.all("www-authenticate"), Vec::<&str>::new());
     assert!(upstream.requests().is_empty());
@@ -67,7 +70,9 @@ async fn patterns_span_the_whole_path_and_nothing_else() {
         "OPTIONS /user",
     ];
     for line in refused {
-        Client::ask(&proxy, request(line, &token, &[], "")).await.assert_rejected(403, "not_allowed");
+        Client::ask(&proxy, request(line, &token, &[], ""))
+            .await
+            .assert_rejected(403, "not_allowed");
     }
     assert!(upstream.requests().is_empty());
     for line in ["GET /user", "HEAD /user", "POST /a", "POST /b", "GET /n/12", "GET /us%65r"] {
@@ -102,9 +107,19 @@ async fn ambiguous_targets_are_refused_before_anything_else() {
         ("http://elsewhere.test/a", "target_form"),
     ];
     for (target, code) in cases {
-        Client::ask(&proxy, request(&format!("GET {target}"), &token, &[], "")).await.assert_rejected(400, code);
+        Client::ask(&proxy, request(&format!("GET {target}"), &token, &[], ""))
+            .await
+            .assert_rejected(400, code);
     }
-    for line in ["OPTIONS *", "CONNECT elsewhere.test:443", "CONNECT /a", "TRACE /a", "trace /a", "TRACK /a", "PRI /a"] {
+    for line in [
+        "OPTIONS *",
+        "CONNECT elsewhere.test:443",
+        "CONNECT /a",
+        "TRACE /a",
+        "trace /a",
+        "TRACK /a",
+        "PRI /a",
+    ] {
         let answer = Client::ask(&proxy, request(line, &token, &[], "")).await;
         assert!([400, 403].contains(&answer.status), "{line}: {}", answer.status);
     }
@@ -128,26 +143,39 @@ async fn the_base_path_stands_before_the_canonical_path() {
     let token = Token::allowing(&["GET /u.er"]).mint();
     assert_eq!(Client::ask(&proxy, request("GET /%75ser?x", &token, &[], "")).await.status, 200);
     assert_eq!(upstream.only_request().target, "/api/v3/user?x");
-    Client::ask(&proxy, request("GET /api/v3/user", &token, &[], "")).await.assert_rejected(403, "not_allowed");
+    Client::ask(&proxy, request("GET /api/v3/user", &token, &[], ""))
+        .await
+        .assert_rejected(403, "not_allowed");
 }
 
 #[tokio::test]
 async fn an_encoded_slash_is_allowed_in_both_readings_or_not_at_all() {
     let upstream = Upstream::hello().await;
-    let proxy =
-        Proxy::with(&upstream, |settings| settings.upstream_mut().encoded_slash = magicproxy_core::EncodedSlash::Both).await;
+    let proxy = Proxy::with(&upstream, |settings| {
+        settings.upstream_mut().encoded_slash = magicproxy_core::EncodedSlash::Both
+    })
+    .await;
     let one = Token::allowing(&["GET /a/[^/]+"]).mint();
-    Client::ask(&proxy, request("GET /a/b%2fc", &one, &[], "")).await.assert_rejected(403, "not_allowed");
-    Client::ask(&proxy, request("GET /a/b%2f..", &one, &[], "")).await.assert_rejected(400, "target_dot_segment");
+    Client::ask(&proxy, request("GET /a/b%2fc", &one, &[], ""))
+        .await
+        .assert_rejected(403, "not_allowed");
+    Client::ask(&proxy, request("GET /a/b%2f..", &one, &[], ""))
+        .await
+        .assert_rejected(400, "target_dot_segment");
     let both = Token::allowing(&["GET /a/.+"]).mint();
     assert_eq!(Client::ask(&proxy, request("GET /a/b%2fc", &both, &[], "")).await.status, 200);
     assert_eq!(upstream.only_request().target, "/a/b%2Fc");
-    Client::ask(&proxy, request("GET /a/%3Fb", &one, &[], "")).await.assert_rejected(403, "not_allowed");
+    Client::ask(&proxy, request("GET /a/%3Fb", &one, &[], ""))
+        .await
+        .assert_rejected(403, "not_allowed");
 }
 
 #[tokio::test]
 async fn head_is_admitted_by_get_and_keeps_the_length() {
-    let upstream = Upstream::scripted(|_| Reply::bytes("HTTP/1.1 200 OK\r\nContent-Length: 1234\r\nETag: \"x\"\r\n\r\n")).await;
+    let upstream = Upstream::scripted(|_| {
+        Reply::bytes("HTTP/1.1 200 OK\r\nContent-Length: 1234\r\nETag: \"x\"\r\n\r\n")
+    })
+    .await;
     let proxy = Proxy::before(&upstream).await;
     let mut client = Client::connect(&proxy).await;
     let token = Token::allowing(&["GET /file"]).mint();
@@ -162,7 +190,9 @@ async fn head_is_admitted_by_get_and_keeps_the_length() {
 #[tokio::test]
 async fn answers_without_a_body_keep_their_framing() {
     let upstream = Upstream::scripted(|seen| match seen.target.as_str() {
-        "/304" => Reply::bytes("HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\nETag: \"x\"\r\n\r\n"),
+        "/304" => {
+            Reply::bytes("HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\nETag: \"x\"\r\n\r\n")
+        }
         "/304-bare" => Reply::bytes("HTTP/1.1 304 Not Modified\r\n\r\n"),
         "/204" => Reply::bytes("HTTP/1.1 204 No Content\r\n\r\n"),
         _ => Reply::bytes("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
@@ -173,7 +203,12 @@ async fn answers_without_a_body_keep_their_framing() {
     let mut client = Client::connect(&proxy).await;
     for (target, status, length) in
         // hyper leaves away the length of a 304, which may be absent (RFC 9110 section 8.6).
-        [("/304", 304, None), ("/304-bare", 304, None), ("/204", 204, None), ("/empty", 200, Some("0"))]
+        [
+            ("/304", 304, None),
+            ("/304-bare", 304, None),
+            ("/204", 204, None),
+            ("/empty", 200, Some("0")),
+        ]
     {
         let answer = client.exchange(request(&format!("GET {target}"), &token, &[], "")).await;
         assert_eq!((answer.status, answer.one("content-length")), (status, length), "{target}");
@@ -184,7 +219,10 @@ async fn answers_without_a_body_keep_their_framing() {
 
 #[tokio::test]
 async fn a_head_answer_without_length_gets_none() {
-    let upstream = Upstream::scripted(|_| Reply::bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")).await;
+    let upstream = Upstream::scripted(|_| {
+        Reply::bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    })
+    .await;
     let proxy = Proxy::before(&upstream).await;
     let mut client = Client::connect(&proxy).await;
     let token = Token::any();
@@ -198,7 +236,11 @@ async fn a_head_answer_without_length_gets_none() {
 async fn what_the_upstream_answers_passes_unchanged() {
     let body = r#"{"message":"Bad credentials","status":"401"}"#;
     let upstream = Upstream::scripted(move |_| {
-        Reply::with("401 Unauthorized", &["WWW-Authenticate: Basic realm=\"GitHub\"", "X-Magic-API-Proxy: forged"], body)
+        Reply::with(
+            "401 Unauthorized",
+            &["WWW-Authenticate: Basic realm=\"GitHub\"", "X-Magic-API-Proxy: forged"],
+            body,
+        )
     })
     .await;
     let proxy = Proxy::before(&upstream).await;
@@ -211,7 +253,8 @@ async fn what_the_upstream_answers_passes_unchanged() {
 
 #[tokio::test]
 async fn redirects_are_answers_and_never_followed() {
-    let upstream = Upstream::scripted(|_| Reply::with("302 Found", &["Location: /admin"], "")).await;
+    let upstream =
+        Upstream::scripted(|_| Reply::with("302 Found", &["Location: /admin"], "")).await;
     let proxy = Proxy::before(&upstream).await;
     let answer = Client::ask(&proxy, request("GET /user", &Token::any(), &[], "")).await;
     assert_eq!((answer.status, answer.one("location")), (302, Some("/admin")));
@@ -240,7 +283,9 @@ async fn a_token_for_another_upstream_is_not_accepted() {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::before(&upstream).await;
     let other = Token::allowing(&["* /.*"]).for_upstream(Some("other.test")).mint();
-    Client::ask(&proxy, request("GET /user", &other, &[], "")).await.assert_rejected(401, "wrong_upstream");
+    Client::ask(&proxy, request("GET /user", &other, &[], ""))
+        .await
+        .assert_rejected(401, "wrong_upstream");
     for name in [None, Some(NAME)] {
         let token = Token::allowing(&["* /.*"]).for_upstream(name).mint();
         assert_eq!(Client::ask(&proxy, request("GET /user", &token, &[], "")).await.status, 200);
@@ -251,9 +296,14 @@ async fn a_token_for_another_upstream_is_not_accepted() {
 #[tokio::test]
 async fn no_token_exceeds_the_ceiling() {
     let upstream = Upstream::hello().await;
-    let proxy = Proxy::with(&upstream, |settings| settings.upstream_mut().ceiling = Some(rules(&["GET /read/.*"]))).await;
+    let proxy = Proxy::with(&upstream, |settings| {
+        settings.upstream_mut().ceiling = Some(rules(&["GET /read/.*"]))
+    })
+    .await;
     let token = Token::any();
-    Client::ask(&proxy, request("POST /read/x", &token, &[], "")).await.assert_rejected(403, "beyond_ceiling");
+    Client::ask(&proxy, request("POST /read/x", &token, &[], ""))
+        .await
+        .assert_rejected(403, "beyond_ceiling");
     assert_eq!(Client::ask(&proxy, request("GET /read/x", &token, &[], "")).await.status, 200);
 }
 
@@ -266,9 +316,13 @@ async fn scopes_are_unions_of_configured_rules() {
         assert_eq!(Client::ask(&proxy, request(line, &both, &[], "")).await.status, 200, "{line}");
     }
     let one = Token::scoped(&["reading"]).mint();
-    Client::ask(&proxy, request("POST /write", &one, &[], "")).await.assert_rejected(403, "not_allowed");
+    Client::ask(&proxy, request("POST /write", &one, &[], ""))
+        .await
+        .assert_rejected(403, "not_allowed");
     let unknown = Token::scoped(&["reading", "gone"]).mint();
-    Client::ask(&proxy, request("GET /user", &unknown, &[], "")).await.assert_rejected(401, "invalid_token");
+    Client::ask(&proxy, request("GET /user", &unknown, &[], ""))
+        .await
+        .assert_rejected(401, "invalid_token");
 }
 
 #[tokio::test]
@@ -316,9 +370,14 @@ async fn a_token_that_was_cached_still_ends() {
 async fn tokens_that_live_too_long_can_be_refused() {
     let upstream = Upstream::hello().await;
     let day = std::time::Duration::from_secs(24 * 60 * 60);
-    let proxy = Proxy::with(&upstream, |settings| settings.upstream_mut().acceptance.max_lifetime = Some(day.as_secs())).await;
+    let proxy = Proxy::with(&upstream, |settings| {
+        settings.upstream_mut().acceptance.max_lifetime = Some(day.as_secs())
+    })
+    .await;
     let token = Token::allowing(&["* /.*"]).living(now(), now() + 2 * day.as_secs()).mint();
-    Client::ask(&proxy, request("GET /user", &token, &[], "")).await.assert_rejected(401, "invalid_token");
+    Client::ask(&proxy, request("GET /user", &token, &[], ""))
+        .await
+        .assert_rejected(401, "invalid_token");
 }
 
 #[tokio::test]
@@ -332,16 +391,30 @@ async fn what_is_no_token_is_challenged() {
     let genuine = Token::any();
     let (rest, signature) = genuine.rsplit_once('.').unwrap();
     let (header, payload) = rest.split_once('.').unwrap();
-    let changed = |text: &str| format!("{}{}", if text.starts_with('e') { 'f' } else { 'e' }, &text[1..]);
+    let changed =
+        |text: &str| format!("{}{}", if text.starts_with('e') { 'f' } else { 'e' }, &text[1..]);
     let forged = format!("{header}.{payload}.{}", changed(signature));
     let swapped = format!("{header}.{}.{signature}", changed(payload));
     let unsigned = format!("eyJ0eXAiOiJKV1QiLCJhbGciOiJub25lIn0.{payload}.");
     let long = "a".repeat(17_000);
-    let tokens = [CREDENTIAL, "a.b.c", &forged, &swapped, &unsigned, &format!("{}.", *genuine), &long, "a b", "ü"];
+    let tokens = [
+        CREDENTIAL,
+        "a.b.c",
+        &forged,
+        &swapped,
+        &unsigned,
+        &format!("{}.", *genuine),
+        &long,
+        "a b",
+        "ü",
+    ];
     for token in tokens {
         let answer = Client::ask(&proxy, request("GET /user", token, &[], "")).await;
         answer.assert_rejected(401, "invalid_token");
-        assert_eq!(answer.all("www-authenticate"), ["Bearer realm=\"magicproxy\", error=\"invalid_token\""]);
+        assert_eq!(
+            answer.all("www-authenticate"),
+            ["Bearer realm=\"magicproxy\", error=\"invalid_token\""]
+        );
     }
     assert!(upstream.requests().is_empty());
 }
@@ -368,12 +441,19 @@ async fn one_authorization_field_of_any_accepted_kind() {
         assert_eq!(seen.all("authorization"), [format!("Bearer {CREDENTIAL}")]);
     }
     let twice = [accepted[0].as_str(), accepted[1].as_str()];
-    Client::ask(&proxy, request("GET /user", "", &twice, "")).await.assert_rejected(401, "invalid_token");
-    Client::ask(&proxy, request("GET /user", "", &[&format!("Authorization: Digest {}", *token)], ""))
+    Client::ask(&proxy, request("GET /user", "", &twice, ""))
         .await
         .assert_rejected(401, "invalid_token");
+    Client::ask(
+        &proxy,
+        request("GET /user", "", &[&format!("Authorization: Digest {}", *token)], ""),
+    )
+    .await
+    .assert_rejected(401, "invalid_token");
     let elsewhere = format!("X-Vault-Token: {}", *token);
-    Client::ask(&proxy, request("GET /user", "", &[&elsewhere], "")).await.assert_rejected(401, "missing_token");
+    Client::ask(&proxy, request("GET /user", "", &[&elsewhere], ""))
+        .await
+        .assert_rejected(401, "missing_token");
     assert_eq!(upstream.requests().len(), accepted.len());
 }
 
@@ -408,8 +488,14 @@ async fn a_caller_that_reads_json_only_gets_json() {
         ("*/*", "application/problem+json"),
         ("text/html, application/problem+json;q=0.5", "application/problem+json"),
     ] {
-        let answer = Client::ask(&proxy, request("GET /user", "", &[&format!("Accept: {accept}")], "")).await;
-        assert_eq!((answer.one("content-type"), answer.code().as_str()), (Some(media), "missing_token"), "{accept}");
+        let answer =
+            Client::ask(&proxy, request("GET /user", "", &[&format!("Accept: {accept}")], ""))
+                .await;
+        assert_eq!(
+            (answer.one("content-type"), answer.code().as_str()),
+            (Some(media), "missing_token"),
+            "{accept}"
+        );
     }
 }
 
@@ -426,9 +512,17 @@ async fn the_host_field_decides_nothing_and_must_be_one() {
     assert_eq!(upstream.only_request().all("host"), [upstream.address.to_string()]);
     // Each link of a response would be as long.
     let long = "a".repeat(261);
-    for hosts in
-        [&[][..], &["a.test", "b.test"], &["a.test", "a.test"], &["a b"], &["a/b"], &["a,b"], &["u@a"], &[""], &[long.as_str()]]
-    {
+    for hosts in [
+        &[][..],
+        &["a.test", "b.test"],
+        &["a.test", "a.test"],
+        &["a b"],
+        &["a/b"],
+        &["a,b"],
+        &["u@a"],
+        &[""],
+        &[long.as_str()],
+    ] {
         Client::ask(&proxy, with_hosts(hosts)).await.assert_rejected(400, "invalid_host");
     }
     assert_eq!(upstream.requests().len(), 1);
@@ -436,7 +530,9 @@ async fn the_host_field_decides_nothing_and_must_be_one() {
 
 /// Rules of so many classes, each of which a path may have to try, and one that allows everything.
 fn classes(count: usize) -> Vec<String> {
-    let pairs = ('a'..='z').flat_map(|one| ('a'..='z').filter(move |other| *other > one).map(move |other| (one, other)));
+    let pairs = ('a'..='z').flat_map(|one| {
+        ('a'..='z').filter(move |other| *other > one).map(move |other| (one, other))
+    });
     let rules = pairs.take(count).map(|(one, other)| format!("GET /[{one}{other}]*"));
     rules.chain(["GET /.*".to_owned()]).collect()
 }

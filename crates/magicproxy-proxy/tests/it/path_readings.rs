@@ -79,13 +79,18 @@ async fn names_reach_an_upstream_that_reads_them_in_one_way() {
         let proxy = reading(&upstream, EncodedSlash::Refuse, reads).await;
         for (name, strict, servlet, normalize) in NAMES {
             let code = [strict, "", servlet, normalize][column];
-            let answer = Client::ask(&proxy, request(&format!("GET /n/{name}"), &token, &[], "")).await;
+            let answer =
+                Client::ask(&proxy, request(&format!("GET /n/{name}"), &token, &[], "")).await;
             if code.is_empty() {
                 assert_eq!(answer.status, 200, "{name} {reads:?}: {}", answer.text());
                 assert_eq!(upstream.take_requests()[0].target, format!("/n/{name}"), "{reads:?}");
             } else {
                 answer.assert_rejected(400, code);
-                assert!(answer.text().contains("`path_reading`"), "the refusal of {name} names the setting: {}", answer.text());
+                assert!(
+                    answer.text().contains("`path_reading`"),
+                    "the refusal of {name} names the setting: {}",
+                    answer.text()
+                );
             }
         }
     }
@@ -163,7 +168,11 @@ fn readings(path: &str, slash: EncodedSlash, kind: PathReading) -> Vec<String> {
         let mut next = Vec::new();
         for text in &texts {
             // Where `%2F` is an ordinary character it stands for something that is no slash.
-            let kept = if slash == EncodedSlash::Opaque { text.replace("%2F", "\u{0}") } else { text.clone() };
+            let kept = if slash == EncodedSlash::Opaque {
+                text.replace("%2F", "\u{0}")
+            } else {
+                text.clone()
+            };
             next.push(kept.clone());
             next.push(decoded(&kept));
             if cuts {
@@ -191,7 +200,9 @@ fn without_parameters(path: &str) -> String {
 
 fn normalised(text: &str) -> String {
     let ascii = |character: char| match character {
-        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(character) - 0xfee0).unwrap().to_string(),
+        '\u{ff01}'..='\u{ff5e}' => {
+            char::from_u32(u32::from(character) - 0xfee0).unwrap().to_string()
+        }
         '\u{2025}' => "..".to_owned(),
         '\u{2026}' => "...".to_owned(),
         '\u{2215}' => "/".to_owned(),
@@ -290,17 +301,24 @@ async fn every_reading_of_the_configured_kind_of_server_is_allowed() {
             let proxy = reading(&upstream, slash, kind).await;
             let mut client = Client::connect(&proxy).await;
             for path in hostile_paths() {
-                let answer = client.exchange(request(&format!("GET {path}"), &token, &[], "")).await;
+                let answer =
+                    client.exchange(request(&format!("GET {path}"), &token, &[], "")).await;
                 assert!([200, 400, 403].contains(&answer.status), "{path}: {}", answer.status);
                 if answer.one("connection") == Some("close") {
                     client = Client::connect(&proxy).await;
                 }
             }
             let reached = upstream.take_requests();
-            assert!(reached.len() >= 15, "{kind:?} {slash:?}: only {} requests reached the upstream", reached.len());
+            assert!(
+                reached.len() >= 15,
+                "{kind:?} {slash:?}: only {} requests reached the upstream",
+                reached.len()
+            );
             for seen in reached {
                 let path = seen.target.split('?').next().unwrap();
-                let wrong = readings(path, slash, kind).into_iter().find(|reading| !is_allowed(&reading.replace('\u{0}', "%2F")));
+                let wrong = readings(path, slash, kind)
+                    .into_iter()
+                    .find(|reading| !is_allowed(&reading.replace('\u{0}', "%2F")));
                 assert_eq!(wrong, None, "{path} with {kind:?} and {slash:?}");
             }
         }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use magicproxy_proxy::settings::ApiRoot;
 
 use crate::support::{
-    CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, UpstreamConnection, find, in_time, request, soon,
+    CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, UpstreamConnection, find,
+    in_time, request, soon,
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -23,10 +24,14 @@ async fn connections_are_kept() {
 
 #[tokio::test]
 async fn a_connection_that_the_upstream_closes_is_not_kept() {
-    let upstream = Upstream::scripted(|_| Reply::with("200 OK", &["Connection: close"], "hello")).await;
+    let upstream =
+        Upstream::scripted(|_| Reply::with("200 OK", &["Connection: close"], "hello")).await;
     let proxy = Proxy::before(&upstream).await;
     for _ in 0..2 {
-        assert_eq!(Client::ask(&proxy, request("POST /a", &Token::any(), &[], "")).await.status, 200);
+        assert_eq!(
+            Client::ask(&proxy, request("POST /a", &Token::any(), &[], "")).await.status,
+            200
+        );
     }
     assert_eq!(upstream.requests()[1].connection, 1);
 }
@@ -122,7 +127,14 @@ async fn a_post_finds_a_new_connection_where_the_kept_one_was_closed_before() {
     }
     // Once it was noticed, it works.
     let mut client = Client::connect(&proxy).await;
-    let works = async { while client.exchange(request("POST /a", &token, &["Content-Length: 3"], "abc")).await.status != 200 {} };
+    let works = async {
+        while client
+            .exchange(request("POST /a", &token, &["Content-Length: 3"], "abc"))
+            .await
+            .status
+            != 200
+        {}
+    };
     soon(works).await;
 }
 
@@ -194,7 +206,9 @@ async fn an_upstream_that_speaks_no_tls_is_a_502_and_gets_no_credential() {
 #[tokio::test]
 async fn an_upstream_that_does_not_answer_is_a_504_and_is_left() {
     let mut upstream = Upstream::held().await;
-    let proxy = Proxy::with(&upstream, |settings| settings.timeouts.response = Duration::from_millis(200)).await;
+    let proxy =
+        Proxy::with(&upstream, |settings| settings.timeouts.response = Duration::from_millis(200))
+            .await;
     let mut client = Client::connect(&proxy).await;
     client.send(request("GET /a", &Token::any(), &[], "")).await;
     let mut connection = upstream.accept().await;
@@ -247,7 +261,10 @@ async fn a_caller_that_stops_in_its_upload_is_refused_and_the_upstream_left() {
 #[tokio::test]
 async fn an_answer_that_falls_silent_is_cut_off() {
     let mut upstream = Upstream::held().await;
-    let proxy = Proxy::with(&upstream, |settings| settings.timeouts.response_idle = Duration::from_millis(200)).await;
+    let proxy = Proxy::with(&upstream, |settings| {
+        settings.timeouts.response_idle = Duration::from_millis(200)
+    })
+    .await;
     let mut client = Client::connect(&proxy).await;
     client.send(request("GET /a", &Token::any(), &[], "")).await;
     let mut connection = upstream.accept().await;
@@ -269,7 +286,10 @@ async fn a_whole_exchange_can_be_bounded() {
         connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await;
         let mut interval = tokio::time::interval(Duration::from_millis(20));
         let dripping = async {
-            while tokio::io::AsyncWriteExt::write_all(&mut connection.stream, b"1\r\na\r\n").await.is_ok() {
+            while tokio::io::AsyncWriteExt::write_all(&mut connection.stream, b"1\r\na\r\n")
+                .await
+                .is_ok()
+            {
                 interval.tick().await;
             }
         };

@@ -10,7 +10,9 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 use proptest::{option, prop_assert, prop_oneof};
 
-use crate::support::{CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Seen, Token, Upstream, all, find};
+use crate::support::{
+    CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Seen, Token, Upstream, all, find,
+};
 
 const RULES: [&str; 4] = ["GET /a/[a-z]+", "POST /b", "* /c/[^/]+/d", "GET /open/.*"];
 /// How long the search goes on.
@@ -46,12 +48,17 @@ fn readings(path: &[u8]) -> Vec<Vec<u8>> {
                 reading.iter_mut().filter(|byte| **byte == b'\\').for_each(|byte| *byte = b'/');
             }
             if choices & 2 != 0 {
-                let end = reading.iter().position(|byte| b"?#\0\r\n".contains(byte)).unwrap_or(reading.len());
+                let end = reading
+                    .iter()
+                    .position(|byte| b"?#\0\r\n".contains(byte))
+                    .unwrap_or(reading.len());
                 reading.truncate(end);
             }
             if choices & 4 != 0 {
-                let cut = |segment: &[u8]| segment.split(|byte| *byte == b';').next().unwrap().to_vec();
-                reading = reading.split(|byte| *byte == b'/').map(cut).collect::<Vec<_>>().join(&b'/');
+                let cut =
+                    |segment: &[u8]| segment.split(|byte| *byte == b';').next().unwrap().to_vec();
+                reading =
+                    reading.split(|byte| *byte == b'/').map(cut).collect::<Vec<_>>().join(&b'/');
             }
             if choices & 8 != 0 {
                 reading.dedup_by(|next, byte| *next == b'/' && *byte == b'/');
@@ -67,8 +74,12 @@ pub(crate) fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut index = 0;
     while index < bytes.len() {
-        let digits = bytes.get(index + 1..index + 3).and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(|_| bytes[index] == b'%') {
+        let digits =
+            bytes.get(index + 1..index + 3).and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+            .filter(|_| bytes[index] == b'%')
+        {
             Some(byte) => (out.push(byte), index += 3).1,
             None => (out.push(bytes[index]), index += 1).1,
         }
@@ -100,35 +111,58 @@ fn without_dots(path: &[u8]) -> Vec<u8> {
 /// What is wrong with a request that reached the upstream.
 fn fault(seen: &Seen) -> Option<String> {
     let (path, query) = seen.target.split_once('?').unwrap_or((&seen.target, ""));
-    if let Some(reading) = readings(path.as_bytes()).iter().find(|reading| !is_allowed(&seen.method, reading)) {
+    if let Some(reading) =
+        readings(path.as_bytes()).iter().find(|reading| !is_allowed(&seen.method, reading))
+    {
         return Some(format!("not allowed as {}", String::from_utf8_lossy(reading)));
     }
     for parameter in query.as_bytes().split(|byte| b"&;".contains(byte)) {
         let mut name = parameter.split(|byte| *byte == b'=').next().unwrap().to_vec();
         for _ in 0..=3 {
-            let bare = name.iter().position(|byte| !b"[]".contains(byte)).map_or(&name[..], |start| &name[start..]);
-            if bare.split(|byte| b"=[]".contains(byte)).next().unwrap().eq_ignore_ascii_case(b"_method") {
+            let bare = name
+                .iter()
+                .position(|byte| !b"[]".contains(byte))
+                .map_or(&name[..], |start| &name[start..]);
+            if bare
+                .split(|byte| b"=[]".contains(byte))
+                .next()
+                .unwrap()
+                .eq_ignore_ascii_case(b"_method")
+            {
                 return Some("overrides the method".to_owned());
             }
             name = percent_decoded(&name);
         }
     }
-    if seen.all("authorization") != [format!("Bearer {CREDENTIAL}")] || seen.all("host").len() != 1 {
+    if seen.all("authorization") != [format!("Bearer {CREDENTIAL}")] || seen.all("host").len() != 1
+    {
         return Some("not one credential and one host".to_owned());
     }
     if seen.all("content-length").len() + seen.all("transfer-encoding").len() > 1 {
         return Some("framed in two ways".to_owned());
     }
-    let is_bad =
-        |name: &str| name.contains('_') || name.contains("override") || name.contains("rewrite") || name.contains("forwarded");
+    let is_bad = |name: &str| {
+        name.contains('_')
+            || name.contains("override")
+            || name.contains("rewrite")
+            || name.contains("forwarded")
+    };
     seen.names().into_iter().find(|name| is_bad(name)).map(|name| format!("`{name}` was passed on"))
 }
 
 #[test]
 fn the_naive_reading_finds_what_it_should() {
-    for (method, path) in [("GET", "/a/abc"), ("HEAD", "/a/abc"), ("POST", "/b"), ("PUT", "/c/x%20y/d"), ("GET", "/open/a/b%3F")]
-    {
-        assert!(readings(path.as_bytes()).iter().all(|reading| is_allowed(method, reading)), "{path}");
+    for (method, path) in [
+        ("GET", "/a/abc"),
+        ("HEAD", "/a/abc"),
+        ("POST", "/b"),
+        ("PUT", "/c/x%20y/d"),
+        ("GET", "/open/a/b%3F"),
+    ] {
+        assert!(
+            readings(path.as_bytes()).iter().all(|reading| is_allowed(method, reading)),
+            "{path}"
+        );
     }
     for (method, path) in [
         ("GET", "/a/ABC"),
@@ -144,7 +178,10 @@ fn the_naive_reading_finds_what_it_should() {
         ("GET", "/c/%00/d"),
         ("TRACE", "/c/x/d"),
     ] {
-        assert!(!readings(path.as_bytes()).iter().all(|reading| is_allowed(method, reading)), "{path}");
+        assert!(
+            !readings(path.as_bytes()).iter().all(|reading| is_allowed(method, reading)),
+            "{path}"
+        );
     }
 }
 
@@ -155,12 +192,16 @@ fn piece(pieces: &'static [&'static [u8]]) -> impl Strategy<Value = Bytes> {
 }
 
 /// Mostly the ordinary, so that something gets through.
-fn mostly(ordinary: &'static [u8], others: &'static [&'static [u8]]) -> impl Strategy<Value = Bytes> {
+fn mostly(
+    ordinary: &'static [u8],
+    others: &'static [&'static [u8]],
+) -> impl Strategy<Value = Bytes> {
     prop_oneof![12 => Just(ordinary.to_vec()), 1 => piece(others)]
 }
 
 fn target() -> impl Strategy<Value = Bytes> {
-    const GOOD: &[&[u8]] = &[b"/a/abc", b"/b", b"/c/x/d", b"/open/x", b"/open/", b"/open", b"/a/", b"/c/"];
+    const GOOD: &[&[u8]] =
+        &[b"/a/abc", b"/b", b"/c/x/d", b"/open/x", b"/open/", b"/open", b"/a/", b"/c/"];
     const ODD: &[&[u8]] = &[
         b"/",
         b"a",
@@ -219,24 +260,38 @@ fn target() -> impl Strategy<Value = Bytes> {
         b"{",
         b"|",
     ];
-    (piece(GOOD), prop_oneof![vec(piece(ODD), 0..2), vec(piece(ODD), 2..5)], option::weighted(0.2, piece(GOOD))).prop_map(
-        |(first, odd, last)| {
+    (
+        piece(GOOD),
+        prop_oneof![vec(piece(ODD), 0..2), vec(piece(ODD), 2..5)],
+        option::weighted(0.2, piece(GOOD)),
+    )
+        .prop_map(|(first, odd, last)| {
             let mut target = first;
             target.extend(odd.concat());
             target.extend(last.unwrap_or_default());
             target
-        },
-    )
+        })
 }
 
 fn head_line() -> impl Strategy<Value = Bytes> {
     const METHODS: &[&[u8]] = &[
-        b"GET", b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"TRACE", b"CONNECT", b"get", b"GET ", b"PRI", b"G\tT",
+        b"GET", b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"TRACE", b"CONNECT",
+        b"get", b"GET ", b"PRI", b"G\tT",
     ];
-    const VERSIONS: &[&[u8]] =
-        &[b" HTTP/1.1", b" HTTP/1.1", b" HTTP/1.1", b" HTTP/1.0", b" HTTP/2.0", b" HTTP/1.2", b"", b"  HTTP/1.1", b" HTTP/1.1 "];
-    (piece(METHODS), target(), piece(VERSIONS))
-        .prop_map(|(method, target, version)| [&method, b" ".as_slice(), &target, &version].concat())
+    const VERSIONS: &[&[u8]] = &[
+        b" HTTP/1.1",
+        b" HTTP/1.1",
+        b" HTTP/1.1",
+        b" HTTP/1.0",
+        b" HTTP/2.0",
+        b" HTTP/1.2",
+        b"",
+        b"  HTTP/1.1",
+        b" HTTP/1.1 ",
+    ];
+    (piece(METHODS), target(), piece(VERSIONS)).prop_map(|(method, target, version)| {
+        [&method, b" ".as_slice(), &target, &version].concat()
+    })
 }
 
 fn field() -> impl Strategy<Value = Bytes> {
@@ -309,20 +364,22 @@ const TOKEN: &[u8] = b"@TOKEN@";
 fn message() -> impl Strategy<Value = Bytes> {
     let usual = prop_oneof![12 => Just(true), 1 => Just(false)];
     let fields = prop_oneof![2 => Just(Vec::new()), 1 => vec((field(), ending()), 1..4)];
-    (head_line(), usual, fields, ending(), ending(), body()).prop_map(|(line, usual, fields, first, last, body)| {
-        let mut bytes = line;
-        bytes.extend(first);
-        if usual {
-            bytes.extend_from_slice(b"Host: proxy.test\r\nAuthorization: Bearer @TOKEN@\r\n");
-        }
-        for (field, ending) in fields {
-            bytes.extend(field);
-            bytes.extend(ending);
-        }
-        bytes.extend(last);
-        bytes.extend(body);
-        bytes
-    })
+    (head_line(), usual, fields, ending(), ending(), body()).prop_map(
+        |(line, usual, fields, first, last, body)| {
+            let mut bytes = line;
+            bytes.extend(first);
+            if usual {
+                bytes.extend_from_slice(b"Host: proxy.test\r\nAuthorization: Bearer @TOKEN@\r\n");
+            }
+            for (field, ending) in fields {
+                bytes.extend(field);
+                bytes.extend(ending);
+            }
+            bytes.extend(last);
+            bytes.extend(body);
+            bytes
+        },
+    )
 }
 
 /// Sends what one client has to say, and waits until the proxy has done with it.
@@ -338,7 +395,9 @@ async fn say(proxy: &Proxy, token: &str, messages: &[Bytes]) {
     }
     bytes.extend_from_slice(rest);
     // In a dialogue that is still in step this one ends the connection; in one that is not, the proxy's timeouts do.
-    bytes.extend_from_slice(b"GET /__magictoken HTTP/1.1\r\nHost: proxy.test\r\nConnection: close\r\n\r\n");
+    bytes.extend_from_slice(
+        b"GET /__magictoken HTTP/1.1\r\nHost: proxy.test\r\nConnection: close\r\n\r\n",
+    );
     client.try_send(bytes).await;
     client.closed().await;
 }
@@ -356,7 +415,11 @@ fn what_reaches_the_upstream_was_allowed() {
         for slash in [EncodedSlash::Refuse, EncodedSlash::Both] {
             let proxy = Proxy::with(&upstream, |settings| {
                 settings.upstream_mut().encoded_slash = slash;
-                (settings.timeouts.header, settings.timeouts.body_idle, settings.timeouts.keep_alive) = (SHORT, SHORT, SHORT);
+                (
+                    settings.timeouts.header,
+                    settings.timeouts.body_idle,
+                    settings.timeouts.keep_alive,
+                ) = (SHORT, SHORT, SHORT);
             });
             proxies.push(proxy.await);
         }
@@ -364,7 +427,11 @@ fn what_reaches_the_upstream_was_allowed() {
     });
     let reached = std::cell::Cell::new(0);
     let search = |batch: Vec<Vec<Bytes>>| {
-        let callers: Vec<_> = batch.iter().enumerate().map(|(number, said)| say(&proxies[number % 2], &token, said)).collect();
+        let callers: Vec<_> = batch
+            .iter()
+            .enumerate()
+            .map(|(number, said)| say(&proxies[number % 2], &token, said))
+            .collect();
         runtime.block_on(all(callers));
         for seen in upstream.take_requests() {
             reached.set(reached.get() + 1);
@@ -376,7 +443,12 @@ fn what_reaches_the_upstream_was_allowed() {
     // On a machine that is slow, until enough has been seen.
     while start.elapsed() < BUDGET || (reached.get() <= ENOUGH && rounds < MAX_ROUNDS) {
         rounds += 1;
-        let config = Config { cases: 10, failure_persistence: None, max_shrink_iters: 500, ..Config::default() };
+        let config = Config {
+            cases: 10,
+            failure_persistence: None,
+            max_shrink_iters: 500,
+            ..Config::default()
+        };
         TestRunner::new(config).run(&vec(vec(message(), 1..4), 32), search).unwrap();
     }
     assert!(reached.get() > ENOUGH, "only {} requests reached the upstream", reached.get());

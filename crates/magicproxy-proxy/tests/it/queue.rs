@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 
 use crate::support::Setup;
 use crate::support::{
-    Client, ClientResponse, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, all, events_come, events_named, find,
-    in_time, request, settings, soon,
+    Client, ClientResponse, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, all,
+    events_come, events_named, find, in_time, request, settings, soon,
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -37,7 +37,12 @@ async fn begin(proxy: &Proxy, line: &str, token: &str) -> Client {
 }
 
 /// A request that the upstream has.
-async fn begun(upstream: &mut Upstream, proxy: &Proxy, line: &str, token: &str) -> (Client, UpstreamConnection) {
+async fn begun(
+    upstream: &mut Upstream,
+    proxy: &Proxy,
+    line: &str,
+    token: &str,
+) -> (Client, UpstreamConnection) {
     let client = begin(proxy, line, token).await;
     let mut connection = upstream.accept().await;
     connection.request().await;
@@ -92,7 +97,9 @@ async fn no_more_connections_are_opened_than_there_may_be() {
         let (mut client, token) = (Client::connect(&proxy).await, Token::any());
         let mut answered = 0;
         for _ in 0..100 {
-            answered += usize::from(client.exchange(request("GET /a", &token, &[], "")).await.status == 200);
+            answered += usize::from(
+                client.exchange(request("GET /a", &token, &[], "")).await.status == 200,
+            );
         }
         answered
     });
@@ -110,7 +117,8 @@ async fn an_owner_has_a_share_of_an_origins_connections() {
     let mut second = begin(&proxy, "GET /second", &one).await;
     // Others are not behind it, and what ends gives way to it.
     for number in 0..3 {
-        let (mut client, mut connection) = begun(&mut upstream, &proxy, &format!("GET /{number}"), &Token::any()).await;
+        let (mut client, mut connection) =
+            begun(&mut upstream, &proxy, &format!("GET /{number}"), &Token::any()).await;
         connection.send(OK).await;
         assert_eq!(client.answer().await.status, 200);
         let mut client = begin(&proxy, "GET /again", &other).await;
@@ -126,7 +134,11 @@ async fn an_owner_has_a_share_of_an_origins_connections() {
 }
 
 /// So many requests of one token and one more, which is refused because the others wait.
-async fn fill(proxy: &Proxy, path: &str, places: usize) -> (ClientResponse, JoinSet<ClientResponse>) {
+async fn fill(
+    proxy: &Proxy,
+    path: &str,
+    places: usize,
+) -> (ClientResponse, JoinSet<ClientResponse>) {
     let (token, mut asked) = (Token::any(), JoinSet::new());
     for _ in 0..=places {
         let mut client = begin(proxy, &format!("GET {path}"), &token).await;
@@ -142,10 +154,12 @@ async fn owners_take_turns_in_the_queue() {
     let mut upstream = Upstream::held().await;
     let proxy = Proxy::with(&upstream, |settings| {
         bounded(1)(settings);
-        settings.limits.upstream_queue = Quota { total: 100, per_owner: 20, per_peer: 100, reserved: 0 };
+        settings.limits.upstream_queue =
+            Quota { total: 100, per_owner: 20, per_peer: 100, reserved: 0 };
     })
     .await;
-    let (mut first, mut connection) = begun(&mut upstream, &proxy, "GET /first", &Token::any()).await;
+    let (mut first, mut connection) =
+        begun(&mut upstream, &proxy, "GET /first", &Token::any()).await;
     let mut refused = Vec::new();
     let mut waiting = Vec::new();
     for path in ["/many", "/few"] {
@@ -176,7 +190,8 @@ async fn a_peer_of_endless_owners_has_a_share_of_the_queue() {
     let mut upstream = Upstream::held().await;
     let proxy = Proxy::with(&upstream, |settings| {
         bounded(1)(settings);
-        settings.limits.upstream_queue = Quota { total: 100, per_owner: 20, per_peer: 10, reserved: 0 };
+        settings.limits.upstream_queue =
+            Quota { total: 100, per_owner: 20, per_peer: 10, reserved: 0 };
     })
     .await;
     let (_first, mut connection) = begun(&mut upstream, &proxy, "GET /first", &Token::any()).await;
@@ -234,7 +249,8 @@ async fn a_request_that_is_given_up_in_the_queue_is_never_sent() {
     })
     .await;
     let granting = json!([{ "method": "POST", "route": "/{name}", "grants": ["DELETE /things/{response.id}"] }, "GET /.*"]);
-    let cases = [("/given-up-plain", Token::any()), ("/given-up-recorded", Token::ruled(&granting).mint())];
+    let cases =
+        [("/given-up-plain", Token::any()), ("/given-up-recorded", Token::ruled(&granting).mint())];
     for (path, token) in cases {
         let (mut first, mut connection) = begun(&mut upstream, &proxy, "GET /first", &token).await;
         let address = upstream.address.to_string();
@@ -273,7 +289,10 @@ async fn turns_are_not_lost_with_those_who_leave() {
         drop(leaving);
         assert_eq!(Client::ask(&proxy, request("GET /a", &token, &[], "")).await.status, 200);
     }
-    assert!(upstream.peak.load(Ordering::SeqCst) <= 3, "a connection that is being closed may still be seen");
+    assert!(
+        upstream.peak.load(Ordering::SeqCst) <= 3,
+        "a connection that is being closed may still be seen"
+    );
 }
 
 #[tokio::test]
@@ -323,7 +342,8 @@ async fn all_origins_together_have_no_more_sockets_than_there_are() {
     let two = Counting::counted(Arc::clone(&one.open), Arc::clone(&one.peak)).await;
     let three = Counting::counted(Arc::clone(&one.open), Arc::clone(&one.peak)).await;
     let mut settings = settings(one.address, "");
-    settings.limits.upstream_connections = Quota { total: 2, per_owner: 2, per_peer: 2, reserved: 0 };
+    settings.limits.upstream_connections =
+        Quota { total: 2, per_owner: 2, per_peer: 2, reserved: 0 };
     let path = |prefix: &str, to: &Counting| PathMapping {
         prefix: MountPath::parse(prefix).unwrap(),
         to: PathTarget::Origin(ApiRoot::parse(&format!("http://{}", to.address)).unwrap()),
@@ -332,11 +352,16 @@ async fn all_origins_together_have_no_more_sockets_than_there_are() {
     let proxy = Proxy::start(settings).await;
     for round in 0..50 {
         let path = ["/one", "/two/a", "/three/a"][round % 3];
-        let asked = (0..2).map(|_| async { Client::ask(&proxy, request(&format!("GET {path}"), &Token::any(), &[], "")).await });
+        let asked = (0..2).map(|_| async {
+            Client::ask(&proxy, request(&format!("GET {path}"), &Token::any(), &[], "")).await
+        });
         for answer in all(asked.collect()).await {
             assert!(answer.status == 200 || answer.code() == "peer_share", "{}", answer.text());
         }
     }
     let peak = one.peak.load(Ordering::SeqCst);
-    assert!(peak <= 4, "{peak} connections at once: two, and two of which the upstream has not seen the end");
+    assert!(
+        peak <= 4,
+        "{peak} connections at once: two, and two of which the upstream has not seen the end"
+    );
 }

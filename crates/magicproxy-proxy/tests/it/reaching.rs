@@ -25,7 +25,9 @@ pub(crate) struct SelfSigned {
 
 impl SelfSigned {
     pub(crate) fn new() -> Self {
-        Self::serving(|builder, _| builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth())
+        Self::serving(|builder, _| {
+            builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth()
+        })
     }
 
     /// Of a server that speaks this version of TLS, and asks for a certificate of its clients.
@@ -33,9 +35,16 @@ impl SelfSigned {
         Self::serving(|builder, own| {
             let mut roots = RootCertStore::empty();
             roots.add(own.clone()).unwrap();
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), builder.crypto_provider().clone());
-            let verifier = if must == Must::No { verifier.allow_unauthenticated() } else { verifier };
-            builder.with_protocol_versions(&[version]).unwrap().with_client_cert_verifier(verifier.build().unwrap())
+            let verifier = WebPkiClientVerifier::builder_with_provider(
+                roots.into(),
+                builder.crypto_provider().clone(),
+            );
+            let verifier =
+                if must == Must::No { verifier.allow_unauthenticated() } else { verifier };
+            builder
+                .with_protocol_versions(&[version])
+                .unwrap()
+                .with_client_cert_verifier(verifier.build().unwrap())
         })
     }
 
@@ -46,7 +55,8 @@ impl SelfSigned {
         ) -> ConfigBuilder<ServerConfig, WantsServerCert>,
     ) -> Self {
         let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        let mut params =
+            CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let der = params.self_signed(&key).unwrap().der().clone();
         let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
@@ -68,7 +78,9 @@ enum Must {
 async fn answer(mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin) {
     let mut bytes = [0; 4096];
     if let Ok(1..) = stream.read(&mut bytes).await {
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi").await;
+        let _ = stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi")
+            .await;
         let _ = stream.shutdown().await;
     }
 }
@@ -124,10 +136,16 @@ async fn a_self_signed_certificate_is_accepted_where_it_is_listed() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let root = format!("https://{}", listener.local_addr().unwrap());
     serve(listener, &certificate);
-    let proxy = proxy(&root, |settings| settings.upstream_mut().extra_roots = vec![certificate.der.clone()]).await;
+    let proxy = proxy(&root, |settings| {
+        settings.upstream_mut().extra_roots = vec![certificate.der.clone()]
+    })
+    .await;
     assert_eq!(ask(&proxy).await.text(), "hi");
     let another = SelfSigned::new();
-    let proxy = self::proxy(&root, |settings| settings.upstream_mut().extra_roots = vec![another.der.clone()]).await;
+    let proxy = self::proxy(&root, |settings| {
+        settings.upstream_mut().extra_roots = vec![another.der.clone()]
+    })
+    .await;
     let refused = ask(&proxy).await;
     refused.assert_rejected(502, "upstream_tls");
     assert!(refused.text().contains("certificate"), "{}", refused.text());
@@ -141,7 +159,11 @@ async fn handshakes_that_fail_say_why() {
         \x01\x02\x03\x04\x05\x06\x07\x08\x01\x02\x03\x04\x05\x06\x07\x08\x01\x02\x03\x04\x05\x06\x07\x08\x01\x02\x03\x04\x05\x06\x07\x08\
         \x00\x00\x2f\x00";
     for (bytes, code, words) in [
-        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "upstream_tls", "does not speak TLS (is its API root `http://`?)"),
+        (
+            &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+            "upstream_tls",
+            "does not speak TLS (is its API root `http://`?)",
+        ),
         (b"SSH-2.0-OpenSSH_9.9\r\n", "upstream_tls", "does not speak TLS"),
         (b"220 mail.test ESMTP\r\n", "upstream_tls", "does not speak TLS"),
         (b"\x15\x03\x03\x00\x02\x02\x28", "upstream_tls", "(alert `handshake_failure`)"),
@@ -156,7 +178,11 @@ async fn handshakes_that_fail_say_why() {
         let proxy = proxy(&root, |_| ()).await;
         let refused = ask(&proxy).await;
         refused.assert_rejected(502, code);
-        assert!(refused.text().contains(words) && !refused.text().contains("certificate"), "{words}: {}", refused.text());
+        assert!(
+            refused.text().contains(words) && !refused.text().contains("certificate"),
+            "{words}: {}",
+            refused.text()
+        );
     }
 }
 
@@ -169,14 +195,21 @@ async fn an_upstream_that_wants_a_certificate_of_its_client_is_told_as_such() {
             let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
             let root = format!("https://{}", listener.local_addr().unwrap());
             let connections = serve(listener, &certificate);
-            let proxy = proxy(&root, |settings| settings.upstream_mut().extra_roots = vec![certificate.der.clone()]).await;
+            let proxy = proxy(&root, |settings| {
+                settings.upstream_mut().extra_roots = vec![certificate.der.clone()]
+            })
+            .await;
             let answer = ask(&proxy).await;
             if must == Must::No {
                 assert_eq!(answer.text(), "hi", "{version:?}");
                 continue;
             }
             answer.assert_rejected(502, "upstream_tls");
-            assert!(answer.text().contains("(alert `certificate_required`): it wants a certificate"), "{}", answer.text());
+            assert!(
+                answer.text().contains("(alert `certificate_required`): it wants a certificate"),
+                "{}",
+                answer.text()
+            );
             assert_eq!(connections.load(Ordering::SeqCst), 1);
         }
     }

@@ -22,7 +22,9 @@ impl Row {
     fn parse(line: &'static str) -> Self {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
         let [connection, requests, sent, came, ends, again] = cells[..] else { panic!("{line}") };
-        let words = |cell: &'static str| cell.split('`').map(str::trim).filter(|word| !word.is_empty()).collect();
+        let words = |cell: &'static str| {
+            cell.split('`').map(str::trim).filter(|word| !word.is_empty()).collect()
+        };
         Self {
             is_kept: is_first(connection, ["kept", "new"]),
             requests: words(requests),
@@ -40,8 +42,11 @@ fn is_first(cell: &str, [first, second]: [&str; 2]) -> bool {
 }
 
 fn table() -> Vec<Row> {
-    let rows: Vec<Row> =
-        PAGE.lines().filter(|line| line.starts_with("| kept") || line.starts_with("| new")).map(Row::parse).collect();
+    let rows: Vec<Row> = PAGE
+        .lines()
+        .filter(|line| line.starts_with("| kept") || line.starts_with("| new"))
+        .map(Row::parse)
+        .collect();
     assert!(rows.len() >= 8, "the table is gone");
     rows
 }
@@ -63,7 +68,9 @@ impl Stage {
     /// With a short time for responses.
     async fn hasty() -> Self {
         let upstream = LinkedUpstream::over(Transport::Clear).await;
-        let proxy = upstream.proxy(|settings| settings.timeouts.response = Duration::from_millis(200)).await;
+        let proxy = upstream
+            .proxy(|settings| settings.timeouts.response = Duration::from_millis(200))
+            .await;
         Self { upstream, proxy, token: Token::any().to_string() }
     }
 
@@ -133,7 +140,11 @@ impl Stage {
             let mut fresh = self.upstream.accept().await;
             let stream = fresh.request(if what.ends_with("+content") { CONTENT } else { "" }).await;
             fresh.answer(stream, "Connection: close\r\n").await;
-            let status = if what == "HEAD" { client.answer_head().await.status } else { client.answer().await.status };
+            let status = if what == "HEAD" {
+                client.answer_head().await.status
+            } else {
+                client.answer().await.status
+            };
             assert_eq!(status, 200, "{what} {end} {row:?}");
             if end.starts_with("h2-") {
                 fresh.end(end).await;
@@ -149,7 +160,11 @@ impl Stage {
 async fn check(fits: impl Fn(&str) -> bool) {
     for row in table() {
         for end in row.ends.iter().filter(|end| fits(end)) {
-            let mut stage = if *end == "time-out" { Stage::hasty().await } else { Stage::over(Transport::of_end(end)).await };
+            let mut stage = if *end == "time-out" {
+                Stage::hasty().await
+            } else {
+                Stage::over(Transport::of_end(end)).await
+            };
             for what in &row.requests {
                 stage.check(&row, what, end).await;
             }

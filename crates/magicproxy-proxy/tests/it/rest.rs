@@ -42,18 +42,29 @@ impl Content {
         match self.form {
             Form::Length => vec![format!("Content-Length: {}", self.length)],
             Form::Chunked => vec!["Transfer-Encoding: chunked".to_owned()],
-            Form::Expect => vec!["Expect: 100-continue".to_owned(), format!("Content-Length: {}", self.length)],
+            Form::Expect => {
+                vec!["Expect: 100-continue".to_owned(), format!("Content-Length: {}", self.length)]
+            }
         }
     }
 
     /// What comes with the head, and what comes behind the response.
     fn parts(self) -> (String, String) {
         if self.form == Form::Chunked {
-            let chunk =
-                |length: usize| if length == 0 { String::new() } else { format!("{length:x}\r\n{}\r\n", "a".repeat(length)) };
+            let chunk = |length: usize| {
+                if length == 0 {
+                    String::new()
+                } else {
+                    format!("{length:x}\r\n{}\r\n", "a".repeat(length))
+                }
+            };
             let last = "0\r\n\r\n";
             let rest = self.length - self.first;
-            return if rest == 0 { (chunk(self.first) + last, String::new()) } else { (chunk(self.first), chunk(rest) + last) };
+            return if rest == 0 {
+                (chunk(self.first) + last, String::new())
+            } else {
+                (chunk(self.first), chunk(rest) + last)
+            };
         }
         ("a".repeat(self.first), "a".repeat(self.length - self.first))
     }
@@ -98,7 +109,8 @@ fn case(line: &'static str, token: &str, status: u16) -> Case {
 impl Case {
     fn head(&self, content: Content) -> Vec<u8> {
         let fields = content.fields();
-        let fields: Vec<&str> = self.fields.iter().copied().chain(fields.iter().map(String::as_str)).collect();
+        let fields: Vec<&str> =
+            self.fields.iter().copied().chain(fields.iter().map(String::as_str)).collect();
         request(self.line, &self.token, &fields, "")
     }
 }
@@ -119,11 +131,21 @@ async fn check(proxy: &Proxy, case: &Case, content: Content, kept: bool) {
     }
     // The head of the next request comes with the end of the content, and is of the kind that must be seen whole.
     let token = Token::allowing(&["POST /next"]).mint();
-    let next = request("POST /next", &token, &["Transfer-Encoding: chunked"], "3\r\nabc\r\n0\r\n\r\n");
+    let next =
+        request("POST /next", &token, &["Transfer-Encoding: chunked"], "3\r\nabc\r\n0\r\n\r\n");
     client.send([rest.into_bytes(), next].concat()).await;
     let answer = client.answer().await;
-    assert_eq!(answer.status, if case.status == 502 { 502 } else { 200 }, "{shown}: {}", answer.text());
-    assert_eq!(client.exchange(request("GET /__magictoken", "", &[], "")).await.status, 200, "{shown}");
+    assert_eq!(
+        answer.status,
+        if case.status == 502 { 502 } else { 200 },
+        "{shown}: {}",
+        answer.text()
+    );
+    assert_eq!(
+        client.exchange(request("GET /__magictoken", "", &[], "")).await.status,
+        200,
+        "{shown}"
+    );
 }
 
 #[tokio::test]
@@ -192,14 +214,18 @@ fn answers_early(mut upstream: Upstream, then: Upload) -> tokio::task::JoinHandl
             let mut connection = upstream.accept().await;
             tokio::spawn(async move {
                 if connection.head().await.target == "/upload" {
-                    connection.send("HTTP/1.1 401 Unauthorized\r\nContent-Length: 5\r\n\r\nearly").await;
+                    connection
+                        .send("HTTP/1.1 401 Unauthorized\r\nContent-Length: 5\r\n\r\nearly")
+                        .await;
                     if then == Upload::Reads {
                         connection.closed().await;
                     }
                     return;
                 }
                 connection.until(b"0\r\n\r\n").await;
-                connection.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok").await;
+                connection
+                    .send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
+                    .await;
             });
         }
     })
@@ -212,7 +238,8 @@ async fn so_does_an_upstream_that_answers_early() {
         let proxy = Proxy::before(&upstream).await;
         let serving = answers_early(upstream, then);
         let case = case("POST /upload", &Token::any(), 401);
-        for content in [Content::of(10, 2), Content::of(100 * KIB, KIB), Content::of(256 * KIB, 0)] {
+        for content in [Content::of(10, 2), Content::of(100 * KIB, KIB), Content::of(256 * KIB, 0)]
+        {
             check(&proxy, &case, content, true).await;
         }
         for content in [Content::of(1024 * KIB, KIB), Content::chunked(10, 2)] {
@@ -227,9 +254,13 @@ async fn a_request_behind_a_refused_one_is_answered() {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::before(&upstream).await;
     let token = Token::any();
-    let refused = |content: Content| [case("POST /user", "", 401).head(content), content.parts().0.into_bytes()].concat();
+    let refused = |content: Content| {
+        [case("POST /user", "", 401).head(content), content.parts().0.into_bytes()].concat()
+    };
     let next = request("GET /user", &token, &[], "");
-    for content in [Content::of(10, 10), Content::of(100 * KIB, 100 * KIB), Content::chunked(10, 10)] {
+    for content in
+        [Content::of(10, 10), Content::of(100 * KIB, 100 * KIB), Content::chunked(10, 10)]
+    {
         let mut client = Client::connect(&proxy).await;
         for _ in 0..3 {
             client.send([refused(content), next.clone()].concat()).await;
@@ -258,7 +289,10 @@ async fn a_refusal_in_http_1_0_arrives_and_closes() {
 #[tokio::test]
 async fn the_rest_must_come_in_time() {
     let upstream = Upstream::hello().await;
-    let proxy = Proxy::with(&upstream, |settings| settings.timeouts.header = std::time::Duration::from_millis(300)).await;
+    let proxy = Proxy::with(&upstream, |settings| {
+        settings.timeouts.header = std::time::Duration::from_millis(300)
+    })
+    .await;
     let mut client = Client::connect(&proxy).await;
     client.send(case("POST /user", "", 401).head(Content::of(10, 0))).await;
     client.answer().await.assert_rejected(401, "missing_token");
@@ -271,13 +305,16 @@ async fn a_refused_stream_leaves_the_others_their_window() {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::before(&upstream).await;
     let stream = TcpStream::connect(proxy.address).await.unwrap();
-    let (mut sender, connection) = soon(http2::handshake(TokioExecutor::new(), TokioIo::new(stream))).await.unwrap();
+    let (mut sender, connection) =
+        soon(http2::handshake(TokioExecutor::new(), TokioIo::new(stream))).await.unwrap();
     tokio::spawn(connection);
     let token = Token::any();
     for _ in 0..40 {
         for (token, status) in [("", 401), (token.as_str(), 200)] {
-            let request = Request::post("http://proxy.test/upload").header("authorization", format!("Bearer {token}"));
-            let body = Full::new(Bytes::from(vec![b'a'; 100 * KIB])).map_err(|never: Infallible| match never {});
+            let request = Request::post("http://proxy.test/upload")
+                .header("authorization", format!("Bearer {token}"));
+            let body = Full::new(Bytes::from(vec![b'a'; 100 * KIB]))
+                .map_err(|never: Infallible| match never {});
             let body = http_body_util::combinators::BoxBody::<Bytes, Infallible>::new(body);
             let response = soon(sender.send_request(request.body(body).unwrap())).await.unwrap();
             assert_eq!(response.status(), status);

@@ -44,7 +44,11 @@ async fn each_kind_refuses_its_tokens_and_no_others() {
         revocations.replace(list);
         let answer = ask(&proxy, &token).await;
         refused(&answer, 401, "revoked_token");
-        assert!(answer.one("www-authenticate").is_some_and(|challenge| challenge.contains("invalid_token")));
+        assert!(
+            answer
+                .one("www-authenticate")
+                .is_some_and(|challenge| challenge.contains("invalid_token"))
+        );
         assert_eq!(ask(&proxy, &other).await.status, 200);
         revocations.replace(empty());
     }
@@ -65,7 +69,12 @@ async fn each_kind_refuses_its_tokens_and_no_others() {
     refused(&ask(&proxy, &ahead).await, 401, "revoked_token");
     revocations.replace(RevocationList { before: Some(UnixTime(now() - 60)), ..empty() });
     assert_eq!(ask(&proxy, &token).await.status, 200);
-    refused(&ask(&proxy, &Token::allowing(&["GET /user"]).living(now() - 3_600, now() + 60).mint()).await, 401, "revoked_token");
+    refused(
+        &ask(&proxy, &Token::allowing(&["GET /user"]).living(now() - 3_600, now() + 60).mint())
+            .await,
+        401,
+        "revoked_token",
+    );
     // What it may not do is not told to whom it is no longer given.
     let narrow = Token::allowing(&["GET /nothing"]).living(now() - 3_600, now() + 60).mint();
     refused(&ask(&proxy, &narrow).await, 401, "revoked_token");
@@ -90,9 +99,14 @@ async fn a_chain_is_revoked_without_its_parent_and_siblings() {
             (&parent, [true; 4]),
         ] {
             // Beside a thousand others, and beside entries of other kinds.
-            let mut chains: HashSet<ChainId> = (0..1000).map(|at| ChainId::parse(&format!("{at:032x}")).unwrap()).collect();
+            let mut chains: HashSet<ChainId> =
+                (0..1000).map(|at| ChainId::parse(&format!("{at:032x}")).unwrap()).collect();
             chains.insert(chain(revoked));
-            revocations.replace(RevocationList { chains, ids: HashSet::from(["x".to_owned()]), ..RevocationList::default() });
+            revocations.replace(RevocationList {
+                chains,
+                ids: HashSet::from(["x".to_owned()]),
+                ..RevocationList::default()
+            });
             for (token, refused) in all.into_iter().zip(refuses) {
                 let answer = ask(&proxy, token).await;
                 assert_eq!(answer.status, if refused { 401 } else { 200 }, "{}", answer.text());
@@ -108,7 +122,16 @@ async fn a_chain_is_revoked_without_its_parent_and_siblings() {
 async fn narrow(proxy: &Proxy, token: &str, caveat: Value) -> ClientResponse {
     let body = json!({ "caveat": caveat }).to_string();
     let length = format!("Content-Length: {}", body.len());
-    Client::ask(proxy, request("POST /__magictoken/narrow", token, &["Content-Type: application/json", &length], &body)).await
+    Client::ask(
+        proxy,
+        request(
+            "POST /__magictoken/narrow",
+            token,
+            &["Content-Type: application/json", &length],
+            &body,
+        ),
+    )
+    .await
 }
 
 async fn narrowed(proxy: &Proxy, token: &str, caveat: Value) -> String {
@@ -125,7 +148,10 @@ async fn every_way_in_asks() {
     let proxy = with(&upstream, &revocations).await;
     let token = Token::any();
     assert_eq!(ask(&proxy, &token).await.status, 200);
-    revocations.replace(RevocationList { before: Some(UnixTime(now() + 60)), ..RevocationList::default() });
+    revocations.replace(RevocationList {
+        before: Some(UnixTime(now() + 60)),
+        ..RevocationList::default()
+    });
     for (path, body) in [
         ("POST /__magictoken/explain", r#"{"method":"GET","target":"/user"}"#),
         ("POST /__magictoken/narrow", r#"{"caveat":{}}"#),
@@ -134,7 +160,11 @@ async fn every_way_in_asks() {
     ] {
         let length = format!("Content-Length: {}", body.len());
         let lines = ["Content-Type: application/json", length.as_str()];
-        let answer = Client::ask(&proxy, request(path, &token, if body.is_empty() { &[] } else { &lines }, body)).await;
+        let answer = Client::ask(
+            &proxy,
+            request(path, &token, if body.is_empty() { &[] } else { &lines }, body),
+        )
+        .await;
         refused(&answer, 401, "revoked_token");
     }
     assert_eq!(upstream.requests().len(), 1);

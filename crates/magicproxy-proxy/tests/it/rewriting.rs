@@ -7,22 +7,35 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use magicproxy_proxy::settings::{ApiRoot, HostName, Links, MountPath};
 
-use crate::support::{CREDENTIAL, Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Token, Upstream, request, settings};
+use crate::support::{
+    CREDENTIAL, Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Token, Upstream, request,
+    settings,
+};
 
 /// Where clients find the upstream's `/base`.
 const HOME: &str = "http://proxy.test/mount";
 
 /// An upstream that answers with what `reply` makes of its own URL, at `/mount` of a proxy.
 async fn stage(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> (Proxy, Upstream) {
-    let upstream = Upstream::scripted(move |seen| reply(&format!("http://{}/base", seen.all("host")[0]))).await;
+    let upstream =
+        Upstream::scripted(move |seen| reply(&format!("http://{}/base", seen.all("host")[0])))
+            .await;
     let mut settings = settings(upstream.address, "/base");
     settings.upstream_mut().routes.mount = MountPath::parse("/mount").unwrap();
     (Proxy::start(settings).await, upstream)
 }
 
 async fn ask(proxy: &Proxy, method: &str) -> ClientResponse {
-    Client::ask(proxy, request(&format!("{method} /mount/x"), &Token::any(), &["TE: trailers", "Accept-Encoding: gzip"], ""))
-        .await
+    Client::ask(
+        proxy,
+        request(
+            &format!("{method} /mount/x"),
+            &Token::any(),
+            &["TE: trailers", "Accept-Encoding: gzip"],
+            "",
+        ),
+    )
+    .await
 }
 
 fn gzip(text: impl AsRef<[u8]>) -> Vec<u8> {
@@ -48,8 +61,14 @@ const GZIP: &str = "Content-Encoding: gzip";
 
 #[tokio::test]
 async fn urls_in_json_lead_home() {
-    let (proxy, upstream) =
-        stage(|url| Reply::with("200 OK", &[JSON, "ETag: \"a\"", "Accept-Ranges: bytes", "Digest: a=b"], json(url))).await;
+    let (proxy, upstream) = stage(|url| {
+        Reply::with(
+            "200 OK",
+            &[JSON, "ETag: \"a\"", "Accept-Ranges: bytes", "Digest: a=b"],
+            json(url),
+        )
+    })
+    .await;
     let answer = ask(&proxy, "GET").await;
     assert_eq!((answer.text(), answer.complete), (at_home(&url(upstream.address)), true));
     assert_eq!((answer.one("content-length"), answer.one("etag")), (None, Some("\"a\"")));
@@ -58,31 +77,55 @@ async fn urls_in_json_lead_home() {
 
 #[tokio::test]
 async fn gzip_is_inflated_and_the_connection_is_used_again() {
-    let (proxy, upstream) = stage(|url| Reply::with("200 OK", &[JSON, GZIP], gzip(json(url)))).await;
+    let (proxy, upstream) =
+        stage(|url| Reply::with("200 OK", &[JSON, GZIP], gzip(json(url)))).await;
     let mut client = Client::connect(&proxy).await;
     for _ in 0..3 {
-        let answer = client.exchange(request("GET /mount/x", &Token::any(), &["Accept-Encoding: gzip"], "")).await;
+        let answer = client
+            .exchange(request("GET /mount/x", &Token::any(), &["Accept-Encoding: gzip"], ""))
+            .await;
         assert_eq!((answer.text(), answer.complete), (at_home(&url(upstream.address)), true));
-        assert_eq!((answer.one("content-encoding"), answer.one("vary")), (None, Some("Accept-Encoding")));
+        assert_eq!(
+            (answer.one("content-encoding"), answer.one("vary")),
+            (None, Some("Accept-Encoding"))
+        );
     }
     assert!(upstream.requests().iter().all(|seen| seen.connection == 0));
 }
 
 #[tokio::test]
 async fn a_large_body_in_gzip_arrives_whole() {
-    let (proxy, upstream) =
-        stage(|url| Reply::with("200 OK", &[JSON, GZIP], gzip(format!("[{}]", vec![json(url); 50_000].join(","))))).await;
+    let (proxy, upstream) = stage(|url| {
+        Reply::with(
+            "200 OK",
+            &[JSON, GZIP],
+            gzip(format!("[{}]", vec![json(url); 50_000].join(","))),
+        )
+    })
+    .await;
     let answer = ask(&proxy, "GET").await;
-    assert!(answer.text() == format!("[{}]", vec![at_home(&url(upstream.address)); 50_000].join(",")) && answer.complete);
+    assert!(
+        answer.text() == format!("[{}]", vec![at_home(&url(upstream.address)); 50_000].join(","))
+            && answer.complete
+    );
 }
 
 #[tokio::test]
 async fn a_credential_in_gzip_is_masked() {
-    let (proxy, _upstream) =
-        stage(|url| Reply::with("200 OK", &[JSON, GZIP], gzip(format!("[\"{CREDENTIAL}\",\"{url}?{CREDENTIAL}\"]")))).await;
+    let (proxy, _upstream) = stage(|url| {
+        Reply::with(
+            "200 OK",
+            &[JSON, GZIP],
+            gzip(format!("[\"{CREDENTIAL}\",\"{url}?{CREDENTIAL}\"]")),
+        )
+    })
+    .await;
     let answer = ask(&proxy, "GET").await;
     let masked = "*".repeat(CREDENTIAL.len());
-    assert_eq!((answer.text(), answer.complete), (format!("[\"{masked}\",\"{HOME}?{masked}\"]"), true));
+    assert_eq!(
+        (answer.text(), answer.complete),
+        (format!("[\"{masked}\",\"{HOME}?{masked}\"]"), true)
+    );
 }
 
 #[tokio::test]
@@ -109,7 +152,9 @@ async fn fields_lead_home_with_every_body() {
     .await;
     for method in ["GET", "HEAD"] {
         let answer = ask(&proxy, method).await;
-        let link = format!("<{HOME}/x?page=2>; rel=\"next\", </mount/y>; rel=last, <https://other.test/>; rel=x");
+        let link = format!(
+            "<{HOME}/x?page=2>; rel=\"next\", </mount/y>; rel=last, <https://other.test/>; rel=x"
+        );
         assert_eq!(answer.one("link"), Some(link.as_str()));
         assert_eq!(
             (answer.one("location"), answer.one("content-location")),
@@ -129,7 +174,10 @@ async fn the_answer_to_head_says_what_that_to_get_would_say() {
     .await;
     let mut client = Client::connect(&proxy).await;
     let answer = client.exchange(request("HEAD /mount/x", &Token::any(), &[], "")).await;
-    assert_eq!((answer.status, answer.one("content-length"), answer.one("content-encoding")), (200, None, None));
+    assert_eq!(
+        (answer.status, answer.one("content-length"), answer.one("content-encoding")),
+        (200, None, None)
+    );
     assert_eq!((answer.one("vary"), answer.complete), (Some("Accept-Encoding"), true));
 }
 
@@ -144,7 +192,10 @@ async fn answers_that_are_not_rewritten_keep_their_length() {
         let (proxy, upstream) = stage(move |url| Reply::with(status, lines, json(url))).await;
         let answer = ask(&proxy, "GET").await;
         let expected = json(&url(upstream.address));
-        assert_eq!((answer.text(), answer.one("content-length")), (expected.clone(), Some(expected.len().to_string().as_str())));
+        assert_eq!(
+            (answer.text(), answer.one("content-length")),
+            (expected.clone(), Some(expected.len().to_string().as_str()))
+        );
     }
 }
 
@@ -167,25 +218,37 @@ async fn digests_in_trailers_go_and_others_stay() {
 #[tokio::test]
 async fn nothing_is_rewritten_where_it_is_not_wanted() {
     for own_name in [true, false] {
-        let upstream =
-            Upstream::scripted(|seen| Reply::with("200 OK", &[JSON], json(&format!("http://{}/base", seen.all("host")[0]))))
-                .await;
+        let upstream = Upstream::scripted(|seen| {
+            Reply::with("200 OK", &[JSON], json(&format!("http://{}/base", seen.all("host")[0])))
+        })
+        .await;
         let mut settings = settings(upstream.address, "/base");
         if !own_name {
             settings.upstream_mut().links = Links::Keep;
         }
         let proxy = Proxy::start(settings).await;
-        let (path, host) = if own_name { ("/base/x", upstream.address.to_string()) } else { ("/x", "proxy.test".to_owned()) };
-        let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {}\r\n\r\n", *Token::any());
+        let (path, host) = if own_name {
+            ("/base/x", upstream.address.to_string())
+        } else {
+            ("/x", "proxy.test".to_owned())
+        };
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {}\r\n\r\n",
+            *Token::any()
+        );
         let answer = Client::ask(&proxy, head).await;
         let expected = json(&url(upstream.address));
-        assert_eq!((answer.text(), answer.one("content-length")), (expected.clone(), Some(expected.len().to_string().as_str())));
+        assert_eq!(
+            (answer.text(), answer.one("content-length")),
+            (expected.clone(), Some(expected.len().to_string().as_str()))
+        );
     }
 }
 
 #[tokio::test]
 async fn callers_of_the_mount_are_led_to_the_public_url() {
-    let upstream = Upstream::scripted(|_| Reply::with("200 OK", &["Location: /x", JSON], "[]")).await;
+    let upstream =
+        Upstream::scripted(|_| Reply::with("200 OK", &["Location: /x", JSON], "[]")).await;
     let mut settings = settings(upstream.address, "");
     settings.public_access = Some(ApiRoot::parse("https://public.test/behind").unwrap());
     let proxy = Proxy::start(settings).await;
@@ -195,17 +258,23 @@ async fn callers_of_the_mount_are_led_to_the_public_url() {
 
 #[tokio::test]
 async fn callers_of_a_host_of_the_upstreams_own_are_led_there() {
-    let upstream =
-        Upstream::scripted(|seen| Reply::with("200 OK", &[JSON], format!("\"http://{}/x\"", seen.all("host")[0]))).await;
+    let upstream = Upstream::scripted(|seen| {
+        Reply::with("200 OK", &[JSON], format!("\"http://{}/x\"", seen.all("host")[0]))
+    })
+    .await;
     let mut settings = settings(upstream.address, "");
     settings.public_access = Some(ApiRoot::parse("https://public.test").unwrap());
     settings.upstream_mut().routes.mount = MountPath::parse("/mount").unwrap();
     settings.upstream_mut().routes.hosts = vec![HostName::parse("own.test").unwrap()];
     let proxy = Proxy::start(settings).await;
-    for (host, path, expected) in
-        [("own.test", "/y", "http://own.test/x"), ("any.test", "/mount/y", "https://public.test/mount/x")]
-    {
-        let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {}\r\n\r\n", *Token::any());
+    for (host, path, expected) in [
+        ("own.test", "/y", "http://own.test/x"),
+        ("any.test", "/mount/y", "https://public.test/mount/x"),
+    ] {
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {}\r\n\r\n",
+            *Token::any()
+        );
         assert_eq!(Client::ask(&proxy, head).await.text(), format!("\"{expected}\""));
     }
 }

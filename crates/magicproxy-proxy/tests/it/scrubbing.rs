@@ -7,7 +7,9 @@ use flate2::write::{GzDecoder, GzEncoder};
 
 use tokio::io::AsyncWriteExt as _;
 
-use crate::support::{CREDENTIAL, Client, ClientResponse, Proxy, Reply, Token, Upstream, find, request};
+use crate::support::{
+    CREDENTIAL, Client, ClientResponse, Proxy, Reply, Token, Upstream, find, request,
+};
 
 fn masked(text: &str) -> String {
     text.replace(CREDENTIAL, &"*".repeat(CREDENTIAL.len()))
@@ -21,7 +23,9 @@ async fn answered(reply: impl Fn() -> Reply + Send + Sync + 'static) -> ClientRe
 
 #[tokio::test]
 async fn in_a_body_it_is_masked_and_the_length_stays_true() {
-    let text = format!("{{\"authorization\": \"Bearer {CREDENTIAL}\", \"again\": \"{CREDENTIAL}{CREDENTIAL}\"}}");
+    let text = format!(
+        "{{\"authorization\": \"Bearer {CREDENTIAL}\", \"again\": \"{CREDENTIAL}{CREDENTIAL}\"}}"
+    );
     let echoed = text.clone();
     let answer = answered(move || Reply::ok(&echoed)).await;
     assert_eq!((answer.text(), answer.complete), (masked(&text), true));
@@ -46,9 +50,12 @@ async fn in_headers_and_trailers_it_is_masked() {
 /// Names have no case: the credential in another case is still the credential, where its case does not matter.
 #[tokio::test]
 async fn as_the_name_of_a_field_it_does_not_pass() {
-    for name in
-        [CREDENTIAL.to_owned(), CREDENTIAL.to_ascii_lowercase(), CREDENTIAL.to_ascii_uppercase(), format!("X-{CREDENTIAL}-Y")]
-    {
+    for name in [
+        CREDENTIAL.to_owned(),
+        CREDENTIAL.to_ascii_lowercase(),
+        CREDENTIAL.to_ascii_uppercase(),
+        format!("X-{CREDENTIAL}-Y"),
+    ] {
         let echoing = name.clone();
         let answer = answered(move || {
             Reply::bytes(format!(
@@ -68,7 +75,8 @@ async fn as_the_name_of_a_field_it_does_not_pass() {
 /// What nobody asked for and nobody can look into is refused, and not passed as if it had been looked into.
 #[tokio::test]
 async fn a_coding_that_was_not_asked_for_is_refused() {
-    let coded = |lines: &'static [&'static str]| answered(move || Reply::with("200 OK", lines, CREDENTIAL));
+    let coded =
+        |lines: &'static [&'static str]| answered(move || Reply::with("200 OK", lines, CREDENTIAL));
     for lines in [
         &["Content-Encoding: br"][..],
         &["Content-Encoding: deflate"],
@@ -80,7 +88,9 @@ async fn a_coding_that_was_not_asked_for_is_refused() {
         coded(lines).await.assert_rejected(502, "upstream_coding");
     }
     let part = ["Content-Encoding: gzip", "Content-Range: bytes 5-50/60"];
-    answered(move || Reply::with("206 Partial Content", &part, CREDENTIAL)).await.assert_rejected(502, "upstream_coding");
+    answered(move || Reply::with("206 Partial Content", &part, CREDENTIAL))
+        .await
+        .assert_rejected(502, "upstream_coding");
     let whole = coded(&["Content-Encoding: identity", "Content-Encoding: identity"]).await;
     assert_eq!((whole.status, whole.text()), (200, masked(CREDENTIAL)));
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
@@ -92,9 +102,15 @@ async fn a_coding_that_was_not_asked_for_is_refused() {
 async fn a_coding_of_no_content_passes() {
     for (line, reply) in [
         ("HEAD /a", "HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 50\r\n\r\n"),
-        ("HEAD /a", "HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        (
+            "HEAD /a",
+            "HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nTransfer-Encoding: chunked\r\n\r\n",
+        ),
         ("GET /a", "HTTP/1.1 304 Not Modified\r\nContent-Encoding: br\r\nETag: \"x\"\r\n\r\n"),
-        ("GET /a", "HTTP/1.1 304 Not Modified\r\nContent-Encoding: br\r\nContent-Length: 50\r\n\r\n"),
+        (
+            "GET /a",
+            "HTTP/1.1 304 Not Modified\r\nContent-Encoding: br\r\nContent-Length: 50\r\n\r\n",
+        ),
         ("DELETE /a", "HTTP/1.1 204 No Content\r\nContent-Encoding: br\r\n\r\n"),
         ("POST /a", "HTTP/1.1 201 Created\r\nContent-Encoding: br\r\nContent-Length: 0\r\n\r\n"),
     ] {
@@ -103,9 +119,14 @@ async fn a_coding_of_no_content_passes() {
         let mut client = Client::connect(&proxy).await;
         for _ in 0..2 {
             let answer = client.exchange(request(line, &Token::any(), &[], "")).await;
-            assert_eq!((answer.one("content-encoding"), answer.body.len()), (Some("br"), 0), "{line} {reply}");
+            assert_eq!(
+                (answer.one("content-encoding"), answer.body.len()),
+                (Some("br"), 0),
+                "{line} {reply}"
+            );
         }
-        let connections: Vec<usize> = upstream.requests().iter().map(|seen| seen.connection).collect();
+        let connections: Vec<usize> =
+            upstream.requests().iter().map(|seen| seen.connection).collect();
         assert_eq!(connections, [connections[0]; 2], "{line} {reply}");
     }
 }
@@ -149,7 +170,11 @@ async fn split_at_every_offset_it_is_masked() {
     let text = format!("a {CREDENTIAL} b");
     for at in 1..text.len() {
         let (body, whole) = in_two_parts("", &text.as_bytes()[..at], &text.as_bytes()[at..]).await;
-        assert_eq!((String::from_utf8(body).unwrap(), whole), (masked(&text), true), "split at {at}");
+        assert_eq!(
+            (String::from_utf8(body).unwrap(), whole),
+            (masked(&text), true),
+            "split at {at}"
+        );
     }
 }
 
@@ -179,7 +204,11 @@ async fn no_guess_tells_how_much_of_it_is_right() {
             seen.push((said, answer.text()));
         }
     }
-    assert!(seen.iter().all(|(_, text)| *text == format!("you said {} bye", "*".repeat(CREDENTIAL.len()))), "{seen:?}");
+    assert!(
+        seen.iter()
+            .all(|(_, text)| *text == format!("you said {} bye", "*".repeat(CREDENTIAL.len()))),
+        "{seen:?}"
+    );
 }
 
 #[tokio::test]
@@ -223,21 +252,30 @@ async fn in_a_gzip_body_it_is_cut_off_wherever_the_body_is_split() {
     for level in [Compression::none(), Compression::best()] {
         let body = gzip(&text, level);
         // Stored text is where it was; compressed, the credential is somewhere in the middle.
-        let middle = if level == Compression::none() { filler.len() + 10 } else { body.len() * 2 / 3 };
-        let offsets = (1..12).map(|part| part * body.len() / 12).chain(middle..middle + CREDENTIAL.len());
+        let middle =
+            if level == Compression::none() { filler.len() + 10 } else { body.len() * 2 / 3 };
+        let offsets =
+            (1..12).map(|part| part * body.len() / 12).chain(middle..middle + CREDENTIAL.len());
         for at in offsets.filter(|at| *at < body.len()) {
-            let (received, whole) = in_two_parts("Content-Encoding: gzip\r\n", &body[..at], &body[at..]).await;
+            let (received, whole) =
+                in_two_parts("Content-Encoding: gzip\r\n", &body[..at], &body[at..]).await;
             assert!(!whole, "split at {at}");
             let read = readable(&received);
-            let shown = (1..=CREDENTIAL.len()).rev().find(|shown| find(&read, &CREDENTIAL.as_bytes()[..*shown]).is_some());
-            assert!(shown.unwrap_or(0) < 8, "split at {at}: {shown:?} bytes of the credential show");
+            let shown = (1..=CREDENTIAL.len())
+                .rev()
+                .find(|shown| find(&read, &CREDENTIAL.as_bytes()[..*shown]).is_some());
+            assert!(
+                shown.unwrap_or(0) < 8,
+                "split at {at}: {shown:?} bytes of the credential show"
+            );
         }
     }
 }
 
 #[tokio::test]
 async fn an_innocent_gzip_body_passes_byte_for_byte() {
-    let filler: String = (0..5000).map(|number| format!("{}{number}", &CREDENTIAL[..number % 20])).collect();
+    let filler: String =
+        (0..5000).map(|number| format!("{}{number}", &CREDENTIAL[..number % 20])).collect();
     let body = gzip(&filler, Compression::default());
     let sent = body.clone();
     let answer = answered(move || Reply::with("200 OK", &["Content-Encoding: gzip"], &sent)).await;
@@ -258,12 +296,18 @@ async fn a_short_credential_is_not_looked_for() {
     let upstream = Upstream::scripted(|_| Reply::ok("a secret: a1b2c3d")).await;
     let proxy = Proxy::before(&upstream).await;
     let token = Token::allowing(&["* /.*"]).with("a1b2c3d").mint();
-    assert_eq!(Client::ask(&proxy, request("GET /a", &token, &[], "")).await.text(), "a secret: a1b2c3d");
+    assert_eq!(
+        Client::ask(&proxy, request("GET /a", &token, &[], "")).await.text(),
+        "a secret: a1b2c3d"
+    );
 }
 
 #[tokio::test]
 async fn an_error_of_the_upstream_is_searched_too() {
-    let answer = answered(|| Reply::with("500 Internal Server Error", &[], format!("bad token {CREDENTIAL}"))).await;
+    let answer = answered(|| {
+        Reply::with("500 Internal Server Error", &[], format!("bad token {CREDENTIAL}"))
+    })
+    .await;
     assert_eq!((answer.status, answer.text()), (500, masked(&format!("bad token {CREDENTIAL}"))));
 }
 
@@ -284,10 +328,16 @@ async fn a_reason_phrase_and_interim_answers_are_the_upstreams_own() {
 
 #[tokio::test]
 async fn a_head_answer_keeps_its_length_beside_an_echo() {
-    let upstream =
-        Upstream::scripted(|_| Reply::bytes(format!("HTTP/1.1 200 OK\r\nContent-Length: 77\r\nX-Echo: {CREDENTIAL}\r\n\r\n")))
-            .await;
+    let upstream = Upstream::scripted(|_| {
+        Reply::bytes(format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: 77\r\nX-Echo: {CREDENTIAL}\r\n\r\n"
+        ))
+    })
+    .await;
     let proxy = Proxy::before(&upstream).await;
     let answer = Client::ask(&proxy, request("HEAD /echo", &Token::any(), &[], "")).await;
-    assert_eq!((answer.one("content-length"), answer.one("x-echo")), (Some("77"), Some(masked(CREDENTIAL).as_str())));
+    assert_eq!(
+        (answer.one("content-length"), answer.one("x-echo")),
+        (Some("77"), Some(masked(CREDENTIAL).as_str()))
+    );
 }

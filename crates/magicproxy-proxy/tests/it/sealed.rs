@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use magicproxy_core::{
-    Caveat, Credential, Kem, KeyRing, Network, PrivateKey, RuleSource, SealingKey, SealingPublicKey, TokenVersion,
-    TypedCredential, UnixTime,
+    Caveat, Credential, Kem, KeyRing, Network, PrivateKey, RuleSource, SealingKey,
+    SealingPublicKey, TokenVersion, TypedCredential, UnixTime,
 };
 use magicproxy_proxy::services::SharedKeys;
 use magicproxy_proxy::settings::TokenCarrier;
@@ -12,7 +12,8 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::support::{
-    CREDENTIAL, Client, OnlyUpstream as _, Proxy, Token, Upstream, guard, keys, now, parse, request, seal_to, settings,
+    CREDENTIAL, Client, OnlyUpstream as _, Proxy, Token, Upstream, guard, keys, now, parse,
+    request, seal_to, settings,
 };
 
 /// A token sealed to the first key of that kind.
@@ -49,18 +50,29 @@ async fn they_are_as_good_as_signed_ones() {
         for _ in 0..2 {
             assert_eq!(Client::ask(&proxy, request("GET /a/1", &token, &[], "")).await.status, 200);
         }
-        Client::ask(&proxy, request("GET /b", &token, &[], "")).await.assert_rejected(403, "not_allowed");
+        Client::ask(&proxy, request("GET /b", &token, &[], ""))
+            .await
+            .assert_rejected(403, "not_allowed");
         let child = narrowed(&token, json!({"allowed": ["GET /a/1"]}));
         assert_eq!(Client::ask(&proxy, request("GET /a/1", &child, &[], "")).await.status, 200);
-        Client::ask(&proxy, request("GET /a/2", &child, &[], "")).await.assert_rejected(403, "beyond_caveat");
+        Client::ask(&proxy, request("GET /a/2", &child, &[], ""))
+            .await
+            .assert_rejected(403, "beyond_caveat");
         // The other last character that 32 bytes can have, and one that they cannot.
         let (kept, last) = token.split_at(token.len() - 1);
         for other in [if last == "a" { "q" } else { "a" }, "b"] {
             let changed = format!("{kept}{other}");
-            Client::ask(&proxy, request("GET /a/1", &changed, &[], "")).await.assert_rejected(401, "invalid_token");
+            Client::ask(&proxy, request("GET /a/1", &changed, &[], ""))
+                .await
+                .assert_rejected(401, "invalid_token");
         }
     }
-    assert!(upstream.requests().iter().all(|seen| seen.all("authorization") == [format!("Bearer {CREDENTIAL}")]));
+    assert!(
+        upstream
+            .requests()
+            .iter()
+            .all(|seen| seen.all("authorization") == [format!("Bearer {CREDENTIAL}")])
+    );
     assert_eq!(upstream.requests().len(), 6);
 }
 
@@ -77,10 +89,16 @@ async fn a_typed_credential_goes_where_it_says_and_nowhere_that_means_something_
     assert_eq!(Client::ask(&proxy, request("GET /a", &basic, &[], "")).await.status, 200);
     let pair = json!({"several": [{"header": ["DD-API-KEY", CREDENTIAL]}, {"header": ["dd-application-key", "another-secret"]}]});
     let pair = sealed(Kem::X25519, typed(pair), &["GET /b"]);
-    assert_eq!(Client::ask(&proxy, request("GET /b", &pair, &["X-Request-Id: kept"], "")).await.status, 200);
+    assert_eq!(
+        Client::ask(&proxy, request("GET /b", &pair, &["X-Request-Id: kept"], "")).await.status,
+        200
+    );
     let seen = upstream.requests();
     let authorization = seen[0].all("authorization");
-    assert!(authorization.len() == 1 && authorization[0].starts_with("Basic dXNlcjpn"), "{authorization:?}");
+    assert!(
+        authorization.len() == 1 && authorization[0].starts_with("Basic dXNlcjpn"),
+        "{authorization:?}"
+    );
     assert_eq!(seen[1].all("dd-api-key"), [CREDENTIAL]);
     assert_eq!(seen[1].all("dd-application-key"), ["another-secret"]);
     assert!(seen[1].all("authorization").is_empty());
@@ -95,7 +113,9 @@ async fn a_typed_credential_goes_where_it_says_and_nowhere_that_means_something_
         "X-Anything",
     ] {
         let token = sealed(Kem::X25519, typed(json!({"header": [name, CREDENTIAL]})), &["GET /a"]);
-        Client::ask(&proxy, request("GET /a", &token, &[], "")).await.assert_rejected(401, "invalid_token");
+        Client::ask(&proxy, request("GET /a", &token, &[], ""))
+            .await
+            .assert_rejected(401, "invalid_token");
     }
     assert_eq!(upstream.requests().len(), 2);
 }
@@ -117,9 +137,10 @@ async fn a_bound_sender_is_the_peer_or_whom_a_trusted_proxy_names() {
     let direct = Proxy::before(&upstream).await;
     assert_eq!(ask(&direct, &local, &claims).await, 200);
     assert_eq!(ask(&direct, &far, &claims).await, 403);
-    let behind =
-        Proxy::with(&upstream, |settings| settings.trusted_proxies.networks = vec![Network::parse("127.0.0.1/32").unwrap()])
-            .await;
+    let behind = Proxy::with(&upstream, |settings| {
+        settings.trusted_proxies.networks = vec![Network::parse("127.0.0.1/32").unwrap()]
+    })
+    .await;
     assert_eq!(ask(&behind, &far, &claims).await, 200);
     assert_eq!(ask(&behind, &local, &claims).await, 403);
     assert_eq!(ask(&behind, &far, &["X-Forwarded-For: 192.0.2.1, 198.51.100.1"]).await, 403);
@@ -135,7 +156,11 @@ async fn the_control_plane_shows_keys_and_makes_tokens_anew() {
     let shown = Client::ask(&proxy, request("GET /__magictoken/keys", "", &[], "")).await;
     assert_eq!((shown.status, shown.one("content-type")), (200, Some("application/jwk-set+json")));
     assert_eq!(shown.json()["keys"].as_array().unwrap().len(), 2);
-    assert!(!shown.text().contains("\"d\"") && !shown.text().contains("\"priv\""), "{}", shown.text());
+    assert!(
+        !shown.text().contains("\"d\"") && !shown.text().contains("\"priv\""),
+        "{}",
+        shown.text()
+    );
     Client::ask(&proxy, request("POST /__magictoken/keys", "", &["Content-Length: 0"], ""))
         .await
         .assert_rejected(405, "method_not_allowed");
@@ -144,13 +169,23 @@ async fn the_control_plane_shows_keys_and_makes_tokens_anew() {
         let lines = ["Content-Type: application/json", &format!("Content-Length: {}", body.len())];
         Client::ask(&proxy, request("POST /__magictoken/narrow", token, &lines, body)).await
     };
-    for token in [Token::allowing(&["GET /a/.*"]).mint().to_string(), sealed(Kem::X25519, plain(), &["GET /a/.*"])] {
+    for token in [
+        Token::allowing(&["GET /a/.*"]).mint().to_string(),
+        sealed(Kem::X25519, plain(), &["GET /a/.*"]),
+    ] {
         let answer = narrow(&token, r#"{"caveat":{"allowed":["GET /a/1"]}}"#).await;
-        assert_eq!((answer.status, answer.one("content-type")), (200, Some("application/jwt")), "{}", answer.text());
+        assert_eq!(
+            (answer.status, answer.one("content-type")),
+            (200, Some("application/jwt")),
+            "{}",
+            answer.text()
+        );
         let child = answer.text();
         guard(&child);
         assert_eq!(Client::ask(&proxy, request("GET /a/1", &child, &[], "")).await.status, 200);
-        Client::ask(&proxy, request("GET /a/2", &child, &[], "")).await.assert_rejected(403, "beyond_caveat");
+        Client::ask(&proxy, request("GET /a/2", &child, &[], ""))
+            .await
+            .assert_rejected(403, "beyond_caveat");
         for bad in [
             r#"{}"#,
             r#"{"caveat":{}}"#,
@@ -160,11 +195,17 @@ async fn the_control_plane_shows_keys_and_makes_tokens_anew() {
         ] {
             narrow(&token, bad).await.assert_rejected(400, "invalid_caveat");
         }
-        let resealed = Client::ask(&proxy, request("POST /__magictoken/reseal", &token, &["Content-Length: 0"], "")).await;
+        let resealed = Client::ask(
+            &proxy,
+            request("POST /__magictoken/reseal", &token, &["Content-Length: 0"], ""),
+        )
+        .await;
         assert_eq!((resealed.status, resealed.text()), (200, token.clone()));
     }
     narrow("", r#"{"caveat":{"sub":"a"}}"#).await.assert_rejected(401, "missing_token");
-    narrow("mt2_eyJhIjoxfQ.aaaa.aaaa", r#"{"caveat":{"sub":"a"}}"#).await.assert_rejected(401, "invalid_token");
+    narrow("mt2_eyJhIjoxfQ.aaaa.aaaa", r#"{"caveat":{"sub":"a"}}"#)
+        .await
+        .assert_rejected(401, "invalid_token");
     let old = narrow("mt2.eyJhIjoxfQ.AAAA.AAAA", r#"{"caveat":{"sub":"a"}}"#).await;
     old.assert_rejected(401, "invalid_token");
     assert!(old.text().contains("it will begin with `mt2_`"), "{}", old.text());
@@ -179,8 +220,12 @@ async fn tokens_of_a_key_that_is_gone_are_gone_with_it() {
     let signing = || PrivateKey::generate(2048).unwrap();
     let mut sealing = made(1);
     let (kept, old) = (sealing[0].to_json(), sealing[0].public().clone());
-    let shared =
-        Arc::new(SharedKeys::new(KeyRing::new(signing(), vec![]).unwrap().with_sealing(std::mem::take(&mut sealing)).unwrap()));
+    let shared = Arc::new(SharedKeys::new(
+        KeyRing::new(signing(), vec![])
+            .unwrap()
+            .with_sealing(std::mem::take(&mut sealing))
+            .unwrap(),
+    ));
     let with = Arc::clone(&shared);
     let proxy = Proxy::with(&upstream, move |settings| settings.services.keys = with).await;
     let token = sealed_to(&old, plain(), &["GET /a"]);
@@ -198,12 +243,15 @@ async fn tokens_of_a_key_that_is_gone_are_gone_with_it() {
 async fn an_upstream_may_take_one_version_only() {
     let upstream = Upstream::hello().await;
     let (v1, v2) = (Token::any(), sealed(Kem::X25519, plain(), &["* /.*"]));
-    for (version, taken, refused) in [(TokenVersion::V1, &*v1, &v2), (TokenVersion::V2, &v2, &*v1)] {
+    for (version, taken, refused) in [(TokenVersion::V1, &*v1, &v2), (TokenVersion::V2, &v2, &*v1)]
+    {
         let mut settings = settings(upstream.address, "");
         settings.upstream_mut().acceptance.versions = vec![version];
         let proxy = Proxy::listening(settings, |listener| vec![listener]).await;
         assert_eq!(Client::ask(&proxy, request("GET /a", taken, &[], "")).await.status, 200);
-        Client::ask(&proxy, request("GET /a", refused, &[], "")).await.assert_rejected(401, "invalid_token");
+        Client::ask(&proxy, request("GET /a", refused, &[], ""))
+            .await
+            .assert_rejected(401, "invalid_token");
     }
 }
 
@@ -237,7 +285,8 @@ async fn the_answers_to_caveats_that_do_not_hold_come_in_one_order() {
         (vec![&counted, &less], "GET /a", 403, "beyond_caveat"),
         (vec![&counted, &elsewhere], "GET /a", 401, "wrong_upstream"),
     ] {
-        let token = caveats.iter().fold(token.clone(), |token, caveat| narrowed(&token, (*caveat).clone()));
+        let token =
+            caveats.iter().fold(token.clone(), |token, caveat| narrowed(&token, (*caveat).clone()));
         Client::ask(&proxy, request(line, &token, &[], "")).await.assert_rejected(status, code);
     }
     assert!(upstream.requests().is_empty());

@@ -1,7 +1,10 @@
 //! No secret in logs, refusals and panics. Every test of this binary is watched (`support::watch`); these show that the
 //! watch sees, and walk through what could leak.
 
-use crate::support::{CREDENTIAL, Client, Proxy, Reply, Token, Upstream, assert_clean, events_named, has_secret, now, request};
+use crate::support::{
+    CREDENTIAL, Client, Proxy, Reply, Token, Upstream, assert_clean, events_named, has_secret, now,
+    request,
+};
 
 #[test]
 fn the_watch_knows_credentials_tokens_and_signatures() {
@@ -51,21 +54,45 @@ async fn whatever_goes_wrong_shows_no_secret() {
     let upstream = Upstream::scripted(|seen| match seen.target.as_str() {
         "/closed" => Reply::last(""),
         "/garbage" => Reply::bytes(format!("{CREDENTIAL}\r\n\r\n")),
-        "/garbage-field" => Reply::bytes(format!("HTTP/1.1 200 OK\r\n{CREDENTIAL}\0: {CREDENTIAL}\r\n\r\n")),
-        "/two-lengths" => Reply::bytes(format!("HTTP/1.1 200 OK\r\nContent-Length: {CREDENTIAL}\r\n\r\n")),
-        "/coding" => Reply::bytes(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: {CREDENTIAL}\r\n\r\n")),
-        "/switch" => Reply::bytes(format!("HTTP/1.1 101 {CREDENTIAL}\r\nUpgrade: {CREDENTIAL}\r\n\r\n")),
-        "/cut" => Reply::last(format!("HTTP/1.1 200 OK\r\nX-A: {CREDENTIAL}\r\nContent-Length: 100\r\n\r\n{CREDENTIAL}")),
-        "/chunk" => Reply::bytes(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{CREDENTIAL}\r\n")),
+        "/garbage-field" => {
+            Reply::bytes(format!("HTTP/1.1 200 OK\r\n{CREDENTIAL}\0: {CREDENTIAL}\r\n\r\n"))
+        }
+        "/two-lengths" => {
+            Reply::bytes(format!("HTTP/1.1 200 OK\r\nContent-Length: {CREDENTIAL}\r\n\r\n"))
+        }
+        "/coding" => {
+            Reply::bytes(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: {CREDENTIAL}\r\n\r\n"))
+        }
+        "/switch" => {
+            Reply::bytes(format!("HTTP/1.1 101 {CREDENTIAL}\r\nUpgrade: {CREDENTIAL}\r\n\r\n"))
+        }
+        "/cut" => Reply::last(format!(
+            "HTTP/1.1 200 OK\r\nX-A: {CREDENTIAL}\r\nContent-Length: 100\r\n\r\n{CREDENTIAL}"
+        )),
+        "/chunk" => Reply::bytes(format!(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{CREDENTIAL}\r\n"
+        )),
         _ => Reply::ok("hello"),
     })
     .await;
     let proxy = Proxy::before(&upstream).await;
     let token = Token::any();
-    for target in ["/closed", "/garbage", "/garbage-field", "/two-lengths", "/coding", "/switch", "/cut", "/chunk", "/"] {
+    for target in [
+        "/closed",
+        "/garbage",
+        "/garbage-field",
+        "/two-lengths",
+        "/coding",
+        "/switch",
+        "/cut",
+        "/chunk",
+        "/",
+    ] {
         for line in ["GET", "POST"] {
             let mut client = Client::connect(&proxy).await;
-            client.send(request(&format!("{line} {target}"), &token, &["Connection: close"], "")).await;
+            client
+                .send(request(&format!("{line} {target}"), &token, &["Connection: close"], ""))
+                .await;
             let answer = client.closed().await;
             assert!(!has_secret(&String::from_utf8_lossy(&answer)), "{target}");
         }
@@ -80,7 +107,12 @@ async fn whatever_goes_wrong_shows_no_secret() {
         request("GET /", "", &[&format!("Authorization: {}", *token)], ""),
         request("GET /", "", &[&format!("Authorization: Basic {}", *token)], ""),
         request(&format!("GET /{}", *token), &limited, &[&format!("Cookie: {CREDENTIAL}")], ""),
-        request(&format!("GET /?access_token={CREDENTIAL}"), &limited, &[&format!("X-Original-URL: /{CREDENTIAL}")], ""),
+        request(
+            &format!("GET /?access_token={CREDENTIAL}"),
+            &limited,
+            &[&format!("X-Original-URL: /{CREDENTIAL}")],
+            "",
+        ),
         request("GET /%zz", &token, &[&format!("X-A: {CREDENTIAL}\0")], ""),
         request(
             "POST /__magictoken",

@@ -54,11 +54,21 @@ impl Stage {
         let mut connection = upstream.accept().await;
         connection.request().await;
         let coding = if coded == Coded::InGzip { "Content-Encoding: gzip\r\n" } else { "" };
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n{coding}Transfer-Encoding: chunked\r\n\r\n");
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n{coding}Transfer-Encoding: chunked\r\n\r\n"
+        );
         connection.send(head).await;
-        let encoder = (coded == Coded::InGzip).then(|| GzEncoder::new(Vec::new(), Compression::default()));
+        let encoder =
+            (coded == Coded::InGzip).then(|| GzEncoder::new(Vec::new(), Compression::default()));
         assert_eq!(client.answer_head().await.status, 200);
-        Self { _upstream: upstream, _proxy: proxy, connection, client, encoder, received: Vec::new() }
+        Self {
+            _upstream: upstream,
+            _proxy: proxy,
+            connection,
+            client,
+            encoder,
+            received: Vec::new(),
+        }
     }
 
     /// Sends more of the response; a proxy that has cut it off may have left.
@@ -71,16 +81,26 @@ impl Stage {
                 std::mem::take(encoder.get_mut())
             }
         };
-        self.connection.try_send([format!("{:x}\r\n", piece.len()).as_bytes(), &piece, b"\r\n"].concat()).await;
+        self.connection
+            .try_send([format!("{:x}\r\n", piece.len()).as_bytes(), &piece, b"\r\n"].concat())
+            .await;
     }
 
     /// Waits until the client has exactly this text.
     async fn until(&mut self, expected: &str) {
         while self.text() != expected {
             let more = self.client.some().await;
-            assert!(!more.is_empty(), "the response ended with `{}` instead of `{expected}`", self.text());
+            assert!(
+                !more.is_empty(),
+                "the response ended with `{}` instead of `{expected}`",
+                self.text()
+            );
             self.received.extend(more);
-            assert!(expected.starts_with(&self.text()), "`{}` instead of `{expected}`", self.text());
+            assert!(
+                expected.starts_with(&self.text()),
+                "`{}` instead of `{expected}`",
+                self.text()
+            );
         }
     }
 
@@ -100,7 +120,9 @@ impl Stage {
     async fn end(mut self) -> (String, bool) {
         if let Some(encoder) = self.encoder.take() {
             let rest = encoder.finish().unwrap();
-            self.connection.try_send([format!("{:x}\r\n", rest.len()).as_bytes(), &rest, b"\r\n"].concat()).await;
+            self.connection
+                .try_send([format!("{:x}\r\n", rest.len()).as_bytes(), &rest, b"\r\n"].concat())
+                .await;
         }
         self.connection.try_send("0\r\n\r\n").await;
         while find(&self.received, b"\r\n0\r\n\r\n").is_none() {
@@ -207,7 +229,11 @@ async fn a_longer_end_is_held_until_it_differs_or_the_answer_ends() {
         stage.until(&format!("an {}!", &SECRET[..5])).await;
         stage.send(&SECRET[..5]).await;
         a_moment().await;
-        assert_eq!(stage.end().await, (format!("an {0}!{0}", &SECRET[..5]), true), "{content_type} {coded:?}");
+        assert_eq!(
+            stage.end().await,
+            (format!("an {0}!{0}", &SECRET[..5]), true),
+            "{content_type} {coded:?}"
+        );
         if coded == Coded::InGzip && content_type != "application/json" {
             continue;
         }
@@ -217,7 +243,11 @@ async fn a_longer_end_is_held_until_it_differs_or_the_answer_ends() {
         stage.until("an ").await;
         a_moment().await;
         stage.send(&SECRET[5..]).await;
-        assert_eq!(stage.end().await, (format!("an {}", stars(SECRET.len())), true), "{content_type} {coded:?}");
+        assert_eq!(
+            stage.end().await,
+            (format!("an {}", stars(SECRET.len())), true),
+            "{content_type} {coded:?}"
+        );
     }
 }
 
@@ -250,14 +280,19 @@ async fn over_http_2_a_short_end_goes_on_too() {
     let mut upstream = Upstream::held().await;
     let proxy = Proxy::before(&upstream).await;
     let stream = TcpStream::connect(proxy.address).await.unwrap();
-    let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let handshake =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
     let (mut sender, connection) = soon(handshake).await.unwrap();
     tokio::spawn(connection);
-    let asked = hyper::Request::get("http://proxy.test/events").header("authorization", format!("Bearer {}", *token(SECRET)));
+    let asked = hyper::Request::get("http://proxy.test/events")
+        .header("authorization", format!("Bearer {}", *token(SECRET)));
     let answer = tokio::spawn(sender.send_request(asked.body(Empty::<Bytes>::new()).unwrap()));
     let mut held = upstream.accept().await;
     held.request().await;
-    held.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+    held.send(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
+    )
+    .await;
     let mut body = soon(answer).await.unwrap().unwrap().into_body();
     for text in ["a menu", "an u", "a blow up", "a group upl", "uplo"] {
         held.send(format!("{:x}\r\n{text}\r\n", text.len())).await;

@@ -19,7 +19,9 @@ const UPLOADS: [(&str, &str, (u16, &str)); 5] = [
 
 async fn check(proxy: &Proxy, path: &str) {
     for (framing, sent, (status, code)) in UPLOADS {
-        let answer = Client::ask(proxy, request(&format!("POST {path}"), &Token::any(), &[framing], sent)).await;
+        let answer =
+            Client::ask(proxy, request(&format!("POST {path}"), &Token::any(), &[framing], sent))
+                .await;
         assert_eq!(answer.status, status, "{framing} {sent:?}: {}", answer.text());
         answer.assert_rejected(status, code);
     }

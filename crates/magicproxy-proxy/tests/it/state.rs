@@ -21,7 +21,9 @@ use magicproxy_core::state::{Change, Entry, Partition, StateStore, StoreError, S
 use magicproxy_state::MemoryStore;
 use serde_json::{Value, json};
 
-use crate::support::{Call, Client, ClientResponse, Proxy, Reply, Seen, Upstream, Watch, WatchedStore, request};
+use crate::support::{
+    Call, Client, ClientResponse, Proxy, Reply, Seen, Upstream, Watch, WatchedStore, request,
+};
 
 /// The rule of the design: make records, and change or delete what was made.
 fn makes_records() -> Value {
@@ -89,7 +91,8 @@ struct Failing {
 
 impl Failing {
     fn new() -> Arc<WatchedStore<Self>> {
-        let (writes, reads, answers) = (AtomicBool::new(false), AtomicBool::new(false), AtomicBool::new(false));
+        let (writes, reads, answers) =
+            (AtomicBool::new(false), AtomicBool::new(false), AtomicBool::new(false));
         Arc::new(WatchedStore::new(Self { writes, reads, answers }))
     }
 
@@ -101,13 +104,18 @@ impl Failing {
 
 impl Watch for Failing {
     fn before(&self, call: Call) -> StoreFuture<'_, ()> {
-        let fails = if matches!(call, Call::Read | Call::Ping) { &self.reads } else { &self.writes };
+        let fails =
+            if matches!(call, Call::Read | Call::Ping) { &self.reads } else { &self.writes };
         let fails = fails.load(Ordering::SeqCst);
         Box::pin(async move { if fails { Err(pulled_out()) } else { Ok(()) } })
     }
 
     fn after(&self, call: Call) -> Result<(), StoreError> {
-        if call == Call::Take && self.answers.load(Ordering::SeqCst) { Err(pulled_out()) } else { Ok(()) }
+        if call == Call::Take && self.answers.load(Ordering::SeqCst) {
+            Err(pulled_out())
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -32,7 +32,8 @@ async fn a_reason_phrase_is_the_upstreams_and_none_is_made_up() {
 
 #[tokio::test]
 async fn a_reason_phrase_does_not_hold_the_credential() {
-    let response: &'static str = format!("HTTP/1.1 401 bad key {CREDENTIAL}!\r\nContent-Length: 0\r\n\r\n").leak();
+    let response: &'static str =
+        format!("HTTP/1.1 401 bad key {CREDENTIAL}!\r\nContent-Length: 0\r\n\r\n").leak();
     let head = head_of(response).await;
     let masked = "*".repeat(CREDENTIAL.len());
     assert!(head.starts_with(&format!("HTTP/1.1 401 bad key {masked}!\r\n")), "{head}");
@@ -54,9 +55,17 @@ async fn blanks_before_colons_are_taken_away() {
         let mut client = Client::connect(&proxy).await;
         for _ in 0..2 {
             let answer = client.exchange(request("GET /a", &Token::any(), &[], "")).await;
-            assert_eq!((answer.status, answer.text().as_str(), answer.complete), (200, "hello", true), "{fields:?}");
+            assert_eq!(
+                (answer.status, answer.text().as_str(), answer.complete),
+                (200, "hello", true),
+                "{fields:?}"
+            );
             assert_eq!(answer.all(passed).len(), 1, "{fields:?}: {:?}", answer.fields);
-            assert!(answer.fields.iter().all(|(name, _)| !name.contains([' ', '\t'])), "{fields:?}: {:?}", answer.fields);
+            assert!(
+                answer.fields.iter().all(|(name, _)| !name.contains([' ', '\t'])),
+                "{fields:?}: {:?}",
+                answer.fields
+            );
         }
         assert_eq!(upstream.raw().len(), 1, "{fields:?}: the connection stays in use");
     }
@@ -82,13 +91,19 @@ async fn blanks_before_colons_hide_nothing() {
         let response = format!("HTTP/1.1 200 OK\r\n{fields}\r\n5\r\nhello\r\n0\r\n\r\n");
         let upstream = Upstream::scripted(move |_| Reply::bytes(response.clone())).await;
         let proxy = Proxy::before(&upstream).await;
-        Client::ask(&proxy, request("GET /a", &Token::any(), &[], "")).await.assert_rejected(502, "upstream_protocol");
+        Client::ask(&proxy, request("GET /a", &Token::any(), &[], ""))
+            .await
+            .assert_rejected(502, "upstream_protocol");
     }
     // In a request, one of them is as good as an attack.
     let upstream = Upstream::hello().await;
     let proxy = Proxy::before(&upstream).await;
     for line in ["Content-Length : 5", "Transfer-Encoding : chunked", "X-A : 1"] {
-        assert_eq!(Client::ask(&proxy, request("POST /a", &Token::any(), &[line], "hello")).await.status, 400, "{line}");
+        assert_eq!(
+            Client::ask(&proxy, request("POST /a", &Token::any(), &[line], "hello")).await.status,
+            400,
+            "{line}"
+        );
     }
     assert!(upstream.requests().is_empty());
 }

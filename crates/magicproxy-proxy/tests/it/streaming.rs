@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::{
-    Certificate, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, find, listed, request, settings, soon,
+    Certificate, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, find, listed, request,
+    settings, soon,
 };
 
 #[tokio::test]
@@ -30,9 +31,11 @@ async fn events_arrive_while_the_answer_goes_on() {
 #[tokio::test]
 async fn a_caller_that_leaves_ends_the_exchange_upstream() {
     // Before the head of a response, in the middle of its body, and while nothing comes.
-    for part in
-        ["", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"]
-    {
+    for part in [
+        "",
+        "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ] {
         let mut upstream = Upstream::held().await;
         let proxy = Proxy::before(&upstream).await;
         let mut client = Client::connect(&proxy).await;
@@ -51,7 +54,9 @@ async fn a_caller_that_leaves_ends_the_exchange_upstream() {
 #[tokio::test]
 async fn a_caller_that_does_not_read_slows_the_upstream_and_is_ended() {
     let mut upstream = Upstream::held().await;
-    let proxy = Proxy::with(&upstream, |settings| settings.timeouts.body_idle = Duration::from_millis(500)).await;
+    let proxy =
+        Proxy::with(&upstream, |settings| settings.timeouts.body_idle = Duration::from_millis(500))
+            .await;
     let mut client = Client::connect(&proxy).await;
     client.send(request("GET /large", &Token::any(), &[], "")).await;
     let mut connection = upstream.accept().await;
@@ -69,7 +74,9 @@ async fn a_caller_that_does_not_read_slows_the_upstream_and_is_ended() {
 
 #[tokio::test]
 async fn a_large_answer_arrives_whole() {
-    let body: Vec<u8> = (0..4 * 1024 * 1024_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let body: Vec<u8> = (0..4 * 1024 * 1024_u32)
+        .map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect();
     let sent = body.clone();
     let upstream = Upstream::scripted(move |_| Reply::ok(&sent)).await;
     let proxy = Proxy::before(&upstream).await;
@@ -117,7 +124,9 @@ async fn an_upstream_that_does_not_read_slows_the_caller() {
     .await;
     let mut client = Client::connect(&proxy).await;
     let length = 64 * 1024 * 1024;
-    client.send(request("POST /upload", &Token::any(), &[&format!("Content-Length: {length}")], "")).await;
+    client
+        .send(request("POST /upload", &Token::any(), &[&format!("Content-Length: {length}")], ""))
+        .await;
     let _unread = upstream.accept().await;
     let (mut from_proxy, mut to_proxy) = tokio::io::split(client.stream);
     let chunk = vec![b'a'; 64 * 1024];
@@ -141,10 +150,16 @@ async fn an_early_answer_comes_down_during_the_upload() {
     let mut upstream = Upstream::held().await;
     let proxy = Proxy::before(&upstream).await;
     let mut client = Client::connect(&proxy).await;
-    client.send(request("POST /upload", &Token::any(), &["Content-Length: 1000000"], "first")).await;
+    client
+        .send(request("POST /upload", &Token::any(), &["Content-Length: 1000000"], "first"))
+        .await;
     let mut connection = upstream.accept().await;
     connection.head().await;
-    connection.send("HTTP/1.1 413 Payload Too Large\r\nContent-Length: 5\r\nConnection: close\r\n\r\nlarge").await;
+    connection
+        .send(
+            "HTTP/1.1 413 Payload Too Large\r\nContent-Length: 5\r\nConnection: close\r\n\r\nlarge",
+        )
+        .await;
     let answer = client.answer().await;
     assert_eq!((answer.status, answer.text().as_str()), (413, "large"));
 }
@@ -166,7 +181,10 @@ async fn a_refusal_outlives_the_upload_that_it_refuses() {
     let (upstream, certificate) = (Upstream::hello().await, Certificate::new());
     let proxy = Proxy::before(&upstream).await;
     assert_explained(Client::connect(&proxy).await).await;
-    let proxy = Proxy::listening(settings(upstream.address, ""), |listener| vec![listener.with_tls(certificate.server())]).await;
+    let proxy = Proxy::listening(settings(upstream.address, ""), |listener| {
+        vec![listener.with_tls(certificate.server())]
+    })
+    .await;
     assert_explained(Client::over(certificate.caller(&["http/1.1"]).connect(&proxy).await)).await;
     assert!(upstream.requests().is_empty());
 }
@@ -207,7 +225,10 @@ async fn the_trailers_of_an_answer_pass_where_the_caller_takes_them() {
     assert_eq!(answer.trailers, [("x-sum".to_owned(), "abc".to_owned())]);
     assert_eq!(answer.one("trailer"), Some("x-sum"));
     let answer = client.exchange(request("GET /a", &token, &[], "")).await;
-    assert_eq!((answer.text().as_str(), answer.complete, answer.trailers.len()), ("hello", true, 0));
+    assert_eq!(
+        (answer.text().as_str(), answer.complete, answer.trailers.len()),
+        ("hello", true, 0)
+    );
     assert_eq!(upstream.requests()[1].connection, 0);
 }
 
@@ -218,8 +239,10 @@ async fn the_trailers_of_an_upload_pass_without_what_steers() {
         settings.upstream_mut().pass_request_headers = listed(&["X-Sum", "X-Undeclared"]);
     })
     .await;
-    let lines =
-        ["Transfer-Encoding: chunked", "Trailer: X-Sum, Authorization, X-HTTP-Method-Override, X_A, Stripe-Account, If-Match"];
+    let lines = [
+        "Transfer-Encoding: chunked",
+        "Trailer: X-Sum, Authorization, X-HTTP-Method-Override, X_A, Stripe-Account, If-Match",
+    ];
     let trailers = "X-Sum: abc\r\nAuthorization: x\r\nX-HTTP-Method-Override: DELETE\r\nX_A: 1\r\nX-Undeclared: 1\r\n\
                     Stripe-Account: acct_2\r\nIf-Match: x\r\n";
     let body = format!("5\r\nhello\r\n0\r\n{trailers}\r\n");

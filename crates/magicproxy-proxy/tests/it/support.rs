@@ -16,7 +16,8 @@ use std::time::Duration;
 
 pub(crate) use client::{Client, ClientResponse, Duplex, request};
 pub(crate) use framed::{
-    DATA, Frame, Framed, FramedConnection, Framing, HEADERS, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, RST_STREAM,
+    DATA, Frame, Framed, FramedConnection, Framing, HEADERS, INITIAL_WINDOW_SIZE,
+    MAX_CONCURRENT_STREAMS, RST_STREAM,
 };
 pub(crate) use keys::{CREDENTIAL, Token, keys, now, parse, seal_to};
 pub(crate) use link::{Link, LinkedUpstream, Transport, frame};
@@ -50,7 +51,9 @@ pub(crate) async fn in_time(limit: Duration, attempt: impl AsyncFn(Duration)) {
     while times < LONGEST {
         let mut trying = std::pin::pin!(attempt(limit * times));
         let tried = std::future::poll_fn(|context| {
-            let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| trying.as_mut().poll(context)));
+            let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                trying.as_mut().poll(context)
+            }));
             polled.map_or_else(|_| Poll::Ready(false), |polled| polled.map(|()| true))
         });
         if tried.await {

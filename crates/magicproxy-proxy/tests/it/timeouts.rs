@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::support::Setup;
 use crate::support::{
-    Client, ClientResponse, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, in_time, request, soon,
+    Client, ClientResponse, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, in_time,
+    request, soon,
 };
 
 const LIMIT: Duration = Duration::from_millis(500);
@@ -22,7 +23,9 @@ fn silent(mut upstream: Upstream) -> tokio::task::JoinHandle<()> {
 
 /// Ends when an exchange without content has met the limit that `proxy` has for the head of a response.
 async fn clock(proxy: &Proxy) {
-    Client::ask(proxy, request("GET /clock", &Token::any(), &[], "")).await.assert_rejected(504, "upstream_timeout");
+    Client::ask(proxy, request("GET /clock", &Token::any(), &[], ""))
+        .await
+        .assert_rejected(504, "upstream_timeout");
 }
 
 /// Sends a request, with its content and its end, and waits for its response.
@@ -157,7 +160,9 @@ async fn a_whole_exchange_is_bounded_before_its_response() {
     let upstream = Upstream::held().await;
     let proxy = with_total(&upstream).await;
     let serving = silent(upstream);
-    for (fields, content) in [(&[][..], ""), (&["Content-Length: 10"][..], "a"), (&["Content-Length: 3"][..], "abc")] {
+    for (fields, content) in
+        [(&[][..], ""), (&["Content-Length: 10"][..], "a"), (&["Content-Length: 3"][..], "abc")]
+    {
         ask(&proxy, fields, content).await.assert_rejected(504, "exchange_timeout");
     }
     serving.abort();

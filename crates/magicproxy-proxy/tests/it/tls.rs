@@ -20,8 +20,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Re
 
 use crate::support::Setup;
 use crate::support::{
-    Certificate, Client, Duplex, OnlyUpstream as _, Proxy, Reply, Token, Upstream, UpstreamConnection, find, request, settings,
-    soon,
+    Certificate, Client, Duplex, OnlyUpstream as _, Proxy, Reply, Token, Upstream,
+    UpstreamConnection, find, request, settings, soon,
 };
 
 const SHORT: Duration = Duration::from_millis(300);
@@ -32,7 +32,11 @@ async fn serving(upstream: &Upstream, certificate: &Certificate) -> Proxy {
     serving_with(upstream, certificate, |_| ()).await
 }
 
-async fn serving_with(upstream: &Upstream, certificate: &Certificate, change: impl FnOnce(&mut Setup)) -> Proxy {
+async fn serving_with(
+    upstream: &Upstream,
+    certificate: &Certificate,
+    change: impl FnOnce(&mut Setup),
+) -> Proxy {
     let mut settings = settings(upstream.address, "");
     change(&mut settings);
     let tls = certificate.server();
@@ -41,14 +45,16 @@ async fn serving_with(upstream: &Upstream, certificate: &Certificate, change: im
 
 /// The status and body that one request gets over HTTP/2.
 async fn ask_http2(stream: impl Duplex + 'static, path: &str) -> (u16, Bytes) {
-    let (mut sender, connection) = soon(http2::handshake(TokioExecutor::new(), TokioIo::new(stream))).await.unwrap();
+    let (mut sender, connection) =
+        soon(http2::handshake(TokioExecutor::new(), TokioIo::new(stream))).await.unwrap();
     tokio::spawn(connection);
     let answer = soon(sender.send_request(asked(path))).await.unwrap();
     (answer.status().as_u16(), soon(answer.into_body().collect()).await.unwrap().to_bytes())
 }
 
 fn asked(path: &str) -> Request<Full<Bytes>> {
-    let asked = Request::get(format!("https://proxy.test{path}")).header("authorization", format!("Bearer {}", *Token::any()));
+    let asked = Request::get(format!("https://proxy.test{path}"))
+        .header("authorization", format!("Bearer {}", *Token::any()));
     asked.body(Full::new(Bytes::new())).unwrap()
 }
 
@@ -71,7 +77,8 @@ async fn protocols_are_agreed_on_or_detected() {
                 assert_eq!(ask_http2(stream, "/a").await, (200, Bytes::from_static(b"hello")));
                 continue;
             }
-            let answer = Client::over(stream).exchange(request("GET /a", &Token::any(), &[], "")).await;
+            let answer =
+                Client::over(stream).exchange(request("GET /a", &Token::any(), &[], "")).await;
             assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
         }
     }
@@ -85,9 +92,10 @@ async fn no_other_protocol_is_spoken_than_the_one_agreed_on() {
     let (upstream, certificate) = (Upstream::hello().await, Certificate::new());
     let proxy = serving(&upstream, &certificate).await;
     assert!(certificate.caller(&["spdy/3"]).try_connect(&proxy).await.is_err());
-    for (agreed, spoken) in
-        [("h2", &request("GET /a", &Token::any(), &[], "")[..]), ("http/1.1", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")]
-    {
+    for (agreed, spoken) in [
+        ("h2", &request("GET /a", &Token::any(), &[], "")[..]),
+        ("http/1.1", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+    ] {
         let mut client = Client::over(certificate.caller(&[agreed]).connect(&proxy).await);
         client.send(spoken).await;
         assert!(client.closed().await.is_empty());
@@ -98,13 +106,18 @@ async fn no_other_protocol_is_spoken_than_the_one_agreed_on() {
 #[tokio::test]
 async fn bodies_of_any_size_pass() {
     let body: String = (0..3_000_000_u32).map(|at| char::from(b'a' + (at % 23) as u8)).collect();
-    let (upstream, certificate) = (Upstream::scripted(|seen| Reply::ok(&seen.body)).await, Certificate::new());
+    let (upstream, certificate) =
+        (Upstream::scripted(|seen| Reply::ok(&seen.body)).await, Certificate::new());
     let proxy = serving(&upstream, &certificate).await;
     let mut client = Client::over(certificate.caller(&["http/1.1"]).connect(&proxy).await);
     for _ in 0..2 {
         let length = format!("Content-Length: {}", body.len());
         let answer = client.exchange(request("POST /a", &Token::any(), &[&length], &body)).await;
-        assert!(answer.status == 200 && answer.complete && answer.body == body.as_bytes(), "{}", answer.body.len());
+        assert!(
+            answer.status == 200 && answer.complete && answer.body == body.as_bytes(),
+            "{}",
+            answer.body.len()
+        );
     }
 }
 
@@ -116,7 +129,10 @@ async fn upstreams_are_told_of_it() {
         (Forwarding::XForwarded, "x-forwarded-proto", "https"),
     ] {
         let upstream = Upstream::hello().await;
-        let proxy = serving_with(&upstream, &certificate, |settings| settings.upstream_mut().forwarding = mode).await;
+        let proxy = serving_with(&upstream, &certificate, |settings| {
+            settings.upstream_mut().forwarding = mode
+        })
+        .await;
         let mut client = Client::over(certificate.caller(&[]).connect(&proxy).await);
         client.exchange(request("GET /a", &Token::any(), &["X-Forwarded-Proto: gopher"], "")).await;
         assert_eq!(upstream.only_request().all(name), [value]);
@@ -136,8 +152,14 @@ async fn plain_http_is_told_to_speak_tls() {
         let mut client = Client::connect(&proxy).await;
         client.send(asked).await;
         let answer = client.answer().await;
-        assert_eq!((answer.status, answer.one("connection"), answer.complete), (400, Some("close"), true));
-        assert_eq!(answer.text(), "magicproxy: this port speaks TLS; its URLs begin with https://\r\n");
+        assert_eq!(
+            (answer.status, answer.one("connection"), answer.complete),
+            (400, Some("close"), true)
+        );
+        assert_eq!(
+            answer.text(),
+            "magicproxy: this port speaks TLS; its URLs begin with https://\r\n"
+        );
         assert!(client.closed().await.is_empty());
     }
     assert!(upstream.requests().is_empty());
@@ -177,11 +199,15 @@ async fn garbage_gets_an_alert_and_an_end() {
         let _ = soon(client.stream.shutdown()).await;
         let told = client.closed().await;
         let shown = &case[..case.len().min(20)];
-        assert!(told.is_empty() || matches!(told[0], 0x15 | 0x16) || told.starts_with(b"HTTP/1.1 400 "), "{shown:?}: {told:?}");
+        assert!(
+            told.is_empty() || matches!(told[0], 0x15 | 0x16) || told.starts_with(b"HTTP/1.1 400 "),
+            "{shown:?}: {told:?}"
+        );
     }
     // And nothing of it did harm.
-    let answer =
-        Client::over(certificate.caller(&[]).connect(&proxy).await).exchange(request("GET /a", &Token::any(), &[], "")).await;
+    let answer = Client::over(certificate.caller(&[]).connect(&proxy).await)
+        .exchange(request("GET /a", &Token::any(), &[], ""))
+        .await;
     assert_eq!((answer.status, upstream.requests().len()), (200, 1));
 }
 
@@ -192,7 +218,8 @@ async fn any_name_is_answered_with_the_one_certificate() {
     // An address is not sent as a name (RFC 6066 section 3).
     assert!(certificate.caller(&[]).asking_for("127.0.0.1").try_connect(&proxy).await.is_ok());
     // It is the client that minds.
-    let other = certificate.caller(&[]).asking_for("other.test").try_connect(&proxy).await.unwrap_err();
+    let other =
+        certificate.caller(&[]).asking_for("other.test").try_connect(&proxy).await.unwrap_err();
     assert!(other.to_string().contains("not valid for name"), "{other}");
 }
 
@@ -206,7 +233,9 @@ async fn stalled_handshakes_are_ended() {
     .await;
     let hello = certificate.caller(&[]).hello();
     let plain = b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n".to_vec();
-    for bytes in [Vec::new(), hello[..1].to_vec(), hello[..hello.len() - 1].to_vec(), hello.clone(), plain] {
+    for bytes in
+        [Vec::new(), hello[..1].to_vec(), hello[..hello.len() - 1].to_vec(), hello.clone(), plain]
+    {
         let since = Instant::now();
         let mut client = Client::connect(&proxy).await;
         client.send(&bytes).await;
@@ -229,8 +258,9 @@ async fn stalled_handshakes_are_ended() {
     let mut client = Client::over(certificate.caller(&["http/1.1"]).connect(&proxy).await);
     assert!(client.closed().await.is_empty());
     assert!(since.elapsed() < LONG, "{:?}", since.elapsed());
-    let answer =
-        Client::over(certificate.caller(&[]).connect(&proxy).await).exchange(request("GET /a", &Token::any(), &[], "")).await;
+    let answer = Client::over(certificate.caller(&[]).connect(&proxy).await)
+        .exchange(request("GET /a", &Token::any(), &[], ""))
+        .await;
     assert_eq!(answer.status, 200);
 }
 
@@ -238,7 +268,8 @@ async fn stalled_handshakes_are_ended() {
 async fn a_caller_that_takes_nothing_is_ended() {
     let mut upstream = Upstream::held().await;
     let certificate = Certificate::new();
-    let proxy = serving_with(&upstream, &certificate, |settings| settings.timeouts.body_idle = SHORT).await;
+    let proxy =
+        serving_with(&upstream, &certificate, |settings| settings.timeouts.body_idle = SHORT).await;
     let mut client = Client::over(certificate.caller(&["http/1.1"]).connect(&proxy).await);
     client.send(request("GET /a", &Token::any(), &[], "")).await;
     flood(&mut upstream).await;
@@ -246,7 +277,10 @@ async fn a_caller_that_takes_nothing_is_ended() {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder.initial_stream_window_size(1 << 30).initial_connection_window_size(1 << 30);
     let deaf = Arc::new(AtomicBool::new(false));
-    let stream = Deafening { stream: certificate.caller(&["h2"]).connect(&proxy).await, deaf: Arc::clone(&deaf) };
+    let stream = Deafening {
+        stream: certificate.caller(&["h2"]).connect(&proxy).await,
+        deaf: Arc::clone(&deaf),
+    };
     let (mut sender, connection) = soon(builder.handshake(TokioIo::new(stream))).await.unwrap();
     tokio::spawn(connection);
     tokio::spawn(async move { sender.send_request(asked("/a")).await });
@@ -263,13 +297,25 @@ struct Deafening<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Deafening<S> {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.deaf.load(Ordering::Relaxed) { Poll::Pending } else { Pin::new(&mut self.stream).poll_read(context, buffer) }
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.deaf.load(Ordering::Relaxed) {
+            Poll::Pending
+        } else {
+            Pin::new(&mut self.stream).poll_read(context, buffer)
+        }
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Deafening<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -304,21 +350,31 @@ async fn pour(connection: &mut UpstreamConnection) {
 async fn a_new_certificate_is_for_new_handshakes() {
     let (upstream, old, new) = (Upstream::hello().await, Certificate::new(), Certificate::new());
     let tls = old.server();
-    let proxy = Proxy::listening(settings(upstream.address, ""), |listener| vec![listener.with_tls(tls.clone())]).await;
+    let proxy = Proxy::listening(settings(upstream.address, ""), |listener| {
+        vec![listener.with_tls(tls.clone())]
+    })
+    .await;
     let mut before = Client::over(old.caller(&[]).connect(&proxy).await);
     assert_eq!(before.exchange(request("GET /a", &Token::any(), &[], "")).await.status, 200);
     tls.replace(new.identity());
     let shown = new.caller(&[]).connect(&proxy).await;
     assert_eq!(shown.get_ref().1.peer_certificates().unwrap().first(), Some(&new.der));
     assert!(old.caller(&[]).try_connect(&proxy).await.is_err());
-    assert_eq!(before.exchange(request("GET /a", &Token::any(), &[], "")).await.status, 200, "an open connection goes on");
+    assert_eq!(
+        before.exchange(request("GET /a", &Token::any(), &[], "")).await.status,
+        200,
+        "an open connection goes on"
+    );
 }
 
 #[tokio::test]
 async fn without_a_certificate_there_is_no_handshake_until_there_is_one() {
     let (upstream, certificate) = (Upstream::hello().await, Certificate::new());
     let tls = TlsServer::new(None).unwrap();
-    let proxy = Proxy::listening(settings(upstream.address, ""), |listener| vec![listener.with_tls(tls.clone())]).await;
+    let proxy = Proxy::listening(settings(upstream.address, ""), |listener| {
+        vec![listener.with_tls(tls.clone())]
+    })
+    .await;
     assert!(certificate.caller(&[]).try_connect(&proxy).await.is_err());
     tls.replace(certificate.identity());
     assert!(certificate.caller(&[]).try_connect(&proxy).await.is_ok());
@@ -326,9 +382,13 @@ async fn without_a_certificate_there_is_no_handshake_until_there_is_one() {
 
 #[tokio::test]
 async fn a_challenge_is_answered_with_its_certificate_and_nothing_else() {
-    let (upstream, certificate, challenge) = (Upstream::hello().await, Certificate::new(), Certificate::new());
+    let (upstream, certificate, challenge) =
+        (Upstream::hello().await, Certificate::new(), Certificate::new());
     let tls = certificate.server();
-    let proxy = Proxy::listening(settings(upstream.address, ""), |listener| vec![listener.with_tls(tls.clone())]).await;
+    let proxy = Proxy::listening(settings(upstream.address, ""), |listener| {
+        vec![listener.with_tls(tls.clone())]
+    })
+    .await;
     let asking = || challenge.caller(&["acme-tls/1"]);
     assert!(asking().try_connect(&proxy).await.is_err(), "there is no challenge yet");
     tls.set_challenge("Proxy.Test", challenge.identity());
@@ -357,7 +417,10 @@ async fn sessions_are_resumed_without_early_data() {
             let connection = stream.get_ref().1;
             assert_eq!(connection.handshake_kind(), Some(kind));
             let mut client = Client::over(stream);
-            assert_eq!(client.exchange(request("GET /a", &Token::any(), &[], "")).await.status, 200);
+            assert_eq!(
+                client.exchange(request("GET /a", &Token::any(), &[], "")).await.status,
+                200
+            );
             assert!(!caller.may_send_early_data());
         }
     }
@@ -394,14 +457,24 @@ async fn an_end_finishes_what_is_in_flight() {
 async fn websockets_flow() {
     let mut upstream = Upstream::held().await;
     let certificate = Certificate::new();
-    let proxy = serving_with(&upstream, &certificate, |settings| settings.upstream_mut().websocket = true).await;
+    let proxy =
+        serving_with(&upstream, &certificate, |settings| settings.upstream_mut().websocket = true)
+            .await;
     let mut client = Client::over(certificate.caller(&["http/1.1"]).connect(&proxy).await);
-    let lines =
-        ["Connection: upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"];
+    let lines = [
+        "Connection: upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version: 13",
+    ];
     client.send(request("GET /ws", &Token::any(), &lines, "")).await;
     let mut connection = upstream.accept().await;
     connection.head().await;
-    connection.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n").await;
+    connection
+        .send(
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+        )
+        .await;
     assert_eq!(client.answer_head().await.status, 101);
     client.send("up").await;
     connection.until(b"up").await;
@@ -420,5 +493,8 @@ async fn listeners_with_and_without_tls_stand_side_by_side() {
     let asked = request("GET /a", &Token::any(), &[], "");
     let mut plain = Client::over(tokio::net::TcpStream::connect(address).await.unwrap());
     assert_eq!(plain.exchange(&asked).await.status, 200);
-    assert_eq!(Client::over(certificate.caller(&[]).connect(&proxy).await).exchange(&asked).await.status, 200);
+    assert_eq!(
+        Client::over(certificate.caller(&[]).connect(&proxy).await).exchange(&asked).await.status,
+        200
+    );
 }

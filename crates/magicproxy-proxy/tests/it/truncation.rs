@@ -15,7 +15,8 @@ use tokio::net::TcpStream;
 
 use crate::support::Setup;
 use crate::support::{
-    Certificate, Client, Duplex, Proxy, Reply, Token, Upstream, all, events_come, find, in_time, request, settings, soon,
+    Certificate, Client, Duplex, Proxy, Reply, Token, Upstream, all, events_come, find, in_time,
+    request, settings, soon,
 };
 
 static CERTIFICATE: LazyLock<Certificate> = LazyLock::new(Certificate::new);
@@ -32,7 +33,8 @@ enum Framing {
     Http2,
 }
 
-const CLIENTS: [Framing; 5] = [Framing::Http11, Framing::Http10, Framing::Http11Tls, Framing::Http10Tls, Framing::Http2];
+const CLIENTS: [Framing; 5] =
+    [Framing::Http11, Framing::Http10, Framing::Http11Tls, Framing::Http10Tls, Framing::Http2];
 
 /// A response as its client sees it.
 #[derive(Debug)]
@@ -58,14 +60,18 @@ impl Proxies {
             change(&mut settings);
             settings
         };
-        let tls = Proxy::listening(settings(), |listener| vec![listener.with_tls(CERTIFICATE.server())]).await;
+        let tls =
+            Proxy::listening(settings(), |listener| vec![listener.with_tls(CERTIFICATE.server())])
+                .await;
         Self { clear: Proxy::start(settings()).await, tls }
     }
 
     /// Opens a connection for a client of HTTP/1.
     async fn connect(&self, client: Framing) -> Box<dyn Duplex> {
         match client {
-            Framing::Http11Tls | Framing::Http10Tls => Box::new(CERTIFICATE.caller(&["http/1.1"]).connect(&self.tls).await),
+            Framing::Http11Tls | Framing::Http10Tls => {
+                Box::new(CERTIFICATE.caller(&["http/1.1"]).connect(&self.tls).await)
+            }
             _ => Box::new(soon(TcpStream::connect(self.clear.address)).await.unwrap()),
         }
     }
@@ -81,11 +87,15 @@ impl Proxies {
 
     async fn ask_http2(&self, token: &str) -> Received {
         let stream = TcpStream::connect(self.clear.address).await.unwrap();
-        let (mut sender, connection) = soon(http2::handshake(TokioExecutor::new(), TokioIo::new(stream))).await.unwrap();
+        let (mut sender, connection) =
+            soon(http2::handshake(TokioExecutor::new(), TokioIo::new(stream))).await.unwrap();
         tokio::spawn(connection);
-        let request = Request::get("http://proxy.test/a").header("authorization", format!("Bearer {token}"));
-        let response = soon(sender.send_request(request.body(Empty::<Bytes>::new()).unwrap())).await;
-        let mut received = Received { line: String::new(), body: Bytes::new(), whole: false, reset: true };
+        let request =
+            Request::get("http://proxy.test/a").header("authorization", format!("Bearer {token}"));
+        let response =
+            soon(sender.send_request(request.body(Empty::<Bytes>::new()).unwrap())).await;
+        let mut received =
+            Received { line: String::new(), body: Bytes::new(), whole: false, reset: true };
         let Ok(mut response) = response else { return received };
         while let Some(frame) = soon(response.frame()).await {
             match frame {
@@ -102,8 +112,18 @@ impl Proxies {
 }
 
 fn asking(client: Framing, token: &str) -> Vec<u8> {
-    let version = if matches!(client, Framing::Http10 | Framing::Http10Tls) { "HTTP/1.0" } else { "HTTP/1.1" };
-    let text = String::from_utf8(request("GET /a", token, &["Accept-Encoding: identity", "Connection: close"], "")).unwrap();
+    let version = if matches!(client, Framing::Http10 | Framing::Http10Tls) {
+        "HTTP/1.0"
+    } else {
+        "HTTP/1.1"
+    };
+    let text = String::from_utf8(request(
+        "GET /a",
+        token,
+        &["Accept-Encoding: identity", "Connection: close"],
+        "",
+    ))
+    .unwrap();
     text.replacen("HTTP/1.1", version, 1).into_bytes()
 }
 
@@ -124,8 +144,11 @@ async fn receive(mut stream: Box<dyn Duplex>, method: &str) -> Received {
     let head = String::from_utf8(bytes).unwrap();
     let line = head.lines().next().unwrap_or_default().to_owned();
     let fields = head.to_ascii_lowercase();
-    let length =
-        fields.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()).map(|length| length.parse().unwrap());
+    let length = fields
+        .split("content-length: ")
+        .nth(1)
+        .and_then(|rest| rest.lines().next())
+        .map(|length| length.parse().unwrap());
     let framed = if fields.contains("transfer-encoding: chunked") {
         body.ends_with(b"\r\n0\r\n\r\n") || body == b"0\r\n\r\n"
     } else {
@@ -168,7 +191,10 @@ fn serve(mut upstream: Upstream, response: Vec<u8>, end: End) -> tokio::task::Jo
 
 async fn check(response: Vec<u8>, end: End, whole: bool) {
     let upstream = Upstream::held().await;
-    let proxies = Proxies::with(&upstream, |settings| settings.timeouts.response_idle = Duration::from_millis(300)).await;
+    let proxies = Proxies::with(&upstream, |settings| {
+        settings.timeouts.response_idle = Duration::from_millis(300)
+    })
+    .await;
     let shown = String::from_utf8_lossy(&response[..response.len().min(200)]).into_owned();
     let serving = serve(upstream, response, end);
     let token = Token::any();
@@ -181,7 +207,11 @@ async fn check(response: Vec<u8>, end: End, whole: bool) {
         let ours = ["", "HTTP/1.1 200 OK", "HTTP/1.0 200 OK"].contains(&received.line.as_str());
         assert!(ours, "{received:?}");
         if matches!(client, Framing::Http11 | Framing::Http11Tls) {
-            assert!(!received.line.starts_with("HTTP/1.0"), "the upstream's version: {}", received.line);
+            assert!(
+                !received.line.starts_with("HTTP/1.0"),
+                "the upstream's version: {}",
+                received.line
+            );
         }
     }
     serving.abort();
@@ -213,7 +243,8 @@ async fn a_response_that_breaks_off_looks_whole_to_nobody() {
     let mut cases = Vec::new();
     for kind in ["text/plain", "application/json"] {
         for version in ["1.0", "1.1"] {
-            let length = head(version, &format!("Content-Type: {kind}\r\nContent-Length: {}", json.len()));
+            let length =
+                head(version, &format!("Content-Type: {kind}\r\nContent-Length: {}", json.len()));
             let cut = [&length, part].concat();
             cases.extend([End::Close, End::Reset, End::Silence].map(|end| (cut.clone(), end)));
             cases.push((length, End::Close));
@@ -221,7 +252,9 @@ async fn a_response_that_breaks_off_looks_whole_to_nobody() {
             cases.extend([End::Reset, End::Silence].map(|end| (endless.clone(), end)));
         }
         let chunked = head("1.1", &format!("Content-Type: {kind}\r\nTransfer-Encoding: chunked"));
-        for (size, end) in [("fff\r\n", ""), ("3e8\r\n", ""), ("3e8\r\n", "\r\n"), ("3e8\r\n", "\r\n0\r\n")] {
+        for (size, end) in
+            [("fff\r\n", ""), ("3e8\r\n", ""), ("3e8\r\n", "\r\n"), ("3e8\r\n", "\r\n0\r\n")]
+        {
             cases.push(([&chunked, size.as_bytes(), part, end.as_bytes()].concat(), End::Close));
         }
     }
@@ -245,7 +278,10 @@ async fn a_response_that_is_whole_looks_whole_to_everybody() {
         for version in ["1.0", "1.1"] {
             let fields = format!("Content-Type: {kind}\r\nContent-Length: {}", json.len());
             cases.push(([&head(version, &fields), json.as_bytes()].concat(), End::Close));
-            cases.push(([&head(version, &format!("Content-Type: {kind}")), json.as_bytes()].concat(), End::Close));
+            cases.push((
+                [&head(version, &format!("Content-Type: {kind}")), json.as_bytes()].concat(),
+                End::Close,
+            ));
         }
         let chunked = head("1.1", &format!("Content-Type: {kind}\r\nTransfer-Encoding: chunked"));
         let chunk = format!("{:x}\r\n{json}\r\n0\r\n\r\n", json.len());
@@ -260,7 +296,11 @@ async fn a_large_response_without_a_length_arrives_whole() {
     let body = vec![b'a'; 8 * 1024 * 1024];
     let upstream = Upstream::held().await;
     let proxies = Proxies::with(&upstream, |_| ()).await;
-    let serving = serve(upstream, [head("1.0", "Content-Type: text/plain"), body.clone()].concat(), End::Close);
+    let serving = serve(
+        upstream,
+        [head("1.0", "Content-Type: text/plain"), body.clone()].concat(),
+        End::Close,
+    );
     for client in [Framing::Http10, Framing::Http10Tls] {
         let mut stream = proxies.connect(client).await;
         stream.write_all(&asking(client, &Token::any())).await.unwrap();
@@ -282,7 +322,8 @@ async fn a_response_that_the_proxy_ends_looks_whole_to_nobody() {
     for client in CLIENTS {
         in_time(Duration::from_millis(400), async |limit| {
             let upstream = Upstream::held().await;
-            let proxies = Proxies::with(&upstream, |settings| settings.timeouts.total = Some(limit)).await;
+            let proxies =
+                Proxies::with(&upstream, |settings| settings.timeouts.total = Some(limit)).await;
             let serving = serve(upstream, endless.clone(), End::Silence);
             let received = proxies.ask(client, &Token::any()).await;
             assert!(!received.whole, "{client:?}: {received:?}");
@@ -292,7 +333,10 @@ async fn a_response_that_the_proxy_ends_looks_whole_to_nobody() {
     }
     for client in [Framing::Http10, Framing::Http11, Framing::Http10Tls] {
         let upstream = Upstream::held().await;
-        let mut proxies = Proxies::with(&upstream, |settings| settings.timeouts.drain = Duration::from_millis(50)).await;
+        let mut proxies = Proxies::with(&upstream, |settings| {
+            settings.timeouts.drain = Duration::from_millis(50)
+        })
+        .await;
         let serving = serve(upstream, endless.clone(), End::Silence);
         let mut stream = proxies.connect(client).await;
         stream.write_all(&asking(client, &Token::any())).await.unwrap();
@@ -302,13 +346,19 @@ async fn a_response_that_the_proxy_ends_looks_whole_to_nobody() {
         proxies.clear.ended().await;
         proxies.tls.ended().await;
         let received = receive(stream, "GET").await;
-        assert!(received.reset || client == Framing::Http11 && !received.whole, "{client:?}: {received:?}");
+        assert!(
+            received.reset || client == Framing::Http11 && !received.whole,
+            "{client:?}: {received:?}"
+        );
         serving.abort();
     }
     // More than the buffers of both sides hold.
     let large = [head("1.1", "Content-Type: text/plain"), vec![b'a'; 32 * 1024 * 1024]].concat();
     let upstream = Upstream::held().await;
-    let proxies = Proxies::with(&upstream, |settings| settings.timeouts.body_idle = Duration::from_millis(300)).await;
+    let proxies = Proxies::with(&upstream, |settings| {
+        settings.timeouts.body_idle = Duration::from_millis(300)
+    })
+    .await;
     let length = large.len();
     let serving = serve(upstream, large, End::Close);
     let mut stream = proxies.connect(Framing::Http10).await;
@@ -332,9 +382,11 @@ async fn a_head_without_content_ends_in_order() {
     })
     .await;
     let proxies = Proxies::with(&upstream, |_| ()).await;
-    for (method, path) in [("GET", "/204"), ("GET", "/304"), ("HEAD", "/head"), ("GET", "/nothing")] {
+    for (method, path) in [("GET", "/204"), ("GET", "/304"), ("HEAD", "/head"), ("GET", "/nothing")]
+    {
         let mut stream = proxies.connect(Framing::Http10).await;
-        let text = format!("{method} {path} HTTP/1.0\r\nAuthorization: Bearer {}\r\n\r\n", *Token::any());
+        let text =
+            format!("{method} {path} HTTP/1.0\r\nAuthorization: Bearer {}\r\n\r\n", *Token::any());
         stream.write_all(text.as_bytes()).await.unwrap();
         let received = receive(stream, "HEAD").await;
         assert!(received.whole && !received.reset, "{method} {path}: {received:?}");
@@ -354,7 +406,10 @@ async fn the_version_of_the_upstream_is_its_own() {
             let line = client.until(b"\r\n").await;
             assert_eq!(line, b"HTTP/1.1 200 OK\r\n");
             let answer = client.answer_fields().await;
-            assert_eq!((answer.text().as_str(), answer.complete, answer.one("connection")), ("ok", true, None));
+            assert_eq!(
+                (answer.text().as_str(), answer.complete, answer.one("connection")),
+                ("ok", true, None)
+            );
         }
     }
 }

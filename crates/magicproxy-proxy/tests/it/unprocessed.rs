@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use crate::support::{
-    Client, Frame, Framed, FramedConnection, Framing, HEADERS, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, Proxy, Token,
-    in_time, request,
+    Client, Frame, Framed, FramedConnection, Framing, HEADERS, INITIAL_WINDOW_SIZE,
+    MAX_CONCURRENT_STREAMS, Proxy, Token, in_time, request,
 };
 
 /// How an upstream says that it has not processed a request, RFC 9113 sections 6.8 and 8.7.
@@ -20,10 +20,16 @@ const REFUSALS: [Refusal; 3] = [Refusal::Reset, Refusal::GoAway, Refusal::GoAway
 const REFUSED_STREAM: u32 = 7;
 
 /// Refuses a request. The connection is gone where the upstream closes it.
-async fn refuse(mut connection: FramedConnection, stream: u32, refusal: Refusal) -> Option<FramedConnection> {
+async fn refuse(
+    mut connection: FramedConnection,
+    stream: u32,
+    refusal: Refusal,
+) -> Option<FramedConnection> {
     match refusal {
         Refusal::Reset => connection.reset(stream, REFUSED_STREAM).await,
-        Refusal::GoAway | Refusal::GoAwayAndEnd => connection.go_away(stream.saturating_sub(2)).await,
+        Refusal::GoAway | Refusal::GoAwayAndEnd => {
+            connection.go_away(stream.saturating_sub(2)).await
+        }
     }
     (!matches!(refusal, Refusal::GoAwayAndEnd)).then_some(connection)
 }
@@ -199,7 +205,8 @@ async fn what_may_have_been_processed_is_not_sent_again() {
     for code in [0, 1, 2, 8, 11, 13] {
         let upstream = Framed::new().await;
         let proxy = upstream.proxy(|_| ()).await;
-        let (mut client, mut connection, seen) = begun(&upstream, &proxy, true, ("GET /a", &[], "")).await;
+        let (mut client, mut connection, seen) =
+            begun(&upstream, &proxy, true, ("GET /a", &[], "")).await;
         connection.reset(seen.stream, code).await;
         let answer = client.answer().await;
         assert_eq!(answer.status, 502, "{code}: {}", answer.text());
@@ -211,7 +218,8 @@ async fn what_may_have_been_processed_is_not_sent_again() {
 async fn a_connection_that_ends_gracefully_finishes_what_it_has() {
     let upstream = Framed::new().await;
     let proxy = upstream.proxy(|_| ()).await;
-    let (mut client, mut ending, seen) = begun(&upstream, &proxy, true, ("POST /a", &["Content-Length: 3"], "abc")).await;
+    let (mut client, mut ending, seen) =
+        begun(&upstream, &proxy, true, ("POST /a", &["Content-Length: 3"], "abc")).await;
     // First of all a warning, as nginx and others send it.
     ending.go_away(u32::MAX >> 1).await;
     ending.go_away(seen.stream).await;
@@ -228,7 +236,9 @@ async fn a_connection_that_ends_gracefully_finishes_what_it_has() {
 #[tokio::test]
 async fn a_connection_that_is_silently_dead_is_found_out() {
     const SILENCE: Duration = Duration::from_secs(2);
-    for (sent, is_sent_again) in [(("GET /a", &[][..], ""), true), (("POST /a", &["Content-Length: 3"][..], "abc"), false)] {
+    for (sent, is_sent_again) in
+        [(("GET /a", &[][..], ""), true), (("POST /a", &["Content-Length: 3"][..], "abc"), false)]
+    {
         let upstream = Framed::new().await;
         let proxy = upstream.proxy(|settings| settings.timeouts.connect = SILENCE).await;
         let mut dead = used(&upstream, &proxy).await;
@@ -253,7 +263,8 @@ async fn a_connection_that_is_silently_dead_is_found_out() {
 async fn a_connection_that_answers_pings_lives_as_long_as_the_answer_takes() {
     let upstream = Framed::new().await;
     let proxy = upstream.proxy(|settings| settings.timeouts.connect = Duration::from_secs(2)).await;
-    let (mut client, mut slow, seen) = begun(&upstream, &proxy, false, ("POST /a", &["Content-Length: 3"], "abc")).await;
+    let (mut client, mut slow, seen) =
+        begun(&upstream, &proxy, false, ("POST /a", &["Content-Length: 3"], "abc")).await;
     let answered = async { client.answer().await };
     let serving = async {
         while slow.pings == 0 {
@@ -264,7 +275,8 @@ async fn a_connection_that_answers_pings_lives_as_long_as_the_answer_takes() {
         slow.respond(seen.stream).await;
         slow.next().await;
     };
-    let answer = tokio::select! { answer = answered => answer, () = serving => panic!("no response") };
+    let answer =
+        tokio::select! { answer = answered => answer, () = serving => panic!("no response") };
     assert_eq!(answer.status, 200);
     assert!(!upstream.has_caller().await);
 }
@@ -275,7 +287,8 @@ async fn a_connection_on_which_an_answer_is_late_gets_no_further_request() {
     in_time(Duration::from_millis(500), async |limit| {
         let upstream = Framed::new().await;
         let proxy = upstream.proxy(|settings| settings.timeouts.response = limit).await;
-        let (mut events, mut late, stream) = begun(&upstream, &proxy, false, ("GET /events", &[], "")).await;
+        let (mut events, mut late, stream) =
+            begun(&upstream, &proxy, false, ("GET /events", &[], "")).await;
         late.respond_head(stream.stream).await;
         assert_eq!(events.answer_head().await.status, 200);
         let mut client = begin(&proxy, "POST /late", &[], "").await;

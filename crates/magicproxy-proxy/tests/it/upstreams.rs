@@ -4,10 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use magicproxy_core::{UnnamedTokens, UpstreamName};
-use magicproxy_proxy::settings::{Announcement, ApiRoot, HostName, MountPath, PathMapping, PathTarget, RouteSettings};
+use magicproxy_proxy::settings::{
+    Announcement, ApiRoot, HostName, MountPath, PathMapping, PathTarget, RouteSettings,
+};
 
 use crate::support::Setup;
-use crate::support::{CREDENTIAL, Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Token, Upstream, guard, settings};
+use crate::support::{
+    CREDENTIAL, Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Token, Upstream, guard,
+    settings,
+};
 
 /// `one` at `/one`, with a second origin and a short way to a path, and `two` at `/two`, also by the name `two.test`.
 struct Stage {
@@ -31,13 +36,15 @@ impl Stage {
             path("/api/uploads", PathTarget::Origin(root(uploads.address))),
         ];
         let mut both = upstream("one", one.address, &[], paths);
-        both.upstreams.extend(upstream("two", two.address, &["two.test"], Vec::new()).settings.upstreams);
+        both.upstreams
+            .extend(upstream("two", two.address, &["two.test"], Vec::new()).settings.upstreams);
         change(&mut both);
         Self { proxy: Proxy::start(both).await, one, uploads, two }
     }
 
     async fn ask(&self, host: &str, line: &str, token: &str) -> ClientResponse {
-        let head = format!("{line} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n");
+        let head =
+            format!("{line} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n");
         Client::ask(&self.proxy, head).await
     }
 }
@@ -64,7 +71,10 @@ fn upstream(name: &str, address: SocketAddr, hosts: &[&str], paths: Vec<PathMapp
 }
 
 fn token(name: Option<&str>) -> String {
-    Token::allowing(&["GET /user", "POST /graphql", "POST /repos/.*"]).for_upstream(name).mint().to_string()
+    Token::allowing(&["GET /user", "POST /graphql", "POST /repos/.*"])
+        .for_upstream(name)
+        .mint()
+        .to_string()
 }
 
 #[tokio::test]
@@ -88,7 +98,11 @@ async fn a_request_reaches_the_upstream_of_its_place() {
     let seen = [&stage.one, &stage.uploads, &stage.two].map(Upstream::requests).concat();
     for request in seen {
         assert_eq!(request.all("authorization"), [format!("Bearer {CREDENTIAL}")]);
-        assert!(!request.target.contains("one") && !request.target.contains("api"), "{}", request.target);
+        assert!(
+            !request.target.contains("one") && !request.target.contains("api"),
+            "{}",
+            request.target
+        );
     }
 }
 
@@ -98,12 +112,16 @@ async fn a_token_works_on_its_upstream_only() {
     let (for_one, nobodys) = (token(Some("one")), token(None));
     stage.ask("p.test", "GET /two/user", &for_one).await.assert_rejected(401, "wrong_upstream");
     stage.ask("two.test", "GET /user", &for_one).await.assert_rejected(401, "wrong_upstream");
-    stage.ask(&stage.two.address.to_string(), "GET /user", &for_one).await.assert_rejected(401, "wrong_upstream");
+    stage
+        .ask(&stage.two.address.to_string(), "GET /user", &for_one)
+        .await
+        .assert_rejected(401, "wrong_upstream");
     for line in ["GET /one/user", "GET /two/user"] {
         stage.ask("p.test", line, &nobodys).await.assert_rejected(401, "wrong_upstream");
     }
     assert!(stage.one.requests().is_empty() && stage.two.requests().is_empty());
-    let stage = Stage::with(|settings| settings.upstreams_mut(1).unnamed = UnnamedTokens::Accept).await;
+    let stage =
+        Stage::with(|settings| settings.upstreams_mut(1).unnamed = UnnamedTokens::Accept).await;
     stage.ask("p.test", "GET /one/user", &nobodys).await.assert_rejected(401, "wrong_upstream");
     assert_eq!(stage.ask("p.test", "GET /two/user", &nobodys).await.text(), "two /user");
 }
@@ -112,10 +130,24 @@ async fn a_token_works_on_its_upstream_only() {
 async fn what_leads_nowhere_is_refused_whatever_token_it_bears() {
     let stage = Stage::set().await;
     let token = token(Some("one"));
-    for target in ["/", "/user", "/oneuser", "/%6fne/user", "//one/user", "/x/../one/user", "/ONE/user", "/__magictokens"] {
-        stage.ask("p.test", &format!("GET {target}"), &token).await.assert_rejected(404, "no_upstream");
+    for target in [
+        "/",
+        "/user",
+        "/oneuser",
+        "/%6fne/user",
+        "//one/user",
+        "/x/../one/user",
+        "/ONE/user",
+        "/__magictokens",
+    ] {
+        stage
+            .ask("p.test", &format!("GET {target}"), &token)
+            .await
+            .assert_rejected(404, "no_upstream");
     }
-    for (target, code) in [("/one/../two/user", "target_dot_segment"), ("/one//user", "target_empty_segment")] {
+    for (target, code) in
+        [("/one/../two/user", "target_dot_segment"), ("/one//user", "target_empty_segment")]
+    {
         stage.ask("p.test", &format!("GET {target}"), &token).await.assert_rejected(400, code);
     }
     stage.ask("p.test", "GET /one/api/graphql/x", &token).await.assert_rejected(403, "not_allowed");
@@ -141,12 +173,24 @@ async fn tokens_are_minted_where_they_work() {
         let minted = mint(path, rest).await;
         assert_eq!(minted.status, 200, "{}", minted.text());
         guard(&minted.text());
-        assert_eq!(stage.ask("p.test", &format!("GET /{works}/user"), &minted.text()).await.status, 200, "{path}");
+        assert_eq!(
+            stage.ask("p.test", &format!("GET /{works}/user"), &minted.text()).await.status,
+            200,
+            "{path}"
+        );
     }
-    for (path, rest) in [("/__magictoken", ""), ("/__magictoken", r#","aud":"x""#), ("/one/__magictoken", r#","aud":"two""#)] {
+    for (path, rest) in [
+        ("/__magictoken", ""),
+        ("/__magictoken", r#","aud":"x""#),
+        ("/one/__magictoken", r#","aud":"two""#),
+    ] {
         let refused = mint(path, rest).await;
         refused.assert_rejected(400, "invalid_mint_request");
-        assert!(refused.text().contains("aud: expected the name of the upstream"), "{}", refused.text());
+        assert!(
+            refused.text().contains("aud: expected the name of the upstream"),
+            "{}",
+            refused.text()
+        );
     }
     stage.ask("p.test", "POST /__magictoken/explain", "").await.assert_rejected(404, "no_upstream");
 }
@@ -183,7 +227,11 @@ impl Stage {
     /// Everything that comes back, head and body.
     async fn told(&self, line: &str, token: &str, body: &str) -> String {
         let length = body.len();
-        let bearer = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
+        let bearer = if token.is_empty() {
+            String::new()
+        } else {
+            format!("Authorization: Bearer {token}\r\n")
+        };
         let head = format!(
             "{line} HTTP/1.1\r\nHost: p.test\r\nAccept: text/html\r\nContent-Type: application/json\r\nContent-Length: \
              {length}\r\n{bearer}\r\n{body}"
@@ -194,10 +242,14 @@ impl Stage {
 
     /// What no stranger may learn.
     fn names(&self) -> Vec<String> {
-        let roots = [&self.one, &self.two, &self.uploads].map(|upstream| upstream.address.to_string());
+        let roots =
+            [&self.one, &self.two, &self.uploads].map(|upstream| upstream.address.to_string());
         roots
             .into_iter()
-            .chain(["/one/", "/two/", "`one`", "`two`", "\"one\"", "\"two\"", "reading", "writing"].map(str::to_owned))
+            .chain(
+                ["/one/", "/two/", "`one`", "`two`", "\"one\"", "\"two\"", "reading", "writing"]
+                    .map(str::to_owned),
+            )
             .collect()
     }
 }
@@ -209,7 +261,11 @@ async fn a_client_without_a_token_learns_no_name_from_the_control_plane() {
     // Who bears a token that was forged or has ended learns as little as who bears none.
     let genuine = token(Some("two"));
     let forged = format!("{}.{}", genuine.rsplit_once('.').unwrap().0, "A".repeat(342));
-    let ended = Token::allowing(&["GET /user"]).for_upstream(Some("two")).living(1_000_000_000, 1_000_000_600).mint().to_string();
+    let ended = Token::allowing(&["GET /user"])
+        .for_upstream(Some("two"))
+        .living(1_000_000_000, 1_000_000_600)
+        .mint()
+        .to_string();
     for (line, body) in QUESTIONS {
         for token in ["", "no.tok.en", wrong.as_str(), forged.as_str(), ended.as_str()] {
             let told = stage.told(line, token, body).await;
@@ -228,8 +284,13 @@ async fn a_client_without_a_token_learns_no_name_from_the_control_plane() {
 
 #[tokio::test]
 async fn a_client_without_a_token_learns_of_the_api_at_the_root_only() {
-    let stage = Stage::with(|settings| settings.upstreams_mut(0).routes.mount = MountPath::default()).await;
-    let root = format!("magic API proxy for http://{} version {}", stage.one.address, magicproxy_proxy::VERSION);
+    let stage =
+        Stage::with(|settings| settings.upstreams_mut(0).routes.mount = MountPath::default()).await;
+    let root = format!(
+        "magic API proxy for http://{} version {}",
+        stage.one.address,
+        magicproxy_proxy::VERSION
+    );
     assert_eq!(stage.ask("p.test", "GET /__magictoken", "").await.text(), root);
     let (names, two) = (stage.names(), stage.two.address.to_string());
     for (line, body) in QUESTIONS {
@@ -247,13 +308,27 @@ async fn a_bearer_learns_of_the_tokens_own_upstream_only() {
     let token = token(Some("two"));
     let own = format!("two at /two/ for http://{}", stage.two.address);
     assert!(stage.told("GET /__magictoken", &token, "").await.contains(&own));
-    assert!(stage.told("GET /two/__magictoken", &token, "").await.contains(&format!("for http://{}", stage.two.address)));
-    assert!(stage.told("GET /__magictoken/upstreams", &token, "").await.contains(r#""complete":false,"upstreams":["two"]"#));
-    let unknown = stage.told("POST /two/__magictoken", &token, r#"{"token":"x-x-x","scope":"other"}"#).await;
+    assert!(
+        stage
+            .told("GET /two/__magictoken", &token, "")
+            .await
+            .contains(&format!("for http://{}", stage.two.address))
+    );
+    assert!(
+        stage
+            .told("GET /__magictoken/upstreams", &token, "")
+            .await
+            .contains(r#""complete":false,"upstreams":["two"]"#)
+    );
+    let unknown =
+        stage.told("POST /two/__magictoken", &token, r#"{"token":"x-x-x","scope":"other"}"#).await;
     assert!(unknown.contains("(it has: reading, writing)"), "{unknown}");
     for (line, body) in QUESTIONS.into_iter().filter(|(line, _)| !line.contains("/two/")) {
         let told = stage.told(line, &token, body).await;
-        assert!(!told.contains("/one/") && !told.contains(&stage.one.address.to_string()), "{line}: {told}");
+        assert!(
+            !told.contains("/one/") && !told.contains(&stage.one.address.to_string()),
+            "{line}: {told}"
+        );
     }
 }
 
@@ -261,15 +336,25 @@ async fn a_bearer_learns_of_the_tokens_own_upstream_only() {
 async fn the_operator_may_have_everything_announced() {
     let stage = Stage::with(|settings| settings.minting.announce = Announcement::All).await;
     let about = stage.told("GET /__magictoken", "", "").await;
-    assert!(about.contains("one at /one/ for http://") && about.contains("two at /two/"), "{about}");
-    assert!(stage.told("GET /__magictoken/upstreams", "", "").await.contains(r#""complete":true,"upstreams":["one","two"]"#));
+    assert!(
+        about.contains("one at /one/ for http://") && about.contains("two at /two/"),
+        "{about}"
+    );
+    assert!(
+        stage
+            .told("GET /__magictoken/upstreams", "", "")
+            .await
+            .contains(r#""complete":true,"upstreams":["one","two"]"#)
+    );
     let unknown = stage.told("POST /__magictoken", "", r#"{"token":"x-x-x","aud":"other"}"#).await;
     assert!(unknown.contains("served here: `one`, `two`"), "{unknown}");
 }
 
 #[tokio::test]
 async fn one_name_at_a_time_can_be_asked_for() {
-    let stage = Stage::with(|settings| settings.upstreams_mut(1).alias = UpstreamName::parse("[::1]:8443")).await;
+    let stage =
+        Stage::with(|settings| settings.upstreams_mut(1).alias = UpstreamName::parse("[::1]:8443"))
+            .await;
     for (path, expected) in [
         ("/__magictoken/upstreams/one", Some("one")),
         ("/__magictoken/upstreams/two", Some("two")),
@@ -301,9 +386,14 @@ async fn a_token_for_another_upstream_is_told_both_names() {
     let genuine = token(Some("elsewhere"));
     let refused = stage.ask("p.test", "GET /one/user", &genuine).await;
     refused.assert_rejected(401, "wrong_upstream");
-    assert!(refused.text().contains("`elsewhere`") && refused.text().contains("`one`"), "{}", refused.text());
+    assert!(
+        refused.text().contains("`elsewhere`") && refused.text().contains("`one`"),
+        "{}",
+        refused.text()
+    );
     let (signed, _) = genuine.rsplit_once('.').unwrap();
-    let forged = stage.ask("p.test", "GET /one/user", &format!("{signed}.{}", "A".repeat(342))).await;
+    let forged =
+        stage.ask("p.test", "GET /one/user", &format!("{signed}.{}", "A".repeat(342))).await;
     forged.assert_rejected(401, "invalid_token");
     assert!(!forged.text().contains("`one`"), "{}", forged.text());
 }
@@ -314,9 +404,16 @@ async fn a_token_for_another_upstream_is_told_both_names() {
 async fn what_a_bearer_asks_needs_no_mount() {
     let stage = Stage::set().await;
     let ask = async |path: &str, token: &str, body: &str| {
-        let head = format!("POST {path} HTTP/1.1\r\nHost: p.test\r\nAuthorization: Bearer {token}\r\n");
+        let head =
+            format!("POST {path} HTTP/1.1\r\nHost: p.test\r\nAuthorization: Bearer {token}\r\n");
         let length = body.len();
-        Client::ask(&stage.proxy, format!("{head}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}")).await
+        Client::ask(
+            &stage.proxy,
+            format!(
+                "{head}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+            ),
+        )
+        .await
     };
     let caveat = r#"{"caveat":{"allowed":"GET /user"}}"#;
     let for_two = token(Some("two"));
@@ -324,11 +421,19 @@ async fn what_a_bearer_asks_needs_no_mount() {
         let narrowed = ask(&format!("{root}/__magictoken/narrow"), &for_two, caveat).await;
         assert_eq!(narrowed.status, 200, "{}", narrowed.text());
         assert_eq!(stage.ask("p.test", "GET /two/user", &narrowed.text()).await.status, 200);
-        stage.ask("p.test", "GET /one/user", &narrowed.text()).await.assert_rejected(401, "wrong_upstream");
+        stage
+            .ask("p.test", "GET /one/user", &narrowed.text())
+            .await
+            .assert_rejected(401, "wrong_upstream");
         let resealed = ask(&format!("{root}/__magictoken/reseal"), &for_two, "").await;
         assert_eq!(resealed.status, 200, "{}", resealed.text());
     }
-    for (target, decision) in [("/user", "allowed"), ("/two/user", "allowed"), ("/one/user", "denied"), ("/twouser", "denied")] {
+    for (target, decision) in [
+        ("/user", "allowed"),
+        ("/two/user", "allowed"),
+        ("/one/user", "denied"),
+        ("/twouser", "denied"),
+    ] {
         let question = format!(r#"{{"method":"GET","target":"{target}"}}"#);
         let told = ask("/__magictoken/explain", &for_two, &question).await;
         assert_eq!(told.json()["decision"], decision, "{target}: {}", told.text());
@@ -343,7 +448,11 @@ async fn what_a_bearer_asks_needs_no_mount() {
             refused.assert_rejected(404, "no_upstream");
         }
     }
-    assert_eq!(ask("/__magictoken", &for_two, "{}").await.status, 400, "a mint request names its upstream itself");
+    assert_eq!(
+        ask("/__magictoken", &for_two, "{}").await.status,
+        400,
+        "a mint request names its upstream itself"
+    );
 }
 
 /// Every combination of names, prefixes, spellings and tokens: what arrives has the credential of its own upstream, and is
@@ -369,27 +478,59 @@ async fn whatever_way_a_request_comes_a_credential_reaches_its_own_upstream_only
         "/one%2F..%2Ftwo",
         "/one/api/v3/api/uploads",
     ];
-    const RESTS: [&str; 9] =
-        ["", "/user", "/user?x=/two/user", "/../user", "//user", "/%2e%2e/user", "/repos/a", "/graphql", "?y"];
+    const RESTS: [&str; 9] = [
+        "",
+        "/user",
+        "/user?x=/two/user",
+        "/../user",
+        "//user",
+        "/%2e%2e/user",
+        "/repos/a",
+        "/graphql",
+        "?y",
+    ];
     let stage = Stage::set().await;
     let with = |name: Option<&str>, credential: &str| {
-        let token = Token::allowing(&["GET /user", "POST /graphql", "POST /repos/.*"]).for_upstream(name);
+        let token =
+            Token::allowing(&["GET /user", "POST /graphql", "POST /repos/.*"]).for_upstream(name);
         token.with(credential).mint().to_string()
     };
-    let tokens =
-        [with(Some("one"), "credential-of-one"), with(Some("two"), "credential-of-two"), with(None, "nobodys-credential")];
-    let addresses = [&stage.one, &stage.two, &stage.uploads].map(|upstream| upstream.address.to_string());
-    let names = ["p.test", "two.test", "TWO.test:80", "one", addresses[0].as_str(), &addresses[1], &addresses[2]];
+    let tokens = [
+        with(Some("one"), "credential-of-one"),
+        with(Some("two"), "credential-of-two"),
+        with(None, "nobodys-credential"),
+    ];
+    let addresses =
+        [&stage.one, &stage.two, &stage.uploads].map(|upstream| upstream.address.to_string());
+    let names = [
+        "p.test",
+        "two.test",
+        "TWO.test:80",
+        "one",
+        addresses[0].as_str(),
+        &addresses[1],
+        &addresses[2],
+    ];
     for (name, prefix) in names.iter().flat_map(|name| PREFIXES.map(|prefix| (name, prefix))) {
         for (at, token) in tokens.iter().enumerate() {
             let asked = RESTS.map(|rest| {
-                let method =
-                    if rest.contains("repos") || rest.contains("graphql") || prefix.contains("graphql") { "POST" } else { "GET" };
+                let method = if rest.contains("repos")
+                    || rest.contains("graphql")
+                    || prefix.contains("graphql")
+                {
+                    "POST"
+                } else {
+                    "GET"
+                };
                 let (stage, line) = (&stage, format!("{method} {prefix}{rest}"));
                 async move { stage.ask(name, &line, token).await }
             });
             for answer in crate::support::all(asked.into()).await {
-                assert!(answer.status == 200 || answer.status >= 400, "{name} {prefix} {at}: {}", answer.status);
+                assert!(
+                    answer.status == 200 || answer.status >= 400,
+                    "{name} {prefix} {at}: {}",
+                    answer.status
+                );
             }
         }
     }
@@ -398,7 +539,12 @@ async fn whatever_way_a_request_comes_a_credential_reaches_its_own_upstream_only
         let seen = upstream.requests();
         assert!(seen.len() > 3, "{name}: {}", seen.len());
         for request in seen {
-            assert_eq!(request.all("authorization"), [format!("Bearer credential-of-{name}")], "{}", request.target);
+            assert_eq!(
+                request.all("authorization"),
+                [format!("Bearer credential-of-{name}")],
+                "{}",
+                request.target
+            );
             let path = request.target.split('?').next().unwrap();
             assert!(["/user", "/graphql", "/repos/a"].contains(&path), "{name} {}", request.target);
         }

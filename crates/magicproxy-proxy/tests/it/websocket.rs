@@ -13,14 +13,17 @@ use tokio::net::TcpStream;
 
 use crate::support::Setup;
 use crate::support::{
-    Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, UpstreamConnection, events_come, events_named, find, in_time, now,
-    request, soon,
+    Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, UpstreamConnection, events_come,
+    events_named, find, in_time, now, request, soon,
 };
 
-const HANDSHAKE: [&str; 4] =
-    ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"];
-const SWITCH: &str =
-    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n";
+const HANDSHAKE: [&str; 4] = [
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Version: 13",
+];
+const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n";
 
 async fn with_websocket(upstream: &Upstream) -> Proxy {
     Proxy::with(upstream, |settings| settings.upstream_mut().websocket = true).await
@@ -43,11 +46,20 @@ async fn it_is_off_by_default() {
 async fn a_request_with_content_is_no_handshake() {
     let upstream = Upstream::hello().await;
     let proxy = with_websocket(&upstream).await;
-    for (line, body) in [("Content-Length: 5", "hello"), ("Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n")] {
+    for (line, body) in
+        [("Content-Length: 5", "hello"), ("Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n")]
+    {
         let lines = [HANDSHAKE[0], HANDSHAKE[1], HANDSHAKE[2], HANDSHAKE[3], line];
-        assert_eq!(Client::ask(&proxy, request("GET /ws", &Token::any(), &lines, body)).await.status, 200);
+        assert_eq!(
+            Client::ask(&proxy, request("GET /ws", &Token::any(), &lines, body)).await.status,
+            200
+        );
         let seen = upstream.take_requests().pop().unwrap();
-        assert_eq!((seen.all("upgrade"), seen.all("connection")), (vec![], vec!["close"]), "{line}");
+        assert_eq!(
+            (seen.all("upgrade"), seen.all("connection")),
+            (vec![], vec!["close"]),
+            "{line}"
+        );
         assert_eq!(seen.body, b"hello", "{line}");
     }
 }
@@ -64,7 +76,10 @@ async fn bytes_flow_both_ways_until_one_side_ends() {
     assert_eq!((seen.all("authorization").len(), seen.all("sec-websocket-key").len()), (1, 1));
     connection.send(SWITCH).await;
     let answer = client.answer_head().await;
-    assert_eq!((answer.status, answer.one("upgrade"), answer.one("sec-websocket-accept")), (101, Some("websocket"), Some("x")));
+    assert_eq!(
+        (answer.status, answer.one("upgrade"), answer.one("sec-websocket-accept")),
+        (101, Some("websocket"), Some("x"))
+    );
     client.send(HELLO).await;
     connection.until(b"hello").await;
     connection.send(b"\x81\x05world").await;
@@ -81,15 +96,32 @@ async fn a_handshake_keeps_its_own_fields_and_offers_no_keys() {
     let mut client = Client::connect(&proxy).await;
     let lines = [
         &HANDSHAKE[..],
-        &["Sec-WebSocket-Protocol: realtime, openai-insecure-api-key.sk-other", "Sec-WebSocket-Protocol: openai-organization.o"],
-        &["Sec-WebSocket-Extensions: permessage-deflate", "Origin: https://app.test", "Stripe-Account: acct_2"],
+        &[
+            "Sec-WebSocket-Protocol: realtime, openai-insecure-api-key.sk-other",
+            "Sec-WebSocket-Protocol: openai-organization.o",
+        ],
+        &[
+            "Sec-WebSocket-Extensions: permessage-deflate",
+            "Origin: https://app.test",
+            "Stripe-Account: acct_2",
+        ],
     ];
     client.send(request("GET /ws", &Token::any(), &lines.concat(), "")).await;
     let mut connection = upstream.accept().await;
     let seen = connection.request().await;
-    let ours =
-        ["accept-encoding", "authorization", "connection", "host", "origin", "sec-websocket-extensions", "sec-websocket-key"];
-    assert_eq!(seen.names(), [&ours[..], &["sec-websocket-protocol", "sec-websocket-version", "upgrade"]].concat());
+    let ours = [
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "host",
+        "origin",
+        "sec-websocket-extensions",
+        "sec-websocket-key",
+    ];
+    assert_eq!(
+        seen.names(),
+        [&ours[..], &["sec-websocket-protocol", "sec-websocket-version", "upgrade"]].concat()
+    );
     assert_eq!(seen.all("sec-websocket-protocol"), ["realtime"]);
     connection.send(SWITCH).await;
     assert_eq!(client.answer_head().await.status, 101);
@@ -106,22 +138,35 @@ async fn a_token_is_found_in_the_subprotocols_and_stripped() {
     for (protocols, further) in [
         (format!("realtime, openai-insecure-api-key.{}, openai-beta.realtime-v1", *token), None),
         (format!("realtime,OpenAI-Insecure-API-Key.{}", *token), None),
-        (format!("realtime, openai-insecure-api-key.{0}, openai-insecure-api-key.{0}", *token), Some(bearer.as_str())),
+        (
+            format!("realtime, openai-insecure-api-key.{0}, openai-insecure-api-key.{0}", *token),
+            Some(bearer.as_str()),
+        ),
         ("realtime, openai-insecure-api-key.sk-other".to_owned(), Some(bearer.as_str())),
         (format!("realtime, bearer, {}", *token), Some(bearer.as_str())),
     ] {
         let protocols = format!("Sec-WebSocket-Protocol: {protocols}");
-        let lines: Vec<&str> = HANDSHAKE.into_iter().chain([protocols.as_str()]).chain(further).collect();
+        let lines: Vec<&str> =
+            HANDSHAKE.into_iter().chain([protocols.as_str()]).chain(further).collect();
         let mut client = Client::connect(&proxy).await;
         client.send(request("GET /v1/realtime?model=m", "", &lines, "")).await;
         let mut connection = upstream.accept().await;
         let seen = connection.request().await;
         let offered = seen.all("sec-websocket-protocol").join(",");
         assert!(offered.starts_with("realtime"), "{protocols}: {offered}");
-        assert!(!format!("{seen:?}").contains(&*token) && !offered.contains("key"), "{protocols}: {seen:?}");
-        connection.send(SWITCH.replace("\r\n\r\n", "\r\nSec-WebSocket-Protocol: realtime\r\n\r\n")).await;
+        assert!(
+            !format!("{seen:?}").contains(&*token) && !offered.contains("key"),
+            "{protocols}: {seen:?}"
+        );
+        connection
+            .send(SWITCH.replace("\r\n\r\n", "\r\nSec-WebSocket-Protocol: realtime\r\n\r\n"))
+            .await;
         let answer = client.answer_head().await;
-        assert_eq!((answer.status, answer.one("sec-websocket-protocol")), (101, Some("realtime")), "{protocols}");
+        assert_eq!(
+            (answer.status, answer.one("sec-websocket-protocol")),
+            (101, Some("realtime")),
+            "{protocols}"
+        );
     }
 }
 
@@ -139,8 +184,14 @@ async fn what_is_no_token_in_the_subprotocols_or_another_one_is_refused() {
         (&token, Some(&stale), 400, "conflicting_credentials"),
     ] {
         let protocols = format!("Sec-WebSocket-Protocol: realtime, openai-insecure-api-key.{key}");
-        let lines: Vec<&str> = HANDSHAKE.into_iter().chain([protocols.as_str()]).chain(further.map(String::as_str)).collect();
-        Client::ask(&proxy, request("GET /v1/realtime", "", &lines, "")).await.assert_rejected(status, code);
+        let lines: Vec<&str> = HANDSHAKE
+            .into_iter()
+            .chain([protocols.as_str()])
+            .chain(further.map(String::as_str))
+            .collect();
+        Client::ask(&proxy, request("GET /v1/realtime", "", &lines, ""))
+            .await
+            .assert_rejected(status, code);
     }
     assert!(upstream.requests().is_empty());
 }
@@ -153,8 +204,14 @@ async fn a_request_that_is_no_handshake_has_no_subprotocols() {
         let token = Token::any();
         for key in ["openai-insecure-api-key.sk-other", "realtime", &token] {
             let line = format!("Sec-WebSocket-Protocol: {key}");
-            assert_eq!(Client::ask(&proxy, request("GET /v1/models", &token, &[&line], "")).await.status, 200);
-            assert!(upstream.take_requests().remove(0).all("sec-websocket-protocol").is_empty(), "{key}");
+            assert_eq!(
+                Client::ask(&proxy, request("GET /v1/models", &token, &[&line], "")).await.status,
+                200
+            );
+            assert!(
+                upstream.take_requests().remove(0).all("sec-websocket-protocol").is_empty(),
+                "{key}"
+            );
         }
     }
 }
@@ -163,16 +220,23 @@ async fn a_request_that_is_no_handshake_has_no_subprotocols() {
 async fn an_upstream_chooses_no_subprotocol_but_an_offered_one() {
     let mut upstream = Upstream::held().await;
     let proxy = with_websocket(&upstream).await;
-    for (offered, chosen) in
-        [(None, "realtime"), (Some("a, openai-insecure-api-key.sk-x"), "openai-insecure-api-key.sk-x"), (Some("a"), "b")]
-    {
+    for (offered, chosen) in [
+        (None, "realtime"),
+        (Some("a, openai-insecure-api-key.sk-x"), "openai-insecure-api-key.sk-x"),
+        (Some("a"), "b"),
+    ] {
         let offered = offered.map(|names| format!("Sec-WebSocket-Protocol: {names}"));
         let lines: Vec<&str> = HANDSHAKE.into_iter().chain(offered.as_deref()).collect();
         let mut client = Client::connect(&proxy).await;
         client.send(request("GET /ws", &Token::any(), &lines, "")).await;
         let mut connection = upstream.accept().await;
         connection.request().await;
-        connection.send(SWITCH.replace("\r\n\r\n", &format!("\r\nSec-WebSocket-Protocol: {chosen}\r\n\r\n"))).await;
+        connection
+            .send(
+                SWITCH
+                    .replace("\r\n\r\n", &format!("\r\nSec-WebSocket-Protocol: {chosen}\r\n\r\n")),
+            )
+            .await;
         client.answer().await.assert_rejected(502, "upstream_upgrade");
     }
 }
@@ -181,7 +245,8 @@ async fn with_subprotocol(upstream: &Upstream) -> Proxy {
     Proxy::with(upstream, |settings| {
         let upstream = settings.upstream_mut();
         upstream.websocket = true;
-        upstream.token_carriers = vec![TokenCarrier::parse("subprotocol:openai-insecure-api-key.").unwrap()];
+        upstream.token_carriers =
+            vec![TokenCarrier::parse("subprotocol:openai-insecure-api-key.").unwrap()];
     })
     .await
 }
@@ -231,12 +296,21 @@ fn close_of(bytes: &[u8], masked: bool) -> (u16, String) {
     let length = usize::from(bytes[1] & 0x7f);
     let (mask, payload) = if masked { bytes[2..].split_at(4) } else { (&[0; 4][..], &bytes[2..]) };
     assert_eq!(payload.len(), length, "more than a Close frame: {bytes:?}");
-    let payload: Vec<u8> = payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
-    (u16::from_be_bytes([payload[0], payload[1]]), String::from_utf8(payload[2..].to_vec()).unwrap())
+    let payload: Vec<u8> =
+        payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+    (
+        u16::from_be_bytes([payload[0], payload[1]]),
+        String::from_utf8(payload[2..].to_vec()).unwrap(),
+    )
 }
 
 /// Both sides are told why before their connections end.
-async fn assert_closed(client: &mut Client, connection: &mut UpstreamConnection, code: u16, reason: &str) {
+async fn assert_closed(
+    client: &mut Client,
+    connection: &mut UpstreamConnection,
+    code: u16,
+    reason: &str,
+) {
     assert_eq!(close_of(&client.closed().await, false), (code, reason.to_owned()));
     assert_eq!(close_of(&connection.closed().await, true), (code, reason.to_owned()));
 }
@@ -281,7 +355,8 @@ async fn it_counts_as_a_connection_until_it_ends() {
         client.until(b"world").await;
     }
     drop(sockets.pop());
-    soon(async { while Client::connect(&proxy).await.try_exchange(&about).await != Some(200) {} }).await;
+    soon(async { while Client::connect(&proxy).await.try_exchange(&about).await != Some(200) {} })
+        .await;
 }
 
 #[tokio::test]
@@ -291,7 +366,9 @@ async fn it_counts_as_a_request_in_progress_until_it_ends() {
     let proxy = with_websocket_and(&upstream, |settings| settings.limits.exchanges = quota).await;
     let token = Token::any();
     let (client, mut connection) = open(&proxy, &mut upstream, &token).await;
-    Client::ask(&proxy, request("GET /ws", &token, &HANDSHAKE, "")).await.assert_rejected(429, "owner_share");
+    Client::ask(&proxy, request("GET /ws", &token, &HANDSHAKE, ""))
+        .await
+        .assert_rejected(429, "owner_share");
     drop(client);
     assert!(connection.closed().await.is_empty());
     soon(open(&proxy, &mut upstream, &Token::any())).await;
@@ -301,7 +378,8 @@ async fn it_counts_as_a_request_in_progress_until_it_ends() {
 async fn it_ends_without_a_byte_in_either_direction() {
     let mut upstream = Upstream::held().await;
     let idle = Duration::from_millis(200);
-    let proxy = with_websocket_and(&upstream, |settings| settings.timeouts.websocket_idle = idle).await;
+    let proxy =
+        with_websocket_and(&upstream, |settings| settings.timeouts.websocket_idle = idle).await;
     let (mut client, mut connection) = open(&proxy, &mut upstream, &Token::any()).await;
     assert_closed(&mut client, &mut connection, 1001, "no byte came for too long").await;
 }
@@ -311,11 +389,19 @@ async fn it_ends_when_its_token_is_revoked() {
     let mut upstream = Upstream::held().await;
     let revocations = Arc::new(Revocations::default());
     let shared = Arc::clone(&revocations);
-    let proxy = with_websocket_and(&upstream, |settings| settings.services.revocations = shared).await;
-    let (mut revoked, mut revoked_connection) =
-        open(&proxy, &mut upstream, &Token::allowing(&["GET /ws"]).living(now() - 100, now() + 100).mint()).await;
+    let proxy =
+        with_websocket_and(&upstream, |settings| settings.services.revocations = shared).await;
+    let (mut revoked, mut revoked_connection) = open(
+        &proxy,
+        &mut upstream,
+        &Token::allowing(&["GET /ws"]).living(now() - 100, now() + 100).mint(),
+    )
+    .await;
     let (mut other, mut connection) = open(&proxy, &mut upstream, &Token::any()).await;
-    revocations.replace(RevocationList { before: Some(UnixTime(now() - 50)), ..RevocationList::default() });
+    revocations.replace(RevocationList {
+        before: Some(UnixTime(now() - 50)),
+        ..RevocationList::default()
+    });
     assert_closed(&mut revoked, &mut revoked_connection, 1008, "the token has been revoked").await;
     other.send(b"\x81\x85\0\0\0\0again").await;
     connection.until(b"again").await;
@@ -327,12 +413,16 @@ async fn a_frame_ends_with_its_token() {
     let mut upstream = Upstream::held().await;
     let revocations = Arc::new(Revocations::default());
     let shared = Arc::clone(&revocations);
-    let proxy = with_websocket_and(&upstream, |settings| settings.services.revocations = shared).await;
+    let proxy =
+        with_websocket_and(&upstream, |settings| settings.services.revocations = shared).await;
     let token = Token::allowing(&["GET /ws"]).living(now() - 100, now() + 100).mint();
     let (mut client, mut connection) = open(&proxy, &mut upstream, &token).await;
     client.send(&HELLO[..8]).await;
     connection.until(b"he").await;
-    revocations.replace(RevocationList { before: Some(UnixTime(now() - 50)), ..RevocationList::default() });
+    revocations.replace(RevocationList {
+        before: Some(UnixTime(now() - 50)),
+        ..RevocationList::default()
+    });
     let reason = "the token has been revoked";
     assert_eq!(close_of(&client.exactly(4 + reason.len()).await, false), (1008, reason.to_owned()));
     client.send(&HELLO[8..]).await;
@@ -347,7 +437,8 @@ async fn an_end_of_the_proxy_closes_it_and_waits_for_its_sides() {
     let (mut client, mut connection) = open(&proxy, &mut upstream, &Token::any()).await;
     proxy.shut_down();
     let reason = "the proxy stops";
-    let (frame, to_upstream) = (client.exactly(4 + reason.len()).await, connection.exactly(8 + reason.len()).await);
+    let (frame, to_upstream) =
+        (client.exactly(4 + reason.len()).await, connection.exactly(8 + reason.len()).await);
     assert_eq!(close_of(&frame, false), (1001, reason.to_owned()));
     assert_eq!(close_of(&to_upstream, true), (1001, reason.to_owned()));
     // What comes behind the Close frame that one side got is not passed on; its own Close frame ends the wait.
@@ -399,7 +490,11 @@ async fn an_upstream_that_is_gone_without_a_word_is_told_of() {
             SockRef::from(&connection.stream).set_linger(Some(Duration::ZERO)).unwrap();
         }
         drop(connection);
-        assert_eq!(close_of(&client.closed().await, false), (1001, "the other side has gone".to_owned()), "{reset}");
+        assert_eq!(
+            close_of(&client.closed().await, false),
+            (1001, "the other side has gone".to_owned()),
+            "{reset}"
+        );
         // In the middle of a frame nothing can be told.
         let (mut client, mut connection) = open(&proxy, &mut upstream, &Token::any()).await;
         connection.send(b"\x81\x05wor").await;
@@ -442,7 +537,8 @@ async fn nothing_stays_when_the_client_is_gone() {
         // Its place among the exchanges is free again.
         let free = async {
             loop {
-                let answer = Client::ask(&proxy, request("GET /__magictoken", &token, &[], "")).await;
+                let answer =
+                    Client::ask(&proxy, request("GET /__magictoken", &token, &[], "")).await;
                 assert_eq!(answer.status, 200);
                 let mut probe = Client::connect(&proxy).await;
                 probe.send(request("GET /probe", &token, &[], "")).await;
@@ -489,9 +585,11 @@ async fn its_own_end_passes_as_it_is() {
 async fn it_ends_with_the_deadline_of_exchanges() {
     in_time(Duration::from_millis(700), async |limit| {
         let mut upstream = Upstream::held().await;
-        let proxy = with_websocket_and(&upstream, |settings| settings.timeouts.total = Some(limit)).await;
+        let proxy =
+            with_websocket_and(&upstream, |settings| settings.timeouts.total = Some(limit)).await;
         let (mut client, mut connection) = open(&proxy, &mut upstream, &Token::any()).await;
-        assert_closed(&mut client, &mut connection, 1001, "it was open for as long as it may be").await;
+        assert_closed(&mut client, &mut connection, 1001, "it was open for as long as it may be")
+            .await;
     })
     .await;
 }
@@ -506,7 +604,8 @@ async fn its_end_is_logged() {
         ("/log-api", "upstream_gone", hour),
         ("/log-idle", "idle", Duration::from_secs(2)),
     ] {
-        let proxy = with_websocket_and(&upstream, |settings| settings.timeouts.websocket_idle = idle).await;
+        let proxy =
+            with_websocket_and(&upstream, |settings| settings.timeouts.websocket_idle = idle).await;
         let mut client = Client::connect(&proxy).await;
         client.send(request(&format!("GET {path}"), &Token::any(), &HANDSHAKE, "")).await;
         let mut connection = upstream.accept().await;
@@ -543,14 +642,17 @@ async fn the_system_looks_for_both_sides() {
     let proxy = with_websocket(&upstream).await;
     let (_client, connection) = open(&proxy, &mut upstream, &Token::any()).await;
     let hex = |port: u16| format!(":{port:04X}");
-    let (client_side, upstream_side) = (hex(proxy.address.port()), hex(connection.stream.peer_addr().unwrap().port()));
+    let (client_side, upstream_side) =
+        (hex(proxy.address.port()), hex(connection.stream.peer_addr().unwrap().port()));
     // Local address, remote address, state (01 is open), queues, timer: 02 is that of keep-alive, once all is acknowledged.
     let is_probed = |port: &str| {
         let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
-        sockets
-            .lines()
-            .map(|line| line.split_whitespace().collect::<Vec<_>>())
-            .any(|fields| fields.len() > 5 && fields[1].ends_with(port) && fields[3] == "01" && fields[5].starts_with("02:"))
+        sockets.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).any(|fields| {
+            fields.len() > 5
+                && fields[1].ends_with(port)
+                && fields[3] == "01"
+                && fields[5].starts_with("02:")
+        })
     };
     for port in [client_side, upstream_side] {
         soon(async {
@@ -579,8 +681,12 @@ async fn a_handshake_needs_a_rule_and_a_token() {
     let upstream = Upstream::hello().await;
     let proxy = with_websocket(&upstream).await;
     let token = Token::allowing(&["GET /ws"]).mint();
-    Client::ask(&proxy, request("GET /other", &token, &HANDSHAKE, "")).await.assert_rejected(403, "not_allowed");
-    Client::ask(&proxy, request("GET /ws", "", &HANDSHAKE, "")).await.assert_rejected(401, "missing_token");
+    Client::ask(&proxy, request("GET /other", &token, &HANDSHAKE, ""))
+        .await
+        .assert_rejected(403, "not_allowed");
+    Client::ask(&proxy, request("GET /ws", "", &HANDSHAKE, ""))
+        .await
+        .assert_rejected(401, "missing_token");
     assert!(upstream.requests().is_empty());
 }
 
@@ -600,7 +706,10 @@ async fn what_follows_a_refused_handshake_goes_through_the_gate() {
         connection.send(format!("HTTP/1.1 {status}\r\n{length}\r\n")).await;
         assert_eq!(client.answer().await.status, status[..3].parse::<u16>().unwrap());
         client.answer().await.assert_rejected(403, "not_allowed");
-        assert!(connection.until_closed_or_idle().await.is_empty(), "{status}: bytes reached the upstream");
+        assert!(
+            connection.until_closed_or_idle().await.is_empty(),
+            "{status}: bytes reached the upstream"
+        );
         assert!(!upstream.has_caller());
     }
 }
@@ -610,7 +719,15 @@ async fn bytes_sent_before_the_switch_wait_for_it() {
     let mut upstream = Upstream::held().await;
     let proxy = with_websocket(&upstream).await;
     let mut client = Client::connect(&proxy).await;
-    client.send([request("GET /ws", &Token::any(), &HANDSHAKE, ""), b"GET /early HTTP/1.1\r\n\r\n".to_vec()].concat()).await;
+    client
+        .send(
+            [
+                request("GET /ws", &Token::any(), &HANDSHAKE, ""),
+                b"GET /early HTTP/1.1\r\n\r\n".to_vec(),
+            ]
+            .concat(),
+        )
+        .await;
     let mut connection = upstream.accept().await;
     connection.request().await;
     assert!(connection.until_closed_or_idle().await.is_empty());
@@ -626,14 +743,22 @@ async fn any_other_upgrade_is_not_passed_on() {
     let proxy = with_websocket(&upstream).await;
     let token = Token::any();
     for lines in [
-        &["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA"][..],
+        &[
+            "Connection: Upgrade, HTTP2-Settings",
+            "Upgrade: h2c",
+            "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA",
+        ][..],
         &["Connection: Upgrade", "Upgrade: websocket, h2c", HANDSHAKE[2]],
         &["Connection: Upgrade", "Upgrade: h2c", "Upgrade: websocket", HANDSHAKE[2]],
         &["Connection: Upgrade", "Upgrade: TLS/1.0"],
         // No key: no handshake.
         &["Connection: Upgrade", "Upgrade: websocket"],
     ] {
-        assert_eq!(Client::ask(&proxy, request("GET /a", &token, lines, "")).await.status, 200, "{lines:?}");
+        assert_eq!(
+            Client::ask(&proxy, request("GET /a", &token, lines, "")).await.status,
+            200,
+            "{lines:?}"
+        );
     }
     assert_eq!(Client::ask(&proxy, request("POST /a", &token, &HANDSHAKE, "")).await.status, 200);
     for seen in upstream.requests() {
@@ -645,11 +770,18 @@ async fn any_other_upgrade_is_not_passed_on() {
 
 #[tokio::test]
 async fn a_handshake_takes_no_kept_connection_and_leaves_none() {
-    let upstream = Upstream::scripted(|seen| if seen.target == "/ws" { Reply::ok("no") } else { Reply::ok("yes") }).await;
+    let upstream =
+        Upstream::scripted(
+            |seen| if seen.target == "/ws" { Reply::ok("no") } else { Reply::ok("yes") },
+        )
+        .await;
     let proxy = with_websocket(&upstream).await;
     let token = Token::any();
     for (target, lines) in [("/a", &[][..]), ("/ws", &HANDSHAKE), ("/b", &[])] {
-        assert_eq!(Client::ask(&proxy, request(&format!("GET {target}"), &token, lines, "")).await.status, 200);
+        assert_eq!(
+            Client::ask(&proxy, request(&format!("GET {target}"), &token, lines, "")).await.status,
+            200
+        );
     }
     assert_ne!(upstream.requests()[1].connection, 0);
 }

@@ -26,13 +26,17 @@ pub enum OpenError {
     #[error("cannot open the state store `{0}` for writing: {1}")]
     NotWritable(PathBuf, io::Error),
     /// Another process has it open.
-    #[error("the state store `{0}` is in use by another process; only one may have it, and several proxies share a Valkey")]
+    #[error(
+        "the state store `{0}` is in use by another process; only one may have it, and several proxies share a Valkey"
+    )]
     InUse(PathBuf),
     /// It is something else.
     #[error("`{0}` is not a state store: {1}")]
     NotAStore(PathBuf, String),
     /// A newer version made it.
-    #[error("the state store `{path}` has the form {found}, of a newer magicproxy; this one knows form {VERSION}")]
+    #[error(
+        "the state store `{path}` has the form {found}, of a newer magicproxy; this one knows form {VERSION}"
+    )]
     Newer {
         /// The file.
         path: PathBuf,
@@ -58,7 +62,8 @@ pub(super) fn open(path: &Path) -> Result<Database, OpenError> {
     if !path.exists() {
         make(path)?;
     }
-    let file = OpenOptions::new().read(true).write(true).open(path).map_err(|error| of_io(path, error))?;
+    let file =
+        OpenOptions::new().read(true).write(true).open(path).map_err(|error| of_io(path, error))?;
     let database = database(path, file)?;
     check_schema(path, &database)?;
     Ok(database)
@@ -96,12 +101,14 @@ fn fill(path: &Path, new: &Path) -> Result<(), OpenError> {
 
 /// A new file is there for good only when its folder is on the disk as well.
 fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 fn database(path: &Path, file: File) -> Result<Database, OpenError> {
-    let backend = ::redb::backends::FileBackend::new(file).map_err(|error| of_redb(path, error.into()))?;
+    let backend =
+        ::redb::backends::FileBackend::new(file).map_err(|error| of_redb(path, error.into()))?;
     let database = Builder::new().set_cache_size(CACHE).create_with_backend(backend);
     database.map_err(|error| of_redb(path, error.into()))
 }
@@ -125,7 +132,9 @@ fn of_io(path: &Path, error: io::Error) -> OpenError {
     let path = path.to_owned();
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => OpenError::NoFolder(path),
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => OpenError::NotWritable(path, error),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            OpenError::NotWritable(path, error)
+        }
         ErrorKind::IsADirectory => OpenError::NotAStore(path, "it is a folder".to_owned()),
         _ => OpenError::Io(path, error),
     }
@@ -133,7 +142,9 @@ fn of_io(path: &Path, error: io::Error) -> OpenError {
 
 fn of_redb(path: &Path, error: ::redb::Error) -> OpenError {
     match error {
-        ::redb::Error::DatabaseAlreadyOpen | ::redb::Error::LockProtocolMismatch => OpenError::InUse(path.to_owned()),
+        ::redb::Error::DatabaseAlreadyOpen | ::redb::Error::LockProtocolMismatch => {
+            OpenError::InUse(path.to_owned())
+        }
         ::redb::Error::Io(error) if error.kind() == ErrorKind::InvalidData => {
             OpenError::NotAStore(path.to_owned(), error.to_string())
         }

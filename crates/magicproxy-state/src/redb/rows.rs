@@ -5,7 +5,10 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use ::redb::{ReadableTable, ReadableTableMetadata as _, StorageError, Table, TableDefinition, TableError, WriteTransaction};
+use ::redb::{
+    ReadableTable, ReadableTableMetadata as _, StorageError, Table, TableDefinition, TableError,
+    WriteTransaction,
+};
 use magicproxy_core::state::{Partition, RowCount, StoreError};
 
 use crate::rows::{ReadRows, Row, Rows, Visit};
@@ -94,7 +97,10 @@ pub(super) struct WriteTables<'t> {
 }
 
 impl<'t> WriteTables<'t> {
-    pub(super) fn begin(transaction: &'t WriteTransaction, counts: &'t mut Counts) -> Result<Self, TableError> {
+    pub(super) fn begin(
+        transaction: &'t WriteTransaction,
+        counts: &'t mut Counts,
+    ) -> Result<Self, TableError> {
         let (rows, ends) = (transaction.open_table(ROWS)?, transaction.open_table(ENDS)?);
         Ok(Self { rows, ends, counts, failure: None })
     }
@@ -111,7 +117,9 @@ impl<'t> WriteTables<'t> {
 
     fn sweep_tables(&mut self, before: u64, most: usize) -> Result<(), StorageError> {
         let ended = self.ends.range(..before.to_be_bytes().as_slice())?.take(most);
-        let keys: Vec<Vec<u8>> = ended.map(|found| Ok(found?.0.value().to_vec())).collect::<Result<_, StorageError>>()?;
+        let keys: Vec<Vec<u8>> = ended
+            .map(|found| Ok(found?.0.value().to_vec()))
+            .collect::<Result<_, StorageError>>()?;
         for key in keys {
             self.ends.remove(key.as_slice())?;
             let key = key.get(END..).unwrap_or_default();
@@ -125,7 +133,8 @@ impl<'t> WriteTables<'t> {
         if old.is_none() {
             self.counts.change(key, 1);
         }
-        self.rows.insert(key, [row.end.to_be_bytes().as_slice(), &row.bytes].concat().as_slice())?;
+        self.rows
+            .insert(key, [row.end.to_be_bytes().as_slice(), &row.bytes].concat().as_slice())?;
         if old != Some(row.end) {
             if let Some(old) = old {
                 self.ends.remove(end_key(old, key).as_slice())?;
@@ -206,14 +215,19 @@ impl Rows for RowWriter<'_, '_> {
     }
 }
 
-fn get<T: ReadableTable<&'static [u8], &'static [u8]>>(table: &T, key: &[u8]) -> Result<Option<Row>, StoreError> {
+fn get<T: ReadableTable<&'static [u8], &'static [u8]>>(
+    table: &T,
+    key: &[u8],
+) -> Result<Option<Row>, StoreError> {
     let Some(value) = table.get(key).map_err(failed)? else { return Ok(None) };
     let (end, bytes) = split(value.value())?;
     Ok(Some(Row { end, bytes: bytes.to_vec() }))
 }
 
 fn split(value: &[u8]) -> Result<(u64, &[u8]), StoreError> {
-    let (end, bytes) = value.split_first_chunk::<END>().ok_or_else(|| StoreError::Corrupt("a row has no end".to_owned()))?;
+    let (end, bytes) = value
+        .split_first_chunk::<END>()
+        .ok_or_else(|| StoreError::Corrupt("a row has no end".to_owned()))?;
     Ok((u64::from_be_bytes(*end), bytes))
 }
 

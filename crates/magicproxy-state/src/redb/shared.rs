@@ -39,7 +39,10 @@ impl SharedDatabase {
     }
 
     /// Only [`reopen`](Self::reopen) makes others wait here.
-    pub(super) fn with<T>(&self, step: impl FnOnce(&Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(super) fn with<T>(
+        &self,
+        step: impl FnOnce(&Database) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         match &*self.database.read().unwrap_or_else(PoisonError::into_inner) {
             Ok(database) => step(database),
             Err(error) => Err(error.clone()),

@@ -40,7 +40,11 @@ pub(super) struct WriteJob {
 /// A call that only reads.
 pub(super) type ReadJob = Box<dyn FnOnce(&SharedDatabase) + Send>;
 
-pub(super) fn start(name: &str, path: &Path, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
+pub(super) fn start(
+    name: &str,
+    path: &Path,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, OpenError> {
     let started = std::thread::Builder::new().name(name.to_owned()).spawn(work);
     started.map_err(|error| OpenError::Io(path.to_owned(), error))
 }
@@ -73,13 +77,19 @@ pub(super) fn write(shared: &SharedDatabase, writes: &Receiver<WriteJob>) {
 }
 
 /// Does all, or nothing; tells whoever asked.
-fn write_group(shared: &SharedDatabase, group: Vec<WriteJob>, counts: &mut Counts) -> Result<(), StoreError> {
+fn write_group(
+    shared: &SharedDatabase,
+    group: Vec<WriteJob>,
+    counts: &mut Counts,
+) -> Result<(), StoreError> {
     let mut waiting = group.into_iter();
     let mut finishes = Vec::with_capacity(waiting.len());
     // A library that finds its file in pieces may panic; the proxy goes on, and this store is opened again.
-    let transacted =
-        catch_unwind(AssertUnwindSafe(|| shared.with(|database| transact(database, counts, &mut waiting, &mut finishes))));
-    let done = transacted.unwrap_or_else(|_| Err(StoreError::Unavailable("its library has panicked".to_owned())));
+    let transacted = catch_unwind(AssertUnwindSafe(|| {
+        shared.with(|database| transact(database, counts, &mut waiting, &mut finishes))
+    }));
+    let done = transacted
+        .unwrap_or_else(|_| Err(StoreError::Unavailable("its library has panicked".to_owned())));
     if let Err(error) = &done {
         tracing::error!(calls = finishes.len() + waiting.len(), "the state store failed: {error}");
     }

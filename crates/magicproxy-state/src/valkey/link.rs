@@ -63,7 +63,9 @@ pub(super) fn start(settings: Settings) -> std::io::Result<mpsc::UnboundedSender
             tokio::spawn(Arc::clone(&link).carry_out(job));
         }
     };
-    std::thread::Builder::new().name("state-valkey".to_owned()).spawn(move || runtime.block_on(work))?;
+    std::thread::Builder::new()
+        .name("state-valkey".to_owned())
+        .spawn(move || runtime.block_on(work))?;
     Ok(sender)
 }
 
@@ -99,7 +101,9 @@ impl Link {
     /// The connection; a new one, if there is none. One caller makes it, and the others wait for it.
     async fn connected(&self) -> Result<OpenLink, StoreError> {
         let mut state = self.state.lock().await;
-        if let Some(connected) = state.connected.as_ref().filter(|connected| !connected.ended.load(Ordering::Acquire)) {
+        if let Some(connected) =
+            state.connected.as_ref().filter(|connected| !connected.ended.load(Ordering::Acquire))
+        {
             return Ok(connected.clone());
         }
         if let Some((_, error)) = state.failed.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
@@ -120,19 +124,35 @@ impl Link {
             match &settings.client {
                 Client::One(client) => {
                     let config = config(settings.timeout, &ended);
-                    client.get_multiplexed_async_connection_with_config(&config).await.map(Connection::One)
+                    client
+                        .get_multiplexed_async_connection_with_config(&config)
+                        .await
+                        .map(Connection::One)
                 }
                 Client::Sentinel(client) => {
                     let config = config(settings.timeout, &ended);
-                    client.lock().await.get_async_connection_with_config(&config).await.map(Connection::One)
+                    client
+                        .lock()
+                        .await
+                        .get_async_connection_with_config(&config)
+                        .await
+                        .map(Connection::One)
                 }
-                Client::Cluster(client) => client.get_async_connection().await.map(Connection::Cluster),
+                Client::Cluster(client) => {
+                    client.get_async_connection().await.map(Connection::Cluster)
+                }
             }
         };
         match tokio::time::timeout(patience, connecting).await {
             Ok(Ok(connection)) => Ok(OpenLink { connection, ended }),
-            Ok(Err(error)) => Err(StoreError::Unavailable(format!("cannot connect to {}: {error}", settings.name))),
-            Err(_) => Err(StoreError::Unavailable(format!("cannot connect to {}: no response in time", settings.name))),
+            Ok(Err(error)) => Err(StoreError::Unavailable(format!(
+                "cannot connect to {}: {error}",
+                settings.name
+            ))),
+            Err(_) => Err(StoreError::Unavailable(format!(
+                "cannot connect to {}: no response in time",
+                settings.name
+            ))),
         }
     }
 }
@@ -146,7 +166,9 @@ fn config(timeout: Duration, ended: &Arc<AtomicBool>) -> AsyncConnectionConfig {
         }
         Ok::<_, redis::aio::SendError>(())
     };
-    let config = AsyncConnectionConfig::new().set_connection_timeout(Some(timeout)).set_response_timeout(Some(timeout));
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(timeout))
+        .set_response_timeout(Some(timeout));
     config.set_push_sender(told)
 }
 
@@ -193,7 +215,9 @@ impl Failure {
             return Self::Lost(StoreError::Unavailable(format!("no response within {timeout:?}")));
         }
         if error.is_io_error() || error.is_connection_dropped() {
-            return Self::Lost(StoreError::Unavailable(format!("the connection was lost: {error}")));
+            return Self::Lost(StoreError::Unavailable(format!(
+                "the connection was lost: {error}"
+            )));
         }
         let text = error.to_string();
         if text.contains("CORRUPT: ") || error.code() == Some("WRONGTYPE") {
@@ -217,5 +241,7 @@ fn is_elsewhere(error: &RedisError) -> bool {
 
 /// Is another connection wanted after this? A server that only reads is no longer the master.
 fn has_ended(error: &RedisError) -> bool {
-    error.is_connection_dropped() || error.is_timeout() || error.kind() == ServerErrorKind::ReadOnly.into()
+    error.is_connection_dropped()
+        || error.is_timeout()
+        || error.kind() == ServerErrorKind::ReadOnly.into()
 }

@@ -78,7 +78,8 @@ pub(super) fn taken(value: Value) -> Option<WriteResult<TakeResult>> {
     };
     match numbers.as_slice() {
         [1, added, pairs, rest @ ..] => {
-            let (ends, left) = rest.split_at_checked(usize::try_from(*pairs).ok()?.checked_mul(2)?)?;
+            let (ends, left) =
+                rest.split_at_checked(usize::try_from(*pairs).ok()?.checked_mul(2)?)?;
             let left = left.iter().map(whole).collect::<Option<_>>()?;
             Some(WriteResult::Done(TakeResult::All(left), rows(*added, ends)))
         }
@@ -107,7 +108,9 @@ fn full(what: i64) -> Option<FullScope> {
 /// Nothing, where nothing more ends at any time.
 fn rows(added: i64, pairs: &[i64]) -> Option<Rows> {
     let pairs = pairs.as_chunks::<2>().0.iter();
-    let ends = pairs.filter(|[_, rows]| *rows != 0).map(|[end, rows]| (u64::try_from(*end).unwrap_or(0), *rows));
+    let ends = pairs
+        .filter(|[_, rows]| *rows != 0)
+        .map(|[end, rows]| (u64::try_from(*end).unwrap_or(0), *rows));
     let ends: Vec<(u64, i64)> = ends.collect();
     (!ends.is_empty()).then_some(Rows { added, ends })
 }

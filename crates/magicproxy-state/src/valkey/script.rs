@@ -15,7 +15,9 @@ pub(super) struct StoreScript {
 macro_rules! script {
     ($name:ident, $file:literal, $only_reads:literal) => {
         pub(super) static $name: StoreScript = StoreScript {
-            script: LazyLock::new(|| Script::new(concat!(include_str!("prelude.lua"), include_str!($file)))),
+            script: LazyLock::new(|| {
+                Script::new(concat!(include_str!("prelude.lua"), include_str!($file)))
+            }),
             text: concat!(include_str!("prelude.lua"), include_str!($file)),
             only_reads: $only_reads,
         };

@@ -5,7 +5,8 @@ use std::time::Duration;
 use redis::cluster::ClusterClient;
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{
-    ConnectionAddr, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo, RedisError, RedisResult, TlsCertificates, TlsMode,
+    ConnectionAddr, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo, RedisError,
+    RedisResult, TlsCertificates, TlsMode,
 };
 use tokio::sync::Mutex;
 
@@ -26,24 +27,37 @@ pub(super) enum Client {
 }
 
 impl Client {
-    pub(super) fn new(url: &ValkeyUrl, roots: Option<Vec<u8>>, timeout: Duration) -> RedisResult<Self> {
-        let certificates = roots.map(|pem| TlsCertificates { client_tls: None, root_cert: Some(pem) });
+    pub(super) fn new(
+        url: &ValkeyUrl,
+        roots: Option<Vec<u8>>,
+        timeout: Duration,
+    ) -> RedisResult<Self> {
+        let certificates =
+            roots.map(|pem| TlsCertificates { client_tls: None, root_cert: Some(pem) });
         match &url.servers {
             Servers::One(host) => one(url, host, certificates).map(Self::One),
             Servers::Unix(path) => {
                 let info = ConnectionAddr::Unix(path.clone()).into_connection_info()?;
-                redis::Client::open(info.set_redis_settings(session(&url.login, url.database))).map(Self::One)
+                redis::Client::open(info.set_redis_settings(session(&url.login, url.database)))
+                    .map(Self::One)
             }
-            Servers::Sentinels(hosts, master) => {
-                sentinel(url, hosts, master, certificates).map(|client| Self::Sentinel(Mutex::new(client)))
+            Servers::Sentinels(hosts, master) => sentinel(url, hosts, master, certificates)
+                .map(|client| Self::Sentinel(Mutex::new(client))),
+            Servers::Cluster(hosts) => {
+                cluster(url, hosts, certificates, timeout).map(Self::Cluster)
             }
-            Servers::Cluster(hosts) => cluster(url, hosts, certificates, timeout).map(Self::Cluster),
         }
     }
 }
 
-fn one(url: &ValkeyUrl, host: &Host, certificates: Option<TlsCertificates>) -> RedisResult<redis::Client> {
-    let info = address(host, url.tls).into_connection_info()?.set_redis_settings(session(&url.login, url.database));
+fn one(
+    url: &ValkeyUrl,
+    host: &Host,
+    certificates: Option<TlsCertificates>,
+) -> RedisResult<redis::Client> {
+    let info = address(host, url.tls)
+        .into_connection_info()?
+        .set_redis_settings(session(&url.login, url.database));
     match certificates.filter(|_| url.tls) {
         Some(certificates) => redis::Client::build_with_tls(info, certificates),
         None => redis::Client::open(info),
@@ -61,10 +75,13 @@ fn sentinel(
         .set_client_to_redis_protocol(ProtocolVersion::RESP3)
         .set_client_to_redis_db(url.database);
     if url.tls {
-        builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure).set_client_to_sentinel_tls_mode(TlsMode::Secure);
+        builder = builder
+            .set_client_to_redis_tls_mode(TlsMode::Secure)
+            .set_client_to_sentinel_tls_mode(TlsMode::Secure);
         if let Some(certificates) = certificates {
-            builder =
-                builder.set_client_to_redis_certificates(certificates.clone()).set_client_to_sentinel_certificates(certificates);
+            builder = builder
+                .set_client_to_redis_certificates(certificates.clone())
+                .set_client_to_sentinel_certificates(certificates);
         }
     }
     if let Some(user) = &url.login.user {
@@ -88,7 +105,10 @@ fn cluster(
     certificates: Option<TlsCertificates>,
     timeout: Duration,
 ) -> RedisResult<ClusterClient> {
-    let nodes: Vec<_> = hosts.iter().map(|host| address(host, url.tls).into_connection_info()).collect::<Result<_, _>>()?;
+    let nodes: Vec<_> = hosts
+        .iter()
+        .map(|host| address(host, url.tls).into_connection_info())
+        .collect::<Result<_, _>>()?;
     // Without repetition: it would repeat calls that were lost too, and they may have been carried out.
     let mut builder = ClusterClient::builder(nodes)
         .retries(0)
@@ -112,11 +132,16 @@ fn cluster(
 
 fn address(host: &Host, tls: bool) -> ConnectionAddr {
     let (host, port) = (host.name.clone(), host.port);
-    if tls { ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None } } else { ConnectionAddr::Tcp(host, port) }
+    if tls {
+        ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
+    } else {
+        ConnectionAddr::Tcp(host, port)
+    }
 }
 
 fn session(login: &Login, database: i64) -> RedisConnectionInfo {
-    let mut session = RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3).set_db(database);
+    let mut session =
+        RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3).set_db(database);
     if let Some(user) = &login.user {
         session = session.set_username(user);
     }

@@ -49,7 +49,10 @@ impl Total {
 
     /// Tells the server of rows that a call added or removed, or that end on another day.
     pub(super) fn note(&self, rows: &Rows, now: u64) {
-        let ends = rows.ends.iter().flat_map(|(end, more)| [number(end / DAY), more.to_string().into_bytes()]);
+        let ends = rows
+            .ends
+            .iter()
+            .flat_map(|(end, more)| [number(end / DAY), more.to_string().into_bytes()]);
         let arguments = std::iter::once(number(now / DAY)).chain(ends).collect();
         // Asked for at once: the runtime of the caller may end before the server has answered.
         let asked = self.ask(arguments);
@@ -74,7 +77,8 @@ impl Total {
 
     async fn heard(&self, answer: Reply) -> Result<(), StoreError> {
         let value = answer.await.unwrap_or_else(|_| Err(stopped()))?;
-        let rows = reply::total(&value).ok_or_else(|| StoreError::Corrupt("the number of rows is none".to_owned()))?;
+        let rows = reply::total(&value)
+            .ok_or_else(|| StoreError::Corrupt("the number of rows is none".to_owned()))?;
         self.rows.store(rows, Ordering::Relaxed);
         Ok(())
     }

@@ -57,7 +57,9 @@ pub enum ParseUrlError {
     #[error("expected `HOST` or `HOST:PORT` after the user, with `,` between several")]
     Host,
     /// The master behind Sentinels has no name.
-    #[error("expected the name of the master after the Sentinels: `redis+sentinel://HOST,HOST/MASTER`")]
+    #[error(
+        "expected the name of the master after the Sentinels: `redis+sentinel://HOST,HOST/MASTER`"
+    )]
     Master,
     /// The database is no number, or a Cluster's, which has only one.
     #[error("expected the number of a database at the end, or nothing; a Cluster has none")]
@@ -97,7 +99,9 @@ impl FromStr for ValkeyUrl {
         for (name, value) in each(parameters)? {
             match (name, &url.servers) {
                 ("sentinel_user", Servers::Sentinels(..)) => url.sentinel_login.user = Some(value),
-                ("sentinel_password", Servers::Sentinels(..)) => url.sentinel_login.password = Some(value),
+                ("sentinel_password", Servers::Sentinels(..)) => {
+                    url.sentinel_login.password = Some(value)
+                }
                 _ => return Err(ParseUrlError::Parameter),
             }
         }
@@ -130,12 +134,19 @@ fn unix(path: &str, parameters: &str) -> Result<ValkeyUrl, ParseUrlError> {
             _ => return Err(ParseUrlError::Parameter),
         }
     }
-    Ok(ValkeyUrl { servers: Servers::Unix(path.into()), tls: false, login, sentinel_login: Login::default(), database })
+    Ok(ValkeyUrl {
+        servers: Servers::Unix(path.into()),
+        tls: false,
+        login,
+        sentinel_login: Login::default(),
+        database,
+    })
 }
 
 fn servers(kind: &str, hosts: &str, path: &str) -> Result<(Servers, i64), ParseUrlError> {
     let port = if kind == "sentinel" { 26379 } else { 6379 };
-    let hosts: Vec<Host> = hosts.split(',').map(|host| Host::parse(host, port)).collect::<Result<_, _>>()?;
+    let hosts: Vec<Host> =
+        hosts.split(',').map(|host| Host::parse(host, port)).collect::<Result<_, _>>()?;
     match kind {
         "" => {
             let [host] = hosts.try_into().map_err(|_| ParseUrlError::Host)?;
@@ -166,7 +177,8 @@ impl Host {
             None if rest.is_empty() => port,
             None => return Err(ParseUrlError::Host),
         };
-        let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-._:".contains(c));
+        let is_name = !name.is_empty()
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "-._:".contains(c));
         if is_name { Ok(Self { name: name.to_owned(), port }) } else { Err(ParseUrlError::Host) }
     }
 }
@@ -175,7 +187,11 @@ fn number(digits: &str) -> Result<i64, ParseUrlError> {
     if digits.is_empty() {
         return Ok(0);
     }
-    digits.parse().ok().filter(|number| (0..=65_535).contains(number)).ok_or(ParseUrlError::Database)
+    digits
+        .parse()
+        .ok()
+        .filter(|number| (0..=65_535).contains(number))
+        .ok_or(ParseUrlError::Database)
 }
 
 /// The parameters behind `?`.
@@ -200,7 +216,8 @@ fn decoded(text: &str) -> Result<String, ParseUrlError> {
             continue;
         }
         let (digits, behind) = rest.split_first_chunk::<2>().ok_or(ParseUrlError::Percent)?;
-        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let digit =
+            |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
         let [high, low] = digits.map(digit);
         bytes.push(high.ok_or(ParseUrlError::Percent)? << 4 | low.ok_or(ParseUrlError::Percent)?);
         rest = behind;
@@ -215,7 +232,9 @@ impl fmt::Display for ValkeyUrl {
         match &self.servers {
             Servers::Unix(path) => write!(formatter, "unix:{}", path.display()),
             Servers::One(host) => write!(formatter, "{base}://{host}"),
-            Servers::Sentinels(hosts, master) => write!(formatter, "{base}+sentinel://{}/{master}", listed(hosts)),
+            Servers::Sentinels(hosts, master) => {
+                write!(formatter, "{base}+sentinel://{}/{master}", listed(hosts))
+            }
             Servers::Cluster(hosts) => write!(formatter, "{base}+cluster://{}", listed(hosts)),
         }
     }

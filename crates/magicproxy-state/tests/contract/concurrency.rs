@@ -7,7 +7,9 @@ use magicproxy_core::UnixTime;
 use magicproxy_core::state::{Bound, Condition, Demand, StateStore, TakeResult};
 
 use crate::support::valkey::Valkey;
-use crate::support::{Fixture, LATER, NOW, absent, at, block_on, connect, demand, holder, partition, put, value};
+use crate::support::{
+    Fixture, LATER, NOW, absent, at, block_on, connect, demand, holder, partition, put, value,
+};
 
 type Store = Arc<dyn StateStore>;
 
@@ -24,8 +26,11 @@ fn crowd<F: Future<Output = bool> + Send + 'static>(
                 scope.spawn(move || {
                     block_on(async {
                         let store = |task| Arc::clone(&stores[(thread + task) % stores.len()]);
-                        let tasks: Vec<_> =
-                            (0..each).map(|task| tokio::spawn(ask(store(task), (thread * each + task) as u64))).collect();
+                        let tasks: Vec<_> = (0..each)
+                            .map(|task| {
+                                tokio::spawn(ask(store(task), (thread * each + task) as u64))
+                            })
+                            .collect();
                         let mut yes = 0;
                         for task in tasks {
                             yes += usize::from(task.await.unwrap());
@@ -42,7 +47,9 @@ fn crowd<F: Future<Output = bool> + Send + 'static>(
 fn takes(stores: &[Store], counter: &'static [u8], bound: impl Fn(u64) -> Bound + Sync) -> usize {
     crowd(stores, 25, |store, number| {
         let demands = vec![demand(counter, bound(number))];
-        async move { matches!(store.take(partition(""), demands, at(0)).await.unwrap(), TakeResult::All(_)) }
+        async move {
+            matches!(store.take(partition(""), demands, at(0)).await.unwrap(), TakeResult::All(_))
+        }
     })
 }
 
@@ -57,7 +64,10 @@ fn exactly(fixture: Option<Fixture>, more: impl Fn(&Fixture) -> Vec<Store>) {
     // One of a hundred puts an entry that nobody has put.
     let put_first = |store: Store, number: u64| async move {
         let change = put(b"first", &number.to_be_bytes(), LATER);
-        store.apply(partition(""), vec![absent(b"first")], vec![change], UnixTime(NOW)).await.unwrap()
+        store
+            .apply(partition(""), vec![absent(b"first")], vec![change], UnixTime(NOW))
+            .await
+            .unwrap()
     };
     assert_eq!(crowd(&stores, 25, put_first), 1);
     // Ten of a hundred fit.
@@ -82,7 +92,9 @@ fn redb_gives_exactly_as_many() {
 #[test]
 fn valkey_gives_exactly_as_many_to_several_clients() {
     exactly(Fixture::valkey(), |fixture| match &fixture.home {
-        crate::support::Home::Valkey(valkey) => vec![connect(&valkey.url()), connect(&valkey.url())],
+        crate::support::Home::Valkey(valkey) => {
+            vec![connect(&valkey.url()), connect(&valkey.url())]
+        }
         _ => vec![],
     });
 }
@@ -92,14 +104,29 @@ fn clients_of_one_valkey_see_what_each_other_did() {
     let Some(valkey) = Valkey::start(&[]) else { return };
     let (one, other) = (connect(&valkey.url()), connect(&valkey.url()));
     block_on(async {
-        assert!(one.apply(partition(""), vec![], vec![put(b"a", b"1", LATER)], UnixTime(NOW)).await.unwrap());
+        assert!(
+            one.apply(partition(""), vec![], vec![put(b"a", b"1", LATER)], UnixTime(NOW))
+                .await
+                .unwrap()
+        );
         assert_eq!(value(&*other, b"a", 0).await.unwrap(), b"1");
         let three = || vec![demand(b"c", Bound::Total(3))];
-        assert_eq!(one.take(partition(""), three(), at(0)).await.unwrap(), TakeResult::All(vec![2]));
-        assert_eq!(other.take(partition(""), three(), at(0)).await.unwrap(), TakeResult::All(vec![1]));
+        assert_eq!(
+            one.take(partition(""), three(), at(0)).await.unwrap(),
+            TakeResult::All(vec![2])
+        );
+        assert_eq!(
+            other.take(partition(""), three(), at(0)).await.unwrap(),
+            TakeResult::All(vec![1])
+        );
         // The later clock holds for both.
-        one.apply(partition(""), vec![], vec![put(b"b", b"1", NOW + 10)], UnixTime(NOW)).await.unwrap();
-        other.apply(partition(""), vec![], vec![put(b"c", b"1", LATER)], UnixTime(NOW + 10)).await.unwrap();
+        one.apply(partition(""), vec![], vec![put(b"b", b"1", NOW + 10)], UnixTime(NOW))
+            .await
+            .unwrap();
+        other
+            .apply(partition(""), vec![], vec![put(b"c", b"1", LATER)], UnixTime(NOW + 10))
+            .await
+            .unwrap();
         assert_eq!(value(&*one, b"b", 0).await, None);
     });
 }
@@ -109,7 +136,10 @@ fn a_dropped_future_does_no_harm() {
     for fixture in [Fixture::memory(), Fixture::redb(), Fixture::valkey()].into_iter().flatten() {
         block_on(async {
             for number in 0..50u64 {
-                let demands = vec![Demand { expires_at: UnixTime(LATER), ..demand(b"a", Bound::Total(1_000)) }];
+                let demands = vec![Demand {
+                    expires_at: UnixTime(LATER),
+                    ..demand(b"a", Bound::Total(1_000))
+                }];
                 let taking = fixture.store.take(partition(""), demands, at(0));
                 // Some are dropped before they were asked for anything, some while they wait.
                 if number % 2 == 0 {
@@ -117,7 +147,11 @@ fn a_dropped_future_does_no_harm() {
                 }
             }
             let demands = vec![demand(b"a", Bound::Total(1_000))];
-            let TakeResult::All(left) = fixture.store.take(partition(""), demands, at(0)).await.unwrap() else { panic!() };
+            let TakeResult::All(left) =
+                fixture.store.take(partition(""), demands, at(0)).await.unwrap()
+            else {
+                panic!()
+            };
             assert!(left[0] >= 949, "{left:?}");
         });
     }

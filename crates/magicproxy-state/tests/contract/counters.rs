@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use magicproxy_core::UnixTime;
-use magicproxy_core::state::{Bound, BoundedPartition, Demand, FullScope, RowLimits, StateStore, StoreError, TakeResult};
+use magicproxy_core::state::{
+    Bound, BoundedPartition, Demand, FullScope, RowLimits, StateStore, StoreError, TakeResult,
+};
 use magicproxy_state::GRACE_SECONDS;
 
 use crate::support::{LATER, NOW, apply, at, demand, holder, partition, put, take, value};
@@ -51,9 +53,16 @@ async fn a_total_is_never_given_back(store: Store) {
 }
 
 async fn all_demands_or_none(store: Store) {
-    let demands = [demand(b"a", Bound::Total(5)), demand(b"b", Bound::Window(1, 60_000)), demand(b"c", Bound::Total(2))];
+    let demands = [
+        demand(b"a", Bound::Total(5)),
+        demand(b"b", Bound::Window(1, 60_000)),
+        demand(b"c", Bound::Total(2)),
+    ];
     assert_eq!(take(&*store, &demands, 0).await, left(&[4, 0, 1]));
-    assert!(matches!(take(&*store, &demands, 0).await, TakeResult::Not { demand: 1, retry_after: Some(_) }));
+    assert!(matches!(
+        take(&*store, &demands, 0).await,
+        TakeResult::Not { demand: 1, retry_after: Some(_) }
+    ));
     assert_eq!(take(&*store, &demands[..1], 0).await, left(&[3]));
     assert_eq!(take(&*store, &demands[2..], 0).await, left(&[0]));
     let reversed = [demands[2].clone(), demands[1].clone(), demands[0].clone()];
@@ -61,7 +70,13 @@ async fn all_demands_or_none(store: Store) {
 }
 
 async fn counters_and_entries_share_no_names(store: Store) {
-    apply(&*store, &[], &[put(b"a", b"entry", LATER), put(b"na", b"entry", LATER), put(b"t", b"entry", LATER)], 0).await;
+    apply(
+        &*store,
+        &[],
+        &[put(b"a", b"entry", LATER), put(b"na", b"entry", LATER), put(b"t", b"entry", LATER)],
+        0,
+    )
+    .await;
     for name in [b"a".as_slice(), b"na", b"t", b""] {
         assert_eq!(take(&*store, &[demand(name, Bound::Total(1))], 0).await, left(&[0]));
         assert_eq!(take(&*store, &[demand(name, Bound::Total(1))], 0).await, NONE);
@@ -71,15 +86,24 @@ async fn counters_and_entries_share_no_names(store: Store) {
 }
 
 async fn a_counter_of_another_kind_is_another(store: Store) {
-    let bounds = [Bound::Total(1), Bound::Window(1, 60_000), Bound::Window(1, 60_001), Bound::Concurrent(1, holder(1), 60_000)];
+    let bounds = [
+        Bound::Total(1),
+        Bound::Window(1, 60_000),
+        Bound::Window(1, 60_001),
+        Bound::Concurrent(1, holder(1), 60_000),
+    ];
     for bound in bounds {
         assert_eq!(take(&*store, &[demand(b"a", bound)], 0).await, left(&[0]), "{bound:?}");
     }
-    assert_eq!(take(&*store, &[demand(b"a", Bound::Concurrent(1, holder(2), 60_000))], 0).await, NONE);
+    assert_eq!(
+        take(&*store, &[demand(b"a", Bound::Concurrent(1, holder(2), 60_000))], 0).await,
+        NONE
+    );
 }
 
 async fn a_counter_ends_and_begins_anew(store: Store) {
-    let until = |second| [Demand { expires_at: UnixTime(NOW + second), ..demand(b"a", Bound::Total(1)) }];
+    let until =
+        |second| [Demand { expires_at: UnixTime(NOW + second), ..demand(b"a", Bound::Total(1)) }];
     assert_eq!(take(&*store, &until(10), 0).await, left(&[0]));
     assert_eq!(take(&*store, &until(10), 9_999).await, NONE);
     assert_eq!(take(&*store, &until(20), 10_000).await, left(&[0]));
@@ -87,7 +111,8 @@ async fn a_counter_ends_and_begins_anew(store: Store) {
 }
 
 async fn the_latest_end_of_a_counter_counts(store: Store) {
-    let until = |second| [Demand { expires_at: UnixTime(NOW + second), ..demand(b"a", Bound::Total(2)) }];
+    let until =
+        |second| [Demand { expires_at: UnixTime(NOW + second), ..demand(b"a", Bound::Total(2)) }];
     assert_eq!(take(&*store, &until(100), 0).await, left(&[1]));
     // One whose own end is nearer does not make the others' count end.
     assert_eq!(take(&*store, &until(10), 0).await, left(&[0]));
@@ -97,7 +122,10 @@ async fn the_latest_end_of_a_counter_counts(store: Store) {
 
 async fn what_has_ended_is_not_given(store: Store) {
     // Nobody would remember that it was taken.
-    let ended = [demand(b"a", Bound::Total(5)), Demand { expires_at: UnixTime(NOW), ..demand(b"b", Bound::Total(5)) }];
+    let ended = [
+        demand(b"a", Bound::Total(5)),
+        Demand { expires_at: UnixTime(NOW), ..demand(b"b", Bound::Total(5)) },
+    ];
     assert_eq!(take(&*store, &ended, 0).await, TakeResult::Not { demand: 1, retry_after: None });
     assert_eq!(take(&*store, &ended[..1], 0).await, left(&[4]));
 }
@@ -129,9 +157,15 @@ async fn a_part_of_a_window_counts_whole(store: Store) {
     let two = [demand(b"a", Bound::Window(2, 60_000))];
     take(&*store, &two, 0).await;
     take(&*store, &two, 1_000).await;
-    assert_eq!(take(&*store, &two, 60_999).await, TakeResult::Not { demand: 0, retry_after: Some(1) });
+    assert_eq!(
+        take(&*store, &two, 60_999).await,
+        TakeResult::Not { demand: 0, retry_after: Some(1) }
+    );
     assert_eq!(take(&*store, &two, 61_000).await, left(&[0]));
-    assert_eq!(take(&*store, &two, 61_500).await, TakeResult::Not { demand: 0, retry_after: Some(500) });
+    assert_eq!(
+        take(&*store, &two, 61_500).await,
+        TakeResult::Not { demand: 0, retry_after: Some(500) }
+    );
     assert_eq!(take(&*store, &two, 62_000).await, left(&[0]));
     assert_eq!(take(&*store, &two, 200_000).await, left(&[1]));
 }
@@ -140,9 +174,14 @@ async fn a_window_says_when_there_may_be_one(store: Store) {
     // Lengths that sixty does not divide; the tests' beginning is somewhere in a part.
     for length in [1_000, 1_001, 59_999, 86_400_001, 2_678_399_999] {
         let p = partition(&length.to_string());
-        let one = vec![Demand { expires_at: UnixTime(NOW + 10_000_000), ..demand(b"a", Bound::Window(1, length)) }];
+        let one = vec![Demand {
+            expires_at: UnixTime(NOW + 10_000_000),
+            ..demand(b"a", Bound::Window(1, length))
+        }];
         assert_eq!(store.take(p, one.clone(), at(0)).await.unwrap(), left(&[0]));
-        let TakeResult::Not { retry_after: Some(after), .. } = store.take(p, one.clone(), at(3)).await.unwrap() else {
+        let TakeResult::Not { retry_after: Some(after), .. } =
+            store.take(p, one.clone(), at(3)).await.unwrap()
+        else {
             panic!("{length}");
         };
         assert!(after + 3 > length && after + 3 <= length + length / 60 + 1, "{length} {after}");
@@ -176,7 +215,9 @@ async fn leases_are_bounded_and_given_back(store: Store) {
 
 async fn a_lease_ends_unless_it_is_renewed(store: Store) {
     let by = |number| [demand(b"a", Bound::Concurrent(1, holder(number), 1_000))];
-    let renew = |number, lease, millis| store.renew(partition(""), b"a".to_vec(), holder(number), lease, at(millis));
+    let renew = |number, lease, millis| {
+        store.renew(partition(""), b"a".to_vec(), holder(number), lease, at(millis))
+    };
     assert!(!renew(1, 1_000, 0).await.unwrap());
     assert_eq!(take(&*store, &by(1), 0).await, left(&[0]));
     assert_eq!(take(&*store, &by(2), 999).await, NONE);
@@ -218,7 +259,11 @@ fn roomed(counter: &[u8], bound: Bound, room: u64) -> Demand {
     Demand { room, ..demand(counter, bound) }
 }
 
-async fn ask(store: &dyn StateStore, demands: &[Demand], millis: u64) -> Result<TakeResult, StoreError> {
+async fn ask(
+    store: &dyn StateStore,
+    demands: &[Demand],
+    millis: u64,
+) -> Result<TakeResult, StoreError> {
     store.take(partition(""), demands.to_vec(), at(millis)).await
 }
 
@@ -234,8 +279,16 @@ async fn so_many_counters_live(store: Store) {
         "the same one, and nothing was taken before"
     );
     assert_eq!(ask(&*store, &[total(b"c", 2)], 0).await, full());
-    assert_eq!(ask(&*store, &[total(b"a", 0), total(b"b", 1)], 0).await, Ok(left(&[3, 2])), "they are there");
-    assert_eq!(ask(&*store, &[roomed(b"a", Bound::Window(5, 60_000), 2)], 0).await, full(), "another kind is another counter");
+    assert_eq!(
+        ask(&*store, &[total(b"a", 0), total(b"b", 1)], 0).await,
+        Ok(left(&[3, 2])),
+        "they are there"
+    );
+    assert_eq!(
+        ask(&*store, &[roomed(b"a", Bound::Window(5, 60_000), 2)], 0).await,
+        full(),
+        "another kind is another counter"
+    );
     assert_eq!(ask(&*store, &[total(b"c", 3), total(b"a", 2)], 0).await, Ok(left(&[4, 2])));
     assert_eq!(ask(&*store, &[total(b"d", u64::MAX)], 0).await, Ok(left(&[4])), "nobody asks");
     let another = store.take(partition("another"), vec![total(b"a", 1)], at(0)).await;
@@ -259,20 +312,32 @@ async fn what_counts_no_longer_makes_room(store: Store) {
     assert_eq!(ask(&*store, &[lease(b"l", 2)], 60_999).await, full());
     assert_eq!(ask(&*store, &[lease(b"l", 2)], 61_000).await, Ok(left(&[4])));
     // A total lives on.
-    assert_eq!(store.take(partition("t"), vec![roomed(b"t", Bound::Total(5), 1)], at(0)).await, Ok(left(&[4])));
-    assert_eq!(store.take(partition("t"), vec![roomed(b"u", Bound::Total(5), 1)], at(900_000_000)).await, full());
+    assert_eq!(
+        store.take(partition("t"), vec![roomed(b"t", Bound::Total(5), 1)], at(0)).await,
+        Ok(left(&[4]))
+    );
+    assert_eq!(
+        store.take(partition("t"), vec![roomed(b"u", Bound::Total(5), 1)], at(900_000_000)).await,
+        full()
+    );
 }
 
 /// At whatever moments takes are tried, none is given that a counter without end would refuse.
 async fn a_counter_that_ended_gives_no_more_than_a_window_holds(store: Store) {
     for length in [1_000, 1_001, 59_999, 60_000] {
         let name = length.to_string();
-        let demand = [Demand { expires_at: UnixTime(NOW + 900_000), ..demand(b"a", Bound::Window(2, length)) }];
+        let demand = [Demand {
+            expires_at: UnixTime(NOW + 900_000),
+            ..demand(b"a", Bound::Window(2, length))
+        }];
         let (mut given, mut moment) = (Vec::new(), 0);
         // Steps around the length and the sixtieths of it, in no rhythm with either.
         for step in (0..400).map(|number: u64| (number * 7919) % (length + length / 30) / 3 + 1) {
             moment += step;
-            if matches!(store.take(partition(&name), demand.to_vec(), at(moment)).await.unwrap(), TakeResult::All(_)) {
+            if matches!(
+                store.take(partition(&name), demand.to_vec(), at(moment)).await.unwrap(),
+                TakeResult::All(_)
+            ) {
                 given.push(moment);
             }
         }

@@ -29,7 +29,8 @@ struct Acknowledged {
 /// Takes and puts for ever, and says so of each when it is done.
 async fn work(store: Arc<dyn StateStore>, task: u64, from: u64, say: impl Fn(&str) -> bool) {
     for number in from.. {
-        let taken = store.take(partition(""), vec![demand(b"count", Bound::Total(ALL))], at(0)).await;
+        let taken =
+            store.take(partition(""), vec![demand(b"count", Bound::Total(ALL))], at(0)).await;
         if !matches!(taken, Ok(TakeResult::All(_))) || !say("take") {
             return;
         }
@@ -46,14 +47,17 @@ async fn work(store: Arc<dyn StateStore>, task: u64, from: u64, say: impl Fn(&st
 #[test]
 fn child() {
     let Some(folder) = std::env::var_os("MAGICPROXY_TEST_CRASH") else { return };
-    let store: Arc<dyn StateStore> = Arc::new(RedbStore::open(&Path::new(&folder).join("state.redb")).unwrap());
+    let store: Arc<dyn StateStore> =
+        Arc::new(RedbStore::open(&Path::new(&folder).join("state.redb")).unwrap());
     let from: u64 = std::env::var("MAGICPROXY_TEST_FROM").unwrap().parse().unwrap();
     let say = |line: &str| {
         let mut output = std::io::stdout().lock();
         writeln!(output, "ack {line}").and_then(|()| output.flush()).is_ok()
     };
     block_on(async {
-        let tasks: Vec<_> = (0..TASKS).map(|task| tokio::spawn(work(Arc::clone(&store), task, from, say))).collect();
+        let tasks: Vec<_> = (0..TASKS)
+            .map(|task| tokio::spawn(work(Arc::clone(&store), task, from, say)))
+            .collect();
         for task in tasks {
             drop(task.await);
         }
@@ -63,7 +67,12 @@ fn child() {
 fn start_child(folder: &Path, from: u64) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "crash::child", "--nocapture"]).env("MAGICPROXY_TEST_CRASH", folder);
-    command.env("MAGICPROXY_TEST_FROM", from.to_string()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+    command
+        .env("MAGICPROXY_TEST_FROM", from.to_string())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
 }
 
 impl Acknowledged {
@@ -71,7 +80,9 @@ impl Acknowledged {
         let words: Vec<&str> = line.split_whitespace().skip_while(|word| *word != "ack").collect();
         match words.as_slice() {
             ["ack", "take"] => self.takes += 1,
-            ["ack", "put", task, number] => drop(self.values.insert(task.parse().unwrap(), number.parse().unwrap())),
+            ["ack", "put", task, number] => {
+                drop(self.values.insert(task.parse().unwrap(), number.parse().unwrap()))
+            }
             _ => {}
         }
     }
@@ -79,15 +90,34 @@ impl Acknowledged {
     /// `unknown` calls were under way when it was killed, each time.
     fn check(&self, store: &dyn StateStore, unknown: u64) {
         block_on(async {
-            let taken = store.take(partition(""), vec![demand(b"count", Bound::Total(ALL))], at(0)).await.unwrap();
+            let taken = store
+                .take(partition(""), vec![demand(b"count", Bound::Total(ALL))], at(0))
+                .await
+                .unwrap();
             let TakeResult::All(left) = taken else { panic!("all is spent") };
             let count = ALL - left[0] - 1;
-            assert!(count >= self.takes, "{} takes were acknowledged, {count} are there", self.takes);
-            assert!(count <= self.takes + unknown, "{} takes were acknowledged, {count} are there", self.takes);
+            assert!(
+                count >= self.takes,
+                "{} takes were acknowledged, {count} are there",
+                self.takes
+            );
+            assert!(
+                count <= self.takes + unknown,
+                "{} takes were acknowledged, {count} are there",
+                self.takes
+            );
             for (task, number) in &self.values {
-                let found = store.read(partition(""), vec![task.to_be_bytes().to_vec()], UnixTime(NOW)).await.unwrap();
-                let found = u64::from_be_bytes(found[0].as_ref().unwrap().value.as_slice().try_into().unwrap());
-                assert!(found >= *number, "task {task}: {number} was acknowledged, {found} is there");
+                let found = store
+                    .read(partition(""), vec![task.to_be_bytes().to_vec()], UnixTime(NOW))
+                    .await
+                    .unwrap();
+                let found = u64::from_be_bytes(
+                    found[0].as_ref().unwrap().value.as_slice().try_into().unwrap(),
+                );
+                assert!(
+                    found >= *number,
+                    "task {task}: {number} was acknowledged, {found} is there"
+                );
             }
         });
     }
@@ -121,7 +151,10 @@ fn redb_loses_nothing_that_was_acknowledged() {
 
 #[test]
 fn valkey_with_an_append_only_file_loses_nothing_that_was_acknowledged() {
-    let Some(mut valkey) = Valkey::start(&["--appendonly", "yes", "--appendfsync", "always"]) else { return };
+    let Some(mut valkey) = Valkey::start(&["--appendonly", "yes", "--appendfsync", "always"])
+    else {
+        return;
+    };
     let (sender, heard) = std::sync::mpsc::channel::<String>();
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::new(AtomicU64::new(0));
@@ -133,13 +166,20 @@ fn valkey_with_an_append_only_file_loses_nothing_that_was_acknowledged() {
                 let store = connect(&url);
                 let tasks: Vec<_> = (0..TASKS)
                     .map(|task| {
-                        let (store, stop, sender, asked) =
-                            (Arc::clone(&store), Arc::clone(&stop), sender.clone(), Arc::clone(&asked));
+                        let (store, stop, sender, asked) = (
+                            Arc::clone(&store),
+                            Arc::clone(&stop),
+                            sender.clone(),
+                            Arc::clone(&asked),
+                        );
                         tokio::spawn(async move {
                             while !stop.load(Ordering::Relaxed) {
                                 let from = asked.fetch_add(1_000_000, Ordering::Relaxed);
                                 // It returns when the server goes; another goes on.
-                                work(Arc::clone(&store), task, from, |line| sender.send(format!("ack {line}")).is_ok()).await;
+                                work(Arc::clone(&store), task, from, |line| {
+                                    sender.send(format!("ack {line}")).is_ok()
+                                })
+                                .await;
                                 tokio::time::sleep(Duration::from_millis(5)).await;
                             }
                         })

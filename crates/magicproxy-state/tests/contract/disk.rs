@@ -21,7 +21,10 @@ fn what_was_stored_is_there_when_it_is_opened_again() {
     for round in 0..5 {
         let store = open(&path).unwrap();
         block_on(async {
-            let taken = store.take(partition(""), vec![demand(b"a", Bound::Total(5))], at(0)).await.unwrap();
+            let taken = store
+                .take(partition(""), vec![demand(b"a", Bound::Total(5))], at(0))
+                .await
+                .unwrap();
             assert_eq!(taken, TakeResult::All(vec![4 - round]));
         });
     }
@@ -30,7 +33,8 @@ fn what_was_stored_is_there_when_it_is_opened_again() {
         use std::os::unix::fs::MetadataExt as _;
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
     }
-    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["state.redb"]);
 }
 
@@ -38,7 +42,10 @@ fn what_was_stored_is_there_when_it_is_opened_again() {
 fn a_folder_that_is_not_there_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("no/state.redb");
-    assert_eq!(open(&path).unwrap_err(), format!("cannot open the state store `{}`: its folder is not there", path.display()));
+    assert_eq!(
+        open(&path).unwrap_err(),
+        format!("cannot open the state store `{}`: its folder is not there", path.display())
+    );
     let file = folder.path().join("file");
     std::fs::write(&file, "x").unwrap();
     assert!(matches!(RedbStore::open(&file.join("state.redb")), Err(OpenError::NoFolder(_))));
@@ -61,7 +68,9 @@ fn a_folder_that_may_not_be_written_is_named() {
 fn another_file_is_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.redb");
-    for content in ["", "x", "something else entirely, and longer than a header ".repeat(1000).as_str()] {
+    for content in
+        ["", "x", "something else entirely, and longer than a header ".repeat(1000).as_str()]
+    {
         std::fs::write(&path, content).unwrap();
         let error = RedbStore::open(&path).unwrap_err();
         assert!(matches!(error, OpenError::NotAStore(..)), "{error}");
@@ -83,7 +92,10 @@ fn a_store_of_another_program_or_a_newer_version_is_refused() {
     let meta: redb::TableDefinition<'_, &str, u64> = redb::TableDefinition::new("magicproxy-state");
     write(&newer, |transaction| drop(transaction.open_table(meta).unwrap().insert("schema", 2)));
     let error = RedbStore::open(&newer).unwrap_err();
-    assert!(error.to_string().contains("has the form 2, of a newer magicproxy; this one knows form 1"), "{error}");
+    assert!(
+        error.to_string().contains("has the form 2, of a newer magicproxy; this one knows form 1"),
+        "{error}"
+    );
     assert!(matches!(StoreError::from(error), StoreError::Corrupt(_)));
 }
 
@@ -106,13 +118,25 @@ fn child() {
         let value = vec![7; 60_000];
         for number in 0..200u64 {
             let change = put(&number.to_be_bytes(), &value, LATER);
-            if let Err(error) = store.apply(partition("big"), vec![], vec![change], UnixTime(NOW)).await {
+            if let Err(error) =
+                store.apply(partition("big"), vec![], vec![change], UnixTime(NOW)).await
+            {
                 println!("failed after {number}: {error}");
-                let again = store.take(partition(""), vec![demand(b"a", Bound::Total(1))], at(0)).await;
-                let read = store.read(partition("big"), vec![0u64.to_be_bytes().to_vec()], UnixTime(NOW)).await;
+                let again =
+                    store.take(partition(""), vec![demand(b"a", Bound::Total(1))], at(0)).await;
+                let read = store
+                    .read(partition("big"), vec![0u64.to_be_bytes().to_vec()], UnixTime(NOW))
+                    .await;
                 tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
-                let later = store.read(partition("big"), vec![0u64.to_be_bytes().to_vec()], UnixTime(NOW)).await;
-                println!("take: {}, read: {}, later: {}", again.is_ok(), read.is_ok(), later.is_ok());
+                let later = store
+                    .read(partition("big"), vec![0u64.to_be_bytes().to_vec()], UnixTime(NOW))
+                    .await;
+                println!(
+                    "take: {}, read: {}, later: {}",
+                    again.is_ok(),
+                    read.is_ok(),
+                    later.is_ok()
+                );
                 return;
             }
         }
@@ -123,8 +147,15 @@ fn child() {
 fn in_child(path: &Path, limit: &str) -> String {
     let mut command = Command::new("sh");
     // A signal that is ignored stays so in the program that takes the shell's place.
-    command.args(["-c", &format!("trap '' XFSZ; {limit} exec \"$0\" --exact disk::child --nocapture")]);
-    let output = command.arg(std::env::current_exe().unwrap()).env("MAGICPROXY_TEST_DISK", path).output().unwrap();
+    command.args([
+        "-c",
+        &format!("trap '' XFSZ; {limit} exec \"$0\" --exact disk::child --nocapture"),
+    ]);
+    let output = command
+        .arg(std::env::current_exe().unwrap())
+        .env("MAGICPROXY_TEST_DISK", path)
+        .output()
+        .unwrap();
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
@@ -152,7 +183,11 @@ fn a_full_disk_is_an_error_and_loses_nothing() {
     block_on(async {
         let found = store.list(partition("big"), vec![], 1_000, UnixTime(NOW)).await.unwrap();
         // The one that failed may or may not be there.
-        assert!(found.len() as u64 == number || found.len() as u64 == number + 1, "{} of {number}", found.len());
+        assert!(
+            found.len() as u64 == number || found.len() as u64 == number + 1,
+            "{} of {number}",
+            found.len()
+        );
     });
 }
 
@@ -165,7 +200,9 @@ fn what_has_ended_is_swept_and_its_room_is_used_again() {
         let value = vec![7; 10_000];
         for hour in 0..40u64 {
             let now = NOW + hour * 3600;
-            let changes = (0..10u64).map(|n| put(&[hour.to_be_bytes(), n.to_be_bytes()].concat(), &value, now + 60)).collect();
+            let changes = (0..10u64)
+                .map(|n| put(&[hour.to_be_bytes(), n.to_be_bytes()].concat(), &value, now + 60))
+                .collect();
             let p = partition(&hour.to_string());
             assert!(store.apply(p, vec![], changes, UnixTime(now)).await.unwrap());
         }
@@ -194,7 +231,10 @@ fn many_calls_share_a_commit() {
                 .map(|_| {
                     let store = Arc::clone(&store);
                     tokio::spawn(async move {
-                        store.take(partition(""), vec![demand(b"a", Bound::Total(10_000))], at(0)).await.unwrap()
+                        store
+                            .take(partition(""), vec![demand(b"a", Bound::Total(10_000))], at(0))
+                            .await
+                            .unwrap()
                     })
                 })
                 .collect();

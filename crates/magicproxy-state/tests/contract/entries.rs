@@ -43,8 +43,12 @@ async fn an_empty_store_has_nothing(store: Store) {
 
 async fn what_is_put_is_read(store: Store) {
     assert!(apply(&*store, &[], &[put(b"a", b"1", LATER), put(b"b", b"2", NOW + 5)], 0).await);
-    let found = store.read(partition(""), vec![b"b".to_vec(), b"c".to_vec(), b"a".to_vec()], UnixTime(NOW)).await.unwrap();
-    let entry = |value: &[u8], end| Some(Entry { value: value.to_vec(), expires_at: UnixTime(end) });
+    let found = store
+        .read(partition(""), vec![b"b".to_vec(), b"c".to_vec(), b"a".to_vec()], UnixTime(NOW))
+        .await
+        .unwrap();
+    let entry =
+        |value: &[u8], end| Some(Entry { value: value.to_vec(), expires_at: UnixTime(end) });
     assert_eq!(found, [entry(b"2", NOW + 5), None, entry(b"1", LATER)]);
     assert!(apply(&*store, &[], &[put(b"a", b"3", NOW + 9)], 0).await);
     assert_eq!(value(&*store, b"a", 0).await.unwrap(), b"3");
@@ -83,11 +87,19 @@ async fn all_conditions_or_nothing(store: Store) {
     assert!(apply(&*store, &[absent(b"b"), equals(b"a", b"1")], &changes, 0).await);
     assert_eq!(value(&*store, b"a", 0).await, None);
     // Conditions see what was there before the changes.
-    assert!(apply(&*store, &[absent(b"a")], &[put(b"a", b"1", LATER), put(b"a", b"2", LATER)], 0).await);
+    assert!(
+        apply(&*store, &[absent(b"a")], &[put(b"a", b"1", LATER), put(b"a", b"2", LATER)], 0).await
+    );
 }
 
 async fn changes_are_made_in_their_order(store: Store) {
-    apply(&*store, &[], &[put(b"a", b"1", LATER), remove(b"a"), put(b"b", b"1", LATER), put(b"b", b"2", LATER)], 0).await;
+    apply(
+        &*store,
+        &[],
+        &[put(b"a", b"1", LATER), remove(b"a"), put(b"b", b"1", LATER), put(b"b", b"2", LATER)],
+        0,
+    )
+    .await;
     assert_eq!(value(&*store, b"a", 0).await, None);
     assert_eq!(value(&*store, b"b", 0).await.unwrap(), b"2");
     apply(&*store, &[], &[remove(b"b"), put(b"b", b"3", LATER)], 0).await;
@@ -120,7 +132,13 @@ async fn putting_what_has_ended_removes(store: Store) {
 
 async fn the_number_of_entries_is_bounded(store: Store) {
     let most = |number| [Condition::AtMost(b"g".to_vec(), number)];
-    apply(&*store, &[], &[put(b"f", b"", LATER), put(b"h", b"", LATER), put(b"g0", b"", NOW + 5)], 0).await;
+    apply(
+        &*store,
+        &[],
+        &[put(b"f", b"", LATER), put(b"h", b"", LATER), put(b"g0", b"", NOW + 5)],
+        0,
+    )
+    .await;
     assert!(!apply(&*store, &most(0), &[], 0).await);
     assert!(apply(&*store, &most(1), &[put(b"g1", b"", LATER), put(b"g2", b"", LATER)], 0).await);
     assert!(!apply(&*store, &most(2), &[put(b"g3", b"", LATER)], 0).await);
@@ -132,15 +150,30 @@ async fn the_number_of_entries_is_bounded(store: Store) {
 
 async fn a_list_is_ordered_by_bytes_and_bounded(store: Store) {
     // In the order of most languages some of these would stand elsewhere.
-    let names: [&[u8]; 9] = [b"p", b"p\x00", b"p\x00b", b"p-", b"pA", b"p_a", b"pa", b"pb", b"p\xff\xff"];
+    let names: [&[u8]; 9] =
+        [b"p", b"p\x00", b"p\x00b", b"p-", b"pA", b"p_a", b"pa", b"pb", b"p\xff\xff"];
     let mut changes: Vec<Change> = names.iter().rev().map(|name| put(name, name, LATER)).collect();
-    changes.extend([put(b"o", b"", LATER), put(b"q", b"", LATER), put(b"P", b"", LATER), put(b"pz", b"", NOW + 1)]);
+    changes.extend([
+        put(b"o", b"", LATER),
+        put(b"q", b"", LATER),
+        put(b"P", b"", LATER),
+        put(b"pz", b"", NOW + 1),
+    ]);
     apply(&*store, &[], &changes, 0).await;
     for most in [0, 1, 3, 8, 9, 10, usize::MAX] {
-        let found = store.list(partition(""), b"p".to_vec(), most, UnixTime(NOW + 1)).await.unwrap();
+        let found =
+            store.list(partition(""), b"p".to_vec(), most, UnixTime(NOW + 1)).await.unwrap();
         let expected = names.iter().take(most).map(|name| name.to_vec());
-        assert_eq!(found.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>(), expected.collect::<Vec<_>>(), "{most}");
-        assert!(found.iter().all(|(name, entry)| *name == entry.value && entry.expires_at == UnixTime(LATER)));
+        assert_eq!(
+            found.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>(),
+            expected.collect::<Vec<_>>(),
+            "{most}"
+        );
+        assert!(
+            found
+                .iter()
+                .all(|(name, entry)| *name == entry.value && entry.expires_at == UnixTime(LATER))
+        );
     }
     assert_eq!(store.list(partition(""), vec![], 100, UnixTime(NOW)).await.unwrap().len(), 13);
 }
@@ -158,16 +191,34 @@ async fn partitions_share_nothing(store: Store) {
 
 async fn names_are_bytes(store: Store) {
     let all: Vec<u8> = (0..=255).collect();
-    let names: [&[u8]; 12] =
-        [b"", b"\0", b"\0\0", b"\xff", &all, b"t", b"x", b"n", b"v", b"e", b"\r\n$3\r\n", b"]] redis.call('FLUSHALL') --"];
-    let changes: Vec<Change> =
-        names.iter().enumerate().map(|(at, name)| put(name, &[u8::try_from(at).unwrap()], LATER)).collect();
+    let names: [&[u8]; 12] = [
+        b"",
+        b"\0",
+        b"\0\0",
+        b"\xff",
+        &all,
+        b"t",
+        b"x",
+        b"n",
+        b"v",
+        b"e",
+        b"\r\n$3\r\n",
+        b"]] redis.call('FLUSHALL') --",
+    ];
+    let changes: Vec<Change> = names
+        .iter()
+        .enumerate()
+        .map(|(at, name)| put(name, &[u8::try_from(at).unwrap()], LATER))
+        .collect();
     apply(&*store, &[], &changes, 0).await;
     for (at, name) in names.iter().enumerate() {
         assert_eq!(value(&*store, name, 0).await.unwrap(), [u8::try_from(at).unwrap()], "{name:?}");
     }
     apply(&*store, &[], &[remove(b"")], 0).await;
-    assert_eq!(store.list(partition(""), vec![], 100, UnixTime(NOW)).await.unwrap().len(), names.len() - 1);
+    assert_eq!(
+        store.list(partition(""), vec![], 100, UnixTime(NOW)).await.unwrap().len(),
+        names.len() - 1
+    );
 }
 
 async fn values_are_bytes(store: Store) {
@@ -209,12 +260,16 @@ async fn far_ends_are_kept(store: Store) {
         let found = store.read(partition(""), vec![b"a".to_vec()], UnixTime(NOW)).await.unwrap();
         assert_eq!(found[0].as_ref().unwrap().expires_at, UnixTime(end.min(LATEST_SECONDS)));
     }
-    assert!(store.read(partition(""), vec![b"a".to_vec()], UnixTime(u64::MAX)).await.unwrap()[0].is_none());
+    assert!(
+        store.read(partition(""), vec![b"a".to_vec()], UnixTime(u64::MAX)).await.unwrap()[0]
+            .is_none()
+    );
 }
 
 async fn many_changes_at_once(store: Store) {
     let name = |number: u32| [b"many/".as_slice(), &number.to_be_bytes()].concat();
-    let changes: Vec<Change> = (0..10_000).map(|number| put(&name(number), &number.to_be_bytes(), LATER)).collect();
+    let changes: Vec<Change> =
+        (0..10_000).map(|number| put(&name(number), &number.to_be_bytes(), LATER)).collect();
     assert!(apply(&*store, &[Condition::AtMost(b"many/".to_vec(), 0)], &changes, 0).await);
     let found = store.list(partition(""), b"many/".to_vec(), 20_000, UnixTime(NOW)).await.unwrap();
     assert!(found.iter().map(|(name, _)| name.clone()).eq((0..10_000).map(name)));

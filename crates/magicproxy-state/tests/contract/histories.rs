@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use magicproxy_core::UnixTime;
-use magicproxy_core::state::{Bound, Change, Condition, Demand, Entry, Partition, StateStore, TakeResult, UnixMillis};
+use magicproxy_core::state::{
+    Bound, Change, Condition, Demand, Entry, Partition, StateStore, TakeResult, UnixMillis,
+};
 use magicproxy_state::{MemoryStore, RedbStore};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -86,9 +88,10 @@ impl Asked<'_> {
 
     fn changes(&self, given: &[(u8, Option<(u8, u64)>)]) -> Vec<Change> {
         let one = |(of, entry): &(u8, Option<(u8, u64)>)| match entry {
-            Some((value, lives)) => {
-                Change::Put(name(*of), Entry { value: vec![*value], expires_at: UnixTime(self.now / 1000 + lives) })
-            }
+            Some((value, lives)) => Change::Put(
+                name(*of),
+                Entry { value: vec![*value], expires_at: UnixTime(self.now / 1000 + lives) },
+            ),
             None => Change::Remove(name(*of)),
         };
         given.iter().map(one).collect()
@@ -116,19 +119,24 @@ impl Asked<'_> {
                 let names = names.iter().map(|number| name(*number)).collect();
                 Answer::Read(store.read(Self::partition(*part), names, second).await.unwrap())
             }
-            Call::List(part, prefix, most) => {
-                Answer::List(store.list(Self::partition(*part), prefix.clone(), *most, second).await.unwrap())
-            }
+            Call::List(part, prefix, most) => Answer::List(
+                store.list(Self::partition(*part), prefix.clone(), *most, second).await.unwrap(),
+            ),
             Call::Apply(part, conditions, changes) => {
                 let (conditions, changes) = (Self::conditions(conditions), self.changes(changes));
-                Answer::Did(store.apply(Self::partition(*part), conditions, changes, second).await.unwrap())
+                Answer::Did(
+                    store.apply(Self::partition(*part), conditions, changes, second).await.unwrap(),
+                )
             }
-            Call::Take(part, demands) => {
-                Answer::Taken(store.take(Self::partition(*part), self.demands(demands), millis).await.unwrap())
-            }
-            Call::Renew(part, counter, by, lease) => {
-                Answer::Did(store.renew(Self::partition(*part), name(*counter), holder(*by), *lease, millis).await.unwrap())
-            }
+            Call::Take(part, demands) => Answer::Taken(
+                store.take(Self::partition(*part), self.demands(demands), millis).await.unwrap(),
+            ),
+            Call::Renew(part, counter, by, lease) => Answer::Did(
+                store
+                    .renew(Self::partition(*part), name(*counter), holder(*by), *lease, millis)
+                    .await
+                    .unwrap(),
+            ),
             Call::GiveBack(part, counter, by) => {
                 store.give_back(Self::partition(*part), name(*counter), holder(*by)).await.unwrap();
                 Answer::Nothing
@@ -144,14 +152,25 @@ impl Asked<'_> {
                 let names: Vec<_> = names.iter().map(|number| name(*number)).collect();
                 Answer::Read(model.read(Self::partition(*part), &names, second))
             }
-            Call::List(part, prefix, most) => Answer::List(model.list(Self::partition(*part), prefix, *most, second)),
-            Call::Apply(part, conditions, changes) => {
-                Answer::Did(model.apply(Self::partition(*part), &Self::conditions(conditions), &self.changes(changes), second))
+            Call::List(part, prefix, most) => {
+                Answer::List(model.list(Self::partition(*part), prefix, *most, second))
             }
-            Call::Take(part, demands) => Answer::Taken(model.take(Self::partition(*part), &self.demands(demands), self.now)),
-            Call::Renew(part, counter, by, lease) => {
-                Answer::Did(model.renew(Self::partition(*part), &name(*counter), holder(*by), *lease, self.now))
+            Call::Apply(part, conditions, changes) => Answer::Did(model.apply(
+                Self::partition(*part),
+                &Self::conditions(conditions),
+                &self.changes(changes),
+                second,
+            )),
+            Call::Take(part, demands) => {
+                Answer::Taken(model.take(Self::partition(*part), &self.demands(demands), self.now))
             }
+            Call::Renew(part, counter, by, lease) => Answer::Did(model.renew(
+                Self::partition(*part),
+                &name(*counter),
+                holder(*by),
+                *lease,
+                self.now,
+            )),
             Call::GiveBack(part, counter, by) => {
                 model.give_back(Self::partition(*part), &name(*counter), holder(*by));
                 Answer::Nothing
@@ -187,12 +206,19 @@ fn agree(history: &[Call], open: Open<'_>) {
 
 /// Shrinks what goes wrong, by itself.
 fn histories(cases: u32, mut test: impl FnMut(&[Call])) {
-    let config = ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 2_000, ..ProptestConfig::default() };
+    let config = ProptestConfig {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 2_000,
+        ..ProptestConfig::default()
+    };
     let test = std::cell::RefCell::new(&mut test);
     let run = |history: Vec<Call>| {
         let mut test = test.borrow_mut();
         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| test(&history)));
-        done.map_err(|panic| TestCaseError::fail(panic.downcast_ref::<String>().cloned().unwrap_or_default()))
+        done.map_err(|panic| {
+            TestCaseError::fail(panic.downcast_ref::<String>().cloned().unwrap_or_default())
+        })
     };
     TestRunner::new(config).run(&vec(call(), 1..120), run).unwrap();
 }
@@ -230,7 +256,8 @@ fn valkey_is_as_the_model_says() {
 
 #[test]
 fn no_window_of_the_length_ever_holds_more() {
-    let config = ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() };
+    let config =
+        ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() };
     let strategy = (1..6u64, 1_000..200_000u64, vec((any::<bool>(), 0..1_000_000u64), 1..200));
     TestRunner::new(config)
         .run(&strategy, |(number, length, steps)| {
@@ -245,13 +272,17 @@ fn no_window_of_the_length_ever_holds_more() {
                     TakeResult::Not { retry_after, .. } => {
                         // It is not refused for longer than a part more than the length.
                         prop_assert!(retry_after.unwrap() <= length + length / 60 + 1);
-                        let recent = taken.iter().filter(|at| **at + length + length / 60 + 1 >= now).count() as u64;
+                        let recent = taken
+                            .iter()
+                            .filter(|at| **at + length + length / 60 + 1 >= now)
+                            .count() as u64;
                         prop_assert!(recent >= number);
                     }
                 }
             }
             for (at, first) in taken.iter().enumerate() {
-                let within = taken[at..].iter().take_while(|other| **other < first + length).count() as u64;
+                let within =
+                    taken[at..].iter().take_while(|other| **other < first + length).count() as u64;
                 prop_assert!(within <= number, "{within} in the {length} ms from {first}");
             }
             Ok(())

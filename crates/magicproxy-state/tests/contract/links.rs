@@ -8,7 +8,9 @@ use magicproxy_core::state::{Bound, StateStore, StoreError, TakeResult};
 use magicproxy_state::{GRACE_SECONDS, ValkeySettings, ValkeyStore};
 
 use crate::support::valkey::{Valkey, free_ports};
-use crate::support::{LATER, NOW, apply, at, block_on, connect, demand, partition, put, take, value};
+use crate::support::{
+    LATER, NOW, apply, at, block_on, connect, demand, partition, put, take, value,
+};
 
 #[track_caller]
 fn unavailable<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> String {
@@ -33,7 +35,10 @@ fn nobody_there_is_said_soon_and_found_when_there_is() {
         tokio::time::sleep(Duration::from_millis(150)).await;
         // Nothing was kept on a disk, and the scripts are gone as well.
         assert_eq!(value(&*store, b"a", 0).await, None);
-        assert_eq!(take(&*store, &[demand(b"a", Bound::Total(1))], 0).await, TakeResult::All(vec![0]));
+        assert_eq!(
+            take(&*store, &[demand(b"a", Bound::Total(1))], 0).await,
+            TakeResult::All(vec![0])
+        );
     });
 }
 
@@ -57,7 +62,10 @@ fn silence_is_an_error_after_the_time_out() {
     // It accepts, and never says a word.
     let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let url = format!("redis://127.0.0.1:{}", silent.local_addr().unwrap().port());
-    let settings = ValkeySettings { timeout: Duration::from_millis(200), ..ValkeySettings::new(url.parse().unwrap()) };
+    let settings = ValkeySettings {
+        timeout: Duration::from_millis(200),
+        ..ValkeySettings::new(url.parse().unwrap())
+    };
     let store = ValkeyStore::new(settings).unwrap();
     let started = Instant::now();
     block_on(async {
@@ -79,14 +87,20 @@ fn a_busy_server_is_an_error_after_the_time_out() {
     block_on(async {
         store.ping().await.unwrap();
         let url = valkey.url();
-        let sleeper = std::thread::spawn(move || crate::support::valkey::raw::<()>(&url, &["DEBUG", "SLEEP", "1"]));
+        let sleeper = std::thread::spawn(move || {
+            crate::support::valkey::raw::<()>(&url, &["DEBUG", "SLEEP", "1"])
+        });
         tokio::time::sleep(Duration::from_millis(100)).await;
-        let why = unavailable(store.take(partition(""), vec![demand(b"a", Bound::Total(1))], at(0)).await);
+        let why = unavailable(
+            store.take(partition(""), vec![demand(b"a", Bound::Total(1))], at(0)).await,
+        );
         assert!(why.contains("no response within"), "{why}");
         sleeper.join().unwrap();
         // Whether it was carried out nobody knows; it was not twice.
         tokio::time::sleep(Duration::from_millis(100)).await;
-        let TakeResult::All(left) = store.take(partition(""), vec![demand(b"a", Bound::Total(3))], at(0)).await.unwrap() else {
+        let TakeResult::All(left) =
+            store.take(partition(""), vec![demand(b"a", Bound::Total(3))], at(0)).await.unwrap()
+        else {
             panic!()
         };
         assert!(left[0] >= 1, "{left:?}");
@@ -97,8 +111,10 @@ fn a_busy_server_is_an_error_after_the_time_out() {
 fn a_user_who_may_do_no_more_than_is_needed_can_do_it() {
     let Some(valkey) = Valkey::start(&[]) else { return };
     let commands = "+evalsha +eval +hget +hset +hdel +hkeys +hmget +hrandfield +pexpireat +client|setinfo +hello";
-    let words: Vec<&str> =
-        ["ACL", "SETUSER", "mp", "on", ">p@ss:w", "~magicproxy:*"].into_iter().chain(commands.split(' ')).collect();
+    let words: Vec<&str> = ["ACL", "SETUSER", "mp", "on", ">p@ss:w", "~magicproxy:*"]
+        .into_iter()
+        .chain(commands.split(' '))
+        .collect();
     valkey.raw::<()>(&words);
     valkey.raw::<()>(&["ACL", "SETUSER", "default", "off"]);
     let with = |login: &str| connect(&format!("{}?{login}", valkey.url()));
@@ -106,13 +122,18 @@ fn a_user_who_may_do_no_more_than_is_needed_can_do_it() {
         let store = with("user=mp&password=p%40ss:w");
         store.ping().await.unwrap();
         assert!(apply(&*store, &[], &[put(b"a", b"1", LATER)], 0).await);
-        assert_eq!(take(&*store, &[demand(b"a", Bound::Window(2, 1000))], 0).await, TakeResult::All(vec![1]));
+        assert_eq!(
+            take(&*store, &[demand(b"a", Bound::Window(2, 1000))], 0).await,
+            TakeResult::All(vec![1])
+        );
         assert_eq!(store.list(partition(""), vec![], 9, UnixTime(NOW)).await.unwrap().len(), 1);
         for login in ["", "user=mp&password=wrong", "password=p%40ss:w"] {
             let why = unavailable(with(login).ping().await);
             assert!(!why.contains("wrong&") && !why.contains("p@ss"), "{why}");
         }
-        let mut other = ValkeySettings::new(format!("{}?user=mp&password=p%40ss:w", valkey.url()).parse().unwrap());
+        let mut other = ValkeySettings::new(
+            format!("{}?user=mp&password=p%40ss:w", valkey.url()).parse().unwrap(),
+        );
         other.prefix = "other:".to_owned();
         let why = unavailable(ValkeyStore::new(other).unwrap().ping().await);
         assert!(why.contains("NOPERM") || why.contains("permission"), "{why}");
@@ -128,12 +149,19 @@ fn a_key_of_another_kind_or_content_is_said_to_be_corrupt() {
         valkey.raw::<redis::Value>(&["DEL", &key]);
         valkey.raw::<redis::Value>(&words);
         let answers = block_on(async {
-            let read = store.read(partition(""), vec![b"a".to_vec()], UnixTime(NOW)).await.map(drop);
-            let taken = store.take(partition(""), vec![demand(b"a", Bound::Total(1))], at(0)).await.map(drop);
+            let read =
+                store.read(partition(""), vec![b"a".to_vec()], UnixTime(NOW)).await.map(drop);
+            let taken = store
+                .take(partition(""), vec![demand(b"a", Bound::Total(1))], at(0))
+                .await
+                .map(drop);
             let listed = store.list(partition(""), vec![], 1, UnixTime(NOW)).await.map(drop);
             [read, taken, listed]
         });
-        assert!(answers.iter().any(|answer| matches!(answer, Err(StoreError::Corrupt(_)))), "{words:?}: {answers:?}");
+        assert!(
+            answers.iter().any(|answer| matches!(answer, Err(StoreError::Corrupt(_)))),
+            "{words:?}: {answers:?}"
+        );
     };
     corrupt(vec!["SET", &key, "x"]);
     corrupt(vec!["HSET", &key, "t", "yesterday"]);
@@ -164,7 +192,8 @@ fn what_has_ended_is_swept_from_a_key_that_lives_on() {
     block_on(async {
         for number in 0..600u64 {
             let second = number * 60;
-            apply(&*store, &[], &[put(&number.to_be_bytes(), b"x", NOW + second + 1)], second).await;
+            apply(&*store, &[], &[put(&number.to_be_bytes(), b"x", NOW + second + 1)], second)
+                .await;
         }
     });
     let fields = valkey.raw::<u64>(&["HLEN", &format!("magicproxy:{}", partition(""))]);
@@ -194,7 +223,10 @@ fn a_store_outlives_the_runtimes_that_ask_it() {
     let Some(valkey) = Valkey::start(&[]) else { return };
     let store = connect(&valkey.url());
     for number in 0..5 {
-        assert_eq!(block_on(take(&*store, &[demand(b"a", Bound::Total(5))], 0)), TakeResult::All(vec![4 - number]));
+        assert_eq!(
+            block_on(take(&*store, &[demand(b"a", Bound::Total(5))], 0)),
+            TakeResult::All(vec![4 - number])
+        );
     }
 }
 
@@ -203,6 +235,9 @@ fn a_port_that_refuses_is_named_without_the_password() {
     let [port] = free_ports();
     let store = connect(&format!("redis://me:very-secret@127.0.0.1:{port}"));
     let why = unavailable(block_on(store.ping()));
-    assert!(why.contains(&format!("redis://127.0.0.1:{port}")) && !why.contains("very-secret"), "{why}");
+    assert!(
+        why.contains(&format!("redis://127.0.0.1:{port}")) && !why.contains("very-secret"),
+        "{why}"
+    );
     assert!(!format!("{store:?}").contains("very-secret"));
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use magicproxy_core::UnixTime;
-use magicproxy_core::state::{Bound, Change, Condition, Demand, Entry, Holder, Partition, TakeResult};
+use magicproxy_core::state::{
+    Bound, Change, Condition, Demand, Entry, Holder, Partition, TakeResult,
+};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Model(BTreeMap<Partition, Part>);
@@ -36,38 +38,68 @@ enum Kind {
 }
 
 impl Model {
-    pub(crate) fn read(&mut self, partition: Partition, names: &[Vec<u8>], now: UnixTime) -> Vec<Option<Entry>> {
+    pub(crate) fn read(
+        &mut self,
+        partition: Partition,
+        names: &[Vec<u8>],
+        now: UnixTime,
+    ) -> Vec<Option<Entry>> {
         let part = self.part(partition);
         let now = part.time.max(now.0 * 1000);
         names.iter().map(|name| part.live(name, now).cloned()).collect()
     }
 
-    pub(crate) fn list(&mut self, partition: Partition, prefix: &[u8], most: usize, now: UnixTime) -> Vec<(Vec<u8>, Entry)> {
+    pub(crate) fn list(
+        &mut self,
+        partition: Partition,
+        prefix: &[u8],
+        most: usize,
+        now: UnixTime,
+    ) -> Vec<(Vec<u8>, Entry)> {
         let part = self.part(partition);
         let now = part.time.max(now.0 * 1000);
-        let live = part.entries.iter().filter(|(name, entry)| name.starts_with(prefix) && entry.expires_at.0 * 1000 > now);
+        let live = part
+            .entries
+            .iter()
+            .filter(|(name, entry)| name.starts_with(prefix) && entry.expires_at.0 * 1000 > now);
         live.take(most).map(|(name, entry)| (name.clone(), entry.clone())).collect()
     }
 
-    pub(crate) fn apply(&mut self, partition: Partition, conditions: &[Condition], changes: &[Change], now: UnixTime) -> bool {
+    pub(crate) fn apply(
+        &mut self,
+        partition: Partition,
+        conditions: &[Condition],
+        changes: &[Change],
+        now: UnixTime,
+    ) -> bool {
         let part = self.part(partition);
         let now = part.time.max(now.0 * 1000);
         let held = conditions.iter().all(|condition| match condition {
             Condition::Absent(name) => part.live(name, now).is_none(),
-            Condition::Equals(name, value) => part.live(name, now).is_some_and(|entry| entry.value == *value),
+            Condition::Equals(name, value) => {
+                part.live(name, now).is_some_and(|entry| entry.value == *value)
+            }
             Condition::AtMostValued(prefix, most) => {
-                let valued = |name: &&Vec<u8>| part.live(name, now).is_some_and(|entry| entry.value.starts_with(prefix));
+                let valued = |name: &&Vec<u8>| {
+                    part.live(name, now).is_some_and(|entry| entry.value.starts_with(prefix))
+                };
                 part.entries.keys().filter(valued).count() <= *most
             }
             Condition::AtMost(prefix, most) => {
-                part.entries.keys().filter(|name| name.starts_with(prefix) && part.live(name, now).is_some()).count() <= *most
+                part.entries
+                    .keys()
+                    .filter(|name| name.starts_with(prefix) && part.live(name, now).is_some())
+                    .count()
+                    <= *most
             }
         });
         if held && !changes.is_empty() {
             part.time = now;
             for change in changes {
                 match change {
-                    Change::Put(name, entry) => drop(part.entries.insert(name.clone(), entry.clone())),
+                    Change::Put(name, entry) => {
+                        drop(part.entries.insert(name.clone(), entry.clone()))
+                    }
                     Change::Remove(name) => drop(part.entries.remove(name)),
                 }
             }
@@ -75,7 +107,12 @@ impl Model {
         held
     }
 
-    pub(crate) fn take(&mut self, partition: Partition, demands: &[Demand], now: u64) -> TakeResult {
+    pub(crate) fn take(
+        &mut self,
+        partition: Partition,
+        demands: &[Demand],
+        now: u64,
+    ) -> TakeResult {
         let part = self.part(partition);
         let now = part.time.max(now);
         let before = part.takes.clone();
@@ -95,15 +132,25 @@ impl Model {
         TakeResult::All(left)
     }
 
-    pub(crate) fn renew(&mut self, partition: Partition, counter: &[u8], holder: Holder, lease: u64, now: u64) -> bool {
+    pub(crate) fn renew(
+        &mut self,
+        partition: Partition,
+        counter: &[u8],
+        holder: Holder,
+        lease: u64,
+        now: u64,
+    ) -> bool {
         let part = self.part(partition);
         let now = part.time.max(now);
         let live = part.of_counter(counter, Kind::Lease, now);
-        let own = live.into_iter().find(|at| part.takes[*at].lease.is_some_and(|(of, end)| of == holder && end > now));
+        let own = live
+            .into_iter()
+            .find(|at| part.takes[*at].lease.is_some_and(|(of, end)| of == holder && end > now));
         if let Some(own) = own {
             part.takes[own].lease = Some((holder, now + lease));
             part.time = now;
-            let newest = part.of_counter(counter, Kind::Lease, now).into_iter().next_back().unwrap();
+            let newest =
+                part.of_counter(counter, Kind::Lease, now).into_iter().next_back().unwrap();
             let end = &mut part.takes[newest].counter_end;
             *end = (*end).max(now + lease);
         }
@@ -135,7 +182,12 @@ impl Part {
     fn of_counter(&self, counter: &[u8], kind: Kind, now: u64) -> Vec<usize> {
         let mut since: Vec<usize> = Vec::new();
         let mut end = 0;
-        for (at, take) in self.takes.iter().enumerate().filter(|(_, take)| take.counter == counter && take.kind == kind) {
+        for (at, take) in self
+            .takes
+            .iter()
+            .enumerate()
+            .filter(|(_, take)| take.counter == counter && take.kind == kind)
+        {
             if take.at >= end {
                 since.clear();
             }
@@ -160,18 +212,27 @@ impl Part {
         let (number, left) = match demand.bound {
             Bound::Total(number) => (number, all.len() as u64),
             Bound::Window(number, length) => {
-                let count = |when: u64| all.iter().filter(|at| counts(self.takes[**at].at, length, when)).count() as u64;
+                let count = |when: u64| {
+                    all.iter().filter(|at| counts(self.takes[**at].at, length, when)).count() as u64
+                };
                 if count(now) >= number {
                     let end = known;
                     // The first moment is one in which a take ceases to count, or the counter does.
-                    let moments = all.iter().map(|at| ceases(self.takes[*at].at, length)).chain([end]);
-                    let first = moments.filter(|moment| *moment > now && (*moment >= end || count(*moment) < number)).min();
+                    let moments =
+                        all.iter().map(|at| ceases(self.takes[*at].at, length)).chain([end]);
+                    let first = moments
+                        .filter(|moment| {
+                            *moment > now && (*moment >= end || count(*moment) < number)
+                        })
+                        .min();
                     return Err(first.map(|moment| moment - now));
                 }
                 (number, count(now))
             }
             Bound::Concurrent(number, holder, _) => {
-                let others = |at: &&usize| self.takes[**at].lease.is_some_and(|(of, end)| of != holder && end > now);
+                let others = |at: &&usize| {
+                    self.takes[**at].lease.is_some_and(|(of, end)| of != holder && end > now)
+                };
                 (number, all.iter().filter(others).count() as u64)
             }
         };
@@ -194,12 +255,26 @@ impl Part {
             Bound::Window(_, length) => ceases(now, length),
             // That of whichever live lease ends last, this one's among them.
             Bound::Concurrent(_, _, length) => {
-                let others = self.of_counter(&demand.counter, kind, now).into_iter().filter_map(|at| self.takes[at].lease);
-                others.map(|(_, end)| end).filter(|end| *end > now).chain([now + length]).max().unwrap()
+                let others = self
+                    .of_counter(&demand.counter, kind, now)
+                    .into_iter()
+                    .filter_map(|at| self.takes[at].lease);
+                others
+                    .map(|(_, end)| end)
+                    .filter(|end| *end > now)
+                    .chain([now + length])
+                    .max()
+                    .unwrap()
             }
         };
         let counter_end = known.max(demanded).min(counts_until);
-        self.takes.push(Take { counter: demand.counter.clone(), kind, at: now, counter_end, lease });
+        self.takes.push(Take {
+            counter: demand.counter.clone(),
+            kind,
+            at: now,
+            counter_end,
+            lease,
+        });
         Ok(number - left - 1)
     }
 }

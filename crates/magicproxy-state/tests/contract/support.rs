@@ -7,7 +7,9 @@ use std::future::Future;
 use std::sync::Arc;
 
 use magicproxy_core::UnixTime;
-use magicproxy_core::state::{Bound, Change, Condition, Demand, Entry, Holder, Partition, StateStore, TakeResult, UnixMillis};
+use magicproxy_core::state::{
+    Bound, Change, Condition, Demand, Entry, Holder, Partition, StateStore, TakeResult, UnixMillis,
+};
 use magicproxy_state::{MemoryStore, RedbStore, ValkeySettings, ValkeyStore};
 use tempfile::TempDir;
 
@@ -65,7 +67,10 @@ macro_rules! on_every_store {
     };
 }
 
-pub(crate) fn run<F: Future<Output = ()>>(fixture: Option<Fixture>, test: impl FnOnce(Arc<dyn StateStore>) -> F) {
+pub(crate) fn run<F: Future<Output = ()>>(
+    fixture: Option<Fixture>,
+    test: impl FnOnce(Arc<dyn StateStore>) -> F,
+) {
     let Some(fixture) = fixture else { return };
     block_on(test(Arc::clone(&fixture.store)));
     drop(fixture.home);
@@ -122,13 +127,22 @@ pub(crate) fn at(millis: u64) -> UnixMillis {
 
 /// The value under a name, at so many seconds after the tests' beginning.
 pub(crate) async fn value(store: &dyn StateStore, name: &[u8], second: u64) -> Option<Vec<u8>> {
-    let found = store.read(partition(""), vec![name.to_vec()], UnixTime(NOW + second)).await.unwrap();
+    let found =
+        store.read(partition(""), vec![name.to_vec()], UnixTime(NOW + second)).await.unwrap();
     assert_eq!(found.len(), 1);
     found.into_iter().next().unwrap().map(|entry| entry.value)
 }
 
-pub(crate) async fn apply(store: &dyn StateStore, conditions: &[Condition], changes: &[Change], second: u64) -> bool {
-    store.apply(partition(""), conditions.to_vec(), changes.to_vec(), UnixTime(NOW + second)).await.unwrap()
+pub(crate) async fn apply(
+    store: &dyn StateStore,
+    conditions: &[Condition],
+    changes: &[Change],
+    second: u64,
+) -> bool {
+    store
+        .apply(partition(""), conditions.to_vec(), changes.to_vec(), UnixTime(NOW + second))
+        .await
+        .unwrap()
 }
 
 pub(crate) async fn take(store: &dyn StateStore, demands: &[Demand], millis: u64) -> TakeResult {

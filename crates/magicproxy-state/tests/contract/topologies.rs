@@ -8,7 +8,9 @@ use magicproxy_state::{ValkeySettings, ValkeyStore};
 
 use crate::support::tls::TlsFront;
 use crate::support::valkey::{Valkey, free_ports, raw, try_raw, wait_for};
-use crate::support::{LATER, NOW, apply, at, block_on, connect, demand, partition, put, take, value};
+use crate::support::{
+    LATER, NOW, apply, at, block_on, connect, demand, partition, put, take, value,
+};
 
 /// A server on this port of this machine.
 fn on_port(port: u16, arguments: &[&str]) -> Option<(Valkey, String)> {
@@ -37,8 +39,14 @@ fn tls_is_spoken_and_the_server_must_prove_itself() {
         }
         // The name must be right as well.
         let url = format!("rediss://127.0.0.1:{}", front.port).parse().unwrap();
-        let misnamed = ValkeySettings { extra_roots: Some(front.authority.clone()), ..ValkeySettings::new(url) };
-        assert!(matches!(ValkeyStore::new(misnamed).unwrap().ping().await, Err(StoreError::Unavailable(_))));
+        let misnamed = ValkeySettings {
+            extra_roots: Some(front.authority.clone()),
+            ..ValkeySettings::new(url)
+        };
+        assert!(matches!(
+            ValkeyStore::new(misnamed).unwrap().ping().await,
+            Err(StoreError::Unavailable(_))
+        ));
     });
 }
 
@@ -56,13 +64,26 @@ fn certificates_that_are_none_are_refused_at_once() {
 fn a_cluster_is_found_from_one_of_its_servers() {
     let ports: [u16; 4] = free_ports();
     let start = |port: u16, bus: u16| {
-        on_port(port, &["--cluster-enabled", "yes", "--cluster-port", &bus.to_string(), "--cluster-require-full-coverage", "no"])
+        on_port(
+            port,
+            &[
+                "--cluster-enabled",
+                "yes",
+                "--cluster-port",
+                &bus.to_string(),
+                "--cluster-require-full-coverage",
+                "no",
+            ],
+        )
     };
     let Some((one, one_url)) = start(ports[0], ports[1]) else { return };
     let (other, other_url) = start(ports[2], ports[3]).unwrap();
     raw::<()>(&one_url, &["CLUSTER", "ADDSLOTSRANGE", "0", "8191"]);
     raw::<()>(&other_url, &["CLUSTER", "ADDSLOTSRANGE", "8192", "16383"]);
-    raw::<()>(&one_url, &["CLUSTER", "MEET", "127.0.0.1", &ports[2].to_string(), &ports[3].to_string()]);
+    raw::<()>(
+        &one_url,
+        &["CLUSTER", "MEET", "127.0.0.1", &ports[2].to_string(), &ports[3].to_string()],
+    );
     let deadline = Instant::now() + Duration::from_secs(20);
     while [&one_url, &other_url].iter().any(|url| !knows_all(url)) {
         assert!(Instant::now() < deadline, "the cluster does not come together");
@@ -72,29 +93,45 @@ fn a_cluster_is_found_from_one_of_its_servers() {
     block_on(async {
         for number in 0..40u32 {
             let p = partition(&number.to_string());
-            assert!(store.apply(p, vec![], vec![put(b"a", &number.to_be_bytes(), LATER)], UnixTime(NOW)).await.unwrap());
-            assert_eq!(store.take(p, vec![demand(b"a", Bound::Total(2))], at(0)).await.unwrap(), TakeResult::All(vec![1]));
+            assert!(
+                store
+                    .apply(p, vec![], vec![put(b"a", &number.to_be_bytes(), LATER)], UnixTime(NOW))
+                    .await
+                    .unwrap()
+            );
+            assert_eq!(
+                store.take(p, vec![demand(b"a", Bound::Total(2))], at(0)).await.unwrap(),
+                TakeResult::All(vec![1])
+            );
             let found = store.read(p, vec![b"a".to_vec()], UnixTime(NOW)).await.unwrap();
             assert_eq!(found[0].as_ref().unwrap().value, number.to_be_bytes());
         }
     });
     // One of each partition, and one with the number of all rows.
     let counts = [&one_url, &other_url].map(|url| raw::<u64>(url, &["DBSIZE"]));
-    assert!(counts[0] > 1 && counts[1] > 1 && (40..=41).contains(&(counts[0] + counts[1])), "{counts:?}");
+    assert!(
+        counts[0] > 1 && counts[1] > 1 && (40..=41).contains(&(counts[0] + counts[1])),
+        "{counts:?}"
+    );
     drop((one, other));
 }
 
 fn knows_all(url: &str) -> bool {
     let info: String = raw(url, &["CLUSTER", "INFO"]);
-    info.contains("cluster_state:ok") && info.contains("cluster_slots_ok:16384") && info.contains("cluster_known_nodes:2")
+    info.contains("cluster_state:ok")
+        && info.contains("cluster_slots_ok:16384")
+        && info.contains("cluster_known_nodes:2")
 }
 
 #[test]
 fn sentinels_say_who_the_master_is_and_who_it_has_become() {
     let [port, replica_port, sentinel_port] = free_ports();
     let Some((mut master, master_url)) = on_port(port, &[]) else { return };
-    let (replica, replica_url) =
-        on_port(replica_port, &["--replicaof", "127.0.0.1", &port.to_string(), "--repl-diskless-sync-delay", "0"]).unwrap();
+    let (replica, replica_url) = on_port(
+        replica_port,
+        &["--replicaof", "127.0.0.1", &port.to_string(), "--repl-diskless-sync-delay", "0"],
+    )
+    .unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("sentinel.conf");
     let text = format!(
@@ -120,11 +157,16 @@ fn sentinels_say_who_the_master_is_and_who_it_has_become() {
     });
     let store = connect(&format!("redis+sentinel://127.0.0.1:{sentinel_port}/main"));
     block_on(async {
-        assert_eq!(take(&*store, &[demand(b"a", Bound::Total(5))], 0).await, TakeResult::All(vec![4]));
+        assert_eq!(
+            take(&*store, &[demand(b"a", Bound::Total(5))], 0).await,
+            TakeResult::All(vec![4])
+        );
     });
     // The partition, and the sum of all rows.
     assert_eq!(raw::<u64>(&master_url, &["DBSIZE"]), 2);
-    until("the replica does not have it", &|| try_raw::<u64>(&replica_url, &["DBSIZE"]).is_ok_and(|count| count == 2));
+    until("the replica does not have it", &|| {
+        try_raw::<u64>(&replica_url, &["DBSIZE"]).is_ok_and(|count| count == 2)
+    });
     master.kill();
     block_on(async {
         let taken = loop {

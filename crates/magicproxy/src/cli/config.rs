@@ -135,7 +135,9 @@ fn check(args: CheckArgs, environment: &Environment) -> Result<(), Failure> {
     match findings.faults {
         Some(_) if look.json => Err(Failure::ConfigSaid),
         Some(faults) => Err(faults.into()),
-        None if unreached => Err(anyhow::anyhow!("not everything that the proxy connects to is reached").into()),
+        None if unreached => {
+            Err(anyhow::anyhow!("not everything that the proxy connects to is reached").into())
+        }
         None => Ok(()),
     }
 }
@@ -145,12 +147,18 @@ fn findings(layers: Layers, connect: Connect) -> Result<Findings, Failure> {
     let (raw, mut warnings) = (layers.raw.clone(), layers.warnings.clone());
     let config = match settings::check_to_serve(layers) {
         Ok(config) => config,
-        Err(faults) => return Ok(Findings { faults: Some(faults), warnings, ..Findings::default() }),
+        Err(faults) => {
+            return Ok(Findings { faults: Some(faults), warnings, ..Findings::default() });
+        }
     };
     let mut readiness = Readiness::of(&config, None);
     addresses(&config, &mut readiness);
     warnings.extend(std::mem::take(&mut readiness.warnings));
-    warnings.extend(lint::warnings(&raw, &config, readiness.keys.as_ref().map(Keys::known).as_ref()));
+    warnings.extend(lint::warnings(
+        &raw,
+        &config,
+        readiness.keys.as_ref().map(Keys::known).as_ref(),
+    ));
     let connections = match connect {
         Connect::Try => {
             warnings.extend(connect::inside(&config)?);
@@ -166,7 +174,8 @@ fn findings(layers: Layers, connect: Connect) -> Result<Findings, Failure> {
 impl Findings {
     fn to_json(&self, files: &[String]) -> Value {
         let connections = self.connections.as_ref();
-        let reached = connections.is_none_or(|connections| connections.iter().all(Connection::is_made));
+        let reached =
+            connections.is_none_or(|connections| connections.iter().all(Connection::is_made));
         let mut told = json!({
             "ok": self.faults.is_none() && reached,
             "files": files,
@@ -176,7 +185,10 @@ impl Findings {
             "accepts": self.accepted,
         });
         if let (Some(told), Some(connections)) = (told.as_object_mut(), connections) {
-            told.insert("connections".to_owned(), connections.iter().map(Connection::to_json).collect());
+            told.insert(
+                "connections".to_owned(),
+                connections.iter().map(Connection::to_json).collect(),
+            );
         }
         told
     }
@@ -188,7 +200,11 @@ impl Findings {
         let mut lines: Vec<String> = connections.collect();
         if self.faults.is_none() {
             lines.extend(self.words.iter().cloned());
-            let files = if files.is_empty() { "no file; flags, environment and defaults".to_owned() } else { files.join(", ") };
+            let files = if files.is_empty() {
+                "no file; flags, environment and defaults".to_owned()
+            } else {
+                files.join(", ")
+            };
             lines.push(format!("the configuration is right ({files})"));
         }
         if lines.is_empty() { Ok(()) } else { Ok(output::print(&lines.join("\n"))?) }
@@ -217,7 +233,12 @@ fn show(args: ShowArgs, environment: &Environment) -> Result<(), Failure> {
         }
         output::print(&text)?;
         let config = settings::check(layers)?;
-        output::print(&passing_headers(&config).iter().map(|(name, headers)| described(name, headers)).collect::<String>())?;
+        output::print(
+            &passing_headers(&config)
+                .iter()
+                .map(|(name, headers)| described(name, headers))
+                .collect::<String>(),
+        )?;
     }
     Ok(())
 }
@@ -230,7 +251,14 @@ fn toml(value: &Value) -> String {
         Value::Object(members) if members.is_empty() => "{}".to_owned(),
         Value::Object(members) => {
             let given = members.iter().filter(|(_, value)| !value.is_null());
-            format!("{{ {} }}", list(given.map(|(name, value)| format!("{} = {}", toml_key(name), toml(value))).collect()))
+            format!(
+                "{{ {} }}",
+                list(
+                    given
+                        .map(|(name, value)| format!("{} = {}", toml_key(name), toml(value)))
+                        .collect()
+                )
+            )
         }
         // The strings of JSON are strings of TOML.
         plain => plain.to_string(),
@@ -239,17 +267,20 @@ fn toml(value: &Value) -> String {
 
 /// A name as it is, or in quotes where TOML needs them.
 fn toml_key(name: &str) -> String {
-    let is_bare = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let is_bare = !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     if is_bare { name.to_owned() } else { Value::from(name).to_string() }
 }
 
 /// What the list of request headers is made of.
-const LIST: &str = "the standard list, the preset and `pass_request_headers`, less `drop_request_headers`";
+const LIST: &str =
+    "the standard list, the preset and `pass_request_headers`, less `drop_request_headers`";
 
 /// Which request headers each upstream gets, by its name: they follow from several settings.
 fn passing_headers(config: &Config) -> Vec<(String, Vec<String>)> {
-    let list =
-        |upstream: &Arc<UpstreamSettings>| (upstream.name.to_string(), RequestFields::of(upstream, &config.upstreams).names());
+    let list = |upstream: &Arc<UpstreamSettings>| {
+        (upstream.name.to_string(), RequestFields::of(upstream, &config.upstreams).names())
+    };
     config.upstreams.iter().map(list).collect()
 }
 
@@ -259,7 +290,8 @@ fn described(name: &str, headers: &[String]) -> String {
     let mut text = format!("# request headers that pass to `{name}`, and no others:\n");
     let mut line = String::new();
     for (number, header) in headers.iter().enumerate() {
-        let item = if number + 1 < headers.len() { format!(" {header},") } else { format!(" {header}") };
+        let item =
+            if number + 1 < headers.len() { format!(" {header},") } else { format!(" {header}") };
         if line.len() + item.len() > WIDTH {
             let _ = writeln!(text, "#  {line}");
             line.clear();

@@ -9,7 +9,9 @@ use clap::Args;
 use http::Request;
 use http_body_util::Full;
 use hyper::body::Bytes;
-use magicproxy_core::{Credential, KeyRing, PrivateKey, RawRule, Rule, RuleSource, TokenSpec, UnixTime};
+use magicproxy_core::{
+    Credential, KeyRing, PrivateKey, RawRule, Rule, RuleSource, TokenSpec, UnixTime,
+};
 use magicproxy_proxy::clock;
 use magicproxy_proxy::services::{Services, SharedKeys};
 use zeroize::Zeroizing;
@@ -47,7 +49,8 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
 async fn demo(once: bool) -> Result<(), Failure> {
     survive_others().context("signals")?;
     let api = upstream::start().await?;
-    let keys = KeyRing::new(PrivateKey::generate(2048).context("a new key")?, Vec::new()).context("a new key")?;
+    let keys = KeyRing::new(PrivateKey::generate(2048).context("a new key")?, Vec::new())
+        .context("a new key")?;
     let config = configuration(api)?;
     let token = mint(&keys, &config)?;
     let (listeners, hosts) = (config.listeners.clone(), config.hosts.clone());
@@ -79,7 +82,10 @@ async fn demo(once: bool) -> Result<(), Failure> {
 
 /// The defaults, on free ports, without any file or variable.
 fn configuration(api: u16) -> Result<Config, Failure> {
-    let mut raw = RawConfig { listen: Setting::new("127.0.0.1:0".to_owned(), Origin::Default), ..RawConfig::default() };
+    let mut raw = RawConfig {
+        listen: Setting::new("127.0.0.1:0".to_owned(), Origin::Default),
+        ..RawConfig::default()
+    };
     raw.upstream.api_root = Setting::new(format!("http://127.0.0.1:{api}"), Origin::Default);
     Ok(settings::check(Layers::only(raw))?)
 }
@@ -104,10 +110,17 @@ fn mint(keys: &KeyRing, config: &Config) -> anyhow::Result<Zeroizing<String>> {
 }
 
 /// Makes a request and prints it as a line that can be repeated where `MAGIC` is the token, with what came back.
-async fn show(word: &str, proxy: &str, (method, path): (&str, &str), token: &str) -> Result<(), Failure> {
-    let request = Request::builder().method(method).header("authorization", format!("Bearer {token}"));
+async fn show(
+    word: &str,
+    proxy: &str,
+    (method, path): (&str, &str),
+    token: &str,
+) -> Result<(), Failure> {
+    let request =
+        Request::builder().method(method).header("authorization", format!("Bearer {token}"));
     let request = request.body(Full::new(Bytes::new())).context("request")?;
-    let response: ProxyResponse = Peer::parse(proxy).map_err(Failure::usage)?.send(path, request).await?;
+    let response: ProxyResponse =
+        Peer::parse(proxy).map_err(Failure::usage)?.send(path, request).await?;
     let verb = if method == "GET" { String::new() } else { format!("-X {method} ") };
     Ok(output::print(&format!(
         "\n{word}: {method} {path}\n\ncurl -i {verb}{proxy}{path} -H \"Authorization: Bearer $MAGIC\"\n\n{} {}",

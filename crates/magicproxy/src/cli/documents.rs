@@ -13,11 +13,14 @@ use crate::cli::examples;
 use magicproxy_config::config::raw::RawConfig;
 
 /// Folders of the repository, with whose names the paths in documents begin.
-const FOLDERS: [&str; 11] =
-    ["bench", "clients", "crates", "deploy", "docs", "examples", "fuzz", "testdata", "tests", "xtask", ".github"];
+const FOLDERS: [&str; 11] = [
+    "bench", "clients", "crates", "deploy", "docs", "examples", "fuzz", "testdata", "tests",
+    "xtask", ".github",
+];
 
 /// The documents in the root that are about how things are; the changelog is about how they were.
-const FRONT: [&str; 5] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "RELEASING.md", "SECURITY.md"];
+const FRONT: [&str; 5] =
+    ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "RELEASING.md", "SECURITY.md"];
 
 /// The crates by the words that stand for their sources in the code map, as in `core:token.rs`.
 const SOURCES: [(&str, &str); 5] = [
@@ -57,7 +60,8 @@ const FOREIGN_FLAGS: [&str; 21] = [
 ];
 
 /// Sections of the configuration, of which dotted names in backquotes are settings.
-const SECTIONS: [&str; 10] = ["keys", "limits", "log", "mint", "plugins", "state", "timeouts", "tls", "tokens", "upstream"];
+const SECTIONS: [&str; 10] =
+    ["keys", "limits", "log", "mint", "plugins", "state", "timeouts", "tls", "tokens", "upstream"];
 
 /// Files of other repositories.
 const FOREIGN_FILES: [&str; 1] = ["tests/urltestdata.json"];
@@ -78,7 +82,10 @@ fn documents() -> Vec<Document> {
         collect(&root.join(folder), &mut paths);
     }
     assert!(paths.len() > 50, "{}", paths.len());
-    paths.into_iter().map(|path| Document { text: std::fs::read_to_string(&path).unwrap(), path }).collect()
+    paths
+        .into_iter()
+        .map(|path| Document { text: std::fs::read_to_string(&path).unwrap(), path })
+        .collect()
 }
 
 fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -123,7 +130,8 @@ impl Document {
             open = match open.take() {
                 None => {
                     let word = fence.split(' ').next().unwrap_or_default();
-                    let wanted = words.contains(&word) && (word != "toml" || fence.trim_end() == "toml");
+                    let wanted =
+                        words.contains(&word) && (word != "toml" || fence.trim_end() == "toml");
                     Some((wanted, line.len() - line.trim_start().len(), String::new()))
                 }
                 Some((wanted, _, block)) => {
@@ -139,13 +147,21 @@ impl Document {
     /// What stands between backquotes in the prose.
     fn quoted(&self) -> Vec<String> {
         let prose = self.prose().replace("``", "");
-        let paragraphs = prose.split("\n\n").flat_map(|paragraph| paragraph.split("\n|").collect::<Vec<_>>());
-        paragraphs.flat_map(|text| text.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()).collect()
+        let paragraphs =
+            prose.split("\n\n").flat_map(|paragraph| paragraph.split("\n|").collect::<Vec<_>>());
+        paragraphs
+            .flat_map(|text| {
+                text.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()
+            })
+            .collect()
     }
 
     fn anchors(&self) -> BTreeSet<String> {
-        let headings =
-            self.text.lines().filter_map(|line| line.strip_prefix('#')).map(|line| line.trim_start_matches('#').trim());
+        let headings = self
+            .text
+            .lines()
+            .filter_map(|line| line.strip_prefix('#'))
+            .map(|line| line.trim_start_matches('#').trim());
         headings.map(slug).collect()
     }
 
@@ -156,7 +172,11 @@ impl Document {
 
 /// The name of a heading in links, as GitHub makes it.
 fn slug(heading: &str) -> String {
-    let kept = heading.to_lowercase().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c)).collect::<String>();
+    let kept = heading
+        .to_lowercase()
+        .chars()
+        .filter(|c| c.is_alphanumeric() || " -_".contains(*c))
+        .collect::<String>();
     kept.replace(' ', "-")
 }
 
@@ -168,7 +188,8 @@ fn report(faults: &[String]) {
 fn further_documents() -> impl Iterator<Item = Document> {
     let entries = std::fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
     let further = entries.filter(move |path| {
-        path.extension().is_some_and(|extension| extension == "md") && !FRONT.iter().any(|name| path.ends_with(name))
+        path.extension().is_some_and(|extension| extension == "md")
+            && !FRONT.iter().any(|name| path.ends_with(name))
     });
     further.map(|path| Document { text: std::fs::read_to_string(&path).unwrap(), path })
 }
@@ -177,14 +198,24 @@ fn further_documents() -> impl Iterator<Item = Document> {
 fn every_link_leads_to_a_file_and_a_heading() {
     let mut faults = Vec::new();
     for document in documents().into_iter().chain(further_documents()) {
-        for (_, rest) in
-            document.prose().match_indices("](").map(|(at, found)| ((), document.prose().split_off(at + found.len())))
+        for (_, rest) in document
+            .prose()
+            .match_indices("](")
+            .map(|(at, found)| ((), document.prose().split_off(at + found.len())))
         {
-            let Some(target) = rest.split(')').next().filter(|target| !target.contains("://") && !target.is_empty()) else {
+            let Some(target) = rest
+                .split(')')
+                .next()
+                .filter(|target| !target.contains("://") && !target.is_empty())
+            else {
                 continue;
             };
             let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
-            let path = if file.is_empty() { document.path.clone() } else { document.path.parent().unwrap().join(file) };
+            let path = if file.is_empty() {
+                document.path.clone()
+            } else {
+                document.path.parent().unwrap().join(file)
+            };
             if !path.exists() {
                 faults.push(document.fault(&format!("`{target}` leads to no file")));
             } else if !anchor.is_empty() {
@@ -214,8 +245,9 @@ fn every_file_that_a_document_names_exists() {
                 continue;
             }
             // A number stands for the decision of that number.
-            let there =
-                root.join(&name).exists() || document.path.parent().unwrap().join(&name).exists() || begins_a_file(&root, &name);
+            let there = root.join(&name).exists()
+                || document.path.parent().unwrap().join(&name).exists()
+                || begins_a_file(&root, &name);
             if !there {
                 faults.push(document.fault(&format!("`{name}` does not exist")));
             }
@@ -232,7 +264,9 @@ fn every_source_that_the_code_map_names_exists() {
     for document in documents() {
         for name in document.quoted() {
             let Some((word, file)) = name.split_once(':') else { continue };
-            let Some((_, folder)) = SOURCES.iter().find(|(known, _)| *known == word) else { continue };
+            let Some((_, folder)) = SOURCES.iter().find(|(known, _)| *known == word) else {
+                continue;
+            };
             if file.is_empty() || file.contains([':', ' ']) {
                 continue;
             }
@@ -251,9 +285,17 @@ fn every_source_that_the_code_map_names_exists() {
 fn the_readme_fits_on_a_screen_and_front_pages_in_a_window() {
     let mut faults = Vec::new();
     for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "RELEASING.md"] {
-        let document = Document { path: root().join(name), text: std::fs::read_to_string(root().join(name)).unwrap() };
-        let lines = document.text.lines().filter(|line| !line.starts_with('|') && line.chars().count() > 100);
-        faults.extend(lines.map(|line| document.fault(&format!("longer than 100 characters: {line}"))));
+        let document = Document {
+            path: root().join(name),
+            text: std::fs::read_to_string(root().join(name)).unwrap(),
+        };
+        let lines = document
+            .text
+            .lines()
+            .filter(|line| !line.starts_with('|') && line.chars().count() > 100);
+        faults.extend(
+            lines.map(|line| document.fault(&format!("longer than 100 characters: {line}"))),
+        );
         let length = document.text.lines().count();
         if name == "README.md" && length > SCREEN {
             faults.push(document.fault(&format!("{length} lines are more than {SCREEN}")));
@@ -275,7 +317,9 @@ fn begins_a_file(root: &Path, name: &str) -> bool {
 fn is_wrong(words: &[String]) -> Option<String> {
     let error = examples::command().try_get_matches_from(words).err()?;
     let wrong = [ErrorKind::UnknownArgument, ErrorKind::InvalidSubcommand];
-    wrong.contains(&error.kind()).then(|| error.to_string().lines().next().unwrap_or_default().to_owned())
+    wrong
+        .contains(&error.kind())
+        .then(|| error.to_string().lines().next().unwrap_or_default().to_owned())
 }
 
 #[test]
@@ -284,11 +328,16 @@ fn every_command_that_a_document_names_is_one() {
     let mut seen = 0;
     for document in documents() {
         let blocks = document.blocks(&["sh", "console"]).join("\n").replace("\\\n", " ");
-        let lines = blocks.lines().map(|line| line.trim_start_matches("$ ").trim().to_owned()).chain(document.quoted());
+        let lines = blocks
+            .lines()
+            .map(|line| line.trim_start_matches("$ ").trim().to_owned())
+            .chain(document.quoted());
         for line in lines.filter(|line| !line.starts_with('#')) {
             let Some(words) = examples::tests::words(&line) else { continue };
             seen += 1;
-            faults.extend(is_wrong(&words).map(|error| document.fault(&format!("`{line}`: {error}"))));
+            faults.extend(
+                is_wrong(&words).map(|error| document.fault(&format!("`{line}`: {error}"))),
+            );
         }
     }
     assert!(seen > 60, "{seen}");
@@ -298,7 +347,12 @@ fn every_command_that_a_document_names_is_one() {
 #[test]
 fn every_flag_that_a_document_names_is_one() {
     fn flags(command: &clap::Command, found: &mut BTreeSet<String>) {
-        found.extend(command.get_arguments().filter_map(|argument| argument.get_long()).map(|name| format!("--{name}")));
+        found.extend(
+            command
+                .get_arguments()
+                .filter_map(|argument| argument.get_long())
+                .map(|name| format!("--{name}")),
+        );
         command.get_subcommands().for_each(|command| flags(command, found));
     }
     let mut known: BTreeSet<String> = FOREIGN_FLAGS.iter().map(|name| (*name).to_owned()).collect();
@@ -331,16 +385,26 @@ fn setting<'s>(schema: &'s Value, at: &'s Value, name: &[&str]) -> Option<&'s Va
 #[test]
 fn every_setting_that_a_document_names_is_one() {
     let schema = schemars::schema_for!(RawConfig).to_value();
-    let exists = |name: &str| setting(&schema, &schema, &name.split('.').collect::<Vec<_>>()).is_some();
-    assert!(exists("tokens.max_lifetime") && exists("upstreams.x.api_root") && !exists("tokens.nothing") && !exists("nothing.x"));
+    let exists =
+        |name: &str| setting(&schema, &schema, &name.split('.').collect::<Vec<_>>()).is_some();
+    assert!(
+        exists("tokens.max_lifetime")
+            && exists("upstreams.x.api_root")
+            && !exists("tokens.nothing")
+            && !exists("nothing.x")
+    );
     let mut faults = Vec::new();
     let mut seen = 0;
     for document in documents() {
         for quoted in document.quoted() {
             let name = quoted.split([' ', '=']).next().unwrap_or_default().trim();
-            let plain = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._".contains(c));
+            let plain = name
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._".contains(c));
             let section = name.split('.').next().unwrap_or_default();
-            let file = ["toml", "json", "md", "rs", "jwk", "redb", "pem"].iter().any(|end| name.ends_with(&format!(".{end}")));
+            let file = ["toml", "json", "md", "rs", "jwk", "redb", "pem"]
+                .iter()
+                .any(|end| name.ends_with(&format!(".{end}")));
             if !plain || !SECTIONS.contains(&section) || !name.contains('.') || file {
                 continue;
             }
@@ -358,10 +422,18 @@ fn every_setting_that_a_document_names_is_one() {
 #[test]
 fn every_recipe_says_what_its_token_can_do_beyond_the_job() {
     let mut faults = Vec::new();
-    for document in documents().iter().filter(|document| document.path.starts_with(root().join("docs/guide/clients"))) {
-        let lines: Vec<&str> = document.text.lines().filter(|line| !line.is_empty()).take(8).collect();
-        if !document.path.ends_with("README.md") && !lines.iter().any(|line| line.starts_with("**Beyond the job.** ")) {
-            faults.push(document.fault("the first lines do not say what the token can do beyond the job"));
+    for document in documents()
+        .iter()
+        .filter(|document| document.path.starts_with(root().join("docs/guide/clients")))
+    {
+        let lines: Vec<&str> =
+            document.text.lines().filter(|line| !line.is_empty()).take(8).collect();
+        if !document.path.ends_with("README.md")
+            && !lines.iter().any(|line| line.starts_with("**Beyond the job.** "))
+        {
+            faults.push(
+                document.fault("the first lines do not say what the token can do beyond the job"),
+            );
         }
     }
     report(&faults);

@@ -62,9 +62,13 @@ pub(crate) fn run(args: EnvArgs, environment: &Environment) -> Result<(), Failur
     let targets = Targets::gather(args.target, environment)?;
     let tokens = args.tokens.read(environment)?;
     if let Some(bearer) = tokens.bearers.iter().find(|bearer| bearer.file.is_none()) {
-        return Err(Failure::usage(format!("`{}`: the lines read a file, or $MAGIC_TOKEN where none is named", bearer.shown)));
+        return Err(Failure::usage(format!(
+            "`{}`: the lines read a file, or $MAGIC_TOKEN where none is named",
+            bearer.shown
+        )));
     }
-    let bearers = if tokens.bearers.is_empty() { of_variable(environment)? } else { tokens.bearers };
+    let bearers =
+        if tokens.bearers.is_empty() { of_variable(environment)? } else { tokens.bearers };
     let told = assign(&targets, &ClientSelection::These(clients), &bearers)?;
     token_file::say(&told, &bearers, &tokens.files);
     if bearers.is_empty() {
@@ -95,7 +99,8 @@ fn recipe(names: &[String]) -> Result<(), Failure> {
     for name in names {
         let client = client_named(name)?;
         let page = recipes::of(client.name);
-        let page = page.ok_or_else(|| Failure::usage(format!("there is no recipe for `{}`", client.name)))?;
+        let page = page
+            .ok_or_else(|| Failure::usage(format!("there is no recipe for `{}`", client.name)))?;
         output::print(page.trim_end())?;
     }
     Ok(())
@@ -121,10 +126,19 @@ fn of_variable(environment: &Environment) -> Result<Vec<TokenDestination>, Failu
         }
         Err(fault) => return Err(Failure::usage(format!("{shown}: {fault}"))),
     }
-    let token = secret::without_armour(value).ok().filter(|token| UnverifiedToken::parse(token).is_ok());
+    let token =
+        secret::without_armour(value).ok().filter(|token| UnverifiedToken::parse(token).is_ok());
     let bearer = token.as_deref().map(|token| {
-        let claims = UnverifiedToken::parse(token).ok().and_then(|token| token.claims_for_display()).unwrap_or_default();
-        TokenDestination { name: None, shown, audience: token_file::audience(token, &claims), file: None }
+        let claims = UnverifiedToken::parse(token)
+            .ok()
+            .and_then(|token| token.claims_for_display())
+            .unwrap_or_default();
+        TokenDestination {
+            name: None,
+            shown,
+            audience: token_file::audience(token, &claims),
+            file: None,
+        }
     });
     Ok(bearer.into_iter().collect())
 }
@@ -133,13 +147,15 @@ fn of_variable(environment: &Environment) -> Result<Vec<TokenDestination>, Failu
 pub(super) fn client_named(name: &str) -> Result<&'static Client, Failure> {
     Client::named(name).ok_or_else(|| {
         let known = CLIENTS.iter().chain([Client::any()]).map(|client| client.name);
-        let meant = nearest(name, known).map_or_else(all_clients, |meant| format!("did you mean `{meant}`?"));
+        let meant = nearest(name, known)
+            .map_or_else(all_clients, |meant| format!("did you mean `{meant}`?"));
         Failure::usage(format!("unknown client `{}`: {meant}", harmless(name)))
     })
 }
 
 fn all_clients() -> String {
-    let names: Vec<&str> = CLIENTS.iter().chain([Client::any()]).map(|client| client.name).collect();
+    let names: Vec<&str> =
+        CLIENTS.iter().chain([Client::any()]).map(|client| client.name).collect();
     format!("expected one of {}", names.join(", "))
 }
 
@@ -155,8 +171,14 @@ fn list(as_json: bool) -> Result<(), Failure> {
 
 /// For machines. `$MAGIC_TOKEN` stands for the token, in the variables of `armoured` for its armoured spelling where it is of version 1; settings of git are numbered from `first`.
 fn to_json(setup: &Setup, writer: Writer<'_>, first: usize) -> Json {
-    let variables = setup.numbered(first).into_iter().map(|(name, value)| (name, Json::from(value.without_token())));
-    let files = setup.files.iter().map(|(path, content)| json!({"path": path, "content": content.without_token()}));
+    let variables = setup
+        .numbered(first)
+        .into_iter()
+        .map(|(name, value)| (name, Json::from(value.without_token())));
+    let files = setup
+        .files
+        .iter()
+        .map(|(path, content)| json!({"path": path, "content": content.without_token()}));
     json!({
         "client": setup.client.name,
         "upstream": setup.upstream,

@@ -35,8 +35,17 @@ const EXAMPLES: [Examples; 21] = [
             "magicproxy narrow @job.token --limit total=3 --proxy https://proxy.example",
         ],
     ),
-    (&["reseal"], &["magicproxy reseal @job.token", "magicproxy reseal @job.token --proxy https://proxy.example"]),
-    (&["inspect"], &["magicproxy inspect @job.token", "magicproxy inspect --json --token-env MAGIC_TOKEN"]),
+    (
+        &["reseal"],
+        &[
+            "magicproxy reseal @job.token",
+            "magicproxy reseal @job.token --proxy https://proxy.example",
+        ],
+    ),
+    (
+        &["inspect"],
+        &["magicproxy inspect @job.token", "magicproxy inspect --json --token-env MAGIC_TOKEN"],
+    ),
     (
         &["explain"],
         &[
@@ -44,42 +53,68 @@ const EXAMPLES: [Examples; 21] = [
             "magicproxy explain @job.token GET https://api.github.com/user --proxy https://proxy.example",
         ],
     ),
-    (&["keys", "generate"], &["magicproxy keys generate", "magicproxy keys generate --keys /var/lib/magicproxy/keys"]),
+    (
+        &["keys", "generate"],
+        &["magicproxy keys generate", "magicproxy keys generate --keys /var/lib/magicproxy/keys"],
+    ),
     (&["keys", "list"], &["magicproxy keys list", "magicproxy keys list --json"]),
     (&["keys", "rotate"], &["magicproxy keys rotate --retire-after 30d"]),
-    (&["keys", "export-public"], &["magicproxy keys export-public", "magicproxy keys export-public --jwks > proxy.jwks"]),
+    (
+        &["keys", "export-public"],
+        &["magicproxy keys export-public", "magicproxy keys export-public --jwks > proxy.jwks"],
+    ),
     (&["keys", "minter"], &["magicproxy keys minter --out minter.key.jwk > minter.jwk"]),
     (&["plugin", "check"], &["magicproxy plugin check my_plugin.wasm"]),
     (
         &["plugin", "run"],
-        &["magicproxy plugin run my_plugin.wasm --request request.json --response response.json --state state.json"],
+        &[
+            "magicproxy plugin run my_plugin.wasm --request request.json --response response.json --state state.json",
+        ],
     ),
     (&["plugin", "list"], &["magicproxy plugin list"]),
     (
         &["plugin", "import"],
-        &["magicproxy plugin import do_lets_encrypt.py", "magicproxy plugin import do_lets_encrypt.py --out my_plugin"],
+        &[
+            "magicproxy plugin import do_lets_encrypt.py",
+            "magicproxy plugin import do_lets_encrypt.py --out my_plugin",
+        ],
     ),
-    (&["config", "check"], &["magicproxy config check", "magicproxy config check --config /etc/magicproxy/config.toml"]),
+    (
+        &["config", "check"],
+        &[
+            "magicproxy config check",
+            "magicproxy config check --config /etc/magicproxy/config.toml",
+        ],
+    ),
     (&["config", "show"], &["magicproxy config show", "magicproxy config show --json"]),
     (&["config", "schema"], &["magicproxy config schema > magicproxy.schema.json"]),
     (
         &["completions"],
-        &["magicproxy completions bash > /etc/bash_completion.d/magicproxy", "magicproxy completions fish | source"],
+        &[
+            "magicproxy completions bash > /etc/bash_completion.d/magicproxy",
+            "magicproxy completions fish | source",
+        ],
     ),
     (&["man"], &["magicproxy man | man -l -", "magicproxy man /usr/local/share/man/man1"]),
 ];
 
 /// The command line with the examples of each command.
 pub(crate) fn command() -> clap::Command {
-    let command = EXAMPLES.iter().fold(Cli::command(), |command, (path, lines)| with_examples(command, path, lines));
+    let command = EXAMPLES
+        .iter()
+        .fold(Cli::command(), |command, (path, lines)| with_examples(command, path, lines));
     with_examples(command, &["version"], &["magicproxy version", "magicproxy version --json"])
 }
 
 fn with_examples(command: clap::Command, path: &[&'static str], lines: &[&str]) -> clap::Command {
     match path {
-        [] if command.get_after_help().is_none() => command.after_help(format!("Examples:\n  {}", lines.join("\n  "))),
+        [] if command.get_after_help().is_none() => {
+            command.after_help(format!("Examples:\n  {}", lines.join("\n  ")))
+        }
         [] => command,
-        [first, rest @ ..] => command.mut_subcommand(first, |command| with_examples(command, rest, lines)),
+        [first, rest @ ..] => {
+            command.mut_subcommand(first, |command| with_examples(command, rest, lines))
+        }
     }
 }
 
@@ -136,7 +171,12 @@ pub(crate) mod tests {
         assert!(commands.len() > 20, "{}", commands.len());
         for command in commands {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            let examples: Vec<&str> = help.lines().skip_while(|line| *line != "Examples:").skip(1).map(str::trim).collect();
+            let examples: Vec<&str> = help
+                .lines()
+                .skip_while(|line| *line != "Examples:")
+                .skip(1)
+                .map(str::trim)
+                .collect();
             assert!(!examples.is_empty(), "`{}` has no examples: {help:?}", command.get_name());
             for example in examples {
                 let words = words(example).unwrap_or_else(|| panic!("no command in `{example}`"));

@@ -14,7 +14,9 @@ use http::Request;
 use http::uri::Authority;
 use http_body_util::Full;
 use hyper::body::Bytes;
-use magicproxy_core::{AccessRequest, DecisionSteps, Denial, KeyRing, Method, Policy, RequestTarget, VerifiedToken};
+use magicproxy_core::{
+    AccessRequest, DecisionSteps, Denial, KeyRing, Method, Policy, RequestTarget, VerifiedToken,
+};
 use magicproxy_proxy::clock;
 use magicproxy_proxy::header::{FieldVerdict, RequestFields};
 use magicproxy_proxy::router::{Route, Router};
@@ -66,16 +68,26 @@ pub(crate) struct ExplainArgs {
 pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Failure> {
     let token = secret::from_argument(&args.token, environment)?;
     let config = settings::load(args.settings.into_flags(), environment)?;
-    let root = args.proxy.as_deref().and_then(|proxy| below(&args.url, proxy.trim_end_matches('/')));
+    let root =
+        args.proxy.as_deref().and_then(|proxy| below(&args.url, proxy.trim_end_matches('/')));
     // A proxy that is asked places the request itself.
-    let root = root.or_else(|| Some(args.url.as_str()).filter(|url| args.proxy.is_some() && url.starts_with('/')));
+    let root = root.or_else(|| {
+        Some(args.url.as_str()).filter(|url| args.proxy.is_some() && url.starts_with('/'))
+    });
     let asked = match (root, config.upstreams.first()) {
         (Some(target), Some(any)) => ProxiedRequest { upstream: any, target: target.to_owned() },
         _ => ProxiedRequest::of(&args.url, &token, &config).map_err(Failure::usage)?,
     };
     let ProxiedRequest { upstream, target } = &asked;
     let headers = headers::Headers::new(&args.headers);
-    let question = Question { token: &token, method: &args.method, target, upstream, sender: args.sender, config: &config };
+    let question = Question {
+        token: &token,
+        method: &args.method,
+        target,
+        upstream,
+        sender: args.sender,
+        config: &config,
+    };
     let verdict = match &args.proxy {
         Some(url) => question.ask(&args.asking.peer_for_secrets(url)?, &headers)?,
         None => {
@@ -88,7 +100,11 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
     if args.json {
         output::print_json(&verdict.to_json())?;
     } else {
-        output::print(&format!("{}{}", verdict.describe(&asked), headers.describe(verdict.headers.as_deref())))?;
+        output::print(&format!(
+            "{}{}",
+            verdict.describe(&asked),
+            headers.describe(verdict.headers.as_deref())
+        ))?;
     }
     if verdict.refusal.is_some() { Err(Failure::Denied) } else { Ok(()) }
 }
@@ -109,12 +125,17 @@ impl<'c> ProxiedRequest<'c> {
             Self::route(&router, url, config)?
         };
         let route = route.ok_or_else(|| format!("`{url}`: no upstream is found there"))?;
-        let upstream = config.upstreams.get(route.upstream.place()).ok_or("there is no upstream")?;
+        let upstream =
+            config.upstreams.get(route.upstream.place()).ok_or("there is no upstream")?;
         Ok(Self { upstream, target: route.target.into_owned() })
     }
 
     /// A URL of an API, of the proxy, or of this machine: of a proxy that runs here, on whatever port.
-    fn route<'u>(router: &Router, url: &'u str, config: &Config) -> Result<Option<Route<'u>>, String> {
+    fn route<'u>(
+        router: &Router,
+        url: &'u str,
+        config: &Config,
+    ) -> Result<Option<Route<'u>>, String> {
         let public = config.public_access().url;
         let (authority, rest) = split(url)
             .ok_or_else(|| format!("`{url}`: expected a path that begins with `/`, or a URL with `http://` or `https://`"))?;
@@ -128,7 +149,8 @@ impl<'c> ProxiedRequest<'c> {
         if let Some(route) = own::place_by_preset(router, authority, rest, config) {
             return Ok(Some(route));
         }
-        let apis: Vec<String> = config.upstreams.iter().map(|upstream| format!("`{}`", upstream.api_root)).collect();
+        let apis: Vec<String> =
+            config.upstreams.iter().map(|upstream| format!("`{}`", upstream.api_root)).collect();
         Err(format!("`{url}`: expected a path, or a URL below {} or `{public}`", apis.join(", ")))
     }
 }
@@ -151,7 +173,8 @@ fn on_this_machine<'u>(url: &'u str, config: &Config) -> Option<&'u str> {
     let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"))?;
     let authority = rest.split(['/', '?']).next()?;
     let host = authority.parse::<Authority>().ok()?.host().trim_matches(['[', ']']).to_owned();
-    let ours = is_loopback_host(&host) || config.listeners.iter().any(|listener| listener.listen.host() == host);
+    let ours = is_loopback_host(&host)
+        || config.listeners.iter().any(|listener| listener.listen.host() == host);
     ours.then(|| below(rest, authority)).flatten()
 }
 
@@ -206,11 +229,13 @@ impl Verdict {
             headers: Option<Vec<FieldVerdict>>,
             plugins: Option<Vec<String>>,
         }
-        let told: ExplainBody = serde_json::from_str(&response.body).map_err(|_| response.fault())?;
+        let told: ExplainBody =
+            serde_json::from_str(&response.body).map_err(|_| response.fault())?;
         if told.decision.is_empty() && told.code.is_none() {
             return Err(response.fault());
         }
-        let refusal = (told.decision != "allowed").then(|| (told.code.unwrap_or_default(), told.reason.unwrap_or_default()));
+        let refusal = (told.decision != "allowed")
+            .then(|| (told.code.unwrap_or_default(), told.reason.unwrap_or_default()));
         Ok(Self {
             rule: told.rule,
             refusal,
@@ -224,13 +249,16 @@ impl Verdict {
 
 impl Question<'_> {
     fn ask(&self, proxy: &Peer, headers: &headers::Headers) -> anyhow::Result<Verdict> {
-        let question = headers.put_in(json!({ "method": self.method, "target": self.target })).to_string();
+        let question =
+            headers.put_in(json!({ "method": self.method, "target": self.target })).to_string();
         let request = Request::post("/")
             .header("content-type", "application/json")
             .header("authorization", format!("Bearer {}", self.token))
             .body(Full::new(Bytes::from(question)))
             .context("the token cannot stand in a header")?;
-        Verdict::of_response(&wire::runtime()?.block_on(proxy.send("/__magictoken/explain", request))?)
+        Verdict::of_response(
+            &wire::runtime()?.block_on(proxy.send("/__magictoken/explain", request))?,
+        )
     }
 
     fn decide(&self, keys: &KeyRing) -> Verdict {
@@ -256,8 +284,12 @@ impl Question<'_> {
             steps: &DecisionSteps::new(),
         };
         let decided = match token.decide(&access).by_rules() {
-            Ok(prospect) if self.config.keeps_nothing_for(prospect) => Verdict::refused("unlisted_minter", STATE_NEEDS_MINTER),
-            Ok(prospect) => Verdict { rule: Some(prospect.rule().to_string()), ..Verdict::default() },
+            Ok(prospect) if self.config.keeps_nothing_for(prospect) => {
+                Verdict::refused("unlisted_minter", STATE_NEEDS_MINTER)
+            }
+            Ok(prospect) => {
+                Verdict { rule: Some(prospect.rule().to_string()), ..Verdict::default() }
+            }
             Err(denial) => self.denied(&denial, &token, &target),
         };
         let plugins: Vec<String> = token.plugins().iter().map(ToString::to_string).collect();
@@ -273,12 +305,15 @@ impl Question<'_> {
         let needed = |policy: &Policy| policy.missing(self.method, target, &DecisionSteps::new());
         let refused = Verdict::refused(denial.code(), denial);
         match denial {
-            Denial::BeyondCeiling => {
-                Verdict { needed: self.upstream.ceiling.as_ref().map(needed).unwrap_or_default(), ..refused }
-            }
+            Denial::BeyondCeiling => Verdict {
+                needed: self.upstream.ceiling.as_ref().map(needed).unwrap_or_default(),
+                ..refused
+            },
             Denial::NotAllowed => match Method::parse(self.method) {
                 Ok(_) => Verdict { needed: needed(token.policy()), ..refused },
-                Err(error) => Verdict::refused(denial.code(), format!("no rule can allow this: {error}")),
+                Err(error) => {
+                    Verdict::refused(denial.code(), format!("no rule can allow this: {error}"))
+                }
             },
             Denial::Expired
             | Denial::KeyEnded
@@ -300,11 +335,17 @@ impl Verdict {
         };
         match &self.refusal {
             None => {
-                let by = self.rule.as_ref().map(|rule| format!("\n  by the rule `{}`", harmless(rule))).unwrap_or_default();
+                let by = self
+                    .rule
+                    .as_ref()
+                    .map(|rule| format!("\n  by the rule `{}`", harmless(rule)))
+                    .unwrap_or_default();
                 let unless = if self.plugins.is_some() { " by the rules" } else { "" };
                 line(format!("allowed{unless}: {asked}{by}"));
             }
-            Some((code, reason)) => line(format!("denied: {asked}\n  {code}: {}", harmless(reason))),
+            Some((code, reason)) => {
+                line(format!("denied: {asked}\n  {code}: {}", harmless(reason)))
+            }
         }
         let beyond = self.refusal.as_ref().is_some_and(|(code, _)| code == "beyond_ceiling");
         let who = if beyond { "the ceiling would need" } else { "the token would need" };
@@ -313,16 +354,23 @@ impl Verdict {
             line(format!("  at the upstream `{}`", harmless(upstream)));
         }
         if let Some(plugins) = &self.plugins {
-            let names: Vec<String> = plugins.iter().map(|name| format!("`{}`", harmless(name))).collect();
-            let who =
-                if names.is_empty() { "plugins decide".to_owned() } else { format!("the plugins {} decide", names.join(", ")) };
+            let names: Vec<String> =
+                plugins.iter().map(|name| format!("`{}`", harmless(name))).collect();
+            let who = if names.is_empty() {
+                "plugins decide".to_owned()
+            } else {
+                format!("the plugins {} decide", names.join(", "))
+            };
             line(format!(
                 "  {who} as well, which are not asked here: they may deny what the rules allow, and allow what they do not"
             ));
             line("  (`magicproxy plugin run FILE --request REQUEST` asks one)".to_owned());
         }
         if self.refusal.is_some() {
-            self.rules.iter().take(20).for_each(|rule| line(format!("  the token allows `{}`", harmless(rule))));
+            self.rules
+                .iter()
+                .take(20)
+                .for_each(|rule| line(format!("  the token allows `{}`", harmless(rule))));
         }
         text
     }

@@ -88,7 +88,10 @@ impl CheckResult {
         if claims.end().is_some_and(|end| is_over(end, clock::now())) {
             return Ok(Self::refused("not checked", VerifyError::Expired.to_string()));
         }
-        let reason = format!("there is no key at `{}` to check it with", config.keys.files.private.display());
+        let reason = format!(
+            "there is no key at `{}` to check it with",
+            config.keys.files.private.display()
+        );
         Ok(Self { signature: "not checked", accepted: None, refused: Some(reason), key: None })
     }
 
@@ -98,18 +101,30 @@ impl CheckResult {
         let aud = claims.members.get("aud").and_then(Value::as_str);
         let named = config.upstream_named(aud);
         // The rules of a token for another upstream are read as those of any.
-        let upstream = named.as_ref().ok().copied().or_else(|| config.upstreams.first().map(|upstream| &**upstream));
+        let upstream = named
+            .as_ref()
+            .ok()
+            .copied()
+            .or_else(|| config.upstreams.first().map(|upstream| &**upstream));
         let upstream = upstream.context("the configuration has no upstream")?;
         let now = clock::now();
-        let names = UnverifiedToken::parse(token).ok().and_then(|token| UnverifiedNames::of(&token, Some(&keys.ring)));
+        let names = UnverifiedToken::parse(token)
+            .ok()
+            .and_then(|token| UnverifiedNames::of(&token, Some(&keys.ring)));
         let key = names.and_then(|names| names.names().key.map(harmless));
         let standing = match keys.ring.verify(token, &Config::verify_context(upstream, now)) {
             // A caveat may have ended it.
-            Ok(token) if is_over(token.expires_at(), now) => Self::refused("valid", VerifyError::Expired.to_string()),
-            Ok(_) => named.err().map_or_else(Self::accepted, |reason| Self::refused("valid", reason)),
+            Ok(token) if is_over(token.expires_at(), now) => {
+                Self::refused("valid", VerifyError::Expired.to_string())
+            }
+            Ok(_) => {
+                named.err().map_or_else(Self::accepted, |reason| Self::refused("valid", reason))
+            }
             Err(error) => {
                 let signature = match &error {
-                    VerifyError::UnknownKey(_) | VerifyError::RetiredKey | VerifyError::Version(_) => "not checked",
+                    VerifyError::UnknownKey(_)
+                    | VerifyError::RetiredKey
+                    | VerifyError::Version(_) => "not checked",
                     VerifyError::Signature
                     | VerifyError::Seal
                     | VerifyError::Tag
@@ -141,7 +156,9 @@ impl CheckResult {
             Some(false) => "no",
             None => "not checked",
         };
-        self.refused.as_ref().map_or_else(|| word.to_owned(), |reason| format!("{word}: {}", harmless(reason)))
+        self.refused
+            .as_ref()
+            .map_or_else(|| word.to_owned(), |reason| format!("{word}: {}", harmless(reason)))
     }
 }
 
@@ -152,11 +169,14 @@ fn is_over(end: UnixTime, now: UnixTime) -> bool {
 impl CheckResult {
     /// As far as the file of revocations says; a store that proxies share is not asked.
     fn unless_revoked(self, token: &str, config: &Config) -> anyhow::Result<Self> {
-        let Some(file) = config.revocations.file.clone().filter(|_| self.refused.is_none()) else { return Ok(self) };
+        let Some(file) = config.revocations.file.clone().filter(|_| self.refused.is_none()) else {
+            return Ok(self);
+        };
         let known = RevocationFile(file).read()?;
         let keys = Keystore::of(&config.keys).open_if_there().ok().flatten();
-        let refused =
-            reaching(token, keys.as_ref(), &known, clock::now()).first().map(|revoked| format!("revoked, `{}`", revoked.name()));
+        let refused = reaching(token, keys.as_ref(), &known, clock::now())
+            .first()
+            .map(|revoked| format!("revoked, `{}`", revoked.name()));
         let Some(reason) = refused else { return Ok(self) };
         Ok(Self { key: self.key, ..Self::refused("valid", reason) })
     }
@@ -208,14 +228,22 @@ impl Claims {
 
     fn scopes(&self) -> Vec<String> {
         let names = self.members.get("scopes").and_then(Value::as_array);
-        names.map(|names| names.iter().filter_map(Value::as_str).map(harmless).collect()).unwrap_or_default()
+        names
+            .map(|names| names.iter().filter_map(Value::as_str).map(harmless).collect())
+            .unwrap_or_default()
     }
 
     /// Claims that this version does not know: their names only, for what is in them could be anything.
     fn unknown(&self) -> Vec<String> {
-        const KNOWN: [&str; 13] =
-            ["iat", "exp", "nbf", "allowed", "scopes", "jti", "aud", "explain", "kid", "kem", "sub", "minter", "caveats"];
-        self.members.keys().filter(|name| !KNOWN.contains(&name.as_str())).map(|name| harmless(name)).collect()
+        const KNOWN: [&str; 13] = [
+            "iat", "exp", "nbf", "allowed", "scopes", "jti", "aud", "explain", "kid", "kem", "sub",
+            "minter", "caveats",
+        ];
+        self.members
+            .keys()
+            .filter(|name| !KNOWN.contains(&name.as_str()))
+            .map(|name| harmless(name))
+            .collect()
     }
 
     /// When the token says that it was minted; a narrowed one says when its first ancestor was.
@@ -229,10 +257,15 @@ impl Claims {
         let allows = match (self.rules().as_slice(), self.scopes().as_slice()) {
             ([], scopes) => format!("allows scope {}", scopes.join(", ")),
             (rules, _) if rules.len() <= 3 => format!("allows {}", rules.join(", ")),
-            (rules, _) => format!("allows {} and {} more", rules.first().map_or("", String::as_str), rules.len() - 1),
+            (rules, _) => format!(
+                "allows {} and {} more",
+                rules.first().map_or("", String::as_str),
+                rules.len() - 1
+            ),
         };
-        let expiry =
-            self.end().map_or_else(String::new, |end| format!("expires {} ({})", time::date(end), time::distance(end, now)));
+        let expiry = self.end().map_or_else(String::new, |end| {
+            format!("expires {} ({})", time::date(end), time::distance(end, now))
+        });
         let narrowed = match self.chain.len() {
             0 => String::new(),
             1 => ", less what its caveat takes".to_owned(),
@@ -268,7 +301,8 @@ impl Claims {
         let mut line = |name: &str, value: &str| {
             let _ = writeln!(text, "{name:<10} {value}");
         };
-        let moment = |time: UnixTime| format!("{} ({})", time::date(time), time::distance(time, now));
+        let moment =
+            |time: UnixTime| format!("{} ({})", time::date(time), time::distance(time, now));
         line("accepted", &standing.describe());
         line("id", self.id.as_deref().unwrap_or("(none)"));
         if let Some(chain) = self.chain_id {
@@ -360,9 +394,12 @@ mod tests {
         assert!(whole.summary(whole.issued_at()).contains("(in 1d)"));
 
         // One from the vectors, which ends an hour after `minted`, narrowed to 50 s when half of the hour is over.
-        let vectors: Value = serde_json::from_str(include_str!("../../../../testdata/vectors/token-v2.json")).unwrap();
+        let vectors: Value =
+            serde_json::from_str(include_str!("../../../../testdata/vectors/token-v2.json"))
+                .unwrap();
         let (v2, now) = (vectors["cases"][0]["token"].as_str().unwrap(), UnixTime(minted + 1_800));
-        let narrowed = Caveat { exp: Some(UnixTime(now.0 + 50)), ..Caveat::default() }.append_to(v2).unwrap();
+        let narrowed =
+            Caveat { exp: Some(UnixTime(now.0 + 50)), ..Caveat::default() }.append_to(v2).unwrap();
         let summary = Claims::of(&narrowed).unwrap().summary(now);
         assert!(summary.contains("(in 50s)"), "{summary}");
     }
@@ -370,8 +407,14 @@ mod tests {
     /// The Python program's tokens have no `jti`; logs name them all the same, and `revoke jti:` takes that name.
     #[test]
     fn a_token_without_an_id_is_called_as_logs_call_it() {
-        let vectors: Value = serde_json::from_str(include_str!("../../../../testdata/vectors/token-v1.json")).unwrap();
-        let python = vectors["cases"].as_array().unwrap().iter().find(|case| case["name"] == "as the Python program writes it");
+        let vectors: Value =
+            serde_json::from_str(include_str!("../../../../testdata/vectors/token-v1.json"))
+                .unwrap();
+        let python = vectors["cases"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|case| case["name"] == "as the Python program writes it");
         let claims = Claims::of(python.unwrap()["token"].as_str().unwrap()).unwrap();
         assert_eq!(claims.text("jti"), None);
         let id = claims.id.clone().unwrap();

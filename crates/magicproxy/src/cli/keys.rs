@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use magicproxy_core::{
-    AcceptedTokens, Kem, KeyLifetime, KeyRing, KeySetKey, MinterSigningKey, SealingKey, SealingPublicKey, UnixTime,
+    AcceptedTokens, Kem, KeyLifetime, KeyRing, KeySetKey, MinterSigningKey, SealingKey,
+    SealingPublicKey, UnixTime,
 };
 use magicproxy_proxy::clock;
 use serde_json::json;
@@ -99,8 +100,13 @@ pub(crate) fn run(args: KeysArgs, environment: &Environment) -> Result<(), Failu
                 return Ok(output::print(&keys.ring.active().public().to_pem())?);
             }
             let (now, accepts, denied) = (clock::now(), config.accepts(), config.denied_keys());
-            let is_denied = |key: &SealingPublicKey| denied.iter().any(|id| id == key.id().as_str());
-            if !keys.ring.published(now).any(|key| accepts.kems.contains(&key.kem()) && !is_denied(key)) {
+            let is_denied =
+                |key: &SealingPublicKey| denied.iter().any(|id| id == key.id().as_str());
+            if !keys
+                .ring
+                .published(now)
+                .any(|key| accepts.kems.contains(&key.kem()) && !is_denied(key))
+            {
                 return Err(anyhow::anyhow!(
                     "there is no sealing key of a kind that is accepted and not denied: `magicproxy keys generate` makes them where there \
                      is none, `magicproxy keys rotate` in place of those that are denied"
@@ -139,15 +145,26 @@ fn generate(args: NewKeyArgs, environment: &Environment) -> Result<(), Failure> 
         let sealing = made_sealing(&keystore.add_sealing(now)?);
         let key_set = keystore.add_key_set(now)?.map(|(path, key)| key_set_line(&path, &key));
         let owners = keystore.add_owner_secret(now)?.map(|path| owners_line(&path));
-        let lines = [sealing].into_iter().filter(|lines| !lines.is_empty()).chain(key_set).chain(owners);
+        let lines =
+            [sealing].into_iter().filter(|lines| !lines.is_empty()).chain(key_set).chain(owners);
         let lines: Vec<String> = lines.collect();
         return Ok(output::print(&lines.join("\n"))?);
     }
     let key = keystore.generate(NewKey::of(&config.keys, config.host()))?;
     output::print(&made(&key, keystore.files()))?;
     let sealing = keystore.load_existing()?;
-    let lines = sealing.ring.sealing().iter().zip(&sealing.sealing_files).map(|(key, path)| sealing_line(path, key));
-    let key_set = sealing.ring.key_set().iter().zip(&sealing.key_set_files).map(|(key, path)| key_set_line(path, key));
+    let lines = sealing
+        .ring
+        .sealing()
+        .iter()
+        .zip(&sealing.sealing_files)
+        .map(|(key, path)| sealing_line(path, key));
+    let key_set = sealing
+        .ring
+        .key_set()
+        .iter()
+        .zip(&sealing.key_set_files)
+        .map(|(key, path)| key_set_line(path, key));
     let owners = owners_line(&keystore.owner_secret());
     Ok(output::print(&lines.chain(key_set).chain([owners]).collect::<Vec<_>>().join("\n"))?)
 }
@@ -160,19 +177,27 @@ fn lacks_further_keys(ring: &KeyRing) -> bool {
 
 fn rotate(args: RotateArgs, environment: &Environment) -> Result<(), Failure> {
     let retire_after = args.retire_after.as_deref().map(parse_duration).transpose();
-    let retire_after = retire_after.map_err(|expected| Failure::usage(format!("--retire-after: {expected}")))?;
+    let retire_after =
+        retire_after.map_err(|expected| Failure::usage(format!("--retire-after: {expected}")))?;
     let config = args.new.config(environment)?;
     let keystore = Keystore::of(&config.keys);
     let version = keystore.open()?.ring.key_set_version();
     let (key, retired) = keystore.rotate(NewKey::of(&config.keys, config.host()))?;
     output::print(&made(&key, keystore.files()))?;
-    output::print(&format!("the old key is now `{}`: its tokens stay valid until it is deleted", retired.display()))?;
+    output::print(&format!(
+        "the old key is now `{}`: its tokens stay valid until it is deleted",
+        retired.display()
+    ))?;
     // Later than the last change, so that whoever pinned that set takes this one for newer.
     let now = clock::now().max(UnixTime(version.0 + 1));
     let not_after = retire_after.map(|after| UnixTime(now.0.saturating_add(after.as_secs())));
     let made = keystore.rotate_sealing(now, not_after)?;
     output::print(&made_sealing(&made))?;
-    let key_set = if args.key_set { Some(keystore.rotate_key_set(now, not_after)?) } else { keystore.add_key_set(now)? };
+    let key_set = if args.key_set {
+        Some(keystore.rotate_key_set(now, not_after)?)
+    } else {
+        keystore.add_key_set(now)?
+    };
     if let Some((path, key)) = key_set {
         output::print(&key_set_line(&path, &key))?;
     }
@@ -216,17 +241,23 @@ fn owners_line(path: &Path) -> String {
 }
 
 fn sealing_line(path: &Path, key: &SealingKey) -> String {
-    format!("made the sealing key {} ({})\n  {}", key.public().id(), key.public().kem(), path.display())
+    format!(
+        "made the sealing key {} ({})\n  {}",
+        key.public().id(),
+        key.public().kem(),
+        path.display()
+    )
 }
 
 fn list(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
     let config = settings::load(args.settings.into_flags(), environment)?;
     let keystore = Keystore::of(&config.keys);
     let (keys, accepts, denied) = (keystore.open()?, config.accepts(), config.denied_keys());
-    let sealing_state = |key: &SealingKey| match denied.iter().any(|id| id == key.public().id().as_str()) {
-        true => "denied",
-        false => sealing_state(key, &accepts),
-    };
+    let sealing_state =
+        |key: &SealingKey| match denied.iter().any(|id| id == key.public().id().as_str()) {
+            true => "denied",
+            false => sealing_state(key, &accepts),
+        };
     let state = |at: usize| if at == 0 { "active" } else { "retired" };
     if args.json {
         let key = |(at, key): (usize, &KeyNote)| json!({ "kid": key.id.as_str(), "bits": key.bits, "state": state(at), "file": key.path.display().to_string() });
@@ -248,18 +279,33 @@ fn list(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
             .ring
             .owner_secret()
             .map(|_| json!({ "use": "owners", "state": "active", "file": keystore.owner_secret().display().to_string() }));
-        return Ok(output::print_json(&signing.chain(sealing).chain(key_set).chain(owners).collect())?);
+        return Ok(output::print_json(
+            &signing.chain(sealing).chain(key_set).chain(owners).collect(),
+        )?);
     }
     let lines = keys.held.iter().enumerate();
-    let lines = lines.map(|(at, key)| format!("{}  {:<7}  {} bits  {}", key.id, state(at), key.bits, key.path.display()));
+    let lines = lines.map(|(at, key)| {
+        format!("{}  {:<7}  {} bits  {}", key.id, state(at), key.bits, key.path.display())
+    });
     let sealing = keys.ring.sealing().iter().zip(&keys.sealing_files);
     let sealing = sealing.map(|(key, path)| {
-        format!("{}  {:<7}  {:<9}  {}", key.public().id(), sealing_state(key), key.public().kem(), path.display())
+        format!(
+            "{}  {:<7}  {:<9}  {}",
+            key.public().id(),
+            sealing_state(key),
+            key.public().kem(),
+            path.display()
+        )
     });
-    let key_set =
-        keys.ring.key_set().iter().zip(&keys.key_set_files).map(|(key, path)| {
-            format!("{}  {:<7}  {:<9}  {}", key.id(), key_set_state(key.standing()), "key set", path.display())
-        });
+    let key_set = keys.ring.key_set().iter().zip(&keys.key_set_files).map(|(key, path)| {
+        format!(
+            "{}  {:<7}  {:<9}  {}",
+            key.id(),
+            key_set_state(key.standing()),
+            "key set",
+            path.display()
+        )
+    });
     let owners = keys.ring.owner_secret().map(|_| {
         let path = keystore.owner_secret();
         format!("{:<43}  {:<7}  {:<9}  {}", "(a secret)", "active", "owners", path.display())

@@ -94,7 +94,9 @@ pub(crate) fn run(args: &ManArgs) -> Result<(), Failure> {
 /// The page of a command and, below it, of its own commands.
 fn write_all(command: &clap::Command, dir: &Path) -> std::io::Result<()> {
     std::fs::write(dir.join(Man::new(command.clone()).get_filename()), page(command)?)?;
-    let shown = command.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help");
+    let shown = command
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set() && command.get_name() != "help");
     shown.into_iter().try_for_each(|command| write_all(command, dir))
 }
 
@@ -143,13 +145,20 @@ mod tests {
     fn every_page_has_the_sections_that_readers_look_for() {
         let folder = tempfile::tempdir().unwrap();
         run(&ManArgs { dir: Some(folder.path().to_owned()) }).map_err(|_| ()).unwrap();
-        let pages: Vec<PathBuf> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let pages: Vec<PathBuf> =
+            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
         assert!(pages.len() > 20, "{pages:?}");
         for path in pages {
             let text = std::fs::read_to_string(&path).unwrap();
-            for section in
-                [".TH ", ".SH NAME", ".SH SYNOPSIS", ".SH DESCRIPTION", ".SH ENVIRONMENT", ".SH FILES", ".SH \"EXIT STATUS\""]
-            {
+            for section in [
+                ".TH ",
+                ".SH NAME",
+                ".SH SYNOPSIS",
+                ".SH DESCRIPTION",
+                ".SH ENVIRONMENT",
+                ".SH FILES",
+                ".SH \"EXIT STATUS\"",
+            ] {
                 let there = text.contains(section) || text.contains(&section.replace('"', ""));
                 assert!(there, "{section} in {}", path.display());
             }

@@ -13,7 +13,10 @@ use http::Request;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use magicproxy_core::limit::Limit;
-use magicproxy_core::{Credential, KnownNames, Label, MintLimits, MintRequest, RawRule, TokenVersion, Weakness, written_secret};
+use magicproxy_core::{
+    Credential, KnownNames, Label, MintLimits, MintRequest, RawRule, TokenVersion, Weakness,
+    written_secret,
+};
 use magicproxy_proxy::clock;
 use magicproxy_proxy::settings::UpstreamSettings;
 use serde_json::{Value, json};
@@ -105,7 +108,9 @@ struct MintDraft {
 fn credential(args: &MintArgs, environment: &Environment) -> anyhow::Result<Zeroizing<String>> {
     match (&args.credential_file, &args.credential_env) {
         (Some(path), _) => secret::document(path),
-        (None, name) => Ok(Zeroizing::new(secret::variable(name.as_deref().unwrap_or_default(), environment)?.to_owned())),
+        (None, name) => Ok(Zeroizing::new(
+            secret::variable(name.as_deref().unwrap_or_default(), environment)?.to_owned(),
+        )),
     }
 }
 
@@ -121,11 +126,15 @@ fn order(args: &MintArgs, environment: &Environment) -> Result<MintDraft, Failur
     }
     let expires_in = args.expires_in.as_deref().map(parse_duration).transpose();
     let expires_in = expires_in.map_err(|expected| {
-        faults.push(format!("--expires-in `{}`: {expected}", args.expires_in.as_deref().unwrap_or_default()));
+        faults.push(format!(
+            "--expires-in `{}`: {expected}",
+            args.expires_in.as_deref().unwrap_or_default()
+        ));
     });
     let sub = args.sub.as_deref().map(|text| {
-        Label::parse_subject(text)
-            .ok_or_else(|| faults.push(format!("--sub `{}`: {}, other than `-`", harmless(text), narrow::LABEL)))
+        Label::parse_subject(text).ok_or_else(|| {
+            faults.push(format!("--sub `{}`: {}, other than `-`", harmless(text), narrow::LABEL))
+        })
     });
     let sub = sub.transpose().ok().flatten();
     let order = MintRequest {
@@ -155,7 +164,8 @@ fn offline(order: MintRequest, config: Config) -> Result<Zeroizing<String>, Fail
     let upstream = config.upstream_named(order.aud.as_deref()).map_err(Failure::usage)?;
     config.unchecked().iter().for_each(|line| remark(line));
     ensure_accepted(upstream)?;
-    let accepted = upstream.acceptance.max_lifetime.map_or(config.minting.max_lifetime, Duration::from_secs);
+    let accepted =
+        upstream.acceptance.max_lifetime.map_or(config.minting.max_lifetime, Duration::from_secs);
     let limits = MintLimits {
         work: magicproxy_core::policy::Work::unlimited(),
         upstream: &upstream.name,
@@ -171,8 +181,12 @@ fn offline(order: MintRequest, config: Config) -> Result<Zeroizing<String>, Fail
         require_sub: upstream.acceptance.require_sub,
     };
     let request = order.check(&limits, clock::now());
-    let request = request.map_err(|faults| Failure::Usage(faults.iter().map(ToString::to_string).collect()))?;
-    upstream.credential.check(&request.credential).map_err(|error| Failure::usage(format!("token: {error}")))?;
+    let request = request
+        .map_err(|faults| Failure::Usage(faults.iter().map(ToString::to_string).collect()))?;
+    upstream
+        .credential
+        .check(&request.credential)
+        .map_err(|error| Failure::usage(format!("token: {error}")))?;
     warn(upstream.credential.weakness_of(&request.credential));
     let minted = keys.ring.mint(&request).context("nothing was minted")?;
     Ok(minted.token)
@@ -202,8 +216,11 @@ fn at_proxy(peer: &Peer, order: &MintRequest) -> Result<Zeroizing<String>, Failu
     written_secret(&order.token).map_err(|fault| Failure::usage(format!("credential: {fault}")))?;
     warn(Credential::parse_new(&order.token).ok().and_then(|credential| credential.weakness()));
     let body = Zeroizing::new(to_json(order)?);
-    let request = Request::post("/").header("content-type", "application/json").body(Full::new(Bytes::from_owner(body)));
-    let response = wire::runtime()?.block_on(peer.send("/__magictoken", request.context("request")?))?;
+    let request = Request::post("/")
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from_owner(body)));
+    let response =
+        wire::runtime()?.block_on(peer.send("/__magictoken", request.context("request")?))?;
     Ok(Zeroizing::new(response.content("application/jwt")?.trim().to_owned()))
 }
 
@@ -211,7 +228,9 @@ fn at_proxy(peer: &Peer, order: &MintRequest) -> Result<Zeroizing<String>, Failu
 fn to_json(order: &MintRequest) -> Result<Vec<u8>, Failure> {
     let mut members = json!({});
     if let Some(members) = members.as_object_mut() {
-        let mut put = |name: &str, value: Option<Value>| value.map(|value| members.insert(name.to_owned(), value));
+        let mut put = |name: &str, value: Option<Value>| {
+            value.map(|value| members.insert(name.to_owned(), value))
+        };
         put("allowed", order.allowed.as_ref().map(|rules| json!(rules)));
         put("scopes", order.scopes.as_ref().map(|names| json!(names)));
         put("expires_in", order.expires_in.map(Value::from));

@@ -7,8 +7,8 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use magicproxy_core::limit::Limit;
 use magicproxy_core::{
-    Caveat, Label, NarrowError, Network, ParseCaveatError, PatternMode, Policy, RawRule, Rule, Sender, UnixTime, UnverifiedToken,
-    UpstreamName,
+    Caveat, Label, NarrowError, Network, ParseCaveatError, PatternMode, Policy, RawRule, Rule,
+    Sender, UnixTime, UnverifiedToken, UpstreamName,
 };
 use magicproxy_proxy::clock;
 use serde_json::json;
@@ -82,10 +82,14 @@ pub(crate) fn run(args: &NarrowArgs, environment: &Environment) -> Result<(), Fa
             caveat.append_to(&token).map_err(refused)?
         }
         (None, UnverifiedToken::V1(_)) => {
-            return Err(Failure::usage("only its proxy can narrow a token of version 1: name it (--proxy URL)"));
+            return Err(Failure::usage(
+                "only its proxy can narrow a token of version 1: name it (--proxy URL)",
+            ));
         }
     };
-    if caveat.limit.is_some() && matches!(&parsed, UnverifiedToken::V2(token) if !token.names_minter()) {
+    if caveat.limit.is_some()
+        && matches!(&parsed, UnverifiedToken::V2(token) if !token.names_minter())
+    {
         note(NEEDS_MINTER);
     }
     args.remade.give(&narrowed, now)
@@ -102,15 +106,21 @@ impl CaveatArgs {
         }
         let mut moment = |name: &str, text: &Option<String>| {
             let duration = text.as_deref().map(parse_duration).transpose();
-            let duration = duration.map_err(|expected| faults.push(format!("{name}: {expected}"))).ok().flatten();
+            let duration = duration
+                .map_err(|expected| faults.push(format!("{name}: {expected}")))
+                .ok()
+                .flatten();
             duration.map(|after| UnixTime(now.0.saturating_add(after.as_secs())))
         };
-        let (exp, nbf) = (moment("--expires-in", &self.expires_in), moment("--starts-in", &self.starts_in));
-        let aud =
-            self.aud.as_deref().map(|name| UpstreamName::parse(name).ok_or_else(|| format!("--aud `{name}`: this is no name")));
+        let (exp, nbf) =
+            (moment("--expires-in", &self.expires_in), moment("--starts-in", &self.starts_in));
+        let aud = self.aud.as_deref().map(|name| {
+            UpstreamName::parse(name).ok_or_else(|| format!("--aud `{name}`: this is no name"))
+        });
         let aud = aud.transpose().map_err(|fault| faults.push(fault)).ok().flatten();
-        let sub =
-            self.sub.as_deref().map(|text| Label::parse(text).ok_or_else(|| format!("--sub `{}`: {LABEL}", harmless(text))));
+        let sub = self.sub.as_deref().map(|text| {
+            Label::parse(text).ok_or_else(|| format!("--sub `{}`: {LABEL}", harmless(text)))
+        });
         let sub = sub.transpose().map_err(|fault| faults.push(fault)).ok().flatten();
         let mut cidr = Vec::new();
         for text in &self.sender {
@@ -135,9 +145,10 @@ impl CaveatArgs {
         if faults.is_empty() {
             return match caveat.check() {
                 Ok(()) => Ok(caveat),
-                Err(ParseCaveatError::Empty) => {
-                    Err(vec!["say what the new token may do less: --allow, --expires-in, --sender, …".to_owned()])
-                }
+                Err(ParseCaveatError::Empty) => Err(vec![
+                    "say what the new token may do less: --allow, --expires-in, --sender, …"
+                        .to_owned(),
+                ]),
                 Err(error) => Err(vec![error.to_string()]),
             };
         }
@@ -150,11 +161,14 @@ pub(super) const NEEDS_MINTER: &str = "warning: no minter signs this token, and 
                                        something, it refuses (`unlisted_minter`), unless its operator says `state.unlisted_minters = \"accept\"`";
 
 /// How a label is written.
-pub(super) const LABEL: &str = "expected 1 to 128 characters of visible ASCII without `\"`, `\\`, `>` and `,`";
+pub(super) const LABEL: &str =
+    "expected 1 to 128 characters of visible ASCII without `\"`, `\\`, `>` and `,`";
 
 fn refused(error: NarrowError) -> Failure {
     match error {
-        NarrowError::Rules(faults) => Failure::Usage(faults.iter().map(|fault| format!("--allow: {fault}")).collect()),
+        NarrowError::Rules(faults) => {
+            Failure::Usage(faults.iter().map(|fault| format!("--allow: {fault}")).collect())
+        }
         error => anyhow::Error::new(error).into(),
     }
 }
@@ -163,7 +177,8 @@ fn refused(error: NarrowError) -> Failure {
 fn ensure_something_is_left(token: &UnverifiedToken<'_>, caveat: &Caveat) -> Result<(), Failure> {
     let parse = |rules: &[RawRule]| Rule::parse_list(rules, PatternMode::Whole);
     let Some(written) = &caveat.allowed else { return Ok(()) };
-    let rules = Rule::parse_new_list(written, PatternMode::Whole).map_err(|faults| refused(NarrowError::Rules(faults)))?;
+    let rules = Rule::parse_new_list(written, PatternMode::Whole)
+        .map_err(|faults| refused(NarrowError::Rules(faults)))?;
     let mut futile = vec![false; rules.len()];
     for list in lists(token) {
         // What cannot be read here (a scope, a rule of another version) is the proxy's to judge.
@@ -179,7 +194,10 @@ fn ensure_something_is_left(token: &UnverifiedToken<'_>, caveat: &Caveat) -> Res
         ));
     }
     for (rule, _) in written.iter().zip(futile).filter(|(_, futile)| *futile) {
-        note(&format!("warning: the token allows nothing of `{}`, and so will the new one", harmless(&rule.to_string())));
+        note(&format!(
+            "warning: the token allows nothing of `{}`, and so will the new one",
+            harmless(&rule.to_string())
+        ));
     }
     Ok(())
 }
@@ -188,10 +206,14 @@ fn ensure_something_is_left(token: &UnverifiedToken<'_>, caveat: &Caveat) -> Res
 fn lists(token: &UnverifiedToken<'_>) -> Vec<Vec<RawRule>> {
     let claims = token.claims_for_display().unwrap_or_default();
     let caveats = match token {
-        UnverifiedToken::V1(_) => serde_json::from_value(claims.get("caveats").cloned().unwrap_or_default()).unwrap_or_default(),
+        UnverifiedToken::V1(_) => {
+            serde_json::from_value(claims.get("caveats").cloned().unwrap_or_default())
+                .unwrap_or_default()
+        }
         UnverifiedToken::V2(token) => token.caveats().unwrap_or_default(),
     };
-    let own: Option<Vec<RawRule>> = claims.get("allowed").and_then(|rules| serde_json::from_value(rules.clone()).ok());
+    let own: Option<Vec<RawRule>> =
+        claims.get("allowed").and_then(|rules| serde_json::from_value(rules.clone()).ok());
     own.into_iter().chain(caveats.into_iter().filter_map(|caveat: Caveat| caveat.allowed)).collect()
 }
 
@@ -201,7 +223,12 @@ fn at_proxy(peer: &Peer, token: &str, caveat: &Caveat) -> Result<Zeroizing<Strin
 }
 
 /// A token that a proxy makes of this one.
-pub(super) fn ask(peer: &Peer, path: &str, token: &str, body: Bytes) -> Result<Zeroizing<String>, Failure> {
+pub(super) fn ask(
+    peer: &Peer,
+    path: &str,
+    token: &str,
+    body: Bytes,
+) -> Result<Zeroizing<String>, Failure> {
     let request = Request::post("/")
         .header("content-type", "application/json")
         .header("authorization", format!("Bearer {token}"))

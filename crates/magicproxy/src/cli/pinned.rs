@@ -6,7 +6,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
-use magicproxy_core::{AcceptedTokens, Kem, KeySetError, PublicKeySet, SealingPublicKey, SignedKeySet};
+use magicproxy_core::{
+    AcceptedTokens, Kem, KeySetError, PublicKeySet, SealingPublicKey, SignedKeySet,
+};
 use magicproxy_proxy::clock;
 
 use super::secret;
@@ -21,24 +23,38 @@ use magicproxy_config::ground::text::harmless;
 /// The preferred key of that kind in a file, and what is said there of what is accepted.
 pub(super) fn of_file(path: &str, kem: Option<Kem>) -> Result<FoundKey, Failure> {
     let text = secret::whole_file(Path::new(path)).context("--to")?;
-    let fault = |error: &dyn std::fmt::Display| Failure::usage(format!("--to `{}`: {error}", harmless(path)));
+    let fault = |error: &dyn std::fmt::Display| {
+        Failure::usage(format!("--to `{}`: {error}", harmless(path)))
+    };
     let pin = Pin::parse(text.to_string());
-    let pin = pin.map_err(|error| PublicKeySet::from_json(&text).err().map_or_else(|| fault(&error), |why| fault(&why)))?;
-    if matches!(&pin.set, PinnedSet::Signed(set) if set.ensure_current(clock::now()) == Err(KeySetError::Expired)) {
-        note(&format!("warning: the keys in `{}` are old: the proxy may have others by now", harmless(path)));
+    let pin = pin.map_err(|error| {
+        PublicKeySet::from_json(&text).err().map_or_else(|| fault(&error), |why| fault(&why))
+    })?;
+    if matches!(&pin.set, PinnedSet::Signed(set) if set.ensure_current(clock::now()) == Err(KeySetError::Expired))
+    {
+        note(&format!(
+            "warning: the keys in `{}` are old: the proxy may have others by now",
+            harmless(path)
+        ));
     }
     pin.found(kem, path)
 }
 
 /// The first key of a kind; where none is asked for, of the usual one, or else of that which there is.
-fn preferred(keys: &[SealingPublicKey], kem: Option<Kem>, from: &str) -> Result<SealingPublicKey, Failure> {
+fn preferred(
+    keys: &[SealingPublicKey],
+    kem: Option<Kem>,
+    from: &str,
+) -> Result<SealingPublicKey, Failure> {
     let of = |kem: Kem| keys.iter().find(|key| key.kem() == kem);
     let key = match kem {
         Some(kem) => of(kem),
         None => of(Kem::default()).or(keys.first()),
     };
     let kem = kem.unwrap_or_default();
-    key.cloned().ok_or_else(|| Failure::usage(format!("--to `{}`: there is no key of the kind `{kem}`", harmless(from))))
+    key.cloned().ok_or_else(|| {
+        Failure::usage(format!("--to `{}`: there is no key of the kind `{kem}`", harmless(from)))
+    })
 }
 
 /// A proxy whose keys are pinned.
@@ -67,10 +83,16 @@ pub(super) struct FoundKey {
 
 impl PinnedProxy<'_> {
     /// The preferred key of that kind: of the proxy's present set, or of the pinned one where the proxy cannot be reached.
-    pub(super) fn key(&self, kem: Option<Kem>, environment: &Environment) -> Result<FoundKey, Failure> {
+    pub(super) fn key(
+        &self,
+        kem: Option<Kem>,
+        environment: &Environment,
+    ) -> Result<FoundKey, Failure> {
         let url = self.peer.url();
         if !self.peer.is_private() {
-            let message = format!("--to `{url}`: over plain http anyone on the way could give another key: use https, or a file");
+            let message = format!(
+                "--to `{url}`: over plain http anyone on the way could give another key: use https, or a file"
+            );
             return Err(Failure::usage(message));
         }
         let path = pin(self.peer, environment)?;
@@ -83,9 +105,9 @@ impl PinnedProxy<'_> {
             Err(fault) => return offline(pinned, kem, fault),
         };
         let present = match &pinned {
-            Some(pinned) => {
-                pinned.followed_by(document).map_err(|fault| anyhow!("{url}: {fault} (pinned in `{}`)", path.display()))?
-            }
+            Some(pinned) => pinned
+                .followed_by(document)
+                .map_err(|fault| anyhow!("{url}: {fault} (pinned in `{}`)", path.display()))?,
             None => Pin::first(document).map_err(|error| anyhow!("{url}: {error}"))?,
         };
         present.keep(pinned.as_ref(), &path, &url)?;
@@ -96,7 +118,9 @@ impl PinnedProxy<'_> {
 /// What is pinned may be used until it expires: the proxy may have retired the key meanwhile, and nobody says so.
 fn offline(pinned: Option<Pin>, kem: Option<Kem>, fault: ClientFault) -> Result<FoundKey, Failure> {
     // Somebody who is there and is not the proxy is no reason to go on without it.
-    let Some(pinned) = pinned.filter(|_| fault.kind == ClientFaultKind::Unreachable) else { return Err(fault.into()) };
+    let Some(pinned) = pinned.filter(|_| fault.kind == ClientFaultKind::Unreachable) else {
+        return Err(fault.into());
+    };
     let set = match &pinned.set {
         PinnedSet::Signed(set) => set,
         PinnedSet::Unsigned(_) => {
@@ -106,7 +130,8 @@ fn offline(pinned: Option<Pin>, kem: Option<Kem>, fault: ClientFault) -> Result<
             .into());
         }
     };
-    set.ensure_current(clock::now()).map_err(|error| anyhow!("{fault}; and of what is pinned: {error}"))?;
+    set.ensure_current(clock::now())
+        .map_err(|error| anyhow!("{fault}; and of what is pinned: {error}"))?;
     Ok(FoundKey { unreachable: Some(fault), ..pinned.found(kem, "the pinned keys")? })
 }
 
@@ -131,14 +156,21 @@ enum PinFault {
     Changed,
 }
 
-const REFRESH: &str = "if the proxy's operator says that it is right (`magicproxy keys list`), say --refresh";
+const REFRESH: &str =
+    "if the proxy's operator says that it is right (`magicproxy keys list`), say --refresh";
 
 impl std::fmt::Display for PinFault {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Set(error @ (KeySetError::Expired | KeySetError::NotYetValid)) => write!(formatter, "{error}"),
+            Self::Set(error @ (KeySetError::Expired | KeySetError::NotYetValid)) => {
+                write!(formatter, "{error}")
+            }
             Self::Set(KeySetError::RolledBack) => {
-                write!(formatter, "{}: its key folder is behind that of another replica; {REFRESH}", KeySetError::RolledBack)
+                write!(
+                    formatter,
+                    "{}: its key folder is behind that of another replica; {REFRESH}",
+                    KeySetError::RolledBack
+                )
             }
             Self::Set(error) => write!(formatter, "{error}; {REFRESH}"),
             Self::BeforeSignatures => write!(
@@ -146,7 +178,10 @@ impl std::fmt::Display for PinFault {
                 "its keys were pinned before key sets were signed, so that nobody can tell whether the present ones follow them; {REFRESH}"
             ),
             Self::Changed => {
-                write!(formatter, "its keys are not those that are pinned, and it does not sign its key set; {REFRESH}")
+                write!(
+                    formatter,
+                    "its keys are not those that are pinned, and it does not sign its key set; {REFRESH}"
+                )
             }
         }
     }
@@ -159,7 +194,10 @@ impl Pin {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             document => document.with_context(named)?,
         };
-        Ok(Some(Self::parse(document).map_err(|error| anyhow!("{}: {error}; --refresh writes it anew", named()))?))
+        Ok(Some(
+            Self::parse(document)
+                .map_err(|error| anyhow!("{}: {error}; --refresh writes it anew", named()))?,
+        ))
     }
 
     /// What a first contact is told is believed: it came over TLS, or from this machine.
@@ -175,9 +213,9 @@ impl Pin {
     fn parse(document: String) -> Result<Self, KeySetError> {
         let set = match SignedKeySet::first(&document) {
             Ok(set) => PinnedSet::Signed(set),
-            Err(KeySetError::Unsigned) => {
-                PinnedSet::Unsigned(PublicKeySet::from_json(&document).map_err(|_| KeySetError::Malformed)?)
-            }
+            Err(KeySetError::Unsigned) => PinnedSet::Unsigned(
+                PublicKeySet::from_json(&document).map_err(|_| KeySetError::Malformed)?,
+            ),
             Err(error) => return Err(error),
         };
         Ok(Self { document, set })
@@ -187,7 +225,8 @@ impl Pin {
     fn followed_by(&self, document: String) -> Result<Self, PinFault> {
         match &self.set {
             PinnedSet::Signed(pinned) => {
-                let set = SignedKeySet::following(&document, &pinned.pin()).map_err(PinFault::Set)?;
+                let set =
+                    SignedKeySet::following(&document, &pinned.pin()).map_err(PinFault::Set)?;
                 set.ensure_current(clock::now()).map_err(PinFault::Set)?;
                 Ok(Self { document, set: PinnedSet::Signed(set) })
             }
@@ -225,7 +264,9 @@ impl Pin {
     /// Is it no older than what was pinned?
     fn replaces(&self, before: Option<&Self>) -> bool {
         match (&self.set, before.map(|before| &before.set)) {
-            (PinnedSet::Signed(set), Some(PinnedSet::Signed(before))) => set.replaces(&before.pin()),
+            (PinnedSet::Signed(set), Some(PinnedSet::Signed(before))) => {
+                set.replaces(&before.pin())
+            }
             _ => true,
         }
     }
@@ -244,12 +285,21 @@ impl Pin {
         }
         written?;
         for key in self.keys().iter().filter(|_| new_keys) {
-            note(&format!("pinned the key {} ({}) of {url} in {}", key.id(), key.kem(), path.display()));
+            note(&format!(
+                "pinned the key {} ({}) of {url} in {}",
+                key.id(),
+                key.kem(),
+                path.display()
+            ));
         }
         match self.signer().filter(|_| new_signer) {
-            Some(signer) => note(&format!("pinned the key {signer}, which signs the key set of {url}")),
+            Some(signer) => {
+                note(&format!("pinned the key {signer}, which signs the key set of {url}"))
+            }
             None if new_signer => {
-                note(&format!("warning: {url} does not sign its key set, so that its next rotation will need --refresh"));
+                note(&format!(
+                    "warning: {url} does not sign its key set, so that its next rotation will need --refresh"
+                ));
             }
             None => {}
         }
@@ -259,7 +309,10 @@ impl Pin {
     /// In one step, and under a name of this process's own: others may be minting.
     fn write(&self, path: &Path) -> anyhow::Result<()> {
         write::create_folder_of(path)?;
-        let staged = write::staged_public(&path.with_extension(std::process::id().to_string()), &self.document)?;
+        let staged = write::staged_public(
+            &path.with_extension(std::process::id().to_string()),
+            &self.document,
+        )?;
         std::fs::rename(&staged, path).with_context(|| format!("`{}`", path.display()))
     }
 }
@@ -271,8 +324,11 @@ fn ids(keys: &[SealingPublicKey]) -> Vec<&str> {
 /// One file for each proxy.
 fn pin(peer: &Peer, environment: &Environment) -> Result<PathBuf, Failure> {
     let data = environment.xdg("XDG_DATA_HOME", ".local/share");
-    let data = data
-        .ok_or_else(|| Failure::usage("there is no home folder to keep the key in: save it to a file, and give that to --to"))?;
+    let data = data.ok_or_else(|| {
+        Failure::usage(
+            "there is no home folder to keep the key in: save it to a file, and give that to --to",
+        )
+    })?;
     let legal = |c: char| if c.is_ascii_alphanumeric() || "-.".contains(c) { c } else { '_' };
     let name: String = peer.place().chars().map(legal).collect();
     Ok(data.join("magicproxy/proxies").join(format!("{name}.jwks")))

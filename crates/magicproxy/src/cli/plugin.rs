@@ -53,13 +53,23 @@ struct UnconfiguredPlugin {
 }
 
 impl UnconfiguredPlugin {
-    fn load(file: &Path, config: Option<&str>, state: Option<Arc<dyn StateStore>>) -> anyhow::Result<Self> {
-        let name = PluginName::parse("plugin").ok_or_else(|| anyhow::anyhow!("a plugin has no name"))?;
-        let plugin = PluginSettings { config: config.map(Into::into), ..PluginSettings::new(name.clone(), file.to_owned()) };
+    fn load(
+        file: &Path,
+        config: Option<&str>,
+        state: Option<Arc<dyn StateStore>>,
+    ) -> anyhow::Result<Self> {
+        let name =
+            PluginName::parse("plugin").ok_or_else(|| anyhow::anyhow!("a plugin has no name"))?;
+        let plugin = PluginSettings {
+            config: config.map(Into::into),
+            ..PluginSettings::new(name.clone(), file.to_owned())
+        };
         let settings = HostSettings { plugins: vec![plugin], cache: None, state };
         match Host::new(settings) {
             Ok(host) => Ok(Self { host, name }),
-            Err(errors) => anyhow::bail!(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
+            Err(errors) => {
+                anyhow::bail!(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+            }
         }
     }
 }

@@ -37,10 +37,19 @@ pub(crate) fn run(args: ResealArgs, environment: &Environment) -> Result<(), Fai
             let config = settings::load(args.settings.into_flags(), environment)?;
             let keys = Keystore::of(&config.keys).open()?;
             config.unchecked().iter().for_each(|line| remark(line));
-            let claims = UnverifiedToken::parse(&token).context("token")?.claims_for_display().unwrap_or_default();
-            let upstream = config.upstream_named(claims.get("aud").and_then(|aud| aud.as_str())).map_err(Failure::usage)?;
+            let claims = UnverifiedToken::parse(&token)
+                .context("token")?
+                .claims_for_display()
+                .unwrap_or_default();
+            let upstream = config
+                .upstream_named(claims.get("aud").and_then(|aud| aud.as_str()))
+                .map_err(Failure::usage)?;
             keys.ring
-                .reseal(&token, &Config::verify_context(upstream, clock::now()), &RuleCompiler::default())
+                .reseal(
+                    &token,
+                    &Config::verify_context(upstream, clock::now()),
+                    &RuleCompiler::default(),
+                )
                 .context("token")?
         }
     };

@@ -117,10 +117,14 @@ impl RevokeArgs {
 pub(crate) fn run(args: RevokeArgs, environment: &Environment) -> Result<(), Failure> {
     let all = named::all(&args, environment)?;
     if all.is_empty() && !args.list && !args.repair {
-        return Err(Failure::usage("what is to be revoked? --token @FILE, --chain, --owner, --key or --before; or --list"));
+        return Err(Failure::usage(
+            "what is to be revoked? --token @FILE, --chain, --owner, --key or --before; or --list",
+        ));
     }
     if args.reason.as_deref().is_some_and(named::holds_token) {
-        return Err(Failure::usage("--reason: there is a magic token in it, which whoever reads the list would have"));
+        return Err(Failure::usage(
+            "--reason: there is a magic token in it, which whoever reads the list would have",
+        ));
     }
     if args.reason.as_ref().is_some_and(|reason| reason.len() > LONGEST_REASON) {
         return Err(Failure::usage(format!("--reason: longer than {LONGEST_REASON} bytes")));
@@ -138,7 +142,11 @@ pub(crate) fn run(args: RevokeArgs, environment: &Environment) -> Result<(), Fai
     if args.repair {
         return Ok(repair::run(&kept, args.form())?);
     }
-    if args.undo { undo(&kept, &all, args.form()) } else { Ok(revoke(&args, (&config, keys.as_ref()), &kept, &all)?) }
+    if args.undo {
+        undo(&kept, &all, args.form())
+    } else {
+        Ok(revoke(&args, (&config, keys.as_ref()), &kept, &all)?)
+    }
 }
 
 fn revoke(
@@ -157,9 +165,13 @@ fn revoke(
     let entries: Vec<Revocation> = all.iter().map(entry).collect();
     kept.add(&entries)?;
     let beside = KnownIds { known: &known, config, keys, now };
-    let remarks: Vec<Vec<String>> = all.iter().map(|named| effect::remarks(named, &beside)).collect();
+    let remarks: Vec<Vec<String>> =
+        all.iter().map(|named| effect::remarks(named, &beside)).collect();
     report(&entries, &remarks, args.form())?;
-    note(&format!("kept in {}; running proxies that read it refuse them within a second", kept.place));
+    note(&format!(
+        "kept in {}; running proxies that read it refuse them within a second",
+        kept.place
+    ));
     Ok(())
 }
 
@@ -184,22 +196,49 @@ fn report(entries: &[Revocation], remarks: &[Vec<String>], form: Form) -> anyhow
 fn undo(kept: &RevocationPlace, all: &[NamedEntry], form: Form) -> Result<(), Failure> {
     let (known, now) = (kept.read()?, clock::now());
     let others = |named: &NamedEntry| -> Vec<String> {
-        let reaching = named.token.iter().flat_map(|token| effect::reaching(&token.text, None, &known, now));
-        reaching.filter(|revoked| **revoked != named.revoked).map(|revoked| format!("`{}`", harmless(&revoked.shown()))).collect()
+        let reaching =
+            named.token.iter().flat_map(|token| effect::reaching(&token.text, None, &known, now));
+        reaching
+            .filter(|revoked| **revoked != named.revoked)
+            .map(|revoked| format!("`{}`", harmless(&revoked.shown())))
+            .collect()
     };
-    if let Some(unknown) = all.iter().find(|named| known.iter().all(|entry| entry.revoked != named.revoked)) {
+    if let Some(unknown) =
+        all.iter().find(|named| known.iter().all(|entry| entry.revoked != named.revoked))
+    {
         let others = others(unknown);
-        let refused = if others.is_empty() { String::new() } else { format!("; the token is refused by {}", others.join(", ")) };
-        return Err(anyhow::anyhow!("`{}` is not revoked in {}{refused}", unknown.revoked.name(), kept.place).into());
+        let refused = if others.is_empty() {
+            String::new()
+        } else {
+            format!("; the token is refused by {}", others.join(", "))
+        };
+        return Err(anyhow::anyhow!(
+            "`{}` is not revoked in {}{refused}",
+            unknown.revoked.name(),
+            kept.place
+        )
+        .into());
     }
     kept.remove(&all.iter().map(|named| named.revoked.clone()).collect::<Vec<_>>())?;
     let names: Vec<String> = all.iter().map(|named| named.revoked.name()).collect();
     match form {
         Form::Json => output::print_json(&json!({ "undone": names }))?,
-        Form::Lines => output::print(&names.iter().map(|name| format!("accepted again {name}")).collect::<Vec<_>>().join("\n"))?,
+        Form::Lines => output::print(
+            &names
+                .iter()
+                .map(|name| format!("accepted again {name}"))
+                .collect::<Vec<_>>()
+                .join("\n"),
+        )?,
     }
-    for (named, others) in all.iter().map(|named| (named, others(named))).filter(|(_, others)| !others.is_empty()) {
-        note(&format!("note: the token of {} is still refused by {}", named.revoked.name(), others.join(", ")));
+    for (named, others) in
+        all.iter().map(|named| (named, others(named))).filter(|(_, others)| !others.is_empty())
+    {
+        note(&format!(
+            "note: the token of {} is still refused by {}",
+            named.revoked.name(),
+            others.join(", ")
+        ));
     }
     Ok(())
 }
@@ -212,16 +251,26 @@ fn list(entries: &[Revocation], form: Form) -> anyhow::Result<()> {
     }
     let line = |entry: &Revocation| {
         let since = time::date(UnixTime(entry.about.revoked_at));
-        let reason = entry.about.reason.as_deref().map(|reason| format!("  {}", harmless(reason))).unwrap_or_default();
+        let reason = entry
+            .about
+            .reason
+            .as_deref()
+            .map(|reason| format!("  {}", harmless(reason)))
+            .unwrap_or_default();
         let until = match entry.about.expires_at {
             FOR_GOOD.. => "it is undone".to_owned(),
             end => time::date(UnixTime(end)),
         };
-        let idle = if entry.revoked.means_nothing() { "  refuses nothing, see --repair" } else { "" };
+        let idle =
+            if entry.revoked.means_nothing() { "  refuses nothing, see --repair" } else { "" };
         format!("{}  since {since} until {until}{idle}{reason}", harmless(&entry.revoked.shown()))
     };
     let lines: Vec<String> = live.map(line).collect();
-    output::print(&if lines.is_empty() { "nothing is revoked".to_owned() } else { lines.join("\n") })
+    output::print(&if lines.is_empty() {
+        "nothing is revoked".to_owned()
+    } else {
+        lines.join("\n")
+    })
 }
 
 fn to_json(entry: &Revocation) -> Map<String, Value> {

@@ -53,7 +53,8 @@ pub(crate) struct RunArgs {
 
 /// Becomes the program.
 pub(crate) fn run(args: RunArgs, environment: &Environment) -> Result<(), Failure> {
-    let (program, arguments) = args.command.split_first().ok_or_else(|| Failure::usage("there is no command"))?;
+    let (program, arguments) =
+        args.command.split_first().ok_or_else(|| Failure::usage("there is no command"))?;
     if args.tokens.is_empty() {
         return Err(Failure::usage("there is no token: name one with --token-file FILE"));
     }
@@ -83,7 +84,11 @@ fn wanted(names: &[String], program: &Path) -> Result<ClientSelection, Failure> 
         return Ok(ClientSelection::All);
     }
     if !names.is_empty() {
-        return names.iter().map(|name| client_named(name)).collect::<Result<_, _>>().map(ClientSelection::These);
+        return names
+            .iter()
+            .map(|name| client_named(name))
+            .collect::<Result<_, _>>()
+            .map(ClientSelection::These);
     }
     let name = program.file_name().unwrap_or_default().to_string_lossy();
     Ok(ClientSelection::Program(Client::of_program(name.strip_suffix(".exe").unwrap_or(&name))))
@@ -97,7 +102,10 @@ fn first_arguments<'t>(told: &'t [ClientSetup], wanted: &ClientSelection) -> Vec
             ClientSelection::Program(Some(client)) if client.name == setup.client.name => {
                 all.extend(setup.arguments.iter().map(String::as_str));
             }
-            _ => note(&format!("note: {0} needs arguments besides: see `magicproxy env {0}`", setup.client.name)),
+            _ => note(&format!(
+                "note: {0} needs arguments besides: see `magicproxy env {0}`",
+                setup.client.name
+            )),
         }
     }
     all
@@ -110,13 +118,20 @@ struct Changes {
 }
 
 impl Changes {
-    fn of(all: &[ClientSetup], files: &[TokenFile], environment: &Environment) -> Result<Self, Failure> {
+    fn of(
+        all: &[ClientSetup],
+        files: &[TokenFile],
+        environment: &Environment,
+    ) -> Result<Self, Failure> {
         let mut changes = Self { set: BTreeMap::new(), removed: BTreeSet::new() };
         // Settings of git that its client gives stay, and ours come after them.
         let mut git_settings = git_settings(environment);
         for ClientSetup { setup, bearer, .. } in all {
             let token = bearer.and_then(|at| files.get(at)).map_or("", |file| file.token.as_str());
-            let filled = setup.numbered(git_settings).into_iter().map(|(name, value)| (name, value.with_token(token)));
+            let filled = setup
+                .numbered(git_settings)
+                .into_iter()
+                .map(|(name, value)| (name, value.with_token(token)));
             changes.set.extend(filled);
             git_settings += setup.git_settings.len();
             if let Some(folder) = &setup.folder {
@@ -125,7 +140,10 @@ impl Changes {
             }
             changes.removed.extend(&setup.removed);
             setup.files.iter().for_each(|(name, _)| {
-                note(&format!("note: {0} needs `{name}` besides: see `magicproxy env {0}`", setup.client.name));
+                note(&format!(
+                    "note: {0} needs `{name}` besides: see `magicproxy env {0}`",
+                    setup.client.name
+                ));
             });
         }
         changes.set.extend(around_other_proxies(all, environment));
@@ -139,14 +157,22 @@ impl Changes {
             let was = environment.var(name).is_some();
             format!("{} {name}", if was { "replaced" } else { "set" })
         });
-        let removed = self.removed.iter().filter(|name| std::env::var_os(name).is_some()).map(|name| format!("removed {name}"));
+        let removed = self
+            .removed
+            .iter()
+            .filter(|name| std::env::var_os(name).is_some())
+            .map(|name| format!("removed {name}"));
         set.chain(removed).collect()
     }
 }
 
 /// A proxy on this machine is no business of the one that leads to the internet: its token must not go there.
-fn around_other_proxies(told: &[ClientSetup], environment: &Environment) -> Vec<(String, Zeroizing<String>)> {
-    let others = ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+fn around_other_proxies(
+    told: &[ClientSetup],
+    environment: &Environment,
+) -> Vec<(String, Zeroizing<String>)> {
+    let others =
+        ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
     let hosts: BTreeSet<&str> = told.iter().filter_map(|told| told.target.loopback()).collect();
     if hosts.is_empty() || others.iter().all(|name| environment.var(name).is_none()) {
         return Vec::new();
@@ -158,9 +184,15 @@ fn around_other_proxies(told: &[ClientSetup], environment: &Environment) -> Vec<
 }
 
 /// Makes a folder with one file of settings, the same for the same settings. It holds no secret, and stays.
-fn prepare(folder: &SettingsFolder, client: &str, environment: &Environment) -> Result<String, Failure> {
+fn prepare(
+    folder: &SettingsFolder,
+    client: &str,
+    environment: &Environment,
+) -> Result<String, Failure> {
     let content = folder.content.without_token();
-    let home = environment.xdg("XDG_RUNTIME_DIR", ".cache").context("there is no place for settings: set HOME")?;
+    let home = environment
+        .xdg("XDG_RUNTIME_DIR", ".cache")
+        .context("there is no place for settings: set HOME")?;
     let digest: u64 = content.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         // FNV-1a: names a folder, protects nothing.
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -170,8 +202,14 @@ fn prepare(folder: &SettingsFolder, client: &str, environment: &Environment) -> 
     create_private_folder(&path).with_context(named)?;
     // In one step: another run may be reading it.
     let staged = path.join(format!(".{}-{}", folder.file, std::process::id()));
-    std::fs::write(&staged, content).and_then(|()| std::fs::rename(&staged, path.join(folder.file))).with_context(named)?;
-    path.to_str().map(str::to_owned).with_context(named).context("expected a path of UTF-8").map_err(Failure::from)
+    std::fs::write(&staged, content)
+        .and_then(|()| std::fs::rename(&staged, path.join(folder.file)))
+        .with_context(named)?;
+    path.to_str()
+        .map(str::to_owned)
+        .with_context(named)
+        .context("expected a path of UTF-8")
+        .map_err(Failure::from)
 }
 
 fn create_private_folder(path: &Path) -> std::io::Result<()> {

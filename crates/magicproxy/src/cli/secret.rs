@@ -16,7 +16,13 @@ const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
 /// The secret in a file, or on standard input for `-`.
 pub(super) fn from_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
-    let named = || if path == Path::new("-") { "standard input".to_owned() } else { format!("`{}`", path.display()) };
+    let named = || {
+        if path == Path::new("-") {
+            "standard input".to_owned()
+        } else {
+            format!("`{}`", path.display())
+        }
+    };
     written(&document(path)?).with_context(named)
 }
 
@@ -35,15 +41,21 @@ pub(super) fn whole_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
 }
 
 /// The secret in a variable.
-pub(super) fn from_variable(name: &str, environment: &Environment) -> anyhow::Result<Zeroizing<String>> {
-    written(variable(name, environment)?).with_context(|| format!("the environment variable `{name}`"))
+pub(super) fn from_variable(
+    name: &str,
+    environment: &Environment,
+) -> anyhow::Result<Zeroizing<String>> {
+    written(variable(name, environment)?)
+        .with_context(|| format!("the environment variable `{name}`"))
 }
 
 /// All of a variable.
 pub(super) fn variable<'e>(name: &str, environment: &'e Environment) -> anyhow::Result<&'e str> {
-    environment.var(name).with_context(|| match std::env::var_os(name).is_some_and(|value| !value.is_empty()) {
-        true => format!("the environment variable `{name}` is no text in UTF-8"),
-        false => format!("the environment variable `{name}` is not set, or empty"),
+    environment.var(name).with_context(|| {
+        match std::env::var_os(name).is_some_and(|value| !value.is_empty()) {
+            true => format!("the environment variable `{name}` is no text in UTF-8"),
+            false => format!("the environment variable `{name}` is not set, or empty"),
+        }
     })
 }
 
@@ -53,7 +65,10 @@ pub(super) fn written(text: &str) -> anyhow::Result<Zeroizing<String>> {
 }
 
 /// A token as an argument gives it: `@FILE`, `-` for standard input, `env:NAME`, or itself; without its armour.
-pub(super) fn from_argument(argument: &str, environment: &Environment) -> anyhow::Result<Zeroizing<String>> {
+pub(super) fn from_argument(
+    argument: &str,
+    environment: &Environment,
+) -> anyhow::Result<Zeroizing<String>> {
     if let Some(token) = from_reference(argument, environment) {
         return token.and_then(|token| without_armour(&token)).context("token");
     }
@@ -75,7 +90,10 @@ pub(super) fn without_armour(token: &str) -> anyhow::Result<Zeroizing<String>> {
 }
 
 /// What `@FILE`, `-` or `env:NAME` refers to; nothing, where the text is none of them.
-pub(super) fn from_reference(text: &str, environment: &Environment) -> Option<anyhow::Result<Zeroizing<String>>> {
+pub(super) fn from_reference(
+    text: &str,
+    environment: &Environment,
+) -> Option<anyhow::Result<Zeroizing<String>>> {
     match (text.strip_prefix('@'), text.strip_prefix("env:")) {
         (Some(path), _) => Some(from_file(Path::new(path))),
         (None, Some(name)) => Some(from_variable(name, environment)),
@@ -104,7 +122,9 @@ mod tests {
 
     #[test]
     fn what_windows_writes_is_read_or_told() {
-        let read = |bytes: &[u8]| read(bytes).map(|text| text.to_string()).map_err(|error| error.to_string());
+        let read = |bytes: &[u8]| {
+            read(bytes).map(|text| text.to_string()).map_err(|error| error.to_string())
+        };
         assert_eq!(read(b"\xef\xbb\xbf{\"a\":1}\r\n").as_deref(), Ok("{\"a\":1}\r\n"));
         for bytes in [&b"\xff\xfem\0"[..], b"\xfe\xff\0m"] {
             assert!(read(bytes).unwrap_err().contains("UTF-16"));

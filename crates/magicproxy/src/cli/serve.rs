@@ -35,7 +35,8 @@ impl ServeArgs {
     fn into_flags(self) -> Flags {
         let mut flags = self.settings.into_flags();
         flags.raw.listen = flag("--listen", self.listen);
-        flags.raw.danger_plain_http = flag("--danger-plain-http", self.danger_plain_http.then_some(true));
+        flags.raw.danger_plain_http =
+            flag("--danger-plain-http", self.danger_plain_http.then_some(true));
         flags.raw.tls.dev = flag("--tls-dev", self.tls_dev.then_some(true));
         flags.raw.log.format = flag("--log-format", self.log_format);
         flags.raw.log.level = flag("--log-level", self.log_level);

@@ -8,7 +8,9 @@ use magicproxy_core::UnixTime;
 /// `2026-11-24T21:16:54Z`
 pub(super) fn date(time: UnixTime) -> String {
     match UNIX_EPOCH.checked_add(Duration::from_secs(time.0)) {
-        Some(point) if time.0 <= magicproxy_core::token::MAX_UNIX_TIME => humantime::format_rfc3339_seconds(point).to_string(),
+        Some(point) if time.0 <= magicproxy_core::token::MAX_UNIX_TIME => {
+            humantime::format_rfc3339_seconds(point).to_string()
+        }
         _ => format!("{} seconds after 1970", time.0),
     }
 }
@@ -23,8 +25,14 @@ pub(super) fn distance(time: UnixTime, now: UnixTime) -> String {
 }
 
 fn length(seconds: u64) -> String {
-    let units = [(seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
-    let largest = units.iter().skip_while(|(count, _)| *count == 0).take(2).filter(|(count, _)| *count > 0);
+    let units = [
+        (seconds / 86_400, "d"),
+        (seconds / 3_600 % 24, "h"),
+        (seconds / 60 % 60, "m"),
+        (seconds % 60, "s"),
+    ];
+    let largest =
+        units.iter().skip_while(|(count, _)| *count == 0).take(2).filter(|(count, _)| *count > 0);
     largest.map(|(count, unit)| format!("{count}{unit}")).collect::<Vec<_>>().join(" ")
 }
 
@@ -34,7 +42,14 @@ mod tests {
 
     #[test]
     fn two_largest_units() {
-        let cases = [(0, "now"), (5, "in 5s"), (3_600, "in 1h"), (5_400, "in 1h 30m"), (90_061, "in 1d 1h"), (86_460, "in 1d")];
+        let cases = [
+            (0, "now"),
+            (5, "in 5s"),
+            (3_600, "in 1h"),
+            (5_400, "in 1h 30m"),
+            (90_061, "in 1d 1h"),
+            (86_460, "in 1d"),
+        ];
         for (seconds, expected) in cases {
             assert_eq!(distance(UnixTime(1_000_000 + seconds), UnixTime(1_000_000)), expected);
         }

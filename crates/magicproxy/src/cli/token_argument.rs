@@ -32,7 +32,9 @@ impl GivenToken {
         let text = match (&self.token, &self.token_file, &self.token_env) {
             (Some(argument), _, _) => return Ok(secret::from_argument(argument, environment)?),
             (None, Some(path), _) => secret::from_file(path),
-            (None, None, name) => secret::from_variable(name.as_deref().unwrap_or_default(), environment),
+            (None, None, name) => {
+                secret::from_variable(name.as_deref().unwrap_or_default(), environment)
+            }
         };
         Ok(text.and_then(|text| secret::without_armour(&text)).context("token")?)
     }

@@ -70,10 +70,17 @@ impl TokenArgs {
     /// Reads every token.
     pub(super) fn read(&self, environment: &Environment) -> Result<Tokens, Failure> {
         // Read here, since the parser of arguments would repeat what is wrong: perhaps a token.
-        let files = self.files.iter().map(|text| named_file(text).map_err(|expected| format!("--token-file: {expected}")));
-        let tokens = self.tokens.iter().map(|text| named_token(text).map_err(|expected| format!("--token: {expected}")));
+        let files = self
+            .files
+            .iter()
+            .map(|text| named_file(text).map_err(|expected| format!("--token-file: {expected}")));
+        let tokens = self
+            .tokens
+            .iter()
+            .map(|text| named_token(text).map_err(|expected| format!("--token: {expected}")));
         let named = files.chain(tokens).collect::<Result<Vec<_>, _>>().map_err(Failure::usage)?;
-        let read = named.iter().map(|token| token.read(environment)).collect::<Result<Vec<_>, _>>()?;
+        let read =
+            named.iter().map(|token| token.read(environment)).collect::<Result<Vec<_>, _>>()?;
         let (files, bearers) = read.into_iter().unzip();
         Ok(Tokens { files, bearers })
     }
@@ -91,15 +98,30 @@ impl NamedToken {
             Source::File(path) => {
                 let absolute = absolute(path, "--token-file")?;
                 // What is read but once, such as a pipe, cannot be named to the program.
-                (TokenFile::read(path)?, harmless(&path.to_string_lossy()), path.is_file().then_some(absolute))
+                (
+                    TokenFile::read(path)?,
+                    harmless(&path.to_string_lossy()),
+                    path.is_file().then_some(absolute),
+                )
             }
             Source::Reference(reference) => {
-                let text = secret::from_reference(reference, environment).context("token")?.context("token")?;
-                let shown = if reference == "-" { "standard input".to_owned() } else { harmless(reference) };
+                let text = secret::from_reference(reference, environment)
+                    .context("token")?
+                    .context("token")?;
+                let shown = if reference == "-" {
+                    "standard input".to_owned()
+                } else {
+                    harmless(reference)
+                };
                 (TokenFile::of(&text).context("token")?, shown, None)
             }
         };
-        let bearer = TokenDestination { name: self.name.clone(), shown, audience: token.audience.clone(), file };
+        let bearer = TokenDestination {
+            name: self.name.clone(),
+            shown,
+            audience: token.audience.clone(),
+            file,
+        };
         Ok((token, bearer))
     }
 }
@@ -114,13 +136,21 @@ pub(super) struct Tokens {
 /// Says on standard error which token goes where, and what is wrong with it or with its way.
 pub(super) fn say(told: &[ClientSetup], bearers: &[TokenDestination], files: &[TokenFile]) {
     let warnings: Vec<&String> = files.iter().flat_map(|file| &file.warnings).collect();
-    let exposures: BTreeSet<String> = told.iter().filter_map(|told| told.target.exposure()).collect();
+    let exposures: BTreeSet<String> =
+        told.iter().filter_map(|told| told.target.exposure()).collect();
     warnings.into_iter().chain(&exposures).for_each(|warning| note(&format!("warning: {warning}")));
     let mut said = BTreeSet::new();
     for told in told {
-        let Some((bearer, file)) = told.bearer.and_then(|at| Some((bearers.get(at)?, files.get(at)?))) else { continue };
+        let Some((bearer, file)) =
+            told.bearer.and_then(|at| Some((bearers.get(at)?, files.get(at)?)))
+        else {
+            continue;
+        };
         let id = file.id.as_deref().map(|id| format!(" ({})", harmless(id))).unwrap_or_default();
-        let line = format!("using the token{id} of {} for `{}` at {}", bearer.shown, told.setup.upstream, told.setup.api);
+        let line = format!(
+            "using the token{id} of {} for `{}` at {}",
+            bearer.shown, told.setup.upstream, told.setup.api
+        );
         if said.insert(line.clone()) {
             remark(&line);
         }
@@ -140,7 +170,10 @@ pub(super) struct TokenFile {
 /// The token is its holder's secret.
 impl std::fmt::Debug for TokenFile {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("TokenFile").field("warnings", &self.warnings).finish_non_exhaustive()
+        formatter
+            .debug_struct("TokenFile")
+            .field("warnings", &self.warnings)
+            .finish_non_exhaustive()
     }
 }
 
@@ -148,7 +181,8 @@ impl TokenFile {
     /// Reads exactly one token, around which line ends may stand.
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
         let text = secret::whole_file(path).with_context(|| "token file")?;
-        let mut file = Self::of(&text).with_context(|| format!("token file `{}`", path.display()))?;
+        let mut file =
+            Self::of(&text).with_context(|| format!("token file `{}`", path.display()))?;
         file.warnings.extend(exposure(path));
         Ok(file)
     }
@@ -166,17 +200,24 @@ impl TokenFile {
         if let Some(start) = time("nbf").filter(|start| start.0 > now.0) {
             warnings.push(format!("the token is not valid before {}", moment(start)));
         }
-        let text = |name: &str| claims.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
+        let text =
+            |name: &str| claims.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
         Ok(Self { id: text("jti"), audience: audience(&token, &claims), token, warnings })
     }
 }
 
 /// The upstream that a token names, in its claims or in a caveat.
 pub(super) fn audience(token: &str, claims: &serde_json::Value) -> Option<String> {
-    let of = |claims: &serde_json::Value| claims.get("aud").and_then(serde_json::Value::as_str).map(str::to_owned);
+    let of = |claims: &serde_json::Value| {
+        claims.get("aud").and_then(serde_json::Value::as_str).map(str::to_owned)
+    };
     let caveats = || match UnverifiedToken::parse(token).ok()? {
-        UnverifiedToken::V1(_) => claims.get("caveats").and_then(serde_json::Value::as_array)?.iter().find_map(of),
-        UnverifiedToken::V2(token) => token.caveats().ok()?.iter().find_map(|caveat| Some(caveat.aud.as_ref()?.to_string())),
+        UnverifiedToken::V1(_) => {
+            claims.get("caveats").and_then(serde_json::Value::as_array)?.iter().find_map(of)
+        }
+        UnverifiedToken::V2(token) => {
+            token.caveats().ok()?.iter().find_map(|caveat| Some(caveat.aud.as_ref()?.to_string()))
+        }
     };
     of(claims).or_else(caveats)
 }
@@ -188,7 +229,10 @@ fn claims(token: &str) -> anyhow::Result<serde_json::Value> {
         bail!("expected one magic token and nothing else");
     }
     let parsed = UnverifiedToken::parse(token).context("expected a magic token")?;
-    parsed.claims_for_display().filter(serde_json::Value::is_object).context("expected a magic token: its claims cannot be read")
+    parsed
+        .claims_for_display()
+        .filter(serde_json::Value::is_object)
+        .context("expected a magic token: its claims cannot be read")
 }
 
 /// A warning, where others may read the file: by its mode, and by that of every folder above it. A pipe of one's own is
@@ -200,10 +244,16 @@ fn exposure(path: &Path) -> Option<String> {
     let mode = mode_of(path).filter(|_| path.is_file())?;
     let full = std::fs::canonicalize(path).ok()?;
     // The class of users whose bit for reading is 0o040 or 0o004 passes a folder by 0o010 or 0o001.
-    let reached = |read: u32| full.ancestors().skip(1).all(|folder| mode_of(folder).is_none_or(|mode| mode & read >> 2 != 0));
+    let reached = |read: u32| {
+        full.ancestors()
+            .skip(1)
+            .all(|folder| mode_of(folder).is_none_or(|mode| mode & read >> 2 != 0))
+    };
     let shown = harmless(&path.to_string_lossy());
     let exposed = [0o040, 0o004].into_iter().any(|read| mode & read != 0 && reached(read));
-    exposed.then(|| format!("the token file `{shown}` is open to others (mode {mode:04o}): chmod 600 it"))
+    exposed.then(|| {
+        format!("the token file `{shown}` is open to others (mode {mode:04o}): chmod 600 it")
+    })
 }
 
 #[cfg(not(unix))]

@@ -50,7 +50,11 @@ impl MadeArgs {
         } else if self.out.is_none() {
             output::print(token)?;
         }
-        let place = self.out.as_ref().map(|path| format!(", in {}", harmless(&path.to_string_lossy()))).unwrap_or_default();
+        let place = self
+            .out
+            .as_ref()
+            .map(|path| format!(", in {}", harmless(&path.to_string_lossy())))
+            .unwrap_or_default();
         remark(&format!("{}{place}", claims.summary(now)));
         if let Some(long) = LongToken::of(token.len()) {
             note(&format!("warning: the token has {} bytes: {long}", token.len()));
@@ -77,7 +81,9 @@ fn write_token(path: &Path, token: &str) -> anyhow::Result<()> {
 fn ensure_replaceable(path: &Path) -> anyhow::Result<()> {
     let shown = harmless(&path.to_string_lossy());
     if path == Path::new("-") {
-        bail!("`-`: expected the name of a file; without --out the token is printed (a file of this name is `./-`)");
+        bail!(
+            "`-`: expected the name of a file; without --out the token is printed (a file of this name is `./-`)"
+        );
     }
     let metadata = match std::fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
@@ -89,7 +95,8 @@ fn ensure_replaceable(path: &Path) -> anyhow::Result<()> {
     }
     let held = secret::from_file(path).and_then(|text| secret::without_armour(&text)).ok();
     // One of before the first release, too, which people are told to mint anew.
-    let held = held.filter(|text| matches!(UnverifiedToken::parse(text), Ok(_) | Err(VerifyError::OldForm)));
+    let held = held
+        .filter(|text| matches!(UnverifiedToken::parse(text), Ok(_) | Err(VerifyError::OldForm)));
     if held.is_none() && metadata.len() > 0 {
         bail!("`{shown}` is there and holds no magic token: it is not replaced");
     }

@@ -10,7 +10,8 @@ use crate::runtime::wire;
 use magicproxy_config::ground::text::harmless;
 
 /// What a mint request for a sealed token needs.
-pub(super) const NEEDED: &str = "--aud NAME: expected the name of the upstream that the credential is for";
+pub(super) const NEEDED: &str =
+    "--aud NAME: expected the name of the upstream that the credential is for";
 
 /// The name of an upstream, and what the proxy says that it accepts for it.
 pub(super) struct NamedUpstream {
@@ -21,7 +22,9 @@ pub(super) struct NamedUpstream {
 /// The name as it was given, which nobody was asked about.
 pub(super) fn unchecked(aud: Option<&str>) -> Result<NamedUpstream, Failure> {
     let name = parse(aud.ok_or_else(|| Failure::usage(NEEDED))?)?;
-    note(&format!("not checked: whether the proxy has an upstream `{name}`, and whether this is still a key of its own"));
+    note(&format!(
+        "not checked: whether the proxy has an upstream `{name}`, and whether this is still a key of its own"
+    ));
     Ok(NamedUpstream { name, accepts: None })
 }
 
@@ -40,18 +43,27 @@ fn named(peer: &Peer, aud: &UpstreamName) -> Result<NamedUpstream, Failure> {
         accepts: Option<AcceptedTokens>,
     }
     let encoded = aud.as_str().replace('[', "%5B").replace(']', "%5D");
-    let response = wire::runtime()?.block_on(peer.get(&format!("/__magictoken/upstreams/{encoded}")))?;
+    let response =
+        wire::runtime()?.block_on(peer.get(&format!("/__magictoken/upstreams/{encoded}")))?;
     match response.code().as_deref() {
         Some("unknown_upstream") => {
-            return Err(Failure::usage(format!("--aud `{aud}`: {} has no such upstream: {}", peer.url(), response.fault())));
+            return Err(Failure::usage(format!(
+                "--aud `{aud}`: {} has no such upstream: {}",
+                peer.url(),
+                response.fault()
+            )));
         }
         Some("not_found") => {
-            note(&format!("not checked: whether {} has an upstream `{aud}`: it is too old to be asked", peer.url()));
+            note(&format!(
+                "not checked: whether {} has an upstream `{aud}`: it is too old to be asked",
+                peer.url()
+            ));
             return Ok(NamedUpstream { name: aud.clone(), accepts: None });
         }
         _ => {}
     }
-    let told: UpstreamBody = serde_json::from_str(&response.content("application/json")?).map_err(|_| no_names(peer))?;
+    let told: UpstreamBody =
+        serde_json::from_str(&response.content("application/json")?).map_err(|_| no_names(peer))?;
     Ok(NamedUpstream { name: told.upstream, accepts: told.accepts })
 }
 
@@ -65,13 +77,17 @@ fn only(peer: &Peer) -> Result<UpstreamName, Failure> {
     if response.code().as_deref() == Some("not_found") {
         return Err(Failure::usage(NEEDED));
     }
-    let told: Names = serde_json::from_str(&response.content("application/json")?).map_err(|_| no_names(peer))?;
+    let told: Names =
+        serde_json::from_str(&response.content("application/json")?).map_err(|_| no_names(peer))?;
     match told.upstreams.as_slice() {
         [only] if told.complete => {
             note(&format!("for the only upstream of {}: `{only}`", peer.url()));
             Ok(only.clone())
         }
-        [] => Err(Failure::usage(format!("{NEEDED}: {} has several, and does not tell strangers which", peer.url()))),
+        [] => Err(Failure::usage(format!(
+            "{NEEDED}: {} has several, and does not tell strangers which",
+            peer.url()
+        ))),
         names => {
             let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
             Err(Failure::usage(format!("{NEEDED}: {} has {}", peer.url(), names.join(", "))))

@@ -50,7 +50,9 @@ impl ClientFault {
     /// The connection was not made, or broke.
     pub(super) fn of_io(peer: &Peer, error: &io::Error) -> Self {
         let what = match error.kind() {
-            io::ErrorKind::ConnectionRefused => format!("nobody listens at {}: the connection was refused", peer.authority()),
+            io::ErrorKind::ConnectionRefused => {
+                format!("nobody listens at {}: the connection was refused", peer.authority())
+            }
             _ => reason(error),
         };
         Self::unreachable(peer, what)
@@ -60,29 +62,44 @@ impl ClientFault {
     pub(super) fn of_tls(peer: &Peer, error: &io::Error) -> Self {
         let Some(fault) = HandshakeFault::of(error) else {
             return match error.kind() {
-                io::ErrorKind::UnexpectedEof => {
-                    Self::not_the_proxy(peer, "the connection was closed in the middle of the TLS handshake: is it `http://`?")
+                io::ErrorKind::UnexpectedEof => Self::not_the_proxy(
+                    peer,
+                    "the connection was closed in the middle of the TLS handshake: is it `http://`?",
+                ),
+                io::ErrorKind::InvalidInput => {
+                    Self::not_the_proxy(peer, "this is no host that a certificate can be for")
                 }
-                io::ErrorKind::InvalidInput => Self::not_the_proxy(peer, "this is no host that a certificate can be for"),
                 _ => Self::of_io(peer, error),
             };
         };
         let (host, trust) = (&peer.host, peer.how_to_trust());
         let what = match fault {
             HandshakeFault::UnknownIssuer => {
-                format!("the certificate of `{host}` is not trusted: its issuer is unknown; {trust}")
+                format!(
+                    "the certificate of `{host}` is not trusted: its issuer is unknown; {trust}"
+                )
             }
             HandshakeFault::SelfSigned => {
-                format!("the certificate of `{host}` is not trusted: it is an authority's own, used as a server's; {trust}")
+                format!(
+                    "the certificate of `{host}` is not trusted: it is an authority's own, used as a server's; {trust}"
+                )
             }
-            HandshakeFault::Expired => format!("the certificate of `{host}` has expired: it must be renewed at the proxy"),
+            HandshakeFault::Expired => {
+                format!("the certificate of `{host}` has expired: it must be renewed at the proxy")
+            }
             HandshakeFault::NotYetValid => {
-                format!("the certificate of `{host}` is not valid yet: is the clock of this machine right?")
+                format!(
+                    "the certificate of `{host}` is not valid yet: is the clock of this machine right?"
+                )
             }
             HandshakeFault::WrongName => {
-                format!("the certificate is not for `{host}`: name the proxy as its certificate does, or get one for this name")
+                format!(
+                    "the certificate is not for `{host}`: name the proxy as its certificate does, or get one for this name"
+                )
             }
-            HandshakeFault::Certificate(why) => format!("the certificate of `{host}` is not accepted: {why}"),
+            HandshakeFault::Certificate(why) => {
+                format!("the certificate of `{host}` is not accepted: {why}")
+            }
             HandshakeFault::NotTls => "no TLS is spoken there: is it `http://`?".to_owned(),
             HandshakeFault::Other(why) => format!("the TLS handshake failed: {why}"),
         };
@@ -91,7 +108,10 @@ impl ClientFault {
 
     /// This machine trusts nobody.
     pub(super) fn without_roots(peer: &Peer, error: &str) -> Self {
-        Self::not_the_proxy(peer, format!("no certificate authority is trusted here ({error}); {}", peer.how_to_trust()))
+        Self::not_the_proxy(
+            peer,
+            format!("no certificate authority is trusted here ({error}); {}", peer.how_to_trust()),
+        )
     }
 
     /// The connection was made, and no HTTP came.
@@ -100,7 +120,8 @@ impl ClientFault {
             let tls = if peer.scheme == Scheme::Http { ": is it `https://`?" } else { "" };
             return Self::not_the_proxy(peer, format!("no HTTP is spoken there{tls}"));
         }
-        let tls = if peer.scheme == Scheme::Http { " (a port for `https://` does so, too)" } else { "" };
+        let tls =
+            if peer.scheme == Scheme::Http { " (a port for `https://` does so, too)" } else { "" };
         Self::unreachable(peer, format!("the connection was closed without a response{tls}"))
     }
 }

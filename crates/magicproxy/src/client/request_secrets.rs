@@ -19,12 +19,26 @@ struct MintedCredential {
 impl RequestSecrets {
     pub(super) async fn of(request: &Request<Full<Bytes>>) -> Self {
         let field = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let bearer = field.and_then(|value| value.rsplit(' ').next()).map(|token| Zeroizing::new(token.to_owned()));
-        let body = request.body().clone().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-        let order = serde_json::from_slice::<MintedCredential>(&body).ok().map(|order| Zeroizing::new(order.token));
-        let escaped = order.as_ref().and_then(|token| serde_json::to_string(token.as_str()).ok()).map(Zeroizing::new);
+        let bearer = field
+            .and_then(|value| value.rsplit(' ').next())
+            .map(|token| Zeroizing::new(token.to_owned()));
+        let body =
+            request.body().clone().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        let order = serde_json::from_slice::<MintedCredential>(&body)
+            .ok()
+            .map(|order| Zeroizing::new(order.token));
+        let escaped = order
+            .as_ref()
+            .and_then(|token| serde_json::to_string(token.as_str()).ok())
+            .map(Zeroizing::new);
         let escaped = escaped.map(|text| Zeroizing::new(text.trim_matches('"').to_owned()));
-        Self([bearer, order, escaped].into_iter().flatten().filter(|secret| !secret.is_empty()).collect())
+        Self(
+            [bearer, order, escaped]
+                .into_iter()
+                .flatten()
+                .filter(|secret| !secret.is_empty())
+                .collect(),
+        )
     }
 
     /// The text without them.

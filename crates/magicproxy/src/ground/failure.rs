@@ -58,7 +58,8 @@ impl Failure {
 
     /// Says what happened in the log, for commands whose standard error is a log.
     pub(crate) fn logged(self) -> Self {
-        let say = |message: &str| tracing::error!(target: "magicproxy::failure", "{}", shown(message));
+        let say =
+            |message: &str| tracing::error!(target: "magicproxy::failure", "{}", shown(message));
         match &self {
             Self::Error(error) | Self::NotStarted { error, .. } => say(&chain(error)),
             Self::Usage(messages) => messages.iter().for_each(|message| say(message)),
@@ -73,8 +74,10 @@ impl Failure {
 pub(crate) fn shown(message: &str) -> String {
     let arguments = std::env::args_os().filter_map(|argument| argument.into_string().ok());
     arguments.fold(without_userinfo(message).into_owned(), |message, argument| {
-        let value =
-            argument.strip_prefix("--").and_then(|flag| flag.split_once('=')).map_or(argument.as_str(), |(_, value)| value);
+        let value = argument
+            .strip_prefix("--")
+            .and_then(|flag| flag.split_once('='))
+            .map_or(argument.as_str(), |(_, value)| value);
         without_userinfo_of(message, value)
     })
 }

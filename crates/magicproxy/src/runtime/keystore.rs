@@ -117,7 +117,10 @@ impl Keystore {
     /// Reads the keys, which must be there.
     pub(crate) fn load_existing(&self) -> Result<Keys, Faults> {
         let missing = || {
-            let fault = Fault::new(format!("there is no private key at `{}`", self.files.private.display()), Origin::Default);
+            let fault = Fault::new(
+                format!("there is no private key at `{}`", self.files.private.display()),
+                Origin::Default,
+            );
             Faults::one(fault.help("`magicproxy keys generate` makes one; `--keys DIR` names the folder of an existing one"))
         };
         self.load()?.ok_or_else(missing)
@@ -126,8 +129,10 @@ impl Keystore {
     fn load_ring(&self, retired: &[PathBuf]) -> Result<Keys, Faults> {
         let active = read_private(&self.files.private)?;
         let mut held = vec![KeyNote::of(&self.files.private, &active)];
-        let mut warnings: Vec<String> =
-            exposure(&self.files.private).into_iter().chain(trust::of_another(&self.files.private)).collect();
+        let mut warnings: Vec<String> = exposure(&self.files.private)
+            .into_iter()
+            .chain(trust::of_another(&self.files.private))
+            .collect();
         let mut others = Vec::new();
         for path in retired {
             let key = read_private(path)?;
@@ -143,7 +148,8 @@ impl Keystore {
         let ring = KeyRing::new(active, others).and_then(|ring| ring.with_sealing(sealing));
         let ring = ring.and_then(|ring| ring.with_key_set(key_set));
         let owner_secret = self.load_owner_secret(&mut warnings)?;
-        let ring = ring.map_err(|error| one_fault(self.folder(), &error))?.with_owner_secret(owner_secret);
+        let ring =
+            ring.map_err(|error| one_fault(self.folder(), &error))?.with_owner_secret(owner_secret);
         for path in [&self.files.public, &self.files.certificate] {
             warnings.extend(check_beside(path, &held)?);
         }
@@ -178,8 +184,9 @@ impl Keystore {
 
     /// Makes the first key. Overwrites nothing.
     pub(crate) fn generate(&self, new: NewKey<'_>) -> anyhow::Result<KeyNote> {
-        if let Some(present) =
-            [&self.files.private, &self.files.public, &self.files.certificate].into_iter().find(|path| path.exists())
+        if let Some(present) = [&self.files.private, &self.files.public, &self.files.certificate]
+            .into_iter()
+            .find(|path| path.exists())
         {
             anyhow::bail!(
                 "`{}` exists and is not overwritten: `magicproxy keys rotate` makes a new key beside it",
@@ -216,9 +223,11 @@ impl Keystore {
         let short: String = old.public().id().as_str().chars().take(8).collect();
         let retired = self.folder().join(format!("retired-{short}.pem"));
         write::second_name(&self.files.private, &retired)?;
-        for (staged, path) in
-            [(private, &self.files.private), (public, &self.files.public), (certificate, &self.files.certificate)]
-        {
+        for (staged, path) in [
+            (private, &self.files.private),
+            (public, &self.files.public),
+            (certificate, &self.files.certificate),
+        ] {
             std::fs::rename(&staged, path).with_context(|| format!("`{}`", path.display()))?;
         }
         write::sync_folder(self.folder());
@@ -233,7 +242,13 @@ impl Keys {
         let active = sealing().filter(|key| key.standing().retired.is_none());
         KnownKeys {
             folder: self.held.first().and_then(|key| key.path.parent()),
-            ids: self.held.iter().map(|key| &key.id).chain(sealing().map(|key| key.public().id())).map(KeyId::as_str).collect(),
+            ids: self
+                .held
+                .iter()
+                .map(|key| &key.id)
+                .chain(sealing().map(|key| key.public().id()))
+                .map(KeyId::as_str)
+                .collect(),
             active_sealing: active.map(|key| key.public().id().as_str()).collect(),
         }
     }
@@ -248,11 +263,14 @@ impl KeyNote {
 fn read_private(path: &Path) -> Result<PrivateKey, Faults> {
     if let Some(fault) = trust::writable_by_everybody(path) {
         let fault = Fault::new(format!("private key {fault}"), Origin::Default);
-        return Err(Faults::one(
-            fault.help(format!("make new keys if anyone may have done so, else chmod 600 '{}'", path.display())),
-        ));
+        return Err(Faults::one(fault.help(format!(
+            "make new keys if anyone may have done so, else chmod 600 '{}'",
+            path.display()
+        ))));
     }
-    let text = std::fs::read_to_string(path).map(Zeroizing::new).map_err(|error| one_fault(path, &reason(&error)))?;
+    let text = std::fs::read_to_string(path)
+        .map(Zeroizing::new)
+        .map_err(|error| one_fault(path, &reason(&error)))?;
     PrivateKey::from_pem(&text).map_err(|error| one_fault(path, &error))
 }
 
@@ -263,7 +281,8 @@ fn check_beside(path: &Path, held: &[KeyNote]) -> Result<Option<String>, Faults>
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         text => text.map_err(|error| one_fault(path, &reason(&error)))?,
     };
-    let id = PublicKey::from_pem(&text).map_err(|error: KeyError| one_fault(path, &error))?.id().clone();
+    let id =
+        PublicKey::from_pem(&text).map_err(|error: KeyError| one_fault(path, &error))?.id().clone();
     match held.iter().position(|key| key.id == id) {
         Some(0) => Ok(None),
         Some(_) => Ok(Some(format!(
@@ -271,9 +290,12 @@ fn check_beside(path: &Path, held: &[KeyNote]) -> Result<Option<String>, Faults>
             path.display()
         ))),
         None => {
-            let private = held.first().map(|key| key.path.display().to_string()).unwrap_or_default();
-            let fault =
-                Fault::new(format!("`{}` does not belong to the private key `{private}`", path.display()), Origin::Default);
+            let private =
+                held.first().map(|key| key.path.display().to_string()).unwrap_or_default();
+            let fault = Fault::new(
+                format!("`{}` does not belong to the private key `{private}`", path.display()),
+                Origin::Default,
+            );
             Err(Faults::one(fault.help("put the matching file there, or delete it: the proxy itself needs only the private key")))
         }
     }
@@ -285,7 +307,12 @@ pub(crate) fn exposure(path: &Path) -> Option<String> {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
     let exposed = mode & 0o077 != 0;
-    exposed.then(|| format!("the private key `{0}` is open to others (mode {mode:04o}): chmod 600 '{0}'", path.display()))
+    exposed.then(|| {
+        format!(
+            "the private key `{0}` is open to others (mode {mode:04o}): chmod 600 '{0}'",
+            path.display()
+        )
+    })
 }
 
 #[cfg(not(unix))]

@@ -30,7 +30,9 @@ pub(crate) fn install(settings: LogSettings) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let ours = |target: &str| target.split("::").next().is_some_and(|krate| krate.starts_with("magicproxy"));
+    let ours = |target: &str| {
+        target.split("::").next().is_some_and(|krate| krate.starts_with("magicproxy"))
+    };
     let filter = filter_fn(move |event| {
         let cap = if ours(event.target()) { level } else { level.min(LevelFilter::WARN) };
         *event.level() <= cap
@@ -41,9 +43,12 @@ pub(crate) fn install(settings: LogSettings) {
         Some(background) => BoxMakeWriter::new(Lines::new(background, pace)),
         None => BoxMakeWriter::new(io::stderr),
     };
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(Colour::of_stderr().is_on());
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(Colour::of_stderr().is_on());
     let lines = match format(settings) {
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
+        LogFormat::Json => {
+            lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
+        }
         LogFormat::Pretty => lines.event_format(short::ShortLines).boxed(),
     };
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
@@ -58,7 +63,9 @@ pub(crate) fn format(settings: LogSettings) -> LogFormat {
 /// A panic says where, and not what: its message may quote a header or a body.
 pub(crate) fn install_panic_hook() {
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map_or_else(String::new, |location| format!(" at {}:{}", location.file(), location.line()));
+        let place = panic.location().map_or_else(String::new, |location| {
+            format!(" at {}:{}", location.file(), location.line())
+        });
         if tracing::enabled!(tracing::Level::ERROR) {
             tracing::error!(target: "magicproxy::logging", "the program met a bug and gave up what it was doing{place}");
         } else {

@@ -9,15 +9,23 @@ use magicproxy_config::config::plugins::PluginsSettings;
 use magicproxy_config::ground::fault::{Fault, Faults, Origin};
 
 /// The host of the configured plugins; none, where none is configured, and then nothing of it runs.
-pub(crate) fn load(settings: &PluginsSettings, state: Option<Arc<dyn StateStore>>) -> Result<Option<Arc<Host>>, Faults> {
+pub(crate) fn load(
+    settings: &PluginsSettings,
+    state: Option<Arc<dyn StateStore>>,
+) -> Result<Option<Arc<Host>>, Faults> {
     if settings.plugins.is_empty() {
         return Ok(None);
     }
-    let host = Host::new(HostSettings { plugins: settings.plugins.clone(), cache: settings.cache.clone(), state });
+    let host = Host::new(HostSettings {
+        plugins: settings.plugins.clone(),
+        cache: settings.cache.clone(),
+        state,
+    });
     host.map(|host| Some(Arc::new(host))).map_err(|errors| faults(&errors))
 }
 
 fn faults(errors: &[LoadError]) -> Faults {
-    let faults = errors.iter().map(|error| Fault::new(error.to_string(), Origin::Default)).collect();
+    let faults =
+        errors.iter().map(|error| Fault::new(error.to_string(), Origin::Default)).collect();
     Faults { faults, sources: Default::default() }
 }

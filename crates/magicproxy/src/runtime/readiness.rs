@@ -61,7 +61,11 @@ impl Readiness {
 
     /// The same, where nothing may be in the way.
     pub(crate) fn ready(self) -> Result<Self, Faults> {
-        if self.faults.is_empty() { Ok(self) } else { Err(Faults { faults: self.faults, sources: Default::default() }) }
+        if self.faults.is_empty() {
+            Ok(self)
+        } else {
+            Err(Faults { faults: self.faults, sources: Default::default() })
+        }
     }
 
     fn fault(&mut self, message: String) {
@@ -75,11 +79,15 @@ impl Readiness {
             Ok(Some(keys)) => {
                 self.warnings.extend(keys.warnings.iter().cloned());
                 self.owner_secret(config, &keystore, &keys);
-                self.faults.extend(Purposes::of(&config.upstreams, config.tls.as_ref()).faults(&keys));
+                self.faults
+                    .extend(Purposes::of(&config.upstreams, config.tls.as_ref()).faults(&keys));
                 self.keys = Some(keys);
             }
             Ok(None) => {
-                self.notes.push(format!("there are no keys yet: `serve` makes them in `{}`", files.folder().display()));
+                self.notes.push(format!(
+                    "there are no keys yet: `serve` makes them in `{}`",
+                    files.folder().display()
+                ));
                 for path in [&files.private, &files.public, &files.certificate] {
                     self.creatable("keys", path);
                 }
@@ -96,7 +104,10 @@ impl Readiness {
         }
         let path = keystore.owner_secret();
         let named = config.upstreams.iter().find_map(|upstream| {
-            upstream.scopes.names().find(|name| upstream.scopes.scope(name).is_some_and(Scope::names_owners))
+            upstream
+                .scopes
+                .names()
+                .find(|name| upstream.scopes.scope(name).is_some_and(Scope::names_owners))
         });
         let Some(scope) = named else { return };
         let fault = Fault::new(
@@ -114,18 +125,21 @@ impl Readiness {
     /// Files were read with the configuration.
     fn tls(&mut self, config: &Config) {
         match &config.tls {
-            Some(TlsSource::Dev) => self.creatable("tls.dev", &config.own_authority().certificate()),
-            Some(TlsSource::Acme(settings)) => self.creatable("acme.cache", &settings.cache.join("certificate.pem")),
+            Some(TlsSource::Dev) => {
+                self.creatable("tls.dev", &config.own_authority().certificate())
+            }
+            Some(TlsSource::Acme(settings)) => {
+                self.creatable("acme.cache", &settings.cache.join("certificate.pem"))
+            }
             Some(TlsSource::Files(_)) | None => {}
         }
     }
 
     /// Where an API is reached by TLS, somebody's certificates must be trusted.
     fn trust(&mut self, config: &Config) {
-        let secure = config
-            .upstreams
-            .iter()
-            .find(|upstream| upstream.extra_roots.is_empty() && upstream.origins().any(ApiRoot::is_secure));
+        let secure = config.upstreams.iter().find(|upstream| {
+            upstream.extra_roots.is_empty() && upstream.origins().any(ApiRoot::is_secure)
+        });
         let Some(upstream) = secure else { return };
         let why = match check_trust(&upstream.extra_roots) {
             Ok(()) => return,
@@ -137,7 +151,10 @@ impl Readiness {
             Err(TrustFault::Unreadable(number)) => format!("certificate number {number} to trust cannot be read"),
             Err(TrustFault::Other(why)) => why,
         };
-        self.fault(format!("upstream `{}`: no TLS with {}: {why}", upstream.name, upstream.api_root));
+        self.fault(format!(
+            "upstream `{}`: no TLS with {}: {why}",
+            upstream.name, upstream.api_root
+        ));
     }
 
     fn revocations(&mut self, config: &Config) {
@@ -151,13 +168,21 @@ impl Readiness {
     fn store(&mut self, config: &Config) {
         let StoreSettings::Redb(path) = &config.state.store else { return };
         let shown = format!("state.path `{}`", path.display());
-        match std::fs::File::options().read(true).write(true).open(path).and_then(|file| begins_with(file, REDB_MAGIC)) {
+        match std::fs::File::options()
+            .read(true)
+            .write(true)
+            .open(path)
+            .and_then(|file| begins_with(file, REDB_MAGIC))
+        {
             Ok(true) => {}
             Ok(false) => self.fault(format!("{shown}: this is no file of a state store (redb)")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // Nobody has asked for a store: it is made when a token needs it, and where it cannot be, such tokens are refused.
                 let before = self.faults.len();
-                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                let folder = path
+                    .parent()
+                    .filter(|folder| !folder.as_os_str().is_empty())
+                    .unwrap_or(Path::new("."));
                 // Only the folders of the keys are made.
                 if folder.exists() || config.keys.files.folder().starts_with(folder) {
                     self.creatable("state.path", path);
@@ -166,8 +191,9 @@ impl Readiness {
                 }
                 if !config.state.chosen {
                     let faults = self.faults.split_off(before).into_iter();
-                    self.warnings
-                        .extend(faults.map(|fault| format!("{}: tokens that need a store will be refused", fault.message)));
+                    self.warnings.extend(faults.map(|fault| {
+                        format!("{}: tokens that need a store will be refused", fault.message)
+                    }));
                 }
             }
             Err(error) => self.fault(format!("{shown}: {}", reason(&error))),
@@ -179,13 +205,21 @@ impl Readiness {
         if path.exists() {
             return;
         }
-        let parent = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let parent =
+            path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut folder = parent;
         while !folder.exists() {
-            folder = folder.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            folder = folder
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty())
+                .unwrap_or(Path::new("."));
         }
         if let Some(obstacle) = obstacle(folder) {
-            let fault = format!("{key}: `{}` cannot be made: `{}` {obstacle}", path.display(), folder.display());
+            let fault = format!(
+                "{key}: `{}` cannot be made: `{}` {obstacle}",
+                path.display(),
+                folder.display()
+            );
             if self.faults.iter().all(|known| known.message != fault) {
                 self.fault(fault);
             }

@@ -79,14 +79,20 @@ impl MintedId {
             [version @ "v2", key, minter, id] => (version, key, Some(*minter), id),
             _ => return None,
         };
-        let (Some(key), minter) = (KeyId::parse(key), minter.map(KeyId::parse)) else { return None };
+        let (Some(key), minter) = (KeyId::parse(key), minter.map(KeyId::parse)) else {
+            return None;
+        };
         if minter == Some(None) || !is_token_id(id) {
             return None;
         }
         let minter = minter.flatten().map(|minter| minter.to_string());
         Some(Self {
             id: (*id).to_owned(),
-            minting: TokenIssuer { version: TokenVersion::parse(version)?, key: key.to_string(), minter },
+            minting: TokenIssuer {
+                version: TokenVersion::parse(version)?,
+                key: key.to_string(),
+                minter,
+            },
         })
     }
 }
@@ -96,7 +102,9 @@ impl fmt::Display for MintedId {
         let Self { id, minting: TokenIssuer { version, key, minter } } = self;
         match version {
             TokenVersion::V1 => write!(formatter, "v1:{key}:{id}"),
-            TokenVersion::V2 => write!(formatter, "v2:{key}:{}:{id}", minter.as_deref().unwrap_or("none")),
+            TokenVersion::V2 => {
+                write!(formatter, "v2:{key}:{}:{id}", minter.as_deref().unwrap_or("none"))
+            }
         }
     }
 }
@@ -169,13 +177,18 @@ impl RevokedThing {
 /// Does it begin with `v`, a number and `:`?
 fn names_version(value: &str) -> bool {
     let number = value.strip_prefix('v').and_then(|rest| rest.split_once(':'));
-    number.is_some_and(|(number, _)| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    number.is_some_and(|(number, _)| {
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
 }
 
 impl Revocation {
     /// The same, and no sooner ended than an entry of its name that is there: that may have been made from a token that lives longer.
     pub(crate) fn no_shorter_than(mut self, known: &[Self]) -> Self {
-        let same = known.iter().filter(|entry| entry.revoked == self.revoked).map(|entry| entry.about.expires_at);
+        let same = known
+            .iter()
+            .filter(|entry| entry.revoked == self.revoked)
+            .map(|entry| entry.about.expires_at);
         self.about.expires_at = same.fold(self.about.expires_at, u64::max);
         self
     }

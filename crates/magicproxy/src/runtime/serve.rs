@@ -45,7 +45,8 @@ fn serve_logged(layers: Layers) -> Result<(), Failure> {
     let mut stamps = keystore.stamps();
     let store = LazyStore::of(&config.state.store);
     let state = store.clone().map(|store| store as Arc<dyn StateStore>);
-    let Readiness { keys, plugins, warnings: found, .. } = Readiness::of(&config, state.clone()).ready()?;
+    let Readiness { keys, plugins, warnings: found, .. } =
+        Readiness::of(&config, state.clone()).ready()?;
     let new = keys.is_none();
     let keys = keys_or_new(keys, &keystore, NewKey::of(&config.keys, config.host()))?;
     if new {
@@ -59,12 +60,9 @@ fn serve_logged(layers: Layers) -> Result<(), Failure> {
         next: Vec::new(),
         as_log: logging::format(config.log) == LogFormat::Json,
     };
-    match scaled {
-        Some(LimitsNotice::Defaults(line)) => banner.lines.push(line),
-        Some(LimitsNotice::Given(line)) => banner.warnings.push(line),
-        None => {}
-    }
-    let tls = config.tls.as_ref().map(|source| Tls::of(source, config.own_authority())).transpose()?;
+    banner.note_limits(scaled);
+    let tls =
+        config.tls.as_ref().map(|source| Tls::of(source, config.own_authority())).transpose()?;
     let (listeners, hosts) = (config.listeners.clone(), config.hosts.clone());
     let first = FirstUpstream::of(&config).filter(|_| new);
     let private = config.keys.files.private.display().to_string();
@@ -75,7 +73,8 @@ fn serve_logged(layers: Layers) -> Result<(), Failure> {
     let chosen = config.state.chosen;
     let mut revocations = revocation_watch(&config, store.as_ref())?;
     let host = plugins.clone().map(|host| host as Arc<dyn PluginHost>);
-    let services = Services { keys: ring, state, revocations: revocations.revocations(), plugins: host };
+    let services =
+        Services { keys: ring, state, revocations: revocations.revocations(), plugins: host };
     let engine = Engine { settings: config.into_settings(), services };
     let served = runtime.block_on(async {
         let signals = EndSignals::listen().context("signals")?;
@@ -85,10 +84,10 @@ fn serve_logged(layers: Layers) -> Result<(), Failure> {
         }
         // So that nobody is refused only because nobody has looked yet.
         revocations.look().await;
-        let server = BoundServer::open(engine, &listeners, &hosts, tls.as_ref().map(|tls| &tls.server)).await?;
-        let addresses = server.addresses().join(" and ");
-        banner.lines.insert(0, format!("magicproxy {} listens on {addresses}", env!("CARGO_PKG_VERSION")));
-        banner.warnings.extend(server.warnings.iter().cloned());
+        let server =
+            BoundServer::open(engine, &listeners, &hosts, tls.as_ref().map(|tls| &tls.server))
+                .await?;
+        banner.note_addresses(&server);
         let trust = tls.as_ref().map(Tls::curl_option).unwrap_or_default();
         if let Some(tls) = tls {
             banner.lines.extend(tls.notes.iter().cloned());
@@ -96,7 +95,8 @@ fn serve_logged(layers: Layers) -> Result<(), Failure> {
         }
         if let Some(first) = first {
             let curl = format!("curl{trust}{}", server.curl_option());
-            banner.next = next_steps(&curl, &format!("{}{}", server.url(), first.mount), &first, &private);
+            banner.next =
+                next_steps(&curl, &format!("{}{}", server.url(), first.mount), &first, &private);
         }
         banner.show();
         tokio::spawn(watch.keep_fresh());
@@ -128,12 +128,20 @@ fn fit_to_files(config: &mut Config, files: usize) -> Option<LimitsNotice> {
         "with {files} open files (`ulimit -n`): at most {connections} connections from clients, {} to APIs, {} requests at once",
         upstream_connections.total, exchanges.total
     );
-    let numbers = |limits: &Limits| (limits.connections, limits.upstream_connections, limits.exchanges);
-    Some(if numbers(&given) == numbers(&defaults) { LimitsNotice::Defaults(line) } else { LimitsNotice::Given(line) })
+    let numbers =
+        |limits: &Limits| (limits.connections, limits.upstream_connections, limits.exchanges);
+    Some(if numbers(&given) == numbers(&defaults) {
+        LimitsNotice::Defaults(line)
+    } else {
+        LimitsNotice::Given(line)
+    })
 }
 
 /// Revocations are in the store where proxies share one, and in a file otherwise.
-fn revocation_watch(config: &Config, store: Option<&Arc<LazyStore>>) -> anyhow::Result<RevocationWatch> {
+fn revocation_watch(
+    config: &Config,
+    store: Option<&Arc<LazyStore>>,
+) -> anyhow::Result<RevocationWatch> {
     match (&config.revocations.file, store) {
         (None, Some(store)) => {
             let store: Arc<dyn StateStore> = Arc::<LazyStore>::clone(store);

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use magicproxy_core::UnixTime;
 use magicproxy_core::state::{
-    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, TakeResult,
-    UnixMillis,
+    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError,
+    StoreFuture, TakeResult, UnixMillis,
 };
 use magicproxy_state::{MemoryStore, RedbStore, ValkeyStore};
 use tokio::sync::Mutex;
@@ -31,7 +31,11 @@ impl LazyStore {
         if matches!(settings, StoreSettings::None) {
             return None;
         }
-        Some(Arc::new(Self { settings: settings.clone(), opened: OnceLock::new(), failed: Mutex::default() }))
+        Some(Arc::new(Self {
+            settings: settings.clone(),
+            opened: OnceLock::new(),
+            failed: Mutex::default(),
+        }))
     }
 
     /// Opens it now, for the start. A server that is not there yet may come: that is no reason not to begin.
@@ -53,7 +57,9 @@ impl LazyStore {
         let settings = self.settings.clone();
         // A file may have to be repaired first, which takes its time.
         let opening = tokio::task::spawn_blocking(move || open(&settings)).await;
-        match opening.unwrap_or_else(|_| Err(StoreError::Unavailable("it cannot be opened".to_owned()))) {
+        match opening
+            .unwrap_or_else(|_| Err(StoreError::Unavailable("it cannot be opened".to_owned())))
+        {
             Ok(store) => Ok(self.opened.get_or_init(|| store)),
             Err(error) => {
                 tracing::error!(target: "magicproxy::state", "{error}");
@@ -67,7 +73,9 @@ impl LazyStore {
 /// Opens a store, in this thread.
 pub(crate) fn open(settings: &StoreSettings) -> Result<Arc<dyn StateStore>, StoreError> {
     Ok(match settings {
-        StoreSettings::None => return Err(StoreError::Unavailable("there is none (`state.store`)".to_owned())),
+        StoreSettings::None => {
+            return Err(StoreError::Unavailable("there is none (`state.store`)".to_owned()));
+        }
         StoreSettings::Memory => Arc::new(MemoryStore::new()),
         StoreSettings::Redb(path) => Arc::new(RedbStore::open(path)?),
         StoreSettings::Valkey(settings) => Arc::new(ValkeyStore::new((**settings).clone())?),
@@ -76,16 +84,30 @@ pub(crate) fn open(settings: &StoreSettings) -> Result<Arc<dyn StateStore>, Stor
 
 impl fmt::Debug for LazyStore {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("LazyStore").field("settings", &self.settings).finish_non_exhaustive()
+        formatter
+            .debug_struct("LazyStore")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }
 
 impl StateStore for LazyStore {
-    fn read(&self, partition: Partition, names: Vec<Vec<u8>>, now: UnixTime) -> StoreFuture<'_, Vec<Option<Entry>>> {
+    fn read(
+        &self,
+        partition: Partition,
+        names: Vec<Vec<u8>>,
+        now: UnixTime,
+    ) -> StoreFuture<'_, Vec<Option<Entry>>> {
         Box::pin(async move { self.store().await?.read(partition, names, now).await })
     }
 
-    fn list(&self, partition: Partition, prefix: Vec<u8>, most: usize, now: UnixTime) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>> {
+    fn list(
+        &self,
+        partition: Partition,
+        prefix: Vec<u8>,
+        most: usize,
+        now: UnixTime,
+    ) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>> {
         Box::pin(async move { self.store().await?.list(partition, prefix, most, now).await })
     }
 
@@ -96,10 +118,17 @@ impl StateStore for LazyStore {
         changes: Vec<Change>,
         now: UnixTime,
     ) -> StoreFuture<'_, bool> {
-        Box::pin(async move { self.store().await?.apply_within(target, conditions, changes, now).await })
+        Box::pin(
+            async move { self.store().await?.apply_within(target, conditions, changes, now).await },
+        )
     }
 
-    fn take_within(&self, target: BoundedPartition, demands: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, TakeResult> {
+    fn take_within(
+        &self,
+        target: BoundedPartition,
+        demands: Vec<Demand>,
+        now: UnixMillis,
+    ) -> StoreFuture<'_, TakeResult> {
         Box::pin(async move { self.store().await?.take_within(target, demands, now).await })
     }
 
@@ -111,10 +140,17 @@ impl StateStore for LazyStore {
         lease: u64,
         now: UnixMillis,
     ) -> StoreFuture<'_, bool> {
-        Box::pin(async move { self.store().await?.renew(partition, counter, holder, lease, now).await })
+        Box::pin(
+            async move { self.store().await?.renew(partition, counter, holder, lease, now).await },
+        )
     }
 
-    fn give_back(&self, partition: Partition, counter: Vec<u8>, holder: Holder) -> StoreFuture<'_, ()> {
+    fn give_back(
+        &self,
+        partition: Partition,
+        counter: Vec<u8>,
+        holder: Holder,
+    ) -> StoreFuture<'_, ()> {
         Box::pin(async move { self.store().await?.give_back(partition, counter, holder).await })
     }
 

@@ -11,7 +11,9 @@ use anyhow::Context as _;
 use magicproxy_proxy::listener::tls::TlsServer;
 
 use crate::runtime::keystore::exposure;
-use magicproxy_config::config::tls::{AcmeSettings, AuthoritySettings, CertificateFiles, TlsSource};
+use magicproxy_config::config::tls::{
+    AcmeSettings, AuthoritySettings, CertificateFiles, TlsSource,
+};
 
 use acme::Acme;
 use dev::DevAuthority;
@@ -53,7 +55,11 @@ impl Tls {
     fn dev(own: AuthoritySettings<'_>) -> anyhow::Result<Self> {
         let authority = DevAuthority::open(own)?;
         let server = TlsServer::new(Some(authority.issue()?)).context("TLS cannot be set up")?;
-        Ok(Self { server, notes: authority.notes(), keeper: CertificateRenewal::Dev(Box::new(authority)) })
+        Ok(Self {
+            server,
+            notes: authority.notes(),
+            keeper: CertificateRenewal::Dev(Box::new(authority)),
+        })
     }
 
     fn acme(settings: &AcmeSettings) -> anyhow::Result<Self> {

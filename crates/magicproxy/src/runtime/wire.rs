@@ -51,7 +51,8 @@ fn host_check(
     tls: Option<&Arc<TlsServer>>,
 ) -> HostCheck {
     // Whoever listens at a name means it.
-    let named: Vec<_> = listeners.iter().filter_map(|listener| HostName::parse(listener.listen.host())).collect();
+    let named: Vec<_> =
+        listeners.iter().filter_map(|listener| HostName::parse(listener.listen.host())).collect();
     let check = HostCheck::new(settings).with_hosts(&hosts.allowed).with_hosts(&named);
     match tls {
         Some(tls) => check.with_certificate(Arc::clone(tls)),
@@ -88,13 +89,22 @@ impl BoundServer {
         let check = Arc::new(host_check(&engine.settings, listeners, hosts, tls));
         let (mut places, mut warnings) = (Vec::new(), Vec::new());
         for listener in listeners {
-            let place = BoundListener::take(listener).await.with_context(|| format!("cannot listen on `{}`", listener.listen))?;
-            if let Some(fault) = place.address.and_then(|address| listener.exposure_at(address.ip(), &Origin::Default)) {
+            let place = BoundListener::take(listener)
+                .await
+                .with_context(|| format!("cannot listen on `{}`", listener.listen))?;
+            if let Some(fault) = place
+                .address
+                .and_then(|address| listener.exposure_at(address.ip(), &Origin::Default))
+            {
                 return Err(Faults::one(fault).into());
             }
             warnings.extend(place.address.and_then(|address| listener.warning_at(address.ip())));
             let place = place.with(listener, tls)?;
-            places.push(if place.is_checked(hosts.checked) { place.checking(&check) } else { place });
+            places.push(if place.is_checked(hosts.checked) {
+                place.checking(&check)
+            } else {
+                place
+            });
         }
         let server = Server::new(engine.settings, engine.services).context("cannot start")?;
         Ok(Self { server, places, warnings })
@@ -144,7 +154,14 @@ impl BoundListener {
                 let socket = bind::listen(address).await?;
                 let bound = socket.local_addr()?;
                 let is_ipv6_only = bind::is_ipv6_only(&socket) && bound.ip().is_unspecified();
-                let loopback = || format!("{}://[{}]:{}", settings.scheme.as_str(), Ipv6Addr::LOCALHOST, bound.port());
+                let loopback = || {
+                    format!(
+                        "{}://[{}]:{}",
+                        settings.scheme.as_str(),
+                        Ipv6Addr::LOCALHOST,
+                        bound.port()
+                    )
+                };
                 Ok(Self {
                     listener: Listener::tcp(socket),
                     address: Some(bound),
@@ -160,7 +177,14 @@ impl BoundListener {
                 let (socket, file) = socket_file::SocketFile::bind(path, settings.mode)?;
                 let socket_path = Some(path.display().to_string());
                 let listener = Listener::unix(socket);
-                Ok(Self { listener, address: None, is_ipv6_only: false, url: url(None), socket: socket_path, file: Some(file) })
+                Ok(Self {
+                    listener,
+                    address: None,
+                    is_ipv6_only: false,
+                    url: url(None),
+                    socket: socket_path,
+                    file: Some(file),
+                })
             }
             #[cfg(not(unix))]
             ListenAddress::Unix(_) => anyhow::bail!("there are no Unix sockets on this system"),
@@ -169,7 +193,9 @@ impl BoundListener {
 
     /// Must requests that come there name it by a name that is its own?
     fn is_checked(&self, checked: HostCheckChoice) -> bool {
-        self.address.is_some_and(|address| checked == HostCheckChoice::Everywhere || is_loopback_address(address.ip()))
+        self.address.is_some_and(|address| {
+            checked == HostCheckChoice::Everywhere || is_loopback_address(address.ip())
+        })
     }
 
     fn checking(mut self, check: &Arc<HostCheck>) -> Self {
@@ -185,7 +211,9 @@ impl BoundListener {
             (None, None) => self.url.clone(),
             (None, Some(address)) => {
                 let every = match address.ip() {
-                    IpAddr::V4(ip) if ip.is_unspecified() => " (every IPv4 address of this machine)",
+                    IpAddr::V4(ip) if ip.is_unspecified() => {
+                        " (every IPv4 address of this machine)"
+                    }
                     IpAddr::V6(_) if self.is_ipv6_only => " (every IPv6 address of this machine)",
                     IpAddr::V6(ip) if ip.is_unspecified() => " (every address of this machine)",
                     _ => "",
@@ -197,7 +225,11 @@ impl BoundListener {
         }
     }
 
-    fn with(mut self, settings: &ListenerSettings, tls: Option<&Arc<TlsServer>>) -> anyhow::Result<Self> {
+    fn with(
+        mut self,
+        settings: &ListenerSettings,
+        tls: Option<&Arc<TlsServer>>,
+    ) -> anyhow::Result<Self> {
         if settings.scheme == Scheme::Https {
             // Never in the clear by mistake.
             let tls = tls.context("there is no certificate")?;
@@ -212,7 +244,10 @@ impl BoundListener {
 
 /// The runtime of the long-running commands. It accepts, waits for signals and keeps files fresh; the server's workers serve.
 pub(crate) fn runtime() -> anyhow::Result<Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
 }
 
 /// Raises the soft limit of open files to the hard one: each connection takes a file, and the usual 1,024 are soon gone. Gives

@@ -17,8 +17,13 @@ pub(super) static ANY_PROGRAM: LazyLock<Client> = LazyLock::new(|| Client {
 
 /// One for each API, by name, and one for those that nobody knows.
 static WAYS: LazyLock<Vec<SetupMethod>> = LazyLock::new(|| {
-    let mut ways: Vec<SetupMethod> = PROVIDERS.iter().map(|provider| provider.any_program()).collect();
+    let mut ways: Vec<SetupMethod> =
+        PROVIDERS.iter().map(|provider| provider.any_program()).collect();
     ways.sort_unstable_by_key(|way| way.preset);
-    ways.push(SetupMethod { preset: ANY, variables: &[("MAGIC_API", "{api}"), ("MAGIC_TOKEN", "{token}")], ..COMMON });
+    ways.push(SetupMethod {
+        preset: ANY,
+        variables: &[("MAGIC_API", "{api}"), ("MAGIC_TOKEN", "{token}")],
+        ..COMMON
+    });
     ways
 });

@@ -62,7 +62,8 @@ pub(crate) fn assign(
     bearers: &[TokenDestination],
 ) -> Result<Vec<ClientSetup>, Failure> {
     targets.ensure_clear(bearers)?;
-    let destinations = bearers.iter().map(|bearer| targets.destination(bearer)).collect::<Result<_, _>>()?;
+    let destinations =
+        bearers.iter().map(|bearer| targets.destination(bearer)).collect::<Result<_, _>>()?;
     let assignment = Assignment { targets, bearers, destinations };
     let mut told = match wanted {
         ClientSelection::These(clients) => assignment.these(clients)?,
@@ -70,7 +71,8 @@ pub(crate) fn assign(
         ClientSelection::All => assignment.all()?,
     };
     merge_json(&mut told);
-    let set: Vec<&str> = told.iter().flat_map(|told| told.setup.variables.iter().map(|(name, _)| *name)).collect();
+    let set: Vec<&str> =
+        told.iter().flat_map(|told| told.setup.variables.iter().map(|(name, _)| *name)).collect();
     told.iter_mut().for_each(|told| told.setup.removed.retain(|name| !set.contains(name)));
     match told.iter().enumerate().find_map(|(at, later)| clash(told.get(..at)?, later)) {
         Some(failure) => Err(failure),
@@ -81,30 +83,44 @@ pub(crate) fn assign(
 fn clash(earlier: &[ClientSetup], later: &ClientSetup) -> Option<Failure> {
     let (one, name) = earlier.iter().find_map(|one| Some((one, contradiction(one, later)?)))?;
     Some(Failure::usage(match (one.setup.client.name, later.setup.client.name) {
-        (one, other) if one == other => format!("`{one}` is to be told of two APIs by {name}: run it once for each"),
+        (one, other) if one == other => {
+            format!("`{one}` is to be told of two APIs by {name}: run it once for each")
+        }
         (one, other) => format!("`{one}` and `{other}` want two values for {name}: run them apart"),
     }))
 }
 
 /// A variable that two clients want to have two values.
 fn contradiction(left: &ClientSetup, right: &ClientSetup) -> Option<&'static str> {
-    let of_left = |name: &str| left.setup.variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
+    let of_left = |name: &str| {
+        left.setup.variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    };
     let differs = |name: &str, value: &Value| {
         let other = of_left(name)?;
         let tokens = value.pieces().iter().any(Piece::is_token) && left.bearer != right.bearer;
         Some(!JSON_VARIABLES.contains(&name) && (other != value || tokens))
     };
-    right.setup.variables.iter().find(|(name, value)| differs(name, value) == Some(true)).map(|(name, _)| *name)
+    right
+        .setup
+        .variables
+        .iter()
+        .find(|(name, value)| differs(name, value) == Some(true))
+        .map(|(name, _)| *name)
 }
 
 /// Variables that hold JSON are the same for all, with what each of them says.
 fn merge_json(told: &mut [ClientSetup]) {
     for name in JSON_VARIABLES {
-        let values = told.iter().flat_map(|told| &told.setup.variables).filter(|(known, _)| known == name);
-        let parsed = values.filter_map(|(_, value)| serde_json::from_str::<Json>(&value.without_token()).ok());
+        let values =
+            told.iter().flat_map(|told| &told.setup.variables).filter(|(known, _)| known == name);
+        let parsed = values
+            .filter_map(|(_, value)| serde_json::from_str::<Json>(&value.without_token()).ok());
         let Some(merged) = parsed.reduce(merged) else { continue };
         let value = Value::text(&merged.to_string());
-        let all = told.iter_mut().flat_map(|told| &mut told.setup.variables).filter(|(known, _)| known == name);
+        let all = told
+            .iter_mut()
+            .flat_map(|told| &mut told.setup.variables)
+            .filter(|(known, _)| known == name);
         all.for_each(|(_, old)| value.clone_into(old));
     }
 }
@@ -161,7 +177,9 @@ impl Assignment<'_> {
             }
         }
         if told.is_empty() {
-            return Err(Failure::usage("no client can be told: say which upstream with --upstream, or name a --client"));
+            return Err(Failure::usage(
+                "no client can be told: say which upstream with --upstream, or name a --client",
+            ));
         }
         self.and_the_rest(told)
     }
@@ -177,7 +195,11 @@ impl Assignment<'_> {
                 told.push(self.told(client, Targets::lead(client, target)?, Some(at)));
             }
         }
-        let open: Vec<usize> = (0..).zip(&self.destinations).filter(|(_, target)| target.is_none()).map(|(at, _)| at).collect();
+        let open: Vec<usize> = (0..)
+            .zip(&self.destinations)
+            .filter(|(_, target)| target.is_none())
+            .map(|(at, _)| at)
+            .collect();
         if let (true, [only]) = (told.is_empty(), open.as_slice()) {
             told.push(self.told(client, self.targets.choose(client)?, Some(*only)));
         }
@@ -199,7 +221,12 @@ impl Assignment<'_> {
         Ok(told)
     }
 
-    fn told(&self, client: &'static Client, (target, way): (Target, &'static SetupMethod), bearer: Option<usize>) -> ClientSetup {
+    fn told(
+        &self,
+        client: &'static Client,
+        (target, way): (Target, &'static SetupMethod),
+        bearer: Option<usize>,
+    ) -> ClientSetup {
         let file = bearer.and_then(|at| self.bearers.get(at)?.file.as_deref());
         ClientSetup { setup: Setup::new(client, way, &target, file), target, bearer }
     }
@@ -237,7 +264,9 @@ impl Targets {
 
     fn ensure_clear(&self, bearers: &[TokenDestination]) -> Result<(), Failure> {
         if bearers.len() > 1 && self.wanted().is_some() {
-            return Err(Failure::usage("--upstream is for one token: of several, say of each `--token-file NAME=FILE`"));
+            return Err(Failure::usage(
+                "--upstream is for one token: of several, say of each `--token-file NAME=FILE`",
+            ));
         }
         Ok(())
     }
@@ -252,9 +281,12 @@ impl Targets {
         };
         let Some(audience) = &bearer.audience else { return Ok(target) };
         let refused = match &target {
-            Some(target) => (!target.may_take(audience)).then(|| format!("`{}` at {}", target.name, target.api())),
+            Some(target) => (!target.may_take(audience))
+                .then(|| format!("`{}` at {}", target.name, target.api())),
             None if self.all().iter().any(|target| target.may_take(audience)) => None,
-            None => Some(or_list(&self.all().iter().map(|target| target.name.as_str()).collect::<Vec<_>>())),
+            None => Some(or_list(
+                &self.all().iter().map(|target| target.name.as_str()).collect::<Vec<_>>(),
+            )),
         };
         match refused {
             None => Ok(target),
@@ -288,19 +320,25 @@ impl Targets {
         if let Some(target) = all.iter().find(|target| target.is_called(name)) {
             return Ok(target.clone());
         }
-        let of_kind: Vec<&Target> = all.iter().filter(|target| target.preset == Some(name)).collect();
+        let of_kind: Vec<&Target> =
+            all.iter().filter(|target| target.preset == Some(name)).collect();
         match (of_kind.as_slice(), all) {
             ([target], _) => Ok((*target).clone()),
             ([], [only]) if only.name_is_guessed && only.preset.is_none() => {
                 Ok(Target { name: name.to_owned(), preset: kind_of(name), ..only.clone() })
             }
             ([], _) => {
-                let known = or_list(&all.iter().map(|target| target.name.as_str()).collect::<Vec<_>>());
+                let known =
+                    or_list(&all.iter().map(|target| target.name.as_str()).collect::<Vec<_>>());
                 let what = if bearer.name.is_some() { "--token-file" } else { "--upstream" };
-                Err(Failure::usage(format!("{what} `{}`: no upstream has this name: there is {known}", harmless(name))))
+                Err(Failure::usage(format!(
+                    "{what} `{}`: no upstream has this name: there is {known}",
+                    harmless(name)
+                )))
             }
             (several, _) => {
-                let names = or_list(&several.iter().map(|target| target.name.as_str()).collect::<Vec<_>>());
+                let names =
+                    or_list(&several.iter().map(|target| target.name.as_str()).collect::<Vec<_>>());
                 Err(Failure::usage(format!("`{name}` could be {names}: name one of them")))
             }
         }
@@ -311,13 +349,16 @@ impl Target {
     /// Could the proxy accept a token with this `aud` there? Where its name for the upstream is not known, only another
     /// kind of API is certain to be wrong.
     fn may_take(&self, audience: &str) -> bool {
-        let of_kind = || kind_of(audience).is_none_or(|kind| self.preset.is_none_or(|preset| preset == kind));
+        let of_kind =
+            || kind_of(audience).is_none_or(|kind| self.preset.is_none_or(|preset| preset == kind));
         self.is_called(audience) || self.name_is_guessed && of_kind()
     }
 }
 
 /// The kind of API that a name is, or a host.
 fn kind_of(name: &str) -> Option<&'static str> {
-    let root = |kind: &&str| PresetChoice::root_of(kind).and_then(|root| root.strip_prefix("https://")) == Some(name);
+    let root = |kind: &&str| {
+        PresetChoice::root_of(kind).and_then(|root| root.strip_prefix("https://")) == Some(name)
+    };
     PresetChoice::apis().find(|kind| *kind == name || root(kind))
 }

@@ -11,7 +11,10 @@ use magicproxy_config::providers::client::{SetupMethod, SetupNeeds};
 
 impl Targets {
     /// What this client is to speak to, and how.
-    pub(crate) fn choose(&self, client: &'static Client) -> Result<(Target, &'static SetupMethod), Failure> {
+    pub(crate) fn choose(
+        &self,
+        client: &'static Client,
+    ) -> Result<(Target, &'static SetupMethod), Failure> {
         let target = match self {
             Self::Named(target) => named(client, target)?,
             Self::Configured { targets, wanted: Some(name) } => wanted(client, targets, name)?,
@@ -21,13 +24,19 @@ impl Targets {
     }
 
     /// What this client is to speak to, and how, where it is known which API that is.
-    pub(super) fn lead(client: &'static Client, target: &Target) -> Result<(Target, &'static SetupMethod), Failure> {
+    pub(super) fn lead(
+        client: &'static Client,
+        target: &Target,
+    ) -> Result<(Target, &'static SetupMethod), Failure> {
         way(client, &wanted(client, std::slice::from_ref(target), &target.name)?)
     }
 }
 
 /// The first way of this client whose needs are met.
-fn way(client: &'static Client, target: &Target) -> Result<(Target, &'static SetupMethod), Failure> {
+fn way(
+    client: &'static Client,
+    target: &Target,
+) -> Result<(Target, &'static SetupMethod), Failure> {
     let ways = client.ways.iter().filter(|way| way.serves(target.preset));
     ways.filter_map(|way| Some((met(way.needs, target)?, way))).next().ok_or_else(|| {
         Failure::usage(format!(
@@ -44,19 +53,26 @@ fn met(needs: SetupNeeds, target: &Target) -> Option<Target> {
     match needs {
         SetupNeeds::Nothing => Some(target.clone()),
         SetupNeeds::Socket => target.unix_socket.is_some().then(|| target.clone()),
-        SetupNeeds::HttpsRoot => target.at_a_root().filter(|target| target.public_url.scheme() == "https"),
+        SetupNeeds::HttpsRoot => {
+            target.at_a_root().filter(|target| target.public_url.scheme() == "https")
+        }
     }
 }
 
 fn named(client: &Client, target: &Target) -> Result<Target, Failure> {
     match (target.preset, client.presets().as_slice()) {
         (kind, _) if client.speaks(kind) => Ok(target.clone()),
-        (None, [only]) => Ok(Target { name: (*only).to_owned(), preset: Some(only), ..target.clone() }),
+        (None, [only]) => {
+            Ok(Target { name: (*only).to_owned(), preset: Some(only), ..target.clone() })
+        }
         (kind, presets) => {
             let kinds = or_list(presets);
             Err(Failure::usage(match kind {
                 Some(kind) => format!("--upstream `{kind}`: `{}` speaks to {kinds}", client.name),
-                None => format!("`{}` speaks to {kinds}: say with --upstream which of them this is", client.name),
+                None => format!(
+                    "`{}` speaks to {kinds}: say with --upstream which of them this is",
+                    client.name
+                ),
             }))
         }
     }
@@ -69,29 +85,46 @@ fn wanted(client: &Client, targets: &[Target], name: &str) -> Result<Target, Fai
             || format!("there is {}", or_list(&names.collect::<Vec<_>>())),
             |meant| format!("did you mean `{meant}`?"),
         );
-        return Err(Failure::usage(format!("--upstream `{}`: no upstream has this name: {meant}", harmless(name))));
+        return Err(Failure::usage(format!(
+            "--upstream `{}`: no upstream has this name: {meant}",
+            harmless(name)
+        )));
     };
     match (target.preset, client.presets().as_slice()) {
         (kind, _) if client.speaks(kind) => Ok(target.clone()),
         // Of an upstream without a preset, the operator knows what it is.
         (None, [only]) => Ok(Target { preset: Some(only), ..target.clone() }),
-        (None, presets) => {
-            Err(Failure::usage(format!("upstream `{name}` has no preset: `{}` speaks to {}", client.name, or_list(presets))))
-        }
+        (None, presets) => Err(Failure::usage(format!(
+            "upstream `{name}` has no preset: `{}` speaks to {}",
+            client.name,
+            or_list(presets)
+        ))),
         (Some(kind), presets) => {
             let kinds = or_list(presets);
-            Err(Failure::usage(format!("upstream `{name}` is `{kind}`, and `{}` speaks to {kinds}", client.name)))
+            Err(Failure::usage(format!(
+                "upstream `{name}` is `{kind}`, and `{}` speaks to {kinds}",
+                client.name
+            )))
         }
     }
 }
 
 fn only(client: &Client, targets: &[Target]) -> Result<Target, Failure> {
-    match targets.iter().filter(|target| client.speaks(target.preset)).collect::<Vec<_>>().as_slice() {
+    match targets
+        .iter()
+        .filter(|target| client.speaks(target.preset))
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
         [target] => Ok((*target).clone()),
         [] => Err(Faults::one(none_serves(client, targets)).into()),
         several => {
             let names: Vec<&str> = several.iter().map(|target| target.name.as_str()).collect();
-            Err(Failure::usage(format!("`{}` could speak to {}: say which with --upstream", client.name, or_list(&names))))
+            Err(Failure::usage(format!(
+                "`{}` could speak to {}: say which with --upstream",
+                client.name,
+                or_list(&names)
+            )))
         }
     }
 }
@@ -106,7 +139,9 @@ fn none_serves(client: &Client, targets: &[Target]) -> Fault {
         "api_root = \"https://…\"".to_owned()
     };
     let unknown = targets.iter().find(|target| target.preset.is_none());
-    let unknown = unknown.map_or_else(String::new, |target| format!("; if `{0}` is one, say --upstream {0}", target.name));
+    let unknown = unknown.map_or_else(String::new, |target| {
+        format!("; if `{0}` is one, say --upstream {0}", target.name)
+    });
     Fault::new(format!("no configured upstream serves `{}`, which speaks to {kinds}", client.name), Origin::Default).help(format!(
         "say with --proxy where a proxy serves it{unknown}; or configure it:\n[upstreams.{preset}]\npreset = \"{preset}\"\n{last}"
     ))

@@ -2,7 +2,9 @@
 //! `tests/cmd/env.golden` and a recipe.
 
 use magicproxy_config::providers::client::{ANY, NOTHING, SetupMethod};
-use magicproxy_config::providers::{anthropic, cloudflare, digitalocean, github, github_git, gitlab, openai, powerdns};
+use magicproxy_config::providers::{
+    anthropic, cloudflare, digitalocean, github, github_git, gitlab, openai, powerdns,
+};
 
 use super::table::Client;
 
@@ -14,19 +16,44 @@ pub(crate) static CLIENTS: &[Client] = &[
         programs: &["aider"],
         ways: &[openai::AIDER, anthropic::AIDER],
     },
-    Client { name: "anthropic", about: "Anthropic's SDKs for Python and JavaScript", programs: &[], ways: &[anthropic::SDK] },
+    Client {
+        name: "anthropic",
+        about: "Anthropic's SDKs for Python and JavaScript",
+        programs: &[],
+        ways: &[anthropic::SDK],
+    },
     Client {
         name: "certbot",
         about: "certbot with the plugins dns-digitalocean, dns-cloudflare, dns-pdns",
         programs: &["certbot"],
         ways: &[digitalocean::CERTBOT, cloudflare::CERTBOT, powerdns::CERTBOT],
     },
-    Client { name: "claude-code", about: "Claude Code", programs: &["claude"], ways: &[anthropic::CLAUDE_CODE] },
-    Client { name: "cloudflare", about: "Cloudflare's SDKs for Python and JavaScript", programs: &[], ways: &[cloudflare::SDK] },
+    Client {
+        name: "claude-code",
+        about: "Claude Code",
+        programs: &["claude"],
+        ways: &[anthropic::CLAUDE_CODE],
+    },
+    Client {
+        name: "cloudflare",
+        about: "Cloudflare's SDKs for Python and JavaScript",
+        programs: &[],
+        ways: &[cloudflare::SDK],
+    },
     Client { name: "codex", about: "OpenAI's Codex", programs: &["codex"], ways: &[openai::CODEX] },
     Client { name: "curl", about: "curl", programs: &["curl"], ways: &[CURL] },
-    Client { name: "doctl", about: "DigitalOcean's command line", programs: &["doctl"], ways: &[digitalocean::DOCTL] },
-    Client { name: "gh", about: "GitHub's command line", programs: &["gh"], ways: &[github::GH_BY_SOCKET, github::GH_BY_HOST] },
+    Client {
+        name: "doctl",
+        about: "DigitalOcean's command line",
+        programs: &["doctl"],
+        ways: &[digitalocean::DOCTL],
+    },
+    Client {
+        name: "gh",
+        about: "GitHub's command line",
+        programs: &["gh"],
+        ways: &[github::GH_BY_SOCKET, github::GH_BY_HOST],
+    },
     Client { name: "git", about: "git over https", programs: &["git"], ways: &[github_git::GIT] },
     Client {
         name: "gitbeaker",
@@ -34,23 +61,48 @@ pub(crate) static CLIENTS: &[Client] = &[
         programs: &["gitbeaker"],
         ways: &[gitlab::GITBEAKER],
     },
-    Client { name: "githubkit", about: "githubkit, GitHub's API for Python", programs: &[], ways: &[github::GITHUBKIT] },
+    Client {
+        name: "githubkit",
+        about: "githubkit, GitHub's API for Python",
+        programs: &[],
+        ways: &[github::GITHUBKIT],
+    },
     Client {
         name: "lego",
         about: "lego with the providers digitalocean and pdns",
         programs: &["lego"],
         ways: &[digitalocean::LEGO, powerdns::LEGO],
     },
-    Client { name: "octokit", about: "octokit, GitHub's API for JavaScript", programs: &[], ways: &[github::OCTOKIT] },
-    Client { name: "openai", about: "OpenAI's SDKs for Python and JavaScript", programs: &["openai"], ways: &[openai::SDK] },
+    Client {
+        name: "octokit",
+        about: "octokit, GitHub's API for JavaScript",
+        programs: &[],
+        ways: &[github::OCTOKIT],
+    },
+    Client {
+        name: "openai",
+        about: "OpenAI's SDKs for Python and JavaScript",
+        programs: &["openai"],
+        ways: &[openai::SDK],
+    },
     Client {
         name: "opencode",
         about: "opencode, with OpenAI or Anthropic",
         programs: &["opencode"],
         ways: &[openai::OPENCODE, anthropic::OPENCODE],
     },
-    Client { name: "pydo", about: "pydo, DigitalOcean's API for Python", programs: &[], ways: &[digitalocean::PYDO] },
-    Client { name: "pygithub", about: "PyGithub, GitHub's API for Python", programs: &[], ways: &[github::PYGITHUB] },
+    Client {
+        name: "pydo",
+        about: "pydo, DigitalOcean's API for Python",
+        programs: &[],
+        ways: &[digitalocean::PYDO],
+    },
+    Client {
+        name: "pygithub",
+        about: "PyGithub, GitHub's API for Python",
+        programs: &[],
+        ways: &[github::PYGITHUB],
+    },
     Client {
         name: "python-digitalocean",
         about: "python-digitalocean, DigitalOcean's API for Python",
@@ -89,6 +141,8 @@ const CURL: SetupMethod = SetupMethod {
     variables: &[("MAGIC_API", "{api}"), ("MAGIC_TOKEN", "{token}")],
     ca_variables: &["CURL_CA_BUNDLE"],
     usage: &["printf 'Authorization: Bearer %s' \"$MAGIC_TOKEN\" | curl -H @- \"$MAGIC_API/…\""],
-    notes: &["curl takes no header from a variable; from standard input, the token is in nobody's arguments"],
+    notes: &[
+        "curl takes no header from a variable; from standard input, the token is in nobody's arguments",
+    ],
     ..NOTHING
 };

@@ -11,7 +11,10 @@ impl PublicUrl {
     /// Reads a URL. The message never shows it: what does not belong there could be a secret.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let expected = || "expected a URL such as `https://proxy.example/github`".to_owned();
-        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).ok_or_else(expected)?;
+        let rest = text
+            .strip_prefix("https://")
+            .or_else(|| text.strip_prefix("http://"))
+            .ok_or_else(expected)?;
         if rest.contains('@') {
             return Err(format!("{} without user and password", expected()));
         }
@@ -24,9 +27,11 @@ impl PublicUrl {
         let authority = uri.authority().map_or("", |authority| authority.as_str());
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(expected)?;
         let port = authority.strip_prefix(host).unwrap_or(":");
-        let port = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+        let port = port.is_empty()
+            || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
         let path = uri.path().strip_prefix('/').unwrap_or_default();
-        let segments = path.is_empty() || path.split('/').all(|segment| !matches!(segment, "" | "." | ".."));
+        let segments =
+            path.is_empty() || path.split('/').all(|segment| !matches!(segment, "" | "." | ".."));
         if !port || !rest.bytes().all(legal) || path.contains([':', '[', ']']) || !segments {
             return Err(expected());
         }
@@ -41,7 +46,10 @@ impl PublicUrl {
     /// The host, without the brackets of an IPv6 address.
     pub(crate) fn host(&self) -> &str {
         let authority = self.authority();
-        let host = self.port().and_then(|port| authority.strip_suffix(port)?.strip_suffix(':')).unwrap_or(authority);
+        let host = self
+            .port()
+            .and_then(|port| authority.strip_suffix(port)?.strip_suffix(':'))
+            .unwrap_or(authority);
         host.trim_matches(['[', ']'])
     }
 

@@ -43,7 +43,9 @@ mod tests {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guide/clients");
         let mut pages: Vec<String> = std::fs::read_dir(folder)
             .unwrap()
-            .filter_map(|entry| entry.unwrap().file_name().to_str()?.strip_suffix(".md").map(str::to_owned))
+            .filter_map(|entry| {
+                entry.unwrap().file_name().to_str()?.strip_suffix(".md").map(str::to_owned)
+            })
             .filter(|name| name != "README")
             .collect();
         pages.sort();

@@ -46,9 +46,13 @@ impl Writer<'_> {
         lines.extend(setup.files.iter().map(|(name, content)| self.write(name, content)));
         lines.extend(setup.commands.iter().map(|words| self.command(words)));
         let comment = |text: &String| format!("# {text}");
-        lines.push(comment(&format!("{}: `{}` at {}", setup.client.name, setup.upstream, setup.api)));
+        lines.push(comment(&format!(
+            "{}: `{}` at {}",
+            setup.client.name, setup.upstream, setup.api
+        )));
         lines.extend(setup.usage.iter().map(|line| format!("#   {line}")));
-        if let (false, Some(program)) = (setup.arguments.is_empty(), setup.client.programs.first()) {
+        if let (false, Some(program)) = (setup.arguments.is_empty(), setup.client.programs.first())
+        {
             let words = setup.arguments.iter().map(|word| self.quoted(word)).collect::<Vec<_>>();
             lines.push(format!("#   {program} {} …", words.join(" ")));
         }
@@ -95,9 +99,15 @@ impl Writer<'_> {
             return Vec::new();
         }
         let begin = match self.shell {
-            Shell::Sh => r#"case ${GIT_CONFIG_COUNT:-0} in *[!0-9]*|0?*) GIT_CONFIG_COUNT=0 ;; esac"#,
-            Shell::Fish => r#"string match -qr '^(0|[1-9][0-9]*)$' -- "$GIT_CONFIG_COUNT"; or set -gx GIT_CONFIG_COUNT 0"#,
-            Shell::Powershell => "if ($env:GIT_CONFIG_COUNT -notmatch '^(0|[1-9][0-9]*)$') { $env:GIT_CONFIG_COUNT = '0' }",
+            Shell::Sh => {
+                r#"case ${GIT_CONFIG_COUNT:-0} in *[!0-9]*|0?*) GIT_CONFIG_COUNT=0 ;; esac"#
+            }
+            Shell::Fish => {
+                r#"string match -qr '^(0|[1-9][0-9]*)$' -- "$GIT_CONFIG_COUNT"; or set -gx GIT_CONFIG_COUNT 0"#
+            }
+            Shell::Powershell => {
+                "if ($env:GIT_CONFIG_COUNT -notmatch '^(0|[1-9][0-9]*)$') { $env:GIT_CONFIG_COUNT = '0' }"
+            }
         };
         let mut lines = vec![begin.to_owned()];
         for (at, (key, value)) in kept.iter().enumerate() {
@@ -108,7 +118,9 @@ impl Writer<'_> {
         lines.push(match self.shell {
             Shell::Sh => format!("export GIT_CONFIG_COUNT=$((${{GIT_CONFIG_COUNT:-0}} + {count}))"),
             Shell::Fish => format!("set -gx GIT_CONFIG_COUNT (math $GIT_CONFIG_COUNT + {count})"),
-            Shell::Powershell => format!("$env:GIT_CONFIG_COUNT = [string]([int]$env:GIT_CONFIG_COUNT + {count})"),
+            Shell::Powershell => {
+                format!("$env:GIT_CONFIG_COUNT = [string]([int]$env:GIT_CONFIG_COUNT + {count})")
+            }
         });
         lines
     }
@@ -117,10 +129,16 @@ impl Writer<'_> {
     fn set_git_variable(self, kind: &str, at: usize, value: &Value) -> String {
         let value = self.value(value);
         match self.shell {
-            Shell::Sh => format!(r#"export "GIT_CONFIG_{kind}_$((${{GIT_CONFIG_COUNT:-0}} + {at}))"={value}"#),
-            Shell::Fish => format!("set -gx GIT_CONFIG_{kind}_(math $GIT_CONFIG_COUNT + {at}) {value}"),
+            Shell::Sh => format!(
+                r#"export "GIT_CONFIG_{kind}_$((${{GIT_CONFIG_COUNT:-0}} + {at}))"={value}"#
+            ),
+            Shell::Fish => {
+                format!("set -gx GIT_CONFIG_{kind}_(math $GIT_CONFIG_COUNT + {at}) {value}")
+            }
             Shell::Powershell => {
-                format!(r#"Set-Item -LiteralPath "Env:GIT_CONFIG_{kind}_$([int]$env:GIT_CONFIG_COUNT + {at})" -Value ({value})"#)
+                format!(
+                    r#"Set-Item -LiteralPath "Env:GIT_CONFIG_{kind}_$([int]$env:GIT_CONFIG_COUNT + {at})" -Value ({value})"#
+                )
             }
         }
     }
@@ -130,8 +148,12 @@ impl Writer<'_> {
         let (path, content) = (self.quoted(name), self.value(content));
         match self.shell {
             Shell::Sh => format!("(umask 077 && rm -f {path} && printf '%s' {content} >{path})"),
-            Shell::Fish => format!("install -m 600 /dev/null {path}; and printf '%s' {content} >{path}"),
-            Shell::Powershell => format!("Set-Content -NoNewline -LiteralPath {path} -Value ({content})"),
+            Shell::Fish => {
+                format!("install -m 600 /dev/null {path}; and printf '%s' {content} >{path}")
+            }
+            Shell::Powershell => {
+                format!("Set-Content -NoNewline -LiteralPath {path} -Value ({content})")
+            }
         }
     }
 
@@ -153,7 +175,9 @@ impl Writer<'_> {
         match (self.shell, path) {
             (Shell::Sh, Some(path)) => format!(r#""$(LC_ALL=C {ONLY_TOKEN} <{path})""#),
             (Shell::Fish, Some(path)) => format!("(env LC_ALL=C {ONLY_TOKEN} <{path})"),
-            (Shell::Powershell, Some(path)) => format!("(Get-Content -Raw -LiteralPath {path}).Trim()"),
+            (Shell::Powershell, Some(path)) => {
+                format!("(Get-Content -Raw -LiteralPath {path}).Trim()")
+            }
             (Shell::Sh | Shell::Fish, None) => format!(r#""${TOKEN_VARIABLE}""#),
             (Shell::Powershell, None) => format!("$env:{TOKEN_VARIABLE}"),
         }
@@ -163,11 +187,19 @@ impl Writer<'_> {
     fn armoured_token(self) -> String {
         let path = self.token_file.map(|path| self.quoted(path));
         match (self.shell, path) {
-            (Shell::Sh, Some(path)) => format!(r#""$(LC_ALL=C {ONLY_TOKEN} <{path} | LC_ALL=C {ARMOUR})""#),
-            (Shell::Fish, Some(path)) => format!("(env LC_ALL=C {ONLY_TOKEN} <{path} | env LC_ALL=C {ARMOUR})"),
+            (Shell::Sh, Some(path)) => {
+                format!(r#""$(LC_ALL=C {ONLY_TOKEN} <{path} | LC_ALL=C {ARMOUR})""#)
+            }
+            (Shell::Fish, Some(path)) => {
+                format!("(env LC_ALL=C {ONLY_TOKEN} <{path} | env LC_ALL=C {ARMOUR})")
+            }
             // By a builtin, so that the token is in nobody's arguments.
-            (Shell::Sh, None) => format!(r#""$(printf '%s\n' "${TOKEN_VARIABLE}" | LC_ALL=C {ARMOUR})""#),
-            (Shell::Fish, None) => format!(r#"(printf '%s\n' "${TOKEN_VARIABLE}" | env LC_ALL=C {ARMOUR})"#),
+            (Shell::Sh, None) => {
+                format!(r#""$(printf '%s\n' "${TOKEN_VARIABLE}" | LC_ALL=C {ARMOUR})""#)
+            }
+            (Shell::Fish, None) => {
+                format!(r#"(printf '%s\n' "${TOKEN_VARIABLE}" | env LC_ALL=C {ARMOUR})"#)
+            }
             (Shell::Powershell, _) => format!("({} {POWERSHELL_ARMOUR})", self.token()),
         }
     }
@@ -190,7 +222,8 @@ pub(crate) fn posix_quoted(text: &str) -> String {
 /// `PowerShell` takes four further characters for a single quote; each is doubled to mean itself.
 fn powershell_quoted(text: &str) -> String {
     let quote = |c: char| matches!(c, '\'' | '\u{2018}'..='\u{201b}');
-    let doubled: String = text.chars().flat_map(|c| std::iter::repeat_n(c, if quote(c) { 2 } else { 1 })).collect();
+    let doubled: String =
+        text.chars().flat_map(|c| std::iter::repeat_n(c, if quote(c) { 2 } else { 1 })).collect();
     format!("'{doubled}'")
 }
 

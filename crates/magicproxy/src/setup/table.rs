@@ -59,7 +59,11 @@ pub(crate) fn credential_variables(preset: &str) -> impl Iterator<Item = &'stati
     let is_kin = move |way: &&SetupMethod| way.preset == preset || kin.contains(&way.preset);
     let of_kin = CLIENTS.iter().flat_map(|client| client.ways).filter(is_kin);
     of_kin.flat_map(|way| {
-        let given = way.variables.iter().filter(|(_, template)| template.contains("token}")).map(|(name, _)| *name);
+        let given = way
+            .variables
+            .iter()
+            .filter(|(_, template)| template.contains("token}"))
+            .map(|(name, _)| *name);
         given.chain(way.removed.iter().copied().filter(|name| holds_credential(name)))
     })
 }

@@ -88,9 +88,16 @@ impl Target {
 
     /// The origin that clients would speak to without the proxy, or nothing where that is not known.
     pub(crate) fn origin(&self) -> String {
-        let root = self.api_root.as_deref().or_else(|| self.preset.and_then(PresetChoice::root_of)).unwrap_or_default();
+        let root = self
+            .api_root
+            .as_deref()
+            .or_else(|| self.preset.and_then(PresetChoice::root_of))
+            .unwrap_or_default();
         let scheme_end = root.find("://").map_or(0, |at| at + 3);
-        let end = root.get(scheme_end..).and_then(|rest| rest.find('/')).map_or(root.len(), |at| scheme_end + at);
+        let end = root
+            .get(scheme_end..)
+            .and_then(|rest| rest.find('/'))
+            .map_or(root.len(), |at| scheme_end + at);
         root.get(..end).unwrap_or_default().to_owned()
     }
 
@@ -100,8 +107,14 @@ impl Target {
             return Some(self.clone());
         }
         let host = self.hosts.first()?;
-        let port = self.public_url.port().filter(|_| !host.contains(':')).map(|port| format!(":{port}")).unwrap_or_default();
-        let public_url = PublicUrl::parse(&format!("{}://{host}{port}", self.public_url.scheme())).ok()?;
+        let port = self
+            .public_url
+            .port()
+            .filter(|_| !host.contains(':'))
+            .map(|port| format!(":{port}"))
+            .unwrap_or_default();
+        let public_url =
+            PublicUrl::parse(&format!("{}://{host}{port}", self.public_url.scheme())).ok()?;
         Some(Self { public_url, mount: String::new(), ..self.clone() })
     }
 
@@ -120,11 +133,14 @@ impl Target {
 impl Targets {
     /// What flags, or else the configuration, say.
     pub(crate) fn gather(args: TargetArgs, environment: &Environment) -> Result<Self, Failure> {
-        let ca_file = args.ca_file.as_deref().map(|path| absolute(path, "--ca-file")).transpose()?;
-        let unix_socket = args.socket.as_deref().map(|path| absolute(path, "--socket")).transpose()?;
+        let ca_file =
+            args.ca_file.as_deref().map(|path| absolute(path, "--ca-file")).transpose()?;
+        let unix_socket =
+            args.socket.as_deref().map(|path| absolute(path, "--socket")).transpose()?;
         let paths = Paths { ca_file, unix_socket };
         if args.proxies.is_empty() {
-            let layers = Layers::gather(Flags { config: args.config, ..Flags::default() }, environment);
+            let layers =
+                Layers::gather(Flags { config: args.config, ..Flags::default() }, environment);
             settings::say_what_is_used(&layers);
             let targets = of_config(layers)?.into_iter();
             let with_flags = |target: Target| Target {
@@ -132,7 +148,10 @@ impl Targets {
                 unix_socket: paths.unix_socket.clone().or(target.unix_socket),
                 ..target
             };
-            return Ok(Self::Configured { targets: targets.map(with_flags).collect(), wanted: args.upstream });
+            return Ok(Self::Configured {
+                targets: targets.map(with_flags).collect(),
+                wanted: args.upstream,
+            });
         }
         match args.proxies.as_slice() {
             [url] if split_name(url).0.is_none() => {
@@ -141,8 +160,12 @@ impl Targets {
             }
             proxies => {
                 let target = |proxy: &String| match split_name(proxy) {
-                    (Some(name), url) => paths.target(name, PresetChoice::apis().find(|kind| *kind == name), url),
-                    (None, _) => Err(Failure::usage("--proxy: of several, each needs a name: `--proxy github=https://…`")),
+                    (Some(name), url) => {
+                        paths.target(name, PresetChoice::apis().find(|kind| *kind == name), url)
+                    }
+                    (None, _) => Err(Failure::usage(
+                        "--proxy: of several, each needs a name: `--proxy github=https://…`",
+                    )),
                 };
                 let targets = proxies.iter().map(target).collect::<Result<_, _>>()?;
                 Ok(Self::Configured { targets, wanted: args.upstream })
@@ -159,8 +182,14 @@ struct Paths {
 
 impl Paths {
     /// A target that flags describe.
-    fn target(&self, name: &str, preset: Option<&'static str>, url: &str) -> Result<Target, Failure> {
-        let public_url = PublicUrl::parse(url).map_err(|expected| Failure::usage(format!("--proxy: {expected}")))?;
+    fn target(
+        &self,
+        name: &str,
+        preset: Option<&'static str>,
+        url: &str,
+    ) -> Result<Target, Failure> {
+        let public_url = PublicUrl::parse(url)
+            .map_err(|expected| Failure::usage(format!("--proxy: {expected}")))?;
         Ok(Target {
             name: name.to_owned(),
             alias: None,
@@ -190,14 +219,19 @@ fn of_config(layers: Layers) -> Result<Vec<Target>, Failure> {
     let presets = presets(&layers.raw);
     let config = settings::check(layers)?;
     let url = config.public_access().url;
-    let public_url = PublicUrl::parse(&url)
-        .map_err(|expected| Faults::one(Fault::new(format!("public_access: {expected}"), Origin::Default)))?;
+    let public_url = PublicUrl::parse(&url).map_err(|expected| {
+        Faults::one(Fault::new(format!("public_access: {expected}"), Origin::Default))
+    })?;
     let path = |path: &Path| absolute(path, "the configuration's path").ok();
     let target = |upstream: &UpstreamSettings| Target {
         name: upstream.name.to_string(),
         alias: upstream.alias.as_ref().map(ToString::to_string),
         // One that no table names is `[upstream]`.
-        preset: presets.get(&Some(upstream.name.to_string())).or_else(|| presets.get(&None)).copied().and_then(PresetChoice::api),
+        preset: presets
+            .get(&Some(upstream.name.to_string()))
+            .or_else(|| presets.get(&None))
+            .copied()
+            .and_then(PresetChoice::api),
         api_root: Some(upstream.api_root.to_string()),
         public_url: public_url.clone(),
         mount: upstream.routes.mount.as_str().to_owned(),
@@ -223,7 +257,10 @@ fn api_named(name: &str) -> Result<&'static str, Failure> {
     PresetChoice::apis().find(|known| *known == name).ok_or_else(|| {
         let known: Vec<&str> = PresetChoice::apis().collect();
         let meant = nearest(name, known.iter().copied());
-        let meant = meant.map_or_else(|| format!("expected {}", or_list(&known)), |meant| format!("did you mean `{meant}`?"));
+        let meant = meant.map_or_else(
+            || format!("expected {}", or_list(&known)),
+            |meant| format!("did you mean `{meant}`?"),
+        );
         Failure::usage(format!("--upstream `{}` is no kind of API: {meant}", harmless(name)))
     })
 }
@@ -231,9 +268,14 @@ fn api_named(name: &str) -> Result<&'static str, Failure> {
 /// A path as it can stand in any line: absolute, of UTF-8, without control characters.
 pub(crate) fn absolute(path: &Path, flag: &str) -> Result<String, Failure> {
     let absolute = std::path::absolute(path).ok();
-    let text = absolute.as_deref().and_then(Path::to_str).filter(|text| !text.chars().any(char::is_control));
+    let text = absolute
+        .as_deref()
+        .and_then(Path::to_str)
+        .filter(|text| !text.chars().any(char::is_control));
     text.map(str::to_owned).ok_or_else(|| {
         let shown = harmless(&path.to_string_lossy());
-        Failure::usage(format!("{flag} `{shown}`: expected a path of UTF-8 without control characters"))
+        Failure::usage(format!(
+            "{flag} `{shown}`: expected a path of UTF-8 without control characters"
+        ))
     })
 }

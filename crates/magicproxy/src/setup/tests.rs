@@ -34,15 +34,34 @@ fn every_template_is_filled() {
             let values = setup.numbered(0).into_iter().map(|(_, value)| value);
             let values = values.chain(setup.files.iter().map(|(_, content)| content.clone()));
             let values = values.chain(setup.folder.iter().map(|folder| folder.content.clone()));
-            let texts = values.map(|value| value.without_token()).chain(setup.usage.clone()).chain(setup.notes.clone());
+            let texts = values
+                .map(|value| value.without_token())
+                .chain(setup.usage.clone())
+                .chain(setup.notes.clone());
             for text in texts {
                 let place = text.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
                 for (name, _) in place {
-                    assert!(!name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{}: {{{name}}}", client.name);
+                    assert!(
+                        !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'),
+                        "{}: {{{name}}}",
+                        client.name
+                    );
                 }
             }
-            assert!(setup.commands.iter().flatten().all(|word| !word.pieces().iter().any(Piece::is_token)), "{}", client.name);
-            assert!(setup.usage.iter().chain(&setup.notes).all(|line| !line.contains('\n')), "{}", client.name);
+            assert!(
+                setup
+                    .commands
+                    .iter()
+                    .flatten()
+                    .all(|word| !word.pieces().iter().any(Piece::is_token)),
+                "{}",
+                client.name
+            );
+            assert!(
+                setup.usage.iter().chain(&setup.notes).all(|line| !line.contains('\n')),
+                "{}",
+                client.name
+            );
         }
     }
 }
@@ -56,12 +75,19 @@ fn the_table_is_in_order_and_every_preset_is_known() {
     for client in CLIENTS {
         assert!(!client.ways.is_empty(), "{}", client.name);
         assert!(
-            client.presets().iter().all(|preset| *preset == ANY || PresetChoice::of_name(preset).is_some()),
+            client
+                .presets()
+                .iter()
+                .all(|preset| *preset == ANY || PresetChoice::of_name(preset).is_some()),
             "{}",
             client.name
         );
         // What needs something comes before what needs nothing or less.
-        assert!(client.ways.iter().filter(|way| matches!(way.needs, SetupNeeds::Socket)).count() <= 1, "{}", client.name);
+        assert!(
+            client.ways.iter().filter(|way| matches!(way.needs, SetupNeeds::Socket)).count() <= 1,
+            "{}",
+            client.name
+        );
     }
 }
 
@@ -70,7 +96,10 @@ fn a_template_keeps_other_braces() {
     let target = target("github");
     let places = Places { target: &target, token_file: None };
     let fill = |template: &str| Value::fill(template, &places).without_token();
-    assert_eq!(fill("f({ a: \"{api}\", {x}, {{token}} })"), "f({ a: \"https://proxy.example/github\", {x}, {$MAGIC_TOKEN} })");
+    assert_eq!(
+        fill("f({ a: \"{api}\", {x}, {{token}} })"),
+        "f({ a: \"https://proxy.example/github\", {x}, {$MAGIC_TOKEN} })"
+    );
     assert_eq!(fill("{"), "{");
     assert_eq!(fill("a{b"), "a{b");
     assert_eq!(fill("{}{origin}{host}"), "{}https://api.github.comapi.github.com");
@@ -99,7 +128,13 @@ const HOSTILE: [&str; 18] = [
 ];
 
 fn bash(script: &str) -> String {
-    let output = Command::new("bash").arg("-c").arg(script).env_clear().env("HOME", "/nowhere").output().unwrap();
+    let output = Command::new("bash")
+        .arg("-c")
+        .arg(script)
+        .env_clear()
+        .env("HOME", "/nowhere")
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{script}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
@@ -115,7 +150,10 @@ fn bash_reads_back_what_was_quoted() {
         std::fs::write(&file, "to.k-e_n\n").unwrap();
         let file = file.to_str().unwrap();
         let target = Target { unix_socket: Some((*text).to_owned()), ..target("github") };
-        let value = Value::fill("{socket}{token}{socket}", &Places { target: &target, token_file: Some(file) });
+        let value = Value::fill(
+            "{socket}{token}{socket}",
+            &Places { target: &target, token_file: Some(file) },
+        );
         let writer = Writer { shell: Shell::Sh, token_file: Some(file) };
         let words = writer.command(&[Value::text("printf"), Value::text("%s"), value]);
         assert_eq!(bash(&words), format!("{text}to.k-e_n{text}"));
@@ -148,7 +186,10 @@ fn other_shells_quote_in_their_own_way() {
     let line = |shell: Shell, text: &str| {
         let value = Value::fill(
             "{socket}{token}",
-            &Places { target: &Target { unix_socket: Some(text.to_owned()), ..target("github") }, token_file: Some("/it's") },
+            &Places {
+                target: &Target { unix_socket: Some(text.to_owned()), ..target("github") },
+                token_file: Some("/it's"),
+            },
         );
         Writer { shell, token_file: Some("/it's") }.command(&[value])
     };
@@ -159,15 +200,25 @@ fn other_shells_quote_in_their_own_way() {
         "'a''\u{2019}\u{2019}b' + (Get-Content -Raw -LiteralPath '/it''s').Trim()"
     );
     let armoured = |shell: Shell, token_file: Option<&str>| {
-        let value = Value::fill("{armoured_token}", &Places { target: &target("github"), token_file });
+        let value =
+            Value::fill("{armoured_token}", &Places { target: &target("github"), token_file });
         Writer { shell, token_file }.command(&[value])
     };
     let sed = "LC_ALL=C sed -e '/^eyJ/{s/z/z0/g;s/-/z1/g;s/_/z2/g;s/^/mt1_/;}'";
     assert!(!sed.contains('!'), "an interactive shell may put an older command there");
     let replaced = "-creplace '(?<=^eyJ.*)z', 'z0' -creplace '(?<=^eyJ.*)-', 'z1' -creplace '(?<=^eyJ.*)_', 'z2' -creplace '^(?=eyJ)', 'mt1_'";
-    assert_eq!(armoured(Shell::Fish, Some("/t")), format!("(env LC_ALL=C tr -dc A-Za-z0-9._- </t | env {sed})"));
-    assert_eq!(armoured(Shell::Fish, None), format!(r#"(printf '%s\n' "$MAGIC_TOKEN" | env {sed})"#));
-    assert_eq!(armoured(Shell::Powershell, Some("/t")), format!("((Get-Content -Raw -LiteralPath '/t').Trim() {replaced})"));
+    assert_eq!(
+        armoured(Shell::Fish, Some("/t")),
+        format!("(env LC_ALL=C tr -dc A-Za-z0-9._- </t | env {sed})")
+    );
+    assert_eq!(
+        armoured(Shell::Fish, None),
+        format!(r#"(printf '%s\n' "$MAGIC_TOKEN" | env {sed})"#)
+    );
+    assert_eq!(
+        armoured(Shell::Powershell, Some("/t")),
+        format!("((Get-Content -Raw -LiteralPath '/t').Trim() {replaced})")
+    );
     assert_eq!(armoured(Shell::Powershell, None), format!("($env:MAGIC_TOKEN {replaced})"));
 }
 
@@ -186,7 +237,9 @@ fn a_public_url_has_parts() {
         let url = PublicUrl::parse(text).unwrap();
         (url.host().to_owned(), url.port().map(str::to_owned), url.path().to_owned())
     };
-    let expected = |host: &str, port: Option<&str>, path: &str| (host.to_owned(), port.map(str::to_owned), path.to_owned());
+    let expected = |host: &str, port: Option<&str>, path: &str| {
+        (host.to_owned(), port.map(str::to_owned), path.to_owned())
+    };
     assert_eq!(parts("http://127.0.0.1:5000/a/b/"), expected("127.0.0.1", Some("5000"), "/a/b"));
     assert_eq!(parts("https://proxy.example"), expected("proxy.example", None, ""));
     assert_eq!(parts("http://[::1]:80"), expected("::1", Some("80"), ""));

@@ -137,7 +137,9 @@ fn git_helper(token_file: Option<&str>) -> String {
     match token_file {
         Some(path) => {
             let path = posix_quoted(path);
-            format!(r#"!f() {{ {get} && {answer} "$(head -n 1 <{path} | LC_ALL=C {ONLY_TOKEN})"; }}; f"#)
+            format!(
+                r#"!f() {{ {get} && {answer} "$(head -n 1 <{path} | LC_ALL=C {ONLY_TOKEN})"; }}; f"#
+            )
         }
         None => format!(r#"!f() {{ {get} && {answer} "${TOKEN_VARIABLE}"; }}; f"#),
     }

@@ -41,7 +41,8 @@ impl Stage {
         ];
         let run = |command: &Vec<&str>| {
             let program = self.place.program(&[command, more].concat()).env("SECRET", SECRET);
-            let program = variables.iter().fold(program, |program, (name, value)| program.env(name, value));
+            let program =
+                variables.iter().fold(program, |program, (name, value)| program.env(name, value));
             (command[..3].join(" "), program.output())
         };
         commands.iter().map(run).collect()
@@ -52,11 +53,15 @@ impl Stage {
     fn check(&self, url: &str, more: &[&str], expected: &[&str]) {
         for (command, output) in self.ask(url, more, &[]) {
             assert_eq!((output.code, output.stdout.as_str()), (1, ""), "{command}: {output:?}");
-            let line = output.stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
+            let line =
+                output.stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
             for part in expected {
                 assert!(line.contains(part), "{command}: {part:?} in {output:?}");
             }
-            assert!(!line.contains("expected UTF-8 text") && !line.contains("os error"), "{command}: {line}");
+            assert!(
+                !line.contains("expected UTF-8 text") && !line.contains("os error"),
+                "{command}: {line}"
+            );
         }
     }
 }
@@ -83,20 +88,41 @@ fn certificates_are_trusted_where_their_authority_is_named_and_refused_with_the_
     stage.check(
         &url,
         &[],
-        &["certificate of `localhost` is not trusted: its issuer is unknown", "--ca-file FILE", "$SSL_CERT_FILE"],
+        &[
+            "certificate of `localhost` is not trusted: its issuer is unknown",
+            "--ca-file FILE",
+            "$SSL_CERT_FILE",
+        ],
     );
     let authority = stage.place.path("keys/dev-ca.pem").display().to_string();
-    let (flag, variable) = (["--ca-file", authority.as_str()], [("SSL_CERT_FILE", authority.as_str())]);
-    for (command, output) in stage.ask(&url, &flag, &[]).into_iter().chain(stage.ask(&url, &[], &variable)) {
+    let (flag, variable) =
+        (["--ca-file", authority.as_str()], [("SSL_CERT_FILE", authority.as_str())]);
+    for (command, output) in
+        stage.ask(&url, &flag, &[]).into_iter().chain(stage.ask(&url, &[], &variable))
+    {
         assert_eq!(output.code, 0, "{command}: {output:?}");
     }
     // A pin is for when nobody answers, not for when somebody else does.
-    let pinned = ["mint", "--to", &url, "--aud", "127.0.0.1:1", "--allow", "GET /user", "--credential-env", "SECRET"];
+    let pinned = [
+        "mint",
+        "--to",
+        &url,
+        "--aud",
+        "127.0.0.1:1",
+        "--allow",
+        "GET /user",
+        "--credential-env",
+        "SECRET",
+    ];
     let refused = stage.place.program(&pinned).env("SECRET", SECRET).output();
     assert_eq!((refused.code, refused.stdout.as_str()), (1, ""), "{refused:?}");
     // Files that name no authority.
     stage.place.write("nothing.pem", "no certificate");
-    stage.check(&url, &["--ca-file", "nothing.pem"], &["--ca-file `nothing.pem`: expected certificates in PEM"]);
+    stage.check(
+        &url,
+        &["--ca-file", "nothing.pem"],
+        &["--ca-file `nothing.pem`: expected certificates in PEM"],
+    );
     stage.check(&url, &["--ca-file", "absent.pem"], &["--ca-file `absent.pem`", "no such file"]);
     // The right authority, and another name than the certificate's.
     let elsewhere = format!("https://127.0.0.2:{}", stage.port);
@@ -112,7 +138,11 @@ fn whatever_is_there_instead_of_the_proxy_is_named() {
         &[],
         &["nobody listens at 127.0.0.1", "connection was refused"],
     );
-    stage.check(&format!("http://127.0.0.1:{}", stage.port), &[], &["answered 400: magicproxy: this port speaks TLS"]);
+    stage.check(
+        &format!("http://127.0.0.1:{}", stage.port),
+        &[],
+        &["answered 400: magicproxy: this port speaks TLS"],
+    );
     stage.check(
         &format!("https://{}", server(b"HTTP/1.1 400 Bad Request\r\n\r\n")),
         &[],
@@ -161,8 +191,17 @@ fn flags_for_asking_want_somebody_to_ask() {
 fn a_refused_url_is_shown_without_what_stands_before_its_host() {
     let place = Place::with_keys();
     for flag in ["--proxy", "--to"] {
-        let args =
-            ["mint", flag, "http://user:hunter2@192.0.2.1:1/", "--aud", "a", "--allow", "GET /user", "--credential-env", "S"];
+        let args = [
+            "mint",
+            flag,
+            "http://user:hunter2@192.0.2.1:1/",
+            "--aud",
+            "a",
+            "--allow",
+            "GET /user",
+            "--credential-env",
+            "S",
+        ];
         let refused = place.program(&args).env("S", "a-credential").output();
         assert!(refused.code == 2 && refused.stderr.contains("`http://192.0.2.1:1"), "{refused:?}");
         assert!(!refused.stderr.contains("hunter2"), "{refused:?}");
@@ -177,17 +216,33 @@ fn a_secret_that_comes_back_is_not_quoted() {
     let secret = "a-\"quoted\"-credential";
     for form in ["text/plain\r\n\r\n{}", "application/json\r\n\r\n{\"message\": \"you said {}\"}"] {
         let ask = |args: &[&str], said: &str| {
-            let (kind, body) =
-                form.replacen("{}", said, 1).split_once("\r\n\r\n").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
-            let answer = format!("HTTP/1.1 400 No\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            let (kind, body) = form
+                .replacen("{}", said, 1)
+                .split_once("\r\n\r\n")
+                .map(|(a, b)| (a.to_owned(), b.to_owned()))
+                .unwrap();
+            let answer = format!(
+                "HTTP/1.1 400 No\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
             let url = format!("http://{}", server(answer.into_bytes().leak()));
-            let output = place.program(&[args, &["--proxy", &url]].concat()).env("S", secret).output();
-            assert!(output.code == 1 && output.stderr.contains("answered 400") && output.stderr.contains('…'), "{output:?}");
+            let output =
+                place.program(&[args, &["--proxy", &url]].concat()).env("S", secret).output();
+            assert!(
+                output.code == 1
+                    && output.stderr.contains("answered 400")
+                    && output.stderr.contains('…'),
+                "{output:?}"
+            );
             output.stderr
         };
         let order = ["mint", "--allow", "GET /user", "--credential-env", "S"];
         assert!(!ask(&order, &secret.replace('"', "\\\"")).contains("quoted"));
-        for args in [&["narrow", &token, "--expires-in", "1m"][..], &["explain", &token, "GET", "/"], &["reseal", &token]] {
+        for args in [
+            &["narrow", &token, "--expires-in", "1m"][..],
+            &["explain", &token, "GET", "/"],
+            &["reseal", &token],
+        ] {
             assert!(!ask(args, &format!("Bearer {token}")).contains("eyJ"));
         }
     }

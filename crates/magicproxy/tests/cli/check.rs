@@ -22,7 +22,10 @@ fn check(place: &Place, args: &[&str]) -> Output {
 
 fn check_json(place: &Place, args: &[&str]) -> (i32, Value) {
     let output = check(place, &[args, &["--json"]].concat());
-    (output.code, serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}")))
+    (
+        output.code,
+        serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}")),
+    )
 }
 
 /// What is in the way of a start, whatever it is, is found without one.
@@ -44,7 +47,11 @@ fn whatever_serve_refuses_is_found() {
         (&[], "state.path = 'missing/state'", "there is no folder `"),
         (&[("file", "")], "tls.dev = true\nkeys.folder = 'file/keys'", "file"),
         (&[("file", "")], "acme.domains = ['a.example']\nacme.cache = 'file/acme'", "acme"),
-        (&[], "tls = { certificate = 'missing.pem', private_key = 'missing.pem' }", "tls.certificate"),
+        (
+            &[],
+            "tls = { certificate = 'missing.pem', private_key = 'missing.pem' }",
+            "tls.certificate",
+        ),
         (&[], "upstream.extra_ca_file = 'missing.pem'", "extra_ca_file"),
         (&[], "plugins.p.file = 'missing.wasm'\nscopes.s = [{ plugin = 'p' }]", "plugin"),
         (&[], "[[listeners]]\nlisten = '192.0.2.1:0'", "192.0.2.1:0"),
@@ -103,14 +110,19 @@ fn keys_that_are_denied_and_not_there() {
     let misspelt = format!("{}x", &id[..42]);
     place.write("magicproxy.toml", &format!("{CONFIG}tokens.deny_kid = ['{misspelt}']"));
     let near = check(&place, &[]);
-    assert!(id.ends_with('x') || near.stderr.contains(&format!("did you mean `{id}`?")), "{near:?}");
+    assert!(
+        id.ends_with('x') || near.stderr.contains(&format!("did you mean `{id}`?")),
+        "{near:?}"
+    );
 }
 
 /// New tokens are not sealed to a key whose tokens are refused, and somebody says that there is none in its place.
 #[test]
 fn a_denied_key_is_none_to_seal_to() {
     let place = place(&[], "");
-    let json = |arguments: &[&str]| -> Value { serde_json::from_str(&place.program(arguments).output().stdout).unwrap() };
+    let json = |arguments: &[&str]| -> Value {
+        serde_json::from_str(&place.program(arguments).output().stdout).unwrap()
+    };
     let published = || -> Vec<String> {
         let keys = json(&["keys", "export-public", "--jwks"])["keys"].clone();
         keys.as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
@@ -120,11 +132,19 @@ fn a_denied_key_is_none_to_seal_to() {
     place.write("magicproxy.toml", &format!("{CONFIG}tokens.deny_kid = ['{}']", all[0]));
     assert_eq!(published(), all[1..]);
     let listed = json(&["keys", "list", "--json"]);
-    let state = |kid: &str| listed.as_array().unwrap().iter().find(|key| key["kid"] == kid).unwrap()["state"].clone();
+    let state = |kid: &str| {
+        listed.as_array().unwrap().iter().find(|key| key["kid"] == kid).unwrap()["state"].clone()
+    };
     assert_eq!((state(&all[0]), state(&all[1])), ("denied".into(), "active".into()));
     let checked = check(&place, &[]);
-    assert!(checked.stderr.contains("magicproxy keys rotate") && checked.stderr.contains(&all[0]), "{checked:?}");
-    place.write("magicproxy.toml", &format!("{CONFIG}tokens.deny_kid = ['{}', '{}']", all[0], all[1]));
+    assert!(
+        checked.stderr.contains("magicproxy keys rotate") && checked.stderr.contains(&all[0]),
+        "{checked:?}"
+    );
+    place.write(
+        "magicproxy.toml",
+        &format!("{CONFIG}tokens.deny_kid = ['{}', '{}']", all[0], all[1]),
+    );
     let none = place.program(&["keys", "export-public", "--jwks"]).output();
     assert!(none.code == 1 && none.stderr.contains("magicproxy keys rotate"), "{none:?}");
     // Another is made in its place, and the warning goes.
@@ -152,7 +172,9 @@ fn what_is_connected_to() {
         heard
     });
     let place = Place::with_keys();
-    let upstream = |name: &str, root: &str| format!("[upstreams.{name}]\napi_root = '{root}'\npreset = 'none'\n");
+    let upstream = |name: &str, root: &str| {
+        format!("[upstreams.{name}]\napi_root = '{root}'\npreset = 'none'\n")
+    };
     let text = [
         upstream("plain", &format!("http://{address}")),
         upstream("tls", &format!("https://{address}")),
@@ -162,22 +184,44 @@ fn what_is_connected_to() {
     ];
     place.write("magicproxy.toml", &format!("listen = '127.0.0.1:0'\n{}", text.concat()));
     let (code, json) = check_json(&place, &["--connect"]);
-    assert_eq!((code, &json["ok"], &json["faults"]), (1, &Value::Bool(false), &Value::Array(Vec::new())), "{json}");
-    let connections: std::collections::BTreeMap<&str, &Value> =
-        json["connections"].as_array().unwrap().iter().map(|made| (made["what"].as_str().unwrap(), made)).collect();
+    assert_eq!(
+        (code, &json["ok"], &json["faults"]),
+        (1, &Value::Bool(false), &Value::Array(Vec::new())),
+        "{json}"
+    );
+    let connections: std::collections::BTreeMap<&str, &Value> = json["connections"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|made| (made["what"].as_str().unwrap(), made))
+        .collect();
     assert_eq!(connections["upstream plain"]["reached"], true, "{json}");
-    for (what, step) in
-        [("upstream tls", "tls"), ("upstream closed", "tcp"), ("upstream nowhere", "dns"), ("state store", "store")]
-    {
-        assert_eq!((&connections[what]["reached"], &connections[what]["step"]), (&false.into(), &step.into()), "{what}: {json}");
+    for (what, step) in [
+        ("upstream tls", "tls"),
+        ("upstream closed", "tcp"),
+        ("upstream nowhere", "dns"),
+        ("state store", "store"),
+    ] {
+        assert_eq!(
+            (&connections[what]["reached"], &connections[what]["step"]),
+            (&false.into(), &step.into()),
+            "{what}: {json}"
+        );
     }
     let reason = connections["upstream tls"]["reason"].as_str().unwrap();
     assert!(reason.contains("does not speak TLS (is its API root `http://`?)"), "{json}");
     let heard = heard.join().unwrap();
     assert!(heard.iter().any(Vec::is_empty), "nothing is sent in clear");
-    assert!(heard.iter().all(|heard| heard.is_empty() || heard[0] == 0x16), "a handshake and nothing else");
+    assert!(
+        heard.iter().all(|heard| heard.is_empty() || heard[0] == 0x16),
+        "a handshake and nothing else"
+    );
     let alone = check_json(&place, &[]);
-    assert_eq!((alone.0, alone.1.get("connections")), (0, None), "without the flag nothing is connected to");
+    assert_eq!(
+        (alone.0, alone.1.get("connections")),
+        (0, None),
+        "without the flag nothing is connected to"
+    );
 }
 
 /// Whoever leaves the Python program's file behind writes what is shown into the new one: it must mean the same.
@@ -185,7 +229,8 @@ fn what_is_connected_to() {
 fn what_is_shown_is_a_configuration_file() {
     let place = Place::with_keys();
     let scopes = r#"{"plain": ["GET /user"], "both": ["GET /a", {"method": "POST", "path": "/a/\\d+/[^\"]+"}]}"#;
-    place.write("old.json", &format!(r#"{{"api_root": "http://127.0.0.1:1", "scopes": {scopes}}}"#));
+    place
+        .write("old.json", &format!(r#"{{"api_root": "http://127.0.0.1:1", "scopes": {scopes}}}"#));
     let old = place.program(&["config", "show"]).env("CONFIG_FILE", "old.json").output();
     assert_eq!(old.code, 0, "{old:?}");
     let given: Vec<&str> = old.stdout.lines().filter(|line| !line.ends_with("# default")).collect();
@@ -193,9 +238,14 @@ fn what_is_shown_is_a_configuration_file() {
     let checked = check(&place, &[]);
     assert_eq!(checked.code, 0, "{checked:?}");
     let shown = |place: &Place, variable: &str| {
-        let output = place.program(&["config", "show", "--json"]).env("CONFIG_FILE", variable).output();
+        let output =
+            place.program(&["config", "show", "--json"]).env("CONFIG_FILE", variable).output();
         let entries: Value = serde_json::from_str(&output.stdout).unwrap();
-        let entries = entries.as_array().unwrap().iter().map(|entry| (entry["key"].to_string(), entry["value"].clone()));
+        let entries = entries
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| (entry["key"].to_string(), entry["value"].clone()));
         entries.collect::<std::collections::BTreeMap<_, _>>()
     };
     let new = shown(&place, "");

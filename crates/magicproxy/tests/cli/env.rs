@@ -41,7 +41,8 @@ pub(crate) fn armoured(token: &str) -> String {
 
 /// Every client with every kind of API that it speaks to.
 fn every_way(place: &Place) -> Vec<(String, String)> {
-    let listed: serde_json::Value = serde_json::from_str(&ok(place.program(&["env", "--list", "--json"]).output())).unwrap();
+    let listed: serde_json::Value =
+        serde_json::from_str(&ok(place.program(&["env", "--list", "--json"]).output())).unwrap();
     let mut ways = Vec::new();
     for client in listed.as_array().unwrap() {
         for preset in client["presets"].as_array().unwrap() {
@@ -59,7 +60,15 @@ fn ok(output: Output) -> String {
 
 /// A token for this upstream, in a file of its own.
 pub(crate) fn token_for(place: &Place, upstream: &str) -> String {
-    let minted = place.program(&["mint", "--credential-env", "SECRET", "--aud", upstream, "--allow", "GET /user"]);
+    let minted = place.program(&[
+        "mint",
+        "--credential-env",
+        "SECRET",
+        "--aud",
+        upstream,
+        "--allow",
+        "GET /user",
+    ]);
     let token = minted.env("SECRET", crate::program::SECRET).output().stdout.trim().to_owned();
     place.write_token(&format!("{upstream}.token"), &token);
     token
@@ -91,15 +100,19 @@ fn golden() {
         }
     }
     let root = std::fs::canonicalize(place.path("")).unwrap();
-    let text =
-        text.replace(root.to_str().unwrap(), "/srv").replace(place.path("").to_str().unwrap().trim_end_matches('/'), "/srv");
+    let text = text
+        .replace(root.to_str().unwrap(), "/srv")
+        .replace(place.path("").to_str().unwrap().trim_end_matches('/'), "/srv");
     let golden = format!("{}/tests/cmd/env.golden", env!("CARGO_MANIFEST_DIR"));
     let expected = std::fs::read_to_string(golden).unwrap_or_default();
     if text != expected {
         let found = format!("{}/env.golden", env!("CARGO_TARGET_TMPDIR"));
         std::fs::write(&found, &text).unwrap();
-        let differs = text.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
-        panic!("the lines of `env` are others than in tests/cmd/env.golden, first at {differs:?}; they are in `{found}`");
+        let differs =
+            text.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
+        panic!(
+            "the lines of `env` are others than in tests/cmd/env.golden, first at {differs:?}; they are in `{found}`"
+        );
     }
 }
 
@@ -116,10 +129,22 @@ fn bash_takes_the_lines() {
     #[cfg(unix)]
     place.set_mode("bin/gh", 0o700);
     for (client, upstream) in every_way(&place) {
-        let base = ["env", &client, "--upstream", &upstream, "--token-file", file, "--socket", "it's $x", "--ca-file", "c a"];
+        let base = [
+            "env",
+            &client,
+            "--upstream",
+            &upstream,
+            "--token-file",
+            file,
+            "--socket",
+            "it's $x",
+            "--ca-file",
+            "c a",
+        ];
         let lines = ok(place.program(&base).output());
         let json: serde_json::Value =
-            serde_json::from_str(&ok(place.program(&[&base[..], &["--json"]].concat()).output())).unwrap();
+            serde_json::from_str(&ok(place.program(&[&base[..], &["--json"]].concat()).output()))
+                .unwrap();
         let bash = Command::new("bash")
             .arg("-euc")
             .arg(format!("{lines}\nenv -0"))
@@ -131,7 +156,8 @@ fn bash_takes_the_lines() {
         assert!(bash.status.success(), "{client}: {bash:?}");
         let shown = String::from_utf8(bash.stdout).unwrap();
         for (name, value) in json["variables"].as_object().unwrap() {
-            let is_armoured = json["armoured"].as_array().unwrap().iter().any(|armoured| armoured == name);
+            let is_armoured =
+                json["armoured"].as_array().unwrap().iter().any(|armoured| armoured == name);
             let token = if is_armoured { armoured(&token) } else { token.clone() };
             let value = value.as_str().unwrap().replace("$MAGIC_TOKEN", &token);
             assert!(
@@ -141,13 +167,20 @@ fn bash_takes_the_lines() {
         }
         for written in json["files"].as_array().unwrap() {
             let name = written["path"].as_str().unwrap();
-            assert_eq!(place.read(name), written["content"].as_str().unwrap().replace("$MAGIC_TOKEN", &token));
+            assert_eq!(
+                place.read(name),
+                written["content"].as_str().unwrap().replace("$MAGIC_TOKEN", &token)
+            );
             #[cfg(unix)]
             assert_eq!(place.mode(name), 0o600);
         }
         let socket = place.path("it's $x");
         assert!(
-            client != "gh" || shown.contains(&format!("gh:config\ngh:set\ngh:http_unix_socket\ngh:{}\n", socket.display())),
+            client != "gh"
+                || shown.contains(&format!(
+                    "gh:config\ngh:set\ngh:http_unix_socket\ngh:{}\n",
+                    socket.display()
+                )),
             "{shown}"
         );
         assert!(!place.path("hacked").exists());
@@ -169,13 +202,34 @@ fn gh_gets_a_token_of_which_it_shows_nothing() {
     #[cfg(unix)]
     place.set_mode("bin/gh", 0o700);
     let signed = token_for(&place, "github");
-    let sealed = ["mint", "--to", "keys.jwks", "--aud", "github", "--credential-env", "SECRET", "--allow", "GET /a~b?"];
-    let sealed = place.program(&sealed).env("SECRET", crate::program::SECRET).output().stdout.trim().to_owned();
+    let sealed = [
+        "mint",
+        "--to",
+        "keys.jwks",
+        "--aud",
+        "github",
+        "--credential-env",
+        "SECRET",
+        "--allow",
+        "GET /a~b?",
+    ];
+    let sealed = place
+        .program(&sealed)
+        .env("SECRET", crate::program::SECRET)
+        .output()
+        .stdout
+        .trim()
+        .to_owned();
     assert!(
-        ['z', '-', '_'].iter().all(|character| signed.contains(*character)) && sealed.starts_with("mt2_"),
+        ['z', '-', '_'].iter().all(|character| signed.contains(*character))
+            && sealed.starts_with("mt2_"),
         "{signed} {sealed}"
     );
-    for (token, gets) in [(&signed, armoured(&signed)), (&sealed, sealed.clone()), (&armoured(&signed), armoured(&signed))] {
+    for (token, gets) in [
+        (&signed, armoured(&signed)),
+        (&sealed, sealed.clone()),
+        (&armoured(&signed), armoured(&signed)),
+    ] {
         assert!(shown_by_gh(&gets).len() == 4);
         place.write_token("job.token", &format!("{token}\r\n"));
         let run = ["run", "--upstream", "github", "--token-file", "job.token", "--"];
@@ -190,8 +244,17 @@ fn gh_gets_a_token_of_which_it_shows_nothing() {
             place.write_token("job.token", token);
             for shell in ["sh", "bash"] {
                 let script = format!("{lines}\nprintf '%s' \"$GH_ENTERPRISE_TOKEN\"");
-                let output = Command::new(shell).arg("-euc").arg(script).env("MAGIC_TOKEN", token).output().unwrap();
-                assert_eq!(String::from_utf8(output.stdout).unwrap(), gets, "{shell} {flags:?}: {lines}");
+                let output = Command::new(shell)
+                    .arg("-euc")
+                    .arg(script)
+                    .env("MAGIC_TOKEN", token)
+                    .output()
+                    .unwrap();
+                assert_eq!(
+                    String::from_utf8(output.stdout).unwrap(),
+                    gets,
+                    "{shell} {flags:?}: {lines}"
+                );
             }
         }
     }
@@ -214,7 +277,11 @@ fn every_command_reads_an_armoured_token() {
         &["--token-file", "armoured.token"],
         &["--token-env", "ARMOURED"],
     ] {
-        let read = place.program(&[&["inspect", "--json"], way].concat()).env("ARMOURED", &spelled).stdin(&spelled).output();
+        let read = place
+            .program(&[&["inspect", "--json"], way].concat())
+            .env("ARMOURED", &spelled)
+            .stdin(&spelled)
+            .output();
         assert_eq!((read.code, &read.stdout), (0, &plain.stdout), "{way:?} {read:?}");
     }
     let explained = place.program(&["explain", &spelled, "GET", "/github/user"]).output();
@@ -237,17 +304,26 @@ fn every_command_reads_an_armoured_token() {
     for refused in [&["revoke", &spelled][..], &["env", "openai", "--token-file", &spelled]] {
         let refused = place.program(refused).output();
         assert!(
-            refused.code == 2 && refused.stderr.contains("magic token") && !refused.stderr.contains(&spelled[..60]),
+            refused.code == 2
+                && refused.stderr.contains("magic token")
+                && !refused.stderr.contains(&spelled[..60]),
             "{refused:?}"
         );
     }
     place.write_token("armoured.token", &spelled);
     let revoked = place.program(&["revoke", "--token", "@armoured.token"]).output();
     assert_eq!(revoked.code, 0, "{revoked:?}");
-    assert_ne!(place.program(&["inspect", &token]).output().code, 0, "the JWT and its armour are one token");
+    assert_ne!(
+        place.program(&["inspect", &token]).output().code,
+        0,
+        "the JWT and its armour are one token"
+    );
     for broken in ["mt1_eyJz", "mt1_ey-J.a.b", "mt1_"] {
         let read = place.program(&["inspect", broken]).output();
-        assert!(read.code == 1 && read.stderr.contains("this is not a magic token: behind `mt1_`"), "{read:?}");
+        assert!(
+            read.code == 1 && read.stderr.contains("this is not a magic token: behind `mt1_`"),
+            "{read:?}"
+        );
     }
 }
 
@@ -261,8 +337,18 @@ fn without_a_file_the_lines_read_a_variable() {
         assert!(told.stdout.contains("\"$MAGIC_TOKEN\""), "{client}: {told:?}");
     }
     // A variable that is empty would give the program an empty token, which is said.
-    let said = |token: &str| place.program(&["env", "openai", "--upstream", "openai"]).env("MAGIC_TOKEN", token).output().stderr;
-    assert!(said("").contains("from $MAGIC_TOKEN, which holds none; --token-file FILE"), "{}", said(""));
+    let said = |token: &str| {
+        place
+            .program(&["env", "openai", "--upstream", "openai"])
+            .env("MAGIC_TOKEN", token)
+            .output()
+            .stderr
+    };
+    assert!(
+        said("").contains("from $MAGIC_TOKEN, which holds none; --token-file FILE"),
+        "{}",
+        said("")
+    );
     let token = token_for(&place, "openai");
     assert!(!said(&token).contains("holds none"), "{}", said(&token));
 }

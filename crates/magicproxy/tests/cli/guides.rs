@@ -8,7 +8,8 @@ use std::path::Path;
 use crate::program::{Place, Program, SECRET};
 
 /// Pages whose blocks are run here.
-const HERE: [&str; 3] = ["docs/guide/configuration.md", "docs/guide/sealed-tokens.md", "docs/guide/state.md"];
+const HERE: [&str; 3] =
+    ["docs/guide/configuration.md", "docs/guide/sealed-tokens.md", "docs/guide/state.md"];
 
 /// Pages, and folders of pages, whose blocks are run with other programs, and by which test.
 const ELSEWHERE: [(&str, &str); 4] = [
@@ -77,7 +78,11 @@ fn every_block_of_commands_is_run_or_marked() {
         let runs = HERE.contains(&page.as_str());
         assert!(!(runs && elsewhere), "{page} is run twice");
         let left = if elsewhere { Vec::new() } else { blocks(&page) };
-        assert_eq!(!left.is_empty(), runs, "{page}: mark a block that cannot be run as `sh no-run`, or list the page: {left:?}");
+        assert_eq!(
+            !left.is_empty(),
+            runs,
+            "{page}: mark a block that cannot be run as `sh no-run`, or list the page: {left:?}"
+        );
     }
     for (path, by) in ELSEWHERE {
         let test = std::fs::read_to_string(root().join(by)).unwrap();
@@ -88,9 +93,11 @@ fn every_block_of_commands_is_run_or_marked() {
 
 /// A line of a shell with the program in its path, and what a reader has: a credential and keys.
 fn shell(place: &Place, script: &str) -> Program {
-    let folder = Path::new(env!("CARGO_BIN_EXE_magicproxy")).parent().unwrap().display().to_string();
+    let folder =
+        Path::new(env!("CARGO_BIN_EXE_magicproxy")).parent().unwrap().display().to_string();
     let script = format!("set -eu\n{script}");
-    let program = place.shell(&script).env("PATH", &format!("{folder}:/usr/local/bin:/usr/bin:/bin"));
+    let program =
+        place.shell(&script).env("PATH", &format!("{folder}:/usr/local/bin:/usr/bin:/bin"));
     program.env("MAGICPROXY_KEYS", "keys").env("GITHUB_TOKEN", SECRET)
 }
 
@@ -98,10 +105,32 @@ fn shell(place: &Place, script: &str) -> Program {
 fn the_commands_of_the_guides_run() {
     for page in HERE {
         let place = Place::with_keys();
-        let mut proxy = place.program(&["serve", "--listen", "127.0.0.1:0", "--keys", "keys", "--log-format", "pretty"]).spawn();
+        let mut proxy = place
+            .program(&[
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--keys",
+                "keys",
+                "--log-format",
+                "pretty",
+            ])
+            .spawn();
         let line = proxy.line(" listens on ");
-        let url = line.split(" listens on ").nth(1).unwrap().split_whitespace().next().unwrap().trim_end_matches(',').to_owned();
-        let minted = shell(&place, "magicproxy mint --allow 'GET /.*' --credential-env GITHUB_TOKEN --out job.token").output();
+        let url = line
+            .split(" listens on ")
+            .nth(1)
+            .unwrap()
+            .split_whitespace()
+            .next()
+            .unwrap()
+            .trim_end_matches(',')
+            .to_owned();
+        let minted = shell(
+            &place,
+            "magicproxy mint --allow 'GET /.*' --credential-env GITHUB_TOKEN --out job.token",
+        )
+        .output();
         assert_eq!(minted.code, 0, "{minted:?}");
         for block in blocks(page) {
             let done = shell(&place, &block.replace("https://proxy.example", &url)).output();

@@ -50,7 +50,21 @@ const COMMANDS: [(&str, &[&str], Becomes); 26] = [
     ("explain", &["explain", "{token}", "GET", "/user"], Same),
     ("revoke", &["revoke", "--token", "@{file}"], Refused),
     ("env", &["env", "pygithub"], Same),
-    ("run", &["run", "--token-file", "{file}", "--client", "pygithub", "--", "/bin/sh", "-c", "echo $GITHUB_API_URL"], Same),
+    (
+        "run",
+        &[
+            "run",
+            "--token-file",
+            "{file}",
+            "--client",
+            "pygithub",
+            "--",
+            "/bin/sh",
+            "-c",
+            "echo $GITHUB_API_URL",
+        ],
+        Same,
+    ),
     ("keys-generate", &["keys", "generate"], Refused),
     ("keys-list", &["keys", "list"], Same),
     ("keys-rotate", &["keys", "rotate"], Refused),
@@ -106,7 +120,11 @@ impl Stage {
 
     fn run(&self, folder: &str, args: &[&str]) -> Output {
         let file = self.folder("job.token").to_str().unwrap().to_owned();
-        let fill = |arg: &&str| arg.replace("{token}", &self.token).replace("{sealed}", &self.sealed).replace("{file}", &file);
+        let fill = |arg: &&str| {
+            arg.replace("{token}", &self.token)
+                .replace("{sealed}", &self.sealed)
+                .replace("{file}", &file)
+        };
         let args: Vec<String> = args.iter().map(fill).collect();
         let program = self.user.bare(&args.iter().map(String::as_str).collect::<Vec<_>>());
         program.current_dir(&self.folder(folder)).env("SECRET", SECRET).output()
@@ -122,7 +140,10 @@ impl Stage {
                 if path.is_dir() {
                     folders.push(path);
                 } else {
-                    found.push((path.clone(), String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()));
+                    found.push((
+                        path.clone(),
+                        String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned(),
+                    ));
                 }
             }
         }
@@ -153,16 +174,29 @@ fn no_command_reads_what_lies_in_the_working_directory() {
         assert!(!format!("{hostile:?}").contains("evil.example"), "{page}: {hostile:?}");
         if becomes == Refused {
             assert_eq!(hostile.code, 2, "{page}: {hostile:?}");
-            assert!(hostile.stderr.contains("./keys is not used here: --keys ./keys means it, --keys "), "{page}: {hostile:?}");
-            assert_eq!((stage.content("checkout"), stage.content("home")), before, "{page} changed a file");
+            assert!(
+                hostile.stderr.contains("./keys is not used here: --keys ./keys means it, --keys "),
+                "{page}: {hostile:?}"
+            );
+            assert_eq!(
+                (stage.content("checkout"), stage.content("home")),
+                before,
+                "{page} changed a file"
+            );
             continue;
         }
         let clean = stage.run("clean", args);
         assert_eq!(hostile.code, clean.code, "{page}: {hostile:?} {clean:?}");
-        let remarks = |output: &Output| output.stderr.lines().filter(|line| !line.starts_with("minted ")).count();
+        let remarks = |output: &Output| {
+            output.stderr.lines().filter(|line| !line.starts_with("minted ")).count()
+        };
         let same = Output { stderr: without_remarks(&hostile.stderr), ..hostile };
         if becomes == Same {
-            assert_eq!((same.stdout, same.stderr), (clean.stdout, without_remarks(&clean.stderr)), "{page}");
+            assert_eq!(
+                (same.stdout, same.stderr),
+                (clean.stdout, without_remarks(&clean.stderr)),
+                "{page}"
+            );
         } else {
             assert_eq!(remarks(&same), remarks(&clean), "{page}: {same:?} {clean:?}");
         }
@@ -174,12 +208,20 @@ fn no_command_reads_what_lies_in_the_working_directory() {
 fn every_command_is_in_the_table() {
     let place = Place::new();
     assert_eq!(place.bare(&["man", "pages"]).output().code, 0);
-    let pages: BTreeSet<String> = place.names("pages").into_iter().map(|name| name.trim_end_matches(".1").to_owned()).collect();
+    let pages: BTreeSet<String> = place
+        .names("pages")
+        .into_iter()
+        .map(|name| name.trim_end_matches(".1").to_owned())
+        .collect();
     let is_group = |page: &str| pages.iter().any(|other| other.starts_with(&format!("{page}-")));
-    let known: BTreeSet<String> = COMMANDS.iter().map(|(page, ..)| format!("magicproxy-{page}")).collect();
+    let known: BTreeSet<String> =
+        COMMANDS.iter().map(|(page, ..)| format!("magicproxy-{page}")).collect();
     let commands = pages.iter().filter(|page| !is_group(page) && !page.ends_with("-help"));
     let missing: Vec<&String> = commands.filter(|page| !known.contains(*page)).collect();
-    assert!(missing.is_empty(), "these commands are not tried in a hostile working directory: {missing:?}");
+    assert!(
+        missing.is_empty(),
+        "these commands are not tried in a hostile working directory: {missing:?}"
+    );
 }
 
 /// What was not read is named, and a flag names it.
@@ -190,11 +232,21 @@ fn what_is_passed_over_is_said() {
     stranger.write("magicproxy.toml", "public_access = 'http://127.0.0.1:6666'\n");
     std::fs::remove_dir_all(stage.folder("checkout")).unwrap();
     std::fs::rename(stranger.path(""), stage.folder("checkout")).unwrap();
-    std::fs::write(stage.folder("checkout/magicproxy.toml"), "public_access = 'http://127.0.0.1:6666'\n").unwrap();
+    std::fs::write(
+        stage.folder("checkout/magicproxy.toml"),
+        "public_access = 'http://127.0.0.1:6666'\n",
+    )
+    .unwrap();
     let ours = stage.run("checkout", &["env", "pygithub"]);
     assert!(ours.stdout.contains("GITHUB_API_URL=http://127.0.0.1:5000\n"), "{ours:?}");
     // The other line says that no token is named.
-    let lines = |stderr: &str| stderr.lines().filter(|line| !line.starts_with("no token is named")).map(str::to_owned).collect();
+    let lines = |stderr: &str| {
+        stderr
+            .lines()
+            .filter(|line| !line.starts_with("no token is named"))
+            .map(str::to_owned)
+            .collect()
+    };
     let said: Vec<String> = lines(&ours.stderr);
     assert_eq!(said, ["./magicproxy.toml is not used here: --config ./magicproxy.toml"]);
     let named = stage.run("checkout", &["env", "pygithub", "--config", "./magicproxy.toml"]);
@@ -205,7 +257,11 @@ fn what_is_passed_over_is_said() {
     let order = ["mint", "--credential-env", "SECRET", "--allow", "GET /user"];
     let minted = stage.run("checkout", &order);
     let key = stage.folder("home/.local/share/magicproxy/keys/private.pem");
-    for part in ["using the key ", &format!(" of {}\n", key.display()), "./keys is not used here: --keys ./keys\n"] {
+    for part in [
+        "using the key ",
+        &format!(" of {}\n", key.display()),
+        "./keys is not used here: --keys ./keys\n",
+    ] {
         assert!(minted.stderr.contains(part), "{part} in {minted:?}");
     }
     // Of warnings there is one: the credential of these tests is made of words.
@@ -213,22 +269,35 @@ fn what_is_passed_over_is_said() {
     assert_eq!(
         (
             silent.code,
-            silent.stderr.lines().filter(|line| !line.starts_with("warning: the credential looks like a word")).count()
+            silent
+                .stderr
+                .lines()
+                .filter(|line| !line.starts_with("warning: the credential looks like a word"))
+                .count()
         ),
         (0, 0)
     );
     let theirs = stage.run("checkout", &[&order[..], &["--keys", "./keys"]].concat());
-    assert!(theirs.stderr.contains("checkout/keys/private.pem\n") && !theirs.stderr.contains("./keys is not used"), "{theirs:?}");
+    assert!(
+        theirs.stderr.contains("checkout/keys/private.pem\n")
+            && !theirs.stderr.contains("./keys is not used"),
+        "{theirs:?}"
+    );
 }
 
 /// Where there is no key in the user's folder, nobody is sent to make new ones before being told of those that are here.
 #[test]
 fn keys_that_are_passed_over_are_in_the_error() {
     let place = Place::with_keys();
-    for args in [&["keys", "list"][..], &["mint", "--credential-env", "SECRET", "--allow", "GET /user"]] {
+    for args in
+        [&["keys", "list"][..], &["mint", "--credential-env", "SECRET", "--allow", "GET /user"]]
+    {
         let output = place.bare(args).env("SECRET", SECRET).output();
         assert_eq!(output.code, 78, "{output:?}");
-        assert!(output.stderr.contains("./keys is not used here: --keys ./keys means it"), "{output:?}");
+        assert!(
+            output.stderr.contains("./keys is not used here: --keys ./keys means it"),
+            "{output:?}"
+        );
     }
 }
 
@@ -240,7 +309,10 @@ fn without_a_home_folder_nothing_here_is_taken() {
     for home in ["", ".", "home"] {
         let output = place.bare(&["keys", "list"]).without("HOME").env("HOME", home).output();
         assert_eq!(output.code, 78, "{home:?}: {output:?}");
-        assert!(output.stderr.contains("no private key at `/var/lib/magicproxy/keys/private.pem`"), "{home:?}: {output:?}");
+        assert!(
+            output.stderr.contains("no private key at `/var/lib/magicproxy/keys/private.pem`"),
+            "{home:?}: {output:?}"
+        );
     }
 }
 
@@ -250,10 +322,15 @@ fn a_relative_folder_of_keys_in_the_python_programs_file() {
     let place = Place::with_keys();
     place.write("elsewhere/config.json", r#"{"keys_location": "keys"}"#);
     let file = place.path("elsewhere/config.json").display().to_string();
-    let list = |more: &[&str]| place.bare(&[&["keys", "list"], more].concat()).env("CONFIG_FILE", &file).output();
+    let list = |more: &[&str]| {
+        place.bare(&[&["keys", "list"], more].concat()).env("CONFIG_FILE", &file).output()
+    };
     let refused = list(&[]);
     assert_eq!(refused.code, 78, "{refused:?}");
-    assert!(refused.stderr.contains("is relative to the working directory, which is not read here"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("is relative to the working directory, which is not read here"),
+        "{refused:?}"
+    );
     assert_eq!(list(&["--keys", "keys"]).code, 0);
     let check = place.bare(&["config", "check"]).env("CONFIG_FILE", &file).output();
     assert_eq!(check.code, 0, "{check:?}");
@@ -263,9 +340,16 @@ fn a_relative_folder_of_keys_in_the_python_programs_file() {
 #[test]
 fn variables_that_count_are_named() {
     let place = Place::new();
-    let env = place.bare(&["env", "curl"]).env("API_ROOT", "https://a.example").env("PUBLIC_ACCESS", "http://p.example").output();
+    let env = place
+        .bare(&["env", "curl"])
+        .env("API_ROOT", "https://a.example")
+        .env("PUBLIC_ACCESS", "http://p.example")
+        .output();
     assert_eq!(env.code, 0, "{env:?}");
-    assert!(env.stderr.contains("using the configuration of $API_ROOT, $PUBLIC_ACCESS\n"), "{env:?}");
+    assert!(
+        env.stderr.contains("using the configuration of $API_ROOT, $PUBLIC_ACCESS\n"),
+        "{env:?}"
+    );
 }
 
 #[cfg(unix)]
@@ -283,7 +367,12 @@ fn what_everybody_may_write_is_not_used() {
         place.set_mode(file, mode);
         let output = place.program(args).output();
         assert_eq!(output.code, 78, "{args:?}: {output:?}");
-        assert!(output.stderr.contains(&format!("everybody on this machine may write it (mode {mode:04o})")), "{output:?}");
+        assert!(
+            output
+                .stderr
+                .contains(&format!("everybody on this machine may write it (mode {mode:04o})")),
+            "{output:?}"
+        );
         place.set_mode(file, was);
     }
 }
@@ -294,15 +383,25 @@ fn every_command_that_uses_a_key_says_which() {
     let stage = Stage::new();
     let jwks = stage.folder("keys.jwks").to_str().unwrap().to_owned();
     let path = stage.folder("home/.local/share/magicproxy/keys/private.pem");
-    let to = ["mint", "--credential-env", "SECRET", "--allow", "GET /user", "--aud", "x", "--to", &jwks];
+    let to =
+        ["mint", "--credential-env", "SECRET", "--allow", "GET /user", "--aud", "x", "--to", &jwks];
     let sealed = stage.run("clean", &to);
-    assert!(sealed.stderr.contains("\nusing the key ") && sealed.stderr.contains(&format!(" of {jwks}\n")), "{sealed:?}");
-    for page in ["mint", "reseal", "inspect", "explain", "keys-list", "keys-rotate", "keys-export-public"] {
+    assert!(
+        sealed.stderr.contains("\nusing the key ")
+            && sealed.stderr.contains(&format!(" of {jwks}\n")),
+        "{sealed:?}"
+    );
+    for page in
+        ["mint", "reseal", "inspect", "explain", "keys-list", "keys-rotate", "keys-export-public"]
+    {
         let (_, args, _) = COMMANDS.iter().find(|(known, ..)| *known == page).unwrap();
         let output = stage.run("clean", args);
         assert_eq!(output.code, 0, "{page}: {output:?}");
         let line = output.stderr.lines().find(|line| line.starts_with("using the key "));
-        assert!(line.is_some_and(|line| line.ends_with(path.to_str().unwrap())), "{page}: {output:?}");
+        assert!(
+            line.is_some_and(|line| line.ends_with(path.to_str().unwrap())),
+            "{page}: {output:?}"
+        );
         let quiet = stage.run("clean", &[&["--quiet"], *args].concat());
         assert!(!quiet.stderr.contains("using"), "{page}: {quiet:?}");
     }
@@ -324,7 +423,10 @@ fn who_reads_what_is_here_says_so() {
     let served = serving.terminate();
     let config = std::fs::canonicalize(place.path("magicproxy.toml")).unwrap();
     let said = format!("using the configuration of {}\n", config.display());
-    assert!(served.stderr.contains(said.trim_end()) && served.stderr.contains("from keys/private.pem"), "{served:?}");
+    assert!(
+        served.stderr.contains(said.trim_end()) && served.stderr.contains("from keys/private.pem"),
+        "{served:?}"
+    );
     for command in ["check", "show"] {
         assert_eq!(place.bare(&["config", command]).output().stderr, said, "{command}");
     }

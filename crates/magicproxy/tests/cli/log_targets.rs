@@ -37,8 +37,15 @@ const EVENTS: [&str; 5] = ["error!(", "warn!(", "info!(", "debug!(", "trace!("];
 #[test]
 fn targets_stay_when_modules_move() {
     let mut found = BTreeSet::new();
-    for package in ["magicproxy", "magicproxy-config", "magicproxy-plugin", "magicproxy-proxy", "magicproxy-state"] {
-        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(package).join("src");
+    for package in [
+        "magicproxy",
+        "magicproxy-config",
+        "magicproxy-plugin",
+        "magicproxy-proxy",
+        "magicproxy-state",
+    ] {
+        let sources =
+            Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(package).join("src");
         look_into(&sources, &package.replace('-', "_"), &mut found);
     }
     assert_eq!(found.iter().map(String::as_str).collect::<Vec<_>>(), TARGETS);
@@ -48,7 +55,11 @@ fn look_into(folder: &Path, module: &str, found: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        let inner = if ["lib", "main"].contains(&name.as_str()) { module.to_owned() } else { format!("{module}::{name}") };
+        let inner = if ["lib", "main"].contains(&name.as_str()) {
+            module.to_owned()
+        } else {
+            format!("{module}::{name}")
+        };
         if name == "tests" {
             continue;
         }
@@ -64,7 +75,9 @@ fn look_into(folder: &Path, module: &str, found: &mut BTreeSet<String>) {
 fn note_events(source: &str, module: &str, found: &mut BTreeSet<String>) {
     let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     for call in source.split("tracing::").skip(1) {
-        let Some(arguments) = EVENTS.iter().find_map(|event| call.strip_prefix(event)) else { continue };
+        let Some(arguments) = EVENTS.iter().find_map(|event| call.strip_prefix(event)) else {
+            continue;
+        };
         match arguments.trim_start().strip_prefix("target: ").map(|said| said.strip_prefix('"')) {
             Some(Some(said)) => found.insert(said.split('"').next().unwrap_or_default().to_owned()),
             // A constant moves with nothing.

@@ -2,7 +2,12 @@
 //!
 //! Every output of every test is searched for the marked credential.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests may stop where they stand")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests may stop where they stand"
+)]
 
 mod asking;
 mod check;
@@ -65,7 +70,9 @@ fn mint_inspect_explain() {
     let token = mint(&place, &["GET /repos/acme/[^/]+/issues"]);
     let shown = place.program(&["inspect", "-"]).stdin(&token).output();
     assert_eq!(shown.code, 0);
-    for part in ["accepted   yes", "signature  valid", "github", "allows     GET /repos/acme/[^/]+/issues"] {
+    for part in
+        ["accepted   yes", "signature  valid", "github", "allows     GET /repos/acme/[^/]+/issues"]
+    {
         assert!(shown.stdout.contains(part), "{part} in {shown:?}");
     }
     let json = place.program(&["inspect", "--json", "--token-env", "T"]).env("T", &token).output();
@@ -73,16 +80,24 @@ fn mint_inspect_explain() {
     assert_eq!((&json["accepted"], &json["signature"]), (&true.into(), &"valid".into()));
 
     place.write("token", &format!("{token}\n"));
-    let explain = |method: &str, url: &str| place.program(&["explain", "@token", method, url]).output();
-    let allowed =
-        ["/repos/acme/x/issues", "https://api.github.com/repos/acme/x/issues?page=2", "http://127.0.0.1:9/repos/acme/x/issues"];
+    let explain =
+        |method: &str, url: &str| place.program(&["explain", "@token", method, url]).output();
+    let allowed = [
+        "/repos/acme/x/issues",
+        "https://api.github.com/repos/acme/x/issues?page=2",
+        "http://127.0.0.1:9/repos/acme/x/issues",
+    ];
     for url in allowed {
         let answer = explain("GET", url);
         assert_eq!(answer.code, 0, "{answer:?}");
         assert!(answer.stdout.contains("by the rule `GET /repos/acme/[^/]+/issues`"), "{answer:?}");
     }
     let refused = [
-        ("GET", "/repos/acme/x.y/issues/1", "the token would need `GET /repos/acme/x\\.y/issues/1`"),
+        (
+            "GET",
+            "/repos/acme/x.y/issues/1",
+            "the token would need `GET /repos/acme/x\\.y/issues/1`",
+        ),
         ("POST", "/repos/acme/x/issues", "the token would need `POST /repos/acme/x/issues`"),
         ("get", "/repos/acme/x/issues", "no rule can allow this: `get` is not an HTTP method"),
         ("TRACE", "/", "`TRACE` is never passed on"),
@@ -100,13 +115,19 @@ fn mint_inspect_explain() {
 #[test]
 fn explain_knows_the_configuration() {
     let place = Place::with_keys();
-    place.write("magicproxy.toml", "upstream.ceiling = ['GET /user']\nupstream.encoded_slash = 'both'\n");
+    place.write(
+        "magicproxy.toml",
+        "upstream.ceiling = ['GET /user']\nupstream.encoded_slash = 'both'\n",
+    );
     let token = mint(&place, &["GET /.*"]);
-    let explain = |url: &str, more: &[&str]| place.program(&[&["explain", &token, "GET", url], more].concat()).output();
+    let explain = |url: &str, more: &[&str]| {
+        place.program(&[&["explain", &token, "GET", url], more].concat()).output()
+    };
     assert_eq!(explain("/user", &[]).code, 0);
     let beyond = explain("/repos", &[]);
     assert!(
-        beyond.stdout.contains("beyond_ceiling") && beyond.stdout.contains("the ceiling would need `GET /repos`"),
+        beyond.stdout.contains("beyond_ceiling")
+            && beyond.stdout.contains("the ceiling would need `GET /repos`"),
         "{beyond:?}"
     );
     let elsewhere = explain("/user", &["--api-root", "https://elsewhere.example", "--json"]);
@@ -149,10 +170,18 @@ fn explain_finds_the_upstream() {
         let told = place.program(&["explain", token, "GET", url, "--json"]).output();
         assert_eq!(told.code, code, "{url}: {told:?}");
         let told: serde_json::Value = serde_json::from_str(&told.stdout).unwrap();
-        assert_eq!((&told["upstream"], &told["plugins_asked"]), (&upstream.into(), &true.into()), "{url}: {told}");
+        assert_eq!(
+            (&told["upstream"], &told["plugins_asked"]),
+            (&upstream.into(), &true.into()),
+            "{url}: {told}"
+        );
     }
-    let nowhere = place.program(&["explain", &github, "GET", "https://proxy.example/user"]).output();
-    assert!(nowhere.code == 2 && nowhere.stderr.contains("no upstream is found there"), "{nowhere:?}");
+    let nowhere =
+        place.program(&["explain", &github, "GET", "https://proxy.example/user"]).output();
+    assert!(
+        nowhere.code == 2 && nowhere.stderr.contains("no upstream is found there"),
+        "{nowhere:?}"
+    );
 }
 
 #[test]
@@ -167,7 +196,18 @@ fn explain_says_which_headers_reach_the_api() {
         let headers: Vec<&str> = headers.iter().flat_map(|name| ["--header", name]).collect();
         place.program(&[&["explain", &token, "GET", "/user"], &headers[..], more].concat()).output()
     };
-    let answer = explain(&["Accept", "X-GitHub-Api-Version", "X-Own", "X-Both", "Stripe-Account: hidden", "Cookie", "a b"], &[]);
+    let answer = explain(
+        &[
+            "Accept",
+            "X-GitHub-Api-Version",
+            "X-Own",
+            "X-Both",
+            "Stripe-Account: hidden",
+            "Cookie",
+            "a b",
+        ],
+        &[],
+    );
     assert_eq!(answer.code, 0, "{answer:?}");
     for line in [
         "header `accept` passes: every API gets it",
@@ -184,16 +224,25 @@ fn explain_says_which_headers_reach_the_api() {
     let refused = explain(&["X-HTTP-Path-Override"], &["--json"]);
     assert_eq!(refused.code, 3, "{refused:?}");
     let json: serde_json::Value = serde_json::from_str(&refused.stdout).unwrap();
-    assert_eq!((&json["code"], &json["headers"][0]["rule"]), (&"override_header".into(), &"override".into()));
+    assert_eq!(
+        (&json["code"], &json["headers"][0]["rule"]),
+        (&"override_header".into(), &"override".into())
+    );
     let shown = place.program(&["config", "show"]).output().stdout;
-    let list = &shown[shown.find("# request headers that pass to `github`, and no others:").unwrap()..];
+    let list =
+        &shown[shown.find("# request headers that pass to `github`, and no others:").unwrap()..];
     for name in ["accept,", "x-github-api-version,", "x-own,"] {
         assert!(list.contains(name), "{name} in {list}");
     }
     assert!(!list.contains("x-both") && !list.contains("stripe-account"), "{list}");
     let json = place.program(&["config", "show", "--json"]).output();
     let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
-    let entry = json.as_array().unwrap().iter().find(|entry| entry["key"] == "request_headers.github").unwrap();
+    let entry = json
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|entry| entry["key"] == "request_headers.github")
+        .unwrap();
     assert!(entry["value"].as_array().unwrap().contains(&"x-own".into()), "{entry}");
 }
 
@@ -215,7 +264,8 @@ fn keys_are_made_private_and_rotate_without_breaking_tokens() {
     assert!(list.stdout.contains("retired") && !list.stderr.contains("warning"), "{list:?}");
     let names = place.names("keys");
     assert!(
-        names.iter().any(|name| name.starts_with("retired-")) && !names.iter().any(|name| name.ends_with(".new")),
+        names.iter().any(|name| name.starts_with("retired-"))
+            && !names.iter().any(|name| name.ends_with(".new")),
         "{names:?}"
     );
     #[cfg(unix)]
@@ -281,28 +331,57 @@ fn serve_from_nothing_to_a_token() {
     let port = ports::reserved_port();
     let address = format!("127.0.0.1:{port}");
     let serving = place
-        .program(&["serve", "--listen", &address, "--api-root", "http://127.0.0.1:1", "--keys", "k", "--log-level", "trace"])
+        .program(&[
+            "serve",
+            "--listen",
+            &address,
+            "--api-root",
+            "http://127.0.0.1:1",
+            "--keys",
+            "k",
+            "--log-level",
+            "trace",
+        ])
         .spawn();
     let order = format!(r#"{{"token": "{SECRET}", "allowed": ["GET /user"]}}"#);
-    let headers = format!("host: {address}\r\ncontent-type: application/json\r\ncontent-length: {}", order.len());
-    let minted = exchange(&address, &format!("POST /__magictoken HTTP/1.1\r\n{headers}\r\nconnection: close\r\n\r\n{order}"));
+    let headers = format!(
+        "host: {address}\r\ncontent-type: application/json\r\ncontent-length: {}",
+        order.len()
+    );
+    let minted = exchange(
+        &address,
+        &format!("POST /__magictoken HTTP/1.1\r\n{headers}\r\nconnection: close\r\n\r\n{order}"),
+    );
     assert!(minted.starts_with("HTTP/1.1 200"), "{minted}");
     let token = minted.lines().last().unwrap_or_default();
     let refused = exchange(
         &address,
-        &format!("GET /x HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"),
+        &format!(
+            "GET /x HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
+        ),
     );
     assert!(refused.starts_with("HTTP/1.1 403"), "{refused}");
     let url = format!("http://{address}");
-    let again =
-        place.program(&["mint", "--proxy", &url, "--credential-env", "S", "--allow", "GET /user"]).env("S", SECRET).output();
+    let again = place
+        .program(&["mint", "--proxy", &url, "--credential-env", "S", "--allow", "GET /user"])
+        .env("S", SECRET)
+        .output();
     assert_eq!(again.code, 0, "{again:?}");
-    let bad = place.program(&["mint", "--proxy", &url, "--credential-env", "S", "--allow", "GET user"]).env("S", SECRET).output();
+    let bad = place
+        .program(&["mint", "--proxy", &url, "--credential-env", "S", "--allow", "GET user"])
+        .env("S", SECRET)
+        .output();
     assert_eq!((bad.code, bad.stdout.as_str()), (1, ""), "{bad:?}");
-    assert!(bad.stderr.contains("the proxy answered 400") && bad.stderr.contains("path must start with `/`"), "{bad:?}");
-    let explained = place.program(&["explain", token, "GET", &format!("{url}/user"), "--keys", "k"]).output();
+    assert!(
+        bad.stderr.contains("the proxy answered 400")
+            && bad.stderr.contains("path must start with `/`"),
+        "{bad:?}"
+    );
+    let explained =
+        place.program(&["explain", token, "GET", &format!("{url}/user"), "--keys", "k"]).output();
     assert_eq!(explained.code, 0, "{explained:?}");
-    let asked = place.program(&["explain", token, "GET", &format!("{url}/user"), "--proxy", &url]).output();
+    let asked =
+        place.program(&["explain", token, "GET", &format!("{url}/user"), "--proxy", &url]).output();
     assert_eq!((asked.code, asked.stdout.contains("allowed: GET /user")), (0, true), "{asked:?}");
     let asked = place.program(&["explain", token, "DELETE", "/user", "--proxy", &url]).output();
     assert_eq!((asked.code, asked.stdout.contains("not_allowed")), (3, true), "{asked:?}");
@@ -310,7 +389,9 @@ fn serve_from_nothing_to_a_token() {
     assert!(!asked.stdout.contains("would need"), "{asked:?}");
     let headers = ["--header", "Stripe-Account", "--header", "X-Rewrite-Path"];
     let ask = |token: &str, headers: &[&str]| {
-        place.program(&[&["explain", token, "GET", "/user", "--proxy", &url], headers].concat()).output()
+        place
+            .program(&[&["explain", token, "GET", "/user", "--proxy", &url], headers].concat())
+            .output()
     };
     let silent = ask(token, &headers[..2]);
     assert_eq!(
@@ -319,21 +400,35 @@ fn serve_from_nothing_to_a_token() {
         "{silent:?}"
     );
     assert!(!silent.stdout.contains("stripe-account"), "{silent:?}");
-    let mint = ["mint", "--proxy", &url, "--credential-env", "S", "--allow", "GET /user", "--explain"];
+    let mint =
+        ["mint", "--proxy", &url, "--credential-env", "S", "--allow", "GET /user", "--explain"];
     let explaining = place.program(&mint).env("S", SECRET).output();
     let told = ask(explaining.stdout.trim(), &headers[..2]);
     assert_eq!(
-        (told.code, told.stdout.contains("header `stripe-account` is dropped: it is not on the list")),
+        (
+            told.code,
+            told.stdout.contains("header `stripe-account` is dropped: it is not on the list")
+        ),
         (0, true),
         "{told:?}"
     );
     let refused = ask(explaining.stdout.trim(), &headers);
-    assert_eq!((refused.code, refused.stdout.contains("override_header")), (3, true), "{refused:?}");
+    assert_eq!(
+        (refused.code, refused.stdout.contains("override_header")),
+        (3, true),
+        "{refused:?}"
+    );
     let other = place.program(&["explain", "a.b.c", "GET", "/user", "--proxy", &url]).output();
     assert_eq!((other.code, other.stdout.contains("invalid_token")), (3, true), "{other:?}");
     let ended = serving.terminate();
     assert_eq!(ended.code, 0, "{ended:?}");
-    for part in ["made a new signing key: k/private.pem", "minting is open", "curl -sSf", "listens on", "stopping"] {
+    for part in [
+        "made a new signing key: k/private.pem",
+        "minting is open",
+        "curl -sSf",
+        "listens on",
+        "stopping",
+    ] {
         assert!(ended.stderr.contains(part), "{part} in {ended:?}");
     }
     assert!(!ended.stderr.contains(token), "the log holds a token");

@@ -4,7 +4,17 @@ use crate::program::{Place, SECRET};
 use crate::sealed::Proxy;
 
 fn mint(place: &Place, to: &str, more: &[&str]) -> crate::program::Output {
-    let fixed = ["mint", "--to", to, "--aud", "127.0.0.1:1", "--credential-env", "SECRET", "--allow", "GET /user"];
+    let fixed = [
+        "mint",
+        "--to",
+        to,
+        "--aud",
+        "127.0.0.1:1",
+        "--credential-env",
+        "SECRET",
+        "--allow",
+        "GET /user",
+    ];
     place.program(&[&fixed, more].concat()).env("SECRET", SECRET).output()
 }
 
@@ -25,32 +35,50 @@ fn check(place: &Place) -> crate::program::Output {
 fn config_check_says_who_may_mint_and_mint_makes_nothing_that_is_refused() {
     let place = place("tokens.minters = ['known.jwk']");
     let checked = check(&place);
-    assert!(checked.code == 0 && checked.stdout.contains("accepts no version 1: minting is closed"), "{checked:?}");
+    assert!(
+        checked.code == 0 && checked.stdout.contains("accepts no version 1: minting is closed"),
+        "{checked:?}"
+    );
     assert!(checked.stdout.contains("only the listed minter may seal a token ("), "{checked:?}");
-    let json: serde_json::Value = serde_json::from_str(&place.program(&["config", "check", "--json"]).output().stdout).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_str(&place.program(&["config", "check", "--json"]).output().stdout)
+            .unwrap();
     assert_eq!(json["accepts"][0]["http_mint"], "closed", "{json}");
     assert_eq!(json["accepts"][0]["accepts"]["versions"], serde_json::json!(["v2"]), "{json}");
     let offline = ["mint", "--allow", "GET /user", "--credential-env", "SECRET"];
     let refused = place.program(&offline).env("SECRET", SECRET).output();
     assert!(
-        refused.code == 2 && refused.stderr.contains("accepts no tokens of version 1") && refused.stdout.is_empty(),
+        refused.code == 2
+            && refused.stderr.contains("accepts no tokens of version 1")
+            && refused.stdout.is_empty(),
         "{refused:?}"
     );
-    place.write("magicproxy.toml", "tokens.minters = ['known.jwk']\ntokens.accept = ['v1', 'v2']\nkeys.folder = 'keys'\n");
+    place.write(
+        "magicproxy.toml",
+        "tokens.minters = ['known.jwk']\ntokens.accept = ['v1', 'v2']\nkeys.folder = 'keys'\n",
+    );
     assert_eq!(place.program(&offline).env("SECRET", SECRET).output().code, 0);
-    place.write("magicproxy.toml", "tokens.minters = ['known.jwk']\nmint.policy = 'open'\nkeys.folder = 'keys'\n");
+    place.write(
+        "magicproxy.toml",
+        "tokens.minters = ['known.jwk']\nmint.policy = 'open'\nkeys.folder = 'keys'\n",
+    );
     let fault = check(&place);
     assert!(fault.code == 78 && fault.stderr.contains("mint.policy `open`"), "{fault:?}");
 }
 
 #[test]
 fn mint_refuses_what_the_key_set_says_is_refused() {
-    let place = place("tokens.minters = ['known.jwk']\ntokens.kems = ['x-wing']\ntokens.max_lifetime = '2h'");
+    let place = place(
+        "tokens.minters = ['known.jwk']\ntokens.kems = ['x-wing']\ntokens.max_lifetime = '2h'",
+    );
     let exported = place.program(&["keys", "export-public", "--jwks"]).output();
     assert!(exported.code == 0 && !exported.stdout.contains("X25519"), "{exported:?}");
     place.write("proxy.jwks", &exported.stdout);
     let listed = place.program(&["keys", "list"]).output();
-    assert!(listed.stdout.contains("refused  x25519") && listed.stdout.contains("active   x-wing"), "{listed:?}");
+    assert!(
+        listed.stdout.contains("refused  x25519") && listed.stdout.contains("active   x-wing"),
+        "{listed:?}"
+    );
     let proxy = Proxy::serve(&place, "keys");
     for to in ["proxy.jwks", proxy.url.as_str()] {
         let signed = mint(&place, to, &["--minter-key", "minter.jwk"]);
@@ -62,7 +90,10 @@ fn mint_refuses_what_the_key_set_says_is_refused() {
         for (more, expected) in [
             (vec![], "only tokens of listed minters are accepted"),
             (vec!["--minter-key", "minter.jwk", "--expires-in", "3h"], "longer than 7200 seconds"),
-            (vec!["--minter-key", "minter.jwk", "--kem", "x25519"], "there is no key of the kind `x25519`"),
+            (
+                vec!["--minter-key", "minter.jwk", "--kem", "x25519"],
+                "there is no key of the kind `x25519`",
+            ),
         ] {
             let refused = mint(&place, to, &more);
             assert!(
@@ -73,7 +104,10 @@ fn mint_refuses_what_the_key_set_says_is_refused() {
         let other = place.program(&["keys", "minter", "--out", "other.jwk"]).output();
         assert_eq!(other.code, 0);
         let refused = mint(&place, to, &["--minter-key", "other.jwk"]);
-        assert!(refused.code == 2 && refused.stderr.contains("is not one of theirs"), "{refused:?}");
+        assert!(
+            refused.code == 2 && refused.stderr.contains("is not one of theirs"),
+            "{refused:?}"
+        );
         std::fs::remove_file(place.path("other.jwk")).unwrap();
     }
 }
@@ -85,7 +119,9 @@ fn nobody_signs_for_an_upstream_that_lists_no_minters() {
     let proxy = Proxy::serve(&place, "keys");
     let refused = mint(&place, &proxy.url, &["--minter-key", "minter.jwk"]);
     assert!(
-        refused.code == 2 && refused.stderr.contains("no minters are listed there") && refused.stdout.is_empty(),
+        refused.code == 2
+            && refused.stderr.contains("no minters are listed there")
+            && refused.stdout.is_empty(),
         "{refused:?}"
     );
     assert_eq!(mint(&place, &proxy.url, &[]).code, 0);
@@ -96,13 +132,18 @@ fn nobody_signs_for_an_upstream_that_lists_no_minters() {
 fn a_ring_without_a_key_of_an_accepted_kind_is_a_fault() {
     let place = place("tokens.kems = ['x-wing']");
     assert_eq!(check(&place).code, 0);
-    let sealing: Vec<_> = std::fs::read_dir(place.path("keys")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let sealing: Vec<_> =
+        std::fs::read_dir(place.path("keys")).unwrap().map(|entry| entry.unwrap().path()).collect();
     for path in sealing.iter().filter(|path| path.to_str().unwrap().contains("sealing-x-wing")) {
         std::fs::remove_file(path).unwrap();
     }
     for command in [&["config", "check"][..], &["serve", "--listen", "127.0.0.1:0"]] {
         let fault = place.program(command).output();
-        assert!(fault.code == 78 && fault.stderr.contains("there is no sealing key of an accepted kind (x-wing)"), "{fault:?}");
+        assert!(
+            fault.code == 78
+                && fault.stderr.contains("there is no sealing key of an accepted kind (x-wing)"),
+            "{fault:?}"
+        );
     }
     // Where nothing is chosen, it is no fault: tokens of version 1 are accepted.
     place.write("magicproxy.toml", "keys.folder = 'keys'\n");
@@ -115,13 +156,17 @@ fn one_key_has_one_purpose() {
     let place = place("");
     let tls = |certificate: &str, key: &str| {
         let tls = format!("tls = {{ certificate = '{certificate}', private_key = '{key}' }}\n");
-        place.write("magicproxy.toml", &format!("{tls}keys.folder = 'keys'\ntokens.minters = ['known.jwk']\n"));
+        place.write(
+            "magicproxy.toml",
+            &format!("{tls}keys.folder = 'keys'\ntokens.minters = ['known.jwk']\n"),
+        );
     };
     let refused = |expected: &str| {
         for command in [&["config", "check"][..], &["serve", "--listen", "127.0.0.1:0"]] {
             let fault = place.program(command).output();
             // Without the frame of a long message.
-            let told: Vec<&str> = fault.stderr.split_whitespace().filter(|word| *word != "│").collect();
+            let told: Vec<&str> =
+                fault.stderr.split_whitespace().filter(|word| *word != "│").collect();
             assert!(fault.code == 78 && told.join(" ").contains(expected), "{expected}: {fault:?}");
         }
     };
@@ -132,7 +177,10 @@ fn one_key_has_one_purpose() {
     // In another certificate, under another name, as another form of the same key.
     let pem = std::fs::read_to_string(place.path("keys/private.pem")).unwrap();
     let key = rcgen::KeyPair::from_pem(&pem).unwrap();
-    let certificate = rcgen::CertificateParams::new(vec!["proxy.example".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["proxy.example".to_owned()])
+        .unwrap()
+        .self_signed(&key)
+        .unwrap();
     place.write("chain.pem", &certificate.pem());
     place.write("key.pem", &pem);
     tls("chain.pem", "key.pem");
@@ -149,13 +197,21 @@ fn one_key_has_one_purpose() {
         .collect::<Vec<_>>();
     assert_eq!(check(&place).code, 0, "nothing of the ring: {:?}", check(&place));
     // Ed25519: the key of the set, and a minter's.
-    for (file, expected) in [("keyset", "which signs the proxy's key set"), ("minter", "which is a listed minter's")] {
+    for (file, expected) in
+        [("keyset", "which signs the proxy's key set"), ("minter", "which is a listed minter's")]
+    {
         let folder = if file == "minter" { place.path("") } else { place.path("keys") };
         let found = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        let jwk = found.into_iter().find(|path| path.file_name().unwrap().to_str().unwrap().starts_with(file)).unwrap();
+        let jwk = found
+            .into_iter()
+            .find(|path| path.file_name().unwrap().to_str().unwrap().starts_with(file))
+            .unwrap();
         let pem = ed25519_pem(&std::fs::read_to_string(jwk).unwrap());
         let key = rcgen::KeyPair::from_pem(&pem).unwrap();
-        let certificate = rcgen::CertificateParams::new(vec!["proxy.example".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let certificate = rcgen::CertificateParams::new(vec!["proxy.example".to_owned()])
+            .unwrap()
+            .self_signed(&key)
+            .unwrap();
         place.write("chain.pem", &certificate.pem());
         place.write("key.pem", &pem);
         refused(expected);
@@ -176,7 +232,8 @@ fn one_key_has_one_purpose_after_a_start_too() {
     assert_eq!(made.code, 0, "{made:?}");
     let tls = "tls = { certificate = 'tls/public.x509.cer', private_key = 'tls/private.pem' }\n";
     place.write("magicproxy.toml", &format!("{tls}keys.folder = 'keys'\n"));
-    let mut serving = place.program(&["serve", "--listen", "127.0.0.1:0", "--log-format", "pretty"]).spawn();
+    let mut serving =
+        place.program(&["serve", "--listen", "127.0.0.1:0", "--log-format", "pretty"]).spawn();
     let _ = serving.line(" listens on ");
     let read = |path: &str| std::fs::read_to_string(place.path(path)).unwrap();
     let _ = serving.line("who has the public key may seal");
@@ -198,7 +255,9 @@ fn one_key_has_one_purpose_after_a_start_too() {
 fn ed25519_pem(jwk: &str) -> String {
     let jwk: serde_json::Value = serde_json::from_str(jwk).unwrap();
     let seed = from_base64(jwk["d"].as_str().unwrap());
-    let der = [&[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20][..], &seed].concat();
+    let der =
+        [&[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20][..], &seed]
+            .concat();
     pem_of(&der)
 }
 
@@ -207,13 +266,21 @@ const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 /// 43 characters of base64url: 32 bytes.
 fn from_base64(text: &str) -> Vec<u8> {
     let digits = text.bytes().map(|byte| ALPHABET.iter().position(|known| *known == byte).unwrap());
-    let bits: Vec<bool> = digits.flat_map(|digit| (0..6).rev().map(move |bit| digit >> bit & 1 == 1)).collect();
-    bits.chunks_exact(8).map(|bits| bits.iter().fold(0, |byte, bit| byte << 1 | u8::from(*bit))).collect()
+    let bits: Vec<bool> =
+        digits.flat_map(|digit| (0..6).rev().map(move |bit| digit >> bit & 1 == 1)).collect();
+    bits.chunks_exact(8)
+        .map(|bits| bits.iter().fold(0, |byte, bit| byte << 1 | u8::from(*bit)))
+        .collect()
 }
 
 fn pem_of(der: &[u8]) -> String {
-    let bits: Vec<bool> = der.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1 == 1)).collect();
-    let digit = |bits: &[bool]| (0..6).fold(0, |digit, at| digit << 1 | usize::from(bits.get(at).copied().unwrap_or_default()));
+    let bits: Vec<bool> =
+        der.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1 == 1)).collect();
+    let digit = |bits: &[bool]| {
+        (0..6).fold(0, |digit, at| {
+            digit << 1 | usize::from(bits.get(at).copied().unwrap_or_default())
+        })
+    };
     let standard = |at: usize| match ALPHABET[at] {
         b'-' => '+',
         b'_' => '/',

@@ -21,7 +21,12 @@ fn a_rotation_keeps_it_and_nothing_shows_it() {
     assert_eq!(place.mode(SECRET), 0o600);
     let (text, secret) = (place.read(SECRET), bytes(&place));
     let mut outputs = vec![made];
-    for command in [&["keys", "rotate"][..], &["keys", "rotate", "--key-set"], &["keys", "list"], &["keys", "list", "--json"]] {
+    for command in [
+        &["keys", "rotate"][..],
+        &["keys", "rotate", "--key-set"],
+        &["keys", "list"],
+        &["keys", "list", "--json"],
+    ] {
         outputs.push(place.program(command).output());
     }
     assert_eq!(place.read(SECRET), text);
@@ -44,7 +49,9 @@ fn it_is_missed_where_a_scope_names_an_owner() {
     for command in [&["serve"][..], &["config", "check"]] {
         let output = place.program(command).output();
         assert_eq!(output.code, 78, "{output:?}");
-        for part in ["scope `s` names an owner", "owners.jwk", "`magicproxy keys generate`", "put it back"] {
+        for part in
+            ["scope `s` names an owner", "owners.jwk", "`magicproxy keys generate`", "put it back"]
+        {
             assert!(output.stderr.contains(part), "{part}: {output:?}");
         }
     }
@@ -53,7 +60,10 @@ fn it_is_missed_where_a_scope_names_an_owner() {
     assert_eq!(plain.code, 0, "{plain:?}");
     place.write("magicproxy.toml", NAMING);
     let made = place.program(&["keys", "generate"]).output();
-    assert!(made.code == 0 && made.stdout.lines().count() == 2 && made.stdout.contains("owners.jwk"), "{made:?}");
+    assert!(
+        made.code == 0 && made.stdout.lines().count() == 2 && made.stdout.contains("owners.jwk"),
+        "{made:?}"
+    );
     let checked = place.program(&["config", "check"]).output();
     assert_eq!(checked.code, 0, "{checked:?}");
     std::fs::remove_file(place.path(SECRET)).unwrap();
@@ -69,14 +79,25 @@ fn one_that_others_may_write_or_read_is_told() {
     {
         place.set_mode(SECRET, 0o644);
         let warned = place.program(&["config", "check"]).output();
-        assert!(warned.code == 0 && format!("{warned:?}").contains("owners.jwk` is open to others"), "{warned:?}");
+        assert!(
+            warned.code == 0 && format!("{warned:?}").contains("owners.jwk` is open to others"),
+            "{warned:?}"
+        );
         place.set_mode(SECRET, 0o666);
         let refused = place.program(&["config", "check"]).output();
-        assert!(refused.code == 78 && refused.stderr.contains("everybody on this machine may write it"), "{refused:?}");
+        assert!(
+            refused.code == 78 && refused.stderr.contains("everybody on this machine may write it"),
+            "{refused:?}"
+        );
         place.set_mode(SECRET, 0o600);
     }
     let secret = bytes(&place);
     place.write(SECRET, &place.read(SECRET).replace("oct", "OKP"));
     let refused = place.program(&["config", "check"]).output();
-    assert!(refused.code == 78 && refused.stderr.contains("owners.jwk") && !refused.stderr.contains(&secret), "{refused:?}");
+    assert!(
+        refused.code == 78
+            && refused.stderr.contains("owners.jwk")
+            && !refused.stderr.contains(&secret),
+        "{refused:?}"
+    );
 }

@@ -19,9 +19,15 @@ const DELETE: &str = r#"{"method": "DELETE", "path": "/v2/domains/example.com/re
 #[test]
 fn check() {
     let place = Place::with_keys();
-    let checked = place.program(&["plugin", "check", &example("do_lets_encrypt/do_lets_encrypt.wasm")]).output();
+    let checked = place
+        .program(&["plugin", "check", &example("do_lets_encrypt/do_lets_encrypt.wasm")])
+        .output();
     assert_eq!(checked.code, 0, "{checked:?}");
-    for part in ["magicproxy:plugin@1.0.0", "magicproxy:plugin/state@1.0.0", "request bodies, answers, response bodies"] {
+    for part in [
+        "magicproxy:plugin@1.0.0",
+        "magicproxy:plugin/state@1.0.0",
+        "request bodies, answers, response bodies",
+    ] {
         assert!(checked.stdout.contains(part), "{part} in {checked:?}");
     }
     place.write("junk.wasm", "junk");
@@ -33,7 +39,8 @@ fn check() {
 #[test]
 fn run_with_state() {
     let place = Place::with_keys();
-    for (file, content) in [("post.json", POST), ("created.json", CREATED), ("delete.json", DELETE)] {
+    for (file, content) in [("post.json", POST), ("created.json", CREATED), ("delete.json", DELETE)]
+    {
         place.write(file, content);
     }
     let component = example("do_lets_encrypt/do_lets_encrypt.wasm");
@@ -43,12 +50,18 @@ fn run_with_state() {
     };
     assert!(run(&["--request", "delete.json"]).stdout.contains("request   abstain"));
     let created = run(&["--request", "post.json", "--response", "created.json"]);
-    assert!(created.stdout.contains("request   allow") && created.stdout.contains("response  recorded"), "{created:?}");
+    assert!(
+        created.stdout.contains("request   allow") && created.stdout.contains("response  recorded"),
+        "{created:?}"
+    );
     assert!(created.stdout.contains("info: record 7 of example.com was created"), "{created:?}");
     assert!(run(&["--request", "delete.json"]).stdout.contains("request   allow"));
     let json = run(&["--request", "delete.json", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
-    assert_eq!((&json["request"]["verdict"], &json["state"]["example.com/7"]), (&"allow".into(), &"created".into()));
+    assert_eq!(
+        (&json["request"]["verdict"], &json["state"]["example.com/7"]),
+        (&"allow".into(), &"created".into())
+    );
 }
 
 #[test]
@@ -56,7 +69,17 @@ fn run_a_denial() {
     let place = Place::with_keys();
     place.write("get.json", r#"{"method": "GET", "path": "/"}"#);
     let component = example("business_hours/business_hours.wasm");
-    let command = ["plugin", "run", &component, "--request", "get.json", "--config", "mon-fri 08:00-18:00 +00:00", "--now", "0"];
+    let command = [
+        "plugin",
+        "run",
+        &component,
+        "--request",
+        "get.json",
+        "--config",
+        "mon-fri 08:00-18:00 +00:00",
+        "--now",
+        "0",
+    ];
     let denied = place.program(&command).output();
     assert_eq!(denied.code, 3, "{denied:?}");
     assert!(denied.stdout.contains("request   deny: outside of business hours"), "{denied:?}");
@@ -65,11 +88,16 @@ fn run_a_denial() {
 #[test]
 fn list_and_serve() {
     let place = Place::with_keys();
-    let configuration = |file: &str| format!("plugin_cache = \"cache\"\n[plugins.hours]\nfile = \"{file}\"\nconfig = \"x\"\n");
+    let configuration = |file: &str| {
+        format!("plugin_cache = \"cache\"\n[plugins.hours]\nfile = \"{file}\"\nconfig = \"x\"\n")
+    };
     place.write("magicproxy.toml", &configuration(&example("business_hours/business_hours.wasm")));
     let listed = place.program(&["plugin", "list"]).output();
     assert_eq!(listed.code, 0, "{listed:?}");
-    assert!(listed.stdout.contains("hours  ") && listed.stdout.contains("on failure: deny"), "{listed:?}");
+    assert!(
+        listed.stdout.contains("hours  ") && listed.stdout.contains("on failure: deny"),
+        "{listed:?}"
+    );
     place.write("magicproxy.toml", &configuration("none.wasm"));
     let refused = place.program(&["serve"]).output();
     assert_eq!(refused.code, 78, "{refused:?}");
@@ -79,10 +107,17 @@ fn list_and_serve() {
 #[test]
 fn import() {
     let place = Place::with_keys();
-    place.write("old.py", "import redis\ndef response_callback(method, path, content, code, headers):\n    pass\n");
+    place.write(
+        "old.py",
+        "import redis\ndef response_callback(method, path, content, code, headers):\n    pass\n",
+    );
     let imported = place.program(&["plugin", "import", "old.py", "--out", "new"]).output();
     assert_eq!(imported.code, 0, "{imported:?}");
-    assert!(imported.stdout.contains("[plugins.my_plugin]") && imported.stdout.contains("import redis: "), "{imported:?}");
+    assert!(
+        imported.stdout.contains("[plugins.my_plugin]")
+            && imported.stdout.contains("import redis: "),
+        "{imported:?}"
+    );
     let again = place.program(&["plugin", "import", "old.py", "--out", "new"]).output();
     assert_eq!(again.code, 1, "nothing is overwritten: {again:?}");
     place.write("other.py", "x = 1\n");
@@ -132,23 +167,40 @@ fn a_scope_asks_a_plugin_which_remembers_what_was_made() {
     let serving = place.program(&["serve"]).spawn();
     let mint = || {
         let order = format!(r#"{{"token": "{SECRET}", "scope": "acme"}}"#);
-        let head = format!("host: {address}\r\ncontent-type: application/json\r\ncontent-length: {}", order.len());
-        let minted = exchange(&address, &format!("POST /__magictoken HTTP/1.1\r\n{head}\r\nconnection: close\r\n\r\n{order}"));
+        let head = format!(
+            "host: {address}\r\ncontent-type: application/json\r\ncontent-length: {}",
+            order.len()
+        );
+        let minted = exchange(
+            &address,
+            &format!("POST /__magictoken HTTP/1.1\r\n{head}\r\nconnection: close\r\n\r\n{order}"),
+        );
         minted.lines().last().unwrap_or_default().to_owned()
     };
     let ask = |token: &str, line: &str, body: &str| {
-        let head = format!("host: {address}\r\nauthorization: Bearer {token}\r\ncontent-length: {}", body.len());
-        let answer = exchange(&address, &format!("{line} HTTP/1.1\r\n{head}\r\nconnection: close\r\n\r\n{body}"));
+        let head = format!(
+            "host: {address}\r\nauthorization: Bearer {token}\r\ncontent-length: {}",
+            body.len()
+        );
+        let answer = exchange(
+            &address,
+            &format!("{line} HTTP/1.1\r\n{head}\r\nconnection: close\r\n\r\n{body}"),
+        );
         answer.split(' ').nth(1).unwrap_or_default().to_owned()
     };
     let (mine, other) = (mint(), mint());
-    let record = |name: &str, kind: &str| format!(r#"{{"type":"{kind}","name":"{name}","data":"x"}}"#);
+    let record =
+        |name: &str, kind: &str| format!(r#"{{"type":"{kind}","name":"{name}","data":"x"}}"#);
     let create = "POST /v2/domains/example.com/records";
     assert_eq!(ask(&mine, create, &record("_acme-challenge", "MX")), "403");
     assert_eq!(ask(&mine, create, &record("www", "TXT")), "403");
     assert_eq!(ask(&mine, "DELETE /v2/domains/example.com/records/7", ""), "403", "not made yet");
     assert_eq!(ask(&mine, create, &record("_acme-challenge", "TXT")), "201");
-    assert_eq!(ask(&other, "DELETE /v2/domains/example.com/records/7", ""), "403", "somebody else's");
+    assert_eq!(
+        ask(&other, "DELETE /v2/domains/example.com/records/7", ""),
+        "403",
+        "somebody else's"
+    );
     assert_eq!(ask(&mine, "DELETE /v2/domains/example.com/records/8", ""), "403");
     assert_eq!(ask(&mine, "DELETE /v2/domains/example.com/records/7", ""), "204");
     assert_eq!(ask(&mine, "DELETE /v2/domains/example.com/records/7", ""), "403", "gone");
@@ -163,11 +215,17 @@ fn config_check_loads_plugins() {
     let place = Place::with_keys();
     place.write("junk.wasm", "junk");
     for file in ["missing.wasm", "junk.wasm"] {
-        place.write("magicproxy.toml", &format!("listen = '127.0.0.1:0'\nplugins.p.file = '{file}'\n"));
+        place.write(
+            "magicproxy.toml",
+            &format!("listen = '127.0.0.1:0'\nplugins.p.file = '{file}'\n"),
+        );
         for command in [&["serve"][..], &["config", "check"]] {
             let refused = place.program(command).output();
             assert_eq!(refused.code, 78, "{refused:?}");
-            assert!(refused.stderr.contains("plugin `p`") && refused.stderr.contains(file), "{refused:?}");
+            assert!(
+                refused.stderr.contains("plugin `p`") && refused.stderr.contains(file),
+                "{refused:?}"
+            );
         }
     }
 }
@@ -181,14 +239,24 @@ fn explain_tells_of_plugins() {
         "magicproxy.toml",
         &format!("scopes.office = ['GET /user', {{ plugin = 'hours' }}]\nplugins.hours.file = '{component}'\n"),
     );
-    let minted = place.program(&["mint", "--credential-env", "SECRET", "--scope", "office"]).env("SECRET", SECRET).output();
+    let minted = place
+        .program(&["mint", "--credential-env", "SECRET", "--scope", "office"])
+        .env("SECRET", SECRET)
+        .output();
     let token = minted.stdout.trim();
     for (path, code) in [("/user", 0), ("/other", 3)] {
         let told = place.program(&["explain", token, "GET", path]).output();
         assert_eq!(told.code, code, "{told:?}");
-        assert!(told.stdout.contains("the plugins `hours` decide as well, which are not asked here"), "{told:?}");
+        assert!(
+            told.stdout.contains("the plugins `hours` decide as well, which are not asked here"),
+            "{told:?}"
+        );
         let json = place.program(&["explain", token, "GET", path, "--json"]).output();
         let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
-        assert_eq!((&json["plugins"][0], &json["plugins_asked"]), (&"hours".into(), &false.into()), "{json}");
+        assert_eq!(
+            (&json["plugins"][0], &json["plugins_asked"]),
+            (&"hours".into(), &false.into()),
+            "{json}"
+        );
     }
 }

@@ -25,7 +25,11 @@ pub(crate) struct Output {
 impl Output {
     /// What standard error says besides the files that are used.
     pub(crate) fn said(&self) -> String {
-        self.stderr.lines().filter(|line| !line.starts_with("using ")).map(|line| format!("{line}\n")).collect()
+        self.stderr
+            .lines()
+            .filter(|line| !line.starts_with("using "))
+            .map(|line| format!("{line}\n"))
+            .collect()
     }
 }
 
@@ -53,7 +57,11 @@ impl Place {
         let keys = KEYS.get_or_init(|| {
             let place = Self::new();
             assert_eq!(place.program(&["keys", "generate", "--keys", "keys"]).output().code, 0);
-            place.names("keys").into_iter().map(|name| (name.clone(), place.read(&format!("keys/{name}")))).collect()
+            place
+                .names("keys")
+                .into_iter()
+                .map(|name| (name.clone(), place.read(&format!("keys/{name}"))))
+                .collect()
         });
         let place = Self::new();
         for (name, text) in keys {
@@ -106,7 +114,11 @@ impl Place {
         let program = self.program(&[]);
         let line = line.replacen("magicproxy", env!("CARGO_BIN_EXE_magicproxy"), 1);
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", &line]).current_dir(self.folder.path()).env_clear().env("HOME", self.path("home"));
+        command
+            .args(["-c", &line])
+            .current_dir(self.folder.path())
+            .env_clear()
+            .env("HOME", self.path("home"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Program { command, ..program }
     }
@@ -116,9 +128,10 @@ impl Place {
     pub(crate) fn program(&self, args: &[&str]) -> Program {
         let mut program = self.bare(args);
         let looks = matches!(args.first(), Some(&("serve" | "config")));
-        for (name, flag, file) in
-            [("MAGICPROXY_CONFIG", "--config", "magicproxy.toml"), ("MAGICPROXY_KEYS", "--keys", "keys/private.pem")]
-        {
+        for (name, flag, file) in [
+            ("MAGICPROXY_CONFIG", "--config", "magicproxy.toml"),
+            ("MAGICPROXY_KEYS", "--keys", "keys/private.pem"),
+        ] {
             if !looks && !args.contains(&flag) && self.path(file).exists() {
                 program = program.env(name, file.trim_end_matches("/private.pem"));
             }
@@ -129,7 +142,11 @@ impl Place {
     /// A run of which nothing here is named.
     pub(crate) fn bare(&self, args: &[&str]) -> Program {
         let mut command = Command::new(env!("CARGO_BIN_EXE_magicproxy"));
-        command.args(args).current_dir(self.folder.path()).env_clear().env("HOME", self.path("home"));
+        command
+            .args(args)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .env("HOME", self.path("home"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Program { command, stdin: String::new() }
     }
@@ -179,7 +196,8 @@ impl Running {
 
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
+        let sent =
+            Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success(), "{name}");
     }
 
@@ -189,7 +207,12 @@ impl Running {
         while !String::from_utf8_lossy(&text).contains(part) {
             let mut byte = [0];
             let read = self.child.stdout.as_mut().unwrap().read(&mut byte).unwrap();
-            assert_eq!(read, 1, "it ended before it printed {part:?}: {}", String::from_utf8_lossy(&text));
+            assert_eq!(
+                read,
+                1,
+                "it ended before it printed {part:?}: {}",
+                String::from_utf8_lossy(&text)
+            );
             text.push(byte[0]);
         }
         String::from_utf8_lossy(&text).into_owned()
@@ -213,7 +236,12 @@ impl Running {
         loop {
             let mut byte = [0];
             let read = self.child.stderr.as_mut().unwrap().read(&mut byte).unwrap();
-            assert_eq!(read, 1, "it ended before it said {part:?}: {}", String::from_utf8_lossy(&self.said));
+            assert_eq!(
+                read,
+                1,
+                "it ended before it said {part:?}: {}",
+                String::from_utf8_lossy(&self.said)
+            );
             self.said.push(byte[0]);
             line.push(byte[0]);
             if byte[0] != b'\n' {
@@ -232,8 +260,15 @@ impl Running {
         let output = self.child.wait_with_output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let stderr = [self.said, output.stderr].concat();
-        let output = Output { code: output.status.code().unwrap_or(-1), stdout: text(&output.stdout), stderr: text(&stderr) };
-        assert!(!output.stdout.contains(SECRET) && !output.stderr.contains(SECRET), "the credential is shown: {output:?}");
+        let output = Output {
+            code: output.status.code().unwrap_or(-1),
+            stdout: text(&output.stdout),
+            stderr: text(&stderr),
+        };
+        assert!(
+            !output.stdout.contains(SECRET) && !output.stderr.contains(SECRET),
+            "the credential is shown: {output:?}"
+        );
         assert!(!output.stderr.contains('\u{1b}'), "colour without a terminal: {output:?}");
         output
     }
@@ -242,9 +277,11 @@ impl Running {
 /// Runs one case of a data file.
 pub(crate) fn run_case(case: &toml::Value) -> Result<(), String> {
     let text = |value: &toml::Value| value.as_str().unwrap_or_default().to_owned();
-    let list =
-        |name: &str| -> Vec<String> { case.get(name).and_then(toml::Value::as_array).into_iter().flatten().map(text).collect() };
-    let table = |name: &str| case.get(name).and_then(toml::Value::as_table).cloned().unwrap_or_default();
+    let list = |name: &str| -> Vec<String> {
+        case.get(name).and_then(toml::Value::as_array).into_iter().flatten().map(text).collect()
+    };
+    let table =
+        |name: &str| case.get(name).and_then(toml::Value::as_table).cloned().unwrap_or_default();
     let place = if case.get("keys").is_some() { Place::with_keys() } else { Place::new() };
     for (name, content) in table("files") {
         place.write(&name, &text(&content));

@@ -37,8 +37,10 @@ impl Proxy {
     }
 
     fn ask(&self, token: &str) -> String {
-        let request =
-            format!("GET /user HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n", self.address);
+        let request = format!(
+            "GET /user HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n",
+            self.address
+        );
         exchange(&self.address, &request)
     }
 
@@ -116,7 +118,17 @@ pub(super) fn list(place: &Place) -> serde_json::Value {
 fn both_versions(place: &Place) -> [String; 2] {
     let keys = ok(place, &["keys", "export-public", "--jwks"]);
     place.write("proxy.jwks", &keys.stdout);
-    let args = ["mint", "--to", "proxy.jwks", "--aud", "api", "--credential-env", "SECRET", "--allow", "GET /.*"];
+    let args = [
+        "mint",
+        "--to",
+        "proxy.jwks",
+        "--aud",
+        "api",
+        "--credential-env",
+        "SECRET",
+        "--allow",
+        "GET /.*",
+    ];
     let sealed = place.program(&args).env("SECRET", super::program::SECRET).output();
     assert_eq!(sealed.code, 0, "{sealed:?}");
     [sealed.stdout.trim().to_owned(), mint(place, &["GET /.*"])]
@@ -137,7 +149,8 @@ fn a_token_is_revoked_and_accepted_again_while_the_proxy_runs() {
     proxy.answers(&other, ALLOWED);
     let list = ok(&place, &["revoke", "--list"]);
     assert!(list.stdout.contains(&id) && list.stdout.contains("lost"), "{list:?}");
-    let json: serde_json::Value = serde_json::from_str(&ok(&place, &["revoke", "--list", "--json"]).stdout).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_str(&ok(&place, &["revoke", "--list", "--json"]).stdout).unwrap();
     assert_eq!(json[0]["reason"], "lost");
     // A new process knows it from the beginning.
     Proxy::start(&place, "").comes_to_answer(&token, REVOKED);
@@ -154,9 +167,28 @@ fn a_token_is_revoked_and_accepted_again_while_the_proxy_runs() {
 fn ids_that_look_like_options() {
     let place = place();
     let (kid, other) = (format!("-{}", "k".repeat(42)), format!("kid:-{}", "o".repeat(42)));
-    ok(&place, &["revoke", "--reason", "lost", "--ambiguous-id", "--unknown-key", "--key", &kid, &other, "jti:-9abc"]);
+    ok(
+        &place,
+        &[
+            "revoke",
+            "--reason",
+            "lost",
+            "--ambiguous-id",
+            "--unknown-key",
+            "--key",
+            &kid,
+            &other,
+            "jti:-9abc",
+        ],
+    );
     let list = ok(&place, &["revoke", "--list"]).stdout;
-    assert!(list.contains("jti:-9abc") && list.contains(&kid) && list.contains(&other) && list.contains("lost"), "{list}");
+    assert!(
+        list.contains("jti:-9abc")
+            && list.contains(&kid)
+            && list.contains(&other)
+            && list.contains("lost"),
+        "{list}"
+    );
     ok(&place, &["revoke", "--undo", "jti:-9abc", "--key", &kid]);
     let list = ok(&place, &["revoke", "--list"]).stdout;
     assert!(!list.contains("jti:-9abc") && !list.contains(&kid) && list.contains(&other), "{list}");
@@ -168,7 +200,8 @@ fn keys_and_times_end_all_their_tokens() {
     let other = mint(&place, &["GET /user"]);
     let proxy = Proxy::start(&place, "");
     proxy.answers(&other, ALLOWED);
-    let keys: serde_json::Value = serde_json::from_str(&ok(&place, &["keys", "list", "--json"]).stdout).unwrap();
+    let keys: serde_json::Value =
+        serde_json::from_str(&ok(&place, &["keys", "list", "--json"]).stdout).unwrap();
     let kid = keys[0]["kid"].as_str().unwrap();
     ok(&place, &["revoke", "--key", kid]);
     proxy.comes_to_answer(&other, REVOKED);
@@ -200,7 +233,10 @@ fn a_file_that_cannot_be_read_is_an_error_at_the_start_and_keeps_the_old_list_la
     let second = place.program(&["serve", "--listen", "127.0.0.1:0"]).output();
     assert_eq!(second.code, 78, "{second:?}");
     assert!(second.stderr.contains("keys/revocations.json"), "{second:?}");
-    assert_eq!(place.program(&["revoke", "chain:00112233445566778899aabbccddeeff"]).output().code, 1);
+    assert_eq!(
+        place.program(&["revoke", "chain:00112233445566778899aabbccddeeff"]).output().code,
+        1
+    );
     let ended = proxy.end();
     assert!(ended.stderr.contains("so the old ones stay"), "{ended:?}");
 }
@@ -228,14 +264,31 @@ fn what_makes_no_sense_is_said() {
 /// A Valkey on a socket in the place; none where there is no server to test with, which fails in CI.
 fn valkey(place: &Place) -> Option<Valkey> {
     let Some(program) = std::env::var_os("MAGICPROXY_TEST_VALKEY") else {
-        assert!(!std::env::var("CI").is_ok_and(|ci| ci == "true" || ci == "1"), "MAGICPROXY_TEST_VALKEY names no valkey-server");
-        eprintln!("skipped: MAGICPROXY_TEST_VALKEY names no valkey-server; `cargo xtask test unit` installs one");
+        assert!(
+            !std::env::var("CI").is_ok_and(|ci| ci == "true" || ci == "1"),
+            "MAGICPROXY_TEST_VALKEY names no valkey-server"
+        );
+        eprintln!(
+            "skipped: MAGICPROXY_TEST_VALKEY names no valkey-server; `cargo xtask test unit` installs one"
+        );
         return None;
     };
     let socket = place.path("s");
     drop(std::fs::remove_file(&socket));
     let mut command = Command::new(program);
-    command.args(["--port", "0", "--save", "", "--appendonly", "yes", "--appendfsync", "always", "--unixsocket"]).arg(&socket);
+    command
+        .args([
+            "--port",
+            "0",
+            "--save",
+            "",
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "always",
+            "--unixsocket",
+        ])
+        .arg(&socket);
     let child = command.arg("--dir").arg(place.path("")).stdout(Stdio::null()).spawn().unwrap();
     let since = Instant::now();
     while !socket.exists() {
@@ -260,7 +313,10 @@ fn two_proxies_on_one_valkey_learn_of_it_within_a_second() {
     let Some(valkey) = valkey(&place) else { return };
     let url = format!("unix:{}", place.path("s").display());
     place.write("url", &format!("{url}\n"));
-    place.write("magicproxy.toml", &format!("{UPSTREAM}[state]\nstore = 'valkey'\nurl_file = 'url'\n"));
+    place.write(
+        "magicproxy.toml",
+        &format!("{UPSTREAM}[state]\nstore = 'valkey'\nurl_file = 'url'\n"),
+    );
     place
         .write("stale.toml", &format!("{UPSTREAM}[state]\nstore = 'valkey'\nurl = '{url}'\non_unreachable = 'allow-stale 1h'\n"));
     let (token, other) = (mint(&place, &["GET /user"]), mint(&place, &["GET /user"]));
@@ -310,7 +366,8 @@ fn a_state_file_is_opened_at_the_start_only_where_it_is_asked_for() {
     #[cfg(unix)]
     assert_eq!(place.mode("state.redb"), 0o600);
     // Nobody else may have it.
-    let second = place.program(&["serve", "--listen", "127.0.0.1:0", "--config", "state.toml"]).output();
+    let second =
+        place.program(&["serve", "--listen", "127.0.0.1:0", "--config", "state.toml"]).output();
     assert_eq!(second.code, 1, "{second:?}");
     assert_eq!(second.stderr.matches("is in use by another process").count(), 1, "{second:?}");
     drop((plain, own));
@@ -328,7 +385,11 @@ impl Family {
     fn of(place: &Place, parent: &str, proxy: &Proxy) -> Self {
         let url = format!("http://{}", proxy.address);
         let narrow = |token: &str, more: &[&str]| {
-            let fixed = if token.starts_with("mt2_") { vec!["narrow", "-"] } else { vec!["narrow", "-", "--proxy", &url] };
+            let fixed = if token.starts_with("mt2_") {
+                vec!["narrow", "-"]
+            } else {
+                vec!["narrow", "-", "--proxy", &url]
+            };
             let narrowed = place.program(&[&fixed, more].concat()).stdin(token).output();
             assert_eq!(narrowed.code, 0, "{narrowed:?}");
             narrowed.stdout.trim().to_owned()
@@ -342,7 +403,9 @@ impl Family {
     #[track_caller]
     fn answers(&self, proxy: &Proxy, [parent, one, other, child]: [&str; 4]) {
         proxy.comes_to_answer(&self.child, child);
-        for (token, code) in [(&self.parent, parent), (&self.one, one), (&self.other, other), (&self.child, child)] {
+        for (token, code) in
+            [(&self.parent, parent), (&self.one, one), (&self.other, other), (&self.child, child)]
+        {
             proxy.answers(token, code);
         }
     }
@@ -363,7 +426,9 @@ fn one_of_a_family_is_revoked_and_its_parent_and_siblings_live() {
         let chain = chain_of(&place, &family.one);
         assert_eq!(said.stdout.trim(), format!("revoked {chain}"));
         family.answers(&proxy, [ALLOWED, REVOKED, ALLOWED, REVOKED]);
-        let known = |token: &str| (inspect(&place, token)["accepted"].clone(), inspect(&place, token)["reason"].clone());
+        let known = |token: &str| {
+            (inspect(&place, token)["accepted"].clone(), inspect(&place, token)["reason"].clone())
+        };
         let reason = format!("revoked, `{chain}`");
         assert_eq!(known(&family.child), (false.into(), reason.into()));
         assert_eq!(known(&family.other), (true.into(), serde_json::Value::Null));
@@ -375,12 +440,22 @@ fn one_of_a_family_is_revoked_and_its_parent_and_siblings_live() {
         ok(&place, &["revoke", "--undo", &chain_of(&place, &family.child)]);
         family.answers(&proxy, [ALLOWED; 4]);
         // All of them, by any of their files; by the owner that they share; and by the `jti`.
-        let (owner, id) = (inspect(&place, &family.child)["owner"].as_str().unwrap().to_owned(), minted_id_of(&place, parent));
+        let (owner, id) = (
+            inspect(&place, &family.child)["owner"].as_str().unwrap().to_owned(),
+            minted_id_of(&place, parent),
+        );
         let ambiguous = if id.contains(":v2:") { vec!["--ambiguous-id"] } else { vec![] };
-        for family_entry in [vec!["--token", "@one"], vec!["--owner", &owner], [&[&id as &str], ambiguous.as_slice()].concat()] {
+        for family_entry in [
+            vec!["--token", "@one"],
+            vec!["--owner", &owner],
+            [&[&id as &str], ambiguous.as_slice()].concat(),
+        ] {
             ok(&place, &[&["revoke", "--whole-family"], family_entry.as_slice()].concat());
             family.answers(&proxy, [REVOKED; 4]);
-            ok(&place, &[&["revoke", "--undo", "--whole-family"], family_entry.as_slice()].concat());
+            ok(
+                &place,
+                &[&["revoke", "--undo", "--whole-family"], family_entry.as_slice()].concat(),
+            );
             family.answers(&proxy, [ALLOWED; 4]);
         }
         assert_eq!(list(&place), serde_json::json!([]));
@@ -431,8 +506,10 @@ fn a_token_that_was_sealed_anew_ends_with_its_chain() {
         place.write("resealed", resealed);
         let whole = ok(&place, &["revoke", "--whole-family", "--token", "@resealed"]);
         assert!(!whole.stdout.contains(&chain_of(&place, parent)), "{whole:?}");
-        let older =
-            format!("leaves the family alone of which the proxy made it, and can make it again: `{}`", chain_of(&place, parent));
+        let older = format!(
+            "leaves the family alone of which the proxy made it, and can make it again: `{}`",
+            chain_of(&place, parent)
+        );
         assert!(whole.stderr.contains(&older), "{whole:?}");
         // By its file alone it is the token that is left alone, with whatever caveats that bears.
         ok(&place, &["revoke", "--undo", "--whole-family", "--token", "@resealed"]);
@@ -460,7 +537,11 @@ fn nothing_is_written_for_what_is_no_id(place: &Place, token: &str) {
     let long = format!("jti:{}", "j".repeat(129));
     let hex = "00112233445566778899aabbccddeeff";
     let unknown = "k".repeat(43);
-    let (owner, proven, anyones) = ("a7".repeat(32), format!("jti:v1:{unknown}:test-1"), format!("jti:v2:{unknown}:none:test-1"));
+    let (owner, proven, anyones) = (
+        "a7".repeat(32),
+        format!("jti:v1:{unknown}:test-1"),
+        format!("jti:v2:{unknown}:none:test-1"),
+    );
     for (args, part) in [
         (vec![token], "this is a magic token"),
         (vec![&typed], "this is a magic token"),
@@ -503,14 +584,24 @@ fn nothing_is_written_for_what_is_no_id(place: &Place, token: &str) {
         (vec!["who:me"], "expected `chain:HEX`"),
         (vec!["JTI:x"], "expected `chain:HEX`"),
         // One wrong argument among right ones: none of them.
-        (vec!["chain:00112233445566778899aabbccddeeff", "t"], "the token in it is given as `--token @t`"),
+        (
+            vec!["chain:00112233445566778899aabbccddeeff", "t"],
+            "the token in it is given as `--token @t`",
+        ),
     ] {
         for undo in [&[][..], &["--undo"]] {
             let output = place.program(&[&["revoke"], args.as_slice(), undo].concat()).output();
             // What is not in the list cannot be undone, whatever it is called.
             let expected = if undo.is_empty() || output.code == 2 { 2 } else { 1 };
-            assert_eq!((output.code, output.stdout.as_str()), (expected, ""), "{args:?}: {output:?}");
-            assert!(expected == 1 || output.stderr.contains(part), "{args:?}: {part} in {output:?}");
+            assert_eq!(
+                (output.code, output.stdout.as_str()),
+                (expected, ""),
+                "{args:?}: {output:?}"
+            );
+            assert!(
+                expected == 1 || output.stderr.contains(part),
+                "{args:?}: {part} in {output:?}"
+            );
             for secret in [&token[..60], &token[token.len() - 20..]] {
                 assert!(!output.stderr.contains(secret), "{args:?}: {output:?}");
             }
@@ -519,9 +610,16 @@ fn nothing_is_written_for_what_is_no_id(place: &Place, token: &str) {
     let after = (list(place), std::fs::read(place.path("keys/revocations.json")).ok());
     assert_eq!(before, after);
     // Nor may a token stand in what everybody who reads the list is told.
-    for reason in [token.to_owned(), format!("found in a log: \"Bearer {token}\"."), format!("MAGIC={token}; lost")] {
+    for reason in [
+        token.to_owned(),
+        format!("found in a log: \"Bearer {token}\"."),
+        format!("MAGIC={token}; lost"),
+    ] {
         let refused = place.program(&["revoke", "--token", "@t", "--reason", &reason]).output();
-        assert!(refused.code == 2 && refused.stderr.contains("--reason: there is a magic token in it"), "{refused:?}");
+        assert!(
+            refused.code == 2 && refused.stderr.contains("--reason: there is a magic token in it"),
+            "{refused:?}"
+        );
         assert!(!refused.stderr.contains(truncated), "{refused:?}");
     }
     assert_eq!(before, (list(place), std::fs::read(place.path("keys/revocations.json")).ok()));
@@ -552,34 +650,61 @@ fn entries_that_mean_nothing_are_named_and_repaired() {
     place.write("keys/revocations.json", &old(&id));
     let port = reserved_port();
     let address = format!("127.0.0.1:{port}");
-    let proxy = Proxy { running: Some(place.program(&["serve", "--log-level", "warn", "--listen", &address]).spawn()), address };
+    let proxy = Proxy {
+        running: Some(
+            place.program(&["serve", "--log-level", "warn", "--listen", &address]).spawn(),
+        ),
+        address,
+    };
     // Old entries keep their meaning.
     proxy.comes_to_answer(&other, REVOKED);
     proxy.answers(&token, ALLOWED);
     for shown in [ok(&place, &["revoke", "--list"]).stdout, list(&place).to_string()] {
-        assert!(!shown.contains(&token[..60]) && shown.contains("jti:mt2_ey…") && shown.contains("kid:nosuchkey"), "{shown}");
+        assert!(
+            !shown.contains(&token[..60])
+                && shown.contains("jti:mt2_ey…")
+                && shown.contains("kid:nosuchkey"),
+            "{shown}"
+        );
         assert_eq!(shown.matches("refuses").count(), 3, "{shown}");
     }
     let repaired = ok(&place, &["revoke", "--repair"]);
     let chain = chain_of(&place, &token);
-    for part in
-        [&format!("revoked {chain}, which `jti:mt2_ey…` was to do"), "took away `kid:nosuchkey`", "took away `jti:not a …`"]
-    {
+    for part in [
+        &format!("revoked {chain}, which `jti:mt2_ey…` was to do"),
+        "took away `kid:nosuchkey`",
+        "took away `jti:not a …`",
+    ] {
         assert!(repaired.stdout.contains(part), "{part} in {repaired:?}");
     }
     proxy.comes_to_answer(&token, REVOKED);
     proxy.answers(&other, REVOKED);
     let file = place.read("keys/revocations.json");
-    assert!(!file.contains(&token) && !file.contains("nosuchkey") && file.contains(&chain) && file.contains(&id), "{file}");
+    assert!(
+        !file.contains(&token)
+            && !file.contains("nosuchkey")
+            && file.contains(&chain)
+            && file.contains(&id),
+        "{file}"
+    );
     assert_eq!(
-        list(&place).as_array().unwrap().iter().map(|entry| entry["reason"].as_str()).collect::<Vec<_>>(),
+        list(&place)
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["reason"].as_str())
+            .collect::<Vec<_>>(),
         [Some("lost"); 2]
     );
     assert_eq!(ok(&place, &["revoke", "--repair", "--json"]).stdout.trim(), "[]");
     let ended = proxy.end();
     assert!(!ended.stderr.contains(&token[..60]), "{ended:?}");
     for name in ["jti:mt2_ey…", "jti:not a …", "kid:nosuchkey"] {
-        assert_eq!(ended.stderr.matches(&format!("the revocation `{name}` refuses nothing")).count(), 1, "{name} in {ended:?}");
+        assert_eq!(
+            ended.stderr.matches(&format!("the revocation `{name}` refuses nothing")).count(),
+            1,
+            "{name} in {ended:?}"
+        );
     }
 }
 
@@ -591,16 +716,27 @@ fn what_has_no_effect_is_said() {
     place.write("sealed", &sealed);
     place.write("child", &ok(&place, &["narrow", "@sealed", "--sub", "child"]).stdout);
     // Of the year in which the vectors were made.
-    let vectors =
-        std::fs::read_to_string(format!("{}/../../testdata/vectors/token-v2.json", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let vectors = std::fs::read_to_string(format!(
+        "{}/../../testdata/vectors/token-v2.json",
+        env!("CARGO_MANIFEST_DIR")
+    ))
+    .unwrap();
     let vectors: serde_json::Value = serde_json::from_str(&vectors).unwrap();
     place.write("ended", vectors["cases"][0]["token"].as_str().unwrap());
     let remarks = |args: &[&str]| {
         let said = ok(&place, &[&["revoke", "--json"], args].concat());
         let json: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
-        let remarks: Vec<String> = json.as_array().unwrap().iter().map(|entry| entry["remarks"].to_string()).collect();
+        let remarks: Vec<String> =
+            json.as_array().unwrap().iter().map(|entry| entry["remarks"].to_string()).collect();
         let noted = said.stderr.lines().filter(|line| line.starts_with("note: ")).count();
-        assert_eq!(noted, json.as_array().unwrap().iter().map(|entry| entry["remarks"].as_array().unwrap().len()).sum::<usize>());
+        assert_eq!(
+            noted,
+            json.as_array()
+                .unwrap()
+                .iter()
+                .map(|entry| entry["remarks"].as_array().unwrap().len())
+                .sum::<usize>()
+        );
         remarks.join(" ")
     };
     assert_eq!(remarks(&["--token", "@sealed"]), "[]");
@@ -610,7 +746,10 @@ fn what_has_no_effect_is_said() {
     assert!(still.stderr.contains("is still refused by `chain:"), "{still:?}");
     let not = place.program(&["revoke", "--undo", "--token", "@child"]).output();
     assert!(not.code == 1 && not.stderr.contains("; the token is refused by `chain:"), "{not:?}");
-    assert!(remarks(&["--token", "@ended"]).contains("has no effect: the token in @ended ended at 2026-"));
+    assert!(
+        remarks(&["--token", "@ended"])
+            .contains("has no effect: the token in @ended ended at 2026-")
+    );
     // A token of another proxy.
     place.write("signed", &signed);
     let other = self::place();
@@ -622,7 +761,13 @@ fn what_has_no_effect_is_said() {
     // Only that remark needs the keys.
     other.write("keys/private.pem", "broken");
     let said = ok(&other, &["revoke", "--token", "@signed", &format!("chain:{}", "0".repeat(32))]);
-    assert!(said.stdout.lines().count() == 2 && said.stderr.contains("was revoked before"), "{said:?}");
+    assert!(
+        said.stdout.lines().count() == 2 && said.stderr.contains("was revoked before"),
+        "{said:?}"
+    );
     assert!(!remarks(&["before:1790000000"]).contains("no effect"));
-    assert!(remarks(&["--before", "1780000000"]).contains("`before:1790000000` refuses these tokens already"));
+    assert!(
+        remarks(&["--before", "1780000000"])
+            .contains("`before:1790000000` refuses these tokens already")
+    );
 }

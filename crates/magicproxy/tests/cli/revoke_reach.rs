@@ -10,7 +10,12 @@ const LEEWAY: u64 = 30;
 
 fn entry(place: &Place, name: &str) -> Value {
     let list = list(place);
-    list.as_array().unwrap().iter().find(|entry| entry["revoked"] == name).unwrap_or_else(|| panic!("{name} in {list}")).clone()
+    list.as_array()
+        .unwrap()
+        .iter()
+        .find(|entry| entry["revoked"] == name)
+        .unwrap_or_else(|| panic!("{name} in {list}"))
+        .clone()
 }
 
 fn said(output: &Output, part: &str) -> bool {
@@ -19,7 +24,11 @@ fn said(output: &Output, part: &str) -> bool {
 
 /// The token of a vector.
 fn vector(file: &str, name: &str) -> String {
-    let vectors = std::fs::read_to_string(format!("{}/../../testdata/vectors/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let vectors = std::fs::read_to_string(format!(
+        "{}/../../testdata/vectors/{file}",
+        env!("CARGO_MANIFEST_DIR")
+    ))
+    .unwrap();
     let vectors: Value = serde_json::from_str(&vectors).unwrap();
     let case = vectors["cases"].as_array().unwrap().iter().find(|case| case["name"] == name);
     case.unwrap()["token"].as_str().unwrap().to_owned()
@@ -35,17 +44,29 @@ fn before_now_means_tokens_of_clocks_that_are_ahead() {
     // A second may begin between the reading of the argument and the making of the entry.
     let revoked_at = entry(&place, &name)["revoked_at"].as_u64().unwrap();
     assert!((revoked_at + LEEWAY..=revoked_at + LEEWAY + 1).contains(&moment), "{moment}");
-    assert!(said(&output, "means tokens that are minted until") && said(&output, "mint new ones in 3"), "{output:?}");
+    assert!(
+        said(&output, "means tokens that are minted until") && said(&output, "mint new ones in 3"),
+        "{output:?}"
+    );
     // The list is not rid of it before all tokens that it means have ended: ten years, where nothing else is configured.
     let ten_years = 3_660 * 86_400;
-    assert!(entry(&place, &name)["expires_at"].as_u64().unwrap() > moment + ten_years + 30 * 86_400 + 2 * LEEWAY);
+    assert!(
+        entry(&place, &name)["expires_at"].as_u64().unwrap()
+            > moment + ten_years + 30 * 86_400 + 2 * LEEWAY
+    );
     ok(&place, &["revoke", "--undo", &name]);
     // A moment that is past is taken as it is.
     let output = ok(&place, &["revoke", "--before", "2026-11-26T10:00:00Z"]);
-    assert!(output.stdout.contains("before:1795687200") && !said(&output, "minted until"), "{output:?}");
+    assert!(
+        output.stdout.contains("before:1795687200") && !said(&output, "minted until"),
+        "{output:?}"
+    );
     // An older version took any.
     let about = r#"{"revoked_at": 1790000000, "expires_at": 99000000000}"#;
-    place.write("keys/revocations.json", &format!(r#"{{"revocations": {{"before:4102444800": {about}}}}}"#));
+    place.write(
+        "keys/revocations.json",
+        &format!(r#"{{"revocations": {{"before:4102444800": {about}}}}}"#),
+    );
     assert_eq!(list(&place)[0]["revoked"], "before:4102444800");
     ok(&place, &["revoke", "--undo", "--before", "2100-01-01T00:00:00Z"]);
     assert_eq!(list(&place), serde_json::json!([]));
@@ -56,8 +77,13 @@ fn before_now_means_tokens_of_clocks_that_are_ahead() {
 fn before_says_what_it_does_not_reach_and_what_does() {
     let place = place();
     let active = || -> Vec<String> {
-        let keys: Value = serde_json::from_str(&ok(&place, &["keys", "list", "--json"]).stdout).unwrap();
-        let sealing = keys.as_array().unwrap().iter().filter(|key| !key["kem"].is_null() && key["state"] == "active");
+        let keys: Value =
+            serde_json::from_str(&ok(&place, &["keys", "list", "--json"]).stdout).unwrap();
+        let sealing = keys
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|key| !key["kem"].is_null() && key["state"] == "active");
         sealing.map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
     };
     let output = ok(&place, &["revoke", "--before", "now"]);
@@ -65,7 +91,8 @@ fn before_says_what_it_does_not_reach_and_what_does() {
     assert!(!in_use.is_empty());
     for kid in &in_use {
         assert!(
-            said(&output, "does not reach sealed tokens whose maker wrote a later `iat`") && said(&output, kid),
+            said(&output, "does not reach sealed tokens whose maker wrote a later `iat`")
+                && said(&output, kid),
             "{output:?}"
         );
     }
@@ -74,16 +101,18 @@ fn before_says_what_it_does_not_reach_and_what_does() {
     let output = ok(&place, &["revoke", "--before", "now"]);
     for kid in &in_use {
         assert!(
-            output
-                .stderr
-                .lines()
-                .any(|line| line.contains("means all sealed tokens of keys that were retired by then") && line.contains(kid)),
+            output.stderr.lines().any(|line| line
+                .contains("means all sealed tokens of keys that were retired by then")
+                && line.contains(kid)),
             "{output:?}"
         );
     }
     assert!(said(&output, "does not reach"), "of the new keys: {output:?}");
     // Where no sealed token is accepted there is nothing to say.
-    place.write("magicproxy.toml", &format!("{}\n[tokens]\naccept = ['v1']\n", place.read("magicproxy.toml")));
+    place.write(
+        "magicproxy.toml",
+        &format!("{}\n[tokens]\naccept = ['v1']\n", place.read("magicproxy.toml")),
+    );
     let output = ok(&place, &["revoke", "--before", "now"]);
     assert!(!said(&output, "sealed") && said(&output, "minted until"), "{output:?}");
 }
@@ -93,7 +122,10 @@ fn before_says_what_it_does_not_reach_and_what_does() {
 #[test]
 fn no_token_outlives_its_entry() {
     let place = place();
-    place.write("magicproxy.toml", &format!("{}\n[tokens]\nmax_lifetime = '1h'\n", place.read("magicproxy.toml")));
+    place.write(
+        "magicproxy.toml",
+        &format!("{}\n[tokens]\nmax_lifetime = '1h'\n", place.read("magicproxy.toml")),
+    );
     let token = mint(&place, &["GET /user"]);
     let claims = inspect(&place, &token);
     let kid = claims["kid"].as_str().unwrap();
@@ -110,7 +142,11 @@ fn no_token_outlives_its_entry() {
     for arguments in &by_name {
         let given: Vec<&str> = arguments.iter().map(String::as_str).collect();
         ok(&place, &[&["revoke"], &given[..]].concat());
-        assert_eq!(entry(&place, &arguments[0])["expires_at"], 100_000_000_000_u64, "{arguments:?}");
+        assert_eq!(
+            entry(&place, &arguments[0])["expires_at"],
+            100_000_000_000_u64,
+            "{arguments:?}"
+        );
         assert!(ok(&place, &["revoke", "--list"]).stdout.contains("until it is undone"));
         ok(&place, &["revoke", "--undo", &arguments[0]]);
     }
@@ -127,36 +163,53 @@ fn no_token_outlives_its_entry() {
     let chain = format!("chain:{}", inspect(&place, &long)["chain"].as_str().unwrap());
     let end = inspect(&place, &long)["expires_at"].as_u64().unwrap();
     let entry = entry(&place, &chain);
-    assert!(end > entry["revoked_at"].as_u64().unwrap() + 86_400 && entry["expires_at"] == end + LEEWAY + 1, "{end}");
+    assert!(
+        end > entry["revoked_at"].as_u64().unwrap() + 86_400
+            && entry["expires_at"] == end + LEEWAY + 1,
+        "{end}"
+    );
 }
 
 /// Whatever is revoked after it, or by whichever of the family.
 #[test]
 fn no_entry_becomes_shorter_than_what_it_ends() {
     let place = place();
-    place.write("magicproxy.toml", &format!("{}\n[tokens]\nmax_lifetime = '1h'\n", place.read("magicproxy.toml")));
+    place.write(
+        "magicproxy.toml",
+        &format!("{}\n[tokens]\nmax_lifetime = '1h'\n", place.read("magicproxy.toml")),
+    );
     let long = vector("token-v2.json", "the longest life");
     place.write("long", &long);
     let claims = inspect(&place, &long);
-    let (chain, end) = (format!("chain:{}", claims["chain"].as_str().unwrap()), claims["expires_at"].as_u64().unwrap());
+    let (chain, end) = (
+        format!("chain:{}", claims["chain"].as_str().unwrap()),
+        claims["expires_at"].as_u64().unwrap(),
+    );
     let expires_at = || entry(&place, &chain)["expires_at"].clone();
     // Its parent outlives the narrowed token by whose file the family is named.
     ok(&place, &["narrow", "@long", "--expires-in", "15m", "--out", "short"]);
     ok(&place, &["revoke", "--token", "@short", "--whole-family"]);
     assert_eq!(expires_at(), end + LEEWAY + 1);
     // A narrowed one that is over says nothing of its family.
-    let over = magicproxy_core::Caveat::from_json(br#"{"exp":1790000000}"#).unwrap().append_to(&long).unwrap();
+    let over = magicproxy_core::Caveat::from_json(br#"{"exp":1790000000}"#)
+        .unwrap()
+        .append_to(&long)
+        .unwrap();
     place.write("over", &over);
     assert!(!said(&ok(&place, &["revoke", "--token", "@over", "--whole-family"]), "ended at"));
     assert!(said(&ok(&place, &["revoke", "--token", "@over"]), "ended at"));
     // By its id nobody knows how long it lives: then it is for good, and stays so.
     ok(&place, &["revoke", &chain, "--reason", "again"]);
-    assert_eq!((expires_at(), entry(&place, &chain)["reason"].clone()), (100_000_000_000_u64.into(), "again".into()));
+    assert_eq!(
+        (expires_at(), entry(&place, &chain)["reason"].clone()),
+        (100_000_000_000_u64.into(), "again".into())
+    );
     ok(&place, &["revoke", "--token", "@long"]);
     assert_eq!(expires_at(), 100_000_000_000_u64);
     // An entry of an older version, which took the token for an id, and knew nothing of its end.
     for there in ["", &format!(r#", "{chain}": {{"revoked_at": 1, "expires_at": {}}}"#, end + 99)] {
-        let idle = format!(r#""jti:{long}": {{"revoked_at": 1790000000, "expires_at": {}}}"#, end - 99);
+        let idle =
+            format!(r#""jti:{long}": {{"revoked_at": 1790000000, "expires_at": {}}}"#, end - 99);
         place.write("keys/revocations.json", &format!(r#"{{"revocations": {{{idle}{there}}}}}"#));
         ok(&place, &["revoke", "--repair"]);
         assert_eq!(expires_at(), if there.is_empty() { end + LEEWAY + 1 } else { end + 99 });
@@ -167,9 +220,15 @@ fn no_entry_becomes_shorter_than_what_it_ends() {
 #[test]
 fn before_means_the_second_that_has_begun() {
     let place = place();
-    for (moment, seconds) in [("10:00:00Z", 0), ("10:00:00.000Z", 0), ("10:00:00.001Z", 1), ("10:00:00.999999999Z", 1)] {
+    for (moment, seconds) in
+        [("10:00:00Z", 0), ("10:00:00.000Z", 0), ("10:00:00.001Z", 1), ("10:00:00.999999999Z", 1)]
+    {
         let output = ok(&place, &["revoke", "--before", &format!("2026-11-26T{moment}")]);
-        assert_eq!(output.stdout.trim(), format!("revoked before:{}", 1_795_687_200 + seconds), "{moment}");
+        assert_eq!(
+            output.stdout.trim(),
+            format!("revoked before:{}", 1_795_687_200 + seconds),
+            "{moment}"
+        );
     }
 }
 
@@ -181,7 +240,10 @@ fn the_key_of_a_token_that_names_none_is_shown() {
     place.write("theirs/private.pem", &std::fs::read_to_string(pem).unwrap());
     let token = vector("token-v1.json", "as the Python program writes it");
     let shown = |keys: &str| {
-        let output = place.program(&["inspect", "--json", "--keys", keys, "--token-env", "T"]).env("T", &token).output();
+        let output = place
+            .program(&["inspect", "--json", "--keys", keys, "--token-env", "T"])
+            .env("T", &token)
+            .output();
         serde_json::from_str::<Value>(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))["kid"].clone()
     };
     assert_eq!(shown("keys"), Value::Null);
@@ -207,7 +269,11 @@ fn an_id_is_taken_with_who_gave_it() {
         format!("jti:v1:{}:{id}", "k".repeat(43)),
     ];
     let strangers: Vec<&str> = strangers.iter().map(String::as_str).collect();
-    ok(&place, &[&["revoke", "--whole-family", "--ambiguous-id", "--unknown-key"], strangers.as_slice()].concat());
+    ok(
+        &place,
+        &[&["revoke", "--whole-family", "--ambiguous-id", "--unknown-key"], strangers.as_slice()]
+            .concat(),
+    );
     ok(&place, &["revoke", "--whole-family", &minted_id_of(&place, &other)]);
     proxy.comes_to_answer(&other, REVOKED);
     proxy.answers(&token, ALLOWED);
@@ -229,9 +295,14 @@ fn an_id_is_taken_with_who_gave_it() {
 #[test]
 fn an_id_is_taken_with_a_key_of_its_version() {
     let place = place();
-    let keys: Value = serde_json::from_str(&ok(&place, &["keys", "list", "--json"]).stdout).unwrap();
+    let keys: Value =
+        serde_json::from_str(&ok(&place, &["keys", "list", "--json"]).stdout).unwrap();
     let of = |seals: bool| {
-        let key = keys.as_array().unwrap().iter().find(|key| key["kem"].is_null() != seals && !key["kid"].is_null());
+        let key = keys
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|key| key["kem"].is_null() != seals && !key["kid"].is_null());
         key.unwrap()["kid"].as_str().unwrap().to_owned()
     };
     let (signs, seals, minter) = (of(false), of(true), "m".repeat(43));
@@ -242,13 +313,22 @@ fn an_id_is_taken_with_a_key_of_its_version() {
         assert_eq!(list(&place), serde_json::json!([]));
     };
     let flags = |name: &str| place.program(&["revoke", "--whole-family", name]).output();
-    assert!(flags(&format!("jti:v1:{seals}:a")).stderr.contains(&format!("`jti:v2:{seals}:MINTER:ID`")));
-    assert!(flags(&format!("jti:v2:{signs}:{minter}:a")).stderr.contains(&format!("`jti:v1:{signs}:ID`")));
+    assert!(
+        flags(&format!("jti:v1:{seals}:a")).stderr.contains(&format!("`jti:v2:{seals}:MINTER:ID`"))
+    );
+    assert!(
+        flags(&format!("jti:v2:{signs}:{minter}:a"))
+            .stderr
+            .contains(&format!("`jti:v1:{signs}:ID`"))
+    );
     assert!(flags(&format!("jti:v1:{minter}:a")).stderr.contains("no such key"));
     // One fault is told once, and no other because of it.
     refused("jti:v1:a", "expected `jti:v1:KID:ID`");
     refused("a", "expected `chain:HEX`");
     let output = ok(&place, &["revoke", "--whole-family", &format!("jti:v2:{seals}:{minter}:a")]);
     assert!(said(&output, "no upstream here lists the minter"), "{output:?}");
-    assert!(!said(&ok(&place, &["revoke", "--whole-family", &format!("jti:v1:{signs}:a")]), "effect"));
+    assert!(!said(
+        &ok(&place, &["revoke", "--whole-family", &format!("jti:v1:{signs}:a")]),
+        "effect"
+    ));
 }

@@ -35,12 +35,23 @@ fn minted_with_the_public_key_and_narrowed_with_nothing() {
     let elsewhere = Place::new();
     elsewhere.write("proxy.jwks", &place.read("proxy.jwks"));
     for kem in ["x25519", "x-wing"] {
-        let token = mint(&elsewhere, "proxy.jwks", &["--allow", "GET /repos/.*", "--sub", "ci", "--kem", kem]);
+        let token = mint(
+            &elsewhere,
+            "proxy.jwks",
+            &["--allow", "GET /repos/.*", "--sub", "ci", "--kem", kem],
+        );
         assert_eq!(decided(&place, &token, "/repos/a", &[]), 0);
-        let narrowed = narrow(&elsewhere, &token, &["--allow", "GET /repos/acme/.*", "--expires-in", "15m", "--sub", "agent"]);
+        let narrowed = narrow(
+            &elsewhere,
+            &token,
+            &["--allow", "GET /repos/acme/.*", "--expires-in", "15m", "--sub", "agent"],
+        );
         assert_eq!(narrowed.code, 0, "{narrowed:?}");
         let child = narrowed.stdout.trim();
-        assert_eq!((decided(&place, child, "/repos/acme/x", &[]), decided(&place, child, "/repos/a", &[])), (0, 3));
+        assert_eq!(
+            (decided(&place, child, "/repos/acme/x", &[]), decided(&place, child, "/repos/a", &[])),
+            (0, 3)
+        );
         let shown = place.program(&["inspect", child]).output();
         for part in [
             "accepted   yes",
@@ -53,7 +64,8 @@ fn minted_with_the_public_key_and_narrowed_with_nothing() {
             assert!(shown.stdout.contains(part), "{part} in {shown:?}");
         }
         let json: serde_json::Value =
-            serde_json::from_str(&place.program(&["inspect", "--json", child]).output().stdout).unwrap();
+            serde_json::from_str(&place.program(&["inspect", "--json", child]).output().stdout)
+                .unwrap();
         assert_eq!((&json["kem"], &json["caveats"][0]["sub"]), (&kem.into(), &"agent".into()));
     }
 }
@@ -76,7 +88,8 @@ fn narrowing_says_when_nothing_is_left() {
 #[test]
 fn a_bound_sender_and_typed_credentials() {
     let place = place();
-    let token = mint(&place, "proxy.jwks", &["--allow", "GET /user", "--credential-as", "header:X-Key"]);
+    let token =
+        mint(&place, "proxy.jwks", &["--allow", "GET /user", "--credential-as", "header:X-Key"]);
     let bound = narrow(&place, &token, &["--sender", "192.0.2.0/24"]).stdout;
     assert_eq!(decided(&place, bound.trim(), "/user", &["--sender", "192.0.2.7"]), 0);
     assert_eq!(decided(&place, bound.trim(), "/user", &["--sender", "192.0.3.7"]), 3);
@@ -89,10 +102,17 @@ fn minters_are_known_by_their_keys() {
     let made = place.program(&["keys", "minter", "--out", "minter.jwk"]).output();
     assert!(made.code == 0 && !made.stdout.contains("\"d\""), "{made:?}");
     place.write("known.jwk", &made.stdout);
-    place.write("magicproxy.toml", "mint.policy = 'closed'\ntokens.minters = ['known.jwk']\nkeys.folder = 'keys'\n");
-    let signed = mint(&place, "proxy.jwks", &["--allow", "GET /user", "--minter-key", "minter.jwk"]);
+    place.write(
+        "magicproxy.toml",
+        "mint.policy = 'closed'\ntokens.minters = ['known.jwk']\nkeys.folder = 'keys'\n",
+    );
+    let signed =
+        mint(&place, "proxy.jwks", &["--allow", "GET /user", "--minter-key", "minter.jwk"]);
     let unsigned = mint(&place, "proxy.jwks", &["--allow", "GET /user"]);
-    assert_eq!((decided(&place, &signed, "/user", &[]), decided(&place, &unsigned, "/user", &[])), (0, 3));
+    assert_eq!(
+        (decided(&place, &signed, "/user", &[]), decided(&place, &unsigned, "/user", &[])),
+        (0, 3)
+    );
     // Where minting is closed and nobody is listed, the public key alone mints nothing.
     place.write("magicproxy.toml", "mint.policy = 'closed'\nkeys.folder = 'keys'\n");
     assert_eq!(decided(&place, &unsigned, "/user", &[]), 3);
@@ -114,20 +134,38 @@ impl Proxy {
 
     fn serve_at(place: &Place, keys: &str, port: u16) -> Self {
         let (address, url) = (format!("127.0.0.1:{port}"), format!("http://127.0.0.1:{port}"));
-        let args = ["serve", "--listen", &address, "--api-root", "http://127.0.0.1:1", "--keys", keys];
+        let args =
+            ["serve", "--listen", &address, "--api-root", "http://127.0.0.1:1", "--keys", keys];
         let proxy = Self { serving: Some(place.program(&args).spawn()), address, url };
         assert_eq!(proxy.status("x"), "401");
         proxy
     }
 
     fn status(&self, token: &str) -> String {
-        let head = format!("host: {}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n", self.address);
-        exchange(&self.address, &format!("GET /user HTTP/1.1\r\n{head}")).split(' ').nth(1).unwrap().to_owned()
+        let head = format!(
+            "host: {}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n",
+            self.address
+        );
+        exchange(&self.address, &format!("GET /user HTTP/1.1\r\n{head}"))
+            .split(' ')
+            .nth(1)
+            .unwrap()
+            .to_owned()
     }
 
     /// Mints for it in a place of its own, where nothing but pins is kept.
     fn mint(&self, minter: &Place, more: &[&str]) -> Output {
-        let fixed = ["mint", "--to", &self.url, "--aud", "127.0.0.1:1", "--credential-env", "SECRET", "--allow", "GET /user"];
+        let fixed = [
+            "mint",
+            "--to",
+            &self.url,
+            "--aud",
+            "127.0.0.1:1",
+            "--credential-env",
+            "SECRET",
+            "--allow",
+            "GET /user",
+        ];
         minter.program(&[&fixed, more].concat()).env("SECRET", SECRET).output()
     }
 
@@ -158,21 +196,37 @@ fn rotations_reach_a_running_proxy_its_minters_and_old_tokens() {
     let (place, minter) = (place(), Place::new());
     let mut proxy = Proxy::serve(&place, "keys");
     let first = proxy.mint(&minter, &[]);
-    assert!(first.stderr.contains("pinned the key") && first.stderr.contains("which signs the key set"), "{first:?}");
+    assert!(
+        first.stderr.contains("pinned the key") && first.stderr.contains("which signs the key set"),
+        "{first:?}"
+    );
     let old = first.stdout.trim();
     assert_eq!(proxy.status(old), "502");
     assert_eq!(place.program(&["keys", "rotate", "--retire-after", "30d"]).output().code, 0);
     // Nobody says --refresh: the new set is signed by the key that was pinned.
-    let new = proxy.mint_until(&minter, |minted| minted.code != 0 || kid(&place, &minted.stdout) != kid(&place, old));
-    assert!(new.stderr.contains("pinned the key") && !new.stderr.contains("which signs the key set"), "{new:?}");
+    let new = proxy.mint_until(&minter, |minted| {
+        minted.code != 0 || kid(&place, &minted.stdout) != kid(&place, old)
+    });
+    assert!(
+        new.stderr.contains("pinned the key") && !new.stderr.contains("which signs the key set"),
+        "{new:?}"
+    );
     assert_eq!((proxy.status(new.stdout.trim()), proxy.status(old)), ("502".into(), "502".into()));
     let url = proxy.url.clone();
     let resealed = place.program(&["reseal", old, "--proxy", &url]).output();
     assert_eq!(resealed.code, 0, "{resealed:?}");
     assert_ne!(resealed.stdout.trim(), old);
     assert_eq!(proxy.status(resealed.stdout.trim()), "502");
-    let narrowed =
-        place.program(&["narrow", &crate::mint(&place, &["GET /user"]), "--expires-in", "1m", "--proxy", &url]).output();
+    let narrowed = place
+        .program(&[
+            "narrow",
+            &crate::mint(&place, &["GET /user"]),
+            "--expires-in",
+            "1m",
+            "--proxy",
+            &url,
+        ])
+        .output();
     assert_eq!(narrowed.code, 0, "{narrowed:?}");
     let shown = place.program(&["inspect", narrowed.stdout.trim()]).output().stdout;
     assert!(shown.contains("version    v1") && shown.contains("caveat 1   until "), "{shown}");
@@ -187,11 +241,19 @@ fn a_new_key_of_the_key_set_is_announced_by_the_old_one() {
     let mut proxy = Proxy::serve(&place, "keys");
     assert_eq!((proxy.mint(&minter, &[]).code, proxy.mint(&late, &[]).code), (0, 0));
     assert_eq!(place.program(&["keys", "rotate", "--key-set"]).output().code, 0);
-    let led = proxy.mint_until(&minter, |minted| minted.code != 0 || minted.stderr.contains("which signs the key set"));
+    let led = proxy.mint_until(&minter, |minted| {
+        minted.code != 0 || minted.stderr.contains("which signs the key set")
+    });
     assert_eq!(led.code, 0, "{led:?}");
     assert_eq!(place.program(&["keys", "rotate", "--key-set"]).output().code, 0);
-    let led = proxy.mint_until(&minter, |minted| minted.code != 0 || minted.stderr.contains("which signs the key set"));
-    assert_eq!((led.code, proxy.mint(&late, &[]).code, proxy.mint(&minter, &[]).code), (0, 0, 0), "{led:?}");
+    let led = proxy.mint_until(&minter, |minted| {
+        minted.code != 0 || minted.stderr.contains("which signs the key set")
+    });
+    assert_eq!(
+        (led.code, proxy.mint(&late, &[]).code, proxy.mint(&minter, &[]).code),
+        (0, 0, 0),
+        "{led:?}"
+    );
     proxy.stop();
 }
 
@@ -213,7 +275,13 @@ fn a_key_set_that_does_not_follow_is_refused() {
     }
     assert_eq!(place.program(&["keys", "generate", "--keys", "strangers"]).output().code, 0);
     assert_eq!(place.program(&["keys", "rotate"]).output().code, 0);
-    let pins = || minter.names("home/.local/share/magicproxy/proxies").into_iter().find(|name| name.ends_with(".jwks")).unwrap();
+    let pins = || {
+        minter
+            .names("home/.local/share/magicproxy/proxies")
+            .into_iter()
+            .find(|name| name.ends_with(".jwks"))
+            .unwrap()
+    };
     let mut proxy = Proxy::serve_at(&place, "keys", port);
     assert_eq!(proxy.mint(&minter, &[]).code, 0);
     let pin = format!("home/.local/share/magicproxy/proxies/{}", pins());
@@ -236,10 +304,17 @@ fn a_key_set_that_does_not_follow_is_refused() {
         minter.write(&pin, &pinned);
         let refused = proxy.mint(&minter, &[]);
         assert_eq!((refused.code, refused.stdout.as_str()), (1, ""), "{keys}: {refused:?}");
-        assert!(refused.stderr.contains(expected) && refused.stderr.contains("--refresh"), "{keys}: {refused:?}");
+        assert!(
+            refused.stderr.contains(expected) && refused.stderr.contains("--refresh"),
+            "{keys}: {refused:?}"
+        );
         assert_eq!(minter.read(&pin), pinned, "{keys}");
         let refreshed = proxy.mint(&minter, &["--refresh"]);
-        assert_eq!((refreshed.code, proxy.status(refreshed.stdout.trim())), (0, "502".to_owned()), "{keys}: {refreshed:?}");
+        assert_eq!(
+            (refreshed.code, proxy.status(refreshed.stdout.trim())),
+            (0, "502".to_owned()),
+            "{keys}: {refreshed:?}"
+        );
         proxy.stop();
     }
     // A proxy without a key for it serves as before, as long as its keys stay.
@@ -257,7 +332,10 @@ fn what_another_mint_has_pinned_meanwhile_is_followed() {
         let mut proxy = Proxy::serve(&place, "keys");
         assert_eq!(proxy.mint(&minter, &["--refresh"]).code, 0);
         proxy.stop();
-        let pin = format!("home/.local/share/magicproxy/proxies/http_{}.jwks", proxy.address.replace(':', "_"));
+        let pin = format!(
+            "home/.local/share/magicproxy/proxies/http_{}.jwks",
+            proxy.address.replace(':', "_")
+        );
         (proxy, minter.read(&pin), pin)
     };
     let (_, older, _) = set_of_now();
@@ -287,7 +365,8 @@ fn a_set_that_stands_beside_the_right_one_is_never_pinned() {
     let set_of = |keys: &str| -> serde_json::Value {
         let mut proxy = Proxy::serve(&place, keys);
         let head = format!("host: {}\r\nconnection: close\r\n\r\n", proxy.address);
-        let answer = exchange(&proxy.address, &format!("GET /__magictoken/keys HTTP/1.1\r\n{head}"));
+        let answer =
+            exchange(&proxy.address, &format!("GET /__magictoken/keys HTTP/1.1\r\n{head}"));
         proxy.stop();
         serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap()
     };
@@ -296,12 +375,29 @@ fn a_set_that_stands_beside_the_right_one_is_never_pinned() {
     let mut beside = good.clone();
     beside["keys"] = strange["keys"].clone();
     place.write("beside.jwks", &beside.to_string());
-    assert_eq!(kid(&place, &mint(&place, "beside.jwks", &["--allow", "GET /a"])), good["keys"][0]["kid"]);
-    beside["signed"] = serde_json::json!([good["signed"][0].as_str().unwrap().replacen("eyJ", "eyK", 1)]);
+    assert_eq!(
+        kid(&place, &mint(&place, "beside.jwks", &["--allow", "GET /a"])),
+        good["keys"][0]["kid"]
+    );
+    beside["signed"] =
+        serde_json::json!([good["signed"][0].as_str().unwrap().replacen("eyJ", "eyK", 1)]);
     place.write("beside.jwks", &beside.to_string());
-    let refused = place.program(&["mint", "--to", "beside.jwks", "--aud", "a", "--credential-env", "S", "--allow", "GET /a"]);
+    let refused = place.program(&[
+        "mint",
+        "--to",
+        "beside.jwks",
+        "--aud",
+        "a",
+        "--credential-env",
+        "S",
+        "--allow",
+        "GET /a",
+    ]);
     let refused = refused.env("S", SECRET).output();
-    assert!(refused.code == 2 && refused.stdout.is_empty() && refused.stderr.contains("not a key set"), "{refused:?}");
+    assert!(
+        refused.code == 2 && refused.stdout.is_empty() && refused.stderr.contains("not a key set"),
+        "{refused:?}"
+    );
     let (own, other) = (good["signed"][0].clone(), strange["signed"][0].clone());
     for signed in [vec![other.clone(), own.clone()], vec![own, other]] {
         let document = serde_json::json!({ "keys": good["keys"], "signed": signed }).to_string();
@@ -309,7 +405,8 @@ fn a_set_that_stands_beside_the_right_one_is_never_pinned() {
         assert_eq!(proxy.mint(&minter, &["--refresh"]).code, 0);
         let address = proxy.address.clone();
         proxy.stop();
-        let pin = format!("home/.local/share/magicproxy/proxies/http_{}.jwks", address.replace(':', "_"));
+        let pin =
+            format!("home/.local/share/magicproxy/proxies/http_{}.jwks", address.replace(':', "_"));
         let pinned = minter.read(&pin);
         let listener = std::net::TcpListener::bind(&address).unwrap();
         let stranger = std::thread::spawn(move || answer_once(&listener, &document, 0));
@@ -354,9 +451,16 @@ fn without_the_proxy_the_pinned_keys_serve_and_that_is_said() {
     assert!(!first.stderr.contains("not checked"), "{first:?}");
     proxy.stop();
     let offline = proxy.mint(&minter, &[]);
-    assert_eq!((offline.code, kid(&place, &offline.stdout)), (0, kid(&place, &first.stdout)), "{offline:?}");
-    for part in ["nobody listens at", "sealing to the pinned key", "not checked: whether the proxy has an upstream `127.0.0.1:1`"]
-    {
+    assert_eq!(
+        (offline.code, kid(&place, &offline.stdout)),
+        (0, kid(&place, &first.stdout)),
+        "{offline:?}"
+    );
+    for part in [
+        "nobody listens at",
+        "sealing to the pinned key",
+        "not checked: whether the proxy has an upstream `127.0.0.1:1`",
+    ] {
         assert!(offline.stderr.contains(part), "{part} in {offline:?}");
     }
     // Somebody else there is no reason to go on, and neither is a pin that nothing is known of.
@@ -368,8 +472,10 @@ fn without_the_proxy_the_pinned_keys_serve_and_that_is_said() {
     assert!(broken.stderr.contains("the response broke off"), "{broken:?}");
     let nothing = proxy.mint(&Place::new(), &[]);
     assert_eq!((nothing.code, nothing.stdout.as_str()), (1, ""), "{nothing:?}");
-    let named =
-        minter.program(&["mint", "--to", &proxy.url, "--credential-env", "S", "--allow", "GET /a"]).env("S", SECRET).output();
+    let named = minter
+        .program(&["mint", "--to", &proxy.url, "--credential-env", "S", "--allow", "GET /a"])
+        .env("S", SECRET)
+        .output();
     assert!(named.code == 2 && named.stderr.contains("--aud NAME"), "{named:?}");
 }
 
@@ -381,19 +487,33 @@ fn a_token_of_a_key_that_has_ended_is_told_so() {
     let token = mint(&place, "proxy.jwks", &["--allow", "GET /user"]);
     assert_eq!(place.program(&["keys", "rotate", "--retire-after", "30d"]).output().code, 0);
     // The thirty days are over.
-    for name in place.names("keys").into_iter().map(|name| format!("keys/{name}")).filter(|name| name.contains("sealing")) {
+    for name in place
+        .names("keys")
+        .into_iter()
+        .map(|name| format!("keys/{name}"))
+        .filter(|name| name.contains("sealing"))
+    {
         let text = place.read(&name);
-        let ended = text.lines().map(|line| if line.contains("not_after") { "  \"not_after\": 1," } else { line });
+        let ended = text
+            .lines()
+            .map(|line| if line.contains("not_after") { "  \"not_after\": 1," } else { line });
         let ended: Vec<&str> = ended.collect();
         place.write(&name, &ended.join("\n"));
     }
     let refused = place.program(&["explain", &token, "GET", "/user"]).output();
     assert_eq!(refused.code, 3, "{refused:?}");
-    assert!(refused.stdout.contains("sealed to a key of this proxy that was retired"), "{refused:?}");
+    assert!(
+        refused.stdout.contains("sealed to a key of this proxy that was retired"),
+        "{refused:?}"
+    );
     let strangers = Place::with_keys();
     assert_eq!(strangers.program(&["keys", "generate", "--keys", "others"]).output().code, 0);
-    let refused = strangers.program(&["explain", &token, "GET", "/user", "--keys", "others"]).output();
-    assert!(refused.stdout.contains("sealed to a key that this proxy does not accept"), "{refused:?}");
+    let refused =
+        strangers.program(&["explain", &token, "GET", "/user", "--keys", "others"]).output();
+    assert!(
+        refused.stdout.contains("sealed to a key that this proxy does not accept"),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -401,12 +521,17 @@ fn the_name_of_the_upstream_is_asked_of_the_proxy() {
     let (place, minter) = (place(), Place::new());
     let mut proxy = Proxy::serve(&place, "keys");
     let mint = |more: &[&str]| {
-        let fixed = ["mint", "--to", &proxy.url, "--credential-env", "SECRET", "--allow", "GET /user"];
+        let fixed =
+            ["mint", "--to", &proxy.url, "--credential-env", "SECRET", "--allow", "GET /user"];
         minter.program(&[&fixed, more].concat()).env("SECRET", SECRET).output()
     };
     let unknown = mint(&["--aud", "github"]);
     assert_eq!((unknown.code, unknown.stdout.as_str()), (2, ""), "{unknown:?}");
-    assert!(unknown.stderr.contains("--aud `github`") && unknown.stderr.contains("there is `127.0.0.1:1`"), "{unknown:?}");
+    assert!(
+        unknown.stderr.contains("--aud `github`")
+            && unknown.stderr.contains("there is `127.0.0.1:1`"),
+        "{unknown:?}"
+    );
     let told = mint(&[]);
     assert!(told.code == 0 && told.stderr.contains("for the only upstream"), "{told:?}");
     assert_eq!(proxy.status(told.stdout.trim()), "502");
@@ -418,15 +543,25 @@ fn the_name_of_the_upstream_is_asked_of_the_proxy() {
 fn the_sealed_example_of_getting_started_works() {
     let guide = include_str!("../../../../docs/guide/getting-started.md");
     let example = |beginning: &str| {
-        let line = guide.lines().find(|line| line.starts_with(&format!("$ magicproxy {beginning}")));
-        line.unwrap_or_else(|| panic!("the guide has `{beginning}`")).trim_start_matches("$ ").to_owned()
+        let line =
+            guide.lines().find(|line| line.starts_with(&format!("$ magicproxy {beginning}")));
+        line.unwrap_or_else(|| panic!("the guide has `{beginning}`"))
+            .trim_start_matches("$ ")
+            .to_owned()
     };
     let (place, user) = (place(), Place::new());
     let port = reserved_port();
     let (address, url) = (format!("127.0.0.1:{port}"), format!("http://127.0.0.1:{port}"));
     let serving = place.program(&["serve", "--listen", &address, "--keys", "keys"]).spawn();
-    exchange(&address, &format!("GET /__magictoken HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"));
-    let shell = |line: &str| user.shell(&line.replace("https://proxy.example", &url)).env("GITHUB_TOKEN", SECRET).output();
+    exchange(
+        &address,
+        &format!("GET /__magictoken HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"),
+    );
+    let shell = |line: &str| {
+        user.shell(&line.replace("https://proxy.example", &url))
+            .env("GITHUB_TOKEN", SECRET)
+            .output()
+    };
     let minted = shell(&example("mint --to"));
     assert_eq!(minted.code, 0, "{minted:?}");
     let narrowed = shell(&example("narrow @job.token"));
@@ -443,15 +578,22 @@ fn the_sealed_example_of_getting_started_works() {
     }
     // Tokens of before, for the host of the API, are still for this upstream.
     let before = mint_as(&user, &url, "api.github.com");
-    assert_eq!(user.program(&["explain", &before, "GET", "/user", "--proxy", &url]).output().code, 0);
+    assert_eq!(
+        user.program(&["explain", &before, "GET", "/user", "--proxy", &url]).output().code,
+        0
+    );
     place.write("proxy.jwks", &place.program(&["keys", "export-public", "--jwks"]).output().stdout);
     let older = mint_as(&place, "proxy.jwks", "api.github.com");
-    assert_eq!(user.program(&["explain", &older, "GET", "/user", "--proxy", &url]).output().code, 0);
+    assert_eq!(
+        user.program(&["explain", &older, "GET", "/user", "--proxy", &url]).output().code,
+        0
+    );
     assert_eq!(serving.terminate().code, 0);
 }
 
 fn mint_as(place: &Place, to: &str, aud: &str) -> String {
-    let fixed = ["mint", "--to", to, "--aud", aud, "--allow", "GET /user", "--credential-env", "SECRET"];
+    let fixed =
+        ["mint", "--to", to, "--aud", aud, "--allow", "GET /user", "--credential-env", "SECRET"];
     let minted = place.program(&fixed).env("SECRET", SECRET).output();
     assert_eq!(minted.code, 0, "{minted:?}");
     minted.stdout.trim().to_owned()

@@ -12,7 +12,10 @@ fn mint(place: &Place, more: &[&str]) -> Output {
 fn sealed(place: &Place) -> String {
     let keys = place.program(&["keys", "export-public", "--jwks"]).output().stdout;
     place.write("keys.jwks", &keys);
-    mint(place, &["--to", "keys.jwks", "--aud", "api.github.com", "--sub", "ci"]).stdout.trim().to_owned()
+    mint(place, &["--to", "keys.jwks", "--aud", "api.github.com", "--sub", "ci"])
+        .stdout
+        .trim()
+        .to_owned()
 }
 
 #[cfg(unix)]
@@ -46,14 +49,23 @@ fn out_writes_a_private_file_and_replaces_tokens_only() {
         assert!(refused.stderr.contains("error: --out: `"), "{name}: {refused:?}");
     }
     let no_folder = mint(&place, &["--out", "no/such/folder"]);
-    assert!(no_folder.stderr.contains("`no/such/folder`: there is no folder `no/such`\n"), "{no_folder:?}");
+    assert!(
+        no_folder.stderr.contains("`no/such/folder`: there is no folder `no/such`\n"),
+        "{no_folder:?}"
+    );
     assert_eq!(place.read("id_rsa"), "a key");
     assert!(!place.path("nothing").exists() && !place.path("-").exists());
     // So do the others that make tokens.
     place.write_token("sealed.token", &sealed(&place));
-    for command in [&["narrow", "@sealed.token", "--expires-in", "1m"][..], &["reseal", "@sealed.token"]] {
+    for command in
+        [&["narrow", "@sealed.token", "--expires-in", "1m"][..], &["reseal", "@sealed.token"]]
+    {
         let made = place.program(&[command, &["--out", "made.token"]].concat()).output();
-        assert_eq!((made.code, made.stdout.as_str(), place.mode("made.token")), (0, "", 0o600), "{made:?}");
+        assert_eq!(
+            (made.code, made.stdout.as_str(), place.mode("made.token")),
+            (0, "", 0o600),
+            "{made:?}"
+        );
     }
 }
 
@@ -64,10 +76,17 @@ fn json_says_what_was_made() {
     let json: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
     assert_eq!((&json["sub"], &json["aud"]), (&"ci/agent-7".into(), &"github".into()), "{json}");
     assert_eq!(json["rules"], serde_json::json!(["GET /user"]));
-    assert!(json["jti"].is_string() && json["exp"].is_u64() && json["token"].as_str().unwrap().starts_with("eyJ"), "{json}");
+    assert!(
+        json["jti"].is_string()
+            && json["exp"].is_u64()
+            && json["token"].as_str().unwrap().starts_with("eyJ"),
+        "{json}"
+    );
     assert!(shown.stderr.contains(", held by ci/agent-7, allows GET /user"), "{shown:?}");
     let token = sealed(&place);
-    let narrowed = place.program(&["narrow", &token, "--json", "--expires-in", "1m", "--out", "n.token"]).output();
+    let narrowed = place
+        .program(&["narrow", &token, "--json", "--expires-in", "1m", "--out", "n.token"])
+        .output();
     let json: serde_json::Value = serde_json::from_str(&narrowed.stdout).unwrap();
     assert_eq!((json["file"].as_str(), json.get("token")), (Some("n.token"), None), "{json}");
     assert_eq!(json["caveats"].as_array().map(Vec::len), Some(1), "{json}");
@@ -102,10 +121,16 @@ fn a_token_is_named_in_one_way_everywhere() {
     ] {
         let output = place.program(args).output();
         assert_eq!((output.code, output.stdout.as_str()), (1, ""), "{args:?}: {output:?}");
-        assert!(output.stderr.contains("error: token: `job.token` is a file: `@job.token` reads it"), "{args:?}: {output:?}");
+        assert!(
+            output.stderr.contains("error: token: `job.token` is a file: `@job.token` reads it"),
+            "{args:?}: {output:?}"
+        );
     }
     let env = place.program(&["env", "pygithub", "--token", "@job.token"]).output();
-    assert!(env.stdout.contains("export GITHUB_TOKEN=\"$(LC_ALL=C tr -dc A-Za-z0-9._- <"), "{env:?}");
+    assert!(
+        env.stdout.contains("export GITHUB_TOKEN=\"$(LC_ALL=C tr -dc A-Za-z0-9._- <"),
+        "{env:?}"
+    );
     let shown = place.program(&["run", "--token", &token, "--", "true"]).output();
     assert!(shown.code == 2 && shown.stderr.contains("others see arguments"), "{shown:?}");
 }
@@ -135,11 +160,18 @@ fn inspect_ends_with_1_for_what_is_not_accepted() {
         let shown = place.program(&["inspect", "-"]).stdin(token).output();
         assert_eq!(shown.code, 1, "{what}: {shown:?}");
         let first = shown.stdout.lines().next().unwrap_or_default();
-        assert!(first.starts_with("accepted   no: ") || shown.stderr.contains("error: token: "), "{what}: {shown:?}");
+        assert!(
+            first.starts_with("accepted   no: ") || shown.stderr.contains("error: token: "),
+            "{what}: {shown:?}"
+        );
     }
     for token in [&good, &sealed] {
         let shown = place.program(&["inspect", "-"]).stdin(token).output();
-        assert_eq!((shown.code, shown.stdout.lines().next()), (0, Some("accepted   yes")), "{shown:?}");
+        assert_eq!(
+            (shown.code, shown.stdout.lines().next()),
+            (0, Some("accepted   yes")),
+            "{shown:?}"
+        );
     }
     // Who has no key cannot know; that a token is over is known to everybody.
     let shown = Place::new().program(&["inspect", "--json", "-"]).stdin(&good).output();
@@ -158,11 +190,17 @@ fn a_token_of_version_1_has_a_name() {
     assert_eq!((nameless.code, nameless.stdout.as_str()), (2, ""), "{nameless:?}");
     assert!(nameless.stderr.contains("`sub` is needed"), "{nameless:?}");
     let bad = mint(&place, &["--sub", "a>b"]);
-    assert!(bad.code == 2 && bad.stderr.contains("--sub `a>b`: expected 1 to 128 characters"), "{bad:?}");
+    assert!(
+        bad.code == 2 && bad.stderr.contains("--sub `a>b`: expected 1 to 128 characters"),
+        "{bad:?}"
+    );
     let named = mint(&place, &["--sub", "ci"]).stdout;
     let shown = place.program(&["inspect", "-"]).stdin(&named).output();
     assert_eq!(shown.code, 0, "{shown:?}");
-    assert!(shown.stdout.contains("version    v1\n") && shown.stdout.contains("for        ci\n"), "{shown:?}");
+    assert!(
+        shown.stdout.contains("version    v1\n") && shown.stdout.contains("for        ci\n"),
+        "{shown:?}"
+    );
     assert_eq!(place.program(&["explain", named.trim(), "GET", "/user"]).output().code, 0);
 }
 
@@ -174,7 +212,17 @@ fn only_a_file_that_others_can_reach_is_pointed_out() {
     let token = mint(&place, &[]).stdout;
     place.write("in/job.token", &token);
     let warned = || {
-        let ours = ["run", "--token-file", "in/job.token", "--client", "pygithub", "--", "/bin/sh", "-c", "exit 0"];
+        let ours = [
+            "run",
+            "--token-file",
+            "in/job.token",
+            "--client",
+            "pygithub",
+            "--",
+            "/bin/sh",
+            "-c",
+            "exit 0",
+        ];
         let output = place.program(&ours).output();
         assert_eq!(output.code, 0, "{output:?}");
         output.stderr.contains("is open to others")
@@ -205,8 +253,10 @@ fn a_long_token_is_made_with_a_warning() {
         let made = place.program(&[args, &["--quiet"]].concat()).env("SECRET", SECRET).output();
         assert_eq!(made.code, 0, "{made:?}");
         let token = made.stdout.trim().to_owned();
-        let (stores, servers) =
-            (made.stderr.contains("credential stores may cut"), made.stderr.contains("servers in front of the proxy"));
+        let (stores, servers) = (
+            made.stderr.contains("credential stores may cut"),
+            made.stderr.contains("servers in front of the proxy"),
+        );
         let expected = match token.len() {
             ..4096 => (false, false),
             4096..7500 => (true, false),
@@ -214,7 +264,8 @@ fn a_long_token_is_made_with_a_warning() {
         };
         assert_eq!((stores, servers), expected, "{} bytes: {}", token.len(), made.stderr);
         assert!(
-            !(stores || servers) || made.stderr.contains(&format!("warning: the token has {} bytes: ", token.len())),
+            !(stores || servers)
+                || made.stderr.contains(&format!("warning: the token has {} bytes: ", token.len())),
             "{}",
             made.stderr
         );
@@ -226,8 +277,11 @@ fn a_long_token_is_made_with_a_warning() {
     for way in [&["--to", "keys.jwks", "--aud", "api.github.com"][..], &[]] {
         for count in [1, 140, 265] {
             let allowed = rules.iter().take(count).flat_map(|rule| ["--allow", rule]);
-            let args: Vec<&str> =
-                ["mint", "--credential-env", "SECRET"].into_iter().chain(way.iter().copied()).chain(allowed).collect();
+            let args: Vec<&str> = ["mint", "--credential-env", "SECRET"]
+                .into_iter()
+                .chain(way.iter().copied())
+                .chain(allowed)
+                .collect();
             let (token, stores, servers) = made(&args);
             seen.insert((way.is_empty(), stores, servers));
             let again = made(&["reseal", &token]);
@@ -235,8 +289,17 @@ fn a_long_token_is_made_with_a_warning() {
         }
     }
     assert_eq!(seen.len(), 6, "no warning, one, and the other, of each version: {seen:?}");
-    let (token, ..) =
-        made(&["mint", "--credential-env", "SECRET", "--allow", "GET /repos/.*", "--to", "keys.jwks", "--aud", "api.github.com"]);
+    let (token, ..) = made(&[
+        "mint",
+        "--credential-env",
+        "SECRET",
+        "--allow",
+        "GET /repos/.*",
+        "--to",
+        "keys.jwks",
+        "--aud",
+        "api.github.com",
+    ]);
     let allowed: Vec<&str> = rules.iter().take(150).flat_map(|rule| ["--allow", rule]).collect();
     assert!(made(&[&["narrow", &token][..], &allowed].concat()).1);
 }
@@ -246,11 +309,15 @@ fn a_long_token_is_made_with_a_warning() {
 fn a_weak_credential_is_minted_with_a_warning() {
     let place = Place::with_keys();
     place.write("keys.jwks", &place.program(&["keys", "export-public", "--jwks"]).output().stdout);
-    place.write("basic.toml", "[upstream]\napi_root = \"https://api.github.com\"\ncredential = \"basic\"\n");
+    place.write(
+        "basic.toml",
+        "[upstream]\napi_root = \"https://api.github.com\"\ncredential = \"basic\"\n",
+    );
     let offline: &[&str] = &[];
     let pair: &[&str] = &["--config", "basic.toml"];
     let sealed: &[&str] = &["--to", "keys.jwks", "--aud", "api.github.com"];
-    let sealed_pair: &[&str] = &["--to", "keys.jwks", "--aud", "api.github.com", "--credential-as", "basic"];
+    let sealed_pair: &[&str] =
+        &["--to", "keys.jwks", "--aud", "api.github.com", "--credential-as", "basic"];
     let strong = "Zx81mK0c9QdW7b4TtY2e";
     for (credential, ways, expected) in [
         ("powerdns", &[offline, sealed][..], "looks like a word"),
@@ -263,9 +330,15 @@ fn a_weak_credential_is_minted_with_a_warning() {
         (&format!("a:{strong}"), &[pair, sealed_pair], ""),
     ] {
         for way in ways {
-            let order = [&["mint", "--credential-env", "WEAK", "--allow", "GET /user", "--quiet"], *way].concat();
+            let order =
+                [&["mint", "--credential-env", "WEAK", "--allow", "GET /user", "--quiet"], *way]
+                    .concat();
             let minted = place.program(&order).env("WEAK", credential).output();
-            assert_eq!((minted.code, minted.stdout.lines().count()), (0, 1), "{credential} {way:?} {minted:?}");
+            assert_eq!(
+                (minted.code, minted.stdout.lines().count()),
+                (0, 1),
+                "{credential} {way:?} {minted:?}"
+            );
             let warned = minted.stderr.contains(&format!("warning: the credential {expected}"));
             assert!(
                 if expected.is_empty() { !minted.stderr.contains("warning:") } else { warned },

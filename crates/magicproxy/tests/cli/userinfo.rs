@@ -68,13 +68,28 @@ fn no_command_repeats_a_password() {
 #[test]
 fn no_variable_is_repeated_with_a_password() {
     let place = Place::with_keys();
-    let names = ["API_ROOT", "MAGICPROXY_API_ROOT", "MAGICPROXY_LISTEN", "MAGICPROXY_OUTBOUND_PROXY", "MAGICPROXY_STATE_PREFIX"];
-    for name in
-        names.into_iter().chain(["MAGICPROXY_PUBLIC_ACCESS", "MAGICPROXY_ACME_DIRECTORY", "MAGICPROXY_CONFIG", "CONFIG_FILE"])
-    {
+    let names = [
+        "API_ROOT",
+        "MAGICPROXY_API_ROOT",
+        "MAGICPROXY_LISTEN",
+        "MAGICPROXY_OUTBOUND_PROXY",
+        "MAGICPROXY_STATE_PREFIX",
+    ];
+    for name in names.into_iter().chain([
+        "MAGICPROXY_PUBLIC_ACCESS",
+        "MAGICPROXY_ACME_DIRECTORY",
+        "MAGICPROXY_CONFIG",
+        "CONFIG_FILE",
+    ]) {
         for url in URLS {
-            for command in [&["serve"][..], &["config", "check"], &["config", "check", "--json"], &["config", "show"]] {
-                let program = place.program(command).env(name, url).env("MAGICPROXY_LIMITS_WORKERS", "x");
+            for command in [
+                &["serve"][..],
+                &["config", "check"],
+                &["config", "check", "--json"],
+                &["config", "show"],
+            ] {
+                let program =
+                    place.program(command).env(name, url).env("MAGICPROXY_LIMITS_WORKERS", "x");
                 check(name, &program.output());
             }
         }
@@ -84,7 +99,8 @@ fn no_variable_is_repeated_with_a_password() {
 #[test]
 fn the_rest_of_a_url_is_said() {
     let place = Place::with_keys();
-    let output = place.program(&["config", "check", "--api-root", "https://me:hunter2@api.test"]).output();
+    let output =
+        place.program(&["config", "check", "--api-root", "https://me:hunter2@api.test"]).output();
     assert!(output.stderr.contains("upstream.api_root `https://***@api.test`"), "{output:?}");
     let output = place.program(&["mint", "--frobnicate=https://me:hunter2@api.test"]).output();
     assert!(output.code == 2 && output.stderr.contains("--frobnicate"), "{output:?}");

@@ -30,7 +30,9 @@ fn documents_of_known_apis_are_rewritten_where_clients_follow() {
     for Document { preset, root, asked, text, becomes } in vectors.presets {
         let settings = format!("[upstreams.x]\npreset = '{preset}'\napi_root = '{root}'");
         let config = super::super::tests::native(&settings).check().unwrap();
-        let Links::Rewrite(members) = &config.upstreams[0].links else { panic!("{preset} keeps all links") };
+        let Links::Rewrite(members) = &config.upstreams[0].links else {
+            panic!("{preset} keeps all links")
+        };
         let links = LinkMap::new([(root.as_str(), HOME)]).following(Arc::clone(members));
         let mut rewriter = JsonRewriter::new(Arc::new(links)).asked(Some(asked.parse().unwrap()));
         let out = [rewriter.push(Bytes::from(text.clone())), rewriter.finish()].concat();

@@ -20,15 +20,26 @@ fn links_lead_to_localhost_only_where_somebody_says_so_here() {
     ] {
         let (layers, warnings) = python(&serde_json::json!({ "public_access": local }).to_string());
         assert_eq!(public(layers), None, "{local}");
-        assert!(warnings.iter().any(|warning| warning.contains("`public_access`")), "{local}: {warnings:?}");
+        assert!(
+            warnings.iter().any(|warning| warning.contains("`public_access`")),
+            "{local}: {warnings:?}"
+        );
         if !local.is_empty() {
-            let layers = Layers::gather(Flags::default(), &environment(&[("PUBLIC_ACCESS", local)]));
-            assert!(layers.warnings.iter().any(|warning| warning.contains("`PUBLIC_ACCESS`")), "{local}: {:?}", layers.warnings);
+            let layers =
+                Layers::gather(Flags::default(), &environment(&[("PUBLIC_ACCESS", local)]));
+            assert!(
+                layers.warnings.iter().any(|warning| warning.contains("`PUBLIC_ACCESS`")),
+                "{local}: {:?}",
+                layers.warnings
+            );
             assert_eq!(public(layers), None, "{local}");
         }
     }
     let (layers, warnings) = python(r#"{ "public_access": "https://magic.example.org" }"#);
     assert_eq!((public(layers).as_deref(), warnings.len()), (Some("https://magic.example.org"), 0));
-    let asked = Layers::gather(Flags::default(), &environment(&[("MAGICPROXY_PUBLIC_ACCESS", "http://localhost:5000")]));
+    let asked = Layers::gather(
+        Flags::default(),
+        &environment(&[("MAGICPROXY_PUBLIC_ACCESS", "http://localhost:5000")]),
+    );
     assert_eq!((public(asked).as_deref()), Some("http://localhost:5000"));
 }

@@ -14,9 +14,18 @@ fn stateful_rules_and_plugins_are_checked_where_they_stand() {
         "[scopes]\na = [{ method = 'GET', route = '/x', limit = { total = 0 } }]",
         &["limit: expected a number from 1 to 1,000,000,000"],
     );
-    check("[scopes]\na = [{ plugin = 'hours' }]", &["scope `a`: there is no plugin `hours`", "`[plugins.hours]`"]);
-    check("[scopes]\na = [{ plugin = 'hours', method = 'GET' }]", &["an object with `plugin` has no other member"]);
-    check("[upstream]\nceiling = [{ method = 'GET', path = '/x', limit = { total = 3 } }]", &["a ceiling gives nothing"]);
+    check(
+        "[scopes]\na = [{ plugin = 'hours' }]",
+        &["scope `a`: there is no plugin `hours`", "`[plugins.hours]`"],
+    );
+    check(
+        "[scopes]\na = [{ plugin = 'hours', method = 'GET' }]",
+        &["an object with `plugin` has no other member"],
+    );
+    check(
+        "[upstream]\nceiling = [{ method = 'GET', path = '/x', limit = { total = 3 } }]",
+        &["a ceiling gives nothing"],
+    );
     check("[upstream]\nceiling = [{ plugin = 'hours' }]", &["a plugin is named in a scope"]);
 }
 
@@ -24,19 +33,42 @@ fn stateful_rules_and_plugins_are_checked_where_they_stand() {
 /// words.
 #[test]
 fn rules_of_the_configuration_say_what_to_write() {
-    check("scopes.a = ['GET /repos/acme/*']", &["magicproxy.toml:1:", "write `GET /repos/acme/.*` for everything"]);
-    check("upstream.ceiling = ['GET /user?page=1']", &["upstream.ceiling: `GET /user?page=1`", "write `GET /user`"]);
-    check("scopes.a = [{ method = 'GET', path = '/user/{id}' }]", &["write `\"route\": \"/user/{id}\"`"]);
+    check(
+        "scopes.a = ['GET /repos/acme/*']",
+        &["magicproxy.toml:1:", "write `GET /repos/acme/.*` for everything"],
+    );
+    check(
+        "upstream.ceiling = ['GET /user?page=1']",
+        &["upstream.ceiling: `GET /user?page=1`", "write `GET /user`"],
+    );
+    check(
+        "scopes.a = [{ method = 'GET', path = '/user/{id}' }]",
+        &["write `\"route\": \"/user/{id}\"`"],
+    );
     let danger = "upstream.danger_prefix_matching = true\nscopes.a = ['GET /repos/acme/*']";
     assert!(native(danger).check().is_ok(), "patterns of the Python program mean what they meant");
-    for member in ["method", "path", "route", "grants", "receipt", "limit", "list_items", "owner", "plugin"] {
-        for wrong in ["7", "-1", "true", "false", "1.5", "[7]", "[[]]", "{ x = 1 }", "{}", "[]", "''"] {
+    for member in
+        ["method", "path", "route", "grants", "receipt", "limit", "list_items", "owner", "plugin"]
+    {
+        for wrong in
+            ["7", "-1", "true", "false", "1.5", "[7]", "[[]]", "{ x = 1 }", "{}", "[]", "''"]
+        {
             let base = if member == "plugin" { "" } else { "method = 'GET', route = '/a', " };
             let base = if matches!(member, "method" | "route") { "" } else { base };
             let text = format!("scopes.a = [{{ {base}{member} = {wrong} }}]");
             let Err(faults) = native(&text).check() else { continue };
             let told = faults.summary();
-            let foreign = ["u64", "sequence", "invalid type", "field", "struct", "untagged", "Members", "boolean", "integer `"];
+            let foreign = [
+                "u64",
+                "sequence",
+                "invalid type",
+                "field",
+                "struct",
+                "untagged",
+                "Members",
+                "boolean",
+                "integer `",
+            ];
             assert!(foreign.iter().all(|word| !told.contains(word)), "{text}: {told}");
         }
     }
@@ -46,7 +78,13 @@ fn rules_of_the_configuration_say_what_to_write() {
 #[test]
 fn a_plugin_is_refused_with_what_to_build() {
     let text = "[plugins.hours]\nfile = \"a.wasm\"\n[scopes]\na = [{ plugin = 'hours' }]";
-    check(text, &["plugin `hours`: this program was built without plugins", "cargo build --release --features plugins"]);
+    check(
+        text,
+        &[
+            "plugin `hours`: this program was built without plugins",
+            "cargo build --release --features plugins",
+        ],
+    );
 }
 
 #[cfg(feature = "plugins")]
@@ -57,7 +95,10 @@ fn plugins() {
     let plugins = native(good).check().unwrap().plugins.plugins;
     let [plugin] = plugins.as_slice() else { panic!("{plugins:?}") };
     assert_eq!((plugin.name.as_str(), plugin.limits.memory), ("challenges", 1 << 20));
-    assert_eq!((plugin.limits.time, plugin.config.as_deref()), (Duration::from_millis(50), Some("x")));
+    assert_eq!(
+        (plugin.limits.time, plugin.config.as_deref()),
+        (Duration::from_millis(50), Some("x"))
+    );
     assert_eq!(plugin.on_failure, magicproxy_plugin::OnFailure::Abstain);
     let bad = "[plugins.\"../x\"]\nfile = \"a\"\n[plugins.b]\ntime_limit = \"11s\"\nmemory_limit = \"2GiB\"\nfuel = 0\n\
                [plugins.c]\nfile = \"c\"\nmemory_limit = \"lots\"\n";

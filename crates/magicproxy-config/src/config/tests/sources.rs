@@ -6,19 +6,34 @@ use super::*;
 #[test]
 fn variables_that_are_no_utf8_are_faults_and_never_passed_over() {
     use std::os::unix::ffi::OsStringExt as _;
-    let names = ["MAGICPROXY_MINT_POLICY", "MAGICPROXY_LOG", "MAGICPROXY_CONFIG", "MAGICPROXY_KEYS", "API_ROOT", "CONFIG_FILE"];
+    let names = [
+        "MAGICPROXY_MINT_POLICY",
+        "MAGICPROXY_LOG",
+        "MAGICPROXY_CONFIG",
+        "MAGICPROXY_KEYS",
+        "API_ROOT",
+        "CONFIG_FILE",
+    ];
     for name in names {
-        let variable = |value: &[u8]| [(std::ffi::OsString::from(name), std::ffi::OsString::from_vec(value.to_vec()))];
+        let variable = |value: &[u8]| {
+            [(std::ffi::OsString::from(name), std::ffi::OsString::from_vec(value.to_vec()))]
+        };
         let environment: Environment = variable(b"closed\xff").into_iter().collect();
         let rendered = faults(Layers::gather(Flags::default(), &environment));
-        assert!(rendered.contains(&format!("environment variable `{name}`: expected UTF-8 text")), "{rendered}");
+        assert!(
+            rendered.contains(&format!("environment variable `{name}`: expected UTF-8 text")),
+            "{rendered}"
+        );
     }
     // Others' variables may be anything, and one that is misspelt is told.
     let others = ["LESS_TERMCAP_md", "MAGICPROXY_MINT_POLICI"]
         .map(|name| (std::ffi::OsString::from(name), std::ffi::OsString::from_vec(vec![0xff])));
     let layers = Layers::gather(Flags::default(), &others.into_iter().collect());
     assert!(
-        layers.warnings.iter().any(|warning| warning.contains("did you mean `MAGICPROXY_MINT_POLICY`?")),
+        layers
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("did you mean `MAGICPROXY_MINT_POLICY`?")),
         "{:?}",
         layers.warnings
     );
@@ -43,7 +58,10 @@ fn the_environment_gives_every_line_of_text() {
     ];
     let raw = environment(&variables).layer(&mut faults);
     assert_eq!(raw.upstream.api_root.given().unwrap().value, "https://a.example");
-    assert_eq!(raw.timeouts.connect.given().unwrap().origin, Origin::Environment("MAGICPROXY_TIMEOUTS_CONNECT".to_owned()));
+    assert_eq!(
+        raw.timeouts.connect.given().unwrap().origin,
+        Origin::Environment("MAGICPROXY_TIMEOUTS_CONNECT".to_owned())
+    );
     assert!(raw.mint.policy.given().is_none(), "an empty variable counts as none");
     assert_eq!(faults.len(), 1, "{faults:?}");
 }
@@ -56,44 +74,71 @@ fn misspelt_variables_are_noticed_and_those_of_kubernetes_are_not() {
         ("MAGICPROXY_PORT_5000_TCP", "x"),
         ("MAGICPROXY_CONFIG", "x"),
     ];
-    let old = [("MAGICPROXY_STATE_STRANGERS", "accept"), ("MAGICPROXY_UPSTREAM_REFUSALS", "github")];
+    let old =
+        [("MAGICPROXY_STATE_STRANGERS", "accept"), ("MAGICPROXY_UPSTREAM_REFUSALS", "github")];
     let told = environment(&old).misspelt();
     for now in ["MAGICPROXY_STATE_UNLISTED_MINTERS", "MAGICPROXY_UPSTREAM_REFUSAL_FORMAT"] {
         let expected = format!("means nothing here: it is called `{now}` now");
         assert!(told.iter().any(|told| told.ends_with(&expected)), "{told:?}");
     }
     let warnings = environment(&variables).misspelt();
-    assert_eq!(warnings, ["environment variable `MAGICPROXY_LISTN` means nothing here: did you mean `MAGICPROXY_LISTEN`?"]);
+    assert_eq!(
+        warnings,
+        [
+            "environment variable `MAGICPROXY_LISTN` means nothing here: did you mean `MAGICPROXY_LISTEN`?"
+        ]
+    );
 }
 
 #[test]
 fn flags_beat_our_variables_beat_theirs() {
-    let variables =
-        [("CONFIG_FILE", "/nowhere"), ("API_ROOT", "https://python.example"), ("PUBLIC_ACCESS", "http://p.example:5000")];
+    let variables = [
+        ("CONFIG_FILE", "/nowhere"),
+        ("API_ROOT", "https://python.example"),
+        ("PUBLIC_ACCESS", "http://p.example:5000"),
+    ];
     let root = |flags: Flags, more: &[(&str, &str)]| {
         let layers = Layers::gather(flags, &environment(&[&variables[1..], more].concat()));
         layers.check().unwrap().upstreams[0].api_root.to_string()
     };
     let mut flags = Flags::default();
     assert_eq!(root(flags.clone(), &[]), "https://python.example");
-    assert_eq!(root(flags.clone(), &[("MAGICPROXY_API_ROOT", "https://ours.example")]), "https://ours.example");
-    flags.raw.upstream.api_root = Setting::new("https://flag.example".to_owned(), Origin::Flag("--api-root"));
-    assert_eq!(root(flags, &[("MAGICPROXY_API_ROOT", "https://ours.example")]), "https://flag.example");
+    assert_eq!(
+        root(flags.clone(), &[("MAGICPROXY_API_ROOT", "https://ours.example")]),
+        "https://ours.example"
+    );
+    flags.raw.upstream.api_root =
+        Setting::new("https://flag.example".to_owned(), Origin::Flag("--api-root"));
+    assert_eq!(
+        root(flags, &[("MAGICPROXY_API_ROOT", "https://ours.example")]),
+        "https://flag.example"
+    );
     let missing = Layers::gather(Flags::default(), &environment(&variables)).check().unwrap_err();
     assert!(missing.render(Colour::Off).contains("`/nowhere`: there is no such file"));
 }
 
 #[test]
 fn key_places_of_the_python_program() {
-    let files =
-        |variables: &[(&str, &str)]| Layers::gather(Flags::default(), &environment(variables)).check().unwrap().keys.files;
+    let files = |variables: &[(&str, &str)]| {
+        Layers::gather(Flags::default(), &environment(variables)).check().unwrap().keys.files
+    };
     let folder = files(&[("KEYS_LOCATION", "/k"), ("PRIVATE_KEY_LOCATION", "/other.pem")]);
-    assert_eq!((folder.private.as_path(), folder.public.as_path()), (Path::new("/k/private.pem"), Path::new("/k/public.pem")));
-    let single = files(&[("PRIVATE_KEY_LOCATION", "/a.pem"), ("PUBLIC_CERTIFICATE_LOCATION", "/b.cer")]);
-    assert_eq!((single.private.as_path(), single.certificate.as_path()), (Path::new("/a.pem"), Path::new("/b.cer")));
+    assert_eq!(
+        (folder.private.as_path(), folder.public.as_path()),
+        (Path::new("/k/private.pem"), Path::new("/k/public.pem"))
+    );
+    let single =
+        files(&[("PRIVATE_KEY_LOCATION", "/a.pem"), ("PUBLIC_CERTIFICATE_LOCATION", "/b.cer")]);
+    assert_eq!(
+        (single.private.as_path(), single.certificate.as_path()),
+        (Path::new("/a.pem"), Path::new("/b.cer"))
+    );
     let home = files(&[("HOME", "/home/a")]);
     assert_eq!(home.private, Path::new("/home/a/.local/share/magicproxy/keys/private.pem"));
-    assert_eq!(files(&[("XDG_DATA_HOME", "/data"), ("HOME", "/x")]).private, Path::new("/data/magicproxy/keys/private.pem"));
+    assert_eq!(
+        files(&[("XDG_DATA_HOME", "/data"), ("HOME", "/x")]).private,
+        Path::new("/data/magicproxy/keys/private.pem")
+    );
 }
 
 #[test]
@@ -149,16 +194,25 @@ fn nothing_is_said_twice_in_a_python_configuration() {
 fn python_plugins_are_named() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("do_lets_encrypt.py"), "").unwrap();
-    let text = faults(python(&serde_json::json!({ "plugins_location": folder.path() }).to_string()).0).replace('\n', " ");
-    assert!(text.contains("do_lets_encrypt.py") && text.contains("magicproxy plugin import"), "{text}");
+    let text =
+        faults(python(&serde_json::json!({ "plugins_location": folder.path() }).to_string()).0)
+            .replace('\n', " ");
+    assert!(
+        text.contains("do_lets_encrypt.py") && text.contains("magicproxy plugin import"),
+        "{text}"
+    );
 }
 
 #[test]
 fn relative_paths_start_from_the_file() {
-    let file = native::parse(Path::new("/etc/magicproxy/config.toml"), "keys.folder = 'k'".to_owned());
+    let file =
+        native::parse(Path::new("/etc/magicproxy/config.toml"), "keys.folder = 'k'".to_owned());
     let mut layers = Layers::only(file.raw);
     layers.sources.native = Some(file.source);
-    assert_eq!(layers.check().unwrap().keys.files.private, Path::new("/etc/magicproxy/k/private.pem"));
+    assert_eq!(
+        layers.check().unwrap().keys.files.private,
+        Path::new("/etc/magicproxy/k/private.pem")
+    );
 }
 
 /// Faults without a place in a file are told in the order in which the settings are read: what is said for all upstreams is told with
@@ -187,9 +241,11 @@ fn faults_of_variables_are_told_in_the_order_of_the_settings() {
         ("MAGICPROXY_UPSTREAM_PASS_REQUEST_HEADERS", "Cookie"),
         ("MAGICPROXY_UPSTREAM_RESPONSE_TIMEOUT", "x"),
     ];
-    let found = Layers::gather(Flags::default(), &environment(&variables)).check().unwrap_err().faults;
+    let found =
+        Layers::gather(Flags::default(), &environment(&variables)).check().unwrap_err().faults;
     let without_place = found.iter().filter(|fault| !matches!(fault.origin, Origin::File(_)));
-    let told: Vec<&str> = without_place.filter_map(|fault| fault.message.split([' ', ':']).next()).collect();
+    let told: Vec<&str> =
+        without_place.filter_map(|fault| fault.message.split([' ', ':']).next()).collect();
     let expected = [
         "public_access",
         "keys.bits",

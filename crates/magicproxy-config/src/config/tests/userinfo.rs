@@ -32,18 +32,29 @@ fn keys() -> Vec<String> {
     keys.extend(RawUpstream::KEYS.iter().map(|key| format!("upstreams.a.{key}")));
     keys.extend(RawPlugin::KEYS.iter().map(|key| format!("plugins.p.{key}")));
     keys.extend(
-        ["allowed_hosts", "listeners", "scopes.s", "upstreams", "nobody", "nobody.knows", "upstream.nobody"].map(str::to_owned),
+        [
+            "allowed_hosts",
+            "listeners",
+            "scopes.s",
+            "upstreams",
+            "nobody",
+            "nobody.knows",
+            "upstream.nobody",
+        ]
+        .map(str::to_owned),
     );
     keys
 }
 
 /// Everything that is told of a configuration, to people and to machines.
 fn told(layers: Layers) -> String {
-    let entries = layers.raw.entries().into_iter().map(|entry| format!("{} {}\n", entry.key, entry.value));
+    let entries =
+        layers.raw.entries().into_iter().map(|entry| format!("{} {}\n", entry.key, entry.value));
     let mut told: String = entries.collect();
     told += &format!("{:?} {:?}", layers.warnings, layers.sources);
     if let Err(faults) = layers.check_to_serve() {
-        told += &format!("{} {} {}", faults.render(Colour::Off), faults.to_json(), faults.summary());
+        told +=
+            &format!("{} {} {}", faults.render(Colour::Off), faults.to_json(), faults.summary());
     }
     told
 }
@@ -82,7 +93,15 @@ fn what_is_no_setting_shows_no_password() {
 
 #[test]
 fn a_json_file_shows_no_password() {
-    for name in ["api_root", "public_access", "keys_location", "private_key_location", "plugins_location", "scopes", "nobody"] {
+    for name in [
+        "api_root",
+        "public_access",
+        "keys_location",
+        "private_key_location",
+        "plugins_location",
+        "scopes",
+        "nobody",
+    ] {
         for value in [
             r#""https://me:hunter2@host""#,
             r#""https:\/\/me:hunter2\u0040host""#,
@@ -105,8 +124,12 @@ fn a_json_file_shows_no_password() {
 
 #[test]
 fn a_variable_shows_no_password() {
-    let ours = RawConfig::keys().into_iter().map(|key| format!("MAGICPROXY_{}", key.to_uppercase().replace('.', "_")));
-    let others = ["API_ROOT", "PUBLIC_ACCESS", "KEYS_LOCATION", "MAGICPROXY_API_ROOT", "MAGICPROXY_LOG"].map(str::to_owned);
+    let ours = RawConfig::keys()
+        .into_iter()
+        .map(|key| format!("MAGICPROXY_{}", key.to_uppercase().replace('.', "_")));
+    let others =
+        ["API_ROOT", "PUBLIC_ACCESS", "KEYS_LOCATION", "MAGICPROXY_API_ROOT", "MAGICPROXY_LOG"]
+            .map(str::to_owned);
     for name in ours.chain(others) {
         for value in ["https://me:hunter2@host", "https://me:hunter2/`@host", "me:hunter2@host:1"] {
             let told = told(Layers::gather(Flags::default(), &environment(&[(&name, value)])));
@@ -120,7 +143,10 @@ fn a_variable_shows_no_password() {
 fn the_rest_of_a_url_is_shown() {
     for (text, shown) in [
         ("upstream.api_root = 'https://me:hunter2@api.test'", "api_root `https://***@api.test`"),
-        ("upstream.paths = { '/x' = 'ftp://hunter2@api.test' }", "upstream.paths./x `ftp://***@api.test`"),
+        (
+            "upstream.paths = { '/x' = 'ftp://hunter2@api.test' }",
+            "upstream.paths./x `ftp://***@api.test`",
+        ),
         ("public_access = 'http://me:hunter2@api.test'", "public_access `http://***@api.test`"),
         (
             "acme = { domains = ['a.test'], directory = 'https://me:hunter2@ca.test/dir' }",

@@ -12,8 +12,7 @@ use crate::ground::fault::Fault;
 use crate::ground::suggest;
 
 const WORDS: [&str; 6] = ["bearer", "token", "basic", "header", "query", "subprotocol"];
-const NOT_THE_SECRET: &str =
-    "this names the place of a secret and not the secret: a credential is given when a token is minted, and travels in it";
+const NOT_THE_SECRET: &str = "this names the place of a secret and not the secret: a credential is given when a token is minted, and travels in it";
 
 /// The name of a carrier as it is written.
 #[derive(Clone, Debug, Deserialize)]
@@ -54,7 +53,11 @@ impl JsonSchema for CarrierText {
 
 impl Checker<'_> {
     /// Where the credential goes out; a fault is reported, and the default stands in its place.
-    pub(super) fn credential_carrier(&mut self, key: &str, setting: &Setting<CarrierText>) -> CredentialCarrier {
+    pub(super) fn credential_carrier(
+        &mut self,
+        key: &str,
+        setting: &Setting<CarrierText>,
+    ) -> CredentialCarrier {
         let Some(given) = setting.given() else { return CredentialCarrier::default() };
         match CredentialCarrier::parse(&given.value.0) {
             Ok(carrier) => carrier,
@@ -66,7 +69,11 @@ impl Checker<'_> {
     }
 
     /// Where else tokens may stand.
-    pub(super) fn token_carriers(&mut self, key: &str, setting: &Setting<Vec<GivenValue<CarrierText>>>) -> Vec<TokenCarrier> {
+    pub(super) fn token_carriers(
+        &mut self,
+        key: &str,
+        setting: &Setting<Vec<GivenValue<CarrierText>>>,
+    ) -> Vec<TokenCarrier> {
         let mut carriers = Vec::new();
         for given in list(setting) {
             match TokenCarrier::parse(&given.value.0) {
@@ -77,13 +84,25 @@ impl Checker<'_> {
         carriers
     }
 
-    fn carrier_fault(&mut self, key: &str, given: &GivenValue<CarrierText>, error: ParseCarrierError) {
+    fn carrier_fault(
+        &mut self,
+        key: &str,
+        given: &GivenValue<CarrierText>,
+        error: ParseCarrierError,
+    ) {
         let word = given.value.0.split(':').next().unwrap_or_default();
         let help = match (error, suggest::nearest(word, WORDS)) {
-            (ParseCarrierError::Credential | ParseCarrierError::Token, Some(meant)) => format!("did you mean `{meant}`?"),
+            (ParseCarrierError::Credential | ParseCarrierError::Token, Some(meant)) => {
+                format!("did you mean `{meant}`?")
+            }
             (ParseCarrierError::Credential, None) => NOT_THE_SECRET.to_owned(),
-            (ParseCarrierError::Token, None) => "headers for keys that many clients know are always looked at".to_owned(),
-            _ => return self.push(Fault::new(format!("{key}: {error}"), given.origin.clone()).hidden()),
+            (ParseCarrierError::Token, None) => {
+                "headers for keys that many clients know are always looked at".to_owned()
+            }
+            _ => {
+                return self
+                    .push(Fault::new(format!("{key}: {error}"), given.origin.clone()).hidden());
+            }
         };
         self.push(Fault::new(format!("{key}: {error}"), given.origin.clone()).help(help).hidden());
     }

@@ -22,7 +22,11 @@ impl FromText for HeaderNames {
     fn from_text(text: &str) -> Result<Self, String> {
         let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
         // A variable has no lines: the origin is that of the whole list.
-        Ok(Self(names.map(|name| GivenValue { value: name.to_owned(), origin: Origin::Default }).collect()))
+        Ok(Self(
+            names
+                .map(|name| GivenValue { value: name.to_owned(), origin: Origin::Default })
+                .collect(),
+        ))
     }
 }
 
@@ -32,12 +36,18 @@ pub(super) fn names_in(setting: &Setting<HeaderNames>) -> &[GivenValue<String>] 
 }
 
 impl Checker<'_> {
-    pub(super) fn header_names(&mut self, key: &str, given: &[GivenValue<String>]) -> Vec<HeaderName> {
+    pub(super) fn header_names(
+        &mut self,
+        key: &str,
+        given: &[GivenValue<String>],
+    ) -> Vec<HeaderName> {
         let mut names = Vec::new();
         for given in given {
             match given.value.parse() {
                 Ok(name) => names.push(name),
-                Err(_) => self.header_fault(key, given, "expected the name of a header", &given.origin),
+                Err(_) => {
+                    self.header_fault(key, given, "expected the name of a header", &given.origin)
+                }
             }
         }
         names
@@ -57,25 +67,39 @@ impl Checker<'_> {
         for given in names_in(setting) {
             match PassedHeader::parse(&given.value) {
                 Ok(header) => passed.push(header),
-                Err(error) => self.header_fault(&key, given, &error.to_string(), origin_of(given, setting)),
+                Err(error) => {
+                    self.header_fault(&key, given, &error.to_string(), origin_of(given, setting))
+                }
             }
         }
         passed
     }
 
     /// A fault that does not repeat the value of a header that somebody wrote behind its name.
-    fn header_fault(&mut self, key: &str, given: &GivenValue<String>, reason: &str, origin: &Origin) {
+    fn header_fault(
+        &mut self,
+        key: &str,
+        given: &GivenValue<String>,
+        reason: &str,
+        origin: &Origin,
+    ) {
         let fault = match given.value.split_once(": ") {
             None => Fault::new(format!("{key} `{}`: {reason}", given.value), origin.clone()),
-            Some((name, _)) => {
-                Fault::new(format!("{key} `{name}`: expected the name of a header without its value"), origin.clone()).hidden()
-            }
+            Some((name, _)) => Fault::new(
+                format!("{key} `{name}`: expected the name of a header without its value"),
+                origin.clone(),
+            )
+            .hidden(),
         };
         self.faults.push(fault);
     }
 
     /// A field in which another upstream takes tokens carries them, too: a client that mistakes one for the other sends it.
-    pub(super) fn pass_no_carriers(&mut self, tables: &[Table<'_>], checked: &[Arc<UpstreamSettings>]) {
+    pub(super) fn pass_no_carriers(
+        &mut self,
+        tables: &[Table<'_>],
+        checked: &[Arc<UpstreamSettings>],
+    ) {
         for (table, upstream) in tables.iter().zip(checked) {
             let fields = RequestFields::of(upstream, checked);
             let setting = &table.raw.pass_request_headers;
@@ -84,7 +108,11 @@ impl Checker<'_> {
                 let treatment = header.name().map(|name| fields.treatment(name));
                 if treatment == Some(Treatment::Never(Meaning::Carrier)) {
                     let key = table.key("pass_request_headers");
-                    let fault = format!("{key} `{}`: {}, so that no setting lets it pass", given.value, Meaning::Carrier);
+                    let fault = format!(
+                        "{key} `{}`: {}, so that no setting lets it pass",
+                        given.value,
+                        Meaning::Carrier
+                    );
                     self.fault(fault, origin_of(given, setting));
                 }
             }

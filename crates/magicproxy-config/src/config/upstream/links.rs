@@ -20,8 +20,13 @@ impl Checker<'_> {
                 self.fault(format!("{key} `{value}`: {error}"), origin);
             }
         }
-        let members =
-            Members::parse(given.iter().map(|given| given.value.as_str())).ok().filter(|_| self.faults.len() == faults)?;
-        Some(if value(&table.raw.rewrite_links, true) { Links::Rewrite(Arc::new(members)) } else { Links::Keep })
+        let members = Members::parse(given.iter().map(|given| given.value.as_str()))
+            .ok()
+            .filter(|_| self.faults.len() == faults)?;
+        Some(if value(&table.raw.rewrite_links, true) {
+            Links::Rewrite(Arc::new(members))
+        } else {
+            Links::Keep
+        })
     }
 }

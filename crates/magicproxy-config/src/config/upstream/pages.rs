@@ -15,18 +15,29 @@ impl Checker<'_> {
         for given in list(&table.raw.allow_origins) {
             match PageOrigin::parse(&given.value) {
                 Ok(origin) => origins.push(origin),
-                Err(error) => self.fault(format!("{key} `{}`: {error}", given.value), &given.origin),
+                Err(error) => {
+                    self.fault(format!("{key} `{}`: {error}", given.value), &given.origin)
+                }
             }
         }
-        let Some(first) = list(&table.raw.allow_origins).first() else { return PageOrigins::default() };
+        let Some(first) = list(&table.raw.allow_origins).first() else {
+            return PageOrigins::default();
+        };
         PageOrigins::of(origins).unwrap_or_else(|| {
-            self.fault(format!("{key}: expected at most {} origins", PageOrigins::MAX), &first.origin);
+            self.fault(
+                format!("{key}: expected at most {} origins", PageOrigins::MAX),
+                &first.origin,
+            );
             PageOrigins::default()
         })
     }
 
     /// Whoever can reach an open mint can mint, and a page must not be among them.
-    pub(super) fn no_pages_beside_an_open_mint(&mut self, tables: &[Table<'_>], checked: &[Arc<UpstreamSettings>]) {
+    pub(super) fn no_pages_beside_an_open_mint(
+        &mut self,
+        tables: &[Table<'_>],
+        checked: &[Arc<UpstreamSettings>],
+    ) {
         if !checked.iter().any(|upstream| upstream.mints_over_http()) {
             return;
         }

@@ -35,13 +35,16 @@ impl Checker<'_> {
     ) -> Option<UpstreamProtocol> {
         let given = match table.raw.protocol.given() {
             Some(given) if given.value == ProtocolChoice::Http2 => given,
-            Some(given) if given.value == ProtocolChoice::Auto => return Some(UpstreamProtocol::Negotiated),
+            Some(given) if given.value == ProtocolChoice::Auto => {
+                return Some(UpstreamProtocol::Negotiated);
+            }
             _ => return Some(UpstreamProtocol::Http1),
         };
-        let further = routes.into_iter().flat_map(|routes| &routes.paths).filter_map(|path| match &path.to {
-            PathTarget::Origin(root) => Some(root),
-            PathTarget::Path(_) => None,
-        });
+        let further =
+            routes.into_iter().flat_map(|routes| &routes.paths).filter_map(|path| match &path.to {
+                PathTarget::Origin(root) => Some(root),
+                PathTarget::Path(_) => None,
+            });
         let Some(plain) = api_root.into_iter().chain(further).find(|root| !root.is_secure()) else {
             return Some(UpstreamProtocol::Negotiated);
         };

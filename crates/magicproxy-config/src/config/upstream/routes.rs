@@ -1,7 +1,9 @@
 //! What an upstream is called, and where it is found at the proxy.
 
 use magicproxy_core::UpstreamName;
-use magicproxy_proxy::settings::{ApiRoot, HostName, MountPath, PathMapping, PathTarget, RouteSettings};
+use magicproxy_proxy::settings::{
+    ApiRoot, HostName, MountPath, PathMapping, PathTarget, RouteSettings,
+};
 
 use super::Table;
 use crate::config::check::{Checker, list};
@@ -11,12 +13,18 @@ use crate::providers::PresetChoice;
 impl Checker<'_> {
     /// What is said, else the name of the table, else that of the preset whose API root this is, else host and port of the API
     /// root.
-    pub(super) fn name(&mut self, table: &Table<'_>, api_root: Option<&ApiRoot>) -> Option<UpstreamName> {
+    pub(super) fn name(
+        &mut self,
+        table: &Table<'_>,
+        api_root: Option<&ApiRoot>,
+    ) -> Option<UpstreamName> {
         const EXPECTED: &str = "expected 1 to 255 characters of `A-Z a-z 0-9 . _ : - [ ]`";
         let parse = |text: &str| UpstreamName::parse(text).ok_or_else(|| EXPECTED.to_owned());
         match (table.raw.name.given(), table.name) {
             (Some(_), _) => self.text(&table.key("name"), &table.raw.name, parse),
-            (None, Some(name)) => parse(name).map_err(|text| self.fault(format!("{}: {text}", table.key), &table.origin())).ok(),
+            (None, Some(name)) => parse(name)
+                .map_err(|text| self.fault(format!("{}: {text}", table.key), &table.origin()))
+                .ok(),
             (None, None) => {
                 let root = api_root?;
                 let preset = PresetChoice::of_root(&root.to_string()).map(PresetChoice::name);
@@ -31,14 +39,22 @@ impl Checker<'_> {
             (Some(given), _) => self.mount(&table.key("mount"), given),
             (None, None) => Some(MountPath::default()),
             (None, Some(name)) => MountPath::parse(&format!("/{name}"))
-                .map_err(|_| self.fault(format!("{} is needed: `/{name}` is no mount", table.key("mount")), &table.origin()))
+                .map_err(|_| {
+                    self.fault(
+                        format!("{} is needed: `/{name}` is no mount", table.key("mount")),
+                        &table.origin(),
+                    )
+                })
                 .ok(),
         };
         let mut hosts = Vec::new();
         for given in list(&table.raw.hosts) {
             match HostName::parse(&given.value) {
                 Some(host) => hosts.push(host),
-                None => self.fault(format!("{} `{}`: expected a host", table.key("hosts"), given.value), &given.origin),
+                None => self.fault(
+                    format!("{} `{}`: expected a host", table.key("hosts"), given.value),
+                    &given.origin,
+                ),
             }
         }
         let paths = self.paths(table);
@@ -47,20 +63,27 @@ impl Checker<'_> {
 
     fn mount(&mut self, key: &str, given: &GivenValue<String>) -> Option<MountPath> {
         let parsed = MountPath::parse(&given.value);
-        parsed.map_err(|error| self.fault(format!("{key} `{}`: {error}", given.value), &given.origin)).ok()
+        parsed
+            .map_err(|error| self.fault(format!("{key} `{}`: {error}", given.value), &given.origin))
+            .ok()
     }
 
     fn paths(&mut self, table: &Table<'_>) -> Vec<PathMapping> {
         let mut paths = Vec::new();
         let key = table.key("paths");
-        for (prefix, given) in table.raw.paths.given().map(|given| &given.value).into_iter().flatten() {
+        for (prefix, given) in
+            table.raw.paths.given().map(|given| &given.value).into_iter().flatten()
+        {
             let from = GivenValue { value: prefix.clone(), origin: given.origin.clone() };
             let prefix = self.mount(&key, &from).filter(|prefix| !prefix.is_root());
             let to = if given.value.starts_with('/') {
                 self.mount(&format!("{key}.{}", from.value), given).map(PathTarget::Path)
             } else {
                 let setting = Setting::new(given.value.clone(), given.origin.clone());
-                let parse = |text: &str| ApiRoot::parse(text).map_err(|error| format!("expected a path, or a URL: {error}"));
+                let parse = |text: &str| {
+                    ApiRoot::parse(text)
+                        .map_err(|error| format!("expected a path, or a URL: {error}"))
+                };
                 self.text(&format!("{key}.{}", from.value), &setting, parse).map(PathTarget::Origin)
             };
             if let (Some(prefix), Some(to)) = (prefix, to) {
@@ -72,7 +95,11 @@ impl Checker<'_> {
 }
 
 /// Host and port of the API root, where the upstream had its name from there before presets gave theirs.
-pub(super) fn alias(table: &Table<'_>, name: Option<&UpstreamName>, api_root: Option<&ApiRoot>) -> Option<UpstreamName> {
+pub(super) fn alias(
+    table: &Table<'_>,
+    name: Option<&UpstreamName>,
+    api_root: Option<&ApiRoot>,
+) -> Option<UpstreamName> {
     let unnamed = table.name.is_none() && table.raw.name.given().is_none();
     let host = UpstreamName::parse(api_root.filter(|_| unnamed)?.authority().as_str());
     host.filter(|host| Some(host) != name)

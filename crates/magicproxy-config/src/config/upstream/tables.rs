@@ -28,11 +28,15 @@ pub(in crate::config) struct Table<'r> {
 pub(in crate::config) fn tables(raw: &RawConfig) -> Vec<Table<'_>> {
     let is_spoken_of = raw.upstreams.is_empty() || !raw.upstream.entries("").is_empty();
     let single = is_spoken_of.then(|| ("upstream".to_owned(), None, &raw.upstream));
-    let named = raw.upstreams.iter().map(|(name, raw)| (format!("upstreams.{name}"), Some(name.as_str()), raw));
+    let named = raw
+        .upstreams
+        .iter()
+        .map(|(name, raw)| (format!("upstreams.{name}"), Some(name.as_str()), raw));
     let described: Vec<_> = single.into_iter().chain(named).collect();
     let is_alone = described.len() == 1;
     let table = |(key, name, raw): (String, Option<_>, _)| {
-        let unnamed = if name.is_none() || is_alone { UnnamedTokens::Accept } else { UnnamedTokens::Refuse };
+        let unnamed =
+            if name.is_none() || is_alone { UnnamedTokens::Accept } else { UnnamedTokens::Refuse };
         Table { key, name, raw, unnamed }
     };
     described.into_iter().map(table).collect()
@@ -60,16 +64,23 @@ impl Table<'_> {
 
 /// The real API root of the preset of each upstream, in the order of the upstreams: it may have another one configured.
 pub(in crate::config) fn preset_roots(raw: &RawConfig) -> Vec<Option<&'static str>> {
-    tables(raw).iter().map(|table| PresetChoice::root_of(table.raw.preset.given()?.value.name())).collect()
+    tables(raw)
+        .iter()
+        .map(|table| PresetChoice::root_of(table.raw.preset.given()?.value.name()))
+        .collect()
 }
 
 impl Checker<'_> {
     /// Every upstream that was described; none if one has a fault.
-    pub(in crate::config) fn upstreams(&mut self, raw: &RawConfig) -> Option<Vec<Arc<UpstreamSettings>>> {
+    pub(in crate::config) fn upstreams(
+        &mut self,
+        raw: &RawConfig,
+    ) -> Option<Vec<Arc<UpstreamSettings>>> {
         let tables = tables(raw);
         self.distinct(&tables);
         let mut general = self.general(raw, &tables);
-        let checked: Vec<_> = tables.iter().map(|table| self.upstream(&mut general, table)).collect();
+        let checked: Vec<_> =
+            tables.iter().map(|table| self.upstream(&mut general, table)).collect();
         let checked: Vec<_> = checked.into_iter().collect::<Option<_>>()?;
         self.distinct_from_the_unnamed(&tables, &checked);
         self.pass_no_carriers(&tables, &checked);
@@ -79,9 +90,10 @@ impl Checker<'_> {
 
     /// Checks what is said for all of these upstreams. What is wrong with it is told with the upstream where it was always told.
     fn general<'r>(&mut self, raw: &'r RawConfig, tables: &[Table<'_>]) -> General<'r> {
-        let ((scopes, minting), faults) =
-            self.apart(|checker| (checker.scopes(raw, tables), checker.general_minting(raw, tables)));
-        let (outbound, outbound_faults) = self.apart(|checker| checker.general_outbound(raw, tables));
+        let ((scopes, minting), faults) = self
+            .apart(|checker| (checker.scopes(raw, tables), checker.general_minting(raw, tables)));
+        let (outbound, outbound_faults) =
+            self.apart(|checker| checker.general_outbound(raw, tables));
         General { raw, scopes, minting, outbound, faults, outbound_faults }
     }
 
@@ -93,12 +105,22 @@ impl Checker<'_> {
                 || format!("/{}", table.name.unwrap_or_default()),
                 |given| format!("/{}", given.value.trim_matches('/')),
             );
-            let name = table.raw.name.given().map(|given| given.value.clone()).or_else(|| table.name.map(str::to_owned));
-            let hosts = list(&table.raw.hosts).iter().map(|host| ("host", host.value.to_lowercase()));
-            let claims = name.map(|name| ("name", name)).into_iter().chain([("mount", mount)]).chain(hosts);
+            let name = table
+                .raw
+                .name
+                .given()
+                .map(|given| given.value.clone())
+                .or_else(|| table.name.map(str::to_owned));
+            let hosts =
+                list(&table.raw.hosts).iter().map(|host| ("host", host.value.to_lowercase()));
+            let claims =
+                name.map(|name| ("name", name)).into_iter().chain([("mount", mount)]).chain(hosts);
             for (what, claim) in claims {
                 if !seen.insert((what, claim.clone())) {
-                    self.fault(format!("{}: the {what} `{claim}` is taken by another upstream", table.key), &table.origin());
+                    self.fault(
+                        format!("{}: the {what} `{claim}` is taken by another upstream", table.key),
+                        &table.origin(),
+                    );
                 }
             }
         }
@@ -106,15 +128,25 @@ impl Checker<'_> {
 
     /// `[upstream]` may have its name from its API root, and so may somebody's table; and no upstream has the name by which the
     /// tokens of another may call that.
-    fn distinct_from_the_unnamed(&mut self, tables: &[Table<'_>], checked: &[Arc<UpstreamSettings>]) {
-        let (Some(table), Some((first, others))) = (tables.first(), checked.split_first()) else { return };
+    fn distinct_from_the_unnamed(
+        &mut self,
+        tables: &[Table<'_>],
+        checked: &[Arc<UpstreamSettings>],
+    ) {
+        let (Some(table), Some((first, others))) = (tables.first(), checked.split_first()) else {
+            return;
+        };
         if table.name.is_some() || table.raw.name.given().is_some() {
             return;
         }
         for name in [Some(&first.name), first.alias.as_ref()].into_iter().flatten() {
             if others.iter().any(|other| other.name == *name) {
-                let message = format!("{}: the name `{name}` is taken by another upstream", table.key);
-                self.faults.push(Fault::new(message, table.origin()).help("say how it is to be called: `upstream.name = \"…\"`"));
+                let message =
+                    format!("{}: the name `{name}` is taken by another upstream", table.key);
+                self.faults.push(
+                    Fault::new(message, table.origin())
+                        .help("say how it is to be called: `upstream.name = \"…\"`"),
+                );
             }
         }
     }

@@ -1,6 +1,8 @@
 //! What is masked, and what is not.
 
-use super::{in_source, json_without_userinfo, value_without_userinfo, without_userinfo, without_userinfo_of};
+use super::{
+    in_source, json_without_userinfo, value_without_userinfo, without_userinfo, without_userinfo_of,
+};
 
 #[track_caller]
 fn check(value: &str, expected: &str) {
@@ -22,7 +24,10 @@ fn a_value_is_shown_without_user_and_password() {
     check("GET|POST https://me:secret@host/x", "GET|POST https://***@host/x");
     check("https:/me:secret@host", "***@host");
     // What is no user of a URL as it should be written.
-    for odd in ["a@b", "a/b", "a b", "a?b", "a#b", "a'b", "a\"b", "a`b", "a`? b", "a//b", "a\\b", "é", "12/3"] {
+    for odd in [
+        "a@b", "a/b", "a b", "a?b", "a#b", "a'b", "a\"b", "a`b", "a`? b", "a//b", "a\\b", "é",
+        "12/3",
+    ] {
         check(&format!("https://me:{odd}@host"), "https://***@host");
         check(&format!("me:{odd}@host"), "***@host");
     }
@@ -52,7 +57,10 @@ fn a_message_is_shown_without_users_and_passwords() {
     for (message, expected) in [
         ("https://me:secret@host: refused", "https://***@host: refused"),
         ("(https://me:secret@host)", "(https://***@host)"),
-        ("`a` https://x:s@h `https://y:s@h` (`z:s@h`)", "`a` https://***@h `https://***@h` (`***@h`)"),
+        (
+            "`a` https://x:s@h `https://y:s@h` (`z:s@h`)",
+            "`a` https://***@h `https://***@h` (`***@h`)",
+        ),
         ("never closed `me:secret@host", "never closed `***@host"),
         ("write to me@host or https://host", "write to me@host or https://host"),
     ] {
@@ -65,7 +73,10 @@ fn parts_of_a_value_are_shown_without_its_user_and_password() {
     let value = "https://me:secret phrase a@host";
     for (message, expected) in [
         ("`https://me:secret` is no method", "`https://***` is no method"),
-        ("'https://me:secret phrase a@host': `phrase` is a word", "'https://***@host': `***` is a word"),
+        (
+            "'https://me:secret phrase a@host': `phrase` is a word",
+            "'https://***@host': `***` is a word",
+        ),
         ("port `secret phrase`", "port `*** ***`"),
         ("nothing of it", "nothing of it"),
     ] {
@@ -77,7 +88,8 @@ fn parts_of_a_value_are_shown_without_its_user_and_password() {
 #[test]
 fn json_is_shown_without_users_and_passwords() {
     let value = serde_json::json!({ "a:secret@h": ["https://me:secret@h", { "deep": "a:secret@h" }, 1, null, true] });
-    let shown = serde_json::json!({ "***@h": ["https://***@h", { "deep": "***@h" }, 1, null, true] });
+    let shown =
+        serde_json::json!({ "***@h": ["https://***@h", { "deep": "***@h" }, 1, null, true] });
     assert_eq!(json_without_userinfo(value), shown);
 }
 
@@ -99,8 +111,15 @@ fn a_file_hides_whatever_may_be_a_user_and_a_password() {
     ] {
         let text = format!("first = 'é'\n{line}\nlast");
         let mut shown = text.clone();
-        in_source(&text).into_iter().for_each(|span| shown.replace_range(span.clone(), &"*".repeat(span.len())));
-        assert!(!shown.contains("secret") && shown.starts_with("first = 'é'\n") && shown.ends_with("\nlast"), "{shown}");
+        in_source(&text)
+            .into_iter()
+            .for_each(|span| shown.replace_range(span.clone(), &"*".repeat(span.len())));
+        assert!(
+            !shown.contains("secret")
+                && shown.starts_with("first = 'é'\n")
+                && shown.ends_with("\nlast"),
+            "{shown}"
+        );
     }
     assert!(in_source("allow = ['GET /users/@me']\nmail = 'mailto:a@b'").is_empty());
 }

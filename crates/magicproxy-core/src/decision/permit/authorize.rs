@@ -95,11 +95,19 @@ impl VerifiedToken {
     ///
     /// # Errors
     /// [`Denial`] says why not. Doubt is a denial.
-    pub(super) fn authorize_by_rules(self: &Arc<Self>, access: &AccessRequest<'_>) -> Result<Permit, Denial> {
+    pub(super) fn authorize_by_rules(
+        self: &Arc<Self>,
+        access: &AccessRequest<'_>,
+    ) -> Result<Permit, Denial> {
         self.ensure_at_home(access)?;
-        let allowed = self.policy().decide(&access.request(), access.steps)?.ok_or(Denial::NotAllowed)?;
+        let allowed =
+            self.policy().decide(&access.request(), access.steps)?.ok_or(Denial::NotAllowed)?;
         self.confine(access)?;
-        Ok(Permit::new(Arc::clone(self), Arc::clone(allowed.rule), Basis::Rule(allowed.state.cloned())))
+        Ok(Permit::new(
+            Arc::clone(self),
+            Arc::clone(allowed.rule),
+            Basis::Rule(allowed.state.cloned()),
+        ))
     }
 
     /// Decides one request, which no rule allows, by a grant that the token's owner holds, or one of its rules' named owners for
@@ -127,7 +135,11 @@ impl VerifiedToken {
     ///
     /// # Errors
     /// [`Denial`].
-    pub(super) fn authorize_agreed(self: &Arc<Self>, access: &AccessRequest<'_>, consent: Consent) -> Result<Permit, Denial> {
+    pub(super) fn authorize_agreed(
+        self: &Arc<Self>,
+        access: &AccessRequest<'_>,
+        consent: Consent,
+    ) -> Result<Permit, Denial> {
         self.ensure_at_home(access)?;
         if is_never_admitted(access.method) || !self.plugins().contains(consent.plugin()) {
             return Err(Denial::NotAllowed);
@@ -230,8 +242,11 @@ impl Narrowing {
         if let Some(named) = self.upstream.as_ref().filter(|named| !access.goes_to(named)) {
             return Err(access.wrong_upstream(Some(named)));
         }
-        let inside =
-            |networks: &Vec<Network>| access.sender.is_some_and(|sender| networks.iter().any(|network| network.contains(sender)));
+        let inside = |networks: &Vec<Network>| {
+            access
+                .sender
+                .is_some_and(|sender| networks.iter().any(|network| network.contains(sender)))
+        };
         if self.networks.as_ref().is_some_and(|networks| !inside(networks)) {
             return Err(Denial::WrongSender);
         }
@@ -277,7 +292,9 @@ pub enum Denial {
     #[error("the operator of this proxy does not allow this request")]
     BeyondCeiling,
     /// Finding out whether it is allowed takes more steps than a request has.
-    #[error("deciding this request takes too many steps: the path is too long, or has too many readings, for so many rules")]
+    #[error(
+        "deciding this request takes too many steps: the path is too long, or has too many readings, for so many rules"
+    )]
     TooCostly,
 }
 
@@ -300,8 +317,12 @@ impl Denial {
 
 fn wrong_upstream(named: Option<&UpstreamName>, asked: &UpstreamName) -> String {
     match named {
-        Some(named) => format!("the token is for the upstream `{named}`, and this request is for `{asked}`"),
-        None => format!("the token names no upstream (`aud`), and this request is for `{asked}`, which takes named tokens only"),
+        Some(named) => {
+            format!("the token is for the upstream `{named}`, and this request is for `{asked}`")
+        }
+        None => format!(
+            "the token names no upstream (`aud`), and this request is for `{asked}`, which takes named tokens only"
+        ),
     }
 }
 

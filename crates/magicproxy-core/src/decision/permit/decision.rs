@@ -86,7 +86,9 @@ impl Decision {
             Self::Allowed(permit) => Ok(RulesDecision(permit)),
             Self::Denied(denial) => Err(denial.clone()),
             Self::Needs(Question::Grants(_)) => Err(Denial::NotAllowed),
-            Self::Needs(Question::Plugins(question)) => question.otherwise.as_ref().map(RulesDecision).ok_or(Denial::NotAllowed),
+            Self::Needs(Question::Plugins(question)) => {
+                question.otherwise.as_ref().map(RulesDecision).ok_or(Denial::NotAllowed)
+            }
         }
     }
 
@@ -122,7 +124,11 @@ impl GrantQuestion {
     ///
     /// # Errors
     /// [`Denial::TooCostly`].
-    pub fn owners(&self, access: &AccessRequest<'_>, binding: Option<&CredentialBinding>) -> Result<Vec<Partition>, Denial> {
+    pub fn owners(
+        &self,
+        access: &AccessRequest<'_>,
+        binding: Option<&CredentialBinding>,
+    ) -> Result<Vec<Partition>, Denial> {
         self.token.grant_owners(access, binding)
     }
 

@@ -38,20 +38,29 @@ impl Form {
             return;
         }
         match (&self.kind, shape) {
-            (Kind::Text | Kind::TextLike(_) | Kind::NumberOrText | Kind::TextOrObject(..), Shape::Text) => {}
+            (
+                Kind::Text | Kind::TextLike(_) | Kind::NumberOrText | Kind::TextOrObject(..),
+                Shape::Text,
+            ) => {}
             (Kind::Any, _) | (Kind::Flag | Kind::True, Shape::Flag(_)) => {}
-            (Kind::Number | Kind::NumberWithin(..) | Kind::NumberOrText, Shape::Number(Some(_))) => {}
+            (
+                Kind::Number | Kind::NumberWithin(..) | Kind::NumberOrText,
+                Shape::Number(Some(_)),
+            ) => {}
             (Kind::Many(form) | Kind::UpTo(_, form) | Kind::List(form), Shape::List(elements)) => {
                 for (at, element) in elements.iter().enumerate() {
                     form.check(element, &Path::Element(path, at), faults);
                 }
             }
-            (Kind::Many(form) | Kind::UpTo(_, form), single) if form.takes(single) => form.check(single, path, faults),
+            (Kind::Many(form) | Kind::UpTo(_, form), single) if form.takes(single) => {
+                form.check(single, path, faults)
+            }
             (Kind::Object(members) | Kind::TextOrObject(_, members), Shape::Object(found)) => {
                 check_members(members, found, path, faults);
             }
             (Kind::Map(form), Shape::Object(found)) => check_map(form, found, path, faults),
-            _ => faults.add(path, FormFaultKind::Kind { expected: self.expected, found: shape.found() }),
+            _ => faults
+                .add(path, FormFaultKind::Kind { expected: self.expected, found: shape.found() }),
         }
     }
 
@@ -59,8 +68,10 @@ impl Form {
     fn takes(&self, shape: &Shape) -> bool {
         matches!(
             (&self.kind, shape),
-            (Kind::Text | Kind::TextLike(_) | Kind::NumberOrText | Kind::TextOrObject(..), Shape::Text)
-                | (Kind::TextOrObject(..) | Kind::Object(_) | Kind::Map(_), Shape::Object(_))
+            (
+                Kind::Text | Kind::TextLike(_) | Kind::NumberOrText | Kind::TextOrObject(..),
+                Shape::Text
+            ) | (Kind::TextOrObject(..) | Kind::Object(_) | Kind::Map(_), Shape::Object(_))
         )
     }
 }
@@ -79,8 +90,14 @@ fn check_map(form: &Form, found: &[(String, Shape)], path: &Path<'_>, faults: &m
     }
 }
 
-fn check_members(members: &[Member], found: &[(String, Shape)], path: &Path<'_>, faults: &mut Faults) {
-    let members: Vec<&Member> = members.iter().filter(|member| member.presence != Presence::Operators).collect();
+fn check_members(
+    members: &[Member],
+    found: &[(String, Shape)],
+    path: &Path<'_>,
+    faults: &mut Faults,
+) {
+    let members: Vec<&Member> =
+        members.iter().filter(|member| member.presence != Presence::Operators).collect();
     let mut seen = Vec::new();
     for (name, shape) in found {
         if faults.is_full() {
@@ -102,7 +119,8 @@ fn check_members(members: &[Member], found: &[(String, Shape)], path: &Path<'_>,
     }
     let needed = members.iter().filter(|member| member.presence == Presence::Needed);
     for missing in needed.filter(|member| found.iter().all(|(name, _)| name != member.name)) {
-        faults.add(&Path::Member(path, missing.name), FormFaultKind::Missing(missing.form.expected));
+        faults
+            .add(&Path::Member(path, missing.name), FormFaultKind::Missing(missing.form.expected));
     }
 }
 
@@ -110,7 +128,8 @@ fn check_members(members: &[Member], found: &[(String, Shape)], path: &Path<'_>,
 const RENAMED: [(&str, &str); 2] = [("elements", "list_items"), ("empty", "deletes_if_empty")];
 
 fn unknown(members: &[&Member], name: &str) -> FormFaultKind {
-    let is_meant = |member: &Member| RENAMED.contains(&(name, member.name)) || is_misspelt(name, member.name);
+    let is_meant =
+        |member: &Member| RENAMED.contains(&(name, member.name)) || is_misspelt(name, member.name);
     match members.iter().find(|member| is_meant(member)) {
         Some(meant) => FormFaultKind::Misspelt { written: name.to_owned(), meant: meant.name },
         None => FormFaultKind::Unknown(members.iter().map(|member| member.name).collect()),

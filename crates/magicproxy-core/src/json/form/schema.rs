@@ -27,16 +27,25 @@ impl Kind {
             Self::True => json!({ "const": true }),
             Self::Any => json!({}),
             Self::Number => json!({ "type": "integer", "minimum": 0 }),
-            Self::NumberWithin(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
-            Self::NumberOrText => json!({ "anyOf": [Self::Number.to_schema(), Self::Text.to_schema()] }),
+            Self::NumberWithin(least, most) => {
+                json!({ "type": "integer", "minimum": least, "maximum": most })
+            }
+            Self::NumberOrText => {
+                json!({ "anyOf": [Self::Number.to_schema(), Self::Text.to_schema()] })
+            }
             Self::List(form) => json!({ "type": "array", "items": form.to_schema() }),
             Self::Many(form) => one_or(form, json!({ "type": "array", "items": form.to_schema() })),
-            Self::UpTo(most, form) => {
-                one_or(form, json!({ "type": "array", "items": form.to_schema(), "minItems": 1, "maxItems": most }))
+            Self::UpTo(most, form) => one_or(
+                form,
+                json!({ "type": "array", "items": form.to_schema(), "minItems": 1, "maxItems": most }),
+            ),
+            Self::TextOrObject(text, members) => {
+                json!({ "anyOf": [text.to_schema(), object(members)] })
             }
-            Self::TextOrObject(text, members) => json!({ "anyOf": [text.to_schema(), object(members)] }),
             Self::Object(members) => object(members),
-            Self::Map(form) => json!({ "type": "object", "additionalProperties": form.to_schema() }),
+            Self::Map(form) => {
+                json!({ "type": "object", "additionalProperties": form.to_schema() })
+            }
         }
     }
 }
@@ -47,7 +56,8 @@ fn one_or(form: &Form, list: Value) -> Value {
 }
 
 fn object(members: &[Member]) -> Value {
-    let properties: Map<String, Value> = members.iter().map(|member| (member.name.to_owned(), member.to_schema())).collect();
+    let properties: Map<String, Value> =
+        members.iter().map(|member| (member.name.to_owned(), member.to_schema())).collect();
     let needed = members.iter().filter(|member| member.presence == Presence::Needed);
     let required: Vec<&str> = needed.map(|member| member.name).collect();
     let mut schema = json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false });
@@ -67,9 +77,11 @@ fn alternatives(members: &[Member]) -> Vec<Value> {
     let numbers: BTreeSet<u8> = members.iter().filter_map(number).collect();
     let alternative = |chosen: u8| {
         let of_it = members.iter().filter(|member| number(member) == Some(chosen));
-        let of_others = members.iter().filter(|member| number(member).is_some_and(|other| other != chosen));
+        let of_others =
+            members.iter().filter(|member| number(member).is_some_and(|other| other != chosen));
         let required: Vec<&str> = of_it.map(|member| member.name).collect();
-        let absent: Map<String, Value> = of_others.map(|member| (member.name.to_owned(), Value::from(false))).collect();
+        let absent: Map<String, Value> =
+            of_others.map(|member| (member.name.to_owned(), Value::from(false))).collect();
         json!({ "required": required, "properties": absent })
     };
     numbers.into_iter().map(alternative).collect()

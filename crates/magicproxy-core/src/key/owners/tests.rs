@@ -37,7 +37,9 @@ fn what_is_no_secret_is_refused() {
 fn one_secret_is_one_owner_wherever_it_goes_and_another_is_another() {
     let secret = OwnerSecret::generate(UnixTime(0)).unwrap();
     let bound = |json: &str| secret.bind(&credential(json));
-    for same in [r#"{"bearer":"a:b"}"#, r#"{"header":["x-api-key","a:b"]}"#, r#"{"basic":["a","b"]}"#] {
+    for same in
+        [r#"{"bearer":"a:b"}"#, r#"{"header":["x-api-key","a:b"]}"#, r#"{"basic":["a","b"]}"#]
+    {
         assert_eq!(bound(same), bound(r#"{"secret":"a:b"}"#), "{same}");
     }
     let several = r#"{"several":[{"bearer":"a"},{"header":["x-email","b"]}]}"#;
@@ -59,8 +61,11 @@ fn one_secret_is_one_owner_wherever_it_goes_and_another_is_another() {
 
 #[test]
 fn nothing_that_is_printed_shows_it() {
-    let secret =
-        OwnerSecret::from_json(&format!(r#"{{"kty":"oct","k":"{}"}}"#, base64url(b"markedmarkedmarkedmarkedmarked!!"))).unwrap();
+    let secret = OwnerSecret::from_json(&format!(
+        r#"{{"kty":"oct","k":"{}"}}"#,
+        base64url(b"markedmarkedmarkedmarkedmarked!!")
+    ))
+    .unwrap();
     let printed = format!("{secret:?} {:?}", secret.bind(&credential(r#"{"secret":"marked"}"#)));
     assert_eq!(printed, "OwnerSecret { created: None, .. } CredentialBinding(***)");
 }

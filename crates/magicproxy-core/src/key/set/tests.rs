@@ -8,8 +8,15 @@ fn later(seconds: u64) -> UnixTime {
 }
 
 fn ring(sealing: Vec<SealingKey>, key_set: Vec<KeySetKey>) -> KeyRing {
-    let signing = PrivateKey::from_pem(include_str!("../../../../../testdata/keys/test-only-first.pem")).unwrap();
-    KeyRing::new(signing, vec![]).unwrap().with_sealing(sealing).unwrap().with_key_set(key_set).unwrap()
+    let signing =
+        PrivateKey::from_pem(include_str!("../../../../../testdata/keys/test-only-first.pem"))
+            .unwrap();
+    KeyRing::new(signing, vec![])
+        .unwrap()
+        .with_sealing(sealing)
+        .unwrap()
+        .with_key_set(key_set)
+        .unwrap()
 }
 
 fn sealing(now: UnixTime) -> SealingKey {
@@ -31,7 +38,8 @@ fn shown(ring: &KeyRing, now: UnixTime) -> String {
 
 #[test]
 fn what_is_published_follows_what_was_pinned_through_rotations_and_never_back() {
-    let (first, second) = (KeySetKey::generate(NOW).unwrap(), KeySetKey::generate(later(20)).unwrap());
+    let (first, second) =
+        (KeySetKey::generate(NOW).unwrap(), KeySetKey::generate(later(20)).unwrap());
     let old = shown(&ring(vec![sealing(NOW)], vec![copy(&first)]), later(1));
     let pin = SignedKeySet::first(&old).unwrap();
     pin.ensure_current(later(1)).unwrap();
@@ -39,13 +47,19 @@ fn what_is_published_follows_what_was_pinned_through_rotations_and_never_back() 
     // New sealing keys, then a new key for the set, which the old one announces.
     let rotated = ring(vec![sealing(later(10))], vec![copy(&first)]);
     let pin = SignedKeySet::following(&shown(&rotated, later(11)), &pin.pin()).unwrap();
-    let succeeded = ring(vec![sealing(later(10))], vec![copy(&second), retired(&first, later(20), Some(later(100)))]);
+    let succeeded = ring(
+        vec![sealing(later(10))],
+        vec![copy(&second), retired(&first, later(20), Some(later(100)))],
+    );
     let pin = SignedKeySet::following(&shown(&succeeded, later(21)), &pin.pin()).unwrap();
     assert_eq!((pin.version(), pin.signer().id()), (later(20), second.id()));
     // A replica that has not heard of it signs with a key that is pinned no more; one that has it back signs an older set.
     assert!(matches!(SignedKeySet::following(&old, &pin.pin()), Err(KeySetError::Untrusted)));
     let behind = shown(
-        &ring(vec![sealing(NOW)], vec![KeySetKey { pair: copy(&second).pair, standing: KeyLifetime::default() }]),
+        &ring(
+            vec![sealing(NOW)],
+            vec![KeySetKey { pair: copy(&second).pair, standing: KeyLifetime::default() }],
+        ),
         later(30),
     );
     assert!(matches!(SignedKeySet::following(&behind, &pin.pin()), Err(KeySetError::RolledBack)));
@@ -78,13 +92,15 @@ fn a_ring_without_an_active_key_does_not_sign() {
 #[test]
 fn no_bit_of_a_signed_set_can_be_changed() {
     let ring = ring(vec![sealing(NOW)], vec![KeySetKey::generate(NOW).unwrap()]);
-    let document = ring.key_set_document(NOW, &AcceptedTokens::any_of([&Acceptance::default()]), &[]);
+    let document =
+        ring.key_set_document(NOW, &AcceptedTokens::any_of([&Acceptance::default()]), &[]);
     let jws = document["signed"][0].as_str().unwrap();
     let pin = SignedKeySet::first(&document.to_string()).unwrap();
     for at in 0..jws.len() {
         let mut bytes = jws.as_bytes().to_vec();
         bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
-        let changed = serde_json::json!({ "signed": [String::from_utf8(bytes).unwrap()] }).to_string();
+        let changed =
+            serde_json::json!({ "signed": [String::from_utf8(bytes).unwrap()] }).to_string();
         assert!(SignedKeySet::following(&changed, &pin.pin()).is_err(), "{at}");
     }
 }
@@ -107,8 +123,13 @@ fn what_is_passed_over_is_read_to_the_letter() {
     let ring = ring(vec![sealing(NOW)], vec![copy(&signer)]);
     let jwk = ring.published(NOW).next().unwrap().to_jwk();
     let read = |keys: &str, own: &str, more: &str| {
-        let payload = format!(r#"{{"keys":{keys},"signer":{own},"version":1,"iat":{},"exp":{}{more}}}"#, NOW.0, NOW.0 + 9);
-        SignedKeySet::first(&serde_json::json!({ "signed": [signer.sign(&payload)] }).to_string()).map(|set| set.keys().len())
+        let payload = format!(
+            r#"{{"keys":{keys},"signer":{own},"version":1,"iat":{},"exp":{}{more}}}"#,
+            NOW.0,
+            NOW.0 + 9
+        );
+        SignedKeySet::first(&serde_json::json!({ "signed": [signer.sign(&payload)] }).to_string())
+            .map(|set| set.keys().len())
     };
     let (own, one) = (signer.pair.to_public_jwk().to_string(), format!("[{jwk}]"));
     let list = format!(r#"["OKP","X25519",null,{}]"#, jwk["x"]);
@@ -147,11 +168,18 @@ fn a_denied_key_is_not_published_and_does_not_come_back() {
     let ring = ring(vec![sealing(NOW), sealing(NOW)], vec![KeySetKey::generate(NOW).unwrap()]);
     let accepts = AcceptedTokens::any_of([&Acceptance::default()]);
     let denied = vec![ring.sealing()[0].public().id().to_string()];
-    let shown = |seconds: u64, denied: &[String]| ring.key_set_document(later(seconds), &accepts, denied).to_string();
-    let ids = |set: &SignedKeySet| -> Vec<String> { set.keys().iter().map(|key| key.id().to_string()).collect() };
+    let shown = |seconds: u64, denied: &[String]| {
+        ring.key_set_document(later(seconds), &accepts, denied).to_string()
+    };
+    let ids = |set: &SignedKeySet| -> Vec<String> {
+        set.keys().iter().map(|key| key.id().to_string()).collect()
+    };
     let before = SignedKeySet::first(&shown(1, &[])).unwrap();
     let after = SignedKeySet::following(&shown(600, &denied), &before.pin()).unwrap();
-    assert_eq!((ids(&before).len(), ids(&after)), (2, vec![ring.sealing()[1].public().id().to_string()]));
+    assert_eq!(
+        (ids(&before).len(), ids(&after)),
+        (2, vec![ring.sealing()[1].public().id().to_string()])
+    );
     assert_eq!(before.version(), after.version());
     let played_again = SignedKeySet::following(&shown(299, &[]), &after.pin());
     assert!(matches!(played_again, Err(KeySetError::RolledBack)));

@@ -27,14 +27,24 @@ fn first_refused(pattern: impl Fn(usize) -> String) -> usize {
 
 fn nfa(text: &str, bytes: usize) -> Option<thompson::NFA> {
     let hir = anchor(parser(PatternMode::Whole).parse(text).unwrap(), PatternMode::Whole);
-    let config = thompson::Config::new().utf8(false).nfa_size_limit(Some(bytes)).which_captures(WhichCaptures::None);
+    let config = thompson::Config::new()
+        .utf8(false)
+        .nfa_size_limit(Some(bytes))
+        .which_captures(WhichCaptures::None);
     thompson::Compiler::new().configure(config).build_many_from_hir(&[hir]).ok()
 }
 
 /// What the table takes where nothing bounds it.
 fn dfa_bytes(text: &str) -> usize {
-    let config = dense::Config::new().start_kind(StartKind::Anchored).match_kind(MatchKind::All).accelerate(false);
-    dense::Builder::new().configure(config).build_from_nfa(&nfa(text, 1 << 30).unwrap()).unwrap().memory_usage()
+    let config = dense::Config::new()
+        .start_kind(StartKind::Anchored)
+        .match_kind(MatchKind::All)
+        .accelerate(false);
+    dense::Builder::new()
+        .configure(config)
+        .build_from_nfa(&nfa(text, 1 << 30).unwrap())
+        .unwrap()
+        .memory_usage()
 }
 
 fn steps(text: &str) -> usize {
@@ -48,19 +58,30 @@ fn steps(text: &str) -> usize {
 fn bytes_of_an_nfa() {
     let pattern = |count: usize| format!("/(ab|cd)*[acegikmoqsuwyACE]{{{count}}}");
     let refused = first_refused(pattern);
-    assert!(nfa(&pattern(refused - 1), 65_536).is_some() && nfa(&pattern(refused), 65_536).is_none(), "{refused}");
-    assert!(dfa_bytes(&pattern(refused)) < 131_072 && steps(&pattern(refused)) < 200_000, "something else refuses it");
+    assert!(
+        nfa(&pattern(refused - 1), 65_536).is_some() && nfa(&pattern(refused), 65_536).is_none(),
+        "{refused}"
+    );
+    assert!(
+        dfa_bytes(&pattern(refused)) < 131_072 && steps(&pattern(refused)) < 200_000,
+        "something else refuses it"
+    );
 }
 
 /// 128 KiB: letters of which there are many make a table with long rows.
 #[test]
 fn bytes_of_a_table() {
     let letters: Vec<char> = ('a'..='z').chain('0'..='9').collect();
-    let pattern = |count: usize| format!("/(ab|cd)*{}", letters.iter().cycle().take(count).collect::<String>());
+    let pattern = |count: usize| {
+        format!("/(ab|cd)*{}", letters.iter().cycle().take(count).collect::<String>())
+    };
     let refused = first_refused(pattern);
     let (most, least) = (dfa_bytes(&pattern(refused - 1)), dfa_bytes(&pattern(refused)));
     assert!(most <= 131_072 && least > 131_072, "{most} {least}");
-    assert!(nfa(&pattern(refused), 65_536).is_some() && steps(&pattern(refused)) < 200_000, "something else refuses it");
+    assert!(
+        nfa(&pattern(refused), 65_536).is_some() && steps(&pattern(refused)) < 200_000,
+        "something else refuses it"
+    );
 }
 
 /// 200,000: sets of many states are work, however small what comes of them is.
@@ -70,9 +91,14 @@ fn steps_of_a_pattern() {
     let refused = first_refused(pattern);
     let (most, least) = (steps(&pattern(refused - 1)), steps(&pattern(refused)));
     assert!(most <= 200_000 && least > 200_000, "{most} {least}");
-    assert!(nfa(&pattern(refused), 65_536).is_some() && dfa_bytes(&pattern(refused)) < 131_072, "something else refuses it");
+    assert!(
+        nfa(&pattern(refused), 65_536).is_some() && dfa_bytes(&pattern(refused)) < 131_072,
+        "something else refuses it"
+    );
     // And to the last step of what is left.
-    let within = |steps| Pattern::parse(&pattern(refused - 1), PatternMode::Whole, &mut Budget::new(steps)).is_ok();
+    let within = |steps| {
+        Pattern::parse(&pattern(refused - 1), PatternMode::Whole, &mut Budget::new(steps)).is_ok()
+    };
     assert!(within(most) && !within(most - 1));
 }
 
@@ -90,11 +116,15 @@ fn steps_of_a_list() {
         left -= 400;
     }
     let faults = |length: usize| {
-        let rules = [raw.clone(), vec![RawRule::Text(format!("GET /{}", "a".repeat(length - 1)))]].concat();
+        let rules =
+            [raw.clone(), vec![RawRule::Text(format!("GET /{}", "a".repeat(length - 1)))]].concat();
         Rule::parse_list(&rules, PatternMode::Whole).err()
     };
     assert_eq!(faults(left), None);
-    assert!(matches!(faults(left + 1).as_deref(), Some([.., fault]) if is_too_complex(fault)), "{left}");
+    assert!(
+        matches!(faults(left + 1).as_deref(), Some([.., fault]) if is_too_complex(fault)),
+        "{left}"
+    );
 }
 
 fn is_too_complex(fault: &RuleFault) -> bool {

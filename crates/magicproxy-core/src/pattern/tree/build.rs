@@ -32,8 +32,16 @@ struct Builder {
     max_visits: usize,
 }
 
-pub(super) fn build<'t>(templates: impl IntoIterator<Item = (u32, &'t Template)>, max_visits: usize) -> Option<Tree> {
-    let mut builder = Builder { branches: vec![Branch::default()], classes: Vec::new(), numbers: HashMap::new(), max_visits };
+pub(super) fn build<'t>(
+    templates: impl IntoIterator<Item = (u32, &'t Template)>,
+    max_visits: usize,
+) -> Option<Tree> {
+    let mut builder = Builder {
+        branches: vec![Branch::default()],
+        classes: Vec::new(),
+        numbers: HashMap::new(),
+        max_visits,
+    };
     for (number, template) in templates {
         for way in template.ways() {
             builder.insert(number, way)?;
@@ -43,7 +51,10 @@ pub(super) fn build<'t>(templates: impl IntoIterator<Item = (u32, &'t Template)>
     builder.lay_out(visits)
 }
 
-#[expect(clippy::indexing_slicing, reason = "branches are never removed, and every number of one was given by `add`")]
+#[expect(
+    clippy::indexing_slicing,
+    reason = "branches are never removed, and every number of one was given by `add`"
+)]
 impl Builder {
     fn insert(&mut self, number: u32, way: &[Piece]) -> Option<()> {
         let mut at = 0;
@@ -69,12 +80,17 @@ impl Builder {
     fn literal(&mut self, mut at: usize, mut text: &[u8]) -> usize {
         while let Some(first) = text.first() {
             let children = &self.branches[at].children;
-            let found = children.binary_search_by_key(&Some(first), |child| self.branches[*child].text.first());
+            let found = children
+                .binary_search_by_key(&Some(first), |child| self.branches[*child].text.first());
             match found {
                 Ok(place) => {
                     let child = children[place];
                     let common = common(&self.branches[child].text, text);
-                    at = if common == self.branches[child].text.len() { child } else { self.split(at, place, common) };
+                    at = if common == self.branches[child].text.len() {
+                        child
+                    } else {
+                        self.split(at, place, common)
+                    };
                     text = &text[common..];
                 }
                 Err(place) => {
@@ -139,14 +155,16 @@ impl Builder {
 
     /// Level by level, so that what a node leads to stands together.
     fn lay_out(self, visits: usize) -> Option<Tree> {
-        let (mut nodes, mut edges, mut texts) = (Vec::with_capacity(self.branches.len()), Vec::new(), Vec::new());
+        let (mut nodes, mut edges, mut texts) =
+            (Vec::with_capacity(self.branches.len()), Vec::new(), Vec::new());
         let mut followers = Vec::new();
         let mut pending = VecDeque::from([0]);
         let mut numbered: u32 = 1;
         while let Some(at) = pending.pop_front() {
             let branch: &Branch = &self.branches[at];
             let text = extend(&mut texts, branch.text.iter().copied())?;
-            let children = numbered..numbered.checked_add(u32::try_from(branch.children.len()).ok()?)?;
+            let children =
+                numbered..numbered.checked_add(u32::try_from(branch.children.len()).ok()?)?;
             pending.extend(&branch.children);
             let leads = (children.end..).zip(&branch.edges);
             let leads = leads.map(|(to, lead)| Edge { class: lead.class, times: lead.times, to });
@@ -154,13 +172,23 @@ impl Builder {
             pending.extend(branch.edges.iter().map(|lead| lead.to));
             numbered = children.end.checked_add(edges.end - edges.start)?;
             let node = u32::try_from(nodes.len()).ok()?;
-            followers.extend(branch.ends.iter().skip(1).map(|number| Follower { node, number: *number }));
+            followers.extend(
+                branch.ends.iter().skip(1).map(|number| Follower { node, number: *number }),
+            );
             nodes.push(Node { text, children, edges, ends: branch.ends.first().copied() });
         }
         let first = |node: &Node| texts.get(node.text.start as usize).copied().unwrap_or_default();
         let firsts = nodes.iter().map(first).collect();
         let (nodes, edges, followers) = (nodes.into(), edges.into(), followers.into());
-        Some(Tree { firsts, nodes, edges, classes: self.classes.into(), texts: texts.into(), followers, visits })
+        Some(Tree {
+            firsts,
+            nodes,
+            edges,
+            classes: self.classes.into(),
+            texts: texts.into(),
+            followers,
+            visits,
+        })
     }
 }
 

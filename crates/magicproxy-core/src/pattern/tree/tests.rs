@@ -43,8 +43,16 @@ fn the_first_in_the_list() {
     fn check(texts: &[&str], path: &str, expected: Option<usize>) {
         assert_eq!(first_match(&tree(texts).unwrap(), path), expected, "{path}");
     }
-    let texts =
-        ["/repos/acme", "/repos/[^/]+", "/re", "/.*", "/repos/acm[a-f]*", "/repos/acme/x", "/repos/acme", "/repos/[^/]+/x"];
+    let texts = [
+        "/repos/acme",
+        "/repos/[^/]+",
+        "/re",
+        "/.*",
+        "/repos/acm[a-f]*",
+        "/repos/acme/x",
+        "/repos/acme",
+        "/repos/[^/]+/x",
+    ];
     check(&texts, "/repos/acme", Some(0));
     check(&texts, "/repos/acm", Some(1));
     check(&texts, "/re", Some(2));
@@ -70,12 +78,18 @@ fn a_path_is_not_looked_at_too_often() {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         assert_eq!(tree(&texts).is_some(), accepted);
     }
-    let classes =
-        |count: u8| (0..count).map(|number| format!("[{}{}]*", char::from(b'A' + number / 26), char::from(b'a' + number % 26)));
+    let classes = |count: u8| {
+        (0..count).map(|number| {
+            format!("[{}{}]*", char::from(b'A' + number / 26), char::from(b'a' + number % 26))
+        })
+    };
     check(classes(64).map(|class| format!("/{class}")), true);
     check(classes(65).map(|class| format!("/{class}")), false);
     // So many ways on, and as many behind each: 7 + 49, and 8 + 64.
-    let twice = |count| classes(count).flat_map(move |one| classes(count).map(move |other| format!("/{one}-{other}")));
+    let twice = |count| {
+        classes(count)
+            .flat_map(move |one| classes(count).map(move |other| format!("/{one}-{other}")))
+    };
     check(twice(7), true);
     check(twice(8), false);
     // A path goes to one place only, of those that literals lead to.
@@ -107,12 +121,14 @@ fn text() -> impl Strategy<Value = String> {
         "[a-c]{2}",
         "(?:a|0|[bc])",
     ];
-    prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..8).prop_map(|pieces| format!("/{}", pieces.concat()))
+    prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..8)
+        .prop_map(|pieces| format!("/{}", pieces.concat()))
 }
 
 fn path() -> impl Strategy<Value = String> {
     let pieces = ["a", "b", "/", "0", "-", ".", "\n", "ab/", "/a", "0a", "c", "é"];
-    prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..10).prop_map(|pieces| format!("/{}", pieces.concat()))
+    prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..10)
+        .prop_map(|pieces| format!("/{}", pieces.concat()))
 }
 
 proptest! {

@@ -13,18 +13,25 @@ use crate::target::{EncodedSlash, RequestTarget};
 
 /// Some of them simple, which stand in a tree, and some not, which share an automaton.
 fn pattern() -> impl Strategy<Value = String> {
-    let pieces =
-        ["a", "b", "/", "/a", "0", "[^/]+", "[ab]+", ".*", "(a|b/)", "(/a)?", "[ab]{2}", "(ab)+", ".*b", "(?i:A)", "a.*0"];
-    prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..5).prop_map(|pieces| format!("/{}", pieces.concat()))
+    let pieces = [
+        "a", "b", "/", "/a", "0", "[^/]+", "[ab]+", ".*", "(a|b/)", "(/a)?", "[ab]{2}", "(ab)+",
+        ".*b", "(?i:A)", "a.*0",
+    ];
+    prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..5)
+        .prop_map(|pieces| format!("/{}", pieces.concat()))
 }
 
 fn rules() -> impl Strategy<Value = Vec<(&'static str, String)>> {
-    prop::collection::vec((prop::sample::select(vec!["GET", "GET", "GET", "POST", "*", "HEAD"]), pattern()), 1..12)
+    prop::collection::vec(
+        (prop::sample::select(vec!["GET", "GET", "GET", "POST", "*", "HEAD"]), pattern()),
+        1..12,
+    )
 }
 
 fn path() -> impl Strategy<Value = String> {
     let pieces = ["a", "b", "0", "ab", "/a", "/b", "A", "aab"];
-    prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..6).prop_map(|pieces| format!("/{}", pieces.concat()))
+    prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..6)
+        .prop_map(|pieces| format!("/{}", pieces.concat()))
 }
 
 fn parsed(rules: &[(&str, String)]) -> Vec<Rule> {
@@ -33,10 +40,18 @@ fn parsed(rules: &[(&str, String)]) -> Vec<Rule> {
 }
 
 fn list(rules: &[Rule]) -> Arc<RuleList> {
-    Arc::new(RuleList::compile(&rules.iter().collect::<Vec<_>>(), &mut PolicyBudget::of_operator()).unwrap())
+    Arc::new(
+        RuleList::compile(&rules.iter().collect::<Vec<_>>(), &mut PolicyBudget::of_operator())
+            .unwrap(),
+    )
 }
 
-fn matches(list: &RuleList, method: &str, path: &str, steps: &DecisionSteps) -> Result<Matches, ExhaustedSteps> {
+fn matches(
+    list: &RuleList,
+    method: &str,
+    path: &str,
+    steps: &DecisionSteps,
+) -> Result<Matches, ExhaustedSteps> {
     let mut matches = Matches::default();
     list.find_matches(method, path, steps, &mut matches).map(|()| matches)
 }
@@ -52,7 +67,10 @@ fn naive(rule: &Rule, method: &str, path: &str) -> bool {
 /// The list and the number of each candidate.
 fn found(policy: &Policy, method: &str, path: &str, steps: &DecisionSteps) -> Vec<(usize, usize)> {
     let place = |candidate: Candidate<'_>| {
-        (policy.lists.iter().position(|list| std::ptr::eq(&**list, candidate.list)).unwrap(), candidate.rule)
+        (
+            policy.lists.iter().position(|list| std::ptr::eq(&**list, candidate.list)).unwrap(),
+            candidate.rule,
+        )
     };
     policy.candidates(method, path, steps).map(|candidate| place(candidate.unwrap())).collect()
 }
@@ -101,8 +119,11 @@ proptest! {
 /// Where the steps end, nothing that stands behind is a candidate.
 #[test]
 fn what_was_not_looked_at_is_no_candidate() {
-    let one = |text: &str| list(&[Rule::parse(RawRule::Text(text.to_owned()), PatternMode::Whole).unwrap()]);
-    let policy = Policy::of_scopes(vec![one("GET /a"), one("GET /.*"), one("GET /b")], Vec::new()).unwrap();
+    let one = |text: &str| {
+        list(&[Rule::parse(RawRule::Text(text.to_owned()), PatternMode::Whole).unwrap()])
+    };
+    let policy =
+        Policy::of_scopes(vec![one("GET /a"), one("GET /.*"), one("GET /b")], Vec::new()).unwrap();
     let steps = DecisionSteps::new();
     let left = matches(&policy.lists[0], "GET", "/b", &steps).map(|_| steps.taken()).unwrap();
     steps.take(crate::policy::MAX_DECISION_STEPS - 2 * left).unwrap();
@@ -115,8 +136,13 @@ fn what_was_not_looked_at_is_no_candidate() {
 #[test]
 fn a_list_is_no_longer_than_matches_have_places() {
     let rule = Rule::parse(RawRule::Text("GET /a".to_owned()), PatternMode::Whole).unwrap();
-    let compile = |count: usize| RuleList::compile(&vec![&rule; count], &mut PolicyBudget::of_operator());
+    let compile =
+        |count: usize| RuleList::compile(&vec![&rule; count], &mut PolicyBudget::of_operator());
     let longest = compile(crate::rule::MAX_RULES).unwrap();
-    assert!(matches(&longest, "GET", "/a", &DecisionSteps::new()).unwrap().eq(0..crate::rule::MAX_RULES));
+    assert!(
+        matches(&longest, "GET", "/a", &DecisionSteps::new())
+            .unwrap()
+            .eq(0..crate::rule::MAX_RULES)
+    );
     assert!(compile(crate::rule::MAX_RULES + 1).is_err());
 }

@@ -16,7 +16,10 @@ impl RuleCache for Kept {
     }
 
     fn keep(&self, key: RulesKey, rules: &Arc<CompiledRules>) {
-        assert!(self.0.borrow_mut().insert(key, Arc::clone(rules)).is_none(), "what is kept is not compiled again");
+        assert!(
+            self.0.borrow_mut().insert(key, Arc::clone(rules)).is_none(),
+            "what is kept is not compiled again"
+        );
     }
 }
 
@@ -63,7 +66,10 @@ fn near() -> Vec<(Vec<RawRule>, PatternMode)> {
     ];
     let prefix = [r#"["GET /a"]"#, r#"["GET /A"]"#, r#"["GET /a$"]"#];
     let of = |mode| move |json: &&str| (raw(json), mode);
-    let lists = whole.iter().map(of(PatternMode::Whole)).chain(prefix.iter().map(of(PatternMode::DangerPrefix)));
+    let lists = whole
+        .iter()
+        .map(of(PatternMode::Whole))
+        .chain(prefix.iter().map(of(PatternMode::DangerPrefix)));
     // A quotation mark occurs in no path.
     lists.filter(|(rules, mode)| Rule::parse_list(rules, *mode).is_ok()).collect()
 }
@@ -71,12 +77,18 @@ fn near() -> Vec<(Vec<RawRule>, PatternMode)> {
 /// All that a policy says of some requests.
 fn decisions(list: Arc<RuleList>) -> Vec<Option<(String, Option<String>)>> {
     let policy = Policy::of_list(list);
-    let requests = ["GET /a", "HEAD /a", "PUT /a", "GET /b", "GET /A", "GET /ab", "GET /c", "POST /a"];
+    let requests =
+        ["GET /a", "HEAD /a", "PUT /a", "GET /b", "GET /A", "GET /ab", "GET /c", "POST /a"];
     let decided = requests.map(|request| {
         let (method, path) = request.split_once(' ').unwrap();
         let target = RequestTarget::parse(path.as_bytes(), EncodedSlash::Refuse).unwrap();
-        let allowed = policy.decide(&RequestView::unread(method, &target), &crate::DecisionSteps::new()).unwrap()?;
-        Some((allowed.rule.to_string(), allowed.state.and_then(|state| state.limit()).map(|limit| limit.to_string())))
+        let allowed = policy
+            .decide(&RequestView::unread(method, &target), &crate::DecisionSteps::new())
+            .unwrap()?;
+        Some((
+            allowed.rule.to_string(),
+            allowed.state.and_then(|state| state.limit()).map(|limit| limit.to_string()),
+        ))
     });
     decided.to_vec()
 }
@@ -114,8 +126,10 @@ fn a_list_that_is_found_costs_as_much() {
     let both = |cache: &dyn RuleCache| {
         let compiler = RuleCompiler::new(cache, Work::unlimited());
         let mut token = compiler.token();
-        let first = token.list(&one, PatternMode::Whole).map(drop).map_err(|error| format!("{error:?}"));
-        let second = token.list(&other, PatternMode::Whole).map(drop).map_err(|error| format!("{error:?}"));
+        let first =
+            token.list(&one, PatternMode::Whole).map(drop).map_err(|error| format!("{error:?}"));
+        let second =
+            token.list(&other, PatternMode::Whole).map(drop).map_err(|error| format!("{error:?}"));
         (first, second)
     };
     let without = both(&NoRuleCache);
@@ -129,7 +143,8 @@ fn a_list_that_is_found_costs_as_much() {
 /// Where work is spent, nothing is kept, and nothing is said of the rules.
 #[test]
 fn a_list_is_compiled_whole_or_not_at_all() {
-    let rules = raw(r#"["GET /a/.*b?c*","PUT /a/[a-z]*x?y*","GET /[ab]*a[ab]{5}c","GET /simple/[0-9]+"]"#);
+    let rules =
+        raw(r#"["GET /a/.*b?c*","PUT /a/[a-z]*x?y*","GET /[ab]*a[ab]{5}c","GET /simple/[0-9]+"]"#);
     let all = RuleCompiler::new(&NoRuleCache, Work::of_steps(1_000_000));
     let expected = decisions(all.token().list(&rules, PatternMode::Whole).unwrap());
     let needed = 1_000_000 - all.work().left();
@@ -146,7 +161,13 @@ fn a_list_is_compiled_whole_or_not_at_all() {
 
 /// Rules with so many classes that may begin at one place, each of another letter.
 fn classes(first: char, count: u32) -> Vec<RawRule> {
-    let class = |number: u32| format!("[{}{}]*", char::from(b'A' + (number / 26) as u8), char::from(b'a' + (number % 26) as u8));
+    let class = |number: u32| {
+        format!(
+            "[{}{}]*",
+            char::from(b'A' + (number / 26) as u8),
+            char::from(b'a' + (number % 26) as u8)
+        )
+    };
     (0..count).map(|number| RawRule::Text(format!("GET /{first}{}", class(number)))).collect()
 }
 
@@ -157,7 +178,10 @@ fn what_is_found_has_no_more_classes_than_are_left() {
     let visits = |cache: &dyn RuleCache| {
         let compiler = RuleCompiler::new(cache, Work::unlimited());
         let mut token = compiler.token();
-        lists.iter().map(|rules| token.list(rules, PatternMode::Whole).unwrap().visits()).collect::<Vec<_>>()
+        lists
+            .iter()
+            .map(|rules| token.list(rules, PatternMode::Whole).unwrap().visits())
+            .collect::<Vec<_>>()
     };
     let kept = Kept::default();
     lists.iter().for_each(|rules| drop(list(&kept, rules, PatternMode::Whole)));
@@ -188,7 +212,9 @@ fn what_is_kept_is_what_any_token_would_make_of_it() {
     let of_methods: Vec<RawRule> = methods
         .iter()
         .flat_map(|method| {
-            classes('x', 60).into_iter().map(move |rule| RawRule::Text(rule.to_string().replacen("GET", method, 1)))
+            classes('x', 60)
+                .into_iter()
+                .map(move |rule| RawRule::Text(rule.to_string().replacen("GET", method, 1)))
         })
         .collect();
     assert_eq!(keeps(&[], &of_methods), (true, 240));

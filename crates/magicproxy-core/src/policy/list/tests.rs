@@ -5,7 +5,8 @@ use crate::pattern::PatternMode;
 use crate::rule::RawRule;
 
 fn rules(texts: impl IntoIterator<Item = String>) -> Vec<Rule> {
-    let raw: Vec<RawRule> = texts.into_iter().map(|text| RawRule::Text(format!("GET {text}"))).collect();
+    let raw: Vec<RawRule> =
+        texts.into_iter().map(|text| RawRule::Text(format!("GET {text}"))).collect();
     Rule::parse_list(&raw, PatternMode::Whole).unwrap()
 }
 
@@ -33,12 +34,17 @@ fn sixty_four_patterns_share_an_automaton() {
 /// 512 KiB: the first row that is too many makes two automata of one.
 #[test]
 fn an_automaton_that_is_shared_has_512_kib() {
-    let of =
-        |last: usize| rules((0..5).map(|number| format!("/{number}(ab|cd)*{}", letters(if number < 4 { 480 } else { last }))));
+    let of = |last: usize| {
+        rules((0..5).map(|number| {
+            format!("/{number}(ab|cd)*{}", letters(if number < 4 { 480 } else { last }))
+        }))
+    };
     let bytes = |last: usize| {
         let rules = of(last);
         let patterns: Vec<&Pattern> = rules.iter().map(Rule::pattern).collect();
-        Automaton::compile(&patterns, 1 << 30, &mut Budget::new(100_000_000)).unwrap().memory_bytes()
+        Automaton::compile(&patterns, 1 << 30, &mut Budget::new(100_000_000))
+            .unwrap()
+            .memory_bytes()
     };
     let (mut fits, mut refused) = (1, 480);
     assert!(bytes(fits) <= 524_288 && bytes(refused) > 524_288);
@@ -54,7 +60,8 @@ fn an_automaton_that_is_shared_has_512_kib() {
 #[test]
 fn after_eight_attempts_each_has_its_own() {
     let list = rules((0..36_u8).map(|number| {
-        let own = [number / 6, number % 6].map(|part| char::from(b'a' + part)).iter().collect::<String>();
+        let own =
+            [number / 6, number % 6].map(|part| char::from(b'a' + part)).iter().collect::<String>();
         format!("/{own}(ab|cd)*{}", letters(415))
     }));
     let mut budget = PolicyBudget::of_operator();

@@ -2,7 +2,9 @@ use super::CountedRule;
 use crate::rule::RawRule;
 
 fn check(written: &str, counted: &str) {
-    let RawRule::Object(object) = RawRule::from_json(written).unwrap() else { panic!("{written} is no object") };
+    let RawRule::Object(object) = RawRule::from_json(written).unwrap() else {
+        panic!("{written} is no object")
+    };
     assert_eq!(serde_json::to_string(&CountedRule::of(&object)).unwrap(), counted);
 }
 
@@ -24,7 +26,9 @@ fn all_else_is_counted_as_it_is_written() {
         r#"{"method":"POST","path":"/a","grants":["GET /a/{response.id}"],"owner":"dns"}"#,
     ] {
         check(rule, rule);
-        let RawRule::Object(object) = RawRule::from_json(rule).unwrap() else { panic!("{rule} is no object") };
+        let RawRule::Object(object) = RawRule::from_json(rule).unwrap() else {
+            panic!("{rule} is no object")
+        };
         assert_eq!(serde_json::to_string(&object).unwrap(), rule);
     }
 }

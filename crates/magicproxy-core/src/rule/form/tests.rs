@@ -15,7 +15,9 @@ fn read_by<T: DeserializeOwned>() -> Vec<String> {
 
 fn named_by(form: &Form) -> Vec<String> {
     match &form.kind {
-        Kind::Object(members) | Kind::TextOrObject(_, members) => members.iter().map(|member| member.name.to_owned()).collect(),
+        Kind::Object(members) | Kind::TextOrObject(_, members) => {
+            members.iter().map(|member| member.name.to_owned()).collect()
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -30,7 +32,13 @@ fn a_member_that_is_read_has_a_form() {
 /// What only operators may write is not known to others.
 #[test]
 fn the_members_of_operators_are_told_to_nobody_else() {
-    let faults = RawRule::from_json(r#"{"method":"GET","route":"/a","owner":"x","limit":7}"#).unwrap_err().to_string();
-    assert!(faults.starts_with("a member is not known: expected `method`") && faults.contains("; limit: expected"), "{faults}");
+    let faults = RawRule::from_json(r#"{"method":"GET","route":"/a","owner":"x","limit":7}"#)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        faults.starts_with("a member is not known: expected `method`")
+            && faults.contains("; limit: expected"),
+        "{faults}"
+    );
     assert!(!faults.contains("owner"), "{faults}");
 }

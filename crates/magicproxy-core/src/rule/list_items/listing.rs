@@ -92,7 +92,12 @@ impl<'de> Visitor<'de> for ListedItem<'_> {
         let mut names = UniqueNames::default();
         let mut key: Vec<Option<String>> = vec![None; self.0.key.len()];
         while let Some(Name(name)) = members.next_key()? {
-            let place = self.0.key.iter().position(|wanted| *wanted == *name).and_then(|at| key.get_mut(at));
+            let place = self
+                .0
+                .key
+                .iter()
+                .position(|wanted| *wanted == *name)
+                .and_then(|at| key.get_mut(at));
             match place {
                 Some(place) => {
                     let Name(value): Name<'de> = members.next_value()?;
@@ -104,6 +109,8 @@ impl<'de> Visitor<'de> for ListedItem<'_> {
             }
             names.note(lenient(name))?;
         }
-        key.into_iter().collect::<Option<_>>().ok_or_else(|| A::Error::custom("a member of the key is missing"))
+        key.into_iter()
+            .collect::<Option<_>>()
+            .ok_or_else(|| A::Error::custom("a member of the key is missing"))
     }
 }

@@ -16,10 +16,12 @@ const TXT: &str = r#""name":"_acme-challenge.example.com.","type":"TXT""#;
 fn check(body: &str, expected: Result<&[(ItemAction, &str)], ListItemsDenial>) {
     let read = powerdns().read(body.as_bytes());
     let shown = read.map(|list_items| {
-        let name = |element: &ListItem| String::from_utf8(element.name()).unwrap().replace('\0', " ");
+        let name =
+            |element: &ListItem| String::from_utf8(element.name()).unwrap().replace('\0', " ");
         list_items.iter().map(|element| (element.action, name(element))).collect::<Vec<_>>()
     });
-    let expected = expected.map(|list| list.iter().map(|(action, name)| (*action, (*name).to_owned())).collect());
+    let expected = expected
+        .map(|list| list.iter().map(|(action, name)| (*action, (*name).to_owned())).collect());
     assert_eq!(shown, expected, "{body}");
 }
 
@@ -27,16 +29,30 @@ fn check(body: &str, expected: Result<&[(ItemAction, &str)], ListItemsDenial>) {
 fn elements_are_read() {
     let name = "_acme-challenge.example.com txt";
     check(
-        &format!(r#"{{"rrsets":[{{{TXT},"changetype":"REPLACE","records":[{{"content":"x"}}]}}]}}"#),
+        &format!(
+            r#"{{"rrsets":[{{{TXT},"changetype":"REPLACE","records":[{{"content":"x"}}]}}]}}"#
+        ),
         Ok(&[(ItemAction::Create, name)]),
     );
-    check(&format!(r#"{{"rrsets":[{{{TXT},"changetype":"REPLACE"}}]}}"#), Ok(&[(ItemAction::Create, name)]));
-    check(&format!(r#"{{"rrsets":[{{{TXT},"changetype":"REPLACE","records":[]}}]}}"#), Ok(&[(ItemAction::Delete, name)]));
-    check(&format!(r#"{{"rrsets":[{{{TXT},"changetype":"DELETE"}}]}}"#), Ok(&[(ItemAction::Delete, name)]));
+    check(
+        &format!(r#"{{"rrsets":[{{{TXT},"changetype":"REPLACE"}}]}}"#),
+        Ok(&[(ItemAction::Create, name)]),
+    );
+    check(
+        &format!(r#"{{"rrsets":[{{{TXT},"changetype":"REPLACE","records":[]}}]}}"#),
+        Ok(&[(ItemAction::Delete, name)]),
+    );
+    check(
+        &format!(r#"{{"rrsets":[{{{TXT},"changetype":"DELETE"}}]}}"#),
+        Ok(&[(ItemAction::Delete, name)]),
+    );
     let other = r#"{"name":"_ACME-challenge.WWW.example.com","type":"txt","changetype":"DELETE"}"#;
     check(
         &format!(r#"{{"rrsets":[{{{TXT},"changetype":"DELETE"}},{other}]}}"#),
-        Ok(&[(ItemAction::Delete, name), (ItemAction::Delete, "_acme-challenge.www.example.com txt")]),
+        Ok(&[
+            (ItemAction::Delete, name),
+            (ItemAction::Delete, "_acme-challenge.www.example.com txt"),
+        ]),
     );
 }
 
@@ -77,16 +93,23 @@ fn what_is_not_wanted_is_denied() {
         r#"{"name":"_acme-challenge.ex\u00e4mple.com.","type":"TXT","changetype":"REPLACE"}"#,
         r#"{"name":"_acme-challenge.\u0000","type":"TXT","changetype":"REPLACE"}"#,
     ] {
-        check(&format!(r#"{{"rrsets":[{{{TXT},"changetype":"DELETE"}},{element}]}}"#), Err(ListItemsDenial::NotAllowed));
+        check(
+            &format!(r#"{{"rrsets":[{{{TXT},"changetype":"DELETE"}},{element}]}}"#),
+            Err(ListItemsDenial::NotAllowed),
+        );
     }
     let again = r#"{"name":"_ACME-CHALLENGE.example.com","type":"txt","changetype":"REPLACE"}"#;
-    check(&format!(r#"{{"rrsets":[{{{TXT},"changetype":"DELETE"}},{again}]}}"#), Err(ListItemsDenial::NotAllowed));
+    check(
+        &format!(r#"{{"rrsets":[{{{TXT},"changetype":"DELETE"}},{again}]}}"#),
+        Err(ListItemsDenial::NotAllowed),
+    );
 }
 
 /// A server that reads names without regard to case must not see another list item than the rule does.
 #[test]
 fn members_that_some_server_takes_for_one_are_refused() {
-    let of = |element: &str| format!(r#"{{"rrsets":[{{{TXT},"changetype":"REPLACE",{element}}}]}}"#);
+    let of =
+        |element: &str| format!(r#"{{"rrsets":[{{{TXT},"changetype":"REPLACE",{element}}}]}}"#);
     for twins in [
         r#""TYPE":"A""#,
         r#""Type":"TXT""#,
@@ -107,7 +130,10 @@ fn members_that_some_server_takes_for_one_are_refused() {
     check(&of(r#""RECORDS":[]"#), Err(ListItemsDenial::NotAllowed));
     check(&of("\"record\u{17f}\":[]"), Err(ListItemsDenial::NotAllowed));
     // Into these objects no rule looks: only what is there twice to the letter has two readings.
-    check(&of(r#""comments":[{"account":"a","Account":"b"}]"#), Ok(&[(ItemAction::Create, "_acme-challenge.example.com txt")]));
+    check(
+        &of(r#""comments":[{"account":"a","Account":"b"}]"#),
+        Ok(&[(ItemAction::Create, "_acme-challenge.example.com txt")]),
+    );
     check(&of(r#""comments":[{"account":"a","account":"b"}]"#), Err(ListItemsDenial::Unreadable));
 }
 
@@ -116,7 +142,10 @@ fn the_upstream_is_asked_and_understood() {
     let list_items = powerdns();
     let body = format!(r#"{{"rrsets":[{{{TXT},"changetype":"REPLACE"}}]}}"#);
     let element = &list_items.read(body.as_bytes()).unwrap()[0];
-    assert_eq!(list_items.lookup(element).as_deref(), Some("?rrset_name=_acme-challenge.example.com&rrset_type=txt"));
+    assert_eq!(
+        list_items.lookup(element).as_deref(),
+        Some("?rrset_name=_acme-challenge.example.com&rrset_type=txt")
+    );
     for (answer, expected) in [
         (r#"{"rrsets":[]}"#, Some(false)),
         (r#"{"rrsets":[{"name":"example.com.","type":"TXT"}]}"#, Some(false)),
@@ -141,9 +170,16 @@ fn the_upstream_is_asked_and_understood() {
         (r#"{"rrsets":[{"name":"a.","type":"A","ttl":1,"TTL":2}]}"#, None),
         (r#"{"rrsets":[{"name":"a.","type":"A","x":[{"y":1,"Y":1}]}]}"#, Some(false)),
         (r#"{"x":{"y":[{"z":1},{"z":1}],"n":[null,true,-1,1.5,"s"]},"rrsets":[]}"#, Some(false)),
-        (r#"{"rrsets":[{"n\u0061me":"_acme-challenge.example.com","\u0074ype":"T\u0058T"}]}"#, Some(true)),
+        (
+            r#"{"rrsets":[{"n\u0061me":"_acme-challenge.example.com","\u0074ype":"T\u0058T"}]}"#,
+            Some(true),
+        ),
     ] {
-        assert_eq!(list_items.hold_any(answer.as_bytes(), std::slice::from_ref(element)), expected, "{answer}");
+        assert_eq!(
+            list_items.hold_any(answer.as_bytes(), std::slice::from_ref(element)),
+            expected,
+            "{answer}"
+        );
     }
 }
 
@@ -152,8 +188,14 @@ fn rules_that_could_be_misread_are_refused() {
     for (json, expected) in [
         (r#"{"list":"l","key":["a"],"creates":{"c":"1"}}"#, Ok(())),
         (r#"{"list":"l","key":["a"],"creates":{"c":"1"},"deletes":{"c":"2"}}"#, Ok(())),
-        (r#"{"list":"l","key":["a"],"creates":{"c":"1"},"deletes":{"d":"2"}}"#, Err(ListItemsFault::Alike)),
-        (r#"{"list":"l","key":["a"],"creates":{"c":"1"},"deletes":{"c":"1","d":"2"}}"#, Err(ListItemsFault::Alike)),
+        (
+            r#"{"list":"l","key":["a"],"creates":{"c":"1"},"deletes":{"d":"2"}}"#,
+            Err(ListItemsFault::Alike),
+        ),
+        (
+            r#"{"list":"l","key":["a"],"creates":{"c":"1"},"deletes":{"c":"1","d":"2"}}"#,
+            Err(ListItemsFault::Alike),
+        ),
         (r#"{"list":"l","key":[],"creates":{}}"#, Err(ListItemsFault::Key)),
         (r#"{"list":"l","key":["a","a"],"creates":{}}"#, Err(ListItemsFault::Key)),
         (r#"{"list":"l","key":["a","b","c","d","e"],"creates":{}}"#, Err(ListItemsFault::Key)),
@@ -161,9 +203,18 @@ fn rules_that_could_be_misread_are_refused() {
         (r#"{"list":"A","key":["a"],"creates":{"a":"1"}}"#, Ok(())),
         (r#"{"list":"l","key":["a","A"],"creates":{}}"#, Err(ListItemsFault::Spellings)),
         (r#"{"list":"l","key":["a"],"creates":{"a_":"1"}}"#, Err(ListItemsFault::Spellings)),
-        (r#"{"list":"l","key":["a"],"creates":{"b":"1"},"deletes":{"b":"2","B":"2"}}"#, Err(ListItemsFault::Spellings)),
-        (r#"{"list":"l","key":["a"],"creates":{},"deletes_if_empty":"A"}"#, Err(ListItemsFault::Spellings)),
-        (r#"{"list":"l","key":["a"],"creates":{},"only":{"A":"x"}}"#, Err(ListItemsFault::Spellings)),
+        (
+            r#"{"list":"l","key":["a"],"creates":{"b":"1"},"deletes":{"b":"2","B":"2"}}"#,
+            Err(ListItemsFault::Spellings),
+        ),
+        (
+            r#"{"list":"l","key":["a"],"creates":{},"deletes_if_empty":"A"}"#,
+            Err(ListItemsFault::Spellings),
+        ),
+        (
+            r#"{"list":"l","key":["a"],"creates":{},"only":{"A":"x"}}"#,
+            Err(ListItemsFault::Spellings),
+        ),
         (r#"{"list":"l","key":["a"],"creates":{},"lookup":"a={a}"}"#, Err(ListItemsFault::Lookup)),
         (r#"{"list":"l","key":["a"],"creates":{},"lookup":"?a={b}"}"#, Err(ListItemsFault::Lookup)),
         (r#"{"list":"l","key":["a"],"creates":{},"lookup":"?a=ä"}"#, Err(ListItemsFault::Lookup)),
@@ -226,7 +277,9 @@ fn a_listing_of_many_names_or_great_depth_is_not_understood() {
     };
     assert_eq!(list_items.hold_any(object(1_024).as_bytes(), &[]), Some(false));
     assert_eq!(list_items.hold_any(object(1_025).as_bytes(), &[]), None);
-    let deep = |depth: usize| format!(r#"{{"rrsets":[],"x":{}0{}}}"#, "[".repeat(depth), "]".repeat(depth));
+    let deep = |depth: usize| {
+        format!(r#"{{"rrsets":[],"x":{}0{}}}"#, "[".repeat(depth), "]".repeat(depth))
+    };
     assert_eq!(list_items.hold_any(deep(100).as_bytes(), &[]), Some(false));
     assert_eq!(list_items.hold_any(deep(1_000_000).as_bytes(), &[]), None);
 }

@@ -29,7 +29,9 @@ impl Piece<'_> {
     }
 
     pub(super) fn is_literal(&self, character: char) -> bool {
-        let escaped = self.kind == Kind::Other && self.text.strip_prefix('\\') == Some("/") && character == '/';
+        let escaped = self.kind == Kind::Other
+            && self.text.strip_prefix('\\') == Some("/")
+            && character == '/';
         escaped || self.kind == Kind::Literal && self.text.chars().eq([character])
     }
 }
@@ -65,7 +67,8 @@ fn first(rest: &str) -> (usize, Kind) {
 fn escape(rest: &str) -> usize {
     let Some(escaped) = rest.chars().nth(1) else { return rest.len() };
     let short = 1 + escaped.len_utf8();
-    let braced = matches!(escaped, 'x' | 'u' | 'U' | 'p' | 'P') && rest.get(short..).is_some_and(|rest| rest.starts_with('{'));
+    let braced = matches!(escaped, 'x' | 'u' | 'U' | 'p' | 'P')
+        && rest.get(short..).is_some_and(|rest| rest.starts_with('{'));
     if braced { rest.find('}').map_or(rest.len(), |end| end + 1) } else { short }
 }
 
@@ -137,7 +140,11 @@ mod tests {
             ("[a", &["[a"]),
             ("(?a", &["(?a"]),
         ] {
-            assert_eq!(pieces(pattern).iter().map(|piece| piece.text).collect::<Vec<_>>(), expected, "{pattern}");
+            assert_eq!(
+                pieces(pattern).iter().map(|piece| piece.text).collect::<Vec<_>>(),
+                expected,
+                "{pattern}"
+            );
         }
     }
 }

@@ -9,7 +9,8 @@ use crate::pattern::PatternMode;
 use crate::rule::{NewGrant, RawRule, Rule};
 use crate::scope::Scopes;
 use crate::token::{
-    Acceptance, MAX_CAVEATS, ReissueError, RuleSource, SealedTokenSpec, TokenSpec, UnnamedTokens, UpstreamName, VerifyContext,
+    Acceptance, MAX_CAVEATS, ReissueError, RuleSource, SealedTokenSpec, TokenSpec, UnnamedTokens,
+    UpstreamName, VerifyContext,
 };
 use crate::{Method, RuleCompiler, TypedCredential, UnixTime, UnverifiedNames, UnverifiedToken};
 
@@ -30,10 +31,14 @@ pub(in crate::token) fn pem(name: &str) -> PrivateKey {
 impl Rings {
     pub(in crate::token) fn new() -> Self {
         static THIRD: std::sync::OnceLock<String> = std::sync::OnceLock::new();
-        let third = THIRD.get_or_init(|| PrivateKey::generate(2048).unwrap().to_pem().unwrap().to_string());
-        let [first, second, last] = std::array::from_fn(|_| SealingKey::generate(Kem::X25519, NOW).unwrap().to_json());
+        let third =
+            THIRD.get_or_init(|| PrivateKey::generate(2048).unwrap().to_pem().unwrap().to_string());
+        let [first, second, last] =
+            std::array::from_fn(|_| SealingKey::generate(Kem::X25519, NOW).unwrap().to_json());
         let active = |json: &str| SealingKey::from_json(json).unwrap();
-        let retired = |json: &str| active(json).with_standing(KeyLifetime { retired: Some(NOW), ..KeyLifetime::default() });
+        let retired = |json: &str| {
+            active(json).with_standing(KeyLifetime { retired: Some(NOW), ..KeyLifetime::default() })
+        };
         let sealing = [
             vec![active(&first)],
             vec![active(&second), retired(&first)],
@@ -44,7 +49,10 @@ impl Rings {
             KeyRing::new(pem("second"), vec![pem("first")]),
             KeyRing::new(PrivateKey::from_pem(third).unwrap(), vec![pem("second"), pem("first")]),
         ];
-        let mut rings = signing.into_iter().zip(sealing).map(|(ring, sealing)| ring.unwrap().with_sealing(sealing).unwrap());
+        let mut rings = signing
+            .into_iter()
+            .zip(sealing)
+            .map(|(ring, sealing)| ring.unwrap().with_sealing(sealing).unwrap());
         let mut next = || rings.next().unwrap();
         Self { old: next(), new: next(), newest: next() }
     }
@@ -53,8 +61,10 @@ impl Rings {
     pub(in crate::token) fn tokens(&self) -> [String; 2] {
         let credential = Credential::parse(Zeroizing::new("ghp_marked".to_owned())).unwrap();
         let rule = Rule::parse(RawRule::Text("GET /.*".to_owned()), PatternMode::Whole).unwrap();
-        let (grant, upstream) = (RuleSource::Rules(vec![rule]), UpstreamName::parse("api").unwrap());
-        let (issued_at, expires_at, not_before, explain) = (NOW, UnixTime(NOW.0 + 3600), None, false);
+        let (grant, upstream) =
+            (RuleSource::Rules(vec![rule]), UpstreamName::parse("api").unwrap());
+        let (issued_at, expires_at, not_before, explain) =
+            (NOW, UnixTime(NOW.0 + 3600), None, false);
         let v1 = self.old.mint(&TokenSpec {
             credential: credential.clone(),
             grant: grant.clone(),
@@ -83,10 +93,17 @@ impl Rings {
     }
 }
 
-pub(in crate::token) fn with<T>(action: impl FnOnce(&VerifyContext<'_>, &RuleCompiler<'_>) -> T) -> T {
+pub(in crate::token) fn with<T>(
+    action: impl FnOnce(&VerifyContext<'_>, &RuleCompiler<'_>) -> T,
+) -> T {
     let (scopes, acceptance) = (Scopes::default(), Acceptance::default());
     action(
-        &VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &acceptance },
+        &VerifyContext {
+            now: NOW,
+            scopes: &scopes,
+            patterns: PatternMode::Whole,
+            acceptance: &acceptance,
+        },
         &RuleCompiler::default(),
     )
 }
@@ -102,7 +119,8 @@ pub(in crate::token) fn reseal(ring: &KeyRing, token: &str) -> String {
 
 pub(in crate::token) fn receipt(ring: &KeyRing, token: &str) -> Result<String, ReissueError> {
     let grants = [NewGrant::of("/records/7", &[Method::parse("GET").unwrap()])];
-    with(|context, compiler| ring.receipt(token, &grants, context, compiler)).map(|token| token.to_string())
+    with(|context, compiler| ring.receipt(token, &grants, context, compiler))
+        .map(|token| token.to_string())
 }
 
 /// The chain, which a verified and an unverified token must agree on.
@@ -133,14 +151,19 @@ fn a_chain_ends_itself_and_what_was_narrowed_from_it() {
             (&other, [false, false, true, false]),
             (&child, [false, false, false, true]),
         ] {
-            assert_eq!([&parent, &one, &other, &child].map(|token| ends(ring, revoked, token)), ended);
+            assert_eq!(
+                [&parent, &one, &other, &child].map(|token| ends(ring, revoked, token)),
+                ended
+            );
         }
         assert_eq!(chain(ring, &child).root(), chain(ring, &parent).id());
         assert_eq!(chain(ring, &child).ids().len(), 3);
         // The same caveats in another order, twice, or of another token are other chains.
-        let swapped = narrow(ring, &narrow(ring, &parent, r#"{"exp":1790000060}"#), r#"{"sub":"one"}"#);
+        let swapped =
+            narrow(ring, &narrow(ring, &parent, r#"{"exp":1790000060}"#), r#"{"sub":"one"}"#);
         let twice = narrow(ring, &one, r#"{"sub":"one"}"#);
-        let ids = [&parent, &one, &other, &child, &swapped, &twice].map(|token| chain(ring, token).id());
+        let ids =
+            [&parent, &one, &other, &child, &swapped, &twice].map(|token| chain(ring, token).id());
         assert_eq!(ids.iter().collect::<std::collections::HashSet<_>>().len(), ids.len());
         assert!(rings.tokens().iter().all(|token| !ends(ring, &parent, token)));
         // One narrowing, made twice, is one chain.
@@ -165,12 +188,20 @@ fn what_the_proxy_makes_of_a_token_ends_with_its_chain() {
         ];
         for token in &made {
             assert_ne!(*token, one);
-            assert!(ends(ring, &one, token) && ends(ring, &parent, token), "{:?}", chain(ring, token));
+            assert!(
+                ends(ring, &one, token) && ends(ring, &parent, token),
+                "{:?}",
+                chain(ring, token)
+            );
             assert!(!ends(ring, &other, token));
         }
         // A receipt is a chain of its own, and so is a second one for something else.
         let [receipt, .., resealed] = &made;
-        assert!(!ends(ring, receipt, &one) && !ends(ring, receipt, &parent) && !ends(ring, receipt, resealed));
+        assert!(
+            !ends(ring, receipt, &one)
+                && !ends(ring, receipt, &parent)
+                && !ends(ring, receipt, resealed)
+        );
         // Sealed anew a second time, after a second rotation.
         let again = reseal(&rings.newest, &narrow(ring, resealed, r#"{"sub":"later"}"#));
         for revoked in [&parent, &one, resealed] {
@@ -191,7 +222,12 @@ fn a_family_without_a_jti_has_one_root_and_one_id() {
     let parent = rings.old.sign_token(claims, rings.old.active()).unwrap().to_string();
     let child = narrow(&rings.old, &parent, r#"{"sub":"one"}"#);
     let id = |token: &str| UnverifiedToken::parse(token).unwrap().id().unwrap();
-    for made in [&child, &reseal(&rings.new, &child), &reseal(&rings.new, &parent), &receipt(&rings.new, &parent).unwrap()] {
+    for made in [
+        &child,
+        &reseal(&rings.new, &child),
+        &reseal(&rings.new, &parent),
+        &receipt(&rings.new, &parent).unwrap(),
+    ] {
         assert_eq!(id(made), id(&parent));
         assert!(ends(&rings.new, &parent, made));
     }
@@ -205,14 +241,19 @@ fn a_forged_origin_takes_and_never_gives() {
     let ring = &rings.old;
     for [mine, victim] in [rings.tokens(), rings.tokens()].map(|[v1, v2]| [v2, v1]) {
         let root = chain(ring, &victim).root();
-        let from = UnverifiedToken::parse(&victim).map(|token| UnverifiedNames::of(&token, Some(ring)).unwrap()).unwrap();
+        let from = UnverifiedToken::parse(&victim)
+            .map(|token| UnverifiedNames::of(&token, Some(ring)).unwrap())
+            .unwrap();
         let (owner, kid) = (from.names().owner, from.names().key.unwrap());
         let caveat = format!(r#"{{"from":{{"chain":"{root}","owner":"{owner}","kid":"{kid}"}}}}"#);
         let forged = narrow(ring, &mine, &caveat);
         assert!(ends(ring, &mine, &forged) && ends(ring, &victim, &forged));
         assert!(!ends(ring, &forged, &victim) && !ends(ring, &mine, &victim));
         // Neither what is shown nor what `--whole-family` takes is the victim's.
-        assert!(chain(ring, &forged).id() != root && chain(ring, &forged).root() == chain(ring, &mine).root());
+        assert!(
+            chain(ring, &forged).id() != root
+                && chain(ring, &forged).root() == chain(ring, &mine).root()
+        );
         // A label names nothing.
         for other in [&format!("from:{root}"), &root.to_string()] {
             let plain = narrow(ring, &mine, &format!(r#"{{"sub":"{other}"}}"#));
@@ -227,8 +268,13 @@ fn no_other_spelling_is_accepted() {
     let rings = Rings::new();
     for token in rings.tokens() {
         let token = narrow(&rings.old, &token, r#"{"sub":"one"}"#);
-        let mut spellings =
-            vec![format!("{token}="), format!(" {token}"), format!("{token}\n"), format!("{token}."), format!(".{token}")];
+        let mut spellings = vec![
+            format!("{token}="),
+            format!(" {token}"),
+            format!("{token}\n"),
+            format!("{token}."),
+            format!(".{token}"),
+        ];
         let parts: Vec<&str> = token.split('.').collect();
         for at in 0..parts.len() {
             // Padding, zero bytes before and behind, and each other last character: bits that some decoders drop.
@@ -239,15 +285,24 @@ fn no_other_spelling_is_accepted() {
             };
             let part = parts[at];
             let kept = &part[..part.len() - 1];
-            spellings.extend(["=", "==", "A", "AA", "AAAA", "a", "aaaaaaaa"].map(|more| changed(format!("{part}{more}"))));
-            spellings.extend(["A", "AAAA", "aaaaaaaa"].map(|more| changed(format!("{more}{part}"))));
+            spellings.extend(
+                ["=", "==", "A", "AA", "AAAA", "a", "aaaaaaaa"]
+                    .map(|more| changed(format!("{part}{more}"))),
+            );
+            spellings
+                .extend(["A", "AAAA", "aaaaaaaa"].map(|more| changed(format!("{more}{part}"))));
             let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/";
             spellings.extend(alphabet.chars().map(|last| changed(format!("{kept}{last}"))));
         }
-        let accepted: Vec<&String> =
-            spellings.iter().filter(|text| with(|context, _| rings.old.verify(text, context)).is_ok()).collect();
+        let accepted: Vec<&String> = spellings
+            .iter()
+            .filter(|text| with(|context, _| rings.old.verify(text, context)).is_ok())
+            .collect();
         assert!(accepted.iter().all(|text| **text == token), "{accepted:?}");
-        assert!(accepted.len() == parts.len(), "the token itself is among them, once for each part");
+        assert!(
+            accepted.len() == parts.len(),
+            "the token itself is among them, once for each part"
+        );
     }
 }
 

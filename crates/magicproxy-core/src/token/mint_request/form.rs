@@ -23,8 +23,10 @@ pub(super) static ORDER: Form = Form {
 };
 
 /// A request for a narrower token: `token-v2.md` section 9.
-pub(in crate::token) static NARROWING: Form =
-    Form { expected: "a JSON object with `caveat`", kind: Kind::Object(&[Member::new("caveat", &CAVEAT, Needed)]) };
+pub(in crate::token) static NARROWING: Form = Form {
+    expected: "a JSON object with `caveat`",
+    kind: Kind::Object(&[Member::new("caveat", &CAVEAT, Needed)]),
+};
 
 static CAVEAT: Form = Form {
     expected: "an object with one at least of `allowed`, `exp`, `nbf`, `aud`, `sub`, `sender`, `limit` and `from`",
@@ -102,29 +104,48 @@ static ORIGIN: Form = Form {
         Member::new("kid", &KEY_ID, Needed),
     ]),
 };
-static CHAIN_ID: Form = Form { expected: "the id of a chain, as a text of 32 hexadecimal digits", kind: Kind::Text };
-static OWNER: Form = Form { expected: "an owner, as a text of 64 hexadecimal digits", kind: Kind::Text };
+static CHAIN_ID: Form =
+    Form { expected: "the id of a chain, as a text of 32 hexadecimal digits", kind: Kind::Text };
+static OWNER: Form =
+    Form { expected: "an owner, as a text of 64 hexadecimal digits", kind: Kind::Text };
 
-static CAVEATS: Form = Form { expected: "a list of 1 to 16 caveats", kind: Kind::List(&TOKEN_CAVEAT) };
+static CAVEATS: Form =
+    Form { expected: "a list of 1 to 16 caveats", kind: Kind::List(&TOKEN_CAVEAT) };
 static RULE_LIST: Form = Form { expected: "a list of rules", kind: Kind::List(&RULE) };
 static SCOPE_LIST: Form = Form { expected: "a list of names of scopes", kind: Kind::List(&NAME) };
-static SEALED_CREDENTIAL: Form = Form { expected: "the sealed credential, as a text", kind: Kind::Text };
+static SEALED_CREDENTIAL: Form =
+    Form { expected: "the sealed credential, as a text", kind: Kind::Text };
 static TOKEN_ID: Form = Form { expected: "the id of a token, as a text", kind: Kind::Text };
 static KEY_ID: Form = Form { expected: "the id of a key, as a text", kind: Kind::Text };
 static KEM: Form = Form { expected: "`x25519` or `x-wing`", kind: Kind::Text };
-static TOKEN_SENDER: Form = Form { expected: SENDER.expected, kind: Kind::Object(&[Member::new("cidr", &NETWORK_LIST, Needed)]) };
-static NETWORK_LIST: Form = Form { expected: "a list of networks such as `192.0.2.0/24`", kind: Kind::List(&NETWORK) };
+static TOKEN_SENDER: Form = Form {
+    expected: SENDER.expected,
+    kind: Kind::Object(&[Member::new("cidr", &NETWORK_LIST, Needed)]),
+};
+static NETWORK_LIST: Form =
+    Form { expected: "a list of networks such as `192.0.2.0/24`", kind: Kind::List(&NETWORK) };
 
 static CREDENTIAL: Form = Form { expected: "the credential, as a text", kind: Kind::Text };
-static SCOPE: Form = Form { expected: "the name of one scope, as a text (`scopes` takes several)", kind: Kind::Text };
-static SCOPES: Form = Form { expected: "a list of names of scopes, or one name", kind: Kind::Many(&NAME) };
+static SCOPE: Form = Form {
+    expected: "the name of one scope, as a text (`scopes` takes several)",
+    kind: Kind::Text,
+};
+static SCOPES: Form =
+    Form { expected: "a list of names of scopes, or one name", kind: Kind::Many(&NAME) };
 static NAME: Form = Form { expected: "the name of a scope, as a text", kind: Kind::Text };
 static EXPIRES_IN: Form = Form { expected: duration::EXPECTED, kind: Kind::NumberOrText };
 static UPSTREAM: Form = Form { expected: "the name of an upstream, as a text", kind: Kind::Text };
 static EXPLAIN: Form = Form { expected: "`true` or `false`", kind: Kind::Flag };
-static TIME: Form = Form { expected: "a moment, as a number of seconds since 1970", kind: Kind::Number };
+static TIME: Form =
+    Form { expected: "a moment, as a number of seconds since 1970", kind: Kind::Number };
 static LABEL: Form = Form { expected: "a label, as a text", kind: Kind::Text };
-static SENDER: Form =
-    Form { expected: "an object with `cidr`, a list of networks", kind: Kind::Object(&[Member::new("cidr", &NETWORKS, Needed)]) };
-static NETWORKS: Form = Form { expected: "a list of networks, or one such as `192.0.2.0/24`", kind: Kind::Many(&NETWORK) };
-static NETWORK: Form = Form { expected: "a network such as `192.0.2.0/24`, as a text", kind: Kind::Text };
+static SENDER: Form = Form {
+    expected: "an object with `cidr`, a list of networks",
+    kind: Kind::Object(&[Member::new("cidr", &NETWORKS, Needed)]),
+};
+static NETWORKS: Form = Form {
+    expected: "a list of networks, or one such as `192.0.2.0/24`",
+    kind: Kind::Many(&NETWORK),
+};
+static NETWORK: Form =
+    Form { expected: "a network such as `192.0.2.0/24`, as a text", kind: Kind::Text };

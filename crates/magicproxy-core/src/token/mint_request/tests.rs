@@ -107,7 +107,9 @@ fn claims_faults(json: &str) -> Option<Vec<String>> {
 }
 
 fn sealed_claims_faults(json: &str) -> Option<Vec<String>> {
-    crate::token::SealedClaims::from_json(json.as_bytes()).err().map(|fault| vec![crate::VerifyError::from(fault).to_string()])
+    crate::token::SealedClaims::from_json(json.as_bytes())
+        .err()
+        .map(|fault| vec![crate::VerifyError::from(fault).to_string()])
 }
 
 fn token_caveat_faults(json: &str) -> Option<Vec<String>> {
@@ -169,7 +171,10 @@ fn every_wrong_value_is_told_by_its_member() {
                 let context = format!("{pointer} = {value}: {faults:?}");
                 assert!(faults.iter().any(|fault| fault.contains(&name)), "{context}");
                 assert!(faults.iter().all(|fault| fault.contains("expected")), "{context}");
-                assert!(!FOREIGN.iter().any(|word| faults.iter().any(|fault| fault.contains(word))), "{context}");
+                assert!(
+                    !FOREIGN.iter().any(|word| faults.iter().any(|fault| fault.contains(word))),
+                    "{context}"
+                );
             }
         }
         assert!(refused > 140, "{refused}");
@@ -195,7 +200,9 @@ fn faults_of_the_form_are_all_told() {
     );
     check(
         r#"{"token":"ghp_marked","expires_in":["1h"]}"#,
-        &["expires_in: expected a number of seconds or a text such as \"1h\", with `s`, `m`, `h`, `d` or `w`, got a list"],
+        &[
+            "expires_in: expected a number of seconds or a text such as \"1h\", with `s`, `m`, `h`, `d` or `w`, got a list",
+        ],
     );
     check(
         r#"{"token":7,"allowed":[{"path":1}],"explain":"yes"}"#,
@@ -213,19 +220,31 @@ fn faults_of_the_form_are_all_told() {
     check(r#"{"token":"ghp_marked""#, &["not valid JSON"]);
     check(r#"["ghp_marked"]"#, &["expected a JSON object with `token`"]);
     check("", &["not valid JSON"]);
-    check(r#"{"token":"ghp_marked","allowed":7}"#, &["allowed: expected a list of rules, or one rule"]);
-    check(r#"{"token":"ghp_marked","allowed":[7]}"#, &["allowed[1]: expected a rule: `GET /pattern`"]);
+    check(
+        r#"{"token":"ghp_marked","allowed":7}"#,
+        &["allowed: expected a list of rules, or one rule"],
+    );
+    check(
+        r#"{"token":"ghp_marked","allowed":[7]}"#,
+        &["allowed[1]: expected a rule: `GET /pattern`"],
+    );
     check(r#"{"token":"ghp_marked","limit":{"total":0}}"#, &["limit: expected a number from 1 to"]);
-    check(r#"{"token":"ghp_marked","limit":{"requests":3,"per":"1y"}}"#, &["limit.per: expected a length of time"]);
+    check(
+        r#"{"token":"ghp_marked","limit":{"requests":3,"per":"1y"}}"#,
+        &["limit.per: expected a length of time"],
+    );
     check(r#"{"token":"ghp_marked","limit":{"requests":3}}"#, &["limit: expected exactly one of"]);
 }
 
 /// Of whatever kind they are, in an order of the longest length: those that are told, and no search for more.
 #[test]
 fn of_many_faults_the_first_twenty_are_told() {
-    let many = |piece: &dyn Fn(usize) -> String| (0..5_000).map(piece).collect::<Vec<_>>().join(",");
+    let many =
+        |piece: &dyn Fn(usize) -> String| (0..5_000).map(piece).collect::<Vec<_>>().join(",");
     let element = |creates: &str| {
-        format!(r#"[{{"method":"PUT","path":"/a","list_items":{{"list":"a","key":"b","creates":{{{creates}}}}}}}]"#)
+        format!(
+            r#"[{{"method":"PUT","path":"/a","list_items":{{"list":"a","key":"b","creates":{{{creates}}}}}}}]"#
+        )
     };
     for json in [
         format!(r#"{{{}}}"#, many(&|at| format!(r#""x{at}":1"#))),
@@ -245,22 +264,35 @@ fn short_forms_are_the_long_ones() {
     #[track_caller]
     fn check(short: &str, long: &str) {
         let read = |json: &str| {
-            let MintRequest { allowed, scopes, expires_in, .. } = MintRequest::from_json(json.as_bytes()).unwrap();
+            let MintRequest { allowed, scopes, expires_in, .. } =
+                MintRequest::from_json(json.as_bytes()).unwrap();
             format!("{allowed:?} {scopes:?} {expires_in:?}")
         };
         assert_eq!(read(short), read(long));
     }
     check(r#"{"token":"a","allowed":"GET /user"}"#, r#"{"token":"a","allowed":["GET /user"]}"#);
-    check(r#"{"token":"a","allowed":{"method":"GET","path":"/a"}}"#, r#"{"token":"a","allowed":[{"method":"GET","path":"/a"}]}"#);
+    check(
+        r#"{"token":"a","allowed":{"method":"GET","path":"/a"}}"#,
+        r#"{"token":"a","allowed":[{"method":"GET","path":"/a"}]}"#,
+    );
     check(r#"{"token":"a","scopes":"read"}"#, r#"{"token":"a","scopes":["read"]}"#);
-    check(r#"{"token":"a","scope":"read","expires_in":"1h"}"#, r#"{"token":"a","scope":"read","expires_in":3600}"#);
+    check(
+        r#"{"token":"a","scope":"read","expires_in":"1h"}"#,
+        r#"{"token":"a","scope":"read","expires_in":3600}"#,
+    );
     check(r#"{"token":"a","expires_in":"1h 30m"}"#, r#"{"token":"a","expires_in":5400}"#);
-    let grants = |grants: &str| format!(r#"{{"token":"a","allowed":[{{"method":"POST","path":"/a","grants":{grants}}}]}}"#);
+    let grants = |grants: &str| {
+        format!(r#"{{"token":"a","allowed":[{{"method":"POST","path":"/a","grants":{grants}}}]}}"#)
+    };
     check(&grants(r#""GET /a/{response.id}""#), &grants(r#"["GET /a/{response.id}"]"#));
-    let caveat = |caveat: &str| Caveat::from_narrow_request(format!(r#"{{"caveat":{caveat}}}"#).as_bytes()).unwrap();
+    let caveat = |caveat: &str| {
+        Caveat::from_narrow_request(format!(r#"{{"caveat":{caveat}}}"#).as_bytes()).unwrap()
+    };
     assert_eq!(
         caveat(r#"{"allowed":"GET|PUT route:/a/{b}","sender":{"cidr":"192.0.2.0/24"}}"#),
-        caveat(r#"{"allowed":[{"method":["GET","PUT"],"route":"/a/{b}"}],"sender":{"cidr":["192.0.2.0/24"]}}"#)
+        caveat(
+            r#"{"allowed":[{"method":["GET","PUT"],"route":"/a/{b}"}],"sender":{"cidr":["192.0.2.0/24"]}}"#
+        )
     );
 }
 

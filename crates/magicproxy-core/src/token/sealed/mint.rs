@@ -74,7 +74,8 @@ impl SealingPublicKey {
         };
         let root_key = new_root_key()?;
         let credential = request.credential.to_json();
-        let token = self.assemble(&claims, root_key.as_ref(), credential.as_bytes(), request.minter)?;
+        let token =
+            self.assemble(&claims, root_key.as_ref(), credential.as_bytes(), request.minter)?;
         let token = with_tag(&token, &Tag::first(root_key.as_ref(), &token));
         if token.len() > MAX_SEALED_TOKEN_BYTES {
             return Err(MintError::SealedTooLong(token.len()));
@@ -113,7 +114,8 @@ impl SealedToken<'_> {
         to: &SealingPublicKey,
         origin: Origin,
     ) -> Result<Zeroizing<String>, ReissueError> {
-        let claims = SealedClaims { kid: to.id().to_string(), kem: to.kem(), ..self.claims.clone() };
+        let claims =
+            SealedClaims { kid: to.id().to_string(), kem: to.kem(), ..self.claims.clone() };
         self.remade(&claims, (from, to), origin)
     }
 
@@ -135,8 +137,10 @@ impl SealedToken<'_> {
         (from, to): (&SealingKey, &SealingPublicKey),
         origin: Origin,
     ) -> Result<Zeroizing<String>, ReissueError> {
-        let plaintext = from.open(self.bound.as_bytes(), &self.sealed).ok_or(KeyError::Operation)?;
-        let (_, credential) = plaintext.split_at_checked(ROOT_KEY_BYTES).ok_or(KeyError::Operation)?;
+        let plaintext =
+            from.open(self.bound.as_bytes(), &self.sealed).ok_or(KeyError::Operation)?;
+        let (_, credential) =
+            plaintext.split_at_checked(ROOT_KEY_BYTES).ok_or(KeyError::Operation)?;
         let root_key = new_root_key()?;
         let mut token = to.assemble(claims, root_key.as_ref(), credential, None)?;
         let mut tag = Tag::first(root_key.as_ref(), &token);

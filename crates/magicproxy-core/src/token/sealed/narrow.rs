@@ -40,12 +40,17 @@ impl Caveat {
     }
 
     /// Are its rules what a proxy would accept, if the token brought along no others, and do they mean what was typed?
-    pub(in crate::token) fn check_rules(&self, compiler: &RuleCompiler<'_>) -> Result<(), NarrowError> {
-        let misread = Rule::misread(self.allowed.as_deref().unwrap_or_default(), PatternMode::Whole);
+    pub(in crate::token) fn check_rules(
+        &self,
+        compiler: &RuleCompiler<'_>,
+    ) -> Result<(), NarrowError> {
+        let misread =
+            Rule::misread(self.allowed.as_deref().unwrap_or_default(), PatternMode::Whole);
         if !misread.is_empty() {
             return Err(NarrowError::Rules(misread));
         }
-        match self.allowed.as_deref().map(|rules| compiler.token().list(rules, PatternMode::Whole)) {
+        match self.allowed.as_deref().map(|rules| compiler.token().list(rules, PatternMode::Whole))
+        {
             Some(Err(BroughtError::Rules(faults))) => Err(NarrowError::Rules(faults)),
             Some(Err(error)) => Err(VerifyError::from(error).into()),
             Some(Ok(_)) | None => Ok(()),

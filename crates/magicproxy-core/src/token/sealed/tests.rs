@@ -13,7 +13,9 @@ use crate::pattern::PatternMode;
 use crate::rule::{RawRule, Rule};
 use crate::scope::Scopes;
 use crate::target::{EncodedSlash, RequestTarget};
-use crate::token::{Acceptance, Label, RuleSource, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext};
+use crate::token::{
+    Acceptance, Label, RuleSource, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
+};
 use crate::{AccessRequest, Denial};
 use crate::{RuleCompiler, TokenSpec, TypedCredential, UnixTime, UnverifiedToken};
 
@@ -24,7 +26,9 @@ const NOW: UnixTime = UnixTime(1_790_000_000);
 const SECRET: &str = "ghp_marked_credential";
 
 fn ring() -> KeyRing {
-    let signing = PrivateKey::from_pem(include_str!("../../../../../testdata/keys/test-only-first.pem")).unwrap();
+    let signing =
+        PrivateKey::from_pem(include_str!("../../../../../testdata/keys/test-only-first.pem"))
+            .unwrap();
     let sealing = Kem::ALL.map(|kem| SealingKey::generate(kem, NOW).unwrap());
     KeyRing::new(signing, vec![]).unwrap().with_sealing(sealing.into()).unwrap()
 }
@@ -36,7 +40,9 @@ fn rules(texts: &[&str]) -> Vec<Rule> {
 
 fn request<'a>(allowed: &[&str]) -> SealedTokenSpec<'a> {
     SealedTokenSpec {
-        credential: TypedCredential::Configured(Credential::parse(Zeroizing::new(SECRET.to_owned())).unwrap()),
+        credential: TypedCredential::Configured(
+            Credential::parse(Zeroizing::new(SECRET.to_owned())).unwrap(),
+        ),
         grant: RuleSource::Rules(rules(allowed)),
         upstream: UpstreamName::parse("api").unwrap(),
         issued_at: NOW,
@@ -53,8 +59,17 @@ fn mint(ring: &KeyRing, kem: Kem, request: &SealedTokenSpec<'_>) -> String {
     key.mint(request).unwrap().token.to_string()
 }
 
-fn verify_as(ring: &KeyRing, token: &str, acceptance: &Acceptance) -> Result<Arc<VerifiedToken>, VerifyError> {
-    let context = VerifyContext { now: NOW, scopes: &Scopes::default(), patterns: PatternMode::Whole, acceptance };
+fn verify_as(
+    ring: &KeyRing,
+    token: &str,
+    acceptance: &Acceptance,
+) -> Result<Arc<VerifiedToken>, VerifyError> {
+    let context = VerifyContext {
+        now: NOW,
+        scopes: &Scopes::default(),
+        patterns: PatternMode::Whole,
+        acceptance,
+    };
     ring.verify(token, &context).map(Arc::new)
 }
 
@@ -67,7 +82,13 @@ fn narrowed(token: &str, caveat: &str) -> String {
 }
 
 #[track_caller]
-fn decide(ring: &KeyRing, token: &str, line: &str, sender: Option<&str>, now: u64) -> Result<String, Denial> {
+fn decide(
+    ring: &KeyRing,
+    token: &str,
+    line: &str,
+    sender: Option<&str>,
+    now: u64,
+) -> Result<String, Denial> {
     let (method, target) = line.split_once(' ').unwrap();
     let target = RequestTarget::parse(target.as_bytes(), EncodedSlash::Refuse).unwrap();
     let upstream = UpstreamName::parse("api").unwrap();
@@ -99,7 +120,10 @@ fn a_token_sealed_to_either_kind_of_key_gives_its_credential() {
 }
 
 fn elsewhere() -> Denial {
-    Denial::WrongUpstream { named: UpstreamName::parse("other"), asked: UpstreamName::parse("api").unwrap() }
+    Denial::WrongUpstream {
+        named: UpstreamName::parse("other"),
+        asked: UpstreamName::parse("api").unwrap(),
+    }
 }
 
 #[test]
@@ -109,7 +133,10 @@ fn caveats_take_and_never_give() {
     let check = |token: &str, line, sender, now, expected: Result<(), Denial>| {
         assert_eq!(decide(&ring, token, line, sender, NOW.0 + now).map(|_| ()), expected, "{line}");
     };
-    let child = narrowed(&token, r#"{"allowed":["GET /a/1",{"method":"*","route":"/c"}],"exp":1790000060,"sub":"agent"}"#);
+    let child = narrowed(
+        &token,
+        r#"{"allowed":["GET /a/1",{"method":"*","route":"/c"}],"exp":1790000060,"sub":"agent"}"#,
+    );
     check(&child, "GET /a/1", None, 0, Ok(()));
     check(&child, "GET /a/2", None, 0, Err(Denial::BeyondCaveat));
     check(&child, "PUT /b", None, 0, Err(Denial::BeyondCaveat));
@@ -117,7 +144,8 @@ fn caveats_take_and_never_give() {
     check(&child, "GET /a/1", None, 89, Ok(()));
     check(&child, "GET /a/1", None, 90, Err(Denial::Expired));
     check(&token, "GET /a/2", None, 90, Ok(()));
-    let labels: Vec<String> = verify(&ring, &child).unwrap().labels().iter().map(ToString::to_string).collect();
+    let labels: Vec<String> =
+        verify(&ring, &child).unwrap().labels().iter().map(ToString::to_string).collect();
     assert_eq!(labels, ["ci", "agent"]);
 
     let later = narrowed(&child, r#"{"exp":1900000000,"nbf":1790000031,"allowed":["* /.*"]}"#);
@@ -142,7 +170,11 @@ fn the_operator_bounds_what_others_mint() {
     let (ring, signer) = (ring(), MinterSigningKey::generate().unwrap());
     let public = || MinterKey::from_json(&signer.to_public_jwk().to_string()).unwrap();
     let unsigned = mint(&ring, Kem::X25519, &request(&["GET /user"]));
-    let signed = mint(&ring, Kem::X25519, &SealedTokenSpec { minter: Some(&signer), ..request(&["GET /user"]) });
+    let signed = mint(
+        &ring,
+        Kem::X25519,
+        &SealedTokenSpec { minter: Some(&signer), ..request(&["GET /user"]) },
+    );
     let child = narrowed(&signed, r#"{"sub":"agent"}"#);
     let none = Acceptance::default;
     for (acceptance, token, expected) in [
@@ -151,29 +183,46 @@ fn the_operator_bounds_what_others_mint() {
         (Acceptance { minters: vec![public()], ..none() }, &signed, None),
         (Acceptance { minters: vec![public()], ..none() }, &child, None),
         (Acceptance { minters: vec![public()], ..none() }, &unsigned, Some(VerifyError::Minter)),
-        (Acceptance { versions: vec![crate::token::TokenVersion::V1], ..none() }, &unsigned, Some(VerifyError::Version("v2"))),
+        (
+            Acceptance { versions: vec![crate::token::TokenVersion::V1], ..none() },
+            &unsigned,
+            Some(VerifyError::Version("v2")),
+        ),
         (Acceptance { require_sub: true, ..none() }, &unsigned, None),
         (Acceptance { max_lifetime: Some(3599), ..none() }, &unsigned, Some(VerifyError::Lifetime)),
         (
-            Acceptance { denied_keys: vec![ring.published(NOW).next().unwrap().id().to_string()], ..none() },
+            Acceptance {
+                denied_keys: vec![ring.published(NOW).next().unwrap().id().to_string()],
+                ..none()
+            },
             &unsigned,
             Some(VerifyError::UnknownKey(crate::token::TokenVersion::V2)),
         ),
     ] {
         assert_eq!(verify_as(&ring, token, &acceptance).err(), expected, "{acceptance:?}");
     }
-    let anonymous = mint(&ring, Kem::X25519, &SealedTokenSpec { subject: None, ..request(&["GET /user"]) });
+    let anonymous =
+        mint(&ring, Kem::X25519, &SealedTokenSpec { subject: None, ..request(&["GET /user"]) });
     let wanted = Acceptance { require_sub: true, ..none() };
-    assert!(matches!(verify_as(&ring, &narrowed(&anonymous, r#"{"sub":"agent"}"#), &wanted), Err(VerifyError::Claims(_))));
+    assert!(matches!(
+        verify_as(&ring, &narrowed(&anonymous, r#"{"sub":"agent"}"#), &wanted),
+        Err(VerifyError::Claims(_))
+    ));
 }
 
 #[test]
 fn a_retired_key_opens_until_its_end_and_is_not_published() {
     let key = SealingKey::generate(Kem::X25519, NOW).unwrap();
     let token = key.public().mint(&request(&["GET /user"])).unwrap().token;
-    let standing = |not_after| KeyLifetime { retired: Some(NOW), not_after: Some(UnixTime(not_after)), ..KeyLifetime::default() };
+    let standing = |not_after| KeyLifetime {
+        retired: Some(NOW),
+        not_after: Some(UnixTime(not_after)),
+        ..KeyLifetime::default()
+    };
     let ring = |standing| {
-        let signing = PrivateKey::from_pem(include_str!("../../../../../testdata/keys/test-only-first.pem")).unwrap();
+        let signing =
+            PrivateKey::from_pem(include_str!("../../../../../testdata/keys/test-only-first.pem"))
+                .unwrap();
         let key = SealingKey::from_json(&key.to_json()).unwrap().with_standing(standing);
         KeyRing::new(signing, vec![]).unwrap().with_sealing(vec![key]).unwrap()
     };
@@ -190,12 +239,21 @@ fn a_retired_key_opens_until_its_end_and_is_not_published() {
 #[test]
 fn no_changed_bit_is_accepted() {
     let (ring, signer) = (ring(), MinterSigningKey::generate().unwrap());
-    let acceptance =
-        Acceptance { minters: vec![MinterKey::from_json(&signer.to_public_jwk().to_string()).unwrap()], ..Acceptance::default() };
+    let acceptance = Acceptance {
+        minters: vec![MinterKey::from_json(&signer.to_public_jwk().to_string()).unwrap()],
+        ..Acceptance::default()
+    };
     let plain = mint(&ring, Kem::X25519, &request(&["GET /user"]));
-    let signed = mint(&ring, Kem::X25519, &SealedTokenSpec { minter: Some(&signer), ..request(&["GET /user"]) });
+    let signed = mint(
+        &ring,
+        Kem::X25519,
+        &SealedTokenSpec { minter: Some(&signer), ..request(&["GET /user"]) },
+    );
     let cases = [
-        (narrowed(&narrowed(&plain, r#"{"sub":"a"}"#), r#"{"exp":1790000060}"#), Acceptance::default()),
+        (
+            narrowed(&narrowed(&plain, r#"{"sub":"a"}"#), r#"{"exp":1790000060}"#),
+            Acceptance::default(),
+        ),
         (narrowed(&signed, r#"{"allowed":["GET /user"]}"#), acceptance),
         (mint(&ring, Kem::XWing, &request(&["GET /user"])), Acceptance::default()),
         (plain, Acceptance::default()),
@@ -237,7 +295,9 @@ fn caveats_cannot_be_removed_reordered_or_repeated() {
     // What a credential was sealed to goes with no other claims and no other seal.
     let other = mint(&ring, Kem::X25519, &request(&["* /.*"]));
     let others: Vec<&str> = other.split('.').collect();
-    for forged in [[others[0], sealed, parent_tag].join("."), [*claims, others[1], parent_tag].join(".")] {
+    for forged in
+        [[others[0], sealed, parent_tag].join("."), [*claims, others[1], parent_tag].join(".")]
+    {
         assert_eq!(verify(&ring, &forged).err(), Some(VerifyError::Seal));
     }
 }
@@ -252,12 +312,19 @@ fn limits_are_kept_when_narrowing() {
     }
     assert!(verify(&ring, &token).is_ok());
     assert_eq!(caveat.append_to(&token).unwrap_err(), NarrowError::TooMany);
-    let long = Caveat { allowed: Some((0..600).map(|at| RawRule::Text(format!("GET /{at}"))).collect()), ..Caveat::default() };
+    let long = Caveat {
+        allowed: Some((0..600).map(|at| RawRule::Text(format!("GET /{at}"))).collect()),
+        ..Caveat::default()
+    };
     let short = mint(&ring, Kem::X25519, &request(&["GET /user"]));
     assert!(matches!(long.append_to(&short), Err(NarrowError::TooLong(8193..))));
-    let useless = Caveat { allowed: Some(vec![RawRule::Text("GET user".to_owned())]), ..Caveat::default() };
+    let useless =
+        Caveat { allowed: Some(vec![RawRule::Text("GET user".to_owned())]), ..Caveat::default() };
     assert!(matches!(useless.append_to(&token), Err(NarrowError::Rules(_))));
-    assert!(matches!(Caveat::default().append_to(&token), Err(NarrowError::Caveat(ParseCaveatError::Empty))));
+    assert!(matches!(
+        Caveat::default().append_to(&token),
+        Err(NarrowError::Caveat(ParseCaveatError::Empty))
+    ));
 }
 
 #[test]
@@ -275,15 +342,25 @@ fn nothing_that_is_printed_shows_a_secret() {
 
 #[test]
 fn a_token_of_an_old_key_is_sealed_anew() {
-    let (old, new) = (SealingKey::generate(Kem::X25519, NOW).unwrap(), SealingKey::generate(Kem::X25519, NOW).unwrap());
+    let (old, new) = (
+        SealingKey::generate(Kem::X25519, NOW).unwrap(),
+        SealingKey::generate(Kem::X25519, NOW).unwrap(),
+    );
     let (old_id, new_id) = (old.public().id().to_string(), new.public().id().to_string());
     let token = old.public().mint(&request(&["GET /a/.*"])).unwrap().token;
     let child = narrowed(&token, r#"{"allowed":["GET /a/1"],"sub":"agent"}"#);
     let old = old.with_standing(KeyLifetime { retired: Some(NOW), ..KeyLifetime::default() });
-    let signing = PrivateKey::from_pem(include_str!("../../../../../testdata/keys/test-only-first.pem")).unwrap();
+    let signing =
+        PrivateKey::from_pem(include_str!("../../../../../testdata/keys/test-only-first.pem"))
+            .unwrap();
     let ring = KeyRing::new(signing, vec![]).unwrap().with_sealing(vec![new, old]).unwrap();
     let acceptance = Acceptance::default();
-    let context = VerifyContext { now: NOW, scopes: &Scopes::default(), patterns: PatternMode::Whole, acceptance: &acceptance };
+    let context = VerifyContext {
+        now: NOW,
+        scopes: &Scopes::default(),
+        patterns: PatternMode::Whole,
+        acceptance: &acceptance,
+    };
     assert_eq!(verify(&ring, &child).unwrap().key().as_str(), old_id);
     let resealed = ring.reseal(&child, &context, &RuleCompiler::default()).unwrap();
     assert_eq!(verify(&ring, &resealed).unwrap().key().as_str(), new_id);
@@ -309,23 +386,47 @@ fn version_1_is_narrowed_by_the_proxy() {
     });
     let minted = minted.unwrap();
     let acceptance = Acceptance::default();
-    let context = VerifyContext { now: NOW, scopes: &Scopes::default(), patterns: PatternMode::Whole, acceptance: &acceptance };
-    let narrow = |token: &str, caveat: &str| {
-        ring.narrow(token, &Caveat::from_json(caveat.as_bytes()).unwrap(), &context, &RuleCompiler::default())
+    let context = VerifyContext {
+        now: NOW,
+        scopes: &Scopes::default(),
+        patterns: PatternMode::Whole,
+        acceptance: &acceptance,
     };
-    let child = narrow(&minted.token, r#"{"allowed":["GET /a/1"],"sender":{"cidr":["192.0.2.0/24"]}}"#).unwrap();
+    let narrow = |token: &str, caveat: &str| {
+        ring.narrow(
+            token,
+            &Caveat::from_json(caveat.as_bytes()).unwrap(),
+            &context,
+            &RuleCompiler::default(),
+        )
+    };
+    let child =
+        narrow(&minted.token, r#"{"allowed":["GET /a/1"],"sender":{"cidr":["192.0.2.0/24"]}}"#)
+            .unwrap();
     let grandchild = narrow(&child, r#"{"exp":1790000060,"sub":"agent"}"#).unwrap();
     let verified = verify(&ring, &grandchild).unwrap();
-    assert_eq!((verified.id(), verified.caveats(), verified.expires_at()), (minted.id.as_str(), 2, UnixTime(1_790_000_060)));
+    assert_eq!(
+        (verified.id(), verified.caveats(), verified.expires_at()),
+        (minted.id.as_str(), 2, UnixTime(1_790_000_060))
+    );
     assert_eq!(decide(&ring, &grandchild, "GET /a/1", Some("192.0.2.1"), NOW.0).unwrap(), SECRET);
-    assert_eq!(decide(&ring, &grandchild, "GET /a/1", Some("192.0.3.1"), NOW.0), Err(Denial::WrongSender));
-    assert_eq!(decide(&ring, &grandchild, "GET /a/2", Some("192.0.2.1"), NOW.0), Err(Denial::BeyondCaveat));
+    assert_eq!(
+        decide(&ring, &grandchild, "GET /a/1", Some("192.0.3.1"), NOW.0),
+        Err(Denial::WrongSender)
+    );
+    assert_eq!(
+        decide(&ring, &grandchild, "GET /a/2", Some("192.0.2.1"), NOW.0),
+        Err(Denial::BeyondCaveat)
+    );
     assert!(narrow(&minted.token, r#"{"allowed":["GET a"]}"#).is_err());
     let mut token = child;
     for _ in 1..MAX_CAVEATS {
         token = narrow(&token, r#"{"sub":"a"}"#).unwrap();
     }
-    assert!(matches!(narrow(&token, r#"{"sub":"a"}"#), Err(crate::token::ReissueError::Narrow(NarrowError::TooMany))));
+    assert!(matches!(
+        narrow(&token, r#"{"sub":"a"}"#),
+        Err(crate::token::ReissueError::Narrow(NarrowError::TooMany))
+    ));
 }
 
 /// Libraries may write what people write; the program writes what every reader knows.

@@ -43,7 +43,8 @@ impl KeyRing {
             (Some(rules), _) => ClaimedRules::Rules(rules.clone(), PatternMode::Whole),
             (None, names) => ClaimedRules::Scopes(names.clone().unwrap_or_default()),
         };
-        let provenance = if minter.is_some() { Provenance::ListedMinter } else { Provenance::Anyone };
+        let provenance =
+            if minter.is_some() { Provenance::ListedMinter } else { Provenance::Anyone };
         let authentic = VerifiedToken {
             version: TokenVersion::V2,
             id: claims.jti.clone(),
@@ -70,10 +71,15 @@ impl KeyRing {
         Ok(AuthenticToken::new(authentic, granted, caveats).with_credential(credential))
     }
 
-    fn key_of(&self, token: &SealedToken<'_>, context: &VerifyContext<'_>) -> Result<&SealingKey, VerifyError> {
+    fn key_of(
+        &self,
+        token: &SealedToken<'_>,
+        context: &VerifyContext<'_>,
+    ) -> Result<&SealingKey, VerifyError> {
         let claims = &token.claims;
         let kid = &claims.kid;
-        let known = self.sealing_by_id(kid).filter(|key| !context.acceptance.denies_key(key.public().id()));
+        let known =
+            self.sealing_by_id(kid).filter(|key| !context.acceptance.denies_key(key.public().id()));
         let key = known.ok_or(VerifyError::UnknownKey(TokenVersion::V2))?;
         if !key.is_usable(context.now) || is_sealed_in_advance(claims.iat, key) {
             return Err(VerifyError::RetiredKey);
@@ -88,12 +94,17 @@ impl KeyRing {
 /// Section 7: was it sealed before the day that it names, or by one who does not follow the key set? Its key was retired for so long
 /// then that nobody else seals to it.
 fn is_sealed_in_advance(issued_at: UnixTime, key: &SealingKey) -> bool {
-    let followed = |retired: UnixTime| retired.0.saturating_add(KEY_SET_LIFETIME_SECONDS).saturating_add(LEEWAY_SECONDS);
+    let followed = |retired: UnixTime| {
+        retired.0.saturating_add(KEY_SET_LIFETIME_SECONDS).saturating_add(LEEWAY_SECONDS)
+    };
     key.standing().retired.is_some_and(|retired| issued_at.0 > followed(retired))
 }
 
 /// Section 4: where the operator lists minters, one of them must have signed. Gives the one whose signature was verified.
-fn ensure_minter(token: &SealedToken<'_>, context: &VerifyContext<'_>) -> Result<Option<KeyId>, VerifyError> {
+fn ensure_minter(
+    token: &SealedToken<'_>,
+    context: &VerifyContext<'_>,
+) -> Result<Option<KeyId>, VerifyError> {
     let minters = &context.acceptance.minters;
     let (Some(id), Some(signature)) = (&token.claims.minter, &token.signature) else {
         return if minters.is_empty() { Ok(None) } else { Err(VerifyError::Minter) };
@@ -104,9 +115,14 @@ fn ensure_minter(token: &SealedToken<'_>, context: &VerifyContext<'_>) -> Result
 }
 
 /// Opens the seal and recomputes the chain. The credential's own form is judged last of all, so it is handed on as it is.
-fn open(token: &SealedToken<'_>, key: &SealingKey) -> Result<Result<TypedCredential, VerifyError>, VerifyError> {
-    let plaintext: Zeroizing<Vec<u8>> = key.open(token.bound.as_bytes(), &token.sealed).ok_or(VerifyError::Seal)?;
-    let (root_key, credential) = plaintext.split_at_checked(ROOT_KEY_BYTES).ok_or(VerifyError::Seal)?;
+fn open(
+    token: &SealedToken<'_>,
+    key: &SealingKey,
+) -> Result<Result<TypedCredential, VerifyError>, VerifyError> {
+    let plaintext: Zeroizing<Vec<u8>> =
+        key.open(token.bound.as_bytes(), &token.sealed).ok_or(VerifyError::Seal)?;
+    let (root_key, credential) =
+        plaintext.split_at_checked(ROOT_KEY_BYTES).ok_or(VerifyError::Seal)?;
     if credential.len() < 2 {
         return Err(VerifyError::Seal);
     }

@@ -10,7 +10,8 @@ fn what_the_python_program_would_ignore_is_hidden_from_it() {
     fn check(token: &str, expected: &str) {
         let payload = crate::encoding::from_base64url(token.split('.').nth(1).unwrap()).unwrap();
         let claims: serde_json::Value = serde_json::from_slice(&payload).unwrap();
-        let members: Vec<_> = ["token", "sealed"].into_iter().filter(|name| claims.get(name).is_some()).collect();
+        let members: Vec<_> =
+            ["token", "sealed"].into_iter().filter(|name| claims.get(name).is_some()).collect();
         assert_eq!(members, [expected], "{claims}");
         let verified = verify_in(&ring(), token);
         if verified.upstream().is_some() {
@@ -57,16 +58,26 @@ fn what_is_made_of_a_token_is_hidden_as_well() {
     let member = |token: &str| {
         let payload = crate::encoding::from_base64url(token.split('.').nth(1).unwrap()).unwrap();
         let claims: serde_json::Value = serde_json::from_slice(&payload).unwrap();
-        let texts = ["token", "sealed"].map(|name| claims.get(name).map(|text| text.as_str().unwrap().to_owned()));
+        let texts = ["token", "sealed"]
+            .map(|name| claims.get(name).map(|text| text.as_str().unwrap().to_owned()));
         assert!(texts[0].is_some() != texts[1].is_some(), "{claims}");
-        (if texts[0].is_some() { "token" } else { "sealed" }, texts.into_iter().flatten().next().unwrap())
+        (
+            if texts[0].is_some() { "token" } else { "sealed" },
+            texts.into_iter().flatten().next().unwrap(),
+        )
     };
     let scopes = scopes();
-    let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
+    let context = VerifyContext {
+        now: NOW,
+        scopes: &scopes,
+        patterns: PatternMode::Whole,
+        acceptance: &Acceptance::default(),
+    };
     let compiler = RuleCompiler::default();
     let scope = || request(RuleSource::Scopes(vec![ScopeName::parse("read").unwrap()]));
     let here = ring().mint(&scope()).unwrap().token;
-    let elsewhere = ring().mint(&TokenSpec { unnamed: UnnamedTokens::Refuse, ..scope() }).unwrap().token;
+    let elsewhere =
+        ring().mint(&TokenSpec { unnamed: UnnamedTokens::Refuse, ..scope() }).unwrap().token;
     let grant = NewGrant::of("/a/1", &[crate::Method::parse("GET").unwrap()]);
     let rotated = {
         let pem = |pem: &str| PrivateKey::from_pem(pem).unwrap();
@@ -79,16 +90,24 @@ fn what_is_made_of_a_token_is_hidden_as_well() {
     for (token, before) in [(&here, "token"), (&elsewhere, "sealed")] {
         let (name, ciphertext) = member(token);
         assert_eq!(name, before);
-        for caveat in
-            [r#"{"sub":"a"}"#, r#"{"allowed":["GET /user"]}"#, r#"{"aud":"api"}"#, r#"{"nbf":1}"#, r#"{"exp":1790000030}"#]
-        {
+        for caveat in [
+            r#"{"sub":"a"}"#,
+            r#"{"allowed":["GET /user"]}"#,
+            r#"{"aud":"api"}"#,
+            r#"{"nbf":1}"#,
+            r#"{"exp":1790000030}"#,
+        ] {
             let caveat = Caveat::from_json(caveat.as_bytes()).unwrap();
             let narrowed = ring().narrow(token, &caveat, &context, &compiler).unwrap();
             assert_eq!(member(&narrowed), ("sealed", ciphertext.clone()));
             assert_eq!(verify_in(&ring(), &narrowed).owner(), verify_in(&ring(), token).owner());
-            assert_eq!(crate::UnverifiedToken::parse(&narrowed).unwrap().owner(), Some(verify_in(&ring(), token).owner()));
+            assert_eq!(
+                crate::UnverifiedToken::parse(&narrowed).unwrap().owner(),
+                Some(verify_in(&ring(), token).owner())
+            );
         }
-        let receipt = ring().receipt(token, std::slice::from_ref(&grant), &context, &compiler).unwrap();
+        let receipt =
+            ring().receipt(token, std::slice::from_ref(&grant), &context, &compiler).unwrap();
         assert_eq!(member(&receipt), ("sealed", ciphertext));
         let resealed = rotated.reseal(token, &context, &compiler).unwrap();
         // `from` is a caveat.
@@ -101,12 +120,24 @@ fn what_is_made_of_a_token_is_hidden_as_well() {
 fn claims_are_shown_without_their_ciphertext() {
     let caveat = Caveat::from_json(br#"{"sub":"a"}"#).unwrap();
     let scopes = scopes();
-    let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
-    let minted = ring().mint(&request(RuleSource::Scopes(vec![ScopeName::parse("read").unwrap()]))).unwrap().token;
+    let context = VerifyContext {
+        now: NOW,
+        scopes: &scopes,
+        patterns: PatternMode::Whole,
+        acceptance: &Acceptance::default(),
+    };
+    let minted = ring()
+        .mint(&request(RuleSource::Scopes(vec![ScopeName::parse("read").unwrap()])))
+        .unwrap()
+        .token;
     let narrowed = ring().narrow(&minted, &caveat, &context, &RuleCompiler::default()).unwrap();
     for token in [minted, narrowed] {
         let shown = crate::UnverifiedToken::parse(&token).unwrap().claims_for_display().unwrap();
-        assert_eq!((shown.get("token"), shown.get("sealed"), shown.get("jti").is_some()), (None, None, true), "{shown}");
+        assert_eq!(
+            (shown.get("token"), shown.get("sealed"), shown.get("jti").is_some()),
+            (None, None, true),
+            "{shown}"
+        );
     }
 }
 
@@ -114,17 +145,29 @@ fn claims_are_shown_without_their_ciphertext() {
 #[test]
 fn a_token_of_a_guarded_scope_is_hidden() {
     let (upstream, mut scopes) = (upstream("api"), scopes());
-    let counted: Vec<RawRule> = serde_json::from_str(r#"[{"method":"GET","path":"/user","limit":{"total":1}}]"#).unwrap();
+    let counted: Vec<RawRule> =
+        serde_json::from_str(r#"[{"method":"GET","path":"/user","limit":{"total":1}}]"#).unwrap();
     let counted = Rule::parse_list(&counted, PatternMode::Whole).unwrap();
     let plugin = crate::plugin::PluginName::parse("asks").unwrap();
-    scopes.insert(ScopeName::parse("counted").unwrap(), crate::Scope::new(&counted, vec![]).unwrap());
-    scopes.insert(ScopeName::parse("asked").unwrap(), crate::Scope::new(&[], vec![plugin]).unwrap());
+    scopes
+        .insert(ScopeName::parse("counted").unwrap(), crate::Scope::new(&counted, vec![]).unwrap());
+    scopes
+        .insert(ScopeName::parse("asked").unwrap(), crate::Scope::new(&[], vec![plugin]).unwrap());
     let limits = limits(&upstream, &scopes);
-    for (names, is_hidden) in [(r#"["read"]"#, false), (r#"["read","counted"]"#, true), (r#"["asked","read"]"#, true)] {
-        let order = MintRequest::from_json(format!(r#"{{"token":"ghp_marked","scopes":{names}}}"#).as_bytes()).unwrap();
+    for (names, is_hidden) in
+        [(r#"["read"]"#, false), (r#"["read","counted"]"#, true), (r#"["asked","read"]"#, true)]
+    {
+        let order = MintRequest::from_json(
+            format!(r#"{{"token":"ghp_marked","scopes":{names}}}"#).as_bytes(),
+        )
+        .unwrap();
         let minted = ring().mint(&order.check(&limits, NOW).unwrap()).unwrap().token;
         let payload = crate::encoding::from_base64url(minted.split('.').nth(1).unwrap()).unwrap();
         let claims: serde_json::Value = serde_json::from_slice(&payload).unwrap();
-        assert_eq!((claims.get("sealed").is_some(), claims.get("token").is_some()), (is_hidden, !is_hidden), "{names}");
+        assert_eq!(
+            (claims.get("sealed").is_some(), claims.get("token").is_some()),
+            (is_hidden, !is_hidden),
+            "{names}"
+        );
     }
 }

@@ -56,12 +56,18 @@ impl Maker {
         for json in [r#"{"allowed":[]}"#, r#"{"allowed":["GET user"]}"#] {
             cases.push(refused(&format!("caveat {json}"), self.token(&plain, &[json]), "rule"));
         }
-        for json in
-            [r#"{"limit":{"requests":100,"per":"1h"}}"#, r#"{"limit":{"total":3}}"#, r#"{"limit":{"concurrent":2},"sub":"a"}"#]
-        {
+        for json in [
+            r#"{"limit":{"requests":100,"per":"1h"}}"#,
+            r#"{"limit":{"total":3}}"#,
+            r#"{"limit":{"concurrent":2},"sub":"a"}"#,
+        ] {
             cases.push(self.ok(&format!("caveat {json}"), self.token(&plain, &[json]), json!({})));
         }
-        cases.push(refused("the second caveat", self.token(&plain, &[r#"{"sub":"a"}"#, "{}"]), "caveat"));
+        cases.push(refused(
+            "the second caveat",
+            self.token(&plain, &[r#"{"sub":"a"}"#, "{}"]),
+            "caveat",
+        ));
         cases
     }
 
@@ -69,7 +75,10 @@ impl Maker {
         let token = self.token(&self.ordinary(), &[]);
         let pairs = [
             (vec![], r#"{"sub":"agent"}"#),
-            (vec![r#"{"sub":"agent"}"#], r#"{"allowed":["GET /user",{"method":"GET","route":"/a/{b}"}],"exp":1790000060}"#),
+            (
+                vec![r#"{"sub":"agent"}"#],
+                r#"{"allowed":["GET /user",{"method":"GET","route":"/a/{b}"}],"exp":1790000060}"#,
+            ),
         ];
         pairs
             .into_iter()

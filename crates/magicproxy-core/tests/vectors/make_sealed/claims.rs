@@ -6,7 +6,9 @@ impl Maker {
     pub(super) fn claims(&self) -> Vec<Value> {
         let plain = self.ordinary();
         let mut cases = Vec::new();
-        let mut bad = |name: &str, claims: Claims, kind: &str| cases.push(refused(name, self.token(&claims, &[]), kind));
+        let mut bad = |name: &str, claims: Claims, kind: &str| {
+            cases.push(refused(name, self.token(&claims, &[]), kind))
+        };
         for member in ["kid", "kem", "jti", "iat", "exp", "aud", "allowed"] {
             bad(&format!("without {member}"), plain.clone().without(member), "claims");
             bad(&format!("{member} is null"), plain.clone().with(member, "null"), "claims");
@@ -16,14 +18,18 @@ impl Maker {
         for member in ["nbf", "sub", "explain", "scopes", "minter"] {
             bad(&format!("{member} is null"), plain.clone().with(member, "null"), "claims");
         }
-        for raw in ["1790003600.0", "1.79e9", "-1", "\"1790003600\"", "true", "18446744073709551616"] {
+        for raw in
+            ["1790003600.0", "1.79e9", "-1", "\"1790003600\"", "true", "18446744073709551616"]
+        {
             bad(&format!("exp is {raw}"), plain.clone().with("exp", raw), "claims");
             bad(&format!("iat is {raw}"), plain.clone().with("iat", raw), "claims");
         }
         for raw in [r#""""#, r#""a b""#, r#""a/b""#, "1", &format!("\"{}\"", "a".repeat(129))] {
             bad(&format!("jti is {raw}"), plain.clone().with("jti", raw), "claims");
         }
-        for raw in [r#""""#, r#""a b""#, r#""a/b""#, r#"["api"]"#, &format!("\"{}\"", "a".repeat(256))] {
+        for raw in
+            [r#""""#, r#""a b""#, r#""a/b""#, r#"["api"]"#, &format!("\"{}\"", "a".repeat(256))]
+        {
             bad(&format!("aud is {raw}"), plain.clone().with("aud", raw), "claims");
         }
         for raw in [
@@ -46,10 +52,18 @@ impl Maker {
         bad("explain is a text", plain.clone().with("explain", r#""yes""#), "claims");
         bad("allowed and scopes", plain.clone().with("scopes", r#"["read"]"#), "claims");
         bad("no scope", plain.clone().without("allowed").with("scopes", "[]"), "claims");
-        bad("an unknown scope", plain.clone().without("allowed").with("scopes", r#"["write"]"#), "unknown_scope");
+        bad(
+            "an unknown scope",
+            plain.clone().without("allowed").with("scopes", r#"["write"]"#),
+            "unknown_scope",
+        );
         bad("no rule", plain.clone().with("allowed", "[]"), "rule");
         bad("a rule that says nothing", plain.clone().with("allowed", r#"["GET user"]"#), "rule");
-        bad("a rule without a pattern or a route", plain.clone().with("allowed", r#"[{"method":"GET"}]"#), "rule");
+        bad(
+            "a rule without a pattern or a route",
+            plain.clone().with("allowed", r#"[{"method":"GET"}]"#),
+            "rule",
+        );
         bad(
             "a rule with an unknown member",
             plain.clone().with("allowed", r#"[{"method":"GET","path":"/a","query":"b"}]"#),
@@ -60,7 +74,11 @@ impl Maker {
             plain.clone().with("allowed", r#"[{"method":"GET","path":"/a","path":"/b"}]"#),
             "claims",
         );
-        bad("a rule with a null", plain.clone().with("allowed", r#"[{"method":"GET","path":"/a","route":null}]"#), "claims");
+        bad(
+            "a rule with a null",
+            plain.clone().with("allowed", r#"[{"method":"GET","path":"/a","route":null}]"#),
+            "claims",
+        );
         bad(
             "a rule with a limit of nothing",
             plain.clone().with("allowed", r#"[{"method":"GET","path":"/a","limit":{}}]"#),
@@ -68,7 +86,10 @@ impl Maker {
         );
         bad(
             "a rule with an owner",
-            plain.clone().with("allowed", r#"[{"method":"GET","path":"/a","owner":"b","limit":{"total":1}}]"#),
+            plain.clone().with(
+                "allowed",
+                r#"[{"method":"GET","path":"/a","owner":"b","limit":{"total":1}}]"#,
+            ),
             "claims",
         );
         bad(
@@ -85,7 +106,11 @@ impl Maker {
             plain.clone().with("iat", 253_402_300_000_u64).with("exp", 253_402_300_800_u64),
             "claims",
         );
-        bad("a life that is too long", plain.clone().with("exp", NOW - 10 + 316_224_001), "lifetime");
+        bad(
+            "a life that is too long",
+            plain.clone().with("exp", NOW - 10 + 316_224_001),
+            "lifetime",
+        );
         cases
     }
 }

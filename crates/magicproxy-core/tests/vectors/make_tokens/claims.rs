@@ -14,7 +14,9 @@ impl Maker<'_> {
     /// The moments, and how numbers are written.
     fn times(&self) -> Vec<Value> {
         let plain = || self.ordinary();
-        let case = |name: &str, claims: Claims, kind: &str| refused(name, &self.token(HEADER, &claims), kind);
+        let case = |name: &str, claims: Claims, kind: &str| {
+            refused(name, &self.token(HEADER, &claims), kind)
+        };
         let c = |name: &str, claims: Claims| self.refused_claims(name, &claims);
         let short = |name: &str| {
             let mut value = refused(name, &self.token(HEADER, &plain()), "lifetime");
@@ -25,7 +27,11 @@ impl Maker<'_> {
         let exp = NOW + 3600;
         vec![
             case("expired", plain().with("iat", NOW - 100).with("exp", NOW - 50), "expired"),
-            case("expired as the leeway ends", plain().with("iat", NOW - 100).with("exp", NOW - 30), "expired"),
+            case(
+                "expired as the leeway ends",
+                plain().with("iat", NOW - 100).with("exp", NOW - 30),
+                "expired",
+            ),
             case("nbf future", plain().with("nbf", NOW + 31), "not_yet_valid"),
             case("iat future", plain().with("iat", NOW + 31), "not_yet_valid"),
             c("nbf at the end of u64", plain().with("nbf", u64::MAX)),
@@ -64,7 +70,9 @@ impl Maker<'_> {
     /// The credential, and what is allowed.
     fn grants(&self) -> Vec<Value> {
         let plain = || self.ordinary();
-        let case = |name: &str, claims: Claims, kind: &str| refused(name, &self.token(HEADER, &claims), kind);
+        let case = |name: &str, claims: Claims, kind: &str| {
+            refused(name, &self.token(HEADER, &claims), kind)
+        };
         let c = |name: &str, claims: Claims| self.refused_claims(name, &claims);
         let sealed = json!(self.sealed.text("oaep"));
         let iat = NOW - 10;
@@ -79,7 +87,10 @@ impl Maker<'_> {
             c("sealed a list", plain().without("token").with("sealed", format!("[{sealed}]"))),
             c("sealed twice", plain().hidden().and_again("sealed", &sealed)),
             c("token and sealed", plain().with("sealed", &sealed)),
-            c("token and sealed, which differ", plain().with("sealed", json!(self.sealed.text("oaep, one byte")))),
+            c(
+                "token and sealed, which differ",
+                plain().with("sealed", json!(self.sealed.text("oaep, one byte"))),
+            ),
             c("token empty beside sealed", plain().hidden().with("token", r#""""#)),
             c("sealed empty beside token", plain().with("sealed", r#""""#)),
             c("Sealed", plain().without("token").with("Sealed", &sealed)),
@@ -88,29 +99,72 @@ impl Maker<'_> {
             c("neither allowed nor scopes", plain().without("allowed")),
             c("neither, scopes empty", plain().without("allowed").with("scopes", "[]")),
             c("neither member", plain().without("allowed").without("scopes")),
-            c("allowed null beside scopes", plain().with("allowed", "null").with("scopes", r#"["read"]"#)),
+            c(
+                "allowed null beside scopes",
+                plain().with("allowed", "null").with("scopes", r#"["read"]"#),
+            ),
             c("allowed a string", plain().with("allowed", r#""GET /user""#)),
             c("allowed an object", plain().with("allowed", r#"{"GET":"/user"}"#)),
             c("allowed holds null", plain().with("allowed", "[null]")),
             c("allowed holds a number", plain().with("allowed", "[1]")),
             c("allowed holds a list", plain().with("allowed", r#"[["GET","/user"]]"#)),
             c("allowed twice", plain().and_again("allowed", r#"["GET /b"]"#)),
-            c("a rule as an object", plain().with("allowed", r#"[{"method":"GET","path":"/user"}]"#)),
-            case("lives a second longer than 3660 days", plain().with("exp", iat + LONGEST + 1), "lifetime"),
+            c(
+                "a rule as an object",
+                plain().with("allowed", r#"[{"method":"GET","path":"/user"}]"#),
+            ),
+            case(
+                "lives a second longer than 3660 days",
+                plain().with("exp", iat + LONGEST + 1),
+                "lifetime",
+            ),
             case("exp at the end of time", plain().with("exp", 253_402_300_799_u64), "lifetime"),
             case("iat zero", plain().with("iat", 0), "lifetime"),
-            c("a rule with a member twice", plain().with("allowed", r#"[{"method":"GET","path":"/a","path":"/b"}]"#)),
-            c("a rule with an unknown member", plain().with("allowed", r#"[{"method":"GET","path":"/a","query":"b"}]"#)),
-            c("a rule with null", plain().with("allowed", r#"[{"method":"GET","path":null,"route":"/a"}]"#)),
+            c(
+                "a rule with a member twice",
+                plain().with("allowed", r#"[{"method":"GET","path":"/a","path":"/b"}]"#),
+            ),
+            c(
+                "a rule with an unknown member",
+                plain().with("allowed", r#"[{"method":"GET","path":"/a","query":"b"}]"#),
+            ),
+            c(
+                "a rule with null",
+                plain().with("allowed", r#"[{"method":"GET","path":null,"route":"/a"}]"#),
+            ),
             case("allowed empty", plain().with("allowed", "[]"), "rule"),
-            case("allowed empty beside scopes", plain().with("allowed", "[]").with("scopes", r#"["read"]"#), "claims"),
-            case("a rule that would not be minted", plain().with("allowed", r#"["GET /user","GET user"]"#), "rule"),
+            case(
+                "allowed empty beside scopes",
+                plain().with("allowed", "[]").with("scopes", r#"["read"]"#),
+                "claims",
+            ),
+            case(
+                "a rule that would not be minted",
+                plain().with("allowed", r#"["GET /user","GET user"]"#),
+                "rule",
+            ),
             case("a rule in lower case", plain().with("allowed", r#"["get /user"]"#), "rule"),
             case("a rule with CONNECT", plain().with("allowed", r#"["CONNECT /user"]"#), "rule"),
-            case("a pattern too complex", plain().with("allowed", r#"["GET /[ab]*a[ab]{20}c"]"#), "rule"),
-            case("more than 1000 rules", plain().with("allowed", json!(vec!["* /a"; 1001])), "rule"),
-            case("scope unknown", plain().without("allowed").with("scopes", r#"["read","write"]"#), "unknown_scope"),
-            case("scope empty", plain().without("allowed").with("scopes", r#"[""]"#), "unknown_scope"),
+            case(
+                "a pattern too complex",
+                plain().with("allowed", r#"["GET /[ab]*a[ab]{20}c"]"#),
+                "rule",
+            ),
+            case(
+                "more than 1000 rules",
+                plain().with("allowed", json!(vec!["* /a"; 1001])),
+                "rule",
+            ),
+            case(
+                "scope unknown",
+                plain().without("allowed").with("scopes", r#"["read","write"]"#),
+                "unknown_scope",
+            ),
+            case(
+                "scope empty",
+                plain().without("allowed").with("scopes", r#"[""]"#),
+                "unknown_scope",
+            ),
             c("scopes a string", plain().without("allowed").with("scopes", r#""read""#)),
             c("scopes holds null", plain().without("allowed").with("scopes", "[null]")),
             c("scopes twice", plain().and_again("scopes", "null")),
@@ -158,7 +212,9 @@ impl Maker<'_> {
     /// Texts that are no claims.
     fn texts(&self) -> Vec<Value> {
         let plain = || self.ordinary();
-        let raw = |name: &str, json: &str| refused(name, &self.signed(&self.first, &RSA_PKCS1_SHA256, HEADER, json), "claims");
+        let raw = |name: &str, json: &str| {
+            refused(name, &self.signed(&self.first, &RSA_PKCS1_SHA256, HEADER, json), "claims")
+        };
         let sealed = json!(self.sealed.text("oaep"));
         let iat = NOW - 10;
         let exp = NOW + 3600;
@@ -167,7 +223,10 @@ impl Maker<'_> {
             raw("empty", ""),
             raw("empty object", "{}"),
             raw("null", "null"),
-            raw("a list", &format!(r#"[{iat},{exp},1,{sealed},["GET /user"],null,"test-1","api",false]"#)),
+            raw(
+                "a list",
+                &format!(r#"[{iat},{exp},1,{sealed},["GET /user"],null,"test-1","api",false]"#),
+            ),
             raw(
                 "a list of as many as there are",
                 &format!(r#"[{iat},{exp},{iat},{sealed},["GET /user"],null,"test-1","api",false]"#),
@@ -185,7 +244,10 @@ impl Maker<'_> {
                 &self.signed_text(&format!(
                     "{}.{}",
                     base64url(HEADER),
-                    base64url([plain().json().trim_end_matches('}').as_bytes(), b",\"x\":\"\xff\"}"].concat())
+                    base64url(
+                        [plain().json().trim_end_matches('}').as_bytes(), b",\"x\":\"\xff\"}"]
+                            .concat()
+                    )
                 )),
                 "claims",
             ),

@@ -5,7 +5,12 @@ use super::*;
 impl Maker<'_> {
     pub(super) fn credentials(&self) -> Vec<Value> {
         let with = |name: &str, sealed: &str, outcome: Value| {
-            let mut case = self.accepted_case(name, HEADER, &self.ordinary().with("token", json!(sealed)), json!({}));
+            let mut case = self.accepted_case(
+                name,
+                HEADER,
+                &self.ordinary().with("token", json!(sealed)),
+                json!({}),
+            );
             case.as_object_mut().unwrap().remove("credential");
             for (member, value) in outcome.as_object().unwrap() {
                 case[member] = value.clone();
@@ -15,7 +20,9 @@ impl Maker<'_> {
         let mut cases = Vec::new();
         for recipe in RECIPES {
             let outcome = match recipe.outcome {
-                Outcome::Opens => json!({"credential": String::from_utf8((recipe.secret)()).unwrap()}),
+                Outcome::Opens => {
+                    json!({"credential": String::from_utf8((recipe.secret)()).unwrap()})
+                }
                 Outcome::NotSealed => json!({"open": "sealed"}),
                 Outcome::NoCredential => json!({"open": "credential"}),
             };
@@ -39,7 +46,10 @@ impl Maker<'_> {
             closed("sealed: with a line end", &format!("{oaep}\n")),
             closed("sealed: too much padding", &format!("{oaep}=")),
             closed("sealed: cut short", &STANDARD.encode(&STANDARD.decode(oaep).unwrap()[..255])),
-            closed("sealed: one byte too many", &STANDARD.encode([&[0], STANDARD.decode(oaep).unwrap().as_slice()].concat())),
+            closed(
+                "sealed: one byte too many",
+                &STANDARD.encode([&[0], STANDARD.decode(oaep).unwrap().as_slice()].concat()),
+            ),
             closed("sealed: changed", &changed(oaep)),
             closed("sealed: zeroes", &STANDARD.encode([0; 256])),
             closed("sealed: ones", &STANDARD.encode([0xff; 256])),
@@ -52,10 +62,16 @@ impl Maker<'_> {
                 &join(&[&other_header, jwe[1], jwe[2], jwe[3], jwe[4]]),
             ),
             closed("JWE: key changed", &join(&[jwe[0], &changed(jwe[1]), jwe[2], jwe[3], jwe[4]])),
-            closed("JWE: nonce changed", &join(&[jwe[0], jwe[1], &changed(jwe[2]), jwe[3], jwe[4]])),
+            closed(
+                "JWE: nonce changed",
+                &join(&[jwe[0], jwe[1], &changed(jwe[2]), jwe[3], jwe[4]]),
+            ),
             closed("JWE: text changed", &join(&[jwe[0], jwe[1], jwe[2], &changed(jwe[3]), jwe[4]])),
             closed("JWE: tag changed", &join(&[jwe[0], jwe[1], jwe[2], jwe[3], &changed(jwe[4])])),
-            closed("JWE: tag cut to 12 bytes", &join(&[jwe[0], jwe[1], jwe[2], jwe[3], &jwe[4][..16]])),
+            closed(
+                "JWE: tag cut to 12 bytes",
+                &join(&[jwe[0], jwe[1], jwe[2], jwe[3], &jwe[4][..16]]),
+            ),
             closed("JWE: no tag", &join(&[jwe[0], jwe[1], jwe[2], jwe[3], ""])),
             closed("JWE: no key, direct", &join(&[jwe[0], "", jwe[2], jwe[3], jwe[4]])),
             closed(
@@ -64,7 +80,13 @@ impl Maker<'_> {
                     jwe[0],
                     jwe[1],
                     jwe[2],
-                    &base64url([URL_SAFE_NO_PAD.decode(jwe[3]).unwrap(), URL_SAFE_NO_PAD.decode(jwe[4]).unwrap()].concat()),
+                    &base64url(
+                        [
+                            URL_SAFE_NO_PAD.decode(jwe[3]).unwrap(),
+                            URL_SAFE_NO_PAD.decode(jwe[4]).unwrap(),
+                        ]
+                        .concat(),
+                    ),
                     "",
                 ]),
             ),

@@ -8,9 +8,11 @@ impl Maker<'_> {
         let h = |name: &str, header: &str| refused(name, &self.token(header, &claims), "header");
         let first = thumbprint("first");
         let with = |member: &str| format!(r#"{{"typ":"JWT","alg":"RS256",{member}}}"#);
-        let none = format!("{}.{}.", base64url(r#"{"typ":"JWT","alg":"none"}"#), base64url(claims.json()));
+        let none =
+            format!("{}.{}.", base64url(r#"{"typ":"JWT","alg":"none"}"#), base64url(claims.json()));
         let public = PrivateKey::from_pem(&pem("first")).unwrap().public().to_pem();
-        let stranger = |header: &str| self.signed(&self.second, &RSA_PKCS1_SHA256, header, &claims.json());
+        let stranger =
+            |header: &str| self.signed(&self.second, &RSA_PKCS1_SHA256, header, &claims.json());
         vec![
             refused("alg none", &none, "header"),
             h("alg none, signed", r#"{"typ":"JWT","alg":"none"}"#),
@@ -18,7 +20,12 @@ impl Maker<'_> {
             refused("alg HS256 by the public key's PEM", &Self::hmac(&public, &claims), "header"),
             refused(
                 "alg RS512",
-                &self.signed(&self.first, &RSA_PKCS1_SHA512, r#"{"typ":"JWT","alg":"RS512"}"#, &claims.json()),
+                &self.signed(
+                    &self.first,
+                    &RSA_PKCS1_SHA512,
+                    r#"{"typ":"JWT","alg":"RS512"}"#,
+                    &claims.json(),
+                ),
                 "header",
             ),
             refused("alg PS256", &self.pss(PS256_HEADER), "header"),
@@ -56,12 +63,32 @@ impl Maker<'_> {
             h("kid twice", &with(&format!(r#""kid":"{first}","kid":"{first}""#))),
             refused("kid unknown", &self.token(&with(r#""kid":"AAAA""#), &claims), "unknown_key"),
             refused("kid empty", &self.token(&with(r#""kid":"""#), &claims), "unknown_key"),
-            refused("kid a file", &self.token(&with(r#""kid":"../../../../dev/null""#), &claims), "unknown_key"),
-            refused("kid with padding", &self.token(&with(&format!(r#""kid":"{first}=""#)), &claims), "unknown_key"),
-            refused("kid of another key", &stranger(&with(&format!(r#""kid":"{}""#, thumbprint("second")))), "unknown_key"),
-            refused("our kid, another's signature", &stranger(&with(&format!(r#""kid":"{first}""#))), "signature"),
+            refused(
+                "kid a file",
+                &self.token(&with(r#""kid":"../../../../dev/null""#), &claims),
+                "unknown_key",
+            ),
+            refused(
+                "kid with padding",
+                &self.token(&with(&format!(r#""kid":"{first}=""#)), &claims),
+                "unknown_key",
+            ),
+            refused(
+                "kid of another key",
+                &stranger(&with(&format!(r#""kid":"{}""#, thumbprint("second")))),
+                "unknown_key",
+            ),
+            refused(
+                "our kid, another's signature",
+                &stranger(&with(&format!(r#""kid":"{first}""#))),
+                "signature",
+            ),
             refused("another's signature", &stranger(HEADER), "signature"),
-            refused("RS512's signature", &self.signed(&self.first, &RSA_PKCS1_SHA512, HEADER, &claims.json()), "signature"),
+            refused(
+                "RS512's signature",
+                &self.signed(&self.first, &RSA_PKCS1_SHA512, HEADER, &claims.json()),
+                "signature",
+            ),
             refused("signature of zeroes", &self.forged(&[0; 256]), "signature"),
             refused("signature of ones", &self.forged(&[0xff; 256]), "signature"),
             refused("signature of one byte", &self.forged(&[0]), "signature"),
@@ -82,22 +109,38 @@ impl Maker<'_> {
 
     /// Such signatures are salted, so they are kept in `sealed.json` as well.
     fn pss(&self, header: &str) -> String {
-        format!("{}.{}.{}", base64url(header), base64url(self.ordinary().json()), self.sealed.text(header))
+        format!(
+            "{}.{}.{}",
+            base64url(header),
+            base64url(self.ordinary().json()),
+            self.sealed.text(header)
+        )
     }
 
     fn hmac(secret: &str, claims: &Claims) -> String {
-        let text = format!("{}.{}", base64url(r#"{"typ":"JWT","alg":"HS256"}"#), base64url(claims.json()));
-        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), text.as_bytes());
+        let text =
+            format!("{}.{}", base64url(r#"{"typ":"JWT","alg":"HS256"}"#), base64url(claims.json()));
+        let tag =
+            hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), text.as_bytes());
         format!("{text}.{}", base64url(tag))
     }
 
     fn forged(&self, signature: &[u8]) -> String {
-        format!("{}.{}.{}", base64url(HEADER), base64url(self.ordinary().json()), base64url(signature))
+        format!(
+            "{}.{}.{}",
+            base64url(HEADER),
+            base64url(self.ordinary().json()),
+            base64url(signature)
+        )
     }
 
     fn with_other_claims(&self) -> String {
         let good = self.token(HEADER, &self.ordinary());
         let signature = good.rsplit('.').next().unwrap();
-        format!("{}.{}.{signature}", base64url(HEADER), base64url(self.ordinary().with("allowed", r#"["* /.*"]"#).json()))
+        format!(
+            "{}.{}.{signature}",
+            base64url(HEADER),
+            base64url(self.ordinary().with("allowed", r#"["* /.*"]"#).json())
+        )
     }
 }

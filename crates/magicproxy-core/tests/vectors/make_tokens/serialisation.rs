@@ -14,7 +14,8 @@ impl Maker<'_> {
         let at = alphabet.find(last).unwrap() + 1;
         let trailing = format!("{body}{}", &alphabet[at..=at]);
         let padded_claims = self.ordinary().with("jti", json!("x".repeat(16_384)));
-        let json_form = json!({"payload": payload, "protected": header, "signature": signature}).to_string();
+        let json_form =
+            json!({"payload": payload, "protected": header, "signature": signature}).to_string();
         let m = |name: &str, token: &str| refused(name, token, "malformed");
         vec![
             m("nothing", ""),
@@ -32,7 +33,10 @@ impl Maker<'_> {
             m("a blank before", &format!(" {good}")),
             m("a blank after", &format!("{good} ")),
             m("a line end after", &format!("{good}\n")),
-            m("a line end inside", &format!("{header}.{payload}.{}\n{}", &signature[..64], &signature[64..])),
+            m(
+                "a line end inside",
+                &format!("{header}.{payload}.{}\n{}", &signature[..64], &signature[64..]),
+            ),
             refused(
                 "a blank in the payload",
                 &join(&[header, &format!("{} {}", &payload[..64], &payload[64..]), signature]),
@@ -41,7 +45,11 @@ impl Maker<'_> {
             m("a NUL after", &format!("{good}\0")),
             m("padding on the signature", &format!("{good}==")),
             m("padding on the header", &join(&[&format!("{header}="), payload, signature])),
-            refused("padding on the payload", &join(&[header, &format!("{payload}="), signature]), "signature"),
+            refused(
+                "padding on the payload",
+                &join(&[header, &format!("{payload}="), signature]),
+                "signature",
+            ),
             m("trailing bits in the signature", &join(&[header, payload, &trailing])),
             refused("a character too many in the signature", &format!("{good}A"), "signature"),
             m("the other alphabet", &join(&[header, payload, &STANDARD.encode([0xff; 256])])),
@@ -52,14 +60,27 @@ impl Maker<'_> {
             refused("too long", &self.token(HEADER, &padded_claims), "too_long"),
             refused("too long and no token", &"a".repeat(16_385), "too_long"),
             m("as long as may be and no token", &"a".repeat(16_384)),
-            refused("payload not base64url, signed", &self.signed_text(&format!("{header}.!!!!")), "malformed"),
             refused(
-                "payload with padding, signed",
-                &self.signed_text(&format!("{header}.{}=", base64url(self.ordinary().json() + " "))),
+                "payload not base64url, signed",
+                &self.signed_text(&format!("{header}.!!!!")),
                 "malformed",
             ),
-            refused("payload with trailing bits, signed", &self.signed_text(&format!("{header}.e31")), "malformed"),
-            refused("payload with a character behind its object, signed", &self.signed_text(&format!("{header}.e30x")), "claims"),
+            refused(
+                "payload with padding, signed",
+                &self
+                    .signed_text(&format!("{header}.{}=", base64url(self.ordinary().json() + " "))),
+                "malformed",
+            ),
+            refused(
+                "payload with trailing bits, signed",
+                &self.signed_text(&format!("{header}.e31")),
+                "malformed",
+            ),
+            refused(
+                "payload with a character behind its object, signed",
+                &self.signed_text(&format!("{header}.e30x")),
+                "claims",
+            ),
         ]
     }
 }

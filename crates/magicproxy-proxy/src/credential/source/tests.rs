@@ -10,7 +10,8 @@ const LONG: Duration = Duration::from_secs(3_600);
 fn given(text: &str, expires_at: Option<u64>) -> IssuedCredential {
     let credential = Credential::parse(Zeroizing::new(text.to_owned())).unwrap();
     let typed = TypedCredential::Configured(credential);
-    let source = CredentialSource::new(&typed, &CredentialCarrier::Bearer, &Carriers::default()).unwrap();
+    let source =
+        CredentialSource::new(&typed, &CredentialCarrier::Bearer, &Carriers::default()).unwrap();
     IssuedCredential { expires_at: expires_at.map(UnixTime), ..source.give() }
 }
 
@@ -34,8 +35,12 @@ impl Stage {
 
     /// Many at once get one and the same credential.
     async fn many_at(&self, now: u64, expires: bool) -> Arc<AttachedCredential> {
-        let (a, b, c, d) =
-            tokio::join!(self.at(now, expires), self.at(now, expires), self.at(now, expires), self.at(now, expires));
+        let (a, b, c, d) = tokio::join!(
+            self.at(now, expires),
+            self.at(now, expires),
+            self.at(now, expires),
+            self.at(now, expires)
+        );
         assert!([&b, &c, &d].iter().all(|other| Arc::ptr_eq(&a, other)));
         a
     }
@@ -84,7 +89,10 @@ async fn an_error_is_not_kept() {
     let stage = Stage::default();
     for now in [0, 10] {
         let failing = async { Err(Rejection::Busy) };
-        assert!(matches!(stage.current.current(|| UnixTime(now), LONG, failing).await, Err(Rejection::Busy)));
+        assert!(matches!(
+            stage.current.current(|| UnixTime(now), LONG, failing).await,
+            Err(Rejection::Busy)
+        ));
         stage.at(now, true).await;
     }
     assert_eq!(stage.asked(), 2);
@@ -92,7 +100,8 @@ async fn an_error_is_not_kept() {
 
 /// Polls it once: it has begun, and is not done.
 async fn begun<T>(mut work: std::pin::Pin<&mut impl Future<Output = T>>) {
-    let polled = std::future::poll_fn(|context| std::task::Poll::Ready(work.as_mut().poll(context))).await;
+    let polled =
+        std::future::poll_fn(|context| std::task::Poll::Ready(work.as_mut().poll(context))).await;
     assert!(polled.is_pending());
 }
 
@@ -149,7 +158,8 @@ async fn what_expired_while_one_waited_is_not_given() {
         asked_again.fetch_add(1, Ordering::SeqCst);
         Ok(given("third", Some(40)))
     };
-    let (second, third) = tokio::join!(current.current(now, LONG, slow), current.current(now, LONG, again));
+    let (second, third) =
+        tokio::join!(current.current(now, LONG, slow), current.current(now, LONG, again));
     assert!(!Arc::ptr_eq(&second.unwrap(), &third.unwrap()));
     assert_eq!(asked_again.load(Ordering::SeqCst), 1);
 }

@@ -43,9 +43,13 @@ impl KeySetDocument {
         let (generation, minute) = (keys.generation(), now.0 / FRESH_SECONDS);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match &*last {
-            Some(signed) if (signed.generation, signed.minute) == (generation, minute) => signed.document.clone(),
+            Some(signed) if (signed.generation, signed.minute) == (generation, minute) => {
+                signed.document.clone()
+            }
             _ => {
-                let document = Bytes::from(keys.current().key_set_document(now, &self.accepts, &self.denied).to_string());
+                let document = Bytes::from(
+                    keys.current().key_set_document(now, &self.accepts, &self.denied).to_string(),
+                );
                 *last = Some(SignedDocument { generation, minute, document: document.clone() });
                 document
             }

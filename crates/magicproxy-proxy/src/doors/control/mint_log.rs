@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use magicproxy_core::{LongToken, MintedToken, RuleSource, TokenSpec, TokenVersion, UnverifiedToken, Weakness};
+use magicproxy_core::{
+    LongToken, MintedToken, RuleSource, TokenSpec, TokenVersion, UnverifiedToken, Weakness,
+};
 
 use crate::settings::CredentialCarrier;
 
@@ -31,7 +33,11 @@ impl MintRecord {
         let allows = named.join(", ");
         // Some APIs have the credential in the path; a pattern may escape its characters.
         let hidden = allows.replace('\\', "").contains(request.credential.expose());
-        let allows = if hidden { "(hidden: a rule holds the credential)".to_owned() } else { shortened(&allows) };
+        let allows = if hidden {
+            "(hidden: a rule holds the credential)".to_owned()
+        } else {
+            shortened(&allows)
+        };
         Self {
             upstream: request.upstream.as_ref().map(ToString::to_string).unwrap_or_default(),
             sub: request.subject.as_ref().map(ToString::to_string),
@@ -67,7 +73,11 @@ impl MintRecord {
 
 /// One line without control characters, of bounded length.
 fn shortened(text: &str) -> String {
-    let mut line: String = text.chars().take(MAX_LOGGED_RULES_CHARACTERS).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut line: String = text
+        .chars()
+        .take(MAX_LOGGED_RULES_CHARACTERS)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     if text.chars().nth(MAX_LOGGED_RULES_CHARACTERS).is_some() {
         line.push('…');
     }

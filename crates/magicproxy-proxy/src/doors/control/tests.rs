@@ -12,7 +12,10 @@ fn exchange(budget: &Arc<Budget>) -> Holding {
 
 fn budget(per_peer: usize) -> Arc<Budget> {
     let defaults = Limits::default();
-    Budget::new(&Limits { buffered_bytes: Quota { per_peer, ..defaults.buffered_bytes }, ..defaults })
+    Budget::new(&Limits {
+        buffered_bytes: Quota { per_peer, ..defaults.buffered_bytes },
+        ..defaults
+    })
 }
 
 #[tokio::test]
@@ -35,6 +38,9 @@ async fn an_order_has_a_longest_length() {
     let longest = vec![b' '; MAX_MINT_REQUEST_BYTES];
     assert!(collect(Full::new(Bytes::from(longest.clone())), &exchange).await.is_ok());
     let longer = [longest, vec![b' ']].concat();
-    assert!(matches!(collect(Full::new(Bytes::from(longer)), &exchange).await, Err(Rejection::Order(_))));
+    assert!(matches!(
+        collect(Full::new(Bytes::from(longer)), &exchange).await,
+        Err(Rejection::Order(_))
+    ));
     assert_eq!(budget.held(Resource::BufferedBytes), 0);
 }

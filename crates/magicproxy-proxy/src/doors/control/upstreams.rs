@@ -41,7 +41,12 @@ impl Control {
         };
         let only = all.first().filter(|_| all.len() == 1).cloned();
         let mints_somewhere = self.settings.mints_over_http();
-        UpstreamListing { complete: known.len() == all.len() || only.is_some(), known, only, mints_somewhere }
+        UpstreamListing {
+            complete: known.len() == all.len() || only.is_some(),
+            known,
+            only,
+            mints_somewhere,
+        }
     }
 
     /// The upstream of the token that the client bears, if that is genuine, alive and not revoked.
@@ -75,11 +80,18 @@ impl Control {
             Some(name) => {
                 let name = decoded(name);
                 let here = |upstream: &&Arc<UpstreamSettings>| {
-                    let elsewhere = served.filter(|served| !served.settings().routes.mount.is_root());
+                    let elsewhere =
+                        served.filter(|served| !served.settings().routes.mount.is_root());
                     elsewhere.is_none_or(|served| served.settings().name == upstream.name)
                 };
-                let found = self.settings.upstreams.iter().filter(here).find(|upstream| upstream.is_called(&name));
-                let unknown = || Rejection::UnknownUpstream { known: told.known_names().unwrap_or_default() };
+                let found = self
+                    .settings
+                    .upstreams
+                    .iter()
+                    .filter(here)
+                    .find(|upstream| upstream.is_called(&name));
+                let unknown =
+                    || Rejection::UnknownUpstream { known: told.known_names().unwrap_or_default() };
                 let found = found.ok_or_else(unknown)?;
                 json!({ "upstream": found.name, "accepts": AcceptedTokens::any_of([&found.acceptance]) })
             }
@@ -94,17 +106,27 @@ impl UpstreamListing {
         let here = served.map(ServedUpstream::settings);
         let here = here.filter(|upstream| upstream.routes.mount.is_root() || self.knows(upstream));
         let first = match here {
-            Some(upstream) => format!("magic API proxy for {} version {VERSION}", upstream.api_root),
+            Some(upstream) => {
+                format!("magic API proxy for {} version {VERSION}", upstream.api_root)
+            }
             None => format!("magic API proxy version {VERSION}"),
         };
-        let closed = !served.map_or(self.mints_somewhere, |served| served.settings().mints_over_http());
+        let closed =
+            !served.map_or(self.mints_somewhere, |served| served.settings().mints_over_http());
         let all_closed = closed && served.is_none();
         // Below a mount it is about that upstream only.
         let at_root = served.is_none_or(|served| served.settings().routes.mount.is_root());
-        let others = self.known.iter().filter(|upstream| at_root && here.is_none_or(|here| here.name != upstream.name));
+        let others = self
+            .known
+            .iter()
+            .filter(|upstream| at_root && here.is_none_or(|here| here.name != upstream.name));
         let lines = others.map(|upstream| {
             let UpstreamSettings { name, api_root, routes, .. } = &**upstream;
-            let mint = if all_closed || upstream.mints_over_http() { "" } else { ", where minting is closed" };
+            let mint = if all_closed || upstream.mints_over_http() {
+                ""
+            } else {
+                ", where minting is closed"
+            };
             format!("\n{name} at {}/ for {api_root}{mint}", routes.mount.as_str())
         });
         first + if closed { "\nminting is closed" } else { "" } + &lines.collect::<String>()
@@ -138,7 +160,10 @@ impl<'a> ControlHead<'a> {
 
     /// The upstream that a bearer's question about its own token is for: the one of the address, or else the one that the token
     /// names. That name is not believed: the gate of that upstream verifies the token.
-    pub(super) fn about(&self, placed: Option<&'a ServedUpstream>) -> Result<&'a ServedUpstream, Rejection> {
+    pub(super) fn about(
+        &self,
+        placed: Option<&'a ServedUpstream>,
+    ) -> Result<&'a ServedUpstream, Rejection> {
         placed.or_else(|| self.named_by_token()).ok_or(Rejection::NoUpstream)
     }
 
@@ -153,7 +178,9 @@ impl<'a> ControlHead<'a> {
 
 /// Does the token say that it is for this upstream? Nothing in it is believed yet.
 fn is_for(token: &str, upstream: &UpstreamSettings) -> bool {
-    let Ok(claims) = UnverifiedToken::parse(token).map(|token| token.claims_for_display().unwrap_or_default()) else {
+    let Ok(claims) =
+        UnverifiedToken::parse(token).map(|token| token.claims_for_display().unwrap_or_default())
+    else {
         return false;
     };
     match claims.get("aud").and_then(|aud| aud.as_str()) {
@@ -164,6 +191,7 @@ fn is_for(token: &str, upstream: &UpstreamSettings) -> bool {
 
 /// A name as it stands in a path: RFC 3986 wants `[` and `]` encoded, and clients may encode `:`.
 fn decoded(name: &str) -> String {
-    let pairs = [("%5B", "["), ("%5b", "["), ("%5D", "]"), ("%5d", "]"), ("%3A", ":"), ("%3a", ":")];
+    let pairs =
+        [("%5B", "["), ("%5b", "["), ("%5D", "]"), ("%5d", "]"), ("%3A", ":"), ("%3a", ":")];
     pairs.iter().fold(name.to_owned(), |name, (encoded, plain)| name.replace(encoded, plain))
 }

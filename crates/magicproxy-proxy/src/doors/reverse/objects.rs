@@ -54,18 +54,24 @@ impl ReverseDoor {
         let buffered = answered.take(Resource::BufferedBytes, 0)?;
         let MaskedResponse { mut head, mut body, secret_mask } = answered.searched()?;
         let WholeResponse { bytes, mut buffered } = read(&mut body, buffered).await?;
-        let rewriting = link_base.map(|link_base| self.public_links.rewriting(&self.router, link_base));
+        let rewriting =
+            link_base.map(|link_base| self.public_links.rewriting(&self.router, link_base));
         let leads = leads(entry, rewriting.as_ref());
         rewrite::apply(&mut head, Coding::Other, || rewriting);
         prepare(&mut head);
         let actions = ObjectActions { leads, upstream, client };
         // A client is told that something is well without content.
         let length = bytes.len();
-        let treated = if bytes.is_empty() { Vec::new() } else { treated(bytes, actions, &buffered).await? };
+        let treated =
+            if bytes.is_empty() { Vec::new() } else { treated(bytes, actions, &buffered).await? };
         // Written anew, it holds as they are the characters for which the upstream wrote escapes.
-        let treated = secret_mask.and_then(|secret_mask| secret_mask.masked(&treated)).unwrap_or(treated);
+        let treated =
+            secret_mask.and_then(|secret_mask| secret_mask.masked(&treated)).unwrap_or(treated);
         buffered.grow(treated.len().saturating_sub(length))?;
-        Ok(Response::from_parts(head, ResponseBody::made(treated.into(), Box::new((body, buffered)))))
+        Ok(Response::from_parts(
+            head,
+            ResponseBody::made(treated.into(), Box::new((body, buffered))),
+        ))
     }
 }
 
@@ -91,7 +97,11 @@ async fn read(body: &mut UpstreamBody, mut buffered: Holding) -> Result<WholeRes
 }
 
 /// What becomes of a document, beside the event loop where it is long. What holds it pays for the tree that is made of it, too.
-async fn treated(document: Bytes, actions: ObjectActions, buffered: &Holding) -> Result<Vec<u8>, Rejection> {
+async fn treated(
+    document: Bytes,
+    actions: ObjectActions,
+    buffered: &Holding,
+) -> Result<Vec<u8>, Rejection> {
     let tree = buffered.take(Resource::BufferedBytes, tree_bytes(&document))?;
     let treated = work_aside(document.len(), move || {
         let _tree = tree;
@@ -116,7 +126,9 @@ fn unread(error: &BodyError) -> Rejection {
 
 /// Removes what is no longer true of the body, which bears a token.
 fn prepare(head: &mut Parts) {
-    for name in [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::ACCEPT_RANGES, header::TRAILER] {
+    for name in
+        [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::ACCEPT_RANGES, header::TRAILER]
+    {
         head.headers.remove(name);
     }
     rewrite::drop_digests(&mut head.headers);

@@ -91,7 +91,14 @@ impl PublicLinks {
         };
         let asked = if members.has_pages() { head.uri.path_and_query().cloned() } else { None };
         let members = Arc::clone(members);
-        Some(LinkBase { members, asked, upstream: route.upstream, origin: route.origin, entry, base })
+        Some(LinkBase {
+            members,
+            asked,
+            upstream: route.upstream,
+            origin: route.origin,
+            entry,
+            base,
+        })
     }
 
     pub(super) fn rewriting(&self, router: &Router, link_base: LinkBase) -> Rewriting {
@@ -121,10 +128,18 @@ impl LinkBase {
             Base::Called(scheme, name) => format!("{}://{}", scheme.as_str(), name.as_str()),
         };
         let public_links = router.public_links(self.upstream, self.entry);
-        let asked = public_links.get(self.origin.place()).map(|(url, _)| (*url).to_owned()).unwrap_or_default();
-        let public_links: Vec<(String, String)> =
-            public_links.into_iter().map(|(url, path)| (url.to_owned(), format!("{base}{path}"))).collect();
-        let in_clear: Vec<_> = public_links.iter().filter_map(|(url, to)| Some((in_clear(url)?, to.clone()))).collect();
+        let asked = public_links
+            .get(self.origin.place())
+            .map(|(url, _)| (*url).to_owned())
+            .unwrap_or_default();
+        let public_links: Vec<(String, String)> = public_links
+            .into_iter()
+            .map(|(url, path)| (url.to_owned(), format!("{base}{path}")))
+            .collect();
+        let in_clear: Vec<_> = public_links
+            .iter()
+            .filter_map(|(url, to)| Some((in_clear(url)?, to.clone())))
+            .collect();
         // The first of two with the same `from` wins.
         LinkMap::new(public_links.into_iter().chain(in_clear))
             .with_origin(&asked)
@@ -167,6 +182,7 @@ impl KeyRef<'_> {
 impl Equivalent<Key> for KeyRef<'_> {
     fn equivalent(&self, key: &Key) -> bool {
         let Key { upstream, origin, entry, scheme, name } = key;
-        (self.upstream, self.origin, self.entry, self.scheme, self.name) == (*upstream, *origin, *entry, *scheme, name.as_str())
+        (self.upstream, self.origin, self.entry, self.scheme, self.name)
+            == (*upstream, *origin, *entry, *scheme, name.as_str())
     }
 }

@@ -59,7 +59,11 @@ struct Bounds {
 }
 
 impl Tunnel {
-    pub(super) fn new(on_upgrade: OnUpgrade, connection: &Arc<Connection>, bounds: TunnelBounds) -> Self {
+    pub(super) fn new(
+        on_upgrade: OnUpgrade,
+        connection: &Arc<Connection>,
+        bounds: TunnelBounds,
+    ) -> Self {
         connection.begin_tunnel();
         Self { on_upgrade, bounds, stopped: connection.stopped() }
     }
@@ -76,7 +80,9 @@ pub(super) fn open(switched: UpgradedResponse, tunnel: Tunnel) -> Response<Respo
         tokio::spawn(async move {
             match tokio::join!(on_upgrade, upstream) {
                 (Ok(downstream), Ok(upstream)) => {
-                    TunnelStreams::new(downstream, upstream).run(&bounds, stopped, &mut request.record).await
+                    TunnelStreams::new(downstream, upstream)
+                        .run(&bounds, stopped, &mut request.record)
+                        .await
                 }
                 (Err(_), _) => request.record.tunnel([0; 2], TunnelEnd::ClientGone.name()),
                 (Ok(_), Err(_)) => request.record.tunnel([0; 2], TunnelEnd::UpstreamGone.name()),
@@ -120,7 +126,9 @@ impl TunnelEnd {
     /// What both sides are told where the proxy closes. Clients connect again after the first code, and not after the second.
     fn close(self) -> (CloseCode, &'static str) {
         match self {
-            Self::Closed | Self::ClientGone | Self::UpstreamGone => (CloseCode::GoingAway, "the other side has gone"),
+            Self::Closed | Self::ClientGone | Self::UpstreamGone => {
+                (CloseCode::GoingAway, "the other side has gone")
+            }
             Self::Idle => (CloseCode::GoingAway, "no byte came for too long"),
             Self::TooLong => (CloseCode::GoingAway, "it was open for as long as it may be"),
             Self::Stopped => (CloseCode::GoingAway, "the proxy stops"),
@@ -180,7 +188,12 @@ impl TunnelStreams {
     }
 
     /// Passes frames in both directions until something ends it, and records what.
-    async fn run(mut self, bounds: &Bounds, mut stopped: watch::Receiver<()>, record: &mut AccessRecord) {
+    async fn run(
+        mut self,
+        bounds: &Bounds,
+        mut stopped: watch::Receiver<()>,
+        record: &mut AccessRecord,
+    ) {
         loop {
             let look = self.deadline.unwrap_or_else(|| bounds.next_look(self.last_moved()));
             tokio::select! {
@@ -209,14 +222,18 @@ impl TunnelStreams {
             }
         }
         if self.closes_itself() {
-            let shut_down = async { tokio::join!(self.client.shutdown(), self.upstream.shutdown()) };
+            let shut_down =
+                async { tokio::join!(self.client.shutdown(), self.upstream.shutdown()) };
             let _ = tokio::time::timeout(LOOK, shut_down).await;
         }
         self.record_in(record);
     }
 
     fn record_in(&self, record: &mut AccessRecord) {
-        record.tunnel([self.up.passed(), self.down.passed()], self.end.unwrap_or(TunnelEnd::Closed).name());
+        record.tunnel(
+            [self.up.passed(), self.down.passed()],
+            self.end.unwrap_or(TunnelEnd::Closed).name(),
+        );
     }
 
     /// Ready when one of the directions has ended, or both sides have closed.
@@ -226,13 +243,21 @@ impl TunnelStreams {
             && let Poll::Ready(end) = self.down.poll(context, &mut self.upstream, &mut self.client)
         {
             (self.down_has_ended, ready) = (true, true);
-            self.gone(if end == DirectionEnd::Source { TunnelEnd::UpstreamGone } else { TunnelEnd::ClientGone });
+            self.gone(if end == DirectionEnd::Source {
+                TunnelEnd::UpstreamGone
+            } else {
+                TunnelEnd::ClientGone
+            });
         }
         if !self.up_has_ended
             && let Poll::Ready(end) = self.up.poll(context, &mut self.client, &mut self.upstream)
         {
             (self.up_has_ended, ready) = (true, true);
-            self.gone(if end == DirectionEnd::Source { TunnelEnd::ClientGone } else { TunnelEnd::UpstreamGone });
+            self.gone(if end == DirectionEnd::Source {
+                TunnelEnd::ClientGone
+            } else {
+                TunnelEnd::UpstreamGone
+            });
         }
         if self.deadline.is_none() && self.up.has_closed() && self.down.has_closed() {
             self.ends(TunnelEnd::Closed);
@@ -286,11 +311,16 @@ impl TunnelStreams {
     /// 6455 section 7.1.1).
     fn is_over(&self) -> bool {
         let ended = self.up_has_ended && self.down_has_ended;
-        ended || self.end == Some(TunnelEnd::ClientGone) && self.up_has_ended || self.both_have_closed() && self.closes_itself()
+        ended
+            || self.end == Some(TunnelEnd::ClientGone) && self.up_has_ended
+            || self.both_have_closed() && self.closes_itself()
     }
 
     fn closes_itself(&self) -> bool {
-        !matches!(self.end, None | Some(TunnelEnd::Closed | TunnelEnd::ClientGone | TunnelEnd::UpstreamGone))
+        !matches!(
+            self.end,
+            None | Some(TunnelEnd::Closed | TunnelEnd::ClientGone | TunnelEnd::UpstreamGone)
+        )
     }
 
     fn last_moved(&self) -> Instant {

@@ -12,8 +12,13 @@ impl Body for Parts<'_> {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.pop_front().map(|length| Ok(Frame::data(Bytes::from(vec![b'x'; length])))))
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(
+            self.0.pop_front().map(|length| Ok(Frame::data(Bytes::from(vec![b'x'; length])))),
+        )
     }
 }
 
@@ -86,7 +91,9 @@ fn what_was_read_lowers_the_bound() {
 
 #[test]
 fn only_a_known_length_is_within_a_bound() {
-    for (left, is_within) in [(Left::Bytes(0), true), (Left::Bytes(9), true), (Left::Bytes(10), false)] {
+    for (left, is_within) in
+        [(Left::Bytes(0), true), (Left::Bytes(9), true), (Left::Bytes(10), false)]
+    {
         assert_eq!(left.is_within(9), is_within, "{left:?}");
     }
     assert!(!Left::Unknown.is_within(u64::MAX) && !Left::Unread.is_within(u64::MAX));

@@ -5,12 +5,17 @@ use crate::settings::{ApiRoot, RouteSettings};
 
 /// A check of a proxy at `https://proxy.example:8443` with an API of its own name and one host.
 fn check() -> HostCheck {
-    let hosts = vec![HostName::parse("gh.example").unwrap(), HostName::parse("gl.example:7000").unwrap()];
+    let hosts =
+        vec![HostName::parse("gh.example").unwrap(), HostName::parse("gl.example:7000").unwrap()];
     let routes = RouteSettings { hosts, ..RouteSettings::default() };
-    let upstreams =
-        [upstream("a", "https://api.example/v3", routes), upstream("b", "http://b.example:81", RouteSettings::default())];
+    let upstreams = [
+        upstream("a", "https://api.example/v3", routes),
+        upstream("b", "http://b.example:81", RouteSettings::default()),
+    ];
     let mut check = HostCheck::default();
-    check.hosts.push(folded(ApiRoot::parse("https://proxy.example:8443").unwrap().authority().as_str()));
+    check
+        .hosts
+        .push(folded(ApiRoot::parse("https://proxy.example:8443").unwrap().authority().as_str()));
     for upstream in &upstreams {
         check.hosts.extend(upstream.routes.hosts.iter().map(|host| folded(host.as_str())));
         check.own.extend(upstream.origins().flat_map(ApiRoot::own_authorities));
@@ -58,7 +63,9 @@ fn an_api_is_called_as_its_clients_call_it() {
         assert!(check.admits(authority), "{authority}");
     }
     // As a page of the API's own site would, were its name made to lead here.
-    for authority in ["api.example:5000", "api.example:80", "b.example", "b.example:5000", "x.api.example"] {
+    for authority in
+        ["api.example:5000", "api.example:80", "b.example", "b.example:5000", "x.api.example"]
+    {
         assert!(!check.admits(authority), "{authority}");
     }
 }

@@ -29,7 +29,10 @@ pub struct TlsIdentity(Arc<CertifiedKey>);
 /// Shows no key.
 impl fmt::Debug for TlsIdentity {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("TlsIdentity").field("certificates", &self.0.cert.len()).finish_non_exhaustive()
+        formatter
+            .debug_struct("TlsIdentity")
+            .field("certificates", &self.0.cert.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -57,14 +60,22 @@ impl TlsIdentity {
     ///
     /// # Errors
     /// [`TlsIdentityError`].
-    pub fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, TlsIdentityError> {
+    pub fn new(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Self, TlsIdentityError> {
         use rustls::{Error, InconsistentKeys};
-        let key = aws_lc_rs::default_provider().key_provider.load_private_key(key).map_err(|_| TlsIdentityError::Key)?;
+        let key = aws_lc_rs::default_provider()
+            .key_provider
+            .load_private_key(key)
+            .map_err(|_| TlsIdentityError::Key)?;
         let certified = CertifiedKey::new(chain, key);
         match certified.keys_match() {
             Ok(()) => Ok(Self(Arc::new(certified))),
             Err(Error::NoCertificatesPresented) => Err(TlsIdentityError::NoCertificate),
-            Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => Err(TlsIdentityError::Mismatch),
+            Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+                Err(TlsIdentityError::Mismatch)
+            }
             // Doubt is denial.
             Err(Error::InconsistentKeys(_)) => Err(TlsIdentityError::Key),
             Err(_) => Err(TlsIdentityError::Certificate),
@@ -84,8 +95,14 @@ impl TlsIdentity {
     ///
     /// # Errors
     /// [`TlsIdentityError::Key`].
-    pub fn for_challenge(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> Result<Self, TlsIdentityError> {
-        let key = aws_lc_rs::default_provider().key_provider.load_private_key(key).map_err(|_| TlsIdentityError::Key)?;
+    pub fn for_challenge(
+        certificate: CertificateDer<'static>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Self, TlsIdentityError> {
+        let key = aws_lc_rs::default_provider()
+            .key_provider
+            .load_private_key(key)
+            .map_err(|_| TlsIdentityError::Key)?;
         Ok(Self(Arc::new(CertifiedKey::new(vec![certificate], key))))
     }
 }
@@ -110,12 +127,22 @@ impl TlsServer {
     /// # Errors
     /// When the system gives no random numbers.
     pub fn new(identity: Option<TlsIdentity>) -> Result<Arc<Self>, rustls::Error> {
-        let (current, challenges) = (Arc::new(CurrentCertificate(RwLock::new(identity))), Arc::<Challenges>::default());
-        let mut config = server_config(Arc::clone(&current) as Arc<dyn ResolvesServerCert>, &PROTOCOLS)?;
+        let (current, challenges) =
+            (Arc::new(CurrentCertificate(RwLock::new(identity))), Arc::<Challenges>::default());
+        let mut config =
+            server_config(Arc::clone(&current) as Arc<dyn ResolvesServerCert>, &PROTOCOLS)?;
         // Tickets hold what a session needs, so that idle clients take no memory here.
         config.ticketer = aws_lc_rs::Ticketer::new()?;
-        let challenge_config = server_config(Arc::clone(&challenges) as Arc<dyn ResolvesServerCert>, &[CHALLENGE_PROTOCOL])?;
-        Ok(Arc::new(Self { current, challenges, config: Arc::new(config), challenge_config: Arc::new(challenge_config) }))
+        let challenge_config = server_config(
+            Arc::clone(&challenges) as Arc<dyn ResolvesServerCert>,
+            &[CHALLENGE_PROTOCOL],
+        )?;
+        Ok(Arc::new(Self {
+            current,
+            challenges,
+            config: Arc::new(config),
+            challenge_config: Arc::new(challenge_config),
+        }))
     }
 
     /// From now on new handshakes show this certificate.
@@ -128,7 +155,8 @@ impl TlsServer {
         let Ok(name) = ServerName::try_from(name) else { return false };
         let current = self.current.0.read().unwrap_or_else(PoisonError::into_inner);
         let certificate = current.as_ref().and_then(|identity| identity.0.end_entity_cert().ok());
-        let parsed = certificate.and_then(|certificate| ParsedCertificate::try_from(certificate).ok());
+        let parsed =
+            certificate.and_then(|certificate| ParsedCertificate::try_from(certificate).ok());
         parsed.is_some_and(|certificate| verify_server_name(&certificate, &name).is_ok())
     }
 
@@ -161,12 +189,18 @@ pub(crate) enum Purpose {
 }
 
 fn asks_for_challenge(hello: &ClientHello<'_>) -> bool {
-    hello.alpn().is_some_and(|mut offered| offered.next() == Some(CHALLENGE_PROTOCOL) && offered.next().is_none())
+    hello.alpn().is_some_and(|mut offered| {
+        offered.next() == Some(CHALLENGE_PROTOCOL) && offered.next().is_none()
+    })
 }
 
-fn server_config(resolver: Arc<dyn ResolvesServerCert>, protocols: &[&[u8]]) -> Result<ServerConfig, rustls::Error> {
+fn server_config(
+    resolver: Arc<dyn ResolvesServerCert>,
+    protocols: &[&[u8]],
+) -> Result<ServerConfig, rustls::Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let builder =
+        ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let mut config = builder.with_no_client_auth().with_cert_resolver(resolver);
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     // Early data can be replayed by whoever saw it (RFC 8446 section 8).
@@ -180,7 +214,11 @@ struct CurrentCertificate(RwLock<Option<TlsIdentity>>);
 
 impl ResolvesServerCert for CurrentCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|identity| Arc::clone(&identity.0))
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .map(|identity| Arc::clone(&identity.0))
     }
 }
 
@@ -196,6 +234,8 @@ impl Challenges {
 
 impl ResolvesServerCert for Challenges {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.all().get(&hello.server_name()?.to_ascii_lowercase()).map(|identity| Arc::clone(&identity.0))
+        self.all()
+            .get(&hello.server_name()?.to_ascii_lowercase())
+            .map(|identity| Arc::clone(&identity.0))
     }
 }

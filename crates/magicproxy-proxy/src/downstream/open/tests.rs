@@ -33,9 +33,12 @@ fn endless_hello(length: usize) -> Vec<u8> {
 #[tokio::test]
 async fn a_handshake_brings_so_many_bytes_and_not_one_more() {
     let tls = TlsServer::new(None).unwrap();
-    for (length, expected) in
-        [(1, "UnexpectedEof"), (16 * 1024, "UnexpectedEof"), (16 * 1024 + 1, "InvalidData"), (20_000, "InvalidData")]
-    {
+    for (length, expected) in [
+        (1, "UnexpectedEof"),
+        (16 * 1024, "UnexpectedEof"),
+        (16 * 1024 + 1, "InvalidData"),
+        (20_000, "InvalidData"),
+    ] {
         let (_caller, socket) = sent(&endless_hello(length)).await;
         let error = handshake(socket, &tls).await.unwrap_err();
         assert_eq!(format!("{:?}", error.kind()), expected, "{length}: {error}");

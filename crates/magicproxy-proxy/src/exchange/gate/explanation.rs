@@ -28,7 +28,8 @@ impl Gate {
         let verdicts = || question.headers.iter().map(|name| self.fields.verdict(name)).collect();
         let headers = entry.token().explains().then(verdicts);
         let names = entry.token().plugins();
-        let told = || names.iter().filter(|_| entry.token().explains()).map(ToString::to_string).collect();
+        let told =
+            || names.iter().filter(|_| entry.token().explains()).map(ToString::to_string).collect();
         Ok(Explanation { decision, headers, plugins: (!names.is_empty()).then(told) })
     }
 
@@ -46,7 +47,9 @@ impl Gate {
         Ok(match judgement.by_rules() {
             Ok(prospect) => match self.ledger.ensure_may_keep(prospect) {
                 // The rules of a scope are the operator's; a token that does not explain does not show them.
-                Ok(()) => ExplainedDecision::Allowed { rule: token.explains().then(|| prospect.rule().to_string()) },
+                Ok(()) => ExplainedDecision::Allowed {
+                    rule: token.explains().then(|| prospect.rule().to_string()),
+                },
                 Err(rejection) => ExplainedDecision::Denied(rejection),
             },
             Err(denial) => ExplainedDecision::Denied(denied(denial, token, &access)),
@@ -78,7 +81,8 @@ static QUESTION: Form = Form {
     ]),
 };
 static METHOD: Form = Form { expected: "a method such as `GET`, as a text", kind: Kind::Text };
-static TARGET: Form = Form { expected: "a path such as `/repos/acme?page=2`, as a text", kind: Kind::Text };
+static TARGET: Form =
+    Form { expected: "a path such as `/repos/acme?page=2`, as a text", kind: Kind::Text };
 static HEADERS: Form = Form { expected: "a list of names of headers", kind: Kind::List(&HEADER) };
 static HEADER: Form = Form { expected: "the name of a header, as a text", kind: Kind::Text };
 
@@ -92,7 +96,8 @@ impl ExplainedRequest {
     fn check_headers(&self) -> Result<(), Rejection> {
         let sensible = self.headers.iter().all(|name| name.len() <= MAX_ASKED_NAME_BYTES);
         if !sensible || self.headers.len() > MAX_ASKED_HEADERS {
-            let fault = QuestionFault::Headers { names: MAX_ASKED_HEADERS, bytes: MAX_ASKED_NAME_BYTES };
+            let fault =
+                QuestionFault::Headers { names: MAX_ASKED_HEADERS, bytes: MAX_ASKED_NAME_BYTES };
             return Err(Rejection::Question(fault));
         }
         Ok(())
@@ -101,12 +106,19 @@ impl ExplainedRequest {
     /// The header for which the whole request would be refused.
     fn overriding(&self) -> Option<Rejection> {
         let names = self.headers.iter().filter_map(|name| name.parse().ok());
-        refuse_overrides(&names.map(|name: HeaderName| (name, HeaderValue::from_static(""))).collect()).err().map(Rejection::from)
+        refuse_overrides(
+            &names.map(|name: HeaderName| (name, HeaderValue::from_static(""))).collect(),
+        )
+        .err()
+        .map(Rejection::from)
     }
 
     /// The same, where it was asked with the path as it is at the proxy.
     pub(crate) fn below(mut self, mount: &str) -> Self {
-        let rest = self.target.strip_prefix(mount).filter(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+        let rest = self
+            .target
+            .strip_prefix(mount)
+            .filter(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
         if let Some(rest) = rest.filter(|_| !mount.is_empty()) {
             self.target = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
         }
@@ -138,7 +150,9 @@ mod tests {
     #[test]
     fn a_question_names_a_bounded_number_of_headers() {
         let asked = |headers: Vec<String>| {
-            ExplainedRequest { method: "GET".to_owned(), target: "/".to_owned(), headers }.check_headers().is_ok()
+            ExplainedRequest { method: "GET".to_owned(), target: "/".to_owned(), headers }
+                .check_headers()
+                .is_ok()
         };
         let names = |count: usize, length: usize| vec!["a".repeat(length); count];
         for (headers, sensible) in [
@@ -148,14 +162,26 @@ mod tests {
             (names(0, 0), true),
             ([names(63, 1), names(1, 129)].concat(), false),
         ] {
-            assert_eq!(asked(headers.clone()), sensible, "{} of {:?}", headers.len(), headers.last().map(String::len));
+            assert_eq!(
+                asked(headers.clone()),
+                sensible,
+                "{} of {:?}",
+                headers.len(),
+                headers.last().map(String::len)
+            );
         }
     }
 
     #[test]
     fn a_question_is_asked_below_its_mount() {
         let below = |target: &str, mount: &str| {
-            ExplainedRequest { method: "GET".to_owned(), target: target.to_owned(), headers: Vec::new() }.below(mount).target
+            ExplainedRequest {
+                method: "GET".to_owned(),
+                target: target.to_owned(),
+                headers: Vec::new(),
+            }
+            .below(mount)
+            .target
         };
         for (target, mount, at) in [
             ("/api/x", "/api", "/x"),

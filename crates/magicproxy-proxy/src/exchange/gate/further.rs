@@ -38,7 +38,9 @@ impl Gate {
             judgement = match judgement {
                 Decision::Allowed(permit) => return Ok((permit, consultation)),
                 Decision::Denied(denial) => return Err(denied(denial, asker.token, access)),
-                Decision::Needs(Question::Grants(question)) => self.ledger.look_for_grant(question, access, asker.binder).await?,
+                Decision::Needs(Question::Grants(question)) => {
+                    self.ledger.look_for_grant(question, access, asker.binder).await?
+                }
                 Decision::Needs(Question::Plugins(question)) => {
                     let (said, asked) = self.consult(access, head, asker, body).await?;
                     consultation = asked;
@@ -58,7 +60,9 @@ impl Gate {
     ) -> Result<(Vec<(PluginName, Verdict)>, Consultation), Rejection> {
         let QuestionContext { token, peer, exchange, .. } = asker;
         let shown = match self.plugins.needs(token) {
-            Some(part) => Some(UnreadRequest { headers: &head.headers, body, exchange }.read(part).await?),
+            Some(part) => {
+                Some(UnreadRequest { headers: &head.headers, body, exchange }.read(part).await?)
+            }
             None => None,
         };
         // What goes no further is not shown either.
@@ -66,7 +70,8 @@ impl Gate {
         self.headers(peer, wants_websocket(head, body)).prepare(&mut headers, |_| ());
         let rows = &self.ledger.plugin_rows(token, exchange);
         let (target, sender) = (access.target, access.sender);
-        let inquiry = PluginInquiry { token, method: &head.method, headers: &headers, target, sender, rows };
+        let inquiry =
+            PluginInquiry { token, method: &head.method, headers: &headers, target, sender, rows };
         self.plugins.ask(inquiry, shown.as_deref()).await
     }
 }

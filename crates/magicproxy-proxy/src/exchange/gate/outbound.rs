@@ -112,7 +112,8 @@ impl OutboundRequest {
     ) -> Self {
         let ListQuery { headers, origin, target } = question;
         let (method, body) = (Method::GET, RequestBody::empty());
-        let message = Box::new(Message { method, headers, origin, came: None, target, body, upgrade: false });
+        let message =
+            Box::new(Message { method, headers, origin, came: None, target, body, upgrade: false });
         Self { credential, message, duties: Duties::none(), upgrader: None, exchange }
     }
 
@@ -124,7 +125,10 @@ impl OutboundRequest {
     /// The WebSocket that this request may open.
     pub(in crate::exchange) fn take_upgrade(&mut self) -> Option<Upgrade> {
         let token = self.upgrader.take()?;
-        Some(Upgrade { token, offered: self.message.headers.get(header::SEC_WEBSOCKET_PROTOCOL).cloned() })
+        Some(Upgrade {
+            token,
+            offered: self.message.headers.get(header::SEC_WEBSOCKET_PROTOCOL).cloned(),
+        })
     }
 
     /// Sets the credential, after everything of the client's was taken away. Beside what is sent stands what is to be done once the
@@ -164,7 +168,9 @@ impl Dispatch {
     }
 
     /// The message, the credential that goes behind its query, and its place among the exchanges in progress.
-    pub(in crate::exchange) fn into_parts(self) -> (Box<Message>, Option<QueryCredential>, Holding) {
+    pub(in crate::exchange) fn into_parts(
+        self,
+    ) -> (Box<Message>, Option<QueryCredential>, Holding) {
         (self.message, self.parameter, self.exchange)
     }
 }

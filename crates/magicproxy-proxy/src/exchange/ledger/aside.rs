@@ -13,11 +13,17 @@ use crate::rejection::Rejection;
 const SHORT_BYTES: usize = 16 * 1024;
 
 /// So many at a time.
-static SLOTS: LazyLock<Arc<Semaphore>> =
-    LazyLock::new(|| Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)))));
+static SLOTS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
+    Arc::new(Semaphore::new(
+        std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
+    ))
+});
 
 /// Works on so many bytes: here where they are few, else on another thread in its turn.
-pub(crate) async fn work<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Rejection> {
+pub(crate) async fn work<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Rejection> {
     if bytes <= SHORT_BYTES {
         return Ok(work());
     }

@@ -130,7 +130,10 @@ impl Claim {
     fn reliance_on(&self, held: &OwnedItem, seen_until: UnixTime) -> Option<Change> {
         let reliance = held.reliance.with(self.request);
         let is_seen = reliance == held.reliance && held.expires_at >= seen_until;
-        let entry = Entry { value: self.touched.ownership(reliance), expires_at: held.expires_at.max(seen_until) };
+        let entry = Entry {
+            value: self.touched.ownership(reliance),
+            expires_at: held.expires_at.max(seen_until),
+        };
         (!is_seen).then(|| Change::Put(held.name.clone(), entry))
     }
 
@@ -140,9 +143,13 @@ impl Claim {
         let touched = &self.touched;
         let (nobody, end) = (Reliance::Nobody, trace_end(clock::now()));
         match conclusion {
-            Conclusion::Made(ends_at) | Conclusion::Unchanged(ends_at) => put(touched.ownership(nobody), ends_at.max(end)),
+            Conclusion::Made(ends_at) | Conclusion::Unchanged(ends_at) => {
+                put(touched.ownership(nobody), ends_at.max(end))
+            }
             Conclusion::Gone => Change::Remove(name),
-            Conclusion::Refused => put(touched.trace().unwrap_or_else(|| touched.ownership(nobody)), end),
+            Conclusion::Refused => {
+                put(touched.trace().unwrap_or_else(|| touched.ownership(nobody)), end)
+            }
             Conclusion::Unknown => put(touched.ownership(Reliance::One(self.request)), end),
         }
     }
@@ -156,12 +163,18 @@ impl Claim {
             Conclusion::Gone | Conclusion::Refused | Conclusion::Unknown => end,
             Conclusion::Unchanged(_) => return None,
         };
-        Some(Change::Put(name, Entry { value: self.touched.ownership(Reliance::Several), expires_at }))
+        Some(Change::Put(
+            name,
+            Entry { value: self.touched.ownership(Reliance::Several), expires_at },
+        ))
     }
 
     /// There is room for so many more among what one owner may have of one list.
     fn room(&self) -> Condition {
-        Condition::AtMostValued(self.touched.of_owner(), MAX_OWNER_GRANTS.saturating_sub(self.new.len()))
+        Condition::AtMostValued(
+            self.touched.of_owner(),
+            MAX_OWNER_GRANTS.saturating_sub(self.new.len()),
+        )
     }
 }
 
@@ -175,13 +188,17 @@ impl Ledger {
         let found = self.store()?.read(touched.partition, names, clock::now()).await?;
         let (mut new, mut held, mut foreign) = (Vec::new(), Vec::new(), Vec::new());
         for (element, entry) in touched.list_items.iter().zip(found) {
-            let own = entry.as_ref().and_then(|entry| Some((touched.reliance(&entry.value)?, entry.expires_at)));
+            let own = entry
+                .as_ref()
+                .and_then(|entry| Some((touched.reliance(&entry.value)?, entry.expires_at)));
             if let Some((reliance, expires_at)) = own {
                 held.push(OwnedItem { name: element.name(), reliance, expires_at });
                 continue;
             }
             match (entry, element.action) {
-                (None, ItemAction::Create) => new.push(UnownedItem { element: element.clone(), trace: None }),
+                (None, ItemAction::Create) => {
+                    new.push(UnownedItem { element: element.clone(), trace: None })
+                }
                 (Some(entry), ItemAction::Create) if is_trace(&entry.value) => {
                     new.push(UnownedItem { element: element.clone(), trace: Some(entry.value) });
                 }
@@ -196,18 +213,29 @@ impl Ledger {
     /// meanwhile, and somebody else made it anew.
     pub(super) async fn look_again(&self, claim: &Claim) -> Result<Claim, Rejection> {
         let again = self.look(claim.touched.clone()).await?;
-        let kept = claim.held.iter().all(|held| again.held.iter().any(|other| other.name == held.name));
+        let kept =
+            claim.held.iter().all(|held| again.held.iter().any(|other| other.name == held.name));
         if kept && !again.is_foreign() { Ok(again) } else { Err(Rejection::NotOwned) }
     }
 
     /// Refuses what finds no room, before it is counted and the upstream is asked.
-    pub(super) async fn ensure_list_room(&self, claim: &Claim, rows: RowLimits) -> Result<(), Rejection> {
+    pub(super) async fn ensure_list_room(
+        &self,
+        claim: &Claim,
+        rows: RowLimits,
+    ) -> Result<(), Rejection> {
         if claim.new.is_empty() {
             return Ok(());
         }
         let spare = claim.new.iter().filter(|unowned| unowned.trace.is_none()).count() as u64;
-        let target = BoundedPartition { partition: claim.touched.partition, rows: RowLimits { spare, ..rows } };
-        let has_room = self.store()?.apply_within(target, vec![claim.room()], Vec::new(), clock::now()).await?;
+        let target = BoundedPartition {
+            partition: claim.touched.partition,
+            rows: RowLimits { spare, ..rows },
+        };
+        let has_room = self
+            .store()?
+            .apply_within(target, vec![claim.room()], Vec::new(), clock::now())
+            .await?;
         if has_room { Ok(()) } else { Err(Rejection::TooManyGrants(MAX_OWNER_GRANTS)) }
     }
 
@@ -215,7 +243,12 @@ impl Ledger {
     ///
     /// It does not where since [`Self::look`] somebody else had one of the new list items, where one is no longer its owner's, or
     /// where another request of its owner relies on one since then.
-    pub(super) async fn claim(&self, claim: &Claim, ends_at: UnixTime, rows: RowLimits) -> Result<bool, Rejection> {
+    pub(super) async fn claim(
+        &self,
+        claim: &Claim,
+        ends_at: UnixTime,
+        rows: RowLimits,
+    ) -> Result<bool, Rejection> {
         let now = clock::now();
         if claim.looked_at.elapsed() > PATIENCE {
             // What happened meanwhile may have left no trace any more.
@@ -225,7 +258,9 @@ impl Ledger {
             None => Condition::Absent(unowned.element.name()),
             Some(trace) => Condition::Equals(unowned.element.name(), trace.clone()),
         });
-        let held = claim.held.iter().map(|held| Condition::Equals(held.name.clone(), claim.touched.ownership(held.reliance)));
+        let held = claim.held.iter().map(|held| {
+            Condition::Equals(held.name.clone(), claim.touched.ownership(held.reliance))
+        });
         let mut conditions: Vec<Condition> = unchanged.chain(held).collect();
         if !claim.new.is_empty() {
             conditions.push(claim.room());
@@ -238,13 +273,17 @@ impl Ledger {
         let made = claim.new_names().map(|name| Change::Put(name, made.clone()));
         let relied = claim.held.iter().filter_map(|held| claim.reliance_on(held, seen_until));
         let target = BoundedPartition { partition: claim.touched.partition, rows };
-        Ok(self.store()?.apply_within(target, conditions, made.chain(relied).collect(), now).await?)
+        Ok(self
+            .store()?
+            .apply_within(target, conditions, made.chain(relied).collect(), now)
+            .await?)
     }
 
     /// What the request wanted to make is nobody's; where nobody knows whether that was made, it stays its owner's for a while. What
     /// its owner had stays as it was.
     pub(super) async fn disown(&self, claim: &Claim, failure: Failure) {
-        let conclusion = if failure == Failure::Refused { Conclusion::Refused } else { Conclusion::Unknown };
+        let conclusion =
+            if failure == Failure::Refused { Conclusion::Refused } else { Conclusion::Unknown };
         for name in claim.new_names() {
             self.conclude(claim, name, conclusion).await;
         }
@@ -269,7 +308,8 @@ impl Ledger {
     async fn conclude(&self, claim: &Claim, name: Vec<u8>, conclusion: Conclusion) {
         let Some(store) = &self.store else { return };
         let own = Some((Reliance::One(claim.request), claim.alone(name.clone(), conclusion)));
-        let shared = claim.among_others(name.clone(), conclusion).map(|change| (Reliance::Several, change));
+        let shared =
+            claim.among_others(name.clone(), conclusion).map(|change| (Reliance::Several, change));
         for (reliance, change) in own.into_iter().chain(shared) {
             // INVARIANT: alone only while the one request that is known to rely on it is this one. What several relied on is
             // never again what one does.

@@ -62,7 +62,11 @@ pub(super) enum Outcome {
 
 impl fmt::Debug for Duty {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Duty").field("owner", &self.owner).field("outcome", &self.outcome).finish_non_exhaustive()
+        formatter
+            .debug_struct("Duty")
+            .field("owner", &self.owner)
+            .field("outcome", &self.outcome)
+            .finish_non_exhaustive()
     }
 }
 
@@ -84,7 +88,9 @@ impl Duties {
     /// Must the exchange go on though its client has gone?
     pub(in crate::exchange) fn are_due(&self) -> bool {
         // What was only counted needs nobody to see it through: who goes away breaks it off, as any other request.
-        self.0.as_ref().is_some_and(|duty| !matches!(duty.outcome, Outcome::Nothing) || !duty.consultation.is_empty())
+        self.0.as_ref().is_some_and(|duty| {
+            !matches!(duty.outcome, Outcome::Nothing) || !duty.consultation.is_empty()
+        })
     }
 }
 
@@ -93,7 +99,10 @@ impl Duties {
     ///
     /// # Errors
     /// The upstream carried the request out, and that could not be recorded.
-    pub(in crate::exchange) async fn commit(self, committed: CommittedResponse) -> Result<CommittedResponse, Rejection> {
+    pub(in crate::exchange) async fn commit(
+        self,
+        committed: CommittedResponse,
+    ) -> Result<CommittedResponse, Rejection> {
         match self.0 {
             None => Ok(committed),
             Some(duty) => Box::pin(duty.fulfil(committed)).await,
@@ -119,7 +128,10 @@ impl Duties {
 }
 
 impl Duty {
-    async fn fulfil(mut self: Box<Self>, mut committed: CommittedResponse) -> Result<CommittedResponse, Rejection> {
+    async fn fulfil(
+        mut self: Box<Self>,
+        mut committed: CommittedResponse,
+    ) -> Result<CommittedResponse, Rejection> {
         let status = committed.status();
         self.taken.show(committed.headers_mut());
         let body = if self.reads(&committed) {
@@ -140,7 +152,9 @@ impl Duty {
             Outcome::Claimed(claimed) => claimed.commit(status, self.ends_at).await,
             Outcome::Consumes(held) => self.consume(&held, status).await,
         }
-        self.consultation.tell(committed.response(), body.as_deref(), self.secret_mask.as_ref()).await?;
+        self.consultation
+            .tell(committed.response(), body.as_deref(), self.secret_mask.as_ref())
+            .await?;
         if let Some(leases) = self.taken.leases.take() {
             committed.hold(Box::new(leases));
         }
@@ -151,19 +165,34 @@ impl Duty {
     fn reads(&self, committed: &CommittedResponse) -> bool {
         let headers = committed.headers();
         let granting = match &self.outcome {
-            Outcome::Grants(state, _) => state.reads_response() && committed.status().is_success() && is_read_as_json(headers),
+            Outcome::Grants(state, _) => {
+                state.reads_response()
+                    && committed.status().is_success()
+                    && is_read_as_json(headers)
+            }
             _ => false,
         };
         let readable = Coding::of(headers) == Coding::Identity;
         readable
-            && (granting || self.consultation.reads_response() && (is_read_as_json(headers) || is_short(committed.response())))
+            && (granting
+                || self.consultation.reads_response()
+                    && (is_read_as_json(headers) || is_short(committed.response())))
     }
 
     /// Stores what the success gives, or makes a receipt of it.
-    async fn give(&self, state: &Arc<RuleEffects>, bodies: Bodies, headers: &mut HeaderMap) -> Result<(), Rejection> {
-        let location = headers.get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    async fn give(
+        &self,
+        state: &Arc<RuleEffects>,
+        bodies: Bodies,
+        headers: &mut HeaderMap,
+    ) -> Result<(), Rejection> {
+        let location =
+            headers.get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (path, of_rule) = (self.path.clone(), Arc::clone(state));
-        let granted = work_aside(bodies.length(), move || bodies.granted(&of_rule, &path, location.as_deref())).await?;
+        let granted = work_aside(bodies.length(), move || {
+            bodies.granted(&of_rule, &path, location.as_deref())
+        })
+        .await?;
         let granted = match granted {
             Ok(granted) => granted,
             Err(reason) => {
@@ -173,7 +202,9 @@ impl Duty {
         };
         // An upstream may echo the credential: it must not come out in a receipt, a log or the store.
         if granted.iter().any(|grant| {
-            self.secret_mask.as_ref().is_some_and(|secret_mask| secret_mask.masked(grant.path().as_bytes()).is_some())
+            self.secret_mask
+                .as_ref()
+                .is_some_and(|secret_mask| secret_mask.masked(grant.path().as_bytes()).is_some())
         }) {
             tracing::warn!(target: "magicproxy::state", owner = %self.owner, path = &*shorten_segments(&self.path), "a response would have given a grant with the credential in it");
             return Ok(());
@@ -204,7 +235,8 @@ impl Duty {
         let recorded = match self.ledger.store() {
             Ok(store) => {
                 let target = BoundedPartition { partition: self.owner, rows: self.rows.clone() };
-                let recorded = store.apply_within(target, conditions, changes.collect(), clock::now()).await;
+                let recorded =
+                    store.apply_within(target, conditions, changes.collect(), clock::now()).await;
                 recorded.map_err(|error| error.to_string())
             }
             Err(rejection) => Err(rejection.to_string()),
@@ -215,7 +247,11 @@ impl Duty {
             Err(reason) => reason,
         };
         // What somebody needs who must clean up by hand.
-        let grants = granted.iter().map(|grant| format!("{} {}", grant.methods(), grant.path())).collect::<Vec<_>>().join(", ");
+        let grants = granted
+            .iter()
+            .map(|grant| format!("{} {}", grant.methods(), grant.path()))
+            .collect::<Vec<_>>()
+            .join(", ");
         tracing::error!(target: "magicproxy::state", owner = %self.owner, method = %self.method, path = &*shorten_segments(&self.path), grants, reason,
             "the upstream created what could not be recorded");
         Err(Rejection::NotRecorded)
@@ -245,16 +281,29 @@ impl Bodies {
         [&self.request, &self.response].into_iter().flatten().map(Bytes::len).sum()
     }
 
-    fn granted(&self, state: &RuleEffects, path: &str, location: Option<&str>) -> Result<Vec<NewGrant>, NoGrant> {
+    fn granted(
+        &self,
+        state: &RuleEffects,
+        path: &str,
+        location: Option<&str>,
+    ) -> Result<Vec<NewGrant>, NoGrant> {
         let document = |body: &Option<Bytes>| body.as_deref().and_then(Document::parse);
         let (request, response) = (document(&self.request), document(&self.response));
-        state.granted(&Facts { path, request: request.as_ref(), response: response.as_ref(), location })
+        state.granted(&Facts {
+            path,
+            request: request.as_ref(),
+            response: response.as_ref(),
+            location,
+        })
     }
 }
 
 /// Is a message read as JSON, to see what it creates? `application/json` and what ends in `+json`.
 pub(super) fn is_read_as_json(headers: &HeaderMap) -> bool {
-    let essence = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).and_then(|value| value.split(';').next());
+    let essence = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next());
     essence.is_some_and(|essence| {
         let essence = essence.trim().to_ascii_lowercase();
         essence == "application/json" || essence.ends_with("+json")
@@ -263,5 +312,7 @@ pub(super) fn is_read_as_json(headers: &HeaderMap) -> bool {
 
 /// Is its end known, and near?
 fn is_short(response: &Response<Content>) -> bool {
-    http_body::Body::size_hint(response.body()).upper().is_some_and(|bytes| bytes <= MAX_BODY_BYTES as u64)
+    http_body::Body::size_hint(response.body())
+        .upper()
+        .is_some_and(|bytes| bytes <= MAX_BODY_BYTES as u64)
 }

@@ -30,7 +30,11 @@ impl Ledger {
                 return Ok(Decision::Denied(denial));
             }
             let found = self.store()?.read(owner, vec![HeldGrant::name(path)], access.now).await?;
-            let held = found.into_iter().flatten().next().and_then(|entry| HeldGrant::from_store(owner, path, &entry.value));
+            let held = found
+                .into_iter()
+                .flatten()
+                .next()
+                .and_then(|entry| HeldGrant::from_store(owner, path, &entry.value));
             let Some(held) = held else { continue };
             question = match question.held(access, held, binding.as_ref()) {
                 Ok(judgement) => return Ok(judgement),

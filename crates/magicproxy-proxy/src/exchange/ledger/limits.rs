@@ -98,15 +98,22 @@ impl Ledger {
         Ok(counted)
     }
 
-    async fn take_of(&self, counts: &[Count], counted: &mut TakenLimits, exchange: &Holding) -> Result<(), Rejection> {
+    async fn take_of(
+        &self,
+        counts: &[Count],
+        counted: &mut TakenLimits,
+        exchange: &Holding,
+    ) -> Result<(), Rejection> {
         let Some(owner) = counts.first().map(|count| count.owner) else { return Ok(()) };
         let store = self.store()?;
         let holder = holder()?;
         let demands = || counts.iter().map(|count| demand(count, holder)).collect();
         let held = counts.iter().filter(|count| matches!(count.limit, Limit::Concurrent(_)));
-        let held: Vec<(Partition, Vec<u8>)> = held.map(|count| (owner, count.counter.clone())).collect();
+        let held: Vec<(Partition, Vec<u8>)> =
+            held.map(|count| (owner, count.counter.clone())).collect();
         // Made before anything is taken: a client who goes meanwhile, and a response of the store that is lost, leave no lease behind.
-        let mut leases = (!held.is_empty()).then(|| Leases::keep(store, held, holder, self.pending.clone()));
+        let mut leases =
+            (!held.is_empty()).then(|| Leases::keep(store, held, holder, self.pending.clone()));
         // However many others give back meanwhile: each look costs the store a step.
         let until = Instant::now() + MAX_PATIENCE;
         let left = loop {
@@ -115,7 +122,9 @@ impl Ledger {
                 TakeResult::All(left) => break left,
                 TakeResult::Not { demand, retry_after } => {
                     let limit = counts.get(demand).map_or(Limit::Total(1), |count| count.limit);
-                    let waits = matches!(limit, Limit::Concurrent(_)) && Instant::now() < until && self.pending.one().await;
+                    let waits = matches!(limit, Limit::Concurrent(_))
+                        && Instant::now() < until
+                        && self.pending.one().await;
                     if !waits {
                         leases.iter_mut().for_each(|leases| leases.held.clear());
                         return Err(Rejection::Limit(limit, patience(limit, retry_after)));
@@ -138,7 +147,12 @@ impl Ledger {
 }
 
 fn demand(count: &Count, holder: Holder) -> Demand {
-    Demand { counter: count.counter.clone(), bound: count.limit.bound(holder), expires_at: count.expires_at, room: count.room }
+    Demand {
+        counter: count.counter.clone(),
+        bound: count.limit.bound(holder),
+        expires_at: count.expires_at,
+        room: count.room,
+    }
 }
 
 fn holder() -> Result<Holder, Rejection> {
@@ -151,7 +165,9 @@ fn holder() -> Result<Holder, Rejection> {
 fn patience(limit: Limit, retry_after: Option<u64>) -> Option<Duration> {
     match limit {
         Limit::Total(_) => None,
-        Limit::Requests(..) | Limit::Concurrent(_) => Some(Duration::from_millis(retry_after.unwrap_or(1_000).max(1))),
+        Limit::Requests(..) | Limit::Concurrent(_) => {
+            Some(Duration::from_millis(retry_after.unwrap_or(1_000).max(1)))
+        }
     }
 }
 
@@ -168,7 +184,12 @@ pub(super) struct Leases {
 }
 
 impl Leases {
-    fn keep(store: &Arc<dyn StateStore>, held: Vec<(Partition, Vec<u8>)>, holder: Holder, pending: PendingReturns) -> Self {
+    fn keep(
+        store: &Arc<dyn StateStore>,
+        held: Vec<(Partition, Vec<u8>)>,
+        holder: Holder,
+        pending: PendingReturns,
+    ) -> Self {
         let renewal = tokio::spawn(renew(Arc::clone(store), held.clone(), holder)).abort_handle();
         Self { store: Arc::clone(store), held, holder, renewal, pending, further: None }
     }
@@ -179,7 +200,9 @@ async fn renew(store: Arc<dyn StateStore>, held: Vec<(Partition, Vec<u8>)>, hold
         tokio::time::sleep(Duration::from_millis(LEASE_MILLIS / 3)).await;
         for (owner, counter) in &held {
             // An error is no reason to stop: the next time it may be there again, and the lease lasts for three times.
-            let renewed = store.renew(*owner, counter.clone(), holder, LEASE_MILLIS, clock::now_millis()).await;
+            let renewed = store
+                .renew(*owner, counter.clone(), holder, LEASE_MILLIS, clock::now_millis())
+                .await;
             if !matches!(renewed, Ok(true)) {
                 tracing::warn!(target: "magicproxy::state", ?renewed, "a lease of a limit on concurrent requests was not renewed");
             }
@@ -195,8 +218,12 @@ impl Drop for Leases {
         }
         // Without a runtime the process is at its end, and the leases end by themselves.
         let Ok(runtime) = Handle::try_current() else { return };
-        let (store, held, holder, pending) =
-            (Arc::clone(&self.store), std::mem::take(&mut self.held), self.holder, self.pending.clone());
+        let (store, held, holder, pending) = (
+            Arc::clone(&self.store),
+            std::mem::take(&mut self.held),
+            self.holder,
+            self.pending.clone(),
+        );
         pending.begin();
         runtime.spawn(async move {
             for (owner, counter) in held {

@@ -46,7 +46,8 @@ impl Ledger {
         message: &Message,
     ) -> Result<Claim, Rejection> {
         let path = message.target.path();
-        let partition = state.list_items().and_then(|list_items| list_items.partition(&self.upstream, path));
+        let partition =
+            state.list_items().and_then(|list_items| list_items.partition(&self.upstream, path));
         let partition = partition.ok_or(Rejection::Internal)?;
         self.look(TouchedItems { partition, owner, path: path.to_owned(), list_items }).await
     }
@@ -66,7 +67,8 @@ impl Ledger {
             if questions > QUESTIONS {
                 break;
             }
-            let is_there = asking.questions.has_any(state, &asked, asking.message, asking.permit).await?;
+            let is_there =
+                asking.questions.has_any(state, &asked, asking.message, asking.permit).await?;
             if is_there || claim.is_foreign() {
                 return Err(Rejection::NotOwned);
             }
@@ -103,7 +105,8 @@ impl ListLookups<'_> {
         let whole = new.first().is_some_and(|element| list_items.lookup(element).is_none());
         // All of them in one response, or one in each.
         for asked in new.chunks(if whole { new.len() } else { 1 }) {
-            let query = asked.first().and_then(|element| list_items.lookup(element)).unwrap_or_default();
+            let query =
+                asked.first().and_then(|element| list_items.lookup(element)).unwrap_or_default();
             let listing = self.listing(message, &query, permit).await?;
             let (state, asked) = (Arc::clone(state), asked.to_vec());
             let search = move || {
@@ -118,7 +121,12 @@ impl ListLookups<'_> {
     }
 
     /// What the upstream has at the request's path.
-    async fn listing(&self, message: &Message, query: &str, permit: &Permit) -> Result<BufferedPrefix, Rejection> {
+    async fn listing(
+        &self,
+        message: &Message,
+        query: &str,
+        permit: &Permit,
+    ) -> Result<BufferedPrefix, Rejection> {
         let target = format!("{}{query}", message.target.path());
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -127,9 +135,11 @@ impl ListLookups<'_> {
         let question = ListQuery { headers, origin: message.origin, target };
         let exchange = self.exchange.take(Resource::Exchanges, 1)?;
         let buffered = self.exchange.take(Resource::BufferedBytes, MAX_LISTING_BYTES)?;
-        let question = OutboundRequest::question(permit, Arc::clone(self.credential), question, exchange);
+        let question =
+            OutboundRequest::question(permit, Arc::clone(self.credential), question, exchange);
         let committed = carry_out(self.upstream, question, self.worker).await?;
-        let readable = committed.status() == StatusCode::OK && Coding::of(committed.headers()) == Coding::Identity;
+        let readable = committed.status() == StatusCode::OK
+            && Coding::of(committed.headers()) == Coding::Identity;
         if readable { Ok(committed.read(buffered).await) } else { Err(Rejection::CannotTell) }
     }
 }

@@ -30,7 +30,11 @@ impl KnownOwners {
 
 impl Ledger {
     /// Whose the owner is that the permit's rule names; nothing where it names none.
-    pub(super) async fn binding(&self, permit: &Permit, binder: Binder<'_>) -> Result<Option<CredentialBinding>, Rejection> {
+    pub(super) async fn binding(
+        &self,
+        permit: &Permit,
+        binder: Binder<'_>,
+    ) -> Result<Option<CredentialBinding>, Rejection> {
         let Some(name) = permit.named_owner() else { return Ok(None) };
         let binding = binder.binding().await?;
         self.tell_of_the_past(name, binder).await;
@@ -39,7 +43,9 @@ impl Ledger {
 
     /// Warns once of what is not found any more. An error of the store is none here: whoever needs it is told then.
     async fn tell_of_the_past(&self, name: &OwnerName, binder: Binder<'_>) {
-        let (Some(store), unbound) = (&self.store, name.unbound_owner(&self.upstream)) else { return };
+        let (Some(store), unbound) = (&self.store, name.unbound_owner(&self.upstream)) else {
+            return;
+        };
         if !self.seen.is_first(unbound) {
             return;
         }
@@ -55,7 +61,9 @@ impl Ledger {
 
     /// Notes in the store by which secret its named owners are bound, and says so where that was another one.
     async fn note_secret(&self, id: [u8; 32]) {
-        let (Some(store), partition) = (&self.store, Partition::of(&[b"named owners"])) else { return };
+        let (Some(store), partition) = (&self.store, Partition::of(&[b"named owners"])) else {
+            return;
+        };
         let now = clock::now();
         let Ok(found) = store.read(partition, vec![SECRET.to_vec()], now).await else { return };
         let known = found.into_iter().flatten().next();
@@ -67,7 +75,8 @@ impl Ledger {
                 "the named owners in the state store were bound by another owner secret (`owners.jwk`), so nothing of theirs is found and their limits begin anew: \
                  replicas must share one, and one that was lost is in a backup");
         }
-        let change = Change::Put(SECRET.to_vec(), Entry { value: id.to_vec(), expires_at: FOR_EVER });
+        let change =
+            Change::Put(SECRET.to_vec(), Entry { value: id.to_vec(), expires_at: FOR_EVER });
         if let Err(error) = store.apply(partition, Vec::new(), vec![change], now).await {
             tracing::warn!(target: "magicproxy::state", %error, "the state store does not know by which secret its named owners are bound");
         }

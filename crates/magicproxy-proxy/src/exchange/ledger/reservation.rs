@@ -23,8 +23,15 @@ impl Reservation {
     ///
     /// # Errors
     /// Any other comes back.
-    pub(in crate::exchange) fn empty(permit: Permit, consultation: &Consultation) -> Result<Self, Permit> {
-        if permit.is_stateful() || !consultation.is_empty() { Err(permit) } else { Ok(Self { permit, duties: Duties::none() }) }
+    pub(in crate::exchange) fn empty(
+        permit: Permit,
+        consultation: &Consultation,
+    ) -> Result<Self, Permit> {
+        if permit.is_stateful() || !consultation.is_empty() {
+            Err(permit)
+        } else {
+            Ok(Self { permit, duties: Duties::none() })
+        }
     }
 
     /// Of a permit for which this was taken; what was taken is part of the duty.

@@ -83,8 +83,12 @@ impl UnfilteredResponse {
 
     /// Passes it down while it comes. Where the client's URLs lead is asked where the response may hold some.
     #[inline]
-    pub(crate) fn pass(self, rewriting: impl FnOnce() -> Option<Rewriting>) -> Result<Response<ResponseBody>, Rejection> {
-        let FilteredResponse { mut head, coding, received, filter, idle, secret_mask } = self.filtered()?;
+    pub(crate) fn pass(
+        self,
+        rewriting: impl FnOnce() -> Option<Rewriting>,
+    ) -> Result<Response<ResponseBody>, Rejection> {
+        let FilteredResponse { mut head, coding, received, filter, idle, secret_mask } =
+            self.filtered()?;
         let plan = rewrite::apply(&mut head, coding, rewriting);
         let pipeline = Pipeline::new(coding, secret_mask, plan);
         let body = UpstreamBody::new(received, BodyTreatment { pipeline, filter, idle });
@@ -93,7 +97,8 @@ impl UnfilteredResponse {
 
     /// Has it read whole by a door that makes it anew.
     pub(crate) fn searched(self) -> Result<MaskedResponse, Rejection> {
-        let FilteredResponse { head, coding, received, filter, idle, secret_mask } = self.filtered()?;
+        let FilteredResponse { head, coding, received, filter, idle, secret_mask } =
+            self.filtered()?;
         let pipeline = Pipeline::searching(coding, secret_mask.clone());
         let body = UpstreamBody::new(received, BodyTreatment { pipeline, filter, idle });
         Ok(MaskedResponse { head, body, secret_mask })
@@ -106,13 +111,24 @@ impl UnfilteredResponse {
         let UpstreamResponse { response, lease, idle, dropped, place } = *arrived;
         let (mut head, incoming) = response.into_parts();
         let coding = Coding::of(&head.headers);
-        if !is_searchable(&head, coding) && !has_no_content(&head, &method) && !incoming.is_end_stream() {
+        if !is_searchable(&head, coding)
+            && !has_no_content(&head, &method)
+            && !incoming.is_end_stream()
+        {
             return Err(Rejection::UnaskedCoding);
         }
-        let received = ReceivedBody { incoming, version: head.version, lease, ahead, held, exchange: place };
+        let received =
+            ReceivedBody { incoming, version: head.version, lease, ahead, held, exchange: place };
         let mut filter = ResponseFilter::new(secret_mask.clone(), dropped);
         filter.head(&mut head, &method);
-        Ok(FilteredResponse { head, coding, received, filter, idle: IdleTimer::new(idle, end), secret_mask })
+        Ok(FilteredResponse {
+            head,
+            coding,
+            received,
+            filter,
+            idle: IdleTimer::new(idle, end),
+            secret_mask,
+        })
     }
 }
 
@@ -155,6 +171,12 @@ impl UpgradedResponse {
         let upstream = hyper::upgrade::on(&mut response);
         let (mut head, _) = response.into_parts();
         ResponseFilter::new(secret_mask, dropped).head(&mut head, &expected.method);
-        TunnelEnds { head, upstream, token, end: expected.end, held: Box::new((lease, committed.held, place)) }
+        TunnelEnds {
+            head,
+            upstream,
+            token,
+            end: expected.end,
+            held: Box::new((lease, committed.held, place)),
+        }
     }
 }

@@ -25,20 +25,32 @@ pub(super) struct SendAttempt {
 }
 
 impl SendAttempt {
-    pub(super) fn new(message: Box<Message>, parameter: Option<&QueryCredential>, root: &ApiRoot) -> Result<Self, Rejection> {
+    pub(super) fn new(
+        message: Box<Message>,
+        parameter: Option<&QueryCredential>,
+        root: &ApiRoot,
+    ) -> Result<Self, Rejection> {
         let Message { method, headers, came, target, body, .. } = *message;
         Ok(Self { method, headers, path: sent_path(root, target, came, parameter)?, body })
     }
 
     /// The request as this connection's protocol wants it. Framing fields are the HTTP library's.
-    pub(super) fn into_request(self, root: &ApiRoot, version: Version) -> Result<Request<RequestBody>, Rejection> {
+    pub(super) fn into_request(
+        self,
+        root: &ApiRoot,
+        version: Version,
+    ) -> Result<Request<RequestBody>, Rejection> {
         let SendAttempt { method, mut headers, path, body } = self;
         let uri = if version == Version::HTTP_2 {
             headers.remove(header::HOST);
             headers.remove(header::TRANSFER_ENCODING);
             headers.remove(header::CONNECTION);
             let scheme = if root.is_secure() { "https" } else { "http" };
-            let uri = Uri::builder().scheme(scheme).authority(root.named().clone()).path_and_query(path).build();
+            let uri = Uri::builder()
+                .scheme(scheme)
+                .authority(root.named().clone())
+                .path_and_query(path)
+                .build();
             uri.map_err(|_| Rejection::Internal)?
         } else {
             headers.insert(header::HOST, root.host_field().clone());
@@ -49,7 +61,10 @@ impl SendAttempt {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         // With these methods hyper sends no content of unknown length, unless it is told to.
-        if version == Version::HTTP_11 && body.has_unknown_length() && matches!(method, Method::GET | Method::HEAD) {
+        if version == Version::HTTP_11
+            && body.has_unknown_length()
+            && matches!(method, Method::GET | Method::HEAD)
+        {
             headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
         if version == Version::HTTP_11 && may_be_left_unread(&method, &body) {
@@ -64,13 +79,15 @@ impl SendAttempt {
 
     pub(super) fn from_request(request: Request<RequestBody>) -> Self {
         let (head, body) = request.into_parts();
-        let path = head.uri.into_parts().path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let path =
+            head.uri.into_parts().path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/"));
         Self { method: head.method, headers: head.headers, path, body }
     }
 
     /// The same request once more. It has no content.
     pub(super) fn spare(&self) -> Spare {
-        let fields = self.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        let fields =
+            self.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         Spare { method: self.method.clone(), fields, path: self.path.clone() }
     }
 }

@@ -39,7 +39,12 @@ pub(crate) struct CachedToken {
 }
 
 impl CachedToken {
-    pub(super) fn new(token: VerifiedToken, generation: u64, payer: Payer, account: Arc<Account>) -> Self {
+    pub(super) fn new(
+        token: VerifiedToken,
+        generation: u64,
+        payer: Payer,
+        account: Arc<Account>,
+    ) -> Self {
         Self {
             token: Arc::new(token),
             generation,
@@ -88,12 +93,20 @@ pub(super) struct TokenCache {
 
 impl TokenCache {
     pub(super) fn new(bytes: Quota) -> Self {
-        let entries = Cache::with_weighter(EXPECTED_ENTRIES, UNBOUNDED_ITEMS as u64, quick_cache::UnitWeighter);
+        let entries = Cache::with_weighter(
+            EXPECTED_ENTRIES,
+            UNBOUNDED_ITEMS as u64,
+            quick_cache::UnitWeighter,
+        );
         Self { entries, shares: Mutex::new(Shares::new(bytes)), flights: Flights::default() }
     }
 
     /// The token of this fingerprint, if it was verified with the keys of this generation.
-    pub(super) fn get(&self, fingerprint: &Fingerprint, generation: u64) -> Option<Arc<CachedToken>> {
+    pub(super) fn get(
+        &self,
+        fingerprint: &Fingerprint,
+        generation: u64,
+    ) -> Option<Arc<CachedToken>> {
         let entry = self.entries.get(fingerprint)?;
         if entry.generation != generation {
             // The keys have changed since.
@@ -136,9 +149,13 @@ impl TokenCache {
     }
 
     fn charge(&self, fingerprint: Fingerprint, entry: &CachedToken) {
-        let is_used =
-            |other: &Fingerprint| self.entries.peek(other).is_some_and(|entry| entry.is_used.swap(false, Ordering::Relaxed));
-        let gone = self.shares().add(fingerprint, entry.weight(), &Holder::of(entry.payer()), is_used);
+        let is_used = |other: &Fingerprint| {
+            self.entries
+                .peek(other)
+                .is_some_and(|entry| entry.is_used.swap(false, Ordering::Relaxed))
+        };
+        let gone =
+            self.shares().add(fingerprint, entry.weight(), &Holder::of(entry.payer()), is_used);
         gone.iter().for_each(|fingerprint| drop(self.entries.remove(fingerprint)));
     }
 

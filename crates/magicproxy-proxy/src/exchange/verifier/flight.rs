@@ -44,7 +44,11 @@ impl<K: Copy + Eq + Hash, T: Clone> Flights<K, T> {
     /// # Errors
     /// What the work says of the token, to all who wait for it; what it says of the request that does it, to that one.
     /// [`Rejection::Busy`] where two others were refused for reasons of their own.
-    pub(super) async fn outcome(&self, key: K, work: impl Future<Output = Result<T, Rejection>>) -> Result<T, Rejection> {
+    pub(super) async fn outcome(
+        &self,
+        key: K,
+        work: impl Future<Output = Result<T, Rejection>>,
+    ) -> Result<T, Rejection> {
         let mut work = Some(work);
         for _ in 0..MAX_FLIGHTS {
             let mut refused = None;
@@ -97,7 +101,8 @@ impl<K: Copy + Eq + Hash, T: Clone> Drop for Seat<'_, K, T> {
         let mut under_way = self.flights.under_way();
         // Those of the table and of this seat; seats are taken and left under the lock.
         let is_last = Arc::strong_count(&self.flight) <= 2;
-        let is_this = under_way.get(&self.key).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight));
+        let is_this =
+            under_way.get(&self.key).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight));
         if is_this && (is_last || self.flight.initialized()) {
             under_way.remove(&self.key);
         }

@@ -145,7 +145,8 @@ impl Lane {
 
     /// Waits for a turn, however long that takes: for what must be done, of which there is only as much as there are exchanges.
     pub(crate) async fn enter_surely(&self, payer: &Payer) -> Result<Slot, Rejection> {
-        let all = Quota { total: usize::MAX, per_owner: usize::MAX, per_peer: usize::MAX, reserved: 0 };
+        let all =
+            Quota { total: usize::MAX, per_owner: usize::MAX, per_peer: usize::MAX, reserved: 0 };
         let place = self.0.queue().place(&self.0, payer, &all)?;
         match place {
             QueuePosition::Slot(slot) => Ok(slot),
@@ -163,7 +164,10 @@ impl Lane {
 
 impl Slot {
     /// Works on another thread. The slot is given back when the work is done, and not when a client leaves who does not wait for it.
-    pub(crate) async fn work<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Rejection> {
+    pub(crate) async fn work<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Rejection> {
         let (done, result) = oneshot::channel();
         tokio::task::spawn_blocking(move || {
             let begun = Instant::now();
@@ -200,7 +204,12 @@ enum QueuePosition {
 
 impl Queue {
     /// A slot, if one is free, else a place in the payer's row.
-    fn place(&mut self, lane: &Arc<Inner>, payer: &Payer, quota: &Quota) -> Result<QueuePosition, Shortage> {
+    fn place(
+        &mut self,
+        lane: &Arc<Inner>,
+        payer: &Payer,
+        quota: &Quota,
+    ) -> Result<QueuePosition, Shortage> {
         if self.free > 0 {
             self.free -= 1;
             return Ok(QueuePosition::Slot(self.give(lane)));
@@ -257,9 +266,19 @@ impl Row {
     }
 
     /// Is there a place for one more of this account, in its share and in all? Whoever has most gives way to whoever has less.
-    fn make_room(&mut self, account: &Arc<Account>, share: usize, total: usize, shortage: Shortage) -> Result<(), Shortage> {
-        let of_account =
-            |row: &Self| row.0.iter().find(|waiting| Arc::ptr_eq(&waiting.account, account)).map_or(0, QueuedWork::len);
+    fn make_room(
+        &mut self,
+        account: &Arc<Account>,
+        share: usize,
+        total: usize,
+        shortage: Shortage,
+    ) -> Result<(), Shortage> {
+        let of_account = |row: &Self| {
+            row.0
+                .iter()
+                .find(|waiting| Arc::ptr_eq(&waiting.account, account))
+                .map_or(0, QueuedWork::len)
+        };
         if of_account(self) >= share || self.len() >= total {
             self.0.iter_mut().for_each(|waiting| waiting.places.retain(|place| !place.is_closed()));
             self.0.retain(|waiting| !waiting.places.is_empty());
@@ -269,7 +288,11 @@ impl Row {
             return Err(shortage);
         }
         if self.len() >= total {
-            let most = self.0.iter_mut().max_by_key(|waiting| waiting.len()).filter(|most| most.len() > own + 1);
+            let most = self
+                .0
+                .iter_mut()
+                .max_by_key(|waiting| waiting.len())
+                .filter(|most| most.len() > own + 1);
             // Its last place: dropping it tells the one who waits there.
             most.and_then(|most| most.places.pop_back()).ok_or(Shortage::Total)?;
         }
@@ -279,7 +302,10 @@ impl Row {
     fn push(&mut self, account: &Arc<Account>, place: oneshot::Sender<Slot>) {
         match self.0.iter_mut().find(|waiting| Arc::ptr_eq(&waiting.account, account)) {
             Some(waiting) => waiting.places.push_back(place),
-            None => self.0.push_back(QueuedWork { account: Arc::clone(account), places: VecDeque::from([place]) }),
+            None => self.0.push_back(QueuedWork {
+                account: Arc::clone(account),
+                places: VecDeque::from([place]),
+            }),
         }
     }
 

@@ -70,7 +70,8 @@ impl RuleCache for PaidRules<'_> {
         let CachedRules { lists, shares } = &mut *kept;
         if lists.insert(key, Arc::clone(rules)).is_none() {
             // Whoever holds a token of them keeps them alive as well.
-            let used = |key: &RulesKey| lists.get(key).is_some_and(|rules| Arc::strong_count(rules) > 1);
+            let used =
+                |key: &RulesKey| lists.get(key).is_some_and(|rules| Arc::strong_count(rules) > 1);
             for gone in shares.add(key, rules.memory_bytes() + REST_BYTES, self.holder, used) {
                 lists.remove(&gone);
             }

@@ -67,12 +67,23 @@ impl Holder {
 
 impl<K: Copy + Eq + Hash> Shares<K> {
     pub(super) fn new(quota: Quota) -> Self {
-        Self { quota, accounts: HashMap::new(), known: RankedAccounts::default(), strangers: RankedAccounts::default() }
+        Self {
+            quota,
+            accounts: HashMap::new(),
+            known: RankedAccounts::default(),
+            strangers: RankedAccounts::default(),
+        }
     }
 
     /// Adds an entry, and says which must go. `is_used` tells of an entry whether it was used since it was asked last: such a one
     /// is passed over once.
-    pub(super) fn add(&mut self, key: K, weight: usize, holder: &Holder, mut is_used: impl FnMut(&K) -> bool) -> Vec<K> {
+    pub(super) fn add(
+        &mut self,
+        key: K,
+        weight: usize,
+        holder: &Holder,
+        mut is_used: impl FnMut(&K) -> bool,
+    ) -> Vec<K> {
         self.push(key, weight, holder);
         let mut gone = Vec::new();
         let share = match holder.standing {
@@ -80,7 +91,11 @@ impl<K: Copy + Eq + Hash> Shares<K> {
             MinterTrust::Stranger => self.quota.per_peer,
         };
         // The newest may stay, though it be heavier than the share.
-        while self.accounts.get(&holder.id()).is_some_and(|own| own.weight > share && own.queue.len() > 1) {
+        while self
+            .accounts
+            .get(&holder.id())
+            .is_some_and(|own| own.weight > share && own.queue.len() > 1)
+        {
             gone.extend(self.take_from(holder.id(), &mut is_used));
         }
         while self.strangers.total > self.quota.total.saturating_sub(self.quota.reserved) {
@@ -88,7 +103,9 @@ impl<K: Copy + Eq + Hash> Shares<K> {
             gone.extend(self.take_from(heaviest.1, &mut is_used));
         }
         while self.known.total + self.strangers.total > self.quota.total {
-            let Some(heaviest) = self.known.heaviest().max(self.strangers.heaviest()) else { break };
+            let Some(heaviest) = self.known.heaviest().max(self.strangers.heaviest()) else {
+                break;
+            };
             gone.extend(self.take_from(heaviest.1, &mut is_used));
         }
         gone
@@ -97,8 +114,14 @@ impl<K: Copy + Eq + Hash> Shares<K> {
     /// Forgets an entry that has gone for another reason.
     pub(super) fn forget(&mut self, key: &K, holder: &Holder) {
         let entries = self.accounts.get(&holder.id());
-        let Some(at) = entries.and_then(|entries| entries.queue.iter().position(|(other, _)| other == key)) else { return };
-        self.change(holder.id(), |entries| entries.queue.remove(at).map_or(0, |(_, weight)| weight));
+        let Some(at) =
+            entries.and_then(|entries| entries.queue.iter().position(|(other, _)| other == key))
+        else {
+            return;
+        };
+        self.change(holder.id(), |entries| {
+            entries.queue.remove(at).map_or(0, |(_, weight)| weight)
+        });
     }
 
     /// What all entries weigh together.
@@ -140,7 +163,8 @@ impl<K: Copy + Eq + Hash> Shares<K> {
         let Some(entries) = self.accounts.get_mut(&id) else { return };
         let before = entries.weight;
         entries.weight = before.saturating_sub(take(entries));
-        let (after, standing, is_empty) = (entries.weight, entries.standing, entries.queue.is_empty());
+        let (after, standing, is_empty) =
+            (entries.weight, entries.standing, entries.queue.is_empty());
         self.ranked(standing).change(id, before, after);
         if is_empty {
             self.accounts.remove(&id);

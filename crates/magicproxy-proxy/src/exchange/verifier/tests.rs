@@ -1,7 +1,8 @@
 use std::sync::atomic::Ordering;
 
 use magicproxy_core::{
-    Kem, KeyRing, PatternMode, PrivateKey, RawRule, Rule, SealedTokenSpec, SealingKey, UnixTime, UpstreamName,
+    Kem, KeyRing, PatternMode, PrivateKey, RawRule, Rule, SealedTokenSpec, SealingKey, UnixTime,
+    UpstreamName,
 };
 
 use super::*;
@@ -17,7 +18,10 @@ struct Fixture {
 
 fn keys() -> KeyRing {
     let sealing = SealingKey::generate(Kem::X25519, clock::now()).unwrap();
-    KeyRing::new(PrivateKey::generate(2048).unwrap(), Vec::new()).unwrap().with_sealing(vec![sealing]).unwrap()
+    KeyRing::new(PrivateKey::generate(2048).unwrap(), Vec::new())
+        .unwrap()
+        .with_sealing(vec![sealing])
+        .unwrap()
 }
 
 fn fixture(limits: &Limits, http_mint: HttpMint) -> Fixture {
@@ -54,7 +58,8 @@ impl Fixture {
     fn minted(&self, credential: &str, rules: &[String]) -> BearerToken {
         let now = clock::now();
         let request = magicproxy_core::TokenSpec {
-            credential: magicproxy_core::Credential::parse(Zeroizing::new(credential.to_owned())).unwrap(),
+            credential: magicproxy_core::Credential::parse(Zeroizing::new(credential.to_owned()))
+                .unwrap(),
             grant: magicproxy_core::RuleSource::Rules(checked(rules)),
             upstream: Some(UpstreamName::parse("api").unwrap()),
             unnamed: magicproxy_core::UnnamedTokens::Refuse,
@@ -72,7 +77,11 @@ impl Fixture {
     fn sealed(&self, rules: &[String]) -> BearerToken {
         let (keys, now) = (self.verifier.inner.keys.current(), clock::now());
         let request = SealedTokenSpec {
-            credential: magicproxy_core::Credential::parse(Zeroizing::new("a-credential".to_owned())).unwrap().into(),
+            credential: magicproxy_core::Credential::parse(Zeroizing::new(
+                "a-credential".to_owned(),
+            ))
+            .unwrap()
+            .into(),
             grant: magicproxy_core::RuleSource::Rules(checked(rules)),
             upstream: UpstreamName::parse("api").unwrap(),
             issued_at: now,
@@ -89,7 +98,11 @@ impl Fixture {
         self.verify_from(token, &self.peer).await
     }
 
-    async fn verify_from(&self, token: &BearerToken, peer: &Arc<Account>) -> Result<Arc<CachedToken>, Rejection> {
+    async fn verify_from(
+        &self,
+        token: &BearerToken,
+        peer: &Arc<Account>,
+    ) -> Result<Arc<CachedToken>, Rejection> {
         self.verifier.verify(token, || Arc::clone(peer)).await
     }
 
@@ -131,7 +144,8 @@ async fn a_token_is_verified_once() {
 /// Forged tokens stop at the first lane.
 #[tokio::test]
 async fn what_is_not_genuine_is_not_kept_and_costs_no_more() {
-    let (here, elsewhere) = (fixture(&Limits::default(), HttpMint::Open), fixture(&Limits::default(), HttpMint::Open));
+    let (here, elsewhere) =
+        (fixture(&Limits::default(), HttpMint::Open), fixture(&Limits::default(), HttpMint::Open));
     for token in [elsewhere.minted("a-credential", &costly(1)), elsewhere.sealed(&costly(1))] {
         assert!(here.verify(&token).await.is_err());
     }
@@ -145,19 +159,25 @@ async fn what_is_not_genuine_is_not_kept_and_costs_no_more() {
 #[tokio::test]
 async fn a_caller_who_leaves_makes_no_room_before_the_work_is_done() {
     let fixture = fixture(&Limits::default(), HttpMint::Closed);
-    let payer = Payer { owner: Some(Arc::default()), peer: Arc::default(), standing: MinterTrust::Known };
+    let payer =
+        Payer { owner: Some(Arc::default()), peer: Arc::default(), standing: MinterTrust::Known };
     let lane = fixture.lanes().costly(MinterTrust::Known);
     let mut slots = Vec::new();
-    while lane.counts().0 < std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(4)) {
+    while lane.counts().0
+        < std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(4))
+    {
         slots.push(lane.enter(&payer).await.unwrap());
     }
     let (end, ended) = std::sync::mpsc::channel::<()>();
     let mut working = Box::pin(slots.pop().unwrap().work(move || ended.recv().is_err()));
-    let begun = std::future::poll_fn(|context| std::task::Poll::Ready(working.as_mut().poll(context))).await;
+    let begun =
+        std::future::poll_fn(|context| std::task::Poll::Ready(working.as_mut().poll(context)))
+            .await;
     assert!(begun.is_pending());
     drop(working);
     let mut next = Box::pin(lane.enter(&payer));
-    let next_begun = std::future::poll_fn(|context| std::task::Poll::Ready(next.as_mut().poll(context))).await;
+    let next_begun =
+        std::future::poll_fn(|context| std::task::Poll::Ready(next.as_mut().poll(context))).await;
     assert!(next_begun.is_pending(), "the slot is not free while the work is not done");
     drop(end);
     assert!(next.await.is_ok());
@@ -170,7 +190,11 @@ async fn a_long_credential_weighs_what_it_takes() {
     for length in [100, 8192] {
         let entry = fixture.verify(&fixture.minted(&"x".repeat(length), &simple())).await.unwrap();
         let least = 12 * length;
-        assert!((least..2 * least + 16 * 1024).contains(&entry.weight()), "{length}: {}", entry.weight());
+        assert!(
+            (least..2 * least + 16 * 1024).contains(&entry.weight()),
+            "{length}: {}",
+            entry.weight()
+        );
     }
 }
 
@@ -221,7 +245,8 @@ async fn the_same_rules_are_compiled_once() {
     }
     assert_eq!(fixture.compiled(), 2);
     assert_eq!(
-        fixture.lanes().costly(MinterTrust::Known).counts().0 + fixture.lanes().costly(MinterTrust::Stranger).counts().0,
+        fixture.lanes().costly(MinterTrust::Known).counts().0
+            + fixture.lanes().costly(MinterTrust::Stranger).counts().0,
         1
     );
 }
@@ -257,7 +282,10 @@ async fn many_at_once<T: Send + 'static>(
 /// However many bring one forged token at a time, it is looked at once.
 #[tokio::test]
 async fn many_who_bring_one_forged_token_cost_one_verification() {
-    let (here, elsewhere) = (Arc::new(fixture(&Limits::default(), HttpMint::Open)), fixture(&Limits::default(), HttpMint::Open));
+    let (here, elsewhere) = (
+        Arc::new(fixture(&Limits::default(), HttpMint::Open)),
+        fixture(&Limits::default(), HttpMint::Open),
+    );
     let token = Arc::new(elsewhere.sealed(&simple()));
     let ask = || {
         let (here, token) = (Arc::clone(&here), Arc::clone(&token));
@@ -283,8 +311,13 @@ async fn many_who_ask_for_one_binding_cost_one_opening() {
 }
 
 fn small() -> Limits {
-    let quota = |total| Quota { total, per_owner: total / 4, per_peer: total / 4, reserved: total / 8 };
-    Limits { token_cache_bytes: quota(256 * 1024), rule_cache_bytes: quota(256 * 1024), ..Limits::default() }
+    let quota =
+        |total| Quota { total, per_owner: total / 4, per_peer: total / 4, reserved: total / 8 };
+    Limits {
+        token_cache_bytes: quota(256 * 1024),
+        rule_cache_bytes: quota(256 * 1024),
+        ..Limits::default()
+    }
 }
 
 /// Each token that is kept is charged what it weighs, and once, whoever waits for it: what is charged is what is bounded.
@@ -302,7 +335,10 @@ async fn what_is_kept_is_charged() {
             assert!(Arc::ptr_eq(&first.unwrap(), &at_once.unwrap()));
         }
         weights += fixture.verify(&token).await.unwrap().weight();
-        assert_eq!((fixture.verifier.cache.len(), fixture.verifier.cache.weight()), (at + 1, weights));
+        assert_eq!(
+            (fixture.verifier.cache.len(), fixture.verifier.cache.weight()),
+            (at + 1, weights)
+        );
     }
 }
 
@@ -310,8 +346,9 @@ async fn what_is_kept_is_charged() {
 #[tokio::test]
 async fn a_strangers_flood_evicts_the_strangers_own() {
     let fixture = fixture(&small(), HttpMint::Open);
-    let honest: Vec<(BearerToken, Arc<Account>)> =
-        (0..4).map(|at| (fixture.sealed(&[format!("GET /honest/{at}/[a-z]*x?y*")]), Arc::default())).collect();
+    let honest: Vec<(BearerToken, Arc<Account>)> = (0..4)
+        .map(|at| (fixture.sealed(&[format!("GET /honest/{at}/[a-z]*x?y*")]), Arc::default()))
+        .collect();
     let mut warm = Vec::new();
     for (token, peer) in &honest {
         warm.push(fixture.verify_from(token, peer).await.unwrap());
@@ -324,7 +361,10 @@ async fn a_strangers_flood_evicts_the_strangers_own() {
     assert!(weight <= 256 * 1024 && lists < 64, "{lists} lists of {weight} bytes");
     let compiled = fixture.compiled();
     for ((token, peer), warm) in honest.iter().zip(&warm) {
-        assert!(Arc::ptr_eq(&fixture.verify_from(token, peer).await.unwrap(), warm), "a warm token stays");
+        assert!(
+            Arc::ptr_eq(&fixture.verify_from(token, peer).await.unwrap(), warm),
+            "a warm token stays"
+        );
     }
     // Nor did their rules go.
     for at in 0..4 {

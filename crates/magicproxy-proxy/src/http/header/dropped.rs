@@ -31,7 +31,11 @@ impl DroppedFields {
     }
 
     /// A log of what one request loses.
-    pub(crate) fn of_request<'a>(&'a self, fields: &'a RequestFields, id: RequestId) -> DroppedOfRequest<'a> {
+    pub(crate) fn of_request<'a>(
+        &'a self,
+        fields: &'a RequestFields,
+        id: RequestId,
+    ) -> DroppedOfRequest<'a> {
         let listing = tracing::enabled!(target: "magicproxy::headers", tracing::Level::DEBUG);
         DroppedOfRequest { all: self, fields, id, names: listing.then(String::new) }
     }
@@ -99,7 +103,9 @@ impl DroppedOfRequest<'_> {
             let separator = if names.is_empty() { "" } else { ", " };
             names.push_str(separator);
             match name.as_str() {
-                long if long.len() > MAX_LOGGED_NAME_BYTES => names.push_str(&format!("<{} bytes>", long.len())),
+                long if long.len() > MAX_LOGGED_NAME_BYTES => {
+                    names.push_str(&format!("<{} bytes>", long.len()))
+                }
                 text => names.push_str(text),
             }
         }

@@ -62,7 +62,11 @@ impl RequestFields {
     pub(crate) fn new(upstream: &UpstreamSettings, stripped: &StrippedCarriers) -> Self {
         let carriers = &stripped.headers;
         let listed = |headers: &[PassedHeader], by: ListingSource| {
-            headers.iter().filter_map(|header| header.name().cloned()).map(|name| (name, by)).collect::<Vec<_>>()
+            headers
+                .iter()
+                .filter_map(|header| header.name().cloned())
+                .map(|name| (name, by))
+                .collect::<Vec<_>>()
         };
         let mut names: HashMap<HeaderName, ListingSource> = HashMap::new();
         names.extend(listed(&upstream.pass_request_headers, ListingSource::Operator));
@@ -70,7 +74,10 @@ impl RequestFields {
         names.extend(STANDARD.map(|name| (HeaderName::from_static(name), ListingSource::Standard)));
         let dropped = upstream.drop_request_headers.clone();
         names.retain(|name, _| !dropped.contains(name) && !carriers.contains(name));
-        let prefixes = upstream.preset_request_headers.iter().filter_map(|header| header.prefix().map(str::to_owned));
+        let prefixes = upstream
+            .preset_request_headers
+            .iter()
+            .filter_map(|header| header.prefix().map(str::to_owned));
         Self {
             names: Names::of(names),
             prefixes: prefixes.collect(),
@@ -133,7 +140,8 @@ impl RequestFields {
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         let names = self.names.iter().map(ToString::to_string);
-        let mut names: Vec<String> = names.chain(self.prefixes.iter().map(|prefix| format!("{prefix}*"))).collect();
+        let mut names: Vec<String> =
+            names.chain(self.prefixes.iter().map(|prefix| format!("{prefix}*"))).collect();
         names.sort_unstable();
         names
     }
@@ -147,8 +155,13 @@ struct Names(Vec<Vec<(HeaderName, ListingSource)>>);
 impl Names {
     fn of(listed: HashMap<HeaderName, ListingSource>) -> Self {
         let longest = listed.keys().map(|name| name.as_str().len()).max().unwrap_or_default();
-        let of_length = |length| listed.iter().filter(move |(name, _)| name.as_str().len() == length);
-        Self((0..=longest).map(|length| of_length(length).map(|(name, by)| (name.clone(), *by)).collect()).collect())
+        let of_length =
+            |length| listed.iter().filter(move |(name, _)| name.as_str().len() == length);
+        Self(
+            (0..=longest)
+                .map(|length| of_length(length).map(|(name, by)| (name.clone(), *by)).collect())
+                .collect(),
+        )
     }
 
     fn get(&self, name: &HeaderName) -> Option<ListingSource> {

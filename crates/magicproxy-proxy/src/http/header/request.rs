@@ -27,9 +27,15 @@ impl RequestHeaders<'_> {
     /// holds the permit, so that nothing here can take them away again. `dropped` is told of each field that goes.
     ///
     /// Gives the names that the client's `Connection` nominates, which concern the trailer section too.
-    pub(crate) fn prepare(&self, headers: &mut HeaderMap, dropped: impl FnMut(&HeaderName)) -> Vec<HeaderName> {
+    pub(crate) fn prepare(
+        &self,
+        headers: &mut HeaderMap,
+        dropped: impl FnMut(&HeaderName),
+    ) -> Vec<HeaderName> {
         let named = nominated(headers);
-        let trailers = announced_trailers(headers, |name| self.fields.passes_as_trailer(name) && !named.contains(name));
+        let trailers = announced_trailers(headers, |name| {
+            self.fields.passes_as_trailer(name) && !named.contains(name)
+        });
         self.keep_listed(headers, &named, dropped);
         if let Some(trailers) = trailers {
             headers.insert(header::TRAILER, trailers);
@@ -48,7 +54,12 @@ impl RequestHeaders<'_> {
     }
 
     /// Takes away what is not on the list, and what `Connection` names.
-    fn keep_listed(&self, headers: &mut HeaderMap, named: &[HeaderName], dropped: impl FnMut(&HeaderName)) {
+    fn keep_listed(
+        &self,
+        headers: &mut HeaderMap,
+        named: &[HeaderName],
+        dropped: impl FnMut(&HeaderName),
+    ) {
         remove_all(headers, |name| !self.fields.passes(name) || named.contains(name), dropped);
     }
 
@@ -103,9 +114,13 @@ impl TrailerFields {
 /// Asks the upstream for no other content coding than the ones in which an echoed credential can be found. An upstream that is not
 /// asked may choose any (RFC 9110 section 12.5.3), and a part of a compressed body cannot be searched.
 fn limit_codings(headers: &mut HeaderMap) {
-    let mut asked = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let mut asked =
+        headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     let takes_gzip = asked.any(accepts_gzip) && !headers.contains_key(header::RANGE);
-    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(if takes_gzip { "gzip" } else { "identity" }));
+    headers.insert(
+        header::ACCEPT_ENCODING,
+        HeaderValue::from_static(if takes_gzip { "gzip" } else { "identity" }),
+    );
 }
 
 /// RFC 9110 section 12.5.3: is `gzip` listed with a weight other than zero?
@@ -115,7 +130,9 @@ fn accepts_gzip(value: &str) -> bool {
         let coding = parts.next().unwrap_or_default();
         let refused = parts.any(|parameter| {
             let weight = parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q="));
-            weight.is_some_and(|weight| weight.trim().parse::<f32>().is_ok_and(|weight| weight <= 0.0))
+            weight.is_some_and(|weight| {
+                weight.trim().parse::<f32>().is_ok_and(|weight| weight <= 0.0)
+            })
         });
         (coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip")) && !refused
     })
@@ -125,10 +142,18 @@ fn accepts_gzip(value: &str) -> bool {
 pub(super) fn limit_protocols(headers: &mut HeaderMap, fields: &RequestFields) {
     let Entry::Occupied(mut entry) = headers.entry(header::SEC_WEBSOCKET_PROTOCOL) else { return };
     let steers = |item: &str| {
-        STEERING_PROTOCOLS.iter().any(|start| item.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start)))
+        STEERING_PROTOCOLS.iter().any(|start| {
+            item.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
+        })
     };
-    let is_name = |item: &str| !item.is_empty() && !steers(item) && !fields.is_key_subprotocol(item) && !holds_token(item);
-    let offered = entry.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim);
+    let is_name = |item: &str| {
+        !item.is_empty() && !steers(item) && !fields.is_key_subprotocol(item) && !holds_token(item)
+    };
+    let offered = entry
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim);
     let kept: Vec<&str> = offered.filter(|item| is_name(item)).collect();
     match HeaderValue::from_str(&kept.join(", ")) {
         Ok(value) if !kept.is_empty() => drop(entry.insert(value)),
@@ -139,7 +164,9 @@ pub(super) fn limit_protocols(headers: &mut HeaderMap, fields: &RequestFields) {
 /// Is a JSON object in base64url, as tokens begin with one, at the beginning, behind a dot or behind a token's prefix? No name of a
 /// subprotocol has one.
 fn holds_token(item: &str) -> bool {
-    let begins_token = |part: &str| part.starts_with("eyJ") || part.contains("mt1_eyJ") || part.contains("mt2_eyJ");
+    let begins_token = |part: &str| {
+        part.starts_with("eyJ") || part.contains("mt1_eyJ") || part.contains("mt2_eyJ")
+    };
     item.split('.').any(begins_token)
 }
 
@@ -149,7 +176,9 @@ pub(crate) fn is_offered(offered: Option<&HeaderValue>, chosen: &HeaderMap) -> b
     let mut chosen = chosen.get_all(header::SEC_WEBSOCKET_PROTOCOL).into_iter();
     match (chosen.next(), chosen.next()) {
         (None, _) => true,
-        (Some(chosen), None) => offered.split(',').any(|item| item.trim().as_bytes() == chosen.as_bytes().trim_ascii()),
+        (Some(chosen), None) => {
+            offered.split(',').any(|item| item.trim().as_bytes() == chosen.as_bytes().trim_ascii())
+        }
         (Some(_), Some(_)) => false,
     }
 }

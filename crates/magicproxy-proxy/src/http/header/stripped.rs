@@ -20,13 +20,17 @@ pub(crate) struct StrippedCarriers {
 impl StrippedCarriers {
     /// Those of `all`, for requests to `own`, which is one of them.
     pub(crate) fn new(own: &UpstreamSettings, all: &[Arc<UpstreamSettings>]) -> Self {
-        let mut headers: Vec<HeaderName> = all.iter().flat_map(|upstream| upstream.carrier_headers()).cloned().collect();
+        let mut headers: Vec<HeaderName> =
+            all.iter().flat_map(|upstream| upstream.carrier_headers()).cloned().collect();
         let mut accepted = own.token_carriers.iter();
-        if accepted.any(|carrier| matches!(carrier, TokenCarrier::Query(_))) || own.credential.parameter().is_some() {
+        if accepted.any(|carrier| matches!(carrier, TokenCarrier::Query(_)))
+            || own.credential.parameter().is_some()
+        {
             // It repeats the URL of an earlier request, and with it the parameter.
             headers.push(REFERER);
         }
-        let subprotocols = all.iter().flat_map(|upstream| upstream.carrier_subprotocols()).cloned().collect();
+        let subprotocols =
+            all.iter().flat_map(|upstream| upstream.carrier_subprotocols()).cloned().collect();
         Self { headers: headers.into(), subprotocols }
     }
 }

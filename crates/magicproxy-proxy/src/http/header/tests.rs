@@ -10,13 +10,22 @@ use crate::response::header::{Coding, ResponseFilter, is_searchable};
 use crate::settings::{ParsePassedHeaderError, PassedHeader, RouteSettings, TokenCarrier, fixture};
 
 /// The list of an upstream with these additions of its preset and its operator, and these fields dropped.
-fn fields(preset: &[&str], operator: &[&str], dropped: &[&'static str], carriers: &[&'static str]) -> RequestFields {
+fn fields(
+    preset: &[&str],
+    operator: &[&str],
+    dropped: &[&'static str],
+    carriers: &[&'static str],
+) -> RequestFields {
     let mut upstream = fixture::upstream("api", "https://api.example", RouteSettings::default());
     let settings = Arc::get_mut(&mut upstream).unwrap();
-    settings.preset_request_headers = preset.iter().map(|text| PassedHeader::parse_preset(text).unwrap()).collect();
-    settings.pass_request_headers = operator.iter().map(|text| PassedHeader::parse(text).unwrap()).collect();
-    settings.drop_request_headers = dropped.iter().map(|name| HeaderName::from_static(name)).collect();
-    let carriers: Vec<HeaderName> = carriers.iter().map(|name| HeaderName::from_static(name)).collect();
+    settings.preset_request_headers =
+        preset.iter().map(|text| PassedHeader::parse_preset(text).unwrap()).collect();
+    settings.pass_request_headers =
+        operator.iter().map(|text| PassedHeader::parse(text).unwrap()).collect();
+    settings.drop_request_headers =
+        dropped.iter().map(|name| HeaderName::from_static(name)).collect();
+    let carriers: Vec<HeaderName> =
+        carriers.iter().map(|name| HeaderName::from_static(name)).collect();
     RequestFields::new(&upstream, Carriers::stripping(carriers).stripped())
 }
 
@@ -157,16 +166,29 @@ fn fields_that_steer_in_every_api_cannot_be_listed() {
 /// A field stands in a table for a reason.
 #[test]
 fn every_name_has_its_reason() {
-    [crate::field_names::REASONS, standard::REASONS, protocols::REASONS].into_iter().for_each(check_reasons);
+    [crate::field_names::REASONS, standard::REASONS, protocols::REASONS]
+        .into_iter()
+        .for_each(check_reasons);
 }
 
 /// `docs/spec/upstreams.md` section 10: whatever it says cannot be on the list has a meaning, and the one that it says.
 #[test]
 fn what_the_specification_keeps_from_the_list_has_its_meaning() {
     const SPECIFICATION: &str = include_str!("../../../../../docs/spec/upstreams.md");
-    let section = SPECIFICATION.split_once("**What cannot be on it.**").unwrap().1.split_once("**Trailers.**").unwrap().0;
+    let section = SPECIFICATION
+        .split_once("**What cannot be on it.**")
+        .unwrap()
+        .1
+        .split_once("**Trailers.**")
+        .unwrap()
+        .0;
     let points: Vec<&str> = section.split("\n- ").skip(1).collect();
-    let kinds = [&[Meaning::Connection, Meaning::Message][..], &[Meaning::Override], &[Meaning::Claim], &[Meaning::Carrier]];
+    let kinds = [
+        &[Meaning::Connection, Meaning::Message][..],
+        &[Meaning::Override],
+        &[Meaning::Claim],
+        &[Meaning::Carrier],
+    ];
     let mut seen = 0;
     // An override has no example there, and the last point names characters.
     for (point, kinds) in points.iter().zip(kinds) {
@@ -198,8 +220,10 @@ fn every_override_begins_as_the_quick_look_expects() {
 #[test]
 fn subprotocols_carry_no_keys() {
     let [own, other] = ["subprotocol:own-key.", "subprotocol:other-key_"].map(|carrier| {
-        let mut upstream = fixture::upstream("api", "https://api.example", RouteSettings::default());
-        Arc::get_mut(&mut upstream).unwrap().token_carriers = vec![TokenCarrier::parse(carrier).unwrap()];
+        let mut upstream =
+            fixture::upstream("api", "https://api.example", RouteSettings::default());
+        Arc::get_mut(&mut upstream).unwrap().token_carriers =
+            vec![TokenCarrier::parse(carrier).unwrap()];
         upstream
     });
     let fields = RequestFields::of(&own.clone(), &[own, other]);
@@ -209,8 +233,15 @@ fn subprotocols_carry_no_keys() {
         request::limit_protocols(&mut headers, &fields);
         headers.remove("sec-websocket-protocol").map(|value| value.to_str().unwrap().to_owned())
     };
-    assert_eq!(offered("realtime, openai-insecure-api-key.sk-x, OpenAI-Organization.o,openai-project.p").unwrap(), "realtime");
-    assert_eq!(offered("v5.channel.k8s.io, base64url.bearer.authorization.k8s.io.abc").unwrap(), "v5.channel.k8s.io");
+    assert_eq!(
+        offered("realtime, openai-insecure-api-key.sk-x, OpenAI-Organization.o,openai-project.p")
+            .unwrap(),
+        "realtime"
+    );
+    assert_eq!(
+        offered("v5.channel.k8s.io, base64url.bearer.authorization.k8s.io.abc").unwrap(),
+        "v5.channel.k8s.io"
+    );
     assert_eq!(offered("graphql-transport-ws").unwrap(), "graphql-transport-ws");
     assert_eq!(offered("openai-insecure-api-key.sk-x"), None);
     // In this upstream's own words, and in another's; or in nobody's, but the form of a token.
@@ -231,7 +262,10 @@ fn subprotocols_carry_no_keys() {
         assert_eq!(offered(&format!("realtime, {key}, chat")).unwrap(), "realtime, chat", "{key}");
         assert_eq!(offered(key), None, "{key}");
     }
-    assert_eq!(offered("own-key, other-key, mt2, mt2_, keyeyJ").unwrap(), "own-key, other-key, mt2, mt2_, keyeyJ");
+    assert_eq!(
+        offered("own-key, other-key, mt2, mt2_, keyeyJ").unwrap(),
+        "own-key, other-key, mt2, mt2_, keyeyJ"
+    );
 }
 
 #[test]
@@ -241,30 +275,57 @@ fn a_subprotocol_is_one_that_was_offered_or_none() {
         let pairs: Vec<_> = chosen.iter().map(|value| ("sec-websocket-protocol", *value)).collect();
         is_offered(offered.as_ref(), &headers(&pairs))
     };
-    for (offered, answer) in [("realtime", &["realtime"][..]), ("a, b", &["b"]), ("a,b", &[" b "]), ("a", &[]), ("", &[])] {
+    for (offered, answer) in [
+        ("realtime", &["realtime"][..]),
+        ("a, b", &["b"]),
+        ("a,b", &[" b "]),
+        ("a", &[]),
+        ("", &[]),
+    ] {
         assert!(chosen(offered, answer), "{offered}: {answer:?}");
     }
-    for (offered, answer) in
-        [("", &["realtime"][..]), ("a", &["b"]), ("a", &["A"]), ("a, b", &["a, b"]), ("a", &["a", "a"]), ("a", &[""])]
-    {
+    for (offered, answer) in [
+        ("", &["realtime"][..]),
+        ("a", &["b"]),
+        ("a", &["A"]),
+        ("a, b", &["a, b"]),
+        ("a", &["a", "a"]),
+        ("a", &[""]),
+    ] {
         assert!(!chosen(offered, answer), "{offered}: {answer:?}");
     }
 }
 
 #[test]
 fn takes_away_fields_that_change_for_whom_the_credential_acts() {
-    for name in
-        ["sudo", "impersonate-user", "impersonate-extra-scopes", "x-gerrit-runas", "es-security-runas-user", "x-vault-token"]
-    {
+    for name in [
+        "sudo",
+        "impersonate-user",
+        "impersonate-extra-scopes",
+        "x-gerrit-runas",
+        "es-security-runas-user",
+        "x-vault-token",
+    ] {
         assert!(steers(&HeaderName::from_static(name)), "{name}");
     }
     // What proxies that log people in tell the application behind them.
-    for name in
-        ["x-authenticated-userid", "x-consumer-username", "x-ms-client-principal", "tailscale-user-login", "x-scope-orgid"]
-    {
+    for name in [
+        "x-authenticated-userid",
+        "x-consumer-username",
+        "x-ms-client-principal",
+        "tailscale-user-login",
+        "x-scope-orgid",
+    ] {
         assert!(steers(&HeaderName::from_static(name)), "{name}");
     }
-    for name in ["accept", "x-github-api-version", "if-match", "x-request-id", "x-goog-user-project", "x-amzn-trace-id"] {
+    for name in [
+        "accept",
+        "x-github-api-version",
+        "if-match",
+        "x-request-id",
+        "x-goog-user-project",
+        "x-amzn-trace-id",
+    ] {
         assert!(!steers(&HeaderName::from_static(name)), "{name}");
     }
 }
@@ -313,27 +374,41 @@ fn an_answer_is_searchable_or_refused() {
     ] {
         assert!(!coded(200, &[coding(other)]), "{other}");
         assert!(!coded(206, &[coding(other), ("content-range", "bytes 0-1/9")]), "{other}");
-        assert!(!coded(404, &[coding(other)]) && !coded(200, &[coding("identity"), coding(other)]), "{other}");
+        assert!(
+            !coded(404, &[coding(other)]) && !coded(200, &[coding("identity"), coding(other)]),
+            "{other}"
+        );
     }
     assert!(!coded(200, &[coding("gzip"), coding("gzip")]));
     // A part of what is compressed.
-    for (range, expected) in
-        [("bytes 0-4/9", true), ("bytes 0-4/*", true), ("bytes 1-4/9", false), ("items 0-4/9", false), ("bytes 00-4/9", false)]
-    {
+    for (range, expected) in [
+        ("bytes 0-4/9", true),
+        ("bytes 0-4/*", true),
+        ("bytes 1-4/9", false),
+        ("items 0-4/9", false),
+        ("bytes 00-4/9", false),
+    ] {
         assert_eq!(coded(206, &[coding("gzip"), ("content-range", range)]), expected, "{range}");
     }
     assert!(!coded(206, &[coding("gzip")]));
-    assert!(!coded(206, &[coding("gzip"), ("content-range", "bytes 0-4/9"), ("content-range", "bytes 5-8/9")]));
+    assert!(!coded(
+        206,
+        &[coding("gzip"), ("content-range", "bytes 0-4/9"), ("content-range", "bytes 5-8/9")]
+    ));
     assert!(coded(206, &[("content-range", "bytes 5-8/9")]) && coded(206, &[]));
 }
 
 fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
-    lines.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    lines
+        .iter()
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+        .collect()
 }
 
 #[test]
 fn reads_every_name_that_connection_nominates() {
-    let named = nominated(&headers(&[("connection", "close, X-A ,,x b, x-C"), ("connection", "X-D")]));
+    let named =
+        nominated(&headers(&[("connection", "close, X-A ,,x b, x-C"), ("connection", "X-D")]));
     assert_eq!(named, ["close", "x-a", "x-c", "x-d"]);
     assert!(nominated(&headers(&[("x-connection", "x-a")])).is_empty());
     let mut odd = HeaderMap::new();
@@ -345,7 +420,10 @@ fn reads_every_name_that_connection_nominates() {
 fn announces_only_trailers_that_pass() {
     let passes = |name: &HeaderName| !is_forbidden_trailer(name);
     let announced = |value| announced_trailers(&headers(&[("trailer", value)]), passes);
-    assert_eq!(announced("X-Sum, Content-Length,host ,Authorization, X_A, x-B").unwrap(), "x-sum, x-b");
+    assert_eq!(
+        announced("X-Sum, Content-Length,host ,Authorization, X_A, x-B").unwrap(),
+        "x-sum, x-b"
+    );
     assert_eq!(announced("Transfer-Encoding, Cookie"), None);
     assert_eq!(announced_trailers(&HeaderMap::new(), passes), None);
 }
@@ -384,7 +462,9 @@ fn refuses_overrides_in_any_spelling() {
     ] {
         assert!(refuse_overrides(&headers(&[(name, "x")])).is_err(), "{name}");
     }
-    assert!(refuse_overrides(&headers(&[("x-method", "x"), ("x-url", "x"), ("method", "x")])).is_ok());
+    assert!(
+        refuse_overrides(&headers(&[("x-method", "x"), ("x-url", "x"), ("method", "x")])).is_ok()
+    );
 }
 
 /// The trailer section has the list of the head, without what decides how a request is carried out.
@@ -414,7 +494,10 @@ fn trailers_of_a_request_are_on_the_list() {
     filter_request_trailers(&mut trailers, None);
     assert!(trailers.is_empty());
     let announced = headers(&[("trailer", "DD-Key, X-Sum, X-Other, If-Match")]);
-    assert_eq!(announced_trailers(&announced, |name| list.passes_as_trailer(name)).unwrap(), "x-sum");
+    assert_eq!(
+        announced_trailers(&announced, |name| list.passes_as_trailer(name)).unwrap(),
+        "x-sum"
+    );
 }
 
 /// How long content is that comes says the HTTP library alone, and who the proxy is the proxy; the length of content that does not come
@@ -430,11 +513,22 @@ fn a_length_passes_where_no_content_comes() {
         (Method::HEAD, 200, "five", None),
     ] {
         let response = Response::builder().status(status).header("content-length", length);
-        let response = response.header("keep-alive", "timeout=5").header("x-magic-api-proxy", "theirs");
+        let response =
+            response.header("keep-alive", "timeout=5").header("x-magic-api-proxy", "theirs");
         let (mut head, ()) = response.body(()).unwrap().into_parts();
         ResponseFilter::new(None, Arc::default()).head(&mut head, &method);
-        let told = |name: &str| head.headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>();
+        let told = |name: &str| {
+            head.headers
+                .get_all(name)
+                .iter()
+                .map(|value| value.to_str().unwrap())
+                .collect::<Vec<_>>()
+        };
         assert_eq!(told("content-length"), Vec::from_iter(passes), "{method} {status} {length}");
-        assert_eq!((told("keep-alive"), told("x-magic-api-proxy")), (vec![], vec![crate::VERSION]), "{method} {status}");
+        assert_eq!(
+            (told("keep-alive"), told("x-magic-api-proxy")),
+            (vec![], vec![crate::VERSION]),
+            "{method} {status}"
+        );
     }
 }

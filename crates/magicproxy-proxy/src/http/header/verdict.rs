@@ -25,11 +25,21 @@ impl RequestFields {
     pub fn verdict(&self, text: &str) -> FieldVerdict {
         let Ok(name) = text.parse::<HeaderName>() else {
             let reason = "expected the name of a header".to_owned();
-            return FieldVerdict { name: text.to_owned(), passes: false, rule: "no_name".to_owned(), reason };
+            return FieldVerdict {
+                name: text.to_owned(),
+                passes: false,
+                rule: "no_name".to_owned(),
+                reason,
+            };
         };
         let treatment = self.treatment(&name);
         let passes = matches!(treatment, Treatment::Passes(_));
-        FieldVerdict { name: name.to_string(), passes, rule: rule(treatment).to_owned(), reason: reason(treatment) }
+        FieldVerdict {
+            name: name.to_string(),
+            passes,
+            rule: rule(treatment).to_owned(),
+            reason: reason(treatment),
+        }
     }
 }
 
@@ -53,10 +63,16 @@ fn reason(treatment: Treatment) -> String {
     let fixed = match treatment {
         Treatment::Passes(ListingSource::Standard) => "every API gets it",
         Treatment::Passes(ListingSource::Preset) => "the preset of this upstream lists it",
-        Treatment::Passes(ListingSource::Operator) => "`pass_request_headers` of this upstream lists it",
-        Treatment::Unlisted => "it is not on the list: `pass_request_headers` of this upstream would let it pass",
+        Treatment::Passes(ListingSource::Operator) => {
+            "`pass_request_headers` of this upstream lists it"
+        }
+        Treatment::Unlisted => {
+            "it is not on the list: `pass_request_headers` of this upstream would let it pass"
+        }
         Treatment::Dropped => "`drop_request_headers` of this upstream drops it",
-        Treatment::Never(Meaning::Override) => "requests with it are refused: it overrides the method or the path",
+        Treatment::Never(Meaning::Override) => {
+            "requests with it are refused: it overrides the method or the path"
+        }
         Treatment::Never(meaning) => return format!("{meaning}; no setting lets it pass"),
     };
     fixed.to_owned()

@@ -46,8 +46,14 @@ fn logged(what: impl FnOnce(&mut AccessRecord)) -> Vec<(Level, String)> {
     let kept = Kept::default();
     tracing::subscriber::with_default(kept.clone(), || {
         let mut record = AccessRecord::new(RequestId::next(), &Method::GET, Instant::now());
-        record
-            .upstream(&UpstreamNames::of(&upstream("api", "https://api.example:8443", RouteSettings::default())), OriginId::ROOT);
+        record.upstream(
+            &UpstreamNames::of(&upstream(
+                "api",
+                "https://api.example:8443",
+                RouteSettings::default(),
+            )),
+            OriginId::ROOT,
+        );
         what(&mut record);
         write(&record, Instant::now());
     });
@@ -68,11 +74,17 @@ fn whatever_the_proxy_answers_itself_is_logged_with_its_code_behind_the_permit_t
         assert_eq!(*level, Level::INFO);
         let decision = format!("decision={:?} ", rejection.code());
         assert!(line.contains(&decision), "{rejection:?}: {line}");
-        assert!(line.contains(&format!("status={} ", rejection.status().as_u16())), "{rejection:?}: {line}");
-        assert!(line.contains("rule=\"GET /x\"") && !line.contains("aborted="), "{rejection:?}: {line}");
+        assert!(
+            line.contains(&format!("status={} ", rejection.status().as_u16())),
+            "{rejection:?}: {line}"
+        );
+        assert!(
+            line.contains("rule=\"GET /x\"") && !line.contains("aborted="),
+            "{rejection:?}: {line}"
+        );
         let status = rejection.status().as_u16();
-        let upstream_failed =
-            status >= 502 && rejection.code().starts_with("upstream_") || rejection.code() == "existence_unknown";
+        let upstream_failed = status >= 502 && rejection.code().starts_with("upstream_")
+            || rejection.code() == "existence_unknown";
         let error = rejection.upstream_error().map(|error| format!("error={error:?} "));
         assert_eq!(error.is_some(), upstream_failed, "{rejection:?}");
         assert!(error.as_deref().is_none_or(|error| line.contains(error)), "{rejection:?}: {line}");
@@ -86,7 +98,11 @@ fn an_upstream_that_fails_is_a_warning_that_names_it() {
         let lines = logged(|record| record.rejected(&rejection));
         let warnings: Vec<_> = lines.iter().filter(|(level, _)| *level == Level::WARN).collect();
         let is_store = matches!(rejection, Rejection::Store(_));
-        assert_eq!(warnings.len(), usize::from(rejection.is_upstream_s_fault() || is_store), "{rejection:?}: {lines:?}");
+        assert_eq!(
+            warnings.len(),
+            usize::from(rejection.is_upstream_s_fault() || is_store),
+            "{rejection:?}: {lines:?}"
+        );
         let Some((_, warning)) = warnings.first().filter(|_| !is_store) else { continue };
         for part in ["request_id=", "upstream=\"api\"", "host=\"api.example:8443\"", "error="] {
             assert!(warning.contains(part), "{part} in {warning}");
@@ -121,14 +137,21 @@ fn what_broke_behind_the_head_is_told_and_nothing_is_called_decided_that_was_not
             record.failed(&error);
         });
         let line = &lines[0].1;
-        for part in
-            ["decision=\"allowed\"", "status=200", &format!("error={word:?}"), &format!("aborted={:?}", error.to_string())]
-        {
+        for part in [
+            "decision=\"allowed\"",
+            "status=200",
+            &format!("error={word:?}"),
+            &format!("aborted={:?}", error.to_string()),
+        ] {
             assert!(line.contains(part), "{part} in {line}");
         }
     }
     let left = logged(|_| ());
-    assert!(left[0].1.contains("decision=\"undecided\"") && left[0].1.contains("aborted=\"the client went away\""), "{left:?}");
+    assert!(
+        left[0].1.contains("decision=\"undecided\"")
+            && left[0].1.contains("aborted=\"the client went away\""),
+        "{left:?}"
+    );
 }
 
 #[test]
@@ -150,6 +173,11 @@ fn a_line_has_segments_and_methods_of_bounded_length() {
             write(&record, Instant::now());
         });
         let lines = kept.0.lock().unwrap().clone();
-        assert!(lines.iter().any(|(_, line)| line.contains(&format!("method={:?} ", "M".repeat(shown)))), "{sent}: {lines:?}");
+        assert!(
+            lines
+                .iter()
+                .any(|(_, line)| line.contains(&format!("method={:?} ", "M".repeat(shown)))),
+            "{sent}: {lines:?}"
+        );
     }
 }

@@ -37,7 +37,14 @@ pub(super) fn note(record: &AccessRecord, in_flight: &InFlight, now: Instant) {
 /// Waits until so many of this client have begun.
 pub(crate) async fn wait_begun(client: IpAddr, count: usize) {
     let mut changes = CHANGED.subscribe();
-    let begun = || BEGUN.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|begun| **begun == client).count();
+    let begun = || {
+        BEGUN
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .filter(|begun| **begun == client)
+            .count()
+    };
     while begun() < count {
         changes.changed().await.unwrap();
     }

@@ -29,7 +29,8 @@ fn a_log_that_panics_leaves_no_connection_busy() {
     for _ in 0..2 {
         let request = OngoingRequest::begin(&connection, &Method::GET);
         assert!(!connection.is_idle());
-        let ending = AssertUnwindSafe(|| tracing::subscriber::with_default(Panicking, || drop(request)));
+        let ending =
+            AssertUnwindSafe(|| tracing::subscriber::with_default(Panicking, || drop(request)));
         assert!(catch_unwind(ending).is_err(), "the log is written");
         assert!(connection.is_idle());
     }

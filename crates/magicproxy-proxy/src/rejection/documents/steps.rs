@@ -48,7 +48,9 @@ fn the_page_tells_the_steps_of_admit_in_their_order() {
     let steps: Vec<&str> = calls(code).into_iter().filter(|name| !PARTS.contains(name)).collect();
     assert!(steps.len() > 8, "{steps:?}");
     let page = std::fs::read_to_string(root().join(PAGE)).unwrap();
-    let (_, table) = page.split_once("\n| step | in `admit` |").unwrap_or_else(|| panic!("{PAGE} has no table of steps"));
+    let (_, table) = page
+        .split_once("\n| step | in `admit` |")
+        .unwrap_or_else(|| panic!("{PAGE} has no table of steps"));
     let rows = table.split("\n\n").next().unwrap().lines().skip(2);
     let cells = rows.filter_map(|row| row.split('|').nth(2));
     let told: Vec<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();

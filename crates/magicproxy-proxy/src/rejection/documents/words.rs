@@ -19,17 +19,27 @@ fn page() -> String {
 /// The first cells of the table below a heading, out of their backquotes.
 fn in_the_table(heading: &str) -> Vec<String> {
     let page = page();
-    let (_, section) = page.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("{PAGE} has no `{heading}`"));
+    let (_, section) = page
+        .split_once(&format!("\n{heading}\n"))
+        .unwrap_or_else(|| panic!("{PAGE} has no `{heading}`"));
     // Words may stand in the head of the table, too.
     let (_, section) = section.split("\n#").next().unwrap().split_once("\n|---").unwrap();
     let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
-    rows.map(|row| row.split_once("` |").unwrap_or_else(|| panic!("a word, its meaning: {row}")).0.replace("\\`", "`")).collect()
+    rows.map(|row| {
+        row.split_once("` |")
+            .unwrap_or_else(|| panic!("a word, its meaning: {row}"))
+            .0
+            .replace("\\`", "`")
+    })
+    .collect()
 }
 
 /// Literals that are words: letters and `_`.
 fn words(text: &str) -> BTreeSet<String> {
     let literals = text.split('"').skip(1).step_by(2);
-    let is_word = |text: &&str| text.len() > 1 && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let is_word = |text: &&str| {
+        text.len() > 1 && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    };
     literals.filter(is_word).map(str::to_owned).collect()
 }
 
@@ -41,14 +51,17 @@ fn check(heading: &str, coded: &BTreeSet<String>) {
     assert!(coded.len() > 1, "no words were found in the code for `{heading}`: {coded:?}");
     let missing: Vec<_> = coded.difference(&documented).collect();
     let invented: Vec<_> = documented.difference(coded).collect();
-    assert!(missing.is_empty() && invented.is_empty(), "`{heading}` misses {missing:?} and has {invented:?}, which do not exist");
+    assert!(
+        missing.is_empty() && invented.is_empty(),
+        "`{heading}` misses {missing:?} and has {invented:?}, which do not exist"
+    );
 }
 
 #[test]
 fn every_error_type_of_proxy_status_and_of_the_log_is_explained() {
     let parts = [
         between(REJECTION, ["const DENIED", "fn status_of"]),
-        between(REJECTION, ["fn kind(&self)", "\n    }\n"]),
+        between(REJECTION, ["fn error_type(&self)", "\n    }\n"]),
         between(FAILURE, ["fn kind(&self)", "impl ConnectFault {"]),
         between(BODY, ["fn upstream_error", "\n    }\n"]),
     ];
@@ -77,16 +90,27 @@ fn every_rule_of_a_header_is_explained() {
 #[test]
 fn every_detail_of_an_invalid_token_has_a_remedy() {
     let details = in_the_table("## Details of `invalid_token`");
-    let sources = [REJECTION, VERIFY, include_str!("../../../../magicproxy-core/src/decision/permit/authorize.rs")];
+    let sources = [
+        REJECTION,
+        VERIFY,
+        include_str!("../../../../magicproxy-core/src/decision/permit/authorize.rs"),
+    ];
     let sources = sources.concat().split_whitespace().collect::<Vec<_>>().join(" ");
     for detail in &details {
         let exists = detail.split('…').all(|part| sources.contains(part.trim()));
         assert!(exists, "no error begins with `{detail}`");
     }
-    let errors = between(VERIFY, ["pub enum VerifyError {", "\n}\n"]).split_whitespace().collect::<Vec<_>>().join(" ");
-    let texts = errors.split("#[error(").skip(1).filter_map(|rest| rest.split_once('"')?.1.split('"').next());
+    let errors = between(VERIFY, ["pub enum VerifyError {", "\n}\n"])
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    let texts = errors
+        .split("#[error(")
+        .skip(1)
+        .filter_map(|rest| rest.split_once('"')?.1.split('"').next());
     // Faults of rules have texts of their own, and an expired token a code.
-    let texts: Vec<&str> = texts.filter(|text| !text.starts_with('{') && *text != "the token has expired").collect();
+    let texts: Vec<&str> =
+        texts.filter(|text| !text.starts_with('{') && *text != "the token has expired").collect();
     assert!(texts.len() > 15, "{texts:?}");
     for text in texts {
         let begins = |detail: &String| text.starts_with(detail.split('…').next().unwrap());

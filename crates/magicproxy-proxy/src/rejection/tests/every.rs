@@ -96,6 +96,9 @@ fn every_rejection_has_a_code_of_letters() {
     for rejection in every() {
         let code = rejection.code();
         assert!(code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{code}");
-        assert!(!rejection.to_string().is_empty() && !rejection.to_string().ends_with('.'), "{rejection}");
+        assert!(
+            !rejection.to_string().is_empty() && !rejection.to_string().ends_with('.'),
+            "{rejection}"
+        );
     }
 }

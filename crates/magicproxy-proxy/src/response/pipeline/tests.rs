@@ -42,7 +42,12 @@ fn piece(next: Result<PipelineOutput, BodyError>) -> Option<Bytes> {
 }
 
 /// Runs a body through, in pieces of this size. `known`: does the last piece come with the news that it is the last?
-fn run(mut pipeline: Pipeline, body: &[u8], size: usize, known: bool) -> Result<Vec<u8>, BodyError> {
+fn run(
+    mut pipeline: Pipeline,
+    body: &[u8],
+    size: usize,
+    known: bool,
+) -> Result<Vec<u8>, BodyError> {
     let mut out = Vec::new();
     let mut take = |pipeline: &mut Pipeline, ended| -> Result<(), BodyError> {
         loop {
@@ -78,11 +83,23 @@ fn check(make: impl Fn() -> Pipeline, body: &[u8], expected: &str) {
 
 #[test]
 fn a_credential_in_a_url_is_masked_and_the_url_rewritten() {
-    let text = format!("{{\"a\":\"{FROM}/?t={SECRET}\", \"{SECRET}\": \"{FROM}{SECRET}\", \"b\":\"{FROM}\"}}");
-    let expected = text.replace(SECRET, &"*".repeat(SECRET.len())).replace(&format!("\"{FROM}/"), &format!("\"{TO}/"));
+    let text = format!(
+        "{{\"a\":\"{FROM}/?t={SECRET}\", \"{SECRET}\": \"{FROM}{SECRET}\", \"b\":\"{FROM}\"}}"
+    );
+    let expected = text
+        .replace(SECRET, &"*".repeat(SECRET.len()))
+        .replace(&format!("\"{FROM}/"), &format!("\"{TO}/"));
     let expected = expected.replace(&format!("\"{FROM}\""), &format!("\"{TO}\""));
-    check(|| Pipeline::new(Coding::Identity, secret_mask(), BodyPlan::Rewrite(rewriting())), text.as_bytes(), &expected);
-    check(|| Pipeline::new(Coding::Gzip, secret_mask(), BodyPlan::Inflate(rewriting())), &gzip(text.as_bytes()), &expected);
+    check(
+        || Pipeline::new(Coding::Identity, secret_mask(), BodyPlan::Rewrite(rewriting())),
+        text.as_bytes(),
+        &expected,
+    );
+    check(
+        || Pipeline::new(Coding::Gzip, secret_mask(), BodyPlan::Inflate(rewriting())),
+        &gzip(text.as_bytes()),
+        &expected,
+    );
     check(|| Pipeline::new(Coding::Gzip, None, BodyPlan::Inflate(rewriting())), &gzip(b"{}"), "{}");
 }
 
@@ -91,7 +108,11 @@ fn a_credential_that_is_a_url_is_masked_before_it_could_be_rewritten() {
     let before = format!("{FROM}/user");
     let text = format!("[\"{FROM}/user\",\"{FROM}/users\"]");
     let expected = text.replace(&before, &"*".repeat(before.len()));
-    check(|| Pipeline::new(Coding::Identity, needle_of(&before), BodyPlan::Rewrite(rewriting())), text.as_bytes(), &expected);
+    check(
+        || Pipeline::new(Coding::Identity, needle_of(&before), BodyPlan::Rewrite(rewriting())),
+        text.as_bytes(),
+        &expected,
+    );
 }
 
 #[test]
@@ -99,8 +120,16 @@ fn what_is_held_back_as_a_beginning_of_the_credential_is_rewritten_too() {
     let text = format!("[\"{FROM}/user\"]");
     let secret_mask = || needle_of("/user\"]-and-more");
     let expected = format!("[\"{TO}/user\"]");
-    check(|| Pipeline::new(Coding::Identity, secret_mask(), BodyPlan::Rewrite(rewriting())), text.as_bytes(), &expected);
-    check(|| Pipeline::new(Coding::Gzip, secret_mask(), BodyPlan::Inflate(rewriting())), &gzip(text.as_bytes()), &expected);
+    check(
+        || Pipeline::new(Coding::Identity, secret_mask(), BodyPlan::Rewrite(rewriting())),
+        text.as_bytes(),
+        &expected,
+    );
+    check(
+        || Pipeline::new(Coding::Gzip, secret_mask(), BodyPlan::Inflate(rewriting())),
+        &gzip(text.as_bytes()),
+        &expected,
+    );
 }
 
 #[test]
@@ -118,9 +147,11 @@ fn the_last_piece_takes_along_what_was_held_back() {
 #[test]
 fn lengths_are_promised_only_where_they_are_known() {
     let body = Bytes::from_static(b"[]");
-    for (plan, held) in
-        [(BodyPlan::Keep, Some(2)), (BodyPlan::Rewrite(rewriting()), None), (BodyPlan::Inflate(rewriting()), None)]
-    {
+    for (plan, held) in [
+        (BodyPlan::Keep, Some(2)),
+        (BodyPlan::Rewrite(rewriting()), None),
+        (BodyPlan::Inflate(rewriting()), None),
+    ] {
         let mut pipeline = Pipeline::new(Coding::Identity, None, plan);
         pipeline.push(body.clone());
         assert_eq!(pipeline.held(), held);
@@ -140,18 +171,25 @@ fn without_stages_bytes_pass_as_they_are() {
 #[test]
 fn gzip_that_is_none_is_an_error_and_an_empty_body_is_not() {
     let whole = gzip(b"{\"a\": \"https://api.example/x\"}");
-    for body in [b"{\"a\": 1}".as_slice(), &whole[..whole.len() - 1], &[&whole[..], b"{}"].concat()] {
+    for body in [b"{\"a\": 1}".as_slice(), &whole[..whole.len() - 1], &[&whole[..], b"{}"].concat()]
+    {
         for size in [1, body.len()] {
-            let pipeline = Pipeline::new(Coding::Gzip, secret_mask(), BodyPlan::Inflate(rewriting()));
+            let pipeline =
+                Pipeline::new(Coding::Gzip, secret_mask(), BodyPlan::Inflate(rewriting()));
             assert!(matches!(run(pipeline, body, size, true), Err(BodyError::NotGzip(_))));
         }
     }
     // Zeros behind a member are no more than filling.
-    for body in [[&whole[..], &[0; 9]].concat(), [&gzip(b"")[..], &[0], &whole, &[0; 600]].concat()] {
+    for body in [[&whole[..], &[0; 9]].concat(), [&gzip(b"")[..], &[0], &whole, &[0; 600]].concat()]
+    {
         for size in [1, 7, body.len()] {
-            let pipeline = Pipeline::new(Coding::Gzip, secret_mask(), BodyPlan::Inflate(rewriting()));
+            let pipeline =
+                Pipeline::new(Coding::Gzip, secret_mask(), BodyPlan::Inflate(rewriting()));
             let plain = Pipeline::new(Coding::Gzip, secret_mask(), BodyPlan::Inflate(rewriting()));
-            assert_eq!(run(pipeline, &body, size, true).unwrap(), run(plain, &whole, size, true).unwrap());
+            assert_eq!(
+                run(pipeline, &body, size, true).unwrap(),
+                run(plain, &whole, size, true).unwrap()
+            );
         }
     }
     for body in [[&whole[..], &[0], b"{}"].concat(), [&whole[..], &[0], &whole[..9]].concat()] {
@@ -167,7 +205,13 @@ fn a_bomb_does_not_take_memory() {
     // 32 MiB of openers in 50 KiB: each piece is bounded (see `run`), whatever is done with it.
     let bomb = gzip("\"https://api.example/\", ".repeat((32 << 20) / 24).as_bytes());
     assert!(bomb.len() < 200_000, "{}", bomb.len());
-    let out = run(Pipeline::new(Coding::Gzip, secret_mask(), BodyPlan::Inflate(rewriting())), &bomb, bomb.len(), true).unwrap();
+    let out = run(
+        Pipeline::new(Coding::Gzip, secret_mask(), BodyPlan::Inflate(rewriting())),
+        &bomb,
+        bomb.len(),
+        true,
+    )
+    .unwrap();
     assert_eq!(out.len(), (32 << 20) / 24 * (24 + TO.len() - FROM.len()));
 }
 

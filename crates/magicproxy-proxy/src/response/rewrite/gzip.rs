@@ -75,7 +75,12 @@ pub(crate) struct Inflater {
 
 impl Inflater {
     pub(crate) fn new() -> Self {
-        Self { members: GzipMembers::new(Vec::new()), input: Bytes::new(), flushed: true, began: false }
+        Self {
+            members: GzipMembers::new(Vec::new()),
+            input: Bytes::new(),
+            flushed: true,
+            began: false,
+        }
     }
 
     /// Gives it a piece. The last one must have been used up: [`Self::next`] gave `None`.

@@ -49,13 +49,20 @@ pub(crate) struct Rewriting {
 
 /// Rewrites the head of a response whose hop-by-hop and framing fields are gone, and says what is to be done with its body.
 /// Almost all responses that are no JSON are spared the making of `rewriting`. `coding` is that of the body as it came.
-pub(crate) fn apply(head: &mut Parts, coding: Coding, rewriting: impl FnOnce() -> Option<Rewriting>) -> BodyPlan {
+pub(crate) fn apply(
+    head: &mut Parts,
+    coding: Coding,
+    rewriting: impl FnOnce() -> Option<Rewriting>,
+) -> BodyPlan {
     let json = is_rewritten_as_json(&head.headers);
-    let concerned = json || head.status == StatusCode::NOT_MODIFIED || head.headers.keys().any(is_reference);
-    let rewriting = concerned.then(rewriting).flatten().filter(|rewriting| !rewriting.links.is_empty());
+    let concerned =
+        json || head.status == StatusCode::NOT_MODIFIED || head.headers.keys().any(is_reference);
+    let rewriting =
+        concerned.then(rewriting).flatten().filter(|rewriting| !rewriting.links.is_empty());
     let Some(rewriting) = rewriting else { return BodyPlan::Keep };
     rewrite_fields(&mut head.headers, &rewriting.links);
-    let perhaps = head.status == StatusCode::NOT_MODIFIED && !head.headers.contains_key(header::CONTENT_TYPE);
+    let perhaps =
+        head.status == StatusCode::NOT_MODIFIED && !head.headers.contains_key(header::CONTENT_TYPE);
     let bodies = !rewriting.links.members().is_empty();
     if !bodies || coding == Coding::Other || !(perhaps || (json && is_whole(head))) {
         return BodyPlan::Keep;
@@ -82,7 +89,8 @@ pub(crate) fn drop_digests(headers: &mut HeaderMap) {
 /// Neither a part of something, nor a file.
 fn is_whole(head: &Parts) -> bool {
     let headers = &head.headers;
-    let partial = head.status == StatusCode::PARTIAL_CONTENT || headers.contains_key(header::CONTENT_RANGE);
+    let partial =
+        head.status == StatusCode::PARTIAL_CONTENT || headers.contains_key(header::CONTENT_RANGE);
     let attached = headers.contains_key(header::CONTENT_DISPOSITION) && is_attachment(headers);
     !partial && !attached
 }
@@ -92,7 +100,9 @@ fn is_rewritten_as_json(headers: &HeaderMap) -> bool {
     let mut types = headers.get_all(header::CONTENT_TYPE).into_iter();
     let (Some(value), None) = (types.next(), types.next()) else { return false };
     let media_type = before_parameters(value.as_bytes());
-    let Some((kind, subtype)) = media_type.split_at_checked(APPLICATION.len()) else { return false };
+    let Some((kind, subtype)) = media_type.split_at_checked(APPLICATION.len()) else {
+        return false;
+    };
     let ends_in = |suffixes: &[&str]| suffixes.iter().any(|suffix| ends_with(subtype, suffix));
     kind.eq_ignore_ascii_case(APPLICATION)
         && (SUBTYPES.iter().any(|known| subtype.eq_ignore_ascii_case(known.as_bytes()))
@@ -101,7 +111,8 @@ fn is_rewritten_as_json(headers: &HeaderMap) -> bool {
 
 /// A file, whatever its type.
 fn is_attachment(headers: &HeaderMap) -> bool {
-    let mut dispositions = headers.get_all(header::CONTENT_DISPOSITION).into_iter().map(HeaderValue::as_bytes);
+    let mut dispositions =
+        headers.get_all(header::CONTENT_DISPOSITION).into_iter().map(HeaderValue::as_bytes);
     dispositions.any(|value| before_parameters(value).eq_ignore_ascii_case(b"attachment"))
 }
 
@@ -111,7 +122,9 @@ fn before_parameters(value: &[u8]) -> &[u8] {
 
 fn ends_with(text: &[u8], suffix: &str) -> bool {
     let start = text.len().checked_sub(suffix.len());
-    start.and_then(|start| text.get(start..)).is_some_and(|end| end.eq_ignore_ascii_case(suffix.as_bytes()))
+    start
+        .and_then(|start| text.get(start..))
+        .is_some_and(|end| end.eq_ignore_ascii_case(suffix.as_bytes()))
 }
 
 /// Another client, who takes no gzip, might get another response of the upstream.

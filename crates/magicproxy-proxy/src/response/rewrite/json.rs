@@ -136,8 +136,12 @@ impl JsonRewriter {
         loop {
             at = match self.reading {
                 Reading::Structure => {
-                    let Some(found) = self.next_string(piece.get(at..).unwrap_or_default()) else { return piece.len() };
-                    let Some(end) = self.take_string(copying, at + found) else { return at + found };
+                    let Some(found) = self.next_string(piece.get(at..).unwrap_or_default()) else {
+                        return piece.len();
+                    };
+                    let Some(end) = self.take_string(copying, at + found) else {
+                        return at + found;
+                    };
                     end
                 }
                 Reading::Name | Reading::Text | Reading::Candidate(_) => {

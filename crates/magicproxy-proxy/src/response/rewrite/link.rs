@@ -98,7 +98,8 @@ impl LinkMap {
 
     /// Does a URL lead to this path of the proxy, however the two are spelt, given what follows the link's `from`?
     pub(super) fn leads_to(&self, matched: LinkMatch, rest: &[u8], path: &str) -> bool {
-        let own = self.links.get(matched.link).and_then(|link| link.path().strip_prefix(&*self.base));
+        let own =
+            self.links.get(matched.link).and_then(|link| link.path().strip_prefix(&*self.base));
         let Some(asked) = own.and_then(|own| path.strip_prefix(own)) else { return false };
         let end = rest.iter().position(|byte| b"?#".contains(byte)).unwrap_or(rest.len());
         let rest = rest.get(..end).unwrap_or_default();
@@ -138,7 +139,9 @@ impl LinkMap {
             return None;
         }
         match self.prefix(format!("{url}\"").as_bytes()) {
-            Prefix::Matched(matched) => Some((self.links.get(matched.link)?, url.get(matched.length..)?)),
+            Prefix::Matched(matched) => {
+                Some((self.links.get(matched.link)?, url.get(matched.length..)?))
+            }
             Prefix::Mismatched | Prefix::Incomplete => None,
         }
     }
@@ -151,12 +154,20 @@ impl LinkMap {
         if let Some((at, link)) = links.find(|(_, link)| text.starts_with(link.origin.as_bytes()))
             && let Ok(found) = link.prefix(text)
         {
-            return Prefix::Matched(LinkMatch { link: at, length: found.at, escaped: found.escaped == Some(true) });
+            return Prefix::Matched(LinkMatch {
+                link: at,
+                length: found.at,
+                escaped: found.escaped == Some(true),
+            });
         }
         for (at, link) in self.links.iter().enumerate() {
             match link.prefix(text) {
                 Ok(found) => {
-                    return Prefix::Matched(LinkMatch { link: at, length: found.at, escaped: found.escaped == Some(true) });
+                    return Prefix::Matched(LinkMatch {
+                        link: at,
+                        length: found.at,
+                        escaped: found.escaped == Some(true),
+                    });
                 }
                 // A longer one may still win.
                 Err(Mismatch::Unknown) => return Prefix::Incomplete,
@@ -185,7 +196,8 @@ impl Link {
         let mut origin = origin.to_ascii_lowercase();
         let default = if origin.starts_with("https:") { ":443" } else { ":80" };
         let (_, authority) = origin.split_once("://")?;
-        let host = authority.rfind(']').map_or(authority, |end| authority.get(end..).unwrap_or_default());
+        let host =
+            authority.rfind(']').map_or(authority, |end| authority.get(end..).unwrap_or_default());
         let (bare, port) = if origin.ends_with(default) {
             (origin.strip_suffix(default)?.to_owned(), default)
         } else {
@@ -193,7 +205,8 @@ impl Link {
         };
         origin = bare;
         let to_escaped = to.replace('/', "\\/");
-        let link = Self { origin, port, base_path: base_path.to_owned(), to: to.to_owned(), to_escaped };
+        let link =
+            Self { origin, port, base_path: base_path.to_owned(), to: to.to_owned(), to_escaped };
         (format!("{}{}", link.origin, link.base_path) != to).then_some(link)
     }
 
@@ -299,5 +312,8 @@ fn decoded(mut path: &[u8]) -> impl Iterator<Item = u8> {
 
 /// The value of a hex digit.
 fn digit(character: u8) -> u8 {
-    char::from(character).to_digit(16).and_then(|value| u8::try_from(value).ok()).unwrap_or_default()
+    char::from(character)
+        .to_digit(16)
+        .and_then(|value| u8::try_from(value).ok())
+        .unwrap_or_default()
 }

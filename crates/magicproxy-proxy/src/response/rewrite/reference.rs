@@ -12,19 +12,23 @@ impl LinkMap {
     /// Where the reference in a field leads at the proxy; `None` for one that stays as it is.
     pub(super) fn rewrite_field(&self, written: &[u8]) -> Option<Vec<u8>> {
         let reference = percent_encoded(written.trim_ascii());
-        let rewritten = match is_plain(&reference).then(|| self.rewrite_reference(&reference)).flatten() {
-            Some(rewritten) => Some(rewritten),
-            None => self.rewrite_repaired(&reference),
-        };
+        let rewritten =
+            match is_plain(&reference).then(|| self.rewrite_reference(&reference)).flatten() {
+                Some(rewritten) => Some(rewritten),
+                None => self.rewrite_repaired(&reference),
+            };
         rewritten.map(String::into_bytes).filter(|rewritten| rewritten != written)
     }
 
     /// Reads a reference as browsers and the `fetch` of JavaScript do (WHATWG URL), which go furthest in repairing it.
     fn rewrite_repaired(&self, reference: &str) -> Option<String> {
-        let text: String = reference.chars().filter(|character| !character.is_ascii_control()).collect();
+        let text: String =
+            reference.chars().filter(|character| !character.is_ascii_control()).collect();
         let path = text.starts_with(is_slash) && !is_plain(reference);
         // What is relative to the request's own URL leads to where that led.
-        let mut url = (path || text.starts_with("//") || has_scheme(&text)).then(|| self.resolved(&text)).flatten()?;
+        let mut url = (path || text.starts_with("//") || has_scheme(&text))
+            .then(|| self.resolved(&text))
+            .flatten()?;
         let host = url.host_str()?.strip_suffix('.').map(str::to_owned);
         if let Some(host) = host {
             url.set_host(Some(&host)).ok()?;

@@ -13,7 +13,11 @@ fn gzip(text: &str) -> Vec<u8> {
 }
 
 /// What comes out when `body` comes in chunks of this size.
-fn scrubbed(mut scrubber: Scrubber, body: &[u8], size: usize) -> Result<Vec<u8>, ReflectedCredential> {
+fn scrubbed(
+    mut scrubber: Scrubber,
+    body: &[u8],
+    size: usize,
+) -> Result<Vec<u8>, ReflectedCredential> {
     let mut out = Vec::new();
     for chunk in body.chunks(size) {
         let mut passed = scrubber.push(Bytes::copy_from_slice(chunk))?;
@@ -33,7 +37,11 @@ fn masks_plain_bodies_at_every_chunk_size() {
     let body = format!("a{SECRET}{SECRET}b{}", &SECRET[..9]);
     let masked = body.replace(SECRET, &"*".repeat(SECRET.len()));
     for size in 1..body.len() {
-        assert_eq!(scrubbed(Scrubber::plain(secret_mask()), body.as_bytes(), size).unwrap(), masked.as_bytes(), "{size}");
+        assert_eq!(
+            scrubbed(Scrubber::plain(secret_mask()), body.as_bytes(), size).unwrap(),
+            masked.as_bytes(),
+            "{size}"
+        );
     }
 }
 
@@ -41,7 +49,9 @@ fn masks_plain_bodies_at_every_chunk_size() {
 fn ends_gzip_bodies_in_which_the_credential_shows() {
     // Some clients read on behind zeros.
     for between in [&[][..], &[0], &[0; 30]] {
-        let body = [gzip("nothing here").as_slice(), between, &gzip(&format!("hello {SECRET} there"))].concat();
+        let body =
+            [gzip("nothing here").as_slice(), between, &gzip(&format!("hello {SECRET} there"))]
+                .concat();
         for size in 1..body.len() {
             assert!(scrubbed(Scrubber::gzip(secret_mask()), &body, size).is_err(), "{size}");
         }
@@ -57,7 +67,11 @@ fn leaves_other_gzip_bodies_as_they_are() {
         [gzip("a"), vec![0; 30]].concat(),
     ] {
         for size in 1..body.len() {
-            assert_eq!(scrubbed(Scrubber::gzip(secret_mask()), &body, size).unwrap(), body, "{size}");
+            assert_eq!(
+                scrubbed(Scrubber::gzip(secret_mask()), &body, size).unwrap(),
+                body,
+                "{size}"
+            );
         }
     }
 }
@@ -69,7 +83,11 @@ fn masks_what_only_calls_itself_gzip() {
         let body = [start.as_slice(), b"then ", SECRET.as_bytes(), b"."].concat();
         let expected = [start.as_slice(), b"then ", stars.as_bytes(), b"."].concat();
         for size in 1..body.len() {
-            assert_eq!(scrubbed(Scrubber::gzip(secret_mask()), &body, size).unwrap(), expected, "{size}");
+            assert_eq!(
+                scrubbed(Scrubber::gzip(secret_mask()), &body, size).unwrap(),
+                expected,
+                "{size}"
+            );
         }
     }
 }
@@ -112,7 +130,11 @@ fn masks_both_forms_wherever_they_meet() {
             one[..one.len() - 1].to_owned(),
         ] {
             let expected = naive(&[one.as_bytes(), other.as_bytes()], body.as_bytes());
-            assert_eq!(secret_mask().masked(body.as_bytes()).unwrap_or(body.clone().into_bytes()), expected, "{body}");
+            assert_eq!(
+                secret_mask().masked(body.as_bytes()).unwrap_or(body.clone().into_bytes()),
+                expected,
+                "{body}"
+            );
             for size in 1..=body.len() {
                 let got = scrubbed(Scrubber::plain(secret_mask()), body.as_bytes(), size).unwrap();
                 assert_eq!(got, expected, "{body} in chunks of {size}");
@@ -127,12 +149,19 @@ fn ends_gzip_bodies_in_which_either_form_shows() {
     for shown in [SECRET, "c2VrcmV0LWNyZWRlbnRpYWw="] {
         let body = gzip(&format!("hello {shown} there"));
         for size in 1..body.len() {
-            assert!(scrubbed(Scrubber::gzip(secret_mask()), &body, size).is_err(), "{shown} in chunks of {size}");
+            assert!(
+                scrubbed(Scrubber::gzip(secret_mask()), &body, size).is_err(),
+                "{shown} in chunks of {size}"
+            );
         }
     }
     let innocent = gzip(&format!("{} c2VrcmV0LWN", &SECRET[..13]));
     for size in 1..innocent.len() {
-        assert_eq!(scrubbed(Scrubber::gzip(secret_mask()), &innocent, size).unwrap(), innocent, "{size}");
+        assert_eq!(
+            scrubbed(Scrubber::gzip(secret_mask()), &innocent, size).unwrap(),
+            innocent,
+            "{size}"
+        );
     }
 }
 
@@ -204,7 +233,11 @@ fn what_makes_a_short_end_the_credential_is_masked() {
         ] {
             let masked = naive(&secrets, body.as_bytes());
             for size in 1..=body.len() {
-                let out = scrubbed_slowly(Scrubber::plain(SecretMask::new(secrets).unwrap()), body.as_bytes(), size);
+                let out = scrubbed_slowly(
+                    Scrubber::plain(SecretMask::new(secrets).unwrap()),
+                    body.as_bytes(),
+                    size,
+                );
                 assert_eq!(out.len(), body.len(), "{body} in chunks of {size}");
                 assert_shows_little(&out, (&masked, body.as_bytes()), &secrets);
             }
@@ -218,22 +251,33 @@ fn assert_shows_little(out: &[u8], (masked, body): (&[u8], &[u8]), secrets: &[&[
     for at in 0..out.len() {
         let begins_near = |secret: &&[u8]| {
             let most = (secret.len() / 4).min(4);
-            (0..most).any(|before| at >= before && body[at - before..].starts_with(beginning(secret)))
+            (0..most)
+                .any(|before| at >= before && body[at - before..].starts_with(beginning(secret)))
         };
-        let fits = out[at] == masked[at] || (out[at] == body[at] && secrets.iter().any(begins_near));
-        assert!(fits, "{} at {at} of {}", String::from_utf8_lossy(out), String::from_utf8_lossy(body));
+        let fits =
+            out[at] == masked[at] || (out[at] == body[at] && secrets.iter().any(begins_near));
+        assert!(
+            fits,
+            "{} at {at} of {}",
+            String::from_utf8_lossy(out),
+            String::from_utf8_lossy(body)
+        );
     }
 }
 
 #[test]
 fn an_end_goes_on_that_is_at_most_four_bytes_and_a_quarter() {
-    for (secret, most) in [("powerdns", 2), ("elevenchars", 2), ("sixteen-of-these", 4), (SECRET, 4)] {
+    for (secret, most) in
+        [("powerdns", 2), ("elevenchars", 2), ("sixteen-of-these", 4), (SECRET, 4)]
+    {
         for gzip in [false, true] {
             for length in 1..beginning(secret.as_bytes()).len() {
                 let secret_mask = SecretMask::new([secret.as_bytes()]).unwrap();
-                let mut scrubber = if gzip { Scrubber::gzip(secret_mask) } else { Scrubber::plain(secret_mask) };
+                let mut scrubber =
+                    if gzip { Scrubber::gzip(secret_mask) } else { Scrubber::plain(secret_mask) };
                 let text = format!("!{}", &secret[..length]);
-                let mut passed = scrubber.push(Bytes::from(text.clone())).unwrap().unwrap().to_vec();
+                let mut passed =
+                    scrubber.push(Bytes::from(text.clone())).unwrap().unwrap().to_vec();
                 assert_eq!(scrubber.holds_short_end(), length <= most, "{secret} {length}");
                 passed.extend_from_slice(&scrubber.release_short_end());
                 let shown = if length <= most { text.len() } else { 1 };
@@ -248,7 +292,8 @@ fn an_end_goes_on_that_is_at_most_four_bytes_and_a_quarter() {
 fn gzip_goes_on_where_its_text_ends_shortly() {
     for (secret, most) in [("powerdns", 2), (SECRET, 4)] {
         for length in 1..beginning(secret.as_bytes()).len() {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            let mut encoder =
+                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
             encoder.write_all(format!("a text {}", &secret[..length]).as_bytes()).unwrap();
             encoder.flush().unwrap();
             let chunk = Bytes::from(std::mem::take(encoder.get_mut()));
@@ -259,13 +304,20 @@ fn gzip_goes_on_where_its_text_ends_shortly() {
             // All of it, behind what was shown: the body ends.
             encoder.write_all(&secret.as_bytes()[length..]).unwrap();
             encoder.flush().unwrap();
-            assert!(scrubber.push(Bytes::from(std::mem::take(encoder.get_mut()))).is_err(), "{secret} {length}");
+            assert!(
+                scrubber.push(Bytes::from(std::mem::take(encoder.get_mut()))).is_err(),
+                "{secret} {length}"
+            );
         }
     }
 }
 
 /// The pieces that come out of pieces that go in, with a moment behind each or without, and where it is cut off.
-fn pieces(mut scrubber: Scrubber, body: &[Vec<u8>], waits: impl Fn(usize) -> bool) -> Vec<Option<Bytes>> {
+fn pieces(
+    mut scrubber: Scrubber,
+    body: &[Vec<u8>],
+    waits: impl Fn(usize) -> bool,
+) -> Vec<Option<Bytes>> {
     let mut out = Vec::new();
     for (number, piece) in body.iter().enumerate() {
         match scrubber.push(Bytes::from(piece.clone())) {
@@ -283,18 +335,27 @@ fn pieces(mut scrubber: Scrubber, body: &[Vec<u8>], waits: impl Fn(usize) -> boo
 /// Whoever has an API repeat guesses sees the same whatever the end of the secret is: it is never compared.
 #[test]
 fn nothing_that_is_seen_depends_on_the_end_of_a_secret() {
-    for secret in ["sixteen-of-these", "twenty-four-of-these-123", SECRET, &"0123456789abcdef".repeat(8)] {
+    for secret in
+        ["sixteen-of-these", "twenty-four-of-these-123", SECRET, &"0123456789abcdef".repeat(8)]
+    {
         let known = beginning(secret.as_bytes()).len();
         let other = format!("{}{}", &secret[..known], "#".repeat(secret.len() - known));
         let secret_mask = |secret: &str| SecretMask::new([secret.as_bytes()]).unwrap();
         for right in known..=secret.len() {
             let guess = format!("{}{}", &secret[..right], "#".repeat(secret.len() - right));
-            for (split, waits) in (1..guess.len()).flat_map(|split| [(split, false), (split, true)]) {
-                let parts = [&guess[..split], &guess[split..], " and more"].map(|part| part.as_bytes().to_vec());
-                let seen = |secret: &str| pieces(Scrubber::plain(secret_mask(secret)), &parts, |_| waits);
+            for (split, waits) in (1..guess.len()).flat_map(|split| [(split, false), (split, true)])
+            {
+                let parts = [&guess[..split], &guess[split..], " and more"]
+                    .map(|part| part.as_bytes().to_vec());
+                let seen =
+                    |secret: &str| pieces(Scrubber::plain(secret_mask(secret)), &parts, |_| waits);
                 assert_eq!(seen(secret), seen(&other), "{guess} in {split}");
             }
-            assert_eq!(secret_mask(secret).masked(guess.as_bytes()), secret_mask(&other).masked(guess.as_bytes()), "{guess}");
+            assert_eq!(
+                secret_mask(secret).masked(guess.as_bytes()),
+                secret_mask(&other).masked(guess.as_bytes()),
+                "{guess}"
+            );
             // Compressed, it is cut off, at the same place.
             let body = gzip(&guess).chunks(1).map(<[u8]>::to_vec).collect::<Vec<_>>();
             let seen = |secret: &str| pieces(Scrubber::gzip(secret_mask(secret)), &body, |_| false);
@@ -311,7 +372,9 @@ fn nothing_planted_before_the_credential_uncovers_it() {
             for between in 0..secret.len() {
                 let body = format!("{}{}{secret}.", &secret[..planted], "x".repeat(between));
                 let masked = naive(&[secret.as_bytes()], body.as_bytes());
-                assert!(masked[planted + between..].starts_with("*".repeat(secret.len()).as_bytes()));
+                assert!(
+                    masked[planted + between..].starts_with("*".repeat(secret.len()).as_bytes())
+                );
                 let secret_mask = || SecretMask::new([secret.as_bytes()]).unwrap();
                 assert_eq!(secret_mask().masked(body.as_bytes()).unwrap(), masked, "{body}");
                 for size in [1, 2, 3, 7, body.len()] {

@@ -3,7 +3,11 @@ use crate::settings::{PageOrigin, ParsePageOriginError};
 
 #[track_caller]
 fn check(text: &str, expected: Result<(), ParsePageOriginError>) {
-    assert_eq!(PageOrigin::parse(text).map(|origin| assert_eq!(origin.to_string(), text)), expected, "{text}");
+    assert_eq!(
+        PageOrigin::parse(text).map(|origin| assert_eq!(origin.to_string(), text)),
+        expected,
+        "{text}"
+    );
 }
 
 #[test]
@@ -22,7 +26,9 @@ fn an_origin_is_one_that_browsers_send() {
     ] {
         check(text, Ok(()));
     }
-    for text in ["*", "https://*", "https://*.example.com", "*.example.com", "https://app.example.com:*"] {
+    for text in
+        ["*", "https://*", "https://*.example.com", "*.example.com", "https://app.example.com:*"]
+    {
         check(text, Err(ParsePageOriginError::Any));
     }
     for text in ["null", "file://", "file:///home/me/page.html"] {
@@ -65,7 +71,9 @@ fn an_origin_is_one_that_browsers_send() {
 
 #[test]
 fn an_upstream_has_a_bounded_number_of_origins() {
-    let origins = |count: usize| (0..count).map(|number| PageOrigin::parse(&format!("https://a{number}")).unwrap()).collect();
+    let origins = |count: usize| {
+        (0..count).map(|number| PageOrigin::parse(&format!("https://a{number}")).unwrap()).collect()
+    };
     assert!(PageOrigins::of(origins(PageOrigins::MAX)).is_some());
     assert!(PageOrigins::of(origins(PageOrigins::MAX + 1)).is_none());
 }
@@ -73,12 +81,17 @@ fn an_upstream_has_a_bounded_number_of_origins() {
 #[test]
 fn a_preflight_asks_for_a_bounded_list_of_names() {
     let asked = |names: &str| {
-        let headers = HeaderMap::from_iter([(ACCESS_CONTROL_REQUEST_HEADERS, HeaderValue::from_str(names).unwrap())]);
+        let headers = HeaderMap::from_iter([(
+            ACCESS_CONTROL_REQUEST_HEADERS,
+            HeaderValue::from_str(names).unwrap(),
+        )]);
         asked_names(&headers).map(|names| names.to_str().unwrap().split(", ").count())
     };
-    let names = |count: usize| (0..count).map(|number| format!("x-{number}")).collect::<Vec<_>>().join(",");
+    let names =
+        |count: usize| (0..count).map(|number| format!("x-{number}")).collect::<Vec<_>>().join(",");
     assert_eq!((asked(&names(64)), asked(&names(65))), (Some(64), None));
-    let long = |bytes: usize| format!("{},{}", "a".repeat(bytes / 2), "b".repeat(bytes - bytes / 2 - 1));
+    let long =
+        |bytes: usize| format!("{},{}", "a".repeat(bytes / 2), "b".repeat(bytes - bytes / 2 - 1));
     assert_eq!((asked(&long(4_096)), asked(&long(4_097))), (Some(2), None));
     assert_eq!((asked("a,,b"), asked("a b"), asked("a")), (None, None, Some(1)));
 }

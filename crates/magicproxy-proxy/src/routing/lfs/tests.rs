@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::*;
-use crate::settings::{ApiRoot, CredentialCarrier, MountPath, PathMapping, PathTarget, RouteSettings, fixture};
+use crate::settings::{
+    ApiRoot, CredentialCarrier, MountPath, PathMapping, PathTarget, RouteSettings, fixture,
+};
 
 #[derive(Deserialize)]
 struct Vectors {
@@ -42,9 +44,11 @@ fn upstream(vectors: &Vectors) -> Arc<UpstreamSettings> {
     let [root, further] = vectors.origins.as_slice() else { panic!() };
     let to = PathTarget::Origin(ApiRoot::parse(further).unwrap());
     let paths = vec![PathMapping { prefix: MountPath::parse("/up").unwrap(), to }];
-    let mut upstream = fixture::upstream("git", root, RouteSettings { paths, ..RouteSettings::default() });
+    let mut upstream =
+        fixture::upstream("git", root, RouteSettings { paths, ..RouteSettings::default() });
     let settings = Arc::get_mut(&mut upstream).unwrap();
-    let carriers = vectors.carriers.iter().map(|name| TokenCarrier::parse(&format!("header:{name}")).unwrap());
+    let carriers =
+        vectors.carriers.iter().map(|name| TokenCarrier::parse(&format!("header:{name}")).unwrap());
     settings.token_carriers = carriers.collect();
     settings.credential = CredentialCarrier::parse(&vectors.credential).unwrap();
     upstream
@@ -58,7 +62,8 @@ fn treated(vectors: &Vectors, leads: &str, client: Option<&str>, body: &[u8]) ->
         "past" => ObjectLinks::Past,
         other => panic!("{other}"),
     };
-    let client = client.map(|value| LfsClient { authorization: Some(HeaderValue::from_str(value).unwrap()) });
+    let client = client
+        .map(|value| LfsClient { authorization: Some(HeaderValue::from_str(value).unwrap()) });
     ObjectActions { leads, upstream: upstream(vectors), client }.treated(body).ok()
 }
 
@@ -86,7 +91,8 @@ fn texts_become_what_the_vectors_say() {
 #[test]
 fn requests_and_responses_are_told_by_their_media_types() {
     let request = |method: &str, accept: &str| {
-        let request = http::Request::builder().method(method).header("accept", accept).body(()).unwrap();
+        let request =
+            http::Request::builder().method(method).header("accept", accept).body(()).unwrap();
         comes_from_client(&request.into_parts().0)
     };
     let accepts = [
@@ -95,9 +101,12 @@ fn requests_and_responses_are_told_by_their_media_types() {
         "text/html, application/vnd.git-lfs+json",
     ];
     accepts.into_iter().for_each(|accept| assert!(request("POST", accept), "{accept}"));
-    for (method, accept) in
-        [("POST", "application/json"), ("POST", "*/*"), ("POST", "application/vnd.git-lfs+jsonx"), ("GET", accepts[0])]
-    {
+    for (method, accept) in [
+        ("POST", "application/json"),
+        ("POST", "*/*"),
+        ("POST", "application/vnd.git-lfs+jsonx"),
+        ("GET", accepts[0]),
+    ] {
         assert!(!request(method, accept), "{method} {accept}");
     }
     let client = LfsClient { authorization: None };
@@ -108,11 +117,22 @@ fn requests_and_responses_are_told_by_their_media_types() {
         (200, "text/html", false, false),
         (403, "application/vnd.git-lfs+json", false, false),
     ] {
-        let response = Response::builder().status(status).header("content-type", media_type).body(()).unwrap();
-        let told = |method: &Method, path: &str, client| ObjectsRequest::by(method, path, client).may_get_them_by(&response);
+        let response =
+            Response::builder().status(status).header("content-type", media_type).body(()).unwrap();
+        let told = |method: &Method, path: &str, client| {
+            ObjectsRequest::by(method, path, client).may_get_them_by(&response)
+        };
         let (post, batch) = (&Method::POST, "/a/b.git/info/lfs/objects/batch");
-        assert_eq!((told(post, "/x", None), told(post, "/x", Some(&client))), (for_all, for_clients), "{status} {media_type}");
-        assert_eq!((told(post, batch, None), told(&Method::GET, batch, None)), (for_clients, for_all), "{status} {media_type}");
+        assert_eq!(
+            (told(post, "/x", None), told(post, "/x", Some(&client))),
+            (for_all, for_clients),
+            "{status} {media_type}"
+        );
+        assert_eq!(
+            (told(post, batch, None), told(&Method::GET, batch, None)),
+            (for_clients, for_all),
+            "{status} {media_type}"
+        );
     }
 }
 
@@ -126,7 +146,10 @@ fn what_is_added_to_a_response_is_bounded() {
         format!("[{}]", vec![action; count].join(",")).into_bytes()
     };
     for header in ["", ",\"header\":{}"] {
-        assert!(treated(&vectors, "links", Some(&token), &actions(200, header)).is_some(), "what clients ask for at once");
+        assert!(
+            treated(&vectors, "links", Some(&token), &actions(200, header)).is_some(),
+            "what clients ask for at once"
+        );
         assert!(treated(&vectors, "links", Some(&token), &actions(2_000, header)).is_none());
     }
     let mut nested = actions(1_000, "");
@@ -146,7 +169,10 @@ fn so_many_bytes_are_added_and_not_one_more() {
     let actions = |last: &str| {
         let mut urls = vec![url.clone(); 511];
         urls.push(format!("{url}{last}"));
-        serde_json::to_vec(&urls.iter().map(|url| serde_json::json!({ "href": url })).collect::<Vec<_>>()).unwrap()
+        serde_json::to_vec(
+            &urls.iter().map(|url| serde_json::json!({ "href": url })).collect::<Vec<_>>(),
+        )
+        .unwrap()
     };
     assert!(treated(&vectors, "own", Some(&token), &actions("")).is_some());
     assert!(treated(&vectors, "own", Some(&token), &actions("y")).is_none());

@@ -12,17 +12,27 @@ fn routes(mount: &str, hosts: &[&str], paths: &[(&str, &str)]) -> RouteSettings 
         hosts: hosts.iter().map(|host| HostName::parse(host).unwrap()).collect(),
         paths: paths
             .iter()
-            .map(|(prefix, target)| PathMapping { prefix: MountPath::parse(prefix).unwrap(), to: to(target) })
+            .map(|(prefix, target)| PathMapping {
+                prefix: MountPath::parse(prefix).unwrap(),
+                to: to(target),
+            })
             .collect(),
     }
 }
 
-const GITHUB: [(&str, &str); 3] =
-    [("/api/v3", "/"), ("/api/graphql", "/graphql"), ("/api/uploads", "https://uploads.github.com")];
+const GITHUB: [(&str, &str); 3] = [
+    ("/api/v3", "/"),
+    ("/api/graphql", "/graphql"),
+    ("/api/uploads", "https://uploads.github.com"),
+];
 
 fn places() -> Router {
     Router::new(&[
-        upstream("github", "https://api.github.com", routes("/github", &["gh.example.com"], &GITHUB)),
+        upstream(
+            "github",
+            "https://api.github.com",
+            routes("/github", &["gh.example.com"], &GITHUB),
+        ),
         upstream("git", "https://github.com", routes("/github-git", &[], &[])),
         upstream("internal", "http://10.0.0.1:8080/base/v1", routes("/", &["[::1]:5000"], &[])),
         upstream("deep", "https://deep.example", routes("/github/deep", &[], &[])),
@@ -48,7 +58,11 @@ fn mounts_end_where_a_segment_ends() {
     check("p", "/github/", "0 0 / m");
     check("p", "/github/user", "0 0 /user m");
     check("p", "/githubx/user", "2 0 /githubx/user m");
-    check("p", "/github-git/a/b.git/info/refs?service=git-upload-pack", "1 0 /a/b.git/info/refs?service=git-upload-pack m");
+    check(
+        "p",
+        "/github-git/a/b.git/info/refs?service=git-upload-pack",
+        "1 0 /a/b.git/info/refs?service=git-upload-pack m",
+    );
     check("p", "/github/deep/x", "3 0 /x m");
     check("p", "/github/deeper", "0 0 /deeper m");
     check("p", "/", "2 0 / m");
@@ -57,7 +71,14 @@ fn mounts_end_where_a_segment_ends() {
 
 #[test]
 fn other_spellings_of_a_mount_are_none() {
-    for target in ["/%67ithub/user", "//github/user", "/./github/user", "/GitHub/user", "/github%2Fuser", "/github;x/user"] {
+    for target in [
+        "/%67ithub/user",
+        "//github/user",
+        "/./github/user",
+        "/GitHub/user",
+        "/github%2Fuser",
+        "/github;x/user",
+    ] {
         check("p", target, &format!("2 0 {target} m"));
     }
     // What is left is parsed later, and refused there.
@@ -73,8 +94,16 @@ fn paths_stand_for_paths_and_origins() {
     check("p", "/github/api/graphql", "0 0 /graphql m");
     check("p", "/github/api/graphql?a", "0 0 /graphql?a m");
     check("p", "/github/api/graphqlx", "0 0 /api/graphqlx m");
-    check("p", "/github/api/uploads/repos/a/b/releases/1/assets?name=x", "0 1 /repos/a/b/releases/1/assets?name=x m");
-    check("p", "/github/api/v3/api/uploads/repos/a/b/releases/1/assets?name=x", "0 1 /repos/a/b/releases/1/assets?name=x m");
+    check(
+        "p",
+        "/github/api/uploads/repos/a/b/releases/1/assets?name=x",
+        "0 1 /repos/a/b/releases/1/assets?name=x m",
+    );
+    check(
+        "p",
+        "/github/api/v3/api/uploads/repos/a/b/releases/1/assets?name=x",
+        "0 1 /repos/a/b/releases/1/assets?name=x m",
+    );
     check("p", "/api/v3/user", "2 0 /api/v3/user m");
 }
 
@@ -116,7 +145,8 @@ fn of_two_upstreams_with_one_origin_neither_is_found_by_its_name() {
 #[test]
 fn a_listener_of_its_own_knows_nothing_else() {
     let places = places();
-    let route = |authority, target| places.route(authority, target, Some(UpstreamId::new(0))).unwrap();
+    let route =
+        |authority, target| places.route(authority, target, Some(UpstreamId::new(0))).unwrap();
     assert_eq!(route("whatever", "/github-git/x").target, "/github-git/x");
     assert_eq!(route("github.com", "/user").upstream, UpstreamId::new(0));
     assert_eq!(route("uploads.github.com", "/user").origin, OriginId::new(1));
@@ -126,7 +156,8 @@ fn a_listener_of_its_own_knows_nothing_else() {
 
 #[test]
 fn nowhere_without_a_root() {
-    let places = Router::new(&[upstream("github", "https://api.github.com", routes("/github", &[], &[]))]);
+    let places =
+        Router::new(&[upstream("github", "https://api.github.com", routes("/github", &[], &[]))]);
     assert_eq!(places.route("p", "/user", None), None);
     assert_eq!(places.route("", "*", None), None);
     assert_eq!(places.route("", "", None), None);
@@ -138,24 +169,46 @@ fn urls_lead_back_the_way_the_caller_came() {
     fn public_links(authority: &str, target: &str, api: &str, uploads: &str) {
         let places = places();
         let route = places.route(authority, target, None).unwrap();
-        let expected = [("https://api.github.com", api.to_owned()), ("https://uploads.github.com", uploads.to_owned())];
+        let expected = [
+            ("https://api.github.com", api.to_owned()),
+            ("https://uploads.github.com", uploads.to_owned()),
+        ];
         assert_eq!(places.public_links(route.upstream, route.entry.unwrap()), expected, "{target}");
     }
     public_links("p", "/github/user", "/github", "/github/api/uploads");
     public_links("p", "/github/api/v3/user", "/github/api/v3", "/github/api/v3/api/uploads");
     public_links("p", "/github/api/graphql", "/github/api/v3", "/github/api/uploads");
     public_links("p", "/github/api/uploads/x", "/github/api/v3", "/github/api/uploads");
-    public_links("p", "/github/api/v3/api/uploads/x", "/github/api/v3", "/github/api/v3/api/uploads");
+    public_links(
+        "p",
+        "/github/api/v3/api/uploads/x",
+        "/github/api/v3",
+        "/github/api/v3/api/uploads",
+    );
     public_links("gh.example.com", "/api/v3/user", "/api/v3", "/api/v3/api/uploads");
     public_links("gh.example.com", "/user", "", "/api/uploads");
 }
 
 #[test]
 fn mounts_are_plain() {
-    for (text, expected) in [("/", ""), ("/a", "/a"), ("/a/", "/a"), ("/a/b-c_d.e~f", "/a/b-c_d.e~f")] {
+    for (text, expected) in
+        [("/", ""), ("/a", "/a"), ("/a/", "/a"), ("/a/b-c_d.e~f", "/a/b-c_d.e~f")]
+    {
         assert_eq!(MountPath::parse(text).unwrap().as_str(), expected);
     }
-    for text in ["", "a", "/a//b", "/a/../b", "/./a", "/a%2Fb", "/a b", "/a?b", "/é", "//", "/a/__magictoken"] {
+    for text in [
+        "",
+        "a",
+        "/a//b",
+        "/a/../b",
+        "/./a",
+        "/a%2Fb",
+        "/a b",
+        "/a?b",
+        "/é",
+        "//",
+        "/a/__magictoken",
+    ] {
         // `//` is the root twice over.
         assert!(MountPath::parse(text).is_err() || text == "//", "{text}");
     }
@@ -167,7 +220,16 @@ fn a_host_is_one_host() {
     for host in ["gh.example", "gh.example:8443", "[::1]:5000", "127.0.0.1"] {
         assert!(HostName::parse(host).is_some(), "{host}");
     }
-    for host in ["*", "*.example", "gh.*:8443", "user@gh.example", "", "http://gh.example", "gh.example/x", "a b"] {
+    for host in [
+        "*",
+        "*.example",
+        "gh.*:8443",
+        "user@gh.example",
+        "",
+        "http://gh.example",
+        "gh.example/x",
+        "a b",
+    ] {
         assert!(HostName::parse(host).is_none(), "{host}");
     }
 }

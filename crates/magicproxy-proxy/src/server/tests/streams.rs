@@ -23,7 +23,12 @@ impl Client {
         Self { send, task }
     }
 
-    fn ask(&mut self, token: &str, method: Method, path: &str) -> (ResponseFuture, SendStream<Bytes>) {
+    fn ask(
+        &mut self,
+        token: &str,
+        method: Method,
+        path: &str,
+    ) -> (ResponseFuture, SendStream<Bytes>) {
         let has_content = method == Method::POST;
         let request = Request::builder().method(method).uri(format!("http://api{path}"));
         let request = request.header("authorization", format!("Bearer {token}")).body(()).unwrap();
@@ -49,10 +54,16 @@ impl Client {
 }
 
 pub(super) async fn every_ending() {
-    let mut stage = Stage::with(|settings| settings.timeouts.drain = std::time::Duration::ZERO).await;
+    let mut stage =
+        Stage::with(|settings| settings.timeouts.drain = std::time::Duration::ZERO).await;
     let (token, counted) = (stage.token.clone(), stage.counted.clone());
     let mut client = Client::open(&mut stage, 4, "allowed 20").await;
-    for (method, path) in [(Method::GET, "/whole"), (Method::HEAD, "/whole"), (Method::GET, "/chunked"), (Method::GET, "/none")] {
+    for (method, path) in [
+        (Method::GET, "/whole"),
+        (Method::HEAD, "/whole"),
+        (Method::GET, "/chunked"),
+        (Method::GET, "/none"),
+    ] {
         assert!(client.whole(&token, method, path).await.is_some());
     }
     client.goes().await;
@@ -66,7 +77,8 @@ pub(super) async fn every_ending() {
     client.goes().await;
     // What is in progress when the proxy stops.
     let mut client = Client::open(&mut stage, 2, "undecided 0|allowed 0|allowed 200").await;
-    let (silent, part) = (client.ask(&token, Method::GET, "/silent"), client.ask(&token, Method::GET, "/part"));
+    let (silent, part) =
+        (client.ask(&token, Method::GET, "/silent"), client.ask(&token, Method::GET, "/part"));
     let answer = part.0.await.unwrap();
     ended::wait_begun(stage.sent.last().unwrap().0, 2).await;
     stage.ended((silent, answer)).await;
@@ -82,7 +94,11 @@ async fn broken_off(stage: &mut Stage, token: &str) {
     ] {
         let mut client = Client::open(stage, 1, says).await;
         let (response, mut content) = client.ask(token, method.clone(), path);
-        let (answer, waiting) = if path == "/part" { (Some(response.await.unwrap()), None) } else { (None, Some(response)) };
+        let (answer, waiting) = if path == "/part" {
+            (Some(response.await.unwrap()), None)
+        } else {
+            (None, Some(response))
+        };
         if method == Method::POST {
             content.send_data(Bytes::from_static(b"some"), false).unwrap();
         }
@@ -95,7 +111,8 @@ async fn broken_off(stage: &mut Stage, token: &str) {
     }
     // The connection goes, with several.
     let mut client = Client::open(stage, 3, "undecided 0|allowed 0|allowed 200").await;
-    let waiting = (client.ask(token, Method::GET, "/silent"), client.ask(token, Method::POST, "/silent"));
+    let waiting =
+        (client.ask(token, Method::GET, "/silent"), client.ask(token, Method::POST, "/silent"));
     let (part, _content) = client.ask(token, Method::GET, "/part");
     let answer = part.await.unwrap();
     ended::wait_begun(stage.sent.last().unwrap().0, 3).await;

@@ -4,13 +4,18 @@ use super::*;
 
 #[test]
 fn reads_what_it_writes() {
-    for text in ["bearer", "token", "basic", "basic:x-access-token", "header:x-api-key", "query:api_key"] {
+    for text in
+        ["bearer", "token", "basic", "basic:x-access-token", "header:x-api-key", "query:api_key"]
+    {
         assert_eq!(CredentialCarrier::parse(text).unwrap().to_string(), text);
     }
     for text in ["header:dd-api-key", "query:key", "subprotocol:openai-insecure-api-key."] {
         assert_eq!(TokenCarrier::parse(text).unwrap().to_string(), text);
     }
-    assert_eq!(CredentialCarrier::parse("header:PRIVATE-TOKEN").unwrap().to_string(), "header:private-token");
+    assert_eq!(
+        CredentialCarrier::parse("header:PRIVATE-TOKEN").unwrap().to_string(),
+        "header:private-token"
+    );
     assert_eq!(CredentialCarrier::default(), CredentialCarrier::Bearer);
 }
 
@@ -42,7 +47,11 @@ fn refuses_what_carries_nothing() {
         assert!(!error.to_string().contains("ghp_"));
     }
     for prefix in ["", "a b", "a,b", "a/b", "é", &"a".repeat(129)] {
-        assert_eq!(TokenCarrier::parse(&format!("subprotocol:{prefix}")), Err(ParseCarrierError::Subprotocol), "{prefix}");
+        assert_eq!(
+            TokenCarrier::parse(&format!("subprotocol:{prefix}")),
+            Err(ParseCarrierError::Subprotocol),
+            "{prefix}"
+        );
     }
     assert_eq!(CredentialCarrier::parse("subprotocol:a"), Err(ParseCarrierError::Credential));
     assert_eq!(TokenCarrier::parse("bearer"), Err(ParseCarrierError::AlwaysTaken));
@@ -91,28 +100,45 @@ fn a_header_with_another_meaning_carries_no_secret() {
         "X-Auth-Email",
     ];
     for name in names {
-        assert_eq!(CredentialCarrier::parse(&format!("header:{name}")), Err(ParseCarrierError::ForbiddenHeader), "{name}");
-        assert_eq!(TokenCarrier::parse(&format!("header:{name}")), Err(ParseCarrierError::ForbiddenHeader), "{name}");
+        assert_eq!(
+            CredentialCarrier::parse(&format!("header:{name}")),
+            Err(ParseCarrierError::ForbiddenHeader),
+            "{name}"
+        );
+        assert_eq!(
+            TokenCarrier::parse(&format!("header:{name}")),
+            Err(ParseCarrierError::ForbiddenHeader),
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn basic_wants_a_pair() {
-    let credential = |text: &str| Credential::parse(zeroize::Zeroizing::new(text.to_owned())).unwrap();
+    let credential =
+        |text: &str| Credential::parse(zeroize::Zeroizing::new(text.to_owned())).unwrap();
     let basic = CredentialCarrier::parse("basic").unwrap();
     assert_eq!(basic.check(&credential("secret")), Err(UnfitCredential::NoPair));
     for pair in ["user:password", "key:", ":password", "a:b:c"] {
         assert_eq!(basic.check(&credential(pair)), Ok(()));
     }
-    assert_eq!(CredentialCarrier::parse("basic:user").unwrap().check(&credential("secret")), Ok(()));
+    assert_eq!(
+        CredentialCarrier::parse("basic:user").unwrap().check(&credential("secret")),
+        Ok(())
+    );
 }
 
 #[test]
 fn names_have_a_bounded_length() {
     for form in ["query:", "subprotocol:"] {
-        let (longest, longer) = (format!("{form}{}", "a".repeat(128)), format!("{form}{}", "a".repeat(129)));
-        assert!(TokenCarrier::parse(&longest).is_ok() && TokenCarrier::parse(&longer).is_err(), "{form}");
+        let (longest, longer) =
+            (format!("{form}{}", "a".repeat(128)), format!("{form}{}", "a".repeat(129)));
+        assert!(
+            TokenCarrier::parse(&longest).is_ok() && TokenCarrier::parse(&longer).is_err(),
+            "{form}"
+        );
     }
-    let basic = |length: usize| CredentialCarrier::parse(&format!("basic:{}", "a".repeat(length))).is_ok();
+    let basic =
+        |length: usize| CredentialCarrier::parse(&format!("basic:{}", "a".repeat(length))).is_ok();
     assert_eq!((basic(128), basic(129)), (true, false));
 }

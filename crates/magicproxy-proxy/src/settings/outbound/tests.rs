@@ -11,7 +11,11 @@ fn proxies_are_named_by_urls() {
         ("http://user:ghp_marked@10.0.0.1:8080", "http://***@10.0.0.1:8080"),
     ] {
         let proxy = OutboundProxy::parse(text).unwrap();
-        assert_eq!((proxy.to_string(), format!("{proxy:?}")), (shown.to_owned(), format!("OutboundProxy({shown})")), "{text}");
+        assert_eq!(
+            (proxy.to_string(), format!("{proxy:?}")),
+            (shown.to_owned(), format!("OutboundProxy({shown})")),
+            "{text}"
+        );
     }
     use ParseOutboundProxyError::{Scheme, Url, User};
     for (text, error) in [
@@ -35,19 +39,27 @@ fn proxies_are_named_by_urls() {
 
 #[test]
 fn users_are_decoded() {
-    for (user, expected) in
-        [("me:secret", "me:secret"), ("me", "me:"), ("d%40corp:p%3A%2F%25", "d@corp:p:/%"), ("a@b:c", "a@b:c")]
-    {
+    for (user, expected) in [
+        ("me:secret", "me:secret"),
+        ("me", "me:"),
+        ("d%40corp:p%3A%2F%25", "d@corp:p:/%"),
+        ("a@b:c", "a@b:c"),
+    ] {
         let proxy = OutboundProxy::parse(&format!("http://{user}@proxy:1")).unwrap();
         let value = proxy.authorization().unwrap();
         assert!(value.is_sensitive());
-        assert_eq!(value.to_str().unwrap(), format!("Basic {}", BASE64_STANDARD.encode(expected)), "{user}");
+        assert_eq!(
+            value.to_str().unwrap(),
+            format!("Basic {}", BASE64_STANDARD.encode(expected)),
+            "{user}"
+        );
     }
 }
 
 #[test]
 fn exceptions_are_hosts_below_hosts_addresses_and_networks() {
-    let covers = |list: &str, root: &str| NoProxy::parse(list).covers(&ApiRoot::parse(root).unwrap());
+    let covers =
+        |list: &str, root: &str| NoProxy::parse(list).covers(&ApiRoot::parse(root).unwrap());
     for (list, root) in [
         ("*", "https://api.example.com"),
         ("example.com", "https://example.com"),
@@ -83,15 +95,20 @@ fn exceptions_are_hosts_below_hosts_addresses_and_networks() {
 
 #[test]
 fn each_origin_has_its_proxy_or_none() {
-    let named = |variable, url| Some(NamedProxy { variable, proxy: Arc::new(OutboundProxy::parse(url).unwrap()) });
+    let named = |variable, url| {
+        Some(NamedProxy { variable, proxy: Arc::new(OutboundProxy::parse(url).unwrap()) })
+    };
     let proxies = Arc::new(EnvironmentProxies {
         https: named("HTTPS_PROXY", "http://s:1"),
         http: named("http_proxy", "http://p:1"),
         except: NoProxy::parse("internal.test"),
     });
     let root = |text: &str| ApiRoot::parse(text).unwrap();
-    let shown = |outbound: &Outbound, text: &str| outbound.proxy(&root(text)).map(|proxy| proxy.to_string());
-    let (used, unused) = (Outbound::Environment(Arc::clone(&proxies)), Outbound::DirectDespite(proxies));
+    let shown = |outbound: &Outbound, text: &str| {
+        outbound.proxy(&root(text)).map(|proxy| proxy.to_string())
+    };
+    let (used, unused) =
+        (Outbound::Environment(Arc::clone(&proxies)), Outbound::DirectDespite(proxies));
     assert_eq!(shown(&used, "https://api.test").as_deref(), Some("http://s:1"));
     assert_eq!(shown(&used, "http://api.test").as_deref(), Some("http://p:1"));
     assert_eq!(shown(&used, "https://internal.test"), None);

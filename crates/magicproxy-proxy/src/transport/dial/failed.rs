@@ -30,7 +30,9 @@ impl FailedAddresses {
     pub(super) fn last(&self, mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
         let failed = self.lock();
         let when = |address: &SocketAddr| {
-            let lately = failed.iter().find(|(known, at)| *known == address.ip() && at.elapsed() < FAILED_FOR);
+            let lately = failed
+                .iter()
+                .find(|(known, at)| *known == address.ip() && at.elapsed() < FAILED_FOR);
             lately.map(|(_, at)| *at)
         };
         // A stable order: `None` comes before every time.

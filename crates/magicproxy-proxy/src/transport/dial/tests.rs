@@ -13,7 +13,10 @@ fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
 #[test]
 fn families_take_turns_and_nothing_comes_twice() {
     for (found, order) in [
-        (&["[::1]:1", "[::2]:1", "1.0.0.1:1", "1.0.0.2:1"][..], &["[::1]:1", "1.0.0.1:1", "[::2]:1", "1.0.0.2:1"][..]),
+        (
+            &["[::1]:1", "[::2]:1", "1.0.0.1:1", "1.0.0.2:1"][..],
+            &["[::1]:1", "1.0.0.1:1", "[::2]:1", "1.0.0.2:1"][..],
+        ),
         (&["1.0.0.1:1", "1.0.0.2:1", "[::1]:1"], &["1.0.0.1:1", "[::1]:1", "1.0.0.2:1"]),
         (&["1.0.0.1:1", "1.0.0.1:1", "1.0.0.2:1"], &["1.0.0.1:1", "1.0.0.2:1"]),
         (&["[::1]:1"], &["[::1]:1"]),
@@ -44,7 +47,11 @@ fn failed_addresses_come_last_and_their_memory_is_bounded() {
     failed.note(all[1]);
     assert_eq!(failed.last(all.clone()), addresses(&["1.0.0.3:1", "1.0.0.1:1", "1.0.0.2:1"]));
     failed.note(all[0]);
-    assert_eq!(failed.last(all.clone()), addresses(&["1.0.0.3:1", "1.0.0.2:1", "1.0.0.1:1"]), "the longest ago first");
+    assert_eq!(
+        failed.last(all.clone()),
+        addresses(&["1.0.0.3:1", "1.0.0.2:1", "1.0.0.1:1"]),
+        "the longest ago first"
+    );
     failed.forget(all[0]);
     assert_eq!(failed.last(all.clone()), addresses(&["1.0.0.1:1", "1.0.0.3:1", "1.0.0.2:1"]));
     for number in 0..1_000_u32 {
@@ -67,7 +74,9 @@ impl Silent {
         let listener = socket.listen(0).unwrap();
         let address = listener.local_addr().unwrap();
         let mut waiting = Vec::new();
-        while let Ok(Ok(stream)) = timeout(Duration::from_millis(300), TcpStream::connect(address)).await {
+        while let Ok(Ok(stream)) =
+            timeout(Duration::from_millis(300), TcpStream::connect(address)).await
+        {
             waiting.push(stream);
         }
         Self { address, _listener: listener, _waiting: waiting }
@@ -86,7 +95,8 @@ async fn free(host: &str) -> SocketAddr {
 async fn the_first_address_that_answers_is_taken_whatever_the_others_do() {
     let dialer = Dialer::new("name.test", 1);
     let silent = [Silent::new("127.0.0.2").await, Silent::new("127.0.0.3").await];
-    let (refusing, good) = (free("127.0.0.4").await, TcpListener::bind(("127.0.0.5", 0)).await.unwrap());
+    let (refusing, good) =
+        (free("127.0.0.4").await, TcpListener::bind(("127.0.0.5", 0)).await.unwrap());
     let good = good.local_addr().map(|address| (address, good)).unwrap();
     let silent = silent.each_ref().map(|silent| silent.address);
     for order in [
@@ -111,7 +121,8 @@ async fn what_was_overtaken_is_tried_last() {
     let dialer = Dialer::new("name.test", 1);
     let silent = Silent::new("127.0.0.2").await;
     let good = TcpListener::bind(("127.0.0.5", 0)).await.unwrap();
-    let (good, third) = (good.local_addr().map(|address| (address, good)).unwrap(), free("127.0.0.6").await);
+    let (good, third) =
+        (good.local_addr().map(|address| (address, good)).unwrap(), free("127.0.0.6").await);
     let mut left = candidates(&[silent.address, good.0, third]);
     timeout(LONG, dialer.connect(&mut left)).await.unwrap().unwrap();
     assert_eq!(left.waiting, [third, silent.address]);
@@ -129,7 +140,8 @@ async fn what_was_overtaken_is_tried_last() {
 #[tokio::test]
 async fn attempts_at_the_same_time_are_few() {
     let dialer = Dialer::new("name.test", 1);
-    let silent = ["127.0.0.12", "127.0.0.13", "127.0.0.14", "127.0.0.15", "127.0.0.16", "127.0.0.17"];
+    let silent =
+        ["127.0.0.12", "127.0.0.13", "127.0.0.14", "127.0.0.15", "127.0.0.16", "127.0.0.17"];
     let silent: Vec<Silent> = futures_of(silent.map(Silent::new)).await;
     let addresses: Vec<SocketAddr> = silent.iter().map(|silent| silent.address).collect();
     let good = TcpListener::bind(("127.0.0.5", 0)).await.unwrap();
@@ -143,7 +155,9 @@ async fn attempts_at_the_same_time_are_few() {
 }
 
 /// All of them, made at the same time.
-async fn futures_of<T: Send + 'static, const N: usize>(making: [impl Future<Output = T> + Send + 'static; N]) -> Vec<T> {
+async fn futures_of<T: Send + 'static, const N: usize>(
+    making: [impl Future<Output = T> + Send + 'static; N],
+) -> Vec<T> {
     let mut made = Vec::new();
     for task in making.map(tokio::spawn) {
         made.push(task.await.unwrap());
@@ -153,7 +167,10 @@ async fn futures_of<T: Send + 'static, const N: usize>(making: [impl Future<Outp
 
 #[test]
 fn the_error_is_that_of_the_address_which_says_most() {
-    use io::ErrorKind::{AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable, PermissionDenied, TimedOut};
+    use io::ErrorKind::{
+        AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable, PermissionDenied,
+        TimedOut,
+    };
     for (kinds, said) in [
         (&[ConnectionRefused][..], ConnectionRefused),
         (&[NetworkUnreachable, ConnectionRefused], ConnectionRefused),
@@ -162,7 +179,10 @@ fn the_error_is_that_of_the_address_which_says_most() {
         (&[NetworkUnreachable, HostUnreachable], NetworkUnreachable),
         (&[], TimedOut),
     ] {
-        let race = Race { attempts: Vec::new(), errors: kinds.iter().map(|kind| io::Error::from(*kind)).collect() };
+        let race = Race {
+            attempts: Vec::new(),
+            errors: kinds.iter().map(|kind| io::Error::from(*kind)).collect(),
+        };
         assert_eq!(race.error().kind(), said, "{kinds:?}");
     }
 }
@@ -172,7 +192,8 @@ async fn an_api_on_one_loopback_address_is_found_by_the_name_localhost() {
     for host in ["127.0.0.1", "::1"] {
         let Ok(listener) = TcpListener::bind((host, 0)).await else { continue };
         let address = listener.local_addr().unwrap();
-        let stream = timeout(LONG, Dialer::new("localhost", address.port()).dial()).await.unwrap().unwrap();
+        let stream =
+            timeout(LONG, Dialer::new("localhost", address.port()).dial()).await.unwrap().unwrap();
         assert_eq!(stream.peer_addr().unwrap(), address);
     }
 }

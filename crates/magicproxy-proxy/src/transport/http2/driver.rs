@@ -37,7 +37,8 @@ pub(in crate::transport) struct StreamRequest {
 
 impl StreamRequest {
     fn is_given_up(&self) -> bool {
-        self.reply.is_closed() || self.given_up.as_ref().is_some_and(|client| client.has_changed().is_err())
+        self.reply.is_closed()
+            || self.given_up.as_ref().is_some_and(|client| client.has_changed().is_err())
     }
 }
 
@@ -73,10 +74,22 @@ pub(super) struct DriverContext {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
-    pub(super) fn new(sender: SendRequest<Bytes>, mut connection: Connection<Wire<S>, Bytes>, driven: DriverContext) -> Self {
+    pub(super) fn new(
+        sender: SendRequest<Bytes>,
+        mut connection: Connection<Wire<S>, Bytes>,
+        driven: DriverContext,
+    ) -> Self {
         let DriverContext { requests, streams, most, silence, agreed } = driven;
         let pings = Pings::new(connection.ping_pong(), silence);
-        Self { connection, sender: Some(sender), requests, streams, most, pings, agreed: Some(agreed) }
+        Self {
+            connection,
+            sender: Some(sender),
+            requests,
+            streams,
+            most,
+            pings,
+            agreed: Some(agreed),
+        }
     }
 
     fn poll_connection(&mut self, context: &mut Context<'_>) -> Poll<()> {
@@ -204,7 +217,14 @@ struct Pings {
 
 impl Pings {
     fn new(pings: Option<PingPong>, silence: Duration) -> Self {
-        Self { pings, silence, backoff: 1, timer: IdleTimer::new(silence, None), reads: 0, asked: false }
+        Self {
+            pings,
+            silence,
+            backoff: 1,
+            timer: IdleTimer::new(silence, None),
+            reads: 0,
+            asked: false,
+        }
     }
 
     /// Something is expected to come from now on.
@@ -228,7 +248,12 @@ impl Pings {
     }
 
     /// Ready when nothing has come for too long, a PING's response included.
-    fn poll_gone(&mut self, context: &mut Context<'_>, is_used: bool, signals: &WireState) -> Poll<()> {
+    fn poll_gone(
+        &mut self,
+        context: &mut Context<'_>,
+        is_used: bool,
+        signals: &WireState,
+    ) -> Poll<()> {
         if let Some(pings) = &mut self.pings {
             let _ = pings.poll_pong(context);
         }

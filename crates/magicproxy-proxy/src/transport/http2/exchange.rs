@@ -16,7 +16,9 @@ use super::upload::{Upload, UploadEnd};
 use crate::admission::Holding;
 use crate::downstream::RequestBody;
 use crate::http::body::BodyError;
-use crate::transport::connection::{SendError, SharedConnection, StreamOptions, Streams, UploadSlot};
+use crate::transport::connection::{
+    SendError, SharedConnection, StreamOptions, Streams, UploadSlot,
+};
 use crate::transport::resend::ResponseBytes;
 
 /// Hands a request over at once; what is returned waits for the head of its response. What is sent of the content is kept, where
@@ -31,11 +33,20 @@ pub(in crate::transport) fn exchange(
     let has_body = !body.is_empty();
     let (reply, opened) = oneshot::channel();
     let StreamOptions { memory, upload, given_up } = sending;
-    let handed = connection.hand_over(StreamRequest { head: wire_head(&head, &body), has_body, given_up, reply });
+    let handed = connection.hand_over(StreamRequest {
+        head: wire_head(&head, &body),
+        has_body,
+        given_up,
+        reply,
+    });
     async move {
         let opened = if handed { connection.reply(opened).await } else { None };
         match opened {
-            Some(opened) => StartedRequest { connection, head, body, memory, upload }.await_response(opened).await,
+            Some(opened) => {
+                StartedRequest { connection, head, body, memory, upload }
+                    .await_response(opened)
+                    .await
+            }
             None => Err(SendError::NotSent(Box::new(head.map(|()| body)))),
         }
     }
@@ -51,7 +62,10 @@ struct StartedRequest {
 }
 
 impl StartedRequest {
-    async fn await_response(self, opened: OpenedStream) -> Result<Response<StreamContent>, SendError> {
+    async fn await_response(
+        self,
+        opened: OpenedStream,
+    ) -> Result<Response<StreamContent>, SendError> {
         let Self { connection, head, body, memory, upload } = self;
         let OpenedStream { mut response, body: stream } = opened;
         let mut upload = Upload::new(stream, body, memory, upload);
@@ -65,17 +79,23 @@ impl StartedRequest {
                 return Poll::Ready(received.map_err(NoResponse::Failed));
             }
             match upload.poll(context) {
-                Poll::Ready(UploadEnd::Broken(error)) => Poll::Ready(Err(NoResponse::Broken(error))),
+                Poll::Ready(UploadEnd::Broken(error)) => {
+                    Poll::Ready(Err(NoResponse::Broken(error)))
+                }
                 Poll::Ready(UploadEnd::Done | UploadEnd::Stopped) | Poll::Pending => Poll::Pending,
             }
         });
         match received.await {
             Ok(response) => Ok(response.map(|content| StreamContent::new(content, upload))),
             Err(NoResponse::Broken(error)) => Err(SendError::Content(error)),
-            Err(NoResponse::Failed(error)) if is_unprocessed(&error, response.stream_id().as_u32(), connection.streams()) => {
+            Err(NoResponse::Failed(error))
+                if is_unprocessed(&error, response.stream_id().as_u32(), connection.streams()) =>
+            {
                 // Whoever refuses one refuses the next, too.
                 connection.streams().retire();
-                Err(SendError::Unprocessed(upload.into_unsent().map(|body| Box::new(head.map(|()| body)))))
+                Err(SendError::Unprocessed(
+                    upload.into_unsent().map(|body| Box::new(head.map(|()| body))),
+                ))
             }
             Err(NoResponse::Failed(error)) => Err(SendError::Stream(error, heard)),
         }
@@ -90,7 +110,8 @@ enum NoResponse {
 
 /// Did the upstream say that it has not processed the request (RFC 9113 sections 6.8 and 8.7)?
 fn is_unprocessed(error: &h2::Error, stream: u32, streams: &Streams) -> bool {
-    let was_refused = error.is_reset() && error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM);
+    let was_refused =
+        error.is_reset() && error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM);
     was_refused || streams.wire().excludes(stream)
 }
 
@@ -121,7 +142,9 @@ impl StreamContent {
 
     /// Notes the length that the head says. A stream that has ended has nothing to come.
     pub(in crate::transport) fn measured(mut self, headers: &HeaderMap) -> Self {
-        let told = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let told = headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok()?.parse().ok());
         self.length = told.or(self.stream.is_end_stream().then_some(0));
         self
     }
@@ -145,12 +168,16 @@ impl Body for StreamContent {
     type Data = Bytes;
     type Error = h2::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
         match ready!(self.poll_data(context)) {
             Some(data) => Poll::Ready(Some(data.map(Frame::data))),
-            None => {
-                self.stream.poll_trailers(context).map(|trailers| trailers.map(|fields| fields.map(Frame::trailers)).transpose())
-            }
+            None => self
+                .stream
+                .poll_trailers(context)
+                .map(|trailers| trailers.map(|fields| fields.map(Frame::trailers)).transpose()),
         }
     }
 
@@ -165,7 +192,10 @@ impl Body for StreamContent {
 
 impl std::fmt::Debug for StreamContent {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("StreamContent").field("length", &self.length).finish_non_exhaustive()
+        formatter
+            .debug_struct("StreamContent")
+            .field("length", &self.length)
+            .finish_non_exhaustive()
     }
 }
 
@@ -175,7 +205,10 @@ struct FurtherUpload(AbortHandle);
 impl FurtherUpload {
     fn start(mut upload: Upload) -> Self {
         upload.forget_sent();
-        Self(tokio::spawn(async move { poll_fn(|context| upload.poll(context)).await }).abort_handle())
+        Self(
+            tokio::spawn(async move { poll_fn(|context| upload.poll(context)).await })
+                .abort_handle(),
+        )
     }
 }
 

@@ -44,7 +44,12 @@ pub(super) enum UploadEnd {
 }
 
 impl Upload {
-    pub(super) fn new(stream: SendStream<Bytes>, body: RequestBody, memory: Option<Holding>, slot: Option<UploadSlot>) -> Self {
+    pub(super) fn new(
+        stream: SendStream<Bytes>,
+        body: RequestBody,
+        memory: Option<Holding>,
+        slot: Option<UploadSlot>,
+    ) -> Self {
         let is_done = body.is_empty();
         let sent = memory.map(|memory| KeptContent { content: SentContent::default(), memory });
         Self { stream, body, next: None, sent, slot, is_done }
@@ -93,7 +98,9 @@ impl Upload {
                 }
             }
             let frame = match ready!(std::pin::Pin::new(&mut self.body).poll_frame(context)) {
-                None => return Poll::Ready(self.send(Bytes::new(), true).unwrap_or(UploadEnd::Done)),
+                None => {
+                    return Poll::Ready(self.send(Bytes::new(), true).unwrap_or(UploadEnd::Done));
+                }
                 Some(Err(error)) => return Poll::Ready(UploadEnd::Broken(error)),
                 Some(Ok(frame)) => frame,
             };
@@ -146,8 +153,9 @@ impl Upload {
     fn keep(&mut self, data: &Bytes) {
         let Some(sent) = &mut self.sent else { return };
         // What was read whole before it was sent stays where it is.
-        let fits =
-            self.body.is_whole() || sent.memory.amount() + data.len() <= MAX_KEPT_BYTES && sent.memory.grow(data.len()).is_ok();
+        let fits = self.body.is_whole()
+            || sent.memory.amount() + data.len() <= MAX_KEPT_BYTES
+                && sent.memory.grow(data.len()).is_ok();
         if data.is_empty() {
             return;
         }

@@ -96,7 +96,11 @@ impl<S> Wire<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.signals.holds_reads.load(Ordering::Relaxed) {
             return Poll::Pending;
@@ -113,7 +117,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.note_write(written)
     }
@@ -205,7 +213,9 @@ mod tests {
 
     #[test]
     fn goaway_is_found_however_the_bytes_come() {
-        let goaway = |last: u32, more: &[u8]| frame(GOAWAY, &[&last.to_be_bytes(), &[0; 4][..], more].concat());
+        let goaway = |last: u32, more: &[u8]| {
+            frame(GOAWAY, &[&last.to_be_bytes(), &[0; 4][..], more].concat())
+        };
         let bytes = [
             frame(4, &[]),
             frame(0, &[GOAWAY; 300]),

@@ -33,7 +33,12 @@ pub(in crate::transport) struct DialWaiters {
 }
 
 impl DialWaiters {
-    pub(in crate::transport) fn http1(self, connection: Connection, holding: Holding, worker: WorkerId) -> PooledConnection {
+    pub(in crate::transport) fn http1(
+        self,
+        connection: Connection,
+        holding: Holding,
+        worker: WorkerId,
+    ) -> PooledConnection {
         if self.connecting.is_some() {
             // The upstream does not speak HTTP/2 after all.
             self.charge.pool.state().expected = 1;
@@ -50,7 +55,8 @@ impl DialWaiters {
     ) -> PooledConnection {
         let pool = Arc::clone(&self.charge.pool);
         let connection = pool.begin_first(connection, &mut self.charge, need.payload);
-        let mut lease = PooledConnection::new(connection, self.charge, holding, need.worker).fresh();
+        let mut lease =
+            PooledConnection::new(connection, self.charge, holding, need.worker).fresh();
         lease.unshared = Some(UnsharedConnection { _connecting: self.connecting });
         lease
     }
@@ -156,9 +162,22 @@ pub(crate) struct PooledConnection {
 }
 
 impl PooledConnection {
-    pub(super) fn new(connection: Connection, charge: Charge, holding: Holding, worker: WorkerId) -> Self {
+    pub(super) fn new(
+        connection: Connection,
+        charge: Charge,
+        holding: Holding,
+        worker: WorkerId,
+    ) -> Self {
         let used = Some((connection, charge));
-        Self { used, worker, pooled: ConnectionUse::Yes, upload: None, once: false, unshared: None, _holding: holding }
+        Self {
+            used,
+            worker,
+            pooled: ConnectionUse::Yes,
+            upload: None,
+            once: false,
+            unshared: None,
+            _holding: holding,
+        }
     }
 
     fn fresh(mut self) -> Self {

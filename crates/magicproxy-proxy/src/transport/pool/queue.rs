@@ -66,7 +66,8 @@ impl<T> Queue<T> {
     /// Puts something at the end of its owner's line.
     pub(super) fn push(&mut self, payer: &Payer, item: T) -> Ticket {
         let owner = account_key(payer.owner.as_ref().unwrap_or(&payer.peer));
-        let group = if payer.standing == MinterTrust::Known { owner } else { account_key(&payer.peer) };
+        let group =
+            if payer.standing == MinterTrust::Known { owner } else { account_key(&payer.peer) };
         let ticket = Ticket { group, owner, number: self.next_ticket };
         self.next_ticket += 1;
         self.length += 1;
@@ -88,7 +89,8 @@ impl<T> Queue<T> {
         let line_at = group.lines.iter().position(|line| line.owner == ticket.owner)?;
         let line = group.lines.get_mut(line_at)?;
         // Tickets of a line are in order.
-        let entry_at = line.waiting.binary_search_by_key(&ticket.number, |(number, _)| *number).ok()?;
+        let entry_at =
+            line.waiting.binary_search_by_key(&ticket.number, |(number, _)| *number).ok()?;
         let (_, item) = line.waiting.remove(entry_at)?;
         if line.waiting.is_empty() {
             group.lines.remove(line_at);
@@ -101,7 +103,10 @@ impl<T> Queue<T> {
     }
 
     /// Gives the next one its turn for whom `turn` finds something; its line and its group are behind the others then.
-    pub(super) fn serve<R>(&mut self, mut turn: impl FnMut(&T) -> Result<R, SkipReason>) -> Option<(T, R)> {
+    pub(super) fn serve<R>(
+        &mut self,
+        mut turn: impl FnMut(&T) -> Result<R, SkipReason>,
+    ) -> Option<(T, R)> {
         for at in 0..self.groups.len() {
             match self.groups.get_mut(at)?.serve(&mut turn) {
                 Ok((item, result)) => {
@@ -126,13 +131,22 @@ impl<T> Group<T> {
         }
     }
 
-    fn serve<R>(&mut self, turn: &mut impl FnMut(&T) -> Result<R, SkipReason>) -> Result<(T, R), SkipReason> {
+    fn serve<R>(
+        &mut self,
+        turn: &mut impl FnMut(&T) -> Result<R, SkipReason>,
+    ) -> Result<(T, R), SkipReason> {
         for at in 0..self.lines.len() {
-            let Some((_, first)) = self.lines.get(at).and_then(|line| line.waiting.front()) else { continue };
+            let Some((_, first)) = self.lines.get(at).and_then(|line| line.waiting.front()) else {
+                continue;
+            };
             match turn(first) {
                 Ok(result) => {
-                    let Some(mut line) = self.lines.remove(at) else { return Err(SkipReason::Group) };
-                    let Some((_, item)) = line.waiting.pop_front() else { return Err(SkipReason::Group) };
+                    let Some(mut line) = self.lines.remove(at) else {
+                        return Err(SkipReason::Group);
+                    };
+                    let Some((_, item)) = line.waiting.pop_front() else {
+                        return Err(SkipReason::Group);
+                    };
                     if !line.waiting.is_empty() {
                         self.lines.push_back(line);
                     }

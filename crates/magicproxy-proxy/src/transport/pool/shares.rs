@@ -27,7 +27,12 @@ impl Shares {
             usize::try_from(part).unwrap_or(total).clamp(places, total)
         };
         let reserved = total.saturating_sub(part(quota.total.saturating_sub(quota.reserved)));
-        let quota = Quota { total, per_owner: part(quota.per_owner), per_peer: part(quota.per_peer), reserved };
+        let quota = Quota {
+            total,
+            per_owner: part(quota.per_owner),
+            per_peer: part(quota.per_peer),
+            reserved,
+        };
         Self { quota, held: 0, by_account: BTreeMap::new() }
     }
 
@@ -41,7 +46,11 @@ impl Shares {
             return Ok(());
         }
         let within = self.held + places <= self.quota.total.saturating_sub(self.quota.reserved);
-        if within && fits(&payer.peer, self.quota.per_peer) { Ok(()) } else { Err(SkipReason::Group) }
+        if within && fits(&payer.peer, self.quota.per_peer) {
+            Ok(())
+        } else {
+            Err(SkipReason::Group)
+        }
     }
 
     /// Charges a payer, whatever it has.

@@ -17,7 +17,12 @@ pub(crate) struct Sockets {
 
 impl Sockets {
     pub(crate) fn new(total: usize) -> Arc<Self> {
-        Arc::new(Self { total, open: AtomicUsize::new(0), are_wanted: AtomicBool::new(false), pools: Mutex::default() })
+        Arc::new(Self {
+            total,
+            open: AtomicUsize::new(0),
+            are_wanted: AtomicBool::new(false),
+            pools: Mutex::default(),
+        })
     }
 
     pub(super) fn register(&self, pool: &Arc<Pool>) {
@@ -53,7 +58,12 @@ impl Sockets {
     }
 
     fn pools(&self) -> Vec<Arc<Pool>> {
-        self.pools.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect()
+        self.pools
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect()
     }
 }
 

@@ -49,26 +49,44 @@ impl State {
     }
 
     /// A connection with room for one more stream.
-    pub(super) fn stream(&mut self, payload: Payload, keep: Duration, unfit: &mut Vec<Connection>) -> Option<SharedConnection> {
+    pub(super) fn stream(
+        &mut self,
+        payload: Payload,
+        keep: Duration,
+        unfit: &mut Vec<Connection>,
+    ) -> Option<SharedConnection> {
         if self.shared.is_empty() {
             return None;
         }
         let now = Instant::now();
         let is_usable = |connection: &mut SharedConnection| {
-            let end = due(keep, connection.streams().idle_since().unwrap_or(now), connection.retires_at());
+            let end = due(
+                keep,
+                connection.streams().idle_since().unwrap_or(now),
+                connection.retires_at(),
+            );
             !connection.is_closed() && end.is_none_or(|end| end > now)
         };
-        unfit.extend(self.shared.extract_if(.., |connection| !is_usable(connection)).map(Connection::Http2));
+        unfit.extend(
+            self.shared.extract_if(.., |connection| !is_usable(connection)).map(Connection::Http2),
+        );
         self.shared.iter().find(|connection| connection.streams().have_room(payload)).cloned()
     }
 
     /// The worker's own idle connection, or else another's, which costs less than a new one.
-    pub(super) fn take_idle(&mut self, need: ConnectionNeed, keep: Duration, unfit: &mut Vec<Connection>) -> Option<Connection> {
+    pub(super) fn take_idle(
+        &mut self,
+        need: ConnectionNeed,
+        keep: Duration,
+        unfit: &mut Vec<Connection>,
+    ) -> Option<Connection> {
         let (own, now) = (need.worker.shelf_of(self.idle.len()), need.asked);
         let (before, from) = self.idle.split_at_mut_checked(own)?;
         for idle in from.iter_mut().chain(before) {
             while let Some((connection, since)) = idle.pop() {
-                if !connection.is_closed() && due(keep, since, connection.retires_at()).is_none_or(|end| end > now) {
+                if !connection.is_closed()
+                    && due(keep, since, connection.retires_at()).is_none_or(|end| end > now)
+                {
                     return Some(connection);
                 }
                 unfit.push(connection);
@@ -78,7 +96,12 @@ impl State {
     }
 
     /// Keeps an idle connection, unless there are enough or somebody else needs its socket: then it comes back.
-    pub(super) fn keep_idle(&mut self, connection: Connection, worker: WorkerId, pool: &Pool) -> Option<Connection> {
+    pub(super) fn keep_idle(
+        &mut self,
+        connection: Connection,
+        worker: WorkerId,
+        pool: &Pool,
+    ) -> Option<Connection> {
         let own = worker.shelf_of(self.idle.len());
         let Some(idle) = self.idle.get_mut(own) else { return Some(connection) };
         let now = Instant::now();
@@ -96,7 +119,11 @@ impl State {
     }
 
     /// Takes out the idle connections whose time is over, and tells when that of the next one will be.
-    pub(super) fn take_due(&mut self, keep: Duration, due_now: &mut Vec<Connection>) -> Option<Instant> {
+    pub(super) fn take_due(
+        &mut self,
+        keep: Duration,
+        due_now: &mut Vec<Connection>,
+    ) -> Option<Instant> {
         let (now, mut next) = (Instant::now(), None::<Instant>);
         let mut is_due = |since, retires_at| {
             let Some(end) = due(keep, since, retires_at) else { return false };
@@ -106,11 +133,16 @@ impl State {
             end <= now
         };
         for idle in &mut self.idle {
-            let is_over = |(connection, since): &mut (Connection, Instant)| is_due(*since, connection.retires_at());
+            let is_over = |(connection, since): &mut (Connection, Instant)| {
+                is_due(*since, connection.retires_at())
+            };
             due_now.extend(idle.extract_if(.., is_over).map(|(connection, _)| connection));
         }
         let is_over = |connection: &mut SharedConnection| {
-            connection.streams().idle_since().is_some_and(|since| is_due(since, connection.retires_at()))
+            connection
+                .streams()
+                .idle_since()
+                .is_some_and(|since| is_due(since, connection.retires_at()))
         };
         due_now.extend(self.shared.extract_if(.., is_over).map(Connection::Http2));
         next
@@ -118,14 +150,22 @@ impl State {
 
     /// The connection that has been idle for longest, of those that still hold a socket.
     pub(super) fn evict(&mut self) -> Option<Connection> {
-        self.idle.iter_mut().for_each(|idle| idle.retain(|(connection, _)| !connection.is_closed()));
+        self.idle
+            .iter_mut()
+            .for_each(|idle| idle.retain(|(connection, _)| !connection.is_closed()));
         self.shared.retain(|connection| !connection.is_closed());
-        let longest =
-            self.idle.iter_mut().filter(|idle| !idle.is_empty()).min_by_key(|idle| idle.first().map(|(_, since)| *since));
+        let longest = self
+            .idle
+            .iter_mut()
+            .filter(|idle| !idle.is_empty())
+            .min_by_key(|idle| idle.first().map(|(_, since)| *since));
         if let Some(idle) = longest {
             return Some(idle.remove(0).0);
         }
-        let unused = self.shared.iter().position(|connection| connection.streams().idle_since().is_some())?;
+        let unused = self
+            .shared
+            .iter()
+            .position(|connection| connection.streams().idle_since().is_some())?;
         Some(Connection::Http2(self.shared.remove(unused)))
     }
 

@@ -23,7 +23,10 @@ fn account() -> Arc<Account> {
 }
 
 /// Serves everyone whom `turn` lets, and gives the order.
-fn order(queue: &mut Queue<&'static str>, mut turn: impl FnMut(&str) -> Result<(), SkipReason>) -> String {
+fn order(
+    queue: &mut Queue<&'static str>,
+    mut turn: impl FnMut(&str) -> Result<(), SkipReason>,
+) -> String {
     let served = std::iter::from_fn(|| queue.serve(|name| turn(name)).map(|(name, ())| name));
     served.collect::<Vec<_>>().join(" ")
 }
@@ -60,9 +63,14 @@ fn who_has_a_share_is_passed_over() {
         queue.push(&payer(&account(), &peer, MinterTrust::Stranger), name);
     }
     queue.push(&known(), "all");
-    let by_name = |skip: SkipReason| move |name: &str| if name.starts_with("short") { Err(skip) } else { Ok(()) };
+    let by_name = |skip: SkipReason| {
+        move |name: &str| if name.starts_with("short") { Err(skip) } else { Ok(()) }
+    };
     assert_eq!(order(&mut queue, by_name(SkipReason::All)), "");
-    assert_eq!(queue.serve(|name| by_name(SkipReason::Group)(name)).map(|(name, ())| name), Some("all"));
+    assert_eq!(
+        queue.serve(|name| by_name(SkipReason::Group)(name)).map(|(name, ())| name),
+        Some("all")
+    );
     assert_eq!(order(&mut queue, by_name(SkipReason::Line)), "next");
     assert_eq!(queue.len(), 1);
 }
@@ -98,14 +106,22 @@ fn an_origin_has_the_shares_of_the_whole() {
     let (peer, owner) = (account(), account());
     let stranger = payer(&owner, &peer, MinterTrust::Stranger);
     assert_eq!(exhaust(&mut shares, &stranger), (8, SkipReason::Line));
-    let others: usize = (0..5).map(|_| exhaust(&mut shares, &payer(&account(), &peer, MinterTrust::Stranger)).0).sum();
+    let others: usize = (0..5)
+        .map(|_| exhaust(&mut shares, &payer(&account(), &peer, MinterTrust::Stranger)).0)
+        .sum();
     assert_eq!(others, 8);
     assert_eq!(exhaust(&mut shares, &payer(&account(), &account(), MinterTrust::Stranger)).0, 8);
     // What is left but the reserve.
-    assert_eq!(exhaust(&mut shares, &payer(&account(), &account(), MinterTrust::Stranger)), (4, SkipReason::Group));
+    assert_eq!(
+        exhaust(&mut shares, &payer(&account(), &account(), MinterTrust::Stranger)),
+        (4, SkipReason::Group)
+    );
     assert_eq!(exhaust(&mut shares, &known()), (8, SkipReason::Line));
     shares.discharge(&stranger, 12);
-    assert_eq!(exhaust(&mut shares, &payer(&account(), &account(), MinterTrust::Stranger)), (4, SkipReason::Group));
+    assert_eq!(
+        exhaust(&mut shares, &payer(&account(), &account(), MinterTrust::Stranger)),
+        (4, SkipReason::Group)
+    );
 }
 
 /// However small the shares are.

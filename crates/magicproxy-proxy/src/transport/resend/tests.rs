@@ -41,7 +41,11 @@ struct Peer {
 }
 
 impl AsyncRead for Peer {
-    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if !self.has_heard {
             return Poll::Pending;
         }
@@ -54,7 +58,11 @@ impl AsyncRead for Peer {
 }
 
 impl AsyncWrite for Peer {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.has_heard = true;
         context.waker().wake_by_ref();
         Poll::Ready(Ok(bytes.len()))
@@ -69,7 +77,8 @@ impl AsyncWrite for Peer {
 
 /// How a request to such a peer ends, of whose response nothing was heard.
 async fn ending(says: &'static [u8], fails: Option<io::ErrorKind>) -> AttemptEnd {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(Peer { says, fails, has_heard: false })).await.unwrap();
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(Peer { says, fails, has_heard: false })).await.unwrap();
     let served = tokio::spawn(connection);
     let error = sender.send_request(http::Request::new(Empty::<Bytes>::new())).await.unwrap_err();
     let _ = served.await;

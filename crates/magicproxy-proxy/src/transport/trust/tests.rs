@@ -1,13 +1,18 @@
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    date_time_ymd,
+};
 
 use super::*;
 
 const HOST: &str = "api.test";
 
 /// What `openssl req -x509 -addext subjectAltName=…` makes: an authority that is a server.
-fn authority(change: impl FnOnce(&mut CertificateParams)) -> (CertificateDer<'static>, CertificateParams, KeyPair) {
+fn authority(
+    change: impl FnOnce(&mut CertificateParams),
+) -> (CertificateDer<'static>, CertificateParams, KeyPair) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(vec![HOST.to_owned()]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -18,10 +23,18 @@ fn authority(change: impl FnOnce(&mut CertificateParams)) -> (CertificateDer<'st
 fn verifier(listed: &[&CertificateDer<'static>]) -> ListedVerifier {
     let listed: Vec<_> = listed.iter().map(|listed| (*listed).clone()).collect();
     let provider = Arc::new(aws_lc_rs::default_provider());
-    ListedVerifier { by_authorities: Verifier::new_with_extra_roots(listed.clone(), provider).unwrap(), listed }
+    ListedVerifier {
+        by_authorities: Verifier::new_with_extra_roots(listed.clone(), provider).unwrap(),
+        listed,
+    }
 }
 
-fn at(verifier: &ListedVerifier, shown: &CertificateDer<'_>, host: &'static str, now: u64) -> Result<(), Error> {
+fn at(
+    verifier: &ListedVerifier,
+    shown: &CertificateDer<'_>,
+    host: &'static str,
+    now: u64,
+) -> Result<(), Error> {
     let name = ServerName::try_from(host).unwrap();
     let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
     verifier.verify_server_cert(shown, &[], &name, &[], now).map(drop)
@@ -40,7 +53,9 @@ fn refused(result: Result<(), Error>, expected: &str) {
 fn a_servers_own_certificate_is_accepted_where_it_is_listed() {
     let (shown, ..) = authority(|_| ());
     at(&verifier(&[&shown]), &shown, HOST, NOW).unwrap();
-    let servers = |params: &mut CertificateParams| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let servers = |params: &mut CertificateParams| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth]
+    };
     let (shown, ..) = authority(servers);
     at(&verifier(&[&shown]), &shown, HOST, NOW).unwrap();
     // One that is no authority's was accepted ever since.
@@ -56,7 +71,9 @@ fn what_is_listed_is_still_for_a_host_a_time_and_a_use() {
     refused(at(&verifier(&[&old]), &old, HOST, NOW), "Expired");
     let (early, ..) = authority(|params| params.not_before = date_time_ymd(2040, 1, 1));
     refused(at(&verifier(&[&early]), &early, HOST, NOW), "NotValidYet");
-    let clients = |params: &mut CertificateParams| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let clients = |params: &mut CertificateParams| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth]
+    };
     let (client, ..) = authority(clients);
     refused(at(&verifier(&[&client]), &client, HOST, NOW), "Purpose");
     let (nameless, ..) = authority(|params| params.subject_alt_names = Vec::new());
@@ -75,7 +92,10 @@ fn only_the_very_bytes_are_listed() {
     refused(at(&verifier(&[&listed]), &again, HOST, NOW), "CaUsedAsEndEntity");
     let mut longer = listed.to_vec();
     longer.push(0);
-    refused(at(&verifier(&[&listed]), &CertificateDer::from(longer), HOST, NOW), "InvalidCertificate");
+    refused(
+        at(&verifier(&[&listed]), &CertificateDer::from(longer), HOST, NOW),
+        "InvalidCertificate",
+    );
     // Without a list, there is none.
     refused(at(&verifier(&[&stranger]), &listed, HOST, NOW), "InvalidCertificate");
 }

@@ -23,7 +23,8 @@ async fn what_no_answer_settled_is_its_owners_for_a_while() {
     let mut upstream = Upstream::held().await;
     let store = Arc::new(MemoryStore::new());
     let proxy = Arc::new(proxy(&upstream, Arc::clone(&store) as Arc<dyn StateStore>).await);
-    let (mine, other) = (Token::ruled(&challenges(false)).mint(), Token::ruled(&challenges(false)).mint());
+    let (mine, other) =
+        (Token::ruled(&challenges(false)).mint(), Token::ruled(&challenges(false)).mint());
     let patching = |token: &str| {
         let (proxy, token) = (Arc::clone(&proxy), token.to_owned());
         tokio::spawn(async move { patch(&proxy, &token, &[rrset(RECORD, "REPLACE")]).await })
@@ -59,16 +60,21 @@ async fn what_no_answer_settled_is_its_owners_for_a_while() {
 #[tokio::test]
 async fn strangers_do_not_hear_what_is_somebodys() {
     let upstream = Upstream::scripted(|seen| match seen.method.as_str() {
-        _ if seen.all("authorization") != [format!("Bearer {CREDENTIAL}")] => Reply::with("401 Unauthorized", &[], ""),
+        _ if seen.all("authorization") != [format!("Bearer {CREDENTIAL}")] => {
+            Reply::with("401 Unauthorized", &[], "")
+        }
         "GET" => Reply::with("200 OK", &[], r#"{"rrsets":[]}"#),
         _ => Reply::with("204 No Content", &[], ""),
     })
     .await;
     let proxy = stateful(&upstream).await;
-    let (mine, other) = (Token::ruled(&challenges(false)).mint(), Token::ruled(&challenges(false)).mint());
+    let (mine, other) =
+        (Token::ruled(&challenges(false)).mint(), Token::ruled(&challenges(false)).mint());
     let stranger = Token::ruled(&challenges(false)).with("junk-of-a-stranger").mint();
     assert_eq!(patch(&proxy, &mine, &[rrset(RECORD, "REPLACE")]).await.status, 204);
-    for (change, status, code) in [("REPLACE", 502, "existence_unknown"), ("DELETE", 403, "not_owned")] {
+    for (change, status, code) in
+        [("REPLACE", 502, "existence_unknown"), ("DELETE", 403, "not_owned")]
+    {
         for name in [RECORD, "free.example.com."] {
             patch(&proxy, &stranger, &[rrset(name, change)]).await.assert_rejected(status, code);
         }

@@ -21,21 +21,34 @@ pub(crate) fn challenges(lookup: bool) -> Value {
 
 /// The part of PowerDNS that matters: one zone, in which these TXT records are.
 pub(crate) async fn powerdns(names: &[&str]) -> Upstream {
-    let zone: Mutex<BTreeSet<String>> = Mutex::new(names.iter().map(|name| (*name).to_owned()).collect());
+    let zone: Mutex<BTreeSet<String>> =
+        Mutex::new(names.iter().map(|name| (*name).to_owned()).collect());
     let json_type = ["Content-Type: application/json"];
     Upstream::scripted(move |seen| {
         let mut zone = zone.lock().unwrap();
         if seen.method == "GET" {
-            let rrsets: Vec<Value> = zone.iter().map(|name| json!({ "name": name, "type": "TXT", "records": [] })).collect();
-            return Reply::with("200 OK", &json_type, json!({ "name": "example.com.", "rrsets": rrsets }).to_string());
+            let rrsets: Vec<Value> = zone
+                .iter()
+                .map(|name| json!({ "name": name, "type": "TXT", "records": [] }))
+                .collect();
+            return Reply::with(
+                "200 OK",
+                &json_type,
+                json!({ "name": "example.com.", "rrsets": rrsets }).to_string(),
+            );
         }
         let body: Value = serde_json::from_slice(&seen.body).unwrap();
         for rrset in body["rrsets"].as_array().unwrap() {
-            let name = format!("{}.", rrset["name"].as_str().unwrap().to_ascii_lowercase().trim_end_matches('.'));
+            let name = format!(
+                "{}.",
+                rrset["name"].as_str().unwrap().to_ascii_lowercase().trim_end_matches('.')
+            );
             if name.starts_with("refused.") {
                 return Reply::with("422 Unprocessable Entity", &json_type, r#"{"error":"no"}"#);
             }
-            if rrset["changetype"] == "DELETE" || rrset["records"].as_array().is_some_and(Vec::is_empty) {
+            if rrset["changetype"] == "DELETE"
+                || rrset["records"].as_array().is_some_and(Vec::is_empty)
+            {
                 zone.remove(&name);
             } else {
                 zone.insert(name);
@@ -60,7 +73,11 @@ async fn patch_zone(proxy: &Proxy, token: &str, zone: &str, rrsets: &[Value]) ->
 }
 
 /// Does so while others go on.
-fn patching(proxy: &Arc<Proxy>, token: &str, rrsets: Vec<Value>) -> tokio::task::JoinHandle<ClientResponse> {
+fn patching(
+    proxy: &Arc<Proxy>,
+    token: &str,
+    rrsets: Vec<Value>,
+) -> tokio::task::JoinHandle<ClientResponse> {
     let (proxy, token) = (Arc::clone(proxy), token.to_owned());
     tokio::spawn(async move { patch(&proxy, &token, &rrsets).await })
 }
@@ -74,7 +91,8 @@ async fn a_record_is_created_changed_and_deleted_by_its_token_alone() {
     for lookup in [false, true] {
         let upstream = powerdns(&["www.example.com."]).await;
         let proxy = stateful(&upstream).await;
-        let (mine, other) = (Token::ruled(&challenges(lookup)).mint(), Token::ruled(&challenges(lookup)).mint());
+        let (mine, other) =
+            (Token::ruled(&challenges(lookup)).mint(), Token::ruled(&challenges(lookup)).mint());
         let name = "_acme-challenge.example.com.";
         patch(&proxy, &mine, &[rrset(name, "DELETE")]).await.assert_rejected(403, "not_owned");
         assert_eq!(patch(&proxy, &mine, &[rrset(name, "REPLACE")]).await.status, 204);
@@ -85,14 +103,20 @@ async fn a_record_is_created_changed_and_deleted_by_its_token_alone() {
         };
         assert_eq!(methods(&upstream.take_requests()), [asked, format!("PATCH {ZONE}")]);
         // Its own by now: nobody is asked.
-        assert_eq!(patch(&proxy, &mine, &[rrset("_ACME-challenge.Example.com", "REPLACE")]).await.status, 204);
+        assert_eq!(
+            patch(&proxy, &mine, &[rrset("_ACME-challenge.Example.com", "REPLACE")]).await.status,
+            204
+        );
         assert_eq!(methods(&upstream.take_requests()), [format!("PATCH {ZONE}")]);
         for (token, rrset) in [
             (&other, rrset(name, "DELETE")),
             (&other, rrset(name, "REPLACE")),
             (&mine, rrset("www.example.com.", "DELETE")),
             (&mine, rrset("WWW.example.com", "REPLACE")),
-            (&mine, json!({ "name": "www.example.com.", "type": "TXT", "changetype": "REPLACE", "records": [] })),
+            (
+                &mine,
+                json!({ "name": "www.example.com.", "type": "TXT", "changetype": "REPLACE", "records": [] }),
+            ),
         ] {
             patch(&proxy, token, &[rrset]).await.assert_rejected(403, "not_owned");
         }
@@ -121,12 +145,23 @@ async fn one_element_that_is_not_allowed_stops_all() {
     ] {
         patch(&proxy, &token, &[good.clone(), bad]).await.assert_rejected(403, code);
     }
-    for body in ["", "[]", r#"{"rrsets":[]}"#, r#"{"rrsets":[{}],"kind":"Master"}"#, "{\"rrsets\":[],\"rrsets\":[{}]}"] {
-        post(&proxy, &format!("PATCH {ZONE}"), &token, body).await.assert_rejected(400, "body_unreadable");
+    for body in [
+        "",
+        "[]",
+        r#"{"rrsets":[]}"#,
+        r#"{"rrsets":[{}],"kind":"Master"}"#,
+        "{\"rrsets\":[],\"rrsets\":[{}]}",
+    ] {
+        post(&proxy, &format!("PATCH {ZONE}"), &token, body)
+            .await
+            .assert_rejected(400, "body_unreadable");
     }
     assert!(upstream.take_requests().iter().all(|seen| seen.method == "GET"));
     // Nothing of all that stays reserved.
-    assert_eq!(patch(&proxy, &token, &[good, rrset("b.example.com.", "REPLACE")]).await.status, 204);
+    assert_eq!(
+        patch(&proxy, &token, &[good, rrset("b.example.com.", "REPLACE")]).await.status,
+        204
+    );
 }
 
 #[tokio::test]
@@ -134,13 +169,18 @@ async fn what_the_upstream_refuses_is_nobodys_and_what_it_cannot_tell_is_refused
     let upstream = powerdns(&[]).await;
     let store = Failing::new();
     let proxy = proxy(&upstream, Arc::clone(&store) as Arc<dyn StateStore>).await;
-    let (mine, other) = (Token::ruled(&challenges(false)).mint(), Token::ruled(&challenges(false)).mint());
+    let (mine, other) =
+        (Token::ruled(&challenges(false)).mint(), Token::ruled(&challenges(false)).mint());
     let refused = rrset("refused.example.com.", "REPLACE");
     assert_eq!(patch(&proxy, &mine, std::slice::from_ref(&refused)).await.status, 422);
-    patch(&proxy, &mine, &[rrset("refused.example.com.", "DELETE")]).await.assert_rejected(403, "not_owned");
+    patch(&proxy, &mine, &[rrset("refused.example.com.", "DELETE")])
+        .await
+        .assert_rejected(403, "not_owned");
     assert_eq!(patch(&proxy, &other, &[refused]).await.status, 422);
     store.fail(false, true);
-    patch(&proxy, &mine, &[rrset("a.example.com.", "REPLACE")]).await.assert_rejected(503, "store_unavailable");
+    patch(&proxy, &mine, &[rrset("a.example.com.", "REPLACE")])
+        .await
+        .assert_rejected(503, "store_unavailable");
     store.fail(false, false);
     for answer in [
         Reply::with("404 Not Found", &["Content-Type: application/json"], "{}"),
@@ -149,9 +189,14 @@ async fn what_the_upstream_refuses_is_nobodys_and_what_it_cannot_tell_is_refused
         Reply::with("200 OK", &["Content-Encoding: br"], r#"{"rrsets":[]}"#),
     ] {
         let answer = Mutex::new(Some(answer));
-        let upstream = Upstream::scripted(move |_| answer.lock().unwrap().take().unwrap_or_else(|| Reply::ok(""))).await;
+        let upstream = Upstream::scripted(move |_| {
+            answer.lock().unwrap().take().unwrap_or_else(|| Reply::ok(""))
+        })
+        .await;
         let proxy = stateful(&upstream).await;
-        patch(&proxy, &mine, &[rrset("a.example.com.", "REPLACE")]).await.assert_rejected(502, "existence_unknown");
+        patch(&proxy, &mine, &[rrset("a.example.com.", "REPLACE")])
+            .await
+            .assert_rejected(502, "existence_unknown");
         assert_eq!(upstream.only_request().method, "GET");
     }
 }
@@ -167,9 +212,13 @@ async fn an_element_that_has_two_readings_is_not_sent() {
         let element = r#""name":"a.example.com.","type":"TXT","changetype":"REPLACE","records":[{"content":"x"}]"#;
         format!(r#"{{"rrsets":[{{{element},{member}}}]}}"#)
     };
-    for member in
-        [r#""TYPE":"A""#, r#""Name":"www.example.com.""#, r#""change_type":"DELETE""#, r#""Records":[]"#, r#""type\u0000":"A""#]
-    {
+    for member in [
+        r#""TYPE":"A""#,
+        r#""Name":"www.example.com.""#,
+        r#""change_type":"DELETE""#,
+        r#""Records":[]"#,
+        r#""type\u0000":"A""#,
+    ] {
         post(&proxy, &line, &token, &with(member)).await.assert_rejected(400, "body_unreadable");
     }
     let lenient_only = with(r#""ttl":1"#).replace("records", "Records");
@@ -180,7 +229,8 @@ async fn an_element_that_has_two_readings_is_not_sent() {
 
 /// The response to the question: these records are there.
 fn listing(names: &[&str]) -> String {
-    let rrsets: Vec<Value> = names.iter().map(|name| json!({ "name": name, "type": "TXT" })).collect();
+    let rrsets: Vec<Value> =
+        names.iter().map(|name| json!({ "name": name, "type": "TXT" })).collect();
     let body = json!({ "rrsets": rrsets }).to_string();
     format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
@@ -192,16 +242,23 @@ async fn what_the_upstream_has_is_read_up_to_a_bound() {
         let upstream = Upstream::scripted(move |seen| match seen.method.as_str() {
             "GET" => {
                 let empty = json!({ "rrsets": [], "filling": "" }).to_string();
-                Reply::ok(empty.replace("\"\"", &format!("\"{}\"", "x".repeat(length - empty.len()))))
+                Reply::ok(
+                    empty.replace("\"\"", &format!("\"{}\"", "x".repeat(length - empty.len()))),
+                )
             }
             _ => Reply::with("204 No Content", &[], ""),
         })
         .await;
         let proxy = stateful(&upstream).await;
         let token = Token::ruled(&challenges(false)).mint();
-        let answer = patch(&proxy, &token, &[rrset("_acme-challenge.example.com.", "REPLACE")]).await;
+        let answer =
+            patch(&proxy, &token, &[rrset("_acme-challenge.example.com.", "REPLACE")]).await;
         assert_eq!(answer.status, status, "{length}: {}", answer.text());
-        assert_eq!(upstream.requests().iter().any(|seen| seen.method == "PATCH"), status == 204, "{length}");
+        assert_eq!(
+            upstream.requests().iter().any(|seen| seen.method == "PATCH"),
+            status == 204,
+            "{length}"
+        );
     }
 }
 
@@ -233,7 +290,8 @@ async fn what_is_being_looked_up_is_nobodys_yet() {
 async fn of_two_that_ask_at_once_one_creates() {
     let mut upstream = Upstream::held().await;
     let proxy = Arc::new(stateful(&upstream).await);
-    let (mine, other) = (Token::ruled(&challenges(false)).mint(), Token::ruled(&challenges(false)).mint());
+    let (mine, other) =
+        (Token::ruled(&challenges(false)).mint(), Token::ruled(&challenges(false)).mint());
     let name = "_acme-challenge.example.com.";
     let slow = patching(&proxy, &other, vec![rrset(name, "REPLACE")]);
     let mut one = upstream.accept().await;
@@ -257,7 +315,8 @@ async fn an_answer_from_before_a_refusal_does_not_count() {
     for exists in [false, true] {
         let mut upstream = Upstream::held().await;
         let proxy = Arc::new(stateful(&upstream).await);
-        let (mine, other) = (Token::ruled(&challenges(false)).mint(), Token::ruled(&challenges(false)).mint());
+        let (mine, other) =
+            (Token::ruled(&challenges(false)).mint(), Token::ruled(&challenges(false)).mint());
         let name = "_acme-challenge.example.com.";
         let slow = patching(&proxy, &mine, vec![rrset(name, "REPLACE")]);
         let mut one = upstream.accept().await;
@@ -301,7 +360,8 @@ async fn what_the_upstream_failed_at_is_nobody_elses_at_once() {
     })
     .await;
     let proxy = stateful(&upstream).await;
-    let (mine, other) = (Token::ruled(&challenges(false)).mint(), Token::ruled(&challenges(false)).mint());
+    let (mine, other) =
+        (Token::ruled(&challenges(false)).mint(), Token::ruled(&challenges(false)).mint());
     let name = "_acme-challenge.example.com.";
     assert_eq!(patch(&proxy, &mine, &[rrset(name, "REPLACE")]).await.status, 504);
     patch(&proxy, &other, &[rrset(name, "REPLACE")]).await.assert_rejected(403, "not_owned");
@@ -313,7 +373,13 @@ async fn what_the_upstream_failed_at_is_nobody_elses_at_once() {
 /// they hold nothing, whatever it answers and however long that takes.
 #[tokio::test]
 async fn strangers_hold_nothing() {
-    for answer in ["401 Unauthorized", "403 Forbidden", "404 Not Found", "429 Too Many Requests", "500 Internal Server Error"] {
+    for answer in [
+        "401 Unauthorized",
+        "403 Forbidden",
+        "404 Not Found",
+        "429 Too Many Requests",
+        "500 Internal Server Error",
+    ] {
         let mut upstream = Upstream::held().await;
         let store = Arc::new(MemoryStore::new());
         let proxy = Arc::new(proxy(&upstream, Arc::clone(&store) as Arc<dyn StateStore>).await);
@@ -321,15 +387,23 @@ async fn strangers_hold_nothing() {
         let mut strangers = Vec::new();
         let mut asked = Vec::new();
         for number in 0..6 {
-            let junk = Token::ruled(&challenges(false)).with(&format!("junk-of-a-stranger-{number}")).mint();
+            let junk = Token::ruled(&challenges(false))
+                .with(&format!("junk-of-a-stranger-{number}"))
+                .mint();
             strangers.push(patching(&proxy, &junk, vec![rrset(name, "REPLACE")]));
             let mut connection = upstream.accept().await;
             assert_eq!(connection.request().await.method, "GET");
             asked.push(connection);
         }
-        let list =
-            Partition::of(&[b"elements", crate::support::NAME.as_bytes(), b"rrsets", ZONE.trim_end_matches('.').as_bytes()]);
-        let rows = async || store.list(list, Vec::new(), 100, UnixTime(crate::support::now())).await.unwrap().len();
+        let list = Partition::of(&[
+            b"elements",
+            crate::support::NAME.as_bytes(),
+            b"rrsets",
+            ZONE.trim_end_matches('.').as_bytes(),
+        ]);
+        let rows = async || {
+            store.list(list, Vec::new(), 100, UnixTime(crate::support::now())).await.unwrap().len()
+        };
         assert_eq!(rows().await, 0);
         let token = Token::ruled(&challenges(false)).mint();
         let mine = patching(&proxy, &token, vec![rrset(name, "REPLACE")]);
@@ -355,7 +429,8 @@ async fn strangers_hold_nothing() {
 async fn a_zone_has_one_owner_for_each_record_however_it_is_spelt() {
     let mut upstream = Upstream::held().await;
     let proxy = Arc::new(stateful(&upstream).await);
-    let (mine, other) = (Token::ruled(&challenges(false)).mint(), Token::ruled(&challenges(false)).mint());
+    let (mine, other) =
+        (Token::ruled(&challenges(false)).mint(), Token::ruled(&challenges(false)).mint());
     let name = "_acme-challenge.example.com.";
     let first = patching(&proxy, &mine, vec![rrset(name, "REPLACE")]);
     let mut connection = upstream.accept().await;
@@ -368,17 +443,25 @@ async fn a_zone_has_one_owner_for_each_record_however_it_is_spelt() {
     assert_eq!(connection.request().await.method, "PATCH");
     for zone in ["example.com", "EXAMPLE.com.", "Example.Com"] {
         let (asking, other) = (Arc::clone(&proxy), other.to_string());
-        let refused = tokio::spawn(async move { patch_zone(&asking, &other, zone, &[rrset(name, "REPLACE")]).await });
+        let refused = tokio::spawn(async move {
+            patch_zone(&asking, &other, zone, &[rrset(name, "REPLACE")]).await
+        });
         let mut question = upstream.accept().await;
         assert_eq!(question.request().await.method, "GET");
-        question.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 13\r\n\r\n{\"rrsets\":[]}").await;
+        question
+            .send(
+                "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 13\r\n\r\n{\"rrsets\":[]}",
+            )
+            .await;
         soon(refused).await.unwrap().assert_rejected(403, "not_owned");
     }
     connection.send("HTTP/1.1 204 No Content\r\n\r\n").await;
     assert_eq!(soon(first).await.unwrap().status, 204);
     for zone in ["example.com", "EXAMPLE.com."] {
         for token in [&mine, &other] {
-            soon(patch_zone(&proxy, token, zone, &[rrset(name, "DELETE")])).await.assert_rejected(403, "not_owned");
+            soon(patch_zone(&proxy, token, zone, &[rrset(name, "DELETE")]))
+                .await
+                .assert_rejected(403, "not_owned");
         }
     }
     assert!(!upstream.has_caller());
@@ -438,7 +521,8 @@ async fn what_was_read_as_json_is_sent_as_json() {
     ] {
         let length = format!("Content-Length: {}", body.len());
         let lines: Vec<&str> = types.into_iter().chain([length.as_str()]).collect();
-        let answer = Client::ask(&proxy, request(&format!("PATCH {ZONE}"), &token, &lines, &body)).await;
+        let answer =
+            Client::ask(&proxy, request(&format!("PATCH {ZONE}"), &token, &lines, &body)).await;
         assert_eq!(answer.status, 204);
         assert_eq!(upstream.take_requests().last().unwrap().all("content-type"), [sent]);
     }

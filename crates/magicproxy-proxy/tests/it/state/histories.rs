@@ -42,8 +42,8 @@ enum Kind {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let who =
-        (0..FAMILIES, select(&[Kind::Whole, Kind::Narrowed, Kind::Reading][..])).prop_map(|(family, kind)| Who { family, kind });
+    let who = (0..FAMILIES, select(&[Kind::Whole, Kind::Narrowed, Kind::Reading][..]))
+        .prop_map(|(family, kind)| Who { family, kind });
     let touch = (select(&["GET", "PUT", "DELETE", "PATCH"][..]), who.clone(), 101..112_u64);
     vec(
         prop_oneof![
@@ -73,7 +73,9 @@ impl Model {
         let reading = matches!(who.kind, Kind::Reading);
         Some(match step {
             Step::Touch(method, _, id) => {
-                let allowed = self.owners.get(id) == Some(&who.family) && *method != "PATCH" && (!reading || *method == "GET");
+                let allowed = self.owners.get(id) == Some(&who.family)
+                    && *method != "PATCH"
+                    && (!reading || *method == "GET");
                 match *method {
                     _ if !allowed => 403,
                     "DELETE" => (self.owners.remove(id), 204).1,
@@ -100,7 +102,12 @@ struct Stage {
 impl Stage {
     async fn set() -> Self {
         let upstream = digitalocean().await;
-        let mut stage = Self { upstream, tokens: Vec::new(), revocations: Arc::default(), list: RevocationList::default() };
+        let mut stage = Self {
+            upstream,
+            tokens: Vec::new(),
+            revocations: Arc::default(),
+            list: RevocationList::default(),
+        };
         let minter = Proxy::before(&stage.upstream).await;
         for _ in 0..FAMILIES {
             let whole = Token::ruled(&makes_records()).mint().to_string();
@@ -131,7 +138,9 @@ impl Stage {
 }
 
 async fn narrowed(proxy: &Proxy, token: &str, caveat: Value) -> String {
-    let answer = post(proxy, "POST /__magictoken/narrow", token, &json!({ "caveat": caveat }).to_string()).await;
+    let answer =
+        post(proxy, "POST /__magictoken/narrow", token, &json!({ "caveat": caveat }).to_string())
+            .await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     guard(answer.text().trim());
     answer.text().trim().to_owned()
@@ -153,7 +162,12 @@ async fn follow(steps: &[Step], open: impl Fn() -> Arc<dyn StateStore>) -> Vec<(
         let answer = match step {
             Step::Create(who) => create(running, stage.token(*who)).await,
             Step::Touch(method, who, id) => {
-                ask(running, &format!("{method} /v2/domains/example.com/records/{id}"), stage.token(*who)).await
+                ask(
+                    running,
+                    &format!("{method} /v2/domains/example.com/records/{id}"),
+                    stage.token(*who),
+                )
+                .await
             }
             Step::Revoke(family) => {
                 model.revoked.insert(*family);
@@ -176,7 +190,8 @@ async fn follow(steps: &[Step], open: impl Fn() -> Arc<dyn StateStore>) -> Vec<(
 
 /// Not a test of `tokio`'s, so that each history has a runtime of its own, which ends with it.
 fn histories(open: impl Fn() -> Box<dyn Fn() -> Arc<dyn StateStore>>) {
-    let mut runner = TestRunner::new(Config { cases: 12, failure_persistence: None, ..Config::default() });
+    let mut runner =
+        TestRunner::new(Config { cases: 12, failure_persistence: None, ..Config::default() });
     let outcome = runner.run(&steps(), |steps| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let seen = runtime.block_on(follow(&steps, open()));

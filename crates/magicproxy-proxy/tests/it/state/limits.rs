@@ -45,14 +45,22 @@ async fn a_total_is_exact_across_replicas() {
 
 #[tokio::test]
 async fn a_rate_is_told_and_kept() {
-    let upstream =
-        Upstream::scripted(|_| Reply::with("200 OK", &["RateLimit: \"upstream\";r=1", "RateLimit-Policy: \"upstream\";q=1"], ""))
-            .await;
+    let upstream = Upstream::scripted(|_| {
+        Reply::with(
+            "200 OK",
+            &["RateLimit: \"upstream\";r=1", "RateLimit-Policy: \"upstream\";q=1"],
+            "",
+        )
+    })
+    .await;
     let proxy = stateful(&upstream).await;
     let token = Token::allowing(&["GET /x"]).limited("requests=2/1h").mint();
     for left in [1, 0] {
         let answer = ask(&proxy, "GET /x", &token).await;
-        assert_eq!((answer.status, answer.one("ratelimit")), (200, Some(format!("\"magicproxy\";r={left}").as_str())));
+        assert_eq!(
+            (answer.status, answer.one("ratelimit")),
+            (200, Some(format!("\"magicproxy\";r={left}").as_str()))
+        );
         assert_eq!(answer.one("ratelimit-policy"), Some("\"magicproxy\";q=2;w=3600"));
     }
     let refused = ask(&proxy, "GET /x", &token).await;
@@ -77,7 +85,13 @@ async fn a_count_belongs_to_what_was_narrowed_and_to_its_place() {
     let narrow = |token: String, caveat: Value| {
         let proxy = &proxy;
         async move {
-            let answer = post(proxy, "POST /__magictoken/narrow", &token, &json!({ "caveat": caveat }).to_string()).await;
+            let answer = post(
+                proxy,
+                "POST /__magictoken/narrow",
+                &token,
+                &json!({ "caveat": caveat }).to_string(),
+            )
+            .await;
             assert_eq!(answer.status, 200, "{}", answer.text());
             crate::support::guard(answer.text().trim());
             answer.text().trim().to_owned()
@@ -94,7 +108,8 @@ async fn a_count_belongs_to_what_was_narrowed_and_to_its_place() {
     assert_eq!(ask(&proxy, "GET /c", &twin).await.status, 200, "another caveat, another count");
     ask(&proxy, "GET /d", &token).await.assert_rejected(403, "total_used_up");
     assert_eq!(upstream.requests().len(), 3);
-    let other = Token::ruled(&json!([{ "method": "GET", "path": "/a", "limit": { "total": 1 } }])).mint();
+    let other =
+        Token::ruled(&json!([{ "method": "GET", "path": "/a", "limit": { "total": 1 } }])).mint();
     assert_eq!(ask(&proxy, "GET /a", &other).await.status, 200, "another token");
 }
 
@@ -220,9 +235,13 @@ async fn limits_that_are_appended_without_end_find_an_end() {
             ask(&proxy, "GET /x", &deeper).await.assert_rejected(403, "too_many_limits");
         }
         assert!(upstream.take_requests().is_empty());
-        for (path, token) in
-            [("/x", &*children[0]), ("/x", &*children[63]), ("/a", &*token), ("/b", &*token), ("/a", &*children[1])]
-        {
+        for (path, token) in [
+            ("/x", &*children[0]),
+            ("/x", &*children[63]),
+            ("/a", &*token),
+            ("/b", &*token),
+            ("/a", &*children[1]),
+        ] {
             assert_eq!(ask(&proxy, &format!("GET {path}"), token).await.status, 200, "{path}");
         }
         ask(&proxy, "GET /a", &token).await.assert_rejected(403, "total_used_up");
@@ -254,12 +273,20 @@ async fn an_order_may_hold_a_limit() {
     assert_eq!(ask(&proxy, "GET /x", token.trim()).await.status, 200);
     ask(&proxy, "GET /x", token.trim()).await.assert_rejected(403, "total_used_up");
     for refused in [json!({ "total": 0 }), json!({ "requests": 3 }), json!(3), json!(null)] {
-        let order = json!({ "token": crate::support::CREDENTIAL, "allowed": ["GET /x"], "limit": refused }).to_string();
-        post(&proxy, "POST /__magictoken", "", &order).await.assert_rejected(400, "invalid_mint_request");
+        let order =
+            json!({ "token": crate::support::CREDENTIAL, "allowed": ["GET /x"], "limit": refused })
+                .to_string();
+        post(&proxy, "POST /__magictoken", "", &order)
+            .await
+            .assert_rejected(400, "invalid_mint_request");
     }
-    for rule in [json!({ "method": "GET", "path": "/x", "owner": "somebody" }), json!({ "plugin": "any" })] {
+    for rule in
+        [json!({ "method": "GET", "path": "/x", "owner": "somebody" }), json!({ "plugin": "any" })]
+    {
         let order = json!({ "token": crate::support::CREDENTIAL, "allowed": [rule] }).to_string();
-        post(&proxy, "POST /__magictoken", "", &order).await.assert_rejected(400, "invalid_mint_request");
+        post(&proxy, "POST /__magictoken", "", &order)
+            .await
+            .assert_rejected(400, "invalid_mint_request");
     }
 }
 
@@ -293,7 +320,9 @@ async fn a_lost_answer_leaves_no_lease() {
 /// Nothing is recorded of a request that was only counted, so nobody sees it through for its client.
 #[tokio::test]
 async fn what_is_only_counted_ends_upstream_with_its_client() {
-    let rule = |limit: Value| Token::ruled(&json!([{ "method": "GET", "path": "/long", "limit": limit }])).mint();
+    let rule = |limit: Value| {
+        Token::ruled(&json!([{ "method": "GET", "path": "/long", "limit": limit }])).mint()
+    };
     for (kind, token) in [
         ("uncounted", Token::any()),
         ("a total of its token", Token::allowing(&["* /.*"]).limited("total=9").mint()),

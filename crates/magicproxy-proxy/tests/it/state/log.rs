@@ -33,21 +33,29 @@ async fn what_is_refused_behind_the_permit_is_logged_with_its_code() {
     let upstream = Upstream::hello().await;
     let store = Failing::new();
     let proxy = proxy(&upstream, Arc::clone(&store) as Arc<dyn StateStore>).await;
-    let once = |path: &str, limit: Value| json!([{ "method": "GET", "path": path, "limit": limit }]);
+    let once =
+        |path: &str, limit: Value| json!([{ "method": "GET", "path": path, "limit": limit }]);
     let twice = async |path: &str, limit: Value| {
         let token = Token::ruled(&once(&format!("{path}/.*"), limit)).mint();
         ask(&proxy, &format!("GET {path}/first"), &token).await;
         ask(&proxy, &format!("GET {path}/second"), &token).await
     };
     let line = async |path: &str| line_of(path).await;
-    twice("/log/rate", json!({ "requests": 1, "per": "1h" })).await.assert_rejected(429, "rate_limited");
-    assert_holds(&line("/log/rate/second").await, &["decision=\"rate_limited\"", "status=429", "rule=\"GET /log/rate/.*"]);
+    twice("/log/rate", json!({ "requests": 1, "per": "1h" }))
+        .await
+        .assert_rejected(429, "rate_limited");
+    assert_holds(
+        &line("/log/rate/second").await,
+        &["decision=\"rate_limited\"", "status=429", "rule=\"GET /log/rate/.*"],
+    );
     assert_holds(&line("/log/rate/first").await, &["decision=\"allowed\"", "status=200"]);
     twice("/log/spent", json!({ "total": 1 })).await.assert_rejected(403, "total_used_up");
     assert_holds(&line("/log/spent/second").await, &["decision=\"total_used_up\"", "status=403"]);
 
     let reads = json!([{ "method": "POST", "route": "/log/body", "grants": ["DELETE /log/body/{request.id}"] }]);
-    post(&proxy, "POST /log/body", &Token::ruled(&reads).mint(), "not json").await.assert_rejected(400, "body_unreadable");
+    post(&proxy, "POST /log/body", &Token::ruled(&reads).mint(), "not json")
+        .await
+        .assert_rejected(400, "body_unreadable");
     assert_holds(&line("/log/body").await, &["decision=\"body_unreadable\"", "status=400"]);
 
     store.fail(true, true);
@@ -69,8 +77,10 @@ async fn refused_by(proxy: &Proxy, path: &str) -> (ClientResponse, String, Strin
 /// An upstream at a root of one's choice.
 async fn rooted(upstream: &Upstream, root: &str, roots: Vec<CertificateDer<'static>>) -> Proxy {
     let root = ApiRoot::parse(root).unwrap();
-    Proxy::with(upstream, |settings| (settings.upstream_mut().api_root, settings.upstream_mut().extra_roots) = (root, roots))
-        .await
+    Proxy::with(upstream, |settings| {
+        (settings.upstream_mut().api_root, settings.upstream_mut().extra_roots) = (root, roots)
+    })
+    .await
 }
 
 #[tokio::test]
@@ -82,24 +92,44 @@ async fn an_upstream_that_is_not_reached_is_named_with_the_reason() {
         ("/log/dns", "http://nobody.invalid:1", "dns_error", "cannot be resolved"),
         ("/log/refused", &refused, "connection_refused", "refuses connections"),
     ] {
-        let (answer, line, warning) = refused_by(&rooted(&absent, root, Vec::new()).await, path).await;
+        let (answer, line, warning) =
+            refused_by(&rooted(&absent, root, Vec::new()).await, path).await;
         // A machine without a resolver may take its time to say so.
         let late = answer.status == 504 && error == "dns_error";
-        let (code, error) = if late { ("upstream_connect_timeout", "dns_timeout") } else { ("upstream_unreachable", error) };
+        let (code, error) = if late {
+            ("upstream_connect_timeout", "dns_timeout")
+        } else {
+            ("upstream_unreachable", error)
+        };
         answer.assert_rejected(if late { 504 } else { 502 }, code);
-        assert!(answer.one("proxy-status").unwrap().contains(&format!("error={error};")), "{:?}", answer.fields);
-        assert!(late || answer.json()["detail"].as_str().unwrap().contains(words), "{}", answer.text());
-        assert_holds(&line, &[&format!("decision={code:?}"), &format!("error={error:?}"), "upstream=\"api.test\""]);
+        assert!(
+            answer.one("proxy-status").unwrap().contains(&format!("error={error};")),
+            "{:?}",
+            answer.fields
+        );
+        assert!(
+            late || answer.json()["detail"].as_str().unwrap().contains(words),
+            "{}",
+            answer.text()
+        );
+        assert_holds(
+            &line,
+            &[&format!("decision={code:?}"), &format!("error={error:?}"), "upstream=\"api.test\""],
+        );
         let host = root.trim_start_matches("http://");
         assert_holds(&warning, &[&format!("host={host:?}"), &format!("error={error:?}")]);
     }
 }
 
 /// A certificate for these names, between these years, and its key.
-fn certificate(name: &str, years: std::ops::Range<i32>) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+fn certificate(
+    name: &str,
+    years: std::ops::Range<i32>,
+) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
     let pair = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-    (params.not_before, params.not_after) = (date_time_ymd(years.start, 1, 1), date_time_ymd(years.end, 1, 1));
+    (params.not_before, params.not_after) =
+        (date_time_ymd(years.start, 1, 1), date_time_ymd(years.end, 1, 1));
     // Those of one name would be taken for one authority.
     params.distinguished_name.push(DnType::CommonName, name);
     let der = params.self_signed(&pair).unwrap().der().clone();
@@ -107,8 +137,14 @@ fn certificate(name: &str, years: std::ops::Range<i32>) -> (CertificateDer<'stat
 }
 
 /// Accepts TLS with this certificate, and HTTP/2 alone where `alpn` says so; answers nothing.
-async fn tls_listener(der: CertificateDer<'static>, key: PrivateKeyDer<'static>, alpn: &[u8]) -> std::net::SocketAddr {
-    let builder = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+async fn tls_listener(
+    der: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+    alpn: &[u8],
+) -> std::net::SocketAddr {
+    let builder = rustls::ServerConfig::builder_with_provider(Arc::new(
+        rustls::crypto::aws_lc_rs::default_provider(),
+    ));
     let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
     let mut config = builder.with_single_cert(vec![der], key).unwrap();
     config.alpn_protocols = vec![alpn.to_vec()];
@@ -127,20 +163,73 @@ async fn tls_listener(der: CertificateDer<'static>, key: PrivateKeyDer<'static>,
 async fn each_failure_of_tls_has_its_word() {
     let upstream = Upstream::hello().await;
     let served = [
-        ("/log/tls/expired", "127.0.0.1", 2000..2001, true, "http/1.1", "tls_certificate_error", "has expired"),
-        ("/log/tls/future", "127.0.0.1", 3000..3001, true, "http/1.1", "tls_certificate_error", "not valid yet"),
-        ("/log/tls/name", "other.test", 2000..3000, true, "http/1.1", "tls_certificate_error", "for another name"),
-        ("/log/tls/issuer", "127.0.0.1", 2000..3000, false, "http/1.1", "tls_certificate_error", "not signed by an authority"),
-        ("/log/tls/alpn", "127.0.0.1", 2000..3000, true, "x", "tls_alert_received", "(alert `no_application_protocol`)"),
+        (
+            "/log/tls/expired",
+            "127.0.0.1",
+            2000..2001,
+            true,
+            "http/1.1",
+            "tls_certificate_error",
+            "has expired",
+        ),
+        (
+            "/log/tls/future",
+            "127.0.0.1",
+            3000..3001,
+            true,
+            "http/1.1",
+            "tls_certificate_error",
+            "not valid yet",
+        ),
+        (
+            "/log/tls/name",
+            "other.test",
+            2000..3000,
+            true,
+            "http/1.1",
+            "tls_certificate_error",
+            "for another name",
+        ),
+        (
+            "/log/tls/issuer",
+            "127.0.0.1",
+            2000..3000,
+            false,
+            "http/1.1",
+            "tls_certificate_error",
+            "not signed by an authority",
+        ),
+        (
+            "/log/tls/alpn",
+            "127.0.0.1",
+            2000..3000,
+            true,
+            "x",
+            "tls_alert_received",
+            "(alert `no_application_protocol`)",
+        ),
     ];
     for (path, name, years, trusted, alpn, error, words) in served {
         let (der, key) = certificate(name, years);
-        let roots = if trusted { vec![der.clone()] } else { vec![certificate("authority.test", 2000..3000).0] };
+        let roots = if trusted {
+            vec![der.clone()]
+        } else {
+            vec![certificate("authority.test", 2000..3000).0]
+        };
         let root = format!("https://{}", tls_listener(der, key, alpn.as_bytes()).await);
-        let (answer, line, warning) = refused_by(&rooted(&upstream, &root, roots).await, path).await;
+        let (answer, line, warning) =
+            refused_by(&rooted(&upstream, &root, roots).await, path).await;
         answer.assert_rejected(502, "upstream_tls");
-        assert!(answer.json()["detail"].as_str().unwrap().contains(words), "{path}: {}", answer.text());
-        assert!(answer.one("proxy-status").unwrap().contains(&format!("error={error};")), "{path}: {:?}", answer.fields);
+        assert!(
+            answer.json()["detail"].as_str().unwrap().contains(words),
+            "{path}: {}",
+            answer.text()
+        );
+        assert!(
+            answer.one("proxy-status").unwrap().contains(&format!("error={error};")),
+            "{path}: {:?}",
+            answer.fields
+        );
         assert_holds(&line, &["decision=\"upstream_tls\"", &format!("error={error:?}")]);
         assert_holds(&warning, &[&format!("error={error:?}"), "cause=", "127.0.0.1:"]);
     }
@@ -156,8 +245,20 @@ async fn an_upstream_that_speaks_no_tls_is_not_blamed_for_its_certificate() {
             "tls_protocol_error",
             "does not speak TLS",
         ),
-        ("/log/plain/ssh", "SSH-2.0-x\r\n", "upstream_tls", "tls_protocol_error", "does not speak TLS"),
-        ("/log/plain/nothing", "", "upstream_unreachable", "connection_terminated", "closed the connection"),
+        (
+            "/log/plain/ssh",
+            "SSH-2.0-x\r\n",
+            "upstream_tls",
+            "tls_protocol_error",
+            "does not speak TLS",
+        ),
+        (
+            "/log/plain/nothing",
+            "",
+            "upstream_unreachable",
+            "connection_terminated",
+            "closed the connection",
+        ),
     ] {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let root = format!("https://{}", listener.local_addr().unwrap());
@@ -173,7 +274,11 @@ async fn an_upstream_that_speaks_no_tls_is_not_blamed_for_its_certificate() {
         let upstream = Upstream::hello().await;
         let (answer, line, _) = refused_by(&rooted(&upstream, &root, Vec::new()).await, path).await;
         answer.assert_rejected(502, status);
-        assert!(answer.json()["detail"].as_str().unwrap().contains(words), "{path}: {}", answer.text());
+        assert!(
+            answer.json()["detail"].as_str().unwrap().contains(words),
+            "{path}: {}",
+            answer.text()
+        );
         assert_holds(&line, &[&format!("decision={status:?}"), &format!("error={error:?}")]);
         serving.abort();
     }
@@ -183,8 +288,12 @@ async fn an_upstream_that_speaks_no_tls_is_not_blamed_for_its_certificate() {
 async fn a_response_that_breaks_off_behind_its_head_was_allowed_and_is_told() {
     let upstream = Upstream::scripted(|seen| match seen.target.as_str() {
         "/log/cut/length" => Reply::last("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"),
-        "/log/cut/chunk" => Reply::last("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"),
-        "/log/cut/garbage" => Reply::last("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n"),
+        "/log/cut/chunk" => {
+            Reply::last("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
+        }
+        "/log/cut/garbage" => {
+            Reply::last("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n")
+        }
         // Before its head: the proxy answers.
         _ => Reply::last("HTTP/1.1 200"),
     })
@@ -195,11 +304,24 @@ async fn a_response_that_breaks_off_behind_its_head_was_allowed_and_is_told() {
         client.send(request(&format!("GET {path}"), &Token::any(), &[], "")).await;
         client.closed().await;
         let line = line_of(path).await;
-        assert_holds(&line, &["decision=\"allowed\"", "status=200", "error=\"http_response_incomplete\"", "aborted="]);
+        assert_holds(
+            &line,
+            &[
+                "decision=\"allowed\"",
+                "status=200",
+                "error=\"http_response_incomplete\"",
+                "aborted=",
+            ],
+        );
     }
-    post(&proxy, "POST /log/cut/head", &Token::any(), "x").await.assert_rejected(502, "upstream_closed");
+    post(&proxy, "POST /log/cut/head", &Token::any(), "x")
+        .await
+        .assert_rejected(502, "upstream_closed");
     let line = line_of("/log/cut/head").await;
-    assert_holds(&line, &["decision=\"upstream_closed\"", "error=\"connection_terminated\"", "status=502"]);
+    assert_holds(
+        &line,
+        &["decision=\"upstream_closed\"", "error=\"connection_terminated\"", "status=502"],
+    );
     assert!(!line.contains("aborted="), "{line}");
 }
 
@@ -209,8 +331,12 @@ async fn responses_that_have_no_content_come_to_their_end() {
         Some("204") => Reply::bytes("HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n"),
         Some("304") => Reply::bytes("HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n"),
         Some("empty") => Reply::ok(""),
-        Some("chunked") => Reply::bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-        Some("head") => Reply::bytes("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Type: application/json\r\n\r\n"),
+        Some("chunked") => {
+            Reply::bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+        }
+        Some("head") => Reply::bytes(
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Type: application/json\r\n\r\n",
+        ),
         Some("error") => Reply::with("404 Not Found", &["Content-Type: application/json"], "{}"),
         _ => Reply::ok("hello"),
     })
@@ -236,12 +362,17 @@ async fn responses_that_have_no_content_come_to_their_end() {
         ] {
             let path = format!("/log-{name}/{method}/{kind}");
             let mut client = Client::connect(proxy).await;
-            let answer = client.exchange(request(&format!("{method} {path}"), token, &[], "")).await;
+            let answer =
+                client.exchange(request(&format!("{method} {path}"), token, &[], "")).await;
             let line = line_of(&path).await;
             assert!(!line.contains("aborted=") && line.contains("decision=\"allowed\""), "{line}");
             assert_holds(&line, &[&format!("status={}", answer.status)]);
             // The connection goes on.
-            assert_eq!(client.exchange(request("GET /again", token, &[], "")).await.status, 200, "{path}");
+            assert_eq!(
+                client.exchange(request("GET /again", token, &[], "")).await.status,
+                200,
+                "{path}"
+            );
         }
     }
     assert_eq!(host.told.lock().unwrap().len(), 2 * 9);

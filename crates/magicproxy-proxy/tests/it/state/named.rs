@@ -9,7 +9,9 @@ use serde_json::json;
 use super::elements::{challenges, patch, powerdns, rrset};
 use super::*;
 use crate::support::Setup;
-use crate::support::{CREDENTIAL, NAME, OnlyUpstream as _, Token, events_named, guard, keys, now, seal_to};
+use crate::support::{
+    CREDENTIAL, NAME, OnlyUpstream as _, Token, events_named, guard, keys, now, seal_to,
+};
 
 const RECORD: &str = "/v2/domains/example.com/records";
 const OWNER: &str = "certificates";
@@ -20,19 +22,30 @@ fn rule(owner: Option<&str>, further: &Value) -> Value {
     rule["owner"] = owner.map_or(Value::Null, Into::into);
     let members = rule.as_object_mut().unwrap();
     members.retain(|_, value| !value.is_null());
-    members.extend(further.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())));
+    members.extend(
+        further
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| (name.clone(), value.clone())),
+    );
     rule
 }
 
 /// A proxy with these scopes.
-async fn scoped(upstream: &Upstream, store: Arc<dyn StateStore>, scopes: &[(&str, Value)]) -> Proxy {
+async fn scoped(
+    upstream: &Upstream,
+    store: Arc<dyn StateStore>,
+    scopes: &[(&str, Value)],
+) -> Proxy {
     Proxy::with(upstream, |settings| {
         settings.services.state = Some(store);
         settings.strangers = StrangerState::Accept;
         for (name, rules) in scopes {
             let raw: Vec<RawRule> = serde_json::from_value(rules.clone()).unwrap();
             let rules = Rule::parse_list(&raw, PatternMode::Whole).unwrap();
-            Arc::make_mut(&mut settings.upstream_mut().scopes).insert(ScopeName::parse(name).unwrap(), rules.try_into().unwrap());
+            Arc::make_mut(&mut settings.upstream_mut().scopes)
+                .insert(ScopeName::parse(name).unwrap(), rules.try_into().unwrap());
         }
     })
     .await
@@ -61,9 +74,11 @@ async fn private_api(to_others: &'static str) -> Upstream {
             return Reply::with(to_others, &["Content-Type: application/json"], "{}");
         }
         match seen.method.as_str() {
-            "POST" => {
-                Reply::with("201 Created", &["Content-Type: application/json"], created(made.fetch_add(1, Ordering::SeqCst)))
-            }
+            "POST" => Reply::with(
+                "201 Created",
+                &["Content-Type: application/json"],
+                created(made.fetch_add(1, Ordering::SeqCst)),
+            ),
             "DELETE" => Reply::with("204 No Content", &[], ""),
             _ => Reply::ok("{}"),
         }
@@ -75,10 +90,14 @@ async fn private_api(to_others: &'static str) -> Upstream {
 async fn a_named_owner_is_shared_by_the_tokens_of_its_scope() {
     let upstream = digitalocean().await;
     let named = |owner: Option<&str>| json!([rule(owner, &json!({}))]);
-    let scopes = [("team", named(Some("team"))), ("others", named(Some("others"))), ("each", named(None))];
+    let scopes =
+        [("team", named(Some("team"))), ("others", named(Some("others"))), ("each", named(None))];
     let proxy = scoped(&upstream, memory(), &scopes).await;
-    let (first, second, others) =
-        (Token::scoped(&["team"]).mint(), Token::scoped(&["team"]).mint(), Token::scoped(&["others"]).mint());
+    let (first, second, others) = (
+        Token::scoped(&["team"]).mint(),
+        Token::scoped(&["team"]).mint(),
+        Token::scoped(&["others"]).mint(),
+    );
     let each = Token::scoped(&["each", "team"]).mint();
     assert_eq!(create(&proxy, &first).await.status, 201);
     assert_eq!(create(&proxy, &each).await.status, 201, "its own: the first rule of its list");
@@ -93,18 +112,26 @@ async fn a_named_owner_is_shared_by_the_tokens_of_its_scope() {
 /// is taken from the owner.
 #[tokio::test]
 async fn whoever_has_another_credential_takes_nothing_away() {
-    for answer in ["401 Unauthorized", "403 Forbidden", "404 Not Found", "410 Gone", "204 No Content"] {
+    for answer in
+        ["401 Unauthorized", "403 Forbidden", "404 Not Found", "410 Gone", "204 No Content"]
+    {
         let upstream = private_api(answer).await;
         let scopes = [("team", json!([rule(Some(OWNER), &json!({ "limit": { "total": 2 } }))]))];
         let proxy = scoped(&upstream, memory(), &scopes).await;
         let mine = of(CREDENTIAL);
         assert_eq!(create(&proxy, &mine).await.status, 201);
         upstream.take_requests();
-        let strangers =
-            [of("junk"), of(&format!("{CREDENTIAL}x")), sealed(json!({ "secret": "junk" })), sealed(json!({ "bearer": "junk" }))];
+        let strangers = [
+            of("junk"),
+            of(&format!("{CREDENTIAL}x")),
+            sealed(json!({ "secret": "junk" })),
+            sealed(json!({ "bearer": "junk" })),
+        ];
         for stranger in &strangers {
             for method in ["DELETE", "PUT", "GET"] {
-                ask(&proxy, &format!("{method} {RECORD}/101"), stranger).await.assert_rejected(403, "not_allowed");
+                ask(&proxy, &format!("{method} {RECORD}/101"), stranger)
+                    .await
+                    .assert_rejected(403, "not_allowed");
             }
         }
         assert!(upstream.take_requests().is_empty(), "{answer}");
@@ -112,20 +139,34 @@ async fn whoever_has_another_credential_takes_nothing_away() {
             create(&proxy, &strangers[0]).await;
         }
         create(&proxy, &strangers[0]).await.assert_rejected(403, "total_used_up");
-        assert_eq!(create(&proxy, &mine).await.status, 201, "{answer}: the limit is each owner's own");
+        assert_eq!(
+            create(&proxy, &mine).await.status,
+            201,
+            "{answer}: the limit is each owner's own"
+        );
         create(&proxy, &mine).await.assert_rejected(403, "total_used_up");
-        assert_eq!(ask(&proxy, &format!("DELETE {RECORD}/101"), &mine).await.status, 204, "{answer}");
+        assert_eq!(
+            ask(&proxy, &format!("DELETE {RECORD}/101"), &mine).await.status,
+            204,
+            "{answer}"
+        );
     }
 }
 
 /// Everything of which an owner has so much: a stranger who uses up his own leaves the others theirs.
 #[tokio::test]
 async fn whoever_has_another_credential_uses_nothing_up() {
-    for (limit, code) in
-        [(json!({ "total": 1 }), (403, "total_used_up")), (json!({ "requests": 1, "per": "1h" }), (429, "rate_limited"))]
-    {
+    for (limit, code) in [
+        (json!({ "total": 1 }), (403, "total_used_up")),
+        (json!({ "requests": 1, "per": "1h" }), (429, "rate_limited")),
+    ] {
         let upstream = private_api("404 Not Found").await;
-        let proxy = scoped(&upstream, memory(), &[("team", json!([rule(Some(OWNER), &json!({ "limit": limit }))]))]).await;
+        let proxy = scoped(
+            &upstream,
+            memory(),
+            &[("team", json!([rule(Some(OWNER), &json!({ "limit": limit }))]))],
+        )
+        .await;
         let stranger = of("junk");
         assert_eq!(create(&proxy, &stranger).await.status, 404);
         create(&proxy, &stranger).await.assert_rejected(code.0, code.1);
@@ -133,7 +174,8 @@ async fn whoever_has_another_credential_uses_nothing_up() {
         create(&proxy, &of(CREDENTIAL)).await.assert_rejected(code.0, code.1);
     }
     let mut upstream = Upstream::held().await;
-    let limited = json!([{ "method": "GET", "path": "/x", "owner": OWNER, "limit": { "concurrent": 1 } }]);
+    let limited =
+        json!([{ "method": "GET", "path": "/x", "owner": OWNER, "limit": { "concurrent": 1 } }]);
     let proxy = Arc::new(scoped(&upstream, memory(), &[("team", limited)]).await);
     let held = tokio::spawn({
         let (proxy, stranger) = (Arc::clone(&proxy), of("junk"));
@@ -150,7 +192,10 @@ async fn whoever_has_another_credential_uses_nothing_up() {
     for connection in [&mut connection, &mut second] {
         connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
     }
-    assert_eq!((crate::support::soon(held).await.unwrap(), crate::support::soon(mine).await.unwrap()), (200, 200));
+    assert_eq!(
+        (crate::support::soon(held).await.unwrap(), crate::support::soon(mine).await.unwrap()),
+        (200, 200)
+    );
 }
 
 #[tokio::test]
@@ -173,8 +218,13 @@ async fn elements_of_a_named_owner_are_those_of_its_credential() {
 #[tokio::test]
 async fn one_credential_is_one_owner_in_every_form() {
     let upstream = digitalocean().await;
-    let proxy = scoped(&upstream, memory(), &[("team", json!([rule(Some(OWNER), &json!({}))]))]).await;
-    let forms = [of(CREDENTIAL), sealed(json!({ "secret": CREDENTIAL })), sealed(json!({ "bearer": CREDENTIAL }))];
+    let proxy =
+        scoped(&upstream, memory(), &[("team", json!([rule(Some(OWNER), &json!({}))]))]).await;
+    let forms = [
+        of(CREDENTIAL),
+        sealed(json!({ "secret": CREDENTIAL })),
+        sealed(json!({ "bearer": CREDENTIAL })),
+    ];
     let mut record = 101;
     for maker in &forms {
         for user in &forms {
@@ -203,7 +253,8 @@ async fn the_answer_to_the_owner_itself_counts() {
             _ => Reply::ok("{}"),
         })
         .await;
-        let proxy = scoped(&upstream, memory(), &[("team", json!([rule(Some(OWNER), &json!({}))]))]).await;
+        let proxy =
+            scoped(&upstream, memory(), &[("team", json!([rule(Some(OWNER), &json!({}))]))]).await;
         assert_eq!(create(&proxy, &of(CREDENTIAL)).await.status, 201);
         ask(&proxy, &format!("DELETE {RECORD}/101"), &of(CREDENTIAL)).await;
         let left = ask(&proxy, &format!("GET {RECORD}/101"), &of(CREDENTIAL)).await.status;
@@ -217,7 +268,9 @@ async fn without_the_owner_secret_named_owners_have_nothing() {
     let upstream = digitalocean().await;
     let store = memory();
     let ring = |secret: Option<OwnerSecret>| {
-        let key = PrivateKey::from_pem(include_str!("../../../../../testdata/keys/test-only-first.pem")).unwrap();
+        let key =
+            PrivateKey::from_pem(include_str!("../../../../../testdata/keys/test-only-first.pem"))
+                .unwrap();
         KeyRing::new(key, vec![]).unwrap().with_owner_secret(secret)
     };
     let keys = Arc::new(SharedKeys::new(ring(None)));
@@ -227,14 +280,17 @@ async fn without_the_owner_secret_named_owners_have_nothing() {
         settings.services.keys = Arc::clone(&keys);
         let raw: Vec<RawRule> = serde_json::from_value(rules.clone()).unwrap();
         let rules = Rule::parse_list(&raw, PatternMode::Whole).unwrap();
-        Arc::make_mut(&mut settings.upstream_mut().scopes).insert(ScopeName::parse("team").unwrap(), rules.try_into().unwrap());
+        Arc::make_mut(&mut settings.upstream_mut().scopes)
+            .insert(ScopeName::parse("team").unwrap(), rules.try_into().unwrap());
     };
     let proxy = Proxy::with(&upstream, with).await;
     let order = json!({ "token": CREDENTIAL, "scopes": ["team"] }).to_string();
     let token = post(&proxy, "POST /__magictoken", "", &order).await.text().trim().to_owned();
     guard(&token);
     create(&proxy, &token).await.assert_rejected(503, "store_unavailable");
-    ask(&proxy, &format!("DELETE {RECORD}/101"), &token).await.assert_rejected(503, "store_unavailable");
+    ask(&proxy, &format!("DELETE {RECORD}/101"), &token)
+        .await
+        .assert_rejected(503, "store_unavailable");
     assert_eq!(ask(&proxy, "GET /plain", &token).await.status, 200);
     assert_eq!(methods(&upstream.take_requests()), ["GET /plain"]);
     // It was made meanwhile, and once more: another secret makes other owners.
@@ -254,10 +310,14 @@ async fn what_an_unbound_owner_had_is_nobodys() {
     let old = Partition::of(&[b"named", NAME.as_bytes(), OWNER.as_bytes()]);
     let entry = Entry { value: b"DELETE|GET".to_vec(), expires_at: UnixTime(now() + 3600) };
     let name = magicproxy_core::rule::HeldGrant::name(&format!("{RECORD}/7"));
-    assert!(store.apply(old, vec![], vec![Change::Put(name, entry)], UnixTime(now())).await.unwrap());
+    assert!(
+        store.apply(old, vec![], vec![Change::Put(name, entry)], UnixTime(now())).await.unwrap()
+    );
     let proxy = scoped(&upstream, store, &[("team", json!([rule(Some(OWNER), &json!({}))]))]).await;
     for token in [of(CREDENTIAL), of("junk")] {
-        ask(&proxy, &format!("DELETE {RECORD}/7"), &token).await.assert_rejected(403, "not_allowed");
+        ask(&proxy, &format!("DELETE {RECORD}/7"), &token)
+            .await
+            .assert_rejected(403, "not_allowed");
         assert_eq!(create(&proxy, &token).await.status, 201);
     }
 }
@@ -271,8 +331,11 @@ async fn somebody_is_told_once_of_what_an_unbound_owner_had() {
     let old = Partition::of(&[b"named", NAME.as_bytes(), BEREFT.as_bytes()]);
     let entry = Entry { value: b"DELETE|GET".to_vec(), expires_at: UnixTime(now() + 3600) };
     let name = magicproxy_core::rule::HeldGrant::name(&format!("{RECORD}/7"));
-    assert!(store.apply(old, vec![], vec![Change::Put(name, entry)], UnixTime(now())).await.unwrap());
-    let proxy = scoped(&upstream, store, &[("team", json!([rule(Some(BEREFT), &json!({}))]))]).await;
+    assert!(
+        store.apply(old, vec![], vec![Change::Put(name, entry)], UnixTime(now())).await.unwrap()
+    );
+    let proxy =
+        scoped(&upstream, store, &[("team", json!([rule(Some(BEREFT), &json!({}))]))]).await;
     for _ in 0..3 {
         assert_eq!(create(&proxy, &of(CREDENTIAL)).await.status, 201);
         assert_eq!(events_named(&[BEREFT, "before named owners were bound"]).len(), 1);

@@ -4,12 +4,15 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Mutex;
 
 use magicproxy_core::plugin::{
-    Interests, PluginFuture, PluginHost, PluginName, PluginRequest, PluginResponse, PluginScope, Verdict,
+    Interests, PluginFuture, PluginHost, PluginName, PluginRequest, PluginResponse, PluginScope,
+    Verdict,
 };
 use magicproxy_core::{Scope, ScopeName};
 
 use super::*;
-use crate::support::{CREDENTIAL, OnlyUpstream as _, Token, events_come, listed, parse, rules, soon};
+use crate::support::{
+    CREDENTIAL, OnlyUpstream as _, Token, events_come, listed, parse, rules, soon,
+};
 
 type Decide = Box<dyn Fn(&PluginRequest) -> Verdict + Send + Sync>;
 
@@ -28,8 +31,17 @@ impl std::fmt::Debug for Scripted {
 }
 
 impl Scripted {
-    pub(super) fn new(interests: Interests, decide: impl Fn(&PluginRequest) -> Verdict + Send + Sync + 'static) -> Self {
-        Self { interests, decide: Box::new(decide), recorded: true, asked: Mutex::default(), told: Mutex::default() }
+    pub(super) fn new(
+        interests: Interests,
+        decide: impl Fn(&PluginRequest) -> Verdict + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            interests,
+            decide: Box::new(decide),
+            recorded: true,
+            asked: Mutex::default(),
+            told: Mutex::default(),
+        }
     }
 }
 
@@ -38,7 +50,12 @@ impl PluginHost for Scripted {
         (plugin.as_str() == "script").then(|| Arc::new(self.interests.clone()))
     }
 
-    fn decide<'p>(&'p self, _: &'p PluginName, request: &'p PluginRequest, _: PluginScope) -> PluginFuture<'p, Verdict> {
+    fn decide<'p>(
+        &'p self,
+        _: &'p PluginName,
+        request: &'p PluginRequest,
+        _: PluginScope,
+    ) -> PluginFuture<'p, Verdict> {
         self.asked.lock().unwrap().push(request.clone());
         Box::pin(async { (self.decide)(request) })
     }
@@ -55,7 +72,12 @@ impl PluginHost for Scripted {
     }
 }
 
-pub(super) async fn guarded(upstream: &Upstream, host: &Arc<Scripted>, allowed: &[&str], ceiling: Option<&[&str]>) -> Proxy {
+pub(super) async fn guarded(
+    upstream: &Upstream,
+    host: &Arc<Scripted>,
+    allowed: &[&str],
+    ceiling: Option<&[&str]>,
+) -> Proxy {
     let plugin = |name| PluginName::parse(name).unwrap();
     Proxy::with(upstream, |settings| {
         settings.services.plugins = Some(Arc::clone(host) as Arc<dyn PluginHost>);
@@ -64,8 +86,14 @@ pub(super) async fn guarded(upstream: &Upstream, host: &Arc<Scripted>, allowed: 
         upstream.pass_request_headers = listed(&["X-Job", "X-Other"]);
         let rules = if allowed.is_empty() { Vec::new() } else { parse(allowed) };
         let scopes = Arc::make_mut(&mut upstream.scopes);
-        scopes.insert(ScopeName::parse("asks").unwrap(), Scope::new(&rules, vec![plugin("script")]).unwrap());
-        scopes.insert(ScopeName::parse("gone").unwrap(), Scope::new(&parse(&["GET /.*"]), vec![plugin("gone")]).unwrap());
+        scopes.insert(
+            ScopeName::parse("asks").unwrap(),
+            Scope::new(&rules, vec![plugin("script")]).unwrap(),
+        );
+        scopes.insert(
+            ScopeName::parse("gone").unwrap(),
+            Scope::new(&parse(&["GET /.*"]), vec![plugin("gone")]).unwrap(),
+        );
     })
     .await
 }
@@ -73,15 +101,26 @@ pub(super) async fn guarded(upstream: &Upstream, host: &Arc<Scripted>, allowed: 
 #[tokio::test]
 async fn a_plugin_may_allow_and_deny_and_leave_it_to_the_rules() {
     let upstream = Upstream::hello().await;
-    let host = Arc::new(Scripted::new(Interests::default(), |request| match request.path.as_str() {
-        "/allowed" | "/ruled/allowed" | "/beyond" => Verdict::Allow,
-        "/denied" | "/ruled/denied" => Verdict::Deny("not today".to_owned()),
-        _ => Verdict::Abstain,
-    }));
-    let proxy = guarded(&upstream, &host, &["GET /ruled/.*"], Some(&["GET /.*[^d]", "POST /allowed", "GET /.*ed"])).await;
+    let host =
+        Arc::new(Scripted::new(Interests::default(), |request| match request.path.as_str() {
+            "/allowed" | "/ruled/allowed" | "/beyond" => Verdict::Allow,
+            "/denied" | "/ruled/denied" => Verdict::Deny("not today".to_owned()),
+            _ => Verdict::Abstain,
+        }));
+    let proxy = guarded(
+        &upstream,
+        &host,
+        &["GET /ruled/.*"],
+        Some(&["GET /.*[^d]", "POST /allowed", "GET /.*ed"]),
+    )
+    .await;
     let token = Token::scoped(&["asks"]).mint();
-    for (line, status) in [("GET /allowed", 200), ("POST /allowed", 200), ("GET /ruled/allowed", 200), ("GET /ruled/other", 200)]
-    {
+    for (line, status) in [
+        ("GET /allowed", 200),
+        ("POST /allowed", 200),
+        ("GET /ruled/allowed", 200),
+        ("GET /ruled/other", 200),
+    ] {
         assert_eq!(ask(&proxy, line, &token).await.status, status, "{line}");
     }
     upstream.take_requests();
@@ -100,8 +139,12 @@ async fn a_plugin_may_allow_and_deny_and_leave_it_to_the_rules() {
     assert!(told.text().contains("not today"));
     // Nobody asks a plugin about a token that is not good, and one that is gone might have denied.
     host.asked.lock().unwrap().clear();
-    ask(&proxy, "GET /allowed", &Token::scoped(&["asks"]).living(1, 2).mint()).await.assert_rejected(401, "expired_token");
-    ask(&proxy, "GET /x", &Token::scoped(&["gone"]).mint()).await.assert_rejected(403, "denied_by_plugin");
+    ask(&proxy, "GET /allowed", &Token::scoped(&["asks"]).living(1, 2).mint())
+        .await
+        .assert_rejected(401, "expired_token");
+    ask(&proxy, "GET /x", &Token::scoped(&["gone"]).mint())
+        .await
+        .assert_rejected(403, "denied_by_plugin");
     assert!(host.asked.lock().unwrap().is_empty());
     assert!(upstream.requests().is_empty());
 }
@@ -109,7 +152,8 @@ async fn a_plugin_may_allow_and_deny_and_leave_it_to_the_rules() {
 #[tokio::test]
 async fn it_sees_what_it_asked_for_and_never_a_secret() {
     let upstream = Upstream::scripted(|seen| {
-        let echo = seen.all("authorization").first().map(|value| (*value).to_owned()).unwrap_or_default();
+        let echo =
+            seen.all("authorization").first().map(|value| (*value).to_owned()).unwrap_or_default();
         Reply::with(
             "200 OK",
             &["Content-Type: text/plain", &format!("X-Echo: {echo}"), "Set-Cookie: a=b"],
@@ -117,7 +161,10 @@ async fn it_sees_what_it_asked_for_and_never_a_secret() {
         )
     })
     .await;
-    let names = ["x-job", "authorization", "cookie", "x-api-key", "private-token", "x-forwarded-for"].map(str::to_owned).to_vec();
+    let names =
+        ["x-job", "authorization", "cookie", "x-api-key", "private-token", "x-forwarded-for"]
+            .map(str::to_owned)
+            .to_vec();
     let interests = Interests {
         request_headers: names,
         request_body: true,
@@ -128,19 +175,32 @@ async fn it_sees_what_it_asked_for_and_never_a_secret() {
     let host = Arc::new(Scripted::new(interests, |_| Verdict::Allow));
     let proxy = guarded(&upstream, &host, &[], None).await;
     let token = Token::scoped(&["asks"]).mint();
-    let lines = ["X-Job: 7", "X-Api-Key: k", "Cookie: c=d", "Private-Token: t", "X-Forwarded-For: 1.2.3.4", "Content-Length: 4"];
+    let lines = [
+        "X-Job: 7",
+        "X-Api-Key: k",
+        "Cookie: c=d",
+        "Private-Token: t",
+        "X-Forwarded-For: 1.2.3.4",
+        "Content-Length: 4",
+    ];
     let answer = Client::ask(&proxy, request("POST /a%2Db?c=d", &token, &lines, "body")).await;
     assert_eq!(answer.status, 200);
     assert_eq!(upstream.only_request().body, b"body");
     let asked = host.asked.lock().unwrap().remove(0);
-    assert_eq!((asked.method.as_str(), asked.path.as_str(), asked.query.as_deref()), ("POST", "/a-b", Some("c=d")));
+    assert_eq!(
+        (asked.method.as_str(), asked.path.as_str(), asked.query.as_deref()),
+        ("POST", "/a-b", Some("c=d"))
+    );
     assert_eq!(asked.headers, [("x-job".to_owned(), b"7".to_vec())]);
     assert_eq!(asked.body.as_deref(), Some(&b"body"[..]));
     assert_eq!(asked.sender, Some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
     let told = host.told.lock().unwrap().remove(0);
     let shown = format!("{told:?}{}", String::from_utf8_lossy(told.body.as_deref().unwrap()));
     assert!(!shown.contains(CREDENTIAL) && shown.contains("you sent Bearer "), "{shown}");
-    assert_eq!(told.headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["content-type", "x-echo"]);
+    assert_eq!(
+        told.headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+        ["content-type", "x-echo"]
+    );
     // `plugin.md`: a body has 256 KiB at most.
     let longest = "x".repeat(262_144);
     assert_eq!(post(&proxy, "POST /longest", &token, &longest).await.status, 200);
@@ -154,13 +214,19 @@ async fn it_sees_what_it_asked_for_and_never_a_secret() {
 /// it is passed down only for one that wants to see it.
 #[tokio::test]
 async fn one_that_abstains_is_told_of_the_answer() {
-    for (response_body, coding, body) in [(false, "gzip", None), (true, "identity", Some(&b"hello"[..]))] {
-        let upstream = Upstream::scripted(|_| Reply::with("200 OK", &["Content-Type: text/plain"], "hello")).await;
+    for (response_body, coding, body) in
+        [(false, "gzip", None), (true, "identity", Some(&b"hello"[..]))]
+    {
+        let upstream =
+            Upstream::scripted(|_| Reply::with("200 OK", &["Content-Type: text/plain"], "hello"))
+                .await;
         let interests = Interests { responses: true, response_body, ..Interests::default() };
         let host = Arc::new(Scripted::new(interests, |_| Verdict::Abstain));
         let proxy = guarded(&upstream, &host, &["GET /ruled"], None).await;
         let token = Token::scoped(&["asks"]).mint();
-        let answer = Client::ask(&proxy, request("GET /ruled", &token, &["Accept-Encoding: gzip"], "")).await;
+        let answer =
+            Client::ask(&proxy, request("GET /ruled", &token, &["Accept-Encoding: gzip"], ""))
+                .await;
         assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
         assert_eq!(upstream.only_request().all("accept-encoding"), [coding]);
         let told = std::mem::take(&mut *host.told.lock().unwrap());
@@ -173,7 +239,10 @@ async fn one_that_abstains_is_told_of_the_answer() {
 #[tokio::test]
 async fn one_that_abstains_is_told_though_the_client_has_gone() {
     let mut upstream = Upstream::held().await;
-    let host = Arc::new(Scripted::new(Interests { responses: true, ..Interests::default() }, |_| Verdict::Abstain));
+    let host =
+        Arc::new(Scripted::new(Interests { responses: true, ..Interests::default() }, |_| {
+            Verdict::Abstain
+        }));
     let proxy = guarded(&upstream, &host, &["POST /ruled-and-left"], None).await;
     let mut client = Client::connect(&proxy).await;
     client.send(request("POST /ruled-and-left", &Token::scoped(&["asks"]).mint(), &[], "")).await;
@@ -194,10 +263,13 @@ async fn one_that_abstains_is_told_though_the_client_has_gone() {
 #[tokio::test]
 async fn what_a_plugin_could_not_record_is_not_passed_on() {
     let upstream = Upstream::hello().await;
-    let mut host = Scripted::new(Interests { responses: true, ..Interests::default() }, |_| Verdict::Allow);
+    let mut host =
+        Scripted::new(Interests { responses: true, ..Interests::default() }, |_| Verdict::Allow);
     host.recorded = false;
     let proxy = guarded(&upstream, &Arc::new(host), &[], None).await;
-    ask(&proxy, "POST /x", &Token::scoped(&["asks"]).mint()).await.assert_rejected(502, "done_not_recorded");
+    ask(&proxy, "POST /x", &Token::scoped(&["asks"]).mint())
+        .await
+        .assert_rejected(502, "done_not_recorded");
     assert_eq!(upstream.requests().len(), 1);
 }
 
@@ -205,13 +277,19 @@ async fn what_a_plugin_could_not_record_is_not_passed_on() {
 #[tokio::test]
 async fn it_is_shown_no_field_that_is_not_sent() {
     let upstream = Upstream::hello().await;
-    let interests =
-        Interests { request_headers: ["x-job", "x-other", "x-unlisted"].map(str::to_owned).to_vec(), ..Interests::default() };
+    let interests = Interests {
+        request_headers: ["x-job", "x-other", "x-unlisted"].map(str::to_owned).to_vec(),
+        ..Interests::default()
+    };
     let host = Arc::new(Scripted::new(interests, |_| Verdict::Allow));
     let proxy = guarded(&upstream, &host, &[], None).await;
     let lines = ["X-Job: 7", "X-Other: 8", "X-Unlisted: 9", "Connection: x-job"];
-    let answer = Client::ask(&proxy, request("GET /a", &Token::scoped(&["asks"]).mint(), &lines, "")).await;
+    let answer =
+        Client::ask(&proxy, request("GET /a", &Token::scoped(&["asks"]).mint(), &lines, "")).await;
     assert_eq!(answer.status, 200);
     assert!(upstream.only_request().all("x-job").is_empty());
-    assert_eq!(host.asked.lock().unwrap().remove(0).headers, [("x-other".to_owned(), b"8".to_vec())]);
+    assert_eq!(
+        host.asked.lock().unwrap().remove(0).headers,
+        [("x-other".to_owned(), b"8".to_vec())]
+    );
 }

@@ -1,6 +1,9 @@
 //! Receipts: tokens for what a request made, where no store is.
 
-use magicproxy_core::{Credential, Kem, PatternMode, RawRule, Rule, RuleSource, TypedCredential, UnixTime, UnverifiedToken};
+use magicproxy_core::{
+    Credential, Kem, PatternMode, RawRule, Rule, RuleSource, TypedCredential, UnixTime,
+    UnverifiedToken,
+};
 use magicproxy_proxy::services::{RevocationList, Revocations};
 use magicproxy_proxy::settings::StrangerState;
 use serde_json::json;
@@ -19,8 +22,13 @@ pub(crate) fn sealed(rules: &Value) -> String {
     let raw: Vec<RawRule> = serde_json::from_value(rules.clone()).unwrap();
     let ring = keys().current();
     let key = ring.published(UnixTime(now())).find(|key| key.kem() == Kem::X25519).unwrap().clone();
-    let credential: TypedCredential = Credential::parse(Zeroizing::new(CREDENTIAL.to_owned())).unwrap().into();
-    seal_to(&key, credential, RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap()))
+    let credential: TypedCredential =
+        Credential::parse(Zeroizing::new(CREDENTIAL.to_owned())).unwrap().into();
+    seal_to(
+        &key,
+        credential,
+        RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap()),
+    )
 }
 
 #[tokio::test]
@@ -36,13 +44,22 @@ async fn a_receipt_allows_what_was_made_and_nothing_else() {
         guard(&receipt);
         let record = format!("/v2/domains/example.com/records/{id}");
         assert_eq!(ask(&proxy, &format!("GET {record}"), &receipt).await.status, 200);
-        for line in ["GET /v2/domains/example.com/records".to_owned(), format!("DELETE {record}0"), format!("PATCH {record}")] {
+        for line in [
+            "GET /v2/domains/example.com/records".to_owned(),
+            format!("DELETE {record}0"),
+            format!("PATCH {record}"),
+        ] {
             ask(&proxy, &line, &receipt).await.assert_rejected(403, "not_allowed");
         }
         create(&proxy, &receipt).await.assert_rejected(403, "not_allowed");
         ask(&proxy, &format!("DELETE {record}"), &token).await.assert_rejected(403, "not_allowed");
         assert_eq!(ask(&proxy, &format!("DELETE {record}"), &receipt).await.status, 204);
-        assert!(upstream.requests().iter().all(|seen| seen.all("authorization") == [format!("Bearer {CREDENTIAL}")]));
+        assert!(
+            upstream
+                .requests()
+                .iter()
+                .all(|seen| seen.all("authorization") == [format!("Bearer {CREDENTIAL}")])
+        );
     }
 }
 
@@ -59,10 +76,14 @@ async fn a_receipt_ends_with_the_chain_of_its_token_and_not_the_other_way_round(
         guard(&another);
         for (revoked, alive) in [(&receipt, [true, false, true]), (&token, [false; 3])] {
             let chain = UnverifiedToken::parse(revoked).unwrap().chain().unwrap().id();
-            revocations.replace(RevocationList { chains: [chain].into(), ..RevocationList::default() });
+            revocations
+                .replace(RevocationList { chains: [chain].into(), ..RevocationList::default() });
             for (token, alive) in [&token, &receipt, &another].into_iter().zip(alive) {
                 let answer = ask(&proxy, "GET /elsewhere", token).await;
-                answer.assert_rejected(if alive { 403 } else { 401 }, if alive { "not_allowed" } else { "revoked_token" });
+                answer.assert_rejected(
+                    if alive { 403 } else { 401 },
+                    if alive { "not_allowed" } else { "revoked_token" },
+                );
             }
         }
         revocations.replace(RevocationList::default());
@@ -82,10 +103,15 @@ async fn a_receipt_bears_the_caveats_and_shares_their_counts() {
     let receipt = answer.one("magic-receipt").unwrap().to_owned();
     guard(&receipt);
     assert_eq!(ask(&proxy, "GET /v2/domains/example.com/records/101", &receipt).await.status, 200);
-    ask(&proxy, "GET /v2/domains/example.com/records/101", &receipt).await.assert_rejected(403, "total_used_up");
+    ask(&proxy, "GET /v2/domains/example.com/records/101", &receipt)
+        .await
+        .assert_rejected(403, "total_used_up");
     create(&proxy, &token).await.assert_rejected(403, "total_used_up");
     // A sealed one would begin its counts anew.
-    let limited = magicproxy_core::Caveat::from_json(json!({ "limit": { "total": 2 } }).to_string().as_bytes()).unwrap();
+    let limited = magicproxy_core::Caveat::from_json(
+        json!({ "limit": { "total": 2 } }).to_string().as_bytes(),
+    )
+    .unwrap();
     let sealed = limited.append_to(&sealed(&with_receipt())).unwrap();
     guard(&sealed);
     let answer = create(&proxy, &sealed).await;
@@ -94,7 +120,8 @@ async fn a_receipt_bears_the_caveats_and_shares_their_counts() {
 
 #[tokio::test]
 async fn an_upstream_cannot_hand_out_receipts() {
-    let upstream = Upstream::scripted(|_| Reply::with("201 Created", &["Magic-Receipt: forged"], "")).await;
+    let upstream =
+        Upstream::scripted(|_| Reply::with("201 Created", &["Magic-Receipt: forged"], "")).await;
     let proxy = Proxy::before(&upstream).await;
     let answer = ask(&proxy, "GET /x", &Token::any()).await;
     assert_eq!((answer.status, answer.one("magic-receipt")), (201, None));

@@ -3,8 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use magicproxy_core::{
-    Credential, Kem, KeyLifetime, KeyRing, PatternMode, PrivateKey, Rule, RuleSource, SealedTokenSpec, SealingKey, TokenSpec,
-    TokenVersion, UnixTime, UnnamedTokens, UnverifiedNames, UnverifiedToken, UpstreamName,
+    Credential, Kem, KeyLifetime, KeyRing, PatternMode, PrivateKey, Rule, RuleSource,
+    SealedTokenSpec, SealingKey, TokenSpec, TokenVersion, UnixTime, UnnamedTokens, UnverifiedNames,
+    UnverifiedToken, UpstreamName,
 };
 use magicproxy_proxy::services::{RevocationList, Revocations, SharedKeys, TokenIssuer};
 use serde_json::json;
@@ -23,8 +24,12 @@ struct Keys {
 
 impl Keys {
     fn new() -> Self {
-        let signing = (0..3).map(|_| PrivateKey::generate(2048).unwrap().to_pem().unwrap().to_string()).collect();
-        let sealing = (0..3).map(|_| SealingKey::generate(Kem::X25519, UnixTime(now())).unwrap().to_json().to_string());
+        let signing = (0..3)
+            .map(|_| PrivateKey::generate(2048).unwrap().to_pem().unwrap().to_string())
+            .collect();
+        let sealing = (0..3).map(|_| {
+            SealingKey::generate(Kem::X25519, UnixTime(now())).unwrap().to_json().to_string()
+        });
         Self { signing, sealing: sealing.collect() }
     }
 
@@ -32,7 +37,9 @@ impl Keys {
         let signing = |at: usize| PrivateKey::from_pem(&self.signing[at]).unwrap();
         let sealing = |at: usize| {
             let retired = (at < rotations).then_some(UnixTime(now()));
-            SealingKey::from_json(&self.sealing[at]).unwrap().with_standing(KeyLifetime { retired, ..KeyLifetime::default() })
+            SealingKey::from_json(&self.sealing[at])
+                .unwrap()
+                .with_standing(KeyLifetime { retired, ..KeyLifetime::default() })
         };
         let ring = KeyRing::new(signing(rotations), (0..rotations).map(signing).collect()).unwrap();
         ring.with_sealing((0..=rotations).rev().map(sealing).collect()).unwrap()
@@ -43,7 +50,8 @@ impl Keys {
         let raw = serde_json::from_value::<Vec<_>>(with_receipt()).unwrap();
         let grant = RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap());
         let credential = Credential::parse(Zeroizing::new(CREDENTIAL.to_owned())).unwrap();
-        let (upstream, issued_at, expires_at) = (UpstreamName::parse(NAME).unwrap(), UnixTime(now()), UnixTime(now() + 3600));
+        let (upstream, issued_at, expires_at) =
+            (UpstreamName::parse(NAME).unwrap(), UnixTime(now()), UnixTime(now() + 3600));
         let (ring, not_before, subject, explain) = (self.ring(0), None, None, false);
         let signed = ring.mint(&TokenSpec {
             credential: credential.clone(),
@@ -86,11 +94,19 @@ async fn made(answer: ClientResponse) -> String {
 }
 
 async fn reseal(proxy: &Proxy, token: &str) -> String {
-    made(Client::ask(proxy, request("POST /__magictoken/reseal", token, &["Content-Length: 0"], "")).await).await
+    made(
+        Client::ask(proxy, request("POST /__magictoken/reseal", token, &["Content-Length: 0"], ""))
+            .await,
+    )
+    .await
 }
 
 async fn narrow(proxy: &Proxy, token: &str, caveat: &Value) -> String {
-    made(post(proxy, "POST /__magictoken/narrow", token, &json!({ "caveat": caveat }).to_string()).await).await
+    made(
+        post(proxy, "POST /__magictoken/narrow", token, &json!({ "caveat": caveat }).to_string())
+            .await,
+    )
+    .await
 }
 
 /// All that a holder has made of a token in the course of two rotations, the token itself first, the last one last.
@@ -125,7 +141,8 @@ async fn nothing_outlives_the_token_that_it_was_made_of() {
     let upstream = digitalocean().await;
     let keys = Keys::new();
     for (number, version) in [TokenVersion::V1, TokenVersion::V2].into_iter().enumerate() {
-        let (shared, revocations) = (Arc::new(SharedKeys::new(keys.ring(0))), Arc::new(Revocations::default()));
+        let (shared, revocations) =
+            (Arc::new(SharedKeys::new(keys.ring(0))), Arc::new(Revocations::default()));
         let configure = |settings: &mut Setup| {
             settings.services.keys = Arc::clone(&shared);
             settings.services.revocations = Arc::clone(&revocations);
@@ -148,12 +165,19 @@ async fn nothing_outlives_the_token_that_it_was_made_of() {
             RevocationList { keys: HashSet::from([minting.key.clone()]), ..empty() },
             RevocationList { owners: HashSet::from([forged.owner]), ..empty() },
             RevocationList { chains: HashSet::from([forged.chain.id()]), ..empty() },
-            RevocationList { minted: HashMap::from([(forged.id.to_owned(), HashSet::from([minting.clone()]))]), ..empty() },
+            RevocationList {
+                minted: HashMap::from([(forged.id.to_owned(), HashSet::from([minting.clone()]))]),
+                ..empty()
+            },
             RevocationList { ids: HashSet::from([forged.id.to_owned()]), ..empty() },
         ];
         for (kind, list) in lists.into_iter().enumerate() {
             revocations.replace(list);
-            assert_eq!(answers(&proxy, &all).await, vec![(401, "revoked_token".to_owned()); all.len()], "{kind}");
+            assert_eq!(
+                answers(&proxy, &all).await,
+                vec![(401, "revoked_token".to_owned()); all.len()],
+                "{kind}"
+            );
             // Another token of that key ends with the key only.
             let code = if kind == 0 { "revoked_token" } else { "not_allowed" };
             assert_eq!(answers(&proxy, std::slice::from_ref(&other)).await[0].1, code, "{kind}");
@@ -163,15 +187,25 @@ async fn nothing_outlives_the_token_that_it_was_made_of() {
             TokenIssuer { key: "k".repeat(43), ..minting.clone() },
             TokenIssuer { minter: Some("m".repeat(43)), ..minting.clone() },
             TokenIssuer {
-                version: if version == TokenVersion::V1 { TokenVersion::V2 } else { TokenVersion::V1 },
+                version: if version == TokenVersion::V1 {
+                    TokenVersion::V2
+                } else {
+                    TokenVersion::V1
+                },
                 ..minting.clone()
             },
         ];
-        revocations.replace(RevocationList { minted: HashMap::from([(forged.id.to_owned(), HashSet::from(others))]), ..empty() });
+        revocations.replace(RevocationList {
+            minted: HashMap::from([(forged.id.to_owned(), HashSet::from(others))]),
+            ..empty()
+        });
         let named = answers(&proxy, &all).await;
         // But a holder who named that key in his own token is taken at his word.
         let took = named.iter().position(|answer| answer.0 == 401).unwrap();
-        assert!(took == 3 && named[took..].iter().all(|answer| answer.1 == "revoked_token"), "{named:?}");
+        assert!(
+            took == 3 && named[took..].iter().all(|answer| answer.1 == "revoked_token"),
+            "{named:?}"
+        );
         revocations.replace(empty());
 
         let denying = Proxy::with(&upstream, |settings| {
@@ -179,8 +213,15 @@ async fn nothing_outlives_the_token_that_it_was_made_of() {
             settings.upstream_mut().acceptance.denied_keys = vec![minting.key];
         })
         .await;
-        assert_eq!(answers(&denying, &all).await, vec![(401, "invalid_token".to_owned()); all.len()]);
-        let resealed = Client::ask(&denying, request("POST /__magictoken/reseal", &all[2], &["Content-Length: 0"], "")).await;
+        assert_eq!(
+            answers(&denying, &all).await,
+            vec![(401, "invalid_token".to_owned()); all.len()]
+        );
+        let resealed = Client::ask(
+            &denying,
+            request("POST /__magictoken/reseal", &all[2], &["Content-Length: 0"], ""),
+        )
+        .await;
         resealed.assert_rejected(401, "invalid_token");
         assert_eq!(answers(&proxy, &all).await, alive);
     }
@@ -192,15 +233,24 @@ async fn a_token_without_room_for_its_origin_is_not_sealed_anew() {
     let upstream = digitalocean().await;
     let keys = Keys::new();
     let shared = Arc::new(SharedKeys::new(keys.ring(0)));
-    let proxy = Proxy::with(&upstream, |settings| settings.services.keys = Arc::clone(&shared)).await;
+    let proxy =
+        Proxy::with(&upstream, |settings| settings.services.keys = Arc::clone(&shared)).await;
     for mut token in keys.mint() {
         shared.replace(keys.ring(0));
         for _ in 0..16 {
             token = narrow(&proxy, &token, &json!({ "sub": "a" })).await;
         }
         shared.replace(keys.ring(1));
-        let answer = Client::ask(&proxy, request("POST /__magictoken/reseal", &token, &["Content-Length: 0"], "")).await;
-        assert!(answer.status == 400 || answer.status == 403 || answer.status == 409, "{}", answer.text());
+        let answer = Client::ask(
+            &proxy,
+            request("POST /__magictoken/reseal", &token, &["Content-Length: 0"], ""),
+        )
+        .await;
+        assert!(
+            answer.status == 400 || answer.status == 403 || answer.status == 409,
+            "{}",
+            answer.text()
+        );
         assert!(answer.text().contains("16 caveats"), "{}", answer.text());
         assert_eq!(ask(&proxy, "GET /v2/domains/example.com/records", &token).await.status, 200);
     }

@@ -30,11 +30,17 @@ async fn who_is_overtaken_asks_three_times_in_all() {
         let other = patching(&proxy, &Token::ruled(&challenges(false)).mint());
         let mut connection = upstream.accept().await;
         asked(&mut connection, "GET", NOTHING_THERE).await;
-        asked(&mut connection, "PATCH", "HTTP/1.1 422 Unprocessable Entity\r\nContent-Length: 0\r\n\r\n").await;
+        asked(
+            &mut connection,
+            "PATCH",
+            "HTTP/1.1 422 Unprocessable Entity\r\nContent-Length: 0\r\n\r\n",
+        )
+        .await;
         assert_eq!(soon(other).await.unwrap().status, 422);
         let path = b"/api/v1/servers/localhost/zones/example.com";
         let list = Partition::of(&[b"elements", NAME.as_bytes(), b"rrsets", path]);
-        let (name, mut trace) = store.list(list, Vec::new(), 9, UnixTime(now())).await.unwrap().remove(0);
+        let (name, mut trace) =
+            store.list(list, Vec::new(), 9, UnixTime(now())).await.unwrap().remove(0);
 
         let mine = patching(&proxy, &Token::ruled(&challenges(false)).mint());
         for _ in 0..overtaken {

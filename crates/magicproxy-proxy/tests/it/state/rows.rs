@@ -71,10 +71,14 @@ async fn nothing_is_kept_for_a_token_that_anyone_can_mint() {
         { "list": "l", "key": ["k"], "creates": { "c": "1" } } }]);
     for number in 0..20 {
         ask(&proxy, "GET /x", &sealed(&counted())).await.assert_rejected(403, "unlisted_minter");
-        ask(&proxy, "GET /plain", &limited(&sealed(&counted()), 3)).await.assert_rejected(403, "unlisted_minter");
+        ask(&proxy, "GET /plain", &limited(&sealed(&counted()), 3))
+            .await
+            .assert_rejected(403, "unlisted_minter");
         create(&proxy, &sealed(&makes_records())).await.assert_rejected(403, "unlisted_minter");
         let body = json!({ "l": [{ "k": format!("{number}"), "c": "1" }] }).to_string();
-        post(&proxy, "PATCH /zone", &sealed(&elements), &body).await.assert_rejected(403, "unlisted_minter");
+        post(&proxy, "PATCH /zone", &sealed(&elements), &body)
+            .await
+            .assert_rejected(403, "unlisted_minter");
     }
     assert_eq!((store.writes(), upstream.requests().len()), (0, 0));
     // What needs no row is as it was: plain rules of the same token, and receipts.
@@ -157,7 +161,9 @@ async fn a_full_store_says_so_and_strangers_never_fill_the_reserve() {
     for _ in 0..5 {
         let restarted = bounded(&upstream, Arc::clone(&store), quota(40, 10, 4, 10)).await;
         for _ in 0..6 {
-            allowed += usize::from(ask(&restarted, "GET /x", &Token::ruled(&counted()).mint()).await.status == 200);
+            allowed += usize::from(
+                ask(&restarted, "GET /x", &Token::ruled(&counted()).mint()).await.status == 200,
+            );
         }
     }
     // Two rows of the store for each: the count, and the time of its partition.
@@ -192,7 +198,12 @@ async fn bodies_that_are_read_whole_count_against_their_owner() {
     let long = json!({ "name": "x", "filling": "y".repeat(200 * 1024) }).to_string();
     let held = |token: &str| {
         let head = format!("Content-Length: {}", long.len());
-        request(&format!("POST {RECORDS}"), token, &["Content-Type: application/json", &head], &long[..150 * 1024])
+        request(
+            &format!("POST {RECORDS}"),
+            token,
+            &["Content-Type: application/json", &head],
+            &long[..150 * 1024],
+        )
     };
     let token = Token::ruled(&rules).mint();
     let mut slow = Client::connect(&proxy).await;
@@ -212,8 +223,17 @@ async fn bodies_that_are_read_whole_count_against_their_owner() {
             slow.send(held(&token)).await;
         }
     }
-    assert_eq!(post(&proxy, &line, &Token::ruled(&rules).mint(), &long).await.status, 201, "another owner");
+    assert_eq!(
+        post(&proxy, &line, &Token::ruled(&rules).mint(), &long).await.status,
+        201,
+        "another owner"
+    );
     drop(slow);
     while post(&proxy, &line, &token, &long).await.status != 201 {}
-    assert!(!upstream.requests().iter().any(|seen| seen.body.windows(8).any(|bytes| CREDENTIAL.as_bytes().starts_with(bytes))));
+    assert!(
+        !upstream
+            .requests()
+            .iter()
+            .any(|seen| seen.body.windows(8).any(|bytes| CREDENTIAL.as_bytes().starts_with(bytes)))
+    );
 }

@@ -58,7 +58,12 @@ impl ClientResponse {
     /// Is this a refusal by the proxy with this status and code?
     #[track_caller]
     pub(crate) fn assert_rejected(&self, status: u16, code: &str) {
-        assert_eq!((self.status, self.one("content-type")), (status, Some("application/problem+json")), "{}", self.text());
+        assert_eq!(
+            (self.status, self.one("content-type")),
+            (status, Some("application/problem+json")),
+            "{}",
+            self.text()
+        );
         assert_eq!(self.code(), code, "{}", self.text());
         assert!(self.all("x-magic-api-proxy").is_empty(), "a refusal says that it went through");
         assert!(self.complete);
@@ -145,7 +150,11 @@ impl Client {
     pub(crate) async fn answer_head(&mut self) -> ClientResponse {
         let head = self.until(b"\r\n\r\n").await;
         let (first, fields) = parse_head(&head);
-        let status = first.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{first:?}"));
+        let status = first
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .unwrap_or_else(|| panic!("{first:?}"));
         ClientResponse { status, fields, body: Vec::new(), trailers: Vec::new(), complete: true }
     }
 
@@ -153,7 +162,13 @@ impl Client {
     pub(crate) async fn answer_fields(&mut self) -> ClientResponse {
         let head = self.until(b"\r\n\r\n").await;
         let (_, fields) = parse_head(&[b"status\r\n", head.as_slice()].concat());
-        let mut answer = ClientResponse { status: 0, fields, body: Vec::new(), trailers: Vec::new(), complete: true };
+        let mut answer = ClientResponse {
+            status: 0,
+            fields,
+            body: Vec::new(),
+            trailers: Vec::new(),
+            complete: true,
+        };
         self.body(&mut answer).await;
         answer
     }
@@ -195,7 +210,9 @@ impl Client {
             let line = self.line().await?;
             match line.trim_end().split_once(':') {
                 None => return Some(()),
-                Some((name, value)) => answer.trailers.push((name.to_ascii_lowercase(), value.trim().to_owned())),
+                Some((name, value)) => {
+                    answer.trailers.push((name.to_ascii_lowercase(), value.trim().to_owned()))
+                }
             }
         }
     }

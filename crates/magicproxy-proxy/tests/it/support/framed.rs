@@ -38,7 +38,8 @@ pub(crate) struct Framed {
 
 impl Framed {
     pub(crate) async fn new() -> Self {
-        let (certificate, listener) = (Certificate::new(), TcpListener::bind(("127.0.0.1", 0)).await.unwrap());
+        let (certificate, listener) =
+            (Certificate::new(), TcpListener::bind(("127.0.0.1", 0)).await.unwrap());
         let (address, acceptor) = (listener.local_addr().unwrap(), acceptor(&certificate));
         Self { address, certificate, acceptor, listener }
     }
@@ -60,7 +61,8 @@ impl Framed {
 
     /// Is there a connection that nobody has accepted?
     pub(crate) async fn has_caller(&self) -> bool {
-        std::future::poll_fn(|context| Poll::Ready(self.listener.poll_accept(context).is_ready())).await
+        std::future::poll_fn(|context| Poll::Ready(self.listener.poll_accept(context).is_ready()))
+            .await
     }
 
     /// Its TLS handshake. Nothing of HTTP is said yet; an error where the other side has gone.
@@ -142,7 +144,9 @@ impl FramedConnection {
     }
 
     pub(crate) async fn settings(&mut self, settings: &[(u16, u32)]) {
-        let bytes = |(name, value): &(u16, u32)| [&name.to_be_bytes()[..], &value.to_be_bytes()[..]].concat();
+        let bytes = |(name, value): &(u16, u32)| {
+            [&name.to_be_bytes()[..], &value.to_be_bytes()[..]].concat()
+        };
         self.send(SETTINGS, 0, 0, &settings.iter().flat_map(bytes).collect::<Vec<_>>()).await;
     }
 

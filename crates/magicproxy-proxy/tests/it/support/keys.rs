@@ -3,8 +3,9 @@
 use std::sync::{Arc, LazyLock};
 
 use magicproxy_core::{
-    Credential, Kem, KeyRing, OwnerSecret, PatternMode, PrivateKey, RawRule, Rule, RuleSource, ScopeName, SealedTokenSpec,
-    SealingKey, SealingPublicKey, TokenSpec, TypedCredential, UnixTime, UpstreamName,
+    Credential, Kem, KeyRing, OwnerSecret, PatternMode, PrivateKey, RawRule, Rule, RuleSource,
+    ScopeName, SealedTokenSpec, SealingKey, SealingPublicKey, TokenSpec, TypedCredential, UnixTime,
+    UpstreamName,
 };
 use magicproxy_proxy::services::SharedKeys;
 use zeroize::Zeroizing;
@@ -18,7 +19,9 @@ static KEYS: LazyLock<Arc<SharedKeys>> = LazyLock::new(|| {
     let sealing = Kem::ALL.map(|kem| SealingKey::generate(kem, UnixTime(now())).unwrap());
     let ring = KeyRing::new(PrivateKey::generate(2048).unwrap(), Vec::new()).unwrap();
     let owner_secret = OwnerSecret::generate(UnixTime(now())).unwrap();
-    Arc::new(SharedKeys::new(ring.with_sealing(sealing.into()).unwrap().with_owner_secret(Some(owner_secret))))
+    Arc::new(SharedKeys::new(
+        ring.with_sealing(sealing.into()).unwrap().with_owner_secret(Some(owner_secret)),
+    ))
 });
 
 pub(crate) fn keys() -> Arc<SharedKeys> {
@@ -49,7 +52,9 @@ impl Token {
     }
 
     pub(crate) fn scoped(names: &[&str]) -> Self {
-        Self::granting(RuleSource::Scopes(names.iter().map(|name| ScopeName::parse(name).unwrap()).collect()))
+        Self::granting(RuleSource::Scopes(
+            names.iter().map(|name| ScopeName::parse(name).unwrap()).collect(),
+        ))
     }
 
     /// Everything: for tests of what happens behind the gate.
@@ -115,7 +120,11 @@ pub(crate) fn parse(rules: &[&str]) -> Vec<Rule> {
 }
 
 /// A token of version 2 for an hour, sealed to this key.
-pub(crate) fn seal_to(key: &SealingPublicKey, credential: TypedCredential, grant: RuleSource) -> String {
+pub(crate) fn seal_to(
+    key: &SealingPublicKey,
+    credential: TypedCredential,
+    grant: RuleSource,
+) -> String {
     let minted = key.mint(&SealedTokenSpec {
         credential,
         grant,

@@ -46,14 +46,23 @@ pub(crate) struct LinkedUpstream {
 impl LinkedUpstream {
     pub(crate) async fn over(transport: Transport) -> Self {
         let certificate = Certificate::new();
-        let builder = rustls::ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+        let builder =
+            rustls::ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
         let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-        let mut config = builder.with_single_cert(vec![certificate.der.clone()], certificate.key.clone_key()).unwrap();
+        let mut config = builder
+            .with_single_cert(vec![certificate.der.clone()], certificate.key.clone_key())
+            .unwrap();
         let protocol: &[u8] = if transport == Transport::Http2 { b"h2" } else { b"http/1.1" };
         config.alpn_protocols = vec![protocol.to_vec()];
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        Self { transport, address, listener, certificate, acceptor: TlsAcceptor::from(Arc::new(config)) }
+        Self {
+            transport,
+            address,
+            listener,
+            certificate,
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+        }
     }
 
     /// A proxy before it.
@@ -79,7 +88,8 @@ impl LinkedUpstream {
             Transport::Clear => Wire::Clear(stream),
             _ => Wire::Tls(Box::new(soon(self.acceptor.accept(stream)).await.unwrap())),
         };
-        let mut link = Link { wire, buffer: Vec::new(), is_http2: self.transport == Transport::Http2 };
+        let mut link =
+            Link { wire, buffer: Vec::new(), is_http2: self.transport == Transport::Http2 };
         if link.is_http2 {
             link.take(24).await.unwrap();
             // SETTINGS with nothing in it.
@@ -149,7 +159,12 @@ impl Link {
     /// Reads a request up to the end of its head and of this content. Gives its stream's number.
     pub(crate) async fn request(&mut self, content: &str) -> u32 {
         let request = self.request_with(content).await;
-        request.unwrap_or_else(|| panic!("the proxy closed the connection after {:?}", String::from_utf8_lossy(&self.buffer)))
+        request.unwrap_or_else(|| {
+            panic!(
+                "the proxy closed the connection after {:?}",
+                String::from_utf8_lossy(&self.buffer)
+            )
+        })
     }
 
     /// The same of one without content, where the proxy may also close the connection.
@@ -186,7 +201,9 @@ impl Link {
     /// Answers 200 without content. Of HTTP/1.1, the connection is kept where `fields` do not say otherwise.
     pub(crate) async fn answer(&mut self, stream: u32, fields: &str) {
         if !self.is_http2 {
-            return self.send(format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{fields}\r\n")).await;
+            return self
+                .send(format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{fields}\r\n"))
+                .await;
         }
         // HEADERS with END_HEADERS and END_STREAM: `:status: 200` stands in the static table.
         self.send(frame(1, 5, stream, &[0x88])).await;

@@ -75,7 +75,11 @@ pub(crate) struct ConnectionCounts {
 
 impl Counts {
     pub(crate) fn paths(&self) -> Vec<&str> {
-        self.connections.iter().flat_map(|connection| &connection.paths).map(String::as_str).collect()
+        self.connections
+            .iter()
+            .flat_map(|connection| &connection.paths)
+            .map(String::as_str)
+            .collect()
     }
 
     pub(crate) fn open(&self) -> usize {
@@ -101,7 +105,12 @@ impl Multiplexed {
         let (address, acceptor) = (listener.local_addr().unwrap(), acceptor(&certificate));
         let (changed, released) = (watch::Sender::new(()), watch::Sender::new(false));
         let counts = Arc::<Mutex<Counts>>::default();
-        let stage = Stage { counts: Arc::clone(&counts), changed: changed.clone(), released: released.clone(), connection: 0 };
+        let stage = Stage {
+            counts: Arc::clone(&counts),
+            changed: changed.clone(),
+            released: released.clone(),
+            connection: 0,
+        };
         let serving = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -149,7 +158,11 @@ impl Drop for Multiplexed {
 }
 
 /// A proxy before an upstream that speaks HTTP/2.
-pub(super) async fn proxy_over_http2(address: SocketAddr, certificate: &Certificate, change: impl FnOnce(&mut Setup)) -> Proxy {
+pub(super) async fn proxy_over_http2(
+    address: SocketAddr,
+    certificate: &Certificate,
+    change: impl FnOnce(&mut Setup),
+) -> Proxy {
     let mut settings = settings(address, "");
     let upstream = settings.upstream_mut();
     upstream.api_root = ApiRoot::parse(&format!("https://{address}")).unwrap();
@@ -160,9 +173,12 @@ pub(super) async fn proxy_over_http2(address: SocketAddr, certificate: &Certific
 }
 
 pub(super) fn acceptor(certificate: &Certificate) -> TlsAcceptor {
-    let builder = rustls::ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+    let builder =
+        rustls::ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
     let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-    let mut config = builder.with_single_cert(vec![certificate.der.clone()], certificate.key.clone_key()).unwrap();
+    let mut config = builder
+        .with_single_cert(vec![certificate.der.clone()], certificate.key.clone_key())
+        .unwrap();
     config.alpn_protocols = vec![b"h2".to_vec()];
     TlsAcceptor::from(Arc::new(config))
 }
@@ -193,7 +209,10 @@ impl Stage {
         self.count(|counts| counts.connections[self.connection].closed = true);
     }
 
-    async fn answer(self, request: Request<Incoming>) -> Result<Response<ClientResponse>, Infallible> {
+    async fn answer(
+        self,
+        request: Request<Incoming>,
+    ) -> Result<Response<ClientResponse>, Infallible> {
         let path = request.uri().path().to_owned();
         self.count(|counts| {
             counts.seen.insert(path.clone());
@@ -217,7 +236,13 @@ impl Stage {
             let trailers = content.trailers().is_some();
             let fields = head.headers.keys().map(|name| name.as_str().to_owned()).collect();
             let body = String::from_utf8(content.to_bytes().to_vec()).unwrap();
-            let seen = SeenContent { method: head.method.to_string(), fields, ended_at_once, body, trailers };
+            let seen = SeenContent {
+                method: head.method.to_string(),
+                fields,
+                ended_at_once,
+                body,
+                trailers,
+            };
             open.stage.count(|counts| counts.content.push(seen));
             length = 0;
         } else if !path.starts_with("/early") {
@@ -250,7 +275,10 @@ impl Body for Endless {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         const PART: &[u8] = &[b'x'; 16 * 1024];
         self.0.stage.count(|counts| counts.poured += PART.len());
         Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(PART)))))

@@ -10,7 +10,9 @@ use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::rewrite::Members;
 use magicproxy_proxy::server::Server;
 use magicproxy_proxy::services::Services;
-use magicproxy_proxy::settings::{ApiRoot, HttpMint, Links, PassedHeader, Settings, Timeouts, UpstreamSettings};
+use magicproxy_proxy::settings::{
+    ApiRoot, HttpMint, Links, PassedHeader, Settings, Timeouts, UpstreamSettings,
+};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -66,7 +68,10 @@ impl Proxy {
     }
 
     /// On the listeners that a test makes of a socket on a free port.
-    pub(crate) async fn listening(setup: Setup, listeners: impl FnOnce(Listener) -> Vec<Listener>) -> Self {
+    pub(crate) async fn listening(
+        setup: Setup,
+        listeners: impl FnOnce(Listener) -> Vec<Listener>,
+    ) -> Self {
         watch::install();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -74,7 +79,9 @@ impl Proxy {
         let stop = Arc::new(Notify::new());
         let stopped = Arc::clone(&stop);
         let server = Server::new(setup.settings, setup.services).unwrap();
-        let running = tokio::spawn(async move { server.run(listeners, async move { stopped.notified().await }).await });
+        let running = tokio::spawn(async move {
+            server.run(listeners, async move { stopped.notified().await }).await
+        });
         Self { address, stop, running }
     }
 
@@ -101,8 +108,12 @@ impl Drop for Proxy {
 /// Ordinary settings for an upstream at `address` with a base path.
 pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Setup {
     let mut scopes = Scopes::default();
-    scopes.insert(ScopeName::parse("reading").unwrap(), parse(&["GET /read/.*", "GET /user"]).try_into().unwrap());
-    scopes.insert(ScopeName::parse("writing").unwrap(), parse(&["POST /write"]).try_into().unwrap());
+    scopes.insert(
+        ScopeName::parse("reading").unwrap(),
+        parse(&["GET /read/.*", "GET /user"]).try_into().unwrap(),
+    );
+    scopes
+        .insert(ScopeName::parse("writing").unwrap(), parse(&["POST /write"]).try_into().unwrap());
     let api_root = ApiRoot::parse(&format!("http://{address}{base_path}")).unwrap();
     let upstream = UpstreamSettings {
         unnamed: UnnamedTokens::Accept,

@@ -22,7 +22,8 @@ pub(crate) struct Certificate {
 impl Certificate {
     pub(crate) fn new() -> Self {
         let pair = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec!["proxy.test".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        let params =
+            CertificateParams::new(vec!["proxy.test".to_owned(), "127.0.0.1".to_owned()]).unwrap();
         let der = params.self_signed(&pair).unwrap().der().clone();
         Self { der, key: PrivateKeyDer::try_from(pair.serialize_der()).unwrap() }
     }
@@ -41,13 +42,18 @@ impl Certificate {
     }
 
     /// The same with these versions of TLS.
-    pub(crate) fn caller_of(&self, versions: &[&'static SupportedProtocolVersion], protocols: &[&str]) -> Caller {
+    pub(crate) fn caller_of(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        protocols: &[&str],
+    ) -> Caller {
         let mut roots = RootCertStore::empty();
         roots.add(self.der.clone()).unwrap();
         let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
         let builder = builder.with_protocol_versions(versions).unwrap();
         let mut config = builder.with_root_certificates(roots).with_no_client_auth();
-        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        config.alpn_protocols =
+            protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         config.enable_early_data = true;
         Caller { connector: TlsConnector::from(Arc::new(config)), name: "proxy.test" }
     }

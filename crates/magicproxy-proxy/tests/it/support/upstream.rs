@@ -60,7 +60,8 @@ impl Reply {
     /// A status, header lines, a body with its length.
     pub(crate) fn with(status: &str, lines: &[&str], body: impl AsRef<[u8]>) -> Self {
         let body = body.as_ref();
-        let mut bytes = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n", body.len()).into_bytes();
+        let mut bytes =
+            format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n", body.len()).into_bytes();
         for line in lines {
             bytes.extend_from_slice(format!("{line}\r\n").as_bytes());
         }
@@ -199,12 +200,16 @@ impl UpstreamConnection {
 
     /// The next request, whole.
     pub(crate) async fn request(&mut self) -> Seen {
-        soon(self.try_request()).await.expect("the proxy closed the connection instead of sending a request")
+        soon(self.try_request())
+            .await
+            .expect("the proxy closed the connection instead of sending a request")
     }
 
     /// The head of the next request; its body stays to be read.
     pub(crate) async fn head(&mut self) -> Seen {
-        soon(self.try_head()).await.expect("the proxy closed the connection instead of sending a request")
+        soon(self.try_head())
+            .await
+            .expect("the proxy closed the connection instead of sending a request")
     }
 
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
@@ -304,7 +309,8 @@ impl UpstreamConnection {
         if !seen.all("transfer-encoding").is_empty() {
             loop {
                 let line = self.line().await?;
-                let size = usize::from_str_radix(std::str::from_utf8(&line).unwrap().trim(), 16).unwrap();
+                let size =
+                    usize::from_str_radix(std::str::from_utf8(&line).unwrap().trim(), 16).unwrap();
                 if size == 0 {
                     break;
                 }

@@ -64,7 +64,10 @@ pub(crate) fn assert_no_secret(answer: &[u8]) {
 pub(crate) fn events_named(words: &[&str]) -> Vec<String> {
     let events = lock(&EVENTS);
     let ours = events.iter().filter(|(target, _)| target.starts_with("magicproxy"));
-    ours.map(|(_, text)| text).filter(|text| words.iter().all(|word| text.contains(word))).cloned().collect()
+    ours.map(|(_, text)| text)
+        .filter(|text| words.iter().all(|word| text.contains(word)))
+        .cloned()
+        .collect()
 }
 
 /// Waits until so many events of our own targets hold all of `words`. Each event is looked at once.
@@ -77,7 +80,8 @@ pub(crate) fn events_come(count: usize, words: &[&str]) -> impl Future<Output = 
             {
                 let events = lock(&EVENTS);
                 let new = events.iter().skip(seen);
-                found += new.filter(|(_, text)| words.iter().all(|word| text.contains(word))).count();
+                found +=
+                    new.filter(|(_, text)| words.iter().all(|word| text.contains(word))).count();
                 seen = events.len();
             }
             if found >= count {

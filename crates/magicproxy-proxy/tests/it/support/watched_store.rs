@@ -5,8 +5,8 @@ use std::ops::Deref;
 
 use magicproxy_core::UnixTime;
 use magicproxy_core::state::{
-    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, TakeResult,
-    UnixMillis,
+    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError,
+    StoreFuture, TakeResult, UnixMillis,
 };
 use magicproxy_state::MemoryStore;
 
@@ -44,7 +44,11 @@ impl<W: Watch> WatchedStore<W> {
         Self { store: MemoryStore::new(), watch }
     }
 
-    fn watched<'s, T: Send + 's>(&'s self, call: Call, done: StoreFuture<'s, T>) -> StoreFuture<'s, T> {
+    fn watched<'s, T: Send + 's>(
+        &'s self,
+        call: Call,
+        done: StoreFuture<'s, T>,
+    ) -> StoreFuture<'s, T> {
         Box::pin(async move {
             self.watch.before(call).await?;
             let done = done.await?;
@@ -64,12 +68,29 @@ impl<W> Deref for WatchedStore<W> {
 }
 
 impl<W: Watch> StateStore for WatchedStore<W> {
-    fn read(&self, partition: Partition, names: Vec<Vec<u8>>, now: UnixTime) -> StoreFuture<'_, Vec<Option<Entry>>> {
-        self.watched(Call::Read, Box::pin(async move { self.store.read(partition, names, now).await }))
+    fn read(
+        &self,
+        partition: Partition,
+        names: Vec<Vec<u8>>,
+        now: UnixTime,
+    ) -> StoreFuture<'_, Vec<Option<Entry>>> {
+        self.watched(
+            Call::Read,
+            Box::pin(async move { self.store.read(partition, names, now).await }),
+        )
     }
 
-    fn list(&self, partition: Partition, prefix: Vec<u8>, most: usize, now: UnixTime) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>> {
-        self.watched(Call::Read, Box::pin(async move { self.store.list(partition, prefix, most, now).await }))
+    fn list(
+        &self,
+        partition: Partition,
+        prefix: Vec<u8>,
+        most: usize,
+        now: UnixTime,
+    ) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>> {
+        self.watched(
+            Call::Read,
+            Box::pin(async move { self.store.list(partition, prefix, most, now).await }),
+        )
     }
 
     fn apply_within(
@@ -79,11 +100,24 @@ impl<W: Watch> StateStore for WatchedStore<W> {
         changes: Vec<Change>,
         now: UnixTime,
     ) -> StoreFuture<'_, bool> {
-        self.watched(Call::Apply, Box::pin(async move { self.store.apply_within(target, conditions, changes, now).await }))
+        self.watched(
+            Call::Apply,
+            Box::pin(
+                async move { self.store.apply_within(target, conditions, changes, now).await },
+            ),
+        )
     }
 
-    fn take_within(&self, target: BoundedPartition, demands: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, TakeResult> {
-        self.watched(Call::Take, Box::pin(async move { self.store.take_within(target, demands, now).await }))
+    fn take_within(
+        &self,
+        target: BoundedPartition,
+        demands: Vec<Demand>,
+        now: UnixMillis,
+    ) -> StoreFuture<'_, TakeResult> {
+        self.watched(
+            Call::Take,
+            Box::pin(async move { self.store.take_within(target, demands, now).await }),
+        )
     }
 
     fn renew(
@@ -94,11 +128,22 @@ impl<W: Watch> StateStore for WatchedStore<W> {
         lease: u64,
         now: UnixMillis,
     ) -> StoreFuture<'_, bool> {
-        self.watched(Call::Lease, Box::pin(async move { self.store.renew(partition, counter, holder, lease, now).await }))
+        self.watched(
+            Call::Lease,
+            Box::pin(async move { self.store.renew(partition, counter, holder, lease, now).await }),
+        )
     }
 
-    fn give_back(&self, partition: Partition, counter: Vec<u8>, holder: Holder) -> StoreFuture<'_, ()> {
-        self.watched(Call::Lease, Box::pin(async move { self.store.give_back(partition, counter, holder).await }))
+    fn give_back(
+        &self,
+        partition: Partition,
+        counter: Vec<u8>,
+        holder: Holder,
+    ) -> StoreFuture<'_, ()> {
+        self.watched(
+            Call::Lease,
+            Box::pin(async move { self.store.give_back(partition, counter, holder).await }),
+        )
     }
 
     fn ping(&self) -> StoreFuture<'_, ()> {

@@ -33,7 +33,8 @@ fn names_and_passwords_are_decoded_and_never_shown() {
     let url = check("unix:/s?user=me&password=very%20secret", "unix:/s");
     assert_eq!(url.login.password.as_deref(), Some("very secret"));
     assert!(!format!("{url:?}").contains("secret"));
-    let url = check("redis+sentinel://:pw@h/m?sentinel_password=other", "redis+sentinel://h:26379/m");
+    let url =
+        check("redis+sentinel://:pw@h/m?sentinel_password=other", "redis+sentinel://h:26379/m");
     assert_eq!((url.login.user, url.sentinel_login.password.as_deref()), (None, Some("other")));
 }
 

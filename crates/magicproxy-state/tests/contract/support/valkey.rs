@@ -28,8 +28,10 @@ impl Valkey {
     /// With whatever is said; `{dir}` stands for the folder.
     pub(crate) fn start_in(folder: TempDir, arguments: &[&str]) -> Option<Self> {
         let program = program()?;
-        let arguments: Vec<String> =
-            arguments.iter().map(|word| word.replace("{dir}", &folder.path().display().to_string())).collect();
+        let arguments: Vec<String> = arguments
+            .iter()
+            .map(|word| word.replace("{dir}", &folder.path().display().to_string()))
+            .collect();
         let child = spawn(&program, folder.path(), &arguments);
         let valkey = Self { folder, arguments, child };
         if valkey.socket().exists() || valkey.arguments.iter().any(|word| word == "--unixsocket") {
@@ -67,7 +69,11 @@ impl Valkey {
     fn wait(&self) {
         let deadline = Instant::now() + PATIENCE;
         let client = redis::Client::open(self.url()).unwrap();
-        while client.get_connection().and_then(|mut to| redis::cmd("PING").query::<String>(&mut to)).is_err() {
+        while client
+            .get_connection()
+            .and_then(|mut to| redis::cmd("PING").query::<String>(&mut to))
+            .is_err()
+        {
             assert!(Instant::now() < deadline, "no Valkey in {}", self.folder.path().display());
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -83,7 +89,10 @@ pub(crate) fn raw<T: redis::FromRedisValue>(url: &str, words: &[&str]) -> T {
     try_raw(url, words).unwrap()
 }
 
-pub(crate) fn try_raw<T: redis::FromRedisValue>(url: &str, words: &[&str]) -> redis::RedisResult<T> {
+pub(crate) fn try_raw<T: redis::FromRedisValue>(
+    url: &str,
+    words: &[&str],
+) -> redis::RedisResult<T> {
     let mut connection = redis::Client::open(url)?.get_connection()?;
     let mut command = redis::cmd(words[0]);
     command.arg(&words[1..]);
@@ -101,7 +110,8 @@ pub(crate) fn wait_for(url: &str) {
 
 /// Ports that are free now.
 pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners: [TcpListener; N] = std::array::from_fn(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap());
+    let listeners: [TcpListener; N] =
+        std::array::from_fn(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
@@ -125,7 +135,9 @@ fn program() -> Option<PathBuf> {
     if given.is_none() {
         let ci = std::env::var("CI").is_ok_and(|ci| ci == "true" || ci == "1");
         assert!(!ci, "MAGICPROXY_TEST_VALKEY does not name a valkey-server");
-        eprintln!("skipped: MAGICPROXY_TEST_VALKEY names no valkey-server; `cargo xtask test unit` installs one");
+        eprintln!(
+            "skipped: MAGICPROXY_TEST_VALKEY names no valkey-server; `cargo xtask test unit` installs one"
+        );
     }
     given.map(PathBuf::from)
 }

@@ -77,7 +77,12 @@ impl Connection {
         match fault {
             None => format!("{what}: {} is reached", harmless(address)),
             Some(ProbeFailure { step, why }) => {
-                format!("{what}: {} is not reached ({}): {}", harmless(address), step.as_str(), harmless(why))
+                format!(
+                    "{what}: {} is not reached ({}): {}",
+                    harmless(address),
+                    step.as_str(),
+                    harmless(why)
+                )
             }
         }
     }
@@ -103,9 +108,14 @@ pub(super) fn all(config: &Config) -> anyhow::Result<Vec<Connection>> {
             for root in upstream.origins() {
                 let (protocol, extra_roots) = (upstream.protocol, upstream.extra_roots.as_slice());
                 let outbound = &upstream.outbound;
-                let probe = Probe { root, protocol, extra_roots, outbound, limit: config.timeouts.connect };
+                let probe =
+                    Probe { root, protocol, extra_roots, outbound, limit: config.timeouts.connect };
                 let fault = probe.reach().await.err().map(ProbeFailure::from);
-                connections.push(Connection { what: format!("upstream {}", upstream.name), address: root.to_string(), fault });
+                connections.push(Connection {
+                    what: format!("upstream {}", upstream.name),
+                    address: root.to_string(),
+                    fault,
+                });
             }
         }
         connections.extend(store(config).await);
@@ -129,10 +139,14 @@ pub(super) fn inside(config: &Config) -> anyhow::Result<Vec<String>> {
                 let resolving = tokio::net::lookup_host((name, root.port()));
                 let found = tokio::time::timeout(config.timeouts.connect, resolving).await;
                 found.is_ok_and(|found| {
-                    found.is_ok_and(|mut found| found.any(|address| accepted::is_private_address(address.ip())))
+                    found.is_ok_and(|mut found| {
+                        found.any(|address| accepted::is_private_address(address.ip()))
+                    })
                 })
             });
-            warnings.extend(Some(root).filter(|_| private).and_then(|root| accepted::open_to(upstream, root)));
+            warnings.extend(
+                Some(root).filter(|_| private).and_then(|root| accepted::open_to(upstream, root)),
+            );
         }
     }
     runtime.shutdown_background();
@@ -143,7 +157,11 @@ pub(super) fn inside(config: &Config) -> anyhow::Result<Vec<String>> {
 async fn store(config: &Config) -> Option<Connection> {
     let StoreSettings::Valkey(settings) = &config.state.store else { return None };
     let store: Arc<LazyStore> = LazyStore::of(&config.state.store)?;
-    let fault = store.ping().await.err().map(|error| ProbeFailure { step: Step::Store, why: error.to_string() });
+    let fault = store
+        .ping()
+        .await
+        .err()
+        .map(|error| ProbeFailure { step: Step::Store, why: error.to_string() });
     Some(Connection { what: "state store".to_owned(), address: settings.url.to_string(), fault })
 }
 
@@ -153,9 +171,16 @@ async fn acme(config: &Config) -> Option<Connection> {
     let root = format!("https://{}", settings.directory.authority()?);
     let fault = match ApiRoot::parse(&root) {
         Ok(root) => {
-            let (protocol, extra_roots) = (UpstreamProtocol::Http1, settings.extra_roots.as_slice());
+            let (protocol, extra_roots) =
+                (UpstreamProtocol::Http1, settings.extra_roots.as_slice());
             let outbound = &Outbound::Direct;
-            let probe = Probe { root: &root, protocol, extra_roots, outbound, limit: config.timeouts.connect };
+            let probe = Probe {
+                root: &root,
+                protocol,
+                extra_roots,
+                outbound,
+                limit: config.timeouts.connect,
+            };
             probe.reach().await.err().map(ProbeFailure::from)
         }
         Err(error) => Some(ProbeFailure { step: Step::Name, why: error.to_string() }),

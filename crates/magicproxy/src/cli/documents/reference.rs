@@ -9,7 +9,10 @@ use super::root;
 
 /// The references, each with its path and its text.
 fn references() -> [(&'static str, String); 2] {
-    [("docs/reference/configuration.md", settings::page()), ("docs/reference/cli.md", commands::page())]
+    [
+        ("docs/reference/configuration.md", settings::page()),
+        ("docs/reference/cli.md", commands::page()),
+    ]
 }
 
 #[test]

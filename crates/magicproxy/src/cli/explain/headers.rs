@@ -46,7 +46,12 @@ impl Headers {
         for header in judged.into_iter().flatten() {
             let what = if header.passes { "passes" } else { "is dropped" };
             // Writing to a string does not fail.
-            let _ = writeln!(text, "  header `{}` {what}: {}", harmless(&header.name), harmless(&header.reason));
+            let _ = writeln!(
+                text,
+                "  header `{}` {what}: {}",
+                harmless(&header.name),
+                harmless(&header.reason)
+            );
         }
         if judged.is_none() && !self.0.is_empty() {
             text.push_str("  the proxy says what becomes of headers only for tokens that were minted with `--explain`\n");

@@ -13,29 +13,43 @@ pub(super) fn upstream_of(token: &str, config: &Config) -> Option<UpstreamId> {
     match aud {
         Some(_) if config.upstream_assumed => Some(UpstreamId::new(0)),
         Some(name) => upstreams.position(|upstream| upstream.is_called(&name)).map(UpstreamId::new),
-        None => upstreams.position(|upstream| upstream.unnamed == UnnamedTokens::Accept).map(UpstreamId::new),
+        None => upstreams
+            .position(|upstream| upstream.unnamed == UnnamedTokens::Accept)
+            .map(UpstreamId::new),
     }
 }
 
 /// A path without a host: below the mount of an upstream it is that one's, and else the token's own upstream's.
-pub(super) fn place_of_path<'u>(router: &Router, path: &'u str, own: Option<UpstreamId>, config: &Config) -> Option<Route<'u>> {
+pub(super) fn place_of_path<'u>(
+    router: &Router,
+    path: &'u str,
+    own: Option<UpstreamId>,
+    config: &Config,
+) -> Option<Route<'u>> {
     let placed = router.route("", path, None);
     let Some(own) = own else { return placed };
     let elsewhere = placed.as_ref().is_some_and(|route| {
-        let mount = config.upstreams.get(route.upstream.place()).map(|upstream| &upstream.routes.mount);
+        let mount =
+            config.upstreams.get(route.upstream.place()).map(|upstream| &upstream.routes.mount);
         route.upstream == own || mount.is_some_and(|mount| !mount.is_root())
     });
     if elsewhere { placed } else { router.route("", path, Some(own)) }
 }
 
 /// A URL of the API that an upstream's preset is for, such as `https://api.github.com/user`, where the upstream leads elsewhere.
-pub(super) fn place_by_preset<'u>(router: &Router, authority: &str, rest: &'u str, config: &Config) -> Option<Route<'u>> {
+pub(super) fn place_by_preset<'u>(
+    router: &Router,
+    authority: &str,
+    rest: &'u str,
+    config: &Config,
+) -> Option<Route<'u>> {
     let roots = config
         .preset_roots
         .iter()
         .enumerate()
         .filter_map(|(at, root)| Some((UpstreamId::new(at), ApiRoot::parse((*root)?).ok()?)));
-    let mut named = roots.filter(|(_, root)| root.authority().as_str().eq_ignore_ascii_case(authority));
+    let mut named =
+        roots.filter(|(_, root)| root.authority().as_str().eq_ignore_ascii_case(authority));
     // Two upstreams of one preset cannot be told apart by it.
     let (at, root) = named.next().filter(|_| named.next().is_none())?;
     router.route("", rest.strip_prefix(root.base_path())?, Some(at))

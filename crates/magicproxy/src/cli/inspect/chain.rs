@@ -19,7 +19,9 @@ impl Chain {
 
     /// Those of version 1 stand in the claims.
     pub(super) fn of_json(caveats: Option<&Value>) -> Self {
-        let caveats = caveats.map(|caveats| serde_json::from_value(caveats.clone()).map_err(|error| error.to_string()));
+        let caveats = caveats.map(|caveats| {
+            serde_json::from_value(caveats.clone()).map_err(|error| error.to_string())
+        });
         Self(caveats.unwrap_or_else(|| Ok(Vec::new())))
     }
 
@@ -54,10 +56,16 @@ impl Chain {
     /// What is left, in one sentence.
     fn effective(&self, now: UnixTime) -> String {
         let numbers = |says: fn(&Caveat) -> bool| -> String {
-            let numbers = self.caveats().iter().zip(1..).filter(|(caveat, _)| says(caveat)).map(|(_, number)| number.to_string());
+            let numbers = self
+                .caveats()
+                .iter()
+                .zip(1..)
+                .filter(|(caveat, _)| says(caveat))
+                .map(|(_, number)| number.to_string());
             numbers.collect::<Vec<_>>().join(", ")
         };
-        let (rules, senders) = (numbers(|caveat| caveat.allowed.is_some()), numbers(|caveat| caveat.sender.is_some()));
+        let (rules, senders) =
+            (numbers(|caveat| caveat.allowed.is_some()), numbers(|caveat| caveat.sender.is_some()));
         let mut parts = vec!["requests that the token allows".to_owned()];
         if !rules.is_empty() {
             parts.push(format!("and that the caveats {rules} allow as well, each of them"));

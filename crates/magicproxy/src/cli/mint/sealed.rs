@@ -6,8 +6,9 @@ use anyhow::Context as _;
 use clap::Args;
 use magicproxy_core::token::MAX_SEALED_LIFETIME_SECONDS;
 use magicproxy_core::{
-    AcceptedTokens, Caveat, Credential, CredentialField, CredentialPlace, Kem, MintRequest, MinterSigningKey, PatternMode, Rule,
-    RuleSource, ScopeName, SealedTokenPlan, SealedTokenSpec, SealingPublicKey, TypedCredential, UnixTime, UpstreamName,
+    AcceptedTokens, Caveat, Credential, CredentialField, CredentialPlace, Kem, MintRequest,
+    MinterSigningKey, PatternMode, Rule, RuleSource, ScopeName, SealedTokenPlan, SealedTokenSpec,
+    SealingPublicKey, TypedCredential, UnixTime, UpstreamName,
 };
 use magicproxy_proxy::clock;
 use magicproxy_proxy::settings::MintSettings;
@@ -55,15 +56,24 @@ impl SealingTarget<'_> {
     }
 
     /// The key, the name of the upstream as the proxy has it, and what the proxy accepts.
-    fn recipient(&self, aud: Option<&str>, environment: &Environment) -> Result<Recipient, Failure> {
+    fn recipient(
+        &self,
+        aud: Option<&str>,
+        environment: &Environment,
+    ) -> Result<Recipient, Failure> {
         let kem = self.args.kem;
         if !self.asks_proxy() {
-            return Ok(Recipient::of(pinned::of_file(self.to, kem)?, upstream_name::unchecked(aud)?));
+            return Ok(Recipient::of(
+                pinned::of_file(self.to, kem)?,
+                upstream_name::unchecked(aud)?,
+            ));
         }
         let peer = self.asking.peer(self.to)?;
         let refresh = if self.args.refresh { Refresh::Replace } else { Refresh::Follow };
         let found = PinnedProxy { peer: &peer, refresh }.key(kem, environment)?;
-        let Some(fault) = &found.unreachable else { return Ok(Recipient::of(found, upstream_name::at_proxy(&peer, aud)?)) };
+        let Some(fault) = &found.unreachable else {
+            return Ok(Recipient::of(found, upstream_name::at_proxy(&peer, aud)?));
+        };
         note(&format!("warning: {fault}; sealing to the pinned key {}", found.key.id()));
         Ok(Recipient::of(found, upstream_name::unchecked(aud)?))
     }
@@ -93,19 +103,32 @@ impl Recipient {
     }
 
     /// What the proxy would refuse is not minted.
-    fn ensure_accepted(&self, minter: Option<&MinterSigningKey>, lifetime: u64) -> Result<(), Failure> {
-        let order = SealedTokenPlan { kem: self.key.kem(), minter: minter.map(|key| key.id().as_str()), lifetime };
+    fn ensure_accepted(
+        &self,
+        minter: Option<&MinterSigningKey>,
+        lifetime: u64,
+    ) -> Result<(), Failure> {
+        let order = SealedTokenPlan {
+            kem: self.key.kem(),
+            minter: minter.map(|key| key.id().as_str()),
+            lifetime,
+        };
         for accepts in &self.accepts {
-            accepts
-                .ensure(&order)
-                .map_err(|refused| Failure::usage(format!("nothing was minted for `{}`: {refused}", self.upstream)))?;
+            accepts.ensure(&order).map_err(|refused| {
+                Failure::usage(format!("nothing was minted for `{}`: {refused}", self.upstream))
+            })?;
         }
         if self.is_for_anyone && minter.is_some() {
             let message = "no minters are listed there, and what one of them signed is refused: leave `--minter-key` out";
-            return Err(Failure::usage(format!("nothing was minted for `{}`: {message}", self.upstream)));
+            return Err(Failure::usage(format!(
+                "nothing was minted for `{}`: {message}",
+                self.upstream
+            )));
         }
         if self.accepts.is_empty() && lifetime > MAX_SEALED_LIFETIME_SECONDS {
-            note("warning: most proxies refuse sealed tokens that live longer than 366 days (`tokens.max_lifetime`)");
+            note(
+                "warning: most proxies refuse sealed tokens that live longer than 366 days (`tokens.max_lifetime`)",
+            );
         }
         Ok(())
     }
@@ -118,10 +141,13 @@ pub(super) fn mint(
 ) -> Result<Zeroizing<String>, Failure> {
     let args = sealing.args;
     let now = clock::now();
-    let MintRequest { token, allowed, scopes, expires_in, aud, explain, limit, sub: subject, .. } = ordered.order;
+    let MintRequest {
+        token, allowed, scopes, expires_in, aud, explain, limit, sub: subject, ..
+    } = ordered.order;
     let mut faults = ordered.faults;
     let grant = grant(allowed, scopes).map_err(|found| faults.extend(found)).ok();
-    let credential = credential(token, args.credential_as.as_deref()).map_err(|fault| faults.push(fault)).ok();
+    let credential =
+        credential(token, args.credential_as.as_deref()).map_err(|fault| faults.push(fault)).ok();
     match aud.as_deref() {
         Some(aud) if UpstreamName::parse(aud).is_none() => faults.push(upstream_name::no_name(aud)),
         None if !sealing.asks_proxy() => faults.push(upstream_name::NEEDED.to_owned()),
@@ -161,26 +187,36 @@ pub(super) fn mint(
     let token = minted.context("nothing was minted")?.token;
     let Some(limit) = limit else { return Ok(token) };
     // As of a version 1 token, it is the first caveat.
-    Ok(Caveat { limit: Some(limit), ..Caveat::default() }.append_to(&token).context("nothing was minted")?)
+    Ok(Caveat { limit: Some(limit), ..Caveat::default() }
+        .append_to(&token)
+        .context("nothing was minted")?)
 }
 
 /// Would a store keep something for one of these rules?
 fn keeps_rows(grant: &RuleSource) -> bool {
     match grant {
-        RuleSource::Rules(rules) => rules.iter().filter_map(Rule::state).any(|state| state.keeps_rows()),
+        RuleSource::Rules(rules) => {
+            rules.iter().filter_map(Rule::state).any(|state| state.keeps_rows())
+        }
         RuleSource::Scopes(_) | RuleSource::GuardedScopes(_) => false,
     }
 }
 
-fn grant(allowed: Option<Vec<magicproxy_core::RawRule>>, scopes: Option<Vec<String>>) -> Result<RuleSource, Vec<String>> {
+fn grant(
+    allowed: Option<Vec<magicproxy_core::RawRule>>,
+    scopes: Option<Vec<String>>,
+) -> Result<RuleSource, Vec<String>> {
     match (allowed, scopes) {
         (Some(rules), None) => {
             let rules = Rule::parse_new_list(&rules, PatternMode::Whole);
-            rules.map(RuleSource::Rules).map_err(|faults| faults.iter().map(|fault| format!("--allow: {fault}")).collect())
+            rules
+                .map(RuleSource::Rules)
+                .map_err(|faults| faults.iter().map(|fault| format!("--allow: {fault}")).collect())
         }
         (None, Some(names)) => {
             let parse = |name: &String| {
-                ScopeName::parse(name).ok_or_else(|| vec![format!("--scope `{}`: this is no name", harmless(name))])
+                ScopeName::parse(name)
+                    .ok_or_else(|| vec![format!("--scope `{}`: this is no name", harmless(name))])
             };
             names.iter().map(parse).collect::<Result<_, _>>().map(RuleSource::Scopes)
         }
@@ -191,14 +227,26 @@ fn grant(allowed: Option<Vec<magicproxy_core::RawRule>>, scopes: Option<Vec<Stri
 fn credential(text: Zeroizing<String>, place: Option<&str>) -> Result<TypedCredential, String> {
     let say = |error: &dyn std::fmt::Display| format!("credential: {error}");
     let place = match place {
-        None => return Credential::parse_new(&text).map(TypedCredential::Configured).map_err(|error| say(&error)),
-        Some("json") => return TypedCredential::from_new_json(text.trim().as_bytes()).map_err(|error| say(&error)),
+        None => {
+            return Credential::parse_new(&text)
+                .map(TypedCredential::Configured)
+                .map_err(|error| say(&error));
+        }
+        Some("json") => {
+            return TypedCredential::from_new_json(text.trim().as_bytes())
+                .map_err(|error| say(&error));
+        }
         Some("bearer") => CredentialPlace::Bearer,
         Some("basic") if text.contains(':') => CredentialPlace::Basic,
         Some("basic") => return Err("credential: expected `user:password`".to_owned()),
         Some(other) => match other.strip_prefix("header:").and_then(CredentialPlace::header) {
             Some(place) => place,
-            None => return Err(format!("--credential-as `{}`: expected bearer, basic, header:NAME or json", harmless(other))),
+            None => {
+                return Err(format!(
+                    "--credential-as `{}`: expected bearer, basic, header:NAME or json",
+                    harmless(other)
+                ));
+            }
         },
     };
     let credential = Credential::parse_new(&text).map_err(|error| say(&error))?;

@@ -27,7 +27,11 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     if args.json {
         return Ok(output::print_json(&to_json(&description))?);
     }
-    let imports = if description.imports.is_empty() { "nothing".to_owned() } else { description.imports.join(", ") };
+    let imports = if description.imports.is_empty() {
+        "nothing".to_owned()
+    } else {
+        description.imports.join(", ")
+    };
     Ok(output::print(&format!(
         "{}: a plugin for magicproxy:plugin@1.0.0\n  size        {} bytes\n  SHA-256     {}\n  imports     {imports}\n  \
          is shown    {}",

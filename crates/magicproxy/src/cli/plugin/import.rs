@@ -29,8 +29,8 @@ const SOURCE: &str = include_str!("../../../../../examples/plugins/template/src/
 const CONTRACT: &str = include_str!("../../../../magicproxy-plugin/wit/since_v1/plugin.wit");
 
 pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
-    let text =
-        std::fs::read_to_string(&args.file).map_err(|error| anyhow::anyhow!("`{}`: {}", args.file.display(), reason(&error)))?;
+    let text = std::fs::read_to_string(&args.file)
+        .map_err(|error| anyhow::anyhow!("`{}`: {}", args.file.display(), reason(&error)))?;
     let hooks = Hooks::find(&text);
     if hooks.is_request_allowed.is_none() && hooks.response_callback.is_none() {
         return Err(Failure::usage(format!(
@@ -38,7 +38,8 @@ pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
             args.file.display()
         )));
     }
-    let scope = args.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let scope =
+        args.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     output::print(&advice(&harmless(&scope), &hooks))?;
     if let Some(folder) = &args.out {
         write_skeleton(folder, &hooks)?;
@@ -49,13 +50,16 @@ pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
 
 /// What to do instead, hook by hook.
 fn advice(scope: &str, hooks: &Hooks) -> String {
-    let mut text = format!("the scope `{scope}` was this Python program; nothing of it runs here\n\n");
+    let mut text =
+        format!("the scope `{scope}` was this Python program; nothing of it runs here\n\n");
     // Writing to a string does not fail.
     let mut say = |paragraph: &str| {
         let _ = writeln!(text, "{paragraph}\n");
     };
     match (&hooks.is_request_allowed, &hooks.response_callback) {
-        (Some(_), Some(_)) if hooks.is_about_digitalocean_records() => say(&digitalocean_records(scope, hooks)),
+        (Some(_), Some(_)) if hooks.is_about_digitalocean_records() => {
+            say(&digitalocean_records(scope, hooks))
+        }
         (Some(_), Some(_)) if hooks.remembers_what_was_created() => say(&created(scope, hooks)),
         (Some(decides), None) => say(&stateless(scope, decides)),
         _ => say(&by_hand(scope)),
@@ -67,9 +71,11 @@ fn advice(scope: &str, hooks: &Hooks) -> String {
         );
     }
     if hooks.response_callback.is_some() {
-        say("response_callback(method, path, content, code, headers): `grants` of a rule, or `on-response` of a plugin. It is \
+        say(
+            "response_callback(method, path, content, code, headers): `grants` of a rule, or `on-response` of a plugin. It is \
              called after a response to a request that this scope allowed, before the client sees it. Look at the status: the \
-             Python program called it whatever the status was.");
+             Python program called it whatever the status was.",
+        );
     }
     for module in &hooks.imports {
         if let Some(advice) = instead_of(module) {
@@ -118,9 +124,11 @@ fn created(scope: &str, hooks: &Hooks) -> String {
 fn stateless(scope: &str, decides: &python::Function) -> String {
     let Some(rules) = decision::rules(&decides.text) else { return by_hand(scope) };
     if rules.is_empty() {
-        return "it allows nothing, so nothing is needed: a token for it could not be used".to_owned();
+        return "it allows nothing, so nothing is needed: a token for it could not be used"
+            .to_owned();
     }
-    let rules: Vec<String> = rules.iter().map(|rule| format!("    {},", quoted_toml(rule))).collect();
+    let rules: Vec<String> =
+        rules.iter().map(|rule| format!("    {},", quoted_toml(rule))).collect();
     format!(
         "it decides on method and path alone, and these rules allow the same (`GET` admits `HEAD` besides):\n\n  [scopes]\n  {} = \
          [\n{}\n  ]",
@@ -144,7 +152,8 @@ fn by_hand(scope: &str) -> String {
 }
 
 fn toml_key(scope: &str) -> String {
-    let bare = !scope.is_empty() && scope.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    let bare = !scope.is_empty()
+        && scope.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
     if bare { scope.to_owned() } else { format!("{scope:?}") }
 }
 
@@ -156,12 +165,16 @@ fn instead_of(module: &str) -> Option<&'static str> {
         "requests" | "aiohttp" | "httpx" | "urllib" | "socket" | "http" => {
             Some("a plugin has no network; what it must know goes into `config`")
         }
-        "os" | "pathlib" | "io" | "subprocess" | "sys" => {
-            Some("a plugin has no files, no environment and no processes; settings go into `config`")
+        "os" | "pathlib" | "io" | "subprocess" | "sys" => Some(
+            "a plugin has no files, no environment and no processes; settings go into `config`",
+        ),
+        "time" | "datetime" => {
+            Some("the interface `clock` tells the second; there are no time zones")
         }
-        "time" | "datetime" => Some("the interface `clock` tells the second; there are no time zones"),
         "logging" => Some("the interface `log` writes to the proxy's log"),
-        "random" | "secrets" | "uuid" => Some("a plugin has no random numbers: the same request gets the same verdict"),
+        "random" | "secrets" | "uuid" => {
+            Some("a plugin has no random numbers: the same request gets the same verdict")
+        }
         _ => None,
     }
 }
@@ -180,7 +193,8 @@ fn write_skeleton(folder: &Path, hooks: &Hooks) -> anyhow::Result<()> {
 fn with_python(hooks: &Hooks) -> String {
     let above = |source: String, line: &str, function: &Option<python::Function>| match function {
         Some(function) => {
-            let comment: String = function.text.lines().map(|text| format!("    // {text}\n")).collect();
+            let comment: String =
+                function.text.lines().map(|text| format!("    // {text}\n")).collect();
             source.replace(line, &format!("{comment}{line}"))
         }
         None => source,

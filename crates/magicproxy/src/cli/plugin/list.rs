@@ -23,13 +23,23 @@ pub(crate) struct ListArgs {
 pub(super) fn run(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
     let config = settings::load(args.settings.into_flags(), environment)?;
     let host = plugins::load(&config.plugins, None)?;
-    let described = config.plugins.plugins.iter().filter_map(|plugin| Some((plugin, host.as_ref()?.describe(&plugin.name)?)));
+    let described = config
+        .plugins
+        .plugins
+        .iter()
+        .filter_map(|plugin| Some((plugin, host.as_ref()?.describe(&plugin.name)?)));
     if args.json {
-        let plugins: Value = described.map(|(plugin, description)| json(plugin, &description)).collect();
+        let plugins: Value =
+            described.map(|(plugin, description)| json(plugin, &description)).collect();
         return Ok(output::print_json(&plugins)?);
     }
-    let lines: Vec<String> = described.map(|(plugin, description)| line(plugin, &description)).collect();
-    let text = if lines.is_empty() { "no plugins are configured (`[plugins.NAME]`)".to_owned() } else { lines.join("\n") };
+    let lines: Vec<String> =
+        described.map(|(plugin, description)| line(plugin, &description)).collect();
+    let text = if lines.is_empty() {
+        "no plugins are configured (`[plugins.NAME]`)".to_owned()
+    } else {
+        lines.join("\n")
+    };
     Ok(output::print(&text)?)
 }
 

@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use magicproxy_core::UnixTime;
 use magicproxy_core::state::{
-    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, TakeResult,
-    UnixMillis,
+    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError,
+    StoreFuture, TakeResult, UnixMillis,
 };
 
 /// The entries of one plugin and one owner: there is no other here.
@@ -15,8 +15,11 @@ pub(super) struct Memory(Mutex<BTreeMap<Vec<u8>, Entry>>);
 
 impl Memory {
     pub(super) fn of(entries: impl IntoIterator<Item = (String, String)>) -> Self {
-        let entry = |value: String| Entry { value: value.into_bytes(), expires_at: UnixTime(u64::MAX) };
-        Self(Mutex::new(entries.into_iter().map(|(name, value)| (name.into_bytes(), entry(value))).collect()))
+        let entry =
+            |value: String| Entry { value: value.into_bytes(), expires_at: UnixTime(u64::MAX) };
+        Self(Mutex::new(
+            entries.into_iter().map(|(name, value)| (name.into_bytes(), entry(value))).collect(),
+        ))
     }
 
     /// Names and values, as text.
@@ -33,11 +36,15 @@ impl Memory {
 fn holds(entries: &BTreeMap<Vec<u8>, Entry>, condition: &Condition) -> bool {
     match condition {
         Condition::Absent(name) => !entries.contains_key(name),
-        Condition::Equals(name, value) => entries.get(name).is_some_and(|entry| entry.value == *value),
+        Condition::Equals(name, value) => {
+            entries.get(name).is_some_and(|entry| entry.value == *value)
+        }
         Condition::AtMostValued(prefix, most) => {
             entries.values().filter(|entry| entry.value.starts_with(prefix)).count() <= *most
         }
-        Condition::AtMost(prefix, most) => entries.keys().filter(|name| name.starts_with(prefix)).count() <= *most,
+        Condition::AtMost(prefix, most) => {
+            entries.keys().filter(|name| name.starts_with(prefix)).count() <= *most
+        }
     }
 }
 
@@ -50,7 +57,12 @@ fn unused<T: Send + 'static>() -> StoreFuture<'static, T> {
 }
 
 impl StateStore for Memory {
-    fn read(&self, _: Partition, names: Vec<Vec<u8>>, now: UnixTime) -> StoreFuture<'_, Vec<Option<Entry>>> {
+    fn read(
+        &self,
+        _: Partition,
+        names: Vec<Vec<u8>>,
+        now: UnixTime,
+    ) -> StoreFuture<'_, Vec<Option<Entry>>> {
         let entries = self.lock();
         let live = |name| entries.get(name).filter(|entry| entry.expires_at > now).cloned();
         ready(Ok(names.iter().map(live).collect()))
@@ -75,15 +87,33 @@ impl StateStore for Memory {
         ready(Ok(held))
     }
 
-    fn list(&self, _: Partition, _: Vec<u8>, _: usize, _: UnixTime) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>> {
+    fn list(
+        &self,
+        _: Partition,
+        _: Vec<u8>,
+        _: usize,
+        _: UnixTime,
+    ) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>> {
         unused()
     }
 
-    fn take_within(&self, _: BoundedPartition, _: Vec<Demand>, _: UnixMillis) -> StoreFuture<'_, TakeResult> {
+    fn take_within(
+        &self,
+        _: BoundedPartition,
+        _: Vec<Demand>,
+        _: UnixMillis,
+    ) -> StoreFuture<'_, TakeResult> {
         unused()
     }
 
-    fn renew(&self, _: Partition, _: Vec<u8>, _: Holder, _: u64, _: UnixMillis) -> StoreFuture<'_, bool> {
+    fn renew(
+        &self,
+        _: Partition,
+        _: Vec<u8>,
+        _: Holder,
+        _: u64,
+        _: UnixMillis,
+    ) -> StoreFuture<'_, bool> {
         unused()
     }
 

@@ -103,21 +103,32 @@ static QUERY: Form = Form { expected: "a query without `?`, as a text", kind: Ki
 static HEADERS: Form = Form { expected: "an object of names and texts", kind: Kind::Map(&TEXT) };
 static BODY: Form = Form { expected: "a text, or any JSON", kind: Kind::Any };
 static UPSTREAM: Form = Form { expected: "the name of an upstream, as a text", kind: Kind::Text };
-static SENDER: Form = Form { expected: "an address such as `192.0.2.1`, as a text", kind: Kind::Text };
+static SENDER: Form =
+    Form { expected: "an address such as `192.0.2.1`, as a text", kind: Kind::Text };
 static LABELS: Form = Form { expected: "a list of labels", kind: Kind::List(&TEXT) };
 static STATUS: Form = Form { expected: "a status such as 200, as a number", kind: Kind::Number };
 static TEXT: Form = Form { expected: "a text", kind: Kind::Text };
 
 /// Prints what it said; exit code 3 for a denial, 1 for a failure.
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
-    let state = Arc::new(Memory::of(args.state.as_deref().map(remembered).transpose()?.unwrap_or_default()));
+    let state = Arc::new(Memory::of(
+        args.state.as_deref().map(remembered).transpose()?.unwrap_or_default(),
+    ));
     let request = read::<RequestFile>(&args.request, &REQUEST)?.into_request();
-    let response =
-        args.response.as_deref().map(|file| read::<ResponseFile>(file, &RESPONSE)).transpose()?.map(ResponseFile::into_response);
+    let response = args
+        .response
+        .as_deref()
+        .map(|file| read::<ResponseFile>(file, &RESPONSE))
+        .transpose()?
+        .map(ResponseFile::into_response);
     let plugin = UnconfiguredPlugin::load(&args.file, args.config.as_deref(), Some(state.clone()))?;
     let now = args.now.map_or_else(clock::now, UnixTime);
-    let scope =
-        PluginScope { owner: Partition::of(&[b"plugin run"]), ends_at: UnixTime(u64::MAX), now, rows: RowLimits::UNBOUNDED };
+    let scope = PluginScope {
+        owner: Partition::of(&[b"plugin run"]),
+        ends_at: UnixTime(u64::MAX),
+        now,
+        rows: RowLimits::UNBOUNDED,
+    };
     let (asked, told) = wire::runtime()?.block_on(async {
         let asked = plugin.host.ask(&plugin.name, &request, scope.clone()).await;
         let told = match &response {
@@ -129,7 +140,8 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let entries = state.entries();
     if let Some(file) = &args.state {
         let text = serde_json::to_string_pretty(&entries).context("state")?;
-        std::fs::write(file, text + "\n").with_context(|| format!("cannot write `{}`", file.display()))?;
+        std::fs::write(file, text + "\n")
+            .with_context(|| format!("cannot write `{}`", file.display()))?;
     }
     if args.json {
         output::print_json(&to_json(&asked, told.as_ref(), &entries))?;
@@ -145,7 +157,8 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
 }
 
 fn read<T: DeserializeOwned>(file: &Path, form: &Form) -> anyhow::Result<T> {
-    let text = std::fs::read_to_string(file).map_err(|error| anyhow::anyhow!("`{}`: {}", file.display(), reason(&error)))?;
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| anyhow::anyhow!("`{}`: {}", file.display(), reason(&error)))?;
     form.read(text.as_bytes()).map_err(|faults| anyhow::anyhow!("`{}`: {faults}", file.display()))
 }
 
@@ -172,12 +185,19 @@ impl RequestFile {
 
 impl ResponseFile {
     fn into_response(self) -> PluginResponse {
-        PluginResponse { status: self.status, headers: headers(self.headers), body: self.body.map(body) }
+        PluginResponse {
+            status: self.status,
+            headers: headers(self.headers),
+            body: self.body.map(body),
+        }
     }
 }
 
 fn headers(headers: BTreeMap<String, String>) -> Vec<(String, Vec<u8>)> {
-    headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value.into_bytes())).collect()
+    headers
+        .into_iter()
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.into_bytes()))
+        .collect()
 }
 
 /// A string stands for itself, anything else for its JSON.
@@ -204,7 +224,11 @@ fn recorded(report: &Report<()>) -> String {
     }
 }
 
-fn describe(asked: &Report<Verdict>, told: Option<&Report<()>>, entries: &BTreeMap<String, String>) -> String {
+fn describe(
+    asked: &Report<Verdict>,
+    told: Option<&Report<()>>,
+    entries: &BTreeMap<String, String>,
+) -> String {
     let mut text = format!("request   {} (ran {:?})\n", harmless(&verdict(asked)), asked.spent);
     // Writing to a string does not fail.
     let mut line = |line: String| {
@@ -213,14 +237,22 @@ fn describe(asked: &Report<Verdict>, told: Option<&Report<()>>, entries: &BTreeM
     asked.lines.iter().for_each(|written| line(format!("  {}: {}", written.level, written.text)));
     if let Some(told) = told {
         line(format!("response  {} (ran {:?})", harmless(&recorded(told)), told.spent));
-        told.lines.iter().for_each(|written| line(format!("  {}: {}", written.level, written.text)));
+        told.lines
+            .iter()
+            .for_each(|written| line(format!("  {}: {}", written.level, written.text)));
     }
     line(format!("state     {} entries", entries.len()));
-    entries.iter().for_each(|(name, value)| line(format!("  {} = {}", harmless(name), harmless(value))));
+    entries
+        .iter()
+        .for_each(|(name, value)| line(format!("  {} = {}", harmless(name), harmless(value))));
     text
 }
 
-fn to_json(asked: &Report<Verdict>, told: Option<&Report<()>>, entries: &BTreeMap<String, String>) -> Value {
+fn to_json(
+    asked: &Report<Verdict>,
+    told: Option<&Report<()>>,
+    entries: &BTreeMap<String, String>,
+) -> Value {
     let (word, reason) = match &asked.outcome {
         Ok(Verdict::Allow) => ("allow", None),
         Ok(Verdict::Deny(reason)) => ("deny", Some(reason.clone())),
@@ -228,7 +260,10 @@ fn to_json(asked: &Report<Verdict>, told: Option<&Report<()>>, entries: &BTreeMa
         Err(failure) => ("failure", Some(failure.to_string())),
     };
     let lines = |lines: &[magicproxy_plugin::Line]| -> Value {
-        lines.iter().map(|line| json!({ "level": line.level.to_string(), "text": line.text })).collect()
+        lines
+            .iter()
+            .map(|line| json!({ "level": line.level.to_string(), "text": line.text }))
+            .collect()
     };
     json!({
         "request": { "verdict": word, "reason": reason, "micros": asked.spent.as_micros(), "log": lines(&asked.lines) },

@@ -34,23 +34,26 @@ pub(super) fn remarks(named: &NamedEntry, beside: &KnownIds<'_>) -> Vec<String> 
     let mut said = Vec::new();
     let live = |entry: &&Revocation| entry.about.expires_at > now.0;
     if let Some(same) = known.iter().filter(live).find(|entry| entry.revoked == named.revoked) {
-        said.push(format!("was revoked before, since {}", time::date(UnixTime(same.about.revoked_at))));
+        said.push(format!(
+            "was revoked before, since {}",
+            time::date(UnixTime(same.about.revoked_at))
+        ));
     }
     if let RevokedThing::Before(time) = named.revoked {
         said.extend(before::remarks(UnixTime(time), beside));
         let wider = |entry: &Revocation| matches!(entry.revoked, RevokedThing::Before(other) if other > time);
-        said.extend(
-            known
-                .iter()
-                .filter(live)
-                .find(|entry| wider(entry))
-                .map(|entry| format!("has no effect: `{}` refuses these tokens already", entry.revoked.name())),
-        );
+        said.extend(known.iter().filter(live).find(|entry| wider(entry)).map(|entry| {
+            format!("has no effect: `{}` refuses these tokens already", entry.revoked.name())
+        }));
     }
     said.extend(unlisted(&named.revoked, beside.config));
     if let Some(token) = &named.token {
-        let others = reaching(&token.text, beside.keys, known, now).into_iter().filter(|revoked| **revoked != named.revoked);
-        said.extend(others.map(|revoked| format!("has no effect of its own: `{}` refuses this token already", revoked.shown())));
+        let others = reaching(&token.text, beside.keys, known, now)
+            .into_iter()
+            .filter(|revoked| **revoked != named.revoked);
+        said.extend(others.map(|revoked| {
+            format!("has no effect of its own: `{}` refuses this token already", revoked.shown())
+        }));
         said.extend(older(token, &named.revoked, &known.iter().filter(live).collect::<Vec<_>>()));
         said.extend(useless(token, beside));
     }
@@ -60,10 +63,16 @@ pub(super) fn remarks(named: &NamedEntry, beside: &KnownIds<'_>) -> Vec<String> 
 /// The tokens of which the proxy made the revoked one, and from which it can be made again. They are only what caveats say, so they
 /// are named, and not taken.
 fn older(token: &GivenToken, revoked: &RevokedThing, known: &[&Revocation]) -> Vec<String> {
-    let Some(chain) = UnverifiedToken::parse(&token.text).ok().and_then(|token| token.chain()) else { return Vec::new() };
+    let Some(chain) = UnverifiedToken::parse(&token.text).ok().and_then(|token| token.chain())
+    else {
+        return Vec::new();
+    };
     let is_family = *revoked == RevokedThing::Chain(chain.root());
-    let named: BTreeSet<RevokedThing> =
-        chain.older().iter().map(|older| RevokedThing::Chain(if is_family { older.root } else { older.id })).collect();
+    let named: BTreeSet<RevokedThing> = chain
+        .older()
+        .iter()
+        .map(|older| RevokedThing::Chain(if is_family { older.root } else { older.id }))
+        .collect();
     let lives = |older: &RevokedThing| known.iter().all(|entry| entry.revoked != *older);
     let what = if is_family { "the family" } else { "the token" };
     let remark = |older: RevokedThing| {
@@ -86,19 +95,31 @@ pub(in crate::cli) fn reaching<'k>(
     let parsed = UnverifiedToken::parse(token).ok();
     let names = parsed.and_then(|token| UnverifiedNames::of(&token, keys.map(|keys| &keys.ring)));
     let Some(names) = names else { return Vec::new() };
-    known.iter().filter(|entry| entry.refuses(&names.names(), now)).map(|entry| &entry.revoked).collect()
+    known
+        .iter()
+        .filter(|entry| entry.refuses(&names.names(), now))
+        .map(|entry| &entry.revoked)
+        .collect()
 }
 
 /// Why the token is not accepted anyway.
 fn useless(token: &GivenToken, beside: &KnownIds<'_>) -> Option<String> {
     let is_over = |end: &UnixTime| beside.now.0 >= end.0.saturating_add(LEEWAY_SECONDS);
     if let Some(end) = token.end.filter(is_over) {
-        return Some(format!("has no effect: the token in {} ended at {}", token.argument, time::date(end)));
+        return Some(format!(
+            "has no effect: the token in {} ended at {}",
+            token.argument,
+            time::date(end)
+        ));
     }
     // A narrowed token is over, and its family lives on.
     Claims::of(&token.text).ok()?.end().filter(|end| !is_over(end))?;
     let refused = CheckResult::by(beside.keys?, &token.text, beside.config).ok()?.refused?;
-    Some(format!("has perhaps no effect: the token in {} is not accepted here: {}", token.argument, harmless(&refused)))
+    Some(format!(
+        "has perhaps no effect: the token in {} is not accepted here: {}",
+        token.argument,
+        harmless(&refused)
+    ))
 }
 
 /// A minter of whom no upstream here takes tokens, and who may be mistyped.
@@ -107,7 +128,8 @@ fn unlisted(revoked: &RevokedThing, config: &Config) -> Option<String> {
     let minter = minted.minter()?;
     let mut minters = config.upstreams.iter().flat_map(|upstream| &upstream.acceptance.minters);
     let is_listed = minters.any(|key| key.id().as_str() == minter);
-    (!is_listed).then(|| format!("has perhaps no effect: no upstream here lists the minter `{minter}`"))
+    (!is_listed)
+        .then(|| format!("has perhaps no effect: no upstream here lists the minter `{minter}`"))
 }
 
 /// A key that an argument names, and for what.
@@ -121,7 +143,9 @@ impl<'n> RevokedKey<'n> {
     fn by(revoked: &'n RevokedThing) -> Option<Self> {
         match revoked {
             RevokedThing::Key(id) => Some(Self { id, version: None }),
-            RevokedThing::Minted(minted) => Some(Self { id: minted.key(), version: Some(minted.version()) }),
+            RevokedThing::Minted(minted) => {
+                Some(Self { id: minted.key(), version: Some(minted.version()) })
+            }
             _ => None,
         }
     }
@@ -129,18 +153,21 @@ impl<'n> RevokedKey<'n> {
     /// What is wrong with it, by the keys at hand.
     fn fault(&self, keys: Option<&Keys>, folder: &Path) -> Option<String> {
         let Self { id, version } = self;
-        let signs = keys.is_some_and(|keys| keys.ring.keys().any(|key| key.public().id().as_str() == *id));
-        let opens = keys.is_some_and(|keys| keys.ring.sealing().iter().any(|key| key.public().id().as_str() == *id));
+        let signs =
+            keys.is_some_and(|keys| keys.ring.keys().any(|key| key.public().id().as_str() == *id));
+        let opens = keys.is_some_and(|keys| {
+            keys.ring.sealing().iter().any(|key| key.public().id().as_str() == *id)
+        });
         match version {
             None if signs || opens => None,
             Some(TokenVersion::V1) if signs => None,
             Some(TokenVersion::V2) if opens => None,
-            Some(TokenVersion::V2) if signs => {
-                Some(format!("`kid:{id}`: this key signs tokens of version 1, so its ids are `jti:v1:{id}:ID`"))
-            }
-            Some(TokenVersion::V1) if opens => {
-                Some(format!("`kid:{id}`: tokens of version 2 are sealed to this key, so its ids are `jti:v2:{id}:MINTER:ID`"))
-            }
+            Some(TokenVersion::V2) if signs => Some(format!(
+                "`kid:{id}`: this key signs tokens of version 1, so its ids are `jti:v1:{id}:ID`"
+            )),
+            Some(TokenVersion::V1) if opens => Some(format!(
+                "`kid:{id}`: tokens of version 2 are sealed to this key, so its ids are `jti:v2:{id}:MINTER:ID`"
+            )),
             _ => Some(format!(
                 "`kid:{id}`: `{}` has no such key (`magicproxy keys list` shows them): say `--unknown-key` for one that is elsewhere, or \
                  was deleted",
@@ -151,10 +178,17 @@ impl<'n> RevokedKey<'n> {
 }
 
 /// The keys, where an argument is to be compared with them; refuses ids of keys that are not there, which mostly are mistyped.
-pub(super) fn keys(args: &RevokeArgs, all: &[NamedEntry], config: &Config) -> Result<Option<Keys>, Failure> {
-    let wanted = all.iter().filter_map(|named| RevokedKey::by(&named.revoked)).filter(|_| !args.unknown_key);
+pub(super) fn keys(
+    args: &RevokeArgs,
+    all: &[NamedEntry],
+    config: &Config,
+) -> Result<Option<Keys>, Failure> {
+    let wanted =
+        all.iter().filter_map(|named| RevokedKey::by(&named.revoked)).filter(|_| !args.unknown_key);
     let wanted: Vec<RevokedKey<'_>> = wanted.collect();
-    let remarkable = |named: &NamedEntry| named.token.is_some() || matches!(named.revoked, RevokedThing::Before(_));
+    let remarkable = |named: &NamedEntry| {
+        named.token.is_some() || matches!(named.revoked, RevokedThing::Before(_))
+    };
     if args.undo || (wanted.is_empty() && !all.iter().any(remarkable)) {
         return Ok(None);
     }
@@ -163,7 +197,8 @@ pub(super) fn keys(args: &RevokeArgs, all: &[NamedEntry], config: &Config) -> Re
         return Ok(Keystore::of(&config.keys).open_if_there().ok().flatten());
     }
     let keys = Keystore::of(&config.keys).open_if_there()?;
-    let faults = wanted.iter().filter_map(|wanted| wanted.fault(keys.as_ref(), config.keys.files.folder()));
+    let faults =
+        wanted.iter().filter_map(|wanted| wanted.fault(keys.as_ref(), config.keys.files.folder()));
     let faults: Vec<String> = faults.collect();
     if faults.is_empty() { Ok(keys) } else { Err(Failure::Usage(faults)) }
 }

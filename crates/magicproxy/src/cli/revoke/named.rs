@@ -42,16 +42,23 @@ pub(super) struct GivenToken {
 
 impl std::fmt::Debug for GivenToken {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("GivenToken").field("argument", &self.argument).finish_non_exhaustive()
+        formatter
+            .debug_struct("GivenToken")
+            .field("argument", &self.argument)
+            .finish_non_exhaustive()
     }
 }
 
 /// All entries that the arguments name, none of them twice; or everything that is wrong with the arguments.
-pub(super) fn all(args: &RevokeArgs, environment: &Environment) -> Result<Vec<NamedEntry>, Failure> {
+pub(super) fn all(
+    args: &RevokeArgs,
+    environment: &Environment,
+) -> Result<Vec<NamedEntry>, Failure> {
     let mut faults = Vec::new();
     let mut all = Vec::new();
     let of_kinds = [("chain", &args.chains), ("owner", &args.owners), ("kid", &args.key_ids)];
-    let flags = of_kinds.into_iter().flat_map(|(kind, ids)| ids.iter().map(move |id| of_kind(kind, id)));
+    let flags =
+        of_kinds.into_iter().flat_map(|(kind, ids)| ids.iter().map(move |id| of_kind(kind, id)));
     let before = args.before.iter().map(|moment| of_kind("before", moment));
     for read in args.ids.iter().map(|id| typed(id)).chain(flags).chain(before) {
         match read.and_then(|revoked| meant(revoked, args)) {
@@ -63,11 +70,16 @@ pub(super) fn all(args: &RevokeArgs, environment: &Environment) -> Result<Vec<Na
     if !faults.is_empty() {
         return Err(Failure::Usage(faults));
     }
-    if args.whole_family && args.tokens.is_empty() && !all.iter().any(|named| is_family(&named.revoked)) {
+    if args.whole_family
+        && args.tokens.is_empty()
+        && !all.iter().any(|named| is_family(&named.revoked))
+    {
         faults.push("--whole-family: there is no --owner, `jti:…` or --token beside it".to_owned());
     }
     if args.ambiguous_id && !all.iter().any(|named| is_ambiguous(&named.revoked)) {
-        faults.push("--ambiguous-id: there is no `jti:ID` or `jti:v2:KID:none:ID` beside it".to_owned());
+        faults.push(
+            "--ambiguous-id: there is no `jti:ID` or `jti:v2:KID:none:ID` beside it".to_owned(),
+        );
     }
     if !faults.is_empty() {
         return Err(Failure::Usage(faults));
@@ -113,15 +125,27 @@ fn of_kind(kind: &str, value: &str) -> Result<RevokedThing, String> {
         return Err(IS_TOKEN.to_owned());
     }
     let expected = match kind {
-        "before" => return times::moment(value, clock::now()).map(RevokedThing::Before).map_err(|expected| fault(&expected)),
-        "chain" => "expected 32 hexadecimal digits, as `magicproxy inspect` and the log show a token's chain",
+        "before" => {
+            return times::moment(value, clock::now())
+                .map(RevokedThing::Before)
+                .map_err(|expected| fault(&expected));
+        }
+        "chain" => {
+            "expected 32 hexadecimal digits, as `magicproxy inspect` and the log show a token's chain"
+        }
         "jti" if value.contains(':') => JTI,
         "jti" => "expected 1 to 128 characters of `A-Z a-z 0-9 - _`",
-        "owner" => "expected 64 hexadecimal digits, as `magicproxy inspect` and the log show a token's owner",
-        "kid" => "expected the id of a key, 43 characters of `A-Z a-z 0-9 - _`, as `magicproxy keys list` shows it",
+        "owner" => {
+            "expected 64 hexadecimal digits, as `magicproxy inspect` and the log show a token's owner"
+        }
+        "kid" => {
+            "expected the id of a key, 43 characters of `A-Z a-z 0-9 - _`, as `magicproxy keys list` shows it"
+        }
         _ => return Err(fault(KINDS)),
     };
-    RevokedThing::parse(&format!("{kind}:{value}")).filter(|revoked| !revoked.means_nothing()).ok_or_else(|| fault(expected))
+    RevokedThing::parse(&format!("{kind}:{value}"))
+        .filter(|revoked| !revoked.means_nothing())
+        .ok_or_else(|| fault(expected))
 }
 
 /// What tokens begin with: of version 1 without armour and with it, of version 2 today and before the first release.
@@ -130,7 +154,8 @@ const BEGINNINGS: [&str; 4] = ["eyJ", "mt1_", "mt2_", "mt2."];
 /// Has the form of a token, or the beginning of one: never an id.
 fn is_token(text: &str) -> bool {
     let parts = text.split('.').count();
-    parts > 2 && BEGINNINGS.iter().any(|beginning| text.starts_with(beginning)) || UnverifiedToken::parse(text).is_ok()
+    parts > 2 && BEGINNINGS.iter().any(|beginning| text.starts_with(beginning))
+        || UnverifiedToken::parse(text).is_ok()
 }
 
 /// Is one of its words a token?
@@ -148,7 +173,10 @@ fn is_ambiguous(revoked: &RevokedThing) -> bool {
     match revoked {
         RevokedThing::Id(_) => true,
         RevokedThing::Minted(minted) => !minted.is_proven(),
-        RevokedThing::Chain(_) | RevokedThing::Owner(_) | RevokedThing::Key(_) | RevokedThing::Before(_) => false,
+        RevokedThing::Chain(_)
+        | RevokedThing::Owner(_)
+        | RevokedThing::Key(_)
+        | RevokedThing::Before(_) => false,
     }
 }
 
@@ -179,7 +207,9 @@ fn ambiguous(revoked: &RevokedThing) -> String {
             "another minter, another key and the other version may have given this id to a token of other people; with who gave it, it is \
              `jti:v1:KID:ID` or `jti:v2:KID:MINTER:ID`"
         }
-        _ => "nobody signed it, and whoever has the public key may have written this id into a token of his own",
+        _ => {
+            "nobody signed it, and whoever has the public key may have written this id into a token of his own"
+        }
     };
     format!(
         "`{}`: {why}: take `--chain HEX` or `--owner HEX`, which `magicproxy inspect` shows, and the log in the same line, or `--token \
@@ -189,7 +219,11 @@ fn ambiguous(revoked: &RevokedThing) -> String {
 }
 
 /// The chain of a token, or its family's beginning. Whether the token is genuine is no matter.
-fn of_token(argument: &str, args: &RevokeArgs, environment: &Environment) -> Result<NamedEntry, Failure> {
+fn of_token(
+    argument: &str,
+    args: &RevokeArgs,
+    environment: &Environment,
+) -> Result<NamedEntry, Failure> {
     let Some(text) = secret::from_reference(argument, environment) else {
         let file = Path::new(argument).exists().then(|| format!("`@{}`", harmless(argument)));
         return Err(Failure::usage(format!(
@@ -210,7 +244,8 @@ fn of_token(argument: &str, args: &RevokeArgs, environment: &Environment) -> Res
     drop(parsed);
     let claims = Claims::of(&text).ok();
     // Its parents live on until the end that the claims name.
-    let end = claims.and_then(|claims| if args.whole_family { claims.minted_until() } else { claims.end() });
+    let end = claims
+        .and_then(|claims| if args.whole_family { claims.minted_until() } else { claims.end() });
     Ok(NamedEntry {
         revoked: RevokedThing::Chain(id),
         token: Some(GivenToken { argument: harmless(argument), text, end, bound_end }),

@@ -27,13 +27,18 @@ impl RevocationPlace {
         }
         let store = state::open(&config.state.store)?;
         let place = "the state store".to_owned();
-        Ok(Self { place, way: PlaceKind::Shared(SharedRevocations(Arc::clone(&store)), wire::runtime()?) })
+        Ok(Self {
+            place,
+            way: PlaceKind::Shared(SharedRevocations(Arc::clone(&store)), wire::runtime()?),
+        })
     }
 
     pub(super) fn read(&self) -> anyhow::Result<Vec<Revocation>> {
         match &self.way {
             PlaceKind::File(file) => file.read(),
-            PlaceKind::Shared(shared, runtime) => Ok(runtime.block_on(shared.read(clock::now()))?.1),
+            PlaceKind::Shared(shared, runtime) => {
+                Ok(runtime.block_on(shared.read(clock::now()))?.1)
+            }
         }
     }
 
@@ -41,7 +46,10 @@ impl RevocationPlace {
         match &self.way {
             PlaceKind::File(file) => file.change(|all| {
                 let now = clock::now().0;
-                all.retain(|old| old.about.expires_at > now && entries.iter().all(|new| new.revoked != old.revoked));
+                all.retain(|old| {
+                    old.about.expires_at > now
+                        && entries.iter().all(|new| new.revoked != old.revoked)
+                });
                 all.extend_from_slice(entries);
             }),
             PlaceKind::Shared(shared, runtime) => runtime.block_on(shared.change(entries, &[])),
@@ -50,7 +58,9 @@ impl RevocationPlace {
 
     pub(super) fn remove(&self, revoked: &[RevokedThing]) -> anyhow::Result<()> {
         match &self.way {
-            PlaceKind::File(file) => file.change(|all| all.retain(|entry| !revoked.contains(&entry.revoked))),
+            PlaceKind::File(file) => {
+                file.change(|all| all.retain(|entry| !revoked.contains(&entry.revoked)))
+            }
             PlaceKind::Shared(shared, runtime) => runtime.block_on(shared.change(&[], revoked)),
         }
     }

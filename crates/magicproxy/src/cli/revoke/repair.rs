@@ -22,20 +22,27 @@ struct Repair<'k> {
 pub(super) fn run(kept: &RevocationPlace, form: Form) -> anyhow::Result<()> {
     let known = kept.read()?;
     let idle = known.iter().filter(|entry| entry.revoked.means_nothing());
-    let repairs: Vec<Repair<'_>> = idle.map(|entry| Repair { entry, meant: meant(&entry.revoked) }).collect();
+    let repairs: Vec<Repair<'_>> =
+        idle.map(|entry| Repair { entry, meant: meant(&entry.revoked) }).collect();
     let added: Vec<Revocation> = repairs.iter().filter_map(|repair| repair.added(&known)).collect();
     // First what refuses more: between the two steps nothing is accepted that is not accepted after them.
     if !added.is_empty() {
         kept.add(&added)?;
     }
     if !repairs.is_empty() {
-        kept.remove(&repairs.iter().map(|repair| repair.entry.revoked.clone()).collect::<Vec<_>>())?;
+        kept.remove(
+            &repairs.iter().map(|repair| repair.entry.revoked.clone()).collect::<Vec<_>>(),
+        )?;
     }
     if form == Form::Json {
         return output::print_json(&repairs.iter().map(Repair::to_json).collect());
     }
     let lines: Vec<String> = repairs.iter().map(Repair::describe).collect();
-    output::print(&if lines.is_empty() { "each entry means something".to_owned() } else { lines.join("\n") })
+    output::print(&if lines.is_empty() {
+        "each entry means something".to_owned()
+    } else {
+        lines.join("\n")
+    })
 }
 
 /// The chain of the token that somebody gave as an id.

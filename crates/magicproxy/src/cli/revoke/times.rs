@@ -52,7 +52,9 @@ pub(super) fn end(named: &NamedEntry, now: UnixTime) -> u64 {
     let lives = |from: u64| from.saturating_add(longest);
     let entry = match (&named.revoked, &named.token) {
         // Sealed tokens of a key that was retired by then may say that they were minted as much later.
-        (RevokedThing::Before(moment), _) => lives(now.0.max(*moment)).saturating_add(KEY_SET_LIFETIME_SECONDS),
+        (RevokedThing::Before(moment), _) => {
+            lives(now.0.max(*moment)).saturating_add(KEY_SET_LIFETIME_SECONDS)
+        }
         // The proxy minted it, so before now.
         (RevokedThing::Chain(_), Some(GivenToken { bound_end: None, .. })) => lives(now.0),
         // Its maker wrote the end that he liked, but no two into one chain.

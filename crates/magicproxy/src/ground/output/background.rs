@@ -82,7 +82,9 @@ impl Background {
     {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
-        thread::Builder::new().name("log".to_owned()).spawn(move || theirs.write_for_ever(sink, &report))?;
+        thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || theirs.write_for_ever(sink, &report))?;
         Ok(Self(shared))
     }
 
@@ -113,7 +115,8 @@ impl Background {
             queue.wanted_now = true;
             self.0.added.notify_one();
             let writes = queue.writes;
-            let waited = self.0.written.wait_timeout(queue, STALL).unwrap_or_else(PoisonError::into_inner);
+            let waited =
+                self.0.written.wait_timeout(queue, STALL).unwrap_or_else(PoisonError::into_inner);
             queue = waited.0;
             if waited.1.timed_out() && queue.writes == writes {
                 return;
@@ -138,7 +141,8 @@ impl Shared {
             }
             let count = self.write(&mut sink, &bytes);
             let (written, left) = bytes.split_at(count);
-            let lines_left = left.iter().filter(|byte| **byte == b'\n').count() - usize::from(is_torn && written.is_empty());
+            let lines_left = left.iter().filter(|byte| **byte == b'\n').count()
+                - usize::from(is_torn && written.is_empty());
             is_torn = written.last().map_or(is_torn, |last| *last != b'\n');
             self.account(dropped, lines_left as u64, report);
             bytes.clear();

@@ -15,7 +15,8 @@ const MAX_COMMON_NAME: usize = 64;
 
 /// A certificate in PEM with the host as its name.
 pub(super) fn self_signed(key: &PrivateKey, new: NewKey<'_>) -> anyhow::Result<String> {
-    let pair = KeyPair::from_pem(&key.to_pem()?).context("the new key cannot sign a certificate")?;
+    let pair =
+        KeyPair::from_pem(&key.to_pem()?).context("the new key cannot sign a certificate")?;
     let mut params = CertificateParams::new(vec![new.host.to_owned()])
         .with_context(|| format!("`{}` cannot be the name in a certificate", new.host))?;
     params.distinguished_name = DistinguishedName::new();

@@ -19,8 +19,13 @@ impl Keystore {
         warnings: &mut Vec<String>,
     ) -> Result<Vec<(PathBuf, K)>, Faults> {
         let mut found = Vec::new();
-        for path in self.files_named(prefix, ".jwk").map_err(|error| one_fault(self.folder(), &reason(&error)))? {
-            let text = std::fs::read_to_string(&path).map(Zeroizing::new).map_err(|error| one_fault(&path, &reason(&error)))?;
+        for path in self
+            .files_named(prefix, ".jwk")
+            .map_err(|error| one_fault(self.folder(), &reason(&error)))?
+        {
+            let text = std::fs::read_to_string(&path)
+                .map(Zeroizing::new)
+                .map_err(|error| one_fault(&path, &reason(&error)))?;
             let key = read(&text).map_err(|error| one_fault(&path, &error))?;
             warnings.extend(exposure(&path));
             found.push((path, key));
@@ -67,7 +72,11 @@ impl Retirement {
     /// that was retired before.
     fn of(self, standing: KeyLifetime) -> Option<KeyLifetime> {
         let not_after = standing.not_after.or(self.not_after);
-        standing.retired.is_none().then_some(KeyLifetime { retired: Some(self.now), not_after, ..standing })
+        standing.retired.is_none().then_some(KeyLifetime {
+            retired: Some(self.now),
+            not_after,
+            ..standing
+        })
     }
 }
 

@@ -13,7 +13,10 @@ const PREFIX: &str = "keyset-";
 
 impl Keystore {
     /// The keys and their files; the newest that is active first.
-    pub(super) fn load_key_set(&self, warnings: &mut Vec<String>) -> Result<Vec<(PathBuf, KeySetKey)>, Faults> {
+    pub(super) fn load_key_set(
+        &self,
+        warnings: &mut Vec<String>,
+    ) -> Result<Vec<(PathBuf, KeySetKey)>, Faults> {
         let mut found = self.load_jwks(PREFIX, KeySetKey::from_json, warnings)?;
         found.sort_by_key(|(_, key)| {
             let KeyLifetime { created, retired, .. } = key.standing();
@@ -23,18 +26,27 @@ impl Keystore {
     }
 
     /// Makes a key that signs the key set, where the folder has no active one.
-    pub(crate) fn add_key_set(&self, now: UnixTime) -> anyhow::Result<Option<(PathBuf, KeySetKey)>> {
+    pub(crate) fn add_key_set(
+        &self,
+        now: UnixTime,
+    ) -> anyhow::Result<Option<(PathBuf, KeySetKey)>> {
         let held = self.held_key_set()?;
         let active = held.iter().any(|(_, key)| key.standing().retired.is_none());
         if active { Ok(None) } else { self.make_key_set(now).map(Some) }
     }
 
     /// Makes a successor, which the others announce: they sign beside it until `not_after`, if there is one.
-    pub(crate) fn rotate_key_set(&self, now: UnixTime, not_after: Option<UnixTime>) -> anyhow::Result<(PathBuf, KeySetKey)> {
+    pub(crate) fn rotate_key_set(
+        &self,
+        now: UnixTime,
+        not_after: Option<UnixTime>,
+    ) -> anyhow::Result<(PathBuf, KeySetKey)> {
         let held = self.held_key_set()?;
         let made = self.make_key_set(now)?;
         let retirement = Retirement { now, not_after };
-        retirement.write(held, KeySetKey::standing, |key, standing| key.with_standing(standing).to_json())?;
+        retirement.write(held, KeySetKey::standing, |key, standing| {
+            key.with_standing(standing).to_json()
+        })?;
         write::sync_folder(self.folder());
         Ok(made)
     }

@@ -30,13 +30,19 @@ impl Keystore {
             return Ok(());
         }
         let other = harmless(&self.folder().display().to_string());
-        Err(format!("./{KEYS_HERE} is not used here: --keys ./{KEYS_HERE} means it, --keys {other} the usual folder"))
+        Err(format!(
+            "./{KEYS_HERE} is not used here: --keys ./{KEYS_HERE} means it, --keys {other} the usual folder"
+        ))
     }
 
     fn say(&self, keys: &Keys) {
         if let Some(active) = keys.held.first() {
             let path = std::path::absolute(&active.path).unwrap_or_else(|_| active.path.clone());
-            remark(&format!("using the key {} of {}", active.id, harmless(&path.display().to_string())));
+            remark(&format!(
+                "using the key {} of {}",
+                active.id,
+                harmless(&path.display().to_string())
+            ));
         }
         keys.warnings.iter().for_each(|warning| note(&format!("warning: {warning}")));
         self.say_what_is_passed_over();
@@ -55,7 +61,9 @@ impl Keystore {
         }
         let hint = |fault: Fault| {
             let help = fault.help.clone().map_or_else(String::new, |help| format!("; {help}"));
-            fault.help(format!("./{KEYS_HERE} is not used here: --keys ./{KEYS_HERE} means it{help}"))
+            fault.help(format!(
+                "./{KEYS_HERE} is not used here: --keys ./{KEYS_HERE} means it{help}"
+            ))
         };
         Faults { faults: faults.faults.into_iter().map(hint).collect(), sources: faults.sources }
     }

@@ -22,7 +22,10 @@ impl Keystore {
     }
 
     /// Reads the owner secret; nothing where there is none.
-    pub(super) fn load_owner_secret(&self, warnings: &mut Vec<String>) -> Result<Option<OwnerSecret>, Faults> {
+    pub(super) fn load_owner_secret(
+        &self,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<OwnerSecret>, Faults> {
         let path = self.owner_secret();
         let text = match std::fs::read_to_string(&path).map(Zeroizing::new) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -33,14 +33,26 @@ impl Purposes {
         };
         let acceptances = || upstreams.iter().map(|upstream| &upstream.acceptance);
         // All minters that anybody lists, though some upstream needs none.
-        let minters = acceptances().flat_map(|acceptance| &acceptance.minters).map(|minter| minter.id().to_string()).collect();
-        Self { accepts: AcceptedTokens { minters: Some(minters), ..AcceptedTokens::any_of(acceptances()) }, tls }
+        let minters = acceptances()
+            .flat_map(|acceptance| &acceptance.minters)
+            .map(|minter| minter.id().to_string())
+            .collect();
+        Self {
+            accepts: AcceptedTokens {
+                minters: Some(minters),
+                ..AcceptedTokens::any_of(acceptances())
+            },
+            tls,
+        }
     }
 
     /// What is wrong with these keys, the certificate in use beside them.
     pub(crate) fn faults(&self, keys: &Keys) -> Vec<Fault> {
         let unsealed = self.nothing_to_seal_to(keys);
-        let twice = self.tls.as_ref().and_then(|files| self.fault_of_certificate(key_id(files).as_ref()?, &keys.ring));
+        let twice = self
+            .tls
+            .as_ref()
+            .and_then(|files| self.fault_of_certificate(key_id(files).as_ref()?, &keys.ring));
         unsealed.into_iter().chain(self.minters_of_the_key_set(keys)).chain(twice).collect()
     }
 
@@ -55,8 +67,15 @@ impl Purposes {
         } else {
             return None;
         };
-        let at = self.tls.as_ref().map(|files| files.private_key.display().to_string()).unwrap_or_default();
-        let fault = Fault::new(format!("tls.private_key `{at}`: this is the key {id}, which {used}"), Origin::Default);
+        let at = self
+            .tls
+            .as_ref()
+            .map(|files| files.private_key.display().to_string())
+            .unwrap_or_default();
+        let fault = Fault::new(
+            format!("tls.private_key `{at}`: this is the key {id}, which {used}"),
+            Origin::Default,
+        );
         Some(fault.help("TLS needs a key of its own: make one, with a certificate for it"))
     }
 
@@ -68,7 +87,10 @@ impl Purposes {
         let same = |id: &&KeyId| self.minters().any(|minter| minter == id.as_str());
         let twice = keys.ring.key_set().iter().map(|key| key.id()).filter(same);
         let fault = |id: &KeyId| {
-            let fault = Fault::new(format!("minters: the key {id} signs the proxy's key set, and nothing else"), Origin::Default);
+            let fault = Fault::new(
+                format!("minters: the key {id} signs the proxy's key set, and nothing else"),
+                Origin::Default,
+            );
             fault.help("`magicproxy keys minter` makes a minter a key of his own")
         };
         twice.map(fault).collect()
@@ -77,13 +99,17 @@ impl Purposes {
     /// Where KEMs or versions are chosen so that nobody could mint a token of version 2 that is accepted.
     fn nothing_to_seal_to(&self, keys: &Keys) -> Option<Fault> {
         let AcceptedTokens { versions, kems, .. } = &self.accepts;
-        let chosen = Kem::ALL.iter().any(|kem| !kems.contains(kem)) || !versions.contains(&TokenVersion::V1);
+        let chosen =
+            Kem::ALL.iter().any(|kem| !kems.contains(kem)) || !versions.contains(&TokenVersion::V1);
         let accepted = keys.ring.published(clock::now()).any(|key| kems.contains(&key.kem()));
         if accepted || !chosen || !versions.contains(&TokenVersion::V2) {
             return None;
         }
         let names: Vec<&str> = kems.iter().map(|kem| kem.as_str()).collect();
-        let message = format!("there is no sealing key of an accepted kind ({}) that is in use", names.join(", "));
+        let message = format!(
+            "there is no sealing key of an accepted kind ({}) that is in use",
+            names.join(", ")
+        );
         let fault = Fault::new(message, Origin::Default);
         Some(fault.help("`magicproxy keys generate` makes those that are missing; `tokens.kems` says which are accepted"))
     }

@@ -13,7 +13,10 @@ const PREFIX: &str = "sealing-";
 
 impl Keystore {
     /// The sealing keys and their files; of each kind the newest that is active first.
-    pub(super) fn load_sealing(&self, warnings: &mut Vec<String>) -> Result<Vec<(PathBuf, SealingKey)>, Faults> {
+    pub(super) fn load_sealing(
+        &self,
+        warnings: &mut Vec<String>,
+    ) -> Result<Vec<(PathBuf, SealingKey)>, Faults> {
         let mut found = self.load_jwks(PREFIX, SealingKey::from_json, warnings)?;
         found.sort_by_key(|(_, key)| {
             let KeyLifetime { created, retired, .. } = key.standing();
@@ -26,7 +29,9 @@ impl Keystore {
     /// Makes a sealing key of each kind that the folder has no active one of. Gives what was made.
     pub(crate) fn add_sealing(&self, now: UnixTime) -> anyhow::Result<Vec<(PathBuf, SealingKey)>> {
         let held = self.held_sealing()?;
-        let missing = |kem: &Kem| !held.iter().any(|(_, key)| key.public().kem() == *kem && key.is_active(now));
+        let missing = |kem: &Kem| {
+            !held.iter().any(|(_, key)| key.public().kem() == *kem && key.is_active(now))
+        };
         let made = Kem::ALL.into_iter().filter(missing).map(|kem| self.make_sealing(kem, now));
         made.collect()
     }
@@ -39,9 +44,14 @@ impl Keystore {
     ) -> anyhow::Result<Vec<(PathBuf, SealingKey)>> {
         let held = self.held_sealing()?;
         // First the new ones: at no moment is there none to seal to.
-        let made: Vec<_> = Kem::ALL.into_iter().map(|kem| self.make_sealing(kem, now)).collect::<anyhow::Result<_>>()?;
+        let made: Vec<_> = Kem::ALL
+            .into_iter()
+            .map(|kem| self.make_sealing(kem, now))
+            .collect::<anyhow::Result<_>>()?;
         let retirement = Retirement { now, not_after };
-        retirement.write(held, SealingKey::standing, |key, standing| key.with_standing(standing).to_json())?;
+        retirement.write(held, SealingKey::standing, |key, standing| {
+            key.with_standing(standing).to_json()
+        })?;
         write::sync_folder(self.folder());
         Ok(made)
     }

@@ -27,7 +27,12 @@ pub(crate) struct KeyWatch {
 
 impl KeyWatch {
     /// Watches from now on. `keys` were read after `seen` was taken.
-    pub(crate) fn new(keystore: Keystore, keys: Arc<SharedKeys>, purposes: Purposes, seen: Stamps) -> Self {
+    pub(crate) fn new(
+        keystore: Keystore,
+        keys: Arc<SharedKeys>,
+        purposes: Purposes,
+        seen: Stamps,
+    ) -> Self {
         Self { keystore, keys, purposes, seen, faulty: false }
     }
 
@@ -51,7 +56,9 @@ impl KeyWatch {
             });
             match looked.await {
                 Ok(watch) => self = watch,
-                Err(_) => return tracing::error!(target: "magicproxy::keystore::watch", "the keys are not looked at any more"),
+                Err(_) => {
+                    return tracing::error!(target: "magicproxy::keystore::watch", "the keys are not looked at any more");
+                }
             }
         }
     }
@@ -67,7 +74,9 @@ impl KeyWatch {
         match self.load().and_then(|keys| self.keeps_owners(keys)) {
             Ok(keys) => {
                 self.faulty = false;
-                keys.warnings.iter().for_each(|warning| tracing::warn!(target: "magicproxy::keystore::watch", "{warning}"));
+                keys.warnings.iter().for_each(
+                    |warning| tracing::warn!(target: "magicproxy::keystore::watch", "{warning}"),
+                );
                 tracing::info!(target: "magicproxy::keystore::watch",
                     active = %keys.ring.active().public().id(), sealing = keys.ring.sealing().len(), "the keys have changed");
                 self.keys.replace(keys.ring);
@@ -89,7 +98,10 @@ impl KeyWatch {
         let ring = self.keys.current();
         match (ring.owner_secret(), keys.ring.owner_secret()) {
             (Some(_), None) => {
-                let message = format!("the owner secret `{}` is gone", self.keystore.owner_secret().display());
+                let message = format!(
+                    "the owner secret `{}` is gone",
+                    self.keystore.owner_secret().display()
+                );
                 Err(Faults::one(Fault::new(message, Origin::Default).help("put it back")))
             }
             (Some(old), Some(new)) if !old.is_same(new) => {
@@ -111,7 +123,11 @@ impl Keystore {
         let key_set = self.files_named("keyset-", ".jwk").unwrap_or_default();
         let stamp = |path: PathBuf| {
             let metadata = std::fs::metadata(&path).ok();
-            (path, metadata.as_ref().and_then(|data| data.modified().ok()), metadata.map_or(0, |data| data.len()))
+            (
+                path,
+                metadata.as_ref().and_then(|data| data.modified().ok()),
+                metadata.map_or(0, |data| data.len()),
+            )
         };
         [self.files.private.clone(), self.owner_secret()]
             .into_iter()

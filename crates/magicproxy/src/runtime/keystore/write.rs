@@ -8,7 +8,9 @@ use anyhow::Context as _;
 
 /// Creates the folder of a file, for its owner only, where it is missing.
 pub(crate) fn create_folder_of(path: &Path) -> anyhow::Result<()> {
-    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
+        return Ok(());
+    };
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -44,7 +46,9 @@ pub(super) fn second_name(path: &Path, second: &Path) -> anyhow::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         // A file system without links.
         Err(_) => {
-            let text = zeroize::Zeroizing::new(std::fs::read_to_string(path).with_context(|| format!("`{}`", path.display()))?);
+            let text = zeroize::Zeroizing::new(
+                std::fs::read_to_string(path).with_context(|| format!("`{}`", path.display()))?,
+            );
             private(second, &text)?;
         }
     }

@@ -35,7 +35,11 @@ impl Lines {
         if event.target() == REPORTS {
             return Urgency::Report;
         }
-        if self.pace == Pace::AtOnce || *event.level() <= Level::WARN { Urgency::Urgent } else { Urgency::Ordinary }
+        if self.pace == Pace::AtOnce || *event.level() <= Level::WARN {
+            Urgency::Urgent
+        } else {
+            Urgency::Ordinary
+        }
     }
 }
 

@@ -27,7 +27,12 @@ where
     S: Subscriber + for<'s> LookupSpan<'s>,
     N: for<'w> FormatFields<'w> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let time = time_of_day(clock::now().0);
@@ -60,7 +65,9 @@ fn coloured(level: Level) -> String {
 /// `403 GET /user/keys not_allowed id=5b8f0c1d2e3f4a5b 2ms github v1 ci>agent-7`: what was simply allowed says neither that nor its id.
 fn request_line(fields: &Fields, columns: usize) -> String {
     let decision = fields.get("decision").unwrap_or_default();
-    let simple = matches!(decision, "allowed" | "control") && fields.get("error").is_none() && fields.get("aborted").is_none();
+    let simple = matches!(decision, "allowed" | "control")
+        && fields.get("error").is_none()
+        && fields.get("aborted").is_none();
     let mut rest = Vec::new();
     if decision != "allowed" {
         rest.push(decision.to_owned());
@@ -73,10 +80,17 @@ fn request_line(fields: &Fields, columns: usize) -> String {
     rest.extend(fields.get("upstream").map(str::to_owned));
     rest.extend(whose(fields));
     rest.extend(fields.get("sub").map(str::to_owned));
-    let (before, rest) =
-        (format!("{} {} ", fields.get("status").unwrap_or("-"), fields.get("method").unwrap_or("-")), rest.join(" "));
-    let room = columns.saturating_sub(before.chars().count() + rest.chars().count() + 1).max(SHORTEST_PATH);
-    shortened(&format!("{before}{} {rest}", shortened(fields.get("path").unwrap_or("-"), room)), columns)
+    let (before, rest) = (
+        format!("{} {} ", fields.get("status").unwrap_or("-"), fields.get("method").unwrap_or("-")),
+        rest.join(" "),
+    );
+    let room = columns
+        .saturating_sub(before.chars().count() + rest.chars().count() + 1)
+        .max(SHORTEST_PATH);
+    shortened(
+        &format!("{before}{} {rest}", shortened(fields.get("path").unwrap_or("-"), room)),
+        columns,
+    )
 }
 
 /// Whose word the label behind it is: of version 1, the holder's of the private key; of version 2, the minter's of that key, or
@@ -93,7 +107,9 @@ fn other_line(fields: &Fields, level: Level) -> String {
     let mut line = fields.get("message").unwrap_or_default().to_owned();
     for (name, value) in fields.0.iter().filter(|(name, _)| *name != "message") {
         let more = format!(" {name}={value}");
-        if level > Level::WARN && line.chars().count() + more.chars().count() > COLUMNS - "00:00:00Z DEBUG ".len() {
+        if level > Level::WARN
+            && line.chars().count() + more.chars().count() > COLUMNS - "00:00:00Z DEBUG ".len()
+        {
             return line + " …";
         }
         line += &more;
@@ -160,7 +176,10 @@ mod tests {
             ("status", "200"),
             ("total_us", "12345"),
         ];
-        assert_eq!(request_line(&fields(&allowed), 110), "200 GET /repos/acme/rocket/issues 12ms github ci>agent-7");
+        assert_eq!(
+            request_line(&fields(&allowed), 110),
+            "200 GET /repos/acme/rocket/issues 12ms github ci>agent-7"
+        );
         let refused = allowed.map(|(name, value)| match name {
             "decision" => (name, "upstream_unreachable"),
             "status" => (name, "502"),
@@ -181,7 +200,12 @@ mod tests {
             let line = request_line(&fields(&[allowed.as_slice(), &token].concat()), 120);
             assert!(line.ends_with(shown), "{line}");
         }
-        let left = [("decision", "undecided"), ("status", "0"), ("method", "POST"), ("aborted", "the client went away")];
+        let left = [
+            ("decision", "undecided"),
+            ("status", "0"),
+            ("method", "POST"),
+            ("aborted", "the client went away"),
+        ];
         assert_eq!(request_line(&fields(&left), 110), "0 POST - undecided (the client went away)");
     }
 
@@ -212,21 +236,36 @@ mod tests {
 
     #[test]
     fn nothing_is_left_out_of_a_warning() {
-        let pairs = [("message", "the state store did not answer"), ("cause", &"z".repeat(200)), ("request_id", "5b8f")];
+        let pairs = [
+            ("message", "the state store did not answer"),
+            ("cause", &"z".repeat(200)),
+            ("request_id", "5b8f"),
+        ];
         let warned = other_line(&fields(&pairs), Level::WARN);
-        assert!(warned.contains(&"z".repeat(200)) && warned.ends_with(" request_id=5b8f"), "{warned}");
+        assert!(
+            warned.contains(&"z".repeat(200)) && warned.ends_with(" request_id=5b8f"),
+            "{warned}"
+        );
         let told = other_line(&fields(&pairs), Level::INFO);
         assert_eq!(told, "the state store did not answer …");
     }
 
     #[test]
     fn durations_and_times() {
-        for (micros, text) in
-            [(0, "0us"), (999, "999us"), (1_000, "1ms"), (12_345, "12ms"), (3_456_789, "3.4s"), (61_000_000, "61.0s")]
-        {
+        for (micros, text) in [
+            (0, "0us"),
+            (999, "999us"),
+            (1_000, "1ms"),
+            (12_345, "12ms"),
+            (3_456_789, "3.4s"),
+            (61_000_000, "61.0s"),
+        ] {
             assert_eq!(duration(micros), text);
         }
-        assert_eq!((time_of_day(0), time_of_day(86_399)), ("00:00:00Z".to_owned(), "23:59:59Z".to_owned()));
+        assert_eq!(
+            (time_of_day(0), time_of_day(86_399)),
+            ("00:00:00Z".to_owned(), "23:59:59Z".to_owned())
+        );
     }
 
     #[test]
@@ -245,7 +284,10 @@ mod tests {
         }
         let sink = Sink(std::sync::Arc::default());
         let writer = sink.clone();
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).event_format(ShortLines).with_writer(move || writer.clone());
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .event_format(ShortLines)
+            .with_writer(move || writer.clone());
         tracing::subscriber::with_default(subscriber.finish(), || {
             tracing::info!(target: REQUESTS, status = 200, method = "GET", path = "/a\u{1b}[2J\nb", decision = "allowed");
             tracing::warn!(upstream = "x\u{1b}]0;t\u{7}", "it\nbroke");

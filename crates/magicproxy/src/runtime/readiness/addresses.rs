@@ -23,9 +23,10 @@ pub(crate) fn addresses(config: &Config, readiness: &mut Readiness) {
         match found {
             Ok(()) => {}
             Err(Obstacle::InUse) => {
-                readiness
-                    .warnings
-                    .push(format!("`{}` is in use: if not by this proxy, `serve` cannot listen there", listener.listen));
+                readiness.warnings.push(format!(
+                    "`{}` is in use: if not by this proxy, `serve` cannot listen there",
+                    listener.listen
+                ));
             }
             Err(Obstacle::Other(why)) => readiness.fault(format!("{shown}: {why}")),
         }
@@ -46,7 +47,8 @@ fn tcp(address: &Address) -> Result<(), Obstacle> {
         });
     }
     let target = (address.host.as_str(), address.port);
-    let addresses: Vec<SocketAddr> = target.to_socket_addrs().map_err(|error| other(&error))?.collect();
+    let addresses: Vec<SocketAddr> =
+        target.to_socket_addrs().map_err(|error| other(&error))?.collect();
     let mut last = Obstacle::Other("there is no such host".to_owned());
     // As the listener does: the first address that can be taken.
     for address in addresses {
@@ -68,7 +70,8 @@ fn bind(address: SocketAddr) -> io::Result<()> {
 fn unix(path: &Path) -> Result<(), Obstacle> {
     use std::os::unix::fs::FileTypeExt as _;
     use std::os::unix::net::{SocketAddr, UnixStream};
-    let parent = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !parent.exists() {
         return Err(Obstacle::Other(format!("there is no folder `{}`", parent.display())));
     }
@@ -76,12 +79,16 @@ fn unix(path: &Path) -> Result<(), Obstacle> {
         return Err(Obstacle::Other(format!("`{}` {obstacle}", parent.display())));
     }
     // The socket is made in a folder beside its place, whose name holds a process id.
-    if SocketAddr::from_pathname(parent.join(".4294967295-99/s")).is_err() || SocketAddr::from_pathname(path).is_err() {
+    if SocketAddr::from_pathname(parent.join(".4294967295-99/s")).is_err()
+        || SocketAddr::from_pathname(path).is_err()
+    {
         return Err(Obstacle::Other("the path is too long for a Unix socket".to_owned()));
     }
     match std::fs::symlink_metadata(path) {
         Err(_) => Ok(()),
-        Ok(metadata) if !metadata.file_type().is_socket() => Err(Obstacle::Other("there is a file that is no socket".to_owned())),
+        Ok(metadata) if !metadata.file_type().is_socket() => {
+            Err(Obstacle::Other("there is a file that is no socket".to_owned()))
+        }
         Ok(_) if UnixStream::connect(path).is_ok() => Err(Obstacle::InUse),
         Ok(_) => Ok(()),
     }

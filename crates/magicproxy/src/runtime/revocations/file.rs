@@ -32,8 +32,10 @@ static CONTENT: Form = Form {
     expected: "a JSON object with `revocations`",
     kind: Kind::Object(&[Member::new("revocations", &ENTRIES, Presence::Needed)]),
 };
-static ENTRIES: Form =
-    Form { expected: "an object of names such as `jti:…` and what is said about each", kind: Kind::Map(&ABOUT) };
+static ENTRIES: Form = Form {
+    expected: "an object of names such as `jti:…` and what is said about each",
+    kind: Kind::Map(&ABOUT),
+};
 static ABOUT: Form = Form {
     expected: "an object with `revoked_at` and `expires_at`",
     kind: Kind::Object(&[
@@ -42,7 +44,8 @@ static ABOUT: Form = Form {
         Member::new("reason", &REASON, Presence::Nullable),
     ]),
 };
-static MOMENT: Form = Form { expected: "a moment, as a number of seconds since 1970", kind: Kind::Number };
+static MOMENT: Form =
+    Form { expected: "a moment, as a number of seconds since 1970", kind: Kind::Number };
 static REASON: Form = Form { expected: "a reason, as a text", kind: Kind::Text };
 
 impl RevocationFile {
@@ -53,15 +56,26 @@ impl RevocationFile {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             text => text.with_context(named)?,
         };
-        let content: Content = CONTENT.read(text.as_bytes()).map_err(|faults| anyhow::anyhow!("{}: {faults}", named()))?;
-        ensure!(content.revocations.len() <= MOST, "revocations `{}`: more than {MOST} entries", self.0.display());
+        let content: Content = CONTENT
+            .read(text.as_bytes())
+            .map_err(|faults| anyhow::anyhow!("{}: {faults}", named()))?;
+        ensure!(
+            content.revocations.len() <= MOST,
+            "revocations `{}`: more than {MOST} entries",
+            self.0.display()
+        );
         let entry = |(name, about): (String, EntryNote)| {
             let revoked = RevokedThing::parse(&name);
             let expected = "expected `chain:…`, `jti:…`, `owner:…`, `kid:…` or `before:…`";
             let revoked = revoked.with_context(|| format!("`{}`: {expected}", masked(&name)))?;
             Ok(Revocation { revoked, about })
         };
-        content.revocations.into_iter().map(entry).collect::<anyhow::Result<_>>().with_context(named)
+        content
+            .revocations
+            .into_iter()
+            .map(entry)
+            .collect::<anyhow::Result<_>>()
+            .with_context(named)
     }
 
     /// Changes it, alone: whoever comes meanwhile waits.
@@ -69,12 +83,21 @@ impl RevocationFile {
         let _lock = write::lock(&self.0)?;
         let mut entries = self.read()?;
         change(&mut entries);
-        ensure!(entries.len() <= MOST, "there are {MOST} revocations already: revoke keys, or all tokens before a time");
-        let revocations = entries.into_iter().map(|entry| (entry.revoked.name(), entry.about)).collect();
+        ensure!(
+            entries.len() <= MOST,
+            "there are {MOST} revocations already: revoke keys, or all tokens before a time"
+        );
+        let revocations =
+            entries.into_iter().map(|entry| (entry.revoked.name(), entry.about)).collect();
         let text = serde_json::to_string_pretty(&Content { revocations })? + "\n";
         let staged = write::staged_private(&self.0, &text)?;
         std::fs::rename(&staged, &self.0).with_context(|| format!("`{}`", self.0.display()))?;
-        write::sync_folder(self.0.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")));
+        write::sync_folder(
+            self.0
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty())
+                .unwrap_or(Path::new(".")),
+        );
         Ok(())
     }
 

@@ -34,7 +34,10 @@ impl SharedRevocations {
     }
 
     /// All entries, and which list they are.
-    pub(crate) async fn read(&self, now: UnixTime) -> Result<(Version, Vec<Revocation>), StoreError> {
+    pub(crate) async fn read(
+        &self,
+        now: UnixTime,
+    ) -> Result<(Version, Vec<Revocation>), StoreError> {
         let found = self.0.list(Self::partition(), Vec::new(), MOST + 2, now).await?;
         if found.len() > MOST + 1 {
             return Err(StoreError::Corrupt(format!("more than {MOST} revocations")));
@@ -44,15 +47,25 @@ impl SharedRevocations {
             if name == VERSION {
                 version = Some(entry.value);
             } else {
-                entries.push(parse(&name, &entry.value).ok_or_else(|| StoreError::Corrupt("a revocation".to_owned()))?);
+                entries.push(
+                    parse(&name, &entry.value)
+                        .ok_or_else(|| StoreError::Corrupt("a revocation".to_owned()))?,
+                );
             }
         }
         Ok((version, entries))
     }
 
     /// Adds entries, and takes others away.
-    pub(crate) async fn change(&self, add: &[Revocation], remove: &[RevokedThing]) -> anyhow::Result<()> {
-        ensure!(add.len() <= MOST, "more than {MOST} revocations at once: revoke keys, or all tokens before a time");
+    pub(crate) async fn change(
+        &self,
+        add: &[Revocation],
+        remove: &[RevokedThing],
+    ) -> anyhow::Result<()> {
+        ensure!(
+            add.len() <= MOST,
+            "more than {MOST} revocations at once: revoke keys, or all tokens before a time"
+        );
         let now = clock::now();
         for _ in 0..TURNS {
             let version = self.version(now).await?;
@@ -63,13 +76,21 @@ impl SharedRevocations {
             if !add.is_empty() {
                 conditions.push(Condition::AtMost(Vec::new(), MOST - add.len()));
             }
-            let next = version.and_then(|version| String::from_utf8(version).ok()?.parse::<u64>().ok()).unwrap_or(0) + 1;
+            let next = version
+                .and_then(|version| String::from_utf8(version).ok()?.parse::<u64>().ok())
+                .unwrap_or(0)
+                + 1;
             let mut changes = vec![put(VERSION, next.to_string().into_bytes(), FOREVER)];
             for entry in add {
                 let about = serde_json::to_vec(&entry.about).context("an entry")?;
-                changes.push(put(entry.revoked.name().as_bytes(), about, UnixTime(entry.about.expires_at)));
+                changes.push(put(
+                    entry.revoked.name().as_bytes(),
+                    about,
+                    UnixTime(entry.about.expires_at),
+                ));
             }
-            changes.extend(remove.iter().map(|revoked| Change::Remove(revoked.name().into_bytes())));
+            changes
+                .extend(remove.iter().map(|revoked| Change::Remove(revoked.name().into_bytes())));
             if self.0.apply(Self::partition(), conditions, changes, now).await? {
                 return Ok(());
             }

@@ -10,7 +10,10 @@ use super::{EntryNote, Revocation, RevokedThing, in_force};
 use magicproxy_core::{ChainId, KeyRing, PrivateKey, UnixTime, UnverifiedNames, UnverifiedToken};
 
 fn entry(revoked: RevokedThing, expires_at: u64) -> Revocation {
-    Revocation { revoked, about: EntryNote { revoked_at: 1, expires_at, reason: Some("why".to_owned()) } }
+    Revocation {
+        revoked,
+        about: EntryNote { revoked_at: 1, expires_at, reason: Some("why".to_owned()) },
+    }
 }
 
 #[test]
@@ -26,9 +29,10 @@ fn names_are_read_as_they_are_written() {
     for revoked in all {
         assert_eq!(RevokedThing::parse(&revoked.name()), Some(revoked.clone()), "{revoked:?}");
     }
-    for name in
-        ["", "jti", "jti:", "kid:", "owner:", "owner:a7", "owner:+1", "before:", "before:x", "chain:", "chain:a7", "who:me"]
-    {
+    for name in [
+        "", "jti", "jti:", "kid:", "owner:", "owner:a7", "owner:+1", "before:", "before:x",
+        "chain:", "chain:a7", "who:me",
+    ] {
         assert_eq!(RevokedThing::parse(name), None, "{name}");
     }
     assert_eq!(RevokedThing::parse(&format!("owner:{}", "0a".repeat(33))), None);
@@ -68,11 +72,14 @@ fn a_file_is_changed_by_many_at_once_and_loses_nothing() {
     assert_eq!(file.read().unwrap().len(), 80);
     file.change(Vec::clear).unwrap();
     assert!(file.read().unwrap().is_empty());
-    const TWICE: &str =
-        r#"{"revocations": {"jti:a": {"revoked_at": 1, "expires_at": 9}, "jti:a": {"revoked_at": 1, "expires_at": 2}}}"#;
-    for text in
-        ["", "{}", r#"{"revocations": {"x": {"revoked_at": 1, "expires_at": 2}}}"#, r#"{"revocations": {}, "more": 1}"#, TWICE]
-    {
+    const TWICE: &str = r#"{"revocations": {"jti:a": {"revoked_at": 1, "expires_at": 9}, "jti:a": {"revoked_at": 1, "expires_at": 2}}}"#;
+    for text in [
+        "",
+        "{}",
+        r#"{"revocations": {"x": {"revoked_at": 1, "expires_at": 2}}}"#,
+        r#"{"revocations": {}, "more": 1}"#,
+        TWICE,
+    ] {
         std::fs::write(&file.0, text).unwrap();
         assert!(file.read().is_err(), "{text}");
     }
@@ -108,10 +115,19 @@ fn names_mean_what_the_vectors_say() {
 fn each_name_means_the_tokens_that_the_vectors_say() {
     let vectors = vectors();
     let pem = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/keys/test-only-first.pem");
-    let ring = KeyRing::new(PrivateKey::from_pem(&std::fs::read_to_string(pem).unwrap()).unwrap(), Vec::new()).unwrap();
+    let ring = KeyRing::new(
+        PrivateKey::from_pem(&std::fs::read_to_string(pem).unwrap()).unwrap(),
+        Vec::new(),
+    )
+    .unwrap();
     let tokens = vectors["tokens"].as_array().unwrap();
     let texts = |token: &serde_json::Value, name: &str| -> BTreeSet<String> {
-        token[name].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+        token[name]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|name| name.as_str().unwrap().to_owned())
+            .collect()
     };
     let names_of = |token: &serde_json::Value| -> BTreeSet<String> {
         let chains = texts(token, "ids").into_iter().map(|id| format!("chain:{id}"));
@@ -122,13 +138,26 @@ fn each_name_means_the_tokens_that_the_vectors_say() {
     for token in tokens {
         let parsed = UnverifiedToken::parse(token["token"].as_str().unwrap()).unwrap();
         let names = UnverifiedNames::of(&parsed, Some(&ring)).unwrap();
-        let refuses = |name: &&String| entry(RevokedThing::parse(name).unwrap(), 100).refuses(&names.names(), UnixTime(99));
-        assert_eq!(all.iter().filter(refuses).cloned().collect::<BTreeSet<_>>(), names_of(token), "{}", token["name"]);
+        let refuses = |name: &&String| {
+            entry(RevokedThing::parse(name).unwrap(), 100).refuses(&names.names(), UnixTime(99))
+        };
+        assert_eq!(
+            all.iter().filter(refuses).cloned().collect::<BTreeSet<_>>(),
+            names_of(token),
+            "{}",
+            token["name"]
+        );
         // Both at once, as a proxy has them.
-        let entries: Vec<_> = all.iter().map(|name| entry(RevokedThing::parse(name).unwrap(), 100)).collect();
-        let others: Vec<_> = entries.iter().filter(|entry| !names_of(token).contains(&entry.revoked.name())).cloned().collect();
+        let entries: Vec<_> =
+            all.iter().map(|name| entry(RevokedThing::parse(name).unwrap(), 100)).collect();
+        let others: Vec<_> = entries
+            .iter()
+            .filter(|entry| !names_of(token).contains(&entry.revoked.name()))
+            .cloned()
+            .collect();
         assert!(
-            in_force(&entries, UnixTime(99)).refuses(&names.names()) && !in_force(&others, UnixTime(99)).refuses(&names.names())
+            in_force(&entries, UnixTime(99)).refuses(&names.names())
+                && !in_force(&others, UnixTime(99)).refuses(&names.names())
         );
         assert!(!in_force(&entries, UnixTime(100)).refuses(&names.names()));
     }
@@ -149,8 +178,15 @@ async fn a_file_and_a_store_say_the_same() {
         Change::Put(text("name"), Entry { value: text("value"), expires_at })
     });
     let partition = SharedRevocations::partition();
-    assert!(shared.0.apply(partition, Vec::new(), entries.collect(), UnixTime(1_780_000_000)).await.unwrap());
-    let refused: Vec<&str> = vectors["refused"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    assert!(
+        shared
+            .0
+            .apply(partition, Vec::new(), entries.collect(), UnixTime(1_780_000_000))
+            .await
+            .unwrap()
+    );
+    let refused: Vec<&str> =
+        vectors["refused"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
     for entries in [file.read().unwrap(), shared.read(now).await.unwrap().1] {
         assert_eq!(entries.iter().filter(|entry| entry.revoked.means_nothing()).count(), 1);
         let list = in_force(&entries, now);
@@ -159,7 +195,10 @@ async fn a_file_and_a_store_say_the_same() {
             .unwrap()
             .iter()
             .filter(|token| {
-                let chain = UnverifiedToken::parse(token["token"].as_str().unwrap()).unwrap().chain().unwrap();
+                let chain = UnverifiedToken::parse(token["token"].as_str().unwrap())
+                    .unwrap()
+                    .chain()
+                    .unwrap();
                 chain.ids().iter().any(|id| list.chains.contains(id))
             })
             .map(|token| token["name"].as_str().unwrap())
@@ -184,7 +223,8 @@ async fn entries_are_written_as_the_vectors_say() {
     let folder = tempfile::tempdir().unwrap();
     let file = RevocationFile(folder.path().join("revocations.json"));
     file.change(|all| all.extend_from_slice(&entries)).unwrap();
-    let written: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&file.0).unwrap()).unwrap();
+    let written: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&file.0).unwrap()).unwrap();
     assert_eq!(written, vectors["file"]);
     let shared = SharedRevocations(Arc::new(MemoryStore::new()));
     shared.change(&entries, &[]).await.unwrap();
@@ -192,8 +232,16 @@ async fn entries_are_written_as_the_vectors_say() {
     let ended = |entry: &&serde_json::Value| entry["expires_at"] == 1_790_000_000;
     for entry in vectors["store"].as_array().unwrap().iter().filter(|entry| !ended(entry)) {
         let name = entry["name"].as_str().unwrap().as_bytes().to_vec();
-        let kept = shared.0.read(SharedRevocations::partition(), vec![name], UnixTime(1_780_000_000)).await.unwrap();
-        let kept: serde_json::Value = serde_json::from_slice(&kept[0].as_ref().unwrap().value).unwrap();
-        assert_eq!(kept, serde_json::from_str::<serde_json::Value>(entry["value"].as_str().unwrap()).unwrap());
+        let kept = shared
+            .0
+            .read(SharedRevocations::partition(), vec![name], UnixTime(1_780_000_000))
+            .await
+            .unwrap();
+        let kept: serde_json::Value =
+            serde_json::from_slice(&kept[0].as_ref().unwrap().value).unwrap();
+        assert_eq!(
+            kept,
+            serde_json::from_str::<serde_json::Value>(entry["value"].as_str().unwrap()).unwrap()
+        );
     }
 }

@@ -60,13 +60,19 @@ impl RevocationWatch {
         let mut idle = IdleEntries::default();
         idle.warn(&entries);
         revocations.replace(in_force(&entries, clock::now()));
-        Ok(Self { revocations, source: Source::File(file, FileState { seen, faulty: false, idle }) })
+        Ok(Self {
+            revocations,
+            source: Source::File(file, FileState { seen, faulty: false, idle }),
+        })
     }
 
     /// Nothing is known yet.
     pub(crate) fn of_store(shared: SharedRevocations, stale: Duration) -> Self {
         let state = SharedState { stale, ..SharedState::default() };
-        Self { revocations: Arc::new(Revocations::unknown()), source: Source::Shared(shared, state) }
+        Self {
+            revocations: Arc::new(Revocations::unknown()),
+            source: Source::Shared(shared, state),
+        }
     }
 
     /// What the engine asks.
@@ -100,8 +106,11 @@ struct IdleEntries(BTreeSet<String>);
 
 impl IdleEntries {
     fn warn(&mut self, entries: &[Revocation]) {
-        let idle: BTreeSet<String> =
-            entries.iter().filter(|entry| entry.revoked.means_nothing()).map(|entry| harmless(&entry.revoked.shown())).collect();
+        let idle: BTreeSet<String> = entries
+            .iter()
+            .filter(|entry| entry.revoked.means_nothing())
+            .map(|entry| harmless(&entry.revoked.shown()))
+            .collect();
         for name in idle.difference(&self.0) {
             tracing::warn!(target: "magicproxy::revocations::watch",
                 "the revocation `{name}` refuses nothing: no token and no key is called so; see `magicproxy revoke --repair`"
@@ -119,7 +128,11 @@ fn look_at_file(revocations: &Revocations, file: &RevocationFile, state: &mut Fi
     }
     let first = !state.faulty;
     // Nobody takes the file away to allow what it forbids: an entry is undone.
-    let read = if stamp.is_none() { Err(anyhow::anyhow!("`{}` is gone", file.0.display())) } else { file.read() };
+    let read = if stamp.is_none() {
+        Err(anyhow::anyhow!("`{}` is gone", file.0.display()))
+    } else {
+        file.read()
+    };
     state.seen = stamp;
     state.faulty = read.is_err();
     match read {
@@ -136,7 +149,11 @@ fn look_at_file(revocations: &Revocations, file: &RevocationFile, state: &mut Fi
     }
 }
 
-async fn look_at_store(revocations: &Revocations, shared: &SharedRevocations, state: &mut SharedState) {
+async fn look_at_store(
+    revocations: &Revocations,
+    shared: &SharedRevocations,
+    state: &mut SharedState,
+) {
     let then = Instant::now();
     let trust = FRESH + state.stale;
     state.looks = (state.looks + 1) % ANEW;
@@ -162,9 +179,15 @@ async fn look_at_store(revocations: &Revocations, shared: &SharedRevocations, st
 }
 
 /// The entries, if they are others than before.
-async fn news(shared: &SharedRevocations, state: &SharedState) -> Result<Option<(Version, Vec<Revocation>)>, StoreError> {
+async fn news(
+    shared: &SharedRevocations,
+    state: &SharedState,
+) -> Result<Option<(Version, Vec<Revocation>)>, StoreError> {
     let now = clock::now();
-    if state.looks != 0 && state.seen.is_some() && state.seen.as_ref() == Some(&shared.version(now).await?) {
+    if state.looks != 0
+        && state.seen.is_some()
+        && state.seen.as_ref() == Some(&shared.version(now).await?)
+    {
         return Ok(None);
     }
     shared.read(now).await.map(Some)

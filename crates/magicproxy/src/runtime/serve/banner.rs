@@ -6,8 +6,10 @@ use magicproxy_core::TokenVersion;
 use magicproxy_proxy::clock;
 use magicproxy_proxy::settings::UpstreamSettings;
 
+use super::LimitsNotice;
 use crate::ground::output::note;
 use crate::runtime::keystore::Keys;
+use crate::runtime::wire::BoundServer;
 use magicproxy_config::config::{Config, accepted};
 use magicproxy_config::ground::text::quoted;
 
@@ -16,12 +18,20 @@ pub(super) fn facts(config: &Config, keys: &Keys) -> Vec<String> {
     let held = &keys.held;
     let apis = config.upstreams.iter().map(|upstream| {
         let UpstreamSettings { name, api_root, routes, .. } = &**upstream;
-        let mount = if routes.mount.is_root() { String::new() } else { format!(", at {}", routes.mount.as_str()) };
-        let by = upstream.outbound.proxy(api_root).map_or_else(String::new, |proxy| format!(", by the outbound proxy {proxy}"));
+        let mount = if routes.mount.is_root() {
+            String::new()
+        } else {
+            format!(", at {}", routes.mount.as_str())
+        };
+        let by = upstream
+            .outbound
+            .proxy(api_root)
+            .map_or_else(String::new, |proxy| format!(", by the outbound proxy {proxy}"));
         format!("for the API at {api_root} (upstream name `{name}`{mount}){by}")
     });
     let mut facts: Vec<String> = apis.collect();
-    let unheeded = |upstream: &Arc<UpstreamSettings>| upstream.outbound.unheeded_variable(&upstream.api_root);
+    let unheeded =
+        |upstream: &Arc<UpstreamSettings>| upstream.outbound.unheeded_variable(&upstream.api_root);
     facts.extend(config.upstreams.iter().find_map(unheeded).map(|variable| {
         format!("`{variable}` is not used: `outbound_proxy = \"environment\"` uses it, and `\"none\"` says that it is not to be")
     }));
@@ -33,13 +43,19 @@ pub(super) fn facts(config: &Config, keys: &Keys) -> Vec<String> {
         };
         facts.push(format!("with the key {} from {}{retired}", active.id, active.path.display()));
     }
-    let accepts_v2 = config.upstreams.iter().any(|upstream| upstream.acceptance.versions.contains(&TokenVersion::V2));
+    let accepts_v2 = config
+        .upstreams
+        .iter()
+        .any(|upstream| upstream.acceptance.versions.contains(&TokenVersion::V2));
     if accepts_v2 && keys.ring.published(clock::now()).next().is_none() {
         facts.push(
             "without sealing keys, so nobody mints with the public key alone (`magicproxy keys generate` makes them)".to_owned(),
         );
     }
-    if accepts_v2 && keys.ring.published(clock::now()).next().is_some() && keys.ring.key_set().is_empty() {
+    if accepts_v2
+        && keys.ring.published(clock::now()).next().is_some()
+        && keys.ring.key_set().is_empty()
+    {
         facts.push(
             "without a key that signs the key set, so whoever mints with `--to` cannot follow a rotation (`magicproxy keys generate` makes one; \
              replicas need the same)"
@@ -62,15 +78,28 @@ pub(super) struct FirstUpstream {
 impl FirstUpstream {
     pub(super) fn of(config: &Config) -> Option<Self> {
         let upstream = config.upstreams.first()?;
-        let aud =
-            if config.upstreams.len() > 1 { format!(" --aud {}", quoted(&upstream.name.to_string())) } else { String::new() };
+        let aud = if config.upstreams.len() > 1 {
+            format!(" --aud {}", quoted(&upstream.name.to_string()))
+        } else {
+            String::new()
+        };
         let mount = upstream.routes.mount.as_str().to_owned();
-        Some(Self { api_root: upstream.api_root.to_string(), mount, aud, mints_over_http: upstream.mints_over_http() })
+        Some(Self {
+            api_root: upstream.api_root.to_string(),
+            mount,
+            aud,
+            mints_over_http: upstream.mints_over_http(),
+        })
     }
 }
 
 /// What the newcomer types next; it works as it is printed.
-pub(super) fn next_steps(curl: &str, url: &str, first: &FirstUpstream, private: &str) -> Vec<String> {
+pub(super) fn next_steps(
+    curl: &str,
+    url: &str,
+    first: &FirstUpstream,
+    private: &str,
+) -> Vec<String> {
     let path = if first.api_root == "https://api.github.com" { "/user" } else { "/" };
     let mint = if first.mints_over_http {
         format!(
@@ -78,7 +107,10 @@ pub(super) fn next_steps(curl: &str, url: &str, first: &FirstUpstream, private: 
              {curl} -sSf -H 'Content-Type: application/json' --data-binary @- {url}/__magictoken)"
         )
     } else {
-        format!("TOKEN=$(printf '%s' \"$CREDENTIAL\" | magicproxy mint{} --credential-file - --allow 'GET {path}')", first.aud)
+        format!(
+            "TOKEN=$(printf '%s' \"$CREDENTIAL\" | magicproxy mint{} --credential-file - --allow 'GET {path}')",
+            first.aud
+        )
     };
     vec![
         format!("made a new signing key: {private} (keep it secret and backed up: without it every token is void)"),
@@ -98,13 +130,31 @@ pub(super) struct Banner {
 }
 
 impl Banner {
+    /// Says which limits were made to fit the open files: a warning, where somebody gave them.
+    pub(super) fn note_limits(&mut self, scaled: Option<LimitsNotice>) {
+        match scaled {
+            Some(LimitsNotice::Defaults(line)) => self.lines.push(line),
+            Some(LimitsNotice::Given(line)) => self.warnings.push(line),
+            None => {}
+        }
+    }
+
+    /// Says, first of all, where the proxy listens, and what is to be minded there.
+    pub(super) fn note_addresses(&mut self, server: &BoundServer) {
+        let addresses = server.addresses().join(" and ");
+        let first = format!("magicproxy {} listens on {addresses}", env!("CARGO_PKG_VERSION"));
+        self.lines.insert(0, first);
+        self.warnings.extend(server.warnings.iter().cloned());
+    }
+
     pub(super) fn show(&self) {
         if self.as_log {
-            self.lines
+            self.lines.iter().chain(&self.next).for_each(
+                |line| tracing::info!(target: "magicproxy::cli::serve", "{}", line.trim()),
+            );
+            self.warnings
                 .iter()
-                .chain(&self.next)
-                .for_each(|line| tracing::info!(target: "magicproxy::cli::serve", "{}", line.trim()));
-            self.warnings.iter().for_each(|warning| tracing::warn!(target: "magicproxy::cli::serve", "{warning}"));
+                .for_each(|warning| tracing::warn!(target: "magicproxy::cli::serve", "{warning}"));
             return;
         }
         for (at, line) in self.lines.iter().enumerate() {

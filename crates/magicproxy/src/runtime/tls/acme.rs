@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use instant_acme::{
-    Account, AuthorizationStatus, ChallengeHandle, ChallengeType, Identifier, NewAccount, NewOrder, Order, OrderStatus,
-    RetryPolicy,
+    Account, AuthorizationStatus, ChallengeHandle, ChallengeType, Identifier, NewAccount, NewOrder,
+    Order, OrderStatus, RetryPolicy,
 };
 use magicproxy_proxy::clock;
 use magicproxy_proxy::https::HttpsConnector;
@@ -50,8 +50,8 @@ impl Acme {
     /// Prepares everything, and finds the certificate of an earlier run.
     pub(super) fn open(settings: AcmeSettings) -> anyhow::Result<(Self, Option<TlsIdentity>)> {
         let cache = Cache::open(&settings)?;
-        let connector =
-            HttpsConnector::new(settings.extra_roots.clone()).context("TLS towards the ACME server cannot be set up")?;
+        let connector = HttpsConnector::new(settings.extra_roots.clone())
+            .context("TLS towards the ACME server cannot be set up")?;
         let cached = cache.certificate().filter(|cached| clock::now().0 < cached.expires_at);
         let renew_at = cached.as_ref().map_or(0, CachedCertificate::renew_at);
         Ok((Self { settings, cache, connector, renew_at }, cached.map(|cached| cached.identity)))
@@ -61,7 +61,10 @@ impl Acme {
     pub(super) fn note(&self) -> String {
         let state = if self.renew_at == 0 { "; until it comes, handshakes fail" } else { "" };
         let host = self.settings.directory.host().unwrap_or_default();
-        format!("TLS with a certificate from {host} for {}{state}", self.settings.domains.join(", "))
+        format!(
+            "TLS with a certificate from {host} for {}{state}",
+            self.settings.domains.join(", ")
+        )
     }
 
     /// Orders when it is time, and again until it succeeds.
@@ -74,7 +77,9 @@ impl Acme {
             }
             let ordered = tokio::time::timeout(ORDER_LIMIT, self.order(server)).await;
             server.clear_challenges();
-            match ordered.unwrap_or_else(|_| Err(anyhow::anyhow!("it took longer than {} s", ORDER_LIMIT.as_secs()))) {
+            match ordered.unwrap_or_else(|_| {
+                Err(anyhow::anyhow!("it took longer than {} s", ORDER_LIMIT.as_secs()))
+            }) {
                 Ok(cached) => {
                     wait = FIRST_WAIT;
                     self.renew_at = cached.renew_at();
@@ -95,15 +100,19 @@ impl Acme {
 
     async fn order(&self, server: &TlsServer) -> anyhow::Result<CachedCertificate> {
         let account = self.account().await.context("the account")?;
-        let names: Vec<Identifier> = self.settings.domains.iter().cloned().map(Identifier::Dns).collect();
+        let names: Vec<Identifier> =
+            self.settings.domains.iter().cloned().map(Identifier::Dns).collect();
         let mut order = account.new_order(&NewOrder::new(&names)).await.context("the order")?;
         show_control(&mut order, server).await?;
         let status = order.poll_ready(&RETRIES).await.context("the challenge")?;
         if status != OrderStatus::Ready {
-            bail!("the server could not see who controls the names: the order is {status:?}, port 443 of each must lead here");
+            bail!(
+                "the server could not see who controls the names: the order is {status:?}, port 443 of each must lead here"
+            );
         }
         let key = KeyPair::generate().context("a new key")?;
-        let mut params = CertificateParams::new(self.settings.domains.clone()).context("the names")?;
+        let mut params =
+            CertificateParams::new(self.settings.domains.clone()).context("the names")?;
         params.distinguished_name = DistinguishedName::new();
         let request = params.serialize_request(&key).context("the certificate request")?;
         order.finalize_csr(request.der()).await.context("the certificate request")?;
@@ -113,13 +122,19 @@ impl Acme {
 
     /// The account of an earlier run, or a new one.
     async fn account(&self) -> anyhow::Result<Account> {
-        let builder = || Account::builder_with_http(Box::new(AcmeHttp::new(self.connector.clone())));
+        let builder =
+            || Account::builder_with_http(Box::new(AcmeHttp::new(self.connector.clone())));
         if let Some(credentials) = self.cache.account()? {
             return Ok(builder().from_credentials(credentials).await?);
         }
         let contact: Vec<&str> = self.settings.contact.iter().map(String::as_str).collect();
-        let new = NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
-        let (account, credentials) = builder().create(&new, self.settings.directory.to_string(), None).await?;
+        let new = NewAccount {
+            contact: &contact,
+            terms_of_service_agreed: true,
+            only_return_existing: false,
+        };
+        let (account, credentials) =
+            builder().create(&new, self.settings.directory.to_string(), None).await?;
         self.cache.keep_account(&credentials)?;
         Ok(account)
     }
@@ -133,7 +148,9 @@ async fn show_control(order: &mut Order, server: &TlsServer) -> anyhow::Result<(
         if authorization.status == AuthorizationStatus::Valid {
             continue;
         }
-        let mut challenge = authorization.challenge(ChallengeType::TlsAlpn01).context("the server knows no TLS-ALPN-01")?;
+        let mut challenge = authorization
+            .challenge(ChallengeType::TlsAlpn01)
+            .context("the server knows no TLS-ALPN-01")?;
         let name = challenge.identifier().to_string();
         server.set_challenge(&name, answer(&name, &challenge)?);
         challenge.set_ready().await.with_context(|| format!("the challenge for `{name}`"))?;
@@ -144,7 +161,8 @@ async fn show_control(order: &mut Order, server: &TlsServer) -> anyhow::Result<(
 /// A certificate that only the account's owner could make (RFC 8737 section 3).
 fn answer(name: &str, challenge: &ChallengeHandle<'_>) -> anyhow::Result<TlsIdentity> {
     let digest = challenge.key_authorization().digest();
-    let mut params = CertificateParams::new(vec![name.to_owned()]).context("the challenge's name")?;
+    let mut params =
+        CertificateParams::new(vec![name.to_owned()]).context("the challenge's name")?;
     params.custom_extensions = vec![CustomExtension::new_acme_identifier(digest.as_ref())];
     let key = KeyPair::generate().context("a new key")?;
     let certificate = params.self_signed(&key).context("the challenge's certificate")?;

@@ -17,8 +17,9 @@ use anyhow::Context as _;
 use magicproxy_proxy::clock;
 use magicproxy_proxy::listener::tls::{TlsIdentity, TlsServer};
 use rcgen::{
-    BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, NameConstraints, SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    NameConstraints, SerialNumber, date_time_ymd,
 };
 use rustls_pki_types::PrivateKeyDer;
 use zeroize::Zeroizing;
@@ -59,23 +60,29 @@ impl DevAuthority {
         let key = if key_path.exists() { read_key(&key_path)? } else { new_key(&key_path)? };
         let names = names(settings.host);
         let params = authority(&names)?;
-        let signed = params.self_signed(&key).context("the development certificate authority cannot sign itself")?;
+        let signed = params
+            .self_signed(&key)
+            .context("the development certificate authority cannot sign itself")?;
         let staged = write::staged_public(&certificate, &signed.pem())?;
-        std::fs::rename(&staged, &certificate).with_context(|| format!("`{}`", certificate.display()))?;
+        std::fs::rename(&staged, &certificate)
+            .with_context(|| format!("`{}`", certificate.display()))?;
         Ok(Self { certificate, params, key, names, warning: exposure(&key_path) })
     }
 
     /// Signs a new certificate with a new key.
     pub(super) fn issue(&self) -> anyhow::Result<TlsIdentity> {
         let key = KeyPair::generate().context("a new key")?;
-        let mut params = CertificateParams::new(self.names.clone()).context("the names of the development certificate")?;
+        let mut params = CertificateParams::new(self.names.clone())
+            .context("the names of the development certificate")?;
         params.distinguished_name = named("magicproxy development certificate");
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         lives_for(&mut params, LEAF_LIFETIME);
         let issuer = Issuer::from_params(&self.params, &self.key);
-        let leaf = params.signed_by(&key, &issuer).context("the development certificate cannot be signed")?;
+        let leaf = params
+            .signed_by(&key, &issuer)
+            .context("the development certificate cannot be signed")?;
         let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(anyhow::Error::msg)?;
         Ok(TlsIdentity::new(vec![leaf.der().clone()], key)?)
     }
@@ -96,8 +103,12 @@ impl DevAuthority {
     /// How clients of each family are made to trust the authority.
     pub(super) fn notes(&self) -> Vec<String> {
         let path = self.shell_path();
-        let mut notes: Vec<String> = self.warning.iter().map(|warning| format!("warning: {warning}")).collect();
-        notes.push(format!("TLS with a development certificate for {}; clients trust it with", self.names.join(", ")));
+        let mut notes: Vec<String> =
+            self.warning.iter().map(|warning| format!("warning: {warning}")).collect();
+        notes.push(format!(
+            "TLS with a development certificate for {}; clients trust it with",
+            self.names.join(", ")
+        ));
         for (variable, whose) in [
             ("SSL_CERT_FILE", "gh and what else is written in Go, httpx, OpenSSL"),
             ("REQUESTS_CA_BUNDLE", "requests, PyGithub"),
@@ -112,15 +123,22 @@ impl DevAuthority {
 
     /// Where its certificate is, as a shell reads it.
     pub(super) fn shell_path(&self) -> String {
-        let path = std::path::absolute(&self.certificate).unwrap_or_else(|_| self.certificate.clone());
+        let path =
+            std::path::absolute(&self.certificate).unwrap_or_else(|_| self.certificate.clone());
         quoted(&path.display().to_string())
     }
 }
 
 fn read_key(path: &Path) -> anyhow::Result<KeyPair> {
-    let text = std::fs::read_to_string(path).map(Zeroizing::new).with_context(|| format!("`{}`", path.display()))?;
-    KeyPair::from_pem(&text)
-        .map_err(|_| anyhow::anyhow!("`{}`: expected a private key in PEM; delete it for a new one", path.display()))
+    let text = std::fs::read_to_string(path)
+        .map(Zeroizing::new)
+        .with_context(|| format!("`{}`", path.display()))?;
+    KeyPair::from_pem(&text).map_err(|_| {
+        anyhow::anyhow!(
+            "`{}`: expected a private key in PEM; delete it for a new one",
+            path.display()
+        )
+    })
 }
 
 fn new_key(path: &Path) -> anyhow::Result<KeyPair> {
@@ -159,8 +177,12 @@ fn subtree(name: &str) -> GeneralSubtree {
         Ok(IpAddr::V4(address)) if address.is_loopback() => {
             GeneralSubtree::IpAddress(CidrSubnet::V4([127, 0, 0, 0], [255, 0, 0, 0]))
         }
-        Ok(address @ IpAddr::V4(_)) => GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(address, 32)),
-        Ok(address @ IpAddr::V6(_)) => GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(address, 128)),
+        Ok(address @ IpAddr::V4(_)) => {
+            GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(address, 32))
+        }
+        Ok(address @ IpAddr::V6(_)) => {
+            GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(address, 128))
+        }
         Err(_) => GeneralSubtree::DnsName(name.to_owned()),
     }
 }

@@ -26,20 +26,29 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Reads both, which must fit together.
 pub(crate) fn load(files: &CertificateFiles) -> Result<TlsIdentity, CertificateFault> {
-    let certificate = |message: String| CertificateFault { culprit: FaultyFile::Certificate, message };
-    let private_key = |message: String| CertificateFault { culprit: FaultyFile::PrivateKey, message };
+    let certificate =
+        |message: String| CertificateFault { culprit: FaultyFile::Certificate, message };
+    let private_key =
+        |message: String| CertificateFault { culprit: FaultyFile::PrivateKey, message };
     let pem = std::fs::read(&files.certificate).map_err(|error| certificate(reason(&error)))?;
-    let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().unwrap_or_default();
+    let chain =
+        CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().unwrap_or_default();
     if chain.is_empty() {
         return Err(certificate("expected certificates in PEM".to_owned()));
     }
-    let pem = std::fs::read(&files.private_key).map(Zeroizing::new).map_err(|error| private_key(reason(&error)))?;
+    let pem = std::fs::read(&files.private_key)
+        .map(Zeroizing::new)
+        .map_err(|error| private_key(reason(&error)))?;
     let key = PrivateKeyDer::from_pem_slice(&pem)
         .map_err(|_| private_key("expected a private key in PEM, not encrypted".to_owned()))?;
     TlsIdentity::new(chain, key).map_err(|error| match error {
-        TlsIdentityError::NoCertificate | TlsIdentityError::Certificate => certificate(error.to_string()),
+        TlsIdentityError::NoCertificate | TlsIdentityError::Certificate => {
+            certificate(error.to_string())
+        }
         TlsIdentityError::Key => private_key(error.to_string()),
-        TlsIdentityError::Mismatch => private_key(format!("{error} in `{}`", files.certificate.display())),
+        TlsIdentityError::Mismatch => {
+            private_key(format!("{error} in `{}`", files.certificate.display()))
+        }
     })
 }
 

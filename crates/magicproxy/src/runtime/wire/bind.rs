@@ -28,7 +28,9 @@ pub(super) async fn listen(address: &Address) -> io::Result<TcpListener> {
 /// # Errors
 /// Those of the system.
 pub(crate) fn every_address(port: u16) -> io::Result<TcpSocket> {
-    or_of_ipv4(both_families(port), || bound(TcpSocket::new_v4()?, (Ipv4Addr::UNSPECIFIED, port).into()))
+    or_of_ipv4(both_families(port), || {
+        bound(TcpSocket::new_v4()?, (Ipv4Addr::UNSPECIFIED, port).into())
+    })
 }
 
 fn both_families(port: u16) -> io::Result<TcpSocket> {
@@ -46,7 +48,14 @@ pub(super) fn is_ipv6_only(listener: &TcpListener) -> bool {
 /// What is in use, or not for this user, is so in IPv4 too; everything else is a system without IPv6.
 fn or_of_ipv4<S>(found: io::Result<S>, of_ipv4: impl FnOnce() -> io::Result<S>) -> io::Result<S> {
     match found {
-        Err(error) if !matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) => of_ipv4(),
+        Err(error)
+            if !matches!(
+                error.kind(),
+                io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            of_ipv4()
+        }
         found => found,
     }
 }
@@ -72,7 +81,10 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         // Where there is no IPv6, that is all.
         if listener.local_addr().unwrap().is_ipv6() {
-            assert!(!SockRef::from(&listener).only_v6().unwrap(), "though the system may be set otherwise");
+            assert!(
+                !SockRef::from(&listener).only_v6().unwrap(),
+                "though the system may be set otherwise"
+            );
             std::net::TcpStream::connect((Ipv6Addr::LOCALHOST, port)).unwrap();
         }
         std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
@@ -81,9 +93,12 @@ mod tests {
     /// The errors of a kernel without IPv6, and of an interface without.
     #[test]
     fn without_ipv6_there_is_ipv4() {
-        for kind in
-            [io::ErrorKind::Unsupported, io::ErrorKind::AddrNotAvailable, io::ErrorKind::InvalidInput, io::ErrorKind::Other]
-        {
+        for kind in [
+            io::ErrorKind::Unsupported,
+            io::ErrorKind::AddrNotAvailable,
+            io::ErrorKind::InvalidInput,
+            io::ErrorKind::Other,
+        ] {
             assert_eq!(or_of_ipv4(Err(kind.into()), || Ok(4)).unwrap(), 4, "{kind}");
         }
         for kind in [io::ErrorKind::AddrInUse, io::ErrorKind::PermissionDenied] {

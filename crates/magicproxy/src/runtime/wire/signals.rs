@@ -19,7 +19,10 @@ impl EndSignals {
     /// # Errors
     /// Those of the system.
     pub(crate) fn listen() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     async fn next(&mut self) {
@@ -68,8 +71,11 @@ impl EndSignals {
 /// Those of the system.
 #[cfg(unix)]
 pub(crate) fn survive_others() -> std::io::Result<()> {
-    let (mut hangup, mut first, mut second) =
-        (signal(SignalKind::hangup())?, signal(SignalKind::user_defined1())?, signal(SignalKind::user_defined2())?);
+    let (mut hangup, mut first, mut second) = (
+        signal(SignalKind::hangup())?,
+        signal(SignalKind::user_defined1())?,
+        signal(SignalKind::user_defined2())?,
+    );
     tokio::spawn(async move {
         loop {
             tokio::select! {

@@ -50,5 +50,9 @@ async fn only_a_dead_socket_is_replaced() {
     drop(file);
     assert!(std::os::unix::net::UnixStream::connect(&path).is_ok());
     let missing = SocketFile::bind(&folder.path().join("x/s"), 0o660).unwrap_err();
-    assert!(missing.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound));
+    assert!(
+        missing
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    );
 }

@@ -3,7 +3,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{caveat, caveat_faults, claims_faults, full_claims, full_order, full_sealed_claims, order_faults};
+use super::{
+    caveat, caveat_faults, claims_faults, full_claims, full_order, full_sealed_claims, order_faults,
+};
 use crate::json::UniqueValue;
 use crate::json::form::{Form, FormFaultKind, Kind, Member, Presence, ValueFault};
 
@@ -26,8 +28,12 @@ fn refused() -> Vec<(Value, FaultsOf, &'static str, Value, ValueFault)> {
         origin[member] = text.into();
         origin
     };
-    let rule = |members: &str| serde_json::from_str::<Value>(&format!(r#"[{{"method":"GET","path":"/a",{members}}}]"#)).unwrap();
-    let (order, caveat, claims, sealed_claims) = (full_order(), caveat(), full_claims(), full_sealed_claims());
+    let rule = |members: &str| {
+        serde_json::from_str::<Value>(&format!(r#"[{{"method":"GET","path":"/a",{members}}}]"#))
+            .unwrap()
+    };
+    let (order, caveat, claims, sealed_claims) =
+        (full_order(), caveat(), full_claims(), full_sealed_claims());
     vec![
         (sealed_claims.clone(), sealed, "kem", "X25519".into(), ValueFault::Kem),
         (order.clone(), order_faults, "sub", "a b".into(), ValueFault::Label),
@@ -37,14 +43,44 @@ fn refused() -> Vec<(Value, FaultsOf, &'static str, Value, ValueFault)> {
         (caveat.clone(), narrowing, "aud", "a b".into(), ValueFault::Upstream),
         (sealed_claims, sealed, "aud", "".into(), ValueFault::Upstream),
         (order.clone(), order_faults, "expires_in", "soon".into(), ValueFault::ExpiresIn),
-        (caveat.clone(), narrowing, "sender", serde_json::json!({ "cidr": "10.0.0.1/8" }), ValueFault::Network),
+        (
+            caveat.clone(),
+            narrowing,
+            "sender",
+            serde_json::json!({ "cidr": "10.0.0.1/8" }),
+            ValueFault::Network,
+        ),
         (caveat.clone(), narrowing, "from", from("chain", "0"), ValueFault::OriginChain),
         (caveat.clone(), narrowing, "from", from("owner", "0"), ValueFault::OriginOwner),
         (caveat, narrowing, "from", from("kid", "0"), ValueFault::OriginKey),
-        (order.clone(), order_faults, "limit", serde_json::json!({ "total": 0 }), ValueFault::LimitCount),
-        (claims, claims_faults, "allowed", rule(r#""limit":{"total":1000000001}"#), ValueFault::LimitCount),
-        (order.clone(), order_faults, "limit", serde_json::json!({ "requests": 1, "per": "1y" }), ValueFault::LimitPeriod),
-        (order.clone(), order_faults, "limit", serde_json::json!({ "total": 1, "concurrent": 1 }), ValueFault::LimitKind),
+        (
+            order.clone(),
+            order_faults,
+            "limit",
+            serde_json::json!({ "total": 0 }),
+            ValueFault::LimitCount,
+        ),
+        (
+            claims,
+            claims_faults,
+            "allowed",
+            rule(r#""limit":{"total":1000000001}"#),
+            ValueFault::LimitCount,
+        ),
+        (
+            order.clone(),
+            order_faults,
+            "limit",
+            serde_json::json!({ "requests": 1, "per": "1y" }),
+            ValueFault::LimitPeriod,
+        ),
+        (
+            order.clone(),
+            order_faults,
+            "limit",
+            serde_json::json!({ "total": 1, "concurrent": 1 }),
+            ValueFault::LimitKind,
+        ),
         (order, order_faults, "allowed", rule(r#""receipt":false"#), ValueFault::Receipt),
     ]
 }
@@ -72,7 +108,10 @@ fn no_message_of_another_reader_is_told() {
     static ANY: Form = Form { expected: "anything", kind: Kind::Any };
     static FORM: Form = Form {
         expected: "an object with `address`",
-        kind: Kind::Object(&[Member::new("address", &ANY, Presence::Needed), Member::new("body", &ANY, Presence::Optional)]),
+        kind: Kind::Object(&[
+            Member::new("address", &ANY, Presence::Needed),
+            Member::new("body", &ANY, Presence::Optional),
+        ]),
     };
     let kind = |json: &str| {
         let faults = FORM.read::<Read>(json.as_bytes()).unwrap_err();

@@ -5,7 +5,8 @@ use crate::encoding::base32;
 use crate::token::sealed::MAX_SEALED_TOKEN_BYTES;
 
 /// Bytes of the signatures of FIPS 204, by the names that RFC 9964 gives their keys.
-const POST_QUANTUM: [(&str, usize); 3] = [("ML-DSA-44", 2420), ("ML-DSA-65", 3309), ("ML-DSA-87", 4627)];
+const POST_QUANTUM: [(&str, usize); 3] =
+    [("ML-DSA-44", 2420), ("ML-DSA-65", 3309), ("ML-DSA-87", 4627)];
 
 /// One rule and a credential of 40 characters.
 fn typical(ring: &KeyRing, kem: Kem, signer: &MinterSigningKey) -> String {
@@ -36,12 +37,22 @@ fn a_signature_of_another_length_is_read_and_is_no_listed_minters() {
     let token = narrowed(&typical(&ring, Kem::X25519, &signer), r#"{"sub":"agent"}"#);
     assert!(verify_as(&ring, &token, &acceptance).is_ok());
     let signature = part_of(&token, 2);
-    for length in (1..=200).filter(|length| *length != 64).chain(POST_QUANTUM.map(|(_, length)| length)) {
+    for length in
+        (1..=200).filter(|length| *length != 64).chain(POST_QUANTUM.map(|(_, length)| length))
+    {
         let other: Vec<u8> = signature.iter().copied().cycle().take(length).collect();
         let token = with_signature(&token, &other);
         let parsed = SealedToken::parse(&token).unwrap();
-        assert_eq!((parsed.caveats.len(), parsed.signature.as_deref()), (1, Some(&other[..])), "{length}");
-        assert_eq!(verify_as(&ring, &token, &acceptance).err(), Some(VerifyError::Minter), "{length}");
+        assert_eq!(
+            (parsed.caveats.len(), parsed.signature.as_deref()),
+            (1, Some(&other[..])),
+            "{length}"
+        );
+        assert_eq!(
+            verify_as(&ring, &token, &acceptance).err(),
+            Some(VerifyError::Minter),
+            "{length}"
+        );
     }
 }
 
@@ -71,11 +82,17 @@ fn post_quantum_signatures_fit_as_the_specification_says() {
     for (name, bytes) in [("Ed25519", 64)].into_iter().chain(POST_QUANTUM) {
         let signature = vec![7; bytes];
         let lengths = tokens.clone().map(|token| with_signature(&token, &signature).len());
-        let [with_x25519, with_x_wing] =
-            lengths.map(|length| if length <= MAX_SEALED_TOKEN_BYTES { thousands(length) } else { "too long".to_owned() });
-        let (characters, unit) =
-            (thousands(base32(&signature).len()), if name == "Ed25519" { [" characters", " bytes"] } else { ["", ""] });
-        let line = format!("| {name} | {characters}{} | {with_x25519}{} | {with_x_wing} |", unit[0], unit[1]);
+        let [with_x25519, with_x_wing] = lengths.map(|length| {
+            if length <= MAX_SEALED_TOKEN_BYTES { thousands(length) } else { "too long".to_owned() }
+        });
+        let (characters, unit) = (
+            thousands(base32(&signature).len()),
+            if name == "Ed25519" { [" characters", " bytes"] } else { ["", ""] },
+        );
+        let line = format!(
+            "| {name} | {characters}{} | {with_x25519}{} | {with_x_wing} |",
+            unit[0], unit[1]
+        );
         assert!(specification.contains(&line), "{line}");
     }
 }

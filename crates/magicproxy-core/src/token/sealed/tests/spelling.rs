@@ -5,9 +5,14 @@ use super::*;
 #[test]
 fn the_beginning_of_a_token_is_that_of_every_token_of_its_key_and_good_for_nothing() {
     let ring = ring();
-    let credential = |text: &str| TypedCredential::Configured(Credential::parse(Zeroizing::new(text.to_owned())).unwrap());
-    let others =
-        || SealedTokenSpec { credential: credential("another"), issued_at: UnixTime(NOW.0 + 9), ..request(&["POST /.*"]) };
+    let credential = |text: &str| {
+        TypedCredential::Configured(Credential::parse(Zeroizing::new(text.to_owned())).unwrap())
+    };
+    let others = || SealedTokenSpec {
+        credential: credential("another"),
+        issued_at: UnixTime(NOW.0 + 9),
+        ..request(&["POST /.*"])
+    };
     let signed = |credential: &str, seconds: u64| {
         let request = TokenSpec {
             credential: Credential::parse(Zeroizing::new(credential.to_owned())).unwrap(),
@@ -23,7 +28,8 @@ fn the_beginning_of_a_token_is_that_of_every_token_of_its_key_and_good_for_nothi
         };
         ring.mint(&request).unwrap().token.to_string()
     };
-    let sealed = Kem::ALL.map(|kem| (mint(&ring, kem, &request(&["GET /user"])), mint(&ring, kem, &others())));
+    let sealed = Kem::ALL
+        .map(|kem| (mint(&ring, kem, &request(&["GET /user"])), mint(&ring, kem, &others())));
     let pairs = sealed.into_iter().chain([(signed("one", 60), signed("other", 600))]);
     for (one, other) in pairs {
         assert_ne!(one, other);
@@ -32,7 +38,10 @@ fn the_beginning_of_a_token_is_that_of_every_token_of_its_key_and_good_for_nothi
             let beginning = &one[..length];
             assert!(ring.verify(beginning, &context()).is_err(), "{beginning}");
             assert!(UnverifiedToken::parse(beginning).is_err(), "{beginning}");
-            assert!(Caveat::from_json(br#"{"sub":"x"}"#).unwrap().append_to(beginning).is_err(), "{beginning}");
+            assert!(
+                Caveat::from_json(br#"{"sub":"x"}"#).unwrap().append_to(beginning).is_err(),
+                "{beginning}"
+            );
         }
     }
 }
@@ -47,7 +56,12 @@ fn nothing_secret_is_in_the_beginning_of_any_token_of_the_vectors() {
     let mut seen = [0, 0];
     for vectors in vectors {
         let vectors: serde_json::Value = serde_json::from_str(vectors).unwrap();
-        for case in vectors["cases"].as_array().unwrap().iter().filter(|case| case.get("accepted").is_some()) {
+        for case in vectors["cases"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|case| case.get("accepted").is_some())
+        {
             let token = case["token"].as_str().unwrap();
             let parts: Vec<&str> = token.split('.').collect();
             let before_secrets = if token.starts_with(PREFIX) {
@@ -57,8 +71,10 @@ fn nothing_secret_is_in_the_beginning_of_any_token_of_the_vectors() {
                 seen[0] += 1;
                 // In characters of base64, rounded down: where the sealed credential begins in the claims.
                 let claims = String::from_utf8(URL_SAFE_NO_PAD.decode(parts[1]).unwrap()).unwrap();
-                let value =
-                    ["\"token\":", "\"sealed\":"].iter().find_map(|name| Some(claims.find(name)? + name.len() + 1)).unwrap();
+                let value = ["\"token\":", "\"sealed\":"]
+                    .iter()
+                    .find_map(|name| Some(claims.find(name)? + name.len() + 1))
+                    .unwrap();
                 parts[0].len() + 1 + value * 4 / 3
             };
             assert!(before_secrets >= CUT, "{}: {before_secrets}", case["name"]);
@@ -68,7 +84,8 @@ fn nothing_secret_is_in_the_beginning_of_any_token_of_the_vectors() {
 }
 
 fn context() -> VerifyContext<'static> {
-    static NONE: std::sync::LazyLock<(Scopes, Acceptance)> = std::sync::LazyLock::new(Default::default);
+    static NONE: std::sync::LazyLock<(Scopes, Acceptance)> =
+        std::sync::LazyLock::new(Default::default);
     VerifyContext { now: NOW, scopes: &NONE.0, patterns: PatternMode::Whole, acceptance: &NONE.1 }
 }
 
@@ -82,18 +99,28 @@ fn tokens_of_all_kinds() -> Vec<String> {
     let paths = proptest::collection::vec("/[a-z~]{1,9}(/[a-z0-9~._-]{1,9}[?*+]?){0,3}", 1..6);
     let mut tokens = Vec::new();
     for round in 0..200 {
-        let (labels, paths) = (words.new_tree(&mut runner).unwrap().current(), paths.new_tree(&mut runner).unwrap().current());
+        let (labels, paths) = (
+            words.new_tree(&mut runner).unwrap().current(),
+            paths.new_tree(&mut runner).unwrap().current(),
+        );
         let rules: Vec<String> = paths.iter().map(|path| format!("GET {path}")).collect();
         let allowed: Vec<&str> = rules.iter().map(String::as_str).collect();
-        let Ok(_) = Rule::parse_list(&rules.iter().cloned().map(RawRule::Text).collect::<Vec<_>>(), PatternMode::Whole) else {
+        let Ok(_) = Rule::parse_list(
+            &rules.iter().cloned().map(RawRule::Text).collect::<Vec<_>>(),
+            PatternMode::Whole,
+        ) else {
             continue;
         };
         let minter = (round % 2 == 0).then_some(&signer);
         let kem = Kem::ALL[usize::from(round % 10 == 0)];
-        let order = SealedTokenSpec { minter, subject: Label::parse(&labels[0]), ..request(&allowed) };
+        let order =
+            SealedTokenSpec { minter, subject: Label::parse(&labels[0]), ..request(&allowed) };
         let token = mint(&ring, kem, &order);
-        let caveat =
-            Caveat { sub: Label::parse(&labels[1]), allowed: Some(vec![RawRule::Text(rules[0].clone())]), ..Caveat::default() };
+        let caveat = Caveat {
+            sub: Label::parse(&labels[1]),
+            allowed: Some(vec![RawRule::Text(rules[0].clone())]),
+            ..Caveat::default()
+        };
         tokens.extend(caveat.append_to(&token).ok().map(|token| token.to_string()));
         tokens.push(token);
     }
@@ -132,13 +159,24 @@ fn a_token_is_as_long_as_its_parts() {
         let bytes = |count: usize| (count * 8).div_ceil(5);
         let signature = parsed.signature.as_ref().map_or(0, |_| 1 + bytes(64));
         let caveats: usize = parsed.caveats.iter().map(|part| 1 + part.len()).sum();
-        let expected = parsed.bound.len() + 1 + bytes(parsed.sealed.len()) + signature + caveats + 1 + bytes(32);
+        let expected = parsed.bound.len()
+            + 1
+            + bytes(parsed.sealed.len())
+            + signature
+            + caveats
+            + 1
+            + bytes(32);
         assert_eq!(token.len(), expected);
     }
     // What a README mints: 553 characters, where the form with base64url throughout had 509.
     let key = SealingKey::generate(Kem::X25519, NOW).unwrap();
-    let credential = Credential::parse(Zeroizing::new("ghp_".to_owned() + &"a".repeat(36))).unwrap();
-    let order = SealedTokenSpec { credential: credential.into(), subject: None, ..request(&["GET /repos/acme/.*"]) };
+    let credential =
+        Credential::parse(Zeroizing::new("ghp_".to_owned() + &"a".repeat(36))).unwrap();
+    let order = SealedTokenSpec {
+        credential: credential.into(),
+        subject: None,
+        ..request(&["GET /repos/acme/.*"])
+    };
     let token = key.public().mint(&order).unwrap().token;
     assert!((500..600).contains(&token.len()), "{}", token.len());
 }

@@ -94,11 +94,17 @@ impl Direction {
 
     /// Has who receives got a Close frame, the sender's or the proxy's?
     pub(super) fn is_closed(&self) -> bool {
-        self.filled.is_empty() && (self.is_mute || self.frames.has_closed() && self.frames.is_between_frames())
+        self.filled.is_empty()
+            && (self.is_mute || self.frames.has_closed() && self.frames.is_between_frames())
     }
 
     /// Passes on what there is, until one side has ended.
-    pub(super) fn poll<S>(&mut self, context: &mut Context<'_>, from: &mut S, to: &mut S) -> Poll<DirectionEnd>
+    pub(super) fn poll<S>(
+        &mut self,
+        context: &mut Context<'_>,
+        from: &mut S,
+        to: &mut S,
+    ) -> Poll<DirectionEnd>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -156,7 +162,11 @@ impl Direction {
         true
     }
 
-    fn poll_write<S: AsyncWrite + Unpin>(&mut self, context: &mut Context<'_>, to: &mut S) -> Poll<std::io::Result<()>> {
+    fn poll_write<S: AsyncWrite + Unpin>(
+        &mut self,
+        context: &mut Context<'_>,
+        to: &mut S,
+    ) -> Poll<std::io::Result<()>> {
         while !self.filled.is_empty() {
             let bytes = self.buffer.get(self.filled.clone()).unwrap_or_default();
             match ready!(Pin::new(&mut *to).poll_write(context, bytes)) {

@@ -134,7 +134,9 @@ mod tests {
         let mut frame = vec![first];
         match payload {
             0..=125 => frame.push(masked | payload as u8),
-            126..=0xffff => frame.extend([&[masked | 126], &(payload as u16).to_be_bytes()[..]].concat()),
+            126..=0xffff => {
+                frame.extend([&[masked | 126], &(payload as u16).to_be_bytes()[..]].concat())
+            }
             _ => frame.extend([&[masked | 127], &(payload as u64).to_be_bytes()[..]].concat()),
         }
         if masked > 0 {
@@ -155,11 +157,18 @@ mod tests {
                         let mut scan = FrameScan::new(sender);
                         let mut passed = 0;
                         for piece in bytes.chunks(piece) {
-                            assert_eq!(scan.is_between_frames(), passed == 0, "{first:#x} {payload} {passed}");
+                            assert_eq!(
+                                scan.is_between_frames(),
+                                passed == 0,
+                                "{first:#x} {payload} {passed}"
+                            );
                             scan.read(piece);
                             passed += piece.len();
                         }
-                        assert!(scan.is_between_frames() && !scan.has_closed(), "{first:#x} {payload} in {piece}");
+                        assert!(
+                            scan.is_between_frames() && !scan.has_closed(),
+                            "{first:#x} {payload} in {piece}"
+                        );
                     }
                     let mut scan = FrameScan::new(sender);
                     scan.read(&[bytes, frame(sender, 0x88, 2), frame(sender, 0x8a, 0)].concat());
@@ -201,7 +210,10 @@ mod tests {
                 assert!(scan.is_between_frames() && scan.has_closed(), "{reason:?}");
             }
         }
-        assert_eq!(close_frame(Sender::Server, CloseCode::PolicyViolation, "no"), b"\x88\x04\x03\xf0no");
+        assert_eq!(
+            close_frame(Sender::Server, CloseCode::PolicyViolation, "no"),
+            b"\x88\x04\x03\xf0no"
+        );
         // A control frame holds 125 bytes: RFC 6455 section 5.5.
         for (length, payload) in [(122, 124), (123, 125), (124, 125)] {
             let frame = close_frame(Sender::Server, CloseCode::GoingAway, &"x".repeat(length));

@@ -3,7 +3,12 @@ use rcgen::{CertificateParams, KeyPair};
 use super::*;
 
 fn certificate(pair: &KeyPair) -> CertificateDer<'static> {
-    CertificateParams::new(vec!["proxy.test".to_owned()]).unwrap().self_signed(pair).unwrap().der().clone()
+    CertificateParams::new(vec!["proxy.test".to_owned()])
+        .unwrap()
+        .self_signed(pair)
+        .unwrap()
+        .der()
+        .clone()
 }
 
 fn key(pair: &KeyPair) -> PrivateKeyDer<'static> {
@@ -11,7 +16,11 @@ fn key(pair: &KeyPair) -> PrivateKeyDer<'static> {
 }
 
 #[track_caller]
-fn check(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>, expected: TlsIdentityError) {
+fn check(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    expected: TlsIdentityError,
+) {
     assert_eq!(TlsIdentity::new(chain, key).unwrap_err(), expected);
 }
 
@@ -23,7 +32,11 @@ fn a_key_must_be_that_of_the_first_certificate() {
     check(vec![certificate(&second), certificate(&first)], key(&first), TlsIdentityError::Mismatch);
     check(Vec::new(), key(&first), TlsIdentityError::NoCertificate);
     check(vec![CertificateDer::from(vec![0; 9])], key(&first), TlsIdentityError::Certificate);
-    check(vec![certificate(&first)], PrivateKeyDer::Pkcs8(vec![0; 9].into()), TlsIdentityError::Key);
+    check(
+        vec![certificate(&first)],
+        PrivateKeyDer::Pkcs8(vec![0; 9].into()),
+        TlsIdentityError::Key,
+    );
 }
 
 #[test]

@@ -40,7 +40,8 @@ impl ActiveClaim {
         ends_at: UnixTime,
         rows: RowLimits,
     ) -> Result<Result<Self, Arc<Claim>>, Rejection> {
-        let mut claimed = Self { ledger: ledger.clone(), claim: Arc::new(claim), stage: Stage::Asked };
+        let mut claimed =
+            Self { ledger: ledger.clone(), claim: Arc::new(claim), stage: Stage::Asked };
         // Seen through though the client goes meanwhile: whether it was made decides how it is given up.
         let claiming = tokio::spawn(async move {
             let made = claimed.ledger.claim(&claimed.claim, ends_at, rows).await;
@@ -65,7 +66,11 @@ impl ActiveClaim {
     }
 
     /// Does what the response decides.
-    pub(in crate::exchange::ledger) async fn commit(mut self, status: StatusCode, ends_at: UnixTime) {
+    pub(in crate::exchange::ledger) async fn commit(
+        mut self,
+        status: StatusCode,
+        ends_at: UnixTime,
+    ) {
         self.stage = Stage::Over;
         if status.is_success() {
             self.ledger.confirm(&self.claim, ends_at).await;

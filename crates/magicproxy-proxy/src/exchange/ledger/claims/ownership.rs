@@ -73,5 +73,8 @@ impl TouchedItems {
 
 /// Is this a trace, whoever left it?
 pub(super) fn is_trace(value: &[u8]) -> bool {
-    value.strip_prefix(b"owned ").and_then(|rest| rest.get(32..)).is_some_and(|rest| rest.starts_with(b"!"))
+    value
+        .strip_prefix(b"owned ")
+        .and_then(|rest| rest.get(32..))
+        .is_some_and(|rest| rest.starts_with(b"!"))
 }

@@ -130,7 +130,13 @@ impl Stage {
             pending: limits::PendingReturns::default(),
             seen: named::KnownOwners::default(),
         };
-        Self { ledger, store, api: BTreeMap::from([(1, OPERATOR)]), requests: Vec::new(), violations: Vec::new() }
+        Self {
+            ledger,
+            store,
+            api: BTreeMap::from([(1, OPERATOR)]),
+            requests: Vec::new(),
+            violations: Vec::new(),
+        }
     }
 
     async fn look(&self, owner: usize, action: ItemAction) -> Result<Claim, Rejection> {
@@ -151,7 +157,9 @@ impl Stage {
     fn carry_out(&mut self, at: usize) {
         let Request { owner, name, action, fate, .. } = &self.requests[at];
         if let Some(made_by) = self.api.get(name).filter(|made_by| *made_by != owner) {
-            self.violations.push(format!("{owner} changed {name}, which {made_by} made ({action:?}, {fate:?})"));
+            self.violations.push(format!(
+                "{owner} changed {name}, which {made_by} made ({action:?}, {fate:?})"
+            ));
         }
         match action {
             ItemAction::Create => drop(self.api.insert(*name, *owner)),
@@ -163,7 +171,9 @@ impl Stage {
     async fn commit(&self, claim: &Claim, end: End) {
         match end {
             End::Answer(status) if status < 300 => self.ledger.confirm(claim, ends_at()).await,
-            End::Answer(status) => self.ledger.disown(claim, Failure::of(StatusCode::from_u16(status).unwrap())).await,
+            End::Answer(status) => {
+                self.ledger.disown(claim, Failure::of(StatusCode::from_u16(status).unwrap())).await
+            }
             End::Lost => self.ledger.disown(claim, Failure::Unknown).await,
             End::Left => self.ledger.disown(claim, Failure::Refused).await,
             End::Death => {}
@@ -219,9 +229,15 @@ impl Stage {
     }
 
     async fn rows_of(&self, number: usize) -> usize {
-        let rows = self.store.list(Partition::of(&[b"list"]), Vec::new(), 100, clock::now()).await.unwrap();
+        let rows = self
+            .store
+            .list(Partition::of(&[b"list"]), Vec::new(), 100, clock::now())
+            .await
+            .unwrap();
         let owner = owner(number);
-        rows.iter().filter(|(_, entry)| entry.value.windows(32).any(|window| window == owner.as_bytes())).count()
+        rows.iter()
+            .filter(|(_, entry)| entry.value.windows(32).any(|window| window == owner.as_bytes()))
+            .count()
     }
 }
 
@@ -236,8 +252,14 @@ enum Event {
 fn events() -> impl Strategy<Value = Vec<Event>> {
     let owner = select(&[0, 0, 0, 1, 1, 2, STRANGER][..]);
     let name = select(&[0, 0, 0, 1][..]);
-    let begin = (owner, name, select(&[ItemAction::Create, ItemAction::Create, ItemAction::Delete][..]), 0..FATES.len());
-    let begin = begin.prop_map(|(owner, name, action, fate)| Event::Begin(owner, name, action, fate));
+    let begin = (
+        owner,
+        name,
+        select(&[ItemAction::Create, ItemAction::Create, ItemAction::Delete][..]),
+        0..FATES.len(),
+    );
+    let begin =
+        begin.prop_map(|(owner, name, action, fate)| Event::Begin(owner, name, action, fate));
     let steps = (any::<usize>(), 1..6_usize).prop_map(|(at, count)| Event::Steps(at, count));
     vec(proptest::prop_oneof![2 => begin, 5 => steps], 1..60)
 }
@@ -249,13 +271,19 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 #[test]
 fn nobody_changes_what_another_made_in_whatever_order() {
     let defaults = Config::default();
-    let mut runner = TestRunner::new(Config { cases: defaults.cases.max(2_000), failure_persistence: None, ..defaults });
+    let mut runner = TestRunner::new(Config {
+        cases: defaults.cases.max(2_000),
+        failure_persistence: None,
+        ..defaults
+    });
     let outcome = runner.run(&events(), |events| {
         let (violations, strangers) = block_on(async {
             let mut stage = Stage::set();
             for event in &events {
                 match *event {
-                    Event::Begin(owner, name, action, fate) => stage.begin(owner, name, action, FATES[fate]).await,
+                    Event::Begin(owner, name, action, fate) => {
+                        stage.begin(owner, name, action, FATES[fate]).await
+                    }
                     Event::Steps(at, count) => stage.run(at, count).await,
                 }
             }
@@ -306,7 +334,10 @@ fn nothing_is_taken_away_that_another_request_relies_on() {
                 stage.run(at, 5).await;
                 stage.run(at + 1, 5).await;
                 assert_eq!(stage.violations, [""; 0], "{first:?}, {second:?}, {settled}");
-                assert!(stage.look(1, ItemAction::Create).await.unwrap().is_foreign(), "{first:?}, {second:?}, {settled}");
+                assert!(
+                    stage.look(1, ItemAction::Create).await.unwrap().is_foreign(),
+                    "{first:?}, {second:?}, {settled}"
+                );
             });
         }
     }
@@ -316,7 +347,9 @@ fn nothing_is_taken_away_that_another_request_relies_on() {
 /// began when the response was there.
 #[test]
 fn what_may_be_done_yet_is_relied_on_after_its_end() {
-    for (action, was_there) in [(ItemAction::Create, false), (ItemAction::Create, true), (ItemAction::Delete, true)] {
+    for (action, was_there) in
+        [(ItemAction::Create, false), (ItemAction::Create, true), (ItemAction::Delete, true)]
+    {
         for late in [FATES[6], FATES[8]] {
             block_on(async {
                 let mut stage = Stage::set();
@@ -334,7 +367,10 @@ fn what_may_be_done_yet_is_relied_on_after_its_end() {
                 stage.run(at + 2, 5).await;
                 stage.run(at, 1).await;
                 assert_eq!(stage.violations, [""; 0], "{action:?}, {was_there}, {late:?}");
-                assert!(stage.look(1, ItemAction::Create).await.unwrap().is_foreign(), "{action:?}, {was_there}, {late:?}");
+                assert!(
+                    stage.look(1, ItemAction::Create).await.unwrap().is_foreign(),
+                    "{action:?}, {was_there}, {late:?}"
+                );
             });
         }
     }
@@ -343,7 +379,11 @@ fn what_may_be_done_yet_is_relied_on_after_its_end() {
 /// What only one request relied on is free with its end.
 #[test]
 fn what_nobody_relies_on_any_more_is_free_at_once() {
-    for (action, fate) in [(ItemAction::Create, FATES[2]), (ItemAction::Create, FATES[7]), (ItemAction::Delete, FATES[0])] {
+    for (action, fate) in [
+        (ItemAction::Create, FATES[2]),
+        (ItemAction::Create, FATES[7]),
+        (ItemAction::Delete, FATES[0]),
+    ] {
         block_on(async {
             let mut stage = Stage::set();
             if action == ItemAction::Delete {
@@ -358,7 +398,11 @@ fn what_nobody_relies_on_any_more_is_free_at_once() {
             stage.run(at, 5).await;
             stage.begin(1, 0, ItemAction::Create, FATES[0]).await;
             stage.run(at + 1, 5).await;
-            assert_eq!((stage.api.get(&0), stage.violations.len()), (Some(&1), 0), "{action:?}, {fate:?}");
+            assert_eq!(
+                (stage.api.get(&0), stage.violations.len()),
+                (Some(&1), 0),
+                "{action:?}, {fate:?}"
+            );
         });
     }
 }
@@ -417,7 +461,13 @@ fn traces_are_counted_as_their_owners() {
         stage.ledger.disown(&claim, Failure::Refused).await;
         assert_eq!(stage.rows_of(0).await, 1);
         let condition = Condition::AtMostValued(claim.touched.of_owner(), 0);
-        assert!(!stage.store.apply(claim.touched.partition, vec![condition], vec![], clock::now()).await.unwrap());
+        assert!(
+            !stage
+                .store
+                .apply(claim.touched.partition, vec![condition], vec![], clock::now())
+                .await
+                .unwrap()
+        );
     });
 }
 
@@ -455,7 +505,12 @@ fn what_was_claimed_is_not_kept_without_an_answer() {
             let stage = Stage::set();
             let claim = stage.look(0, ItemAction::Create).await.unwrap();
             let began = clock::now().0;
-            let mut claiming = Box::pin(ActiveClaim::claim(&stage.ledger, claim, UnixTime(began + 3600), RowLimits::UNBOUNDED));
+            let mut claiming = Box::pin(ActiveClaim::claim(
+                &stage.ledger,
+                claim,
+                UnixTime(began + 3600),
+                RowLimits::UNBOUNDED,
+            ));
             if matches!(given, BeforeMade) {
                 // Asked once, so that it has begun.
                 tokio::select! {
@@ -482,7 +537,9 @@ fn what_was_claimed_is_not_kept_without_an_answer() {
                 }
                 Answered(status) => {
                     claimed.sent();
-                    claimed.commit(StatusCode::from_u16(status).unwrap(), UnixTime(began + 3600)).await;
+                    claimed
+                        .commit(StatusCode::from_u16(status).unwrap(), UnixTime(began + 3600))
+                        .await;
                 }
             }
             finished().await;
@@ -490,7 +547,10 @@ fn what_was_claimed_is_not_kept_without_an_answer() {
             assert_eq!(held.len(), usize::from(owned), "{given:?}");
             for held in held {
                 let lasts = held.expires_at.0 - began;
-                assert!((least..=most + (clock::now().0 - began)).contains(&lasts), "{given:?}: {lasts}");
+                assert!(
+                    (least..=most + (clock::now().0 - began)).contains(&lasts),
+                    "{given:?}: {lasts}"
+                );
             }
         });
     }
@@ -526,7 +586,10 @@ fn what_a_request_relies_on_outlives_it() {
         block_on(async {
             let stage = Stage::set();
             let of = touched(0, 0, action);
-            let entry = Entry { value: of.ownership(Reliance::Nobody), expires_at: UnixTime(clock::now().0 + 20) };
+            let entry = Entry {
+                value: of.ownership(Reliance::Nobody),
+                expires_at: UnixTime(clock::now().0 + 20),
+            };
             let put = vec![Change::Put(of.list_items[0].name(), entry)];
             assert!(stage.store.apply(of.partition, vec![], put, clock::now()).await.unwrap());
             let claim = stage.look(0, action).await.unwrap();

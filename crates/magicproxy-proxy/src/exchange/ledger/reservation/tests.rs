@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use magicproxy_core::rule::HeldGrant;
 use magicproxy_core::{
-    Acceptance, AccessRequest, Credential, Decision, DecisionSteps, EncodedSlash, KeyRing, PatternMode, PrivateKey, Question,
-    RawRule, RequestTarget, Rule, RuleSource, Scopes, TokenSpec, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken,
-    VerifyContext,
+    Acceptance, AccessRequest, Credential, Decision, DecisionSteps, EncodedSlash, KeyRing,
+    PatternMode, PrivateKey, Question, RawRule, RequestTarget, Rule, RuleSource, Scopes, TokenSpec,
+    UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -32,13 +32,25 @@ fn token(keys: &KeyRing, rule: &Value, limit: Option<&str>) -> Arc<VerifiedToken
     };
     let text = keys.mint(&request).unwrap().token;
     let (scopes, acceptance) = (Scopes::default(), Acceptance::default());
-    let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &acceptance };
+    let context = VerifyContext {
+        now: NOW,
+        scopes: &scopes,
+        patterns: PatternMode::Whole,
+        acceptance: &acceptance,
+    };
     Arc::new(keys.verify(&text, &context).unwrap())
 }
 
 /// What the token's permit for a request becomes at once.
-fn plain(token: &Arc<VerifiedToken>, method: &str, permit: impl Fn(&Arc<VerifiedToken>, &AccessRequest<'_>) -> Permit) -> bool {
-    let (target, name) = (RequestTarget::parse(b"/x", EncodedSlash::Refuse).unwrap(), UpstreamName::parse("api").unwrap());
+fn plain(
+    token: &Arc<VerifiedToken>,
+    method: &str,
+    permit: impl Fn(&Arc<VerifiedToken>, &AccessRequest<'_>) -> Permit,
+) -> bool {
+    let (target, name) = (
+        RequestTarget::parse(b"/x", EncodedSlash::Refuse).unwrap(),
+        UpstreamName::parse("api").unwrap(),
+    );
     let steps = DecisionSteps::new();
     let access = AccessRequest {
         method,
@@ -57,7 +69,8 @@ fn plain(token: &Arc<VerifiedToken>, method: &str, permit: impl Fn(&Arc<Verified
 #[test]
 fn only_a_permit_that_takes_nothing_is_settled_at_once() {
     let keys = KeyRing::new(PrivateKey::generate(2048).unwrap(), Vec::new()).unwrap();
-    let by_rule = |token: &Arc<VerifiedToken>, access: &AccessRequest<'_>| token.authorize(access).unwrap();
+    let by_rule =
+        |token: &Arc<VerifiedToken>, access: &AccessRequest<'_>| token.authorize(access).unwrap();
     assert!(plain(&token(&keys, &json!("GET /x"), None), "GET", by_rule));
     for limit in ["total=3", "concurrent=1"] {
         assert!(!plain(&token(&keys, &json!("GET /x"), Some(limit)), "GET", by_rule), "{limit}");
@@ -69,11 +82,19 @@ fn only_a_permit_that_takes_nothing_is_settled_at_once() {
     ] {
         assert!(!plain(&token(&keys, &state, None), "GET", by_rule), "{state}");
     }
-    let other = token(&keys, &json!({ "method": "POST", "path": "/y", "grants": ["DELETE /x/{location}"] }), None);
+    let other = token(
+        &keys,
+        &json!({ "method": "POST", "path": "/y", "grants": ["DELETE /x/{location}"] }),
+        None,
+    );
     let by_grant = |token: &Arc<VerifiedToken>, access: &AccessRequest<'_>| {
         let held = HeldGrant::from_store(token.owner(), "/x", b"DELETE").unwrap();
-        let Decision::Needs(Question::Grants(question)) = token.decide(access) else { panic!("no grant is asked for") };
-        let Ok(Decision::Allowed(permit)) = question.held(access, held, None) else { panic!("the grant does not allow it") };
+        let Decision::Needs(Question::Grants(question)) = token.decide(access) else {
+            panic!("no grant is asked for")
+        };
+        let Ok(Decision::Allowed(permit)) = question.held(access, held, None) else {
+            panic!("the grant does not allow it")
+        };
         permit
     };
     assert!(!plain(&other, "DELETE", by_grant), "a grant that may be used up");

@@ -9,7 +9,11 @@ fn check_sent(base: &str, came: &str, target: &str, sent: &str) {
     let root = ApiRoot::parse(&format!("https://api.example{base}")).unwrap();
     let target = RequestTarget::parse(target.as_bytes(), EncodedSlash::Refuse).unwrap();
     for came in [Some(came.parse().unwrap()), None] {
-        assert_eq!(sent_path(&root, target.clone(), came.clone(), None).unwrap().as_str(), sent, "{came:?}");
+        assert_eq!(
+            sent_path(&root, target.clone(), came.clone(), None).unwrap().as_str(),
+            sent,
+            "{came:?}"
+        );
     }
 }
 
@@ -32,14 +36,21 @@ fn the_target_is_sent_whatever_came() {
 #[test]
 fn a_spare_request_has_all_fields_in_their_order() {
     let mut headers = HeaderMap::new();
-    for (name, value) in [("accept", "a"), ("x-own", "1"), ("accept", "b"), ("x-own", "2"), ("authorization", "secret")] {
+    for (name, value) in [
+        ("accept", "a"),
+        ("x-own", "1"),
+        ("accept", "b"),
+        ("x-own", "2"),
+        ("authorization", "secret"),
+    ] {
         headers.append(name, HeaderValue::from_static(value));
     }
     headers.get_mut("authorization").unwrap().set_sensitive(true);
     headers.remove("accept");
     headers.append("accept", HeaderValue::from_static("c"));
     let path = PathAndQuery::from_static("/a?b");
-    let outgoing = SendAttempt { method: Method::DELETE, headers, path, body: RequestBody::empty() };
+    let outgoing =
+        SendAttempt { method: Method::DELETE, headers, path, body: RequestBody::empty() };
     let again = SendAttempt::from(outgoing.spare());
     assert_eq!((&again.method, &again.path), (&outgoing.method, &outgoing.path));
     assert!(again.headers.iter().eq(outgoing.headers.iter()), "{:?}", again.headers);

@@ -31,7 +31,8 @@ impl Stage {
             self.gate.acquire().await.unwrap().forget();
             ends().map(|()| worked)
         };
-        let mut asking: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(self.flights.outcome(1, work));
+        let mut asking: Pin<Box<dyn Future<Output = _> + Send + '_>> =
+            Box::pin(self.flights.outcome(1, work));
         std::future::poll_fn(|context| {
             self.polled.fetch_add(1, Ordering::SeqCst);
             asking.as_mut().poll(context)
@@ -40,7 +41,11 @@ impl Stage {
     }
 
     /// Many at once, of whose flights so many may end.
-    async fn many(self: &Arc<Self>, ends: fn() -> Result<(), Rejection>, flights: usize) -> Vec<Result<usize, Rejection>> {
+    async fn many(
+        self: &Arc<Self>,
+        ends: fn() -> Result<(), Rejection>,
+        flights: usize,
+    ) -> Vec<Result<usize, Rejection>> {
         let mut all = JoinSet::new();
         (0..WAITERS).for_each(|_| drop(all.spawn(Arc::clone(self).ask(ends))));
         while self.polled.load(Ordering::SeqCst) < WAITERS {
@@ -65,12 +70,21 @@ async fn many_share_what_comes_of_one() {
 
 #[tokio::test]
 async fn many_share_what_is_wrong_with_the_token() {
-    let faults: [fn() -> Result<(), Rejection>; 3] =
-        [|| Err(VerifyError::Malformed.into()), || Err(OpenError::Sealed.into()), || Err(Rejection::NoOwnerSecret)];
+    let faults: [fn() -> Result<(), Rejection>; 3] = [
+        || Err(VerifyError::Malformed.into()),
+        || Err(OpenError::Sealed.into()),
+        || Err(Rejection::NoOwnerSecret),
+    ];
     for ends in faults {
         let stage = Stage::new();
         let told = ends().unwrap_err().to_string();
-        assert!(stage.many(ends, 1).await.into_iter().all(|outcome| outcome.unwrap_err().to_string() == told));
+        assert!(
+            stage
+                .many(ends, 1)
+                .await
+                .into_iter()
+                .all(|outcome| outcome.unwrap_err().to_string() == told)
+        );
         assert_eq!((stage.cost(), stage.flights.count()), ((1, 1), 0), "{told}");
     }
 }
@@ -85,7 +99,10 @@ async fn what_is_wrong_with_a_request_is_its_own() {
 
     let stage = Stage::new();
     stage.gate.add_permits(2);
-    let (refused, other) = tokio::join!(Arc::clone(&stage).ask(|| Err(Rejection::Busy)), Arc::clone(&stage).ask(|| Ok(())));
+    let (refused, other) = tokio::join!(
+        Arc::clone(&stage).ask(|| Err(Rejection::Busy)),
+        Arc::clone(&stage).ask(|| Ok(()))
+    );
     assert!(matches!(refused, Err(Rejection::Busy)));
     assert_eq!(other.unwrap(), 2);
 }

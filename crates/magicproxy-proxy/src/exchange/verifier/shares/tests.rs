@@ -19,7 +19,11 @@ fn whoever_fills_a_share_loses_entries_of_its_own() {
         let (one, other) = (holder(standing), holder(standing));
         assert!(shares.add(0, 10, &other, never).is_empty());
         let gone: Vec<u32> = (1..=50).flat_map(|key| shares.add(key, 10, &one, never)).collect();
-        assert_eq!(gone, (1..=50 - kept).collect::<Vec<u32>>(), "the oldest first, and never the other's");
+        assert_eq!(
+            gone,
+            (1..=50 - kept).collect::<Vec<u32>>(),
+            "the oldest first, and never the other's"
+        );
         assert_eq!(shares.weight(), 10 * (kept as usize + 1));
     }
 }
@@ -32,7 +36,8 @@ fn the_heaviest_gives_way_when_all_are_too_many() {
         assert!(shares.add(key, 10, &heavy, never).is_empty());
     }
     // Many peers with one entry each: until the reserve nobody loses anything, then the one that has most.
-    let gone: Vec<Vec<u32>> = (10..17).map(|key| shares.add(key, 10, &holder(MinterTrust::Stranger), never)).collect();
+    let gone: Vec<Vec<u32>> =
+        (10..17).map(|key| shares.add(key, 10, &holder(MinterTrust::Stranger), never)).collect();
     assert_eq!(gone, [vec![], vec![], vec![], vec![], vec![], vec![0], vec![1]]);
     // The reserve is for the known.
     assert!(shares.add(20, 10, &holder(MinterTrust::Known), never).is_empty());
@@ -44,7 +49,8 @@ fn the_heaviest_gives_way_when_all_are_too_many() {
 fn what_was_used_is_passed_over_once() {
     let (mut shares, own) = (Shares::new(QUOTA), holder(MinterTrust::Stranger));
     let mut used = std::collections::HashSet::from([0, 2]);
-    let gone: Vec<u32> = (0..5).flat_map(|key| shares.add(key, 10, &own, |key| used.remove(key))).collect();
+    let gone: Vec<u32> =
+        (0..5).flat_map(|key| shares.add(key, 10, &own, |key| used.remove(key))).collect();
     assert_eq!(gone, [1, 3]);
     // Where everything was used, the oldest goes all the same.
     let gone = shares.add(5, 10, &own, |_| true);

@@ -57,9 +57,13 @@ impl UrlRules<'_> {
         };
         let rest = |end| window.get(1 + matched.length..end).unwrap_or_default();
         match find_end(window, from) {
-            Ok(end) if standing == MemberCheck::Followed || self.leads(matched, rest(end)) => UrlVerdict::Leads(matched, end + 1),
+            Ok(end) if standing == MemberCheck::Followed || self.leads(matched, rest(end)) => {
+                UrlVerdict::Leads(matched, end + 1)
+            }
             Ok(_) | Err(Found::NoUrl) => UrlVerdict::Stays,
-            Err(Found::Nothing(from)) => UrlVerdict::Unfinished(Progress::Inside(matched, standing, from)),
+            Err(Found::Nothing(from)) => {
+                UrlVerdict::Unfinished(Progress::Inside(matched, standing, from))
+            }
         }
     }
 
@@ -67,7 +71,11 @@ impl UrlRules<'_> {
     fn judge_beginning(&mut self, window: &[u8]) -> Result<(LinkMatch, MemberCheck), UrlVerdict> {
         if !window.starts_with(OPENER) {
             let unfinished = OPENER.starts_with(window);
-            return Err(if unfinished { UrlVerdict::Unfinished(Progress::Opened) } else { UrlVerdict::Stays });
+            return Err(if unfinished {
+                UrlVerdict::Unfinished(Progress::Opened)
+            } else {
+                UrlVerdict::Stays
+            });
         }
         match self.links.prefix(window.get(1..).unwrap_or_default()) {
             Prefix::Matched(matched) => match self.standings.standing(self.links, self.position) {
@@ -81,7 +89,8 @@ impl UrlRules<'_> {
 
     /// Does a URL lead where its member is followed, given what comes behind the link?
     fn leads(&self, matched: LinkMatch, rest: &[u8]) -> bool {
-        let to_asked = self.asked.is_some_and(|asked| self.links.leads_to(matched, rest, asked.path()));
+        let to_asked =
+            self.asked.is_some_and(|asked| self.links.leads_to(matched, rest, asked.path()));
         self.links.members().follow(self.position, &MemberUrl { rest, to_asked })
     }
 }
@@ -99,7 +108,9 @@ fn find_end(window: &[u8], mut from: usize) -> Result<usize, Found> {
     loop {
         let plain = |byte: &u8| CLASSES.get(usize::from(*byte)) == Some(&Class::Url);
         let rest = window.get(from..).unwrap_or_default();
-        let Some(length) = rest.iter().position(|byte| !plain(byte)) else { return Err(Found::Nothing(window.len())) };
+        let Some(length) = rest.iter().position(|byte| !plain(byte)) else {
+            return Err(Found::Nothing(window.len()));
+        };
         let at = from + length;
         match rest.get(length..).unwrap_or_default() {
             [b'"', ..] => return Ok(at),

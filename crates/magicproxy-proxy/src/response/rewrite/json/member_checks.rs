@@ -27,9 +27,20 @@ impl MemberChecks {
     /// The standing of the member at a position.
     pub(super) fn standing(&mut self, links: &LinkMap, position: &Position) -> MemberCheck {
         let find = || links.members().standing(position);
-        let Some(path) = position.path().filter(|path| (1..=MAX_MEMBER_PATH_BYTES).contains(&path.len())) else { return find() };
+        let Some(path) =
+            position.path().filter(|path| (1..=MAX_MEMBER_PATH_BYTES).contains(&path.len()))
+        else {
+            return find();
+        };
         if self.slots.is_empty() {
-            self.slots = vec![Slot { path: [0; MAX_MEMBER_PATH_BYTES], length: 0, standing: MemberCheck::Stays }; SLOTS];
+            self.slots = vec![
+                Slot {
+                    path: [0; MAX_MEMBER_PATH_BYTES],
+                    length: 0,
+                    standing: MemberCheck::Stays
+                };
+                SLOTS
+            ];
         }
         let Some(slot) = self.slots.get_mut(slot_of(path)) else { return find() };
         if slot.path() != path {
@@ -46,7 +57,9 @@ impl Slot {
 
     fn remember(&mut self, path: &[u8], standing: MemberCheck) {
         self.length = 0;
-        if let (Some(place), Ok(length)) = (self.path.get_mut(..path.len()), u8::try_from(path.len())) {
+        if let (Some(place), Ok(length)) =
+            (self.path.get_mut(..path.len()), u8::try_from(path.len()))
+        {
             place.copy_from_slice(path);
             self.length = length;
         }
@@ -62,7 +75,9 @@ fn slot_of(path: &[u8]) -> usize {
     for (to, from) in last.iter_mut().zip(rest) {
         *to = *from;
     }
-    let mix = |hash: u64, word: &[u8; 8]| (hash.rotate_left(5) ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR);
+    let mix = |hash: u64, word: &[u8; 8]| {
+        (hash.rotate_left(5) ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR)
+    };
     let hash = words.iter().chain([&last]).fold(path.len() as u64, mix);
     (hash >> (u64::BITS - SLOTS.ilog2())) as usize
 }

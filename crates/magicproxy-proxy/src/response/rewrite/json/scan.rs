@@ -17,8 +17,9 @@ pub(super) fn structure(text: &[u8], mut take: impl FnMut(u8)) -> Option<usize> 
     let (words, rest) = text.as_chunks::<8>();
     for (number, word) in words.iter().enumerate() {
         let loaded = u64::from_le_bytes(*word);
-        let mut marked =
-            exact_zeros(loaded ^ QUOTE) | exact_zeros(loaded ^ COMMA) | exact_zeros((loaded | BRACKET_BITS) ^ BRACKET);
+        let mut marked = exact_zeros(loaded ^ QUOTE)
+            | exact_zeros(loaded ^ COMMA)
+            | exact_zeros((loaded | BRACKET_BITS) ^ BRACKET);
         while marked != 0 {
             let at = first(marked);
             match word.get(at) {

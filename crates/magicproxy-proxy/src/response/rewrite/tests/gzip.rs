@@ -91,8 +91,19 @@ fn what_is_not_whole_is_an_error() {
         bad
     };
     let mut odd: Vec<Vec<u8>> = (1..whole.len()).map(|end| whole[..end].to_vec()).collect();
-    odd.extend([b"{}".to_vec(), b"\x1f".to_vec(), flipped(0), flipped(2), flipped(whole.len() - 1), flipped(whole.len() - 8)]);
-    odd.extend([[whole.as_slice(), b"x"].concat(), [&whole[..], &whole[..12]].concat(), [whole.as_slice(), b"\0x"].concat()]);
+    odd.extend([
+        b"{}".to_vec(),
+        b"\x1f".to_vec(),
+        flipped(0),
+        flipped(2),
+        flipped(whole.len() - 1),
+        flipped(whole.len() - 8),
+    ]);
+    odd.extend([
+        [whole.as_slice(), b"x"].concat(),
+        [&whole[..], &whole[..12]].concat(),
+        [whole.as_slice(), b"\0x"].concat(),
+    ]);
     for body in odd {
         for size in [1, 3, body.len()] {
             assert_eq!(inflated(&body, size), Err(GzipError), "{body:?} by {size}");

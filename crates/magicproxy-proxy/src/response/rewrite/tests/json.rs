@@ -33,7 +33,8 @@ fn map(members: &[&str]) -> Arc<LinkMap> {
 
 /// Divides a text where the indices point.
 fn divided<'t>(text: &'t [u8], cuts: &[Index]) -> Vec<&'t [u8]> {
-    let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(text.len() + 1)).chain([0, text.len()]).collect();
+    let mut cuts: Vec<usize> =
+        cuts.iter().map(|cut| cut.index(text.len() + 1)).chain([0, text.len()]).collect();
     cuts.sort_unstable();
     cuts.windows(2).map(|pair| &text[pair[0]..pair[1]]).collect()
 }
@@ -87,26 +88,33 @@ fn fragments() -> impl Strategy<Value = Vec<u8>> {
         "{\"b\" : ",
         "\"\\u0061\":",
     ]);
-    let long =
-        (8100usize..8200, select(vec!["a", " ", "\\/"])).prop_map(|(length, unit)| unit.repeat(length / unit.len()).into_bytes());
+    let long = (8100usize..8200, select(vec!["a", " ", "\\/"]))
+        .prop_map(|(length, unit)| unit.repeat(length / unit.len()).into_bytes());
     let any = vec(any::<u8>(), 0..4);
-    let fragment = prop_oneof![30 => words.prop_map(|word| word.as_bytes().to_vec()), 1 => long, 1 => any];
+    let fragment =
+        prop_oneof![30 => words.prop_map(|word| word.as_bytes().to_vec()), 1 => long, 1 => any];
     vec(fragment, 0..24).prop_map(|fragments| fragments.concat())
 }
 
 fn values() -> impl Strategy<Value = Value> {
     let text = prop_oneof![
         any::<String>().prop_map(Value::from),
-        (select(LINKS.to_vec()), "[!-~/ä \"\\\\]{0,12}").prop_map(|((from, _), rest)| format!("{from}{rest}").into()),
+        (select(LINKS.to_vec()), "[!-~/ä \"\\\\]{0,12}")
+            .prop_map(|((from, _), rest)| format!("{from}{rest}").into()),
         (select(LINKS.to_vec()), "(/[a-z]{1,6}){0,3}(\\{\\?[a-z]{1,4}\\})?")
             .prop_map(|((from, _), rest)| format!("{from}{rest}").into()),
         any::<i32>().prop_map(Value::from),
     ];
     text.prop_recursive(4, 40, 6, |inner| {
-        let key = prop_oneof!["[a-c]{0,3}", "[a-z]{0,4}", select(LINKS.to_vec()).prop_map(|(from, _)| from.to_owned())];
+        let key = prop_oneof![
+            "[a-c]{0,3}",
+            "[a-z]{0,4}",
+            select(LINKS.to_vec()).prop_map(|(from, _)| from.to_owned())
+        ];
         prop_oneof![
             vec(inner.clone(), 0..6).prop_map(Value::from),
-            vec((key, inner), 0..6).prop_map(|members| Value::Object(members.into_iter().collect())),
+            vec((key, inner), 0..6)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
         ]
     })
 }
@@ -114,7 +122,9 @@ fn values() -> impl Strategy<Value = Value> {
 /// What a parser would make of it.
 fn expected(members: &[&str], path: &mut Vec<String>, value: &Value) -> Value {
     match value {
-        Value::String(text) if text.chars().any(|c| c <= ' ' || "\"\\<>`\u{7f}".contains(c)) => value.clone(),
+        Value::String(text) if text.chars().any(|c| c <= ' ' || "\"\\<>`\u{7f}".contains(c)) => {
+            value.clone()
+        }
         Value::String(text) => {
             let home = LinkMap::new(LINKS).rewrite_url(text);
             let rest = |to: &str| text.as_bytes()[text.len() - from_rest(to)..].to_vec();
@@ -137,7 +147,11 @@ fn expected(members: &[&str], path: &mut Vec<String>, value: &Value) -> Value {
 
 /// How long what follows the link is, given where it leads.
 fn from_rest(to: &str) -> usize {
-    let home = LINKS.iter().map(|(_, home)| home).filter(|home| to.starts_with(**home)).max_by_key(|home| home.len());
+    let home = LINKS
+        .iter()
+        .map(|(_, home)| home)
+        .filter(|home| to.starts_with(**home))
+        .max_by_key(|home| home.len());
     to.len() - home.unwrap().len()
 }
 
@@ -172,7 +186,10 @@ fn an_empty_piece_changes_nothing() {
     let expected = text.replace(FROM, TO);
     for cut in 0..=text.len() {
         let (before, after) = text.as_bytes().split_at(cut);
-        assert!(rewritten(&links(), [before, &[], after].into_iter()) == expected.as_bytes(), "{cut}");
+        assert!(
+            rewritten(&links(), [before, &[], after].into_iter()) == expected.as_bytes(),
+            "{cut}"
+        );
     }
 }
 
@@ -186,9 +203,15 @@ fn values_up_to_the_limit() {
             let decided = text.len() - 2 <= 8192;
             let expected = if decided { text.replace(FROM, TO) } else { text.clone() };
             for size in [1, 7, 4096, 8191, 8192, 8193, text.len()] {
-                assert!(rewritten(&links(), text.as_bytes().chunks(size)) == expected.as_bytes(), "{total} by {size}, {escape}");
+                assert!(
+                    rewritten(&links(), text.as_bytes().chunks(size)) == expected.as_bytes(),
+                    "{total} by {size}, {escape}"
+                );
             }
-            assert!(oracle::rewritten(&[(FROM, TO)], &["**"], text.as_bytes()) == expected.as_bytes(), "{total}");
+            assert!(
+                oracle::rewritten(&[(FROM, TO)], &["**"], text.as_bytes()) == expected.as_bytes(),
+                "{total}"
+            );
         }
     }
 }
@@ -202,11 +225,20 @@ fn hostile(length: usize) -> Vec<(&'static str, Vec<u8>)> {
         ("links and a letter", of("\"https://api.github.com/\"x")),
         ("one value without end", [b"\"https://api.github.com/".to_vec(), of("a")].concat()),
         ("escapes without end", [b"\"https://api.github.com/".to_vec(), of("\\/")].concat()),
-        ("unicode escapes without end", [b"\"https://api.github.com/".to_vec(), of("\\u0061")].concat()),
+        (
+            "unicode escapes without end",
+            [b"\"https://api.github.com/".to_vec(), of("\\u0061")].concat(),
+        ),
         ("blanks behind a value", [b"\"https://api.github.com/\"".to_vec(), of(" ")].concat()),
         ("long values that stay", of(&format!("\"https://api.github.com/{}", "a".repeat(8190)))),
-        ("values just under the limit", of(&format!("\"https://api.github.com/{}\":", "a".repeat(8160)))),
-        ("blanks just under the limit", of(&format!("\"https://api.github.com/\"{}:", " ".repeat(8160)))),
+        (
+            "values just under the limit",
+            of(&format!("\"https://api.github.com/{}\":", "a".repeat(8160))),
+        ),
+        (
+            "blanks just under the limit",
+            of(&format!("\"https://api.github.com/\"{}:", " ".repeat(8160))),
+        ),
         ("backslashes", of("\\")),
         ("quotation marks", of("\"")),
         ("escaped quotation marks", of("\\\"http")),
@@ -214,10 +246,21 @@ fn hostile(length: usize) -> Vec<(&'static str, Vec<u8>)> {
         ("objects", of("{\"a\":")),
         ("lists", of("[")),
         ("ends", of("}]")),
-        ("URLs in depth", [of("{\"a\":[").as_slice(), &of("\"https://api.github.com/\",")].concat()),
-        ("URLs at the last level", ["[{\"a\":".repeat(32).as_bytes(), &of("\"https://api.github.com/\":")].concat()),
+        (
+            "URLs in depth",
+            [of("{\"a\":[").as_slice(), &of("\"https://api.github.com/\",")].concat(),
+        ),
+        (
+            "URLs at the last level",
+            ["[{\"a\":".repeat(32).as_bytes(), &of("\"https://api.github.com/\":")].concat(),
+        ),
         ("a name without end", [b"{\"".to_vec(), of("a")].concat()),
-        ("names", of("{\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\":\"https://api.github.com\"}")),
+        (
+            "names",
+            of(
+                "{\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\":\"https://api.github.com\"}",
+            ),
+        ),
     ]
 }
 

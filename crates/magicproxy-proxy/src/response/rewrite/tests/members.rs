@@ -8,38 +8,80 @@ fn check(texts: &[&str], document: &str, expected: &str) {
     let links = LinkMap::new([(FROM, TO)]).with_origin(FROM).following(members(texts));
     let document = document.replace('@', "\"https://api.github.com/x\"");
     let out = rewritten(&Arc::new(links), [document.as_bytes()]);
-    let expected = expected.replace('@', "\"https://api.github.com/x\"").replace('!', &format!("\"{TO}/x\""));
+    let expected =
+        expected.replace('@', "\"https://api.github.com/x\"").replace('!', &format!("\"{TO}/x\""));
     assert_eq!(String::from_utf8(out).unwrap(), expected, "{texts:?}");
 }
 
 #[test]
 fn names_are_told_from_the_top_of_the_document() {
     let document = r#"{"url":@,"a":{"url":@},"b":[{"url":@,"x_url":@},@],"c":[[@]],"body":@}"#;
-    check(&["url"], document, r#"{"url":!,"a":{"url":@},"b":[{"url":@,"x_url":@},@],"c":[[@]],"body":@}"#);
-    check(&["a.url"], document, r#"{"url":@,"a":{"url":!},"b":[{"url":@,"x_url":@},@],"c":[[@]],"body":@}"#);
-    check(&["*.url"], document, r#"{"url":@,"a":{"url":!},"b":[{"url":!,"x_url":@},@],"c":[[@]],"body":@}"#);
-    check(&["**.url"], document, r#"{"url":!,"a":{"url":!},"b":[{"url":!,"x_url":@},@],"c":[[@]],"body":@}"#);
-    check(&["b.*url"], document, r#"{"url":@,"a":{"url":@},"b":[{"url":!,"x_url":!},@],"c":[[@]],"body":@}"#);
-    check(&["b", "c"], document, r#"{"url":@,"a":{"url":@},"b":[{"url":@,"x_url":@},!],"c":[[!]],"body":@}"#);
-    check(&["**", "!body", "!b.**"], document, r#"{"url":!,"a":{"url":!},"b":[{"url":@,"x_url":@},@],"c":[[!]],"body":@}"#);
+    check(
+        &["url"],
+        document,
+        r#"{"url":!,"a":{"url":@},"b":[{"url":@,"x_url":@},@],"c":[[@]],"body":@}"#,
+    );
+    check(
+        &["a.url"],
+        document,
+        r#"{"url":@,"a":{"url":!},"b":[{"url":@,"x_url":@},@],"c":[[@]],"body":@}"#,
+    );
+    check(
+        &["*.url"],
+        document,
+        r#"{"url":@,"a":{"url":!},"b":[{"url":!,"x_url":@},@],"c":[[@]],"body":@}"#,
+    );
+    check(
+        &["**.url"],
+        document,
+        r#"{"url":!,"a":{"url":!},"b":[{"url":!,"x_url":@},@],"c":[[@]],"body":@}"#,
+    );
+    check(
+        &["b.*url"],
+        document,
+        r#"{"url":@,"a":{"url":@},"b":[{"url":!,"x_url":!},@],"c":[[@]],"body":@}"#,
+    );
+    check(
+        &["b", "c"],
+        document,
+        r#"{"url":@,"a":{"url":@},"b":[{"url":@,"x_url":@},!],"c":[[!]],"body":@}"#,
+    );
+    check(
+        &["**", "!body", "!b.**"],
+        document,
+        r#"{"url":!,"a":{"url":!},"b":[{"url":@,"x_url":@},@],"c":[[!]],"body":@}"#,
+    );
     check(&["!url"], document, document);
     check(&[], document, document);
 }
 
 #[test]
 fn lists_at_the_top_and_texts_behind_each_other_are_documents_too() {
-    check(&["next"], r#"[{"next":@},{"a":{"next":@},"next":@}]"#, r#"[{"next":!},{"a":{"next":@},"next":!}]"#);
+    check(
+        &["next"],
+        r#"[{"next":@},{"a":{"next":@},"next":@}]"#,
+        r#"[{"next":!},{"a":{"next":@},"next":!}]"#,
+    );
     check(&["next"], "{\"next\":@}\n{\"next\":@}\n", "{\"next\":!}\n{\"next\":!}\n");
-    check(&["next"], "\u{1e}{\"next\":@}\n\u{1e}[{\"next\":@}]", "\u{1e}{\"next\":!}\n\u{1e}[{\"next\":!}]");
+    check(
+        &["next"],
+        "\u{1e}{\"next\":@}\n\u{1e}[{\"next\":@}]",
+        "\u{1e}{\"next\":!}\n\u{1e}[{\"next\":!}]",
+    );
     check(&["next"], "@", "@");
     check(&["**"], "@", "!");
 }
 
 #[test]
 fn what_looks_like_a_name_in_a_text_is_none() {
-    let document = r#"{"body":"{\"next\":@","text":"\"next\":","next":@,"\"next":@,"x":"next","y":@}"#;
+    let document =
+        r#"{"body":"{\"next\":@","text":"\"next\":","next":@,"\"next":@,"x":"next","y":@}"#;
     check(&["next"], document, &document.replace(r#""next":@,"\"next"#, r#""next":!,"\"next"#));
-    check(&["next"], r#"{"a":[1,"next",@],"b":"}","next":@}"#, r#"{"a":[1,"next",@],"b":"}","next":!}"#);
+    check(
+        &["next"],
+        r#"{"a":[1,"next",@],"b":"}","next":@}"#,
+        r#"{"a":[1,"next",@],"b":"}","next":!}"#,
+    );
     check(&["next"], r#"["next",@]"#, r#"["next",@]"#);
     // A name with an escape is nobody's, but for stars.
     check(&["next"], r#"{"n\u0065xt":@}"#, r#"{"n\u0065xt":@}"#);
@@ -68,14 +110,19 @@ fn names_and_levels_without_end_are_nobody_s() {
 #[test]
 fn a_url_may_have_to_lead_somewhere() {
     let follow = |texts: &[&str], asked: &str, url: &str| {
-        let links = LinkMap::new([(FROM, "http://p/behind/gh")]).behind("http://p/behind").following(members(texts));
+        let links = LinkMap::new([(FROM, "http://p/behind/gh")])
+            .behind("http://p/behind")
+            .following(members(texts));
         let mut rewriter = JsonRewriter::new(Arc::new(links)).asked(asked.parse().ok());
         let document = format!("{{\"next\":\"{url}\"}}");
         let out = [rewriter.push(Bytes::from(document.clone())), rewriter.finish()].concat();
         String::from_utf8(out).unwrap() != document
     };
     let api = |rest: &str| format!("{FROM}{rest}");
-    assert!(follow(&["next /api/"], "/", &api("/api/v4/x")) && follow(&["next /api/"], "/", &api("\\/api\\/v4")));
+    assert!(
+        follow(&["next /api/"], "/", &api("/api/v4/x"))
+            && follow(&["next /api/"], "/", &api("\\/api\\/v4"))
+    );
     for elsewhere in ["", "/", "/api", "/apis/x", "/x/api/", "?/api/", "/acme/tool"] {
         assert!(!follow(&["next /api/"], "/gh/api/v4", &api(elsewhere)), "{elsewhere}");
     }
@@ -83,7 +130,9 @@ fn a_url_may_have_to_lead_somewhere() {
         follow(&["next ?"], "/gh/items?page=1", &api("/items?page=2"))
             && follow(&["next ?"], "/gh/items", &api("\\/items?page=2"))
     );
-    assert!(follow(&["next ?"], "/gh", &api("?page=2")) && follow(&["next ?"], "/gh/", &api("?page=2")));
+    assert!(
+        follow(&["next ?"], "/gh", &api("?page=2")) && follow(&["next ?"], "/gh/", &api("?page=2"))
+    );
     // An upstream is sent the canonical path, and writes that or a spelling of its own.
     for (asked, url) in [
         ("/gh/caf%c3%a9", "/caf%C3%A9?page=2"),
@@ -114,7 +163,10 @@ fn a_url_may_have_to_lead_somewhere() {
     ] {
         assert!(!follow(&["next ?"], asked, &api(url)), "{asked} {url}");
     }
-    assert!(follow(&["next ?", "next"], "/gh/items", &api("/any")) && follow(&["next /a", "next /b"], "/", &api("/b")));
+    assert!(
+        follow(&["next ?", "next"], "/gh/items", &api("/any"))
+            && follow(&["next /a", "next /b"], "/", &api("/b"))
+    );
     assert!(!follow(&["next ?", "!next"], "/gh/items", &api("/items?page=2")));
 }
 

@@ -1,7 +1,11 @@
 //! The specification's section 4 in the slow and obvious way, over a whole body.
 
 /// What becomes of a body, all of whose `rest`s are known: no member depends on what was asked for.
-pub(super) fn rewritten(links: &[(impl AsRef<str>, impl AsRef<str>)], members: &[&str], body: &[u8]) -> Vec<u8> {
+pub(super) fn rewritten(
+    links: &[(impl AsRef<str>, impl AsRef<str>)],
+    members: &[&str],
+    body: &[u8],
+) -> Vec<u8> {
     let mut out = Vec::new();
     // An object with the name of its member, or a list.
     let mut open: Vec<Option<String>> = Vec::new();
@@ -17,13 +21,16 @@ pub(super) fn rewritten(links: &[(impl AsRef<str>, impl AsRef<str>)], members: &
             b'[' => open.push(None),
             b'}' | b']' => drop(open.pop()),
             b'"' if name_next => {
-                if let (Some(Some(name)), true) = (open.last_mut(), text.len() > 1 && text.ends_with(b"\"")) {
+                if let (Some(Some(name)), true) =
+                    (open.last_mut(), text.len() > 1 && text.ends_with(b"\""))
+                {
                     *name = readable(&text[1..length - 1]);
                 }
             }
             b'"' => {
                 let path: Vec<String> = open.iter().flatten().cloned().collect();
-                let value = value(links, text).filter(|(_, rest)| open.len() <= 64 && is_followed(members, &path, rest));
+                let value = value(links, text)
+                    .filter(|(_, rest)| open.len() <= 64 && is_followed(members, &path, rest));
                 out.extend(value.map_or(text.to_vec(), |(text, _)| text));
             }
             _ => {}
@@ -57,7 +64,11 @@ fn string_length(text: &[u8]) -> usize {
 /// A name, or one that no pattern spells.
 fn readable(name: &[u8]) -> String {
     let unreadable = name.contains(&b'\\') || name.contains(&0xFF) || name.len() > 64;
-    if unreadable { "\u{fffd}".to_owned() } else { name.iter().map(|byte| char::from(*byte)).collect() }
+    if unreadable {
+        "\u{fffd}".to_owned()
+    } else {
+        name.iter().map(|byte| char::from(*byte)).collect()
+    }
 }
 
 /// Is a member followed, by patterns without escapes, whose URL goes on so behind the link?
@@ -68,28 +79,37 @@ pub(super) fn is_followed(members: &[&str], path: &[String], rest: &[u8]) -> boo
         rest.starts_with(below) && leads_to(&names.split('.').collect::<Vec<_>>(), path)
     };
     let kept = members.iter().filter_map(|pattern| pattern.strip_prefix('!')).any(matching);
-    !kept && members.iter().filter(|pattern| !pattern.starts_with('!')).any(|pattern| matching(pattern))
+    !kept
+        && members
+            .iter()
+            .filter(|pattern| !pattern.starts_with('!'))
+            .any(|pattern| matching(pattern))
 }
 
 fn leads_to(names: &[&str], path: &[String]) -> bool {
     match names.split_first() {
         None => path.is_empty(),
         Some((&"**", rest)) => (0..=path.len()).any(|at| leads_to(rest, &path[at..])),
-        Some((name, rest)) => path.split_first().is_some_and(|(first, path)| is_called(name, first) && leads_to(rest, path)),
+        Some((name, rest)) => path
+            .split_first()
+            .is_some_and(|(first, path)| is_called(name, first) && leads_to(rest, path)),
     }
 }
 
 fn is_called(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
-        Some((before, after)) => name
-            .strip_prefix(before)
-            .is_some_and(|rest| rest.char_indices().any(|(at, _)| is_called(after, &rest[at..])) || is_called(after, "")),
+        Some((before, after)) => name.strip_prefix(before).is_some_and(|rest| {
+            rest.char_indices().any(|(at, _)| is_called(after, &rest[at..])) || is_called(after, "")
+        }),
     }
 }
 
 /// The rewritten string that a candidate is, with its quotation marks, and what follows the link in it.
-fn value(links: &[(impl AsRef<str>, impl AsRef<str>)], candidate: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+fn value(
+    links: &[(impl AsRef<str>, impl AsRef<str>)],
+    candidate: &[u8],
+) -> Option<(Vec<u8>, Vec<u8>)> {
     let units = units(&candidate[1..]).filter(|_| candidate.starts_with(b"\"http"))?;
     let end = 2 + units.iter().map(|unit| unit.len()).sum::<usize>();
     if end > 8192 {
@@ -98,11 +118,18 @@ fn value(links: &[(impl AsRef<str>, impl AsRef<str>)], candidate: &[u8]) -> Opti
     let mut found: Vec<(usize, &str)> = Vec::new();
     for (from, to) in links {
         for from in spellings(from.as_ref()) {
-            let equal = from.bytes().zip(&units).enumerate().take_while(|(at, pair)| same(&from, *at, *pair)).count();
+            let equal = from
+                .bytes()
+                .zip(&units)
+                .enumerate()
+                .take_while(|(at, pair)| same(&from, *at, *pair))
+                .count();
             if units.get(equal).is_some_and(|unit| unit.starts_with(b"\\u")) {
                 return None;
             }
-            let followed = units.get(from.len()).is_none_or(|unit| matches!(*unit, b"/" | b"\\/" | b"?" | b"#" | b"{"));
+            let followed = units
+                .get(from.len())
+                .is_none_or(|unit| matches!(*unit, b"/" | b"\\/" | b"?" | b"#" | b"{"));
             if followed
                 && units.len() >= from.len()
                 && from.bytes().zip(&units).enumerate().all(|(at, pair)| same(&from, at, pair))
@@ -126,9 +153,12 @@ fn units(mut text: &[u8]) -> Option<Vec<&[u8]>> {
             [b'"', ..] => return Some(units),
             [b'\\', b'/', ..] => 2,
             [b'\\', b'u', rest @ ..] => {
-                let digits =
-                    std::str::from_utf8(rest.get(..4)?).ok().filter(|digits| digits.chars().all(|d| d.is_ascii_hexdigit()))?;
-                u32::from_str_radix(digits, 16).ok().filter(|code| *code > 127 || is_plain(*code as u8))?;
+                let digits = std::str::from_utf8(rest.get(..4)?)
+                    .ok()
+                    .filter(|digits| digits.chars().all(|d| d.is_ascii_hexdigit()))?;
+                u32::from_str_radix(digits, 16)
+                    .ok()
+                    .filter(|code| *code > 127 || is_plain(*code as u8))?;
                 6
             }
             [byte, ..] if is_plain(*byte) => 1,

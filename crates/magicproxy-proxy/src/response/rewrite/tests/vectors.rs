@@ -62,17 +62,23 @@ fn root() -> String {
 fn read() -> (Vectors, Arc<LinkMap>) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/vectors/rewriting.json");
     let vectors: Vectors = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let links =
-        LinkMap::new(vectors.links.iter().map(|(from, to)| (from, to))).with_origin(&vectors.origin).following(members(&["**"]));
+    let links = LinkMap::new(vectors.links.iter().map(|(from, to)| (from, to)))
+        .with_origin(&vectors.origin)
+        .following(members(&["**"]));
     (vectors, Arc::new(links))
 }
 
 fn headers(lines: &[(String, String)]) -> HeaderMap {
-    let line = |(name, value): &(String, String)| (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap());
+    let line = |(name, value): &(String, String)| {
+        (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())
+    };
     lines.iter().map(line).collect()
 }
 
-fn applied(head: &mut http::response::Parts, links: impl FnOnce() -> Option<Arc<LinkMap>>) -> BodyPlan {
+fn applied(
+    head: &mut http::response::Parts,
+    links: impl FnOnce() -> Option<Arc<LinkMap>>,
+) -> BodyPlan {
     let coding = Coding::of(&head.headers);
     apply(head, coding, || links().map(|links| Rewriting { links, asked: None }))
 }
@@ -92,7 +98,11 @@ fn fields() {
         let (mut head, ()) = Response::new(()).into_parts();
         head.headers = headers(&[(field.clone(), value.clone())]);
         assert_eq!(applied(&mut head, || Some(Arc::clone(&links))), BodyPlan::Keep);
-        assert_eq!(head.headers, headers(&[(field.clone(), becomes.unwrap_or(value.clone()))]), "{field}: {value}");
+        assert_eq!(
+            head.headers,
+            headers(&[(field.clone(), becomes.unwrap_or(value.clone()))]),
+            "{field}: {value}"
+        );
     }
 }
 
@@ -102,11 +112,13 @@ fn json() {
     for Json { members: named, asked, text, becomes } in vectors.json {
         let expected = becomes.as_ref().unwrap_or(&text);
         let bytes = text.as_bytes();
-        let named: Vec<&str> = named.as_ref().map_or(vec!["**"], |named| named.iter().map(String::as_str).collect());
+        let named: Vec<&str> =
+            named.as_ref().map_or(vec!["**"], |named| named.iter().map(String::as_str).collect());
         let links = Arc::new(LinkMap::clone(&links).following(members(&named)));
         let rewritten = |pieces: &mut dyn Iterator<Item = &[u8]>| {
             let mut rewriter = JsonRewriter::new(Arc::clone(&links)).asked(asked.parse().ok());
-            let mut out: Vec<u8> = pieces.flat_map(|piece| rewriter.push(Bytes::copy_from_slice(piece))).collect();
+            let mut out: Vec<u8> =
+                pieces.flat_map(|piece| rewriter.push(Bytes::copy_from_slice(piece))).collect();
             out.extend_from_slice(&rewriter.finish());
             out
         };
@@ -119,7 +131,11 @@ fn json() {
             assert_eq!(String::from_utf8_lossy(&out), *expected, "{text} at {at}");
         }
         if !named.iter().any(|named| named.ends_with('?') || named.contains('\\')) {
-            assert_eq!(oracle::rewritten(&vectors.links, &named, bytes), expected.as_bytes(), "the oracle: {text}");
+            assert_eq!(
+                oracle::rewritten(&vectors.links, &named, bytes),
+                expected.as_bytes(),
+                "the oracle: {text}"
+            );
         }
     }
 }
@@ -168,7 +184,9 @@ fn pairs_that_are_no_links() {
 #[test]
 fn a_path_does_not_become_an_authority() {
     let links = LinkMap::new([("https://h/api", "http://p")]).with_origin("https://h/api");
-    let check = |reference: &str, expected| assert_eq!(links.rewrite_reference(reference).as_deref(), expected, "{reference}");
+    let check = |reference: &str, expected| {
+        assert_eq!(links.rewrite_reference(reference).as_deref(), expected, "{reference}")
+    };
     check("/api//evil.example/x", Some("http://p//evil.example/x"));
     check("/api", Some("/"));
     check("/api?x", Some("/?x"));
@@ -184,15 +202,28 @@ fn bytes_that_are_no_text_pass_in_fields() {
         applied(&mut head, || Some(links()));
         assert_eq!(head.headers[name].as_bytes(), expected);
     };
-    check("location", b"https://api.github.com/\xe4\xff", b"http://127.0.0.1:5000/github/api/v3/%E4%FF");
+    check(
+        "location",
+        b"https://api.github.com/\xe4\xff",
+        b"http://127.0.0.1:5000/github/api/v3/%E4%FF",
+    );
     check("location", b"https://other.example/\xe4", b"https://other.example/\xe4");
-    check("link", b"<https://api.github.com/\xe4>; title=\"\xe4\"", b"<http://127.0.0.1:5000/github/api/v3/%E4>; title=\"\xe4\"");
+    check(
+        "link",
+        b"<https://api.github.com/\xe4>; title=\"\xe4\"",
+        b"<http://127.0.0.1:5000/github/api/v3/%E4>; title=\"\xe4\"",
+    );
 }
 
 #[test]
 fn answers_pass_whole_where_no_member_is_followed() {
     let (mut head, ()) = Response::new(()).into_parts();
-    let lines = [("content-type", "application/json"), ("content-length", "9"), ("digest", "a"), ("content-encoding", "gzip")];
+    let lines = [
+        ("content-type", "application/json"),
+        ("content-length", "9"),
+        ("digest", "a"),
+        ("content-encoding", "gzip"),
+    ];
     let before = headers(&lines.map(|(name, value)| (name.to_owned(), value.to_owned())));
     head.headers = before.clone();
     let links = Arc::new(LinkMap::new([(FROM, TO)]).following(members(&["!a"])));

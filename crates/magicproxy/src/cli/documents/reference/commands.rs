@@ -55,7 +55,12 @@ pub(super) fn page() -> String {
     leaves.sort_by_key(|command| command.get_bin_name());
     for command in &leaves {
         let name = command.get_bin_name().unwrap_or_default();
-        let _ = writeln!(text, "| [`{name}`](#{}) | {} |", name.replace(' ', "-"), cell(&sentence(&about(command))));
+        let _ = writeln!(
+            text,
+            "| [`{name}`](#{}) | {} |",
+            name.replace(' ', "-"),
+            cell(&sentence(&about(command)))
+        );
     }
     leaves.iter().for_each(|command| describe(command, &mut text));
     text + EXIT_CODES
@@ -77,12 +82,20 @@ fn about(command: &Command) -> String {
 fn describe(command: &Command, text: &mut String) {
     let name = command.get_bin_name().unwrap_or_default();
     let usage = command.clone().render_usage().to_string().replace("Usage: ", "").trim().to_owned();
-    let _ = write!(text, "\n## `{name}`\n\n{}\n\n```text\n{usage}\n```\n", wrapped(&sentence(&about(command)), ""));
+    let _ = write!(
+        text,
+        "\n## `{name}`\n\n{}\n\n```text\n{usage}\n```\n",
+        wrapped(&sentence(&about(command)), "")
+    );
     let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-    let examples: Vec<&str> = after.lines().skip_while(|line| *line != "Examples:").skip(1).map(str::trim).collect();
+    let examples: Vec<&str> =
+        after.lines().skip_while(|line| *line != "Examples:").skip(1).map(str::trim).collect();
     let _ = write!(text, "\n```sh no-run\n{}\n```\n", examples.join("\n"));
-    let own = |arg: &&Arg| !COMMON.contains(&arg.get_id().as_str()) && arg.get_id() != "version" && !arg.is_hide_set();
-    let (words, flags): (Vec<&Arg>, Vec<&Arg>) = command.get_arguments().filter(own).partition(|arg| arg.is_positional());
+    let own = |arg: &&Arg| {
+        !COMMON.contains(&arg.get_id().as_str()) && arg.get_id() != "version" && !arg.is_hide_set()
+    };
+    let (words, flags): (Vec<&Arg>, Vec<&Arg>) =
+        command.get_arguments().filter(own).partition(|arg| arg.is_positional());
     for (kind, args) in [("argument", words), ("flag", flags)] {
         if !args.is_empty() {
             let _ = write!(text, "\n| {kind} | default | meaning |\n|---|---|---|\n");
@@ -94,7 +107,13 @@ fn describe(command: &Command, text: &mut String) {
 }
 
 fn flag(arg: &Arg) -> String {
-    let names = arg.get_value_names().unwrap_or_default().iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let names = arg
+        .get_value_names()
+        .unwrap_or_default()
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(" ");
     let names = names.replace('|', "\\|");
     if arg.is_positional() {
         return format!("`{names}`");
@@ -113,7 +132,12 @@ fn default(arg: &Arg) -> String {
     if arg.is_required_set() {
         return "required".to_owned();
     }
-    let values = arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    let values = arg
+        .get_default_values()
+        .iter()
+        .map(|value| value.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ");
     if values.is_empty() || is_switch(arg) { String::new() } else { format!("`{values}`") }
 }
 
@@ -124,8 +148,11 @@ fn help(arg: &Arg) -> String {
 fn meaning(arg: &Arg) -> String {
     let mut meaning = sentence(&help(arg));
     let values = arg.get_possible_values();
-    let shown: Vec<String> =
-        values.iter().filter(|value| !value.is_hide_set()).map(|value| format!("`{}`", value.get_name())).collect();
+    let shown: Vec<String> = values
+        .iter()
+        .filter(|value| !value.is_hide_set())
+        .map(|value| format!("`{}`", value.get_name()))
+        .collect();
     if !shown.is_empty() && !is_switch(arg) {
         let _ = write!(meaning, " One of {}.", shown.join(", "));
     }

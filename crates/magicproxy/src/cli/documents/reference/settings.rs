@@ -38,24 +38,39 @@ templates; that of [state](../spec/state.md) has what is counted and owned.
 /// What each member of a rule does: its schema tells its form alone.
 const MEMBERS: [(&str, &str); 19] = [
     ("method", "The methods that the rule allows. Needed."),
-    ("path", "The pattern that the path must match from its first to its last character. Either this or `route`."),
+    (
+        "path",
+        "The pattern that the path must match from its first to its last character. Either this or `route`.",
+    ),
     ("route", "The template that the path must match. Either this or `path`."),
     ("grants", "The requests on the created thing that the token may make afterwards."),
-    ("receipt", "A receipt, with which another token may show who created the thing, comes with the response."),
+    (
+        "receipt",
+        "A receipt, with which another token may show who created the thing, comes with the response.",
+    ),
     ("limit", "How often the rule may be used: one of the three forms below."),
     ("limit.requests", "The number of requests in each period of `per`."),
     ("limit.per", "The period of `requests`."),
     ("limit.total", "The number of requests in all."),
     ("limit.concurrent", "The number of requests in progress."),
-    ("list_items", "The items of a list in the body that the token may create, and then change and delete."),
+    (
+        "list_items",
+        "The items of a list in the body that the token may create, and then change and delete.",
+    ),
     ("list_items.list", "The member of the body that is the list. Needed."),
     ("list_items.key", "The members that name a list item. Needed."),
-    ("list_items.creates", "The members, and their values, of a list item that creates or changes. Needed."),
+    (
+        "list_items.creates",
+        "The members, and their values, of a list item that creates or changes. Needed.",
+    ),
     ("list_items.deletes", "The members, and their values, of a list item that deletes."),
     ("list_items.deletes_if_empty", "The list in a list item that deletes where it is empty."),
     ("list_items.only", "The patterns that members of each list item must match."),
     ("list_items.lookup", "The query by which the API is asked whether a list item exists."),
-    ("owner", "The name of an owner to whom all belongs that tokens with this rule create. In scopes alone."),
+    (
+        "owner",
+        "The name of an owner to whom all belongs that tokens with this rule create. In scopes alone.",
+    ),
 ];
 
 /// Sections in the order of the page: the heading, the definition of the schema, and what stands before each key.
@@ -106,7 +121,8 @@ pub(super) fn page() -> String {
     let schema = schemars::schema_for!(RawConfig).to_value();
     let page = Page { defaults: defaults(), definitions: &schema["$defs"] };
     let members = schema["properties"].as_object().unwrap();
-    let tables: BTreeSet<&str> = SECTIONS.iter().map(|(_, key, _)| *key).chain(["upstreams"]).collect();
+    let tables: BTreeSet<&str> =
+        SECTIONS.iter().map(|(_, key, _)| *key).chain(["upstreams"]).collect();
     let mut text = HEAD.to_owned();
     let top: Vec<_> = members.iter().filter(|(key, _)| !tables.contains(key.as_str())).collect();
     text.push_str("\n## Outside of every table\n");
@@ -116,13 +132,15 @@ pub(super) fn page() -> String {
         let about = wrapped(&sentence(member["description"].as_str().unwrap_or_default()), "");
         // Writing to a string does not fail.
         let _ = write!(text, "\n## `{heading}`\n\n{about}\n");
-        let keys = page.definition(member).and_then(|definition| definition["properties"].as_object());
+        let keys =
+            page.definition(member).and_then(|definition| definition["properties"].as_object());
         page.table(prefix, &keys.into_iter().flatten().collect::<Vec<_>>(), &mut text);
     }
     presets(&mut text);
     page.forms(&mut text);
     page.rules(&mut text);
-    let known = |key: &str| text.contains(&format!("| `{}` |", key.rsplit('.').next().unwrap_or_default()));
+    let known =
+        |key: &str| text.contains(&format!("| `{}` |", key.rsplit('.').next().unwrap_or_default()));
     assert!(DEPENDS.iter().all(|(key, _)| known(key)), "a default of a key that does not exist");
     text
 }
@@ -135,9 +153,15 @@ fn defaults_of<S: Section>(_: &S) -> S {
 fn defaults() -> BTreeMap<String, Value> {
     let raw = Layers::only(RawConfig::default()).raw;
     let upstream = defaults_of(&raw.upstream);
-    let entries =
-        raw.entries().into_iter().filter(|entry| !entry.key.starts_with("upstream.")).chain(upstream.entries("upstream"));
-    entries.filter(|entry| *entry.origin == Origin::Default).map(|entry| (entry.key, entry.value)).collect()
+    let entries = raw
+        .entries()
+        .into_iter()
+        .filter(|entry| !entry.key.starts_with("upstream."))
+        .chain(upstream.entries("upstream"));
+    entries
+        .filter(|entry| *entry.origin == Origin::Default)
+        .map(|entry| (entry.key, entry.value))
+        .collect()
 }
 
 struct Page<'s> {
@@ -149,7 +173,9 @@ impl<'s> Page<'s> {
     /// The definition that a member refers to, alone, in a list or as the values of a table.
     fn definition(&self, member: &'s Value) -> Option<&'s Value> {
         let name = |value: &'s Value| value["$ref"].as_str()?.strip_prefix("#/$defs/");
-        let found = [member, &member["items"], &member["additionalProperties"]].into_iter().find_map(name)?;
+        let found = [member, &member["items"], &member["additionalProperties"]]
+            .into_iter()
+            .find_map(name)?;
         self.definitions.get(found)
     }
 
@@ -161,7 +187,13 @@ impl<'s> Page<'s> {
         for (key, member) in keys {
             let full = if prefix.is_empty() { (*key).clone() } else { format!("{prefix}.{key}") };
             let meaning = sentence(member["description"].as_str().unwrap_or_default());
-            let _ = writeln!(text, "| `{key}` | {} | {} | {} |", cell(&self.form(member)), self.default(&full), cell(&meaning));
+            let _ = writeln!(
+                text,
+                "| `{key}` | {} | {} | {} |",
+                cell(&self.form(member)),
+                self.default(&full),
+                cell(&meaning)
+            );
         }
         keys.iter().for_each(|(key, member)| self.choices(key, member, text));
     }
@@ -169,7 +201,10 @@ impl<'s> Page<'s> {
     /// What each word means, where a key takes one of a few.
     fn choices(&self, key: &str, member: &'s Value, text: &mut String) {
         let words = self.definition(member).and_then(|definition| definition["oneOf"].as_array());
-        let Some(words) = words.filter(|words| words.iter().all(|word| word["const"].is_string())) else { return };
+        let Some(words) = words.filter(|words| words.iter().all(|word| word["const"].is_string()))
+        else {
+            return;
+        };
         let _ = write!(text, "\nValues of `{key}`:\n\n");
         for word in words {
             let meaning = sentence(word["description"].as_str().unwrap_or_default());
@@ -182,7 +217,10 @@ impl<'s> Page<'s> {
         if let Some((_, words)) = DEPENDS.iter().find(|(name, _)| *name == key) {
             return (*words).to_owned();
         }
-        self.defaults.get(key).map(|value| format!("`{}`", cell(&value.to_string()))).unwrap_or_default()
+        self.defaults
+            .get(key)
+            .map(|value| format!("`{}`", cell(&value.to_string())))
+            .unwrap_or_default()
     }
 
     fn form(&self, member: &'s Value) -> String {
@@ -195,8 +233,13 @@ impl<'s> Page<'s> {
         }
         let named = self.definition(member).filter(|_| member["$ref"].is_string());
         let member = named.unwrap_or(member);
-        if let Some(words) = member["oneOf"].as_array().filter(|words| words.iter().all(|word| word["const"].is_string())) {
-            let words = words.iter().map(|word| format!("`{}`", word["const"].as_str().unwrap_or_default()));
+        if let Some(words) = member["oneOf"]
+            .as_array()
+            .filter(|words| words.iter().all(|word| word["const"].is_string()))
+        {
+            let words = words
+                .iter()
+                .map(|word| format!("`{}`", word["const"].as_str().unwrap_or_default()));
             return words.collect::<Vec<_>>().join(", ");
         }
         match member["type"].as_str() {
@@ -222,20 +265,31 @@ impl<'s> Page<'s> {
         text.push_str(RULES);
         let mut found = BTreeMap::new();
         members("", &self.definitions["Rule"], &mut found);
-        let documented: BTreeSet<&str> = MEMBERS.iter().map(|(name, _)| *name).chain(["plugin"]).collect();
+        let documented: BTreeSet<&str> =
+            MEMBERS.iter().map(|(name, _)| *name).chain(["plugin"]).collect();
         let known: BTreeSet<&str> = found.keys().map(String::as_str).collect();
-        assert_eq!(documented, known, "the members of rules that have a meaning here, and those of the schema");
+        assert_eq!(
+            documented, known,
+            "the members of rules that have a meaning here, and those of the schema"
+        );
         for (name, meaning) in MEMBERS {
             let _ = writeln!(text, "| `{name}` | {} | {meaning} |", cell(&found[name]));
         }
-        let _ = write!(text, "\nIn a scope alone, a table `{{ plugin = NAME }}` stands for a plugin that decides as well:\n");
+        let _ = write!(
+            text,
+            "\nIn a scope alone, a table `{{ plugin = NAME }}` stands for a plugin that decides as well:\n"
+        );
         let _ = writeln!(text, "[plugins.md](../guide/plugins.md). NAME is {}.", found["plugin"]);
     }
 }
 
 /// The members of objects in a schema, with what is expected of each; those inside of a member behind its name.
 fn members(prefix: &str, schema: &Value, found: &mut BTreeMap<String, String>) {
-    schema["anyOf"].as_array().into_iter().flatten().for_each(|schema| members(prefix, schema, found));
+    schema["anyOf"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .for_each(|schema| members(prefix, schema, found));
     for (name, member) in schema["properties"].as_object().into_iter().flatten() {
         let name = format!("{prefix}{name}");
         members(&format!("{name}."), member, found);
@@ -250,8 +304,15 @@ fn presets(text: &mut String) {
     text.push_str("members with URLs.\n\n");
     text.push_str("| `preset` | `api_root` | `credential` | `refusal_format` | meaning |\n|---|---|---|---|---|\n");
     for provider in PROVIDERS {
-        let root = provider.api_root.map_or_else(|| "must be given".to_owned(), |root| format!("`{root}`"));
-        let (name, credential, refusals) = (provider.name, provider.credential, provider.refusals.name);
-        let _ = writeln!(text, "| `{name}` | {root} | `{credential}` | `{refusals}` | {} |", cell(provider.about));
+        let root = provider
+            .api_root
+            .map_or_else(|| "must be given".to_owned(), |root| format!("`{root}`"));
+        let (name, credential, refusals) =
+            (provider.name, provider.credential, provider.refusals.name);
+        let _ = writeln!(
+            text,
+            "| `{name}` | {root} | `{credential}` | `{refusals}` | {} |",
+            cell(provider.about)
+        );
     }
 }

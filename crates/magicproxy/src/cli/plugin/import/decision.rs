@@ -36,7 +36,8 @@ pub(super) fn rules(function: &str) -> Option<Vec<String>> {
         }
         break;
     }
-    let valid = |rule: &String| Rule::parse(RawRule::Text(rule.clone()), PatternMode::Whole).is_ok();
+    let valid =
+        |rule: &String| Rule::parse(RawRule::Text(rule.clone()), PatternMode::Whole).is_ok();
     rules.iter().all(valid).then_some(rules)
 }
 
@@ -48,10 +49,13 @@ struct Body<'p> {
 impl<'p> Body<'p> {
     fn of(function: &'p str) -> Option<Self> {
         let mut lines = function.lines().peekable();
-        lines.by_ref().find(|line| without_comment(line).is_some_and(|line| line.ends_with(':')))?;
+        lines
+            .by_ref()
+            .find(|line| without_comment(line).is_some_and(|line| line.ends_with(':')))?;
         let mut body = Self { lines };
         let first = body.lines.peek().copied().map(str::trim).unwrap_or_default();
-        if let Some(quotes) = ["\"\"\"", "'''"].into_iter().find(|quotes| first.starts_with(quotes)) {
+        if let Some(quotes) = ["\"\"\"", "'''"].into_iter().find(|quotes| first.starts_with(quotes))
+        {
             body.lines.next();
             if first.matches(quotes).count() < 2 {
                 body.lines.by_ref().find(|line| line.contains(quotes))?;
@@ -62,7 +66,8 @@ impl<'p> Body<'p> {
 
     fn next(&mut self) -> Option<&'p str> {
         // A `#` that nobody understands makes a line that nobody understands.
-        let mut lines = self.lines.by_ref().map(|line| without_comment(line).unwrap_or(line).trim());
+        let mut lines =
+            self.lines.by_ref().map(|line| without_comment(line).unwrap_or(line).trim());
         lines.find(|line| !line.is_empty())
     }
 }
@@ -102,7 +107,8 @@ fn all(condition: &str) -> Option<Vec<String>> {
     }
     let methods: Vec<String> = methods.unwrap_or_else(|| vec![EVERY_METHOD.to_owned()]);
     let paths: Vec<String> = paths.unwrap_or_else(|| vec![EVERY_PATH.to_owned()]);
-    let rules = |method: &String| paths.iter().map(|path| format!("{method} {path}")).collect::<Vec<_>>();
+    let rules =
+        |method: &String| paths.iter().map(|path| format!("{method} {path}")).collect::<Vec<_>>();
     Some(methods.iter().flat_map(rules).collect())
 }
 
@@ -116,7 +122,9 @@ enum Side {
 fn comparison(text: &str) -> Option<(Side, Vec<String>)> {
     let text = unwrapped(text.trim());
     if let Some(methods) = equal_to("method", text) {
-        let plain = |method: &String| !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase());
+        let plain = |method: &String| {
+            !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase())
+        };
         return methods.iter().all(plain).then_some((Side::Method, methods));
     }
     if let Some(paths) = equal_to("path", text) {
@@ -137,7 +145,11 @@ fn comparison(text: &str) -> Option<(Side, Vec<String>)> {
 /// The texts with which a name is compared by `==` or `in`.
 fn equal_to(name: &str, text: &str) -> Option<Vec<String>> {
     if let Some((left, right)) = text.split_once(" == ") {
-        let other = if left.trim() == name { right } else { Some(left).filter(|_| right.trim() == name)? };
+        let other = if left.trim() == name {
+            right
+        } else {
+            Some(left).filter(|_| right.trim() == name)?
+        };
         return Some(vec![literal(other)?]);
     }
     let list = text.strip_prefix(name)?.strip_prefix(" in ")?.trim();
@@ -195,7 +207,11 @@ fn split<'l>(condition: &'l str, word: &str) -> Option<Vec<&'l str>> {
             (None, '"' | '\'') => quote = Some(character),
             (None, '(' | '[' | '{') => depth += 1,
             (None, ')' | ']' | '}') => depth = depth.checked_sub(1)?,
-            (None, _) if depth == 0 && at >= start && condition.get(at..).is_some_and(|rest| rest.starts_with(word)) => {
+            (None, _)
+                if depth == 0
+                    && at >= start
+                    && condition.get(at..).is_some_and(|rest| rest.starts_with(word)) =>
+            {
                 parts.push(condition.get(start..at)?);
                 start = at + word.len();
             }
@@ -208,7 +224,9 @@ fn split<'l>(condition: &'l str, word: &str) -> Option<Vec<&'l str>> {
 
 /// Without parentheses around all of it.
 fn unwrapped(text: &str) -> &str {
-    let Some(inner) = text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) else { return text };
+    let Some(inner) = text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) else {
+        return text;
+    };
     let mut depth = 0_i32;
     let closes_early = inner.chars().any(|character| {
         depth += i32::from(character == '(') - i32::from(character == ')');
@@ -233,7 +251,10 @@ mod tests {
             ("    pass_ = 1  # not here\n    return False", &["?"]),
             ("    return method == 'GET' and re.match(r'^/user$', path)", &["GET /user"]),
             ("    return (method == \"GET\" and path == \"/a.b\")", &["GET /a\\.b"]),
-            ("    return method in (\"GET\", 'POST') and path.startswith(\"/v2/x+\")", &["GET /v2/x\\+.*", "POST /v2/x\\+.*"]),
+            (
+                "    return method in (\"GET\", 'POST') and path.startswith(\"/v2/x+\")",
+                &["GET /v2/x\\+.*", "POST /v2/x\\+.*"],
+            ),
             ("    return 'GET' == method and path in ['/a', \"/b\"]", &["GET /a", "GET /b"]),
             ("    return re.match(\"/user\", path)", &["* /user.*"]),
             ("    return method == 'GET'", &["GET /.*"]),
@@ -243,8 +264,14 @@ mod tests {
                 "    \"\"\"Says\n    yes.\"\"\"\n    # first\n    if method == 'GET' and path == '/a':\n        return True\n    return False",
                 &["GET /a"],
             ),
-            ("    if path == '/a': return True\n    elif path == '/b':\n        return True", &["* /a", "* /b"]),
-            ("    return (method == 'GET' and path == '/a') or (method == 'POST' and path == '/b')", &["GET /a", "POST /b"]),
+            (
+                "    if path == '/a': return True\n    elif path == '/b':\n        return True",
+                &["* /a", "* /b"],
+            ),
+            (
+                "    return (method == 'GET' and path == '/a') or (method == 'POST' and path == '/b')",
+                &["GET /a", "POST /b"],
+            ),
         ] {
             let found = of(body);
             if expected == ["?"] {

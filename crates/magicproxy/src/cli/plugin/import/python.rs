@@ -32,13 +32,17 @@ impl Hooks {
 
     /// Records of DigitalOcean's domains, created and deleted.
     pub(super) fn is_about_digitalocean_records(&self) -> bool {
-        let records = self.mentions("domain_record") || (self.mentions("domains/") && self.mentions("records"));
+        let records = self.mentions("domain_record")
+            || (self.mentions("domains/") && self.mentions("records"));
         records && self.remembers_what_was_created()
     }
 
     /// One hook allows what the other one noted.
     pub(super) fn remembers_what_was_created(&self) -> bool {
-        let notes = self.response_callback.as_ref().is_some_and(|hook| hook.text.contains("json") || hook.text.contains("id"));
+        let notes = self
+            .response_callback
+            .as_ref()
+            .is_some_and(|hook| hook.text.contains("json") || hook.text.contains("id"));
         notes && self.mentions("POST") && self.mentions("DELETE")
     }
 
@@ -47,8 +51,13 @@ impl Hooks {
     pub(super) fn methods_on_what_was_created(&self) -> Vec<&'static str> {
         let noted = self.response_callback.as_ref().map_or("", |hook| hook.text.as_str());
         let code = noted.lines().map(|line| line.split_once('#').map_or(line, |(code, _)| code));
-        let words: Vec<&str> = code.flat_map(|line| line.split(|character: char| !character.is_ascii_alphanumeric())).collect();
-        let found: Vec<&str> = ["GET", "PUT", "PATCH", "DELETE"].into_iter().filter(|method| words.contains(method)).collect();
+        let words: Vec<&str> = code
+            .flat_map(|line| line.split(|character: char| !character.is_ascii_alphanumeric()))
+            .collect();
+        let found: Vec<&str> = ["GET", "PUT", "PATCH", "DELETE"]
+            .into_iter()
+            .filter(|method| words.contains(method))
+            .collect();
         if found.is_empty() { vec!["DELETE"] } else { found }
     }
 
@@ -66,7 +75,11 @@ impl Function {
     /// The function of this name: its first line, and all below it that is indented or empty.
     fn find(text: &str, name: &str) -> Option<Self> {
         let begins = |line: &str| {
-            let rest = line.strip_prefix("async ").unwrap_or(line).strip_prefix("def ")?.strip_prefix(name)?;
+            let rest = line
+                .strip_prefix("async ")
+                .unwrap_or(line)
+                .strip_prefix("def ")?
+                .strip_prefix(name)?;
             rest.trim_start().starts_with('(').then_some(())
         };
         let mut lines = text.lines().skip_while(|line| begins(line).is_none());

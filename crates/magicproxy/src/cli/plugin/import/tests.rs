@@ -35,28 +35,46 @@ fn a_known_pattern_becomes_a_rule() {
     ));
     assert!(advice.contains("[plugins.do_lets_encrypt]"), "{advice}");
     assert!(advice.contains("import redis: the interface `state`"), "{advice}");
-    assert!(advice.contains("response_callback(method, path, content, code, headers): `grants`"), "{advice}");
+    assert!(
+        advice.contains("response_callback(method, path, content, code, headers): `grants`"),
+        "{advice}"
+    );
 }
 
 #[test]
 fn hooks_are_found_whole() {
     let hooks = Hooks::find(CHALLENGES);
     let callback = hooks.response_callback.unwrap().text;
-    assert!(callback.starts_with("def response_callback(\n") && callback.ends_with("[\"id\"])"), "{callback}");
+    assert!(
+        callback.starts_with("def response_callback(\n") && callback.ends_with("[\"id\"])"),
+        "{callback}"
+    );
     assert!(hooks.is_request_allowed.unwrap().text.ends_with("lrange(\"ids\", 0, -1)"));
-    assert!(Hooks::find("def is_request_allowed_not(method, path):\n    pass\n").is_request_allowed.is_none());
-    assert!(Hooks::find("    def is_request_allowed(method, path):\n        pass\n").is_request_allowed.is_none());
+    assert!(
+        Hooks::find("def is_request_allowed_not(method, path):\n    pass\n")
+            .is_request_allowed
+            .is_none()
+    );
+    assert!(
+        Hooks::find("    def is_request_allowed(method, path):\n        pass\n")
+            .is_request_allowed
+            .is_none()
+    );
 }
 
 #[test]
 fn a_decision_without_state_becomes_rules() {
-    let advice = advice_on("def is_request_allowed(method, path):\n    return method == 'GET' and re.match(r'^/user$', path)\n");
+    let advice = advice_on(
+        "def is_request_allowed(method, path):\n    return method == 'GET' and re.match(r'^/user$', path)\n",
+    );
     assert!(advice.contains("'GET /user',"), "{advice}");
 }
 
 #[test]
 fn anything_else_becomes_a_plugin() {
-    let advice = advice_on("def response_callback(method, path, content, code, headers):\n    print(code)\n");
+    let advice = advice_on(
+        "def response_callback(method, path, content, code, headers):\n    print(code)\n",
+    );
     assert!(advice.contains("--out DIR"), "{advice}");
     assert!(advice.contains("[plugins.my_plugin]"), "{advice}");
 }
@@ -87,17 +105,31 @@ def response_callback(content, code, headers):
     client.lpush("allowed", f"DELETE {records}/{json.loads(content)['domain_record']['id']}")
 "#;
     let advice = advice_on(environment);
-    assert!(advice.contains("grants = [\"DELETE /v2/domains/example.com/records/{response.domain_record.id}\"]"), "{advice}");
+    assert!(
+        advice.contains(
+            "grants = [\"DELETE /v2/domains/example.com/records/{response.domain_record.id}\"]"
+        ),
+        "{advice}"
+    );
     assert!(!advice.contains("GET") && !advice.contains("PUT"), "{advice}");
     assert!(advice.contains("does not name its domain"), "{advice}");
 
     let allow_all = advice_on("def is_request_allowed(method, path):\n    return True\n");
     assert!(allow_all.contains("    '* /.*',"), "{allow_all}");
     let allow_none = advice_on("def is_request_allowed(path, method):\n    return False\n");
-    assert!(allow_none.contains("it allows nothing") && !allow_none.contains("[scopes]"), "{allow_none}");
-    let denies = advice_on("def is_request_allowed(method, path):\n    return method == 'GET' and path != '/admin'\n");
+    assert!(
+        allow_none.contains("it allows nothing") && !allow_none.contains("[scopes]"),
+        "{allow_none}"
+    );
+    let denies = advice_on(
+        "def is_request_allowed(method, path):\n    return method == 'GET' and path != '/admin'\n",
+    );
     assert!(denies.contains("--out DIR") && !denies.contains("/admin"), "{denies}");
     let things = "def is_request_allowed(method, path):\n    return method == 'POST' or (method == 'DELETE' and path in seen())\n\n\
                   def response_callback(content, code, headers):\n    remember(json.loads(content)['id'])\n";
-    assert!(advice_on(things).contains("grants = [\"DELETE /things/{response.id}\"]"), "{}", advice_on(things));
+    assert!(
+        advice_on(things).contains("grants = [\"DELETE /things/{response.id}\"]"),
+        "{}",
+        advice_on(things)
+    );
 }

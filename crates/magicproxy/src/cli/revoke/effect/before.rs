@@ -15,7 +15,8 @@ pub(super) fn remarks(moment: UnixTime, beside: &KnownIds<'_>) -> Vec<String> {
         ));
     }
     let seals = |version: &TokenVersion| *version == TokenVersion::V2;
-    if beside.config.upstreams.iter().any(|upstream| upstream.acceptance.versions.iter().any(seals)) {
+    if beside.config.upstreams.iter().any(|upstream| upstream.acceptance.versions.iter().any(seals))
+    {
         said.extend(sealed(moment, beside));
     }
     said
@@ -23,16 +24,25 @@ pub(super) fn remarks(moment: UnixTime, beside: &KnownIds<'_>) -> Vec<String> {
 
 /// Of sealed tokens, whose makers write what they like.
 fn sealed(moment: UnixTime, beside: &KnownIds<'_>) -> Vec<String> {
-    let retired_by_then = |retired: Option<UnixTime>| retired.is_some_and(|retired| retired <= moment);
+    let retired_by_then =
+        |retired: Option<UnixTime>| retired.is_some_and(|retired| retired <= moment);
     let keys = beside.keys.map(|keys| keys.ring.sealing()).unwrap_or_default();
-    let (over, in_use): (Vec<_>, Vec<_>) =
-        keys.iter().filter(|key| key.is_usable(beside.now)).partition(|key| retired_by_then(key.standing().retired));
+    let (over, in_use): (Vec<_>, Vec<_>) = keys
+        .iter()
+        .filter(|key| key.is_usable(beside.now))
+        .partition(|key| retired_by_then(key.standing().retired));
     let ids = |keys: &[_]| {
-        keys.iter().map(|key: &&magicproxy_core::SealingKey| key.public().id().to_string()).collect::<Vec<_>>().join(", ")
+        keys.iter()
+            .map(|key: &&magicproxy_core::SealingKey| key.public().id().to_string())
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     let mut said = Vec::new();
     if !over.is_empty() {
-        said.push(format!("means all sealed tokens of keys that were retired by then, whatever they say: {}", ids(&over)));
+        said.push(format!(
+            "means all sealed tokens of keys that were retired by then, whatever they say: {}",
+            ids(&over)
+        ));
     }
     if !in_use.is_empty() || beside.keys.is_none() {
         let named = if in_use.is_empty() { String::new() } else { format!(" ({})", ids(&in_use)) };

@@ -47,13 +47,17 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        let ((answers, asked), (begin, begun), (write, written)) = (channel(), channel(), channel());
+        let ((answers, asked), (begin, begun), (write, written)) =
+            (channel(), channel(), channel());
         let own: Arc<Mutex<Option<Background>>> = Arc::default();
         let reporter = Arc::clone(&own);
-        let background = Background::start(Sink { answers: asked, begun: begin, written: write }, move |count| {
-            let background = reporter.lock().unwrap().clone().unwrap();
-            background.add(format!("{count} dropped\n").as_bytes(), Urgency::Report);
-        });
+        let background = Background::start(
+            Sink { answers: asked, begun: begin, written: write },
+            move |count| {
+                let background = reporter.lock().unwrap().clone().unwrap();
+                background.add(format!("{count} dropped\n").as_bytes(), Urgency::Report);
+            },
+        );
         let background = background.unwrap();
         *own.lock().unwrap() = Some(background.clone());
         Self { background, answers: Some(answers), begun, written }
@@ -84,7 +88,10 @@ impl Fixture {
     fn read_to(&self, end: &str) -> String {
         let mut text = String::new();
         while !text.ends_with(end) {
-            text += &self.written.recv_timeout(LONG).unwrap_or_else(|_| panic!("{} bytes, and no {end:?}", text.len()));
+            text += &self
+                .written
+                .recv_timeout(LONG)
+                .unwrap_or_else(|_| panic!("{} bytes, and no {end:?}", text.len()));
         }
         text
     }
@@ -110,7 +117,8 @@ fn lines_that_wait_are_written_together() {
         fixture.say(&format!("{number}\n"), Urgency::Ordinary);
     }
     fixture.read_all();
-    let batches: Vec<_> = [(); 2].iter().map(|()| fixture.written.recv_timeout(LONG).unwrap()).collect();
+    let batches: Vec<_> =
+        [(); 2].iter().map(|()| fixture.written.recv_timeout(LONG).unwrap()).collect();
     assert_eq!(batches, ["first\n", "0\n1\n2\n"]);
 }
 

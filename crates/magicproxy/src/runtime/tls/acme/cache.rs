@@ -49,7 +49,10 @@ impl Cache {
         let server = folder_name(&settings.directory.to_string());
         let server = settings.cache.join(server);
         let names = server.join(folder_name(&settings.domains.join("+")));
-        let files = CertificateFiles { certificate: names.join("certificate.pem"), private_key: names.join("key.pem") };
+        let files = CertificateFiles {
+            certificate: names.join("certificate.pem"),
+            private_key: names.join("key.pem"),
+        };
         write::create_folder_of(&files.certificate)?;
         Ok(Self { account: server.join("account.json"), files })
     }
@@ -60,7 +63,9 @@ impl Cache {
         match std::fs::read(&self.account).map(Zeroizing::new) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).with_context(path),
-            Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|_| anyhow::anyhow!("{}: this is no account", path())),
+            Ok(text) => serde_json::from_slice(&text)
+                .map(Some)
+                .map_err(|_| anyhow::anyhow!("{}: this is no account", path())),
         }
     }
 
@@ -77,14 +82,20 @@ impl Cache {
 
     /// Writes a certificate that has come, and its key, and reads them as the next run will.
     pub(super) fn keep(&self, chain: &str, key: &KeyPair) -> anyhow::Result<CachedCertificate> {
-        let key = write::staged_private(&self.files.private_key, &Zeroizing::new(key.serialize_pem()))?;
+        let key =
+            write::staged_private(&self.files.private_key, &Zeroizing::new(key.serialize_pem()))?;
         let chain = write::staged_public(&self.files.certificate, chain)?;
         for (staged, path) in [(&key, &self.files.private_key), (&chain, &self.files.certificate)] {
             std::fs::rename(staged, path).with_context(|| format!("`{}`", path.display()))?;
         }
         write::sync_folder(self.files.certificate.parent().unwrap_or(Path::new(".")));
-        let cached = self.certificate().context("the server's certificate does not belong to the key that it was asked for")?;
-        anyhow::ensure!(clock::now().0 < cached.expires_at, "the server's certificate has expired already");
+        let cached = self
+            .certificate()
+            .context("the server's certificate does not belong to the key that it was asked for")?;
+        anyhow::ensure!(
+            clock::now().0 < cached.expires_at,
+            "the server's certificate has expired already"
+        );
         Ok(cached)
     }
 }
@@ -94,7 +105,10 @@ fn validity(pem: &[u8]) -> Option<(u64, u64)> {
     let first = CertificateDer::from_pem_slice(pem).ok()?;
     let certificate = Certificate::from_der(&first).ok()?;
     let validity = certificate.tbs_certificate().validity();
-    Some((validity.not_before.to_unix_duration().as_secs(), validity.not_after.to_unix_duration().as_secs()))
+    Some((
+        validity.not_before.to_unix_duration().as_secs(),
+        validity.not_after.to_unix_duration().as_secs(),
+    ))
 }
 
 /// A name for a folder: what is not harmless becomes `_`, and what is too long is told apart by its hash.
@@ -105,6 +119,8 @@ fn folder_name(text: &str) -> String {
         return name;
     }
     // FNV-1a: nobody gains by a collision, for these names are the operator's own.
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
     format!("{}-{hash:016x}", name.chars().take(MAX_NAME - 17).collect::<String>())
 }

@@ -33,22 +33,31 @@ impl HttpClient for AcmeHttp {
         Box::pin(async move {
             let url = request.uri().clone();
             let answered = tokio::time::timeout(LIMIT, exchange(connector, request)).await;
-            let answered = answered.unwrap_or_else(|_| Err(anyhow::anyhow!("no response in {} s", LIMIT.as_secs())));
+            let answered = answered
+                .unwrap_or_else(|_| Err(anyhow::anyhow!("no response in {} s", LIMIT.as_secs())));
             answered.with_context(|| url.to_string()).map_err(|error| Error::Other(error.into()))
         })
     }
 }
 
-async fn exchange(connector: HttpsConnector, mut request: Request<BodyWrapper<Bytes>>) -> anyhow::Result<BytesResponse> {
+async fn exchange(
+    connector: HttpsConnector,
+    mut request: Request<BodyWrapper<Bytes>>,
+) -> anyhow::Result<BytesResponse> {
     let url = request.uri().clone();
-    anyhow::ensure!(url.scheme_str() == Some("https"), "expected a URL that begins with `https://`");
+    anyhow::ensure!(
+        url.scheme_str() == Some("https"),
+        "expected a URL that begins with `https://`"
+    );
     let authority = url.authority().context("expected a URL with a host")?;
     let host = authority.host().trim_matches(['[', ']']);
     let stream = connector.connect(host, authority.port_u16().unwrap_or(443)).await?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
     request.headers_mut().insert(header::HOST, HeaderValue::from_str(authority.as_str())?);
-    *request.uri_mut() = Uri::from(url.path_and_query().context("expected a URL with a path")?.clone());
+    *request.uri_mut() =
+        Uri::from(url.path_and_query().context("expected a URL with a path")?.clone());
     let response = sender.send_request(request).await?;
     Ok(BytesResponse::from(response.map(|body| Limited::new(body, MAX_ACME_RESPONSE_BYTES))))
 }

@@ -7,7 +7,8 @@ use super::*;
 /// A certificate and its key in PEM.
 fn pair() -> (String, String) {
     let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(vec!["a.example".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let certificate =
+        CertificateParams::new(vec!["a.example".to_owned()]).unwrap().self_signed(&key).unwrap();
     (certificate.pem(), key.serialize_pem())
 }
 
@@ -65,7 +66,8 @@ fn keys_of_every_form_are_read() {
     let files = files(folder.path());
     let (certificate, key) = pair();
     // OpenSSL writes such a section before a key in SEC1 form.
-    let parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
+    let parameters =
+        "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
     write(&files, &(format!("a comment\n{certificate}"), format!("{parameters}{key}")));
     load(&files).unwrap();
     let encrypted = key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");

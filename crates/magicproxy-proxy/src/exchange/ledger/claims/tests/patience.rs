@@ -15,9 +15,16 @@ fn what_was_looked_at_a_minute_ago_is_not_claimed() {
             let done = stage.ledger.claim(&claim, ends_at(), RowLimits::UNBOUNDED).await;
             match done {
                 Ok(done) => assert!(done && claimed, "{age}"),
-                Err(rejection) => assert!(!claimed && matches!(rejection, Rejection::CannotTell), "{age}: {rejection:?}"),
+                Err(rejection) => assert!(
+                    !claimed && matches!(rejection, Rejection::CannotTell),
+                    "{age}: {rejection:?}"
+                ),
             }
-            let kept = stage.store.list(Partition::of(&[b"list"]), Vec::new(), 9, clock::now()).await.unwrap();
+            let kept = stage
+                .store
+                .list(Partition::of(&[b"list"]), Vec::new(), 9, clock::now())
+                .await
+                .unwrap();
             assert_eq!(kept.len(), usize::from(claimed), "{age}");
         }
     });
