@@ -157,7 +157,7 @@ fn everything_said_arrives() {
     assert_eq!(config.upstreams[0].credential.to_string(), "header:private-token");
     let carriers: Vec<String> = config.upstreams[0].token_carriers.iter().map(ToString::to_string).collect();
     assert_eq!(carriers, ["header:dd-api-key", "query:api_key"]);
-    assert_eq!(config.upstreams[0].refusals, crate::providers::gitlab::REFUSALS.shape);
+    assert_eq!(config.upstreams[0].refusal_format, crate::providers::gitlab::REFUSALS.shape);
     assert_eq!((config.timeouts.total, config.limits.connections), (Some(Duration::from_secs(120)), 7));
     assert_eq!(config.upstreams[0].protocol, UpstreamProtocol::Http1);
     assert_eq!((config.limits.upstream_connections_per_origin, config.limits.upstream_streams_per_connection), (9, 8));

@@ -11,9 +11,6 @@ use crate::runtime::keystore::Keys;
 use magicproxy_config::config::{Config, accepted};
 use magicproxy_config::ground::text::quoted;
 
-/// Filters that operators wrote name the start so.
-const TARGET: &str = "magicproxy::cli::serve";
-
 /// What the proxy serves, with which keys, and who may mint.
 pub(super) fn facts(config: &Config, keys: &Keys) -> Vec<String> {
     let held = &keys.held;
@@ -103,8 +100,11 @@ pub(super) struct Banner {
 impl Banner {
     pub(super) fn show(&self) {
         if self.as_log {
-            self.lines.iter().chain(&self.next).for_each(|line| tracing::info!(target: TARGET, "{}", line.trim()));
-            self.warnings.iter().for_each(|warning| tracing::warn!(target: TARGET, "{warning}"));
+            self.lines
+                .iter()
+                .chain(&self.next)
+                .for_each(|line| tracing::info!(target: "magicproxy::cli::serve", "{}", line.trim()));
+            self.warnings.iter().for_each(|warning| tracing::warn!(target: "magicproxy::cli::serve", "{warning}"));
             return;
         }
         for (at, line) in self.lines.iter().enumerate() {
