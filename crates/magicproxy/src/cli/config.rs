@@ -93,7 +93,7 @@ fn allow_single(schema: &mut Value) {
     }
 }
 
-/// Is it a list, or a list item of that list?
+/// Is it a list, or an element of that list?
 fn allows_single(schema: &Value) -> bool {
     let choices = schema.get("anyOf").and_then(Value::as_array).map(Vec::as_slice);
     matches!(choices, Some([list, element]) if list.get("items") == Some(element))

@@ -20,7 +20,7 @@ how to use the keys, with examples. `magicproxy config show` prints what holds, 
 `magicproxy config schema` the same tables as a JSON Schema.
 
 The file is TOML. A key that takes one value has a variable of the environment, too:
-`timeouts.connect` is `MAGICPROXY_TIMEOUTS_CONNECT`. A list of one list item may be that list item.
+`timeouts.connect` is `MAGICPROXY_TIMEOUTS_CONNECT`. A list of one element may be that element.
 An empty default means that nothing holds until the key is written, or what its meaning says.
 ";
 
