@@ -1,6 +1,8 @@
-//! The decision on one request, and what a permitted one may carry: all that needs a verified token and a policy.
+//! The decision on one request, and the permit of an allowed request: all code that needs both a
+//! verified token and a policy.
 //!
-//! Nothing else in this crate uses this module. Specification: `token-v1.md` section 7, `state.md`.
+//! No other module of this crate uses this module. Specification: `token-v1.md` section 7,
+//! `state.md`.
 
 mod opening;
 mod permit;

@@ -1,12 +1,13 @@
-//! Magic tokens: made, narrowed, verified, and asked whether they allow a request.
+//! Magic tokens: minting, narrowing and verifying them, and deciding on requests by them.
 //!
-//! This crate is the brain of Magic API Proxy. It takes bytes, keys and the time, and gives values.
-//! It does no I/O, reads no clock and no environment, and knows no runtime and no HTTP library.
+//! This crate is the brain of Magic API Proxy: a function of bytes, keys and the time to values.
+//! The crate does no I/O, reads no clock and no environment, and depends on no runtime and no HTTP
+//! library.
 //!
 //! # From a credential to a permitted request
 //!
-//! A minter seals a credential to the public key of a proxy. Whoever holds the token makes a weaker
-//! one of it, without any key. The proxy verifies the token, decides on one request, and opens the
+//! A minter seals a credential to the public key of a proxy. Any holder of a token makes a weaker
+//! token of it, without a key. The proxy verifies the token, decides on one request, and opens the
 //! credential for that request alone.
 //!
 //! ```
@@ -89,8 +90,8 @@
 //! # }
 //! ```
 //!
-//! Each step takes the proof that the step before it made. Nothing else makes a [`VerifiedToken`]
-//! or a [`Permit`], and leaving a step out does not compile.
+//! Each step takes the proof that the step before made. No other code makes a [`VerifiedToken`] or
+//! a [`Permit`], and leaving a step out does not compile.
 //!
 //! # Where to look
 //!
@@ -106,13 +107,14 @@
 //! | what a plugin is asked | [`plugin`] |
 //!
 //! Formats are specified in `docs/spec/`, with vectors in `testdata/vectors/`. Each module names
-//! the section that it implements.
+//! the section of the specification that the module implements.
 //!
 //! # Stability
 //!
-//! Tokens, rules, key sets and the codes of refusals are stable: a later version reads what this
-//! one wrote, and `CHANGELOG.md` tells each change. This Rust API is not: before 1.0 any version
-//! may change it. Error enums are `#[non_exhaustive]`, except those that say why they are not.
+//! Tokens, rules, key sets and the codes of refusals are stable: a later version reads everything
+//! that an earlier version wrote, and `CHANGELOG.md` lists each change. The Rust API is not stable:
+//! before 1.0 any version may change it. Error enums are `#[non_exhaustive]`, except where the
+//! comment of an enum gives the reason against.
 
 pub mod credential;
 mod decision;

@@ -1,7 +1,8 @@
 //! Magic tokens: minting, narrowing and verifying. Specification: `token-v1.md`, `token-v2.md`.
 //!
-//! Verification ends in a [`VerifiedToken`]; nothing else can be asked to authorise a request. A token is not trusted
-//! for anything before its signature: the header may choose among our keys and nothing more.
+//! Verification ends in a [`VerifiedToken`], the only type that can authorise a request. Nothing in
+//! a token is trusted before the signature was verified: the header may choose among the proxy's
+//! keys, and no more.
 
 mod acceptance;
 mod armour;
@@ -56,19 +57,20 @@ pub use verify::{VerifyContext, VerifyError};
 pub use crate::time::MAX_UNIX_TIME;
 pub use crate::token_version::{MAX_LIFETIME_SECONDS, TokenVersion};
 
-/// The longest token, in bytes.
+/// The longest token that is read, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
-/// How far clocks may be apart, in seconds.
+/// The largest difference between two clocks that is tolerated, in seconds.
 pub const LEEWAY_SECONDS: u64 = 30;
 
-/// A token's `jti`: 1 to 128 characters of `A-Z a-z 0-9 - _`.
+/// True if the text is a token id (`jti`): 1 to 128 characters of `A-Z a-z 0-9 - _`.
 #[must_use]
 pub fn is_token_id(id: &str) -> bool {
     (1..=128).contains(&id.len())
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
-/// A token whose signature, times and rules were checked.
+/// A token whose signature, times and rules were checked; the only kind of token that can authorise
+/// a request.
 ///
 /// INVARIANT: made only by [`KeyRing::verify`](crate::KeyRing::verify).
 ///
@@ -78,7 +80,7 @@ pub fn is_token_id(id: &str) -> bool {
 /// }
 /// ```
 ///
-/// Nobody else makes one, not even out of another one:
+/// No other code makes a verified token, not even from another verified token:
 ///
 /// ```compile_fail,E0451
 /// fn prolong(token: magicproxy_core::VerifiedToken) -> magicproxy_core::VerifiedToken {
@@ -110,157 +112,169 @@ pub struct VerifiedToken {
     version: TokenVersion,
     id: String,
     key: KeyId,
-    /// The minter whose signature was verified.
+    /// The key id of the minter whose signature was verified.
     minter: Option<KeyId>,
-    /// Since when nothing new is to be sealed to its key, or to that of a token of which it was made.
+    /// The time since when no new token is to be sealed to the token's key: the earliest of the
+    /// key's own and of those of the tokens from which the proxy made this token.
     key_retired: Option<UnixTime>,
-    /// From when on its key opens nothing, however long the token was meant to live.
+    /// The time from which the token's key opens nothing, even where `exp` is later.
     key_ends_at: Option<UnixTime>,
     issued_at: UnixTime,
     expires_at: UnixTime,
-    /// When the token ends that it was narrowed from.
+    /// The end of the token as it was minted, before caveats shortened its life.
     minted_until: UnixTime,
     not_before: Option<UnixTime>,
     upstream: Option<UpstreamName>,
     explain: bool,
     labels: Vec<Label>,
-    /// They, as logs show them.
+    /// All labels in one text, as logs show them.
     label: Option<Box<str>>,
     policy: Policy,
     narrowing: Vec<Narrowing>,
-    /// Whom what it makes belongs to: the same for all that are narrowed from one token.
+    /// The owner of everything that the token's requests create; the same for all tokens that were
+    /// narrowed from one token.
     owner: Partition,
     chain: Chain,
-    /// The tokens of which the proxy made it, as caveats say.
+    /// The tokens from which the proxy made this token, as its caveats name them.
     origins: Box<[Origin]>,
     provenance: Provenance,
     sealed: TokenCredential,
 }
 
-/// Who could have minted a token: what tells a stranger's tokens from those of people whom the operator knows.
+/// The parties that could have minted a token; the difference between a stranger's token and a
+/// token of somebody the operator knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Provenance {
-    /// The proxy's private key signed it (version 1): whoever may request tokens over HTTP, or holds that key.
+    /// Signed with the proxy's private key (version 1): by a client that may request tokens over
+    /// HTTP, or by a holder of that key.
     Proxy,
-    /// A minter whom the operator lists signed it (version 2).
+    /// Signed by a minter whom the operator lists (version 2).
     ListedMinter,
-    /// Nobody signed it (version 2): whoever has the proxy's public key.
+    /// Signed by nobody (version 2): anyone who has the proxy's public key could have minted the
+    /// token.
     Anyone,
 }
 
-/// What one caveat demands besides. Its times are the token's, where they are narrower.
+/// The further conditions of one caveat. Its times are not here: where they are narrower, they
+/// became the token's times.
 #[derive(Debug)]
 pub(crate) struct Narrowing {
     pub(crate) policy: Option<Policy>,
     pub(crate) upstream: Option<UpstreamName>,
     pub(crate) networks: Option<Vec<Network>>,
-    /// With the name of its count.
+    /// The limit of requests, and the name of the counter.
     pub(crate) limit: Option<(Limit, Partition)>,
 }
 
 impl VerifiedToken {
-    /// From when on it is refused: what was begun with it and has no end of its own is to end then.
+    /// Returns the time from which the token is refused: the earlier of `exp` plus
+    /// [`LEEWAY_SECONDS`] and the end of its key. An exchange that has no end of its own, such as a
+    /// tunnel, must end then.
     #[must_use]
     pub fn refused_from(&self) -> UnixTime {
         let expired = UnixTime(self.expires_at.0.saturating_add(LEEWAY_SECONDS));
         self.key_ends_at.map_or(expired, |end| end.min(expired))
     }
 
-    /// The version of the token.
+    /// Returns the version of the token's format.
     #[must_use]
     pub fn version(&self) -> TokenVersion {
         self.version
     }
 
-    /// The token's `jti`, or a digest of its sealed credential where it has none: what logs call it.
+    /// Returns the name of the token in logs: the `jti`, or a digest of the sealed credential where
+    /// the token has no `jti`.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The key that signed it, or to which it was sealed.
+    /// Returns the id of the key that signed the token, or to which the token was sealed.
     #[must_use]
     pub fn key(&self) -> &KeyId {
         &self.key
     }
 
-    /// The minter whose signature was verified.
+    /// Returns the key id of the minter whose signature was verified.
     #[must_use]
     pub fn minter(&self) -> Option<&KeyId> {
         self.minter.as_ref()
     }
 
-    /// When it was minted.
+    /// Returns the time at which the token was minted (`iat`).
     #[must_use]
     pub fn issued_at(&self) -> UnixTime {
         self.issued_at
     }
 
-    /// When it ends.
+    /// Returns the end of the token (`exp`), or the earlier end that a caveat sets.
     #[must_use]
     pub fn expires_at(&self) -> UnixTime {
         self.expires_at
     }
 
-    /// When it begins, where it says so.
+    /// Returns the begin of the token (`nbf`), if the token has one.
     #[must_use]
     pub fn not_before(&self) -> Option<UnixTime> {
         self.not_before
     }
 
-    /// The upstream that it names.
+    /// Returns the upstream that the token names (`aud`).
     #[must_use]
     pub fn upstream(&self) -> Option<&UpstreamName> {
         self.upstream.as_ref()
     }
 
-    /// May a refusal say which rule would be needed?
+    /// True if a refusal may tell the client the rule that would be needed.
     #[must_use]
     pub fn explains(&self) -> bool {
         self.explain
     }
 
-    /// What its claims allow; its caveats may allow less.
+    /// Returns the rules of the token's claims; caveats may allow less.
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.policy
     }
 
-    /// Whom it is for, and what its holders called those to whom they gave it, in that order.
+    /// Returns the labels: first the subject that the minter gave, then the names that holders gave
+    /// to those to whom they passed the token, in that order.
     #[must_use]
     pub fn labels(&self) -> &[Label] {
         &self.labels
     }
 
-    /// The labels as logs show them, joined by `>`: first that of the claims, `-` where they have none but caveats do. The claims' was
-    /// written by whoever minted the token, the others by whoever held it.
+    /// Returns the labels as logs show them, joined by `>`. The first is the label of the claims,
+    /// or `-` where only caveats have labels. The minter wrote the label of the claims; holders of
+    /// the token wrote the others.
     #[must_use]
     pub fn label(&self) -> Option<&str> {
         self.label.as_deref()
     }
 
-    /// What its caveats demand of each request.
+    /// Returns the conditions that the caveats put on each request.
     pub(crate) fn narrowing(&self) -> &[Narrowing] {
         &self.narrowing
     }
 
-    /// Does one of its caveats count requests?
+    /// True if a caveat limits the number of requests.
     pub(crate) fn has_limits(&self) -> bool {
         self.narrowing.iter().any(|caveat| caveat.limit.is_some())
     }
 
-    /// From when on its key opens nothing.
+    /// Returns the time from which the token's key opens nothing.
     pub(crate) fn key_ends_at(&self) -> Option<UnixTime> {
         self.key_ends_at
     }
 
-    /// How many caveats it bears.
+    /// Returns the number of caveats.
     #[must_use]
     pub fn caveats(&self) -> usize {
         self.narrowing.len()
     }
 
-    /// Memory of what it holds, in bytes, without what every token takes.
+    /// Returns the bytes of memory behind the token's fields, without the constant size of the
+    /// type.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         let caveats = || self.narrowing.iter().filter_map(|caveat| caveat.policy.as_ref());
@@ -280,25 +294,26 @@ impl VerifiedToken {
             + self.sealed.memory_bytes()
     }
 
-    /// How long its credential is at most, in bytes, however that is sealed.
+    /// Returns an upper bound of the credential's length in bytes, for every form of sealing.
     #[must_use]
     pub fn longest_credential(&self) -> usize {
         self.sealed.longest_credential()
     }
 
-    /// Whom what it makes belongs to. `state.md` section 1.
+    /// Returns the owner of everything that the token's requests create. `state.md` section 1.
     #[must_use]
     pub fn owner(&self) -> Partition {
         self.owner
     }
 
-    /// What its chain of caveats is called, and whose revocation ends it. `state-store.md` section 7.
+    /// Returns the chain of caveats: the names by which revoking a token ends all tokens narrowed
+    /// from it. `state-store.md` section 7.
     #[must_use]
     pub fn chain(&self) -> &Chain {
         &self.chain
     }
 
-    /// All names by which it can be revoked. `state-store.md` section 6.
+    /// Returns all names by which the token can be revoked. `state-store.md` section 6.
     #[must_use]
     pub fn names(&self) -> TokenNames<'_> {
         TokenNames {
@@ -314,25 +329,26 @@ impl VerifiedToken {
         }
     }
 
-    /// What names it in a token that the proxy makes of it.
+    /// Returns the names of this token for a caveat of a token that the proxy makes from it.
     pub(crate) fn to_origin(&self) -> Origin {
         Origin { chain: self.chain.root(), owner: self.owner, kid: self.key.clone() }
     }
 
-    /// Who could have minted it.
+    /// Returns the parties that could have minted the token.
     #[must_use]
     pub fn provenance(&self) -> Provenance {
         self.provenance
     }
 
-    /// From when on nothing of its owner is accepted, however narrow this one is: counts last as long, or a short-lived child
-    /// would end those of its parent.
+    /// Returns the time from which every token of the same owner is refused. Counts are kept until
+    /// then: if a count ended with the narrowed token, a short-lived child would end the counts of
+    /// its parent.
     #[must_use]
     pub fn owner_ends_at(&self) -> UnixTime {
         UnixTime(self.minted_until.0.saturating_add(LEEWAY_SECONDS))
     }
 
-    /// The plugins that decide on its requests, besides its rules.
+    /// Returns the plugins that decide on the token's requests besides the rules.
     #[must_use]
     pub fn plugins(&self) -> &[PluginName] {
         self.policy.plugins()
@@ -343,7 +359,9 @@ impl VerifiedToken {
     }
 }
 
-/// The name of a caveat's count: of all caveats up to it, so that further ones do not change it. `state.md` section 6.
+/// Names the counter of the last of these caveats. The digest covers the caveats up to and
+/// including that one, so that appending further caveats does not change the name. `state.md`
+/// section 6.
 fn counter(caveats: &[Caveat]) -> Partition {
     let texts: Vec<String> = caveats.iter().map(Caveat::to_json).collect();
     let parts: Vec<&[u8]> =

@@ -1,4 +1,5 @@
-//! Opening the credential: for a permitted request, or to see by whose credential a verified token's named owners are meant.
+//! Opening the credential: for a permitted request, or to tell the named owners of a verified token
+//! apart by its credential.
 
 use super::Permit;
 use crate::credential::TypedCredential;
@@ -10,16 +11,18 @@ impl KeyRing {
     /// Opens the credential of a permitted request.
     ///
     /// # Errors
-    /// [`OpenError`]: the token was sealed for another key, or does not hold a credential.
+    /// [`OpenError`] if the credential was sealed for another key, or the opened text is no
+    /// credential.
     pub fn open(&self, permit: &Permit) -> Result<TypedCredential, OpenError> {
         self.unseal(permit.token().sealed())
     }
 
-    /// What the owner secret makes of a verified token's credential, which does not come out: a grant of a named owner is found
-    /// by it before a request is permitted.
+    /// Computes the owner secret's binding of a verified token's credential. The credential itself
+    /// is not returned. The binding finds the grants of a named owner before a request is
+    /// permitted.
     ///
     /// # Errors
-    /// [`BindError`].
+    /// [`BindError`] if the ring has no owner secret, or the credential does not open.
     pub fn bind(&self, token: &VerifiedToken) -> Result<CredentialBinding, BindError> {
         let secret = self.owner_secret().ok_or(BindError::NoSecret)?;
         Ok(secret.bind(&self.unseal(token.sealed())?))
@@ -34,9 +37,10 @@ impl KeyRing {
     }
 }
 
-/// Why a credential is not bound to an owner.
+/// The reason for which a credential is not bound to an owner.
 ///
-/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its response.
+/// Exhaustive on purpose: other crates map each variant to a response, and a new variant must not
+/// compile before it has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BindError {
     /// The ring has no [owner secret](crate::OwnerSecret).

@@ -1,4 +1,5 @@
-//! Permits: the proof that one request was allowed, on what grounds, and what it must still take from the store.
+//! Permits: the proof that one request was allowed, the grounds, and the counts that must still be
+//! taken from the store.
 
 mod authorize;
 mod decision;
@@ -17,13 +18,14 @@ use crate::upstream_name::UpstreamName;
 pub use authorize::{AccessRequest, Denial};
 pub use decision::{Decision, GrantQuestion, PluginQuestion, Question, RulesDecision};
 
-/// How long what a named owner made is its own, in seconds: 30 days.
+/// The time for which a named owner keeps what its requests created, in seconds: 30 days.
 const NAMED_LIFETIME_SECONDS: u64 = 30 * 24 * 60 * 60;
 
-/// The proof that one request was allowed by a live token. It admits that one request.
+/// The proof that one request was allowed by a live token. A permit admits that one request.
 ///
-/// INVARIANT: made only by the three ways to authorize a request in this module: by a rule, by what a token's owner holds, and by
-/// what a plugin agreed to. It comes out of a [`Decision`] only, once everybody was asked who may deny.
+/// INVARIANT: made only by the three ways in this module to authorize a request: by a rule, by a
+/// grant of the token's owner, and by the consent of a plugin. Code outside gets a permit only from
+/// a [`Decision`], after every party that may deny was asked.
 ///
 /// ```
 /// fn rule(permit: &magicproxy_core::Permit) -> &std::sync::Arc<str> {
@@ -31,7 +33,7 @@ const NAMED_LIFETIME_SECONDS: u64 = 30 * 24 * 60 * 60;
 /// }
 /// ```
 ///
-/// Nobody else makes one:
+/// No other code makes a permit:
 ///
 /// ```compile_fail,E0451
 /// fn forge(token: std::sync::Arc<magicproxy_core::VerifiedToken>) -> magicproxy_core::Permit {
@@ -45,7 +47,7 @@ const NAMED_LIFETIME_SECONDS: u64 = 30 * 24 * 60 * 60;
 /// }
 /// ```
 ///
-/// A grant or a plugin's word is no permit either, without the decision on it:
+/// A grant or a plugin's consent is no permit either, without the decision on the request:
 ///
 /// ```compile_fail,E0624
 /// fn forge(token: std::sync::Arc<magicproxy_core::VerifiedToken>, held: magicproxy_core::rule::HeldGrant) -> magicproxy_core::Permit {
@@ -59,7 +61,7 @@ const NAMED_LIFETIME_SECONDS: u64 = 30 * 24 * 60 * 60;
 /// }
 /// ```
 ///
-/// It admits one request, so there is no second copy of it:
+/// A permit admits one request, so it cannot be used twice or copied:
 ///
 /// ```compile_fail,E0382
 /// fn twice(permit: magicproxy_core::Permit) -> (magicproxy_core::Permit, magicproxy_core::Permit) {
@@ -79,38 +81,38 @@ pub struct Permit {
     basis: Basis,
 }
 
-/// On what grounds a request was allowed.
+/// The grounds on which a request was allowed.
 #[derive(Debug)]
 pub enum Basis {
-    /// A rule, with what it demands and gives.
+    /// A rule of the token, with the rule's effects if the rule has any.
     Rule(Option<Arc<RuleEffects>>),
     /// A grant that the token's owner holds.
     Grant(HeldGrant),
-    /// The word of a plugin.
+    /// The consent of this plugin.
     Plugin(PluginName),
 }
 
-/// Something that is counted, and of which one must be left.
+/// A count that the request takes one of; the store refuses where none is left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Count {
-    /// Whose it is: the partition.
+    /// The owner of the counter: a partition of the store.
     pub owner: Partition,
-    /// The counter in it.
+    /// The name of the counter in the partition.
     pub counter: Vec<u8>,
-    /// How much there may be.
+    /// The limit of the count.
     pub limit: Limit,
-    /// Until when the count is kept at most.
+    /// The time until which the store keeps the count at most.
     pub expires_at: UnixTime,
-    /// How many counters its owner may have when this one begins.
+    /// The largest number of counters that the owner may have when this counter is new.
     pub room: u64,
 }
 
-/// At which upstream, and by which credential: what tells owners of one name apart.
+/// The upstream and the credential by which owners of the same name are told apart.
 #[derive(Clone, Copy, Debug)]
 pub struct OwnerPlace<'a> {
     /// The upstream's name in the store.
     pub upstream: &'a UpstreamName,
-    /// The credential's, where the permit [names an owner](Permit::named_owner).
+    /// The binding of the credential, where the permit [names an owner](Permit::named_owner).
     pub binding: Option<&'a CredentialBinding>,
 }
 
@@ -134,31 +136,32 @@ impl Permit {
         Self::new(token, format!("plugin {plugin}").into(), Basis::Plugin(plugin))
     }
 
-    /// The token that allowed the request.
+    /// Returns the token that allowed the request.
     #[must_use]
     pub fn token(&self) -> &Arc<VerifiedToken> {
         &self.token
     }
 
-    /// The rule that allowed it, as it was written, or what else did.
+    /// Returns the text of the rule that allowed the request, or a description of the grant or
+    /// plugin that did.
     #[must_use]
     pub fn rule(&self) -> &Arc<str> {
         &self.rule
     }
 
-    /// The permit as whoever only asks sees one.
+    /// Returns a view of the permit that admits nothing, for code that only inspects the decision.
     #[must_use]
     pub fn prospect(&self) -> RulesDecision<'_> {
         RulesDecision::of(self)
     }
 
-    /// On what grounds it was allowed.
+    /// Returns the grounds on which the request was allowed.
     #[must_use]
     pub fn basis(&self) -> &Basis {
         &self.basis
     }
 
-    /// The stateful rule that allowed it.
+    /// Returns the effects of the rule that allowed the request, where the rule has effects.
     #[must_use]
     pub fn state(&self) -> Option<&Arc<RuleEffects>> {
         match &self.basis {
@@ -167,25 +170,28 @@ impl Permit {
         }
     }
 
-    /// Is there anything to be asked of a store, or to be done with the response?
+    /// True if the store must be asked before the request is sent, or the response must be
+    /// recorded.
     #[must_use]
     pub fn is_stateful(&self) -> bool {
         self.token.has_limits() || !matches!(self.basis, Basis::Rule(None))
     }
 
-    /// Does a store keep something for the request: a count of the token's or its rule's, grants, list items?
+    /// True if the store keeps rows for the request: a count of the token or of the rule, grants,
+    /// or list items.
     #[must_use]
     pub fn keeps_rows(&self) -> bool {
         self.token.has_limits() || self.state().is_some_and(|state| state.keeps_rows())
     }
 
-    /// The owner that its rule names, which is one for each credential.
+    /// Returns the owner that the rule names. Each credential has an owner of that name of its own.
     #[must_use]
     pub fn named_owner(&self) -> Option<&OwnerName> {
         self.state().and_then(|state| state.owner())
     }
 
-    /// Whose state the rule's is, and until when. `None` where the rule names an owner, and `place` does not say whose.
+    /// Returns the owner of the rule's state, and the end of that state. `None` where the rule
+    /// names an owner, and `place` has no binding of the credential.
     #[must_use]
     pub fn owner(&self, place: OwnerPlace<'_>, now: UnixTime) -> Option<(Partition, UnixTime)> {
         match self.named_owner() {
@@ -199,8 +205,8 @@ impl Permit {
         }
     }
 
-    /// What must be taken before the request is sent, all of one owner in one step: first of the token's own limits. `None` as
-    /// in [`Self::owner`].
+    /// Returns the counts that must be taken before the request is sent, all counts of one owner in
+    /// one step; the token's own limits come first. `None` as in [`Self::owner`].
     #[must_use]
     pub fn counts(&self, place: OwnerPlace<'_>) -> Option<Vec<Count>> {
         let mut counts = self.token.counts();
@@ -208,7 +214,8 @@ impl Permit {
             && let Some(limit) = state.limit()
         {
             let (owner, expires_at, room) = match state.owner() {
-                // Nobody's end is its end, and the operator alone writes its rules.
+                // No token's end ends the owner, and only the operator writes rules that name an
+                // owner.
                 Some(name) => (place.named(name)?, UnixTime(MAX_UNIX_TIME), u64::MAX),
                 None => {
                     (self.token.owner(), self.token.owner_ends_at(), self.token.rule_counters())

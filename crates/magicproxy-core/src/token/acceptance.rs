@@ -1,39 +1,45 @@
-//! What the operator of a proxy accepts, whoever minted it. `token-v2.md` sections 2, 4 and 8.
+//! The tokens that the operator of a proxy accepts, whoever minted them. `token-v2.md` sections 2,
+//! 4 and 8.
 
 use crate::key::{AcceptedTokens, Kem, KeyId, MinterKey};
 use crate::token::{Origin, VerifyError};
 use crate::token_version::{MAX_LIFETIME_SECONDS, TokenVersion};
 
-/// What becomes of tokens without `aud` at an upstream. The Python program mints such.
+/// The treatment of tokens without `aud` at an upstream. The Python program mints tokens without
+/// `aud`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UnnamedTokens {
-    /// They are its own. At most one upstream of a proxy may say so: a credential goes to one place.
+    /// The upstream accepts tokens without `aud` as its own. At most one upstream of a proxy may,
+    /// because a credential goes to one place.
     Accept,
-    /// They are for another upstream.
+    /// The upstream refuses tokens without `aud`: they belong to another upstream.
     #[default]
     Refuse,
 }
 
-/// What is accepted at one upstream, besides what the token itself allows.
+/// The tokens that one upstream accepts, as far as the operator decides.
 #[derive(Debug)]
 pub struct Acceptance {
-    /// The versions.
+    /// The accepted versions.
     pub versions: Vec<TokenVersion>,
-    /// Keys whose tokens are refused, of either version, and so is what was made of these: because the keys leaked, for instance.
+    /// The ids of denied keys, for instance of leaked keys. Tokens of a denied key are refused in
+    /// either version, and so are tokens that the proxy made from them.
     pub denied_keys: Vec<String>,
-    /// Whoever may mint version 2 tokens; anyone, where there is none.
+    /// The minters that may sign version 2 tokens. An empty list accepts version 2 tokens of
+    /// anyone.
     pub minters: Vec<MinterKey>,
-    /// The KEMs of version 2 tokens.
+    /// The accepted KEMs of version 2 tokens.
     pub kems: Vec<Kem>,
-    /// Must a token say whom it is for?
+    /// True if a token must have a label (`sub`).
     pub require_sub: bool,
-    /// The longest life of a token, from `iat` to `exp`, in seconds. Where there is none, tokens of version 2 live no longer
-    /// than [`MAX_SEALED_LIFETIME_SECONDS`].
+    /// The longest life of a token from `iat` to `exp`, in seconds. Without a value, tokens of
+    /// version 2 live no longer than [`MAX_SEALED_LIFETIME_SECONDS`].
     pub max_lifetime: Option<u64>,
 }
 
-/// The longest life of a token of version 2 where the operator names none, in seconds: 366 days. Whoever has the public key says
-/// how long it lives; the Python program's tokens, which live five years, are of version 1.
+/// The longest life of a version 2 token where the operator sets none, in seconds: 366 days. A
+/// limit is needed because anyone with the public key chooses the life. Tokens of the Python
+/// program, which live five years, are of version 1.
 pub const MAX_SEALED_LIFETIME_SECONDS: u64 = 366 * 24 * 60 * 60;
 
 impl Default for Acceptance {
@@ -50,7 +56,8 @@ impl Default for Acceptance {
 }
 
 impl Acceptance {
-    /// The ids of the keys that none of these upstreams accepts, and that nobody need seal to.
+    /// Returns the ids of the keys that all of these upstreams deny. No minter need seal to such a
+    /// key.
     pub fn denied_everywhere<'a>(upstreams: impl IntoIterator<Item = &'a Self>) -> Vec<String> {
         let mut all = upstreams.into_iter().map(|acceptance| acceptance.denied_keys.clone());
         let first = all.next().unwrap_or_default();
@@ -69,7 +76,7 @@ impl Acceptance {
         if self.kems.contains(&kem) { Ok(()) } else { Err(VerifyError::Kem(kem.as_str())) }
     }
 
-    /// The longest life of a token of this version, in seconds.
+    /// Returns the longest life of a token of this version, in seconds.
     pub(crate) fn longest_life(&self, version: TokenVersion) -> Option<u64> {
         self.max_lifetime.or(match version {
             TokenVersion::V1 => None,
@@ -77,8 +84,8 @@ impl Acceptance {
         })
     }
 
-    /// Is none of the tokens of which a token was made, as its caveats say, of a denied key? Who has such a key can forge a token and
-    /// have it sealed anew.
+    /// Checks that no token from which the token was made, according to its caveats, is of a denied
+    /// key. Otherwise a thief of the key could forge a token and have it sealed anew.
     pub(super) fn ensure_origins(&self, origins: &[Origin]) -> Result<(), VerifyError> {
         if origins.iter().any(|origin| self.denies_key(&origin.kid)) {
             Err(VerifyError::DeniedOrigin)
@@ -93,7 +100,7 @@ impl Acceptance {
 }
 
 impl AcceptedTokens {
-    /// What at least one of these upstreams accepts.
+    /// Returns the tokens that at least one of these upstreams accepts.
     pub fn any_of<'a>(upstreams: impl IntoIterator<Item = &'a Acceptance>) -> Self {
         let all: Vec<&Acceptance> = upstreams.into_iter().collect();
         let mut union =

@@ -1,27 +1,30 @@
-//! The armoured spelling of a version 1 token: letters, digits and dots behind `mt1_`. `token-v1.md` section 1.1.
+//! The armoured spelling of a version 1 token: letters, digits and dots behind `mt1_`.
+//! `token-v1.md` section 1.1.
 //!
-//! For carriers and for people's input only: nothing behind them ever sees it.
+//! Armour is for carriers and for input by people only: it is removed there, and no later code
+//! meets an armoured token.
 
 use zeroize::Zeroizing;
 
 use super::MAX_TOKEN_BYTES;
 
-/// What an armoured token begins with.
+/// The beginning of an armoured token.
 const PREFIX: &str = "mt1_";
 
-/// Is a text to be read with [`unarmoured`]?
+/// True if the text must be read with [`unarmoured`].
 #[must_use]
 pub fn is_armoured(text: impl AsRef<[u8]>) -> bool {
     text.as_ref().starts_with(PREFIX.as_bytes())
 }
 
-/// The armoured spelling of a JWT; of no text that has other characters than a JWT's, or begins as an armoured or sealed token does.
+/// Returns the armoured spelling of a JWT. `None` for a text with characters that no JWT has, or
+/// with the beginning of an armoured or sealed token.
 #[must_use]
 pub fn armoured(jwt: &str) -> Option<Zeroizing<String>> {
     if !is_armourable(jwt) {
         return None;
     }
-    // At once, so that no shorter copy of a secret is left behind.
+    // Allocated at full length at once, so that growing leaves no copy of the secret behind.
     let mut text = Zeroizing::new(String::with_capacity(PREFIX.len() + 2 * jwt.len()));
     text.push_str(PREFIX);
     for character in jwt.chars() {
@@ -35,7 +38,7 @@ pub fn armoured(jwt: &str) -> Option<Zeroizing<String>> {
     Some(text)
 }
 
-/// The JWT of its armoured spelling; of nothing else.
+/// Returns the JWT of an armoured spelling, `None` for any other text.
 #[must_use]
 pub fn unarmoured(text: &str) -> Option<Zeroizing<String>> {
     let behind = text.strip_prefix(PREFIX)?;
@@ -60,7 +63,7 @@ pub fn unarmoured(text: &str) -> Option<Zeroizing<String>> {
     is_armourable(&jwt).then_some(jwt)
 }
 
-/// The characters of a JWT, and not the beginning of another form.
+/// True if the text has the characters of a JWT and not the beginning of another form.
 fn is_armourable(text: &str) -> bool {
     let of_jwt = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     !text.is_empty()
@@ -83,7 +86,8 @@ mod tests {
     }
 
     proptest! {
-        /// Both ways, and of one length: two characters for each of three.
+        /// Armour works both ways with a length known in advance: two characters for each of `z`,
+        /// `-` and `_`.
         #[test]
         fn armour_is_a_bijection(jwt in "[A-Za-z0-9._z-]{1,200}") {
             prop_assume!(is_armourable(&jwt));

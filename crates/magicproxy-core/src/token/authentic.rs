@@ -1,5 +1,6 @@
-//! A token that is genuine and alive, before its rules are compiled: the first half of verification, which costs the same for
-//! every token. The second half can cost a thousand times as much, so whoever has many tokens to verify tells them apart here.
+//! A genuine and live token before its rules are compiled: the first half of verification, at the
+//! same cost for every token. The second half can cost a thousand times as much, so code with many
+//! tokens to verify can decide between the halves which tokens to go on with.
 
 use super::caveat::Caveat;
 use super::rule_source::{ClaimedRules, policy_of};
@@ -11,9 +12,10 @@ use crate::seal::TokenCredential;
 use crate::state::Partition;
 use crate::upstream_name::UpstreamName;
 
-/// A token whose signature, or seal and chain, and times were checked, and whose rules were not yet.
+/// A token whose times, and signature or seal and chain, were checked, but whose rules were not.
 ///
-/// INVARIANT: made only by [`KeyRing::authenticate`](crate::KeyRing::authenticate). It authorises nothing.
+/// INVARIANT: made only by [`KeyRing::authenticate`](crate::KeyRing::authenticate). An authentic
+/// token authorises nothing.
 ///
 /// ```compile_fail,E0599
 /// fn skip(token: std::sync::Arc<magicproxy_core::AuthenticToken>, access: &magicproxy_core::AccessRequest<'_>) {
@@ -21,7 +23,7 @@ use crate::upstream_name::UpstreamName;
 /// }
 /// ```
 ///
-/// The token inside does not come out without its rules:
+/// The token inside is not accessible without its rules:
 ///
 /// ```compile_fail,E0616
 /// fn take(token: magicproxy_core::AuthenticToken) -> magicproxy_core::VerifiedToken {
@@ -35,7 +37,7 @@ use crate::upstream_name::UpstreamName;
 /// }
 /// ```
 ///
-/// Nobody else makes one:
+/// No other code makes an authentic token:
 ///
 /// ```compile_fail,E0624
 /// fn forge(token: magicproxy_core::VerifiedToken) -> magicproxy_core::AuthenticToken {
@@ -44,19 +46,19 @@ use crate::upstream_name::UpstreamName;
 /// ```
 #[derive(Debug)]
 pub struct AuthenticToken {
-    // INVARIANT: it allows nothing, until it leaves by `with_rules`.
+    // INVARIANT: the policy allows nothing until the token leaves by `with_rules`.
     token: VerifiedToken,
     granted: ClaimedRules,
     caveats: Result<Vec<Caveat>, VerifyError>,
     credential: Option<Result<TypedCredential, VerifyError>>,
 }
 
-/// Why an authentic token did not become a verified one.
+/// The reason for which an authentic token did not become a verified token.
 #[derive(Debug)]
 pub enum CompileError {
-    /// It is not accepted.
+    /// The token is refused.
     Refused(VerifyError),
-    /// There was too little work left to know: it may be tried again with more.
+    /// The work ran out before the result was known; the token may be tried again with more.
     WorkSpent(Box<AuthenticToken>),
 }
 
@@ -69,30 +71,31 @@ impl AuthenticToken {
         Self { token, granted, caveats, credential: None }
     }
 
-    /// With the credential that was sealed in it, or what is wrong with its form, which is judged last of all.
+    /// Adds the credential that was sealed in the token, or the fault in its form. That fault is
+    /// reported only after all others.
     pub(super) fn with_credential(self, credential: Result<TypedCredential, VerifyError>) -> Self {
         Self { credential: Some(credential), ..self }
     }
 
-    /// Whom what it makes belongs to. `state.md` section 1.
+    /// Returns the owner of everything that the token's requests create. `state.md` section 1.
     #[must_use]
     pub fn owner(&self) -> Partition {
         self.token.owner()
     }
 
-    /// Who could have minted it.
+    /// Returns the parties that could have minted the token.
     #[must_use]
     pub fn provenance(&self) -> Provenance {
         self.token.provenance()
     }
 
-    /// The upstream that its claims name.
+    /// Returns the upstream that the claims name.
     #[must_use]
     pub fn upstream(&self) -> Option<&UpstreamName> {
         self.token.upstream()
     }
 
-    /// Compiles its rules, those of its caveats included, or finds them compiled.
+    /// Compiles the rules of claims and caveats, or finds them in the compiler's cache.
     ///
     /// # Errors
     /// [`CompileError`].
@@ -110,7 +113,7 @@ impl AuthenticToken {
         }
     }
 
-    /// Of its claims, and of each caveat.
+    /// Compiles the policies of the claims and of each caveat.
     fn policies(
         &self,
         context: &VerifyContext<'_>,
@@ -136,7 +139,8 @@ impl AuthenticToken {
         Ok((policy, narrowing))
     }
 
-    /// The verified token. What caveats demand is added; nothing here can give.
+    /// Returns the verified token. Caveats only add conditions; no member of a caveat can extend
+    /// the token.
     fn with_rules(
         self,
         policy: Policy,

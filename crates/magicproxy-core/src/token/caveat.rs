@@ -1,4 +1,5 @@
-//! Caveats: what a holder adds to a token, and nobody takes away. `token-v2.md` section 5.
+//! Caveats: restrictions that a holder appends to a token and nobody can remove. `token-v2.md`
+//! section 5.
 
 mod narrow_request;
 
@@ -15,50 +16,52 @@ use crate::rule::RawRule;
 use crate::time::{MAX_UNIX_TIME, UnixTime};
 use crate::upstream_name::UpstreamName;
 
-/// The most caveats that one token may bear.
+/// The largest number of caveats in one token.
 pub const MAX_CAVEATS: usize = 16;
-/// The most networks in one caveat.
+/// The largest number of networks in one caveat.
 const MAX_NETWORKS: usize = 32;
 
-/// One caveat: every member that is there must hold for a request. Its rules are not yet checked.
+/// A caveat: every member present must hold for a request. The rules in a caveat are not yet
+/// compiled.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Caveat {
     /// Rules, one of which must allow every reading of the request's target.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub allowed: Option<Vec<RawRule>>,
-    /// The end.
+    /// The end of the token.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub exp: Option<UnixTime>,
-    /// The beginning.
+    /// The begin of the token.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub nbf: Option<UnixTime>,
-    /// The upstream that the request must be for.
+    /// The upstream for which the request must be.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub aud: Option<UpstreamName>,
     /// A label for the log.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub sub: Option<Label>,
-    /// Who may send the request.
+    /// The clients that may send the request.
     #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
     pub sender: Option<Sender>,
-    /// How many requests there may be.
+    /// The largest number of requests.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub limit: Option<Limit>,
-    /// The token of which the proxy made this one, by which it ends as well.
+    /// The token from which the proxy made this token; revoking the older token ends this token,
+    /// too.
     #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
     pub from: Option<Origin>,
 }
 
-/// Who may send a request.
+/// The clients that may send a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sender {
-    /// From an address in one of these networks.
+    /// The networks; the client's address must lie in one of them.
     pub cidr: Vec<Network>,
 }
 
-/// Why a text is no caveat.
+/// The reason for which a text is no caveat.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseCaveatError {
@@ -76,7 +79,7 @@ pub enum ParseCaveatError {
     /// No network, or too many.
     #[error("sender.cidr: expected 1 to {MAX_NETWORKS} networks")]
     Networks,
-    /// A rule that asks for state, or a plugin.
+    /// A rule with effects, or a plugin.
     #[error(
         "allowed: expected rules that give nothing and count nothing (a caveat's own `limit` counts)"
     )]
@@ -84,7 +87,7 @@ pub enum ParseCaveatError {
 }
 
 impl Caveat {
-    /// Reads a caveat as it stands in a token.
+    /// Reads a caveat as written in a token.
     ///
     /// # Errors
     /// [`ParseCaveatError`].
@@ -95,7 +98,7 @@ impl Caveat {
         Ok(caveat)
     }
 
-    /// Checks what its types do not.
+    /// Checks the conditions that the types of the members do not express.
     ///
     /// # Errors
     /// [`ParseCaveatError`].
@@ -119,7 +122,7 @@ impl Caveat {
         Ok(())
     }
 
-    /// The JSON that a token bears.
+    /// Returns the JSON that a token carries.
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()

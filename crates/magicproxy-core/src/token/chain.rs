@@ -1,6 +1,8 @@
-//! Chain ids: names for a token's chain of caveats, by which it is revoked without its parent and its siblings.
+//! Chain ids: names of a token's chain of caveats. Revoking a chain ends the token and all tokens
+//! narrowed from it, but not its parent or its siblings.
 //!
-//! Made of readable parts of the token only: no id helps to forge. `state-store.md` section 7.
+//! Ids are computed from readable parts of the token only, so that no id helps to forge a token.
+//! `state-store.md` section 7.
 
 use std::fmt;
 
@@ -11,7 +13,8 @@ use crate::state::Partition;
 /// Bytes of an id.
 const CHAIN_ID_BYTES: usize = 16;
 
-/// The id of a chain: a digest of a token's beginning and of its first caveats. It is no secret.
+/// The id of a chain: a digest of the token as minted and of its first caveats. The id is no
+/// secret.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChainId([u8; CHAIN_ID_BYTES]);
 
@@ -22,13 +25,13 @@ impl ChainId {
         from_hex(digits).map(Self)
     }
 
-    /// The id of a token without caveats, from the parts that tell it from all others.
+    /// Computes the id of a token without caveats, from parts that no other token shares.
     fn of(parts: &[&[u8]]) -> Self {
         let digest = Partition::of(parts);
         Self(std::array::from_fn(|at| digest.as_bytes().get(at).copied().unwrap_or_default()))
     }
 
-    /// The id of this chain with one more caveat.
+    /// Computes the id of this chain with one more caveat.
     fn with(self, caveat: &str) -> Self {
         Self::of(&[b"chain", b"caveat", &self.0, caveat.as_bytes()])
     }
@@ -36,7 +39,7 @@ impl ChainId {
 
 impl fmt::Display for ChainId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // In one step: it stands in each line of the access log.
+        // Written in one step, because each line of the access log contains a chain id.
         let mut digits = [0; 2 * CHAIN_ID_BYTES];
         hex(&self.0, &mut digits);
         formatter.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
@@ -49,28 +52,30 @@ impl fmt::Debug for ChainId {
     }
 }
 
-/// The ids of one token: of its own chain, and of those from which the proxy made it anew. Each of them, revoked, ends it.
+/// The ids of one token: of its own chain, and of the chains of older tokens from which the proxy
+/// made the token. Revoking any of the ids ends the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chain {
-    /// Its root, then one for each caveat, then those of older roots.
+    /// The root, then an id for each caveat, then the ids of older chains in the same order.
     ids: Box<[ChainId]>,
-    /// Where its own id stands in `ids`: how many caveats it bears.
+    /// The index of the token's own id in `ids`, equal to the number of its caveats.
     caveats: usize,
-    /// The tokens from which caveats say that the proxy made it.
+    /// The older tokens from which the proxy made the token, according to its caveats.
     older: Box<[OlderChain]>,
 }
 
-/// The ids of a token from which the proxy made another one, as a caveat of that says. Whoever held it may have written the caveat.
+/// The ids of a token from which the proxy made another token, as a caveat of the newer token names
+/// them. The caveat is no proof: any holder may have written the caveat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OlderChain {
-    /// That of its family.
+    /// The id of the older token's root.
     pub root: ChainId,
-    /// Its own.
+    /// The id of the older token.
     pub id: ChainId,
 }
 
 impl Chain {
-    /// The chain of a version 1 token, from its sealed credential and its caveats.
+    /// Computes the chain of a version 1 token, from its sealed credential and its caveats.
     pub(super) fn of_signed(ciphertext: &str, caveats: &[Caveat]) -> Self {
         let texts: Vec<String> = caveats.iter().map(Caveat::to_json).collect();
         let links: Vec<Link<'_>> =
@@ -78,7 +83,8 @@ impl Chain {
         Self::of(ChainId::of(&[b"chain", b"v1", ciphertext.as_bytes()]), &links)
     }
 
-    /// The chain of a version 2 token, from the text up to its seal and the parts that are its caveats.
+    /// Computes the chain of a version 2 token, from the text up to its seal and the parts of its
+    /// caveats.
     pub(super) fn of_sealed(minted: &str, parts: &[&str], caveats: &[Caveat]) -> Self {
         let links: Vec<Link<'_>> =
             parts.iter().enumerate().map(|(at, text)| Link::new(text, caveats.get(at))).collect();
@@ -90,47 +96,47 @@ impl Chain {
         descend(root, links, &mut ids);
         let mut older = Vec::new();
         for (at, from) in links.iter().enumerate().filter_map(|(at, link)| Some((at, link.from?))) {
-            // The caveats before it are those that the older token bore.
+            // The caveats in front of the `from` caveat are those of the older token.
             let id = descend(from, links.get(..at).unwrap_or_default(), &mut ids);
             older.push(OlderChain { root: from, id });
         }
         Self { ids: ids.into(), caveats: links.len(), older: older.into() }
     }
 
-    /// The id of exactly this chain of caveats.
+    /// Returns the id of exactly this chain of caveats.
     #[must_use]
     pub fn id(&self) -> ChainId {
         self.ids.get(self.caveats).copied().unwrap_or_else(|| self.root())
     }
 
-    /// The id of the token from which all of its family were narrowed.
+    /// Returns the id of the token from which the whole family was narrowed.
     #[must_use]
     pub fn root(&self) -> ChainId {
         self.ids.first().copied().unwrap_or(ChainId([0; CHAIN_ID_BYTES]))
     }
 
-    /// The tokens from which caveats say that the proxy made it, in the order of the caveats.
+    /// Returns the older tokens from which the proxy made the token, in the order of the caveats.
     #[must_use]
     pub fn older(&self) -> &[OlderChain] {
         &self.older
     }
 
-    /// Memory that it takes, in bytes.
+    /// Returns the bytes of memory behind the chain's fields.
     pub(super) fn memory_bytes(&self) -> usize {
         size_of_val(&*self.ids) + size_of_val(&*self.older)
     }
 
-    /// All ids whose revocation ends the token.
+    /// Returns all ids whose revocation ends the token.
     #[must_use]
     pub fn ids(&self) -> &[ChainId] {
         &self.ids
     }
 }
 
-/// One caveat, as the id of a chain has it.
+/// A caveat as an input of chain ids.
 struct Link<'t> {
     text: &'t str,
-    /// The older root that it names.
+    /// The root of the older chain that the caveat names.
     from: Option<ChainId>,
 }
 
@@ -143,7 +149,7 @@ impl<'t> Link<'t> {
     }
 }
 
-/// Adds the root, and its id with each further caveat; gives the last one.
+/// Adds the root and the id behind each further caveat, and returns the last id.
 fn descend(root: ChainId, links: &[Link<'_>], ids: &mut Vec<ChainId>) -> ChainId {
     ids.push(root);
     let mut last = root;

@@ -1,4 +1,5 @@
-//! The header and the claims of a version 1 token, read strictly. `token-v1.md` sections 1, 2 and 4.
+//! The header and the claims of a version 1 token, read strictly. `token-v1.md` sections 1, 2 and
+//! 4.
 
 use aws_lc_rs::digest;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -18,7 +19,7 @@ use crate::time::UnixTime;
 use crate::token::{MAX_TOKEN_BYTES, is_token_id};
 use crate::upstream_name::UpstreamName;
 
-/// The JOSE header. Every other member is refused by its presence.
+/// The JOSE header. A token with any other header member is refused.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Header {
@@ -28,7 +29,7 @@ pub(super) struct Header {
     pub(super) kid: Option<String>,
 }
 
-/// The claims as they stand in the token.
+/// The claims of a version 1 token as written, not yet checked against the proxy's configuration.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Claims {
@@ -36,14 +37,15 @@ pub(super) struct Claims {
     pub(super) exp: u64,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub(super) nbf: Option<u64>,
-    // INVARIANT: exactly one of `token` and `sealed` is there: `from_json` refuses other claims, and minting writes one.
+    // INVARIANT: exactly one of `token` and `sealed` is present: `from_json` refuses other claims,
+    // and minting writes one.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub(super) token: Option<String>,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub(super) sealed: Option<String>,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub(super) allowed: Option<Vec<RawRule>>,
-    // The Python program writes null where it has none, and expects the member.
+    // The Python program needs the member, and writes null for a token without scopes.
     #[serde(default)]
     pub(super) scopes: Option<Vec<String>>,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
@@ -63,26 +65,28 @@ pub(super) struct Claims {
 }
 
 impl Claims {
-    /// The token's `jti`, or a digest where it has none: what logs call it. The digest is of what narrowing leaves as it is, so
-    /// that all copies of one token have one name.
+    /// Returns the token's name in logs: its `jti`, or a digest where the token has no `jti`. The
+    /// digest covers only text that narrowing does not change, so that all copies of one token have
+    /// the same name.
     pub(super) fn id(&self) -> String {
         self.jti.clone().unwrap_or_else(|| digest_of(self.ciphertext()))
     }
 
-    /// The chain. Whoever holds another key can copy a `jti`, so its root is the sealed credential's.
+    /// Returns the chain. Its root is computed from the sealed credential, because a holder of
+    /// another key of the ring can copy a `jti`.
     pub(super) fn chain(&self) -> Chain {
         Chain::of_signed(self.ciphertext(), self.caveats.as_deref().unwrap_or_default())
     }
 
-    /// Whom what the token makes belongs to. `state.md` section 1.
+    /// Returns the owner of everything that the token's requests create. `state.md` section 1.
     pub(super) fn owner(&self) -> Partition {
         signed_owner(self.ciphertext())
     }
 
-    /// Reads claims.
+    /// Reads and checks claims.
     ///
     /// # Errors
-    /// [`ClaimsFault`].
+    /// [`ClaimsFault`], the first fault found.
     pub(super) fn from_json(json: &[u8]) -> Result<Self, ClaimsFault> {
         let claims: Self = CLAIMS.read(json)?;
         claims
@@ -98,7 +102,8 @@ impl Claims {
         Ok(claims)
     }
 
-    /// Checks how each rule is written (`state.md` section 2.4), and each caveat, of which there are one to sixteen.
+    /// Checks the spelling of each rule (`state.md` section 2.4), and each caveat; a list of
+    /// caveats has one to sixteen.
     fn check_lists(&self) -> Result<(), ClaimsFault> {
         if !self.allowed.iter().flatten().all(is_written_as_claimed) {
             return Err(ClaimsFault::PlainRule);
@@ -112,7 +117,7 @@ impl Claims {
         if counted { Ok(()) } else { Err(ClaimsFault::CaveatCount) }
     }
 
-    /// Checks what the types of the other members do not.
+    /// Checks the other members beyond their types.
     fn check_members(&self) -> Result<(), ClaimsFault> {
         if self.token.is_some() == self.sealed.is_some() {
             return Err(ClaimsFault::Credential);
@@ -135,25 +140,27 @@ impl Claims {
         Ok(())
     }
 
-    /// The sealed credential, from either member.
+    /// Returns the sealed credential, from either member.
     pub(super) fn ciphertext(&self) -> &str {
         self.token.as_deref().or(self.sealed.as_deref()).unwrap_or_default()
     }
 
-    /// The claims with another ciphertext, in the same member.
+    /// Returns the claims with another ciphertext in the same member.
     pub(super) fn with_ciphertext(mut self, ciphertext: String) -> Self {
         let member = if self.sealed.is_some() { &mut self.sealed } else { &mut self.token };
         *member = Some(ciphertext);
         self
     }
 
-    /// The claims with the ciphertext in `sealed`, where the Python program does not look for it.
+    /// Returns the claims with the ciphertext in `sealed`, a member that the Python program does
+    /// not read.
     pub(super) fn hidden_from_python(mut self) -> Self {
         self.sealed = self.sealed.or(self.token.take());
         self
     }
 
-    /// Restrictions that the Python program would pass over. `token-v1.md` section 5.2.
+    /// True if the claims have restrictions that the Python program would ignore. `token-v1.md`
+    /// section 5.2.
     fn restrict_unseen(&self) -> bool {
         let reads_otherwise = |rule: &RawRule| match rule {
             RawRule::Text(text) => names_class(text),
@@ -164,13 +171,15 @@ impl Claims {
             || self.allowed.iter().flatten().any(reads_otherwise)
     }
 
-    /// The claims as they are signed: whatever made them, the Python program opens no token whose restrictions it does not know.
+    /// Returns the claims in the form to sign: where the Python program does not know a
+    /// restriction, the credential is where that program cannot open it.
     pub(super) fn into_signed(self) -> Self {
         if self.restrict_unseen() { self.hidden_from_python() } else { self }
     }
 }
 
-/// Is there a named class in it? `[[:alpha:]]` is another one in Python: that of `[:alph`, with `]` behind it.
+/// True if the text contains a named class. Python reads `[[:alpha:]]` as another class: the set
+/// `[:alph` with `]` behind it.
 fn names_class(rule: &str) -> bool {
     let is_class = |name: &str| {
         name.trim_start_matches('^').trim_start_matches(char::is_alphabetic).starts_with(":]")
@@ -178,7 +187,8 @@ fn names_class(rule: &str) -> bool {
     rule.split("[:").skip(1).any(is_class)
 }
 
-/// Is the rule a text of one method and a pattern, or an object that says what such a text cannot?
+/// True if the rule is a text of one method and a pattern, or an object that a text could not
+/// express.
 fn is_written_as_claimed(rule: &RawRule) -> bool {
     match rule {
         RawRule::Text(_) => rule.to_object_form().is_none(),
@@ -187,7 +197,8 @@ fn is_written_as_claimed(rule: &RawRule) -> bool {
     }
 }
 
-/// Caveats, for each of which no list stands.
+/// Reads a list of caveats, each written as a JSON object; `serde` alone would also accept a list
+/// of member values.
 fn caveats<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Caveat>>, D::Error> {
     #[derive(Deserialize)]
     struct Object(#[serde(deserialize_with = "json::inner_object")] Caveat);
@@ -195,20 +206,21 @@ fn caveats<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Cave
     Ok(Some(caveats.into_iter().map(|Object(caveat)| caveat).collect()))
 }
 
-/// A token whose form was checked and nothing else: nothing in it may be believed.
+/// A token whose form alone was checked: nothing in it may be believed.
 #[derive(Debug)]
 pub enum UnverifiedToken<'t> {
-    /// Version 1.
+    /// A token of version 1.
     V1(SignedToken<'t>),
-    /// Version 2.
+    /// A token of version 2.
     V2(Box<SealedToken<'t>>),
 }
 
 impl<'t> UnverifiedToken<'t> {
-    /// Checks the form of either version.
+    /// Checks the form of a token of either version.
     ///
     /// # Errors
-    /// [`VerifyError::Malformed`], [`VerifyError::TooLong`], [`VerifyError::Header`], [`VerifyError::Claims`].
+    /// [`VerifyError::Malformed`], [`VerifyError::TooLong`], [`VerifyError::Header`],
+    /// [`VerifyError::Claims`].
     pub fn parse(text: &'t str) -> Result<Self, VerifyError> {
         if text.starts_with(VERSION) {
             return SealedToken::parse(text).map(|token| Self::V2(Box::new(token)));
@@ -216,7 +228,8 @@ impl<'t> UnverifiedToken<'t> {
         SignedToken::parse(text).map(Self::V1)
     }
 
-    /// The key that the token says it was signed by or sealed to.
+    /// Returns the id of the key by which the token claims to be signed, or to which it claims to
+    /// be sealed.
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
         match self {
@@ -225,7 +238,7 @@ impl<'t> UnverifiedToken<'t> {
         }
     }
 
-    /// Whom what it makes would belong to, were it genuine. `state.md` section 1.
+    /// Returns the owner that the token would have, were it genuine. `state.md` section 1.
     #[must_use]
     pub fn owner(&self) -> Option<Partition> {
         match self {
@@ -234,7 +247,8 @@ impl<'t> UnverifiedToken<'t> {
         }
     }
 
-    /// What logs would call it, were it genuine: its `jti`, or a digest of one without.
+    /// Returns the name that logs would use, were the token genuine: its `jti`, or a digest without
+    /// one.
     #[must_use]
     pub fn id(&self) -> Option<String> {
         match self {
@@ -243,7 +257,8 @@ impl<'t> UnverifiedToken<'t> {
         }
     }
 
-    /// What its chain of caveats would be called, were it genuine: no more than a holder could compute. `state-store.md` section 7.
+    /// Returns the chain that the token would have, were it genuine; any holder could compute the
+    /// same. `state-store.md` section 7.
     #[must_use]
     pub fn chain(&self) -> Option<Chain> {
         match self {
@@ -252,7 +267,8 @@ impl<'t> UnverifiedToken<'t> {
         }
     }
 
-    /// The upstream that it says it is for; nothing inside where it names none, nothing at all where it cannot be read.
+    /// Returns the upstream that the token names: the inner `None` if it names none, the outer
+    /// `None` if its claims cannot be read.
     #[must_use]
     pub fn audience(&self) -> Option<Option<String>> {
         match self {
@@ -261,7 +277,8 @@ impl<'t> UnverifiedToken<'t> {
         }
     }
 
-    /// The claims as JSON, for one who wants to look at a token without believing it; without the sealed credential.
+    /// Returns the claims as JSON without the sealed credential, for a person who inspects a token
+    /// without believing it.
     #[must_use]
     pub fn claims_for_display(&self) -> Option<serde_json::Value> {
         match self {
@@ -271,7 +288,7 @@ impl<'t> UnverifiedToken<'t> {
     }
 }
 
-/// A version 1 token whose form was checked and nothing else.
+/// A version 1 token whose form alone was checked.
 pub struct SignedToken<'t> {
     pub(super) header: Header,
     pub(super) signed: &'t str,
@@ -280,7 +297,8 @@ pub struct SignedToken<'t> {
 }
 
 impl<'t> SignedToken<'t> {
-    /// Checks the form: three parts of strict base64url, a header that names our algorithm and no surprises.
+    /// Checks the form: three parts of strict base64url, and a header with the expected algorithm
+    /// and no unknown member.
     ///
     /// # Errors
     /// [`VerifyError::Malformed`], [`VerifyError::TooLong`], [`VerifyError::Header`].
@@ -302,13 +320,14 @@ impl<'t> SignedToken<'t> {
         Ok(Self { header, signed, payload, signature })
     }
 
-    /// The key that the token says it was signed by.
+    /// Returns the id of the key by which the token claims to be signed.
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
         self.header.kid.as_deref()
     }
 
-    /// The claims as JSON text, for one who wants to look at a token without believing it; without the sealed credential.
+    /// Returns the claims as JSON without the sealed credential, for a person who inspects a token
+    /// without believing it.
     #[must_use]
     pub fn claims_for_display(&self) -> Option<serde_json::Value> {
         let UniqueValue(mut claims) =
@@ -319,32 +338,34 @@ impl<'t> SignedToken<'t> {
         Some(claims)
     }
 
-    /// The claims of a token that the proxy makes of this one: the same, with the id written down.
+    /// Returns the claims for a token that the proxy makes from this token: unchanged, with the id
+    /// as an explicit `jti`.
     pub(super) fn claims_to_keep(&self) -> Result<Claims, VerifyError> {
         let mut claims = self.claims()?;
         claims.jti = Some(claims.id());
         Ok(claims)
     }
 
-    /// The claims. Call this only after the signature was verified.
+    /// Returns the claims. Call this only after the signature was verified.
     pub(super) fn claims(&self) -> Result<Claims, VerifyError> {
         let payload = from_base64url(self.payload).ok_or(VerifyError::Malformed)?;
         Ok(Claims::from_json(&payload)?)
     }
 }
 
-/// What to call a token that has no `jti`, by its sealed credential.
+/// Names a token without `jti` by a digest of its sealed credential.
 fn digest_of(text: &str) -> String {
     let digest = digest::digest(&digest::SHA256, text.as_bytes());
     base64url(digest.as_ref().get(..16).unwrap_or_default())
 }
 
-/// Of a version 1 token: by its sealed credential, in whichever member, which is fresh in each minted token. `state.md` section 1.
+/// Returns the owner of a version 1 token, from its sealed credential in either member. The sealed
+/// credential is fresh in each minted token. `state.md` section 1.
 pub(super) fn signed_owner(sealed: &str) -> Partition {
     Partition::of(&[b"token", b"v1", sealed.as_bytes()])
 }
 
-/// The whole token is its holder's secret.
+/// Shows the header only: the whole token is a secret of its holder.
 impl std::fmt::Debug for SignedToken<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("SignedToken").field("header", &self.header).finish_non_exhaustive()

@@ -1,15 +1,15 @@
-//! Why the claims of a genuine token are not accepted.
+//! The faults for which the claims of a genuine token are refused.
 
 use super::caveat::ParseCaveatError;
 use crate::json::form::FormFaults;
 use crate::rule::OPERATORS_MEMBER;
 use crate::time::{MAX_UNIX_TIME, UnixTime};
 
-/// What is wrong with the claims of a token whose form is right.
+/// A fault in the claims of a token whose form is right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClaimsFault {
-    /// Not a JSON object of the form that the version has.
+    /// Not a JSON object of the form of the token's version.
     #[error(transparent)]
     Form(#[from] FormFaults),
     /// No sealed credential, or two.
@@ -42,7 +42,7 @@ pub enum ClaimsFault {
     /// An empty list of caveats, or too many.
     #[error("caveats: expected 1 to 16 objects")]
     CaveatCount,
-    /// One of the caveats.
+    /// A fault in a caveat.
     #[error("caveats: {0}")]
     Caveat(ParseCaveatError),
     /// A moment beyond [`MAX_UNIX_TIME`].
@@ -51,10 +51,10 @@ pub enum ClaimsFault {
     /// An end that is not later than the beginning.
     #[error("exp: expected a moment later than iat")]
     EndBeforeBeginning,
-    /// No label, where the operator wants one.
+    /// No label (`sub`), where the operator requires a label.
     #[error("this proxy wants tokens that name whom they are for (`sub`)")]
     NoSubject,
-    /// A `kem` that is not that of the key which `kid` names.
+    /// A `kem` other than the KEM of the key that `kid` names.
     #[error("kem is not that of the key")]
     KemOfAnotherKey,
 }
@@ -68,7 +68,7 @@ pub(super) struct Times {
 }
 
 impl Times {
-    /// Do they make sense, whenever they are looked at?
+    /// Checks that the times are possible, without regard to the present time.
     pub(super) fn check(self) -> Result<(), ClaimsFault> {
         if [Some(self.iat), Some(self.exp), self.nbf]
             .into_iter()

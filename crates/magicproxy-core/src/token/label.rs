@@ -1,4 +1,4 @@
-//! Labels: what audit calls the bearer of a token. `token-v2.md` section 2.
+//! Labels: the names of token holders in the audit log. `token-v2.md` section 2.
 
 use std::fmt;
 
@@ -7,12 +7,13 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::json::form::ValueFault;
 
-/// A token's or a caveat's `sub`: 1 to 128 characters of visible ASCII without `"`, `\`, `>` and `,`.
+/// The `sub` of a token or of a caveat: 1 to 128 characters of visible ASCII without `"`, `\`, `>`
+/// and `,`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Label(String);
 
-/// What holds the place of the claims' label where they have none.
+/// The placeholder for the label of claims without a label.
 const NOBODY: &str = "-";
 
 impl Label {
@@ -23,13 +24,13 @@ impl Label {
         ((1..=128).contains(&text.len()) && text.bytes().all(legal)).then(|| Self(text.to_owned()))
     }
 
-    /// Reads the label of claims, or of a mint request for them, which is none that stands for no label.
+    /// Reads the label of claims, or of a mint request for claims. The placeholder `-` is refused.
     #[must_use]
     pub fn parse_subject(text: &str) -> Option<Self> {
         Self::parse(text).filter(|label| label.as_str() != NOBODY)
     }
 
-    /// The label.
+    /// Returns the label as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -49,7 +50,7 @@ impl<'de> Deserialize<'de> for Label {
     }
 }
 
-/// The label of claims: see [`Label::parse_subject`].
+/// Reads the label of claims: see [`Label::parse_subject`].
 pub(super) fn present_subject<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Label>, D::Error> {
@@ -60,8 +61,8 @@ pub(super) fn present_subject<'de, D: Deserializer<'de>>(
     Ok(Some(label))
 }
 
-/// The labels of claims and caveats as logs show them, joined by `>`. The first place is always that of the claims, so that no
-/// holder's label is taken for one that the minter wrote.
+/// Joins the labels of claims and caveats by `>`, as logs show them. The first place always belongs
+/// to the claims, so that no holder's label passes for the label that the minter wrote.
 pub(super) fn in_logs(subject: Option<&Label>, holders: &[Label]) -> Option<Box<str>> {
     if subject.is_none() && holders.is_empty() {
         return None;

@@ -20,47 +20,50 @@ use crate::seal::seal;
 use crate::time::UnixTime;
 use crate::upstream_name::UpstreamName;
 
-/// What a token allows.
+/// The source of a token's rules.
 #[derive(Debug, Clone)]
 pub enum RuleSource {
     /// A list of rules, from [`Rule::parse_list`].
     Rules(Vec<Rule>),
-    /// Scopes that the proxy knows; the caller has checked that it does.
+    /// Scopes of the proxy's configuration. The code that makes this value has checked that they
+    /// exist.
     Scopes(Vec<ScopeName>),
-    /// The same, where one of them asks for state or for a plugin, of which a scope of that name elsewhere need know nothing.
+    /// Scopes as above, at least one of which has rules with effects or a plugin. The Python
+    /// program may have a scope of the same name without them.
     GuardedScopes(Vec<ScopeName>),
 }
 
-/// Everything that a token is made of.
+/// Everything from which a version 1 token is minted.
 #[derive(Debug, Clone)]
 pub struct TokenSpec {
     /// The upstream's secret.
     pub credential: Credential,
-    /// What is allowed.
+    /// The rules of the token.
     pub grant: RuleSource,
-    /// The upstream that the credential is for.
+    /// The upstream of the credential.
     pub upstream: Option<UpstreamName>,
-    /// What that upstream makes of tokens that name none: the one that accepts them is the Python program's API as well.
+    /// The setting of that upstream for tokens without `aud`. The upstream that accepts them is
+    /// also the API of the Python program.
     pub unnamed: UnnamedTokens,
-    /// Now.
+    /// The time of minting.
     pub issued_at: UnixTime,
-    /// The end.
+    /// The end of the token.
     pub expires_at: UnixTime,
-    /// The beginning, if not now.
+    /// The begin of the token, if later than now.
     pub not_before: Option<UnixTime>,
-    /// Whom the token is for, as the log shows it.
+    /// The label of the person or program that gets the token, as the log shows it.
     pub subject: Option<Label>,
-    /// May a refusal say which rule would be needed?
+    /// True if a refusal may tell the client the rule that would be needed.
     pub explain: bool,
-    /// How many requests there may be with it.
+    /// The largest number of requests with the token.
     pub limit: Option<Limit>,
 }
 
 /// A new token.
 pub struct MintedToken {
-    /// The token. It is a secret of its holder.
+    /// The token, a secret of its holder.
     pub token: Zeroizing<String>,
-    /// Its `jti`.
+    /// The `jti` of the token.
     pub id: String,
 }
 
@@ -70,27 +73,27 @@ impl fmt::Debug for MintedToken {
     }
 }
 
-/// Why no token was minted.
+/// The reason for which no token was minted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MintError {
-    /// It would be longer than the proxy accepts.
+    /// A version 1 token longer than the proxy accepts.
     #[error(
         "the token would be {0} bytes long; at most {MAX_TOKEN_BYTES} are accepted: use fewer or shorter rules, or a scope"
     )]
     TooLong(usize),
-    /// The same, of version 2.
+    /// A version 2 token longer than the proxy accepts.
     #[error(
         "the token would be {0} bytes long; at most {MAX_SEALED_TOKEN_BYTES} are accepted: use fewer or shorter rules, or a scope"
     )]
     SealedTooLong(usize),
-    /// The rules are too complex together.
+    /// Rules that are too complex together.
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    /// A rule with several methods is written once for each, and then they are too many.
+    /// Too many rules after each rule with several methods was written once for each method.
     #[error(transparent)]
     Rules(#[from] RuleFault),
-    /// The key failed.
+    /// A failure of the key.
     #[error(transparent)]
     Key(#[from] KeyError),
 }
@@ -99,12 +102,13 @@ impl KeyRing {
     /// Mints a token with the active key.
     ///
     /// # Errors
-    /// [`MintError`]. What this proxy would refuse is not minted.
+    /// [`MintError`]. A token that this proxy would refuse is not minted.
     pub fn mint(&self, request: &TokenSpec) -> Result<MintedToken, MintError> {
         self.mint_within(request, &Work::unlimited())
     }
 
-    /// The same, with as much work as may be done. Where that is spent, an error says nothing about the mint request.
+    /// Mints a token within a limit of work. Once the work is spent, an error says nothing about
+    /// the mint request.
     ///
     /// # Errors
     /// [`MintError`].
@@ -135,9 +139,11 @@ impl KeyRing {
                 .limit
                 .map(|limit| vec![Caveat { limit: Some(limit), ..Caveat::default() }]),
         };
-        // Another upstream's credential would go to the Python program's only API, which asks for no name.
+        // The Python program has one API and ignores `aud`: it would send another upstream's
+        // credential there.
         let is_of_another = claims.aud.is_some() && request.unnamed == UnnamedTokens::Refuse;
-        // It would obey its own scope of that name, where it has one.
+        // The Python program would apply its own scope of the same name, without effects and
+        // plugins.
         let is_guarded = matches!(request.grant, RuleSource::GuardedScopes(_));
         let claims = if is_of_another || is_guarded { claims.hidden_from_python() } else { claims };
         Ok(MintedToken { token: self.sign_token(claims, self.active())?, id })
@@ -167,14 +173,15 @@ impl KeyRing {
     }
 }
 
-/// The rules in the form that a token carries, which verification must accept.
+/// Returns the rules in the form of the token, after checking that verification accepts them.
 fn written(rules: &[Rule], work: &Work) -> Result<Vec<RawRule>, MintError> {
     let (allowed, read) = write_list(rules, work)?;
     Policy::check_brought(&read, work)?;
     Ok(allowed)
 }
 
-/// 127 random bits. It begins with a letter, so that no program takes it for an option.
+/// Returns a token id of 127 random bits. The id begins with a letter, so that no program mistakes
+/// the id for an option.
 pub(super) fn random_id() -> Result<String, KeyError> {
     let mut bytes = [0; 16];
     rand::fill(&mut bytes).map_err(|_| KeyError::Operation)?;

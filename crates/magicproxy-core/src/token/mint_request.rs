@@ -1,6 +1,7 @@
-//! A mint request, as a minter writes it: the body of `POST /__magictoken` and what `magicproxy mint` builds.
+//! A mint request as a minter writes it: the body of `POST /__magictoken`, and the input of
+//! `magicproxy mint`.
 //!
-//! Everything wrong with a mint request is found at once; nothing is minted from a mint request with a fault.
+//! All faults of a mint request are reported together, and a request with a fault mints nothing.
 
 mod form;
 #[cfg(test)]
@@ -29,35 +30,36 @@ pub(super) use form::{CLAIMS, NARROWING, SEALED_CLAIMS, TOKEN_CAVEAT};
 /// The longest mint request, in bytes of JSON.
 pub const MAX_MINT_REQUEST_BYTES: usize = 64 * 1024;
 
-/// A mint request, parsed and not yet checked. One value stands for a list of one. Members that are not named here are refused, and so is null for any of them.
+/// A mint request as read, before [`Self::check`]. A single value may stand for a list of one.
+/// Unknown members are refused, and so is null for any member.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MintRequest {
     /// The credential.
     #[serde(deserialize_with = "secret")]
     pub token: Zeroizing<String>,
-    /// What is allowed, rule by rule. Not together with `scope` and `scopes`.
+    /// The rules. Not together with `scope` and `scopes`.
     #[serde(default, deserialize_with = "one_or_more")]
     pub allowed: Option<Vec<RawRule>>,
-    /// One scope.
+    /// The name of one scope.
     #[serde(default, deserialize_with = "present")]
     pub scope: Option<String>,
-    /// Several scopes.
+    /// The names of several scopes.
     #[serde(default, deserialize_with = "one_or_more")]
     pub scopes: Option<Vec<String>>,
-    /// How long the token lives, in seconds; written as a number, or as a text such as `1h`.
+    /// The life of the token in seconds, written as a number, or as a text such as `1h`.
     #[serde(default, deserialize_with = "expires_in")]
     pub expires_in: Option<u64>,
     /// The upstream's name.
     #[serde(default, deserialize_with = "present")]
     pub aud: Option<String>,
-    /// Whom the token is for, as the proxy's log shows it.
+    /// The label of the person or program that gets the token, as the proxy's log shows it.
     #[serde(default, deserialize_with = "label::present_subject")]
     pub sub: Option<Label>,
-    /// May a refusal say which rule would be needed?
+    /// True if a refusal may tell the client the rule that would be needed.
     #[serde(default)]
     pub explain: bool,
-    /// How many requests there may be with the token.
+    /// The largest number of requests with the token.
     #[serde(default, deserialize_with = "present")]
     pub limit: Option<Limit>,
 }
@@ -72,37 +74,39 @@ impl std::fmt::Debug for MintRequest {
     }
 }
 
-/// What the operator lets minters have.
+/// The limits that the operator sets for minters.
 #[derive(Debug, Clone)]
 pub struct MintLimits<'a> {
-    /// The upstream that tokens are minted for.
+    /// The upstream for which tokens are minted.
     pub upstream: &'a UpstreamName,
-    /// What it makes of tokens that name none.
+    /// The setting of the upstream for tokens without `aud`.
     pub unnamed: UnnamedTokens,
     /// The scopes that may be named.
     pub scopes: &'a Scopes,
-    /// How the upstream wants patterns matched.
+    /// The matching of patterns that the upstream is configured for.
     pub patterns: PatternMode,
-    /// The lifetime of a token whose mint request names none.
+    /// The lifetime where the mint request has no `expires_in`.
     pub default_lifetime: Duration,
     /// The longest lifetime that may be requested.
     pub max_lifetime: Duration,
-    /// Are tokens that do not say whom they are for refused?
+    /// True if a token must have a label (`sub`).
     pub require_sub: bool,
-    /// How much work reading the rules may be. Where it is spent, faults say nothing about the mint request.
+    /// The work that reading the rules may take. Once the work is spent, faults say nothing about
+    /// the mint request.
     pub work: Work,
-    /// The name that mint requests may use for the upstream besides its own.
+    /// A second name of the upstream that mint requests may use.
     pub alias: Option<&'a UpstreamName>,
-    /// Whether faults may list the configured names.
+    /// The setting whether faults may list the configured names.
     pub names: KnownNames,
 }
 
-/// Whether the client that mints may learn which names the operator has configured.
+/// The setting whether a minting client may learn the names in the operator's configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KnownNames {
-    /// Faults list them: the mint request is the operator's own, or its client may know them.
+    /// Faults list the names: the mint request is the operator's own, or its client may know the
+    /// names.
     Listed,
-    /// A fault says of a name only that it is unknown: the client is a stranger.
+    /// A fault only says that a name is unknown: the client is a stranger.
     Withheld,
 }
 
@@ -110,7 +114,8 @@ impl MintRequest {
     /// Reads a mint request from JSON.
     ///
     /// # Errors
-    /// Every fault of its form. The text of the mint request is not repeated, for it holds a secret.
+    /// Every fault of the form. No fault repeats the text of the mint request, since it holds a
+    /// secret.
     pub fn from_json(json: &[u8]) -> Result<Self, Vec<MintRequestFault>> {
         if json.len() > MAX_MINT_REQUEST_BYTES {
             return Err(vec![MintRequestFault::TooLarge]);
@@ -120,7 +125,7 @@ impl MintRequest {
             .map_err(|faults| faults.into_iter().map(MintRequestFault::Form).collect())
     }
 
-    /// Checks a mint request against what the operator allows.
+    /// Checks a mint request against the limits of the operator.
     ///
     /// # Errors
     /// Every fault.
@@ -166,20 +171,20 @@ impl MintRequest {
     }
 }
 
-/// What is wrong with a mint request.
+/// A fault of a mint request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MintRequestFault {
-    /// Longer than [`MAX_ORDER_BYTES`].
+    /// Longer than [`MAX_MINT_REQUEST_BYTES`].
     #[error("the request body is longer than {MAX_MINT_REQUEST_BYTES} bytes")]
     TooLarge,
-    /// No JSON object of the expected form.
+    /// Not a JSON object of the expected form.
     #[error(transparent)]
     Form(#[from] FormFault),
-    /// The credential.
+    /// A fault of the credential.
     #[error("token: {0}")]
     Credential(#[from] ParseCredentialError),
-    /// Both ways of saying what is allowed, or neither.
+    /// Both rules and scopes, or neither.
     #[error("exactly one of `allowed` (rules), `scope` (a name) and `scopes` (names) is needed")]
     Grant,
     /// A list of scopes without a name in it.
@@ -190,28 +195,28 @@ pub enum MintRequestFault {
     UnknownScope {
         /// The name in the mint request.
         name: String,
-        /// The names that would have been understood, where the client may know them.
+        /// The names that the proxy knows, where the client may learn them.
         known: Option<Vec<String>>,
     },
-    /// A rule.
+    /// A fault of a rule.
     #[error("allowed: {0}")]
     Rule(#[from] RuleFault),
     /// A rule with `owner`.
     #[error("allowed: `owner` is the operator's to give, in a scope of the configuration")]
     Owner,
-    /// Zero, or longer than the operator allows.
+    /// A life of zero seconds, or longer than the operator allows.
     #[error("expires_in: expected 1 to {max} seconds{}, which is the most that this proxy allows", in_days(*.max))]
     Lifetime {
         /// The operator's limit.
         max: u64,
     },
-    /// Nobody is named, and somebody must be.
+    /// No label, where the operator requires a label.
     #[error("`sub` is needed: this proxy wants tokens that name whom they are for")]
     Subject,
     /// An upstream that is not served here, or none where there are several.
     #[error("aud: expected the name of the upstream that the token is for{}", listed(.known.as_deref()))]
     Upstream {
-        /// Those that are served, where the client may know them.
+        /// The upstreams that are served, where the client may learn them.
         known: Option<Vec<UpstreamName>>,
     },
 }
@@ -270,7 +275,7 @@ fn scope_grant(
     Ok(if guarded { RuleSource::GuardedScopes(grant) } else { RuleSource::Scopes(grant) })
 }
 
-/// ` (366 days)`, for limits of whole days.
+/// Renders limits of whole days as ` (366 days)`.
 fn in_days(seconds: u64) -> String {
     match (seconds / 86_400, seconds % 86_400) {
         (0, _) | (_, 1..) => String::new(),

@@ -1,5 +1,5 @@
-//! The names of a token by which it can be revoked: its own, and those of the tokens of which the proxy made it.
-//! `state-store.md` section 6.
+//! The names by which a token can be revoked: the token's own, and the names of the tokens from
+//! which the proxy made it. `state-store.md` section 6.
 
 use super::chain::Chain;
 use super::claims::{Claims, UnverifiedToken};
@@ -12,46 +12,53 @@ use crate::token_version::TokenVersion;
 /// All names of one token, verified or not.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenNames<'t> {
-    /// Its version, which is that of all tokens of which it was made.
+    /// The version of the token, and of all tokens from which it was made.
     pub version: TokenVersion,
-    /// What logs call it.
+    /// The name of the token in logs.
     pub id: &'t str,
-    /// The key that signed it, or to which it was sealed; unknown of an unverified token that does not say it.
+    /// The key that signed the token, or to which it was sealed. Unknown for an unverified token
+    /// without `kid`.
     pub key: Option<&'t str>,
-    /// Who minted it, where somebody signed it for that.
+    /// The minter, where a minter signed the token.
     pub minter: Option<&'t str>,
-    /// Whom what it makes belongs to.
+    /// The owner of everything that the token's requests create.
     pub owner: Partition,
-    /// Its chain, and the older ones.
+    /// The token's chain, with older chains.
     pub chain: &'t Chain,
-    /// The tokens of which it was made.
+    /// The tokens from which the proxy made the token.
     pub origins: &'t [Origin],
-    /// When it says that it was minted.
+    /// The time of minting, as the token claims (`iat`).
     pub issued_at: UnixTime,
-    /// Since when nothing new is to be sealed to its key, or to that of a token of which it was made: the earliest.
+    /// The time since when no new token is to be sealed to the token's key: the earliest of the
+    /// key's own and those of the tokens from which the proxy made the token.
     pub key_retired: Option<UnixTime>,
 }
 
 impl TokenNames<'_> {
-    /// Is its key one of these, or that of a token of which it was made?
+    /// True if `is_meant` holds for the token's key, or for the key of a token from which it was
+    /// made.
     pub fn has_key(&self, is_meant: impl Fn(&str) -> bool) -> bool {
         self.key.is_some_and(&is_meant)
             || self.origins.iter().any(|origin| is_meant(origin.kid.as_str()))
     }
 
-    /// Is its owner one of these, or that of a token of which it was made?
+    /// True if `is_meant` holds for the token's owner, or for the owner of a token from which it
+    /// was made.
     pub fn has_owner(&self, is_meant: impl Fn(&Partition) -> bool) -> bool {
         is_meant(&self.owner) || self.origins.iter().any(|origin| is_meant(&origin.owner))
     }
 
-    /// Was it minted under this key by this minter, or a token of which it was made? No token that a minter signed is made anew.
+    /// True if the token, or a token from which it was made, was minted under this key by this
+    /// minter. With a minter only the token itself counts, because the proxy never makes a token
+    /// from a token that a minter signed.
     #[must_use]
     pub fn was_minted(&self, key: &str, minter: Option<&str>) -> bool {
         let itself = self.key == Some(key) && self.minter == minter;
         itself || (minter.is_none() && self.origins.iter().any(|origin| origin.kid.as_str() == key))
     }
 
-    /// Was it minted before this moment: by its `iat`, or because nobody seals to its first key any more since then?
+    /// True if the token was minted before `moment`: by its `iat`, or because its key, or an
+    /// origin's, was retired by then.
     #[must_use]
     pub fn was_minted_before(&self, moment: UnixTime) -> bool {
         self.issued_at < moment || self.key_retired.is_some_and(|retired| retired <= moment)
@@ -73,7 +80,8 @@ pub struct UnverifiedNames {
 }
 
 impl UnverifiedNames {
-    /// The names of a token that can be read. What it does not say of its key is looked up in the ring, where there is one.
+    /// Reads the names from a token, if its claims can be read. A key id that the token lacks is
+    /// looked up in the ring, if one is given.
     #[must_use]
     pub fn of(token: &UnverifiedToken<'_>, ring: Option<&KeyRing>) -> Option<Self> {
         match token {
@@ -110,7 +118,7 @@ impl UnverifiedNames {
         }
     }
 
-    /// The names.
+    /// Returns the names.
     #[must_use]
     pub fn names(&self) -> TokenNames<'_> {
         TokenNames {
@@ -128,7 +136,7 @@ impl UnverifiedNames {
 }
 
 impl KeyRing {
-    /// Since when nothing new is to be sealed to this key, or to one of the origins: the earliest, of those that the ring holds.
+    /// Returns the earliest time at which the ring retired this key, or the key of an origin.
     pub(super) fn retired_since(&self, kid: &str, origins: &[Origin]) -> Option<UnixTime> {
         let kids = std::iter::once(kid).chain(origins.iter().map(|origin| origin.kid.as_str()));
         kids.filter_map(|kid| self.sealing_by_id(kid)?.standing().retired).min()

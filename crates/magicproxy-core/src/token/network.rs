@@ -1,4 +1,4 @@
-//! Networks that a request may come from. `token-v2.md` section 6.
+//! Networks from which a request may come. `token-v2.md` section 6.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use crate::json::form::ValueFault;
 pub struct Network(IpNet);
 
 impl Network {
-    /// Reads `192.0.2.0/24`, `2001:db8::/32`.
+    /// Reads a network such as `192.0.2.0/24` or `2001:db8::/32`. IPv4-mapped networks are refused.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (address, length) = text.split_once('/')?;
@@ -28,7 +28,7 @@ impl Network {
         (!mapped).then_some(Self(network))
     }
 
-    /// Is the address in it? An IPv4-mapped address is its IPv4 address.
+    /// True if the address lies in the network. An IPv4-mapped address counts as its IPv4 address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())

@@ -1,6 +1,8 @@
-//! Origins: the token of which the proxy made another one, as a caveat names it. `token-v2.md` section 5.
+//! Origins: the token from which the proxy made another token, as a caveat of the newer token names
+//! it. `token-v2.md` section 5.
 //!
-//! Revocation and denied keys look at origins, and nothing else does: holders may write them as well, so they only take.
+//! Holders can write origins, too, so origins may only take away: nothing but revocation and denied
+//! keys reads them.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -11,33 +13,35 @@ use crate::json::form::ValueFault;
 use crate::key::KeyId;
 use crate::state::Partition;
 
-/// The names of a token of which the proxy made another one, by sealing it anew or as a receipt.
+/// The names of a token from which the proxy made another token, by sealing the token anew or as a
+/// receipt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Origin {
-    /// The id of its family's root, C(0).
+    /// The chain id of the older token's root, C(0).
     #[serde(deserialize_with = "chain", serialize_with = "shown")]
     pub chain: ChainId,
-    /// Whom what it made belongs to.
+    /// The owner of everything that the older token's requests created.
     #[serde(deserialize_with = "owner", serialize_with = "shown")]
     pub owner: Partition,
-    /// The key that signed it, or to which it was sealed.
+    /// The id of the key that signed the older token, or to which it was sealed.
     #[serde(deserialize_with = "key", serialize_with = "shown")]
     pub kid: KeyId,
 }
 
 impl Origin {
-    /// The origins that caveats name, in their order.
+    /// Returns the origins that caveats name, in the order of the caveats.
     pub(super) fn all_of(caveats: &[Caveat]) -> Box<[Self]> {
         caveats.iter().filter_map(|caveat| caveat.from.clone()).collect()
     }
 
-    /// The caveat of a token that the proxy makes of the token with these names.
+    /// Returns the caveat with this origin, for the token that the proxy makes from the token with
+    /// these names.
     pub(super) fn into_caveat(self) -> Caveat {
         Caveat { from: Some(self), ..Caveat::default() }
     }
 
-    /// Memory that it takes, in bytes.
+    /// Returns the bytes of memory that the origin takes.
     pub(super) fn memory_bytes(&self) -> usize {
         size_of::<Self>() + self.kid.as_str().len()
     }

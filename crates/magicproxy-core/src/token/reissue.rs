@@ -1,4 +1,5 @@
-//! A genuine token made anew by the proxy: with one more caveat, or for another key. Nothing here gives more than was there.
+//! Making a genuine token anew: with one more caveat, for another key, or as a receipt. No function
+//! here gives more than the old token gave.
 //!
 //! `token-v2.md` section 9.
 
@@ -17,43 +18,44 @@ use crate::rule::{NewGrant, RawRule, RuleEffects};
 use crate::seal::{OpenError, SealedCredential, seal};
 use crate::token_version::TokenVersion;
 
-/// Why a token was not made anew.
+/// The reason for which a token was not made anew.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReissueError {
-    /// It is not accepted here.
+    /// The old token is not accepted here.
     #[error(transparent)]
     Token(#[from] VerifyError),
-    /// The caveat, or the room for it.
+    /// A fault of the caveat, or no room for a further caveat.
     #[error(transparent)]
     Narrow(#[from] NarrowError),
-    /// What would come out is no token that is accepted here.
+    /// The new token would not be accepted here.
     #[error(transparent)]
     Mint(#[from] MintError),
     /// The credential does not open.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// A minter's signature is over the old seal.
+    /// The old token has a minter's signature, which covers the old seal only.
     #[error("a token that a minter signed cannot be sealed anew: have it minted again")]
     Signed,
-    /// A new seal would begin its counts anew.
+    /// The token has a count, and a new seal would begin the count anew.
     #[error("a version 2 token with a `limit` among its caveats has no receipts")]
     Counted,
-    /// A new seal is a new owner: counts, and what plugins keep, would begin anew.
+    /// The token has a count or a plugin. A new seal makes a new owner, so counts and the plugin's
+    /// own state would begin anew.
     #[error(
         "a token with a `limit` or a plugin cannot be sealed anew, or it could be used as often again: have it minted again"
     )]
     Limited,
-    /// A receipt names no scope, so nobody would ask the plugin.
+    /// The token has a plugin. A receipt names no scope, so the plugin would not be asked.
     #[error("a token that a plugin decides on has no receipts")]
     Guarded,
-    /// There is no active key of its kind.
+    /// The ring has no active key of the token's kind.
     #[error("there is no active sealing key of the kind `{0}`")]
     NoKey(&'static str),
 }
 
 impl VerifiedToken {
-    /// Does its owner have a count, or perhaps a state that a plugin keeps?
+    /// True if the owner has a count, or may have state that a plugin keeps.
     fn owner_is_counted(&self) -> bool {
         let counts = |state: &Arc<RuleEffects>| state.limit().is_some() && state.owner().is_none();
         self.has_limits() || !self.plugins().is_empty() || self.policy.stateful().any(counts)
@@ -67,7 +69,7 @@ impl From<KeyError> for ReissueError {
 }
 
 impl KeyRing {
-    /// The token with one more caveat: of version 1 signed by the key that signed it before.
+    /// Returns the token with one more caveat. A version 1 token is signed again by the same key.
     ///
     /// # Errors
     /// [`ReissueError`].
@@ -87,13 +89,14 @@ impl KeyRing {
         caveat.check_rules(compiler)?;
         let claims = with_caveat(token.claims_to_keep()?, caveat.clone())?;
         let narrowed = self.sign_token(claims, self.signer_of(&token)?)?;
-        // Rules may be acceptable list by list and too much together.
+        // Lists of rules that are acceptable alone may be too complex together.
         self.verify_with(&narrowed, context, compiler)?;
         Ok(narrowed)
     }
 
-    /// The token for the active key of its kind, with the same claims, caveats and credential, and a caveat that names the old one;
-    /// itself, where it is for that key already.
+    /// Returns the token for the active key of its kind: with the same claims, caveats and
+    /// credential, and a caveat that names the old token. A token of the active key is returned
+    /// unchanged.
     ///
     /// # Errors
     /// [`ReissueError`].
@@ -129,7 +132,8 @@ impl KeyRing {
         }
     }
 
-    /// A token for exactly what these grants say, with everything else as in the presented one. `state.md` section 4.
+    /// Returns a token that allows exactly these grants, with everything else as in the old token.
+    /// `state.md` section 4.
     ///
     /// # Errors
     /// [`ReissueError`].
@@ -147,8 +151,9 @@ impl KeyRing {
         let rules: Vec<_> = grants.iter().flat_map(NewGrant::rules).map(RawRule::Text).collect();
         let receipt = match UnverifiedToken::parse(text)? {
             UnverifiedToken::V1(token) => {
-                // Its rules once more as a caveat: so its chain is its own, and ends with that of the presented token. It has that
-                // token's key, owner and name, so there is no origin to say.
+                // The rules are repeated as a caveat, so that the receipt has a chain of its own,
+                // which ends with the chain of the old token. Key, owner and name are those of the
+                // old token, so no origin is recorded.
                 let caveat = Caveat { allowed: Some(rules.clone()), ..Caveat::default() };
                 let mut claims = with_caveat(token.claims_to_keep()?, caveat)?;
                 (claims.allowed, claims.scopes) = (Some(rules), None);
@@ -157,7 +162,7 @@ impl KeyRing {
             UnverifiedToken::V2(token) if token.claims().minter.is_some() => {
                 return Err(ReissueError::Signed);
             }
-            // A new seal is a new owner, whose counts begin anew.
+            // A new seal makes a new owner, whose counts would begin anew.
             UnverifiedToken::V2(token)
                 if token
                     .caveats()
@@ -201,7 +206,7 @@ impl KeyRing {
     }
 }
 
-/// The claims with one caveat more, behind those that are there.
+/// Appends a caveat to the claims.
 fn with_caveat(mut claims: Claims, caveat: Caveat) -> Result<Claims, NarrowError> {
     let caveats = claims.caveats.get_or_insert_default();
     if caveats.len() >= MAX_CAVEATS {

@@ -1,4 +1,4 @@
-//! What a token grants, and its rules compiled.
+//! The rules that a token's claims grant, and compiling them.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::rule::{RawRule, RuleFault};
 use crate::token::verify::VerifyContext;
 use crate::token::{ClaimsFault, VerifyError};
 
-/// What the claims of a token allow, as they say it.
+/// The rules of a token as its claims name them, not yet compiled.
 #[derive(Debug)]
 pub(super) enum ClaimedRules {
     Rules(Vec<RawRule>, PatternMode),
@@ -30,7 +30,7 @@ impl ClaimedRules {
     }
 }
 
-/// The policy of a list of rules.
+/// Compiles the policy of a list of rules.
 pub(super) fn policy_of(
     rules: &[RawRule],
     mode: PatternMode,
@@ -39,10 +39,11 @@ pub(super) fn policy_of(
     Ok(Policy::of_list(brought.list(rules, mode)?))
 }
 
-/// The policy of scopes, as they are configured now.
+/// Collects the policy of scopes, as configured now.
 fn scopes(names: &[String], context: &VerifyContext<'_>) -> Result<Policy, VerifyError> {
     let (mut lists, mut plugins): (Vec<Arc<RuleList>>, Vec<PluginName>) = Default::default();
-    // Each name once: a token that names one scope a thousand times must not cost a thousand matches.
+    // Each name counts once: a token that names one scope a thousand times must not cost a thousand
+    // matches.
     let mut seen = HashSet::new();
     for name in names.iter().filter(|name| seen.insert(*name)) {
         let scope =

@@ -1,4 +1,5 @@
-//! Magic tokens, version 2: sealed to a public key, narrowed by whoever holds one. Specification: `token-v2.md`.
+//! Magic tokens of version 2: sealed to a public key, narrowed by any holder. Specification:
+//! `token-v2.md`.
 
 mod chain;
 mod claims;
@@ -20,22 +21,22 @@ pub use narrow::NarrowError;
 
 pub(super) use chain::Tag;
 
-/// What tokens of version 2 begin with in either form, and no token of version 1.
+/// The beginning of every version 2 token in either form, and of no version 1 token.
 pub(super) const VERSION: &str = "mt2";
-/// What a version 2 token begins with. Behind it are letters, digits and dots only.
+/// The beginning of a version 2 token. Only letters, digits and dots follow.
 const PREFIX: &str = "mt2_";
-/// What version 2 tokens began with before the first release.
+/// The beginning of version 2 tokens before the first release.
 const OLD_PREFIX: &str = "mt2.";
 /// The longest version 2 token, in bytes.
 pub const MAX_SEALED_TOKEN_BYTES: usize = 8 * 1024;
 
-/// A version 2 token whose form was checked and nothing else: nothing in it may be believed.
+/// A version 2 token whose form alone was checked: nothing in it may be believed.
 pub struct SealedToken<'t> {
-    /// `mt2_CLAIMS`, to which the credential is sealed.
+    /// The text to which the credential is sealed: `mt2_CLAIMS`.
     bound: &'t str,
-    /// What a minter signs: `mt2_CLAIMS.SEALED`.
+    /// The text that a minter signs: `mt2_CLAIMS.SEALED`.
     minted: &'t str,
-    /// What the chain begins with: the same, with the signature if there is one.
+    /// The text at the root of the chain: `minted`, with the signature if there is one.
     root: &'t str,
     claims: SealedClaims,
     sealed: Vec<u8>,
@@ -45,7 +46,8 @@ pub struct SealedToken<'t> {
 }
 
 impl<'t> SealedToken<'t> {
-    /// Does it bear a minter's signature? Whose that is, and whether it is valid, is the proxy's to say.
+    /// True if the token has a minter's signature. The signature is not verified here; only the
+    /// proxy knows the listed minters.
     #[must_use]
     pub fn names_minter(&self) -> bool {
         self.claims.minter.is_some() && self.signature.is_some()
@@ -54,7 +56,8 @@ impl<'t> SealedToken<'t> {
     /// Checks the form, and reads the claims.
     ///
     /// # Errors
-    /// [`VerifyError::TooLong`], [`VerifyError::Malformed`], [`VerifyError::OldForm`], [`VerifyError::Claims`].
+    /// [`VerifyError::TooLong`], [`VerifyError::Malformed`], [`VerifyError::OldForm`],
+    /// [`VerifyError::Claims`].
     pub fn parse(text: &'t str) -> Result<Self, VerifyError> {
         if text.len() > MAX_SEALED_TOKEN_BYTES {
             return Err(VerifyError::TooLong);
@@ -76,12 +79,14 @@ impl<'t> SealedToken<'t> {
         let signed = usize::from(claims.minter.is_some());
         let (signature_part, caveats) =
             between.split_at_checked(signed).ok_or(VerifyError::Malformed)?;
-        // Of whatever length: that is the algorithm's, and the algorithm is that of the key which `minter` names.
+        // Any length is accepted here: the length depends on the algorithm of the key that `minter`
+        // names.
         let signature = signature_part
             .first()
             .map(|part| part::to_bytes(part).ok_or(VerifyError::Malformed))
             .transpose()?;
-        // Spelled as they must be, so that no part's spelling is left to a later step.
+        // The spelling of every part is checked here, so that no later step meets two spellings of
+        // one part.
         if caveats.len() > MAX_CAVEATS || caveats.iter().any(|part| part::to_json(part).is_none()) {
             return Err(VerifyError::Malformed);
         }
@@ -101,26 +106,28 @@ impl<'t> SealedToken<'t> {
         })
     }
 
-    /// What the token says of itself.
+    /// Returns the token's unverified claims.
     #[must_use]
     pub fn claims(&self) -> &SealedClaims {
         &self.claims
     }
 
-    /// Whom what it makes belongs to: the same whatever caveats it bears. `state.md` section 1.
+    /// Returns the owner of everything that the token's requests create; caveats do not change the
+    /// owner. `state.md` section 1.
     pub(super) fn owner(&self) -> Partition {
         Partition::of(&[b"token", b"v2", self.minted.as_bytes()])
     }
 
-    /// Its chain. An unreadable caveat, for which the token is refused, names no older chain. `state-store.md` section 7.
+    /// Returns the chain. A caveat that cannot be read names no older chain; the token is refused
+    /// because of the caveat. `state-store.md` section 7.
     pub(super) fn chain(&self) -> Chain {
         Chain::of_sealed(self.minted, &self.caveats, &self.caveats().unwrap_or_default())
     }
 
-    /// What its caveats say, where they are readable.
+    /// Reads the caveats.
     ///
     /// # Errors
-    /// [`ParseCaveatError`], of the first that is not.
+    /// [`ParseCaveatError`] of the first caveat that cannot be read.
     pub fn caveats(&self) -> Result<Vec<Caveat>, ParseCaveatError> {
         self.caveats
             .iter()
@@ -129,7 +136,7 @@ impl<'t> SealedToken<'t> {
     }
 }
 
-/// The whole token is its holder's secret.
+/// Shows the claims only: the whole token is a secret of its holder.
 impl std::fmt::Debug for SealedToken<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let caveats = self.caveats.len();
@@ -141,7 +148,7 @@ impl std::fmt::Debug for SealedToken<'_> {
     }
 }
 
-/// Why a text without the prefix is refused.
+/// Returns the reason for refusing a text without the prefix.
 fn without_prefix(text: &str) -> VerifyError {
     if text.starts_with(OLD_PREFIX) { VerifyError::OldForm } else { VerifyError::Malformed }
 }

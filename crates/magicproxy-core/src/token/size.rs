@@ -1,23 +1,25 @@
-//! Lengths of tokens that a proxy accepts, and that stores and servers on the way may not.
+//! Lengths of tokens that a proxy accepts, but stores and servers on the way may refuse.
 
 use std::fmt;
 
-/// Bytes from which credential stores refuse or cut a token: the line that macOS's `security` and curl's `.netrc` read ends there.
+/// The length in bytes from which credential stores refuse or cut a token: the longest line that
+/// macOS's `security` and curl's `.netrc` read.
 const STORES: usize = 4096;
-/// Bytes from which a token and its field's name come near the 8 KiB that servers give to a line of the head.
+/// The length in bytes from which a token with its field name nears the 8 KiB that servers allow
+/// for a line of the head.
 const SERVERS: usize = 7500;
 
-/// A length at which a token may not arrive, though the proxy would take it.
+/// A length at which a token may not arrive, though the proxy would accept it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LongToken {
     /// Too long for stores of credentials.
     ForStores,
-    /// Too long for servers in front of the proxy, and for stores anyway.
+    /// Too long for servers in front of the proxy, and for stores.
     ForServers,
 }
 
 impl LongToken {
-    /// What is to be said of a token of so many bytes; nothing, of most.
+    /// Returns the warning for a token of so many bytes; most lengths have none.
     #[must_use]
     pub fn of(bytes: usize) -> Option<Self> {
         match bytes {
@@ -27,7 +29,7 @@ impl LongToken {
         }
     }
 
-    /// A word for machines.
+    /// Returns the stable name of the warning for programs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! Verifying a token; one of version 1: signature first, then times, then rules. `token-v1.md`.
+//! Verifying a token. For version 1 the order is: signature, times, rules. `token-v1.md`.
 
 use super::acceptance::Acceptance;
 use super::authentic::{AuthenticToken, CompileError};
@@ -19,28 +19,29 @@ use crate::time::UnixTime;
 use crate::token_version::{MAX_LIFETIME_SECONDS, TokenVersion};
 use crate::upstream_name::UpstreamName;
 
-/// What verification needs to know besides the keys.
+/// The inputs of a verification besides the keys.
 #[derive(Debug, Clone, Copy)]
 pub struct VerifyContext<'a> {
-    /// The time.
+    /// The time of the verification.
     pub now: UnixTime,
-    /// The scopes that the proxy knows.
+    /// The scopes in the proxy's configuration.
     pub scopes: &'a Scopes,
-    /// How the upstream wants patterns matched.
+    /// The matching of patterns that the upstream is configured for.
     pub patterns: PatternMode,
-    /// What the operator accepts.
+    /// The tokens that the operator accepts.
     pub acceptance: &'a Acceptance,
 }
 
-/// Why a token is not accepted.
+/// The reason for which a token is refused.
 ///
-/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its response.
+/// Exhaustive on purpose: other crates map each variant to a response, and a new variant must not
+/// compile before it has one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
-    /// Not parts of base64url as either version has them.
+    /// Not the base64url parts of either version.
     #[error("this is not a magic token")]
     Malformed,
-    /// A version 2 token as they were before the first release.
+    /// A version 2 token in the form from before the first release.
     #[error(
         "a token that begins with `mt2.` has a form that is not accepted any more: mint it anew, it will begin with `mt2_`"
     )]
@@ -54,33 +55,34 @@ pub enum VerifyError {
     /// A `kid` that the ring does not hold, or that the operator denies.
     #[error("the token was {} a key that this proxy does not accept", .0.how())]
     UnknownKey(TokenVersion),
-    /// The `kid` of a key of the ring whose `not_after` is over, or that was retired long before the token's `iat`.
+    /// The `kid` of a key in the ring whose `not_after` has passed, or that was retired long before
+    /// the token's `iat`.
     #[error(
         "the token was sealed to a key of this proxy that was retired and opens nothing any more: it must be minted anew, to the key of now"
     )]
     RetiredKey,
-    /// Made of a token of a key that the operator denies.
+    /// Made by the proxy from a token of a key that the operator denies.
     #[error("the token was made of one of a key that this proxy does not accept")]
     DeniedOrigin,
-    /// The signature is not by one of our keys.
+    /// Not signed by a key of the ring.
     #[error("the token's signature is not valid here")]
     Signature,
-    /// Genuine, and its claims are not what the specification says.
+    /// Genuine, but with claims that the specification does not allow.
     #[error("the token's claims are not accepted: {0}")]
     Claims(#[from] ClaimsFault),
-    /// The seal of a version 2 token does not open here.
+    /// A version 2 token whose seal does not open with the proxy's key.
     #[error("the token was not sealed for this proxy, or was changed")]
     Seal,
-    /// The chain of a version 2 token does not end in its tag.
+    /// A version 2 token whose chain does not end in its tag.
     #[error("the token's caveats were changed")]
     Tag,
-    /// A caveat of a genuine token that is not what the specification says.
+    /// A genuine token with a caveat that the specification does not allow.
     #[error("a caveat of the token is not accepted: {0}")]
     Caveat(#[from] ParseCaveatError),
-    /// The credential inside is not what the specification says.
+    /// A genuine token whose credential has a form that the specification does not allow.
     #[error("the token does not hold a usable credential: {0}")]
     Credential(ParseCredentialError),
-    /// No signature by a minter whom the operator lists.
+    /// Not signed by a minter whom the operator lists.
     #[error("this proxy accepts tokens of listed minters only, and the token is not one")]
     Minter,
     /// A version that the operator does not accept.
@@ -89,16 +91,16 @@ pub enum VerifyError {
     /// A KEM that the operator does not accept.
     #[error("this proxy does not accept tokens of the kind `{0}`")]
     Kem(&'static str),
-    /// From `exp` and the leeway on.
+    /// Verified at or after `exp` plus the leeway.
     #[error("the token has expired")]
     Expired,
-    /// Before `nbf`, or minted in the future.
+    /// Verified before `nbf`, or minted in the future.
     #[error("the token is not valid yet")]
     NotYetValid,
-    /// Lives longer than the operator accepts.
+    /// A life that is longer than the operator accepts.
     #[error("the token lives longer than this proxy accepts")]
     Lifetime,
-    /// Names a scope that the proxy does not know.
+    /// A scope that the proxy does not know.
     #[error("the token names a scope that this proxy does not know: `{0}`")]
     UnknownScope(String),
     /// A rule that the proxy would not mint.
@@ -110,7 +112,7 @@ pub enum VerifyError {
 }
 
 impl VerifyError {
-    /// The stable code that a rejection carries.
+    /// Returns the stable code that a rejection carries.
     #[must_use]
     pub fn code(&self) -> &'static str {
         if *self == Self::Expired { "expired_token" } else { "invalid_token" }
@@ -118,10 +120,10 @@ impl VerifyError {
 }
 
 impl KeyRing {
-    /// Verifies a token, at whatever cost.
+    /// Verifies a token without a limit on the work of compiling its rules.
     ///
     /// # Errors
-    /// [`VerifyError`]. Whatever the error: the token is not accepted.
+    /// [`VerifyError`]. On any error the token is refused.
     pub fn verify(
         &self,
         text: &str,
@@ -130,7 +132,8 @@ impl KeyRing {
         self.verify_with(text, context, &RuleCompiler::default())
     }
 
-    /// Verifies a token, whose rules are compiled by `compiler`. Where that has too little work left, they are too complex.
+    /// Verifies a token whose rules `compiler` compiles. Rules that need more work than is left are
+    /// refused as too complex.
     pub(super) fn verify_with(
         &self,
         text: &str,
@@ -143,10 +146,11 @@ impl KeyRing {
         })
     }
 
-    /// The first half of verification: everything but its rules, at a cost that is the same for all.
+    /// Verifies everything but the rules, at the same cost for every token: the first half of a
+    /// verification.
     ///
     /// # Errors
-    /// [`VerifyError`]. Whatever the error: the token is not accepted.
+    /// [`VerifyError`]. On any error the token is refused.
     pub fn authenticate(
         &self,
         text: &str,
@@ -234,7 +238,7 @@ impl KeyRing {
     }
 }
 
-/// Is the life of the token as long as it may be?
+/// Checks that the life of the token is not longer than the maximum.
 pub(super) fn check_lifetime(
     iat: UnixTime,
     exp: UnixTime,
@@ -247,7 +251,7 @@ pub(super) fn check_lifetime(
     Ok(())
 }
 
-/// Is it alive now?
+/// Checks that the token is live at `now`.
 pub(super) fn check_now(
     iat: UnixTime,
     exp: UnixTime,

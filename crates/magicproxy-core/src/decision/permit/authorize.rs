@@ -16,49 +16,51 @@ use crate::time::UnixTime;
 use crate::token::{LEEWAY_SECONDS, Narrowing, Network, UnnamedTokens, VerifiedToken};
 use crate::upstream_name::UpstreamName;
 
-/// What a client wants to do, in the types that the decision is made on.
+/// A request that a client wants to send, in the types on which the decision is made.
 #[derive(Debug, Clone, Copy)]
 pub struct AccessRequest<'a> {
-    /// The request's method, as it will be sent.
+    /// The request's method, exactly as it will be sent.
     pub method: &'a str,
-    /// The request's target, as it will be sent.
+    /// The request's target, exactly as it will be sent.
     pub target: &'a RequestTarget,
-    /// The upstream that it will be sent to.
+    /// The upstream to which the request will be sent.
     pub upstream: &'a UpstreamName,
-    /// The name that its tokens may use besides: `upstreams.md` section 1.
+    /// A second name of the upstream that tokens may use: `upstreams.md` section 1.
     pub alias: Option<&'a UpstreamName>,
-    /// Does that upstream take tokens that name none?
+    /// The setting of the upstream for tokens that name no upstream.
     pub unnamed: UnnamedTokens,
-    /// Rules that every request to this upstream must satisfy besides.
+    /// Rules of the operator that every request to this upstream must satisfy besides those of its
+    /// token.
     pub ceiling: Option<&'a Policy>,
-    /// Who sends it, as far as is known: `token-v2.md` section 6.
+    /// The address of the sender, where known: `token-v2.md` section 6.
     pub sender: Option<IpAddr>,
-    /// The time.
+    /// The time of the decision.
     pub now: UnixTime,
-    /// What is left of the steps that the request may cost, whoever is asked about it.
+    /// The steps left for this request, shared by every policy that is asked about the request.
     pub steps: &'a DecisionSteps,
 }
 
 impl AccessRequest<'_> {
-    /// Takes what looking for a grant in the store costs.
+    /// Takes the steps of one look-up of a grant in the store.
     ///
     /// # Errors
-    /// [`Denial::TooCostly`].
+    /// [`Denial::TooCostly`] if not enough steps are left.
     pub fn take_look_up(&self) -> Result<(), Denial> {
         Ok(self.steps.take_look_up()?)
     }
 
-    /// The request, of which nothing but method and target is read.
+    /// Returns the request as rules see it: method and target, without the content.
     fn request(&self) -> RequestView<'_> {
         RequestView::unread(self.method, self.target)
     }
 
-    /// Is this a name of the upstream?
+    /// True if `name` is a name of the upstream.
     fn goes_to(&self, name: &UpstreamName) -> bool {
         name == self.upstream || Some(name) == self.alias
     }
 
-    /// The upstream's name in the state store: the older one, so that what was recorded before stays found.
+    /// Returns the upstream's name in the state store: the alias where there is one, the older
+    /// name, so that earlier rows are still found.
     fn stored_name(&self) -> &UpstreamName {
         self.alias.unwrap_or(self.upstream)
     }
@@ -67,14 +69,15 @@ impl AccessRequest<'_> {
         Denial::WrongUpstream { named: named.cloned(), asked: self.upstream.clone() }
     }
 
-    /// Does this policy allow it, too?
+    /// Checks that this policy allows the request, too; `denial` is the error where the policy does
+    /// not.
     fn ensure_allowed(&self, policy: &Policy, denial: Denial) -> Result<(), Denial> {
         policy.decide(&self.request(), self.steps)?.map(|_| ()).ok_or(denial)
     }
 }
 
 impl VerifiedToken {
-    /// Is the token within its times?
+    /// Checks that `now` lies within the token's times, with [`LEEWAY_SECONDS`] at both ends.
     ///
     /// # Errors
     /// [`Denial::Expired`], [`Denial::KeyEnded`], [`Denial::NotYetValid`].
@@ -94,7 +97,7 @@ impl VerifiedToken {
     /// Decides one request by the token's rules.
     ///
     /// # Errors
-    /// [`Denial`] says why not. Doubt is a denial.
+    /// [`Denial`] gives the reason. Doubt is a denial.
     pub(super) fn authorize_by_rules(
         self: &Arc<Self>,
         access: &AccessRequest<'_>,
@@ -110,11 +113,11 @@ impl VerifiedToken {
         ))
     }
 
-    /// Decides one request, which no rule allows, by a grant that the token's owner holds, or one of its rules' named owners for
-    /// its credential. `state.md` section 3.7.
+    /// Decides one request that no rule allows by a grant. The holder must be the token's owner, or
+    /// an owner whom the token's rules name, for the token's credential. `state.md` section 3.7.
     ///
     /// # Errors
-    /// [`Denial`].
+    /// [`Denial`] gives the reason.
     pub(super) fn authorize_held(
         self: &Arc<Self>,
         access: &AccessRequest<'_>,
@@ -131,10 +134,10 @@ impl VerifiedToken {
         Ok(Permit::held(Arc::clone(self), held))
     }
 
-    /// Decides one request, which no rule allows, by a plugin's word. `plugin.md`.
+    /// Decides one request that no rule allows by the consent of a plugin. `plugin.md`.
     ///
     /// # Errors
-    /// [`Denial`].
+    /// [`Denial`] gives the reason.
     pub(super) fn authorize_agreed(
         self: &Arc<Self>,
         access: &AccessRequest<'_>,
@@ -148,10 +151,11 @@ impl VerifiedToken {
         Ok(Permit::agreed(Arc::clone(self), consent))
     }
 
-    /// Does a grant of a named owner, which is one for each credential, allow requests of the token?
+    /// True if a grant of a named owner may allow requests of the token. The owner depends on the
+    /// credential, so the credential must be bound first.
     ///
     /// # Errors
-    /// [`Denial::TooCostly`].
+    /// [`Denial::TooCostly`] if not enough steps are left.
     pub fn has_named_grants(&self, access: &AccessRequest<'_>) -> Result<bool, Denial> {
         for state in self.policy().stateful() {
             access.steps.take(1)?;
@@ -162,11 +166,11 @@ impl VerifiedToken {
         Ok(false)
     }
 
-    /// Whose grants can allow its requests: none, where no rule of it records any. Named owners are among them where their
-    /// credential is known.
+    /// Returns the owners whose grants can allow the token's requests: none, where no rule of the
+    /// token records grants. Named owners are included where `binding` is given.
     ///
     /// # Errors
-    /// [`Denial::TooCostly`].
+    /// [`Denial::TooCostly`] if not enough steps are left.
     pub fn grant_owners(
         &self,
         access: &AccessRequest<'_>,
@@ -183,7 +187,8 @@ impl VerifiedToken {
                     access.steps.take_owner()?;
                     name.owner(access.stored_name(), binding)
                 }
-                // Of whom nobody knows who it is, nothing is held.
+                // Without a binding the named owner is unknown, and an unknown owner holds no
+                // grants.
                 (Some(_), None) => continue,
                 (None, _) => self.owner(),
             };
@@ -194,7 +199,7 @@ impl VerifiedToken {
         Ok(owners)
     }
 
-    /// What its caveats count.
+    /// Returns the counts that the token's caveats demand.
     pub(crate) fn counts(&self) -> Vec<Count> {
         let expires_at = self.owner_ends_at();
         let limits = self.narrowing().iter().filter_map(|caveat| caveat.limit);
@@ -208,16 +213,19 @@ impl VerifiedToken {
         limits.map(count).collect()
     }
 
-    /// How many counters its owner may have when one of its rules begins to count: caveats leave that many for each of them.
+    /// Returns the largest number of counters that the token's owner may have when a rule begins to
+    /// count. Caveats may use [`MAX_CAVEAT_COUNTERS`]; each rule that counts adds one, so that
+    /// caveats cannot use up a rule's counter.
     pub(crate) fn rule_counters(&self) -> u64 {
         let counts = |state: &&Arc<RuleEffects>| state.limit().is_some() && state.owner().is_none();
         MAX_CAVEAT_COUNTERS.saturating_add(self.policy().stateful().filter(counts).count() as u64)
     }
 
-    /// Is it alive, and for this upstream?
+    /// Checks that the token is live, and is for this upstream.
     ///
     /// # Errors
-    /// [`Denial::WrongUpstream`], [`Denial::Expired`], [`Denial::KeyEnded`], [`Denial::NotYetValid`].
+    /// [`Denial::WrongUpstream`], [`Denial::Expired`], [`Denial::KeyEnded`],
+    /// [`Denial::NotYetValid`].
     pub fn ensure_at_home(&self, access: &AccessRequest<'_>) -> Result<(), Denial> {
         self.ensure_live(access.now)?;
         let at_home = match self.upstream() {
@@ -227,7 +235,8 @@ impl VerifiedToken {
         if at_home { Ok(()) } else { Err(access.wrong_upstream(self.upstream())) }
     }
 
-    /// What holds for every request, whatever allows it: the caveats and the ceiling.
+    /// Checks the conditions of every request, on whatever grounds it was allowed: the caveats and
+    /// the ceiling.
     fn confine(&self, access: &AccessRequest<'_>) -> Result<(), Denial> {
         self.narrowing().iter().try_for_each(|caveat| caveat.ensure(access))?;
         match access.ceiling {
@@ -257,41 +266,44 @@ impl Narrowing {
     }
 }
 
-/// Why a live, genuine token does not allow a request.
+/// The reason for which a live, genuine token does not allow a request.
 ///
-/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its response.
+/// Exhaustive on purpose: other crates map each variant to a response, and a new variant must not
+/// compile before it has one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
     /// The token ended between verification and decision.
     #[error("the token has expired")]
     Expired,
-    /// The key that it is sealed to is used no more.
+    /// The key to which the token is sealed has reached its end.
     #[error("the token's key is used no more")]
     KeyEnded,
-    /// The token's time has not come.
+    /// The token's time has not begun.
     #[error("the token is not valid yet")]
     NotYetValid,
-    /// The token, or a caveat of it, names another upstream, or none where a name is needed.
+    /// The token, or a caveat of the token, names another upstream, or names none where a name is
+    /// required.
     #[error("{}", wrong_upstream(.named.as_ref(), .asked))]
     WrongUpstream {
-        /// The token's `aud`, or that of the caveat.
+        /// The upstream that the token's `aud`, or the caveat's, names.
         named: Option<UpstreamName>,
-        /// The upstream that the request is for.
+        /// The upstream for which the request is.
         asked: UpstreamName,
     },
-    /// The token binds its sender, and this is another, or unknown.
+    /// The token binds its sender's address, and the request came from another or an unknown
+    /// address.
     #[error("the token may not be used from this address")]
     WrongSender,
     /// No rule of the token allows the request.
     #[error("the token does not allow this request")]
     NotAllowed,
-    /// The token's claims allow it, one of its caveats does not.
+    /// The token's claims allow the request, a caveat does not.
     #[error("a caveat of the token does not allow this request")]
     BeyondCaveat,
-    /// The token's rules allow it, the operator's ceiling does not.
+    /// The token's rules allow the request, the operator's ceiling does not.
     #[error("the operator of this proxy does not allow this request")]
     BeyondCeiling,
-    /// Finding out whether it is allowed takes more steps than a request has.
+    /// Deciding takes more steps than one request has.
     #[error(
         "deciding this request takes too many steps: the path is too long, or has too many readings, for so many rules"
     )]
@@ -299,7 +311,7 @@ pub enum Denial {
 }
 
 impl Denial {
-    /// The stable code that a rejection carries.
+    /// Returns the stable code that a rejection carries.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {

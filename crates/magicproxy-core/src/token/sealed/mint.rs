@@ -1,4 +1,5 @@
-//! Minting a version 2 token: with the proxy's public key, anywhere. `token-v2.md` sections 2 to 5.
+//! Minting a version 2 token with the proxy's public key, on any machine. `token-v2.md` sections 2
+//! to 5.
 
 use zeroize::Zeroizing;
 
@@ -19,34 +20,34 @@ use crate::upstream_name::UpstreamName;
 /// Bytes of the root key of a token's chain.
 pub(super) const ROOT_KEY_BYTES: usize = 32;
 
-/// Everything that a version 2 token is made of.
+/// Everything from which a version 2 token is minted.
 #[derive(Debug)]
 pub struct SealedTokenSpec<'a> {
     /// The upstream's secret.
     pub credential: TypedCredential,
-    /// What is allowed. Whether a scope is known is the proxy's to say.
+    /// The rules of the token. The minter cannot check that scopes exist; the proxy does.
     pub grant: RuleSource,
-    /// The upstream that the credential is for.
+    /// The upstream of the credential.
     pub upstream: UpstreamName,
-    /// Now.
+    /// The time of minting.
     pub issued_at: UnixTime,
-    /// The end.
+    /// The end of the token.
     pub expires_at: UnixTime,
-    /// The beginning, if not now.
+    /// The begin of the token, if later than now.
     pub not_before: Option<UnixTime>,
-    /// Whom it is for.
+    /// The label of the person or program that gets the token.
     pub subject: Option<Label>,
-    /// May a refusal say which rule would be needed?
+    /// True if a refusal may tell the client the rule that would be needed.
     pub explain: bool,
-    /// Who mints, where the operator wants to know.
+    /// The key of the minter, where the operator lists minters.
     pub minter: Option<&'a MinterSigningKey>,
 }
 
 impl SealingPublicKey {
-    /// Mints a token for the proxy that has the private half.
+    /// Mints a token for the proxy that has the private half of this key.
     ///
     /// # Errors
-    /// [`MintError`]. What every proxy would refuse is not minted.
+    /// [`MintError`]. A token that every proxy would refuse is not minted.
     pub fn mint(&self, request: &SealedTokenSpec<'_>) -> Result<MintedToken, MintError> {
         let (allowed, scopes) = match &request.grant {
             RuleSource::Rules(rules) => {
@@ -83,7 +84,7 @@ impl SealingPublicKey {
         Ok(MintedToken { token, id })
     }
 
-    /// Everything but caveats and tag.
+    /// Builds the token up to its caveats and its tag.
     fn assemble(
         &self,
         claims: &SealedClaims,
@@ -107,7 +108,7 @@ impl SealingPublicKey {
 }
 
 impl SealedToken<'_> {
-    /// The same token for another key, under a new root key.
+    /// Makes the same token for another key, under a new root key.
     pub(in crate::token) fn reseal(
         &self,
         from: &SealingKey,
@@ -119,7 +120,7 @@ impl SealedToken<'_> {
         self.remade(&claims, (from, to), origin)
     }
 
-    /// A token of the same key for these rules, under a new root key.
+    /// Makes a token of the same key for these rules, under a new root key.
     pub(in crate::token) fn receipt(
         &self,
         key: &SealingKey,
@@ -130,7 +131,8 @@ impl SealedToken<'_> {
         self.remade(&claims, (key, key.public()), origin)
     }
 
-    /// With the same credential and caveats, and one that names this token: where that is revoked, so is the new one.
+    /// Makes a token with the same credential and caveats, and a further caveat that names this
+    /// token: revoking this token ends the new token, too.
     fn remade(
         &self,
         claims: &SealedClaims,
@@ -156,7 +158,7 @@ impl SealedToken<'_> {
         Ok(token)
     }
 
-    /// A caveat that names this token, as a part.
+    /// Returns a caveat that names this token, as a part.
     fn origin_caveat(&self, origin: Origin) -> Result<String, ReissueError> {
         if self.caveats.len() >= MAX_CAVEATS {
             return Err(NarrowError::TooMany.into());

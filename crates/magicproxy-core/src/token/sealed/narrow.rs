@@ -1,4 +1,4 @@
-//! Narrowing: needs the token and nothing else. `token-v2.md` section 5.
+//! Narrowing a version 2 token, which needs no key, only the token. `token-v2.md` section 5.
 
 use zeroize::Zeroizing;
 
@@ -9,23 +9,23 @@ use crate::rule::{Rule, RuleFault};
 use crate::token::VerifyError;
 use crate::token::caveat::{Caveat, MAX_CAVEATS, ParseCaveatError};
 
-/// Why a token was not narrowed.
+/// The reason for which a token was not narrowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NarrowError {
     /// Not a token of version 2.
     #[error(transparent)]
     Token(#[from] VerifyError),
-    /// It bears as many as it may.
+    /// A token with as many caveats as it may have.
     #[error("the token bears {MAX_CAVEATS} caveats already, which is the most")]
     TooMany,
-    /// It would be longer than the proxy accepts.
+    /// A narrowed token longer than the proxy accepts.
     #[error("the token would be {0} bytes long; at most {MAX_SEALED_TOKEN_BYTES} are accepted")]
     TooLong(usize),
-    /// The caveat says nothing that a proxy would accept.
+    /// A caveat that every proxy would refuse.
     #[error("the caveat is not accepted: {0}")]
     Caveat(#[from] ParseCaveatError),
-    /// Its rules.
+    /// Faults of the caveat's rules.
     #[error("allowed: {}", listed(.0))]
     Rules(Vec<RuleFault>),
 }
@@ -34,12 +34,13 @@ impl Caveat {
     /// Appends this caveat to a version 2 token.
     ///
     /// # Errors
-    /// [`NarrowError`]. What a proxy would refuse for its form is not made.
+    /// [`NarrowError`]. A token that a proxy would refuse for its form is not made.
     pub fn append_to(&self, token: &str) -> Result<Zeroizing<String>, NarrowError> {
         self.append_within(token, &RuleCompiler::default())
     }
 
-    /// Are its rules what a proxy would accept, if the token brought along no others, and do they mean what was typed?
+    /// Checks that a proxy would accept the caveat's rules if the token had no others, and that no
+    /// rule means something else than its author typed.
     pub(in crate::token) fn check_rules(
         &self,
         compiler: &RuleCompiler<'_>,
@@ -57,7 +58,7 @@ impl Caveat {
         }
     }
 
-    /// The same, with rules that are compiled by `compiler`.
+    /// Appends this caveat, with its rules compiled by `compiler`.
     pub(in crate::token) fn append_within(
         &self,
         token: &str,

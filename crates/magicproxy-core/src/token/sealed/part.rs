@@ -1,28 +1,30 @@
-//! The two spellings of a sealed token's parts, neither of which has `-` or `_`. `token-v2.md` sections 1 and 1.1.
+//! The two spellings of a sealed token's parts, neither of which contains `-` or `_`. `token-v2.md`
+//! sections 1 and 1.1.
 
 use crate::encoding::{base32, base64url, from_base32, from_base64url};
 
-/// The part that a JSON text makes: base64url of its ASCII spelling.
+/// Returns the part for a JSON text: base64url of its ASCII spelling.
 pub(super) fn of_json(json: &str) -> String {
     base64url(ascii(json).as_bytes())
 }
 
-/// The JSON text of a part, not empty.
+/// Returns the JSON text of a part, if not empty.
 pub(super) fn to_json(part: &str) -> Option<Vec<u8>> {
     from_base64url(part).filter(|json| !json.is_empty())
 }
 
-/// The part that bytes make.
+/// Returns the part for bytes.
 pub(super) fn of_bytes(bytes: &[u8]) -> String {
     base32(bytes)
 }
 
-/// The bytes of a part, not empty.
+/// Returns the bytes of a part, if not empty.
 pub(super) fn to_bytes(part: &str) -> Option<Vec<u8>> {
     from_base32(part).filter(|bytes| !bytes.is_empty())
 }
 
-/// The same JSON text with an escape for each character of which base64url could make `-` or `_`. Such stand in strings only.
+/// Returns the same JSON text with an escape for each character that base64url could encode as `-`
+/// or `_`. In JSON such characters occur in strings only.
 fn ascii(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for character in json.chars() {
@@ -60,7 +62,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever stands in the texts, wherever a text begins in the part.
+        /// Any text at any offset in the part.
         #[test]
         fn a_part_of_json_is_letters_and_digits(name in any::<String>(), text in any::<String>(), ascii in "[ -~\u{7f}]{0,40}") {
             let json = json!({name: [text, ascii]});

@@ -91,8 +91,9 @@ impl KeyRing {
     }
 }
 
-/// Section 7: was it sealed before the day that it names, or by one who does not follow the key set? Its key was retired for so long
-/// then that nobody else seals to it.
+/// True if the token's `iat` is too late for its retired key (section 7): more than
+/// [`KEY_SET_LIFETIME_SECONDS`] after the retirement, when no minter that follows the key set seals
+/// to the key. Either the token was dated in advance, or its minter ignores the key set.
 fn is_sealed_in_advance(issued_at: UnixTime, key: &SealingKey) -> bool {
     let followed = |retired: UnixTime| {
         retired.0.saturating_add(KEY_SET_LIFETIME_SECONDS).saturating_add(LEEWAY_SECONDS)
@@ -100,7 +101,8 @@ fn is_sealed_in_advance(issued_at: UnixTime, key: &SealingKey) -> bool {
     key.standing().retired.is_some_and(|retired| issued_at.0 > followed(retired))
 }
 
-/// Section 4: where the operator lists minters, one of them must have signed. Gives the one whose signature was verified.
+/// Checks, where the operator lists minters, that one of them signed (section 4). Returns the
+/// minter whose signature was verified.
 fn ensure_minter(
     token: &SealedToken<'_>,
     context: &VerifyContext<'_>,
@@ -114,7 +116,8 @@ fn ensure_minter(
     signed.map(|key| Some(key.id().clone())).ok_or(VerifyError::Minter)
 }
 
-/// Opens the seal and recomputes the chain. The credential's own form is judged last of all, so it is handed on as it is.
+/// Opens the seal and recomputes the chain. The form of the credential is judged last of all, so
+/// its fault is returned inside.
 fn open(
     token: &SealedToken<'_>,
     key: &SealingKey,
