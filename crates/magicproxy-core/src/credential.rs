@@ -1,6 +1,7 @@
-//! The upstream's secret, in a type that cannot be printed and is wiped when dropped.
+//! The upstream's secret, in a type that cannot be printed and is wiped from memory when dropped.
 //!
-//! Never give this type `Display`, `Serialize` or a telling `Debug`. Specification: `token-v1.md` section 5.
+//! Never give this type `Display`, `Serialize` or a `Debug` that shows the secret. Specification:
+//! `token-v1.md` section 5.
 
 mod typed;
 mod weakness;
@@ -17,7 +18,8 @@ pub use written::{SecretFault, written_secret};
 /// The longest credential that is accepted, in bytes.
 pub const MAX_CREDENTIAL_BYTES: usize = 8 * 1024;
 
-/// An upstream's secret: 1 to 8,192 bytes of visible ASCII, so that it can stand in one header field and nothing else.
+/// An upstream's secret: 1 to 8,192 bytes of visible ASCII, so that it fits into one header field
+/// and cannot add another.
 ///
 /// ```
 /// fn length(credential: &magicproxy_core::Credential) -> usize {
@@ -25,7 +27,7 @@ pub const MAX_CREDENTIAL_BYTES: usize = 8 * 1024;
 /// }
 /// ```
 ///
-/// It cannot be printed, serialised or compared in passing:
+/// A credential cannot be printed, serialised or compared with `==`:
 ///
 /// ```compile_fail,E0277
 /// fn print(credential: &magicproxy_core::Credential) -> String {
@@ -54,10 +56,10 @@ pub const MAX_CREDENTIAL_BYTES: usize = 8 * 1024;
 pub struct Credential(Zeroizing<String>);
 
 impl Credential {
-    /// Takes a credential from text, as a minter sent it or as it came out of a token.
+    /// Reads a credential from text, as sent by a minter or opened from a token.
     ///
     /// # Errors
-    /// [`ParseCredentialError`] says what is wrong and never repeats the text.
+    /// [`ParseCredentialError`]; no error repeats the text.
     pub fn parse(text: Zeroizing<String>) -> Result<Self, ParseCredentialError> {
         if text.is_empty() {
             return Err(ParseCredentialError::Empty);
@@ -71,15 +73,17 @@ impl Credential {
         Ok(Self(text))
     }
 
-    /// Takes a credential that a new token is to hold, as its minter wrote it down.
+    /// Reads a credential for a new token, as its minter wrote the text down.
     ///
     /// # Errors
-    /// As [`Self::parse`], and where the text holds something that is no part of a secret, such as quotes around it.
+    /// As [`Self::parse`], and [`ParseCredentialError::Written`] for text that is no part of a
+    /// secret, such as quotes around it.
     pub fn parse_new(text: &str) -> Result<Self, ParseCredentialError> {
         Self::parse(Zeroizing::new(written_secret(text)?.to_owned()))
     }
 
-    /// The secret itself. Every caller of this function is a place where it could leak; grep finds them.
+    /// Returns the secret. Every use of this function is a place where the secret could leak; grep
+    /// finds them.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -92,11 +96,11 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// Why a text is no credential.
+/// The reason for which a text is no credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseCredentialError {
-    /// Nothing is there.
+    /// No text.
     #[error("the credential is empty")]
     Empty,
     /// Longer than [`MAX_CREDENTIAL_BYTES`].
@@ -105,7 +109,7 @@ pub enum ParseCredentialError {
     /// Not one of the forms that a token may seal.
     #[error("the credential is not in a form that a token may hold")]
     Form,
-    /// It was not written down as a secret is.
+    /// Text around or inside the secret that no secret has.
     #[error("the credential is not taken as it stands: {0}")]
     Written(#[from] SecretFault),
     /// A blank, a control byte or a byte outside ASCII.
@@ -132,7 +136,8 @@ mod tests {
     #[test]
     fn refuses_what_cannot_stand_in_a_header() {
         assert_eq!(parse("").unwrap_err(), ParseCredentialError::Empty);
-        // What a token holds already is taken as it is; what a new one is to hold is not.
+        // Existing tokens are taken unchanged; only the credential of a new token must be free of
+        // quotes.
         assert!(parse("\"quoted\"").is_ok());
         assert_eq!(
             Credential::parse_new("\"quoted\"").unwrap_err(),

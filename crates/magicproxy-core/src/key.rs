@@ -1,7 +1,8 @@
-//! Keys: RSA keys sign and verify tokens of version 1, seal and open their credentials; sealing keys open those of version 2.
+//! Keys. RSA keys sign and verify tokens of version 1, and seal and open their credentials. Sealing
+//! keys open tokens of version 2.
 //!
-//! Specification: `token-v1.md` sections 3, 5 and 7, `token-v2.md` section 7. Private keys are never printed; what is public about a key is its
-//! [`KeyId`] (RFC 7638).
+//! Private keys are never printed; the public name of a key is its [`KeyId`] (RFC 7638).
+//! Specification: `token-v1.md` sections 3, 5 and 7, `token-v2.md` section 7.
 
 mod accepts;
 mod jwk;
@@ -40,7 +41,8 @@ pub use set::{
     KEY_SET_LIFETIME_SECONDS, KeySetError, KeySetKey, KeySetPin, KeySetSigner, SignedKeySet,
 };
 
-/// The most keys that a ring may hold: a token without `kid` is tried with each.
+/// The largest number of keys in a ring. The number is small because a token without `kid` is tried
+/// with each key.
 pub const MAX_KEYS: usize = 16;
 
 /// Characters of a thumbprint: 32 bytes in base64url.
@@ -51,7 +53,8 @@ const THUMBPRINT_CHARACTERS: usize = 43;
 pub struct KeyId(String);
 
 impl KeyId {
-    /// Reads a thumbprint: 43 characters of `A-Z a-z 0-9 - _`. Whether there is such a key is another question.
+    /// Reads a thumbprint: 43 characters of `A-Z a-z 0-9 - _`. A key with this thumbprint need not
+    /// exist.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
@@ -59,14 +62,15 @@ impl KeyId {
             .then(|| Self(text.to_owned()))
     }
 
-    /// The thumbprint as text.
+    /// Returns the thumbprint as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// That of the key in an X.509 certificate, where it is of a kind that tokens or key sets are signed with: RSA or Ed25519. So
-    /// one key is found in two places, whatever it is wrapped in.
+    /// Computes the thumbprint of the key in an X.509 certificate, if tokens or key sets can be
+    /// signed with a key of its kind: RSA or Ed25519. Keys in different containers can so be
+    /// compared, against one key for two purposes.
     #[must_use]
     pub fn of_certificate(der: &[u8]) -> Option<Self> {
         let certificate = CertificateInner::<Raw>::from_der(der).ok()?;
@@ -74,13 +78,13 @@ impl KeyId {
         let bits = key.subject_public_key.as_bytes()?;
         match key.algorithm.oid.to_string().as_str() {
             ED25519 => Some(jwk::thumbprint(&jwk::Jwk::octet_key_pair("Ed25519", bits))),
-            // As RFC 8017 writes it, under whichever name of the algorithm.
+            // Read as RFC 8017 encodes the key, under any object identifier of the algorithm.
             _ => aws_lc_rs::rsa::PublicKey::from_der(bits).ok().map(|key| thumbprint(&key)),
         }
     }
 }
 
-/// RFC 8410 section 3.
+/// The object identifier of Ed25519: RFC 8410 section 3.
 const ED25519: &str = "1.3.101.112";
 
 impl fmt::Display for KeyId {
@@ -89,7 +93,7 @@ impl fmt::Display for KeyId {
     }
 }
 
-/// The public half: verifies signatures and seals credentials.
+/// The public half of an RSA key: verifies signatures and seals credentials.
 pub struct PublicKey {
     id: KeyId,
     verifying: ParsedPublicKey,
@@ -99,7 +103,8 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// Reads a public key from PEM: `PUBLIC KEY`, `RSA PUBLIC KEY`, or a `CERTIFICATE`, of which only the key is used.
+    /// Reads a public key from PEM: `PUBLIC KEY`, `RSA PUBLIC KEY`, or a `CERTIFICATE`, of which
+    /// only the key is used.
     ///
     /// # Errors
     /// [`KeyError`].
@@ -133,36 +138,36 @@ impl PublicKey {
         })
     }
 
-    /// The key's id.
+    /// Returns the key's id.
     #[must_use]
     pub fn id(&self) -> &KeyId {
         &self.id
     }
 
-    /// The size of the modulus in bits.
+    /// Returns the size of the modulus in bits.
     #[must_use]
     pub fn bits(&self) -> usize {
         self.bits
     }
 
-    /// `PUBLIC KEY` in PEM (RFC 7468 section 13).
+    /// Returns the key as `PUBLIC KEY` in PEM (RFC 7468 section 13).
     #[must_use]
     pub fn to_pem(&self) -> String {
         to_pem("PUBLIC KEY", &self.spki)
     }
 
-    /// Is `signature` RSASSA-PKCS1-v1_5 with SHA-256 of `message` by this key?
+    /// True if `signature` is a signature of `message` by this key: RSASSA-PKCS1-v1_5 with SHA-256.
     #[must_use]
     pub fn verify_signature(&self, message: &[u8], signature: &[u8]) -> bool {
         self.verifying.verify_sig(message, signature).is_ok()
     }
 
-    /// The longest plaintext that RSA-OAEP with this key takes, in bytes.
+    /// Returns the longest plaintext for RSA-OAEP with this key, in bytes.
     pub(crate) fn max_plaintext_bytes(&self) -> usize {
         self.sealing.max_plaintext_size(&OAEP_SHA256_MGF1SHA256)
     }
 
-    /// RSAES-OAEP, SHA-256, MGF1-SHA-256, no label.
+    /// Encrypts with RSAES-OAEP: SHA-256, MGF1-SHA-256, no label.
     pub(crate) fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, KeyError> {
         let mut output = vec![0; self.sealing.ciphertext_size()];
         let sealed = self.sealing.encrypt(&OAEP_SHA256_MGF1SHA256, plaintext, &mut output, None);
@@ -180,7 +185,7 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// The private half: signs tokens and opens credentials.
+/// The private half of an RSA key: signs tokens and opens credentials.
 pub struct PrivateKey {
     signing: KeyPair,
     opening: OaepPrivateDecryptingKey,
@@ -188,10 +193,11 @@ pub struct PrivateKey {
 }
 
 impl PrivateKey {
-    /// Reads a private key from PEM: `PRIVATE KEY` (PKCS#8) or `RSA PRIVATE KEY` (PKCS#1), unencrypted.
+    /// Reads a private key from PEM: `PRIVATE KEY` (PKCS#8) or `RSA PRIVATE KEY` (PKCS#1),
+    /// unencrypted.
     ///
     /// # Errors
-    /// [`KeyError`]; it never repeats the text.
+    /// [`KeyError`]; no error repeats the text.
     pub fn from_pem(text: &str) -> Result<Self, KeyError> {
         let pem = pem::parse(text).map_err(|_| KeyError::Pem)?;
         let tag = pem.tag().to_owned();
@@ -208,7 +214,8 @@ impl PrivateKey {
     /// Makes a new key of 2048, 3072 or 4096 bits.
     ///
     /// # Errors
-    /// [`KeyError::Size`] for other sizes, [`KeyError::Operation`] when the system has no randomness.
+    /// [`KeyError::Size`] for other sizes, [`KeyError::Operation`] when the system has no
+    /// randomness.
     pub fn generate(bits: usize) -> Result<Self, KeyError> {
         let size = match bits {
             2048 => KeySize::Rsa2048,
@@ -228,16 +235,16 @@ impl PrivateKey {
         Ok(Self { signing, opening, public })
     }
 
-    /// The public half.
+    /// Returns the public half.
     #[must_use]
     pub fn public(&self) -> &PublicKey {
         &self.public
     }
 
-    /// `PRIVATE KEY` in PEM (PKCS#8), for the one who writes the key file.
+    /// Returns the key as `PRIVATE KEY` in PEM (PKCS#8), for writing a key file.
     ///
     /// # Errors
-    /// [`KeyError::Operation`].
+    /// [`KeyError::Operation`] if the key cannot be encoded.
     pub fn to_pem(&self) -> Result<Zeroizing<String>, KeyError> {
         let pkcs8: Pkcs8V1Der<'_> = self.signing.as_der().map_err(|_| KeyError::Operation)?;
         Ok(Zeroizing::new(to_pem("PRIVATE KEY", pkcs8.as_ref())))
@@ -266,7 +273,8 @@ impl fmt::Debug for PrivateKey {
     }
 }
 
-/// The keys of a proxy: one mints, all verify and open, so that a rotation leaves live tokens alone.
+/// The keys of a proxy. The active key mints, and all keys verify and open, so that a rotation does
+/// not end live tokens.
 #[derive(Debug)]
 pub struct KeyRing {
     active: PrivateKey,
@@ -293,18 +301,19 @@ impl KeyRing {
         twice.map_or(Ok(ring), |id| Err(KeyError::Twice(id)))
     }
 
-    /// The key that mints.
+    /// Returns the key that mints.
     #[must_use]
     pub fn active(&self) -> &PrivateKey {
         &self.active
     }
 
-    /// All keys, the active one first.
+    /// Returns all RSA keys, the active key first.
     pub fn keys(&self) -> impl Iterator<Item = &PrivateKey> {
         std::iter::once(&self.active).chain(&self.others)
     }
 
-    /// The ring with the sealing keys of version 2, the preferred one of each kind first.
+    /// Returns the ring with these sealing keys for version 2, the preferred key of each kind
+    /// first.
     ///
     /// # Errors
     /// [`KeyError::TooMany`] above [`MAX_KEYS`], [`KeyError::Twice`] for the same key twice.
@@ -319,7 +328,7 @@ impl KeyRing {
         Ok(Self { sealing, ..self })
     }
 
-    /// The ring with the keys that sign its key set, the active one first.
+    /// Returns the ring with these keys for signing its key set, the active key first.
     ///
     /// # Errors
     /// [`KeyError::TooMany`] above [`MAX_KEYS`], [`KeyError::Twice`] for the same key twice.
@@ -334,31 +343,31 @@ impl KeyRing {
         Ok(Self { key_set, ..self })
     }
 
-    /// The ring with the secret that binds named owners to credentials, where there is one.
+    /// Returns the ring with this owner secret, which binds named owners to credentials.
     #[must_use]
     pub fn with_owner_secret(self, owner_secret: Option<OwnerSecret>) -> Self {
         Self { owner_secret, ..self }
     }
 
-    /// The secret that binds named owners to credentials.
+    /// Returns the owner secret, which binds named owners to credentials.
     #[must_use]
     pub fn owner_secret(&self) -> Option<&OwnerSecret> {
         self.owner_secret.as_ref()
     }
 
-    /// The keys that sign the key set.
+    /// Returns the keys that sign the key set.
     #[must_use]
     pub fn key_set(&self) -> &[KeySetKey] {
         &self.key_set
     }
 
-    /// The sealing keys.
+    /// Returns the sealing keys.
     #[must_use]
     pub fn sealing(&self) -> &[SealingKey] {
         &self.sealing
     }
 
-    /// The public halves of the sealing keys that new tokens may be sealed to.
+    /// Returns the public halves of the sealing keys to which new tokens may be sealed.
     pub fn published(&self, now: UnixTime) -> impl Iterator<Item = &SealingPublicKey> {
         self.sealing.iter().filter(move |key| key.is_active(now)).map(SealingKey::public)
     }
@@ -372,28 +381,28 @@ impl KeyRing {
     }
 }
 
-/// Why a key cannot be read or used.
+/// The reason for which a key cannot be read or used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// No PEM.
+    /// Not PEM.
     #[error("this is not a PEM file (`-----BEGIN …-----`)")]
     Pem,
-    /// PEM of something else.
+    /// PEM of another kind of object.
     #[error("the PEM file holds a `{0}`, not an RSA key")]
     Tag(String),
-    /// Protected by a pass phrase.
+    /// A private key protected by a pass phrase.
     #[error(
         "the private key is encrypted with a pass phrase, which is not supported: protect the file instead"
     )]
     Encrypted,
-    /// DER of something else, or inconsistent.
+    /// DER of another kind of object, or of an inconsistent key.
     #[error("the PEM file does not hold a valid RSA key")]
     NotRsa,
     /// A certificate that cannot be read.
     #[error("the certificate cannot be read")]
     Certificate,
-    /// Too short or too long.
+    /// A key that is too short or too long, in bits.
     #[error("an RSA key of {0} bits: expected 2048 to 8192")]
     Size(usize),
     /// Not a JWK of the form that its kind needs.
@@ -402,7 +411,7 @@ pub enum KeyError {
     /// A JWK of another kind.
     #[error("the JSON Web Key is of another kind than is needed here")]
     JwkKind,
-    /// Halves, or a `kid`, that do not belong together.
+    /// A private half, a public half and a `kid` that do not belong together.
     #[error("the halves of the JSON Web Key do not belong together")]
     JwkHalves,
     /// The same key twice in a ring.
@@ -411,12 +420,13 @@ pub enum KeyError {
     /// More than [`MAX_KEYS`].
     #[error("more than {MAX_KEYS} keys")]
     TooMany,
-    /// The cryptographic operation failed.
+    /// A failure of the cryptographic operation.
     #[error("the cryptographic operation failed")]
     Operation,
 }
 
-/// RFC 7638 section 3: SHA-256 of the required members in lexicographic order.
+/// Computes a thumbprint (RFC 7638 section 3): SHA-256 of the required members in lexicographic
+/// order.
 fn thumbprint(key: &aws_lc_rs::rsa::PublicKey) -> KeyId {
     let exponent = base64url(key.exponent().big_endian_without_leading_zero());
     let modulus = base64url(key.modulus().big_endian_without_leading_zero());
@@ -428,7 +438,8 @@ fn sha256(bytes: &[u8]) -> Vec<u8> {
     digest::digest(&digest::SHA256, bytes).as_ref().to_vec()
 }
 
-/// The SubjectPublicKeyInfo of a certificate of any version and serial number: nothing else in it is believed.
+/// Returns the SubjectPublicKeyInfo of a certificate of any version and serial number. Nothing else
+/// in the certificate is trusted.
 fn key_in_certificate(der: &[u8]) -> Option<Vec<u8>> {
     let certificate = CertificateInner::<Raw>::from_der(der).ok()?;
     certificate.tbs_certificate().subject_public_key_info().to_der().ok()

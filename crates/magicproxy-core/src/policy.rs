@@ -1,9 +1,11 @@
-//! The decision: does a list of rules allow this request, in every reading of its target?
+//! Policies: compiled lists of rules, and the decision whether they allow a request in every
+//! reading of its target.
 //!
-//! Compiled once per token, or once per scope; deciding allocates nothing and takes one table look-up per byte of the path and
-//! automaton. Simple patterns, which are most, stand in a tree, which costs about as much as one automaton however many they are.
-//! What one request may cost in all is bounded (`steps`).
-//! Specification: `rules.md`, `request-target.md` section 4, `state.md` section 2.
+//! A list is compiled once per token, or once per scope. A decision allocates nothing, and takes
+//! one table look-up per byte of the path and automaton. Simple patterns, the majority, share a
+//! tree, which costs about as much as one automaton for any number of patterns. The total cost of
+//! one request is bounded (`steps`). Specification: `rules.md`, `request-target.md` section 4,
+//! `state.md` section 2.
 
 use std::sync::Arc;
 
@@ -31,37 +33,38 @@ pub(crate) use list::{PolicyBudget, RuleList};
 pub(crate) use steps::ExhaustedSteps;
 pub use steps::{DecisionSteps, MAX_DECISION_STEPS};
 
-/// Automata and trees of what an operator configures, in bytes: of a scope, of a token's scopes together, of a ceiling.
+/// The memory of automata and trees from an operator's configuration, in bytes: the limit for a
+/// scope, for all scopes of a token together, and for a ceiling.
 const MAX_POLICY_BYTES: usize = 4 * 1024 * 1024;
-/// The same of what a token brings along, its caveats included.
+/// The memory of automata and trees from one token, its caveats included, in bytes.
 const MAX_TOKEN_POLICY_BYTES: usize = 1024 * 1024;
 
-/// Compiled lists of rules: a union, in their order.
+/// Compiled lists of rules in order. A request is allowed if a rule of any list allows it.
 #[derive(Debug)]
 pub struct Policy {
     lists: Vec<Arc<RuleList>>,
-    /// Do the lists belong to scopes?
+    /// True if the lists belong to scopes, and are shared by tokens.
     shared: bool,
     plugins: Vec<PluginName>,
 }
 
-/// What a policy says of a request that it allows.
+/// The rule by which a policy allows a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MatchedRule<'p> {
-    /// The rule that decides, as it was written.
+    /// The text of the deciding rule.
     pub(crate) rule: &'p Arc<str>,
-    /// What that rule demands and gives.
+    /// The effects of the deciding rule.
     pub(crate) state: Option<&'p Arc<RuleEffects>>,
 }
 
-/// Why rules that are each acceptable make no policy together.
+/// The reason for which rules that are each acceptable make no policy together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
-    /// Their automata take too much memory.
+    /// The automata take too much memory.
     #[error("the rules together are too complex: their automata take too much memory")]
     TooComplex,
-    /// Too many patterns are asked about one request.
+    /// Deciding a request would ask too many patterns.
     #[error(
         "the rules together are too costly: deciding a request by them takes too many steps; write fewer, or simpler ones"
     )]
@@ -69,7 +72,7 @@ pub enum PolicyError {
 }
 
 impl Policy {
-    /// Compiles a list of rules that an operator configures.
+    /// Compiles a list of rules from the operator's configuration.
     ///
     /// # Errors
     /// [`PolicyError`].
@@ -77,7 +80,7 @@ impl Policy {
         Self::compile_within(rules, &mut PolicyBudget::of_operator())
     }
 
-    /// Would a token be accepted that brings this list along?
+    /// Checks that a token with this list of rules would be accepted.
     pub(crate) fn check_brought(rules: &[Rule], work: &Work) -> Result<(), PolicyError> {
         Self::compile_within(rules, &mut PolicyBudget::of_token(work)).map(drop)
     }
@@ -90,17 +93,18 @@ impl Policy {
         Ok(Self::of_list(Arc::new(RuleList::compile(&rules, budget)?)))
     }
 
-    /// Of a list that a token brings along.
+    /// Makes the policy of a token's own list.
     pub(crate) fn of_list(list: Arc<RuleList>) -> Self {
         Self { lists: vec![list], shared: false, plugins: Vec::new() }
     }
 
-    /// What allows nothing.
+    /// Makes a policy that allows nothing.
     pub(crate) fn nothing() -> Self {
         Self { lists: Vec::new(), shared: false, plugins: Vec::new() }
     }
 
-    /// What scopes allow together, which were compiled when they were configured, where these plugins decide as well.
+    /// Makes the policy of scopes, which were compiled with the configuration, and of their
+    /// plugins.
     pub(crate) fn of_scopes(
         lists: Vec<Arc<RuleList>>,
         plugins: Vec<PluginName>,
@@ -111,14 +115,15 @@ impl Policy {
         Ok(Self { lists, shared: true, plugins })
     }
 
-    /// The first rule that allows `method` on the canonical path of `target`, where every reading of the target is
-    /// allowed by some rule, and telling so takes no more steps than a request has.
+    /// Returns the first rule that allows `method` on the canonical path of `target`. `None` unless
+    /// every reading of the target is allowed by some rule, and a request's steps suffice to
+    /// decide.
     #[must_use]
     pub fn allows(&self, method: &str, target: &RequestTarget) -> Option<&Arc<str>> {
         self.allows_within(method, target, &DecisionSteps::new())
     }
 
-    /// The same, with what is left of a request's steps.
+    /// Decides as [`Self::allows`], with the steps that are left of a request's.
     #[must_use]
     pub fn allows_within(
         &self,
@@ -129,7 +134,7 @@ impl Policy {
         self.decide(&RequestView::unread(method, target), steps).ok()?.map(|allowed| allowed.rule)
     }
 
-    /// The same, with what the rule demands and gives. `state.md` section 2.
+    /// Decides a request and returns the rule's effects as well. `state.md` section 2.
     pub(crate) fn decide(
         &self,
         request: &RequestView<'_>,
@@ -155,7 +160,7 @@ impl Policy {
         }))
     }
 
-    /// The rules that match a method and one reading of a path.
+    /// Returns the rules that match a method and one reading of a path.
     fn candidates<'r>(
         &self,
         method: &'r str,
@@ -165,23 +170,23 @@ impl Policy {
         Candidates::new(&self.lists, method, reading, steps)
     }
 
-    /// What its stateful rules demand and give.
+    /// Returns the effects of the rules that have effects.
     pub(crate) fn stateful(&self) -> impl Iterator<Item = &Arc<RuleEffects>> {
         self.lists.iter().flat_map(|list| list.stateful().values())
     }
 
-    /// The plugins that decide as well.
+    /// Returns the plugins that decide as well.
     #[must_use]
     pub fn plugins(&self) -> &[PluginName] {
         &self.plugins
     }
 
-    /// The rules as they were written.
+    /// Returns the rules as texts.
     pub fn rules(&self) -> impl Iterator<Item = &Arc<str>> {
         self.lists.iter().flat_map(|list| list.rules())
     }
 
-    /// Memory that it takes, in bytes; what it shares with other tokens does not count.
+    /// Returns the memory of the policy in bytes, without memory shared with other tokens.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         let own = self.lists.iter().filter(|_| !self.shared);

@@ -19,20 +19,20 @@ impl ScopeName {
         ((1..=128).contains(&text.len()) && text.bytes().all(legal)).then(|| Self(text.to_owned()))
     }
 
-    /// The name.
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The scopes that the proxy knows.
+/// The scopes of the proxy's configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Scopes {
     by_name: BTreeMap<ScopeName, Scope>,
 }
 
-/// What a scope allows, and who else decides.
+/// The rules of a scope, compiled, and the plugins that decide as well.
 #[derive(Clone, Debug)]
 pub struct Scope {
     compiled: Arc<RuleList>,
@@ -40,29 +40,30 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Compiles the rules, for all tokens that name the scope. There may be none, where plugins decide alone.
+    /// Compiles the rules, for all tokens that name the scope. The list may be empty, where plugins
+    /// decide alone.
     ///
     /// # Errors
-    /// [`PolicyError`].
+    /// [`PolicyError`] if the rules are too complex together.
     pub fn new(rules: &[Rule], plugins: Vec<PluginName>) -> Result<Self, PolicyError> {
         let compiled =
             RuleList::compile(&rules.iter().collect::<Vec<_>>(), &mut PolicyBudget::of_operator())?;
         Ok(Self { compiled: Arc::new(compiled), plugins })
     }
 
-    /// The plugins that decide as well.
+    /// Returns the plugins that decide as well.
     #[must_use]
     pub fn plugins(&self) -> &[PluginName] {
         &self.plugins
     }
 
-    /// Does one of its rules ask for state, or a plugin decide as well?
+    /// True if the scope has plugins, or rules with effects.
     #[must_use]
     pub fn is_guarded(&self) -> bool {
         !self.plugins.is_empty() || !self.compiled.stateful().is_empty()
     }
 
-    /// Does one of its rules name an owner?
+    /// True if a rule of the scope names an owner.
     #[must_use]
     pub fn names_owners(&self) -> bool {
         self.compiled.stateful().values().any(|state| state.owner().is_some())
@@ -82,24 +83,24 @@ impl TryFrom<Vec<Rule>> for Scope {
 }
 
 impl Scopes {
-    /// Adds a scope; a second one of the same name replaces the first.
+    /// Adds a scope; a second scope of the same name replaces the first.
     pub fn insert(&mut self, name: ScopeName, scope: Scope) {
         self.by_name.insert(name, scope);
     }
 
-    /// A scope.
+    /// Returns the scope of this name.
     #[must_use]
     pub fn scope(&self, name: &str) -> Option<&Scope> {
         self.by_name.get(&ScopeName::parse(name)?)
     }
 
-    /// The rules of a scope, as they were written.
+    /// Returns the rules of a scope as texts.
     #[must_use]
     pub fn rules(&self, name: &str) -> Option<&[Arc<str>]> {
         self.scope(name).map(|scope| scope.compiled.rules())
     }
 
-    /// The names, in order.
+    /// Returns the names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.by_name.keys().map(ScopeName::as_str)
     }

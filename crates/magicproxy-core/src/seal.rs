@@ -1,7 +1,7 @@
 //! The credential inside a token, sealed to the proxy's key. `token-v1.md` section 5.
 //!
-//! Only the credential of a verified token is opened (`decision::opening`), so only what the proxy signed ever reaches the decryption
-//! and no padding oracle exists.
+//! Only the credential of a verified token is opened (`decision::opening`). Decryption therefore
+//! meets only text that the proxy signed, and no padding oracle exists.
 
 use std::fmt;
 
@@ -22,11 +22,12 @@ const PROTECTED_HEADER: &str = r#"{"alg":"RSA-OAEP-256","enc":"A256GCM"}"#;
 /// The credential of a verified token.
 #[derive(Debug)]
 pub(crate) enum TokenCredential {
-    /// Version 1: opened when a request is permitted.
+    /// The sealed credential of a version 1 token, opened when a request is permitted.
     Rsa(SealedCredential),
-    /// Version 2: opened by the verification, since its seal is what proves the token.
+    /// The credential of a version 2 token, opened by the verification, because the seal is the
+    /// proof of the token.
     Opened(TypedCredential),
-    /// None yet: a token in the making.
+    /// No credential yet, in a token in the making.
     Nothing,
 }
 
@@ -41,7 +42,7 @@ impl TokenCredential {
 
     pub(crate) fn longest_credential(&self) -> usize {
         match self {
-            // Base64; of a JWE the ciphertext is the longest part, or else the encrypted key.
+            // Base64. The longest part of a JWE is the ciphertext, or else the encrypted key.
             Self::Rsa(sealed) => {
                 sealed.text.split('.').map(str::len).max().unwrap_or(0).div_ceil(4) * 3
             }
@@ -51,7 +52,7 @@ impl TokenCredential {
     }
 }
 
-/// A sealed credential as it stands in a token's `token` claim: not yet opened.
+/// A sealed credential as written in a token's `token` claim, not yet opened.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct SealedCredential {
     text: String,
@@ -59,20 +60,20 @@ pub(crate) struct SealedCredential {
 }
 
 impl SealedCredential {
-    /// `key` is the key that signed the token: the same one opens it.
+    /// Takes the text and the id of the key that signed the token, which also opens the credential.
     pub(crate) fn new(text: String, key: KeyId) -> Self {
         Self { text, key }
     }
 }
 
-/// Sealed or not, it has no place in a log: an old log and a leaked key would be a credential.
+/// Hides even the sealed text: an old log and a leaked key would make a credential.
 impl fmt::Debug for SealedCredential {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("SealedCredential").field("key", &self.key).finish_non_exhaustive()
     }
 }
 
-/// Seals a credential: RSA-OAEP where it fits, else a compact JWE.
+/// Seals a credential: with RSA-OAEP where the credential fits, else as a compact JWE.
 pub(crate) fn seal(credential: &Credential, key: &PublicKey) -> Result<String, KeyError> {
     let secret = credential.expose().as_bytes();
     if secret.len() <= key.max_plaintext_bytes() {
@@ -98,14 +99,15 @@ impl KeyRing {
     }
 }
 
-/// Why a sealed credential does not open. All cryptographic failures are one.
+/// The reason for which a sealed credential does not open. All cryptographic failures are one
+/// variant, so that no failure tells an attacker more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
     /// Not sealed for this proxy, or damaged.
     #[error("the credential in the token cannot be opened")]
     Sealed,
-    /// Opened, and no credential.
+    /// Opened, but the text is no credential.
     #[error("the token does not hold a usable credential: {0}")]
     Credential(#[from] ParseCredentialError),
 }
@@ -138,7 +140,7 @@ fn seal_jwe(secret: &[u8], key: &PublicKey) -> Result<String, KeyError> {
     ))
 }
 
-/// RFC 7516 section 5.2, for the one pair of algorithms that is accepted.
+/// Opens a compact JWE (RFC 7516 section 5.2) of the one accepted pair of algorithms.
 pub(crate) fn open_jwe(text: &str, key: &PrivateKey) -> Option<Zeroizing<Vec<u8>>> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -163,14 +165,14 @@ pub(crate) fn open_jwe(text: &str, key: &PrivateKey) -> Option<Zeroizing<Vec<u8>
 #[derive(Clone, Copy)]
 pub(crate) struct Content<'c> {
     pub(crate) nonce: &'c [u8],
-    /// What is authenticated besides: the header part as it stands there.
+    /// The additional authenticated data: the header part as written.
     pub(crate) header: &'c [u8],
     pub(crate) ciphertext: &'c [u8],
     pub(crate) tag: &'c [u8],
 }
 
 impl Content<'_> {
-    /// Opens it with the content key. All failures are one.
+    /// Opens the content with the content key. All failures are one.
     pub(crate) fn open(self, key: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let nonce = Nonce::try_assume_unique_for_key(self.nonce).ok()?;
         if self.tag.len() != GCM_TAG_BYTES {

@@ -1,4 +1,5 @@
-//! A credential that says where it goes: what a version 2 token seals. `token-v2.md` section 3.
+//! A credential together with its place in a request, as version 2 tokens seal it. `token-v2.md`
+//! section 3.
 
 use std::fmt;
 
@@ -8,48 +9,50 @@ use zeroize::Zeroizing;
 use super::{Credential, ParseCredentialError, written_secret};
 use crate::json::{self, present};
 
-/// The most fields that one credential may take.
+/// The largest number of header fields in one credential.
 const MAX_FIELDS: usize = 4;
 /// The longest name of a header field, in bytes.
 const MAX_FIELD_NAME_BYTES: usize = 64;
 
-/// A credential, and where it goes.
+/// A credential together with its place in a request.
 #[derive(Clone, Debug)]
 pub enum TypedCredential {
-    /// In the carrier that the operator configured for the upstream.
+    /// A secret in the carrier that the operator configured for the upstream.
     Configured(Credential),
-    /// In these header fields, whatever the operator configured: one to four, no field twice.
+    /// Secrets in these header fields, whatever carrier the operator configured: one to four
+    /// fields, no name twice.
     Fields(Vec<CredentialField>),
 }
 
-/// One header field of a credential.
+/// A header field of a credential.
 #[derive(Clone, Debug)]
 pub struct CredentialField {
-    /// Which field, in which form.
+    /// The name and the form of the field.
     pub place: CredentialPlace,
-    /// What stands there; for `Basic` user and password with a colon between.
+    /// The secret; for `Basic` the user and the password with a colon between.
     pub credential: Credential,
 }
 
-/// Where a part of a credential goes.
+/// The place of a part of a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CredentialPlace {
-    /// `Authorization: Bearer …` (RFC 6750).
+    /// The field `Authorization: Bearer …` (RFC 6750).
     Bearer,
-    /// `Authorization: Basic …` (RFC 7617).
+    /// The field `Authorization: Basic …` (RFC 7617).
     Basic,
     /// A header field of this name, in lower case.
     Header(String),
 }
 
 impl CredentialPlace {
-    /// A header field, if the text is the name of one (RFC 9110 section 5.6.2).
+    /// Returns the header field of this name, or `None` if the text is no field name (RFC 9110
+    /// section 5.6.2).
     #[must_use]
     pub fn header(name: &str) -> Option<Self> {
         header_name(name).map(Self::Header)
     }
 
-    /// The name of the header field, in lower case.
+    /// Returns the name of the header field, in lower case.
     #[must_use]
     pub fn field_name(&self) -> &str {
         match self {
@@ -60,27 +63,28 @@ impl CredentialPlace {
 }
 
 impl TypedCredential {
-    /// Reads it from JSON, as a token seals it.
+    /// Reads a credential from JSON, as a token seals it.
     ///
     /// # Errors
-    /// [`ParseCredentialError`]; it never repeats the text.
+    /// [`ParseCredentialError`]; no error repeats the text.
     pub fn from_json(json: &[u8]) -> Result<Self, ParseCredentialError> {
         let written: Written =
             json::compact_object(json).map_err(|_| ParseCredentialError::Form)?;
         written.try_into()
     }
 
-    /// Reads the credential that a new token is to hold, as its minter wrote it down: no secret in it may be in quotes of its own, for instance.
+    /// Reads the credential for a new token from JSON, as its minter wrote the text down: for
+    /// instance, no secret may be in quotes of its own.
     ///
     /// # Errors
-    /// [`ParseCredentialError`]; it never repeats the text.
+    /// [`ParseCredentialError`]; no error repeats the text.
     pub fn from_new_json(json: &[u8]) -> Result<Self, ParseCredentialError> {
         let credential = Self::from_json(json)?;
         let written = |field: &CredentialField| match (
             &field.place,
             field.credential.expose().split_once(':'),
         ) {
-            // Of a pair one half may be empty.
+            // One half of a pair may be empty.
             (CredentialPlace::Basic, Some((user, password))) => [user, password]
                 .into_iter()
                 .filter(|half| !half.is_empty())
@@ -94,7 +98,7 @@ impl TypedCredential {
         Ok(credential)
     }
 
-    /// The secret, where it goes where the operator says.
+    /// Returns the secret, where its carrier is the operator's choice.
     #[must_use]
     pub fn configured(&self) -> Option<&Credential> {
         match self {
@@ -103,7 +107,7 @@ impl TypedCredential {
         }
     }
 
-    /// How long its secrets are together.
+    /// Returns the total length of the secrets, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Configured(credential) => credential.expose().len(),
@@ -113,7 +117,8 @@ impl TypedCredential {
         }
     }
 
-    /// The JSON that a token seals. Values are visible ASCII, so at most `"` and `\` need an escape.
+    /// Returns the JSON that a token seals. Values are visible ASCII, so only `"` and `\` need an
+    /// escape.
     #[must_use]
     pub fn to_json(&self) -> Zeroizing<String> {
         let json = match self {
@@ -150,7 +155,7 @@ impl CredentialField {
     }
 }
 
-/// A JSON string, in memory that is wiped.
+/// Returns a JSON string, in memory that is wiped.
 fn quoted(text: &str) -> Zeroizing<String> {
     let mut json = Zeroizing::new(String::with_capacity(2 * text.len() + 2));
     json.push('"');
@@ -164,7 +169,7 @@ fn quoted(text: &str) -> Zeroizing<String> {
     json
 }
 
-/// Wiped when it is dropped, whatever becomes of the rest.
+/// Text that is wiped when dropped, also where reading fails halfway.
 type Secret = Zeroizing<String>;
 
 #[derive(Deserialize)]
@@ -182,7 +187,7 @@ struct Written {
     several: Option<Vec<Part>>,
 }
 
-/// One of several.
+/// A member of `several`.
 struct Part(Written);
 
 impl<'de> Deserialize<'de> for Part {
@@ -267,7 +272,7 @@ fn basic(user: &str, password: &str) -> Result<CredentialField, ParseCredentialE
     Ok(CredentialField { place: CredentialPlace::Basic, credential: Credential::parse(pair)? })
 }
 
-/// RFC 9110 section 5.6.2, in lower case.
+/// Returns a field name in lower case, `None` if the text is none: RFC 9110 section 5.6.2.
 fn header_name(name: &str) -> Option<String> {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     ((1..=MAX_FIELD_NAME_BYTES).contains(&name.len()) && name.bytes().all(legal))
@@ -289,7 +294,7 @@ impl From<Credential> for TypedCredential {
     }
 }
 
-/// Where it goes, without what goes there.
+/// Writes the place of each secret, without the secrets.
 impl fmt::Display for TypedCredential {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = |place: &CredentialPlace| match place {

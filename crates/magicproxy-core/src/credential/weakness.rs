@@ -1,28 +1,30 @@
-//! Credentials that ordinary text may hold: `docs/spec/upstreams.md` section 5.
+//! Credentials that ordinary text may contain: `docs/spec/upstreams.md` section 5.
 //!
-//! A response that repeats the credential is masked. What is masked of text that holds the same characters by chance, or because
-//! they are a word, is damage.
+//! A response that repeats the credential is masked. Text that contains the same characters by
+//! chance, or because they are a word, is masked as well, and damaged.
 
 use super::{Credential, CredentialPlace, TypedCredential};
 
-/// Fewer bytes are not looked for in responses: too much else would be found.
+/// The shortest credential that responses are searched for, in bytes. Shorter texts would be found
+/// in too much ordinary text.
 pub const MIN_MASKED_BYTES: usize = 8;
-/// Fewer bytes are short.
+/// The length below which a credential is short, in bytes.
 const MIN_BYTES: usize = 16;
-/// So many bytes are no word, whatever they are.
+/// The length from which no credential counts as words, in bytes.
 const NO_WORD_BYTES: usize = 32;
-/// The most digits that end a word: a year.
+/// The largest number of digits behind a word: a year.
 const MAX_YEAR_DIGITS: usize = 4;
 
-/// What stands for a password where the user is the secret: at many, GitHub, Toggl, Freshdesk and its kin.
+/// Passwords that are no secret, where the user is the secret: at GitHub, Toggl, Freshdesk and
+/// similar services.
 const NO_PASSWORDS: [&str; 5] = ["", "x-oauth-basic", "api_token", "X", "x"];
 
-/// Why a credential is a bad one to look for in responses. Its text is a warning to whoever mints.
+/// The reason for which a credential is hard to mask in responses. Its text warns the minter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[non_exhaustive]
 pub enum Weakness {
-    /// Words, which ordinary text holds: fewer than 32 bytes, between whose other characters stand only letters in one case, or
-    /// with a capital first, and at most four digits behind them.
+    /// Words, as ordinary text contains them: fewer than 32 bytes; between other characters only
+    /// letters in one case or with a capital first, with at most four digits behind them.
     #[error(
         "the credential looks like a word: where a response of the API holds the word, it is masked with `*`; use a random credential"
     )]
@@ -37,7 +39,7 @@ pub enum Weakness {
         "the credential has fewer than {MIN_MASKED_BYTES} characters: it is not masked where a response of the API repeats it; use a longer one"
     )]
     Unmasked,
-    /// A name in capitals, `=` and a value: a line of a file of variables, pasted whole.
+    /// A name in capitals, `=` and a value: a whole line pasted from a file of variables.
     #[error(
         "the credential begins with a name and `=`, as a line of a file of variables does: the API gets the name as well; give what stands behind `=`"
     )]
@@ -45,7 +47,7 @@ pub enum Weakness {
 }
 
 impl Weakness {
-    /// One word for logs.
+    /// Returns one word for logs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -56,7 +58,7 @@ impl Weakness {
         }
     }
 
-    /// That of a text.
+    /// Returns the weakness of a text.
     fn of(text: &str) -> Option<Self> {
         match text.len() {
             _ if is_assignment(text) => Some(Self::Assignment),
@@ -68,20 +70,21 @@ impl Weakness {
 }
 
 impl Credential {
-    /// Why it is a bad one to look for in responses.
+    /// Returns the reason for which the credential is hard to mask in responses.
     #[must_use]
     pub fn weakness(&self) -> Option<Weakness> {
         Weakness::of(self.expose())
     }
 
-    /// The same of a pair `user:password`.
+    /// Returns the weakness of the secret in a pair `user:password`.
     #[must_use]
     pub fn weakness_of_pair(&self) -> Option<Weakness> {
         Weakness::of(self.secret_of_pair())
     }
 
-    /// What of `user:password` is the secret: the password, or the user where there is no password, as in `key:`, or one that
-    /// everybody knows; the whole pair where that is too short to be looked for.
+    /// Returns the secret in a pair `user:password`: the password, or the user where the password
+    /// is empty, as in `key:`, or a well-known placeholder. If that secret is too short to be
+    /// searched for, the whole pair.
     #[must_use]
     pub fn secret_of_pair(&self) -> &str {
         let pair = self.expose();
@@ -98,7 +101,8 @@ impl Credential {
 }
 
 impl TypedCredential {
-    /// The worst of its parts. A part of another meaning than a secret's, as an account's name, counts like any other.
+    /// Returns the worst weakness of all parts. A part that is no secret, such as the name of an
+    /// account, counts like any other part.
     #[must_use]
     pub fn weakness(&self) -> Option<Weakness> {
         match self {
@@ -116,7 +120,8 @@ impl TypedCredential {
     }
 }
 
-/// `GITHUB_TOKEN=…`. The `=` of base64 stands at the end, so it has no value behind it.
+/// True for a text such as `GITHUB_TOKEN=…`. The `=` of base64 stands at the end, so no value
+/// follows.
 fn is_assignment(text: &str) -> bool {
     let Some((name, value)) = text.split_once('=') else { return false };
     let is_name = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
@@ -132,7 +137,8 @@ fn is_words(text: &str) -> bool {
     text.len() < NO_WORD_BYTES && parts.all(is_word)
 }
 
-/// `changeme`, `CHANGEME`, `Changeme`, each perhaps with a year behind it, or a year.
+/// True for `changeme`, `CHANGEME` and `Changeme`, with or without a year behind them, and for a
+/// year.
 fn is_word(part: &str) -> bool {
     let letters = part.trim_end_matches(|character: char| character.is_ascii_digit());
     let inner = letters.get(1..).unwrap_or_default();
@@ -195,7 +201,7 @@ mod tests {
             ("a1b2c3d4e5f6g7h8:x-oauth-basic", None),
             ("somebody:api_token", Some(Weakness::Word)),
             ("a1:b2", Some(Weakness::Unmasked)),
-            // Neither the user's length nor what is no word in it makes the password a better one.
+            // Neither a long user nor a user without words improves the password.
             ("administrator:a1b2c3d4", Some(Weakness::Short)),
             ("a1b2c3d4e5f6g7h8:powerdns", Some(Weakness::Word)),
         ] {
@@ -203,7 +209,7 @@ mod tests {
         }
     }
 
-    /// What is looked for in responses: whatever is too short to be looked for takes the rest of the pair along.
+    /// The text that responses are searched for: where a secret is too short, the whole pair.
     #[test]
     fn the_secret_of_a_pair_is_long_enough_to_be_found() {
         for (pair, secret) in [

@@ -1,11 +1,14 @@
-//! A secret as a person or a program wrote it down: in a file, a variable, a mint request. `token-v1.md` section 5.1.
+//! A secret as a person or a program wrote it down: in a file, a variable, a mint request.
+//! `token-v1.md` section 5.1.
 //!
-//! Nothing here repeats the text.
+//! No error here repeats the text.
 
-/// Takes what editors and `echo` leave around a secret away: a byte order mark before it, line ends around it.
+/// Removes the byte order mark before a secret and the line ends around it, as editors and `echo`
+/// leave them.
 ///
 /// # Errors
-/// [`SecretFault`] where something else is there that is no part of a secret, and would be sent as one.
+/// [`SecretFault`] for any other text that is no part of a secret, and would be sent as a part of
+/// it.
 pub fn written_secret(text: &str) -> Result<&str, SecretFault> {
     let line_end = ['\n', '\r'];
     let secret = text.trim_start_matches('\u{feff}').trim_matches(line_end);
@@ -20,7 +23,7 @@ pub fn written_secret(text: &str) -> Result<&str, SecretFault> {
     }
 }
 
-/// Is the whole text in one pair of quotes?
+/// True if the whole text stands in one pair of quotes.
 fn is_quoted(text: &str) -> bool {
     let between =
         |quote: char| text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)).is_some();
@@ -29,7 +32,8 @@ fn is_quoted(text: &str) -> bool {
 
 fn fault_of(character: char) -> Option<SecretFault> {
     match character {
-        // Soft hyphen, joiners and marks of direction, fillers, the byte order mark inside of a text.
+        // Soft hyphen, joiners and marks of direction, fillers, and a byte order mark inside the
+        // text.
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
         | '\u{180e}' => Some(SecretFault::Invisible),
         '\u{200b}'..='\u{200f}'
@@ -42,28 +46,28 @@ fn fault_of(character: char) -> Option<SecretFault> {
     }
 }
 
-/// Why a text is no secret as it stands.
+/// The reason for which a text is not accepted as a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SecretFault {
     /// Nothing but line ends.
     #[error("it is empty")]
     Empty,
-    /// More than one.
+    /// More than one line.
     #[error("there are several lines: expected one secret and nothing else")]
     Lines,
-    /// As `docker --env-file` leaves them.
+    /// Quotes around the secret, as `docker --env-file` leaves them.
     #[error(
         "it stands in quotes, which would be sent as a part of it: leave them out (`docker --env-file` does not take them away)"
     )]
     Quoted,
-    /// Blanks, tabs and their relatives.
+    /// A blank, a tab or another space character.
     #[error("there is a blank before, in or behind it: leave it out")]
     Blank,
-    /// Bytes that no secret has.
+    /// A control character, which no secret has.
     #[error("there is a control character in it: leave it out")]
     Control,
-    /// Characters without width, which come along when text is copied from a page.
+    /// A character without width, which is copied along with text from a page.
     #[error(
         "there is a character in it that cannot be seen, as pages leave one in copied text: leave it out"
     )]
@@ -71,7 +75,7 @@ pub enum SecretFault {
 }
 
 impl SecretFault {
-    /// The name in the vectors.
+    /// Returns the name of the fault in the vectors.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! What a proxy accepts, as its key set tells minters: `token-v2.md` section 7.3.
+//! The tokens that a proxy accepts, as its key set tells minters: `token-v2.md` section 7.3.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -7,17 +7,18 @@ use super::Kem;
 use crate::json::present;
 use crate::token_version::{MAX_LIFETIME_SECONDS, TokenVersion};
 
-/// What one upstream accepts, or what at least one of several does. A reader refuses to mint what is excluded; nobody is
-/// given anything by it.
+/// The tokens that one upstream accepts, or at least one of several. A minter refuses to mint other
+/// tokens; nothing is granted by this list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcceptedTokens {
-    /// The versions of tokens.
+    /// The accepted versions of tokens.
     #[serde(serialize_with = "version_names", deserialize_with = "known_versions")]
     pub versions: Vec<TokenVersion>,
-    /// The KEMs of sealed tokens.
+    /// The accepted KEMs of sealed tokens.
     #[serde(deserialize_with = "known_kems")]
     pub kems: Vec<Kem>,
-    /// The thumbprints of the keys by one of which a sealed token must be signed; none, where an unsigned one is accepted.
+    /// The ids of the keys, one of which must sign a sealed token. `None` where unsigned tokens are
+    /// accepted.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub minters: Option<Vec<String>>,
     /// The longest life of a sealed token, in seconds.
@@ -25,45 +26,45 @@ pub struct AcceptedTokens {
     pub max_lifetime: u64,
 }
 
-/// A sealed token that somebody means to mint.
+/// A sealed token that a minter is about to mint.
 #[derive(Clone, Copy, Debug)]
 pub struct SealedTokenPlan<'a> {
-    /// How its key is agreed on.
+    /// The KEM of the sealing key.
     pub kem: Kem,
-    /// The thumbprint of the key that is to sign it.
+    /// The id of the key that will sign the token.
     pub minter: Option<&'a str>,
-    /// From `iat` to `exp`, in seconds.
+    /// The time from `iat` to `exp`, in seconds.
     pub lifetime: u64,
 }
 
-/// Why a sealed token would be refused.
+/// The reason for which a sealed token would be refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcceptError {
-    /// No token of version 2 is accepted.
+    /// Version 2 is not accepted.
     #[error("no sealed tokens are accepted there (version 2)")]
     Version,
-    /// None of this KEM.
+    /// The KEM is not accepted.
     #[error("no tokens of the kind `{0}` are accepted there")]
     Kem(Kem),
-    /// None that no listed minter signed.
+    /// The key that would sign is not listed.
     #[error(
         "only tokens of listed minters are accepted there, and the key that is to sign is not one of theirs"
     )]
     Minter,
-    /// The same, and none was named.
+    /// No key would sign, and a listed minter must.
     #[error("only tokens of listed minters are accepted there: one of their keys must sign")]
     NoMinter,
-    /// None that lives so long.
+    /// The token would live longer than this many seconds.
     #[error("no tokens that live longer than {0} seconds are accepted there")]
     Lifetime(u64),
 }
 
 impl AcceptedTokens {
-    /// Would a token of this order be accepted, as far as this says?
+    /// Checks that a token of this plan would be accepted, as far as the key set tells.
     ///
     /// # Errors
-    /// [`AcceptError`]: the first thing that does not fit.
+    /// [`AcceptError`] for the first condition that is not met.
     pub fn ensure(&self, order: &SealedTokenPlan<'_>) -> Result<(), AcceptError> {
         if !self.versions.contains(&TokenVersion::V2) {
             return Err(AcceptError::Version);
@@ -93,7 +94,7 @@ fn version_names<S: serde::Serializer>(
     serializer.collect_seq(versions.iter().map(|version| version.as_str()))
 }
 
-/// Names of later versions are passed over.
+/// Reads version names and ignores the names of later versions.
 fn known_versions<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<TokenVersion>, D::Error> {

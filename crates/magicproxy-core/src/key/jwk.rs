@@ -1,4 +1,5 @@
-//! JSON Web Keys (RFC 7517): how sealing keys and minters' keys are written. `token-v2.md` section 7.
+//! JSON Web Keys (RFC 7517): the file format of sealing keys and minters' keys. `token-v2.md`
+//! section 7.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use zeroize::Zeroizing;
@@ -8,7 +9,7 @@ use super::{KeyError, KeyId, sha256};
 use crate::encoding::{base64url, from_base64url};
 use crate::json;
 
-/// The members that we know; others are ignored, as RFC 7517 section 4 wants it.
+/// The known members; other members are ignored, as RFC 7517 section 4 demands.
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Jwk {
     pub(super) kty: String,
@@ -29,7 +30,7 @@ pub(super) struct Jwk {
         skip_serializing_if = "Option::is_none"
     )]
     pub(super) usage: Option<String>,
-    // Never written by way of `Serialize`.
+    // Private members are skipped by `Serialize`, so that no public JWK can contain them.
     #[serde(default, skip_serializing, deserialize_with = "secret")]
     pub(super) d: Option<Zeroizing<String>>,
     #[serde(rename = "priv", default, skip_serializing, deserialize_with = "secret")]
@@ -41,7 +42,7 @@ impl Jwk {
         json::object(text.as_bytes()).map_err(|_| KeyError::Jwk)
     }
 
-    /// RFC 8037.
+    /// Makes a public JWK of an octet key pair (RFC 8037).
     pub(super) fn octet_key_pair(curve: &str, x: &[u8]) -> Self {
         Self {
             kty: "OKP".to_owned(),
@@ -51,7 +52,7 @@ impl Jwk {
         }
     }
 
-    /// The key type of keys that belong to one algorithm.
+    /// Makes a public JWK of the key type `AKP`, for keys that belong to one algorithm.
     pub(super) fn algorithm_key_pair(algorithm: &str, public: &[u8]) -> Self {
         Self {
             kty: "AKP".to_owned(),
@@ -61,7 +62,7 @@ impl Jwk {
         }
     }
 
-    /// A member that must hold exactly so many bytes.
+    /// Decodes a member that must hold exactly `N` bytes.
     pub(super) fn bytes_of<const N: usize>(
         &self,
         member: Option<&str>,
@@ -78,7 +79,7 @@ impl Jwk {
         self.private = Some(Zeroizing::new(base64url(secret)));
     }
 
-    /// The whole, private members included, one member to a line.
+    /// Returns the whole JWK with its private members, one member to a line.
     pub(super) fn to_private_json(&self, standing: &KeyLifetime) -> Zeroizing<String> {
         let public = serde_json::to_value(self).unwrap_or_default();
         let standing = serde_json::to_value(standing).unwrap_or_default();
@@ -99,7 +100,8 @@ impl Jwk {
     }
 }
 
-/// RFC 7638 over the members that the key's type requires, in lexicographic order.
+/// Computes a thumbprint (RFC 7638) over the members that the key's type requires, in lexicographic
+/// order.
 pub(super) fn thumbprint(jwk: &Jwk) -> KeyId {
     let text = |member: &Option<String>| member.clone().unwrap_or_default();
     let members = match jwk.kty.as_str() {
@@ -111,17 +113,18 @@ pub(super) fn thumbprint(jwk: &Jwk) -> KeyId {
     KeyId(base64url(&sha256(members.as_bytes())))
 }
 
-/// Public keys as they are handed out: one JWK, or a JWK Set (RFC 7517 section 5).
+/// Public keys as published: one JWK, or a JWK Set (RFC 7517 section 5).
 #[derive(Debug)]
 pub struct PublicKeySet {
     keys: Vec<SealingPublicKey>,
 }
 
 impl PublicKeySet {
-    /// Reads the sealing keys; keys of other kinds are passed over.
+    /// Reads the sealing keys; keys of other kinds are ignored.
     ///
     /// # Errors
-    /// [`KeyError::Jwk`]: not JSON of that form. [`KeyError::JwkKind`]: no sealing key is in it.
+    /// [`KeyError::Jwk`] for other text than JSON of this form, [`KeyError::JwkKind`] without a
+    /// sealing key.
     pub fn from_json(text: &str) -> Result<Self, KeyError> {
         #[derive(Deserialize)]
         struct Set {
@@ -136,7 +139,7 @@ impl PublicKeySet {
         if keys.is_empty() { Err(KeyError::JwkKind) } else { Ok(Self { keys }) }
     }
 
-    /// The keys, the preferred one of each kind first.
+    /// Returns the keys, the preferred key of each kind first.
     #[must_use]
     pub fn keys(&self) -> &[SealingPublicKey] {
         &self.keys

@@ -1,6 +1,8 @@
-//! Minters' keys: an operator may accept only tokens that a listed key signed. `token-v2.md` section 4.
+//! Keys of minters: an operator may accept only tokens signed by a listed key. `token-v2.md`
+//! section 4.
 //!
-//! The algorithm is the key's, and never what a token says: a key with another one has another thumbprint.
+//! The key determines the algorithm, and the token does not: a key of another algorithm has another
+//! thumbprint.
 
 use std::fmt;
 
@@ -12,7 +14,8 @@ use zeroize::Zeroizing;
 use super::jwk::{Jwk, thumbprint};
 use super::{KeyError, KeyId};
 
-/// How minters' keys sign. A further algorithm is a variant here, and its private half in [`MinterSigningKey`]; no token's form changes.
+/// The signature algorithm of a minter's key. A further algorithm is a variant here, with its
+/// private half in [`MinterSigningKey`]; the form of tokens does not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MinterAlgorithm {
     /// EdDSA with the curve `Ed25519` (RFC 8032, RFC 8037).
@@ -20,7 +23,7 @@ pub enum MinterAlgorithm {
 }
 
 impl MinterAlgorithm {
-    /// Bytes of a signature.
+    /// Returns the length of a signature, in bytes.
     #[must_use]
     pub const fn signature_bytes(self) -> usize {
         match self {
@@ -28,7 +31,7 @@ impl MinterAlgorithm {
         }
     }
 
-    /// Of a JWK, by its members `kty` and `crv`.
+    /// Returns the algorithm of a JWK, from its members `kty` and `crv`.
     fn of_jwk(jwk: &Jwk) -> Result<Self, KeyError> {
         match (jwk.kty.as_str(), jwk.crv.as_deref()) {
             ("OKP", Some("Ed25519")) => Ok(Self::Ed25519),
@@ -36,14 +39,14 @@ impl MinterAlgorithm {
         }
     }
 
-    /// The public half of a JWK of this algorithm.
+    /// Returns the public half of a JWK of this algorithm.
     fn public_half(self, jwk: &Jwk) -> Result<Vec<u8>, KeyError> {
         match self {
             Self::Ed25519 => jwk.bytes_of::<32>(jwk.x.as_deref()).map(Vec::from),
         }
     }
 
-    /// The JWK of a public half.
+    /// Returns the JWK of a public half.
     fn jwk(self, public: &[u8]) -> Jwk {
         match self {
             Self::Ed25519 => Jwk::octet_key_pair("Ed25519", public),
@@ -57,7 +60,7 @@ impl MinterAlgorithm {
     }
 }
 
-/// The public half: says that a token is a known minter's.
+/// The public half of a minter's key, by which the proxy recognises the tokens of a listed minter.
 #[derive(Clone)]
 pub struct MinterKey {
     id: KeyId,
@@ -66,7 +69,7 @@ pub struct MinterKey {
 }
 
 impl MinterKey {
-    /// Reads a JWK of one of the algorithms.
+    /// Reads a JWK of a known algorithm.
     ///
     /// # Errors
     /// [`KeyError`].
@@ -82,19 +85,20 @@ impl MinterKey {
         Ok(Self { id: thumbprint(&algorithm.jwk(&public)), algorithm, verifying })
     }
 
-    /// The key's id.
+    /// Returns the key's id.
     #[must_use]
     pub fn id(&self) -> &KeyId {
         &self.id
     }
 
-    /// The algorithm of its signatures.
+    /// Returns the algorithm of the key's signatures.
     #[must_use]
     pub fn algorithm(&self) -> MinterAlgorithm {
         self.algorithm
     }
 
-    /// Is it this key's signature? One of another length is none, whatever its algorithm makes of it.
+    /// True if the signature is by this key. A signature of another length is refused, even where
+    /// the algorithm's implementation would accept it.
     pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         signature.len() == self.algorithm.signature_bytes()
             && self.verifying.verify_sig(message, signature).is_ok()
@@ -107,7 +111,7 @@ impl fmt::Debug for MinterKey {
     }
 }
 
-/// The private half, which a minter keeps. Those that are made here are of Ed25519.
+/// The private half of a minter's key, which the minter keeps. Keys made here are Ed25519 keys.
 pub struct MinterSigningKey {
     id: KeyId,
     pair: Ed25519KeyPair,
@@ -115,7 +119,7 @@ pub struct MinterSigningKey {
 }
 
 impl MinterSigningKey {
-    /// Makes a new one.
+    /// Makes a new key.
     ///
     /// # Errors
     /// [`KeyError::Operation`] when the system has no randomness.
@@ -135,7 +139,7 @@ impl MinterSigningKey {
     /// Reads a private JWK.
     ///
     /// # Errors
-    /// [`KeyError`]; it never repeats the text.
+    /// [`KeyError`]; no error repeats the text.
     pub fn from_json(text: &str) -> Result<Self, KeyError> {
         let jwk = Jwk::parse(text)?;
         let public = match MinterAlgorithm::of_jwk(&jwk)? {
@@ -146,13 +150,13 @@ impl MinterSigningKey {
         if key.pair.public_key().as_ref() == public { Ok(key) } else { Err(KeyError::JwkHalves) }
     }
 
-    /// The key's id.
+    /// Returns the key's id.
     #[must_use]
     pub fn id(&self) -> &KeyId {
         &self.id
     }
 
-    /// The public JWK, which the operator lists.
+    /// Returns the public JWK, for the operator's list.
     #[must_use]
     pub fn to_public_jwk(&self) -> serde_json::Value {
         let jwk = MinterAlgorithm::Ed25519.jwk(self.pair.public_key().as_ref());
@@ -164,13 +168,13 @@ impl MinterSigningKey {
         .unwrap_or_default()
     }
 
-    /// The private JWK, for the one who writes the key file.
+    /// Returns the private JWK, for writing a key file.
     #[must_use]
     pub fn to_json(&self) -> Zeroizing<String> {
         self.to_json_with(&super::KeyLifetime::default())
     }
 
-    /// The same, with where it is in its life.
+    /// Returns the private JWK with the key's lifetime.
     pub(super) fn to_json_with(&self, standing: &super::KeyLifetime) -> Zeroizing<String> {
         let mut jwk = MinterAlgorithm::Ed25519.jwk(self.pair.public_key().as_ref());
         jwk.kid = Some(self.id.to_string());
@@ -231,7 +235,8 @@ mod tests {
         let secret = crate::encoding::base64url(key.seed.as_ref());
         assert!(key.to_json().contains(&secret));
         assert!(!format!("{key:?}{public:?}{}", key.to_public_jwk()).contains(&secret));
-        // Of a kind that is none of the algorithms: it is listed nowhere, and what it signed is no listed minter's.
+        // A key of an unknown algorithm cannot be listed, so its signatures are never those of a
+        // listed minter.
         for other in [
             r#"{"kty":"AKP","alg":"ML-DSA-44","pub":"AA"}"#,
             r#"{"kty":"OKP","crv":"Ed448","x":"AA"}"#,

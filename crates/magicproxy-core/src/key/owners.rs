@@ -1,7 +1,8 @@
 //! The secret that binds named owners to credentials. Specification: `state.md` section 1.
 //!
-//! A name alone is no owner: whoever may request a token names the scope. So the credential of the token goes into the
-//! owner's digest, through a MAC, or a copy of the state store would be a list by which credentials can be guessed.
+//! A name alone identifies no owner, because any client that may request a token can name the
+//! scope. So the owner's digest includes the credential of the token, through a MAC: with a plain
+//! hash, a copy of the state store would help to guess credentials.
 
 #[cfg(test)]
 mod tests;
@@ -18,16 +19,18 @@ use crate::encoding::{base64url, from_base64url};
 use crate::json;
 use crate::time::UnixTime;
 
-/// Bytes of the secret, and of what it makes of a credential.
+/// Bytes of the secret, and of a credential's binding.
 const OWNER_SECRET_BYTES: usize = 32;
 
-/// The owner secret: 32 random bytes that all replicas of a proxy share, and that a rotation of keys keeps.
+/// The owner secret: 32 random bytes, shared by all replicas of a proxy and kept when keys are
+/// rotated.
 pub struct OwnerSecret {
     bytes: Zeroizing<[u8; OWNER_SECRET_BYTES]>,
     created: Option<UnixTime>,
 }
 
-/// A credential as the owner secret sees it, in place of the credential itself: what tells the owners of one name apart.
+/// A MAC of a credential under the owner secret, by which owners of the same name are told apart
+/// without the credential.
 ///
 /// INVARIANT: made only by [`OwnerSecret::bind`], of a credential that a token sealed.
 ///
@@ -40,7 +43,7 @@ pub struct OwnerSecret {
 pub struct CredentialBinding([u8; OWNER_SECRET_BYTES]);
 
 impl OwnerSecret {
-    /// Makes a new one.
+    /// Makes a new secret.
     ///
     /// # Errors
     /// [`KeyError::Operation`] when the system has no randomness.
@@ -53,7 +56,7 @@ impl OwnerSecret {
     /// Reads a symmetric JWK (RFC 7518 section 6.4) of 32 bytes, with `created` beside it.
     ///
     /// # Errors
-    /// [`KeyError`]; it never repeats the text.
+    /// [`KeyError`]; no error repeats the text.
     pub fn from_json(text: &str) -> Result<Self, KeyError> {
         let written: Written = json::object(text.as_bytes()).map_err(|_| KeyError::Jwk)?;
         if written.kty != "oct" || written.alg.as_deref().is_some_and(|alg| alg != "HS256") {
@@ -64,7 +67,7 @@ impl OwnerSecret {
         Ok(Self { bytes, created: written.created })
     }
 
-    /// The JWK, for the one who writes the key file.
+    /// Returns the JWK, for writing a key file.
     #[must_use]
     pub fn to_json(&self) -> Zeroizing<String> {
         let created =
@@ -76,28 +79,29 @@ impl OwnerSecret {
         ))
     }
 
-    /// When it was made, where its file says so.
+    /// Returns the time at which the secret was made, if its file tells.
     #[must_use]
     pub fn created(&self) -> Option<UnixTime> {
         self.created
     }
 
-    /// Is this the same secret? Owners that one made are those of the other then.
+    /// True if both secrets are the same, and so make the same owners.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         constant_time::verify_slices_are_equal(self.bytes.as_slice(), other.bytes.as_slice())
             .is_ok()
     }
 
-    /// What tells this secret from others, and gives nothing of it away: for whoever notes which one a store belongs to.
+    /// Returns a public id of the secret, for recording which secret a store belongs to.
     #[must_use]
     pub fn id(&self) -> [u8; OWNER_SECRET_BYTES] {
-        // No credential is an empty list of parts.
+        // No credential is an empty list of parts, so the id is no binding.
         self.mac(&[])
     }
 
-    /// What the secret makes of a credential. Where a single secret goes does not matter: a version 1 token and a version 2 token
-    /// with `bearer` that hold the same one are bound alike.
+    /// Computes the binding of a credential. The place of a single secret does not matter: a
+    /// version 1 token and a version 2 token with `bearer` and the same secret have the same
+    /// binding.
     #[must_use]
     pub fn bind(&self, credential: &TypedCredential) -> CredentialBinding {
         CredentialBinding(match credential {
@@ -114,7 +118,8 @@ impl OwnerSecret {
         })
     }
 
-    /// HMAC-SHA256 of all parts, each behind its length, as in the digests of `state.md`.
+    /// Computes HMAC-SHA256 of all parts, each preceded by its length, as in the digests of
+    /// `state.md`.
     fn mac(&self, parts: &[&str]) -> [u8; OWNER_SECRET_BYTES] {
         let mut context =
             hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, self.bytes.as_slice()));
@@ -128,7 +133,7 @@ impl OwnerSecret {
     }
 }
 
-/// By the names of their header fields, of which none is there twice.
+/// Sorts fields by name; no name occurs twice.
 fn sorted(fields: &[CredentialField]) -> Vec<&CredentialField> {
     let mut fields: Vec<&CredentialField> = fields.iter().collect();
     fields.sort_by_key(|field| field.place.field_name());
@@ -150,14 +155,14 @@ impl fmt::Debug for OwnerSecret {
     }
 }
 
-/// By what it shows, somebody who has the store could tell whose rows are whose.
+/// Hides the binding: with it, a reader of the store could tell the rows of each credential.
 impl fmt::Debug for CredentialBinding {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("CredentialBinding(***)")
     }
 }
 
-/// The members that are known; others are ignored, as RFC 7517 section 4 wants it.
+/// The known members; other members are ignored, as RFC 7517 section 4 demands.
 #[derive(Deserialize)]
 struct Written {
     kty: String,

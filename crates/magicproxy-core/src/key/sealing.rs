@@ -1,7 +1,9 @@
-//! Sealing keys: whoever has the public half seals a credential into a token, whoever has the private half opens it.
+//! Sealing keys: a credential is sealed into a token with the public half, and opened with the
+//! private half.
 //!
-//! HPKE (RFC 9180) as `token-v2.md` section 3 says. X25519 is aws-lc-rs's, by way of rustls; X-Wing is there for credentials
-//! that must outlive today's cryptography, and costs five times as much.
+//! HPKE (RFC 9180) as in `token-v2.md` section 3. X25519 is the implementation of aws-lc-rs,
+//! through rustls. X-Wing is for credentials that must outlive today's cryptography, and costs five
+//! times as much.
 
 use std::fmt;
 
@@ -21,7 +23,7 @@ use super::{KeyError, KeyId};
 use crate::json::form::ValueFault;
 use crate::time::UnixTime;
 
-/// Binds what is sealed to this use: `token-v2.md` section 3.
+/// The HPKE `info`, which binds sealed text to this use: `token-v2.md` section 3.
 const INFO: &[u8] = b"magic-api-proxy/v2";
 
 type XWingPrivateKey = <XWing as hpke::Kem>::PrivateKey;
@@ -35,16 +37,16 @@ pub enum Kem {
     #[default]
     #[serde(rename = "x25519")]
     X25519,
-    /// ML-KEM-768 and X25519: holds as long as either does.
+    /// ML-KEM-768 combined with X25519: secure as long as either is.
     #[serde(rename = "x-wing")]
     XWing,
 }
 
 impl Kem {
-    /// All of them, the default first.
+    /// All KEMs, the default first.
     pub const ALL: [Self; 2] = [Self::X25519, Self::XWing];
 
-    /// Its name in a token.
+    /// Returns the KEM's name in a token.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -53,13 +55,13 @@ impl Kem {
         }
     }
 
-    /// The kind of that name.
+    /// Returns the KEM of this name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kem| kem.as_str() == name)
     }
 
-    /// Bytes of `enc`.
+    /// Returns the length of `enc`, in bytes.
     fn encapsulated_bytes(self) -> usize {
         match self {
             Self::X25519 => 32,
@@ -68,7 +70,7 @@ impl Kem {
     }
 }
 
-/// Not derived: `serde` would take `{"x25519":null}` for one as well.
+/// Not derived, because derived code would also accept `{"x25519":null}`.
 impl<'de> Deserialize<'de> for Kem {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
@@ -100,7 +102,7 @@ impl SealingPublicKey {
         Self { id: thumbprint(&half.jwk()), half }
     }
 
-    /// Takes it from a JWK; private members are not looked at.
+    /// Reads the public half of a JWK; private members are ignored.
     pub(super) fn from_jwk(jwk: &Jwk) -> Result<Self, KeyError> {
         let half = match (jwk.kty.as_str(), jwk.crv.as_deref(), jwk.alg.as_deref()) {
             ("OKP", Some("X25519"), _) => PublicHalf::X25519(jwk.bytes_of(jwk.x.as_deref())?),
@@ -112,13 +114,13 @@ impl SealingPublicKey {
         Ok(Self::new(half))
     }
 
-    /// The key's id.
+    /// Returns the key's id.
     #[must_use]
     pub fn id(&self) -> &KeyId {
         &self.id
     }
 
-    /// How a key is agreed on.
+    /// Returns the KEM of the key.
     #[must_use]
     pub fn kem(&self) -> Kem {
         match self.half {
@@ -127,7 +129,7 @@ impl SealingPublicKey {
         }
     }
 
-    /// The JWK, with `kid` and `use`.
+    /// Returns the JWK, with `kid` and `use`.
     #[must_use]
     pub fn to_jwk(&self) -> serde_json::Value {
         let jwk = Jwk {
@@ -138,12 +140,12 @@ impl SealingPublicKey {
         serde_json::to_value(jwk).unwrap_or_default()
     }
 
-    /// HPKE's `SealBase`: `enc` and ciphertext, one behind the other.
+    /// Seals with HPKE's `SealBase`. Returns `enc` followed by the ciphertext.
     pub(crate) fn seal(&self, aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, KeyError> {
         self.seal_for(INFO, aad, plaintext)
     }
 
-    /// [`Self::seal`] with an `info` of the caller's: known answers have their own.
+    /// Seals as [`Self::seal`] with another `info`, for known-answer tests.
     pub(crate) fn seal_for(
         &self,
         info: &[u8],
@@ -203,16 +205,16 @@ enum PrivateHalf {
     XWing(Box<XWingPrivateKey>),
 }
 
-/// Where a sealing key is in its life.
+/// The lifetime of a sealing key, or of a key that signs the key set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyLifetime {
-    /// When it was made.
+    /// The time at which the key was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<UnixTime>,
-    /// Since when nothing new is to be sealed to it.
+    /// The time since when no new token is to be sealed to the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retired: Option<UnixTime>,
-    /// From when on it opens nothing.
+    /// The time from which the key opens nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_after: Option<UnixTime>,
 }
@@ -259,10 +261,11 @@ impl SealingKey {
         Ok(Self { public: SealingPublicKey::new(public), half, standing })
     }
 
-    /// Reads a private JWK (`d`, or `priv` for X-Wing), with `created`, `retired` and `not_after` beside it.
+    /// Reads a private JWK (`d`, or `priv` for X-Wing), with `created`, `retired` and `not_after`
+    /// beside it.
     ///
     /// # Errors
-    /// [`KeyError`]; it never repeats the text.
+    /// [`KeyError`]; no error repeats the text.
     pub fn from_json(text: &str) -> Result<Self, KeyError> {
         let jwk = Jwk::parse(text)?;
         let standing: KeyLifetime = serde_json::from_str(text).map_err(|_| KeyError::Jwk)?;
@@ -279,7 +282,7 @@ impl SealingKey {
         Ok(key)
     }
 
-    /// The private JWK, for the one who writes the key file.
+    /// Returns the private JWK, for writing a key file.
     #[must_use]
     pub fn to_json(&self) -> Zeroizing<String> {
         let mut jwk = Jwk { kid: Some(self.public.id.to_string()), ..self.public.half.jwk() };
@@ -290,42 +293,42 @@ impl SealingKey {
         jwk.to_private_json(&self.standing)
     }
 
-    /// The public half.
+    /// Returns the public half.
     #[must_use]
     pub fn public(&self) -> &SealingPublicKey {
         &self.public
     }
 
-    /// Where it is in its life.
+    /// Returns the key's lifetime.
     #[must_use]
     pub fn standing(&self) -> KeyLifetime {
         self.standing
     }
 
-    /// The same key, at another point of its life.
+    /// Returns the same key with another lifetime.
     #[must_use]
     pub fn with_standing(self, standing: KeyLifetime) -> Self {
         Self { standing, ..self }
     }
 
-    /// May it still open tokens?
+    /// True if the key may still open tokens.
     #[must_use]
     pub fn is_usable(&self, now: UnixTime) -> bool {
         self.standing.not_after.is_none_or(|end| now < end)
     }
 
-    /// May new tokens be sealed to it?
+    /// True if new tokens may be sealed to the key.
     #[must_use]
     pub fn is_active(&self, now: UnixTime) -> bool {
         self.standing.retired.is_none() && self.is_usable(now)
     }
 
-    /// HPKE's `OpenBase`. All failures are one.
+    /// Opens with HPKE's `OpenBase`. All failures are one.
     pub(crate) fn open(&self, aad: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         self.open_for(INFO, aad, sealed)
     }
 
-    /// [`Self::open`] with an `info` of the caller's: known answers have their own.
+    /// Opens as [`Self::open`] with another `info`, for known-answer tests.
     pub(crate) fn open_for(
         &self,
         info: &[u8],
@@ -405,7 +408,7 @@ mod tests {
         }
     }
 
-    /// The two libraries are one HPKE.
+    /// The two libraries implement the same HPKE.
     #[test]
     fn the_other_library_opens_an_x25519_seal_and_makes_one() {
         type Other = X25519HkdfSha256;

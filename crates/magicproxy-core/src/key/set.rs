@@ -1,7 +1,9 @@
-//! The key set that a proxy publishes, signed: whoever pinned its signing key follows a rotation, and no older set comes back.
+//! The signed key set that a proxy publishes. A minter that pinned the signing key can follow a
+//! rotation, and refuses an older set played again.
 //!
-//! `token-v2.md` section 7. Sealing keys cannot sign, so a key of its own does, which signs nothing else. The document is read by
-//! minters, who give their credentials to whoever's keys are in it: doubt is refusal.
+//! `token-v2.md` section 7. Sealing keys cannot sign, so a separate key signs the set, and nothing
+//! else. Minters read the document and give their credentials to the holders of its keys, so in
+//! doubt a set is refused.
 
 #[cfg(test)]
 mod tests;
@@ -20,11 +22,14 @@ use crate::encoding::{base64url, from_base64url};
 use crate::json::{self, present_object};
 use crate::time::{MAX_UNIX_TIME, UnixTime};
 
-/// How long a signed set may be used by whoever cannot ask for a newer one, in seconds: 30 days.
+/// The time for which a minter may use a signed set when no newer set can be fetched, in seconds:
+/// 30 days.
 pub const KEY_SET_LIFETIME_SECONDS: u64 = 30 * 24 * 60 * 60;
-/// How far apart the clocks of the minter, of the proxy and of its replicas may be, in seconds.
+/// The largest tolerated difference between the clocks of the minter, of the proxy and of its
+/// replicas, in seconds.
 const KEY_SET_LEEWAY_SECONDS: u64 = 300;
-/// The most signatures that a set bears: of the active key, and of retired ones whose pins are still out.
+/// The largest number of signatures in a set: by the active key, and by retired keys that some
+/// minters still have pinned.
 const MAX_SIGNATURES: usize = 4;
 const TYPE: &str = "magicproxy-keys+jws";
 
@@ -35,7 +40,7 @@ pub struct KeySetKey {
 }
 
 impl KeySetKey {
-    /// Makes a new one.
+    /// Makes a new key.
     ///
     /// # Errors
     /// [`KeyError::Operation`] when the system has no randomness.
@@ -44,34 +49,35 @@ impl KeySetKey {
         Ok(Self { pair: MinterSigningKey::generate()?, standing })
     }
 
-    /// Reads a private JWK of the curve `Ed25519`, with `created`, `retired` and `not_after` beside it.
+    /// Reads a private JWK of the curve `Ed25519`, with `created`, `retired` and `not_after` beside
+    /// it.
     ///
     /// # Errors
-    /// [`KeyError`]; it never repeats the text.
+    /// [`KeyError`]; no error repeats the text.
     pub fn from_json(text: &str) -> Result<Self, KeyError> {
         let standing = serde_json::from_str(text).map_err(|_| KeyError::Jwk)?;
         Ok(Self { pair: MinterSigningKey::from_json(text)?, standing })
     }
 
-    /// The private JWK, for the one who writes the key file.
+    /// Returns the private JWK, for writing a key file.
     #[must_use]
     pub fn to_json(&self) -> Zeroizing<String> {
         self.pair.to_json_with(&self.standing)
     }
 
-    /// The key's id.
+    /// Returns the key's id.
     #[must_use]
     pub fn id(&self) -> &KeyId {
         self.pair.id()
     }
 
-    /// Where it is in its life.
+    /// Returns the key's lifetime.
     #[must_use]
     pub fn standing(&self) -> KeyLifetime {
         self.standing
     }
 
-    /// The same key, at another point of its life.
+    /// Returns the same key with another lifetime.
     #[must_use]
     pub fn with_standing(self, standing: KeyLifetime) -> Self {
         Self { standing, ..self }
@@ -81,7 +87,7 @@ impl KeySetKey {
         self.standing.not_after.is_none_or(|end| now < end)
     }
 
-    /// A compact JWS (RFC 7515 section 3.1) over the payload.
+    /// Signs the payload as a compact JWS (RFC 7515 section 3.1).
     fn sign(&self, payload: &str) -> String {
         let header = format!(r#"{{"alg":"EdDSA","kid":"{}","typ":"{TYPE}"}}"#, self.id());
         let signed = format!("{}.{}", base64url(header.as_bytes()), base64url(payload.as_bytes()));
@@ -101,7 +107,8 @@ impl fmt::Debug for KeySetKey {
 }
 
 impl KeyRing {
-    /// When the sealing keys, or the keys of the set, last changed: the version of the set.
+    /// Returns the version of the set: the latest time at which a sealing key, or a key of the set,
+    /// was made or retired.
     #[must_use]
     pub fn key_set_version(&self) -> UnixTime {
         let sealing = self.sealing.iter().map(SealingKey::standing);
@@ -113,8 +120,8 @@ impl KeyRing {
             .unwrap_or(UnixTime(0))
     }
 
-    /// The published sealing keys of the accepted kinds as a JWK Set, without those that are denied, with signatures where there is a
-    /// key that signs.
+    /// Returns a JWK Set of the published sealing keys of accepted kinds, without the denied keys.
+    /// The set is signed if a key of the ring can sign.
     #[must_use]
     pub fn key_set_document(
         &self,
@@ -144,12 +151,13 @@ impl KeyRing {
     }
 }
 
-/// The public half of a key that signs the key set: what a minter pins.
+/// The public half of a key that signs the key set; minters pin this half.
 #[derive(Debug)]
 pub struct KeySetSigner(MinterKey);
 
 impl KeySetSigner {
-    /// The header of a set's JWS says `EdDSA`, whatever else minters' keys may be one day.
+    /// Accepts Ed25519 keys only, since the header of a set's JWS says `EdDSA`: a further algorithm
+    /// of minters must be decided on here.
     fn of(key: MinterKey) -> Option<Self> {
         match key.algorithm() {
             MinterAlgorithm::Ed25519 => Some(Self(key)),
@@ -164,13 +172,13 @@ impl KeySetSigner {
         Self::of(MinterKey::from_json(text)?).ok_or(KeyError::JwkKind)
     }
 
-    /// The key's id.
+    /// Returns the key's id.
     #[must_use]
     pub fn id(&self) -> &KeyId {
         self.0.id()
     }
 
-    /// The first JWS that names this key. The signatures of all that do must be by it.
+    /// Returns the first JWS that names this key, after verifying every JWS that names the key.
     fn signature_in<'s>(&self, signed: &'s [Signed]) -> Result<&'s Signed, KeySetError> {
         let own = || signed.iter().filter(|jws| jws.header.kid == self.id().as_str());
         let first = own().next().ok_or(KeySetError::Untrusted)?;
@@ -179,14 +187,14 @@ impl KeySetSigner {
     }
 }
 
-/// What a minter keeps of a set, and holds the next one against.
+/// The part of a key set that a minter keeps, and checks the next set against.
 #[derive(Clone, Copy, Debug)]
 pub struct KeySetPin<'a> {
-    /// The key that signs the sets to come.
+    /// The key that must sign the next sets.
     pub signer: &'a KeySetSigner,
-    /// When the proxy's keys last changed.
+    /// The time of the last change to the proxy's keys.
     pub version: UnixTime,
-    /// When the set was signed, where that was kept.
+    /// The time of signing, if kept.
     pub issued_at: Option<UnixTime>,
 }
 
@@ -215,7 +223,7 @@ pub struct SignedKeySet {
     accepts: Option<AcceptedTokens>,
 }
 
-/// Why a key set is not accepted.
+/// The reason for which a key set is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeySetError {
@@ -225,25 +233,26 @@ pub enum KeySetError {
     /// A set without signatures.
     #[error("the key set is not signed")]
     Unsigned,
-    /// No signature is by the key that it must be by.
+    /// No signature by the required key.
     #[error("the key set is not signed by the key that is pinned")]
     Untrusted,
-    /// The signature does not verify.
+    /// A signature that does not verify.
     #[error("the signature of the key set is not valid")]
     Signature,
-    /// Older than the set that is pinned.
+    /// A set older than the pinned set.
     #[error("the key set is older than the one that is pinned")]
     RolledBack,
-    /// From `exp` on.
+    /// A set at or after its `exp`.
     #[error("the key set has expired")]
     Expired,
-    /// Signed in the future.
+    /// A set signed in the future.
     #[error("the key set is from the future: is the clock of this machine right?")]
     NotYetValid,
 }
 
 impl SignedKeySet {
-    /// Reads a document that is signed by the key that it names itself: all that a first contact can tell.
+    /// Reads a document that is signed by the key named inside. On first contact nothing more can
+    /// be checked.
     ///
     /// # Errors
     /// [`KeySetError`].
@@ -253,40 +262,43 @@ impl SignedKeySet {
         Self::verified(&signed, &signer)
     }
 
-    /// Reads a document that is signed by the key that was pinned, and not older than what was pinned.
+    /// Reads a document that is signed by the pinned key and not older than the pinned set.
     ///
     /// # Errors
     /// [`KeySetError`].
     pub fn following(document: &str, pin: &KeySetPin<'_>) -> Result<Self, KeySetError> {
         let set = Self::verified(&Signed::all(document)?, pin.signer)?;
-        // What the proxy accepts, and which keys it denies, changes without a new version.
+        // The accepted tokens and the denied keys change without a new version, so the time of
+        // signing counts, too.
         let latest = set.issued_at.0.saturating_add(KEY_SET_LEEWAY_SECONDS);
         let is_before =
             pin.issued_at.is_some_and(|then| set.version == pin.version && latest < then.0);
         if set.version < pin.version || is_before { Err(KeySetError::RolledBack) } else { Ok(set) }
     }
 
-    /// Does it take the place of what was pinned? One of the same version that was signed before is right, and never pinned: a pin
-    /// that could go back by the leeway would go back by any time in enough steps.
+    /// True if the set should replace the pinned set. A set of the same version that was signed
+    /// earlier is accepted, but never pinned: if a pin could go back by the leeway, a sequence of
+    /// sets could take the pin back by any time.
     #[must_use]
     pub fn replaces(&self, pin: &KeySetPin<'_>) -> bool {
         self.version != pin.version || pin.issued_at.is_none_or(|then| self.issued_at >= then)
     }
 
-    /// What is kept of it.
+    /// Returns the part of the set that a minter keeps.
     #[must_use]
     pub fn pin(&self) -> KeySetPin<'_> {
         KeySetPin { signer: &self.signer, version: self.version, issued_at: Some(self.issued_at) }
     }
 
-    /// By this key, and by the one that it names for the sets to come: so whoever keeps the document reads the same in it again.
+    /// Verifies the signatures of `signer` and of the key that the payload names for the next sets.
+    /// With both, a kept document is read in the same way later.
     fn verified(signed: &[Signed], signer: &KeySetSigner) -> Result<Self, KeySetError> {
         let set = signer.signature_in(signed)?.read()?;
         set.signer.signature_in(signed)?;
         Ok(set)
     }
 
-    /// Is this a time at which it may be used?
+    /// Checks that the set may be used at `now`.
     ///
     /// # Errors
     /// [`KeySetError::Expired`], [`KeySetError::NotYetValid`].
@@ -298,38 +310,38 @@ impl SignedKeySet {
         if ahead { Err(KeySetError::NotYetValid) } else { Ok(()) }
     }
 
-    /// The keys that new tokens may be sealed to, the preferred one of each kind first.
+    /// Returns the keys to which new tokens may be sealed, the preferred key of each kind first.
     #[must_use]
     pub fn keys(&self) -> &[SealingPublicKey] {
         &self.keys
     }
 
-    /// The key that signs the sets to come.
+    /// Returns the key that must sign the next sets.
     #[must_use]
     pub fn signer(&self) -> &KeySetSigner {
         &self.signer
     }
 
-    /// When the proxy's keys last changed.
+    /// Returns the time of the last change to the proxy's keys.
     #[must_use]
     pub fn version(&self) -> UnixTime {
         self.version
     }
 
-    /// What the proxy accepts, where the set says so.
+    /// Returns the tokens that the proxy accepts, if the set tells.
     #[must_use]
     pub fn accepts(&self) -> Option<&AcceptedTokens> {
         self.accepts.as_ref()
     }
 
-    /// From when on it is used no more.
+    /// Returns the time from which the set must not be used.
     #[must_use]
     pub fn expires_at(&self) -> UnixTime {
         self.expires_at
     }
 }
 
-/// One compact JWS of a document, in parts, not yet verified.
+/// A compact JWS of a document, in parts, not yet verified.
 struct Signed {
     message: String,
     header: Header,
@@ -345,10 +357,10 @@ struct Header {
     typ: String,
 }
 
-/// What stands under the signature. Members that are not named here are for later versions.
+/// The signed payload. Unknown members are left to later versions, and ignored.
 #[derive(Deserialize)]
 struct Payload {
-    /// Of whatever kind: those that are no sealing keys are passed over.
+    /// Keys of any kind; keys other than sealing keys are ignored.
     keys: Vec<serde_json::Value>,
     #[serde(deserialize_with = "json::inner_object")]
     signer: Jwk,
@@ -377,7 +389,8 @@ impl Signed {
             .map(|text| Self::parse(text))
             .collect::<Option<_>>()
             .ok_or(KeySetError::Malformed)?;
-        // Else one of them would be followed, and another believed when the document is read again.
+        // With two payloads, one might be followed now, and the other believed when the document is
+        // read again.
         let one_payload =
             all.windows(2).all(|pair| matches!(pair, [one, next] if one.payload == next.payload));
         if one_payload { Ok(all) } else { Err(KeySetError::Malformed) }
@@ -397,7 +410,7 @@ impl Signed {
         Some(signed).filter(|_| expected)
     }
 
-    /// The payload, as far as it is understood.
+    /// Reads the payload, without members and keys of unknown kinds.
     fn read(&self) -> Result<SignedKeySet, KeySetError> {
         let payload: Payload =
             json::extensible_object(&self.payload).map_err(|_| KeySetError::Malformed)?;
@@ -408,7 +421,8 @@ impl Signed {
             .ok_or(KeySetError::Malformed)?;
         let Payload { version, iat, exp, accepts, .. } = payload;
         let is_time = [version, iat, exp].iter().all(|time| time.0 <= MAX_UNIX_TIME);
-        // Else a set key that leaked once would sign for ever, or make each honest set look older than its own.
+        // Without these bounds a set key that leaked once could sign for ever, or make each honest
+        // set look older than its own.
         let lives = exp
             .0
             .checked_sub(iat.0)
@@ -422,7 +436,7 @@ impl Signed {
 }
 
 fn sealing_key(key: serde_json::Value) -> Option<SealingPublicKey> {
-    // `serde` would take a list of the members' values for an object.
+    // `serde` alone would accept a list of the members' values as an object.
     let jwk: Jwk = serde_json::from_value(Some(key).filter(serde_json::Value::is_object)?).ok()?;
     let key = SealingPublicKey::from_jwk(&jwk).ok()?;
     let names_itself = jwk.kid.as_deref().is_none_or(|kid| kid == key.id().as_str());

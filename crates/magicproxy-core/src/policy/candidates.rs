@@ -1,4 +1,5 @@
-//! Candidates: the rules that match a request's method and one reading of its path, in rule order, each to be judged.
+//! Candidates: the rules that match a request's method and one reading of its path, in rule order.
+//! Each candidate is then decided.
 
 #[cfg(test)]
 mod tests;
@@ -11,34 +12,35 @@ use super::steps::{DecisionSteps, ExhaustedSteps};
 use crate::rule::RuleEffects;
 use crate::target::RequestView;
 
-/// The rules of a policy that match, list after list. A list is looked at when those before it have no rule left, so one that
-/// decides at once costs no look at the next.
+/// An iterator over the matching rules of a policy, list after list. A list is searched when the
+/// lists before it have no candidate left, so a rule that decides at once saves searching the later
+/// lists.
 #[derive(Debug)]
 pub(super) struct Candidates<'p, 'r> {
     lists: std::slice::Iter<'p, Arc<RuleList>>,
-    /// The list that was looked at last.
+    /// The list that was searched last.
     current: Option<&'p RuleList>,
-    /// Which of its rules are left.
+    /// The candidates left in that list.
     matches: Matches,
     method: &'r str,
     reading: &'r str,
     steps: &'r DecisionSteps,
 }
 
-/// A rule that matches.
+/// A matching rule.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidate<'p> {
     list: &'p RuleList,
-    /// Its number in the list.
+    /// The rule's number in the list.
     rule: usize,
 }
 
-/// What a rule makes of a request that it matches.
+/// The effect of a matching rule on the decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ruling {
-    /// It allows the request, by this reading.
+    /// The rule allows the request in this reading.
     Allows,
-    /// It allows nothing, and no rule behind it is asked.
+    /// The rule denies the request, and no later rule is asked.
     Denies,
 }
 
@@ -75,7 +77,7 @@ impl<'p> Iterator for Candidates<'p, '_> {
             if let Err(spent) =
                 list.find_matches(self.method, self.reading, self.steps, &mut self.matches)
             {
-                // Whatever stands behind it is not looked at with what was not enough.
+                // The steps ran out, so no later list is searched either.
                 self.lists = [].iter();
                 return Some(Err(spent));
             }
@@ -85,9 +87,10 @@ impl<'p> Iterator for Candidates<'p, '_> {
 }
 
 impl<'p> Candidate<'p> {
-    /// What the rule makes of the request.
+    /// Decides the request by this rule.
     pub(super) fn decide(&self, request: &RequestView<'_>) -> Ruling {
-        // A stateful rule is for one reading. It does not stand aside for a later rule either, that demands less.
+        // A rule with effects applies to targets with one reading only. On other targets the rule
+        // denies instead of yielding, since a later rule may demand less.
         if !request.has_one_reading() && self.list.stateful().contains_key(&self.rule) {
             Ruling::Denies
         } else {
@@ -95,12 +98,12 @@ impl<'p> Candidate<'p> {
         }
     }
 
-    /// The rule as it was written.
+    /// Returns the text of the rule.
     pub(super) fn written(&self) -> Option<&'p Arc<str>> {
         self.list.rules().get(self.rule)
     }
 
-    /// What it demands and gives.
+    /// Returns the effects of the rule.
     pub(super) fn state(&self) -> Option<&'p Arc<RuleEffects>> {
         self.list.stateful().get(&self.rule)
     }

@@ -1,7 +1,8 @@
-//! Compiled lists of rules, found by what they say: who has compiled a list need not do it again for the next token.
+//! A cache of compiled lists of rules, by their content: a list that one token brought need not be
+//! compiled for the next.
 //!
-//! What a list costs is charged to each token that brings it along, compiled or found, so that what is accepted never depends on
-//! what happens to be kept.
+//! The cost of a list is charged to every token with that list, compiled or found in the cache, so
+//! that the cache's content never changes which tokens are accepted.
 
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,7 @@ use super::{PolicyBudget, PolicyError, RuleList};
 use crate::pattern::{Budget, PatternMode, Work};
 use crate::rule::{MAX_LIST_STEPS, RawRule, Rule, RuleFault};
 
-/// What a list of rules is found by: a digest of all that it says.
+/// The cache key of a list of rules: a digest of the whole list and its pattern mode.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RulesKey([u8; 32]);
 
@@ -38,10 +39,10 @@ impl fmt::Debug for RulesKey {
     }
 }
 
-/// A compiled list, and what compiling it took.
+/// A compiled list, with the cost of compiling it.
 #[derive(Debug)]
 pub struct CompiledRules {
-    // INVARIANT: `list` was compiled from these, in this mode.
+    // INVARIANT: `list` was compiled from `written`, in `mode`.
     written: Vec<RawRule>,
     mode: PatternMode,
     list: Arc<RuleList>,
@@ -52,27 +53,28 @@ pub struct CompiledRules {
 }
 
 impl CompiledRules {
-    /// Memory that it takes, in bytes.
+    /// Returns the memory of the list in bytes.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         self.list.compiled_bytes() + self.list.text_bytes() + self.written_bytes
     }
 
-    /// A digest is not enough: what decides for other rules than those of the token would be a way past them.
+    /// True if the list was compiled from exactly these rules. The digest alone is not trusted: a
+    /// list compiled from other rules than the token's would be a way around them.
     fn is_of(&self, rules: &[RawRule], mode: PatternMode) -> bool {
         self.mode == mode && self.written == rules
     }
 }
 
-/// Where compiled lists are kept.
+/// A store of compiled lists.
 pub trait RuleCache {
-    /// The list of this key, if it is kept.
+    /// Returns the list of this key, if kept.
     fn get(&self, key: &RulesKey) -> Option<Arc<CompiledRules>>;
-    /// Keeps a list that was compiled.
+    /// Keeps a compiled list.
     fn keep(&self, key: RulesKey, rules: &Arc<CompiledRules>);
 }
 
-/// Keeps nothing.
+/// A cache that keeps nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoRuleCache;
 
@@ -84,7 +86,7 @@ impl RuleCache for NoRuleCache {
     fn keep(&self, _: RulesKey, _: &Arc<CompiledRules>) {}
 }
 
-/// Compiles what tokens bring along, with what is kept and as much work as may be done now.
+/// A compiler for the rules of tokens, with a cache and a limit of work.
 #[derive(Clone)]
 pub struct RuleCompiler<'c> {
     cache: &'c dyn RuleCache,
@@ -98,19 +100,19 @@ impl fmt::Debug for RuleCompiler<'_> {
 }
 
 impl<'c> RuleCompiler<'c> {
-    /// With this cache, and as much work.
+    /// Makes a compiler with this cache and this work.
     #[must_use]
     pub fn new(cache: &'c dyn RuleCache, work: Work) -> Self {
         Self { cache, work }
     }
 
-    /// What is left of its work. Where that is spent, a refusal says nothing about the rules.
+    /// Returns the work left. Once the work is spent, a refusal says nothing about the rules.
     #[must_use]
     pub fn work(&self) -> &Work {
         &self.work
     }
 
-    /// What one token may bring along.
+    /// Returns the budget for the rules of one token.
     pub(crate) fn token(&self) -> BroughtRules<'_> {
         BroughtRules {
             compiler: self,
@@ -121,17 +123,17 @@ impl<'c> RuleCompiler<'c> {
 }
 
 impl Default for RuleCompiler<'static> {
-    /// Keeps nothing, and does what has to be done.
+    /// Makes a compiler without a cache and without a limit of work.
     fn default() -> Self {
         Self::new(&NoRuleCache, Work::unlimited())
     }
 }
 
-/// Why a list that a token brings along is not accepted.
+/// The reason for which a list of a token's rules is refused.
 #[derive(Debug)]
 pub(crate) enum BroughtError {
     Rules(Vec<RuleFault>),
-    /// One of them names an owner.
+    /// A rule names an owner.
     Owner,
     Policy(PolicyError),
 }
@@ -142,7 +144,8 @@ impl From<PolicyError> for BroughtError {
     }
 }
 
-/// What is left for the rules of one token: those of its claims and of its caveats together cost no more than one list may.
+/// The budget left for the rules of one token: the rules of its claims and caveats together cost no
+/// more than one list may.
 #[derive(Debug)]
 pub(crate) struct BroughtRules<'c> {
     compiler: &'c RuleCompiler<'c>,
@@ -151,7 +154,7 @@ pub(crate) struct BroughtRules<'c> {
 }
 
 impl BroughtRules<'_> {
-    /// The list, compiled or found.
+    /// Returns the list, compiled or from the cache.
     pub(crate) fn list(
         &mut self,
         rules: &[RawRule],
@@ -167,14 +170,15 @@ impl BroughtRules<'_> {
         }
         let from_the_beginning = self.policies.is_whole();
         let (compiled, cramped) = self.compile(rules, mode)?;
-        // What was made of less than there is for a list alone is not what another token would make of it.
+        // A list compiled within a partly used budget may differ from the list that another token
+        // would get, so only lists independent of the budget are kept.
         if let Some(key) = key.filter(|_| from_the_beginning || !cramped) {
             self.compiler.cache.keep(key, &compiled);
         }
         Ok(Arc::clone(&compiled.list))
     }
 
-    /// Takes what the list took when it was compiled.
+    /// Takes from the budget as much as compiling the list took.
     fn charge(&mut self, found: &CompiledRules) -> Result<(), BroughtError> {
         self.patterns
             .charge(found.pattern_steps)
@@ -212,7 +216,7 @@ impl BroughtRules<'_> {
 }
 
 impl PolicyBudget {
-    /// Would the list be compiled to the same with what is left?
+    /// True if the list would be compiled to the same result with the rest of the budget.
     fn gives_the_same(&self, found: &CompiledRules) -> bool {
         found.visits <= self.visits() && found.sharing_steps <= self.sharing()
     }

@@ -1,4 +1,4 @@
-//! One list of rules, compiled.
+//! A compiled list of rules.
 
 #[cfg(test)]
 mod tests;
@@ -13,40 +13,43 @@ use super::matches::Matches;
 use super::steps::{DecisionSteps, ExhaustedSteps, GroupSteps, ListSteps};
 use super::{MAX_POLICY_BYTES, MAX_TOKEN_POLICY_BYTES, PolicyError};
 
-/// Rules of one method set are put into one automaton while it stays below this size.
+/// The largest automaton that the rules of one method set share, in bytes.
 const SHARED_AUTOMATON_BYTES: usize = 512 * 1024;
-/// Patterns that do not share well make an attempt fail late; after so many, each gets its own automaton.
+/// The number of failed attempts at sharing after which each remaining pattern gets its own
+/// automaton. Patterns that do not share well make an attempt fail late, and cost much work.
 const MAX_FAILED_ATTEMPTS: usize = 8;
-/// So many are tried together at first: ordinary rules then fit, and what they have in common is shared well enough.
+/// The number of patterns in a first attempt at sharing: ordinary rules fit, and share enough of
+/// their states.
 pub(super) const SHARED_PATTERNS: usize = 64;
-/// Steps that the attempts of one policy at sharing may take together.
+/// The steps that all attempts at sharing of one policy may take together.
 const MAX_SHARING_STEPS: usize = 1_200_000;
-/// One rule's own automaton; a rule that passed [`Rule::parse`] fits.
+/// The largest automaton of a single rule, in bytes; every rule that passed [`Rule::parse`] fits.
 pub(super) const OWN_AUTOMATON_BYTES: usize = 128 * 1024;
 
-/// Classes that a path may have to try in one tree; where there could be more, automata are faster.
+/// The classes that a path may have to try in one tree; beyond, automata are faster.
 const MAX_TREE_VISITS: usize = 64;
-/// The same in all trees that share a budget: one for each set of methods would be as many as there are rules.
+/// The classes that a path may have to try in all trees with one budget. Without this limit, as
+/// many trees as rules, each for another set of methods, would each take the maximum.
 const MAX_VISITS: usize = 256;
 
-/// A list of rules that is matched as a whole.
+/// A list of rules, matched as a whole.
 ///
-/// INVARIANT: it has at most [`MAX_RULES`], so that [`Matches`] has a place for each.
+/// INVARIANT: a list has at most [`MAX_RULES`] rules, so that [`Matches`] has a place for each.
 #[derive(Debug)]
 pub(crate) struct RuleList {
     groups: Vec<Group>,
     rules: Vec<Arc<str>>,
-    /// By the number of the rule.
+    /// The effects, by the number of the rule.
     stateful: BTreeMap<usize, Arc<RuleEffects>>,
 }
 
-/// Rules that admit the same methods.
+/// The rules that admit the same methods.
 #[derive(Debug)]
 struct Group {
     methods: Methods,
-    /// Of all that are simple.
+    /// The tree of all simple patterns.
     tree: Option<Tree>,
-    /// Of the others.
+    /// The automata of the other patterns, with the numbers of their rules.
     automata: Vec<(Automaton, Vec<usize>)>,
     steps: GroupSteps,
 }
@@ -80,7 +83,8 @@ impl RuleList {
         Ok(Self { groups, rules, stateful })
     }
 
-    /// Finds the rules that match a method and one reading of a path, in place of what `matches` has.
+    /// Finds the rules that match a method and one reading of a path, and replaces the content of
+    /// `matches`.
     pub(super) fn find_matches(
         &self,
         method: &str,
@@ -99,17 +103,17 @@ impl RuleList {
         Ok(())
     }
 
-    /// The rules as they were written.
+    /// Returns the rules as texts.
     pub(crate) fn rules(&self) -> &[Arc<str>] {
         &self.rules
     }
 
-    /// What its stateful rules demand and give, by the number of the rule.
+    /// Returns the effects of rules, by the number of the rule.
     pub(crate) fn stateful(&self) -> &BTreeMap<usize, Arc<RuleEffects>> {
         &self.stateful
     }
 
-    /// Memory of the automata and trees, in bytes: what the limit is about.
+    /// Returns the memory of automata and trees in bytes, as limited by [`PolicyBudget`].
     pub(super) fn compiled_bytes(&self) -> usize {
         self.groups.iter().map(Group::memory_bytes).sum()
     }
@@ -138,7 +142,7 @@ impl Group {
         let simple = patterns.iter().filter_map(|(index, pattern)| {
             Some((u32::try_from(*index).ok()?, pattern.template()?))
         });
-        // Where the tree would be too slow, automata are not.
+        // Automata take over where a tree would be too slow.
         let tree = Tree::build(simple, budget.visits.min(MAX_TREE_VISITS));
         budget.is_cramped |= tree.is_none() && budget.visits < MAX_TREE_VISITS;
         let mut others = patterns;
@@ -176,24 +180,24 @@ impl Group {
     }
 }
 
-/// What is left for the rest of a policy, and for those that belong to the same token.
+/// The resources left for the rest of a policy, and for further policies of the same token.
 #[derive(Debug)]
 pub(crate) struct PolicyBudget {
     bytes: usize,
     visits: usize,
     sharing: Budget,
     steps: ListSteps,
-    /// Might a list have been compiled to something else, had there been more?
+    /// True if a larger budget might have compiled a list differently.
     is_cramped: bool,
 }
 
 impl PolicyBudget {
-    /// For what an operator configures.
+    /// Returns the budget for an operator's configuration.
     pub(crate) fn of_operator() -> Self {
         Self::of_bytes(MAX_POLICY_BYTES, &Work::unlimited())
     }
 
-    /// For what a token brings along.
+    /// Returns the budget for the rules of a token.
     pub(crate) fn of_token(work: &Work) -> Self {
         Self::of_bytes(MAX_TOKEN_POLICY_BYTES, work)
     }
@@ -203,7 +207,7 @@ impl PolicyBudget {
         Self { bytes, visits: MAX_VISITS, sharing, steps: ListSteps::default(), is_cramped: false }
     }
 
-    /// Was nothing taken that one list leaves to the next?
+    /// True if nothing was taken that lists of one policy share.
     pub(super) fn is_whole(&self) -> bool {
         self.visits == MAX_VISITS && self.sharing.left() == MAX_SHARING_STEPS
     }
@@ -212,19 +216,20 @@ impl PolicyBudget {
         self.visits
     }
 
-    /// Steps that are left for attempts at sharing.
+    /// Returns the steps left for attempts at sharing.
     pub(super) fn sharing(&self) -> usize {
         self.sharing.left()
     }
 
-    /// Takes what attempts at sharing and trees took before.
+    /// Takes the visits and steps that compiling a list took before.
     pub(super) fn take_shared(&mut self, visits: usize, sharing: usize) {
         self.visits = self.visits.saturating_sub(visits);
-        // Where it is not enough, nothing is left.
+        // An overdraft leaves nothing for further attempts.
         let _ = self.sharing.charge(sharing);
     }
 
-    /// Might the lists up to here have been compiled to something else, had there been more?
+    /// Returns, and clears, whether a larger budget might have compiled the lists so far
+    /// differently.
     pub(super) fn take_cramped(&mut self) -> bool {
         std::mem::take(&mut self.is_cramped) || self.sharing.is_spent()
     }
@@ -234,14 +239,15 @@ impl PolicyBudget {
         Ok(())
     }
 
-    /// Takes what a compiled list costs each request.
+    /// Takes the steps that a compiled list costs each request.
     pub(super) fn take_steps(&mut self, list: &RuleList) -> Result<(), PolicyError> {
         list.groups.iter().try_for_each(|group| self.steps.add(&group.methods, &group.steps))
     }
 }
 
-/// One automaton for all patterns where they share well, else one for each: a match costs at most one table look-up per
-/// byte and automaton either way, and never falls back to something slower.
+/// Compiles one automaton for all patterns where they share well, else an automaton for each. In
+/// both cases a match costs at most one table look-up per byte and automaton, and never falls back
+/// to a slower method.
 fn compile_automata(
     patterns: &[(usize, &Pattern)],
     budget: &mut PolicyBudget,

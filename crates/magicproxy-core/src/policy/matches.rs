@@ -5,23 +5,25 @@ use crate::rule::MAX_RULES;
 const WORD_BITS: usize = u64::BITS as usize;
 const WORDS: usize = MAX_RULES.div_ceil(WORD_BITS);
 
-/// Numbers of rules of one list, from the lowest up. Each automaton is looked at once for all of them, and nothing is allocated.
+/// A set of rule numbers of one list, read from the lowest up. The set is filled by searching each
+/// automaton once, without allocation.
 ///
-/// As many as a list may hold have their place: where one did not, a rule behind it would decide that should not.
+/// Every number of the longest list has a place: a rule without a place would be skipped, and a
+/// later rule would decide in its stead.
 #[derive(Debug, Default)]
 pub(super) struct Matches {
     words: [u64; WORDS],
-    /// No word before this one has a number.
+    /// The first word that may contain a number.
     at: usize,
 }
 
 impl Matches {
-    /// Begins anew, with none.
+    /// Empties the set.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
 
-    /// Adds the number of a rule. `RuleList::compile` sees to it that there is no greater one than there may be.
+    /// Adds the number of a rule. `RuleList::compile` ensures that no number is out of range.
     pub(super) fn add(&mut self, rule: usize) {
         if let Some(word) = self.words.get_mut(rule / WORD_BITS) {
             *word |= 1 << (rule % WORD_BITS);
@@ -70,7 +72,7 @@ mod tests {
         assert_eq!(Matches::default().next(), None);
     }
 
-    /// A rule that had no place would give way to one behind it.
+    /// A rule without a place would give way to a later rule.
     #[test]
     fn every_rule_of_the_longest_list_has_its_place() {
         let mut matches = Matches::default();

@@ -1,4 +1,4 @@
-//! What a policy lacks to allow a request: for explanations, never for decisions.
+//! The rules that a policy would need to allow a request: for explanations, never for decisions.
 
 use super::{DecisionSteps, Policy};
 use crate::pattern::{Budget, PatternMode};
@@ -7,12 +7,13 @@ use crate::target::RequestTarget;
 
 /// The longest reading for which a rule is suggested, in bytes.
 const MAX_SUGGESTED_BYTES: usize = 512;
-/// Steps of determinising that the suggestions for one request may take together: less than a millisecond.
+/// The steps of determinising for all suggestions for one request: less than a millisecond.
 const MAX_SUGGESTING_STEPS: usize = 10_000;
 
 impl Policy {
-    /// The narrowest rules that would have to be added for this request: one for each reading of its target that is not
-    /// allowed. Empty when nothing would help, when it is allowed already, or when finding out takes too many steps.
+    /// Returns the narrowest rules that would allow the request: a rule for each reading of its
+    /// target that no rule allows. Empty when no rule would help, when the request is allowed
+    /// already, or when the steps run out.
     #[must_use]
     pub fn missing(
         &self,
@@ -32,7 +33,7 @@ impl Policy {
     }
 }
 
-/// A rule for one path; none that minting would refuse.
+/// Returns a rule for one path, or `None` where minting would refuse the rule.
 fn suggestion(method: &str, path: &str, budget: &mut Budget) -> Option<String> {
     if path.len() > MAX_SUGGESTED_BYTES {
         return None;
@@ -41,11 +42,12 @@ fn suggestion(method: &str, path: &str, budget: &mut Budget) -> Option<String> {
     Rule::parse_within(RawRule::Text(rule.clone()), PatternMode::Whole, budget).ok().map(|_| rule)
 }
 
-/// A pattern that matches one path and no other.
+/// Returns a pattern that matches one path and no other.
 fn literally(path: &str) -> String {
     let mut pattern = String::with_capacity(path.len());
     for character in path.chars() {
-        // Of the characters that a canonical path can hold, these mean something in a pattern; `-` does so in classes only.
+        // The characters of a canonical path with a meaning in a pattern; `-` has a meaning in
+        // classes only.
         if ".+*()$".contains(character) {
             pattern.push('\\');
         }

@@ -1,11 +1,13 @@
-//! Do two rules have a request in common? For whoever narrows a token, never for decisions.
+//! The question whether two rules have a request in common: for advice on narrowing a token, never
+//! for decisions.
 
 use crate::pattern::{Automaton, Budget, MAX_PATTERN_STEPS};
 use crate::policy::{OWN_AUTOMATON_BYTES, Policy};
 use crate::rule::{Methods, Rule};
 
 impl Rule {
-    /// Is there a request that this rule and one of `others` allow? None where finding out would take too long.
+    /// Returns whether some request is allowed both by this rule and by one of `others`. `None`
+    /// where finding out would take too long.
     #[must_use]
     pub fn overlaps_any(&self, others: &[Self]) -> Option<bool> {
         let own = compiled(self)?;
@@ -22,8 +24,8 @@ impl Rule {
 }
 
 impl Policy {
-    /// Of these rules, those that have no request in common with any of `parents`, by their place in the list. A rule about
-    /// which nothing can be found out is not one of them.
+    /// Returns those of the rules that share no request with any of `parents`, by index. A rule
+    /// whose overlap cannot be computed is not included.
     #[must_use]
     pub fn futile(rules: &[Rule], parents: &[Rule]) -> Vec<usize> {
         let futile =
@@ -39,7 +41,7 @@ fn compiled(rule: &Rule) -> Option<Automaton> {
 fn share_a_method(one: &Methods, other: &Methods) -> bool {
     match (one, other) {
         (Methods::Any, _) | (_, Methods::Any) => true,
-        // `GET` admits `HEAD`: asked both ways.
+        // Asked both ways, because `GET` admits `HEAD`.
         (Methods::Listed(one), Methods::Listed(other)) => {
             one.iter().any(|a| other.iter().any(|b| a.admits(b.as_str()) || b.admits(a.as_str())))
         }

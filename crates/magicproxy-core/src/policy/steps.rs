@@ -1,6 +1,7 @@
-//! What one decision may cost, counted in steps before they are made. `rules.md` section 6.
+//! The cost of one decision, counted in steps before they are made. `rules.md` section 6.
 //!
-//! Patterns are each bounded; how many of them a request meets, in how many readings of how long a path, is bounded here.
+//! Each pattern is bounded on its own. This module bounds how many patterns a request meets, in how
+//! many readings, for a path of any length.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,61 +11,67 @@ use crate::method::Method;
 use crate::pattern::{Automaton, Tree};
 use crate::rule::Methods;
 
-/// Steps that deciding one request may take: less than a millisecond, as `cargo bench -p magicproxy-core` shows.
+/// The steps that deciding one request may take: less than a millisecond, as
+/// `cargo bench -p magicproxy-core` shows.
 pub const MAX_DECISION_STEPS: usize = 400_000;
-/// Steps before the first byte of a path, for each automaton and each pass of a tree.
+/// The steps before the first byte of a path, for each automaton and each pass of a tree.
 const STEPS_BEFORE_A_PATH: usize = 16;
-/// An automaton costs a step more for each byte of a path for so many bytes of its table: what a processor has not at hand, it
-/// must wait for.
+/// The bytes of an automaton's table for which a byte of the path costs one step more, because a
+/// processor waits for memory outside its caches.
 const TABLE_BYTES_A_STEP: usize = 16 * 1024;
-/// Nodes of a tree that cost a step together: a path meets each at most once.
+/// The nodes of a tree that cost one step together; a path meets each node at most once.
 const NODES_A_STEP: usize = 8;
-/// A list that takes more than [`MAX_DECISION_STEPS`] for one reading of a path of this length is refused.
+/// The length of path by which lists are judged, in bytes: a list that takes more than
+/// [`MAX_DECISION_STEPS`] for one reading of such a path is refused.
 const JUDGED_PATH_BYTES: usize = 512;
-/// Steps of telling whose a named owner's state is: a hash.
+/// The steps of computing a named owner: a hash.
 const OWNER_STEPS: usize = 256;
-/// Steps of looking a grant up in the store.
+/// The steps of looking a grant up in the store.
 const LOOK_UP_STEPS: usize = 4_096;
 
-/// The steps that are left for deciding one request: over the token's rules, its caveats, the ceiling and whatever else is asked.
+/// The steps left for deciding one request: shared by the token's rules, its caveats, the ceiling
+/// and all further questions.
 ///
-/// One request has one count. It is for one task: steps that two take at the same moment may be counted once.
+/// Each request has its own count, for one task only: steps that two tasks take at the same moment
+/// may be counted once.
 #[derive(Debug)]
 pub struct DecisionSteps {
     left: AtomicUsize,
 }
 
-/// No step is left: whatever was asked is not allowed.
+/// The steps ran out: the request is denied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ExhaustedSteps;
 
 impl DecisionSteps {
-    /// As many as a request has.
+    /// Makes the count of a new request, with [`MAX_DECISION_STEPS`].
     #[must_use]
     pub fn new() -> Self {
         Self { left: AtomicUsize::new(MAX_DECISION_STEPS) }
     }
 
-    /// How many were taken.
+    /// Returns the number of steps taken.
     #[must_use]
     pub fn taken(&self) -> usize {
         MAX_DECISION_STEPS - self.left.load(Ordering::Relaxed)
     }
 
-    /// Takes steps before they are made, or everything that is left where that is not enough: then nothing more is decided.
+    /// Takes steps before they are made. If too few are left, takes the rest, so that nothing more
+    /// is decided.
     pub(crate) fn take(&self, steps: usize) -> Result<(), ExhaustedSteps> {
-        // Not one operation: nobody else takes of these, and this is on the way of every request.
+        // Load and store instead of one atomic operation: only one task takes steps, and every
+        // request comes by here.
         let left = self.left.load(Ordering::Relaxed).checked_sub(steps);
         self.left.store(left.unwrap_or(0), Ordering::Relaxed);
         left.map(|_| ()).ok_or(ExhaustedSteps)
     }
 
-    /// Takes what telling a named owner costs.
+    /// Takes the steps of computing a named owner.
     pub(crate) fn take_owner(&self) -> Result<(), ExhaustedSteps> {
         self.take(OWNER_STEPS)
     }
 
-    /// Takes what a look-up in the store costs.
+    /// Takes the steps of a look-up in the store.
     pub(crate) fn take_look_up(&self) -> Result<(), ExhaustedSteps> {
         self.take(LOOK_UP_STEPS)
     }
@@ -76,19 +83,19 @@ impl Default for DecisionSteps {
     }
 }
 
-/// What a group of rules costs a request.
+/// The cost of a group of rules for a request, in steps.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct GroupSteps {
-    /// Of telling whether it admits a method.
+    /// The steps of checking the method.
     pub(super) methods: usize,
-    /// For each byte of a path.
+    /// The steps for each byte of a path.
     passes: usize,
-    /// Besides, whatever the path is.
+    /// The steps for any path, besides those for its bytes.
     fixed: usize,
 }
 
 impl GroupSteps {
-    /// Of rules for these methods, in a tree and automata.
+    /// Computes the cost of rules with these methods, in a tree and automata.
     pub(super) fn new<'a>(
         methods: &Methods,
         tree: Option<&Tree>,
@@ -111,13 +118,13 @@ impl GroupSteps {
         Self { passes, ..Self::new(methods, None, std::iter::empty()) }
     }
 
-    /// For one reading of a path.
+    /// Returns the steps for one reading of a path of this length.
     pub(super) fn for_path(&self, bytes: usize) -> usize {
         self.passes.saturating_mul(bytes).saturating_add(self.fixed)
     }
 }
 
-/// What lists that are asked about the same request cost together, by method.
+/// The total cost of lists that are asked about the same request, by method.
 #[derive(Debug, Default)]
 pub(super) struct ListSteps {
     every: usize,
@@ -125,7 +132,8 @@ pub(super) struct ListSteps {
 }
 
 impl ListSteps {
-    /// Adds a group, if with it no request for a path of [`JUDGED_PATH_BYTES`] takes more than there is.
+    /// Adds a group, unless a request for a path of [`JUDGED_PATH_BYTES`] would then take more than
+    /// [`MAX_DECISION_STEPS`].
     pub(super) fn add(&mut self, methods: &Methods, steps: &GroupSteps) -> Result<(), PolicyError> {
         let cost = steps.for_path(JUDGED_PATH_BYTES);
         self.every = self.every.saturating_add(steps.methods);

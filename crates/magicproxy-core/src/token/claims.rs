@@ -171,8 +171,8 @@ impl Claims {
             || self.allowed.iter().flatten().any(reads_otherwise)
     }
 
-    /// Returns the claims in the form to sign: where the Python program does not know a
-    /// restriction, the credential is where that program cannot open it.
+    /// Returns the claims in the form to sign. Claims with a restriction that the Python program
+    /// does not know hide the credential from that program.
     pub(super) fn into_signed(self) -> Self {
         if self.restrict_unseen() { self.hidden_from_python() } else { self }
     }

@@ -1,5 +1,5 @@
-//! The forms of the JSON that minters, holders and the authors of access checks may send, for
-//! messages about a wrong form.
+//! The forms of mint requests, narrow requests, claims and caveats, for messages about JSON of
+//! another form.
 
 use crate::duration;
 use crate::json::form::Presence::{Needed, Nullable, Optional};
