@@ -18,8 +18,8 @@ pub use written::{SecretFault, written_secret};
 /// The longest credential that is accepted, in bytes.
 pub const MAX_CREDENTIAL_BYTES: usize = 8 * 1024;
 
-/// An upstream's secret: 1 to 8,192 bytes of visible ASCII, so that it fits into one header field
-/// and cannot add another.
+/// An upstream's secret: 1 to 8,192 bytes of visible ASCII, so that a credential fits into one
+/// header field and cannot add another.
 ///
 /// ```
 /// fn length(credential: &magicproxy_core::Credential) -> usize {
@@ -27,7 +27,7 @@ pub const MAX_CREDENTIAL_BYTES: usize = 8 * 1024;
 /// }
 /// ```
 ///
-/// A credential cannot be printed, serialised or compared with `==`:
+/// No credential can be printed, serialised or compared with `==`:
 ///
 /// ```compile_fail,E0277
 /// fn print(credential: &magicproxy_core::Credential) -> String {
@@ -77,13 +77,12 @@ impl Credential {
     ///
     /// # Errors
     /// As [`Self::parse`], and [`ParseCredentialError::Written`] for text that is no part of a
-    /// secret, such as quotes around it.
+    /// secret, such as enclosing quotes.
     pub fn parse_new(text: &str) -> Result<Self, ParseCredentialError> {
         Self::parse(Zeroizing::new(written_secret(text)?.to_owned()))
     }
 
-    /// Returns the secret. Every use of this function is a place where the secret could leak; grep
-    /// finds them.
+    /// Returns the secret. Every use of this function could leak the secret; grep finds all uses.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -106,10 +105,10 @@ pub enum ParseCredentialError {
     /// Longer than [`MAX_CREDENTIAL_BYTES`].
     #[error("the credential is longer than {MAX_CREDENTIAL_BYTES} bytes")]
     TooLong,
-    /// Not one of the forms that a token may seal.
+    /// No form of credential that a token may seal.
     #[error("the credential is not in a form that a token may hold")]
     Form,
-    /// Text around or inside the secret that no secret has.
+    /// Text around or inside the secret, such as quotes or blanks, that no secret has.
     #[error("the credential is not taken as it stands: {0}")]
     Written(#[from] SecretFault),
     /// A blank, a control byte or a byte outside ASCII.

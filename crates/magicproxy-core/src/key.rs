@@ -48,7 +48,8 @@ pub const MAX_KEYS: usize = 16;
 /// Characters of a thumbprint: 32 bytes in base64url.
 const THUMBPRINT_CHARACTERS: usize = 43;
 
-/// The RFC 7638 thumbprint of a public key: SHA-256, base64url.
+/// The RFC 7638 thumbprint of a public key (SHA-256, base64url), the `kid` of tokens and key sets.
+/// An id proves nothing about who holds the key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KeyId(String);
 

@@ -39,7 +39,8 @@ const MAX_POLICY_BYTES: usize = 4 * 1024 * 1024;
 /// The memory of automata and trees from one token, its caveats included, in bytes.
 const MAX_TOKEN_POLICY_BYTES: usize = 1024 * 1024;
 
-/// Compiled lists of rules in order. A request is allowed if a rule of any list allows it.
+/// Compiled lists of rules in order, whose union decides: the rules of a token or a caveat, of
+/// scopes, or of a ceiling.
 #[derive(Debug)]
 pub struct Policy {
     lists: Vec<Arc<RuleList>>,

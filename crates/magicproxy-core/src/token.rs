@@ -69,8 +69,8 @@ pub fn is_token_id(id: &str) -> bool {
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
-/// A token whose signature, times and rules were checked; the only kind of token that can authorise
-/// a request.
+/// A token with verified signature, times and rules: the only kind of token that can authorise a
+/// request.
 ///
 /// INVARIANT: made only by [`KeyRing::verify`](crate::KeyRing::verify).
 ///
@@ -114,14 +114,14 @@ pub struct VerifiedToken {
     key: KeyId,
     /// The key id of the minter whose signature was verified.
     minter: Option<KeyId>,
-    /// The time since when no new token is to be sealed to the token's key: the earliest of the
-    /// key's own and of those of the tokens from which the proxy made this token.
+    /// The time since when no new token is to be sealed to the token's key, or to the key of one of
+    /// its origins; the earliest of them.
     key_retired: Option<UnixTime>,
     /// The time from which the token's key opens nothing, even where `exp` is later.
     key_ends_at: Option<UnixTime>,
     issued_at: UnixTime,
     expires_at: UnixTime,
-    /// The end of the token as it was minted, before caveats shortened its life.
+    /// The end of the token as minted, before caveats shortened its life.
     minted_until: UnixTime,
     not_before: Option<UnixTime>,
     upstream: Option<UpstreamName>,
@@ -131,11 +131,11 @@ pub struct VerifiedToken {
     label: Option<Box<str>>,
     policy: Policy,
     narrowing: Vec<Narrowing>,
-    /// The owner of everything that the token's requests create; the same for all tokens that were
-    /// narrowed from one token.
+    /// The owner of everything that the token's requests create, the same for all tokens narrowed
+    /// from one token.
     owner: Partition,
     chain: Chain,
-    /// The tokens from which the proxy made this token, as its caveats name them.
+    /// The origins: the tokens from which the proxy made this token, as caveats name them.
     origins: Box<[Origin]>,
     provenance: Provenance,
     sealed: TokenCredential,
@@ -155,8 +155,8 @@ pub enum Provenance {
     Anyone,
 }
 
-/// The further conditions of one caveat. Its times are not here: where they are narrower, they
-/// became the token's times.
+/// The further conditions of one caveat. The caveat's times are not here: narrower times became the
+/// token's.
 #[derive(Debug)]
 pub(crate) struct Narrowing {
     pub(crate) policy: Option<Policy>,
@@ -168,7 +168,7 @@ pub(crate) struct Narrowing {
 
 impl VerifiedToken {
     /// Returns the time from which the token is refused: the earlier of `exp` plus
-    /// [`LEEWAY_SECONDS`] and the end of its key. An exchange that has no end of its own, such as a
+    /// [`LEEWAY_SECONDS`] and the end of its key. An exchange without an end of its own, such as a
     /// tunnel, must end then.
     #[must_use]
     pub fn refused_from(&self) -> UnixTime {
@@ -189,7 +189,7 @@ impl VerifiedToken {
         &self.id
     }
 
-    /// Returns the id of the key that signed the token, or to which the token was sealed.
+    /// Returns the id of the key that signed the token, or of its sealing key.
     #[must_use]
     pub fn key(&self) -> &KeyId {
         &self.key
@@ -213,7 +213,7 @@ impl VerifiedToken {
         self.expires_at
     }
 
-    /// Returns the begin of the token (`nbf`), if the token has one.
+    /// Returns the begin of the token (`nbf`), or the later begin that a caveat sets.
     #[must_use]
     pub fn not_before(&self) -> Option<UnixTime> {
         self.not_before
@@ -237,8 +237,8 @@ impl VerifiedToken {
         &self.policy
     }
 
-    /// Returns the labels: first the subject that the minter gave, then the names that holders gave
-    /// to those to whom they passed the token, in that order.
+    /// Returns the labels: first the subject that the minter gave, if any, then the labels of
+    /// caveats in order, by which holders named the next holder.
     #[must_use]
     pub fn labels(&self) -> &[Label] {
         &self.labels
@@ -329,7 +329,8 @@ impl VerifiedToken {
         }
     }
 
-    /// Returns the names of this token for a caveat of a token that the proxy makes from it.
+    /// Returns the names of this token, for a caveat of a new token that the proxy makes from this
+    /// token.
     pub(crate) fn to_origin(&self) -> Origin {
         Origin { chain: self.chain.root(), owner: self.owner, kid: self.key.clone() }
     }
@@ -360,8 +361,7 @@ impl VerifiedToken {
 }
 
 /// Names the counter of the last of these caveats. The digest covers the caveats up to and
-/// including that one, so that appending further caveats does not change the name. `state.md`
-/// section 6.
+/// including the last, so that a further caveat does not change the name. `state.md` section 6.
 fn counter(caveats: &[Caveat]) -> Partition {
     let texts: Vec<String> = caveats.iter().map(Caveat::to_json).collect();
     let parts: Vec<&[u8]> =

@@ -1,5 +1,5 @@
-//! Permits: the proof that one request was allowed, the grounds, and the counts that must still be
-//! taken from the store.
+//! Permits: the proof that one request was allowed, the grounds, and the counts still to be taken
+//! from the store.
 
 mod authorize;
 mod decision;
@@ -18,10 +18,10 @@ use crate::upstream_name::UpstreamName;
 pub use authorize::{AccessRequest, Denial};
 pub use decision::{Decision, GrantQuestion, PluginQuestion, Question, RulesDecision};
 
-/// The time for which a named owner keeps what its requests created, in seconds: 30 days.
+/// The time for which a named owner keeps the things created by its requests, in seconds: 30 days.
 const NAMED_LIFETIME_SECONDS: u64 = 30 * 24 * 60 * 60;
 
-/// The proof that one request was allowed by a live token. A permit admits that one request.
+/// The proof that a live token allowed one request. A permit admits this request only.
 ///
 /// INVARIANT: made only by the three ways in this module to authorize a request: by a rule, by a
 /// grant of the token's owner, and by the consent of a plugin. Code outside gets a permit only from
@@ -61,7 +61,7 @@ const NAMED_LIFETIME_SECONDS: u64 = 30 * 24 * 60 * 60;
 /// }
 /// ```
 ///
-/// A permit admits one request, so it cannot be used twice or copied:
+/// A permit admits one request, so no permit can be used twice or copied:
 ///
 /// ```compile_fail,E0382
 /// fn twice(permit: magicproxy_core::Permit) -> (magicproxy_core::Permit, magicproxy_core::Permit) {
@@ -92,7 +92,7 @@ pub enum Basis {
     Plugin(PluginName),
 }
 
-/// A count that the request takes one of; the store refuses where none is left.
+/// A count, from which the request takes one; the store refuses the request where none is left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Count {
     /// The owner of the counter: a partition of the store.
@@ -103,7 +103,7 @@ pub struct Count {
     pub limit: Limit,
     /// The time until which the store keeps the count at most.
     pub expires_at: UnixTime,
-    /// The largest number of counters that the owner may have when this counter is new.
+    /// The largest number of counters that the owner may have when this counter begins.
     pub room: u64,
 }
 
@@ -149,7 +149,8 @@ impl Permit {
         &self.rule
     }
 
-    /// Returns a view of the permit that admits nothing, for code that only inspects the decision.
+    /// Returns a view of the permit for code that only inspects the decision; the view admits
+    /// nothing.
     #[must_use]
     pub fn prospect(&self) -> RulesDecision<'_> {
         RulesDecision::of(self)
@@ -184,7 +185,8 @@ impl Permit {
         self.token.has_limits() || self.state().is_some_and(|state| state.keeps_rows())
     }
 
-    /// Returns the owner that the rule names. Each credential has an owner of that name of its own.
+    /// Returns the owner named by the rule. The owner of one name differs from credential to
+    /// credential.
     #[must_use]
     pub fn named_owner(&self) -> Option<&OwnerName> {
         self.state().and_then(|state| state.owner())
@@ -205,8 +207,8 @@ impl Permit {
         }
     }
 
-    /// Returns the counts that must be taken before the request is sent, all counts of one owner in
-    /// one step; the token's own limits come first. `None` as in [`Self::owner`].
+    /// Returns the counts to take before the request is sent, all counts of one owner in one step;
+    /// the token's own limits come first. `None` as in [`Self::owner`].
     #[must_use]
     pub fn counts(&self, place: OwnerPlace<'_>) -> Option<Vec<Count>> {
         let mut counts = self.token.counts();

@@ -8,7 +8,7 @@ use crate::json::present;
 use crate::token_version::{MAX_LIFETIME_SECONDS, TokenVersion};
 
 /// The tokens that one upstream accepts, or at least one of several. A minter refuses to mint other
-/// tokens; nothing is granted by this list.
+/// tokens; the list itself grants nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcceptedTokens {
     /// The accepted versions of tokens.
@@ -17,7 +17,7 @@ pub struct AcceptedTokens {
     /// The accepted KEMs of sealed tokens.
     #[serde(deserialize_with = "known_kems")]
     pub kems: Vec<Kem>,
-    /// The ids of the keys, one of which must sign a sealed token. `None` where unsigned tokens are
+    /// The ids of keys, one of which must sign a sealed token. `None` where unsigned tokens are
     /// accepted.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub minters: Option<Vec<String>>,
@@ -64,7 +64,7 @@ impl AcceptedTokens {
     /// Checks that a token of this plan would be accepted, as far as the key set tells.
     ///
     /// # Errors
-    /// [`AcceptError`] for the first condition that is not met.
+    /// [`AcceptError`] for the first unmet condition.
     pub fn ensure(&self, order: &SealedTokenPlan<'_>) -> Result<(), AcceptError> {
         if !self.versions.contains(&TokenVersion::V2) {
             return Err(AcceptError::Version);

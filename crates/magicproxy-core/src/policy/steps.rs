@@ -16,13 +16,13 @@ use crate::rule::Methods;
 pub const MAX_DECISION_STEPS: usize = 400_000;
 /// The steps before the first byte of a path, for each automaton and each pass of a tree.
 const STEPS_BEFORE_A_PATH: usize = 16;
-/// The bytes of an automaton's table for which a byte of the path costs one step more, because a
-/// processor waits for memory outside its caches.
+/// The bytes of an automaton's table per further step for each byte of the path: a processor waits
+/// for memory outside its caches.
 const TABLE_BYTES_A_STEP: usize = 16 * 1024;
 /// The nodes of a tree that cost one step together; a path meets each node at most once.
 const NODES_A_STEP: usize = 8;
-/// The length of path by which lists are judged, in bytes: a list that takes more than
-/// [`MAX_DECISION_STEPS`] for one reading of such a path is refused.
+/// The length of path by which lists are judged, in bytes: a list is refused if one reading of a
+/// path of this length takes more than [`MAX_DECISION_STEPS`].
 const JUDGED_PATH_BYTES: usize = 512;
 /// The steps of computing a named owner: a hash.
 const OWNER_STEPS: usize = 256;
@@ -32,8 +32,8 @@ const LOOK_UP_STEPS: usize = 4_096;
 /// The steps left for deciding one request: shared by the token's rules, its caveats, the ceiling
 /// and all further questions.
 ///
-/// Each request has its own count, for one task only: steps that two tasks take at the same moment
-/// may be counted once.
+/// Each request has its own count, for one task only: if two tasks take steps at the same moment,
+/// one of the takings may be lost.
 #[derive(Debug)]
 pub struct DecisionSteps {
     left: AtomicUsize,
@@ -56,8 +56,8 @@ impl DecisionSteps {
         MAX_DECISION_STEPS - self.left.load(Ordering::Relaxed)
     }
 
-    /// Takes steps before they are made. If too few are left, takes the rest, so that nothing more
-    /// is decided.
+    /// Takes steps before they are made. If too few are left, takes the rest, and nothing more is
+    /// decided.
     pub(crate) fn take(&self, steps: usize) -> Result<(), ExhaustedSteps> {
         // Load and store instead of one atomic operation: only one task takes steps, and every
         // request comes by here.
@@ -90,7 +90,7 @@ pub(super) struct GroupSteps {
     pub(super) methods: usize,
     /// The steps for each byte of a path.
     passes: usize,
-    /// The steps for any path, besides those for its bytes.
+    /// The steps for any path, in addition to `passes`.
     fixed: usize,
 }
 

@@ -1,5 +1,5 @@
-//! The tokens that the operator of a proxy accepts, whoever minted them. `token-v2.md` sections 2,
-//! 4 and 8.
+//! The tokens that the operator of a proxy accepts, from any minter. `token-v2.md` sections 2, 4
+//! and 8.
 
 use crate::key::{AcceptedTokens, Kem, KeyId, MinterKey};
 use crate::token::{Origin, VerifyError};
@@ -17,13 +17,13 @@ pub enum UnnamedTokens {
     Refuse,
 }
 
-/// The tokens that one upstream accepts, as far as the operator decides.
+/// The operator's conditions for the tokens of one upstream.
 #[derive(Debug)]
 pub struct Acceptance {
     /// The accepted versions.
     pub versions: Vec<TokenVersion>,
     /// The ids of denied keys, for instance of leaked keys. Tokens of a denied key are refused in
-    /// either version, and so are tokens that the proxy made from them.
+    /// either version, and so are tokens with an origin of a denied key.
     pub denied_keys: Vec<String>,
     /// The minters that may sign version 2 tokens. An empty list accepts version 2 tokens of
     /// anyone.
@@ -56,8 +56,8 @@ impl Default for Acceptance {
 }
 
 impl Acceptance {
-    /// Returns the ids of the keys that all of these upstreams deny. No minter need seal to such a
-    /// key.
+    /// Returns the ids of the keys that all of these upstreams deny. Minters need not seal to such
+    /// a key.
     pub fn denied_everywhere<'a>(upstreams: impl IntoIterator<Item = &'a Self>) -> Vec<String> {
         let mut all = upstreams.into_iter().map(|acceptance| acceptance.denied_keys.clone());
         let first = all.next().unwrap_or_default();
@@ -84,8 +84,8 @@ impl Acceptance {
         })
     }
 
-    /// Checks that no token from which the token was made, according to its caveats, is of a denied
-    /// key. Otherwise a thief of the key could forge a token and have it sealed anew.
+    /// Checks that no origin of the token, according to its caveats, is of a denied key. Otherwise
+    /// a thief of the key could forge a token and have it sealed anew.
     pub(super) fn ensure_origins(&self, origins: &[Origin]) -> Result<(), VerifyError> {
         if origins.iter().any(|origin| self.denies_key(&origin.kid)) {
             Err(VerifyError::DeniedOrigin)
@@ -100,7 +100,7 @@ impl Acceptance {
 }
 
 impl AcceptedTokens {
-    /// Returns the tokens that at least one of these upstreams accepts.
+    /// Returns the conditions under which at least one of these upstreams accepts a token.
     pub fn any_of<'a>(upstreams: impl IntoIterator<Item = &'a Acceptance>) -> Self {
         let all: Vec<&Acceptance> = upstreams.into_iter().collect();
         let mut union =

@@ -22,11 +22,12 @@ pub const MAX_CAVEATS: usize = 16;
 const MAX_NETWORKS: usize = 32;
 
 /// A caveat: every member present must hold for a request. The rules in a caveat are not yet
-/// compiled.
+/// compiled. [`Self::append_to`] and [`KeyRing::narrow`](crate::KeyRing::narrow) append a caveat to
+/// a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Caveat {
-    /// Rules, one of which must allow every reading of the request's target.
+    /// Rules; each reading of the request's target must be allowed by at least one.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub allowed: Option<Vec<RawRule>>,
     /// The end of the token.
@@ -47,7 +48,7 @@ pub struct Caveat {
     /// The largest number of requests.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub limit: Option<Limit>,
-    /// The token from which the proxy made this token; revoking the older token ends this token,
+    /// The token from which the proxy made this token. Revoking the older token ends this token,
     /// too.
     #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
     pub from: Option<Origin>,
@@ -57,7 +58,7 @@ pub struct Caveat {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sender {
-    /// The networks; the client's address must lie in one of them.
+    /// The networks, at least one of which must contain the client's address.
     pub cidr: Vec<Network>,
 }
 

@@ -187,8 +187,8 @@ fn names_class(rule: &str) -> bool {
     rule.split("[:").skip(1).any(is_class)
 }
 
-/// True if the rule is a text of one method and a pattern, or an object that a text could not
-/// express.
+/// True if the rule is a text of one method and a pattern, or an object with members that no text
+/// can express.
 fn is_written_as_claimed(rule: &RawRule) -> bool {
     match rule {
         RawRule::Text(_) => rule.to_object_form().is_none(),
@@ -206,7 +206,8 @@ fn caveats<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Cave
     Ok(Some(caveats.into_iter().map(|Object(caveat)| caveat).collect()))
 }
 
-/// A token whose form alone was checked: nothing in it may be believed.
+/// A token whose form alone was checked: nothing in it may be believed. The type serves to inspect
+/// a token; only [`KeyRing::verify`](crate::KeyRing::verify) decides on acceptance.
 #[derive(Debug)]
 pub enum UnverifiedToken<'t> {
     /// A token of version 1.
@@ -228,8 +229,7 @@ impl<'t> UnverifiedToken<'t> {
         SignedToken::parse(text).map(Self::V1)
     }
 
-    /// Returns the id of the key by which the token claims to be signed, or to which it claims to
-    /// be sealed.
+    /// Returns the id of the key that the token claims as its signing or sealing key.
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
         match self {
@@ -267,8 +267,8 @@ impl<'t> UnverifiedToken<'t> {
         }
     }
 
-    /// Returns the upstream that the token names: the inner `None` if it names none, the outer
-    /// `None` if its claims cannot be read.
+    /// Returns the upstream that the token names: the inner `None` without a name, the outer `None`
+    /// if the claims cannot be read.
     #[must_use]
     pub fn audience(&self) -> Option<Option<String>> {
         match self {
@@ -338,8 +338,8 @@ impl<'t> SignedToken<'t> {
         Some(claims)
     }
 
-    /// Returns the claims for a token that the proxy makes from this token: unchanged, with the id
-    /// as an explicit `jti`.
+    /// Returns the claims for a new token made from this token: unchanged, with the id as an
+    /// explicit `jti`.
     pub(super) fn claims_to_keep(&self) -> Result<Claims, VerifyError> {
         let mut claims = self.claims()?;
         claims.jti = Some(claims.id());

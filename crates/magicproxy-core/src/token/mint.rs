@@ -33,7 +33,9 @@ pub enum RuleSource {
     GuardedScopes(Vec<ScopeName>),
 }
 
-/// Everything from which a version 1 token is minted.
+/// Everything from which a version 1 token is minted. A checked mint request makes a specification
+/// ([`MintRequest::check`](super::MintRequest::check)), and so does code that is not bound by an
+/// operator's limits.
 #[derive(Debug, Clone)]
 pub struct TokenSpec {
     /// The upstream's secret.
@@ -59,7 +61,8 @@ pub struct TokenSpec {
     pub limit: Option<Limit>,
 }
 
-/// A new token.
+/// A new token of either version, from [`KeyRing::mint`] or
+/// [`SealingPublicKey::mint`](crate::SealingPublicKey::mint).
 pub struct MintedToken {
     /// The token, a secret of its holder.
     pub token: Zeroizing<String>,

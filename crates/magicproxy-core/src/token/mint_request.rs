@@ -30,8 +30,9 @@ pub(super) use form::{CLAIMS, NARROWING, SEALED_CLAIMS, TOKEN_CAVEAT};
 /// The longest mint request, in bytes of JSON.
 pub const MAX_MINT_REQUEST_BYTES: usize = 64 * 1024;
 
-/// A mint request as read, before [`Self::check`]. A single value may stand for a list of one.
-/// Unknown members are refused, and so is null for any member.
+/// A mint request as read, not yet checked: [`Self::check`] makes a [`TokenSpec`] of the request. A
+/// single value may stand for a list of one. Unknown members are refused, and so is null for any
+/// member.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MintRequest {

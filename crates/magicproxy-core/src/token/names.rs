@@ -1,5 +1,5 @@
-//! The names by which a token can be revoked: the token's own, and the names of the tokens from
-//! which the proxy made it. `state-store.md` section 6.
+//! The names by which a token can be revoked: the token's own, and the names of its origins, from
+//! which the proxy made the token. `state-store.md` section 6.
 
 use super::chain::Chain;
 use super::claims::{Claims, UnverifiedToken};
@@ -12,12 +12,12 @@ use crate::token_version::TokenVersion;
 /// All names of one token, verified or not.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenNames<'t> {
-    /// The version of the token, and of all tokens from which it was made.
+    /// The version of the token, and of all its origins.
     pub version: TokenVersion,
     /// The name of the token in logs.
     pub id: &'t str,
-    /// The key that signed the token, or to which it was sealed. Unknown for an unverified token
-    /// without `kid`.
+    /// The key that signed the token, or the sealing key. Unknown for an unverified token without
+    /// `kid`.
     pub key: Option<&'t str>,
     /// The minter, where a minter signed the token.
     pub minter: Option<&'t str>,
@@ -29,36 +29,33 @@ pub struct TokenNames<'t> {
     pub origins: &'t [Origin],
     /// The time of minting, as the token claims (`iat`).
     pub issued_at: UnixTime,
-    /// The time since when no new token is to be sealed to the token's key: the earliest of the
-    /// key's own and those of the tokens from which the proxy made the token.
+    /// The time since when no new token is to be sealed to the token's key, or to the key of an
+    /// origin; the earliest of them.
     pub key_retired: Option<UnixTime>,
 }
 
 impl TokenNames<'_> {
-    /// True if `is_meant` holds for the token's key, or for the key of a token from which it was
-    /// made.
+    /// True if `is_meant` holds for the token's key or the key of an origin.
     pub fn has_key(&self, is_meant: impl Fn(&str) -> bool) -> bool {
         self.key.is_some_and(&is_meant)
             || self.origins.iter().any(|origin| is_meant(origin.kid.as_str()))
     }
 
-    /// True if `is_meant` holds for the token's owner, or for the owner of a token from which it
-    /// was made.
+    /// True if `is_meant` holds for the token's owner or the owner of an origin.
     pub fn has_owner(&self, is_meant: impl Fn(&Partition) -> bool) -> bool {
         is_meant(&self.owner) || self.origins.iter().any(|origin| is_meant(&origin.owner))
     }
 
-    /// True if the token, or a token from which it was made, was minted under this key by this
-    /// minter. With a minter only the token itself counts, because the proxy never makes a token
-    /// from a token that a minter signed.
+    /// True if the token or an origin was minted under this key by this minter. With a minter,
+    /// origins do not count, because the proxy never makes a token from a minter's signed token.
     #[must_use]
     pub fn was_minted(&self, key: &str, minter: Option<&str>) -> bool {
         let itself = self.key == Some(key) && self.minter == minter;
         itself || (minter.is_none() && self.origins.iter().any(|origin| origin.kid.as_str() == key))
     }
 
-    /// True if the token was minted before `moment`: by its `iat`, or because its key, or an
-    /// origin's, was retired by then.
+    /// True if the token was minted before `moment`: by its `iat`, or because the token's key, or
+    /// the key of an origin, was retired by then.
     #[must_use]
     pub fn was_minted_before(&self, moment: UnixTime) -> bool {
         self.issued_at < moment || self.key_retired.is_some_and(|retired| retired <= moment)
@@ -80,8 +77,8 @@ pub struct UnverifiedNames {
 }
 
 impl UnverifiedNames {
-    /// Reads the names from a token, if its claims can be read. A key id that the token lacks is
-    /// looked up in the ring, if one is given.
+    /// Reads the names from a token, `None` if the claims cannot be read. A key id missing in the
+    /// token is looked up in the ring, if given.
     #[must_use]
     pub fn of(token: &UnverifiedToken<'_>, ring: Option<&KeyRing>) -> Option<Self> {
         match token {
@@ -136,7 +133,7 @@ impl UnverifiedNames {
 }
 
 impl KeyRing {
-    /// Returns the earliest time at which the ring retired this key, or the key of an origin.
+    /// Returns the earliest time at which the ring retired this key or the key of an origin.
     pub(super) fn retired_since(&self, kid: &str, origins: &[Origin]) -> Option<UnixTime> {
         let kids = std::iter::once(kid).chain(origins.iter().map(|origin| origin.kid.as_str()));
         kids.filter_map(|kid| self.sealing_by_id(kid)?.standing().retired).min()

@@ -13,8 +13,8 @@ use crate::json::form::ValueFault;
 use crate::key::KeyId;
 use crate::state::Partition;
 
-/// The names of a token from which the proxy made another token, by sealing the token anew or as a
-/// receipt.
+/// The names of a token from which the proxy made another token, either a receipt or the same token
+/// sealed anew.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Origin {
@@ -24,7 +24,7 @@ pub struct Origin {
     /// The owner of everything that the older token's requests created.
     #[serde(deserialize_with = "owner", serialize_with = "shown")]
     pub owner: Partition,
-    /// The id of the key that signed the older token, or to which it was sealed.
+    /// The id of the key that signed the older token, or of its sealing key.
     #[serde(deserialize_with = "key", serialize_with = "shown")]
     pub kid: KeyId,
 }
@@ -35,8 +35,7 @@ impl Origin {
         caveats.iter().filter_map(|caveat| caveat.from.clone()).collect()
     }
 
-    /// Returns the caveat with this origin, for the token that the proxy makes from the token with
-    /// these names.
+    /// Returns a caveat with this origin, for the new token that the proxy makes.
     pub(super) fn into_caveat(self) -> Caveat {
         Caveat { from: Some(self), ..Caveat::default() }
     }

@@ -55,8 +55,8 @@ pub enum VerifyError {
     /// A `kid` that the ring does not hold, or that the operator denies.
     #[error("the token was {} a key that this proxy does not accept", .0.how())]
     UnknownKey(TokenVersion),
-    /// The `kid` of a key in the ring whose `not_after` has passed, or that was retired long before
-    /// the token's `iat`.
+    /// The `kid` of a key in the ring whose `not_after` has passed, or whose retirement was long
+    /// before the token's `iat`.
     #[error(
         "the token was sealed to a key of this proxy that was retired and opens nothing any more: it must be minted anew, to the key of now"
     )]
@@ -79,7 +79,7 @@ pub enum VerifyError {
     /// A genuine token with a caveat that the specification does not allow.
     #[error("a caveat of the token is not accepted: {0}")]
     Caveat(#[from] ParseCaveatError),
-    /// A genuine token whose credential has a form that the specification does not allow.
+    /// A genuine token with a credential of a form that the specification does not allow.
     #[error("the token does not hold a usable credential: {0}")]
     Credential(ParseCredentialError),
     /// Not signed by a minter whom the operator lists.
@@ -132,8 +132,8 @@ impl KeyRing {
         self.verify_with(text, context, &RuleCompiler::default())
     }
 
-    /// Verifies a token whose rules `compiler` compiles. Rules that need more work than is left are
-    /// refused as too complex.
+    /// Verifies a token with rules compiled by `compiler`. Rules are refused as too complex if they
+    /// need more work than is left.
     pub(super) fn verify_with(
         &self,
         text: &str,

@@ -16,7 +16,7 @@ use crate::time::UnixTime;
 use crate::token::{LEEWAY_SECONDS, Narrowing, Network, UnnamedTokens, VerifiedToken};
 use crate::upstream_name::UpstreamName;
 
-/// A request that a client wants to send, in the types on which the decision is made.
+/// A request from a client, in the types on which the decision is made.
 #[derive(Debug, Clone, Copy)]
 pub struct AccessRequest<'a> {
     /// The request's method, exactly as it will be sent.
@@ -29,14 +29,14 @@ pub struct AccessRequest<'a> {
     pub alias: Option<&'a UpstreamName>,
     /// The setting of the upstream for tokens that name no upstream.
     pub unnamed: UnnamedTokens,
-    /// Rules of the operator that every request to this upstream must satisfy besides those of its
-    /// token.
+    /// The operator's ceiling: rules that every request to this upstream must satisfy, besides the
+    /// token's rules.
     pub ceiling: Option<&'a Policy>,
     /// The address of the sender, where known: `token-v2.md` section 6.
     pub sender: Option<IpAddr>,
     /// The time of the decision.
     pub now: UnixTime,
-    /// The steps left for this request, shared by every policy that is asked about the request.
+    /// The steps left for this request, shared by all policies on which the decision depends.
     pub steps: &'a DecisionSteps,
 }
 
@@ -59,8 +59,8 @@ impl AccessRequest<'_> {
         name == self.upstream || Some(name) == self.alias
     }
 
-    /// Returns the upstream's name in the state store: the alias where there is one, the older
-    /// name, so that earlier rows are still found.
+    /// Returns the upstream's name in the state store. An alias is the older name, so the alias is
+    /// used where there is one, and earlier rows are still found.
     fn stored_name(&self) -> &UpstreamName {
         self.alias.unwrap_or(self.upstream)
     }
@@ -69,8 +69,7 @@ impl AccessRequest<'_> {
         Denial::WrongUpstream { named: named.cloned(), asked: self.upstream.clone() }
     }
 
-    /// Checks that this policy allows the request, too; `denial` is the error where the policy does
-    /// not.
+    /// Checks that this policy allows the request, too, and returns `denial` otherwise.
     fn ensure_allowed(&self, policy: &Policy, denial: Denial) -> Result<(), Denial> {
         policy.decide(&self.request(), self.steps)?.map(|_| ()).ok_or(denial)
     }
@@ -113,8 +112,9 @@ impl VerifiedToken {
         ))
     }
 
-    /// Decides one request that no rule allows by a grant. The holder must be the token's owner, or
-    /// an owner whom the token's rules name, for the token's credential. `state.md` section 3.7.
+    /// Decides one request by a grant, after no rule allowed the request. The grant's holder must
+    /// be the token's owner, or an owner named by the token's rules, for the token's credential.
+    /// `state.md` section 3.7.
     ///
     /// # Errors
     /// [`Denial`] gives the reason.
@@ -134,7 +134,8 @@ impl VerifiedToken {
         Ok(Permit::held(Arc::clone(self), held))
     }
 
-    /// Decides one request that no rule allows by the consent of a plugin. `plugin.md`.
+    /// Decides one request by the consent of a plugin, after no rule allowed the request.
+    /// `plugin.md`.
     ///
     /// # Errors
     /// [`Denial`] gives the reason.
@@ -214,14 +215,14 @@ impl VerifiedToken {
     }
 
     /// Returns the largest number of counters that the token's owner may have when a rule begins to
-    /// count. Caveats may use [`MAX_CAVEAT_COUNTERS`]; each rule that counts adds one, so that
+    /// count. Caveats may use [`MAX_CAVEAT_COUNTERS`], and each counting rule adds one, so that
     /// caveats cannot use up a rule's counter.
     pub(crate) fn rule_counters(&self) -> u64 {
         let counts = |state: &&Arc<RuleEffects>| state.limit().is_some() && state.owner().is_none();
         MAX_CAVEAT_COUNTERS.saturating_add(self.policy().stateful().filter(counts).count() as u64)
     }
 
-    /// Checks that the token is live, and is for this upstream.
+    /// Checks that the token is live, and meant for this upstream.
     ///
     /// # Errors
     /// [`Denial::WrongUpstream`], [`Denial::Expired`], [`Denial::KeyEnded`],
@@ -235,8 +236,7 @@ impl VerifiedToken {
         if at_home { Ok(()) } else { Err(access.wrong_upstream(self.upstream())) }
     }
 
-    /// Checks the conditions of every request, on whatever grounds it was allowed: the caveats and
-    /// the ceiling.
+    /// Checks the conditions of every request, on any grounds: the caveats and the ceiling.
     fn confine(&self, access: &AccessRequest<'_>) -> Result<(), Denial> {
         self.narrowing().iter().try_for_each(|caveat| caveat.ensure(access))?;
         match access.ceiling {
@@ -275,7 +275,7 @@ pub enum Denial {
     /// The token ended between verification and decision.
     #[error("the token has expired")]
     Expired,
-    /// The key to which the token is sealed has reached its end.
+    /// The key to which the token is sealed has ended.
     #[error("the token's key is used no more")]
     KeyEnded,
     /// The token's time has not begun.

@@ -35,14 +35,15 @@ pub enum Question {
     Plugins(PluginQuestion),
 }
 
-/// The question whether a grant of an owner allows the request, since no rule does.
+/// The question whether a grant of an owner allows the request, since no rule does. Made by
+/// [`VerifiedToken::decide`], for the store.
 #[derive(Debug)]
 pub struct GrantQuestion {
     token: Arc<VerifiedToken>,
 }
 
-/// The question to all of the token's plugins. Any plugin may deny the request; where nothing else
-/// allows the request, a plugin may allow it.
+/// The question to all of the token's plugins, asked last. Any plugin may deny the request; where
+/// nothing else allows the request, a plugin may allow it.
 #[derive(Debug)]
 pub struct PluginQuestion {
     token: Arc<VerifiedToken>,

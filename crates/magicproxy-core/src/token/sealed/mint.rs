@@ -20,7 +20,8 @@ use crate::upstream_name::UpstreamName;
 /// Bytes of the root key of a token's chain.
 pub(super) const ROOT_KEY_BYTES: usize = 32;
 
-/// Everything from which a version 2 token is minted.
+/// Everything from which a version 2 token is minted. No operator's limits are checked here, since
+/// minting needs only the public key; the proxy checks them in verification.
 #[derive(Debug)]
 pub struct SealedTokenSpec<'a> {
     /// The upstream's secret.

@@ -101,8 +101,8 @@ fn is_sealed_in_advance(issued_at: UnixTime, key: &SealingKey) -> bool {
     key.standing().retired.is_some_and(|retired| issued_at.0 > followed(retired))
 }
 
-/// Checks, where the operator lists minters, that one of them signed (section 4). Returns the
-/// minter whose signature was verified.
+/// Checks that a listed minter signed the token, where the operator lists minters (section 4).
+/// Returns the minter whose signature was verified.
 fn ensure_minter(
     token: &SealedToken<'_>,
     context: &VerifyContext<'_>,
