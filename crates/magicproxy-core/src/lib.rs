@@ -98,13 +98,13 @@
 //! | need | where |
 //! |---|---|
 //! | keys that sign, seal and open | [`KeyRing`], [`PrivateKey`], [`SealingKey`], [`OwnerSecret`] |
-//! | a token of version 1, which the Python program reads, too | [`KeyRing::mint`], [`MintRequest`] |
+//! | a token of version 1, readable by the Python program, too | [`KeyRing::mint`], [`MintRequest`] |
 //! | a token of version 2 | [`SealingPublicKey`], [`SealedTokenSpec`], [`Caveat`] |
-//! | what a token says, without a key | [`UnverifiedToken`], [`SealedToken`] |
+//! | the content of a token, unverified and without a key | [`UnverifiedToken`], [`SealedToken`] |
 //! | rules | [`Rule`], [`Policy`], [`Scopes`] |
-//! | a decision, and what it needs to know first | [`AccessRequest`], [`Decision`], [`Question`] |
-//! | limits and ownership, and the store that keeps them | [`limit`], [`state`] |
-//! | what a plugin is asked | [`plugin`] |
+//! | a decision, and the questions before it | [`AccessRequest`], [`Decision`], [`Question`] |
+//! | limits and ownership, and their store | [`limit`], [`state`] |
+//! | the question to a plugin | [`plugin`] |
 //!
 //! Formats are specified in `docs/spec/`, with vectors in `testdata/vectors/`. Each module names
 //! the section of the specification that the module implements.
