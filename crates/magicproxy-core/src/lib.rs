@@ -98,7 +98,7 @@
 //! | need | where |
 //! |---|---|
 //! | keys that sign, seal and open | [`KeyRing`], [`PrivateKey`], [`SealingKey`], [`OwnerSecret`] |
-//! | a token of version 1, readable by the Python program, too | [`KeyRing::mint`], [`MintRequest`] |
+//! | a token of version 1, for the Python program, too | [`KeyRing::mint`], [`MintRequest`] |
 //! | a token of version 2 | [`SealingPublicKey`], [`SealedTokenSpec`], [`Caveat`] |
 //! | the content of a token, unverified and without a key | [`UnverifiedToken`], [`SealedToken`] |
 //! | rules | [`Rule`], [`Policy`], [`Scopes`] |
