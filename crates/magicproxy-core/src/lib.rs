@@ -20,7 +20,7 @@
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // The time is the caller's to say, always.
+//! // The caller of this library says the time, always.
 //! let now = UnixTime(1_790_000_000);
 //! let github = UpstreamName::parse("github").ok_or("no name of an upstream")?;
 //!
@@ -35,7 +35,7 @@
 //!     .map_err(|faults| format!("{faults:?}"))?;
 //! let minted = public_key.mint(&SealedTokenSpec {
 //!     credential: Credential::parse("ghp_0123456789abcdef".to_owned().into())?.into(),
-//!     grant: RuleSource::Allowed(rules),
+//!     grant: RuleSource::Rules(rules),
 //!     upstream: github.clone(),
 //!     issued_at: now,
 //!     expires_at: UnixTime(now.0 + 3_600),
@@ -98,7 +98,7 @@
 //! | need | where |
 //! |---|---|
 //! | keys that sign, seal and open | [`KeyRing`], [`PrivateKey`], [`SealingKey`], [`OwnerSecret`] |
-//! | a token of version 1, for the Python program, too | [`KeyRing::mint`], [`MintRequest`] |
+//! | a token of version 1, for the Python program, too | [`KeyRing::mint`], [`TokenSpec`], [`MintRequest`] |
 //! | a token of version 2 | [`SealingPublicKey`], [`SealedTokenSpec`], [`Caveat`] |
 //! | the content of a token, unverified and without a key | [`UnverifiedToken`], [`SealedToken`] |
 //! | rules | [`Rule`], [`Policy`], [`Scopes`] |
