@@ -35,8 +35,8 @@ pub(crate) fn extensible_object<T: DeserializeOwned>(json: &[u8]) -> serde_json:
     object(json)
 }
 
-/// Reads an [`object`] without white space around the braces or before the first member:
-/// `token-v2.md` section 1.3.
+/// Reads a JSON object as [`object`] does, and refuses white space around the braces or before the
+/// first member: `token-v2.md` section 1.3.
 pub(crate) fn compact_object<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
     if !(json.starts_with(b"{\"") && json.ends_with(b"}")) {
         return Err(serde_json::Error::custom(ValueFault::NotCompact));
@@ -78,7 +78,8 @@ pub(crate) fn inner_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 /// Reads an object whose members have names of the writer's choice, and refuses a repeated name:
 /// `serde` alone would keep the last value.
 ///
-/// # Errors The deserialiser's errors, and an error if a member occurs twice.
+/// # Errors
+/// The deserialiser's errors, and an error if a member occurs twice.
 pub fn unique_map<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, T>, D::Error> {

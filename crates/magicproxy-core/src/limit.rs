@@ -1,4 +1,6 @@
 //! Limits on the number of requests. `state.md` section 6.
+//!
+//! A limit says how much is allowed; the store counts (see [`crate::state`]).
 
 #[cfg(test)]
 mod tests;
@@ -21,7 +23,9 @@ pub const MAX_CAVEAT_COUNTERS: u64 = 64;
 /// The longest [`Period`]: 31 days.
 const MAX_PERIOD_SECONDS: u64 = 31 * 24 * 60 * 60;
 
-/// A number of requests, and the sense in which requests are counted.
+/// A number of requests, and the sense in which requests are counted: a limit of a rule, a caveat
+/// or a mint request. A limit holds no count; the store counts, per owner and place of the limit
+/// (`state.md` section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
     /// At most this many requests in any stretch of time of this length.
@@ -32,7 +36,8 @@ pub enum Limit {
     Concurrent(u64),
 }
 
-/// A length of time for [`Limit::Requests`]: one second to 31 days, in whole seconds.
+/// A length of time for [`Limit::Requests`], in whole seconds: one second to 31 days. `state.md`
+/// section 6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Period(u64);
 
@@ -50,7 +55,8 @@ impl Limit {
 }
 
 impl Period {
-    /// Reads a period such as `90s`, `15m`, `1h` or `7d`.
+    /// Reads a period such as `90s`, `15m`, `1h` or `7d`: digits, the first not `0`, and a unit
+    /// right behind. Returns `None` for any other text, and for more than 31 days.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;

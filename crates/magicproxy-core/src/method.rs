@@ -44,14 +44,16 @@ const REGISTERED: [&str; 37] = [
     "VERSION-CONTROL",
 ];
 
-/// A registered method, named by a rule. Cheap to copy.
+/// A method that a rule names: registered, in upper case, and never a tunnel or an echo. A
+/// request's method is not of this type, because clients may send any word. Cheap to copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Method(&'static str);
 
 impl Method {
     /// Reads a method name as written in a rule.
     ///
-    /// # Errors [`ParseMethodError`] if the name is not registered or is never admitted.
+    /// # Errors
+    /// [`ParseMethodError`] if the name is not registered or is never admitted.
     pub fn parse(name: &str) -> Result<Self, ParseMethodError> {
         if is_never_admitted(name) {
             return Err(ParseMethodError::NeverAdmitted(name.to_owned()));

@@ -2,9 +2,9 @@
 //! look-up for each byte of a path. The simplest patterns, which are most, are matched without a
 //! DFA, all patterns of a list in a single tree (`template`, `tree`).
 //!
-//! Never match with any other pattern that was not determinised, and never determinise a pattern
-//! that was not paid for: both bounds together bound the time that a minter can cost the proxy.
-//! Specification: `rules.md` section 2.
+//! Never match with a pattern that is neither simple nor determinised, and never determinise a
+//! pattern whose work was not taken from a budget: both rules together bound the time that a minter
+//! can cost the proxy. Specification: `rules.md` section 2.
 
 mod effort;
 pub(crate) use effort::Budget;
@@ -61,7 +61,9 @@ pub enum PatternMode {
     DangerPrefix,
 }
 
-/// A parsed and checked pattern that can be matched in bounded time.
+/// A parsed and checked pattern that can be matched in bounded time: `rules.md` section 2. Made by
+/// [`Pattern::parse`] only. A pattern is not matched itself; automata and trees are made of
+/// patterns.
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern {
     anchored: Hir,
@@ -102,8 +104,8 @@ pub(crate) enum PatternError {
 }
 
 impl Pattern {
-    /// Parses a pattern and proves that the pattern can be matched in bounded time. Takes the work
-    /// from `budget`.
+    /// Parses a pattern and proves that the pattern can be matched in bounded time: `rules.md`
+    /// sections 2 and 4. Takes the work from `budget`, against minters whose patterns multiply.
     pub(crate) fn parse(
         text: &str,
         mode: PatternMode,
@@ -160,7 +162,8 @@ impl Pattern {
     }
 }
 
-/// A compiled automaton of a single pattern or of several.
+/// A compiled automaton of a single pattern or of several: a table that is read once for each byte
+/// of a path.
 #[derive(Debug)]
 pub(crate) struct Automaton(Arc<dense::DFA<Vec<u32>>>);
 

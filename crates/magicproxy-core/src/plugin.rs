@@ -3,7 +3,7 @@
 //!
 //! A trait with a single implementation, because gate and host must not see each other: the gate
 //! has no use for a WebAssembly runtime, and a host none for HTTP. A plugin never sees a credential
-//! or a token, only a token's id, labels and owner.
+//! or a token; of a token the host is told the id, the labels and the owner.
 
 use std::fmt;
 use std::future::Future;
@@ -18,7 +18,8 @@ use crate::time::UnixTime;
 /// shown at all.
 pub const MAX_PLUGIN_BODY_BYTES: usize = 256 * 1024;
 
-/// The name of a plugin: 1 to 64 characters of `a-z 0-9 _ -`, a letter first.
+/// The name of a plugin in the operator's configuration: 1 to 64 characters of `a-z 0-9 _ -`, a
+/// letter first. `plugin.md` section 1.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(transparent)]
 pub struct PluginName(String);
@@ -47,6 +48,7 @@ impl fmt::Display for PluginName {
 }
 
 /// The parts of an exchange that a plugin wants to see besides method, path, query and status.
+/// Asked of the plugin once, at loading: `plugin.md` section 2.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interests {
     /// Names of request headers, in lower case. Header fields that can bear a token or a credential
@@ -63,6 +65,7 @@ pub struct Interests {
 }
 
 /// A request as a plugin sees it: in the form in which the request was decided on and will be sent.
+/// Made by the gate, without the token, the credential and the fields of `plugin.md` section 3.
 #[derive(Clone, Debug)]
 pub struct PluginRequest {
     /// The name of the upstream.
@@ -86,7 +89,8 @@ pub struct PluginRequest {
     pub labels: Vec<String>,
 }
 
-/// A response as a plugin sees it.
+/// A response as a plugin sees it. Made by the gate, with the credential masked, because an
+/// upstream may echo the credential: `plugin.md` section 3.
 #[derive(Clone, Debug)]
 pub struct PluginResponse {
     /// The status.
@@ -97,7 +101,8 @@ pub struct PluginResponse {
     pub body: Option<Arc<[u8]>>,
 }
 
-/// The state that a plugin sees in a call: rows of the plugin and this owner.
+/// The state that a plugin sees in a call: rows of the plugin and this owner, and of nobody else.
+/// `plugin.md` section 2.
 #[derive(Clone, Debug)]
 pub struct PluginScope {
     /// The token's owner.
@@ -110,7 +115,7 @@ pub struct PluginScope {
     pub rows: RowLimits,
 }
 
-/// A plugin's reply to a request.
+/// A plugin's reply to a request: `plugin.md` section 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Consent: the request is allowed, as if by a rule.
@@ -157,7 +162,8 @@ impl Consent {
 /// configuration.
 pub type PluginFuture<'p, T> = Pin<Box<dyn Future<Output = T> + Send + 'p>>;
 
-/// The host of all plugins.
+/// The host of all plugins, as the gate sees the host. No call fails: a plugin's failure is a
+/// denial or, if so configured, an abstention (`plugin.md` section 5).
 pub trait PluginHost: fmt::Debug + Send + Sync {
     /// Returns the interests of a plugin; `None` if the plugin does not exist.
     fn interests(&self, plugin: &PluginName) -> Option<Arc<Interests>>;

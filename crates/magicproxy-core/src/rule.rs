@@ -41,7 +41,9 @@ pub(crate) const MAX_LIST_STEPS: usize = 1_200_000;
 /// The number of too complex patterns after which the rest of a list is not looked at.
 const MAX_TOO_COMPLEX: usize = 4;
 
-/// A checked rule, made by [`Rule::parse`] or from a list.
+/// A checked rule: methods, a pattern of paths, and perhaps effects. Made by [`Rule::parse`] or
+/// from a list, and always bounded in its matching. Not yet compiled with the other rules of its
+/// list.
 #[derive(Clone, Debug)]
 pub struct Rule {
     raw: RawRule,
@@ -53,7 +55,8 @@ pub struct Rule {
     state: Option<Arc<RuleEffects>>,
 }
 
-/// The methods that a rule admits.
+/// The methods that a rule admits. `*` never admits
+/// [`CONNECT`, `TRACE` and their kin](is_never_admitted).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Methods {
     Any,
@@ -70,9 +73,10 @@ impl Methods {
 }
 
 impl Rule {
-    /// Checks a single rule.
+    /// Checks a single rule: `rules.md` sections 1 to 4.
     ///
-    /// # Errors [`ParseRuleError`] with the rule as written and its fault.
+    /// # Errors
+    /// [`ParseRuleError`] with the rule as written and its fault.
     pub fn parse(raw: RawRule, mode: PatternMode) -> Result<Self, ParseRuleError> {
         Self::parse_within(raw, mode, &mut Budget::new(MAX_LIST_STEPS))
     }
@@ -95,9 +99,11 @@ impl Rule {
         }
     }
 
-    /// Checks a list of rules and finds every fault.
+    /// Checks a list of rules and finds every fault: `rules.md` sections 1 to 4. For rules that a
+    /// token holds, whose meaning never changes.
     ///
-    /// # Errors All faults, in the order of the list.
+    /// # Errors
+    /// All faults, in the order of the list.
     pub fn parse_list(raw: &[RawRule], mode: PatternMode) -> Result<Vec<Self>, Vec<RuleFault>> {
         Self::parse_list_within(raw, mode, &mut Budget::new(MAX_LIST_STEPS))
     }
@@ -106,7 +112,8 @@ impl Rule {
     /// [`Self::parse_list`], and rules that cannot mean what was typed (`rules.md` section 7). A
     /// token may hold rules of the second kind all the same.
     ///
-    /// # Errors All faults, in the order of the list.
+    /// # Errors
+    /// All faults, in the order of the list.
     pub fn parse_new_list(raw: &[RawRule], mode: PatternMode) -> Result<Vec<Self>, Vec<RuleFault>> {
         Self::parse_new_list_with(raw, mode, &Work::unlimited())
     }
@@ -384,7 +391,7 @@ pub enum RuleFault {
         "the rules together are too complex: write the patterns more simply, without counted or nested repetitions"
     )]
     TooComplex,
-    /// A fault of a single rule.
+    /// A fault of a single rule; rules are counted from 1.
     #[error("rule {number}: {error}")]
     Rule {
         /// The rule's place in the list, from 1.

@@ -1,5 +1,5 @@
 //! State that a stateless proxy cannot know: owners, and the contract that every store keeps.
-//! Specification: `state.md`.
+//! Specification: `state.md` and `state-store.md`.
 //!
 //! A store holds *partitions*, each of which belongs to an owner, to the items of a list, or to the
 //! revocations. A partition maps names to entries with an end. The meaning of entries is no affair
@@ -24,8 +24,8 @@ pub const MAX_ENTRY_VALUE_BYTES: usize = 64 * 1024;
 /// The number of parts of a window; a part that is partly past still counts whole.
 pub const WINDOW_PARTS: u64 = 60;
 
-/// The name of a part of the store, 32 bytes made from its owner or subject. A digest, so nothing
-/// can be read from the name.
+/// The name of a part of the store, 32 bytes: a SHA-256 of its owner or subject, so nothing can be
+/// read from the name. `state.md` section 1.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Partition([u8; 32]);
 
@@ -110,7 +110,7 @@ pub enum Change {
     Remove(Vec<u8>),
 }
 
-/// A demand on a counter: take one, within a bound.
+/// A demand on a counter: take one, within a bound. `state-store.md` section 3.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Demand {
     /// The name of the counter in its partition. Counters and entries do not share names, even if
@@ -119,7 +119,7 @@ pub struct Demand {
     /// The bound on the count.
     pub bound: Bound,
     /// The counter's end: from this second on the counter counts as absent; the latest end of
-    /// several demands holds. A window and leases end before, when no part of them counts any more.
+    /// several demands holds. A window and leases end earlier, when nothing taken counts any more.
     /// A demand whose end has come already is not met, because the store would not remember the
     /// count.
     pub expires_at: UnixTime,
@@ -128,7 +128,7 @@ pub struct Demand {
     pub room: u64,
 }
 
-/// A bound on a count. Each number is 1 to 1,000,000,000.
+/// A bound on a count, as the store understands a limit. Each number is 1 to 1,000,000,000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bound {
     /// At most this many, ever.
@@ -137,7 +137,8 @@ pub enum Bound {
     /// 2,678,400,000 (31 days).
     ///
     /// Time is divided into parts of a sixtieth ([`WINDOW_PARTS`]) of the length, counted from the
-    /// epoch; a taking counts until the whole length has passed since the end of its part.
+    /// epoch; an amount taken in a part counts until the whole length has passed since the part's
+    /// end.
     Window(u64, u64),
     /// At most this many at once: the holder has a lease of this many milliseconds, unless the
     /// lease is renewed or given back.
@@ -152,7 +153,7 @@ pub struct Holder(pub [u8; 16]);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnixMillis(pub u64);
 
-/// The outcome of demands.
+/// The outcome of demands: all of them met, or none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TakeResult {
     /// All demands are met: one of each was taken. Holds the number left of each, in the order of
@@ -189,7 +190,7 @@ pub struct RowLimits {
     pub total: u64,
     /// The rows that must still fit into both after the call.
     pub spare: u64,
-    /// The allowance from which further rows are taken, if an address pays for the rows.
+    /// The allowance from which further rows are taken, if a payer is charged for the rows.
     pub allowance: Option<Arc<RowAllowance>>,
 }
 
@@ -199,9 +200,10 @@ impl RowLimits {
         Self { partition: u64::MAX, total: u64::MAX, spare: 0, allowance: None };
 
     /// Checks that `added` rows fit beside the rows already held, and takes `added` from the
-    /// allowance.
+    /// allowance: `state-store.md` section 4.
     ///
-    /// # Errors [`FullScope`].
+    /// # Errors
+    /// [`FullScope`]: the part of the store that has no room.
     pub fn admit(&self, added: u64, held: &RowCount) -> Result<(), FullScope> {
         let needed = added.saturating_add(self.spare);
         if needed == 0 {
@@ -231,7 +233,8 @@ pub struct RowCount {
     pub total: u64,
 }
 
-/// The number of rows that a payer may still add.
+/// The number of rows that a payer may still add. Shared by all calls of the payer, so each call
+/// takes its rows in an atomic step.
 #[derive(Debug)]
 pub struct RowAllowance(AtomicU64);
 
@@ -298,7 +301,8 @@ pub enum StoreError {
     /// No room for a further row. Nothing was changed.
     #[error(transparent)]
     Full(#[from] FullScope),
-    /// The store cannot be reached, or its medium failed. The change may or may not have been made.
+    /// The store cannot be reached, or its medium failed. The change may or may not have been made,
+    /// and is never made twice.
     #[error("the state store is not available: {0}")]
     Unavailable(String),
     /// The store holds a row that cannot be understood.
@@ -312,9 +316,9 @@ pub enum StoreError {
 /// The result of a store's call, to be awaited.
 pub type StoreFuture<'s, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 's>>;
 
-/// A store of state. Each call is an atomic step; a change by [`apply`](Self::apply),
-/// [`take`](Self::take) or [`give_back`](Self::give_back) that has returned survives the end of the
-/// process, however the process ends.
+/// A store of state: `state-store.md`. Each call is an atomic step; a change by
+/// [`apply`](Self::apply), [`take`](Self::take) or [`give_back`](Self::give_back) that has returned
+/// survives the end of the process, however the process ends.
 ///
 /// A future that is dropped may or may not have had its effect. The calling program supplies all
 /// times; a partition that is called with an earlier time than in the latest call that changed the

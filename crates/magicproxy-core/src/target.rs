@@ -26,7 +26,8 @@ pub const MAX_TARGET_BYTES: usize = 8 * 1024;
 /// The longest path, in bytes.
 pub const MAX_PATH_BYTES: usize = 4 * 1024;
 
-/// A request target in canonical form.
+/// A request target in canonical form: the path and query on which rules decide, and which the
+/// upstream receives byte for byte.
 ///
 /// INVARIANT: `path` begins with `/`, obeys section 2 of the specification, and so does every entry
 /// of `further_readings`; `query` obeys section 3. [`RequestTarget::parse`] is the only maker.
@@ -41,7 +42,8 @@ impl RequestTarget {
     /// Reads a target in origin form, as in the request line or in HTTP/2's `:path`, for an
     /// upstream that reads paths as in `settings`.
     ///
-    /// # Errors [`ParseTargetError`]: the target has no single meaning, or is too long.
+    /// # Errors
+    /// [`ParseTargetError`]: the target has no single meaning, or is too long.
     pub fn parse(text: &[u8], settings: impl Into<PathSettings>) -> Result<Self, ParseTargetError> {
         Self::parse_for(text, settings.into())
     }
@@ -95,8 +97,8 @@ impl RequestTarget {
         }
     }
 
-    /// Every reading that a sane upstream may make of the path; the canonical path is the first.
-    /// All must be allowed.
+    /// Returns every reading that a sane upstream may make of the path; the canonical path is the
+    /// first. All must be allowed: section 4.
     pub fn readings(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.path.as_str()).chain(self.further_readings.iter().map(String::as_str))
     }
@@ -104,8 +106,9 @@ impl RequestTarget {
     /// Returns the raw value of the query parameter of this name (compared as in section 3); the
     /// empty text for a parameter without `=`.
     ///
-    /// # Errors [`AmbiguousParameter`]: several parameters have the name, in any spellings, or the
-    /// parameter exists only for a server that splits at `;`.
+    /// # Errors
+    /// [`AmbiguousParameter`]: several parameters have the name, in any spellings, or the parameter
+    /// exists only for a server that splits at `;`.
     pub fn query_parameter(&self, name: &str) -> Result<Option<&str>, AmbiguousParameter> {
         self.query.as_deref().map_or(Ok(None), |query| query::value(query, name))
     }

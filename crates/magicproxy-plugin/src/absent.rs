@@ -22,7 +22,8 @@ enum Never {}
 impl Host {
     /// Always fails.
     ///
-    /// # Errors [`LoadError::NotBuilt`].
+    /// # Errors
+    /// [`LoadError::NotBuilt`].
     pub fn new(_: HostSettings) -> Result<Self, Vec<LoadError>> {
         Err(vec![LoadError::NotBuilt])
     }

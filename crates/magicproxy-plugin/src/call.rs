@@ -130,7 +130,7 @@ impl Call {
     }
 }
 
-/// Returns the request with nothing but the plugin's interests, whatever else the client sends.
+/// Returns the request with nothing but the plugin's interests, even if the request holds more.
 fn shown_request(request: &PluginRequest, interests: &Interests) -> exchange::Request {
     exchange::Request {
         upstream: request.upstream.clone(),

@@ -18,7 +18,8 @@ const KEPT_BYTES: usize = 64 * 1024;
 
 /// Makes the engine for plugins whose memories have at most `memory` bytes.
 ///
-/// # Errors The machine cannot run the engine, or has not the address space.
+/// # Errors
+/// The machine cannot run the engine, or has not the address space.
 pub(crate) fn engine(memory: usize, cache: Option<Arc<FunctionCache>>) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     config.epoch_interruption(true).consume_fuel(true);

@@ -96,7 +96,8 @@ fn way_forward(import: &str) -> &'static str {
     }
 }
 
-/// The reasons why a call of a plugin failed.
+/// The reasons why a call of a plugin failed: `plugin.md` sections 4 and 5. For the operator's log;
+/// clients learn only of the denial.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallFailure {

@@ -29,7 +29,8 @@ use crate::ticker::Ticker;
 /// The time between two looks at the files.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
 
-/// The host of all plugins, which loads, calls and reloads plugins.
+/// The host of all plugins, which loads, calls and reloads plugins. A plugin's failure never ends
+/// the host, another call or another plugin.
 pub struct Host {
     engine: Engine,
     ticker: Ticker,
@@ -54,7 +55,7 @@ struct Slot {
 pub struct ReloadResult {
     /// The plugin.
     pub plugin: PluginName,
-    /// The time of loading, or the reason why the old version stays in use.
+    /// The time that the loading took, or the reason why the old version stays in use.
     pub outcome: Result<Duration, LoadFailure>,
 }
 
@@ -67,7 +68,8 @@ impl fmt::Debug for Host {
 impl Host {
     /// Loads all plugins. Compiles, and so blocks.
     ///
-    /// # Errors The faults of all plugins together.
+    /// # Errors
+    /// The faults of all plugins together.
     pub fn new(settings: HostSettings) -> Result<Self, Vec<LoadError>> {
         let mut host = Self::empty(&settings).map_err(|error| vec![error])?;
         let mut errors = Vec::new();
@@ -96,7 +98,8 @@ impl Host {
         })
     }
 
-    /// Asks a plugin about a request, and reports everything known of the call.
+    /// Asks a plugin about a request, and reports everything known of the call: verdict or failure,
+    /// lines and time.
     pub async fn ask(
         &self,
         plugin: &PluginName,

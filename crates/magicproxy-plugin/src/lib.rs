@@ -4,7 +4,7 @@
 //! [`PluginRequest`](magicproxy_core::plugin::PluginRequest), and may call the imports of
 //! `wit/since_v1`. Its time, memory and work are bounded, and any failure of a plugin is a verdict.
 //!
-//! # Limits of plugins
+//! # What it is not
 //!
 //! No plugin sees a token or a credential, changes a request, or opens a file or a connection. A
 //! plugin can read and write its own entries in the state store, and nothing else. This crate

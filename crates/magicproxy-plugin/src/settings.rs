@@ -46,7 +46,8 @@ impl PluginSettings {
     }
 }
 
-/// The limits of a single call.
+/// The limits of a single call: `plugin.md` section 4. Beyond a limit the call fails, and
+/// [`OnFailure`] decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The time to run, without the waiting for the store.
@@ -76,7 +77,7 @@ pub enum OnFailure {
     /// A denial of the request.
     #[default]
     Deny,
-    /// An abstention of the plugin: rules and other plugins decide. A plugin whose purpose is to
-    /// deny then fails open.
+    /// An abstention of the plugin: rules and other plugins decide. **This fails open** for a
+    /// plugin whose purpose is to deny.
     Abstain,
 }

@@ -30,7 +30,8 @@ struct Shared {
 impl Ticker {
     /// Starts the thread.
     ///
-    /// # Errors The system has no thread to give.
+    /// # Errors
+    /// The system has no thread to give.
     pub(crate) fn start(engine: Engine) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let ticked = Arc::clone(&shared);

@@ -67,10 +67,10 @@ impl Counter {
         }
     }
 
-    /// Returns the millisecond from which on nothing taken counts any more; `None` if the amount
-    /// counts for ever.
+    /// Returns the millisecond from which on nothing of the amount counts any more; `None` if the
+    /// amount counts for ever.
     ///
-    /// INVARIANT: a later taking never moves this millisecond to an earlier time.
+    /// INVARIANT: an amount taken later never moves this millisecond to an earlier time.
     pub(crate) fn counts_until(&self, bound: &Bound) -> Option<u64> {
         match (self, bound) {
             (Self::Window(parts), Bound::Window(_, length)) => {
@@ -146,7 +146,7 @@ fn free_at(parts: &[(u64, u64)], count: u64, number: u64, length: u64) -> Option
     None
 }
 
-/// Returns the first millisecond in which the takings of this part do not count any more.
+/// Returns the first millisecond in which the amount taken in this part does not count any more.
 fn ceases(part: u64, length: u64) -> u64 {
     ((part + WINDOW_PARTS + 1) * length).div_ceil(WINDOW_PARTS)
 }

@@ -11,10 +11,10 @@
 //! | [`RedbStore`] | a single proxy: a file, durable when a call has returned |
 //! | [`ValkeyStore`] | several proxies that share their state |
 //!
-//! # Limits of a store
+//! # What it is not
 //!
 //! Stored values mean nothing here: entries are bytes under names, with an end. A store sees no
-//! request, no token and no credential, and decides nothing. A store never makes up a response: a
+//! request, no token and no credential, and decides nothing. A store never makes up a result: a
 //! failure to read or write is an error, and the proxy denies.
 //!
 //! Specification: `docs/spec/state-store.md`. The rows of a store are read by later versions; this

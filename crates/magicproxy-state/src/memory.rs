@@ -19,7 +19,7 @@ use crate::steps::{self, StepTerms};
 /// The most ended rows that are removed with each change.
 const SWEPT: usize = 16;
 
-/// A store in memory.
+/// A store in memory, not shared and not durable: for tests and trials.
 #[derive(Default)]
 pub struct MemoryStore(Mutex<StoredRows>);
 

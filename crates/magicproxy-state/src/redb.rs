@@ -33,8 +33,8 @@ use worker::{DiskAnnouncement, ReadJob, RowChange, WriteJob};
 /// The most names that are looked up on the calling thread.
 const SHORT: usize = 64;
 
-/// A store in a single file. Dropping the store waits for the calls already begun, and releases the
-/// file.
+/// A store in a single file, for a single process: `state-store.md` section 5. Dropping the store
+/// waits for the calls already begun, and releases the file.
 pub struct RedbStore {
     shared: Arc<SharedDatabase>,
     writer: Option<mpsc::Sender<WriteJob>>,
@@ -43,10 +43,10 @@ pub struct RedbStore {
 }
 
 impl RedbStore {
-    /// Opens the file, or makes the file; its folder must exist.
+    /// Opens the file, or makes the file with mode 0600; its folder must exist.
     ///
-    /// # Errors If the file cannot be opened for writing, is open in another process, or is no
-    /// store of this version.
+    /// # Errors
+    /// If the file cannot be opened for writing, is open elsewhere, or is no store of this version.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let shared = Arc::new(SharedDatabase::open(path)?);
         let (writer, writes) = mpsc::channel();

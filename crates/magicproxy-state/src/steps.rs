@@ -157,7 +157,7 @@ pub(crate) fn take(
     for (index, demand) in demands.iter().enumerate() {
         let end = millis(demand.expires_at);
         if end <= now {
-            // The store would not remember the taking.
+            // The store would not remember the amount taken.
             return Ok(TakeResult::Not { demand: index, retry_after: None });
         }
         let name = counter_key(&demand.bound, &demand.counter);
@@ -175,8 +175,7 @@ pub(crate) fn take(
                 return Ok(TakeResult::Not { demand: index, retry_after });
             }
         }
-        // A counter is not kept after its takings have ceased to count, however long its owner
-        // lives.
+        // A counter is not kept after its amount has ceased to count, however long its owner lives.
         let end = known.max(end).min(counter.counts_until(&demand.bound).unwrap_or(u64::MAX));
         counters.insert(name, (end, counter));
     }

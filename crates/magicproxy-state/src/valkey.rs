@@ -57,7 +57,7 @@ impl ValkeySettings {
     }
 }
 
-/// A store in Valkey or Redis.
+/// A store in Valkey or Redis, for several proxies: `state-store.md` section 5.
 pub struct ValkeyStore {
     jobs: mpsc::UnboundedSender<Job>,
     prefix: String,
@@ -68,7 +68,8 @@ pub struct ValkeyStore {
 impl ValkeyStore {
     /// Makes a store without connecting; [`ping`](StateStore::ping) connects.
     ///
-    /// # Errors If the certificates cannot be read, or the thread cannot be started.
+    /// # Errors
+    /// If the certificates cannot be read, or the thread cannot be started.
     pub fn new(settings: ValkeySettings) -> Result<Self, StoreError> {
         let name = settings.url.to_string();
         let unfit = |error: &dyn fmt::Display| StoreError::Unavailable(format!("{name}: {error}"));

@@ -18,7 +18,8 @@ pub use super::shape::ValueKind;
 pub use fault::{FormFault, FormFaultKind, FormFaults};
 pub use value::ValueFault;
 
-/// A form of JSON values.
+/// A form of JSON values, with words for the person who writes such a value. Forms are constants of
+/// this crate; a form does not decide what is accepted, but explains a refusal.
 #[derive(Debug)]
 pub struct Form {
     /// The expected value, in words for the person who writes the JSON.
@@ -98,7 +99,8 @@ impl Member {
 impl Form {
     /// Reads a JSON object of this form.
     ///
-    /// # Errors [`FormFaults`]: every fault, with the name of its member and the expected value.
+    /// # Errors
+    /// [`FormFaults`]: every fault, with the name of its member and the expected value.
     pub fn read<T: DeserializeOwned>(&self, json: &[u8]) -> Result<T, FormFaults> {
         super::object(json).map_err(|error| self.faults(json, &error))
     }

@@ -36,7 +36,7 @@ fn folded(character: char) -> impl Iterator<Item = char> {
     character.to_lowercase().flat_map(char::to_uppercase).flat_map(char::to_lowercase)
 }
 
-/// The names of an object's members as lenient readers compare names, no two equal.
+/// The names of an object's members as lenient readers compare names; no two are equal.
 #[derive(Debug)]
 pub(crate) struct LenientNames<'n> {
     members: &'n Map<String, Value>,

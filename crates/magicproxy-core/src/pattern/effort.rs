@@ -16,8 +16,8 @@ use regex_automata::util::primitives::StateID;
 pub(super) const STEPS_OF_A_STATE: usize = 4;
 
 /// The work of compiling rules that may be done now, in steps of a `Budget`. Several budgets share
-/// one `Work`: whatever the budgets allow, the work is done out of here. When no work is left,
-/// nothing more compiles; the rules are not at fault, and may be compiled later.
+/// one `Work`: a budget bounds a list, and `Work` bounds all lists that are compiled now. When no
+/// work is left, nothing more compiles; the rules are not at fault, and may be compiled later.
 #[derive(Clone, Debug)]
 pub struct Work(Rc<WorkLeft>);
 

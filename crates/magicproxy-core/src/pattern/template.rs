@@ -4,8 +4,8 @@
 //! Most rules are of this kind, and an automaton for a simple rule costs a hundred times as much. A
 //! class repeated a fixed number of times ends after that number. Behind a class repeated without
 //! bound stands the end of the pattern, or a literal whose first byte is not in the class. So the
-//! class ends with the last byte that belongs to the class, and the place is found by reading on:
-//! by a [`Tree`](super::Tree), which matches the same paths as an automaton. `rules.md` section 4.
+//! class ends where its bytes end, and the place is found by reading on: by a
+//! [`Tree`](super::Tree), which matches the same paths as an automaton. `rules.md` section 4.
 
 use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
 

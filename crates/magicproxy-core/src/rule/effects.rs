@@ -1,5 +1,5 @@
-//! The effects of rules that use state: their demands, and the gifts of their success. `state.md`
-//! section 2.
+//! The effects of rules that use state: their demands on a request, and the results of a success.
+//! `state.md` section 2.
 
 use std::fmt;
 
@@ -17,8 +17,8 @@ use crate::upstream_name::UpstreamName;
 /// The most grants of a rule.
 pub const MAX_RULE_GRANTS: usize = 8;
 
-/// The effects of a rule besides allowing: counts, grants, receipts and list items. Made from a
-/// rule's object form.
+/// The effects of a rule besides allowing: counts, grants, a receipt or list items. Made from a
+/// rule's object form, and never part of a caveat or a ceiling: `state.md` section 2.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleEffects {
     /// The name of the rule's count, different from the names of other rules' counts.
@@ -68,7 +68,9 @@ impl From<ListItemsDenial> for EffectInputFault {
     }
 }
 
-/// The name of an owner, as given by the operator: 1 to 64 characters of `A-Z a-z 0-9 . _ -`.
+/// The name of an owner, as given by the operator in a scope: 1 to 64 characters of
+/// `A-Z a-z 0-9 . _ -`. A name is no secret, so [`owner`](Self::owner) binds the name to a
+/// credential: `state.md` section 1.1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnerName(String);
 
@@ -194,7 +196,9 @@ impl RuleEffects {
     /// Finds the rule's input in a request whose method and path the rule allows. `state.md`
     /// sections 3.4, 5.1 and 5.2.
     ///
-    /// # Errors [`EffectInputFault`].
+    /// # Errors
+    /// [`EffectInputFault`]: the request's body must be read first, is unreadable, or asks for more
+    /// than the rule allows.
     pub fn find(&self, request: &RequestView<'_>) -> Result<EffectInput, EffectInputFault> {
         if let Some(list_items) = &self.list_items {
             return Ok(EffectInput::Items(list_items.of_request(request)?));
@@ -228,9 +232,10 @@ impl RuleEffects {
         self.grants.iter().any(GrantTemplate::reads_response)
     }
 
-    /// Returns the grants of a success: for each path, its methods.
+    /// Returns the grants of a success: for each path, its methods. `state.md` section 3.
     ///
-    /// # Errors [`NoGrant`], for the first value that is absent or unfit.
+    /// # Errors
+    /// [`NoGrant`], for the first value that is absent or unfit.
     pub fn granted(&self, facts: &Facts<'_>) -> Result<Vec<NewGrant>, NoGrant> {
         let mut granted: Vec<NewGrant> = Vec::with_capacity(self.grants.len());
         for template in &self.grants {

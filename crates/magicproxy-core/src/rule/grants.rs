@@ -21,7 +21,8 @@ const MAX_NAMES: usize = 8;
 /// The longest value, in bytes.
 const MAX_GRANT_VALUE_BYTES: usize = 256;
 
-/// A JSON value in which no object has a repeated member.
+/// A JSON value in which no object has a repeated member: two readers of a repeated member could
+/// find different values for a grant.
 #[derive(Debug)]
 pub struct Document(pub(super) serde_json::Value);
 
@@ -61,7 +62,8 @@ fn index(name: &str) -> Option<usize> {
     if name.starts_with('0') && name != "0" { None } else { name.parse().ok() }
 }
 
-/// The sources of a grant's values.
+/// The sources of a grant's values: the request, and the response to the request. `state.md`
+/// section 3.2.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'f> {
     /// The request's canonical path.
@@ -271,7 +273,8 @@ fn last_segment(location: &str) -> Option<String> {
     (!before.ends_with('/')).then(|| last.to_owned())
 }
 
-/// A grant from a successful request: methods on a path. Not yet stored.
+/// A new grant, from the response to a successful request: methods on a path. Not yet held by
+/// anybody, until the store has the grant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewGrant {
     path: String,
@@ -316,7 +319,7 @@ impl NewGrant {
     }
 }
 
-/// A grant that an owner holds, read from the store.
+/// A grant that an owner holds, read from the store: methods on exactly this path.
 ///
 /// INVARIANT: made only of rows read from the owner's partition; nothing else proves a grant.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -25,7 +25,8 @@ pub(super) const MAX_KEY: usize = 4;
 /// The longest value of a key's member, in bytes.
 const MAX_ELEMENT_VALUE_BYTES: usize = 255;
 
-/// The `list_items` of a rule, as written and not yet checked.
+/// The `list_items` of a rule, as written and not yet checked. [`RuleEffects`](super::RuleEffects)
+/// holds the checked form, [`ListItems`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListItemsObject {
@@ -72,11 +73,13 @@ impl ListItemsObject {
     }
 }
 
-/// The checked `list_items` of a rule.
+/// The checked `list_items` of a rule: which items of the list in a request's body may be created
+/// and deleted. `state.md` section 5.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListItems(ListItemsObject);
 
-/// A list item of a request.
+/// A list item of a request: its key and the action. Other members of the item are checked against
+/// the rule, and not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListItem {
     /// The action on the item: creation or deletion.
@@ -190,9 +193,11 @@ impl ListItems {
         Ok(self.read(body)?)
     }
 
-    /// Returns the items of a request's body, all of them allowed by the rule.
+    /// Returns the items of a request's body, all of them allowed by the rule: `state.md` sections
+    /// 5.1 and 5.2.
     ///
-    /// # Errors [`ListItemsDenial`].
+    /// # Errors
+    /// [`ListItemsDenial`]: the body is unreadable, or an item is not allowed.
     pub fn read(&self, body: &[u8]) -> Result<Vec<ListItem>, ListItemsDenial> {
         let document = Document::parse(body).ok_or(ListItemsDenial::Unreadable)?;
         let Value::Object(members) = &document.0 else { return Err(ListItemsDenial::Unreadable) };
@@ -231,8 +236,9 @@ impl ListItems {
         )
     }
 
-    /// True if the upstream's list holds any of these items. `None` if the listing does not tell.
-    /// Reads the listing without keeping more in memory than the key of a single item.
+    /// True if the upstream's list holds any of these items: `state.md` section 5.5. `None` if the
+    /// listing does not tell. Reads the listing without keeping more in memory than the key of a
+    /// single item.
     #[must_use]
     pub fn hold_any(&self, listing: &[u8], list_items: &[ListItem]) -> Option<bool> {
         listing::find_any(&self.0, listing, list_items)

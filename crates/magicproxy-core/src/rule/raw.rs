@@ -12,8 +12,8 @@ use crate::limit::Limit;
 use crate::plugin::PluginName;
 use crate::rule::list_items::ListItemsObject;
 
-/// A rule as written and not yet checked. [`Rule::parse`](super::Rule::parse) makes a
-/// [`Rule`](super::Rule) of a raw rule.
+/// A rule as written and not yet checked: nothing is known of its methods and its pattern.
+/// [`Rule::parse`](super::Rule::parse) makes a [`Rule`](super::Rule) of a raw rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum RawRule {
@@ -85,7 +85,8 @@ pub(crate) const OPERATORS_MEMBER: &str =
 impl RawRule {
     /// Reads a rule from JSON: an object, or a text.
     ///
-    /// # Errors [`FormFaults`].
+    /// # Errors
+    /// [`FormFaults`]: every fault, with the name of its member.
     pub fn from_json(json: &str) -> Result<Self, FormFaults> {
         serde_json::from_str(json).map_err(|error| super::RULE.faults(json.as_bytes(), &error))
     }

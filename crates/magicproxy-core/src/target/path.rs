@@ -196,8 +196,8 @@ fn push_encoded(canonical: &mut String, byte: u8) {
     canonical.push(hex(byte & 15));
 }
 
-/// Refuses empty segments, dot segments and their look-alikes with blanks. A final `/` is a path of
-/// its own.
+/// Refuses empty segments, dot segments and their look-alikes with blanks, against servers that
+/// resolve or trim such segments. A final `/` is a path of its own.
 fn check_segments(path: &str) -> Result<(), ParseTargetError> {
     if has_simple_segments(path) {
         return Ok(());

@@ -1,6 +1,7 @@
 //! An upstream's reading of paths: `request-target.md` section 4.
 
-/// The meaning of `%2F` inside a path, for an upstream.
+/// The meaning of `%2F` inside a path, for an upstream. Configured by the operator as
+/// `encoded_slash`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EncodedSlash {
     /// Unknown: a target with `%2F` is refused.
@@ -14,7 +15,7 @@ pub enum EncodedSlash {
 }
 
 /// The meaning of `%25`, of `;`, and of characters that normalise to a dot, a slash, a backslash or
-/// a `%`, for an upstream.
+/// a `%`, for an upstream. Configured by the operator as `path_reading`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PathReading {
     /// Unknown: a target with any of these characters is refused.
@@ -22,9 +23,9 @@ pub enum PathReading {
     Strict,
     /// A path is percent-decoded once, and every character then stands for itself.
     DecodeOnce,
-    /// The same as [`DecodeOnce`](Self::DecodeOnce), apart from path parameters: the text behind a
-    /// `;` in a segment may be cut off, as servlet containers do. The request must be allowed with
-    /// the parameters and without.
+    /// The same as [`PathReading::DecodeOnce`], apart from path parameters: the text behind a `;`
+    /// in a segment may be cut off, as servlet containers do. The request must be allowed with the
+    /// parameters and without.
     Servlet,
     /// A path is percent-decoded once and then normalised (NFKC, or Windows' best fit): look-alikes
     /// are refused.

@@ -3,8 +3,8 @@
 
 use super::RequestTarget;
 
-/// The known parts of a request. A part that was not read is absent, and a rule that needs the part
-/// returns its [name](Part).
+/// The known parts of a request. A part that was not read is absent, and a rule that needs an
+/// absent part returns the part's [name](Part), so that the gate reads the part and asks again.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestView<'r> {
     method: &'r str,
@@ -47,7 +47,8 @@ impl<'r> RequestView<'r> {
 
     /// The body.
     ///
-    /// # Errors [`Part::Body`], if the body was not read.
+    /// # Errors
+    /// [`Part::Body`], if the body was not read.
     pub fn body(&self) -> Result<&'r [u8], Part> {
         self.body.ok_or(Part::Body)
     }

@@ -108,7 +108,7 @@ fn full(what: i64) -> Option<FullScope> {
     }
 }
 
-/// Returns the changes of rows; `None` if at no time more or fewer rows end than before.
+/// Returns the changes of rows; `None` if no end gains or loses rows.
 fn rows(added: i64, pairs: &[i64]) -> Option<Rows> {
     let pairs = pairs.as_chunks::<2>().0.iter();
     let ends = pairs

@@ -9,13 +9,14 @@ use std::str::FromStr;
 /// | form | meaning |
 /// |---|---|
 /// | `redis://[USER[:PASSWORD]@]HOST[:6379][/DATABASE]` | a single server |
-/// | `redis+sentinel://[USER[:PASSWORD]@]HOST[:26379],…/MASTER[/DATABASE]` | the master of this name, found through the Sentinels |
+/// | `redis+sentinel://[USER[:PASSWORD]@]HOST[:26379],…/MASTER[/DATABASE]` | the master |
 /// | `redis+cluster://[USER[:PASSWORD]@]HOST[:6379],…` | a Cluster with these servers |
 /// | `unix:PATH[?user=USER&password=PASSWORD&database=N]` | a single server on this machine |
 ///
-/// `rediss` in place of `redis` is TLS; `valkey` and `valkeys` mean the same. Sentinels that want a
-/// password receive it by `?sentinel_user=USER&sentinel_password=PASSWORD`. In names and passwords,
-/// any character that is not a letter or a digit may be written as `%XX`.
+/// `rediss` in place of `redis` is TLS; `valkey` and `valkeys` mean the same. MASTER is the name of
+/// the master that the Sentinels tell. Sentinels that want a password receive it by
+/// `?sentinel_user=USER&sentinel_password=PASSWORD`. In names and passwords, any character that is
+/// not a letter or a digit may be written as `%XX`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ValkeyUrl {
     pub(super) servers: Servers,
