@@ -1,4 +1,5 @@
-//! Lengths of time as people write them: `90s`, `15m`, `1h`, `7d`, `1h 30m`, or a number of seconds.
+//! Lengths of time as people write them: `90s`, `15m`, `1h`, `7d`, `1h 30m`, or a number of
+//! seconds.
 
 use std::fmt;
 
@@ -8,11 +9,12 @@ use serde::{Deserialize, Deserializer};
 const UNITS: [(char, u64); 5] =
     [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400), ('w', 7 * 86_400)];
 
-/// What a length of time is written as, in words.
+/// The spellings of a length of time, in words for an error message.
 pub(crate) const EXPECTED: &str =
     "a number of seconds or a text such as \"1h\", with `s`, `m`, `h`, `d` or `w`";
 
-/// The seconds that a text says. No fraction, no sign, no unit twice.
+/// Reads a length of time and returns its seconds. Refuses fractions, signs and a unit that is not
+/// smaller than the unit before, so no unit comes twice.
 pub(crate) fn seconds(text: &str) -> Option<u64> {
     if is_number(text) {
         return text.parse().ok();
@@ -44,7 +46,7 @@ fn is_number(text: &str) -> bool {
     (1..=12).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A length of time, in seconds, given as a number or as a text.
+/// A length of time in seconds, read from a JSON number or text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seconds(pub(crate) u64);
 

@@ -1,4 +1,5 @@
-//! The alphabets of RFC 4648 that we use, strict about padding and trailing bits, so that a token has one spelling.
+//! The alphabets of RFC 4648 used here, strict about padding and trailing bits, so that a token has
+//! a single spelling.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -12,7 +13,7 @@ pub(crate) fn from_base64url(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
 }
 
-/// Reads as many bytes from lower-case hexadecimal digits.
+/// Reads `N` bytes from exactly `2 * N` lower-case hexadecimal digits.
 pub(crate) fn from_hex<const N: usize>(digits: &str) -> Option<[u8; N]> {
     let value = |digit: u8| match digit {
         b'0'..=b'9' => Some(digit - b'0'),
@@ -35,7 +36,7 @@ pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }
 
-/// Writes two digits for each byte, in lower case and without allocating.
+/// Writes two hexadecimal digits for each byte, in lower case and without allocating.
 pub(crate) fn hex(bytes: &[u8], digits: &mut [u8]) {
     for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
         *pair = [byte >> 4, byte & 15]
@@ -43,14 +44,15 @@ pub(crate) fn hex(bytes: &[u8], digits: &mut [u8]) {
     }
 }
 
-/// Base32 in lower case, without padding.
+/// Encodes bytes as base32 in lower case, without padding.
 pub(crate) fn base32(bytes: &[u8]) -> String {
     let mut text = BASE32_NOPAD.encode(bytes);
     text.make_ascii_lowercase();
     text
 }
 
-/// Reads base32 in lower case: no padding, no bits that mean nothing, no length that no bytes have.
+/// Reads base32 in lower case. Refuses padding, set bits behind the last byte, and lengths that no
+/// encoding has.
 pub(crate) fn from_base32(text: &str) -> Option<Vec<u8>> {
     if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return None;

@@ -1,4 +1,5 @@
-//! JSON read strictly: objects are objects, absent is not null, and what is there twice is refused (by `serde`'s derived types).
+//! Strict reading of JSON: a list never stands for an object, null is not absence, and a repeated
+//! member is refused (by `serde`'s derived types).
 
 pub mod form;
 mod lenient;
@@ -19,7 +20,7 @@ use form::ValueFault;
 
 pub(crate) use lenient::{LenientNames, lenient};
 
-/// Reads a JSON object. `serde` alone would take a list of the members' values for one.
+/// Reads a JSON object. `serde` alone would also accept a list of the members' values.
 pub(crate) fn object<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
     if !json.trim_ascii_start().starts_with(b"{") {
         return Err(serde_json::Error::custom("expected a JSON object"));
@@ -27,13 +28,15 @@ pub(crate) fn object<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> 
     serde_json::from_slice(json)
 }
 
-/// The same of an object that may have members which are not known here: no name twice and no lone surrogate in them either.
+/// Reads a JSON object that may have unknown members. Refuses repeated names and lone surrogates in
+/// unknown members, too.
 pub(crate) fn extensible_object<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
     serde_json::from_slice::<UniqueScan>(json)?;
     object(json)
 }
 
-/// [`object`] without white space around it or before the first member: `token-v2.md` section 1.3.
+/// Reads a JSON object as [`object`] does, and refuses white space around the braces or before the
+/// first member: `token-v2.md` section 1.3.
 pub(crate) fn compact_object<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
     if !(json.starts_with(b"{\"") && json.ends_with(b"}")) {
         return Err(serde_json::Error::custom(ValueFault::NotCompact));
@@ -41,21 +44,21 @@ pub(crate) fn compact_object<T: DeserializeOwned>(json: &[u8]) -> serde_json::Re
     serde_json::from_slice(json)
 }
 
-/// A member that is there must have its type: null is not the same as absent.
+/// Reads an optional member. A present member must have its type: null is not the same as absent.
 pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
-/// [`present`], for an object inside an object.
+/// Reads an optional member as [`present`] does, for an object inside an object.
 pub(crate) fn present_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     inner_object(deserializer).map(Some)
 }
 
-/// An object inside an object or a list, which no list stands for.
+/// Reads an object inside an object or a list, and refuses a list in the object's place.
 pub(crate) fn inner_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
@@ -72,10 +75,11 @@ pub(crate) fn inner_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer.deserialize_any(OnlyMap(PhantomData))
 }
 
-/// An object whose members have names of their writer's choice, none of them twice: `serde` alone would keep the last.
+/// Reads an object whose members have names of the writer's choice, and refuses a repeated name:
+/// `serde` alone would keep the last value.
 ///
 /// # Errors
-/// Those of the deserialiser, and one where a member occurs twice.
+/// The deserialiser's errors, and an error if a member occurs twice.
 pub fn unique_map<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, T>, D::Error> {
@@ -101,14 +105,15 @@ pub fn unique_map<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer.deserialize_map(Members(PhantomData))
 }
 
-/// [`unique_map`], where null is not the same as absent.
+/// Reads an optional member as [`unique_map`] does; null is not the same as absent.
 pub(crate) fn present_unique_map<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<BTreeMap<String, T>>, D::Error> {
     unique_map(deserializer).map(Some)
 }
 
-/// A list, or one value instead of a list of one: for what people write.
+/// Reads an optional list, or a single value in place of a list with one item: for texts that
+/// people write.
 pub(crate) fn one_or_more<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<T>>, D::Error> {
@@ -131,14 +136,15 @@ pub(crate) fn one_or_more<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer.deserialize_any(OneOrMore(PhantomData)).map(Some)
 }
 
-/// [`one_or_more`], of a member that must be there.
+/// Reads a required member as [`one_or_more`] does.
 pub(crate) fn at_least_one<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
     one_or_more(deserializer).map(Option::unwrap_or_default)
 }
 
-/// Any JSON value in which no object has a member twice: two readers of such a text could see two different things.
+/// A JSON value of any kind in which no object has a repeated member: two readers of a repeated
+/// member could see two different values.
 #[derive(Debug)]
 pub struct UniqueValue(pub serde_json::Value);
 
@@ -201,15 +207,17 @@ impl<'de> Visitor<'de> for UniqueVisitor {
     }
 }
 
-/// The most members of an object that is read without being kept: their names are remembered until its end.
+/// The most members of an object that is read without being kept. The names are remembered until
+/// the object's end, so their number needs a bound.
 pub(crate) const MAX_MEMBERS: usize = 1_024;
 
-/// The names of an object's members so far, or what [`lenient()`] readers make of them, none of them twice.
+/// The names of an object's members so far, or their [`lenient()`] readings. A repeated name is an
+/// error.
 #[derive(Debug, Default)]
 pub(crate) struct UniqueNames<'de>(HashSet<Cow<'de, str>>);
 
 impl<'de> UniqueNames<'de> {
-    /// Notes a further name.
+    /// Notes a further name. Refuses a repeated name and more than [`MAX_MEMBERS`] names.
     pub(crate) fn note<E: serde::de::Error>(&mut self, name: Cow<'de, str>) -> Result<(), E> {
         if self.0.len() >= MAX_MEMBERS {
             return Err(E::custom("an object has more members than are read"));
@@ -218,12 +226,12 @@ impl<'de> UniqueNames<'de> {
     }
 }
 
-/// A member's name, borrowed from the text unless something in it is escaped.
+/// A member's name, borrowed from the text unless the name contains an escape.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Name<'n>(#[serde(borrow)] pub(crate) Cow<'n, str>);
 
-/// Any JSON value in which no object has a member twice, as [`UniqueValue`], without a tree of it: what is remembered are the
-/// names of the objects that are open.
+/// A check that no object in a JSON value has a repeated member, like [`UniqueValue`] but without
+/// building a tree: only the names of the open objects are remembered.
 #[derive(Debug)]
 pub(crate) struct UniqueScan;
 

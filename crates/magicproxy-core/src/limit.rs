@@ -1,4 +1,6 @@
-//! Limits: how many requests there may be. `state.md` section 6.
+//! Limits on the number of requests. `state.md` section 6.
+//!
+//! A limit says how much is allowed; the store counts (see [`crate::state`]).
 
 #[cfg(test)]
 mod tests;
@@ -11,32 +13,37 @@ use crate::json::form::{Form, Kind, Member, Presence, ValueFault};
 use crate::json::present;
 use crate::state::{Bound, Holder};
 
-/// The highest number that a limit may name.
+/// The highest number in a limit.
 pub const MAX_LIMIT: u64 = 1_000_000_000;
-/// How long a lease of a concurrent limit lasts unless it is renewed, in milliseconds.
+/// The duration of a lease of a concurrent limit until the lease must be renewed, in milliseconds.
 pub const LEASE_MILLIS: u64 = 60_000;
-/// How many limits of caveats may count something for one owner at a time. Whoever holds a token can append them without end.
+/// The most limits of caveats that may count for an owner at a time. Needed because any holder of a
+/// token can append caveats without end.
 pub const MAX_CAVEAT_COUNTERS: u64 = 64;
 /// The longest [`Period`]: 31 days.
 const MAX_PERIOD_SECONDS: u64 = 31 * 24 * 60 * 60;
 
-/// How many requests there may be, in which sense.
+/// A number of requests, and the sense in which requests are counted: a limit of a rule, a caveat
+/// or a mint request. A limit holds no count; the store counts, per owner and place of the limit
+/// (`state.md` section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
-    /// So many in any stretch of time of this length.
+    /// At most this many requests in any stretch of time of this length.
     Requests(u64, Period),
-    /// So many, ever.
+    /// At most this many requests, ever.
     Total(u64),
-    /// So many at once.
+    /// At most this many requests at once.
     Concurrent(u64),
 }
 
-/// One second to 31 days.
+/// A length of time for [`Limit::Requests`], in whole seconds: one second to 31 days. `state.md`
+/// section 6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Period(u64);
 
 impl Limit {
-    /// What a store is asked for; the holder is the request, for limits that it holds something of.
+    /// Returns the bound for the store. `holder` is the request, needed by a concurrent limit, in
+    /// which the request holds a lease.
     #[must_use]
     pub fn bound(&self, holder: Holder) -> Bound {
         match *self {
@@ -48,7 +55,8 @@ impl Limit {
 }
 
 impl Period {
-    /// Reads `90s`, `15m`, `1h`, `7d`.
+    /// Reads a period such as `90s`, `15m`, `1h` or `7d`: digits, the first not `0`, and a unit
+    /// right behind. Returns `None` for any other text, and for more than 31 days.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
@@ -59,7 +67,7 @@ impl Period {
         count.checked_mul(seconds).filter(|seconds| *seconds <= MAX_PERIOD_SECONDS).map(Self)
     }
 
-    /// Its length.
+    /// The period's length in seconds.
     #[must_use]
     pub fn seconds(self) -> u64 {
         self.0
@@ -68,7 +76,7 @@ impl Period {
 
 const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
 
-/// In the largest unit that is whole, so that one length has one text.
+/// Prints the period in the largest unit without a remainder, so that a length has a single text.
 impl fmt::Display for Period {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, seconds) =
@@ -77,7 +85,7 @@ impl fmt::Display for Period {
     }
 }
 
-/// The members as they are written.
+/// The members of a limit as written in JSON.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Members {
@@ -98,7 +106,7 @@ impl<'de> Deserialize<'de> for Limit {
     }
 }
 
-/// The form of a limit, for those who write one wrong.
+/// The form of a limit, for the faults of a malformed limit.
 pub(crate) static FORM: Form = Form {
     expected: "an object such as {\"requests\": 100, \"per\": \"1h\"}, {\"total\": 3} or {\"concurrent\": 2}",
     kind: Kind::Object(&[
@@ -148,7 +156,7 @@ impl Serialize for Limit {
     }
 }
 
-/// As in `requests=100/1h`: for people and on the command line.
+/// Prints a limit as in `requests=100/1h`: for people and on the command line.
 impl fmt::Display for Limit {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -159,14 +167,14 @@ impl fmt::Display for Limit {
     }
 }
 
-/// Why a text is no limit.
+/// The refusal of a text that is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected `requests=100/1h`, `total=3` or `concurrent=2`, with numbers from 1 to 1,000,000,000 and at most 31 days"
 )]
 pub struct ParseLimitError;
 
-/// Reads what [`Limit`]'s `Display` writes.
+/// Reads the text that [`Limit`]'s `Display` writes.
 impl std::str::FromStr for Limit {
     type Err = ParseLimitError;
 

@@ -1,9 +1,9 @@
-//! Methods that a rule may name, and how a request's method is compared with them.
+//! Methods that a rule may name, and their comparison with a request's method.
 //!
 //! Specification: `rules.md` section 1. Methods are case-sensitive (RFC 9110 section 9.1).
 
-/// The IANA HTTP Method Registry (RFC 9110 section 16.1) without `CONNECT`, `TRACE` and the HTTP/2 preface `PRI`,
-/// which no rule admits.
+/// The IANA HTTP Method Registry (RFC 9110 section 16.1) without `CONNECT`, `TRACE` and the HTTP/2
+/// preface `PRI`, which no rule admits.
 const REGISTERED: [&str; 37] = [
     "ACL",
     "BASELINE-CONTROL",
@@ -44,15 +44,16 @@ const REGISTERED: [&str; 37] = [
     "VERSION-CONTROL",
 ];
 
-/// A method that a rule names: a registered one. Cheap to copy.
+/// A method that a rule names: registered, in upper case, and never a tunnel or an echo. A
+/// request's method is not of this type, because clients may send any word. Cheap to copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Method(&'static str);
 
 impl Method {
-    /// Reads a method name as a rule writes it.
+    /// Reads a method name as written in a rule.
     ///
     /// # Errors
-    /// [`ParseMethodError`] when the name is not registered or is never admitted.
+    /// [`ParseMethodError`] if the name is not registered or is never admitted.
     pub fn parse(name: &str) -> Result<Self, ParseMethodError> {
         if is_never_admitted(name) {
             return Err(ParseMethodError::NeverAdmitted(name.to_owned()));
@@ -69,28 +70,29 @@ impl Method {
         self.0
     }
 
-    /// Does a rule with this method admit a request with `method`? `GET` admits `HEAD` (RFC 9110 section 9.3.2).
+    /// True if a rule with this method admits a request with `method`. `GET` admits `HEAD` (RFC
+    /// 9110 section 9.3.2).
     #[must_use]
     pub fn admits(self, method: &str) -> bool {
         self.0 == method || (self.0 == "GET" && method == "HEAD")
     }
 }
 
-/// Methods that no rule admits and no door passes on: a tunnel, and an echo that shows the credential. `TRACK` is
-/// IIS's name for `TRACE`. Compared without case, because some upstreams do.
+/// True for methods that no rule admits and no door passes on: a tunnel, or an echo that shows the
+/// credential. `TRACK` is IIS's name for `TRACE`. Compared without case, because some upstreams do.
 #[must_use]
 pub fn is_never_admitted(method: &str) -> bool {
     ["CONNECT", "TRACE", "TRACK", "PRI"].iter().any(|never| never.eq_ignore_ascii_case(method))
 }
 
-/// Why a word is no method of a rule.
+/// The reasons why a word is no method of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseMethodError {
-    /// Not in the registry.
+    /// A word outside the registry.
     #[error("`{0}` is not an HTTP method (methods are written in upper case, `*` is any)")]
     Unknown(String),
-    /// `CONNECT`, `TRACE` and their kin.
+    /// A method that is never admitted: `CONNECT`, `TRACE` and their kin.
     #[error("`{0}` is never passed on")]
     NeverAdmitted(String),
 }

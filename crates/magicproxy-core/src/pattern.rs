@@ -1,8 +1,10 @@
-//! Patterns become DFAs: anchored, case-sensitive, ASCII-classed, one table look-up for each byte of a path. The simplest, which
-//! are most, are matched as they stand, all of a list in one tree (`template`, `tree`).
+//! Path patterns, compiled to DFAs: anchored, case-sensitive, with ASCII classes, and a table
+//! look-up for each byte of a path. The simplest patterns, which are most, are matched without a
+//! DFA, all patterns of a list in a single tree (`template`, `tree`).
 //!
-//! Never match with any other pattern that was not determinised, and never determinise what was not paid for: those bounds are
-//! the bound on the time that a minter can cost us. Specification: `rules.md` section 2.
+//! Never match with a pattern that is neither simple nor determinised, and never determinise a
+//! pattern whose work was not taken from a budget: both rules together bound the time that a minter
+//! can cost the proxy. Specification: `rules.md` section 2.
 
 mod effort;
 pub(crate) use effort::Budget;
@@ -34,50 +36,53 @@ pub(crate) use tree::Tree;
 const MAX_PATTERN_BYTES: usize = 4 * 1024;
 const MAX_NFA_BYTES: usize = 64 * 1024;
 const MAX_DFA_BYTES: usize = 128 * 1024;
-/// Work that every rule is, however simple.
+/// The work for every rule, however simple, in steps.
 const STEPS_OF_A_RULE: usize = 30;
-/// What a state of an NFA takes at least.
+/// The least memory of a state of an NFA.
 const BYTES_OF_A_STATE: usize = 24;
-/// Automata of single patterns that are kept: a thousand of them are no burden.
+/// The largest automaton of a single pattern that is kept: a thousand of this size are no burden.
 const MAX_KEPT_AUTOMATON_BYTES: usize = 16 * 1024;
-/// Memory that determinising may use while it works.
+/// The memory that determinising may use while at work.
 const MAX_DETERMINISE_BYTES: usize = 1024 * 1024;
-/// Pairs of states that a comparison of two automata looks at.
+/// The most pairs of states in a comparison of two automata.
 const MAX_PAIRS: usize = 20_000;
 const MAX_NESTING: u32 = 50;
-/// Steps of determinising one pattern: a few milliseconds.
+/// The most steps of determinising a pattern: a few milliseconds.
 pub(crate) const MAX_PATTERN_STEPS: usize = 200_000;
 
-/// How patterns are matched.
+/// The ways to match patterns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PatternMode {
-    /// The whole path, case-sensitive.
+    /// A match of the whole path, case-sensitive.
     #[default]
     Whole,
-    /// From the start of the path, not to its end, and case-blind, as the Python program did it.
+    /// A match from the start of the path, not to its end, and case-blind, as in the Python
+    /// program.
     DangerPrefix,
 }
 
-/// A pattern that was parsed, checked and found to be bounded.
+/// A parsed and checked pattern that can be matched in bounded time: `rules.md` section 2. Made by
+/// [`Pattern::parse`] only. A pattern is not matched itself; automata and trees are made of
+/// patterns.
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern {
     anchored: Hir,
     bounded: Bounded,
     mode: PatternMode,
-    /// Of its NFA; nothing where none was made.
+    /// The number of states of the pattern's NFA; 0 if no NFA was made.
     states: usize,
 }
 
-/// What proved that a pattern is bounded.
+/// The proof that a pattern is bounded.
 #[derive(Clone, Debug)]
 enum Bounded {
-    /// It is simple.
+    /// A simple pattern, which needs no automaton.
     Template(Arc<Template>),
-    /// It has an automaton, which is kept if it is small: a list of one needs nothing else.
+    /// A pattern with an automaton, kept if small: a list of a single pattern needs nothing else.
     Table(Option<Arc<dense::DFA<Vec<u32>>>>),
 }
 
-/// Why a pattern is refused.
+/// The reasons why a pattern is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PatternError {
     #[error("the pattern is empty")]
@@ -99,7 +104,8 @@ pub(crate) enum PatternError {
 }
 
 impl Pattern {
-    /// Parses a pattern and proves that it can be matched in bounded time.
+    /// Parses a pattern and proves that the pattern can be matched in bounded time: `rules.md`
+    /// sections 2 and 4. Takes the work from `budget`, against minters whose patterns multiply.
     pub(crate) fn parse(
         text: &str,
         mode: PatternMode,
@@ -111,10 +117,11 @@ impl Pattern {
         if text.len() > MAX_PATTERN_BYTES {
             return Err(PatternError::TooLong);
         }
-        // Reading a text is work, too, though it is not counted against what a list may cost.
+        // Reading a text is work, too, though not counted against the cost of a list.
         budget.work().take(text.len() + STEPS_OF_A_RULE).ok_or(PatternError::TooComplex)?;
         foreign::refuse(text, mode)?;
-        // Parsed alone and anchored as a tree: no pattern can close the group that anchors it.
+        // Parsed alone and anchored as a tree: no pattern can close the group that anchors the
+        // pattern.
         let hir = parser(mode)
             .parse(text)
             .map_err(|error| PatternError::Syntax(syntax::describe(&error)))?;
@@ -146,7 +153,7 @@ impl Pattern {
         Ok(Self { anchored, bounded: Bounded::Table(small), mode, states })
     }
 
-    /// Its pieces, if it is simple.
+    /// The pattern's template, if the pattern is simple.
     pub(crate) fn template(&self) -> Option<&Template> {
         match &self.bounded {
             Bounded::Template(template) => Some(template),
@@ -155,12 +162,14 @@ impl Pattern {
     }
 }
 
-/// Several patterns in one automaton, or a single one.
+/// A compiled automaton of a single pattern or of several: a table that is read once for each byte
+/// of a path.
 #[derive(Debug)]
 pub(crate) struct Automaton(Arc<dense::DFA<Vec<u32>>>);
 
 impl Automaton {
-    /// Compiles patterns into one DFA of at most `max_bytes`, if they fit and the budget suffices.
+    /// Compiles patterns into a DFA of at most `max_bytes`. Returns `None` if the patterns do not
+    /// fit or the budget does not suffice.
     pub(crate) fn compile(
         patterns: &[&Pattern],
         max_bytes: usize,
@@ -170,7 +179,8 @@ impl Automaton {
             return Some(Self(Arc::clone(alone)))
                 .filter(|automaton| automaton.memory_bytes() <= max_bytes);
         }
-        // What its NFA costs is counted when it is there; of several, that may be late.
+        // The cost of an NFA is counted only after the NFA is built; for several patterns, that may
+        // be late.
         budget.work().ensure(
             patterns.iter().map(|pattern| pattern.states * effort::STEPS_OF_A_STATE).sum(),
         )?;
@@ -188,8 +198,8 @@ impl Automaton {
         Some(Self(Arc::new(dfa)))
     }
 
-    /// The indices of the patterns that match `path`, the first one first; of patterns that need not reach its end, one only. The
-    /// path is looked at once, and nothing is allocated.
+    /// Returns the indices of the patterns that match `path`, in ascending order; of patterns in
+    /// [`PatternMode::DangerPrefix`], a single index. Reads the path once and allocates nothing.
     pub(crate) fn matches(&self, path: &str) -> impl Iterator<Item = usize> {
         let ends = self.end_of(path);
         let patterns = ends.map_or(0, |state| self.0.match_len(state));
@@ -198,10 +208,11 @@ impl Automaton {
         })
     }
 
-    /// The state in which the first match of `path` ends.
+    /// Returns the state in which the first match of `path` ends.
     fn end_of(&self, path: &str) -> Option<StateID> {
         let dfa = &*self.0;
-        // An error would mean a byte that the automaton was built to quit on. There is none; if there were: no match.
+        // An error would mean a byte that the automaton was built to quit on. No such byte exists;
+        // if one did: no match.
         let mut state = dfa.start_state(&start::Config::new().anchored(Anchored::Yes)).ok()?;
         for byte in path.bytes() {
             state = dfa.next_state(state, byte);
@@ -212,7 +223,8 @@ impl Automaton {
         Some(dfa.next_eoi_state(state)).filter(|state| dfa.is_match_state(*state))
     }
 
-    /// Is there a path that both match whole? None where the two together have too many states.
+    /// True if some path matches both automata whole. `None` if the two together have too many
+    /// states to compare.
     pub(crate) fn intersects(&self, other: &Self) -> Option<bool> {
         let (Self(this), Self(other)) = (self, other);
         let start = start::Config::new().anchored(Anchored::Yes);
@@ -259,14 +271,14 @@ fn anchor(hir: Hir, mode: PatternMode) -> Hir {
     }
 }
 
-/// How large automata may become.
+/// The size limits of automata, in bytes.
 #[derive(Clone, Copy)]
 struct Bounds {
     nfa_bytes: usize,
     dfa_bytes: usize,
 }
 
-/// A DFA, and the number of its NFA's states.
+/// Builds a DFA, and returns the DFA and the number of its NFA's states.
 fn determinise(
     hirs: &[Hir],
     mode: PatternMode,
@@ -300,13 +312,13 @@ fn determinise(
         .map(|dfa| (dfa, nfa.states().len()))
 }
 
-/// What an NFA costs that is too large for so many bytes: it was made nearly to its limit.
+/// The steps of an NFA that is too large for its limit: the NFA was built nearly up to `nfa_bytes`.
 fn steps_of_too_large(nfa_bytes: usize) -> usize {
     nfa_bytes / BYTES_OF_A_STATE * effort::STEPS_OF_A_STATE
 }
 
-/// Patterns that reach the end of a path all end in one place, where all that match can be told. What ends earlier keeps others
-/// from being looked for.
+/// Returns the kind of match for a mode. Patterns that reach the end of a path all end in the same
+/// place, where every match can be reported. A pattern that ends earlier hides later matches.
 fn match_kind(mode: PatternMode) -> MatchKind {
     match mode {
         PatternMode::Whole => MatchKind::All,
@@ -319,14 +331,14 @@ fn can_start_with_slash(dfa: &dense::DFA<Vec<u32>>) -> bool {
     start.is_ok_and(|state| !dfa.is_dead_state(dfa.next_state(state, b'/')))
 }
 
-/// What stands behind a part of a pattern: a `%` at its very end has no digits.
+/// The text behind a part of a pattern, if any: a `%` at the very end of a pattern has no digits.
 #[derive(Clone, Copy)]
 enum Follows {
     Nothing,
     Something,
 }
 
-/// Rule 5: literals that no canonical path can hold.
+/// Refuses literals that no canonical path can hold: rule 5.
 fn check_literals(hir: &Hir, follows: Follows) -> Result<(), PatternError> {
     match hir.kind() {
         HirKind::Literal(literal) => check_literal(&literal.0, follows),
@@ -345,7 +357,7 @@ fn check_literals(hir: &Hir, follows: Follows) -> Result<(), PatternError> {
     }
 }
 
-/// A class that admits no byte of a path is as dead as a literal.
+/// Refuses a class that admits no byte of a path: as dead as a literal.
 fn check_class(class: &Class) -> Result<(), PatternError> {
     let possible = |low: u32, high: u32| {
         (low..=high.min(0x7f)).any(|byte| u8::try_from(byte).is_ok_and(is_path_byte))
@@ -383,7 +395,8 @@ fn check_literal(literal: &[u8], follows: Follows) -> Result<(), PatternError> {
     Ok(())
 }
 
-/// What follows a `%` in a literal; a literal may end inside the triplet, where a class goes on.
+/// Checks the digits behind a `%` in a literal; a literal may end inside the triplet, where a class
+/// goes on.
 fn check_triplet(after: &[u8], follows: Follows) -> Result<(), PatternError> {
     let digits = after.get(..2).unwrap_or(after);
     let cut_short = digits.len() < 2 && matches!(follows, Follows::Nothing);

@@ -1,7 +1,9 @@
-//! What a plugin is asked and what it may say: the seam between the gate and the host of plugins. Specification: `plugin.md`.
+//! The questions to a plugin and its possible replies: the seam between the gate and the host of
+//! plugins. Specification: `plugin.md`.
 //!
-//! A trait with one implementation, because gate and host must not see each other: the gate has no use for a WebAssembly
-//! runtime, and a host none for HTTP. A plugin never sees a credential or a token; what it is told of one is its owner.
+//! A trait with a single implementation, because gate and host must not see each other: the gate
+//! has no use for a WebAssembly runtime, and a host none for HTTP. A plugin never sees a credential
+//! or a token; of a token the host is told the id, the labels and the owner.
 
 use std::fmt;
 use std::future::Future;
@@ -12,16 +14,18 @@ use std::sync::Arc;
 use crate::state::{Partition, RowLimits};
 use crate::time::UnixTime;
 
-/// The most bytes of a request's or a response's body that a plugin is shown. A longer one it is not shown at all.
+/// The most bytes of a request's or a response's body that a plugin is shown. A longer body is not
+/// shown at all.
 pub const MAX_PLUGIN_BODY_BYTES: usize = 256 * 1024;
 
-/// The name of a plugin: 1 to 64 characters of `a-z 0-9 _ -`, a letter first.
+/// The name of a plugin in the operator's configuration: 1 to 64 characters of `a-z 0-9 _ -`, a
+/// letter first. `plugin.md` section 1.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(transparent)]
 pub struct PluginName(String);
 
 impl PluginName {
-    /// Reads a name.
+    /// Reads a name. Returns `None` for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let legal =
@@ -30,7 +34,7 @@ impl PluginName {
         (begins && text.len() <= 64 && text.bytes().all(legal)).then(|| Self(text.to_owned()))
     }
 
-    /// The name.
+    /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -43,14 +47,16 @@ impl fmt::Display for PluginName {
     }
 }
 
-/// What of an exchange a plugin wants to see besides method, path, query and status.
+/// The parts of an exchange that a plugin wants to see besides method, path, query and status.
+/// Asked of the plugin once, at loading: `plugin.md` section 2.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interests {
-    /// Names of request headers, in lower case. Those that can bear a token or a credential are never shown.
+    /// Names of request headers, in lower case. Header fields that can bear a token or a credential
+    /// are never shown.
     pub request_headers: Vec<String>,
     /// The request's body, up to [`MAX_PLUGIN_BODY_BYTES`].
     pub request_body: bool,
-    /// Is it to be told of responses at all?
+    /// True if the plugin is to be told of responses at all.
     pub responses: bool,
     /// Names of response headers, in lower case. `set-cookie` is never shown.
     pub response_headers: Vec<String>,
@@ -58,7 +64,8 @@ pub struct Interests {
     pub response_body: bool,
 }
 
-/// A request as a plugin sees it: what will be sent, as it was decided on.
+/// A request as a plugin sees it: in the form in which the request was decided on and will be sent.
+/// Made by the gate, without the token, the credential and the fields of `plugin.md` section 3.
 #[derive(Clone, Debug)]
 pub struct PluginRequest {
     /// The name of the upstream.
@@ -67,52 +74,56 @@ pub struct PluginRequest {
     pub method: String,
     /// The canonical path.
     pub path: String,
-    /// The query, as it will be sent, without `?`.
+    /// The query, as sent to the upstream, without `?`.
     pub query: Option<String>,
-    /// Those headers that it is interested in, in the order in which they came.
+    /// The header fields of the plugin's interests, in the order of their arrival.
     pub headers: Vec<(String, Vec<u8>)>,
-    /// The body, where it is interested in it. Such a request is sent only once its body has come, whole.
+    /// The body, if among the plugin's interests. The request is then sent only once its whole body
+    /// has come.
     pub body: Option<Arc<[u8]>>,
-    /// Who sends it, as far as is known.
+    /// The address of the sender, if known.
     pub sender: Option<IpAddr>,
-    /// The token's id, as logs call it.
+    /// The token's id, as in logs.
     pub token_id: String,
-    /// Whom the token is for, and whom its holders gave it to.
+    /// The labels of the token: for whom the token was made, and to whom its holders gave it.
     pub labels: Vec<String>,
 }
 
-/// A response as a plugin sees it.
+/// A response as a plugin sees it. Made by the gate, with the credential masked, because an
+/// upstream may echo the credential: `plugin.md` section 3.
 #[derive(Clone, Debug)]
 pub struct PluginResponse {
     /// The status.
     pub status: u16,
-    /// Those headers that it is interested in.
+    /// The header fields of the plugin's interests.
     pub headers: Vec<(String, Vec<u8>)>,
-    /// The body, where it is interested in it and it is no longer than it may be.
+    /// The body, if among the plugin's interests and no longer than [`MAX_PLUGIN_BODY_BYTES`].
     pub body: Option<Arc<[u8]>>,
 }
 
-/// Whose state a plugin sees in one call: what it keeps there belongs to it and this owner.
+/// The state that a plugin sees in a call: rows of the plugin and this owner, and of nobody else.
+/// `plugin.md` section 2.
 #[derive(Clone, Debug)]
 pub struct PluginScope {
     /// The token's owner.
     pub owner: Partition,
-    /// When the token ends, and with it what the plugin keeps.
+    /// The end of the token, at which the plugin's rows end, too.
     pub ends_at: UnixTime,
-    /// The time.
+    /// The present time.
     pub now: UnixTime,
-    /// How many rows there may be in the store.
+    /// The most rows in the store.
     pub rows: RowLimits,
 }
 
-/// What a plugin says to a request.
+/// A plugin's reply to a request: `plugin.md` section 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is allowed, as if by a rule.
+    /// Consent: the request is allowed, as if by a rule.
     Allow,
-    /// It is not allowed, whatever rules and other plugins say. The reason is for the log, and for clients whose token explains.
+    /// Refusal: the request is not allowed, whatever rules and other plugins say. The reason is for
+    /// the log, and for clients whose token explains denials.
     Deny(String),
-    /// Others decide.
+    /// Abstention: rules and other plugins decide.
     Abstain,
 }
 
@@ -129,13 +140,14 @@ pub enum Verdict {
 pub struct Consent(PluginName);
 
 impl Consent {
-    /// What this plugin said, if it was yes.
+    /// Returns the consent of a plugin whose verdict is [`Verdict::Allow`]; `None` for any other
+    /// verdict.
     #[must_use]
     pub fn of(plugin: &PluginName, verdict: &Verdict) -> Option<Self> {
         (*verdict == Verdict::Allow).then(|| Self(plugin.clone()))
     }
 
-    /// Whose it is.
+    /// The plugin that consented.
     #[must_use]
     pub fn plugin(&self) -> &PluginName {
         &self.0
@@ -146,16 +158,18 @@ impl Consent {
     }
 }
 
-/// What a call of a plugin gives. It cannot fail: what goes wrong is a verdict, by the plugin's configuration.
+/// A call of a plugin. The call cannot fail: any failure is turned into a verdict, by the plugin's
+/// configuration.
 pub type PluginFuture<'p, T> = Pin<Box<dyn Future<Output = T> + Send + 'p>>;
 
-/// The host of all plugins.
+/// The host of all plugins, as the gate sees the host. No call fails: a plugin's failure is a
+/// denial or, if so configured, an abstention (`plugin.md` section 5).
 pub trait PluginHost: fmt::Debug + Send + Sync {
-    /// What this plugin wants to see; `None` where there is no such plugin.
+    /// Returns the interests of a plugin; `None` if the plugin does not exist.
     fn interests(&self, plugin: &PluginName) -> Option<Arc<Interests>>;
 
-    /// Asks it about a request. Time, memory and work are bounded; whatever goes wrong is a denial, or an abstention where
-    /// the plugin is configured so.
+    /// Asks a plugin about a request. Time, memory and work are bounded; any failure is a denial,
+    /// or an abstention if the plugin is configured so.
     fn decide<'p>(
         &'p self,
         plugin: &'p PluginName,
@@ -163,8 +177,8 @@ pub trait PluginHost: fmt::Debug + Send + Sync {
         scope: PluginScope,
     ) -> PluginFuture<'p, Verdict>;
 
-    /// Tells it of the response to a request that was sent. False, where it could not do what it had to: the response must then
-    /// not be passed on as if nothing had happened.
+    /// Tells a plugin of the response to a request that was sent. Returns false if the plugin could
+    /// not do its work: the response must then not be passed on as if nothing had happened.
     fn observe<'p>(
         &'p self,
         plugin: &'p PluginName,

@@ -1,7 +1,7 @@
-//! Rules: which requests a token may make, in the string form and the object form.
+//! Rules: the requests that a token may make, in the string form and the object form.
 //!
-//! A [`Rule`] that exists can be matched in bounded time and says only what a canonical path can hold.
-//! Specification: `rules.md`.
+//! A [`Rule`] can always be matched in bounded time, and holds only literals that a canonical path
+//! can hold. Specification: `rules.md`.
 
 mod counted;
 mod effects;
@@ -31,29 +31,32 @@ pub use list_items::{ItemAction, ListItem, ListItems, ListItemsDenial, ListItems
 pub(crate) use raw::OPERATORS_MEMBER;
 pub use raw::{EffectMembers, OneOrMany, PluginObject, RawRule, RuleObject};
 
-/// The most rules that one list may hold.
+/// The most rules in a list.
 pub const MAX_RULES: usize = 1_000;
-/// The most bytes of JSON that one list may take.
+/// The most bytes of a list's JSON.
 pub const MAX_RULES_BYTES: usize = 64 * 1024;
 
-/// Steps of determinising that the patterns of one list may take together: tens of milliseconds.
+/// The most steps of determinising the patterns of a list together: tens of milliseconds.
 pub(crate) const MAX_LIST_STEPS: usize = 1_200_000;
-/// Patterns that are too complex after which the rest of a list is not looked at.
+/// The number of too complex patterns after which the rest of a list is not looked at.
 const MAX_TOO_COMPLEX: usize = 4;
 
-/// A checked rule.
+/// A checked rule: methods, a pattern of paths, and perhaps effects. Made by [`Rule::parse`] or
+/// from a list, and always bounded in its matching. Not yet compiled with the other rules of its
+/// list.
 #[derive(Clone, Debug)]
 pub struct Rule {
     raw: RawRule,
     methods: Methods,
     mode: PatternMode,
-    /// The pattern as the string form writes it.
+    /// The pattern as in the string form.
     source: String,
     pattern: Pattern,
     state: Option<Arc<RuleEffects>>,
 }
 
-/// The methods that a rule admits.
+/// The methods that a rule admits. `*` never admits
+/// [`CONNECT`, `TRACE` and their kin](is_never_admitted).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Methods {
     Any,
@@ -70,10 +73,10 @@ impl Methods {
 }
 
 impl Rule {
-    /// Checks one rule.
+    /// Checks a single rule: `rules.md` sections 1 to 4.
     ///
     /// # Errors
-    /// [`ParseRuleError`] with the rule as it was written and what is wrong with it.
+    /// [`ParseRuleError`] with the rule as written and its fault.
     pub fn parse(raw: RawRule, mode: PatternMode) -> Result<Self, ParseRuleError> {
         Self::parse_within(raw, mode, &mut Budget::new(MAX_LIST_STEPS))
     }
@@ -96,7 +99,8 @@ impl Rule {
         }
     }
 
-    /// Checks a list of rules and finds every fault in it.
+    /// Checks a list of rules and finds every fault: `rules.md` sections 1 to 4. For rules that a
+    /// token holds, whose meaning never changes.
     ///
     /// # Errors
     /// All faults, in the order of the list.
@@ -104,8 +108,9 @@ impl Rule {
         Self::parse_list_within(raw, mode, &mut Budget::new(MAX_LIST_STEPS))
     }
 
-    /// Checks a list of rules that somebody writes now, and finds every fault in it: those of [`Self::parse_list`], and
-    /// rules that cannot mean what was typed (`rules.md` section 7), which a token may hold all the same.
+    /// Checks a list of rules that somebody writes now, and finds every fault: the faults of
+    /// [`Self::parse_list`], and rules that cannot mean what was typed (`rules.md` section 7). A
+    /// token may hold rules of the second kind all the same.
     ///
     /// # Errors
     /// All faults, in the order of the list.
@@ -113,7 +118,7 @@ impl Rule {
         Self::parse_new_list_with(raw, mode, &Work::unlimited())
     }
 
-    /// [`Self::parse_new_list`], with as much work as may be done.
+    /// Checks like [`Self::parse_new_list`], with as much work as `work` allows.
     pub(crate) fn parse_new_list_with(
         raw: &[RawRule],
         mode: PatternMode,
@@ -133,9 +138,11 @@ impl Rule {
         if faults.is_empty() { parsed } else { Err(faults) }
     }
 
-    /// The rules of a list that cannot mean what was typed, whatever else may be wrong with them.
+    /// Finds the rules of a list that cannot mean what was typed, whatever other faults the rules
+    /// have.
     pub(crate) fn misread(raw: &[RawRule], mode: PatternMode) -> Vec<RuleFault> {
-        // The Python program's patterns need not reach the end of a path: `/repos/*` means something there.
+        // The Python program's patterns need not reach the end of a path: `/repos/*` has a meaning
+        // in this mode.
         if mode == PatternMode::DangerPrefix {
             return Vec::new();
         }
@@ -153,7 +160,7 @@ impl Rule {
             .collect()
     }
 
-    /// The same as [`Self::parse_list`], with as much work as may be done.
+    /// Checks like [`Self::parse_list`], with as much work as `work` allows.
     pub(crate) fn parse_list_with(
         raw: &[RawRule],
         mode: PatternMode,
@@ -162,7 +169,7 @@ impl Rule {
         Self::parse_list_within(raw, mode, &mut Budget::within(MAX_LIST_STEPS, work))
     }
 
-    /// The same, with what is left of a budget that several lists share.
+    /// Checks like [`Self::parse_list`], within a budget that several lists share.
     pub(crate) fn parse_list_within(
         raw: &[RawRule],
         mode: PatternMode,
@@ -186,7 +193,8 @@ impl Rule {
                     faults.push(RuleFault::Rule { number: index + 1, error });
                 }
             }
-            // Such a pattern costs more than an acceptable one: a minter gets no more of our time.
+            // A too complex pattern costs more than an acceptable pattern: a minter gets no more of
+            // our time.
             if too_complex == MAX_TOO_COMPLEX {
                 break;
             }
@@ -194,19 +202,20 @@ impl Rule {
         if faults.is_empty() { Ok(rules) } else { Err(faults) }
     }
 
-    /// The rule as it was written.
+    /// The rule as written.
     #[must_use]
     pub fn raw(&self) -> &RawRule {
         &self.raw
     }
 
-    /// What it demands and gives besides, where it is stateful.
+    /// The effects of the rule besides allowing, if any.
     #[must_use]
     pub fn state(&self) -> Option<&Arc<RuleEffects>> {
         self.state.as_ref()
     }
 
-    /// The rule in the string form, one string for each method: what the Python program reads.
+    /// The rule in the string form, a string for each method: the form that the Python program
+    /// reads.
     #[must_use]
     pub fn to_strings(&self) -> Vec<String> {
         match &self.methods {
@@ -218,7 +227,7 @@ impl Rule {
         }
     }
 
-    /// Is the state that it asks for somebody's whom the operator named?
+    /// True if the rule names an owner, whose state the rule then uses.
     #[must_use]
     pub fn names_owner(&self) -> bool {
         self.state.as_ref().is_some_and(|state| state.owner().is_some())
@@ -260,8 +269,9 @@ fn list_faults<T: Serialize>(raw: &[T]) -> Vec<RuleFault> {
     faults
 }
 
-/// The rules as a token carries them, and what verification will make of them: a plain rule with several methods is one for
-/// each there, and costs as much as that. A stateful one is its object.
+/// Returns the rules as a token carries them, and the rules that verification will read from there.
+/// A plain rule with several methods becomes a string for each method, and counts as several rules.
+/// A rule with effects stays an object.
 pub(crate) fn write_list(
     rules: &[Rule],
     work: &Work,
@@ -310,7 +320,7 @@ fn object_source(object: &RuleObject, mode: PatternMode) -> Result<String, RuleR
         (Some(path), None) => Ok(path.clone()),
         (None, Some(route)) => {
             let pattern = route::to_pattern(route)?;
-            // A template means the same whatever the mode of patterns is.
+            // A template means the same in every mode of patterns.
             Ok(if mode == PatternMode::DangerPrefix {
                 format!("(?-i:{pattern})$")
             } else {
@@ -339,7 +349,8 @@ fn many_methods(words: &[String]) -> Result<Methods, RuleReason> {
     Ok(Methods::Listed(methods))
 }
 
-/// A rule for a message. One word alone is none, and perhaps a secret in the wrong place.
+/// Returns a rule for a message. A single long word is no rule, and perhaps a secret in the wrong
+/// place, so the word is hidden.
 fn shown(raw: &RawRule) -> String {
     const LONGEST_WORD: usize = 8;
     match raw {
@@ -350,7 +361,8 @@ fn shown(raw: &RawRule) -> String {
     }
 }
 
-/// Text of the user's for a message: one line, not too long, and nothing that a terminal obeys.
+/// Returns the user's text for a message: in a single line, not too long, and without characters
+/// that a terminal obeys.
 fn shorten(text: &str) -> String {
     const SHOWN: usize = 80;
     let harmless = |character: char| match character {
@@ -361,36 +373,36 @@ fn shorten(text: &str) -> String {
     if text.chars().nth(SHOWN).is_some() { format!("{shown}…") } else { shown }
 }
 
-/// What is wrong with a list of rules. The text of each names the rule and what was expected.
+/// A fault of a list of rules. The message names the rule and the expected form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RuleFault {
-    /// No rule.
+    /// A list without rules.
     #[error("the list of rules is empty: a token must allow something")]
     Empty,
-    /// More than [`MAX_RULES`].
+    /// A list of more than [`MAX_RULES`] rules.
     #[error("{0} rules: at most {MAX_RULES} are allowed")]
     TooMany(usize),
-    /// More than [`MAX_RULES_BYTES`].
+    /// A list of more than [`MAX_RULES_BYTES`] bytes.
     #[error("the rules take more than {MAX_RULES_BYTES} bytes")]
     TooLarge,
-    /// More work together than one list may be.
+    /// A list that takes more work than allowed.
     #[error(
         "the rules together are too complex: write the patterns more simply, without counted or nested repetitions"
     )]
     TooComplex,
-    /// One rule, counted from 1.
+    /// A fault of a single rule; rules are counted from 1.
     #[error("rule {number}: {error}")]
     Rule {
-        /// Its place in the list, from 1.
+        /// The rule's place in the list, from 1.
         number: usize,
-        /// What is wrong.
+        /// The rule's fault.
         error: ParseRuleError,
     },
 }
 
 impl RuleFault {
-    /// The place of the rule in the list, where it is about one.
+    /// The place of the faulty rule in the list; `None` if the fault is the whole list's.
     fn number(&self) -> Option<usize> {
         match self {
             Self::Rule { number, .. } => Some(*number),
@@ -399,13 +411,13 @@ impl RuleFault {
     }
 }
 
-/// What is wrong with one rule.
+/// The fault of a single rule, with the rule as written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{rule}`: {reason}{}", .hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default())]
 pub struct ParseRuleError {
     rule: String,
     reason: RuleReason,
-    /// What was probably meant.
+    /// The probable meaning of the rule.
     hint: Option<Box<misread::MisreadRule>>,
 }
 

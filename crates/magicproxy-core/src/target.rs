@@ -1,6 +1,8 @@
-//! One canonical form of the request target: what the rules see is what the upstream gets, byte for byte.
+//! The canonical form of the request target: the rules see the very bytes that the upstream
+//! receives.
 //!
-//! Never repair a spelling here: what two servers could read in two ways is refused. Specification: `request-target.md`.
+//! Never repair a spelling here: a target that two servers could read in two ways is refused.
+//! Specification: `request-target.md`.
 
 mod hidden;
 mod ignorable;
@@ -24,10 +26,11 @@ pub const MAX_TARGET_BYTES: usize = 8 * 1024;
 /// The longest path, in bytes.
 pub const MAX_PATH_BYTES: usize = 4 * 1024;
 
-/// A request target in canonical form.
+/// A request target in canonical form: the path and query on which rules decide, and which the
+/// upstream receives byte for byte.
 ///
-/// INVARIANT: `path` begins with `/`, obeys section 2 of the specification, and so does every entry of
-/// `further_readings`; `query` obeys section 3. [`RequestTarget::parse`] is the one way to get one.
+/// INVARIANT: `path` begins with `/`, obeys section 2 of the specification, and so does every entry
+/// of `further_readings`; `query` obeys section 3. [`RequestTarget::parse`] is the only maker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestTarget {
     path: String,
@@ -36,8 +39,8 @@ pub struct RequestTarget {
 }
 
 impl RequestTarget {
-    /// Reads a target in origin form, as it stood in the request line or in HTTP/2's `:path`, for an upstream that reads paths
-    /// as these settings say.
+    /// Reads a target in origin form, as in the request line or in HTTP/2's `:path`, for an
+    /// upstream that reads paths as in `settings`.
     ///
     /// # Errors
     /// [`ParseTargetError`]: the target has no single meaning, or is too long.
@@ -68,13 +71,14 @@ impl RequestTarget {
         &self.path
     }
 
-    /// The query as it came, without the `?`.
+    /// The query as received, without the `?`.
     #[must_use]
     pub fn query(&self) -> Option<&str> {
         self.query.as_deref()
     }
 
-    /// The target as it is sent, as [`Display`](fmt::Display) shows it. Without a query nothing is copied.
+    /// Returns the target as sent, the same text as by [`Display`](fmt::Display). Without a query
+    /// nothing is copied.
     #[must_use]
     pub fn into_text(self) -> String {
         match &self.query {
@@ -83,7 +87,7 @@ impl RequestTarget {
         }
     }
 
-    /// Is the target [sent](Self::into_text) in these very bytes?
+    /// True if the target is [sent](Self::into_text) in the very bytes of `text`.
     #[must_use]
     pub fn is_spelt(&self, text: &str) -> bool {
         match (text.strip_prefix(self.path.as_str()), &self.query) {
@@ -93,20 +97,24 @@ impl RequestTarget {
         }
     }
 
-    /// Every reading that a sane upstream may make of the path; the canonical path is the first. All must be allowed.
+    /// Returns every reading that a sane upstream may make of the path; the canonical path is the
+    /// first. All must be allowed: section 4.
     pub fn readings(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.path.as_str()).chain(self.further_readings.iter().map(String::as_str))
     }
 
-    /// The raw value of the query parameter of this name (compared as section 3 says); empty where there is no `=`.
+    /// Returns the raw value of the query parameter of this name (compared as in section 3); the
+    /// empty text for a parameter without `=`.
     ///
     /// # Errors
-    /// [`AmbiguousParameter`]: there are several, in whatever spellings, or it is one only for a server that splits at `;`.
+    /// [`AmbiguousParameter`]: several parameters have the name, in any spellings, or the parameter
+    /// exists only for a server that splits at `;`.
     pub fn query_parameter(&self, name: &str) -> Result<Option<&str>, AmbiguousParameter> {
         self.query.as_deref().map_or(Ok(None), |query| query::value(query, name))
     }
 
-    /// Removes the query parameters with these names (compared as section 3 says); the others keep bytes and order.
+    /// Removes the query parameters with these names (compared as in section 3); the others keep
+    /// bytes and order.
     pub fn drop_query_parameters(&mut self, names: &[String]) {
         if let Some(query) = &self.query {
             self.query = query::without(query, names);
@@ -114,7 +122,7 @@ impl RequestTarget {
     }
 }
 
-/// The target as it is sent, without the upstream's base path.
+/// Prints the target as sent, without the upstream's base path.
 impl fmt::Display for RequestTarget {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.query {
@@ -134,14 +142,14 @@ fn split_query(text: &[u8]) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-/// Why a target is refused. Each has a stable [code](Self::code).
+/// The reasons why a target is refused. Each reason has a stable [code](Self::code).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseTargetError {
-    /// Not the origin form.
+    /// A target in another form than the origin form.
     #[error("the request target must be a path that begins with `/`")]
     Form,
-    /// Longer than [`MAX_TARGET_BYTES`] or [`MAX_PATH_BYTES`].
+    /// A target longer than [`MAX_TARGET_BYTES`], or a path longer than [`MAX_PATH_BYTES`].
     #[error(
         "the request target is too long: at most {MAX_TARGET_BYTES} bytes, {MAX_PATH_BYTES} of them path"
     )]
@@ -154,45 +162,46 @@ pub enum ParseTargetError {
         "the request target holds a `%` that is not followed by two hex digits (a `%` itself is written `%25`)"
     )]
     Encoding,
-    /// `%25` where the upstream's setting is [`PathReading::Strict`].
+    /// A `%25` while the upstream's setting is [`PathReading::Strict`].
     #[error(
         "the path holds an encoded `%`, which this upstream is not configured to take (`path_reading`)"
     )]
     EncodedPercent,
-    /// Percent-encoded again and again, beyond what is looked through.
+    /// A path that is percent-encoded again and again, in more layers than are looked through.
     #[error("the path is percent-encoded too many times over")]
     Layers,
-    /// `%00`, `%0A` and their kin.
+    /// An encoded control character: `%00`, `%0A` and their kin.
     #[error("the request target holds an encoded control character")]
     Control,
-    /// `.` or `..` in any spelling, further layers of encoding and look-alikes included.
+    /// A segment `.` or `..` in any spelling, further layers of encoding and look-alikes included.
     #[error("the path holds a dot segment")]
     DotSegment,
-    /// `//`.
+    /// An empty segment: `//`.
     #[error(
         "the path holds an empty segment: two slashes in a row, often behind a base URL that ends in `/`"
     )]
     EmptySegment,
-    /// `\` or `%5C`.
+    /// A backslash: `\` or `%5C`.
     #[error("the path holds a backslash")]
     Backslash,
-    /// `;` or `%3B` where the upstream's setting is [`PathReading::Strict`].
+    /// A `;` or `%3B` while the upstream's setting is [`PathReading::Strict`].
     #[error("the path holds a `;`, which this upstream is not configured to take (`path_reading`)")]
     Parameter,
-    /// `%2F` where the upstream's setting is [`EncodedSlash::Refuse`].
+    /// A `%2F` while the upstream's setting is [`EncodedSlash::Refuse`].
     #[error(
         "the path holds an encoded slash, which this upstream is not configured to take (`encoded_slash`)"
     )]
     EncodedSlash,
-    /// The decoded path is not UTF-8.
+    /// A decoded path that is not UTF-8.
     #[error("the percent-encoded path is not valid UTF-8 text")]
     Utf8,
-    /// A character that normalises to a dot, a slash, a backslash or a `%`, where the upstream may normalise.
+    /// A character that normalises to a dot, a slash, a backslash or a `%`, for an upstream that
+    /// may normalise.
     #[error(
         "the path holds a look-alike of a dot, a slash or a `%`, which this upstream is not configured to take (`path_reading`)"
     )]
     Lookalike,
-    /// A segment begins or ends with a blank.
+    /// A segment that begins or ends with a blank.
     #[error("a path segment begins or ends with a blank")]
     Blank,
     /// A query parameter such as `_method`.
@@ -201,7 +210,7 @@ pub enum ParseTargetError {
 }
 
 impl ParseTargetError {
-    /// The stable code that a rejection carries.
+    /// The stable code in a rejection.
     #[must_use]
     pub fn code(self) -> &'static str {
         match self {

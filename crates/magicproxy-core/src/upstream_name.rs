@@ -1,4 +1,4 @@
-//! The names of upstreams, as tokens, rules and the configuration write them.
+//! The names of upstreams, as in tokens, rules and the configuration.
 
 use std::fmt;
 
@@ -9,14 +9,14 @@ use crate::json::form::ValueFault;
 pub struct UpstreamName(String);
 
 impl UpstreamName {
-    /// Reads a name.
+    /// Reads a name. Returns `None` for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-[]".contains(&byte);
         ((1..=255).contains(&text.len()) && text.bytes().all(legal)).then(|| Self(text.to_owned()))
     }
 
-    /// The name.
+    /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,5 +1,5 @@
-//! The host of a program that was built without the feature `plugins`: there is none, and whoever asks for one is told how
-//! to build a program that has it.
+//! The host of a program that was built without the feature `plugins`. No such host can be made,
+//! and the error tells how to build a program with plugins.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::failure::LoadError;
 use crate::report::{Description, Report};
 use crate::settings::HostSettings;
 
-/// A host that cannot exist. Its methods let callers compile, and none of them can ever be called.
+/// A host that cannot exist. Its methods let the other crates compile, and can never be called.
 #[derive(Debug)]
 pub struct Host(Never);
 
@@ -28,7 +28,7 @@ impl Host {
         Err(vec![LoadError::NotBuilt])
     }
 
-    /// What a plugin is.
+    /// Describes a plugin.
     #[must_use]
     pub fn describe(&self, _: &PluginName) -> Option<Description> {
         match self.0 {}
@@ -39,7 +39,7 @@ impl Host {
         match self.0 {}
     }
 
-    /// Tells a plugin of an answer.
+    /// Tells a plugin of a response.
     pub async fn tell(
         &self,
         _: &PluginName,
@@ -50,7 +50,7 @@ impl Host {
         match self.0 {}
     }
 
-    /// Reloads what has changed.
+    /// Reloads changed plugins.
     pub async fn watch(self: Arc<Self>) {
         match self.0 {}
     }

@@ -1,4 +1,5 @@
-//! What a guest may take, counted over all parts of its component. Specification: `plugin.md` section 4.
+//! Bounds on the resources of a guest, counted over all parts of its component. Specification:
+//! `plugin.md` section 4.
 
 use std::sync::Arc;
 
@@ -6,20 +7,20 @@ use wasmtime::ResourceLimiter;
 
 use crate::journal::Journal;
 
-/// Core instances of a component.
+/// The most core instances of a component.
 pub(crate) const INSTANCES: u32 = 32;
-/// Memories of a component.
+/// The most memories of a component.
 pub(crate) const MEMORIES: u32 = 2;
-/// Tables of a component.
+/// The most tables of a component.
 pub(crate) const TABLES: u32 = 16;
-/// Elements of all its tables.
+/// The most elements of all tables of a component.
 pub(crate) const TABLE_ELEMENTS: usize = 20_000;
-/// Bytes that it may hand to the host in one call.
+/// The most bytes that a guest may hand to the host in a call.
 pub(crate) const BYTES_TO_HOST: usize = 128 * 1024;
 /// The longest reason, in bytes.
 pub(crate) const REASON_BYTES: usize = 512;
 
-/// Counts what a guest takes.
+/// A count of the resources that a guest has taken.
 #[derive(Debug)]
 pub(crate) struct Bounds {
     memory: usize,
@@ -70,7 +71,8 @@ impl ResourceLimiter for Bounds {
     }
 }
 
-/// What was granted and then could not be had is not given back: the guest can only have less than it may.
+/// Takes growth from the rest. A grant that could not be used in the end is not given back: the
+/// guest can only have less than allowed.
 fn take(left: &mut usize, current: usize, desired: usize) -> bool {
     match left.checked_sub(desired.saturating_sub(current)) {
         Some(rest) => {

@@ -1,7 +1,9 @@
-//! Compiled functions on disk, so that a large plugin starts at once. Specification: `plugin.md` section 6.
+//! Compiled functions on disk, so that a large plugin starts at once. Specification: `plugin.md`
+//! section 6.
 //!
-//! What is in there is machine code and is run as it is. So nothing is read that somebody else could have written, and what
-//! was written is known by its digest. One file for each component: `SHA-256.functions`.
+//! The files hold machine code, which is run unchecked. So no file is read that another user could
+//! have written, and the program's own files are known by their digests. Each component has a file:
+//! `SHA-256.functions`.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,15 +15,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use aws_lc_rs::digest::{SHA256, digest};
 use wasmtime::CacheStore;
 
-/// What each file begins with.
+/// The beginning of each file.
 const MAGIC: &[u8] = b"magicproxy functions 1\n";
-/// The longest file that is read or written.
+/// The longest file that is read or written, in bytes.
 const MOST_BYTES: u64 = 512 * 1024 * 1024;
-/// As many components are kept.
+/// The most components whose files are kept.
 const MOST_FILES: usize = 64;
 const DIGEST_BYTES: usize = 32;
 
-/// The functions of the component that is being compiled.
+/// A cache with the functions of the component that is being compiled.
 #[derive(Debug)]
 pub(crate) struct FunctionCache {
     folder: PathBuf,
@@ -30,9 +32,9 @@ pub(crate) struct FunctionCache {
 
 #[derive(Debug, Default)]
 struct Functions {
-    /// From an earlier run.
+    /// Functions from an earlier run.
     known: HashMap<Vec<u8>, Vec<u8>>,
-    /// Those that this compilation used, and so those to keep.
+    /// The functions that this compilation used, which are the functions to keep.
     used: HashMap<Vec<u8>, Vec<u8>>,
     added: usize,
 }
@@ -54,7 +56,8 @@ impl CacheStore for FunctionCache {
 }
 
 impl FunctionCache {
-    /// The cache in this folder, which is made if there is none. One that others could write to is left alone.
+    /// Opens the cache in this folder, which is made if absent. A folder that others could write to
+    /// is left alone.
     pub(crate) fn prepare(folder: &Path) -> Option<Self> {
         let fit = make(folder).and_then(|()| {
             let metadata = fs::symlink_metadata(folder)?;
@@ -72,7 +75,7 @@ impl FunctionCache {
         Some(Self { folder: folder.to_owned(), open: Mutex::default() })
     }
 
-    /// This component is compiled from now on.
+    /// Begins the compilation of a component: reads the functions of an earlier run.
     pub(crate) fn begin(&self, component: &[u8; 32]) {
         let file = self.file(component);
         let known = match read(&file) {
@@ -86,7 +89,7 @@ impl FunctionCache {
         *self.open() = Functions { known, ..Functions::default() };
     }
 
-    /// It has been compiled; what was new is kept.
+    /// Ends the compilation of a component: new functions are kept.
     pub(crate) fn end(&self, component: &[u8; 32]) {
         let functions = std::mem::take(&mut *self.open());
         if functions.added == 0 {
@@ -131,14 +134,14 @@ fn make(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// Is it the process's own, with none of these permissions?
+/// True if the file is the process's own, with none of the forbidden permissions.
 #[cfg(unix)]
 fn is_private(metadata: &Metadata, forbidden: u32) -> bool {
     use std::os::unix::fs::MetadataExt;
     metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & forbidden == 0
 }
 
-/// Where that cannot be asked, nothing is kept.
+/// Always false, so that nothing is kept on a system without owners and modes.
 #[cfg(not(unix))]
 fn is_private(_: &Metadata, _: u32) -> bool {
     false
@@ -155,7 +158,8 @@ fn is_same(_: &Metadata, _: &Metadata) -> bool {
     false
 }
 
-/// Reads what this program wrote, and nothing else: no links, no file of another user or with another name.
+/// Reads a file that this program wrote, and nothing else: no links, no file of another user or
+/// with another name.
 fn read(file: &Path) -> io::Result<HashMap<Vec<u8>, Vec<u8>>> {
     let named = fs::symlink_metadata(file)?;
     if !named.is_file() {
@@ -174,13 +178,13 @@ fn read(file: &Path) -> io::Result<HashMap<Vec<u8>, Vec<u8>>> {
     decode(&bytes).ok_or_else(|| io::Error::other("it is damaged"))
 }
 
-/// Writes it whole under another name first, so that no reader meets half of it.
+/// Writes the whole file under another name first, so that no reader meets half a file.
 fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
     if bytes.len() as u64 > MOST_BYTES {
         return Err(io::Error::other("it is too long"));
     }
     let unfinished = file.with_extension(format!("{}.tmp", std::process::id()));
-    // What a run that was cut off left there is not written into: it might be a link.
+    // The remains of an interrupted run are not written into: the name might be a link.
     match fs::remove_file(&unfinished) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -193,7 +197,8 @@ fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::rename(&unfinished, file)
 }
 
-/// The magic bytes; of each function key and value, each behind its length; the SHA-256 of all that.
+/// The magic bytes; key and value of each function, each behind its length; the SHA-256 of all
+/// before.
 fn encode(functions: &HashMap<Vec<u8>, Vec<u8>>) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     for text in functions.iter().flat_map(|(key, value)| [key, value]) {

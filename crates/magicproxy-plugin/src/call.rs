@@ -1,4 +1,5 @@
-//! One call of a plugin: a new instance, its bounds, and what became of it. Specification: `plugin.md` sections 2, 4 and 5.
+//! A single call of a plugin: a new instance, its bounds, and the outcome. Specification:
+//! `plugin.md` sections 2, 4 and 5.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -18,10 +19,10 @@ use crate::settings::Limits;
 use crate::wit::PluginPre;
 use crate::wit::magicproxy::plugin::exchange;
 
-/// How long a call may wait for its turn and for the store, beyond what it may run.
+/// The time that a call may wait for its turn and for the store, beyond its time to run.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What is needed for one call.
+/// All inputs of a call.
 pub(crate) struct Call {
     pub(crate) pre: PluginPre<Guest>,
     pub(crate) limits: Limits,
@@ -33,7 +34,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Asks about a request.
+    /// Asks the plugin about a request.
     pub(crate) async fn decide(
         &self,
         request: &PluginRequest,
@@ -50,7 +51,7 @@ impl Call {
         })
     }
 
-    /// Tells of an answer.
+    /// Tells the plugin of a response.
     pub(crate) async fn observe(
         &self,
         request: &PluginRequest,
@@ -68,7 +69,7 @@ impl Call {
         })
     }
 
-    /// Asks what it is interested in.
+    /// Asks the plugin for its interests.
     pub(crate) async fn interests(&self) -> wasmtime::Result<Interests> {
         let mut store = self.store()?;
         let plugin = self.pre.instantiate_async(&mut store).await?;
@@ -82,7 +83,8 @@ impl Call {
         })
     }
 
-    /// What became of it, however it ended. Where it is still waiting at the end of all patience, it is dropped.
+    /// Reports the outcome of a call, however the call ended. A call that still waits at the end of
+    /// all patience is dropped.
     pub(crate) async fn report<T>(
         &self,
         call: impl Future<Output = wasmtime::Result<T>>,
@@ -128,7 +130,7 @@ impl Call {
     }
 }
 
-/// Nothing but what the plugin is interested in, whatever the client brings.
+/// Returns the request with nothing but the plugin's interests, even if the request holds more.
 fn shown_request(request: &PluginRequest, interests: &Interests) -> exchange::Request {
     exchange::Request {
         upstream: request.upstream.clone(),

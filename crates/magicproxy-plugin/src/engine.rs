@@ -1,4 +1,5 @@
-//! How components are compiled and where they run: no more of WebAssembly than a plugin needs, all of it deterministic.
+//! The engine that compiles and runs components: no more of WebAssembly than a plugin needs, all of
+//! it deterministic.
 
 use std::sync::Arc;
 
@@ -7,24 +8,25 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 use crate::bounds::{INSTANCES, MEMORIES, TABLE_ELEMENTS, TABLES};
 use crate::cache::FunctionCache;
 
-/// Calls that run at the same time; the next one waits.
+/// The most calls that run at the same time; the next call waits.
 pub(crate) const CALLS: u32 = 256;
 /// The native stack of a guest; as much again is left for the host's functions.
 const STACK_BYTES: usize = 512 * 1024;
-/// So much of a used memory is wiped by hand instead of being given back to the system, which costs more.
+/// The part of a used memory that is wiped by hand instead of being given back to the system, which
+/// costs more.
 const KEPT_BYTES: usize = 64 * 1024;
 
-/// The engine for plugins whose memories have at most so many bytes.
+/// Makes the engine for plugins whose memories have at most `memory` bytes.
 ///
 /// # Errors
-/// The machine cannot run it, or has not the address space.
+/// The machine cannot run the engine, or has not the address space.
 pub(crate) fn engine(memory: usize, cache: Option<Arc<FunctionCache>>) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     config.epoch_interruption(true).consume_fuel(true);
     config.max_wasm_stack(STACK_BYTES).async_stack_size(2 * STACK_BYTES);
     config.wasm_memory64(false).wasm_multi_memory(false).wasm_relaxed_simd(false);
     config.cranelift_nan_canonicalization(true);
-    // Where in its code a plugin trapped helps nobody who has no symbols.
+    // The place of a trap in a plugin's code helps nobody without symbols.
     config.wasm_backtrace_max_frames(None).generate_address_map(false).native_unwind_info(false);
     config.memory_reservation(memory as u64).memory_guard_size(64 * 1024).memory_may_move(false);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(memory)));

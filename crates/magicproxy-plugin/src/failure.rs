@@ -1,85 +1,87 @@
-//! Why a plugin was not loaded, or did not answer. Specification: `plugin.md` sections 5 and 6.
+//! The reasons why a plugin was not loaded, or did not reply. Specification: `plugin.md` sections 5
+//! and 6.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use magicproxy_core::plugin::PluginName;
 
-/// What to do where [`LoadError::NotBuilt`] comes back.
+/// The remedy for [`LoadError::NotBuilt`].
 pub const HOW_TO_BUILD: &str = "build it with them: `cargo build --release --features plugins`";
 
-/// Why there is no host, or no new plugin.
+/// The reasons why a host was not made, or a plugin not loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
     /// The program was compiled without the feature `plugins`.
     #[error("this program was built without plugins; {}", HOW_TO_BUILD)]
     NotBuilt,
-    /// WebAssembly does not run here.
+    /// WebAssembly does not run on this machine.
     #[error("plugins cannot run on this machine: {0}")]
     Engine(String),
-    /// Two plugins have one name.
+    /// Two plugins have the same name.
     #[error("two plugins are called `{0}`")]
     TwiceNamed(PluginName),
-    /// One plugin was refused.
+    /// A plugin was refused.
     #[error("plugin `{name}`, file `{}`: {failure}", file.display())]
     Plugin {
-        /// Its name.
+        /// The plugin's name.
         name: PluginName,
-        /// Its file.
+        /// The plugin's file.
         file: PathBuf,
-        /// Why.
+        /// The reason of the refusal.
         failure: LoadFailure,
     },
 }
 
-/// Why a component was refused.
+/// The reasons why a component is refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadFailure {
-    /// It could not be read.
+    /// The file could not be read.
     #[error("cannot read it: {0}")]
     Unreadable(#[from] std::io::Error),
-    /// A folder, a device, …
+    /// The path is no regular file but a folder, a device, …
     #[error("it is not a regular file")]
     NotAFile,
-    /// Whoever may write to it decides who may do what.
+    /// Everybody may write to the file, and could decide who may do what.
     #[error("everybody may write to it; expected mode 0644 or less")]
     WritableByAll,
-    /// There is too much of it.
+    /// The file is longer than [`MAX_FILE_BYTES`](crate::MAX_FILE_BYTES).
     #[error("it has {0} bytes; a component has at most {max}", max = crate::settings::MAX_FILE_BYTES)]
     TooLong(u64),
-    /// A module is not a component.
+    /// The file is a core module, and not a component.
     #[error(
         "it is a core module, not a component; `wasm-tools component new` makes one of it (see docs/guide/plugins.md)"
     )]
     CoreModule,
-    /// It is no program at all, or one that wants more of WebAssembly than plugins have.
+    /// The file is no program at all, or a program that wants more of WebAssembly than plugins
+    /// have.
     #[error("it is not a component that can be run: {0}")]
     Malformed(String),
-    /// It wants what plugins do not have.
+    /// The component imports an interface that plugins do not have.
     #[error("it imports `{import}`, which a plugin does not have; {}", way_forward(import))]
     Import {
-        /// The first import that is unknown.
+        /// The first unknown import.
         import: String,
     },
-    /// It is not a plugin, or one for another version.
+    /// The component is not a plugin, or a plugin for another version.
     #[error("it does not fit the world `magicproxy:plugin/plugin@1.0.0`: {0}")]
     WrongWorld(String),
-    /// It did not say what it is interested in.
+    /// The plugin did not tell its interests.
     #[error("asked for its interests, {0}")]
     NoInterests(#[from] CallFailure),
-    /// It is interested in what it must not see.
+    /// The plugin is interested in a field that must not be shown.
     #[error(
         "it is interested in the field `{0}`, which can bear a token or a credential and is never shown"
     )]
     NeverShown(String),
-    /// It is interested in something that is no field.
+    /// The plugin is interested in a name that no field can have.
     #[error(
         "it is interested in `{0}`, which is not the name of a field in lower case, of at most 64 characters"
     )]
     NotAField(String),
-    /// It is interested in too much.
+    /// The plugin is interested in too many fields.
     #[error("it is interested in {0} fields; expected at most 32")]
     TooManyFields(usize),
 }
@@ -94,38 +96,39 @@ fn way_forward(import: &str) -> &'static str {
     }
 }
 
-/// Why a plugin did not answer.
+/// The reasons why a call of a plugin failed: `plugin.md` sections 4 and 5. For the operator's log;
+/// clients learn only of the denial.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallFailure {
-    /// It ran too long.
+    /// The plugin ran too long.
     #[error("it ran longer than {0:?}")]
     OutOfTime(Duration),
-    /// It ran, waited for its turn, or for the store.
+    /// The plugin took too long, with the waiting for its turn and for the store.
     #[error("it was not done after {0:?}, waiting for the store included")]
     OutOfPatience(Duration),
-    /// It did too much.
+    /// The plugin did too many instructions.
     #[error("it did more than {0} instructions")]
     OutOfFuel(u64),
-    /// It wanted more memory, and stopped where it got none.
+    /// The plugin wanted more memory, and stopped when refused.
     #[error("it stopped after it had been refused more than {0} bytes of memory")]
     OutOfMemory(usize),
-    /// It called itself without end.
+    /// The plugin called itself without end.
     #[error("it overflowed its stack")]
     StackOverflow,
-    /// It asked for state too often.
+    /// The plugin called `state` too often.
     #[error("it called `state` more than {0} times")]
     TooManyStateCalls(u32),
-    /// It wrote lines without end.
+    /// The plugin wrote lines without end.
     #[error("it flooded the log")]
     LogFlood,
-    /// It stopped, or was stopped.
+    /// The plugin stopped, or was stopped.
     #[error("it stopped: {0}")]
     Trapped(String),
-    /// There is no such plugin.
+    /// No plugin has this name.
     #[error("there is no plugin of this name")]
     Unknown,
-    /// `on-response` returned an error.
+    /// The plugin's `on-response` returned an error.
     #[error("it says that it could not do what it had to: {0}")]
     Unrecorded(String),
 }

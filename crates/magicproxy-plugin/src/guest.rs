@@ -1,4 +1,5 @@
-//! What a guest can call: state, log, clock and configuration. Specification: `plugin.md` sections 2 and 4.
+//! The host's functions for a guest: state, log, clock and configuration. Specification:
+//! `plugin.md` sections 2 and 4.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,16 +19,16 @@ use crate::wit::magicproxy::plugin::{clock, config, exchange, log, state};
 const NAME_BYTES: usize = 256;
 /// The longest value of an entry, in bytes.
 const VALUE_BYTES: usize = 16 * 1024;
-/// Entries of one owner and plugin.
+/// The most entries of a plugin for a single owner.
 const ENTRIES: usize = 256;
 
-/// The host's side of one call.
+/// The host's side of a call.
 pub(crate) struct Guest {
     pub(crate) bounds: Bounds,
     pub(crate) journal: Arc<Journal>,
     pub(crate) config: Option<Arc<str>>,
     pub(crate) now: UnixTime,
-    /// Absent: there is no store, or the plugin is only being loaded.
+    /// The plugin's part of the store; absent without a store, or while the plugin is being loaded.
     pub(crate) drawer: Option<PluginStore>,
     pub(crate) state_calls: u32,
     pub(crate) state_calls_left: u32,
@@ -39,7 +40,7 @@ impl fmt::Debug for Guest {
     }
 }
 
-/// The part of the store that one plugin has for one owner.
+/// The part of the store for a single plugin and a single owner.
 #[derive(Clone, Debug)]
 pub(crate) struct PluginStore {
     pub(crate) store: Arc<dyn StateStore>,
@@ -48,7 +49,8 @@ pub(crate) struct PluginStore {
     pub(crate) rows: RowLimits,
 }
 
-/// What a call of `state` gives: the outer error ends the guest, the inner one is told to it.
+/// The result of a call of `state`: the outer error ends the guest, the inner error is returned to
+/// the guest.
 type StateResult<T> = wasmtime::Result<Result<T, state::Error>>;
 
 impl state::Host for Guest {
@@ -136,7 +138,7 @@ impl PluginStore {
         Ok(found.into_iter().next().flatten().map(|entry| entry.value))
     }
 
-    /// A drawer that is full still takes a new value for an old name.
+    /// Writes an entry. A full part of the store still takes a new value for an old name.
     async fn set(&self, name: String, entry: Entry, now: UnixTime) -> Result<(), state::Error> {
         if self
             .change(vec![room()], Change::Put(name.clone().into_bytes(), entry.clone()), now)
@@ -196,7 +198,8 @@ fn room() -> Condition {
     Condition::AtMost(Vec::new(), ENTRIES - 1)
 }
 
-/// A plugin learns that the store is not there, and nothing of why; the operator does.
+/// Turns an error of the store into an error for the plugin. A plugin learns only that the store is
+/// not available; the reason goes to the operator's log.
 fn told(error: StoreError) -> state::Error {
     tracing::error!(%error, "a plugin could not use its state");
     match error {

@@ -1,4 +1,5 @@
-//! The host: all plugins, the calls of them, and what becomes of changed files. Specification: `plugin.md` sections 5 and 6.
+//! The host: all plugins, the calls of plugins, and the reloading of changed files. Specification:
+//! `plugin.md` sections 5 and 6.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,10 +26,11 @@ use crate::report::{Description, Level, Line, Report};
 use crate::settings::{HostSettings, OnFailure, PluginSettings};
 use crate::ticker::Ticker;
 
-/// How often files are looked at.
+/// The time between two looks at the files.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
 
-/// All plugins.
+/// The host of all plugins, which loads, calls and reloads plugins. A plugin's failure never ends
+/// the host, another call or another plugin.
 pub struct Host {
     engine: Engine,
     ticker: Ticker,
@@ -36,23 +38,24 @@ pub struct Host {
     slots: BTreeMap<PluginName, Slot>,
     state: Option<Arc<dyn StateStore>>,
     cache: Option<Arc<FunctionCache>>,
-    /// One component is compiled at a time: the cache holds the functions of one.
+    /// A lock so that a single component is compiled at a time: the cache holds the functions of a
+    /// single component.
     loading: Mutex<()>,
 }
 
-/// One plugin, and the version of it that is asked at the moment.
+/// A plugin, and its version that is in use at the moment.
 struct Slot {
     settings: PluginSettings,
     loaded: RwLock<Arc<LoadedPlugin>>,
     seen: Mutex<Option<Stamp>>,
 }
 
-/// What became of a file that had changed.
+/// The result of reloading a changed file.
 #[derive(Debug)]
 pub struct ReloadResult {
     /// The plugin.
     pub plugin: PluginName,
-    /// Why the old one is still asked, if it is.
+    /// The time that the loading took, or the reason why the old version stays in use.
     pub outcome: Result<Duration, LoadFailure>,
 }
 
@@ -63,10 +66,10 @@ impl fmt::Debug for Host {
 }
 
 impl Host {
-    /// Loads all plugins. It compiles, so it blocks.
+    /// Loads all plugins. Compiles, and so blocks.
     ///
     /// # Errors
-    /// What stands in the way, of all plugins together.
+    /// The faults of all plugins together.
     pub fn new(settings: HostSettings) -> Result<Self, Vec<LoadError>> {
         let mut host = Self::empty(&settings).map_err(|error| vec![error])?;
         let mut errors = Vec::new();
@@ -83,7 +86,7 @@ impl Host {
         if errors.is_empty() { Ok(host) } else { Err(errors) }
     }
 
-    /// What a plugin is.
+    /// Describes a plugin; `None` if the plugin does not exist.
     #[must_use]
     pub fn describe(&self, plugin: &PluginName) -> Option<Description> {
         let loaded = self.slots.get(plugin)?.loaded();
@@ -95,7 +98,8 @@ impl Host {
         })
     }
 
-    /// Asks a plugin about a request, and tells everything that is known of the call.
+    /// Asks a plugin about a request, and reports everything known of the call: verdict or failure,
+    /// lines and time.
     pub async fn ask(
         &self,
         plugin: &PluginName,
@@ -106,7 +110,7 @@ impl Host {
         call.report(self.in_turn(call.decide(request, &loaded.interests))).await
     }
 
-    /// Tells a plugin of an answer, and tells everything that is known of the call.
+    /// Tells a plugin of a response, and reports everything known of the call.
     pub async fn tell(
         &self,
         plugin: &PluginName,
@@ -118,12 +122,13 @@ impl Host {
         call.report(self.in_turn(call.observe(request, response, &loaded.interests))).await
     }
 
-    /// Looks at all files, and loads those that have changed. It compiles, so it blocks. One that is refused changes nothing.
+    /// Looks at all files, and loads the changed files. Compiles, and so blocks. A refused file
+    /// changes nothing.
     pub fn reload_changed(&self) -> Vec<ReloadResult> {
         self.slots.values().filter_map(|slot| self.reload(slot)).collect()
     }
 
-    /// Reloads what has changed, until the future is dropped. The event loop is not held up.
+    /// Reloads changed plugins until the future is dropped, without holding up the event loop.
     pub async fn watch(self: Arc<Self>) {
         loop {
             tokio::time::sleep(WATCH_EVERY).await;
@@ -193,7 +198,7 @@ impl Host {
             if *seen == stamp {
                 return None;
             }
-            // What is refused is refused once, not every two seconds.
+            // A refused file is refused once, not every two seconds.
             *seen = stamp;
         }
         let began = Instant::now();
@@ -237,7 +242,7 @@ impl Host {
         })
     }
 
-    /// The pool has room for so many calls; another one waits instead of failing.
+    /// Runs a call when the pool has room; a call beyond the pool waits instead of failing.
     async fn in_turn<T>(
         &self,
         call: impl Future<Output = wasmtime::Result<T>>,

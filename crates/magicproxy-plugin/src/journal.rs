@@ -1,18 +1,19 @@
-//! What is known of a call however it ended: its lines for the log, and what it was refused. Specification: `plugin.md` section 4.
+//! The record of a call, kept however the call ended: its lines for the log, and its refused
+//! memory. Specification: `plugin.md` section 4.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::report::{Level, Line};
 
-/// Lines that are kept of a call.
+/// The most lines that are kept of a call.
 const LINES: usize = 16;
 /// The longest line, in bytes.
 const LINE_BYTES: usize = 1024;
-/// After so many lines a guest is stopped.
+/// The number of lines after which a guest is stopped.
 const MOST_WRITES: u32 = 1000;
 
-/// What a guest leaves behind.
+/// The record that a guest leaves behind.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
     lines: Mutex<Vec<Line>>,
@@ -21,7 +22,7 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Notes a line, or leaves it out; false, where the guest writes without end.
+    /// Notes a line, or leaves the line out. Returns false if the guest writes without end.
     pub(crate) fn write(&self, level: Level, message: &str) -> bool {
         let before = self.writes.fetch_add(1, Ordering::Relaxed);
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
@@ -35,12 +36,12 @@ impl Journal {
         self.refused_memory.store(limit, Ordering::Relaxed);
     }
 
-    /// The limit of which a guest wanted more, if it did.
+    /// The memory limit that a guest wanted to exceed, if any.
     pub(crate) fn refused_memory(&self) -> Option<usize> {
         Some(self.refused_memory.load(Ordering::Relaxed)).filter(|limit| *limit > 0)
     }
 
-    /// The lines; if some were left out, one that says so.
+    /// Takes the lines; if some were left out, the last line says so.
     pub(crate) fn take_lines(&self) -> Vec<Line> {
         let mut lines =
             std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner));
@@ -55,7 +56,8 @@ impl Journal {
     }
 }
 
-/// A guest's text for people and logs: no line breaks or other control characters, and no longer than so many bytes.
+/// Returns a guest's text for people and logs: no line breaks or other control characters, and at
+/// most `most` bytes.
 pub(crate) fn one_line(text: &str, most: usize) -> String {
     let mut line = String::with_capacity(text.len().min(most));
     for character in text.chars() {
@@ -73,7 +75,7 @@ pub(crate) fn one_line(text: &str, most: usize) -> String {
     line
 }
 
-/// Characters that change how a terminal or an editor shows what stands around them.
+/// True for characters that change how a terminal or an editor shows the text around.
 fn is_steering(character: char) -> bool {
     matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

@@ -1,26 +1,25 @@
 //! The host of Magic API Proxy's plugins: WebAssembly components that are asked about requests.
 //!
-//! A plugin is a stranger's program. It is told what
-//! [`PluginRequest`](magicproxy_core::plugin::PluginRequest) holds, and may call what
-//! `wit/since_v1` imports. Its time, memory and work are bounded, and whatever goes wrong with it
-//! is a verdict.
+//! A plugin is a stranger's program. A plugin receives the contents of a
+//! [`PluginRequest`](magicproxy_core::plugin::PluginRequest), and may call the imports of
+//! `wit/since_v1`. Its time, memory and work are bounded, and any failure of a plugin is a verdict.
 //!
 //! # What it is not
 //!
-//! No plugin sees a token or a credential, changes a request, or opens a file or a connection. It
-//! can read and write its own entries in the state store, and nothing else. This crate speaks no
-//! HTTP.
+//! No plugin sees a token or a credential, changes a request, or opens a file or a connection. A
+//! plugin can read and write its own entries in the state store, and nothing else. This crate
+//! speaks no HTTP.
 //!
 //! # Where to look
 //!
 //! | need | where |
 //! |---|---|
 //! | plugins that run | [`Host`] |
-//! | their bounds, and what a failure means | [`PluginSettings`], [`Limits`], [`OnFailure`] |
-//! | why one was not loaded, and why a call failed | [`LoadError`], [`CallFailure`] |
+//! | their bounds, and the meaning of a failure | [`PluginSettings`], [`Limits`], [`OnFailure`] |
+//! | reasons why a plugin was not loaded, or a call failed | [`LoadError`], [`CallFailure`] |
 //!
 //! Without the feature `runtime` nothing here runs WebAssembly: settings are understood, and
-//! [`Host::new`] always fails. That is the program that a newcomer builds, in a third of the time.
+//! [`Host::new`] always fails. A newcomer builds the program in this form, in a third of the time.
 //!
 //! Specification: `docs/spec/plugin.md`. `wit/` is frozen once published; this Rust API may change
 //! with every version before 1.0.

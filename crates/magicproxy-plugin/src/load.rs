@@ -1,4 +1,5 @@
-//! From a file to a plugin that can be asked. Specification: `plugin.md` sections 2, 3 and 6.
+//! The way from a file to a plugin that can be called. Specification: `plugin.md` sections 2, 3
+//! and 6.
 
 use std::fs::{self, File, Metadata};
 use std::future::Future;
@@ -24,13 +25,13 @@ use crate::settings::{Limits, MAX_FILE_BYTES, PluginSettings};
 use crate::trap::innermost;
 use crate::wit::{Plugin, PluginPre};
 
-/// The most names of fields in one list.
+/// The most names of fields in a list.
 const MOST_FIELDS: usize = 32;
-/// The longest name of a field.
+/// The longest name of a field, in bytes.
 const FIELD_BYTES: usize = 64;
-/// How long `interests` may take.
+/// The time for `interests`, unless the plugin's limit is longer.
 const INTERESTS_TIME: Duration = Duration::from_secs(1);
-/// Fields that bear tokens or credentials with one API or another.
+/// Fields that bear tokens or credentials with some API.
 const NEVER_SHOWN: [&str; 14] = [
     "authorization",
     "proxy-authorization",
@@ -56,7 +57,7 @@ pub(crate) struct Source {
     pub(crate) stamp: Stamp,
 }
 
-/// What tells one state of a file from another.
+/// The state of a file, to tell if the file has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
     modified: Option<SystemTime>,
@@ -64,7 +65,7 @@ pub(crate) struct Stamp {
     inode: u64,
 }
 
-/// A plugin that can be asked.
+/// A plugin that can be called.
 pub(crate) struct LoadedPlugin {
     pub(crate) pre: PluginPre<Guest>,
     pub(crate) interests: Arc<Interests>,
@@ -91,7 +92,7 @@ impl From<&Metadata> for Stamp {
 
 /// Reads a component.
 pub(crate) fn read(file: &Path) -> Result<Source, LoadFailure> {
-    // Before it is opened: opening a pipe would wait for its other end.
+    // Before the file is opened: opening a pipe would wait for its other end.
     usable(&fs::metadata(file)?)?;
     let opened = File::open(file)?;
     let metadata = opened.metadata()?;
@@ -120,13 +121,13 @@ fn usable(metadata: &Metadata) -> Result<(), LoadFailure> {
     Ok(())
 }
 
-/// Compiles a component, looks at what it wants, and asks it what it is interested in.
+/// Compiles a component, checks its imports, and asks for its interests.
 pub(crate) fn load(
     engine: &Engine,
     source: &Source,
     settings: &PluginSettings,
 ) -> Result<LoadedPlugin, LoadFailure> {
-    // A file of wasmtime's own, with machine code in it, is not a component.
+    // A file of wasmtime's own, with machine code inside, is not a component.
     match Engine::detect_precompiled(&source.bytes) {
         Some(Precompiled::Module | Precompiled::Component) => {
             return Err(LoadFailure::Malformed("it is machine code".to_owned()));
@@ -147,7 +148,7 @@ pub(crate) fn load(
     Ok(LoadedPlugin { pre, interests, imports, sha256: source.sha256, bytes: source.bytes.len() })
 }
 
-/// The names of what it imports; the first that is not ours is refused.
+/// Returns the names of a component's imports, or refuses the first import that is not ours.
 fn imports(engine: &Engine, component: &Component) -> Result<Vec<String>, LoadFailure> {
     let names: Vec<String> =
         component.component_type().imports(engine).map(|(name, _)| name.to_owned()).collect();
@@ -183,7 +184,8 @@ fn interests(pre: &PluginPre<Guest>, settings: &PluginSettings) -> Result<Intere
     Ok(interests)
 }
 
-/// Drives a call that waits for nothing: without a store, a guest only gives way to others, of whom there are none.
+/// Drives a call that waits for nothing: without a store, a guest only yields to other guests, and
+/// no others run here.
 fn finish<F: Future>(call: F) -> F::Output {
     let mut call = pin!(call);
     let mut context = Context::from_waker(Waker::noop());

@@ -1,22 +1,23 @@
-//! How long a guest has run: what its thread ran while it was polled. Waiting for the store, for other requests of the
-//! worker or for other programs on the machine costs it nothing, so a verdict does not depend on them.
+//! The time that a guest has run: the time of its thread while the guest was polled. Waiting for
+//! the store, for other requests of the worker or for other programs on the machine is not counted,
+//! so a verdict does not depend on them.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Counts the time that one call runs.
+/// A meter of the time that a call runs.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
-    /// In nanoseconds, as of the last time that it was left.
+    /// The time in nanoseconds, as of the end of the last poll.
     spent: AtomicU64,
-    /// The thread's time when it was entered; 0 while it is not polled.
+    /// The thread's time at the beginning of the present poll; 0 while the call is not polled.
     entered: AtomicU64,
 }
 
 impl Meter {
-    /// How long it has run; asked from within, the current stretch included.
+    /// The time that the call has run, the present poll included.
     pub(crate) fn spent(&self) -> Duration {
         let entered = self.entered.load(Ordering::Relaxed);
         let stretch = if entered == 0 { 0 } else { thread_time().saturating_sub(entered) };
@@ -39,7 +40,7 @@ impl Meter {
     }
 }
 
-/// How long this thread has run, in nanoseconds.
+/// The time that this thread has run, in nanoseconds.
 #[cfg(unix)]
 fn thread_time() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
@@ -48,7 +49,7 @@ fn thread_time() -> u64 {
     seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
 }
 
-/// Where a thread's own time is not to be had, all time is its own.
+/// The time since the first call: without a clock of the thread's own, all time counts.
 #[cfg(not(unix))]
 fn thread_time() -> u64 {
     static ORIGIN: std::sync::LazyLock<std::time::Instant> =

@@ -1,4 +1,5 @@
-//! What is told of a plugin and of a call of it, to people and to logs. Specification: `plugin.md` sections 2 and 4.
+//! Reports on a plugin and on a call of a plugin, for people and for logs. Specification:
+//! `plugin.md` sections 2 and 4.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,40 +9,40 @@ use magicproxy_core::plugin::Interests;
 
 use crate::failure::CallFailure;
 
-/// What a plugin is, for people.
+/// The description of a plugin, for people.
 #[derive(Clone, Debug)]
 pub struct Description {
-    /// What it is interested in.
+    /// The plugin's interests.
     pub interests: Arc<Interests>,
-    /// What it imports.
+    /// The plugin's imports.
     pub imports: Vec<String>,
-    /// The SHA-256 of its file, in hexadecimal.
+    /// The SHA-256 of the plugin's file, in hexadecimal.
     pub sha256: String,
-    /// The length of its file.
+    /// The length of the plugin's file, in bytes.
     pub bytes: usize,
 }
 
-/// What became of one call.
+/// The report of a call.
 #[derive(Clone, Debug)]
 pub struct Report<T> {
-    /// What the plugin said, or why it said nothing.
+    /// The plugin's reply, or the reason why the call failed.
     pub outcome: Result<T, CallFailure>,
-    /// What it wrote.
+    /// The lines that the plugin wrote.
     pub lines: Vec<Line>,
-    /// How long it ran.
+    /// The time that the plugin ran.
     pub spent: Duration,
 }
 
-/// How much a line matters.
+/// The level of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// For the plugin's author.
+    /// A line for the plugin's author.
     Debug,
-    /// For the curious.
+    /// A line for the curious.
     Info,
-    /// Odd.
+    /// A line about an oddity.
     Warn,
-    /// Wrong.
+    /// A line about an error.
     Error,
 }
 
@@ -56,11 +57,11 @@ impl fmt::Display for Level {
     }
 }
 
-/// One line that a plugin wrote.
+/// A line that a plugin wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// How much it matters.
+    /// The level of the line.
     pub level: Level,
-    /// One line of text: control characters are escaped.
+    /// The text of a single line: control characters are escaped.
     pub text: String,
 }

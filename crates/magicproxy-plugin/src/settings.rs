@@ -1,4 +1,4 @@
-//! What the operator says about plugins, checked. Specification: `plugin.md` sections 1, 4 and 5.
+//! The operator's settings for plugins, checked. Specification: `plugin.md` sections 1, 4 and 5.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,55 +7,56 @@ use std::time::Duration;
 use magicproxy_core::plugin::PluginName;
 use magicproxy_core::state::StateStore;
 
-/// The longest component.
+/// The longest component, in bytes.
 pub const MAX_FILE_BYTES: u64 = 32 * 1024 * 1024;
-/// The most memory that a plugin can be given.
+/// The most memory that a plugin can be given, in bytes.
 pub const MAX_MEMORY_BYTES: usize = 1024 * 1024 * 1024;
 
-/// All plugins, and what they share.
+/// The settings of all plugins, and of the parts that plugins share.
 #[derive(Clone, Debug, Default)]
 pub struct HostSettings {
     /// The plugins. No two have the same name.
     pub plugins: Vec<PluginSettings>,
-    /// Where compiled functions are kept, if anywhere.
+    /// The folder for compiled functions, if any are kept.
     pub cache: Option<PathBuf>,
-    /// What plugins remember is kept here. Without it, `state` is unavailable.
+    /// The store for the entries of plugins. Without a store, `state` is unavailable.
     pub state: Option<Arc<dyn StateStore>>,
 }
 
-/// One plugin.
+/// The settings of a plugin.
 #[derive(Clone, Debug)]
 pub struct PluginSettings {
-    /// What rules call it.
+    /// The name of the plugin in rules.
     pub name: PluginName,
-    /// The component.
+    /// The file of the component.
     pub file: PathBuf,
-    /// What a call may cost.
+    /// The limits of a call.
     pub limits: Limits,
-    /// What a failure means.
+    /// The meaning of a failure.
     pub on_failure: OnFailure,
-    /// What it is told when it asks for its configuration.
+    /// The configuration that the plugin can read.
     pub config: Option<Arc<str>>,
 }
 
 impl PluginSettings {
-    /// A plugin with the limits that most need.
+    /// Makes the settings of a plugin with the usual limits, whose failures deny.
     #[must_use]
     pub fn new(name: PluginName, file: PathBuf) -> Self {
         Self { name, file, limits: Limits::default(), on_failure: OnFailure::Deny, config: None }
     }
 }
 
-/// What one call may cost.
+/// The limits of a single call: `plugin.md` section 4. Beyond a limit the call fails, and
+/// [`OnFailure`] decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How long it may run, waiting for the store not counted.
+    /// The time to run, without the waiting for the store.
     pub time: Duration,
-    /// How large its memories may be together, in bytes; at most [`MAX_MEMORY_BYTES`].
+    /// The size of all memories together, in bytes; at most [`MAX_MEMORY_BYTES`].
     pub memory: usize,
-    /// How much it may do, in instructions of WebAssembly, roughly.
+    /// The work, in instructions of WebAssembly, roughly.
     pub fuel: u64,
-    /// How often it may call `state`.
+    /// The number of calls of `state`.
     pub state_calls: u32,
 }
 
@@ -70,12 +71,13 @@ impl Default for Limits {
     }
 }
 
-/// What a failure of a plugin means.
+/// The meaning of a plugin's failure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnFailure {
-    /// The request is denied.
+    /// A denial of the request.
     #[default]
     Deny,
-    /// The plugin has said nothing: others decide. This fails open where the plugin is there to deny.
+    /// An abstention of the plugin: rules and other plugins decide. **This fails open** for a
+    /// plugin whose purpose is to deny.
     Abstain,
 }

@@ -1,4 +1,5 @@
-//! The thread that makes running guests look up: once a millisecond while there are any, never while there are none.
+//! The thread that interrupts running guests: once a millisecond while any run, never while none
+//! runs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -7,12 +8,12 @@ use std::time::Duration;
 
 use wasmtime::Engine;
 
-/// The time between two looks.
+/// The time between two interruptions.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
-/// After so many ticks without a call the thread sleeps.
+/// The number of ticks without a call after which the thread sleeps.
 const IDLE_TICKS: u32 = 50;
 
-/// Ticks while calls run.
+/// The handle of the thread, which ticks while calls run.
 #[derive(Debug)]
 pub(crate) struct Ticker {
     shared: Arc<Shared>,
@@ -27,8 +28,10 @@ struct Shared {
 }
 
 impl Ticker {
+    /// Starts the thread.
+    ///
     /// # Errors
-    /// There is no thread to be had.
+    /// The system has no thread to give.
     pub(crate) fn start(engine: Engine) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let ticked = Arc::clone(&shared);
@@ -38,7 +41,7 @@ impl Ticker {
         Ok(Self { shared, thread: thread.thread().clone() })
     }
 
-    /// A call runs until this is dropped.
+    /// Marks a call as running, until the returned guard is dropped.
     pub(crate) fn running(&self) -> RunningCall<'_> {
         self.shared.running.fetch_add(1, Ordering::SeqCst);
         if self.shared.asleep.swap(false, Ordering::SeqCst) {
@@ -55,7 +58,7 @@ impl Drop for Ticker {
     }
 }
 
-/// A call runs.
+/// A guard of a running call.
 #[derive(Debug)]
 pub(crate) struct RunningCall<'t>(&'t Shared);
 
@@ -79,8 +82,10 @@ fn tick(engine: &Engine, shared: &Shared) {
     }
 }
 
-/// INVARIANT: `asleep` is set before `running` is read, and `running` is raised before `asleep` is read; so either this
-/// thread sees the call, or the call sees that it has to wake this thread.
+/// Sleeps until a call runs.
+///
+/// INVARIANT: `asleep` is set before `running` is read, and `running` is raised before `asleep` is
+/// read; so either this thread sees the call, or the call sees that this thread must be woken.
 fn sleep(shared: &Shared) {
     shared.asleep.store(true, Ordering::SeqCst);
     if shared.running.load(Ordering::SeqCst) == 0 && !shared.ended.load(Ordering::SeqCst) {

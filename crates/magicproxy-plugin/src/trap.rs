@@ -1,15 +1,15 @@
-//! The errors of wasmtime, told as failures of a plugin. Specification: `plugin.md` section 5.
+//! The errors of wasmtime, turned into failures of a plugin. Specification: `plugin.md` section 5.
 
 use wasmtime::Trap;
 
 use crate::failure::CallFailure;
 use crate::journal::{Journal, one_line};
 
-/// The longest cause that is told, in bytes.
+/// The longest cause in a message, in bytes.
 const CAUSE_BYTES: usize = 512;
 
 impl CallFailure {
-    /// What wasmtime's error means, given what else is known of the call.
+    /// Returns the meaning of wasmtime's error, given the record of the call.
     pub(crate) fn of(error: &wasmtime::Error, fuel: u64, journal: &Journal) -> Self {
         if let Some(own) = error.downcast_ref::<Self>() {
             return own.clone();
@@ -24,7 +24,7 @@ impl CallFailure {
     }
 }
 
-/// The cause that says what happened; those around it say where.
+/// Returns the cause that says what happened; the outer causes say where.
 pub(crate) fn innermost(error: &wasmtime::Error) -> String {
     one_line(&error.root_cause().to_string(), CAUSE_BYTES)
 }

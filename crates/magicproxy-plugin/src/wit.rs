@@ -1,4 +1,5 @@
-//! The types of `wit/since_v1`, as wasmtime's macro makes them. Specification: `plugin.md` section 2.
+//! The types of `wit/since_v1`, as wasmtime's macro makes them. Specification: `plugin.md`
+//! section 2.
 #![allow(
     missing_docs,
     missing_debug_implementations,

@@ -1,4 +1,5 @@
-//! What callers give, brought into the range that every backend can reckon with. All backends begin here, so none differs.
+//! The arguments of calls, brought into the range that every backend can reckon with. All backends
+//! begin here, so none differs.
 
 use magicproxy_core::UnixTime;
 use magicproxy_core::state::{
@@ -6,42 +7,43 @@ use magicproxy_core::state::{
     UnixMillis,
 };
 
-/// The latest second that a store knows, in the year 5138; a later one counts as this one.
+/// The latest second that a store knows, in the year 5138; a later second counts as this second.
 ///
-/// A sixtieth of a window is found by `milliseconds * 60 / length`, and in the doubles of Lua that is exact up to here.
+/// A sixtieth of a window is found by `milliseconds * 60 / length`, and in the doubles of Lua the
+/// result is exact up to here.
 pub const LATEST_SECONDS: u64 = 100_000_000_000;
 
-/// So long an entry that has ended may still be kept, unseen: a clock that goes back by less finds everything as it was, and a
-/// server whose clock is ahead drops nothing early.
+/// The time that an ended entry may still be kept, unseen, in seconds: a clock that goes back by
+/// less finds everything unchanged, and a server whose clock is ahead drops nothing early.
 pub const GRACE_SECONDS: u64 = 300;
 
-/// More of anything is not counted.
+/// The highest count; higher counts are cut to this number.
 const MOST: u64 = 1_000_000_000;
 
-/// In milliseconds: more than is allowed, and few enough for the doubles of Lua.
+/// The longest window in milliseconds: more than allowed, and few enough for the doubles of Lua.
 const LONGEST_WINDOW: u64 = 1_000_000_000_000;
 
-/// Milliseconds since the epoch, of any second.
+/// Converts any second to milliseconds since the epoch.
 pub(crate) fn millis(time: UnixTime) -> u64 {
     time.0.min(LATEST_SECONDS) * 1000
 }
 
-/// The milliseconds of a client's clock.
+/// Returns the milliseconds of the calling program's clock, at most [`LATEST_SECONDS`].
 pub(crate) fn clock(now: UnixMillis) -> u64 {
     now.0.min(LATEST_SECONDS * 1000)
 }
 
-/// When something ends that lasts so long from now.
+/// Returns the millisecond at the end of `millis` from now.
 pub(crate) fn after(now: u64, millis: u64) -> u64 {
     now.saturating_add(millis).min(LATEST_SECONDS * 1000)
 }
 
-/// How many there may be.
+/// Returns a bound on a count, at most [`MOST`].
 pub(crate) fn most(number: u64) -> u64 {
     number.min(MOST)
 }
 
-/// The length of a window.
+/// Returns the length of a window, within 1,000 and [`LONGEST_WINDOW`].
 pub(crate) fn window(length: u64) -> u64 {
     length.clamp(1000, LONGEST_WINDOW)
 }
@@ -51,7 +53,7 @@ pub(crate) fn names<'n>(names: impl IntoIterator<Item = &'n Vec<u8>>) -> Result<
     if fit { Ok(()) } else { Err(StoreError::TooLong) }
 }
 
-/// The arguments of `apply`.
+/// Checks the arguments of `apply`.
 pub(crate) fn step(conditions: &[Condition], changes: &[Change]) -> Result<(), StoreError> {
     names(conditions.iter().map(|condition| match condition {
         Condition::Absent(name) | Condition::Equals(name, _) | Condition::AtMost(name, _) => name,
@@ -74,7 +76,8 @@ pub(crate) fn demands(demands: &[Demand]) -> Result<(), StoreError> {
     names(demands.iter().map(|demand| &demand.counter))
 }
 
-/// The name under which a counter is kept. One of another kind, or of a window of another length, is another counter.
+/// Returns the name under which a counter is kept. A counter of another kind, or of a window of
+/// another length, is another counter.
 pub(crate) fn counter_name(bound: &Bound, counter: &[u8]) -> Vec<u8> {
     match bound {
         Bound::Total(_) => [b"n", counter].concat(),
@@ -85,7 +88,7 @@ pub(crate) fn counter_name(bound: &Bound, counter: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The name under which leases are kept.
+/// Returns the name under which leases are kept.
 pub(crate) fn leases_name(counter: &[u8]) -> Vec<u8> {
     [b"l", counter].concat()
 }

@@ -1,27 +1,30 @@
-//! Counters: what was taken, in bytes of a fixed form, and whether there may be more. Specification: `state-store.md` section 3.
+//! Counters: the amount taken, in bytes of a fixed form, and the check that more may be taken.
+//! Specification: `state-store.md` section 3.
 //!
-//! Valkey keeps the same in its own form: the script there and this module must say the same, which the tests show.
+//! Valkey keeps the same in its own form: the script there and this module must agree, which the
+//! tests show.
 
 use magicproxy_core::state::{Bound, Holder, StoreError, WINDOW_PARTS};
 
 use crate::checked::{after, most, window};
 
-/// What was taken of one thing.
+/// The amount taken under a bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Counter {
     Total(u64),
-    /// How many in which part, in the order of the parts.
+    /// Parts of the window and the number taken in each, in the order of the parts.
     Window(Vec<(u64, u64)>),
-    /// Until when for whom.
+    /// Ends and holders of the leases.
     Leases(Vec<(u64, Holder)>),
 }
 
-/// There is none left; when there may be one, if that is known.
+/// The refusal of an exhausted counter, with the millisecond from which more may be taken, if
+/// known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ExhaustedLimit(pub(crate) Option<u64>);
 
 impl Counter {
-    /// Nothing was taken yet.
+    /// Makes a counter from which nothing was taken yet.
     pub(crate) fn fresh(bound: &Bound) -> Self {
         match bound {
             Bound::Total(_) => Self::Total(0),
@@ -30,7 +33,7 @@ impl Counter {
         }
     }
 
-    /// What [`bytes`](Self::bytes) gave.
+    /// Reads the result of [`bytes`](Self::bytes).
     pub(crate) fn parse(bound: &Bound, bytes: &[u8]) -> Result<Self, StoreError> {
         let parsed = match bound {
             Bound::Total(_) => {
@@ -64,9 +67,10 @@ impl Counter {
         }
     }
 
-    /// The millisecond from which on nothing that was taken counts any more; none for what counts for ever.
+    /// Returns the millisecond from which on nothing of the amount counts any more; `None` if the
+    /// amount counts for ever.
     ///
-    /// INVARIANT: of what was taken later it is never earlier.
+    /// INVARIANT: an amount taken later never moves this millisecond to an earlier time.
     pub(crate) fn counts_until(&self, bound: &Bound) -> Option<u64> {
         match (self, bound) {
             (Self::Window(parts), Bound::Window(_, length)) => {
@@ -80,7 +84,7 @@ impl Counter {
         }
     }
 
-    /// Takes one; how many are left then.
+    /// Takes one, and returns the number left.
     pub(crate) fn take(&mut self, bound: &Bound, now: u64) -> Result<u64, ExhaustedLimit> {
         match (self, bound) {
             (Self::Total(count), Bound::Total(number)) => take_total(count, most(*number)),
@@ -96,7 +100,7 @@ impl Counter {
     }
 }
 
-/// The leases in these bytes.
+/// Reads the leases in these bytes.
 pub(crate) fn leases(bytes: &[u8]) -> Option<Vec<(u64, Holder)>> {
     Some(pairs::<16>(bytes)?.into_iter().map(|(end, holder)| (end, Holder(holder))).collect())
 }
@@ -116,7 +120,8 @@ fn take_window(
     now: u64,
 ) -> Result<u64, ExhaustedLimit> {
     let current = now * WINDOW_PARTS / length;
-    // INVARIANT: a part counts until the whole length has passed since its end, that is through the 60th part after it.
+    // INVARIANT: a part counts until the whole length has passed since its end, and so through the
+    // 60th part after the part.
     parts.retain(|(part, _)| part + WINDOW_PARTS >= current);
     let count: u64 = parts.iter().map(|(_, count)| count).sum();
     if count >= number {
@@ -129,7 +134,7 @@ fn take_window(
     Ok(number - count - 1)
 }
 
-/// The millisecond in which so many parts have ceased to count that there is one left.
+/// Returns the millisecond in which enough parts have ceased to count to leave one.
 fn free_at(parts: &[(u64, u64)], count: u64, number: u64, length: u64) -> Option<u64> {
     let mut left = count;
     for (part, count) in parts {
@@ -141,7 +146,7 @@ fn free_at(parts: &[(u64, u64)], count: u64, number: u64, length: u64) -> Option
     None
 }
 
-/// The first millisecond in which what was taken in this part does not count any more.
+/// Returns the first millisecond in which the amount taken in this part does not count any more.
 fn ceases(part: u64, length: u64) -> u64 {
     ((part + WINDOW_PARTS + 1) * length).div_ceil(WINDOW_PARTS)
 }
@@ -152,7 +157,7 @@ fn take_lease(
     lease: (u64, Holder),
     now: u64,
 ) -> Result<u64, ExhaustedLimit> {
-    // Who holds a lease and asks again has still one, and it is as long as the new one.
+    // A holder that asks again still has a single lease, with the length of the new lease.
     leases.retain(|(end, holder)| *end > now && *holder != lease.1);
     let count = leases.len() as u64;
     if count >= number {
@@ -162,7 +167,7 @@ fn take_lease(
     Ok(number - count - 1)
 }
 
-/// Numbers, each with so many bytes.
+/// Reads pairs of a number and `N` bytes.
 fn pairs<const N: usize>(bytes: &[u8]) -> Option<Vec<(u64, [u8; N])>> {
     let pair = |bytes: &[u8]| {
         let (number, rest) = bytes.split_first_chunk::<8>()?;

@@ -1,22 +1,23 @@
-//! The state stores of Magic API Proxy: memory, one file (redb), Valkey or Redis.
+//! The state stores of Magic API Proxy: memory, a single file (redb), Valkey or Redis.
 //!
-//! A store keeps what a stateless proxy cannot know: how often a token was used, what it created,
-//! what was revoked. The three implement one contract, [`magicproxy_core::state`], and pass the
-//! same tests (`tests/contract`). Random histories leave all of them where one simple model is.
+//! A store keeps the state that a stateless proxy cannot know: the uses of a token, the resources
+//! that its requests created, and the revocations. The three stores implement the same contract,
+//! [`magicproxy_core::state`], and pass the same tests (`tests/contract`). Random histories leave
+//! all three in the state of a single simple model.
 //!
 //! | store | for |
 //! |---|---|
-//! | [`MemoryStore`] | tests and trials: what it holds ends with the process |
-//! | [`RedbStore`] | one proxy: a file, durable when a call has returned |
-//! | [`ValkeyStore`] | several proxies that share what they know |
+//! | [`MemoryStore`] | tests and trials: its rows end with the process |
+//! | [`RedbStore`] | a single proxy: a file, durable when a call has returned |
+//! | [`ValkeyStore`] | several proxies that share their state |
 //!
 //! # What it is not
 //!
-//! What is stored means nothing here: entries are bytes under names, with an end. A store sees no
-//! request, no token and no credential, and decides nothing. It never makes up a response: what
-//! cannot be read or written is an error, and the proxy denies.
+//! Stored values mean nothing here: entries are bytes under names, with an end. A store sees no
+//! request, no token and no credential, and decides nothing. A store never makes up a result: a
+//! failure to read or write is an error, and the proxy denies.
 //!
-//! Specification: `docs/spec/state-store.md`. What a store holds is read by later versions; this
+//! Specification: `docs/spec/state-store.md`. The rows of a store are read by later versions; this
 //! Rust API may change with every version before 1.0.
 
 mod checked;

@@ -1,4 +1,4 @@
-//! The store in memory: for tests and for trying out. What it holds ends with the process.
+//! The store in memory: for tests and trials. Its rows end with the process.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -16,10 +16,10 @@ use crate::checked::{GRACE_SECONDS, clock, demands, millis, names, step};
 use crate::rows::{ReadRows, Row, Rows, Visit};
 use crate::steps::{self, StepTerms};
 
-/// So many ended rows are taken away with each change.
+/// The most ended rows that are removed with each change.
 const SWEPT: usize = 16;
 
-/// A store in memory.
+/// A store in memory, not shared and not durable: for tests and trials.
 #[derive(Default)]
 pub struct MemoryStore(Mutex<StoredRows>);
 
@@ -30,14 +30,14 @@ struct StoredRows {
     ends: BTreeSet<(u64, Partition, Vec<u8>)>,
 }
 
-/// The rows of one partition.
+/// The rows of a single partition.
 struct MemoryRows<'h> {
     held: &'h mut StoredRows,
     partition: Partition,
 }
 
 impl MemoryStore {
-    /// An empty one.
+    /// Makes an empty store.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -121,7 +121,7 @@ impl ReadRows for MemoryRows<'_> {
 
 impl Rows for MemoryRows<'_> {
     fn count(&mut self) -> Result<RowCount, StoreError> {
-        // Each partition that is there has one row with its time.
+        // Each partition with rows has an additional row with its time.
         let partition = self.rows().map_or(0, |rows| rows.len().saturating_sub(1));
         Ok(RowCount { partition: partition as u64, total: self.held.ends.len() as u64 })
     }

@@ -1,8 +1,8 @@
-//! The store in one file (redb): the default of a single proxy.
+//! The store in a single file (redb): the default of a single proxy.
 //!
-//! One thread writes, and puts all that waits into one transaction, so that many calls cost one `fsync`. Short reads are done
-//! where they are asked: they see the last commit without waiting for a lock or, in all likelihood, for the disk. Long ones
-//! have a thread.
+//! A single thread writes, and puts all waiting calls into a transaction, so that many calls cost a
+//! single `fsync`. Short reads run on the calling thread: they see the last commit without waiting
+//! for a lock or, in all likelihood, for the disk. Long reads have a thread.
 
 mod file;
 mod rows;
@@ -30,10 +30,11 @@ pub use file::OpenError;
 use shared::SharedDatabase;
 use worker::{DiskAnnouncement, ReadJob, RowChange, WriteJob};
 
-/// So many names are looked up where they are asked for.
+/// The most names that are looked up on the calling thread.
 const SHORT: usize = 64;
 
-/// A store in one file. Dropping it waits for what was begun, and lets go of the file.
+/// A store in a single file, for a single process: `state-store.md` section 5. Dropping the store
+/// waits for the calls already begun, and releases the file.
 pub struct RedbStore {
     shared: Arc<SharedDatabase>,
     writer: Option<mpsc::Sender<WriteJob>>,
@@ -42,10 +43,10 @@ pub struct RedbStore {
 }
 
 impl RedbStore {
-    /// Opens the file, or makes it; its folder must be there.
+    /// Opens the file, or makes the file with mode 0600; its folder must exist.
     ///
     /// # Errors
-    /// If it cannot be opened for writing, somebody else has it open, or it is no store of this version.
+    /// If the file cannot be opened for writing, is open elsewhere, or is no store of this version.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let shared = Arc::new(SharedDatabase::open(path)?);
         let (writer, writes) = mpsc::channel();
@@ -63,7 +64,7 @@ impl RedbStore {
         Ok(Self { shared, writer: Some(writer), reader: Some(reader), threads })
     }
 
-    /// Does this in the writing thread; answers when it is on the disk.
+    /// Runs the step in the writing thread; the future is ready once the change is on the disk.
     fn write<T: Send + 'static>(
         &self,
         partition: Partition,
@@ -73,7 +74,7 @@ impl RedbStore {
         let (sender, receiver) = oneshot::channel();
         let run: RowChange = Box::new(move |rows| -> DiskAnnouncement {
             let done = rows.map_or_else(|| Err(stopped()), step);
-            // Whoever asked may have gone.
+            // The caller of the store may have gone.
             Box::new(move |committed| drop(sender.send(committed.and(done))))
         });
         let write = WriteJob { partition, now, run };
@@ -108,7 +109,7 @@ impl Drop for RedbStore {
         self.writer = None;
         self.reader = None;
         for thread in self.threads.drain(..) {
-            // One that panicked has nothing more to do either.
+            // A thread that panicked has nothing more to do either.
             drop(thread.join());
         }
     }

@@ -1,6 +1,8 @@
-//! The calls of the contract, as steps over the rows of one partition. Whoever runs them makes each one atomic.
+//! The calls of the contract, as steps over the rows of a single partition. The store that runs a
+//! step makes the step atomic.
 //!
-//! INVARIANT: a step reads all that it needs before it writes; so one that finds something corrupt has changed nothing.
+//! INVARIANT: a step reads everything needed before the first write; so a step that finds corrupt
+//! rows has changed nothing.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -14,11 +16,12 @@ use crate::checked::{after, counter_name, leases_name, millis};
 use crate::counter::{Counter, ExhaustedLimit, leases};
 use crate::rows::{ReadRows, Row, Rows};
 
-/// The row that holds the latest time of a call that changed the partition; it ends when the last of the others does.
+/// The name of the row with the latest time of a call that changed the partition; the row ends with
+/// the last of the others.
 pub(crate) const TIME: &[u8] = b"t";
-/// Before the names of entries.
+/// The beginning of the names of entries.
 const ENTRY: &[u8] = b"e";
-/// Before the names of counters.
+/// The beginning of the names of counters.
 const COUNTER: &[u8] = b"c";
 
 pub(crate) fn read(
@@ -52,7 +55,8 @@ pub(crate) fn list(
     Ok(found)
 }
 
-/// What is asked of a step besides its change: the client's time, and how many rows there may be afterwards.
+/// The terms of a step besides its change: the calling program's time, and the most rows
+/// afterwards.
 pub(crate) struct StepTerms<'t> {
     pub(crate) now: u64,
     pub(crate) limits: &'t RowLimits,
@@ -113,9 +117,9 @@ fn holds(rows: &dyn ReadRows, condition: &Condition, now: u64) -> Result<bool, S
     }
 }
 
-/// How many rows there will be more than before; none where there will be fewer.
+/// Returns the number of rows that the changes add; 0 if the changes remove more rows.
 fn added(rows: &dyn ReadRows, changes: &[Change], now: u64) -> Result<u64, StoreError> {
-    // The last change of a name is the one that counts.
+    // The last change of a name is the change that counts.
     let stays =
         |change: &Change| matches!(change, Change::Put(_, entry) if millis(entry.expires_at) > now);
     let last: BTreeMap<&[u8], bool> = changes
@@ -153,7 +157,7 @@ pub(crate) fn take(
     for (index, demand) in demands.iter().enumerate() {
         let end = millis(demand.expires_at);
         if end <= now {
-            // Nobody would remember that it was taken.
+            // The store would not remember the amount taken.
             return Ok(TakeResult::Not { demand: index, retry_after: None });
         }
         let name = counter_key(&demand.bound, &demand.counter);
@@ -171,7 +175,7 @@ pub(crate) fn take(
                 return Ok(TakeResult::Not { demand: index, retry_after });
             }
         }
-        // What counts no longer is not kept, however long its owner lives.
+        // A counter is not kept after its amount has ceased to count, however long its owner lives.
         let end = known.max(end).min(counter.counts_until(&demand.bound).unwrap_or(u64::MAX));
         counters.insert(name, (end, counter));
     }
@@ -188,17 +192,17 @@ pub(crate) fn take(
     Ok(TakeResult::All(left))
 }
 
-/// Counters that a call begins, and whether there is room for them.
+/// The counters that a call begins, and the check of their number.
 #[derive(Default)]
 struct NewCounters {
     count: u64,
-    /// How many live ones there were before; counted only where a demand asks.
+    /// The number of live counters before the call; counted only if a demand needs the number.
     before: Option<u64>,
     no_room: bool,
 }
 
 impl NewCounters {
-    /// One more, of which there may be so many.
+    /// Notes a further counter; the partition may hold at most `room` counters.
     fn note(&mut self, rows: &dyn ReadRows, room: u64, now: u64) -> Result<(), StoreError> {
         self.count += 1;
         if room == u64::MAX {
@@ -227,7 +231,7 @@ fn live_counters(rows: &dyn ReadRows, now: u64) -> Result<u64, StoreError> {
     Ok(count)
 }
 
-/// The counter as it is now, and its end; 0 where it begins.
+/// Returns the end and the present state of a counter; the end is 0 for a new counter.
 fn load(
     rows: &dyn ReadRows,
     name: &[u8],
@@ -283,7 +287,8 @@ fn parse_leases(row: &Row) -> Result<Vec<(u64, Holder)>, StoreError> {
         .ok_or_else(|| StoreError::Corrupt("a list of leases is not of its form".to_owned()))
 }
 
-/// The time of a call: as its caller says, or later, if a later one changed the partition before.
+/// Returns the time of a call: the calling program's time, or the later time of an earlier change
+/// of the partition.
 fn raised(rows: &dyn ReadRows, now: u64) -> Result<u64, StoreError> {
     Ok(rows.get(TIME)?.map_or(now, |row| now.max(stamped(&row))))
 }
@@ -292,10 +297,11 @@ fn stamped(row: &Row) -> u64 {
     row.bytes.as_slice().try_into().map_or(0, u64::from_be_bytes)
 }
 
-/// Remembers the time of a change, and until when something of the partition lasts.
+/// Remembers the time of a change, and the end of the partition's last row.
 fn stamp(rows: &mut dyn Rows, now: u64, end: u64) -> Result<(), StoreError> {
     let old = rows.get(TIME)?;
-    // INVARIANT: it lasts until `now` at least, so that it is still there while a clock may go back behind it.
+    // INVARIANT: the row lasts until `now` at least, and so is still present while a clock may go
+    // back behind `now`.
     let last = old.as_ref().map_or(0, |row| row.end).max(end).max(now);
     let row = Row { end: last, bytes: now.to_be_bytes().to_vec() };
     if old.as_ref() == Some(&row) { Ok(()) } else { rows.put(TIME, row) }

@@ -1,8 +1,8 @@
-//! The store in Valkey or Redis: for several proxies that share what they know.
+//! The store in Valkey or Redis: for several proxies that share their state.
 //!
-//! A partition is one hash under one key, and a call is one script on that key; so each call is atomic, and works in a
-//! Cluster. How durable it is, is the server's to say: with `appendonly yes` and `appendfsync always` no call that was
-//! answered is lost, and with less some may be.
+//! A partition is a hash under a single key, and a call is a script on this key; so each call is
+//! atomic, and works in a Cluster. Durability depends on the server: with `appendonly yes` and
+//! `appendfsync always` no completed call is lost, and with less some may be.
 
 mod link;
 mod reply;
@@ -31,21 +31,21 @@ use total::Total;
 
 pub use url::{ParseUrlError, ValkeyUrl};
 
-/// Where a Valkey is, and how it is used.
+/// The settings of a store in Valkey: its place and its use.
 #[derive(Clone, Debug)]
 pub struct ValkeySettings {
-    /// Where, and as whom.
+    /// The servers and the login.
     pub url: ValkeyUrl,
-    /// What the names of our keys begin with.
+    /// The beginning of the names of our keys.
     pub prefix: String,
     /// Certificates in PEM form to trust besides the platform's.
     pub extra_roots: Option<String>,
-    /// For a connection, and for a response.
+    /// The longest time for a connection, and for a response.
     pub timeout: Duration,
 }
 
 impl ValkeySettings {
-    /// With what is usual: the prefix `magicproxy:`, and a second for each step.
+    /// Makes the usual settings: the prefix `magicproxy:`, and a second for each step.
     #[must_use]
     pub fn new(url: ValkeyUrl) -> Self {
         Self {
@@ -57,7 +57,7 @@ impl ValkeySettings {
     }
 }
 
-/// A store in Valkey or Redis.
+/// A store in Valkey or Redis, for several proxies: `state-store.md` section 5.
 pub struct ValkeyStore {
     jobs: mpsc::UnboundedSender<Job>,
     prefix: String,
@@ -66,10 +66,10 @@ pub struct ValkeyStore {
 }
 
 impl ValkeyStore {
-    /// Nothing is connected yet; [`ping`](StateStore::ping) does that.
+    /// Makes a store without connecting; [`ping`](StateStore::ping) connects.
     ///
     /// # Errors
-    /// If the certificates are none, or there can be no thread.
+    /// If the certificates cannot be read, or the thread cannot be started.
     pub fn new(settings: ValkeySettings) -> Result<Self, StoreError> {
         let name = settings.url.to_string();
         let unfit = |error: &dyn fmt::Display| StoreError::Unavailable(format!("{name}: {error}"));
@@ -110,7 +110,8 @@ impl ValkeyStore {
 }
 
 impl ValkeyStore {
-    /// Carries out a call that may add rows, within its bounds; `rest` is what its script is told besides.
+    /// Carries out a call that may add rows, within its bounds; `rest` holds the further arguments
+    /// of its script.
     fn write<T: Send + 'static>(&self, call: WriteCall<T>) -> StoreFuture<'_, T> {
         Box::pin(async move {
             let WriteCall {
@@ -152,10 +153,11 @@ struct WriteCall<T> {
     parse: fn(Value) -> Option<WriteResult<T>>,
 }
 
-/// More is no bound: the doubles of Lua hold it.
+/// The number of rows that stands for no bound: the doubles of Lua hold the number exactly.
 const MOST_ROWS: u64 = 1_000_000_000_000;
 
-/// Rows of the partition, rows left in the store and of the allowance, rows to spare.
+/// The bounds as arguments: rows of the partition, rows left in the store and of the allowance,
+/// rows to spare.
 fn bounds(rows: &RowLimits, left: u64) -> Vec<Vec<u8>> {
     let allowance = rows.allowance.as_ref().map_or(MOST_ROWS, |allowance| allowance.left());
     [rows.partition, left, allowance, rows.spare].map(|bound| number(bound.min(MOST_ROWS))).into()
@@ -165,7 +167,8 @@ fn stopped() -> StoreError {
     StoreError::Unavailable("its thread has stopped".to_owned())
 }
 
-/// The platform's roots and these: the library takes the ones that it is given for all there are.
+/// Returns the platform's roots and the extra roots together: the library takes the given roots for
+/// all roots.
 fn all_roots(extra: &str) -> Vec<u8> {
     let platform = rustls_native_certs::load_native_certs().certs;
     let pems =
@@ -280,7 +283,7 @@ impl StateStore for ValkeyStore {
     }
 
     fn ping(&self) -> StoreFuture<'_, ()> {
-        // The way that every call goes, so that a user who may not do it is found out.
+        // The way of every call, so that a user without the permission is found out.
         let arguments = Ok(vec![number(0), Vec::new()]);
         self.ask(Partition::of(&[b"ping"]), &script::READ, arguments, |value| {
             reply::read(value, 1).map(drop)
@@ -323,12 +326,12 @@ fn of_demand(demand: &Demand) -> [Vec<u8>; 7] {
     ]
 }
 
-/// The field of a counter.
+/// Returns the field of a counter in the partition's hash.
 fn field(counter_name: &[u8]) -> Vec<u8> {
     [b"c", counter_name].concat()
 }
 
-/// Digits: what a script reads as a number.
+/// Returns a number in digits, for a script.
 fn number(number: u64) -> Vec<u8> {
     number.to_string().into_bytes()
 }

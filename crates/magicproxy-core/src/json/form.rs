@@ -1,8 +1,9 @@
-//! The form that a JSON text should have, and what is wrong with one that has another: each fault by the name of its member,
-//! with what was expected there. No text out of the JSON is repeated, for it may be a secret.
+//! The expected form of a JSON text, and the faults of a text with another form: each fault by the
+//! name of its member, with the expected value in words. No text out of the JSON is repeated,
+//! because the text may be a secret.
 //!
-//! Asked only once reading has failed: the reader's own types decide what is accepted. The same form makes the JSON Schema that
-//! editors are given.
+//! Used only after reading has failed: the reader's own types decide what is accepted. The same
+//! form makes the JSON Schema for editors.
 
 mod check;
 mod fault;
@@ -17,16 +18,17 @@ pub use super::shape::ValueKind;
 pub use fault::{FormFault, FormFaultKind, FormFaults};
 pub use value::ValueFault;
 
-/// A form of JSON values.
+/// A form of JSON values, with words for the person who writes such a value. Forms are constants of
+/// this crate; a form does not decide what is accepted, but explains a refusal.
 #[derive(Debug)]
 pub struct Form {
-    /// In words: what a person should write.
+    /// The expected value, in words for the person who writes the JSON.
     pub expected: &'static str,
-    /// The kind of its values.
+    /// The kind of the form's values.
     pub kind: Kind,
 }
 
-/// The kinds of values that a form takes.
+/// The kinds of values in a form.
 #[derive(Debug)]
 pub enum Kind {
     /// A text.
@@ -37,19 +39,19 @@ pub enum Kind {
     Flag,
     /// `true`.
     True,
-    /// Any value.
+    /// A value of any kind.
     Any,
     /// A whole number that is not negative.
     Number,
-    /// A whole number from the first to the second.
+    /// A whole number from the first to the second, both included.
     NumberWithin(u64, u64),
     /// A number, or a text.
     NumberOrText,
     /// A list.
     List(&'static Form),
-    /// A list, or one value instead of a list of one.
+    /// A list, or a single value in place of a list with one item.
     Many(&'static Form),
-    /// The same, of one to so many values.
+    /// A list of one to this many values, or a single value in place of a list with one item.
     UpTo(usize, &'static Form),
     /// A text of this form, or an object with these members.
     TextOrObject(&'static Form, &'static [Member]),
@@ -62,31 +64,32 @@ pub enum Kind {
 /// A member of an object.
 #[derive(Debug)]
 pub struct Member {
-    /// Its name.
+    /// The member's name.
     pub name: &'static str,
-    /// The form of its value.
+    /// The form of the member's value.
     pub form: &'static Form,
-    /// Whether it must be there.
+    /// The member's presence: required, optional, or an alternative.
     pub presence: Presence,
 }
 
-/// Whether a member must be there.
+/// Rules for a member's presence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
-    /// It must.
+    /// A required member.
     Needed,
-    /// It need not.
+    /// An optional member.
     Optional,
-    /// It need not, and null is as good as nothing.
+    /// An optional member for which null means absence.
     Nullable,
-    /// Exactly one of the object's alternatives must be there, whole: this member is of the alternative of this number.
+    /// A member of the alternative with this number. Exactly one of the object's alternatives must
+    /// be present, with all of its members.
     Alternative(u8),
-    /// It need not, and only where an operator writes: for others it is not known.
+    /// An optional member for operators only. For all other writers the member is unknown.
     Operators,
 }
 
 impl Member {
-    /// A member of this form.
+    /// Makes a member of this form.
     #[must_use]
     pub const fn new(name: &'static str, form: &'static Form, presence: Presence) -> Self {
         Self { name, form, presence }
@@ -97,12 +100,13 @@ impl Form {
     /// Reads a JSON object of this form.
     ///
     /// # Errors
-    /// [`FormFaults`]: every fault, with the name of its member and what was expected there.
+    /// [`FormFaults`]: every fault, with the name of its member and the expected value.
     pub fn read<T: DeserializeOwned>(&self, json: &[u8]) -> Result<T, FormFaults> {
         super::object(json).map_err(|error| self.faults(json, &error))
     }
 
-    /// Every fault of a JSON text; `reader` is the error of the one who could not read it.
+    /// Finds every fault of a JSON text. `reader` is the error with which the text's own reader
+    /// refused the text.
     pub(crate) fn faults(&self, json: &[u8], reader: &serde_json::Error) -> FormFaults {
         let Ok(shape) = serde_json::from_slice::<Shape>(json) else {
             return FormFaults::of_whole(FormFaultKind::Syntax {
@@ -118,8 +122,8 @@ impl Form {
         })
     }
 
-    /// The faults of a JSON text that was read, and is not accepted for what its lists hold: a member that is not in the form is told
-    /// first, as where reading ends at it.
+    /// Finds the faults of a JSON text that was read, and is refused for the contents of its lists.
+    /// An unknown member comes first, because reading would have stopped at the unknown member.
     pub(crate) fn faults_of_read(&self, json: &[u8]) -> Option<FormFaults> {
         self.faults_of(&serde_json::from_slice(json).ok()?)
     }

@@ -1,15 +1,16 @@
-//! Member names as lenient readers of JSON compare them: `state.md` section 2.5.
+//! Member names as lenient readers of JSON compare names: `state.md` section 2.5.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-/// What a lenient reader makes of a member's name. Two names of one object that come out equal are one member to some server:
-/// Go's `encoding/json` and .NET compare without regard to case, readers in C stop at U+0000, and protobuf's JSON has
-/// `recordType` for `record_type`.
+/// Returns a member's name as the most lenient readers see the name. Two names of an object with
+/// equal results are the same member to some server: Go's `encoding/json` and .NET compare without
+/// regard to case, readers in C stop at U+0000, and protobuf's JSON has `recordType` for
+/// `record_type`.
 ///
-/// Names that differ for every such reader may come out equal too (`ß` and `ss`): doubt is denial.
+/// Names that differ for every known reader may come out equal too (`ß` and `ss`): doubt is denial.
 pub(crate) fn lenient(name: Cow<'_, str>) -> Cow<'_, str> {
     let is_lenient =
         |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase() && byte != b'_' && byte != 0;
@@ -25,16 +26,17 @@ pub(crate) fn lenient(name: Cow<'_, str>) -> Cow<'_, str> {
     )
 }
 
-/// What the lower case of `İ` has behind its `i`, and Turkish readers have not.
+/// The combining dot in the lower case of `İ`, behind the `i`. Turkish readers leave the dot out.
 const DOT_ABOVE: char = '\u{307}';
 
-/// The character without its case. Three mappings make one text of all that Unicode's simple or full case folding takes for one:
-/// `K` U+212A is `k`, `ſ` is `s`, `ẞ` is `ss`, and `ı` is `i`, as Turkish readers have it.
+/// Returns the character without its case. The three mappings give one text for all characters that
+/// Unicode's simple or full case folding takes for equal: `K` U+212A is `k`, `ſ` is `s`, `ẞ` is
+/// `ss`, and `ı` is `i`, as Turkish readers have it.
 fn folded(character: char) -> impl Iterator<Item = char> {
     character.to_lowercase().flat_map(char::to_uppercase).flat_map(char::to_lowercase)
 }
 
-/// The names of an object's members as lenient readers compare them, no two of them equal.
+/// The names of an object's members as lenient readers compare names; no two are equal.
 #[derive(Debug)]
 pub(crate) struct LenientNames<'n> {
     members: &'n Map<String, Value>,
@@ -42,7 +44,8 @@ pub(crate) struct LenientNames<'n> {
 }
 
 impl<'n> LenientNames<'n> {
-    /// `None` where a lenient reader takes two of the members for one.
+    /// Reads the names of an object. Returns `None` if a lenient reader takes two of the members
+    /// for the same member.
     pub(crate) fn of(members: &'n Map<String, Value>) -> Option<Self> {
         let mut names = HashSet::with_capacity(members.len());
         members
@@ -51,7 +54,7 @@ impl<'n> LenientNames<'n> {
             .then_some(Self { members, names })
     }
 
-    /// Does a lenient reader find a member of this name where a strict one finds none?
+    /// True if a lenient reader finds a member of this name where a strict reader finds none.
     pub(crate) fn misspell(&self, name: &str) -> bool {
         !self.members.contains_key(name) && self.names.contains(&lenient(Cow::Borrowed(name)))
     }
@@ -122,7 +125,7 @@ mod tests {
         }
     }
 
-    /// Whatever the two cases of a character are, they come out equal.
+    /// Checks every character with its upper and lower case: all come out equal.
     #[test]
     fn no_character_differs_from_its_own_cases() {
         for character in '\0'..=char::MAX {

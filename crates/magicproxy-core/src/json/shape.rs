@@ -1,25 +1,26 @@
-//! The shape of a JSON text: which values stand where, without their texts, which may be secrets.
+//! The shape of a JSON text: the kinds of its values in their places, without texts, which may be
+//! secrets.
 
 use std::fmt;
 
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// A value without its text.
+/// A JSON value without its text.
 #[derive(Debug)]
 pub(super) enum Shape {
     Null,
     Flag(bool),
-    /// With its value, where that is whole and not negative.
+    /// A number, with its value if whole and not negative.
     Number(Option<u64>),
     Text,
     List(Vec<Shape>),
-    /// In the order of the text; a name may be there twice.
+    /// An object, with its members in the order of the text; a name may occur twice.
     Object(Vec<(String, Shape)>),
 }
 
 impl Shape {
-    /// What it is, for a message.
+    /// The value's kind, for a message.
     pub(super) fn found(&self) -> ValueKind {
         match self {
             Self::Null => ValueKind::Null,
@@ -32,14 +33,14 @@ impl Shape {
     }
 }
 
-/// A JSON value as a message names it, without its text.
+/// A JSON value as a message names the value, without its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ValueKind {
-    /// `null`.
+    /// The value `null`.
     Null,
-    /// `true` or `false`.
+    /// The value `true` or `false`.
     Flag(bool),
-    /// A number, with its value where that is whole and not negative.
+    /// A number, with its value if whole and not negative.
     Number(Option<u64>),
     /// A text.
     Text,

@@ -1,7 +1,9 @@
-//! How much work an automaton is, counted before the work is done: the bound on the time that a list of rules costs.
+//! The work of building an automaton, counted before the work is done: the bound on the time that a
+//! list of rules costs.
 //!
-//! The sizes of automata alone do not bound it: `(?:a?){600}` makes a small automaton of large sets. Never build a DFA of
-//! an NFA whose effort was not taken from a budget. `rules.md` section 4.
+//! The sizes of automata alone are no such bound: `(?:a?){600}` makes a small automaton of large
+//! sets. Never build a DFA of an NFA whose effort was not taken from a budget. `rules.md`
+//! section 4.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -10,11 +12,12 @@ use std::rc::Rc;
 use regex_automata::nfa::thompson::{NFA, State};
 use regex_automata::util::primitives::StateID;
 
-/// What building an NFA costs, for each of its states.
+/// The steps for building an NFA, for each of its states.
 pub(super) const STEPS_OF_A_STATE: usize = 4;
 
-/// How much of the work of compiling rules may be done now, in steps of a `Budget`: whatever several budgets allow, it is done out
-/// of one of these. When it is spent, nothing more compiles, which says nothing about the rules: they may be compiled later.
+/// The work of compiling rules that may be done now, in steps of a `Budget`. Several budgets share
+/// one `Work`: a budget bounds a list, and `Work` bounds all lists that are compiled now. When no
+/// work is left, nothing more compiles; the rules are not at fault, and may be compiled later.
 #[derive(Clone, Debug)]
 pub struct Work(Rc<WorkLeft>);
 
@@ -25,31 +28,31 @@ struct WorkLeft {
 }
 
 impl Work {
-    /// So many steps: about 40 ns each.
+    /// Allows this many steps, about 40 ns each.
     #[must_use]
     pub fn of_steps(steps: usize) -> Self {
         Self(Rc::new(WorkLeft { steps: Cell::new(steps), is_spent: Cell::new(false) }))
     }
 
-    /// As much as the budgets allow.
+    /// Allows as much as the budgets allow.
     #[must_use]
     pub fn unlimited() -> Self {
         Self::of_steps(usize::MAX)
     }
 
-    /// Was more asked for than there was?
+    /// True if more steps were asked for than were left.
     #[must_use]
     pub fn is_spent(&self) -> bool {
         self.0.is_spent.get()
     }
 
-    /// Steps that are left.
+    /// The steps that are left.
     #[must_use]
     pub fn left(&self) -> usize {
         self.0.steps.get()
     }
 
-    /// Takes steps; nothing is left where they are not enough.
+    /// Takes steps. If too few are left, takes all and returns `None`.
     pub(crate) fn take(&self, steps: usize) -> Option<()> {
         let left = self.0.steps.get().checked_sub(steps);
         self.0.steps.set(left.unwrap_or(0));
@@ -57,13 +60,14 @@ impl Work {
         left.map(|_| ())
     }
 
-    /// Are there as many steps? They are not taken; without them, it is spent.
+    /// Checks that as many steps are left, without taking any. If too few are left, spends all and
+    /// returns `None`.
     pub(crate) fn ensure(&self, steps: usize) -> Option<()> {
         if steps <= self.left() { Some(()) } else { self.take(steps) }
     }
 }
 
-/// Steps that may still be made. A step is one look at one state of an NFA.
+/// The steps that may still be made for a pattern or a list. A step is a look at a state of an NFA.
 #[derive(Debug)]
 pub(crate) struct Budget {
     steps: usize,
@@ -75,7 +79,7 @@ impl Budget {
         Self::within(steps, &Work::unlimited())
     }
 
-    /// As long as there is work left besides.
+    /// Makes a budget that also takes its steps from `work`.
     pub(crate) fn within(steps: usize, work: &Work) -> Self {
         Self { steps, work: work.clone() }
     }
@@ -88,12 +92,12 @@ impl Budget {
         self.steps == 0 || self.work.is_spent()
     }
 
-    /// Steps that are left.
+    /// The steps that are left.
     pub(crate) fn left(&self) -> usize {
         self.steps
     }
 
-    /// A budget of at most `steps`, out of this one. What is not needed comes back by [`Self::give_back`].
+    /// Moves at most `steps` into a new budget. Unneeded steps come back by [`Self::give_back`].
     pub(crate) fn part(&mut self, steps: usize) -> Self {
         let steps = steps.min(self.steps);
         self.steps -= steps;
@@ -104,13 +108,14 @@ impl Budget {
         self.steps += part.steps;
     }
 
-    /// Takes steps, or everything that is left when that is not enough.
+    /// Takes steps from this budget and its work. If too few are left, takes all and returns
+    /// `None`.
     pub(super) fn take(&mut self, steps: usize) -> Option<()> {
         self.charge(steps)?;
         self.work.take(steps)
     }
 
-    /// The same for steps that were made before, and are not made again.
+    /// Takes steps from this budget only, for work that was done before and is not done again.
     pub(crate) fn charge(&mut self, steps: usize) -> Option<()> {
         let left = self.steps.checked_sub(steps);
         self.steps = left.unwrap_or(0);
@@ -118,10 +123,10 @@ impl Budget {
     }
 }
 
-/// Takes from the budget what the subset construction of `nfa` costs. Nothing when the budget is too small for it, or the
-/// automaton too large for `max_dfa_bytes`.
+/// Takes the cost of the subset construction of `nfa` from the budget. Returns `None` if the budget
+/// is too small, or the automaton too large for `max_dfa_bytes`.
 ///
-/// Assertions are taken to hold, so that this counts at least the sets that the construction meets.
+/// Assertions are taken to hold, so that at least the sets of the real construction are counted.
 pub(super) fn take(nfa: &NFA, max_dfa_bytes: usize, budget: &mut Budget) -> Option<()> {
     budget.take(nfa.states().len().saturating_mul(STEPS_OF_A_STATE))?;
     let row_bytes = nfa.byte_classes().alphabet_len().next_power_of_two() * size_of::<u32>();
@@ -151,7 +156,7 @@ pub(super) fn take(nfa: &NFA, max_dfa_bytes: usize, budget: &mut Budget) -> Opti
 
 struct Search<'n> {
     nfa: &'n NFA,
-    /// The round in which a state was seen last.
+    /// The round in which each state was seen last.
     seen: Vec<u32>,
     round: u32,
     stack: Vec<StateID>,
@@ -162,7 +167,7 @@ impl Search<'_> {
         self.round += 1;
     }
 
-    /// The set that `byte` leads to.
+    /// Returns the set of states reached from `set` by `byte`.
     fn after(&mut self, set: &[StateID], byte: u8, budget: &mut Budget) -> Option<Vec<StateID>> {
         budget.take(set.len())?;
         self.next_round();
@@ -181,7 +186,7 @@ impl Search<'_> {
         Some(next)
     }
 
-    /// Adds what can be reached from `id` without a byte.
+    /// Adds the states reachable from `id` without a byte.
     fn follow(&mut self, id: StateID, set: &mut Vec<StateID>, budget: &mut Budget) -> Option<()> {
         self.stack.push(id);
         while let Some(id) = self.stack.pop() {

@@ -1,9 +1,10 @@
-//! What other engines of regular expressions have, Python's `re` before all, and rules do not: refused by name, with the form
-//! to use instead.
+//! Constructs of other regular expression engines, Python's `re` before all, that rules lack:
+//! refused by name, with the form to use instead.
 //!
-//! Some of it our engine refuses anyway, in words that help nobody. The rest it would read in another way than Python: sets
-//! inside of classes (`[^a&&b]`), and a repetition of a repetition (`a++`). A rule that was written for the Python program must
-//! not come to mean more here, so neither is guessed at. Specification: `rules.md` section 2.
+//! Some constructs our engine refuses anyway, in words that help nobody. The rest would be read in
+//! another way than by Python: sets inside of classes (`[^a&&b]`), and a repetition of a repetition
+//! (`a++`). A rule that was written for the Python program must not come to mean more here, so
+//! neither is guessed at. Specification: `rules.md` section 2.
 
 use super::{PatternError, PatternMode};
 
@@ -23,7 +24,7 @@ const FROM_ZERO: &str = "write `{0,` and the number";
 const CLASS: &str =
     "in a class, write `[`, and the second of two `&`, `-` or `~`, with `\\` before it";
 
-/// Refuses the first such construct.
+/// Refuses the first foreign construct in a pattern.
 pub(super) fn refuse(pattern: &str, mode: PatternMode) -> Result<(), PatternError> {
     let mut reader = Reader { rest: pattern, repeated: false };
     while !reader.rest.is_empty() {
@@ -34,12 +35,12 @@ pub(super) fn refuse(pattern: &str, mode: PatternMode) -> Result<(), PatternErro
 
 struct Reader<'p> {
     rest: &'p str,
-    /// Does a repetition stand right before?
+    /// True if a repetition stands right before `rest`.
     repeated: bool,
 }
 
 impl Reader<'_> {
-    /// One character, escape, repetition, class, or the beginning of a group.
+    /// Reads a character, an escape, a repetition, a class, or the beginning of a group.
     fn step(&mut self, mode: PatternMode) -> Result<(), PatternError> {
         let after_repetition = std::mem::take(&mut self.repeated);
         match self.rest.chars().next() {
@@ -102,7 +103,7 @@ impl Reader<'_> {
         self.skip(2)
     }
 
-    /// A class up to its end: `]` right at its beginning is a character of it.
+    /// Reads a class up to its end: a `]` right at the beginning is a character of the class.
     fn class(&mut self) -> Result<(), PatternError> {
         self.skip(1)?;
         self.skip(usize::from(self.rest.starts_with('^')))?;
@@ -127,7 +128,7 @@ impl Reader<'_> {
         }
     }
 
-    /// `*`, `+`, `?` or `{…}`, each with the `?` of a lazy one behind it.
+    /// Reads `*`, `+`, `?` or `{…}`, each with the `?` of a lazy repetition behind.
     fn repetition(&mut self, after_repetition: bool) -> Result<(), PatternError> {
         let counted = self.rest.starts_with('{');
         let length =
@@ -159,7 +160,8 @@ mod tests {
         Pattern::parse(text, mode, &mut Budget::new(MAX_PATTERN_STEPS)).map(drop)
     }
 
-    /// Every construct of Python's `re` that is read here in another way or not at all, each with its remedy.
+    /// Every construct of Python's `re` that is read here in another way or not at all, each with
+    /// its remedy.
     #[test]
     fn what_only_other_engines_have_is_refused_with_the_form_to_use() {
         for (text, found, instead) in [

@@ -1,9 +1,10 @@
-//! The parser's refusals of a pattern, in words for the person who wrote it.
+//! The parser's refusals of a pattern, in words for the person who wrote the pattern.
 
 use regex_syntax::ast::ErrorKind as Ast;
 use regex_syntax::hir::ErrorKind as Hir;
 
-/// What is wrong with a pattern that does not parse, and where: counted in characters, from 1.
+/// Describes the fault of a pattern that does not parse, and its place: counted in characters,
+/// from 1.
 pub(super) fn describe(error: &regex_syntax::Error) -> String {
     match error {
         regex_syntax::Error::Parse(error) => {
@@ -89,7 +90,8 @@ fn of_meaning(kind: &Hir) -> &'static str {
 mod tests {
     use super::*;
 
-    /// Every way to write a pattern wrong is told in our words, in one line, with the place.
+    /// Every way to write a pattern wrong is reported in our words, in a single line, with the
+    /// place.
     #[test]
     fn no_message_is_the_parsers() {
         let foreign = [

@@ -1,25 +1,28 @@
-//! Patterns that need no automaton: there are a few ways through them, each a row of literals and classes of which each can end
-//! in one place only.
+//! Simple patterns, matched without an automaton: a few ways lead through the pattern, each a row
+//! of literals and classes, and each class can end in a single place only.
 //!
-//! Most rules are of this kind, and an automaton for one costs a hundred times as much. A class that is repeated a fixed number
-//! of times ends there. One that is repeated without bound has behind it the end, or a literal whose first byte it does not
-//! hold, so it ends where its text does, and that is found by going on while it can: by a [`Tree`](super::Tree), which matches
-//! what an automaton would. `rules.md` section 4.
+//! Most rules are of this kind, and an automaton for a simple rule costs a hundred times as much. A
+//! class repeated a fixed number of times ends after that number. Behind a class repeated without
+//! bound stands the end of the pattern, or a literal whose first byte is not in the class. So the
+//! class ends where its bytes end, and the place is found by reading on: by a
+//! [`Tree`](super::Tree), which matches the same paths as an automaton. `rules.md` section 4.
 
 use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
 
 use super::{MAX_DFA_BYTES, MAX_NFA_BYTES, MAX_PATTERN_STEPS};
 
-/// So many alternatives at most, all of a pattern multiplied.
+/// The most ways through a pattern, all its alternatives multiplied.
 const MAX_WAYS: usize = 16;
-/// States of an automaton. What has more is not looked at closely: that would take longer than refusing it.
+/// The most states that an automaton of the pattern may have. A larger pattern is not looked at
+/// closely: a look would take longer than the refusal.
 const MAX_STATES: usize = 512;
 
-/// A pattern of this kind.
+/// A simple pattern as its ways. Made by [`Template::of`] from a parsed pattern that matches whole
+/// paths.
 ///
-/// INVARIANT: each way begins with a literal that begins with `/`; a class that is repeated without bound is the last piece, or
-/// stands before a literal whose first byte it does not hold; no literal is empty; the pattern's automaton would obey the limits
-/// of `rules.md` sections 2 and 4.
+/// INVARIANT: each way begins with a literal that begins with `/`; a class that is repeated without
+/// bound is the last piece, or stands before a literal whose first byte is not in the class; no
+/// literal is empty; the pattern's automaton would obey the limits of `rules.md` sections 2 and 4.
 #[derive(Debug)]
 pub(crate) struct Template {
     ways: Vec<Vec<Piece>>,
@@ -31,33 +34,34 @@ pub(super) enum Piece {
     Class(Bytes, Times),
 }
 
-/// How often bytes of a class come.
+/// The number of bytes of a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Times {
     Exactly(usize),
-    /// So often or more.
+    /// This many bytes or more.
     From(usize),
 }
 
 impl Template {
-    /// Of a pattern that is to match the whole path, if it is of this kind.
+    /// Reads a pattern for whole paths. Returns `None` if the pattern is not simple.
     pub(super) fn of(hir: &Hir) -> Option<Self> {
         let ways = ways(hir)?;
         (ways.iter().all(|way| is_sound(way)) && is_small(&ways)).then_some(Self { ways })
     }
 
-    /// How many pieces its ways have together: what is put into a tree.
+    /// The number of pieces of all ways together: the work of putting the template into a tree.
     pub(super) fn pieces(&self) -> usize {
         self.ways.iter().map(Vec::len).sum()
     }
 
-    /// A path that one of them fits is a path that the pattern matches.
+    /// The ways through the pattern. A path that fits any way matches the pattern.
     pub(super) fn ways(&self) -> &[Vec<Piece>] {
         &self.ways
     }
 }
 
-/// The ways through a part of a pattern. `None`: it is not of this kind, or has too many.
+/// Returns the ways through a part of a pattern, or `None` if the part is not simple or has too
+/// many ways.
 fn ways(hir: &Hir) -> Option<Vec<Vec<Piece>>> {
     let ways = match hir.kind() {
         HirKind::Empty => vec![Vec::new()],
@@ -71,12 +75,14 @@ fn ways(hir: &Hir) -> Option<Vec<Vec<Piece>>> {
         HirKind::Alternation(parts) => parts.iter().map(ways).collect::<Option<Vec<_>>>()?.concat(),
         HirKind::Look(_) => return None,
     };
-    // Each piece is a state at least; what has too many is not copied from level to level.
+    // Each piece is a state at least; a pattern with too many pieces is not copied from level to
+    // level.
     let pieces: usize = ways.iter().map(Vec::len).sum();
     (ways.len() <= MAX_WAYS && pieces <= MAX_STATES).then_some(ways)
 }
 
-/// Greedy or not: as each piece can end in one place only, that place is the same.
+/// Returns the ways through a repetition, greedy or lazy: as each piece can end in a single place
+/// only, the place is the same.
 fn repeated(repetition: &Repetition) -> Option<Vec<Vec<Piece>>> {
     if (repetition.min, repetition.max) == (0, Some(1)) {
         let mut ways = ways(&repetition.sub)?;
@@ -93,7 +99,7 @@ fn repeated(repetition: &Repetition) -> Option<Vec<Vec<Piece>>> {
     Some(vec![vec![Piece::Class(Bytes::of(class)?, times)]])
 }
 
-/// Each of these ways, and behind it each of those.
+/// Returns each way of `before` followed by each way of `behind`.
 fn joined(mut before: Vec<Vec<Piece>>, behind: Vec<Vec<Piece>>) -> Option<Vec<Vec<Piece>>> {
     if let [only] = behind.as_slice() {
         before.iter_mut().for_each(|way| way.extend_from_slice(only));
@@ -114,10 +120,11 @@ fn is_sound(way: &[Piece]) -> bool {
     begins && followed.all(|(piece, next)| piece.ends_before(next))
 }
 
-/// Would the automaton of a pattern with these ways obey the limits? Counted generously, and less than half of each is taken.
+/// True if the automaton of a pattern with these ways would obey the limits. Counted generously,
+/// with less than half of each limit allowed.
 fn is_small(ways: &[Vec<Piece>]) -> bool {
     let pieces = || ways.iter().flatten();
-    // One state for each byte, and a few besides.
+    // A state for each byte, and a few besides.
     let states = pieces().map(Piece::states).fold(8, usize::saturating_add);
     if states > MAX_STATES {
         return false;
@@ -132,7 +139,7 @@ fn is_small(ways: &[Vec<Piece>]) -> bool {
 }
 
 impl Piece {
-    /// Is there one place where it ends, when this comes next?
+    /// True if the piece ends in a single place when `next` follows.
     fn ends_before(&self, next: Option<&Self>) -> bool {
         match (self, next) {
             (Self::Literal(_) | Self::Class(_, Times::Exactly(_)), _) | (_, None) => true,
@@ -158,7 +165,7 @@ impl Piece {
         }
     }
 
-    /// Adds the bytes that it may treat in another way than the byte before.
+    /// Adds the bytes that the piece may treat in another way than the byte before.
     fn tells_apart(&self, tells: &mut Bytes) {
         match self {
             Self::Literal(text) => text.iter().for_each(|byte| {
@@ -171,7 +178,8 @@ impl Piece {
 }
 
 impl Times {
-    /// How many bytes of the class a path takes that goes on with `rest`; `None` if it does not fit.
+    /// Returns the number of bytes of the class at the beginning of `rest`; `None` if `rest` does
+    /// not fit.
     pub(super) fn taken(self, bytes: &Bytes, rest: &[u8]) -> Option<usize> {
         match self {
             Self::Exactly(times) => {
@@ -187,7 +195,8 @@ impl Times {
 pub(super) struct Bytes([u64; 4]);
 
 impl Bytes {
-    /// Of a class of bytes, or of characters that are one byte each, as the parser makes one of `(a|b)`.
+    /// Reads a class of bytes, or of characters of a single byte each, as the parser makes from
+    /// `(a|b)`.
     fn of(class: &Class) -> Option<Self> {
         let class = match class {
             Class::Bytes(class) => class.clone(),
@@ -210,15 +219,16 @@ impl Bytes {
         self.0.get(usize::from(byte / 64)).is_some_and(|word| word >> (byte % 64) & 1 == 1)
     }
 
-    /// How many bytes of the set a text begins with.
+    /// Returns the number of bytes of the set at the beginning of a text.
     fn span(&self, text: &[u8]) -> usize {
         text.iter().position(|byte| !self.contains(*byte)).unwrap_or(text.len())
     }
 
-    /// The bytes of which either they are in the set or the byte before is, and not both.
+    /// Returns the bytes at which membership changes: either the byte is in the set or the byte
+    /// before, and not both.
     fn borders(&self) -> Self {
         let [a, b, c, d] = self.0;
-        // Each byte's bit, beside that of the byte before.
+        // Each byte's bit, beside the bit of the byte before.
         Self([a ^ (a << 1), b ^ (b << 1 | a >> 63), c ^ (c << 1 | b >> 63), d ^ (d << 1 | c >> 63)])
     }
 

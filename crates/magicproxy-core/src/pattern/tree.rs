@@ -1,8 +1,9 @@
-//! Many simple patterns at once: a tree of their texts, in which what they begin with in common stands once.
+//! Many simple patterns at once: a tree of their texts, in which a common beginning stands once.
 //!
-//! From the root on, a literal leads to at most one node, found by its first byte; a class leads on from wherever it ends, which
-//! is one place. So a path reaches each node in one way at most, and the sum of the classes that it may have to try on its way
-//! bounds the work: that sum is what [`Tree::build`] limits. `rules.md` section 4.
+//! From the root on, a literal leads to at most one node, found by its first byte; a class leads on
+//! from its end, which is a single place. So a path reaches each node in at most one way, and the
+//! number of classes that a path may have to try bounds the work: [`Tree::build`] limits this
+//! number. `rules.md` section 4.
 
 mod build;
 #[cfg(test)]
@@ -12,13 +13,14 @@ use std::ops::Range;
 
 use super::template::{Bytes, Template, Times};
 
-/// The root's place among the nodes.
+/// The root's index among the nodes.
 const ROOT: u32 = 0;
 
-/// Simple patterns in one tree.
+/// Simple patterns in a single tree.
 ///
-/// INVARIANT: all ranges lie within what they are ranges of; a node's children begin with different bytes, and are in their
-/// order; both lead to nodes further down the list, so that there is no circle.
+/// INVARIANT: all ranges lie within their lists; a node's children begin with different bytes, and
+/// are in their order; children and edges lead to nodes further down the list, so that there is no
+/// circle.
 #[derive(Debug)]
 pub(crate) struct Tree {
     nodes: Box<[Node]>,
@@ -27,13 +29,13 @@ pub(crate) struct Tree {
     edges: Box<[Edge]>,
     classes: Box<[Bytes]>,
     texts: Box<[u8]>,
-    /// In the order of their nodes: few lists have any.
+    /// Followers in the order of their nodes: few lists have any.
     followers: Box<[Follower]>,
-    /// How many classes a path may have to try at most.
+    /// The most classes that a path may have to try.
     visits: usize,
 }
 
-/// A place in the tree, and the literal that leads to it from above.
+/// A place in the tree, and the literal that leads from above to the node.
 #[derive(Debug)]
 struct Node {
     text: Range<u32>,
@@ -43,7 +45,7 @@ struct Node {
     ends: Option<u32>,
 }
 
-/// A pattern that ends where another one does that comes before it.
+/// A pattern that ends at the same node as a pattern before.
 #[derive(Debug)]
 struct Follower {
     node: u32,
@@ -59,7 +61,8 @@ struct Edge {
 }
 
 impl Tree {
-    /// One tree of all these patterns with their numbers; `None` where a path may have to try more than `max_visits` classes.
+    /// Builds a tree of these patterns with their numbers. Returns `None` if a path may have to try
+    /// more than `max_visits` classes.
     pub(crate) fn build<'t>(
         templates: impl IntoIterator<Item = (u32, &'t Template)>,
         max_visits: usize,
@@ -67,23 +70,23 @@ impl Tree {
         build::build(templates, max_visits)
     }
 
-    /// How many classes a path may have to try at most: so often a part of it is looked at.
+    /// The most classes that a path may have to try: each try looks at a part of the path.
     pub(crate) fn visits(&self) -> usize {
         self.visits
     }
 
-    /// How many nodes it has.
+    /// The number of nodes.
     pub(crate) fn nodes(&self) -> usize {
         self.nodes.len()
     }
 
-    /// Tells the number of each pattern that matches the whole of `path`, in no order, and some perhaps more than once. Allocates
-    /// nothing.
+    /// Calls `found` with the number of each pattern that matches the whole of `path`, in no order,
+    /// and for some patterns perhaps more than once. Allocates nothing.
     pub(crate) fn each_match(&self, path: &str, mut found: impl FnMut(usize)) {
         self.visit(ROOT, path.as_bytes(), &mut found);
     }
 
-    /// Memory that it takes, in bytes.
+    /// The memory of the tree, in bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
         let parts =
             size_of_val(&*self.nodes) + size_of_val(&*self.edges) + size_of_val(&*self.classes);
@@ -94,7 +97,8 @@ impl Tree {
             + size_of_val(&*self.followers)
     }
 
-    /// Looks for patterns below a node, whose text `rest` may begin with. It calls itself once for each class on the way.
+    /// Looks for patterns below a node whose text `rest` may begin with. Recursive: a call for each
+    /// class on the way.
     fn visit(&self, mut at: u32, mut rest: &[u8], found: &mut impl FnMut(usize)) {
         while let Some(node) = self.nodes.get(at as usize) {
             let Some(behind) = rest.strip_prefix(part(&self.texts, &node.text)) else { return };
@@ -118,7 +122,7 @@ impl Tree {
         }
     }
 
-    /// The other patterns that end at a node.
+    /// Calls `found` with the other patterns that end at a node.
     fn each_follower(&self, node: u32, found: &mut impl FnMut(usize)) {
         let start = self.followers.partition_point(|follower| follower.node < node);
         let followers =
@@ -132,7 +136,7 @@ impl Tree {
     }
 }
 
-/// A part of a list; nothing, where the list has no such part.
+/// Returns a part of a list; the empty slice if the range is outside of the list.
 fn part<'l, T>(list: &'l [T], range: &Range<u32>) -> &'l [T] {
     list.get(range.start as usize..range.end as usize).unwrap_or_default()
 }

@@ -1,5 +1,5 @@
-//! The text by which the count of a rule is found: `state.md` section 6.2. Members keep the names that they had when counts
-//! were first kept, so that a count goes on under the present names.
+//! The text by which the count of a rule is found: `state.md` section 6.2. Members keep the names
+//! of the time when counts were first kept, so that a count goes on under the present names.
 
 #[cfg(test)]
 mod tests;
@@ -32,7 +32,7 @@ pub(super) struct CountedRule<'r> {
     owner: Option<&'r str>,
 }
 
-/// `list_items` of a rule, likewise.
+/// The `list_items` of a rule, with the first names of its members.
 #[derive(Serialize)]
 struct CountedItems<'r> {
     list: &'r str,

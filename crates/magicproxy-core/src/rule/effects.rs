@@ -1,4 +1,5 @@
-//! Rules that ask for state: what they demand, and what their success gives. `state.md` section 2.
+//! The effects of rules that use state: their demands on a request, and the results of a success.
+//! `state.md` section 2.
 
 use std::fmt;
 
@@ -13,13 +14,14 @@ use crate::state::Partition;
 use crate::target::{Part, RequestView};
 use crate::upstream_name::UpstreamName;
 
-/// The most grants of one rule.
+/// The most grants of a rule.
 pub const MAX_RULE_GRANTS: usize = 8;
 
-/// What a stateful rule demands and gives.
+/// The effects of a rule besides allowing: counts, grants, a receipt or list items. Made from a
+/// rule's object form, and never part of a caveat or a ceiling: `state.md` section 2.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleEffects {
-    /// Tells its count from those of other rules.
+    /// The name of the rule's count, different from the names of other rules' counts.
     counter: Partition,
     owner: Option<OwnerName>,
     grants: Vec<GrantTemplate>,
@@ -28,25 +30,26 @@ pub struct RuleEffects {
     list_items: Option<ListItems>,
 }
 
-/// What a stateful rule finds in a request besides its method and path.
+/// The input that the effects of a rule find in a request besides method and path.
 #[derive(Debug, PartialEq, Eq)]
 pub enum EffectInput {
-    /// It looks for nothing there.
+    /// No input: the rule reads nothing but method and path.
     Nothing,
-    /// Values of which grants are made, or that they are not there: every server reads the body in one way.
+    /// A body with or without values for grants: every server reads the body in the same way.
     Values,
-    /// List items, all of which it allows.
+    /// List items, all of them allowed by the rule.
     Items(Vec<ListItem>),
 }
 
-/// Why it is not known what a rule finds, or why there is nothing that it allows.
+/// The reasons why a rule's input is unknown or refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EffectInputFault {
-    /// This part must be read first.
+    /// A part of the request that must be read first.
     Needs(Part),
-    /// The body is not the JSON that is wanted, or two readers could see two different things in it.
+    /// A body that is not JSON of the right form, or in which two readers could see two different
+    /// values.
     Unreadable,
-    /// The rule does not allow what the request asks for.
+    /// A request that asks for more than the rule allows.
     NotAllowed,
 }
 
@@ -65,7 +68,9 @@ impl From<ListItemsDenial> for EffectInputFault {
     }
 }
 
-/// The name of an owner, as the operator gives it: 1 to 64 characters of `A-Z a-z 0-9 . _ -`.
+/// The name of an owner, as given by the operator in a scope: 1 to 64 characters of
+/// `A-Z a-z 0-9 . _ -`. A name is no secret, so [`owner`](Self::owner) binds the name to a
+/// credential: `state.md` section 1.1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnerName(String);
 
@@ -75,7 +80,8 @@ impl OwnerName {
         ((1..=64).contains(&text.len()) && text.bytes().all(legal)).then(|| Self(text.to_owned()))
     }
 
-    /// The owner of this name at an upstream, with this credential: whoever has another one is another owner.
+    /// Returns the owner of this name at an upstream, bound to a credential: the same name with
+    /// another credential is another owner.
     #[must_use]
     pub fn owner(&self, upstream: &UpstreamName, binding: &CredentialBinding) -> Partition {
         Partition::of(&[
@@ -86,7 +92,8 @@ impl OwnerName {
         ])
     }
 
-    /// The owner of this name at an upstream as it was before owners were bound to credentials: it owns nothing any more.
+    /// Returns the owner of this name at an upstream as of the time before owners were bound to
+    /// credentials: this owner owns nothing any more.
     #[must_use]
     pub fn unbound_owner(&self, upstream: &UpstreamName) -> Partition {
         Partition::of(&[b"named", upstream.as_str().as_bytes(), self.0.as_bytes()])
@@ -100,7 +107,7 @@ impl fmt::Display for OwnerName {
 }
 
 impl RuleEffects {
-    /// What the object says of state; `None` where it says nothing.
+    /// Reads the effects of a rule's object form; `None` if the object has none.
     pub(super) fn parse(
         object: &RuleObject,
         mode: PatternMode,
@@ -143,52 +150,55 @@ impl RuleEffects {
         }))
     }
 
-    /// The name of its count.
+    /// The name of the rule's count.
     #[must_use]
     pub fn counter(&self) -> Vec<u8> {
         self.counter.as_bytes().to_vec()
     }
 
-    /// Whose state it is, where that is not the token's.
+    /// The owner of the rule's state, if other than the token's owner.
     #[must_use]
     pub fn owner(&self) -> Option<&OwnerName> {
         self.owner.as_ref()
     }
 
-    /// How many such requests there may be.
+    /// The limit on requests of this rule.
     #[must_use]
     pub fn limit(&self) -> Option<Limit> {
         self.limit
     }
 
-    /// What of the request's body is created and deleted.
+    /// The list items that the rule lets a request create and delete.
     #[must_use]
     pub fn list_items(&self) -> Option<&ListItems> {
         self.list_items.as_ref()
     }
 
-    /// Does a store keep something for its requests: counts, grants or list items? Receipts are kept by nobody.
+    /// True if a store keeps rows for the rule's requests: counts, grants or list items. Receipts
+    /// are kept nowhere.
     #[must_use]
     pub fn keeps_rows(&self) -> bool {
         self.limit.is_some() || self.list_items.is_some() || self.records()
     }
 
-    /// Does its success give something that is stored?
+    /// True if a success gives grants to store.
     #[must_use]
     pub fn records(&self) -> bool {
         !self.grants.is_empty() && !self.receipt
     }
 
-    /// Does its success give a token?
+    /// True if a success gives a receipt, which is a token.
     #[must_use]
     pub fn gives_receipt(&self) -> bool {
         self.receipt
     }
 
-    /// What it finds in a request that it matches, whose method and path it allows. `state.md` sections 3.4, 5.1 and 5.2.
+    /// Finds the rule's input in a request whose method and path the rule allows. `state.md`
+    /// sections 3.4, 5.1 and 5.2.
     ///
     /// # Errors
-    /// [`EffectInputFault`].
+    /// [`EffectInputFault`]: the request's body must be read first, is unreadable, or asks for more
+    /// than the rule allows.
     pub fn find(&self, request: &RequestView<'_>) -> Result<EffectInput, EffectInputFault> {
         if let Some(list_items) = &self.list_items {
             return Ok(EffectInput::Items(list_items.of_request(request)?));
@@ -204,28 +214,28 @@ impl RuleEffects {
         }
     }
 
-    /// Must the request's body be read for what it gives?
+    /// True if the grants of the rule need values out of the request's body.
     #[must_use]
     pub fn reads_request(&self) -> bool {
         self.grants.iter().any(GrantTemplate::reads_request)
     }
 
-    /// Is the request's body, in which it looks for values, read in one way by every server?
+    /// True if every server reads the sought values of the request's body in the same way.
     #[must_use]
     pub fn understands(&self, request: &Document) -> bool {
         self.grants.iter().all(|grant| grant.understands(request))
     }
 
-    /// Must the response's body be read for what it gives?
+    /// True if the grants of the rule need values out of the response's body.
     #[must_use]
     pub fn reads_response(&self) -> bool {
         self.grants.iter().any(GrantTemplate::reads_response)
     }
 
-    /// What its success gives: for each path, which methods.
+    /// Returns the grants of a success: for each path, its methods. `state.md` section 3.
     ///
     /// # Errors
-    /// [`NoGrant`], of the first value that is not there or not fit.
+    /// [`NoGrant`], for the first value that is absent or unfit.
     pub fn granted(&self, facts: &Facts<'_>) -> Result<Vec<NewGrant>, NoGrant> {
         let mut granted: Vec<NewGrant> = Vec::with_capacity(self.grants.len());
         for template in &self.grants {
@@ -239,7 +249,7 @@ impl RuleEffects {
     }
 }
 
-/// What is wrong with what a rule says of state.
+/// The faults of a rule's effects as written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum EffectFault {
     #[error("an upstream with `danger_prefix_matching` takes no stateful rules")]

@@ -1,6 +1,7 @@
-//! The form of a rule: for those who write one wrong, and for editors. `rules.md` section 1, `state.md` section 2.
+//! The form of a rule, for reports of faults and for editors. `rules.md` section 1, `state.md`
+//! section 2.
 //!
-//! The types that read rules decide what is a rule; tests hold this against them.
+//! The types that read rules decide what a rule is; tests hold the form against the types.
 
 use serde_json::{Value, json};
 
@@ -10,7 +11,8 @@ use crate::json::form::Presence::{Alternative, Needed, Operators, Optional};
 use crate::json::form::{Form, Kind, Member};
 use crate::limit;
 
-/// The JSON Schema of what may stand in a scope of the configuration: a rule in either form, or a plugin.
+/// Returns the JSON Schema of the entries of a scope in the configuration: a rule in either form,
+/// or a plugin.
 #[must_use]
 pub fn schema() -> Value {
     json!({ "anyOf": [RULE.to_schema(), PLUGIN.to_schema()] })
@@ -34,7 +36,7 @@ pub(crate) static RULE: Form = Form {
     ),
 };
 
-/// A plugin, where a rule may stand in a scope.
+/// A plugin in a rule's place, in a scope.
 static PLUGIN: Form = Form {
     expected: "the name of a plugin that decides as well",
     kind: Kind::Object(&[Member::new("plugin", &PLUGIN_NAME, Needed)]),
@@ -44,7 +46,7 @@ static PLUGIN_NAME: Form = Form {
     kind: Kind::TextLike("^[a-z][a-z0-9_-]{0,63}$"),
 };
 
-/// A list of rules, or one.
+/// A list of rules, or a single rule.
 pub(crate) static RULES: Form = Form {
     expected: "a list of rules, or one rule such as `GET /pattern`",
     kind: Kind::Many(&RULE),

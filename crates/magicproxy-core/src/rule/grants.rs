@@ -1,4 +1,4 @@
-//! Grants: what the success of a request gives. `state.md` section 3.
+//! Grants that the success of a request gives. `state.md` section 3.
 
 #[cfg(test)]
 mod tests;
@@ -14,25 +14,26 @@ use crate::method::{Method, ParseMethodError};
 use crate::state::Partition;
 use crate::target::{EncodedSlash, RequestTarget, is_unreserved};
 
-/// The most values that one grant may hold.
+/// The most values in a grant.
 const MAX_SOURCES: usize = 8;
-/// The most member names in one source.
+/// The most member names in a source.
 const MAX_NAMES: usize = 8;
-/// The longest value.
+/// The longest value, in bytes.
 const MAX_GRANT_VALUE_BYTES: usize = 256;
 
-/// JSON in which no object has a member twice.
+/// A JSON value in which no object has a repeated member: two readers of a repeated member could
+/// find different values for a grant.
 #[derive(Debug)]
 pub struct Document(pub(super) serde_json::Value);
 
 impl Document {
-    /// Reads a body.
+    /// Reads a body. Returns `None` if the body is not JSON or has a repeated member.
     #[must_use]
     pub fn parse(json: &[u8]) -> Option<Self> {
         serde_json::from_slice(json).ok().map(|UniqueValue(value)| Self(value))
     }
 
-    /// The value at this place; `None` where there is none.
+    /// Returns the value at this place; `None` if the place is empty.
     fn at(&self, place: &Place) -> Result<Option<&Value>, AmbiguousMember> {
         let mut found = &self.0;
         for name in &place.0 {
@@ -51,28 +52,31 @@ impl Document {
     }
 }
 
-/// An object that was looked into has members that a server could take for one, or the one that was looked for in other letters.
+/// Ambiguity of a member on the way to a value: an object has members that a server could take for
+/// the same member, or the sought member in another spelling.
 struct AmbiguousMember;
 
-/// As RFC 6901 section 4 has it: no leading zeros, and no signs, which no [`Place`] holds.
+/// Reads an index as in RFC 6901 section 4: no leading zeros, and no signs, which no [`Place`]
+/// holds.
 fn index(name: &str) -> Option<usize> {
     if name.starts_with('0') && name != "0" { None } else { name.parse().ok() }
 }
 
-/// Where values are found.
+/// The sources of a grant's values: the request, and the response to the request. `state.md`
+/// section 3.2.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'f> {
     /// The request's canonical path.
     pub path: &'f str,
-    /// The request's body, where it was read and is JSON.
+    /// The request's body, if read and JSON.
     pub request: Option<&'f Document>,
-    /// The response's body, where it was read and is JSON.
+    /// The response's body, if read and JSON.
     pub response: Option<&'f Document>,
     /// The response's `Location`.
     pub location: Option<&'f str>,
 }
 
-/// `METHODS TEMPLATE`.
+/// A grant as written in a rule: `METHODS TEMPLATE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct GrantTemplate {
     methods: Vec<Method>,
@@ -93,12 +97,12 @@ enum Source {
     Path(route::Capture),
 }
 
-/// Where a value stands in a [`Document`]: names of members, and indices of lists.
+/// The place of a value in a [`Document`]: names of members, and indices of lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Place(Vec<String>);
 
 impl GrantTemplate {
-    /// Reads a grant; `route` is that of its rule.
+    /// Reads a grant; `route` is the route of the grant's rule.
     pub(super) fn parse(text: &str, route: Option<&str>) -> Result<Self, GrantFault> {
         let (methods, template) =
             text.split_once(' ').ok_or_else(|| GrantFault::Form(shorten(text)))?;
@@ -109,7 +113,7 @@ impl GrantTemplate {
             return Err(GrantFault::Sources(shorten(text)));
         }
         let template = Self { methods, parts };
-        // What stands around the values must be canonical, whatever they are.
+        // The text around the values must be canonical for all values.
         let example = template.written(|_| Ok("x".to_owned())).unwrap_or_default();
         if canonical(&example).is_none() {
             return Err(GrantFault::Path(shorten(text)));
@@ -121,12 +125,13 @@ impl GrantTemplate {
         self.requested().next().is_some()
     }
 
-    /// Can every server be expected to find in the request what is looked for in it, or to miss it?
+    /// True if all servers can be expected to find the same values in the request, or to miss the
+    /// same values.
     pub(super) fn understands(&self, request: &Document) -> bool {
         self.requested().all(|place| request.at(place).is_ok())
     }
 
-    /// The places in the request that are looked at.
+    /// The places in the request that the grant reads.
     fn requested(&self) -> impl Iterator<Item = &Place> {
         self.parts.iter().filter_map(|part| match part {
             Part::Value(Source::Request(place)) => Some(place),
@@ -138,7 +143,7 @@ impl GrantTemplate {
         self.parts.iter().any(|part| matches!(part, Part::Value(Source::Response(_))))
     }
 
-    /// The grant with its values.
+    /// Returns the grant with its values filled in.
     pub(super) fn fill(&self, facts: &Facts<'_>) -> Result<NewGrant, NoGrant> {
         let path = self.written(|source| source.value(facts))?;
         let path = canonical(&path).ok_or(NoGrant::Path)?;
@@ -160,7 +165,8 @@ impl GrantTemplate {
     }
 }
 
-/// A path as it arrives, where it is one: of one reading, and spelt as requests for it are.
+/// Returns the path if canonical: with a single reading, and in the spelling in which requests
+/// arrive.
 fn canonical(path: &str) -> Option<String> {
     let target = RequestTarget::parse(path.as_bytes(), EncodedSlash::Refuse).ok()?;
     (target.path() == path).then(|| path.to_owned())
@@ -234,7 +240,7 @@ impl Source {
     }
 }
 
-/// Where it looks, for the log: never what it found.
+/// Prints the place of a value for the log, and never the value.
 impl fmt::Display for Source {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -247,7 +253,7 @@ impl fmt::Display for Source {
 }
 
 impl Place {
-    /// Reads `a.b.0`.
+    /// Reads a place such as `a.b.0`.
     fn parse(names: &str) -> Option<Self> {
         let legal = |name: &str| {
             (1..=64).contains(&name.len())
@@ -259,7 +265,7 @@ impl Place {
     }
 }
 
-/// Of a URL or a path.
+/// Returns the last segment of a URL or a path.
 fn last_segment(location: &str) -> Option<String> {
     let path = location.split(['?', '#']).next()?;
     let (before, last) = path.rsplit_once('/')?;
@@ -267,7 +273,8 @@ fn last_segment(location: &str) -> Option<String> {
     (!before.ends_with('/')).then(|| last.to_owned())
 }
 
-/// What a success gave: methods on one path.
+/// A new grant, from the response to a successful request: methods on a path. Not yet held by
+/// anybody, until the store has the grant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewGrant {
     path: String,
@@ -286,19 +293,19 @@ impl NewGrant {
         &self.path
     }
 
-    /// The name under which its owner keeps it.
+    /// The name under which the owner keeps the grant.
     #[must_use]
     pub fn name(&self) -> Vec<u8> {
         HeldGrant::name(&self.path)
     }
 
-    /// The methods, as they are kept: `DELETE|GET`.
+    /// The methods in their stored form: `DELETE|GET`.
     #[must_use]
     pub fn methods(&self) -> String {
         self.methods.iter().map(|method| method.as_str()).collect::<Vec<_>>().join("|")
     }
 
-    /// The rules that allow just this: for a receipt.
+    /// The rules that allow exactly this grant: for a receipt.
     #[must_use]
     pub(crate) fn rules(&self) -> Vec<String> {
         let pattern = regex_syntax::escape(&self.path);
@@ -312,9 +319,9 @@ impl NewGrant {
     }
 }
 
-/// A grant that an owner holds, as its store says.
+/// A grant that an owner holds, read from the store: methods on exactly this path.
 ///
-/// INVARIANT: made only of what was read from the owner's partition; nothing else proves a grant.
+/// INVARIANT: made only of rows read from the owner's partition; nothing else proves a grant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldGrant {
     owner: Partition,
@@ -323,7 +330,7 @@ pub struct HeldGrant {
 }
 
 impl HeldGrant {
-    /// What the names of all grants begin with.
+    /// The beginning of the names of all grants.
     pub const PREFIX: &[u8] = b"grant ";
 
     /// The name under which an owner keeps the grant of a path.
@@ -332,7 +339,8 @@ impl HeldGrant {
         [Self::PREFIX, path.as_bytes()].concat()
     }
 
-    /// The grant of a path, from what stands under [`Self::name`] in the owner's partition. `None` where that is no grant.
+    /// Reads the grant of a path from the value stored under [`Self::name`] in the owner's
+    /// partition. `None` if the value is no grant.
     #[must_use]
     pub fn from_store(owner: Partition, path: &str, value: &[u8]) -> Option<Self> {
         let methods = std::str::from_utf8(value)
@@ -344,57 +352,58 @@ impl HeldGrant {
         Some(Self { owner, path: path.to_owned(), methods })
     }
 
-    /// Whose it is.
+    /// The owner of the grant.
     #[must_use]
     pub fn owner(&self) -> Partition {
         self.owner
     }
 
-    /// Does it allow this?
+    /// True if the grant allows this method on this path.
     pub(crate) fn allows(&self, method: &str, path: &str) -> bool {
         self.path == path && self.methods.iter().any(|held| held.admits(method))
     }
 }
 
-/// Why a response gave no grant. Names where was looked, and never what was found.
+/// The reasons why a response gave no grant. A reason names the place of a value, and never the
+/// value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoGrant {
-    /// There is no string or number at this place.
+    /// A place without a string or number.
     #[error("there is no value at `{0}`")]
     Missing(String),
-    /// On the way to this place, an object has members that some reader takes for one.
+    /// An object on the way to this place whose members some reader takes for the same member.
     #[error("on the way to `{0}`, the names of members differ only in case or in `_`")]
     Ambiguous(String),
-    /// It does not fit into a path.
+    /// A value that does not fit into a path.
     #[error("the value at `{0}` does not fit into a path")]
     Unfit(String),
-    /// What comes out is no canonical path.
+    /// Values that make no canonical path.
     #[error("the values make no path")]
     Path,
 }
 
-/// What is wrong with a grant as it is written.
+/// The faults of a grant as written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum GrantFault {
-    /// No blank in it.
+    /// A grant without a blank.
     #[error(
         "`{0}`: expected `METHODS /path/{{source}}`, for instance `GET|DELETE /things/{{response.id}}`"
     )]
     Form(String),
-    /// A method.
+    /// A word that is no method.
     #[error(transparent)]
     Method(#[from] ParseMethodError),
-    /// None, or too many.
+    /// A grant without sources, or with too many.
     #[error("`{0}`: a grant holds 1 to {MAX_SOURCES} sources in braces")]
     Sources(String),
-    /// Not a source.
+    /// Text in braces that is no source.
     #[error("`{0}` is no source: expected `response.…`, `request.…`, `path.…` or `location`")]
     Source(String),
-    /// Not a capture of one segment.
+    /// A source that names no capture of a single segment.
     #[error("`path.{0}`: the rule has no route with a capture of one segment of that name")]
     Capture(String),
-    /// What stands around the sources.
+    /// A path around the sources that is not canonical.
     #[error("`{0}`: the path must be in the form in which paths arrive")]
     Path(String),
 }

@@ -1,4 +1,4 @@
-//! List items: a request whose body is a list of things to be created and deleted. `state.md` section 5.
+//! List items: requests whose body is a list of items to create and delete. `state.md` section 5.
 
 mod listing;
 #[cfg(test)]
@@ -18,33 +18,34 @@ use crate::state::Partition;
 use crate::target::{EncodedSlash, RequestTarget, RequestView, is_unreserved};
 use crate::upstream_name::UpstreamName;
 
-/// The most items of one request.
+/// The most items of a request.
 const MAX_ELEMENTS: usize = 100;
-/// The most members that a list item is known by.
+/// The most members in the key of a list item.
 pub(super) const MAX_KEY: usize = 4;
-/// The longest value of such a member.
+/// The longest value of a key's member, in bytes.
 const MAX_ELEMENT_VALUE_BYTES: usize = 255;
 
-/// What a rule says of the list items in a request's body, as it is written.
+/// The `list_items` of a rule, as written and not yet checked. [`RuleEffects`](super::RuleEffects)
+/// holds the checked form, [`ListItems`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListItemsObject {
     /// The member that holds the list.
     pub list: String,
-    /// The members that a list item is known by.
+    /// The members whose values identify a list item.
     #[serde(deserialize_with = "at_least_one")]
     pub key: Vec<String>,
-    /// What a list item holds that creates or changes.
+    /// The members and values of a list item that creates or changes.
     #[serde(deserialize_with = "unique_map")]
     pub creates: BTreeMap<String, String>,
-    /// What a list item holds that deletes.
+    /// The members and values of a list item that deletes.
     #[serde(
         default,
         deserialize_with = "present_unique_map",
         skip_serializing_if = "Option::is_none"
     )]
     pub deletes: Option<BTreeMap<String, String>>,
-    /// The member whose empty list makes a deletion of a creation.
+    /// The member whose empty list turns a creation into a deletion.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub deletes_if_empty: Option<String>,
     /// Patterns that members must match.
@@ -54,13 +55,13 @@ pub struct ListItemsObject {
         skip_serializing_if = "Option::is_none"
     )]
     pub only: Option<BTreeMap<String, OneOrMany>>,
-    /// The query with which the upstream tells of one list item.
+    /// The query with which the upstream lists a single item.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub lookup: Option<String>,
 }
 
 impl ListItemsObject {
-    /// The names of the members of a list item that are looked at, some perhaps more than once.
+    /// The names of the members of a list item that the rule reads; a name may come more than once.
     fn members(&self) -> impl Iterator<Item = &str> {
         let Self { list: _, key, creates, deletes, deletes_if_empty, only, lookup: _ } = self;
         let told_by_value = creates.keys().chain(deletes.iter().flat_map(BTreeMap::keys));
@@ -72,39 +73,42 @@ impl ListItemsObject {
     }
 }
 
-/// The same, checked.
+/// The checked `list_items` of a rule: which items of the list in a request's body may be created
+/// and deleted. `state.md` section 5.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListItems(ListItemsObject);
 
-/// One list item of a request.
+/// A list item of a request: its key and the action. Other members of the item are checked against
+/// the rule, and not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListItem {
-    /// What becomes of it.
+    /// The action on the item: creation or deletion.
     pub action: ItemAction,
-    /// What it is known by: the values of its key, in lower case.
+    /// The identity of the item: the values of its key, in lower case.
     key: Vec<String>,
 }
 
-/// What a request does to a list item.
+/// The action of a request on a list item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ItemAction {
-    /// It is made, or changed.
+    /// Creation or change.
     Create,
-    /// It is taken away.
+    /// Deletion.
     Delete,
 }
 
-/// Why a body is not one that a rule allows.
+/// The reasons why a rule does not allow a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListItemsDenial {
-    /// It is not the JSON that is wanted, or two readers could see two different things in it.
+    /// A body that is not JSON of the right form, or in which two readers could see two different
+    /// values.
     Unreadable,
-    /// One of its list items is none that the rule allows.
+    /// A list item that the rule does not allow.
     NotAllowed,
 }
 
 impl ListItem {
-    /// The name under which it is kept in its partition.
+    /// The name under which the item is kept in its partition.
     #[must_use]
     pub fn name(&self) -> Vec<u8> {
         // No value holds a byte 0.
@@ -134,7 +138,7 @@ impl ListItems {
         if !members.into_iter().all(|name| names.insert(lenient(Cow::Borrowed(name)))) {
             return Err(ListItemsFault::Spellings);
         }
-        // What both creates and deletes must tell them apart by one member at least.
+        // Creations and deletions must differ in the value of at least one common member.
         let told_apart = |deletes: &BTreeMap<String, String>| {
             creates
                 .iter()
@@ -158,8 +162,9 @@ impl ListItems {
         Ok(list_items)
     }
 
-    /// The partition of the list items of one path of an upstream, the same for all spellings that an API may take for one. `None`
-    /// where the path holds what an API could read as something else: PowerDNS takes `=2E` for a dot.
+    /// Returns the partition for the list items of a path at an upstream, the same for all
+    /// spellings of a path that an API may take for equal. `None` if an API could read the path as
+    /// another path: PowerDNS takes `=2E` for a dot.
     #[must_use]
     pub fn partition(&self, upstream: &UpstreamName, path: &str) -> Option<Partition> {
         if !has_one_spelling(path) {
@@ -176,7 +181,7 @@ impl ListItems {
         ]))
     }
 
-    /// The items of a request, once its body was read.
+    /// Returns the items of a request, once the request's body was read.
     pub(super) fn of_request(
         &self,
         request: &RequestView<'_>,
@@ -188,10 +193,11 @@ impl ListItems {
         Ok(self.read(body)?)
     }
 
-    /// The items of a request's body, all of which the rule allows.
+    /// Returns the items of a request's body, all of them allowed by the rule: `state.md` sections
+    /// 5.1 and 5.2.
     ///
     /// # Errors
-    /// [`ListItemsDenial`].
+    /// [`ListItemsDenial`]: the body is unreadable, or an item is not allowed.
     pub fn read(&self, body: &[u8]) -> Result<Vec<ListItem>, ListItemsDenial> {
         let document = Document::parse(body).ok_or(ListItemsDenial::Unreadable)?;
         let Value::Object(members) = &document.0 else { return Err(ListItemsDenial::Unreadable) };
@@ -204,7 +210,8 @@ impl ListItems {
         let mut list_items: Vec<ListItem> = Vec::with_capacity(list.len());
         for value in list {
             let members = value.as_object().ok_or(ListItemsDenial::NotAllowed)?;
-            // The upstream may read names without regard to case, and the list item as another one.
+            // The upstream may read names without regard to case, and take the item for another
+            // item.
             let names = LenientNames::of(members).ok_or(ListItemsDenial::Unreadable)?;
             let misspelt = self.0.members().any(|name| names.misspell(name));
             let element =
@@ -217,7 +224,7 @@ impl ListItems {
         Ok(list_items)
     }
 
-    /// The query that asks the upstream for this list item alone, with its `?`.
+    /// Returns the query that asks the upstream for this list item alone, with its `?`.
     #[must_use]
     pub fn lookup(&self, element: &ListItem) -> Option<String> {
         let template = self.0.lookup.clone()?;
@@ -229,8 +236,9 @@ impl ListItems {
         )
     }
 
-    /// Does the upstream's list hold one of these list items? `None` where that cannot be told. The text is read without keeping
-    /// more of it than one list item's key.
+    /// True if the upstream's list holds any of these items: `state.md` section 5.5. `None` if the
+    /// listing does not tell. Reads the listing without keeping more in memory than the key of a
+    /// single item.
     #[must_use]
     pub fn hold_any(&self, listing: &[u8], list_items: &[ListItem]) -> Option<bool> {
         listing::find_any(&self.0, listing, list_items)
@@ -268,23 +276,26 @@ impl ListItems {
     }
 }
 
-/// Does the path hold nothing that an API could read as something else?
+/// True if no API could read the path as another path.
 fn has_one_spelling(path: &str) -> bool {
     path.bytes().all(|byte| byte == b'/' || is_unreserved(byte))
 }
 
-/// Nothing that an API could take for something else: no escapes, no blanks, no letters beyond ASCII.
+/// True if no API could take the value for another value: no escapes, no blanks, no letters beyond
+/// ASCII.
 fn is_plain(value: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._*-".contains(&byte);
     (1..=MAX_ELEMENT_VALUE_BYTES).contains(&value.len()) && value.bytes().all(legal)
 }
 
-/// Without case, and without one dot at the end: names in the DNS are equal without them.
+/// Returns the value in lower case and without a dot at the end: names in the DNS are equal apart
+/// from both.
 fn folded(value: &str) -> String {
     value.strip_suffix('.').unwrap_or(value).to_ascii_lowercase()
 }
 
-/// Does the value fit the pattern, in which `*` stands for any characters? Case and a dot at the end apart.
+/// True if the value fits the pattern, in which `*` stands for any characters. Case and a dot at
+/// the end are ignored.
 fn fits(pattern: &str, value: &str) -> bool {
     let (pattern, value) = (folded(pattern), folded(value));
     let mut pieces = pattern.split('*');
@@ -302,26 +313,26 @@ fn fits(pattern: &str, value: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// What is wrong with `list_items` as it is written.
+/// The faults of `list_items` as written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ListItemsFault {
-    /// A member's name.
+    /// A malformed name of a member.
     #[error("`list_items`: the name of a member is 1 to 64 visible characters of ASCII")]
     Name,
-    /// None, too many, or one twice.
+    /// A key without members, with too many, or with a repeated member.
     #[error("`list_items`: `key` must hold 1 to {MAX_KEY} different members")]
     Key,
-    /// Two names that some server takes for one.
+    /// Two names that some server takes for the same name.
     #[error(
         "`list_items`: two members have names that differ only in case or in `_`: no list item may have both"
     )]
     Spellings,
-    /// Something can be both.
+    /// A list item that could both create and delete.
     #[error(
         "`list_items`: `creates` and `deletes` must differ in the value of a member that both name"
     )]
     Alike,
-    /// Not a query.
+    /// A lookup that is no query.
     #[error(
         "`list_items`: `lookup` must be a query such as `?name={{name}}`, with members of `key` in braces"
     )]

@@ -1,6 +1,8 @@
-//! Rules that do not mean what was typed: globs, query strings, other tools' placeholders, URLs. `rules.md` section 7.
+//! Rules that do not mean what was typed: globs, query strings, other tools' placeholders, URLs.
+//! `rules.md` section 7.
 //!
-//! Judged where a rule is written, never where a token is verified: what a token holds means what it always meant.
+//! Judged when a rule is written, never when a token is verified: a rule in a token keeps the
+//! meaning of its text.
 
 mod pieces;
 
@@ -8,7 +10,7 @@ use super::raw::{RawRule, RuleObject};
 use super::{Method, shorten, text};
 use pieces::{Kind, Piece, pieces};
 
-/// What a text was probably meant to be, with the form that means it.
+/// The probable intention behind a text, with the form that expresses the intention.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum MisreadRule {
     #[error("write `{0}`")]
@@ -47,7 +49,7 @@ pub(super) enum MisreadRule {
     TemplateQuery(String),
 }
 
-/// The misreading that a rule invites, if there is one.
+/// Returns the misreading that a rule invites, if any.
 pub(super) fn of(raw: &RawRule) -> Option<MisreadRule> {
     match raw {
         RawRule::Text(rule) => of_text(rule),
@@ -83,7 +85,8 @@ fn of_text(rule: &str) -> Option<MisreadRule> {
     }
 }
 
-/// Methods that are missing, in lower case, with a comma between, or with other blanks around them.
+/// Finds methods that are missing, in lower case, with a comma between, or with other blanks around
+/// them.
 fn without_method(rule: &str) -> Option<MisreadRule> {
     let target = rule
         .find(['/', '^', '.', '(', '['])
@@ -108,7 +111,7 @@ fn without_method(rule: &str) -> Option<MisreadRule> {
         .then(|| MisreadRule::Methods(shorten(&right)))
 }
 
-/// A method as rules write it, of a word in whatever case.
+/// Returns a word in any case as a method of a rule.
 fn method(word: &str) -> Option<String> {
     let upper = word.to_ascii_uppercase();
     match upper.as_str() {
@@ -117,7 +120,7 @@ fn method(word: &str) -> Option<String> {
     }
 }
 
-/// The path of a URL, without its query.
+/// Returns the path of a URL, without its query.
 fn path_of_url(text: &str) -> Option<&str> {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
     let path = rest.find(['/', '?', '#']).and_then(|at| rest.get(at..)).unwrap_or("/");
@@ -125,7 +128,7 @@ fn path_of_url(text: &str) -> Option<&str> {
     Some(if path.is_empty() { "/" } else { path })
 }
 
-/// `before` is what stands before the pattern where the rule is a string.
+/// Judges a pattern; `before` is the text before the pattern in a rule of the string form.
 fn of_pattern(pattern: &str, before: &str) -> Option<MisreadRule> {
     let pieces = pieces(pattern);
     let found = pieces
@@ -171,7 +174,7 @@ impl Scan<'_> {
             .is_some_and(|piece| matches!(piece.kind, Kind::Repeat) && piece.text == text)
     }
 
-    /// `?per_page=1`
+    /// Finds a query, as in `?per_page=1`.
     fn query(&self) -> Option<MisreadRule> {
         let piece = self.piece(0)?;
         is_query(self.pattern.get(piece.end()..)?).then(|| {
@@ -179,7 +182,7 @@ impl Scan<'_> {
         })
     }
 
-    /// `/*`: `/?` is an ordinary way to make a final slash optional.
+    /// Finds `/*` and `/+`. A `/?` is fine: an ordinary way to make a final slash optional.
     fn slash(&self) -> Option<MisreadRule> {
         if self.is_repeat(0, "?") {
             return None;
@@ -203,7 +206,8 @@ impl Scan<'_> {
         })
     }
 
-    /// `/acme-*`: a character of a name, repeated where a segment ends that is literal otherwise.
+    /// Finds a glob, as in `/acme-*`: a character of a name, repeated at the end of an otherwise
+    /// literal segment.
     fn glob(&self) -> Option<MisreadRule> {
         let of_name = |piece: &Piece<'_>| {
             matches!(piece.kind, Kind::Literal)
@@ -213,7 +217,7 @@ impl Scan<'_> {
                     .all(|character| character.is_ascii_alphanumeric() || "-_~".contains(character))
         };
         let ends = self.piece(1).is_none_or(|piece| piece.is_literal('/'));
-        // Who writes other operators beside it means this one, too.
+        // An author of other operators in the segment means this operator, too.
         let before = self.pieces.get(..self.at).unwrap_or_default().iter().rev();
         let literal = before
             .take_while(|piece| !piece.is_literal('/'))
@@ -222,7 +226,7 @@ impl Scan<'_> {
             .then(|| MisreadRule::Glob(self.replaced("[^/]*", 1)))
     }
 
-    /// `/:id`
+    /// Finds a placeholder such as `/:id`.
     fn colon(&self) -> Option<MisreadRule> {
         let piece = self.piece(0)?;
         if !(piece.is_literal(':') && self.is_literal(-1, '/')) {
@@ -234,7 +238,7 @@ impl Scan<'_> {
         Some(MisreadRule::Colon { right: self.templated(), found })
     }
 
-    /// The rule with the pieces from here replaced.
+    /// Returns the rule with this and the following pieces replaced.
     fn replaced(&self, by: &str, pieces: usize) -> String {
         let end = self.pieces.get(self.at + pieces - 1).map_or(self.pattern.len(), Piece::end);
         let start = self.piece(0).map_or(0, |piece| piece.start);
@@ -259,7 +263,7 @@ impl Scan<'_> {
     }
 }
 
-/// `{id}` and `<id>`.
+/// Finds placeholders such as `{id}` and `<id>`.
 fn placeholder(pattern: &str, before: &str, pieces: &[Piece<'_>]) -> Option<MisreadRule> {
     let braces = pieces
         .iter()
@@ -275,7 +279,8 @@ fn placeholder(pattern: &str, before: &str, pieces: &[Piece<'_>]) -> Option<Misr
     Some(MisreadRule::Placeholder { found: shorten(&found), right: templated(pattern, before) })
 }
 
-/// The template that a path with placeholders of any kind was meant to be, or the pattern, where it is more than that.
+/// Returns the template that a path with placeholders of any kind was meant to be, or a pattern if
+/// the path holds operators, too.
 fn templated(pattern: &str, before: &str) -> String {
     let plain =
         |segment: &str| !segment.contains(['*', '+', '?', '(', '[', '\\', '|', '^', '$', '{', '<']);
@@ -303,7 +308,8 @@ fn templated(pattern: &str, before: &str) -> String {
     shorten(&format!("{before}{}", segments.join("/")))
 }
 
-/// The name in a segment that is a placeholder of some tool: `{id}`, `{id:int}`, `{rest...}`, `:id`, `<id>`, `<int:id>`.
+/// Returns the name in a segment that is a placeholder of some tool: `{id}`, `{id:int}`,
+/// `{rest...}`, `:id`, `<id>`, `<int:id>`.
 fn capture(segment: &str) -> Option<&str> {
     let braced = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
     if let Some(inside) = braced.or_else(|| segment.strip_prefix(':')) {
@@ -313,7 +319,7 @@ fn capture(segment: &str) -> Option<&str> {
     name_of(inside.rsplit(':').next().unwrap_or(inside))
 }
 
-/// The name that a text begins with.
+/// Returns the name at the beginning of a text.
 fn name_of(text: &str) -> Option<&str> {
     let legal = |character: char| character.is_ascii_alphanumeric() || character == '_';
     let end = text.find(|character| !legal(character)).unwrap_or(text.len());
@@ -321,7 +327,7 @@ fn name_of(text: &str) -> Option<&str> {
         .filter(|name| name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_'))
 }
 
-/// Does a query such as `per_page=1` begin here?
+/// True if a query such as `per_page=1` begins here.
 fn is_query(text: &str) -> bool {
     let legal =
         |character: char| character.is_ascii_alphanumeric() || "_.-~%[]".contains(character);
@@ -329,7 +335,7 @@ fn is_query(text: &str) -> bool {
     end > 0 && text.get(end..).is_some_and(|rest| rest.starts_with('='))
 }
 
-/// `before` is what stands before the template where the rule is a string.
+/// Judges a template; `before` is the text before the template in a rule of the string form.
 fn of_template(template: &str, before: &str) -> Option<MisreadRule> {
     if let Some((path, _)) = template.split_once('?').filter(|(_, query)| is_query(query)) {
         return Some(MisreadRule::TemplateQuery(shorten(&format!("{before}{path}"))));
@@ -353,7 +359,7 @@ fn of_template(template: &str, before: &str) -> Option<MisreadRule> {
     })
 }
 
-/// The name of the capture that a segment of a template was meant to be, where it is none.
+/// Returns the name of the capture that a literal segment of a template was meant to be.
 fn template_capture(segment: &str) -> Option<&str> {
     match segment {
         "*" | "**" | ".*" | ".+" => Some("rest"),

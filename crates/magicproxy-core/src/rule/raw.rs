@@ -1,4 +1,4 @@
-//! Rules as they are written. `rules.md` section 1.
+//! Rules as written, not yet checked. `rules.md` section 1.
 
 use std::fmt;
 
@@ -12,22 +12,24 @@ use crate::limit::Limit;
 use crate::plugin::PluginName;
 use crate::rule::list_items::ListItemsObject;
 
-/// A rule as it is written: not yet checked. [`Rule::parse`](super::Rule::parse) makes a [`Rule`](super::Rule) of it.
+/// A rule as written and not yet checked: nothing is known of its methods and its pattern.
+/// [`Rule::parse`](super::Rule::parse) makes a [`Rule`](super::Rule) of a raw rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum RawRule {
-    /// `METHOD PATTERN`.
+    /// The string form: `METHOD PATTERN`.
     Text(String),
-    /// `{ "method": …, "path": … }` or `{ "method": …, "route": … }`, perhaps with what makes it stateful.
+    /// The object form: `{ "method": …, "path": … }` or `{ "method": …, "route": … }`, perhaps with
+    /// members for effects.
     Object(Box<RuleObject>),
-    /// `{ "plugin": … }`: no rule, but it stands where rules do. In scopes only.
+    /// A plugin in a rule's place: `{ "plugin": … }`. No rule, and in scopes only.
     Plugin(PluginObject),
 }
 
 /// The object form of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RuleObject {
-    /// One method, a list of methods, or `*`.
+    /// A method, a list of methods, or `*`.
     pub method: OneOrMany,
     /// A pattern.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,47 +37,48 @@ pub struct RuleObject {
     /// A route template.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<String>,
-    /// What makes it stateful.
+    /// The members for effects, which use state.
     #[serde(flatten)]
     pub state: EffectMembers,
 }
 
 impl RuleObject {
-    /// A pattern, for requests of these methods.
+    /// Makes a rule for requests of these methods, with a pattern and no effects.
     #[must_use]
     pub fn plain(method: OneOrMany, path: String) -> Self {
         Self { method, path: Some(path), route: None, state: EffectMembers::default() }
     }
 }
 
-/// What makes a rule stateful. `state.md` section 2.
+/// The members of a rule for its effects: limits, grants, receipts, list items and owners.
+/// `state.md` section 2.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct EffectMembers {
-    /// What its success gives.
+    /// The grants that a success gives.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grants: Option<Vec<String>>,
-    /// Is that given as a token?
+    /// True if the grants are given as a token, the receipt.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub receipt: bool,
-    /// How many such requests there may be.
+    /// The limit on requests of this rule.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<Limit>,
-    /// What in the request's body is created and deleted.
+    /// The list items that a request's body creates and deletes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub list_items: Option<ListItemsObject>,
-    /// Whose state it is, instead of the token's.
+    /// The name of the owner of the state, instead of the token's owner.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
 }
 
-/// A plugin, named where a rule could stand.
+/// A plugin, named in a rule's place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PluginObject {
-    /// Its name.
+    /// The plugin's name.
     pub plugin: PluginName,
 }
 
-/// What is wrong with a rule of a token that [`RawRule::is_the_operators`].
+/// The fault of a token's rule for which [`RawRule::is_the_operators`] holds.
 pub(crate) const OPERATORS_MEMBER: &str =
     "allowed: `owner` and `plugin` stand in scopes of the configuration only";
 
@@ -83,12 +86,12 @@ impl RawRule {
     /// Reads a rule from JSON: an object, or a text.
     ///
     /// # Errors
-    /// [`FormFaults`].
+    /// [`FormFaults`]: every fault, with the name of its member.
     pub fn from_json(json: &str) -> Result<Self, FormFaults> {
         serde_json::from_str(json).map_err(|error| super::RULE.faults(json.as_bytes(), &error))
     }
 
-    /// Has it a member that only a scope of the configuration may have?
+    /// True if the rule has a member that only a scope of the configuration may have.
     pub(crate) fn is_the_operators(&self) -> bool {
         match self {
             Self::Text(_) => false,
@@ -97,7 +100,7 @@ impl RawRule {
         }
     }
 
-    /// Does it say nothing but which requests?
+    /// True if the rule has no effects and names no plugin.
     pub(crate) fn is_plain(&self) -> bool {
         match self {
             Self::Text(_) => true,
@@ -107,7 +110,7 @@ impl RawRule {
     }
 }
 
-/// The members of either object.
+/// The members of an object, rule or plugin.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Members {
@@ -162,18 +165,18 @@ impl Members {
     }
 }
 
-/// One word or a list of words.
+/// A word or a list of words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum OneOrMany {
-    /// `"GET"`
+    /// A single word: `"GET"`.
     One(String),
-    /// `["GET", "PUT"]`
+    /// A list of words: `["GET", "PUT"]`.
     Many(Vec<String>),
 }
 
 impl OneOrMany {
-    /// The words.
+    /// The words in their order.
     pub(super) fn words(&self) -> impl Iterator<Item = &str> {
         let words = match self {
             Self::One(word) => std::slice::from_ref(word),
@@ -239,7 +242,7 @@ impl fmt::Display for RawRule {
     }
 }
 
-/// What is worth a look in a list of rules.
+/// Prints the effects worth a look in a list of rules.
 impl fmt::Display for EffectMembers {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(limit) = &self.limit {

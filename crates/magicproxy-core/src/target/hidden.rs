@@ -1,6 +1,7 @@
-//! Dot segments that only a server other than the configured one would see: behind further layers of percent-encoding, in
-//! look-alikes, before path parameters. Refused whatever the upstream's setting is, since no name looks so, and a gateway before
-//! the server may read paths in another way than the server does. `request-target.md` section 2.7.
+//! Dot segments that only a server other than the configured server would see: behind further
+//! layers of percent-encoding, in look-alikes, before path parameters. Refused under every setting
+//! of the upstream, because no real name looks like a dot segment, and a gateway before the server
+//! may read paths in another way than the server. `request-target.md` section 2.7.
 
 use std::borrow::Cow;
 
@@ -8,7 +9,7 @@ use super::ParseTargetError;
 use super::ignorable::is_ignorable;
 use super::lookalike::{narrow, normalized};
 
-/// Layers of percent-encoding behind the first that are looked through.
+/// The layers of percent-encoding, behind the first, that are looked through.
 const MAX_LAYERS: usize = 8;
 
 /// Checks a canonical path for hidden dot segments.
@@ -18,7 +19,7 @@ pub(super) fn check(path: &str) -> Result<(), ParseTargetError> {
 
 fn check_segment(segment: &str) -> Result<(), ParseTargetError> {
     let mut bytes = Cow::Borrowed(segment.as_bytes());
-    // As it is written, as it decodes once, and the further layers.
+    // As written, as decoded once, and the further layers.
     for _ in 0..MAX_LAYERS + 2 {
         let text = as_normalized(&bytes);
         check_parts(&text)?;
@@ -33,7 +34,8 @@ fn check_segment(segment: &str) -> Result<(), ParseTargetError> {
     Err(ParseTargetError::Layers)
 }
 
-/// The text with look-alikes and full-width forms as the ASCII that they normalise to.
+/// Returns the text with look-alikes and full-width forms replaced by the ASCII of their
+/// normalisation.
 fn as_normalized(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for character in String::from_utf8_lossy(bytes).chars() {
@@ -45,7 +47,8 @@ fn as_normalized(bytes: &[u8]) -> String {
     text
 }
 
-/// No part between slashes and backslashes may be `.` or `..`, nor may there be slashes and empty parameters and nothing else.
+/// Refuses a part `.` or `..` between slashes and backslashes, and a text of nothing but slashes
+/// and empty parameters.
 fn check_parts(text: &str) -> Result<(), ParseTargetError> {
     if text.bytes().all(|byte| matches!(byte, b'/' | b'\\' | b';')) {
         return Err(ParseTargetError::EmptySegment);
@@ -54,8 +57,8 @@ fn check_parts(text: &str) -> Result<(), ParseTargetError> {
     if parts.any(is_dot_segment) { Err(ParseTargetError::DotSegment) } else { Ok(()) }
 }
 
-/// Is it `.` or `..` for a server that ends it at a parameter, a query, a NUL or a line, and does not see blanks and ignorable
-/// characters?
+/// True if the part is `.` or `..` for a server that ends the part at a parameter, a query, a NUL
+/// or a line, and does not see blanks and ignorable characters.
 fn is_dot_segment(part: &str) -> bool {
     let until_end = part.split([';', '?', '#', '\0', '\r', '\n']).next().unwrap_or_default();
     let unseen = |character: &char| {
@@ -66,7 +69,7 @@ fn is_dot_segment(part: &str) -> bool {
         && seen.next().is_none_or(|second| second == '.' && seen.next().is_none())
 }
 
-/// One layer less, `%uXXXX` included; `None` where there is none.
+/// Removes a layer of percent-encoding, `%uXXXX` included; `None` if the text has none.
 fn decode_once(text: &[u8]) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -88,7 +91,7 @@ fn decode_once(text: &[u8]) -> Option<Vec<u8>> {
     found.then_some(decoded)
 }
 
-/// The bytes for which the digits behind a `%` stand, and the length of those digits.
+/// Returns the bytes encoded by the digits behind a `%`, and the length of these digits.
 fn triplet(behind: &[u8]) -> Option<(Vec<u8>, usize)> {
     let value = |range: std::ops::Range<usize>| {
         let digits = behind.get(range).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
@@ -102,7 +105,8 @@ fn triplet(behind: &[u8]) -> Option<(Vec<u8>, usize)> {
     }
 }
 
-/// A form of UTF-8 that is longer than need be: old decoders read a dot or a slash in it.
+/// True if the bytes hold a form of UTF-8 that is longer than need be: old decoders read a dot or a
+/// slash there.
 fn has_overlong_form(bytes: &[u8]) -> bool {
     let pairs = bytes.iter().zip(bytes.get(1..).unwrap_or_default());
     bytes.iter().any(|byte| matches!(byte, 0xC0 | 0xC1))

@@ -1,8 +1,9 @@
 //! Characters that some servers ignore in a path: `request-target.md` sections 2.6 and 4.
 
-/// A path or a segment without the characters that are [ignorable](is_ignorable), still percent-encoded; `None` where it has none.
+/// Returns a path or a segment without its [ignorable](is_ignorable) characters, still
+/// percent-encoded; `None` if the path has none.
 ///
-/// `path` is canonical: what is not ASCII stands in triplets, which are UTF-8 together.
+/// `path` is canonical: its characters beyond ASCII stand in triplets, which are UTF-8 together.
 pub(crate) fn without_ignorables(path: &str) -> Option<String> {
     let mut kept = String::new();
     let mut rest = path;
@@ -18,7 +19,7 @@ pub(crate) fn without_ignorables(path: &str) -> Option<String> {
     (kept.len() < path.len()).then_some(kept)
 }
 
-/// The first character that is not ASCII, what stands before it, and what stands behind.
+/// Returns the first character beyond ASCII, with the text before and the text behind.
 fn next_encoded(text: &str) -> Option<(&str, char, &str)> {
     let mut from = 0;
     loop {
@@ -39,13 +40,14 @@ fn next_encoded(text: &str) -> Option<(&str, char, &str)> {
     }
 }
 
-/// The byte of the triplet that stands there.
+/// Returns the byte of the triplet at this place.
 fn byte(text: &str, at: usize) -> Option<u8> {
     u8::from_str_radix(text.get(at..)?.strip_prefix('%')?.get(..2)?, 16).ok()
 }
 
-/// Has the character Unicode's property `Default_Ignorable_Code_Point`? HFS+ ignores some of these in the names of files
-/// (CVE-2014-9390), and whoever compares texts by NFKC_Casefold ignores all of them.
+/// True if the character has Unicode's property `Default_Ignorable_Code_Point`. HFS+ ignores some
+/// of these characters in the names of files (CVE-2014-9390), and servers that compare texts by
+/// NFKC_Casefold ignore all.
 pub(super) fn is_ignorable(character: char) -> bool {
     matches!(
         character,

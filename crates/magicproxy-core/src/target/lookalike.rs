@@ -1,7 +1,8 @@
-//! Characters that a server which normalises (NFKC, best fit) takes for ASCII that means something in a path:
-//! `request-target.md` sections 2.2 and 4.
+//! Characters that a server which normalises (NFKC, best fit) takes for ASCII with a meaning in a
+//! path: `request-target.md` sections 2.2 and 4.
 
-/// The text that a character normalises to, or looks like, where that is ASCII and means something in a path.
+/// Returns the ASCII text that a character normalises to, or looks like, if the text has a meaning
+/// in a path.
 pub(super) fn normalized(character: char) -> Option<&'static str> {
     Some(match character {
         '\u{2024}' | '\u{fe52}' | '\u{ff0e}' => ".",
@@ -24,12 +25,13 @@ pub(super) fn normalized(character: char) -> Option<&'static str> {
     })
 }
 
-/// Does it stand for a dot, a slash, a backslash or a `%`? (The others end a path: section 4 gives them a reading.)
+/// True if the character stands for a dot, a slash, a backslash or a `%`. (The others end a path:
+/// section 4 gives them a reading.)
 pub(super) fn is_separator(character: char) -> bool {
     normalized(character).is_some_and(|ascii| ascii.contains(['.', '/', '\\', '%']))
 }
 
-/// The ASCII letter, digit or sign of a full-width form.
+/// Returns the ASCII letter, digit or sign of a full-width form.
 pub(super) fn narrow(character: char) -> char {
     match character {
         '\u{ff01}'..='\u{ff5e}' => {

@@ -5,7 +5,7 @@ use super::{
     EncodedSlash, MAX_PATH_BYTES, ParseTargetError, PathReading, PathSettings, hidden, lookalike,
 };
 
-/// Brings a raw path to canonical form, or refuses it.
+/// Brings a raw path to canonical form, or refuses the path.
 pub(super) fn canonicalise(raw: &[u8], settings: PathSettings) -> Result<String, ParseTargetError> {
     let mut canonical = String::with_capacity(raw.len());
     let mut rest = raw;
@@ -42,7 +42,7 @@ pub(super) fn canonicalise(raw: &[u8], settings: PathSettings) -> Result<String,
     Ok(canonical)
 }
 
-/// The readings besides the canonical one, section 4.
+/// Returns the readings besides the canonical path, section 4.
 pub(super) fn further_readings(
     path: &str,
     settings: PathSettings,
@@ -61,7 +61,7 @@ pub(super) fn further_readings(
         add_without_parameters(path, &mut readings)?;
     }
     if path.contains('%') {
-        // Each of them as a server reads it that ignores what cannot be seen.
+        // Each reading as seen by a server that ignores invisible characters.
         let seen: Vec<String> = std::iter::once(path)
             .chain(readings.iter().map(String::as_str))
             .filter_map(without_ignorables)
@@ -71,8 +71,9 @@ pub(super) fn further_readings(
     Ok(readings)
 }
 
-/// Each reading as a server reads it that cuts off path parameters: before it decodes, when only `;` begins one, or afterwards,
-/// when `%3B` does so, too. An end that a parameter hid (`/a;%3F/b%3Fc`) shows behind that.
+/// Adds each reading as seen by a server that cuts off path parameters: before decoding, when only
+/// `;` begins a parameter, or after decoding, when `%3B` begins a parameter, too. An end of the
+/// path that was hidden by a parameter (`/a;%3F/b%3Fc`) appears only then.
 fn add_without_parameters(path: &str, readings: &mut Vec<String>) -> Result<(), ParseTargetError> {
     let mut without = Vec::new();
     for reading in std::iter::once(path).chain(readings.iter().map(String::as_str)) {
@@ -97,7 +98,7 @@ fn add_without_parameters(path: &str, readings: &mut Vec<String>) -> Result<(), 
     Ok(())
 }
 
-/// The path with each segment cut where the first of these stands; `None` where none does.
+/// Returns the path with each segment cut at the first of `starts`; `None` if no segment holds any.
 fn without_parameters(path: &str, starts: &[&str]) -> Option<String> {
     let cut = |segment: &str| starts.iter().filter_map(|start| segment.find(start)).min();
     let segments: Vec<&str> = path
@@ -108,10 +109,12 @@ fn without_parameters(path: &str, starts: &[&str]) -> Option<String> {
     (path_without.len() < path.len()).then_some(path_without)
 }
 
-/// Where a server that decodes before it splits ends the path: at `?`, or at `#`. The first of each list gives every such end.
+/// Ends of the path for a server that decodes before it splits: at `?`, or at `#`. The first
+/// occurrence from each list is an end.
 const ENDS: [&[&str]; 2] = [&["%3F"], &["%23"]];
 
-/// Where one that normalises (NFKC), too, ends it: also at the look-alikes of `?`, `#` and `;`.
+/// Ends of the path for a server that also normalises (NFKC): at the look-alikes of `?`, `#` and
+/// `;`, too.
 const NORMALIZED_ENDS: [&[&str]; 5] = [
     &["%3F"],
     &["%23"],
@@ -120,7 +123,8 @@ const NORMALIZED_ENDS: [&[&str]; 5] = [
     &["%EF%BC%9B", "%CD%BE", "%EF%B8%94", "%EF%B9%94"],
 ];
 
-/// The readings up to each of [`ENDS`]. They must obey section 2 as well: `/a/..%3F` would end in a dot segment.
+/// Returns the readings up to each of [`ENDS`]. The readings must obey section 2 as well:
+/// `/a/..%3F` would end in a dot segment.
 fn cut(path: &str, reading: PathReading) -> Result<Vec<String>, ParseTargetError> {
     let ends: &[&[&str]] = if reading.normalizes() { &NORMALIZED_ENDS } else { &ENDS };
     let mut ends: Vec<usize> =
@@ -132,7 +136,8 @@ fn cut(path: &str, reading: PathReading) -> Result<Vec<String>, ParseTargetError
     Ok(readings.into_iter().map(str::to_owned).collect())
 }
 
-/// Does a byte stand for itself, for every upstream? RFC 3986 section 3.3: a `pchar`, or the `/` between segments; without `;`.
+/// True if a byte stands for itself, for every upstream. RFC 3986 section 3.3: a `pchar`, or the
+/// `/` between segments; without `;`.
 fn is_plain(byte: u8) -> bool {
     // From `&` to `:` stand the other sub-delimiters, `-`, `.`, `/` and the digits.
     matches!(byte, b'!' | b'$' | b'&'..=b':' | b'=' | b'@'..=b'Z' | b'_' | b'a'..=b'z' | b'~')
@@ -167,8 +172,9 @@ fn push_triplet(
     Ok(())
 }
 
-/// A raw byte that is not [plain](is_plain): encoded where URL parsers and clients leave it as it is, and it has one meaning.
-/// WHATWG's parser leaves `[`, `]`, `|` and `^`, Go's the brackets, curl all of these.
+/// Appends a raw byte that is not [plain](is_plain): encoded, if URL parsers and clients leave the
+/// byte raw and the byte has a single meaning. WHATWG's parser leaves `[`, `]`, `|` and `^`, Go's
+/// the brackets, curl all of these.
 fn push_raw(
     canonical: &mut String,
     byte: u8,
@@ -190,7 +196,8 @@ fn push_encoded(canonical: &mut String, byte: u8) {
     canonical.push(hex(byte & 15));
 }
 
-/// Empty segments, dot segments and their look-alikes with blanks. A final `/` is a path of its own.
+/// Refuses empty segments, dot segments and their look-alikes with blanks, against servers that
+/// resolve or trim such segments. A final `/` is a path of its own.
 fn check_segments(path: &str) -> Result<(), ParseTargetError> {
     if has_simple_segments(path) {
         return Ok(());
@@ -203,8 +210,8 @@ fn check_segments(path: &str) -> Result<(), ParseTargetError> {
     inner.split('/').try_for_each(check_segment)
 }
 
-/// Says of most paths at once what [`check_segments`] finds out: nothing is encoded, and no segment begins with a dot or is empty,
-/// but for the one behind a final `/`.
+/// True for most paths that [`check_segments`] accepts, found in a single pass: nothing is encoded,
+/// and no segment begins with a dot or is empty, apart from the empty segment behind a final `/`.
 fn has_simple_segments(path: &str) -> bool {
     let bytes = path.as_bytes();
     let pairs = bytes.iter().zip(bytes.get(1..).unwrap_or_default());
@@ -235,14 +242,16 @@ fn check_segment(segment: &str) -> Result<(), ParseTargetError> {
 fn check_decoded(segment: &str) -> Result<(), ParseTargetError> {
     let decoded = percent_decode(segment);
     let decoded = String::from_utf8_lossy(&decoded);
-    // Even where `%2F` is an ordinary character nobody needs a dot segment behind it, and one server too many would obey it.
+    // Even if `%2F` is an ordinary character, nobody needs a dot segment behind it, and some server
+    // would obey the dot segment.
     if decoded.split('/').any(|part| !part.is_empty() && part.bytes().all(|byte| byte == b'.')) {
         return Err(ParseTargetError::DotSegment);
     }
     check_blanks(&decoded)
 }
 
-/// A blank is what a trimming upstream takes away: white space of Unicode and the byte order mark.
+/// Refuses blanks around a segment. A blank is a character that a trimming upstream takes away:
+/// white space of Unicode and the byte order mark.
 fn check_blanks(decoded: &str) -> Result<(), ParseTargetError> {
     let is_blank = |character: char| character.is_whitespace() || character == '\u{feff}';
     if decoded.contains('.')
@@ -256,8 +265,9 @@ fn check_blanks(decoded: &str) -> Result<(), ParseTargetError> {
     Ok(())
 }
 
-/// The decoded path as text: UTF-8, no C1 controls or line separators; and where the server may normalise, nothing that becomes
-/// a dot segment, a slash (`℅` too), a backslash or a `%` by that, and no other look-alike of those.
+/// Checks the decoded path as text: UTF-8, no C1 controls or line separators. If the server may
+/// normalise, refuses characters whose normal form is or holds a dot segment, a slash (`℅` too), a
+/// backslash or a `%`, and other look-alikes of these.
 fn check_text(canonical: &str, reading: PathReading) -> Result<(), ParseTargetError> {
     let decoded =
         String::from_utf8(percent_decode(canonical)).map_err(|_| ParseTargetError::Utf8)?;

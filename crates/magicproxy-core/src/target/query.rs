@@ -1,11 +1,13 @@
-//! The query of a target: passed on unchanged, and refused when it overrides the method. `request-target.md` section 3.
+//! The query of a target: passed on unchanged, and refused if a parameter overrides the method.
+//! `request-target.md` section 3.
 
 use std::borrow::Cow;
 
 use super::ParseTargetError;
 
-/// Names, as [`canonical`] writes them, of parameters that frameworks and APIs let override the method: Salesforce has
-/// `_HttpMethod`, Google `$httpMethod`, and `$httpHeaders` that can hold an overriding field.
+/// Names, as written by [`canonical`], of parameters that frameworks and APIs let override the
+/// method: Salesforce has `_HttpMethod`, Google `$httpMethod`, and `$httpHeaders` that can hold an
+/// overriding field.
 const OVERRIDES: [&str; 8] = [
     "_method",
     "$method",
@@ -17,10 +19,10 @@ const OVERRIDES: [&str; 8] = [
     "x_method_override",
 ];
 
-/// Layers of percent-encoding that are looked through.
+/// The layers of percent-encoding that are looked through.
 const MAX_LAYERS: usize = 8;
 
-/// Checks a raw query and gives it back as text.
+/// Checks a raw query and returns the query as text.
 pub(super) fn check(raw: &[u8]) -> Result<&str, ParseTargetError> {
     let text = std::str::from_utf8(raw).map_err(|_| ParseTargetError::Character)?;
     if !raw.iter().all(|byte| byte.is_ascii_graphic() && !b"#\"<>\\".contains(byte)) {
@@ -33,10 +35,11 @@ pub(super) fn check(raw: &[u8]) -> Result<&str, ParseTargetError> {
     Ok(text)
 }
 
-/// Read as it stands, and as a server reads it that decodes, once or more, before it splits. What is still encoded after
-/// so many layers was wrapped to hide something, and unwrapping it all would cost more than reading it.
+/// True if a parameter overrides the method, in the query as written or for a server that decodes,
+/// once or more, before splitting. A query still encoded after all layers was wrapped to hide
+/// something, and unwrapping everything would cost more than reading.
 ///
-/// Strangers' requests come this far: what is not encoded is read once, and nothing is copied for it.
+/// Strangers' requests come this far: a query without encoding is read once, and nothing is copied.
 fn overrides_method(query: &str, layers: usize) -> bool {
     parameters(query).any(|parameter| {
         is_one_of(until_equals(parameter), &OVERRIDES)
@@ -45,7 +48,7 @@ fn overrides_method(query: &str, layers: usize) -> bool {
     })
 }
 
-/// The query without the parameters of these names; nothing when none is left.
+/// Returns the query without the parameters of these names; `None` if no parameter is left.
 pub(super) fn without(query: &str, names: &[String]) -> Option<String> {
     let names: Vec<String> =
         names.iter().map(|name| canonical(&decoded_name(name)).collect()).collect();
@@ -60,7 +63,7 @@ pub(super) fn without(query: &str, names: &[String]) -> Option<String> {
 #[error("the query parameter occurs more than once")]
 pub struct AmbiguousParameter;
 
-/// The raw value of the one parameter of this name.
+/// Returns the raw value of the only parameter of this name.
 pub(super) fn value<'q>(query: &'q str, name: &str) -> Result<Option<&'q str>, AmbiguousParameter> {
     let name = [canonical(&decoded_name(name)).collect::<String>()];
     let is_named = |part: &str| is_one_of(&decoded_name(part), &name);
@@ -94,7 +97,8 @@ fn check_triplets(raw: &[u8]) -> Result<(), ParseTargetError> {
     Ok(())
 }
 
-/// What stands before the first `=`, decoded until nothing changes. A decoded `=` ends the name for a server that decodes first.
+/// Returns the text before the first `=`, decoded until nothing changes. A decoded `=` ends the
+/// name for a server that decodes first.
 fn decoded_name(parameter: &str) -> Cow<'_, str> {
     let mut name = Cow::Borrowed(until_equals(parameter));
     for _ in 0..MAX_LAYERS {
@@ -110,7 +114,7 @@ fn until_equals(parameter: &str) -> &str {
     parameter.split('=').next().unwrap_or_default()
 }
 
-/// Is a decoded name one of these canonical ones, as one lenient framework or another reads it?
+/// True if a decoded name is any of these canonical names for some lenient framework.
 fn is_one_of(decoded: &str, names: &[impl AsRef<str>]) -> bool {
     let is = |decoded: &str| {
         // Most names differ in the first character from all of these.
@@ -122,8 +126,9 @@ fn is_one_of(decoded: &str, names: &[impl AsRef<str>]) -> bool {
     is(decoded) || decoded.contains('[') && !decoded.contains(']') && is(&decoded.replace('[', "_"))
 }
 
-/// A decoded name without brackets at its beginning, which Rack and qs leave out, and without an index in brackets behind it; in
-/// lower case, without blanks at its ends; `-` is `_`, and so are a dot and a blank inside, as PHP has it.
+/// Returns a decoded name without brackets at its beginning, which Rack and qs leave out, and
+/// without an index in brackets behind; in lower case, without blanks at its ends; `-` is `_`, and
+/// so are a dot and a blank inside, as in PHP.
 fn canonical(decoded: &str) -> impl Iterator<Item = char> {
     let is_blank = |character: char| character.is_whitespace() || character == '+';
     let is_bracket = |character: char| matches!(character, '[' | ']');
@@ -137,7 +142,7 @@ fn canonical(decoded: &str) -> impl Iterator<Item = char> {
     )
 }
 
-/// One layer of percent-encoding less; `None` where there is none.
+/// Removes a layer of percent-encoding; `None` if the text has none.
 fn decode_once(text: &str) -> Option<String> {
     if !text.contains('%') {
         return None;

@@ -1,8 +1,10 @@
-//! A request as rules see it. Method and target are always there; what else there is of it is read when a rule asks for it.
+//! A request as rules see the request. Method and target are always known; other parts are read
+//! only when a rule asks for them.
 
 use super::RequestTarget;
 
-/// What is known of a request. A part that was not read is not there, and whoever needs it says [which](Part).
+/// The known parts of a request. A part that was not read is absent, and a rule that needs an
+/// absent part returns the part's [name](Part), so that the gate reads the part and asks again.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestView<'r> {
     method: &'r str,
@@ -10,33 +12,34 @@ pub struct RequestView<'r> {
     body: Option<&'r [u8]>,
 }
 
-/// A part of a request that must be read before more can be told of it.
+/// A part of a request that must be read before a rule can decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Part {
-    /// Its content: whole, not encoded, no longer than may be held. What was read is what is sent.
+    /// The request's content: whole, not encoded, no longer than may be held. The bytes that were
+    /// read are the bytes that are sent.
     Body,
 }
 
 impl<'r> RequestView<'r> {
-    /// A request of which no part was read.
+    /// Makes the view of a request of which no part was read.
     #[must_use]
     pub fn unread(method: &'r str, target: &'r RequestTarget) -> Self {
         Self { method, target, body: None }
     }
 
-    /// The same, with this body.
+    /// Adds the body to the view.
     #[must_use]
     pub fn with_body(self, body: &'r [u8]) -> Self {
         Self { body: Some(body), ..self }
     }
 
-    /// The method, as it will be sent.
+    /// The method, as sent to the upstream.
     #[must_use]
     pub fn method(&self) -> &'r str {
         self.method
     }
 
-    /// The target, as it will be sent.
+    /// The target, as sent to the upstream.
     #[must_use]
     pub fn target(&self) -> &'r RequestTarget {
         self.target
@@ -45,12 +48,12 @@ impl<'r> RequestView<'r> {
     /// The body.
     ///
     /// # Errors
-    /// [`Part::Body`], where it was not read.
+    /// [`Part::Body`], if the body was not read.
     pub fn body(&self) -> Result<&'r [u8], Part> {
         self.body.ok_or(Part::Body)
     }
 
-    /// Is there one reading of its path only? `request-target.md` section 4.
+    /// True if the path has a single reading. `request-target.md` section 4.
     pub(crate) fn has_one_reading(&self) -> bool {
         self.target.readings().nth(1).is_none()
     }

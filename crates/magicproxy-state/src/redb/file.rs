@@ -1,4 +1,4 @@
-//! Opening the file, and making it; and saying in plain words why that did not go.
+//! Opening and making the file, and plain words for the reasons of a failure.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -7,43 +7,43 @@ use std::path::{Path, PathBuf};
 use ::redb::{Builder, Database, ReadableDatabase, TableDefinition, TableError};
 use magicproxy_core::state::StoreError;
 
-/// What the file says about itself.
+/// The table with the file's own properties.
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("magicproxy-state");
 const SCHEMA: &str = "schema";
 /// The version of the tables' form.
 const VERSION: u64 = 1;
-/// In bytes: what a store holds is small, and the system keeps files in memory too.
+/// The size of redb's cache in bytes: a store is small, and the system keeps files in memory too.
 const CACHE: usize = 16 * 1024 * 1024;
 
-/// Why a file cannot be a store.
+/// The reasons why a file cannot be a store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// There is no folder for it.
+    /// The folder of the file does not exist.
     #[error("cannot open the state store `{0}`: its folder is not there")]
     NoFolder(PathBuf),
-    /// It, or its folder, may not be written.
+    /// The file or its folder may not be written.
     #[error("cannot open the state store `{0}` for writing: {1}")]
     NotWritable(PathBuf, io::Error),
-    /// Another process has it open.
+    /// Another process has the file open.
     #[error(
         "the state store `{0}` is in use by another process; only one may have it, and several proxies share a Valkey"
     )]
     InUse(PathBuf),
-    /// It is something else.
+    /// The file is something else.
     #[error("`{0}` is not a state store: {1}")]
     NotAStore(PathBuf, String),
-    /// A newer version made it.
+    /// A newer version made the file.
     #[error(
         "the state store `{path}` has the form {found}, of a newer magicproxy; this one knows form {VERSION}"
     )]
     Newer {
         /// The file.
         path: PathBuf,
-        /// The version of its form.
+        /// The version of the file's form.
         found: u64,
     },
-    /// Anything else that the system says: no room, a broken disk.
+    /// Any other error of the system: no room, a broken disk.
     #[error("cannot open the state store `{0}`: {1}")]
     Io(PathBuf, io::Error),
 }
@@ -57,7 +57,7 @@ impl From<OpenError> for StoreError {
     }
 }
 
-/// Opens the file, which is made if it is not there.
+/// Opens the file, which is made if absent.
 pub(super) fn open(path: &Path) -> Result<Database, OpenError> {
     if !path.exists() {
         make(path)?;
@@ -69,15 +69,16 @@ pub(super) fn open(path: &Path) -> Result<Database, OpenError> {
     Ok(database)
 }
 
-/// Makes the file under another name first: one whose making was cut short would be no store, and be refused for ever.
+/// Makes the file under another name first: a file whose making was cut short would be no store,
+/// and be refused for ever.
 fn make(path: &Path) -> Result<(), OpenError> {
     let new = path.with_added_extension(format!("{}.new", std::process::id()));
     let made = fill(path, &new).and_then(|()| match std::fs::hard_link(&new, path) {
-        // Somebody else was faster.
+        // Another process was faster.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         linked => linked.map_err(|error| of_io(path, error)),
     });
-    // It was a name for the same file, or is of no use.
+    // Either a second name for the same file, or of no use.
     drop(std::fs::remove_file(&new));
     made?;
     sync_folder(path).map_err(|error| of_io(path, error))
@@ -99,7 +100,7 @@ fn fill(path: &Path, new: &Path) -> Result<(), OpenError> {
     write().map_err(|error| of_redb(path, error))
 }
 
-/// A new file is there for good only when its folder is on the disk as well.
+/// Writes the folder to the disk: without its folder, a new file may be lost.
 fn sync_folder(path: &Path) -> io::Result<()> {
     let folder =
         path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

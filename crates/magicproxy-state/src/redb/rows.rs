@@ -1,4 +1,5 @@
-//! Rows in redb's tables. One table has the rows of all partitions; another has their names by their ends, for the sweep.
+//! Rows in redb's tables. A table holds the rows of all partitions; another holds their names by
+//! their ends, for the sweep.
 //!
 //! INVARIANT: for each row there is exactly one name in `ENDS`, at the row's end.
 
@@ -21,11 +22,11 @@ pub(super) const ENDS: TableDefinition<'_, &[u8], ()> = TableDefinition::new("en
 
 const END: usize = 8;
 
-/// The most partitions of which the number of rows is remembered; all of them are forgotten when there are more.
+/// The most partitions whose number of rows is remembered; beyond this number all are forgotten.
 const MAX_COUNTED: usize = 65_536;
 
-/// How many rows partitions have, as far as somebody asked: the writing thread alone changes the file, so what it counted once
-/// it keeps up to date. Forgotten when a transaction fails.
+/// The numbers of rows of partitions, as far as counted: the writing thread alone changes the file,
+/// so its counts stay up to date. Forgotten when a transaction fails.
 #[derive(Default)]
 pub(super) struct Counts(HashMap<Partition, u64>);
 
@@ -41,7 +42,7 @@ impl Counts {
         self.0.insert(partition, count);
     }
 
-    /// One row more or less; the row of a partition's time is none.
+    /// Notes a row more or less; the row of a partition's time is not counted.
     fn change(&mut self, key: &[u8], change: i64) {
         let Some((partition, name)) = key.split_first_chunk::<32>() else { return };
         if name == TIME {
@@ -59,7 +60,7 @@ pub(super) fn make_tables(transaction: &WriteTransaction) -> Result<(), TableErr
     Ok(())
 }
 
-/// The rows of a partition, in whatever may read them.
+/// The rows of a partition, in any table that can be read.
 pub(super) struct RowReader<'t, T> {
     pub(super) table: &'t T,
     pub(super) partition: Partition,
@@ -92,7 +93,7 @@ pub(super) struct WriteTables<'t> {
     rows: Table<'t, &'static [u8], &'static [u8]>,
     ends: Table<'t, &'static [u8], ()>,
     counts: &'t mut Counts,
-    /// The medium failed: nothing of this transaction may be committed.
+    /// A failure of the medium: nothing of this transaction may be committed.
     pub(super) failure: Option<StoreError>,
 }
 
@@ -109,7 +110,7 @@ impl<'t> WriteTables<'t> {
         RowWriter { writing: self, partition }
     }
 
-    /// Takes rows away that ended before this, at most so many.
+    /// Removes at most `most` rows that ended before this time.
     pub(super) fn sweep(&mut self, before: u64, most: usize) -> Result<(), StoreError> {
         let swept = self.sweep_tables(before, most);
         self.noting(swept)
@@ -239,7 +240,7 @@ fn end_key(end: u64, key: &[u8]) -> Vec<u8> {
     [end.to_be_bytes().as_slice(), key].concat()
 }
 
-/// The medium failed, or what redb keeps on it is broken.
+/// Returns the error of a failed medium, or of a broken file.
 pub(super) fn failed(error: impl Into<::redb::Error>) -> StoreError {
     match error.into() {
         ::redb::Error::Corrupted(why) => StoreError::Corrupt(why),

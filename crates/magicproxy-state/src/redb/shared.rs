@@ -1,4 +1,5 @@
-//! The open file, which all threads use and the writing one opens anew when the medium has failed.
+//! The open file. All threads use the file, and the writing thread reopens the file after a failure
+//! of the medium.
 
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
@@ -10,7 +11,7 @@ use super::file::{self, OpenError};
 use super::rows::{ROWS, RowReader, failed};
 use crate::rows::ReadRows;
 
-/// After a failure redb wants to be opened anew.
+/// The database in the file, reopened after a failure, as redb demands.
 pub(super) struct SharedDatabase {
     path: PathBuf,
     database: RwLock<Result<Database, StoreError>>,
@@ -25,7 +26,7 @@ impl SharedDatabase {
         &self.path
     }
 
-    /// What is committed, as these steps see it.
+    /// Runs a step that reads the committed rows.
     pub(super) fn read<T>(
         &self,
         partition: Partition,
@@ -38,7 +39,7 @@ impl SharedDatabase {
         })
     }
 
-    /// Only [`reopen`](Self::reopen) makes others wait here.
+    /// Runs a step on the database. Waits only for [`reopen`](Self::reopen).
     pub(super) fn with<T>(
         &self,
         step: impl FnOnce(&Database) -> Result<T, StoreError>,
@@ -53,7 +54,7 @@ impl SharedDatabase {
         self.with(|_| Ok(())).is_ok()
     }
 
-    /// Lets go of the file, and opens it again.
+    /// Closes the file, and opens the file again.
     pub(super) fn reopen(&self) {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         *database = Err(StoreError::Unavailable("it is being opened again".to_owned()));

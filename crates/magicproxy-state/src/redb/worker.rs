@@ -1,4 +1,5 @@
-//! The threads: one writes, whatever waits in one transaction; one reads what takes longer.
+//! The threads: the first writes all waiting calls in a transaction; the second does the long
+//! reads.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -16,23 +17,23 @@ use super::shared::SharedDatabase;
 use crate::checked::GRACE_SECONDS;
 use crate::rows::Rows;
 
-/// So many calls share a transaction at most.
+/// The most calls that share a transaction.
 const GROUP: usize = 512;
-/// So many ended rows are taken away with each call.
+/// The most ended rows that are removed with each call.
 const SWEPT: usize = 16;
-/// So long after a failure the file is opened again at the earliest.
+/// The least time between a failure and the next opening of the file.
 const REST: Duration = Duration::from_secs(1);
 
-/// Tells whoever asked, when it is known whether it is on the disk.
+/// The message to the caller of the store, sent once the change is known to be on the disk or not.
 pub(super) type DiskAnnouncement = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
-/// Changes rows, if there are any to change.
+/// A change of rows. Without rows, the change only prepares the message to its caller.
 pub(super) type RowChange = Box<dyn FnOnce(Option<&mut dyn Rows>) -> DiskAnnouncement + Send>;
 
 /// A call that changes rows.
 pub(super) struct WriteJob {
     pub(super) partition: Partition,
-    /// Its time, for the sweep.
+    /// The time of the call, for the sweep.
     pub(super) now: u64,
     pub(super) run: RowChange,
 }
@@ -69,14 +70,14 @@ pub(super) fn write(shared: &SharedDatabase, writes: &Receiver<WriteJob>) {
             counts.forget();
         }
         if done.is_err() && shared.is_open() {
-            // What redb has in memory is no longer what is on the disk.
+            // The contents of redb's memory are no longer the contents of the disk.
             shared.reopen();
             failed_at = Some(Instant::now());
         }
     }
 }
 
-/// Does all, or nothing; tells whoever asked.
+/// Does all changes, or none; tells every caller.
 fn write_group(
     shared: &SharedDatabase,
     group: Vec<WriteJob>,
@@ -84,7 +85,8 @@ fn write_group(
 ) -> Result<(), StoreError> {
     let mut waiting = group.into_iter();
     let mut finishes = Vec::with_capacity(waiting.len());
-    // A library that finds its file in pieces may panic; the proxy goes on, and this store is opened again.
+    // A library that finds its file in pieces may panic; the proxy goes on, and this store is
+    // opened again.
     let transacted = catch_unwind(AssertUnwindSafe(|| {
         shared.with(|database| transact(database, counts, &mut waiting, &mut finishes))
     }));

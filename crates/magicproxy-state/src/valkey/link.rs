@@ -1,7 +1,8 @@
-//! The way to the server: a thread with a runtime of its own, since clients' runtimes come and go, and one connection.
+//! The link to the server: a connection, and a thread with a runtime of its own, because the
+//! runtimes of the callers come and go.
 //!
-//! What was sent is never sent again where it changes something, unless the server says that it did not do it: whether
-//! a lost call was carried out is not known.
+//! A call that changes the state is never sent twice, unless the server says that the call was not
+//! done: a lost call may have been carried out.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,12 +17,12 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use super::script::StoreScript;
 use super::servers::{Client, Settings};
 
-/// So often a server may say that it is the wrong one.
+/// The most times that a server may say "not here" to a call.
 const TURNS: u32 = 4;
-/// For so long a failure to connect answers for others too.
+/// The time in which a failure to connect fails other calls too.
 const FRESH: Duration = Duration::from_millis(100);
 
-/// One call of a script.
+/// A call of a script.
 pub(super) struct Job {
     pub(super) script: &'static StoreScript,
     pub(super) key: Vec<u8>,
@@ -40,7 +41,7 @@ struct State {
     failed: Option<(Instant, StoreError)>,
 }
 
-/// A connection, until it ends.
+/// A connection, until its end.
 #[derive(Clone)]
 struct OpenLink {
     connection: Connection,
@@ -53,7 +54,7 @@ enum Connection {
     Cluster(ClusterConnection),
 }
 
-/// Starts the thread; it ends when nobody can send it anything any more.
+/// Starts the thread, which ends when all senders are gone.
 pub(super) fn start(settings: Settings) -> std::io::Result<mpsc::UnboundedSender<Job>> {
     let (sender, mut jobs) = mpsc::unbounded_channel::<Job>();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -75,7 +76,7 @@ impl Link {
         if job.script.only_reads && matches!(answer, Err(Failure::Lost(_))) {
             answer = self.ask(&job).await;
         }
-        // Whoever asked may have gone.
+        // The caller of the store may have gone.
         drop(job.reply.send(answer.map_err(Failure::error)));
     }
 
@@ -98,7 +99,8 @@ impl Link {
         }
     }
 
-    /// The connection; a new one, if there is none. One caller makes it, and the others wait for it.
+    /// Returns the connection; a new connection, if none is open. A single task connects, and the
+    /// others wait.
     async fn connected(&self) -> Result<OpenLink, StoreError> {
         let mut state = self.state.lock().await;
         if let Some(connected) =
@@ -118,7 +120,7 @@ impl Link {
     async fn connect(&self) -> Result<OpenLink, StoreError> {
         let ended = Arc::new(AtomicBool::new(false));
         let settings = &self.settings;
-        // Sentinels and Clusters are asked before; each step has the time-out of its own.
+        // Sentinels and Clusters are asked before; each step has a time-out of its own.
         let patience = settings.timeout * 3;
         let connecting = async {
             match &settings.client {
@@ -157,7 +159,8 @@ impl Link {
     }
 }
 
-/// The connection tells us when it ends, so that nothing is sent into one that has.
+/// Returns the settings of a connection that reports its own end, so that nothing is sent into an
+/// ended connection.
 fn config(timeout: Duration, ended: &Arc<AtomicBool>) -> AsyncConnectionConfig {
     let ended = Arc::clone(ended);
     let told = move |push: redis::PushInfo| {
@@ -173,7 +176,8 @@ fn config(timeout: Duration, ended: &Arc<AtomicBool>) -> AsyncConnectionConfig {
 }
 
 impl OpenLink {
-    /// By its digest; as a whole if the server does not have it (any more).
+    /// Runs a script by its digest; sends the whole script if the server does not have it (any
+    /// more).
     async fn run(&mut self, job: &Job) -> Result<Value, RedisError> {
         let short = command("EVALSHA", job.script.script.get_hash(), job);
         match self.send(&short).await {
@@ -201,10 +205,10 @@ fn command(name: &str, script: &str, job: &Job) -> Cmd {
     command
 }
 
-/// Why there is no response.
+/// The reasons why a response is missing.
 enum Failure {
     NotSent(StoreError),
-    /// Nobody knows whether it was done.
+    /// A lost call, which may or may not have been done.
     Lost(StoreError),
     Refused(StoreError),
 }
@@ -233,13 +237,14 @@ impl Failure {
     }
 }
 
-/// Did the server say that it is another one's to do? Then nothing was done.
+/// True if the server says that another server must do the call. Nothing was done then.
 fn is_elsewhere(error: &RedisError) -> bool {
     use ServerErrorKind::{Ask, Moved, ReadOnly, TryAgain};
     [Moved, Ask, TryAgain, ReadOnly].into_iter().any(|kind| error.kind() == kind.into())
 }
 
-/// Is another connection wanted after this? A server that only reads is no longer the master.
+/// True if the next call needs another connection. A server that only reads is no longer the
+/// master.
 fn has_ended(error: &RedisError) -> bool {
     error.is_connection_dropped()
         || error.is_timeout()

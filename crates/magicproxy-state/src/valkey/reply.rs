@@ -1,10 +1,10 @@
-//! What the scripts answer, read strictly.
+//! The replies of the scripts, read strictly.
 
 use magicproxy_core::UnixTime;
 use magicproxy_core::state::{Entry, FullScope, TakeResult};
 use redis::Value;
 
-/// End and value of each name, or nothing.
+/// Reads end and value of each name, or nothing.
 pub(super) fn read(value: Value, count: usize) -> Option<Vec<Option<Entry>>> {
     let values = array(value)?;
     if values.len() != 2 * count {
@@ -21,14 +21,14 @@ pub(super) fn read(value: Value, count: usize) -> Option<Vec<Option<Entry>>> {
     Some(found)
 }
 
-/// Name, end and value of each; in the order of the names.
+/// Reads name, end and value of each entry, and returns the entries in the order of their names.
 pub(super) fn list(value: Value) -> Option<Vec<(Vec<u8>, Entry)>> {
     let mut values = array(value)?.into_iter();
     let mut found = Vec::new();
     while let Some(name) = values.next() {
         found.push((bytes(name)?, entry(&values.next()?, values.next()?)?));
     }
-    // The script orders them only where it must leave some out.
+    // The script orders entries only if some must be left out.
     found.sort_by(|(one, _), (other, _)| one.cmp(other));
     Some(found)
 }
@@ -41,23 +41,24 @@ pub(super) fn yes_or_no(value: Value) -> Option<bool> {
     }
 }
 
-/// What became of a call that may add rows.
+/// The result of a call that may add rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum WriteResult<T> {
-    /// It was carried out, or a condition did not hold.
+    /// The call was carried out, or a condition did not hold.
     Done(T, Option<Rows>),
-    /// There was no room.
+    /// The rows did not fit.
     Full(FullScope),
 }
 
-/// How many rows more there are, and how many more end at which millisecond.
+/// The number of added rows, and by how many more rows end at each millisecond.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rows {
     pub(super) added: i64,
     pub(super) ends: Vec<(u64, i64)>,
 }
 
-/// `0`, where a condition did not hold; `1` and the rows; or what is full.
+/// Reads the reply to `apply`: `0`, if a condition did not hold; `1` and the rows; or the full part
+/// of the store.
 pub(super) fn applied(value: Value) -> Option<WriteResult<bool>> {
     let numbers: Vec<i64> = array(value)?.iter().map(signed).collect::<Option<_>>()?;
     match numbers.as_slice() {
@@ -68,7 +69,9 @@ pub(super) fn applied(value: Value) -> Option<WriteResult<bool>> {
     }
 }
 
-/// `1`, the rows, how many pairs of ends follow, these, and what is left of each; `0`, which one, and perhaps after how long; or what is full.
+/// Reads the reply to `take`: `1`, the rows, the number of pairs of ends, the pairs, and the number
+/// left of each demand; `0`, the demand, and perhaps the time to wait; or the full part of the
+/// store.
 pub(super) fn taken(value: Value) -> Option<WriteResult<TakeResult>> {
     let numbers: Vec<i64> = array(value)?.iter().map(signed).collect::<Option<_>>()?;
     let whole = |number: &i64| u64::try_from(*number).ok();
@@ -90,7 +93,7 @@ pub(super) fn taken(value: Value) -> Option<WriteResult<TakeResult>> {
     }
 }
 
-/// How many rows there are in all.
+/// Reads the number of all rows.
 pub(super) fn total(value: &Value) -> Option<u64> {
     u64::try_from(signed(value)?).ok()
 }
@@ -105,7 +108,7 @@ fn full(what: i64) -> Option<FullScope> {
     }
 }
 
-/// Nothing, where nothing more ends at any time.
+/// Returns the changes of rows; `None` if no end gains or loses rows.
 fn rows(added: i64, pairs: &[i64]) -> Option<Rows> {
     let pairs = pairs.as_chunks::<2>().0.iter();
     let ends = pairs

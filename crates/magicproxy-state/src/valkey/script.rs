@@ -1,14 +1,14 @@
-//! The scripts, one for each call of the contract: the server runs each in one piece.
+//! The scripts, each for a call of the contract: the server runs a script in a single piece.
 
 use std::sync::LazyLock;
 
 use redis::Script;
 
-/// A script and what it does.
+/// A script of the store.
 pub(super) struct StoreScript {
     pub(super) script: LazyLock<Script>,
     pub(super) text: &'static str,
-    /// Does it change nothing? Then it may be asked again.
+    /// True if the script changes nothing, and so may be run again.
     pub(super) only_reads: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What the client library is told of the servers.
+//! The settings of the client library for the servers.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 
 use super::url::{Host, Login, Servers, ValkeyUrl};
 
-/// Where to connect to, and for how long to wait.
+/// The servers to connect to, and the time to wait.
 pub(super) struct Settings {
     pub(super) client: Client,
     pub(super) timeout: Duration,
@@ -109,7 +109,7 @@ fn cluster(
         .iter()
         .map(|host| address(host, url.tls).into_connection_info())
         .collect::<Result<_, _>>()?;
-    // Without repetition: it would repeat calls that were lost too, and they may have been carried out.
+    // Without repetition: a repeated call may be a lost call that has been carried out.
     let mut builder = ClusterClient::builder(nodes)
         .retries(0)
         .connection_timeout(timeout)

@@ -1,6 +1,7 @@
-//! The number of rows in the server, as one proxy knows it. A script sees one partition, so the rows of all are added up under a
-//! key of their own, after each call that adds or removes some: what a proxy knows is as old as its last such call, or a second.
-//! So all proxies together may exceed a bound on the total by what they add within a second.
+//! The number of rows in the server, as known by a single proxy. A script sees a single partition,
+//! so the rows of all partitions are added up under a key of their own, after each call that adds
+//! or removes rows: a proxy's number is as old as its last such call, or a second. So all proxies
+//! together may exceed a bound on the total by the rows that they add within a second.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +15,7 @@ use super::link::Job;
 use super::reply::{self, Rows};
 use super::{number, script, stopped};
 
-/// A count that is older is asked for again.
+/// The age after which the count is asked for again.
 const FRESH: Duration = Duration::from_secs(1);
 /// Milliseconds of a day.
 pub(super) const DAY: u64 = 24 * 60 * 60 * 1000;
@@ -27,7 +28,7 @@ pub(super) struct Total {
     jobs: mpsc::UnboundedSender<Job>,
     key: Arc<[u8]>,
     rows: Arc<AtomicU64>,
-    /// When they were last asked for; held while somebody asks.
+    /// The time of the last question to the server; locked while a call asks.
     asked: Arc<Mutex<Option<Instant>>>,
 }
 
@@ -37,7 +38,7 @@ impl Total {
         Self { jobs, key: key.into(), rows: Arc::default(), asked: Arc::default() }
     }
 
-    /// How many rows there are, a second ago or later.
+    /// Returns the number of rows, at most a second old.
     pub(super) async fn rows(&self, now: u64) -> Result<u64, StoreError> {
         let mut asked = self.asked.lock().await;
         if asked.is_none_or(|at| at.elapsed() > FRESH) {
@@ -47,14 +48,14 @@ impl Total {
         Ok(self.rows.load(Ordering::Relaxed))
     }
 
-    /// Tells the server of rows that a call added or removed, or that end on another day.
+    /// Tells the server of rows that a call added or removed, or whose end moved to another day.
     pub(super) fn note(&self, rows: &Rows, now: u64) {
         let ends = rows
             .ends
             .iter()
             .flat_map(|(end, more)| [number(end / DAY), more.to_string().into_bytes()]);
         let arguments = std::iter::once(number(now / DAY)).chain(ends).collect();
-        // Asked for at once: the runtime of the caller may end before the server has answered.
+        // Sent at once: the runtime of the caller may end before the server has replied.
         let asked = self.ask(arguments);
         let total = self.clone();
         tokio::spawn(async move {

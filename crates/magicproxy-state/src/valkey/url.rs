@@ -1,31 +1,33 @@
-//! How a Valkey or Redis is named: one server, a group behind Sentinel, or a Cluster.
+//! The names of a Valkey or Redis: a single server, a group behind Sentinel, or a Cluster.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Where the store is, and who we are there. Its password is never shown.
+/// The place of the store, and the proxy's login there. The password is never shown.
 ///
-/// | form | what it is |
+/// | form | meaning |
 /// |---|---|
-/// | `redis://[USER[:PASSWORD]@]HOST[:6379][/DATABASE]` | one server |
-/// | `redis+sentinel://[USER[:PASSWORD]@]HOST[:26379],…/MASTER[/DATABASE]` | the master of this name, as the Sentinels there say |
-/// | `redis+cluster://[USER[:PASSWORD]@]HOST[:6379],…` | a Cluster that these servers belong to |
-/// | `unix:PATH[?user=USER&password=PASSWORD&database=N]` | one server on this machine |
+/// | `redis://[USER[:PASSWORD]@]HOST[:6379][/DATABASE]` | a single server |
+/// | `redis+sentinel://[USER[:PASSWORD]@]HOST[:26379],…/MASTER[/DATABASE]` | the master |
+/// | `redis+cluster://[USER[:PASSWORD]@]HOST[:6379],…` | a Cluster with these servers |
+/// | `unix:PATH[?user=USER&password=PASSWORD&database=N]` | a single server on this machine |
 ///
-/// `rediss` in place of `redis` is TLS; `valkey` and `valkeys` mean the same. Sentinels that want a password get it by
-/// `?sentinel_user=USER&sentinel_password=PASSWORD`. What is not a letter or a digit may be written as `%XX` in names and passwords.
+/// `rediss` in place of `redis` is TLS; `valkey` and `valkeys` mean the same. MASTER is the name of
+/// the master that the Sentinels tell. Sentinels that want a password receive it by
+/// `?sentinel_user=USER&sentinel_password=PASSWORD`. In names and passwords, any character that is
+/// not a letter or a digit may be written as `%XX`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ValkeyUrl {
     pub(super) servers: Servers,
     pub(super) tls: bool,
     pub(super) login: Login,
-    /// How the Sentinels know us.
+    /// The proxy's login at the Sentinels.
     pub(super) sentinel_login: Login,
     pub(super) database: i64,
 }
 
-/// Who we are to a server.
+/// The proxy's login at a server.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Login {
     pub(super) user: Option<String>,
@@ -46,14 +48,15 @@ pub(super) struct Host {
     pub(super) port: u16,
 }
 
-/// Why a text is not such a URL. The text itself may hold a password and is not repeated.
+/// The reasons why a text is not a URL of a Valkey. The text itself may hold a password and is not
+/// repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseUrlError {
-    /// It begins with something else.
+    /// The text begins with an unknown scheme.
     #[error("expected `redis://`, `rediss://`, `redis+sentinel://`, `redis+cluster://` or `unix:`")]
     Scheme,
-    /// No host is named, or a port is none.
+    /// No host is named, or a port is not a number.
     #[error("expected `HOST` or `HOST:PORT` after the user, with `,` between several")]
     Host,
     /// The master behind Sentinels has no name.
@@ -61,15 +64,15 @@ pub enum ParseUrlError {
         "expected the name of the master after the Sentinels: `redis+sentinel://HOST,HOST/MASTER`"
     )]
     Master,
-    /// The database is no number, or a Cluster's, which has only one.
+    /// The database is no number, or is a Cluster's, which has no second database.
     #[error("expected the number of a database at the end, or nothing; a Cluster has none")]
     Database,
-    /// There is something behind `?` that nobody knows.
+    /// An unknown parameter stands behind `?`.
     #[error(
         "unknown parameter after `?`; there are `user`, `password`, `database` for `unix:`, and `sentinel_user`, `sentinel_password`"
     )]
     Parameter,
-    /// A `%` is not followed by two hexadecimal digits, or what it stands for is no text.
+    /// A `%` is not followed by two hexadecimal digits, or the encoded bytes are no text.
     #[error("expected two hexadecimal digits after each `%`")]
     Percent,
 }
@@ -194,7 +197,7 @@ fn number(digits: &str) -> Result<i64, ParseUrlError> {
         .ok_or(ParseUrlError::Database)
 }
 
-/// The parameters behind `?`.
+/// Returns the parameters behind `?`.
 fn each(parameters: &str) -> Result<Vec<(&str, String)>, ParseUrlError> {
     let words = parameters.split('&').filter(|word| !word.is_empty());
     words
@@ -205,7 +208,7 @@ fn each(parameters: &str) -> Result<Vec<(&str, String)>, ParseUrlError> {
         .collect()
 }
 
-/// With each `%XX` as the byte that it stands for.
+/// Returns the text with each `%XX` decoded to its byte.
 fn decoded(text: &str) -> Result<String, ParseUrlError> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -226,7 +229,7 @@ fn decoded(text: &str) -> Result<String, ParseUrlError> {
 }
 
 impl fmt::Display for ValkeyUrl {
-    /// Without the passwords.
+    /// Prints the URL without the passwords.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let base = if self.tls { "rediss" } else { "redis" };
         match &self.servers {

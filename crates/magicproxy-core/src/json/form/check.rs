@@ -1,4 +1,4 @@
-//! Holding the shape of a JSON text against a form.
+//! Comparison of a JSON text's shape with a form.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -7,10 +7,10 @@ use super::fault::{FormFault, FormFaultKind};
 use super::{Form, Kind, Member, Presence};
 use crate::json::shape::Shape;
 
-/// The most faults that are told.
+/// The most faults that are reported for a text.
 const MAX_FORM_FAULTS: usize = 20;
 
-/// The faults of a value, at most [`MAX_FORM_FAULTS`].
+/// Returns the faults of a value, at most [`MAX_FORM_FAULTS`].
 pub(super) fn faults_of(form: &Form, shape: &Shape) -> Vec<FormFault> {
     let mut faults = Faults(Vec::new());
     form.check(shape, &Path::Root, &mut faults);
@@ -18,11 +18,12 @@ pub(super) fn faults_of(form: &Form, shape: &Shape) -> Vec<FormFault> {
     faults.0
 }
 
-/// The faults that were found so far.
+/// The faults found so far.
 struct Faults(Vec<FormFault>);
 
 impl Faults {
-    /// Are there as many as are told? Then a stranger's text costs no more than to read it.
+    /// True once [`MAX_FORM_FAULTS`] faults are found. The check then ends, so that a stranger's
+    /// text costs no more than its reading.
     fn is_full(&self) -> bool {
         self.0.len() >= MAX_FORM_FAULTS
     }
@@ -64,7 +65,7 @@ impl Form {
         }
     }
 
-    /// Is this a value of the right kind, whatever is in it?
+    /// True if the value is of the right kind, without a look at the contents.
     fn takes(&self, shape: &Shape) -> bool {
         matches!(
             (&self.kind, shape),
@@ -76,7 +77,7 @@ impl Form {
     }
 }
 
-/// An object whose names are the writer's own.
+/// Checks an object whose names are the writer's choice.
 fn check_map(form: &Form, found: &[(String, Shape)], path: &Path<'_>, faults: &mut Faults) {
     let mut names = HashSet::new();
     for (name, shape) in found {
@@ -124,7 +125,7 @@ fn check_members(
     }
 }
 
-/// Members by the names that they had before, and by those that they have.
+/// Renamed members: the old name, then the new name.
 const RENAMED: [(&str, &str); 2] = [("elements", "list_items"), ("empty", "deletes_if_empty")];
 
 fn unknown(members: &[&Member], name: &str) -> FormFaultKind {
@@ -136,7 +137,8 @@ fn unknown(members: &[&Member], name: &str) -> FormFaultKind {
     }
 }
 
-/// Is this the name with up to two letters added, left out or changed? Only such a name is repeated: another could be a secret.
+/// True if `found` is `name` with up to two letters added, left out or changed. A fault repeats
+/// only a misspelt name: any other unknown name could be a secret.
 fn is_misspelt(found: &str, name: &str) -> bool {
     const MOST: usize = 2;
     if found.len().abs_diff(name.len()) > MOST || !found.is_ascii() {
@@ -157,12 +159,12 @@ fn is_misspelt(found: &str, name: &str) -> bool {
     row.last().is_some_and(|distance| *distance <= MOST && *distance < name.len())
 }
 
-/// Where in the JSON a value stands.
+/// The place of a value in the JSON text.
 enum Path<'p> {
     Root,
     Member(&'p Path<'p>, &'static str),
     Element(&'p Path<'p>, usize),
-    /// A member whose name is the writer's.
+    /// A member whose name is the writer's choice.
     Any(&'p Path<'p>),
 }
 

@@ -1,11 +1,13 @@
-//! What is wrong with a JSON text that has another form than was expected: each fault with the place of its member.
+//! The faults of a JSON text that has another form than expected: each fault with the place of its
+//! member.
 
 use std::fmt;
 
 use super::super::shape::ValueKind;
 use super::value::ValueFault;
 
-/// One fault of a JSON text. It holds no text out of the JSON, which may be a secret, except a misspelt name.
+/// A fault of a JSON text. Holds no text out of the JSON, which may be a secret, except a misspelt
+/// name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FormFault {
     /// The member, as `allowed[2].method`; empty for the whole text.
@@ -17,7 +19,7 @@ pub struct FormFault {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FormFaultKind {
-    /// The text is not JSON; lines and columns are counted from 1.
+    /// A text that is not JSON; lines and columns are counted from 1.
     #[error("it is not valid JSON (line {line}, column {column})")]
     Syntax {
         /// The line at which reading stopped.
@@ -25,36 +27,37 @@ pub enum FormFaultKind {
         /// The column at which reading stopped.
         column: usize,
     },
-    /// The text is JSON in which no single fault was found, and was not read all the same.
+    /// A text of valid JSON in which no single fault was found, although its reader refused the
+    /// text.
     #[error("expected {0}")]
     Whole(&'static str),
     /// A value of another kind.
     #[error("expected {expected}, got {found}")]
     Kind {
-        /// What should stand there, in words.
+        /// The expected value, in words.
         expected: &'static str,
-        /// What stands there.
+        /// The kind of the value found.
         found: ValueKind,
     },
     /// A value of the right kind that its reader does not accept.
     #[error(transparent)]
     Value(ValueFault),
-    /// A member that the object needs.
+    /// A required member that is absent.
     #[error("it is missing: expected {0}")]
     Missing(&'static str),
-    /// A known member that is there twice.
+    /// A known member that occurs twice.
     #[error("it is there twice: expected it once")]
     Repeated,
-    /// A name of the writer's choice that is there twice.
+    /// A name of the writer's choice that occurs twice.
     #[error("a name is there twice: expected each once")]
     RepeatedName,
-    /// A member that is not known; the object's members are listed.
+    /// An unknown member; the object's known members are listed.
     #[error("a member is not known: expected {}", quoted(.0))]
     Unknown(Vec<&'static str>),
-    /// A member whose name differs little from a known one.
+    /// A member whose name differs little from a known name.
     #[error("`{written}` is not known: expected `{meant}`")]
     Misspelt {
-        /// The name as it was written.
+        /// The name as written in the text.
         written: String,
         /// The known name.
         meant: &'static str,
@@ -90,7 +93,9 @@ impl fmt::Display for FormFault {
 
 impl std::error::Error for FormFault {}
 
-/// The faults of one JSON text, one at least, in the order of the text.
+/// The faults of a JSON text, at least one, in the order of the text. Made by a form after its
+/// reader has refused the text, and safe to show: no fault repeats the text, apart from misspelt
+/// names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FormFaults(Vec<FormFault>);
 
@@ -99,12 +104,12 @@ impl FormFaults {
         Self(faults)
     }
 
-    /// The fault of a whole text.
+    /// Makes the fault of a whole text.
     pub(super) fn of_whole(kind: FormFaultKind) -> Self {
         Self(vec![FormFault { place: String::new(), kind }])
     }
 
-    /// The faults.
+    /// The faults, in the order of the text.
     pub fn iter(&self) -> impl Iterator<Item = &FormFault> {
         self.0.iter()
     }
@@ -119,7 +124,7 @@ impl IntoIterator for FormFaults {
     }
 }
 
-/// All of them in one line.
+/// Prints all faults in one line.
 impl fmt::Display for FormFaults {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, fault) in self.0.iter().enumerate() {

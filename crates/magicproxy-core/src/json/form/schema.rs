@@ -1,4 +1,5 @@
-//! A form as a JSON Schema (draft 2020-12). What no schema can say, such as how a pattern is spelled, is left open.
+//! A form as a JSON Schema (draft 2020-12). Conditions beyond a schema, such as the spelling of a
+//! pattern, are left open.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +8,8 @@ use serde_json::{Map, Value, json};
 use super::{Form, Kind, Member, Presence};
 
 impl Form {
-    /// The schema of what an operator may write: every text that can be read is valid by it.
+    /// Returns the schema of the texts that an operator may write: every text that can be read is
+    /// valid by the schema.
     #[must_use]
     pub fn to_schema(&self) -> Value {
         let mut schema = self.kind.to_schema();
@@ -50,7 +52,7 @@ impl Kind {
     }
 }
 
-/// A list, or one value instead of a list of one.
+/// Returns the schema of a list, or of a single value in place of a list with one item.
 fn one_or(form: &Form, list: Value) -> Value {
     json!({ "anyOf": [list, form.to_schema()] })
 }
@@ -68,7 +70,8 @@ fn object(members: &[Member]) -> Value {
     schema
 }
 
-/// For each alternative: its members are there, and none of another one.
+/// Returns a schema for each alternative: all its members are present, and no member of another
+/// alternative.
 fn alternatives(members: &[Member]) -> Vec<Value> {
     let number = |member: &Member| match member.presence {
         Presence::Alternative(number) => Some(number),

@@ -1,17 +1,19 @@
-//! The faults of single values: a text, a number or a list of the right kind that its reader does not accept.
+//! The faults of single values: a text, a number or a list of the right kind that its reader does
+//! not accept.
 
 use serde_json::error::Category;
 
 use crate::duration;
 
-/// Declares the faults with their messages, and the list of all of them.
+/// Declares the faults with their messages, and the list of all faults.
 macro_rules! value_faults {
     ($($(#[$doc:meta])+ $name:ident => $($message:expr),+;)+) => {
-        /// Why the value of a member is not accepted. The message names the member and what was expected, and holds no text out
-        /// of the JSON.
+        /// The reason why the value of a member is not accepted. The message names the member and
+        /// the expected value, and holds no text out of the JSON.
         ///
-        /// A reader hands its fault to `serde` as an error's message. `Self::of` finds the fault again by that message, so a
-        /// message of `serde` itself, or of Rust's library, is never taken for one of ours.
+        /// A reader hands its fault to `serde` as an error's message. `Self::of` finds the fault
+        /// again by the exact message, so a message of `serde` itself, or of Rust's library, is
+        /// never taken for one of ours.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
         #[non_exhaustive]
         pub enum ValueFault {
@@ -27,42 +29,42 @@ macro_rules! value_faults {
 value_faults! {
     /// White space around an object of a sealed token, or before its first member.
     NotCompact => "expected a JSON object, `{{\"` first and `}}` last";
-    /// A name that is there twice in an object whose members have names of the writer's choice.
+    /// A repeated name in an object whose members have names of the writer's choice.
     RepeatedName => "a member occurs twice in one object";
-    /// A `kem` that is not known.
+    /// An unknown `kem`.
     Kem => "kem: expected `x25519` or `x-wing`";
-    /// A label, `sub`, of other characters or too long.
+    /// A label, `sub`, with other characters or too long.
     Label => "sub: expected 1 to 128 characters of visible ASCII without `\"`, `\\`, `>` and `,`";
-    /// A label that stands for none.
+    /// A label that means "no label" in logs.
     NoLabel => "sub: expected another label than `-`, which logs show where there is none";
-    /// The name of an upstream, `aud`, of other characters or too long.
+    /// The name of an upstream, `aud`, with other characters or too long.
     Upstream => "aud: expected a name of 1 to 255 characters `A-Z a-z 0-9 . _ : - [ ]`";
     /// A length of time, `expires_in`, that cannot be read.
     ExpiresIn => "expires_in: expected {}", duration::EXPECTED;
-    /// A network that cannot be read, or has bits behind its prefix.
+    /// A network that cannot be read, or has set bits behind its prefix.
     Network => "sender.cidr: expected a network such as `192.0.2.0/24`, without host bits";
-    /// The id of a chain in `from`.
+    /// A malformed id of a chain in `from`.
     OriginChain => "from.chain: expected 32 lower-case hexadecimal digits";
-    /// The owner in `from`.
+    /// A malformed owner in `from`.
     OriginOwner => "from.owner: expected 64 lower-case hexadecimal digits";
-    /// The id of a key in `from`.
+    /// A malformed id of a key in `from`.
     OriginKey => "from.kid: expected the id of a key, 43 characters of `A-Z a-z 0-9 - _`";
     /// A limit of zero, or too high.
     LimitCount => "limit: expected a number from 1 to 1,000,000,000";
     /// A period that cannot be read, or is too long.
     LimitPeriod => "limit.per: expected a length of time such as `1h`: `s`, `m`, `h` or `d`, at most 31d";
-    /// A limit of no kind, or of several.
+    /// A limit of no kind, or of several kinds.
     LimitKind => "limit: expected exactly one of `requests` with `per`, `total`, and `concurrent`";
-    /// `"receipt": false`.
+    /// The member `"receipt": false`.
     Receipt => "receipt: expected `true`, or nothing at all";
     /// A plugin named together with members of a rule.
     PluginMembers => "an object with `plugin` has no other member";
-    /// The name of a plugin of other characters or too long.
+    /// The name of a plugin with other characters or too long.
     PluginName => "plugin: the name of a plugin is 1 to 64 characters of `a-z 0-9 _ -`, a letter first";
 }
 
 impl ValueFault {
-    /// The fault that a reader of ours handed to `serde`, where it was one.
+    /// Returns the fault that a reader of ours handed to `serde`, if the error is of ours.
     pub(super) fn of(error: &serde_json::Error) -> Option<Self> {
         let message = Some(error.to_string()).filter(|_| error.classify() == Category::Data)?;
         // The JSON reader adds the place.

@@ -1,4 +1,5 @@
-//! Building a tree: pattern by pattern into branches, which are then laid out in a few lists.
+//! Construction of a tree: pattern by pattern into branches, which are then laid out in a few
+//! lists.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
@@ -10,10 +11,10 @@ use crate::pattern::template::{Bytes, Piece, Template, Times};
 #[derive(Debug, Default)]
 struct Branch {
     text: Vec<u8>,
-    /// In the order of their first bytes.
+    /// Numbers of branches, in the order of their first bytes.
     children: Vec<usize>,
     edges: Vec<Lead>,
-    /// The patterns that end here, each once, in their order.
+    /// The patterns that end here, each once, in ascending order.
     ends: Vec<u32>,
 }
 
@@ -76,7 +77,7 @@ impl Builder {
         self.branches.len() - 1
     }
 
-    /// Where `text` leads to from a branch.
+    /// Returns the branch to which `text` leads from a branch, and grows the tree if needed.
     fn literal(&mut self, mut at: usize, mut text: &[u8]) -> usize {
         while let Some(first) = text.first() {
             let children = &self.branches[at].children;
@@ -103,7 +104,8 @@ impl Builder {
         at
     }
 
-    /// Makes a branch of the first `length` bytes that lead to a child, and puts it between.
+    /// Splits the literal of a child after `length` bytes: a new branch with the first bytes is put
+    /// between.
     fn split(&mut self, at: usize, place: usize, length: usize) -> usize {
         let child = self.branches[at].children[place];
         let below = self.branches[child].text.split_off(length);
@@ -113,7 +115,8 @@ impl Builder {
         between
     }
 
-    /// Where a class leads to from a branch; `None` where there are too many of them.
+    /// Returns the branch to which a class leads from a branch; `None` if the branch has too many
+    /// classes.
     fn class(&mut self, at: usize, bytes: Bytes, times: Times) -> Option<usize> {
         let class = self.number(bytes)?;
         let edges = &self.branches[at].edges;
@@ -137,9 +140,10 @@ impl Builder {
         Some(number)
     }
 
-    /// How many classes a path may have to try from here on, whichever child it goes to. `None`: more than one can count.
+    /// Returns the most classes that a path may have to try from this branch on, through any child.
+    /// `None` on an overflow.
     ///
-    /// As deep as the longest pattern has bytes and classes, which is little.
+    /// Recursive, as deep as the longest pattern has bytes and classes, which is little.
     fn visits(&self, at: usize) -> Option<usize> {
         let branch = &self.branches[at];
         let mut visits: usize = 0;
@@ -153,7 +157,7 @@ impl Builder {
         visits.checked_add(most)
     }
 
-    /// Level by level, so that what a node leads to stands together.
+    /// Lays out the branches level by level, so that the children of a node stand together.
     fn lay_out(self, visits: usize) -> Option<Tree> {
         let (mut nodes, mut edges, mut texts) =
             (Vec::with_capacity(self.branches.len()), Vec::new(), Vec::new());
@@ -196,7 +200,7 @@ fn common(one: &[u8], other: &[u8]) -> usize {
     one.iter().zip(other).take_while(|(one, other)| one == other).count()
 }
 
-/// Where in the list the items are now.
+/// Appends items to a list and returns their place.
 fn extend<T>(list: &mut Vec<T>, items: impl Iterator<Item = T>) -> Option<Range<u32>> {
     let start = u32::try_from(list.len()).ok()?;
     list.extend(items);

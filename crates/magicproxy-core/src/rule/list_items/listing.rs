@@ -1,4 +1,5 @@
-//! An upstream's list of list items, searched while it is parsed: a listing may be long, and a tree of it takes many times its length.
+//! A search in an upstream's list of items while the list is parsed: a listing may be long, and a
+//! tree of the listing takes many times its length.
 
 use std::fmt;
 
@@ -7,7 +8,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use super::{ListItem, ListItemsObject, folded};
 use crate::json::{Name, UniqueNames, UniqueScan, lenient};
 
-/// Does the list hold one of these? `None` where the text is not of the form.
+/// True if the list holds any of `wanted`. `None` if the text is not of the right form.
 pub(super) fn find_any(object: &ListItemsObject, json: &[u8], wanted: &[ListItem]) -> Option<bool> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let found = deserializer.deserialize_map(Listing { object, wanted }).ok()?;
@@ -15,14 +16,14 @@ pub(super) fn find_any(object: &ListItemsObject, json: &[u8], wanted: &[ListItem
     found
 }
 
-/// The object whose one member is the list.
+/// The object that holds the list.
 struct Listing<'s> {
     object: &'s ListItemsObject,
     wanted: &'s [ListItem],
 }
 
 impl<'de> Visitor<'de> for Listing<'_> {
-    /// None, where there is no list.
+    /// The result of the search; `None` if the object has no list.
     type Value = Option<bool>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,7 +44,7 @@ impl<'de> Visitor<'de> for Listing<'_> {
     }
 }
 
-/// The list: does it hold one that is wanted?
+/// The list, searched for a wanted item.
 struct List<'l, 's>(&'l Listing<'s>);
 
 impl<'de> DeserializeSeed<'de> for List<'_, '_> {
@@ -70,7 +71,7 @@ impl<'de> Visitor<'de> for List<'_, '_> {
     }
 }
 
-/// One list item of the list: the values of its key, in lower case.
+/// A list item of the listing, read as the values of its key, in lower case.
 struct ListedItem<'s>(&'s ListItemsObject);
 
 impl<'de> DeserializeSeed<'de> for ListedItem<'_> {

@@ -1,29 +1,29 @@
-//! A pattern, cut into the pieces that its reader sees. It need not be one that parses.
+//! A pattern, cut into the pieces that its reader sees. The pattern need not parse.
 
-/// One piece.
+/// A piece of a pattern.
 #[derive(Debug)]
 pub(super) struct Piece<'p> {
     pub(super) text: &'p str,
-    /// Its first byte in the pattern.
+    /// The piece's first byte in the pattern.
     pub(super) start: usize,
     pub(super) kind: Kind,
 }
 
-/// What a piece is.
+/// The kind of a piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A character that stands for itself.
     Literal,
-    /// `*`, `+`, `?`, `{2}`.
+    /// A repetition: `*`, `+`, `?`, `{2}`.
     Repeat,
     /// Braces that hold no number.
     Braces,
-    /// Everything else: classes, groups, `.`, other escapes.
+    /// All other pieces: classes, groups, `.`, other escapes.
     Other,
 }
 
 impl Piece<'_> {
-    /// The byte behind it.
+    /// The byte behind the piece.
     pub(super) fn end(&self) -> usize {
         self.start + self.text.len()
     }
@@ -36,7 +36,7 @@ impl Piece<'_> {
     }
 }
 
-/// The pieces of a pattern, in their order.
+/// Returns the pieces of a pattern, in their order.
 pub(super) fn pieces(pattern: &str) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     let mut start = 0;
@@ -49,7 +49,7 @@ pub(super) fn pieces(pattern: &str) -> Vec<Piece<'_>> {
     pieces
 }
 
-/// Length in bytes and kind of what a text begins with.
+/// Returns the length in bytes and the kind of the first piece of a text.
 fn first(rest: &str) -> (usize, Kind) {
     match rest.chars().next() {
         Some('\\') => (escape(rest), Kind::Other),
@@ -63,7 +63,7 @@ fn first(rest: &str) -> (usize, Kind) {
     }
 }
 
-/// `\d`, `\x{2D}`, `\pL`
+/// Returns the length of an escape: `\d`, `\x{2D}`, `\pL`.
 fn escape(rest: &str) -> usize {
     let Some(escaped) = rest.chars().nth(1) else { return rest.len() };
     let short = 1 + escaped.len_utf8();
@@ -72,7 +72,7 @@ fn escape(rest: &str) -> usize {
     if braced { rest.find('}').map_or(rest.len(), |end| end + 1) } else { short }
 }
 
-/// From `[` to its `]`; classes stand in classes.
+/// Returns the length of a class, from `[` to its `]`; classes may stand in classes.
 fn class(rest: &str) -> usize {
     let mut depth = 0_usize;
     let mut characters = rest.char_indices().peekable();
@@ -93,7 +93,7 @@ fn class(rest: &str) -> usize {
     rest.len()
 }
 
-/// `(`, with the flags or the name behind it.
+/// Returns the length of a `(`, with the flags or the name behind.
 fn group(rest: &str) -> usize {
     if !rest.starts_with("(?") {
         return 1;
@@ -103,7 +103,7 @@ fn group(rest: &str) -> usize {
     rest.find(ends).map_or(rest.len(), |end| end + 1)
 }
 
-/// `{2,5}`, or braces around something else.
+/// Returns the length and kind of `{2,5}`, or of braces around other text.
 fn braces(rest: &str) -> (usize, Kind) {
     let Some(end) = rest.find('}') else { return (1, Kind::Other) };
     let inside = rest.get(1..end).unwrap_or_default();
@@ -115,7 +115,8 @@ fn braces(rest: &str) -> (usize, Kind) {
 mod tests {
     use super::pieces;
 
-    /// A piece ends where the parser of patterns ends it: what stands behind it is looked at by itself.
+    /// A piece ends where the parser of patterns ends the piece: the text behind is looked at by
+    /// itself.
     #[test]
     fn a_pattern_falls_into_its_pieces() {
         for (pattern, expected) in [
