@@ -1,4 +1,4 @@
-//! One origin of an upstream: what leads there, and its connections.
+//! One origin of an upstream: its connector, and its connections.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ impl Origin {
         &self.root
     }
 
-    /// A connection that can be used now, at the expense of who pays for the exchange.
+    /// Acquires a connection that can be used now, at the expense of the exchange's payer.
     pub(crate) async fn acquire(
         &self,
         need: ConnectionNeed,
