@@ -464,7 +464,7 @@ impl Rejection {
         )
     }
 
-    /// Returns the rules that would be needed, where the token's owner may know the rules.
+    /// Returns the rules that would be needed, where the token says that denials are explained.
     pub(crate) fn needed(&self) -> &[String] {
         match self {
             Self::Denied { needed, .. } => needed,
