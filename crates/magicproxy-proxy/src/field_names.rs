@@ -19,7 +19,8 @@ pub(crate) use names::{HOP_BY_HOP, OVERRIDES};
 /// Initials of the names in [`OVERRIDES`].
 const OVERRIDE_INITIALS: [char; 4] = ['_', 'b', 'r', 'x'];
 
-/// Reason for which a client's field never reaches an upstream, whatever the configuration says.
+/// Reason for which a client's field never reaches an upstream, whatever the configuration says. A
+/// field with a meaning can be put on no list, by no setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
     /// The field concerns one connection only (RFC 9110 section 7.6.1).
@@ -106,7 +107,7 @@ pub(crate) fn may_carry_secret(name: &HeaderName) -> bool {
 }
 
 /// True if this field would change the client's identity, or the action, at a server that believes
-/// the field. Checked for responses and trailers: there is no list of the fields of a response.
+/// the field. Used for responses and trailers, because responses have no list of passing fields.
 pub(crate) fn steers(name: &HeaderName) -> bool {
     CARRIERS.contains(&name.as_str()) || misleads(name)
 }

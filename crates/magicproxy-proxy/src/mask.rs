@@ -46,6 +46,7 @@ impl SecretMask {
         (!kept.is_empty()).then(|| Self(kept.into()))
     }
 
+    /// Returns all spellings to be masked.
     pub(crate) fn secrets(&self) -> &[MaskedSpelling] {
         &self.0
     }
@@ -55,6 +56,7 @@ impl SecretMask {
         self.0.iter().map(|secret| secret.bytes.len()).max().unwrap_or(0)
     }
 
+    /// True if any spelling occurs in `bytes`.
     pub(crate) fn is_in(&self, bytes: &[u8]) -> bool {
         self.0.iter().any(|secret| secret.find(bytes, 0).is_some())
     }

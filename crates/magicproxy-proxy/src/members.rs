@@ -72,6 +72,7 @@ pub(crate) struct MemberUrl<'u> {
     pub(crate) to_asked: bool,
 }
 
+/// Pattern of a member: the names from the top of a document, and perhaps a condition on the URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Pattern {
     /// Steps from the top of the document on.
@@ -79,6 +80,7 @@ struct Pattern {
     condition: Option<Condition>,
 }
 
+/// Step of a pattern: one level of names, or any number of levels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step {
     /// `**`: any number of names.
@@ -87,6 +89,7 @@ enum Step {
     Name(Vec<Box<[u8]>>),
 }
 
+/// Condition on the URL of a member that is followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Condition {
     /// The text behind the API root begins with this path.
@@ -131,6 +134,7 @@ impl Members {
         self.has_pages
     }
 
+    /// Checks the member at a position by the position alone.
     pub(crate) fn standing(&self, position: &Position) -> MemberCheck {
         let mut standing = if self.followed.holds_within(position) {
             MemberCheck::Followed

@@ -5,7 +5,7 @@ use http::header::{self, HeaderName};
 use super::table::tables;
 
 tables! {
-    /// Fields that concern one connection only.
+    /// Fields of one connection only (RFC 9110 section 7.6.1).
     pub(crate) HOP_BY_HOP: HeaderName {
         header::CONNECTION => "names the fields that end with the connection",
         header::PROXY_AUTHENTICATE => "a proxy's question for a password of its own",
@@ -68,8 +68,8 @@ tables! {
         "x-restli-method" => "Rest.li: the method of the resource, whatever the method of the request is",
     }
 
-    /// Fields that claim who the client is, where the client came from, for whom the client acts,
-    /// or (WebDAV) a destination that no rule saw.
+    /// Fields with a claim on the client's identity, address or principal, or (WebDAV) with a
+    /// destination unseen by every rule.
     pub(super) CLAIMS: &str {
         "forwarded" => "where a request came from, and for which host (RFC 7239)",
         "proxy" => "to CGI and its likes this is HTTP_PROXY, which HTTP libraries believe (CVE-2016-5385)",
@@ -115,7 +115,7 @@ tables! {
         "x-effective-user" => "for whom a request acts",
     }
 
-    /// Prefixes of fields that make such claims.
+    /// Prefixes of fields with claims, as in [`CLAIMS`].
     pub(super) CLAIM_PREFIXES: &str {
         "x-forwarded-" => "where a request came from, and for which host, port and prefix",
         "x-remote-" => "who has logged in, as proxies tell Kubernetes and others",
@@ -183,7 +183,7 @@ tables! {
         "dpop" => "the proof of the key that a token is bound to (RFC 9449)",
     }
 
-    /// Parts of names in which clients of APIs that no table lists carry credentials.
+    /// Parts of names in which clients of unlisted APIs carry credentials.
     pub(super) CARRIER_PARTS: &str {
         "authorization" => "a credential in a field that is named after RFC 9110's",
         "api-key" => "the key of an API",
@@ -196,7 +196,7 @@ tables! {
     }
 
     /// Fields of HTTP itself that describe or guard a request, or name the request's client: a
-    /// secret in such a field would be lost or wrong. All names that begin with one of
+    /// secret in such a field would be lost or wrong. All names with a prefix of
     /// [`DESCRIBING_PREFIXES`] belong here, too.
     pub(super) DESCRIBING: &str {
         "host" => "the host that is asked",

@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 
 /// Time without a byte after which a probe is sent to the peer.
 const ASKED_AFTER: Duration = Duration::from_secs(30);
+/// Time between two probes.
 const ASKED_EVERY: Duration = Duration::from_secs(10);
 
 /// Ends the connection when the peer has acknowledged nothing for about `limit`. A system that does

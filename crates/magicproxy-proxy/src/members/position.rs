@@ -39,6 +39,7 @@ pub(crate) enum Kind {
 }
 
 impl Position {
+    /// Enters an object or a list.
     pub(crate) fn open(&mut self, kind: Kind) {
         self.expects_name = kind == Kind::Object;
         self.in_object = self.expects_name;
@@ -55,6 +56,7 @@ impl Position {
         }
     }
 
+    /// Leaves the innermost object or list. A closing bracket too many changes nothing.
     pub(crate) fn close(&mut self) {
         self.expects_name = false;
         if self.deeper > 0 {

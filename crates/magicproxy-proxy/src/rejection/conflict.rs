@@ -73,6 +73,7 @@ impl CarrierValue {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Conflict([CarrierEntry; 2]);
 
+/// Carrier in both spellings, with the kind of its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct CarrierEntry {
     carrier: String,
@@ -81,6 +82,7 @@ struct CarrierEntry {
 }
 
 impl Conflict {
+    /// Makes a conflict between two carriers with different values.
     pub(crate) fn between(
         first: (CarrierName<'_>, CarrierValue),
         second: (CarrierName<'_>, CarrierValue),

@@ -16,6 +16,7 @@ use crate::settings::{RefusalMedia, RefusalShape};
 /// Field that SDKs made by Stainless heed, including the SDKs of OpenAI, Anthropic and Cloudflare;
 /// other clients do not know the field.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// Field of RFC 9209 with the reason of the refusal.
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 /// Longest reason phrase, in bytes: a status line is short.
 const MAX_REASON_PHRASE: usize = 200;
@@ -60,8 +61,8 @@ impl ProblemType {
     }
 }
 
-/// Schemes of `Authorization` that a 401 names (RFC 9110 section 11.6.1). Every scheme is accepted,
-/// whichever is named.
+/// Schemes of `Authorization` in the challenges of a 401 (RFC 9110 section 11.6.1). The proxy
+/// accepts every scheme, whichever is named.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Challenge {
     #[default]

@@ -26,6 +26,7 @@ const PASSED_TURN_BYTES: usize = 256 * 1024;
 #[derive(Debug)]
 pub(crate) struct ResponseBody(Box<ResponseEnd>);
 
+/// Source of a response's body, with everything that must live as long as the response.
 #[derive(Debug)]
 struct ResponseEnd {
     source: Source,
@@ -39,6 +40,7 @@ struct ResponseEnd {
     successor: Option<Successor>,
 }
 
+/// Origin of a body's bytes.
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
@@ -91,6 +93,7 @@ impl Exchange {
 }
 
 impl ResponseBody {
+    /// Makes a body of the proxy's own words.
     pub(crate) fn full(bytes: Bytes) -> Self {
         Self::of(Source::Full((!bytes.is_empty()).then_some(bytes)))
     }
@@ -101,6 +104,7 @@ impl ResponseBody {
         Self::of(Source::Made { bytes: (!bytes.is_empty()).then_some(bytes), _held: Keep(held) })
     }
 
+    /// Makes a body that streams from the upstream.
     pub(crate) fn upstream(body: UpstreamBody) -> Self {
         Self::of(Source::Upstream(body))
     }
@@ -320,7 +324,7 @@ impl UpstreamBody {
         }
     }
 
-    /// True if the stream was broken off: the stream ended without an end mark.
+    /// True if the upstream broke an HTTP/2 stream off: the stream ended without an end mark.
     fn is_broken_off(&self) -> bool {
         self.version == Version::HTTP_2 && !self.incoming.is_end_stream()
     }

@@ -61,7 +61,9 @@ impl Coding {
 
 /// Filter of the fields of an upstream's response, in the head and in the trailer section. Removes
 /// fields that concern a connection, fields that only the proxy sets, and fields that the operator
-/// drops; masks the credential in values, and removes fields with the credential in the name.
+/// drops; masks the credential in values, and removes fields with the credential in the name. Made
+/// for each response; the head must be filtered before the trailers, because the head's
+/// `Connection` names fields of both.
 #[derive(Debug, Default)]
 pub(crate) struct ResponseFilter {
     secret_mask: Option<SecretMask>,

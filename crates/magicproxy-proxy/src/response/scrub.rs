@@ -37,10 +37,12 @@ pub(crate) enum Scrubber {
 }
 
 impl Scrubber {
+    /// Makes a scrubber for a body that is not compressed.
     pub(crate) fn plain(secret_mask: SecretMask) -> Self {
         Self::Plain(PlainScrubber::new(secret_mask))
     }
 
+    /// Makes a scrubber for a gzip body that stays compressed.
     pub(crate) fn gzip(secret_mask: SecretMask) -> Self {
         let sink =
             Sink { secret_mask: secret_mask.clone(), tail: Vec::new(), found: false, seen: 0 };
@@ -116,6 +118,8 @@ impl Scrubber {
     }
 }
 
+/// Scrubber of raw bytes: masks every occurrence of the secrets, and holds back an end that may
+/// begin a secret.
 pub(crate) struct PlainScrubber {
     secret_mask: SecretMask,
     /// Bytes as received; the ranges to be masked are in `found`.
@@ -207,6 +211,9 @@ impl PlainScrubber {
     }
 }
 
+/// Scrubber of a gzip body. Inflates a copy of the bytes, and searches the text. Ends the body
+/// where the credential shows, because compressed bytes cannot be masked without changing the
+/// length.
 pub(crate) struct GzipScrubber {
     /// Inflater; `None` once the body turned out not to be gzip that can be read from here.
     inflating: Option<GzipMembers<Sink>>,
@@ -306,6 +313,7 @@ struct Sink {
 }
 
 impl Sink {
+    /// True if the text ends in more of the credential's beginning than may be shown.
     fn suspicious(&self) -> bool {
         self.secret_mask.ends_in_much(&self.tail)
     }

@@ -43,6 +43,7 @@ pub(crate) struct Destination<'d> {
 }
 
 impl<'d> Destination<'d> {
+    /// Describes an origin of an upstream by the upstream's settings.
     pub(crate) fn of(upstream: &'d UpstreamSettings, root: &'d ApiRoot) -> Self {
         Self {
             root,
@@ -68,12 +69,13 @@ pub(crate) struct Connector {
     ages: Ages,
 }
 
-/// Connection that was just made.
+/// Connection that was just made. Not in a pool yet, and no request was sent on the connection.
 pub(super) enum NewConnection {
     Http1(Connection),
     Http2(SharedConnection),
 }
 
+/// TLS towards one origin: two connectors, and the server's name.
 struct Tls {
     /// TLS that offers the configured protocols.
     any: TlsConnector,

@@ -29,7 +29,8 @@ const READY_WITHIN: Duration = Duration::from_millis(20);
 /// connection: so a connection with many resets gets no further stream well before.
 const STREAMS_OF_RESET: usize = 2;
 
-/// Connection to the upstream.
+/// Connection to the upstream. Made by the connector; requests get a connection from a pool, inside
+/// of a `PooledConnection`.
 #[derive(Debug)]
 pub(crate) enum Connection {
     Http1(ExclusiveConnection),
@@ -64,6 +65,7 @@ pub(crate) struct StreamOptions {
 }
 
 impl Connection {
+    /// Returns the HTTP version of the connection.
     pub(crate) fn version(&self) -> Version {
         match self {
             Self::Http1(_) => Version::HTTP_11,
@@ -110,6 +112,8 @@ impl Connection {
         }
     }
 
+    /// True if the connection can take a request now. Waits up to [`READY_WITHIN`] for a connection
+    /// by HTTP/1.1.
     pub(super) async fn is_ready(&mut self) -> bool {
         match self {
             Self::Http1(connection) => connection.is_ready().await,
@@ -192,6 +196,7 @@ impl SharedConnection {
         self.retires_at
     }
 
+    /// Returns the connection's streams.
     pub(super) fn streams(&self) -> &Arc<Streams> {
         &self.streams
     }
@@ -230,6 +235,7 @@ pub(super) struct Streams {
     counted: Mutex<CountedStream>,
 }
 
+/// Counts of the streams of one connection, behind a lock.
 #[derive(Default)]
 struct CountedStream {
     open: usize,
@@ -245,10 +251,12 @@ struct CountedStream {
 }
 
 impl Streams {
+    /// Returns the most concurrent streams of the connection.
     pub(super) fn limit(&self) -> usize {
         self.limit.load(Ordering::Relaxed)
     }
 
+    /// Sets the most concurrent streams of the connection.
     pub(super) fn set_limit(&self, limit: usize) {
         self.limit.store(limit, Ordering::Relaxed);
     }
@@ -279,6 +287,7 @@ impl Streams {
         }
     }
 
+    /// True if the connection gets no further stream.
     pub(super) fn is_retired(&self) -> bool {
         self.is_retired.load(Ordering::SeqCst)
     }
@@ -293,6 +302,7 @@ impl Streams {
         is_window_free && counted.open + STREAMS_OF_RESET * counted.reset < self.limit()
     }
 
+    /// True if any stream is open.
     pub(super) fn are_open(&self) -> bool {
         self.counted().open > 0
     }
@@ -308,6 +318,7 @@ impl Streams {
         STREAMS_OF_RESET * self.counted().reset >= self.limit()
     }
 
+    /// Counts a new stream.
     pub(super) fn begin(&self) {
         self.counted().open += 1;
     }

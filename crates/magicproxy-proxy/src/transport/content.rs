@@ -21,6 +21,7 @@ pub(crate) enum Content {
 }
 
 impl Content {
+    /// Makes the content of a response that came on a stream.
     pub(super) fn of_stream(response: Response<StreamContent>) -> Response<Self> {
         let (head, content) = response.into_parts();
         let content = Self::Http2(Box::new(content.measured(&head.headers)));

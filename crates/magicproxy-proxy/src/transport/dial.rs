@@ -33,7 +33,8 @@ const MOST_ADDRESSES: usize = 32;
 /// Time for which a failed address comes last.
 const FAILED_FOR: Duration = Duration::from_secs(60);
 
-/// Dialer of TCP connections to one host and port.
+/// Dialer of TCP connections to one host and port. Remembers addresses that failed lately: later
+/// requests need not wait for a dead address.
 #[derive(Debug)]
 pub(crate) struct Dialer {
     host: Box<str>,
@@ -145,6 +146,7 @@ impl Candidates {
 
 type DialFuture = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
 
+/// Attempt to connect to one address.
 struct Attempt {
     address: SocketAddr,
     connecting: DialFuture,

@@ -16,7 +16,9 @@ use rustls::{
 
 use super::trust::is_authority_as_server;
 
-/// Failure to make a connection.
+/// Failure to make a connection. Made by the dialer, the connector and the tunnel, before any
+/// request is sent on the connection; only a late alert of TLS ([`Self::of_late_alert`]) may follow
+/// a request. The message is shown to clients; the cause is not.
 #[derive(Debug, thiserror::Error)]
 #[error("{fault}{hint}")]
 pub(crate) struct ConnectFailure {

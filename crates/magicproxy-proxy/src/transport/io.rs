@@ -22,6 +22,8 @@ use crate::http::write_stall::WriteStall;
 /// Most bytes that are read while the runtime has not heard of the bytes yet.
 const LOOK_BYTES: usize = 1024;
 
+/// Socket towards the upstream, or towards the outbound proxy, with a time limit for writes. Made
+/// by the connector, below TLS.
 pub(super) struct UpstreamIo {
     stream: TcpStream,
     writes: WriteStall,

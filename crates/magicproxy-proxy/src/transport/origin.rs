@@ -9,7 +9,8 @@ use super::pool::{
 use crate::admission::Holding;
 use crate::settings::{ApiRoot, Settings, UpstreamSettings};
 
-/// One origin of an upstream, with its own connections.
+/// One origin of an upstream, with its own connections. Made for each API root of an upstream's
+/// settings.
 #[derive(Debug)]
 pub(crate) struct Origin {
     root: ApiRoot,
@@ -34,6 +35,7 @@ impl Origin {
         })
     }
 
+    /// Returns the API root of the origin.
     pub(crate) fn root(&self) -> &ApiRoot {
         &self.root
     }

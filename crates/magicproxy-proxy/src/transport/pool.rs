@@ -57,7 +57,8 @@ struct Bounds {
 }
 
 /// Pool of the connections to one origin. Idle connections are kept by worker, because a connection
-/// is woken in the worker that made the connection.
+/// is woken in the worker that made the connection. Made once for each origin, and shared by all
+/// workers. Opens no connection itself: a [`DialTurn`] permits the connector to open one.
 #[derive(Debug)]
 pub(crate) struct Pool {
     /// Authority of the origin, for the log.
@@ -90,6 +91,7 @@ pub(crate) enum Payload {
 }
 
 impl Payload {
+    /// Classifies a body by the upper bound of its length; a body of unknown length is large.
     pub(crate) fn of(body: &RequestBody) -> Self {
         match body.size_hint().upper() {
             Some(0) => Self::None,
@@ -136,7 +138,7 @@ enum Turn {
     Connect(DialTurn),
 }
 
-/// Reason for which a request gets no connection.
+/// Reason for which a request gets no connection. Nothing of the request was sent.
 #[derive(Debug)]
 pub(crate) enum AcquireError {
     /// The client may have no more connections.
@@ -224,7 +226,7 @@ impl Pool {
         })
     }
 
-    /// Returns a turn without waiting, or nothing while other requests wait: no request overtakes
+    /// Returns a turn without waiting, if there is one and no request waits: no request overtakes
     /// the queue.
     fn turn_at_once(self: &Arc<Self>, need: ConnectionNeed, payer: &Payer) -> Option<Turn> {
         let mut unfit = Vec::new();
@@ -239,6 +241,7 @@ impl Pool {
         turn.ok()
     }
 
+    /// Waits in the queue for a turn, for as long as [`Bounds::wait`].
     async fn wait(
         self: &Arc<Self>,
         need: ConnectionNeed,
@@ -310,6 +313,8 @@ impl Pool {
         self.leave_to_connect(state, request, unfit).map(Turn::Connect)
     }
 
+    /// Permits the request to make a connection, unless the connections being made suffice for all
+    /// waiting requests, or the limit of the pool or of all sockets is reached.
     fn leave_to_connect(
         self: &Arc<Self>,
         state: &mut State,
@@ -348,6 +353,7 @@ impl Pool {
         Ok(DialTurn { charge, socket, connecting })
     }
 
+    /// Charges places to the payer, if the payer's shares allow the places.
     fn charge(
         self: &Arc<Self>,
         state: &mut State,
@@ -445,6 +451,7 @@ impl Pool {
         }
     }
 
+    /// Takes back a turn whose request is gone.
     fn take_back(self: &Arc<Self>, turn: Turn) {
         match turn {
             Turn::Use(connection, charge) => self.give_back(connection, charge, WorkerId::new(0)),

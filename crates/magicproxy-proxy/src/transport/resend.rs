@@ -109,6 +109,7 @@ pub(crate) enum Idempotency {
 }
 
 impl Idempotency {
+    /// Classifies a request by method and content.
     pub(crate) fn of(method: &Method, body: &RequestBody) -> Self {
         if method.is_idempotent() && body.is_empty() { Self::Harmless } else { Self::Harmful }
     }

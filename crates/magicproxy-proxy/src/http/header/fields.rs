@@ -39,7 +39,8 @@ pub enum Treatment {
     Never(Meaning),
 }
 
-/// Request fields that one upstream gets, as a set.
+/// Request fields that one upstream gets, as a set. Made once for each upstream. Credential and
+/// `Host` are not in the set: the proxy sets both.
 #[derive(Debug, Default)]
 pub struct RequestFields {
     names: Names,

@@ -110,6 +110,7 @@ impl TrailerFields {
         Self { fields: Arc::clone(fields), named }
     }
 
+    /// True if the field passes in the trailer section.
     pub(super) fn pass(&self, name: &HeaderName) -> bool {
         self.fields.passes_as_trailer(name) && !self.named.contains(name)
     }

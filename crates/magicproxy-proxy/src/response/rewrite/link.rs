@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crate::members::Members;
 
-/// Map from the URLs of an upstream's origins to URLs of the proxy.
+/// Map from the URLs of an upstream's origins to URLs of the proxy. Made by the reverse door from
+/// the proxy's public links. The map decides nothing about requests: a rewritten URL gives no
+/// access without a token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LinkMap {
     /// Links, the longest `from` first.
@@ -17,6 +19,8 @@ pub struct LinkMap {
     members: Arc<Members>,
 }
 
+/// Link: a URL prefix of the upstream (`from`), and the prefix of the proxy that replaces it
+/// (`to`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Link {
     /// Scheme and authority in lower case, without a default port.
@@ -82,6 +86,7 @@ impl LinkMap {
         self
     }
 
+    /// Returns the members of bodies that clients follow.
     pub(crate) fn members(&self) -> &Members {
         &self.members
     }
@@ -249,6 +254,7 @@ enum Mismatch {
     Unclear,
 }
 
+/// Cursor in a text that is compared with a link.
 struct Cursor<'t> {
     text: &'t [u8],
     at: usize,

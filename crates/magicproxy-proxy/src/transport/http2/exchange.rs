@@ -104,6 +104,7 @@ impl StartedRequest {
     }
 }
 
+/// Failure to receive the head of a response.
 enum NoResponse {
     /// The client's content broke.
     Broken(BodyError),

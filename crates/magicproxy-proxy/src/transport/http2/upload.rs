@@ -30,6 +30,7 @@ pub(super) struct Upload {
     is_done: bool,
 }
 
+/// Sent content, with the memory that is reserved for the content.
 struct KeptContent {
     content: SentContent,
     memory: Holding,
@@ -56,6 +57,7 @@ impl Upload {
         Self { stream, body, next: None, sent, slot, is_done }
     }
 
+    /// True if the upload has ended.
     pub(super) fn is_done(&self) -> bool {
         self.is_done
     }

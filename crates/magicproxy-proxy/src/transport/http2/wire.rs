@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::http::FRAME_HEADER_BYTES;
 
+/// Type of a GOAWAY frame (RFC 9113 section 6.8).
 const GOAWAY: u8 = 7;
 /// Length of the last stream's identifier in the content of a GOAWAY frame.
 const LAST_STREAM_BYTES: usize = 4;
@@ -58,6 +59,7 @@ impl WireState {
         self.is_closing.load(Ordering::SeqCst)
     }
 
+    /// True if the socket took nothing at the last write or flush.
     pub(in crate::transport) fn is_clogged(&self) -> bool {
         self.is_clogged.load(Ordering::Relaxed)
     }

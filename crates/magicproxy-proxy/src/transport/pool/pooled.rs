@@ -12,7 +12,7 @@ use crate::downstream::Progress;
 use crate::transport::connection::{Connection, SharedConnection, UploadSlot};
 use crate::worker::WorkerId;
 
-/// Permission to make one connection.
+/// Permission to make one connection. Dropping the permission gives the places and the socket back.
 #[derive(Debug)]
 pub(in crate::transport) struct DialTurn {
     pub(super) charge: Charge,
@@ -21,6 +21,8 @@ pub(in crate::transport) struct DialTurn {
 }
 
 impl DialTurn {
+    /// Splits the permission into the socket for the connector, and the charge and waiters for
+    /// later.
     pub(in crate::transport) fn into_parts(self) -> (Socket, DialWaiters) {
         let Self { charge, socket, connecting } = self;
         (socket, DialWaiters { charge, connecting })
@@ -34,6 +36,7 @@ pub(in crate::transport) struct DialWaiters {
 }
 
 impl DialWaiters {
+    /// Turns a new connection by HTTP/1.1 into a connection in use.
     pub(in crate::transport) fn http1(
         self,
         connection: Connection,
@@ -48,6 +51,8 @@ impl DialWaiters {
         PooledConnection::new(connection, self.charge, holding, worker).fresh()
     }
 
+    /// Turns a new connection by HTTP/2 into a connection in use, with the first stream for the
+    /// request that made the connection.
     pub(in crate::transport) fn http2(
         mut self,
         connection: SharedConnection,
@@ -148,8 +153,9 @@ pub(crate) enum ConnectionUse {
     No,
 }
 
-/// Connection in use. Giving back keeps the connection; dropping closes a connection by HTTP/1.1,
-/// and resets the stream of a connection by HTTP/2.
+/// Connection in use. Made by a pool from a pooled connection, or by [`DialWaiters`] from a new
+/// connection. Giving back keeps the connection; dropping closes a connection by HTTP/1.1, and
+/// resets the stream of a connection by HTTP/2.
 #[derive(Debug)]
 pub(crate) struct PooledConnection {
     used: Option<(Connection, Charge)>,
@@ -188,6 +194,7 @@ impl PooledConnection {
         self
     }
 
+    /// Returns the connection in use.
     pub(crate) fn connection(&mut self) -> Option<&mut Connection> {
         self.used.as_mut().map(|(connection, _)| connection)
     }

@@ -29,12 +29,15 @@ pub(super) struct Queue<T> {
     next_ticket: u64,
 }
 
+/// Group of owners that takes turns with other groups: one known owner, or the owners that
+/// strangers made at one peer.
 #[derive(Debug)]
 struct Group<T> {
     key: usize,
     lines: VecDeque<Line<T>>,
 }
 
+/// Requests of one owner, in the order of arrival.
 #[derive(Debug)]
 struct Line<T> {
     owner: usize,

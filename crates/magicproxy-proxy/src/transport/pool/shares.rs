@@ -9,6 +9,8 @@ use super::queue::{SkipReason, account_key};
 use crate::admission::{Account, MinterTrust, Payer};
 use crate::settings::Quota;
 
+/// Shares of owners and peers in the places of one origin's connections. The shares in the
+/// connections to all origins together are kept by `admission`.
 #[derive(Debug)]
 pub(super) struct Shares {
     quota: Quota,
@@ -63,6 +65,7 @@ impl Shares {
         }
     }
 
+    /// Returns places of a payer.
     pub(super) fn discharge(&mut self, payer: &Payer, places: usize) {
         self.held = self.held.saturating_sub(places);
         for account in accounts(payer) {

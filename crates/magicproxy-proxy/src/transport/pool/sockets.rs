@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::Pool;
 
-/// Counter of the sockets, with a limit. Idle sockets give way where another origin needs a socket.
+/// Counter of the sockets to all upstreams, with the limit `limits.upstream_connections`. Shared by
+/// all pools. Idle sockets give way where another origin needs a socket.
 #[derive(Debug)]
 pub(crate) struct Sockets {
     total: usize,
@@ -25,6 +26,7 @@ impl Sockets {
         })
     }
 
+    /// Adds a pool, whose idle sockets may be closed for other pools from now on.
     pub(super) fn register(&self, pool: &Arc<Pool>) {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(pool));
     }

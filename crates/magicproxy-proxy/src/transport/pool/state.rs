@@ -10,6 +10,8 @@ use super::{ConnectionNeed, Payload, Pool, Waiter};
 use crate::transport::connection::{Connection, SharedConnection};
 use crate::worker::WorkerId;
 
+/// State of one origin's connections. Closes no open connection: connections to be closed are
+/// handed out, so that closing happens outside the pool's lock.
 #[derive(Debug)]
 pub(super) struct State {
     /// Sockets: in use, idle, being connected.
@@ -174,6 +176,8 @@ impl State {
         Some(Connection::Http2(self.shared.remove(unused)))
     }
 
+    /// Removes a connection from the shared connections, so that the connection gets no further
+    /// stream.
     pub(super) fn forget(&mut self, connection: &SharedConnection) {
         self.shared.retain(|known| !Arc::ptr_eq(known.streams(), connection.streams()));
     }

@@ -4,6 +4,7 @@ use super::super::LinkMap;
 use crate::members::MemberCheck;
 use crate::members::Position;
 
+/// Number of paths that are remembered at a time.
 const SLOTS: usize = 128;
 /// Longest path that is remembered, in bytes.
 const MAX_MEMBER_PATH_BYTES: usize = 62;
@@ -15,6 +16,7 @@ pub(super) struct MemberChecks {
     slots: Vec<Slot>,
 }
 
+/// Slot of one remembered path with the member's check.
 #[derive(Debug, Clone)]
 struct Slot {
     path: [u8; MAX_MEMBER_PATH_BYTES],
