@@ -77,7 +77,7 @@ impl fmt::Display for Meaning {
     }
 }
 
-/// True if the proxy itself reads, answers or writes this field. Every request has some such
+/// True if the proxy itself reads, responds to or writes this field. Every request has some such
 /// fields.
 pub(crate) fn is_of_the_exchange(name: &HeaderName) -> bool {
     frames_or_addresses(name) || *name == header::AUTHORIZATION || HOP_BY_HOP.contains(name)

@@ -101,7 +101,8 @@ enum Condition {
 impl Members {
     /// Parses texts that name members: `[!]NAME.NAME[ /PREFIX| ?]`.
     ///
-    /// # Errors Returns the fault of the first text that names no members.
+    /// # Errors
+    /// Returns the fault of the first text that names no members.
     pub fn parse<'t>(texts: impl IntoIterator<Item = &'t str>) -> Result<Self, MemberError> {
         let mut members = Self::default();
         for text in texts {

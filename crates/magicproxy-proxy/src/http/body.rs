@@ -73,7 +73,7 @@ impl BodyError {
 /// noticed by a reader of events.
 const MOMENT: Duration = Duration::from_millis(20);
 
-/// Timer of a moment. No timer runs until there is something to wait for.
+/// Timer that ends a wait of [`MOMENT`]. No timer runs until there is something to wait for.
 #[derive(Debug, Default)]
 pub(crate) struct MomentTimer(Option<Pin<Box<Sleep>>>);
 

@@ -6,7 +6,7 @@
 
 /// Deepest level: nothing deeper has a position.
 const MAX_LEVELS: usize = 64;
-/// Longest name in bytes: no pattern names a longer member.
+/// Longest name in bytes: a longer name is expected in no pattern.
 const MAX_MEMBER_BYTES: usize = 64;
 /// Placeholder for a name that is too long, or written with an escape. No JSON has this byte.
 const UNREADABLE: u8 = 0xFF;

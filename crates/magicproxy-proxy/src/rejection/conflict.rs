@@ -73,7 +73,7 @@ impl CarrierValue {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Conflict([CarrierEntry; 2]);
 
-/// Carrier in both spellings, with the kind of its value.
+/// Carrier, as named in a list of faults and as named in a sentence, with the kind of its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct CarrierEntry {
     carrier: String,

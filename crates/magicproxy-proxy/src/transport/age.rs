@@ -23,7 +23,7 @@ impl Ages {
         Self { longest, made: AtomicU32::new(0) }
     }
 
-    /// Returns the time of the last request of a connection that is made now.
+    /// Returns the time after which a connection that is made now gets no new request.
     pub(super) fn retirement(&self) -> Instant {
         let now = Instant::now();
         now.checked_add(self.next()).unwrap_or(now)

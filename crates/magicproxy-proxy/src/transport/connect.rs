@@ -87,8 +87,9 @@ struct Tls {
 impl Connector {
     /// Makes a connector whose HTTP/2 connections have at most `streams` streams.
     ///
-    /// # Errors Returns the errors of TLS: a host that is no server name, roots that cannot be
-    /// read, or no roots.
+    /// # Errors
+    /// Returns the errors of TLS: a host that is no server name, roots that cannot be read, or no
+    /// roots.
     pub(crate) fn new(
         destination: &Destination<'_>,
         timeouts: Timeouts,

@@ -121,7 +121,7 @@ impl Connection {
         }
     }
 
-    /// Time of the connection's last request.
+    /// Time after which the connection gets no new request.
     pub(super) fn retires_at(&self) -> Option<Instant> {
         match self {
             Self::Http1(connection) => Some(connection.retires_at),
@@ -142,7 +142,7 @@ impl Connection {
 pub(crate) struct ExclusiveConnection {
     sender: http1::SendRequest<RequestBody>,
     signals: Arc<Signals>,
-    /// Time of the connection's last request.
+    /// Time after which the connection gets no new request.
     retires_at: Instant,
 }
 
@@ -173,7 +173,7 @@ pub(crate) struct SharedConnection {
     streams: Arc<Streams>,
     /// Signals of the connection's socket.
     signals: Arc<Signals>,
-    /// Time of the connection's last stream; none where no time was set.
+    /// Time after which the connection gets no new stream; none where no time was set.
     retires_at: Option<Instant>,
 }
 
@@ -191,7 +191,7 @@ impl SharedConnection {
         Self { retires_at: Some(then), ..self }
     }
 
-    /// Time of the connection's last stream.
+    /// Time after which the connection gets no new stream.
     pub(super) fn retires_at(&self) -> Option<Instant> {
         self.retires_at
     }

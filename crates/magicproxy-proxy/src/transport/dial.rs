@@ -50,7 +50,8 @@ impl Dialer {
     /// Resolves the name to addresses, at least one, in the order in which the addresses are to be
     /// tried.
     ///
-    /// # Errors Refuses a name that cannot be resolved.
+    /// # Errors
+    /// Returns an error for a name that cannot be resolved.
     pub(crate) async fn resolve(&self) -> Result<Candidates, ConnectFailure> {
         self.look_up().await.map_err(|error| ConnectFailure::because(ConnectFault::Dns, error))
     }
@@ -70,7 +71,8 @@ impl Dialer {
     /// Connects to the first candidate that responds, and removes the candidate. Candidates that
     /// have not responded so far stay, and come last.
     ///
-    /// # Errors Returns the most telling error of all addresses, where no candidate is left.
+    /// # Errors
+    /// Returns the most telling error of all addresses, where no candidate is left.
     pub(crate) async fn connect(
         &self,
         candidates: &mut Candidates,
@@ -115,7 +117,8 @@ impl Dialer {
 
     /// Connects to the name.
     ///
-    /// # Errors Returns an error for a name that cannot be resolved, or if no address responds.
+    /// # Errors
+    /// Returns an error for a name that cannot be resolved, or if no address responds.
     pub(crate) async fn dial(&self) -> io::Result<TcpStream> {
         let mut candidates = self.look_up().await?;
         self.connect(&mut candidates).await.map(|(stream, _)| stream)

@@ -34,8 +34,8 @@ const SERVER_USES: [ObjectIdentifier; 2] = [
 
 /// Makes a client configuration of TLS 1.2 and 1.3, with the platform's roots and the operator's.
 ///
-/// # Errors Returns an error if there are no roots at all, or if one of the operator's roots cannot
-/// be read.
+/// # Errors
+/// Returns an error if there are no roots at all, or if one of the operator's roots cannot be read.
 pub(crate) fn client_config(roots: Vec<CertificateDer<'static>>) -> Result<ClientConfig, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = Verifier::new_with_extra_roots(roots.iter().cloned(), Arc::clone(&provider))?;

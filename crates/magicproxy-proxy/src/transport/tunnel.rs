@@ -18,7 +18,8 @@ use crate::settings::{ApiRoot, OutboundProxy};
 /// Asks the outbound proxy at the other end for a tunnel to the origin. The proxy learns the
 /// origin's host and port; the proxy's own credential goes to nobody else.
 ///
-/// # Errors Returns the proxy's refusal, or the failure of a peer that does not speak HTTP.
+/// # Errors
+/// Returns the proxy's refusal, or the failure of a peer that does not speak HTTP.
 pub(super) async fn through(
     stream: UpstreamIo,
     proxy: &OutboundProxy,

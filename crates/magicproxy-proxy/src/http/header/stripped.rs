@@ -8,8 +8,9 @@ use http::header::REFERER;
 
 use crate::settings::{CarrierSubprotocol, TokenCarrier, UpstreamSettings};
 
-/// Carriers of all upstreams of a proxy, stripped from requests to one upstream. The carrier of any
-/// upstream goes up to no upstream: else a token sent to the wrong upstream would go up.
+/// Carriers of all upstreams of a proxy, to be stripped from requests. A carrier of any upstream is
+/// stripped from requests to every upstream: a token that a client sends to the wrong upstream
+/// would else go up.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StrippedCarriers {
     /// Headers, besides the headers that never go up.

@@ -42,8 +42,8 @@ pub(super) fn rewrite_fields(headers: &mut HeaderMap, links: &LinkMap) {
     }
 }
 
-/// Rewrites the targets of a `Link` field, RFC 8288 section 3: `<target>; name=token; name="quoted
-/// string", <target>`. `None` when nothing changes.
+/// Rewrites the targets of a `Link` field, RFC 8288 section 3:
+/// `<target>; name=token; name="quoted string", <target>`. `None` when nothing changes.
 pub(super) fn rewrite_targets(value: &[u8], links: &LinkMap) -> Option<Vec<u8>> {
     let mut rewritten = Vec::new();
     let mut changed = false;

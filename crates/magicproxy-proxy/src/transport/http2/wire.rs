@@ -20,7 +20,7 @@ const LAST_STREAM_BYTES: usize = 4;
 /// Notes on the bytes of one connection.
 #[derive(Debug)]
 pub(in crate::transport) struct WireState {
-    /// Reads that brought bytes.
+    /// Number of reads that brought bytes.
     reads: AtomicU64,
     /// Last stream that the upstream processes; no later stream is processed.
     last_stream: AtomicU32,

@@ -12,7 +12,7 @@ use crate::members::{MemberCheck, MemberUrl};
 /// Beginning of every candidate.
 const OPENER: &[u8] = b"\"http";
 
-/// Length in bytes from which on a string without an end stays.
+/// Longest candidate, in bytes: a string that does not end within this length stays.
 pub(super) const MAX_CANDIDATE_BYTES: usize = 8192;
 
 /// Progress of the decision on a candidate, so that nothing is read twice.
