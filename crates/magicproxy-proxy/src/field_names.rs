@@ -1,7 +1,8 @@
-//! Fields that no client's request brings to an upstream, whatever is configured, and why.
+//! Fields that no client's request brings to an upstream, whatever is configured, and the reasons.
 //!
-//! The list of fields that pass (`http::header`) decides on requests. These tables decide what may be put on that list, which requests
-//! are refused, and what the log and `explain` say of a dropped field. `docs/spec/upstreams.md` sections 4 and 10.
+//! The list of fields that pass (`http::header`) decides on requests. The tables here decide which
+//! fields may be put on the list, which requests are refused, and which reason the log and
+//! `explain` give for a dropped field. `docs/spec/upstreams.md` sections 4 and 10.
 
 mod names;
 pub(crate) mod table;
@@ -15,28 +16,32 @@ pub(crate) use names::REASONS;
 use names::{CARRIER_PARTS, CARRIERS, CLAIM_PREFIXES, CLAIMS, DESCRIBING, DESCRIBING_PREFIXES};
 pub(crate) use names::{HOP_BY_HOP, OVERRIDES};
 
-/// What the names in [`OVERRIDES`] begin with.
+/// Initials of the names in [`OVERRIDES`].
 const OVERRIDE_INITIALS: [char; 4] = ['_', 'b', 'r', 'x'];
 
-/// Why a client's field never reaches an upstream, whatever the configuration says.
+/// Reason for which a client's field never reaches an upstream, whatever the configuration says. A
+/// field with a meaning can be put on no list, by no setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
-    /// It concerns one connection only (RFC 9110 section 7.6.1).
+    /// The field concerns one connection only (RFC 9110 section 7.6.1).
     Connection,
-    /// It frames or addresses the message; the proxy writes its own.
+    /// The field frames or addresses the message; the proxy writes its own.
     Message,
-    /// It takes another method or path than the one that was decided on. Requests with it are refused.
+    /// The field makes servers take another method or path than the rules decided on. Requests with
+    /// such a field are refused.
     Override,
-    /// It claims who the client is, where it comes from or for whom it acts.
+    /// The field claims who the client is, where the client comes from or for whom the client acts.
     Claim,
-    /// Tokens and credentials stand in it. The upstream gets the proxy's and no other.
+    /// The field carries tokens and credentials. The upstream gets the proxy's credential and no
+    /// other.
     Carrier,
-    /// Servers like CGI see no difference between `_` and `-`, and so none between this name and another one.
+    /// The name has a `_`. Servers like CGI see no difference between `_` and `-`, and so none
+    /// between this name and another name.
     Underscore,
 }
 
 impl Meaning {
-    /// The meaning of a field, if it has one that keeps it from every upstream.
+    /// Returns the meaning of a field, if the meaning keeps the field from every upstream.
     pub(crate) fn of(name: &HeaderName) -> Option<Self> {
         let text = name.as_str();
         if HOP_BY_HOP.contains(name) || text.starts_with("proxy-") || text == "http2-settings" {
@@ -58,7 +63,7 @@ impl Meaning {
     }
 }
 
-/// The reason, as half a sentence.
+/// Writes the reason, as half a sentence.
 impl fmt::Display for Meaning {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
@@ -72,7 +77,8 @@ impl fmt::Display for Meaning {
     }
 }
 
-/// Does the proxy read, answer or write this field itself? Every request has some of them.
+/// True if the proxy itself reads, responds to or writes this field. Every request has some such
+/// fields.
 pub(crate) fn is_of_the_exchange(name: &HeaderName) -> bool {
     frames_or_addresses(name) || *name == header::AUTHORIZATION || HOP_BY_HOP.contains(name)
 }
@@ -81,15 +87,17 @@ fn frames_or_addresses(name: &HeaderName) -> bool {
     matches!(*name, header::HOST | header::CONTENT_LENGTH | header::EXPECT | header::MAX_FORWARDS)
 }
 
-/// Names are compared with `_` and `-` as one: servers like CGI see no difference.
+/// True if the field overrides the method or the target. Names are compared with `_` and `-` as
+/// one: servers like CGI see no difference.
 pub(crate) fn is_override(name: &str) -> bool {
-    // Every request's names are looked at, and hardly any begins as these do.
+    // Every request's names are checked here, and hardly any name begins with these initials.
     name.starts_with(OVERRIDE_INITIALS)
         && (OVERRIDES.contains(&name)
             || (name.contains('_') && OVERRIDES.contains(&name.replace('_', "-").as_str())))
 }
 
-/// May a token or a credential stand in this field, where an operator says so? `Authorization` has carriers of its own.
+/// True if a token or a credential may be carried in this field, where an operator says so.
+/// `Authorization` has carriers of its own.
 pub(crate) fn may_carry_secret(name: &HeaderName) -> bool {
     let text = name.as_str();
     !HOP_BY_HOP.contains(name)
@@ -98,13 +106,13 @@ pub(crate) fn may_carry_secret(name: &HeaderName) -> bool {
         && !misleads(name)
 }
 
-/// Would this field change who the client is, or what is done, at a server that believes it? Responses and trailers are looked at so:
-/// there is no list of the fields of a response.
+/// True if this field would change the client's identity, or the action, at a server that believes
+/// the field. Used for responses and trailers, because responses have no list of passing fields.
 pub(crate) fn steers(name: &HeaderName) -> bool {
     CARRIERS.contains(&name.as_str()) || misleads(name)
 }
 
-/// [`steers`], without the fields that carry credentials by profession.
+/// Like [`steers`], without the fields made to carry credentials.
 fn misleads(name: &HeaderName) -> bool {
     let text = name.as_str();
     text.contains('_')

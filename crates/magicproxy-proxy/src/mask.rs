@@ -1,4 +1,4 @@
-//! What is looked for: the forms in which an upstream may repeat a credential.
+//! Spellings in which an upstream may repeat a credential, to be masked in responses.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,22 +8,26 @@ use magicproxy_core::MIN_MASKED_BYTES;
 use memchr::memmem::Finder;
 use zeroize::Zeroizing;
 
-/// At most so many bytes of a secret's beginning, and a quarter of it, are passed on before it is known how they go on.
+/// Most bytes of a secret's beginning that are passed on before the bytes after the beginning are
+/// known; a quarter of the secret is the other bound.
 const MAX_SHOWN_BYTES: usize = 4;
 
-/// Of a secret's end, at most so many bytes, and half of it, are masked behind its beginning whatever they are.
+/// Most bytes of a secret's end that are masked behind the beginning without being compared; half
+/// of the secret is the other bound.
 const MAX_UNTESTED_BYTES: usize = 32;
-/// As long, at least, is the beginning that counts for all: text has a shorter one by accident.
+/// Shortest beginning that counts for the whole secret: a shorter beginning occurs in text by
+/// accident.
 const MIN_BEGINNING_BYTES: usize = 12;
 
-/// A credential as it is and as it was sent, where that differs (`Basic`, the query), and both with `/` as `\/`.
+/// Mask of a credential: the credential itself, and the credential as sent, where the two differ
+/// (`Basic`, the query), both also with `/` as `\/`.
 ///
 /// INVARIANT: at least one secret, each of at least [`MIN_MASKED_BYTES`].
 #[derive(Clone)]
 pub(crate) struct SecretMask(Arc<[MaskedSpelling]>);
 
 impl SecretMask {
-    /// `None` where every secret is too short to be told from innocent text.
+    /// Makes a mask; `None` where every secret is too short to be told from innocent text.
     pub(crate) fn new<'s>(secrets: impl IntoIterator<Item = &'s [u8]>) -> Option<Self> {
         let mut kept: Vec<MaskedSpelling> = Vec::new();
         let mut keep = |secret: &[u8]| {
@@ -42,35 +46,39 @@ impl SecretMask {
         (!kept.is_empty()).then(|| Self(kept.into()))
     }
 
+    /// Returns all spellings to be masked.
     pub(crate) fn secrets(&self) -> &[MaskedSpelling] {
         &self.0
     }
 
-    /// The length of the longest secret.
+    /// Returns the length of the longest secret, in bytes.
     pub(crate) fn longest(&self) -> usize {
         self.0.iter().map(|secret| secret.bytes.len()).max().unwrap_or(0)
     }
 
+    /// True if any spelling occurs in `bytes`.
     pub(crate) fn is_in(&self, bytes: &[u8]) -> bool {
         self.0.iter().any(|secret| secret.find(bytes, 0).is_some())
     }
 
-    /// Does a field's name hold a secret? Names have no case, so the case of the secret is not looked at either.
+    /// True if a field's name holds a secret. Names have no case, so the case of the secret is
+    /// ignored.
     pub(crate) fn is_in_name(&self, name: &HeaderName) -> bool {
         self.0.iter().any(|secret| secret.is_in_name(name.as_str().as_bytes()))
     }
 
-    /// How many bytes at the end of `bytes` are a beginning of a secret, without being so much of it as counts for all.
+    /// Returns the number of bytes at the end of `bytes` that begin a secret, but are less than the
+    /// beginning that counts for the whole secret.
     pub(crate) fn partial_end(&self, bytes: &[u8]) -> usize {
         self.0.iter().map(|secret| secret.partial_end(bytes)).max().unwrap_or(0)
     }
 
-    /// Does `bytes` end in more of a secret's beginning than may be shown?
+    /// True if `bytes` ends in more of a secret's beginning than may be shown.
     pub(crate) fn ends_in_much(&self, bytes: &[u8]) -> bool {
         self.0.iter().any(|secret| secret.partial_end(bytes) > secret.max_shown())
     }
 
-    /// The bytes with every occurrence masked; `None` when there is none.
+    /// Returns the bytes with every occurrence masked; `None` if no secret occurs.
     pub(crate) fn masked(&self, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut found = Vec::new();
         for secret in self.0.iter() {
@@ -91,9 +99,9 @@ impl std::fmt::Debug for SecretMask {
     }
 }
 
-/// As PHP, for one, writes it in JSON.
+/// Escapes each `/` of a secret, as PHP, for one, does in JSON.
 fn with_escaped_slashes(secret: &[u8]) -> Zeroizing<Vec<u8>> {
-    // With room from the start: growing would leave copies behind.
+    // Room is reserved from the start: growing would leave copies behind.
     let mut escaped = Zeroizing::new(Vec::with_capacity(2 * secret.len()));
     for byte in secret {
         escaped.extend((*byte == b'/').then_some(b'\\'));
@@ -102,13 +110,15 @@ fn with_escaped_slashes(secret: &[u8]) -> Zeroizing<Vec<u8>> {
     escaped
 }
 
-/// One form of a credential.
+/// One spelling of a credential.
 ///
-/// Its beginning counts for all of it: as many bytes are masked as it has, and its end is never compared. Whoever can have an upstream
-/// repeat text of his own choice sees from what is held back how much of it is right, and would learn the credential byte by byte.
+/// The beginning counts for the whole secret: as many bytes are masked as the secret has, and the
+/// secret's end is never compared. An attacker who can make an upstream repeat chosen text would
+/// see, from the bytes held back, how much of a guess is right, and would learn the credential byte
+/// by byte.
 pub(crate) struct MaskedSpelling {
     bytes: Zeroizing<Vec<u8>>,
-    /// Of its beginning.
+    /// Finder of the secret's beginning.
     finder: Finder<'static>,
 }
 
@@ -118,20 +128,22 @@ impl MaskedSpelling {
         Self { bytes: Zeroizing::new(bytes.to_vec()), finder }
     }
 
-    /// Where it stands in `bytes`, from `start` on; its end may lie behind that of `bytes`.
+    /// Finds the secret in `bytes`, from `start` on; the end of the range may lie beyond the end of
+    /// `bytes`.
     fn find(&self, bytes: &[u8], start: usize) -> Option<Range<usize>> {
         let at = start + self.finder.find(bytes.get(start..)?)?;
         Some(at..at + self.bytes.len())
     }
 
-    /// Most names are shorter than a secret.
+    /// True if a field's name holds the secret. Most names are shorter than a secret.
     fn is_in_name(&self, name: &[u8]) -> bool {
         name.len() >= self.bytes.len()
             && name.windows(self.bytes.len()).any(|part| part.eq_ignore_ascii_case(&self.bytes))
     }
 
-    /// Notes where it stands, from `start` on, overlapping occurrences too: one may be planted before another, whose end would
-    /// show. Gives where the search would go on.
+    /// Notes all occurrences from `start` on, overlapping occurrences too: an attacker may plant
+    /// one occurrence before another, whose end would show. Returns the offset at which the search
+    /// would go on.
     pub(crate) fn find_all(
         &self,
         bytes: &[u8],
@@ -149,12 +161,14 @@ impl MaskedSpelling {
         next
     }
 
-    /// How many bytes of its beginning may be passed on before it is known how they go on.
+    /// Returns the number of bytes of the secret's beginning that may be passed on before the
+    /// following bytes are known.
     pub(crate) fn max_shown(&self) -> usize {
         MAX_SHOWN_BYTES.min(self.bytes.len() / 4)
     }
 
-    /// How many bytes at the end of `bytes` are a beginning of it, without being so much of it as counts for all.
+    /// Returns the number of bytes at the end of `bytes` that begin the secret, but are less than
+    /// the beginning that counts for the whole secret.
     pub(crate) fn partial_end(&self, bytes: &[u8]) -> usize {
         let beginning = beginning(&self.bytes);
         let start = bytes.len().saturating_sub(beginning.len() - 1);
@@ -164,7 +178,7 @@ impl MaskedSpelling {
     }
 }
 
-/// What of a secret is looked for.
+/// Returns the part of a secret that is searched for.
 fn beginning(secret: &[u8]) -> &[u8] {
     let untested = MAX_UNTESTED_BYTES
         .min(secret.len() / 2)
@@ -172,7 +186,7 @@ fn beginning(secret: &[u8]) -> &[u8] {
     secret.get(..secret.len() - untested).unwrap_or(secret)
 }
 
-/// Masks a range, as far as it lies in `bytes`.
+/// Masks a range, as far as the range lies in `bytes`.
 pub(crate) fn fill(bytes: &mut [u8], range: Range<usize>) {
     let end = range.end.min(bytes.len());
     if let Some(found) = bytes.get_mut(range.start..end) {

@@ -1,18 +1,19 @@
 //! Members of JSON documents whose URLs clients follow: `docs/spec/rewriting.md` section 8.
 //!
-//! Parsed once per upstream. Asked only about strings that begin with an origin of the upstream, so that a long list costs
-//! nothing where there is no URL.
+//! Patterns are parsed once per upstream, and consulted only for strings that begin with an origin
+//! of the upstream, so that a long list costs nothing where there is no URL.
 
 mod position;
 
 pub(crate) use position::{Kind, Position};
 
-/// How many levels a pattern may have.
+/// Most levels of a pattern.
 const MAX_STEPS: usize = 16;
-/// How many of them may be `**`: each makes a comparison take as many steps more as the document is deep.
+/// Most levels that are `**`: each such level multiplies the steps of a comparison by the depth of
+/// the document.
 const MAX_ANY: usize = 2;
 
-/// Which members are followed by the clients of an API, and which of those stay all the same.
+/// Members that the clients of an API follow, and exceptions that stay unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Members {
     followed: Patterns,
@@ -20,17 +21,18 @@ pub struct Members {
     has_pages: bool,
 }
 
-/// Patterns, found by the name that they end in.
+/// Patterns, found by the name at their end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Patterns {
-    /// Those that end in a name without a star, ordered by it.
+    /// Patterns that end in a name without a star, ordered by the name.
     named: Vec<(Box<[u8]>, Pattern)>,
-    /// Names, in order, of patterns such as `**.config.**` without a condition: all that is in a member of that name.
+    /// Names, in order, of patterns such as `**.config.**` without a condition: everything inside a
+    /// member of the name.
     within: Vec<Box<[u8]>>,
     others: Vec<Pattern>,
 }
 
-/// A text that names no members.
+/// Fault of a text that names no members.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MemberError {
@@ -40,7 +42,7 @@ pub enum MemberError {
     /// A backslash before something else than a dot, a star, a blank, `!` or a backslash.
     #[error("expected `.`, `*`, `!`, a blank or `\\` behind each `\\`")]
     Escape,
-    /// What follows the blank is neither a path nor `?`.
+    /// Neither a path nor `?` follows the blank.
     #[error("expected a path such as `/api/`, or `?`, behind the blank")]
     Condition,
     /// A condition behind a member that stays in any case.
@@ -53,51 +55,54 @@ pub enum MemberError {
     TooLong,
 }
 
-/// What is known of a member before its URL was read to its end.
+/// Result of checking a member before the member's URL was read to the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MemberCheck {
     Stays,
-    /// It is rewritten if its URL leads where a pattern says.
+    /// The URL is rewritten if it leads to the place that a pattern requires.
     Conditional,
     Followed,
 }
 
-/// A URL of the upstream, as its conditions see it.
+/// URL of the upstream, as the conditions of patterns see the URL.
 pub(crate) struct MemberUrl<'u> {
-    /// What follows the link's `from`, as it is written in the document.
+    /// Text behind the link's `from`, as written in the document.
     pub(crate) rest: &'u [u8],
-    /// Does its path lead to what the client asked for?
+    /// True if the URL's path is the path of the client's request.
     pub(crate) to_asked: bool,
 }
 
+/// Pattern of a member: the names from the top of a document, and perhaps a condition on the URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Pattern {
-    /// From the top of the document on.
+    /// Steps from the top of the document on.
     steps: Vec<Step>,
     condition: Option<Condition>,
 }
 
+/// Step of a pattern: one level of names, or any number of levels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step {
     /// `**`: any number of names.
     Any,
-    /// What the name consists of between its stars, one piece more than there are stars.
+    /// A name: the pieces between the name's stars, one piece more than there are stars.
     Name(Vec<Box<[u8]>>),
 }
 
+/// Condition on the URL of a member that is followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Condition {
-    /// What follows the API root begins so.
+    /// The text behind the API root begins with this path.
     Below(Box<[u8]>),
-    /// It is the URL that was asked for, with another query.
+    /// The URL is the URL of the request, with another query.
     Page,
 }
 
 impl Members {
-    /// The members that these texts name: `[!]NAME.NAME[ /PREFIX| ?]`.
+    /// Parses texts that name members: `[!]NAME.NAME[ /PREFIX| ?]`.
     ///
     /// # Errors
-    /// The first text that names none, and what is wrong with it.
+    /// Returns the fault of the first text that names no members.
     pub fn parse<'t>(texts: impl IntoIterator<Item = &'t str>) -> Result<Self, MemberError> {
         let mut members = Self::default();
         for text in texts {
@@ -119,17 +124,18 @@ impl Members {
         Ok(members)
     }
 
-    /// Is none followed?
+    /// True if no member is followed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.followed == Patterns::default()
     }
 
-    /// Does it depend on what was asked for, which member is followed?
+    /// True if the choice of followed members depends on the request's URL.
     pub(crate) fn has_pages(&self) -> bool {
         self.has_pages
     }
 
+    /// Checks the member at a position by the position alone.
     pub(crate) fn standing(&self, position: &Position) -> MemberCheck {
         let mut standing = if self.followed.holds_within(position) {
             MemberCheck::Followed
@@ -155,7 +161,7 @@ impl Members {
         }
     }
 
-    /// Is a member followed whose standing is conditional, given its URL?
+    /// True if a member whose check is conditional is followed, given the member's URL.
     pub(crate) fn follow(&self, position: &Position, leading: &MemberUrl<'_>) -> bool {
         self.followed.matching(position).any(|pattern| match &pattern.condition {
             None => true,
@@ -182,7 +188,7 @@ impl Patterns {
         }
     }
 
-    /// Is the value in a member of one of these names, or that member's own?
+    /// True if a member of one of these names contains the value, or is the value's own member.
     fn holds_within(&self, position: &Position) -> bool {
         let mut names =
             (0..position.depth().filter(|_| !self.within.is_empty()).unwrap_or_default())
@@ -190,7 +196,7 @@ impl Patterns {
         names.any(|name| self.within.binary_search_by(|within| (**within).cmp(name)).is_ok())
     }
 
-    /// Those that the position of a value matches.
+    /// Finds the patterns that match the position of a value.
     fn matching<'p>(&'p self, position: &'p Position) -> impl Iterator<Item = &'p Pattern> {
         let last = position.last_name().unwrap_or_default();
         let from = self.named.partition_point(|(named, _)| **named < *last);
@@ -240,7 +246,7 @@ impl Pattern {
         Ok(Self { steps, condition })
     }
 
-    /// NAME, of a pattern `**.NAME.**`.
+    /// Returns NAME, of a pattern `**.NAME.**`.
     fn within(&self) -> Option<Box<[u8]>> {
         match (self.steps.as_slice(), &self.condition) {
             ([Step::Any, Step::Name(pieces), Step::Any], None) if pieces.len() == 1 => {
@@ -255,7 +261,7 @@ impl Pattern {
     }
 }
 
-/// A star divides the name that is being read.
+/// Divides the name that is being read at a star.
 fn star(steps: &mut [Step]) {
     if let Some(Step::Name(pieces)) = steps.last_mut() {
         pieces.push(Box::default());
@@ -319,7 +325,7 @@ fn matches(steps: &[Step], position: &Position, depth: usize) -> bool {
     }
 }
 
-/// Is a name these pieces, with anything between them?
+/// True if a name consists of these pieces, with anything between the pieces.
 fn is_named(name: &[u8], pieces: &[Box<[u8]>]) -> bool {
     let [first, between @ .., last] = pieces else {
         return pieces.iter().all(|piece| **piece == *name);
@@ -330,7 +336,7 @@ fn is_named(name: &[u8], pieces: &[Box<[u8]>]) -> bool {
     rest.is_some()
 }
 
-/// What follows the first occurrence of a piece.
+/// Returns the text behind the first occurrence of a piece.
 fn behind<'n>(name: &'n [u8], piece: &[u8]) -> Option<&'n [u8]> {
     if piece.is_empty() {
         return Some(name);
@@ -343,7 +349,7 @@ fn has_query(rest: &[u8]) -> bool {
     rest.iter().find(|byte| b"?#".contains(byte)) == Some(&b'?')
 }
 
-/// What follows this beginning of a text in JSON, in which each `/` may be written as `\/`.
+/// Returns the text behind this beginning, in JSON, in which each `/` may be written as `\/`.
 pub(crate) fn behind_beginning<'t>(mut text: &'t [u8], beginning: &[u8]) -> Option<&'t [u8]> {
     for byte in beginning {
         if *byte == b'/' {

@@ -1,7 +1,9 @@
-//! What the client gets when the proxy, not the upstream, says no: one type, one exhaustive match to status and code.
+//! Rejections: the proxy's own "no" to a client, as one type with one exhaustive match to status
+//! and code.
 //!
-//! The body is `application/problem+json` (RFC 9457) that API clients understand too (`message`), with a stable `code`, the
-//! request id and `Proxy-Status` (RFC 9209). Private causes go to the log, never into a response.
+//! The body is `application/problem+json` (RFC 9457), extended by a member for API clients
+//! (`message`), a stable `code` and the request id; the response also has `Proxy-Status` (RFC
+//! 9209). Private causes go to the log, never into a response.
 
 mod conflict;
 #[cfg(test)]
@@ -34,10 +36,14 @@ pub(crate) use conflict::{CarrierName, CarrierValue, Conflict};
 pub(crate) use question::QuestionFault;
 pub(crate) use response::{Challenge, RefusalForm};
 
-/// When to come again where the state store has no room: rows end slowly.
+/// Value of `Retry-After` where the state store has no room: rows end slowly.
 const ROWS_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// Why the proxy refuses a request, or could not carry it out.
+/// Reason for which the proxy refuses a request, or could not carry the request out.
+///
+/// Made by the gate, the exchange and the doors, and turned into a response at the door. Not an
+/// error of the upstream's API: a response of the upstream is passed down, whatever the status. The
+/// message is shown to the client, so a message names no private cause.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Rejection {
     #[error(transparent)]
@@ -198,11 +204,13 @@ pub(crate) enum Rejection {
     Internal,
 }
 
-/// Error types of RFC 9209 section 2.3: the proxy refuses the request, or finds a fault in it.
+/// Error types of RFC 9209 section 2.3: the proxy refuses the request, or finds a fault in the
+/// request.
 const DENIED: &str = "http_request_denied";
 const ERROR: &str = "http_request_error";
 
-/// `401`: we do not know this token. `403`: we know it, and it does not allow the request.
+/// Returns `401` for a token that we do not know, and `403` for a known token that does not allow
+/// the request.
 fn status_of(denial: &Denial) -> StatusCode {
     match denial {
         Denial::Expired | Denial::KeyEnded | Denial::NotYetValid | Denial::WrongUpstream { .. } => {
@@ -243,7 +251,8 @@ impl From<BodyError> for Rejection {
     }
 }
 
-/// What is said of a request whose content ended before its end: 408 where the proxy waited for it in vain (RFC 9110 section 15.5.9).
+/// Refuses a request whose content ended too early: with 408 where the proxy waited for the content
+/// in vain (RFC 9110 section 15.5.9).
 impl From<&BodyError> for Rejection {
     fn from(error: &BodyError) -> Self {
         match error {
@@ -280,7 +289,7 @@ impl From<AcquireError> for Rejection {
 }
 
 impl Rejection {
-    /// The status and the stable code.
+    /// Returns the status and the stable code.
     fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Target(ParseTargetError::TooLong) => {
@@ -360,7 +369,7 @@ impl Rejection {
         }
     }
 
-    /// The error type of RFC 9209 section 2.3.
+    /// Returns the error type of RFC 9209 section 2.3.
     fn error_type(&self) -> &'static str {
         match self {
             Self::Connect(failure) => failure.error_type(),
@@ -423,23 +432,25 @@ impl Rejection {
         }
     }
 
-    /// The stable code.
+    /// Returns the stable code.
     pub(crate) fn code(&self) -> &'static str {
         self.status_and_code().1
     }
 
+    /// Returns the status.
     pub(crate) fn status(&self) -> StatusCode {
         self.status_and_code().0
     }
 
-    /// What went wrong between the proxy and the upstream, if that is why: the error type of RFC 9209 section 2.3.
+    /// Returns the error type of RFC 9209 section 2.3, where the reason lies between the proxy and
+    /// the upstream.
     pub(crate) fn upstream_error(&self) -> Option<&'static str> {
         let concerned =
             self.is_upstream_s_fault() || matches!(self, Self::UpstreamBusy | Self::CannotTell);
         concerned.then(|| self.error_type())
     }
 
-    /// Did the upstream fail, rather than the client or the proxy?
+    /// True if the upstream failed, rather than the client or the proxy.
     pub(crate) fn is_upstream_s_fault(&self) -> bool {
         use Rejection::{
             BadAnswer, Closed, Connect, Objects, ResponseTimeout, UnaskedCoding, UnexpectedUpgrade,
@@ -458,7 +469,7 @@ impl Rejection {
         )
     }
 
-    /// The rules that would be needed, where the token lets that be told.
+    /// Returns the rules that would be needed, where the token says that denials are explained.
     pub(crate) fn needed(&self) -> &[String] {
         match self {
             Self::Denied { needed, .. } => needed,
@@ -466,7 +477,7 @@ impl Rejection {
         }
     }
 
-    /// When it is worth while to come again.
+    /// Returns the time after which a repetition may succeed.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Limit(_, after) => *after,
@@ -479,7 +490,8 @@ impl Rejection {
         }
     }
 
-    /// Is the connection itself in doubt?
+    /// True if the state of the connection itself is in doubt, so that the connection must be
+    /// closed.
     fn closes(&self) -> bool {
         matches!(
             self,

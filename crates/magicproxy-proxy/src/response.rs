@@ -1,4 +1,4 @@
-//! Responses on their way down: fields filtered, bodies scrubbed of the credential, URLs rewritten.
+//! Responses on the way down: fields filtered, bodies scrubbed of the credential, URLs rewritten.
 
 pub(crate) mod body;
 pub(crate) mod buffered_prefix;

@@ -1,6 +1,7 @@
-//! Transport to upstreams: connections dialled, secured, kept in pools and shared.
+//! Transport to upstreams: connections that are dialled, secured, kept in pools and shared.
 //!
-//! Nothing here decides what is sent. Requests come from `exchange::upstream` alone, which takes nothing but an `OutboundRequest`.
+//! Decides nothing about requests. Requests come from `exchange::upstream` alone, which takes
+//! nothing but an `OutboundRequest`.
 
 mod age;
 pub(crate) mod connect;

@@ -1,11 +1,11 @@
-//! The names, each with what the field is to those who believe it.
+//! Names of fields, each with the field's meaning to servers that believe the field.
 
 use http::header::{self, HeaderName};
 
 use super::table::tables;
 
 tables! {
-    /// Fields that concern one connection only.
+    /// Fields of one connection only (RFC 9110 section 7.6.1).
     pub(crate) HOP_BY_HOP: HeaderName {
         header::CONNECTION => "names the fields that end with the connection",
         header::PROXY_AUTHENTICATE => "a proxy's question for a password of its own",
@@ -18,7 +18,7 @@ tables! {
         HeaderName::from_static("proxy-connection") => "what old clients tell a proxy for `Connection`",
     }
 
-    /// Fields that make some servers take another method or path than the one that was decided on.
+    /// Fields that make some servers take another method or path than the rules decided on.
     pub(crate) OVERRIDES: &str {
         "x-http-method-override" => "the method, to Google's APIs, Rails, Laravel, Symfony, Express and others",
         "x-http-method" => "the method, to servers of OData",
@@ -68,7 +68,8 @@ tables! {
         "x-restli-method" => "Rest.li: the method of the resource, whatever the method of the request is",
     }
 
-    /// Fields that claim who the client is, where it came from, for whom it acts, or (WebDAV) where something goes to that no rule saw.
+    /// Fields with a claim on the client's identity, address or principal, or (WebDAV) with a
+    /// destination unseen by every rule.
     pub(super) CLAIMS: &str {
         "forwarded" => "where a request came from, and for which host (RFC 7239)",
         "proxy" => "to CGI and its likes this is HTTP_PROXY, which HTTP libraries believe (CVE-2016-5385)",
@@ -114,7 +115,7 @@ tables! {
         "x-effective-user" => "for whom a request acts",
     }
 
-    /// Prefixes of such fields.
+    /// Prefixes of fields with claims, as in [`CLAIMS`].
     pub(super) CLAIM_PREFIXES: &str {
         "x-forwarded-" => "where a request came from, and for which host, port and prefix",
         "x-remote-" => "who has logged in, as proxies tell Kubernetes and others",
@@ -182,7 +183,7 @@ tables! {
         "dpop" => "the proof of the key that a token is bound to (RFC 9449)",
     }
 
-    /// Parts of names in which clients of APIs that no table lists carry credentials.
+    /// Parts of names in which clients of unlisted APIs carry credentials.
     pub(super) CARRIER_PARTS: &str {
         "authorization" => "a credential in a field that is named after RFC 9110's",
         "api-key" => "the key of an API",
@@ -194,8 +195,9 @@ tables! {
         "password" => "a secret by its name",
     }
 
-    /// Fields of HTTP itself that describe or guard a request, or name its client: a secret in one of them would be lost or wrong.
-    /// With them go all that begin with one of [`DESCRIBING_PREFIXES`].
+    /// Fields of HTTP itself that describe or guard a request, or name the request's client: a
+    /// secret in such a field would be lost or wrong. All names with a prefix of
+    /// [`DESCRIBING_PREFIXES`] belong here, too.
     pub(super) DESCRIBING: &str {
         "host" => "the host that is asked",
         "cookie" => "the sessions of a browser, among others",
@@ -211,7 +213,7 @@ tables! {
         "referer" => "from which page the request comes",
     }
 
-    /// What such fields begin with.
+    /// Prefixes of the names of describing fields.
     pub(super) DESCRIBING_PREFIXES: &str {
         "content-" => "describes the content",
         "accept" => "says what the client reads",

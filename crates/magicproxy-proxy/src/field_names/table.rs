@@ -1,18 +1,19 @@
-//! How tables of names are written: each name with the reason why it stands there.
+//! Tables of names: each name with the reason for its place in the table.
 
-/// Declares tables of names. Each is an array of names, as the program needs it, made once; the tests have the reasons besides.
+/// Declares tables of names. Each table is an array of names, made once; only the tests have the
+/// reasons.
 macro_rules! tables {
     ($($(#[$about:meta])* $visibility:vis $table:ident: $type:ty { $($name:expr => $reason:literal,)* })*) => {
         $($(#[$about])* $visibility static $table: [$type; [$($reason),*].len()] = [$($name),*];)*
 
-        /// The reasons of each table.
+        /// Reasons of each table.
         #[cfg(test)]
         pub(crate) const REASONS: &[(&str, &[&str])] = &[$((stringify!($table), &[$($reason),*])),*];
     };
 }
 pub(crate) use tables;
 
-/// Half a sentence each, which is nobody else's.
+/// Checks the reasons: half a sentence each, unlike all others.
 #[cfg(test)]
 pub(crate) fn check_reasons(tables: &[(&str, &[&str])]) {
     for (table, reasons) in tables {

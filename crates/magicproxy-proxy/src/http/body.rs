@@ -7,28 +7,31 @@ use std::time::{Duration, Instant};
 use magicproxy_core::plugin::MAX_PLUGIN_BODY_BYTES;
 use tokio::time::Sleep;
 
-/// The most that is read of a body that a rule or a plugin must see whole, in bytes.
+/// Longest body that is read whole for a rule or a plugin, in bytes.
 pub(crate) const MAX_BODY_BYTES: usize = MAX_PLUGIN_BODY_BYTES;
-/// The same, in KiB.
+/// Longest body that is read whole for a rule or a plugin, in KiB.
 pub(crate) const MAX_BODY_KIB: usize = MAX_BODY_BYTES / 1024;
 
-/// The longest list of objects of Git LFS that is read whole. One that tells of a hundred objects, as many as clients ask for at
-/// once, has some hundred kilobytes.
+/// Longest list of Git LFS objects that is read whole, in bytes. A list of a hundred objects, the
+/// most that clients ask for at once, has some hundred kilobytes.
 pub(crate) const MAX_OBJECTS_BYTES: usize = 2 * 1024 * 1024;
-/// What a client may send of one stream's content that nobody takes yet. Its owner pays for it ([`crate::downstream::RequestBody::hold_window`]).
+/// Bytes of one stream's content that a client may send ahead of the reader. The content's owner
+/// pays for the bytes ([`crate::downstream::RequestBody::hold_window`]).
 pub(crate) const REQUEST_WINDOW: u32 = 256 * 1024;
 
-/// The credential showed in a compressed body, which cannot be masked without changing its length.
+/// Detection of the credential in a compressed body, where the credential cannot be masked without
+/// changing the body's length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the upstream's response holds the credential")]
 pub(crate) struct ReflectedCredential;
 
-/// A body that is announced as gzip is none, breaks off, or has something else behind it.
+/// Fault of a body that is announced as gzip, and is no gzip, breaks off, or has other bytes behind
+/// the gzip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the upstream's response is not the gzip that it says it is")]
 pub(crate) struct GzipError;
 
-/// Why a body ended before its end.
+/// Reason for which a body ended early.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
     #[error("no byte came in time")]
@@ -50,7 +53,8 @@ pub(crate) enum BodyError {
 }
 
 impl BodyError {
-    /// What went wrong between the proxy and the upstream, whose response ended so: the error type of RFC 9209 section 2.3.
+    /// Returns the error type of RFC 9209 section 2.3, for a response of the upstream that ended
+    /// early.
     pub(crate) fn upstream_error(&self) -> &'static str {
         match self {
             Self::Idle => "connection_read_timeout",
@@ -64,16 +68,17 @@ impl BodyError {
     }
 }
 
-/// How long a short end of a piece is held back that may be the beginning of the credential. Longer than the parts of one write
-/// of the upstream's are apart, and too short to be noticed by who reads events.
+/// Time for which a short end of a piece is held back that may be the beginning of the credential.
+/// Longer than the pauses between the parts of one write of the upstream, and too short to be
+/// noticed by a reader of events.
 const MOMENT: Duration = Duration::from_millis(20);
 
-/// Ends a wait of a moment. There is no timer until something has to be waited for.
+/// Timer that ends a wait of [`MOMENT`]. No timer runs until there is something to wait for.
 #[derive(Debug, Default)]
 pub(crate) struct MomentTimer(Option<Pin<Box<Sleep>>>);
 
 impl MomentTimer {
-    /// Has a moment passed since this was asked for the first time?
+    /// Ready when a moment has passed since the first poll.
     pub(crate) fn poll_passed(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let sleep = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep(MOMENT)));
         std::task::ready!(sleep.as_mut().poll(context));
@@ -81,25 +86,26 @@ impl MomentTimer {
         Poll::Ready(())
     }
 
-    /// Another moment begins when this is asked for the next time.
+    /// Makes another moment begin at the next poll.
     pub(crate) fn reset(&mut self) {
         self.0 = None;
     }
 }
 
-/// The end of a response before its end, as the HTTP library is told of it. What caused it is in the log, and nowhere else: an error
-/// code of the upstream's HTTP/2 connection would go on to the client, to whom it means something else (RFC 9113 section 8.7).
+/// Early end of a response, as told to the HTTP library. The cause is in the log, and nowhere else:
+/// an error code of the upstream's HTTP/2 connection would go on to the client, for whom the code
+/// has another meaning (RFC 9113 section 8.7).
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct TruncatedBody(pub(crate) BodyError);
 
-/// Ends a wait that lasts too long. The clock is not read, and there is no timer, until something has to be waited for; the
-/// timer is moved only when it fires.
+/// Timer that ends a wait of too long. Until there is something to wait for, the clock is not read,
+/// and no timer runs; the timer is moved only when the timer fires.
 #[derive(Debug)]
 pub(crate) struct IdleTimer {
     limit: Duration,
     end: Option<Instant>,
-    /// Since when nothing has come.
+    /// Time since which nothing has come.
     waiting: Option<Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
 }
@@ -109,18 +115,18 @@ impl IdleTimer {
         Self { limit, end, waiting: None, sleep: None }
     }
 
-    /// A shorter limit holds from now on.
+    /// Shortens the limit from now on.
     pub(crate) fn shorten(&mut self, limit: Duration) {
         self.limit = self.limit.min(limit);
         self.sleep = None;
     }
 
-    /// Something came.
+    /// Notes that something came.
     pub(crate) fn progress(&mut self) {
         self.waiting = None;
     }
 
-    /// Nothing came: has it been too long? Arranges to be asked again when it will have been.
+    /// Ready when nothing has come for too long. Arranges to be polled again at the time limit.
     pub(crate) fn poll_expired(&mut self, context: &mut Context<'_>) -> Poll<BodyError> {
         let idle_until = *self.waiting.get_or_insert_with(Instant::now) + self.limit;
         let until = self.end.map_or(idle_until, |end| end.min(idle_until));

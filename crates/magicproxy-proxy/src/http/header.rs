@@ -1,7 +1,9 @@
-//! Which header fields pass, in both directions: the client's cannot steer, the upstream's cannot confuse.
+//! Selection of the header fields that pass, in both directions: the client's fields cannot steer
+//! the upstream, and the upstream's fields cannot confuse the client.
 //!
-//! Of a request, what is on the list of its upstream passes (`fields`); of a response, what no table forbids. Framing fields
-//! are never copied; the HTTP library sets them. RFC 9110 section 7.6.1, RFC 9112 section 9.6.
+//! Of a request, the fields on the upstream's list pass (`fields`); of a response, all fields that
+//! no table forbids. Framing fields are never copied; the HTTP library sets the framing. RFC 9110
+//! section 7.6.1, RFC 9112 section 9.6.
 
 mod dropped;
 mod fields;
@@ -24,19 +26,19 @@ pub use verdict::FieldVerdict;
 
 use crate::field_names::{HOP_BY_HOP, is_override, steers};
 
-/// The names that `Connection` nominates as hop-by-hop.
+/// Returns the names that `Connection` nominates as hop-by-hop.
 pub(crate) fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
     // Most messages have no such field, and a search that finds nothing costs the least.
     if !headers.contains_key(header::CONNECTION) {
         return Vec::new();
     }
-    // Bytes, not text: what cannot be read beside a name does not take the name away.
+    // Bytes, not text: unreadable bytes beside a name must not hide the name.
     let values = headers.get_all(header::CONNECTION).into_iter().map(HeaderValue::as_bytes);
     let items = values.flat_map(|value| value.split(|byte| *byte == b','));
     items.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect()
 }
 
-/// Removes fields by their names, each with all its lines. `removed` is told of each.
+/// Removes fields by their names, each with all lines. `removed` is called with each name.
 pub(crate) fn remove_all(
     headers: &mut HeaderMap,
     drops: impl Fn(&HeaderName) -> bool,
@@ -44,7 +46,7 @@ pub(crate) fn remove_all(
 ) {
     const AT_ONCE: usize = 8;
     loop {
-        // On the stack: nearly every message loses a few fields, and hardly any loses many.
+        // On the stack: nearly every message loses a few fields, and hardly any message loses many.
         let mut goes: [Option<HeaderName>; AT_ONCE] = Default::default();
         let dropped = headers.keys().filter(|name| drops(name));
         let count =
@@ -59,7 +61,8 @@ pub(crate) fn remove_all(
     }
 }
 
-/// The names that `Trailer` announces, as far as they pass: hyper writes no trailer that is not announced.
+/// Returns the names that `Trailer` announces, as far as the names pass: hyper writes no trailer
+/// that is not announced.
 pub(crate) fn announced_trailers(
     headers: &HeaderMap,
     passes: impl Fn(&HeaderName) -> bool,
@@ -77,7 +80,8 @@ pub(crate) fn announced_trailers(
     (!passed.is_empty()).then(|| HeaderValue::from_str(&passed.join(", ")).ok()).flatten()
 }
 
-/// Would this field, in a trailer section, change how its message is framed, routed or read?
+/// True if this field, in a trailer section, would change the framing, routing or reading of the
+/// message.
 pub(crate) fn is_forbidden_trailer(name: &HeaderName) -> bool {
     HOP_BY_HOP.contains(name)
         || steers(name)
@@ -97,11 +101,11 @@ pub(crate) fn is_forbidden_trailer(name: &HeaderName) -> bool {
         )
 }
 
-/// A request's field that overrides its method or its path.
+/// Field of a request that overrides the method or the path.
 #[derive(Debug)]
 pub(crate) struct OverrideField(pub(crate) HeaderName);
 
-/// Refuses a request whose headers try to override its method or its path.
+/// Refuses a request whose headers try to override the method or the path.
 pub(crate) fn refuse_overrides(headers: &HeaderMap) -> Result<(), OverrideField> {
     match headers.keys().find(|name| is_override(name.as_str())) {
         Some(name) => Err(OverrideField(name.clone())),

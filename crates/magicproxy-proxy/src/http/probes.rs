@@ -1,16 +1,18 @@
-//! TCP's own probes, for connections on which nothing need be said for long: a peer that vanished without a word is found by them.
+//! TCP's own probes, for connections that may be silent for long: probes find a peer that vanished
+//! without closing.
 
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-/// Without a byte for this long, the peer is asked whether it is there.
+/// Time without a byte after which a probe is sent to the peer.
 const ASKED_AFTER: Duration = Duration::from_secs(30);
+/// Time between two probes.
 const ASKED_EVERY: Duration = Duration::from_secs(10);
 
-/// Ends the connection when its peer has acknowledged nothing for about as long as this. A system that does not know the options
-/// leaves it to the other time limits.
+/// Ends the connection when the peer has acknowledged nothing for about `limit`. A system that does
+/// not know the options leaves the connection to the other time limits.
 pub(crate) fn probe(stream: &TcpStream, limit: Duration) {
     let socket = SockRef::from(stream);
     let _ = socket.set_tcp_keepalive(

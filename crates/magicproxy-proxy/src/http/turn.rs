@@ -1,21 +1,23 @@
-//! Turns: how much one connection reads before the others of its worker have theirs.
+//! Turns: the amount that one connection reads before the other connections of the worker may read.
 //!
-//! A worker serves its connections in one thread. Whoever sends more than is read at a time (control frames of HTTP/2, interim
-//! responses, chunks of one byte) would keep it for as long as bytes are there.
+//! A worker serves all connections in one thread. Without turns, a peer that sends more than is
+//! read at a time (control frames of HTTP/2, interim responses, chunks of one byte) would occupy
+//! the thread for as long as bytes are there.
 
 use std::task::{Context, Poll};
 
-/// So many bytes, or what one read brings, are read in one turn.
+/// Most bytes that are read in one turn; the last read may exceed the number.
 const READ_TURN_BYTES: usize = 16 * 1024;
 
-/// What a connection has read in its turn.
+/// Count of bytes that a connection has read in the current turn.
 #[derive(Debug, Default)]
 pub(crate) struct Turn {
     read: usize,
 }
 
 impl Turn {
-    /// Pending when this turn is over: the task is woken for the next one at once, behind those that wait already.
+    /// Pending when this turn is over: the task is woken for the next turn at once, behind the
+    /// tasks that wait already.
     pub(crate) fn poll_more(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.read < READ_TURN_BYTES {
             return Poll::Ready(());
@@ -25,7 +27,7 @@ impl Turn {
         Poll::Pending
     }
 
-    /// Notes what a read came to: so many bytes, or nothing, which ends the turn by itself.
+    /// Notes the result of a read: a number of bytes, or `None`, which ends the turn by itself.
     pub(crate) fn note(&mut self, read: Option<usize>) {
         self.read = read.map_or(0, |bytes| self.read + bytes);
     }

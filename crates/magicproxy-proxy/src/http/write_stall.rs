@@ -1,4 +1,5 @@
-//! Gives up a socket whose other side takes nothing any more, towards clients and towards the upstream.
+//! Time limit of writes: a socket whose peer takes nothing more is given up, towards clients and
+//! towards the upstream.
 
 use std::io;
 use std::pin::Pin;
@@ -7,11 +8,11 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 
-/// The clock of one socket's writes.
+/// Clock of one socket's writes.
 #[derive(Debug)]
 pub(crate) struct WriteStall {
     limit: Duration,
-    /// Runs while a write waits.
+    /// Timer that runs while a write waits.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -20,7 +21,7 @@ impl WriteStall {
         Self { limit, timer: None }
     }
 
-    /// Passes on what a write came to; one that has waited for the limit fails.
+    /// Passes on the result of a write; a write that has waited for the limit fails.
     pub(crate) fn watch(
         &mut self,
         context: &mut Context<'_>,

@@ -1,34 +1,37 @@
-//! Where in a JSON document a text is: the names that lead there. `docs/spec/rewriting.md` section 4.
+//! Position of a text in a JSON document: the names that lead to the text. `docs/spec/rewriting.md`
+//! section 4.
 //!
-//! No parser: what is no JSON has a position too. Bounded, whatever the document: 64 levels of names of 64 bytes each.
+//! No parser: text that is no JSON has a position too. Bounded, whatever the document: 64 levels of
+//! names of 64 bytes each.
 
-/// Deeper than that nothing has a position.
+/// Deepest level: nothing deeper has a position.
 const MAX_LEVELS: usize = 64;
-/// A longer name is that of no member that anybody names.
+/// Longest name in bytes: a longer name is expected in no pattern.
 const MAX_MEMBER_BYTES: usize = 64;
-/// Stands for a name that is too long, or written with an escape. No JSON has this byte.
+/// Placeholder for a name that is too long, or written with an escape. No JSON has this byte.
 const UNREADABLE: u8 = 0xFF;
 
-/// Where a reader of JSON is.
+/// Position of a reader of JSON.
 #[derive(Debug, Default)]
 pub(crate) struct Position {
-    /// Of the objects and lists that are open, the innermost last: a bit that is set is a list's.
+    /// Kinds of the open objects and lists, the innermost last: a set bit is a list.
     kinds: u64,
-    /// How many are open.
+    /// Number of open objects and lists.
     levels: usize,
-    /// How many are open besides, deeper than any that counts.
+    /// Number of further open objects and lists, deeper than [`MAX_LEVELS`].
     deeper: u64,
-    /// For each object that is open, where in `names` the name of its member begins.
+    /// Offsets in `names` at which the name of each open object's member begins.
     objects: Beginnings,
-    /// For each object that is open, from the outermost on, a quotation mark, which no name has, and the name of one member.
+    /// Names: for each open object, from the outermost on, a quotation mark, which no name has, and
+    /// the name of one member.
     names: Names,
-    /// Is the innermost that is open an object, and not too deep to count?
+    /// True if the innermost level is an object, and not deeper than [`MAX_LEVELS`].
     in_object: bool,
-    /// Is the next string the name of a member?
+    /// True if the next string is the name of a member.
     expects_name: bool,
 }
 
-/// What is opened.
+/// Kind of a level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Object,
@@ -36,6 +39,7 @@ pub(crate) enum Kind {
 }
 
 impl Position {
+    /// Enters an object or a list.
     pub(crate) fn open(&mut self, kind: Kind) {
         self.expects_name = kind == Kind::Object;
         self.in_object = self.expects_name;
@@ -52,6 +56,7 @@ impl Position {
         }
     }
 
+    /// Leaves the innermost object or list. A closing bracket too many changes nothing.
     pub(crate) fn close(&mut self) {
         self.expects_name = false;
         if self.deeper > 0 {
@@ -68,12 +73,12 @@ impl Position {
         self.in_object = self.deeper == 0 && self.levels > 0 && self.kinds & 1 == 0;
     }
 
-    /// A comma: in an object, a name follows.
+    /// Reads a comma: in an object, a name follows.
     pub(crate) fn separate(&mut self) {
         self.expects_name = self.in_object;
     }
 
-    /// Is a string that begins here the name of a member? Then that name begins.
+    /// Begins a name, and returns true, if a string that begins here is the name of a member.
     pub(crate) fn begin_name(&mut self) -> bool {
         let begins = std::mem::take(&mut self.expects_name);
         if begins && let Some(name) = self.innermost() {
@@ -82,7 +87,7 @@ impl Position {
         begins
     }
 
-    /// More of the name, as it is written, without a backslash and without the byte 0xFF.
+    /// Extends the name with bytes as written, without a backslash and without the byte 0xFF.
     pub(crate) fn extend_name(&mut self, more: &[u8]) {
         let Some(name) =
             self.innermost().filter(|name| self.names.bytes().get(*name) != Some(&UNREADABLE))
@@ -96,7 +101,7 @@ impl Position {
         }
     }
 
-    /// The name has a backslash or the byte 0xFF, or is too long.
+    /// Marks the name as unreadable: the name has a backslash or the byte 0xFF, or is too long.
     pub(crate) fn spoil_name(&mut self) {
         if let Some(name) = self.innermost() {
             self.names.truncate(name);
@@ -104,22 +109,23 @@ impl Position {
         }
     }
 
-    /// The names that lead here, each behind a quotation mark; `None` where more is open than counts.
+    /// Returns the names that lead here, each behind a quotation mark; `None` beyond
+    /// [`MAX_LEVELS`].
     pub(crate) fn path(&self) -> Option<&[u8]> {
         (self.deeper == 0).then_some(self.names.bytes())
     }
 
-    /// How many objects are open; `None` where more is open than counts.
+    /// Returns the number of open objects; `None` beyond [`MAX_LEVELS`].
     pub(crate) fn depth(&self) -> Option<usize> {
         (self.deeper == 0).then_some(self.objects.len())
     }
 
-    /// The name of the innermost object's member.
+    /// Returns the name of the innermost object's member.
     pub(crate) fn last_name(&self) -> Option<&[u8]> {
         self.names.bytes().get(self.innermost()?..)
     }
 
-    /// The name of the member in the object at this level.
+    /// Returns the name of the member in the object at this level.
     pub(crate) fn name(&self, level: usize) -> &[u8] {
         let Some(from) = self.objects.get(level) else { return &[] };
         let to =
@@ -127,13 +133,13 @@ impl Position {
         self.names.bytes().get(from..to).unwrap_or_default()
     }
 
-    /// Where the name of the innermost object's member begins.
+    /// Returns the offset at which the name of the innermost object's member begins.
     fn innermost(&self) -> Option<usize> {
         self.objects.last().filter(|_| self.deeper == 0)
     }
 }
 
-/// Offsets, at most as many as there are levels. Without memory of their own: most documents are small.
+/// Offsets, at most as many as there are levels. No heap memory: most documents are small.
 #[derive(Debug)]
 struct Beginnings {
     places: [u16; MAX_LEVELS],
@@ -159,7 +165,7 @@ impl Beginnings {
         self.get(self.length.checked_sub(1)?)
     }
 
-    /// Adds one. The names are bounded, and the levels are.
+    /// Adds an offset. Both the names and the levels are bounded.
     fn push(&mut self, offset: usize) {
         if let (Some(place), Ok(offset)) = (self.places.get_mut(self.length), u16::try_from(offset))
         {
@@ -175,7 +181,7 @@ impl Beginnings {
     }
 }
 
-/// How many bytes of names need no memory of their own.
+/// Bytes of names that need no heap memory.
 const NEAR_BYTES: usize = 96;
 
 /// Bytes that are almost always few.
@@ -183,7 +189,7 @@ const NEAR_BYTES: usize = 96;
 struct Names {
     near: [u8; NEAR_BYTES],
     near_length: usize,
-    /// All of them, where there are more; empty otherwise.
+    /// All bytes, where there are more than `near` holds; empty otherwise.
     far: Vec<u8>,
 }
 

@@ -1,12 +1,13 @@
-//! Two different things in two carriers of one request: which carrier holds what kind of thing.
+//! Conflict of two different secrets in two carriers of one request: each carrier, and the kind of
+//! the value.
 //!
-//! `docs/spec/upstreams.md` section 4. The client is told, and never shown a value.
+//! `docs/spec/upstreams.md` section 4. The client is told the kinds, and never shown a value.
 
 use std::fmt;
 
 use http::HeaderName;
 
-/// A carrier of one request.
+/// Carrier of one request.
 #[derive(Clone, Copy)]
 pub(crate) enum CarrierName<'c> {
     Authorization,
@@ -16,7 +17,7 @@ pub(crate) enum CarrierName<'c> {
     Subprotocol,
 }
 
-/// As a list of faults names it.
+/// Writes the name as a list of faults names the carrier.
 impl fmt::Display for CarrierName<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -29,8 +30,8 @@ impl fmt::Display for CarrierName<'_> {
 }
 
 impl CarrierName<'_> {
-    /// As a sentence names it. Claude Code shows nothing of an error's message that has `x-api-key` in it, but words of its own: that
-    /// the key is invalid.
+    /// Returns the name for a sentence. Claude Code hides every error message that contains
+    /// `x-api-key`, and shows a message of its own instead: that the key is invalid.
     fn in_words(self) -> String {
         match self {
             Self::Header(name) if name.as_str() == "x-api-key" => {
@@ -41,22 +42,22 @@ impl CarrierName<'_> {
     }
 }
 
-/// A kind of value in a carrier, by its form alone: nothing is verified.
+/// Kind of a value in a carrier, by the value's form alone: nothing is verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CarrierValue {
-    /// `mt2_…`
+    /// A token that begins with `mt2_`.
     SealedToken,
-    /// A JWT as magic tokens of version 1 are.
+    /// A JWT in the form of magic tokens of version 1.
     SignedToken,
     /// A JWT that is signed in another way.
     ForeignJwt,
-    /// A key of an API, a placeholder, several values.
+    /// A key of an API, a placeholder, or several values.
     NoToken,
     Nothing,
 }
 
 impl CarrierValue {
-    /// With its article.
+    /// Returns the kind in words, with an article.
     fn words(self) -> &'static str {
         match self {
             Self::SealedToken => "a sealed magic token",
@@ -68,10 +69,11 @@ impl CarrierValue {
     }
 }
 
-/// Two carriers of one request, and what kind of thing each holds.
+/// Two carriers of one request, each with the kind of its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Conflict([CarrierEntry; 2]);
 
+/// Carrier, as named in a list of faults and as named in a sentence, with the kind of its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct CarrierEntry {
     carrier: String,
@@ -80,6 +82,7 @@ struct CarrierEntry {
 }
 
 impl Conflict {
+    /// Makes a conflict between two carriers with different values.
     pub(crate) fn between(
         first: (CarrierName<'_>, CarrierValue),
         second: (CarrierName<'_>, CarrierValue),
@@ -91,7 +94,7 @@ impl Conflict {
         }))
     }
 
-    /// Each carrier with what it holds, for machines that read lists.
+    /// Lists each carrier with the kind of its value, for machines that read lists.
     pub(crate) fn each(&self) -> Vec<String> {
         self.0.iter().map(|at| format!("{} holds {}", at.carrier, at.held.words())).collect()
     }

@@ -1,25 +1,25 @@
-//! Why a body is no question about a request (`/__magictoken/explain`).
+//! Faults of the body of a question about a request (`/__magictoken/explain`).
 
 use std::fmt;
 
 use magicproxy_core::json::form::FormFaults;
 
-/// What is wrong with a question.
+/// Fault of a question.
 #[derive(Debug, Clone)]
 pub(crate) enum QuestionFault {
-    /// It is no JSON in the form of a question.
+    /// The body is no JSON in the form of a question.
     Form(FormFaults),
-    /// It names more headers, or longer names, than anybody sends.
+    /// The question names more headers, or longer names, than any client sends.
     Headers {
-        /// The most names.
+        /// Most names.
         names: usize,
-        /// The most bytes of one.
+        /// Most bytes of one name.
         bytes: usize,
     },
 }
 
 impl QuestionFault {
-    /// Each fault for itself.
+    /// Lists the faults one by one.
     pub(super) fn each(&self) -> Vec<String> {
         match self {
             Self::Form(faults) => faults.iter().map(ToString::to_string).collect(),
@@ -28,7 +28,7 @@ impl QuestionFault {
     }
 }
 
-/// All in one line.
+/// Writes all faults in one line.
 impl fmt::Display for QuestionFault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

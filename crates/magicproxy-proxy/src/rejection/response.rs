@@ -1,4 +1,4 @@
-//! A rejection as an HTTP answer.
+//! Rejection as an HTTP response.
 
 use bytes::Bytes;
 use http::header::{
@@ -13,18 +13,21 @@ use super::shape::Problem;
 use crate::request_id::RequestId;
 use crate::settings::{RefusalMedia, RefusalShape};
 
-/// SDKs made by Stainless heed it, those of OpenAI, Anthropic and Cloudflare among them; others do not know it.
+/// Field that SDKs made by Stainless heed, including the SDKs of OpenAI, Anthropic and Cloudflare;
+/// other clients do not know the field.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// Field of RFC 9209 with the reason of the refusal.
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
-/// The longest reason phrase, in bytes: a status line is short.
+/// Longest reason phrase, in bytes: a status line is short.
 const MAX_REASON_PHRASE: usize = 200;
-/// The problem type of RFC 9457 is this and the code.
+/// Prefix of the problem type of RFC 9457; the code follows.
 pub(super) const TYPE_BASE: &str = "urn:magicproxy:problem:";
 
-/// The media type under which a client reads a problem.
+/// Media type under which a client reads a problem.
 ///
-/// RFC 9457 has one of its own, but octokit, for instance, reads JSON only under the types that it asked for: a client whose
-/// `Accept` does not admit the problem type gets the same body as `application/json`.
+/// RFC 9457 has a separate media type, but octokit, for instance, reads JSON only under the types
+/// of its `Accept`: a client whose `Accept` does not admit the problem type gets the same body as
+/// `application/json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ProblemType {
     Problem,
@@ -58,17 +61,20 @@ impl ProblemType {
     }
 }
 
-/// The schemes of `Authorization` that a 401 names (RFC 9110 section 11.6.1). Every scheme is taken, whichever is named.
+/// Schemes of `Authorization` in the challenges of a 401 (RFC 9110 section 11.6.1). The proxy
+/// accepts every scheme, whichever is named.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Challenge {
     #[default]
     BearerOrBasic,
-    /// Of an upstream whose own clients send passwords. Where `Bearer` is named, clients of container registries take its realm
-    /// for the URL of a token service, and never send the password that they have.
+    /// `Basic` alone, for an upstream whose own clients send passwords. Where `Bearer` is named,
+    /// clients of container registries take the realm for the URL of a token service, and never
+    /// send their password.
     Basic,
 }
 
-/// How a refusal is written for one client of one upstream. The status and all other header fields are the same in every form.
+/// Form of a refusal for one client of one upstream. The status and all other header fields are the
+/// same in every form.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RefusalForm {
     media: ProblemType,
@@ -77,13 +83,13 @@ pub(crate) struct RefusalForm {
 }
 
 impl RefusalForm {
-    /// For a request with these headers, until it is known which upstream it is for.
+    /// Makes the form for a request with these headers, until the request's upstream is known.
     pub(crate) fn accepted(headers: &HeaderMap) -> Self {
         let media = ProblemType::accepted(headers);
         Self { media, shape: RefusalShape::default(), challenge: Challenge::default() }
     }
 
-    /// Only what is RFC 9457 in substance is called so.
+    /// Returns the content type: the problem type only for a body that is RFC 9457 in substance.
     fn content_type(self) -> HeaderValue {
         match self.shape.media {
             RefusalMedia::Problem => self.media.as_value(),
@@ -93,7 +99,7 @@ impl RefusalForm {
 }
 
 impl Rejection {
-    /// The response to the client.
+    /// Makes the response to the client.
     pub(crate) fn to_response(&self, id: RequestId, form: RefusalForm) -> Response<Bytes> {
         let (status, code) = self.status_and_code();
         let error = self.error_type();
@@ -145,7 +151,8 @@ impl Rejection {
         response
     }
 
-    /// RFC 6750 section 3: no error code where no token was sent. Clients such as git send a password only when asked for one.
+    /// Returns the challenges. RFC 6750 section 3: no error code where no token was sent. Clients
+    /// such as git send a password only when asked for a password.
     fn challenges(&self, challenge: Challenge) -> &'static [&'static str] {
         match (challenge, self) {
             (Challenge::Basic, _) => &["Basic realm=\"magicproxy\", charset=\"UTF-8\""],
@@ -158,8 +165,9 @@ impl Rejection {
         }
     }
 
-    /// Could the same request fare better when it is sent again? Not where the request itself is at fault. And where the upstream
-    /// was asked already, what was asked for is being made, and paid for: another request would have it made once more.
+    /// True if the same request may fare better when sent again. False where the request itself is
+    /// at fault. False also where the upstream has had the request, and is doing paid work for the
+    /// request: a repetition would have the work done once more.
     fn may_help_to_repeat(&self) -> bool {
         let status = self.status();
         let at_fault = status.is_client_error()
@@ -186,8 +194,9 @@ impl Rejection {
     }
 }
 
-/// The refusal in the status line of HTTP/1.1 (RFC 9112 section 4): clients that never read the body of an error, such as those
-/// who call `raise_for_status` of Python's requests, show this.
+/// Returns the refusal for the status line of HTTP/1.1 (RFC 9112 section 4): clients that never
+/// read the body of an error, such as users of `raise_for_status` of Python's requests, show the
+/// reason phrase.
 fn reason_phrase(status: StatusCode, message: &str) -> Option<ReasonPhrase> {
     let visible = |character: &char| character.is_ascii_graphic() || *character == ' ';
     let phrase = format!("{} ({message})", status.canonical_reason().unwrap_or_default());

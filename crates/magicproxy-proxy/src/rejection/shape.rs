@@ -1,4 +1,5 @@
-//! The body of a refusal, in the shape of the API behind, so that its clients show what the proxy says.
+//! Body of a refusal, in the shape of the upstream's API, so that the API's clients show the
+//! proxy's message.
 //!
 //! Shapes are data: [`RefusalShape`]. `docs/spec/upstreams.md` section 8.
 
@@ -8,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::settings::{RefusalPart, RefusalShape, StatusWords};
 
-/// RFC 9457, with the members that API clients look for: what every shape is made of.
+/// Problem of RFC 9457, with members that API clients look for; the material of every shape.
 #[derive(Serialize)]
 pub(super) struct Problem<'a> {
     pub(super) r#type: String,
@@ -18,14 +19,14 @@ pub(super) struct Problem<'a> {
     pub(super) detail: &'a str,
     pub(super) code: &'a str,
     pub(super) request_id: String,
-    /// Many clients show this.
+    /// Message that many clients show.
     pub(super) message: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) errors: Vec<String>,
 }
 
 impl Problem<'_> {
-    /// The body in this shape, in JSON.
+    /// Writes the body in this shape, in JSON.
     pub(super) fn body(&self, shape: RefusalShape) -> Vec<u8> {
         if shape.members.is_empty() {
             return serde_json::to_vec(self).unwrap_or_default();
@@ -62,7 +63,7 @@ fn word(words: &StatusWords, status: StatusCode) -> &'static str {
     of_status(words.known, status).unwrap_or(general)
 }
 
-/// What a table has for a status.
+/// Returns the table's value for a status.
 fn of_status<T: Copy>(table: &[(u16, T)], status: StatusCode) -> Option<T> {
     table.iter().find(|(known, _)| *known == status.as_u16()).map(|(_, value)| *value)
 }

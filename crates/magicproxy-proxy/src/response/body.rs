@@ -1,4 +1,5 @@
-//! The response's body on its way down: the proxy's own words, or the upstream's, as the pipeline made it.
+//! Response body on the way down: the proxy's own words, or the upstream's body as the pipeline
+//! made it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -16,25 +17,30 @@ use crate::response::buffered_prefix::{BufferedPrefix, ExchangeGuard};
 use crate::response::header::ResponseFilter;
 use crate::transport::{Content, PooledConnection};
 
-/// After so many bytes others have their turn: a fast upstream and a fast client could else keep an event loop for themselves.
+/// Number of bytes after which other tasks have a turn: a fast upstream and a fast client could
+/// else keep an event loop busy alone.
 const PASSED_TURN_BYTES: usize = 256 * 1024;
 
-/// A response body, with what must live as long as the response does. In one box: it is moved about before it is sent.
+/// Response body, with everything that must live as long as the response. Boxed, because the body
+/// is moved several times before sending.
 #[derive(Debug)]
 pub(crate) struct ResponseBody(Box<ResponseEnd>);
 
+/// Source of a response's body, with everything that must live as long as the response.
 #[derive(Debug)]
 struct ResponseEnd {
     source: Source,
     exchange: Option<Exchange>,
-    /// Its place among the responses of the proxy's own words.
+    /// Place of the response among unread responses of the proxy's own words.
     untaken: Option<UnreadResponse>,
-    /// Why it ends before its end, while what came before has yet to be written.
+    /// Failure that ends the body early, kept while the bytes before the failure are still being
+    /// written.
     failure: Option<Box<BodyError>>,
-    /// What follows the response, where that is another protocol.
+    /// Protocol that follows the response, if the connection switches to another protocol.
     successor: Option<Successor>,
 }
 
+/// Origin of a body's bytes.
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
@@ -43,14 +49,14 @@ struct ResponseEnd {
 enum Source {
     Full(Option<Bytes>),
     Upstream(UpstreamBody),
-    /// What became of an upstream's body that was read whole.
+    /// Content made from an upstream's body that was read whole.
     Made {
         bytes: Option<Bytes>,
         _held: Keep,
     },
 }
 
-/// Something to be held.
+/// Holder of a guard that is only kept.
 struct Keep(#[expect(dead_code, reason = "it is held, and not looked at")] ExchangeGuard);
 
 impl std::fmt::Debug for Keep {
@@ -59,18 +65,19 @@ impl std::fmt::Debug for Keep {
     }
 }
 
-// What is larger takes the system's allocator a thousand instructions more.
+// For a larger value the system's allocator takes a thousand instructions more.
 const _: () = assert!(size_of::<ResponseEnd>() <= 1024);
 
-/// The request that the response is for, which ends with it.
+/// Exchange of the response's request, which ends with the response.
 #[derive(Debug)]
 struct Exchange {
     request: OngoingRequest,
-    /// When the head, or the last frame, was handed to the HTTP library.
+    /// Point in the connection's output at which the head, or the last frame, was handed to the
+    /// HTTP library.
     handed_over: FlushPoint,
 }
 
-/// Serves another protocol on the connection of a response, and ends the exchange.
+/// Function that serves another protocol on the connection of a response, and ends the exchange.
 struct Successor(Box<dyn FnOnce(OngoingRequest) + Send>);
 
 impl std::fmt::Debug for Successor {
@@ -86,20 +93,24 @@ impl Exchange {
 }
 
 impl ResponseBody {
+    /// Makes a body of the proxy's own words.
     pub(crate) fn full(bytes: Bytes) -> Self {
         Self::of(Source::Full((!bytes.is_empty()).then_some(bytes)))
     }
 
-    /// What became of an upstream's body, with what is held until it was passed down.
+    /// Makes a body from content made of an upstream's body, with a guard that is held until the
+    /// content was passed down.
     pub(crate) fn made(bytes: Bytes, held: ExchangeGuard) -> Self {
         Self::of(Source::Made { bytes: (!bytes.is_empty()).then_some(bytes), _held: Keep(held) })
     }
 
+    /// Makes a body that streams from the upstream.
     pub(crate) fn upstream(body: UpstreamBody) -> Self {
         Self::of(Source::Upstream(body))
     }
 
-    /// No content: another protocol follows the head. What serves it ends the exchange.
+    /// Makes an empty body: another protocol follows the head. The server of the other protocol
+    /// ends the exchange.
     pub(crate) fn followed_by(begin: impl FnOnce(OngoingRequest) + Send + 'static) -> Self {
         let mut body = Self::full(Bytes::new());
         body.0.successor = Some(Successor(Box::new(begin)));
@@ -116,12 +127,12 @@ impl ResponseBody {
         }))
     }
 
-    /// Is this content of the proxy's own words, which its client has yet to take?
+    /// True if this content is the proxy's own words, which the client has yet to read.
     pub(crate) fn is_own_words(&self) -> bool {
         matches!(self.0.source, Source::Full(Some(_)))
     }
 
-    /// Keeps its place until this content was taken, or its stream ended.
+    /// Holds the place among unread responses until this content was read, or the stream ended.
     pub(crate) fn hold(&mut self, untaken: UnreadResponse) {
         self.0.untaken = Some(untaken);
     }
@@ -136,7 +147,8 @@ impl ResponseBody {
         self.note_end();
     }
 
-    /// The HTTP library need not poll a body whose end it knows: note it as soon as it is known.
+    /// Notes the end as soon as the end is known: the HTTP library need not poll a body whose end
+    /// the library knows.
     fn note_end(&mut self) {
         if self.is_end_stream()
             && let Some(exchange) = &mut self.0.exchange
@@ -161,7 +173,8 @@ impl ResponseBody {
         }
     }
 
-    /// Fails when everything that came before the failure was written: the HTTP library would drop it.
+    /// Fails when everything before the failure was written: the HTTP library would drop unwritten
+    /// bytes.
     fn poll_failure(
         &mut self,
         context: &Context<'_>,
@@ -217,53 +230,54 @@ impl Body for ResponseBody {
     }
 }
 
-/// A response's body as it comes, and what belongs to it.
+/// Response body as received from the upstream, with its belongings.
 pub(crate) struct ReceivedBody {
     pub(crate) incoming: Content,
-    /// What the response came in.
+    /// HTTP version of the response.
     pub(crate) version: Version,
-    /// The connection that it comes from.
+    /// Connection of the response.
     pub(crate) lease: PooledConnection,
-    /// What was read of it already.
+    /// Beginning of the body that was read already.
     pub(crate) ahead: Option<Box<BufferedPrefix>>,
-    /// What is held until it has been passed down.
+    /// Guard that is held until the body has been passed down.
     pub(crate) held: Option<ExchangeGuard>,
-    /// Its place among those in progress.
+    /// Place of the exchange among exchanges in progress.
     pub(crate) exchange: Holding,
 }
 
-/// How a response's body passes.
+/// Treatment of a response's body.
 pub(crate) struct BodyTreatment {
     pub(crate) pipeline: Pipeline,
-    /// What passes of its trailers.
+    /// Filter of the body's trailers.
     pub(crate) filter: ResponseFilter,
     pub(crate) idle: IdleTimer,
 }
 
-/// The upstream's body.
+/// Body of the upstream's response.
 pub(crate) struct UpstreamBody {
     incoming: Content,
-    /// What the response came in.
+    /// HTTP version of the response.
     version: Version,
     pipeline: Pipeline,
-    /// What passes of its trailers.
+    /// Filter of the body's trailers.
     filter: ResponseFilter,
     idle: IdleTimer,
-    /// How long a short end is held back.
+    /// Timer of a short end that is held back.
     moment: MomentTimer,
-    /// What was read of it before its head was passed on.
+    /// Beginning of the body, read before the head was passed on.
     ahead: Option<Box<BufferedPrefix>>,
-    /// Held until this body is no more.
+    /// Guard that is held until this body is dropped.
     _held: Option<ExchangeGuard>,
-    /// Likewise.
+    /// Place of the exchange, held as long.
     _exchange: Holding,
-    /// The connection it comes from, to be given back at the end; dropped before the end, it is closed.
+    /// Connection of the body, to be given back at the end; dropped before the end, the connection
+    /// is closed.
     lease: Option<PooledConnection>,
-    /// Trailers that wait for the last bytes to go first.
+    /// Trailers that wait until the last bytes have gone.
     trailers: Option<Frame<Bytes>>,
-    /// Nothing more comes from the upstream; the pipeline may still hold something.
+    /// True if nothing more comes from the upstream; the pipeline may still hold bytes.
     ended: bool,
-    /// Bytes that went on since others had their turn.
+    /// Bytes that were passed on since other tasks had a turn.
     passed: usize,
 }
 
@@ -274,8 +288,9 @@ impl std::fmt::Debug for UpstreamBody {
 }
 
 impl UpstreamBody {
-    /// What was received, as it passes: its bytes by `pipeline`, which looks for the credential in them, its trailers by `filter`.
-    /// Neither can be changed afterwards.
+    /// Makes the body from received content: the bytes go through `pipeline`, which searches the
+    /// bytes for the credential, and the trailers through `filter`. Neither can be changed
+    /// afterwards.
     pub(crate) fn new(received: ReceivedBody, passage: BodyTreatment) -> Self {
         let ReceivedBody { incoming, version, lease, ahead, held, exchange } = received;
         let BodyTreatment { pipeline, filter, idle } = passage;
@@ -296,7 +311,7 @@ impl UpstreamBody {
         };
         body.note_source_end();
         if body.ended {
-            // There is nothing for it, not even an end.
+            // The pipeline has no work, not even an end to process.
             body.pipeline = Pipeline::default();
         }
         body
@@ -309,7 +324,7 @@ impl UpstreamBody {
         }
     }
 
-    /// A stream that ends without saying so was broken off.
+    /// True if the upstream broke an HTTP/2 stream off: the stream ended without an end mark.
     fn is_broken_off(&self) -> bool {
         self.version == Version::HTTP_2 && !self.incoming.is_end_stream()
     }
@@ -321,7 +336,7 @@ impl UpstreamBody {
         }
     }
 
-    /// Lets others have their turn, and asks to be polled again.
+    /// Gives other tasks a turn, and asks to be polled again.
     fn yield_turn<T>(&mut self, context: &Context<'_>) -> Poll<T> {
         self.passed = 0;
         context.waker().wake_by_ref();
@@ -351,7 +366,8 @@ impl UpstreamBody {
 }
 
 impl UpstreamBody {
-    /// Nothing comes: an end that is held back goes on after a moment, and the wait is over when it lasts too long.
+    /// Waits while nothing comes: an end that is held back goes on after a moment, and the wait
+    /// fails when it lasts too long.
     fn poll_waiting(&mut self, context: &mut Context<'_>) -> Poll<Result<Bytes, BodyError>> {
         if self.pipeline.holds_short_end() && self.moment.poll_passed(context).is_ready() {
             let end = self.pipeline.release_short_end();

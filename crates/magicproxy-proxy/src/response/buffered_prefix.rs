@@ -1,4 +1,5 @@
-//! The beginning of a response's body, read before its head is passed on: `docs/spec/state.md` section 3.4.
+//! Beginning of a response's body, read before the head is passed on: `docs/spec/state.md` section
+//! 3.4.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -10,22 +11,24 @@ use crate::admission::Holding;
 use crate::http::body::BodyError;
 use crate::transport::Content;
 
-/// What the exchange holds until its response was passed down.
+/// Guard that the exchange holds until the response was passed down.
 pub(crate) type ExchangeGuard = Box<dyn Send>;
 
-/// What was read: in one piece, so that many small pieces take no more room than one large one.
+/// Bytes read ahead: in one piece, so that many small pieces take no more room than one large
+/// piece.
 #[derive(Debug)]
 pub(crate) struct BufferedPrefix {
     data: Bytes,
     trailers: Option<Frame<Bytes>>,
     broken: Option<BodyError>,
     whole: bool,
-    /// What is held of memory for it.
+    /// Memory that is reserved for the bytes.
     buffered: Option<Holding>,
 }
 
 impl BufferedPrefix {
-    /// Reads until the end, or until more bytes have come than the `buffered` ones; a silence of `idle` breaks it off.
+    /// Reads until the end, or until more bytes have come than `buffered` holds; a silence of
+    /// `idle` breaks the reading off.
     pub(crate) async fn read(
         incoming: &mut Content,
         mut buffered: Holding,
@@ -59,22 +62,22 @@ impl BufferedPrefix {
         Self { data: data.freeze(), trailers, broken, whole, buffered: Some(buffered) }
     }
 
-    /// The body, where that is all of it.
+    /// Returns the body, if the body was read to the end.
     pub(crate) fn whole(&self) -> Option<&Bytes> {
         self.whole.then_some(&self.data)
     }
 
-    /// How many bytes of it are still to be passed on.
+    /// Returns the number of bytes still to be passed on.
     pub(super) fn length(&self) -> u64 {
         self.data.len() as u64
     }
 
-    /// Is nothing left of it to be passed on, and nothing to come behind it?
+    /// True if nothing is left to be passed on, and nothing will follow.
     pub(super) fn is_spent(&self) -> bool {
         self.whole && self.data.is_empty() && self.trailers.is_none() && self.broken.is_none()
     }
 
-    /// What comes next of it.
+    /// Returns the next frame.
     pub(super) fn next(&mut self) -> Option<Result<Frame<Bytes>, BodyError>> {
         if !self.data.is_empty() {
             self.buffered = None;

@@ -1,4 +1,4 @@
-//! Response headers and trailers on their way down.
+//! Response headers and trailers on the way down.
 
 use std::sync::Arc;
 
@@ -12,32 +12,33 @@ use crate::http::header::{announced_trailers, is_forbidden_trailer, nominated, r
 use crate::mask::SecretMask;
 use crate::version::VERSION;
 
-/// The field that every response of the upstream bears.
+/// Field that every response of the upstream bears.
 const MARK: HeaderName = HeaderName::from_static("x-magic-api-proxy");
-/// A token for what a request made: `state.md` section 4.
+/// Field with a token for the thing that a request created: `state.md` section 4.
 pub(crate) const RECEIPT: HeaderName = HeaderName::from_static("magic-receipt");
-/// How often a token may still be used: `state.md` section 6. An upstream may have these of its own.
+/// Field with the remaining uses of a token: `state.md` section 6. An upstream may have such
+/// fields, too.
 pub(crate) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// What the proxy says in the head of a response, and nobody says behind it.
+/// Fields that the proxy sets in the head of a response, and never allows in trailers.
 static OURS: [HeaderName; 4] = [MARK, RECEIPT, RATE_LIMIT, RATE_LIMIT_POLICY];
 
 /// Fields that would bind the client to the upstream's host or protocol instead of the proxy's.
 static MISDIRECTING: [HeaderName; 3] =
     [header::ALT_SVC, header::STRICT_TRANSPORT_SECURITY, header::PUBLIC_KEY_PINS];
 
-/// How a body is encoded.
+/// Content coding of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Coding {
     Identity,
-    /// gzip and nothing else.
+    /// Gzip alone.
     Gzip,
     Other,
 }
 
 impl Coding {
-    /// However its server spells it.
+    /// Reads the coding from the headers, in any spelling.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         if !headers.contains_key(header::CONTENT_ENCODING) {
             return Self::Identity;
@@ -58,14 +59,17 @@ impl Coding {
     }
 }
 
-/// Which fields of an upstream's response pass, in its head and in its trailer section: none that concerns a connection, none that
-/// is the proxy's to set, none that the operator drops, and the credential in none of their names and values.
+/// Filter of the fields of an upstream's response, in the head and in the trailer section. Removes
+/// fields that concern a connection, fields that only the proxy sets, and fields that the operator
+/// drops; masks the credential in values, and removes fields with the credential in the name. Made
+/// for each response; the head must be filtered before the trailers, because the head's
+/// `Connection` names fields of both.
 #[derive(Debug, Default)]
 pub(crate) struct ResponseFilter {
     secret_mask: Option<SecretMask>,
-    /// What the operator lets no client see. In the head it was dropped already.
+    /// Fields that the operator hides from clients. In the head these fields were dropped already.
     dropped: Arc<[HeaderName]>,
-    /// The names that the head's `Connection` holds.
+    /// Names listed in the head's `Connection`.
     named: Vec<HeaderName>,
 }
 
@@ -74,8 +78,8 @@ impl ResponseFilter {
         Self { secret_mask, dropped, named: Vec::new() }
     }
 
-    /// Filters a head. The length of a body that does not come (HEAD, 304) is kept as a number; every other length is the HTTP
-    /// library's.
+    /// Filters a head. The length of a body that does not come (HEAD, 304) is kept as a number;
+    /// every other length is set by the HTTP library.
     pub(crate) fn head(&mut self, head: &mut Parts, method: &Method) {
         let length = bodiless_length(head, method);
         self.named = nominated(&head.headers);
@@ -98,19 +102,21 @@ impl ResponseFilter {
             mask(&mut head.headers, secret_mask);
         }
         head.headers.insert(MARK, HeaderValue::from_static(VERSION));
-        // Each hop has its own version (RFC 9112 section 2.3): an upstream's would say how long a client's connection lasts, and
-        // take the framing from content of unknown length.
+        // Each hop has a separate version (RFC 9112 section 2.3): an upstream's version would
+        // decide how long a client's connection lasts, and would remove the framing from content of
+        // unknown length.
         head.version = Version::HTTP_11;
         let phrase = self.reason_phrase(head);
-        // The HTTP library's notes of the upstream's connection, the spelling of names among them.
+        // The HTTP library's notes on the upstream's connection, including the spelling of names.
         head.extensions.clear();
         if let Some(phrase) = phrase {
             head.extensions.insert(phrase);
         }
     }
 
-    /// The upstream's reason phrase, without the credential; an empty one for a status that has no name, for which the HTTP
-    /// library would make one up. `None` where the phrase is the status's own.
+    /// Returns the upstream's reason phrase, without the credential; an empty phrase for a status
+    /// without a name, for which the HTTP library would invent a phrase. `None` where the phrase is
+    /// the status's own.
     fn reason_phrase(&self, head: &mut Parts) -> Option<ReasonPhrase> {
         let phrase = head.extensions.remove::<ReasonPhrase>();
         let masked =
@@ -124,7 +130,8 @@ impl ResponseFilter {
         }
     }
 
-    /// Keeps of a trailer section what cannot change the message it follows (RFC 9110 section 6.5.1), and would pass in its head.
+    /// Removes trailers that could change the message before them (RFC 9110 section 6.5.1), or
+    /// would not pass in the head.
     pub(crate) fn trailers(&self, trailers: &mut HeaderMap) {
         remove_all(trailers, |name| !self.passes_in_trailers(name), |_| {});
         if let Some(secret_mask) = &self.secret_mask {
@@ -140,7 +147,8 @@ impl ResponseFilter {
         !only_in_heads && !self.conceals(name)
     }
 
-    /// Does the field concern one connection, by the upstream's own word, or would its name tell the credential?
+    /// True if the field concerns one connection, by the upstream's own word, or if the field's
+    /// name holds the credential.
     fn conceals(&self, name: &HeaderName) -> bool {
         self.named.contains(name)
             || self.secret_mask.as_ref().is_some_and(|secret_mask| secret_mask.is_in_name(name))
@@ -154,8 +162,9 @@ fn bodiless_length(head: &Parts, method: &Method) -> Option<u64> {
     head.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Can the credential be found in this body, had the upstream put it there? In gzip it can, though nobody asked for it: files are
-/// kept so. A part of a compressed body says nothing without what stands before it.
+/// True if the credential can be found in this body, had the upstream put the credential there.
+/// Unrequested gzip is searchable, too: files are stored in gzip. A part of a compressed body
+/// cannot be read without the bytes before the part.
 pub(crate) fn is_searchable(head: &Parts, coding: Coding) -> bool {
     match coding {
         Coding::Identity => true,
@@ -165,7 +174,7 @@ pub(crate) fn is_searchable(head: &Parts, coding: Coding) -> bool {
     }
 }
 
-/// RFC 9110 section 14.4: `bytes 0-499/1234`. Several parts have no such field.
+/// Reads `bytes 0-499/1234` (RFC 9110 section 14.4). A response of several parts has no such field.
 fn begins_at_zero(headers: &HeaderMap) -> bool {
     let mut ranges = headers.get_all(header::CONTENT_RANGE).into_iter();
     let first = ranges
@@ -175,7 +184,7 @@ fn begins_at_zero(headers: &HeaderMap) -> bool {
     first.is_some() && ranges.next().is_none()
 }
 
-/// Does no content come with this head, whatever it says of some?
+/// True if no content follows this head, whatever content the head announces.
 pub(crate) fn has_no_content(head: &Parts, method: &Method) -> bool {
     *method == Method::HEAD
         || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)

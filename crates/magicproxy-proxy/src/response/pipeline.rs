@@ -1,4 +1,5 @@
-//! What is done to the bytes of a response on their way down: inflated, scrubbed, rewritten, each only where it is needed.
+//! Stages for the bytes of a response on the way down: inflating, scrubbing and rewriting, each
+//! only where needed.
 
 #[cfg(test)]
 mod tests;
@@ -12,35 +13,36 @@ use crate::response::header::Coding;
 use crate::response::rewrite::{BodyPlan, Inflater, JsonRewriter, drop_digests};
 use crate::response::scrub::Scrubber;
 
-/// So many pieces are inflated at most in search of one that goes on.
+/// Most pieces that are inflated in one call, in search of a piece to pass on.
 const MAX_TURNS: usize = 2;
 
-/// What comes out of the stages.
+/// Output of the stages.
 #[derive(Debug)]
 pub(crate) enum PipelineOutput {
-    /// This is to be sent; it is not empty.
+    /// A piece to be sent, not empty.
     Piece(Bytes),
-    /// Nothing, until more comes.
+    /// No output, until more input comes.
     Nothing,
-    /// Nothing yet: it is to be asked again, after others had their turn.
+    /// No output yet: call again, after other tasks had a turn.
     Busy,
 }
 
-/// The stages of one body. By default there is none, and bytes pass as they are.
+/// Stages of one body. The default has no stage, and bytes pass unchanged.
 #[derive(Default)]
 pub(crate) struct Pipeline {
     input: Bytes,
     inflater: Option<Box<Inflater>>,
     scrubber: Option<Scrubber>,
     rewriter: Option<Box<JsonRewriter>>,
-    /// Has what the stages held back gone on, too?
+    /// True if the bytes held back by the stages were passed on, too.
     finished: bool,
 }
 
 impl Pipeline {
-    /// What this plan and this credential ask for. `coding` is that in which the body comes.
+    /// Makes the stages for this plan and this credential. `coding` is the content coding of the
+    /// body as received.
     ///
-    /// The credential is looked for in what the upstream said, not in what became of it.
+    /// The credential is searched for in the upstream's bytes, not in the rewritten bytes.
     pub(crate) fn new(coding: Coding, secret_mask: Option<SecretMask>, plan: BodyPlan) -> Self {
         let inflates = matches!(plan, BodyPlan::Inflate(_));
         let inflater = inflates.then(|| Box::new(Inflater::new()));
@@ -57,13 +59,15 @@ impl Pipeline {
         Self { input: Bytes::new(), inflater, scrubber, rewriter, finished: false }
     }
 
-    /// What is read here and not passed on as it comes: inflated, and searched for the credential.
+    /// Makes the stages for a body that is read here, and not passed on as received: inflated, and
+    /// searched for the credential.
     pub(crate) fn searching(coding: Coding, secret_mask: Option<SecretMask>) -> Self {
         let inflater = (coding == Coding::Gzip).then(|| Box::new(Inflater::new()));
         Self { inflater, scrubber: secret_mask.map(Scrubber::plain), ..Self::default() }
     }
 
-    /// Gives it a piece of the body. The last one must have been used up: [`Self::next`] gave `None`.
+    /// Takes a piece of the body. The last piece must have been used up: [`Self::next`] gave
+    /// [`PipelineOutput::Nothing`].
     pub(crate) fn push(&mut self, piece: Bytes) {
         match &mut self.inflater {
             Some(inflater) => inflater.push(piece),
@@ -71,14 +75,16 @@ impl Pipeline {
         }
     }
 
-    /// The next piece to be sent, never empty; [`PipelineOutput::Nothing`] when there is none until more comes, or none at all once the body
-    /// `ended`. What it does at a time is bounded, whatever the bytes are.
+    /// Returns the next piece to be sent, never empty; [`PipelineOutput::Nothing`] when there is no
+    /// piece until more input comes, or no piece at all once the body `ended`. The work of one call
+    /// is bounded, whatever the bytes are.
     pub(crate) fn next(&mut self, ended: bool) -> Result<PipelineOutput, BodyError> {
         let mut turns = 0;
         while let Some(piece) = self.inflated()? {
             turns += 1;
             let Some(passed) = self.pass(piece)? else { return Ok(PipelineOutput::Busy) };
-            // The last piece takes along what was held back: who is told of the end with it need not ask again.
+            // The last piece takes along the bytes held back: a reader who learns of the end with
+            // the last piece need not ask again.
             let passed = if ended && self.inflater.is_none() {
                 joined(passed, self.finish()?)
             } else {
@@ -98,23 +104,24 @@ impl Pipeline {
         Ok(if held.is_empty() { PipelineOutput::Nothing } else { PipelineOutput::Piece(held) })
     }
 
-    /// Will nothing come out of it, once the body has ended?
+    /// True if no output will come, once the body has ended.
     pub(crate) fn is_empty(&self) -> bool {
         self.finished || self.held() == Some(0)
     }
 
-    /// How many bytes will come out of what is in it; `None` if that is not known.
+    /// Returns the number of bytes that will come out of the bytes inside; `None` if the number is
+    /// not known.
     pub(crate) fn held(&self) -> Option<u64> {
         let known = self.inflater.is_none() && self.rewriter.is_none();
         known.then(|| (self.input.len() + self.scrubber.as_ref().map_or(0, Scrubber::held)) as u64)
     }
 
-    /// Is an end of what came held back that goes on after a moment, whatever comes?
+    /// True if an end of the input is held back that goes on after a moment, whatever input comes.
     pub(crate) fn holds_short_end(&self) -> bool {
         self.scrubber.as_ref().is_some_and(Scrubber::holds_short_end)
     }
 
-    /// Lets that end go on; it may be empty.
+    /// Releases the short end; may be empty.
     pub(crate) fn release_short_end(&mut self) -> Bytes {
         let end = self.scrubber.as_mut().map(Scrubber::release_short_end).unwrap_or_default();
         match &mut self.rewriter {
@@ -123,14 +130,15 @@ impl Pipeline {
         }
     }
 
-    /// Removes from trailers what is no longer true of the body.
+    /// Removes trailers that are no longer true of the body.
     pub(crate) fn filter_trailers(&self, trailers: &mut HeaderMap) {
         if self.rewriter.is_some() {
             drop_digests(trailers);
         }
     }
 
-    /// What comes next for the scrubber; nothing in it, where that is to go on with what it has.
+    /// Returns the next input of the scrubber; empty input where the scrubber is to go on with
+    /// earlier input.
     fn inflated(&mut self) -> Result<Option<Bytes>, BodyError> {
         if self.scrubber.as_ref().is_some_and(Scrubber::is_busy) {
             return Ok(Some(Bytes::new()));
@@ -141,7 +149,8 @@ impl Pipeline {
         }
     }
 
-    /// Passes a piece through the stages behind the inflater; `None` while one of them is busy with it.
+    /// Passes a piece through the stages behind the inflater; `None` while a stage is busy with the
+    /// piece.
     fn pass(&mut self, piece: Bytes) -> Result<Option<Bytes>, BodyError> {
         let scrubbed = match &mut self.scrubber {
             Some(scrubber) if scrubber.is_busy() => scrubber.resume()?,
@@ -154,7 +163,8 @@ impl Pipeline {
         }))
     }
 
-    /// What the stages hold back, each one's passed through those behind it.
+    /// Returns the bytes held back by the stages, each stage's bytes passed through the stages
+    /// behind.
     fn finish(&mut self) -> Result<Bytes, BodyError> {
         self.finished = true;
         let inflated = match &mut self.inflater {

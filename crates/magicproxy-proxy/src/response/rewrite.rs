@@ -1,8 +1,8 @@
-//! URLs of the upstream in its responses become URLs of the proxy where clients follow them: in header fields and, while they
-//! stream, in named members of JSON bodies.
+//! Rewriting of the upstream's URLs into URLs of the proxy, where clients follow URLs: in header
+//! fields and, while bodies stream, in named members of JSON bodies.
 //!
-//! `docs/spec/rewriting.md`. What is not rewritten passes byte for byte; nothing here can make a body longer to hold than
-//! a few kilobytes, whatever the upstream sends.
+//! `docs/spec/rewriting.md`. Everything else passes byte for byte. Nothing here holds back more
+//! than a few kilobytes of a body, whatever the upstream sends.
 
 mod field;
 mod gzip;

@@ -1,10 +1,13 @@
-//! An upstream that echoes the credential does not hand it to the client: it is masked, byte for byte, so that lengths stay true.
+//! Scrubber of response bodies: a credential that an upstream echoes does not reach the client. The
+//! credential is masked byte for byte, so that lengths stay true.
 //!
-//! Identity bodies are masked while they stream. A gzip body is inflated beside the stream and cut off where the credential
-//! shows. What this cannot see is written in SECURITY.md: other codings, transformed echoes, answers in ranges.
+//! Identity bodies are masked while they stream. A gzip body is inflated beside the stream, and cut
+//! off where the credential shows. The limits are written in SECURITY.md: other codings,
+//! transformed echoes, responses in ranges.
 //!
-//! The end of a piece that may be the beginning of the credential is held back until it is known how it goes on, or the body
-//! ends. A short one, as every other word ends in, goes on after a moment: `docs/spec/upstreams.md` section 5.
+//! The end of a piece that may be the beginning of the credential is held back until the next bytes
+//! are known, or the body ends. A short end, as every other word has, goes on after a moment:
+//! `docs/spec/upstreams.md` section 5.
 
 #[cfg(test)]
 mod tests;
@@ -19,24 +22,27 @@ use crate::mask::{SecretMask, fill};
 
 use crate::response::rewrite::GzipMembers;
 
-/// From so many bytes of inflated text on, a turn is over. The decoder adds its window of 32 KiB at most twice before that is seen.
+/// Bytes of inflated text after which a turn is over. The decoder adds a window of 32 KiB at most
+/// twice before the limit is checked.
 const SLICE_BYTES: usize = 64 * 1024;
-/// The most that is held back of a compressed body.
+/// Most bytes that are held back of a compressed body.
 const MAX_HELD_BYTES: usize = 256 * 1024;
 
-/// Looks at a body while it streams.
+/// Scrubber of a body while the body streams.
 pub(crate) enum Scrubber {
-    /// Identity coding.
+    /// Scrubber of the identity coding.
     Plain(PlainScrubber),
-    /// gzip.
+    /// Scrubber of gzip.
     Gzip(Box<GzipScrubber>),
 }
 
 impl Scrubber {
+    /// Makes a scrubber for a body that is not compressed.
     pub(crate) fn plain(secret_mask: SecretMask) -> Self {
         Self::Plain(PlainScrubber::new(secret_mask))
     }
 
+    /// Makes a scrubber for a gzip body that stays compressed.
     pub(crate) fn gzip(secret_mask: SecretMask) -> Self {
         let sink =
             Sink { secret_mask: secret_mask.clone(), tail: Vec::new(), found: false, seen: 0 };
@@ -45,8 +51,8 @@ impl Scrubber {
         Self::Gzip(Box::new(GzipScrubber { inflating, chunk: None, held, plain }))
     }
 
-    /// Takes a chunk and gives what may go on; it may be empty. `None` while there is more of the chunk to be looked at than one
-    /// turn of an event loop is long: then [`Self::resume`] goes on.
+    /// Takes a chunk and returns the bytes to pass on, which may be empty. `None` while the rest of
+    /// the chunk takes longer than one turn of an event loop: then [`Self::resume`] goes on.
     pub(crate) fn push(&mut self, chunk: Bytes) -> Result<Option<Bytes>, ReflectedCredential> {
         match self {
             Self::Plain(scrubber) => Ok(Some(scrubber.push(chunk))),
@@ -57,7 +63,7 @@ impl Scrubber {
         }
     }
 
-    /// Is there more to be looked at of the last chunk?
+    /// True if a part of the last chunk is still to be searched.
     pub(crate) fn is_busy(&self) -> bool {
         matches!(self, Self::Gzip(scrubber) if scrubber.chunk.is_some())
     }
@@ -70,7 +76,7 @@ impl Scrubber {
         }
     }
 
-    /// What was held back, at the end of the body.
+    /// Returns the bytes held back, at the end of the body.
     pub(crate) fn finish(&mut self) -> Bytes {
         match self {
             Self::Plain(scrubber) => scrubber.finish(),
@@ -78,7 +84,7 @@ impl Scrubber {
         }
     }
 
-    /// How many bytes are held back.
+    /// Returns the number of bytes held back.
     pub(crate) fn held(&self) -> usize {
         match self {
             Self::Plain(scrubber) => scrubber.unsent(),
@@ -89,12 +95,13 @@ impl Scrubber {
         }
     }
 
-    /// Is an end held back that is short enough to go on after a moment?
+    /// True if an end is held back that is short enough to go on after a moment.
     pub(crate) fn holds_short_end(&self) -> bool {
         self.innermost().holds_short_end()
     }
 
-    /// Gives the short end that is held back, and remembers it: whatever comes behind it to make it the credential is masked.
+    /// Releases the short end that is held back, and remembers the end: following bytes that
+    /// complete the credential are masked.
     pub(crate) fn release_short_end(&mut self) -> Bytes {
         match self {
             Self::Plain(scrubber) => scrubber.release_short_end(),
@@ -102,7 +109,7 @@ impl Scrubber {
         }
     }
 
-    /// What looks at the bytes as they are.
+    /// Returns the scrubber of the raw bytes.
     fn innermost(&self) -> &PlainScrubber {
         match self {
             Self::Plain(scrubber) => scrubber,
@@ -111,19 +118,22 @@ impl Scrubber {
     }
 }
 
+/// Scrubber of raw bytes: masks every occurrence of the secrets, and holds back an end that may
+/// begin a secret.
 pub(crate) struct PlainScrubber {
     secret_mask: SecretMask,
-    /// Bytes as they came, whose masks are in `found`.
-    /// INVARIANT: between chunks, a beginning of a secret, shorter than it.
+    /// Bytes as received; the ranges to be masked are in `found`.
+    /// INVARIANT: between chunks, a beginning of a secret, shorter than the secret.
     held: BytesMut,
-    /// How many bytes of `held` went on already, as a short end.
+    /// Number of bytes of `held` that went on already, as a short end.
     sent: usize,
-    /// Is `held` no more of any secret than may be shown?
+    /// True if `held` is no more of any secret than may be shown.
     short: bool,
-    /// Occurrences that lie, or end, in `held` or behind it. Their bytes stay as they are until they leave, because the other secret may
-    /// begin in them.
+    /// Occurrences that lie, or end, in `held` or behind `held`. Their bytes stay unmasked until
+    /// released, because the other secret may begin in the same bytes.
     found: Vec<Range<usize>>,
-    /// For each secret, where in `held` the search for it goes on; empty until something was held.
+    /// Offsets in `held`, one for each secret, at which the search goes on; empty until bytes were
+    /// held.
     next: Vec<usize>,
 }
 
@@ -158,7 +168,7 @@ impl PlainScrubber {
         self.release(self.held.len() - partial)
     }
 
-    /// How many bytes are held that did not go on.
+    /// Returns the number of bytes that are held and did not go on.
     fn unsent(&self) -> usize {
         self.held.len() - self.sent
     }
@@ -177,7 +187,7 @@ impl PlainScrubber {
         end.freeze()
     }
 
-    /// Lets the first `length` bytes go, masked, as far as they did not go before.
+    /// Releases the first `length` bytes, masked, without the bytes that went on before.
     fn release(&mut self, length: usize) -> Bytes {
         if length == 0 {
             return Bytes::new();
@@ -195,33 +205,37 @@ impl PlainScrubber {
         released.freeze()
     }
 
-    /// What is held, at the end.
+    /// Returns the bytes held, at the end.
     fn finish(&mut self) -> Bytes {
         self.release(self.held.len())
     }
 }
 
+/// Scrubber of a gzip body. Inflates a copy of the bytes, and searches the text. Ends the body
+/// where the credential shows, because compressed bytes cannot be masked without changing the
+/// length.
 pub(crate) struct GzipScrubber {
-    /// `None` once the body turned out not to be gzip that can be read from here.
+    /// Inflater; `None` once the body turned out not to be gzip that can be read from here.
     inflating: Option<GzipMembers<Sink>>,
-    /// The chunk that is being inflated, and what is still to be inflated of it.
+    /// Chunk that is being inflated, and the part still to be inflated.
     chunk: Option<(Bytes, Bytes)>,
     held: BytesMut,
-    /// Looks at the bytes as they are: the body may be no gzip at all, or have something else behind it.
+    /// Scrubber of the raw bytes: the body may be no gzip at all, or have other bytes behind the
+    /// gzip.
     plain: PlainScrubber,
 }
 
-/// How far a chunk has come.
+/// Progress of a chunk.
 enum InflateStep {
-    /// There is more of it to be inflated.
+    /// A part is still to be inflated.
     Partly,
     Wholly,
-    /// It is not gzip that can be read from here.
+    /// The body is not gzip that can be read from here.
     Not,
 }
 
 impl GzipScrubber {
-    /// Inflates no more than a slice; `None` while there is more of the chunk.
+    /// Inflates no more than a slice; `None` while more of the chunk remains.
     fn resume(&mut self) -> Result<Option<Bytes>, ReflectedCredential> {
         let Some((chunk, mut rest)) = self.chunk.take() else { return Ok(Some(Bytes::new())) };
         let inflated = self
@@ -243,7 +257,7 @@ impl GzipScrubber {
         Ok(Some(if passed.is_empty() { passed } else { self.plain.push(passed) }))
     }
 
-    /// What may go on, now that this chunk was looked at.
+    /// Returns the bytes that may go on, now that this chunk was searched.
     fn judged(&mut self, chunk: Bytes) -> Result<Bytes, ReflectedCredential> {
         if self.sink().is_some_and(|sink| sink.suspicious()) {
             self.held.extend_from_slice(&chunk);
@@ -261,7 +275,7 @@ impl GzipScrubber {
         Ok(self.held.split().freeze())
     }
 
-    /// What has come out, while the body is gzip.
+    /// Returns the sink of the inflated text, while the body is gzip.
     fn sink(&mut self) -> Option<&mut Sink> {
         self.inflating.as_mut()?.sink()
     }
@@ -289,16 +303,17 @@ fn inflate(inflating: &mut GzipMembers<Sink>, rest: &mut Bytes) -> InflateStep {
     if inflating.flush().is_ok() { InflateStep::Wholly } else { InflateStep::Not }
 }
 
-/// Where the inflated text goes: only its last bytes are kept.
+/// Sink of the inflated text: only the last bytes are kept.
 struct Sink {
     secret_mask: SecretMask,
     tail: Vec<u8>,
     found: bool,
-    /// How many bytes have come since somebody set it to 0.
+    /// Number of bytes written since `seen` was set to 0.
     seen: usize,
 }
 
 impl Sink {
+    /// True if the text ends in more of the credential's beginning than may be shown.
     fn suspicious(&self) -> bool {
         self.secret_mask.ends_in_much(&self.tail)
     }

@@ -1,14 +1,17 @@
-//! How long connections may be used, so that a change of the upstream's addresses is followed though they never rest.
+//! Ages of connections: limits on the use of a connection, so that a change of the upstream's
+//! addresses is followed though connections never rest.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// The part of the longest age by which connections retire earlier, at most: those made together do not end together.
+/// Divisor of the longest age; the quotient is the most by which connections retire earlier, so
+/// that connections made together do not end together.
 const SPREAD: u32 = 10;
-/// The golden ratio in 32 bits: the multiples of it are spread evenly, however many there are.
+/// Golden ratio in 32 bits: multiples of the golden ratio are spread evenly, however many there
+/// are.
 const STEP: u32 = 0x9E37_79B9;
 
-/// The ages of one origin's connections.
+/// Ages of one origin's connections.
 #[derive(Debug)]
 pub(super) struct Ages {
     longest: Duration,
@@ -20,7 +23,7 @@ impl Ages {
         Self { longest, made: AtomicU32::new(0) }
     }
 
-    /// When a connection that is made now gets its last request.
+    /// Returns the time after which a connection that is made now gets no new request.
     pub(super) fn retirement(&self) -> Instant {
         let now = Instant::now();
         now.checked_add(self.next()).unwrap_or(now)

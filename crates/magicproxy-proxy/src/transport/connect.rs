@@ -1,4 +1,5 @@
-//! New connections to the upstream: TCP, TLS where the API root says so, and HTTP/1.1, or HTTP/2 by ALPN where that is configured.
+//! New connections to the upstream: TCP, TLS where the API root says so, and HTTP/1.1, or HTTP/2 by
+//! ALPN where HTTP/2 is configured.
 
 use std::io;
 use std::sync::Arc;
@@ -27,20 +28,22 @@ use crate::settings::{
     ApiRoot, Outbound, OutboundProxy, Timeouts, UpstreamProtocol, UpstreamSettings,
 };
 
-/// So much of a response is read at once. More would not fit the core's cache, from which it is to be sent on.
+/// Most bytes of a response that are read at once. More would not fit the cache of the processor's
+/// core, from which the bytes are sent on.
 const READ_BYTES: usize = 128 * 1024;
 
-/// What a connector is told of an origin.
+/// Settings of an origin that a connector needs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Destination<'d> {
     pub(crate) root: &'d ApiRoot,
     pub(crate) protocol: UpstreamProtocol,
-    /// Trusted besides the platform's roots.
+    /// Certificates trusted besides the platform's roots.
     pub(crate) extra_roots: &'d [CertificateDer<'static>],
     pub(crate) outbound: &'d Outbound,
 }
 
 impl<'d> Destination<'d> {
+    /// Describes an origin of an upstream by the upstream's settings.
     pub(crate) fn of(upstream: &'d UpstreamSettings, root: &'d ApiRoot) -> Self {
         Self {
             root,
@@ -51,40 +54,42 @@ impl<'d> Destination<'d> {
     }
 }
 
-/// Makes connections to one origin.
+/// Connector of one origin: makes connections, and keeps none.
 pub(crate) struct Connector {
     root: ApiRoot,
-    /// To the proxy, where there is one, or the origin itself.
+    /// Dialer to the outbound proxy, where there is a proxy, or to the origin.
     dialer: Dialer,
     proxy: Option<Arc<OutboundProxy>>,
-    /// The variable that names a proxy which is not used.
+    /// Environment variable that names a proxy which is not used.
     unheeded: Option<&'static str>,
     timeouts: Timeouts,
-    /// The most streams of a connection by HTTP/2.
+    /// Most streams of a connection by HTTP/2.
     streams: usize,
     tls: Option<Tls>,
     ages: Ages,
 }
 
-/// A connection that was just made.
+/// Connection that was just made. Not in a pool yet, and no request was sent on the connection.
 pub(super) enum NewConnection {
     Http1(Connection),
     Http2(SharedConnection),
 }
 
+/// TLS towards one origin: two connectors, and the server's name.
 struct Tls {
-    /// Offers what is configured.
+    /// TLS that offers the configured protocols.
     any: TlsConnector,
-    /// An upgrade needs HTTP/1.1.
+    /// TLS that offers HTTP/1.1 only, for upgrades.
     http1: TlsConnector,
     name: ServerName<'static>,
 }
 
 impl Connector {
-    /// A connector that makes HTTP/2 connections of at most so many streams.
+    /// Makes a connector whose HTTP/2 connections have at most `streams` streams.
     ///
     /// # Errors
-    /// Those of TLS: a host that is no server name, roots that cannot be read, or none.
+    /// Returns the errors of TLS: a host that is no server name, roots that cannot be read, or no
+    /// roots.
     pub(crate) fn new(
         destination: &Destination<'_>,
         timeouts: Timeouts,
@@ -102,8 +107,8 @@ impl Connector {
         Ok(Self { root: root.clone(), dialer, proxy, unheeded, timeouts, streams, tls, ages })
     }
 
-    /// Connects within the time allowed for it, however many addresses are tried: the connection takes one place, and one socket
-    /// of the pool. `socket` is given back when the connection is closed.
+    /// Connects within the time allowed, however many addresses are tried: the connection takes one
+    /// place, and one socket of the pool. `socket` is given back when the connection is closed.
     pub(super) async fn connect(
         &self,
         kind: Kind,
@@ -155,12 +160,12 @@ impl Connector {
         }
     }
 
-    /// Makes a connection as for a request, and closes it.
+    /// Makes a connection as for a request, and closes the connection.
     pub(crate) async fn reach(&self) -> Result<(), ConnectFailure> {
         self.connect(Kind::Any, None).await.map(drop)
     }
 
-    /// TLS and HTTP on a connection of TCP. Nothing of a request is sent.
+    /// Begins TLS and HTTP on a connection of TCP. Nothing of a request is sent.
     async fn open(&self, stream: UpstreamIo, kind: Kind) -> Result<NewConnection, ConnectFailure> {
         stream.set_nodelay().map_err(|error| ConnectFailure::of_tcp(&error))?;
         let stream = match &self.proxy {
@@ -175,7 +180,8 @@ impl Connector {
             .await
             .map_err(|error| ConnectFailure::of_tls(&error))?;
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-            // Whoever answers a connection within this time answers a PING within it, too.
+            // An upstream that accepts a connection within this time answers a PING within the same
+            // time, too.
             let bounds = Http2Bounds { streams: self.streams, silence: self.timeouts.connect };
             let connection = http2_connection(stream, signals, bounds).await?;
             return Ok(NewConnection::Http2(connection.retiring(self.ages.retirement())));
@@ -199,12 +205,13 @@ impl Connector {
         ))))
     }
 
-    /// The failure of the first connection of TCP, in words for the proxy where it led there.
+    /// Returns the failure of the first connection of TCP, as a failure of the outbound proxy where
+    /// the connection led there.
     fn at_first_hop(&self, failure: ConnectFailure) -> ConnectFailure {
         if self.proxy.is_some() { failure.of_proxy() } else { failure }
     }
 
-    /// What an address stands for that takes connections and says nothing.
+    /// Returns the fault of an address that takes connections and stays silent.
     fn silence(&self) -> ConnectFault {
         match (&self.proxy, &self.tls) {
             (Some(_), _) => ConnectFault::Proxy(ProxyFault::Timeout),
@@ -214,7 +221,8 @@ impl Connector {
     }
 }
 
-/// Until when an address may take for what follows TCP: half of the time, as long as there are others.
+/// Returns the deadline of an address for the steps after TCP: half of the time left, as long as
+/// other addresses remain.
 fn share_of(deadline: Instant, others: &Candidates) -> Instant {
     if others.is_empty() {
         return deadline;
@@ -258,8 +266,8 @@ where
 {
     let mut builder = http1::Builder::new();
     builder.max_header_size(MAX_HEAD_BYTES as usize).max_buf_size(READ_BYTES);
-    // RFC 9112 section 5.1: in a response, a blank before a field's colon is taken away, and its field read like any other, the
-    // ones for framing included. (In a request it is refused.)
+    // RFC 9112 section 5.1: in a response, a blank before a field's colon is removed, and the field
+    // is read like any other, framing fields included. (In a request such a blank is refused.)
     builder.allow_spaces_after_header_name_in_responses(true);
     let handshake = builder.handshake(TokioIo::new(stream)).await;
     let (sender, connection) =

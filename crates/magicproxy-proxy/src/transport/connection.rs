@@ -1,4 +1,4 @@
-//! A connection to the upstream by either protocol, and the streams of one that speaks HTTP/2.
+//! Connection to the upstream by either protocol, and the streams of a connection by HTTP/2.
 
 use std::fmt;
 use std::pin::Pin;
@@ -22,46 +22,50 @@ use crate::admission::Holding;
 use crate::downstream::RequestBody;
 use crate::http::body::BodyError;
 
-/// How long a connection that was just given back may take to get ready.
+/// Time within which a connection that was just given back must become ready.
 const READY_WITHIN: Duration = Duration::from_millis(20);
-/// How many streams one counts for that was ended early, for as long as its connection lives. Upstreams close connections on which
-/// many streams are reset, and with them every exchange on them: so such a connection gets no further stream well before.
+/// Streams that count for one stream that was ended early, for as long as the connection lives.
+/// Upstreams close connections on which many streams are reset, and end every exchange on the
+/// connection: so a connection with many resets gets no further stream well before.
 const STREAMS_OF_RESET: usize = 2;
 
-/// A connection to the upstream.
+/// Connection to the upstream. Made by the connector; requests get a connection from a pool, inside
+/// of a `PooledConnection`.
 #[derive(Debug)]
 pub(crate) enum Connection {
     Http1(ExclusiveConnection),
-    /// With room for one stream, which was taken.
+    /// A connection with room for one stream, which was taken.
     Http2(SharedConnection),
 }
 
-/// Why a request got no response.
+/// Reason for which a request got no response.
 pub(crate) enum SendError {
-    /// Not a byte of it was written.
+    /// Not a byte of the request was written.
     NotSent(Box<Request<RequestBody>>),
-    /// The upstream said that it has not processed the request, and takes no further one on this connection. The request is there
-    /// again where all of it still is.
+    /// The upstream said that the request was not processed, and takes no further request on this
+    /// connection. The request is returned where all of the request is still at hand.
     Unprocessed(Option<Box<Request<RequestBody>>>),
-    /// The client's content broke on its way up a stream.
+    /// The client's content broke on the way up a stream.
     Content(BodyError),
     /// The stream failed; some of the request may have been processed.
     Stream(h2::Error, ResponseBytes),
-    /// The same over HTTP/1.1.
+    /// The connection by HTTP/1.1 failed; some of the request may have been processed.
     Failed(hyper::Error),
 }
 
-/// What a request on a stream needs besides.
+/// Options for a request on a stream.
 pub(crate) struct StreamOptions {
-    /// For content that may have to be sent twice.
+    /// Memory for content that may have to be sent twice.
     pub(crate) memory: Option<Holding>,
-    /// The place of content that may fill the connection's window.
+    /// Slot of content that may fill the connection's window.
     pub(crate) upload: Option<UploadSlot>,
-    /// Once the other side of this is gone, the request is no longer to be sent.
+    /// Signal of the client: once the sender of this channel is gone, the request is no longer to
+    /// be sent.
     pub(crate) given_up: Option<watch::Receiver<()>>,
 }
 
 impl Connection {
+    /// Returns the HTTP version of the connection.
     pub(crate) fn version(&self) -> Version {
         match self {
             Self::Http1(_) => Version::HTTP_11,
@@ -69,8 +73,8 @@ impl Connection {
         }
     }
 
-    /// Hands the request over; over HTTP/1.1 at once, and what is returned only waits for the response, so that it need not hold the
-    /// request.
+    /// Hands the request over. Over HTTP/1.1 the request is handed over at once, and the returned
+    /// future only waits for the response, so that the future need not hold the request.
     pub(crate) fn send(
         &mut self,
         request: Request<RequestBody>,
@@ -90,7 +94,8 @@ impl Connection {
         }
     }
 
-    /// Has the socket looked at before the next request is written: one that cannot be sent again once it was.
+    /// Makes the socket look for a close before the next request is written: for a request that
+    /// cannot be sent again once written.
     pub(crate) fn look_first(&self) {
         match self {
             Self::Http1(connection) => connection.signals.look_first(),
@@ -98,7 +103,8 @@ impl Connection {
         }
     }
 
-    /// Did any of a response come to the request that was sent last? A stream tells with its failure.
+    /// Tells whether any bytes of a response came to the request that was sent last. A failed
+    /// stream tells with the stream's error.
     pub(crate) fn heard(&self) -> ResponseBytes {
         match self {
             Self::Http1(connection) => connection.signals.heard(),
@@ -106,6 +112,8 @@ impl Connection {
         }
     }
 
+    /// True if the connection can take a request now. Waits up to [`READY_WITHIN`] for a connection
+    /// by HTTP/1.1.
     pub(super) async fn is_ready(&mut self) -> bool {
         match self {
             Self::Http1(connection) => connection.is_ready().await,
@@ -113,7 +121,7 @@ impl Connection {
         }
     }
 
-    /// When it gets its last request.
+    /// Time after which the connection gets no new request.
     pub(super) fn retires_at(&self) -> Option<Instant> {
         match self {
             Self::Http1(connection) => Some(connection.retires_at),
@@ -129,12 +137,12 @@ impl Connection {
     }
 }
 
-/// A connection that carries one exchange at a time.
+/// Connection by HTTP/1.1, which carries one exchange at a time.
 #[derive(Debug)]
 pub(crate) struct ExclusiveConnection {
     sender: http1::SendRequest<RequestBody>,
     signals: Arc<Signals>,
-    /// When it gets its last request.
+    /// Time after which the connection gets no new request.
     retires_at: Instant,
 }
 
@@ -152,19 +160,20 @@ impl ExclusiveConnection {
         if sender.is_closed() || sender.is_ready() {
             return !sender.is_closed();
         }
-        // Its response was just read to the end: hyper is about to notice that too.
+        // The response was just read to the end, and hyper is about to notice the end, too.
         matches!(Box::pin(tokio::time::timeout(READY_WITHIN, sender.ready())).await, Ok(Ok(())))
     }
 }
 
-/// A connection that carries many exchanges at once. It ends when the last of its clones is dropped and its last stream has ended.
+/// Connection by HTTP/2, which carries many exchanges at once. The connection ends when the last
+/// clone is dropped and the last stream has ended.
 #[derive(Clone, Debug)]
 pub(crate) struct SharedConnection {
     requests: mpsc::UnboundedSender<StreamRequest>,
     streams: Arc<Streams>,
-    /// Of its socket.
+    /// Signals of the connection's socket.
     signals: Arc<Signals>,
-    /// When it gets its last stream; never, where nobody says so.
+    /// Time after which the connection gets no new stream; none where no time was set.
     retires_at: Option<Instant>,
 }
 
@@ -177,27 +186,29 @@ impl SharedConnection {
         Self { requests, streams, signals, retires_at: None }
     }
 
-    /// The same, which gets its last stream then.
+    /// Returns the same connection, which gets no new stream after `then`.
     pub(super) fn retiring(self, then: Instant) -> Self {
         Self { retires_at: Some(then), ..self }
     }
 
-    /// When it gets its last stream.
+    /// Time after which the connection gets no new stream.
     pub(super) fn retires_at(&self) -> Option<Instant> {
         self.retires_at
     }
 
+    /// Returns the connection's streams.
     pub(super) fn streams(&self) -> &Arc<Streams> {
         &self.streams
     }
 
-    /// Hands a request over, if there is still somebody to take it.
+    /// Hands a request over to the connection's task; false if the task has ended.
     pub(super) fn hand_over(&self, request: StreamRequest) -> bool {
         self.requests.send(request).is_ok()
     }
 
-    /// The reply to a request that was handed over; none where there was none before the connection's task ended. A request that is
-    /// handed over while the task ends may lie in its queue for as long as anybody could hand over another.
+    /// Waits for the reply to a request that was handed over; none where the connection's task
+    /// ended without a reply. A request that is handed over while the task ends may lie in the
+    /// task's queue for as long as any other request could be handed over.
     pub(super) async fn reply<T>(&self, mut reply: oneshot::Receiver<T>) -> Option<T> {
         tokio::select! {
             biased;
@@ -206,64 +217,69 @@ impl SharedConnection {
         }
     }
 
-    /// Does it take no further request?
+    /// True if the connection takes no further request.
     pub(super) fn is_closed(&self) -> bool {
         self.streams.is_retired() || self.requests.is_closed()
     }
 }
 
-/// The streams of one HTTP/2 connection.
+/// Streams of one HTTP/2 connection.
 #[derive(Default)]
 pub(super) struct Streams {
-    /// How many it may have at once: the upstream's word, and no more than ours. Zero until the upstream has spoken.
+    /// Most concurrent streams: the upstream's limit, and no more than ours. Zero until the
+    /// upstream has announced a limit.
     limit: AtomicUsize,
-    /// Gets it no further stream?
+    /// True if the connection gets no further stream.
     is_retired: AtomicBool,
     wire: Arc<WireState>,
     counted: Mutex<CountedStream>,
 }
 
+/// Counts of the streams of one connection, behind a lock.
 #[derive(Default)]
 struct CountedStream {
     open: usize,
     reset: usize,
-    /// Content that may fill the connection's window and was not sent whole yet.
+    /// Number of uploads that may fill the connection's window and are not sent whole yet.
     uploads: usize,
     idle_since: Option<Instant>,
-    /// What those pay who had streams reset, until the connection ends.
+    /// Charges of payers who had streams reset, held until the connection ends.
     charges: Vec<Charge>,
     has_ended: bool,
-    /// Wakes the connection's task.
+    /// Waker of the connection's task.
     driver: Option<Waker>,
 }
 
 impl Streams {
+    /// Returns the most concurrent streams of the connection.
     pub(super) fn limit(&self) -> usize {
         self.limit.load(Ordering::Relaxed)
     }
 
+    /// Sets the most concurrent streams of the connection.
     pub(super) fn set_limit(&self, limit: usize) {
         self.limit.store(limit, Ordering::Relaxed);
     }
 
-    /// What was noted of its bytes.
+    /// Returns the notes taken on the connection's bytes.
     pub(super) fn wire(&self) -> &Arc<WireState> {
         &self.wire
     }
 
-    /// The connection gets no further stream: the upstream takes none, or did not answer on it.
+    /// Retires the connection, which gets no further stream: the upstream takes none, or sent no
+    /// response on the connection.
     pub(super) fn retire(&self) {
         if self.is_retired.swap(true, Ordering::SeqCst) {
             return;
         }
-        // Requests that wait for a stream there are to go elsewhere.
+        // Requests that wait for a stream of this connection are to go elsewhere.
         let driver = self.counted().driver.clone();
         if let Some(driver) = driver {
             driver.wake();
         }
     }
 
-    /// Notes who is to hear that no further stream is to be opened.
+    /// Notes the task that must hear when no further stream is to be opened.
     pub(super) fn note_driver(&self, waker: &Waker) {
         let mut counted = self.counted();
         if !counted.driver.as_ref().is_some_and(|known| known.will_wake(waker)) {
@@ -271,11 +287,12 @@ impl Streams {
         }
     }
 
+    /// True if the connection gets no further stream.
     pub(super) fn is_retired(&self) -> bool {
         self.is_retired.load(Ordering::SeqCst)
     }
 
-    /// Is there room for one more?
+    /// True if there is room for one more stream with such a payload.
     pub(super) fn have_room(&self, payload: Payload) -> bool {
         if self.wire.is_clogged() {
             return false;
@@ -285,32 +302,35 @@ impl Streams {
         is_window_free && counted.open + STREAMS_OF_RESET * counted.reset < self.limit()
     }
 
+    /// True if any stream is open.
     pub(super) fn are_open(&self) -> bool {
         self.counted().open > 0
     }
 
-    /// Are more open than the upstream allows since it has thought better of it?
+    /// True if more streams are open than the upstream allows, after the upstream has lowered the
+    /// limit.
     pub(super) fn are_too_many(&self) -> bool {
         self.counted().open > self.limit()
     }
 
-    /// Have so many been reset that there will never be room again?
+    /// True if so many streams have been reset that there will never be room again.
     pub(super) fn are_used_up(&self) -> bool {
         STREAMS_OF_RESET * self.counted().reset >= self.limit()
     }
 
+    /// Counts a new stream.
     pub(super) fn begin(&self) {
         self.counted().open += 1;
     }
 
-    /// One has ended as it should.
+    /// Notes that a stream has ended properly.
     pub(super) fn end(&self) {
         let mut counted = self.counted();
         counted.open = counted.open.saturating_sub(1);
         counted.idle_since = Some(Instant::now());
     }
 
-    /// One was ended early: who did that pays for it until the connection ends.
+    /// Notes that a stream was ended early: the payer stays charged until the connection ends.
     pub(super) fn reset(&self, mut charge: Charge) {
         self.end();
         charge.end_upload();
@@ -325,7 +345,7 @@ impl Streams {
         drop(charge);
     }
 
-    /// The connection has ended.
+    /// Notes that the connection has ended.
     pub(super) fn end_all(&self) {
         let mut counted = self.counted();
         counted.has_ended = true;
@@ -335,7 +355,7 @@ impl Streams {
         drop((charges, driver));
     }
 
-    /// Since when there is none, if there is none.
+    /// Time since which no stream is open; none while a stream is open.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let counted = self.counted();
         if counted.open == 0 { counted.idle_since } else { None }
@@ -346,12 +366,13 @@ impl Streams {
     }
 }
 
-/// The place of a stream's content that may fill its connection's window, until all of it was sent.
+/// Slot of a stream's content that may fill the connection's window, held until all of the content
+/// was sent.
 #[derive(Debug)]
 pub(crate) struct UploadSlot(Arc<Streams>);
 
 impl UploadSlot {
-    /// A place, for content that needs one.
+    /// Takes a slot, for content that needs a slot.
     pub(super) fn begin(streams: &Arc<Streams>, payload: Payload) -> Option<Self> {
         (payload == Payload::Large).then(|| {
             streams.counted().uploads += 1;
@@ -375,7 +396,7 @@ impl fmt::Debug for Streams {
 type WindowTurn = Pin<Box<dyn Future<Output = Result<Response<Content>, SendError>> + Send>>;
 
 pin_project! {
-    /// Waits for a response by either protocol.
+    /// Future that waits for a response by either protocol.
     #[project = SentProjection]
     enum Sent<A> {
         Http1 { #[pin] waiting: A },

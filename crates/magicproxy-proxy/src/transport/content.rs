@@ -1,4 +1,4 @@
-//! The content of a response as it comes, by either protocol.
+//! Content of a response as it arrives, by either protocol.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -11,16 +11,17 @@ use hyper::body::Incoming;
 use super::http2::StreamContent;
 use crate::http::body::BodyError;
 
-/// The content of an upstream's response.
+/// Content of an upstream's response.
 #[derive(Debug)]
 pub(crate) enum Content {
-    /// On a connection of its own.
+    /// Content on a connection by HTTP/1.1.
     Http1(Incoming),
-    /// On a stream.
+    /// Content on a stream.
     Http2(Box<StreamContent>),
 }
 
 impl Content {
+    /// Makes the content of a response that came on a stream.
     pub(super) fn of_stream(response: Response<StreamContent>) -> Response<Self> {
         let (head, content) = response.into_parts();
         let content = Self::Http2(Box::new(content.measured(&head.headers)));

@@ -1,9 +1,10 @@
-//! From a name to a connection of TCP: Happy Eyeballs (RFC 8305), so that a dead address costs a quarter of a second and not the
-//! request.
+//! From a name to a connection of TCP: Happy Eyeballs (RFC 8305), so that a dead address costs a
+//! quarter of a second and not the request.
 //!
-//! Addresses of IPv6 and IPv4 take turns; the next one is tried when the one before has failed, or has not answered for
-//! [`ATTEMPT_DELAY`]. Addresses that failed, or were overtaken so, come last for [`FAILED_FOR`]. The system resolves both families in
-//! one call, so that there is no separate wait for either.
+//! Addresses of IPv6 and IPv4 take turns; the next address is tried when the one before has failed,
+//! or has not responded for [`ATTEMPT_DELAY`]. Addresses that failed, or were overtaken so, come
+//! last for [`FAILED_FOR`]. The system resolves both families in one call, so there is no separate
+//! wait for either.
 
 mod failed;
 #[cfg(test)]
@@ -22,16 +23,18 @@ use tokio::net::TcpStream;
 use super::failure::{ConnectFailure, ConnectFault};
 use failed::FailedAddresses;
 
-/// How long an attempt is alone before the next one begins beside it (RFC 8305 section 8).
+/// Time for which an attempt is alone before the next attempt begins beside the first (RFC 8305
+/// section 8).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
-/// Attempts at the same time, each of which takes a file; the oldest gives way to another one.
+/// Most concurrent attempts, each of which takes a file; the oldest gives way to another attempt.
 const MOST_ATTEMPTS: usize = 4;
-/// Addresses of a name that are looked at.
+/// Most addresses of a name that are tried.
 const MOST_ADDRESSES: usize = 32;
-/// How long an address comes last.
+/// Time for which a failed address comes last.
 const FAILED_FOR: Duration = Duration::from_secs(60);
 
-/// Makes connections of TCP to one host and port.
+/// Dialer of TCP connections to one host and port. Remembers addresses that failed lately: later
+/// requests need not wait for a dead address.
 #[derive(Debug)]
 pub(crate) struct Dialer {
     host: Box<str>,
@@ -44,10 +47,11 @@ impl Dialer {
         Self { host: host.into(), port, failed: FailedAddresses::default() }
     }
 
-    /// The addresses of the name, in the order in which they are to be tried; at least one.
+    /// Resolves the name to addresses, at least one, in the order in which the addresses are to be
+    /// tried.
     ///
     /// # Errors
-    /// A name that cannot be resolved.
+    /// Returns an error for a name that cannot be resolved.
     pub(crate) async fn resolve(&self) -> Result<Candidates, ConnectFailure> {
         self.look_up().await.map_err(|error| ConnectFailure::because(ConnectFault::Dns, error))
     }
@@ -64,11 +68,11 @@ impl Dialer {
         if addresses.is_empty() { Err(error) } else { Ok(Candidates { waiting: addresses.into() }) }
     }
 
-    /// Connects to the first of the candidates that answers, and takes it from them. Those that did not answer so far stay, and come
-    /// last.
+    /// Connects to the first candidate that responds, and removes the candidate. Candidates that
+    /// have not responded so far stay, and come last.
     ///
     /// # Errors
-    /// That of the address which says most, where none is left.
+    /// Returns the most telling error of all addresses, where no candidate is left.
     pub(crate) async fn connect(
         &self,
         candidates: &mut Candidates,
@@ -114,13 +118,13 @@ impl Dialer {
     /// Connects to the name.
     ///
     /// # Errors
-    /// A name that cannot be resolved, or addresses none of which answers.
+    /// Returns an error for a name that cannot be resolved, or if no address responds.
     pub(crate) async fn dial(&self) -> io::Result<TcpStream> {
         let mut candidates = self.look_up().await?;
         self.connect(&mut candidates).await.map(|(stream, _)| stream)
     }
 
-    /// What was connected to turned out to be dead: it comes last from now on.
+    /// Notes that a connected address turned out to be dead: the address comes last from now on.
     pub(crate) fn failed(&self, address: SocketAddr) {
         self.failed.note(address);
     }
@@ -130,14 +134,14 @@ impl Dialer {
     }
 }
 
-/// Addresses that were not tried, or did not answer yet.
+/// Addresses that were not tried, or did not respond yet.
 #[derive(Debug)]
 pub(crate) struct Candidates {
     waiting: VecDeque<SocketAddr>,
 }
 
 impl Candidates {
-    /// Is there nothing left to be tried?
+    /// True if no address is left to try.
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -145,6 +149,7 @@ impl Candidates {
 
 type DialFuture = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
 
+/// Attempt to connect to one address.
 struct Attempt {
     address: SocketAddr,
     connecting: DialFuture,
@@ -170,7 +175,7 @@ impl Race {
         (!self.attempts.is_empty()).then(|| self.attempts.remove(0).address)
     }
 
-    /// The next attempt that ends; `None` where there is none.
+    /// Waits for the next attempt that ends; `None` where no attempt runs.
     fn poll_finished(
         &mut self,
         context: &mut Context<'_>,
@@ -191,7 +196,8 @@ impl Race {
         }
     }
 
-    /// A host that refuses says more than a family of addresses for which there is no route.
+    /// Chooses the error to report: a host that refuses says more than a family of addresses
+    /// without a route.
     fn error(self) -> io::Error {
         let mut errors = self.errors;
         let routed = errors.iter().position(|error| !is_routeless(error));
@@ -212,7 +218,8 @@ fn is_routeless(error: &io::Error) -> bool {
     kinds.contains(&error.kind()) || error.kind() == io::ErrorKind::Unsupported
 }
 
-/// `localhost` is this machine in both families, whatever the system's table of hosts has of them (RFC 6761 section 6.3).
+/// Adds both loopback addresses for `localhost`, which is this machine in both families, whatever
+/// the system's table of hosts says (RFC 6761 section 6.3).
 fn with_loopback(mut addresses: Vec<SocketAddr>, host: &str, port: u16) -> Vec<SocketAddr> {
     if host.trim_end_matches('.').eq_ignore_ascii_case("localhost") {
         let both = [IpAddr::from(Ipv6Addr::LOCALHOST), IpAddr::from(Ipv4Addr::LOCALHOST)];
@@ -221,7 +228,8 @@ fn with_loopback(mut addresses: Vec<SocketAddr>, host: &str, port: u16) -> Vec<S
     addresses
 }
 
-/// The same addresses, each once, the families in turn, beginning with that of the first (RFC 8305 section 4).
+/// Orders the addresses, each once, with the families in turn, beginning with the family of the
+/// first (RFC 8305 section 4).
 fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let mut distinct: Vec<SocketAddr> = Vec::with_capacity(addresses.len());
     for address in addresses {

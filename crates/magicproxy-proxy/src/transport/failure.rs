@@ -1,6 +1,8 @@
-//! Why no connection to the upstream could be made: one word for each cause, as RFC 9209 section 2.3 names it.
+//! Failures to connect to the upstream: one word for each cause, as RFC 9209 section 2.3 names the
+//! causes.
 //!
-//! The table for operators is in `docs/guide/life-of-a-request.md`. What the system or the TLS library said goes to the log only.
+//! The table for operators is in `docs/guide/life-of-a-request.md`. The messages of the system and
+//! of the TLS library go to the log only.
 
 #[cfg(test)]
 mod tests;
@@ -14,19 +16,21 @@ use rustls::{
 
 use super::trust::is_authority_as_server;
 
-/// A connection that could not be made.
+/// Failure to make a connection. Made by the dialer, the connector and the tunnel, before any
+/// request is sent on the connection; only a late alert of TLS ([`Self::of_late_alert`]) may follow
+/// a request. The message is shown to clients; the cause is not.
 #[derive(Debug, thiserror::Error)]
 #[error("{fault}{hint}")]
 pub(crate) struct ConnectFailure {
     fault: ConnectFault,
-    /// What may help besides.
+    /// Remark on a possible remedy; may be empty.
     hint: Box<str>,
     step: ConnectStep,
-    /// What the system or the library said; nothing where only time ran out.
+    /// Message of the system or the library; none where only time ran out.
     cause: Option<Box<str>>,
 }
 
-/// How far a connection had come.
+/// Step at which a connection failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ConnectStep {
     Name,
@@ -36,7 +40,7 @@ pub(crate) enum ConnectStep {
     Http,
 }
 
-/// The causes that are told apart.
+/// Causes that are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ConnectFault {
     #[error("the upstream's name cannot be resolved")]
@@ -95,7 +99,7 @@ pub(crate) enum ConnectFault {
     Proxy(ProxyFault),
 }
 
-/// What is wrong with the proxy on the way.
+/// Fault of the outbound proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ProxyFault {
     #[error("cannot be resolved")]
@@ -121,12 +125,12 @@ pub(crate) enum ProxyFault {
 }
 
 impl ConnectFailure {
-    /// A failure of which nothing more is known.
+    /// Makes a failure without a known cause.
     pub(super) fn new(fault: ConnectFault) -> Self {
         Self { fault, hint: Box::default(), step: fault.step(), cause: None }
     }
 
-    /// A failure with what was said about it.
+    /// Makes a failure with the message of the cause.
     pub(super) fn because(fault: ConnectFault, cause: impl ToString) -> Self {
         Self {
             fault,
@@ -136,12 +140,12 @@ impl ConnectFailure {
         }
     }
 
-    /// Of connecting to an address.
+    /// Makes the failure of connecting to an address.
     pub(crate) fn of_tcp(error: &io::Error) -> Self {
         Self::because(ConnectFault::of_tcp(error.kind()), error)
     }
 
-    /// Of a TLS handshake.
+    /// Makes the failure of a TLS handshake.
     pub(super) fn of_tls(error: &io::Error) -> Self {
         let by_tls = error.get_ref().and_then(|cause| cause.downcast_ref::<TlsError>());
         let fault = match (by_tls, error.kind()) {
@@ -153,8 +157,9 @@ impl ConnectFailure {
         Self { step: ConnectStep::Tls, ..Self::because(fault, error) }
     }
 
-    /// Of the first request on a connection, which the upstream ended by an alert of TLS: a server of TLS 1.3 judges the client's
-    /// part of the handshake when the client may have sent its request already. `None` where there was no alert.
+    /// Makes the failure of the first request on a connection, which the upstream ended by an alert
+    /// of TLS: a server of TLS 1.3 judges the client's part of the handshake when the client may
+    /// have sent the request already. `None` where there was no alert.
     pub(crate) fn of_late_alert(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
         let mut sources = std::iter::successors(Some(error), |error| error.source());
         let failure = sources.find_map(|error| error.downcast_ref::<io::Error>())?;
@@ -163,7 +168,7 @@ impl ConnectFailure {
         of_alert.then(|| Self::of_tls(failure))
     }
 
-    /// The same failure, of the connection to the proxy on the way.
+    /// Turns the failure into a failure of the connection to the outbound proxy.
     pub(super) fn of_proxy(self) -> Self {
         let fault = match self.fault {
             ConnectFault::Dns => ProxyFault::Dns,
@@ -177,7 +182,8 @@ impl ConnectFailure {
         Self { fault: ConnectFault::Proxy(fault), step: ConnectStep::Proxy, ..self }
     }
 
-    /// The same failure, with the remark that this variable names a proxy which is not used: where there may be no other way.
+    /// Adds the remark that `variable` names a proxy which is not used, where that proxy may be the
+    /// only route.
     pub(super) fn hinting_at(self, variable: &str) -> Self {
         let fault = self.fault;
         let is_of_way = matches!(fault.step(), ConnectStep::Name | ConnectStep::Tcp);
@@ -187,13 +193,13 @@ impl ConnectFailure {
         Self { hint: if is_of_way { hint.into() } else { self.hint }, ..self }
     }
 
-    /// How far the connection had come.
+    /// Returns the step at which the connection failed.
     pub(crate) fn step(&self) -> ConnectStep {
         self.step
     }
 
-    /// May another address of the same name do better? Not where somebody answered, whatever he said: who shows a wrong certificate
-    /// is not passed over.
+    /// True if another address of the same name may do better. False where a peer responded, with
+    /// whatever content: a peer with a wrong certificate is not passed over.
     pub(super) fn is_of_address(&self) -> bool {
         matches!(
             self.fault,
@@ -201,7 +207,8 @@ impl ConnectFailure {
         )
     }
 
-    /// What happened, in words for the operator: with the library's, where ours say little.
+    /// Describes the failure for the operator, with the library's message where our words say
+    /// little.
     pub(crate) fn in_words(&self) -> String {
         match self.cause() {
             Some(cause) if self.fault.is_vague() => format!("{self}: {cause}"),
@@ -209,23 +216,23 @@ impl ConnectFailure {
         }
     }
 
-    /// What was said about it, for the log.
+    /// Returns the message of the cause, for the log.
     pub(crate) fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
     }
 
-    /// The status and the stable code.
+    /// Returns the status and the stable code.
     pub(crate) fn status_and_code(&self) -> (StatusCode, &'static str) {
         let (status, code, _) = self.kind();
         (status, code)
     }
 
-    /// The error type of RFC 9209 section 2.3.
+    /// Returns the error type of RFC 9209 section 2.3.
     pub(crate) fn error_type(&self) -> &'static str {
         self.kind().2
     }
 
-    /// The status, the stable code and the error type.
+    /// Returns the status, the stable code and the error type.
     fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         use ConnectFault::{
             Alpn, Certificate, Dns, DnsTimeout, Expired, Http, Nameless, NotTls, NotYetValid,
@@ -256,7 +263,7 @@ impl ConnectFailure {
 }
 
 impl ProxyFault {
-    /// The error type of RFC 9209 section 2.3: the proxy is the next hop.
+    /// Returns the error type of RFC 9209 section 2.3: the proxy is the next hop.
     fn error(self) -> &'static str {
         match self {
             Self::Dns => "dns_error",
@@ -287,7 +294,7 @@ impl ConnectFault {
         }
     }
 
-    /// Does the library's own word add something?
+    /// True if the library's message adds something to our words.
     fn is_vague(self) -> bool {
         matches!(
             self,
@@ -354,7 +361,7 @@ impl ConnectFault {
     }
 }
 
-/// The alert's name, with what to do about it where that is known; nothing for one without a name.
+/// Returns the alert's name, with a remedy where one is known; nothing for an alert without a name.
 fn told_by_alert(alert: &AlertDescription) -> String {
     let remedy = match alert {
         AlertDescription::NoApplicationProtocol => {
@@ -368,7 +375,8 @@ fn told_by_alert(alert: &AlertDescription) -> String {
     alert_name(alert) + remedy
 }
 
-/// The alert's name as the TLS standards write it (`unknown_ca`); nothing for one without a name.
+/// Returns the alert's name as the TLS standards write the name (`unknown_ca`); nothing for an
+/// alert without a name.
 fn alert_name(alert: &AlertDescription) -> String {
     // The standards have the American spelling.
     let name: Vec<char> =

@@ -1,7 +1,9 @@
-//! Connections by HTTP/2 to the upstream: windows that no stream can hold for itself, and no more streams than the upstream allows.
+//! Connections by HTTP/2 to the upstream: windows that no stream can hold alone, and no more
+//! streams than the upstream allows.
 //!
-//! A client that does not read its response stops its own stream when that stream's window is full. The connection's window has
-//! room for all windows of streams, so that each new one still has its own.
+//! A client that does not read a response stops only the response's stream, when the stream's
+//! window is full. The connection's window has room for the windows of all streams, so that each
+//! new stream still has a whole window.
 
 mod driver;
 mod exchange;
@@ -27,24 +29,26 @@ pub(super) use driver::StreamRequest;
 pub(super) use exchange::{StreamContent, exchange};
 pub(super) use wire::WireState;
 
-/// What the upstream may send of a response that nobody reads: as much as of one by HTTP/1.1.
+/// Bytes of a response that the upstream may send though nobody reads: as many as over HTTP/1.1.
 const RESPONSE_WINDOW: u32 = 128 * 1024;
-/// The largest window there is: RFC 9113 section 6.9.1.
+/// Largest window: RFC 9113 section 6.9.1.
 const LARGEST_WINDOW: u32 = (1 << 31) - 1;
-/// What a stream may have waiting in the HTTP library for the upstream to take it.
+/// Most bytes of a stream that wait in the HTTP library for the upstream.
 const MAX_UNSENT_REQUEST_BYTES: usize = 128 * 1024;
 
-/// How connections by HTTP/2 are bounded.
+/// Bounds of connections by HTTP/2.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Http2Bounds {
-    /// The most streams of one.
+    /// Most streams of one connection.
     pub(super) streams: usize,
-    /// How long the upstream of an open stream may be silent before it is asked whether it is there; it has as long to answer.
+    /// Time for which the upstream of an open stream may be silent before a PING is sent; the reply
+    /// may take as long again.
     pub(super) silence: Duration,
 }
 
-/// Makes a connection. It is there when the upstream has said how many streams it allows: a request beyond those would wait inside
-/// of the HTTP library, and be sent after it was given up.
+/// Makes a connection, and waits until the upstream has said how many streams are allowed: a
+/// request beyond the limit would wait inside the HTTP library, and be sent after the client gave
+/// up.
 pub(super) async fn http2_connection<S>(
     stream: S,
     signals: Arc<Signals>,
@@ -62,7 +66,7 @@ where
         .enable_push(false)
         .max_header_list_size(MAX_HEAD_BYTES)
         .max_send_buffer_size(MAX_UNSENT_REQUEST_BYTES)
-        // Until the upstream has spoken.
+        // No stream until the upstream has announced a limit.
         .initial_max_send_streams(0)
         .initial_window_size(RESPONSE_WINDOW)
         .initial_connection_window_size(window);

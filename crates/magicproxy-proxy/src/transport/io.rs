@@ -1,7 +1,7 @@
-//! A socket towards the upstream that is given up when the other side takes nothing any more.
+//! Socket towards the upstream that is given up when the upstream takes no more bytes.
 //!
-//! hyper writes what it has before it lets go of a connection. Without a limit, an exchange that was given up would hold the
-//! connections of both sides for as long as the upstream does not read.
+//! hyper writes all buffered bytes before closing a connection. Without a limit, an exchange that
+//! was given up would hold the connections of both sides for as long as the upstream does not read.
 
 use std::io::{self, Read as _};
 use std::mem::MaybeUninit;
@@ -19,13 +19,15 @@ use super::signals::Signals;
 use crate::http::turn::Turn;
 use crate::http::write_stall::WriteStall;
 
-/// So much is read at most of what the runtime has not heard of yet.
+/// Most bytes that are read while the runtime has not heard of the bytes yet.
 const LOOK_BYTES: usize = 1024;
 
+/// Socket towards the upstream, or towards the outbound proxy, with a time limit for writes. Made
+/// by the connector, below TLS.
 pub(super) struct UpstreamIo {
     stream: TcpStream,
     writes: WriteStall,
-    /// Counted until the stream is closed.
+    /// Socket, counted until the stream is closed.
     _socket: Option<Arc<Socket>>,
     turn: Turn,
     signals: Arc<Signals>,
@@ -37,17 +39,17 @@ impl UpstreamIo {
         Self { stream, writes, _socket: socket, turn: Turn::default(), signals }
     }
 
-    /// Small writes go out at once.
+    /// Sends small writes at once.
     pub(super) fn set_nodelay(&self) -> io::Result<()> {
         self.stream.set_nodelay(true)
     }
 
-    /// What its user and it tell each other.
+    /// Returns the signals between the socket and the connection's user.
     pub(super) fn signals(&self) -> Arc<Signals> {
         Arc::clone(&self.signals)
     }
 
-    /// Reads what the socket holds and the runtime has not heard of yet.
+    /// Reads bytes that the socket holds and the runtime has not heard of yet.
     fn read_unheard(&self, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let socket = SockRef::from(&self.stream);
         let read = match socket.peek(&mut [MaybeUninit::uninit()]) {
@@ -75,8 +77,9 @@ impl UpstreamIo {
     }
 }
 
-/// What a write came to. One that the other side refuses counts as done: it has closed the connection, perhaps behind a response
-/// that is there to be read, and reading tells of the end. HTTP libraries give up at a write that fails.
+/// Returns the result of a write. A write that the peer refuses counts as done: the peer has closed
+/// the connection, perhaps after sending a response that can still be read, and reading tells of
+/// the end. HTTP libraries give up at a write that fails.
 fn unless_reset(written: Poll<io::Result<usize>>, bytes: usize) -> Poll<io::Result<usize>> {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
     match written {
@@ -95,7 +98,7 @@ impl AsyncRead for UpstreamIo {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // Interim responses without end are read for nobody's good.
+        // A turn bounds the reading of interim responses without end, which help nobody.
         let looks = self.signals.is_look_due();
         if !looks {
             ready!(self.turn.poll_more(context));

@@ -1,4 +1,4 @@
-//! One origin of an upstream: what leads there, and its connections.
+//! One origin of an upstream: its connector, and its connections.
 
 use std::sync::Arc;
 
@@ -9,7 +9,8 @@ use super::pool::{
 use crate::admission::Holding;
 use crate::settings::{ApiRoot, Settings, UpstreamSettings};
 
-/// One origin of an upstream, with its own connections.
+/// One origin of an upstream, with its own connections. Made for each API root of an upstream's
+/// settings.
 #[derive(Debug)]
 pub(crate) struct Origin {
     root: ApiRoot,
@@ -34,11 +35,12 @@ impl Origin {
         })
     }
 
+    /// Returns the API root of the origin.
     pub(crate) fn root(&self) -> &ApiRoot {
         &self.root
     }
 
-    /// A connection that can be used now, at the expense of who pays for the exchange.
+    /// Acquires a connection that can be used now, at the expense of the exchange's payer.
     pub(crate) async fn acquire(
         &self,
         need: ConnectionNeed,

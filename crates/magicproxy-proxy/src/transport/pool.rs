@@ -1,9 +1,10 @@
-//! The connections to one origin: kept, shared, bounded, and waited for in turn.
+//! Pool of the connections to one origin: kept, shared, bounded, and waited for in turn.
 //!
-//! An idle connection is taken for one exchange and given back when its response has been read to the end. One that was dropped
-//! instead, has bytes left over, or is no longer ready is never used again: hyper closes a connection on which bytes come that
-//! nobody asked for. A request that finds every connection in use waits in the [queue]; one that is given up while it waits
-//! leaves the queue, and nothing of it is ever sent.
+//! An idle connection is taken for one exchange, and given back when the exchange's response has
+//! been read to the end. A connection that was dropped instead, has bytes left over, or is no
+//! longer ready is never used again: hyper closes a connection on which unsolicited bytes arrive. A
+//! request that finds every connection in use waits in the [queue]. A request that is given up
+//! while waiting leaves the queue, and nothing of the request is ever sent.
 
 mod pooled;
 mod queue;
@@ -36,56 +37,61 @@ pub(crate) use pooled::PooledConnection;
 pub(super) use pooled::{Charge, DialTurn};
 pub(crate) use sockets::{Socket, Sockets};
 
-/// Content up to here is small beside the smallest window that a connection begins with, 64 KiB (RFC 9113 section 6.9.2).
+/// Largest length of small content, in bytes: small beside the smallest window that a connection
+/// begins with, 64 KiB (RFC 9113 section 6.9.2).
 const SMALL_BYTES: u64 = 16 * 1024;
 
-/// How a pool is bounded.
+/// Bounds of a pool.
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
-    /// Connections, idle ones and those being made among them.
+    /// Most connections, including idle connections and connections being made.
     connections: usize,
-    /// Idle connections of one worker.
+    /// Most idle connections of one worker.
     idle: usize,
-    /// Places of a connection: as many streams as it may have at most, or one.
+    /// Places of a connection: the most streams of a connection by HTTP/2, or one.
     places: usize,
-    /// How long an idle connection is kept.
+    /// Time for which an idle connection is kept.
     keep: Duration,
-    /// How long a request waits.
+    /// Longest time for which a request waits.
     wait: Duration,
 }
 
-/// The pool of one origin. A connection is woken where it was made, so that idle ones are kept by worker.
+/// Pool of the connections to one origin. Idle connections are kept by worker, because a connection
+/// is woken in the worker that made the connection. Made once for each origin, and shared by all
+/// workers. Opens no connection itself: a [`DialTurn`] permits the connector to open one.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    /// Where the connections lead, for the log.
+    /// Authority of the origin, for the log.
     origin: String,
     bounds: Bounds,
     sockets: Arc<Sockets>,
     state: Mutex<State>,
 }
 
-/// What a request needs.
+/// Needs of a request: the connection's kind, and room for the content.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConnectionNeed {
     pub(crate) worker: WorkerId,
     pub(crate) kind: Kind,
     pub(crate) payload: Payload,
-    /// Now, for a request that is served at once.
+    /// Time of asking: now, for a request that is served at once.
     pub(crate) asked: Instant,
 }
 
-/// How much content a request brings. All streams of a connection share the window that the upstream gives the connection: content
-/// that the upstream leaves there stops that of all others.
+/// Size of a request's content. All streams of a connection share the window that the upstream
+/// gives the connection: content that the upstream leaves unread there stops the content of all
+/// other streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Payload {
     None,
-    /// It is sent at once, where nothing stops it.
+    /// Content that is sent at once, where nothing stops the sending.
     Small,
-    /// It may fill a window.
+    /// Content that may fill a window.
     Large,
 }
 
 impl Payload {
+    /// Classifies a body by the upper bound of its length; a body of unknown length is large.
     pub(crate) fn of(body: &RequestBody) -> Self {
         match body.size_hint().upper() {
             Some(0) => Self::None,
@@ -95,18 +101,19 @@ impl Payload {
     }
 }
 
-/// Which connections serve a request.
+/// Kind of connection that serves a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Any.
+    /// Any connection.
     Any,
-    /// A new one: those that others use too have refused it more than once.
+    /// A new connection: shared connections have refused the request more than once.
     Fresh,
-    /// A new one by HTTP/1.1: an upgraded connection is never given back, so it is never taken from the pool either.
+    /// A new connection by HTTP/1.1. An upgraded connection is never given back, so a pooled
+    /// connection is never taken for an upgrade either.
     Upgrade,
 }
 
-/// A request in the queue.
+/// Request in the queue.
 #[derive(Debug)]
 struct Waiter {
     need: ConnectionNeed,
@@ -114,31 +121,31 @@ struct Waiter {
     turn: oneshot::Sender<Turn>,
 }
 
-/// A request that asks for its turn.
+/// Request that asks for a turn.
 struct Request<'r> {
     need: ConnectionNeed,
     payer: &'r Payer,
-    /// How many wait, this one among them.
+    /// Number of waiting requests, including this request.
     waiting: usize,
 }
 
-/// What a request gets when it is its turn.
+/// Turn of a request: a connection, or permission to dial.
 #[derive(Debug)]
 enum Turn {
-    /// A connection that is there.
+    /// A connection that exists.
     Use(Connection, Charge),
-    /// Leave to make one.
+    /// Permission to make a connection.
     Connect(DialTurn),
 }
 
-/// Why there is no connection for a request.
+/// Reason for which a request gets no connection. Nothing of the request was sent.
 #[derive(Debug)]
 pub(crate) enum AcquireError {
-    /// Its client may have no more.
+    /// The client may have no more connections.
     Shortage(Shortage),
-    /// All were in use for too long that it may have.
+    /// All connections that the request may have were in use for too long.
     Busy,
-    /// A new one could not be made.
+    /// A new connection could not be made.
     Connect(ConnectFailure),
 }
 
@@ -154,12 +161,12 @@ impl From<ConnectFailure> for AcquireError {
     }
 }
 
-/// A connection for one exchange.
+/// Connection for one exchange.
 #[derive(Debug)]
 pub(super) enum AcquiredConnection {
-    /// One that was used before, or is used by others too.
+    /// A connection that was used before, or is shared with other exchanges.
     Pooled(PooledConnection),
-    /// One that is to be made.
+    /// A connection that is to be made.
     New(DialTurn, Holding),
 }
 
@@ -196,7 +203,8 @@ impl Pool {
         pool
     }
 
-    /// A connection at the expense of the exchange's payer; waits in the queue where all are in use that it may have.
+    /// Acquires a connection at the expense of the exchange's payer; waits in the queue while all
+    /// connections that the request may have are in use.
     pub(super) async fn acquire(
         self: &Arc<Self>,
         need: ConnectionNeed,
@@ -218,7 +226,8 @@ impl Pool {
         })
     }
 
-    /// Nobody overtakes those who wait.
+    /// Returns a turn without waiting, if there is one and no request waits: no request overtakes
+    /// the queue.
     fn turn_at_once(self: &Arc<Self>, need: ConnectionNeed, payer: &Payer) -> Option<Turn> {
         let mut unfit = Vec::new();
         let turn = {
@@ -232,6 +241,7 @@ impl Pool {
         turn.ok()
     }
 
+    /// Waits in the queue for a turn, for as long as [`Bounds::wait`].
     async fn wait(
         self: &Arc<Self>,
         need: ConnectionNeed,
@@ -249,7 +259,7 @@ impl Pool {
         served.ok().and_then(Result::ok).ok_or(AcquireError::Busy)
     }
 
-    /// Gives everyone their turn who can have it now.
+    /// Gives a turn to every waiting request that can be served now.
     fn dispatch(self: &Arc<Self>) {
         loop {
             let mut unfit = Vec::new();
@@ -267,7 +277,7 @@ impl Pool {
             drop(unfit);
             self.sockets.make_room();
             let Some((waiter, turn)) = served else { return };
-            // It has gone in this very moment.
+            // The request was given up at this very moment.
             if let Err(turn) = waiter.turn.send(turn) {
                 self.take_back(turn);
             }
@@ -276,7 +286,8 @@ impl Pool {
 }
 
 impl Pool {
-    /// What there is for this request: a stream of a connection that others use too, an idle connection, or leave to make one.
+    /// Finds a turn for this request: a stream of a shared connection, an idle connection, or
+    /// permission to make a connection.
     fn turn(
         self: &Arc<Self>,
         state: &mut State,
@@ -302,6 +313,8 @@ impl Pool {
         self.leave_to_connect(state, request, unfit).map(Turn::Connect)
     }
 
+    /// Permits the request to make a connection, unless the connections being made suffice for all
+    /// waiting requests, or the limit of the pool or of all sockets is reached.
     fn leave_to_connect(
         self: &Arc<Self>,
         state: &mut State,
@@ -310,7 +323,8 @@ impl Pool {
     ) -> Result<DialTurn, SkipReason> {
         let Request { need, payer, waiting } = *request;
         let shareable = need.kind != Kind::Upgrade && self.bounds.places > 1;
-        // Those that are being made will carry as many more, but no more than one large upload each.
+        // Each connection that is being made will carry as many more exchanges, but no more than
+        // one large upload.
         let waits_for_others =
             shareable && need.kind == Kind::Any && need.payload != Payload::Large;
         if waits_for_others && waiting <= state.connecting * state.expected.saturating_sub(1) {
@@ -319,7 +333,8 @@ impl Pool {
         let takes_any = need.kind == Kind::Any && (!shareable || need.payload == Payload::None);
         let none = if takes_any { SkipReason::All } else { SkipReason::Line };
         if state.open >= self.bounds.connections {
-            // Only who can use no idle one finds one here.
+            // Only a request that can use no idle connection finds one here: any other request took
+            // one before.
             unfit.extend(state.evict());
             return Err(none);
         }
@@ -338,6 +353,7 @@ impl Pool {
         Ok(DialTurn { charge, socket, connecting })
     }
 
+    /// Charges places to the payer, if the payer's shares allow the places.
     fn charge(
         self: &Arc<Self>,
         state: &mut State,
@@ -349,12 +365,14 @@ impl Pool {
         Ok(Charge { pool: Arc::clone(self), payer: payer.clone(), places, upload: None })
     }
 
-    /// A connection with fewer streams than most has larger ones.
+    /// Returns the places of one stream. A stream of a connection with fewer streams than most
+    /// takes more places.
     fn places_of_stream(&self, connection: &SharedConnection) -> usize {
         self.bounds.places.div_ceil(connection.streams().limit().max(1))
     }
 
-    /// Gives the first stream of a new connection of HTTP/2 to who made it. Nobody else finds the connection yet.
+    /// Gives the first stream of a new connection by HTTP/2 to the request that made the
+    /// connection. No other request finds the connection yet.
     fn begin_first(
         &self,
         connection: SharedConnection,
@@ -371,12 +389,12 @@ impl Pool {
         Connection::Http2(connection)
     }
 
-    /// Keeps a connection of HTTP/2 where others find it.
+    /// Shares a connection by HTTP/2, so that other requests find the connection.
     fn share(&self, connection: SharedConnection) {
         self.state().shared.push(connection);
     }
 
-    /// Takes back a connection whose exchange has ended as it should.
+    /// Takes back a connection whose exchange has ended properly.
     fn give_back(self: &Arc<Self>, connection: Connection, mut charge: Charge, worker: WorkerId) {
         let (unfit, waiting, unwatched) = {
             let mut state = self.state();
@@ -403,22 +421,23 @@ impl Pool {
         }
     }
 
-    /// A stream was ended early: its places stay charged. A connection on which that was often is no longer shared, and ends when
-    /// its other streams have ended.
+    /// Notes that a stream was ended early: the stream's places stay charged. A connection on which
+    /// streams were ended early often is no longer shared, and ends when all other streams have
+    /// ended.
     fn reset(self: &Arc<Self>, connection: &SharedConnection, charge: Charge) {
         connection.streams().reset(charge);
         let is_used_up = connection.streams().are_used_up() || connection.is_closed();
         self.left(connection, is_used_up);
     }
 
-    /// A stream was not used, or the upstream has not processed what came on it.
+    /// Takes back a stream that was not used, or whose request the upstream has not processed.
     fn unused(self: &Arc<Self>, connection: &SharedConnection, charge: Charge) {
         connection.streams().end();
         self.left(connection, connection.is_closed());
         drop(charge);
     }
 
-    /// A stream has gone: its connection may be idle now.
+    /// Notes the end of a stream: the connection may be idle now.
     fn left(self: &Arc<Self>, connection: &SharedConnection, is_used_up: bool) {
         let unwatched = {
             let mut state = self.state();
@@ -432,6 +451,7 @@ impl Pool {
         }
     }
 
+    /// Takes back a turn whose request is gone.
     fn take_back(self: &Arc<Self>, turn: Turn) {
         match turn {
             Turn::Use(connection, charge) => self.give_back(connection, charge, WorkerId::new(0)),
@@ -439,7 +459,7 @@ impl Pool {
         }
     }
 
-    /// An idle connection, to be closed.
+    /// Takes an idle connection out, to be closed.
     fn evict(&self) -> Option<Connection> {
         self.state().evict()
     }

@@ -1,8 +1,10 @@
-//! When a request is sent a second time: the table of `docs/spec/resending.md`, for every protocol and transport.
+//! Rules for sending a request a second time: the table of `docs/spec/resending.md`, for every
+//! protocol and transport.
 //!
-//! Three reasons allow a second attempt. Nothing of the request was written, so that nobody can have processed it; the upstream says
-//! that it has not; or a connection that served others before ended without a byte of a response, and the request is one that may be
-//! processed twice.
+//! Three reasons allow a second attempt. Nothing of the request was written, so nobody can have
+//! processed the request; the upstream says that the request was not processed; or a connection
+//! that served others before ended without a byte of a response, and the request may be processed
+//! twice.
 
 #[cfg(test)]
 mod tests;
@@ -15,29 +17,34 @@ use http::Method;
 use super::pool::ConnectionUse;
 use crate::downstream::RequestBody;
 
-/// How often a request is sent again at most that the upstream says it has not processed.
+/// Most repetitions of a request that the upstream says was not processed.
 const MAX_UNPROCESSED: usize = 3;
 
-/// How an attempt ended that got no response.
+/// End of an attempt that got no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AttemptEnd {
-    /// The connection was no more: not a byte of the request was written.
+    /// The connection was gone: not a byte of the request was written.
     Unwritten,
-    /// The upstream said by HTTP/2 that it has not processed the request (RFC 9113 sections 6.8 and 8.7).
+    /// The upstream said by HTTP/2 that the request was not processed (RFC 9113 sections 6.8 and
+    /// 8.7).
     Unprocessed,
-    /// The connection ended (FIN, RST, with or without TLS's `close_notify`) before a byte of a response came.
+    /// The connection ended (FIN, RST, with or without TLS's `close_notify`) before a byte of a
+    /// response came.
     Unanswered,
-    /// A response had begun, what came was none, the request's own content failed, or the upstream took nothing for too long.
+    /// A response had begun, the received bytes were no response, the request's own content failed,
+    /// or the upstream took nothing for too long.
     Failed,
 }
 
 impl AttemptEnd {
-    /// Of an attempt that failed when some of the request may have been written. `heard`: a byte of a response had come.
+    /// Classifies an attempt by HTTP/1.1 that failed when some of the request may have been
+    /// written. `heard` tells whether a byte of a response had come.
     pub(crate) fn of(error: &hyper::Error, heard: ResponseBytes) -> Self {
         if heard == ResponseBytes::Something || error.is_user() || error.is_parse() {
             return Self::Failed;
         }
-        // By TLS, a FIN without `close_notify` is an error of its own; over HTTP/2, every end of the connection is.
+        // By TLS, a FIN without `close_notify` is a separate error; over HTTP/2, every end of the
+        // connection is an error.
         match io_kind(error) {
             Some(io::ErrorKind::TimedOut) => Self::Failed,
             Some(_) => Self::Unanswered,
@@ -48,7 +55,8 @@ impl AttemptEnd {
         }
     }
 
-    /// Of a stream that failed, of whose request the upstream did not say that it has not processed it.
+    /// Classifies a failed stream, of whose request the upstream did not say that it was not
+    /// processed.
     pub(crate) fn of_stream(error: &h2::Error, heard: ResponseBytes) -> Self {
         let connection_ended = match error.get_io() {
             Some(error) => error.kind() != io::ErrorKind::TimedOut,
@@ -61,7 +69,7 @@ impl AttemptEnd {
         }
     }
 
-    /// May a request be sent again, on another connection, whose attempt ended so?
+    /// True if a request whose attempt ended so may be sent again, on another connection.
     pub(crate) fn allows(self, attempt: &Attempt) -> bool {
         match self {
             Self::Unwritten => attempt.pooled == ConnectionUse::Yes,
@@ -74,38 +82,40 @@ impl AttemptEnd {
     }
 }
 
-/// Did any of a response come?
+/// Presence of response bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ResponseBytes {
     Nothing,
     Something,
 }
 
-/// One sending of a request.
+/// One attempt to send a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Attempt {
-    /// Is its connection one that served other requests before?
+    /// Earlier use of the connection by other requests.
     pub(crate) pooled: ConnectionUse,
     pub(crate) twice: Idempotency,
-    /// How often the upstream has said so far that it has not processed the request.
+    /// Number of times that the upstream has said so far that the request was not processed.
     pub(crate) unprocessed: usize,
 }
 
-/// What it does to the API when a request is processed twice.
+/// Effect on the API when a request is processed twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Idempotency {
-    /// The method is idempotent (RFC 9110 section 9.2.2), and there is no content, which was sent and is gone.
+    /// The method is idempotent (RFC 9110 section 9.2.2), and there is no content, which would be
+    /// gone once sent.
     Harmless,
     Harmful,
 }
 
 impl Idempotency {
+    /// Classifies a request by method and content.
     pub(crate) fn of(method: &Method, body: &RequestBody) -> Self {
         if method.is_idempotent() && body.is_empty() { Self::Harmless } else { Self::Harmful }
     }
 }
 
-/// What the system or TLS said of the connection, if it is they who ended it.
+/// Returns the error of the system or of TLS, if either ended the connection.
 fn io_kind(error: &hyper::Error) -> Option<io::ErrorKind> {
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -1,4 +1,4 @@
-//! What a connection's socket and those who send requests on it tell each other.
+//! Signals between a connection's socket and the requests on the connection.
 
 use std::io;
 use std::pin::Pin;
@@ -10,33 +10,34 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::resend::ResponseBytes;
 
-/// Shared by the socket of a connection and its user.
+/// Signals shared by the socket of a connection and the connection's user.
 #[derive(Debug, Default)]
 pub(super) struct Signals {
-    /// The next read is to look at the socket itself.
+    /// True if the next read is to look at the socket itself.
     look: AtomicBool,
-    /// Something was read since the last request began.
+    /// True if bytes were read since the last request began.
     heard: AtomicBool,
 }
 
 impl Signals {
-    /// A request begins.
+    /// Notes that a request begins.
     pub(super) fn begin(&self) {
         self.heard.store(false, Ordering::Relaxed);
     }
 
-    /// Has the socket looked at before the next request is written: the runtime tells of what came only when it polls the system,
-    /// so that a FIN may lie there unseen. Takes one system call.
+    /// Makes the socket look for a close before the next request is written: the runtime learns of
+    /// new bytes only when the runtime polls the system, so a FIN may lie there unseen. Takes one
+    /// system call.
     pub(super) fn look_first(&self) {
         self.look.store(true, Ordering::Release);
     }
 
-    /// Is the socket to be looked at? Says so once.
+    /// True if the socket is to be looked at; true only once for each request to look.
     pub(super) fn is_look_due(&self) -> bool {
         self.look.load(Ordering::Relaxed) && self.look.swap(false, Ordering::Acquire)
     }
 
-    /// What came since the last request began.
+    /// Tells whether bytes came since the last request began.
     pub(super) fn heard(&self) -> ResponseBytes {
         if self.heard.load(Ordering::Relaxed) {
             ResponseBytes::Something
@@ -52,7 +53,7 @@ impl Signals {
     }
 }
 
-/// A stream, above TLS, that notes when something was read.
+/// Stream above TLS that notes when bytes were read.
 pub(super) struct WatchedStream<S> {
     stream: S,
     signals: Arc<Signals>,

@@ -1,9 +1,11 @@
-//! Whose certificates are accepted: those of the platform's authorities and the operator's, and a server's own where the operator
-//! lists it.
+//! Trust in upstreams' certificates: certificates signed by the platform's authorities or the
+//! operator's, and a server's own certificate where the operator lists the certificate.
 //!
-//! `openssl req -x509` makes a server's certificate that is an authority's too. Path building refuses it at the end of a path,
-//! though the operator gave exactly this certificate. Such a one, byte for byte, is what the operator trusts; it must still be
-//! for the host, be valid now, and not be for other uses only, and the server must have its key.
+//! `openssl req -x509` makes a server's certificate that is an authority's too. Path building
+//! refuses such a certificate at the end of a path, though the operator gave exactly this
+//! certificate. The operator trusts the listed certificate, byte for byte; the certificate must
+//! still be for the host, be valid now, and not be for other uses only, and the server must have
+//! the certificate's key.
 
 #[cfg(test)]
 mod tests;
@@ -30,10 +32,10 @@ const SERVER_USES: [ObjectIdentifier; 2] = [
     ObjectIdentifier::new_unwrap("2.5.29.37.0"),
 ];
 
-/// TLS 1.2 and 1.3, the platform's roots and the operator's.
+/// Makes a client configuration of TLS 1.2 and 1.3, with the platform's roots and the operator's.
 ///
 /// # Errors
-/// Where there are no roots at all, or one of the operator's cannot be read.
+/// Returns an error if there are no roots at all, or if one of the operator's roots cannot be read.
 pub(crate) fn client_config(roots: Vec<CertificateDer<'static>>) -> Result<ClientConfig, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = Verifier::new_with_extra_roots(roots.iter().cloned(), Arc::clone(&provider))?;
@@ -46,13 +48,14 @@ pub(crate) fn client_config(roots: Vec<CertificateDer<'static>>) -> Result<Clien
         .with_no_client_auth())
 }
 
-/// The numbers, from 1 on, of those that cannot be read as a certificate to trust.
+/// Returns the numbers, from 1 on, of roots that cannot be read as a certificate to trust.
 pub(crate) fn unreadable(roots: &[CertificateDer<'static>]) -> impl Iterator<Item = usize> {
     let fits = |root: &CertificateDer<'static>| RootCertStore::empty().add(root.clone()).is_ok();
     roots.iter().zip(1..).filter(move |(root, _)| !fits(root)).map(|(_, number)| number)
 }
 
-/// Accepts what authorities signed, and the certificates that the operator lists.
+/// Verifier that accepts certificates signed by authorities, and certificates that the operator
+/// lists.
 #[derive(Debug)]
 struct ListedVerifier {
     by_authorities: Verifier,
@@ -109,10 +112,10 @@ impl ServerCertVerifier for ListedVerifier {
     }
 }
 
-/// Is nothing wrong but who issued the certificate, as far as was looked?
+/// True if only the issuer of the certificate is wrong, as far as was checked.
 fn is_of_issuer(error: &Error) -> bool {
     match error {
-        // By another of the same name, which is no issuer of it either.
+        // Signed by another authority of the same name, which did not issue the certificate either.
         Error::InvalidCertificate(
             CertificateError::UnknownIssuer | CertificateError::BadSignature,
         ) => true,
@@ -121,7 +124,8 @@ fn is_of_issuer(error: &Error) -> bool {
     }
 }
 
-/// Verifies what does not depend on the issuer. What cannot be read is refused with the verdict of the authorities.
+/// Verifies everything that does not depend on the issuer. A certificate that cannot be read is
+/// refused with the verdict of the authorities.
 fn verify_listed(
     end_entity: &CertificateDer<'_>,
     server_name: &ServerName<'_>,
@@ -146,8 +150,9 @@ fn verify_listed(
     Ok(ServerCertVerified::assertion())
 }
 
-/// Is the certificate an authority's own, as a self-signed one is unless it says otherwise?
+/// True if the certificate is an authority's own, as a self-signed certificate is unless the
+/// certificate says otherwise.
 pub(crate) fn is_authority_as_server(error: &CertificateError) -> bool {
-    // webpki knows no plainer word for it.
+    // webpki has no plainer word for this error.
     matches!(error, CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity"))
 }

@@ -1,4 +1,5 @@
-//! A way through a proxy: `CONNECT` on a connection to it, and what is left of that when it says yes.
+//! Tunnel through an outbound proxy: `CONNECT` on a connection to the proxy, and the bare stream
+//! after the proxy's consent.
 
 use std::pin::pin;
 
@@ -14,10 +15,11 @@ use super::io::UpstreamIo;
 use crate::http::MAX_HEAD_BYTES;
 use crate::settings::{ApiRoot, OutboundProxy};
 
-/// Asks the proxy at the other end for the origin. The proxy learns its host and port, and the credential for itself goes to nobody else.
+/// Asks the outbound proxy at the other end for a tunnel to the origin. The proxy learns the
+/// origin's host and port; the proxy's own credential goes to nobody else.
 ///
 /// # Errors
-/// The proxy's refusal, or what it says instead of HTTP.
+/// Returns the proxy's refusal, or the failure of a peer that does not speak HTTP.
 pub(super) async fn through(
     stream: UpstreamIo,
     proxy: &OutboundProxy,
@@ -26,7 +28,7 @@ pub(super) async fn through(
     let broken =
         |error: hyper::Error| ConnectFailure::because(ConnectFault::Proxy(ProxyFault::Http), error);
     let mut builder = http1::Builder::new();
-    // `max_buf_size` bounds what is read beyond the head.
+    // `max_buf_size` bounds the bytes that are read beyond the head.
     builder.max_header_size(MAX_HEAD_BYTES as usize).max_buf_size(MAX_HEAD_BYTES as usize);
     let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(broken)?;
     let request =
@@ -44,7 +46,7 @@ pub(super) async fn through(
             }
         }
     });
-    // In one task, so that nothing of it outlives whoever waits for it.
+    // Both futures run in one task, so that nothing of the tunnel outlives a cancelled request.
     let mut is_driven = true;
     let upgraded = loop {
         tokio::select! {
@@ -54,7 +56,8 @@ pub(super) async fn through(
     };
     let parts = upgraded.downcast::<TokioIo<UpstreamIo>>();
     let parts = parts.map_err(|_| ConnectFailure::new(ConnectFault::Proxy(ProxyFault::Http)))?;
-    // Nobody has spoken to the origin, so nothing of it can be there: the proxy goes on talking.
+    // Nothing was sent to the origin, so these bytes cannot be the origin's: the proxy goes on
+    // talking.
     if !parts.read_buf.is_empty() {
         return Err(ConnectFailure::new(ConnectFault::Proxy(ProxyFault::Http)));
     }

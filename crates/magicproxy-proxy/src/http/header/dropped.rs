@@ -1,4 +1,4 @@
-//! What the log says of dropped request fields: names, never values.
+//! Log of dropped request fields: names, never values.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,12 +10,13 @@ use super::fields::RequestFields;
 use crate::field_names::{Meaning, is_of_the_exchange};
 use crate::request_id::RequestId;
 
-/// How many names of one upstream are warned of. Names come from clients.
+/// Most names of one upstream for which a warning is logged. Names come from clients.
 const MOST: usize = 64;
-/// Longer names are not shown: they may be secrets that somebody wrote into the wrong place.
+/// Longest name that is shown, in bytes: a longer name may be a secret that somebody wrote into the
+/// wrong place.
 const MAX_LOGGED_NAME_BYTES: usize = 64;
 
-/// The names that one upstream's operator was warned of.
+/// Names for which the operator of one upstream was warned.
 ///
 /// Reading takes no lock, and a name is added once in the life of the proxy.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ impl DroppedFields {
         Self { upstream, warned: [const { OnceLock::new() }; MOST], full: AtomicBool::new(false) }
     }
 
-    /// A log of what one request loses.
+    /// Makes a log of the fields that one request loses.
     pub(crate) fn of_request<'a>(
         &'a self,
         fields: &'a RequestFields,
@@ -40,7 +41,7 @@ impl DroppedFields {
         DroppedOfRequest { all: self, fields, id, names: listing.then(String::new) }
     }
 
-    /// Warns of a name, unless somebody was warned of it before.
+    /// Warns of a name, unless a warning was logged before.
     fn warn_once(&self, name: &HeaderName, fields: &RequestFields) {
         let (upstream, header) = (self.upstream.as_str(), name.as_str());
         if header.len() > MAX_LOGGED_NAME_BYTES
@@ -61,7 +62,7 @@ impl DroppedFields {
         }
     }
 
-    /// Remembers a name, if there is a place for it and it has none.
+    /// Remembers a name; false if the name was known, or if there is no place left.
     fn is_new(&self, name: &HeaderName) -> bool {
         for place in &self.warned {
             match place.get() {
@@ -83,17 +84,17 @@ impl DroppedFields {
     }
 }
 
-/// What one request loses. Dropped, it writes the line of the debug log.
+/// Log of the fields that one request loses. Dropping the value writes the line of the debug log.
 pub(crate) struct DroppedOfRequest<'a> {
     all: &'a DroppedFields,
     fields: &'a RequestFields,
     id: RequestId,
-    /// `None` where nobody reads them.
+    /// Names of the fields; `None` where the debug log is off.
     names: Option<String>,
 }
 
 impl DroppedOfRequest<'_> {
-    /// This field does not pass.
+    /// Notes a field that does not pass.
     pub(crate) fn note(&mut self, name: &HeaderName) {
         if is_of_the_exchange(name) || self.fields.carries_tokens(name) {
             return;

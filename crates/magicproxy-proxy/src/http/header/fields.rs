@@ -1,6 +1,8 @@
-//! The list of request fields that pass to an upstream, compiled once. `docs/spec/upstreams.md` section 10.
+//! List of the request fields that pass to an upstream, compiled once. `docs/spec/upstreams.md`
+//! section 10.
 //!
-//! A field that is not on it is dropped, from the head and from the trailer section. Tokens and rules never add to it.
+//! A field that is not on the list is dropped, from the head and from the trailer section. Tokens
+//! and rules never add to the list.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,10 +15,10 @@ use super::stripped::StrippedCarriers;
 use crate::field_names::Meaning;
 use crate::settings::{CarrierSubprotocol, PassedHeader, UpstreamSettings};
 
-/// Who put a field on the list.
+/// Origin of a field's place on the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListingSource {
-    /// Every upstream gets it.
+    /// The standard list, for every upstream.
     Standard,
     /// The upstream's preset.
     Preset,
@@ -24,41 +26,42 @@ pub enum ListingSource {
     Operator,
 }
 
-/// What becomes of a client's request field.
+/// Treatment of a client's request field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Treatment {
-    /// It is passed on.
+    /// The field is passed on.
     Passes(ListingSource),
-    /// It is not on the list.
+    /// The field is not on the list.
     Unlisted,
-    /// The operator drops it: `drop_request_headers`.
+    /// The operator drops the field: `drop_request_headers`.
     Dropped,
-    /// No upstream ever gets it.
+    /// No upstream ever gets the field.
     Never(Meaning),
 }
 
-/// The request fields that one upstream gets, as a set.
+/// Request fields that one upstream gets, as a set. Made once for each upstream. Credential and
+/// `Host` are not in the set: the proxy sets both.
 #[derive(Debug, Default)]
 pub struct RequestFields {
     names: Names,
-    /// Of the preset.
+    /// Prefixes of names, from the preset.
     prefixes: Vec<String>,
-    /// What the operator drops.
+    /// Fields that the operator drops.
     dropped: Vec<HeaderName>,
-    /// Where tokens and credentials of any upstream stand.
+    /// Fields that carry tokens and credentials of any upstream.
     carriers: Arc<[HeaderName]>,
-    /// What subprotocols of a WebSocket begin with in which tokens of any upstream stand.
+    /// Prefixes of WebSocket subprotocols that carry tokens of any upstream.
     subprotocols: Arc<[CarrierSubprotocol]>,
 }
 
 impl RequestFields {
-    /// The list of `upstream`, which is one of `all`.
+    /// Makes the list of `upstream`, which is a member of `all`.
     #[must_use]
     pub fn of(upstream: &UpstreamSettings, all: &[Arc<UpstreamSettings>]) -> Self {
         Self::new(upstream, &StrippedCarriers::new(upstream, all))
     }
 
-    /// The list of an upstream, without the fields in which tokens and credentials stand.
+    /// Makes the list of an upstream, without the fields that carry tokens and credentials.
     pub(crate) fn new(upstream: &UpstreamSettings, stripped: &StrippedCarriers) -> Self {
         let carriers = &stripped.headers;
         let listed = |headers: &[PassedHeader], by: ListingSource| {
@@ -87,12 +90,12 @@ impl RequestFields {
         }
     }
 
-    /// Does the upstream get this field?
+    /// True if the upstream gets this field.
     pub(crate) fn passes(&self, name: &HeaderName) -> bool {
         self.names.get(name).is_some() || self.passes_by_prefix(name)
     }
 
-    /// Does the upstream get this field in a trailer section?
+    /// True if the upstream gets this field in a trailer section.
     pub(crate) fn passes_as_trailer(&self, name: &HeaderName) -> bool {
         self.passes(name) && !is_forbidden_trailer(name) && !modifies_request(name)
     }
@@ -104,22 +107,24 @@ impl RequestFields {
             && !self.carriers.contains(name)
     }
 
-    /// Does the operator drop this field?
+    /// True if the operator drops this field.
     pub(crate) fn is_dropped_by_operator(&self, name: &HeaderName) -> bool {
         self.dropped.contains(name)
     }
 
-    /// Do tokens or credentials of a configured upstream stand in this field?
+    /// True if this field carries tokens or credentials of a configured upstream.
     pub(crate) fn carries_tokens(&self, name: &HeaderName) -> bool {
         self.carriers.contains(name)
     }
 
-    /// Is this item of `Sec-WebSocket-Protocol` a key in the place of a name, for any configured upstream?
+    /// True if this item of `Sec-WebSocket-Protocol` is a key in the place of a name, for any
+    /// configured upstream.
     pub(super) fn is_key_subprotocol(&self, item: &str) -> bool {
         self.subprotocols.iter().any(|prefix| prefix.key_in(item).is_some())
     }
 
-    /// What becomes of a field, and why. A field that `Connection` names is dropped besides.
+    /// Returns the treatment of a field, and the reason. A field that `Connection` names is dropped
+    /// besides.
     #[must_use]
     pub fn treatment(&self, name: &HeaderName) -> Treatment {
         if let Some(by) = self.names.get(name) {
@@ -136,7 +141,7 @@ impl RequestFields {
         }
     }
 
-    /// The list, sorted; `PREFIX-*` for the fields of one client library.
+    /// Returns the list, sorted; `PREFIX-*` for the fields of one client library.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         let names = self.names.iter().map(ToString::to_string);
@@ -147,8 +152,8 @@ impl RequestFields {
     }
 }
 
-/// Names with who listed them, by the length of their texts: names of one length are few, and comparing them costs less than
-/// hashing one.
+/// Names with the origin of each, grouped by length: names of one length are few, and comparing a
+/// few names costs less than hashing.
 #[derive(Debug, Default)]
 struct Names(Vec<Vec<(HeaderName, ListingSource)>>);
 
@@ -174,7 +179,8 @@ impl Names {
     }
 }
 
-/// RFC 9110 section 6.5.1: what decides how a request is carried out cannot come behind it.
+/// True if the field decides how a request is carried out, and so cannot come behind the request's
+/// content (RFC 9110 section 6.5.1).
 fn modifies_request(name: &HeaderName) -> bool {
     let text = name.as_str();
     matches!(text, "idempotency-key" | "prefer" | "early-data" | "pragma" | "origin")

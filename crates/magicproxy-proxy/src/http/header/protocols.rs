@@ -1,9 +1,10 @@
-//! Subprotocols that are none: keys and accounts in the place of a name.
+//! Subprotocols that are not names: keys and accounts in the place of a name.
 
 use crate::field_names::table::tables;
 
 tables! {
-    /// What subprotocols of a WebSocket begin with that carry keys, or say for whom it acts: browsers cannot set other fields.
+    /// Prefixes of WebSocket subprotocols that carry keys, or say for whom the WebSocket acts:
+    /// browsers cannot set other fields.
     pub(super) STEERING_PROTOCOLS: &str {
         "openai-insecure-api-key." => "OpenAI: a key of the realtime API",
         "openai-ephemeral-user-key." => "OpenAI: a key for a page's user",

@@ -1,4 +1,4 @@
-//! Request headers on their way up.
+//! Request headers on the way up.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,21 +12,23 @@ use super::{announced_trailers, nominated, remove_all};
 use crate::peer::Peer;
 use crate::settings::Forwarding;
 
-/// What is needed to prepare a request's headers for the upstream.
+/// Settings for preparing a request's headers for the upstream.
 pub(crate) struct RequestHeaders<'a> {
     pub(crate) forwarding: Forwarding,
-    /// What the upstream gets.
+    /// Fields that the upstream gets.
     pub(crate) fields: &'a RequestFields,
     pub(crate) peer: Peer,
-    /// A WebSocket handshake keeps its `Upgrade`.
+    /// True for a WebSocket handshake, which keeps `Upgrade`.
     pub(crate) upgrade: bool,
 }
 
 impl RequestHeaders<'_> {
-    /// Turns the client's headers into the upstream's, without credential and `Host`: those are set last, by the one who
-    /// holds the permit, so that nothing here can take them away again. `dropped` is told of each field that goes.
+    /// Turns the client's headers into the upstream's, without credential and `Host`: these are set
+    /// last, by the holder of the permit, so that nothing here can remove credential or `Host`
+    /// again. `dropped` is called with each removed field.
     ///
-    /// Gives the names that the client's `Connection` nominates, which concern the trailer section too.
+    /// Returns the names that the client's `Connection` nominates, which concern the trailer
+    /// section too.
     pub(crate) fn prepare(
         &self,
         headers: &mut HeaderMap,
@@ -46,14 +48,15 @@ impl RequestHeaders<'_> {
             headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
             limit_protocols(headers, self.fields);
         } else {
-            // A handshake alone has it (RFC 6455 section 11.3.4), and a key in it would go up with everything else.
+            // Only a handshake has this field (RFC 6455 section 11.3.4), and a key in the field
+            // would go up with everything else.
             headers.remove(header::SEC_WEBSOCKET_PROTOCOL);
         }
         self.set_forwarding(headers);
         named
     }
 
-    /// Takes away what is not on the list, and what `Connection` names.
+    /// Removes all fields that are not on the list, and all fields that `Connection` names.
     fn keep_listed(
         &self,
         headers: &mut HeaderMap,
@@ -92,27 +95,30 @@ impl RequestHeaders<'_> {
     }
 }
 
-/// Which fields of one request pass in its trailer section.
+/// Fields that pass in the trailer section of one request.
 #[derive(Debug)]
 pub(crate) struct TrailerFields {
     fields: Arc<RequestFields>,
-    /// What the head's `Connection` names: it concerns that connection in either section (RFC 9110 section 7.6.1).
+    /// Names from the head's `Connection`: such a field concerns that connection in either section
+    /// (RFC 9110 section 7.6.1).
     named: Vec<HeaderName>,
 }
 
 impl TrailerFields {
-    /// Those on the list, less `named`.
+    /// Makes the set of the fields on the list, less `named`.
     pub(crate) fn new(fields: &Arc<RequestFields>, named: Vec<HeaderName>) -> Self {
         Self { fields: Arc::clone(fields), named }
     }
 
+    /// True if the field passes in the trailer section.
     pub(super) fn pass(&self, name: &HeaderName) -> bool {
         self.fields.passes_as_trailer(name) && !self.named.contains(name)
     }
 }
 
-/// Asks the upstream for no other content coding than the ones in which an echoed credential can be found. An upstream that is not
-/// asked may choose any (RFC 9110 section 12.5.3), and a part of a compressed body cannot be searched.
+/// Asks the upstream only for content codings in which an echoed credential can be found. Without
+/// `Accept-Encoding`, an upstream may choose any coding (RFC 9110 section 12.5.3), and a part of a
+/// compressed body cannot be searched.
 fn limit_codings(headers: &mut HeaderMap) {
     let mut asked =
         headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
@@ -123,7 +129,7 @@ fn limit_codings(headers: &mut HeaderMap) {
     );
 }
 
-/// RFC 9110 section 12.5.3: is `gzip` listed with a weight other than zero?
+/// True if `gzip` is listed with a weight other than zero (RFC 9110 section 12.5.3).
 fn accepts_gzip(value: &str) -> bool {
     value.split(',').any(|item| {
         let mut parts = item.split(';').map(str::trim);
@@ -138,7 +144,8 @@ fn accepts_gzip(value: &str) -> bool {
     })
 }
 
-/// Offers the upstream no subprotocol that is none (RFC 6455 section 1.9 knows names only): no key, no account, no token.
+/// Offers the upstream only subprotocols that are names (RFC 6455 section 1.9): no key, no account,
+/// no token.
 pub(super) fn limit_protocols(headers: &mut HeaderMap, fields: &RequestFields) {
     let Entry::Occupied(mut entry) = headers.entry(header::SEC_WEBSOCKET_PROTOCOL) else { return };
     let steers = |item: &str| {
@@ -161,8 +168,8 @@ pub(super) fn limit_protocols(headers: &mut HeaderMap, fields: &RequestFields) {
     }
 }
 
-/// Is a JSON object in base64url, as tokens begin with one, at the beginning, behind a dot or behind a token's prefix? No name of a
-/// subprotocol has one.
+/// True if a JSON object in base64url, with which tokens begin, stands at the beginning, behind a
+/// dot or behind a token's prefix. No name of a subprotocol contains such an object.
 fn holds_token(item: &str) -> bool {
     let begins_token = |part: &str| {
         part.starts_with("eyJ") || part.contains("mt1_eyJ") || part.contains("mt2_eyJ")
@@ -170,7 +177,8 @@ fn holds_token(item: &str) -> bool {
     item.split('.').any(begins_token)
 }
 
-/// May this be the subprotocol of a WebSocket to whose client these were offered (RFC 6455 section 4.1)? None at all may.
+/// True if `chosen` may be the subprotocol of a WebSocket to whose client `offered` was offered
+/// (RFC 6455 section 4.1). No subprotocol at all is allowed, too.
 pub(crate) fn is_offered(offered: Option<&HeaderValue>, chosen: &HeaderMap) -> bool {
     let offered = offered.and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut chosen = chosen.get_all(header::SEC_WEBSOCKET_PROTOCOL).into_iter();
@@ -183,7 +191,8 @@ pub(crate) fn is_offered(offered: Option<&HeaderValue>, chosen: &HeaderMap) -> b
     }
 }
 
-/// Keeps of a request's trailer section what is on the list and cannot change the request.
+/// Removes from a request's trailer section every field that is not on the list, or could change
+/// the request.
 pub(crate) fn filter_request_trailers(trailers: &mut HeaderMap, fields: Option<&TrailerFields>) {
     remove_all(trailers, |name| !fields.is_some_and(|fields| fields.pass(name)), |_| {});
 }

@@ -1,10 +1,11 @@
-//! What every upstream gets of a client's request, each field with what it says.
+//! Fields of a client's request that every upstream gets, each with the field's meaning.
 
 use crate::field_names::table::tables;
 
 tables! {
-    /// Fields of HTTP itself, of content and conditions, of retries and traces, of event streams and WebSockets, of the Model Context
-    /// Protocol, of git and of browsers. None of them says for whom a request acts, or takes another resource than the target names.
+    /// Fields of HTTP itself, of content and conditions, of retries and traces, of event streams
+    /// and WebSockets, of the Model Context Protocol, of git and of browsers. No field here says
+    /// for whom a request acts, or selects another resource than the target names.
     pub(super) STANDARD: &str {
         "accept" => "which media types the client reads",
         "accept-charset" => "which character sets the client reads",

@@ -1,4 +1,5 @@
-//! Where tokens and credentials of a proxy's upstreams stand: none of it goes up as it came. `docs/spec/upstreams.md` section 4.
+//! Carriers of the tokens and credentials of a proxy's upstreams: no carrier's content goes up as
+//! received. `docs/spec/upstreams.md` section 4.
 
 use std::sync::Arc;
 
@@ -7,18 +8,19 @@ use http::header::REFERER;
 
 use crate::settings::{CarrierSubprotocol, TokenCarrier, UpstreamSettings};
 
-/// The carriers of all upstreams of a proxy, stripped from requests to one of them. What another upstream takes a secret in goes up
-/// to none: a token sent to the wrong one would.
+/// Carriers of all upstreams of a proxy, to be stripped from requests. A carrier of any upstream is
+/// stripped from requests to every upstream: a token that a client sends to the wrong upstream
+/// would else go up.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StrippedCarriers {
-    /// Headers, besides the ones that never go up.
+    /// Headers, besides the headers that never go up.
     pub(crate) headers: Arc<[HeaderName]>,
-    /// What items of `Sec-WebSocket-Protocol` begin with, besides the ones that never go up.
+    /// Prefixes of items of `Sec-WebSocket-Protocol`, besides the items that never go up.
     pub(crate) subprotocols: Arc<[CarrierSubprotocol]>,
 }
 
 impl StrippedCarriers {
-    /// Those of `all`, for requests to `own`, which is one of them.
+    /// Collects the carriers of `all`, for requests to `own`, which is a member of `all`.
     pub(crate) fn new(own: &UpstreamSettings, all: &[Arc<UpstreamSettings>]) -> Self {
         let mut headers: Vec<HeaderName> =
             all.iter().flat_map(|upstream| upstream.carrier_headers()).cloned().collect();
@@ -26,7 +28,7 @@ impl StrippedCarriers {
         if accepted.any(|carrier| matches!(carrier, TokenCarrier::Query(_)))
             || own.credential.parameter().is_some()
         {
-            // It repeats the URL of an earlier request, and with it the parameter.
+            // `Referer` repeats the URL of an earlier request, and with the URL the parameter.
             headers.push(REFERER);
         }
         let subprotocols =

@@ -1,4 +1,4 @@
-//! What `explain` says of a request field.
+//! Verdict of `explain` on a request field.
 
 use http::HeaderName;
 use serde::{Deserialize, Serialize};
@@ -6,21 +6,22 @@ use serde::{Deserialize, Serialize};
 use super::fields::{ListingSource, RequestFields, Treatment};
 use crate::field_names::Meaning;
 
-/// What would become of a request field, in words.
+/// Fate of a request field, in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldVerdict {
-    /// The field, in lower case, or the text that names none.
+    /// Name of the field, in lower case, or the text that is no name.
     pub name: String,
-    /// Would the upstream get it?
+    /// True if the upstream would get the field.
     pub passes: bool,
-    /// Which rule decides: `standard`, `preset`, `operator`, `unlisted`, `dropped`, or the kind of a field that never passes.
+    /// Rule that decides: `standard`, `preset`, `operator`, `unlisted`, `dropped`, or the kind of a
+    /// field that never passes.
     pub rule: String,
-    /// The same as half a sentence, with the key of the configuration that would change it.
+    /// Reason as half a sentence, with the key of the configuration that would change the verdict.
     pub reason: String,
 }
 
 impl RequestFields {
-    /// What would become of the field with this name.
+    /// Returns the verdict on the field with this name.
     #[must_use]
     pub fn verdict(&self, text: &str) -> FieldVerdict {
         let Ok(name) = text.parse::<HeaderName>() else {

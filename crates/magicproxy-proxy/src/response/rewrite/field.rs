@@ -9,20 +9,22 @@ use super::LinkMap;
 static WHOLE_REFERENCES: [HeaderName; 5] = [
     header::LOCATION,
     header::CONTENT_LOCATION,
-    // Where Azure's clients ask what became of an operation, and Google's send the pieces of an upload.
+    // Azure's clients ask here for the result of an operation; Google's clients send the pieces of
+    // an upload here.
     HeaderName::from_static("operation-location"),
     HeaderName::from_static("azure-asyncoperation"),
     HeaderName::from_static("x-goog-upload-url"),
 ];
 
-/// Does this field hold references that clients follow?
+/// True if this field holds references that clients follow.
 pub(super) fn is_reference(name: &HeaderName) -> bool {
     *name == header::LINK || WHOLE_REFERENCES.contains(name)
 }
 
-/// Makes the references that clients follow lead to the proxy.
+/// Rewrites the references that clients follow to lead to the proxy.
 pub(super) fn rewrite_fields(headers: &mut HeaderMap, links: &LinkMap) {
-    // Most responses have none, and a look at all names costs less than a search for each.
+    // Most responses have no such field, and one pass over all names costs less than a search for
+    // each.
     if !headers.keys().any(is_reference) {
         return;
     }
@@ -40,7 +42,8 @@ pub(super) fn rewrite_fields(headers: &mut HeaderMap, links: &LinkMap) {
     }
 }
 
-/// RFC 8288 section 3: `<target>; name=token; name="quoted string", <target>`. `None` when nothing changes.
+/// Rewrites the targets of a `Link` field, RFC 8288 section 3:
+/// `<target>; name=token; name="quoted string", <target>`. `None` when nothing changes.
 pub(super) fn rewrite_targets(value: &[u8], links: &LinkMap) -> Option<Vec<u8>> {
     let mut rewritten = Vec::new();
     let mut changed = false;
@@ -63,7 +66,7 @@ pub(super) fn rewrite_targets(value: &[u8], links: &LinkMap) -> Option<Vec<u8>> 
         changed |= lead.is_some();
         rewritten.push(b'<');
         rewritten.extend_from_slice(lead.as_deref().unwrap_or(target));
-        // With the `>`.
+        // The rest begins with the `>`.
         rest = behind;
     }
     rewritten.extend_from_slice(rest);
@@ -76,7 +79,8 @@ fn split_at_mark(text: &[u8]) -> Option<(&[u8], u8, &[u8])> {
     Some((text.get(..at)?, *text.get(at)?, text.get(at + 1..)?))
 }
 
-/// How long a quoted string is, from behind its opening mark to behind its closing one. All of the text, if it is not closed.
+/// Returns the length of a quoted string, from behind the opening mark to behind the closing mark.
+/// All of the text, if the string is not closed.
 fn quoted_length(text: &[u8]) -> usize {
     let mut escaped = false;
     let closes = |(_, byte): &(usize, &u8)| {

@@ -1,4 +1,4 @@
-//! Inflating a body while it streams: `docs/spec/rewriting.md` section 5.
+//! Inflating of a body while the body streams: `docs/spec/rewriting.md` section 5.
 
 use std::io::{self, Write};
 
@@ -7,15 +7,17 @@ use flate2::write::GzDecoder;
 
 use crate::http::body::GzipError;
 
-/// From so many bytes on, what was inflated goes on. The decoder adds its window of 32 KiB at most twice before that is seen.
+/// Number of inflated bytes from which on a piece is passed on. The decoder adds a window of 32 KiB
+/// at most twice before the limit is checked.
 const PIECE_BYTES: usize = 32 * 1024;
 
-/// Inflates one member of gzip after the other. Zeros behind a member are passed over, as `gunzip` does: some servers fill up their
-/// last block. Clients differ in whether they look for further members behind such zeros; this one does.
+/// Inflater of gzip members, one after the other. Zeros behind a member are skipped, as `gunzip`
+/// does: some servers fill up their last block. Clients differ in whether they look for further
+/// members behind such zeros; this inflater does.
 pub(crate) struct GzipMembers<W: Write> {
-    /// `None` only while one decoder replaces another.
+    /// Decoder; `None` only while one decoder replaces another.
     decoder: Option<GzDecoder<W>>,
-    /// A member has ended, and the next has not begun.
+    /// True if a member has ended, and the next has not begun.
     between: bool,
 }
 
@@ -24,12 +26,12 @@ impl<W: Write> GzipMembers<W> {
         Self { decoder: Some(GzDecoder::new(sink)), between: false }
     }
 
-    /// Where the text goes.
+    /// Returns the sink of the text.
     pub(crate) fn sink(&mut self) -> Option<&mut W> {
         self.decoder.as_mut().map(GzDecoder::get_mut)
     }
 
-    /// Inflates some of this, and tells how much it has read of it: 0 is an error.
+    /// Inflates a part of the input, and returns the number of bytes read: 0 is an error.
     pub(crate) fn write(&mut self, input: &[u8]) -> io::Result<usize> {
         if !self.between {
             let read = self.decoder()?.write(input)?;
@@ -49,12 +51,12 @@ impl<W: Write> GzipMembers<W> {
         self.decoder()?.write(input)
     }
 
-    /// Gives the sink what can be inflated so far.
+    /// Writes to the sink everything that can be inflated so far.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.decoder()?.flush()
     }
 
-    /// Was the last member whole?
+    /// Checks that the last member was whole.
     fn finish(&mut self) -> io::Result<()> {
         if self.between { Ok(()) } else { self.decoder()?.try_finish() }
     }
@@ -64,11 +66,11 @@ impl<W: Write> GzipMembers<W> {
     }
 }
 
-/// Inflates members of gzip, in pieces of bounded length.
+/// Inflater of gzip members, in pieces of bounded length.
 pub(crate) struct Inflater {
     members: GzipMembers<Vec<u8>>,
     input: Bytes,
-    /// Has all come out that can come out without more input?
+    /// True if everything has come out that can come out without more input.
     flushed: bool,
     began: bool,
 }
@@ -83,14 +85,14 @@ impl Inflater {
         }
     }
 
-    /// Gives it a piece. The last one must have been used up: [`Self::next`] gave `None`.
+    /// Takes a piece. The last piece must have been used up: [`Self::next`] gave `None`.
     pub(crate) fn push(&mut self, piece: Bytes) {
         self.began |= !piece.is_empty();
         self.flushed = piece.is_empty();
         self.input = piece;
     }
 
-    /// The next of what can be inflated so far; `None` when there is no more.
+    /// Returns the next inflated piece; `None` when more input is needed.
     pub(crate) fn next(&mut self) -> Result<Option<Bytes>, GzipError> {
         while !self.input.is_empty() {
             let read = self.members.write(&self.input).map_err(|_| GzipError)?;
@@ -109,7 +111,7 @@ impl Inflater {
         Ok(self.take())
     }
 
-    /// The body has ended: was it whole? Gives the rest.
+    /// Checks, at the end of the body, that the body was whole. Returns the rest.
     pub(crate) fn finish(&mut self) -> Result<Option<Bytes>, GzipError> {
         if self.began {
             self.began = false;

@@ -1,4 +1,5 @@
-//! Which answers are rewritten, and what that makes of their heads: `docs/spec/rewriting.md` sections 3 and 6.
+//! Selection of the responses that are rewritten, and the changes to their heads:
+//! `docs/spec/rewriting.md` sections 3 and 6.
 
 use std::sync::Arc;
 
@@ -13,14 +14,15 @@ use crate::http::header::remove_all;
 use crate::response::header::Coding;
 
 const APPLICATION: &[u8] = b"application/";
-/// Subtypes of it that are JSON, or lines or a sequence of it, without a suffix that says so.
+/// Subtypes of `application` that are JSON, or lines or a sequence of JSON, without a suffix that
+/// says so.
 const SUBTYPES: [&str; 6] = ["json", "json-seq", "x-ndjson", "ndjson", "jsonl", "x-jsonlines"];
-/// Subtypes that are JSON by their suffix.
+/// Suffixes of subtypes that are JSON.
 const SUFFIXES: [&str; 2] = ["+json", "+json-seq"];
-/// Subtypes that are not, whatever their suffix: GitHub labels files so.
+/// Suffixes of subtypes that are not JSON, in spite of `+json`: GitHub labels files so.
 const FILE_SUFFIXES: [&str; 2] = [".raw+json", ".html+json"];
 
-/// What is true of other bytes than those that are sent.
+/// Fields that are no longer true once the bytes of a body are changed.
 static DIGESTS: [HeaderName; 4] = [
     HeaderName::from_static("content-md5"),
     HeaderName::from_static("digest"),
@@ -28,27 +30,28 @@ static DIGESTS: [HeaderName; 4] = [
     HeaderName::from_static("repr-digest"),
 ];
 
-/// What is to be done with the body of a response.
+/// Plan for the body of a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BodyPlan {
-    /// It passes as it is.
+    /// The body passes unchanged.
     Keep,
-    /// It is rewritten as it comes.
+    /// The body is rewritten as it comes.
     Rewrite(Rewriting),
-    /// It is inflated, and then rewritten.
+    /// The body is inflated, and then rewritten.
     Inflate(Rewriting),
 }
 
-/// How a response is rewritten.
+/// Links and request by which a response is rewritten.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rewriting {
     pub(crate) links: Arc<LinkMap>,
-    /// What the client asked for, where that matters.
+    /// Path and query of the client's request, where they matter.
     pub(crate) asked: Option<PathAndQuery>,
 }
 
-/// Rewrites the head of a response whose hop-by-hop and framing fields are gone, and says what is to be done with its body.
-/// Almost all responses that are no JSON are spared the making of `rewriting`. `coding` is that of the body as it came.
+/// Rewrites the head of a response whose hop-by-hop and framing fields are gone, and returns the
+/// plan for the body. Almost all responses that are no JSON are spared the making of `rewriting`.
+/// `coding` is the coding of the body as received.
 pub(crate) fn apply(
     head: &mut Parts,
     coding: Coding,
@@ -76,7 +79,7 @@ pub(crate) fn apply(
     BodyPlan::Inflate(rewriting)
 }
 
-/// Is a field no longer true of a body that is rewritten?
+/// True if a field is no longer true of a body that is rewritten.
 fn is_of_bytes(name: &HeaderName) -> bool {
     *name == header::CONTENT_LENGTH || *name == header::ACCEPT_RANGES || DIGESTS.contains(name)
 }
@@ -86,7 +89,7 @@ pub(crate) fn drop_digests(headers: &mut HeaderMap) {
     remove_all(headers, |name| DIGESTS.contains(name), |_| {});
 }
 
-/// Neither a part of something, nor a file.
+/// True if the body is neither a part of a representation, nor a file.
 fn is_whole(head: &Parts) -> bool {
     let headers = &head.headers;
     let partial =
@@ -95,7 +98,8 @@ fn is_whole(head: &Parts) -> bool {
     !partial && !attached
 }
 
-/// Are members of a body rewritten? It is JSON by its one `Content-Type`, and no file in JSON.
+/// True if members of the body are rewritten: the body is JSON by a single `Content-Type`, and no
+/// file in JSON.
 fn is_rewritten_as_json(headers: &HeaderMap) -> bool {
     let mut types = headers.get_all(header::CONTENT_TYPE).into_iter();
     let (Some(value), None) = (types.next(), types.next()) else { return false };
@@ -109,7 +113,7 @@ fn is_rewritten_as_json(headers: &HeaderMap) -> bool {
             || (ends_in(&SUFFIXES) && !ends_in(&FILE_SUFFIXES)))
 }
 
-/// A file, whatever its type.
+/// True if the body is a file, whatever the type.
 fn is_attachment(headers: &HeaderMap) -> bool {
     let mut dispositions =
         headers.get_all(header::CONTENT_DISPOSITION).into_iter().map(HeaderValue::as_bytes);
@@ -127,7 +131,8 @@ fn ends_with(text: &[u8], suffix: &str) -> bool {
         .is_some_and(|end| end.eq_ignore_ascii_case(suffix.as_bytes()))
 }
 
-/// Another client, who takes no gzip, might get another response of the upstream.
+/// Adds `Vary: Accept-Encoding`: another client, without gzip, might get another response of the
+/// upstream.
 fn add_vary(headers: &mut HeaderMap) {
     let lines = headers.get_all(header::VARY).into_iter().filter_map(|value| value.to_str().ok());
     let mut names = lines.flat_map(|value| value.split(',')).map(str::trim);

@@ -1,6 +1,8 @@
-//! JSON strings that are URLs of the upstream, in members that clients follow: `docs/spec/rewriting.md` section 4.
+//! Rewriting of JSON strings that are URLs of the upstream, in members that clients follow:
+//! `docs/spec/rewriting.md` section 4.
 //!
-//! No parser: names, strings and brackets are told apart, and nothing else. What cannot be judged yet is held back.
+//! No parser: names, strings and brackets are told apart, and nothing else. Text that cannot be
+//! judged yet is held back.
 
 mod candidate;
 mod member_checks;
@@ -16,44 +18,45 @@ use self::member_checks::MemberChecks;
 use super::LinkMap;
 use crate::members::{Kind, Position};
 
-/// Rewrites JSON while it streams. However the text is divided, the output is the same.
+/// Rewriter of JSON while the JSON streams. However the text is divided, the output is the same.
+/// Not a parser: invalid JSON passes, too. Holds back less than 8 KiB.
 #[derive(Debug)]
 pub struct JsonRewriter {
     links: Arc<LinkMap>,
-    /// What the client asked for, where that matters.
+    /// Path and query of the client's request, where they matter.
     asked: Option<PathAndQuery>,
     position: Position,
     standings: MemberChecks,
     reading: Reading,
-    /// Is the next byte of the string escaped?
+    /// True if the next byte of the string is escaped.
     escaped: bool,
-    /// INVARIANT: empty unless a candidate is being read; then that from its quotation mark on, shorter than
-    /// `MAX_CANDIDATE_BYTES`.
+    /// INVARIANT: empty unless a candidate is being read; then the candidate from the quotation
+    /// mark on, shorter than `MAX_CANDIDATE_BYTES`.
     held: BytesMut,
 }
 
-/// What the next byte belongs to.
+/// State of the reader: the place of the next byte.
 #[derive(Debug, Clone, Copy)]
 enum Reading {
-    /// No string.
+    /// Outside of strings.
     Structure,
     Name,
-    /// A string that stays.
+    /// In a string that stays.
     Text,
-    /// A string that is held back, and how far the decision on it has come.
+    /// In a string that is held back, with the progress of the decision.
     Candidate(Progress),
 }
 
-/// A piece, and what becomes of it. Nothing is copied before something changes.
+/// Piece of input with the output. Nothing is copied before the first change.
 struct RewrittenOutput<'p> {
     piece: &'p [u8],
-    /// How much of the piece is in `out`, or was replaced there.
+    /// Number of bytes of the piece that are in `out`, or were replaced there.
     written: usize,
     out: Vec<u8>,
 }
 
 impl JsonRewriter {
-    /// Rewrites by these links.
+    /// Makes a rewriter by these links.
     #[must_use]
     pub fn new(links: Arc<LinkMap>) -> Self {
         Self {
@@ -67,14 +70,15 @@ impl JsonRewriter {
         }
     }
 
-    /// For the response to a request for this: some members are followed to its other pages only.
+    /// Sets the request's path and query, because some members are followed to other pages of the
+    /// same path only.
     #[must_use]
     pub fn asked(mut self, path: Option<PathAndQuery>) -> Self {
         self.asked = path.filter(|_| self.links.members().has_pages());
         self
     }
 
-    /// Takes a piece and gives what is decided; it may be empty.
+    /// Takes a piece and returns the decided text, which may be empty.
     #[must_use]
     pub fn push(&mut self, mut piece: Bytes) -> Bytes {
         let mut out = Vec::new();
@@ -89,19 +93,20 @@ impl JsonRewriter {
         if out.is_empty() { piece.split_to(decided) } else { out.into() }
     }
 
-    /// How many bytes are held back.
+    /// Returns the number of bytes held back.
     #[must_use]
     pub fn held(&self) -> usize {
         self.held.len()
     }
 
-    /// What was held back, at the end of the body: a string without an end, which stays.
+    /// Returns the text held back, at the end of the body: a string without an end, which stays.
     #[must_use]
     pub fn finish(&mut self) -> Bytes {
         std::mem::take(&mut self.held).freeze()
     }
 
-    /// Goes on with the candidate that is held back. `false`: all of the piece is held back, too.
+    /// Goes on with the candidate that is held back. Returns `false` if all of the piece is held
+    /// back, too.
     fn resume(&mut self, progress: Progress, piece: &mut Bytes, out: &mut Vec<u8>) -> bool {
         let mut held = std::mem::take(&mut self.held);
         let before = held.len();
@@ -121,7 +126,8 @@ impl JsonRewriter {
             self.reading = Reading::Structure;
             return true;
         }
-        // In what was held back before was no end of the string, or it would have been judged then.
+        // The text held back before has no end of the string, or the string would have been judged
+        // then.
         let decided = held.get(..before).unwrap_or(&held);
         out.extend_from_slice(decided);
         self.reading = Reading::Text;
@@ -129,7 +135,7 @@ impl JsonRewriter {
         true
     }
 
-    /// Reads a piece, and says how much of it is decided; the rest is held back.
+    /// Reads a piece, and returns the number of decided bytes; the rest is held back.
     fn read(&mut self, copying: &mut RewrittenOutput<'_>) -> usize {
         let piece = copying.piece;
         let mut at = 0;
@@ -153,7 +159,7 @@ impl JsonRewriter {
         }
     }
 
-    /// Where the next string begins; the brackets and commas before it are taken.
+    /// Returns the offset of the next string; takes the brackets and commas before the string.
     fn next_string(&mut self, text: &[u8]) -> Option<usize> {
         let position = &mut self.position;
         scan::structure(text, |byte| match byte {
@@ -165,7 +171,8 @@ impl JsonRewriter {
         })
     }
 
-    /// Takes a string's quotation mark, or all of a string that is judged at once; says what comes behind. `None`: it is held back.
+    /// Takes a string's quotation mark, or all of a string that is judged at once; returns the
+    /// offset behind. `None` if the string is held back.
     fn take_string(&mut self, copying: &mut RewrittenOutput<'_>, at: usize) -> Option<usize> {
         if self.position.begin_name() {
             self.reading = Reading::Name;
@@ -187,10 +194,11 @@ impl JsonRewriter {
         Some(at + 1)
     }
 
-    /// Where the string ends of which this is the inside, behind its quotation mark.
+    /// Returns the offset behind the quotation mark that ends the string; `text` is the string's
+    /// inside.
     fn string_end(&mut self, text: &[u8], mut at: usize) -> Option<usize> {
         if self.escaped {
-            // A piece may be empty: the escape is there for the next one.
+            // A piece may be empty: the escape remains for the next piece.
             if at >= text.len() {
                 return None;
             }
@@ -238,7 +246,7 @@ impl JsonRewriter {
 }
 
 impl RewrittenOutput<'_> {
-    /// Replaces so many bytes from there on.
+    /// Replaces `length` bytes of the piece from `at` on.
     fn replace(&mut self, at: usize, length: usize, by: &[u8]) {
         if self.out.is_empty() {
             self.out.reserve(self.piece.len() + self.piece.len() / 4);
@@ -248,7 +256,7 @@ impl RewrittenOutput<'_> {
         self.written = at + length;
     }
 
-    /// What is sent, up to there; nothing where nothing changed.
+    /// Returns the text to send, up to `decided`; empty where nothing changed.
     fn finish(mut self, decided: usize) -> Vec<u8> {
         if !self.out.is_empty() {
             self.out.extend_from_slice(self.piece.get(self.written..decided).unwrap_or_default());

@@ -1,27 +1,31 @@
-//! Links, and what it means that a URL matches one: `docs/spec/rewriting.md` sections 1 and 2.
+//! Links, and the matching of URLs with links: `docs/spec/rewriting.md` sections 1 and 2.
 
 use std::sync::Arc;
 
 use crate::members::Members;
 
-/// Where the URLs of an upstream's origins lead at the proxy.
+/// Map from the URLs of an upstream's origins to URLs of the proxy. Made by the reverse door from
+/// the proxy's public links. The map decides nothing about requests: a rewritten URL gives no
+/// access without a token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LinkMap {
-    /// The longest `from` first.
+    /// Links, the longest `from` first.
     links: Vec<Link>,
     /// Scheme and authority that the request went to.
     origin: String,
-    /// The path of the proxy's own URL, which requests do not have when they arrive.
+    /// Path of the proxy's own URL, which is missing from requests on arrival.
     base: String,
-    /// Which members of bodies are followed; none unless [`Self::following`] says which.
+    /// Members of bodies that are followed; none unless [`Self::following`] sets them.
     members: Arc<Members>,
 }
 
+/// Link: a URL prefix of the upstream (`from`), and the prefix of the proxy that replaces it
+/// (`to`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Link {
     /// Scheme and authority in lower case, without a default port.
     origin: String,
-    /// `:443` or `:80`, where that may follow the origin.
+    /// Default port, `:443` or `:80`, where the port may follow the origin.
     port: &'static str,
     base_path: String,
     to: String,
@@ -29,7 +33,7 @@ struct Link {
     to_escaped: String,
 }
 
-/// The beginning of a text, compared with the links.
+/// Result of comparing the beginning of a text with the links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Prefix {
     Matched(LinkMatch),
@@ -38,18 +42,19 @@ pub(super) enum Prefix {
     Incomplete,
 }
 
-/// A text begins with a link's `from`.
+/// Match of a text that begins with a link's `from`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LinkMatch {
     link: usize,
-    /// How many bytes of the text are `from`.
+    /// Number of bytes of the text that are `from`.
     pub(super) length: usize,
-    /// Was the first `/` written as `\/`?
+    /// True if the first `/` was written as `\/`.
     escaped: bool,
 }
 
 impl LinkMap {
-    /// A map of these pairs of `from` and `to`. A pair that is no link (section 1) is left out.
+    /// Makes a map of these pairs of `from` and `to`. A pair that is no link (section 1) is left
+    /// out.
     #[must_use]
     pub fn new<F: AsRef<str>, T: AsRef<str>>(pairs: impl IntoIterator<Item = (F, T)>) -> Self {
         let link = |(from, to): (F, T)| Link::parse(from.as_ref(), to.as_ref());
@@ -58,45 +63,49 @@ impl LinkMap {
         Self { links, ..Self::default() }
     }
 
-    /// For bodies in which clients follow these members.
+    /// Sets the members of bodies that clients follow.
     #[must_use]
     pub fn following(mut self, members: Arc<Members>) -> Self {
         self.members = members;
         self
     }
 
-    /// For a proxy whose own URL this is: what stands before it takes the path of that URL away.
+    /// Sets the proxy's own URL: a server in front of the proxy removes the path of the URL from
+    /// requests.
     #[must_use]
     pub fn behind(mut self, url: &str) -> Self {
         self.base = split(url).map(|(_, path)| path.to_owned()).unwrap_or_default();
         self
     }
 
-    /// For a response to a request that went to the origin of this URL: to it, references without an origin are relative.
+    /// Sets the origin that the request went to, by a URL of the origin: references without an
+    /// origin are relative to the origin.
     #[must_use]
     pub fn with_origin(mut self, url: &str) -> Self {
         self.origin = split(url).map(|(origin, _)| origin.to_ascii_lowercase()).unwrap_or_default();
         self
     }
 
+    /// Returns the members of bodies that clients follow.
     pub(crate) fn members(&self) -> &Members {
         &self.members
     }
 
-    /// Is there nothing to rewrite?
+    /// True if there is nothing to rewrite.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.links.is_empty()
     }
 
-    /// Where an absolute URL leads at the proxy; `None` for one that matches no link.
+    /// Rewrites an absolute URL to lead to the proxy; `None` for a URL that matches no link.
     #[must_use]
     pub fn rewrite_url(&self, url: &str) -> Option<String> {
         let (link, rest) = self.split_url(url)?;
         Some(format!("{}{rest}", link.to))
     }
 
-    /// Does a URL lead to this path of the proxy, however the two are spelt, given what follows the link's `from`?
+    /// True if a URL leads to this path of the proxy, in any spelling, given the text behind the
+    /// link's `from`.
     pub(super) fn leads_to(&self, matched: LinkMatch, rest: &[u8], path: &str) -> bool {
         let own =
             self.links.get(matched.link).and_then(|link| link.path().strip_prefix(&*self.base));
@@ -106,12 +115,13 @@ impl LinkMap {
         decoded(rest).eq(decoded(asked.as_bytes())) || (rest.is_empty() && asked == "/")
     }
 
-    /// The origin that the request went to, as a URL.
+    /// Returns the origin that the request went to, as a URL.
     pub(super) fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// Where a reference leads that need not be absolute; `None` for one that stays as it is.
+    /// Rewrites a reference, absolute or not, to lead to the proxy; `None` for a reference that
+    /// stays.
     pub(super) fn rewrite_reference(&self, reference: &str) -> Option<String> {
         if reference.starts_with("//") {
             let (scheme, _) = self.origin.split_once(':')?;
@@ -132,9 +142,10 @@ impl LinkMap {
         .filter(|rewritten| rewritten != reference)
     }
 
-    /// The link that a URL matches, and what follows its `from`.
+    /// Splits a URL into the matching link and the text behind the link's `from`.
     fn split_url<'u>(&self, url: &'u str) -> Option<(&Link, &'u str)> {
-        // A quotation mark stands for the end, as in JSON; no other and no backslash is looked at as such.
+        // A quotation mark stands for the end, as in JSON; no other quotation mark and no backslash
+        // may occur.
         if url.contains(['"', '\\']) {
             return None;
         }
@@ -146,10 +157,11 @@ impl LinkMap {
         }
     }
 
-    /// Compares the beginning of a JSON string's inside, its closing quotation mark included.
+    /// Compares the beginning of a JSON string's inside, including the closing quotation mark.
     pub(super) fn prefix(&self, text: &[u8]) -> Prefix {
-        // Almost all are written as they are here. A link before this one, which is longer, is none that matches: where
-        // this one's origin ends, its own goes on, or it differs before.
+        // Almost all URLs are written exactly as the links are. An earlier link, which is longer,
+        // cannot match: where the found link's origin ends, the earlier link's origin goes on, or
+        // the two differ before.
         let mut links = self.links.iter().enumerate();
         if let Some((at, link)) = links.find(|(_, link)| text.starts_with(link.origin.as_bytes()))
             && let Ok(found) = link.prefix(text)
@@ -169,9 +181,9 @@ impl LinkMap {
                         escaped: found.escaped == Some(true),
                     });
                 }
-                // A longer one may still win.
+                // A longer link may still win.
                 Err(Mismatch::Unknown) => return Prefix::Incomplete,
-                // A longer one might have won.
+                // A longer link might have won.
                 Err(Mismatch::Unclear) => return Prefix::Mismatched,
                 Err(Mismatch::Yes) => {}
             }
@@ -179,7 +191,7 @@ impl LinkMap {
         Prefix::Mismatched
     }
 
-    /// What replaces the matched beginning.
+    /// Returns the replacement for the matched beginning.
     pub(super) fn replacement(&self, matched: LinkMatch) -> &[u8] {
         match self.links.get(matched.link) {
             Some(link) if matched.escaped => link.to_escaped.as_bytes(),
@@ -233,15 +245,16 @@ impl Link {
     }
 }
 
-/// Does the text differ from what was expected?
+/// Difference between a text and the expected text.
 enum Mismatch {
     Yes,
-    /// It ends before that shows.
+    /// The text ends before a difference shows.
     Unknown,
-    /// An escape stands for something that was not asked for.
+    /// An escape stands for a character other than the expected one.
     Unclear,
 }
 
+/// Cursor in a text that is compared with a link.
 struct Cursor<'t> {
     text: &'t [u8],
     at: usize,
@@ -253,7 +266,7 @@ impl Cursor<'_> {
         self.text.get(self.at).copied().ok_or(Mismatch::Unknown)
     }
 
-    /// At a backslash: is it that of `\/`?
+    /// Checks, at a backslash, for the escape `\/`.
     fn escapes_slash(&self) -> Result<(), Mismatch> {
         match self.text.get(self.at + 1) {
             Some(b'/') => Ok(()),
@@ -262,7 +275,7 @@ impl Cursor<'_> {
         }
     }
 
-    /// Takes a text that is expected, each of its `/` perhaps written as `\/`.
+    /// Takes an expected text, each `/` perhaps written as `\/`.
     fn take(&mut self, expected: &str, same: impl Fn(&u8, &u8) -> bool) -> Result<(), Mismatch> {
         for byte in expected.as_bytes() {
             let mut given = self.peek()?;
@@ -284,7 +297,8 @@ impl Cursor<'_> {
     }
 }
 
-/// Scheme and authority, and base path, of an end of a link; `None` for what cannot be one.
+/// Splits an end of a link into scheme and authority, and base path; `None` for a text that cannot
+/// be an end of a link.
 fn split(url: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = url.split_once("://")?;
     let known = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
@@ -294,7 +308,8 @@ fn split(url: &str) -> Option<(&str, &str)> {
     fits.then(|| url.split_at_checked(scheme.len() + 3 + path))?
 }
 
-/// The bytes that a path stands for: each percent triplet is one, and so is `\/`, as JSON may write it.
+/// Decodes a path to bytes: each percent triplet is one byte, and so is `\/`, as JSON may write a
+/// slash.
 fn decoded(mut path: &[u8]) -> impl Iterator<Item = u8> {
     std::iter::from_fn(move || {
         let (byte, rest) = match path {
@@ -310,7 +325,7 @@ fn decoded(mut path: &[u8]) -> impl Iterator<Item = u8> {
     })
 }
 
-/// The value of a hex digit.
+/// Returns the value of a hex digit.
 fn digit(character: u8) -> u8 {
     char::from(character)
         .to_digit(16)

@@ -1,6 +1,8 @@
-//! References in fields as clients read them, in whatever way they are written: `docs/spec/rewriting.md` section 2.
+//! References in fields as clients read them, however the references are written:
+//! `docs/spec/rewriting.md` section 2.
 //!
-//! A client that repairs what a server wrote must not be led past the proxy by the repaired URL, with its token.
+//! A defence of the token: a client that repairs a malformed URL of the server must not be led past
+//! the proxy by the repaired URL.
 
 use std::fmt::Write as _;
 
@@ -9,7 +11,7 @@ use url::Url;
 use super::LinkMap;
 
 impl LinkMap {
-    /// Where the reference in a field leads at the proxy; `None` for one that stays as it is.
+    /// Rewrites the reference in a field to lead to the proxy; `None` for a reference that stays.
     pub(super) fn rewrite_field(&self, written: &[u8]) -> Option<Vec<u8>> {
         let reference = percent_encoded(written.trim_ascii());
         let rewritten =
@@ -20,12 +22,13 @@ impl LinkMap {
         rewritten.map(String::into_bytes).filter(|rewritten| rewritten != written)
     }
 
-    /// Reads a reference as browsers and the `fetch` of JavaScript do (WHATWG URL), which go furthest in repairing it.
+    /// Reads a reference as browsers and the `fetch` of JavaScript do (WHATWG URL), because
+    /// browsers repair the most.
     fn rewrite_repaired(&self, reference: &str) -> Option<String> {
         let text: String =
             reference.chars().filter(|character| !character.is_ascii_control()).collect();
         let path = text.starts_with(is_slash) && !is_plain(reference);
-        // What is relative to the request's own URL leads to where that led.
+        // A reference relative to the request's own URL leads to the same server as the request.
         let mut url = (path || text.starts_with("//") || has_scheme(&text))
             .then(|| self.resolved(&text))
             .flatten()?;
@@ -40,7 +43,7 @@ impl LinkMap {
 
     fn resolved(&self, reference: &str) -> Option<Url> {
         let authority = reference.trim_start_matches(is_slash);
-        // Any number of slashes is two.
+        // Any number of slashes counts as two.
         if reference.len() - authority.len() >= 2 {
             let (scheme, _) = self.origin().split_once(':')?;
             return Url::parse(&format!("{scheme}://{authority}")).ok();
@@ -49,7 +52,7 @@ impl LinkMap {
     }
 }
 
-/// With `%XX` for what no URI holds and every client would write so.
+/// Percent-encodes bytes that no URI holds and every client would encode.
 fn percent_encoded(written: &[u8]) -> String {
     let mut text = String::with_capacity(written.len());
     for byte in written {
@@ -63,7 +66,7 @@ fn percent_encoded(written: &[u8]) -> String {
     text
 }
 
-/// Does every client read this in the same way?
+/// True if every client reads this reference in the same way.
 fn is_plain(reference: &str) -> bool {
     !reference.bytes().any(|byte| byte == b'\\' || byte == b'"' || byte.is_ascii_control())
 }

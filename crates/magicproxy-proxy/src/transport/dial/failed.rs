@@ -6,12 +6,13 @@ use std::time::Instant;
 
 use super::{FAILED_FOR, MOST_ADDRESSES};
 
-/// The addresses of one name that failed lately, in the order in which they did; of more than [`MOST_ADDRESSES`], the latest.
+/// Addresses of one name that failed lately, in the order of failing; at most the latest
+/// [`MOST_ADDRESSES`].
 #[derive(Debug, Default)]
 pub(super) struct FailedAddresses(Mutex<Vec<(IpAddr, Instant)>>);
 
 impl FailedAddresses {
-    /// It failed now.
+    /// Notes that the address failed now.
     pub(super) fn note(&self, address: SocketAddr) {
         let mut failed = self.lock();
         failed.retain(|(known, at)| *known != address.ip() && at.elapsed() < FAILED_FOR);
@@ -21,12 +22,12 @@ impl FailedAddresses {
         failed.push((address.ip(), Instant::now()));
     }
 
-    /// It works.
+    /// Forgets the address, which works.
     pub(super) fn forget(&self, address: SocketAddr) {
         self.lock().retain(|(known, _)| *known != address.ip());
     }
 
-    /// The addresses, those that failed lately behind the others, the longest ago first.
+    /// Sorts the addresses: recently failed addresses go behind the others, the longest ago first.
     pub(super) fn last(&self, mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
         let failed = self.lock();
         let when = |address: &SocketAddr| {
@@ -35,7 +36,7 @@ impl FailedAddresses {
                 .find(|(known, at)| *known == address.ip() && at.elapsed() < FAILED_FOR);
             lately.map(|(_, at)| *at)
         };
-        // A stable order: `None` comes before every time.
+        // The sort is stable: `None` comes before every time.
         addresses.sort_by_key(when);
         addresses
     }

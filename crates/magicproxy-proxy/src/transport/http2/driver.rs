@@ -1,6 +1,8 @@
-//! The task of one connection by HTTP/2: it alone opens streams, so that a request is sent when there is room for it, or not at all.
+//! Task of one connection by HTTP/2. The task alone opens streams, so that a request is sent when
+//! there is room, or not at all.
 //!
-//! A request that waits here can still be given up: nothing of it is with the HTTP library, which sends what it once took.
+//! A request that waits here can still be given up: nothing of the request is with the HTTP
+//! library, which sends everything that was once handed over.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,20 +20,21 @@ use super::wire::{Wire, WireState};
 use crate::http::body::IdleTimer;
 use crate::transport::connection::Streams;
 
-/// A silence that a PING ended is let to last so many times as long before the next one: some servers close connections on which
-/// PINGs come often.
+/// Factor by which the silence before the next PING grows after a PING ended a silence: some
+/// servers close connections on which PINGs come often.
 const PING_BACKOFF: u32 = 4;
-/// The longest silence, in the shortest ones.
+/// Longest silence, as a multiple of the shortest.
 const MAX_PING_BACKOFF: u32 = 64;
 
-/// A request for a stream. It is not sent once nobody waits for the reply.
+/// Request for a stream. The request is not sent once nobody waits for the reply.
 #[derive(Debug)]
 pub(in crate::transport) struct StreamRequest {
     pub(super) head: Request<()>,
     pub(super) has_body: bool,
-    /// Once the other side of this is gone, the request is no longer to be sent.
+    /// Signal of the client: once the sender of this channel is gone, the request is no longer to
+    /// be sent.
     pub(super) given_up: Option<watch::Receiver<()>>,
-    /// Gets the stream; dropped where there was none, and then nothing was sent.
+    /// Receiver of the stream; dropped where no stream was opened, and then nothing was sent.
     pub(super) reply: oneshot::Sender<OpenedStream>,
 }
 
@@ -42,33 +45,34 @@ impl StreamRequest {
     }
 }
 
-/// A stream whose request head goes out now.
+/// Stream whose request head goes out now.
 #[derive(Debug)]
 pub(super) struct OpenedStream {
     pub(super) response: ResponseFuture,
     pub(super) body: SendStream<Bytes>,
 }
 
-/// Runs a connection.
+/// Future that runs a connection.
 pub(super) struct Driver<S> {
     connection: Connection<Wire<S>, Bytes>,
-    /// None when no further stream is wanted.
+    /// Sender of requests; none when no further stream is wanted.
     sender: Option<SendRequest<Bytes>>,
     requests: mpsc::UnboundedReceiver<StreamRequest>,
     streams: Arc<Streams>,
-    /// The most streams, whatever the upstream allows.
+    /// Most streams, whatever the upstream allows.
     most: usize,
     pings: Pings,
-    /// Told once the upstream has said how many streams it allows.
+    /// Signal that the upstream has said how many streams are allowed.
     agreed: Option<oneshot::Sender<()>>,
 }
 
-/// What a driver needs besides the connection.
+/// Context of a driver, besides the connection.
 pub(super) struct DriverContext {
     pub(super) requests: mpsc::UnboundedReceiver<StreamRequest>,
     pub(super) streams: Arc<Streams>,
     pub(super) most: usize,
-    /// How long nothing may come before the upstream is asked whether it is there, and then before it is taken to be gone.
+    /// Time without any bytes after which a PING is sent, and after the PING the time until the
+    /// upstream is taken to be gone.
     pub(super) silence: Duration,
     pub(super) agreed: oneshot::Sender<()>,
 }
@@ -100,7 +104,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         Poll::Ready(())
     }
 
-    /// Writes the heads of new requests before anything is read that could leave them waiting in the HTTP library.
+    /// Writes the heads of new requests before reading anything that could leave the heads waiting
+    /// in the HTTP library.
     fn poll_writes(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let signals = Arc::clone(self.streams.wire());
         signals.holding_reads(|| self.poll_connection(context))
@@ -120,13 +125,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
     }
 
-    /// Opens streams for those that wait. Tells whether the connection is to be polled again.
+    /// Opens streams for waiting requests. True if the connection is to be polled again.
     fn open_streams(&mut self, context: &mut Context<'_>) -> bool {
         let mut opened = false;
         loop {
             let Some(sender) = &mut self.sender else { return opened };
             let is_ready = sender.poll_ready(context);
-            // Behind a socket that takes nothing, a request would wait in the HTTP library. One that is retired opens none.
+            // Behind a socket that takes nothing, a request would wait in the HTTP library. A
+            // retired connection opens no stream.
             let must_wait = is_ready.is_pending() || self.streams.wire().is_clogged();
             if must_wait && !self.streams.is_retired() {
                 return opened;
@@ -194,24 +200,24 @@ impl<S> Drop for Driver<S> {
         if self.streams.wire().is_closing()
             && let Some(agreed) = self.agreed.take()
         {
-            // The upstream said that it takes no request before it said how many: whoever made the connection hears it as one whose
-            // request was not sent.
+            // The upstream refused all requests before announcing a limit: the request that made
+            // the connection must hear that it was not sent.
             let _ = agreed.send(());
         }
         self.streams.end_all();
     }
 }
 
-/// Finds out whether a silent upstream is still there (RFC 9113 section 6.7). While no stream is open nobody is asked: whoever
-/// opens the next one finds out.
+/// Detector of a silent upstream that is gone (RFC 9113 section 6.7). While no stream is open, no
+/// PING is sent: the request that opens the next stream finds out.
 struct Pings {
     pings: Option<PingPong>,
     silence: Duration,
     backoff: u32,
     timer: IdleTimer,
-    /// What had come at the last look.
+    /// Count of reads at the last check.
     reads: u64,
-    /// Is there a PING that nothing followed?
+    /// True if a PING was sent that nothing followed.
     asked: bool,
 }
 
@@ -227,7 +233,7 @@ impl Pings {
         }
     }
 
-    /// Something is expected to come from now on.
+    /// Expects bytes from the upstream from now on.
     fn expect(&mut self) {
         if !self.asked {
             self.wait(1);
@@ -247,7 +253,7 @@ impl Pings {
         self.timer = IdleTimer::new(self.silence.saturating_mul(backoff), None);
     }
 
-    /// Ready when nothing has come for too long, a PING's response included.
+    /// Ready when nothing has come for too long, not even the reply to a PING.
     fn poll_gone(
         &mut self,
         context: &mut Context<'_>,

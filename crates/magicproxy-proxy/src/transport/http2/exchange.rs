@@ -21,8 +21,9 @@ use crate::transport::connection::{
 };
 use crate::transport::resend::ResponseBytes;
 
-/// Hands a request over at once; what is returned waits for the head of its response. What is sent of the content is kept, where
-/// there is memory for it, until the upstream can no longer say that it has not processed the request.
+/// Hands a request over at once; the returned future waits for the head of the response. Sent
+/// content is kept, where there is memory for the content, until the upstream can no longer say
+/// that the request was not processed.
 pub(in crate::transport) fn exchange(
     connection: SharedConnection,
     request: Request<RequestBody>,
@@ -52,7 +53,7 @@ pub(in crate::transport) fn exchange(
     }
 }
 
-/// A request whose head goes out now.
+/// Request whose head goes out now.
 struct StartedRequest {
     connection: SharedConnection,
     head: Request<()>,
@@ -74,7 +75,8 @@ impl StartedRequest {
             while let Poll::Ready(Some(Ok(_))) = response.poll_informational(context) {
                 heard = ResponseBytes::Something;
             }
-            // The response first: it may come before the content was sent, and then nothing that becomes of that changes it.
+            // The response first: the response may come before all of the content was sent, and
+            // then no failure of the content changes the response.
             if let Poll::Ready(received) = Pin::new(&mut response).poll(context) {
                 return Poll::Ready(received.map_err(NoResponse::Failed));
             }
@@ -91,7 +93,7 @@ impl StartedRequest {
             Err(NoResponse::Failed(error))
                 if is_unprocessed(&error, response.stream_id().as_u32(), connection.streams()) =>
             {
-                // Whoever refuses one refuses the next, too.
+                // An upstream that refuses one request refuses the next, too.
                 connection.streams().retire();
                 Err(SendError::Unprocessed(
                     upload.into_unsent().map(|body| Box::new(head.map(|()| body))),
@@ -102,20 +104,21 @@ impl StartedRequest {
     }
 }
 
+/// Failure to receive the head of a response.
 enum NoResponse {
     /// The client's content broke.
     Broken(BodyError),
     Failed(h2::Error),
 }
 
-/// Did the upstream say that it has not processed the request (RFC 9113 sections 6.8 and 8.7)?
+/// True if the upstream said that the request was not processed (RFC 9113 sections 6.8 and 8.7).
 fn is_unprocessed(error: &h2::Error, stream: u32, streams: &Streams) -> bool {
     let was_refused =
         error.is_reset() && error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM);
     was_refused || streams.wire().excludes(stream)
 }
 
-/// The head as it is sent: with a length, where the content has a known one.
+/// Returns the head as it is sent: with a length, where the content has a known length.
 fn wire_head(head: &Request<()>, body: &RequestBody) -> Request<()> {
     let mut head = head.clone();
     if let Some(length) = body.size_hint().exact().filter(|length| *length > 0) {
@@ -124,13 +127,13 @@ fn wire_head(head: &Request<()>, body: &RequestBody) -> Request<()> {
     head
 }
 
-/// The content of a response, as its stream brings it.
+/// Content of a response, read from the stream.
 pub(crate) struct StreamContent {
     stream: RecvStream,
-    /// What is still to come, where the head says it.
+    /// Bytes still to come, where the head has a length.
     length: Option<u64>,
     has_all_data: bool,
-    /// Goes on sending the request's content; ends with this.
+    /// Upload of the rest of the request's content; ends when the response's content is dropped.
     _upload: Option<FurtherUpload>,
 }
 
@@ -155,7 +158,7 @@ impl StreamContent {
         }
         let data = ready!(self.stream.poll_data(context));
         if let Some(Ok(data)) = &data {
-            // It is passed on at once, so that the upstream may send as much more.
+            // The data is passed on at once, so that the upstream may send as much more.
             let _ = self.stream.flow_control().release_capacity(data.len());
             self.length = self.length.map(|length| length.saturating_sub(data.len() as u64));
         }
@@ -199,7 +202,8 @@ impl std::fmt::Debug for StreamContent {
     }
 }
 
-/// A request's content that is sent while its response comes; dropping this ends it, and resets the stream where it is open.
+/// Request's content that is sent while the response comes; dropping the value ends the upload, and
+/// resets the stream where the stream is open.
 struct FurtherUpload(AbortHandle);
 
 impl FurtherUpload {

@@ -1,4 +1,4 @@
-//! A request's content on its way up a stream of HTTP/2, as fast as the upstream's windows let it.
+//! Request's content on the way up a stream of HTTP/2, as fast as the upstream's windows allow.
 
 use std::task::{Context, Poll, ready};
 
@@ -12,34 +12,36 @@ use crate::downstream::{RequestBody, SentContent};
 use crate::http::body::BodyError;
 use crate::transport::connection::UploadSlot;
 
-/// So much of what was sent is kept at most, in case that the upstream says that it has not processed the request: what a stream
-/// may send before the upstream has given it a larger window (RFC 9113 section 6.9.2).
+/// Most bytes of sent content that are kept in case the upstream says that the request was not
+/// processed: as many as a stream may send before the upstream has enlarged the window (RFC 9113
+/// section 6.9.2).
 const MAX_KEPT_BYTES: usize = 64 * 1024;
 
-/// A request's content and the stream that it goes up.
+/// Request's content and the stream for the content.
 pub(super) struct Upload {
     stream: SendStream<Bytes>,
     body: RequestBody,
     /// Content that waits for the stream's window.
     next: Option<Bytes>,
-    /// What was sent; none where that is no longer all of it.
+    /// Sent content; none where some of the sent content was not kept.
     sent: Option<KeptContent>,
-    /// The place of its content in the connection's window.
+    /// Slot of the content in the connection's window.
     slot: Option<UploadSlot>,
     is_done: bool,
 }
 
+/// Sent content, with the memory that is reserved for the content.
 struct KeptContent {
     content: SentContent,
     memory: Holding,
 }
 
-/// How an upload ended.
+/// End of an upload.
 pub(super) enum UploadEnd {
     Done,
     /// The client's content broke. The stream was reset.
     Broken(BodyError),
-    /// The upstream takes no more; what it has to say stands in its response.
+    /// The upstream takes no more; the reason is in the upstream's response.
     Stopped,
 }
 
@@ -55,16 +57,17 @@ impl Upload {
         Self { stream, body, next: None, sent, slot, is_done }
     }
 
+    /// True if the upload has ended.
     pub(super) fn is_done(&self) -> bool {
         self.is_done
     }
 
-    /// The upstream has answered: what was sent is not sent again.
+    /// Forgets the sent content: the upstream has responded, so the content is not sent again.
     pub(super) fn forget_sent(&mut self) {
         self.sent = None;
     }
 
-    /// Sends what there is. Once it is done, it stays so.
+    /// Sends all content that is at hand. A finished upload stays finished.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<UploadEnd> {
         if self.is_done {
             return Poll::Ready(UploadEnd::Done);
@@ -107,7 +110,8 @@ impl Upload {
             match frame.into_data() {
                 Ok(data) if data.is_empty() => {}
                 Ok(data) => {
-                    // A byte of the connection's window is enough to be woken; with more, a stream would keep it from others.
+                    // One byte of the connection's window is enough to be woken; with more, a
+                    // stream would keep the window from others.
                     self.stream.reserve_capacity(1);
                     self.next = Some(data);
                 }
@@ -120,7 +124,8 @@ impl Upload {
         }
     }
 
-    /// Is there room in the stream's window, or does it take nothing more?
+    /// Ready with true if the stream's window has room, with false if the stream takes nothing
+    /// more.
     fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<bool> {
         while self.stream.capacity() == 0 {
             if !matches!(ready!(self.stream.poll_capacity(context)), Some(Ok(_))) {
@@ -130,7 +135,7 @@ impl Upload {
         Poll::Ready(true)
     }
 
-    /// Sends content; says what the upload came to, where it has ended with that.
+    /// Sends content; returns the upload's end, where the upload has ended with this content.
     fn send(&mut self, data: Bytes, ends: bool) -> Option<UploadEnd> {
         self.keep(&data);
         match self.stream.send_data(data, ends) {
@@ -152,7 +157,7 @@ impl Upload {
 
     fn keep(&mut self, data: &Bytes) {
         let Some(sent) = &mut self.sent else { return };
-        // What was read whole before it was sent stays where it is.
+        // Content that was read whole before the request was sent stays in memory anyway.
         let fits = self.body.is_whole()
             || sent.memory.amount() + data.len() <= MAX_KEPT_BYTES
                 && sent.memory.grow(data.len()).is_ok();
@@ -166,7 +171,7 @@ impl Upload {
         }
     }
 
-    /// The content as it was before anything of it was sent, where all that was sent is still there.
+    /// Returns the content as it was before sending, where all sent content was kept.
     pub(super) fn into_unsent(self) -> Option<RequestBody> {
         let Self { body, next, sent, .. } = self;
         if body.is_empty() {

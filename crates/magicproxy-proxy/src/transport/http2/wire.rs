@@ -1,6 +1,6 @@
-//! The byte stream below the HTTP/2 library. It notes what the library does not tell: the last request that an upstream
-//! processes before it closes the connection (GOAWAY, RFC 9113 section 6.8), whether anything comes at all, and whether the
-//! upstream takes what is written.
+//! Byte stream below the HTTP/2 library. The stream notes facts that the library does not tell: the
+//! last request that an upstream processes before the connection closes (GOAWAY, RFC 9113 section
+//! 6.8), whether any bytes come at all, and whether the upstream takes written bytes.
 
 use std::io;
 use std::pin::Pin;
@@ -12,21 +12,22 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::http::FRAME_HEADER_BYTES;
 
+/// Type of a GOAWAY frame (RFC 9113 section 6.8).
 const GOAWAY: u8 = 7;
-/// Of a GOAWAY frame's content, the identifier of the last stream.
+/// Length of the last stream's identifier in the content of a GOAWAY frame.
 const LAST_STREAM_BYTES: usize = 4;
 
-/// What was noted of one connection.
+/// Notes on the bytes of one connection.
 #[derive(Debug)]
 pub(in crate::transport) struct WireState {
-    /// Reads that brought something.
+    /// Number of reads that brought bytes.
     reads: AtomicU64,
-    /// The last stream that the upstream processes; none beyond it is.
+    /// Last stream that the upstream processes; no later stream is processed.
     last_stream: AtomicU32,
     is_closing: AtomicBool,
-    /// Does the socket take nothing more at the moment?
+    /// True if the socket takes nothing more at the moment.
     is_clogged: AtomicBool,
-    /// Is nothing to be read now?
+    /// True if nothing is to be read now.
     holds_reads: AtomicBool,
 }
 
@@ -43,26 +44,27 @@ impl Default for WireState {
 }
 
 impl WireState {
-    /// How often something has come.
+    /// Returns the number of reads that brought bytes.
     pub(super) fn reads(&self) -> u64 {
         self.reads.load(Ordering::Relaxed)
     }
 
-    /// Did the upstream say that it processes no request of this stream?
+    /// True if the upstream said that the request of this stream is not processed.
     pub(super) fn excludes(&self, stream: u32) -> bool {
         stream > self.last_stream.load(Ordering::SeqCst)
     }
 
-    /// Did the upstream say that it takes no further requests?
+    /// True if the upstream said that no further requests are taken.
     pub(super) fn is_closing(&self) -> bool {
         self.is_closing.load(Ordering::SeqCst)
     }
 
+    /// True if the socket took nothing at the last write or flush.
     pub(in crate::transport) fn is_clogged(&self) -> bool {
         self.is_clogged.load(Ordering::Relaxed)
     }
 
-    /// Reads nothing while this runs; who holds reads asks again afterwards.
+    /// Runs `run` while nothing is read; afterwards the connection must be polled again.
     pub(super) fn holding_reads<T>(&self, run: impl FnOnce() -> T) -> T {
         self.holds_reads.store(true, Ordering::Relaxed);
         let result = run();
@@ -71,13 +73,13 @@ impl WireState {
     }
 
     fn note_last_stream(&self, last: u32) {
-        // A later GOAWAY only lowers it.
+        // A later GOAWAY only lowers the last stream.
         self.last_stream.fetch_min(last, Ordering::SeqCst);
         self.is_closing.store(true, Ordering::SeqCst);
     }
 }
 
-/// A stream of bytes towards an upstream that speaks HTTP/2.
+/// Byte stream towards an upstream that speaks HTTP/2.
 pub(super) struct Wire<S> {
     stream: S,
     signals: Arc<WireState>,
@@ -140,7 +142,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // TLS takes what it can hold, and its flush is what waits for the socket.
+        // TLS takes as much as fits its buffer; only the flush waits for the socket.
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
         self.note_write(flushed)
     }
@@ -150,12 +152,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     }
 }
 
-/// Finds GOAWAY among the frames that come.
+/// Parser that finds GOAWAY among the frames.
 #[derive(Debug, Default)]
 struct Frames {
-    /// Of a frame that was looked at: to be passed over.
+    /// Bytes left to skip of a frame that was looked at.
     skip: usize,
-    /// A frame's header and, of a GOAWAY, what follows.
+    /// Header of a frame and, of a GOAWAY, the beginning of the content.
     seen: [u8; FRAME_HEADER_BYTES + LAST_STREAM_BYTES],
     filled: usize,
 }

@@ -1,4 +1,5 @@
-//! What a request holds of a pool: leave to make a connection, a connection in use, a place in the queue; and what is charged for it.
+//! Holdings of a request in a pool: permission to make a connection, a connection in use, a
+//! position in the queue; and the charge for each.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use crate::downstream::Progress;
 use crate::transport::connection::{Connection, SharedConnection, UploadSlot};
 use crate::worker::WorkerId;
 
-/// Leave to make one connection.
+/// Permission to make one connection. Dropping the permission gives the places and the socket back.
 #[derive(Debug)]
 pub(in crate::transport) struct DialTurn {
     pub(super) charge: Charge,
@@ -20,19 +21,22 @@ pub(in crate::transport) struct DialTurn {
 }
 
 impl DialTurn {
+    /// Splits the permission into the socket for the connector, and the charge and waiters for
+    /// later.
     pub(in crate::transport) fn into_parts(self) -> (Socket, DialWaiters) {
         let Self { charge, socket, connecting } = self;
         (socket, DialWaiters { charge, connecting })
     }
 }
 
-/// What waits for a connection that is being made.
+/// Charge and waiters of a connection that is being made.
 pub(in crate::transport) struct DialWaiters {
     charge: Charge,
     connecting: Option<SharedDial>,
 }
 
 impl DialWaiters {
+    /// Turns a new connection by HTTP/1.1 into a connection in use.
     pub(in crate::transport) fn http1(
         self,
         connection: Connection,
@@ -47,6 +51,8 @@ impl DialWaiters {
         PooledConnection::new(connection, self.charge, holding, worker).fresh()
     }
 
+    /// Turns a new connection by HTTP/2 into a connection in use, with the first stream for the
+    /// request that made the connection.
     pub(in crate::transport) fn http2(
         mut self,
         connection: SharedConnection,
@@ -62,7 +68,7 @@ impl DialWaiters {
     }
 }
 
-/// A connection that is being made, and will carry many exchanges.
+/// Connection that is being made, and will carry many exchanges.
 #[derive(Debug)]
 pub(super) struct SharedDial {
     pub(super) pool: Arc<Pool>,
@@ -75,23 +81,23 @@ impl Drop for SharedDial {
     }
 }
 
-/// Places that a payer is charged for; dropping it gives them back.
+/// Places that are charged to a payer; dropping the charge gives the places back.
 #[derive(Debug)]
 pub(in crate::transport) struct Charge {
     pub(super) pool: Arc<Pool>,
     pub(super) payer: Payer,
     pub(super) places: usize,
-    /// On a connection of HTTP/2, the place of content that may fill its window.
+    /// On a connection by HTTP/2, the slot of content that may fill the connection's window.
     pub(super) upload: Option<UploadSlot>,
 }
 
 impl Charge {
-    /// What is charged outlasts the upload.
+    /// Ends the upload; the charge outlasts the upload.
     pub(in crate::transport) fn end_upload(&mut self) {
         self.upload = None;
     }
 
-    /// Charges so many times as much, whatever the payer has.
+    /// Multiplies the charge by `times`, whatever the payer already holds.
     pub(in crate::transport) fn multiply(&mut self, times: usize) {
         let more = self.places * times.saturating_sub(1);
         self.pool.state().shares.charge(&self.payer, more);
@@ -115,7 +121,7 @@ impl Drop for Charge {
     }
 }
 
-/// A request in the queue, seen from the request; dropping it takes it out.
+/// Request in the queue, held by the request's own task; dropping the value takes the request out.
 pub(super) struct QueuedRequest {
     pub(super) pool: Arc<Pool>,
     pub(super) ticket: Ticket,
@@ -133,30 +139,33 @@ impl Drop for QueuedRequest {
     }
 }
 
-/// A connection that nobody else finds; dropping this gives their turn to those who wait for it.
+/// Guard of a new connection that no other request finds yet; dropping the guard gives a turn to
+/// the requests that wait for the connection.
 #[derive(Debug)]
 struct UnsharedConnection {
     _connecting: Option<SharedDial>,
 }
 
-/// Did others use a connection before, so that it may be stale?
+/// Earlier use of a connection by other requests, after which the connection may be stale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConnectionUse {
     Yes,
     No,
 }
 
-/// A connection in use. Giving it back keeps it; dropping it closes one of HTTP/1.1, and resets the stream of one of HTTP/2.
+/// Connection in use. Made by a pool from a pooled connection, or by [`DialWaiters`] from a new
+/// connection. Giving back keeps the connection; dropping closes a connection by HTTP/1.1, and
+/// resets the stream of a connection by HTTP/2.
 #[derive(Debug)]
 pub(crate) struct PooledConnection {
     used: Option<(Connection, Charge)>,
     worker: WorkerId,
     pub(crate) pooled: ConnectionUse,
-    /// How far the request's body has come.
+    /// Progress of the request's body.
     upload: Option<Arc<Progress>>,
-    /// Is a connection of HTTP/1.1 not to be used again?
+    /// True if a connection by HTTP/1.1 is not to be used again.
     once: bool,
-    /// Of a new connection of HTTP/2 which nobody else finds yet.
+    /// Guard of a new connection by HTTP/2 which no other request finds yet.
     unshared: Option<UnsharedConnection>,
     _holding: Holding,
 }
@@ -185,12 +194,14 @@ impl PooledConnection {
         self
     }
 
+    /// Returns the connection in use.
     pub(crate) fn connection(&mut self) -> Option<&mut Connection> {
         self.used.as_mut().map(|(connection, _)| connection)
     }
 
-    /// Lets others find a new connection of HTTP/2. To be called when its first request was handed over: upstreams that take few
-    /// requests of each connection would refuse it behind those of others.
+    /// Lets other requests find a new connection by HTTP/2. To be called when the connection's
+    /// first request was handed over: upstreams that take few requests of each connection would
+    /// refuse the first request behind the others.
     pub(crate) fn share(&mut self) {
         let Some(unshared) = self.unshared.take() else { return };
         if let Some((Connection::Http2(connection), charge)) = &self.used {
@@ -199,29 +210,31 @@ impl PooledConnection {
         drop(unshared);
     }
 
-    /// The place of its content among those of its connection, which ends when all of it was sent.
+    /// Takes the slot of the content among the uploads of the connection; the slot ends when all of
+    /// the content was sent.
     pub(crate) fn take_upload(&mut self) -> Option<UploadSlot> {
         self.used.as_mut().and_then(|(_, charge)| charge.upload.take())
     }
 
-    /// Notes which body goes up: a stream lasts until both bodies have ended.
+    /// Notes the body that goes up: a stream lasts until both bodies have ended.
     pub(crate) fn uploads(&mut self, body: Arc<Progress>) {
         self.upload = Some(body);
     }
 
-    /// A connection of HTTP/1.1 ends with this exchange.
+    /// Makes a connection by HTTP/1.1 end with this exchange.
     pub(crate) fn end_with_exchange(&mut self) {
         self.once = true;
     }
 
-    /// The response has ended as it should.
+    /// Gives the connection back, after the response has ended properly.
     pub(crate) fn give_back(mut self) {
         let is_http2 = matches!(self.used, Some((Connection::Http2(_), _)));
         if self.once && !is_http2 {
             return;
         }
         if is_http2 && self.upload.as_ref().is_some_and(|body| !body.is_done()) {
-            // The upstream answered before it had the whole request: the stream is still open, and is let go of like one that was reset.
+            // The upstream responded before the whole request was sent: the stream is still open,
+            // and is dropped like a stream that was reset.
             return;
         }
         if let Some((connection, charge)) = self.used.take() {
@@ -230,14 +243,16 @@ impl PooledConnection {
         }
     }
 
-    /// The upstream did not answer on it: a connection of HTTP/2 gets no further stream, and ends with its others.
+    /// Retires the connection, on which the upstream sent no response: a connection by HTTP/2 gets
+    /// no further stream, and ends with the other streams.
     pub(crate) fn retire(self) {
         if let Some((Connection::Http2(connection), _)) = &self.used {
             connection.streams().retire();
         }
     }
 
-    /// Nothing was processed that was sent on it, if anything was, and nothing further can be sent.
+    /// Discards a connection on which no request was processed, if any was sent, and nothing
+    /// further can be sent.
     pub(crate) fn discard(mut self) {
         self.share();
         if let Some((Connection::Http2(connection), charge)) = self.used.take() {

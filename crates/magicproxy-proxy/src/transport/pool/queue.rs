@@ -1,26 +1,27 @@
-//! The queue for the connections of one origin: whoever waits for many of them does not put others behind all of them.
+//! Queue for the connections of one origin: an owner who waits for many connections does not put
+//! all other owners behind.
 //!
-//! Groups take turns, and so do owners inside of a group; one owner's requests are served in the order in which they came. An
-//! owner of tokens that no stranger can mint is a group of its own. A stranger makes any number of owners, so that those of
-//! one peer are a group together.
+//! Groups take turns, and so do owners inside a group; the requests of one owner are served in the
+//! order of arrival. An owner of tokens that no stranger can mint is a group alone. A stranger
+//! makes any number of owners, so the owners of one peer are a group together.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::admission::{Account, MinterTrust, Payer};
 
-/// Why the first of a line is not served now.
+/// Reason for which the first request of a line is not served now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SkipReason {
-    /// Its owner has its share, or it needs what others do not.
+    /// The owner has used up a share, or the request needs more than others do.
     Line,
-    /// Its group has its share.
+    /// The group has used up a share.
     Group,
-    /// There is nothing left for anyone.
+    /// Nothing is left for any request.
     All,
 }
 
-/// Those who wait.
+/// Waiting requests.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     groups: VecDeque<Group<T>>,
@@ -28,19 +29,22 @@ pub(super) struct Queue<T> {
     next_ticket: u64,
 }
 
+/// Group of owners that takes turns with other groups: one known owner, or the owners that
+/// strangers made at one peer.
 #[derive(Debug)]
 struct Group<T> {
     key: usize,
     lines: VecDeque<Line<T>>,
 }
 
+/// Requests of one owner, in the order of arrival.
 #[derive(Debug)]
 struct Line<T> {
     owner: usize,
     waiting: VecDeque<(u64, T)>,
 }
 
-/// Which line of which group, and which of those in it.
+/// Position of a waiting request: the group, the line and the number.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ticket {
     group: usize,
@@ -63,7 +67,7 @@ impl<T> Queue<T> {
         self.length == 0
     }
 
-    /// Puts something at the end of its owner's line.
+    /// Puts an item at the end of the owner's line.
     pub(super) fn push(&mut self, payer: &Payer, item: T) -> Ticket {
         let owner = account_key(payer.owner.as_ref().unwrap_or(&payer.peer));
         let group =
@@ -82,7 +86,7 @@ impl<T> Queue<T> {
         ticket
     }
 
-    /// Takes out what no longer waits; it may have been served.
+    /// Removes an item that no longer waits; none if the item was served before.
     pub(super) fn remove(&mut self, ticket: Ticket) -> Option<T> {
         let at = self.groups.iter().position(|group| group.key == ticket.group)?;
         let group = self.groups.get_mut(at)?;
@@ -102,7 +106,8 @@ impl<T> Queue<T> {
         Some(item)
     }
 
-    /// Gives the next one its turn for whom `turn` finds something; its line and its group are behind the others then.
+    /// Gives a turn to the next item for which `turn` finds something; the item's line and group
+    /// then go behind the others.
     pub(super) fn serve<R>(
         &mut self,
         mut turn: impl FnMut(&T) -> Result<R, SkipReason>,
@@ -160,7 +165,7 @@ impl<T> Group<T> {
     }
 }
 
-/// What tells one account from others while somebody refers to it.
+/// Returns a key that tells an account from others while the account is referred to.
 pub(super) fn account_key(account: &Arc<Account>) -> usize {
     Arc::as_ptr(account).addr()
 }

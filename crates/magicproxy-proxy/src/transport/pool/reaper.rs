@@ -1,7 +1,7 @@
-//! Closes idle connections when their time is over, without a request that passes by.
+//! Task that closes idle connections in time, without a request that passes by.
 //!
-//! One task for each origin, which sleeps until the next connection is due. It ends when none is idle, and is begun again by
-//! the next one that is.
+//! One task for each origin sleeps until the next connection is due. The task ends when no
+//! connection is idle, and is started again by the next connection that becomes idle.
 
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -11,7 +11,8 @@ use tokio::runtime::Handle;
 use super::Pool;
 
 impl Pool {
-    /// Closes in time what is idle. To be called by whoever noted that this is done.
+    /// Starts the task that closes idle connections. To be called only after
+    /// `State::begin_watch` returned true.
     pub(super) fn watch_idle(self: &Arc<Self>) {
         // Without a runtime, at the end of the process, everything is about to be closed.
         if let Ok(runtime) = Handle::try_current() {
@@ -19,7 +20,8 @@ impl Pool {
         }
     }
 
-    /// Closes what is due, and tells when that will be so of the next one.
+    /// Closes the connections that are due, and returns the time at which the next connection is
+    /// due.
     fn close_due(self: &Arc<Self>) -> Option<Instant> {
         let (due, next) = {
             let mut state = self.state();

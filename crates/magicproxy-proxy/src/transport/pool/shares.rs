@@ -1,5 +1,6 @@
-//! Shares of one origin's connections, in places: a connection has as many as it may have streams. An exchange over HTTP/1.1
-//! takes all places of its connection, a stream its part of them.
+//! Shares of one origin's connections, in places: a connection has as many places as it may have
+//! streams. An exchange over HTTP/1.1 takes all places of a connection, a stream a part of the
+//! places.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,18 +9,21 @@ use super::queue::{SkipReason, account_key};
 use crate::admission::{Account, MinterTrust, Payer};
 use crate::settings::Quota;
 
+/// Shares of owners and peers in the places of one origin's connections. The shares in the
+/// connections to all origins together are kept by `admission`.
 #[derive(Debug)]
 pub(super) struct Shares {
     quota: Quota,
     held: usize,
-    /// Places of those who have some; the account is alive as long, so that its address is nobody else's. Few have some at a time,
-    /// so that an ordered map takes a tenth of what hashing would.
+    /// Places by account, for accounts that hold any. The account lives as long, so that no other
+    /// account has the same address. Few accounts hold places at a time, so an ordered map takes a
+    /// tenth of the time of hashing.
     by_account: BTreeMap<usize, usize>,
 }
 
 impl Shares {
-    /// Of so many connections with so many places each, the shares that `quota` gives of everything. Whoever has any share has at
-    /// least one connection.
+    /// Divides `connections` with `places` each into the shares that `quota` gives of everything.
+    /// Every share is at least one connection.
     pub(super) fn of(connections: usize, places: usize, quota: &Quota) -> Self {
         let total = connections.saturating_mul(places);
         let part = |share: usize| {
@@ -36,7 +40,7 @@ impl Shares {
         Self { quota, held: 0, by_account: BTreeMap::new() }
     }
 
-    /// May this payer have so many places more?
+    /// Checks that the payer may have so many more places.
     pub(super) fn admit(&self, payer: &Payer, places: usize) -> Result<(), SkipReason> {
         let fits = |account: &Arc<Account>, limit| self.held_by(account) + places <= limit;
         if payer.owner.as_ref().is_some_and(|owner| !fits(owner, self.quota.per_owner)) {
@@ -53,7 +57,7 @@ impl Shares {
         }
     }
 
-    /// Charges a payer, whatever it has.
+    /// Charges a payer, whatever the payer already holds.
     pub(super) fn charge(&mut self, payer: &Payer, places: usize) {
         self.held += places;
         for account in accounts(payer) {
@@ -61,6 +65,7 @@ impl Shares {
         }
     }
 
+    /// Returns places of a payer.
     pub(super) fn discharge(&mut self, payer: &Payer, places: usize) {
         self.held = self.held.saturating_sub(places);
         for account in accounts(payer) {
@@ -80,7 +85,7 @@ impl Shares {
     }
 }
 
-/// Those who pay: the owner, and for a stranger's token the peer.
+/// Returns the accounts that pay: the owner, and for a stranger's token the peer.
 fn accounts(payer: &Payer) -> impl Iterator<Item = &Arc<Account>> {
     let peer = (payer.standing == MinterTrust::Stranger).then_some(&payer.peer);
     payer.owner.iter().chain(peer)

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::Pool;
 
-/// How many there may be. Idle ones give way where another origin needs one.
+/// Counter of the sockets to all upstreams, with the limit `limits.upstream_connections`. Shared by
+/// all pools. Idle sockets give way where another origin needs a socket.
 #[derive(Debug)]
 pub(crate) struct Sockets {
     total: usize,
     open: AtomicUsize,
-    /// Did somebody get none, so that the next idle one is to be closed?
+    /// True if a request got no socket, so that the next idle socket is to be closed.
     are_wanted: AtomicBool,
     pools: Mutex<Vec<Weak<Pool>>>,
 }
@@ -25,11 +26,12 @@ impl Sockets {
         })
     }
 
+    /// Adds a pool, whose idle sockets may be closed for other pools from now on.
     pub(super) fn register(&self, pool: &Arc<Pool>) {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(pool));
     }
 
-    /// Counts one more; where there are as many as there may be, the next idle one is closed.
+    /// Counts one more socket. At the limit, returns false, and the next idle socket is closed.
     pub(super) fn take(&self) -> bool {
         let more = |open: usize| (open < self.total).then_some(open + 1);
         let taken = self.open.try_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok();
@@ -39,12 +41,13 @@ impl Sockets {
         taken
     }
 
-    /// Is an idle one to be closed for somebody else? Says so once.
+    /// True if an idle socket is to be closed for another request; true only once for each call for
+    /// a socket.
     pub(super) fn call_one_in(&self) -> bool {
         self.are_wanted.load(Ordering::SeqCst) && self.are_wanted.swap(false, Ordering::SeqCst)
     }
 
-    /// Closes an idle one, of whatever origin, if that is called for.
+    /// Closes an idle socket, of any origin, if a socket is called for.
     pub(super) fn make_room(&self) {
         if !self.are_wanted.load(Ordering::SeqCst) {
             return;
@@ -67,10 +70,10 @@ impl Sockets {
     }
 }
 
-/// A socket to an upstream, from before it is connected until it is closed.
+/// Socket to an upstream, from before the connection is made until the connection is closed.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    /// The pool that it counts for.
+    /// Pool that the socket counts for.
     pub(super) pool: Arc<Pool>,
 }
 

@@ -1,4 +1,4 @@
-//! What a pool knows of its connections, behind its lock.
+//! State of a pool's connections, behind the pool's lock.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -10,25 +10,28 @@ use super::{ConnectionNeed, Payload, Pool, Waiter};
 use crate::transport::connection::{Connection, SharedConnection};
 use crate::worker::WorkerId;
 
+/// State of one origin's connections. Closes no open connection: connections to be closed are
+/// handed out, so that closing happens outside the pool's lock.
 #[derive(Debug)]
 pub(super) struct State {
     /// Sockets: in use, idle, being connected.
     pub(super) open: usize,
     /// Connections that are being made and may carry many exchanges.
     pub(super) connecting: usize,
-    /// How many exchanges a connection carries that is being made; known once there was one.
+    /// Expected number of exchanges of a connection that is being made; known once a connection was
+    /// made.
     pub(super) expected: usize,
-    /// Of HTTP/1.1, by worker, the last used on top.
+    /// Idle connections by HTTP/1.1, by worker, the last used on top.
     pub(super) idle: Vec<Vec<(Connection, Instant)>>,
-    /// Of HTTP/2, as long as they may have further streams.
+    /// Connections by HTTP/2, as long as they may have further streams.
     pub(super) shared: Vec<SharedConnection>,
     pub(super) shares: Shares,
     pub(super) queue: Queue<Waiter>,
-    /// Is there a task that closes idle connections in time?
+    /// True if a task closes idle connections in time.
     pub(super) is_watched: bool,
 }
 
-/// When a connection that has been idle since then is closed.
+/// Returns the time at which a connection is closed that has been idle since `since`.
 fn due(keep: Duration, since: Instant, retires_at: Option<Instant>) -> Option<Instant> {
     let idle = since.checked_add(keep);
     [idle, retires_at].into_iter().flatten().min()
@@ -48,7 +51,7 @@ impl State {
         }
     }
 
-    /// A connection with room for one more stream.
+    /// Finds a connection with room for one more stream.
     pub(super) fn stream(
         &mut self,
         payload: Payload,
@@ -73,7 +76,8 @@ impl State {
         self.shared.iter().find(|connection| connection.streams().have_room(payload)).cloned()
     }
 
-    /// The worker's own idle connection, or else another's, which costs less than a new one.
+    /// Takes the worker's own idle connection, or else another worker's, which costs less than a
+    /// new connection.
     pub(super) fn take_idle(
         &mut self,
         need: ConnectionNeed,
@@ -95,7 +99,8 @@ impl State {
         None
     }
 
-    /// Keeps an idle connection, unless there are enough or somebody else needs its socket: then it comes back.
+    /// Keeps an idle connection. Returns the connection if there are enough, or if another request
+    /// needs the connection's socket.
     pub(super) fn keep_idle(
         &mut self,
         connection: Connection,
@@ -113,12 +118,13 @@ impl State {
         None
     }
 
-    /// Notes that somebody closes idle connections in time. Tells whether nobody did.
+    /// Notes that a task closes idle connections in time. True if no task did so before.
     pub(super) fn begin_watch(&mut self) -> bool {
         !std::mem::replace(&mut self.is_watched, true)
     }
 
-    /// Takes out the idle connections whose time is over, and tells when that of the next one will be.
+    /// Takes out the idle connections that are due, and returns the time at which the next
+    /// connection is due.
     pub(super) fn take_due(
         &mut self,
         keep: Duration,
@@ -148,7 +154,8 @@ impl State {
         next
     }
 
-    /// The connection that has been idle for longest, of those that still hold a socket.
+    /// Takes out the connection that has been idle for longest, among connections that still hold a
+    /// socket.
     pub(super) fn evict(&mut self) -> Option<Connection> {
         self.idle
             .iter_mut()
@@ -169,6 +176,8 @@ impl State {
         Some(Connection::Http2(self.shared.remove(unused)))
     }
 
+    /// Removes a connection from the shared connections, so that the connection gets no further
+    /// stream.
     pub(super) fn forget(&mut self, connection: &SharedConnection) {
         self.shared.retain(|known| !Arc::ptr_eq(known.streams(), connection.streams()));
     }

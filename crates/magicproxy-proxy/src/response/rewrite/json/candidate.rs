@@ -1,4 +1,5 @@
-//! A string that may be rewritten: is it a URL of the upstream and nothing else, where clients follow it?
+//! Candidate strings for rewriting: URLs of the upstream and nothing else, where clients follow
+//! them.
 
 use http::uri::PathAndQuery;
 
@@ -8,28 +9,30 @@ use super::member_checks::MemberChecks;
 use crate::members::Position;
 use crate::members::{MemberCheck, MemberUrl};
 
-/// What a candidate begins with.
+/// Beginning of every candidate.
 const OPENER: &[u8] = b"\"http";
 
-/// A string that does not end within so many bytes stays as it is.
+/// Longest candidate, in bytes: a string that does not end within this length stays.
 pub(super) const MAX_CANDIDATE_BYTES: usize = 8192;
 
-/// How far the decision on a candidate has come, so that nothing is looked at twice.
+/// Progress of the decision on a candidate, so that nothing is read twice.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Progress {
     Opened,
-    /// It matches a link, and its member may be followed; its end is looked for from here on.
+    /// The candidate matches a link, and the member may be followed; the search for the end goes on
+    /// at this offset.
     Inside(LinkMatch, MemberCheck, usize),
 }
 
+/// Verdict on a candidate.
 pub(super) enum UrlVerdict {
     Stays,
-    /// It is rewritten, and ends here.
+    /// The candidate is rewritten, and ends at this offset.
     Leads(LinkMatch, usize),
     Unfinished(Progress),
 }
 
-/// What a decision depends on.
+/// Inputs of a decision.
 pub(super) struct UrlRules<'a> {
     pub(super) links: &'a LinkMap,
     pub(super) position: &'a Position,
@@ -38,7 +41,7 @@ pub(super) struct UrlRules<'a> {
 }
 
 impl UrlRules<'_> {
-    /// Judges a candidate, given from its quotation mark on.
+    /// Judges a candidate, given from the quotation mark on.
     pub(super) fn judge(mut self, candidate: &[u8], progress: Progress) -> UrlVerdict {
         let window = candidate.get(..MAX_CANDIDATE_BYTES).unwrap_or(candidate);
         match self.judge_window(window, progress) {
@@ -67,7 +70,7 @@ impl UrlRules<'_> {
         }
     }
 
-    /// Which link a candidate begins with, where its member may be followed.
+    /// Finds the link that a candidate begins with, if the member may be followed.
     fn judge_beginning(&mut self, window: &[u8]) -> Result<(LinkMatch, MemberCheck), UrlVerdict> {
         if !window.starts_with(OPENER) {
             let unfinished = OPENER.starts_with(window);
@@ -87,7 +90,8 @@ impl UrlRules<'_> {
         }
     }
 
-    /// Does a URL lead where its member is followed, given what comes behind the link?
+    /// True if a URL leads to a place to which the member is followed, given the text behind the
+    /// link.
     fn leads(&self, matched: LinkMatch, rest: &[u8]) -> bool {
         let to_asked =
             self.asked.is_some_and(|asked| self.links.leads_to(matched, rest, asked.path()));
@@ -95,15 +99,15 @@ impl UrlRules<'_> {
     }
 }
 
-/// What is found instead of the end of a URL.
+/// Result of a search that did not find the end of a URL.
 enum Found {
-    /// Nothing: from here on it is to be looked for again when there is more.
+    /// No end: the search goes on at this offset when there is more text.
     Nothing(usize),
-    /// Something that no URL holds.
+    /// A character that no URL holds.
     NoUrl,
 }
 
-/// Where the quotation mark is that closes the URL.
+/// Finds the quotation mark that closes the URL.
 fn find_end(window: &[u8], mut from: usize) -> Result<usize, Found> {
     loop {
         let plain = |byte: &u8| CLASSES.get(usize::from(*byte)) == Some(&Class::Url);
@@ -126,7 +130,8 @@ fn find_end(window: &[u8], mut from: usize) -> Result<usize, Found> {
     }
 }
 
-/// Does a URL hold the character that four hex digits stand for? `None`: there are not enough yet.
+/// True if a URL may hold the character of these four hex digits. `None` if there are too few
+/// digits yet.
 fn escaped_character(digits: &[u8]) -> Option<bool> {
     let known = digits.get(..4).unwrap_or(digits);
     if !known.iter().all(u8::is_ascii_hexdigit) {
@@ -138,13 +143,14 @@ fn escaped_character(digits: &[u8]) -> Option<bool> {
     Some(u8::try_from(character).map_or(true, in_url))
 }
 
+/// Class of a byte.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
     Url,
     Other,
 }
 
-/// Which bytes stand for themselves in a URL, by their value.
+/// Classes of bytes by value: bytes that stand for themselves in a URL, and others.
 static CLASSES: [Class; 256] = classes();
 
 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]

@@ -1,30 +1,32 @@
-//! What was found of members before: the documents of an API have the same few names again and again.
+//! Cache of members' checks: the documents of an API have the same few names again and again.
 
 use super::super::LinkMap;
 use crate::members::MemberCheck;
 use crate::members::Position;
 
+/// Number of paths that are remembered at a time.
 const SLOTS: usize = 128;
-/// A longer path is not remembered.
+/// Longest path that is remembered, in bytes.
 const MAX_MEMBER_PATH_BYTES: usize = 62;
 
-/// The standings of the members of one document, by their path. Bounded, whatever the document.
+/// Checks of the members of one document, by path. Bounded, whatever the document.
 #[derive(Debug, Default)]
 pub(super) struct MemberChecks {
-    /// `SLOTS` of them, or none before the first question.
+    /// [`SLOTS`] slots, or none before the first check.
     slots: Vec<Slot>,
 }
 
+/// Slot of one remembered path with the member's check.
 #[derive(Debug, Clone)]
 struct Slot {
     path: [u8; MAX_MEMBER_PATH_BYTES],
-    /// 0 where nothing is remembered: each path has a byte at least.
+    /// Length of the path; 0 where nothing is remembered: each path has at least one byte.
     length: u8,
     standing: MemberCheck,
 }
 
 impl MemberChecks {
-    /// The standing of the member at a position.
+    /// Returns the check of the member at a position.
     pub(super) fn standing(&mut self, links: &LinkMap, position: &Position) -> MemberCheck {
         let find = || links.members().standing(position);
         let Some(path) =
@@ -67,7 +69,7 @@ impl Slot {
     }
 }
 
-/// Where a path is remembered. Paths of one slot displace each other, which costs time and nothing else.
+/// Returns the slot of a path. Paths of one slot displace each other, which costs only time.
 fn slot_of(path: &[u8]) -> usize {
     const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
     let (words, rest) = path.as_chunks::<8>();

@@ -1,17 +1,19 @@
-//! Finding the few bytes of JSON that mean something, eight at a time: between two of them are often fewer than the vectors of
-//! `memchr` begin to pay for.
+//! Search for the few meaningful bytes of JSON, eight bytes at a time: the gaps between such bytes
+//! are often too short for the vectors of `memchr` to pay.
 
-/// How many words are looked at before `memchr` takes over.
+/// Number of words that are searched before `memchr` takes over.
 const WORDS: usize = 4;
 
 const QUOTE: u64 = every(b'"');
 const BACKSLASH: u64 = every(b'\\');
 const COMMA: u64 = every(b',');
-/// With these bits set, a bracket of any kind is [`BRACKET`], and hardly anything else that stands outside of strings.
+/// Bits that turn a bracket of any kind into [`BRACKET`], and hardly any other byte outside of
+/// strings.
 const BRACKET_BITS: u64 = every(0x26);
 const BRACKET: u64 = every(0x7F);
 
-/// Hands over each comma and bracket up to the first quotation mark, and says where that is. Other bytes may be handed over, too.
+/// Hands over each comma and bracket up to the first quotation mark, and returns the offset of the
+/// mark. Other bytes may be handed over, too.
 #[inline]
 pub(super) fn structure(text: &[u8], mut take: impl FnMut(u8)) -> Option<usize> {
     let (words, rest) = text.as_chunks::<8>();
@@ -34,19 +36,19 @@ pub(super) fn structure(text: &[u8], mut take: impl FnMut(u8)) -> Option<usize> 
     Some(words.len() * 8 + end?)
 }
 
-/// The first quotation mark, backslash or byte 0xFF.
+/// Finds the first quotation mark, backslash or byte 0xFF.
 pub(super) fn name_end(text: &[u8]) -> Option<usize> {
     find(text, |word| zeros(word ^ QUOTE) | zeros(word ^ BACKSLASH) | zeros(!word))
 }
 
-/// The first quotation mark or backslash.
+/// Finds the first quotation mark or backslash.
 pub(super) fn text_end(text: &[u8]) -> Option<usize> {
     let (near, far) = text.split_at_checked(WORDS * 8).unwrap_or((text, &[]));
     let found = find(near, |word| zeros(word ^ QUOTE) | zeros(word ^ BACKSLASH));
     found.or_else(|| Some(near.len() + memchr::memchr2(b'"', b'\\', far)?))
 }
 
-/// The first byte that is marked, given a function that marks bytes of a word as [`zeros`] does.
+/// Finds the first marked byte, given a function that marks bytes of a word as [`zeros`] does.
 #[inline]
 fn find(text: &[u8], marks: impl Fn(u64) -> u64) -> Option<usize> {
     let (words, rest) = text.as_chunks::<8>();
@@ -60,18 +62,19 @@ fn find(text: &[u8], marks: impl Fn(u64) -> u64) -> Option<usize> {
     Some(words.len() * 8 + rest.iter().position(is_marked)?)
 }
 
-/// Marks bytes that are zero by their highest bit. Others may be marked behind the first of them, and none before it.
+/// Marks zero bytes by the highest bit. Bytes behind the first zero may be marked wrongly, and no
+/// byte before the first zero.
 const fn zeros(word: u64) -> u64 {
     word.wrapping_sub(every(0x01)) & !word & every(0x80)
 }
 
-/// Marks the bytes that are zero, and no others, by their highest bit.
+/// Marks exactly the zero bytes, by the highest bit.
 const fn exact_zeros(word: u64) -> u64 {
     const LOW: u64 = every(0x7F);
     !((word & LOW).wrapping_add(LOW) | word | LOW)
 }
 
-/// Which byte is the first that is marked.
+/// Returns the index of the first marked byte.
 const fn first(marked: u64) -> usize {
     (marked.trailing_zeros() / 8) as usize
 }
