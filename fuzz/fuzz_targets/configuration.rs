@@ -1,5 +1,6 @@
-//! Configuration files, native and of the Python program: no text makes the reader panic or hang, every refusal says why, and
-//! no refusal shows the value of a key that nobody knows, which may be a secret in the wrong place.
+//! Fuzzes configuration files, native and of the Python program: no text makes the reader panic or
+//! hang, every refusal gives a reason, and no refusal shows the value of an unknown key, which may
+//! be a secret in the wrong place.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -8,7 +9,7 @@ use magicproxy_config::{ConfigurationForm, check_configuration};
 const SECRET: &str = "hunter2hunter2";
 
 fuzz_target!(|text: &str| {
-    // A file that a text names would be read from this machine.
+    // A text with file names would make the reader open files of this machine.
     if text.contains("file") || text.contains(SECRET) || text.len() > 8 * 1024 {
         return;
     }
@@ -19,7 +20,7 @@ fuzz_target!(|text: &str| {
     }
     let with_secret = format!("unheard_of_key = \"{SECRET}\"\n{text}");
     if let Err(faults) = check_configuration(&with_secret, ConfigurationForm::Toml) {
-        // Where the rest does not parse, lines are shown as they are.
+        // Faults of TOML syntax show the faulty lines unchanged.
         assert!(
             toml_is_broken(text) || !faults.contains(SECRET),
             "a refusal shows a value that may be a secret"

@@ -1,5 +1,5 @@
-//! A mint request that is accepted becomes a token that we accept, with what was ordered and no more; one that is refused is
-//! refused without repeating the credential.
+//! Fuzzes mint requests: an accepted request becomes a token that the proxy accepts, with the
+//! requested rights and no more; a refusal does not repeat the credential.
 #![no_main]
 
 use std::time::Duration;
@@ -46,7 +46,8 @@ fuzz_target!(|data: &str| {
     }
 });
 
-/// The marked credential in its place, and nowhere else in the order, is in no message.
+/// Checks that no message shows the marked credential. Looks only at inputs with the credential in
+/// the right place and nowhere else.
 fn keeps_quiet(order: &str, said: &str) {
     let in_place = [format!(r#""token":"{SECRET}"#), format!(r#""token": "{SECRET}"#)];
     if order.matches(SECRET).count() == 1 && in_place.iter().any(|form| order.contains(form)) {
@@ -55,7 +56,7 @@ fn keeps_quiet(order: &str, said: &str) {
 }
 
 fn becomes_what_was_ordered(ring: &KeyRing, request: &TokenSpec, scopes: &Scopes) {
-    // Rules may be fine one by one and too much together; then nothing is minted.
+    // Rules may be acceptable one by one and too much together; then no token is minted.
     let Ok(minted) = ring.mint(request) else { return };
     let acceptance = Acceptance::default();
     let context =
@@ -65,7 +66,7 @@ fn becomes_what_was_ordered(ring: &KeyRing, request: &TokenSpec, scopes: &Scopes
     assert_eq!(verified.upstream(), request.upstream.as_ref());
     assert_eq!(verified.explains(), request.explain);
     if let RuleSource::Rules(rules) = &request.grant {
-        // Routes travel as the patterns that they stand for, methods one by one.
+        // Routes travel in the token as patterns, methods one by one.
         let ordered: Vec<String> = rules.iter().flat_map(Rule::to_strings).collect();
         let held: Vec<String> = verified.policy().rules().map(ToString::to_string).collect();
         assert_eq!(ordered, held);

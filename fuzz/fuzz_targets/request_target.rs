@@ -1,4 +1,5 @@
-//! Whatever is accepted as a request target has one meaning, and is sent as it was decided on.
+//! Fuzzes request targets: an accepted target has one meaning, and is sent in the form of the
+//! decision.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -29,7 +30,7 @@ fn is_canonical(target: &RequestTarget, settings: PathSettings) {
     );
 }
 
-/// Canonicalising changes spellings and nothing else.
+/// Checks that canonicalising changes spellings and nothing else.
 fn says_what_was_asked(target: &RequestTarget, data: &[u8]) {
     let (path, query) = match data.iter().position(|byte| *byte == b'?') {
         Some(at) => (&data[..at], Some(&data[at + 1..])),
@@ -39,7 +40,8 @@ fn says_what_was_asked(target: &RequestTarget, data: &[u8]) {
     assert_eq!(target.query().map(str::as_bytes), query, "the query was changed");
 }
 
-/// No reading may hold what two servers understand differently, decoded or not.
+/// Checks that no reading, decoded or not, holds characters that two servers understand
+/// differently.
 fn every_reading_is_clean(target: &RequestTarget, settings: PathSettings) {
     assert_eq!(target.readings().next(), Some(target.path()));
     for reading in target.readings() {
@@ -85,8 +87,9 @@ fn survives_dropping(target: &RequestTarget, settings: PathSettings) {
     assert!(!fewer.query().is_some_and(named), "the parameter is still there");
 }
 
-/// Both settings that take an encoded slash accept all that the default accepts, with the same meaning; and who is known to decode
-/// once gets what anybody would get, if he gets it (section 2.7 refuses him hidden dot segments).
+/// Checks that both settings that accept an encoded slash accept every target of the default, with
+/// the same meaning. An upstream known to decode once receives the same path as any other upstream,
+/// if the target is accepted (section 2.7 refuses hidden dot segments for such an upstream).
 fn stricter_settings_accept_less(data: &[u8]) {
     let read = |slash| RequestTarget::parse(data, slash).ok();
     if let Some(strict) = read(EncodedSlash::Refuse) {
@@ -111,7 +114,7 @@ fn stricter_settings_accept_less(data: &[u8]) {
     }
 }
 
-/// Percent-decoding, written a second time.
+/// Percent-decodes the text, independently of the code under test.
 fn decoded(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut at = 0;

@@ -1,6 +1,8 @@
-//! A JSON body is rewritten in the same way in whatever pieces it comes, and as a JSON parser would have it.
+//! Fuzzes the rewriting of JSON bodies: the result does not depend on the pieces of the body, and
+//! agrees with a JSON parser.
 //!
-//! Input: a byte, of which two bits choose the members and six are the length of the pieces; then the body.
+//! Input: a byte, of which two bits choose the members and six are the length of the pieces; then
+//! the body.
 #![no_main]
 
 use std::sync::Arc;
@@ -10,11 +12,11 @@ use magicproxy_fuzz::rewritten;
 use magicproxy_proxy::rewrite::{LinkMap, Members};
 use serde_json::Value;
 
-/// All members, and some of them.
+/// Patterns for all members, and for some members.
 const MEMBERS: [&[&str]; 4] =
     [&["**"], &["a", "**.b*", "!**.c.**"], &["*.*", "**.a.**.b"], &["** /b"]];
 
-/// Objects and lists that are deeper in others have no members that are followed.
+/// The greatest depth at which the rewriter follows members of objects and lists.
 const MAX_LEVELS: usize = 64;
 
 fuzz_target!(|data: &[u8]| {
@@ -33,7 +35,8 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(rewritten(&links, body, 1), whole);
     let Ok(before) = serde_json::from_slice::<Value>(body) else { return };
     let after = serde_json::from_slice(&whole).expect("JSON stays JSON");
-    // Escapes and blanks are lost in parsing: with them, a string may stay that could have been rewritten.
+    // Parsing loses escapes and blanks: a string with an escape or a blank may stay unchanged,
+    // although the parsed text could be rewritten.
     let shallow = body.iter().filter(|byte| b"{[".contains(byte)).count() <= MAX_LEVELS;
     let plain = choice >> 6 == 0 && shallow && body.len() < 8192 && !body.contains(&b'\\');
     compare(&links, &before, &after, plain);
@@ -66,7 +69,7 @@ fn compare(links: &LinkMap, before: &Value, after: &Value, plain: bool) {
     }
 }
 
-/// Might this be a URL and nothing else?
+/// True if the text may be a URL and nothing else.
 fn is_url(text: &str) -> bool {
     text.starts_with("http")
         && !text.chars().any(|byte| byte <= ' ' || "\"\\<>`\u{7f}".contains(byte))

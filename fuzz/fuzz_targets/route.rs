@@ -1,4 +1,5 @@
-//! A route template allows exactly the paths that a comparison segment by segment allows.
+//! Fuzzes route templates: a template allows exactly the paths that a comparison segment by segment
+//! allows.
 //!
 //! Input: a template on the first line, a path on the second.
 #![no_main]
@@ -21,7 +22,7 @@ fuzz_target!(|data: &str| {
     assert_eq!(policy.allows("GET", &target).is_some(), expected, "{template} and {target}");
 });
 
-/// The slow and obvious way to compare.
+/// Compares the slow and obvious way.
 fn fits(template: &[&str], path: &[&str]) -> bool {
     match (template.split_first(), path.split_first()) {
         (None, None) => true,
@@ -34,7 +35,7 @@ fn fits(template: &[&str], path: &[&str]) -> bool {
     }
 }
 
-/// A capture with `*` takes one more segment.
+/// Compares with one more segment in a capture with `*`.
 fn fits_more(segment: &str, template: &[&str], path: &[&str]) -> bool {
     let rest: Vec<&str> = std::iter::once(segment).chain(template.iter().copied()).collect();
     fits(&rest, path)
@@ -44,7 +45,8 @@ fn one_fits(segment: &str, given: &str) -> bool {
     if segment.starts_with('{') { !given.is_empty() } else { canonical(segment) == given }
 }
 
-/// Literal text in the form in which it arrives: what cannot stand in a path is percent-encoded.
+/// Encodes literal text as a request spells it: bytes that cannot stand in a path are
+/// percent-encoded.
 fn canonical(segment: &str) -> String {
     let mut encoded = String::from("/");
     for byte in segment.bytes() {

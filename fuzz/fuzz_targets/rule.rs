@@ -1,6 +1,8 @@
-//! A rule means what it says: an accepted rule is written as it is read, and another regex engine agrees about it.
+//! Fuzzes rules: an accepted rule is written as it was read, and another regex engine agrees about
+//! the matches.
 //!
-//! Input: a rule on the first line (a string, or an object in JSON), a method on the second, a path on the third.
+//! Input: a rule on the first line (a string, or an object in JSON), a method on the second, a path
+//! on the third.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -24,7 +26,7 @@ fuzz_target!(|data: &str| {
 fn is_written_as_it_is_read(rule: &Rule, raw: &RawRule) {
     let json = serde_json::to_string(rule.raw()).expect("a rule is JSON");
     let again: RawRule = serde_json::from_str(&json).expect("what was written is read");
-    // Several methods or a template in a text are written as an object, all else as it stands.
+    // Several methods, or a template in a text, are written as an object; any other rule as read.
     let written = raw.to_object_form();
     assert_eq!(again, *written.as_ref().unwrap_or(raw));
     assert!(
@@ -64,7 +66,8 @@ fn agrees_with_another_engine(
     assert_eq!(allowed, expected, "`{text}` and {method} {target}");
 }
 
-/// The pattern in an engine that shares no code with ours; nothing where the two differ by design (flags, Unicode).
+/// Compiles the pattern in an engine that shares no code with ours; `None` if the engines differ by
+/// design (flags, Unicode).
 fn second_opinion(pattern: &str) -> Option<regex_lite::Regex> {
     let same_language = pattern.is_ascii()
         && !pattern.contains("(?")

@@ -1,6 +1,8 @@
-//! Nobody forges a sealed token, and whatever is appended to a genuine one takes and never gives.
+//! Fuzzes sealed tokens: nobody forges a sealed token, and a caveat appended to a genuine token
+//! only takes away.
 //!
-//! Input: either a token as it stands, or lines, each of which is appended to a genuine token as the bytes of a caveat.
+//! Input: either a token, or lines; each line is appended to a genuine token as the bytes of a
+//! caveat.
 #![no_main]
 
 use std::sync::{Arc, OnceLock};
@@ -24,7 +26,7 @@ fuzz_target!(|data: &str| {
             data.strip_prefix("mt2_").is_some_and(|behind| behind.bytes().all(of_token)),
             "a second spelling"
         );
-        // What can be parsed can be narrowed, and still is no genuine token.
+        // A token that parses can be narrowed, and is still not genuine.
         if let Ok(narrowed) =
             Caveat::from_json(br#"{"sub":"a"}"#).expect("this is a caveat").append_to(data)
         {
@@ -57,7 +59,7 @@ fn caveats_take(data: &str) {
         token = narrowed.to_string();
         let child = match verify(&token) {
             Ok(child) => Arc::new(child),
-            // Rules that are too much together.
+            // Several sets of rules may be too much together.
             Err(VerifyError::Rule(_) | VerifyError::Policy(_)) => return,
             Err(error) => panic!("what was narrowed is refused: {error}"),
         };

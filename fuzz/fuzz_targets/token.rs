@@ -1,6 +1,7 @@
-//! Nobody forges a token, and a genuine one is believed only in what the specification lets it say.
+//! Fuzzes signed tokens: nobody forges a token, and a genuine token is believed only within the
+//! limits of the specification.
 //!
-//! Input: either a token as it stands, or a header, a line end and claims, which are then signed.
+//! Input: either a token, or a header, a line end and claims, which are then signed.
 #![no_main]
 
 use std::sync::Arc;
@@ -29,7 +30,8 @@ fuzz_target!(|data: &str| {
     }
 });
 
-/// One armoured spelling of each JWT, and one JWT of each armoured spelling.
+/// Checks that each JWT has one armoured spelling, and that each armoured spelling stands for one
+/// JWT.
 fn armour_is_undone(data: &str) {
     if let Some(jwt) = unarmoured(data) {
         assert_eq!(armoured(&jwt).expect("what was undone has an armour").as_str(), data);
@@ -74,7 +76,7 @@ fn claims_are_known(claims: &str, verified: &VerifiedToken) {
         "{claims}"
     );
     let number = |name: &str| members.get(name).and_then(Value::as_u64);
-    // A caveat may let it end earlier.
+    // A caveat may end the token earlier.
     let exp = number("exp").expect("an accepted token ends");
     assert!(
         verified.expires_at().0 <= exp
@@ -97,7 +99,8 @@ fn altered_is_refused(token: &str) {
     assert!(verify(ring(), &format!("{token}.")).is_err());
 }
 
-/// A permit is given for a rule that the token holds, at its own upstream and in its own time.
+/// Checks that a permit is given only by a rule of the token, for the token's own upstream and
+/// within the token's time.
 fn rules_hold(verified: VerifiedToken) {
     let (Some(target), Some(other)) = (target("/user"), UpstreamName::parse("other")) else {
         return;

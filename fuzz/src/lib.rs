@@ -1,4 +1,5 @@
-//! What several fuzz targets need: one key ring for the life of the process, a signature over anything, bodies in pieces.
+//! Helpers of several fuzz targets: one key ring for the life of the process, a signature over any
+//! bytes, and bodies in pieces.
 
 use std::sync::{Arc, OnceLock};
 
@@ -11,8 +12,8 @@ use bytes::Bytes;
 use magicproxy_core::{KeyRing, PrivateKey, RequestTarget};
 use magicproxy_proxy::rewrite::{JsonRewriter, LinkMap};
 
-/// A ring of one key, made anew for each process: no private key lies in the repository, and none is needed to repeat
-/// a finding, because inputs are signed here.
+/// Returns a ring of one key, made anew for each process. No private key lies in the repository,
+/// and repeating a finding needs none, because inputs are signed here.
 pub fn ring() -> &'static KeyRing {
     static RING: OnceLock<KeyRing> = OnceLock::new();
     RING.get_or_init(|| {
@@ -21,7 +22,7 @@ pub fn ring() -> &'static KeyRing {
     })
 }
 
-/// A compact JWS over any header and any payload, signed by the ring's key.
+/// Returns a compact JWS (RFC 7515) over any header and any payload, signed by the ring's key.
 pub fn signed(header: &[u8], payload: &[u8]) -> String {
     let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
     let pair = pair();
@@ -40,12 +41,12 @@ fn pair() -> &'static KeyPair {
     })
 }
 
-/// A target of the default kind, for asking a policy about it.
+/// Parses a target of the default kind, for a policy's decision; `None` if the path is refused.
 pub fn target(path: &str) -> Option<RequestTarget> {
     RequestTarget::parse(path.as_bytes(), magicproxy_core::EncodedSlash::Refuse).ok()
 }
 
-/// What becomes of a body that comes in pieces of this length.
+/// Rewrites a body that comes in pieces of `size` bytes, and returns the whole result.
 pub fn rewritten(links: &Arc<LinkMap>, body: &[u8], size: usize) -> Vec<u8> {
     let mut rewriter = JsonRewriter::new(Arc::clone(links));
     let mut out = Vec::new();

@@ -1,5 +1,6 @@
-//! Judging the attack runner's findings: every warning must be explained in `tests/attack/warnings.json`, and every failure is
-//! one, but for those of `tests/attack/changed.json`: the runner is older than the promise that they measure.
+//! The verdict on the attack runner's findings. Every warning must be explained in
+//! `tests/attack/warnings.json`. Every failure counts, except the failures in
+//! `tests/attack/changed.json`: the runner is older than the promise measured by those cases.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,25 +8,27 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-/// A case that did not simply pass.
+/// A case with a failure or a warning.
 #[derive(Debug)]
 pub(crate) struct Case {
     id: String,
     group: String,
     verdict: String,
-    /// The codes of its reasons, without those that only say what went well.
+    /// The codes of the case's reasons, without the reasons about success.
     codes: Vec<String>,
 }
 
-/// From a case id (with `*` for anything) or `group/code` to a sentence that says why it is right as it is.
+/// A map from a case id, with `*` for any text, or from `group/code`, to a sentence that says why
+/// the warning is right.
 #[derive(Debug)]
 pub(crate) struct Explanations(BTreeMap<String, String>);
 
-/// Cases whose promise has changed since the runner was written: from a case's whole id to how it fails now, and why that is right.
+/// Cases whose promise has changed since the runner was written: a map from the whole case id to
+/// the failure of today. The file also gives the reason.
 #[derive(Debug, Default)]
 pub(crate) struct ChangedPromises(BTreeMap<String, ChangedPromise>);
 
-/// The one code with which the case fails: with any other it is a failure.
+/// The only code with which the case may fail; any other code is a failure.
 #[derive(Debug)]
 struct ChangedPromise {
     code: String,
@@ -54,7 +57,7 @@ impl ChangedPromises {
         self.0.get(&case.id).is_some_and(|changed| case.codes == [changed.code.as_str()])
     }
 
-    /// Those whose case does not fail as they say.
+    /// Returns the ids of entries whose case does not fail with the listed code.
     pub(crate) fn unused(&self, cases: &[Case]) -> Vec<&str> {
         let used = |id: &str| {
             cases.iter().any(|case| case.id == id && case.verdict == "fail" && self.cover(case))
@@ -67,7 +70,7 @@ impl ChangedPromises {
 pub(crate) struct Verdict {
     pub(crate) leaks: u64,
     pub(crate) unexplained: u64,
-    /// Failures that the runner counts and that are none.
+    /// Failures counted by the runner, but covered by [`ChangedPromises`].
     pub(crate) changed: u64,
     pub(crate) remarks: Vec<String>,
 }
@@ -95,7 +98,7 @@ impl Explanations {
         self.0.contains_key(&format!("{}/{code}", case.group))
     }
 
-    /// Explanations of warnings that no longer occur.
+    /// Returns the explanations of warnings that no longer occur.
     pub(crate) fn unused(&self, cases: &[Case]) -> Vec<&str> {
         let warnings: Vec<&Case> = cases.iter().filter(|case| case.verdict == "warn").collect();
         let used = |key: &str| warnings.iter().any(|case| explains(key, case));
@@ -137,7 +140,7 @@ pub(crate) fn judge(
     verdict
 }
 
-/// The runner's JSON lines.
+/// Reads the runner's JSON lines.
 pub(crate) fn read_cases(text: &str) -> Result<Vec<Case>> {
     text.lines()
         .map(|line| read_case(line).with_context(|| format!("the runner wrote `{line}`")))
@@ -166,7 +169,7 @@ fn text(value: &Value, name: &str) -> Result<String> {
         .with_context(|| format!("no `{name}`"))
 }
 
-/// Whether the pattern, in which `*` stands for anything, is the whole text.
+/// True if the pattern, in which `*` stands for any text, matches the whole text.
 fn matches(pattern: &str, text: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else {
         return pattern == text;

@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: the proxy beside nginx and haproxy on one upstream, interleaved in one run.
-//! Method and limits are described in `bench/README.md`.
+//! `cargo xtask bench`: measures the proxy beside nginx and haproxy on one upstream, interleaved in
+//! one run. `bench/README.md` describes the method and the limits.
 
 mod idle;
 mod measure;
@@ -23,12 +23,13 @@ use scenarios::{SCENARIOS, Scenario};
 use servers::{Server, Servers, Starts};
 use storm::Storm;
 
-/// Slices with more foreign load are repeated, so often.
+/// The greatest share of foreign load in a slice; a slice with more is repeated, up to [`TRIES`] in
+/// all.
 const MAX_FOREIGN: f64 = 0.05;
 const TRIES: u32 = 3;
 const TRAINING_SECONDS: u32 = 1;
 
-/// What is measured once, besides the scenarios.
+/// Figures measured once, besides the scenarios.
 #[derive(Debug)]
 pub(crate) struct SideFigures {
     pub(crate) starts: Starts,
@@ -40,11 +41,12 @@ pub(crate) struct SideFigures {
 pub(crate) struct Options {
     pub(crate) seconds: u32,
     pub(crate) rounds: u32,
-    /// Only the scenarios whose names begin so, and nothing written.
+    /// Beginnings of names: only the matching scenarios run, and no result is written. Empty for
+    /// all scenarios.
     only: Vec<String>,
-    /// The proxy; without it, what the profile `dist` builds.
+    /// The proxy to measure; without a program, the build of the profile `dist`.
     program: Option<PathBuf>,
-    /// Another build of it.
+    /// Another build of the proxy, measured beside the first.
     beside: Option<PathBuf>,
 }
 
@@ -90,7 +92,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
     report::write(workspace, &options, &servers, &slices, &besides)
 }
 
-/// All that the benchmark asks of a proxy, before this build of it, once and briefly.
+/// Runs every scenario briefly, once, on this build of the proxy, without the peers.
 pub(crate) fn train(workspace: &Workspace, log: &mut Log, program: &Path) -> Result<()> {
     prepare(workspace, log, &["bench-upstream"])?;
     let servers = Servers::start_alone(workspace, log, program)?;
@@ -107,7 +109,8 @@ pub(crate) fn train(workspace: &Workspace, log: &mut Log, program: &Path) -> Res
     Ok(())
 }
 
-/// One that had the machine almost to itself, if there is such a one among a few.
+/// Measures a slice, and repeats a slice with too much foreign load. Returns the slice with the
+/// least foreign load.
 fn quiet_slice(
     workspace: &Workspace,
     log: &mut Log,
@@ -173,7 +176,8 @@ fn prepare(workspace: &Workspace, log: &mut Log, packages: &[&str]) -> Result<()
     log.must_build(&mut command).map(drop)
 }
 
-/// Each round begins with another server, so that none always follows the same neighbour.
+/// Rotates the servers: each round begins with another server, so that none always follows the same
+/// neighbour.
 fn order(mut all: Vec<&Server>, round: u32) -> Vec<&Server> {
     let first = round as usize % all.len().max(1);
     all.rotate_left(first);

@@ -1,8 +1,10 @@
-//! What is compiled, and how, so that nothing is compiled twice: each third-party crate once for the tests, by the profile
-//! `dev`, and once for the program, by the profile `release`.
+//! The cargo commands that compile, chosen so that nothing is compiled twice: each third-party
+//! crate once for the tests, by the profile `dev`, and once for the program, by the profile
+//! `release`.
 //!
-//! cargo compiles a third-party crate anew when the packages that are selected want other features of it. So every command of a
-//! profile selects the same packages, and only our own crates, which are few, are ever compiled in another way.
+//! cargo compiles a third-party crate anew when the selected packages want other features of the
+//! crate. So every command of a profile selects the same packages, and only our own few crates are
+//! ever compiled in another way.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,11 +13,12 @@ use anyhow::{Context, Result};
 
 use crate::workspace::Workspace;
 
-/// The packages and features of every build by the profile `dev`, whose targets need what tests need.
+/// The packages and features of every build by the profile `dev`, with the targets of the tests.
 const TESTED: &[&str] = &["--workspace", "--features", "magicproxy/plugins"];
-/// The same without plugins, which is what a newcomer builds: third-party crates stay as they are.
+/// The packages of [`TESTED`] without plugins, as a newcomer builds them. Third-party crates stay
+/// as they are.
 const WITHOUT_PLUGINS: &[&str] = &["--workspace", "--no-default-features"];
-/// The same, and the targets of fuzzing, which need libFuzzer.
+/// The packages of [`TESTED`], and the fuzz targets, which need libFuzzer.
 const FUZZED: &[&str] =
     &["--workspace", "--features", "magicproxy/plugins,magicproxy-fuzz/targets"];
 /// The packages and features of every build by the profile `release`, as the program is released.
@@ -29,25 +32,27 @@ const RELEASED: &[&str] = &[
     "magicproxy/plugins",
 ];
 
-/// `cargo build …` for the tests: every target of every crate, and each lint of ours is an error.
+/// `cargo build …` for the tests: every target of every crate, with each of our lints as an error.
 pub(crate) fn everything(workspace: &Workspace) -> Result<Command> {
     linting(workspace, "build", &[TESTED, &["--all-targets", "--keep-going"]].concat())
 }
 
-/// `cargo test …` of what [`everything`] built.
+/// `cargo test …` of the targets that [`everything`] built.
 pub(crate) fn tests(workspace: &Workspace, selection: &[&str]) -> Result<Command> {
     linting(workspace, "test", &[TESTED, selection].concat())
 }
 
-/// `cargo test …` of the library without plugins, which nothing else builds here.
+/// `cargo test …` of the libraries without plugins; no other command here builds this form.
 pub(crate) fn tests_without_plugins(workspace: &Workspace, selection: &[&str]) -> Result<Command> {
     linting(workspace, "test", &[WITHOUT_PLUGINS, &["--lib"], selection].concat())
 }
 
-/// `cargo build …` of the targets of fuzzing: third-party crates are those of the tests, ours are instrumented.
+/// `cargo build …` of the fuzz targets: third-party crates are those of the tests, our crates are
+/// instrumented.
 pub(crate) fn fuzz_targets(workspace: &Workspace, targets: &[String]) -> Command {
     let mut command = workspace.cargo();
-    // The test makes cargo select what tests need, which nothing else would: see above.
+    // The test target makes cargo select the packages of the tests; without `--test`, third-party
+    // crates would be compiled again with other features.
     command
         .arg("build")
         .args(FUZZED)
@@ -57,15 +62,16 @@ pub(crate) fn fuzz_targets(workspace: &Workspace, targets: &[String]) -> Command
     command
 }
 
-/// `cargo build …` of the program, and of the upstream that its costs are counted with.
+/// `cargo build …` of the program, and of the upstream for counting the program's costs.
 pub(crate) fn released(workspace: &Workspace) -> Command {
     let mut command = workspace.cargo();
     command.arg("build").args(RELEASED);
     command
 }
 
-/// cargo that compiles our crates with clippy's compiler, and third-party ones with rustc: what is tested was linted as it was
-/// compiled. `cargo clippy` does the same, but for a profile of its own, for which all is compiled once more.
+/// Returns a cargo command that compiles our crates with clippy's compiler, and third-party crates
+/// with rustc: the tests run code that was linted by the same compilation. `cargo clippy` does so
+/// too, but by a profile of its own, for which everything is compiled once more.
 fn linting(workspace: &Workspace, verb: &str, words: &[&str]) -> Result<Command> {
     let mut command = workspace.cargo();
     command.arg(verb).args(words).env("RUSTC_WORKSPACE_WRAPPER", clippy_driver(workspace)?);
@@ -73,7 +79,8 @@ fn linting(workspace: &Workspace, verb: &str, words: &[&str]) -> Result<Command>
     Ok(command)
 }
 
-/// By its full path: what stands on `PATH` may be for another toolchain.
+/// Returns the full path of clippy's compiler: a program found by `PATH` may belong to another
+/// toolchain.
 fn clippy_driver(workspace: &Workspace) -> Result<PathBuf> {
     let said = workspace
         .command("rustc")

@@ -1,4 +1,5 @@
-//! Counting with valgrind: what its files say, and a load that is the same each time.
+//! Counting with valgrind: a reader of valgrind's output files, and a load that is the same in
+//! every run.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Read as _, Write as _};
@@ -12,19 +13,19 @@ const ALLOCATORS: [&str; 4] = ["malloc", "calloc", "realloc", "posix_memalign"];
 
 const WAIT: &str = "epoll_wait";
 
-/// What a process took.
+/// The counted costs of a process.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     instructions: u64,
-    /// Calls, by function.
+    /// Calls of allocating functions, by the name of the function.
     allocations: BTreeMap<String, u64>,
-    /// By name.
+    /// System calls, by name.
     system_calls: BTreeMap<String, u64>,
     clock_readings: u64,
 }
 
 impl Counts {
-    /// From callgrind's profile and valgrind's trace of system calls.
+    /// Reads callgrind's profile and valgrind's trace of system calls.
     pub(crate) fn read(profile: &str, trace: &str) -> Result<Counts> {
         let mut counts = Counts { instructions: total(profile)?, ..Counts::default() };
         for (function, calls) in calls(profile) {
@@ -34,7 +35,7 @@ impl Counts {
                 counts.clock_readings += calls;
             }
         }
-        // The clock is read without a system call, except under valgrind.
+        // The C library reads the clock without a system call, except under valgrind.
         for name in trace.lines().filter_map(system_call).filter(|name| *name != "clock_gettime") {
             *counts.system_calls.entry(name.to_owned()).or_default() += 1;
         }
@@ -46,12 +47,13 @@ impl Counts {
         Ok(counts)
     }
 
-    /// Waits for events.
+    /// Returns the number of system calls that wait for events.
     pub(crate) fn waits(&self) -> u64 {
         self.system_calls.get(WAIT).copied().unwrap_or(0)
     }
 
-    /// Instructions, allocations, system calls but for the waits, readings of the clock.
+    /// Returns the instructions, the allocations, the system calls without the waits, and the clock
+    /// readings.
     pub(crate) fn figures(&self) -> [u64; 4] {
         [
             self.instructions,
@@ -62,7 +64,7 @@ impl Counts {
     }
 }
 
-/// The format's `totals:`, or `summary:` in older ones.
+/// Reads the total from the line `totals:`, or from `summary:` of older versions of the format.
 fn total(profile: &str) -> Result<u64> {
     let line = profile
         .lines()
@@ -71,7 +73,8 @@ fn total(profile: &str) -> Result<u64> {
         .context("the profile has no total")
 }
 
-/// Each `calls=` with the function it goes to. A name stands behind its number once, where that occurs first.
+/// Reads each `calls=` line with the name of the called function. The profile spells a name out
+/// only at the first use; later lines have the name's number alone.
 fn calls(profile: &str) -> Vec<(&str, u64)> {
     let mut names = HashMap::new();
     let mut callee = "";
@@ -92,13 +95,14 @@ fn calls(profile: &str) -> Vec<(&str, u64)> {
     found
 }
 
-/// `SYSCALL[2912,3]( 20) sys_writev ( 12, 0x…, 2 ) …`
+/// Reads the name of the system call from `SYSCALL[2912,3]( 20) sys_writev ( 12, 0x…, 2 ) …`.
 fn system_call(line: &str) -> Option<&str> {
     let (_, rest) = line.strip_prefix("SYSCALL[")?.split_once(')')?;
     rest.split([' ', '(']).find(|word| !word.is_empty())?.strip_prefix("sys_")
 }
 
-/// Keep-alive connections, each with one request a round; all are asked before the first response is read.
+/// A load of keep-alive connections. In each round every connection sends one request, and all
+/// requests are sent before the first response is read.
 #[derive(Debug)]
 pub(crate) struct Load {
     request: String,
@@ -127,7 +131,8 @@ impl Load {
     }
 }
 
-/// A response in chunks, as it is when its links may have been rewritten.
+/// Reads a response with chunked content: the proxy sends chunks when links may have been
+/// rewritten.
 fn read_answer(connection: &mut TcpStream) -> Result<()> {
     connection.set_read_timeout(Some(HUNG)).context("cannot set a timeout")?;
     let (mut answer, mut piece) = (Vec::new(), [0; 4096]);

@@ -1,4 +1,4 @@
-//! Debian packages, installed only when the program is missing and we may.
+//! Debian packages, installed only if the program is missing and this process may install.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use crate::log::Log;
 use crate::workspace::{Workspace, which};
 
-/// Makes sure that `program` is there, from `package` if need be.
+/// Installs `package` if `program` is missing.
 pub(crate) fn ensure(
     workspace: &Workspace,
     log: &mut Log,
@@ -22,7 +22,8 @@ pub(crate) fn ensure(
     Ok(())
 }
 
-/// Makes sure that packages are there, each with the program that it brings; one without a program is asked of dpkg.
+/// Installs all packages whose program is missing. A package without a program is looked up with
+/// dpkg.
 pub(crate) fn ensure_all(
     workspace: &Workspace,
     log: &mut Log,
@@ -46,14 +47,14 @@ fn install_all(workspace: &Workspace, log: &mut Log, packages: &[&str]) -> Resul
     println!("   installing {names}");
     let install = [&["install", "-y", "--no-install-recommends"], packages].concat();
     if !log.run(&mut apt(workspace, prefix, &install))?.ok {
-        // The lists may be absent (a fresh image) or out of date.
+        // The package lists may be absent, as in a fresh image, or out of date.
         log.must(&mut apt(workspace, prefix, &["update"]))?;
         log.must(&mut apt(workspace, prefix, &install))?;
     }
     Ok(())
 }
 
-/// Servers lie in `sbin`, which is not on everyone's path.
+/// True if the program is on `PATH`, or in `/usr/sbin`, which some paths leave out.
 fn installed(program: &str) -> bool {
     which(program).is_some() || std::path::Path::new("/usr/sbin").join(program).is_file()
 }
@@ -76,7 +77,8 @@ fn apt(workspace: &Workspace, prefix: &[&str], arguments: &[&str]) -> Command {
     command
 }
 
-/// What to put before a command so that root runs it; `None` where that is not to be had without asking.
+/// Returns the words in front of a command to run the command as root; `None` if root needs a
+/// password or another question.
 fn administrator() -> Option<&'static [&'static str]> {
     which("apt-get")?;
     let id = Command::new("id").arg("-u").output().ok()?;

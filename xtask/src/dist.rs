@@ -1,5 +1,6 @@
-//! `cargo xtask dist`: the program as it is released. It is built with counters, counted under the benchmark's load, and built
-//! again by what was counted: what a request needs then lies together, which is a fifth of its time.
+//! `cargo xtask dist`: builds the program as released. The program is built with counters, counted
+//! under the benchmark's load, and built again by the counts: the code of a request then lies
+//! together, which saves a fifth of the request's time.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +18,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<bool> {
     Ok(true)
 }
 
-/// Where it lies then.
+/// Builds the program in three steps, and returns the path.
 fn build(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
     let folder = workspace.target.join("pgo");
     let (counts, profile) = (folder.join("counts"), folder.join("profile"));
@@ -41,7 +42,7 @@ fn compile(workspace: &Workspace, log: &mut Log, name: &str, flags: &str) -> Res
     let folder = workspace.target.join("pgo").join(name);
     let target = host(workspace, log)?;
     let mut command = workspace.cargo();
-    // With a target, what runs while it is built is neither counted nor built anew.
+    // With an explicit target, build scripts and macros are neither counted nor built anew.
     command
         .args([
             "build",
@@ -67,7 +68,7 @@ fn host(workspace: &Workspace, log: &mut Log) -> Result<String> {
     host.map(str::to_owned).context("rustc does not say for what it compiles")
 }
 
-/// The tool that knows the counts of this compiler's LLVM.
+/// Returns the path of llvm-profdata, which reads the counts of this compiler's LLVM.
 fn profdata(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
     let sysroot = log.must(workspace.command("rustc").args(["--print", "sysroot"]))?;
     let tool = Path::new(sysroot.trim())

@@ -1,24 +1,29 @@
-//! rustdoc, as cargo calls it for the tests in the documentation, made to write the documentation instead.
+//! The documentation build: this program, called by cargo as rustdoc of the documentation tests,
+//! writes the documentation instead of running the tests.
 //!
-//! `cargo doc` compiles every third-party crate once more, by a profile of its own. `cargo test --doc` gives rustdoc what the
-//! tests were built with, and lets us choose the rustdoc: this program.
+//! `cargo doc` would compile every third-party crate once more, by a profile of its own. `cargo
+//! test --doc` gives rustdoc the libraries of the test build, and lets the environment name the
+//! rustdoc: this program.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-/// Set where this program is to be rustdoc; its value is the folder of the documentation.
+/// The environment variable that makes this program act as rustdoc; its value is the folder of the
+/// documentation.
 pub(crate) const ASKED: &str = "MAGICPROXY_XTASK_DOCUMENTS";
-/// What only a test needs, and how many words follow each.
+/// Arguments of rustdoc for tests only, each with the number of words that follow.
 const OF_TESTS: [(&str, usize); 4] =
     [("--test", 0), ("--test-run-directory", 1), ("--test-args", 1), ("--no-run", 0)];
 
-/// `cargo test --doc …`, but for what rustdoc does. `copy` becomes a copy of this program.
+/// Turns `cargo test --doc …` into a documentation build: cargo calls `copy`, a copy of this
+/// program, as rustdoc.
 pub(crate) fn instead_of_tests(
     tests: &mut Command,
     copy: &Path,
     folder: &Path,
 ) -> std::io::Result<()> {
-    // Where this program lay, the build of the tests has put another one, and this one's own path is gone.
+    // The build of the tests may have replaced this program's file, and then the path of the
+    // running program is gone; `/proc/self/exe` still reads the running one.
     let running = Path::new("/proc/self/exe");
     let program = if running.exists() { running.to_path_buf() } else { std::env::current_exe()? };
     std::fs::copy(program, copy)?;
@@ -26,7 +31,7 @@ pub(crate) fn instead_of_tests(
     Ok(())
 }
 
-/// Documents one crate: every item, and each warning is an error.
+/// Documents one crate with all private items. Each warning is an error.
 pub(crate) fn run(arguments: Vec<String>) -> ExitCode {
     let mut rustdoc = Command::new("rustdoc");
     rustdoc.args(without_tests(arguments)).args([
@@ -46,7 +51,7 @@ pub(crate) fn run(arguments: Vec<String>) -> ExitCode {
     }
 }
 
-/// What is said of each crate that was documented.
+/// The line printed for each documented crate.
 pub(crate) const DOCUMENTED: &str = "documented without a warning";
 
 fn without_tests(arguments: Vec<String>) -> Vec<String> {

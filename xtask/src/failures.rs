@@ -1,15 +1,16 @@
-//! Failed cases by name, for the end of the output: whoever sees only the last lines sees what to look for.
+//! Failed cases by name, printed at the end of the output, for readers of the last lines.
 
-/// Failures that are listed for one stage; the log has the others.
+/// The greatest number of listed failures per stage; the log has all.
 const MOST: usize = 20;
 
-/// The cases that a log says failed, as libtest and our own runners write them.
+/// Returns the failed cases of a log by libtest and our own runners, at most [`MOST`].
 pub(crate) fn named_in(log: &str) -> Vec<String> {
     log.lines().filter_map(failure).take(MOST).collect()
 }
 
 fn failure(line: &str) -> Option<String> {
-    // `FAIL the case: file:line: reason` of our runners, `test name ... FAILED` of libtest.
+    // The lines of our runners are `FAIL the case: file:line: reason`, those of libtest `test name
+    // ... FAILED`.
     let of_libtest = || line.strip_prefix("test ")?.strip_suffix(" ... FAILED");
     line.strip_prefix("FAIL ").or_else(of_libtest).map(str::to_owned)
 }

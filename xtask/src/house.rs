@@ -1,5 +1,5 @@
-//! The house's figures: makers of proofs and who may call them, lengths of functions and files, circles of modules, and how
-//! many files a key of an upstream is spread over.
+//! The figures of the house: makers of proofs and their visibility, lengths of functions and files,
+//! circles of modules, and the spread of an upstream's keys over files.
 
 mod constants;
 mod keys;
@@ -15,17 +15,17 @@ use crate::lists;
 use crate::source::{Crate, Function, Module, crates};
 use crate::workspace::Workspace;
 
-/// Lines of a function: of nine in ten at most, and of each at most.
+/// The greatest length of a function in lines: for nine functions in ten, and for every function.
 const MOST_OF_NINE_IN_TEN: usize = 30;
 const MOST: usize = 80;
-/// Lines of a file at most, tests apart.
+/// The greatest length of a file in lines, without tests.
 const MOST_OF_A_FILE: usize = 600;
 
-/// Where the makers of proofs are written down, and who may name what they are made of.
+/// The lists of the makers of proofs, and of the modules that may name the parts of proofs.
 const MAKERS: &str = "xtask/makers.toml";
 const USERS: &str = "xtask/users.toml";
 
-/// A crate, and its functions, each with its module.
+/// A crate with all functions, each beside the module of the function.
 #[derive(Debug)]
 struct Surveyed<'c> {
     name: &'c str,
@@ -52,8 +52,8 @@ fn functions(found: &Crate) -> Vec<(&Module, Function<'_>)> {
         .collect()
 }
 
-/// A line for each fault: a function or a file that is too long, a maker of a proof that is not as it is written down, a place that
-/// names what it may not, a bound of two values.
+/// Returns a line for each fault: a function or a file that is too long, a maker of a proof that
+/// differs from the list, a forbidden name, or a bound with two values.
 pub(crate) fn faults(root: &Path, crates: &[Crate]) -> Result<Vec<String>> {
     let read = |file: &str| {
         std::fs::read_to_string(root.join(file)).with_context(|| format!("cannot read `{file}`"))
@@ -98,7 +98,8 @@ pub(crate) fn measure(workspace: &Workspace) -> Result<bool> {
     Ok(true)
 }
 
-/// The lengths of all functions, the shortest first, and the places of those that are too long.
+/// The lengths of all functions, the shortest first, and the places of the functions that are too
+/// long.
 #[derive(Debug)]
 struct Lengths {
     lines: Vec<usize>,
@@ -106,7 +107,7 @@ struct Lengths {
 }
 
 impl Lengths {
-    /// The length that so many of a hundred functions keep to.
+    /// Returns the length that the given percentage of the functions does not exceed.
     fn kept_by(&self, percent: usize) -> usize {
         let last = self.lines.len().saturating_sub(1);
         self.lines.get(last * percent / 100).copied().unwrap_or(0)

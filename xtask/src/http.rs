@@ -1,4 +1,4 @@
-//! Just enough HTTP/1.1 to ask a server on this machine one question.
+//! A minimal HTTP/1.1 client, which sends one request to a server on this machine.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -15,7 +15,8 @@ pub(crate) struct HttpResponse {
     pub(crate) body: String,
 }
 
-/// A port that is free now. Somebody else may take it before its user does; a test then fails and says so.
+/// Returns a port that is free now. Another process may take the port before the user does; a test
+/// then fails with a message.
 pub(crate) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).context("cannot listen on 127.0.0.1")?;
     Ok(listener.local_addr().context("cannot read the address")?.port())
@@ -29,12 +30,13 @@ pub(crate) fn post_json(port: u16, path: &str, body: &str) -> Result<HttpRespons
     send(port, "POST", path, body)
 }
 
-/// Whether something listens there yet.
+/// True if a server listens on the port.
 pub(crate) fn is_open(port: u16) -> bool {
     TcpStream::connect(("127.0.0.1", port)).is_ok()
 }
 
-/// Waits until the server that was just started listens, or has ended.
+/// Waits until the newly started server listens. Refuses a server that ended, or that does not
+/// listen within [`HUNG`].
 pub(crate) fn wait_for(port: u16, server: &mut Child) -> Result<()> {
     let deadline = Instant::now() + HUNG;
     while !is_open(port) {

@@ -1,4 +1,5 @@
-//! Layers inside a crate: which top-level module uses which, and whether each uses only those below it.
+//! Layers inside a crate: finds the uses between top-level modules, and refuses a use of a module
+//! in a higher layer.
 //!
 //! `xtask/layers.toml` has the order and the meaning of each module.
 
@@ -15,11 +16,12 @@ use order::LayerList;
 
 use crate::source::Crate;
 
-/// Where the order is written down, and where it is drawn.
+/// The file with the order of the modules, and the document with the drawing.
 const ORDER: &str = "xtask/layers.toml";
 const DRAWING: &str = "ARCHITECTURE.md";
 
-/// Compares every crate with the order, and the drawing with both: a line for each fault, and how to mend it.
+/// Compares every crate with the order, and the drawing with the order. Returns a line for each
+/// fault, with the remedy.
 pub(crate) fn faults(root: &Path, crates: &[Crate]) -> Result<Vec<String>> {
     let read = |file: &str| {
         std::fs::read_to_string(root.join(file)).with_context(|| format!("cannot read `{file}`"))

@@ -1,5 +1,5 @@
-//! `cargo xtask`: the one recipe that people and CI run.
-//! Knows how to call things and how to count; never part of the product.
+//! `cargo xtask`: the one recipe that people and CI run. Calls programs and counts results; never
+//! part of the product.
 
 mod attack;
 mod bench;
@@ -46,7 +46,8 @@ cargo xtask mutants [PART…] [--sample N]
                                every tenth fault that cargo-mutants puts into the code that decides: is it noticed? (hours)
 cargo xtask plugins            build the components of examples/plugins anew";
 
-/// Runs the command that the arguments name. Asked by `document`, it is the rustdoc of cargo.
+/// Runs the command named by the arguments. Acts as rustdoc if the variable `document::ASKED` is
+/// set.
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -63,7 +64,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Runs the command; true when all of it passed.
+/// Runs the command. True if everything passed.
 fn dispatch(arguments: &[String]) -> Result<bool> {
     let workspace = workspace::Workspace::find()?;
     match arguments.split_first() {

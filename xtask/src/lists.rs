@@ -1,17 +1,17 @@
-//! The checked-in lists of the checks of the house: sections of lines `name = "text"`, as TOML has them. The order of lines
-//! means something, which TOML's own readers do not keep, so the lines are read here.
+//! Reader of the checked-in lists of the house checks: sections of lines `name = "text"`, a small
+//! part of TOML. The order of the lines matters, and a TOML reader would lose the order.
 
 use anyhow::{Context, Result};
 
-/// A section, and its lines in their order.
+/// A section of a list, with its lines in the order of the file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Section<'t> {
     pub(crate) name: &'t str,
-    /// The name and the text of each line; no text is empty, and no name stands there twice.
+    /// The name and the text of each line. No text is empty, and no name occurs twice in a section.
     pub(crate) lines: Vec<(&'t str, &'t str)>,
 }
 
-/// Reads a list.
+/// Reads a list. Refuses a line outside of a section, a line of another form, and a repeated name.
 pub(crate) fn read(text: &str) -> Result<Vec<Section<'_>>> {
     let mut sections: Vec<Section<'_>> = Vec::new();
     for (number, line) in text
@@ -44,7 +44,7 @@ pub(crate) fn read(text: &str) -> Result<Vec<Section<'_>>> {
     Ok(sections)
 }
 
-/// `name = "text"`; the name may stand in quotes.
+/// Splits `name = "text"`; the name may stand in quotes.
 fn entry(line: &str) -> Option<(&str, &str)> {
     let (name, text) = line.split_once(" = ")?;
     let text = text.strip_prefix('"')?.strip_suffix('"')?;

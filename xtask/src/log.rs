@@ -1,4 +1,5 @@
-//! One log file per stage: every sub-command's output goes there, and is read back for counting.
+//! The log file of a stage: every sub-command writes its output to the file, and the counts are
+//! read from the file.
 
 use std::fmt;
 use std::fs::File;
@@ -11,14 +12,14 @@ use anyhow::{Context, Result};
 
 use crate::process;
 
-/// When a command is stopped that does not end.
+/// The limit after which a command is stopped.
 #[derive(Debug, Clone, Copy)]
 enum Stop {
-    /// It ends when it has done its work.
+    /// No limit: the command ends by itself.
     Never,
-    /// It has said nothing for so long.
+    /// A limit on the time without output.
     Silent(Duration),
-    /// It was started so long ago.
+    /// A limit on the time since the start.
     After(Duration),
 }
 
@@ -50,7 +51,7 @@ pub(crate) struct Log {
     file: File,
 }
 
-/// How a sub-command ended, and everything it said.
+/// The result of a sub-command, with the whole output.
 #[derive(Debug)]
 pub(crate) struct FinishedStage {
     pub(crate) ok: bool,
@@ -76,23 +77,24 @@ impl Log {
         writeln!(self.file, "{text}").context("cannot write the log")
     }
 
-    /// A handle for a child's output, which then goes behind what is there.
+    /// Returns a handle for a child's output, which is appended to the log.
     pub(crate) fn handle(&self) -> Result<File> {
         self.file.try_clone().context("cannot share the log with a child process")
     }
 
-    /// Compiles, however long that takes: a slow machine is no fault.
+    /// Compiles without a time limit: a slow machine is no fault.
     pub(crate) fn build(&mut self, command: &mut Command) -> Result<FinishedStage> {
         self.finish(command, Stop::Never)
     }
 
-    /// Like `build`, for preparations without which there is nothing to test.
+    /// Compiles like `build`. A failure is an error; for preparations that the tests need.
     pub(crate) fn must_build(&mut self, command: &mut Command) -> Result<String> {
         let finished = self.build(command)?;
         succeeded(command, finished)
     }
 
-    /// Runs the command to its end, or until it hangs. What compiles goes through `build`.
+    /// Runs the command to the end, or until the command hangs. A command that compiles goes
+    /// through `build`.
     pub(crate) fn run(&mut self, command: &mut Command) -> Result<FinishedStage> {
         anyhow::ensure!(
             !compiles(command),
@@ -102,13 +104,13 @@ impl Log {
         self.finish(command, Stop::Silent(process::HUNG))
     }
 
-    /// Like `run`, for preparations without which there is nothing to test.
+    /// Runs like `run`. A failure is an error; for preparations that the tests need.
     pub(crate) fn must(&mut self, command: &mut Command) -> Result<String> {
         let finished = self.run(command)?;
         succeeded(command, finished)
     }
 
-    /// Runs the command for so long at most: for what can be done without where it does not come soon.
+    /// Runs the command up to the time limit; for optional work that is given up when slow.
     pub(crate) fn run_within(
         &mut self,
         command: &mut Command,
@@ -141,7 +143,7 @@ impl Log {
         Ok(FinishedStage { ok: status.is_some_and(|status| status.success()), text })
     }
 
-    /// All that is in it.
+    /// Returns the whole log.
     pub(crate) fn text(&self) -> Result<String> {
         self.text_from(0)
     }
@@ -164,7 +166,7 @@ impl Log {
     }
 }
 
-/// The words of a command, without the folder and the environment that they all share.
+/// Returns the words of a command, without the folder and the environment that all commands share.
 fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
@@ -175,7 +177,7 @@ fn succeeded(command: &Command, finished: FinishedStage) -> Result<String> {
     Ok(finished.text)
 }
 
-/// Does it do little else than compile?
+/// True if the command does little else than compile.
 fn compiles(command: &Command) -> bool {
     let is_cargo = Path::new(command.get_program()).file_stem().is_some_and(|name| name == "cargo");
     let words: Vec<_> = command.get_args().collect();

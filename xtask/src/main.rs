@@ -1,4 +1,4 @@
-//! `cargo xtask`: everything is in the library of the same name.
+//! `cargo xtask`: a shell around the library of the same name.
 
 use std::process::ExitCode;
 

@@ -1,7 +1,9 @@
-//! `cargo xtask mutants`: would a fault in the code that decides be noticed? cargo-mutants draws the faults; each is tried against
-//! the tests that reach its file, those that take longest last, until one of them fails.
+//! `cargo xtask mutants`: measures if the tests notice faults in the code that decides.
+//! cargo-mutants lists the faults; each drawn fault is tried against the tests that reach the file,
+//! the slowest tests last, until a test fails.
 //!
-//! It takes hours, so it is no stage of `test`. It works on a copy of the sources: what is being written meanwhile is not touched.
+//! A run takes hours, so `mutants` is no stage of `test`. The run works on a copy of the sources:
+//! edits made meanwhile are not touched.
 
 mod draw;
 mod named;
@@ -17,15 +19,15 @@ use crate::workspace::Workspace;
 use draw::{Mutant, PARTS};
 use report::{Fate, TriedMutant};
 
-/// Of so many mutants one is tried.
+/// The size of the sample: of this many mutants, a run tries one.
 const EVERY: usize = 10;
 
-/// What the arguments ask for.
+/// The parsed arguments of `cargo xtask mutants`.
 #[derive(Debug, PartialEq, Eq)]
 struct MutantOptions {
-    /// Parts of the code; all of them, where none is named.
+    /// Parts of the code, from [`PARTS`]; all parts if the arguments name none.
     parts: Vec<&'static str>,
-    /// Which of the [`EVERY`] samples.
+    /// The index of the sample, below [`EVERY`].
     sample: usize,
 }
 

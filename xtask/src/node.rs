@@ -7,18 +7,19 @@ use anyhow::{Context, Result};
 use crate::log::Log;
 use crate::workspace::Workspace;
 
-/// Packages: a folder below `target`, and the `package.json` that names what is in it, with a lock file beside it.
+/// A set of packages: a folder below `target`, and the `package.json` with the names of the
+/// packages, beside a lock file.
 #[derive(Clone, Copy)]
 pub(crate) struct Packages {
     folder: &'static str,
     manifest: &'static str,
 }
 
-/// Real clients of the proxy, and servers for them.
+/// Real clients of the proxy, and servers for the clients.
 pub(crate) const CLIENTS: Packages =
     Packages { folder: "node", manifest: "tests/clients/package.json" };
 
-/// What the tests of the JavaScript library need beside it.
+/// The packages that the tests of the JavaScript library need besides the library.
 pub(crate) const TOKEN: Packages =
     Packages { folder: "node-token", manifest: "clients/js/package.json" };
 

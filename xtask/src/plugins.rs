@@ -1,5 +1,5 @@
-//! `cargo xtask plugins`: builds the examples' components anew, with Debian's Rust compiler for the web. Never part of CI,
-//! which takes the components as they lie there.
+//! `cargo xtask plugins`: builds the components of the examples anew, with Debian's Rust compiler
+//! for the web. Never part of CI, which uses the checked-in components.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,13 +10,14 @@ use crate::debian;
 use crate::log::Log;
 use crate::workspace::{Workspace, cache, which};
 
-/// Each folder below `examples/plugins`, and the library that is built in it.
+/// The folders below `examples/plugins`, each with the name of the library.
 const EXAMPLES: [(&str, &str); 3] = [
     ("do_lets_encrypt", "do_lets_encrypt"),
     ("business_hours", "business_hours"),
     ("template", "my_plugin"),
 ];
-/// rustup's compilers bring no standard library for this target, and these do not either: it is built from their source.
+/// The compiler and the source of the standard library. Neither rustup's compilers nor Debian's
+/// bring a built standard library for the target, so the library is built from source.
 const COMPILER: [(&str, Option<&str>); 2] = [("rustc-web", None), ("rust-web-src", None)];
 
 /// Builds the components.
@@ -51,7 +52,8 @@ pub(crate) fn build(workspace: &Workspace) -> Result<bool> {
     Ok(true)
 }
 
-/// No paths of this machine, no places in sources: what is committed is the same whoever built it.
+/// Returns the build command, with flags that leave out this machine's paths and the places in
+/// sources, so that everybody builds the same bytes.
 fn compile(workspace: &Workspace, folder: &Path) -> Result<Command> {
     let home = std::env::var("HOME").context("`HOME` is not set")?;
     let flags = format!(
@@ -71,7 +73,7 @@ fn target(workspace: &Workspace) -> PathBuf {
     workspace.target.join("plugins")
 }
 
-/// The linker for WebAssembly that rustup's toolchain has.
+/// Returns the linker for WebAssembly of rustup's toolchain.
 fn linker(workspace: &Workspace) -> Result<PathBuf> {
     let output = workspace
         .command("rustc")

@@ -1,19 +1,22 @@
-//! Child processes, and when one of them hangs. Children stay in our process group, so that Ctrl-C reaches them all.
+//! Child processes, and the limits for children that hang. Children stay in our process group, so
+//! that Ctrl-C reaches all of them.
 //!
-//! A limit is for what hangs, never for what is slow: compiling has none, and what runs is stopped only after a long silence.
+//! A limit is for a hanging process, never for a slow process: compiling has no limit, and other
+//! commands are stopped only after a long silence.
 
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-/// A command that has said nothing for so long hangs, on however busy a machine.
+/// The silence after which a command counts as hanging, on however busy a machine.
 pub(crate) const HUNG: Duration = Duration::from_secs(20 * 60);
-/// `/proc` counts in these on every Linux that Rust runs on.
+/// The clock ticks per second in `/proc`, on every Linux that Rust runs on.
 pub(crate) const TICKS_PER_SECOND: f64 = 100.0;
 const POLL: Duration = Duration::from_millis(20);
 
-/// Waits for the child; at the deadline ends it and all that it started, and returns `None`.
+/// Waits for the child. At the deadline, ends the child with all its descendants, and returns
+/// `None`.
 pub(crate) fn wait_until(child: &mut Child, deadline: Instant) -> Result<Option<ExitStatus>> {
     loop {
         if let Some(status) = child.try_wait().context("cannot wait for a child process")? {
@@ -26,8 +29,9 @@ pub(crate) fn wait_until(child: &mut Child, deadline: Instant) -> Result<Option<
     }
 }
 
-/// Waits for the child, unless `over` says that its time is over, by how long the number that `said` gives has not grown and
-/// how long the child has run. Then ends it and all that it started, and returns `None`.
+/// Waits for the child, unless `over` returns true. `over` gets two durations: the time since the
+/// number from `said` last grew, and the time since the start. Then ends the child with all its
+/// descendants, and returns `None`.
 pub(crate) fn wait_unless(
     child: &mut Child,
     said: impl Fn() -> Result<usize>,
@@ -50,21 +54,23 @@ pub(crate) fn wait_unless(
     }
 }
 
-/// Asks a server to stop, and kills it when it hangs. True when it stopped by itself.
+/// Asks a server to stop, and kills a server that hangs. True if the server stopped by itself.
 pub(crate) fn stop(child: &mut Child) -> Result<bool> {
     stop_within(child, HUNG)
 }
 
-/// Like `stop`, for a server about which nobody wants to know whether it stops.
+/// Like `stop`, with a shorter patience, for servers whose way of stopping is not tested.
 pub(crate) fn stop_within(child: &mut Child, patience: Duration) -> Result<bool> {
     signal("TERM", &[child.id()])?;
     Ok(wait_until(child, Instant::now() + patience)?.is_some())
 }
 
-/// CPU time of all children that have ended, and of theirs. None, where the system does not tell.
+/// Returns the CPU time of all children that have ended, and of their descendants; zero where the
+/// system does not tell.
 pub(crate) fn spent_by_children() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // Behind the name, which may have spaces: the state is the first field, and the times of children are the 14th and 15th.
+    // Fields behind the name, which may hold spaces: the first is the state, and the 14th and 15th
+    // are the times of the children.
     let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields).split(' ');
     let ticks = fields.skip(13).take(2).filter_map(|ticks| ticks.parse::<u32>().ok()).sum::<u32>();
     Duration::from_secs_f64(f64::from(ticks) / TICKS_PER_SECOND)
@@ -78,7 +84,7 @@ fn end(child: &mut Child) -> Result<()> {
 fn signal(name: &str, ids: &[u32]) -> Result<()> {
     let mut command = Command::new("kill");
     command.arg(format!("-{name}")).args(ids.iter().map(u32::to_string));
-    // A process that is already gone is what we want, so the status says nothing.
+    // A process that is already gone is no error, so the status is ignored.
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().context("cannot run `kill`")?;
     Ok(())
 }
@@ -116,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_child_that_is_heard_is_not_silent() {
-        // It does not end by itself.
+        // `sleep` does not end by itself.
         let mut child = Command::new("sleep").arg("100000").spawn().unwrap();
         let (words, silences) = (Cell::new(0), Cell::new(0));
         let said = || {
@@ -124,7 +130,7 @@ mod tests {
             Ok(words.get())
         };
         let over = |silent: Duration, took: Duration| {
-            // Silence begins anew with each word, and the fifth is the last.
+            // The silence begins anew with each word, and the fifth word is the last.
             silences.set(silences.get() + usize::from(words.get() == 5 && silent < took));
             silences.get() == 3
         };

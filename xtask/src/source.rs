@@ -1,4 +1,5 @@
-//! The workspace's Rust sources as the checks of the house read them: words and signs, without comments and without tests.
+//! The workspace's Rust sources, as the house checks read them: words and signs, without comments
+//! and without tests.
 
 mod functions;
 mod tokens;
@@ -10,18 +11,19 @@ pub(crate) use functions::{Function, reach};
 pub(crate) use tokens::{Token, closing, tokens, without_tests};
 pub(crate) use tree::{Crate, crates};
 
-/// A module that lies in a file of its own.
+/// A module with a file of its own.
 #[derive(Debug)]
 pub(crate) struct Module {
-    /// The names of the modules that lead to it from the crate's root, its own last; empty for the root.
+    /// The names of the modules from the crate's root down to the module, the module's own name
+    /// last; empty for the root.
     pub(crate) path: Vec<String>,
-    /// Relative to the workspace's root.
+    /// The path of the file, relative to the workspace's root.
     pub(crate) file: PathBuf,
     pub(crate) text: String,
 }
 
 impl Module {
-    /// The module's words and signs, without those of tests.
+    /// Returns the module's words and signs, without tests.
     pub(crate) fn tokens(&self) -> Vec<Token<'_>> {
         without_tests(tokens(&self.text))
     }

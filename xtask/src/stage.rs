@@ -1,4 +1,4 @@
-//! A stage of `check` and `test`: what it is called, what it runs, and what it hands back.
+//! A stage of `check` and `test`: the name, the function, and the report.
 
 use anyhow::Result;
 
@@ -12,7 +12,7 @@ pub(crate) struct Stage {
     pub(crate) name: &'static str,
     pub(crate) summary: &'static str,
     pub(crate) run: Run,
-    /// Does it run at the same time as the stage before it?
+    /// True if the stage runs at the same time as the stage before it.
     pub(crate) beside: bool,
 }
 
@@ -26,7 +26,7 @@ pub(crate) const fn beside(name: &'static str, summary: &'static str, run: Run) 
     Stage { name, summary, run, beside: true }
 }
 
-/// What a stage hands back. A stage that cannot run at all returns an error instead.
+/// The result of a stage. A stage that cannot run at all returns an error instead.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) tally: Tally,
@@ -39,7 +39,7 @@ impl Report {
         Report { tally, ..Report::default() }
     }
 
-    /// Nothing was run, for the reason given.
+    /// Returns the report of a stage that ran nothing, with the reason.
     pub(crate) fn skipped(reason: impl Into<String>) -> Report {
         Report { skipped: true, notes: vec![reason.into()], ..Report::default() }
     }

@@ -39,7 +39,7 @@ pub(crate) const TEST: &[Stage] = &[
     stage("interop", "tokens, keys and configuration of the Python program", scripts::interop),
     beside("clients", "real clients through the proxy", scripts::clients),
     beside("attack", "the black-box attack runner, with and without a path prefix", attack::run),
-    // Not beside another: each of its own would be the other's attacker.
+    // Runs alone: any other stage beside it would act as a second attacker.
     stage(
         "availability",
         "honest clients beside an attacker, all of them served",

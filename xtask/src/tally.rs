@@ -1,4 +1,5 @@
-//! Counting: what libtest, the attack runner and the script stages say at their end.
+//! Counts of passed and failed cases, read from the last lines of libtest, the attack runner and
+//! the script stages.
 
 use crate::log::FinishedStage;
 
@@ -17,27 +18,28 @@ impl Tally {
         Tally { passed: self.passed + other.passed, failed: self.failed + other.failed }
     }
 
-    /// A command that failed without naming a failed case (a compile error, a crash) is a failure all the same.
+    /// Adds one failure for a command that failed without naming a failed case, such as a compile
+    /// error or a crash.
     fn at_least(self, ok: bool) -> Tally {
         if ok || self.failed > 0 { self } else { self.plus(Tally::one(false)) }
     }
 }
 
-/// The sum of libtest's `test result:` lines.
+/// Returns the sum of libtest's `test result:` lines.
 pub(crate) fn of_libtest(finished: &FinishedStage) -> Tally {
     let lines = finished.text.lines().filter_map(|line| line.trim().strip_prefix("test result: "));
-    // `ok. 3 passed; 0 failed; …`
+    // The form of a line: `ok. 3 passed; 0 failed; …`
     let counts =
         lines.filter_map(|line| line.split_once(". ")).map(|(_, counts)| counts_in(counts, ';'));
     counts.fold(Tally::default(), Tally::plus).at_least(finished.ok)
 }
 
-/// The last line of a runner of ours: `N passed, N failed`.
+/// Reads the last line of one of our runners: `N passed, N failed`.
 pub(crate) fn of_script(finished: &FinishedStage) -> Tally {
     let last = finished.text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let tally = counts_in(last, ',');
     if tally == Tally::default() && finished.ok {
-        // A script that says nothing has tested nothing.
+        // A script without a case has tested nothing.
         return Tally::one(false);
     }
     tally.at_least(finished.ok)

@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 use crate::log::Log;
 use crate::workspace::{Workspace, cache, which};
 
-/// A program that `cargo install` can build. The version is pinned so that a result does not change overnight.
+/// A program that `cargo install` can build. The version is pinned so that a result does not change
+/// overnight.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tool {
     pub(crate) name: &'static str,
@@ -23,7 +24,8 @@ pub(crate) fn ensure(workspace: &Workspace, log: &mut Log, tool: Tool) -> Result
     }
     println!("   building {} {} (once; it goes to {})", tool.name, tool.version, cache().display());
     let mut command = workspace.cargo();
-    // A debug build takes a third of the time, even less without what a debugger reads, and these tools run for seconds.
+    // A debug build takes a third of the time of a release build, and less without debug
+    // information; the tools run for seconds only.
     command.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_INCREMENTAL", "0");
     command
         .args(["install", "--locked", "--debug", "--version", tool.version, "--root"])

@@ -1,5 +1,6 @@
-//! Figures of words: how doc comments read, how long lines of code are, and whether names are words that a stranger knows.
-//! The lists of words are data (`xtask/words.toml`); the words of this project's own are those of `docs/glossary.md`.
+//! Figures of words: the style of doc comments, the length of code lines, and the names that a
+//! stranger does not know. The word lists are in `xtask/words.toml`; the project's own words are in
+//! `docs/glossary.md`.
 
 mod comments;
 mod glossary;
@@ -49,7 +50,7 @@ fn read(root: &Path, file: &str) -> Result<String> {
     std::fs::read_to_string(root.join(file)).with_context(|| format!("cannot read `{file}`"))
 }
 
-/// All words of a section, in lower case.
+/// Returns all words of a section, in lower case.
 fn words(sections: &[Section<'_>], name: &str) -> Result<BTreeSet<String>> {
     let section = sections.iter().find(|section| section.name == name);
     let section = section.with_context(|| format!("`{LISTS}`: there is no section `[{name}]`"))?;
@@ -61,7 +62,7 @@ fn listed(names: &[String]) -> String {
     if names.is_empty() { "0".to_owned() } else { format!("{}: {}", names.len(), names.join(" ")) }
 }
 
-/// A crate of one module, for the tests of the parts.
+/// Makes a crate of one module, for the tests of the parts.
 #[cfg(test)]
 fn crate_of(text: &str) -> crate::source::Crate {
     let file = std::path::PathBuf::from("a.rs");

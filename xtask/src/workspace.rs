@@ -1,4 +1,4 @@
-//! Where things lie: the repository, its target folder, the per-user cache.
+//! Paths: the repository, the target folder, and the per-user cache.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -10,12 +10,13 @@ use anyhow::{Context, Result};
 pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
     pub(crate) target: PathBuf,
-    /// True where skipping for want of a file would hide a fault.
+    /// True in CI, where skipping a stage for want of a file would hide a fault.
     pub(crate) ci: bool,
 }
 
 impl Workspace {
-    /// Finds the repository from what `cargo run` tells its child.
+    /// Finds the repository by the variable `CARGO_MANIFEST_DIR`, which `cargo run` sets for the
+    /// child.
     pub(crate) fn find() -> Result<Workspace> {
         let manifest =
             std::env::var_os("CARGO_MANIFEST_DIR").context("run this as `cargo xtask`")?;
@@ -29,16 +30,17 @@ impl Workspace {
         Ok(Workspace { root, target, ci })
     }
 
-    /// The release binary that the black-box stages run.
+    /// Returns the path of the release binary for the black-box stages.
     pub(crate) fn binary(&self) -> PathBuf {
         self.target.join("release/magicproxy")
     }
 
-    /// A command that starts in the repository, with the installed tools on its path.
+    /// Returns a command that starts in the repository, with the installed tools on `PATH`.
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.root).env("PATH", path_with(&cache().join("bin")));
-        // `cargo run` describes this package to its child; a build script further down must not see it.
+        // `cargo run` describes this package in variables of the child; a build script further down
+        // must not see them.
         for (name, _) in std::env::vars_os() {
             if is_about_xtask(&name.to_string_lossy()) {
                 command.env_remove(name);
@@ -47,13 +49,14 @@ impl Workspace {
         command
     }
 
-    /// The cargo that runs this program.
+    /// Returns a command for the cargo that runs this program.
     pub(crate) fn cargo(&self) -> Command {
         self.command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
     }
 }
 
-/// Tools built once per user, so that a second clone does not build them again.
+/// Returns the cache folder. Tools are built once per user, so that a second clone does not build
+/// the tools again.
 pub(crate) fn cache() -> PathBuf {
     let base = match std::env::var_os("XDG_CACHE_HOME") {
         Some(folder) => PathBuf::from(folder),
@@ -64,7 +67,7 @@ pub(crate) fn cache() -> PathBuf {
     base.join("magicproxy-xtask")
 }
 
-/// `PATH` with one more folder in front.
+/// Returns `PATH` with one more folder in front.
 pub(crate) fn path_with(first: &Path) -> OsString {
     let mut path = first.as_os_str().to_os_string();
     if let Some(rest) = std::env::var_os("PATH") {
@@ -74,7 +77,7 @@ pub(crate) fn path_with(first: &Path) -> OsString {
     path
 }
 
-/// The program's full path, if it is on `PATH` or in the cache.
+/// Returns the program's full path, if the program is on `PATH` or in the cache.
 pub(crate) fn which(program: &str) -> Option<PathBuf> {
     let path = path_with(&cache().join("bin"));
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())

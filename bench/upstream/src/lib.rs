@@ -1,6 +1,6 @@
-//! A static upstream: 1,024 bytes of JSON to every request, 1 MiB to `GET /big`, 1 GiB to `GET /huge`, keep-alive, one thread
-//! over epoll.
-//! It understands no more of HTTP than where a request ends, so that it costs next to nothing.
+//! A static upstream: 1,024 bytes of JSON to every request, 1 MiB to `GET /big`, 1 GiB to `GET
+//! /huge`, keep-alive, one thread over epoll.
+//! Reads only the end of a request from HTTP, so that a response costs next to nothing.
 
 use anyhow::{Context, Result};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -11,17 +11,17 @@ const BIG: usize = 1024 * 1024;
 const HEAD_END: &[u8] = b"\r\n\r\n";
 const LENGTH: &[u8] = b"content-length:";
 
-/// What is answered, whole.
+/// The responses, whole.
 #[derive(Clone, Copy)]
 struct Answers {
     small: &'static [u8],
     big: &'static [u8],
 }
 
-/// Answers at the address that is the first argument, until the process is ended.
+/// Listens at the address in the first argument, until the process is ended.
 ///
 /// # Errors
-/// There is no address, or nobody can listen there.
+/// The address is missing, or listening at the address is impossible.
 #[tokio::main(flavor = "current_thread")]
 pub async fn main() -> Result<()> {
     let address = std::env::args().nth(1).context("usage: bench-upstream ADDRESS")?;
@@ -35,7 +35,7 @@ pub async fn main() -> Result<()> {
     loop {
         let (stream, _) = listener.accept().await.context("cannot accept")?;
         stream.set_nodelay(true).context("cannot switch Nagle off")?;
-        // A caller that goes away mid-request is no event worth a word.
+        // A client that leaves during a request is no error of the upstream.
         tokio::spawn(async move { serve(stream, answers).await.ok() });
     }
 }
@@ -45,7 +45,7 @@ async fn serve(mut stream: TcpStream, answers: Answers) -> Result<()> {
     while stream.read_buf(&mut buffer).await? > 0 {
         while let Some(at) = buffer.windows(HEAD_END.len()).position(|window| window == HEAD_END) {
             let body = buffer.split_off(at + HEAD_END.len());
-            // The empty body, in chunks, that some send with a `GET`.
+            // Some clients send an empty chunked body with a `GET`.
             if buffer == b"0\r\n\r\n" {
                 buffer = body;
                 continue;
@@ -70,7 +70,7 @@ async fn serve(mut stream: TcpStream, answers: Answers) -> Result<()> {
     Ok(())
 }
 
-/// 1 GiB, made of bodies of 1 MiB.
+/// Sends 1 GiB, as bodies of 1 MiB.
 async fn huge(stream: &mut TcpStream, big: &[u8]) -> Result<()> {
     let head = format!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\ncontent-length: {}\r\n\r\n",

@@ -1,4 +1,4 @@
-//! The upstream of the benchmark: everything is in the library of the same name.
+//! The upstream of the benchmark: a shell around the library of the same name.
 
 fn main() -> anyhow::Result<()> {
     bench_upstream::main()

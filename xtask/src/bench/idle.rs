@@ -1,4 +1,4 @@
-//! Memory of a proxy that was just started, and of one with many idle connections.
+//! The memory of a newly started proxy, and of a proxy with many idle connections.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -18,7 +18,8 @@ pub(crate) struct Idle {
 }
 
 impl Idle {
-    /// Each connection has had one request with the token. Where the system allows fewer open files, there are fewer of them.
+    /// Opens the connections; each sends one request with the token. A limit of the system on open
+    /// files may leave fewer connections.
     pub(crate) fn measure(server: &Server, token: &str) -> Result<Idle> {
         let alone_mib = pss_mib(server)?;
         let request = format!(

@@ -1,4 +1,5 @@
-//! One slice: a few seconds of `wrk`, or of `h2load`, against one server, and what it cost.
+//! A slice: a few seconds of `wrk`, `h2load` or `curl` against one server, and the costs of the
+//! server meanwhile.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +13,8 @@ use crate::log::Log;
 use crate::process::TICKS_PER_SECOND;
 use crate::workspace::Workspace;
 
-/// By itself, wrk calls it an error when a response takes two seconds, which on a busy machine it may.
+/// The time limit for a response. By default, wrk counts a response after two seconds as an error,
+/// and a busy machine may be that slow.
 pub(super) const NEVER_LATE: &str = "--timeout=1200s";
 
 #[derive(Debug)]
@@ -25,7 +27,7 @@ pub(crate) struct Slice {
     pub(crate) p999_us: f64,
     pub(crate) cpu_us: f64,
     pub(crate) pss_mib: f64,
-    /// Share of all cores that went to processes other than ours.
+    /// The share of all cores used by processes other than ours.
     pub(crate) foreign: f64,
 }
 
@@ -69,7 +71,7 @@ pub(crate) fn slice(
     })
 }
 
-/// The load generator, but for the address.
+/// Returns the load generator's command, without the address.
 fn load(
     workspace: &Workspace,
     servers: &Servers,
@@ -110,7 +112,7 @@ fn load(
     Ok(command)
 }
 
-/// What a load generator says. A time that it does not say is not a number.
+/// The figures of a load generator. A time that the generator does not print is NaN.
 struct Said {
     requests: f64,
     p50_us: f64,
@@ -131,10 +133,10 @@ impl Said {
         })
     }
 
-    /// Only a mean, a least and a greatest time.
+    /// Reads h2load's output, which has no percentiles: only a mean, a least and a greatest time.
     fn of_h2load(text: &str) -> Result<Said> {
         let (done, fine) = (number_before(text, "done,")?, number_before(text, "2xx,")?);
-        // At the end some have a status and are not done.
+        // At the end, some requests have a status and are not done.
         anyhow::ensure!(
             done > 0.0 && fine >= done,
             "{fine} of {done} requests were answered with 2xx"
@@ -143,7 +145,7 @@ impl Said {
     }
 }
 
-/// CPU seconds so far: of the server under test, of all that is ours, and of the machine.
+/// CPU seconds so far: of the server under test, of all our processes, and of the machine.
 struct Clocks {
     server: f64,
     ours: f64,
@@ -167,13 +169,14 @@ impl Clocks {
     }
 }
 
-/// Seconds that these processes have run.
+/// Returns the CPU seconds of the processes.
 fn run_time(processes: &[u32]) -> f64 {
     processes.iter().map(|id| process_run_time(*id)).sum()
 }
 
-/// From the scheduler's own nanosecond count of each thread; where threads have ended, as they do in a server with one for each
-/// request, from the coarser one of the process.
+/// Returns the CPU seconds of a process, from the scheduler's nanosecond count of each thread. If
+/// threads have ended, as in a server with a thread per request, the process's coarser count is
+/// larger and is taken instead.
 fn process_run_time(id: u32) -> f64 {
     let tasks = std::fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
     let texts =
@@ -184,7 +187,8 @@ fn process_run_time(id: u32) -> f64 {
     if whole > threads + 3.0 / TICKS_PER_SECOND { whole } else { threads }
 }
 
-/// Two fields of a `stat` file that follow each other, in seconds; the program's name may hold blanks, so count from behind it.
+/// Returns the sum of two neighbouring fields of a `stat` file, in seconds. Fields are counted from
+/// behind the program's name, which may hold blanks.
 fn ticks(file: &str, skipped: usize) -> Result<f64> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
     let rest = text.rsplit_once(')').map(|(_, rest)| rest).context("an odd `stat`")?;
@@ -197,7 +201,7 @@ fn ticks(file: &str, skipped: usize) -> Result<f64> {
     Ok(ticks / TICKS_PER_SECOND)
 }
 
-/// CPU seconds of children that have ended and were waited for: the load generator.
+/// Returns the CPU seconds of children that have ended and were waited for: the load generator.
 fn waited_for() -> Result<f64> {
     ticks("/proc/self/stat", 13)
 }
@@ -206,7 +210,8 @@ fn machine() -> Result<f64> {
     let text = std::fs::read_to_string("/proc/stat").context("cannot read /proc/stat")?;
     let fields = text.lines().next().context("odd /proc/stat")?.split_whitespace().skip(1);
     let ticks: Vec<f64> = fields.filter_map(|field| field.parse().ok()).collect();
-    // user nice system idle iowait irq softirq steal: all but the two that mean "nothing to do".
+    // The fields are user nice system idle iowait irq softirq steal; idle and iowait are not
+    // counted.
     let busy: f64 = ticks
         .iter()
         .take(8)
@@ -217,7 +222,8 @@ fn machine() -> Result<f64> {
     Ok(busy / TICKS_PER_SECOND)
 }
 
-/// Memory, with shared pages divided among those who share them.
+/// Returns the memory of a server's processes in MiB; each shared page is divided among the
+/// processes that share the page.
 pub(super) fn pss_mib(server: &Server) -> Result<f64> {
     let mut kib = 0.0;
     for id in server.processes() {
@@ -238,7 +244,7 @@ fn number_before(text: &str, label: &str) -> Result<f64> {
     word.and_then(|word| word.parse().ok()).with_context(|| format!("no number before `{label}`"))
 }
 
-/// A line such as `     99%    1.25ms`, in microseconds.
+/// Reads a line such as `     99%    1.25ms`, and returns the time in microseconds.
 fn percentile(text: &str, name: &str) -> Result<f64> {
     let value = text
         .lines()

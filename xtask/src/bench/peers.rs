@@ -1,4 +1,5 @@
-//! What the proxy is compared with: two that check nothing, and one that checks tokens.
+//! The peers of the proxy in the benchmark: nginx and haproxy, which check nothing; envoy, which
+//! verifies signatures; and the Python program.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use crate::log::Log;
 use crate::workspace::{Workspace, which};
 use crate::{http, python};
 
-/// 1,024 bytes of JSON over TLS, on the core of the load.
+/// Starts an upstream over TLS with a response of 1,024 bytes of JSON, on the core of the load.
 pub(super) fn secure_upstream(
     workspace: &Workspace,
     log: &mut Log,
@@ -69,7 +70,8 @@ pub(super) fn haproxy(
     Ok(server.with_ports(tls_port, onward_port))
 }
 
-/// It verifies the token's signature with the key beside ours, and has no way to open what is in it.
+/// Starts envoy, which verifies the token's signature with our public key, and cannot open the
+/// credential in the token.
 pub(super) fn envoy(
     workspace: &Workspace,
     log: &mut Log,
@@ -98,8 +100,9 @@ pub(super) fn envoy(
     start("envoy", port, log, &mut command)
 }
 
-/// The Python program whose tokens ours are, with our keys. Its other form, `--async`, breaks each connection off after a response:
-/// it returns something that today's aiohttp does not take.
+/// Starts the Python program, which defined our token format, with our keys. The program's other
+/// form, `--async`, breaks each connection off after a response, because today's aiohttp refuses
+/// the value that the program returns.
 pub(super) fn python(
     workspace: &Workspace,
     log: &mut Log,
@@ -117,7 +120,8 @@ pub(super) fn python(
     start("python", port, log, &mut command)
 }
 
-/// A configuration with its capitals filled in. nginx and haproxy want addresses, envoy ports.
+/// Writes a configuration with the words in capitals replaced. nginx and haproxy want addresses,
+/// envoy ports.
 fn filled(
     folder: &Path,
     name: &str,
@@ -136,7 +140,7 @@ fn filled(
     Ok(file)
 }
 
-/// Where a file with this end of a path lies.
+/// Finds a file whose path ends in `end`.
 fn find(folder: &Path, end: &str) -> Option<PathBuf> {
     let entries: Vec<PathBuf> =
         std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).collect();
@@ -149,7 +153,7 @@ fn find(folder: &Path, end: &str) -> Option<PathBuf> {
     })
 }
 
-/// The package leaves that to its own launcher.
+/// Makes envoy's file executable; the package leaves that step to a launcher.
 fn make_executable(program: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(program, std::fs::Permissions::from_mode(0o755))

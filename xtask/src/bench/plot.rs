@@ -1,8 +1,8 @@
-//! A bar chart as SVG, made of nothing but text.
+//! A bar chart as SVG, written as plain text.
 
 use std::fmt::Write as _;
 
-/// One bar, in a group of bars of one scale.
+/// A bar, in a group of bars with a common scale.
 #[derive(Debug)]
 pub(crate) struct Bar {
     pub(crate) group: &'static str,
@@ -16,7 +16,7 @@ const WIDTH: f64 = 380.0;
 const LINE: f64 = 16.0;
 const GAP: f64 = 12.0;
 
-/// CPU time per request; each group is drawn to its own longest bar.
+/// Draws CPU time per request; the longest bar of a group has the full width.
 pub(crate) fn svg(bars: &[Bar]) -> String {
     let mut body = String::new();
     let mut y = 34.0;

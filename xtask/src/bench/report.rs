@@ -1,4 +1,4 @@
-//! What a run says: a table for people, and a file in `bench/results` for later comparison.
+//! The results of a run: a table for people, and a file in `bench/results` for later comparison.
 
 use std::process::Command;
 
@@ -12,7 +12,8 @@ use super::servers::{Servers, can_pin};
 use super::{Options, SideFigures};
 use crate::workspace::Workspace;
 
-/// One server in one scenario. Foreign load only adds cost, so each figure is the quiet-side quartile.
+/// The figures of one server in one scenario. Foreign load only adds cost, so each figure is the
+/// quartile of the quiet side.
 struct Row {
     scenario: &'static str,
     server: &'static str,
@@ -52,7 +53,7 @@ pub(crate) fn line(slice: &Slice) -> String {
     )
 }
 
-/// The table alone.
+/// Prints the table, and writes no file.
 pub(crate) fn print(servers: &Servers, slices: &[Slice]) {
     let rows: Vec<Row> =
         rows(servers, slices).into_iter().filter(|row| !row.cpu_us.is_nan()).collect();
@@ -173,12 +174,12 @@ fn table(rows: &[Row]) -> String {
     std::iter::once(head.to_owned()).chain(lines).collect::<Vec<_>>().join("\n")
 }
 
-/// Not every load generator tells every time.
+/// Shows a time; a dash if the load generator does not print the time.
 fn shown(micros: f64) -> String {
     if micros.is_nan() { "–".to_owned() } else { format!("{micros:.0}") }
 }
 
-/// Not every scenario has its peers.
+/// Shows a ratio; a dash if the scenario lacks the peer.
 fn ratio(times: f64) -> String {
     if times.is_nan() { "–".to_owned() } else { format!("{times:.2}") }
 }

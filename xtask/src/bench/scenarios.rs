@@ -1,4 +1,4 @@
-//! What is measured: so many connections, doing this, before these servers.
+//! The scenarios of the benchmark: a number of connections, a load, and the servers.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use super::servers::{BESIDE, Server, Servers, Tokens};
 
-/// One line of the plan.
+/// A line of the plan.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
@@ -19,19 +19,20 @@ pub(crate) struct Scenario {
 enum Load {
     /// `GET`, 1,024 bytes of JSON.
     Small,
-    /// The same over TLS.
+    /// The small load over TLS.
     Tls,
-    /// The same by HTTP/2, with 4 streams at once on each connection.
+    /// The small load by HTTP/2, with 4 streams at once on each connection.
     Http2,
-    /// The same from an upstream that speaks TLS.
+    /// The small load from an upstream that speaks TLS.
     SecureUpstream,
-    /// The same as `Small` with 1,000 tokens in turn.
+    /// The small load with 1,000 tokens in turn.
     ManyTokens,
-    /// The same with sealed tokens.
+    /// The small load with sealed tokens in turn.
     SealedTokens,
-    /// The same with a token of a scope with 1,000 rules, of which the last one matches.
+    /// The small load with a token of a scope with 1,000 rules, of which the last rule matches.
     ManyRules,
-    /// The same with ten such scopes, of which the last allows it.
+    /// The small load with a token of ten scopes with 1,000 rules each, of which the last scope
+    /// allows the request.
     ManyScopes,
     /// `GET`, 1 MiB.
     Down,
@@ -41,17 +42,17 @@ enum Load {
     Stream,
 }
 
-/// What makes the load.
+/// A load generator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tool {
     Wrk,
-    /// HTTP/2, for which `wrk` has no words.
+    /// For HTTP/2, which `wrk` does not speak.
     H2load,
-    /// One request.
+    /// For a single request.
     Curl,
 }
 
-/// In most of them, and in the plot.
+/// The servers in most scenarios, and in the plot.
 pub(crate) const PEERS: [&str; 3] = ["nginx", "haproxy", "magicproxy"];
 const WITH_DIRECT: &[&str] = &["direct", "nginx", "haproxy", "magicproxy"];
 const WITH_VARIANTS: &[&str] =
@@ -98,7 +99,7 @@ impl Scenario {
         }
     }
 
-    /// Where this is asked of a server.
+    /// Returns the URL of the scenario at a server.
     pub(crate) fn url(&self, server: &Server) -> String {
         let (scheme, port) = match self.load {
             Load::Tls | Load::Http2 => ("https", server.tls_port),
@@ -117,7 +118,7 @@ impl Scenario {
         }
     }
 
-    /// The token, where it is always the same.
+    /// Returns the token, if all requests have the same token.
     pub(crate) fn token<'t>(&self, tokens: &'t Tokens) -> Option<&'t str> {
         match self.load {
             Load::ManyTokens | Load::SealedTokens => None,
@@ -128,7 +129,7 @@ impl Scenario {
         }
     }
 
-    /// What `wrk` is told besides the token.
+    /// Writes the script for `wrk`, which sets everything but the token.
     pub(crate) fn script(&self, servers: &Servers) -> Result<PathBuf> {
         let text = match self.load {
             Load::ManyTokens => rotating(&servers.tokens.many, self.path()),
@@ -142,14 +143,14 @@ impl Scenario {
     }
 }
 
-/// `wrk` itself stops at 99 %.
+/// The end of each script: `wrk` itself prints percentiles only up to 99 %.
 const DONE: &str = "done = function(summary, latency)\n  \
                     io.write(string.format(\"     99.9%%    %.2fus\\n\", latency:percentile(99.9)))\nend\n";
 
 const POSTING: &str = "wrk.method = \"POST\"\nwrk.headers[\"Content-Type\"] = \"application/octet-stream\"\n\
                        wrk.body = string.rep(\"x\", 1024 * 1024)\n";
 
-/// The requests are made before the load begins.
+/// Returns a script that sends the tokens in turn. The requests are made before the load begins.
 pub(super) fn rotating(tokens: &[String], path: &str) -> String {
     let tokens: Vec<String> = tokens.iter().map(|token| format!("\"{token}\"")).collect();
     format!(

@@ -1,4 +1,5 @@
-//! The servers of a benchmark: the bare upstream, and before it the peers and the proxy in its variants.
+//! The servers of a benchmark: the bare upstream, the peers in front of the upstream, and the proxy
+//! in several variants.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -13,21 +14,24 @@ use crate::log::Log;
 use crate::workspace::{Workspace, which};
 use crate::{http, process};
 
-/// The name of another build, wherever ours is measured.
+/// The server name of the second build of the proxy.
 pub(super) const BESIDE: &str = "beside";
 pub(super) const CREDENTIAL: &str = "ghp_0123456789abcdefghijklmnopqrstuvwxyz";
 const RULES: [&str; 4] = ["GET /repos/[^/]+/[^/]+/issues", "GET /big", "GET /huge", "POST /upload"];
 const MANY: usize = 1000;
-/// A scope with as many rules as there may be, of which the last allows what is asked for.
+/// A scope with the greatest allowed number of rules; the last rule allows the benchmark's request.
 const SCOPE: &str = "many";
-/// So many in all, where there are several; the others come first, and allow other things.
+/// The number of scopes in the variant with several; the other scopes come first, and allow other
+/// requests.
 const SCOPES: usize = 10;
-/// Each takes a start of the program to mint.
+/// The number of sealed tokens. Minting each takes a start of the program.
 const MANY_SEALED: usize = 200;
-/// Room for a dozen or two verified tokens, so that one of many that come in turn is gone when it comes again.
+/// The size of a small token cache: room for a dozen or two verified tokens, so that one of many
+/// tokens in turn is gone from the cache at the next use.
 const FORGETFUL_BYTES: usize = 128 * 1024;
 
-/// Which cores a process may use. Load and upstream share one; the server under test has the other to itself.
+/// The core that a process may use. Load and upstream share a core; the server under test has a
+/// core alone.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Core {
     Load,
@@ -38,9 +42,9 @@ pub(crate) enum Core {
 pub(crate) struct Server {
     pub(crate) name: &'static str,
     pub(crate) port: u16,
-    /// Where it speaks TLS, if it does.
+    /// The port for TLS, if the server speaks TLS.
     pub(crate) tls_port: Option<u16>,
-    /// Where it goes on to an upstream that speaks TLS, if it does.
+    /// The port in front of the upstream with TLS, if the server has such a port.
     pub(crate) onward_port: Option<u16>,
     child: Child,
 }
@@ -52,31 +56,32 @@ pub(crate) struct Servers {
     pub(crate) folder: PathBuf,
 }
 
-/// From the start of a proxy with keys to its first response.
+/// The times from the start of a proxy, with keys already made, to the first response.
 #[derive(Debug)]
 pub(crate) struct Starts {
     pub(crate) full_ms: f64,
-    /// With nothing but the defaults.
+    /// The time of a start with nothing but the defaults.
     pub(crate) bare_ms: f64,
 }
 
-/// What the load generator shows.
+/// The tokens that the load generator sends.
 #[derive(Debug)]
 pub(crate) struct Tokens {
     pub(crate) one: String,
-    /// Names a scope of 1,000 rules.
+    /// A token with the name of a scope of 1,000 rules.
     pub(crate) of_scope: String,
-    /// Names ten of them.
+    /// A token with the names of ten scopes of 1,000 rules.
     pub(crate) of_scopes: String,
     pub(crate) many: Vec<String>,
-    /// Of version 2.
+    /// Tokens of version 2.
     pub(crate) sealed: Vec<String>,
-    /// For the upstream that speaks TLS.
+    /// A token for the upstream that speaks TLS.
     pub(crate) onward: String,
 }
 
 impl Tokens {
-    /// By a proxy, one with many scopes, and a program for what they do not mint.
+    /// Mints with a proxy, with the proxy of many scopes, and with the program for sealed tokens,
+    /// which no proxy mints.
     fn mint(
         workspace: &Workspace,
         log: &mut Log,
@@ -106,7 +111,7 @@ impl Server {
         self
     }
 
-    /// The process and those it started: nginx works in children.
+    /// Returns the ids of the process and of all descendants: nginx works in children.
     pub(crate) fn processes(&self) -> Vec<u32> {
         process::with_descendants(self.child.id())
     }
@@ -114,13 +119,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Nothing is lost with a benchmark's servers, and an error on the way out helps nobody.
+        // A benchmark's server has nothing to lose, and an error while stopping has no remedy here.
         process::stop_within(&mut self.child, Duration::from_secs(2)).ok();
     }
 }
 
 impl Servers {
-    /// The peers, the proxy, and perhaps another build of it.
+    /// Starts the peers, the proxy, and the second build of the proxy if there is one.
     pub(crate) fn start(
         workspace: &Workspace,
         log: &mut Log,
@@ -129,14 +134,14 @@ impl Servers {
     ) -> Result<Servers> {
         let mut servers = Self::start_alone(workspace, log, program)?;
         let (folder, upstreams) = (servers.folder.clone(), servers.upstreams()?);
-        // They read the key that is there now.
+        // The peers read the present key, so they start after the proxy.
         let peers = [
             peers::nginx(workspace, log, &folder, upstreams)?,
             peers::haproxy(workspace, log, &folder, upstreams)?,
             peers::envoy(workspace, log, &folder, upstreams.plain)?,
             peers::python(workspace, log, &folder, upstreams.plain)?,
         ];
-        // Behind the two upstreams, which is where tables show them.
+        // The peers stand behind the two upstreams, in the order of the tables.
         servers.all.splice(2..2, peers);
         if let Some(program) = beside {
             servers.all.push(start_program(
@@ -151,7 +156,7 @@ impl Servers {
         Ok(servers)
     }
 
-    /// One build of the proxy in its variants, and its upstreams.
+    /// Starts one build of the proxy in all variants, and the upstreams.
     pub(crate) fn start_alone(
         workspace: &Workspace,
         log: &mut Log,
@@ -163,7 +168,7 @@ impl Servers {
         let (direct, secure) =
             (start_upstream(workspace, log)?, peers::secure_upstream(workspace, log, &folder)?);
         let upstreams = Upstreams { plain: direct.port, secure: secure.port };
-        // One after the other: the first makes the keys that the others share.
+        // One after the other: the first proxy makes the keys that the others share.
         let started = |log: &mut Log, variant| {
             start_program(workspace, log, &folder, upstreams, variant, program)
         };
@@ -179,7 +184,7 @@ impl Servers {
         })
     }
 
-    /// How long a proxy takes to start.
+    /// Measures the start times of a proxy.
     pub(crate) fn starts(
         &self,
         workspace: &Workspace,
@@ -205,12 +210,12 @@ impl Servers {
             .with_context(|| format!("no server `{name}`"))
     }
 
-    /// That no proxy has seen.
+    /// Mints tokens that the proxy has not yet verified.
     pub(crate) fn new_tokens(&self) -> Result<Vec<String>> {
         many_tokens(self.named("magicproxy")?)
     }
 
-    /// Of a proxy that has done nothing else.
+    /// Measures the memory of a newly started proxy.
     pub(crate) fn idle(
         &self,
         workspace: &Workspace,
@@ -233,7 +238,8 @@ impl Servers {
     }
 }
 
-/// The median of a few starts: until a question is answered, and not only the port open.
+/// Returns the median of nine start times in milliseconds, until a request is answered: an open
+/// port is not enough.
 fn median_ms(mut start: impl FnMut() -> Result<Server>) -> Result<f64> {
     let mut times = Vec::new();
     for _ in 0..9 {
@@ -249,13 +255,14 @@ fn median_ms(mut start: impl FnMut() -> Result<Server>) -> Result<f64> {
     times.get(times.len() / 2).copied().context("nothing was started")
 }
 
-/// Its own root, and no certificate authority: a strict client takes that for a server's.
+/// A self-signed certificate that is no certificate authority's, so that a strict client accepts
+/// the certificate as a server's.
 const CERTIFICATE: &str = "[req]\nprompt = no\ndistinguished_name = name\nx509_extensions = extensions\n\
                            [name]\nCN = localhost\n\
                            [extensions]\nbasicConstraints = critical, CA:FALSE\n\
                            subjectAltName = DNS:localhost, IP:127.0.0.1\n";
 
-/// One for all three, on a curve that all of them are fast with.
+/// Makes one certificate for all three servers, on a curve that is fast in all of them.
 fn certificate(workspace: &Workspace, log: &mut Log, folder: &Path) -> Result<()> {
     let request = folder.join("certificate.cnf");
     std::fs::write(&request, CERTIFICATE).context("cannot write what openssl is asked for")?;
@@ -276,12 +283,12 @@ fn certificate(workspace: &Workspace, log: &mut Log, folder: &Path) -> Result<()
     log.must(&mut command)?;
     let read =
         |name| std::fs::read_to_string(folder.join(name)).context("openssl made no certificate");
-    // haproxy wants both in one file.
+    // haproxy wants the certificate and the key in one file.
     std::fs::write(folder.join("both.pem"), read("chain.pem")? + &read("key.pem")?)
         .context("cannot write a certificate")
 }
 
-/// A command bound to a core, where there is more than one.
+/// Returns a command bound to a core, if the machine has several cores.
 pub(crate) fn pinned(workspace: &Workspace, core: Core, program: &Path) -> Command {
     if !can_pin() {
         return workspace.command(program);
@@ -307,27 +314,27 @@ fn start_upstream(workspace: &Workspace, log: &mut Log) -> Result<Server> {
     start("direct", port, log, &mut command)
 }
 
-/// The ports of the upstream, and of one that speaks TLS.
+/// The ports of the plain upstream and of the upstream with TLS.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Upstreams {
     pub(super) plain: u16,
     pub(super) secure: u16,
 }
 
-/// The proxy, as it is or with one thing changed.
+/// A variant of the proxy: plain, or with one difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Variant {
-    /// Without a log of requests, like its peers.
+    /// Without a log of requests, like the peers.
     Plain,
-    /// `rewrite_links = false`: bodies pass as they are, as they do in its peers.
+    /// `rewrite_links = false`: bodies pass unchanged, as in the peers.
     LinksKept,
     /// One line for each request, to a file: the default.
     Logging,
-    /// Its cache of verified tokens holds next to nothing: each token is new to it.
+    /// A cache of verified tokens with next to no room: each token is new to the proxy.
     Forgetful,
-    /// With ten scopes of 1,000 rules instead of one.
+    /// Ten scopes of 1,000 rules instead of one scope.
     ManyScopes,
-    /// As it is, and built in another way.
+    /// The plain variant of another build.
     Beside,
 }
 
@@ -389,7 +396,7 @@ fn start_program(
     Ok(server.with_ports(tls_port, onward_port))
 }
 
-/// The first of so many is the one that allows something.
+/// Writes scopes in TOML; only the first allows the benchmark's request.
 fn scopes(count: usize) -> String {
     let rules = |number: usize| {
         (1..MANY)
@@ -410,14 +417,14 @@ fn further_scope(number: usize) -> String {
     format!("many{number}")
 }
 
-/// A folder without a configuration that would be found there.
+/// Returns a folder in which the program finds no configuration.
 fn bare(folder: &Path) -> Result<PathBuf> {
     let bare = folder.join("bare");
     std::fs::create_dir_all(&bare).context("cannot make a folder in target")?;
     Ok(bare)
 }
 
-/// With the keys that are there, and the defaults.
+/// Starts the proxy with the existing keys, and the defaults otherwise.
 fn start_bare(
     workspace: &Workspace,
     log: &mut Log,
@@ -464,7 +471,7 @@ fn many_tokens(proxy: &Server) -> Result<Vec<String>> {
     (0..MANY).map(|_| mint(proxy.port, &json!({ "token": CREDENTIAL, "allowed": RULES }))).collect()
 }
 
-/// Sealed to the proxy's key, which the first one fetches.
+/// Mints tokens sealed to the proxy's key, which the first run of `mint` fetches.
 fn sealed_tokens(
     workspace: &Workspace,
     log: &mut Log,
@@ -492,7 +499,7 @@ fn sealed_tokens(
             .env_remove("XDG_DATA_HOME");
         command.current_dir(&home);
         let said = log.must(&mut command)?;
-        // Beside the token stands what was minted, for people.
+        // The output also describes the token for people, in other lines.
         said.lines()
             .find(|line| !line.contains(' ') && line.len() > 100)
             .map(str::to_owned)
@@ -507,7 +514,7 @@ fn mint(port: u16, order: &serde_json::Value) -> Result<String> {
     Ok(answer.body.trim().to_owned())
 }
 
-/// What the profile `dist` builds.
+/// Returns the path of a program built by the profile `dist`.
 pub(super) fn dist(workspace: &Workspace, name: &str) -> PathBuf {
     workspace.target.join("dist").join(name)
 }

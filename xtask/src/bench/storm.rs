@@ -1,4 +1,4 @@
-//! What 1,000 tokens that the proxy has never seen do to those that it knows.
+//! The effect of 1,000 tokens new to the proxy on the requests with known tokens.
 
 use std::path::Path;
 
@@ -12,12 +12,13 @@ use crate::workspace::Workspace;
 
 const SECONDS: u32 = 3;
 
-/// The 99th percentile, in microseconds, of 32 connections with one known token, beside 64 that show 1,000 tokens in turn.
+/// The 99th percentile, in microseconds, of 32 connections with one known token, beside 64
+/// connections that send 1,000 other tokens in turn.
 #[derive(Debug)]
 pub(crate) struct Storm {
-    /// The 1,000 are known, too.
+    /// The percentile beside 1,000 known tokens.
     pub(crate) known_p99_us: f64,
-    /// All of them are new when the load begins.
+    /// The percentile beside 1,000 tokens that are new when the load begins.
     pub(crate) new_p99_us: f64,
 }
 
@@ -29,7 +30,7 @@ impl Storm {
     ) -> Result<Storm> {
         let scenario =
             SCENARIOS.iter().find(|scenario| scenario.connections == 32).context("no scenario")?;
-        // The load of both is the same, so that the difference is what is new.
+        // Both runs have the same load, so the difference comes from the new tokens.
         let known_p99_us = beside(workspace, log, servers, scenario, &servers.tokens.many)?;
         let new_p99_us = beside(workspace, log, servers, scenario, &servers.new_tokens()?)?;
         Ok(Storm { known_p99_us, new_p99_us })

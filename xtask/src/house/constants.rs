@@ -1,14 +1,14 @@
-//! Bounds with a name: one name, one value, wherever it stands.
+//! The check of bounds: a name of a bound has one value throughout the workspace.
 
 use std::collections::BTreeMap;
 
 use crate::source::{Crate, Module, Token};
 
-/// How the names of bounds begin and end.
+/// The first and last parts of the names of bounds.
 const BEGINNING: &str = "MAX_";
 const ENDS: [&str; 4] = ["_BYTES", "_SECONDS", "_MILLIS", "_WINDOW"];
 
-/// A line for each name of a bound that has another value elsewhere.
+/// Returns a line for each name of a bound with two values.
 pub(super) fn faults(crates: &[Crate]) -> Vec<String> {
     let mut places: BTreeMap<String, BTreeMap<String, Vec<String>>> = BTreeMap::new();
     for module in crates.iter().flat_map(|found| &found.modules) {
@@ -32,7 +32,7 @@ fn told(values: &BTreeMap<String, Vec<String>>) -> String {
     each.collect::<Vec<_>>().join(", ")
 }
 
-/// The names and values of a module's bounds, of whatever type.
+/// Returns the names and values of a module's bounds, of any type.
 fn bounds(module: &Module) -> Vec<(String, String)> {
     let tokens = module.tokens();
     let declared = tokens.windows(3).enumerate().filter(|(_, three)| {
@@ -47,7 +47,7 @@ fn is_of_bound(name: &str) -> bool {
     name.starts_with(BEGINNING) || ENDS.iter().any(|end| name.ends_with(end))
 }
 
-/// What stands between `=` and `;`.
+/// Returns the text between `=` and `;`.
 fn value(declaration: &[Token<'_>]) -> String {
     let behind = declaration.iter().skip_while(|token| token.text != "=").skip(1);
     behind

@@ -1,8 +1,9 @@
-//! Over how many files a key of an upstream is spread.
+//! The spread of each key of an upstream over files.
 //!
-//! A key is a field of `RawUpstream`, and a file names it where the word stands in its source, as a name or within a literal.
-//! Only keys of more than one word are counted: `name` or `hosts` means other things elsewhere, `drop_query_parameters`
-//! means this. A file that uses the key's value under another name is not counted, since no reader of text can tell.
+//! A key is a field of `RawUpstream`. A file names the key if the word stands in the source, as a
+//! name or within a literal. Only keys of several words are counted: `name` and `hosts` have other
+//! meanings elsewhere, `drop_query_parameters` has not. A file that uses the key's value under
+//! another name is not counted, because a reader of text cannot tell.
 
 use anyhow::{Context, Result};
 
@@ -11,7 +12,8 @@ use crate::source::{Crate, Token, closing};
 /// The struct whose fields are the keys.
 const SECTION: &str = "RawUpstream";
 
-/// A line of figures, and a line for each key of the most spread ones.
+/// Returns a line of figures: the median and the greatest number of files, and the number of every
+/// key.
 pub(super) fn measured(crates: &[Crate]) -> Result<String> {
     let modules = || crates.iter().flat_map(|found| &found.modules);
     let keys = modules().find_map(|module| keys(&module.tokens()));
@@ -38,7 +40,7 @@ pub(super) fn measured(crates: &[Crate]) -> Result<String> {
     ))
 }
 
-/// The fields of more than one word.
+/// Returns the names of the struct's fields that have several words.
 fn keys(tokens: &[Token<'_>]) -> Option<Vec<String>> {
     let is_definition = |three: &[Token<'_>]| matches!(three, [before, name, brace] if ["{", "struct"].contains(&before.text) && name.text == SECTION && brace.text == "{");
     let at = tokens.windows(3).position(is_definition)? + 2;

@@ -1,7 +1,9 @@
-//! Makers of proofs: the functions that return a type that proves something, the literals that make one, and who may use each.
+//! The check of the makers of proofs: the functions that return a proof type, the literals that
+//! make a proof, and the visibility of each.
 //!
-//! Tests that must not compile stand outside of the crates and would not notice a maker that its own crate may call. So every
-//! maker is written down in `xtask/makers.toml`, with the module within which it may be called.
+//! Tests that must not compile stand outside of the crates, and would not notice a maker that the
+//! maker's own crate may call. So `xtask/makers.toml` lists every maker, with the module within
+//! which the maker may be called.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +11,7 @@ use super::Surveyed;
 use crate::lists::Section;
 use crate::source::{Function, Module, Token, closing, reach};
 
-/// The types whose values prove something, and the crate of each.
+/// The proof types, whose values prove a fact, each with the crate.
 const PROOFS: [(&str, &str); 13] = [
     ("magicproxy-core", "VerifiedToken"),
     ("magicproxy-core", "Permit"),
@@ -26,18 +28,18 @@ const PROOFS: [(&str, &str); 13] = [
     ("magicproxy-proxy", "SourceRequest"),
 ];
 
-/// The maker that every type has, and that needs all of its fields.
+/// The name of the literal in the list. Every type has a literal, and a literal needs all fields.
 const LITERAL: &str = "a literal";
 
-/// What every crate may call.
+/// The visibility of a maker that every crate may call.
 const EVERYWHERE: &str = "everywhere";
-/// What its own crate may call.
+/// The visibility of a maker that all of its own crate may call.
 const CRATE: &str = "crate";
 
-/// The makers of one proof, each with the module within which it may be called.
+/// The makers of one proof type, each with the module within which the maker may be called.
 type Makers = BTreeMap<String, String>;
 
-/// The list as it should be written down.
+/// Returns the text of the list as the sources require.
 pub(super) fn listed(crates: &[Surveyed<'_>]) -> String {
     let mut text = String::new();
     for (home, proof) in PROOFS {
@@ -50,7 +52,7 @@ pub(super) fn listed(crates: &[Surveyed<'_>]) -> String {
     text
 }
 
-/// A line for each maker that is not as it is written down.
+/// Returns a line for each maker that differs from the list.
 pub(super) fn faults(crates: &[Surveyed<'_>], listed: &[Section<'_>]) -> Vec<String> {
     let mut faults = Vec::new();
     for (home, proof) in PROOFS {
@@ -87,7 +89,7 @@ pub(super) fn faults(crates: &[Surveyed<'_>], listed: &[Section<'_>]) -> Vec<Str
     faults
 }
 
-/// Whether all of one module lies in the other.
+/// True if the whole module `reach` lies in the module `other`.
 fn is_within(reach: &str, other: &str) -> bool {
     let inside =
         reach.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
@@ -121,7 +123,7 @@ fn shown(reach: Option<&[&str]>) -> String {
     }
 }
 
-/// Whether the function gives a proof away, and not only a look at one.
+/// True if the function returns a proof itself, and not only a reference to a proof.
 fn returns(function: &Function<'_>, proof: &str) -> bool {
     let mut is_reference = false;
     function.returned.iter().any(|text| {
@@ -133,7 +135,8 @@ fn returns(function: &Function<'_>, proof: &str) -> bool {
     })
 }
 
-/// What the definition of the type says: who may write one down, and who may copy one; `pub` where the type itself is public.
+/// Reads the makers in the type's definition, each with the visibility: the literal, each derived
+/// trait that makes or copies a value, and `pub` if the type itself is public.
 fn literal(module: &Module, proof: &str) -> Vec<(String, String)> {
     let tokens = module.tokens();
     let Some(at) = tokens
@@ -158,18 +161,18 @@ fn literal(module: &Module, proof: &str) -> Vec<(String, String)> {
     found
 }
 
-/// The narrowest visibility of a field: whoever writes a literal must name all of them.
+/// Returns the narrowest visibility of a field: a literal must name all fields.
 fn narrowest<'t>(definition: &[Token<'t>], here: &[&'t str]) -> Option<Vec<&'t str>> {
     let open =
         definition.iter().position(|token| ["{", "(", ";"].contains(&token.text)).unwrap_or(0);
     let inside = definition.get(open..).unwrap_or_default();
     let inside = inside.get(1..closing(inside)).unwrap_or_default();
-    // The longest path is the narrowest place; `None` is every crate.
+    // The longest path is the narrowest visibility; `None` means every crate.
     let reaches = fields(inside).into_iter().map(|field| reach(visibility(field), here));
     reaches.max_by_key(|reach| reach.as_ref().map(Vec::len)).flatten()
 }
 
-/// The tokens of each field, between commas outside of brackets.
+/// Splits the tokens into fields, at commas outside of brackets.
 fn fields<'f, 't>(inside: &'f [Token<'t>]) -> Vec<&'f [Token<'t>]> {
     let mut depth = 0_usize;
     let fields = inside.split(|token| {
@@ -183,7 +186,7 @@ fn fields<'f, 't>(inside: &'f [Token<'t>]) -> Vec<&'f [Token<'t>]> {
     fields.filter(|field| !field.is_empty()).collect()
 }
 
-/// `pub`, `pub(…)` or nothing, behind a field's attributes.
+/// Returns `pub`, `pub(…)` or nothing, behind a field's attributes.
 fn visibility<'t>(mut field: &[Token<'t>]) -> Vec<&'t str> {
     while let [sign, attribute @ ..] = field
         && sign.text == "#"

@@ -1,13 +1,15 @@
-//! Who may name what: types without which nothing is sent to an upstream, passed down from one, or opened, though Rust lets all of
-//! their crate use them, because they stand in a layer below the one module that may.
+//! The check of guarded types: types that send a request to an upstream, pass a response down, or
+//! hold an opened credential. Such a type stands in a layer below the only module that may use it,
+//! so Rust's visibility lets the whole crate name the type.
 //!
-//! `xtask/users.toml` lists them, each with the modules that may name it.
+//! `xtask/users.toml` lists the types, each with the modules that may name the type.
 
 use crate::layers::{Route, routes};
 use crate::lists::Section;
 use crate::source::{Crate, Module};
 
-/// A line for each place that names what it may not, and for each line of the list that nobody needs.
+/// Returns a line for each module that names a guarded type without permission, and for each line
+/// of the list without a use.
 pub(super) fn faults(crates: &[Crate], listed: &[Section<'_>]) -> Vec<String> {
     let mut faults = Vec::new();
     for section in listed {
@@ -26,7 +28,8 @@ pub(super) fn faults(crates: &[Crate], listed: &[Section<'_>]) -> Vec<String> {
     faults
 }
 
-/// Something that some modules may name, besides those of its own layer.
+/// A guarded type or module, which only the listed modules and the modules of its own layer may
+/// name.
 struct Guarded<'l> {
     name: &'l str,
     path: Vec<&'l str>,
@@ -47,7 +50,7 @@ impl<'l> Guarded<'l> {
         is_in(self.path.get(..1).unwrap_or_default()) || self.users.iter().any(|user| is_in(user))
     }
 
-    /// Does this path lead to it, or to all of a module that it stands in?
+    /// True if the path leads to the guarded type, or to a whole module around the type.
     fn is_reached_by(&self, route: &Route<'_>) -> bool {
         let names = route.names.strip_suffix(&["*"]).unwrap_or(&route.names);
         !names.is_empty() && names.iter().zip(&self.path).all(|(name, part)| name == part)
@@ -120,7 +123,7 @@ mod tests {
             "use crate::{cellar::wine::Key as K, hall};",
             "fn f() { crate::cellar::wine::Key::new() }",
             "use super::cellar::wine::{Bottle, Key};",
-            // Everything of a module, or the module itself, which would do.
+            // A path to all of the module, or to the module itself, would reach the type.
             "use crate::cellar::wine;",
             "use crate::cellar::wine::*;",
             "use crate::cellar::{self};",

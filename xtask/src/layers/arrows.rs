@@ -1,4 +1,5 @@
-//! Arrows between a crate's top-level modules: every path that leads from one into another.
+//! Arrows between a crate's top-level modules: every path in a source that leads from one module
+//! into another.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
@@ -7,10 +8,10 @@ use std::slice::Iter;
 
 use crate::source::{Crate, Module, Token};
 
-/// The name under which the crate's root is an arrow's end.
+/// The name of the crate's root at the end of an arrow.
 const ROOT: &str = "lib";
 
-/// A place where one top-level module uses another.
+/// A use of one top-level module in another, with the place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Arrow {
     pub(crate) from: String,
@@ -19,16 +20,16 @@ pub(crate) struct Arrow {
     pub(crate) line: usize,
 }
 
-/// A path in a source, from the crate's root.
+/// A path in a source, resolved from the crate's root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Route<'t> {
     pub(crate) names: Vec<&'t str>,
-    /// The name that `as` gives it.
+    /// The new name behind `as`.
     alias: Option<&'t str>,
     pub(crate) line: usize,
 }
 
-/// Every arrow of a crate, by file and line.
+/// Returns every arrow of a crate, sorted by file and line.
 pub(crate) fn arrows(found: &Crate) -> Vec<Arrow> {
     let tops = found.tops();
     let homes = found.modules.first().map(|root| homes(root, &tops)).unwrap_or_default();
@@ -55,7 +56,7 @@ pub(crate) fn arrows(found: &Crate) -> Vec<Arrow> {
     arrows
 }
 
-/// The modules that lead back to themselves.
+/// Returns the modules from which a chain of arrows leads back to the same module.
 pub(crate) fn in_circles(arrows: &[Arrow]) -> BTreeSet<&str> {
     let mut reached: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for arrow in arrows {
@@ -77,7 +78,8 @@ pub(crate) fn in_circles(arrows: &[Arrow]) -> BTreeSet<&str> {
     reached.iter().filter(|(from, set)| set.contains(*from)).map(|(from, _)| *from).collect()
 }
 
-/// Names that the root takes out of modules, each with its module: `crate::Name` leads there.
+/// Returns the names that the root reexports from modules, each with the module: `crate::Name`
+/// leads to the module.
 fn homes(root: &Module, tops: &BTreeSet<&str>) -> BTreeMap<String, String> {
     let tokens = root.tokens();
     let mut rest = tokens.iter().peekable();
@@ -98,11 +100,11 @@ fn homes(root: &Module, tops: &BTreeSet<&str>) -> BTreeMap<String, String> {
     named.map(|(name, module)| (name.to_owned(), module.to_owned())).collect()
 }
 
-/// Every path of a module that begins with `crate`, `self` or `super`.
+/// Returns every path of a module that begins with `crate`, `self` or `super`.
 pub(crate) fn routes(module: &Module) -> Vec<Route<'_>> {
     let tokens = module.tokens();
     let mut here: Vec<&str> = module.path.iter().map(String::as_str).collect();
-    // How deep in braces each module stands that is written out here.
+    // The depth of braces at which each inline module begins.
     let (mut depth, mut inner) = (0_usize, Vec::new());
     let (mut found, mut before) = (Vec::new(), "");
     let mut rest = tokens.iter().peekable();
@@ -135,7 +137,7 @@ fn parent<'p, 't>(here: &'p [&'t str]) -> &'p [&'t str] {
     here.split_last().map_or(here, |(_, parent)| parent)
 }
 
-/// Reads the rest of a path: `::name`, `::*`, or `::{…}`, which is several.
+/// Reads the rest of a path: `::name`, `::*`, or the several paths of `::{…}`.
 fn follow<'t>(
     rest: &mut Peekable<Iter<'_, Token<'t>>>,
     prefix: &[&'t str],
@@ -158,7 +160,7 @@ fn follow<'t>(
     found.push(Route { names, alias, line });
 }
 
-/// Reads the members of a list until its end, each a path behind the prefix.
+/// Reads the members of a list until the closing brace, each as a path behind the prefix.
 fn members<'t>(
     rest: &mut Peekable<Iter<'_, Token<'t>>>,
     prefix: &[&'t str],
@@ -182,7 +184,8 @@ mod tests {
     use super::{arrows, in_circles};
     use crate::source::{Crate, Module};
 
-    /// A crate with `text` in `a` or below it, and modules `b` to `e`, some of whose names stand in the root.
+    /// Checks a crate with `text` in `a` or below it, and with modules `b` to `e`, some of whose
+    /// names stand in the root.
     fn check(path: &str, text: &str, expected: &[(&str, usize)]) {
         let module = |path: &str, text: &str| Module {
             path: path.split("::").filter(|name| !name.is_empty()).map(str::to_owned).collect(),

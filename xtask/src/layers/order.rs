@@ -1,5 +1,5 @@
-//! The order of a crate's modules, as `xtask/layers.toml` has it: a section for each crate, and in it a line for each module,
-//! top first.
+//! The order of a crate's modules, read from `xtask/layers.toml`: a section for each crate, and in
+//! the section a line for each module, the highest module first.
 
 use std::fmt;
 
@@ -8,15 +8,15 @@ use anyhow::{Context, Result};
 use super::Arrow;
 use crate::lists::{self, Section};
 
-/// The beginning of the name of a section that lists the arrows that are still to be cut.
+/// The prefix of section names that list the arrows still to be cut.
 const KNOWN: &str = "known.";
 
-/// A crate's modules, top first.
+/// The modules of a crate, the highest first.
 #[derive(Debug)]
 pub(super) struct LayerList {
     pub(super) name: String,
     pub(super) layers: Vec<Layer>,
-    /// Arrows that rise and are still to be cut.
+    /// Known faults: arrows to a higher layer that are still to be cut.
     pub(super) known: Vec<KnownArrow>,
 }
 
@@ -33,12 +33,13 @@ pub(super) struct KnownArrow {
 }
 
 impl LayerList {
-    /// How many layers stand above the module.
+    /// Returns the number of layers above the module.
     pub(super) fn place(&self, module: &str) -> Option<usize> {
         self.layers.iter().position(|layer| layer.module == module)
     }
 
-    /// Whether the arrow leads to a module that stands above the one it comes from. The crate's root stands above all.
+    /// True if the arrow leads to a module above the module of the use. The crate's root stands
+    /// above all.
     pub(super) fn rises(&self, arrow: &Arrow) -> bool {
         self.place(&arrow.to) < self.place(&arrow.from)
     }
@@ -47,7 +48,7 @@ impl LayerList {
         self.known.iter().any(|known| known.is(arrow))
     }
 
-    /// Says where the arrow is, and how it can be cut.
+    /// Returns the fault's line: the place of the arrow, and ways to cut the arrow.
     pub(super) fn mending(&self, arrow: &Arrow) -> String {
         let Arrow { from, to, file, line } = arrow;
         let meaning = |module: &str| {
@@ -82,7 +83,7 @@ impl fmt::Display for KnownArrow {
     }
 }
 
-/// Reads the list.
+/// Reads the list of all crates.
 pub(super) fn read(text: &str) -> Result<Vec<LayerList>> {
     let mut orders: Vec<LayerList> = Vec::new();
     for Section { name, lines } in lists::read(text)? {

@@ -1,10 +1,11 @@
-//! The drawing of the layers in `ARCHITECTURE.md`, made from the order, and the rooms of its code map.
+//! The drawing of the layers in `ARCHITECTURE.md`, made from the order, and the rows of the
+//! document's code map.
 
 use super::LayerList;
 
 const COLUMNS: usize = 100;
 
-/// What the document draws or maps otherwise than the order has it.
+/// Returns the differences between the order and the document's drawing and code map.
 pub(super) fn faults(document: &str, orders: &[LayerList]) -> Vec<String> {
     let mut faults = Vec::new();
     for order in orders {
@@ -20,7 +21,7 @@ pub(super) fn faults(document: &str, orders: &[LayerList]) -> Vec<String> {
     faults
 }
 
-/// The crate's name, and its modules in order: each may use those that stand after it.
+/// Draws a crate: the name, and the modules in order. Each module may use the modules behind it.
 fn drawn(order: &LayerList) -> String {
     let mut text = format!("{:<18}", order.name);
     let mut columns = 18;
@@ -38,7 +39,8 @@ fn drawn(order: &LayerList) -> String {
     text + "\n"
 }
 
-/// Differences between the rows of the code map below a crate's own row, where it has any, and the crate's modules.
+/// Returns the differences between a crate's modules and the code map's rows below the crate's own
+/// row. A crate without a row of its own has none.
 fn unmapped(document: &str, order: &LayerList) -> Vec<String> {
     let own = format!("| `crates/{}` |", order.name);
     let below = document.lines().skip_while(|line| !line.starts_with(&own)).skip(1);

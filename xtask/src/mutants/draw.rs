@@ -1,4 +1,4 @@
-//! The mutants of the code that decides, as cargo-mutants lists them, and the part of the code that each belongs to.
+//! The mutants of the code that decides, as listed by cargo-mutants, each with a part of the code.
 
 use std::path::Path;
 
@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use super::tree::Tree;
 
-/// Core as a whole, and modules of the engine: the order in which they are tried.
+/// The parts in the order of the trials: core as a whole, and modules of the engine.
 pub(super) const PARTS: &[&str] =
     &["core", "gate", "ledger", "verifier", "carriers", "header", "upstream"];
 
-/// The modules of the engine that are drawn from, and the part that each is of.
+/// The modules of the engine from which mutants are drawn, each with the part.
 const MODULES: &[(&str, &str)] = &[
     ("gate", "gate"),
     ("ledger", "ledger"),
@@ -25,19 +25,20 @@ const MODULES: &[(&str, &str)] = &[
 const CORE: &str = "crates/magicproxy-core/src/";
 const ENGINE: &str = "crates/magicproxy-proxy/src/";
 
-/// A fault that can be put into the code.
+/// A possible fault in the code, made by replacing a piece of text. A mutant changes nothing until
+/// a trial.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Mutant {
-    /// Where it is, and what it does.
+    /// The place and the description of the change, as cargo-mutants writes both.
     pub(super) name: String,
     pub(super) part: &'static str,
     pub(super) file: String,
-    /// The text that takes the place of what stands from the first place up to the second.
+    /// The text put in the place of `span`, which runs from the first place up to the second.
     pub(super) replacement: String,
     pub(super) span: [Place; 2],
 }
 
-/// A line and a character in it, both counted from 1.
+/// A line and a character in the line, both counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) line: usize,
@@ -45,7 +46,8 @@ pub(super) struct Place {
 }
 
 impl Mutant {
-    /// What it does, and in which function: the name without a place, which moves.
+    /// Returns the description of the change and the function, without the line number, which moves
+    /// with the code.
     pub(super) fn deed(&self) -> &str {
         self.name
             .strip_prefix(&self.file)
@@ -54,7 +56,7 @@ impl Mutant {
     }
 }
 
-/// All mutants of all parts, in the order of the parts and of the files.
+/// Lists all mutants of all parts, in the order of the parts and of the files.
 pub(super) fn all(tree: &Tree, tool: &Path) -> Result<Vec<Mutant>> {
     let mut command = tree.command(tool);
     command.args(["mutants", "--workspace", "--list", "--json", "--no-config"]);
@@ -87,7 +89,7 @@ pub(super) fn all(tree: &Tree, tool: &Path) -> Result<Vec<Mutant>> {
     Ok(all)
 }
 
-/// One of the list; none where it is of no part.
+/// Reads one listed mutant; `None` for a mutant of no part.
 fn mutant(listed: &Value) -> Option<Mutant> {
     let text = |name: &str| listed.get(name)?.as_str().map(str::to_owned);
     let place = |name: &str| {
@@ -105,7 +107,8 @@ fn mutant(listed: &Value) -> Option<Mutant> {
     })
 }
 
-/// The part that a file is of: by its own name or that of a folder above it, wherever that stands.
+/// Returns the part of a file, found by the name of the file or of a folder above the file, at any
+/// depth.
 fn part_of(file: &str) -> Option<&'static str> {
     if file.starts_with(CORE) {
         return PARTS.first().copied();

@@ -1,5 +1,5 @@
-//! Mutants that no test can tell from the code, or that none need tell: each is named with the reason in `xtask/mutants.toml`, in
-//! a section for its file.
+//! Named mutants: mutants that no test can tell from the code, or that no test needs to tell from
+//! the code. `xtask/mutants.toml` names each with the reason, in a section for the file.
 
 use std::path::Path;
 
@@ -14,7 +14,8 @@ const FILE: &str = "xtask/mutants.toml";
 pub(super) struct NamedMutant(Vec<(String, String)>);
 
 impl NamedMutant {
-    /// Reads the names. One that is no mutant's any more is a fault: the code has changed, and what was said of it need not hold.
+    /// Reads the names. A name without a mutant is a fault: the code has changed, and the reason
+    /// may no longer hold.
     pub(super) fn read(root: &Path, all: &[Mutant]) -> Result<NamedMutant> {
         let text = std::fs::read_to_string(root.join(FILE))
             .with_context(|| format!("cannot read `{FILE}`"))?;

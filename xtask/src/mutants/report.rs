@@ -1,20 +1,22 @@
-//! What became of the mutants: counts for each part, and the names of those that no test noticed.
+//! The report on the mutants: counts for each part, and the names of the mutants that no test
+//! noticed.
 
 use std::fmt;
 
 use super::draw::{Mutant, PARTS};
 
-/// So many of a hundred must be caught or named.
+/// The percentage of mutants that must be caught or named.
 const NEEDED: usize = 95;
 
-/// What became of a mutant.
+/// The result of a mutant's trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// It does not compile.
+    /// The mutant does not compile.
     Unviable,
     /// A test fails.
     Caught,
-    /// Nothing need tell it from the code, for the reason that is given.
+    /// The mutant was not tried, because the list of named mutants gives a reason why no test need
+    /// notice it.
     Named,
     /// All tests pass.
     Survived,
@@ -31,7 +33,7 @@ impl fmt::Display for Fate {
     }
 }
 
-/// A mutant, and what became of it.
+/// A mutant, with the result of the trial.
 #[derive(Debug)]
 pub(super) struct TriedMutant<'m> {
     pub(super) mutant: &'m Mutant,
@@ -46,7 +48,8 @@ impl<'m> Report<'m> {
         Report(tried)
     }
 
-    /// Are enough of those that compile caught, or named? Of each part by itself: none makes up for another.
+    /// True if, in every part, enough of the compiling mutants were caught or named. A good part
+    /// does not make up for a bad part.
     pub(super) fn is_good(&self) -> bool {
         PARTS.iter().all(|part| {
             let noticed = self.count(part, Fate::Caught) + self.count(part, Fate::Named);

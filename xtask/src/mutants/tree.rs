@@ -1,4 +1,5 @@
-//! The copy of the sources in which mutants are tried. It stays from run to run, and what did not change is not compiled again.
+//! The copy of the sources in which mutants are tried. The copy stays from run to run, so that
+//! unchanged code is not compiled again.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,8 @@ pub(super) struct Tree<'w> {
 }
 
 impl<'w> Tree<'w> {
-    /// Copies all that git knows or would take, as it stands now, and takes away what is there no more.
+    /// Copies all files that git tracks or would track, in their present state, and removes files
+    /// that are gone.
     pub(super) fn lay_out(workspace: &'w Workspace) -> Result<Tree<'w>> {
         let tree = Tree { workspace, root: workspace.target.join("xtask/mutants/tree") };
         let mut command = workspace.command("git");
@@ -36,7 +38,8 @@ impl<'w> Tree<'w> {
         Ok(tree)
     }
 
-    /// A command that starts in the tree. It compiles into a folder of its own: cargo lets nobody else work in one that it uses.
+    /// Returns a command that starts in the tree. The command compiles into a folder of the tree's
+    /// own, because cargo locks a target folder in use.
     pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = self.workspace.command(program);
         command
@@ -50,12 +53,13 @@ impl<'w> Tree<'w> {
         self.command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
     }
 
-    /// Where the log of a trial goes.
+    /// Returns the path of a trial's log.
     pub(super) fn log(&self, name: &str) -> PathBuf {
         self.workspace.target.join("xtask/mutants").join(format!("{name}.log"))
     }
 
-    /// Does something while the mutant stands in its file. However that ends, the file is as it was afterwards.
+    /// Runs `work` while the mutant stands in the file, and restores the file afterwards, also
+    /// after an error.
     pub(super) fn with<T>(&self, mutant: &Mutant, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let path = self.root.join(&mutant.file);
         let text = std::fs::read_to_string(&path)
@@ -74,7 +78,7 @@ impl<'w> Tree<'w> {
         let (from, to) = (self.workspace.root.join(file), self.root.join(file));
         let text =
             std::fs::read(&from).with_context(|| format!("cannot read `{}`", from.display()))?;
-        // cargo compiles again what was written again.
+        // An unchanged file is not written, because cargo compiles a newly written file again.
         if std::fs::read(&to).is_ok_and(|there| there == text) {
             return Ok(());
         }
@@ -102,7 +106,7 @@ impl<'w> Tree<'w> {
     }
 }
 
-/// The text with the mutant in it; nothing where it has no such places.
+/// Returns the text with the mutant applied; `None` if the text lacks the mutant's places.
 fn mutated(text: &str, mutant: &Mutant) -> Option<String> {
     let [start, end] = mutant.span.map(|place| offset(text, place));
     let (before, after) = (text.get(..start?)?, text.get(end?..)?);

@@ -1,4 +1,5 @@
-//! A trial of one mutant: step by step more of the tests that reach its file, until it does not compile, or one fails.
+//! The trial of one mutant: runs more and more of the tests that reach the mutant's file, until the
+//! code does not compile, or a test fails.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use super::tree::Tree;
 use crate::log::Log;
 use crate::process;
 
-/// What `cargo test` is told, step by step: what is compiled and over soonest comes first.
+/// The arguments of `cargo test`, step by step: the steps that compile and run fastest come first.
 const OF_CORE: &[&[&str]] = &[
     &["--package", "magicproxy-core", "--test", "vectors", "--test", "caps"],
     &["--package", "magicproxy-core", "--lib", "--test", "properties"],
@@ -23,19 +24,20 @@ const OF_THE_ENGINE: &[&[&str]] = &[
     &["--package", "magicproxy-proxy", "--test", "it"],
     &["--package", "magicproxy", "--lib", "--test", "cli"],
 ];
-/// Tests that take so many times as long as they do without a fault go round in a circle.
+/// The factor of a step's usual time after which the tests count as caught in a loop.
 const PATIENCE: u32 = 10;
-/// Nothing is stopped before.
+/// The shortest time limit of a step.
 const LEAST: Duration = Duration::from_secs(60);
-/// What a test that failed says, whatever comes behind it.
+/// The text in a failed test's output line.
 const FAILED: &str = "... FAILED";
 
-/// The steps of each part, with how long each takes where there is no fault.
+/// The steps of each part, with the usual time of each step without a fault.
 #[derive(Debug)]
 pub(super) struct Plans(Vec<(&'static [&'static str], Duration)>);
 
 impl Plans {
-    /// Runs all steps of these parts once: a test that fails anyway would catch everything.
+    /// Runs all steps of the given parts once, and refuses a failing test: a test that always fails
+    /// would catch every mutant.
     pub(super) fn without_a_fault(tree: &Tree<'_>, parts: &[&str]) -> Result<Plans> {
         let mut plans = Plans(Vec::new());
         for step in parts.iter().flat_map(|part| steps_of(part)) {
@@ -57,7 +59,7 @@ impl Plans {
         Ok(plans)
     }
 
-    /// What becomes of a mutant.
+    /// Tries a mutant and returns the result.
     pub(super) fn fate(&self, tree: &Tree<'_>, mutant: &Mutant) -> Result<Fate> {
         tree.with(mutant, || {
             let mut log = Log::create(tree.log("trial"))?;
@@ -90,7 +92,7 @@ fn steps_of(part: &str) -> &'static [&'static [&'static str]] {
 
 fn test(tree: &Tree<'_>, step: &[&str]) -> Command {
     let mut command = tree.cargo();
-    // Lints say nothing of behaviour: what they would refuse is a mutant like others.
+    // Lints do not concern behaviour: code refused by a lint is a mutant like any other.
     command.arg("test").args(step).env("RUST_BACKTRACE", "0");
     command
 }
@@ -99,7 +101,7 @@ fn builds(tree: &Tree<'_>, log: &mut Log, step: &[&str]) -> Result<bool> {
     Ok(log.build(test(tree, step).arg("--no-run"))?.ok)
 }
 
-/// Runs tests up to the first that fails. Whoever takes too long has failed.
+/// Runs tests up to the first failure. True if all pass within the time limit.
 fn pass(log: &Log, command: &mut Command, limit: Duration) -> Result<bool> {
     let from = log.text()?.len();
     let said = || Ok(log.text()?.len());

@@ -1,26 +1,27 @@
-//! The functions of a module: how long each is, what it returns and who may call it.
+//! Functions of a module, with their length, return type and visibility.
 
 use super::{Module, Token, closing};
 
-/// A function that has a body.
+/// A function with a body.
 #[derive(Debug)]
 pub(crate) struct Function<'t> {
     pub(crate) name: &'t str,
-    /// The type of whose `impl` it is a part.
+    /// The type of the surrounding `impl`, if the function is in an `impl`.
     pub(crate) owner: Option<&'t str>,
-    /// The modules from the crate's root within which it may be called; `None`, where other crates may.
+    /// The path of the module, from the crate's root, within which the function may be called;
+    /// `None` if other crates may call the function.
     pub(crate) reach: Option<Vec<&'t str>>,
-    /// The words and signs of its return type.
+    /// The words and signs of the return type.
     pub(crate) returned: Vec<&'t str>,
     pub(crate) line: usize,
-    /// From `fn` to its last brace.
+    /// The number of lines from `fn` to the last brace, both included.
     pub(crate) lines: usize,
 }
 
-/// What a brace opens.
+/// The kind of item that a brace opens.
 #[derive(Debug, Clone, Copy)]
 enum Block<'t> {
-    /// `impl Type`, or `impl Trait for Type`, whose functions go where the trait goes.
+    /// `impl Type`, or `impl Trait for Type`. Functions of a trait are as visible as the trait.
     Impl {
         owner: &'t str,
         is_of_trait: bool,
@@ -30,7 +31,7 @@ enum Block<'t> {
 }
 
 impl Module {
-    /// Every function of the module outside of tests.
+    /// Returns every function of the module outside of tests.
     pub(crate) fn functions(&self) -> Vec<Function<'_>> {
         let tokens = self.tokens();
         let (mut blocks, mut next, mut found): (Vec<Block<'_>>, _, _) =
@@ -70,7 +71,7 @@ fn begins_item(before: &[Token<'_>]) -> bool {
     before.last().is_none_or(|last| ["{", "}", ";", "]", "unsafe"].contains(&last.text))
 }
 
-/// Of the tokens from `impl` on.
+/// Reads the header of an `impl`; `rest` begins with the token `impl`.
 fn block_of_impl<'t>(rest: &[Token<'t>]) -> Block<'t> {
     let header: Vec<&str> = rest
         .iter()
@@ -92,7 +93,8 @@ fn block_of_impl<'t>(rest: &[Token<'t>]) -> Block<'t> {
     Block::Impl { owner, is_of_trait }
 }
 
-/// Of the tokens before `fn` and from it on.
+/// Reads a function from the tokens `before` the keyword `fn`, and `rest`, which begins with `fn`.
+/// Returns `None` for a function without a body.
 fn function<'t>(
     before: &[Token<'t>],
     rest: &[Token<'t>],
@@ -124,7 +126,8 @@ fn function<'t>(
     })
 }
 
-/// The place of the brace or the semicolon that ends a function's header, outside of `[…]` and `(…)`.
+/// Returns the index of the brace or semicolon that ends a function's header, outside of `[…]` and
+/// `(…)`.
 fn end_of_header(tokens: &[Token<'_>]) -> Option<usize> {
     let mut depth = 0_usize;
     tokens.iter().position(|token| {
@@ -137,7 +140,7 @@ fn end_of_header(tokens: &[Token<'_>]) -> Option<usize> {
     })
 }
 
-/// The place of the bracket, outside of `<…>`.
+/// Returns the index of the first `bracket` outside of `<…>`.
 fn opening(tokens: &[Token<'_>], bracket: &str) -> Option<usize> {
     let mut depth = 0_usize;
     tokens.iter().position(|token| {
@@ -150,7 +153,8 @@ fn opening(tokens: &[Token<'_>], bracket: &str) -> Option<usize> {
     })
 }
 
-/// The words of `pub`, `pub(…)` or nothing, which stand at the end but for `const`, `async` and their like.
+/// Returns the words of `pub`, `pub(…)` or nothing, at the end of the tokens; `const`, `async` and
+/// similar keywords may stand between the visibility and `fn`.
 fn visibility<'t>(before: &[Token<'t>]) -> Vec<&'t str> {
     let mut words: Vec<&str> = before.iter().rev().map(|token| token.text).take(16).collect();
     while words.first().is_some_and(|word| {
@@ -167,7 +171,8 @@ fn visibility<'t>(before: &[Token<'t>]) -> Vec<&'t str> {
     if is_whole { found } else { Vec::new() }
 }
 
-/// The modules within which an item of such a visibility may be used; `None`, where other crates may use it.
+/// Returns the path of the module within which an item with the visibility may be used; `None` if
+/// other crates may use the item.
 pub(crate) fn reach<'t>(visibility: Vec<&'t str>, here: &[&'t str]) -> Option<Vec<&'t str>> {
     let mut reach = here.to_vec();
     let words = match visibility.as_slice() {

@@ -1,7 +1,8 @@
-//! A reader of Rust's words and signs. It knows comments, literals and lifetimes, which is what a reader of paths and
-//! braces must tell apart; it does not check that the text is Rust, since the compiler does.
+//! A reader of Rust's words and signs. The reader knows comments, literals and lifetimes, so that
+//! paths and braces in text are not mistaken for code. The reader does not check that the text is
+//! Rust; the compiler does.
 
-/// A word, a sign or a literal, and the number of its line, from 1.
+/// A word, a sign or a literal, and the number of the line, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Token<'t> {
     pub(crate) text: &'t str,
@@ -9,13 +10,13 @@ pub(crate) struct Token<'t> {
 }
 
 impl Token<'_> {
-    /// Whether it is a name or a keyword.
+    /// True if the token is a name or a keyword.
     pub(crate) fn is_word(&self) -> bool {
         self.text.starts_with(is_start_of_word) && !self.text.ends_with(['"', '\'', '#'])
     }
 }
 
-/// The tokens of a text, comments left out.
+/// Returns the tokens of a text, without comments.
 pub(crate) fn tokens(text: &str) -> Vec<Token<'_>> {
     let (mut rest, mut line, mut found) = (text, 1, Vec::new());
     while let Some(first) = rest.chars().next() {
@@ -29,7 +30,8 @@ pub(crate) fn tokens(text: &str) -> Vec<Token<'_>> {
     found
 }
 
-/// The bytes of the token, comment or white space that the text begins with; at least one character.
+/// Returns the length in bytes of the token, comment or white space at the beginning of the text;
+/// at least one character.
 fn length(rest: &str, first: char) -> usize {
     if rest.starts_with("//") {
         return rest.find('\n').unwrap_or(rest.len());
@@ -61,7 +63,7 @@ fn is_comment(token: &str) -> bool {
     token.starts_with("//") || token.starts_with("/*")
 }
 
-/// Block comments lie in each other.
+/// Returns the length of a block comment. Block comments nest in Rust.
 fn length_of_comment(rest: &str) -> usize {
     let (mut depth, mut at) = (0_usize, 0);
     while let Some(here) = rest.get(at..).filter(|here| !here.is_empty()) {
@@ -77,7 +79,7 @@ fn length_of_comment(rest: &str) -> usize {
     rest.len()
 }
 
-/// `"…"`, `b"…"`, `c"…"`, `r#"…"#` and their mixtures.
+/// Returns the length of a literal `"…"`, `b"…"`, `c"…"`, `r#"…"#` or a mixture, such as `br"…"`.
 fn length_of_string(rest: &str) -> Option<usize> {
     let prefix = rest.find(|letter| !matches!(letter, 'b' | 'c' | 'r'))?;
     let (letters, behind) = rest.split_at(prefix);
@@ -93,7 +95,7 @@ fn length_of_string(rest: &str) -> Option<usize> {
     Some(prefix + hashes + 1 + body.find(&end).map_or(body.len(), |at| at + end.len()))
 }
 
-/// A character, or a lifetime.
+/// Returns the length of a character literal or a lifetime.
 fn length_of_quoted(rest: &str) -> usize {
     let mut behind = rest.chars().skip(1);
     match (behind.next(), behind.next()) {
@@ -102,7 +104,8 @@ fn length_of_quoted(rest: &str) -> usize {
     }
 }
 
-/// The length of a literal that begins and ends with the sign, and in which `\` takes the next character's meaning away.
+/// Returns the length of a literal between two of the given sign. A `\` takes the meaning away from
+/// the next character.
 fn length_until(rest: &str, sign: char) -> usize {
     let mut escaped = false;
     for (at, character) in rest.char_indices().skip(1) {
@@ -114,7 +117,7 @@ fn length_until(rest: &str, sign: char) -> usize {
     rest.len()
 }
 
-/// The tokens without items that only tests have: those behind `#[cfg(test)]` and `#[cfg(all(test, …))]`.
+/// Removes items for tests only: items behind `#[cfg(test)]` and `#[cfg(all(test, …))]`.
 pub(crate) fn without_tests(tokens: Vec<Token<'_>>) -> Vec<Token<'_>> {
     let (mut rest, mut kept) = (tokens.as_slice(), Vec::new());
     while let [token, behind @ ..] = rest {
@@ -136,14 +139,15 @@ fn is_for_tests(tokens: &[Token<'_>]) -> bool {
         || begins(&["#", "[", "cfg", "(", "all", "(", "test", ","])
 }
 
-/// The number of tokens of the item, its attributes included: it ends with the first braces outside of other brackets, with a
-/// semicolon, or, as a field or a variant does, with a comma or before the bracket that closes around it.
+/// Returns the number of tokens of the item at the beginning, attributes included. An item ends
+/// with the first braces outside of other brackets, or with a semicolon; a field or a variant ends
+/// with a comma, or before the bracket that closes the list.
 fn length_of_item(tokens: &[Token<'_>]) -> usize {
     let (mut at, mut is_list) = (0, false);
     while let Some(token) = tokens.get(at) {
         match token.text {
             "(" | "[" => at += closing(tokens.get(at..).unwrap_or_default()),
-            // `use a::{b, c};` goes on until its semicolon.
+            // `use a::{b, c};` continues until the semicolon.
             "{" if is_list => at += closing(tokens.get(at..).unwrap_or_default()),
             "{" => return at + closing(tokens.get(at..).unwrap_or_default()) + 1,
             ";" | "," => return at + 1,
@@ -156,7 +160,8 @@ fn length_of_item(tokens: &[Token<'_>]) -> usize {
     tokens.len()
 }
 
-/// The place of the bracket that closes what the first token opens; the last place where none does.
+/// Returns the index of the bracket that closes the bracket at index 0; the last index if no
+/// bracket closes.
 pub(crate) fn closing(tokens: &[Token<'_>]) -> usize {
     let mut depth = 0_usize;
     for (at, token) in tokens.iter().enumerate() {

@@ -1,4 +1,5 @@
-//! The crates of the workspace, and the modules of each: the files that `mod …;` leads to, those of tests left out.
+//! The crates of the workspace and the modules of each crate, found by following `mod …;` from the
+//! root. Modules of tests are left out.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,20 +11,20 @@ use super::Module;
 /// A library of the workspace.
 #[derive(Debug)]
 pub(crate) struct Crate {
-    /// The name of its folder.
+    /// The name of the crate's folder.
     pub(crate) name: String,
-    /// The root first.
+    /// All modules, the root first.
     pub(crate) modules: Vec<Module>,
 }
 
 impl Crate {
-    /// The names of the modules that the root declares.
+    /// Returns the names of the modules declared in the root.
     pub(crate) fn tops(&self) -> BTreeSet<&str> {
         self.modules.iter().filter_map(|module| module.path.first()).map(String::as_str).collect()
     }
 }
 
-/// Every library of the workspace, in the order of its members.
+/// Reads every library of the workspace, in the order of the workspace's members.
 pub(crate) fn crates(root: &Path) -> Result<Vec<Crate>> {
     let manifest =
         std::fs::read_to_string(root.join("Cargo.toml")).context("cannot read `Cargo.toml`")?;
@@ -75,7 +76,7 @@ fn module(root: &Path, path: Vec<String>, file: PathBuf) -> Result<Module> {
     Ok(Module { path, file, text })
 }
 
-/// The names behind `mod …;`.
+/// Returns the names behind `mod …;`.
 fn declared(parent: &Module) -> Vec<String> {
     let tokens = parent.tokens();
     let declarations = tokens.windows(3).filter_map(|three| match three {

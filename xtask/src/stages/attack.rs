@@ -1,4 +1,5 @@
-//! The black-box attack runner, which lives beside the repository and not in it.
+//! The stage that runs the black-box attack runner. The runner lies beside the repository, not in
+//! it.
 
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -11,18 +12,18 @@ use crate::stage::Report;
 use crate::tally::{Tally, of_script};
 use crate::workspace::Workspace;
 
-/// One run of the runner.
+/// One run of the attack runner.
 struct Round {
     name: &'static str,
     /// The path of the API root.
     prefix: &'static str,
-    /// How the upstream is said to read paths; then the runner tries the cases that are about paths, and all of them where it is
-    /// the default.
+    /// The upstream's way to read paths, as configured. Every value but the default limits the run
+    /// to the cases about paths; the default runs all cases.
     path_reading: &'static str,
 }
 
 impl Round {
-    /// Are all cases tried?
+    /// True if the round tries all cases.
     fn is_whole(&self) -> bool {
         self.path_reading == "strict"
     }
@@ -36,7 +37,7 @@ const ROUNDS: [Round; 5] = [
     Round { name: "normalize", prefix: "", path_reading: "normalize" },
 ];
 
-/// What is about paths, and what must work.
+/// The groups of cases about paths, and the groups of cases that must succeed.
 const PATH_GROUPS: &str = "control,path,policy,reqline";
 
 pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
@@ -58,7 +59,7 @@ pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
         let Attacked { said, mut found, text } = attacked;
         log.line(&text)?;
         let verdict = judge(&found, &explanations, &changed);
-        // The runner counts a leak or a warning as passed; for us they are not.
+        // The runner counts a leak or a warning as passed; this stage counts both as failed.
         let worse = verdict.leaks + verdict.unexplained;
         let tally = Tally {
             passed: (said.passed + verdict.changed).saturating_sub(worse),
@@ -101,11 +102,11 @@ fn fresh_keys(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
 struct Attacked {
     said: Tally,
     found: Vec<Case>,
-    /// All that the runner said.
+    /// The whole output of the runner.
     text: String,
 }
 
-/// All rounds at once: each waits for time-outs more than it works.
+/// Runs all rounds at once: each round mostly waits for time-outs.
 fn attack_all(workspace: &Workspace, runner: &Path, keys: &Path) -> Result<Vec<Attacked>> {
     thread::scope(|scope| {
         let rounds: Vec<_> = ROUNDS
@@ -129,7 +130,7 @@ fn attack(workspace: &Workspace, runner: &Path, keys: &Path, round: &Round) -> R
         quoted(&workspace.binary())
     );
     let mut command = workspace.command("python3");
-    // What it says is how we know that it does not hang.
+    // Unbuffered output shows that the runner does not hang.
     command.env("PYTHONUNBUFFERED", "1").arg(runner).args([
         "--start-cmd",
         &serve,
@@ -152,7 +153,7 @@ fn attack(workspace: &Workspace, runner: &Path, keys: &Path, round: &Round) -> R
     Ok(Attacked { said: of_script(&finished), found, text: log.text()? })
 }
 
-/// The path for a shell, inside a text where the runner replaces what stands in braces.
+/// Quotes the path for a shell. Braces are doubled, because the runner replaces text in braces.
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string().replace('\'', "'\\''");
     format!("'{}'", text.replace('{', "{{").replace('}', "}}"))

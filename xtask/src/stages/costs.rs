@@ -1,6 +1,7 @@
-//! What a warm request costs, counted and not timed: the same on a busy machine, so a limit can be held to.
+//! The stage that counts the costs of a warm request. Counts, unlike times, are the same on a busy
+//! machine, so a limit can be enforced.
 //!
-//! The proxy runs under valgrind, which begins to count when every connection has been used.
+//! The proxy runs under valgrind, and counting begins after every connection has been used.
 
 use std::path::Path;
 use std::process::Child;
@@ -18,7 +19,8 @@ use crate::{debian, http, process};
 const CONNECTIONS: usize = 32;
 const ROUNDS: usize = 30;
 
-/// The most that one of them may take. A little above what it takes now, so that one more of anything shows.
+/// The greatest allowed cost of a request, a little above the present cost, so that one more of
+/// anything fails.
 const LIMITS: [(&str, f64); 4] = [
     ("instructions", 61_500.0),
     ("allocations", 14.0),
@@ -45,14 +47,14 @@ pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
         report.tally = report.tally.plus(Tally::one(each <= limit));
         report.notes.push(format!("{each:.1} {name} a request, at most {limit}"));
     }
-    // How many events one wait brings is a matter of timing.
+    // The number of events that one wait brings depends on timing, so waits have no limit.
     report
         .notes
         .push(format!("{:.2} waits for events a request, without a limit", of_each(taken.waits())));
     Ok(report)
 }
 
-/// The upstream, which runs throughout, and what the proxies before it have in common.
+/// The upstream, running throughout, and the port and token that all proxies of the stage share.
 struct Bench {
     upstream: Running,
     port: u16,
@@ -63,7 +65,7 @@ struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // An error on the way out helps nobody.
+        // An error while stopping has no remedy here.
         process::stop(&mut self.0).ok();
     }
 }
@@ -76,7 +78,7 @@ impl Bench {
         let mut upstream = Running(command.spawn().context("cannot start the upstream")?);
         http::wait_for(port, &mut upstream.0)?;
         let mut bench = Bench { upstream, port, token: String::new() };
-        // Outside of valgrind: making keys there takes long.
+        // The keys are made outside of valgrind, because making keys under valgrind takes long.
         let (proxy, proxy_port) = bench.proxy(workspace, log, &[])?;
         let order = json!({ "token": "ghp_0123456789abcdefghijklmnopqrstuvwxyz", "allowed": ["GET /repos/[^/]+/[^/]+/issues"] });
         let answer = http::post_json(proxy_port, "/__magictoken", &order.to_string())?;
@@ -91,7 +93,8 @@ impl Bench {
         Ok(bench)
     }
 
-    /// A proxy with one worker and without a log, started by these words.
+    /// Starts a proxy with one worker and without a log. `prefix` is the command in front, such as
+    /// valgrind's.
     fn proxy(&self, workspace: &Workspace, log: &Log, prefix: &[String]) -> Result<(Running, u16)> {
         let folder = workspace.target.join("xtask/costs");
         std::fs::create_dir_all(&folder).context("cannot make a folder in target")?;
@@ -112,7 +115,7 @@ impl Bench {
         Ok((proxy, port))
     }
 
-    /// What [`ROUNDS`] requests on each connection take.
+    /// Counts the cost of [`ROUNDS`] requests on each connection.
     fn counted(&self, workspace: &Workspace, log: &mut Log) -> Result<Counts> {
         let file = |name: &str| workspace.target.join("xtask/costs").join(name);
         let (profile, trace) = (file("profile"), file("trace"));

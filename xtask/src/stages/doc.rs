@@ -1,4 +1,4 @@
-//! The documentation of every crate, made from what the tests were built with.
+//! The stage that documents every crate from the libraries of the test build.
 
 use anyhow::{Context, Result};
 

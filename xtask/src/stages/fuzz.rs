@@ -1,4 +1,5 @@
-//! A smoke run of every fuzz target. Long runs are a person's business: see `fuzz/README.md`.
+//! The stage with a smoke run of every fuzz target. Long runs are started by a person: see
+//! `fuzz/README.md`.
 
 use anyhow::{Context, Result};
 
@@ -9,10 +10,11 @@ use crate::tally::Tally;
 use crate::workspace::Workspace;
 
 const SECONDS: u64 = 20;
-/// An input that takes so many seconds, where others take thousandths of one, finds no end.
+/// The time limit for one input, in seconds. Other inputs take thousandths of a second, so an input
+/// that reaches the limit loops forever.
 const HANGS: u64 = 300;
-/// What it reads is the operator's own, and it needs what no other target needs: the crates of the configuration, of plugins and of
-/// the stores, compiled once more.
+/// The target that the stage leaves out. The target reads the operator's own file, and would
+/// compile crates that no other target needs: configuration, plugins and stores.
 const NOT_HERE: &str = "configuration";
 
 pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
@@ -33,7 +35,7 @@ pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     Ok(report)
 }
 
-/// A target keeps one core busy.
+/// Returns the number of targets that run at once: each keeps one core busy.
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
@@ -73,7 +75,7 @@ fn smoke(workspace: &Workspace, target: &str) -> Result<(bool, String)> {
         std::fs::create_dir_all(made).context("cannot make a folder of a fuzz target")?;
     }
     let mut command = workspace.command(workspace.target.join("debug").join(target));
-    // What is found goes into the first folder; the checked-in seeds are only read.
+    // libFuzzer writes new inputs to the first folder, and only reads the checked-in seeds.
     command
         .arg(corpus)
         .args(seeds.is_dir().then_some(seeds))
@@ -88,7 +90,7 @@ fn smoke(workspace: &Workspace, target: &str) -> Result<(bool, String)> {
     Ok((finished.ok, essence(&finished.text)))
 }
 
-/// The targets that the manifest lists, but one.
+/// Returns the names of all target files except [`NOT_HERE`].
 fn targets(workspace: &Workspace) -> Result<Vec<String>> {
     let folder = workspace.root.join("fuzz/fuzz_targets");
     let entries = std::fs::read_dir(&folder).context("`fuzz/fuzz_targets` is missing")?;
@@ -102,7 +104,8 @@ fn targets(workspace: &Workspace) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// What a person wants to see of a failure: the panic and the input, without the frames between.
+/// Returns the useful lines of a failure's output: the panic and the input, without the stack
+/// frames between.
 fn essence(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let panic = lines.iter().skip_while(|line| !line.contains("panicked at")).take(4);

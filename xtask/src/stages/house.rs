@@ -1,4 +1,4 @@
-//! Checks of the house's shape, which need nothing but the sources.
+//! The stages that check the shape of the house. They read the sources and nothing else.
 
 use anyhow::Result;
 
@@ -8,20 +8,21 @@ use crate::tally::Tally;
 use crate::workspace::Workspace;
 use crate::{house, layers, source};
 
-/// No module uses one above it. Each crate is a case.
+/// Checks that no module uses a module above it. Each crate is a case.
 pub(super) fn layers(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     let crates = source::crates(&workspace.root)?;
     report(log, layers::faults(&workspace.root, &crates)?, crates.len() as u64)
 }
 
-/// Functions and files stay short, and no maker of a proof is wider than it is written down. Each module is a case.
+/// Checks that functions and files are short, and that no maker of a proof is more visible than the
+/// list allows. Each module is a case.
 pub(super) fn shape(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     let crates = source::crates(&workspace.root)?;
     let modules = crates.iter().map(|found| found.modules.len() as u64).sum();
     report(log, house::faults(&workspace.root, &crates)?, modules)
 }
 
-/// A line for each fault; where there is none, all cases passed.
+/// Writes a line for each fault. Without a fault, all cases passed.
 fn report(log: &mut Log, faults: Vec<String>, cases: u64) -> Result<Report> {
     for fault in &faults {
         log.line(&format!("FAIL {fault}"))?;

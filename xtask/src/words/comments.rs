@@ -1,5 +1,6 @@
-//! Doc comments, counted: pro-forms among their words, how blocks begin, how many are one line; and lines of code that are
-//! too long. Code in comments (`…`, and blocks between fences) counts as no words.
+//! Counts of doc comments: the pro-forms among the words, the blocks with an opener, and the blocks
+//! of one line. Counts of code: the lines that are too long. Code in comments (`…`, and blocks
+//! between fences) counts as no words.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -7,10 +8,10 @@ use std::ops::AddAssign;
 
 use crate::source::Crate;
 
-/// The columns of a line of code at most.
+/// The greatest number of columns in a line of code.
 const COLUMNS: usize = 100;
 
-/// The counts of one crate, or of several.
+/// The counts of a crate, or the sum of several crates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Figures {
     words: usize,
@@ -69,13 +70,13 @@ impl fmt::Display for Figures {
     }
 }
 
-/// With one digit behind the point.
+/// Returns the percentage with one decimal digit.
 fn percent(part: usize, whole: usize) -> String {
     let thousandths = (part * 1000 + whole / 2).checked_div(whole).unwrap_or(0);
     format!("{}.{}", thousandths / 10, thousandths % 10)
 }
 
-/// The figures of a crate, tests apart.
+/// Counts a crate, without tests.
 pub(super) fn figures(
     found: &Crate,
     pro_forms: &BTreeSet<String>,
@@ -99,7 +100,7 @@ fn is_code(line: &str) -> bool {
     !line.is_empty() && !line.starts_with("//")
 }
 
-/// Doc comments, as the texts of their lines.
+/// Returns the doc comments of a text, each as the texts of the lines.
 fn blocks(text: &str) -> Vec<Vec<&str>> {
     let lines = text.lines().map(str::trim_start).map(doc_text).collect::<Vec<_>>();
     let blocks = lines.split(Option::is_none).filter(|block| !block.is_empty());
@@ -111,7 +112,7 @@ fn doc_text(line: &str) -> Option<&str> {
     (!text.starts_with('/')).then(|| text.strip_prefix(' ').unwrap_or(text))
 }
 
-/// The words of a block in lower case, without what is code.
+/// Returns the words of a block in lower case, without code.
 fn words(lines: &[&str]) -> Vec<String> {
     let (mut is_code, mut found) = (false, Vec::new());
     for line in lines {

@@ -1,10 +1,11 @@
-//! The glossary: an entry is a line that begins with `**WORD**`; the names in backticks before its colon are code's.
+//! A reader of the glossary. An entry is a line that begins with `**WORD**`; the names in backticks
+//! before the colon are names of code.
 
 use std::collections::BTreeSet;
 
 use crate::source::Crate;
 
-/// The words of the entries, one by one and in lower case.
+/// Returns the words of the entries, each word alone and in lower case.
 pub(super) fn words(glossary: &str) -> BTreeSet<String> {
     let heads = entries(glossary).filter_map(|entry| entry.strip_prefix("**")?.split("**").next());
     heads
@@ -13,7 +14,7 @@ pub(super) fn words(glossary: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// The names that stand in the glossary and nowhere in the sources.
+/// Returns the names in the glossary that no source has.
 pub(super) fn unused(glossary: &str, crates: &[Crate]) -> Vec<String> {
     let modules = crates.iter().flat_map(|found| &found.modules);
     let known: BTreeSet<&str> =
@@ -32,13 +33,13 @@ fn entries(glossary: &str) -> impl Iterator<Item = &str> {
         .filter(|line| line.starts_with("**"))
 }
 
-/// The names of code in an entry's head.
+/// Returns the names of code in an entry's head.
 fn names(entry: &str) -> impl Iterator<Item = &str> {
     let head = entry.split_once(": ").map_or(entry, |(head, _)| head);
     head.split('`').skip(1).step_by(2)
 }
 
-/// Keys and codes are literals.
+/// Removes the quotes of a literal, because keys and codes are literals in the sources.
 fn unquoted(text: &str) -> &str {
     text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
 }

@@ -1,11 +1,12 @@
-//! Names of types: the last word of each is a noun that a stranger knows, from the list or from the glossary. A bare
-//! participle (`Held`, `Sent`) is none.
+//! The check of type names: the last word of a name must be a noun from the list or from the
+//! glossary. A bare participle (`Held`, `Sent`) is no noun.
 
 use std::collections::BTreeSet;
 
 use crate::source::Crate;
 
-/// The types that other files may name and whose last word is not among the nouns, each with its crate.
+/// Returns the types that are visible outside of their file and whose last word is not in the
+/// nouns, each with the crate.
 pub(super) fn private(crates: &[Crate], nouns: &BTreeSet<String>) -> Vec<String> {
     let mut found = BTreeSet::new();
     for one in crates {
@@ -22,7 +23,7 @@ pub(super) fn private(crates: &[Crate], nouns: &BTreeSet<String>) -> Vec<String>
     found.into_iter().collect()
 }
 
-/// The names behind `pub …` and `struct`, `enum`, `trait` or `type`.
+/// Returns the names behind `pub …` and `struct`, `enum`, `trait` or `type`.
 fn types<'t>(tokens: &[crate::source::Token<'t>]) -> impl Iterator<Item = &'t str> {
     let declared = tokens.windows(3).filter_map(|three| match three {
         [before, keyword, name]
@@ -35,7 +36,7 @@ fn types<'t>(tokens: &[crate::source::Token<'t>]) -> impl Iterator<Item = &'t st
     declared.filter(|name| name.starts_with(char::is_uppercase)).collect::<Vec<_>>().into_iter()
 }
 
-/// The end of `pub` or of `pub(…)`.
+/// True at the end of `pub` or of `pub(…)`.
 fn is_public(word: &str) -> bool {
     word == "pub" || word == ")"
 }
@@ -44,7 +45,7 @@ fn is_keyword(word: &str) -> bool {
     ["struct", "enum", "trait", "type"].contains(&word)
 }
 
-/// `Response` of `PendingResponse`.
+/// Returns the last word in lower case, such as `response` of `PendingResponse`.
 fn last_word(name: &str) -> String {
     let at = name.rfind(char::is_uppercase).unwrap_or(0);
     name.get(at..)
@@ -53,7 +54,7 @@ fn last_word(name: &str) -> String {
         .to_lowercase()
 }
 
-/// A noun, or its plural.
+/// True for a known noun, and for the plural of a known noun.
 fn is_known(word: &str, nouns: &BTreeSet<String>) -> bool {
     let singular = || word.strip_suffix("ies").map(|stem| format!("{stem}y"));
     let forms = [

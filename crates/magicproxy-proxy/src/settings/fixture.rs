@@ -6,12 +6,12 @@ use magicproxy_core::UpstreamName;
 
 use super::{ApiRoot, RouteSettings, Settings, UpstreamSettings};
 
-/// Ordinary settings for these upstreams.
+/// Makes settings with the defaults for the given upstreams.
 pub(crate) fn settings(upstreams: Vec<Arc<UpstreamSettings>>) -> Settings {
     Settings::new(upstreams)
 }
 
-/// An upstream with ordinary settings.
+/// Makes the settings of an upstream, with the defaults except for the routes.
 pub(crate) fn upstream(name: &str, root: &str, routes: RouteSettings) -> Arc<UpstreamSettings> {
     let settings =
         UpstreamSettings::new(UpstreamName::parse(name).unwrap(), ApiRoot::parse(root).unwrap());

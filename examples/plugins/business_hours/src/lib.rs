@@ -1,7 +1,8 @@
-//! Nobody works at night: denies every request outside of the configured hours.
+//! A plugin for business hours: denies every request outside of the configured hours.
 //!
-//! `config` is `DAYS HH:MM-HH:MM ±HH:MM`: the days, the hours, and how far the place is east of Greenwich, such as
-//! `mon-fri 08:00-18:00 +01:00`. There is no daylight saving time: the proxy's clock is UTC, and plugins have no zone table.
+//! `config` is `DAYS HH:MM-HH:MM ±HH:MM`: the days, the hours, and the offset of the local time
+//! from UTC, such as `mon-fri 08:00-18:00 +01:00`. There is no daylight saving time: the proxy's
+//! clock is UTC, and plugins have no zone table.
 
 wit_bindgen::generate!({ path: "../../../crates/magicproxy-plugin/wit/since_v1", world: "plugin" });
 
@@ -24,7 +25,7 @@ impl Guest for BusinessHours {
     fn is_request_allowed(_: Request) -> Verdict {
         let text = config::get().unwrap_or_default();
         match Hours::parse(&text) {
-            // It has no say in what may be done, only in when.
+            // The plugin restricts the time only; rules decide on the request.
             Some(hours) if hours.contain(clock::now()) => Verdict::Abstain,
             Some(_) => Verdict::Deny(format!("outside of business hours, which are {text}")),
             None => Verdict::Deny("config: expected `mon-fri 08:00-18:00 +01:00`".to_owned()),
@@ -72,7 +73,7 @@ impl Hours {
     }
 }
 
-/// `HH:MM` in minutes.
+/// Reads `HH:MM`, and returns minutes.
 fn minutes(text: &str) -> Option<i64> {
     let (hours, minutes) = text.split_once(':')?;
     let number = |digits: &str, most: i64| {

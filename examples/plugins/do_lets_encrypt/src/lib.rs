@@ -1,9 +1,10 @@
-//! ACME challenges on DigitalOcean: a token may create `_acme-challenge` TXT records, and delete those that it created.
+//! A plugin for ACME challenges on DigitalOcean: a token may create `_acme-challenge` TXT records,
+//! and delete the records that the token created.
 //!
-//! The same job as `do_lets_encrypt.py` of the Python program, less two of its faults: what was created is remembered for
-//! each token by itself, and only if DigitalOcean says that it was created.
+//! Does the same as `do_lets_encrypt.py` of the Python program, without two faults: created records
+//! are remembered for each token separately, and only if DigitalOcean confirms the creation.
 //!
-//! `config`, where given, is a list of the domains that it is for, with spaces between.
+//! `config`, if set, is a list of the allowed domains, with spaces between.
 
 use serde::Deserialize;
 
@@ -38,21 +39,22 @@ impl Guest for DoLetsEncrypt {
     }
 
     fn on_response(request: Request, response: Response) -> Result<(), String> {
-        // Asked again: another rule may have allowed a request that is none of this plugin's business.
+        // The action is determined again, because another rule may have allowed a request that does
+        // not concern the plugin.
         match (Action::of(&request), response.status) {
             (Some(Action::Create { domain }), 201) => {
                 let id = id_of(&response).ok_or("the answer has no domain_record.id")?;
                 log::write(log::Level::Info, &format!("record {id} of {domain} was created"));
                 state::set(&name_of(domain, id), b"created", None).map_err(|error| format!("record {id} of {domain}: {error:?}"))
             }
-            // Somebody else may have been faster: gone is gone.
+            // Another client may have deleted the record already; 404 has the same effect.
             (Some(Action::Delete { name }), 204 | 404) => state::remove(&name).map_err(|error| format!("{name}: {error:?}")),
             _ => Ok(()),
         }
     }
 }
 
-/// What this plugin knows how to judge.
+/// An action that the plugin decides on.
 enum Action<'r> {
     Create { domain: &'r str },
     Delete { name: String },
@@ -79,12 +81,14 @@ fn is_ours(domain: &str) -> bool {
     config::get().is_none_or(|domains| domains.split_ascii_whitespace().any(|ours| ours == domain))
 }
 
-/// The name under which a record is remembered. A number has one spelling in it, whatever the path's was.
+/// Returns the name under which a record is remembered. The number has one spelling in the name,
+/// whatever the spelling in the path was.
 fn name_of(domain: &str, id: u64) -> String {
     format!("{domain}/{id}")
 }
 
-/// All members that DigitalOcean knows. One that is unknown, or there twice, might mean something else to it than to us.
+/// All members of a record that DigitalOcean knows. An unknown or repeated member is refused,
+/// because DigitalOcean might read the member in another way.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(dead_code)]

@@ -1,4 +1,4 @@
-//! What this plugin decides, in one sentence.
+//! A sentence on the decisions of this plugin.
 
 wit_bindgen::generate!({ path: "wit", world: "plugin" });
 
