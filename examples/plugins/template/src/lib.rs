@@ -1,4 +1,4 @@
-//! A sentence on the decisions of this plugin.
+//! Placeholder: a sentence on the decisions of this plugin.
 
 wit_bindgen::generate!({ path: "wit", world: "plugin" });
 
