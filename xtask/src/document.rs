@@ -1,9 +1,9 @@
 //! The documentation build: this program, called by cargo as rustdoc of the documentation tests,
 //! writes the documentation instead of running the tests.
 //!
-//! `cargo doc` would compile every third-party crate once more, by a profile of its own. `cargo
-//! test --doc` gives rustdoc the libraries of the test build, and lets the environment name the
-//! rustdoc: this program.
+//! `cargo doc` would compile every third-party crate once more, by a profile of its own.
+//! `cargo test --doc` gives rustdoc the libraries of the test build, and lets the environment name
+//! the rustdoc: this program.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};

@@ -9,8 +9,8 @@ pub(crate) fn named_in(log: &str) -> Vec<String> {
 }
 
 fn failure(line: &str) -> Option<String> {
-    // The lines of our runners are `FAIL the case: file:line: reason`, those of libtest `test name
-    // ... FAILED`.
+    // The lines of our runners are `FAIL the case: file:line: reason`, those of libtest
+    // `test name ... FAILED`.
     let of_libtest = || line.strip_prefix("test ")?.strip_suffix(" ... FAILED");
     line.strip_prefix("FAIL ").or_else(of_libtest).map(str::to_owned)
 }

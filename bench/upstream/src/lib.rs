@@ -1,5 +1,5 @@
-//! A static upstream: 1,024 bytes of JSON to every request, 1 MiB to `GET /big`, 1 GiB to `GET
-//! /huge`, keep-alive, one thread over epoll.
+//! A static upstream: 1,024 bytes of JSON to every request, 1 MiB to `GET /big`, 1 GiB to
+//! `GET /huge`, keep-alive, one thread over epoll.
 //! Reads only the end of a request from HTTP, so that a response costs next to nothing.
 
 use anyhow::{Context, Result};

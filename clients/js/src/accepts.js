@@ -1,11 +1,14 @@
-// What a proxy accepts, as it says itself: token-v2.md section 7.3.
+// The tokens that a proxy accepts, as the proxy itself says: token-v2.md section 7.3.
 
 import { MAX_LIFETIME, TokenError } from "./form.js";
 
 const VERSIONS = ["v1", "v2"];
 const KEMS = ["x25519", "x-wing"];
 
-/** What is known of `accepts`; throws `malformed` where it is not of the form. @returns {import("./index.js").Accepts} */
+/**
+ * Reads the known members of `accepts`. Throws `malformed` for a value of another form.
+ * @returns {import("./index.js").Accepts}
+ */
 export function readAccepts(value) {
   const { versions, kems, minters, max_lifetime: maxLifetime } = value ?? {};
   const isTexts = (list) => Array.isArray(list) && list.every((text) => typeof text === "string");
@@ -13,13 +16,13 @@ export function readAccepts(value) {
   if (!isTexts(versions) || !isTexts(kems) || !isLifetime || !(minters === undefined || isTexts(minters))) {
     throw new TokenError("malformed", "what the proxy says that it accepts is not understood here");
   }
-  // Names of later versions are passed over.
+  // Names of later versions are ignored.
   const read = { versions: versions.filter((name) => VERSIONS.includes(name)), kems: kems.filter((name) => KEMS.includes(name)) };
   return { ...read, ...(minters && { minters }), max_lifetime: maxLifetime };
 }
 
 /**
- * Throws where a token that is to be minted would not be accepted.
+ * Throws a `TokenError` if the proxy would not accept the token about to be minted.
  * @param {import("./index.js").Accepts} accepts
  * @param {{ kem: string, minter?: string, lifetime: number }} order `minter` is a thumbprint
  */

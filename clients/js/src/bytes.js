@@ -1,11 +1,11 @@
-// Bytes and texts: base64url and base32 with one spelling each, UTF-8 without repairs.
+// Bytes and texts: base64url and base32 with one spelling each, and UTF-8 without repairs.
 
 const encoder = new TextEncoder();
 
 /** @param {string} text */
 export const utf8 = (text) => encoder.encode(text);
 
-/** The text of UTF-8 bytes; throws where they are none. @param {Uint8Array} bytes */
+/** Decodes UTF-8. Throws for bytes that are no UTF-8. @param {Uint8Array} bytes */
 export const fromUtf8 = (bytes) => new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
 
 /** @param {...Uint8Array} parts */
@@ -19,14 +19,17 @@ export function concat(...parts) {
   return whole;
 }
 
-/** RFC 4648 section 5, without padding. @param {Uint8Array} bytes */
+/** Encodes as base64url, RFC 4648 section 5, without padding. @param {Uint8Array} bytes */
 export function base64url(bytes) {
   let binary = "";
   for (const byte of bytes) binary += String.fromCharCode(byte);
   return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
-/** The bytes, or null where the text is not in the one spelling that we write. @param {string} text */
+/**
+ * Decodes base64url. Returns null for any spelling that `base64url` does not write.
+ * @param {string} text
+ */
 export function fromBase64url(text) {
   if (!/^[A-Za-z0-9_-]*$/.test(text)) return null;
   try {
@@ -41,7 +44,10 @@ export function fromBase64url(text) {
 
 const BASE32 = "abcdefghijklmnopqrstuvwxyz234567";
 
-/** RFC 4648 section 6 in lower case, without padding. @param {Uint8Array} bytes */
+/**
+ * Encodes as base32, RFC 4648 section 6, in lower case and without padding.
+ * @param {Uint8Array} bytes
+ */
 export function base32(bytes) {
   let text = "";
   let [bits, held] = [0, 0];
@@ -53,9 +59,12 @@ export function base32(bytes) {
   return held ? text + BASE32[(bits << (5 - held)) & 0x1f] : text;
 }
 
-/** The bytes, or null where the text is not in the one spelling that we write. @param {string} text */
+/**
+ * Decodes base32. Returns null for any spelling that `base32` does not write.
+ * @param {string} text
+ */
 export function fromBase32(text) {
-  // 1, 3 and 6 characters more than a multiple of 8 are of no whole bytes.
+  // A remainder of 1, 3 or 6 characters holds no whole number of bytes.
   if (!/^[a-z2-7]*$/.test(text) || [1, 3, 6].includes(text.length % 8)) return null;
   const bytes = new Uint8Array(Math.floor((text.length * 5) / 8));
   let [bits, held, at] = [0, 0, 0];
@@ -73,7 +82,10 @@ export function fromBase32(text) {
 /** Lower-case hexadecimal digits. @param {Uint8Array} bytes */
 export const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
-/** In time that does not depend on where they differ. @param {Uint8Array} a @param {Uint8Array} b */
+/**
+ * Compares in a time that does not depend on the place of a difference.
+ * @param {Uint8Array} a @param {Uint8Array} b
+ */
 export function equal(a, b) {
   if (a.length !== b.length) return false;
   let difference = 0;

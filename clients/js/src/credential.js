@@ -18,7 +18,10 @@ const FIELDS = {
   header: (value) => isPair(value) && isField(value[0]) && isSecret(value[1]),
 };
 
-/** The header field that a part of a credential takes, in lower case; null where it is no such part. */
+/**
+ * Returns the name of the header field that a part of a credential takes, in lower case; null for a
+ * value of another form.
+ */
 function fieldOf(part) {
   if (typeof part !== "object" || part === null || Array.isArray(part)) return null;
   const [name, ...others] = Object.keys(part);
@@ -42,7 +45,10 @@ const FAULTS = {
 };
 const INVISIBLE = /^[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]$/;
 
-/** A secret as it was written down: token-v1.md section 5.1. Throws where something else is in the text; the message shows nothing of it. */
+/**
+ * Reads a secret as written in a file or a field: token-v1.md section 5.1. Throws for any other
+ * text around the secret. No message shows a part of the secret.
+ */
 export function writtenSecret(text) {
   const secret = text.replace(/^\ufeff+/, "").replace(/^[\r\n]+/, "").replace(/[\r\n]+$/, "");
   const fault = faultOf(secret);
@@ -62,7 +68,7 @@ function faultOf(secret) {
   return null;
 }
 
-/** The credential of a new token: each secret in it as it was written down. */
+/** Makes the credential of a new token: each secret in the credential is read as written. */
 export function newCredential(credential) {
   const read = (value) => (typeof value === "string" ? writtenSecret(value) : value);
   const readPart = (part) => {
@@ -71,7 +77,7 @@ export function newCredential(credential) {
       Object.entries(part).map(([name, value]) => {
         if (name === "several" && Array.isArray(value)) return [name, value.map(readPart)];
         if (name === "header" && isPair(value)) return [name, [value[0], read(value[1])]];
-        // Of a pair one half may be empty.
+        // One half of a pair may be empty.
         if (name === "basic" && isPair(value)) return [name, value.map((half) => (half === "" ? half : read(half)))];
         return [name, read(value)];
       }),
@@ -80,7 +86,10 @@ export function newCredential(credential) {
   return checkCredential(readPart(credential));
 }
 
-/** Throws where it is not of the form; its message shows nothing of it. */
+/**
+ * Returns the credential. Throws for a value of another form. No message shows a part of the
+ * secret.
+ */
 export function checkCredential(credential) {
   const names = Object.keys(credential ?? {});
   const fine =

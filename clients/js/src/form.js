@@ -3,7 +3,10 @@
 import { base64url, fromBase32, fromBase64url, fromUtf8, utf8 } from "./bytes.js";
 import { JsonError, parseObject, withEscapes } from "./json.js";
 
-/** Why a token is refused; `kind` is the name of the refusal in the specification. No message holds a secret. */
+/**
+ * The refusal of a token; `kind` is the name of the refusal in the specification. No message holds
+ * a secret.
+ */
 export class TokenError extends Error {
   /** @param {string} kind @param {string} [message] */
   constructor(kind, message = kind) {
@@ -13,12 +16,12 @@ export class TokenError extends Error {
   }
 }
 
-/** What a token begins with. */
+/** The beginning of every token of version 2. */
 export const PREFIX = "mt2_";
 export const MAX_BYTES = 8192;
 export const MAX_CAVEATS = 16;
 export const MAX_LIFETIME = 3660 * 86400;
-/** The longest life where the operator names none. */
+/** The longest lifetime in seconds, if the operator sets no other. */
 export const DEFAULT_MAX_LIFETIME = 366 * 86400;
 export const MAX_TIME = 253402300799;
 export const LEEWAY = 30;
@@ -26,7 +29,7 @@ export const LEEWAY = 30;
 const isText = (value) => typeof value === "string";
 const isTime = (value) => typeof value === "number" && value <= MAX_TIME;
 const isLabel = (value) => isText(value) && /^[!-~]{1,128}$/.test(value) && !/["\\>,]/.test(value);
-/** A label of claims; `-` stands in the log for one that is not there. */
+/** True for a label of claims. In the log, `-` stands for an absent label. */
 export const isFirstLabel = (value) => isLabel(value) && value !== "-";
 const isName = (value) => isText(value) && /^[A-Za-z0-9._:[\]-]{1,255}$/.test(value);
 const isId = (value) => isText(value) && /^[A-Za-z0-9_-]{1,128}$/.test(value);
@@ -58,7 +61,10 @@ const CAVEAT = {
   from: isFrom,
 };
 
-/** What makes a rule stateful: section 2.1. `owner` and `plugin` are the operator's to give. */
+/**
+ * The members that make a rule stateful: section 2.1. Only the operator may set `owner` and
+ * `plugin`.
+ */
 const STATE = { grants: isTextOrTexts, receipt: (value) => value === true, limit: isLimit, list_items: isListItems };
 const RULE = { method: isTextOrTexts, path: isText, route: isText, ...STATE };
 const ELEMENTS = {
@@ -71,7 +77,7 @@ const ELEMENTS = {
   lookup: isText,
 };
 
-/** A list of rules in either form; whether they make sense is the proxy's to say. */
+/** True for a list of rules in either form. The proxy decides if the rules make sense. */
 function isRules(value) {
   return Array.isArray(value) && value.every((rule) => isText(rule) || hasMembers(rule, RULE, ["method"]));
 }
@@ -80,7 +86,7 @@ function isListItems(value) {
   return hasMembers(value, ELEMENTS, ["list", "key", "creates"]);
 }
 
-/** An object with the required ones of these members, and no others. */
+/** True for an object with all of the required members, and with no members but the given ones. */
 function hasMembers(value, members, required) {
   const isMember = ([name, member]) => Object.hasOwn(members, name) && members[name](member);
   return isObject(value) && required.every((name) => name in value) && Object.entries(value).every(isMember);
@@ -94,12 +100,12 @@ function isTextOrTexts(value) {
   return isText(value) || isTexts(value);
 }
 
-/** Rules that ask for no state, as caveats have them. */
+/** True for rules without state, as in caveats. */
 function isPlainRules(value) {
   return isRules(value) && value.every((rule) => isText(rule) || Object.keys(rule).every((name) => !Object.hasOwn(STATE, name)));
 }
 
-/** How many requests there may be: state.md section 6. */
+/** True for a limit on the number of requests: state.md section 6. */
 function isLimit(value) {
   if (!isObject(value)) return false;
   const isCount = (count) => Number.isInteger(count) && count >= 1 && count <= 1e9;
@@ -113,7 +119,7 @@ function isObject(value) {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** The token of which the proxy made this one. */
+/** True for the description of the token from which the proxy made the new token. */
 function isFrom(value) {
   if (!isObject(value) || Object.keys(value).sort().join() !== "chain,kid,owner" || !Object.values(value).every(isText)) return false;
   return /^[0-9a-f]{32}$/.test(value.chain) && /^[0-9a-f]{64}$/.test(value.owner) && /^[A-Za-z0-9_-]{43}$/.test(value.kid);
@@ -124,7 +130,7 @@ function isSender(value) {
   return value.cidr.length >= 1 && value.cidr.length <= 32 && value.cidr.every((text) => isText(text) && isNetwork(text));
 }
 
-/** A network without host bits. */
+/** True for a network without host bits, in CIDR notation. */
 export function isNetwork(text) {
   const match = /^([0-9a-fA-F.:]+)\/(0|[1-9][0-9]{0,2})$/.exec(text);
   if (!match) return false;
@@ -135,7 +141,7 @@ export function isNetwork(text) {
   return !mapped && !bits.slice(length).includes("1");
 }
 
-/** The bits of an address as a text of 0 and 1, or null. */
+/** Returns the bits of an address as a text of 0 and 1; null for any other text. */
 function addressBits(text) {
   if (!text.includes(":")) return v4Bits(text);
   let tail = "";
@@ -164,7 +170,10 @@ function v4Bits(text) {
   return parts.map((part) => Number(part).toString(2).padStart(8, "0")).join("");
 }
 
-/** A text that was written is looked at as it stands: as bytes, a lone surrogate would be another character. */
+/**
+ * Reads an object and checks the members. A text is checked as given, because bytes would have
+ * another character in the place of a lone surrogate.
+ */
 function checked(json, members, kind) {
   let object;
   try {
@@ -196,10 +205,14 @@ export function parseCaveat(json) {
   return caveat;
 }
 
-/** The part of a token that holds these claims, or this caveat, once they were read. @param {string} json */
+/**
+ * Encodes the JSON of claims, or of a caveat, as a part of a token. The JSON must have been read
+ * before.
+ * @param {string} json
+ */
 export const jsonPart = (json) => base64url(utf8(withEscapes(json)));
 
-/** What is wrong with a text that does not begin as a token does. */
+/** Says why a text with another beginning is no token of version 2. */
 function noToken(text) {
   if (text.startsWith("mt2.")) {
     return "a token of before the first release, with `mt2.` where tokens have `mt2_`: mint it anew";
@@ -208,7 +221,7 @@ function noToken(text) {
   return "expected a token of version 2, `mt2_…`";
 }
 
-/** The bytes of a part; throws where it is none. */
+/** Decodes a part. Throws for an empty part and for another spelling. */
 function decodedPart(decode, part) {
   const bytes = decode(part);
   if (!bytes?.length) throw new TokenError("malformed", "a part of the token is empty, or not spelled as such parts are");
@@ -216,7 +229,7 @@ function decodedPart(decode, part) {
 }
 
 /**
- * A token whose form is right; nothing in it is to be believed.
+ * Reads a token and checks the form. Nothing in the token is verified.
  * @param {string} token
  */
 export function parseToken(token) {
@@ -244,7 +257,7 @@ export function parseToken(token) {
     bound: upTo(1),
     minted: upTo(2),
     root: upTo(2 + signed),
-    /** What the caveats say; throws where one is not readable. */
+    /** Reads the caveats. Throws for a caveat of another form. */
     readCaveats: () => jsons.map(parseCaveat),
   };
 }

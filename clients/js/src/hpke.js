@@ -6,22 +6,26 @@ const VERSION = utf8("HPKE-v1");
 const NOTHING = new Uint8Array();
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
-/** HKDF-SHA256 and AES-256-GCM. */
+/** The numbers of HKDF-SHA256 and AES-256-GCM. */
 const KDF_AND_AEAD = [0x00, 0x01, 0x00, 0x02];
 
-/** No salt is as good as one of zeros (RFC 5869 section 2.2), and WebCrypto wants one. */
+/**
+ * `LabeledExtract` of RFC 9180 section 4. An empty salt equals a salt of zeros (RFC 5869 section
+ * 2.2), and WebCrypto needs a salt.
+ */
 export const labeledExtract = (suite, salt, label, input) =>
   hmac(salt.length ? salt : new Uint8Array(32), concat(VERSION, suite, utf8(label), input));
 
-/** At most 32 bytes, so one block suffices. */
+/** `LabeledExpand` of RFC 9180 section 4, for at most 32 bytes, so that one block suffices. */
 export async function labeledExpand(suite, secret, label, info, length) {
   const labeled = concat(new Uint8Array([0, length]), VERSION, suite, utf8(label), info, new Uint8Array([1]));
   return (await hmac(secret, labeled)).slice(0, length);
 }
 
 /**
- * Key and nonce of the first message: RFC 9180 section 5.1.
- * @param {Uint8Array} suite `HPKE` and the numbers of KEM, KDF and AEAD @param {Uint8Array} shared @param {Uint8Array} info
+ * Derives the key and the nonce of the first message: RFC 9180 section 5.1.
+ * @param {Uint8Array} suite `HPKE` and the numbers of KEM, KDF and AEAD
+ * @param {Uint8Array} shared @param {Uint8Array} info
  */
 export async function schedule(suite, shared, info) {
   const context = concat(
@@ -40,7 +44,7 @@ async function cipher(kem, shared, info, aad, usage) {
 }
 
 /**
- * `enc` and ciphertext, one behind the other.
+ * Seals a plaintext. Returns `enc` and the ciphertext behind it.
  * @param {import("./kem.js").Kem} kem
  * @param {object} jwk the recipient's public key
  * @param {Uint8Array} info @param {Uint8Array} aad @param {Uint8Array} plaintext
@@ -51,7 +55,7 @@ export async function seal(kem, jwk, info, aad, plaintext) {
 }
 
 /**
- * The plaintext; throws where the seal does not open.
+ * Returns the plaintext. Throws if the seal does not open.
  * @param {import("./kem.js").Kem} kem
  * @param {object} jwk the recipient's private key
  * @param {Uint8Array} info @param {Uint8Array} aad @param {Uint8Array} sealed

@@ -1,13 +1,22 @@
-/** A rule: `GET|POST /pattern`, `GET route:/repos/{owner}/{repo}`, or an object. See docs/spec/rules.md. */
+/**
+ * A rule: `GET|POST /pattern`, `GET route:/repos/{owner}/{repo}`, or an object. See
+ * docs/spec/rules.md.
+ */
 export type Rule = string | { method: string | string[]; path?: string; route?: string };
 
-/** One header field of a credential. */
+/** A header field of a credential. */
 export type Field = { bearer: string } | { basic: [user: string, password: string] } | { header: [name: string, value: string] };
 
-/** A credential: `secret` goes where the proxy's operator says, the others where they say themselves. */
+/**
+ * A credential. The proxy's operator decides the place of a `secret`; the other forms name their
+ * place.
+ */
 export type Credential = { secret: string } | Field | { several: Field[] };
 
-/** What a holder adds to a token. Every member that is there must hold for a request. */
+/**
+ * A restriction that a holder appends to a token. A request must satisfy every member of the
+ * caveat.
+ */
 export interface Caveat {
   allowed?: Rule | Rule[];
   /** Seconds since 1970. */
@@ -16,22 +25,26 @@ export interface Caveat {
   aud?: string;
   sub?: string;
   sender?: { cidr: string | string[] };
-  /** How many requests there may be: `{ requests: 100, per: "1h" }`, `{ total: 3 }` or `{ concurrent: 2 }`. */
+  /**
+   * A limit on the number of requests: `{ requests: 100, per: "1h" }`, `{ total: 3 }` or
+   * `{ concurrent: 2 }`.
+   */
   limit?: { requests: number; per: string } | { total: number } | { concurrent: number };
-  /** The token of which the proxy made this one: its chain id, owner and key. It gives nothing. */
+  /** The token from which the proxy made the new token: chain id, owner and key. Allows nothing. */
   from?: { chain: string; owner: string; kid: string };
 }
 
-/** What a token is sealed with. */
+/** The name of the KEM that seals a token. */
 export type KemName = "x25519" | "x-wing";
 
 /**
- * An implementation of X-Wing (draft-connolly-cfrg-xwing-kem-10), as `@noble/post-quantum` has it: `ml_kem768_x25519` of `hybrid.js`, or of
- * `webcrypto.js` where WebCrypto has it. Promises are waited for.
+ * An implementation of X-Wing (draft-connolly-cfrg-xwing-kem-10), such as `ml_kem768_x25519` of
+ * `@noble/post-quantum`, from `hybrid.js`, or from `webcrypto.js` if WebCrypto has ML-KEM. Promises
+ * are awaited.
  */
 export interface XWing {
   encapsulate(publicKey: Uint8Array): Encapsulated | Promise<Encapsulated>;
-  /** `secretKey` is the seed of 32 bytes. */
+  /** Returns the shared secret; `secretKey` is the seed of 32 bytes. */
   decapsulate(cipherText: Uint8Array, secretKey: Uint8Array): Uint8Array | Promise<Uint8Array>;
 }
 
@@ -40,13 +53,15 @@ export interface Encapsulated {
   sharedSecret: Uint8Array;
 }
 
-/** What a proxy, or one of its upstreams, says that it accepts (token-v2.md section 7.3). */
+/** The tokens that a proxy, or an upstream of the proxy, accepts (token-v2.md section 7.3). */
 export interface Accepts {
   versions: string[];
   kems: string[];
-  /** Thumbprints of the keys of which one must sign; absent where none need. */
+  /**
+   * Thumbprints of the minters' keys, one of which must sign; absent if no minter needs to sign.
+   */
   minters?: string[];
-  /** Seconds from `iat` to `exp`. */
+  /** The longest time from `iat` to `exp`, in seconds. */
   max_lifetime: number;
 }
 
@@ -54,38 +69,49 @@ export interface Inspection {
   claims: Record<string, unknown>;
   caveats: Caveat[];
   labels: string[];
-  /** Seconds since 1970: what claims and caveats leave. */
+  /** The end of the token in seconds since 1970, by the claims and all caveats. */
   expiresAt: number;
   notBefore: number;
 }
 
-/** Why a token is refused; `kind` is the name of the refusal in the specification. No message holds a secret. */
+/**
+ * The refusal of a token; `kind` is the name of the refusal in the specification. No message holds
+ * a secret.
+ */
 export class TokenError extends Error {
   kind: string;
 }
 
 export interface MintOptions {
-  /** Public JWK or JWK Set, such as `fetchKeys` and `verifyKeySet` give. What such a set says that the proxy accepts is heeded. */
+  /**
+   * A public JWK or JWK Set, such as the result of `fetchKeys` or `verifyKeySet`. If the set says
+   * which tokens the proxy accepts, `mint` makes no other token.
+   */
   key: object;
-  /** Without it X25519 is taken where the proxy has and accepts it, else X-Wing. */
+  /** The KEM. Without `kem`, X25519 if the proxy has and accepts such a key, else X-Wing. */
   kem?: KemName;
-  /** Needed to seal to an X-Wing key. */
+  /** An implementation of X-Wing; needed to seal to an X-Wing key. */
   xWing?: XWing;
-  /** What one upstream accepts: the member `accepts` of `GET /__magictoken/upstreams/NAME`. */
+  /**
+   * The tokens that an upstream accepts: the member `accepts` of
+   * `GET /__magictoken/upstreams/NAME`.
+   */
   accepts?: Accepts;
   credential: Credential;
-  /** The upstream. */
+  /** The name of the upstream. */
   aud: string;
-  /** Either rules or names of scopes; one is a list of one. */
+  /**
+   * A rule, a list of rules, or else names of scopes in `scopes`. A single value is a list of one.
+   */
   allowed?: Rule | Rule[];
   scopes?: string | string[];
-  /** Seconds, or a text such as "1h"; a day where nothing is said. */
+  /** The lifetime in seconds, or as a text such as "1h"; a day by default. */
   expiresIn?: number | string;
   /** Seconds since 1970. */
   notBefore?: number;
   sub?: string;
   explain?: boolean;
-  /** Private Ed25519 JWK, where the operator wants to know who mints. */
+  /** A private Ed25519 JWK, for operators who want to know the minter. */
   minter?: object;
   now?: number;
 }
@@ -93,13 +119,14 @@ export interface MintOptions {
 export interface Minted {
   token: string;
   id: string;
-  /** What `sizeWarnings` says of it. */
+  /** The warnings of `sizeWarnings` about the token. */
   warnings: string[];
 }
 
 /**
- * Mints a token of version 2. The credential leaves this function in no other form. Throws a `TokenError` whose `kind` is `version`, `kem`,
- * `minter` or `lifetime` where the proxy says that it would not accept the token.
+ * Mints a token of version 2. The credential leaves the function only in sealed form. Throws a
+ * `TokenError` with the `kind` `version`, `kem`, `minter` or `lifetime` if the proxy says that such
+ * a token is not accepted.
  */
 export function mint(options: MintOptions): Promise<Minted>;
 
@@ -109,21 +136,29 @@ export function mintV1(
 ): Promise<Minted>;
 
 /**
- * The spelling of a version 1 token for programs that show a token up to its last `_`, such as `gh`: `mt1_` and letters, digits and dots. It
- * works in requests, and is no other token. Throws (`malformed`) of a sealed token, which needs none, and of what has armour already.
+ * Returns the armoured spelling of a version 1 token, for programs such as `gh` that show a token
+ * up to the last `_`: `mt1_` and letters, digits and dots. The armoured token works in requests,
+ * and counts as the same token. Throws (`malformed`) for a sealed token, which needs no armour, and
+ * for an armoured token.
  */
 export function armoured(token: string): string;
 
-/** Appends a caveat, given as an object or as the exact JSON text; needs the token only. */
+/** Appends a caveat, given as an object or as the exact JSON text. Needs only the token. */
 export function narrow(token: string, caveat: Caveat | string): Promise<string>;
 
-/** What to say of the length of a token, mostly nothing: from 4,096 bytes on credential stores, from 7,500 on servers in front may refuse it. */
+/**
+ * Returns warnings about the length of a token, mostly none: from 4,096 bytes on, credential stores
+ * may refuse the token, and from 7,500 bytes on, servers in front of the proxy.
+ */
 export function sizeWarnings(token: string): string[];
 
-/** What a token says of itself, without believing it. */
+/** Reads the claims and caveats of a token, and verifies nothing. */
 export function inspect(token: string): Inspection;
 
-/** What the proxy's log calls this chain of caveats, and `magicproxy revoke chain:…` ends with all that is narrowed from it. No secret. */
+/**
+ * Returns the id of this chain of caveats, as written in the proxy's log.
+ * `magicproxy revoke chain:…` ends the chain and all tokens narrowed from it. The id is no secret.
+ */
 export function chainId(token: string): Promise<string>;
 
 /** Verifies everything but the rules, with the private keys. */
@@ -132,35 +167,45 @@ export function open(
   options: { keys: object[]; xWing?: XWing; kems?: KemName[]; minters?: object[]; denyKid?: string[]; requireSub?: boolean; maxLifetime?: number; now?: number },
 ): Promise<Inspection & { credential: Credential }>;
 
-/** A signed key set of a proxy: keep it, and give it as `pinned` at the next time. */
+/** A signed key set of a proxy. Keep the set, and pass it as `pinned` the next time. */
 export interface KeySet {
   keys: object[];
   /** The public Ed25519 JWK that signs the sets to come. */
   signer: object;
-  /** When the proxy's keys last changed: no older set is taken. */
+  /** The time of the last change of the proxy's keys; an older set is refused. */
   version: number;
-  /** When it was signed; or when the pinned one was, where that has the same version and is later: no older set is taken. */
+  /**
+   * The time of the signature; or the time of the pinned set's signature, if the pinned set has the
+   * same version and a later time. An older set is refused.
+   */
   iat: number;
-  /** Until when the set may be used where the proxy cannot be asked. */
+  /** The time until which the set may be used if the proxy cannot be asked. */
   exp: number;
-  /** What the proxy accepts, where it says so. `mint` heeds it. */
+  /** The tokens that the proxy accepts, if the proxy says so. `mint` makes no other token. */
   accepts?: Accepts;
 }
 
 export interface Following {
-  /** The set that was kept, or its `signer`, `version` and `iat`. Without it, whoever answers is believed. */
+  /**
+   * The kept set, or its `signer`, `version` and `iat`. Without a pinned set, any responding server
+   * is believed.
+   */
   pinned?: (Pick<KeySet, "signer" | "version"> & Partial<Pick<KeySet, "iat">>) | null;
   now?: number;
 }
 
-/** Verifies a document of `GET /__magictoken/keys`. Throws a `TokenError` where it does not follow what is pinned. */
+/**
+ * Verifies a document of `GET /__magictoken/keys`. Throws a `TokenError` for a set that does not
+ * follow the pinned set.
+ */
 export function verifyKeySet(document: string | object, options?: Following): Promise<KeySet>;
 
 /**
- * The public keys of a proxy, over TLS or from this machine, verified as `verifyKeySet` does. Of a proxy that does not sign its
- * set, and where nothing is pinned, a JWK Set without `signer`.
+ * Fetches the public keys of a proxy, over TLS or from this machine, and verifies the set like
+ * `verifyKeySet`. If the proxy does not sign the set and nothing is pinned, returns a JWK Set
+ * without `signer`.
  */
 export function fetchKeys(proxy: string, options?: Following): Promise<KeySet | { keys: object[] }>;
 
-/** RFC 7638. */
+/** Returns the thumbprint of a key: RFC 7638. */
 export function thumbprint(jwk: object): Promise<string>;

@@ -1,10 +1,10 @@
-// JSON read strictly: `JSON.parse` would hide a member that stands twice, and take 1.0 for an integer.
+// A strict reader of JSON: `JSON.parse` would hide a repeated member, and take 1.0 for an integer.
 
-/** Thrown for whatever is not strict JSON. */
+/** The error for any text that is not strict JSON. */
 export class JsonError extends Error {}
 
 /**
- * An object whose first bytes are `{"` and whose last is `}`: token-v2.md section 1.3.
+ * Reads an object whose first bytes are `{"` and whose last is `}`: token-v2.md section 1.3.
  * @param {string} text
  * @returns {Record<string, unknown>}
  */
@@ -22,18 +22,22 @@ function parseWith(reader) {
 }
 
 /**
- * JSON of which base64url makes neither `-` nor `_`: token-v2.md section 1.1. Such characters stand in strings only, so the value stays
- * the same; what is no JSON might become JSON.
+ * Escapes all characters of which base64url makes `-` or `_`: token-v2.md section 1.1. In JSON,
+ * such characters occur in strings only, so the value stays the same; a text that is not JSON might
+ * become JSON.
  * @param {string} json JSON that was read before
  */
 export const withEscapes = (json) => json.replace(/[>?~\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
-/** Objects and lists in each other: more have no place in a token, and would use up the stack. */
+/**
+ * The greatest depth of objects and lists. No token needs a greater depth, which would use up the
+ * stack.
+ */
 const MAX_DEPTH = 127;
 
 /**
- * The same of an object that may have members which are not known here, any JSON in them (I-JSON, RFC 7493), and white space around it:
- * null is null, and what is no natural number is NaN.
+ * Reads an object that may have unknown members with any JSON (I-JSON, RFC 7493), and white space
+ * around the object. null is read as null, and a number that is no natural number as NaN.
  * @param {string} text
  */
 export function parseForeignObject(text) {
@@ -125,7 +129,7 @@ class Reader {
     const match = /true|false|0|[1-9][0-9]*/y;
     match.lastIndex = this.at;
     const found = match.exec(this.text);
-    // Fractions, exponents, signs and null have no place in a token.
+    // Fractions, exponents, signs and null are refused in a token.
     if (!found || /[\w.+-]/.test(this.text[match.lastIndex] ?? " ")) this.fail("a value");
     this.at = match.lastIndex;
     if (found[0] === "true" || found[0] === "false") return found[0] === "true";

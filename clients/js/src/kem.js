@@ -1,4 +1,5 @@
-// The two KEMs that a token may be sealed with: token-v2.md section 3. X25519 is WebCrypto's, X-Wing is given by the caller.
+// The two KEMs of sealed tokens: token-v2.md section 3. X25519 comes from WebCrypto, X-Wing from
+// the calling program.
 
 import { concat, fromBase64url, utf8 } from "./bytes.js";
 import { TokenError } from "./form.js";
@@ -12,13 +13,16 @@ import { labeledExpand, labeledExtract } from "./hpke.js";
  * @property {(jwk: object, enc: Uint8Array) => Promise<Uint8Array>} decapsulate
  */
 
-/** The KEM that a key is for, or null. */
+/** Returns the name of the KEM of a key, or null. */
 export function kemOf(jwk) {
   if (jwk.kty === "OKP" && jwk.crv === "X25519") return "x25519";
   return jwk.kty === "AKP" && jwk.alg === "X-Wing" ? "x-wing" : null;
 }
 
-/** Is it a public key of a KEM, with as many bytes as it must have? What a key set holds besides is for others. */
+/**
+ * True for a public key of a KEM with the right number of bytes. A key set may hold other keys, for
+ * other readers.
+ */
 export function isSealingKey(jwk) {
   if (typeof jwk !== "object" || jwk === null) return false;
   const lengths = { x25519: ["x", 32], "x-wing": ["pub", 1216] };
@@ -26,14 +30,17 @@ export function isSealingKey(jwk) {
   return typeof jwk[member] === "string" && fromBase64url(jwk[member])?.length === length;
 }
 
-/** The KEM of a name. @param {string} name @param {import("./index.js").XWing | undefined} xWing @returns {Kem} */
+/**
+ * Returns the KEM of a name.
+ * @param {string} name @param {import("./index.js").XWing | undefined} xWing @returns {Kem}
+ */
 export function kemNamed(name, xWing) {
   if (name === "x25519") return X25519;
   if (!xWing) throw new TokenError("unsupported", "X-Wing needs an implementation, given as `xWing`: WebCrypto has none everywhere. README.md names one");
   return xWingOf(xWing);
 }
 
-/** The bytes of a member of a key. */
+/** Returns the bytes of a member of a key. Throws for another number of bytes. */
 function bytesOf(jwk, member, length) {
   const bytes = typeof jwk[member] === "string" ? fromBase64url(jwk[member]) : null;
   if (bytes?.length !== length) throw new TokenError("unknown_key", `a key whose \`${member}\` is not ${length} bytes`);
@@ -64,13 +71,17 @@ const X25519 = {
 
 async function agree(privateKey, publicKey, enc, recipient) {
   const agreed = new Uint8Array(await crypto.subtle.deriveBits({ name: "X25519", public: publicKey }, privateKey, 256));
-  // RFC 9180 section 7.1.4: of a public key of low order nothing is secret.
+  // RFC 9180 section 7.1.4: an agreement with a public key of low order is no secret.
   if (agreed.every((byte) => byte === 0)) throw new Error("no agreement");
   const secret = await labeledExtract(DHKEM, new Uint8Array(), "eae_prk", agreed);
   return labeledExpand(DHKEM, secret, "shared_secret", concat(enc, recipient), 32);
 }
 
-/** X-Wing, done by what the caller gave. What it returns is not believed: bytes of other lengths seal nothing. @returns {Kem} */
+/**
+ * Returns X-Wing, computed by the given implementation. The implementation's results are checked:
+ * bytes of another length are refused.
+ * @returns {Kem}
+ */
 const xWingOf = (xWing) => ({
   number: [0x64, 0x7a],
   encBytes: 1120,

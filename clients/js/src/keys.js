@@ -5,7 +5,7 @@ import { TokenError } from "./form.js";
 import { kemOf } from "./kem.js";
 import { verifyKeySet } from "./keyset.js";
 
-/** RFC 7638. @param {JsonWebKey & {pub?: string}} jwk */
+/** Returns the thumbprint of a key: RFC 7638. @param {JsonWebKey & {pub?: string}} jwk */
 export async function thumbprint(jwk) {
   const members = {
     OKP: () => ({ crv: jwk.crv, kty: jwk.kty, x: jwk.x }),
@@ -17,9 +17,10 @@ export async function thumbprint(jwk) {
 }
 
 /**
- * The key to seal to: the first one of the KEM that is asked for, or else of X25519, or of X-Wing where X25519 is not published or not
- * accepted.
- * @param {object} key JWK or JWK Set @param {string | undefined} kem @param {(kem: string) => boolean} isAccepted
+ * Chooses the key to seal to: the first key of the requested KEM. Without a requested KEM, the
+ * first key of X25519, or of X-Wing if X25519 is not published or not accepted.
+ * @param {object} key JWK or JWK Set
+ * @param {string | undefined} kem @param {(kem: string) => boolean} isAccepted
  */
 export function chooseKey(key, kem, isAccepted) {
   const keys = (Array.isArray(key?.keys) ? key.keys : [key]).filter(Boolean);
@@ -31,7 +32,7 @@ export function chooseKey(key, kem, isAccepted) {
 }
 
 /**
- * The key set of a proxy, verified where it is signed: see `index.d.ts`.
+ * Fetches the key set of a proxy, and verifies a signed set: see `index.d.ts`.
  * @param {string} proxy
  * @param {{ pinned?: object | null, now?: number }} options
  */
@@ -45,7 +46,7 @@ export async function fetchKeys(proxy, options = {}) {
   try {
     return await verifyKeySet(document, options);
   } catch (error) {
-    // Of a proxy that signs no set there is nothing to pin but its keys.
+    // A proxy that signs no set has nothing to pin except the keys.
     if (error.kind === "unsigned" && !options.pinned) return JSON.parse(document);
     throw error;
   }

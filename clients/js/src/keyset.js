@@ -33,10 +33,12 @@ export async function verifyKeySet(document, { pinned = null, now = seconds() } 
   return pinned ? { ...set, iat: latest(set, pinned) } : set;
 }
 
-// A pin that could go back by the leeway would go back by any time in enough steps.
+// Each new pin keeps the later time: a pin that could go back by the leeway would go back by any
+// time in enough steps.
 const latest = (set, pinned) => (set.version === pinned.version && Number.isSafeInteger(pinned.iat) ? Math.max(set.iat, pinned.iat) : set.iat);
 
-// What the proxy accepts, and which keys it denies, changes without a new version.
+// The accepted tokens and the denied keys change without a new version, so the times are compared,
+// too.
 const isBefore = (set, pinned) => set.version < pinned.version || (set.version === pinned.version && Number.isSafeInteger(pinned.iat) && set.iat < pinned.iat - LEEWAY);
 
 function objectOf(document) {
@@ -67,7 +69,8 @@ function bytesAsObject(bytes) {
   }
 }
 
-// The first JWS that names this key. The signatures of all that do must be by it.
+// Returns the first JWS with the signer's key id. The signer's key must have made every signature
+// with that key id.
 async function signatureOf(signer, parts) {
   const kid = await thumbprint(signer);
   const own = parts.filter(({ header }) => header.kid === kid);
@@ -78,7 +81,7 @@ async function signatureOf(signer, parts) {
   return own[0];
 }
 
-// Is it named by its thumbprint, for sealing, and public, as far as it says?
+// True for a public key for sealing, whose key id, if any, is the thumbprint.
 async function isForSealing(key) {
   const { kid, use, d, priv } = key;
   const isPublic = d === undefined && priv === undefined;

@@ -1,15 +1,15 @@
-// What callers may write shorter than tokens hold it: one value for a list of one, "1h" for 3600.
+// Short forms of the calling program's values: one value for a list of one, "1h" for 3600.
 
 import { TokenError } from "./form.js";
 
 const UNITS = { s: 1, m: 60, h: 3600, d: 86400, w: 7 * 86400 };
 
-/** A list of one, where one value is given. Absent stays absent. */
+/** Returns a list; a single value becomes a list of one. An absent value stays absent. */
 export function listed(value) {
   return value === undefined || Array.isArray(value) ? value : [value];
 }
 
-/** Seconds: a number, or a text such as "90s", "1h 30m" or "7d". */
+/** Returns seconds, read from a number or from a text such as "90s", "1h 30m" or "7d". */
 export function seconds(value) {
   if (typeof value === "number") return value;
   const fault = () => new TokenError("claims", 'expiresIn: expected a number of seconds or a text such as "1h", with s, m, h, d or w');
@@ -25,7 +25,7 @@ export function seconds(value) {
   return sum;
 }
 
-/** A caveat in which no list is left out. */
+/** Returns the caveat with a list in the place of each single value. */
 export function listedCaveat(caveat) {
   if (typeof caveat !== "object" || caveat === null) return caveat;
   const members = { ...caveat };
@@ -34,7 +34,9 @@ export function listedCaveat(caveat) {
   return members;
 }
 
-/** Rules as version 1 holds them: one method and a pattern each (token-v1.md section 4). */
+/**
+ * Returns rules in the form of version 1: one method and a pattern each (token-v1.md section 4).
+ */
 export function signedRules(rules) {
   return rules?.flatMap((rule) => {
     if (typeof rule !== "string") return [rule];

@@ -14,12 +14,15 @@ import { sizeWarnings } from "./size.js";
 
 const INFO = utf8("magic-api-proxy/v2");
 const ROOT_KEY_BYTES = 32;
-/** How long a key set may be used: nobody who follows it seals to a key that was retired longer ago (section 7). */
+/**
+ * The seconds for which a key set may be used: a minter that follows the key set never seals to a
+ * key that was retired longer ago (section 7).
+ */
 const FOLLOWED = 30 * 86400;
 
 const clock = () => Math.floor(Date.now() / 1000);
 
-/** Without the members that are not given: absent is not null. */
+/** Removes absent members: an absent member is not null. */
 const given = (members) => Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
 
 /** See `index.d.ts`. */
@@ -46,12 +49,12 @@ async function seal(kem, recipient, bound, plaintext) {
     return await hpke.seal(kem, recipient, INFO, utf8(bound), plaintext);
   } catch (error) {
     if (error instanceof TokenError) throw error;
-    // An X25519 key of low order, or bytes that are no key of ML-KEM.
+    // The key is an X25519 key of low order, or the bytes are no key of ML-KEM.
     throw new TokenError("unknown_key", "nothing can be sealed to that key");
   }
 }
 
-/** The claims of a new token. What a proxy would refuse for its form is not minted. */
+/** Makes the claims of a new token. Claims whose form a proxy would refuse are not minted. */
 async function newClaims({ recipient, minter, now, expiresIn, order }) {
   const claims = given({
     kid: await thumbprint(recipient),
@@ -111,7 +114,7 @@ export async function chainId(token) {
   return hex(last);
 }
 
-/** The first 16 bytes of SHA-256 over all parts, each behind its length. */
+/** Returns the first 16 bytes of SHA-256 over all parts, each behind the part's length. */
 async function digest(...parts) {
   const length = (part) => {
     const bytes = new Uint8Array(8);
@@ -150,7 +153,10 @@ async function keyOf(claims, keys, denyKid, now) {
   throw new TokenError("unknown_key");
 }
 
-/** SIGNATURE is of the algorithm, and so of the length, of the key that `minter` names: today Ed25519 alone. */
+/**
+ * Checks the minter's signature. The minter's key decides the algorithm and so the length of
+ * SIGNATURE; only Ed25519 is known today.
+ */
 async function checkMinter({ claims, signature, minted }, minters) {
   if (claims.minter === undefined && minters.length === 0) return;
   for (const jwk of minters) {
@@ -177,7 +183,10 @@ async function checkChain({ root, caveats, tag }, rootKey) {
   if (!equal(last, tag)) throw new TokenError("tag");
 }
 
-/** Caveats that are not readable are refused later, by another name. */
+/**
+ * Checks the keys of the tokens from which the token was made. Unreadable caveats pass here, and
+ * are refused later under another name.
+ */
 function checkOrigins({ readCaveats }, denyKid) {
   let caveats = [];
   try {

@@ -1,4 +1,5 @@
-// Version 1: signed with the proxy's private key, the credential as a JWE. token-v1.md.
+// Tokens of version 1: signed with the proxy's private key, with the credential as a JWE.
+// token-v1.md.
 
 import { base64url, concat, random, utf8 } from "./bytes.js";
 import { writtenSecret } from "./credential.js";
@@ -22,7 +23,8 @@ export async function mintV1({ privateKey, credential: written, aud, sub, explai
   const { kty, n, e } = jwk;
   const header = { typ: "JWT", alg: "RS256", kid: await thumbprint(jwk) };
   const jti = base64url(random(16));
-  // A JWE is nothing that the Python program opens; and it must not, for it would pass over `aud`. token-v1.md section 5.2.
+  // The Python program cannot open a JWE. It must not open such a token, because it would ignore
+  // `aud`. token-v1.md section 5.2.
   const claims = { iat: now, exp: now + expiresIn, sealed: await jwe({ kty, n, e }, utf8(credential)), allowed, scopes: scopes ?? null, jti, aud, sub };
   if (explain) claims.explain = true;
   const signed = `${base64url(utf8(JSON.stringify(header)))}.${base64url(utf8(JSON.stringify(claims)))}`;
@@ -38,13 +40,16 @@ export function armoured(token) {
   return `mt1_${token.replace(/[z_-]/g, (mark) => marks[mark])}`;
 }
 
-/** RS256 (RFC 7518 section 3.3). @param {object} jwk the private key @param {Uint8Array} message */
+/**
+ * Signs with RS256 (RFC 7518 section 3.3).
+ * @param {object} jwk the private key @param {Uint8Array} message
+ */
 export async function signRs256(jwk, message) {
   const signer = await crypto.subtle.importKey("jwk", { ...jwk, alg: undefined, key_ops: undefined }, RS256, false, ["sign"]);
   return new Uint8Array(await crypto.subtle.sign(RS256, signer, message));
 }
 
-/** From PKCS#8 in PEM, or a JWK. */
+/** Reads a private key from PKCS#8 in PEM, or returns a JWK. */
 async function privateJwk(key) {
   if (typeof key !== "string") return key;
   const body = /-----BEGIN PRIVATE KEY-----([A-Za-z0-9+/=\s]+)-----END PRIVATE KEY-----/.exec(key);
@@ -54,7 +59,7 @@ async function privateJwk(key) {
   return crypto.subtle.exportKey("jwk", imported);
 }
 
-/** RFC 7516 compact serialisation. */
+/** Encrypts as a JWE in compact serialisation, RFC 7516. */
 async function jwe(publicJwk, plaintext) {
   const recipient = await crypto.subtle.importKey("jwk", publicJwk, { name: "RSA-OAEP", hash: "SHA-256" }, false, ["encrypt"]);
   const [contentKey, iv] = [random(32), random(12)];

@@ -1,6 +1,9 @@
-// How long a token may be, for what stands around it.
+// Lengths at which programs around a token may refuse the token.
 
-/** Credential stores and some clients' fields end at 4,096 bytes; servers' limits of a header's length begin at 8,192, with the field's name and scheme. */
+/**
+ * The limit in bytes of credential stores and of some clients' fields. Servers' limits on a header
+ * field begin at 8,192 bytes, with the field's name and scheme.
+ */
 const STORES = 4096;
 const HEADERS = 7500;
 

@@ -1,4 +1,4 @@
-// The form of a token: what its parts may be spelled with, and how a writer keeps to it.
+// Tests of a token's form: the accepted spelling of each part, and a writer's spelling.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -14,7 +14,7 @@ const [minter] = vectors.minter_keys;
 const order = { key: { kty: key.kty, crv: key.crv, x: key.x }, credential: { secret: "marked" }, aud: "api", allowed: "GET /a", now: 1_000 };
 const parts = async () => (await narrow((await mint({ ...order, minter })).token, { sub: "agent" })).slice(4).split(".");
 const [CLAIMS, SEALED, SIGNATURE, CAVEAT, TAG] = [0, 1, 2, 3, 4];
-/** A character of each kind that base64url spells with `-` or `_`, and their neighbours. */
+/** A character of each kind that base64url spells with `-` or `_`, and the neighbours of each. */
 const MARKS = [">", "?", "~", "\u007f", "\u0080", "é", "Ā", "€", "\ufeff", "\uffff", "\u{10000}", "😀", "\u{10ffff}", "=", "@", "}", "!"];
 
 /** The same characters from four places on, so that each stands at each place of a base64url group. */
@@ -49,7 +49,7 @@ test("escapes are the specification's", async () => {
   assert.equal(part, "eyJhbGxvd2VkIjpbIkdFVCAvYVx1MDAzZiJdfQ");
   assert.equal(withEscapes('"~\u007f😀"'), '"\\u007e\\u007f\\ud83d\\ude00"');
   await assert.rejects(mint({ ...order, allowed: ["GET /\ud800"] }), (error) => error.kind === "claims");
-  // What is no JSON becomes none by escapes.
+  // A text that is not JSON does not become JSON by escapes.
   for (const caveat of ['{"sub":"a\\?"}', '{"sub":"a\\~"}', '{"sub":"a"}~', '{?"sub":"a"}', "?", '{"sub":"a"}é', '{"allowed":["GET /\ud800"]}']) {
     await assert.rejects(narrow(token, caveat), (error) => error.kind === "caveat", caveat);
   }
@@ -87,13 +87,13 @@ test("each part has one spelling", async () => {
     for (const wrong of [part.toUpperCase(), ...[..."0189A"].map(replaced), part.slice(0, -(part.length % 8)) + "a", part.slice(0, -(part.length % 8)) + "aaa"]) {
       assert.equal(read(token(at, wrong)), "malformed", `${at}: ${wrong}`);
     }
-    // The last character of another part of unused bits.
+    // The last characters of the same part with other unused bits.
     const others = [..."abcdefghijklmnopqrstuvwxyz234567"].map((last) => part.slice(0, -1) + last).filter((text) => fromBase32(text) === null);
     assert.equal(others.length, 32 - 2 ** (5 - ((part.length * 5) % 8)), `${at}`);
     for (const wrong of others) assert.equal(read(token(at, wrong)), "malformed");
   }
   assert.equal(read(token(TAG, base32(new Uint8Array(31)))), "malformed");
-  // Its length is no matter of form, but of the key that `minter` names.
+  // The length of the signature depends on the minter's key, not on the form.
   for (const length of [1, 63, 65, 2420, 3309]) assert.equal(read(token(SIGNATURE, base32(new Uint8Array(length)))), "accepted", `${length}`);
 });
 

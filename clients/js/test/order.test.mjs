@@ -1,4 +1,4 @@
-// What may be written shorter than a token holds it.
+// Tests of short forms of the calling program's values.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";

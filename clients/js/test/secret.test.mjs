@@ -1,4 +1,4 @@
-// Secrets as they are written down: the shared vectors, and that new tokens hold no others.
+// Tests of secrets as written: the shared vectors, and the secrets in new tokens.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -11,7 +11,7 @@ const read = async (name) => JSON.parse(await readFile(new URL(`../../../testdat
 const vectors = await read("secret");
 const { kty, crv, x } = (await read("token-v2")).keys[0];
 
-/** What the message of each fault says. */
+/** A part of the message of each fault. */
 const WORDS = { empty: "is empty", lines: "several lines", quoted: "in quotes", blank: "a blank", control: "a control", invisible: "cannot be seen" };
 
 test("the vectors of secrets", () => {

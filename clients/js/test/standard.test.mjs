@@ -1,4 +1,4 @@
-// Known answers of the standards: testdata/vectors/standard, whose README says where each comes from.
+// Known results of the standards: testdata/vectors/standard, whose README names the sources.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -111,7 +111,7 @@ test("Ed25519", async () => {
   }
 });
 
-/** S and the group's order: what RFC 8032 section 5.1.7 calls out of range. */
+/** Returns S plus the group's order, out of range by RFC 8032 section 5.1.7. */
 function plusOrder(s) {
   const order = (1n << 252n) + 27742317777372353535851937790883648493n;
   const sum = BigInt(`0x${hex(s.toReversed())}`) + order;

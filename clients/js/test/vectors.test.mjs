@@ -1,4 +1,4 @@
-// The shared vectors, and what they do not show: that no bit can be changed.
+// The shared vectors, and tests beyond the vectors: no bit of a token can be changed.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -14,7 +14,7 @@ import { NEEDS_X_WING, xWing } from "../tools/x-wing.mjs";
 const vectors = JSON.parse(await readFile(new URL("../../../testdata/vectors/token-v2.json", import.meta.url), "utf8"));
 const [key] = vectors.keys;
 const publicKey = { kty: key.kty, crv: key.crv, x: key.x };
-/** What only the rules decide. */
+/** Refusals that only the rules decide. */
 const ELSEWHERE = ["rule", "unknown_scope"];
 
 function options({ context = {} }) {
@@ -89,7 +89,7 @@ test("seals with X-Wing", NEEDS_X_WING, () => checkSeals("x-wing"));
 test("a key is chosen by what is asked for, and by what can be had", async () => {
   const [{ kty, alg, pub }] = vectors.keys.filter((jwk) => jwk.alg === "X-Wing");
   const both = { keys: [{ kty, alg, pub }, publicKey] };
-  // An X-Wing of the right lengths, which nobody opens.
+  // A stand-in for X-Wing with the right lengths; nobody can open the seal.
   const given = xWing ?? { encapsulate: () => ({ cipherText: new Uint8Array(1120), sharedSecret: new Uint8Array(32) }) };
   const order = { key: both, credential: { secret: "ghp_x" }, aud: "api", allowed: "GET /user", now: vectors.now, xWing: given };
   const accepts = { versions: ["v2"], kems: ["x-wing"], max_lifetime: 86400 };
@@ -210,7 +210,7 @@ test("key sets", async () => {
     }
   }
   assert(file.cases.length >= 52);
-  // A pin that names no signer is followed by nothing: it is no first contact.
+  // A pin without a signer is followed by no set, and is no first contact.
   const { document, pinned } = file.cases[0];
   for (const pin of [{}, { keys: [] }, { version: pinned.version }, { signer: pinned.signer }, { ...pinned, version: "0" }]) {
     assert.equal(await kindOf(verifyKeySet(document, { pinned: pin, now: file.now })), "untrusted", JSON.stringify(pin));

@@ -1,4 +1,5 @@
-// For tests between implementations: one JSON request on each line of standard input, one JSON answer on each of standard output.
+// A peer for tests between implementations: one JSON request on each line of standard input, one
+// JSON response on each of standard output.
 
 import { createInterface } from "node:readline";
 

@@ -1,9 +1,10 @@
-// An X-Wing for the tests and the test peer: @noble/post-quantum, from where `npm install` here or `cargo xtask` put it.
+// An X-Wing for the tests and the test peer: @noble/post-quantum, installed by `npm install` here
+// or by `cargo xtask`.
 
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 
-/** Where `cargo xtask` says that it is. It must be there, then. */
+/** The folder set by `cargo xtask`. If the variable is set, the package must exist. */
 const told = process.env.MAGICPROXY_NODE_TOKEN;
 const places = told ? [pathToFileURL(`${told}/`)] : [import.meta.url, new URL("../../../target/node-token/", import.meta.url)];
 
@@ -19,8 +20,8 @@ async function find() {
   return undefined;
 }
 
-/** Undefined where the package is not installed. */
+/** Undefined if the package is not installed. */
 export const xWing = await find();
 
-/** The options of a test that needs it: it is skipped, visibly, where there is none. */
+/** The options of a test that needs X-Wing: without X-Wing, the test is visibly skipped. */
 export const NEEDS_X_WING = xWing ? {} : { skip: "needs `npm install` in clients/js" };

@@ -1,4 +1,7 @@
-"""The curve of Ed25519 (RFC 8032 section 5.1), to make signatures that no signer makes. Slow, and for tests alone."""
+"""The curve of Ed25519 (RFC 8032 section 5.1), for signatures that no signer makes.
+
+Slow, and for tests only.
+"""
 
 PRIME = 2**255 - 19
 ORDER = 2**252 + 27742317777372353535851937790883648493
@@ -36,5 +39,5 @@ def encode(point):
 
 
 BASE = decode((4 * pow(5, -1, PRIME) % PRIME).to_bytes(32, "little"))
-#: Of order 8.
+#: A point of order 8.
 SMALL = decode(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"))

@@ -51,12 +51,15 @@ def cut(jws):
 
 
 def trailing(jws):
-    """64 bytes are 86 characters, the last of them with four bits of zero."""
+    """Changes the spelling of the signature's last character.
+
+    64 bytes are 86 characters, the last of them with four bits of zero.
+    """
     return jws[:-1] + chr(ord(jws[-1]) + 1)
 
 
 def beyond_order(jws):
-    """The same signature with S + L in place of S: RFC 8032 section 5.1.7 wants S below L."""
+    """Replaces S by S + L in the signature: RFC 8032 section 5.1.7 requires S below L."""
     head, body, text = jws.split(".")
     signature = base64.urlsafe_b64decode(text + "==")
     s = int.from_bytes(signature[32:], "little") + 2**252 + 27742317777372353535851937790883648493
@@ -64,7 +67,10 @@ def beyond_order(jws):
 
 
 def with_small_order(jws):
-    """The same text, signed with an R that has a part of order 8: the equation with the cofactor holds, the one without does not."""
+    """Signs the same text with an R that has a part of order 8.
+
+    The equation with the cofactor holds, and the equation without does not.
+    """
     a = int.from_bytes(hashlib.sha512(seed("old")).digest()[:32], "little") & ~7 & ~(1 << 255) | 1 << 254
     public = OLD.key.public_key().public_bytes_raw()
     message = jws.rpartition(".")[0].encode()
@@ -99,7 +105,7 @@ def changed(jws):
 
 
 def swapped(jws, other):
-    """The header and signature of one over the payload of another."""
+    """Joins the header and signature of one JWS with the payload of another."""
     (head, _, signature), (_, body, _) = jws.split("."), other.split(".")
     return ".".join([head, body, signature])
 
@@ -112,7 +118,7 @@ def text_of_right():
 
 
 BARE = {name: FIRST[name] for name in ("kty", "crv", "x")}
-# What is no key to seal to, though its bytes are one.
+# Keys that are no keys to seal to, although the bytes are a key's.
 BENT = [
     ("whose id is not its thumbprint", {**FIRST, "kid": "x" * 43}),
     ("whose id is that of another", {**FIRST, "kid": SECOND["kid"]}),
@@ -294,7 +300,7 @@ def case(name, shown, result, pinned=PIN):
 
 
 def spread():
-    """The document of one who writes JSON for people."""
+    """Returns a document with white space, like JSON written for people."""
     told = case("a document with white space", None, {"keys": [FIRST["kid"]], "signer": OLD.kid})
     return {**told, "document": "\n " + json.dumps(document([OLD.sign(RIGHT)]), indent=2) + "\r\n\t"}
 

@@ -1,4 +1,8 @@
-"""For tests between implementations: one JSON request on each line of standard input, one JSON answer on each of standard output."""
+"""A peer for tests between implementations.
+
+Reads one JSON request from each line of standard input, and writes one JSON response on each line
+of standard output.
+"""
 
 import dataclasses
 import json

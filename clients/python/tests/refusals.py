@@ -1,10 +1,10 @@
-"""How a refusal is told in tests."""
+"""The kinds of refusals in tests."""
 
 from magicproxy_token import TokenError
 
 
 def kind_of(action):
-    """The kind of refusal that an action ends with, or `accepted`."""
+    """Returns the kind of the refusal that the action raises, or `accepted`."""
     try:
         action()
     except TokenError as error:

@@ -1,4 +1,4 @@
-"""The form of a token: what its parts may be spelled with, and how a writer keeps to it."""
+"""Tests of a token's form: the accepted spelling of each part, and a writer's spelling."""
 
 import hashlib
 import hmac
@@ -18,7 +18,7 @@ VECTORS = json.loads((pathlib.Path(__file__).parents[3] / "testdata/vectors/toke
 KEY, MINTER = VECTORS["keys"][0], VECTORS["minter_keys"][0]
 ORDER = {"key": {name: KEY[name] for name in ("kty", "crv", "x")}, "credential": {"secret": "marked"}, "aud": "api", "allowed": "GET /a", "now": 1_000}
 CLAIMS, SEALED, SIGNATURE, CAVEAT, TAG = range(5)
-#: A character of each kind that base64url spells with `-` or `_`, and their neighbours.
+#: A character of each kind that base64url spells with `-` or `_`, and the neighbours of each.
 MARKS = [*">?~\x7f\x80éĀ€\ufeff\uffff\U00010000😀\U0010ffff=@}!"]
 FORM = re.compile(r"mt2_eyJ[A-Za-z0-9]+\.[a-z2-7]+\.[a-z2-7]{103}\.eyJ[A-Za-z0-9]+\.[a-z2-7]{51}[aq]")
 
@@ -50,7 +50,7 @@ class Writing(unittest.TestCase):
         narrowed = narrow(minted(), '{"allowed":["GET /a?"]}')
         self.assertEqual(narrowed.split(".")[2], "eyJhbGxvd2VkIjpbIkdFVCAvYVx1MDAzZiJdfQ")
         self.assertEqual(from_base64url(json_part('"~\x7f😀"')), b'"\\u007e\\u007f\\ud83d\\ude00"')
-        # What is no JSON becomes none by escapes.
+        # A text that is not JSON does not become JSON by escapes.
         for caveat in ('{"sub":"a\\?"}', '{"sub":"a\\~"}', '{"sub":"a"}~', '{?"sub":"a"}', "?", '{"sub":"a"}é', '{"sub":"\ud800"}'):
             self.assertEqual(kind_of(lambda: narrow(minted(), caveat)), "caveat", ascii(caveat))
         self.assertEqual(kind_of(lambda: minted(allowed=["GET /\ud800"])), "claims")
@@ -89,13 +89,13 @@ class Reading(unittest.TestCase):
             short = part[: len(part) - len(part) % 8]
             for wrong in (part.upper(), short + "a", short + "aaa", *(f"{part[:7]}{character}{part[8:]}" for character in "0189A")):
                 self.assertEqual(read(token(at, wrong)), "malformed", (at, wrong))
-            # The last character of another part of unused bits.
+            # The last characters of the same part with other unused bits.
             others = [part[:-1] + last for last in "abcdefghijklmnopqrstuvwxyz234567" if from_base32(part[:-1] + last) is None]
             self.assertEqual(len(others), 32 - 2 ** (5 - len(part) * 5 % 8))
             for wrong in others:
                 self.assertEqual(read(token(at, wrong)), "malformed")
         self.assertEqual(read(token(TAG, base32(bytes(31)))), "malformed")
-        # Its length is no matter of form, but of the key that `minter` names.
+        # The length of the signature depends on the minter's key, not on the form.
         for length in (1, 63, 65, 2420, 3309):
             self.assertEqual(read(token(SIGNATURE, base32(bytes(length)))), "accepted", length)
 

@@ -1,4 +1,4 @@
-"""What may be written shorter than a token holds it."""
+"""Tests of short forms of the calling program's values."""
 
 import json
 import pathlib

@@ -1,4 +1,4 @@
-"""Secrets as they are written down: the shared vectors, and that new tokens hold no others."""
+"""Tests of secrets as written: the shared vectors, and the secrets in new tokens."""
 
 import json
 import pathlib
@@ -14,7 +14,7 @@ VECTORS = pathlib.Path(__file__).parents[3] / "testdata/vectors"
 SECRETS = json.loads((VECTORS / "secret.json").read_text("utf-8"))
 KEY = json.loads((VECTORS / "token-v2.json").read_text("utf-8"))["keys"][0]
 
-#: What the message of each fault says.
+#: A part of the message of each fault.
 WORDS = {"empty": "is empty", "lines": "several lines", "quoted": "in quotes", "blank": "a blank", "control": "a control", "invisible": "cannot be seen"}
 
 

@@ -1,4 +1,4 @@
-"""Known answers of the standards: testdata/vectors/standard, whose README says where each comes from."""
+"""Known results of the standards: testdata/vectors/standard, whose README names the sources."""
 
 import hmac
 import json
@@ -60,7 +60,9 @@ class Hpke(unittest.TestCase):
 
     @NEEDS_X_WING
     def test_x_wing(self):
-        """Encapsulation takes its randomness from `cryptography`; that both sides agree is shown in its place."""
+        """Encapsulation takes randomness from `cryptography`, so the test shows instead that both
+        sides agree.
+        """
         cases = read("x-wing")["cases"]
         self.assertEqual(len(cases), 3)
         for vector in cases:
@@ -96,7 +98,7 @@ LOW_ORDER = (
 
 
 class EverybodysX25519:
-    """An agreement that anybody knows."""
+    """A stand-in for X25519 with a shared secret known to everybody."""
 
     number, enc_bytes = kem.X25519.number, kem.X25519.enc_bytes
 
@@ -115,7 +117,7 @@ class Signatures(unittest.TestCase):
             message, signature = bytes.fromhex(vector["message"]), bytes.fromhex(vector["signature"])
             self.assertEqual(ed25519.sign(jwk, message), signature)
             self.assertTrue(ed25519.verify(jwk, message, signature))
-            # S and the group's order: what RFC 8032 section 5.1.7 calls out of range.
+            # S plus the group's order is out of range by RFC 8032 section 5.1.7.
             order = 2**252 + 27742317777372353535851937790883648493
             malleable = signature[:32] + (int.from_bytes(signature[32:], "little") + order).to_bytes(32, "little")
             for wrong in (malleable, signature[:-1], signature + b"\x00", bytes(64), b"\x00"):

@@ -22,7 +22,7 @@ REVOCATION = json.loads((FOLDER / "revocation.json").read_text("utf-8"))
 KEY = VECTORS["keys"][0]
 PUBLIC = {name: KEY[name] for name in ("kty", "crv", "x")}
 X_WING = x_wing_is_there()
-#: What only the rules decide.
+#: Refusals that only the rules decide.
 ELSEWHERE = ("rule", "unknown_scope")
 
 
@@ -54,14 +54,14 @@ class Vectors(unittest.TestCase):
                 self.assertEqual([thumbprint(key) for key in found.keys], vector["accepted"]["keys"])
                 self.assertEqual(thumbprint(found.signer), vector["accepted"]["signer"])
                 self.assertEqual(found.iat, vector["accepted"].get("iat", found.iat))
-                # What was accepted follows from itself.
+                # An accepted set follows from itself.
                 self.assertEqual(verify_key_set(vector["document"], pinned=found, now=now), found)
                 self.assertEqual(found.accepts, vector.get("accepts"))
                 for order in vector.get("orders", ()):
                     asked = {"kem": order["kem"], "minter": order.get("minter"), "lifetime": order["lifetime"]}
                     self.assertEqual(kind_of(lambda: ensure_accepted(found.accepts, **asked)), order.get("refused", "accepted"), order)
         self.assertGreaterEqual(len(vectors["cases"]), 52)
-        # A pin that names no signer is followed by nothing: it is no first contact.
+        # A pin without a signer is followed by no set, and is no first contact.
         document, pinned = (vectors["cases"][0][name] for name in ("document", "pinned"))
         for pin in ({}, {"keys": []}, {"version": pinned["version"]}, {"signer": pinned["signer"]}, {**pinned, "version": "0"}):
             with self.subTest(pin):

@@ -1,4 +1,4 @@
-"""Whether the installed `cryptography` has what X-Wing needs, as it has from version 48 on."""
+"""The check that the installed `cryptography` has ML-KEM for X-Wing, as from version 48 on."""
 
 import os
 
@@ -6,7 +6,11 @@ from magicproxy_token import TokenError, kem
 
 
 def x_wing_is_there():
-    """Raises where `MAGICPROXY_X_WING` says that it must be, so that a test is not left out unseen."""
+    """True if X-Wing is installed.
+
+    Raises if X-Wing is missing and `MAGICPROXY_X_WING` is `required`, so that no test is left out
+    unseen.
+    """
     try:
         kem.kem_named("x-wing")
     except TokenError:

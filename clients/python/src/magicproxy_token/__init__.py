@@ -1,4 +1,7 @@
-"""Magic tokens of Magic API Proxy: `docs/spec/token-v2.md`. Narrowing and inspecting need the standard library only."""
+"""Magic tokens of Magic API Proxy: `docs/spec/token-v2.md`.
+
+Narrowing and inspecting need only the standard library.
+"""
 
 from .form import TokenError
 from .keyset import KeySet, verify_key_set

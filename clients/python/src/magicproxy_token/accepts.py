@@ -1,4 +1,4 @@
-"""What a proxy accepts, as it says itself: token-v2.md section 7.3."""
+"""The tokens that a proxy accepts, as the proxy itself says: token-v2.md section 7.3."""
 
 from .form import MAX_LIFETIME, TokenError
 
@@ -6,13 +6,13 @@ _KNOWN = {"versions": ("v1", "v2"), "kems": ("x25519", "x-wing")}
 
 
 def read_accepts(value):
-    """What is known of `accepts`. Raises `malformed` where it is not of the form."""
+    """Reads the known members of `accepts`. Raises `malformed` for a value of another form."""
     members = value if isinstance(value, dict) else {}
     lifetime = members.get("max_lifetime")
     right = all(_is_texts(members.get(name)) for name in _KNOWN) and _is_texts(members.get("minters", []))
     if not right or type(lifetime) is not int or not 1 <= lifetime <= MAX_LIFETIME:
         raise TokenError("malformed", "what the proxy says that it accepts is not understood here")
-    # Names of later versions are passed over.
+    # Names of later versions are ignored.
     read = {name: [text for text in members[name] if text in known] for name, known in _KNOWN.items()}
     if "minters" in members:
         read["minters"] = members["minters"]
@@ -24,7 +24,10 @@ def _is_texts(value):
 
 
 def ensure_accepted(accepts, *, kem, minter, lifetime):
-    """Raises where a token that is to be minted would not be accepted. `minter` is a thumbprint, or None."""
+    """Raises `TokenError` if the proxy would not accept the token about to be minted.
+
+    `minter` is a thumbprint, or None.
+    """
     if "v2" not in accepts["versions"]:
         raise TokenError("version", "the proxy accepts no sealed tokens (version 2)")
     if kem not in accepts["kems"]:

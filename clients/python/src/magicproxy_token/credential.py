@@ -18,7 +18,10 @@ def _is_pair(value):
 
 
 def _field(part):
-    """The header field that a part takes, in lower case; None where it is no such part."""
+    """Returns the name of the header field that a part takes, in lower case.
+
+    Returns None for a value of another form.
+    """
     if not isinstance(part, dict) or len(part) != 1:
         return None
     [(name, value)] = part.items()
@@ -32,7 +35,8 @@ def _field(part):
 
 
 def check_credential(credential):
-    """The credential, if it is one; no message shows it."""
+    """Returns the credential. Raises for a value of another form. No message shows the credential.
+    """
     fine = isinstance(credential, dict) and len(credential) == 1
     if fine and "secret" in credential:
         fine = _is_secret(credential["secret"])
@@ -56,12 +60,15 @@ _FAULTS = {
     "invisible": "there is a character in it that cannot be seen, as pages leave one in copied text: leave it out",
 }
 _INVISIBLE = re.compile("[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
-# Unicode's White_Space; Python's own idea of it has four control characters besides.
+# Unicode's White_Space. Python's `str.isspace` is also true for four control characters.
 _BLANK = re.compile("[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
 
 
 def written_secret(text):
-    """A secret as it was written down: token-v1.md section 5.1. What else is in the text is refused; no message shows it."""
+    """Reads a secret as written in a file or a field: token-v1.md section 5.1.
+
+    Any other text around the secret is refused. No message shows a part of the secret.
+    """
     secret = text.lstrip("\ufeff").strip("\r\n")
     fault = _fault(secret)
     if fault:
@@ -87,7 +94,7 @@ def _fault(secret):
 
 
 def new_credential(credential):
-    """The credential of a new token: each secret in it as it was written down."""
+    """Makes the credential of a new token: each secret in the credential is read as written."""
     return check_credential(_read(credential))
 
 

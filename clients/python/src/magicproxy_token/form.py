@@ -6,21 +6,24 @@ import ipaddress
 import json
 import re
 
-#: What a token begins with.
+#: The beginning of every token of version 2.
 PREFIX = "mt2_"
 MAX_BYTES = 8192
 MAX_CAVEATS = 16
-#: Objects and lists in each other, in JSON: more have no place in a token.
+#: The greatest depth of objects and lists in JSON. No token needs a greater depth.
 MAX_DEPTH = 127
 MAX_LIFETIME = 3660 * 86400
-#: The longest life where the operator names none.
+#: The longest lifetime in seconds, if the operator sets no other.
 DEFAULT_MAX_LIFETIME = 366 * 86400
 MAX_TIME = 253402300799
 LEEWAY = 30
 
 
 class TokenError(ValueError):
-    """Why a token is refused; `kind` is the name of the refusal in the specification. No message holds a secret."""
+    """The refusal of a token; `kind` is the name of the refusal in the specification.
+
+    No message holds a secret.
+    """
 
     def __init__(self, kind, message=None):
         super().__init__(message or kind)
@@ -28,17 +31,20 @@ class TokenError(ValueError):
 
 
 def utf8(text):
-    """The bytes of a text. Of one with a lone surrogate they are no UTF-8, which whoever reads them refuses."""
+    """Encodes a text.
+
+    A lone surrogate gives bytes that are no UTF-8, and a reader of UTF-8 refuses the bytes.
+    """
     return text.encode("utf-8", "surrogatepass")
 
 
 def base64url(data):
-    """RFC 4648 section 5, without padding."""
+    """Encodes as base64url, RFC 4648 section 5, without padding."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
 
 
 def from_base64url(text):
-    """The bytes, or None where the text is not in the one spelling that we write."""
+    """Decodes base64url. Returns None for any spelling that `base64url` does not write."""
     if not re.fullmatch(r"[A-Za-z0-9_-]*", text) or len(text) % 4 == 1:
         return None
     data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
@@ -47,13 +53,13 @@ def from_base64url(text):
 
 
 def base32(data):
-    """RFC 4648 section 6 in lower case, without padding."""
+    """Encodes as base32, RFC 4648 section 6, in lower case and without padding."""
     return base64.b32encode(data).rstrip(b"=").decode("ascii").lower()
 
 
 def from_base32(text):
-    """The bytes, or None where the text is not in the one spelling that we write."""
-    # 1, 3 and 6 characters more than a multiple of 8 are of no whole bytes.
+    """Decodes base32. Returns None for any spelling that `base32` does not write."""
+    # A remainder of 1, 3 or 6 characters holds no whole number of bytes.
     if not re.fullmatch(r"[a-z2-7]*", text) or len(text) % 8 in (1, 3, 6):
         return None
     data = base64.b32decode(text.upper() + "=" * (-len(text) % 8))
@@ -62,9 +68,10 @@ def from_base32(text):
 
 
 def json_part(text):
-    """The part of a token that holds these claims, or this caveat, once they were read: token-v2.md section 1.1.
+    """Encodes the JSON of claims, or of a caveat, as a part of a token: token-v2.md section 1.1.
 
-    Escapes keep `-` and `_` out of it. What is escaped stands in strings only, so the value stays the same; what is no JSON might
+    Escapes keep `-` and `_` out of the part. Escaped characters occur in strings only, so the value
+    stays the same. The JSON must have been read before, because a text that is not JSON might
     become JSON.
     """
     return base64url(re.sub("[>?~\x7f-\U0010ffff]", _escape, text).encode("ascii"))
@@ -76,7 +83,10 @@ def _escape(found):
 
 
 def parse_object(data):
-    """An object whose first bytes are `{"` and whose last is `}`; duplicates, floats, signs, null and the like are refused."""
+    """Reads an object whose first bytes are `{"` and whose last is `}`.
+
+    Duplicates, floats, signs, null and similar values are refused.
+    """
     if not data.startswith(b'{"'):
         raise ValueError("expected a JSON object")
     value = _parsed(data, parse_float=_never, parse_int=_natural)
@@ -85,7 +95,10 @@ def parse_object(data):
 
 
 def parse_foreign_object(data):
-    """The same of an object that may have members which are not known here, any JSON in them (I-JSON, RFC 7493), and white space around it."""
+    """Reads an object that may have unknown members with any JSON (I-JSON, RFC 7493).
+
+    White space may surround the object.
+    """
     value = _parsed(data.strip(b" \t\r\n"), parse_float=float, parse_int=_integer)
     _check_values(value, MAX_DEPTH, (str, int, float, dict, list, type(None)))
     return value
@@ -115,12 +128,15 @@ def _natural(text):
 
 
 def _integer(text):
-    # Python would refuse, or take long, where there are thousands of digits.
+    # Python refuses thousands of digits, or takes long to read a number of so many.
     return int(text) if len(text) <= 20 else float(text)
 
 
 def _check_values(value, depth, kinds):
-    """Lone surrogates, which Python's parser lets through, too many objects and lists in each other, and what is of no such kind."""
+    """Refuses lone surrogates, too much depth, and values of other kinds.
+
+    Python's parser lets lone surrogates through.
+    """
     if not isinstance(value, kinds):
         raise ValueError("a value of another kind")
     if isinstance(value, str):
@@ -138,7 +154,7 @@ def _is_text(value):
 
 
 def _is_time(value):
-    # True is an integer to Python.
+    # In Python, True is an integer.
     return isinstance(value, int) and not isinstance(value, bool) and value <= MAX_TIME
 
 
@@ -159,7 +175,7 @@ def _is_count(value):
 
 
 def _is_limit(value):
-    """How many requests there may be: state.md section 6."""
+    """True for a limit on the number of requests: state.md section 6."""
     if not isinstance(value, dict):
         return False
     if value.keys() in ({"total"}, {"concurrent"}):
@@ -180,7 +196,8 @@ def _is_object_of(value, is_member):
 
 
 def _has_members(value, members, required):
-    """An object with the required ones of these members, and no others."""
+    """True for an object with all of the required members, and with no members but the given ones.
+    """
     if not isinstance(value, dict) or not value.keys() >= required:
         return False
     return all(name in members and members[name](member) for name, member in value.items())
@@ -195,7 +212,8 @@ _ELEMENTS = {
     "only": lambda value: _is_object_of(value, _is_text_or_texts),
     "lookup": _is_text,
 }
-# What makes a rule stateful: section 2.1. `owner` and `plugin` are the operator's to give.
+# The members that make a rule stateful: section 2.1. Only the operator may set `owner` and
+# `plugin`.
 _STATE = {
     "grants": _is_text_or_texts,
     "receipt": lambda value: value is True,
@@ -210,12 +228,12 @@ def _is_rules(value):
 
 
 def _is_plain_rules(value):
-    """Rules that ask for no state, as caveats have them."""
+    """True for rules without state, as in caveats."""
     return _is_rules(value) and not any(_STATE.keys() & rule.keys() for rule in value if isinstance(rule, dict))
 
 
 def is_network(text):
-    """A network in CIDR notation without host bits."""
+    """True for a network in CIDR notation without host bits."""
     match = re.fullmatch(r"([0-9A-Fa-f.:]+)/(0|[1-9][0-9]{0,2})", text, re.ASCII)
     if not match:
         return False
@@ -236,7 +254,7 @@ _FROM = {"chain": _matches("[0-9a-f]{32}"), "owner": _matches("[0-9a-f]{64}"), "
 
 
 def _is_from(value):
-    """The token of which the proxy made this one."""
+    """True for the description of the token from which the proxy made the new token."""
     return isinstance(value, dict) and value.keys() == _FROM.keys() and all(_FROM[name](text) for name, text in value.items())
 
 
@@ -252,7 +270,7 @@ _CLAIMS = {
     "allowed": _is_rules,
     "scopes": lambda value: _is_texts(value) and 1 <= len(value) <= 1000,
     "nbf": _is_time,
-    # `-` stands in the log for a label that is not there.
+    # In the log, `-` stands for an absent label.
     "sub": lambda value: _is_label(value) and value != "-",
     "explain": lambda value: isinstance(value, bool),
     "minter": _is_text,
@@ -301,26 +319,27 @@ def parse_caveat(data):
 
 @dataclasses.dataclass(frozen=True)
 class ParsedToken:
-    """A token whose form is right; nothing in it is to be believed."""
+    """A token with a checked form. Nothing in the token is verified."""
 
     claims: dict
     sealed: bytes = dataclasses.field(repr=False)
     signature: bytes | None = dataclasses.field(repr=False)
-    #: The parts, as they stand in the token.
+    #: The parts, as spelled in the token.
     caveat_parts: list[str] = dataclasses.field(repr=False)
     tag: bytes = dataclasses.field(repr=False)
-    #: What the seal is bound to, what a minter signs, and what the chain begins with.
+    #: Beginnings of the token: the part that the seal is bound to, the part that a minter signs,
+    #: and the part that the chain begins with.
     bound: str = dataclasses.field(repr=False)
     minted: str = dataclasses.field(repr=False)
     root: str = dataclasses.field(repr=False)
 
     def caveats(self):
-        """What the caveats say; raises where one is not readable."""
+        """Reads the caveats. Raises for a caveat of another form."""
         return [parse_caveat(from_base64url(part)) for part in self.caveat_parts]
 
 
 def ensure_length(token):
-    """The token, if it is not too long."""
+    """Returns the token. Raises for a token that is too long."""
     if len(token) > MAX_BYTES:
         raise TokenError("too_long", f"the token would be longer than {MAX_BYTES} bytes")
     return token
@@ -331,7 +350,7 @@ def _malformed(message):
 
 
 def _no_token(text):
-    """What is wrong with a text that does not begin as a token does."""
+    """Says why a text with another beginning is no token of version 2."""
     if text.startswith("mt2."):
         return "a token of before the first release, with `mt2.` where tokens have `mt2_`: mint it anew"
     if text.startswith(("mt1_", "eyJ")):
@@ -340,7 +359,7 @@ def _no_token(text):
 
 
 def _decoded(decode, part):
-    """The bytes of a part; raises where it is none."""
+    """Decodes a part. Raises for an empty part and for another spelling."""
     data = decode(part)
     if not data:
         raise _malformed("a part of the token is empty, or not spelled as such parts are")

@@ -1,4 +1,4 @@
-"""The two KEMs that a token may be sealed with (token-v2.md section 3), from `cryptography`'s parts."""
+"""The two KEMs of sealed tokens (token-v2.md section 3), from the primitives of `cryptography`."""
 
 import functools
 import hashlib
@@ -13,7 +13,10 @@ from .keys import bytes_of
 
 
 def kem_named(name):
-    """The KEM of a value of `kem`. Raises `unsupported` where the installed `cryptography` does not have it."""
+    """Returns the KEM named by a value of `kem`.
+
+    Raises `unsupported` if the installed `cryptography` lacks the KEM.
+    """
     if name == "x-wing":
         _mlkem()
         return XWing
@@ -25,7 +28,10 @@ def _raw(public_key):
 
 
 class X25519:
-    """DHKEM(X25519, HKDF-SHA256). An agreement with a public key of low order, of which nothing is secret, raises `ValueError`."""
+    """DHKEM(X25519, HKDF-SHA256).
+
+    An agreement with a public key of low order is no secret, and raises `ValueError`.
+    """
 
     number = b"\x00\x20"
     enc_bytes = 32
@@ -71,14 +77,15 @@ class XWing:
     def decapsulate(cls, jwk, enc):
         mlkem_key, x25519_key = cls.expanded(bytes_of(jwk, "priv", 32))
         mlkem_ciphertext, x25519_ciphertext = enc[: cls._mlkem_ciphertext_bytes], enc[cls._mlkem_ciphertext_bytes :]
-        # Of a ciphertext that nobody made it is a random secret, which opens nothing.
+        # For a ciphertext that nobody made, ML-KEM returns a random secret, and the seal does not
+        # open.
         mlkem_shared = mlkem_key.decapsulate(mlkem_ciphertext)
         agreed = x25519_key.exchange(X25519PublicKey.from_public_bytes(x25519_ciphertext))
         return cls._combined(mlkem_shared, agreed, x25519_ciphertext, _raw(x25519_key.public_key()))
 
     @staticmethod
     def expanded(seed):
-        """The two private keys of a seed."""
+        """Returns the two private keys of a seed."""
         both = hashlib.shake_256(seed).digest(96)
         return _mlkem().MLKEM768PrivateKey.from_seed_bytes(both[:64]), X25519PrivateKey.from_private_bytes(both[64:])
 
@@ -89,7 +96,10 @@ class XWing:
 
 @functools.cache
 def _mlkem():
-    """`cryptography`'s ML-KEM, where it has one that works."""
+    """Returns `cryptography`'s module for ML-KEM.
+
+    Raises `unsupported` if the module is missing or does not work.
+    """
     try:
         from cryptography.hazmat.primitives.asymmetric import mlkem
 

@@ -7,7 +7,7 @@ from .form import TokenError, base64url, from_base64url
 
 
 def thumbprint(jwk):
-    """RFC 7638."""
+    """Returns the thumbprint of a key: RFC 7638."""
     kty = jwk.get("kty")
     names = {"OKP": ("crv", "kty", "x"), "AKP": ("alg", "kty", "pub"), "RSA": ("e", "kty", "n")}.get(kty) if isinstance(kty, str) else None
     if names is None or not all(isinstance(jwk.get(name), str) for name in names):
@@ -17,14 +17,17 @@ def thumbprint(jwk):
 
 
 def kem_of(jwk):
-    """The KEM that a key is for, or None."""
+    """Returns the name of the KEM of a key, or None."""
     if (jwk.get("kty"), jwk.get("crv")) == ("OKP", "X25519"):
         return "x25519"
     return "x-wing" if (jwk.get("kty"), jwk.get("alg")) == ("AKP", "X-Wing") else None
 
 
 def is_sealing_key(jwk):
-    """Is it a public key of a KEM, with as many bytes as it must have? What a key set holds besides is for others."""
+    """True for a public key of a KEM with the right number of bytes.
+
+    A key set may hold other keys, for other readers.
+    """
     if not isinstance(jwk, dict) or kem_of(jwk) is None:
         return False
     text, length = (jwk.get("x"), 32) if kem_of(jwk) == "x25519" else (jwk.get("pub"), 1216)
@@ -32,7 +35,7 @@ def is_sealing_key(jwk):
 
 
 def bytes_of(jwk, member, length):
-    """The bytes of a member of a key."""
+    """Returns the bytes of a member of a key. Raises for another number of bytes."""
     text = jwk.get(member)
     data = from_base64url(text) if isinstance(text, str) else None
     if data is None or len(data) != length:
@@ -41,8 +44,12 @@ def bytes_of(jwk, member, length):
 
 
 def choose_key(key, kem, accepted):
-    """The key of a JWK or a JWK Set to seal to: the first one of the KEM that is asked for, or else of X25519, or of X-Wing where
-    X25519 is not published or not accepted. `accepted` says of the name of a KEM whether it is."""
+    """Chooses the key of a JWK or a JWK Set to seal to.
+
+    Returns the first key of the requested KEM. Without a requested KEM, returns the first key of
+    X25519, or of X-Wing if X25519 is not published or not accepted. `accepted` is a function from
+    the name of a KEM to True for an accepted KEM.
+    """
     keys = key["keys"] if "keys" in key else [key]
     first = {}
     for jwk in keys if isinstance(keys, list) else ():

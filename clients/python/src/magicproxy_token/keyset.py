@@ -1,4 +1,7 @@
-"""The signed key set of a proxy, pinned and followed: token-v2.md sections 7.1 and 7.2. Needs `magicproxy-token[mint]`."""
+"""The signed key set of a proxy, pinned and followed: token-v2.md sections 7.1 and 7.2.
+
+Needs `magicproxy-token[mint]`.
+"""
 
 import dataclasses
 import time
@@ -16,25 +19,29 @@ _LIFETIME = 30 * 24 * 60 * 60
 
 @dataclasses.dataclass(frozen=True)
 class KeySet:
-    """A key set whose signature was verified. Keep it, and give it as `pinned` at the next time."""
+    """A key set with a verified signature. Keep the set, and pass it as `pinned` the next time."""
 
     keys: list
     #: The public Ed25519 JWK that signs the sets to come.
     signer: dict
-    #: When the proxy's keys last changed: no older set is taken.
+    #: The time of the last change of the proxy's keys; an older set is refused.
     version: int
-    #: Seconds since 1970: when it was signed (or when the pinned one was, where that has the same version and is later: no
-    #: older set is taken), and until when it may be used where the proxy cannot be asked.
+    #: Seconds since 1970. `iat` is the time of the signature, or of the pinned set's signature, if
+    #: the pinned set has the same version and a later time; an older set is refused. `exp` is the
+    #: time until which the set may be used if the proxy cannot be asked.
     iat: int
     exp: int
-    #: What the proxy says that it accepts (section 7.3), which `mint` heeds; None where it says nothing.
+    #: The tokens that the proxy accepts (section 7.3); `mint` makes no other token. None if the
+    #: proxy does not say.
     accepts: dict | None = None
 
 
 def verify_key_set(document, *, pinned=None, now=None):
-    """The set in a document of `GET /__magictoken/keys`, if it follows what is pinned; without `pinned`, if it follows from itself.
+    """Returns the set in a document of `GET /__magictoken/keys`.
 
-    `document` is its text. `pinned` is a `KeySet`, or a dictionary with `signer`, `version` and, if it is known, `iat`. Raises `TokenError`.
+    The set must follow the pinned set; without `pinned`, the set must follow from itself.
+    `document` is the text of the response. `pinned` is a `KeySet`, or a dictionary with `signer`,
+    `version` and, if known, `iat`. Raises `TokenError`.
     """
     now = int(time.time()) if now is None else now
     pin = dataclasses.asdict(pinned) if isinstance(pinned, KeySet) else pinned
@@ -61,13 +68,15 @@ def verify_key_set(document, *, pinned=None, now=None):
 
 
 def _latest(found, pin):
-    # A pin that could go back by the leeway would go back by any time in enough steps.
+    # Each new pin keeps the later time: a pin that could go back by the leeway would go back by any
+    # time in enough steps.
     iat = pin.get("iat")
     return max(found.iat, iat) if found.version == pin["version"] and type(iat) is int else found.iat
 
 
 def _is_before(found, pin):
-    # What the proxy accepts, and which keys it denies, changes without a new version.
+    # The accepted tokens and the denied keys change without a new version, so the times are
+    # compared, too.
     iat = pin.get("iat")
     same = found.version == pin["version"] and type(iat) is int
     return found.version < pin["version"] or (same and found.iat < iat - _LEEWAY)
@@ -85,7 +94,7 @@ def _object(data):
 
 
 def _parse(text):
-    """Message, kid, payload and signature of a compact JWS."""
+    """Returns message, kid, payload and signature of a compact JWS."""
     parts = text.split(".") if isinstance(text, str) else []
     decoded = [from_base64url(part) for part in parts]
     if len(parts) != 3 or not all(decoded):
@@ -97,7 +106,10 @@ def _parse(text):
 
 
 def _signed_by(signer, parts):
-    """The payload of the first JWS that names this key. The signatures of all that do must be by it."""
+    """Returns the payload of the first JWS with the signer's key id.
+
+    The signer's key must have made every signature with that key id.
+    """
     kid = thumbprint(signer)
     own = [part for part in parts if part[1] == kid]
     if not own:
@@ -108,14 +120,15 @@ def _signed_by(signer, parts):
 
 
 def _is_for_sealing(jwk):
-    """Is it named by its thumbprint, for sealing, and public, as far as it says?"""
+    """True for a public key for sealing, whose key id, if any, is the thumbprint."""
     is_public = "d" not in jwk and "priv" not in jwk
     return is_public and jwk.get("use", "enc") == "enc" and ("kid" not in jwk or jwk["kid"] == thumbprint(jwk))
 
 
 def _are_timely(version, iat, exp):
     are_times = all(type(time_) is int and 0 <= time_ <= MAX_TIME for time_ in (version, iat, exp))
-    # Else a key of the set that leaked once would sign for ever, or make each honest set look older than its own.
+    # Otherwise a leaked key of the set would sign for ever, or make each honest set look older than
+    # its own.
     return are_times and 1 <= exp - iat <= _LIFETIME and version <= iat + _LEEWAY
 
 

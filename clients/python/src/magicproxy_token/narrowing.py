@@ -1,4 +1,4 @@
-"""Narrowing and inspecting: the token is all that is needed. token-v2.md section 5."""
+"""Narrowing and inspecting, which need only the token: token-v2.md section 5."""
 
 import dataclasses
 import hashlib
@@ -11,25 +11,29 @@ from .order import listed_caveat
 
 @dataclasses.dataclass(frozen=True)
 class Inspection:
-    """What a token says of itself. Nothing of it is proved."""
+    """The claims and caveats of a token. Nothing is verified."""
 
     claims: dict
     caveats: list[dict]
     labels: list[str]
-    #: Seconds since 1970: what claims and caveats leave.
+    #: The end of the token in seconds since 1970, by the claims and all caveats.
     expires_at: int
     not_before: int
-    #: What the proxy's log calls this chain of caveats, and `magicproxy revoke chain:…` ends. No secret.
+    #: The id of this chain of caveats, as written in the proxy's log. `magicproxy revoke chain:…`
+    #: ends the chain. The id is no secret.
     chain: str
 
 
 def next_tag(tag, part):
-    """One link of the chain."""
+    """Returns the tag of the next link of the chain."""
     return hmac.new(tag, part.encode("ascii"), hashlib.sha256).digest()
 
 
 def narrow(token, caveat):
-    """The token with one more caveat, given as a dict, in which one value is a list of one, or as the exact JSON text."""
+    """Returns the token with one more caveat.
+
+    The caveat is a dict, in which a single value is a list of one, or the exact JSON text.
+    """
     text = caveat if isinstance(caveat, str) else json.dumps(listed_caveat(caveat), separators=(",", ":"), ensure_ascii=False)
     if parse_caveat(utf8(text)).get("allowed") == []:
         raise TokenError("rule", "the list of rules is empty")
@@ -43,7 +47,8 @@ def narrow(token, caveat):
 
 
 def inspect(token):
-    """What the token says, without believing it; never what is sealed."""
+    """Reads the claims and caveats of a token, and verifies nothing. The credential stays sealed.
+    """
     parsed = parse_token(token)
     caveats = parsed.caveats()
     every = [parsed.claims, *caveats]
@@ -53,7 +58,7 @@ def inspect(token):
 
 
 def chain_id(parsed):
-    """The id of exactly this chain of caveats, as hexadecimal digits: state-store.md section 7."""
+    """Returns the id of exactly this chain of caveats in hexadecimal: state-store.md section 7."""
     last = _digest(b"chain", b"v2", parsed.minted.encode("ascii"))
     for part in parsed.caveat_parts:
         last = _digest(b"chain", b"caveat", last, part.encode("ascii"))
@@ -61,5 +66,5 @@ def chain_id(parsed):
 
 
 def _digest(*parts):
-    """The first 16 bytes of SHA-256 over all parts, each behind its length."""
+    """Returns the first 16 bytes of SHA-256 over all parts, each behind the part's length."""
     return hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).digest()[:16]

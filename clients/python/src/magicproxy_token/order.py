@@ -1,4 +1,4 @@
-"""What callers may write shorter than tokens hold it: one value for a list of one, "1h" for 3600."""
+"""Short forms of the calling program's values: one value for a list of one, "1h" for 3600."""
 
 import re
 
@@ -8,12 +8,12 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 def listed(value):
-    """A list of one, where one value is given. None stays None."""
+    """Returns a list; a single value becomes a list of one. None stays None."""
     return value if value is None or isinstance(value, list) else [value]
 
 
 def seconds(value):
-    """Seconds: a number, or a text such as "90s", "1h 30m" or "7d"."""
+    """Returns seconds, read from a number or from a text such as "90s", "1h 30m" or "7d"."""
     if isinstance(value, int):
         return value
     fault = TokenError("claims", 'expires_in: expected a number of seconds or a text such as "1h", with s, m, h, d or w')
@@ -31,7 +31,7 @@ def seconds(value):
 
 
 def listed_caveat(caveat):
-    """A caveat in which no list is left out."""
+    """Returns the caveat with a list in the place of each single value."""
     members = dict(caveat)
     if members.get("allowed") is not None:
         members["allowed"] = listed(members["allowed"])

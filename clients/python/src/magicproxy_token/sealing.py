@@ -1,4 +1,7 @@
-"""Minting with a proxy's public key, and opening with its private one. Needs `cryptography`, which `pip install './clients/python[mint]'` brings."""
+"""Minting with a proxy's public key, and opening with the private key.
+
+Needs `cryptography`, which `pip install './clients/python[mint]'` installs.
+"""
 
 import dataclasses
 import hmac
@@ -31,23 +34,24 @@ from .size import size_warnings
 
 _INFO = b"magic-api-proxy/v2"
 _ROOT_KEY_BYTES = 32
-#: How long a key set may be used: nobody who follows it seals to a key that was retired longer ago (section 7).
+#: The seconds for which a key set may be used: a minter that follows the key set never seals to a
+#: key that was retired longer ago (section 7).
 _FOLLOWED = 30 * 86400
 
 
 @dataclasses.dataclass(frozen=True)
 class Minted:
-    """A new token. It is a secret of its holder."""
+    """A new token. The token is a secret of the holder."""
 
     token: str = dataclasses.field(repr=False)
     id: str
-    #: What `size_warnings` says of it.
+    #: The warnings of `size_warnings` about the token.
     warnings: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class Opened:
-    """A token that verified, and its credential."""
+    """A verified token, with the opened credential."""
 
     inspection: Inspection
     credential: dict = dataclasses.field(repr=False)
@@ -71,9 +75,12 @@ def mint(
 ):
     """Mints a token to a public JWK, a JWK Set or a `KeySet`.
 
-    `allowed` is a list of rules, `scopes` one of names: one of the two; one value is a list of one. Times are seconds; `expires_in`
-    may be a text such as "1h". `minter` is a private Ed25519 JWK. `kem` is `x25519` or `x-wing`; without it X25519 is taken where the
-    proxy has and accepts it. What a `KeySet` says that the proxy accepts, and `accepts`, which one upstream's answer has, is heeded.
+    `allowed` is a list of rules, and `scopes` a list of names; exactly one of the two is given. A
+    single value is a list of one. Times are seconds; `expires_in` may be a text such as "1h".
+    `minter` is a private Ed25519 JWK. `kem` is `x25519` or `x-wing`; without `kem`, X25519 is
+    chosen if the proxy has and accepts such a key. If the `KeySet` says which tokens the proxy
+    accepts, `mint` makes no other token; `accepts` says the same of an upstream, as in the
+    upstream's description.
     """
     keys = dataclasses.asdict(key) if dataclasses.is_dataclass(key) else key
     said = [read_accepts(one) for one in (keys.get("accepts"), accepts) if one is not None]
@@ -103,8 +110,8 @@ def mint(
 
 
 def _new_claims(**claims):
-    """The claims of a new token. What a proxy would refuse for its form is not minted."""
-    # Absent is not null.
+    """Makes the claims of a new token. Claims whose form a proxy would refuse are not minted."""
+    # An absent member is not null.
     claims = {name: value for name, value in claims.items() if value is not None}
     parse_claims(utf8(_json(claims)))
     if not 1 <= claims["exp"] - claims["iat"] <= MAX_LIFETIME or claims.get("allowed") == []:
@@ -128,7 +135,7 @@ def _sealed(claims, recipient, credential, minter):
     except TokenError:
         raise
     except ValueError:
-        # An X25519 key of low order, or bytes that are no key of ML-KEM.
+        # The key is an X25519 key of low order, or the bytes are no key of ML-KEM.
         raise TokenError("unknown_key", "nothing can be sealed to that key") from None
     token = f"{token}.{base32(sealed)}"
     if minter is not None:
@@ -139,7 +146,10 @@ def _sealed(claims, recipient, credential, minter):
 
 
 def open_token(token, *, keys, kems=None, minters=(), deny_kid=(), require_sub=False, max_lifetime=None, now=None):
-    """Verifies everything but the rules, with private JWKs, in the order of token-v2.md section 8. Without `kems` every KEM is accepted."""
+    """Verifies everything but the rules, with private JWKs, in the order of token-v2.md section 8.
+
+    Without `kems` every KEM is accepted.
+    """
     now = int(time.time()) if now is None else now
     parsed = parse_token(token)
     claims = parsed.claims
@@ -153,13 +163,13 @@ def open_token(token, *, keys, kems=None, minters=(), deny_kid=(), require_sub=F
     _check_times(claims, max_lifetime, now)
     if require_sub and "sub" not in claims:
         raise TokenError("claims", "sub is wanted here")
-    # The rules of the claims come before the form of the caveats.
+    # The rules of the claims are checked before the form of the caveats.
     if claims.get("allowed") == [] or any(said.get("allowed") == [] for said in parsed.caveats()):
         raise TokenError("rule", "the list of rules is empty")
     try:
         credential = check_credential(parse_object(plaintext[_ROOT_KEY_BYTES:]))
     except (ValueError, RecursionError):
-        # Not with the cause, which could show a part of it.
+        # The cause is left out, because the cause could show a part of the credential.
         raise TokenError("credential") from None
     return Opened(inspect(token), credential)
 
@@ -176,7 +186,11 @@ def _key_of(claims, keys, deny_kid, now):
 
 
 def _check_minter(parsed, minters):
-    """SIGNATURE is of the algorithm, and so of the length, of the key that `minter` names: today Ed25519 alone."""
+    """Checks the minter's signature.
+
+    The minter's key decides the algorithm and so the length of SIGNATURE; only Ed25519 is known
+    today.
+    """
     named = parsed.claims.get("minter")
     if named is None and not minters:
         return
@@ -215,7 +229,7 @@ def _check_origins(parsed, deny_kid):
     try:
         caveats = parsed.caveats()
     except TokenError:
-        # Refused later, by another name.
+        # Unreadable caveats pass here, and are refused later under another name.
         return
     if any(said["from"]["kid"] in deny_kid for said in caveats if "from" in said):
         raise TokenError("unknown_key", "the key of a token of which this one was made is denied")

@@ -1,13 +1,14 @@
-"""How long a token may be, for what stands around it."""
+"""Lengths at which programs around a token may refuse the token."""
 
-#: Credential stores and some clients' fields end here.
+#: The limit in bytes of credential stores and of some clients' fields.
 _STORES = 4096
-#: Servers' limits of a header's length begin at 8,192, with the field's name and scheme.
+#: The greatest length in bytes that fits a header field with the field's name and scheme: servers'
+#: limits begin at 8,192.
 _HEADERS = 7500
 
 
 def size_warnings(token):
-    """What to say of the length of a token: a list of texts, mostly empty."""
+    """Returns warnings about the length of a token: a list of texts, mostly empty."""
     length = f"the token has {len(token)} bytes"
     if len(token) < _STORES:
         return []
