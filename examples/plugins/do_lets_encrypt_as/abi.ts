@@ -1,5 +1,6 @@
-// How values of the component model lie in memory: the part of `wit/since_v1` that this plugin needs.
-// AssemblyScript has no bindings for components yet, so this is written by hand. All numbers are offsets in records.
+// The memory layout of component model values: the part of `wit/since_v1` that this plugin needs.
+// AssemblyScript has no bindings for components yet, so the layout is written by hand. All numbers
+// are offsets in records.
 
 @external("magicproxy:plugin/state@1.0.0", "get")
 declare function stateGet(name: usize, length: usize, result: usize): void;
@@ -11,17 +12,20 @@ declare function stateRemove(name: usize, length: usize, result: usize): void;
 @external("magicproxy:plugin/config@1.0.0", "get")
 declare function configGet(result: usize): void;
 
-/** What the host calls when it brings something. Nothing is ever given back: an instance lives for one call. */
+/**
+ * Allocates memory for values that the host passes in. Nothing is freed: an instance lives for one
+ * call.
+ */
 export function cabi_realloc(old: usize, oldSize: usize, align: usize, size: usize): usize {
   return heap.alloc(size);
 }
 
-/** Text that stands at `at` as address and length. */
+/** Reads a text whose address and length lie at `at`. */
 function text(at: usize): string {
   return String.UTF8.decodeUnsafe(load<usize>(at), load<usize>(at + 4));
 }
 
-/** Bytes, or null, of an `option<list<u8>>`. */
+/** Reads an `option<list<u8>>`: bytes, or null. */
 function bytes(at: usize): Uint8Array | null {
   if (load<u8>(at) == 0) return null;
   const length = load<usize>(at + 8);
@@ -38,7 +42,7 @@ export class Request {
   get body(): Uint8Array | null { return bytes(this.at + 44); }
 }
 
-/** The size of a request; in `on-response` the response stands behind it. */
+/** The size of a request in bytes; in `on-response` the response lies behind the request. */
 export const REQUEST_SIZE: usize = 84;
 
 export class Response {
@@ -47,7 +51,7 @@ export class Response {
   get body(): Uint8Array | null { return bytes(this.at + 12); }
 }
 
-/** A variant with a case and perhaps a text: a verdict, or `result<_, string>`. */
+/** Writes a variant with a case and perhaps a text: a verdict, or `result<_, string>`. */
 export function variant(kind: u8, reason: string): usize {
   const at = heap.alloc(12);
   store<u8>(at, kind);

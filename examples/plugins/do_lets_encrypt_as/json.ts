@@ -1,8 +1,10 @@
-// JSON, as strictly as an owner of records wants it: whatever could be read in two ways is not read at all.
+// A strict reader of JSON: a text that two readers could understand differently is refused.
 
 const QUOTE: u8 = 0x22, BACKSLASH: u8 = 0x5c, DEEPEST: i32 = 16;
 
-/** Reads a text from its start. After the first thing that it cannot read, `ok` is false and stays so. */
+/**
+ * Reads a text from the start. At the first unreadable byte, `ok` becomes false and stays false.
+ */
 export class Reader {
   ok: bool = true;
   private at: i32 = 0;
@@ -16,7 +18,7 @@ export class Reader {
     while (this.peek() == 0x20 || this.peek() == 0x09 || this.peek() == 0x0a || this.peek() == 0x0d) this.at++;
   }
 
-  /** Is this the next character? Then it is behind us. */
+  /** True if the next character is the given one, and then moves behind the character. */
   take(character: string): bool {
     this.space();
     if (this.peek() != <u8>character.charCodeAt(0)) return false;
@@ -28,13 +30,13 @@ export class Reader {
     if (!this.take(character)) this.ok = false;
   }
 
-  /** The end, and nothing behind it. */
+  /** True at the end of a readable text. */
   end(): bool {
     this.space();
     return this.ok && this.at == this.bytes.length;
   }
 
-  /** A string, of printable ASCII and without escapes unless `any`. */
+  /** Reads a string; without `any`, only of printable ASCII and without escapes. */
   string(any: bool): string {
     this.expect("\"");
     const start = this.at;
@@ -48,7 +50,7 @@ export class Reader {
     return text;
   }
 
-  /** A number without sign, point or exponent, of at most 18 digits. */
+  /** Reads a number without sign, point or exponent, of at most 18 digits. */
   number(): u64 {
     this.space();
     const start = this.at;
@@ -61,7 +63,7 @@ export class Reader {
     return value;
   }
 
-  /** Is the next value `null`? Then it is behind us. */
+  /** True if the next value is `null`, and then moves behind the value. */
   takeNull(): bool {
     this.space();
     const word: u32 = 0x6c6c756e; // in the order of bytes, little-endian
@@ -71,7 +73,7 @@ export class Reader {
     return true;
   }
 
-  /** Any value at all. */
+  /** Skips a value of any kind. */
   skip(depth: i32 = 0): void {
     if (depth > DEEPEST) this.ok = false;
     this.space();
@@ -94,7 +96,7 @@ export class Reader {
   }
 }
 
-/** Letters, digits and signs: true, false, null and numbers are made of these. */
+/** True for letters, digits and signs, the characters of true, false, null and numbers. */
 function isWord(byte: u8): bool {
   return (byte >= 0x61 && byte <= 0x7a) || (byte >= 0x30 && byte <= 0x39) || byte == 0x2b || byte == 0x2d || byte == 0x2e || byte == 0x45;
 }

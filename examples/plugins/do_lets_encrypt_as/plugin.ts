@@ -1,5 +1,6 @@
-// ACME challenges on DigitalOcean: a token may create `_acme-challenge` TXT records, and delete those that it created.
-// The same plugin as do_lets_encrypt, in AssemblyScript: a language that looks like TypeScript and compiles to WebAssembly.
+// A plugin for ACME challenges on DigitalOcean: a token may create `_acme-challenge` TXT records,
+// and delete the records that the token created. The same plugin as do_lets_encrypt, in
+// AssemblyScript: a language that looks like TypeScript and compiles to WebAssembly.
 
 import { Kept, REQUEST_SIZE, Request, Response, configuration, forget, isKept, keep, variant } from "./abi";
 import { Reader } from "./json";
@@ -28,7 +29,8 @@ export function is_request_allowed(at: usize): usize {
 }
 
 export function on_response(at: usize): usize {
-  // Asked again: another rule may have allowed a request that is none of this plugin's business.
+  // The action is determined again, because another rule may have allowed a request that does not
+  // concern the plugin.
   const action = Action.of(new Request(at)), response = new Response(at + REQUEST_SIZE);
   if (action == null) return variant(DONE, "");
   if (action.creates && response.status == 201) {
@@ -36,14 +38,14 @@ export function on_response(at: usize): usize {
     if (id == 0) return variant(FAILED, "the answer has no domain_record.id");
     return keep(nameOf(action.domain, id)) ? variant(DONE, "") : variant(FAILED, "the record was not noted");
   }
-  // Somebody else may have been faster: gone is gone.
+  // Another client may have deleted the record already; 404 has the same effect.
   if (!action.creates && (response.status == 204 || response.status == 404)) {
     return forget(action.name) ? variant(DONE, "") : variant(FAILED, "the record was not forgotten");
   }
   return variant(DONE, "");
 }
 
-/** What this plugin knows how to judge. */
+/** An action that the plugin decides on. */
 class Action {
   constructor(public creates: bool, public domain: string, public name: string) {}
 
@@ -71,7 +73,7 @@ function nameOf(domain: string, id: u64): string {
   return domain + "/" + id.toString();
 }
 
-/** The number that these digits are; 0 for anything else. */
+/** Reads digits as a number; 0 for any other text. */
 function digits(text: string): u64 {
   const encoded = String.UTF8.encode(text);
   const reader = new Reader(Uint8Array.wrap(encoded));
@@ -79,7 +81,10 @@ function digits(text: string): u64 {
   return reader.end() ? number : 0;
 }
 
-/** All members that DigitalOcean knows. One that is unknown, or there twice, might mean something else to it than to us. */
+/**
+ * All members of a record that DigitalOcean knows. An unknown or repeated member is refused,
+ * because DigitalOcean might read the member in another way.
+ */
 const TEXTS = ["type", "name", "data", "tag"], NUMBERS = ["ttl", "priority", "port", "weight", "flags"];
 
 function isChallenge(body: Uint8Array | null): bool {
@@ -108,7 +113,7 @@ function isChallenge(body: Uint8Array | null): bool {
   return reader.end() && seen.has("data") && type == "TXT" && name.split(".")[0] == "_acme-challenge";
 }
 
-/** `domain_record.id` of the answer; 0 where there is none. */
+/** Returns `domain_record.id` of the response; 0 if the response has none. */
 function idOf(body: Uint8Array | null): u64 {
   if (body == null) return 0;
   const reader = new Reader(body);
