@@ -24,7 +24,7 @@
 //! | the operator's settings, as plain values | [`settings`] |
 //! | keys, revocations, store and plugins, replaceable at run time | [`services`] |
 //! | addresses, Unix sockets, TLS towards clients | [`listener`] |
-//! | the type that only the gate makes, with its proofs | [`gate`] |
+//! | the proof of a permitted request, which only the gate can make | [`gate`] |
 //! | sources of credentials | [`source`] |
 //! | requests of the operator's own, to a server of the operator's choice | [`https`] |
 //!
