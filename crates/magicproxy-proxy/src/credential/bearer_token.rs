@@ -50,7 +50,7 @@ impl BearerToken {
         found.token()
     }
 
-    /// Finds the token of a request whose query cannot bear a token.
+    /// Finds the token in header fields alone, for a request whose query bears no token.
     pub(crate) fn from_headers(
         headers: &HeaderMap,
         carriers: &Carriers,

@@ -92,8 +92,8 @@ impl Control {
     }
 
     /// Responds to a request. `below` is the path behind the control path; without `served`, the
-    /// request is for the control plane of all upstreams. The log names the owner of a token borne
-    /// by the request, if a token was asked for and is genuine.
+    /// request is for the control plane of all upstreams. The log identifies the token borne by the
+    /// request, if a token was asked for and is genuine.
     pub(super) async fn handle(
         &self,
         served: Option<&ServedUpstream>,
