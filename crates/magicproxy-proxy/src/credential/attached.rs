@@ -23,7 +23,8 @@ use crate::rejection::Rejection;
 use crate::settings::CredentialCarrier;
 
 /// The credential of a token in the carrier of an upstream, ready to be set on a request that holds
-/// a permit. Made of the credential that a permit opened, by [`CredentialSource`](super::source::CredentialSource).
+/// a permit. Made of the credential that a permit opened, by
+/// [`CredentialSource`](super::source::CredentialSource).
 #[derive(Debug)]
 pub(crate) struct AttachedCredential {
     placed: AttachedPart,
