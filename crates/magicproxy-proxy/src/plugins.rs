@@ -52,6 +52,7 @@ pub(crate) struct Consultation {
     asked: Vec<ConsultedPlugin>,
 }
 
+/// A plugin that was asked about a request and is to be told of the response.
 #[derive(Debug)]
 struct ConsultedPlugin {
     plugin: PluginName,

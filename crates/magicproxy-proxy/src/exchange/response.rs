@@ -39,6 +39,7 @@ pub(in crate::exchange) struct CommittedResponse {
 }
 
 impl PendingResponse {
+    /// Joins a response with the duties of its request.
     pub(in crate::exchange) fn new(arrived: Box<UpstreamResponse>, duties: Duties) -> Self {
         Self { arrived, duties }
     }

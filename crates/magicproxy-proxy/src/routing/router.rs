@@ -74,6 +74,7 @@ struct OriginNames {
     url: String,
 }
 
+/// A path prefix inside the mount, the origin below the prefix, and the base path there.
 #[derive(Debug)]
 struct PathPrefix {
     prefix: String,

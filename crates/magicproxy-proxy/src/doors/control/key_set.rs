@@ -22,6 +22,7 @@ pub(super) struct KeySetDocument {
     last: Mutex<Option<SignedDocument>>,
 }
 
+/// A signed document, with the key ring and the minute of the signature.
 #[derive(Debug)]
 struct SignedDocument {
     /// The generation of the key ring.

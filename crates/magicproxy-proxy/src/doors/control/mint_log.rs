@@ -24,6 +24,7 @@ pub(super) struct MintRecord {
 }
 
 impl MintRecord {
+    /// Gathers the line from a checked mint request. Rules that hold the credential are hidden.
     pub(super) fn of(request: &TokenSpec, carrier: &CredentialCarrier) -> Self {
         let named: Vec<String> = match &request.grant {
             RuleSource::Rules(rules) => rules.iter().map(ToString::to_string).collect(),

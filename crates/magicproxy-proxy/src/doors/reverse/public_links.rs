@@ -39,6 +39,7 @@ pub(super) struct LinkBase {
     base: Base,
 }
 
+/// The URL of the proxy, as set by the operator or as called by the client.
 enum Base {
     Public(Arc<str>),
     /// The name by which the client called the proxy, if the operator set no URL.
@@ -105,6 +106,7 @@ impl PublicLinks {
         })
     }
 
+    /// Returns the link map of this base, kept or made anew, with the target asked for.
     pub(super) fn rewriting(&self, router: &Router, link_base: LinkBase) -> Rewriting {
         let key = link_base.key();
         let links = self.maps.get(&key).unwrap_or_else(|| {

@@ -60,6 +60,7 @@ struct Bounds {
 }
 
 impl Tunnel {
+    /// Begins the tunnel of a connection, before the client is told of the upgrade.
     pub(super) fn new(
         on_upgrade: OnUpgrade,
         connection: &Arc<Connection>,

@@ -76,6 +76,7 @@ const MAX_ASKED_HEADERS: usize = 64;
 /// The longest name of a header field in a question, in bytes.
 const MAX_ASKED_NAME_BYTES: usize = 128;
 
+/// The form of a question, with the texts of its faults.
 static QUESTION: Form = Form {
     expected: "a JSON object such as {\"method\": \"GET\", \"target\": \"/path\"}",
     kind: Kind::Object(&[

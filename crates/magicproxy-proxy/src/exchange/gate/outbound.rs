@@ -95,6 +95,7 @@ pub(in crate::exchange) struct Upgrade {
 }
 
 impl OutboundRequest {
+    /// Joins a reservation, a credential and the prepared message. Called by `Gate::admit` alone.
     pub(super) fn new(
         reservation: Reservation,
         credential: Arc<AttachedCredential>,

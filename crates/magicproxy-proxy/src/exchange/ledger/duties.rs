@@ -29,6 +29,8 @@ use crate::transport::Content;
 #[derive(Debug)]
 pub(in crate::exchange) struct Duties(Option<Box<Duty>>);
 
+/// Everything due for a request once its response has come, with the resources taken for the
+/// request. Made by [`Ledger::reserve`] alone.
 pub(super) struct Duty {
     pub(super) ledger: Ledger,
     pub(super) owner: Partition,

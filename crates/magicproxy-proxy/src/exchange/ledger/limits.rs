@@ -54,6 +54,7 @@ impl TakenLimits {
 #[derive(Clone, Debug, Default)]
 pub(super) struct PendingReturns(Arc<ReturnCount>);
 
+/// The number of returns under way, and the signal that a return was done.
 #[derive(Debug, Default)]
 struct ReturnCount {
     under_way: AtomicUsize,

@@ -26,6 +26,8 @@ pub(super) struct SendAttempt {
 }
 
 impl SendAttempt {
+    /// Makes the first attempt of a request. The credential of a query carrier, `parameter`,
+    /// becomes part of the path.
     pub(super) fn new(
         message: Box<Message>,
         parameter: Option<&QueryCredential>,
@@ -80,6 +82,7 @@ impl SendAttempt {
         Ok(request)
     }
 
+    /// Makes another attempt of a request that a connection gave back unsent.
     pub(super) fn from_request(request: Request<RequestBody>) -> Self {
         let (head, body) = request.into_parts();
         let path =

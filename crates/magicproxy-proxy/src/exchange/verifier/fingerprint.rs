@@ -5,6 +5,7 @@ use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand;
 use zeroize::Zeroizing;
 
+/// A keyed hash of a token: the key of the cache.
 pub(super) type Fingerprint = [u8; 16];
 
 /// The maker of fingerprints of tokens, under a key made at the start that never leaves.
@@ -18,12 +19,14 @@ pub(super) type Fingerprint = [u8; 16];
 pub(super) struct Fingerprints(LessSafeKey);
 
 impl Fingerprints {
+    /// Draws the key. An error if the system gives no random numbers.
     pub(super) fn new() -> Result<Self, Unspecified> {
         let mut key = Zeroizing::new([0; 32]);
         rand::fill(key.as_mut())?;
         Ok(Self(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.as_ref())?)))
     }
 
+    /// Returns the fingerprint of a token.
     pub(super) fn of(&self, token: &[u8]) -> Result<Fingerprint, Unspecified> {
         let nonce = Nonce::assume_unique_for_key([0; NONCE_LEN]);
         let tag = self.0.seal_in_place_separate_tag(nonce, Aad::from(token), &mut [])?;

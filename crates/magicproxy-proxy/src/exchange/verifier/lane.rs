@@ -88,6 +88,7 @@ impl Lanes {
 #[derive(Clone, Debug)]
 pub(crate) struct Lane(Arc<Inner>);
 
+/// The state of a lane, shared by its slots.
 #[derive(Debug)]
 struct Inner {
     quota: Quota,
@@ -95,6 +96,7 @@ struct Inner {
     queue: Mutex<Queue>,
 }
 
+/// The free slots, and the rows waiting for a slot.
 #[derive(Debug)]
 struct Queue {
     free: usize,
@@ -111,6 +113,7 @@ struct Queue {
 #[derive(Debug, Default)]
 struct Row(VecDeque<QueuedWork>);
 
+/// The jobs of an account that wait for a slot.
 #[derive(Debug)]
 struct QueuedWork {
     account: Arc<Account>,
@@ -206,6 +209,7 @@ impl Inner {
     }
 }
 
+/// A slot at once, or a place in the queue.
 enum QueuePosition {
     Slot(Slot),
     Waiting(oneshot::Receiver<Slot>),

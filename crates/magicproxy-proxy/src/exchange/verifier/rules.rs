@@ -25,6 +25,7 @@ pub(crate) struct RuleStore {
     pub(super) compiled: AtomicUsize,
 }
 
+/// The lists kept, and the shares of their holders.
 #[derive(Debug)]
 struct CachedRules {
     lists: HashMap<RulesKey, Arc<CompiledRules>>,

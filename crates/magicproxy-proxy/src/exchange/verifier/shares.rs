@@ -35,6 +35,7 @@ struct RankedAccounts {
 /// The address of an account: an account with entries is kept alive.
 type AccountId = usize;
 
+/// The entries of an account.
 #[derive(Debug)]
 struct Entries<K> {
     #[expect(dead_code, reason = "it keeps the address from being another's")]

@@ -3,7 +3,9 @@
 
 /// The longest reason in a Close frame, in bytes.
 const MAX_CLOSE_REASON: usize = 123;
+/// The opcode of a Close frame (RFC 6455 section 5.2).
 const CLOSE: u8 = 0x8;
+/// The bit of a masked frame, in the second byte of the header.
 const MASKED: u8 = 0x80;
 
 /// The sending side of a direction.
