@@ -51,8 +51,8 @@ pub(crate) enum ObjectsRequest {
 }
 
 impl ObjectsRequest {
-    /// Classifies a request by method, canonical path and LFS client, if any. A client that conceals
-    /// LFS gets the same keys, so a `POST` at such a path is enough.
+    /// Classifies a request by method, canonical path and LFS client, if any. A client that
+    /// conceals LFS gets the same keys, so a `POST` at such a path is enough.
     pub(crate) fn by(method: &Method, path: &str, client: Option<&LfsClient>) -> Self {
         let asks = client.is_some() || *method == Method::POST && names_batch(path.as_bytes());
         if asks { Self::ForObjects } else { Self::Otherwise }
