@@ -53,7 +53,7 @@ pub(super) enum ListenerUpstreams {
     Nowhere,
 }
 
-/// A request after routing, with everything that the door must know of its way.
+/// A routed request: the upstream, the client's entry point, and the base of links in the response.
 struct RoutedRequest<'r> {
     served: &'r ServedUpstream,
     /// The client's entry point. `None` for a client that calls the upstream by the upstream's own

@@ -186,7 +186,8 @@ mod tests {
             &b"last words"[..],
             &[0x83, 0],
             &[0x91, 0],
-            // Masked by the server; a control frame in parts, or too long; a length beyond all lengths.
+            // Masked by the server; a control frame in parts, or too long; a length beyond all
+            // lengths.
             &[0x81, 0x80, 0, 0, 0, 0],
             &[0x08, 0],
             &[0x89, 126, 0, 1],
