@@ -33,7 +33,7 @@ section! {
         /// JWK files of the minters whose sealed tokens are accepted. By default anyone with the
         /// public key may seal tokens.
         minters: Vec<GivenValue<String>>,
-        /// Refuses tokens without `sub`, the name of the token's user.
+        /// Refuses tokens without a `sub`, which names the user of the token.
         require_sub: bool,
         /// The file of revocations, unless a shared store holds them. By default `revocations.json`
         /// in the folder of the keys.

@@ -77,7 +77,7 @@ section! {
         accept: Vec<GivenValue<VersionChoice>>,
         /// JWK files of the minters whose tokens are accepted, instead of `tokens.minters`.
         minters: Vec<GivenValue<String>>,
-        /// Refuses tokens without `sub`, the name of the token's user, instead of
+        /// Refuses tokens without a `sub`, which names the user of the token, instead of
         /// `tokens.require_sub`.
         require_sub: bool,
         /// Rules that every request must satisfy in addition to the token's own rules.
