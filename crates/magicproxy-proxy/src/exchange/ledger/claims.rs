@@ -60,6 +60,8 @@ pub(super) struct Claim {
     /// Those that the request makes, and somebody else has.
     foreign: Vec<ListItem>,
     looked_at: Instant,
+    /// The same, by the clock that entries end by: a machine that slept has not moved the other one.
+    read_at: UnixTime,
 }
 
 /// A list item that nobody has.
@@ -120,6 +122,11 @@ impl Claim {
     /// somebody's.
     pub(super) fn asked(&self) -> Vec<ListItem> {
         self.new.iter().map(|unowned| &unowned.element).chain(&self.foreign).cloned().collect()
+    }
+
+    /// How long ago it was looked, by whichever clock says more.
+    fn age(&self, now: UnixTime) -> Duration {
+        self.looked_at.elapsed().max(Duration::from_secs(now.0.saturating_sub(self.read_at.0)))
     }
 
     /// Has somebody else one that the request would make?
@@ -208,7 +215,8 @@ impl Ledger {
         let looked_at = Instant::now();
         let request = nonce().ok_or(Rejection::Internal)?;
         let names = touched.list_items.iter().map(ListItem::name).collect();
-        let found = self.store()?.read(touched.partition, names, clock::now()).await?;
+        let read_at = clock::now();
+        let found = self.store()?.read(touched.partition, names, read_at).await?;
         let (mut new, mut held, mut foreign) = (Vec::new(), Vec::new(), Vec::new());
         for (element, entry) in touched.list_items.iter().zip(found) {
             let own = entry
@@ -229,7 +237,7 @@ impl Ledger {
                 (_, ItemAction::Delete) => return Err(Rejection::NotOwned),
             }
         }
-        Ok(Claim { touched, request, new, held, foreign, looked_at })
+        Ok(Claim { touched, request, new, held, foreign, looked_at, read_at })
     }
 
     /// Looks again, where a claim was not to be. What the owner had is still its own: another request of its may have deleted that
@@ -273,7 +281,7 @@ impl Ledger {
         rows: RowLimits,
     ) -> Result<bool, Rejection> {
         let now = clock::now();
-        if claim.looked_at.elapsed() > PATIENCE {
+        if claim.age(now) > PATIENCE {
             // What happened meanwhile may have left no trace any more.
             return Err(Rejection::CannotTell);
         }
