@@ -54,7 +54,7 @@ async fn expiry_after(
     let mut is_made = false;
     for &at in order {
         if let Some(claim) = claimed[at].take() {
-            stage.settle(&claim, ends[at]).await;
+            stage.commit(&claim, ends[at]).await;
             is_made |= ends[at] == End::Answer(204);
         } else if let Some(claim) = looked[at].take() {
             claimed[at] = stage.claimed(claim).await;
