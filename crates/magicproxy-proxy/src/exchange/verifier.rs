@@ -129,9 +129,11 @@ impl Verifier {
         }
         // Most rubbish stops here, without work for a thread.
         UnverifiedToken::parse(presented.as_str())?;
-        Box::pin(
-            self.cache.get_or_verify(fingerprint, self.verify_cold(presented, generation, peer())),
-        )
+        Box::pin(self.cache.get_or_verify(
+            fingerprint,
+            generation,
+            self.verify_cold(presented, generation, peer()),
+        ))
         .await
     }
 

@@ -9,12 +9,15 @@ mod ownership;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use magicproxy_core::UnixTime;
 use magicproxy_core::rule::{ItemAction, ListItem};
-use magicproxy_core::state::{BoundedPartition, Change, Condition, Entry, Partition, RowLimits};
+use magicproxy_core::state::{
+    BoundedPartition, Change, Condition, Entry, Partition, RowLimits, StateStore, StoreError,
+};
 
 use super::{Ledger, MAX_OWNER_GRANTS};
 use crate::clock;
@@ -30,7 +33,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// replicas are apart.
 const TRACE_SECONDS: u64 = 15 * 60;
 
-/// The items of one request, in one list, for one owner.
+/// How often the end of a request is noted anew, where others are faster.
+const CONCLUSIONS: usize = 16;
+
+/// The list items of one request, in one list, for one owner.
 #[derive(Clone, Debug)]
 pub(super) struct TouchedItems {
     /// That of the list.
@@ -54,6 +60,8 @@ pub(super) struct Claim {
     /// Those that the request makes, and somebody else has.
     foreign: Vec<ListItem>,
     looked_at: Instant,
+    /// The same, by the clock that entries end by: a machine that slept has not moved the other one.
+    read_at: UnixTime,
 }
 
 /// A list item that nobody has.
@@ -116,6 +124,11 @@ impl Claim {
         self.new.iter().map(|unowned| &unowned.element).chain(&self.foreign).cloned().collect()
     }
 
+    /// How long ago it was looked, by whichever clock says more.
+    fn age(&self, now: UnixTime) -> Duration {
+        self.looked_at.elapsed().max(Duration::from_secs(now.0.saturating_sub(self.read_at.0)))
+    }
+
     /// Has somebody else one that the request would make?
     pub(super) fn is_foreign(&self) -> bool {
         !self.foreign.is_empty()
@@ -154,19 +167,36 @@ impl Claim {
         }
     }
 
-    /// The same, where others do: until whatever is on its way has come to its end, it stays its owner's.
-    fn among_others(&self, name: Vec<u8>, conclusion: Conclusion) -> Option<Change> {
+    /// The same, where others do: until whatever is on its way has come to its end, it stays its owner's; and what one of them has
+    /// made stays so, whatever becomes of those that wanted to make it, too.
+    fn among_others(
+        &self,
+        name: Vec<u8>,
+        conclusion: Conclusion,
+        others: Reliance,
+    ) -> Option<Change> {
         // Whoever looked before this may be let through for so long, and is not seen by what it puts: the value is the same.
         let end = trace_end(UnixTime(clock::now().0.saturating_add(PATIENCE.as_secs())));
-        let expires_at = match conclusion {
-            Conclusion::Made(ends_at) => ends_at.max(end),
-            Conclusion::Gone | Conclusion::Refused | Conclusion::Unknown => end,
-            Conclusion::Unchanged(_) => return None,
+        let (reliance, expires_at) = match conclusion {
+            Conclusion::Made(ends_at) => (Reliance::SeveralMade, ends_at.max(end)),
+            Conclusion::Gone => (Reliance::Several, end),
+            Conclusion::Refused | Conclusion::Unknown if others == Reliance::Several => {
+                (Reliance::Several, end)
+            }
+            Conclusion::Refused | Conclusion::Unknown | Conclusion::Unchanged(_) => return None,
         };
-        Some(Change::Put(
-            name,
-            Entry { value: self.touched.ownership(Reliance::Several), expires_at },
-        ))
+        Some(Change::Put(name, Entry { value: self.touched.ownership(reliance), expires_at }))
+    }
+
+    /// What a conclusion comes to, where this stands under the name.
+    fn among(&self, name: Vec<u8>, conclusion: Conclusion, value: &[u8]) -> Option<Change> {
+        match self.touched.reliance(value)? {
+            Reliance::One(request) if request == self.request => Some(self.alone(name, conclusion)),
+            others @ (Reliance::Several | Reliance::SeveralMade) => {
+                self.among_others(name, conclusion, others)
+            }
+            Reliance::Nobody | Reliance::One(_) => None,
+        }
     }
 
     /// There is room for so many more among what one owner may have of one list.
@@ -185,7 +215,8 @@ impl Ledger {
         let looked_at = Instant::now();
         let request = nonce().ok_or(Rejection::Internal)?;
         let names = touched.list_items.iter().map(ListItem::name).collect();
-        let found = self.store()?.read(touched.partition, names, clock::now()).await?;
+        let read_at = clock::now();
+        let found = self.store()?.read(touched.partition, names, read_at).await?;
         let (mut new, mut held, mut foreign) = (Vec::new(), Vec::new(), Vec::new());
         for (element, entry) in touched.list_items.iter().zip(found) {
             let own = entry
@@ -206,7 +237,7 @@ impl Ledger {
                 (_, ItemAction::Delete) => return Err(Rejection::NotOwned),
             }
         }
-        Ok(Claim { touched, request, new, held, foreign, looked_at })
+        Ok(Claim { touched, request, new, held, foreign, looked_at, read_at })
     }
 
     /// Looks again, where a claim was not to be. What the owner had is still its own: another request of its may have deleted that
@@ -250,7 +281,7 @@ impl Ledger {
         rows: RowLimits,
     ) -> Result<bool, Rejection> {
         let now = clock::now();
-        if claim.looked_at.elapsed() > PATIENCE {
+        if claim.age(now) > PATIENCE {
             // What happened meanwhile may have left no trace any more.
             return Err(Rejection::CannotTell);
         }
@@ -284,44 +315,76 @@ impl Ledger {
     pub(super) async fn disown(&self, claim: &Claim, failure: Failure) {
         let conclusion =
             if failure == Failure::Refused { Conclusion::Refused } else { Conclusion::Unknown };
-        for name in claim.new_names() {
-            self.conclude(claim, name, conclusion).await;
-        }
+        let new = claim.new_names().map(|name| (name, conclusion));
         // Of what may be on its way yet, the mark stays.
-        for held in claim.held.iter().filter(|_| failure == Failure::Refused) {
-            self.conclude(claim, held.name.clone(), Conclusion::Unchanged(held.expires_at)).await;
-        }
+        let held = claim.held.iter().filter(|_| failure == Failure::Refused);
+        let held = held.map(|held| (held.name.clone(), Conclusion::Unchanged(held.expires_at)));
+        self.conclude(claim, new.chain(held).collect()).await;
     }
 
     /// The request succeeded: what it took away is nobody's, and what it made is its owner's until that ends.
     pub(super) async fn confirm(&self, claim: &Claim, ends_at: UnixTime) {
-        for element in &claim.touched.list_items {
-            let conclusion = match element.action {
-                ItemAction::Create => Conclusion::Made(ends_at),
-                ItemAction::Delete => Conclusion::Gone,
-            };
-            self.conclude(claim, element.name(), conclusion).await;
-        }
+        let conclusions = claim.touched.list_items.iter().map(|item| match item.action {
+            ItemAction::Create => (item.name(), Conclusion::Made(ends_at)),
+            ItemAction::Delete => (item.name(), Conclusion::Gone),
+        });
+        self.conclude(claim, conclusions.collect()).await;
     }
 
-    /// Makes of one list item what the end of the request makes of it. What stays for want of a store ends by itself.
-    async fn conclude(&self, claim: &Claim, name: Vec<u8>, conclusion: Conclusion) {
-        let Some(store) = &self.store else { return };
-        let own = Some((Reliance::One(claim.request), claim.alone(name.clone(), conclusion)));
-        let shared =
-            claim.among_others(name.clone(), conclusion).map(|change| (Reliance::Several, change));
-        for (reliance, change) in own.into_iter().chain(shared) {
-            // INVARIANT: alone only while the one request that is known to rely on it is this one. What several relied on is
-            // never again what one does.
-            let still = vec![Condition::Equals(name.clone(), claim.touched.ownership(reliance))];
-            match store.apply(claim.touched.partition, still, vec![change], clock::now()).await {
-                Ok(true) => return,
-                Ok(false) => {}
-                Err(error) => {
-                    tracing::warn!(target: "magicproxy::state", %error, "the end of a request is not noted with one of its list items: that may stay its owner's, or be nobody's, too early or too late");
-                    return;
-                }
+    /// Makes of list items what the end of the request makes of them. What stays for want of a store ends by itself.
+    async fn conclude(&self, claim: &Claim, conclusions: Vec<(Vec<u8>, Conclusion)>) {
+        let Some(store) = self.store.as_ref().filter(|_| !conclusions.is_empty()) else { return };
+        let concluding = async {
+            if conclude_alone(store, claim, &conclusions).await? {
+                return Ok(());
             }
+            for (name, conclusion) in conclusions {
+                conclude_among_others(store, claim, name, conclusion).await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        if let Err(error) = concluding.await {
+            tracing::warn!(target: "magicproxy::state", %error, "the end of a request is not noted with its list items: one may stay its owner's, or be nobody's, too early or too late");
         }
     }
+}
+
+/// Concludes all list items of a request in one step; says whether nobody else relied on any of them.
+async fn conclude_alone(
+    store: &Arc<dyn StateStore>,
+    claim: &Claim,
+    conclusions: &[(Vec<u8>, Conclusion)],
+) -> Result<bool, StoreError> {
+    // INVARIANT: alone only while the one request that is known to rely on them is this one. What several relied on is never
+    // again what one does.
+    let own = claim.touched.ownership(Reliance::One(claim.request));
+    let still =
+        conclusions.iter().map(|(name, _)| Condition::Equals(name.clone(), own.clone())).collect();
+    let changes = conclusions
+        .iter()
+        .map(|(name, conclusion)| claim.alone(name.clone(), *conclusion))
+        .collect();
+    store.apply(claim.touched.partition, still, changes, clock::now()).await
+}
+
+/// Concludes one list item, on which others may rely. Those are its owner's own: whoever makes this begin again is one of them.
+async fn conclude_among_others(
+    store: &Arc<dyn StateStore>,
+    claim: &Claim,
+    name: Vec<u8>,
+    conclusion: Conclusion,
+) -> Result<(), StoreError> {
+    let partition = claim.touched.partition;
+    for _ in 0..CONCLUSIONS {
+        let found = store.read(partition, vec![name.clone()], clock::now()).await?.pop().flatten();
+        let Some(entry) = found else { return Ok(()) };
+        let Some(change) = claim.among(name.clone(), conclusion, &entry.value) else {
+            return Ok(());
+        };
+        let still = vec![Condition::Equals(name.clone(), entry.value)];
+        if store.apply(partition, still, vec![change], clock::now()).await? {
+            return Ok(());
+        }
+    }
+    Ok(())
 }

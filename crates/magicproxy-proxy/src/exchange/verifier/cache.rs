@@ -88,7 +88,8 @@ impl CachedToken {
 pub(super) struct TokenCache {
     entries: Cache<Fingerprint, Arc<CachedToken>>,
     shares: Mutex<Shares<Fingerprint>>,
-    flights: Flights<Fingerprint, Arc<CachedToken>>,
+    /// By the keys, too: whoever comes after a change of these shares nothing with who came before.
+    flights: Flights<(Fingerprint, u64), Arc<CachedToken>>,
 }
 
 impl TokenCache {
@@ -101,14 +102,14 @@ impl TokenCache {
         Self { entries, shares: Mutex::new(Shares::new(bytes)), flights: Flights::default() }
     }
 
-    /// The token of this fingerprint, if it was verified with the keys of this generation.
+    /// The token of this fingerprint, if it was verified with the keys of this generation, or of a later one.
     pub(super) fn get(
         &self,
         fingerprint: &Fingerprint,
         generation: u64,
     ) -> Option<Arc<CachedToken>> {
         let entry = self.entries.get(fingerprint)?;
-        if entry.generation != generation {
+        if entry.generation < generation {
             // The keys have changed since.
             self.remove(fingerprint);
             return None;
@@ -119,23 +120,24 @@ impl TokenCache {
         Some(entry)
     }
 
-    /// The token, once it was verified. Concurrent requests with one token wait for one verification, and share what comes of it.
+    /// The token, once it was verified with the keys of this generation. Concurrent requests with one token wait for one
+    /// verification, and share what comes of it.
     pub(super) async fn get_or_verify(
         &self,
         fingerprint: Fingerprint,
+        generation: u64,
         verifying: impl Future<Output = Result<CachedToken, Rejection>>,
     ) -> Result<Arc<CachedToken>, Rejection> {
         let adding = async {
-            // A flight may have ended since this request looked. There is one at a time, so nobody adds the token twice.
-            if let Some(entry) = self.entries.get(&fingerprint) {
+            // A flight may have ended since this request looked.
+            if let Some(entry) = self.get(&fingerprint, generation) {
                 return Ok(entry);
             }
             let entry = Arc::new(verifying.await?);
-            self.entries.insert(fingerprint, Arc::clone(&entry));
-            self.charge(fingerprint, &entry);
+            self.add(fingerprint, &entry);
             Ok(entry)
         };
-        self.flights.outcome(fingerprint, adding).await
+        self.flights.outcome((fingerprint, generation), adding).await
     }
 
     pub(super) fn len(&self) -> usize {
@@ -148,14 +150,25 @@ impl TokenCache {
         self.shares().weight()
     }
 
-    fn charge(&self, fingerprint: Fingerprint, entry: &CachedToken) {
+    /// Keeps a token at the expense of who pays for it, in place of one that was verified with older keys.
+    pub(super) fn add(&self, fingerprint: Fingerprint, entry: &Arc<CachedToken>) {
         let is_used = |other: &Fingerprint| {
             self.entries
                 .peek(other)
                 .is_some_and(|entry| entry.is_used.swap(false, Ordering::Relaxed))
         };
-        let gone =
-            self.shares().add(fingerprint, entry.weight(), &Holder::of(entry.payer()), is_used);
+        // Under one lock: there may be a flight for each generation of keys, and a token is charged once.
+        let mut shares = self.shares();
+        if self.entries.peek(&fingerprint).is_some_and(|other| other.generation > entry.generation)
+        {
+            return;
+        }
+        if let Some((_, older)) = self.entries.remove(&fingerprint) {
+            shares.forget(&fingerprint, &Holder::of(older.payer()));
+        }
+        self.entries.insert(fingerprint, Arc::clone(entry));
+        let gone = shares.add(fingerprint, entry.weight(), &Holder::of(entry.payer()), is_used);
+        drop(shares);
         gone.iter().for_each(|fingerprint| drop(self.entries.remove(fingerprint)));
     }
 

@@ -22,6 +22,8 @@ pub(super) enum Reliance {
     One(Nonce),
     /// There were two at a time, so it is not known any more when the last of them has ended.
     Several,
+    /// The same, and one of them has made the element since.
+    SeveralMade,
 }
 
 impl Reliance {
@@ -30,6 +32,7 @@ impl Reliance {
         match self {
             Self::Nobody => Self::One(request),
             Self::One(_) | Self::Several => Self::Several,
+            Self::SeveralMade => Self::SeveralMade,
         }
     }
 }
@@ -46,6 +49,7 @@ impl TouchedItems {
             Reliance::Nobody => (&b""[..], &[][..]),
             Reliance::One(ref request) => (&b"~"[..], &request[..]),
             Reliance::Several => (&b"*"[..], &[][..]),
+            Reliance::SeveralMade => (&b"+"[..], &[][..]),
         };
         [&self.of_owner(), mark, nonce, self.path.as_bytes()].concat()
     }
@@ -56,6 +60,7 @@ impl TouchedItems {
         let path = self.path.as_bytes();
         match rest.split_first()? {
             (b'*', rest) => (rest == path).then_some(Reliance::Several),
+            (b'+', rest) => (rest == path).then_some(Reliance::SeveralMade),
             (b'~', rest) => {
                 let (request, rest) = rest.split_first_chunk()?;
                 (rest == path).then_some(Reliance::One(*request))

@@ -29,3 +29,17 @@ fn what_was_looked_at_a_minute_ago_is_not_claimed() {
         }
     });
 }
+
+/// A machine that slept moves the clock by which entries end, and not the one that measures.
+#[test]
+fn what_was_looked_at_before_a_sleep_is_not_claimed() {
+    block_on(async {
+        for (slept, claimed) in [(0, true), (40, true), (90, false), (3600, false)] {
+            let stage = Stage::set();
+            let mut claim = stage.look(0, ItemAction::Create).await.unwrap();
+            claim.read_at.0 -= slept;
+            let done = stage.ledger.claim(&claim, ends_at(), RowLimits::UNBOUNDED).await;
+            assert_eq!(done.is_ok_and(|done| done), claimed, "{slept}");
+        }
+    });
+}
