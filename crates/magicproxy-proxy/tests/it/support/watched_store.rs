@@ -15,7 +15,8 @@ use magicproxy_state::MemoryStore;
 pub(crate) enum Call {
     /// `read` or `list`.
     Read,
-    Apply,
+    /// Of rows of this partition.
+    Apply(Partition),
     Take,
     /// `renew` or `give_back`.
     Lease,
@@ -79,7 +80,8 @@ impl<W: Watch> StateStore for WatchedStore<W> {
         changes: Vec<Change>,
         now: UnixTime,
     ) -> StoreFuture<'_, bool> {
-        self.watched(Call::Apply, Box::pin(async move { self.store.apply_within(target, conditions, changes, now).await }))
+        let call = Call::Apply(target.partition);
+        self.watched(call, Box::pin(async move { self.store.apply_within(target, conditions, changes, now).await }))
     }
 
     fn take_within(&self, target: BoundedPartition, demands: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, TakeResult> {
