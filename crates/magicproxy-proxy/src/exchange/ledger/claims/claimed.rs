@@ -30,7 +30,7 @@ enum Stage {
     Made,
     /// The request may have been sent.
     Sent,
-    /// There is no claim, or the claim was ended.
+    /// No claim was made, or the claim was ended.
     Over,
 }
 
