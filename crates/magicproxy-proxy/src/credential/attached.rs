@@ -55,8 +55,8 @@ impl AttachedCredential {
         }
     }
 
-    /// Puts a credential into the fields chosen by the minter (`token-v2.md` section 3): only into
-    /// fields taken by the upstream from clients as a credential's, and refuses any other.
+    /// Puts a credential into the fields chosen by the minter (`token-v2.md` section 3). Refuses
+    /// any field that the upstream does not accept from clients for a credential.
     fn in_fields(fields: &[CredentialField], carriers: &Carriers) -> Result<Self, Rejection> {
         let (mut headers, mut secrets) = (Vec::with_capacity(fields.len()), Vec::new());
         for CredentialField { place, credential } in fields {

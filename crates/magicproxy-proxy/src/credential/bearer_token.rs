@@ -198,8 +198,8 @@ impl<'c> CarrierValues<'c> {
         Ok(())
     }
 
-    /// Takes a token, perhaps repeated in several places. Two different values are refused, because
-    /// a guess which counts could be wrong.
+    /// Takes a token, perhaps repeated in several places. Two different values are refused, and
+    /// never resolved by a guess.
     fn take(&mut self, text: &str, carrier: CarrierName<'c>) -> Result<(), Rejection> {
         let token = BearerToken::new(text)?;
         let first = match (&self.refused, &self.token) {

@@ -342,8 +342,8 @@ struct VerifiedClient {
 
 /// Returns the authority and the target of a request as received, not yet routed.
 ///
-/// Refuses all but exactly one valid `Host` (RFC 9112 section 3.2): two fields are a sign of an
-/// attack on other recipients.
+/// HTTP/1.1 needs exactly one valid `Host` (RFC 9112 section 3.2). Two are refused in every
+/// version: a sign of an attack on other recipients.
 pub(crate) fn read_head(head: &Parts) -> Result<(&str, &str), Rejection> {
     let mut hosts = head.headers.get_all(header::HOST).into_iter();
     let host = match (hosts.next(), hosts.next()) {

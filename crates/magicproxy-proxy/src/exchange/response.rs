@@ -44,7 +44,7 @@ impl PendingResponse {
         Self { arrived, duties }
     }
 
-    /// Does the duties of the exchange.
+    /// Discharges the duties of the exchange.
     ///
     /// # Errors
     /// The upstream carried the request out, and the effects could not be recorded.

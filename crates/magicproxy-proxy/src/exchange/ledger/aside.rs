@@ -10,17 +10,17 @@ use tokio::sync::Semaphore;
 
 use crate::rejection::Rejection;
 
-/// The most bytes parsed in place: less than a tenth of a millisecond or so.
+/// The most bytes parsed in place, which takes less than a tenth of a millisecond or so.
 const SHORT_BYTES: usize = 16 * 1024;
 
-/// The number of works at a time: half the cores.
+/// Number of jobs at a time: half the cores.
 static SLOTS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
     Arc::new(Semaphore::new(
         std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
     ))
 });
 
-/// Works on a number of bytes: in place if few, else on another thread in turn.
+/// Runs a job on so many bytes: in place if few, else on another thread in turn.
 pub(crate) async fn work<T: Send + 'static>(
     bytes: usize,
     work: impl FnOnce() -> T + Send + 'static,

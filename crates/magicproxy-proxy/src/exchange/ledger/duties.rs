@@ -101,7 +101,7 @@ impl Duties {
 }
 
 impl Duties {
-    /// Does the duties for a response that has come.
+    /// Discharges the duties for a response that has come.
     ///
     /// # Errors
     /// The upstream carried the request out, and the effects could not be recorded.

@@ -39,7 +39,7 @@ pub(crate) struct Lanes {
     pub(crate) quick: Lane,
     /// Rules that take longer, up to 150 ms.
     known: Lane,
-    /// Such rules of tokens that anyone can mint.
+    /// Rules that take longer, of tokens that anyone can mint.
     strangers: Lane,
 }
 

@@ -30,12 +30,12 @@ enum Stage {
     Made,
     /// The request may have been sent.
     Sent,
-    /// There is no claim, or the claim was ended.
+    /// No claim was made, or the claim was ended.
     Over,
 }
 
 impl ActiveClaim {
-    /// Makes a claim. Returns the claim to look again, if another request was faster.
+    /// Makes a claim. Returns the unmade claim, to look again, if another request was faster.
     pub(in crate::exchange::ledger) async fn claim(
         ledger: &Ledger,
         claim: Claim,
@@ -58,7 +58,8 @@ impl ActiveClaim {
         claiming.await.map_err(|_| Rejection::Internal)?
     }
 
-    /// Notes that from now on nobody knows the deeds of the upstream, until the response.
+    /// Notes that the upstream may act on the request from now on. Until the response, nobody
+    /// knows.
     pub(in crate::exchange::ledger) fn sent(&mut self) {
         self.stage = Stage::Sent;
     }
