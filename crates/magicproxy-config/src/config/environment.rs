@@ -117,7 +117,7 @@ fn renamed(name: &str, known: &[String]) -> Option<String> {
     Some(format!("{section}_{}", now.to_uppercase())).filter(|now| known.contains(now))
 }
 
-/// Returns every variable of this program, with the setting that the variable gives.
+/// Returns every variable of this program, with the variable's setting.
 fn names() -> impl Iterator<Item = (String, String)> {
     let long = |key: &String| format!("{PREFIX}{}", key.to_uppercase().replace('.', "_"));
     let long = RawConfig::keys().into_iter().map(move |key| (long(&key), key));

@@ -1,5 +1,5 @@
-//! Checks of who else may write a file that decides where tokens and credentials go, as ssh checks
-//! its own files.
+//! Checks of the owner and mode of files that decide where tokens and credentials go, as ssh checks
+//! key files.
 
 use std::path::Path;
 

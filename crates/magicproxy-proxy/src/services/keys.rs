@@ -14,7 +14,7 @@ pub struct SharedKeys {
 }
 
 impl SharedKeys {
-    /// Makes a shared ring that begins with this ring.
+    /// Makes a shared ring with `ring` as the first.
     #[must_use]
     pub fn new(ring: KeyRing) -> Self {
         Self { ring: RwLock::new(Arc::new(ring)), generation: AtomicU64::new(0) }

@@ -97,8 +97,7 @@ impl PageOrigins {
         (origins.len() <= Self::MAX).then_some(Self(origins))
     }
 
-    /// True if no page is allowed. The proxy then takes no part in the protocol and leaves it to
-    /// the upstream.
+    /// True if no page is allowed. CORS is then left to the upstream.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -112,7 +112,7 @@ impl TlsIdentity {
     }
 }
 
-/// TLS for any number of listeners, with one certificate that can be replaced.
+/// TLS for any number of listeners, with one replaceable certificate.
 pub struct TlsServer {
     current: Arc<CurrentCertificate>,
     challenges: Arc<Challenges>,
@@ -167,7 +167,7 @@ impl TlsServer {
     }
 
     /// Shows this challenge certificate, and nothing else, to clients that offer `acme-tls/1` (RFC
-    /// 8737) and this name, from now on.
+    /// 8737) and the given name, from now on.
     pub fn set_challenge(&self, name: &str, identity: TlsIdentity) {
         self.challenges.all().insert(name.to_ascii_lowercase(), identity);
     }
@@ -212,12 +212,12 @@ fn server_config(
         ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let mut config = builder.with_no_client_auth().with_cert_resolver(resolver);
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-    // Early data can be replayed by whoever saw it (RFC 8446 section 8).
+    // An observer can replay early data (RFC 8446 section 8).
     config.max_early_data_size = 0;
     Ok(config)
 }
 
-/// The present certificate, for every name that a client asks for: clients check the name, and some
+/// The present certificate, for every name in a `ClientHello`: clients check the name, and some
 /// send none.
 #[derive(Debug)]
 struct CurrentCertificate(RwLock<Option<TlsIdentity>>);
