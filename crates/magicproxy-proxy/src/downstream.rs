@@ -184,7 +184,7 @@ impl Connection {
 
     /// Notes that a request was refused with this status. Returns true if the connection is to end
     /// with the refusal: after many refusals, and after the first refusal for want of a token if
-    /// another connection wants the slot.
+    /// few slots are left.
     pub(crate) fn refused(&self, status: StatusCode) -> bool {
         let (refused, had_admitted) = (self.activity.refused(), self.activity.had_admitted());
         let most = if had_admitted { MAX_REFUSALS_OF_ADMITTED } else { MAX_REFUSALS };
@@ -301,7 +301,7 @@ impl InFlight {
         self.connection.client.address.map(|address| address.ip())
     }
 
-    /// Returns the present point in the sequence of the connection's flushes.
+    /// Returns the current point in the sequence of the connection's flushes.
     pub(crate) fn flush_point(&self) -> FlushPoint {
         self.connection.flushes.now()
     }

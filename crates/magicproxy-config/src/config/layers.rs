@@ -105,7 +105,8 @@ pub struct Layers {
 }
 
 impl Layers {
-    /// Reads flags, environment, files and defaults; an earlier layer goes before a later one.
+    /// Reads flags, environment, files and defaults; an earlier layer takes precedence over a later
+    /// layer.
     pub fn gather(flags: Flags, environment: &Environment) -> Self {
         let mut faults = Vec::new();
         let mut warnings = environment.misspelt();

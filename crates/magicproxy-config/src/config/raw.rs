@@ -36,8 +36,8 @@ pub struct RawConfig {
     /// Further addresses to listen on. If `listen` is missing, the list stands alone.
     #[serde(default)]
     pub listeners: Vec<RawListener>,
-    /// Further names by which clients may call the proxy. Other settings name some already. The
-    /// names count on listeners with `check_host`.
+    /// Further names by which clients may call the proxy. Other settings name some already.
+    /// `check_host` selects the listeners on which names are checked.
     #[serde(default)]
     pub allowed_hosts: Setting<Vec<GivenValue<String>>>,
     /// The listeners on which a request must call the proxy by a name of its own.

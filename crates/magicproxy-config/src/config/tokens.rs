@@ -180,8 +180,8 @@ impl Checker<'_> {
         general
     }
 
-    /// Checks the settings of one upstream, which go before the settings for all; `None` if there
-    /// is a fault.
+    /// Checks the settings of one upstream, which take precedence over the settings for all; `None`
+    /// if there is a fault.
     ///
     /// A list of minters means that nobody else mints. So the list closes version 1, which any
     /// holder of the private key signs, and minting over HTTP, which signs for everyone, unless a

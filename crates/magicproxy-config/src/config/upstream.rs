@@ -204,8 +204,8 @@ impl Checker<'_> {
         }))
     }
 
-    /// Checks the response timeout. A time that the operator gave for all upstreams goes before a
-    /// preset's.
+    /// Checks the response timeout. A time that the operator gave for all upstreams takes
+    /// precedence over a preset's.
     fn response_timeout(&mut self, config: &RawConfig, table: &Table<'_>) -> Option<Duration> {
         let setting = &table.raw.response_timeout;
         let by_preset = matches!(setting.given()?.origin, Origin::Preset(_));

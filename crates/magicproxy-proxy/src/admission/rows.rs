@@ -87,7 +87,7 @@ impl PeerRows {
         Self { _account: account, allowance: Arc::new(RowAllowance::new(share)), restored_at: now }
     }
 
-    /// Gives back what the time since brings.
+    /// Gives back the rows that the time since the last call is worth.
     fn restore(&mut self, share: u64, now: Instant) {
         let elapsed = now.saturating_duration_since(self.restored_at).min(PERIOD);
         let rows = elapsed.as_millis() * u128::from(share) / PERIOD.as_millis();

@@ -57,7 +57,7 @@ impl HostCheck {
         self
     }
 
-    /// Allows the names of the present certificate in addition.
+    /// Allows the names of the current certificate in addition.
     #[must_use]
     pub fn with_certificate(mut self, certificate: Arc<TlsServer>) -> Self {
         self.certificate = Some(certificate);

@@ -20,7 +20,7 @@ impl SharedKeys {
         Self { ring: RwLock::new(Arc::new(ring)), generation: AtomicU64::new(0) }
     }
 
-    /// Returns the present ring.
+    /// Returns the current ring.
     #[must_use]
     pub fn current(&self) -> Arc<KeyRing> {
         Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))

@@ -119,7 +119,7 @@ impl Limits {
         // An eighth of a small process's files, and at most 1,024 of a large process's files.
         let reserved = (open_files / 8).clamp(LEAST_RESERVED_FILES, 1_024);
         let available = open_files.saturating_sub(reserved);
-        // Idle connections to upstreams are part of these numbers.
+        // Idle connections to upstreams are part of `upstream_connections`.
         let needed = self.connections.saturating_add(self.upstream_connections.total);
         if needed <= available {
             return None;

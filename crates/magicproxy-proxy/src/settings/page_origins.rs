@@ -5,7 +5,8 @@ use std::fmt;
 
 use http::HeaderValue;
 
-/// An origin as a browser writes it in `Origin`: `https://app.example.com`, `http://localhost:3000`, `chrome-extension://abc`.
+/// An origin in a browser's spelling, as in `Origin`: `https://app.example.com`,
+/// `http://localhost:3000`, `chrome-extension://abc`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageOrigin(HeaderValue);
 

@@ -24,7 +24,8 @@ const PROTOCOLS: [&[u8]; 3] = [b"h2", b"http/1.1", b"http/1.0"];
 /// The ALPN protocol that requests the response to an ACME challenge (RFC 8737 section 3).
 const CHALLENGE_PROTOCOL: &[u8] = b"acme-tls/1";
 
-/// A certificate chain and the private key of its first certificate.
+/// A certificate chain and the private key of its first certificate: the identity that the proxy
+/// shows to clients.
 #[derive(Clone)]
 pub struct TlsIdentity(Arc<CertifiedKey>);
 
@@ -80,7 +81,7 @@ impl TlsIdentity {
             Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
                 Err(TlsIdentityError::Mismatch)
             }
-            // Doubt is denial.
+            // Doubt about the match is a refusal.
             Err(Error::InconsistentKeys(_)) => Err(TlsIdentityError::Key),
             Err(_) => Err(TlsIdentityError::Certificate),
         }
@@ -156,7 +157,7 @@ impl TlsServer {
         *self.current.0.write().unwrap_or_else(PoisonError::into_inner) = Some(identity);
     }
 
-    /// True if the present certificate is valid for this name.
+    /// True if the current certificate is valid for this name.
     pub(crate) fn is_named(&self, name: &str) -> bool {
         let Ok(name) = ServerName::try_from(name) else { return false };
         let current = self.current.0.read().unwrap_or_else(PoisonError::into_inner);
@@ -217,7 +218,7 @@ fn server_config(
     Ok(config)
 }
 
-/// The present certificate, for every name in a `ClientHello`: clients check the name, and some
+/// The current certificate, for every name in a `ClientHello`: clients check the name, and some
 /// send none.
 #[derive(Debug)]
 struct CurrentCertificate(RwLock<Option<TlsIdentity>>);
