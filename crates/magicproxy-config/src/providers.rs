@@ -1,9 +1,9 @@
 //! Known APIs, a file for each: `docs/spec/upstreams.md` section 7.
 //!
-//! A new API is a new file, with everything that differs from `PLAIN`, and a line in [`PROVIDERS`].
-//! A test compares the file with the API's rows in the specification and in
-//! `docs/guide/headers.md`. The file also holds the setup of the API's clients; the program's table
-//! of clients has one line for each of them.
+//! A new API is a new file, with every difference from `PLAIN`, and a line in [`PROVIDERS`]. A test
+//! compares the file with the API's rows in the specification and in `docs/guide/headers.md`. The
+//! file also holds the setup of the API's clients; the program's table of clients has one line for
+//! each client.
 
 pub mod anthropic;
 mod choice;
@@ -39,8 +39,8 @@ pub static PROVIDERS: [&Provider; 8] = [
     &anthropic::PROVIDER,
 ];
 
-/// A known API: one line of the table in the specification. Its preset is a layer below all
-/// settings that were written for the upstream.
+/// A known API: one line of the table in the specification. The preset of the API is a layer below
+/// all written settings of an upstream.
 #[derive(Debug)]
 pub struct Provider {
     /// The name of the preset.
@@ -49,7 +49,7 @@ pub struct Provider {
     pub about: &'static str,
     /// The API root; `None` if every operator runs a separate server.
     pub api_root: Option<&'static str>,
-    /// Prefixes of paths, each with the path or the origin that it stands for.
+    /// Prefixes of paths, each with its replacement: a path or an origin.
     pub paths: &'static [(&'static str, &'static str)],
     /// The API's reading of `%2F`.
     pub encoded_slash: SlashChoice,
@@ -63,8 +63,8 @@ pub struct Provider {
     pub refusals: &'static Refusals,
     /// Query parameters that carry tokens, or name a user for whom a request acts, and are dropped.
     pub drop_query_parameters: &'static [&'static str],
-    /// Headers that the API's clients send and that pass: none names a user or object on which the
-    /// request acts. Each has its meaning.
+    /// Headers of the API's clients that pass, each with its meaning. None names a user or object
+    /// on which a request acts.
     pub request_headers: &'static [(&'static str, &'static str)],
     /// Members of the API's bodies whose URLs clients follow.
     pub rewrite_members: &'static [&'static str],

@@ -72,7 +72,7 @@ pub(crate) struct ConnectedClient {
     pub(crate) stopped: watch::Receiver<()>,
 }
 
-/// The state of a client's connection that the service of its requests needs.
+/// The state of a client's connection, for the service of its requests.
 #[derive(Debug)]
 pub(crate) struct Connection {
     client: ConnectedClient,
@@ -184,7 +184,7 @@ impl Connection {
 
     /// Notes that a request was refused with this status. Returns true if the connection is to end
     /// with the refusal: after many refusals, and after the first refusal for want of a token if
-    /// another connection wants the slot.
+    /// few slots are left.
     pub(crate) fn refused(&self, status: StatusCode) -> bool {
         let (refused, had_admitted) = (self.activity.refused(), self.activity.had_admitted());
         let most = if had_admitted { MAX_REFUSALS_OF_ADMITTED } else { MAX_REFUSALS };
@@ -254,7 +254,7 @@ impl Connection {
         }
     }
 
-    /// Returns true if the raw head of this request held a `Content-Length`; `None` if the head was
+    /// Returns true if the raw head of the request held a `Content-Length`; `None` if the head was
     /// not seen whole. To be called once for each request, because the bytes read belong to that
     /// request alone.
     ///
@@ -274,7 +274,7 @@ impl Connection {
 }
 
 /// Returns true if the bytes are a whole head, or several, without a `Transfer-Encoding`. Nobody
-/// ever asks for anything in such a head, so it need not be kept. A mistake here would have a
+/// asks for anything in such a head, so the head need not be kept. A mistake here would have a
 /// request refused, and never let a request pass: a head that was not seen is no proof that
 /// `Content-Length` is absent.
 fn is_whole_and_plain(bytes: &[u8]) -> bool {
@@ -290,7 +290,7 @@ pub(crate) struct InFlight {
 }
 
 impl InFlight {
-    /// Notes that the request is over at this time.
+    /// Notes that the request ended at `now`.
     pub(crate) fn end(&self, now: Instant) {
         self.connection.activity.end_of_request(now);
     }
@@ -301,7 +301,7 @@ impl InFlight {
         self.connection.client.address.map(|address| address.ip())
     }
 
-    /// Returns the present point in the sequence of the connection's flushes.
+    /// Returns the current point in the sequence of the connection's flushes.
     pub(crate) fn flush_point(&self) -> FlushPoint {
         self.connection.flushes.now()
     }

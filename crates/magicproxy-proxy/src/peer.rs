@@ -1,7 +1,7 @@
 //! The sender of a request, for tokens that bind their sender: `docs/spec/token-v2.md` section 6.
 //!
-//! The sender is the peer of the connection. If the peer is a proxy that the operator trusts, the
-//! sender is the address that the proxy names. In doubt the sender is unknown.
+//! The sender is the peer of the connection or, if the peer is a trusted proxy, the address that
+//! the proxy names. In doubt the sender is unknown.
 
 #[cfg(test)]
 mod tests;
@@ -37,7 +37,8 @@ pub(crate) struct Peer {
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The proxies in front of this proxy whose forwarding headers are believed.
+/// The trusted proxies in front of this proxy. The forwarding headers of a trusted proxy are
+/// believed.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies {
     /// The addresses of the trusted proxies.
@@ -51,7 +52,7 @@ impl TrustedProxies {
         self.networks.iter().any(|network| network.contains(address))
     }
 
-    /// True if this peer's headers decide who the sender is.
+    /// True if this peer is trusted, so that forwarding headers decide who the sender is.
     pub(crate) fn speaks_for_others(&self, peer: &Peer) -> bool {
         peer.address.map_or(self.unix, |address| self.trust(address))
     }
@@ -96,8 +97,7 @@ fn list<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<Vec<&'h str>> {
     Some(elements)
 }
 
-/// Returns the `for` of one element (RFC 7239 section 4); `None` unless the element has exactly
-/// one.
+/// Returns the `for` of an element (RFC 7239 section 4); `None` if absent or repeated.
 fn forwarded_for(element: &str) -> Option<IpAddr> {
     let mut found = None;
     for pair in split_unquoted(element, ';')? {

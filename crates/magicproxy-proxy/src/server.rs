@@ -34,15 +34,15 @@ use crate::settings::Settings;
 use crate::worker::WorkerId;
 use workers::Workers;
 
-/// The most bytes that one HTTP/1.1 connection reads ahead, and the most that wait for a client
-/// that does not read, so that a response that nobody takes holds no more.
+/// The most bytes that one HTTP/1.1 connection reads ahead, and the most that wait for a client to
+/// read. A response that nobody takes holds no more.
 const MAX_BUFFERED_BYTES: usize = 128 * 1024;
 const MAX_STREAMS: u32 = 100;
 const MAX_RESET_STREAMS: usize = 20;
 /// Room for the windows of all streams: a client's stuck upload holds only its own window, and not
 /// the other streams of the connection.
 const CONNECTION_WINDOW: u32 = MAX_STREAMS * REQUEST_WINDOW;
-/// The most bytes of one stream's response that wait for a slow HTTP/2 client.
+/// The most bytes of one stream's response waiting for a slow HTTP/2 client.
 const MAX_UNSENT_RESPONSE_BYTES: usize = 64 * 1024;
 
 /// The response, in the clear, to a client for whose connection no slot is free.
@@ -287,8 +287,9 @@ impl ServedConnection {
                     return Ok(());
                 }
                 serving.as_mut().graceful_shutdown();
-                // A client that is told to leave may stay as long as a request of an admitted
-                // connection is in progress, and otherwise no longer than the refusal timeout.
+                // A client that is told to leave has the refusal timeout to go. Later, only a
+                // connection with a request in progress, and with an admitted request before, is
+                // served to its end.
                 let going = tokio::time::timeout(timeouts.refusal, serving.as_mut()).await;
                 match going {
                     Ok(ended) => ended,

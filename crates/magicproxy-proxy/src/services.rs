@@ -12,7 +12,7 @@ use magicproxy_core::state::StateStore;
 pub use keys::SharedKeys;
 pub use revocations::{RevocationList, Revocations, TokenIssuer};
 
-/// The live parts of a [`Server`](crate::server::Server), in addition to its settings.
+/// The live parts of a [`Server`](crate::server::Server), besides the settings.
 #[derive(Clone, Debug)]
 pub struct Services {
     /// The keys.
@@ -26,7 +26,7 @@ pub struct Services {
 }
 
 impl Services {
-    /// Makes services of keys alone: nothing is revoked, and there is neither store nor plugin.
+    /// Makes services of keys alone: nothing is revoked, and no store and no plugin exists.
     #[must_use]
     pub fn of_keys(keys: Arc<SharedKeys>) -> Self {
         Self { keys, state: None, revocations: Arc::default(), plugins: None }

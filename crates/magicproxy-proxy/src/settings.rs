@@ -54,7 +54,7 @@ pub struct Settings {
     pub public_access: Option<ApiRoot>,
     /// Lifetimes of minted tokens, and the announcement of upstreams.
     pub minting: MintSettings,
-    /// The proxies in front of this proxy whose forwarding headers are believed.
+    /// The trusted proxies in front of this proxy, whose forwarding headers are believed.
     pub trusted_proxies: TrustedProxies,
     /// Time limits.
     pub timeouts: Timeouts,
@@ -66,7 +66,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Makes settings with these upstreams; everything else has its default.
+    /// Makes settings with these upstreams, and defaults for everything else.
     #[must_use]
     pub fn new(upstreams: Vec<Arc<UpstreamSettings>>) -> Self {
         Self {
@@ -87,8 +87,8 @@ impl Settings {
     }
 }
 
-/// The settings of one upstream: the origins of its API, the tokens that it accepts, the rules and
-/// the treatment of its requests and responses.
+/// The settings of one upstream: the origins of the API, the accepted tokens, the rules, and the
+/// treatment of requests and responses.
 #[derive(Debug)]
 pub struct UpstreamSettings {
     /// The upstream's name, the `aud` of its tokens.

@@ -17,7 +17,7 @@ use crate::ground::text::reason;
 use crate::ground::userinfo::value_without_userinfo;
 
 /// Checks a layered configuration, which holds every default. Also returns the files of a
-/// certificate, which the caller must read.
+/// certificate, to be read later.
 pub(crate) fn check(
     raw: &RawConfig,
     sources: &Sources,

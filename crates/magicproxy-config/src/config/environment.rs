@@ -74,7 +74,7 @@ impl Environment {
         let mut raw = RawConfig { public_access, ..RawConfig::default() };
         raw.upstream.api_root = text("API_ROOT");
         if self.var("KEYS_LOCATION").is_some() {
-            // As in the Python program, the folder goes before the single files.
+            // As in the Python program, the folder takes precedence over the single files.
             raw.keys.folder = text("KEYS_LOCATION");
         } else {
             raw.keys.private_key = text("PRIVATE_KEY_LOCATION");
@@ -110,19 +110,19 @@ impl Environment {
     }
 }
 
-/// Returns the present name of a variable whose setting was renamed; both names without the prefix.
+/// Returns the current name of a variable whose setting was renamed; both names without the prefix.
 fn renamed(name: &str, known: &[String]) -> Option<String> {
     let (section, key) = name.split_once('_')?;
     let now = suggest::renamed(&key.to_lowercase())?;
     Some(format!("{section}_{}", now.to_uppercase())).filter(|now| known.contains(now))
 }
 
-/// Returns every variable of this program, with the setting that the variable gives.
+/// Returns every variable of this program, with the variable's setting.
 fn names() -> impl Iterator<Item = (String, String)> {
     let long = |key: &String| format!("{PREFIX}{}", key.to_uppercase().replace('.', "_"));
     let long = RawConfig::keys().into_iter().map(move |key| (long(&key), key));
     let short = SHORT.iter().map(|(name, key)| ((*name).to_owned(), (*key).to_owned()));
-    // The short names come last, so that they go before the long names.
+    // The short names come last, so that they take precedence over the long names.
     long.filter(|(name, _)| SHORT.iter().all(|(short, _)| short != name)).chain(short)
 }
 

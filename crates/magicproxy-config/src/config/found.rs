@@ -97,12 +97,12 @@ pub(super) fn relative_keys(raw: &RawConfig) -> Vec<Fault> {
 }
 
 impl Layers {
-    /// Returns a note on the file in the working directory that is not read, if there is one.
+    /// Returns a note on the unread file in the working directory; `None` without such a file.
     pub fn passed_over(&self) -> Option<String> {
         self.passed_over.then(|| format!("./{FILE_HERE} is not used here: --config ./{FILE_HERE}"))
     }
 
-    /// Returns warnings on files that belong to another user.
+    /// Returns warnings on files of other users.
     pub fn of_others(&self) -> Vec<String> {
         self.sources.files().iter().filter_map(|file| trust::of_another(Path::new(file))).collect()
     }

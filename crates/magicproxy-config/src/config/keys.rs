@@ -33,7 +33,7 @@ pub struct KeySettings {
     pub files: KeyFiles,
     /// The size of a new RSA key.
     pub bits: usize,
-    /// True if `./keys` exists and no setting names it, so that another folder is used.
+    /// True if `./keys` exists and no setting names the folder, so that another folder is used.
     pub passed_over: bool,
 }
 
@@ -59,8 +59,8 @@ impl KeyFiles {
     }
 }
 
-/// Adds the three files in the folder to a layer that names the folder. A file that the layer names
-/// itself stays.
+/// Adds the three files in the folder to a layer that names the folder. A file named by the layer
+/// stays.
 pub(super) fn in_folder(keys: RawKeys) -> RawKeys {
     let Some(folder) = keys.folder.0.as_ref() else { return keys };
     let file = |name: &str| {

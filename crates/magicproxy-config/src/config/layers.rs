@@ -37,7 +37,7 @@ impl Flags {
 /// the key to which a credential is sealed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WorkingDirectory {
-    /// Not read: by every command that uses its user's tokens or credentials.
+    /// Not read: by every command that uses tokens or credentials of the user.
     #[default]
     Ignored,
     /// Read, as by the Python program: by `serve` and `config`.
@@ -62,8 +62,8 @@ pub fn check_configuration(text: &str, form: ConfigurationForm) -> Result<(), St
     check_text(text, form).map(drop).map_err(|faults| faults.render(Colour::Off))
 }
 
-/// Reads and checks the text of one file above the defaults, and reads no other file but those that
-/// the text names.
+/// Reads and checks the text of one file above the defaults. Only the files that the text names are
+/// read in addition.
 fn check_text(text: &str, form: ConfigurationForm) -> Result<Config, Faults> {
     let (path, text) = (Path::new("text"), text.to_owned());
     let layers = match form {
@@ -105,7 +105,8 @@ pub struct Layers {
 }
 
 impl Layers {
-    /// Reads flags, environment, files and defaults; an earlier layer goes before a later one.
+    /// Reads flags, environment, files and defaults; an earlier layer takes precedence over a later
+    /// layer.
     pub fn gather(flags: Flags, environment: &Environment) -> Self {
         let mut faults = Vec::new();
         let mut warnings = environment.misspelt();
@@ -221,7 +222,7 @@ impl CheckedLayers {
         }
     }
 
-    /// Returns the configuration if there are no faults and it may be served.
+    /// Returns the configuration if there are no faults and the proxy may be served.
     pub fn ready_to_serve(mut self) -> Result<Config, Faults> {
         self.faults.extend(self.config.iter().flat_map(|config| config.exposed.iter().cloned()));
         self.ready()

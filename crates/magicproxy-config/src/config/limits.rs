@@ -18,7 +18,7 @@ section! {
         connections_per_peer: u64,
         /// Idle connections that are kept to the API.
         idle_upstream_connections: u64 = Limits::default().idle_upstream_connections as u64,
-        /// Connections to one origin of an API, idle ones included.
+        /// Connections to one origin of an API, including idle connections.
         upstream_connections_per_origin: u64 = Limits::default().upstream_connections_per_origin as u64,
         /// Streams of one HTTP/2 connection to an API, at most 1,024. Fewer if the API allows
         /// fewer.
@@ -176,7 +176,7 @@ macro_rules! quotas {
             })*
         }
 
-        /// Sets each share that is not given to its part of the total, so that `config show` shows
+        /// Sets each missing share to the default part of the total, so that `config show` shows
         /// the value in force.
         pub(super) fn complete(limits: RawLimits) -> RawLimits {
             let mut limits = within_connections(limits);

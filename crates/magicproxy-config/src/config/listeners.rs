@@ -1,5 +1,5 @@
-//! The listeners of the proxy, and the names by which clients may call the proxy there: from the
-//! written to the checked settings.
+//! The listeners of the proxy, and the names by which clients may call the proxy: from the written
+//! to the checked settings.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::ground::suggest;
 const SOCKET_MODE: u32 = 0o660;
 
 section! {
-    /// One listener.
+    /// A listener: an address on which the proxy listens, and its settings.
     RawListener {
         /// The address: `HOST:PORT` or `unix:PATH`.
         listen: String,
@@ -51,13 +51,13 @@ choices!(HostCheckChoice);
 /// The names by which requests may call the proxy, and the listeners on which names are checked.
 #[derive(Clone, Debug)]
 pub struct HostSettings {
-    /// The names in addition to those that other settings give.
+    /// The names in addition to those given by other settings.
     pub allowed: Vec<HostName>,
     /// The listeners where the name is checked.
     pub checked: HostCheckChoice,
 }
 
-/// One listener, checked.
+/// A listener, checked.
 #[derive(Clone, Debug)]
 pub struct ListenerSettings {
     /// The address.

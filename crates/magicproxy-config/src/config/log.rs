@@ -19,7 +19,7 @@ section! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// One JSON object a line, for machines.
+    /// A JSON object on each line, for machines.
     Json,
     /// Lines for people.
     Pretty,

@@ -110,7 +110,8 @@ fn remove<'i>(table: &mut DeTable<'i>, fault: &Range<usize>) -> Option<RemovedTa
             let value = table.remove(&key)?;
             return Some(RemovedTables { key: key.get_ref().to_string(), span: key.span(), value });
         }
-        // The span of a table is its header's span, so tables are searched whatever their span is.
+        // The span of a table is the span of the header, so tables are searched whatever the span
+        // is.
         let inner = match value.get_mut() {
             DeValue::Table(inner) => remove(inner, fault).map(|inner| RemovedTables {
                 key: format!("{}.{}", key.get_ref(), inner.key),

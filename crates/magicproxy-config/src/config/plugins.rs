@@ -25,7 +25,7 @@ const MOST_TIME: Duration = Duration::from_secs(10);
 const LEAST_MEMORY: u64 = 64 * 1024;
 
 section! {
-    /// One plugin.
+    /// A plugin and its limits.
     RawPlugin {
         /// The file of the component. Required.
         file: String,
@@ -40,7 +40,7 @@ section! {
         state_calls: u64,
         /// The consequence of a plugin's failure. By default `deny`.
         on_failure: FailureChoice,
-        /// The text that the plugin gets when it asks for its configuration.
+        /// The text of the plugin's configuration, which the plugin can ask for.
         config: String,
     }
 }

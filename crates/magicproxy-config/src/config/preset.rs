@@ -1,4 +1,4 @@
-//! Presets as layers: each below all settings that were written for its upstream.
+//! Presets as layers: each preset stands below all written settings of its upstream.
 //! `docs/spec/upstreams.md` section 7.
 
 #[cfg(test)]

@@ -108,8 +108,8 @@ impl Reader<'_> {
         raw
     }
 
-    /// Reports the Python plugins, because Python does not run in this program, and a scope that is
-    /// silently missing would be a riddle.
+    /// Reports the Python plugins. Python does not run in this program, and silently missing scopes
+    /// would be a riddle.
     fn plugins(&mut self, folder: &str) {
         let files = python_files(Path::new(folder));
         let named: String = files.iter().map(|file| format!(", `{file}`")).collect();
@@ -190,10 +190,10 @@ impl Reader<'_> {
 
 /// Returns the Python program's public URL, if links in responses may lead there.
 ///
-/// The Python program only puts the URL's host into a certificate, and its example says
+/// The Python program only puts the URL's host into a certificate, and the example file says
 /// `http://localhost:5000`. In this program clients follow the URL. So a URL that would lead each
-/// client to its own machine, or a text that is no URL, is left out with a warning: links then lead
-/// to the name by which a client called the proxy.
+/// client to the client's own machine, or a text that is no URL, is left out with a warning: links
+/// then lead to the name by which a client called the proxy.
 pub(super) fn useful_public_access(
     given: Setting<String>,
     name: &str,
@@ -213,7 +213,7 @@ pub(super) fn useful_public_access(
     Setting::default()
 }
 
-/// True if a client that follows this host reaches its own machine.
+/// True if a client that follows this host reaches the client's own machine.
 fn is_own_machine(host: &str) -> bool {
     let unspecified = host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
     unspecified || is_loopback_host(host) || host.to_ascii_lowercase().ends_with(".localhost")

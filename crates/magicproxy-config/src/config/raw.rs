@@ -1,8 +1,8 @@
 //! The configuration as written, checked for its form alone. The module `check` checks the values.
 //!
 //! Each layer (flags, environment, files, defaults) has one [`RawConfig`]. Editors show the doc
-//! comments of the fields, by way of `magicproxy config schema`. The module that checks a section
-//! defines the section.
+//! comments of the fields, by way of `magicproxy config schema`. Each section is defined in the
+//! module with its check.
 
 use std::collections::BTreeMap;
 
@@ -36,8 +36,8 @@ pub struct RawConfig {
     /// Further addresses to listen on. If `listen` is missing, the list stands alone.
     #[serde(default)]
     pub listeners: Vec<RawListener>,
-    /// Further names by which clients may call the proxy. Other settings name some already. The
-    /// names count on listeners with `check_host`.
+    /// Further names by which clients may call the proxy. Other settings name some already.
+    /// `check_host` selects the listeners on which names are checked.
     #[serde(default)]
     pub allowed_hosts: Setting<Vec<GivenValue<String>>>,
     /// The listeners on which a request must call the proxy by a name of its own.
@@ -85,10 +85,10 @@ pub struct RawConfig {
     /// Further APIs, by name. Each is found at `/NAME` unless its table has another `mount`.
     #[serde(default)]
     pub upstreams: BTreeMap<String, RawUpstream>,
-    /// How long the proxy waits.
+    /// The time limits of the proxy.
     #[serde(default)]
     pub timeouts: RawTimeouts,
-    /// How much the proxy holds at once.
+    /// The limits on connections, memory and requests.
     #[serde(default)]
     pub limits: RawLimits,
     /// The lines that the proxy writes to standard error.

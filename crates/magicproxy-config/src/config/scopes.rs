@@ -1,4 +1,4 @@
-//! Scopes and lists of rules, from their written to their compiled form.
+//! Scopes and lists of rules, from the written to the compiled form.
 
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ impl CompiledScopes {
 
 impl Checker<'_> {
     /// Checks and compiles each scope, once for each way of matching that these upstreams need. A
-    /// rule that is wrong in both ways for the same reason is one fault.
+    /// rule with the same fault in both ways is reported once.
     pub(super) fn scopes(&mut self, raw: &RawConfig, tables: &[Table<'_>]) -> CompiledScopes {
         let needs = |patterns| tables.iter().any(|table| table.patterns() == patterns);
         let mut compiled = CompiledScopes::default();

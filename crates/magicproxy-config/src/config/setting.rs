@@ -69,7 +69,7 @@ impl<T> Setting<T> {
         Self::new(value, Origin::Default)
     }
 
-    /// Returns this setting or, if it is not given, the setting of a lower layer.
+    /// Returns this setting or, if not given, the setting of a lower layer.
     pub fn or(self, lower: Self) -> Self {
         Self(self.0.or(lower.0))
     }
@@ -100,8 +100,8 @@ impl<T: JsonSchema> JsonSchema for Setting<T> {
 
 /// A value that one line of text can give, for instance in an environment variable.
 pub trait FromText: Sized {
-    /// True if a value may hold a secret, such as the password in a URL, so that no excerpt of a
-    /// file shows the value.
+    /// True if a value may hold a secret, such as the password in a URL. No excerpt of a file shows
+    /// such a value.
     const MAY_HOLD_SECRET: bool = false;
 
     /// Reads the value.
@@ -154,7 +154,7 @@ pub fn choice<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, String> {
     })
 }
 
-/// One line of `config show`.
+/// A line of `config show`.
 #[derive(Debug)]
 pub struct Entry<'a> {
     /// The dotted key of the setting.
@@ -163,7 +163,7 @@ pub struct Entry<'a> {
     pub value: serde_json::Value,
     /// The place where the value was given.
     pub origin: &'a Origin,
-    /// True if the written value may hold a secret; the shown value holds none.
+    /// True if the written value may hold a secret. The shown value holds none.
     pub may_hold_secret: bool,
 }
 
@@ -176,7 +176,7 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// Makes the entry of a given value that is never a secret.
+    /// Makes the entry of a given value of a type that is never secret.
     pub fn listed(key: &str, value: &impl Serialize, origin: &'a Origin) -> Self {
         let value = json_without_userinfo(serde_json::to_value(value).unwrap_or_default());
         Self {
@@ -212,8 +212,8 @@ pub trait Section: Sized {
     fn set(&mut self, key: &str, text: &str, origin: Origin) -> Result<(), String>;
 }
 
-/// Declares a section: a struct of [`Setting`]s with its [`Section`]. A field is `name: Form =
-/// default`; a field without a default has no value unless given.
+/// Declares a section: a struct of [`Setting`]s with its [`Section`]. A field is
+/// `name: Form = default`; a field without a default has no value unless given.
 macro_rules! section {
     ($(#[$meta:meta])* $name:ident { $($(#[$about:meta])* $field:ident: $type:ty $(= $default:expr)?,)* }) => {
         $(#[$meta])*

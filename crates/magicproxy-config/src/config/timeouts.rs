@@ -45,7 +45,7 @@ section! {
 /// connections are not kept for nothing.
 const AGE: u32 = 3;
 
-/// Sets the age that is not given, so that `config show` shows the value in force.
+/// Sets an age that is not given, so that `config show` shows the value in force.
 pub(super) fn complete(timeouts: RawTimeouts) -> RawTimeouts {
     let keep_alive =
         timeouts.keep_alive.given().and_then(|given| parse_duration(&given.value.0).ok());

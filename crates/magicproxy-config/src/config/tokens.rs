@@ -38,8 +38,8 @@ section! {
         /// The file of revocations, unless a shared store holds them. By default `revocations.json`
         /// in the folder of the keys.
         revocations: String,
-        /// Networks of proxies in front of this one, or `unix`. The sender of a request is the
-        /// address that these proxies name.
+        /// Networks of proxies in front of this proxy, or `unix`. The sender of a request is the
+        /// address that such a proxy names.
         trusted_proxies: Vec<GivenValue<String>>,
     }
 }
@@ -85,7 +85,7 @@ impl From<KemChoice> for Kem {
 
 choices!(VersionChoice, KemChoice);
 
-/// The tokens that one upstream accepts, and whether they are minted over HTTP.
+/// The accepted tokens of one upstream, and the state of minting over HTTP.
 pub(super) struct MintingSettings {
     pub(super) acceptance: Acceptance,
     pub(super) http_mint: HttpMint,
@@ -113,7 +113,7 @@ impl<'r> Policy<'r> {
     }
 }
 
-/// The tokens that are accepted if an upstream's own table has no such setting: `[tokens]` and
+/// The accepted tokens of upstreams whose tables have no such setting: `[tokens]` and
 /// `mint.policy`, checked once.
 pub(super) struct GeneralMintingSettings<'r> {
     tokens: &'r RawTokens,
@@ -121,7 +121,7 @@ pub(super) struct GeneralMintingSettings<'r> {
     minters: Vec<MinterKey>,
     kems: Vec<Kem>,
     max_lifetime: Option<u64>,
-    /// True if no fault was found in these settings.
+    /// True if no fault was found in the settings.
     is_sound: bool,
 }
 
@@ -133,22 +133,22 @@ impl GeneralMintingSettings<'_> {
         match (own.accept.given().or(self.tokens.accept.given()), self.policy) {
             (Some(given), _) => given.value.iter().map(|version| version.value.into()).collect(),
             (None, _) if minters_are_listed => vec![TokenVersion::V2],
-            // An operator who closes minting wants no tokens of strangers: tokens that anyone can
-            // seal with the public key must then be asked for.
+            // Closed minting accepts no strangers' tokens: version 2, which anyone can seal with
+            // the public key, must then be listed in `accept`.
             (None, Policy::Closed) => vec![TokenVersion::V1],
             (None, _) => vec![TokenVersion::V1, TokenVersion::V2],
         }
     }
 
-    /// True if minting is set to open, and the upstream does not accept version 1, which is the
-    /// version minted over HTTP.
+    /// True if minting is set to open, and the upstream does not accept version 1, the version
+    /// minted over HTTP.
     fn is_open_in_vain(&self, own: &RawUpstream) -> bool {
         matches!(self.policy, Policy::Open(_)) && !self.versions(own).contains(&TokenVersion::V1)
     }
 }
 
 impl Checker<'_> {
-    /// Checks the settings that hold for all upstreams whose tables have no such setting.
+    /// Checks the settings for all upstreams whose tables have no such setting.
     pub(super) fn general_minting<'r>(
         &mut self,
         raw: &'r RawConfig,
@@ -180,8 +180,8 @@ impl Checker<'_> {
         general
     }
 
-    /// Checks the settings of one upstream, which go before the settings for all; `None` if there
-    /// is a fault.
+    /// Checks the settings of one upstream, which take precedence over the settings for all; `None`
+    /// if there is a fault.
     ///
     /// A list of minters means that nobody else mints. So the list closes version 1, which any
     /// holder of the private key signs, and minting over HTTP, which signs for everyone, unless a
@@ -301,7 +301,8 @@ impl Checker<'_> {
                 }
             }
         }
-        // An empty list would let everyone mint, which no operator means who writes one.
+        // An empty list would let everyone mint, against the intention of every operator who writes
+        // a list.
         if let Some(given) = setting.given().filter(|given| given.value.is_empty()) {
             self.fault(format!("{key}: expected at least one JWK file"), &given.origin);
         }

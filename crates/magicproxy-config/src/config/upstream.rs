@@ -1,5 +1,5 @@
-//! One upstream: each key with its comment, its form and its default, and the engine's settings
-//! made from it.
+//! The settings of an upstream: each key with its comment, its form and its default, and the
+//! engine's settings made from the keys.
 //!
 //! A new key is written in three places: in [`RawUpstream`], in the check, and in the engine's
 //! settings.
@@ -85,12 +85,12 @@ section! {
         /// Request headers that pass to the API, in addition to the headers of every API and of the
         /// preset: `docs/guide/headers.md`.
         pass_request_headers: HeaderNames,
-        /// Request headers that the API does not get, even if another setting lists them.
+        /// Request headers withheld from the API, even if another setting lists them.
         drop_request_headers: HeaderNames,
-        /// Response headers that clients do not get, such as `Set-Cookie` of an API that opens a
+        /// Response headers withheld from clients, such as `Set-Cookie` of an API that opens a
         /// session for every request with its credential.
         drop_response_headers: Vec<GivenValue<String>>,
-        /// Query parameters that the API does not get.
+        /// Query parameters withheld from the API.
         drop_query_parameters: Vec<GivenValue<String>>,
         /// A PEM file of certificates that the proxy trusts for the API, in addition to the
         /// platform's.
@@ -204,8 +204,8 @@ impl Checker<'_> {
         }))
     }
 
-    /// Checks the response timeout. A time that the operator gave for all upstreams goes before a
-    /// preset's.
+    /// Checks the response timeout. A time that the operator gave for all upstreams takes
+    /// precedence over a preset's.
     fn response_timeout(&mut self, config: &RawConfig, table: &Table<'_>) -> Option<Duration> {
         let setting = &table.raw.response_timeout;
         let by_preset = matches!(setting.given()?.origin, Origin::Preset(_));

@@ -123,13 +123,13 @@ impl Sources {
         }
     }
 
-    /// Returns a path of this origin, joined to the folder from which it starts.
+    /// Joins a path of this origin to the folder from which the path starts.
     pub fn absolute(&self, path: PathBuf, origin: &Origin) -> PathBuf {
         self.base(origin).map_or_else(|| path.clone(), |base| base.join(&path))
     }
 }
 
-/// One fault of a configuration.
+/// A fault of a configuration.
 #[derive(Debug, Clone)]
 pub struct Fault {
     /// The fault, in one line.

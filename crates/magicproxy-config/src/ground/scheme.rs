@@ -22,14 +22,14 @@ impl Scheme {
 }
 
 /// True if this host of a URL names the machine of the client that follows the URL. An IPv4 address
-/// within an IPv6 address does not count, because not every client takes it for the IPv4 address.
+/// within an IPv6 address does not count, because some clients do not take the address for IPv4.
 pub fn is_loopback_host(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// True if only this machine reaches a socket at this address. The system takes an IPv4 address
-/// within an IPv6 address for the IPv4 address.
+/// within an IPv6 address for IPv4.
 pub fn is_loopback_address(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
@@ -38,7 +38,8 @@ pub fn is_loopback_address(address: IpAddr) -> bool {
 mod tests {
     use super::{is_loopback_address, is_loopback_host};
 
-    /// Host of a URL, whether it names this machine, and whether a socket there is this machine's alone.
+    /// A host of a URL; true if the host names this machine; true if a socket at the host is this
+    /// machine's alone.
     #[test]
     fn loopback_has_two_meanings() {
         for (host, named, socket) in [

@@ -51,7 +51,7 @@ pub fn explain(message: &str, key: &str) -> (String, Option<String>) {
     }
 }
 
-/// Settings and members of rules that were renamed: the old name, and the present name.
+/// Settings and members of rules that were renamed: the old name, and the current name.
 const RENAMED: [(&str, &str); 4] = [
     ("strangers", "unlisted_minters"),
     ("refusals", "refusal_format"),
@@ -59,7 +59,7 @@ const RENAMED: [(&str, &str); 4] = [
     ("empty", "deletes_if_empty"),
 ];
 
-/// Returns the present name of a setting or member that was called `old` before.
+/// Returns the current name of a setting or member that was called `old` before.
 pub fn renamed(old: &str) -> Option<&'static str> {
     RENAMED.iter().find(|(before, _)| *before == old).map(|(_, now)| *now)
 }

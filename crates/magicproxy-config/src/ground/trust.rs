@@ -1,5 +1,5 @@
-//! Checks of who else may write a file that decides where tokens and credentials go, as ssh checks
-//! its own files.
+//! Checks of the owner and mode of files that decide where tokens and credentials go, as ssh checks
+//! key files.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ pub fn remedy(path: &Path) -> String {
     format!("chmod o-w '{}'", path.display())
 }
 
-/// Returns a warning if the file belongs to a user other than the present user and root.
+/// Returns a warning if the file belongs to a user other than the current user and root.
 #[cfg(unix)]
 pub fn of_another(path: &Path) -> Option<String> {
     use std::os::unix::fs::MetadataExt as _;

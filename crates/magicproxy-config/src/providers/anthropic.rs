@@ -67,7 +67,7 @@ pub const AIDER: SetupMethod = SetupMethod {
 /// Claude Code.
 pub const CLAUDE_CODE: SetupMethod = SetupMethod {
     variables: &[("ANTHROPIC_BASE_URL", "{api}"), ("ANTHROPIC_AUTH_TOKEN", "{token}")],
-    // An own login, or another provider, would go before these variables.
+    // Claude Code's own login, or another provider, would take precedence over these variables.
     removed: &[
         "ANTHROPIC_API_KEY",
         "CLAUDE_CODE_OAUTH_TOKEN",

@@ -21,7 +21,7 @@ impl PresetChoice {
     /// The preset `none`, which assumes nothing about the API.
     const NONE: Self = Self(None);
 
-    /// Returns the preset that a table with this name has by default.
+    /// Returns the default preset of a table with this name.
     pub fn of_name(name: &str) -> Option<Self> {
         Self::all().find(|preset| preset.name() == name)
     }
@@ -180,7 +180,7 @@ impl<'de, T: Word> Visitor<'de> for Reader<T> {
     }
 }
 
-/// Reads the word itself, so that a fault points at the word's place.
+/// Reads the word directly, so that a fault points at the place of the word.
 impl<'de, T: Word> DeserializeSeed<'de> for Reader<T> {
     type Value = T;
 

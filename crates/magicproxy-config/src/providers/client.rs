@@ -4,7 +4,7 @@
 //! commands `env` and `run`. The names that a client reads were measured, unless the notes say
 //! otherwise.
 
-/// One method of setting up a client to use the proxy.
+/// A method of setting up a client to use the proxy.
 #[derive(Clone, Copy, Debug)]
 pub struct SetupMethod {
     /// The kind of API, or [`ANY`].

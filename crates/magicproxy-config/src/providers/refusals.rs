@@ -10,7 +10,7 @@ use super::{anthropic, cloudflare, digitalocean, github, gitlab, openai, powerdn
 pub struct Refusals {
     /// The name of the shape.
     pub name: &'static str,
-    /// The API whose shape it is.
+    /// The API with this shape.
     pub about: &'static str,
     /// The shape for the engine.
     pub shape: RefusalShape,
@@ -35,7 +35,8 @@ pub static PROBLEM: Refusals = Refusals {
     shape: RefusalShape { media: RefusalMedia::Problem, members: &[] },
 };
 
-/// Makes a shape that is not presented as a problem of RFC 9457.
+/// Makes a shape with the media type `application/json`, so that no client takes the body for a
+/// problem of RFC 9457.
 pub(super) const fn json(members: &'static [(&'static str, RefusalPart)]) -> RefusalShape {
     RefusalShape { media: RefusalMedia::Json, members }
 }

@@ -11,7 +11,7 @@ use magicproxy_core::state::Partition;
 use super::{LEAST_SWEPT, Resource};
 
 /// The amounts that one owner or one peer holds. An account lives as long as a connection, a cached
-/// token or a holding refers to it.
+/// token or a holding refers to the account.
 #[derive(Debug, Default)]
 pub(crate) struct Account {
     held: [AtomicUsize; Resource::COUNT],
@@ -25,16 +25,15 @@ impl Account {
     }
 }
 
-/// A sender of requests for the purpose of limits: an IPv4 address, or the upper 64 bits of an IPv6
-/// address, which are the smallest network given to a customer.
+/// A sender of requests, for the purpose of limits: an IPv4 address, or the upper 64 bits of an
+/// IPv6 address, which identify a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum PeerKey {
     /// A network address.
     Network(IpAddr),
     /// A user of this machine, on a Unix socket.
     User(u32),
-    /// A sender that cannot be told from others: behind a trusted proxy that does not name its
-    /// client.
+    /// A sender that cannot be told from others: behind a trusted proxy that names no client.
     Unknown,
 }
 

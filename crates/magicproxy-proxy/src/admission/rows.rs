@@ -1,9 +1,9 @@
-//! Limits on rows of the state store: for an owner, and for the rows that a peer may add with
+//! Limits on rows of the state store: the rows of an owner, and the rows that a peer may add with
 //! tokens that anyone can mint.
 //!
-//! The store tells owners apart, not peers. The rows that a peer has added are therefore counted in
-//! this process alone, and forgotten at its end. The limit on all rows still holds then, and such
-//! tokens never get the reserve.
+//! The store tells owners apart, not peers. The rows added by a peer are therefore counted in this
+//! process alone, and forgotten at the end of the process. The limit on all rows still holds then,
+//! and such tokens never get the reserve.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,9 +14,9 @@ use magicproxy_core::state::{RowAllowance, RowLimits};
 use super::{Account, LEAST_SWEPT, MinterTrust, Payer};
 use crate::settings::Quota;
 
-/// The time in which a peer that has used up its allowance regains the whole allowance.
+/// The time in which a used-up allowance of a peer is whole again.
 const PERIOD: Duration = Duration::from_secs(24 * 60 * 60);
-/// The most peers whose rows are counted separately; all further peers share one allowance.
+/// The most peers with an allowance of their own; all further peers share one allowance.
 const MAX_PEERS: usize = 65_536;
 
 /// The allowances of peers.
@@ -87,20 +87,20 @@ impl PeerRows {
         Self { _account: account, allowance: Arc::new(RowAllowance::new(share)), restored_at: now }
     }
 
-    /// Gives back what the time since brings.
+    /// Gives back the rows that the time since the last call is worth.
     fn restore(&mut self, share: u64, now: Instant) {
         let elapsed = now.saturating_duration_since(self.restored_at).min(PERIOD);
         let rows = elapsed.as_millis() * u128::from(share) / PERIOD.as_millis();
         if let Some(rows) = u64::try_from(rows).ok().filter(|rows| *rows > 0) {
             self.allowance.restore(rows, share);
-            // The time for less than a row is kept for the next time.
+            // The time for a fraction of a row is kept for the next call.
             let worth = PERIOD.as_millis() * u128::from(rows) / u128::from(share.max(1));
             let worth = Duration::from_millis(u64::try_from(worth).unwrap_or(u64::MAX));
             self.restored_at = if elapsed == PERIOD { now } else { self.restored_at + worth };
         }
     }
 
-    /// True if the allowance is whole, and nobody uses it.
+    /// True if the allowance is whole, and nobody uses the allowance.
     fn is_whole(&mut self, share: u64, now: Instant) -> bool {
         self.restore(share, now);
         self.allowance.left() == share && Arc::strong_count(&self.allowance) == 1

@@ -34,7 +34,7 @@ impl Default for CloseDelimitedContent {
 }
 
 impl CloseDelimitedContent {
-    /// Notes that a close-delimited response begins, the last response of its connection.
+    /// Notes the beginning of a close-delimited response, the last response of its connection.
     pub(super) fn begin(&self) {
         self.0.store(BEGUN, Ordering::Relaxed);
     }

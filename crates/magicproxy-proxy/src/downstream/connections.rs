@@ -1,9 +1,9 @@
 //! Open connections from clients: the count, the peers, and the choice of the connection to close
 //! for a new one.
 //!
-//! Accepting never waits. When every slot is taken, the connection that has been idle longest makes
-//! way for a new one. A connection without an admitted request goes before a connection that had
-//! some, so that idle strangers displace each other first.
+//! Accepting never waits. When every slot is taken, the longest idle connection makes way for a new
+//! one. A connection without an admitted request goes before a connection that had some, so that
+//! idle strangers displace each other first.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -211,15 +211,15 @@ impl Table {
         None
     }
 
-    /// Returns the longest idle connections, of one peer or of all: those without an admitted
-    /// request or, in their absence, the longest idle connection that had some. While strangers
-    /// come, each scan may find a connection of theirs.
+    /// Returns the longest idle connections, of one peer or of all, without an admitted request; if
+    /// all idle connections had some, the longest idle connection. While strangers come, each scan
+    /// may find a connection of a stranger.
     fn longest_idle(&self, peer: Option<PeerKey>) -> Vec<EvictionCandidate> {
         let of_peer = self.open.iter().filter(|(_, open)| peer.is_none() || open.peer == peer);
         let mut idle: Vec<EvictionCandidate> =
             of_peer.filter_map(|(id, open)| open.activity.candidate(*id)).collect();
         if peer.is_some() {
-            // Other clients of the peer keep the connections that they use.
+            // Other clients of the peer keep the connections in use.
             idle.retain(|candidate| !candidate.had_admitted);
         }
         if idle.len() > CANDIDATES {
@@ -366,7 +366,7 @@ impl ConnectionSlot {
         &self.activity
     }
 
-    /// True if few slots are left, so that other connections soon need this slot.
+    /// True if few slots are left, so that other connections soon need the slot.
     pub(crate) fn is_wanted(&self) -> bool {
         self.connections.are_few_left()
     }
@@ -427,7 +427,7 @@ mod tests {
         assert_eq!(evicted(&slots), [2]);
         slots[3].activity.begin();
         _fifth.activity.begin();
-        // Only one that had an admitted request is idle.
+        // Only a connection that had an admitted request is idle.
         let _sixth = more(PeerShare::Counted).unwrap();
         assert_eq!(evicted(&slots), [0, 2]);
         _sixth.activity.begin();
@@ -456,7 +456,7 @@ mod tests {
         assert!(connections.table().peers.is_empty());
     }
 
-    /// Whoever shares an address with connections that do nothing is not kept out by them.
+    /// A client is not kept out by idle connections from the same address.
     #[test]
     fn a_peers_own_idle_connections_make_way() {
         let connections = connections(1_000, 3);

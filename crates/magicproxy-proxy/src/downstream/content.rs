@@ -234,8 +234,7 @@ impl RequestContent {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
         let polled = Pin::new(&mut *incoming).poll_frame(context);
-        // The HTTP library takes a stream that was reset without an error code for a stream that
-        // has ended.
+        // The HTTP library takes a stream reset without an error code for an ended stream.
         if matches!(polled, Poll::Ready(None))
             && !self.connection.is_http1()
             && !incoming.is_end_stream()
@@ -312,7 +311,7 @@ impl Drop for RequestContent {
     }
 }
 
-/// Reads content that nobody wants to the end of its stream, or until the limit.
+/// Reads unwanted content to the end of its stream, or until the limit.
 async fn discard_rest_of_stream<B: Body<Data = Bytes> + Unpin>(mut content: B) {
     let mut read = 0;
     while read <= MAX_DISCARDED_OF_STREAM {
@@ -330,7 +329,7 @@ fn left_behind(read: u64, left: Left) -> Left {
     if read > MAX_DISCARDED && left != Left::Bytes(0) { Left::Unread } else { left }
 }
 
-/// Content of a request that nobody wants.
+/// The unwanted content of a request.
 struct DiscardedContent {
     incoming: Incoming,
     connection: Arc<Connection>,

@@ -31,7 +31,7 @@ impl Flushes {
         }
     }
 
-    /// Returns the present point.
+    /// Returns the current point.
     pub(super) fn now(&self) -> FlushPoint {
         FlushPoint(self.count.load(Ordering::Acquire))
     }

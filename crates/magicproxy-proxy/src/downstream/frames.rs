@@ -135,7 +135,7 @@ mod tests {
         frames
     }
 
-    /// How many of these are read, in pieces of so many bytes, before the connection ends.
+    /// Returns the number of these frames read, in pieces of this size, before the connection ends.
     fn accepted(mut frames: ControlFrames, one: &[u8], piece: usize) -> usize {
         let flood: Vec<u8> = one.repeat(20_000);
         let mut read = 0;
@@ -179,7 +179,7 @@ mod tests {
         }
     }
 
-    /// A window that is opened byte by byte is a flood: what it gives is less than it takes.
+    /// A window opened byte by byte is a flood: each opening costs more than the byte gives.
     #[test]
     fn a_window_of_single_bytes_is_a_flood() {
         let mut frames = begun();
@@ -190,7 +190,7 @@ mod tests {
         assert!(count.count() < 2_000);
     }
 
-    /// An event stream that is silent for hours while its client pings it.
+    /// An event stream that is silent for hours while the client sends pings.
     #[test]
     fn seconds_give_some() {
         let mut frames =

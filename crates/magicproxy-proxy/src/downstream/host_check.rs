@@ -50,14 +50,14 @@ impl HostCheck {
         check
     }
 
-    /// Allows these hosts in addition; their ports are ignored.
+    /// Allows these hosts in addition; ports are ignored.
     #[must_use]
     pub fn with_hosts<'h>(mut self, hosts: impl IntoIterator<Item = &'h HostName>) -> Self {
         self.hosts.extend(hosts.into_iter().map(|host| folded(host.as_str())));
         self
     }
 
-    /// Allows the names of the present certificate in addition.
+    /// Allows the names of the current certificate in addition.
     #[must_use]
     pub fn with_certificate(mut self, certificate: Arc<TlsServer>) -> Self {
         self.certificate = Some(certificate);
@@ -112,8 +112,8 @@ fn is_address(host: &str) -> bool {
     }
 }
 
-/// True for `localhost` and names below (RFC 6761 section 6.3): they lead to the machine itself,
-/// and nobody can register one.
+/// True for `localhost` and names below (RFC 6761 section 6.3), which lead to the machine itself,
+/// and which nobody can register.
 fn is_localhost(host: &str) -> bool {
     let host = without_final_dot(host);
     let ending = host

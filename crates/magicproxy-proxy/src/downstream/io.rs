@@ -102,7 +102,7 @@ pub(crate) struct Bounds {
     pub(crate) timeouts: Timeouts,
     /// The time of the connection's first byte.
     pub(crate) first_byte: Instant,
-    /// The budget that pays for incomplete heads.
+    /// The budget to which incomplete heads are charged.
     pub(crate) budget: Arc<Budget>,
 }
 

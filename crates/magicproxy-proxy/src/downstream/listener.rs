@@ -1,7 +1,7 @@
 //! Listeners: TCP and Unix sockets, with and without TLS, each perhaps bound to one upstream.
 //!
-//! Sockets are bound by the server's user. This module accepts on all of them at once, in turn, so
-//! that no listener starves another.
+//! The sockets are already bound. This module accepts on all sockets at once, in turn, so that no
+//! listener starves another.
 
 pub mod tls;
 
@@ -30,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// The interval in which at most one failure to accept is logged.
 const LOGGED_EVERY: Duration = Duration::from_secs(10);
 
-/// A socket on which clients connect, with the settings of all its connections.
+/// A socket on which clients connect, with the settings of all connections.
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
@@ -63,14 +63,15 @@ impl Listener {
         self
     }
 
-    /// Binds the listener to one upstream: its requests are for this upstream and no other.
+    /// Binds the listener to this upstream, so that every request on the listener is for this
+    /// upstream.
     #[must_use]
     pub fn bound_to(mut self, upstream: UpstreamName) -> Self {
         self.entrance.door = DoorKind::Reverse { only: Some(upstream) };
         self
     }
 
-    /// Refuses requests that name an authority outside this check, with status 421.
+    /// Refuses requests with an authority outside this check, by status 421.
     #[must_use]
     pub fn checking_hosts(mut self, check: Arc<HostCheck>) -> Self {
         self.entrance.host_check = Some(check);
@@ -90,17 +91,17 @@ impl Listener {
     }
 }
 
-/// The settings that all connections of one listener share.
+/// The settings shared by all connections of one listener.
 #[derive(Debug, Default)]
 pub(crate) struct ListenerContext {
     pub(crate) tls: Option<Arc<TlsServer>>,
-    /// The door that the listener serves.
+    /// The door behind the listener.
     pub(crate) door: DoorKind,
     /// The check of the authorities that requests may name; without a check, any authority.
     pub(crate) host_check: Option<Arc<HostCheck>>,
 }
 
-/// The door that a listener serves.
+/// The door behind a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum DoorKind {
     /// The reverse door, which looks like the API: of all upstreams, or of the upstream `only`.

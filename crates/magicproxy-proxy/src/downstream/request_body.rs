@@ -92,7 +92,7 @@ pub(crate) struct RequestBody {
     progress: Arc<Progress>,
 }
 
-/// A body that has not reached its end.
+/// A body before its end.
 #[derive(Debug)]
 struct Stream {
     source: Source,
@@ -107,7 +107,7 @@ struct Stream {
     buffered: Option<Holding>,
     /// The memory held for content that was sent in vain.
     unsent: Option<Holding>,
-    /// The memory held for content that an HTTP/2 client may send before somebody takes it.
+    /// The memory held for content that an HTTP/2 client may send ahead.
     window: Option<Holding>,
 }
 
@@ -207,8 +207,8 @@ impl RequestBody {
     }
 
     /// Waits for the first content, the trailers or the end. A body that ends without content and
-    /// trailers becomes [empty](Self::empty), so that its request is sent, and sent again, like a
-    /// request that never had a body.
+    /// trailers becomes [empty](Self::empty), so that the request is sent, and sent again, like a
+    /// request without a body.
     ///
     /// # Errors
     /// The errors of the content.

@@ -55,7 +55,7 @@ impl UnregisteredSocket {
     }
 }
 
-/// A socket that ends when its peer takes no more bytes.
+/// A socket that fails when the peer takes no more bytes.
 #[derive(Debug)]
 pub(crate) struct Socket {
     transport: Transport,

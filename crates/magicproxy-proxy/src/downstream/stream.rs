@@ -1,8 +1,8 @@
-//! Streams of an HTTP/2 connection, each ended if its client does not take the response.
+//! Streams of an HTTP/2 connection, each ended if the client does not take the response.
 //!
 //! HTTP polls no response body while the client's window is closed, so the body's own timer stands
 //! still, and no byte is written by which a slow socket could be noticed. This module times each
-//! stream by the reason for which its last poll was pending.
+//! stream by the reason for which the last poll was pending.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -14,21 +14,21 @@ use hyper::rt::Executor;
 
 use crate::http::body::IdleTimer;
 
-/// The last activity of the stream that is polled on this thread.
+/// The last activity of the stream being polled on this thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Activity {
-    /// Nothing that was noted: the stream waits for its client.
+    /// Nothing noted: the stream waits for the client.
     None,
     /// The stream took a part of the response.
     Took,
-    /// The stream waits for something with its own timer: the proxy, the upstream, or the client's
-    /// body.
+    /// The stream waits for the proxy, the upstream, or the client's body, each of which has a
+    /// timer.
     Waits,
 }
 
 thread_local! {
     static LAST: Cell<Activity> = const { Cell::new(Activity::None) };
-    /// True if the stream that is polled on this thread has a response in the proxy's own words.
+    /// True if the stream being polled on this thread has a response in the proxy's own words.
     static OWN_WORDS: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -58,8 +58,8 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
         let (mut idle, refusal) = (IdleTimer::new(self.idle, None), self.refusal);
         tokio::spawn(async move {
             let mut stream = pin!(stream);
-            // Dropping the stream resets the stream, and closes the upstream connection that its
-            // response comes on.
+            // Dropping the stream resets the stream, and closes the upstream connection of its
+            // response.
             poll_fn(|context| poll_timed(stream.as_mut(), &mut idle, refusal, context)).await;
         });
     }

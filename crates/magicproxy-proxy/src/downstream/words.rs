@@ -25,11 +25,11 @@ pub(crate) struct UnreadResponse {
 }
 
 impl UnreadResponse {
-    /// Reserves room for one more response on this connection. HTTP/1 needs none, because a
+    /// Reserves room for one more response on this connection. HTTP/1 needs no room, because a
     /// connection has one response at a time.
     ///
     /// # Errors
-    /// [`Shortage`] of the connection, of its peer, or of all together.
+    /// [`Shortage`] of the connection, of the peer, or of all together.
     pub(crate) fn on(
         connection: &Arc<Connection>,
         budget: &Arc<Budget>,

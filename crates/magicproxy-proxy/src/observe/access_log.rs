@@ -123,7 +123,7 @@ impl AccessRecord {
         self.decision = "control";
     }
 
-    /// Notes that a web page asks whether it may send a request (CORS preflight).
+    /// Notes a CORS preflight: a web page asks for leave to send a request.
     pub(crate) fn preflight(&mut self) {
         self.decision = "preflight";
     }
@@ -205,8 +205,8 @@ impl AccessRecord {
         )
     }
 
-    /// Returns the number of bytes of the client's content, or of its side of a tunnel, that went
-    /// up.
+    /// Returns the number of bytes that went up: of the client's content, or of the client's side
+    /// of a tunnel.
     fn bytes_in(&self) -> u64 {
         let tunnelled = self.tunnel.as_deref().map(|(sent_up, _)| *sent_up);
         tunnelled.unwrap_or_else(|| self.request_body.as_ref().map_or(0, |body| body.bytes()))

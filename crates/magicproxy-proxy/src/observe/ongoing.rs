@@ -1,4 +1,4 @@
-//! A request in progress, and the one place where it ends.
+//! Requests in progress. The end of a request is noted in this module alone.
 
 #[cfg(test)]
 pub(crate) mod ended;
@@ -14,8 +14,7 @@ use super::access_log::{self, AccessRecord};
 use crate::downstream::{Connection, InFlight};
 use crate::request_id::RequestId;
 
-/// A request from its beginning to its end: its record, and its place among the requests of its
-/// connection.
+/// A request from beginning to end: the record, and the place among the requests of its connection.
 ///
 /// Dropping the value ends the request, whatever the reason: the response was handed over, the
 /// client left, the request was refused, the tunnel ended, the serving task panicked. Each request
@@ -35,7 +34,7 @@ impl OngoingRequest {
         Self { record: AccessRecord::new(RequestId::next(), method, began), in_flight }
     }
 
-    /// Returns the request's place among the requests of its connection.
+    /// Returns the request's place among the requests of the connection.
     pub(crate) fn in_flight(&self) -> &InFlight {
         &self.in_flight
     }
@@ -54,13 +53,13 @@ impl Drop for OngoingRequest {
         let _over = RequestEnd { in_flight: &self.in_flight, now };
         #[cfg(test)]
         ended::note(&self.record, &self.in_flight, now);
-        // Every count or record of requests is made here, from the whole record, whatever the log
-        // level.
+        // Every count and every record of requests is made here, from the whole record, whatever
+        // the log level.
         access_log::write(&self.record, now);
     }
 }
 
-/// Ends a request on its connection when it is dropped.
+/// A guard that ends a request on the connection when dropped.
 struct RequestEnd<'r> {
     in_flight: &'r InFlight,
     now: Instant,

@@ -17,8 +17,8 @@ use crate::worker::WorkerId;
 
 type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The worker threads of a server. Dropping them ends the threads, and the connections that they
-/// still serve.
+/// The worker threads of a server. When dropped, the threads end, and with them the connections
+/// still served.
 #[derive(Debug)]
 pub(super) struct Workers {
     workers: Vec<Worker>,
@@ -82,7 +82,7 @@ impl Worker {
     }
 }
 
-/// One connection in a worker's load, until dropped.
+/// A guard that counts a connection in a worker's load until dropped.
 struct Load(Arc<AtomicUsize>);
 
 impl Load {

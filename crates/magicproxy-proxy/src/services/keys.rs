@@ -14,13 +14,13 @@ pub struct SharedKeys {
 }
 
 impl SharedKeys {
-    /// Makes a shared ring that begins with this ring.
+    /// Makes a shared ring with `ring` as the first.
     #[must_use]
     pub fn new(ring: KeyRing) -> Self {
         Self { ring: RwLock::new(Arc::new(ring)), generation: AtomicU64::new(0) }
     }
 
-    /// Returns the present ring.
+    /// Returns the current ring.
     #[must_use]
     pub fn current(&self) -> Arc<KeyRing> {
         Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))

@@ -23,14 +23,14 @@ pub struct RevocationList {
     pub chains: HashSet<ChainId>,
     /// Token ids as in logs, a `jti` or a digest, of every minter.
     pub ids: HashSet<String>,
-    /// Token ids as in logs, with the issuers that gave them. The whole family of such a token is
+    /// Token ids as in logs, with the issuers of the ids. The whole family of each token is
     /// revoked.
     pub minted: HashMap<String, HashSet<TokenIssuer>>,
-    /// Owners: the families of tokens that own the same state.
+    /// Owners of state: all tokens of these owners are revoked.
     pub owners: HashSet<Partition>,
     /// Key ids: all tokens of these keys are revoked.
     pub keys: HashSet<String>,
-    /// All tokens that were minted before this time are revoked.
+    /// A time: all tokens minted before are revoked.
     pub before: Option<UnixTime>,
 }
 
@@ -42,8 +42,8 @@ pub struct TokenIssuer {
     pub version: TokenVersion,
     /// The id of the key that signed the token, or to which the token was sealed.
     pub key: String,
-    /// The thumbprint of the minter's key. Without a listed minter, anyone with the public key
-    /// could give the id.
+    /// The thumbprint of the minter's key; `None` for an id that anyone with the public key could
+    /// give.
     pub minter: Option<String>,
 }
 
@@ -99,7 +99,7 @@ pub struct Revocations {
     /// True while the list is empty and does not age, so that a check need not read the list.
     quiet: AtomicBool,
     list: RwLock<Arc<RevocationList>>,
-    /// The end of trust in the list, in milliseconds of [`clock_of`].
+    /// The end of trust in the list, in milliseconds of `clock_of`.
     trusted_until: AtomicU64,
 }
 
@@ -131,13 +131,12 @@ impl Revocations {
         self.set(list, ALWAYS);
     }
 
-    /// Replaces the list by the list that was read at `then`, which is trusted for `trust` from
-    /// then on.
+    /// Replaces the list by the list read at `then`, trusted until `then + trust`.
     pub fn refresh(&self, list: RevocationList, then: Instant, trust: Duration) {
         self.set(list, clock_of(then + trust));
     }
 
-    /// Notes that the list was unchanged at `then`, so that it is trusted for `trust` from then on.
+    /// Notes that the list was unchanged at `then`, and extends the trust until `then + trust`.
     pub fn confirm(&self, then: Instant, trust: Duration) {
         self.trusted_until.store(clock_of(then + trust), Ordering::Release);
     }
@@ -149,7 +148,7 @@ impl Revocations {
         self.quiet.store(quiet, Ordering::Release);
     }
 
-    /// Checks that a token signed by this key now would not be revoked.
+    /// Refuses to mint if a token signed now by this key would be revoked.
     pub(crate) fn ensure_mintable(&self, key: &KeyId, now: UnixTime) -> Result<(), MintSuspension> {
         if self.quiet.load(Ordering::Acquire) {
             return Ok(());
@@ -166,7 +165,7 @@ impl Revocations {
         }
     }
 
-    /// Checks that this token is not revoked.
+    /// Refuses a revoked token, and every token while the list cannot be trusted.
     pub(crate) fn ensure_live(&self, token: &VerifiedToken) -> Result<(), RevocationError> {
         if self.quiet.load(Ordering::Acquire) {
             return Ok(());

@@ -25,7 +25,8 @@ pub enum CredentialCarrier {
     Bearer,
     /// `Authorization: token CREDENTIAL`.
     Token,
-    /// `Authorization: Basic base64(CREDENTIAL)` (RFC 7617); the credential is a pair `user:password`.
+    /// `Authorization: Basic base64(CREDENTIAL)` (RFC 7617); the credential is a pair
+    /// `user:password`.
     BasicPair,
     /// `Authorization: Basic base64(USER:CREDENTIAL)` (RFC 7617).
     Basic(BasicUser),

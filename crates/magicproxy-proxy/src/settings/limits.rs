@@ -17,7 +17,7 @@ pub struct Limits {
     pub connections_per_peer: usize,
     /// Idle connections kept to the upstream.
     pub idle_upstream_connections: usize,
-    /// Connections to one origin of an upstream, idle ones among them.
+    /// Connections to one origin of an upstream, including idle connections.
     pub upstream_connections_per_origin: usize,
     /// Streams of one HTTP/2 connection to an upstream; fewer if the upstream allows fewer.
     pub upstream_streams_per_connection: usize,
@@ -27,14 +27,14 @@ pub struct Limits {
     pub token_cache_bytes: Quota,
     /// Memory for compiled rules of tokens, in bytes.
     pub rule_cache_bytes: Quota,
-    /// Tokens that wait for their verification, or for another check of about the same cost.
+    /// Tokens waiting for their verification, or for another check of about the same cost.
     pub verifications: Quota,
-    /// Tokens that wait until their rules are compiled, which takes longer than a verification.
+    /// Tokens waiting for the compilation of their rules, which takes longer than a verification.
     pub costly_verifications: Quota,
     /// Threads that serve connections; by default the number of threads that the machine runs at
     /// once.
     pub workers: NonZeroUsize,
-    /// Requests in progress, from their admission to the end of their response.
+    /// Requests in progress, from admission to the end of the response.
     pub exchanges: Quota,
     /// Connections to upstreams in use by exchanges; over HTTP/2, streams.
     pub upstream_connections: Quota,
@@ -48,7 +48,7 @@ pub struct Limits {
     pub own_responses: Quota,
 }
 
-/// Limits on one resource: the total, and the shares of one owner and one peer.
+/// The limits on one resource: the total, and the shares of one owner and one peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
     /// The limit for all together.
@@ -104,22 +104,22 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Returns the default share of one peer in this many connections: a quarter.
+    /// Returns the default share of one peer in the total number of connections: a quarter.
     #[must_use]
     pub fn connections_share(connections: usize) -> usize {
         (connections / 4).max(1)
     }
 
-    /// Returns smaller limits, for a process that may have this many files open; `None` if the
+    /// Returns smaller limits, for a process with at most `open_files` open files; `None` if the
     /// limits fit. Some files stay in reserve, for accepting and for everything that is no
-    /// connection. Connections of each kind, requests in progress, and the shares in them, shrink
-    /// by the same factor.
+    /// connection. Connections of each kind, requests in progress, and their shares, shrink by the
+    /// same factor.
     #[must_use]
     pub fn fit(self, open_files: usize) -> Option<Self> {
         // An eighth of a small process's files, and at most 1,024 of a large process's files.
         let reserved = (open_files / 8).clamp(LEAST_RESERVED_FILES, 1_024);
         let available = open_files.saturating_sub(reserved);
-        // Idle connections to upstreams are counted in `upstream_connections`.
+        // Idle connections to upstreams are part of `upstream_connections`.
         let needed = self.connections.saturating_add(self.upstream_connections.total);
         if needed <= available {
             return None;

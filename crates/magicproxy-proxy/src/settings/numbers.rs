@@ -26,7 +26,7 @@ impl UpstreamId {
 }
 
 impl OriginId {
-    /// The API root.
+    /// The number of the API root.
     pub const ROOT: Self = Self(0);
 
     /// Makes the number of the origin at this index.

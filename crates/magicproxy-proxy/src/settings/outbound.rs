@@ -163,7 +163,8 @@ impl Outbound {
         }
     }
 
-    /// Returns the environment variable that names a proxy for this origin and is not heeded.
+    /// Returns the environment variable with a proxy for this origin, if the variable is not
+    /// heeded.
     #[must_use]
     pub fn unheeded_variable(&self, root: &ApiRoot) -> Option<&'static str> {
         match self {
@@ -184,7 +185,7 @@ pub struct EnvironmentProxies {
     pub except: NoProxy,
 }
 
-/// A proxy, and the environment variable that names it.
+/// A proxy, and the environment variable with the proxy's URL.
 #[derive(Clone, Debug)]
 pub struct NamedProxy {
     /// The variable's name.
@@ -233,7 +234,7 @@ impl NoProxy {
         )
     }
 
-    /// True if this origin is reached without a proxy. This machine always is.
+    /// True if the origin is reached without a proxy. This machine always is.
     fn covers(&self, root: &ApiRoot) -> bool {
         let host = root.host().trim_end_matches('.').to_ascii_lowercase();
         let address: Option<IpAddr> = host.parse().ok();

@@ -5,7 +5,8 @@ use std::fmt;
 
 use http::HeaderValue;
 
-/// An origin as a browser writes it in `Origin`: `https://app.example.com`, `http://localhost:3000`, `chrome-extension://abc`.
+/// An origin in a browser's spelling, as in `Origin`: `https://app.example.com`,
+/// `http://localhost:3000`, `chrome-extension://abc`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageOrigin(HeaderValue);
 
@@ -97,8 +98,7 @@ impl PageOrigins {
         (origins.len() <= Self::MAX).then_some(Self(origins))
     }
 
-    /// True if no page is allowed. The proxy then takes no part in the protocol and leaves it to
-    /// the upstream.
+    /// True if no page is allowed. CORS is then left to the upstream.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -1,5 +1,5 @@
-//! Request fields that pass to one upstream, in addition to the fields that pass to every upstream:
-//! `docs/spec/upstreams.md` section 10.
+//! Request fields that pass to one upstream only: `docs/spec/upstreams.md` section 10. Other fields
+//! pass to every upstream, without a setting.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use http::HeaderName;
 
 use crate::field_names::Meaning;
 
-/// The name of a request field that passes to one upstream, or a prefix of such names.
+/// The name, or a prefix of the names, of request fields that pass to one upstream.
 ///
 /// INVARIANT: the name has no [`Meaning`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,10 +21,10 @@ enum Named {
 }
 
 impl PassedHeader {
-    /// Reads the name of one field, as an operator writes it.
+    /// Reads the name of one field, as written by an operator.
     ///
     /// # Errors
-    /// [`ParsePassedHeaderError`] says why a client's field of this name may not pass.
+    /// [`ParsePassedHeaderError`] says why a client's field with the name may not pass.
     pub fn parse(text: &str) -> Result<Self, ParsePassedHeaderError> {
         if text.contains('*') {
             return Err(ParsePassedHeaderError::Pattern);

@@ -1,6 +1,6 @@
-//! Carriers as written, and the checked carriers made from them.
+//! Carriers as written, and the checked carriers made from the text.
 //!
-//! People write a credential in place of its carrier's name, so a text that names no carrier is
+//! People write a credential in place of the carrier's name, so a text that names no carrier is
 //! never shown.
 
 use magicproxy_proxy::settings::{CredentialCarrier, ParseCarrierError, TokenCarrier};

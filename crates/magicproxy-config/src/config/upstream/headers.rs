@@ -61,7 +61,7 @@ impl Checker<'_> {
         names.filter_map(|name| PassedHeader::parse_preset(name).ok()).collect()
     }
 
-    /// Checks the headers that the operator lets pass; each fault points at its name.
+    /// Checks the headers that the operator lets pass; each fault points at the name.
     pub(super) fn passed_headers(&mut self, table: &Table<'_>) -> Vec<PassedHeader> {
         let key = table.key("pass_request_headers");
         let setting = &table.raw.pass_request_headers;
@@ -97,8 +97,8 @@ impl Checker<'_> {
         self.faults.push(fault);
     }
 
-    /// Refuses to pass a field in which another upstream takes tokens: a client that mistakes one
-    /// upstream for the other would send its token there.
+    /// Refuses to pass a field in which another upstream takes tokens. A client that mistakes one
+    /// upstream for the other would otherwise leak a token.
     pub(super) fn pass_no_carriers(
         &mut self,
         tables: &[Table<'_>],

@@ -13,7 +13,7 @@ use crate::config::setting::Section as _;
 use crate::ground::fault::{Fault, Origin};
 use crate::providers::PresetChoice;
 
-/// One upstream as written, with the name of its table.
+/// An upstream as written, with the name of the table.
 pub(in crate::config) struct Table<'r> {
     /// `upstream` or `upstreams.NAME`.
     pub(in crate::config) key: String,
@@ -74,7 +74,7 @@ pub(in crate::config) fn preset_roots(raw: &RawConfig) -> Vec<Option<&'static st
 }
 
 impl Checker<'_> {
-    /// Checks every upstream that is described; `None` if one has a fault.
+    /// Checks every described upstream; `None` if one has a fault.
     pub(in crate::config) fn upstreams(
         &mut self,
         raw: &RawConfig,
@@ -91,7 +91,7 @@ impl Checker<'_> {
         Some(checked)
     }
 
-    /// Checks the settings for all of these upstreams. Their faults are kept apart, to be reported
+    /// Checks the settings for all of these upstreams. The faults are kept apart, to be reported
     /// with the first upstream that uses the settings.
     fn general<'r>(&mut self, raw: &'r RawConfig, tables: &[Table<'_>]) -> General<'r> {
         let ((scopes, minting), faults) = self

@@ -24,7 +24,8 @@ const PROTOCOLS: [&[u8]; 3] = [b"h2", b"http/1.1", b"http/1.0"];
 /// The ALPN protocol that requests the response to an ACME challenge (RFC 8737 section 3).
 const CHALLENGE_PROTOCOL: &[u8] = b"acme-tls/1";
 
-/// A certificate chain and the private key of its first certificate.
+/// A certificate chain and the private key of its first certificate: the identity that the proxy
+/// shows to clients.
 #[derive(Clone)]
 pub struct TlsIdentity(Arc<CertifiedKey>);
 
@@ -80,7 +81,7 @@ impl TlsIdentity {
             Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
                 Err(TlsIdentityError::Mismatch)
             }
-            // Doubt is denial.
+            // Doubt about the match is a refusal.
             Err(Error::InconsistentKeys(_)) => Err(TlsIdentityError::Key),
             Err(_) => Err(TlsIdentityError::Certificate),
         }
@@ -112,7 +113,7 @@ impl TlsIdentity {
     }
 }
 
-/// TLS for any number of listeners, with one certificate that can be replaced.
+/// TLS for any number of listeners, with one replaceable certificate.
 pub struct TlsServer {
     current: Arc<CurrentCertificate>,
     challenges: Arc<Challenges>,
@@ -156,7 +157,7 @@ impl TlsServer {
         *self.current.0.write().unwrap_or_else(PoisonError::into_inner) = Some(identity);
     }
 
-    /// True if the present certificate is valid for this name.
+    /// True if the current certificate is valid for this name.
     pub(crate) fn is_named(&self, name: &str) -> bool {
         let Ok(name) = ServerName::try_from(name) else { return false };
         let current = self.current.0.read().unwrap_or_else(PoisonError::into_inner);
@@ -167,7 +168,7 @@ impl TlsServer {
     }
 
     /// Shows this challenge certificate, and nothing else, to clients that offer `acme-tls/1` (RFC
-    /// 8737) and this name, from now on.
+    /// 8737) and the given name, from now on.
     pub fn set_challenge(&self, name: &str, identity: TlsIdentity) {
         self.challenges.all().insert(name.to_ascii_lowercase(), identity);
     }
@@ -212,12 +213,12 @@ fn server_config(
         ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let mut config = builder.with_no_client_auth().with_cert_resolver(resolver);
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-    // Early data can be replayed by whoever saw it (RFC 8446 section 8).
+    // An observer can replay early data (RFC 8446 section 8).
     config.max_early_data_size = 0;
     Ok(config)
 }
 
-/// The present certificate, for every name that a client asks for: clients check the name, and some
+/// The current certificate, for every name in a `ClientHello`: clients check the name, and some
 /// send none.
 #[derive(Debug)]
 struct CurrentCertificate(RwLock<Option<TlsIdentity>>);

@@ -1,6 +1,6 @@
 //! Requests that have begun and ended in this process, for tests that count requests by the
-//! client's address. Ports are left out: the kernel reuses a port, even at the same time for a
-//! connection to another destination.
+//! client's address. Ports are left out, because the kernel reuses a port, even at the same time
+//! for a connection to another destination.
 
 use std::net::IpAddr;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -35,7 +35,7 @@ pub(super) fn note(record: &AccessRecord, in_flight: &InFlight, now: Instant) {
     CHANGED.send_replace(());
 }
 
-/// Waits until this many requests of the client have begun.
+/// Waits until `count` requests of the client have begun.
 pub(crate) async fn wait_begun(client: IpAddr, count: usize) {
     let mut changes = CHANGED.subscribe();
     let begun = || {
@@ -51,7 +51,7 @@ pub(crate) async fn wait_begun(client: IpAddr, count: usize) {
     }
 }
 
-/// Waits until this many requests of the client have ended, and returns them.
+/// Waits until `count` requests of the client have ended. Returns the ended requests.
 pub(crate) async fn wait(client: IpAddr, count: usize) -> Vec<EndedRequest> {
     let mut changes = CHANGED.subscribe();
     loop {
