@@ -8,13 +8,17 @@ use super::elements::{challenges, patch, powerdns, rrset};
 use super::*;
 use crate::support::Token;
 
-/// Notes what is asked of a store.
+/// The calls of a store, each by a letter: one that reads, and one that applies changes.
 #[derive(Debug, Default)]
-struct Noting(Mutex<Vec<Call>>);
+struct Noting(Mutex<String>);
 
 impl Watch for Noting {
     fn before(&self, call: Call) -> StoreFuture<'_, ()> {
-        self.0.lock().unwrap().push(call);
+        self.0.lock().unwrap().push(match call {
+            Call::Read => 'r',
+            Call::Apply(_) => 'a',
+            Call::Take | Call::Lease | Call::Ping => '?',
+        });
         Box::pin(async { Ok(()) })
     }
 }
@@ -33,11 +37,7 @@ async fn a_request_with_list_items_asks_the_store_four_times_at_most() {
         let token = Token::ruled(&challenges(false)).mint();
         let names: Vec<String> =
             (0..count).map(|number| format!("_acme-{number}.example.com.")).collect();
-        let steps = [
-            ("REPLACE", vec![Call::Read, Call::Apply, Call::Apply, Call::Apply]),
-            ("REPLACE", vec![Call::Read, Call::Apply, Call::Apply]),
-            ("DELETE", vec![Call::Read, Call::Apply, Call::Apply]),
-        ];
+        let steps = [("REPLACE", "raaa"), ("REPLACE", "raa"), ("DELETE", "raa")];
         for (change, calls) in steps {
             store.0.lock().unwrap().clear();
             assert_eq!(
