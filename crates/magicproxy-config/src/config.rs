@@ -1,7 +1,8 @@
 //! The configuration: found, read, layered and checked, with every fault reported at once.
 //!
-//! [`raw`] is what was written, [`Config`] what holds; nothing else in this crate reads a file or a variable for settings.
-//! Operators' documentation: `docs/guide/configuration.md`.
+//! [`raw`] holds the configuration as written, [`Config`] the checked values. No other module of
+//! this crate reads a file or a variable for settings. Operators' documentation:
+//! `docs/guide/configuration.md`.
 
 pub mod accepted;
 pub mod address;
@@ -65,67 +66,72 @@ use tls::{AuthoritySettings, TlsSource};
 /// The checked configuration.
 #[derive(Debug)]
 pub struct Config {
-    /// At least one.
+    /// The listeners; at least one.
     pub listeners: Vec<ListenerSettings>,
-    /// Which names clients may call it by there.
+    /// The names by which clients may call the proxy, and the listeners that check names.
     pub hosts: HostSettings,
-    /// Where the certificate comes from, if there is one.
+    /// The source of the certificate; `None` without TLS.
     pub tls: Option<TlsSource>,
-    /// What the operator said about it.
+    /// The URL by which clients reach the proxy, if the operator has named a URL.
     pub public_access: Option<PublicAccess>,
-    /// Where the keys are.
+    /// The files and settings of the signing and sealing keys.
     pub keys: KeySettings,
-    /// At least one.
+    /// The upstreams; at least one.
     pub upstreams: Vec<Arc<UpstreamSettings>>,
-    /// What minters may have.
+    /// Lifetimes of minted tokens, and the announcement of upstreams.
     pub minting: MintSettings,
-    /// Where state is kept.
+    /// The state store.
     pub state: StateSettings,
-    /// Where revocations are kept.
+    /// The place of the revocation list.
     pub revocations: RevocationSettings,
-    /// Proxies in front of this one.
+    /// The proxies in front of this proxy whose forwarding headers are believed.
     pub trusted_proxies: TrustedProxies,
-    /// How long each part of an exchange may take.
+    /// The time limits of the parts of an exchange.
     pub timeouts: Timeouts,
-    /// How much of each resource there is, and what one client may hold of it.
+    /// The limits on each resource, with the shares of clients.
     pub limits: Limits,
-    /// What is logged.
+    /// The settings of the log.
     pub log: LogSettings,
     /// The plugins that rules may ask.
     pub plugins: PluginsSettings,
-    /// Why it is not served as it stands; other commands may go by it all the same.
+    /// The faults for which the proxy is not served, though other commands may use the
+    /// configuration.
     exposed: Vec<Fault>,
-    /// Nobody has said which API this is for: the only upstream is the default one.
+    /// True if no upstream is configured, so that the only upstream is the default.
     pub upstream_assumed: bool,
-    /// For each upstream the root of the API that its preset is for, whatever its own root is.
+    /// The API root of each upstream's preset, even if the upstream's own root differs.
     pub preset_roots: Vec<Option<&'static str>>,
 }
 
 impl Config {
-    /// The URL by which clients reach the proxy, as far as anybody knows.
+    /// Returns the URL by which clients reach the proxy: the operator's, else a URL made from the
+    /// first listener.
     pub fn public_access(&self) -> PublicAccess {
         let first =
             |listener: &ListenerSettings| PublicAccess::of(&listener.listen, listener.scheme);
         self.public_access.clone().or_else(|| self.listeners.first().map(first)).unwrap_or_default()
     }
 
-    /// The name or address by which clients reach the proxy, as far as anybody knows.
+    /// Returns the name or address by which clients reach the proxy: the operator's, else the first
+    /// listener's.
     pub fn host(&self) -> &str {
         let first = self.listeners.first().map_or("localhost", |listener| listener.listen.host());
         self.public_access.as_ref().map_or(first, |public| &public.host)
     }
 
-    /// What the certificate authority of this machine's own is made of, if there is one.
+    /// Returns the settings of this machine's own certificate authority, even if no such authority
+    /// exists yet.
     pub fn own_authority(&self) -> AuthoritySettings<'_> {
         AuthoritySettings { folder: self.keys.files.folder(), host: self.host() }
     }
 
-    /// What clients must trust besides, where the certificate is signed by this machine's own authority.
+    /// Returns the file of the certificate that clients must trust in addition, if this machine's
+    /// own authority signs the proxy's certificate.
     pub fn development_authority(&self) -> Option<PathBuf> {
         matches!(self.tls, Some(TlsSource::Dev)).then(|| self.own_authority().certificate())
     }
 
-    /// A Unix socket on which an upstream is found by its own name, in the clear.
+    /// Returns a Unix socket without TLS on which the upstream can be called by its own name.
     pub fn socket_of(&self, upstream: &UpstreamName) -> Option<&Path> {
         let leads =
             |bound: &Option<UpstreamName>| bound.as_ref().is_none_or(|bound| bound == upstream);
@@ -139,7 +145,11 @@ impl Config {
         })
     }
 
-    /// The upstream of tokens with this `aud`, or with none. Where nobody has said which API this is for, any name will do.
+    /// Returns the upstream of tokens with this `aud`, or without `aud`. If no upstream is
+    /// configured, every name selects the default.
+    ///
+    /// # Errors
+    /// A message that lists the known upstreams.
     pub fn upstream_named(&self, aud: Option<&str>) -> Result<&UpstreamSettings, String> {
         let mut upstreams = self.upstreams.iter();
         let found = match aud {
@@ -163,7 +173,8 @@ impl Config {
         })
     }
 
-    /// What a command without a proxy to ask cannot check.
+    /// Returns a note on the checks that a command cannot make offline, if no upstream is
+    /// configured.
     pub fn unchecked(&self) -> Option<String> {
         let upstream = self.upstreams.first().filter(|_| self.upstream_assumed)?;
         let UpstreamSettings { name, api_root, .. } = &**upstream;
@@ -172,7 +183,8 @@ impl Config {
         ))
     }
 
-    /// The name of the upstream that a look at this token is about: where nobody has said which, the one it names.
+    /// Returns the upstream's name to show for this token: the token's own upstream, if no upstream
+    /// is configured.
     pub fn name_for<'a>(
         &self,
         token: &'a VerifiedToken,
@@ -181,17 +193,17 @@ impl Config {
         token.upstream().filter(|_| self.upstream_assumed).unwrap_or(&upstream.name)
     }
 
-    /// What is accepted by at least one upstream, as the key set tells it.
+    /// Returns everything that at least one upstream accepts, as published in the key set.
     pub fn accepts(&self) -> AcceptedTokens {
         AcceptedTokens::any_of(self.upstreams.iter().map(|upstream| &upstream.acceptance))
     }
 
-    /// The ids of keys whose tokens no upstream accepts.
+    /// Returns the ids of keys whose tokens no upstream accepts.
     pub fn denied_keys(&self) -> Vec<String> {
         Acceptance::denied_everywhere(self.upstreams.iter().map(|upstream| &upstream.acceptance))
     }
 
-    /// What verification needs to know.
+    /// Returns the upstream's settings that verification needs.
     pub fn verify_context(upstream: &UpstreamSettings, now: UnixTime) -> VerifyContext<'_> {
         VerifyContext {
             now,
@@ -201,13 +213,13 @@ impl Config {
         }
     }
 
-    /// Is this a request for which the store would keep something, with a token for which it keeps nothing?
+    /// True if the store would keep something for the request, and keeps nothing for its token.
     pub fn keeps_nothing_for(&self, prospect: RulesDecision<'_>) -> bool {
         let stranger = prospect.token().provenance() == Provenance::Anyone;
         stranger && self.state.unlisted_minters == StrangerState::Refuse && prospect.keeps_rows()
     }
 
-    /// What the engine is told.
+    /// Returns the settings of the engine.
     pub fn into_settings(self) -> Settings {
         Settings {
             strangers: self.state.unlisted_minters,

@@ -1,4 +1,4 @@
-//! What every other module stands on: faults with their places, the environment, and text for people.
+//! The ground of all other modules: faults with their places, the environment, and text for people.
 
 pub mod environment;
 pub mod fault;

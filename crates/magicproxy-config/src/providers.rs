@@ -1,8 +1,9 @@
-//! What is known of APIs, a file for each: `docs/spec/upstreams.md` section 7.
+//! Known APIs, a file for each: `docs/spec/upstreams.md` section 7.
 //!
-//! A new API is a file beside the others, which says everything that differs from `PLAIN`, and a line in [`PROVIDERS`]; its rows in
-//! the specification and in `docs/guide/headers.md` are compared with it. What it tells its clients stands in it, too; the program's
-//! table of clients has one line for each of them.
+//! A new API is a new file, with every difference from `PLAIN`, and a line in [`PROVIDERS`]. A test
+//! compares the file with the API's rows in the specification and in `docs/guide/headers.md`. The
+//! file also holds the setup of the API's clients; the program's table of clients has one line for
+//! each client.
 
 pub mod anthropic;
 mod choice;
@@ -26,7 +27,7 @@ use words::{ReadingChoice, SlashChoice};
 
 pub use choice::{PresetChoice, RefusalChoice};
 
-/// Every API that is known, in the order in which people are told of them.
+/// Every known API, in the order in which people see the list.
 pub static PROVIDERS: [&Provider; 8] = [
     &github::PROVIDER,
     &github_git::PROVIDER,
@@ -38,42 +39,44 @@ pub static PROVIDERS: [&Provider; 8] = [
     &anthropic::PROVIDER,
 ];
 
-/// An API: one line of the table in the specification. A preset is a layer below everything that was written about its upstream.
+/// A known API: one line of the table in the specification. The preset of the API is a layer below
+/// all written settings of an upstream.
 #[derive(Debug)]
 pub struct Provider {
-    /// The name of its preset.
+    /// The name of the preset.
     pub name: &'static str,
-    /// What it is, in a sentence.
+    /// The API, described in a sentence.
     pub about: &'static str,
-    /// Where the API is; none, where everybody runs their own.
+    /// The API root; `None` if every operator runs a separate server.
     pub api_root: Option<&'static str>,
-    /// Prefixes of paths, each with the path or the origin that it stands for.
+    /// Prefixes of paths, each with its replacement: a path or an origin.
     pub paths: &'static [(&'static str, &'static str)],
-    /// What the API makes of `%2F`.
+    /// The API's reading of `%2F`.
     pub encoded_slash: SlashChoice,
-    /// How its server reads paths.
+    /// The API server's reading of paths.
     pub path_reading: ReadingChoice,
     /// The carrier in which the API takes its credential.
     pub credential: &'static str,
-    /// Where its clients put their keys besides.
+    /// Further carriers in which the API's clients put their keys.
     pub accept_token_in: &'static [&'static str],
-    /// The shape in which its clients understand a refusal.
+    /// The shape of refusals that the API's clients understand.
     pub refusals: &'static Refusals,
-    /// Query parameters that say for whom a request acts, or carry tokens.
+    /// Query parameters that carry tokens, or name a user for whom a request acts, and are dropped.
     pub drop_query_parameters: &'static [&'static str],
-    /// Headers that its clients send, and that say neither for whom nor on what a request acts, each with what it says.
+    /// Headers of the API's clients that pass, each with its meaning. None names a user or object
+    /// on which a request acts.
     pub request_headers: &'static [(&'static str, &'static str)],
-    /// Members of its bodies that its clients follow.
+    /// Members of the API's bodies whose URLs clients follow.
     pub rewrite_members: &'static [&'static str],
-    /// Where answers are long in coming.
+    /// The response timeout, if the API's responses take long.
     pub response_timeout: Option<&'static str>,
-    /// What a program is told of which nobody knows what it reads.
+    /// The setup of a program of which nobody knows the variables.
     pub any_program: SetupMethod,
-    /// Other APIs that the same credentials are for.
+    /// Other APIs with the same credentials.
     pub kin: &'static [&'static str],
 }
 
-/// What most APIs are.
+/// The defaults of most APIs.
 const PLAIN: Provider = Provider {
     name: "",
     about: "",
@@ -93,12 +96,12 @@ const PLAIN: Provider = Provider {
 };
 
 impl Provider {
-    /// The API of this name.
+    /// Returns the API with this name.
     pub fn named(name: &str) -> Option<&'static Self> {
         PROVIDERS.into_iter().find(|provider| provider.name == name)
     }
 
-    /// What any program is told of it.
+    /// Returns the setup of any program for this API.
     pub fn any_program(&self) -> SetupMethod {
         SetupMethod { preset: self.name, ..self.any_program }
     }

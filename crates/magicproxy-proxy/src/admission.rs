@@ -1,10 +1,14 @@
-//! Admission: how much of the proxy's resources one owner, one peer and all clients together may hold at a time.
+//! Admission: the shares of one owner, one peer and all clients together in the proxy's resources
+//! at a time.
 //!
-//! A total alone lets one client take everything. So each resource has a share for the owner of the token that pays for it and
-//! for the peer that sends the request, and a reserve that tokens which a stranger can mint never touch. A stranger makes any
-//! number of owners, but not of addresses: such tokens are charged to their peer as well. `docs/guide/configuration.md` tells operators.
+//! A total alone would let one client take everything. So each resource has a share for the owner
+//! of the token that pays and for the peer that sends the request, and a reserve for tokens that no
+//! stranger can mint. A stranger can make any number of owners, but not of addresses: tokens that a
+//! stranger can mint are charged to their peer as well. `docs/guide/configuration.md` tells
+//! operators.
 //!
-//! What is held is a [`Holding`]; dropping it gives it back. Nothing here waits: whoever wants to queue does so above.
+//! A [`Holding`] is the held part of a resource; dropping the holding gives the part back. Taking
+//! never waits: queues are built on top.
 
 mod account;
 mod rows;
@@ -23,30 +27,33 @@ pub(crate) use account::{Account, Accounts, PeerKey};
 use crate::settings::{HttpMint, Limits, Quota};
 use rows::RowAccounts;
 
-/// A table of accounts is looked through for those that nobody needs when it has doubled, and not below this size.
+/// The least size at which a table of accounts is swept for unused accounts. A table is swept when
+/// its size has doubled.
 const LEAST_SWEPT: usize = 1_024;
-/// When to come again after a shortage: nobody knows when others end, so a second must do.
+/// The time after which a client may retry after a shortage. Nobody knows when other requests end,
+/// so the time is a guess.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Something of which the proxy has only so much.
+/// A resource of which the proxy has a limited amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Resource {
-    /// Requests from their admission to the end of their response; a WebSocket counts until it closes.
+    /// Requests from admission to the end of the response; a WebSocket counts until it closes.
     Exchanges,
-    /// Connections to upstreams that an exchange uses, of all origins; over HTTP/2 a stream of one.
+    /// Connections to upstreams in use by exchanges, for all origins; over HTTP/2, streams.
     UpstreamConnections,
     /// Requests that wait for a connection to an upstream.
     UpstreamQueue,
-    /// Bytes of bodies that are read whole before they go on, and of heads that are not complete.
+    /// Bytes of bodies that are read whole before they are sent on, and of incomplete heads.
     BufferedBytes,
-    /// Responses of the proxy's own words (refusals, the control plane) over HTTP/2 that their client has not taken yet.
+    /// Responses of the proxy's own words (refusals, the control plane) over HTTP/2 that the client
+    /// has not taken yet.
     OwnResponses,
 }
 
 impl Resource {
-    /// How many there are.
+    /// The number of resources.
     pub(crate) const COUNT: usize = 5;
-    /// All of them, in the order of their numbers.
+    /// All resources, in the order of their numbers.
     const ALL: [Self; Self::COUNT] = [
         Self::Exchanges,
         Self::UpstreamConnections,
@@ -66,17 +73,19 @@ impl Resource {
     }
 }
 
-/// Whether a stranger could have minted the token that pays.
+/// The trust in the minter of the token that pays: tokens of strangers have smaller shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MinterTrust {
-    /// Only someone whom the operator knows mints such tokens: the reserve is open to them, and their peer is not charged.
+    /// Only minters whom the operator knows can make the token. The reserve is open to the request,
+    /// and the peer is not charged.
     Known,
-    /// Anyone mints such tokens, or there is no token at all.
+    /// Anyone can make the token, or the request has no token.
     Stranger,
 }
 
 impl MinterTrust {
-    /// The standing of a token where anyone may request tokens over HTTP, or nobody may.
+    /// Returns the trust in a token of this provenance, while minting over HTTP is open to anyone
+    /// or closed.
     pub(crate) fn of(provenance: Provenance, http_mint: HttpMint) -> Self {
         match (provenance, http_mint) {
             (Provenance::ListedMinter, _) | (Provenance::Proxy, HttpMint::Closed) => Self::Known,
@@ -85,10 +94,10 @@ impl MinterTrust {
     }
 }
 
-/// Who is charged for what a request holds.
+/// The accounts that are charged for a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Payer {
-    /// The owner of the token; none while there is no token.
+    /// The owner of the token; `None` for a request without a token.
     pub(crate) owner: Option<Arc<Account>>,
     /// The peer that sent the request.
     pub(crate) peer: Arc<Account>,
@@ -96,31 +105,31 @@ pub(crate) struct Payer {
 }
 
 impl Payer {
-    /// A peer of which no token is known, or not yet.
+    /// Makes a payer from a peer whose token is absent or not yet known.
     pub(crate) fn anonymous(peer: Arc<Account>) -> Self {
         Self { owner: None, peer, standing: MinterTrust::Stranger }
     }
 }
 
-/// Whose share is used up.
+/// The share that is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Shortage {
-    /// The token's owner holds its share.
+    /// The token's owner has reached its share.
     #[error(
         "the token's owner has as much in progress as one owner may have; try again when some of it has ended"
     )]
     Owner,
-    /// The peer holds its share.
+    /// The peer has reached its share.
     #[error(
         "this address has as much in progress as one address may have; try again when some of it has ended"
     )]
     Peer,
-    /// All clients together hold what there is, less the reserve.
+    /// All clients together have reached the total, less the reserve.
     #[error("the proxy has as much in progress as it may have; try again")]
     Total,
 }
 
-/// The budget of one process.
+/// The resources of one process, with the amounts in use.
 #[derive(Debug)]
 pub(crate) struct Budget {
     quotas: [Quota; Resource::COUNT],
@@ -139,12 +148,15 @@ impl Budget {
         })
     }
 
-    /// The accounts of owners and peers.
+    /// Returns the accounts of owners and peers.
     pub(crate) fn accounts(&self) -> &Accounts {
         &self.accounts
     }
 
-    /// Takes this much of a resource at the payer's expense, or none of it.
+    /// Takes this amount of a resource at the payer's expense.
+    ///
+    /// # Errors
+    /// The share that is used up; nothing is taken then.
     pub(crate) fn take(
         self: &Arc<Self>,
         resource: Resource,
@@ -157,7 +169,7 @@ impl Budget {
         Ok(holding)
     }
 
-    /// How much of a resource all hold together.
+    /// Returns the amount of a resource that is in use.
     #[cfg(test)]
     pub(crate) fn held(&self, resource: Resource) -> usize {
         self.counter(resource).load(Ordering::Relaxed)
@@ -216,7 +228,7 @@ fn give_back(counter: Option<&AtomicUsize>, amount: usize) {
     }
 }
 
-/// A part of a resource that somebody holds and pays for; dropping it gives it back.
+/// A part of a resource that is held and paid for; given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Holding {
     budget: Arc<Budget>,
@@ -226,36 +238,37 @@ pub(crate) struct Holding {
 }
 
 impl Holding {
-    /// Takes more of the same, at the same payer's expense; nothing changes where that fails.
+    /// Takes more of the resource at the same payer's expense. On an error the holding does not
+    /// change.
     pub(crate) fn grow(&mut self, more: usize) -> Result<(), Shortage> {
         self.budget.charge(self.resource, more, &self.payer)?;
         self.amount += more;
         Ok(())
     }
 
-    /// Gives back what is beyond this.
+    /// Gives back the part beyond this amount.
     pub(crate) fn shrink_to(&mut self, amount: usize) {
         let less = self.amount.saturating_sub(amount);
         self.budget.discharge(self.resource, less, &self.payer);
         self.amount -= less;
     }
 
-    /// How much it is.
+    /// Returns the amount held.
     pub(crate) fn amount(&self) -> usize {
         self.amount
     }
 
-    /// How many rows of the state store there may be, at the same payer's expense.
+    /// Returns the limits on rows of the state store at the same payer's expense.
     pub(crate) fn row_limits(&self) -> RowLimits {
         self.budget.rows.limits(&self.payer, Instant::now())
     }
 
-    /// Who pays.
+    /// Returns the payer.
     pub(crate) fn payer(&self) -> &Payer {
         &self.payer
     }
 
-    /// Takes something else, at the same payer's expense.
+    /// Takes an amount of another resource at the same payer's expense.
     pub(crate) fn take(&self, resource: Resource, amount: usize) -> Result<Self, Shortage> {
         self.budget.take(resource, amount, &self.payer)
     }

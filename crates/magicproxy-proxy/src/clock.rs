@@ -1,11 +1,11 @@
-//! The one home of the wall clock: everything else takes the time as an argument.
+//! The wall clock. This module alone reads it; everything else takes the time as an argument.
 
 use std::time::{Duration, SystemTime};
 
 use magicproxy_core::UnixTime;
 use magicproxy_core::state::UnixMillis;
 
-/// The time now. A clock set before 1970 reads as 1970, when no token is valid yet.
+/// Returns the current time. A clock set before 1970 reads as 1970, when no token is valid yet.
 #[expect(clippy::disallowed_methods, reason = "the one place where the wall clock is read")]
 #[must_use]
 pub fn now() -> UnixTime {
@@ -17,7 +17,7 @@ pub fn now() -> UnixTime {
     )
 }
 
-/// The same in milliseconds.
+/// Returns the current time in milliseconds.
 #[expect(clippy::disallowed_methods, reason = "the one place where the wall clock is read")]
 #[must_use]
 pub fn now_millis() -> UnixMillis {

@@ -1,4 +1,5 @@
-//! Secrets in requests: where tokens and credentials stand, the token as it was presented, the credential as it is sent.
+//! Secrets in requests: the carriers of tokens and credentials, the bearer token as sent by a
+//! client, and the credential in its outgoing form.
 
 pub(crate) mod attached;
 pub(crate) mod bearer_token;

@@ -1,7 +1,9 @@
-//! Doors: what the clients of a listener speak to. What is the same at every door is here: there is always a response, it is
-//! recorded, and refusals have one form.
+//! Doors: the services that listeners offer to clients. This module has all that is alike at every
+//! door: every request gets a response, every response is recorded, and refusals have the same
+//! form.
 //!
-//! A door reads a request and runs an exchange (`exchange::served`); it decides nothing and sends nothing itself.
+//! A door reads a request and runs an exchange (`exchange::served`); a door decides nothing and
+//! sends nothing itself.
 
 mod control;
 mod reverse;
@@ -27,43 +29,43 @@ use crate::services::Services;
 use crate::settings::{Settings, UpstreamId};
 use reverse::{ListenerUpstreams, ReverseDoor};
 
-/// The doors of a proxy.
+/// The doors of a proxy, with the settings and upstreams behind them.
 #[derive(Debug)]
 pub(crate) struct Doors {
     settings: Arc<Settings>,
     upstreams: Arc<Upstreams>,
     reverse: ReverseDoor,
-    /// May pages of other origins call some upstream?
+    /// True if pages of other origins may call any upstream.
     serves_pages: bool,
 }
 
-/// The door of one listener.
+/// The door of a listener.
 #[derive(Clone, Debug)]
 pub(crate) struct Door {
     doors: Arc<Doors>,
     entry: DoorTarget,
 }
 
-/// Which door it is, and what of the proxy is found behind it.
+/// The kind of a door, and the part of the proxy behind it.
 #[derive(Clone, Copy, Debug)]
 enum DoorTarget {
     Reverse(ListenerUpstreams),
 }
 
-/// A request at a door: what is known of it so far.
+/// A request at a door, with the facts known so far.
 struct DoorRequest<'c> {
     connection: &'c Arc<Connection>,
     request: OngoingRequest,
-    /// How a refusal is written.
+    /// The form of a refusal.
     form: RefusalForm,
-    /// The upstream whose listed pages may read the response, a refusal too.
+    /// The upstream whose listed pages may read the response, a refusal included.
     pages_of: Option<UpstreamId>,
-    /// When the exchange must be over.
+    /// The deadline of the exchange.
     end: Option<Instant>,
 }
 
 impl Doors {
-    /// The doors to all upstreams of these settings.
+    /// Makes the doors to all upstreams of these settings.
     pub(crate) fn new(
         settings: Arc<Settings>,
         services: Services,
@@ -75,7 +77,7 @@ impl Doors {
         Ok(Arc::new(Self { settings, upstreams, reverse, serves_pages }))
     }
 
-    /// The door that a listener chose.
+    /// Returns the door chosen by a listener.
     pub(crate) fn door(self: &Arc<Self>, kind: &DoorKind) -> Door {
         let entry = match kind {
             DoorKind::Reverse { only } => DoorTarget::Reverse(self.reverse.reach(only.as_ref())),
@@ -83,19 +85,19 @@ impl Doors {
         Door { doors: Arc::clone(self), entry }
     }
 
-    /// What all clients share.
+    /// Returns the budget shared by all clients.
     pub(crate) fn budget(&self) -> &Arc<Budget> {
         self.upstreams.budget()
     }
 }
 
 impl Door {
-    /// What all clients share.
+    /// Returns the budget shared by all clients.
     pub(crate) fn budget(&self) -> &Arc<Budget> {
         self.doors.budget()
     }
 
-    /// Answers one request. There is always a response.
+    /// Responds to a request. Every request gets a response, and every response is recorded.
     pub(crate) async fn respond(
         &self,
         request: Request<Incoming>,
@@ -151,7 +153,7 @@ impl Doors {
 }
 
 impl DoorRequest<'_> {
-    /// The response to a request that is refused, with which its connection may end.
+    /// Makes the response to a refused request. The connection may end with this response.
     fn refuse(&mut self, rejection: &Rejection) -> Response<ResponseBody> {
         self.request.record.rejected(rejection);
         let mut response =
@@ -162,8 +164,8 @@ impl DoorRequest<'_> {
         response
     }
 
-    /// Has a response of the proxy's own words wait for its client at the expense of the peer, and not for long. Where no more
-    /// may wait, a refusal is sent without its content.
+    /// Makes a response of the proxy's own words wait for its client at the expense of the peer,
+    /// and for a bounded time. Where no more may wait, a refusal is sent without content.
     fn bound_own_words(
         &mut self,
         mut response: Response<ResponseBody>,
@@ -190,7 +192,8 @@ impl DoorRequest<'_> {
         response
     }
 
-    /// A client of HTTP/1.0 knows the end of a response without a length by the end of the connection.
+    /// Ends the connection with a response of unknown length to a client of HTTP/1.0: the end of
+    /// the connection is the only end that such a client knows.
     fn end_as_http_10(&self, response: &mut Response<ResponseBody>) {
         let ends_with_connection =
             !self.request.record.is_complete() && response.body().size_hint().exact().is_none();
@@ -198,13 +201,14 @@ impl DoorRequest<'_> {
             self.connection.begin_close_delimited();
         }
         if ends_with_connection || response.headers().contains_key(header::CONNECTION) {
-            // To a response of a later version the HTTP library adds that the connection is kept, where the client asked for that.
+            // To a response of a later version, hyper adds that the connection is kept, if the
+            // client asked.
             *response.version_mut() = Version::HTTP_10;
         }
     }
 }
 
-/// The response, if it is there in time.
+/// Waits for the response until the deadline of the exchange, if any.
 async fn within<T>(
     end: Option<Instant>,
     handling: Pin<&mut impl Future<Output = Result<T, Rejection>>>,

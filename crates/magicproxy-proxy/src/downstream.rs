@@ -1,6 +1,7 @@
 //! Connections from clients: timed, counted, and told apart by their first bytes.
 //!
-//! Time limits that concern a connection as a whole live here, below HTTP, where slow peers of every kind look alike.
+//! Time limits for a connection as a whole are enforced in this module, below HTTP, so that slow
+//! peers of every kind are treated alike.
 
 mod close_delimited;
 pub(crate) mod connections;
@@ -52,42 +53,44 @@ pub(crate) use socket::{Socket, Stream, Transport};
 pub(crate) use stream::{Streams, noted, noted_own_words};
 pub(crate) use words::UnreadResponse;
 
-/// Refusals after which a connection ends that never had an admitted request: a client that means well asks for a token first.
+/// The number of refusals after which a connection ends that never had an admitted request: a
+/// client that means well asks for a token first.
 const MAX_REFUSALS: u32 = 64;
-/// The same where it had some.
+/// The number of refusals after which a connection ends that had an admitted request.
 const MAX_REFUSALS_OF_ADMITTED: u32 = 1024;
 
-/// Who opened a connection.
+/// The client at the other end of a connection, with its account and its slot.
 #[derive(Debug)]
 pub(crate) struct ConnectedClient {
-    /// None on a Unix socket.
+    /// The client's address; `None` on a Unix socket.
     pub(crate) address: Option<SocketAddr>,
-    /// What this address holds of the proxy's resources.
+    /// The shares of this address in the proxy's resources.
     pub(crate) account: Arc<Account>,
-    /// Its place among the open connections; a WebSocket keeps it until it ends.
+    /// The connection's slot among the open connections; a WebSocket keeps the slot until its end.
     pub(crate) slot: ConnectionSlot,
-    /// Tells when the proxy is to stop, which waits until all of these are dropped.
+    /// Signals that the proxy is to stop. The stop waits until every receiver is dropped.
     pub(crate) stopped: watch::Receiver<()>,
 }
 
-/// What the service knows about the connection that a request came on.
+/// The state of a client's connection, for the service of its requests.
 #[derive(Debug)]
 pub(crate) struct Connection {
     client: ConnectedClient,
     activity: Arc<Activity>,
     listener: Arc<ListenerContext>,
     worker: WorkerId,
-    /// The latest request announced a body (HTTP/1 only).
+    /// True if the latest request announced a body (HTTP/1 only).
     has_body: AtomicBool,
-    /// What was seen since the last request began (HTTP/1 only): the raw head of the next one.
+    /// The raw bytes since the last request began (HTTP/1 only): the head of the next request.
     head: Option<Mutex<HeadScan>>,
     head_read: HeadTime,
-    /// Responses of the proxy's own words that were not taken yet (HTTP/2 only).
+    /// The number of responses of the proxy's own words that the client has not taken yet (HTTP/2
+    /// only).
     untaken: AtomicUsize,
     flushes: Flushes,
     close_delimited: CloseDelimitedContent,
     rest: RemainingContent,
-    /// Has a tunnel begun, whose sides may be silent for long?
+    /// True if a tunnel has begun, whose sides may be silent for long.
     is_tunnel: AtomicBool,
 }
 
@@ -116,7 +119,7 @@ impl Connection {
         })
     }
 
-    /// Who is at the other end.
+    /// Returns the peer at the other end.
     pub(crate) fn peer(&self) -> Peer {
         Peer {
             address: self.client.address.map(|address| address.ip()),
@@ -124,47 +127,48 @@ impl Connection {
         }
     }
 
-    /// The account of the address that it came from.
+    /// Returns the account of the client's address.
     pub(crate) fn account(&self) -> &Arc<Account> {
         &self.client.account
     }
 
-    /// What holds for every connection of the listener that this one came by.
+    /// Returns the context that all connections of the same listener share.
     pub(crate) fn listener(&self) -> &ListenerContext {
         &self.listener
     }
 
-    /// The thread that serves it.
+    /// Returns the worker thread that serves the connection.
     pub(crate) fn worker(&self) -> WorkerId {
         self.worker
     }
 
-    /// Tells when the proxy is to stop.
+    /// Returns the signal that the proxy is to stop.
     pub(crate) fn stopped(&self) -> watch::Receiver<()> {
         self.client.stopped.clone()
     }
 
-    /// Ready when the connection is to end. To be polled by its own task alone.
+    /// Ready when the connection is to end. Only the connection's own task may poll.
     pub(crate) fn poll_ending(&self, context: &mut Context<'_>) -> Poll<()> {
         self.activity.poll_ending(context)
     }
 
-    /// Has a new connection its place?
+    /// True if a new connection has taken the slot of this connection.
     pub(crate) fn is_evicted(&self) -> bool {
         self.activity.is_evicted()
     }
 
-    /// Is no request of it in progress?
+    /// True if no request of the connection is in progress.
     pub(crate) fn is_idle(&self) -> bool {
         self.activity.is_idle()
     }
 
-    /// Was any request of it admitted?
+    /// True if a request of the connection was admitted.
     pub(crate) fn had_admitted(&self) -> bool {
         self.activity.had_admitted()
     }
 
-    /// A request begins, whose head was read at that time.
+    /// Notes that a request begins. Returns the request's guard, and the time at which its head was
+    /// read.
     pub(crate) fn begin(self: &Arc<Self>) -> (InFlight, Instant) {
         self.activity.begin();
         (
@@ -173,13 +177,14 @@ impl Connection {
         )
     }
 
-    /// A request of it was admitted.
+    /// Notes that a request of the connection was admitted.
     pub(crate) fn admitted(&self) {
         self.activity.admitted();
     }
 
-    /// A request of it was refused for this reason. Tells whether the connection is to end with it: after many refusals, and
-    /// after the first for want of a token where its slot is wanted.
+    /// Notes that a request was refused with this status. Returns true if the connection is to end
+    /// with the refusal: after many refusals, and after the first refusal for want of a token if
+    /// few slots are left.
     pub(crate) fn refused(&self, status: StatusCode) -> bool {
         let (refused, had_admitted) = (self.activity.refused(), self.activity.had_admitted());
         let most = if had_admitted { MAX_REFUSALS_OF_ADMITTED } else { MAX_REFUSALS };
@@ -195,12 +200,13 @@ impl Connection {
         self.head.is_some()
     }
 
-    /// The content of its last response begins, which only the end of the connection will end.
+    /// Notes that the content of the last response begins, which only the end of the connection
+    /// will end.
     pub(crate) fn begin_close_delimited(&self) {
         self.close_delimited.begin();
     }
 
-    /// A tunnel follows.
+    /// Notes that a tunnel follows.
     pub(crate) fn begin_tunnel(&self) {
         self.is_tunnel.store(true, Ordering::Relaxed);
     }
@@ -209,17 +215,17 @@ impl Connection {
         self.is_tunnel.load(Ordering::Relaxed)
     }
 
-    /// The request that begins now announces a body, or not.
+    /// Notes whether the request that begins now announces a body.
     fn expect_body(&self, has_body: bool) {
         self.has_body.store(has_body, Ordering::Relaxed);
     }
 
-    /// More of a body may be on its way than was read.
+    /// True if more of a body than was read may be on its way.
     fn may_bring_more(&self) -> bool {
         self.has_body.load(Ordering::Relaxed)
     }
 
-    /// Has there been a request on it?
+    /// True if the connection has had a request.
     pub(crate) fn has_begun(&self) -> bool {
         self.counts().0 > 0
     }
@@ -228,7 +234,7 @@ impl Connection {
         self.activity.counts()
     }
 
-    /// The end of its latest request.
+    /// Returns the time at which the latest request ended.
     fn idle_since(&self) -> Instant {
         self.activity.idle_since()
     }
@@ -248,11 +254,13 @@ impl Connection {
         }
     }
 
-    /// Did the raw head of this request hold a `Content-Length`? `None` when the head was not seen whole. To be asked once
-    /// for each request, for what was read belongs to it alone.
+    /// Returns true if the raw head of the request held a `Content-Length`; `None` if the head was
+    /// not seen whole. To be called once for each request, because the bytes read belong to that
+    /// request alone.
     ///
-    /// hyper drops `Content-Length` from a request that also has `Transfer-Encoding` and goes on; a client that sends both
-    /// is attacking somebody, so it is refused, and the raw head is the only place where both can be seen.
+    /// hyper drops `Content-Length` from a request that also has `Transfer-Encoding` and goes on. A
+    /// client that sends both is attacking somebody (request smuggling), so the request is refused,
+    /// and only the raw head shows both fields.
     pub(crate) fn has_content_length<B>(&self, request: &Request<B>) -> Option<bool> {
         let mut head = self.head.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
         let head = std::mem::take(&mut *head);
@@ -265,43 +273,45 @@ impl Connection {
     }
 }
 
-/// Is this a head from its beginning to its end, or several, without a `Transfer-Encoding`? Then nothing in it is ever asked for,
-/// and it need not be kept. A mistake here would have a request refused, and never let one pass: a head that was not seen holds
-/// no proof that it has no `Content-Length`.
+/// Returns true if the bytes are a whole head, or several, without a `Transfer-Encoding`. Nobody
+/// asks for anything in such a head, so the head need not be kept. A mistake here would have a
+/// request refused, and never let a request pass: a head that was not seen is no proof that
+/// `Content-Length` is absent.
 fn is_whole_and_plain(bytes: &[u8]) -> bool {
     let mut lines = memchr::memchr_iter(b'\n', bytes).filter_map(|end| bytes.get(end + 1));
     bytes.ends_with(b"\r\n\r\n") && !lines.any(|first| first.eq_ignore_ascii_case(&b't'))
 }
 
-/// A request in progress on a connection, until its owner, `observe::ongoing::OngoingRequest`, ends it.
+/// A request in progress on a connection, until its owner, `observe::ongoing::OngoingRequest`, ends
+/// the request.
 #[derive(Debug)]
 pub(crate) struct InFlight {
     connection: Arc<Connection>,
 }
 
 impl InFlight {
-    /// It is over, now.
+    /// Notes that the request ended at `now`.
     pub(crate) fn end(&self, now: Instant) {
         self.connection.activity.end_of_request(now);
     }
 
-    /// Who sent it.
+    /// Returns the address of the client that sent the request.
     #[cfg(test)]
     pub(crate) fn client(&self) -> Option<std::net::IpAddr> {
         self.connection.client.address.map(|address| address.ip())
     }
 
-    /// Now, between two flushes of the connection.
+    /// Returns the current point in the sequence of the connection's flushes.
     pub(crate) fn flush_point(&self) -> FlushPoint {
         self.connection.flushes.now()
     }
 
-    /// Ready when the connection was flushed since then.
+    /// Ready when the connection was flushed after this point.
     pub(crate) fn poll_flushed(&self, since: FlushPoint, context: &Context<'_>) -> Poll<()> {
         self.connection.flushes.poll_since(since, context)
     }
 
-    /// All of the response's content was handed over.
+    /// Notes that all of the response's content was handed over.
     pub(crate) fn response_is_whole(&self) {
         self.connection.close_delimited.end();
     }

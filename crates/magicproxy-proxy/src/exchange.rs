@@ -1,7 +1,8 @@
-//! An exchange with an upstream: verified, decided, recorded, sent, answered. One layer, whose modules may know each other.
+//! Exchanges with upstreams: a request verified, decided on, recorded, sent, and its response. A
+//! layer whose modules may know each other.
 //!
-//! The makers of its proofs (`Reservation`, `OutboundRequest`, `CommittedResponse`) are visible in here at most. What doors see is
-//! [`served`]: the upstreams, and the steps of an exchange with one.
+//! The makers of the proofs (`Reservation`, `OutboundRequest`, `CommittedResponse`) are visible in
+//! this module at most. Doors see [`served`]: the upstreams, and the steps of an exchange.
 
 pub mod gate;
 pub(crate) mod ledger;

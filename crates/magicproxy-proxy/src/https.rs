@@ -1,6 +1,7 @@
-//! TLS to others than the upstreams: for errands of the binary's own, which decides where they go.
+//! TLS to servers other than the upstreams, for tasks of the binary, which decides on the
+//! destinations.
 //!
-//! Nothing of a client's and no credential travels here.
+//! No client's data and no credential travels on these connections.
 
 use std::io;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::transport::connect::{Connector, Destination};
 use crate::transport::dial::Dialer;
 use crate::transport::trust::{client_config, is_authority_as_server, unreadable};
 
-/// Connects with TLS 1.2 or 1.3 to whoever shows a certificate that the platform trusts.
+/// A connector for TLS 1.2 and 1.3 to servers with a certificate that the platform trusts.
 #[derive(Clone)]
 pub struct HttpsConnector(TlsConnector);
 
@@ -28,20 +29,20 @@ impl std::fmt::Debug for HttpsConnector {
 }
 
 impl HttpsConnector {
-    /// Trusts the platform's roots and these.
+    /// Makes a connector that trusts the platform's roots and `extra_roots`.
     ///
     /// # Errors
-    /// When there are no roots, or one of these is none.
+    /// No roots were found, or one of `extra_roots` is no root.
     pub fn new(extra_roots: Vec<CertificateDer<'static>>) -> Result<Self, rustls::Error> {
         let mut config = client_config(extra_roots)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self(TlsConnector::from(Arc::new(config))))
     }
 
-    /// A connection on which HTTP/1.1 is to be spoken. The client bounds it in time.
+    /// Opens a connection for HTTP/1.1. The function sets no time limit.
     ///
     /// # Errors
-    /// Those of the network, and of TLS as [`io::ErrorKind::InvalidData`].
+    /// The errors of the network; errors of TLS as [`io::ErrorKind::InvalidData`].
     pub async fn connect(
         &self,
         host: &str,
@@ -54,20 +55,22 @@ impl HttpsConnector {
     }
 }
 
-/// Why nothing could be reached by TLS with these certificates.
+/// A reason for which no server could be reached by TLS with these certificates.
 ///
-/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its response.
+/// Exhaustive on purpose: other crates handle each kind separately, and do not compile before a new
+/// kind is handled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TrustFault {
-    /// Of those given, the one of this number, from 1 on, cannot be read.
+    /// The extra certificate of this number, counted from 1, cannot be read.
     Unreadable(usize),
-    /// The system has no authorities, or none that can be read, and none are given.
+    /// The system has no readable authorities, and none are given.
     NoAuthorities,
-    /// TLS cannot be set up for another reason, which is told.
+    /// TLS cannot be set up for another reason, given in the text.
     Other(String),
 }
 
-/// Checks the certificates that are to be trusted besides the platform's: whether each can be read, and there are any at all.
+/// Checks the certificates that are to be trusted in addition to the platform's: each can be read,
+/// and at least one root is known.
 ///
 /// # Errors
 /// [`TrustFault`].
@@ -77,53 +80,54 @@ pub fn check_trust(extra_roots: &[CertificateDer<'static>]) -> Result<(), TrustF
     }
     match client_config(extra_roots.to_vec()) {
         Ok(_) => Ok(()),
-        // The library has no other word for it than a text.
+        // The library reports this fault as text only.
         Err(Error::General(_)) => Err(TrustFault::NoAuthorities),
         Err(error) => Err(TrustFault::Other(error.to_string())),
     }
 }
 
-/// A look at whether an origin can be reached.
+/// A probe of whether an origin can be reached.
 #[derive(Clone, Copy, Debug)]
 pub struct Probe<'p> {
     /// The origin.
     pub root: &'p ApiRoot,
-    /// What is to be spoken.
+    /// The HTTP version to speak.
     pub protocol: UpstreamProtocol,
-    /// Trusted besides the platform's roots.
+    /// Certificate authorities that are trusted in addition to the platform's roots.
     pub extra_roots: &'p [CertificateDer<'static>],
-    /// The proxies on the way.
+    /// The HTTP proxies through which the origin is reached.
     pub outbound: &'p Outbound,
-    /// The time for all of it.
+    /// The time limit for the whole probe.
     pub limit: Duration,
 }
 
-/// How far a probe came, and why no further.
+/// The step at which a probe failed, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeFailure {
     /// The step that failed.
     pub step: ProbeStep,
-    /// What happened, in words.
+    /// The reason, in words.
     pub reason: String,
 }
 
-/// The steps of a connection.
+/// The steps of opening a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProbeStep {
-    /// The name's addresses.
+    /// Resolving the name.
     Name,
-    /// A connection of TCP.
+    /// Opening the TCP connection.
     Tcp,
-    /// `CONNECT` at the proxy on the way, or the way to it.
+    /// `CONNECT` at an HTTP proxy, or the connection to the HTTP proxy.
     Proxy,
-    /// TLS, certificates among it.
+    /// The TLS handshake, including the check of certificates.
     Tls,
-    /// HTTP's own handshake.
+    /// The handshake of HTTP.
     Http,
 }
 
 impl Probe<'_> {
-    /// Connects as a proxy would that has a request, and closes the connection. No request is sent, and no credential.
+    /// Connects like a proxy that has a request, and closes the connection. No request and no
+    /// credential is sent.
     ///
     /// # Errors
     /// [`ProbeFailure`].
@@ -153,31 +157,33 @@ impl From<ConnectStep> for ProbeStep {
     }
 }
 
-/// Why a TLS handshake failed: what a person must know to mend it.
+/// A reason for which a TLS handshake failed, in the detail that a person needs to repair it.
 ///
-/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its response.
+/// Exhaustive on purpose: other crates handle each kind separately, and do not compile before a new
+/// kind is handled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HandshakeFault {
     /// The certificate's issuer is not trusted.
     UnknownIssuer,
     /// The certificate is its own issuer, which only an authority may be.
     SelfSigned,
-    /// The certificate's time is over.
+    /// The certificate has expired.
     Expired,
-    /// The certificate's time has not come.
+    /// The certificate is not valid yet.
     NotYetValid,
     /// The certificate is for other hosts.
     WrongName,
-    /// The certificate is not accepted for another reason, which is told.
+    /// The certificate is not accepted for another reason, given in the text.
     Certificate(String),
-    /// No TLS is spoken there.
+    /// The server does not speak TLS.
     NotTls,
-    /// Anything else, which is told.
+    /// Another fault, given in the text.
     Other(String),
 }
 
 impl HandshakeFault {
-    /// The fault that an error of [`HttpsConnector::connect`] stands for, if it is one of TLS and not of the network.
+    /// Returns the fault behind an error of [`HttpsConnector::connect`]; `None` for errors of the
+    /// network.
     #[must_use]
     pub fn of(error: &io::Error) -> Option<Self> {
         let error = error.get_ref()?.downcast_ref::<Error>()?;

@@ -1,33 +1,35 @@
-//! The engine of Magic API Proxy: from a connection of a client to a response of the API.
+//! The engine of Magic API Proxy: from a client's connection to the response of the API.
 //!
-//! A client connects to a listener and asks at a door. The exchange verifies the magic token,
-//! decides on the request, swaps in the credential and sends the request to the upstream. The
-//! response comes back filtered, the credential masked, its links leading to the proxy.
+//! A client connects to a listener and sends its request to a door. The exchange verifies the magic
+//! token, decides on the request, swaps in the credential and sends the request to the upstream.
+//! The response comes back filtered, the credential masked, the links leading to the proxy.
 //!
-//! The whole security argument is one function, `exchange::gate::Gate::admit`. The outbound request
-//! that it returns is the only thing that can be sent to an upstream, and nobody else can make one.
+//! The whole security argument is a single function, `exchange::gate::Gate::admit`. The outbound
+//! request returned by `admit` is the only thing sent to an upstream, and nobody else can make an
+//! outbound request.
 //!
-//! # What it is given, and what it does not do
+//! # Inputs, and limits of the engine
 //!
-//! The client passes checked [`settings`], [`services`] that may change while the proxy runs (keys,
-//! revocations, a store, plugins), the listeners, and the end. The engine reads no configuration
-//! file, no environment and no key file, installs no signal handler, and prints nothing. It knows
-//! the contracts of stores and plugins, and none of their implementations.
+//! The embedding program passes checked [`settings`], [`services`] replaceable while the proxy runs
+//! (keys, revocations, a store, plugins), the listeners, and the signal to end. The engine reads no
+//! configuration file, no environment and no key file, installs no signal handler, and prints
+//! nothing. The engine knows the contracts of stores and plugins, and none of their
+//! implementations.
 //!
 //! # Where to look
 //!
-//! | need | where |
+//! | need | module |
 //! |---|---|
 //! | a proxy that serves | [`server::Server`] |
-//! | what an operator sets, as plain values | [`settings`] |
-//! | what may be replaced while it runs | [`services`] |
+//! | the operator's settings, as plain values | [`settings`] |
+//! | keys, revocations, store and plugins, replaceable at run time | [`services`] |
 //! | addresses, Unix sockets, TLS towards clients | [`listener`] |
-//! | what the gate would decide, without a request | [`gate`] |
-//! | where credentials come from | [`source`] |
+//! | the proof of a permitted request, which only the gate can make | [`gate`] |
+//! | sources of credentials | [`source`] |
 //! | requests of the operator's own, to a server of the operator's choice | [`https`] |
 //!
-//! `docs/guide/life-of-a-request.md` follows a request through all of it. This Rust API may change
-//! with every version before 1.0; what clients see is stable (`RELEASING.md`).
+//! `docs/guide/life-of-a-request.md` follows a request through all modules. This Rust API may
+//! change with every version before 1.0; the behaviour seen by clients is stable (`RELEASING.md`).
 
 mod admission;
 pub mod clock;

@@ -1,6 +1,7 @@
-//! Who sends a request, for tokens that bind their sender: `docs/spec/token-v2.md` section 6.
+//! The sender of a request, for tokens that bind their sender: `docs/spec/token-v2.md` section 6.
 //!
-//! The peer of the connection, unless that is a proxy which the operator trusts; then whom that proxy names. Doubt is nobody.
+//! The sender is the peer of the connection or, if the peer is a trusted proxy, the address that
+//! the proxy names. In doubt the sender is unknown.
 
 #[cfg(test)]
 mod tests;
@@ -10,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use http::header::{FORWARDED, HeaderMap, HeaderName};
 use magicproxy_core::Network;
 
-/// What callers speak.
+/// The scheme that clients of a listener use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Scheme {
     Http,
@@ -26,22 +27,23 @@ impl Scheme {
     }
 }
 
-/// Who is at the other end of a connection, as far as the connection tells.
+/// The peer of a connection, as far as the connection tells.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer {
-    /// None on a Unix socket.
+    /// The peer's address; `None` on a Unix socket.
     pub(crate) address: Option<IpAddr>,
     pub(crate) scheme: Scheme,
 }
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Proxies in front of this one, whose word about their clients is taken.
+/// The trusted proxies in front of this proxy. The forwarding headers of a trusted proxy are
+/// believed.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies {
-    /// Their addresses.
+    /// The addresses of the trusted proxies.
     pub networks: Vec<Network>,
-    /// Whoever connects by a Unix socket.
+    /// True if every peer on a Unix socket is a trusted proxy.
     pub unix: bool,
 }
 
@@ -50,12 +52,12 @@ impl TrustedProxies {
         self.networks.iter().any(|network| network.contains(address))
     }
 
-    /// Does what this peer says decide who sends its requests?
+    /// True if this peer is trusted, so that forwarding headers decide who the sender is.
     pub(crate) fn speaks_for_others(&self, peer: &Peer) -> bool {
         peer.address.map_or(self.unix, |address| self.trust(address))
     }
 
-    /// The address of the sender, as far as it is known.
+    /// Returns the address of the sender, if known.
     pub(crate) fn sender(&self, peer: &Peer, headers: &HeaderMap) -> Option<IpAddr> {
         match peer.address {
             Some(address) if !self.trust(address) => Some(address.to_canonical()),
@@ -64,14 +66,15 @@ impl TrustedProxies {
         }
     }
 
-    /// The last address that is not itself one of ours. The addresses before it are whatever that client wrote.
+    /// Returns the last named address that is not a trusted proxy's. The addresses before come from
+    /// the client and prove nothing.
     fn named(&self, headers: &HeaderMap) -> Option<IpAddr> {
         let by_custom = list(headers, &X_FORWARDED_FOR)?;
         let by_standard = list(headers, &FORWARDED)?;
         let addresses: Vec<Option<IpAddr>> = match (by_custom.is_empty(), by_standard.is_empty()) {
             (false, true) => by_custom.iter().map(|element| node(element)).collect(),
             (true, false) => by_standard.iter().map(|element| forwarded_for(element)).collect(),
-            // Two accounts that may differ, or none.
+            // Both fields, which may differ, or neither.
             _ => return None,
         };
         for address in addresses.into_iter().rev() {
@@ -84,7 +87,8 @@ impl TrustedProxies {
     }
 }
 
-/// The elements of a list-based field (RFC 9110 section 5.6.1), over all its lines; none where a byte is not ASCII.
+/// Returns the elements of a list-based field (RFC 9110 section 5.6.1), over all lines of the
+/// field; `None` if a byte is not ASCII.
 fn list<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<Vec<&'h str>> {
     let mut elements = Vec::new();
     for line in headers.get_all(name) {
@@ -93,7 +97,7 @@ fn list<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<Vec<&'h str>> {
     Some(elements)
 }
 
-/// RFC 7239 section 4: the `for` of one element, which must have one and no more.
+/// Returns the `for` of an element (RFC 7239 section 4); `None` if absent or repeated.
 fn forwarded_for(element: &str) -> Option<IpAddr> {
     let mut found = None;
     for pair in split_unquoted(element, ';')? {
@@ -106,14 +110,16 @@ fn forwarded_for(element: &str) -> Option<IpAddr> {
     node(value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value))
 }
 
-/// An address, with or without a port; IPv6 with brackets where there is a port. `unknown` and `_names` are nobody.
+/// Reads an address, with or without a port; an IPv6 address with a port has brackets. `unknown`
+/// and `_names` are no address.
 fn node(text: &str) -> Option<IpAddr> {
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);
     let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
     text.parse().ok().or_else(bracketed).or_else(with_port)
 }
 
-/// Parts between separators that stand outside of quotes, trimmed; none where quotes do not end or something is escaped.
+/// Splits at separators outside of quotes, and trims the parts; `None` if a quote does not end or
+/// anything is escaped.
 fn split_unquoted(text: &str, separator: char) -> Option<Vec<&str>> {
     if text.contains('\\') || !text.matches('"').count().is_multiple_of(2) {
         return None;

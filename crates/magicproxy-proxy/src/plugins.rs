@@ -1,6 +1,7 @@
-//! Plugins: asked before a request is sent, told of its response. `docs/spec/plugin.md`.
+//! Plugins: asked before a request is sent, told of the response. `docs/spec/plugin.md`.
 //!
-//! A plugin sees what will be sent and what came back, without anything that could be a token or a credential.
+//! A plugin sees the request to be sent and the response received, without anything that could be a
+//! token or a credential.
 
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,7 @@ use crate::mask::SecretMask;
 use crate::rejection::Rejection;
 use crate::transport::Content;
 
-/// The plugins, as one upstream's requests see them.
+/// The plugins as requests to an upstream see them.
 #[derive(Clone, Debug)]
 pub(crate) struct Plugins {
     host: Option<Arc<dyn PluginHost>>,
@@ -30,26 +31,28 @@ pub(crate) struct Plugins {
     carriers: Carriers,
 }
 
-/// What plugins are asked about.
+/// A question to plugins: the request, the token that names the plugins, and the limits of their
+/// state.
 #[derive(Clone, Copy)]
 pub(crate) struct PluginInquiry<'i> {
     pub(crate) token: &'i VerifiedToken,
     pub(crate) method: &'i Method,
-    /// As they will be sent.
+    /// The header fields as they will be sent.
     pub(crate) headers: &'i HeaderMap,
     pub(crate) target: &'i RequestTarget,
     pub(crate) sender: Option<IpAddr>,
-    /// How many rows there may be in the store.
+    /// The most rows allowed in the store.
     pub(crate) rows: &'i RowLimits,
 }
 
-/// Plugins that were asked, and want to know what came of it.
+/// The plugins asked about a request and interested in the response.
 #[derive(Debug, Default)]
 pub(crate) struct Consultation {
     host: Option<Arc<dyn PluginHost>>,
     asked: Vec<ConsultedPlugin>,
 }
 
+/// A plugin that was asked about a request and is to be told of the response.
 #[derive(Debug)]
 struct ConsultedPlugin {
     plugin: PluginName,
@@ -67,14 +70,14 @@ impl Plugins {
         Self { host, upstream, carriers }
     }
 
-    /// The part of a request that one of the token's plugins wants to see.
+    /// Returns the part of a request that any of the token's plugins demands.
     pub(crate) fn needs(&self, token: &VerifiedToken) -> Option<Part> {
         let reads_body =
             |plugin| self.interests(plugin).is_some_and(|interests| interests.request_body);
         token.plugins().iter().any(reads_body).then_some(Part::Body)
     }
 
-    /// Asks all plugins of the token. One that denies denies, whatever allows the request.
+    /// Asks all plugins of the token. A single denial denies the request, whatever else allows it.
     pub(crate) async fn ask(
         &self,
         inquiry: PluginInquiry<'_>,
@@ -90,7 +93,7 @@ impl Plugins {
         let body: Option<Arc<[u8]>> = body.map(Arc::from);
         let (mut said, mut asked) = (Vec::new(), Vec::new());
         for plugin in token.plugins() {
-            // A plugin that is configured no more denies: it might have.
+            // A plugin no longer configured denies, because the plugin might have denied.
             let (Some(host), Some(interests)) = (&self.host, self.interests(plugin)) else {
                 return Err(Rejection::Plugin(None));
             };
@@ -144,17 +147,17 @@ impl Plugins {
 }
 
 impl Consultation {
-    /// Is there somebody to be told?
+    /// True if no plugin is to be told of the response.
     pub(crate) fn is_empty(&self) -> bool {
         self.asked.is_empty()
     }
 
-    /// Does one of them want to see the response's body?
+    /// True if any of the plugins reads the response's content.
     pub(crate) fn reads_response(&self) -> bool {
         self.asked.iter().any(|asked| asked.interests.response_body)
     }
 
-    /// Tells them of the response.
+    /// Tells the plugins of the response, with the credential masked.
     pub(super) async fn tell(
         &self,
         response: &Response<Content>,

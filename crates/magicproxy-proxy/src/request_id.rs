@@ -4,16 +4,17 @@ use std::fmt;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The id of a request: in its log line and in its rejection.
+/// The id of a request, in the request's log line and rejection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RequestId(u64);
 
 impl RequestId {
-    /// A new id: unguessable where the process began, then counted in steps that cover all numbers.
+    /// Returns a new id. The first id of a process is random; each further id is a step on, so that
+    /// every number is reached once.
     pub(crate) fn next() -> Self {
         static START: LazyLock<u64> = LazyLock::new(|| {
             let mut bytes = [0; 8];
-            // Without randomness ids begin at zero, which is no secret anyway.
+            // Without randomness ids begin at zero: an id is no secret anyway.
             let _ = aws_lc_rs::rand::fill(&mut bytes);
             u64::from_ne_bytes(bytes)
         });

@@ -1,4 +1,5 @@
-//! Routing: which upstream a request is for, which pages of other origins may call it, where objects of Git LFS lead.
+//! Routing: the upstream of a request, the pages of other origins allowed to call an upstream, and
+//! the destinations of Git LFS objects.
 
 pub(crate) mod cross_origin;
 pub(crate) mod lfs;

@@ -1,6 +1,7 @@
-//! Listening: accepts connections, serves each in its own task, drains when told to stop.
+//! The server: accepts connections, serves each in its own task, and drains when told to stop.
 //!
-//! The caller passes the listeners and the shutdown; nothing here reads configuration or signals.
+//! The listeners and the shutdown are passed in; this module reads neither configuration nor
+//! signals.
 
 #[cfg(test)]
 mod tests;
@@ -33,24 +34,25 @@ use crate::settings::Settings;
 use crate::worker::WorkerId;
 use workers::Workers;
 
-/// What one HTTP/1.1 connection may have read ahead, and what it may have waiting for a client that does not read: a response that
-/// nobody takes holds no more.
+/// The most bytes that one HTTP/1.1 connection reads ahead, and the most that wait for a client to
+/// read. A response that nobody takes holds no more.
 const MAX_BUFFERED_BYTES: usize = 128 * 1024;
 const MAX_STREAMS: u32 = 100;
 const MAX_RESET_STREAMS: usize = 20;
-/// Room for all of them: a client's stuck upload holds its own window only, and not that of the connection's other streams.
+/// Room for the windows of all streams: a client's stuck upload holds only its own window, and not
+/// the other streams of the connection.
 const CONNECTION_WINDOW: u32 = MAX_STREAMS * REQUEST_WINDOW;
-/// What one stream's response may have waiting for a slow HTTP/2 client.
+/// The most bytes of one stream's response waiting for a slow HTTP/2 client.
 const MAX_UNSENT_RESPONSE_BYTES: usize = 64 * 1024;
 
-/// What a client gets in the clear for whose connection there is no place.
+/// The response, in the clear, to a client for whose connection no slot is free.
 const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
     Content-Length: 49\r\nRetry-After: 1\r\nConnection: close\r\n\r\nmagicproxy: too many connections are open; retry\n";
 
-/// What HTTP is spoken on.
+/// The stream of a connection, for the HTTP library.
 type Io = TokioIo<DownstreamIo>;
 
-/// A proxy that is ready to serve.
+/// A proxy that is ready to serve: the doors, the settings and the worker threads.
 #[derive(Debug)]
 pub struct Server {
     doors: Arc<Doors>,
@@ -58,11 +60,11 @@ pub struct Server {
     workers: Workers,
 }
 
-/// Why a server cannot start.
+/// A reason for which a server cannot start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// TLS towards the upstream cannot be set up, for instance for want of trust roots.
+    /// TLS towards the upstream cannot be set up, for instance because no trust roots were found.
     #[error("TLS towards the upstream cannot be set up")]
     Tls(#[from] rustls::Error),
     /// The system gives no random numbers.
@@ -83,7 +85,7 @@ impl From<SetupError> for StartError {
 }
 
 impl Server {
-    /// Puts the parts together, and starts the worker threads.
+    /// Makes a server from settings and services, and starts the worker threads.
     ///
     /// # Errors
     /// [`StartError`].
@@ -94,8 +96,9 @@ impl Server {
         Ok(Self { doors, settings, workers })
     }
 
-    /// Serves on every listener until `shutdown` ends, then finishes what is in flight, within the drain timeout. The
-    /// listeners share the limit of open connections, and the worker threads. Nothing is served on the client's runtime.
+    /// Serves on every listener until `shutdown` ends, then finishes the requests in flight, within
+    /// the drain timeout. The listeners share the limit of open connections, and the worker
+    /// threads. Nothing is served on the runtime that calls this function.
     pub async fn run(self, listeners: Vec<Listener>, shutdown: impl Future<Output = ()> + Send) {
         let (stop, stopped) = watch::channel(());
         let connections = Connections::new(&self.settings.limits);
@@ -113,7 +116,7 @@ impl Server {
         }
         drop(listeners);
         drop(stopped);
-        // Every connection holds a receiver until it ends.
+        // Every connection holds a receiver until its end.
         let _ = stop.send(());
         let drained = tokio::time::timeout(self.settings.timeouts.drain, stop.closed()).await;
         if drained.is_err() {
@@ -126,7 +129,7 @@ impl Server {
         if exempt { PeerShare::Exempt } else { PeerShare::Counted }
     }
 
-    /// Has a worker serve it.
+    /// Hands the connection to a worker.
     fn give(
         &self,
         accepted: AcceptedConnection,
@@ -135,7 +138,7 @@ impl Server {
     ) {
         let peer_key = accepted.peer_key();
         let AcceptedConnection { transport, peer, entrance, .. } = accepted;
-        // It is to be woken by its worker's runtime.
+        // The worker's runtime is to wake the socket.
         let transport = match transport.park() {
             Ok(parked) => parked,
             Err(error) => return log_end(&error, peer),
@@ -156,7 +159,8 @@ impl Server {
     }
 }
 
-/// Closes a connection for which there is no place, with a word where one can be said at once.
+/// Closes a connection for which no slot is free. A client without TLS gets a response if the
+/// socket takes it at once.
 fn turn_away(accepted: &AcceptedConnection, shortage: Shortage) {
     tracing::debug!(target: "magicproxy::serve", peer = accepted.peer.map(tracing::field::display), %shortage, "a connection was turned away");
     if accepted.entrance.tls.is_none() {
@@ -194,7 +198,7 @@ impl ServedConnection {
         let bounds =
             Bounds { timeouts, first_byte: Instant::now(), budget: Arc::clone(self.door.budget()) };
         let io = TokioIo::new(DownstreamIo::new(stream, prefix, Arc::clone(&connection), bounds));
-        // Boxed: a connection that has not spoken yet stays small.
+        // Boxed, so that a connection without a first byte stays small.
         let ended = match protocol {
             Protocol::Http1 => Box::pin(self.http1(io, &connection, stopped)).await,
             Protocol::Http2 => Box::pin(self.http2(io, &connection, stopped)).await,
@@ -215,7 +219,7 @@ impl ServedConnection {
             Ok::<_, Infallible>(door.respond(request, connection).await)
         });
         let mut builder = http1::Builder::new();
-        // Heads are timed by `DownstreamIo`, which knows an idle connection from a slow head.
+        // `DownstreamIo` times heads, because it can tell an idle connection from a slow head.
         builder
             .timer(TokioTimer::new())
             .header_read_timeout(None)
@@ -283,7 +287,9 @@ impl ServedConnection {
                     return Ok(());
                 }
                 serving.as_mut().graceful_shutdown();
-                // A client that is told to go may stay as long as others for which something is in progress, and no longer.
+                // A client that is told to leave has the refusal timeout to go. Later, only a
+                // connection with a request in progress, and with an admitted request before, is
+                // served to its end.
                 let going = tokio::time::timeout(timeouts.refusal, serving.as_mut()).await;
                 match going {
                     Ok(ended) => ended,

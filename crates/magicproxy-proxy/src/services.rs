@@ -1,4 +1,5 @@
-//! Services: what lives as long as the process and may change meanwhile, keys, revocations, the state store, plugins.
+//! Services: the parts that live as long as the process and may change meanwhile: keys,
+//! revocations, the state store, plugins.
 
 pub(crate) mod keys;
 pub(crate) mod revocations;
@@ -11,21 +12,21 @@ use magicproxy_core::state::StateStore;
 pub use keys::SharedKeys;
 pub use revocations::{RevocationList, Revocations, TokenIssuer};
 
-/// The live parts that a [`Server`](crate::server::Server) is given besides its settings.
+/// The live parts of a [`Server`](crate::server::Server), besides the settings.
 #[derive(Clone, Debug)]
 pub struct Services {
     /// The keys.
     pub keys: Arc<SharedKeys>,
-    /// Where state is kept. Without it, tokens that need state are refused.
+    /// The state store. Without a store, tokens that need state are refused.
     pub state: Option<Arc<dyn StateStore>>,
-    /// Which genuine tokens are no longer accepted.
+    /// The list of genuine tokens that are no longer accepted.
     pub revocations: Arc<Revocations>,
     /// The plugins that scopes may name.
     pub plugins: Option<Arc<dyn PluginHost>>,
 }
 
 impl Services {
-    /// Keys alone: nothing is revoked, and there is neither store nor plugin.
+    /// Makes services of keys alone: nothing is revoked, and no store and no plugin exists.
     #[must_use]
     pub fn of_keys(keys: Arc<SharedKeys>) -> Self {
         Self { keys, state: None, revocations: Arc::default(), plugins: None }

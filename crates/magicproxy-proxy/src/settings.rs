@@ -1,4 +1,5 @@
-//! What the engine is told: checked values, made by the binary from configuration, environment and flags.
+//! The settings of the engine: checked values that the binary makes from configuration, environment
+//! and flags.
 
 mod api_root;
 mod carrier;
@@ -43,27 +44,29 @@ pub use carrier::{
     ParseCarrierError, TokenCarrier, UnfitCredential,
 };
 
-/// How a [`Server`](crate::server::Server) serves: plain values, which never change while it does.
+/// Everything that a [`Server`](crate::server::Server) is configured with: plain values, which do
+/// not change while the server runs.
 #[derive(Debug)]
 pub struct Settings {
     /// The upstreams; their names, mounts and hosts are distinct.
     pub upstreams: Vec<Arc<UpstreamSettings>>,
-    /// The URL by which clients reach the proxy; without it, the one that a request names.
+    /// The URL by which clients reach the proxy. If absent, the URL in each request is taken.
     pub public_access: Option<ApiRoot>,
-    /// What minters may have.
+    /// Lifetimes of minted tokens, and the announcement of upstreams.
     pub minting: MintSettings,
-    /// Proxies in front of this one.
+    /// The trusted proxies in front of this proxy, whose forwarding headers are believed.
     pub trusted_proxies: TrustedProxies,
-    /// Timeouts.
+    /// Time limits.
     pub timeouts: Timeouts,
-    /// Limits.
+    /// Limits on connections, memory and requests.
     pub limits: Limits,
-    /// May tokens that anyone can mint have something kept there?
+    /// The treatment of requests for which the store would keep something, with tokens that anyone
+    /// can mint.
     pub strangers: StrangerState,
 }
 
 impl Settings {
-    /// Settings of which nothing is said but the upstreams.
+    /// Makes settings with these upstreams, and defaults for everything else.
     #[must_use]
     pub fn new(upstreams: Vec<Arc<UpstreamSettings>>) -> Self {
         Self {
@@ -77,77 +80,82 @@ impl Settings {
         }
     }
 
-    /// May whoever brings a credential have a token for some upstream?
+    /// True if some upstream mints a token for any client that brings a credential.
     #[must_use]
     pub fn mints_over_http(&self) -> bool {
         self.upstreams.iter().any(|upstream| upstream.mints_over_http())
     }
 }
 
-/// The upstream: where requests go, and how it is to be treated.
+/// The settings of one upstream: the origins of the API, the accepted tokens, the rules, and the
+/// treatment of requests and responses.
 #[derive(Debug)]
 pub struct UpstreamSettings {
-    /// Its name, the `aud` of its tokens.
+    /// The upstream's name, the `aud` of its tokens.
     pub name: UpstreamName,
-    /// The name that its tokens may use besides: of an upstream whose name comes from its preset, host and port of its API root.
+    /// A second name that tokens may use, if the upstream's first name comes from its preset: host
+    /// and port of the API root.
     pub alias: Option<UpstreamName>,
-    /// Its origin and base path.
+    /// The origin and base path of the API.
     pub api_root: ApiRoot,
-    /// What is spoken to it.
+    /// The HTTP version that is spoken to the upstream.
     pub protocol: UpstreamProtocol,
-    /// Where it is found at the proxy.
+    /// The mount, host names and path prefixes by which clients reach the upstream.
     pub routes: RouteSettings,
-    /// Which tokens that name no upstream it takes.
+    /// The treatment of tokens that name no upstream.
     pub unnamed: UnnamedTokens,
-    /// What tokens it accepts, whoever minted them.
+    /// The token versions and issuers that the upstream accepts, for tokens of every minter.
     pub acceptance: Acceptance,
-    /// May tokens for it be requested over HTTP?
+    /// Opens or closes minting for this upstream over HTTP.
     pub http_mint: HttpMint,
-    /// Scopes that its tokens may name; upstreams that match patterns alike share them.
+    /// The scopes that tokens may name. Upstreams that match patterns alike share one table.
     pub scopes: Arc<Scopes>,
-    /// Are URLs of its origins turned into URLs of the proxy?
+    /// The treatment of URLs in responses that lead to the upstream's origins.
     pub links: Links,
-    /// How long the head of a response may take, where that is not [`Timeouts::response`].
+    /// The longest time until the head of a response, if this upstream differs from
+    /// [`Timeouts::response`].
     pub response_timeout: Option<Duration>,
-    /// What it makes of `%2F`.
+    /// The upstream's reading of `%2F`.
     pub encoded_slash: EncodedSlash,
-    /// What it makes of `%25`, of `;` and of look-alikes.
+    /// The upstream's reading of `%25`, of `;` and of look-alikes.
     pub path_reading: PathReading,
-    /// How patterns are matched.
+    /// The way in which patterns are matched.
     pub patterns: PatternMode,
     /// Rules that no token can exceed.
     pub ceiling: Option<Policy>,
-    /// Request headers that its preset adds to those that every upstream gets.
+    /// Request headers that the preset lets pass, in addition to the headers that pass to every
+    /// upstream.
     pub preset_request_headers: Vec<PassedHeader>,
-    /// Request headers that its operator adds.
+    /// Request headers that the operator lets pass.
     pub pass_request_headers: Vec<PassedHeader>,
-    /// Request headers to drop, whoever listed them.
+    /// Request headers to drop, even if they are listed to pass.
     pub drop_request_headers: Vec<HeaderName>,
     /// Response headers to drop, `Set-Cookie` for instance: a session is a credential too.
     pub drop_response_headers: Vec<HeaderName>,
     /// Query parameters to drop.
     pub drop_query_parameters: Vec<String>,
-    /// Trusted besides the platform's roots.
+    /// Certificate authorities that are trusted in addition to the platform's roots.
     pub extra_roots: Vec<CertificateDer<'static>>,
-    /// The proxies by which its origins are reached, if any.
+    /// The HTTP proxies through which the origins are reached, if any.
     pub outbound: Outbound,
-    /// May a WebSocket handshake pass? What flows through it is not checked further.
+    /// Lets WebSocket handshakes pass. The messages that follow are not checked further.
     pub websocket: bool,
-    /// What the upstream is told about the client.
+    /// The headers that tell the upstream about the client.
     pub forwarding: Forwarding,
-    /// Where its credential goes out.
+    /// The carrier of the credential in requests to the upstream.
     pub credential: CredentialCarrier,
-    /// Where its clients may put their tokens, besides the places that every upstream knows and the credential's own.
+    /// Further places in which clients may put their tokens. The common places and the credential's
+    /// own carrier are always read.
     pub token_carriers: Vec<TokenCarrier>,
-    /// The shape of what the proxy refuses.
+    /// The shape of the proxy's refusals.
     pub refusal_format: RefusalShape,
-    /// The origins whose pages may call it through the proxy.
+    /// The origins whose web pages may call the upstream through the proxy.
     pub allow_origins: PageOrigins,
 }
 
 impl UpstreamSettings {
-    /// An upstream of which nothing is said but its name and where it is: found at the proxy's root, reached directly, without
-    /// scopes, minted for by everyone.
+    /// Makes an upstream with a name and an API root; everything else has its default. The upstream
+    /// is mounted at the proxy's root, reached directly, has no scopes, and mints for every client.
     #[must_use]
     pub fn new(name: UpstreamName, api_root: ApiRoot) -> Self {
         Self {
@@ -182,36 +190,38 @@ impl UpstreamSettings {
         }
     }
 
-    /// Is this its name, or the one that its tokens may use besides?
+    /// True if `name` is the upstream's name or alias.
     #[must_use]
     pub fn is_called(&self, name: &str) -> bool {
         self.name.as_str() == name
             || self.alias.as_ref().is_some_and(|alias| alias.as_str() == name)
     }
 
-    /// Are tokens whose claims name this upstream, or none, for this one?
+    /// True if the upstream accepts tokens whose claims name `named`, or no upstream.
     pub(crate) fn is_home_of(&self, named: Option<&UpstreamName>) -> bool {
         named.map_or(self.unnamed == UnnamedTokens::Accept, |named| self.is_called(named.as_str()))
     }
 
-    /// May whoever brings a credential have a token? Tokens of version 1 are minted, so that they must be accepted, too.
+    /// True if any client that brings a credential may have a token. Minting over HTTP makes tokens
+    /// of version 1, so that the upstream must accept version 1, too.
     #[must_use]
     pub fn mints_over_http(&self) -> bool {
         self.http_mint == HttpMint::Open && self.acceptance.versions.contains(&TokenVersion::V1)
     }
 
-    /// Its name in the state store: the older one, so that what was recorded before it had another stays found.
+    /// Returns the name under which the state store knows the upstream: the alias, if there is an
+    /// alias, so that rows from before the upstream was renamed are found.
     #[must_use]
     pub fn stored_name(&self) -> &UpstreamName {
         self.alias.as_ref().unwrap_or(&self.name)
     }
 
-    /// Headers in which its clients put tokens, and the one of its credential.
+    /// Iterates over the headers in which clients put tokens, and the header of the credential.
     pub(crate) fn carrier_headers(&self) -> impl Iterator<Item = &HeaderName> {
         self.token_carriers.iter().filter_map(TokenCarrier::header).chain(self.credential.header())
     }
 
-    /// What items of `Sec-WebSocket-Protocol` begin with in which its clients put keys.
+    /// Iterates over the prefixes of items of `Sec-WebSocket-Protocol` that hold a client's key.
     pub(crate) fn carrier_subprotocols(&self) -> impl Iterator<Item = &CarrierSubprotocol> {
         self.token_carriers.iter().filter_map(|carrier| match carrier {
             TokenCarrier::Subprotocol(prefix) => Some(prefix),
@@ -219,13 +229,14 @@ impl UpstreamSettings {
         })
     }
 
-    /// How it reads paths.
+    /// Returns the rules by which request paths are read.
     #[must_use]
     pub fn path_settings(&self) -> PathSettings {
         PathSettings { encoded_slash: self.encoded_slash, reading: self.path_reading }
     }
 
-    /// Its origins: the API root, and those of further paths. A [`Place`](crate::routing::routes::Place) names them by number.
+    /// Iterates over the origins: the API root, then the origins of further paths. An [`OriginId`]
+    /// is a position in this sequence.
     pub fn origins(&self) -> impl Iterator<Item = &ApiRoot> {
         let further = self.routes.paths.iter().filter_map(|path| match &path.to {
             PathTarget::Origin(root) => Some(root),
@@ -235,22 +246,23 @@ impl UpstreamSettings {
     }
 }
 
-/// What is spoken to an upstream.
+/// The HTTP version that is spoken to an upstream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UpstreamProtocol {
-    /// HTTP/1.1, in a connection for each exchange.
+    /// HTTP/1.1, with a connection for each exchange.
     Http1,
-    /// What an origin chooses by ALPN, HTTP/2 in shared connections or HTTP/1.1; without TLS, HTTP/1.1.
+    /// The version that an origin chooses by ALPN: HTTP/2 in shared connections, or HTTP/1.1.
+    /// Without TLS, HTTP/1.1.
     #[default]
     Negotiated,
 }
 
-/// What becomes of URLs in responses that lead to the upstream: `docs/spec/rewriting.md`.
+/// The treatment of URLs in responses that lead to the upstream: `docs/spec/rewriting.md`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Links {
-    /// They are made to lead to the proxy in header fields, and in these members of bodies.
+    /// Rewritten to lead to the proxy, in header fields and in these members of bodies.
     Rewrite(Arc<Members>),
-    /// They stay as they are.
+    /// Kept unchanged.
     Keep,
 }
 
@@ -260,7 +272,8 @@ impl Default for Links {
     }
 }
 
-/// Forwarding headers that the proxy sets itself; the client's own are always dropped.
+/// The forwarding headers that the proxy sets. The client's own forwarding headers are always
+/// dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Forwarding {
     /// None: the upstream learns nothing about the client.
@@ -272,28 +285,29 @@ pub enum Forwarding {
     XForwarded,
 }
 
-/// May tokens for an upstream be requested over HTTP (`POST /__magictoken`)?
+/// Decides who may request tokens for an upstream over HTTP (`POST /__magictoken`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HttpMint {
-    /// By whoever brings a credential.
+    /// Any client that brings a credential.
     #[default]
     Open,
-    /// By nobody.
+    /// Nobody.
     Closed,
 }
 
-/// For how long tokens are minted over HTTP, and what is told of them.
+/// The lifetimes of tokens that are minted over HTTP, and the announcement of upstreams.
 #[derive(Clone, Copy, Debug)]
 pub struct MintSettings {
     /// The lifetime of a token whose mint request names none.
     pub default_lifetime: Duration,
     /// The longest lifetime that may be requested.
     pub max_lifetime: Duration,
-    /// What clients without a token are told.
+    /// The description of the upstreams for clients without a token.
     pub announce: Announcement,
 }
 
-/// What the control plane tells clients without a token about upstreams: `upstreams.md` section 9.
+/// The part of the configuration that the control plane tells clients without a token:
+/// `upstreams.md` section 9.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Announcement {
     /// The API at the root of the proxy, in the Python program's words, and nothing else.
@@ -310,50 +324,57 @@ impl Default for MintSettings {
     }
 }
 
-/// What becomes of requests for which the store would keep something, with tokens that anyone can mint: sealed ones of no listed
-/// minter.
+/// The treatment of requests for which the store would keep something, with tokens that anyone can
+/// mint: sealed tokens of no listed minter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StrangerState {
-    /// They are refused: nothing but the proxy's public key is needed to make such tokens, any number of them.
+    /// Refused, because anyone can make any number of such tokens from the proxy's public key.
     #[default]
     Refuse,
-    /// They are carried out, and what is kept for them counts against their peer.
+    /// Carried out. The rows in the store count against the client's address.
     Accept,
 }
 
-/// How long the engine waits.
+/// The time limits of the engine.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// For a connection to the upstream, TLS included.
+    /// Until a connection to the upstream is open, TLS included.
     pub connect: Duration,
-    /// In the queue for a connection to the upstream, where all that a request may use are in use.
+    /// In the queue for a connection to the upstream, while all connections that a request may use
+    /// are busy.
     pub upstream_queue: Duration,
-    /// For the head of a request, from its first byte, and for the first byte of a new connection.
+    /// Until the head of a request is complete, from its first byte; and until the first byte of a
+    /// new connection.
     pub header: Duration,
-    /// For the head of the upstream's response, from the end of the request, or from when the upstream last took some of its content.
+    /// Until the head of the upstream's response, from the end of the request or from when the
+    /// upstream last took some of the request's content.
     pub response: Duration,
-    /// Without a byte of a request body, or a byte taken by a slow reader on either side.
+    /// Without a byte of a request body, or without a byte taken by a slow reader on either side.
     pub body_idle: Duration,
-    /// Without a byte of a response whose head has come. Event streams may be silent for long.
+    /// Without a byte of a response after its head. Event streams may be silent for long.
     pub response_idle: Duration,
-    /// A connection without a request, on either side; clients' connections stay a little longer, and never shorter.
+    /// Until an idle connection is closed, on either side. Clients' connections stay a little
+    /// longer, never shorter.
     pub keep_alive: Duration,
-    /// A connection to the upstream gets no new request once it is this old, or up to a tenth younger.
+    /// The age at which a connection to the upstream gets no more requests, less up to a tenth.
     pub upstream_connection_age: Duration,
-    /// For a client to take a refusal, or another response of the proxy's own words, over HTTP/2.
+    /// Until a client has taken a refusal, or another response of the proxy's own words, over
+    /// HTTP/2.
     pub refusal: Duration,
-    /// A WebSocket without a byte in either direction.
+    /// Until a WebSocket without a byte in either direction is closed.
     pub websocket_idle: Duration,
-    /// A whole exchange, from the head of its request to the end of its response or of its WebSocket; none by default.
+    /// For a whole exchange, from the head of the request to the end of the response or WebSocket;
+    /// none by default.
     pub total: Option<Duration>,
-    /// For answers in flight after SIGTERM.
+    /// For responses in flight after SIGTERM.
     pub drain: Duration,
 }
 
 impl Timeouts {
-    /// How long a client's connection may be without a request: a quarter longer than [`Timeouts::keep_alive`], and at most 15
-    /// seconds longer. A client, or a proxy in front, that counts to the same number closes first, and so never sends a request
-    /// into a connection that is being closed.
+    /// Returns the time after which a client's idle connection is closed: a quarter longer than
+    /// [`Timeouts::keep_alive`], and at most 15 seconds longer. A client, or a proxy in front, that
+    /// counts to the same number closes first, and so never sends a request into a connection that
+    /// is being closed.
     pub(crate) fn client_keep_alive(&self) -> Duration {
         self.keep_alive + (self.keep_alive / 4).min(Duration::from_secs(15))
     }

@@ -1,4 +1,4 @@
 //! The version of the program.
 
-/// The version that answers and `GET /__magictoken` show.
+/// The version that responses and `GET /__magictoken` show.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

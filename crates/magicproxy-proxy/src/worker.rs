@@ -11,7 +11,7 @@ impl WorkerId {
         Self(number)
     }
 
-    /// Its own of so many shelves: there may be fewer than workers.
+    /// Returns the worker's own shelf out of `shelves`, which may be fewer than the workers.
     pub(crate) fn shelf_of(self, shelves: usize) -> usize {
         self.0 % shelves.max(1)
     }

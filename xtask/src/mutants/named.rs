@@ -1,9 +1,10 @@
 //! Named mutants: mutants that no test can tell from the code, or that no test needs to tell from
-//! the code. `xtask/mutants.toml` names each with the reason, in a section for the file.
+//! the code. `xtask/mutants.toml` names each with the reason, in a section for the file. If several
+//! mutants of a file do the same, a line of the list names the mutant by number.
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::draw::Mutant;
 use crate::lists;
@@ -11,11 +12,21 @@ use crate::lists;
 const FILE: &str = "xtask/mutants.toml";
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct NamedMutant(Vec<(String, String)>);
+pub(super) struct NamedMutant(Vec<Line>);
+
+/// A line of the list, which names one mutant.
+#[derive(Debug, PartialEq, Eq)]
+struct Line {
+    file: String,
+    deed: String,
+    /// The mutant's full name with the place, if other mutants of the file do the same; else `None`.
+    name: Option<String>,
+}
 
 impl NamedMutant {
     /// Reads the names. A name without a mutant is a fault: the code has changed, and the reason
-    /// may no longer hold.
+    /// may no longer hold. A name of several mutants is a fault, too: a reason that holds for one
+    /// mutant need not hold for another.
     pub(super) fn read(root: &Path, all: &[Mutant]) -> Result<NamedMutant> {
         let text = std::fs::read_to_string(root.join(FILE))
             .with_context(|| format!("cannot read `{FILE}`"))?;
@@ -26,22 +37,48 @@ impl NamedMutant {
         let mut named = NamedMutant(Vec::new());
         for section in lists::read(text)? {
             let file = section.name.trim_matches('"');
-            for (deed, _reason) in section.lines {
-                let is_there =
-                    all.iter().any(|mutant| mutant.file == file && mutant.deed() == deed);
-                anyhow::ensure!(
-                    is_there,
-                    "`{file}` has no mutant `{deed}` any more: take its line out"
-                );
-                named.0.push((file.to_owned(), deed.to_owned()));
+            for (written, _reason) in section.lines {
+                named.0.push(Line::read(file, written, all)?);
             }
         }
         Ok(named)
     }
 
     pub(super) fn has(&self, mutant: &Mutant) -> bool {
-        self.0.iter().any(|(file, deed)| *file == mutant.file && deed == mutant.deed())
+        let is_named = |line: &Line| line.name.as_ref().is_none_or(|name| *name == mutant.name);
+        self.0
+            .iter()
+            .any(|line| line.file == mutant.file && line.deed == mutant.deed() && is_named(line))
     }
+}
+
+impl Line {
+    fn read(file: &str, written: &str, all: &[Mutant]) -> Result<Line> {
+        let (deed, which) =
+            which_of(written).map_or((written, None), |(deed, which)| (deed, Some(which)));
+        let same: Vec<&Mutant> =
+            all.iter().filter(|mutant| mutant.file == file && mutant.deed() == deed).collect();
+        let name = match (which, same.len()) {
+            (None, 1) => None,
+            (None, many @ 2..) => {
+                bail!("`{file}` has {many} mutants `{deed}`: say which, as `{deed} (1 of {many})`")
+            }
+            (Some((number, count)), many @ 2..)
+                if many == count && (1..=count).contains(&number) =>
+            {
+                same.get(number - 1).map(|mutant| mutant.name.clone())
+            }
+            _ => bail!("`{file}` has no mutant `{written}` any more: take its line out"),
+        };
+        Ok(Line { file: file.to_owned(), deed: deed.to_owned(), name })
+    }
+}
+
+/// Splits a line that ends with `(1 of 2)` into the deed, the number and the count.
+fn which_of(written: &str) -> Option<(&str, (usize, usize))> {
+    let (deed, which) = written.strip_suffix(')')?.rsplit_once(" (")?;
+    let (number, count) = which.split_once(" of ")?;
+    Some((deed, (number.parse().ok()?, count.parse().ok()?)))
 }
 
 #[cfg(test)]
@@ -71,5 +108,24 @@ mod tests {
             NamedMutant::parse("[\"a.rs\"]\n\"replace * with + in f\" = \"\"\n", &all).is_err(),
             "a reason is needed"
         );
+    }
+
+    /// What holds for one of two need not hold for the other.
+    #[test]
+    fn of_two_that_do_the_same_one_is_named() {
+        let all = [1, 5].map(|line| mutant("a.rs", line, "replace * with + in f"));
+        let named = |which: &str| {
+            NamedMutant::parse(
+                &format!("[\"a.rs\"]\n\"replace * with + in f{which}\" = \"only faster\"\n"),
+                &all,
+            )
+        };
+        let second = named(" (2 of 2)").unwrap();
+        assert!(!second.has(&all[0]) && second.has(&all[1]));
+        assert!(named(" (1 of 2)").unwrap().has(&all[0]));
+        assert!(named("").unwrap_err().to_string().contains("say which"));
+        for wrong in [" (0 of 2)", " (3 of 2)", " (1 of 3)", " (1 of 1)", " (one of 2)"] {
+            assert!(named(wrong).is_err(), "{wrong}");
+        }
     }
 }

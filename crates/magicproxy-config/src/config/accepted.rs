@@ -1,4 +1,5 @@
-//! What a configuration accepts and who may mint, in words and for machines: said by `serve` and `config check`.
+//! A description of the tokens that a configuration accepts and of who may mint, for people and for
+//! programs. Shown by `serve` and `config check`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -8,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::Config;
 
-/// In words, a line for each version; of each upstream apart, where they differ.
+/// Returns the description in words, a line for each version; separately for each upstream if the
+/// upstreams differ.
 pub fn in_words(config: &Config) -> Vec<String> {
     let told: Vec<Vec<String>> = config.upstreams.iter().map(|upstream| words(upstream)).collect();
     match told.first() {
@@ -23,7 +25,7 @@ pub fn in_words(config: &Config) -> Vec<String> {
     }
 }
 
-/// The same for programs.
+/// Returns the description as JSON.
 pub fn to_json(config: &Config) -> Value {
     let of = |upstream: &UpstreamSettings| {
         json!({
@@ -54,7 +56,7 @@ fn words(upstream: &UpstreamSettings) -> Vec<String> {
     vec![of_v1.to_owned(), of_v2]
 }
 
-/// Who seals tokens, and how.
+/// Returns the minters that may seal tokens, and the KEMs.
 fn sealers(upstream: &UpstreamSettings) -> String {
     let acceptance = &upstream.acceptance;
     let who = match acceptance.minters.as_slice() {
@@ -67,7 +69,7 @@ fn sealers(upstream: &UpstreamSettings) -> String {
     if all { who } else { format!("{who}, with {} alone", kems.join(" and ")) }
 }
 
-/// Warnings of upstreams that list minters and accept none of what they make.
+/// Returns warnings on upstreams that list minters and accept none of their tokens.
 pub fn idle_minters(config: &Config) -> Vec<String> {
     let idle = config.upstreams.iter().filter(|upstream| {
         !upstream.acceptance.minters.is_empty()
@@ -79,7 +81,8 @@ pub fn idle_minters(config: &Config) -> Vec<String> {
     told.collect()
 }
 
-/// Warnings of upstreams for which a stranger can mint, and whose API may be one that strangers do not reach themselves.
+/// Returns warnings on upstreams for which a stranger can mint, and whose API strangers may not
+/// reach directly.
 pub fn open_to_private_apis(config: &Config) -> Vec<String> {
     config.upstreams.iter().filter_map(|upstream| open_to_private_api(upstream)).collect()
 }
@@ -88,7 +91,7 @@ fn open_to_private_api(upstream: &UpstreamSettings) -> Option<String> {
     open_to(upstream, upstream.origins().find(|root| is_private(root))?)
 }
 
-/// The warning of this origin of an upstream, where a stranger can mint for it.
+/// Returns the warning on this private origin, if a stranger can mint for the upstream.
 pub fn open_to(upstream: &UpstreamSettings, private: &ApiRoot) -> Option<String> {
     let acceptance = &upstream.acceptance;
     let unsigned = acceptance.versions.contains(&TokenVersion::V2) && acceptance.minters.is_empty();
@@ -107,15 +110,16 @@ pub fn open_to(upstream: &UpstreamSettings, private: &ApiRoot) -> Option<String>
     ))
 }
 
-/// The name of an origin that is to be resolved to know whether it is private.
+/// Returns the name of an origin that must be resolved to know whether the origin is private.
 pub fn name_to_resolve(root: &ApiRoot) -> Option<&str> {
     let is_address =
         root.host().trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
     Some(root.host()).filter(|_| !is_address && !is_private(root))
 }
 
-/// Is this host one that the Internet at large does not reach, as far as its name tells? Nothing is resolved: a start must not
-/// wait for a name server, and what it says today may be another address tomorrow.
+/// True if the Internet at large does not reach this host, as far as the name shows. Nothing is
+/// resolved: a start must not wait for a name server, and the name may lead to another address
+/// tomorrow.
 fn is_private(root: &ApiRoot) -> bool {
     let host = root.host().trim_start_matches('[').trim_end_matches(']');
     match host.parse::<IpAddr>() {
@@ -124,7 +128,8 @@ fn is_private(root: &ApiRoot) -> bool {
     }
 }
 
-/// Top-level names that no public name server has: RFC 6761, 6762 and 8375, ICANN's `internal`, and what networks use besides.
+/// Top-level names without a public name server: RFC 6761, 6762 and 8375, ICANN's `internal`, and
+/// further names that networks use.
 const PRIVATE_SUFFIXES: [&str; 12] = [
     "localhost",
     "local",
@@ -148,7 +153,8 @@ fn is_private_name(host: &str) -> bool {
     !name.contains('.') || PRIVATE_SUFFIXES.iter().any(below)
 }
 
-/// Is it loopback, link-local, private, shared (RFC 6598), unique local, or unspecified, which is this machine as well?
+/// True for addresses that are loopback, link-local, private, shared (RFC 6598), unique local, or
+/// unspecified, which means this machine as well.
 pub fn is_private_address(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => is_private_v4(address),
@@ -173,7 +179,7 @@ fn is_private_v6(address: Ipv6Addr) -> bool {
         }
         _ => None,
     };
-    // Site-local addresses (RFC 3879) are not given out any more, and still in use.
+    // Site-local addresses (RFC 3879) are no longer assigned, and still in use.
     let site_local = address.segments().first().is_some_and(|first| first & 0xffc0 == 0xfec0);
     let own = address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local();
     own || site_local || embedded.is_some_and(is_private_v4)

@@ -1,4 +1,4 @@
-//! Where the proxy listens, and the URL by which clients reach it.
+//! The addresses on which the proxy listens, and the URL by which clients reach the proxy.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -9,7 +9,7 @@ use magicproxy_proxy::settings::ApiRoot;
 
 use crate::ground::scheme::Scheme;
 
-/// An address of TCP, or the path of a Unix socket.
+/// An address on TCP, or the path of a Unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenAddress {
     /// A host and a port.
@@ -18,28 +18,31 @@ pub enum ListenAddress {
     Unix(PathBuf),
 }
 
-/// `HOST:PORT`; the host may be a name.
+/// A host and a port; the host may be a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// `::` where there is none.
+    /// The host; `::` if none was written.
     pub host: String,
-    /// 0 for one that the system chooses.
+    /// The port; 0 lets the system choose a port.
     pub port: u16,
-    /// Which families of addresses.
+    /// The families of addresses to listen on.
     pub families: Families,
 }
 
-/// The families of addresses at which a listener is found.
+/// The families of addresses on which a listener accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Families {
-    /// `:PORT`: IPv6 and IPv4, or what the system has of them.
+    /// `:PORT`: IPv6 and IPv4, or the family that the system supports.
     Every,
-    /// The one of the address or name that was written. Whether IPv4 reaches `[::]` is up to the system.
+    /// The family of the written address or name. The system decides whether IPv4 reaches `[::]`.
     OfHost,
 }
 
 impl ListenAddress {
     /// Reads `unix:/run/magicproxy.sock`, or an [`Address`].
+    ///
+    /// # Errors
+    /// The message says what was expected.
     pub fn parse(text: &str) -> Result<Self, String> {
         match text.strip_prefix("unix:") {
             None => Address::parse(text).map(Self::Tcp),
@@ -51,7 +54,7 @@ impl ListenAddress {
         }
     }
 
-    /// Can only one of the two be had?
+    /// True if only one of the two addresses can be listened on.
     pub fn excludes(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Tcp(one), Self::Tcp(other)) => one.port != 0 && one.is_at(other),
@@ -59,7 +62,8 @@ impl ListenAddress {
         }
     }
 
-    /// The name or address by which programs on this machine reach a proxy that listens here.
+    /// Returns the name or address by which programs on this machine reach a proxy with this
+    /// listener.
     pub fn host(&self) -> &str {
         match self {
             Self::Tcp(address) => &address.host,
@@ -67,7 +71,8 @@ impl ListenAddress {
         }
     }
 
-    /// How a program on this machine reaches a proxy that listens here. `port` is the one that the system gave for port 0.
+    /// Returns the URL by which programs on this machine reach a proxy with this listener. `port`
+    /// is the system's choice for port 0.
     pub fn url(&self, scheme: Scheme, port: Option<u16>) -> String {
         let scheme = if scheme == Scheme::Https { "https" } else { "http" };
         match self {
@@ -89,7 +94,7 @@ impl fmt::Display for ListenAddress {
 }
 
 impl Address {
-    /// Reads `127.0.0.1:5000`, `[::1]:5000`, `localhost:5000`, `:5000` (every address).
+    /// Reads `127.0.0.1:5000`, `[::1]:5000`, `localhost:5000` or `:5000` (every address).
     fn parse(text: &str) -> Result<Self, String> {
         let expected =
             || "expected `HOST:PORT`, for instance `127.0.0.1:5000`, or `unix:PATH`".to_owned();
@@ -108,7 +113,7 @@ impl Address {
         Ok(Self { host, port, families })
     }
 
-    /// Do both want the same host and port?
+    /// True if both addresses have the same host and port.
     pub fn is_at(&self, other: &Self) -> bool {
         (&self.host, self.port) == (&other.host, other.port)
     }
@@ -140,14 +145,17 @@ impl fmt::Display for Address {
 /// The URL by which clients reach the proxy, without a final `/`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PublicAccess {
-    /// Absolute, without a final `/`.
+    /// The absolute URL, without a final `/`.
     pub url: String,
-    /// Its host, without brackets.
+    /// The URL's host, without brackets.
     pub host: String,
 }
 
 impl PublicAccess {
     /// Reads an absolute `http` or `https` URL.
+    ///
+    /// # Errors
+    /// The message says what was expected.
     pub fn parse(text: &str) -> Result<Self, String> {
         let expected = || "expected a URL such as `https://proxy.example.com`".to_owned();
         let uri: Uri = text.parse().map_err(|_| expected())?;
@@ -160,12 +168,13 @@ impl PublicAccess {
             .filter(|host| !host.is_empty())
             .ok_or_else(expected)?;
         let url = text.trim_end_matches('/');
-        // Links in responses lead there; without one, they would lead to wherever a client says.
+        // Links in responses lead to this URL. Without a valid URL, links would lead to any host
+        // that a client names.
         ApiRoot::parse(url).map_err(|error| format!("{}: {error}", expected()))?;
         Ok(Self { url: url.to_owned(), host: host.to_owned() })
     }
 
-    /// That of a proxy of which nothing but its address is known.
+    /// Returns the URL of a proxy of which only the address is known.
     pub fn of(listen: &ListenAddress, scheme: Scheme) -> Self {
         Self { url: listen.url(scheme, None), host: listen.host().to_owned() }
     }

@@ -1,4 +1,4 @@
-//! From the configuration as written to checked values; every fault is found, none stops the search.
+//! The check of the written configuration, which finds every fault and stops at none.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,8 @@ use crate::ground::fault::{Fault, Origin, Sources};
 use crate::ground::text::reason;
 use crate::ground::userinfo::value_without_userinfo;
 
-/// Checks a layered configuration, which holds every default. Gives besides what was not read: the files of a certificate.
+/// Checks a layered configuration, which holds every default. Also returns the files of a
+/// certificate, to be read later.
 pub(crate) fn check(
     raw: &RawConfig,
     sources: &Sources,
@@ -71,7 +72,7 @@ pub(crate) fn check(
     (Some(config), certificate)
 }
 
-/// Has nobody said which API this is?
+/// True if no setting chooses an API, so that the API is the default.
 fn is_assumed(upstream: &RawUpstream) -> bool {
     let written = |origin: &Origin| !matches!(origin, Origin::Default | Origin::Preset(_));
     let preset = upstream.preset.given().is_some_and(|given| written(&given.origin));
@@ -85,7 +86,7 @@ pub(super) struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    /// A text that `parse` makes a value of; its error says what was expected.
+    /// Reads a text setting by `parse`, whose error says what was expected.
     pub(super) fn text<V>(
         &mut self,
         key: &str,
@@ -112,7 +113,7 @@ impl Checker<'_> {
         self.faults.push(Fault::new(message, origin.clone()));
     }
 
-    /// Checks something, and gives what is wrong with it apart, to be told later.
+    /// Runs a check, and returns its faults separately, to be reported later.
     pub(super) fn apart<T>(&self, check: impl FnOnce(&mut Checker<'_>) -> T) -> (T, Vec<Fault>) {
         let mut faults = Vec::new();
         let checked = check(&mut Checker { sources: self.sources, faults: &mut faults });
@@ -125,7 +126,7 @@ impl Checker<'_> {
             .map_or_else(|| PathBuf::from(&given.value), |base| base.join(&given.value))
     }
 
-    /// What is in a PEM file of certificates.
+    /// Reads a PEM file of certificates.
     pub(super) fn certificates(
         &mut self,
         key: &str,
@@ -153,7 +154,7 @@ impl Checker<'_> {
     }
 }
 
-/// What was given, or the default of its kind.
+/// Returns the given value, or the default of the type.
 pub(super) fn said<T: Copy + Default>(setting: &Setting<T>) -> T {
     setting.given().map(|given| given.value).unwrap_or_default()
 }

@@ -1,6 +1,7 @@
-//! The lowest layer: what holds where nobody says anything.
+//! The lowest layer: the default values.
 //!
-//! Each section has its own defaults; here are those outside of every section, and those that depend on the environment.
+//! Each section has its own defaults. This module holds the defaults outside of all sections, and
+//! the defaults that depend on the environment.
 
 use std::path::Path;
 
@@ -20,10 +21,10 @@ use super::tokens::RawTokens;
 use super::upstream::RawUpstream;
 use crate::ground::environment::Environment;
 
-/// The folder of keys where there is no home folder and the working directory is nobody's.
+/// The folder of keys if there is no home folder and the working directory is not read.
 const SYSTEM_KEYS: &str = "/var/lib/magicproxy/keys";
 
-/// The defaults, in this environment.
+/// Returns the defaults in this environment.
 pub(crate) fn layer(environment: &Environment, here: WorkingDirectory) -> RawConfig {
     RawConfig {
         listen: Setting::by_default("127.0.0.1:5000".to_owned()),
@@ -47,8 +48,9 @@ pub(crate) fn layer(environment: &Environment, here: WorkingDirectory) -> RawCon
     }
 }
 
-/// What systemd hands over (`LoadCredential=`), if keys are there; `keys` in a working directory that is read, if the Python
-/// program's are there; else the user's data folder.
+/// Returns the default folder of keys: the folder that systemd hands over (`LoadCredential=`), if
+/// keys are there; `keys` in a working directory that is read, if the Python program's keys are
+/// there; else the user's data folder.
 fn key_folder(environment: &Environment, here: WorkingDirectory) -> String {
     if let Some(folder) = environment
         .var("CREDENTIALS_DIRECTORY")

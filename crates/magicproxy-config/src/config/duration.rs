@@ -1,4 +1,4 @@
-//! Durations: as they are written, and what they may be.
+//! Durations: the written form, and the limits.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::check::Checker;
 use super::setting::{FromText, Setting};
 
-/// A duration as it is written: `24h`, `15m`, or a number of seconds.
+/// A duration as written: `24h`, `15m`, or a number of seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct DurationText(pub String);
 
 impl DurationText {
-    /// In the largest unit that divides it: `24h`, `366d`, `90s`.
+    /// Writes a duration in the largest unit that divides it: `24h`, `366d`, `90s`.
     pub(super) fn of(duration: Duration) -> Self {
         let seconds = duration.as_secs();
         let divides = |unit: &&(u64, &str)| seconds > unit.0 && seconds.is_multiple_of(unit.0);
@@ -64,7 +64,7 @@ impl JsonSchema for DurationText {
 }
 
 impl Checker<'_> {
-    /// The lifetime of a token, which is counted in seconds: less than one would be none.
+    /// Reads the lifetime of a token, at least one second, because tokens count in seconds.
     pub(super) fn whole_seconds(
         &mut self,
         key: &str,
@@ -77,7 +77,7 @@ impl Checker<'_> {
         Some(lifetime)
     }
 
-    /// A duration of at least a millisecond.
+    /// Reads a duration of at least a millisecond.
     pub(super) fn lifetime(
         &mut self,
         key: &str,
@@ -93,10 +93,13 @@ impl Checker<'_> {
     }
 }
 
-/// A hundred years: what is added to a moment must give one.
+/// A hundred years, so that a duration added to a time does not overflow.
 pub(super) const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
 
-/// `24h`, `1h 30m`, or a number of seconds.
+/// Reads `24h`, `1h 30m`, or a number of seconds: at least a millisecond and at most 100 years.
+///
+/// # Errors
+/// The message says what was expected.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let parsed = match text.parse::<u64>() {
         Ok(seconds) => Some(Duration::from_secs(seconds)),

@@ -1,6 +1,7 @@
-//! What the environment says of settings: our own variables, and those of the Python program.
+//! Settings in environment variables: this program's own, and the Python program's.
 //!
-//! Each setting that a line of text can give has a variable: `timeouts.connect` is `MAGICPROXY_TIMEOUTS_CONNECT`.
+//! Each setting that a line of text can give has a variable: `timeouts.connect` is
+//! `MAGICPROXY_TIMEOUTS_CONNECT`.
 
 use super::python::useful_public_access;
 use super::raw::RawConfig;
@@ -20,7 +21,7 @@ const SHORT: [(&str, &str); 4] = [
     ("MAGICPROXY_LOG_FORMAT", "log.format"),
 ];
 
-/// The other variables that say where the configuration is, or give settings of the Python program.
+/// Further variables, which name the configuration file or give settings of the Python program.
 const OTHERS: [&str; 8] = [
     "MAGICPROXY_CONFIG",
     "CONFIG_FILE",
@@ -33,7 +34,7 @@ const OTHERS: [&str; 8] = [
 ];
 
 impl Environment {
-    /// What our own variables say.
+    /// Returns the layer of this program's own variables.
     pub fn layer(&self, faults: &mut Vec<Fault>) -> RawConfig {
         let mut raw = RawConfig::default();
         faults.extend(self.unreadable());
@@ -50,7 +51,8 @@ impl Environment {
         raw
     }
 
-    /// Faults for settings whose text cannot be read: to pass over `MAGICPROXY_MINT_POLICY` would leave minting open.
+    /// Returns faults for settings whose text is not UTF-8. Passing over an unreadable
+    /// `MAGICPROXY_MINT_POLICY` would leave minting open.
     fn unreadable(&self) -> impl Iterator<Item = Fault> {
         let settings = names().map(|(name, _)| name).chain(OTHERS.map(str::to_owned));
         settings.filter(|name| self.is_unreadable(name)).map(|name| {
@@ -59,7 +61,7 @@ impl Environment {
         })
     }
 
-    /// What the Python program's variables say; warnings are added to those that there are.
+    /// Returns the layer of the Python program's variables, and adds to the warnings.
     pub fn python_layer(&self, warnings: &mut Vec<String>) -> RawConfig {
         let text = |name: &str| {
             self.var(name).map_or_else(Setting::default, |value| setting(name, value.to_owned()))
@@ -72,7 +74,7 @@ impl Environment {
         let mut raw = RawConfig { public_access, ..RawConfig::default() };
         raw.upstream.api_root = text("API_ROOT");
         if self.var("KEYS_LOCATION").is_some() {
-            // As there, the folder wins over the single files.
+            // As in the Python program, the folder takes precedence over the single files.
             raw.keys.folder = text("KEYS_LOCATION");
         } else {
             raw.keys.private_key = text("PRIVATE_KEY_LOCATION");
@@ -82,8 +84,9 @@ impl Environment {
         raw
     }
 
-    /// Variables that look like misspelt ones of ours. Others with our prefix are no fault: Kubernetes sets
-    /// `MAGICPROXY_SERVICE_HOST` and its kin for a service of that name.
+    /// Returns warnings on variables that look like misspelt settings. Other variables with the
+    /// prefix are no fault: Kubernetes sets `MAGICPROXY_SERVICE_HOST` and similar names for a
+    /// service called `magicproxy`.
     pub fn misspelt(&self) -> Vec<String> {
         let known: Vec<String> =
             names().map(|(name, _)| name).chain(["MAGICPROXY_CONFIG".to_owned()]).collect();
@@ -107,19 +110,19 @@ impl Environment {
     }
 }
 
-/// The present name of a variable whose setting was called otherwise before; both without our prefix.
+/// Returns the current name of a variable whose setting was renamed; both names without the prefix.
 fn renamed(name: &str, known: &[String]) -> Option<String> {
     let (section, key) = name.split_once('_')?;
     let now = suggest::renamed(&key.to_lowercase())?;
     Some(format!("{section}_{}", now.to_uppercase())).filter(|now| known.contains(now))
 }
 
-/// Every variable of ours and the setting that it gives.
+/// Returns every variable of this program, with the variable's setting.
 fn names() -> impl Iterator<Item = (String, String)> {
     let long = |key: &String| format!("{PREFIX}{}", key.to_uppercase().replace('.', "_"));
     let long = RawConfig::keys().into_iter().map(move |key| (long(&key), key));
     let short = SHORT.iter().map(|(name, key)| ((*name).to_owned(), (*key).to_owned()));
-    // The short names come last: they win over the long ones.
+    // The short names come last, so that they take precedence over the long names.
     long.filter(|(name, _)| SHORT.iter().all(|(short, _)| short != name)).chain(short)
 }
 

@@ -1,6 +1,6 @@
 //! Configuration files: found, read, and passed over.
 //!
-//! A file in the working directory is found by `serve` and `config` only: see [`WorkingDirectory`].
+//! Only `serve` and `config` find a file in the working directory: see [`WorkingDirectory`].
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use crate::ground::trust;
 /// The file that `serve` and `config` find in the working directory.
 const FILE_HERE: &str = "magicproxy.toml";
 
-/// Reads the native file: the one that is named, or else the first that is found.
+/// Reads the native file: the named file, or else the first file found.
 pub(super) fn native(
     flags: &Flags,
     environment: &Environment,
@@ -32,7 +32,7 @@ pub(super) fn native(
     Some(native::parse(&path, text))
 }
 
-/// The first of the places where a configuration file may lie.
+/// Returns the first existing file among the default places.
 fn discover(environment: &Environment, here: WorkingDirectory) -> Option<PathBuf> {
     let here = (here == WorkingDirectory::Read).then(|| PathBuf::from(FILE_HERE));
     let user = environment
@@ -42,7 +42,7 @@ fn discover(environment: &Environment, here: WorkingDirectory) -> Option<PathBuf
     [here, user, system].into_iter().flatten().find(|path| path.exists())
 }
 
-/// Reads the file of the Python program that the environment names.
+/// Reads the Python program's file that the environment names.
 pub(super) fn python(
     environment: &Environment,
     faults: &mut Vec<Fault>,
@@ -68,14 +68,14 @@ fn read_text(path: &Path, origin: Origin, faults: &mut Vec<Fault>) -> Option<Str
     None
 }
 
-/// Is there a file in the working directory that nobody named, so that it is not read?
+/// True if a file in the working directory is not read, because no setting names it.
 pub(super) fn is_passed_over(flags: &Flags, environment: &Environment) -> bool {
     let unnamed = flags.config.is_none() && environment.var("MAGICPROXY_CONFIG").is_none();
     flags.working_directory == WorkingDirectory::Ignored && unnamed && Path::new(FILE_HERE).exists()
 }
 
-/// Faults for keys that a file of the Python program names by a relative path. The Python program takes such a path from the
-/// working directory, which is not read here.
+/// Returns faults for keys that a Python file names by a relative path. The Python program takes
+/// such a path from the working directory, from which this command reads nothing.
 pub(super) fn relative_keys(raw: &RawConfig) -> Vec<Fault> {
     let keys = [&raw.keys.private_key, &raw.keys.public_key, &raw.keys.certificate];
     let relative = |given: &&GivenValue<String>| {
@@ -97,17 +97,17 @@ pub(super) fn relative_keys(raw: &RawConfig) -> Vec<Fault> {
 }
 
 impl Layers {
-    /// The file that is not read, in words, though it lies in the working directory.
+    /// Returns a note on the unread file in the working directory; `None` without such a file.
     pub fn passed_over(&self) -> Option<String> {
         self.passed_over.then(|| format!("./{FILE_HERE} is not used here: --config ./{FILE_HERE}"))
     }
 
-    /// Warnings of files that belong to another user.
+    /// Returns warnings on files of other users.
     pub fn of_others(&self) -> Vec<String> {
         self.sources.files().iter().filter_map(|file| trust::of_another(Path::new(file))).collect()
     }
 
-    /// One line with the files and the variables that the configuration is made of; none, where all of it are defaults.
+    /// Returns one line with the files and variables in use; `None` if everything is a default.
     pub fn used(&self) -> Option<String> {
         let full = |file: &String| {
             std::path::absolute(file)

@@ -1,4 +1,4 @@
-//! Where the keys are. Nothing here reads them.
+//! The places of the key files. This module does not read the keys.
 
 use std::path::{Path, PathBuf};
 
@@ -15,36 +15,37 @@ section! {
     RawKeys {
         /// The folder that holds `private.pem`, `public.pem` and `public.x509.cer`.
         folder: String,
-        /// The file of the private key, where the folder does not hold it.
+        /// The file of the private key, unless the folder holds it.
         private_key: String,
-        /// The file of the public key, where the folder does not hold it.
+        /// The file of the public key, unless the folder holds it.
         public_key: String,
-        /// The file of the certificate, where the folder does not hold it.
+        /// The file of the certificate, unless the folder holds it.
         certificate: String,
         /// The size of new keys: 2048, 3072 or 4096.
         bits: u64 = 2048,
     }
 }
 
-/// Where the keys are, and how large new ones become.
+/// The places of the keys, and the size of new keys.
 #[derive(Clone, Debug)]
 pub struct KeySettings {
-    /// Where the first key is.
+    /// The files of the first key.
     pub files: KeyFiles,
     /// The size of a new RSA key.
     pub bits: usize,
-    /// `./keys` is there, and nobody named it: another folder is used.
+    /// True if `./keys` exists and no setting names the folder, so that another folder is used.
     pub passed_over: bool,
 }
 
-/// Where the three files of the first key are. The others of the ring lie in the folder of the private one.
+/// The three files of the first key. The other keys of the ring lie in the folder of the private
+/// key.
 #[derive(Clone, Debug, Default)]
 pub struct KeyFiles {
     /// The private key.
     pub private: PathBuf,
-    /// Its public half, beside it.
+    /// The public half of the key.
     pub public: PathBuf,
-    /// Its self-signed certificate, as the Python program expects one.
+    /// The self-signed certificate that the Python program expects.
     pub certificate: PathBuf,
 }
 
@@ -58,7 +59,8 @@ impl KeyFiles {
     }
 }
 
-/// A layer that names the folder names the three files in it; a file that it names besides stands.
+/// Adds the three files in the folder to a layer that names the folder. A file named by the layer
+/// stays.
 pub(super) fn in_folder(keys: RawKeys) -> RawKeys {
     let Some(folder) = keys.folder.0.as_ref() else { return keys };
     let file = |name: &str| {
@@ -75,7 +77,7 @@ pub(super) fn in_folder(keys: RawKeys) -> RawKeys {
 }
 
 impl Checker<'_> {
-    /// Where the keys are.
+    /// Checks the settings of the keys.
     pub(super) fn keys(&mut self, raw: &RawConfig) -> KeySettings {
         let path = |setting: &Setting<String>| {
             setting.given().map(|given| self.path(given)).unwrap_or_default()

@@ -1,4 +1,5 @@
-//! What was written, in layers: flags, environment, files, presets, defaults. Then one look at all of it.
+//! The layers of the configuration: flags, environment, files, presets, defaults; and the check of
+//! all layers together.
 
 use std::path::{Path, PathBuf};
 
@@ -13,53 +14,56 @@ use crate::ground::text::Colour;
 use crate::ground::trust;
 use crate::ground::userinfo::without_userinfo;
 
-/// What the flags of a command say about the configuration.
+/// The flags of a command that concern the configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
-    /// `--config`
+    /// The file of `--config`.
     pub config: Option<PathBuf>,
     /// The flags that give a setting.
     pub raw: RawConfig,
-    /// What becomes of files in the working directory that nobody names.
+    /// The treatment of files in the working directory that no setting names.
     pub working_directory: WorkingDirectory,
 }
 
 impl Flags {
-    /// The same, for a command that reads `./magicproxy.toml` and `./keys`.
+    /// Returns the flags of a command that reads `./magicproxy.toml` and `./keys`.
     pub fn and_working_directory(self) -> Self {
         Self { working_directory: WorkingDirectory::Read, ..self }
     }
 }
 
-/// Are `./magicproxy.toml` and `./keys` read where nobody names them? Whoever fills a working directory, such as the author
-/// of a repository, must not choose where tokens are sent or whose key a credential is sealed to.
+/// Decides whether `./magicproxy.toml` and `./keys` are read without being named. Whoever fills a
+/// working directory, such as the author of a repository, must not choose the receiver of tokens or
+/// the key to which a credential is sealed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WorkingDirectory {
-    /// No: by every command that uses tokens or credentials of its caller.
+    /// Not read: by every command that uses tokens or credentials of the user.
     #[default]
     Ignored,
-    /// Yes, as the Python program does: by `serve` and `config`.
+    /// Read, as by the Python program: by `serve` and `config`.
     Read,
 }
 
 /// The forms of configuration files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfigurationForm {
-    /// The native one.
+    /// The native form.
     Toml,
     /// The Python program's.
     PythonJson,
 }
 
-/// Parses and checks the text of a configuration file, in TOML or in the Python program's JSON, above the defaults.
+/// Parses and checks the text of a configuration file, in TOML or in the Python program's JSON,
+/// above the defaults.
 ///
 /// # Errors
-/// Every fault, as a person reads them.
+/// Every fault, in words for people.
 pub fn check_configuration(text: &str, form: ConfigurationForm) -> Result<(), String> {
     check_text(text, form).map(drop).map_err(|faults| faults.render(Colour::Off))
 }
 
-/// Reads and checks the text of one file above the defaults; nothing else is looked at but files that it names.
+/// Reads and checks the text of one file above the defaults. Only the files that the text names are
+/// read in addition.
 fn check_text(text: &str, form: ConfigurationForm) -> Result<Config, Faults> {
     let (path, text) = (Path::new("text"), text.to_owned());
     let layers = match form {
@@ -77,7 +81,7 @@ fn check_text(text: &str, form: ConfigurationForm) -> Result<Config, Faults> {
     layers.checked().ready()
 }
 
-/// What is wrong with a text in TOML before anything in it is judged: its form, and keys that mean nothing.
+/// Returns the faults in the form of a TOML text, such as unknown keys. Values are not checked.
 pub fn unknown_keys(text: &str) -> Vec<String> {
     let file = native::parse(Path::new("text"), text.to_owned());
     file.faults.into_iter().map(|fault| fault.message).collect()
@@ -86,22 +90,23 @@ pub fn unknown_keys(text: &str) -> Vec<String> {
 const PYTHON_HEADERS: &str = "unlike the Python program, this one gives the API only the request headers of a list (`magicproxy config show`): \
                               `upstream.pass_request_headers` (MAGICPROXY_UPSTREAM_PASS_REQUEST_HEADERS=Name,Name) adds to it";
 
-/// All layers in one, not yet checked.
+/// All layers combined, not yet checked.
 #[derive(Debug)]
 pub struct Layers {
-    /// All that was written, above presets and defaults.
+    /// All given settings, above presets and defaults.
     pub raw: RawConfig,
     /// The files that were read.
     pub sources: Sources,
-    /// What is not wrong, and should be known.
+    /// Warnings: facts that are no faults, and should be known.
     pub warnings: Vec<String>,
-    /// `./magicproxy.toml` is there, and nobody named it.
+    /// True if `./magicproxy.toml` exists and no setting names it.
     pub(super) passed_over: bool,
     pub(super) faults: Vec<Fault>,
 }
 
 impl Layers {
-    /// Reads flags, environment, files and defaults; the earlier wins.
+    /// Reads flags, environment, files and defaults; an earlier layer takes precedence over a later
+    /// layer.
     pub fn gather(flags: Flags, environment: &Environment) -> Self {
         let mut faults = Vec::new();
         let mut warnings = environment.misspelt();
@@ -144,7 +149,8 @@ impl Layers {
         Self { raw, sources, warnings, passed_over, faults }
     }
 
-    /// One layer above the defaults, without looking at flags, environment and files.
+    /// Makes layers from one layer and the defaults, without a look at flags, environment and
+    /// files.
     pub fn only(raw: RawConfig) -> Self {
         let raw = above_defaults(
             [raw],
@@ -159,12 +165,12 @@ impl Layers {
         }
     }
 
-    /// How to log, whatever else is wrong.
+    /// Returns the settings of the log, which hold even if other settings have faults.
     pub fn log(&self) -> LogSettings {
         LogSettings::of(&self.raw.log)
     }
 
-    /// Checks what was read, but for the files of a certificate.
+    /// Checks all layers, except for the files of a certificate.
     pub fn checked(self) -> CheckedLayers {
         let mut faults = self.faults;
         let (config, certificate) = check::check(&self.raw, &self.sources, &mut faults);
@@ -182,7 +188,7 @@ impl Layers {
     }
 }
 
-/// What a look at all that was written came to.
+/// The result of the check of all layers.
 #[derive(Debug)]
 pub struct CheckedLayers {
     config: Option<Config>,
@@ -192,7 +198,8 @@ pub struct CheckedLayers {
 }
 
 impl CheckedLayers {
-    /// Has the files of the certificate read, if the configuration names any, and tells what is wrong with them among the other faults.
+    /// Reads the files of the certificate, if the configuration names any, by means of `read`, and
+    /// adds a fault of the files to the other faults.
     pub fn reading(
         mut self,
         read: impl FnOnce(&CertificateFiles) -> Result<(), CertificateFault>,
@@ -207,7 +214,7 @@ impl CheckedLayers {
         self
     }
 
-    /// The configuration, where nothing is wrong.
+    /// Returns the configuration if there are no faults.
     pub fn ready(self) -> Result<Config, Faults> {
         match self.config {
             Some(config) if self.faults.is_empty() => Ok(config),
@@ -215,14 +222,14 @@ impl CheckedLayers {
         }
     }
 
-    /// The configuration, where nothing is wrong and it may be served.
+    /// Returns the configuration if there are no faults and the proxy may be served.
     pub fn ready_to_serve(mut self) -> Result<Config, Faults> {
         self.faults.extend(self.config.iter().flat_map(|config| config.exposed.iter().cloned()));
         self.ready()
     }
 }
 
-/// All that was written, in layers, above presets and defaults.
+/// Combines all written layers above presets and defaults.
 fn above_defaults(
     written: impl IntoIterator<Item = RawConfig>,
     mut defaults: RawConfig,

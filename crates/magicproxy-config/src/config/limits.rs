@@ -1,4 +1,4 @@
-//! `[limits]`: how much the proxy takes. Shares that nobody gave are parts of the totals that hold.
+//! The section `[limits]`. A share that is not given is a part of the total in force.
 
 use std::num::NonZeroUsize;
 
@@ -9,133 +9,132 @@ use super::setting::{Setting, section};
 use crate::ground::fault::Origin;
 
 section! {
-    /// How much the proxy takes.
+    /// The limits on connections, memory and requests.
     RawLimits {
         /// Open connections from clients, WebSockets included.
         connections: u64 = Limits::default().connections as u64,
-        /// Open connections of one address (a /64 of IPv6), or of one user on a Unix socket. A
-        /// quarter of `connections`, unless given. Trusted proxies are exempt.
+        /// Open connections of one address (a /64 of IPv6), or of one user on a Unix socket. By
+        /// default a quarter of `connections`. Trusted proxies are exempt.
         connections_per_peer: u64,
         /// Idle connections that are kept to the API.
         idle_upstream_connections: u64 = Limits::default().idle_upstream_connections as u64,
-        /// Connections to one origin of an API, idle ones included.
+        /// Connections to one origin of an API, including idle connections.
         upstream_connections_per_origin: u64 = Limits::default().upstream_connections_per_origin as u64,
-        /// Streams of one HTTP/2 connection to an API, at most 1,024. Fewer where the API says so.
+        /// Streams of one HTTP/2 connection to an API, at most 1,024. Fewer if the API allows
+        /// fewer.
         upstream_streams_per_connection: u64 = Limits::default().upstream_streams_per_connection as u64,
         /// Memory for verified tokens, in bytes.
         token_cache_bytes: u64 = Limits::default().token_cache_bytes.total as u64,
         /// Threads that serve connections.
         workers: u64 = Limits::default().workers.get() as u64,
-        /// Requests in progress, of all clients together. Half of `connections` where that is less,
-        /// unless given.
+        /// Requests in progress, of all clients together. By default at most half of `connections`.
         exchanges: u64 = Limits::default().exchanges.total as u64,
-        /// The part of `exchanges` for one token and all tokens narrowed from it. A quarter of it,
-        /// unless given.
+        /// The part of `exchanges` for one token and all tokens narrowed from it. By default a
+        /// quarter.
         exchanges_per_owner: u64,
-        /// The part of `exchanges` for one address with tokens that anyone can mint. Half of it,
-        /// unless given.
+        /// The part of `exchanges` for one address with tokens that anyone can mint. By default
+        /// half.
         exchanges_per_peer: u64,
-        /// The part of `exchanges` kept for tokens that no stranger can mint. An eighth of it,
-        /// unless given.
+        /// The part of `exchanges` kept for tokens that no stranger can mint. By default an eighth.
         exchanges_reserved: u64,
-        /// Connections to APIs that requests use, of all clients together. Over HTTP/2, streams are
-        /// counted.
+        /// Connections to APIs in use by requests, of all clients together. Over HTTP/2, streams
+        /// are counted.
         upstream_connections: u64 = Limits::default().upstream_connections.total as u64,
-        /// The part of `upstream_connections` for one token and all tokens narrowed from it. A
-        /// quarter of it, unless given.
+        /// The part of `upstream_connections` for one token and all tokens narrowed from it. By
+        /// default a quarter.
         upstream_connections_per_owner: u64,
-        /// The part of `upstream_connections` for one address with tokens that anyone can mint.
-        /// Half of it, unless given.
+        /// The part of `upstream_connections` for one address with tokens that anyone can mint. By
+        /// default half.
         upstream_connections_per_peer: u64,
-        /// The part of `upstream_connections` kept for tokens that no stranger can mint. An eighth
-        /// of it, unless given.
+        /// The part of `upstream_connections` kept for tokens that no stranger can mint. By default
+        /// an eighth.
         upstream_connections_reserved: u64,
-        /// Requests that wait for a connection to an API, of all clients together.
+        /// Requests waiting for a connection to an API, of all clients together.
         upstream_queue: u64 = Limits::default().upstream_queue.total as u64,
-        /// The part of `upstream_queue` for one token and all tokens narrowed from it. A quarter of
-        /// it, unless given.
+        /// The part of `upstream_queue` for one token and all tokens narrowed from it. By default a
+        /// quarter.
         upstream_queue_per_owner: u64,
-        /// The part of `upstream_queue` for one address with tokens that anyone can mint. Half of
-        /// it, unless given.
+        /// The part of `upstream_queue` for one address with tokens that anyone can mint. By
+        /// default half.
         upstream_queue_per_peer: u64,
-        /// The part of `upstream_queue` kept for tokens that no stranger can mint. An eighth of it,
-        /// unless given.
+        /// The part of `upstream_queue` kept for tokens that no stranger can mint. By default an
+        /// eighth.
         upstream_queue_reserved: u64,
-        /// Bytes of bodies that are read whole before they go on, of incomplete heads, and of
+        /// Bytes of bodies that are read whole before they are sent on, of incomplete heads, and of
         /// windows of uploads over HTTP/2.
         buffered_bytes: u64 = Limits::default().buffered_bytes.total as u64,
-        /// The part of `buffered_bytes` for one token and all tokens narrowed from it. A quarter of
-        /// it, unless given.
+        /// The part of `buffered_bytes` for one token and all tokens narrowed from it. By default a
+        /// quarter.
         buffered_bytes_per_owner: u64,
-        /// The part of `buffered_bytes` for one address with tokens that anyone can mint. Half of
-        /// it, unless given.
+        /// The part of `buffered_bytes` for one address with tokens that anyone can mint. By
+        /// default half.
         buffered_bytes_per_peer: u64,
-        /// The part of `buffered_bytes` kept for tokens that no stranger can mint. An eighth of it,
-        /// unless given.
+        /// The part of `buffered_bytes` kept for tokens that no stranger can mint. By default an
+        /// eighth.
         buffered_bytes_reserved: u64,
-        /// The part of `token_cache_bytes` for one token and all tokens narrowed from it. A quarter
-        /// of it, unless given.
+        /// The part of `token_cache_bytes` for one token and all tokens narrowed from it. By
+        /// default a quarter.
         token_cache_bytes_per_owner: u64,
-        /// The part of `token_cache_bytes` for one address with tokens that anyone can mint. Half
-        /// of it, unless given.
+        /// The part of `token_cache_bytes` for one address with tokens that anyone can mint. By
+        /// default half.
         token_cache_bytes_per_peer: u64,
-        /// The part of `token_cache_bytes` kept for tokens that no stranger can mint. An eighth of
-        /// it, unless given.
+        /// The part of `token_cache_bytes` kept for tokens that no stranger can mint. By default an
+        /// eighth.
         token_cache_bytes_reserved: u64,
         /// Memory for the compiled rules of tokens, in bytes.
         rule_cache_bytes: u64 = Limits::default().rule_cache_bytes.total as u64,
-        /// The part of `rule_cache_bytes` for one token and all tokens narrowed from it. A quarter
-        /// of it, unless given.
+        /// The part of `rule_cache_bytes` for one token and all tokens narrowed from it. By default
+        /// a quarter.
         rule_cache_bytes_per_owner: u64,
-        /// The part of `rule_cache_bytes` for one address with tokens that anyone can mint. Half of
-        /// it, unless given.
+        /// The part of `rule_cache_bytes` for one address with tokens that anyone can mint. By
+        /// default half.
         rule_cache_bytes_per_peer: u64,
-        /// The part of `rule_cache_bytes` kept for tokens that no stranger can mint. An eighth of
-        /// it, unless given.
+        /// The part of `rule_cache_bytes` kept for tokens that no stranger can mint. By default an
+        /// eighth.
         rule_cache_bytes_reserved: u64,
-        /// New tokens, and mint requests, that wait for their turn, of all clients together.
+        /// New tokens, and mint requests, waiting for their turn, of all clients together.
         verifications: u64 = Limits::default().verifications.total as u64,
-        /// The part of `verifications` for one token and all tokens narrowed from it. A quarter of
-        /// it, unless given.
+        /// The part of `verifications` for one token and all tokens narrowed from it. By default a
+        /// quarter.
         verifications_per_owner: u64,
-        /// The part of `verifications` for one address with tokens that anyone can mint. Half of
-        /// it, unless given.
+        /// The part of `verifications` for one address with tokens that anyone can mint. By default
+        /// half.
         verifications_per_peer: u64,
-        /// The part of `verifications` kept for tokens that no stranger can mint. An eighth of it,
-        /// unless given.
+        /// The part of `verifications` kept for tokens that no stranger can mint. By default an
+        /// eighth.
         verifications_reserved: u64,
-        /// Those of `verifications` whose rules take long to compile.
+        /// The part of `verifications` for tokens whose rules take long to compile.
         costly_verifications: u64 = Limits::default().costly_verifications.total as u64,
-        /// The part of `costly_verifications` for one token and all tokens narrowed from it. A
-        /// quarter of it, unless given.
+        /// The part of `costly_verifications` for one token and all tokens narrowed from it. By
+        /// default a quarter.
         costly_verifications_per_owner: u64,
-        /// The part of `costly_verifications` for one address with tokens that anyone can mint.
-        /// Half of it, unless given.
+        /// The part of `costly_verifications` for one address with tokens that anyone can mint. By
+        /// default half.
         costly_verifications_per_peer: u64,
-        /// The part of `costly_verifications` kept for tokens that no stranger can mint. An eighth
-        /// of it, unless given.
+        /// The part of `costly_verifications` kept for tokens that no stranger can mint. By default
+        /// an eighth.
         costly_verifications_reserved: u64,
-        /// Refusals, and responses of the control plane, over HTTP/2 that their client has not
-        /// taken yet.
+        /// Refusals, and responses of the control plane, over HTTP/2 that the client has not taken
+        /// yet.
         own_responses: u64 = Limits::default().own_responses.total as u64,
-        /// The part of `own_responses` for one token and all tokens narrowed from it. A quarter of
-        /// it, unless given.
+        /// The part of `own_responses` for one token and all tokens narrowed from it. By default a
+        /// quarter.
         own_responses_per_owner: u64,
-        /// The part of `own_responses` for one address. Half of it, unless given.
+        /// The part of `own_responses` for one address. By default half.
         own_responses_per_peer: u64,
-        /// The part of `own_responses` kept for tokens that no stranger can mint. An eighth of it,
-        /// unless given.
+        /// The part of `own_responses` kept for tokens that no stranger can mint. By default an
+        /// eighth.
         own_responses_reserved: u64,
         /// Rows of the state store: counts, grants, list items, entries of plugins.
         state_rows: u64 = Limits::default().state_rows.total as u64,
         /// The part of `state_rows` for one token and all tokens narrowed from it, and for the
-        /// items of one list. A hundredth of it, unless given.
+        /// items of one list. By default a hundredth.
         state_rows_per_owner: u64,
         /// The part of `state_rows` that one address may add in a day with tokens that anyone can
-        /// mint. A hundredth of it, unless given.
+        /// mint. By default a hundredth.
         state_rows_per_peer: u64,
-        /// The part of `state_rows` kept for tokens that no stranger can mint. An eighth of it,
-        /// unless given.
+        /// The part of `state_rows` kept for tokens that no stranger can mint. By default an
+        /// eighth.
         state_rows_reserved: u64,
     }
 }
@@ -143,7 +142,7 @@ section! {
 /// The settings of one quota.
 #[derive(Clone, Copy)]
 pub(super) struct RawQuota<'r> {
-    /// That of the total; those of the shares begin with it.
+    /// The name of the total's setting; the names of the shares begin with this name.
     pub(super) name: &'static str,
     pub(super) total: &'r Setting<u64>,
     pub(super) per_owner: &'r Setting<u64>,
@@ -151,7 +150,7 @@ pub(super) struct RawQuota<'r> {
     pub(super) reserved: &'r Setting<u64>,
 }
 
-/// The shares of a total, as [`Quota::of`] or another function has them.
+/// The default shares of a total, by [`Quota::of`] or another function.
 macro_rules! shares {
     ($total:ident) => {
         Quota::of($total)
@@ -161,7 +160,8 @@ macro_rules! shares {
     };
 }
 
-/// Gives [`RawLimits`] a view of each quota, and completes all of them: each name stands here once.
+/// Gives [`RawLimits`] a view of each quota, and a function that completes all quotas, so that each
+/// name is written once.
 macro_rules! quotas {
     ($($total:ident: $owner:ident, $peer:ident, $reserved:ident $(by $shares:ident)?;)*) => {
         impl RawLimits {
@@ -176,7 +176,8 @@ macro_rules! quotas {
             })*
         }
 
-        /// Sets each share that nobody gave to its part of the total, so that `config show` tells what holds.
+        /// Sets each missing share to the default part of the total, so that `config show` shows
+        /// the value in force.
         pub(super) fn complete(limits: RawLimits) -> RawLimits {
             let mut limits = within_connections(limits);
             $(if let Some(total) = limits.$total.given().and_then(|given| usize::try_from(given.value).ok()) {
@@ -206,8 +207,8 @@ quotas! {
     state_rows: state_rows_per_owner, state_rows_per_peer, state_rows_reserved by of_rows;
 }
 
-/// Requests in progress are at most half as many as connections, unless somebody says otherwise: where every connection was in use,
-/// none could make way for a new one.
+/// Limits requests in progress to half as many as connections, unless the operator gave a number:
+/// if every connection were in use, none could make way for a new one.
 fn within_connections(mut limits: RawLimits) -> RawLimits {
     let is_default = limits.exchanges.given().is_none_or(|given| given.origin == Origin::Default);
     let connections =
@@ -224,7 +225,7 @@ fn derived(share: usize) -> Setting<u64> {
 }
 
 impl Checker<'_> {
-    /// Checks each of them.
+    /// Checks all limits.
     pub(super) fn limits(&mut self, raw: &RawLimits) -> Limits {
         let defaults = Limits::default();
         let connections =
@@ -280,7 +281,8 @@ impl Checker<'_> {
         share
     }
 
-    /// A total with its shares, or what holds otherwise; a share is no larger than the total.
+    /// Checks a total with its shares, none of which may exceed the total. Returns `otherwise`
+    /// without a valid total.
     fn quota(&mut self, raw: RawQuota<'_>, otherwise: Quota) -> Quota {
         let name = raw.name;
         // A cache may keep nothing.
@@ -308,7 +310,8 @@ impl Checker<'_> {
         }
     }
 
-    /// Each stream has a window, and the connection room for all of them.
+    /// Checks the number of streams, which is bounded because each stream has a window, and the
+    /// connection has room for all windows.
     fn streams(&mut self, setting: &Setting<u64>) -> Option<usize> {
         const MOST: u64 = 1_024;
         let given = setting.given()?;

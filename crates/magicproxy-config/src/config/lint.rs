@@ -1,4 +1,4 @@
-//! What is not wrong in a configuration, and hardly meant: said by `serve` and `config check`.
+//! Warnings on settings that are valid and hardly intended. Shown by `serve` and `config check`.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -17,23 +17,24 @@ use crate::ground::scheme::is_loopback_host;
 use crate::ground::suggest::nearest;
 use crate::ground::text::harmless;
 
-/// Networks that hold more of the address space than this have no business to be proxies of one's own.
+/// The shortest prefixes, for IPv4 and IPv6, of a network of trusted proxies without a warning:
+/// larger networks hardly consist of one's own proxies.
 const LEAST_PREFIX: [u8; 2] = [8, 16];
-/// Comparing rules with a ceiling takes time: of a scope of more rules than this nothing is said.
+/// The most rules of a scope that are compared with ceilings, because the comparison takes time.
 const MAX_COMPARED: usize = 64;
 
-/// The keys that a proxy has, as far as a warning speaks of them.
+/// The facts about a proxy's keys that warnings need.
 #[derive(Clone, Debug)]
 pub struct KnownKeys<'k> {
-    /// Where they are.
+    /// The folder of the keys.
     pub folder: Option<&'k Path>,
-    /// The ids of all that tokens are signed with or sealed to.
+    /// The ids of all keys with which tokens are signed, or to which tokens are sealed.
     pub ids: Vec<&'k str>,
-    /// The ids of those that tokens are sealed to, and that are not retired.
+    /// The ids of the sealing keys that are not retired.
     pub active_sealing: Vec<&'k str>,
 }
 
-/// Every warning. Keys that are denied are looked for among these.
+/// Returns all warnings. Denied keys are looked up in `keys`.
 pub fn warnings(raw: &RawConfig, config: &Config, keys: Option<&KnownKeys<'_>>) -> Vec<String> {
     let mut warnings = trusted_networks(raw);
     warnings.extend(config.upstreams.iter().filter_map(|upstream| plain_http(upstream)));
@@ -47,7 +48,7 @@ pub fn warnings(raw: &RawConfig, config: &Config, keys: Option<&KnownKeys<'_>>) 
     warnings
 }
 
-/// `0.0.0.0/0`: whoever connects is believed.
+/// Warns of networks like `0.0.0.0/0`, in which every client would be believed.
 fn trusted_networks(raw: &RawConfig) -> Vec<String> {
     let is_large = |text: &str| {
         let (address, length) = text.split_once('/')?;
@@ -77,7 +78,7 @@ fn plain_http(upstream: &UpstreamSettings) -> Option<String> {
     })
 }
 
-/// A key that is denied and not here: it went, or its name is misspelt.
+/// Warns of a denied key that does not exist: the key is gone, or its id is misspelt.
 fn denied_keys(raw: &RawConfig, keys: &KnownKeys<'_>) -> Vec<String> {
     let folder = keys.folder.map(|folder| folder.display().to_string()).unwrap_or_default();
     let unknown =
@@ -93,7 +94,8 @@ fn denied_keys(raw: &RawConfig, keys: &KnownKeys<'_>) -> Vec<String> {
     told.collect()
 }
 
-/// A sealing key that is denied and not retired: it is published no more, and minters who cannot ask seal to it for 30 days.
+/// Warns of a sealing key that is denied and not retired. Such a key is no longer published, but
+/// minters who cannot ask seal to the key for 30 days.
 fn denied_and_active(config: &Config, keys: &KnownKeys<'_>) -> Vec<String> {
     let denied = config.denied_keys();
     let told = keys.active_sealing.iter().filter(|id| denied.iter().any(|one| one == *id)).map(|id| {
@@ -105,7 +107,8 @@ fn denied_and_active(config: &Config, keys: &KnownKeys<'_>) -> Vec<String> {
     told.collect()
 }
 
-/// The longest mount decides: what lies below another one's mount, or path, is never that one's.
+/// Warns of requests that never reach an upstream because of another upstream's longer mount: the
+/// longest mount decides.
 fn shadowed_mounts(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
     for inner in config.upstreams.iter().filter(|upstream| !upstream.routes.mount.is_root()) {
@@ -135,7 +138,8 @@ fn is_below(path: &str, prefix: &str) -> bool {
     path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Names are compared before mounts: APIs' own names first, then hosts in the order of the upstreams.
+/// Warns of host names that never reach an upstream. Names are compared before mounts: APIs' own
+/// names first, then hosts in the order of the upstreams.
 fn shadowed_hosts(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
     let several = config.upstreams.len() > 1;
@@ -182,10 +186,10 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// Rules of scopes that no ceiling allows anything of.
+/// Warns of rules in scopes of which every ceiling denies everything.
 fn futile_scopes(raw: &RawConfig, config: &Config) -> Vec<String> {
     let ceilings: Option<Vec<Vec<Rule>>> = tables(raw).iter().map(ceiling).collect();
-    // Where one upstream has none, or matches in another way, every rule may be for that one.
+    // An upstream without a ceiling, or with another way of matching, may allow every rule.
     let Some(ceilings) = ceilings
         .filter(|ceilings| !ceilings.is_empty() && ceilings.len() == config.upstreams.len())
     else {
@@ -221,7 +225,7 @@ fn ceiling(table: &Table<'_>) -> Option<Vec<Rule>> {
     }
 }
 
-/// Rules that were checked before; plugins are none.
+/// Parses rules that were checked before; plugins are left out.
 fn parsed(given: &[GivenValue<RawRuleSetting>]) -> Option<Vec<Rule>> {
     let rules = given
         .iter()

@@ -1,4 +1,5 @@
-//! Where the proxy listens and what it shows there: from what was written to checked settings.
+//! The listeners of the proxy, and the names by which clients may call the proxy: from the written
+//! to the checked settings.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,26 +17,25 @@ use crate::ground::fault::{Fault, Origin};
 use crate::ground::scheme::{Scheme, is_loopback_address};
 use crate::ground::suggest;
 
-/// The mode of a socket's file where nobody says: the owner and the group may connect.
+/// The default mode of a socket's file: the owner and the group may connect.
 const SOCKET_MODE: u32 = 0o660;
 
 section! {
-    /// One place to listen.
+    /// A listener: an address on which the proxy listens, and its settings.
     RawListener {
         /// The address: `HOST:PORT` or `unix:PATH`.
         listen: String,
-        /// The name of the one upstream that all requests here are for. Without it, mounts and
-        /// names decide.
+        /// The name of the one upstream for all requests on this listener. By default mounts and
+        /// host names decide.
         upstream: String,
-        /// Whether clients must speak TLS. By default they must on TCP, where there is a
-        /// certificate.
+        /// Requires TLS of clients. By default true on TCP, if there is a certificate.
         tls: bool,
         /// The mode of a Unix socket's file, in octal: `"0660"`.
         mode: String,
     }
 }
 
-/// On which listeners of TCP the name is checked that a request calls the proxy by.
+/// The listeners on TCP on which a request must call the proxy by a known name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HostCheckChoice {
@@ -48,49 +48,50 @@ pub enum HostCheckChoice {
 
 choices!(HostCheckChoice);
 
-/// Which names requests may call the proxy by, and where that is checked.
+/// The names by which requests may call the proxy, and the listeners on which names are checked.
 #[derive(Clone, Debug)]
 pub struct HostSettings {
-    /// Besides the names that other settings tell.
+    /// The names in addition to those given by other settings.
     pub allowed: Vec<HostName>,
     /// The listeners where the name is checked.
     pub checked: HostCheckChoice,
 }
 
-/// One place to listen.
+/// A listener, checked.
 #[derive(Clone, Debug)]
 pub struct ListenerSettings {
     /// The address.
     pub listen: ListenAddress,
-    /// What is spoken there.
+    /// The scheme that clients use.
     pub scheme: Scheme,
-    /// The one upstream that requests are for.
+    /// The one upstream for all requests; `None` lets mounts and host names decide.
     pub upstream: Option<UpstreamName>,
-    /// Of the file of a Unix socket.
+    /// The mode of a Unix socket's file.
     pub mode: u32,
-    /// Who may reach it without TLS.
+    /// The clients that may reach the listener without TLS.
     pub plain_http: PlainHttp,
 }
 
-/// Who may reach a listener of TCP that speaks no TLS.
+/// The clients that may reach a listener on TCP without TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlainHttp {
-    /// This machine alone: minting is open, so credentials travel there.
+    /// Programs on this machine only: minting is open, so that credentials travel to the listener.
     Loopback,
-    /// Anyone, for nobody mints over HTTP; tokens travel there.
+    /// Any client, because nobody mints over HTTP; only tokens travel to the listener.
     NothingMinted,
-    /// Anyone: the operator says so.
+    /// Any client, because the operator accepts the danger.
     Accepted,
 }
 
 impl ListenerSettings {
-    /// Why it must not be served, if so. Of a name it is known where it leads once it has been bound.
+    /// Returns the reason for which the listener must not be served, if any. The address behind a
+    /// host name is known only after binding.
     pub(super) fn exposure(&self, origin: &Origin) -> Option<Fault> {
         let ListenAddress::Tcp(address) = &self.listen else { return None };
         self.exposure_at(address.host.parse().ok()?, origin)
     }
 
-    /// The same, where it is bound to this address.
+    /// Returns the reason for which a listener bound to this address must not be served, if any.
     pub fn exposure_at(&self, address: IpAddr, origin: &Origin) -> Option<Fault> {
         let exposed = self.plain_http == PlainHttp::Loopback && self.is_open_at(address);
         let message = || {
@@ -102,7 +103,8 @@ impl ListenerSettings {
         exposed.then(|| Fault::new(message(), origin.clone()).help(WAYS_OUT_OF_EXPOSURE))
     }
 
-    /// What should be known of one at this address, though it is served.
+    /// Returns a warning on a listener that is served at this address, if tokens travel in the
+    /// clear.
     pub fn warning_at(&self, address: IpAddr) -> Option<String> {
         let clear = self.plain_http == PlainHttp::NothingMinted && self.is_open_at(address);
         clear.then(|| {
@@ -110,7 +112,7 @@ impl ListenerSettings {
         })
     }
 
-    /// Would it speak plain HTTP to other machines there?
+    /// True if the listener would speak plain HTTP to other machines at this address.
     fn is_open_at(&self, address: IpAddr) -> bool {
         self.scheme == Scheme::Http && !is_loopback_address(address)
     }
@@ -121,7 +123,7 @@ const WAYS_OUT_OF_EXPOSURE: &str = "where something in front speaks TLS, as for 
     unix:PATH, or close minting (`mint.policy = \"closed\"`)";
 
 impl Checker<'_> {
-    /// Every place to listen; none if one has a fault.
+    /// Checks all listeners; `None` if one has a fault.
     pub(super) fn listeners(
         &mut self,
         raw: &RawConfig,
@@ -146,7 +148,7 @@ impl Checker<'_> {
         Some(listeners)
     }
 
-    /// Which names requests may call the proxy by.
+    /// Checks the names by which requests may call the proxy.
     pub(super) fn hosts(&mut self, raw: &RawConfig) -> HostSettings {
         let mut allowed = Vec::new();
         for given in list(&raw.allowed_hosts) {

@@ -1,4 +1,4 @@
-//! `[log]`: what the proxy writes to stderr.
+//! The section `[log]`: the lines that the proxy writes to standard error.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::setting::{choices, section};
 
 section! {
-    /// What the proxy writes to stderr.
+    /// The lines that the proxy writes to standard error.
     RawLog {
         /// The form of log lines.
         format: LogFormat,
@@ -19,23 +19,23 @@ section! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// One JSON object a line, for machines.
+    /// A JSON object on each line, for machines.
     Json,
     /// Lines for people.
     Pretty,
 }
 
-/// How much is logged.
+/// The least severe lines that are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
     /// Failures.
     Error,
-    /// Also what is odd.
+    /// Failures, and events that are odd.
     Warn,
-    /// Also one line for each request.
+    /// As `warn`, and one line for each request.
     Info,
-    /// Also connections.
+    /// As `info`, and connections.
     Debug,
     /// Everything.
     Trace,
@@ -43,17 +43,17 @@ pub enum LogLevel {
 
 choices!(LogFormat, LogLevel);
 
-/// What is logged.
+/// The checked settings of the log.
 #[derive(Clone, Copy, Debug)]
 pub struct LogSettings {
-    /// Where nobody says: `pretty` on a terminal, else `json`.
+    /// The form of log lines; `None` means `pretty` on a terminal, else `json`.
     pub format: Option<LogFormat>,
-    /// How much is logged.
+    /// The least severe lines that are written.
     pub level: LogLevel,
 }
 
 impl LogSettings {
-    /// What was written, which needs no further check.
+    /// Takes the settings as written, which need no further check.
     pub(super) fn of(raw: &RawLog) -> Self {
         let level = raw.level.given().map_or(LogLevel::Info, |given| given.value);
         Self { format: raw.format.given().map(|given| given.value), level }

@@ -1,4 +1,5 @@
-//! `[mint]`: what minters may have. Who may mint is judged for each upstream: [`tokens`](super::tokens).
+//! The section `[mint]`: lifetimes of minted tokens, and the policy. The clients that may mint are
+//! decided for each upstream: [`tokens`](super::tokens).
 
 use magicproxy_proxy::settings::{Announcement, MintSettings};
 use schemars::JsonSchema;
@@ -10,30 +11,30 @@ use super::setting::{choices, section};
 use crate::ground::fault::Origin;
 
 section! {
-    /// What minters may have.
+    /// The clients that may mint, and the lifetimes of their tokens.
     RawMint {
-        /// Who may mint over HTTP.
+        /// The clients that may mint over HTTP.
         policy: MintPolicy = MintPolicy::Open,
-        /// The lifetime of a token whose mint request names none.
+        /// The lifetime of a token if the mint request names none.
         default_lifetime: DurationText = DurationText::of(MintSettings::default().default_lifetime),
         /// The longest lifetime that a mint request may name.
         max_lifetime: DurationText = DurationText::of(MintSettings::default().max_lifetime),
-        /// What clients without a token are told about upstreams.
+        /// The upstreams that clients without a token are told about.
         announce: AnnounceChoice = AnnounceChoice::default(),
     }
 }
 
-/// Who may mint over HTTP.
+/// The clients that may mint over HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MintPolicy {
-    /// Whoever brings a credential.
+    /// Any client that brings a credential.
     Open,
     /// Nobody. `magicproxy mint` still works beside the keys.
     Closed,
 }
 
-/// What clients without a token are told about upstreams.
+/// The upstreams that clients without a token are told about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AnnounceChoice {
@@ -47,7 +48,7 @@ pub enum AnnounceChoice {
 choices!(MintPolicy, AnnounceChoice);
 
 impl Checker<'_> {
-    /// Checks what minters may have.
+    /// Checks the settings of minting.
     pub(super) fn minting(&mut self, raw: &RawMint) -> MintSettings {
         let defaults = MintSettings::default();
         let minting = MintSettings {

@@ -1,6 +1,7 @@
-//! Reading the native TOML file, and finding everything that is wrong with its form in one go.
+//! The reader of the native TOML file, which finds every fault of the file's form at once.
 //!
-//! serde stops at the first fault; so the part that it stumbled over is taken out of the tree, and it reads again.
+//! serde stops at the first fault. So the faulty part is taken out of the tree, and serde reads
+//! again.
 
 use std::ops::Range;
 use std::path::Path;
@@ -14,10 +15,10 @@ use crate::ground::fault::{Fault, Origin, SourceFile};
 use crate::ground::suggest;
 use crate::ground::userinfo::without_userinfo;
 
-/// More faults than anyone reads.
+/// The most faults that are reported; nobody reads more.
 const MAX_CONFIG_FAULTS: usize = 100;
 
-/// A file that was read as far as it could be.
+/// A file as far as it could be read.
 #[derive(Debug)]
 pub(crate) struct NativeFile {
     pub raw: RawConfig,
@@ -29,7 +30,7 @@ pub(crate) struct NativeFile {
 pub(crate) fn parse(path: &Path, text: String) -> NativeFile {
     let mut hidden = Vec::new();
     let (raw, faults) = read(&text, &mut hidden);
-    // They may hold passwords, whatever else is wrong beside them.
+    // Settings that may hold passwords are masked, even beside other faults.
     hidden.extend(raw.entries().into_iter().filter(|entry| entry.may_hold_secret).filter_map(
         |entry| match entry.origin {
             Origin::File(span) => Some(span.clone()),
@@ -62,7 +63,7 @@ fn read(text: &str, hidden: &mut Vec<Range<usize>>) -> (RawConfig, Vec<Fault>) {
             removed.as_ref().map_or("", |removed| &removed.key),
         );
         let Some(removed) = removed else {
-            // Keys that nobody knows may stand behind this fault, and their values are not shown.
+            // Unknown keys may stand behind this fault, and their values must not be shown.
             tree.get_ref().values().for_each(|value| leaves(value, hidden));
             faults.push(Fault::new(message, Origin::File(error.span().unwrap_or_default())));
             break;
@@ -72,7 +73,8 @@ fn read(text: &str, hidden: &mut Vec<Range<usize>>) -> (RawConfig, Vec<Fault>) {
             leaves(&removed.value, hidden);
         }
         if !unknown && !errors.is_empty() {
-            // Behind a syntax fault the parser guesses, and a value of the wrong type may be its own doing.
+            // After a syntax fault the parser guesses, so that a value of the wrong type may be the
+            // parser's own doing.
             continue;
         }
         let fault = Fault::new(message, Origin::File(removed.span));
@@ -89,16 +91,17 @@ fn syntax_fault(error: &Error) -> Fault {
     Fault::new(message, Origin::File(error.span().unwrap_or_default()))
 }
 
-/// What was taken out of the tree.
+/// A part that was taken out of the tree.
 struct RemovedTables<'i> {
-    /// Its dotted name.
+    /// The dotted name of the part.
     key: String,
-    /// What to underline.
+    /// The bytes to underline.
     span: Range<usize>,
     value: Spanned<DeValue<'i>>,
 }
 
-/// Takes out the innermost part of a table that an error is about: an entry, or one element of a list.
+/// Takes out the innermost part of a table that an error is about: an entry, or one element of a
+/// list.
 fn remove<'i>(table: &mut DeTable<'i>, fault: &Range<usize>) -> Option<RemovedTables<'i>> {
     let keys: Vec<_> = table.keys().cloned().collect();
     for key in keys {
@@ -107,13 +110,15 @@ fn remove<'i>(table: &mut DeTable<'i>, fault: &Range<usize>) -> Option<RemovedTa
             let value = table.remove(&key)?;
             return Some(RemovedTables { key: key.get_ref().to_string(), span: key.span(), value });
         }
-        // The span of a table is that of its header, so tables are searched whatever their span is.
+        // The span of a table is the span of the header, so tables are searched whatever the span
+        // is.
         let inner = match value.get_mut() {
             DeValue::Table(inner) => remove(inner, fault).map(|inner| RemovedTables {
                 key: format!("{}.{}", key.get_ref(), inner.key),
                 ..inner
             }),
-            // The last element goes with its list: that nothing is left of it is not a fault of its own.
+            // The last element goes with its list: an empty list would be reported as a second
+            // fault.
             DeValue::Array(list) if list.len() > 1 => {
                 take_element(list, |element| holds(element, fault)).map(|value| RemovedTables {
                     key: key.get_ref().to_string(),
@@ -138,7 +143,8 @@ fn remove<'i>(table: &mut DeTable<'i>, fault: &Range<usize>) -> Option<RemovedTa
     None
 }
 
-/// Is the fault about this value, or about something in it? The elements of `[[list]]` stand where their headers are.
+/// True if the fault is about this value, or about a part of the value. The elements of `[[list]]`
+/// have the spans of their headers.
 fn holds(value: &Spanned<DeValue<'_>>, fault: &Range<usize>) -> bool {
     let span = value.span();
     if span.start <= fault.start && fault.end <= span.end {
@@ -153,7 +159,8 @@ fn holds(value: &Spanned<DeValue<'_>>, fault: &Range<usize>) -> bool {
     }
 }
 
-/// Makes a list of the one value that stands where a list was expected. Gives whether there was one.
+/// Makes a list of a single value where a list was expected. Returns true if such a value was
+/// found.
 fn make_list(table: &mut DeTable<'_>, fault: &Range<usize>) -> bool {
     table.iter_mut().any(|(_, value)| {
         let span = value.span();
@@ -185,7 +192,7 @@ fn take_element<'i>(
     Some(taken)
 }
 
-/// Where the values of a part of the tree stand in the text.
+/// Collects the spans of the values in a part of the tree.
 fn leaves(value: &Spanned<DeValue<'_>>, spans: &mut Vec<Range<usize>>) {
     match value.get_ref() {
         DeValue::Table(table) => table.values().for_each(|inner| leaves(inner, spans)),

@@ -1,4 +1,5 @@
-//! The proxies between this one and the APIs: from what was written, and the environment where it says so.
+//! The proxies between this proxy and the APIs, from the configuration and, if chosen, the
+//! environment.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +20,8 @@ use crate::ground::fault::{Fault, Origin};
 const NONE: &str = "none";
 const ENVIRONMENT: &str = "environment";
 
-/// `http://USER:PASSWORD@HOST:PORT`, `environment` or `none`. It may hold a password, and is shown without.
+/// An outbound proxy as written: `http://USER:PASSWORD@HOST:PORT`, `environment` or `none`. The
+/// text may hold a password, and is shown without.
 #[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct OutboundText(pub String);
@@ -54,7 +56,7 @@ impl FromText for OutboundText {
     }
 }
 
-/// What the environment says of proxies, unchecked.
+/// The proxies that the environment names, unchecked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RawProxies {
     https: Option<(&'static str, OutboundText)>,
@@ -63,7 +65,7 @@ pub struct RawProxies {
 }
 
 impl RawProxies {
-    /// As curl reads them: small letters first.
+    /// Reads the variables like curl: names in small letters first.
     pub fn of(environment: &Environment) -> Self {
         let first = |names: [&'static str; 4]| {
             names
@@ -78,7 +80,7 @@ impl RawProxies {
         }
     }
 
-    /// The proxies, and what is wrong with those that cannot be used.
+    /// Returns the checked proxies, and the faults of proxies that cannot be used.
     fn checked(&self) -> (EnvironmentProxies, Vec<String>) {
         let mut faults = Vec::new();
         let mut named = |raw: &Option<(&'static str, OutboundText)>| {
@@ -99,22 +101,22 @@ impl RawProxies {
     }
 }
 
-/// How the origins of upstreams are reached whose tables say nothing about it, checked once.
+/// The outbound proxy of upstreams whose tables name none, checked once.
 pub(super) struct GeneralOutbound {
     outbound: Outbound,
     environment: Arc<EnvironmentProxies>,
 }
 
 impl Table<'_> {
-    /// Is its API reached as is said for all, or as the environment says?
+    /// True if the API is reached by the general outbound proxy, or by the environment's.
     pub(super) fn goes_by_general_outbound(&self) -> bool {
         self.raw.outbound_proxy.given().is_none_or(|given| given.value.0 == ENVIRONMENT)
     }
 }
 
 impl Checker<'_> {
-    /// Checks what holds for those of these upstreams whose tables say nothing else, and what the environment says, where somebody
-    /// goes by that.
+    /// Checks the outbound proxy for all upstreams whose tables name none, and the environment's
+    /// proxies if some upstream uses them.
     pub(super) fn general_outbound(
         &mut self,
         raw: &RawConfig,
@@ -140,7 +142,7 @@ impl Checker<'_> {
         general
     }
 
-    /// How the origins of this upstream are reached: as its table says, or else the whole configuration.
+    /// Returns the outbound proxy of this upstream: the table's, or else the whole configuration's.
     pub(super) fn outbound(&mut self, general: &GeneralOutbound, table: &Table<'_>) -> Outbound {
         match table.raw.outbound_proxy.given() {
             Some(given) => self.outbound_of(
@@ -175,7 +177,7 @@ impl Checker<'_> {
         match text {
             NONE => Outbound::Direct,
             ENVIRONMENT => Outbound::Environment(Arc::clone(&general.environment)),
-            // The text is not repeated, nor shown in an excerpt: it may hold a password.
+            // The text is neither repeated nor shown in an excerpt, because it may hold a password.
             url => match OutboundProxy::parse(url) {
                 Ok(proxy) => Outbound::Fixed(Arc::new(proxy)),
                 Err(error) => {

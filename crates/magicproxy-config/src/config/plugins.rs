@@ -1,4 +1,4 @@
-//! Plugins, from the configuration as written to what their host is told.
+//! Plugins, from the written configuration to the settings of the plugin host.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,55 +19,56 @@ use crate::ground::environment::Environment;
 use crate::ground::fault::{Fault, Origin};
 use crate::ground::suggest;
 
-/// The longest time that a call can be given: a client waits for it.
+/// The longest time limit of a call, because a client waits for the call.
 const MOST_TIME: Duration = Duration::from_secs(10);
-/// The least memory that any plugin needs: a page.
+/// The least memory limit: one WebAssembly page, which any plugin needs.
 const LEAST_MEMORY: u64 = 64 * 1024;
 
 section! {
-    /// One plugin.
+    /// A plugin and its limits.
     RawPlugin {
-        /// The file of the component. Needed.
+        /// The file of the component. Required.
         file: String,
         /// The longest running time of one call, at most `10s`. Waiting for the store does not
-        /// count. `20ms`, unless given.
+        /// count. By default `20ms`.
         time_limit: DurationText,
-        /// The most memory of the plugin, at most `1GiB`. `16MiB`, unless given.
+        /// The most memory of the plugin, at most `1GiB`. By default `16MiB`.
         memory_limit: SizeText,
-        /// The most instructions of one call, roughly. 50,000,000, unless given.
+        /// The most instructions of one call, roughly. By default 50,000,000.
         fuel: u64,
-        /// The most uses of its state in one call. 64, unless given.
+        /// The most uses of the plugin's state in one call. By default 64.
         state_calls: u64,
-        /// What a failure of the plugin means. `deny`, unless given.
+        /// The consequence of a plugin's failure. By default `deny`.
         on_failure: FailureChoice,
-        /// The text that the plugin gets when it asks for its configuration.
+        /// The text of the plugin's configuration, which the plugin can ask for.
         config: String,
     }
 }
 
-/// What a failure of a plugin means.
+/// The consequence of a plugin's failure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FailureChoice {
     /// The request is denied.
     #[default]
     Deny,
-    /// The rules and other plugins decide. This fails open where the plugin is there to deny.
+    /// The rules and other plugins decide. A plugin that is there to deny then fails open.
     Abstain,
 }
 
 choices!(FailureChoice);
 
-/// The plugins that are configured.
+/// The configured plugins.
 #[derive(Clone, Debug, Default)]
 pub struct PluginsSettings {
-    /// One entry a plugin.
+    /// The plugins, one entry each.
     pub plugins: Vec<PluginSettings>,
-    /// Where compiled plugins are kept.
+    /// The folder of compiled plugins.
     pub cache: Option<PathBuf>,
 }
 
-/// The user's cache folder, or the one that systemd made (`CacheDirectory=`).
+/// Returns the default folder of compiled plugins: in the user's cache folder, or in the folder
+/// that systemd made (`CacheDirectory=`).
 pub(super) fn default_cache(environment: &Environment) -> Setting<String> {
     let folder = match environment.var("CACHE_DIRECTORY") {
         Some(folder) => Some(Path::new(folder).join("plugins")),
@@ -98,7 +99,8 @@ impl Checker<'_> {
         settings
     }
 
-    /// Refuses each plugin in a program that cannot run any, and says how to build one that can.
+    /// Refuses each plugin in a program that was built without plugins, and says how to build a
+    /// program with plugins.
     fn no_plugins_built(&mut self, raw: &RawConfig) {
         for (name, plugin) in &raw.plugins {
             let origin =
@@ -111,7 +113,8 @@ impl Checker<'_> {
         }
     }
 
-    /// What scopes name must be there: a plugin that is missing denies everything.
+    /// Checks that every plugin named in a scope exists, because a missing plugin denies
+    /// everything.
     fn named_plugins(&mut self, raw: &RawConfig) {
         for (scope, rules) in &raw.scopes {
             for given in rules {
@@ -199,7 +202,7 @@ impl Checker<'_> {
     }
 }
 
-/// Where anything is said of a plugin whose file nobody names.
+/// Returns the place of any setting of a plugin whose file is not given.
 fn origin_of(raw: &RawPlugin) -> Origin {
     use super::setting::Section as _;
     raw.entries("").first().map_or(Origin::Default, |entry| entry.origin.clone())

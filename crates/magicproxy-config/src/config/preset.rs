@@ -1,4 +1,5 @@
-//! Presets as layers: each below everything that was written about its upstream. `docs/spec/upstreams.md` section 7.
+//! Presets as layers: each preset stands below all written settings of its upstream.
+//! `docs/spec/upstreams.md` section 7.
 
 #[cfg(test)]
 mod tests;
@@ -13,9 +14,9 @@ use super::upstream::carrier::CarrierText;
 use crate::ground::fault::Origin;
 use crate::providers::{PresetChoice, Provider, RefusalChoice, members};
 
-/// Puts presets and defaults below what was written about upstreams.
+/// Puts presets and defaults below the written settings of upstreams.
 pub(super) fn complete(mut raw: RawConfig, defaults: RawUpstream) -> RawConfig {
-    // Where others are described, one that nobody speaks of does not exist.
+    // If other upstreams are described, an `[upstream]` that is not described does not exist.
     if raw.upstreams.is_empty() || !raw.upstream.entries("").is_empty() {
         raw.upstream = with_preset(raw.upstream, None, Some(defaults));
     }
@@ -26,7 +27,8 @@ pub(super) fn complete(mut raw: RawConfig, defaults: RawUpstream) -> RawConfig {
     raw
 }
 
-/// A preset is chosen by `preset`, by the name of the table, or by the API root, whichever speaks first.
+/// Puts a preset below an upstream. The preset is chosen by `preset`, by the name of the table, or
+/// by the API root, in this order.
 fn with_preset(
     raw: RawUpstream,
     table: Option<&str>,
@@ -51,7 +53,7 @@ fn with_preset(
         }
     };
     if let Some(mut defaults) = defaults {
-        // An API that must be named is not GitHub's.
+        // An API whose root must be given is not GitHub's.
         if preset.is_some_and(|preset| preset.api_root.is_none()) {
             defaults.api_root = Setting::default();
         }
@@ -60,7 +62,7 @@ fn with_preset(
     raw
 }
 
-/// This preset below what was written. Paths are completed one by one.
+/// Puts this preset below the written settings. Paths are completed one by one.
 fn below(preset: &'static Provider, raw: RawUpstream) -> RawUpstream {
     let origin = Origin::Preset(preset.name);
     let text = |text: &str| Setting::new(text.to_owned(), origin.clone());
@@ -94,7 +96,7 @@ fn below(preset: &'static Provider, raw: RawUpstream) -> RawUpstream {
     RawUpstream { paths, ..raw }.or(layer)
 }
 
-/// A list of a preset; an empty one says nothing.
+/// Makes a list of a preset; an empty list gives nothing.
 fn listed<T>(
     words: &[&str],
     origin: &Origin,

@@ -1,7 +1,8 @@
-//! The JSON configuration file of the Python program, read as that program reads it.
+//! The JSON configuration file of the Python program, read in the same way as by the Python
+//! program.
 //!
-//! Members that it ignores are ignored with a warning; a null is as good as nothing. Plugins, which are Python, are refused
-//! by name.
+//! Members that the Python program ignores are ignored with a warning; a null counts as absent.
+//! Plugins, which are written in Python, are refused by name.
 
 use std::net::IpAddr;
 use std::ops::Range;
@@ -32,7 +33,7 @@ const MEMBERS: [&str; 8] = [
     "scopes",
 ];
 
-/// The file, as far as it could be read.
+/// The file as far as it could be read.
 #[derive(Debug)]
 pub(crate) struct PythonFile {
     pub raw: RawConfig,
@@ -50,7 +51,8 @@ pub(crate) fn parse(path: &Path, text: String) -> PythonFile {
         Err(error) => {
             let span = offset(&text, error.line(), error.column());
             let origin = Origin::PythonFile(Some(span..span));
-            // The one thing that is refused of valid JSON. The Python program would take the last, and a reader perhaps the first.
+            // A repeated member is the only valid JSON that is refused. The Python program would
+            // take the last member, and a human reader perhaps the first.
             let twice = error.is_data();
             let message = if twice {
                 "a member occurs twice in one object: remove one of them"
@@ -106,7 +108,8 @@ impl Reader<'_> {
         raw
     }
 
-    /// Python does not run here, and a scope that is missing in silence would be a riddle.
+    /// Reports the Python plugins. Python does not run in this program, and silently missing scopes
+    /// would be a riddle.
     fn plugins(&mut self, folder: &str) {
         let files = python_files(Path::new(folder));
         let named: String = files.iter().map(|file| format!(", `{file}`")).collect();
@@ -177,18 +180,20 @@ impl Reader<'_> {
         instead
     }
 
-    /// Where a JSON literal stands in the file: its first occurrence, for serde_json does not say.
+    /// Returns the first occurrence of a JSON literal in the file, because serde_json does not
+    /// report positions.
     fn place(&self, literal: &str) -> Origin {
         let start = (!literal.is_empty()).then(|| self.text.find(literal)).flatten();
         Origin::PythonFile(start.map(|start| Range { start, end: start + literal.len() }))
     }
 }
 
-/// The Python program's public URL, where links of responses may lead there.
+/// Returns the Python program's public URL, if links in responses may lead there.
 ///
-/// That program put its host into a certificate and did nothing else with it, and its example says `http://localhost:5000`.
-/// Here clients follow it, so one that would lead each client to its own machine, or is no URL, is left out with a warning:
-/// links then lead to the name by which a client called the proxy.
+/// The Python program only puts the URL's host into a certificate, and the example file says
+/// `http://localhost:5000`. In this program clients follow the URL. So a URL that would lead each
+/// client to the client's own machine, or a text that is no URL, is left out with a warning: links
+/// then lead to the name by which a client called the proxy.
 pub(super) fn useful_public_access(
     given: Setting<String>,
     name: &str,
@@ -208,13 +213,13 @@ pub(super) fn useful_public_access(
     Setting::default()
 }
 
-/// Does a client that follows this host reach the machine on which it runs itself?
+/// True if a client that follows this host reaches the client's own machine.
 fn is_own_machine(host: &str) -> bool {
     let unspecified = host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
     unspecified || is_loopback_host(host) || host.to_ascii_lowercase().ends_with(".localhost")
 }
 
-/// What the Python program would load, in the order of their names.
+/// Returns the files that the Python program would load as plugins, sorted by name.
 fn python_files(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let paths = entries

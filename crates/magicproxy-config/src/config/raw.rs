@@ -1,7 +1,8 @@
-//! The configuration as it is written: nothing here is checked beyond its form. `check` does the rest.
+//! The configuration as written, checked for its form alone. The module `check` checks the values.
 //!
-//! One [`RawConfig`] is made for each layer: flags, environment, files, defaults. The doc comments of the fields are what
-//! editors show, by way of `magicproxy config schema`. Each section is in the file that checks it.
+//! Each layer (flags, environment, files, defaults) has one [`RawConfig`]. Editors show the doc
+//! comments of the fields, by way of `magicproxy config schema`. Each section is defined in the
+//! module with its check.
 
 use std::collections::BTreeMap;
 
@@ -32,25 +33,25 @@ pub struct RawConfig {
     /// `unix:PATH`.
     #[serde(default)]
     pub listen: Setting<String>,
-    /// Further addresses to listen on. Without `listen`, they are the only ones.
+    /// Further addresses to listen on. If `listen` is missing, the list stands alone.
     #[serde(default)]
     pub listeners: Vec<RawListener>,
-    /// Names by which clients may call the proxy, besides those that follow from other settings.
-    /// They count where `check_host` has the name checked.
+    /// Further names by which clients may call the proxy. Other settings name some already.
+    /// `check_host` selects the listeners on which names are checked.
     #[serde(default)]
     pub allowed_hosts: Setting<Vec<GivenValue<String>>>,
     /// The listeners on which a request must call the proxy by a name of its own.
     #[serde(default)]
     pub check_host: Setting<HostCheckChoice>,
-    /// Whether other machines may reach the proxy without TLS, and mint. It is for containers
-    /// behind a server that speaks TLS.
+    /// Lets other machines reach the proxy, and mint, without TLS. For containers behind a server
+    /// that speaks TLS.
     #[serde(default)]
     pub danger_plain_http: Setting<bool>,
     /// TLS towards clients.
     #[serde(default)]
     pub tls: RawTls,
-    /// A certificate from an ACME server, such as Let's Encrypt. Whoever names domains here agrees
-    /// to the server's terms of service.
+    /// A certificate from an ACME server, such as Let's Encrypt. Naming domains means agreeing to
+    /// the server's terms of service.
     #[serde(default)]
     pub acme: RawAcme,
     /// The URL by which clients reach the proxy. Its host is the name in the certificate beside the
@@ -60,13 +61,13 @@ pub struct RawConfig {
     /// The signing keys.
     #[serde(default)]
     pub keys: RawKeys,
-    /// Who may mint, and for how long.
+    /// The clients that may mint, and the lifetimes of their tokens.
     #[serde(default)]
     pub mint: RawMint,
     /// The tokens that are accepted.
     #[serde(default)]
     pub tokens: RawTokens,
-    /// The store of what the proxy cannot read from tokens.
+    /// The store for facts that the proxy cannot read from tokens.
     #[serde(default)]
     pub state: RawState,
     /// The proxy by which APIs are reached, with `CONNECT`.
@@ -75,19 +76,19 @@ pub struct RawConfig {
     /// A file that holds the URL of the outbound proxy. The URL may name a password.
     #[serde(default)]
     pub outbound_proxy_file: Setting<String>,
-    /// What the environment says of such proxies.
+    /// The outbound proxies that the environment names.
     #[serde(skip)]
     pub proxies: RawProxies,
     /// The API at the root of the proxy.
     #[serde(default)]
     pub upstream: RawUpstream,
-    /// Further APIs, by name. Each is found at `/NAME` unless its table says otherwise.
+    /// Further APIs, by name. Each is found at `/NAME` unless its table has another `mount`.
     #[serde(default)]
     pub upstreams: BTreeMap<String, RawUpstream>,
-    /// How long the proxy waits.
+    /// The time limits of the proxy.
     #[serde(default)]
     pub timeouts: RawTimeouts,
-    /// How much the proxy holds at once.
+    /// The limits on connections, memory and requests.
     #[serde(default)]
     pub limits: RawLimits,
     /// The lines that the proxy writes to standard error.
@@ -104,7 +105,7 @@ pub struct RawConfig {
     pub scopes: BTreeMap<String, Vec<GivenValue<RawRuleSetting>>>,
 }
 
-/// The sections and their names, once.
+/// Applies a macro to each section, so that the list of sections is written once.
 macro_rules! each_section {
     ($config:expr, $do:ident $(, $extra:expr)*) => {
         $do!($config, tls $(, $extra)*);
@@ -121,7 +122,7 @@ macro_rules! each_section {
 }
 
 impl RawConfig {
-    /// This layer, completed by a lower one. Scopes are completed by name.
+    /// Completes this layer by a lower layer. Scopes are completed by name.
     pub fn or(self, lower: Self) -> Self {
         let mut scopes = lower.scopes;
         scopes.extend(self.scopes);
@@ -166,7 +167,7 @@ impl RawConfig {
         }
     }
 
-    /// Everything that is given, for `config show`.
+    /// Returns all given settings, for `config show`.
     pub fn entries(&self) -> Vec<Entry<'_>> {
         let mut entries = Vec::new();
         entries.extend(entry("listen", &self.listen));
@@ -205,7 +206,7 @@ impl RawConfig {
         entries
     }
 
-    /// The settings that text can give: `listen`, `keys.folder`, ….
+    /// Returns the keys of all settings that text can give: `listen`, `keys.folder`, ….
     pub fn keys() -> Vec<String> {
         let mut keys: Vec<String> = TOP_LEVEL.map(str::to_owned).into();
         macro_rules! list {
@@ -222,7 +223,7 @@ impl RawConfig {
         keys
     }
 
-    /// Whether a setting of this name, in some section, may hold a secret.
+    /// True if a setting of this name, in some section, may hold a secret.
     pub fn may_hold_secret(name: &str) -> bool {
         let mut found = name == "outbound_proxy" && OutboundText::MAY_HOLD_SECRET;
         macro_rules! ask {
@@ -235,7 +236,10 @@ impl RawConfig {
         found
     }
 
-    /// Sets one of [`Self::keys`] from text; the error says what was expected.
+    /// Sets one of [`Self::keys`] from text.
+    ///
+    /// # Errors
+    /// The message says what was expected.
     pub fn set(&mut self, key: &str, text: &str, origin: Origin) -> Result<(), String> {
         match key {
             "listen" => self.listen = Setting::new(text.to_owned(), origin),
@@ -272,7 +276,7 @@ impl RawConfig {
     }
 }
 
-/// The settings outside of every table that text can give.
+/// The settings outside of all tables that text can give.
 const TOP_LEVEL: [&str; 7] = [
     "listen",
     "plugin_cache",
@@ -283,7 +287,7 @@ const TOP_LEVEL: [&str; 7] = [
     "outbound_proxy_file",
 ];
 
-/// The line of `config show` of a setting outside of every table.
+/// Returns the line of `config show` for a setting outside of all tables.
 fn entry<'s, T: Serialize + FromText>(key: &str, setting: &'s Setting<T>) -> Option<Entry<'s>> {
     setting.given().map(|given| Entry::of(key, given))
 }

@@ -1,4 +1,4 @@
-//! Scopes and lists of rules, from what was written to what is compiled.
+//! Scopes and lists of rules, from the written to the compiled form.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::upstream::Table;
 use crate::ground::fault::{Fault, Origin};
 use crate::ground::userinfo::json_without_userinfo;
 
-/// A rule as it is written.
+/// A rule as written.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RawRuleSetting(pub RawRule);
@@ -23,12 +23,13 @@ impl JsonSchema for RawRuleSetting {
         "Rule".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        // An object is a schema.
+        // A JSON object is always a valid schema.
         Schema::try_from(magicproxy_core::rule::schema()).unwrap_or_default()
     }
 }
 
-/// The scopes of the configuration, compiled once for each way in which some upstream matches patterns.
+/// The scopes of the configuration, compiled once for each way in which some upstream matches
+/// patterns.
 #[derive(Default)]
 pub(super) struct CompiledScopes {
     whole: Arc<Scopes>,
@@ -36,7 +37,7 @@ pub(super) struct CompiledScopes {
 }
 
 impl CompiledScopes {
-    /// The scopes of an upstream that matches patterns in this way.
+    /// Returns the scopes for an upstream with this way of matching patterns.
     pub(super) fn matching(&self, patterns: PatternMode) -> Arc<Scopes> {
         Arc::clone(match patterns {
             PatternMode::Whole => &self.whole,
@@ -46,8 +47,8 @@ impl CompiledScopes {
 }
 
 impl Checker<'_> {
-    /// Checks and compiles each scope once for each way of matching that these upstreams need. A rule that is wrong in both ways
-    /// for one reason is one fault.
+    /// Checks and compiles each scope, once for each way of matching that these upstreams need. A
+    /// rule with the same fault in both ways is reported once.
     pub(super) fn scopes(&mut self, raw: &RawConfig, tables: &[Table<'_>]) -> CompiledScopes {
         let needs = |patterns| tables.iter().any(|table| table.patterns() == patterns);
         let mut compiled = CompiledScopes::default();
@@ -85,7 +86,7 @@ impl Checker<'_> {
         scopes
     }
 
-    /// Rules, and plugins where rules stand.
+    /// Checks the rules of a scope, and the plugins in its list.
     fn scope(
         &mut self,
         what: &str,
@@ -142,8 +143,8 @@ impl Checker<'_> {
     }
 }
 
-/// What is wrong with rules in which users and passwords of URLs stand, as it is of the same rules without them: a fault may
-/// repeat a part of a rule from which nobody could tell any more that it is a password.
+/// Returns the faults of the same rules without the users and passwords in URLs, if the rules hold
+/// any. A fault may repeat a part of a rule in which a password can no longer be recognised.
 fn faults_to_show(rules: &[RawRule], patterns: PatternMode) -> Option<Vec<RuleFault>> {
     let written = serde_json::to_value(rules).ok()?;
     let shown = json_without_userinfo(written.clone());
@@ -151,7 +152,7 @@ fn faults_to_show(rules: &[RawRule], patterns: PatternMode) -> Option<Vec<RuleFa
     Rule::parse_new_list(&shown, patterns).err()
 }
 
-/// Is it only the matching of the whole path that makes this rule wrong?
+/// True if this rule is wrong only because patterns match the whole path.
 fn is_right_by_prefix(rule: &RawRule) -> bool {
     Rule::parse_new_list(std::slice::from_ref(rule), PatternMode::DangerPrefix).is_ok()
 }

@@ -1,7 +1,9 @@
-//! A setting with its origin, and sections of settings that can be layered, listed and set from text.
+//! Settings with their origins, and sections of settings, which can be layered, listed and set from
+//! text.
 //!
-//! `section!` writes a section's field list once, each with its comment, its form and its default: reading, layering, `config
-//! show`, the schema and the environment all follow it.
+//! `section!` declares the fields of a section once, each with its comment, its form and its
+//! default. Reading, layering, `config show`, the schema and the environment all follow the
+//! declaration.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::IntoDeserializer;
@@ -11,12 +13,12 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::ground::fault::Origin;
 use crate::ground::userinfo::{json_without_userinfo, value_without_userinfo};
 
-/// A value that somebody gave, and who.
+/// A given value, and the place where it was given.
 #[derive(Clone, Debug)]
 pub struct GivenValue<T> {
-    /// What was given.
+    /// The value.
     pub value: T,
-    /// Where it stands.
+    /// The place where the value was given.
     pub origin: Origin,
 }
 
@@ -46,7 +48,7 @@ impl<T: JsonSchema> JsonSchema for GivenValue<T> {
     }
 }
 
-/// A setting: perhaps given.
+/// A setting, given or not.
 #[derive(Clone, Debug)]
 pub struct Setting<T>(pub Option<GivenValue<T>>);
 
@@ -57,22 +59,22 @@ impl<T> Default for Setting<T> {
 }
 
 impl<T> Setting<T> {
-    /// A setting with this value.
+    /// Makes a setting with this value.
     pub fn new(value: T, origin: Origin) -> Self {
         Self(Some(GivenValue { value, origin }))
     }
 
-    /// A setting that holds where nobody says anything.
+    /// Makes a setting with a default value.
     pub fn by_default(value: T) -> Self {
         Self::new(value, Origin::Default)
     }
 
-    /// This setting, or the one of a lower layer.
+    /// Returns this setting or, if not given, the setting of a lower layer.
     pub fn or(self, lower: Self) -> Self {
         Self(self.0.or(lower.0))
     }
 
-    /// What was given.
+    /// Returns the value and its origin, if given.
     pub fn given(&self) -> Option<&GivenValue<T>> {
         self.0.as_ref()
     }
@@ -96,12 +98,16 @@ impl<T: JsonSchema> JsonSchema for Setting<T> {
     }
 }
 
-/// A value that one line of text can give, as an environment variable does.
+/// A value that one line of text can give, for instance in an environment variable.
 pub trait FromText: Sized {
-    /// Whether a value may hold a secret, such as the password in a URL, so that no excerpt of a file shows it.
+    /// True if a value may hold a secret, such as the password in a URL. No excerpt of a file shows
+    /// such a value.
     const MAY_HOLD_SECRET: bool = false;
 
-    /// Reads the value; the error says what was expected.
+    /// Reads the value.
+    ///
+    /// # Errors
+    /// The message says what was expected.
     fn from_text(text: &str) -> Result<Self, String>;
 }
 
@@ -148,21 +154,21 @@ pub fn choice<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, String> {
     })
 }
 
-/// One line of `config show`.
+/// A line of `config show`.
 #[derive(Debug)]
 pub struct Entry<'a> {
-    /// The dotted name of the setting.
+    /// The dotted key of the setting.
     pub key: String,
-    /// What holds, as JSON.
+    /// The value in force, as JSON.
     pub value: serde_json::Value,
-    /// Where it stands.
+    /// The place where the value was given.
     pub origin: &'a Origin,
-    /// Whether what was written may hold a secret; the value shows none.
+    /// True if the written value may hold a secret. The shown value holds none.
     pub may_hold_secret: bool,
 }
 
 impl<'a> Entry<'a> {
-    /// What was given for a setting, as it may be shown: without the users and passwords in URLs.
+    /// Makes the entry of a given setting, without the users and passwords in URLs.
     pub fn of<T: Serialize + FromText>(key: &str, given: &'a GivenValue<T>) -> Self {
         Self {
             may_hold_secret: T::MAY_HOLD_SECRET,
@@ -170,7 +176,7 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// What was given somewhere, of a kind that is no secret.
+    /// Makes the entry of a given value of a type that is never secret.
     pub fn listed(key: &str, value: &impl Serialize, origin: &'a Origin) -> Self {
         let value = json_without_userinfo(serde_json::to_value(value).unwrap_or_default());
         Self {
@@ -184,27 +190,30 @@ impl<'a> Entry<'a> {
 
 /// A table of the configuration.
 pub trait Section: Sized {
-    /// The names of its settings.
+    /// The keys of the section's settings.
     const KEYS: &'static [&'static str];
 
-    /// What holds where nobody says anything.
+    /// Returns the section with its default values.
     fn defaults() -> Self;
 
-    /// Whether a setting of this name may hold a secret.
+    /// True if a setting with this key may hold a secret.
     fn may_hold_secret(key: &str) -> bool;
 
-    /// This section, completed by a lower layer.
+    /// Completes this section by a lower layer.
     fn or(self, lower: Self) -> Self;
 
-    /// What is given in it, as `prefix.key`.
+    /// Returns all given settings, as `prefix.key`.
     fn entries(&self, prefix: &str) -> Vec<Entry<'_>>;
 
     /// Sets one of [`Self::KEYS`] from text.
+    ///
+    /// # Errors
+    /// The message says what was expected.
     fn set(&mut self, key: &str, text: &str, origin: Origin) -> Result<(), String>;
 }
 
-/// Declares a section: a struct of [`Setting`]s and its [`Section`]. A field is `name: Form = default`; without a default nothing
-/// holds where nobody says anything.
+/// Declares a section: a struct of [`Setting`]s with its [`Section`]. A field is
+/// `name: Form = default`; a field without a default has no value unless given.
 macro_rules! section {
     ($(#[$meta:meta])* $name:ident { $($(#[$about:meta])* $field:ident: $type:ty $(= $default:expr)?,)* }) => {
         $(#[$meta])*
@@ -251,7 +260,7 @@ macro_rules! section {
 }
 pub(crate) use section;
 
-/// Words that name a choice, in a line of text as in a file.
+/// Reads the words of a choice from a line of text, as from a file.
 macro_rules! choices {
     ($($name:ident),*) => {
         $(impl $crate::config::setting::FromText for $name {

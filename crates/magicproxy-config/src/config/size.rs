@@ -1,4 +1,4 @@
-//! A size as it is written: `16MiB`, or a number of bytes.
+//! Sizes: `16MiB`, or a number of bytes.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::setting::FromText;
 
-/// A size as it is written, not yet read.
+/// A size as written, not yet read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct SizeText(pub String);
@@ -16,7 +16,10 @@ pub struct SizeText(pub String);
 const UNITS: [(&str, u64); 3] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
 
 impl SizeText {
-    /// How many bytes that is.
+    /// Returns the size in bytes.
+    ///
+    /// # Errors
+    /// The message says what was expected.
     pub fn bytes(&self) -> Result<u64, String> {
         let text = self.0.trim();
         let unit = UNITS

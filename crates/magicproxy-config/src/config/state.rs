@@ -1,4 +1,4 @@
-//! Where state and revocations are kept: the section `[state]`, and `revocations` in `[tokens]`.
+//! The places of state and revocations: the section `[state]`, and `revocations` in `[tokens]`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -18,11 +18,12 @@ use super::setting::{FromText, Section as _, choices, section};
 use crate::ground::fault::Origin;
 use crate::ground::text::reason;
 
-/// The file of revocations, where nobody names another: in the folder of keys.
+/// The default name of the file of revocations, in the folder of keys.
 pub const BESIDE_KEYS: &str = "revocations.json";
 
 section! {
-    /// Where the proxy keeps what it cannot read from tokens: what they made, how often they were used, which are revoked.
+    /// The store for facts that the proxy cannot read from tokens: objects made with a token,
+    /// counts of uses, revocations.
     RawState {
         /// The kind of the store.
         store: StoreChoice = StoreChoice::default(),
@@ -35,21 +36,21 @@ section! {
         url_file: String,
         /// The beginning of the names of all keys in the Valkey.
         prefix: String = "magicproxy:".to_owned(),
-        /// A PEM file of certificates that the proxy trusts besides the platform's when it reaches
-        /// the Valkey.
+        /// A PEM file of certificates that the proxy trusts for the Valkey, in addition to the
+        /// platform's.
         extra_ca_file: String,
-        /// The longest time for a connection to the Valkey, and for each response of it.
+        /// The longest time for a connection to the Valkey, and for each of its responses.
         timeout: DurationText = DurationText::of(Duration::from_secs(1)),
-        /// What happens when the list of revocations in the Valkey cannot be read: `deny`, or
+        /// The behaviour while the list of revocations in the Valkey cannot be read: `deny`, or
         /// `allow-stale 30s`, which uses the last list for 30 seconds more.
         on_unreachable: String = "deny".to_owned(),
-        /// What happens to a request that needs the store, where the token is one that anyone could
-        /// have minted.
+        /// The treatment of a request that needs the store, with a token that anyone could have
+        /// minted.
         unlisted_minters: StrangersChoice = StrangersChoice::default(),
     }
 }
 
-/// Where state is kept.
+/// The kind of the state store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum StoreChoice {
@@ -60,11 +61,11 @@ pub enum StoreChoice {
     Valkey,
     /// The memory of the process. Everything is lost when the process ends.
     Memory,
-    /// No store. Tokens that need one are refused.
+    /// No store. Tokens that need a store are refused.
     None,
 }
 
-/// What becomes of requests that need state, with tokens that anyone can mint.
+/// The treatment of requests that need state, with tokens that anyone can mint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum StrangersChoice {
@@ -84,7 +85,7 @@ impl From<StrangersChoice> for StrangerState {
     }
 }
 
-/// The URL of a store: it may hold a password, and is shown without.
+/// The URL of a store. The URL may hold a password, and is shown without.
 #[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct StoreUrlText(pub String);
@@ -120,23 +121,23 @@ impl FromText for StoreUrlText {
 
 choices!(StoreChoice, StrangersChoice);
 
-/// Where state is kept.
+/// The settings of the state store.
 #[derive(Clone, Debug)]
 pub struct StateSettings {
     /// The store.
     pub store: StoreSettings,
-    /// What strangers' tokens may have kept.
+    /// The treatment of strangers' tokens that need state.
     pub unlisted_minters: StrangerState,
-    /// Somebody has said so; else it is opened only when it is needed.
+    /// True if the operator chose a store; a default store is opened only when needed.
     pub chosen: bool,
 }
 
 /// A store that is not open yet.
 #[derive(Clone, Debug)]
 pub enum StoreSettings {
-    /// There is none.
+    /// No store.
     None,
-    /// Nowhere: it ends with the process.
+    /// The memory of the process, lost at its end.
     Memory,
     /// A file of one proxy.
     Redb(PathBuf),
@@ -144,17 +145,17 @@ pub enum StoreSettings {
     Valkey(Box<ValkeySettings>),
 }
 
-/// Where revocations are kept.
+/// The place of the revocation list.
 #[derive(Clone, Debug)]
 pub struct RevocationSettings {
-    /// The file; none where they are in the store that proxies share.
+    /// The file; `None` if the revocations are in the store that proxies share.
     pub file: Option<PathBuf>,
-    /// So long a list that cannot be read anew is trusted.
+    /// The time for which a list is trusted that cannot be read anew.
     pub stale: Duration,
 }
 
 impl Checker<'_> {
-    /// None, if there is a fault.
+    /// Checks `[state]`; `None` if there is a fault.
     pub(super) fn state(&mut self, raw: &RawConfig, keys: &KeySettings) -> Option<StateSettings> {
         let faults = self.faults.len();
         let state = &raw.state;
@@ -209,7 +210,7 @@ impl Checker<'_> {
         RevocationSettings { file: (!shared).then_some(file), stale: stale.unwrap_or_default() }
     }
 
-    /// What says nothing to the store that was chosen is a mistake.
+    /// Reports settings that the chosen store does not use, because such a setting is a mistake.
     fn unused(&mut self, raw: &RawState, choice: StoreChoice) {
         for entry in
             raw.entries("state").into_iter().filter(|entry| *entry.origin != Origin::Default)
@@ -258,7 +259,7 @@ impl Checker<'_> {
         })
     }
 
-    /// The URL. It is a secret, and so is what is wrong with it.
+    /// Checks the URL, which is a secret. A fault does not repeat the URL.
     fn url(&mut self, raw: &RawState) -> Option<ValkeyUrl> {
         let (key, text, origin) = match (raw.url.given(), raw.url_file.given()) {
             (Some(url), None) => ("state.url", url.value.0.clone(), &url.origin),

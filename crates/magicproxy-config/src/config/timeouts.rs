@@ -1,4 +1,4 @@
-//! `[timeouts]`: how long the proxy waits. One of them follows from another where nobody gave it.
+//! The section `[timeouts]`. The default of `upstream_connection_age` follows from `keep_alive`.
 
 use magicproxy_proxy::settings::Timeouts;
 
@@ -7,44 +7,45 @@ use super::duration::{DurationText, LONGEST, parse_duration};
 use super::setting::{Setting, section};
 
 section! {
-    /// How long the proxy waits.
+    /// The time limits of the proxy.
     RawTimeouts {
         /// The longest time for a connection to the API, TLS included.
         connect: DurationText = DurationText::of(Timeouts::default().connect),
-        /// The longest wait for a connection to the API, where all that the request may use are in
-        /// use.
+        /// The longest wait for a connection to the API, while all connections that the request may
+        /// use are busy.
         upstream_queue: DurationText = DurationText::of(Timeouts::default().upstream_queue),
         /// The longest time for the head of a request.
         header: DurationText = DurationText::of(Timeouts::default().header),
         /// The longest time for the head of the API's response, from the end of the request on.
         response: DurationText = DurationText::of(Timeouts::default().response),
-        /// The longest time without a byte of a request body, or without a byte that a slow reader
-        /// takes.
+        /// The longest time without a byte of a request body, or without a byte taken by a slow
+        /// reader.
         body_idle: DurationText = DurationText::of(Timeouts::default().body_idle),
         /// The longest time without a byte of a response whose head has come.
         response_idle: DurationText = DurationText::of(Timeouts::default().response_idle),
         /// The longest time of a connection without a request. A client's connection stays a
         /// quarter longer.
         keep_alive: DurationText = DurationText::of(Timeouts::default().keep_alive),
-        /// The age from which a connection to the API gets no new request. Three times
-        /// `keep_alive`, unless given.
+        /// The age from which a connection to the API gets no new request. By default three times
+        /// `keep_alive`.
         upstream_connection_age: DurationText,
         /// The longest time for a client to take a refusal over HTTP/2.
         refusal: DurationText = DurationText::of(Timeouts::default().refusal),
         /// The longest time of a WebSocket without a byte in either direction.
         websocket_idle: DurationText = DurationText::of(Timeouts::default().websocket_idle),
-        /// The longest time of a whole exchange. There is no limit by default.
+        /// The longest time of a whole exchange. No limit by default.
         total: DurationText,
         /// The longest time for responses in flight after SIGTERM.
         drain: DurationText = DurationText::of(Timeouts::default().drain),
     }
 }
 
-/// The longest age of a connection to an API, in times of `keep_alive`: three minutes by default, as pools of HTTP clients have it
-/// that are to follow DNS, and never so short that idle connections are kept for nothing.
+/// The default age of a connection to an API, in multiples of `keep_alive`: three minutes with the
+/// default `keep_alive`, as in HTTP clients' pools that follow DNS, and long enough that idle
+/// connections are not kept for nothing.
 const AGE: u32 = 3;
 
-/// Sets the age that nobody gave, so that `config show` tells what holds.
+/// Sets an age that is not given, so that `config show` shows the value in force.
 pub(super) fn complete(timeouts: RawTimeouts) -> RawTimeouts {
     let keep_alive =
         timeouts.keep_alive.given().and_then(|given| parse_duration(&given.value.0).ok());
@@ -58,7 +59,7 @@ pub(super) fn complete(timeouts: RawTimeouts) -> RawTimeouts {
 }
 
 impl Checker<'_> {
-    /// Checks each of them.
+    /// Checks all timeouts.
     pub(super) fn timeouts(&mut self, raw: &RawTimeouts) -> Timeouts {
         let defaults = Timeouts::default();
         Timeouts {

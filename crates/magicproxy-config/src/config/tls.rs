@@ -1,4 +1,5 @@
-//! The certificate that the proxy shows: from files, from an authority of this machine's own, or from an ACME server.
+//! The certificate of the proxy: from files, from this machine's own certificate authority, or from
+//! an ACME server.
 
 use std::path::{Path, PathBuf};
 
@@ -18,58 +19,58 @@ section! {
         certificate: String,
         /// A PEM file: the private key of the certificate.
         private_key: String,
-        /// Whether a certificate is made at each start, signed by a certificate authority of this
-        /// machine's own.
+        /// Makes a certificate at each start, signed by this machine's own certificate authority.
         dev: bool,
     }
 }
 
 section! {
-    /// A certificate from an ACME server, such as Let's Encrypt. Whoever names domains here agrees to its terms of service.
+    /// A certificate from an ACME server, such as Let's Encrypt. Naming domains means agreeing to
+    /// the server's terms of service.
     RawAcme {
-        /// The names in the certificate. Port 443 of each name must lead to a listener that speaks
-        /// TLS.
+        /// The names in the certificate. Port 443 of each name must lead to a listener with TLS.
         domains: Vec<GivenValue<String>>,
-        /// The address by which the server's operators reach the proxy's:
+        /// The address at which the server's operators can reach the operator of the proxy:
         /// `mailto:admin@example.com`.
         contact: String,
         /// The URL of the server's directory.
         directory: String = "https://acme-v02.api.letsencrypt.org/directory".to_owned(),
         /// The folder of the account and the certificate. By default `acme` beside the keys.
         cache: String,
-        /// A PEM file of certificates that the proxy trusts besides the platform's when it asks the
-        /// server.
+        /// A PEM file of certificates that the proxy trusts for the ACME server, in addition to the
+        /// platform's.
         extra_ca_file: String,
     }
 }
 
-/// The certificate of the authority of this machine's own, beside the keys.
+/// The file name of the certificate of this machine's own authority, beside the keys.
 const AUTHORITY_FILE: &str = "dev-ca.pem";
 
-/// Where the certificate comes from.
+/// The source of the proxy's certificate.
 #[derive(Clone, Debug)]
 pub enum TlsSource {
-    /// Files that somebody else writes.
+    /// Files that another program writes.
     Files(NamedCertificate),
-    /// A certificate authority of this machine's own.
+    /// The certificate authority of this machine.
     Dev,
     /// An ACME server.
     Acme(AcmeSettings),
 }
 
-/// The files of a certificate, and who named them.
+/// The files of a certificate, and the places of the settings that name the files.
 #[derive(Clone, Debug)]
 pub struct NamedCertificate {
     /// The two files.
     pub files: CertificateFiles,
-    /// Who named the certificate, and who its key.
+    /// The places where the certificate and the key are named.
     origins: [Origin; 2],
-    /// How many faults were found before: what is wrong with the files is told after those.
+    /// The number of faults found before. A fault of the files is reported after those faults.
     before: usize,
 }
 
 impl NamedCertificate {
-    /// What is wrong with the files, at the setting that named the one to look at, and the number of faults that it is told after.
+    /// Returns a fault of the files at the setting of the faulty file, and the number of faults to
+    /// be reported before.
     pub(super) fn fault(&self, fault: &CertificateFault) -> (usize, Fault) {
         let [certificate, private_key] = &self.origins;
         let (key, origin) = match fault.culprit {
@@ -82,35 +83,35 @@ impl NamedCertificate {
     }
 }
 
-/// Where a certificate and its private key are. Nothing here reads them.
+/// The paths of a certificate and its private key. This crate does not read the files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateFiles {
-    /// The certificate, with those between it and its authority, in PEM.
+    /// The certificate, with the certificates up to the authority's, in PEM.
     pub certificate: PathBuf,
-    /// Its private key, in PEM.
+    /// The private key, in PEM.
     pub private_key: PathBuf,
 }
 
-/// What is wrong with a pair of files.
+/// A fault of a pair of certificate files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateFault {
-    /// The file to look at.
+    /// The file with the fault.
     pub culprit: FaultyFile,
-    /// What is wrong with it.
+    /// The description of the fault.
     pub message: String,
 }
 
-/// The file to look at.
+/// The file of a pair that has a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultyFile {
-    /// That of the certificate.
+    /// The file of the certificate.
     Certificate,
-    /// That of the private key.
+    /// The file of the private key.
     PrivateKey,
 }
 
 impl CertificateFiles {
-    /// One of the two.
+    /// Returns the path of one of the two files.
     pub fn path(&self, culprit: FaultyFile) -> &Path {
         match culprit {
             FaultyFile::Certificate => &self.certificate,
@@ -119,39 +120,39 @@ impl CertificateFiles {
     }
 }
 
-/// What the certificate authority of this machine's own is made of.
+/// The settings of this machine's own certificate authority.
 #[derive(Clone, Copy, Debug)]
 pub struct AuthoritySettings<'c> {
-    /// The folder of its key and of its certificate.
+    /// The folder of the authority's key and certificate.
     pub folder: &'c Path,
-    /// The host that it signs for, besides this machine.
+    /// The host name in the authority's certificates, in addition to this machine's names.
     pub host: &'c str,
 }
 
 impl AuthoritySettings<'_> {
-    /// Where its certificate is, which clients must trust.
+    /// Returns the file of the authority's certificate, which clients must trust.
     pub fn certificate(&self) -> PathBuf {
         self.folder.join(AUTHORITY_FILE)
     }
 }
 
-/// What to order, and where.
+/// The order for a certificate from an ACME server.
 #[derive(Clone, Debug)]
 pub struct AcmeSettings {
-    /// In lower case; at least one.
+    /// The names in the certificate, in lower case; at least one.
     pub domains: Vec<String>,
-    /// `mailto:…`
+    /// The operator's address: `mailto:…`.
     pub contact: Option<String>,
     /// The URL of the server's directory.
     pub directory: Uri,
     /// The folder of account and certificates.
     pub cache: PathBuf,
-    /// Trusted besides the platform's roots, for the server.
+    /// Certificates that are trusted for the ACME server, in addition to the platform's roots.
     pub extra_roots: Vec<CertificateDer<'static>>,
 }
 
-/// A name that a certificate may have: of letters, digits and hyphens, with a dot, and no wildcard, for which this kind of
-/// challenge is not enough (RFC 8737 section 3).
+/// True if a certificate may have this name: letters, digits and hyphens, with a dot. A wildcard is
+/// refused, because this kind of challenge does not suffice for wildcards (RFC 8737 section 3).
 fn is_domain(name: &str) -> bool {
     let label = |label: &str| {
         let legal = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
@@ -163,7 +164,8 @@ fn is_domain(name: &str) -> bool {
 }
 
 impl Checker<'_> {
-    /// Where the certificate comes from. Files are not read here: `Checked::reading` hands them over.
+    /// Checks the source of the certificate. Files are not read by this function:
+    /// `CheckedLayers::reading` returns them.
     pub(super) fn tls(&mut self, raw: &RawConfig, keys: &KeySettings) -> Option<TlsSource> {
         let dev =
             raw.tls.dev.given().filter(|given| given.value).map(|given| ("tls.dev", &given.origin));
@@ -240,7 +242,7 @@ impl Checker<'_> {
                 .parse::<http::Uri>()
                 .ok()
                 .filter(|url| url.scheme_str() == Some("https") && url.host().is_some());
-            // No request names a user in `Host`, and no line of the log is to.
+            // A user in the URL is refused: no request names a user in `Host`, and no log line may.
             let url = url.filter(|url| {
                 url.authority().is_some_and(|authority| !authority.as_str().contains('@'))
             });

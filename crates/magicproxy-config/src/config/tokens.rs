@@ -1,4 +1,5 @@
-//! What tokens are accepted, and whose word about a sender is taken.
+//! The sections on tokens: the tokens that are accepted, and the proxies that are trusted to name a
+//! sender.
 
 use magicproxy_core::{Acceptance, Kem, MinterKey, Network, TokenVersion};
 use magicproxy_proxy::settings::{HttpMint, TrustedProxies};
@@ -16,29 +17,29 @@ use crate::ground::fault::{Fault, Origin};
 use crate::ground::text::reason;
 
 section! {
-    /// Which tokens are accepted.
+    /// The tokens that are accepted.
     RawTokens {
-        /// The longest lifetime of an accepted token. Without it, sealed tokens (version 2) may
-        /// live 366 days, and others any time.
+        /// The longest lifetime of an accepted token. By default sealed tokens (version 2) may live
+        /// 366 days, and others any time.
         max_lifetime: DurationText,
-        /// The versions of tokens that are accepted. By default both; `v2` alone where minters are
-        /// listed; `v1` alone where minting is closed and no minters are listed.
+        /// The versions of tokens that are accepted. By default both; `v2` alone if minters are
+        /// listed; `v1` alone if minting is closed and no minters are listed.
         accept: Vec<GivenValue<VersionChoice>>,
         /// The KEMs of sealed tokens that are accepted, and of the sealing keys that are published.
         /// By default both.
         kems: Vec<GivenValue<KemChoice>>,
         /// Ids of keys whose tokens are refused, for instance because a key leaked.
         deny_kid: Vec<GivenValue<String>>,
-        /// JWK files of the minters whose sealed tokens are accepted. Without any, whoever has the
-        /// public key may seal.
+        /// JWK files of the minters whose sealed tokens are accepted. By default anyone with the
+        /// public key may seal tokens.
         minters: Vec<GivenValue<String>>,
-        /// Whether tokens are refused that do not say whom they are for.
+        /// Refuses tokens without a `sub`, which names the user of the token.
         require_sub: bool,
-        /// The file of revocations, where no shared store has them. By default `revocations.json`
+        /// The file of revocations, unless a shared store holds them. By default `revocations.json`
         /// in the folder of the keys.
         revocations: String,
-        /// Networks of proxies in front of this one, or `unix`. The sender of a request is the
-        /// address that these proxies name.
+        /// Networks of proxies in front of this proxy, or `unix`. The sender of a request is the
+        /// address that such a proxy names.
         trusted_proxies: Vec<GivenValue<String>>,
     }
 }
@@ -84,18 +85,18 @@ impl From<KemChoice> for Kem {
 
 choices!(VersionChoice, KemChoice);
 
-/// Which tokens one upstream accepts, and whether they are minted over HTTP.
+/// The accepted tokens of one upstream, and the state of minting over HTTP.
 pub(super) struct MintingSettings {
     pub(super) acceptance: Acceptance,
     pub(super) http_mint: HttpMint,
 }
 
-/// What is written of `POST /__magictoken`.
+/// The operator's choice on `POST /__magictoken`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Policy<'r> {
-    /// Nothing: it is open, unless something else speaks against it.
+    /// No choice: minting is open, unless another setting closes it.
     Unsaid,
-    /// That it is open, here.
+    /// Open, with the place of the setting.
     Open(&'r Origin),
     Closed,
 }
@@ -112,39 +113,42 @@ impl<'r> Policy<'r> {
     }
 }
 
-/// Which tokens are accepted where an upstream's own table says nothing: `[tokens]` and `mint.policy`, checked once.
+/// The accepted tokens of upstreams whose tables have no such setting: `[tokens]` and
+/// `mint.policy`, checked once.
 pub(super) struct GeneralMintingSettings<'r> {
     tokens: &'r RawTokens,
     policy: Policy<'r>,
     minters: Vec<MinterKey>,
     kems: Vec<Kem>,
     max_lifetime: Option<u64>,
-    /// Was no fault found in it?
+    /// True if no fault was found in the settings.
     is_sound: bool,
 }
 
 impl GeneralMintingSettings<'_> {
-    /// The versions that an upstream with this table accepts.
+    /// Returns the versions that an upstream with this table accepts.
     fn versions(&self, own: &RawUpstream) -> Vec<TokenVersion> {
         let minters_are_listed =
             own.minters.given().is_some() || self.tokens.minters.given().is_some();
         match (own.accept.given().or(self.tokens.accept.given()), self.policy) {
             (Some(given), _) => given.value.iter().map(|version| version.value.into()).collect(),
             (None, _) if minters_are_listed => vec![TokenVersion::V2],
-            // Whoever closes minting means it: that anyone can mint with the public key alone is then to be asked for.
+            // Closed minting accepts no strangers' tokens: version 2, which anyone can seal with
+            // the public key, must then be listed in `accept`.
             (None, Policy::Closed) => vec![TokenVersion::V1],
             (None, _) => vec![TokenVersion::V1, TokenVersion::V2],
         }
     }
 
-    /// Is minting said to be open, and has an upstream with this table no use for it? What is minted over HTTP is of version 1.
+    /// True if minting is set to open, and the upstream does not accept version 1, the version
+    /// minted over HTTP.
     fn is_open_in_vain(&self, own: &RawUpstream) -> bool {
         matches!(self.policy, Policy::Open(_)) && !self.versions(own).contains(&TokenVersion::V1)
     }
 }
 
 impl Checker<'_> {
-    /// Checks what holds for those of these upstreams whose tables say nothing else.
+    /// Checks the settings for all upstreams whose tables have no such setting.
     pub(super) fn general_minting<'r>(
         &mut self,
         raw: &'r RawConfig,
@@ -176,10 +180,12 @@ impl Checker<'_> {
         general
     }
 
-    /// What one upstream says goes before what is said for all; none, if there is a fault.
+    /// Checks the settings of one upstream, which take precedence over the settings for all; `None`
+    /// if there is a fault.
     ///
-    /// Whoever lists minters means that nobody else mints: neither version 1, which whoever has the private key signs, nor the mint
-    /// over HTTP, which signs for everyone, are left open by it.
+    /// A list of minters means that nobody else mints. So the list closes version 1, which any
+    /// holder of the private key signs, and minting over HTTP, which signs for everyone, unless a
+    /// setting opens them.
     pub(super) fn minting_of(
         &mut self,
         general: &GeneralMintingSettings<'_>,
@@ -215,7 +221,8 @@ impl Checker<'_> {
         is_sound.then_some(MintingSettings { acceptance, http_mint })
     }
 
-    /// One fault, whichever upstreams accept no tokens that are minted over HTTP.
+    /// Reports one fault for all upstreams that accept no tokens minted over HTTP, though minting
+    /// is set to open.
     fn open_in_vain(&mut self, general: &GeneralMintingSettings<'_>, tables: &[Table<'_>]) {
         let Policy::Open(origin) = general.policy else { return };
         let vain: Vec<&str> = tables
@@ -241,7 +248,7 @@ impl Checker<'_> {
         self.push(Fault::new(message, origin.clone()).help(help));
     }
 
-    /// All of them, unless some are named.
+    /// Checks the KEMs: all, unless some are named.
     fn kems(&mut self, setting: &Setting<Vec<GivenValue<KemChoice>>>) -> Vec<Kem> {
         let Some(given) = setting.given() else { return Kem::ALL.into() };
         if given.value.is_empty() {
@@ -250,7 +257,8 @@ impl Checker<'_> {
         given.value.iter().map(|kem| kem.value.into()).collect()
     }
 
-    /// What cannot be the id of a key denies nothing, and nobody would notice.
+    /// Refuses a text that cannot be a key's id, because such an entry would deny nothing, and
+    /// nobody would notice.
     fn thumbprints(&mut self, setting: &Setting<Vec<GivenValue<String>>>) {
         const LENGTH: usize = 43;
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
@@ -293,7 +301,8 @@ impl Checker<'_> {
                 }
             }
         }
-        // An empty list would let everyone mint, which nobody means who writes one.
+        // An empty list would let everyone mint, against the intention of every operator who writes
+        // a list.
         if let Some(given) = setting.given().filter(|given| given.value.is_empty()) {
             self.fault(format!("{key}: expected at least one JWK file"), &given.origin);
         }

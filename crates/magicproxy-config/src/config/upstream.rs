@@ -1,6 +1,8 @@
-//! One upstream: each key with its comment, its form and its default, and what the engine is told of it.
+//! The settings of an upstream: each key with its comment, its form and its default, and the
+//! engine's settings made from the keys.
 //!
-//! A new key stands here three times: in [`RawUpstream`], where it is checked, and in what the engine is told.
+//! A new key is written in three places: in [`RawUpstream`], in the check, and in the engine's
+//! settings.
 
 pub(super) mod carrier;
 mod forwarding;
@@ -42,7 +44,8 @@ section! {
         /// The name, which is the `aud` of the API's tokens. By default the name of the table or of
         /// the preset, else the host and port of the API root.
         name: String,
-        /// A known API. The preset gives the other keys their values; every key here overrides it.
+        /// A known API. The preset gives the other keys their values; a key in the table overrides
+        /// the preset.
         preset: PresetChoice,
         /// The root of the API: `https://api.github.com`.
         api_root: String = "https://api.github.com".to_owned(),
@@ -53,79 +56,78 @@ section! {
         /// Values of `Host` by which the API is found.
         hosts: Vec<GivenValue<String>>,
         /// Further prefixes inside the mount. Each stands for a path of the API, or for another
-        /// origin of it.
+        /// origin of the API.
         paths: BTreeMap<String, GivenValue<String>>,
-        /// Whether URLs of the API in its responses are made to lead to the proxy, where clients
-        /// follow them.
+        /// Rewrites URLs of the API in responses to URLs of the proxy, so that clients follow them
+        /// through the proxy.
         rewrite_links: bool,
         /// The members of JSON bodies that clients follow, instead of the preset's: `next`,
         /// `*_url`, `_links.*.href`, `!config.url`.
         rewrite_members: Vec<GivenValue<String>>,
         /// The longest time for the head of a response, instead of `timeouts.response`.
         response_timeout: DurationText,
-        /// What the API makes of `%2F` in a path.
+        /// The API's reading of `%2F` in a path.
         encoded_slash: SlashChoice = SlashChoice::default(),
-        /// How the API's server reads `%25`, `;` and look-alikes of `.`, `/` and `%` in a path.
+        /// The API's reading of `%25`, `;` and look-alikes of `.`, `/` and `%` in a path.
         path_reading: ReadingChoice = ReadingChoice::default(),
-        /// Whether patterns match as in the Python program: from the start of the path, not to its
-        /// end, ignoring case.
+        /// Matches patterns as in the Python program: from the start of the path, not to its end,
+        /// ignoring case.
         danger_prefix_matching: bool = false,
         /// The versions of tokens that are accepted, instead of `tokens.accept`.
         accept: Vec<GivenValue<VersionChoice>>,
         /// JWK files of the minters whose tokens are accepted, instead of `tokens.minters`.
         minters: Vec<GivenValue<String>>,
-        /// Whether tokens are refused that do not say whom they are for, instead of
+        /// Refuses tokens without a `sub`, which names the user of the token, instead of
         /// `tokens.require_sub`.
         require_sub: bool,
-        /// Rules that every request must satisfy besides its token's own.
+        /// Rules that every request must satisfy in addition to the token's own rules.
         ceiling: Vec<GivenValue<RawRuleSetting>>,
-        /// Request headers that the API gets besides those that every API and the preset's gets:
-        /// `docs/guide/headers.md`.
+        /// Request headers that pass to the API, in addition to the headers of every API and of the
+        /// preset: `docs/guide/headers.md`.
         pass_request_headers: HeaderNames,
-        /// Request headers that the API does not get, whatever lists them.
+        /// Request headers withheld from the API, even if another setting lists them.
         drop_request_headers: HeaderNames,
-        /// Response headers that clients do not get, such as `Set-Cookie` of an API that opens a
-        /// session for whoever shows its credential.
+        /// Response headers withheld from clients, such as `Set-Cookie` of an API that opens a
+        /// session for every request with its credential.
         drop_response_headers: Vec<GivenValue<String>>,
-        /// Query parameters that the API does not get.
+        /// Query parameters withheld from the API.
         drop_query_parameters: Vec<GivenValue<String>>,
-        /// A PEM file of certificates that the proxy trusts besides the platform's when it reaches
-        /// the API.
+        /// A PEM file of certificates that the proxy trusts for the API, in addition to the
+        /// platform's.
         extra_ca_file: String,
-        /// The proxy by which the API is reached, instead of the general `outbound_proxy`. `none`
-        /// is for an API inside of the network.
+        /// The proxy by which the API is reached, instead of the general `outbound_proxy`. Write
+        /// `none` for an API inside of the network.
         outbound_proxy: OutboundText,
-        /// Whether WebSocket handshakes may pass. The messages of a WebSocket are not checked.
+        /// Lets WebSocket handshakes pass. The messages of a WebSocket are not checked.
         websocket: bool = false,
-        /// What the API is told about the client.
+        /// The headers that tell the API about the client.
         forwarding: ForwardingChoice = ForwardingChoice::default(),
         /// The carrier in which the credential goes to the API.
         credential: CarrierText = CarrierText("bearer".to_owned()),
-        /// Carriers of tokens besides the usual ones: `header:NAME`, `query:NAME`,
-        /// `subprotocol:PREFIX`.
+        /// Further carriers of tokens: `header:NAME`, `query:NAME`, `subprotocol:PREFIX`.
         accept_token_in: Vec<GivenValue<CarrierText>>,
         /// The shape of the proxy's refusals, so that clients of this API show them.
         refusal_format: RefusalChoice = RefusalChoice::default(),
-        /// Origins of pages that may call the API through the proxy, such as
-        /// `https://app.example.com`. They are allowed only where minting is closed.
+        /// Origins of web pages that may call the API through the proxy, such as
+        /// `https://app.example.com`. Allowed only if minting is closed.
         allow_origins: Vec<GivenValue<String>>,
     }
 }
 
-/// What is said for all upstreams, checked once.
+/// The settings for all upstreams, checked once.
 struct General<'r> {
     raw: &'r RawConfig,
     scopes: CompiledScopes,
     minting: GeneralMintingSettings<'r>,
     outbound: GeneralOutbound,
-    /// What is wrong with scopes and minting, until the first upstream tells it.
+    /// The faults in scopes and minting, until the first upstream reports them.
     faults: Vec<Fault>,
-    /// What is wrong with `outbound`, until the first upstream that goes by it tells it.
+    /// The faults in `outbound`, until the first upstream that uses `outbound` reports them.
     outbound_faults: Vec<Fault>,
 }
 
 impl Checker<'_> {
-    /// One upstream; none, if it has a fault.
+    /// Checks one upstream; `None` if the upstream has a fault.
     fn upstream(
         &mut self,
         general: &mut General<'_>,
@@ -165,7 +167,7 @@ impl Checker<'_> {
         }
         let outbound = self.outbound(&general.outbound, table);
         let allow_origins = self.page_origins(table);
-        // From here on nothing finds a fault.
+        // No fault is found from here on.
         let MintingSettings { acceptance, http_mint } = minting?;
         Some(Arc::new(UpstreamSettings {
             name: name?,
@@ -202,7 +204,8 @@ impl Checker<'_> {
         }))
     }
 
-    /// An operator who speaks of all upstreams knows better than a preset.
+    /// Checks the response timeout. A time that the operator gave for all upstreams takes
+    /// precedence over a preset's.
     fn response_timeout(&mut self, config: &RawConfig, table: &Table<'_>) -> Option<Duration> {
         let setting = &table.raw.response_timeout;
         let by_preset = matches!(setting.given()?.origin, Origin::Preset(_));

@@ -1,5 +1,5 @@
-//! The environment of the process, read once. An empty variable counts as none, because that is how compose files and CI systems
-//! write "unset".
+//! The environment of the process, read once. An empty variable counts as unset, because compose
+//! files and CI systems write "unset" as an empty value.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -9,11 +9,11 @@ use std::path::PathBuf;
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
-    /// The names of variables whose values are no UTF-8.
+    /// The names of variables whose values are not UTF-8.
     unreadable: BTreeSet<String>,
 }
 
-/// Variables hold secrets.
+/// Shows no variables, because they hold secrets.
 impl std::fmt::Debug for Environment {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Environment").finish_non_exhaustive()
@@ -44,29 +44,30 @@ impl FromIterator<(OsString, OsString)> for Environment {
 }
 
 impl Environment {
-    /// The environment of this process.
+    /// Reads the environment of this process.
     pub fn of_process() -> Self {
         std::env::vars_os().collect()
     }
 
-    /// One variable.
+    /// Returns the value of a variable.
     pub fn var(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str)
     }
 
-    /// A folder of the XDG base directory specification, or its place below the home folder.
+    /// Returns a folder of the XDG base directory specification: the variable's, or the default
+    /// below the home folder.
     pub fn xdg(&self, name: &str, below_home: &str) -> Option<PathBuf> {
         let named = self.var(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let home = || self.var("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
         named.or_else(|| home().map(|home| home.join(below_home)))
     }
 
-    /// The names of all of them, those included whose values are no UTF-8.
+    /// Returns the names of all variables, including those whose values are not UTF-8.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.variables.keys().chain(&self.unreadable).map(String::as_str)
     }
 
-    /// Has this variable a value that is no UTF-8?
+    /// True if the variable has a value that is not UTF-8.
     pub fn is_unreadable(&self, name: &str) -> bool {
         self.unreadable.contains(name)
     }

@@ -1,6 +1,7 @@
-//! What is wrong with a configuration: all of it at once, each with the place and a suggestion.
+//! Faults of a configuration: all reported at once, each with its place and a suggestion.
 //!
-//! The value of a setting that the proxy does not know is never shown: it could be a secret in the wrong place.
+//! The value of an unknown setting is never shown, because the value could be a secret in the wrong
+//! place.
 
 use std::fmt;
 use std::ops::Range;
@@ -13,41 +14,42 @@ use serde_json::json;
 
 use crate::ground::userinfo::{in_source, without_userinfo};
 
-/// Where a value came from.
+/// The place where a value was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A flag of the command line.
     Flag(&'static str),
     /// An environment variable.
     Environment(String),
-    /// The native configuration file, and the bytes in it.
+    /// The native configuration file, and the range of bytes in the file.
     File(Range<usize>),
-    /// The Python program's JSON file, and the bytes in it where they could be found.
+    /// The Python program's JSON file, and the range of bytes in the file, if found.
     PythonFile(Option<Range<usize>>),
     /// A preset.
     Preset(&'static str),
-    /// Nobody said anything.
+    /// Not given: a default.
     Default,
 }
 
 /// A configuration file that was read.
 #[derive(Debug, Clone)]
 pub struct SourceFile {
-    /// Where it is, as it was named.
+    /// The path of the file, as it was named.
     pub path: PathBuf,
-    /// What it says, without secrets.
+    /// The text of the file, without secrets.
     pub text: String,
 }
 
 impl SourceFile {
-    /// A file as an excerpt may show it: without the users and passwords in URLs. Offsets stay as they are.
+    /// Makes a file that excerpts may show: without the users and passwords in URLs. Offsets do not
+    /// change.
     pub fn new(path: &Path, text: String) -> Self {
         let mut file = Self { path: path.to_owned(), text };
         in_source(&file.text).iter().for_each(|span| file.mask(span));
         file
     }
 
-    /// Overwrites bytes with `*`, so that no excerpt shows them. Positions stay as they are.
+    /// Overwrites bytes with `*`, so that no excerpt shows them. Offsets do not change.
     pub fn mask(&mut self, span: &Range<usize>) {
         let hidden: String =
             self.text.get(span.clone()).unwrap_or_default().chars().map(masked).collect();
@@ -66,7 +68,7 @@ impl SourceFile {
     }
 }
 
-/// As many bytes of `*` as the character has, so that offsets stay true.
+/// Returns as many `*` as the character has bytes, so that offsets do not change.
 fn masked(character: char) -> String {
     if character == '\n' { "\n".to_owned() } else { "*".repeat(character.len_utf8()) }
 }
@@ -74,9 +76,9 @@ fn masked(character: char) -> String {
 /// The configuration files that were read.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
-    /// Ours.
+    /// The native file.
     pub native: Option<SourceFile>,
-    /// The one of the Python program.
+    /// The Python program's file.
     pub python: Option<SourceFile>,
 }
 
@@ -89,7 +91,7 @@ impl Sources {
         }
     }
 
-    /// The files that were read.
+    /// Returns the paths of the files that were read.
     pub fn files(&self) -> Vec<String> {
         [&self.native, &self.python]
             .into_iter()
@@ -98,7 +100,7 @@ impl Sources {
             .collect()
     }
 
-    /// Where a value came from, in words.
+    /// Returns the place of a value, in words.
     pub fn describe(&self, origin: &Origin) -> String {
         match (origin, self.place(origin)) {
             (_, Some((file, Some(span)))) => {
@@ -112,7 +114,8 @@ impl Sources {
         }
     }
 
-    /// The folder that relative paths of this origin start from: that of the native file, else the working directory.
+    /// Returns the folder from which relative paths of this origin start: the native file's folder;
+    /// `None` means the working directory.
     pub fn base(&self, origin: &Origin) -> Option<&Path> {
         match origin {
             Origin::File(_) => self.native.as_ref().and_then(|file| file.path.parent()),
@@ -120,71 +123,73 @@ impl Sources {
         }
     }
 
-    /// A path of this origin, from where it starts.
+    /// Joins a path of this origin to the folder from which the path starts.
     pub fn absolute(&self, path: PathBuf, origin: &Origin) -> PathBuf {
         self.base(origin).map_or_else(|| path.clone(), |base| base.join(&path))
     }
 }
 
-/// One thing that is wrong.
+/// A fault of a configuration.
 #[derive(Debug, Clone)]
 pub struct Fault {
-    /// What is wrong, in one line.
+    /// The fault, in one line.
     pub message: String,
-    /// What to do about it.
+    /// A suggestion to mend the fault.
     pub help: Option<String>,
-    /// Where it stands.
+    /// The place of the faulty setting.
     pub origin: Origin,
-    /// Is what stands there perhaps a secret?
+    /// True if the faulty text may be a secret.
     hidden: bool,
 }
 
 impl Fault {
-    /// A fault without a suggestion. The message is told without the users and passwords in URLs.
+    /// Makes a fault without a suggestion. Users and passwords in URLs are removed from the
+    /// message.
     pub fn new(message: impl Into<String>, origin: Origin) -> Self {
         let message = without_userinfo(&message.into()).into_owned();
         Self { message, help: None, origin, hidden: false }
     }
 
-    /// The fault with a suggestion.
+    /// Adds a suggestion.
     pub fn help(self, help: impl Into<String>) -> Self {
         Self { help: Some(without_userinfo(&help.into()).into_owned()), ..self }
     }
 
-    /// The fault, without an excerpt that shows what stands there.
+    /// Hides the faulty text from excerpts.
     pub fn hidden(self) -> Self {
         Self { hidden: true, ..self }
     }
 
-    /// The same words about the same place.
+    /// True if both faults have the same message and place.
     pub fn tells_the_same_as(&self, other: &Self) -> bool {
         self.message == other.message && self.origin == other.origin
     }
 }
 
-/// Everything that is wrong with a configuration.
+/// All faults of a configuration.
 #[derive(Debug)]
 pub struct Faults {
-    /// In the order of the file, those without a place first.
+    /// The faults in the order of the file; faults without a place come first.
     pub faults: Vec<Fault>,
-    /// The files that they are in.
+    /// The files in which the faults are.
     pub sources: Sources,
 }
 
 impl Faults {
-    /// A configuration whose one fault has no place in a file.
+    /// Makes the report of a single fault without a place in a file.
     pub fn one(fault: Fault) -> Self {
         Self { faults: vec![fault], sources: Sources::default() }
     }
 
-    /// The faults in the order of the file, those without a place first.
+    /// Makes the report of these faults, in the order of the file; faults without a place come
+    /// first.
     pub fn new(faults: Vec<Fault>, mut sources: Sources) -> Self {
         for fault in faults.iter().filter(|fault| fault.hidden) {
             if let (Origin::File(span), Some(file)) = (&fault.origin, &mut sources.native) {
                 file.mask(span);
             }
         }
-        // Rules of a Python file that are alike have one place, that of the first.
+        // Equal rules of a Python file share one place, the place of the first rule.
         let mut told: Vec<Fault> = Vec::new();
         for fault in faults {
             if !told.iter().any(|known| known.tells_the_same_as(&fault)) {
@@ -202,7 +207,7 @@ impl Faults {
         Self { faults, sources }
     }
 
-    /// The faults with excerpts, for people.
+    /// Returns the faults with excerpts, for people.
     pub fn render(&self, colour: crate::ground::text::Colour) -> String {
         let theme = if colour.is_on() {
             GraphicalTheme::unicode()
@@ -223,12 +228,12 @@ impl Faults {
         )
     }
 
-    /// The faults in one line.
+    /// Returns the messages of all faults in one line.
     pub fn summary(&self) -> String {
         self.faults.iter().map(|fault| fault.message.clone()).collect::<Vec<_>>().join("; ")
     }
 
-    /// The faults as lines of the log.
+    /// Writes the faults as lines of the log.
     pub fn log(&self) {
         for fault in &self.faults {
             let place = match self.sources.place(&fault.origin) {
@@ -242,7 +247,7 @@ impl Faults {
         }
     }
 
-    /// The faults for machines.
+    /// Returns the faults for programs, as JSON.
     pub fn to_json(&self) -> serde_json::Value {
         let fault = |fault: &Fault| {
             let place = self.sources.place(&fault.origin);
@@ -262,7 +267,7 @@ impl Faults {
     }
 }
 
-/// A fault as miette draws it.
+/// A fault in the form that miette draws.
 #[derive(Debug)]
 struct Report {
     message: String,

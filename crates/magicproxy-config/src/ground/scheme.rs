@@ -1,8 +1,8 @@
-//! What is spoken to a host, and whether the host is this machine.
+//! Schemes of URLs, and the recognition of this machine's own host names and addresses.
 
 use std::net::IpAddr;
 
-/// What callers speak.
+/// The scheme that clients of a listener use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     /// Plain HTTP.
@@ -12,7 +12,7 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// As a URL begins.
+    /// Returns the scheme as written in a URL.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
@@ -21,14 +21,15 @@ impl Scheme {
     }
 }
 
-/// Does this host of a URL name the machine itself, for whoever follows the URL? An IPv4 address within one of IPv6 does not count:
-/// not every client takes it for the former.
+/// True if this host of a URL names the machine of the client that follows the URL. An IPv4 address
+/// within an IPv6 address does not count, because some clients do not take the address for IPv4.
 pub fn is_loopback_host(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Is a socket at this address reached by this machine alone? The system takes an IPv4 address within one of IPv6 for the former.
+/// True if only this machine reaches a socket at this address. The system takes an IPv4 address
+/// within an IPv6 address for IPv4.
 pub fn is_loopback_address(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
@@ -37,7 +38,8 @@ pub fn is_loopback_address(address: IpAddr) -> bool {
 mod tests {
     use super::{is_loopback_address, is_loopback_host};
 
-    /// Host of a URL, whether it names this machine, and whether a socket there is this machine's alone.
+    /// A host of a URL; true if the host names this machine; true if a socket at the host is this
+    /// machine's alone.
     #[test]
     fn loopback_has_two_meanings() {
         for (host, named, socket) in [

@@ -1,6 +1,7 @@
-//! "Did you mean …": what a reader's message means to a person, and the nearest word that would have been understood.
+//! Suggestions ("did you mean …"): serde's messages in words for people, and the nearest known
+//! word.
 
-/// The nearest of the known words, if one is near enough to be meant.
+/// Returns the nearest known word, if near enough to be meant.
 pub fn nearest<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
     let lower = word.to_lowercase();
     let scored =
@@ -11,10 +12,11 @@ pub fn nearest<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Opti
         .map(|(_, known)| known)
 }
 
-/// A serde message about the setting `key`, in our words, and a suggestion.
+/// Returns a serde message about the setting `key`, reworded, and a suggestion.
 ///
-/// serde's words are its own: "unknown field `x`, expected one of `a`, `b`". Where they change, the message stays as it is
-/// and only the suggestion is lost; a test notices.
+/// serde's messages look like "unknown field `x`, expected one of `a`, `b`". If a new version of
+/// serde words them in another way, the message stays unchanged and only the suggestion is lost; a
+/// test notices.
 pub fn explain(message: &str, key: &str) -> (String, Option<String>) {
     let about = |text: String| if key.is_empty() { text } else { format!("{key}: {text}") };
     if let Some(rest) = message.strip_prefix("unknown field ") {
@@ -49,7 +51,7 @@ pub fn explain(message: &str, key: &str) -> (String, Option<String>) {
     }
 }
 
-/// Settings and members of rules by the names that they had before, and by those that they have.
+/// Settings and members of rules that were renamed: the old name, and the current name.
 const RENAMED: [(&str, &str); 4] = [
     ("strangers", "unlisted_minters"),
     ("refusals", "refusal_format"),
@@ -57,7 +59,7 @@ const RENAMED: [(&str, &str); 4] = [
     ("empty", "deletes_if_empty"),
 ];
 
-/// The present name of what was called `old` before.
+/// Returns the current name of a setting or member that was called `old` before.
 pub fn renamed(old: &str) -> Option<&'static str> {
     RENAMED.iter().find(|(before, _)| *before == old).map(|(_, now)| *now)
 }
@@ -74,13 +76,13 @@ fn one_of(known: &[&str]) -> Option<String> {
     (!words.is_empty()).then(|| format!("expected one of {}", words.join(", ")))
 }
 
-/// The word found and the words expected, all of them in backticks.
+/// Returns the unknown word and the expected words, all of which stand in backticks.
 fn words(text: &str) -> (&str, Vec<&str>) {
     let mut quoted = text.split('`').skip(1).step_by(2);
     (quoted.next().unwrap_or_default(), quoted.collect())
 }
 
-/// Without the names of Rust types.
+/// Replaces the names of Rust types by words for people.
 fn plain(expected: &str) -> &str {
     match expected {
         "u64" | "usize" | "i64" => "a whole number",

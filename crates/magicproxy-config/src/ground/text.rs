@@ -1,9 +1,9 @@
-//! Text for people: what the system said, words of strangers without what a terminal obeys, and whether colour is wanted
-//! (`NO_COLOR`).
+//! Text for people: reasons of system errors, text from strangers without control characters, and
+//! the use of colour (`NO_COLOR`).
 
 use std::io::{self, IsTerminal as _};
 
-/// What the system said, in our style.
+/// Returns the reason of a system error, in this program's style.
 pub fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
@@ -15,14 +15,14 @@ pub fn reason(error: &io::Error) -> String {
         io::ErrorKind::TimedOut => "no response came in time".to_owned(),
         io::ErrorKind::HostUnreachable => "there is no way to this host".to_owned(),
         io::ErrorKind::NetworkUnreachable => "there is no way to this network".to_owned(),
-        // Of a file that was read as text; what others call so says itself why.
+        // The error of reading a file as text; other errors of this kind carry their own reason.
         io::ErrorKind::InvalidData if error.get_ref().is_none() => "expected UTF-8 text".to_owned(),
         io::ErrorKind::IsADirectory => "this is a folder".to_owned(),
         _ => error.to_string(),
     }
 }
 
-/// Text from a stranger, without anything that a terminal obeys.
+/// Returns text from a stranger with everything escaped that a terminal obeys.
 pub fn harmless(text: &str) -> String {
     let obeyed = |c: char| {
         c.is_control()
@@ -33,7 +33,7 @@ pub fn harmless(text: &str) -> String {
         .collect()
 }
 
-/// The beginning of a text that may be a secret which somebody put in the wrong place.
+/// Returns the beginning of a text that may be a secret in the wrong place.
 pub fn masked(text: &str) -> String {
     const SHOWN: usize = 6;
     if text.chars().count() <= 2 * SHOWN {
@@ -42,7 +42,7 @@ pub fn masked(text: &str) -> String {
     format!("{}…", harmless(&text.chars().take(SHOWN).collect::<String>()))
 }
 
-/// A word as a shell reads it.
+/// Quotes a word for a shell.
 pub fn quoted(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte);
     if word.bytes().all(plain) {
@@ -52,24 +52,24 @@ pub fn quoted(word: &str) -> String {
     }
 }
 
-/// May escape sequences be written?
+/// Decides whether escape sequences for colour are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colour {
-    /// To a terminal whose owner has not set `NO_COLOR`.
+    /// Written: to a terminal whose owner has not set `NO_COLOR`.
     On,
-    /// To anything else.
+    /// Not written: to anything else.
     Off,
 }
 
 impl Colour {
-    /// What standard error takes.
+    /// Returns the choice for standard error.
     pub fn of_stderr() -> Self {
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
         if io::stderr().is_terminal() && !unwanted && !dumb { Self::On } else { Self::Off }
     }
 
-    /// Are escape sequences taken?
+    /// True if escape sequences are written.
     pub fn is_on(self) -> bool {
         self == Self::On
     }

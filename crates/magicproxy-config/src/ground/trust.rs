@@ -1,8 +1,9 @@
-//! Who else may write a file that decides where tokens and credentials go, as ssh asks of its own files.
+//! Checks of the owner and mode of files that decide where tokens and credentials go, as ssh checks
+//! key files.
 
 use std::path::Path;
 
-/// What is wrong with a file that every user of the machine may write.
+/// Returns the fault of a file that every user of the machine may write.
 pub fn writable_by_everybody(path: &Path) -> Option<String> {
     let mode = mode(path)?;
     (mode & 0o002 != 0).then(|| {
@@ -10,12 +11,12 @@ pub fn writable_by_everybody(path: &Path) -> Option<String> {
     })
 }
 
-/// What to do about it.
+/// Returns the command that mends the fault.
 pub fn remedy(path: &Path) -> String {
     format!("chmod o-w '{}'", path.display())
 }
 
-/// A warning, where the file belongs to another user than this one and root.
+/// Returns a warning if the file belongs to a user other than the current user and root.
 #[cfg(unix)]
 pub fn of_another(path: &Path) -> Option<String> {
     use std::os::unix::fs::MetadataExt as _;

@@ -1,22 +1,24 @@
-//! The user and password in a URL (RFC 3986 section 3.2.1), which no message, listing or excerpt of a file repeats, whatever the
-//! text is that holds the URL and whether it is one.
+//! The user and password in a URL (RFC 3986 section 3.2.1), which no message, listing or excerpt of
+//! a file repeats, whatever the text around the URL is and even if the URL is malformed.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// Instead of a user and password.
+/// The text in place of a user and password.
 const MASK: &str = "***";
 
-/// The place-holder of our own documents and messages.
+/// The place-holder in this program's documents and messages.
 const PLACE_HOLDER: &str = "USER:PASSWORD";
 
-/// Nobody has a token that is so short, and many have such a name before the `@` of their mail.
+/// The most bytes of a mailbox name before `@`. No token is so short, and many mail addresses have
+/// such a name.
 const MOST_OF_A_MAILBOX: usize = 15;
 
-/// `@`, and what JSON and TOML write for it.
+/// The spellings of `@`, including the escapes of JSON and TOML.
 const ATS: [&str; 4] = ["@", "\\u0040", "\\U00000040", "\\x40"];
 
-/// A message without users and passwords. A value stands in it between backticks, or is a word that begins as a URL does.
+/// Returns a message without users and passwords. A value in the message stands between backticks,
+/// or is a word that looks like a URL.
 pub fn without_userinfo(message: &str) -> Cow<'_, str> {
     let mut shown = String::new();
     let mut copied = 0;
@@ -34,23 +36,24 @@ pub fn without_userinfo(message: &str) -> Cow<'_, str> {
     Cow::Owned(shown + message.get(copied..).unwrap_or_default())
 }
 
-/// A value without user and password. All of it is one value, whatever is in it.
+/// Returns a value without user and password. The whole text is one value.
 pub fn value_without_userinfo(value: &str) -> Cow<'_, str> {
     let Some(found) = userinfo(value) else { return Cow::Borrowed(value) };
     let part = |range: Range<usize>| value.get(range).unwrap_or_default();
     Cow::Owned(format!("{}{MASK}{}", part(0..found.start), part(found.end..value.len())))
 }
 
-/// A message without the user and password in this value, which it may repeat in part: of a word of a password nobody could tell what
-/// it is.
+/// Returns a message without the user and password of this value. The message may repeat the value
+/// in part, and a word of a password alone cannot be recognised.
 pub fn without_userinfo_of(message: String, value: &str) -> String {
-    /// A shorter one is no secret, and may stand anywhere.
+    /// The least bytes of a word that is removed: a shorter word is no secret, and may occur
+    /// anywhere.
     const SHORTEST: usize = 4;
     let Some(found) = userinfo(value) else { return message };
     let message = message.replace(value, &value_without_userinfo(value));
     let secret = value.get(found).unwrap_or_default();
     let password = secret.split_once(':').map_or("", |(_, password)| password);
-    // Where those who read a URL, a rule or a command cut it.
+    // The places at which readers of a URL, a rule or a command cut the text.
     let words = [secret, password]
         .into_iter()
         .flat_map(|text| text.split(|c: char| c.is_whitespace() || "/?#".contains(c)));
@@ -59,7 +62,7 @@ pub fn without_userinfo_of(message: String, value: &str) -> String {
         .fold(message, |message, word| message.replace(word, MASK))
 }
 
-/// A value in JSON without users and passwords in its texts and in the names of its members.
+/// Returns a JSON value without users and passwords in its strings and in the names of its members.
 pub fn json_without_userinfo(value: serde_json::Value) -> serde_json::Value {
     use serde_json::Value;
     match value {
@@ -75,13 +78,15 @@ pub fn json_without_userinfo(value: serde_json::Value) -> serde_json::Value {
     }
 }
 
-/// Where users and passwords may stand in a file, whatever its syntax and whether it holds: rather too much than too little, for
-/// this is what an excerpt does not show.
+/// Returns the ranges of a file in which users and passwords may stand, whatever the syntax and
+/// even if the syntax is wrong: rather too much than too little, because excerpts hide these
+/// ranges.
 pub fn in_source(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut start = 0;
     for line in text.split_inclusive('\n') {
-        // The whole line from where a URL begins, for a password may hold any quotation mark; then each text for itself.
+        // From the beginning of a URL to the end of the line, because a password may hold any
+        // quotation mark; then each quoted text separately.
         let url =
             line.find("//").map(|slashes| slashes + "//".len()..last_at(line).unwrap_or_default());
         let parts = between(line, |c| matches!(c, '"' | '\'' | '`' | '=')).into_iter();
@@ -96,12 +101,13 @@ pub fn in_source(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// Where user and password stand in a value: before its last `@`, from behind the `//` of a URL, or from its beginning.
+/// Returns the range of user and password in a value: up to the last `@`, from behind the `//` of a
+/// URL or from the beginning.
 fn userinfo(value: &str) -> Option<Range<usize>> {
     let end = last_at(value)?;
     let head = value.get(..end)?;
     let start = match head.split_once("//") {
-        // `me:a//b@host` is no URL, and all before `@` is a user and a password.
+        // `me:a//b@host` is no URL, and everything before `@` is a user and a password.
         Some((scheme, _)) if scheme.find(':').is_none_or(|colon| colon + 1 == scheme.len()) => {
             scheme.len() + "//".len()
         }
@@ -114,7 +120,7 @@ fn userinfo(value: &str) -> Option<Range<usize>> {
     (!found.is_empty() && found != PLACE_HOLDER).then_some(start..end)
 }
 
-/// Where what follows a rule's method begins, as in `GET /users/`; where there is none, the beginning.
+/// Returns the offset behind a rule's method, as in `GET /users/`; 0 if the text has no method.
 fn behind_method(head: &str) -> usize {
     let is_method = |word: &str| {
         !word.is_empty()
@@ -127,7 +133,8 @@ fn last_at(text: &str) -> Option<usize> {
     ATS.iter().filter_map(|at| text.rfind(at)).max()
 }
 
-/// Without `//`: is this a path, prose, or the beginning of an address of mail, and not `USER:PASSWORD` or a token?
+/// True if a text without `//` is a path, prose, or the beginning of a mail address, and not
+/// `USER:PASSWORD` or a token.
 fn is_no_user(head: &str) -> bool {
     match head.find(|c: char| c == ':' || c == '/' || c.is_whitespace()) {
         Some(at) => {
@@ -137,7 +144,8 @@ fn is_no_user(head: &str) -> bool {
     }
 }
 
-/// The values in a message: what stands between backticks, and words outside of them that hold `//`.
+/// Returns the ranges of the values in a message: the texts between backticks, and words outside of
+/// backticks with `//`.
 fn pieces(message: &str) -> Vec<Range<usize>> {
     let mut pieces = Vec::new();
     let mut at = 0;
@@ -152,7 +160,8 @@ fn pieces(message: &str) -> Vec<Range<usize>> {
     pieces
 }
 
-/// The backtick that ends a value: the last one before that which begins the next. Those between are of the value.
+/// Returns the offset of the backtick that ends a value: the last backtick before the beginning of
+/// the next value. Backticks in between belong to the value.
 fn closing(message: &str, from: usize) -> usize {
     let rest = message.get(from..).unwrap_or_default();
     let begins = |at: &usize| {
@@ -171,7 +180,7 @@ fn urls(message: &str, part: Range<usize>) -> impl Iterator<Item = Range<usize>>
     urls.map(move |word| part.start + word.start..part.start + word.end)
 }
 
-/// What stands between the characters of a kind.
+/// Splits a text at the characters of a kind, and returns the ranges in between.
 fn between(text: &str, is_mark: impl Fn(char) -> bool) -> Vec<Range<usize>> {
     let mut parts = Vec::new();
     let mut start = 0;

@@ -14,7 +14,8 @@ pub(super) static PROVIDER: Provider = Provider {
     api_root: Some("https://api.anthropic.com"),
     credential: "header:X-Api-Key",
     refusals: &REFUSALS,
-    // The results of a batch, and of each in a list of them. What a model says is nowhere near.
+    // The results of a batch, and of each batch in a list. Text from a model is never in these
+    // members.
     rewrite_members: &["results_url", "data.results_url"],
     request_headers: &[
         ("Anthropic-Beta", "which features that are being tried out the client knows"),
@@ -66,7 +67,7 @@ pub const AIDER: SetupMethod = SetupMethod {
 /// Claude Code.
 pub const CLAUDE_CODE: SetupMethod = SetupMethod {
     variables: &[("ANTHROPIC_BASE_URL", "{api}"), ("ANTHROPIC_AUTH_TOKEN", "{token}")],
-    // A login of its own, and other providers, would win.
+    // Claude Code's own login, or another provider, would take precedence over these variables.
     removed: &[
         "ANTHROPIC_API_KEY",
         "CLAUDE_CODE_OAUTH_TOKEN",

@@ -1,4 +1,4 @@
-//! Words of the configuration that name a provider, or the shape of its refusals.
+//! The words of the configuration that name a provider, or the shape of refusals.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,51 +13,51 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::refusals::{PROBLEM, REFUSALS, Refusals};
 use super::{PROVIDERS, Provider};
 
-/// A preset: the API that it is for, or `none`, where nothing is taken for granted.
+/// A preset: a known API, or `none`, which assumes nothing about the API.
 #[derive(Clone, Copy, Debug)]
 pub struct PresetChoice(Option<&'static Provider>);
 
 impl PresetChoice {
-    /// Nothing is taken for granted.
+    /// The preset `none`, which assumes nothing about the API.
     const NONE: Self = Self(None);
 
-    /// The preset that a table with this name has without saying so.
+    /// Returns the default preset of a table with this name.
     pub fn of_name(name: &str) -> Option<Self> {
         Self::all().find(|preset| preset.name() == name)
     }
 
-    /// The API that it is for, if any.
+    /// Returns the known API of the preset, if any.
     pub fn provider(self) -> Option<&'static Provider> {
         self.0
     }
 
-    /// The kind of API that it is for, if any.
+    /// Returns the kind of API that the preset is for, if any.
     pub fn api(self) -> Option<&'static str> {
         self.0.map(|provider| provider.name)
     }
 
-    /// The preset's name.
+    /// Returns the preset's name.
     pub fn name(self) -> &'static str {
         self.api().unwrap_or("none")
     }
 
-    /// The kinds of API that are known.
+    /// Returns the kinds of known APIs.
     pub fn apis() -> impl Iterator<Item = &'static str> {
         PROVIDERS.iter().map(|provider| provider.name)
     }
 
-    /// The preset whose API root this is.
+    /// Returns the preset with this API root.
     pub fn of_root(root: &str) -> Option<Self> {
         let root = root.trim_end_matches('/');
         PROVIDERS.into_iter().find(|provider| provider.api_root == Some(root)).map(Self::from)
     }
 
-    /// The request headers that it adds to those that every API gets.
+    /// Returns the request headers that the preset adds to the headers that pass to every API.
     pub fn request_headers(self) -> impl ExactSizeIterator<Item = &'static str> {
         self.0.map_or(&[][..], |provider| provider.request_headers).iter().map(|(name, _)| *name)
     }
 
-    /// The API root that a preset brings.
+    /// Returns the API root of the preset with this name.
     pub fn root_of(name: &str) -> Option<&'static str> {
         Provider::named(name)?.api_root
     }
@@ -75,12 +75,12 @@ impl PartialEq for PresetChoice {
     }
 }
 
-/// The shape of what the proxy refuses.
+/// The shape of the proxy's refusals.
 #[derive(Clone, Copy, Debug)]
 pub struct RefusalChoice(pub(super) &'static Refusals);
 
 impl RefusalChoice {
-    /// That which a provider's clients know.
+    /// Returns the shape that a provider's clients understand.
     pub fn of(provider: &Provider) -> Self {
         Self(provider.refusals)
     }
@@ -98,17 +98,17 @@ impl From<RefusalChoice> for RefusalShape {
     }
 }
 
-/// One of the words that a list has. It is written, read and described as a choice of serde and schemars is.
+/// A word of a fixed list, written, read and described like a choice of serde and schemars.
 trait Word: Copy + 'static {
     /// The name of the type in the schema.
     const NAME: &'static str;
-    /// What the schema says of the type.
+    /// The description of the type in the schema.
     const ABOUT: &'static str;
 
     fn all() -> impl Iterator<Item = Self>;
     fn word(self) -> &'static str;
     fn about(self) -> &'static str;
-    /// Every word.
+    /// Returns every word.
     fn words() -> &'static [&'static str];
 }
 
@@ -158,7 +158,7 @@ impl Word for RefusalChoice {
     }
 }
 
-/// Reads one of the words.
+/// A reader of one of the words.
 struct Reader<T>(PhantomData<T>);
 
 impl<'de, T: Word> Visitor<'de> for Reader<T> {
@@ -180,7 +180,7 @@ impl<'de, T: Word> Visitor<'de> for Reader<T> {
     }
 }
 
-/// The word itself: what is wrong with it is at its place.
+/// Reads the word directly, so that a fault points at the place of the word.
 impl<'de, T: Word> DeserializeSeed<'de> for Reader<T> {
     type Value = T;
 
@@ -195,7 +195,7 @@ fn schema<T: Word>() -> Schema {
     json_schema!({ "description": T::ABOUT, "oneOf": choices })
 }
 
-/// What serde and schemars ask of a type, from its [`Word`]s.
+/// Implements the traits of serde and schemars from a type's [`Word`]s.
 macro_rules! words {
     ($($name:ident),*) => {$(
         impl<'de> Deserialize<'de> for $name {

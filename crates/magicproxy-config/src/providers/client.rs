@@ -1,50 +1,54 @@
-//! How a client is told to speak to the proxy: the variables, settings and files that it reads, as data.
+//! Setup of clients for the proxy, as data: the variables, settings and files that a client reads.
 //!
-//! Each provider has the ways of its clients. Templates are those of the program's `env` and `run`. What a client reads was measured
-//! unless its notes say otherwise.
+//! Each provider lists the setup methods of its clients. The templates are filled by the program's
+//! commands `env` and `run`. The names that a client reads were measured, unless the notes say
+//! otherwise.
 
-/// One way of telling a client.
+/// A method of setting up a client to use the proxy.
 #[derive(Clone, Copy, Debug)]
 pub struct SetupMethod {
     /// The kind of API, or [`ANY`].
     pub preset: &'static str,
-    /// What it needs of the proxy.
+    /// The method's requirements on the proxy.
     pub needs: SetupNeeds,
     /// Variables to set, each with its template.
     pub variables: &'static [(&'static str, &'static str)],
     /// Settings of git.
     pub git_settings: &'static [(&'static str, &'static str)],
-    /// Is the token's variable needed where no file is named, because something reads it later?
+    /// True if the token's variable must be exported even without a named file, because another
+    /// program reads the variable later.
     pub exports_token: bool,
     /// Variables to remove.
     pub removed: &'static [&'static str],
-    /// Arguments before those of the caller, where no variable can tell the client. They hold no secret.
+    /// Arguments before the user's own, for clients that no variable can set up. No argument holds
+    /// a secret.
     pub arguments: &'static [&'static str],
     /// Commands to run once, as words.
     pub commands: &'static [&'static [&'static str]],
     /// Private files: name and content.
     pub files: &'static [(&'static str, &'static str)],
-    /// A folder for `run`: its variable, the file in it, the file's content.
+    /// A folder for `run`: the variable that names the folder, and name and content of the file in
+    /// the folder.
     pub folder: Option<(&'static str, &'static str, &'static str)>,
     /// The variables that name the file of certificate authorities.
     pub ca_variables: &'static [&'static str],
-    /// The setting of git that names it.
+    /// The setting of git that names the file of certificate authorities.
     pub git_ca_setting: Option<&'static str>,
-    /// What is good to know where a file of certificate authorities is named.
+    /// Notes for the case that a file of certificate authorities is named.
     pub ca_notes: &'static [&'static str],
-    /// What to write into one's own program, or to type.
+    /// A line to write into one's own program, or to type.
     pub usage: &'static [&'static str],
-    /// What is good to know.
+    /// Notes for the user.
     pub notes: &'static [&'static str],
 }
 
-/// The preset of a way that serves every kind of API.
+/// The preset of a method that serves every kind of API.
 pub const ANY: &str = "*";
 
-/// What a way needs of the proxy.
+/// A requirement of a setup method on the proxy.
 #[derive(Clone, Copy, Debug)]
 pub enum SetupNeeds {
-    /// Nothing.
+    /// No requirement.
     Nothing,
     /// A Unix socket of the proxy.
     Socket,
@@ -53,13 +57,13 @@ pub enum SetupNeeds {
 }
 
 impl SetupMethod {
-    /// Does it serve this kind of API, or one of which nobody knows the kind?
+    /// True if the method serves this kind of API, or an API of unknown kind.
     pub fn serves(&self, preset: Option<&str>) -> bool {
         self.preset == ANY || preset == Some(self.preset)
     }
 }
 
-/// A way that tells nothing.
+/// A method that sets nothing.
 pub const NOTHING: SetupMethod = SetupMethod {
     preset: "",
     needs: SetupNeeds::Nothing,
@@ -86,7 +90,7 @@ pub(super) const TERRAFORM: SetupMethod = SetupMethod {
     ..NOTHING
 };
 
-/// A program that nobody knows: it is told the variables that most clients of an API read.
+/// The method for an unknown program: sets the variables that most clients of an API read.
 pub const ANY_PROGRAM: SetupMethod = SetupMethod {
     ca_variables: &["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE"],
     ca_notes: &[REPLACES_ROOTS],

@@ -40,7 +40,7 @@ pub(crate) static REFUSALS: Refusals = Refusals {
     ]),
 };
 
-/// For a token that is not known, and for one that does not suffice.
+/// The numbers for an unknown token, and for a token that does not suffice.
 const NUMBERS: &[(u16, u16)] = &[(401, 10_000), (403, 9_109)];
 
 const CLIENT: SetupMethod = SetupMethod {

@@ -13,7 +13,7 @@ pub(super) static PROVIDER: Provider = Provider {
     about: "DigitalOcean.",
     api_root: Some("https://api.digitalocean.com"),
     refusals: &REFUSALS,
-    // Pages, and what became of an action.
+    // Pages, and the actions that a request started.
     rewrite_members: &["links.pages.*", "links.actions.href"],
     request_headers: &[(
         "X-Ms-Client-Request-Id",

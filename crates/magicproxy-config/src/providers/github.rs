@@ -36,20 +36,21 @@ pub(super) static PROVIDER: Provider = Provider {
     ..PLAIN
 };
 
-/// With the member that octokit appends to what it shows.
+/// The shape of refusals, with the member that octokit appends to its messages.
 pub(crate) static REFUSALS: Refusals = Refusals {
     name: "github",
     about: "GitHub's.",
     shape: RefusalShape { media: RefusalMedia::Problem, members: &[("documentation_url", Type)] },
 };
 
-/// PyGithub, octokit and gh follow almost every URL of the API, at any depth, and upload to `upload_url`.
+/// The members whose URLs clients follow: PyGithub, octokit and gh follow almost every URL of the
+/// API, at any depth, and upload to `upload_url`.
 const FOLLOWED: &[&str] = &[
     "**.url",
     "**.*_url",
     "**._links.*",
     "**._links.*.href",
-    // GraphQL: its URLs are pages.
+    // GraphQL: the URLs are pages.
     "!data.**",
     // For people, and for git.
     "!**.avatar_url",
@@ -89,7 +90,7 @@ const FOLLOWED: &[&str] = &[
     "!**.vcs_url",
 ];
 
-/// Variables of GitHub's credentials, beside the one that most clients share with us.
+/// The variables of GitHub's credentials. Most clients share `GITHUB_TOKEN` with this program.
 const CLIENT: SetupMethod = SetupMethod {
     preset: "github",
     variables: &[("GITHUB_API_URL", "{api}"), ("GITHUB_TOKEN", "{token}")],
@@ -113,7 +114,7 @@ pub const GH_BY_SOCKET: SetupMethod = SetupMethod {
     ..NOTHING
 };
 
-/// gh, which takes the proxy for a GitHub Enterprise Server.
+/// gh, with the proxy in the role of a GitHub Enterprise Server.
 pub const GH_BY_HOST: SetupMethod = SetupMethod {
     preset: "github",
     needs: SetupNeeds::HttpsRoot,

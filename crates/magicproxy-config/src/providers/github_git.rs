@@ -15,7 +15,7 @@ pub(super) static PROVIDER: Provider = Provider {
     ..PLAIN
 };
 
-/// git, whoever starts it.
+/// git, started by any program.
 pub const GIT: SetupMethod = SetupMethod {
     preset: "github-git",
     variables: &[("GIT_TERMINAL_PROMPT", "0")],
@@ -23,13 +23,14 @@ pub const GIT: SetupMethod = SetupMethod {
         ("url.{api}/.insteadOf", "{origin}/"),
         ("url.{api}/.insteadOf", "git@{host}:"),
         ("url.{api}/.insteadOf", "ssh://git@{host}/"),
-        // Nobody else's helper answers for the proxy, or keeps the token.
+        // No other helper answers for the proxy, or keeps the token.
         ("credential.{api}.helper", ""),
         ("credential.{api}.helper", "{git_helper}"),
-        // git-lfs asks git without the path else, and no helper of a mount is found.
+        // Without this setting git-lfs asks git without the path, and finds no helper of a mount.
         ("credential.{api}.useHttpPath", "true"),
-        // From git 2.46 on the token comes with the first request, which may be answered by the redirection of a renamed repository:
-        // git follows no later one. Older versions do not know the setting, and ask as before.
+        // From git 2.46 on the token comes with the first request. The response may be the
+        // redirection of a renamed repository, and git follows no later redirection. Older versions
+        // do not know the setting, and ask as before.
         ("http.{api}/.proactiveAuth", "basic"),
     ],
     exports_token: true,

@@ -29,8 +29,9 @@ pub(super) static PROVIDER: Provider = Provider {
 pub(crate) static REFUSALS: Refusals =
     Refusals { name: "gitlab", about: "GitLab's.", shape: json(&[("error", Message)]) };
 
-/// `self` of a release is a page, that of a project or an issue is the API's: what leads to a page stays. Further, what npm, Composer
-/// and NuGet fetch from the registries.
+/// The members whose URLs clients follow. `self` of a release is a page, `self` of a project or an
+/// issue is the API's; URLs of pages stay. Further, the URLs that npm, Composer and NuGet fetch
+/// from the registries.
 const FOLLOWED: &[&str] = &[
     "_links.* /api/",
     "versions.*.dist.tarball /api/",

@@ -1,8 +1,11 @@
-//! Members of JSON bodies that the clients of an API follow: `docs/spec/rewriting.md` sections 8 and 9.
+//! Members of JSON bodies that the clients of an API follow: `docs/spec/rewriting.md` sections 8
+//! and 9.
 //!
-//! A member is listed where a client follows it as it is. What people open, bots post, git clones or users wrote stays.
+//! A member is listed if a client follows its URL unchanged. URLs that people open, bots post, git
+//! clones or users wrote stay.
 
-/// An API of which nothing is known: members that say "next" and the like, where they lead to another page of what was asked for.
+/// The members of an unknown API: names with "next" and the like, if the URL leads to another page
+/// of the same request.
 pub const PAGES: &[&str] = &[
     "*next* ?",
     "*prev* ?",

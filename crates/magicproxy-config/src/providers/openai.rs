@@ -1,4 +1,4 @@
-//! OpenAI, and those who speak its API.
+//! OpenAI, and other servers of the same API.
 
 use magicproxy_proxy::settings::RefusalPart::{Code, Message, Null, Object, StatusWord};
 
@@ -12,7 +12,7 @@ pub(super) static PROVIDER: Provider = Provider {
     name: "openai",
     about: "OpenAI, and those who speak its API.",
     api_root: Some("https://api.openai.com"),
-    // The second is where browsers put keys of the realtime API, for want of another field.
+    // Browsers put keys of the realtime API into the second carrier, for want of another field.
     accept_token_in: &["header:API-Key", "subprotocol:openai-insecure-api-key."],
     refusals: &REFUSALS,
     request_headers: &[
@@ -86,7 +86,7 @@ pub const AIDER: SetupMethod = SetupMethod {
 pub const CODEX: SetupMethod = SetupMethod {
     variables: &[("OPENAI_API_KEY", "{token}")],
     removed: &["OPENAI_BASE_URL", "CODEX_API_KEY"],
-    // Its provider can be chosen by settings only; the variable that holds the token is named in them.
+    // Codex chooses its provider by settings only; the settings name the variable of the token.
     arguments: &[
         "-c",
         "model_provider=\"magicproxy\"",
@@ -98,7 +98,8 @@ pub const CODEX: SetupMethod = SetupMethod {
         "model_providers.magicproxy.env_key=\"OPENAI_API_KEY\"",
         "-c",
         "model_providers.magicproxy.wire_api=\"responses\"",
-        // Else it asks thirty times after a 504, and each response is made and paid for.
+        // Without these settings Codex asks thirty times after a 504, and each response is made and
+        // paid for.
         "-c",
         "model_providers.magicproxy.request_max_retries=0",
         "-c",

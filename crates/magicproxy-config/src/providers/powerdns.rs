@@ -1,4 +1,4 @@
-//! An authoritative server of PowerDNS. Everybody runs their own.
+//! An authoritative server of PowerDNS. Every operator runs a separate server.
 
 use magicproxy_proxy::settings::RefusalPart::Message;
 

@@ -1,21 +1,22 @@
-//! The shapes in which clients of known APIs understand a refusal: `docs/spec/upstreams.md` section 8.
+//! The shapes of refusals that clients of known APIs understand: `docs/spec/upstreams.md` section
+//! 8.
 
 use magicproxy_proxy::settings::{RefusalMedia, RefusalPart, RefusalShape, StatusWords};
 
 use super::{anthropic, cloudflare, digitalocean, github, gitlab, openai, powerdns};
 
-/// A shape that a configuration can name.
+/// A shape of refusals that a configuration can name.
 #[derive(Debug)]
 pub struct Refusals {
-    /// Its name.
+    /// The name of the shape.
     pub name: &'static str,
-    /// Whose it is.
+    /// The API with this shape.
     pub about: &'static str,
-    /// What the engine is told.
+    /// The shape for the engine.
     pub shape: RefusalShape,
 }
 
-/// Every shape. One that a new API brings is a line here.
+/// Every shape. A new API with a shape of its own adds a line.
 pub static REFUSALS: [&Refusals; 8] = [
     &PROBLEM,
     &github::REFUSALS,
@@ -27,19 +28,20 @@ pub static REFUSALS: [&Refusals; 8] = [
     &anthropic::REFUSALS,
 ];
 
-/// That of everybody else.
+/// The shape of every other API.
 pub static PROBLEM: Refusals = Refusals {
     name: "problem",
     about: "RFC 9457.",
     shape: RefusalShape { media: RefusalMedia::Problem, members: &[] },
 };
 
-/// A shape that is no problem of RFC 9457 to those who know that.
+/// Makes a shape with the media type `application/json`, so that no client takes the body for a
+/// problem of RFC 9457.
 pub(super) const fn json(members: &'static [(&'static str, RefusalPart)]) -> RefusalShape {
     RefusalShape { media: RefusalMedia::Json, members }
 }
 
-/// The words that OpenAI and Anthropic have for a status.
+/// The words of OpenAI and Anthropic for a status.
 pub(super) static ERROR_TYPES: StatusWords = StatusWords {
     known: &[
         (401, "authentication_error"),

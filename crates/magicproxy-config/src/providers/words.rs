@@ -1,19 +1,19 @@
-//! How APIs differ, in the words of the configuration.
+//! The differences between APIs, in the words of the configuration.
 
 use magicproxy_core::{EncodedSlash, PathReading};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What an API makes of `%2F`.
+/// The API's reading of `%2F`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SlashChoice {
-    /// Such requests are refused.
+    /// Requests with `%2F` are refused.
     #[default]
     Refuse,
     /// The request must be allowed in both readings.
     Both,
-    /// An ordinary character.
+    /// `%2F` is an ordinary character.
     Opaque,
 }
 
@@ -27,16 +27,17 @@ impl From<SlashChoice> for EncodedSlash {
     }
 }
 
-/// How an API's server reads paths.
+/// The API server's reading of paths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReadingChoice {
-    /// Nobody knows: `%25`, `;` and look-alikes of `.`, `/`, `\` and `%` are refused.
+    /// Unknown: `%25`, `;` and look-alikes of `.`, `/`, `\` and `%` are refused.
     #[default]
     Strict,
     /// Paths are percent-decoded once, and every character then stands for itself.
     DecodeOnce,
-    /// The same, but for path parameters: a request with `;` must be allowed with them and without.
+    /// As `decode-once`, except for path parameters: a request with `;` must be allowed with them
+    /// and without.
     Servlet,
     /// Paths are percent-decoded once and normalised (NFKC, Windows): look-alikes are refused.
     Normalize,

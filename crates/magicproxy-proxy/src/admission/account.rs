@@ -1,4 +1,4 @@
-//! Accounts: what each owner and each peer holds at the moment.
+//! Accounts: the amounts that each owner and each peer holds at the moment.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -10,29 +10,30 @@ use magicproxy_core::state::Partition;
 
 use super::{LEAST_SWEPT, Resource};
 
-/// What one owner or one peer holds. It lives as long as somebody refers to it: a connection, a cached token, a holding.
+/// The amounts that one owner or one peer holds. An account lives as long as a connection, a cached
+/// token or a holding refers to the account.
 #[derive(Debug, Default)]
 pub(crate) struct Account {
     held: [AtomicUsize; Resource::COUNT],
 }
 
 impl Account {
-    /// How much of a resource it holds.
+    /// Returns the amount of a resource that the account holds.
     #[expect(clippy::indexing_slicing, reason = "there is one counter for each resource")]
     pub(super) fn counter(&self, resource: Resource) -> &AtomicUsize {
         &self.held[resource as usize]
     }
 }
 
-/// Who sends requests, as far as their number is bounded: an address of IPv4, or 64 bits of one of IPv6, which is what one
-/// network is given.
+/// A sender of requests, for the purpose of limits: an IPv4 address, or the upper 64 bits of an
+/// IPv6 address, which identify a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum PeerKey {
     /// A network address.
     Network(IpAddr),
     /// A user of this machine, on a Unix socket.
     User(u32),
-    /// Whoever cannot be told from others: behind a proxy that does not say for whom it asks.
+    /// A sender that cannot be told from others: behind a trusted proxy that names no client.
     Unknown,
 }
 
@@ -49,7 +50,7 @@ impl PeerKey {
     }
 }
 
-/// All accounts that somebody refers to.
+/// All accounts that are in use.
 #[derive(Debug, Default)]
 pub(crate) struct Accounts {
     owners: Table<Partition>,
@@ -57,17 +58,17 @@ pub(crate) struct Accounts {
 }
 
 impl Accounts {
-    /// The account of a token's owner.
+    /// Returns the account of a token's owner.
     pub(crate) fn of_owner(&self, owner: Partition) -> Arc<Account> {
         self.owners.account(owner)
     }
 
-    /// The account of a peer.
+    /// Returns the account of a peer.
     pub(crate) fn of_peer(&self, peer: PeerKey) -> Arc<Account> {
         self.peers.account(peer)
     }
 
-    /// How many are in the tables, live or not.
+    /// Returns the number of accounts in the tables, in use or not.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.owners.len() + self.peers.len()

@@ -1,7 +1,9 @@
-//! Rows of the state store: how many an owner may have, and how many a peer may add whose tokens anyone can mint.
+//! Limits on rows of the state store: the rows of an owner, and the rows that a peer may add with
+//! tokens that anyone can mint.
 //!
-//! What a peer has added is known to this process alone, and forgotten with it: the store tells owners apart, and not peers. Then
-//! the bound on all rows holds, of which such tokens never have the reserve.
+//! The store tells owners apart, not peers. The rows added by a peer are therefore counted in this
+//! process alone, and forgotten at the end of the process. The limit on all rows still holds then,
+//! and such tokens never get the reserve.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,12 +14,12 @@ use magicproxy_core::state::{RowAllowance, RowLimits};
 use super::{Account, LEAST_SWEPT, MinterTrust, Payer};
 use crate::settings::Quota;
 
-/// So long it takes until a peer that has added as many rows as it may can add as many again.
+/// The time in which a used-up allowance of a peer is whole again.
 const PERIOD: Duration = Duration::from_secs(24 * 60 * 60);
-/// The most peers whose rows are counted one by one; further ones share one allowance.
+/// The most peers with an allowance of their own; all further peers share one allowance.
 const MAX_PEERS: usize = 65_536;
 
-/// What peers may still add.
+/// The allowances of peers.
 #[derive(Debug)]
 pub(super) struct RowAccounts {
     quota: Quota,
@@ -26,7 +28,8 @@ pub(super) struct RowAccounts {
 
 #[derive(Debug)]
 struct Peers {
-    /// By the address of their account, which is kept with it, and so is its own.
+    /// Allowances by the address of the peer's account in memory. The entry keeps the account, so
+    /// that the address stays taken.
     kept: HashMap<usize, PeerRows>,
     sweep_at: usize,
     others: PeerRows,
@@ -48,7 +51,7 @@ impl RowAccounts {
         }
     }
 
-    /// How many rows there may be at this payer's expense.
+    /// Returns the limits on rows at this payer's expense.
     pub(super) fn limits(&self, payer: &Payer, now: Instant) -> RowLimits {
         let Quota { total, per_owner, reserved, .. } = self.quota;
         let (total, allowance) = match payer.standing {
@@ -84,20 +87,20 @@ impl PeerRows {
         Self { _account: account, allowance: Arc::new(RowAllowance::new(share)), restored_at: now }
     }
 
-    /// Gives back what the time since brings.
+    /// Gives back the rows that the time since the last call is worth.
     fn restore(&mut self, share: u64, now: Instant) {
         let elapsed = now.saturating_duration_since(self.restored_at).min(PERIOD);
         let rows = elapsed.as_millis() * u128::from(share) / PERIOD.as_millis();
         if let Some(rows) = u64::try_from(rows).ok().filter(|rows| *rows > 0) {
             self.allowance.restore(rows, share);
-            // What is less than a row is kept for the next time.
+            // The time for a fraction of a row is kept for the next call.
             let worth = PERIOD.as_millis() * u128::from(rows) / u128::from(share.max(1));
             let worth = Duration::from_millis(u64::try_from(worth).unwrap_or(u64::MAX));
             self.restored_at = if elapsed == PERIOD { now } else { self.restored_at + worth };
         }
     }
 
-    /// Has it all that it may have, and does nobody use it?
+    /// True if the allowance is whole, and nobody uses the allowance.
     fn is_whole(&mut self, share: u64, now: Instant) -> bool {
         self.restore(share, now);
         self.allowance.left() == share && Arc::strong_count(&self.allowance) == 1

@@ -1,7 +1,7 @@
-//! An opened credential: in the form in which it is sent, and what is looked for in responses.
+//! An opened credential: in its outgoing form, with the mask of its spellings in responses.
 //!
-//! `docs/spec/upstreams.md` section 5. Whatever holds the secret here is wiped when its last user lets go, and shows nothing
-//! when it is printed.
+//! `docs/spec/upstreams.md` section 5. All memory in this module that holds the secret is wiped
+//! when its last user lets go, and nothing of the secret shows when printed.
 
 #[cfg(test)]
 mod tests;
@@ -22,25 +22,28 @@ use crate::mask::SecretMask;
 use crate::rejection::Rejection;
 use crate::settings::CredentialCarrier;
 
-/// The credential of one token, for one upstream.
+/// The credential of a token in the carrier of an upstream, ready to be set on a request that holds
+/// a permit. Made of the credential that a permit opened, by
+/// [`CredentialSource`](super::source::CredentialSource).
 #[derive(Debug)]
 pub(crate) struct AttachedCredential {
     placed: AttachedPart,
     secret_mask: Option<SecretMask>,
 }
 
-/// Where it goes, and what stands there.
+/// The carrier and its content: finished header fields, or a query parameter.
 enum AttachedPart {
     Headers(Vec<(HeaderName, HeaderValue)>),
     Query(QueryCredential),
 }
 
-/// `NAME=CREDENTIAL`, percent-encoded: what is added to the query when the request is sent.
+/// `NAME=CREDENTIAL`, percent-encoded: the parameter appended to the query of a request when sent.
 #[derive(Clone)]
 pub(crate) struct QueryCredential(Arc<Zeroizing<String>>);
 
 impl AttachedCredential {
-    /// `carrier` is where the operator wants it, `carriers` are the fields in which it may go where the minter wants it.
+    /// Puts a credential into its carrier: the operator's choice `carrier`, or, where the minter
+    /// chose the fields, fields in `carriers`.
     pub(super) fn new(
         credential: &TypedCredential,
         carrier: &CredentialCarrier,
@@ -52,7 +55,8 @@ impl AttachedCredential {
         }
     }
 
-    /// `token-v2.md` section 3: in fields that the upstream takes from clients as a credential's, and in no other.
+    /// Puts a credential into the fields chosen by the minter (`token-v2.md` section 3). Refuses
+    /// any field that the upstream does not accept from clients for a credential.
     fn in_fields(fields: &[CredentialField], carriers: &Carriers) -> Result<Self, Rejection> {
         let (mut headers, mut secrets) = (Vec::with_capacity(fields.len()), Vec::new());
         for CredentialField { place, credential } in fields {
@@ -126,12 +130,12 @@ impl AttachedCredential {
         Ok(Self { placed: AttachedPart::Headers(vec![(name, value(scheme, text)?)]), secret_mask })
     }
 
-    /// What to look for in responses.
+    /// Returns the mask of the credential's spellings, applied to responses.
     pub(crate) fn secret_mask(&self) -> Option<&SecretMask> {
         self.secret_mask.as_ref()
     }
 
-    /// Sets it in these headers, or gives what is to be added to the query.
+    /// Sets the credential in `headers`, or returns the parameter for the query.
     pub(crate) fn place(&self, headers: &mut HeaderMap) -> Option<QueryCredential> {
         match &self.placed {
             AttachedPart::Headers(fields) => {
@@ -146,7 +150,7 @@ impl AttachedCredential {
 }
 
 impl QueryCredential {
-    /// The target with this parameter behind it, in memory that is wiped.
+    /// Returns the target with this parameter behind the query, in memory wiped after use.
     pub(crate) fn append_to(&self, target: &str) -> Bytes {
         let separator = match target.split_once('?') {
             None => "?",
@@ -174,7 +178,7 @@ impl fmt::Debug for QueryCredential {
     }
 }
 
-/// The memory behind the value is wiped when its last user lets go.
+/// Makes a sensitive field value, in memory wiped when its last user lets go.
 fn value(scheme: &str, text: &str) -> Result<HeaderValue, Rejection> {
     let bytes = Zeroizing::new(joined(&[scheme, text]).into_bytes());
     let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(bytes))
@@ -185,13 +189,13 @@ fn value(scheme: &str, text: &str) -> Result<HeaderValue, Rejection> {
 
 fn base64(parts: &[&str]) -> Zeroizing<String> {
     let pair = Zeroizing::new(joined(parts));
-    // Exactly the room that is needed: growing would leave copies behind.
+    // Exactly the room needed: growing would leave copies of the secret behind.
     let mut encoded = Zeroizing::new(String::with_capacity(pair.len().div_ceil(3) * 4));
     STANDARD.encode_string(pair.as_bytes(), &mut encoded);
     encoded
 }
 
-/// Everything but unreserved characters (RFC 3986 section 2.3) as a triplet.
+/// Encodes all but unreserved characters (RFC 3986 section 2.3) as triplets.
 fn percent_encoded(secret: &str) -> Zeroizing<String> {
     let mut encoded = Zeroizing::new(String::with_capacity(3 * secret.len()));
     for byte in secret.bytes() {
@@ -210,7 +214,8 @@ fn hex(nibble: u8) -> char {
     char::from_digit(u32::from(nibble), 16).map_or('0', |digit| digit.to_ascii_uppercase())
 }
 
-/// In one piece of memory, allocated once.
+/// Joins the parts in a single piece of memory, allocated once, so no copy of a secret is left
+/// behind.
 fn joined(parts: &[&str]) -> String {
     let mut whole = String::with_capacity(parts.iter().map(|part| part.len()).sum());
     parts.iter().for_each(|part| whole.push_str(part));

@@ -1,7 +1,9 @@
-//! The magic token that a client presents: in `Authorization`, or where the upstream's configuration says.
+//! The magic token sent by a client: in `Authorization`, or in a carrier configured for the
+//! upstream.
 //!
-//! `docs/spec/upstreams.md` section 4; RFC 6750 section 2.1, RFC 7617. Two different fields of `Authorization`, a field in two
-//! minds, two different tokens, and a token beside an `Authorization` that holds none are refused: doubt is denial.
+//! `docs/spec/upstreams.md` section 4; RFC 6750 section 2.1, RFC 7617. Refused, because doubt is
+//! denial: two different fields of `Authorization`, an ambiguous field, two different tokens, and a
+//! token beside an `Authorization` without a token.
 
 #[cfg(test)]
 mod tests;
@@ -18,19 +20,23 @@ use zeroize::Zeroizing;
 use crate::credential::carriers::Carriers;
 use crate::rejection::{CarrierName, CarrierValue, Conflict, Rejection};
 
-/// A token as it was presented: nothing about it is known yet. Never printed.
+/// A magic token as sent by a client. Only the form was checked; nothing about the token is known
+/// yet. Never printed.
 pub(crate) struct BearerToken(TokenText);
 
-/// INVARIANT: not empty, and nothing but [`is_token_byte`]s.
+/// The text of a token.
+///
+/// INVARIANT: not empty, and made of [`is_token_byte`]s only.
 enum TokenText {
-    /// Part of a field, whose memory it shares: the common case copies nothing.
+    /// A part of a field, sharing the field's memory: the common case copies nothing.
     Field(HeaderValue, Range<usize>),
-    /// Decoded, without its armour, or from the query.
+    /// A copy: decoded, without its armour, or from the query.
     Own(Zeroizing<String>),
 }
 
 impl BearerToken {
-    /// Finds the token of a request, and takes it out of the target.
+    /// Finds the token of a request, in header fields and query, and takes the token out of the
+    /// target.
     pub(crate) fn from_request(
         headers: &HeaderMap,
         target: &mut RequestTarget,
@@ -44,7 +50,7 @@ impl BearerToken {
         found.token()
     }
 
-    /// Finds the token where only headers can bear it.
+    /// Finds the token in header fields alone, for a request whose query bears no token.
     pub(crate) fn from_headers(
         headers: &HeaderMap,
         carriers: &Carriers,
@@ -89,8 +95,9 @@ impl BearerToken {
         }
     }
 
-    /// The whole field, as clients of the Python program may send it: a token and nothing else. It must have the form of
-    /// one, so that no name of a scheme and no other key is taken for a token.
+    /// Reads a field without a scheme, as clients of the Python program may send: a token and
+    /// nothing else. Only the form of a token is taken, so neither the name of a scheme nor another
+    /// key passes for a token.
     fn without_scheme(field: &HeaderValue) -> Result<Self, Rejection> {
         let end = field.as_bytes().trim_ascii_end().len();
         let start = end - field.as_bytes().trim_ascii().len();
@@ -99,7 +106,8 @@ impl BearerToken {
         text.ok_or(Rejection::TokenForm).and_then(|_| Self::in_field(field, start..end))
     }
 
-    /// The password, or the user where the password is empty or `x-oauth-basic`, as git hosts have it.
+    /// Reads the password, or the user where the password is empty or `x-oauth-basic`, by the
+    /// custom of git hosts.
     fn from_basic(encoded: &[u8]) -> Result<Self, Rejection> {
         let decoded =
             STANDARD.decode(encoded).map(Zeroizing::new).map_err(|_| Rejection::TokenForm)?;
@@ -110,7 +118,7 @@ impl BearerToken {
         }
     }
 
-    /// Base64url and dots, nothing else; without its armour, if it has one.
+    /// Takes base64url and dots, and nothing else. Armour, if any, is removed.
     fn new(text: &str) -> Result<Self, Rejection> {
         if is_armoured(text) {
             return unarmoured(text)
@@ -122,7 +130,7 @@ impl BearerToken {
             .ok_or(Rejection::TokenForm)
     }
 
-    /// The same, of a field that holds it here.
+    /// Takes a token at `range` of a field, under the same conditions.
     fn in_field(field: &HeaderValue, range: Range<usize>) -> Result<Self, Rejection> {
         let text = field.as_bytes().get(range.clone()).unwrap_or_default();
         if is_armoured(text) {
@@ -136,15 +144,16 @@ impl BearerToken {
     }
 }
 
-/// What the carriers of one request hold.
+/// The content of all carriers in a request, gathered before anything is decided about the token.
 #[derive(Default)]
 struct CarrierValues<'c> {
     token: Option<(BearerToken, CarrierName<'c>)>,
-    /// `Authorization` is there and holds no token.
+    /// The refusal for an `Authorization` without a token.
     refused: Option<(Rejection, CarrierValue)>,
-    /// Something stands in a carrier that is no token.
+    /// True if some carrier holds something other than a token.
     other: bool,
-    /// A parameter that holds no token, which cannot be taken away without changing what is asked for.
+    /// A parameter without a token, which cannot be removed without changing the meaning of the
+    /// request.
     parameter: Option<String>,
 }
 
@@ -168,7 +177,8 @@ impl<'c> CarrierValues<'c> {
         Ok(())
     }
 
-    /// The items of a WebSocket handshake that begin as the upstream's keys do there. Browsers can set no other field.
+    /// Reads the items of a WebSocket handshake that begin like the upstream's keys. Browsers can
+    /// set no other field.
     fn in_subprotocols(
         &mut self,
         headers: &HeaderMap,
@@ -188,7 +198,8 @@ impl<'c> CarrierValues<'c> {
         Ok(())
     }
 
-    /// One token, perhaps in several places. Which of two different things counts is never guessed.
+    /// Takes a token, perhaps repeated in several places. Two different values are refused, and
+    /// never resolved by a guess.
     fn take(&mut self, text: &str, carrier: CarrierName<'c>) -> Result<(), Rejection> {
         let token = BearerToken::new(text)?;
         let first = match (&self.refused, &self.token) {
@@ -210,7 +221,8 @@ impl<'c> CarrierValues<'c> {
         match value {
             None => return Ok(()),
             Some(value) if is_token(value) => self.take(value, CarrierName::Parameter(name))?,
-            // What the proxy makes of a credential that a response repeats, in the URL of a next page for instance.
+            // Asterisks stand for a credential masked in a response, in the URL of a next page for
+            // instance.
             Some(value) if !value.is_empty() && value.bytes().all(|byte| byte == b'*') => {}
             Some(_) => self.parameter = Some(name.to_owned()),
         }
@@ -229,7 +241,7 @@ impl<'c> CarrierValues<'c> {
     }
 }
 
-/// The kind of thing in an `Authorization` that holds no token.
+/// Returns the kind of value in an `Authorization` without a token.
 fn held_by_authorization(headers: &HeaderMap) -> CarrierValue {
     let mut fields = headers.get_all(AUTHORIZATION).into_iter();
     match (fields.next().and_then(|field| field.to_str().ok()), fields.next()) {
@@ -246,7 +258,7 @@ fn held_by_authorization(headers: &HeaderMap) -> CarrierValue {
     }
 }
 
-/// The kind of a value in a carrier, by its form alone: nothing is verified.
+/// Returns the kind of a value in a carrier, by form alone: nothing is verified.
 fn held_in(text: &str) -> CarrierValue {
     if text.trim().is_empty() {
         CarrierValue::Nothing
@@ -261,14 +273,15 @@ fn held_in(text: &str) -> CarrierValue {
     }
 }
 
-/// `token-v1.md` section 2.
+/// True if the header names the algorithm of our signed tokens (`token-v1.md` section 2).
 fn is_signed_as_ours(text: &str) -> bool {
     let header = text.split('.').next().and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
     let header = header.and_then(|json| serde_json::from_slice::<serde_json::Value>(&json).ok());
     header.is_some_and(|header| header.get("alg").is_some_and(|alg| alg == "RS256"))
 }
 
-/// Has a text the form of a magic token, of either version? Clients send other keys in the same headers, and beside tokens.
+/// True if a text has the form of a magic token, of either version. Clients send other keys in the
+/// same header fields, and beside tokens.
 fn is_token(text: &str) -> bool {
     if is_armoured(text) {
         return unarmoured(text).is_some_and(|jwt| has_parts(&jwt, 3..=3));
@@ -276,32 +289,35 @@ fn is_token(text: &str) -> bool {
     if let Some(behind) = text.strip_prefix("mt2_") {
         return has_parts(behind, 3..=usize::MAX) && !behind.contains(['-', '_']);
     }
-    // As they were before the first release, so that they are refused with words.
+    // The forms before the first release are taken for tokens, so they are refused with an
+    // explanation.
     let parts = if text.starts_with("mt2.") { 4..=usize::MAX } else { 3..=3 };
     has_parts(text, parts)
 }
 
-/// So many parts of base64url?
+/// True if the text has a number of base64url parts within `count`.
 fn has_parts(text: &str, count: RangeInclusive<usize>) -> bool {
     count.contains(&text.split('.').count())
         && text.split('.').all(|part| !part.is_empty())
         && are_token_bytes(text.as_bytes())
 }
 
-/// Looks at all of them, whatever the first is: without a way out the compiler takes many at once.
+/// True if all bytes are a token's. Inspects every byte, whatever the first is: without an early
+/// exit the compiler takes many bytes at once.
 fn are_token_bytes(text: &[u8]) -> bool {
     !text.is_empty()
         && text.iter().fold(0, |others, byte| others | u8::from(!is_token_byte(*byte))) == 0
 }
 
-/// `A-Z a-z 0-9 - _ .`: `-`, `.`, `/` and the digits follow one another, so that a comparison of ranges does for most.
+/// True for `A-Z a-z 0-9 - _ .`: `-`, `.`, `/` and the digits follow each other, so a comparison of
+/// ranges settles most.
 fn is_token_byte(byte: u8) -> bool {
     let is_letter = (byte | 0x20).wrapping_sub(b'a') < 26;
     let is_digit_dash_or_dot = (byte.wrapping_sub(b'-') < 13) & (byte != b'/');
     is_letter | is_digit_dash_or_dot | (byte == b'_')
 }
 
-/// Those which RFC 9110 section 5.6.3 calls whitespace; a field value has no line ends.
+/// True for the whitespace of RFC 9110 section 5.6.3; a field value has no line ends.
 fn is_blank(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
 }

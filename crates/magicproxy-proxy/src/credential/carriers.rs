@@ -1,4 +1,5 @@
-//! The carriers of one upstream: where its clients' tokens may stand, and what never goes up.
+//! The carriers of an upstream: the places for its clients' tokens, and the places stripped on the
+//! way up.
 //!
 //! `docs/spec/upstreams.md` section 4.
 
@@ -9,18 +10,18 @@ use http::HeaderName;
 use crate::http::header::StrippedCarriers;
 use crate::settings::{CarrierSubprotocol, TokenCarrier, UpstreamSettings};
 
-/// What configuration says about carriers, gathered once.
+/// The configured carriers of an upstream, gathered once at start.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Carriers {
     headers: Vec<HeaderName>,
     parameters: Vec<String>,
-    /// What items of `Sec-WebSocket-Protocol` begin with that hold a token.
+    /// Prefixes of items in `Sec-WebSocket-Protocol` that hold a token.
     subprotocols: Vec<CarrierSubprotocol>,
     stripped: StrippedCarriers,
 }
 
 impl Carriers {
-    /// `own` is one of `all`.
+    /// Gathers the carriers of `own`, a member of `all`.
     pub(crate) fn new(own: &UpstreamSettings, all: &[Arc<UpstreamSettings>]) -> Self {
         let accepted = own.token_carriers.iter();
         let parameters = accepted.filter_map(|carrier| match carrier {
@@ -60,22 +61,22 @@ impl Carriers {
         Self { stripped, ..Self::default() }
     }
 
-    /// Headers in which a token may stand, besides the ones that every upstream knows.
+    /// Returns the header fields that may hold a token, besides the fields known at every upstream.
     pub(crate) fn headers(&self) -> &[HeaderName] {
         &self.headers
     }
 
-    /// Query parameters in which a token may stand.
+    /// Returns the query parameters that may hold a token.
     pub(crate) fn parameters(&self) -> &[String] {
         &self.parameters
     }
 
-    /// What items of `Sec-WebSocket-Protocol` begin with in which a token may stand.
+    /// Returns the prefixes of items in `Sec-WebSocket-Protocol` that may hold a token.
     pub(crate) fn subprotocols(&self) -> &[CarrierSubprotocol] {
         &self.subprotocols
     }
 
-    /// What does not go up.
+    /// Returns the carriers stripped on the way up.
     pub(crate) fn stripped(&self) -> &StrippedCarriers {
         &self.stripped
     }

@@ -1,7 +1,8 @@
-//! Sources of credentials: what a permit opens gives a credential for now.
+//! Sources of credentials: from the secret opened by a permit to a credential for now.
 //!
-//! A token holds the credential itself, which lasts as long as the token. A source of another kind would hold a secret of its own,
-//! for which a server of its own gives credentials that expire; [`SourceRequest`] is all that such a source may send.
+//! A token holds the credential itself, which lasts as long as the token. A source of another kind
+//! would hold a secret of its own, exchanged at a token server for credentials that expire;
+//! [`SourceRequest`] is all that such a source may send.
 
 #[cfg(test)]
 mod tests;
@@ -19,14 +20,15 @@ use super::carriers::Carriers;
 use crate::rejection::Rejection;
 use crate::settings::{ApiRoot, CredentialCarrier};
 
-/// Where the credential of one token comes from, opened for a permitted request.
+/// The source of a token's credential, opened for a permitted request.
 pub(crate) enum CredentialSource {
-    /// The token holds the credential itself.
+    /// The credential itself, held by the token.
     Static(AttachedCredential),
 }
 
 impl CredentialSource {
-    /// `carrier` is where the operator wants the credential, `carriers` are the fields in which it may go where the minter wants it.
+    /// Opens the source. `carrier` is the operator's choice of a place for the credential,
+    /// `carriers` are the fields among which the minter may choose.
     ///
     /// # Errors
     /// The credential does not fit the upstream.
@@ -38,7 +40,7 @@ impl CredentialSource {
         AttachedCredential::new(opened, carrier, carriers).map(Self::Static)
     }
 
-    /// What it gives for now.
+    /// Returns the credential for now.
     pub(crate) fn give(self) -> IssuedCredential {
         match self {
             Self::Static(credential) => {
@@ -48,10 +50,11 @@ impl CredentialSource {
     }
 }
 
-/// A request of a source's own to its token server.
+/// A source's own request to its token server.
 ///
-/// INVARIANT: it holds the source's own secret, for the source's own URL, both fixed before any request came. Nothing of a client's
-/// request is part of it, and nothing else may be sent on behalf of a source. No source has a server yet, so nobody makes one:
+/// INVARIANT: holds the source's own secret, for the source's own URL, both fixed before any
+/// request came. Nothing of a client's request is a part, and nothing else may be sent on behalf of
+/// a source. No source has a server yet, so nobody makes a value:
 ///
 /// ```compile_fail,E0451
 /// let forged = magicproxy_proxy::source::SourceRequest { url: todo!(), secret: todo!() };
@@ -71,24 +74,25 @@ pub struct SourceRequest {
 }
 
 impl SourceRequest {
-    /// The one place where it may go.
+    /// Returns the only URL to which the request may go.
     #[must_use]
     pub fn url(&self) -> &ApiRoot {
         &self.url
     }
 
-    /// What it carries.
+    /// Returns the source's own secret, carried by the request.
     #[must_use]
     pub fn secret(&self) -> &Credential {
         &self.secret
     }
 }
 
-/// A credential as a source gave it.
+/// A credential as issued by a source, with the time of its end.
 #[derive(Debug)]
 pub(crate) struct IssuedCredential {
     credential: Arc<AttachedCredential>,
-    /// From when on it is no longer sent. Without one it lasts as long as its token.
+    /// The time from which the credential is no longer sent. `None`: the credential lasts as long
+    /// as its token.
     expires_at: Option<UnixTime>,
 }
 
@@ -98,26 +102,29 @@ impl IssuedCredential {
     }
 }
 
-/// The credential of one token for now. However many requests need one at a time, its source is asked by one of them.
+/// The credential of a token for now. However many requests need the credential at a time, a single
+/// request asks the source.
 #[derive(Debug, Default)]
 pub(crate) struct CurrentCredential {
-    /// What the source gave first: all that is ever asked of one whose credential lasts.
+    /// The first credential issued: the only question ever to a source whose credential lasts.
     first: OnceCell<IssuedCredential>,
-    /// What it gave when that had expired.
+    /// The credential issued after the first had expired.
     later: Mutex<Option<IssuedCredential>>,
 }
 
 impl CurrentCredential {
-    /// A credential that is known and lasts. Nobody is waited for, and no clock is read.
+    /// Returns a credential known to last, without waiting and without reading the clock.
     pub(crate) fn lasting(&self) -> Option<&Arc<AttachedCredential>> {
         self.first.get().filter(|given| given.expires_at.is_none()).map(|given| &given.credential)
     }
 
-    /// The credential for now; `asking` asks the source, where that is needed. `patience` is for what another request asks: where
-    /// one after the other fails, the last would wait as long as all of them together.
+    /// Returns the credential for now; `asking` asks the source, if needed. `patience` bounds the
+    /// wait for another request's question: where question after question fails, the last request
+    /// would wait as long as all questions together.
     ///
     /// # Errors
-    /// Those of the source. None is kept: the next request asks again. [`Rejection::Busy`] where others asked for too long.
+    /// Those of the source. No error is kept: the next request asks again. [`Rejection::Busy`]
+    /// where the questions of others took longer than `patience`.
     pub(crate) async fn current(
         &self,
         now: impl Fn() -> UnixTime,
@@ -132,7 +139,7 @@ impl CurrentCredential {
         let mut current = pin!(self.given_or_asked(now, asking));
         match tokio::time::timeout(patience, current.as_mut()).await {
             Ok(given) => given,
-            // The source says itself how long it may take.
+            // The source itself bounds the time of its own question.
             Err(_) if asks.load(Ordering::Relaxed) => current.await,
             Err(_) => Err(Rejection::Busy),
         }
@@ -146,7 +153,7 @@ impl CurrentCredential {
         let mut asking = Some(asking);
         let asking_first = async { asking.take().ok_or(Rejection::Internal)?.await };
         let first = self.first.get_or_try_init(|| asking_first).await?;
-        // Who has just asked takes what came.
+        // A request that has just asked takes the credential that came.
         let (Some(asking), false) = (asking, first.expires_at.is_none()) else {
             return Ok(Arc::clone(&first.credential));
         };
@@ -154,7 +161,7 @@ impl CurrentCredential {
             return Ok(Arc::clone(&first.credential));
         }
         let mut later = self.later.lock().await;
-        // Whoever had the lock may have had it for long.
+        // The lock may have been held for long: the time is read after the wait.
         let now = now();
         if let Some(given) = later.as_ref().filter(|given| given.is_good(now)) {
             return Ok(Arc::clone(&given.credential));

@@ -1,6 +1,13 @@
-//! The control plane: `GET /__magictoken` says what this is, `POST /__magictoken` mints, `POST /__magictoken/explain` tells
-//! the bearer of a token what would be decided, `/narrow` and `/reseal` make the bearer's token anew, `GET /__magictoken/keys`
-//! shows what to seal to, `GET /__magictoken/upstreams` which upstreams there are, as far as its client may know.
+//! The control plane.
+//!
+//! | request | response |
+//! |---|---|
+//! | `GET /__magictoken` | a description of the proxy |
+//! | `POST /__magictoken` | a new token |
+//! | `POST /__magictoken/explain` | the decision about a request, told to the bearer of the token |
+//! | `POST /__magictoken/narrow`, `/reseal` | the bearer's token, made anew |
+//! | `GET /__magictoken/keys` | the keys to seal tokens to |
+//! | `GET /__magictoken/upstreams` | the upstreams, as far as the client may know |
 
 mod key_set;
 mod mint_log;
@@ -46,7 +53,7 @@ use upstreams::UpstreamListing;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// Answers on the control path.
+/// The service behind the control path, for all upstreams.
 #[derive(Debug)]
 pub(super) struct Control {
     settings: Arc<Settings>,
@@ -61,14 +68,14 @@ pub(super) struct ControlRequest<'a> {
     pub(super) client: Client<'a>,
 }
 
-/// The same without its body.
+/// A request to the control plane without its content.
 #[derive(Clone, Copy)]
 struct ControlHead<'a> {
     head: &'a Parts,
     client: Client<'a>,
-    /// The token that it bears, once it is verified.
+    /// The bearer's token, set once verified.
     token: &'a OnceLock<Arc<VerifiedToken>>,
-    /// Who pays for what is held.
+    /// The exchange that pays for everything held.
     exchange: &'a Holding,
     /// The upstreams of the proxy.
     upstreams: &'a Upstreams,
@@ -84,8 +91,9 @@ impl Control {
         Self { settings, upstreams, key_set }
     }
 
-    /// Answers a request. `below` is what follows the control path; without `served`, it is the control plane of all upstreams. The
-    /// log says whose token was borne, where one was asked for and is genuine.
+    /// Responds to a request. `below` is the path behind the control path; without `served`, the
+    /// request is for the control plane of all upstreams. The log identifies the token borne by the
+    /// request, if a token was asked for and is genuine.
     pub(super) async fn handle(
         &self,
         served: Option<&ServedUpstream>,
@@ -129,7 +137,8 @@ impl Control {
         }
     }
 
-    /// What would be decided on a request of the bearer's: no more than the request itself would tell, without making it.
+    /// Explains the decision about a request of the bearer's: no more than the request itself would
+    /// tell, without sending the request.
     async fn explain(
         &self,
         placed: Option<&ServedUpstream>,
@@ -137,7 +146,7 @@ impl Control {
         body: RequestBody,
     ) -> Result<Response<ResponseBody>, Rejection> {
         let served = asking.about(placed)?;
-        // At the root of the proxy, a path may be that of the proxy.
+        // At the root of the proxy, a path in a question may be a path of the proxy.
         let mount = if placed.is_none() { served.settings().routes.mount.as_str() } else { "" };
         let ControlHead { head, exchange, .. } = asking;
         if !is_sent_as_json(head) {
@@ -162,12 +171,13 @@ impl Control {
         Ok(respond("application/json", Bytes::from(explanation.to_string())))
     }
 
-    /// The keys that new tokens may be sealed to, as a signed JWK Set (RFC 7517 section 5): `token-v2.md` section 7.
+    /// Returns the keys for sealing new tokens, as a signed JWK Set (RFC 7517 section 5):
+    /// `token-v2.md` section 7.
     fn keys(&self) -> Response<ResponseBody> {
         respond("application/jwk-set+json", self.key_set.of(&self.upstreams.services().keys))
     }
 
-    /// The bearer's token with one more caveat.
+    /// Returns the bearer's token with another caveat.
     async fn narrow(
         &self,
         served: &ServedUpstream,
@@ -185,7 +195,7 @@ impl Control {
         Ok(respond("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
     }
 
-    /// The bearer's token for the key that is active now.
+    /// Returns the bearer's token, sealed for the active key.
     async fn reseal(
         &self,
         served: &ServedUpstream,
@@ -195,7 +205,8 @@ impl Control {
         Ok(respond("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
     }
 
-    /// Reads a whole body, of bounded size, in bounded time, while there is room.
+    /// Reads content whole: of bounded size, in bounded time, and only while there is memory to
+    /// hold it.
     async fn read(
         &self,
         body: RequestBody,
@@ -244,13 +255,13 @@ impl Control {
     }
 }
 
-/// A mint request that is carried out on another thread.
+/// A mint request carried out on another thread.
 #[derive(Clone)]
 struct MintJob {
     settings: Arc<Settings>,
     keys: Arc<SharedKeys>,
     upstream: Option<Arc<UpstreamSettings>>,
-    /// What its client may know.
+    /// The facts about upstreams that the client may know.
     told: UpstreamListing,
     order: Arc<Zeroizing<Vec<u8>>>,
 }
@@ -268,7 +279,7 @@ impl MintJob {
         if !upstream.mints_over_http() {
             return Err(Rejection::MintingClosed);
         }
-        // What would be refused for its lifetime is not minted.
+        // A token that would be refused for its lifetime is not minted.
         let accepted = upstream.acceptance.max_lifetime.map_or(Duration::MAX, Duration::from_secs);
         let limits = MintLimits {
             upstream: &upstream.name,
@@ -288,7 +299,7 @@ impl MintJob {
         Ok((minted, MintRecord::of(&request, &upstream.credential)))
     }
 
-    /// The upstream that a mint request names, where its place does not say which one it is about.
+    /// Finds the upstream named in a mint request, where the path of the request names none.
     fn named(&self, aud: Option<&str>) -> Result<&Arc<UpstreamSettings>, MintRequestFault> {
         let mut upstreams = self.settings.upstreams.iter();
         let named = upstreams.find(|upstream| aud.is_some_and(|aud| upstream.is_called(aud)));
@@ -296,8 +307,8 @@ impl MintJob {
     }
 }
 
-/// Does the client say that it sends JSON, and no kind of JSON besides? Orders and questions must be sent so: a form of a page that
-/// sends them cannot.
+/// True if the client declares the content to be JSON, exactly `application/json`. Defends mint
+/// requests and questions against pages: a form of a page cannot declare JSON.
 fn is_sent_as_json(head: &Parts) -> bool {
     let value =
         head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -305,7 +316,8 @@ fn is_sent_as_json(head: &Parts) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
-/// The whole of a body, with what is held of memory for it: mint requests and questions come from strangers.
+/// Collects content whole, with the share of memory that holds the content: mint requests and
+/// questions come from strangers.
 async fn collect<B>(
     mut body: B,
     exchange: &Holding,
@@ -326,7 +338,7 @@ where
     Ok((whole, buffered))
 }
 
-/// Grows by hand, so that no copy of a secret is left behind.
+/// Grows the buffer by hand, so no copy of a secret is left behind.
 fn append(whole: &mut Zeroizing<Vec<u8>>, data: &[u8]) {
     let length = whole.len() + data.len();
     if length > whole.capacity() {

@@ -1,4 +1,7 @@
-//! The reverse door: clients speak to the proxy as if it were the API.
+//! The reverse door: clients speak to the proxy as if the proxy were the API.
+//!
+//! Routes a request, leads the control path to the control plane, and runs an exchange for
+//! everything else. Decides nothing about tokens.
 
 mod objects;
 mod public_links;
@@ -26,10 +29,10 @@ use objects::ObjectsClient;
 use public_links::{LinkBase, PublicLinks};
 use tunnel::{Tunnel, TunnelBounds};
 
-/// The path of the control plane; it and what lies below it never reach the upstream.
+/// The path of the control plane. The path itself and everything below never reach the upstream.
 const CONTROL_PATH: &str = "/__magictoken";
 
-/// The reverse door of all upstreams.
+/// The reverse door of all upstreams, made once at start.
 #[derive(Debug)]
 pub(super) struct ReverseDoor {
     settings: Arc<Settings>,
@@ -39,23 +42,24 @@ pub(super) struct ReverseDoor {
     public_links: PublicLinks,
 }
 
-/// Which upstreams a listener leads to.
+/// The upstreams to which a listener leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ListenerUpstreams {
     /// All, by name, host or mount.
     All,
-    /// This one alone.
+    /// A single upstream.
     Only(UpstreamId),
-    /// None: the one that it is bound to is not served.
+    /// None: the upstream bound to the listener is not served.
     Nowhere,
 }
 
-/// Where a request goes.
+/// A routed request: the upstream, the client's entry point, and the base of links in the response.
 struct RoutedRequest<'r> {
     served: &'r ServedUpstream,
-    /// The client's way in. `None` for one who speaks to the upstream by its own name.
+    /// The client's entry point. `None` for a client that calls the upstream by the upstream's own
+    /// name.
     entry: Option<EntryPoint>,
-    /// Where the upstream's URLs lead the client.
+    /// The base of public links in the response, if links are rewritten.
     link_base: Option<LinkBase>,
 }
 
@@ -70,13 +74,14 @@ impl ReverseDoor {
         }
     }
 
-    /// What a listener leads to that is bound to `only` one upstream, or to none.
+    /// Returns the upstreams of a listener bound to the upstream `only`, or bound to none.
     pub(super) fn reach(&self, only: Option<&UpstreamName>) -> ListenerUpstreams {
         let Some(only) = only else { return ListenerUpstreams::All };
         self.upstreams.named(only).map_or(ListenerUpstreams::Nowhere, ListenerUpstreams::Only)
     }
 
-    /// Finds out what a request is for, and does it.
+    /// Routes a request, and responds: from the control plane, to a preflight, or from the
+    /// upstream.
     pub(super) async fn handle(
         &self,
         request: Request<Incoming>,
@@ -108,7 +113,7 @@ impl ReverseDoor {
         let target = served.read_target(&route.target)?;
         visit.request.record.path(target.path());
         if let Some(below) = below_control(target.path()) {
-            // No page reads what the control plane says.
+            // No page reads a response of the control plane.
             visit.pages_of = None;
             return Box::pin(self.control.handle(
                 Some(served),
@@ -136,7 +141,7 @@ impl ReverseDoor {
         self.forward(RoutedRequest { served, entry, link_base }, inbound, visit).await
     }
 
-    /// Where a request is for, whose authority and target these are.
+    /// Routes a request by its authority and target, among the upstreams of the listener.
     fn route<'t>(
         &self,
         reach: ListenerUpstreams,
@@ -152,7 +157,8 @@ impl ReverseDoor {
         }
     }
 
-    /// Runs the exchange: admitted, sent, committed, passed down.
+    /// Runs the exchange: the request is admitted and sent, its effects committed, the response
+    /// passed down.
     #[inline]
     async fn forward(
         &self,
@@ -201,7 +207,8 @@ impl ReverseDoor {
 }
 
 impl DoorRequest<'_> {
-    /// The request is for this upstream: refusals have its form, and its pages may read them.
+    /// Notes the upstream of the request: refusals take the upstream's form, and its pages may read
+    /// the response.
     fn is_for(&mut self, served: &ServedUpstream, route: &Route<'_>) {
         let settings = served.settings();
         self.request.record.upstream(served.names(), route.origin);
@@ -215,12 +222,14 @@ impl DoorRequest<'_> {
     }
 }
 
-/// What follows the control path, if that is what the path begins with.
+/// Returns the path behind the control path, if `path` begins with the control path.
 fn below_control(path: &str) -> Option<&str> {
     path.strip_prefix(CONTROL_PATH).filter(|below| below.is_empty() || below.starts_with('/'))
 }
 
-/// hyper resolves a request with `Content-Length` and `Transfer-Encoding`; a proxy refuses it.
+/// Refuses a request with both `Content-Length` and `Transfer-Encoding`, or with another coding
+/// than `chunked`. hyper would resolve such a request, and another recipient perhaps differently
+/// (request smuggling).
 fn check_framing(request: &Request<Incoming>, connection: &Connection) -> Result<(), Rejection> {
     let has_content_length = connection.has_content_length(request);
     if !request.headers().contains_key(header::TRANSFER_ENCODING) {

@@ -1,7 +1,9 @@
-//! Open connections from clients: how many there are, whose they are, and which is closed when a new one needs its place.
+//! Open connections from clients: the count, the peers, and the choice of the connection to close
+//! for a new one.
 //!
-//! Accepting never waits. While every place is taken, the connection that has been idle longest makes way for a new one; a
-//! connection without an admitted request goes before one that had some, so that idle strangers displace each other first.
+//! Accepting never waits. When every slot is taken, the longest idle connection makes way for a new
+//! one. A connection without an admitted request goes before a connection that had some, so that
+//! idle strangers displace each other first.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -12,9 +14,11 @@ use std::time::{Duration, Instant};
 use crate::admission::{PeerKey, Shortage};
 use crate::settings::Limits;
 
-/// Candidates for eviction that one look at all connections gives: a flood of new connections does not cost a look each.
+/// Candidates for eviction from one scan of all connections, so that a flood of new connections
+/// does not cost a scan each.
 const CANDIDATES: usize = 64;
-/// Evicted connections that have not closed yet, at the least: each still holds a file.
+/// The least limit on evicted connections that have not closed yet, each of which still holds a
+/// file.
 const LEAST_LEAVING: usize = 16;
 
 /// The open connections of a server.
@@ -22,7 +26,7 @@ const LEAST_LEAVING: usize = 16;
 pub(crate) struct Connections {
     limit: usize,
     per_peer: usize,
-    /// How many are open, read without the lock.
+    /// The number of open connections, read without the lock.
     count: AtomicUsize,
     table: Mutex<Table>,
 }
@@ -32,22 +36,22 @@ struct Table {
     open: HashMap<u64, OpenConnection>,
     peers: HashMap<PeerKey, usize>,
     next_id: u64,
-    /// Of the open ones, those that were told to close.
+    /// The number of open connections that were told to close.
     leaving: usize,
-    /// The longest idle at the last look, the longest last.
+    /// The longest idle connections at the last scan; the longest idle stands last.
     candidates: Vec<EvictionCandidate>,
-    /// The same of one peer.
+    /// The longest idle connections of one peer at the last scan.
     of_peer: Option<(PeerKey, Vec<EvictionCandidate>)>,
 }
 
 #[derive(Debug)]
 struct OpenConnection {
     activity: Arc<Activity>,
-    /// Against whose share it counts.
+    /// The peer whose share the connection counts against.
     peer: Option<PeerKey>,
 }
 
-/// An idle connection at the time of a look.
+/// An idle connection at the time of a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct EvictionCandidate {
     had_admitted: bool,
@@ -55,11 +59,11 @@ struct EvictionCandidate {
     id: u64,
 }
 
-/// Whether the connections of a peer are counted against its share.
+/// Decides whether the connections of a peer count against its share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PeerShare {
     Counted,
-    /// A trusted proxy, which connects on behalf of others.
+    /// A trusted proxy, which connects on behalf of other clients.
     Exempt,
 }
 
@@ -69,10 +73,12 @@ impl Connections {
         Arc::new(Self { limit, per_peer, count: AtomicUsize::new(0), table: Mutex::default() })
     }
 
-    /// A slot for a new connection of this peer, at the expense of the longest idle connection where all slots are taken.
+    /// Returns a slot for a new connection of this peer. If all slots are taken, the longest idle
+    /// connection is evicted.
     ///
     /// # Errors
-    /// [`Shortage::Peer`] when the peer has its share; [`Shortage::Total`] when no connection is idle.
+    /// [`Shortage::Peer`] when the peer has its share; [`Shortage::Total`] when no connection is
+    /// idle.
     pub(crate) fn open(
         self: &Arc<Self>,
         peer: PeerKey,
@@ -99,11 +105,12 @@ impl Connections {
         Ok(ConnectionSlot { connections: Arc::clone(self), id, peer, activity })
     }
 
-    /// A peer that has its share gets a new connection for the longest idle of its own on which nothing was admitted: whoever
-    /// shares its address is not kept out by connections that do nothing.
+    /// Makes room in the peer's share for a new connection, by evicting the peer's longest idle
+    /// connection without an admitted request. A client is therefore not kept out by idle
+    /// connections of others at the same address.
     fn within_share(&self, table: &mut Table, peer: PeerKey) -> Result<(), Shortage> {
         let open = table.peers.get(&peer).copied().unwrap_or(0);
-        // Evicted ones are open until they have closed.
+        // Evicted connections are open until they have closed.
         let most = self.per_peer.saturating_add((self.per_peer / 8).max(LEAST_LEAVING));
         if open < self.per_peer
             || open < most && table.leaving < self.most_leaving() && table.evict_of(peer)
@@ -117,7 +124,7 @@ impl Connections {
         (self.limit / 8).max(LEAST_LEAVING)
     }
 
-    /// Closes some of the longest idle connections: their files are needed.
+    /// Closes some of the longest idle connections, because their files are needed.
     pub(crate) fn make_room(&self) {
         let mut table = self.table();
         for _ in 0..LEAST_LEAVING {
@@ -127,7 +134,7 @@ impl Connections {
         }
     }
 
-    /// Are less than an eighth of the slots left?
+    /// True if less than an eighth of the slots is left.
     fn are_few_left(&self) -> bool {
         self.count.load(Ordering::Relaxed) >= self.limit - self.limit / 8
     }
@@ -154,7 +161,7 @@ impl Connections {
 }
 
 impl Table {
-    /// Tells the longest idle connection to close.
+    /// Tells the longest idle connection to close. Returns false if no connection is idle.
     fn evict(&mut self) -> bool {
         let Some(activity) = self.next_victim() else { return false };
         activity.end(ConnectionEnd::Evicted);
@@ -162,7 +169,8 @@ impl Table {
         true
     }
 
-    /// The same of one peer's connections.
+    /// Tells the longest idle connection of this peer to close. Returns false if no connection is
+    /// idle.
     fn evict_of(&mut self, peer: PeerKey) -> bool {
         let known =
             self.of_peer.take().filter(|(of, _)| *of == peer).map(|(_, candidates)| candidates);
@@ -190,7 +198,7 @@ impl Table {
         victim
     }
 
-    /// The next candidate that has been idle ever since the look.
+    /// Returns the next candidate that has been idle ever since the scan.
     fn still_idle(&self, candidates: &mut Vec<EvictionCandidate>) -> Option<Arc<Activity>> {
         while let Some(candidate) = candidates.pop() {
             let open = self.open.get(&candidate.id);
@@ -203,14 +211,15 @@ impl Table {
         None
     }
 
-    /// The longest idle connections, of one peer or of all, without an admitted request, or the longest idle one that had some:
-    /// while strangers come, each look may find one of theirs.
+    /// Returns the longest idle connections, of one peer or of all, without an admitted request; if
+    /// all idle connections had some, the longest idle connection. While strangers come, each scan
+    /// may find a connection of a stranger.
     fn longest_idle(&self, peer: Option<PeerKey>) -> Vec<EvictionCandidate> {
         let of_peer = self.open.iter().filter(|(_, open)| peer.is_none() || open.peer == peer);
         let mut idle: Vec<EvictionCandidate> =
             of_peer.filter_map(|(id, open)| open.activity.candidate(*id)).collect();
         if peer.is_some() {
-            // Its other clients keep what they use.
+            // Other clients of the peer keep the connections in use.
             idle.retain(|candidate| !candidate.had_admitted);
         }
         if idle.len() > CANDIDATES {
@@ -225,31 +234,32 @@ impl Table {
     }
 }
 
-/// Why a connection is to end.
+/// A reason for which a connection is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum ConnectionEnd {
-    /// It refused more than it is worth: what is in progress is finished.
+    /// The connection had too many refusals. Requests in progress are finished.
     Retired = 1,
-    /// A new connection has its slot.
+    /// A new connection has taken the slot.
     Evicted = 2,
 }
 
-/// What a connection does, as far as eviction needs to know. Shared with the worker that serves it.
+/// The activity of a connection, for the choice of the connection to evict. Shared with the worker
+/// that serves the connection.
 #[derive(Debug)]
 pub(crate) struct Activity {
     /// Requests begun on this connection, ever.
     begun: AtomicU64,
-    /// Of these, ended.
+    /// Requests ended on this connection, ever.
     ended: AtomicU64,
-    /// When its latest request ended, or it was accepted, in milliseconds of this module's clock.
+    /// The end of the latest request, or the time of acceptance, in milliseconds since [`START`].
     idle_since: AtomicU64,
     had_admitted: AtomicBool,
-    /// Requests refused on it.
+    /// Requests refused on this connection.
     refused: AtomicU32,
-    /// An [`ConnectionEnd`], or 0.
+    /// A [`ConnectionEnd`], or 0.
     ending: AtomicU32,
-    /// Wakes the task that serves it.
+    /// Wakes the task that serves the connection.
     task: OnceLock<Waker>,
 }
 
@@ -277,7 +287,7 @@ impl Activity {
         self.ended.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Requests begun and ended.
+    /// Returns the numbers of requests begun and ended.
     pub(crate) fn counts(&self) -> (u64, u64) {
         (self.begun.load(Ordering::Relaxed), self.ended.load(Ordering::Relaxed))
     }
@@ -291,12 +301,12 @@ impl Activity {
         self.idle_since.store(clock_of(then), Ordering::Relaxed);
     }
 
-    /// The end of its latest request, to the millisecond.
+    /// Returns the end of the latest request, to the millisecond.
     pub(crate) fn idle_since(&self) -> Instant {
         *START + Duration::from_millis(self.idle_since.load(Ordering::Relaxed))
     }
 
-    /// A request of it was admitted.
+    /// Notes that a request was admitted.
     pub(crate) fn admitted(&self) {
         if !self.had_admitted() {
             self.had_admitted.store(true, Ordering::Relaxed);
@@ -307,12 +317,12 @@ impl Activity {
         self.had_admitted.load(Ordering::Relaxed)
     }
 
-    /// A request of it was refused. Gives how many were.
+    /// Notes that a request was refused. Returns the number of refused requests.
     pub(crate) fn refused(&self) -> u32 {
         self.refused.fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }
 
-    /// Tells its task that it is to end.
+    /// Tells the connection's task to end.
     pub(crate) fn end(&self, ending: ConnectionEnd) {
         self.ending.fetch_max(ending as u32, Ordering::SeqCst);
         if let Some(task) = self.task.get() {
@@ -320,7 +330,8 @@ impl Activity {
         }
     }
 
-    /// Ready when it is to end. To be polled by the connection's own task alone: its first waker is the one that counts.
+    /// Ready when the connection is to end. Only the connection's own task may poll, because only
+    /// the first waker is kept.
     pub(crate) fn poll_ending(&self, context: &mut Context<'_>) -> Poll<()> {
         let _ = self.task.get_or_init(|| context.waker().clone());
         if self.ending.load(Ordering::SeqCst) == 0 { Poll::Pending } else { Poll::Ready(()) }
@@ -340,12 +351,12 @@ impl Activity {
     }
 }
 
-/// A connection's place among the open ones, given back when dropped.
+/// A connection's slot among the open connections, given back when dropped.
 #[derive(Debug)]
 pub(crate) struct ConnectionSlot {
     connections: Arc<Connections>,
     id: u64,
-    /// Against whose share it counts.
+    /// The peer whose share the connection counts against.
     peer: Option<PeerKey>,
     activity: Arc<Activity>,
 }
@@ -355,7 +366,7 @@ impl ConnectionSlot {
         &self.activity
     }
 
-    /// Is its place needed by others, though nobody was evicted yet?
+    /// True if few slots are left, so that other connections soon need the slot.
     pub(crate) fn is_wanted(&self) -> bool {
         self.connections.are_few_left()
     }
@@ -367,8 +378,7 @@ impl Drop for ConnectionSlot {
     }
 }
 
-/// Milliseconds since this module was first asked.
-/// The zero of this module's clock.
+/// The time from which this module counts milliseconds.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 fn clock_of(instant: Instant) -> u64 {
@@ -417,7 +427,7 @@ mod tests {
         assert_eq!(evicted(&slots), [2]);
         slots[3].activity.begin();
         _fifth.activity.begin();
-        // Only one that had an admitted request is idle.
+        // Only a connection that had an admitted request is idle.
         let _sixth = more(PeerShare::Counted).unwrap();
         assert_eq!(evicted(&slots), [0, 2]);
         _sixth.activity.begin();
@@ -446,7 +456,7 @@ mod tests {
         assert!(connections.table().peers.is_empty());
     }
 
-    /// Whoever shares an address with connections that do nothing is not kept out by them.
+    /// A client is not kept out by idle connections from the same address.
     #[test]
     fn a_peers_own_idle_connections_make_way() {
         let connections = connections(1_000, 3);

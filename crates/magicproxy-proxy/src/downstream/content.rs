@@ -1,10 +1,12 @@
-//! The content of a request, and its rest where the response does not wait for it.
+//! The content of a request, and the rest of the content when the response does not wait for it.
 //!
-//! The HTTP library ends a connection of HTTP/1 whose request was not read to its end, and does not say so. So the rest of short
-//! content is read and forgotten while the response is sent, and the connection goes on; a response to any other request that
-//! is still on its way announces the end of the connection (RFC 9112 section 9.6). Over HTTP/2 only the stream ends; the HTTP
-//! library resets it where the rest was not read, without an error code. Some clients, curl 7.88 among them, take that for the
-//! loss of the response, so that there, too, some of the rest is read.
+//! The HTTP library ends an HTTP/1 connection whose request was not read to its end, and does not
+//! announce the end. So the rest of short content is read and discarded while the response is sent,
+//! and the connection goes on. A response to any other request whose content is still on its way
+//! announces the end of the connection (RFC 9112 section 9.6). Over HTTP/2 only the stream ends:
+//! the HTTP library resets a stream whose rest was not read, without an error code. Some clients,
+//! curl 7.88 among them, take the reset for the loss of the response, so that some of the rest is
+//! read over HTTP/2, too.
 
 #[cfg(test)]
 mod tests;
@@ -25,28 +27,30 @@ use tokio::sync::Notify;
 use super::Connection;
 use crate::http::body::BodyError;
 
-/// The longest rest that is read for the sake of the connection.
+/// The longest rest, in bytes, that is read to keep the connection.
 const MAX_DISCARDED: u64 = 256 * 1024;
-/// The longest rest of a stream that is read: by then a client that stops at the response has seen it.
+/// The longest rest of a stream, in bytes, that is read: a client that stops at the response has
+/// seen the response by then.
 const MAX_DISCARDED_OF_STREAM: u64 = 1024 * 1024;
-/// How long the rest of a stream is read.
+/// The longest time for which the rest of a stream is read.
 const STREAM_REST_WITHIN: Duration = Duration::from_secs(3);
-/// How often the connection's task may run until chunks are read that have come already.
+/// The number of times that the connection's task may run until chunks are read that have already
+/// come.
 const TURNS: usize = 8;
 
-/// How much of a request's content is still to come.
+/// The length of the part of a request's content that is still to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Left {
-    /// So many bytes; 0 where there is none.
+    /// A number of bytes; 0 if nothing is to come.
     Bytes(u64),
-    /// Its length is not known.
+    /// An unknown length.
     Unknown,
-    /// It will not be read.
+    /// Content that will not be read.
     Unread,
 }
 
 impl Left {
-    /// As one number, for an atomic: no content is as long as these two.
+    /// Two numbers that no length of content reaches, so that the enum fits in an atomic.
     const UNKNOWN: u64 = u64::MAX;
     const UNREAD: u64 = u64::MAX - 1;
 
@@ -70,21 +74,24 @@ impl Left {
         }
     }
 
-    /// Is it known to be no longer than this?
+    /// True if the length is known and at most `most`.
     fn is_within(self, most: u64) -> bool {
         matches!(self, Self::Bytes(bytes) if bytes <= most)
     }
 }
 
-/// How much of the latest request's content the client has yet to send, or the proxy to take (HTTP/1 only).
+/// The part of the latest request's content that the client has yet to send, or the proxy to take
+/// (HTTP/1 only).
 #[derive(Debug, Default)]
 pub(super) struct RemainingContent {
-    /// A [`Left`].
+    /// A [`Left`] as a number.
     left: AtomicU64,
-    /// A [`Left`]: the part of it that was not read from the connection, as far as that is known. What was read need not have been taken.
+    /// A [`Left`] as a number: the part not yet read from the connection, as far as known. Content
+    /// that was read need not have been taken.
     unread: AtomicU64,
     is_discarded: AtomicBool,
-    /// Does the connection end with this request, by the client's word or version?
+    /// True if the connection ends with this request, by the client's `Connection: close` or
+    /// version.
     is_last: AtomicBool,
     given_up: Notify,
 }
@@ -108,23 +115,24 @@ impl RemainingContent {
         Left::from_number(self.unread.load(Ordering::Relaxed))
     }
 
-    /// Is there none?
+    /// True if no content is left.
     pub(super) fn is_over(&self) -> bool {
         self.left() == Left::Bytes(0)
     }
 
-    /// Is it read for nobody? Then it has a time limit as a head has.
+    /// True if the content is read for nobody. Reading then has the time limit of a head.
     pub(super) fn is_discarded(&self) -> bool {
         !self.is_over() && self.is_discarded.load(Ordering::Relaxed)
     }
 
-    /// Is more of it to be read from the connection?
+    /// True if more of the content is to be read from the connection.
     pub(super) fn is_to_come(&self) -> bool {
         !self.is_over() && self.unread() != Left::Bytes(0)
     }
 
-    /// How many bytes may be read at most, so that what comes behind the content is not read with it; without a bound where its end
-    /// is not known. The HTTP library reads more of it when all was taken that it had read before.
+    /// Returns the most bytes that may be read, so that nothing behind the content is read with the
+    /// content; `None` if the content's end is not known. The HTTP library reads more content only
+    /// after everything read before was taken.
     pub(super) fn most(&self) -> Option<u64> {
         match (self.left(), self.unread()) {
             (Left::Bytes(0) | Left::Unknown | Left::Unread, _) | (_, Left::Bytes(0)) => None,
@@ -133,14 +141,14 @@ impl RemainingContent {
         }
     }
 
-    /// So many bytes were read, of the [most](Self::most) that might be.
+    /// Notes that so many bytes were read, out of the allowance [`most`](Self::most).
     pub(super) fn was_read(&self, most: u64, bytes: usize) {
         self.unread.store(most.saturating_sub(bytes as u64), Ordering::Relaxed);
     }
 }
 
 impl Connection {
-    /// A request begins.
+    /// Notes that a request begins.
     pub(crate) fn begin_content(&self, request: &Request<Incoming>) {
         let has_content = !request.body().is_end_stream() && self.is_http1();
         self.expect_body(has_content);
@@ -153,8 +161,8 @@ impl Connection {
         self.rest.is_last.store(has_content && is_last(request), Ordering::Relaxed);
     }
 
-    /// Must the response to the latest request announce the end of the connection, because more of the content is to come than
-    /// will be read?
+    /// Returns true if the response to the latest request must announce the end of the connection,
+    /// because more content is to come than will be read.
     async fn ends_with_content(&self) -> bool {
         for _ in 0..TURNS {
             if self.rest.left() != Left::Unknown || !self.rest.is_discarded() {
@@ -165,8 +173,8 @@ impl Connection {
         !self.rest.left().is_within(MAX_DISCARDED)
     }
 
-    /// Announces the end of the connection where there is to be one, and lets go of the rest of the content of the latest request
-    /// where nothing follows it.
+    /// Announces the end of the connection if the connection is to end, and gives up the rest of
+    /// the latest request's content if nothing follows it.
     pub(crate) async fn settle_content(&self, headers: &mut HeaderMap) {
         if self.ends_with_content().await {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -176,20 +184,21 @@ impl Connection {
         }
     }
 
-    /// Is some of the latest request's content still to come?
+    /// True if some of the latest request's content is still to come.
     pub(crate) fn has_rest(&self) -> bool {
         !self.rest.is_over()
     }
 }
 
-/// Will the client send its content when it is told to, and perhaps not at all (RFC 9110 section 10.1.1)?
+/// True if the client sends the content only when told to, and perhaps not at all (RFC 9110 section
+/// 10.1.1).
 fn awaits_continue<B>(request: &Request<B>) -> bool {
     let expects = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
     request.version() == Version::HTTP_11
         && request.headers().get_all(header::EXPECT).iter().any(expects)
 }
 
-/// Will the client send no other request on its connection, whatever the response says?
+/// True if the client will send no other request on the connection, whatever the response says.
 fn is_last<B>(request: &Request<B>) -> bool {
     let values =
         request.headers().get_all(header::CONNECTION).into_iter().map(HeaderValue::as_bytes);
@@ -198,18 +207,18 @@ fn is_last<B>(request: &Request<B>) -> bool {
         || options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
 }
 
-/// The content of one request as it comes.
+/// The content of one request, as read from the connection.
 #[derive(Debug)]
 pub(crate) struct RequestContent {
-    /// `None` only while this is dropped.
+    /// `None` only while the value is dropped.
     incoming: Option<Incoming>,
     connection: Arc<Connection>,
-    /// Of its connection.
+    /// The number of the request on its connection.
     number: u64,
 }
 
 impl RequestContent {
-    /// Of the latest request of this connection.
+    /// Makes the content of the latest request of this connection.
     pub(crate) fn new(incoming: Incoming, connection: &Arc<Connection>) -> Self {
         Self {
             incoming: Some(incoming),
@@ -218,14 +227,14 @@ impl RequestContent {
         }
     }
 
-    /// The next part.
+    /// Polls for the next frame.
     pub(crate) fn poll_frame(
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
         let polled = Pin::new(&mut *incoming).poll_frame(context);
-        // The HTTP library takes a stream that was reset without an error code for one that has ended.
+        // The HTTP library takes a stream reset without an error code for an ended stream.
         if matches!(polled, Poll::Ready(None))
             && !self.connection.is_http1()
             && !incoming.is_end_stream()
@@ -237,7 +246,7 @@ impl RequestContent {
         polled.map_err(BodyError::from)
     }
 
-    /// Has it a window of its own, by which the client sends it unasked?
+    /// True for HTTP/2: the content has a window, within which the client sends unasked.
     pub(crate) fn has_window(&self) -> bool {
         !self.connection.is_http1()
     }
@@ -256,13 +265,14 @@ impl RequestContent {
         }
     }
 
-    /// Once the HTTP library has all of it, the next request may begin though nobody took this content.
+    /// True if no other request has begun. Once the HTTP library has all of the content, the next
+    /// request may begin though nobody took the content.
     fn is_latest(&self) -> bool {
         self.connection.is_http1() && self.connection.counts().0 == self.number
     }
 }
 
-/// How much is still to come behind what a poll gave.
+/// Returns the length still to come after a poll.
 fn left_after<E>(polled: &Poll<Option<Result<Frame<Bytes>, E>>>, incoming: &Incoming) -> Left {
     match polled {
         Poll::Ready(None) => Left::Bytes(0),
@@ -301,7 +311,7 @@ impl Drop for RequestContent {
     }
 }
 
-/// Reads content that nobody wants to the end of its stream, or until there was too much of it.
+/// Reads unwanted content to the end of its stream, or until the limit.
 async fn discard_rest_of_stream<B: Body<Data = Bytes> + Unpin>(mut content: B) {
     let mut read = 0;
     while read <= MAX_DISCARDED_OF_STREAM {
@@ -313,12 +323,13 @@ async fn discard_rest_of_stream<B: Body<Data = Bytes> + Unpin>(mut content: B) {
     }
 }
 
-/// How much is still to come where so much was read for nobody: the rest of too much is not read.
+/// Returns the length still to come after `read` bytes were discarded. Beyond the limit, the rest
+/// is not read.
 fn left_behind(read: u64, left: Left) -> Left {
     if read > MAX_DISCARDED && left != Left::Bytes(0) { Left::Unread } else { left }
 }
 
-/// Content that nobody wants.
+/// The unwanted content of a request.
 struct DiscardedContent {
     incoming: Incoming,
     connection: Arc<Connection>,
@@ -326,7 +337,7 @@ struct DiscardedContent {
 }
 
 impl DiscardedContent {
-    /// Reads it to its end, or until there was too much of it. The connection bounds the time.
+    /// Reads to the end of the content, or until the limit. The connection bounds the time.
     async fn read(mut self) {
         let mut read = 0;
         loop {

@@ -1,7 +1,9 @@
-//! Flushes of a connection towards a client: whatever was handed to the HTTP library before one is with the system.
+//! Flushes of a connection towards a client: everything handed to the HTTP library before a flush
+//! is with the system.
 //!
-//! The HTTP library drops what it has not written yet when the content of a response fails: over HTTP/1.1 with the connection,
-//! over HTTP/2 with the stream. A failure therefore waits for the flush of what came before it, the response's head above all.
+//! The HTTP library drops bytes that are not written yet when the content of a response fails: over
+//! HTTP/1.1 with the connection, over HTTP/2 with the stream. A failure therefore waits for the
+//! flush of everything before, the response's head above all.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 /// The flushes of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Flushes {
-    /// How many there were. Written by the connection's own task alone.
+    /// The number of flushes. Only the connection's own task writes the number.
     count: AtomicU64,
     is_awaited: AtomicBool,
     waiting: Mutex<Vec<Waker>>,
@@ -21,7 +23,7 @@ pub(super) struct Flushes {
 pub(crate) struct FlushPoint(u64);
 
 impl Flushes {
-    /// Everything that was handed over is with the system.
+    /// Notes that everything handed over is with the system.
     pub(super) fn note(&self) {
         self.count.store(self.count.load(Ordering::Relaxed) + 1, Ordering::Release);
         if self.is_awaited.load(Ordering::Acquire) {
@@ -29,12 +31,12 @@ impl Flushes {
         }
     }
 
-    /// Now.
+    /// Returns the current point.
     pub(super) fn now(&self) -> FlushPoint {
         FlushPoint(self.count.load(Ordering::Acquire))
     }
 
-    /// Ready when there was a flush since then.
+    /// Ready when a flush has followed this point.
     pub(super) fn poll_since(&self, then: FlushPoint, context: &Context<'_>) -> Poll<()> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if self.now().0 != then.0 {

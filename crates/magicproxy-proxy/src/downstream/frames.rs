@@ -1,21 +1,23 @@
-//! Control frames of an HTTP/2 connection (RFC 9113 sections 6.3 to 6.9), counted against what the connection achieves.
+//! Control frames of an HTTP/2 connection (RFC 9113 sections 6.3 to 6.9), counted against the work
+//! that the connection achieves.
 //!
-//! PING, SETTINGS, PRIORITY, WINDOW_UPDATE, RST_STREAM, CONTINUATION, empty DATA and unknown frames cost the server work, and are
-//! charged to nobody's request (RFC 9113 section 10.5). A connection may send some of them from the start, and more with each
-//! request, each byte that it takes or sends, and each second; one that goes beyond ends.
+//! PING, SETTINGS, PRIORITY, WINDOW_UPDATE, RST_STREAM, CONTINUATION, empty DATA and unknown frames
+//! cost the server work, and are charged to no request (RFC 9113 section 10.5). A connection may
+//! send some of them from the start, and more with each request, each byte taken or sent, and each
+//! second. A connection beyond the allowance ends.
 
 use std::io;
 use std::time::Instant;
 
 use crate::http::FRAME_HEADER_BYTES;
 
-/// What one control frame takes: as much as this many bytes of content give.
+/// The cost of one control frame, in bytes of content.
 const FRAME_COST: u64 = 32;
-/// Control frames that a connection may send before anything else.
+/// Control frames that a connection may send at first.
 const FIRST_FRAMES: u64 = 1_000;
-/// Control frames that each request gives.
+/// Control frames that each request allows in addition.
 const FRAMES_PER_REQUEST: u64 = 16;
-/// The most control frames that may be saved up.
+/// The most control frames that a connection can save up.
 const MOST_FRAMES: u64 = 10_000;
 const PREFACE_BYTES: usize = 24;
 const DATA: u8 = 0;
@@ -24,16 +26,16 @@ const HEADERS: u8 = 1;
 /// The count of one connection's control frames.
 #[derive(Debug)]
 pub(super) struct ControlFrames {
-    /// What is left, in bytes of content.
+    /// The remaining allowance, in bytes of content.
     credit: u64,
-    /// Of the preface, or of a frame that was looked at: to be passed over.
+    /// Bytes of the preface, or of a frame after its header, to be passed over.
     skip: usize,
-    /// The header of the next frame, as far as it has come.
+    /// The header of the next frame, as far as read.
     header: [u8; FRAME_HEADER_BYTES],
     filled: usize,
-    /// Requests that gave something already.
+    /// Requests that have already added to the allowance.
     requests: u64,
-    /// Up to when seconds gave something.
+    /// The time up to which seconds have added to the allowance.
     since: Instant,
 }
 
@@ -49,15 +51,15 @@ impl ControlFrames {
         }
     }
 
-    /// Bytes that the client took.
+    /// Adds bytes that the client took to the allowance.
     pub(super) fn wrote(&mut self, bytes: usize) {
         self.give(bytes as u64);
     }
 
-    /// Bytes that the client sent, while `requests` have begun on the connection.
+    /// Counts the frames in bytes from the client. `requests` have begun on the connection so far.
     ///
     /// # Errors
-    /// When there were more control frames than it may send.
+    /// The client sent more control frames than allowed.
     pub(super) fn read(&mut self, mut bytes: &[u8], requests: u64) -> io::Result<()> {
         let more = requests.saturating_sub(self.requests);
         self.requests = requests;
@@ -76,7 +78,7 @@ impl ControlFrames {
         Ok(())
     }
 
-    /// The next byte of a frame's header.
+    /// Takes the next byte of a frame's header.
     fn take(&mut self, byte: u8) -> io::Result<()> {
         if let Some(place) = self.header.get_mut(self.filled) {
             *place = byte;
@@ -103,7 +105,7 @@ impl ControlFrames {
 
     fn spend(&mut self) -> io::Result<()> {
         if self.credit < FRAME_COST {
-            // The clock is looked at only where everything else is spent.
+            // The clock is read only when the allowance is spent.
             let seconds = self.since.elapsed().as_secs();
             self.since += std::time::Duration::from_secs(seconds);
             self.give(seconds.saturating_mul(FRAME_COST));
@@ -133,7 +135,7 @@ mod tests {
         frames
     }
 
-    /// How many of these are read, in pieces of so many bytes, before the connection ends.
+    /// Returns the number of these frames read, in pieces of this size, before the connection ends.
     fn accepted(mut frames: ControlFrames, one: &[u8], piece: usize) -> usize {
         let flood: Vec<u8> = one.repeat(20_000);
         let mut read = 0;
@@ -177,7 +179,7 @@ mod tests {
         }
     }
 
-    /// A window that is opened byte by byte is a flood: what it gives is less than it takes.
+    /// A window opened byte by byte is a flood: each opening costs more than the byte gives.
     #[test]
     fn a_window_of_single_bytes_is_a_flood() {
         let mut frames = begun();
@@ -188,7 +190,7 @@ mod tests {
         assert!(count.count() < 2_000);
     }
 
-    /// An event stream that is silent for hours while its client pings it.
+    /// An event stream that is silent for hours while the client sends pings.
     #[test]
     fn seconds_give_some() {
         let mut frames =

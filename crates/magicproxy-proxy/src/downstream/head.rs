@@ -1,7 +1,9 @@
-//! The raw head of an HTTP/1 request, seen as it comes, for the one thing that the HTTP library drops from it.
+//! A scan of the raw head of an HTTP/1 request for `Content-Length`, which the HTTP library may
+//! drop.
 //!
-//! hyper drops `Content-Length` from a request that also has `Transfer-Encoding` and goes on; a client that sends both is
-//! attacking somebody. Nothing of the head is kept but what is asked for: a slow head costs no memory here.
+//! hyper drops `Content-Length` from a request that also has `Transfer-Encoding` and goes on; a
+//! client that sends both is attacking somebody (request smuggling). The scan keeps only the state
+//! that the question needs, so that a slow head costs no memory.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,10 +12,10 @@ use std::time::{Duration, Instant};
 use http::Method;
 
 const CONTENT_LENGTH: &[u8] = b"content-length";
-/// The longest method that is told apart; a longer one is never found to be the head's own.
+/// The longest method that is compared; a longer method never matches.
 const MAX_SCANNED_METHOD: usize = 24;
 
-/// What was seen of a head so far.
+/// The state of the scan of a head.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct HeadScan {
     place: HeadPosition,
@@ -34,9 +36,9 @@ enum HeadPosition {
     Method,
     /// In the request line, behind the method.
     RequestLine,
-    /// Where a field begins, or the head ends.
+    /// At the beginning of a field, or at the end of the head.
     LineStart,
-    /// Behind a carriage return with which a line began.
+    /// Behind a carriage return at the beginning of a line.
     EmptyLine,
     Name,
     Value,
@@ -44,7 +46,7 @@ enum HeadPosition {
     End,
 }
 
-/// The first bytes of a text.
+/// The first bytes of a text, and its length.
 #[derive(Clone, Copy, Debug)]
 struct ShortText<const MAX: usize> {
     bytes: [u8; MAX],
@@ -65,7 +67,7 @@ impl<const MAX: usize> ShortText<MAX> {
         self.length += 1;
     }
 
-    /// The whole text, unless it was longer.
+    /// Returns the whole text; `None` if the text was longer than the limit.
     fn whole(&self) -> Option<&[u8]> {
         self.bytes.get(..self.length)
     }
@@ -76,7 +78,7 @@ impl HeadScan {
         self.place == HeadPosition::Before
     }
 
-    /// Looks at more of the head. What comes behind its end is not looked at.
+    /// Scans more of the head. Bytes behind the end of the head are ignored.
     pub(super) fn read(&mut self, bytes: &[u8]) {
         for byte in bytes {
             match (self.place, byte) {
@@ -117,15 +119,17 @@ impl HeadScan {
                 self.place =
                     if byte == b':' { HeadPosition::Value } else { HeadPosition::LineStart };
             }
-            // No name has white space in it or around it; what looks like one without it is one.
+            // White space inside or around a name is ignored: a text that is a name without the
+            // white space counts as the name.
             _ if byte.is_ascii_whitespace() => {}
             _ => self.name.push(byte),
         }
     }
 
-    /// Did this head hold a `Content-Length`? `None` where it was not seen whole, or is not the head of a request with this
-    /// method and so many fields: bytes that come while another exchange is in progress are not seen, so what was seen may
-    /// begin in the middle of a field that looks like a request line. hyper drops no field but `Content-Length`.
+    /// Returns true if this head held a `Content-Length`; `None` if the head was not seen whole, or
+    /// is not the head of a request with this method and number of fields. Bytes that come while
+    /// another exchange is in progress are not seen, so that the scan may begin in the middle of a
+    /// field that looks like a request line. hyper drops no field but `Content-Length`.
     pub(super) fn has_content_length(&self, method: &Method, fields: usize) -> Option<bool> {
         if self.method.whole()? != method.as_str().as_bytes()
             || self.place < HeadPosition::LineStart
@@ -139,12 +143,12 @@ impl HeadScan {
     }
 }
 
-/// When the last part of a head was read that no request has taken yet (HTTP/1 only). The clock is read for each part anyhow, to
-/// bound the time of the head.
+/// The time at which the last part of a head was read that no request has taken yet (HTTP/1 only).
+/// The clock is read for each part anyhow, to bound the time of the head.
 #[derive(Debug, Default)]
 pub(super) struct HeadTime(AtomicU64);
 
-/// The zero of [`HeadTime`]'s clock.
+/// The time from which [`HeadTime`] counts nanoseconds.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl HeadTime {
@@ -154,7 +158,7 @@ impl HeadTime {
         self.0.store(nanos.max(1), Ordering::Relaxed);
     }
 
-    /// Takes it: it is the beginning of one request.
+    /// Takes the time, which is the beginning of one request.
     pub(super) fn take(&self) -> Option<Instant> {
         let nanos = self.0.load(Ordering::Relaxed);
         self.0.store(0, Ordering::Relaxed);

@@ -1,8 +1,10 @@
-//! The check of the authority that a request names, against DNS rebinding: `docs/spec/upstreams.md` section 2.
+//! The check of the authority that a request names, against DNS rebinding: `docs/spec/upstreams.md`
+//! section 2.
 //!
-//! A page of an attacker's site whose name is made to resolve to the proxy's address speaks to the proxy as if it were its own
-//! server, past the same-origin policy of its reader's browser. The one trace is the authority, the site's own name. Nothing
-//! here resolves names or reads a token: a request is refused before anything else is done with it.
+//! An attacker can make the name of a web site resolve to the proxy's address. The site's pages
+//! then speak to the proxy as to their own server, past the same-origin policy of the browser. The
+//! only trace is the authority, the site's own name. The check resolves no names and reads no
+//! token: a request is refused before anything else is done.
 
 #[cfg(test)]
 mod tests;
@@ -17,21 +19,24 @@ const LOOPBACK: &str = "127.0.0.1";
 const LOCALHOST: &str = "localhost";
 const BELOW_LOCALHOST: &str = ".localhost";
 
-/// The authorities that the requests of a listener may name: IP addresses, `localhost`, and names that the operator gave.
+/// The authorities that the requests of a listener may name: IP addresses, `localhost`, and names
+/// from the operator.
 ///
-/// Ports are not compared, for a page can name any; an API's own authority is compared whole.
+/// Ports are not compared, because a page can name any port; an API's own authority is compared
+/// whole.
 #[derive(Debug, Default)]
 pub struct HostCheck {
     /// Hosts in lower case, without port and final dot.
     hosts: Vec<String>,
-    /// Authorities of the APIs, as clients write them that take the proxy for the API itself.
+    /// Authorities of the APIs, as written by clients that take the proxy for the API.
     own: Vec<String>,
-    /// The certificate whose names are good.
+    /// The certificate whose names are allowed.
     certificate: Option<Arc<TlsServer>>,
 }
 
 impl HostCheck {
-    /// The check for a proxy with these settings: the names of `public_access`, of the upstreams' `hosts`, and their own.
+    /// Makes the check for a proxy with these settings: the names in `public_access`, in the
+    /// upstreams' `hosts`, and the authorities of their API roots.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
         let mut check = Self::default();
@@ -45,24 +50,24 @@ impl HostCheck {
         check
     }
 
-    /// The same check, which lets these pass, too; their ports say nothing.
+    /// Allows these hosts in addition; ports are ignored.
     #[must_use]
     pub fn with_hosts<'h>(mut self, hosts: impl IntoIterator<Item = &'h HostName>) -> Self {
         self.hosts.extend(hosts.into_iter().map(|host| folded(host.as_str())));
         self
     }
 
-    /// The same check, which lets the names of the certificate of the moment pass, too.
+    /// Allows the names of the current certificate in addition.
     #[must_use]
     pub fn with_certificate(mut self, certificate: Arc<TlsServer>) -> Self {
         self.certificate = Some(certificate);
         self
     }
 
-    /// May a request name this authority? None at all is no good name.
+    /// True if a request may name this authority. An empty authority is refused.
     pub(crate) fn admits(&self, authority: &str) -> bool {
         let host = without_port(authority);
-        // Most requests name the loopback address, which need not be parsed.
+        // Most requests name the loopback address, for which no parsing is needed.
         host == LOOPBACK
             || is_address(host)
             || is_localhost(host)
@@ -77,12 +82,12 @@ impl HostCheck {
     }
 }
 
-/// The host of an authority as it is compared.
+/// Returns the host of an authority in the form in which hosts are compared.
 fn folded(authority: &str) -> String {
     without_final_dot(without_port(authority)).to_ascii_lowercase()
 }
 
-/// The host alone; the brackets of an IPv6 address stay.
+/// Returns the host without the port; the brackets of an IPv6 address stay.
 fn without_port(authority: &str) -> &str {
     match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
@@ -90,15 +95,16 @@ fn without_port(authority: &str) -> &str {
     }
 }
 
-/// `name.` and `name` are one name (RFC 1034 section 3.1).
+/// Removes a final dot: `name.` and `name` are the same name (RFC 1034 section 3.1).
 fn without_final_dot(host: &str) -> &str {
     host.strip_suffix('.').unwrap_or(host)
 }
 
-/// Is this an address, which no DNS server has a word in? Browsers write each in this form, whatever was typed.
+/// True if the host is an IP address, over which no DNS server has power. Browsers write every
+/// address in this form, whatever the user typed.
 fn is_address(host: &str) -> bool {
     match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-        // RFC 6874: a zone, for those clients that do not keep it to themselves.
+        // RFC 6874: a zone, from the few clients that send the zone.
         Some(address) => {
             address.split('%').next().is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
         }
@@ -106,7 +112,8 @@ fn is_address(host: &str) -> bool {
     }
 }
 
-/// RFC 6761 section 6.3: `localhost` and names below it lead to the machine itself, and nobody can register one.
+/// True for `localhost` and names below (RFC 6761 section 6.3), which lead to the machine itself,
+/// and which nobody can register.
 fn is_localhost(host: &str) -> bool {
     let host = without_final_dot(host);
     let ending = host

@@ -1,4 +1,4 @@
-//! A socket that ends slow and idle connections.
+//! The byte stream of a client's connection, which ends slow and idle connections.
 
 use std::io;
 use std::pin::Pin;
@@ -19,25 +19,26 @@ use crate::http::probes::probe;
 use crate::http::turn::Turn;
 use crate::settings::Timeouts;
 
-/// Bytes of a head that are not charged to anyone: what a connection has room for anyway.
+/// Bytes of a head that are charged to nobody, because every connection has room for them.
 const FREE_HEAD_BYTES: usize = 8 * 1024;
-/// A longer head is charged in steps of as many bytes.
+/// The step, in bytes, in which a longer head is charged.
 const HEAD_STEP: usize = 8 * 1024;
-/// What a byte of a head takes: the HTTP library's buffer doubles.
+/// The memory for one byte of a head: the HTTP library's buffer doubles.
 const BYTES_PER_HEAD_BYTE: usize = 2;
 
 /// The stream of one downstream connection.
 ///
-/// Between requests it allows [`Timeouts::client_keep_alive`] until the first byte of a head, and `header` from there to its end; a peer that
-/// takes nothing of a response is the socket's affair. While a request is in progress reading is not limited here: the
-/// body's own timer does that.
+/// Between requests the stream allows [`Timeouts::client_keep_alive`] until the first byte of a
+/// head, and `header` from the first byte to the head's end. A peer that takes nothing of a
+/// response is left to [`Socket`](super::Socket). Reading is not limited while a request is in
+/// progress, because the body has its own timer.
 pub(crate) struct DownstreamIo {
     stream: Stream,
-    /// Bytes read while the protocol was detected.
+    /// Bytes that were read while the protocol was detected.
     prefix: Bytes,
     connection: Arc<Connection>,
     timeouts: Timeouts,
-    /// Requests seen to begin and end when the times below were set.
+    /// The numbers of requests begun and ended when the times below were set.
     seen: (u64, u64),
     idle_since: Instant,
     head_since: Option<Instant>,
@@ -45,16 +46,16 @@ pub(crate) struct DownstreamIo {
     linger: Option<Box<Linger>>,
     head_bytes: HeadBytes,
     turn: Turn,
-    /// Of HTTP/2.
+    /// The count of control frames; HTTP/2 only.
     control_frames: Option<Box<ControlFrames>>,
-    /// While close-delimited content is written.
+    /// Armed while close-delimited content is written.
     reset_on_close: Option<ResetGuard>,
-    /// Does the system look for its peer?
+    /// True if the system probes the peer (TCP keep-alive).
     is_probed: bool,
 }
 
-/// What the next head takes while it is not complete, at the peer's expense. Bytes between the requests of an HTTP/2
-/// connection count alike.
+/// The memory that the next head takes until the head is complete, at the peer's expense. Bytes
+/// between the requests of an HTTP/2 connection count alike.
 struct HeadBytes {
     budget: Arc<Budget>,
     read: usize,
@@ -67,7 +68,7 @@ impl HeadBytes {
         Self { budget, read: 0, charged: FREE_HEAD_BYTES, holding: None }
     }
 
-    /// So many more were read; fails where the peer has used up its share.
+    /// Notes that so many more bytes were read. Fails if the peer has used up its share.
     fn add(&mut self, bytes: usize, connection: &Connection) -> io::Result<()> {
         self.read += bytes;
         if self.read <= self.charged {
@@ -88,7 +89,7 @@ impl HeadBytes {
         charged.map_err(|shortage| io::Error::new(io::ErrorKind::OutOfMemory, shortage))
     }
 
-    /// The head is complete: what follows is a body, which has bounds of its own.
+    /// Releases the memory of a complete head. A body follows, which has its own limits.
     fn forget(&mut self) {
         if self.read > 0 {
             (self.read, self.charged, self.holding) = (0, FREE_HEAD_BYTES, None);
@@ -96,17 +97,17 @@ impl HeadBytes {
     }
 }
 
-/// What bounds a connection.
+/// The limits of a connection.
 pub(crate) struct Bounds {
     pub(crate) timeouts: Timeouts,
-    /// When its first byte came.
+    /// The time of the connection's first byte.
     pub(crate) first_byte: Instant,
-    /// Who pays for heads that are not complete.
+    /// The budget to which incomplete heads are charged.
     pub(crate) budget: Arc<Budget>,
 }
 
 impl DownstreamIo {
-    /// The stream of a connection that was opened, whose first head has begun.
+    /// Makes the stream of a negotiated connection, whose first head has begun.
     pub(crate) fn new(
         stream: Stream,
         prefix: Bytes,
@@ -118,7 +119,7 @@ impl DownstreamIo {
         let mut control_frames =
             (!connection.is_http1()).then(|| Box::new(ControlFrames::new(first_byte)));
         if let Some(frames) = &mut control_frames {
-            // Too short for too many.
+            // The prefix is too short to hold too many frames.
             let _ = frames.read(&prefix, 0);
         }
         Self {
@@ -139,7 +140,7 @@ impl DownstreamIo {
         }
     }
 
-    /// Notices requests that began or ended since the last look.
+    /// Notices requests that began or ended since the last call.
     fn look(&mut self) {
         let counts = self.connection.counts();
         if counts != self.seen {
@@ -155,7 +156,8 @@ impl DownstreamIo {
         }
     }
 
-    /// Reads, and nothing behind the end of a request's content: the head of the next request is looked at from its beginning.
+    /// Reads up to the end of a request's content, so that the head of the next request is scanned
+    /// from its first byte.
     fn poll_read_content(
         &mut self,
         context: &mut Context<'_>,
@@ -178,7 +180,8 @@ impl DownstreamIo {
         Poll::Ready(Ok(()))
     }
 
-    /// Has the socket reset, should it be closed before the end of what is written now; and has a peer looked for that may be silent.
+    /// Arms the reset of the socket in case of an early close, while close-delimited content is
+    /// written; and starts probes of a tunnel's peer, which may be silent for long.
     fn before_write(&mut self) {
         if self.connection.is_tunnel() && !self.is_probed {
             self.is_probed = true;
@@ -222,11 +225,13 @@ impl DownstreamIo {
         }
     }
 
-    /// Has the timer fired? It does so at `deadline` at the latest. One that runs and will fire earlier is left as it is: it
-    /// knows the task that it wakes, and moving it costs more than one look.
+    /// Returns ready if the deadline has passed; the timer fires at `deadline` at the latest. A
+    /// running timer that fires earlier is left alone, because the timer knows the task to wake,
+    /// and moving a timer costs more than one check.
     fn poll_timer(&mut self, deadline: Option<Instant>, context: &mut Context<'_>) -> Poll<()> {
-        // hyper does not read again when a request ends, if it waited for bytes before: the timer has to run already. It
-        // fires before the connection has idled for too long, and is moved then.
+        // hyper does not read again when a request ends, if hyper waited for bytes before: the
+        // timer has to run already. The timer fires before the connection has idled for too long,
+        // and is moved then.
         let keep_alive = self.timeouts.keep_alive;
         let look = || {
             let idle = Instant::now() + keep_alive;
@@ -243,7 +248,8 @@ impl DownstreamIo {
                 timer
             }
         };
-        // Unconstrained, for it is not asked again: a timer that yields does not run yet.
+        // Unconstrained, because no second poll follows: a timer that yields to tokio's budget does
+        // not run yet.
         std::pin::pin!(tokio::task::unconstrained(timer.as_mut())).poll(context)
     }
 }
@@ -268,7 +274,7 @@ impl AsyncRead for DownstreamIo {
             let length = this.prefix.len().min(buffer.remaining());
             buffer.put_slice(&this.prefix.split_to(length));
             if this.prefix.is_empty() {
-                // An empty part would keep the memory of the whole.
+                // An empty part would keep the memory of the whole alive.
                 this.prefix = Bytes::new();
             }
             return Poll::Ready(Ok(()));
@@ -283,7 +289,8 @@ impl AsyncRead for DownstreamIo {
                 if let Some(frames) = &mut this.control_frames {
                     frames.read(read, this.connection.counts().0)?;
                 }
-                // Between HTTP/2 requests come frames of other kinds: such a connection is idle until a request begins.
+                // Frames of other kinds come between HTTP/2 requests. The connection is idle until
+                // a request begins.
                 if !read.is_empty() && !this.is_busy() && !is_content {
                     this.head_bytes.add(read.len(), &this.connection)?;
                     if this.connection.is_http1() {

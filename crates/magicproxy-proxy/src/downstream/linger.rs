@@ -8,15 +8,17 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::http::body::IdleTimer;
 
-/// Without a byte for this long, nothing more is on its way.
+/// The time without a byte after which nothing more is expected.
 const IDLE: Duration = Duration::from_secs(1);
-/// Whoever goes on for longer does not look at the response.
+/// The longest time of lingering: a client that sends for longer does not read the response.
 const TOTAL: Duration = Duration::from_secs(10);
 
-/// Reads and forgets what a client still sends after our last byte, until it has seen the end of the response and closes.
+/// Reads and discards the bytes that a client still sends after the proxy's last byte, until the
+/// client has seen the end of the response and closes.
 ///
-/// A socket that is closed with unread bytes resets the connection, and the reset may overtake the response: the client of a
-/// large upload would see "connection reset" in place of the refusal that explains it (RFC 9112, section 9.6).
+/// A socket that is closed with unread bytes resets the connection, and the reset may overtake the
+/// response: the client of a large upload would see "connection reset" in place of the refusal and
+/// its explanation (RFC 9112, section 9.6).
 #[derive(Debug)]
 pub(super) struct Linger {
     timer: IdleTimer,
@@ -29,7 +31,7 @@ impl Default for Linger {
 }
 
 impl Linger {
-    /// Ready when the client has closed, or will not.
+    /// Ready when the client has closed, or will not close in time.
     pub(super) fn poll(
         &mut self,
         stream: &mut (impl AsyncRead + Unpin),

@@ -1,7 +1,7 @@
-//! Where clients connect: TCP and Unix sockets, with and without TLS, each perhaps bound to one upstream.
+//! Listeners: TCP and Unix sockets, with and without TLS, each perhaps bound to one upstream.
 //!
-//! Sockets come from the client, already bound. This module accepts on all of them at once, in turn, so that no listener
-//! starves another.
+//! The sockets are already bound. This module accepts on all sockets at once, in turn, so that no
+//! listener starves another.
 
 pub mod tls;
 
@@ -24,12 +24,13 @@ use crate::admission::PeerKey;
 use crate::peer::{Peer, Scheme};
 use tls::TlsServer;
 
-/// How long nothing is accepted after a failure, such as too many open files: time for others to close some.
+/// The pause in accepting after a failure, such as too many open files, so that other connections
+/// may close.
 const PAUSE: Duration = Duration::from_millis(20);
-/// Failures to accept are logged once in this time.
+/// The interval in which at most one failure to accept is logged.
 const LOGGED_EVERY: Duration = Duration::from_secs(10);
 
-/// A socket that clients connect to, and what holds for everyone who does.
+/// A socket on which clients connect, with the settings of all connections.
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
@@ -44,42 +45,43 @@ enum Socket {
 }
 
 impl Listener {
-    /// Listens on TCP, in the clear unless [`Self::with_tls`].
+    /// Makes a listener on TCP, without TLS unless [`Self::with_tls`] is called.
     pub fn tcp(socket: TcpListener) -> Self {
         Self { socket: Socket::Tcp(socket), entrance: ListenerContext::default() }
     }
 
-    /// Listens on a Unix socket. Whoever made its file takes it away again.
+    /// Makes a listener on a Unix socket. The maker of the socket's file removes the file again.
     #[cfg(unix)]
     pub fn unix(socket: UnixListener) -> Self {
         Self { socket: Socket::Unix(socket), entrance: ListenerContext::default() }
     }
 
-    /// Clients must speak TLS.
+    /// Requires TLS of clients.
     #[must_use]
     pub fn with_tls(mut self, tls: Arc<TlsServer>) -> Self {
         self.entrance.tls = Some(tls);
         self
     }
 
-    /// Requests that come here are for this upstream and no other.
+    /// Binds the listener to this upstream, so that every request on the listener is for this
+    /// upstream.
     #[must_use]
     pub fn bound_to(mut self, upstream: UpstreamName) -> Self {
         self.entrance.door = DoorKind::Reverse { only: Some(upstream) };
         self
     }
 
-    /// Requests that name another authority than this lets pass are refused: 421.
+    /// Refuses requests with an authority outside this check, by status 421.
     #[must_use]
     pub fn checking_hosts(mut self, check: Arc<HostCheck>) -> Self {
         self.entrance.host_check = Some(check);
         self
     }
 
-    /// The address, where it is one of TCP; with port 0 the system chose one.
+    /// Returns the address of a TCP listener; with port 0, the port is the system's choice.
     ///
     /// # Errors
-    /// Those of the system.
+    /// The errors of the system.
     pub fn local_addr(&self) -> io::Result<Option<SocketAddr>> {
         match &self.socket {
             Socket::Tcp(socket) => socket.local_addr().map(Some),
@@ -89,20 +91,20 @@ impl Listener {
     }
 }
 
-/// What the connections of one listener share.
+/// The settings shared by all connections of one listener.
 #[derive(Debug, Default)]
 pub(crate) struct ListenerContext {
     pub(crate) tls: Option<Arc<TlsServer>>,
-    /// What its clients speak to.
+    /// The door behind the listener.
     pub(crate) door: DoorKind,
-    /// Which authorities requests may name; any, without it.
+    /// The check of the authorities that requests may name; without a check, any authority.
     pub(crate) host_check: Option<Arc<HostCheck>>,
 }
 
-/// What the clients of a listener speak to.
+/// The door behind a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum DoorKind {
-    /// The proxy, as if it were the API: of all upstreams, or of `only` one.
+    /// The reverse door, which looks like the API: of all upstreams, or of the upstream `only`.
     Reverse { only: Option<UpstreamName> },
 }
 
@@ -113,7 +115,8 @@ impl Default for DoorKind {
 }
 
 impl ListenerContext {
-    /// May a request that came here name this authority? `Host` decides nothing beside `:authority`, and must be as good.
+    /// True if a request on this listener may name this authority. `Host` decides nothing beside
+    /// `:authority`, but must pass the same check.
     pub(crate) fn admits(&self, authority: &str, head: &Parts) -> bool {
         let Some(check) = &self.host_check else { return true };
         let beside = head.uri.authority().and_then(|_| head.headers.get(HOST));
@@ -126,44 +129,45 @@ impl ListenerContext {
     }
 }
 
-/// A connection that has just come.
+/// A connection that was just accepted.
 #[derive(Debug)]
 pub(crate) struct AcceptedConnection {
     pub(crate) transport: Transport,
     pub(crate) peer: Option<SocketAddr>,
-    /// Who connected by a Unix socket.
+    /// The user id of the peer on a Unix socket.
     pub(crate) user: Option<u32>,
     pub(crate) entrance: Arc<ListenerContext>,
 }
 
 impl AcceptedConnection {
-    /// Who is charged for it, as long as no token says more.
+    /// Returns the peer that is charged for the connection until a token names an owner.
     pub(crate) fn peer_key(&self) -> PeerKey {
         self.user.map_or_else(|| PeerKey::of(self.peer.map(|address| address.ip())), PeerKey::User)
     }
 
-    /// Who is at the other end, as far as the connection tells.
+    /// Returns the peer, as far as the connection tells.
     pub(crate) fn peer(&self) -> Peer {
         Peer { address: self.peer.map(|address| address.ip()), scheme: self.entrance.scheme() }
     }
 }
 
-/// The address as the client has it: a socket of both families says `::ffff:192.0.2.1` for 192.0.2.1.
+/// Returns the address as the client knows it: a socket of both families reports 192.0.2.1 as
+/// `::ffff:192.0.2.1`.
 fn canonical(peer: SocketAddr) -> SocketAddr {
     match peer.ip().to_canonical() {
         IpAddr::V4(address) => SocketAddr::new(address.into(), peer.port()),
-        // With its scope.
+        // Keeps the scope of the address.
         IpAddr::V6(_) => peer,
     }
 }
 
-/// Every listener of a server.
+/// All listeners of a server.
 #[derive(Debug)]
 pub(crate) struct Listeners {
     sockets: Vec<(Socket, Arc<ListenerContext>)>,
-    /// Which is asked first.
+    /// The index of the listener to poll first.
     first: usize,
-    /// When a failure was last logged.
+    /// The time at which a failure was last logged.
     logged: Option<Instant>,
 }
 
@@ -176,8 +180,8 @@ impl Listeners {
         Self { sockets, first: 0, logged: None }
     }
 
-    /// Accepts, and survives what goes wrong with it (a peer that left at once, too many open files): `make_room` may close
-    /// something then.
+    /// Accepts a connection. A failure (a peer that left at once, too many open files) is survived:
+    /// `make_room` may close connections then.
     pub(crate) async fn accept(&mut self, make_room: impl Fn()) -> AcceptedConnection {
         loop {
             match std::future::poll_fn(|context| self.poll_accept(context)).await {

@@ -1,6 +1,7 @@
-//! From a socket to a stream on which a protocol is spoken: the TLS handshake where there is one, and the first bytes.
+//! The opening of a connection: the TLS handshake, if any, and the detection of the protocol from
+//! the first bytes.
 //!
-//! The client bounds all of it in time. Until its first byte a connection has no buffer.
+//! The server bounds the time. A connection has no buffer until its first byte.
 
 #[cfg(test)]
 mod tests;
@@ -16,25 +17,28 @@ use super::protocol::{Protocol, detect};
 use super::socket::{Socket, Stream};
 use crate::downstream::listener::tls::{Purpose, TlsServer};
 
-/// What a client gets that speaks plain HTTP where TLS is spoken. It holds nothing of what was asked.
+/// The response to plain HTTP on a TLS port. No part of the request is repeated.
 const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 64\r\n\
     Connection: close\r\n\r\nmagicproxy: this port speaks TLS; its URLs begin with https://\r\n";
-/// How much of a plain request is read before the connection ends: bytes left unread would take the response with them.
+/// The bytes of a plain request that are read before the connection ends, because a close with
+/// unread bytes would reset the connection and lose the response.
 const MAX_PLAIN_BYTES: u64 = 64 * 1024;
 
-/// What a handshake may bring: a `ClientHello` with the largest keys in use is 2 KiB long, and no certificate is asked for. What
-/// stands behind it in the same read, which takes 4 KiB at most, fits too.
+/// The most bytes of a handshake: a `ClientHello` with the largest keys in use is 2 KiB long, and
+/// no certificate is requested. Bytes behind the `ClientHello` in the same read, 4 KiB at most, fit
+/// too.
 const MAX_HANDSHAKE_BYTES: usize = 16 * 1024;
 
 /// A connection whose protocol is known.
 pub(crate) struct NegotiatedConnection {
     pub(crate) stream: Stream,
     pub(crate) protocol: Protocol,
-    /// What was read already.
+    /// Bytes that were already read.
     pub(crate) prefix: Bytes,
 }
 
-/// Opens a connection. One that ends here has been told what there was to tell.
+/// Opens a connection. On an error the client has already received an alert or response, if there
+/// was any to send.
 pub(crate) async fn open(
     mut socket: Socket,
     tls: Option<&TlsServer>,
@@ -46,7 +50,7 @@ pub(crate) async fn open(
     };
     let mut stream = Box::new(Box::pin(handshake(socket, tls)).await?);
     let (protocol, prefix) = detect(&mut stream).await?;
-    // Where a protocol was agreed on, no other is spoken (RFC 7301 section 3.2).
+    // If a protocol was agreed on, no other is spoken (RFC 7301 section 3.2).
     let agreed = match stream.get_ref().1.alpn_protocol() {
         Some(b"h2") => Protocol::Http2,
         Some(_) => Protocol::Http1,
@@ -75,12 +79,13 @@ async fn handshake(mut socket: Socket, tls: &TlsServer) -> io::Result<TlsStream<
     }
 }
 
-/// Reads up to the end of the `ClientHello`. What is none is answered in the language that it looks like.
+/// Reads up to the end of the `ClientHello`. Other bytes get a response in the protocol that they
+/// resemble.
 async fn client_hello(socket: &mut Socket) -> io::Result<Accepted> {
     let mut acceptor = Acceptor::default();
     let mut read = BytesMut::with_capacity(4 * 1024);
     read_some(socket, &mut read).await?;
-    // A method; records begin with a control character (RFC 8446 section 5.1).
+    // An HTTP method; TLS records begin with a control character (RFC 8446 section 5.1).
     if read.first().is_some_and(u8::is_ascii_uppercase) {
         socket.allow(None);
         return refuse_plain(socket).await;

@@ -1,4 +1,5 @@
-//! HTTP/1.1 or HTTP/2 with prior knowledge (RFC 9113 section 3.3)? The first bytes tell.
+//! Detection of HTTP/1.1 or HTTP/2 with prior knowledge (RFC 9113 section 3.3) from the first
+//! bytes.
 
 use std::io;
 
@@ -13,7 +14,7 @@ pub(crate) enum Protocol {
     Http2,
 }
 
-/// Reads until the protocol is known, and gives back what was read.
+/// Reads until the protocol is known. Returns the protocol, and the bytes read.
 pub(crate) async fn detect<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<(Protocol, Bytes)> {
     let mut read = BytesMut::with_capacity(1024);
     loop {

@@ -1,4 +1,4 @@
-//! The client's body on its way up.
+//! The client's request body on its way to the upstream.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -19,13 +19,14 @@ use crate::admission::{Holding, Resource, Shortage};
 use crate::http::body::{BodyError, IdleTimer, REQUEST_WINDOW};
 use crate::http::header::{TrailerFields, filter_request_trailers};
 
-/// The zero of this module's clock.
+/// The time from which this module counts nanoseconds.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// How far a request body has come: for the response timeout and the log.
+/// The progress of a request body to the upstream, for the response timeout and the log.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    /// Nanoseconds of this module's clock until the last part of it was handed on; 0 where none was.
+    /// Nanoseconds since [`START`] at which the last part of the body was handed on; 0 before the
+    /// first part.
     moved: AtomicU64,
     bytes: AtomicU64,
     done: AtomicBool,
@@ -33,7 +34,8 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// When the last part of it, or its end, was handed to the upstream's connection.
+    /// Returns the time at which the last part of the body, or its end, was handed to the
+    /// upstream's connection.
     pub(crate) fn last_moved(&self) -> Option<Instant> {
         let moved = self.moved.load(Ordering::Relaxed);
         (moved > 0).then(|| *START + Duration::from_nanos(moved))
@@ -48,25 +50,25 @@ impl Progress {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Has the whole body been handed to the upstream's connection?
+    /// True if the whole body was handed to the upstream's connection.
     pub(crate) fn is_done(&self) -> bool {
         self.done.load(Ordering::Relaxed)
     }
 
-    /// Is the client to send more? It has a time limit of its own.
+    /// True if the client is to send more, for which the client has a time limit of its own.
     pub(crate) fn is_waiting(&self) -> bool {
         self.waiting.load(Ordering::Relaxed)
     }
 }
 
-/// Why a body could not be read whole.
+/// A reason for which a body could not be read whole.
 #[derive(Debug)]
 pub(crate) enum ReadError {
-    /// It is longer than what is read whole.
+    /// The body is longer than the limit.
     TooLong,
-    /// It ended before its end.
+    /// The body broke off before its end.
     Content(BodyError),
-    /// No more memory may be held for its client.
+    /// No more memory may be held for the client.
     Shortage(Shortage),
 }
 
@@ -82,32 +84,34 @@ impl From<Shortage> for ReadError {
     }
 }
 
-/// A request body.
+/// The body of a request, with its progress; empty, streaming or read whole.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
-    /// Boxed: most requests have none, and all of them are moved about.
+    /// The unread body. Boxed, because most requests have no body, and all of them are moved about.
     stream: Option<Box<Stream>>,
     progress: Arc<Progress>,
 }
 
-/// A body that is not at its end.
+/// A body before its end.
 #[derive(Debug)]
 struct Stream {
     source: Source,
-    /// What comes before the rest of the source: what [`RequestBody::await_content`] found, or was sent in vain.
+    /// Frames before the rest of the source: found by [`RequestBody::await_content`], or sent in
+    /// vain.
     ahead: VecDeque<Frame<Bytes>>,
     idle: IdleTimer,
-    /// The fields that go up behind the body. Until it is known which, none does.
+    /// The fields that go up in the trailer section. No field goes up before the selection is
+    /// known.
     trailers: Option<TrailerFields>,
-    /// What is held of memory, where the body was read whole.
+    /// The memory held for a body that was read whole.
     buffered: Option<Holding>,
-    /// The same for what was sent in vain.
+    /// The memory held for content that was sent in vain.
     unsent: Option<Holding>,
-    /// The same for what a client of HTTP/2 may have sent before somebody takes it.
+    /// The memory held for content that an HTTP/2 client may send ahead.
     window: Option<Holding>,
 }
 
-/// What was sent of a body.
+/// The content of a body that was already sent.
 #[derive(Debug, Default)]
 pub(crate) struct SentContent {
     pub(crate) pieces: VecDeque<Bytes>,
@@ -117,7 +121,7 @@ pub(crate) struct SentContent {
 #[derive(Debug)]
 enum Source {
     Content(RequestContent),
-    /// It was read before it is sent.
+    /// A body that was read before it is sent.
     Whole(Full<Bytes>),
 }
 
@@ -134,7 +138,8 @@ impl Source {
         }
     }
 
-    /// Is it content of HTTP/2, which its client sends as far as its window goes, whether somebody takes it or not?
+    /// True for content of HTTP/2: its client sends up to the end of the window, before anybody
+    /// takes the content.
     fn has_window(&self) -> bool {
         matches!(self, Self::Content(content) if content.has_window())
     }
@@ -155,7 +160,7 @@ impl Source {
 }
 
 impl RequestBody {
-    /// Of the latest request of this connection.
+    /// Makes the body of the latest request of this connection.
     pub(crate) fn new(incoming: Incoming, idle: Duration, connection: &Arc<Connection>) -> Self {
         if incoming.is_end_stream() {
             return Self::empty();
@@ -174,16 +179,16 @@ impl RequestBody {
         Self { stream: Some(Box::new(stream)), progress: Arc::default() }
     }
 
-    /// No body: what most requests carry, and a retry of one.
+    /// Makes an empty body, for most requests and for a retry of a request without a body.
     pub(crate) fn empty() -> Self {
-        /// Nobody changes it, so all can share it.
+        /// Shared by all empty bodies, because nobody changes it.
         static DONE: LazyLock<Arc<Progress>> = LazyLock::new(|| {
             Arc::new(Progress { done: AtomicBool::new(true), ..Progress::default() })
         });
         Self { stream: None, progress: Arc::clone(&DONE) }
     }
 
-    /// The body with these fields in its trailer section, and no others.
+    /// Selects the fields that pass in the trailer section, and no others.
     pub(crate) fn with_trailers(mut self, fields: impl FnOnce() -> TrailerFields) -> Self {
         if let Some(stream) = &mut self.stream {
             stream.trailers = Some(fields());
@@ -191,8 +196,9 @@ impl RequestBody {
         self
     }
 
-    /// May the body turn out to have no content, with a method that gives content no meaning, or seldom has any? In chunks, or over
-    /// HTTP/2 without a length, only its first frame tells.
+    /// True if the body may turn out to have no content, with a method that gives content no
+    /// meaning, or seldom has any. In chunks, or over HTTP/2 without a length, only the first frame
+    /// tells.
     pub(crate) fn may_be_empty(&self, method: &Method) -> bool {
         let has_usually_content = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
         self.stream.is_some()
@@ -200,11 +206,12 @@ impl RequestBody {
             && self.size_hint().exact().is_none_or(|length| length == 0)
     }
 
-    /// Waits for the first content, the trailers or the end. A body that ends without either becomes [none](Self::empty), so that
-    /// its request is sent, and sent once more, as those are that never had one.
+    /// Waits for the first content, the trailers or the end. A body that ends without content and
+    /// trailers becomes [empty](Self::empty), so that the request is sent, and sent again, like a
+    /// request without a body.
     ///
     /// # Errors
-    /// Those of the content.
+    /// The errors of the content.
     pub(crate) async fn await_content(&mut self) -> Result<(), BodyError> {
         let Some(stream) = &mut self.stream else { return Ok(()) };
         loop {
@@ -224,13 +231,14 @@ impl RequestBody {
         }
     }
 
-    /// Is there content of which nobody can tell how long it is?
+    /// True if the body has content of unknown length.
     pub(crate) fn has_unknown_length(&self) -> bool {
         self.stream.is_some() && self.size_hint().exact().is_none()
     }
 
-    /// Reads it whole, if it is no longer than this: what will be sent is what was read. Trailers do not go up. The payer of the
-    /// exchange pays for the memory, as the bytes come.
+    /// Reads the whole body, up to `most` bytes: the bytes that were read are the bytes that will
+    /// be sent. Trailers do not go up. The payer of the exchange pays for the memory, as the bytes
+    /// come.
     pub(crate) async fn read_whole(
         &mut self,
         most: usize,
@@ -253,7 +261,7 @@ impl RequestBody {
             bytes.extend_from_slice(&data);
         }
         let bytes = bytes.freeze();
-        // Until it was sent again, it is not done.
+        // The body is not done until it was sent again.
         self.progress.done.store(bytes.is_empty(), Ordering::Relaxed);
         self.progress.bytes.store(0, Ordering::Relaxed);
         match &mut self.stream {
@@ -266,7 +274,8 @@ impl RequestBody {
         Ok(bytes)
     }
 
-    /// The body as it was before this was sent of it, which was all of it so far. Until it is sent again, it is not done.
+    /// Restores the body to its state before `sent` was sent, which must be everything sent so far.
+    /// The body is not done until it is sent again.
     pub(crate) fn unsent(mut self, sent: SentContent, memory: Holding) -> Self {
         let SentContent { pieces, trailers } = sent;
         if let Some(stream) = &mut self.stream {
@@ -280,7 +289,8 @@ impl RequestBody {
         self
     }
 
-    /// Has this exchange pay for what its client may have sent that waits here: over HTTP/2 the windows of many streams.
+    /// Charges the exchange for content that waits in the proxy because the client may send ahead:
+    /// over HTTP/2 the windows of many streams.
     ///
     /// # Errors
     /// No more memory may be held for this client.
@@ -299,7 +309,7 @@ impl RequestBody {
         Ok(())
     }
 
-    /// Was it read before it is sent?
+    /// True if the body was read before it is sent.
     pub(crate) fn is_whole(&self) -> bool {
         self.stream.as_ref().is_some_and(|stream| matches!(stream.source, Source::Whole(_)))
     }
@@ -324,7 +334,8 @@ impl Stream {
         }
     }
 
-    /// Frames without content are no progress: they would keep a request waiting for ever.
+    /// Polls for a first frame. Frames without content are no progress: they would keep a request
+    /// waiting for ever.
     fn poll_first(
         &mut self,
         context: &mut Context<'_>,

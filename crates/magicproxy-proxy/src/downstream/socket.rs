@@ -1,7 +1,8 @@
-//! What a connection's bytes travel on: TCP or a Unix socket, in the clear or in TLS.
+//! Sockets of clients: TCP or a Unix socket, in the clear or in TLS.
 //!
-//! One type for all of them, so that HTTP is compiled once. Writes are timed at the very bottom: TLS keeps some of what it
-//! is given, and above it a peer that takes nothing looks like one that has taken all.
+//! One type serves all of them, so that HTTP is compiled once. Writes are timed at the bottom,
+//! below TLS: TLS buffers some of the written bytes, so that above TLS a peer that takes nothing
+//! looks like a peer that has taken everything.
 
 use std::io;
 use std::pin::Pin;
@@ -24,7 +25,8 @@ pub(crate) enum Transport {
     Unix(UnixStream),
 }
 
-/// A connected socket that no runtime watches: on its way from the one that accepted it to the one that serves it.
+/// A connected socket that no runtime watches: on its way from the accepting runtime to the serving
+/// runtime.
 #[derive(Debug)]
 pub(crate) enum UnregisteredSocket {
     Tcp(std::net::TcpStream),
@@ -43,7 +45,7 @@ impl Transport {
 }
 
 impl UnregisteredSocket {
-    /// To be called on the runtime that is to watch it.
+    /// Registers the socket. To be called on the runtime that is to watch the socket.
     pub(crate) fn unpark(self) -> io::Result<Transport> {
         Ok(match self {
             Self::Tcp(stream) => Transport::Tcp(TcpStream::from_std(stream)?),
@@ -53,24 +55,24 @@ impl UnregisteredSocket {
     }
 }
 
-/// A socket that ends when its peer takes nothing any more.
+/// A socket that fails when the peer takes no more bytes.
 #[derive(Debug)]
 pub(crate) struct Socket {
     transport: Transport,
     writes: WriteStall,
-    /// How much more may be read; nothing bounds it once TLS is set up.
+    /// The number of bytes that may still be read; unbounded once TLS is set up.
     allowance: Option<usize>,
 }
 
-/// The stream that HTTP is spoken on.
+/// The stream of a connection, in the clear or in TLS; HTTP reads and writes on top.
 #[derive(Debug)]
 pub(crate) enum Stream {
     Plain(Socket),
-    /// Boxed: it is large, and few things are.
+    /// Boxed, because a TLS stream is large.
     Tls(Box<TlsStream<Socket>>),
 }
 
-/// Does the same with whichever socket it is.
+/// Evaluates the same expression for a socket of either kind.
 macro_rules! on_transport {
     ($transport:expr, $stream:ident => $what:expr) => {
         match $transport {
@@ -81,7 +83,7 @@ macro_rules! on_transport {
     };
 }
 
-/// Does the same in the clear and in TLS.
+/// Evaluates the same expression in the clear and in TLS.
 macro_rules! on_stream {
     ($self:ident, $stream:ident => $what:expr) => {
         match $self.get_mut() {
@@ -92,7 +94,7 @@ macro_rules! on_stream {
 }
 
 impl Transport {
-    /// Who connected, on a Unix socket.
+    /// Returns the user id of the peer on a Unix socket.
     pub(crate) fn user(&self) -> Option<u32> {
         match self {
             Self::Tcp(_) => None,
@@ -101,31 +103,31 @@ impl Transport {
         }
     }
 
-    /// Writes what the socket takes at once.
+    /// Writes as many bytes as the socket takes at once.
     pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         on_transport!(self, stream => stream.try_write(bytes))
     }
 }
 
 impl Socket {
-    /// `stall` is how long a write may wait without the peer taking a byte.
+    /// Makes a socket. A write may wait for `stall` without the peer taking a byte.
     pub(crate) fn new(transport: Transport, stall: Duration) -> Self {
         Self { transport, writes: WriteStall::new(stall), allowance: None }
     }
 
-    /// Only so many more bytes may be read, until this is called again.
+    /// Sets the number of bytes that may still be read; `None` removes the bound.
     pub(super) fn allow(&mut self, allowance: Option<usize>) {
         self.allowance = allowance;
     }
 
-    /// Waits for the first byte, or the end, without keeping a buffer for it.
+    /// Waits for the first byte, or the end, without a buffer.
     pub(super) async fn readable(&self) -> io::Result<()> {
         on_transport!(&self.transport, stream => stream.readable().await)
     }
 }
 
 impl Stream {
-    /// The socket below, unless it is a Unix socket.
+    /// Returns the TCP socket below; `None` for a Unix socket.
     pub(super) fn tcp(&self) -> Option<&TcpStream> {
         let socket = match self {
             Self::Plain(socket) => socket,

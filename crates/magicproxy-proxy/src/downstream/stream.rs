@@ -1,7 +1,8 @@
-//! Streams of an HTTP/2 connection: one whose client does not take its response is ended.
+//! Streams of an HTTP/2 connection, each ended if the client does not take the response.
 //!
-//! HTTP asks a response's body for nothing while the client's window is closed, so the body's own timer stands still, and no
-//! byte is written that a socket could be slow with. Here each stream is timed by what its last poll waited for.
+//! HTTP polls no response body while the client's window is closed, so the body's own timer stands
+//! still, and no byte is written by which a slow socket could be noticed. This module times each
+//! stream by the reason for which the last poll was pending.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -13,39 +14,42 @@ use hyper::rt::Executor;
 
 use crate::http::body::IdleTimer;
 
-/// What the stream that is polled on this thread did last.
+/// The last activity of the stream being polled on this thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Activity {
-    /// Nothing that we saw: it waits for its client.
+    /// Nothing noted: the stream waits for the client.
     None,
-    /// It took a part of the response.
+    /// The stream took a part of the response.
     Took,
-    /// It waits for what has a timer of its own: the proxy, the upstream, the client's body.
+    /// The stream waits for the proxy, the upstream, or the client's body, each of which has a
+    /// timer.
     Waits,
 }
 
 thread_local! {
     static LAST: Cell<Activity> = const { Cell::new(Activity::None) };
-    /// The stream that is polled on this thread was answered in the proxy's own words.
+    /// True if the stream being polled on this thread has a response in the proxy's own words.
     static OWN_WORDS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Notes that the stream that is being polled is answered in the proxy's own words, which wait for their client for less long.
+/// Notes that the stream being polled has a response in the proxy's own words, for which the client
+/// has less time.
 pub(crate) fn noted_own_words() {
     OWN_WORDS.set(true);
 }
 
-/// Notes what a poll of a response, or of its body, came to.
+/// Notes the result of a poll of a response or of its body.
 pub(crate) fn noted<T>(poll: Poll<T>) -> Poll<T> {
     LAST.set(if poll.is_pending() { Activity::Waits } else { Activity::Took });
     poll
 }
 
-/// Runs each stream of a connection in its own task, for as long as its client takes something of it within the limit.
+/// Runs each stream of a connection in its own task, as long as the client takes something of the
+/// response within the limit.
 #[derive(Clone, Debug)]
 pub(crate) struct Streams {
     pub(crate) idle: Duration,
-    /// The same for responses of the proxy's own words.
+    /// The limit for responses of the proxy's own words.
     pub(crate) refusal: Duration,
 }
 
@@ -54,7 +58,8 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
         let (mut idle, refusal) = (IdleTimer::new(self.idle, None), self.refusal);
         tokio::spawn(async move {
             let mut stream = pin!(stream);
-            // Dropping the stream resets it, and closes the connection to the upstream that its response comes on.
+            // Dropping the stream resets the stream, and closes the upstream connection of its
+            // response.
             poll_fn(|context| poll_timed(stream.as_mut(), &mut idle, refusal, context)).await;
         });
     }

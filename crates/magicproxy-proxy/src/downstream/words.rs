@@ -1,7 +1,8 @@
-//! Responses of the proxy's own words over HTTP/2: refusals, and what the control plane says.
+//! Responses of the proxy's own words over HTTP/2: refusals, and responses of the control plane.
 //!
-//! A client that leaves its window closed does not take the content of a response, and its stream stays in memory. So only few
-//! such streams may wait, charged to the peer; beyond that a refusal has no content, and its stream ends with its head.
+//! A client that leaves its window closed does not take the content of a response, and the stream
+//! stays in memory. So only few such streams may wait, charged to the peer. Beyond the limit a
+//! refusal has no content, and its stream ends with the head.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,12 +10,14 @@ use std::sync::atomic::Ordering;
 use super::Connection;
 use crate::admission::{Budget, Holding, Payer, Resource, Shortage};
 
-/// Own responses of one connection that may wait for their client, while no request of it was admitted.
+/// Own responses of one connection that may wait for the client, before a request of the connection
+/// was admitted.
 const MAX_UNTAKEN: usize = 8;
-/// The same from then on.
+/// Own responses of one connection that may wait for the client, after a request of the connection
+/// was admitted.
 const MAX_UNTAKEN_OF_ADMITTED: usize = 32;
 
-/// A response of the proxy's own words whose client has not taken it yet.
+/// A response of the proxy's own words that the client has not taken yet.
 #[derive(Debug)]
 pub(crate) struct UnreadResponse {
     connection: Arc<Connection>,
@@ -22,10 +25,11 @@ pub(crate) struct UnreadResponse {
 }
 
 impl UnreadResponse {
-    /// Room for one more on this connection; none is needed over HTTP/1, which has one response at a time.
+    /// Reserves room for one more response on this connection. HTTP/1 needs no room, because a
+    /// connection has one response at a time.
     ///
     /// # Errors
-    /// [`Shortage`] of the connection, its peer, or all.
+    /// [`Shortage`] of the connection, of the peer, or of all together.
     pub(crate) fn on(
         connection: &Arc<Connection>,
         budget: &Arc<Budget>,

@@ -1,7 +1,8 @@
-//! The gate: the one place that decides. Both doors call `Gate::admit`; it never grows a branch for one of them.
+//! The gate: the only place that decides. Every door calls `Gate::admit`, which never grows a
+//! branch for a single door.
 //!
-//! Each step consumes the proof that the step before it made. The result is an [`OutboundRequest`], which has no other
-//! maker, and nothing but an `OutboundRequest` can be sent to the upstream.
+//! Each step consumes the proof made by the step before. The result is an [`OutboundRequest`],
+//! which has no other maker, and nothing but an `OutboundRequest` can be sent to the upstream.
 
 mod explanation;
 mod further;
@@ -48,60 +49,62 @@ use crate::services::revocations::Revocations;
 use crate::settings::{OriginId, Settings, UpstreamSettings};
 use crate::worker::WorkerId;
 
-/// The longest authority: a host name has at most 253 characters (RFC 1035 section 2.3.4), a port five. Links in responses repeat it.
+/// The longest authority, in bytes: a host name has at most 253 characters (RFC 1035 section
+/// 2.3.4), a port five. Bounded because links in responses repeat the authority.
 const MAX_AUTHORITY_BYTES: usize = 260;
 
-/// The gate of one upstream.
+/// The gate of an upstream: everything on which a decision about the upstream's requests depends.
+/// Made once at start.
 #[derive(Debug)]
 pub(in crate::exchange) struct Gate {
     upstream: Arc<UpstreamSettings>,
     verifier: Verifier,
     revocations: Arc<Revocations>,
     carriers: Carriers,
-    /// What the upstream gets of a request's headers.
+    /// The header fields of a request passed on to the upstream.
     fields: Arc<RequestFields>,
     dropped: DroppedFields,
     trusted_proxies: TrustedProxies,
     ledger: Ledger,
     plugins: Plugins,
-    /// Asked what it has, before a request that creates is sent.
+    /// The upstream, asked for its list items before a request that creates some is sent.
     asked: Arc<Upstream>,
     budget: Arc<Budget>,
 }
 
-/// A request as it came in, with its target read by [`Gate::read_target`].
+/// A request as received, its target read by [`Gate::read_target`].
 #[derive(Debug)]
 pub(crate) struct InboundRequest<'c> {
     pub(crate) head: Parts,
-    /// Which of the upstream's origins it is for.
+    /// The upstream's origin for the request.
     pub(crate) origin: OriginId,
     pub(crate) target: RequestTarget,
     pub(crate) body: RequestBody,
     pub(crate) client: Client<'c>,
-    /// Who serves it.
+    /// The worker serving the request.
     pub(crate) worker: WorkerId,
-    /// When the exchange must be over.
+    /// The deadline of the exchange.
     pub(crate) end: Option<Instant>,
 }
 
-/// Who is at the other end of a request's connection, and what that address holds.
+/// The peer of a request's connection, and the account of the peer's address.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Client<'c> {
     pub(crate) peer: Peer,
     pub(crate) account: &'c Arc<Account>,
 }
 
-/// Who asks the control plane something about a token.
+/// A client of the control plane, asking about its own token.
 #[derive(Clone, Copy)]
 pub(crate) struct ControlClient<'c> {
     pub(crate) headers: &'c HeaderMap,
     pub(crate) client: Client<'c>,
-    /// The token, once it is verified: for the log.
+    /// The token, set once verified, for the access log.
     pub(crate) token: &'c OnceLock<Arc<VerifiedToken>>,
 }
 
 impl Client<'_> {
-    /// What the sender holds: whoever is at the other end, or whom it speaks for.
+    /// Returns the account of the sender: the peer itself, or the client behind a trusted proxy.
     pub(crate) fn account_of(
         self,
         sender: Option<IpAddr>,
@@ -117,7 +120,7 @@ impl Client<'_> {
 }
 
 impl Gate {
-    /// The gate of `upstream`; `asked` is how it is reached.
+    /// Makes the gate of `upstream`; `asked` sends the gate's own lookups to the upstream.
     pub(in crate::exchange) fn new(
         settings: &Settings,
         upstream: &Arc<UpstreamSettings>,
@@ -144,14 +147,15 @@ impl Gate {
         })
     }
 
-    /// Reads a target, once: what is decided on is what will be sent.
+    /// Reads a target, once, so the target of the decision is the target sent. Query parameters
+    /// dropped by the operator are removed.
     pub(in crate::exchange) fn read_target(&self, text: &str) -> Result<RequestTarget, Rejection> {
         let mut target = RequestTarget::parse(text.as_bytes(), self.upstream.path_settings())?;
         target.drop_query_parameters(&self.upstream.drop_query_parameters);
         Ok(target)
     }
 
-    /// The LFS client that sends this request, if one does, with the token that the request bears.
+    /// Returns the Git LFS client behind the request, if any, with the token borne by the request.
     pub(in crate::exchange) fn lfs_client(&self, head: &Parts) -> Option<LfsClient> {
         if !lfs::comes_from_client(head) {
             return None;
@@ -167,7 +171,7 @@ impl Gate {
         })
     }
 
-    /// Decides one request: the whole security argument, top to bottom.
+    /// Decides on a request: the whole security argument, top to bottom.
     pub(in crate::exchange) async fn admit(
         &self,
         inbound: InboundRequest<'_>,
@@ -241,23 +245,24 @@ impl Gate {
         Ok(OutboundRequest::new(reservation, credential, message, exchange))
     }
 
-    /// How a request's headers become the upstream's.
+    /// Returns the treatment of a request's header fields on the way to the upstream.
     fn headers(&self, peer: Peer, upgrade: bool) -> RequestHeaders<'_> {
         RequestHeaders { forwarding: self.upstream.forwarding, fields: &self.fields, peer, upgrade }
     }
 
-    /// Who pays for what a request with this token holds: its owner and, where a stranger could have minted it, its sender.
+    /// Returns the payer of a request with this token: the token's owner and, where a stranger
+    /// could have minted the token, the sender.
     fn payer(&self, entry: &CachedToken, client: Client<'_>, sender: Option<IpAddr>) -> Payer {
         let (owner, peer) = (Some(Arc::clone(entry.account())), self.peer_account(client, sender));
         Payer { owner, peer, standing: entry.standing() }
     }
 
-    /// What the address holds that a request comes from.
+    /// Returns the account of the address from which a request comes.
     fn peer_account(&self, client: Client<'_>, sender: Option<IpAddr>) -> Arc<Account> {
         client.account_of(sender, &self.trusted_proxies, &self.budget)
     }
 
-    /// The token that these headers bear.
+    /// Reads the bearer token in these header fields.
     pub(in crate::exchange) fn presented(
         &self,
         headers: &HeaderMap,
@@ -265,7 +270,8 @@ impl Gate {
         BearerToken::from_headers(headers, &self.carriers)
     }
 
-    /// Is the bearer's token genuine, alive and for this upstream? Nothing is decided, sent or opened.
+    /// Checks that the client's token is genuine, alive and for this upstream. Nothing is decided,
+    /// sent or opened.
     pub(in crate::exchange) async fn ensure_bearer(
         &self,
         client: ControlClient<'_>,
@@ -277,7 +283,8 @@ impl Gate {
         at_home.map_err(|denial| Rejection::Denied { denial, needed: Vec::new() })
     }
 
-    /// Makes the bearer's own token anew. It must be genuine and alive; nothing is decided, sent or opened to anyone.
+    /// Makes the client's own token anew. The token must be genuine and alive; nothing is decided
+    /// or sent, and the credential is opened to nobody.
     pub(in crate::exchange) async fn reissue(
         &self,
         client: ControlClient<'_>,
@@ -291,7 +298,7 @@ impl Gate {
         self.verifier.reissue(&entry, &presented, how).await
     }
 
-    /// Who speaks to the control plane: by a token that is genuine and not revoked.
+    /// Verifies a client of the control plane, by a token that is genuine and not revoked.
     async fn bearer(&self, client: ControlClient<'_>) -> Result<VerifiedClient, Rejection> {
         let ControlClient { headers, client, token } = client;
         let presented = self.presented(headers)?;
@@ -302,7 +309,7 @@ impl Gate {
         Ok(VerifiedClient { presented, entry, sender })
     }
 
-    /// What is decided on, the same for a request and for a question about one.
+    /// Gathers the facts of a decision, alike for a request and for a question about a request.
     fn access<'a>(
         &'a self,
         method: &'a str,
@@ -325,17 +332,18 @@ impl Gate {
     }
 }
 
-/// A client of the control plane, and its verified token.
+/// A client of the control plane with its verified token.
 struct VerifiedClient {
     presented: BearerToken,
     entry: Arc<CachedToken>,
-    /// The address that the request comes from.
+    /// The address from which the request comes.
     sender: Option<IpAddr>,
 }
 
-/// The authority and the target of a request, as they came, still to be placed.
+/// Returns the authority and the target of a request as received, not yet routed.
 ///
-/// RFC 9112 section 3.2: exactly one valid `Host`; two of them are a sign of an attack on others.
+/// HTTP/1.1 needs exactly one valid `Host` (RFC 9112 section 3.2). Two are refused in every
+/// version: a sign of an attack on other recipients.
 pub(crate) fn read_head(head: &Parts) -> Result<(&str, &str), Rejection> {
     let mut hosts = head.headers.get_all(header::HOST).into_iter();
     let host = match (hosts.next(), hosts.next()) {
@@ -368,7 +376,8 @@ fn authority(host: &[u8]) -> Option<&str> {
     valid.then_some(text)
 }
 
-/// Most hosts: a name or an IPv4 address, perhaps with a port. The parser would take it, and copy it first.
+/// True for most hosts: a name or an IPv4 address, perhaps with a port. The parser would accept the
+/// host, too, but copies first.
 fn is_plain_host(host: &[u8]) -> bool {
     let mut parts = host.split(|byte| *byte == b':');
     let name = parts.next().unwrap_or_default();
@@ -379,7 +388,8 @@ fn is_plain_host(host: &[u8]) -> bool {
     named && port && parts.next().is_none()
 }
 
-/// RFC 6455 section 4.1. Anything else in `Upgrade` is not passed on, which leaves an ordinary request: so it is with content.
+/// True if the request opens a WebSocket (RFC 6455 section 4.1). Any other `Upgrade` is not passed
+/// on, so an ordinary request is left; likewise for a handshake with content.
 fn wants_websocket(head: &Parts, body: &RequestBody) -> bool {
     let upgrade = head
         .headers
@@ -392,7 +402,8 @@ fn wants_websocket(head: &Parts, body: &RequestBody) -> bool {
         && head.method == http::Method::GET
 }
 
-/// Tells which rule would be needed only to the holder of a token that says so.
+/// Makes the rejection for a denial. The rule needed is told only to the holder of a token that
+/// explains.
 fn denied(denial: Denial, token: &VerifiedToken, access: &AccessRequest<'_>) -> Rejection {
     let needed = if denial == Denial::NotAllowed && token.explains() {
         token.policy().missing(access.method, access.target, access.steps)

@@ -1,7 +1,9 @@
-//! The ledger: what the state store is asked for one request, before it is sent and when its response has come.
+//! The ledger: asks the state store on behalf of a request, before the request is sent and once the
+//! response has come.
 //!
-//! `docs/spec/state.md`. Doubt is denial: what cannot be looked up is not allowed, and what the upstream did that cannot be
-//! recorded is not passed on as if nothing had happened. A request that asks for no state never comes here.
+//! `docs/spec/state.md`. Doubt is denial: a request is not allowed if the store cannot be asked,
+//! and an effect at the upstream that cannot be recorded is not passed on as if nothing had
+//! happened. A request without state never comes here.
 
 mod aside;
 mod claims;
@@ -42,10 +44,11 @@ pub(in crate::exchange) use reservation::Reservation;
 use duties::{Duty, Outcome};
 use list_items::LookupRequest;
 
-/// The most grants that one owner may hold.
+/// The most grants that an owner may hold.
 const MAX_OWNER_GRANTS: usize = 1_000;
 
-/// The ledger of one upstream.
+/// The ledger of an upstream. Reserves before a request is sent, commits or releases after the
+/// response.
 #[derive(Clone, Debug)]
 pub(in crate::exchange) struct Ledger {
     store: Option<Arc<dyn StateStore>>,
@@ -55,17 +58,17 @@ pub(in crate::exchange) struct Ledger {
     seen: named::KnownOwners,
 }
 
-/// A permitted request that is about to be sent.
+/// A permitted request about to be sent, with everything needed to reserve its state.
 pub(in crate::exchange) struct PermittedRequest<'s> {
     pub(in crate::exchange) permit: Permit,
     pub(in crate::exchange) message: &'s mut Message,
-    /// How the upstream is asked what it has.
+    /// The lookups of list items at the upstream.
     pub(in crate::exchange) questions: ListLookups<'s>,
-    /// Makes tokens for what comes of it.
+    /// The maker of tokens for things created by the request.
     pub(in crate::exchange) receipts: Receipts,
-    /// The plugins that were asked.
+    /// The plugins asked about the request.
     pub(in crate::exchange) consultation: Consultation,
-    /// By whose credential a named owner is meant.
+    /// The credential to which a named owner is bound.
     pub(in crate::exchange) binder: Binder<'s>,
 }
 
@@ -88,7 +91,7 @@ impl Ledger {
         self.store.as_ref().ok_or(Rejection::NoStore)
     }
 
-    /// Refuses a request for which something would be kept, where its token is one that anyone can mint.
+    /// Refuses a request for which rows would be kept, if anyone can mint its token.
     pub(in crate::exchange) fn ensure_may_keep(
         &self,
         prospect: RulesDecision<'_>,
@@ -101,7 +104,8 @@ impl Ledger {
         self.strangers == StrangerState::Refuse && token.provenance() == Provenance::Anyone
     }
 
-    /// How many rows plugins may leave in the store at the expense of this exchange's payer.
+    /// Returns the most rows that plugins may leave in the store at the expense of this exchange's
+    /// payer.
     pub(in crate::exchange) fn plugin_rows(
         &self,
         token: &VerifiedToken,
@@ -114,7 +118,8 @@ impl Ledger {
         }
     }
 
-    /// Takes what the request takes, and says what is to be done when its response has come.
+    /// Takes everything from the store that the permit takes, and returns the reservation with the
+    /// duties due once the response has come.
     pub(in crate::exchange) async fn reserve(
         &self,
         sending: PermittedRequest<'_>,
@@ -137,10 +142,11 @@ impl Ledger {
         };
         let reads_response = consultation.reads_response()
             || matches!(&outcome, Outcome::Grants(state, _) if state.reads_response());
-        // Before it is sent: what the upstream then does must find room to be read.
+        // Taken before the request is sent: a response to read must find room after the upstream
+        // has acted.
         let room = if reads_response { MAX_BODY_BYTES } else { 0 };
         let buffered = questions.exchange.take(Resource::BufferedBytes, room)?;
-        // Counted before the upstream is asked anything: a question is a request, too.
+        // Counted before the upstream is asked anything, because a lookup is a request, too.
         let taken = self.take(&permit, place, questions.exchange).await?;
         let outcome = match outcome {
             Outcome::Elements(state, claim) => {
@@ -150,7 +156,7 @@ impl Ledger {
             outcome => outcome,
         };
         if reads_response {
-            // What is encoded cannot be read.
+            // An encoded response cannot be read.
             message.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         let duty = Duty {
@@ -170,7 +176,8 @@ impl Ledger {
         Ok(Reservation::new(permit, duty))
     }
 
-    /// Reads what a stateful rule must see of the request, and looks whether it may be and has room. Nothing is kept of it.
+    /// Reads the parts of the request needed by a stateful rule, and checks permission and room.
+    /// Nothing is kept yet.
     async fn prepare(
         &self,
         state: &Arc<RuleEffects>,
@@ -187,7 +194,7 @@ impl Ledger {
                 self.ensure_list_room(&claim, exchange.row_limits()).await?;
                 Outcome::Elements(Arc::clone(state), claim)
             }
-            // The text is kept, and not what was made of it, which takes many times its memory.
+            // The text is kept, not its parsed form, which takes many times the memory.
             (EffectInput::Values, body) => Outcome::Grants(Arc::clone(state), body),
             (EffectInput::Nothing, _) if state.records() || state.gives_receipt() => {
                 Outcome::Grants(Arc::clone(state), None)
@@ -196,7 +203,7 @@ impl Ledger {
         })
     }
 
-    /// Is there room for what the request may give?
+    /// Refuses a request whose grants would find no room.
     async fn ensure_room(&self, owner: Partition, exchange: &Holding) -> Result<(), Rejection> {
         let rows = RowLimits { spare: rule::MAX_RULE_GRANTS as u64, ..exchange.row_limits() };
         let room = vec![Condition::AtMost(HeldGrant::PREFIX.to_vec(), MAX_OWNER_GRANTS - 1)];
@@ -206,8 +213,8 @@ impl Ledger {
     }
 }
 
-/// A body that was read as JSON is sent as JSON, whatever its client called it: an upstream that takes forms, too, would find
-/// other things in it.
+/// Marks content that was read as JSON as JSON, whatever the client called the content. Defends
+/// against an upstream that takes forms, too, and would find other values inside.
 fn send_as_json(headers: &mut HeaderMap) {
     let said_once = headers.get_all(CONTENT_TYPE).iter().count() == 1;
     let plain = |value: &HeaderValue| value.to_str().is_ok_and(|text| !text.contains([';', ',']));
@@ -219,7 +226,8 @@ fn send_as_json(headers: &mut HeaderMap) {
     }
 }
 
-/// What a rule finds in the request, and the body where that was read for it.
+/// Finds the input of a rule's effects in the request. Returns the body as well, if read for the
+/// rule.
 async fn find(
     state: &Arc<RuleEffects>,
     message: &mut Message,
@@ -242,13 +250,13 @@ async fn find(
                 return Err(Rejection::Denied { denial: Denial::NotAllowed, needed: Vec::new() });
             }
             Err(EffectInputFault::Unreadable) => return Err(Rejection::BodyForm),
-            // It was read.
+            // The body was read already.
             Err(EffectInputFault::Needs(_)) => return Err(Rejection::Internal),
         }
     }
 }
 
-/// The same with the request's body, beside the event loop where that is long.
+/// Finds the input in the request's body, beside the event loop if long.
 async fn find_in(
     state: &Arc<RuleEffects>,
     message: &Message,

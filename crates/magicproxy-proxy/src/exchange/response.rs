@@ -1,7 +1,9 @@
-//! The response to a permitted request, from when it came until it may be passed down.
+//! The response to a permitted request, from its arrival until any of the response may be passed
+//! down.
 //!
-//! What an upstream sent is [`PendingResponse`] until everything due was done: recorded what it made, told whoever was to be told.
-//! Nothing but [`PendingResponse::commit`] makes an [`CommittedResponse`], and nothing of one is passed down but by [`UnfilteredResponse`] and [`UpgradedResponse`].
+//! An upstream's response is a [`PendingResponse`] until every duty was done: new grants recorded,
+//! and plugins told. Only [`PendingResponse::commit`] makes a [`CommittedResponse`], and only
+//! [`UnfilteredResponse`] and [`UpgradedResponse`] pass any of a committed response down.
 
 mod passing;
 
@@ -19,32 +21,33 @@ use crate::transport::Content;
 pub(in crate::exchange) use passing::ResponseContext;
 pub(crate) use passing::{MaskedResponse, TunnelEnds, UnfilteredResponse, UpgradedResponse};
 
-/// An upstream's response for which the duties are still to be done.
+/// An upstream's response whose duties are still to be done.
 #[derive(Debug)]
 pub(in crate::exchange) struct PendingResponse {
     arrived: Box<UpstreamResponse>,
     duties: Duties,
 }
 
-/// An upstream's response for which everything was done that was due.
+/// An upstream's response after every duty was done, made by [`PendingResponse::commit`].
 pub(in crate::exchange) struct CommittedResponse {
-    /// In a box: it is moved about before it is passed down.
+    /// Boxed, because the response is moved about before being passed down.
     arrived: Box<UpstreamResponse>,
-    /// What was read of its body already.
+    /// The part of the content read already.
     ahead: Option<Box<BufferedPrefix>>,
-    /// What the exchange holds until the response was passed down.
+    /// Everything held by the exchange until the response was passed down.
     held: Option<ExchangeGuard>,
 }
 
 impl PendingResponse {
+    /// Joins a response with the duties of its request.
     pub(in crate::exchange) fn new(arrived: Box<UpstreamResponse>, duties: Duties) -> Self {
         Self { arrived, duties }
     }
 
-    /// Does what is due.
+    /// Discharges the duties of the exchange.
     ///
     /// # Errors
-    /// The upstream carried the request out, and that could not be recorded.
+    /// The upstream carried the request out, and the effects could not be recorded.
     pub(in crate::exchange) async fn commit(self) -> Result<CommittedResponse, Rejection> {
         let Self { mut arrived, duties } = self;
         // Only the proxy gives receipts.
@@ -67,24 +70,26 @@ impl CommittedResponse {
         self.arrived.response.headers_mut()
     }
 
-    /// The response, whose content may have been read ahead.
+    /// Returns the response, whose content may have been read ahead.
     pub(in crate::exchange) fn response(&self) -> &Response<Content> {
         &self.arrived.response
     }
 
-    /// Reads as much of the body as there is room for before anything is passed down. All of it, where that is enough.
+    /// Reads as much of the content as there is room for, before any is passed down. Returns the
+    /// whole content, if there was room for all.
     pub(in crate::exchange) async fn read_ahead(&mut self, buffered: Holding) -> Option<Bytes> {
         let UpstreamResponse { response, idle, .. } = &mut *self.arrived;
         let ahead = BufferedPrefix::read(response.body_mut(), buffered, *idle).await;
         self.ahead.insert(Box::new(ahead)).whole().cloned()
     }
 
-    /// Holds this until the response was passed down.
+    /// Keeps `held` until the response was passed down.
     pub(in crate::exchange) fn hold(&mut self, held: ExchangeGuard) {
         self.held = Some(held);
     }
 
-    /// Reads as much of the body as there is room for, of a response of which nothing is passed down.
+    /// Reads as much of the content as there is room for, of a response of which nothing is passed
+    /// down.
     pub(in crate::exchange) async fn read(self, buffered: Holding) -> BufferedPrefix {
         let UpstreamResponse { mut response, lease, idle, .. } = *self.arrived;
         let read = BufferedPrefix::read(response.body_mut(), buffered, idle).await;

@@ -1,4 +1,5 @@
-//! From a request that may be sent to its response: sent, and everything done that is due before any of the response is passed down.
+//! From an outbound request to its response: the request is sent, and every duty done, before any
+//! of the response is passed down.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use super::upstream::{ConnectedRequest, FailedExchange, SendProgress, Upstream};
 use crate::rejection::Rejection;
 use crate::worker::WorkerId;
 
-/// Sends a request over a connection of this worker, and does what is due.
+/// Sends a request over a connection of `worker`, and does the duties of the exchange.
 #[inline]
 pub(in crate::exchange) async fn carry_out(
     upstream: &Arc<Upstream>,
@@ -24,7 +25,7 @@ pub(in crate::exchange) async fn carry_out(
     if !duties.are_due() {
         return committed(request, duties).await;
     }
-    // What the upstream does is recorded, though the client should go away meanwhile.
+    // The effects at the upstream are recorded even if the client goes away meanwhile.
     let (_here, gone) = watch::channel(());
     let exchange = tokio::spawn(committed(request.unless(gone), duties));
     exchange.await.map_err(|_| Rejection::Internal)?

@@ -1,8 +1,9 @@
-//! The upstreams of a proxy, as its doors see them, and the steps of an exchange with one.
+//! The upstreams of a proxy as seen by the doors, and the steps of an exchange.
 //!
-//! An exchange is one value at a time, and each step consumes the one before: [`ServedUpstream::admit`] makes an [`AdmittedRequest`],
-//! [`AdmittedRequest::send`] sends it, commits what it does, and makes a [`ExchangeOutcome`], of which only what may pass comes out as a response.
-//! Whichever door runs it, no step can be left out.
+//! An exchange is a single value at a time, and each step consumes the value before:
+//! [`ServedUpstream::admit`] makes an [`AdmittedRequest`]. [`AdmittedRequest::send`] sends the
+//! request, commits its effects, and makes an [`ExchangeOutcome`], from which only permitted parts
+//! come out as a response. No door can leave a step out.
 
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ use crate::settings::{Settings, UpstreamId, UpstreamSettings};
 use crate::transport::Sockets;
 use crate::worker::WorkerId;
 
-/// All upstreams of a proxy, in the order of its settings, and what they share.
+/// All upstreams of a proxy, in the order of the settings, and everything shared by the upstreams.
 #[derive(Debug)]
 pub(crate) struct Upstreams {
     served: Vec<ServedUpstream>,
@@ -38,7 +39,7 @@ pub(crate) struct Upstreams {
     trusted_proxies: TrustedProxies,
 }
 
-/// One upstream: how it is reached, and the gate before it.
+/// An upstream as the doors see it: the connections, and the gate before them.
 #[derive(Debug)]
 pub(crate) struct ServedUpstream {
     settings: Arc<UpstreamSettings>,
@@ -47,7 +48,7 @@ pub(crate) struct ServedUpstream {
     names: Arc<UpstreamNames>,
 }
 
-/// Why upstreams cannot be served.
+/// The reason why upstreams cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SetupError {
     #[error("TLS towards an upstream cannot be set up")]
@@ -57,7 +58,7 @@ pub(crate) enum SetupError {
 }
 
 impl Upstreams {
-    /// Sets them all up. Nothing is connected before a request needs it.
+    /// Sets all upstreams up. Nothing is connected before a request needs a connection.
     pub(crate) fn new(settings: &Settings, services: Services) -> Result<Self, SetupError> {
         let shared = SharedServices::new(&settings.limits, services);
         let sockets = Sockets::new(settings.limits.upstream_connections.total);
@@ -66,7 +67,7 @@ impl Upstreams {
         Ok(Self { served, shared, trusted_proxies: settings.trusted_proxies.clone() })
     }
 
-    /// The upstream of this number.
+    /// Returns the upstream of this number.
     pub(crate) fn get(&self, upstream: UpstreamId) -> Result<&ServedUpstream, Rejection> {
         let Some(served) = self.served.get(upstream.place()) else {
             return Err(Rejection::Internal);
@@ -74,7 +75,7 @@ impl Upstreams {
         Ok(served)
     }
 
-    /// The upstream of this name, if it is served.
+    /// Returns the number of the upstream of this name, if served.
     pub(crate) fn named(&self, name: &UpstreamName) -> Option<UpstreamId> {
         self.served.iter().position(|served| served.settings.name == *name).map(UpstreamId::new)
     }
@@ -83,22 +84,23 @@ impl Upstreams {
         self.served.iter()
     }
 
-    /// What all clients share.
+    /// Returns the budget shared by all clients.
     pub(crate) fn budget(&self) -> &Arc<Budget> {
         &self.shared.budget
     }
 
-    /// Keys, revocations, the store and plugins.
+    /// Returns keys, revocations, the store and plugins.
     pub(crate) fn services(&self) -> &Services {
         &self.shared.services
     }
 
-    /// Where costly work has its turn.
+    /// Returns the lanes in which costly work takes turns.
     pub(crate) fn lanes(&self) -> &Lanes {
         &self.shared.lanes
     }
 
-    /// A place among the exchanges in progress for a request that no token pays for.
+    /// Takes a place among the exchanges in progress for a request without a token, at the expense
+    /// of the sender's address.
     pub(crate) fn anonymous_exchange(
         &self,
         client: Client<'_>,
@@ -126,22 +128,22 @@ impl ServedUpstream {
         &self.settings
     }
 
-    /// What log lines call it.
+    /// Returns the upstream's names in log lines.
     pub(crate) fn names(&self) -> &Arc<UpstreamNames> {
         &self.names
     }
 
-    /// Reads a target, once: what is decided on is what will be sent.
+    /// Reads a target, once, so the target of the decision is the target sent.
     pub(crate) fn read_target(&self, text: &str) -> Result<RequestTarget, Rejection> {
         self.gate.read_target(text)
     }
 
-    /// The LFS client that sends this request, if one does, with the token that the request bears.
+    /// Returns the Git LFS client behind the request, if any, with the token borne by the request.
     pub(crate) fn lfs_client(&self, head: &Parts) -> Option<LfsClient> {
         self.gate.lfs_client(head)
     }
 
-    /// The first step of an exchange: the gate decides.
+    /// Makes the first step of an exchange: the gate decides.
     #[inline]
     pub(crate) async fn admit(
         &self,
@@ -158,17 +160,17 @@ impl ServedUpstream {
         })
     }
 
-    /// The token that a request to the control plane bears. Nothing in it is believed.
+    /// Reads the token borne by a request to the control plane. Nothing in the token is believed.
     pub(crate) fn presented(&self, head: &Parts) -> Result<BearerToken, Rejection> {
         self.gate.presented(&head.headers)
     }
 
-    /// Is the bearer's token genuine, alive and for this upstream?
+    /// Checks that the client's token is genuine, alive and for this upstream.
     pub(crate) async fn ensure_bearer(&self, client: ControlClient<'_>) -> Result<(), Rejection> {
         self.gate.ensure_bearer(client).await
     }
 
-    /// Makes the bearer's own token anew.
+    /// Makes the client's own token anew.
     pub(crate) async fn reissue(
         &self,
         client: ControlClient<'_>,
@@ -177,7 +179,7 @@ impl ServedUpstream {
         self.gate.reissue(client, how).await
     }
 
-    /// What would be decided on a request of the bearer's.
+    /// Explains the decision on a request that the client's token might bear.
     pub(crate) async fn explain(
         &self,
         client: ControlClient<'_>,
@@ -187,7 +189,7 @@ impl ServedUpstream {
     }
 }
 
-/// A request that the gate admitted and that is still to be sent.
+/// A request admitted by the gate, and still to be sent.
 pub(crate) struct AdmittedRequest<'s> {
     upstream: &'s Arc<Upstream>,
     outbound: OutboundRequest,
@@ -195,16 +197,17 @@ pub(crate) struct AdmittedRequest<'s> {
     expected: ResponseContext,
 }
 
-/// What came of an exchange, everything done that was due.
+/// The result of an exchange, after every duty was done.
 pub(crate) enum ExchangeOutcome {
-    /// The upstream answered.
+    /// A response of the upstream, in HTTP.
     Answered(UnfilteredResponse),
-    /// It goes on with the protocol that it was asked for.
+    /// A switch of the connection to the requested protocol.
     Switched(UpgradedResponse),
 }
 
 impl AdmittedRequest<'_> {
-    /// The second step: sends the request, and records what the upstream did.
+    /// Makes the second step of an exchange: sends the request, and records the effects at the
+    /// upstream.
     #[inline]
     pub(crate) async fn send(self) -> Result<ExchangeOutcome, Rejection> {
         let Self { upstream, mut outbound, worker, expected } = self;

@@ -1,4 +1,5 @@
-//! Parts of a request that are read when a decision asks for them, before the request is sent: what is sent is what was read.
+//! Parts of a request read for a decision, before the request is sent. The bytes read are the bytes
+//! sent.
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -10,7 +11,7 @@ use crate::http::body::MAX_BODY_BYTES;
 use crate::rejection::Rejection;
 use crate::response::header::Coding;
 
-/// What nobody has read yet of a request, and the exchange that pays for what is held of it.
+/// The unread rest of a request, and the exchange that pays for the bytes held.
 pub(in crate::exchange) struct UnreadRequest<'m> {
     pub(in crate::exchange) headers: &'m HeaderMap,
     pub(in crate::exchange) body: &'m mut RequestBody,
@@ -18,10 +19,10 @@ pub(in crate::exchange) struct UnreadRequest<'m> {
 }
 
 impl UnreadRequest<'_> {
-    /// Reads a part, whole.
+    /// Reads a part, whole, of at most [`MAX_BODY_BYTES`].
     ///
     /// # Errors
-    /// It cannot be read as what it is, is too long, or does not come.
+    /// The part has a content coding, is too long, or does not come.
     pub(in crate::exchange) async fn read(&mut self, part: Part) -> Result<Bytes, Rejection> {
         match part {
             Part::Body if Coding::of(self.headers) != Coding::Identity => Err(Rejection::BodyForm),

@@ -1,6 +1,8 @@
-//! The upstream: sends what the gate let through, over pooled connections, and nowhere else.
+//! An upstream as the sender sees it: requests admitted by the gate go out over pooled connections,
+//! to the upstream's own origins and nowhere else.
 //!
-//! Redirects are answers like others and never followed. A request is sent twice only as [resend](crate::transport::resend) says.
+//! Redirects are passed on like other responses, and never followed. A request is sent a second
+//! time only under the conditions of [resend](crate::transport::resend).
 
 mod outgoing;
 
@@ -28,57 +30,60 @@ use crate::transport::resend::{Attempt, AttemptEnd, Idempotency, ResponseBytes};
 use crate::transport::{ConnectFailure, Content, Origin, PooledConnection, Sockets};
 use crate::worker::WorkerId;
 
-/// One upstream: its origins, and how long it is waited for.
+/// The sending side of an upstream: its origins with their pools, and the limits on waiting for a
+/// response. Made once at start, from the settings.
 #[derive(Debug)]
 pub(in crate::exchange) struct Upstream {
     origins: Vec<Origin>,
     response: Duration,
-    /// How long a response may be silent.
+    /// The longest silence inside a response's content.
     idle: Duration,
-    /// What the operator lets no client see.
+    /// Header fields of responses hidden from clients by the operator.
     dropped: Arc<[HeaderName]>,
 }
 
-/// An upstream's response as it came, less the fields that the operator lets no client see. Nothing was done for it yet.
+/// An upstream's response as received, less the header fields hidden by the operator. No duty has
+/// been done yet for the response.
 #[derive(Debug)]
 pub(in crate::exchange) struct UpstreamResponse {
     pub(in crate::exchange) response: Response<Content>,
-    /// The connection that its content comes on.
+    /// The connection on which the content arrives.
     pub(in crate::exchange) lease: PooledConnection,
-    /// How long the content may be silent.
+    /// The longest silence inside the content.
     pub(in crate::exchange) idle: Duration,
-    /// What the operator lets no client see.
+    /// Header fields hidden from clients by the operator, in trailers too.
     pub(in crate::exchange) dropped: Arc<[HeaderName]>,
     /// The exchange's place among those in progress.
     pub(in crate::exchange) place: Holding,
 }
 
-/// Why no response came, and how far its request had come by then.
+/// The failure of an exchange without a response: the rejection, and how far the request had come.
 #[derive(Debug)]
 pub(in crate::exchange) struct FailedExchange {
     pub(in crate::exchange) rejection: Rejection,
     pub(in crate::exchange) progress: SendProgress,
 }
 
-/// How far a request came that got no response.
+/// The farthest point reached by a request without a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::exchange) enum SendProgress {
-    /// It was handed to no connection, and is not going to be.
+    /// The request was handed to no connection, and is not going to be.
     NotSent,
-    /// The upstream may have seen some of it.
+    /// The upstream may have seen a part of the request.
     MayBeSent,
 }
 
-/// A connection for one request, and what it was asked for.
+/// A connection for a request, and the need stated to the pool.
 pub(in crate::exchange) struct Leased {
     need: ConnectionNeed,
     lease: PooledConnection,
-    /// When the request can be handed to it, where that is known.
+    /// The time at which the request can be handed to the connection. `None` after a wait, because
+    /// the time is out of date.
     began: Option<Instant>,
 }
 
 impl Upstream {
-    /// The upstream with pools of its own; `sockets` are those of all upstreams.
+    /// Makes the upstream with pools of its own; `sockets` are shared by all upstreams.
     pub(in crate::exchange) fn new(
         settings: &Settings,
         upstream: &UpstreamSettings,
@@ -92,7 +97,8 @@ impl Upstream {
         Ok(Arc::new(Self { origins, response, idle, dropped }))
     }
 
-    /// Waits for a connection for a permitted request, which this worker serves. A request that is given up meanwhile is not sent.
+    /// Waits for a connection for a permitted request served by `worker`. A request given up
+    /// meanwhile is not sent.
     pub(in crate::exchange) async fn lease(
         &self,
         request: &Dispatch,
@@ -107,11 +113,11 @@ impl Upstream {
         };
         let acquiring = self.origin(request.origin())?.acquire(need, request.exchange());
         let (lease, waited) = noting_wait(pin!(acquiring)).await;
-        // Who had to wait looks at the clock again.
+        // After a wait, the clock is read anew when the request is handed over.
         Ok(Leased { need, lease: lease?, began: (!waited).then(|| Instant::from_std(need.asked)) })
     }
 
-    /// The request on its connection.
+    /// Puts the request on its leased connection. Nothing is sent yet.
     pub(in crate::exchange) fn connect(
         self: &Arc<Self>,
         request: Dispatch,
@@ -151,42 +157,47 @@ impl Upstream {
     }
 }
 
-/// A permitted request on the connection that it goes out on. It is kept here and not in the futures below, which would each make
-/// room for it.
+/// A permitted request on its connection, from before the first attempt until the head of the
+/// response. The state is kept in this struct and not in the futures of the functions below, each
+/// of which would make room for a copy.
 pub(in crate::exchange) struct ConnectedRequest {
     upstream: Arc<Upstream>,
-    /// Which of the upstream's origins it goes to.
+    /// The upstream's origin to which the request goes.
     number: OriginId,
     need: ConnectionNeed,
-    /// What is to be sent next.
+    /// The message of the next attempt.
     outgoing: Option<SendAttempt>,
-    /// What is to be sent once more, should the connection turn out to be no more.
+    /// A copy for another attempt, should the connection turn out to be closed.
     spare: Option<Spare>,
-    /// What it is sent on next, or was sent on.
+    /// The connection of the next attempt, or of the current attempt.
     lease: Option<PooledConnection>,
-    /// Its place among those in progress.
+    /// The request's place among those in progress.
     place: Holding,
+    /// The client's sign of life, for a request whose exchange outlives the client.
     given_up: Option<watch::Receiver<()>>,
-    /// Of the request's content.
+    /// Progress of the request's content.
     progress: Arc<Progress>,
-    /// Does a connection of HTTP/1.1 end with this exchange?
+    /// True if a connection of HTTP/1.1 ends with this exchange, because content may be left
+    /// unread.
     once: bool,
-    /// How often the upstream said that it has not processed the request.
+    /// Number of times the upstream said that the request was not processed.
     unprocessed: usize,
-    /// Was it handed to a connection?
+    /// True once the request was handed to a connection.
     has_begun: bool,
-    /// When it can be handed to the first connection, where that is known.
+    /// The time at which the request can be handed to its first connection, where known.
     began: Option<Instant>,
 }
 
 impl ConnectedRequest {
-    /// Once the other side of this is gone, the request is no longer sent, and waits for no further connection.
+    /// Binds the request to the other side of a channel: once that side is gone, the request is no
+    /// longer sent and waits for no further connection.
     pub(in crate::exchange) fn unless(mut self, given_up: watch::Receiver<()>) -> Self {
         self.given_up = Some(given_up);
         self
     }
 
-    /// Sends it, and waits for the head of its response.
+    /// Sends the request, and waits for the head of the response. Refuses a switch of protocols
+    /// without an upgrade in the request.
     pub(in crate::exchange) async fn send(&mut self) -> Result<Response<Content>, FailedExchange> {
         match self.await_response().await {
             Ok(response)
@@ -200,7 +211,8 @@ impl ConnectedRequest {
         }
     }
 
-    /// The response that it got, with the connection that its content comes on.
+    /// Joins the response with the connection of its content, and removes the fields hidden by the
+    /// operator.
     pub(in crate::exchange) fn arrived(
         self,
         mut response: Response<Content>,
@@ -208,7 +220,7 @@ impl ConnectedRequest {
         let Self { upstream, lease: Some(mut lease), place, progress, once, .. } = self else {
             return Err(Rejection::Internal);
         };
-        // An upstream that has answered may leave unread what is yet to come.
+        // After its response, an upstream may leave the rest of the request's content unread.
         if once || !progress.is_done() {
             lease.end_with_exchange();
         }
@@ -228,7 +240,8 @@ impl ConnectedRequest {
     async fn await_response(&mut self) -> Result<Response<Content>, Rejection> {
         loop {
             if self.lease.is_none() {
-                // Boxed, like everything that a warm request does not do: hyper moves the future of each request.
+                // Boxed, like everything that a warm request skips: hyper moves the future of each
+                // request.
                 self.lease = Some(Box::pin(self.further_lease()).await?);
             }
             let (sent, attempt) = self.hand_over()?;
@@ -246,7 +259,7 @@ impl ConnectedRequest {
         }
     }
 
-    /// Another connection, where the one before was no more.
+    /// Leases another connection after the last connection turned out to be closed.
     async fn further_lease(&mut self) -> Result<PooledConnection, Rejection> {
         self.need.asked = Instant::now().into_std();
         let acquiring = self.upstream.origin(self.number)?.acquire(self.need, &self.place);
@@ -258,12 +271,14 @@ impl ConnectedRequest {
         }
     }
 
-    /// Gives the request up that got no response, unless it may be sent once more, over another connection.
+    /// Gives a request without a response up, unless another attempt over another connection is
+    /// allowed.
     fn failed(&mut self, error: SendError, attempt: &Attempt) -> Result<(), Rejection> {
         let Some(mut lease) = self.lease.take() else { return Err(Rejection::Internal) };
         match error {
             SendError::NotSent(request) => {
-                // A new connection of HTTP/2 has said that it takes nothing before it took anything.
+                // A new HTTP/2 connection without room for a request has refused before taking
+                // anything.
                 let is_refused = lease.pooled == ConnectionUse::No
                     && lease.connection().is_some_and(|it| it.version() == Version::HTTP_2);
                 lease.discard();
@@ -276,7 +291,9 @@ impl ConnectedRequest {
                 lease.discard();
                 self.unprocessed += 1;
                 if self.unprocessed > 1 && self.need.kind == Kind::Any {
-                    // A server that takes few requests of each connection may refuse it on one after another that others use, too.
+                    // A server that takes few requests of each connection may refuse the request on
+                    // shared connections again and again. A fresh connection is used by nobody
+                    // else.
                     self.need.kind = Kind::Fresh;
                 }
                 self.again(request, AttemptEnd::Unprocessed.allows(attempt), Rejection::Unprocessed)
@@ -301,7 +318,7 @@ impl ConnectedRequest {
         }
     }
 
-    /// Hands the request over to its connection, which is kept until the response has come.
+    /// Hands the request to its connection. The connection is kept until the response has come.
     #[inline]
     fn hand_over(
         &mut self,
@@ -331,7 +348,8 @@ impl ConnectedRequest {
         }
         let version = connection.version();
         let request = outgoing.into_request(self.upstream.origin(self.number)?.root(), version)?;
-        // A stream may have to be begun again.
+        // A stream may have to be begun again: the content sent so far is kept, at the request's
+        // expense.
         let keeps = version == Version::HTTP_2 && !request.body().is_empty();
         let memory = keeps.then(|| self.place.take(Resource::BufferedBytes, 0)).transpose()?;
         let sending = StreamOptions { memory, upload, given_up: self.given_up.clone() };
@@ -340,7 +358,8 @@ impl ConnectedRequest {
         Ok((sent, attempt))
     }
 
-    /// Keeps a request that came back for another connection, or gives it up for this reason.
+    /// Keeps a request returned by a connection for another attempt, or gives the request up with
+    /// the reason `otherwise`.
     fn again(
         &mut self,
         request: Option<Box<Request<RequestBody>>>,
@@ -352,7 +371,7 @@ impl ConnectedRequest {
         Ok(())
     }
 
-    /// Has others use the connection no more that the request is waiting on.
+    /// Takes the request's connection out of use for other requests.
     fn retire_connection(&mut self) {
         if let Some(lease) = self.lease.take() {
             lease.retire();
@@ -360,14 +379,16 @@ impl ConnectedRequest {
     }
 }
 
-/// Is there content that servers may leave where it is, because the method gives it no meaning, or none that they know (RFC 9110
-/// section 9.3.1)? Such a server reads it as the next request on the connection, and what another client sends as a part of that.
+/// True if servers may leave the request's content unread, because the method gives content no
+/// meaning, or none known to the server (RFC 9110 section 9.3.1). Defends against request
+/// smuggling: such a server reads the content as the next request on the connection, and another
+/// client's request as a part of that content.
 fn may_be_left_unread(method: &Method, body: &RequestBody) -> bool {
     !body.is_empty() && !matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }
 
-/// A response whose length is given in two ways, or in a coding that nobody asked for, is no response (RFC 9112 section 6.3):
-/// hyper would read on to the end of the connection.
+/// Refuses a response with two statements of its length, or in a transfer coding that nobody asked
+/// for (RFC 9112 section 6.3): hyper would read on to the end of the connection.
 fn check_framing(response: &Response<Content>) -> Result<(), Rejection> {
     let headers = response.headers();
     if !headers.contains_key(header::TRANSFER_ENCODING) {
@@ -384,7 +405,7 @@ fn check_framing(response: &Response<Content>) -> Result<(), Rejection> {
     }
 }
 
-/// What this gives, and whether it had to be waited for.
+/// Awaits a future. Returns its output, and true if the future was not ready at once.
 async fn noting_wait<T>(mut future: Pin<&mut impl Future<Output = T>>) -> (T, bool) {
     let mut waited = false;
     let polling = poll_fn(|context| {
@@ -396,8 +417,9 @@ async fn noting_wait<T>(mut future: Pin<&mut impl Future<Output = T>>) -> (T, bo
     (output, waited)
 }
 
-/// Bounds the wait for the head of a response: by this time from the end of the request, or from when the upstream last took some of
-/// it. While the client is to send more, its own limit holds instead. `None`: it has passed.
+/// Bounds the wait for the head of a response. The limit counts from the end of the request, or
+/// from the time when the upstream last took a part of the content. While the client is to send
+/// more, the client's own limit holds instead. Returns `None` once the limit has passed.
 async fn within<T>(
     (began, limit): (Instant, Duration),
     progress: &Progress,
@@ -419,7 +441,8 @@ async fn within<T>(
     }
 }
 
-/// Of the first request on a connection, to which nothing came.
+/// Names the failure of the first request on a connection from which no byte came: perhaps a late
+/// TLS alert.
 fn first_failure(error: &hyper::Error) -> Rejection {
     ConnectFailure::of_late_alert(error).map_or_else(|| failure(error), Rejection::Connect)
 }
@@ -427,7 +450,7 @@ fn first_failure(error: &hyper::Error) -> Rejection {
 fn failure(error: &hyper::Error) -> Rejection {
     tracing::debug!(target: "magicproxy::upstream", %error, "the exchange with the upstream failed");
     if error.is_user() || error.is_body_write_aborted() {
-        // The client's content broke, not the upstream. The library hands on why.
+        // The client's content broke off, not the upstream's. The library hands the cause on.
         let why = error.source().and_then(|cause| cause.downcast_ref::<BodyError>());
         return why.map_or(Rejection::RequestBody, Rejection::from);
     }
@@ -436,11 +459,11 @@ fn failure(error: &hyper::Error) -> Rejection {
 
 fn stream_failure(error: &h2::Error) -> Rejection {
     tracing::debug!(target: "magicproxy::upstream", %error, "the exchange with the upstream failed");
-    // What the library ended, the upstream has done wrong.
+    // A stream ended by the library means a fault of the upstream.
     if error.is_library() { Rejection::BadAnswer } else { Rejection::Closed }
 }
 
-/// Does nobody wait for the response any more?
+/// True if nobody waits for the response any more.
 fn is_gone(client: &watch::Receiver<()>) -> bool {
     client.has_changed().is_err()
 }

@@ -1,10 +1,13 @@
-//! Verified tokens, kept: one verification per token, off the event loop, bounded in number and memory, in shares.
+//! Verified tokens, kept: a single verification for each token, off the event loop, bounded in
+//! number and memory, in shares.
 //!
-//! The cache is keyed by a keyed hash of the whole token, so it holds no tokens and nobody can aim at its slots. What it
-//! holds was genuine when it came in; whether it is live is asked at each decision.
+//! The cache is keyed by a keyed hash of the whole token, so the cache holds no tokens and nobody
+//! can aim at its slots. Every token inside was genuine on entry; each decision asks anew whether
+//! the token is live.
 //!
-//! A cold token is verified in two steps. Whether it is genuine costs the same for all; what its rules cost is its maker's choice.
-//! So they are compiled with little work first, and where that is not enough wait for their turn among their like (`lane`).
+//! A token not in the cache is verified in two steps. Telling a genuine token costs the same for
+//! all; the cost of its rules is chosen by its minter. So rules are compiled with little work first
+//! and, if that does not suffice, wait for their turn among other costly rules (`lane`).
 
 mod binder;
 mod cache;
@@ -47,23 +50,24 @@ pub(crate) use lane::Lanes;
 use lane::QUICK_STEPS;
 pub(crate) use rules::RuleStore;
 
-/// What becomes of a token that is made anew.
+/// The ways to make a token anew.
 #[derive(Clone, Debug)]
 pub(crate) enum Reissue {
-    /// It gets one more caveat.
+    /// Append another caveat.
     Narrow(Box<Caveat>),
-    /// It goes over to the active key.
+    /// Seal the token for the active key.
     Reseal,
 }
 
-/// Verifies tokens and opens credentials.
+/// The verifier of an upstream's tokens, which also opens their credentials. Decides nothing about
+/// requests.
 pub(crate) struct Verifier {
     inner: Arc<Inner>,
     cache: TokenCache,
     fingerprints: Fingerprints,
 }
 
-/// What the verifiers of all upstreams have in common.
+/// Everything shared by the verifiers of all upstreams.
 #[derive(Clone, Debug)]
 pub(crate) struct SharedServices {
     pub(crate) lanes: Lanes,
@@ -79,7 +83,7 @@ impl SharedServices {
     }
 }
 
-/// What a verification on another thread needs.
+/// The state needed by a verification on another thread.
 struct Inner {
     keys: Arc<SharedKeys>,
     upstream: Arc<UpstreamSettings>,
@@ -88,7 +92,7 @@ struct Inner {
 }
 
 impl Verifier {
-    /// The verifier of one upstream's tokens; each upstream has its share of the cache.
+    /// Makes the verifier of an upstream's tokens; each upstream has its share of the cache.
     pub(crate) fn new(
         settings: &Settings,
         upstream: &Arc<UpstreamSettings>,
@@ -110,8 +114,8 @@ impl Verifier {
         })
     }
 
-    /// Verifies a token, or finds it verified. Concurrent requests with one token wait for one verification. Who sends it is asked
-    /// only where it is not known yet.
+    /// Verifies a token, or finds the token in the cache. Concurrent requests with the same token
+    /// share a verification. `peer` is called only if the token is not in the cache.
     pub(crate) async fn verify(
         &self,
         presented: &BearerToken,
@@ -123,15 +127,18 @@ impl Verifier {
         if let Some(entry) = self.cache.get(&fingerprint, generation) {
             return Ok(entry);
         }
-        // Most rubbish stops here, without a thread being asked.
+        // Most rubbish stops here, without work for a thread.
         UnverifiedToken::parse(presented.as_str())?;
-        Box::pin(
-            self.cache.get_or_verify(fingerprint, self.verify_cold(presented, generation, peer())),
-        )
+        Box::pin(self.cache.get_or_verify(
+            fingerprint,
+            generation,
+            self.verify_cold(presented, generation, peer()),
+        ))
         .await
     }
 
-    /// The credential of a permitted request for now. A static one is opened once for each token.
+    /// Returns the credential of a permitted request for now. A static credential is opened once
+    /// for each token.
     pub(in crate::exchange) async fn open(
         &self,
         entry: &CachedToken,
@@ -156,7 +163,8 @@ impl Verifier {
         Ok((held.ok_or(Rejection::Internal)?, opened))
     }
 
-    /// Opens the source of a token's credential, in turn, and asks it. The permit is held by the work as long as that lasts.
+    /// Opens the source of a token's credential, in turn, and asks the source. The permit is held
+    /// by the work until its end.
     async fn ask_source(
         &self,
         entry: &CachedToken,
@@ -189,7 +197,7 @@ impl Verifier {
         Ok(self.inner.shared.lanes.in_turn(payer, move |work| job.run(work)).await??)
     }
 
-    /// What makes tokens for what a request with this one creates.
+    /// Returns the maker of tokens for things created by a request with this token.
     pub(crate) fn receipts(&self, entry: &CachedToken, presented: &BearerToken) -> Receipts {
         let text = Zeroizing::new(presented.as_str().to_owned());
         Receipts { inner: Arc::clone(&self.inner), payer: entry.payer().clone(), text }
@@ -214,7 +222,7 @@ impl Verifier {
         Ok(CachedToken::new(verified, generation, payer, account))
     }
 
-    /// Compiles a token's rules: at once where that is little work, else when its turn comes.
+    /// Compiles a token's rules: at once if that is little work, else in turn.
     async fn compile(
         &self,
         authentic: AuthenticToken,
@@ -241,7 +249,7 @@ impl Verifier {
     }
 }
 
-/// An upstream's part of a quota.
+/// Returns an upstream's part of a quota.
 fn part(quota: Quota, upstreams: usize) -> Quota {
     let upstreams = upstreams.max(1);
     Quota {
@@ -252,7 +260,7 @@ fn part(quota: Quota, upstreams: usize) -> Quota {
     }
 }
 
-/// A token to be made anew.
+/// The work of making a token anew, run on another thread.
 #[derive(Clone)]
 struct ReissueJob {
     inner: Arc<Inner>,
@@ -273,7 +281,7 @@ impl ReissueJob {
     }
 }
 
-/// Makes tokens for what one request creates. `state.md` section 4.
+/// The maker of receipts: tokens for things created by a request. `state.md` section 4.
 #[derive(Clone)]
 pub(crate) struct Receipts {
     inner: Arc<Inner>,
@@ -282,7 +290,8 @@ pub(crate) struct Receipts {
 }
 
 impl Receipts {
-    /// A token for just these grants. What it is for was done, so it waits for its turn however long that takes.
+    /// Makes a token for exactly these grants. The upstream has acted already, so the work waits
+    /// for its turn however long that takes.
     pub(crate) async fn make(
         &self,
         grants: Vec<NewGrant>,
@@ -323,8 +332,9 @@ impl std::fmt::Debug for Verifier {
 }
 
 impl Inner {
-    /// Strangers have tokens of version 1 of the same key where another upstream mints over HTTP: what is for another upstream has
-    /// no standing here.
+    /// Tells whether a stranger could have minted the token. A token for another upstream is
+    /// treated as a stranger's: where that upstream mints over HTTP, strangers have tokens of
+    /// version 1 of the same key.
     fn standing_of(&self, token: &AuthenticToken) -> MinterTrust {
         if self.upstream.is_home_of(token.upstream()) {
             MinterTrust::of(token.provenance(), self.upstream.http_mint)

@@ -1,6 +1,8 @@
-//! The record of each request, complete whatever the log level, and the line that is written of it when it has ended: `docs/guide/life-of-a-request.md` has its fields.
+//! The record of each request, complete at every log level, and the log line written at the
+//! request's end: `docs/guide/life-of-a-request.md` lists the fields.
 //!
-//! Never in it: queries, header values, tokens, credentials. A path segment as long as a token is cut.
+//! Queries, header values, tokens and credentials are never logged. A path segment as long as a
+//! token is cut.
 
 #[cfg(test)]
 mod tests;
@@ -22,14 +24,14 @@ const MAX_SEGMENT: usize = 96;
 /// Methods are ASCII; longer ones are cut.
 const MAX_LOGGED_METHOD: usize = 32;
 
-/// What stands for a decision where the client left before there was one.
+/// The decision in the log if the client left before a decision was made.
 const UNDECIDED: &str = "undecided";
 
 /// The names of one upstream in log lines.
 #[derive(Debug)]
 pub(crate) struct UpstreamNames {
     name: Box<str>,
-    /// The host, perhaps with a port, of each of its origins.
+    /// The host, perhaps with a port, of each of the upstream's origins.
     hosts: Vec<Box<str>>,
 }
 
@@ -40,7 +42,7 @@ impl UpstreamNames {
     }
 }
 
-/// The upstream of a request, and which of its origins.
+/// The upstream of a request, and the origin in it.
 #[derive(Debug)]
 struct UpstreamLabel {
     names: Arc<UpstreamNames>,
@@ -48,13 +50,13 @@ struct UpstreamLabel {
 }
 
 impl UpstreamLabel {
-    /// The upstream's name, and the host that was to be reached.
+    /// Returns the upstream's name, and the origin's host.
     fn of(&self) -> (&str, &str) {
         (&self.names.name, self.names.hosts.get(self.origin.place()).map_or("", |host| host))
     }
 }
 
-/// What is known of one request.
+/// The record of one request, filled step by step.
 #[derive(Debug)]
 pub(crate) struct AccessRecord {
     pub(crate) id: RequestId,
@@ -65,19 +67,19 @@ pub(crate) struct AccessRecord {
     token: Option<Arc<VerifiedToken>>,
     rule: Option<Arc<str>>,
     decision: &'static str,
-    /// What went wrong between the proxy and the upstream.
+    /// The error between the proxy and the upstream.
     error: Option<&'static str>,
     status: u16,
     head_after: Option<Duration>,
     request_body: Option<Arc<Progress>>,
     bytes_out: u64,
     aborted: Option<Cow<'static, str>>,
-    /// Of a WebSocket: bytes that its client sent, and why it ended.
+    /// For a WebSocket: the bytes that the client sent, and the reason of the end.
     tunnel: Option<Box<(u64, &'static str)>>,
 }
 
 impl AccessRecord {
-    /// Of a request whose head was read at `started`.
+    /// Makes the record of a request whose head was read at `started`.
     pub(crate) fn new(id: RequestId, method: &Method, started: Instant) -> Self {
         Self {
             id,
@@ -93,13 +95,13 @@ impl AccessRecord {
             head_after: None,
             request_body: None,
             bytes_out: 0,
-            // Until a response ends, it has not.
+            // A response counts as aborted until its end.
             aborted: Some("the client went away".into()),
             tunnel: None,
         }
     }
 
-    /// The request is for this upstream, and for that origin of it.
+    /// Notes the upstream and the origin of the request.
     pub(crate) fn upstream(&mut self, names: &Arc<UpstreamNames>, origin: OriginId) {
         self.upstream = Some(UpstreamLabel { names: Arc::clone(names), origin });
     }
@@ -121,12 +123,12 @@ impl AccessRecord {
         self.decision = "control";
     }
 
-    /// A page asks whether it may send a request.
+    /// Notes a CORS preflight: a web page asks for leave to send a request.
     pub(crate) fn preflight(&mut self) {
         self.decision = "preflight";
     }
 
-    /// The proxy writes the response: this is why.
+    /// Notes the rejection, which is the reason for a response of the proxy's own.
     pub(crate) fn rejected(&mut self, rejection: &Rejection) {
         self.decision = rejection.code();
         self.error = rejection.upstream_error();
@@ -140,15 +142,16 @@ impl AccessRecord {
         }
     }
 
-    /// Tells the operator about an upstream that failed.
+    /// Warns the operator of an upstream that failed.
     fn warn(&self, failure: &dyn std::error::Error, cause: Option<&str>) {
         let (upstream, host) = self.upstream.as_ref().map(UpstreamLabel::of).unzip();
         let (request_id, error) = (self.id, self.error);
         tracing::warn!(target: "magicproxy::upstream", %request_id, upstream, host, error, cause, "{failure}");
     }
 
-    /// The response begins. Where nothing can follow its head (RFC 9110 section 6.4.1), the HTTP library asks for no content, and
-    /// so nobody tells of its end.
+    /// Notes that the response begins. If no content can follow the head (RFC 9110 section 6.4.1),
+    /// the HTTP library asks for no content, so that nobody would note the end; the response is
+    /// therefore complete.
     pub(crate) fn head(&mut self, status: StatusCode) {
         let no_content = status.is_informational()
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
@@ -163,7 +166,7 @@ impl AccessRecord {
         self.bytes_out += bytes as u64;
     }
 
-    /// A WebSocket has ended: what passed up and down, and why.
+    /// Notes that a WebSocket has ended: the bytes passed up and down, and the reason.
     pub(crate) fn tunnel(&mut self, [up, down]: [u64; 2], end: &'static str) {
         (self.tunnel, self.bytes_out) = (Some(Box::new((up, end))), down);
     }
@@ -172,7 +175,7 @@ impl AccessRecord {
         self.request_body = Some(body);
     }
 
-    /// Is nothing of the response still to come?
+    /// True if nothing of the response is still to come.
     pub(crate) fn is_complete(&self) -> bool {
         self.aborted.is_none()
     }
@@ -181,7 +184,7 @@ impl AccessRecord {
         self.aborted = None;
     }
 
-    /// What a counter could tell of it.
+    /// Returns the values that a metric could count.
     #[cfg(test)]
     pub(super) fn summary(&self, now: Instant) -> String {
         let upstream = self.upstream.as_ref().map(|upstream| &*upstream.names.name);
@@ -202,20 +205,21 @@ impl AccessRecord {
         )
     }
 
-    /// How many bytes of the client's content, or of its side of a tunnel, went up.
+    /// Returns the number of bytes that went up: of the client's content, or of the client's side
+    /// of a tunnel.
     fn bytes_in(&self) -> u64 {
         let tunnelled = self.tunnel.as_deref().map(|(sent_up, _)| *sent_up);
         tunnelled.unwrap_or_else(|| self.request_body.as_ref().map_or(0, |body| body.bytes()))
     }
 
-    /// The upstream's response ended before its end, behind its head.
+    /// Notes that the upstream's response broke off after its head.
     pub(crate) fn failed(&mut self, cause: &BodyError) {
         self.error = Some(cause.upstream_error());
         self.aborted = Some(cause.to_string().into());
     }
 }
 
-/// Writes the line of a request that has ended now.
+/// Writes the log line of a request that ends now.
 pub(super) fn write(record: &AccessRecord, now: Instant) {
     let token = record.token.as_deref();
     let ended = record.tunnel.as_deref().map(|(_, ended)| *ended);
@@ -246,7 +250,7 @@ pub(super) fn write(record: &AccessRecord, now: Instant) {
     );
 }
 
-/// A path as a log line may have it: a segment as long as a token is cut away.
+/// Returns a path that may be logged: a segment as long as a token is replaced by its length.
 pub(crate) fn shorten_segments(path: &str) -> Cow<'_, str> {
     if path.split('/').all(|segment| segment.len() <= MAX_SEGMENT) {
         return Cow::Borrowed(path);

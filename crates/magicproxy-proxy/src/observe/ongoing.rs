@@ -1,4 +1,4 @@
-//! A request in progress, and the one place where it ends.
+//! Requests in progress. The end of a request is noted in this module alone.
 
 #[cfg(test)]
 pub(crate) mod ended;
@@ -14,10 +14,11 @@ use super::access_log::{self, AccessRecord};
 use crate::downstream::{Connection, InFlight};
 use crate::request_id::RequestId;
 
-/// A request from its beginning to its end: what is known of it, and its place among those of its connection.
+/// A request from beginning to end: the record, and the place among the requests of its connection.
 ///
-/// Dropping it is its end, whatever the end is: its response was handed over, its client has gone, it was refused, its tunnel has
-/// ended, the task that served it panicked. There is one for each request, so each ends once.
+/// Dropping the value ends the request, whatever the reason: the response was handed over, the
+/// client left, the request was refused, the tunnel ended, the serving task panicked. Each request
+/// has one value, so that each request ends once.
 #[derive(Debug)]
 pub(crate) struct OngoingRequest {
     pub(crate) record: AccessRecord,
@@ -25,7 +26,7 @@ pub(crate) struct OngoingRequest {
 }
 
 impl OngoingRequest {
-    /// A request of this connection begins.
+    /// Begins a request of this connection.
     pub(crate) fn begin(connection: &Arc<Connection>, method: &Method) -> Self {
         let (in_flight, began) = connection.begin();
         #[cfg(test)]
@@ -33,12 +34,12 @@ impl OngoingRequest {
         Self { record: AccessRecord::new(RequestId::next(), method, began), in_flight }
     }
 
-    /// Its place among the requests of its connection.
+    /// Returns the request's place among the requests of the connection.
     pub(crate) fn in_flight(&self) -> &InFlight {
         &self.in_flight
     }
 
-    /// All of the response's content was handed over.
+    /// Notes that all of the response's content was handed over.
     pub(crate) fn completed(&mut self) {
         self.record.completed();
         self.in_flight.response_is_whole();
@@ -48,16 +49,17 @@ impl OngoingRequest {
 impl Drop for OngoingRequest {
     fn drop(&mut self) {
         let now = Instant::now();
-        // Its connection is free though writing should panic.
+        // Frees the connection even if the writing of the log panics.
         let _over = RequestEnd { in_flight: &self.in_flight, now };
         #[cfg(test)]
         ended::note(&self.record, &self.in_flight, now);
-        // Whatever counts requests or writes them down is told here, and knows all of the record, whatever the log shows.
+        // Every count and every record of requests is made here, from the whole record, whatever
+        // the log level.
         access_log::write(&self.record, now);
     }
 }
 
-/// Ends a request on its connection when it is dropped.
+/// A guard that ends a request on the connection when dropped.
 struct RequestEnd<'r> {
     in_flight: &'r InFlight,
     now: Instant,

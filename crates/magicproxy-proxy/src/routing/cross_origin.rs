@@ -1,8 +1,9 @@
-//! Pages of other origins that may call an upstream through the proxy: the CORS protocol of the Fetch standard.
-//! Specification: `docs/spec/upstreams.md` section 11.
+//! Pages of other origins that may call an upstream through the proxy: the CORS protocol of the
+//! Fetch standard. Specification: `docs/spec/upstreams.md` section 11.
 //!
-//! Never let a page read a response of the control plane, and never allow credentials of the browser: a page that calls the proxy
-//! shows the token that it was given, in a field that it sets itself.
+//! Never lets a page read a response of the control plane, and never allows credentials of the
+//! browser: a page that calls the proxy sends a token given to the page, in a field set by the
+//! page.
 
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,7 @@ const REQUEST_PRIVATE_NETWORK: HeaderName =
 const ALLOW_PRIVATE_NETWORK: HeaderName =
     HeaderName::from_static("access-control-allow-private-network");
 
-/// Fields of the protocol in responses, which only the proxy may say where pages are allowed.
+/// Fields of the protocol in responses, reserved to the proxy where pages are allowed.
 static RESPONSE_FIELDS: [HeaderName; 7] = [
     ACCESS_CONTROL_ALLOW_CREDENTIALS,
     ACCESS_CONTROL_ALLOW_HEADERS,
@@ -35,19 +36,21 @@ static RESPONSE_FIELDS: [HeaderName; 7] = [
     ALLOW_PRIVATE_NETWORK,
 ];
 
-/// Seconds for which a browser may remember what a preflight said: after a change of the configuration nobody waits for long.
+/// Seconds for which a browser may remember the response to a preflight: short, so a change of the
+/// configuration is soon in effect.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
-/// What the response to a preflight depends on.
+/// The request fields on which the response to a preflight depends.
 const VARY_PREFLIGHT: HeaderValue = HeaderValue::from_static(
     "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
 );
-/// The longest list of header names that a preflight may ask for, in bytes.
+/// The longest list of field names that a preflight may ask for, in bytes.
 const MAX_ASKED_BYTES: usize = 4 * 1024;
-/// The most header names that a preflight may ask for.
+/// The most field names that a preflight may ask for.
 const MAX_ASKED: usize = 64;
 
 impl PageOrigins {
-    /// The response to a preflight of an allowed page: Fetch, section "CORS-preflight fetch". `None` for everything else.
+    /// Responds to a preflight of an allowed page (Fetch, section "CORS-preflight fetch"). Returns
+    /// `None` for any other request.
     pub(crate) fn preflight(&self, head: &Parts) -> Option<Response<ResponseBody>> {
         if self.is_empty() || head.method != Method::OPTIONS {
             return None;
@@ -59,7 +62,7 @@ impl PageOrigins {
         let headers = response.headers_mut();
         headers.insert(VARY, VARY_PREFLIGHT);
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, page.clone());
-        // What is not allowed is not named: the browser refuses it then.
+        // Methods and fields that are not allowed are left out: the browser then refuses them.
         if method.to_str().is_ok_and(|method| KnownMethod::parse(method).is_ok()) {
             headers.insert(ACCESS_CONTROL_ALLOW_METHODS, method.clone());
         }
@@ -73,7 +76,8 @@ impl PageOrigins {
         Some(response)
     }
 
-    /// Has a response say which page may read it, if the page that asked may, whatever its upstream said.
+    /// Marks a response as readable by the page that sent the request, if the page is allowed.
+    /// Whatever the upstream said about pages is removed.
     pub(crate) fn mark(&self, headers: &mut HeaderMap, page: Option<&HeaderValue>) {
         for name in &RESPONSE_FIELDS {
             headers.remove(name);
@@ -86,18 +90,20 @@ impl PageOrigins {
     }
 }
 
-/// The origin of the page that sent a request; `None` where it has several, which no browser sends.
+/// Returns the origin of the page that sent a request; `None` for several origins, sent by no
+/// browser.
 pub(crate) fn page_of(headers: &HeaderMap) -> Option<HeaderValue> {
     only(headers, &ORIGIN).cloned()
 }
 
-/// The value of a field that is there once.
+/// Returns the value of a field present exactly once.
 fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
     let mut fields = headers.get_all(name).into_iter();
     fields.next().filter(|_| fields.next().is_none())
 }
 
-/// The names that a preflight asks for, as one list; `None` where there are none, too many, or what is no name.
+/// Returns the field names asked for by a preflight as a single list. `None` for no names, too
+/// many, or an illegal name.
 fn asked_names(headers: &HeaderMap) -> Option<HeaderValue> {
     let value = only(headers, &ACCESS_CONTROL_REQUEST_HEADERS)
         .filter(|value| value.len() <= MAX_ASKED_BYTES)?;

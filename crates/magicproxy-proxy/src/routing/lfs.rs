@@ -1,8 +1,9 @@
-//! Git LFS: where its objects are, as a forge tells its client. `docs/spec/git-lfs.md`.
+//! Git LFS: the places of objects, as a forge tells its client. `docs/spec/git-lfs.md`.
 //!
-//! An action on an object is a URL and the header fields to send there. Where the URL leads to the upstream, the client is led
-//! through the proxy with its magic token; a key that the forge made for the client would be good without the proxy, and never
-//! reaches it. Actions at other origins are none of the proxy's business, and stay.
+//! An action on an object is a URL with the header fields to send there. Where the URL leads to the
+//! upstream, the client is led through the proxy with its magic token; a key made by the forge for
+//! the client would work without the proxy, and never reaches the client. Actions at other origins
+//! are none of the proxy's business, and stay.
 
 #[cfg(test)]
 mod tests;
@@ -21,41 +22,43 @@ use crate::settings::{TokenCarrier, UpstreamSettings};
 const MEDIA_TYPE: &[u8] = b"application/vnd.git-lfs+json";
 const JSON: &[u8] = b"application/json";
 
-/// The most that URLs and tokens may add to a response, in bytes: two hundred actions, as many as clients ask for at once, with the
-/// longest token. Actions without number in a short response would else become a large one.
+/// The most bytes that URLs and tokens may add to a response: two hundred actions, as many as
+/// clients ask for at once, with the longest token. Defends against a short response with countless
+/// actions, which would become a large response.
 const MAX_ADDED_BYTES: usize = 4 * 1024 * 1024;
 
-/// Fields of an action that are keys, whatever the upstream.
+/// Fields of an action that hold a key at any upstream.
 static SECRET_FIELDS: [HeaderName; 3] =
     [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE];
 
-/// A response about LFS objects that cannot be read, or could be read in two ways.
+/// The fault of a response about LFS objects that is unreadable, or readable in two ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the response is not the JSON of the LFS API")]
 pub(crate) struct UnreadableObjects;
 
-/// Does an LFS client send this request, whose response may tell of objects?
+/// True if an LFS client sends the request, so the response may tell of objects.
 pub(crate) fn comes_from_client(head: &request::Parts) -> bool {
     head.method == Method::POST && is_of_type(&head.headers, &header::ACCEPT, &[MEDIA_TYPE])
 }
 
-/// Which responses to a request may tell of objects.
+/// The kinds of responses to a request that may tell of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ObjectsRequest {
-    /// Those of the LFS API's own media type.
+    /// Responses of the LFS API's own media type.
     Otherwise,
-    /// Those that are JSON, too.
+    /// Responses of that media type, and JSON.
     ForObjects,
 }
 
 impl ObjectsRequest {
-    /// By this method at this canonical path, by an LFS client or not: a client that says nothing of LFS gets the same keys.
+    /// Classifies a request by method, canonical path and LFS client, if any. A client that
+    /// conceals LFS gets the same keys, so a `POST` at such a path is enough.
     pub(crate) fn by(method: &Method, path: &str, client: Option<&LfsClient>) -> Self {
         let asks = client.is_some() || *method == Method::POST && names_batch(path.as_bytes());
         if asks { Self::ForObjects } else { Self::Otherwise }
     }
 
-    /// May this response tell of objects?
+    /// True if this response may tell of objects.
     pub(crate) fn may_get_them_by<B>(self, response: &Response<B>) -> bool {
         let types: &[&[u8]] = match self {
             Self::Otherwise => &[MEDIA_TYPE],
@@ -66,31 +69,31 @@ impl ObjectsRequest {
     }
 }
 
-/// Is `objects/batch` somewhere in a canonical path, in whatever case, its slash encoded or not?
+/// True if `objects/batch` is anywhere in a canonical path, in any case, its slash encoded or not.
 fn names_batch(path: &[u8]) -> bool {
     let holds = |name: &[u8]| path.windows(name.len()).any(|part| part.eq_ignore_ascii_case(name));
     holds(b"objects/batch") || holds(b"objects%2Fbatch")
 }
 
-/// An LFS client, as its request shows it.
+/// An LFS client, as known from its request.
 #[derive(Debug)]
 pub(crate) struct LfsClient {
-    /// How it bears its magic token; unknown where that is in the query.
+    /// The field with the client's magic token; `None` where the token is in the query.
     pub(crate) authorization: Option<HeaderValue>,
 }
 
-/// Where URLs of the upstream lead the client.
+/// The way of URLs of the upstream in a response.
 #[derive(Debug)]
 pub(crate) enum ObjectLinks {
-    /// To the proxy, by these links.
+    /// Through the proxy, by these links.
     ByLinks(Arc<LinkMap>),
-    /// To the proxy as they are: the client speaks to the upstream by its own name.
+    /// Through the proxy unchanged: the client calls the upstream by the upstream's own name.
     AsTheyAre,
     /// Past the proxy: nothing is rewritten.
     Past,
 }
 
-/// What becomes of actions on objects.
+/// The treatment of actions on objects in a response.
 #[derive(Debug)]
 pub(crate) struct ObjectActions {
     pub(crate) leads: ObjectLinks,
@@ -98,24 +101,25 @@ pub(crate) struct ObjectActions {
     pub(crate) client: Option<LfsClient>,
 }
 
-/// Where an action's URL leads.
+/// The destination of an action's URL.
 enum Destination {
-    /// Through the proxy, by this URL.
+    /// The proxy, by this URL.
     Proxy(String),
-    /// To the upstream, past the proxy, or to nobody knows where.
+    /// The upstream past the proxy, or an unknown place.
     Upstream,
     Elsewhere,
 }
 
 impl ObjectActions {
-    /// The response as the client gets it.
+    /// Returns the document for the client.
     pub(crate) fn treated(&self, body: &[u8]) -> Result<Vec<u8>, UnreadableObjects> {
         let mut document: Value = serde_json::from_slice(body).map_err(|_| UnreadableObjects)?;
         self.treat(&mut document, &mut 0)?;
         serde_json::to_vec(&document).map_err(|_| UnreadableObjects)
     }
 
-    /// An action is whatever has an `href`, under whatever names it stands: adapters for transfers have names of their own.
+    /// Treats every action in a document. An action is any object with an `href`, under any name:
+    /// transfer adapters choose names of their own.
     fn treat(&self, value: &mut Value, added: &mut usize) -> Result<(), UnreadableObjects> {
         match value {
             Value::Array(elements) => {
@@ -134,7 +138,7 @@ impl ObjectActions {
         }
     }
 
-    /// Says how many bytes it adds at most.
+    /// Treats an action. Returns the most bytes added.
     fn treat_action(
         &self,
         members: &mut Map<String, Value>,
@@ -202,16 +206,16 @@ impl ObjectActions {
     }
 }
 
-/// The host that a URL leads to.
+/// The host to which a URL leads.
 enum Site {
-    /// Host and port, in lower case and without the scheme's own port, of `http` or `https`.
+    /// Host and port, in lower case and without the scheme's default port, of `http` or `https`.
     Web(String),
     /// Another scheme.
     Other,
 }
 
 impl Site {
-    /// `None` for what is no absolute URL.
+    /// Reads the host of an absolute URL; `None` for any other text.
     fn of(url: &str) -> Option<Self> {
         let (scheme, rest) = url.split_once(':')?;
         let port = if scheme.eq_ignore_ascii_case("https") {
@@ -234,14 +238,15 @@ fn scheme(url: &str) -> &str {
     url.split(':').next().unwrap_or_default()
 }
 
-/// The name of a member, as it is written: clients are written in a language whose JSON has no case.
+/// Finds the spelling of a member's name. Case is ignored, because clients are written in a
+/// language whose JSON ignores case; two spellings in the same object are refused.
 fn member(members: &Map<String, Value>, name: &str) -> Result<Option<String>, UnreadableObjects> {
     let mut named = members.keys().filter(|known| known.eq_ignore_ascii_case(name));
     let found = named.next().cloned();
     if named.next().is_some() { Err(UnreadableObjects) } else { Ok(found) }
 }
 
-/// Does a field hold one of these media types?
+/// True if a field holds any of these media types.
 fn is_of_type(headers: &HeaderMap, field: &HeaderName, types: &[&[u8]]) -> bool {
     // Almost all values are shorter.
     let shortest = types.iter().map(|known| known.len()).min().unwrap_or_default();

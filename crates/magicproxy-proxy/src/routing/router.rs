@@ -1,7 +1,9 @@
-//! Which upstream a request is for, and which of its paths: `docs/spec/upstreams.md` sections 2 and 3.
+//! The router: the upstream of a request, and the path there. `docs/spec/upstreams.md` sections 2
+//! and 3.
 //!
-//! The request target is cut before anything in it is decoded, by prefixes that are compared byte for byte; what is left is
-//! parsed once, decided on and sent. Nothing here trusts a request: the authority chooses among configured upstreams only.
+//! The request target is cut before anything is decoded, by prefixes compared byte for byte; the
+//! rest is parsed once, decided on and sent. Nothing here trusts a request: the authority only
+//! chooses among configured upstreams.
 
 #[cfg(test)]
 mod tests;
@@ -15,52 +17,56 @@ use crate::settings::{
     UpstreamSettings,
 };
 
-/// Where the upstreams of a proxy are found.
+/// The table of all mounts, host names and origins of a proxy, made once of its settings.
 #[derive(Debug)]
 pub struct Router {
     sites: Vec<RoutedUpstream>,
 }
 
-/// A request in its place.
+/// The result of routing a request: upstream, origin and remaining target. Nothing is decided yet.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Route<'t> {
     /// The upstream.
     pub upstream: UpstreamId,
-    /// Which of the upstream's origins.
+    /// The upstream's origin.
     pub origin: OriginId,
-    /// The target that is decided on and sent, not yet parsed; the origin's base path comes before it.
+    /// The target for the decision and for sending, not yet parsed; the origin's base path comes
+    /// before it.
     pub target: Cow<'t, str>,
-    /// The client's way in. `None` for one who speaks to the upstream by its own name, and whose URLs lead here anyhow.
+    /// The client's entry point. `None` for a client that calls the upstream by the upstream's own
+    /// name, as if there were no proxy: URLs in responses lead to the proxy anyhow.
     pub entry: Option<EntryPoint>,
 }
 
 impl Route<'_> {
-    /// Did the request come by the upstream's mount, rather than by a name or a listener of the upstream's own?
+    /// True if the request came by the upstream's mount, not by a host name or a listener of the
+    /// upstream's own.
     #[must_use]
     pub fn is_mounted(&self) -> bool {
         self.entry.is_some_and(|entry| entry.mounted)
     }
 }
 
-/// By which prefixes a request came to its upstream.
+/// The prefixes by which a request came to its upstream. Made by the router alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EntryPoint {
-    /// At the upstream's mount, or at the root of a host or a listener of its own?
+    /// True at the upstream's mount, false at the root of a host or a listener of the upstream's
+    /// own.
     mounted: bool,
     route: usize,
 }
 
-/// One upstream, as the prefixes and names that lead to it.
+/// The prefixes and names that lead to an upstream.
 #[derive(Debug)]
 struct RoutedUpstream {
     origins: Vec<OriginNames>,
     hosts: Vec<HostName>,
     mount: String,
-    /// The longest prefix first; the last one is empty.
+    /// The prefixes inside the mount, longest first; the last is empty.
     routes: Vec<PathPrefix>,
 }
 
-/// The names by which clients who believe that they speak to an origin itself call it.
+/// The names of an origin for clients that believe to speak to the origin itself.
 #[derive(Debug)]
 struct OriginNames {
     authorities: Vec<String>,
@@ -68,6 +74,7 @@ struct OriginNames {
     url: String,
 }
 
+/// A path prefix inside the mount, the origin below the prefix, and the base path there.
 #[derive(Debug)]
 struct PathPrefix {
     prefix: String,
@@ -76,15 +83,16 @@ struct PathPrefix {
 }
 
 impl Router {
-    /// The places of these upstreams.
+    /// Makes the table of these upstreams.
     #[must_use]
     pub fn new(upstreams: &[Arc<UpstreamSettings>]) -> Self {
         Self { sites: upstreams.iter().map(|upstream| RoutedUpstream::new(upstream)).collect() }
     }
 
-    /// Places a request by its authority and target, as they came. `bound` is the upstream of a listener that serves no other.
+    /// Routes a request by its authority and target, as received. `bound` is the upstream of a
+    /// listener that serves no other.
     ///
-    /// `None`: the request is for no upstream.
+    /// Returns `None` if the request is for no upstream.
     #[must_use]
     pub fn route<'t>(
         &self,
@@ -104,7 +112,8 @@ impl Router {
             .or_else(|| self.by_mount(target))
     }
 
-    /// Pairs of an origin's URL and the path at the proxy that leads to it, for URLs in a response to a request that came this way.
+    /// Returns pairs of an origin's URL and the path at the proxy that leads to the origin, for
+    /// URLs in the response to a request by this entry point.
     #[must_use]
     pub fn public_links(&self, upstream: UpstreamId, entry: EntryPoint) -> Vec<(&str, String)> {
         let Some(site) = self.sites.get(upstream.place()) else { return Vec::new() };
@@ -120,7 +129,8 @@ impl Router {
             .collect()
     }
 
-    /// The longest base path decides; two upstreams with one and the same origin cannot be told apart this way.
+    /// Routes by an origin's own name. The longest base path decides; two upstreams with the same
+    /// origin cannot be told apart by name, so neither is chosen.
     fn by_own_name<'t>(&self, authority: &str, target: &'t str) -> Option<Route<'t>> {
         let mut named =
             self.numbered().filter_map(|(at, site)| site.by_own_name(at, authority, target));
@@ -207,7 +217,7 @@ impl RoutedUpstream {
         self.inside(upstream, target, false)
     }
 
-    /// `rest` is what follows the mount.
+    /// Routes `rest`, the target behind the mount.
     fn inside<'t>(&self, upstream: UpstreamId, rest: &'t str, mounted: bool) -> Option<Route<'t>> {
         let mut routes = self.routes.iter().enumerate();
         let (at, route, rest) =
@@ -216,9 +226,11 @@ impl RoutedUpstream {
         Some(Route { upstream, origin: route.origin, target: joined(&route.base, rest), entry })
     }
 
-    /// The prefix inside the mount under which a client who came by the route `used` finds an origin.
+    /// Returns the prefix inside the mount under which a client of the route `used` finds an
+    /// origin.
     ///
-    /// A client that was told `…/api/v3` refuses, or does not recognise as its API's, a URL that does not begin with it.
+    /// A client told of `…/api/v3` refuses URLs with any other beginning, or does not recognise
+    /// them as its API's.
     fn prefix_to(&self, origin: OriginId, used: usize) -> Option<&str> {
         let used = self.routes.get(used)?;
         let leading =
@@ -240,8 +252,9 @@ impl OriginNames {
     }
 }
 
-/// The further origins once more, below each other name of the API's root: a client that was told `…/api/v3` takes no URL but those
-/// that begin with it, and follows one to another origin there (`docs/spec/upstreams.md` section 3).
+/// Repeats the further origins below each other name of the API's root: a client told of `…/api/v3`
+/// takes only URLs with that beginning, and follows a URL to another origin there
+/// (`docs/spec/upstreams.md` section 3).
 fn nested(routes: &[PathPrefix]) -> Vec<PathPrefix> {
     let roots = routes.iter().filter(|route| {
         route.origin == OriginId::ROOT && route.base.is_empty() && !route.prefix.is_empty()
@@ -256,12 +269,12 @@ fn nested(routes: &[PathPrefix]) -> Vec<PathPrefix> {
     all.filter(|route| routes.iter().all(|known| known.prefix != route.prefix)).collect()
 }
 
-/// What follows a prefix that ends where a segment ends.
+/// Returns the rest of the target behind a prefix, if the prefix ends at the end of a segment.
 fn cut<'t>(target: &'t str, prefix: &str) -> Option<&'t str> {
     target.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
 }
 
-/// `rest` is empty, or begins with `/` or `?`.
+/// Joins a base path with `rest`, which is empty or begins with `/` or `?`.
 fn joined<'t>(base: &str, rest: &'t str) -> Cow<'t, str> {
     match (base, rest.starts_with('/')) {
         ("", true) => Cow::Borrowed(rest),
@@ -270,7 +283,7 @@ fn joined<'t>(base: &str, rest: &'t str) -> Cow<'t, str> {
     }
 }
 
-/// How many segments two prefixes have in common, from the start.
+/// Counts the segments that two prefixes have in common, from the start.
 fn common_segments(one: &str, other: &str) -> usize {
     one.split('/').zip(other.split('/')).skip(1).take_while(|(one, other)| one == other).count()
 }

@@ -1,8 +1,9 @@
-//! Revocations: which genuine tokens are no longer accepted. Asked after verification, before anything is decided.
+//! Revocations: genuine tokens that are no longer accepted. Checked after verification, before
+//! anything is decided.
 //!
-//! The list is filled by whoever watches where it is kept, and ages: when it has not been refreshed for too long it cannot
-//! be trusted, and doubt is denial. While nothing is revoked and nothing ages, asking costs one atomic load.
-//! Specification: `docs/spec/state-store.md` section 6.
+//! The watcher of the revocation source fills the list. The list ages: after too long without a
+//! refresh the list cannot be trusted, and doubt is denial. While nothing is revoked and nothing
+//! ages, a check costs one atomic load. Specification: `docs/spec/state-store.md` section 6.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,34 +13,37 @@ use std::time::{Duration, Instant};
 use magicproxy_core::state::Partition;
 use magicproxy_core::{ChainId, KeyId, TokenNames, TokenVersion, UnixTime, VerifiedToken};
 
-/// A list that does not age.
+/// The expiry of a list that does not age.
 const ALWAYS: u64 = u64::MAX;
 
-/// What is revoked.
+/// The revoked tokens, by each kind of revocation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RevocationList {
-    /// Chains of caveats: tokens with exactly these, and all that were narrowed from them.
+    /// Chains of caveats: tokens with one of these chains, and all tokens narrowed from them.
     pub chains: HashSet<ChainId>,
-    /// Tokens by what logs call them, their `jti` or a digest, whoever minted them.
+    /// Token ids as in logs, a `jti` or a digest, of every minter.
     pub ids: HashSet<String>,
-    /// Families of tokens, by what logs call them and who gave them that name.
+    /// Token ids as in logs, with the issuers of the ids. The whole family of each token is
+    /// revoked.
     pub minted: HashMap<String, HashSet<TokenIssuer>>,
-    /// Families of tokens, by whom what they make belongs to.
+    /// Owners of state: all tokens of these owners are revoked.
     pub owners: HashSet<Partition>,
-    /// Tokens of these keys.
+    /// Key ids: all tokens of these keys are revoked.
     pub keys: HashSet<String>,
-    /// Tokens that were minted before.
+    /// A time: all tokens minted before are revoked.
     pub before: Option<UnixTime>,
 }
 
-/// Who gave a token its id. Another key, another minter and the other version may give the same one to another token.
+/// The issuer that gave a token its id. Another key, another minter or the other version may give
+/// the same id to another token.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TokenIssuer {
     /// The version of the token.
     pub version: TokenVersion,
-    /// The id of the key that signed it, or to which it was sealed.
+    /// The id of the key that signed the token, or to which the token was sealed.
     pub key: String,
-    /// The thumbprint of the minter's key. Without one, whoever has the public key could give the id.
+    /// The thumbprint of the minter's key; `None` for an id that anyone with the public key could
+    /// give.
     pub minter: Option<String>,
 }
 
@@ -56,8 +60,8 @@ impl RevocationList {
         is_empty == [true; 5] && before.is_none()
     }
 
-    /// Is a token with these names revoked, or one of which the proxy made it? Asks nothing of kinds of which there is no entry,
-    /// and allocates nothing.
+    /// True if a token with these names is revoked, or a token from which the proxy made it. Kinds
+    /// of revocation without an entry cost nothing, and nothing is allocated.
     #[must_use]
     pub fn refuses(&self, token: &TokenNames<'_>) -> bool {
         let chained = || token.chain.ids().iter().any(|id| self.chains.contains(id));
@@ -74,7 +78,7 @@ impl RevocationList {
     }
 }
 
-/// Why a genuine token is not accepted.
+/// A reason for which a genuine token is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RevocationError {
     Revoked,
@@ -82,25 +86,25 @@ pub(crate) enum RevocationError {
     Unknown,
 }
 
-/// Nothing is minted now, for it would be revoked.
+/// A refusal to mint, because the new token would be revoked at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MintSuspension {
-    /// For how long, where that is known.
+    /// The time until tokens can be minted again, if known.
     pub(crate) after: Option<Duration>,
 }
 
-/// The list in use, shared by all gates.
+/// The revocation list in use, shared by all gates.
 #[derive(Debug)]
 pub struct Revocations {
-    /// There is nothing to ask: the list is empty and does not age.
+    /// True while the list is empty and does not age, so that a check need not read the list.
     quiet: AtomicBool,
     list: RwLock<Arc<RevocationList>>,
-    /// Until when the list is trusted, in milliseconds of the process's own clock.
+    /// The end of trust in the list, in milliseconds of `clock_of`.
     trusted_until: AtomicU64,
 }
 
 impl Default for Revocations {
-    /// Nothing is revoked.
+    /// Makes an empty list that does not age.
     fn default() -> Self {
         Self {
             quiet: AtomicBool::new(true),
@@ -111,7 +115,8 @@ impl Default for Revocations {
 }
 
 impl Revocations {
-    /// Not known yet: until the first [`refresh`](Self::refresh), no token is accepted.
+    /// Makes a list whose content is not known yet: until the first [`refresh`](Self::refresh), no
+    /// token is accepted.
     #[must_use]
     pub fn unknown() -> Self {
         Self {
@@ -121,17 +126,17 @@ impl Revocations {
         }
     }
 
-    /// This is the list, and it does not age.
+    /// Replaces the list by a list that does not age.
     pub fn replace(&self, list: RevocationList) {
         self.set(list, ALWAYS);
     }
 
-    /// This was the list then, and is trusted for so long from there.
+    /// Replaces the list by the list read at `then`, trusted until `then + trust`.
     pub fn refresh(&self, list: RevocationList, then: Instant, trust: Duration) {
         self.set(list, clock_of(then + trust));
     }
 
-    /// The list was still the same then, and is trusted for so long from there.
+    /// Notes that the list was unchanged at `then`, and extends the trust until `then + trust`.
     pub fn confirm(&self, then: Instant, trust: Duration) {
         self.trusted_until.store(clock_of(then + trust), Ordering::Release);
     }
@@ -143,7 +148,7 @@ impl Revocations {
         self.quiet.store(quiet, Ordering::Release);
     }
 
-    /// Would a token that this key signs now be none of them?
+    /// Refuses to mint if a token signed now by this key would be revoked.
     pub(crate) fn ensure_mintable(&self, key: &KeyId, now: UnixTime) -> Result<(), MintSuspension> {
         if self.quiet.load(Ordering::Acquire) {
             return Ok(());
@@ -160,13 +165,13 @@ impl Revocations {
         }
     }
 
-    /// Is this token none of them?
+    /// Refuses a revoked token, and every token while the list cannot be trusted.
     pub(crate) fn ensure_live(&self, token: &VerifiedToken) -> Result<(), RevocationError> {
         if self.quiet.load(Ordering::Acquire) {
             return Ok(());
         }
         let until = self.trusted_until.load(Ordering::Acquire);
-        // What is known to be revoked is so, however old the knowledge.
+        // A known revocation holds, however old the list.
         if Arc::clone(&self.list.read().unwrap_or_else(PoisonError::into_inner))
             .refuses(&token.names())
         {
@@ -179,7 +184,8 @@ impl Revocations {
     }
 }
 
-/// Milliseconds since this module was first asked; a wall clock may go back. Never 0, which is before everything.
+/// Returns milliseconds since the first call, because a wall clock may go back. Never 0, which is
+/// before everything.
 fn clock_of(instant: Instant) -> u64 {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     let passed = instant.saturating_duration_since(*START).as_millis();

@@ -7,15 +7,16 @@ use http::{HeaderValue, Uri};
 use magicproxy_core::{EncodedSlash, RequestTarget};
 use rustls_pki_types::ServerName;
 
-/// An upstream's origin and base path: `https://api.github.com`, `http://127.0.0.1:8080/api/v3`.
+/// An upstream's origin and base path, such as `https://api.github.com` or
+/// `http://127.0.0.1:8080/api/v3`.
 #[derive(Clone, Debug)]
 pub struct ApiRoot {
     secure: bool,
     host: String,
     port: u16,
-    /// As it was written.
+    /// The authority as it was written.
     authority: Authority,
-    /// As clients of the API name it.
+    /// The authority as clients of the API write it: without the scheme's default port.
     named: Authority,
     host_field: HeaderValue,
     base_path: String,
@@ -54,7 +55,7 @@ impl ApiRoot {
         Ok(Self { secure, host, port, authority, named, host_field, base_path })
     }
 
-    /// Is it reached by TLS?
+    /// True if the origin is reached by TLS.
     #[must_use]
     pub fn is_secure(&self) -> bool {
         self.secure
@@ -78,14 +79,14 @@ impl ApiRoot {
         &self.authority
     }
 
-    /// The `:authority` that the upstream gets: without a port that is the scheme's own, which APIs that sign the name, or compare
-    /// it, do not expect.
+    /// Returns the `:authority` that is sent to the upstream. The scheme's default port is left
+    /// out, because APIs that sign or compare the name do not expect a port.
     #[must_use]
     pub fn named(&self) -> &Authority {
         &self.named
     }
 
-    /// The `Host` field that the upstream gets; the same.
+    /// Returns the `Host` field that is sent to the upstream; equal to [`Self::named`].
     #[must_use]
     pub fn host_field(&self) -> &HeaderValue {
         &self.host_field
@@ -97,7 +98,8 @@ impl ApiRoot {
         &self.base_path
     }
 
-    /// The authorities by which clients call an origin that they believe to speak to.
+    /// Returns every spelling of the authority that a client may use for the origin: with and
+    /// without the scheme's default port.
     pub(crate) fn own_authorities(&self) -> Vec<String> {
         let default = if self.is_secure() { 443 } else { 80 };
         let mut authorities = vec![self.authority().as_str().to_owned()];
@@ -109,7 +111,7 @@ impl ApiRoot {
     }
 }
 
-/// The port that stands behind the host; `None` where there is none.
+/// Returns the port behind the host; `None` if the authority has no port.
 fn written_port(authority: &Authority) -> Result<Option<u16>, ParseApiRootError> {
     let behind =
         authority.as_str().strip_prefix(authority.host()).ok_or(ParseApiRootError::Host)?;
@@ -129,23 +131,23 @@ impl fmt::Display for ApiRoot {
     }
 }
 
-/// Why a text is no API root.
+/// A reason for which a text is no API root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseApiRootError {
-    /// No URL.
+    /// The text is no URL.
     #[error("expected a URL such as `https://api.github.com`")]
     Url,
-    /// Another scheme.
+    /// The scheme is neither `https` nor `http`.
     #[error("expected a URL that begins with `https://` or `http://`")]
     Scheme,
-    /// No usable host or port.
+    /// The host or port is missing or unusable.
     #[error("the URL's host or port is not valid")]
     Host,
-    /// A path that the proxy would refuse in a request.
+    /// The path would be refused in a request.
     #[error("the URL's path must be in canonical form, without dot segments and empty segments")]
     Path,
-    /// User, query or fragment.
+    /// The URL has a user, query or fragment.
     #[error("an API root has no user, query or fragment")]
     Extra,
 }

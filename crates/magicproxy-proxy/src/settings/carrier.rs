@@ -1,7 +1,8 @@
-//! Carriers: where in a request a magic token may stand, and where the upstream's credential goes out.
+//! Carriers: the places of a request in which a magic token may stand, and the place in which the
+//! upstream's credential goes out.
 //!
-//! `docs/spec/upstreams.md` sections 4 and 5. Nothing here repeats the text that it could not read: an operator may have
-//! written a secret where the name of a carrier belongs.
+//! `docs/spec/upstreams.md` sections 4 and 5. No error repeats a text that could not be read,
+//! because an operator may have written a secret in place of a carrier's name.
 
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,7 @@ use crate::field_names::may_carry_secret;
 /// The longest user of `basic:USER` and name of `query:NAME`, in bytes.
 const MAX_CARRIER_BYTES: usize = 128;
 
-/// Where the upstream's credential stands in a request that goes up.
+/// The place of the upstream's credential in a request to the upstream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum CredentialCarrier {
     /// `Authorization: Bearer CREDENTIAL` (RFC 6750 section 2.1).
@@ -24,18 +25,19 @@ pub enum CredentialCarrier {
     Bearer,
     /// `Authorization: token CREDENTIAL`.
     Token,
-    /// `Authorization: Basic base64(CREDENTIAL)` (RFC 7617); the credential is a pair `user:password`.
+    /// `Authorization: Basic base64(CREDENTIAL)` (RFC 7617); the credential is a pair
+    /// `user:password`.
     BasicPair,
     /// `Authorization: Basic base64(USER:CREDENTIAL)` (RFC 7617).
     Basic(BasicUser),
     /// `NAME: CREDENTIAL`.
     Header(CarrierHeader),
-    /// `NAME=CREDENTIAL` behind the client's query.
+    /// `NAME=CREDENTIAL`, appended to the client's query.
     Query(CarrierParameter),
 }
 
 impl CredentialCarrier {
-    /// Does it go out as a password (RFC 7617)?
+    /// True if the credential goes out as a password (RFC 7617).
     #[must_use]
     pub fn is_basic(&self) -> bool {
         matches!(self, Self::BasicPair | Self::Basic(_))
@@ -57,10 +59,10 @@ impl CredentialCarrier {
         }
     }
 
-    /// Can this credential stand in this carrier?
+    /// Checks that the credential can stand in this carrier.
     ///
     /// # Errors
-    /// [`UnfitCredential`] says what the carrier wants of a credential.
+    /// [`UnfitCredential`] says what the carrier requires of a credential.
     pub fn check(&self, credential: &Credential) -> Result<(), UnfitCredential> {
         match self {
             Self::BasicPair if !credential.expose().contains(':') => Err(UnfitCredential::NoPair),
@@ -68,13 +70,15 @@ impl CredentialCarrier {
         }
     }
 
-    /// Why this credential, in this carrier, is a bad one to look for in responses.
+    /// Returns the reason for which this credential, in this carrier, cannot be masked reliably in
+    /// responses; `None` if the credential is strong enough.
     #[must_use]
     pub fn weakness_of(&self, credential: &Credential) -> Option<Weakness> {
         if *self == Self::BasicPair { credential.weakness_of_pair() } else { credential.weakness() }
     }
 
-    /// The header in which clients of this upstream may send their token because the credential goes out in it.
+    /// Returns the header in which the credential goes out. Clients of the upstream may send their
+    /// token in the same header.
     #[must_use]
     pub fn header(&self) -> Option<&HeaderName> {
         match self {
@@ -83,7 +87,7 @@ impl CredentialCarrier {
         }
     }
 
-    /// The query parameter in which the credential goes out.
+    /// Returns the query parameter in which the credential goes out.
     #[must_use]
     pub fn parameter(&self) -> Option<&CarrierParameter> {
         match self {
@@ -93,7 +97,7 @@ impl CredentialCarrier {
     }
 }
 
-/// As it is written in the configuration.
+/// Writes the carrier as in the configuration.
 impl fmt::Display for CredentialCarrier {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -107,14 +111,15 @@ impl fmt::Display for CredentialCarrier {
     }
 }
 
-/// Where a client may put its magic token, besides the places that every upstream knows.
+/// A place in which clients may put a magic token, in addition to the places that every upstream
+/// reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenCarrier {
     /// The value of a header.
     Header(CarrierHeader),
     /// The value of a query parameter.
     Query(CarrierParameter),
-    /// The rest of an item of `Sec-WebSocket-Protocol` that begins with this text.
+    /// The rest of an item of `Sec-WebSocket-Protocol` that begins with this prefix.
     Subprotocol(CarrierSubprotocol),
 }
 
@@ -137,7 +142,7 @@ impl TokenCarrier {
         }
     }
 
-    /// The header, if it is one.
+    /// Returns the header's name; `None` for other carriers.
     #[must_use]
     pub fn header(&self) -> Option<&HeaderName> {
         match self {
@@ -147,7 +152,7 @@ impl TokenCarrier {
     }
 }
 
-/// As it is written in the configuration.
+/// Writes the carrier as in the configuration.
 impl fmt::Display for TokenCarrier {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -178,7 +183,8 @@ impl BasicUser {
     }
 }
 
-/// A header that may carry a token or a credential: no field that frames, routes or describes the request.
+/// A header that may carry a token or a credential; never a field that frames, routes or describes
+/// the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CarrierHeader(HeaderName);
 
@@ -202,8 +208,8 @@ impl CarrierHeader {
     }
 }
 
-/// The name of a query parameter that may carry a token or a credential: unreserved characters (RFC 3986 section 2.3), so
-/// that it is written in one way only.
+/// The name of a query parameter that may carry a token or a credential: unreserved characters (RFC
+/// 3986 section 2.3), so that the name has one spelling only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CarrierParameter(String);
 
@@ -223,7 +229,8 @@ impl CarrierParameter {
     }
 }
 
-/// What the item of `Sec-WebSocket-Protocol` begins with that holds a key: characters of a token (RFC 9110 section 5.6.2).
+/// The prefix of an item of `Sec-WebSocket-Protocol` that holds a key: characters of a token (RFC
+/// 9110 section 5.6.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CarrierSubprotocol(String);
 
@@ -242,37 +249,38 @@ impl CarrierSubprotocol {
         &self.0
     }
 
-    /// What follows the prefix in this item, in whatever case the prefix is.
+    /// Returns the text behind the prefix in this item. The prefix is compared without regard to
+    /// case.
     pub(crate) fn key_in<'i>(&self, item: &'i str) -> Option<&'i str> {
         let (start, key) = item.split_at_checked(self.0.len())?;
         start.eq_ignore_ascii_case(&self.0).then_some(key)
     }
 }
 
-/// Why a text names no carrier.
+/// A reason for which a text names no carrier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseCarrierError {
-    /// No carrier of a credential.
+    /// Not a carrier of a credential.
     #[error("expected `bearer`, `token`, `basic`, `basic:USER`, `header:NAME` or `query:NAME`")]
     Credential,
-    /// No carrier of a token.
+    /// Not a carrier of a token.
     #[error("expected `header:NAME`, `query:NAME` or `subprotocol:PREFIX`")]
     Token,
-    /// `Authorization` need not be named.
+    /// `Authorization`, which need not be named.
     #[error(
         "expected `header:NAME`, `query:NAME` or `subprotocol:PREFIX`; a token in `Authorization` is always taken"
     )]
     AlwaysTaken,
-    /// No user-id of RFC 7617.
+    /// Not a user-id of RFC 7617.
     #[error(
         "expected a user of 1 to {MAX_CARRIER_BYTES} visible ASCII characters without `:` behind `basic:`"
     )]
     User,
-    /// No field name of RFC 9110.
+    /// Not a field name of RFC 9110.
     #[error("expected the name of a header behind `header:`")]
     HeaderName,
-    /// `Authorization` has schemes.
+    /// `Authorization`, for which carriers with a scheme exist.
     #[error(
         "`Authorization` is written with its scheme: `bearer`, `token`, `basic` or `basic:USER`"
     )]
@@ -293,11 +301,11 @@ pub enum ParseCarrierError {
     Subprotocol,
 }
 
-/// What a carrier wants of a credential that does not have it.
+/// A requirement of a carrier that a credential does not meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UnfitCredential {
-    /// For `basic`.
+    /// `basic` requires a pair `user:password`.
     #[error("the credential goes out as `Basic`: expected a pair `user:password`")]
     NoPair,
 }

@@ -1,22 +1,25 @@
-//! How much the engine takes, and how that fits the files that a process may open.
+//! Limits on connections, memory and requests, and their fit to the number of files that a process
+//! may open.
 
 use std::num::NonZeroUsize;
 
-/// Files that are not connections: listeners, runtimes, the store, keys, plugins, the log, and room to accept with.
+/// Files that are not connections: listeners, runtimes, the store, keys, plugins, the log, and a
+/// rest to accept connections with.
 const LEAST_RESERVED_FILES: usize = 64;
 
-/// How much the engine takes.
+/// Limits on connections, memory and requests.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Open connections from clients, WebSockets included.
     pub connections: usize,
-    /// Open connections from one peer that is no trusted proxy: an address, a /64 of IPv6, a user on a Unix socket.
+    /// Open connections from one peer that is no trusted proxy: an address, a /64 of IPv6, or a
+    /// user on a Unix socket.
     pub connections_per_peer: usize,
     /// Idle connections kept to the upstream.
     pub idle_upstream_connections: usize,
-    /// Connections to one origin of an upstream, idle ones among them.
+    /// Connections to one origin of an upstream, including idle connections.
     pub upstream_connections_per_origin: usize,
-    /// Streams of one HTTP/2 connection to an upstream; fewer where the upstream says so.
+    /// Streams of one HTTP/2 connection to an upstream; fewer if the upstream allows fewer.
     pub upstream_streams_per_connection: usize,
     /// Requests that wait for a connection to an upstream.
     pub upstream_queue: Quota,
@@ -24,47 +27,51 @@ pub struct Limits {
     pub token_cache_bytes: Quota,
     /// Memory for compiled rules of tokens, in bytes.
     pub rule_cache_bytes: Quota,
-    /// Tokens that wait for their verification, or for what costs about as much.
+    /// Tokens waiting for their verification, or for another check of about the same cost.
     pub verifications: Quota,
-    /// Tokens that wait for their rules to be compiled, because that takes long.
+    /// Tokens waiting for the compilation of their rules, which takes longer than a verification.
     pub costly_verifications: Quota,
-    /// Threads that serve connections; by default as many as the machine runs at once.
+    /// Threads that serve connections; by default the number of threads that the machine runs at
+    /// once.
     pub workers: NonZeroUsize,
-    /// Requests in progress, from their admission to the end of their response.
+    /// Requests in progress, from admission to the end of the response.
     pub exchanges: Quota,
-    /// Connections to upstreams that an exchange uses; over HTTP/2 streams.
+    /// Connections to upstreams in use by exchanges; over HTTP/2, streams.
     pub upstream_connections: Quota,
-    /// Bytes of bodies that are read whole before they go on, and of heads that are not complete.
+    /// Bytes of bodies that are read whole before they are sent on, and of incomplete heads.
     pub buffered_bytes: Quota,
-    /// Rows of the state store; those of a peer are what it may add in a day.
+    /// Rows of the state store. The share of a peer is the number of rows that the peer may add in
+    /// a day.
     pub state_rows: Quota,
-    /// Responses of the proxy's own words over HTTP/2 (refusals, the control plane) that their client has not taken yet.
+    /// Responses of the proxy's own words over HTTP/2 (refusals, the control plane) that the client
+    /// has not taken yet.
     pub own_responses: Quota,
 }
 
-/// How much of one resource may be held at a time: by all, by one owner, by one peer.
+/// The limits on one resource: the total, and the shares of one owner and one peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
-    /// By all together.
+    /// The limit for all together.
     pub total: usize,
-    /// By the owner of one token and of all that are narrowed from it.
+    /// The limit for one owner: a token and all tokens narrowed from it.
     pub per_owner: usize,
-    /// By one peer with tokens that anyone can mint: an address, a /64 of IPv6.
+    /// The limit for one peer with tokens that anyone can mint: an address, or a /64 of IPv6.
     pub per_peer: usize,
-    /// Of the total, what is kept for tokens that only those mint whom the operator knows.
+    /// The part of the total that is reserved for tokens of minters whom the operator knows.
     pub reserved: usize,
 }
 
 impl Quota {
-    /// A total with the shares that hold where nobody says otherwise: a quarter for an owner, half for a peer, an eighth in
-    /// reserve. At least one of each may be held.
+    /// Makes a quota of this total with the default shares: a quarter for an owner, half for a
+    /// peer, an eighth in reserve. At least one of each may be held.
     #[must_use]
     pub fn of(total: usize) -> Self {
         let share = |part: usize| (total / part).max(1);
         Self { total, per_owner: share(4), per_peer: share(2), reserved: total / 8 }
     }
 
-    /// The same for rows of the state store, which stay for long: a hundredth for an owner, and for what a peer adds in a day.
+    /// Makes a quota for rows of the state store, which stay for long: a hundredth for an owner,
+    /// and a hundredth for the rows that a peer adds in a day.
     #[must_use]
     pub fn of_rows(total: usize) -> Self {
         let share = (total / 100).max(1);
@@ -97,21 +104,22 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The share of one peer in this many connections, where nobody says otherwise: a quarter.
+    /// Returns the default share of one peer in the total number of connections: a quarter.
     #[must_use]
     pub fn connections_share(connections: usize) -> usize {
         (connections / 4).max(1)
     }
 
-    /// Limits that fit a process that may have this many files open, with some in reserve for accepting and for all that is no
-    /// connection. `None` where these fit. Connections of each kind, requests in progress, and the shares in them, shrink by the
+    /// Returns smaller limits, for a process with at most `open_files` open files; `None` if the
+    /// limits fit. Some files stay in reserve, for accepting and for everything that is no
+    /// connection. Connections of each kind, requests in progress, and their shares, shrink by the
     /// same factor.
     #[must_use]
     pub fn fit(self, open_files: usize) -> Option<Self> {
-        // An eighth of a small process's files, and no more than 1,024 of a large one's.
+        // An eighth of a small process's files, and at most 1,024 of a large process's files.
         let reserved = (open_files / 8).clamp(LEAST_RESERVED_FILES, 1_024);
         let available = open_files.saturating_sub(reserved);
-        // Idle connections to upstreams are among the others.
+        // Idle connections to upstreams are part of `upstream_connections`.
         let needed = self.connections.saturating_add(self.upstream_connections.total);
         if needed <= available {
             return None;
@@ -135,7 +143,8 @@ impl Limits {
             idle_upstream_connections: part(self.idle_upstream_connections),
             upstream_connections_per_origin: share(self.upstream_connections_per_origin),
             upstream_connections: scaled(self.upstream_connections),
-            // Fewer than connections: where every connection was in use, none could make way for a new one.
+            // Fewer exchanges than connections: if every connection were in use, none could make
+            // way for a new one.
             exchanges: scaled(self.exchanges),
             ..self
         })

@@ -1,23 +1,24 @@
-//! Upstreams and their origins by number: two numbers that are never taken for each other.
+//! Numbers of upstreams and origins, as two types, so that one number is never taken for the other.
 
 use std::fmt;
 
-/// The number of an upstream: its place in [`Settings::upstreams`](super::Settings::upstreams).
+/// The number of an upstream: an index into [`Settings::upstreams`](super::Settings::upstreams).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct UpstreamId(usize);
 
-/// The number of one origin of an upstream: its place in [`UpstreamSettings::origins`](super::UpstreamSettings::origins).
+/// The number of one origin of an upstream: an index into
+/// [`UpstreamSettings::origins`](super::UpstreamSettings::origins).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OriginId(usize);
 
 impl UpstreamId {
-    /// The upstream at this place.
+    /// Makes the number of the upstream at this index.
     #[must_use]
     pub fn new(place: usize) -> Self {
         Self(place)
     }
 
-    /// Its place.
+    /// Returns the index.
     #[must_use]
     pub fn place(self) -> usize {
         self.0
@@ -25,16 +26,16 @@ impl UpstreamId {
 }
 
 impl OriginId {
-    /// The API root.
+    /// The number of the API root.
     pub const ROOT: Self = Self(0);
 
-    /// The origin at this place.
+    /// Makes the number of the origin at this index.
     #[must_use]
     pub fn new(place: usize) -> Self {
         Self(place)
     }
 
-    /// Its place.
+    /// Returns the index.
     #[must_use]
     pub fn place(self) -> usize {
         self.0

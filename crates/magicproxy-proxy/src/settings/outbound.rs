@@ -1,6 +1,8 @@
-//! Proxies between this one and an API, as company networks have them: HTTP `CONNECT` (RFC 9110 section 9.3.6).
+//! Proxies between this proxy and an API, as in company networks: HTTP `CONNECT` (RFC 9110 section
+//! 9.3.6).
 //!
-//! They see the API's host and port, and for `https://` nothing else: TLS is spoken with the API.
+//! Such a proxy sees the API's host and port, and for `https://` nothing else: TLS is spoken with
+//! the API.
 
 #[cfg(test)]
 mod tests;
@@ -18,7 +20,7 @@ use zeroize::Zeroizing;
 
 use super::ApiRoot;
 
-/// A proxy that is asked to `CONNECT`.
+/// An HTTP proxy that opens tunnels to an upstream by `CONNECT`.
 #[derive(Clone)]
 pub struct OutboundProxy {
     host: String,
@@ -26,16 +28,17 @@ pub struct OutboundProxy {
     authorization: Option<HeaderValue>,
 }
 
-/// Why a text names no such proxy. The text is not told: it may hold a password.
+/// A reason for which a text names no proxy. The text is not repeated, because a password may be
+/// part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseOutboundProxyError {
-    /// A proxy that is reached by TLS, or by another protocol.
+    /// A proxy that is reached by TLS or by another protocol.
     #[error(
         "expected `http://HOST:PORT`: proxies that speak TLS themselves, and SOCKS, are not supported"
     )]
     Scheme,
-    /// No usable host or port, or more than them.
+    /// No usable host or port, or further parts.
     #[error("expected `http://HOST:PORT` or `http://USER:PASSWORD@HOST:PORT`")]
     Url,
     /// A user or a password that cannot be sent.
@@ -44,7 +47,7 @@ pub enum ParseOutboundProxyError {
 }
 
 impl OutboundProxy {
-    /// Reads `http://USER:PASSWORD@HOST:PORT`; without a scheme it is the same, and without a port it is 80.
+    /// Reads `http://USER:PASSWORD@HOST:PORT`. The scheme may be missing; a missing port means 80.
     ///
     /// # Errors
     /// [`ParseOutboundProxyError`].
@@ -76,13 +79,13 @@ impl OutboundProxy {
         self.port
     }
 
-    /// Its `Proxy-Authorization`.
+    /// Returns the proxy's `Proxy-Authorization` field.
     pub(crate) fn authorization(&self) -> Option<&HeaderValue> {
         self.authorization.as_ref()
     }
 }
 
-/// Without user and password.
+/// Writes the proxy's URL without user and password.
 impl fmt::Display for OutboundProxy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let user = if self.authorization.is_some() { "***@" } else { "" };
@@ -98,7 +101,7 @@ impl fmt::Debug for OutboundProxy {
     }
 }
 
-/// RFC 7617, of the user's part of a URL.
+/// Makes a `Basic` field value (RFC 7617) from the user part of a URL.
 fn basic(user: &str) -> Result<HeaderValue, ParseOutboundProxyError> {
     let (name, password) = user.split_once(':').unwrap_or((user, ""));
     let (name, password) = (decoded(name)?, decoded(password)?);
@@ -135,22 +138,22 @@ fn decoded(text: &str) -> Result<Zeroizing<Vec<u8>>, ParseOutboundProxyError> {
     }
 }
 
-/// By which proxy the origins of an upstream are reached.
+/// The choice of the proxy through which the origins of an upstream are reached.
 #[derive(Clone, Debug, Default)]
 pub enum Outbound {
-    /// None. What the environment says is used for hints only.
+    /// No proxy. The environment's proxies are used for hints only.
     #[default]
     Direct,
-    /// None, though the environment names some.
+    /// No proxy, though the environment names some.
     DirectDespite(Arc<EnvironmentProxies>),
-    /// This one, for every origin.
+    /// The same proxy for every origin.
     Fixed(Arc<OutboundProxy>),
-    /// Those of the environment.
+    /// The proxies that the environment names.
     Environment(Arc<EnvironmentProxies>),
 }
 
 impl Outbound {
-    /// The proxy by which this origin is reached.
+    /// Returns the proxy through which this origin is reached.
     #[must_use]
     pub fn proxy(&self, root: &ApiRoot) -> Option<&Arc<OutboundProxy>> {
         match self {
@@ -160,7 +163,8 @@ impl Outbound {
         }
     }
 
-    /// The variable that names a proxy for this origin, and is not heeded.
+    /// Returns the environment variable with a proxy for this origin, if the variable is not
+    /// heeded.
     #[must_use]
     pub fn unheeded_variable(&self, root: &ApiRoot) -> Option<&'static str> {
         match self {
@@ -170,23 +174,23 @@ impl Outbound {
     }
 }
 
-/// What the environment says of proxies: `HTTPS_PROXY` and its kin.
+/// The proxies that the environment names: `HTTPS_PROXY` and related variables.
 #[derive(Clone, Debug, Default)]
 pub struct EnvironmentProxies {
-    /// For `https://`.
+    /// The proxy for `https://`.
     pub https: Option<NamedProxy>,
-    /// For `http://`.
+    /// The proxy for `http://`.
     pub http: Option<NamedProxy>,
-    /// Which hosts are reached without.
+    /// The hosts that are reached without a proxy.
     pub except: NoProxy,
 }
 
-/// A proxy, and the variable that names it.
+/// A proxy, and the environment variable with the proxy's URL.
 #[derive(Clone, Debug)]
 pub struct NamedProxy {
-    /// The variable.
+    /// The variable's name.
     pub variable: &'static str,
-    /// What it says.
+    /// The proxy in the variable's value.
     pub proxy: Arc<OutboundProxy>,
 }
 
@@ -197,7 +201,8 @@ impl EnvironmentProxies {
     }
 }
 
-/// `NO_PROXY`: hosts, which stand for what is below them too; addresses; networks; `*`. Each perhaps with a port.
+/// The list `NO_PROXY`: hosts, each with all hosts below; addresses; networks; `*`. An entry may
+/// have a port.
 #[derive(Clone, Debug, Default)]
 pub struct NoProxy(Vec<Exception>);
 
@@ -212,12 +217,13 @@ enum ExceptedHost {
     Every,
     Network(Network),
     Address(IpAddr),
-    /// In lower case, without dots around it.
+    /// A host name in lower case, without dots at its ends.
     Name(String),
 }
 
 impl NoProxy {
-    /// Reads a list with commas or blanks. What means nothing in it is passed over, as everywhere else.
+    /// Reads a list with commas or blanks. Entries that mean nothing are passed over, as other
+    /// programs do.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         Self(
@@ -228,7 +234,7 @@ impl NoProxy {
         )
     }
 
-    /// Is this origin reached without a proxy? This machine always is.
+    /// True if the origin is reached without a proxy. This machine always is.
     fn covers(&self, root: &ApiRoot) -> bool {
         let host = root.host().trim_end_matches('.').to_ascii_lowercase();
         let address: Option<IpAddr> = host.parse().ok();

@@ -1,14 +1,16 @@
-//! The origins of pages that may call an upstream through the proxy: `docs/spec/upstreams.md` section 11.
+//! The origins of web pages that may call an upstream through the proxy: `docs/spec/upstreams.md`
+//! section 11.
 
 use std::fmt;
 
 use http::HeaderValue;
 
-/// An origin as a browser writes it in `Origin`: `https://app.example.com`, `http://localhost:3000`, `chrome-extension://abc`.
+/// An origin in a browser's spelling, as in `Origin`: `https://app.example.com`,
+/// `http://localhost:3000`, `chrome-extension://abc`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageOrigin(HeaderValue);
 
-/// Why a text is no origin that could be allowed.
+/// A reason for which a text is no origin that could be allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParsePageOriginError {
@@ -18,12 +20,12 @@ pub enum ParsePageOriginError {
     /// `null`, the origin of sandboxed frames, of files and of redirects, which any page can have.
     #[error("`null` is the origin of files and of sandboxed frames, which any page can make")]
     Null,
-    /// Another form.
+    /// Not the form of an origin.
     #[error(
         "expected an origin as browsers send it, such as `https://app.example.com` or `http://localhost:3000`"
     )]
     Form,
-    /// A form that means an origin and that no browser sends.
+    /// An origin in a spelling that no browser sends.
     #[error("no browser sends it so: write `{0}`")]
     Spelling(String),
 }
@@ -32,7 +34,8 @@ impl PageOrigin {
     /// Reads an origin.
     ///
     /// # Errors
-    /// [`ParsePageOriginError`]: it could be any page's, or is not spelt as browsers do.
+    /// [`ParsePageOriginError`]: any page could have the origin, or the spelling is not a
+    /// browser's.
     pub fn parse(text: &str) -> Result<Self, ParsePageOriginError> {
         match text {
             _ if text.contains('*') => return Err(ParsePageOriginError::Any),
@@ -54,8 +57,8 @@ impl fmt::Display for PageOrigin {
     }
 }
 
-/// The ASCII serialization of the origin of a URL without user, path, query and fragment: lower case, no port that is the
-/// scheme's default.
+/// Returns the ASCII serialization of the origin of a URL without user, path, query and fragment:
+/// lower case, without the scheme's default port.
 fn serialized(text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once("://")?;
     let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -71,7 +74,7 @@ fn serialized(text: &str) -> Option<String> {
         "https" => Some(443),
         _ => None,
     };
-    // An empty port (`host:`) is none.
+    // An empty port (`host:`) is no port.
     let is_whole = authority.as_str().len() == authority.host().len() || authority.port().is_some();
     let port = authority
         .port_u16()
@@ -89,19 +92,19 @@ impl PageOrigins {
     /// The most origins of one upstream.
     pub const MAX: usize = 64;
 
-    /// These origins; `None` where there are more than an upstream may have.
+    /// Makes a list of these origins; `None` if the list has more than [`Self::MAX`].
     #[must_use]
     pub fn of(origins: Vec<PageOrigin>) -> Option<Self> {
         (origins.len() <= Self::MAX).then_some(Self(origins))
     }
 
-    /// Is no page allowed? Then the protocol is left to the upstream.
+    /// True if no page is allowed. CORS is then left to the upstream.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// May pages of this origin call the upstream?
+    /// True if pages of this origin may call the upstream.
     pub(crate) fn allows(&self, origin: &HeaderValue) -> bool {
         self.0.iter().any(|PageOrigin(allowed)| allowed == origin)
     }

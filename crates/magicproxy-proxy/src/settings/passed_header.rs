@@ -1,4 +1,5 @@
-//! Request fields that an upstream gets besides those that every upstream gets: `docs/spec/upstreams.md` section 10.
+//! Request fields that pass to one upstream only: `docs/spec/upstreams.md` section 10. Other fields
+//! pass to every upstream, without a setting.
 
 use std::fmt;
 
@@ -6,24 +7,24 @@ use http::HeaderName;
 
 use crate::field_names::Meaning;
 
-/// A field that passes to one upstream besides those that pass to all.
+/// The name, or a prefix of the names, of request fields that pass to one upstream.
 ///
-/// INVARIANT: none that has a [`Meaning`].
+/// INVARIANT: the name has no [`Meaning`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PassedHeader(Named);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Named {
     One(HeaderName),
-    /// Every name that begins so.
+    /// Every name with this prefix.
     Prefix(String),
 }
 
 impl PassedHeader {
-    /// Reads the name of one field, as an operator writes it.
+    /// Reads the name of one field, as written by an operator.
     ///
     /// # Errors
-    /// [`ParsePassedHeaderError`] says why no client's field of that name may pass.
+    /// [`ParsePassedHeaderError`] says why a client's field with the name may not pass.
     pub fn parse(text: &str) -> Result<Self, ParsePassedHeaderError> {
         if text.contains('*') {
             return Err(ParsePassedHeaderError::Pattern);
@@ -35,7 +36,7 @@ impl PassedHeader {
         }
     }
 
-    /// Reads what a preset lets pass: a name, or `PREFIX-*` for the fields of one client library.
+    /// Reads an entry of a preset: a name, or `PREFIX-*` for the fields of one client library.
     ///
     /// # Errors
     /// As [`Self::parse`].
@@ -47,7 +48,7 @@ impl PassedHeader {
         }
     }
 
-    /// The field, where it is one and no prefix.
+    /// Returns the field's name; `None` for a prefix.
     #[must_use]
     pub fn name(&self) -> Option<&HeaderName> {
         match &self.0 {
@@ -56,7 +57,7 @@ impl PassedHeader {
         }
     }
 
-    /// What the names begin with, where it is several fields'.
+    /// Returns the prefix of the fields' names; `None` for a single field.
     pub(crate) fn prefix(&self) -> Option<&str> {
         match &self.0 {
             Named::Prefix(prefix) => Some(prefix),
@@ -65,7 +66,7 @@ impl PassedHeader {
     }
 }
 
-/// In lower case; a prefix ends with `*`.
+/// Writes the name in lower case; a prefix ends with `*`.
 impl fmt::Display for PassedHeader {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
@@ -75,14 +76,14 @@ impl fmt::Display for PassedHeader {
     }
 }
 
-/// Why a text names no field that may pass.
+/// A reason for which a text names no field that may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParsePassedHeaderError {
-    /// No field name of RFC 9110.
+    /// Not a field name of RFC 9110.
     #[error("expected the name of a header")]
     Name,
-    /// A pattern would pass fields that nobody thought of.
+    /// A pattern, which would pass fields that nobody thought of.
     #[error("expected the name of one header, without `*`")]
     Pattern,
     /// A field that never passes.

@@ -1,15 +1,15 @@
-//! How the places of an upstream are configured.
+//! The mounts, host names and path prefixes of an upstream, as configured.
 
 use magicproxy_core::{EncodedSlash, RequestTarget};
 
 use super::ApiRoot;
 
-/// Where an upstream is found.
+/// The ways by which clients reach an upstream.
 #[derive(Clone, Debug, Default)]
 pub struct RouteSettings {
-    /// The path prefix of the proxy at which it is found.
+    /// The path prefix of the proxy under which the upstream is mounted.
     pub mount: MountPath,
-    /// `Host` values by which it is found.
+    /// `Host` values that select the upstream.
     pub hosts: Vec<HostName>,
     /// Further prefixes inside the mount.
     pub paths: Vec<PathMapping>,
@@ -19,16 +19,16 @@ pub struct RouteSettings {
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MountPath(String);
 
-/// A prefix inside a mount, and what it stands for.
+/// A prefix inside a mount, and the path or origin in its place.
 #[derive(Clone, Debug)]
 pub struct PathMapping {
     /// The prefix; not the root.
     pub prefix: MountPath,
-    /// What it is replaced by.
+    /// The replacement of the prefix.
     pub to: PathTarget,
 }
 
-/// What a prefix inside a mount stands for.
+/// The replacement of a prefix inside a mount.
 #[derive(Clone, Debug)]
 pub enum PathTarget {
     /// A path of the upstream.
@@ -37,12 +37,12 @@ pub enum PathTarget {
     Origin(ApiRoot),
 }
 
-/// A host, with a port or for every port, as clients write it in `Host`.
+/// A host as clients write it in `Host`, with a port or for every port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostName(String);
 
 impl MountPath {
-    /// Reads `/`, `/github`, `/apis/github`; a final `/` says nothing.
+    /// Reads `/`, `/github` or `/apis/github`; a final `/` is ignored.
     ///
     /// # Errors
     /// [`ParseMountError`].
@@ -61,13 +61,13 @@ impl MountPath {
         Ok(Self(path.to_owned()))
     }
 
-    /// The prefix, without a final `/`; empty for the root.
+    /// Returns the prefix without a final `/`; empty for the root.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Is it the root?
+    /// True if the path is the root.
     #[must_use]
     pub fn is_root(&self) -> bool {
         self.0.is_empty()
@@ -80,7 +80,8 @@ fn is_canonical(path: &str) -> bool {
 }
 
 impl HostName {
-    /// Reads `gh.example.com`, `gh.example.com:8443`, `[::1]:5000`. Names are compared whole, so none has a `*`.
+    /// Reads `gh.example.com`, `gh.example.com:8443` or `[::1]:5000`. A `*` is refused, because
+    /// names are compared whole.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let authority: http::uri::Authority = text.parse().ok()?;
@@ -88,7 +89,7 @@ impl HostName {
             .then(|| Self(text.to_ascii_lowercase()))
     }
 
-    /// The host, as configured, in lower case.
+    /// Returns the host as configured, in lower case.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -107,11 +108,11 @@ fn without_port(authority: &str) -> &str {
     }
 }
 
-/// Why a text is no mount.
+/// A reason for which a text is no mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseMountError {
-    /// It does not begin with `/`.
+    /// The text does not begin with `/`.
     #[error("expected a path that begins with `/`")]
     Slash,
     /// An empty segment, a dot segment, or a character that is not unreserved.

@@ -3,6 +3,9 @@
 //! hyper writes all buffered bytes before closing a connection. Without a limit, an exchange that
 //! was given up would hold the connections of both sides for as long as the upstream does not read.
 
+#[cfg(test)]
+mod tests;
+
 use std::io::{self, Read as _};
 use std::mem::MaybeUninit;
 use std::pin::Pin;

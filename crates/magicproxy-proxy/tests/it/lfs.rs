@@ -121,6 +121,21 @@ async fn objects_of_the_forge_lead_through_the_proxy_with_the_clients_token() {
     );
 }
 
+/// The answer to a HEAD tells of no objects: it passes as others do, and nothing of it is made anew.
+#[tokio::test]
+async fn a_head_of_objects_is_not_made_anew() {
+    let fields = "Content-Type: application/vnd.git-lfs+json\r\nContent-Length: 123\r\nETag: \"x\"";
+    let (proxy, _upstream) =
+        stage(move |_| Reply::bytes(format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n"))).await;
+    let mut client = Client::connect(&proxy).await;
+    client.send(request("HEAD /git/a", &Token::any(), &[&format!("Accept: {LFS}")], "")).await;
+    let answer = client.answer_head().await;
+    assert_eq!(
+        (answer.status, answer.one("etag"), answer.one("cache-control")),
+        (200, Some("\"x\""), None)
+    );
+}
+
 /// As the client bears its token, so it is told to bear it again.
 #[tokio::test]
 async fn the_clients_own_carrier_is_kept() {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::support::{
-    Client, Framed, Multiplexed, OnlyUpstream as _, Proxy, Token, all, events_come, events_named,
-    in_time, request, soon,
+    Client, Framed, HEADERS, Multiplexed, OnlyUpstream as _, Proxy, Token, all, events_come,
+    events_named, in_time, request, soon,
 };
 
 /// Sends a request and leaves its response to come.
@@ -303,4 +303,21 @@ async fn uploads_one_after_another_share_a_connection() {
         assert_whole(&answer);
     }
     assert_eq!(upstream.counts().connections.len(), 1);
+}
+
+/// A response that ends with its head has no content, and its client is told so in the head.
+#[tokio::test]
+async fn a_response_that_ends_with_its_head_is_passed_on_as_such() {
+    let upstream = Framed::new().await;
+    let proxy = upstream.proxy(|_| ()).await;
+    let mut client = begin(&proxy, "GET /nothing", &Token::any()).await;
+    let mut connection = upstream.accept(&[]).await;
+    let seen = connection.request().await;
+    // `:status: 200` with END_HEADERS and END_STREAM.
+    connection.send(HEADERS, 4 | 1, seen.stream, &[0x88]).await;
+    let answer = client.answer().await;
+    assert_eq!(
+        (answer.status, answer.one("content-length"), answer.one("transfer-encoding")),
+        (200, Some("0"), None)
+    );
 }

@@ -1,6 +1,7 @@
 //! What tokens own and how often they may be used, through the whole engine, on real stores.
 
 mod claims;
+mod costs;
 mod elements;
 mod histories;
 mod limits;

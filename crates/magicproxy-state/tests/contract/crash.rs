@@ -81,7 +81,7 @@ impl Acknowledged {
         match words.as_slice() {
             ["ack", "take"] => self.takes += 1,
             ["ack", "put", task, number] => {
-                drop(self.values.insert(task.parse().unwrap(), number.parse().unwrap()))
+                _ = self.values.insert(task.parse().unwrap(), number.parse().unwrap());
             }
             _ => {}
         }

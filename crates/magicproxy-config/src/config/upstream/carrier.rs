@@ -1,6 +1,7 @@
-//! Carriers as they are written, and what they become.
+//! Carriers as written, and the checked carriers made from the text.
 //!
-//! People write a credential where the name of its carrier belongs: a text that names none is never shown.
+//! People write a credential in place of the carrier's name, so a text that names no carrier is
+//! never shown.
 
 use magicproxy_proxy::settings::{CredentialCarrier, ParseCarrierError, TokenCarrier};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -14,7 +15,7 @@ use crate::ground::suggest;
 const WORDS: [&str; 6] = ["bearer", "token", "basic", "header", "query", "subprotocol"];
 const NOT_THE_SECRET: &str = "this names the place of a secret and not the secret: a credential is given when a token is minted, and travels in it";
 
-/// The name of a carrier as it is written.
+/// The name of a carrier as written.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(transparent)]
 pub struct CarrierText(pub String);
@@ -31,7 +32,7 @@ impl FromText for CarrierText {
     }
 }
 
-/// For `config show`.
+/// Writes the name for `config show`, masked if the text names no carrier.
 impl Serialize for CarrierText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(if self.names_a_carrier() { &self.0 } else { "***" })
@@ -52,7 +53,7 @@ impl JsonSchema for CarrierText {
 }
 
 impl Checker<'_> {
-    /// Where the credential goes out; a fault is reported, and the default stands in its place.
+    /// Checks the carrier of the credential. A fault is reported, and the default takes its place.
     pub(super) fn credential_carrier(
         &mut self,
         key: &str,
@@ -68,7 +69,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Where else tokens may stand.
+    /// Checks the further carriers of tokens.
     pub(super) fn token_carriers(
         &mut self,
         key: &str,

@@ -1,4 +1,4 @@
-//! What an API is told about the client, as it is written.
+//! The choice of forwarding headers, as written.
 
 use magicproxy_proxy::settings::Forwarding;
 use schemars::JsonSchema;
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::setting::choices;
 
-/// What an API is told about the client.
+/// The headers that tell an API about the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ForwardingChoice {
-    /// Nothing.
+    /// None.
     #[default]
     None,
     /// `Forwarded` and `Via`.

@@ -1,4 +1,5 @@
-//! The lists of headers of an upstream: which are added, which are dropped, and what cannot be added.
+//! The lists of headers of an upstream: headers to pass, headers to drop, and the faults of headers
+//! that cannot pass.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::config::check::Checker;
 use crate::config::setting::{FromText, GivenValue, Setting};
 use crate::ground::fault::{Fault, Origin};
 
-/// Names of headers, as they are written: a list, or in a variable of the environment with commas between them.
+/// Names of headers, as written: a list, or an environment variable with commas between the names.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct HeaderNames(pub Vec<GivenValue<String>>);
@@ -21,7 +22,7 @@ pub struct HeaderNames(pub Vec<GivenValue<String>>);
 impl FromText for HeaderNames {
     fn from_text(text: &str) -> Result<Self, String> {
         let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-        // A variable has no lines: the origin is that of the whole list.
+        // A variable has no lines, so each name has the origin of the whole list.
         Ok(Self(
             names
                 .map(|name| GivenValue { value: name.to_owned(), origin: Origin::Default })
@@ -30,7 +31,7 @@ impl FromText for HeaderNames {
     }
 }
 
-/// The names as they were written.
+/// Returns the names as written.
 pub(super) fn names_in(setting: &Setting<HeaderNames>) -> &[GivenValue<String>] {
     setting.given().map_or(&[], |given| &given.value.0)
 }
@@ -53,13 +54,14 @@ impl Checker<'_> {
         names
     }
 
-    /// What the preset lets pass. Its names are ours, and right.
+    /// Returns the headers that the preset lets pass. A preset's names are part of this program,
+    /// and right.
     pub(super) fn preset_headers(&mut self, raw: &RawUpstream) -> Vec<PassedHeader> {
         let names = raw.preset.given().into_iter().flat_map(|given| given.value.request_headers());
         names.filter_map(|name| PassedHeader::parse_preset(name).ok()).collect()
     }
 
-    /// What the operator lets pass; each fault points at its name.
+    /// Checks the headers that the operator lets pass; each fault points at the name.
     pub(super) fn passed_headers(&mut self, table: &Table<'_>) -> Vec<PassedHeader> {
         let key = table.key("pass_request_headers");
         let setting = &table.raw.pass_request_headers;
@@ -75,7 +77,8 @@ impl Checker<'_> {
         passed
     }
 
-    /// A fault that does not repeat the value of a header that somebody wrote behind its name.
+    /// Reports a fault. If the operator wrote a header's value behind its name, the value is not
+    /// repeated.
     fn header_fault(
         &mut self,
         key: &str,
@@ -94,7 +97,8 @@ impl Checker<'_> {
         self.faults.push(fault);
     }
 
-    /// A field in which another upstream takes tokens carries them, too: a client that mistakes one for the other sends it.
+    /// Refuses to pass a field in which another upstream takes tokens. A client that mistakes one
+    /// upstream for the other would otherwise leak a token.
     pub(super) fn pass_no_carriers(
         &mut self,
         tables: &[Table<'_>],
@@ -120,7 +124,7 @@ impl Checker<'_> {
     }
 }
 
-/// Where a name was written; names in a variable have no place of their own.
+/// Returns the place of a name; names in a variable have no place of their own.
 fn origin_of<'g>(given: &'g GivenValue<String>, setting: &'g Setting<HeaderNames>) -> &'g Origin {
     match (&given.origin, setting.given()) {
         (Origin::Default, Some(whole)) => &whole.origin,

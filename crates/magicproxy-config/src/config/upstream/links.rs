@@ -1,4 +1,4 @@
-//! What is rewritten in the responses of an API.
+//! The settings for rewriting the responses of an API.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::config::check::{Checker, list, value};
 use crate::config::setting::GivenValue;
 
 impl Checker<'_> {
-    /// Each fault points at its member.
+    /// Checks the members to rewrite; each fault points at its member.
     pub(super) fn links(&mut self, table: &Table<'_>) -> Option<Links> {
         let key = table.key("rewrite_members");
         let given = list(&table.raw.rewrite_members);

@@ -1,4 +1,5 @@
-//! Which pages of other origins may call an API through the proxy: `docs/spec/upstreams.md` section 11.
+//! The origins of web pages that may call an API through the proxy: `docs/spec/upstreams.md`
+//! section 11.
 
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use super::Table;
 use crate::config::check::{Checker, list};
 
 impl Checker<'_> {
-    /// The origins of `allow_origins`.
+    /// Checks the origins in `allow_origins`.
     pub(super) fn page_origins(&mut self, table: &Table<'_>) -> PageOrigins {
         let key = table.key("allow_origins");
         let mut origins = Vec::new();
@@ -32,7 +33,8 @@ impl Checker<'_> {
         })
     }
 
-    /// Whoever can reach an open mint can mint, and a page must not be among them.
+    /// Refuses `allow_origins` beside an open mint: every client that reaches an open mint can
+    /// mint, and a web page must not be among them.
     pub(super) fn no_pages_beside_an_open_mint(
         &mut self,
         tables: &[Table<'_>],

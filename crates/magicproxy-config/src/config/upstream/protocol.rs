@@ -1,4 +1,4 @@
-//! What is spoken to an API.
+//! The HTTP version that is spoken to an API.
 
 use magicproxy_proxy::settings::{ApiRoot, PathTarget, RouteSettings, UpstreamProtocol};
 use schemars::JsonSchema;
@@ -8,10 +8,10 @@ use super::Table;
 use crate::config::check::Checker;
 use crate::config::setting::choices;
 
-/// What is spoken to an API.
+/// The HTTP version that is spoken to an API.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ProtocolChoice {
-    /// HTTP/2 in shared connections where the API agrees to it by ALPN, else HTTP/1.1.
+    /// HTTP/2 in shared connections if the API agrees by ALPN, else HTTP/1.1.
     #[serde(rename = "auto")]
     Auto,
     /// HTTP/1.1, in a connection for each request.
@@ -26,7 +26,7 @@ pub enum ProtocolChoice {
 choices!(ProtocolChoice);
 
 impl Checker<'_> {
-    /// HTTP/2 is agreed by TLS: who asks for it must have that at every origin.
+    /// Checks the protocol. HTTP/2 is agreed on by TLS, so `h2` requires TLS at every origin.
     pub(super) fn protocol(
         &mut self,
         table: &Table<'_>,

@@ -1,4 +1,4 @@
-//! What an upstream is called, and where it is found at the proxy.
+//! The name of an upstream, and the mount, hosts and paths by which clients reach the upstream.
 
 use magicproxy_core::UpstreamName;
 use magicproxy_proxy::settings::{
@@ -11,8 +11,8 @@ use crate::config::setting::{GivenValue, Setting};
 use crate::providers::PresetChoice;
 
 impl Checker<'_> {
-    /// What is said, else the name of the table, else that of the preset whose API root this is, else host and port of the API
-    /// root.
+    /// Returns the name of an upstream: the setting, else the name of the table, else the name of
+    /// the preset with this API root, else host and port of the API root.
     pub(super) fn name(
         &mut self,
         table: &Table<'_>,
@@ -33,7 +33,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Mount, hosts and further paths.
+    /// Checks mount, hosts and further paths.
     pub(super) fn routes(&mut self, table: &Table<'_>) -> Option<RouteSettings> {
         let mount = match (table.raw.mount.given(), table.name) {
             (Some(given), _) => self.mount(&table.key("mount"), given),
@@ -94,7 +94,8 @@ impl Checker<'_> {
     }
 }
 
-/// Host and port of the API root, where the upstream had its name from there before presets gave theirs.
+/// Returns host and port of the API root, if the upstream had its name from the root before presets
+/// gave names.
 pub(super) fn alias(
     table: &Table<'_>,
     name: Option<&UpstreamName>,

@@ -1,4 +1,4 @@
-//! The upstreams: from what was written about each to checked settings, none of which gets in another's way.
+//! The tables of the upstreams, and the check that no two upstreams conflict.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,18 +13,19 @@ use crate::config::setting::Section as _;
 use crate::ground::fault::{Fault, Origin};
 use crate::providers::PresetChoice;
 
-/// One upstream as it was written, with the name of its table.
+/// An upstream as written, with the name of the table.
 pub(in crate::config) struct Table<'r> {
     /// `upstream` or `upstreams.NAME`.
     pub(in crate::config) key: String,
-    /// NAME.
+    /// The NAME in `upstreams.NAME`.
     pub(super) name: Option<&'r str>,
     pub(in crate::config) raw: &'r RawUpstream,
-    /// Which tokens that name no upstream it takes.
+    /// The treatment of tokens that name no upstream.
     pub(super) unnamed: UnnamedTokens,
 }
 
-/// Every upstream that was described: `[upstream]` first, unless others are described and nobody speaks of it.
+/// Returns every upstream that is described: `[upstream]` first, unless other upstreams are
+/// described and `[upstream]` is not.
 pub(in crate::config) fn tables(raw: &RawConfig) -> Vec<Table<'_>> {
     let is_spoken_of = raw.upstreams.is_empty() || !raw.upstream.entries("").is_empty();
     let single = is_spoken_of.then(|| ("upstream".to_owned(), None, &raw.upstream));
@@ -47,7 +48,8 @@ impl Table<'_> {
         format!("{}.{setting}", self.key)
     }
 
-    /// How its patterns are matched, and those of scopes for its tokens.
+    /// Returns the way in which the upstream's patterns are matched, and the patterns of scopes for
+    /// its tokens.
     pub(in crate::config) fn patterns(&self) -> PatternMode {
         match said(&self.raw.danger_prefix_matching) {
             true => PatternMode::DangerPrefix,
@@ -55,14 +57,15 @@ impl Table<'_> {
         }
     }
 
-    /// Where the table is, as far as anybody knows.
+    /// Returns the place of the table, as far as known.
     pub(super) fn origin(&self) -> Origin {
         let mut origins = self.raw.entries("").into_iter().map(|entry| entry.origin);
         origins.find(|origin| matches!(origin, Origin::File(_))).cloned().unwrap_or(Origin::Default)
     }
 }
 
-/// The real API root of the preset of each upstream, in the order of the upstreams: it may have another one configured.
+/// Returns the API root of each upstream's preset, in the order of the upstreams, even if the
+/// upstream has another root configured.
 pub(in crate::config) fn preset_roots(raw: &RawConfig) -> Vec<Option<&'static str>> {
     tables(raw)
         .iter()
@@ -71,7 +74,7 @@ pub(in crate::config) fn preset_roots(raw: &RawConfig) -> Vec<Option<&'static st
 }
 
 impl Checker<'_> {
-    /// Every upstream that was described; none if one has a fault.
+    /// Checks every described upstream; `None` if one has a fault.
     pub(in crate::config) fn upstreams(
         &mut self,
         raw: &RawConfig,
@@ -88,7 +91,8 @@ impl Checker<'_> {
         Some(checked)
     }
 
-    /// Checks what is said for all of these upstreams. What is wrong with it is told with the upstream where it was always told.
+    /// Checks the settings for all of these upstreams. The faults are kept apart, to be reported
+    /// with the first upstream that uses the settings.
     fn general<'r>(&mut self, raw: &'r RawConfig, tables: &[Table<'_>]) -> General<'r> {
         let ((scopes, minting), faults) = self
             .apart(|checker| (checker.scopes(raw, tables), checker.general_minting(raw, tables)));
@@ -97,7 +101,7 @@ impl Checker<'_> {
         General { raw, scopes, minting, outbound, faults, outbound_faults }
     }
 
-    /// No two upstreams have one name, one mount or one host.
+    /// Reports upstreams with the same name, mount or host.
     fn distinct(&mut self, tables: &[Table<'_>]) {
         let mut seen = HashSet::new();
         for table in tables {
@@ -126,8 +130,8 @@ impl Checker<'_> {
         }
     }
 
-    /// `[upstream]` may have its name from its API root, and so may somebody's table; and no upstream has the name by which the
-    /// tokens of another may call that.
+    /// Reports a table with the name that `[upstream]` has from its API root, or with the alias by
+    /// which tokens may name `[upstream]`.
     fn distinct_from_the_unnamed(
         &mut self,
         tables: &[Table<'_>],

@@ -1,4 +1,5 @@
-//! The signed key set as it is handed out: `token-v2.md` section 7.1. Strangers ask for it, so that it is not signed for each.
+//! The signed key set as handed out: `token-v2.md` section 7.1. Strangers may ask, so a signature
+//! serves many requests.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -8,38 +9,40 @@ use magicproxy_core::AcceptedTokens;
 use crate::clock;
 use crate::services::keys::SharedKeys;
 
-/// How long one signature serves, in seconds: little beside the life of a set.
+/// Seconds for which a signature serves: few beside the lifetime of a key set.
 const FRESH_SECONDS: u64 = 60;
 
-/// The document that was signed last.
+/// The key set document, with the last signed copy.
 #[derive(Debug)]
 pub(super) struct KeySetDocument {
-    /// By at least one upstream.
+    /// The tokens accepted by at least one upstream.
     accepts: AcceptedTokens,
-    /// Keys that no upstream accepts.
+    /// Keys accepted by no upstream.
     denied: Vec<String>,
     last: Mutex<Option<SignedDocument>>,
 }
 
+/// A signed document, with the key ring and the minute of the signature.
 #[derive(Debug)]
 struct SignedDocument {
-    /// Of the ring.
+    /// The generation of the key ring.
     generation: u64,
-    /// The minute in which it was signed.
+    /// The minute of the signature.
     minute: u64,
     document: Bytes,
 }
 
 impl KeySetDocument {
-    /// Of a proxy that accepts this, but no token of these keys.
+    /// Makes the document of a proxy that accepts these kinds of tokens, but no token of the
+    /// `denied` keys.
     pub(super) fn saying(accepts: AcceptedTokens, denied: Vec<String>) -> Self {
         Self { accepts, denied, last: Mutex::default() }
     }
 
-    /// The document of the ring as it is now, signed within the last minute.
+    /// Returns the document of the current key ring, signed within the last minute.
     pub(super) fn of(&self, keys: &SharedKeys) -> Bytes {
         let now = clock::now();
-        // Before the ring, so that what is made of an old one never looks new.
+        // Read before the ring, so a document made of an old ring never passes for new.
         let (generation, minute) = (keys.generation(), now.0 / FRESH_SECONDS);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match &*last {

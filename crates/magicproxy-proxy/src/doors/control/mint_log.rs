@@ -1,4 +1,5 @@
-//! One log line for each token that is minted over HTTP: which, for whom, until when, for what. Never the credential.
+//! A log line for each token minted over HTTP: the token's id, subject, end and rules. Never the
+//! credential.
 
 use std::net::IpAddr;
 
@@ -8,10 +9,10 @@ use magicproxy_core::{
 
 use crate::settings::CredentialCarrier;
 
-/// Rules are cut behind so many characters, whole lists of them included.
+/// The most characters of rules in the line, whole lists of rules included; the rest is cut off.
 const MAX_LOGGED_RULES_CHARACTERS: usize = 400;
 
-/// What the line says of a token.
+/// The content of the log line about a token.
 #[derive(Debug)]
 pub(super) struct MintRecord {
     upstream: String,
@@ -23,6 +24,7 @@ pub(super) struct MintRecord {
 }
 
 impl MintRecord {
+    /// Gathers the line from a checked mint request. Rules that hold the credential are hidden.
     pub(super) fn of(request: &TokenSpec, carrier: &CredentialCarrier) -> Self {
         let named: Vec<String> = match &request.grant {
             RuleSource::Rules(rules) => rules.iter().map(ToString::to_string).collect(),
@@ -48,7 +50,8 @@ impl MintRecord {
         }
     }
 
-    /// Writes the line. `peer` is who sent the mint request, as far as that is known: nobody is, on a Unix socket.
+    /// Writes the line. `peer` is the sender of the mint request, as far as known: on a Unix
+    /// socket, nobody is.
     pub(super) fn write(&self, minted: &MintedToken, peer: Option<IpAddr>) {
         let token = UnverifiedToken::parse(&minted.token).ok();
         let token = token.as_ref();
@@ -71,7 +74,7 @@ impl MintRecord {
     }
 }
 
-/// One line without control characters, of bounded length.
+/// Makes a single line without control characters, of bounded length.
 fn shortened(text: &str) -> String {
     let mut line: String = text
         .chars()

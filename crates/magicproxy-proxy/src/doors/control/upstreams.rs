@@ -1,7 +1,9 @@
-//! What the control plane tells of upstreams, and to whom: `docs/spec/upstreams.md` section 9.
+//! The control plane's knowledge of upstreams, and its audience: `docs/spec/upstreams.md` section
+//! 9.
 //!
-//! A client without a token learns of the API at the root of the proxy, and may ask for one name at a time. Whoever bears a
-//! token may know the upstream that it is for; everyone may know all, where the operator says so.
+//! A client without a token learns of the API at the root of the proxy, and may ask for a single
+//! name at a time. The bearer of a token may know the token's upstream; everyone may know all
+//! upstreams, where the operator says so.
 
 use std::sync::Arc;
 
@@ -18,21 +20,22 @@ use crate::response::body::ResponseBody;
 use crate::settings::{Announcement, UpstreamSettings};
 use crate::version::VERSION;
 
-/// What one client may know of the upstreams.
+/// The knowledge of upstreams allowed to a client. Made anew for each request that tells of
+/// upstreams.
 #[derive(Clone)]
 pub(super) struct UpstreamListing {
-    /// Everything about these: names, mounts, API roots, names of scopes.
+    /// The upstreams of which everything may be told: names, mounts, API roots, names of scopes.
     known: Vec<Arc<UpstreamSettings>>,
-    /// The only upstream that there is, whose name is no secret.
+    /// The only upstream of the proxy, whose name is no secret.
     only: Option<Arc<UpstreamSettings>>,
-    /// Are these all that there are?
+    /// True if the list has every upstream of the proxy.
     complete: bool,
-    /// Is minting over HTTP open for one upstream at the least?
+    /// True if minting over HTTP is open for at least a single upstream.
     mints_somewhere: bool,
 }
 
 impl Control {
-    /// What the client that asks may know.
+    /// Returns the knowledge of upstreams allowed to the client of this request.
     pub(super) async fn told(&self, asking: ControlHead<'_>) -> UpstreamListing {
         let all = &self.settings.upstreams;
         let known = match self.settings.minting.announce {
@@ -49,17 +52,18 @@ impl Control {
         }
     }
 
-    /// The upstream of the token that the client bears, if that is genuine, alive and not revoked.
+    /// Returns the upstream of the client's token, if the token is genuine, alive and not revoked.
     ///
-    /// At most one token is verified, whatever the number of upstreams: the one whose name the token bears is asked, and where it
-    /// bears none, the one that takes such.
+    /// At most one token is verified, whatever the number of upstreams: by the upstream named in
+    /// the token or, for a token without a name, by the upstream that accepts such tokens.
     async fn of_bearer(&self, asking: ControlHead<'_>) -> Option<Arc<UpstreamSettings>> {
         let served = asking.named_by_token()?;
         served.ensure_bearer(asking.client()).await.ok()?;
         Some(Arc::clone(served.settings()))
     }
 
-    /// `/upstreams`: those that the client may know; `/upstreams/NAME`: is there one of that name?
+    /// Responds to `/upstreams` with the upstreams that the client may know, and to
+    /// `/upstreams/NAME` with the tokens accepted there, if there is an upstream of that name.
     pub(super) async fn upstreams(
         &self,
         served: Option<&ServedUpstream>,
@@ -101,7 +105,7 @@ impl Control {
 }
 
 impl UpstreamListing {
-    /// What the control plane of this upstream says of itself; without one, that of all.
+    /// Returns the text of the control plane of an upstream or, without `served`, of all upstreams.
     pub(super) fn about(&self, served: Option<&ServedUpstream>) -> String {
         let here = served.map(ServedUpstream::settings);
         let here = here.filter(|upstream| upstream.routes.mount.is_root() || self.knows(upstream));
@@ -114,7 +118,7 @@ impl UpstreamListing {
         let closed =
             !served.map_or(self.mints_somewhere, |served| served.settings().mints_over_http());
         let all_closed = closed && served.is_none();
-        // Below a mount it is about that upstream only.
+        // Below a mount, the text is about that upstream only.
         let at_root = served.is_none_or(|served| served.settings().routes.mount.is_root());
         let others = self
             .known
@@ -132,12 +136,12 @@ impl UpstreamListing {
         first + if closed { "\nminting is closed" } else { "" } + &lines.collect::<String>()
     }
 
-    /// May faults of a mint request for this upstream list what is configured for it?
+    /// Tells whether faults of a mint request for this upstream may list its configured names.
     pub(super) fn names_of(&self, upstream: &UpstreamSettings) -> KnownNames {
         if self.knows(upstream) { KnownNames::Listed } else { KnownNames::Withheld }
     }
 
-    /// The names, where there is any that may be told.
+    /// Returns the names that may be told, if any.
     pub(super) fn known_names(&self) -> Option<Vec<UpstreamName>> {
         let names: Vec<UpstreamName> = self.names().cloned().collect();
         Some(names).filter(|names| !names.is_empty())
@@ -158,8 +162,9 @@ impl<'a> ControlHead<'a> {
         ControlClient { headers: &self.head.headers, client: self.client, token: self.token }
     }
 
-    /// The upstream that a bearer's question about its own token is for: the one of the address, or else the one that the token
-    /// names. That name is not believed: the gate of that upstream verifies the token.
+    /// Returns the upstream of a bearer's question about its own token: the upstream of the path or
+    /// else the upstream named in the token. The name is not believed: that upstream's gate
+    /// verifies the token.
     pub(super) fn about(
         &self,
         placed: Option<&'a ServedUpstream>,
@@ -167,7 +172,8 @@ impl<'a> ControlHead<'a> {
         placed.or_else(|| self.named_by_token()).ok_or(Rejection::NoUpstream)
     }
 
-    /// The upstream whose name the presented token bears, or that takes those without one.
+    /// Returns the upstream named in the client's token, or the upstream that accepts tokens
+    /// without a name.
     fn named_by_token(&self) -> Option<&'a ServedUpstream> {
         self.upstreams.iter().find(|served| {
             let presented = served.presented(self.head);
@@ -176,7 +182,7 @@ impl<'a> ControlHead<'a> {
     }
 }
 
-/// Does the token say that it is for this upstream? Nothing in it is believed yet.
+/// True if the token claims to be for this upstream. Nothing in the token is believed yet.
 fn is_for(token: &str, upstream: &UpstreamSettings) -> bool {
     let Ok(claims) =
         UnverifiedToken::parse(token).map(|token| token.claims_for_display().unwrap_or_default())
@@ -189,7 +195,7 @@ fn is_for(token: &str, upstream: &UpstreamSettings) -> bool {
     }
 }
 
-/// A name as it stands in a path: RFC 3986 wants `[` and `]` encoded, and clients may encode `:`.
+/// Decodes a name in a path: RFC 3986 demands `[` and `]` encoded, and clients may encode `:`.
 fn decoded(name: &str) -> String {
     let pairs =
         [("%5B", "["), ("%5b", "["), ("%5D", "]"), ("%5d", "]"), ("%3A", ":"), ("%3a", ":")];

@@ -1,4 +1,5 @@
-//! Responses about objects of Git LFS: read whole, and made to lead through the proxy. `docs/spec/git-lfs.md`.
+//! Responses about objects of Git LFS: read whole, their actions led through the proxy.
+//! `docs/spec/git-lfs.md`.
 
 use std::sync::Arc;
 
@@ -21,30 +22,33 @@ use crate::routing::lfs::{LfsClient, ObjectActions, ObjectLinks};
 use crate::routing::router::EntryPoint;
 use crate::settings::UpstreamSettings;
 
-/// A node of a map has room for eleven members.
+/// Bytes for each object of a document: a node of a map has room for eleven members.
 const BYTES_PER_OBJECT: usize = 1024;
-/// A list that grows may have twice the room that its values need.
+/// Bytes for each value of a document: a list that grows may have twice the room needed by its
+/// values.
 const BYTES_PER_VALUE: usize = 64;
 
-/// Who asked for objects of what.
+/// The client of a request for objects, with its entry point and upstream.
 pub(super) struct ObjectsClient {
-    /// How the client came; `None` for one who speaks to the upstream by its own name.
+    /// The client's entry point. `None` for a client that calls the upstream by the upstream's own
+    /// name.
     pub(super) entry: Option<EntryPoint>,
-    /// Where the upstream's URLs lead the client.
+    /// The base of public links in the response, if links are rewritten.
     pub(super) link_base: Option<LinkBase>,
     pub(super) upstream: Arc<UpstreamSettings>,
     pub(super) client: Option<LfsClient>,
 }
 
-/// A response that was read whole.
+/// A response read whole.
 struct WholeResponse {
     bytes: Bytes,
-    /// What is held of memory for it.
+    /// The memory held for the bytes.
     buffered: Holding,
 }
 
 impl ReverseDoor {
-    /// Passes down a response that may tell of objects.
+    /// Passes down a response that may tell of objects, read whole and made anew. Refuses a
+    /// response that cannot be read, because a key could be inside.
     pub(super) async fn pass_objects(
         &self,
         answered: UnfilteredResponse,
@@ -60,11 +64,12 @@ impl ReverseDoor {
         rewrite::apply(&mut head, Coding::Other, || rewriting);
         prepare(&mut head);
         let actions = ObjectActions { leads, upstream, client };
-        // A client is told that something is well without content.
+        // A success may be told without content.
         let length = bytes.len();
         let treated =
             if bytes.is_empty() { Vec::new() } else { treated(bytes, actions, &buffered).await? };
-        // Written anew, it holds as they are the characters for which the upstream wrote escapes.
+        // Written anew, the content has the plain characters for which the upstream wrote escapes,
+        // so the credential is masked again.
         let treated =
             secret_mask.and_then(|secret_mask| secret_mask.masked(&treated)).unwrap_or(treated);
         buffered.grow(treated.len().saturating_sub(length))?;
@@ -96,7 +101,8 @@ async fn read(body: &mut UpstreamBody, mut buffered: Holding) -> Result<WholeRes
     Ok(WholeResponse { bytes: bytes.freeze(), buffered })
 }
 
-/// What becomes of a document, beside the event loop where it is long. What holds it pays for the tree that is made of it, too.
+/// Treats a document, beside the event loop if long. The payer of `buffered` pays for the
+/// document's tree, too.
 async fn treated(
     document: Bytes,
     actions: ObjectActions,
@@ -110,8 +116,8 @@ async fn treated(
     treated.await?.map_err(|_| Rejection::Objects)
 }
 
-/// The memory that the tree of a JSON document takes, in bytes and at most, besides its texts: a node for each object, and a place
-/// for each value.
+/// Returns the most bytes of memory for the tree of a JSON document, besides its texts: a node for
+/// each object, and a place for each value.
 fn tree_bytes(document: &[u8]) -> usize {
     let count = |byte| memchr::memchr_iter(byte, document).count();
     BYTES_PER_OBJECT * count(b'{') + BYTES_PER_VALUE * (count(b',') + count(b'['))
@@ -124,7 +130,8 @@ fn unread(error: &BodyError) -> Rejection {
     }
 }
 
-/// Removes what is no longer true of the body, which bears a token.
+/// Removes the fields that are no longer true of the content. The content bears a token, so no
+/// cache may store the response.
 fn prepare(head: &mut Parts) {
     for name in
         [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::ACCEPT_RANGES, header::TRAILER]

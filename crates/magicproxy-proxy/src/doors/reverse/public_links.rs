@@ -1,4 +1,5 @@
-//! Where URLs of an upstream lead at the proxy, for a client who came a certain way.
+//! Public links: the URLs of the proxy that replace URLs of an upstream, for a client of a given
+//! entry point. `docs/spec/rewriting.md`.
 
 use std::sync::Arc;
 
@@ -14,21 +15,23 @@ use crate::response::rewrite::{LinkMap, Members, Rewriting};
 use crate::routing::router::{EntryPoint, Route, Router};
 use crate::settings::{Links, OriginId, Settings, UpstreamId, UpstreamSettings};
 
-/// Maps that are kept. Clients of one proxy call it by few names; whoever makes up more gets maps that are made anew.
+/// The most link maps kept. Clients of a proxy call the proxy by few names; for a client that makes
+/// up more names, maps are made anew each time.
 const KEPT: usize = 64;
 
-/// Makes link maps, and keeps the ones in use.
+/// The maker of link maps. Keeps the maps in use.
 #[derive(Debug)]
 pub(super) struct PublicLinks {
-    /// The URL by which clients reach the proxy, where the operator says so.
+    /// The URL by which clients reach the proxy, if set by the operator.
     public: Option<Arc<str>>,
     maps: Cache<Key, Arc<LinkMap>>,
 }
 
-/// The way that a client came, from the proxy's own URL on.
+/// The start of a client's way, from the URL of the proxy on. Links in the response lead back the
+/// same way.
 pub(super) struct LinkBase {
     members: Arc<Members>,
-    /// What the client asked for, where that matters.
+    /// The target asked for by the client, if links to pages depend on the target.
     asked: Option<PathAndQuery>,
     upstream: UpstreamId,
     origin: OriginId,
@@ -36,19 +39,20 @@ pub(super) struct LinkBase {
     base: Base,
 }
 
+/// The URL of the proxy, as set by the operator or as called by the client.
 enum Base {
     Public(Arc<str>),
-    /// Without a name of its own the proxy is called what the client called it.
+    /// The name by which the client called the proxy, if the operator set no URL.
     Called(Scheme, Name),
 }
 
-/// Shares the request's memory.
+/// The name of the proxy in a request, in the request's own memory.
 enum Name {
     Host(HeaderValue),
     Authority(Authority),
 }
 
-/// What a map depends on.
+/// The facts on which a link map depends.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Key {
     upstream: UpstreamId,
@@ -58,7 +62,7 @@ struct Key {
     name: String,
 }
 
-/// The same, borrowed; hashed alike, for its fields are the same in the same order.
+/// A borrowed [`Key`]. Hashes alike, because the fields are the same in the same order.
 #[derive(Hash)]
 struct KeyRef<'a> {
     upstream: UpstreamId,
@@ -74,7 +78,7 @@ impl PublicLinks {
         Self { public, maps: Cache::new(KEPT) }
     }
 
-    /// Where URLs of the upstream lead a client who came this way, if they are rewritten.
+    /// Returns the base of public links for a client of this route, if links are rewritten.
     pub(super) fn link_base(
         &self,
         upstream: &UpstreamSettings,
@@ -84,7 +88,8 @@ impl PublicLinks {
     ) -> Option<LinkBase> {
         let Links::Rewrite(members) = &upstream.links else { return None };
         let entry = route.entry?;
-        // The public URL is that of the mounts; who came by a name of the upstream's own stays there.
+        // The public URL leads to the mounts. A client of a host name or listener of the upstream's
+        // own stays there.
         let base = match self.public.as_ref().filter(|_| route.is_mounted()) {
             Some(public) => Base::Public(Arc::clone(public)),
             None => Base::Called(scheme, Name::of(&head.uri, head.headers.get(HOST))?),
@@ -101,6 +106,7 @@ impl PublicLinks {
         })
     }
 
+    /// Returns the link map of this base, kept or made anew, with the target asked for.
     pub(super) fn rewriting(&self, router: &Router, link_base: LinkBase) -> Rewriting {
         let key = link_base.key();
         let links = self.maps.get(&key).unwrap_or_else(|| {
@@ -140,7 +146,7 @@ impl LinkBase {
             .iter()
             .filter_map(|(url, to)| Some((in_clear(url)?, to.clone())))
             .collect();
-        // The first of two with the same `from` wins.
+        // The first of two links with the same origin wins.
         LinkMap::new(public_links.into_iter().chain(in_clear))
             .with_origin(&asked)
             .behind(&base)
@@ -148,8 +154,8 @@ impl LinkBase {
     }
 }
 
-/// The same URL without TLS: APIs behind something that ends TLS for them call themselves so, and whoever follows that sends a token
-/// in clear.
+/// Returns the same URL without TLS. APIs behind a terminator of TLS use such URLs of themselves,
+/// and a client that follows would send its token in clear.
 fn in_clear(url: &str) -> Option<String> {
     let rest = url.strip_prefix("https://")?;
     let (authority, _) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -158,7 +164,7 @@ fn in_clear(url: &str) -> Option<String> {
 }
 
 impl Name {
-    /// What `read_head` takes for the request's authority.
+    /// Returns the name taken by `read_head` for the request's authority.
     fn of(uri: &Uri, host: Option<&HeaderValue>) -> Option<Self> {
         let authority = uri.authority().cloned().map(Self::Authority);
         authority.or_else(|| host.cloned().map(Self::Host)).filter(|name| !name.as_str().is_empty())

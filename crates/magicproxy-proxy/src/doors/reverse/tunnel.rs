@@ -1,8 +1,9 @@
-//! The tunnel of a WebSocket. What flows through it is the client's and the upstream's affair.
+//! The tunnel of a WebSocket. The bytes inside are the affair of client and upstream.
 //!
-//! It counts as an exchange and as a connection until it ends: with either side, with its token's expiry or revocation, after
-//! a time without a byte, with the deadline of exchanges, and when the proxy stops. Where the proxy ends it, or the upstream has gone
-//! without a word, a Close frame says so, between two frames of the sender's.
+//! A tunnel counts as an exchange and as a connection until its end: when either side ends, when
+//! the token expires or is revoked, after a time without a byte, at the deadline of exchanges, and
+//! when the proxy stops. If the proxy ends the tunnel, or the upstream has gone without a Close
+//! frame, the proxy sends a Close frame, between two frames of the sender.
 
 mod direction;
 mod frames;
@@ -29,36 +30,37 @@ use crate::services::revocations::Revocations;
 use direction::{Direction, DirectionEnd};
 use frames::{CloseCode, Sender};
 
-/// How often it is looked whether a tunnel may go on.
+/// The time between two checks whether a tunnel may go on.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long the sides may take to close once one of them has ended, or the proxy has closed both.
+/// The time for both sides to close once a side has ended, or the proxy has closed both.
 const CLOSING: Duration = Duration::from_secs(2);
 
-/// The client's side of a WebSocket.
+/// The client's side of a WebSocket, made by the reverse door before the upgrade.
 pub(super) struct Tunnel {
     on_upgrade: OnUpgrade,
     bounds: TunnelBounds,
-    /// A proxy that stops waits until this is dropped.
+    /// The signal to stop. A stopping proxy waits until all receivers are dropped.
     stopped: watch::Receiver<()>,
 }
 
-/// What ends any tunnel.
+/// The bounds of every tunnel.
 pub(super) struct TunnelBounds {
     pub(super) revocations: Arc<Revocations>,
-    /// How long it may be without a byte in either direction.
+    /// The longest time without a byte in either direction.
     pub(super) idle: Duration,
 }
 
-/// What ends one tunnel.
+/// The bounds of a particular tunnel.
 struct Bounds {
     any: TunnelBounds,
-    /// The token that opened it.
+    /// The token that opened the tunnel.
     token: Arc<VerifiedToken>,
-    /// When the exchange that began with it must be over.
+    /// The deadline of the exchange that began with the upgrade.
     end: Option<Instant>,
 }
 
 impl Tunnel {
+    /// Begins the tunnel of a connection, before the client is told of the upgrade.
     pub(super) fn new(
         on_upgrade: OnUpgrade,
         connection: &Arc<Connection>,
@@ -69,7 +71,7 @@ impl Tunnel {
     }
 }
 
-/// Passes down that the upstream agreed, and joins the two connections.
+/// Passes the upstream's consent down, and joins the two connections.
 pub(super) fn open(switched: UpgradedResponse, tunnel: Tunnel) -> Response<ResponseBody> {
     let TunnelEnds { mut head, upstream, token, end, held } = switched.into_tunnel();
     head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
@@ -94,7 +96,7 @@ pub(super) fn open(switched: UpgradedResponse, tunnel: Tunnel) -> Response<Respo
     Response::from_parts(head, ResponseBody::followed_by(serve))
 }
 
-/// Why a tunnel ended.
+/// The reason for the end of a tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TunnelEnd {
     /// Either side sent a Close frame.
@@ -109,7 +111,7 @@ enum TunnelEnd {
 }
 
 impl TunnelEnd {
-    /// In the log.
+    /// Returns the name of the reason in the access log.
     fn name(self) -> &'static str {
         match self {
             Self::Closed => "closed",
@@ -123,7 +125,8 @@ impl TunnelEnd {
         }
     }
 
-    /// What both sides are told where the proxy closes. Clients connect again after the first code, and not after the second.
+    /// Returns code and reason of the proxy's Close frame. Clients connect again after `GoingAway`,
+    /// and not after `PolicyViolation`.
     fn close(self) -> (CloseCode, &'static str) {
         match self {
             Self::Closed | Self::ClientGone | Self::UpstreamGone => {
@@ -139,7 +142,7 @@ impl TunnelEnd {
 }
 
 impl Bounds {
-    /// Why the tunnel must end now, if it must.
+    /// Returns the reason for which the tunnel must end now, if any.
     fn reached(&self, last_moved: Instant) -> Option<TunnelEnd> {
         if clock::now() >= self.token.refused_from() {
             return Some(TunnelEnd::TokenExpired);
@@ -159,7 +162,7 @@ impl Bounds {
     }
 }
 
-/// Both sides, and what is on its way between them.
+/// Both sides of a tunnel, and the bytes on their way between the sides.
 struct TunnelStreams {
     client: TokioIo<Upgraded>,
     upstream: TokioIo<Upgraded>,
@@ -168,7 +171,7 @@ struct TunnelStreams {
     up_has_ended: bool,
     down_has_ended: bool,
     end: Option<TunnelEnd>,
-    /// When the connections are closed, however far they are.
+    /// The time at which the connections are closed, whatever is still on its way.
     deadline: Option<Instant>,
 }
 
@@ -187,7 +190,7 @@ impl TunnelStreams {
         }
     }
 
-    /// Passes frames in both directions until something ends it, and records what.
+    /// Passes frames in both directions until the tunnel ends, and records the reason.
     async fn run(
         mut self,
         bounds: &Bounds,
@@ -199,10 +202,10 @@ impl TunnelStreams {
             tokio::select! {
                 biased;
                 () = poll_fn(|context| self.poll(context)) => {}
-                // Its sender says nothing, and is dropped.
+                // The sender of the signal sends nothing; the signal is the drop of the sender.
                 _ = stopped.changed(), if self.end.is_none() => {
                     self.close(TunnelEnd::Stopped);
-                    // The end of the process may come first.
+                    // The process may end before this task: the end is recorded now.
                     self.record_in(record);
                 }
                 () = tokio::time::sleep_until(look.into()) => {
@@ -236,7 +239,7 @@ impl TunnelStreams {
         );
     }
 
-    /// Ready when one of the directions has ended, or both sides have closed.
+    /// Ready once a direction has ended, or both sides have closed.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let mut ready = false;
         if !self.down_has_ended
@@ -266,7 +269,7 @@ impl TunnelStreams {
         if ready || self.is_over() { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// One side has ended.
+    /// Notes the end of a side.
     fn gone(&mut self, who: TunnelEnd) {
         let closed = self.up.has_closed() || self.down.has_closed();
         self.ends(if closed { TunnelEnd::Closed } else { who });
@@ -276,12 +279,12 @@ impl TunnelStreams {
         }
     }
 
-    /// The proxy closes both sides.
+    /// Closes both sides on the proxy's behalf.
     fn close(&mut self, end: TunnelEnd) {
         let (code, reason) = end.close();
         for direction in [&mut self.up, &mut self.down] {
             match end {
-                // Nothing passes without a token.
+                // No byte passes without a live token, not even the rest of a frame.
                 TunnelEnd::TokenExpired | TunnelEnd::TokenRevoked => direction.stop(code, reason),
                 _ => direction.close(code, reason),
             }
@@ -291,7 +294,7 @@ impl TunnelStreams {
 
     fn ends(&mut self, end: TunnelEnd) {
         self.end.get_or_insert(end);
-        // What passes when the proxy stops may end, within the time that the proxy has.
+        // A frame on its way when the proxy stops may end, within the time left to the proxy.
         if end != TunnelEnd::Stopped {
             self.closes_soon();
         }
@@ -301,14 +304,14 @@ impl TunnelStreams {
         self.deadline.get_or_insert_with(|| Instant::now() + CLOSING);
     }
 
-    /// Have both sides got a Close frame and sent one?
+    /// True if each side has both received and sent a Close frame.
     fn both_have_closed(&self) -> bool {
         let directions = [&self.up, &self.down];
         directions.iter().all(|direction| direction.is_closed() && direction.has_closed())
     }
 
-    /// Is there nothing left to wait for? Where the sides have closed by themselves, the upstream ends its connection first (RFC
-    /// 6455 section 7.1.1).
+    /// True if nothing is left to wait for. Where the sides have closed by themselves, the upstream
+    /// ends its connection first (RFC 6455 section 7.1.1).
     fn is_over(&self) -> bool {
         let ended = self.up_has_ended && self.down_has_ended;
         ended

@@ -1,6 +1,7 @@
 //! TLS towards clients: versions 1.2 and 1.3 on aws-lc-rs, no client certificates, no early data.
 //!
-//! The certificate can be replaced while connections are open; handshakes that begin later see the new one.
+//! The certificate can be replaced while connections are open; later handshakes use the new
+//! certificate.
 
 #[cfg(test)]
 mod tests;
@@ -16,17 +17,19 @@ use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
-/// What a client may ask for (RFC 7301), by preference. The last is what `curl --http1.0` asks for.
+/// The ALPN protocols that a client may offer (RFC 7301), by preference. `curl --http1.0` offers
+/// the last.
 const PROTOCOLS: [&[u8]; 3] = [b"h2", b"http/1.1", b"http/1.0"];
 
-/// What asks for the response to a challenge (RFC 8737 section 3).
+/// The ALPN protocol that requests the response to an ACME challenge (RFC 8737 section 3).
 const CHALLENGE_PROTOCOL: &[u8] = b"acme-tls/1";
 
-/// A certificate chain and the private key of its first certificate.
+/// A certificate chain and the private key of its first certificate: the identity that the proxy
+/// shows to clients.
 #[derive(Clone)]
 pub struct TlsIdentity(Arc<CertifiedKey>);
 
-/// Shows no key.
+/// Shows the number of certificates and no key.
 impl fmt::Debug for TlsIdentity {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
@@ -36,9 +39,10 @@ impl fmt::Debug for TlsIdentity {
     }
 }
 
-/// Why a certificate and a key are not an identity.
+/// A reason for which a certificate and a key are no identity.
 ///
-/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its response.
+/// Exhaustive on purpose: other crates handle each kind separately, and do not compile before a new
+/// kind is handled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TlsIdentityError {
     /// The chain is empty.
@@ -47,16 +51,17 @@ pub enum TlsIdentityError {
     /// The first certificate cannot be read.
     #[error("the first certificate cannot be read")]
     Certificate,
-    /// The private key cannot be read, or is of a kind that TLS has no use for.
+    /// The private key cannot be read, or is of a kind without use in TLS.
     #[error("the private key cannot be used: expected RSA of at least 2048 bits, ECDSA or Ed25519")]
     Key,
-    /// The private key is that of another certificate.
+    /// The private key belongs to another certificate.
     #[error("the private key does not belong to the first certificate")]
     Mismatch,
 }
 
 impl TlsIdentity {
-    /// Checks that the key is that of the first certificate. Names and validity are for clients to judge.
+    /// Makes an identity after a check that the key belongs to the first certificate. Clients judge
+    /// names and validity.
     ///
     /// # Errors
     /// [`TlsIdentityError`].
@@ -76,7 +81,7 @@ impl TlsIdentity {
             Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
                 Err(TlsIdentityError::Mismatch)
             }
-            // Doubt is denial.
+            // Doubt about the match is a refusal.
             Err(Error::InconsistentKeys(_)) => Err(TlsIdentityError::Key),
             Err(_) => Err(TlsIdentityError::Certificate),
         }
@@ -88,10 +93,11 @@ impl TlsIdentity {
         self.0.cert.first().map_or(&[], |certificate| certificate)
     }
 
-    /// A challenge's self-signed certificate and its key, which were made together a moment ago.
+    /// Makes an identity from a challenge's self-signed certificate and its key, which were made
+    /// together a moment ago.
     ///
-    /// It is not checked whether they belong together: the check does not get past the critical extension that makes it a
-    /// challenge's certificate (RFC 8737 section 3).
+    /// The match of key and certificate is not checked, because the check rejects the critical
+    /// extension of a challenge's certificate (RFC 8737 section 3).
     ///
     /// # Errors
     /// [`TlsIdentityError::Key`].
@@ -107,7 +113,7 @@ impl TlsIdentity {
     }
 }
 
-/// TLS for any number of listeners, with one certificate that can be replaced.
+/// TLS for any number of listeners, with one replaceable certificate.
 pub struct TlsServer {
     current: Arc<CurrentCertificate>,
     challenges: Arc<Challenges>,
@@ -122,16 +128,17 @@ impl fmt::Debug for TlsServer {
 }
 
 impl TlsServer {
-    /// TLS with this certificate; without one, handshakes fail until [`Self::replace`].
+    /// Sets up TLS with this certificate. Without a certificate, handshakes fail until
+    /// [`Self::replace`].
     ///
     /// # Errors
-    /// When the system gives no random numbers.
+    /// The system gives no random numbers.
     pub fn new(identity: Option<TlsIdentity>) -> Result<Arc<Self>, rustls::Error> {
         let (current, challenges) =
             (Arc::new(CurrentCertificate(RwLock::new(identity))), Arc::<Challenges>::default());
         let mut config =
             server_config(Arc::clone(&current) as Arc<dyn ResolvesServerCert>, &PROTOCOLS)?;
-        // Tickets hold what a session needs, so that idle clients take no memory here.
+        // Tickets hold the state of sessions, so that idle clients take no memory of the proxy.
         config.ticketer = aws_lc_rs::Ticketer::new()?;
         let challenge_config = server_config(
             Arc::clone(&challenges) as Arc<dyn ResolvesServerCert>,
@@ -145,12 +152,12 @@ impl TlsServer {
         }))
     }
 
-    /// From now on new handshakes show this certificate.
+    /// Uses this certificate for new handshakes from now on.
     pub fn replace(&self, identity: TlsIdentity) {
         *self.current.0.write().unwrap_or_else(PoisonError::into_inner) = Some(identity);
     }
 
-    /// Is this one of the names of the certificate that handshakes show now?
+    /// True if the current certificate is valid for this name.
     pub(crate) fn is_named(&self, name: &str) -> bool {
         let Ok(name) = ServerName::try_from(name) else { return false };
         let current = self.current.0.read().unwrap_or_else(PoisonError::into_inner);
@@ -160,17 +167,19 @@ impl TlsServer {
         parsed.is_some_and(|certificate| verify_server_name(&certificate, &name).is_ok())
     }
 
-    /// From now on who asks for `acme-tls/1` (RFC 8737) and this name is shown this certificate, and nothing else.
+    /// Shows this challenge certificate, and nothing else, to clients that offer `acme-tls/1` (RFC
+    /// 8737) and the given name, from now on.
     pub fn set_challenge(&self, name: &str, identity: TlsIdentity) {
         self.challenges.all().insert(name.to_ascii_lowercase(), identity);
     }
 
-    /// Nobody is shown a challenge's certificate any more.
+    /// Removes all challenge certificates.
     pub fn clear_challenges(&self) {
         self.challenges.all().clear();
     }
 
-    /// What a handshake that begins so is to be continued with.
+    /// Returns the purpose of a handshake with this beginning, and the TLS settings to continue
+    /// with.
     pub(crate) fn config_for(&self, hello: &ClientHello<'_>) -> (Purpose, Arc<ServerConfig>) {
         if asks_for_challenge(hello) {
             (Purpose::Challenge, Arc::clone(&self.challenge_config))
@@ -180,11 +189,12 @@ impl TlsServer {
     }
 }
 
-/// What a handshake is for.
+/// The purpose of a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     Http,
-    /// To show who controls a name; not a byte is exchanged after it (RFC 8737 section 3).
+    /// An ACME challenge, which shows who controls a name. No byte follows the handshake (RFC 8737
+    /// section 3).
     Challenge,
 }
 
@@ -203,12 +213,13 @@ fn server_config(
         ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let mut config = builder.with_no_client_auth().with_cert_resolver(resolver);
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-    // Early data can be replayed by whoever saw it (RFC 8446 section 8).
+    // An observer can replay early data (RFC 8446 section 8).
     config.max_early_data_size = 0;
     Ok(config)
 }
 
-/// The certificate of now, whatever name a client asks for: clients check the name, and some send none.
+/// The current certificate, for every name in a `ClientHello`: clients check the name, and some
+/// send none.
 #[derive(Debug)]
 struct CurrentCertificate(RwLock<Option<TlsIdentity>>);
 
@@ -222,7 +233,7 @@ impl ResolvesServerCert for CurrentCertificate {
     }
 }
 
-/// Certificates that answer challenges, by name.
+/// The certificates for ACME challenges, by name.
 #[derive(Debug, Default)]
 struct Challenges(Mutex<HashMap<String, TlsIdentity>>);
 

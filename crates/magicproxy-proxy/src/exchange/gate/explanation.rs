@@ -1,4 +1,5 @@
-//! Questions about a request that nobody makes: what the gate would decide on it, and what would become of its headers.
+//! Explanations: the gate's decision on a request that nobody sends, and the fate of the header
+//! fields.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,7 +14,8 @@ use crate::http::header::{FieldVerdict, refuse_overrides};
 use crate::rejection::{QuestionFault, Rejection};
 
 impl Gate {
-    /// Decides a request that is only asked about. It needs the token itself, sends nothing, and opens no credential.
+    /// Decides on a request described by a question. Requires the token itself, sends nothing, and
+    /// opens no credential.
     pub(in crate::exchange) async fn explain(
         &self,
         client: ControlClient<'_>,
@@ -46,7 +48,8 @@ impl Gate {
         let judgement = token.decide(&access);
         Ok(match judgement.by_rules() {
             Ok(prospect) => match self.ledger.ensure_may_keep(prospect) {
-                // The rules of a scope are the operator's; a token that does not explain does not show them.
+                // The rules of a scope are the operator's; a token that does not explain does not
+                // show the rules.
                 Ok(()) => ExplainedDecision::Allowed {
                     rule: token.explains().then(|| prospect.rule().to_string()),
                 },
@@ -57,21 +60,23 @@ impl Gate {
     }
 }
 
-/// What somebody would like to do.
+/// A question about a request, sent to `/__magictoken/explain` as JSON.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExplainedRequest {
     method: String,
     target: String,
-    /// Names of headers that the request would have.
+    /// Names of the header fields of the request.
     #[serde(default)]
     headers: Vec<String>,
 }
 
-/// The most headers of one question, and the longest of their names.
+/// The most header fields named in a question.
 const MAX_ASKED_HEADERS: usize = 64;
+/// The longest name of a header field in a question, in bytes.
 const MAX_ASKED_NAME_BYTES: usize = 128;
 
+/// The form of a question, with the texts of its faults.
 static QUESTION: Form = Form {
     expected: "a JSON object such as {\"method\": \"GET\", \"target\": \"/path\"}",
     kind: Kind::Object(&[
@@ -87,12 +92,12 @@ static HEADERS: Form = Form { expected: "a list of names of headers", kind: Kind
 static HEADER: Form = Form { expected: "the name of a header, as a text", kind: Kind::Text };
 
 impl ExplainedRequest {
-    /// Reads the body of a question.
+    /// Reads the content of a question.
     pub(crate) fn from_json(json: &[u8]) -> Result<Self, Rejection> {
         QUESTION.read(json).map_err(|faults| Rejection::Question(QuestionFault::Form(faults)))
     }
 
-    /// Names that nobody sends, or too many of them, are no question.
+    /// Refuses names longer than any in use, and too many names.
     fn check_headers(&self) -> Result<(), Rejection> {
         let sensible = self.headers.iter().all(|name| name.len() <= MAX_ASKED_NAME_BYTES);
         if !sensible || self.headers.len() > MAX_ASKED_HEADERS {
@@ -103,7 +108,7 @@ impl ExplainedRequest {
         Ok(())
     }
 
-    /// The header for which the whole request would be refused.
+    /// Returns the rejection of the whole request because of an overriding header field, if any.
     fn overriding(&self) -> Option<Rejection> {
         let names = self.headers.iter().filter_map(|name| name.parse().ok());
         refuse_overrides(
@@ -113,7 +118,7 @@ impl ExplainedRequest {
         .map(Rejection::from)
     }
 
-    /// The same, where it was asked with the path as it is at the proxy.
+    /// Strips the mount from a question whose path is a path of the proxy.
     pub(crate) fn below(mut self, mount: &str) -> Self {
         let rest = self
             .target
@@ -126,20 +131,23 @@ impl ExplainedRequest {
     }
 }
 
-/// What would be decided.
+/// The decision that the gate would make.
 #[derive(Debug)]
 pub(crate) enum ExplainedDecision {
     Allowed { rule: Option<String> },
     Denied(Rejection),
 }
 
-/// What the rules would decide, who decides besides, and what would become of the headers that the question names.
+/// The rules' decision, the plugins asked besides, and the fate of the header fields in the
+/// question.
 #[derive(Debug)]
 pub(crate) struct Explanation {
     pub(crate) decision: ExplainedDecision,
-    /// `None` for a token that does not explain: what an operator lets pass is the operator's.
+    /// The fate of each header field. `None` for a token that does not explain: the fields let
+    /// through by an operator are the operator's matter.
     pub(crate) headers: Option<Vec<FieldVerdict>>,
-    /// The plugins that would be asked; without their names, where the token does not explain. None are asked now.
+    /// The plugins that would be asked, without names where the token does not explain. No plugin
+    /// is asked now.
     pub(crate) plugins: Option<Vec<String>>,
 }
 

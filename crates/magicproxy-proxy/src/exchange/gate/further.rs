@@ -1,4 +1,5 @@
-//! What a decision needs besides the rules: what the token's owner made, and what plugins say. Most requests never come here.
+//! Decisions that need more than the rules: grants of the token's owner, and verdicts of plugins.
+//! Most requests never come here.
 
 use http::request::Parts;
 use magicproxy_core::plugin::{PluginName, Verdict};
@@ -13,18 +14,19 @@ use crate::peer::Peer;
 use crate::plugins::{Consultation, PluginInquiry};
 use crate::rejection::Rejection;
 
-/// Who asks, and the exchange that pays.
+/// The token and the peer behind a question, and the exchange that pays.
 #[derive(Clone, Copy)]
 pub(super) struct QuestionContext<'a> {
     pub(super) token: &'a VerifiedToken,
     pub(super) peer: Peer,
     pub(super) exchange: &'a Holding,
-    /// By whose credential named owners are meant.
+    /// The credential to which named owners are bound.
     pub(super) binder: Binder<'a>,
 }
 
 impl Gate {
-    /// Answers what the decision asks, and asks again, until the request is allowed or denied.
+    /// Answers the questions of a decision, and decides again, until the request is allowed or
+    /// denied.
     pub(super) async fn ask_further(
         &self,
         mut judgement: Decision,
@@ -50,7 +52,7 @@ impl Gate {
         }
     }
 
-    /// Asks the token's plugins, with the parts of the request that they want to see.
+    /// Asks the token's plugins, with the parts of the request demanded by any plugin.
     async fn consult(
         &self,
         access: &AccessRequest<'_>,
@@ -65,7 +67,7 @@ impl Gate {
             }
             None => None,
         };
-        // What goes no further is not shown either.
+        // A header field that is not passed on is not shown to plugins either.
         let mut headers = head.headers.clone();
         self.headers(peer, wants_websocket(head, body)).prepare(&mut headers, |_| ());
         let rows = &self.ledger.plugin_rows(token, exchange);

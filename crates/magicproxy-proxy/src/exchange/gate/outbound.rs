@@ -1,4 +1,4 @@
-//! A request that may go to the upstream.
+//! Requests that may go to the upstream.
 
 use std::sync::Arc;
 
@@ -13,35 +13,38 @@ use crate::exchange::ledger::{Duties, Reservation};
 use crate::mask::SecretMask;
 use crate::settings::OriginId;
 
-/// The parts of a request that the gate prepared.
+/// The parts of a request, prepared by the gate.
 #[derive(Debug)]
 pub(in crate::exchange) struct Message {
     pub(in crate::exchange) method: Method,
     pub(in crate::exchange) headers: HeaderMap,
-    /// Which of the upstream's origins it goes to.
+    /// The upstream's origin to which the request goes.
     pub(in crate::exchange) origin: OriginId,
-    /// The target in the client's own memory, where it spelt it so; a token that stood in it is in no other spelling.
+    /// The target in the client's own memory, present where the client's spelling is canonical. The
+    /// spelling equals `target`, so a token removed from the target is not in here either.
     pub(in crate::exchange) came: Option<PathAndQuery>,
     pub(in crate::exchange) target: RequestTarget,
     pub(in crate::exchange) body: RequestBody,
-    /// Does it ask for another protocol on its connection?
+    /// True if the request asks for another protocol on its connection.
     pub(in crate::exchange) upgrade: bool,
 }
 
-/// What a question asks for. There is no more to it: it has neither another method than `GET` nor content.
+/// A question to the upstream about a list. The method is always `GET` and the content empty, so
+/// neither is a member.
 pub(in crate::exchange) struct ListQuery {
     pub(in crate::exchange) headers: HeaderMap,
-    /// Which of the upstream's origins it goes to.
+    /// The upstream's origin to which the question goes.
     pub(in crate::exchange) origin: OriginId,
     pub(in crate::exchange) target: RequestTarget,
 }
 
-/// A permitted request with its credential.
+/// A permitted request with its credential, made by the gate alone.
 ///
-/// INVARIANT: its constructor consumes what a [`Permit`] became once everything was taken that it takes
-/// (`ledger::Reservation`); what `upstream::Upstream::connect` takes is made of it alone.
+/// INVARIANT: the constructor consumes a `ledger::Reservation`, the form of a [`Permit`] after
+/// everything due was taken from the store; the argument of `upstream::Upstream::connect` is made
+/// of an `OutboundRequest` alone.
 ///
-/// It can be named, and nobody outside of the gate can make one:
+/// The type can be named, but nobody outside of the gate can make a value:
 ///
 /// ```
 /// fn named(_: magicproxy_proxy::gate::OutboundRequest) {}
@@ -63,34 +66,36 @@ pub(in crate::exchange) struct ListQuery {
 #[derive(Debug)]
 pub struct OutboundRequest {
     credential: Arc<AttachedCredential>,
-    /// In a box: it is moved about before it is sent.
+    /// Boxed, because the message is moved about before being sent.
     message: Box<Message>,
     duties: Duties,
-    /// The token of a request that may open a WebSocket, which lives no longer than it.
+    /// The token of a request that may open a WebSocket. The WebSocket ends with the token.
     upgrader: Option<Arc<VerifiedToken>>,
     exchange: Holding,
 }
 
-/// A permitted request as it is sent, its credential set.
+/// A permitted request as sent, its credential set.
 ///
 /// INVARIANT: made by [`OutboundRequest::into_dispatch`] alone; an upstream sends nothing else.
 pub(in crate::exchange) struct Dispatch {
     message: Box<Message>,
-    /// The credential, where it goes behind the query: a target is text that may be printed, so it comes beside the message.
+    /// The credential of a query carrier. A target is text that may be printed, so the credential
+    /// is kept beside the message.
     parameter: Option<QueryCredential>,
     exchange: Holding,
 }
 
-/// Leave to open a WebSocket, of a request that may.
+/// Leave to open a WebSocket, held by a request with a permit.
 #[derive(Debug)]
 pub(in crate::exchange) struct Upgrade {
-    /// The token with whose end the WebSocket ends.
+    /// The token whose end is the end of the WebSocket.
     pub(in crate::exchange) token: Arc<VerifiedToken>,
-    /// The subprotocols that the upstream may choose from.
+    /// The subprotocols from which the upstream may choose.
     pub(in crate::exchange) offered: Option<HeaderValue>,
 }
 
 impl OutboundRequest {
+    /// Joins a reservation, a credential and the prepared message. Called by `Gate::admit` alone.
     pub(super) fn new(
         reservation: Reservation,
         credential: Arc<AttachedCredential>,
@@ -98,12 +103,13 @@ impl OutboundRequest {
         exchange: Holding,
     ) -> Self {
         let (permit, duties) = reservation.into_parts();
-        // The permit ends here: it admits one request, and this is it.
+        // The permit ends here: a permit admits a single request, this one.
         let upgrader = message.upgrade.then(|| Arc::clone(permit.token()));
         Self { credential, message, duties, upgrader, exchange }
     }
 
-    /// A question that a permitted request needs answered before it is sent: it only reads, where that request goes.
+    /// Makes a question that a permitted request needs answered before being sent. The question
+    /// only reads, at the origin of that request.
     pub(in crate::exchange) fn question(
         _permit: &Permit,
         credential: Arc<AttachedCredential>,
@@ -117,12 +123,12 @@ impl OutboundRequest {
         Self { credential, message, duties: Duties::none(), upgrader: None, exchange }
     }
 
-    /// What to look for in the response.
+    /// Returns the mask of the credential, applied to the response.
     pub(in crate::exchange) fn secret_mask(&self) -> Option<SecretMask> {
         self.credential.secret_mask().cloned()
     }
 
-    /// The WebSocket that this request may open.
+    /// Takes the leave to open a WebSocket, if the request has any.
     pub(in crate::exchange) fn take_upgrade(&mut self) -> Option<Upgrade> {
         let token = self.upgrader.take()?;
         Some(Upgrade {
@@ -131,8 +137,8 @@ impl OutboundRequest {
         })
     }
 
-    /// Sets the credential, after everything of the client's was taken away. Beside what is sent stands what is to be done once the
-    /// answer has come.
+    /// Sets the credential, after all of the client's own secrets were removed. Returns the request
+    /// to send, and the duties due once the response has come.
     #[inline]
     pub(in crate::exchange) fn into_dispatch(self) -> (Dispatch, Duties) {
         let Self { credential, mut message, duties, exchange, .. } = self;
@@ -142,32 +148,33 @@ impl OutboundRequest {
 }
 
 impl Dispatch {
-    /// Which of the upstream's origins it goes to.
+    /// Returns the upstream's origin to which the request goes.
     pub(in crate::exchange) fn origin(&self) -> OriginId {
         self.message.origin
     }
 
-    /// Does it ask for another protocol on its connection?
+    /// True if the request asks for another protocol on its connection.
     pub(in crate::exchange) fn is_upgrade(&self) -> bool {
         self.message.upgrade
     }
 
-    /// The method, which with the content decides on what connection it is sent.
+    /// Returns the method. Method and content together decide on the kind of connection.
     pub(in crate::exchange) fn method(&self) -> &Method {
         &self.message.method
     }
 
-    /// The content.
+    /// Returns the content.
     pub(in crate::exchange) fn body(&self) -> &RequestBody {
         &self.message.body
     }
 
-    /// Its place among the exchanges in progress.
+    /// Returns the request's place among the exchanges in progress.
     pub(in crate::exchange) fn exchange(&self) -> &Holding {
         &self.exchange
     }
 
-    /// The message, the credential that goes behind its query, and its place among the exchanges in progress.
+    /// Returns the message, the credential of a query carrier, and the place among the exchanges in
+    /// progress.
     pub(in crate::exchange) fn into_parts(
         self,
     ) -> (Box<Message>, Option<QueryCredential>, Holding) {

@@ -2,7 +2,8 @@
 
 use http::uri::Authority;
 
-use super::{authority, is_plain_host};
+use super::{authority, is_plain_host, read_head};
+use crate::rejection::Rejection;
 
 #[test]
 fn plain_hosts_are_what_the_parser_takes() {
@@ -42,5 +43,29 @@ fn other_hosts_are_parsed() {
         ("[::1", false),
     ] {
         assert_eq!(authority(host.as_bytes()), valid.then_some(host), "{host}");
+    }
+}
+
+/// In `Host` and in `:authority`: a name of 253 characters with its port, and not one more.
+#[test]
+fn an_authority_has_260_characters_at_most() {
+    for (length, is_taken) in [(259, true), (260, true), (261, false)] {
+        let text = "a".repeat(length);
+        let by_host = http::Request::builder().uri("/x").header("host", &text);
+        let by_authority = http::Request::builder()
+            .version(http::Version::HTTP_2)
+            .uri(format!("https://{text}/x"));
+        for builder in [by_host, by_authority] {
+            let head = builder.body(()).unwrap().into_parts().0;
+            match read_head(&head) {
+                Ok(read) => {
+                    assert!(is_taken && read == (text.as_str(), "/x"), "{length}: {read:?}")
+                }
+                Err(rejection) => assert!(
+                    !is_taken && matches!(rejection, Rejection::Host),
+                    "{length}: {rejection:?}"
+                ),
+            }
+        }
     }
 }

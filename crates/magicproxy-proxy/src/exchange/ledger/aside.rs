@@ -1,7 +1,8 @@
-//! Work on somebody's bytes beside the event loop: parsing what is long takes milliseconds, in which a loop serves nobody.
+//! Work on bytes beside the event loop: parsing a long text takes milliseconds, during which an
+//! event loop serves nobody.
 //!
-//! A few threads do it, whoever asks; who waits holds the bytes, and pays for them (`admission::Resource::BufferedBytes`), so the
-//! queue is as long as the shares of memory let it be.
+//! A few threads work for all clients. A waiting client's exchange holds the bytes and pays for
+//! them (`admission::Resource::BufferedBytes`), so the queue is bounded by the shares of memory.
 
 use std::sync::{Arc, LazyLock};
 
@@ -9,17 +10,17 @@ use tokio::sync::Semaphore;
 
 use crate::rejection::Rejection;
 
-/// What is no longer is parsed where it is: that takes less than a tenth of a millisecond or so.
+/// The most bytes parsed in place, which takes less than a tenth of a millisecond or so.
 const SHORT_BYTES: usize = 16 * 1024;
 
-/// So many at a time.
+/// Number of jobs at a time: half the cores.
 static SLOTS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
     Arc::new(Semaphore::new(
         std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
     ))
 });
 
-/// Works on so many bytes: here where they are few, else on another thread in its turn.
+/// Runs a job on so many bytes: in place if few, else on another thread in turn.
 pub(crate) async fn work<T: Send + 'static>(
     bytes: usize,
     work: impl FnOnce() -> T + Send + 'static,
@@ -28,7 +29,7 @@ pub(crate) async fn work<T: Send + 'static>(
         return Ok(work());
     }
     let slot = Arc::clone(&SLOTS).acquire_owned().await.map_err(|_| Rejection::Internal)?;
-    // The slot is given back when the work is done, and not when a client leaves who does not wait for it.
+    // The slot is given back when the work is done, not when a client leaves without waiting.
     let working = tokio::task::spawn_blocking(move || {
         let _slot = slot;
         work()

@@ -1,20 +1,24 @@
-//! Claims: what stands in the partition of one list, and how a list item becomes its owner's. `state.md` section 5.6.
+//! Claims: the rows in the partition of a list, and the way of a list item to its owner. `state.md`
+//! section 5.6.
 //!
-//! Nothing is held for whoever only asks: a list item is claimed once the upstream has said that it has none, and only if
-//! since before that question nobody else had it. Nothing is taken away from its owner while another of the owner's requests
-//! may rely on it.
+//! Asking holds nothing: a list item is claimed only once the upstream has said that no such item
+//! exists, and only if nobody else had the item since before that question. Nothing is taken away
+//! from an owner while another of the owner's requests may rely on it.
 
 mod claimed;
 mod ownership;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use magicproxy_core::UnixTime;
 use magicproxy_core::rule::{ItemAction, ListItem};
-use magicproxy_core::state::{BoundedPartition, Change, Condition, Entry, Partition, RowLimits};
+use magicproxy_core::state::{
+    BoundedPartition, Change, Condition, Entry, Partition, RowLimits, StateStore, StoreError,
+};
 
 use super::{Ledger, MAX_OWNER_GRANTS};
 use crate::clock;
@@ -24,99 +28,113 @@ pub(super) use claimed::ActiveClaim;
 
 use ownership::{Nonce, Reliance, is_trace, nonce};
 
-/// How old what was read before the question may be when the list item is claimed.
+/// The longest time from the read of the store, before the question to the upstream, to the claim.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long a claim leaves something to be seen, in seconds, however it ends: longer than [`PATIENCE`], and than clocks of
-/// replicas are apart.
+/// The shortest time for which a claim stays visible, in seconds, however the claim ends: longer
+/// than [`PATIENCE`], and than the clocks of replicas are apart.
 const TRACE_SECONDS: u64 = 15 * 60;
 
-/// The items of one request, in one list, for one owner.
+/// The most attempts to note the end of a request on a list item, if others are faster each time.
+const CONCLUSIONS: usize = 16;
+
+/// The list items of a request, in a single list, for a single owner.
 #[derive(Clone, Debug)]
 pub(super) struct TouchedItems {
-    /// That of the list.
+    /// The partition of the list.
     pub(super) partition: Partition,
     pub(super) owner: Partition,
-    /// The path as the request spells it, since only that is sure to lead to these list items.
+    /// The path as spelt by the request, since only that spelling is sure to lead to these list
+    /// items.
     pub(super) path: String,
     pub(super) list_items: Vec<ListItem>,
 }
 
-/// What was found of a request's list items, and when.
+/// The list items of a request as found in the store, with the time of the read. Nothing is written
+/// yet: [`ActiveClaim`] is a claim after the write.
 #[derive(Debug)]
 pub(super) struct Claim {
     touched: TouchedItems,
-    /// What tells its request from the others of its owner.
+    /// The nonce that tells this request from others of the owner.
     request: Nonce,
-    /// Those that the request makes, which nobody has.
+    /// Items created by the request and owned by nobody.
     new: Vec<UnownedItem>,
-    /// Those that its owner has.
+    /// Items owned by the request's owner.
     held: Vec<OwnedItem>,
-    /// Those that the request makes, and somebody else has.
+    /// Items created by the request and owned by somebody else.
     foreign: Vec<ListItem>,
     looked_at: Instant,
+    /// The time of the read by the clock that ends rows. While a machine sleeps, the clock of
+    /// `looked_at` stands still.
+    read_at: UnixTime,
 }
 
-/// A list item that nobody has.
+/// A list item without an owner.
 #[derive(Debug)]
 struct UnownedItem {
     element: ListItem,
-    /// What a claim that came to nothing left under its name.
+    /// The trace of a claim that came to nothing, under the item's name.
     trace: Option<Vec<u8>>,
 }
 
-/// A list item that the request's owner has.
+/// A list item of the request's owner.
 #[derive(Debug)]
 struct OwnedItem {
     name: Vec<u8>,
-    /// Who else relied on it when it was looked at.
+    /// The other requests that relied on the item at the time of the read.
     reliance: Reliance,
     expires_at: UnixTime,
 }
 
-/// What the end of a request makes of one of its list items.
+/// The effect of a request's end on a list item.
 #[derive(Clone, Copy, Debug)]
 enum Conclusion {
-    /// It was made, and is its owner's until then.
+    /// The item was created, and is the owner's until this time.
     Made(UnixTime),
-    /// It was taken away.
+    /// The item was deleted.
     Gone,
-    /// It was to be made, and was not.
+    /// The item was to be created, and was not.
     Refused,
-    /// Whether it was made, or will be yet, nobody knows.
+    /// The item may have been created, or may be yet: nobody knows.
     Unknown,
-    /// It is as before: its owner's until then.
+    /// The item is as before: the owner's until this time.
     Unchanged(UnixTime),
 }
 
-/// What is known of a request that wanted to make something, and did not succeed.
+/// The knowledge about a request that wanted to create something, and did not succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// It was not sent, or the upstream refused it.
+    /// The request was not sent, or the upstream refused the request.
     Refused,
-    /// Whether something was done, or will be yet, nobody knows.
+    /// Something may have been done, or may be yet: nobody knows.
     Unknown,
 }
 
 impl Failure {
-    /// What a response says that is no success.
+    /// Classifies a response other than a success.
     pub(super) fn of(status: StatusCode) -> Self {
         if status.is_server_error() { Self::Unknown } else { Self::Refused }
     }
 }
 
-/// Until when what is claimed or relied on now can be seen at least.
+/// Returns the earliest end of visibility for anything claimed or relied on now.
 fn trace_end(now: UnixTime) -> UnixTime {
     UnixTime(now.0.saturating_add(TRACE_SECONDS))
 }
 
 impl Claim {
-    /// Those of which the upstream must have none, and those of somebody else: who may not ask for them does not hear that they are
-    /// somebody's.
+    /// Returns the items about which the upstream is asked: new items, which must not exist there,
+    /// and items of others. So a client without the right to ask does not learn that an item has an
+    /// owner.
     pub(super) fn asked(&self) -> Vec<ListItem> {
         self.new.iter().map(|unowned| &unowned.element).chain(&self.foreign).cloned().collect()
     }
 
-    /// Has somebody else one that the request would make?
+    /// Returns the time since the read, by whichever clock says more.
+    fn age(&self, now: UnixTime) -> Duration {
+        self.looked_at.elapsed().max(Duration::from_secs(now.0.saturating_sub(self.read_at.0)))
+    }
+
+    /// True if the request would create an item of somebody else.
     pub(super) fn is_foreign(&self) -> bool {
         !self.foreign.is_empty()
     }
@@ -125,8 +143,8 @@ impl Claim {
         self.new.iter().map(|unowned| unowned.element.name())
     }
 
-    /// Makes this request one that relies on what its owner has, and nothing where that is seen already: the others need not look
-    /// again on its account.
+    /// Returns the change by which this request relies on an item of its owner. `None` if the
+    /// change would show nothing new: other requests need not look again on its account.
     fn reliance_on(&self, held: &OwnedItem, seen_until: UnixTime) -> Option<Change> {
         let reliance = held.reliance.with(self.request);
         let is_seen = reliance == held.reliance && held.expires_at >= seen_until;
@@ -137,7 +155,7 @@ impl Claim {
         (!is_seen).then(|| Change::Put(held.name.clone(), entry))
     }
 
-    /// What a conclusion comes to, where nobody else relies on the list item.
+    /// Returns the change for a conclusion, if nobody else relies on the list item.
     fn alone(&self, name: Vec<u8>, conclusion: Conclusion) -> Change {
         let put = |value, expires_at| Change::Put(name.clone(), Entry { value, expires_at });
         let touched = &self.touched;
@@ -154,22 +172,42 @@ impl Claim {
         }
     }
 
-    /// The same, where others do: until whatever is on its way has come to its end, it stays its owner's.
-    fn among_others(&self, name: Vec<u8>, conclusion: Conclusion) -> Option<Change> {
-        // Whoever looked before this may be let through for so long, and is not seen by what it puts: the value is the same.
+    /// Returns the change for a conclusion, if others rely on the list item: the item stays the
+    /// owner's until every request on its way has ended. An item created by any of these requests
+    /// stays so, even if another request that wanted to create the item was refused.
+    fn among_others(
+        &self,
+        name: Vec<u8>,
+        conclusion: Conclusion,
+        others: Reliance,
+    ) -> Option<Change> {
+        // A request that looked before this change may be let through for so long. Its own write
+        // does not show, because the value is the same.
         let end = trace_end(UnixTime(clock::now().0.saturating_add(PATIENCE.as_secs())));
-        let expires_at = match conclusion {
-            Conclusion::Made(ends_at) => ends_at.max(end),
-            Conclusion::Gone | Conclusion::Refused | Conclusion::Unknown => end,
-            Conclusion::Unchanged(_) => return None,
+        let (reliance, expires_at) = match conclusion {
+            Conclusion::Made(ends_at) => (Reliance::SeveralMade, ends_at.max(end)),
+            Conclusion::Gone => (Reliance::Several, end),
+            Conclusion::Refused | Conclusion::Unknown if others == Reliance::Several => {
+                (Reliance::Several, end)
+            }
+            Conclusion::Refused | Conclusion::Unknown | Conclusion::Unchanged(_) => return None,
         };
-        Some(Change::Put(
-            name,
-            Entry { value: self.touched.ownership(Reliance::Several), expires_at },
-        ))
+        Some(Change::Put(name, Entry { value: self.touched.ownership(reliance), expires_at }))
     }
 
-    /// There is room for so many more among what one owner may have of one list.
+    /// Returns the change for a conclusion, if `value` is under the name. `None` if nothing is to
+    /// change.
+    fn among(&self, name: Vec<u8>, conclusion: Conclusion, value: &[u8]) -> Option<Change> {
+        match self.touched.reliance(value)? {
+            Reliance::One(request) if request == self.request => Some(self.alone(name, conclusion)),
+            others @ (Reliance::Several | Reliance::SeveralMade) => {
+                self.among_others(name, conclusion, others)
+            }
+            Reliance::Nobody | Reliance::One(_) => None,
+        }
+    }
+
+    /// Returns the condition that the owner has room for the new items among its items of the list.
     fn room(&self) -> Condition {
         Condition::AtMostValued(
             self.touched.of_owner(),
@@ -179,13 +217,16 @@ impl Claim {
 }
 
 impl Ledger {
-    /// Section 5.4: which would be made anew? What is deleted must be the owner's.
+    /// Reads the list items, and tells new items from owned items (section 5.4). An item to delete
+    /// must be the owner's.
     pub(super) async fn look(&self, touched: TouchedItems) -> Result<Claim, Rejection> {
-        // Before it is read: the claim must not be later than this by more than `PATIENCE`.
+        // Taken before the read: the claim must not be later than this time by more than
+        // `PATIENCE`.
         let looked_at = Instant::now();
         let request = nonce().ok_or(Rejection::Internal)?;
         let names = touched.list_items.iter().map(ListItem::name).collect();
-        let found = self.store()?.read(touched.partition, names, clock::now()).await?;
+        let read_at = clock::now();
+        let found = self.store()?.read(touched.partition, names, read_at).await?;
         let (mut new, mut held, mut foreign) = (Vec::new(), Vec::new(), Vec::new());
         for (element, entry) in touched.list_items.iter().zip(found) {
             let own = entry
@@ -206,11 +247,12 @@ impl Ledger {
                 (_, ItemAction::Delete) => return Err(Rejection::NotOwned),
             }
         }
-        Ok(Claim { touched, request, new, held, foreign, looked_at })
+        Ok(Claim { touched, request, new, held, foreign, looked_at, read_at })
     }
 
-    /// Looks again, where a claim was not to be. What the owner had is still its own: another request of its may have deleted that
-    /// meanwhile, and somebody else made it anew.
+    /// Reads the list items again, after a claim was not made. Every item of the owner must still
+    /// be the owner's: another request of the owner may have deleted the item meanwhile, and
+    /// somebody else created it anew.
     pub(super) async fn look_again(&self, claim: &Claim) -> Result<Claim, Rejection> {
         let again = self.look(claim.touched.clone()).await?;
         let kept =
@@ -218,7 +260,7 @@ impl Ledger {
         if kept && !again.is_foreign() { Ok(again) } else { Err(Rejection::NotOwned) }
     }
 
-    /// Refuses what finds no room, before it is counted and the upstream is asked.
+    /// Refuses items without room, before the request is counted and the upstream is asked.
     pub(super) async fn ensure_list_room(
         &self,
         claim: &Claim,
@@ -239,10 +281,11 @@ impl Ledger {
         if has_room { Ok(()) } else { Err(Rejection::TooManyGrants(MAX_OWNER_GRANTS)) }
     }
 
-    /// Makes what the upstream has not the owner's, before the request is sent; says whether it did.
+    /// Makes items that the upstream does not have the owner's, before the request is sent. Returns
+    /// true if the claim was made.
     ///
-    /// It does not where since [`Self::look`] somebody else had one of the new list items, where one is no longer its owner's, or
-    /// where another request of its owner relies on one since then.
+    /// The claim is not made if since [`Self::look`] somebody else had any of the new items, if an
+    /// item is no longer the owner's, or if another request of the owner has relied on an item.
     pub(super) async fn claim(
         &self,
         claim: &Claim,
@@ -250,8 +293,8 @@ impl Ledger {
         rows: RowLimits,
     ) -> Result<bool, Rejection> {
         let now = clock::now();
-        if claim.looked_at.elapsed() > PATIENCE {
-            // What happened meanwhile may have left no trace any more.
+        if claim.age(now) > PATIENCE {
+            // Events in the meantime may have left no trace any more.
             return Err(Rejection::CannotTell);
         }
         let unchanged = claim.new.iter().map(|unowned| match &unowned.trace {
@@ -265,8 +308,8 @@ impl Ledger {
         if !claim.new.is_empty() {
             conditions.push(claim.room());
         }
-        // INVARIANT: what a request relies on can be seen for longer than others who have looked before may still claim, and than
-        // the request is on its way.
+        // INVARIANT: the reliance of a request stays visible for longer than others that have
+        // looked before may still claim, and for longer than the request is on its way.
         let seen_until = trace_end(now);
         let value = claim.touched.ownership(Reliance::One(claim.request));
         let made = Entry { value, expires_at: ends_at.max(seen_until) };
@@ -279,49 +322,85 @@ impl Ledger {
             .await?)
     }
 
-    /// What the request wanted to make is nobody's; where nobody knows whether that was made, it stays its owner's for a while. What
-    /// its owner had stays as it was.
+    /// Gives the new items of a failed request up. If nobody knows whether the items were created,
+    /// they stay the owner's for a while. Items that the owner had before stay unchanged.
     pub(super) async fn disown(&self, claim: &Claim, failure: Failure) {
         let conclusion =
             if failure == Failure::Refused { Conclusion::Refused } else { Conclusion::Unknown };
-        for name in claim.new_names() {
-            self.conclude(claim, name, conclusion).await;
-        }
-        // Of what may be on its way yet, the mark stays.
-        for held in claim.held.iter().filter(|_| failure == Failure::Refused) {
-            self.conclude(claim, held.name.clone(), Conclusion::Unchanged(held.expires_at)).await;
-        }
+        let new = claim.new_names().map(|name| (name, conclusion));
+        // A request that may still be on its way keeps its mark.
+        let held = claim.held.iter().filter(|_| failure == Failure::Refused);
+        let held = held.map(|held| (held.name.clone(), Conclusion::Unchanged(held.expires_at)));
+        self.conclude(claim, new.chain(held).collect()).await;
     }
 
-    /// The request succeeded: what it took away is nobody's, and what it made is its owner's until that ends.
+    /// Concludes a successful request: deleted items are nobody's, and created items are the
+    /// owner's until `ends_at`.
     pub(super) async fn confirm(&self, claim: &Claim, ends_at: UnixTime) {
-        for element in &claim.touched.list_items {
-            let conclusion = match element.action {
-                ItemAction::Create => Conclusion::Made(ends_at),
-                ItemAction::Delete => Conclusion::Gone,
-            };
-            self.conclude(claim, element.name(), conclusion).await;
-        }
+        let conclusions = claim.touched.list_items.iter().map(|item| match item.action {
+            ItemAction::Create => (item.name(), Conclusion::Made(ends_at)),
+            ItemAction::Delete => (item.name(), Conclusion::Gone),
+        });
+        self.conclude(claim, conclusions.collect()).await;
     }
 
-    /// Makes of one list item what the end of the request makes of it. What stays for want of a store ends by itself.
-    async fn conclude(&self, claim: &Claim, name: Vec<u8>, conclusion: Conclusion) {
-        let Some(store) = &self.store else { return };
-        let own = Some((Reliance::One(claim.request), claim.alone(name.clone(), conclusion)));
-        let shared =
-            claim.among_others(name.clone(), conclusion).map(|change| (Reliance::Several, change));
-        for (reliance, change) in own.into_iter().chain(shared) {
-            // INVARIANT: alone only while the one request that is known to rely on it is this one. What several relied on is
-            // never again what one does.
-            let still = vec![Condition::Equals(name.clone(), claim.touched.ownership(reliance))];
-            match store.apply(claim.touched.partition, still, vec![change], clock::now()).await {
-                Ok(true) => return,
-                Ok(false) => {}
-                Err(error) => {
-                    tracing::warn!(target: "magicproxy::state", %error, "the end of a request is not noted with one of its list items: that may stay its owner's, or be nobody's, too early or too late");
-                    return;
-                }
+    /// Writes the effect of a request's end on its list items. An item left behind for want of a
+    /// store ends by itself.
+    async fn conclude(&self, claim: &Claim, conclusions: Vec<(Vec<u8>, Conclusion)>) {
+        let Some(store) = self.store.as_ref().filter(|_| !conclusions.is_empty()) else { return };
+        let concluding = async {
+            if conclude_alone(store, claim, &conclusions).await? {
+                return Ok(());
             }
+            for (name, conclusion) in conclusions {
+                conclude_among_others(store, claim, name, conclusion).await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        if let Err(error) = concluding.await {
+            tracing::warn!(target: "magicproxy::state", %error, "the end of a request is not noted with its list items: one may stay its owner's, or be nobody's, too early or too late");
         }
     }
+}
+
+/// Concludes all list items of a request in a single step. Returns true if nobody else relied on
+/// any item; otherwise nothing was changed.
+async fn conclude_alone(
+    store: &Arc<dyn StateStore>,
+    claim: &Claim,
+    conclusions: &[(Vec<u8>, Conclusion)],
+) -> Result<bool, StoreError> {
+    // INVARIANT: alone only while this request is the only request known to rely on the items. An
+    // item relied on by several requests is never again relied on by a single request.
+    let own = claim.touched.ownership(Reliance::One(claim.request));
+    let still =
+        conclusions.iter().map(|(name, _)| Condition::Equals(name.clone(), own.clone())).collect();
+    let changes = conclusions
+        .iter()
+        .map(|(name, conclusion)| claim.alone(name.clone(), *conclusion))
+        .collect();
+    store.apply(claim.touched.partition, still, changes, clock::now()).await
+}
+
+/// Concludes a list item on which others may rely. All others are requests of the same owner, so
+/// only the owner can make this loop begin again.
+async fn conclude_among_others(
+    store: &Arc<dyn StateStore>,
+    claim: &Claim,
+    name: Vec<u8>,
+    conclusion: Conclusion,
+) -> Result<(), StoreError> {
+    let partition = claim.touched.partition;
+    for _ in 0..CONCLUSIONS {
+        let found = store.read(partition, vec![name.clone()], clock::now()).await?.pop().flatten();
+        let Some(entry) = found else { return Ok(()) };
+        let Some(change) = claim.among(name.clone(), conclusion, &entry.value) else {
+            return Ok(());
+        };
+        let still = vec![Condition::Equals(name.clone(), entry.value)];
+        if store.apply(partition, still, vec![change], clock::now()).await? {
+            return Ok(());
+        }
+    }
+    Ok(())
 }

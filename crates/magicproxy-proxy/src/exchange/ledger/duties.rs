@@ -1,4 +1,5 @@
-//! What is to be done when the response to a permitted request has come, before any of it is passed down.
+//! Duties: everything due once the response to a permitted request has come, before any of the
+//! response is passed down.
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,10 +25,12 @@ use crate::rejection::Rejection;
 use crate::response::header::{Coding, RECEIPT};
 use crate::transport::Content;
 
-/// What is to be done; nothing, for most requests.
+/// The duties of a request; none for most requests.
 #[derive(Debug)]
 pub(in crate::exchange) struct Duties(Option<Box<Duty>>);
 
+/// Everything due for a request once its response has come, with the resources taken for the
+/// request. Made by [`Ledger::reserve`] alone.
 pub(super) struct Duty {
     pub(super) ledger: Ledger,
     pub(super) owner: Partition,
@@ -37,26 +40,28 @@ pub(super) struct Duty {
     pub(super) path: String,
     pub(super) receipts: Receipts,
     pub(super) consultation: Consultation,
-    /// What no plugin is shown, and no grant holds.
+    /// The credential, masked in plugin views and refused in grants, because an upstream may echo
+    /// it.
     pub(super) secret_mask: Option<SecretMask>,
     pub(super) taken: TakenLimits,
-    /// How many rows there may be for what it gives.
+    /// The most rows in the store for grants of the response.
     pub(super) rows: RowLimits,
-    /// Room for the response's body, where that must be read first.
+    /// The memory for the response's content, if the content must be read first.
     pub(super) buffered: Holding,
 }
 
-/// What the response decides.
+/// The effect of a request, decided by its response.
 #[derive(Debug)]
 pub(super) enum Outcome {
     Nothing,
-    /// Its success gives what this rule says, with values from the request's body among others, which is JSON.
+    /// The grants or receipt of this rule, upon success. The values come from the request's JSON
+    /// content, among others.
     Grants(Arc<RuleEffects>, Option<Bytes>),
-    /// List items are to be made and taken away.
+    /// A claim to list items, not yet made.
     Elements(Arc<RuleEffects>, Claim),
-    /// They are its owner's, and the response decides for how long.
+    /// List items claimed for the owner. The response decides how long the owner keeps them.
     Claimed(ActiveClaim),
-    /// A grant is used up.
+    /// A grant to take away, because a deletion used it.
     Consumes(HeldGrant),
 }
 
@@ -71,7 +76,7 @@ impl fmt::Debug for Duty {
 }
 
 impl Duties {
-    /// Of what asks for no state.
+    /// Makes the duties of a request without state.
     pub(in crate::exchange) fn none() -> Self {
         Self(None)
     }
@@ -80,14 +85,15 @@ impl Duties {
         Self(Some(Box::new(duty)))
     }
 
-    /// Is nothing to be done, whatever comes of the request?
+    /// True if nothing is due, whatever comes of the request.
     pub(in crate::exchange) fn are_none(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Must the exchange go on though its client has gone?
+    /// True if the exchange must go on even if its client has gone.
     pub(in crate::exchange) fn are_due(&self) -> bool {
-        // What was only counted needs nobody to see it through: who goes away breaks it off, as any other request.
+        // A request that is only counted needs nobody to see it through: a client that goes away
+        // breaks the request off, like any other.
         self.0.as_ref().is_some_and(|duty| {
             !matches!(duty.outcome, Outcome::Nothing) || !duty.consultation.is_empty()
         })
@@ -95,10 +101,10 @@ impl Duties {
 }
 
 impl Duties {
-    /// Does what is due for a response that has come.
+    /// Discharges the duties for a response that has come.
     ///
     /// # Errors
-    /// The upstream carried the request out, and that could not be recorded.
+    /// The upstream carried the request out, and the effects could not be recorded.
     pub(in crate::exchange) async fn commit(
         self,
         committed: CommittedResponse,
@@ -109,12 +115,12 @@ impl Duties {
         }
     }
 
-    /// The request may be sent from now on.
+    /// Notes that the request may be sent from now on.
     pub(in crate::exchange) fn sent(&mut self) {
         self.claimed().into_iter().for_each(ActiveClaim::sent);
     }
 
-    /// It was not sent after all, and is not going to be.
+    /// Notes that the request was not sent after all, and is not going to be.
     pub(in crate::exchange) fn not_sent(&mut self) {
         self.claimed().into_iter().for_each(ActiveClaim::not_sent);
     }
@@ -161,7 +167,8 @@ impl Duty {
         Ok(committed)
     }
 
-    /// Must the response's body be read before it is passed on? One that may never end is not.
+    /// True if the response's content must be read before being passed on. Content that may never
+    /// end is not read.
     fn reads(&self, committed: &CommittedResponse) -> bool {
         let headers = committed.headers();
         let granting = match &self.outcome {
@@ -179,7 +186,7 @@ impl Duty {
                     && (is_read_as_json(headers) || is_short(committed.response())))
     }
 
-    /// Stores what the success gives, or makes a receipt of it.
+    /// Stores the grants of a success, or makes a receipt of them.
     async fn give(
         &self,
         state: &Arc<RuleEffects>,
@@ -200,7 +207,8 @@ impl Duty {
                 return Ok(());
             }
         };
-        // An upstream may echo the credential: it must not come out in a receipt, a log or the store.
+        // An upstream may echo the credential, which must not get into a receipt, a log or the
+        // store.
         if granted.iter().any(|grant| {
             self.secret_mask
                 .as_ref()
@@ -246,7 +254,7 @@ impl Duty {
             Ok(false) => format!("its owner holds {MAX_OWNER_GRANTS} already"),
             Err(reason) => reason,
         };
-        // What somebody needs who must clean up by hand.
+        // The facts for an operator who must clean up by hand.
         let grants = granted
             .iter()
             .map(|grant| format!("{} {}", grant.methods(), grant.path()))
@@ -257,7 +265,7 @@ impl Duty {
         Err(Rejection::NotRecorded)
     }
 
-    /// `state.md` section 3.6: what was deleted, or is not there, is nobody's.
+    /// Takes a grant away whose resource was deleted, or is not there (`state.md` section 3.6).
     async fn consume(&self, held: &HeldGrant, status: StatusCode) {
         if !status.is_success() && status != StatusCode::NOT_FOUND && status != StatusCode::GONE {
             return;
@@ -270,7 +278,7 @@ impl Duty {
     }
 }
 
-/// The bodies of a request and its response, as far as values are looked for in them.
+/// The bodies of a request and its response, if a rule looks for values inside.
 struct Bodies {
     request: Option<Bytes>,
     response: Option<Bytes>,
@@ -298,7 +306,7 @@ impl Bodies {
     }
 }
 
-/// Is a message read as JSON, to see what it creates? `application/json` and what ends in `+json`.
+/// True if a message is read as JSON: `application/json`, or a media type ending in `+json`.
 pub(super) fn is_read_as_json(headers: &HeaderMap) -> bool {
     let essence = headers
         .get(CONTENT_TYPE)
@@ -310,7 +318,7 @@ pub(super) fn is_read_as_json(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Is its end known, and near?
+/// True if the end of the content is known and near.
 fn is_short(response: &Response<Content>) -> bool {
     http_body::Body::size_hint(response.body())
         .upper()

@@ -1,4 +1,4 @@
-//! Grants that are held: what allows a request that no rule allows. `state.md` section 3.7.
+//! Held grants, which allow a request that no rule allows. `state.md` section 3.7.
 
 use magicproxy_core::rule::HeldGrant;
 use magicproxy_core::{AccessRequest, Decision, GrantQuestion};
@@ -8,7 +8,8 @@ use crate::exchange::verifier::Binder;
 use crate::rejection::Rejection;
 
 impl Ledger {
-    /// Answers by what the owners hold that the question asks for. An error where that cannot be known.
+    /// Answers a decision's question by the grants of the owners concerned. An error if the store
+    /// does not tell.
     pub(in crate::exchange) async fn look_for_grant(
         &self,
         mut question: GrantQuestion,

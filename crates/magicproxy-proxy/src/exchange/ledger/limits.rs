@@ -1,4 +1,5 @@
-//! Counts: taken before a request is sent, leases given back when its response was passed down. `state.md` section 6.
+//! Counts: taken before a request is sent. Leases are given back once the response was passed down.
+//! `state.md` section 6.
 
 #[cfg(test)]
 mod tests;
@@ -21,21 +22,21 @@ use crate::clock;
 use crate::rejection::Rejection;
 use crate::response::header::{RATE_LIMIT, RATE_LIMIT_POLICY};
 
-/// How long a request waits for leases that are being given back on this replica.
+/// The longest wait of a request for leases being given back on this replica.
 const MAX_PATIENCE: Duration = Duration::from_secs(1);
 
-/// What was taken for one request: everything that its permit takes.
+/// The counts taken for a request: all that the permit takes.
 ///
 /// INVARIANT: made by [`Ledger::take`] alone.
 #[derive(Debug)]
 pub(in crate::exchange) struct TakenLimits {
     pub(super) leases: Option<Leases>,
-    /// Of the limit on requests with the fewest left.
+    /// The limit on requests with the fewest left, and the number left.
     tightest: Option<(Limit, u64)>,
 }
 
 impl TakenLimits {
-    /// Tells the client what is left, in place of what the upstream says of its own limits.
+    /// Tells the client the number of requests left, in place of the upstream's own limits.
     pub(super) fn show(&self, headers: &mut HeaderMap) {
         let Some((Limit::Requests(quota, period), left)) = self.tightest else { return };
         let policy = format!("\"magicproxy\";q={quota};w={}", period.seconds());
@@ -48,10 +49,12 @@ impl TakenLimits {
     }
 }
 
-/// Leases that this process is giving back: who ends a request and begins the next finds the place free.
+/// Leases being given back by this process. A client that ends a request and begins the next finds
+/// the place free.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PendingReturns(Arc<ReturnCount>);
 
+/// The number of returns under way, and the signal that a return was done.
 #[derive(Debug, Default)]
 struct ReturnCount {
     under_way: AtomicUsize,
@@ -68,7 +71,8 @@ impl PendingReturns {
         self.0.done.notify_waiters();
     }
 
-    /// Waits for one to be given back; false where none is under way.
+    /// Waits until a lease was given back. Returns false if none is under way, or none came in
+    /// time.
     async fn one(&self) -> bool {
         let done = self.0.done.notified();
         if self.0.under_way.load(Ordering::SeqCst) == 0 {
@@ -79,7 +83,7 @@ impl PendingReturns {
 }
 
 impl Ledger {
-    /// Takes one of every limit that the permit is under: those of one owner in one step.
+    /// Takes a unit of every limit of the permit, all limits of an owner in a single step.
     pub(super) async fn take(
         &self,
         permit: &Permit,
@@ -111,10 +115,11 @@ impl Ledger {
         let held = counts.iter().filter(|count| matches!(count.limit, Limit::Concurrent(_)));
         let held: Vec<(Partition, Vec<u8>)> =
             held.map(|count| (owner, count.counter.clone())).collect();
-        // Made before anything is taken: a client who goes meanwhile, and a response of the store that is lost, leave no lease behind.
+        // Made before anything is taken, so neither a client that goes away meanwhile nor a lost
+        // response of the store leaves a lease behind.
         let mut leases =
             (!held.is_empty()).then(|| Leases::keep(store, held, holder, self.pending.clone()));
-        // However many others give back meanwhile: each look costs the store a step.
+        // Bounded even if others keep giving back, because each try costs the store a step.
         let until = Instant::now() + MAX_PATIENCE;
         let left = loop {
             let target = BoundedPartition { partition: owner, rows: exchange.row_limits() };
@@ -161,7 +166,7 @@ fn holder() -> Result<Holder, Rejection> {
     Ok(Holder(bytes))
 }
 
-/// When to come again: for leases nobody knows, so a second must do.
+/// Returns the time after which to try again. For leases nobody knows, so a second must do.
 fn patience(limit: Limit, retry_after: Option<u64>) -> Option<Duration> {
     match limit {
         Limit::Total(_) => None,
@@ -171,7 +176,7 @@ fn patience(limit: Limit, retry_after: Option<u64>) -> Option<Duration> {
     }
 }
 
-/// Leases of one exchange: renewed while it lasts, given back when this is dropped.
+/// The leases of an exchange: renewed while the exchange lasts, given back when dropped.
 #[derive(Debug)]
 pub(super) struct Leases {
     store: Arc<dyn StateStore>,
@@ -179,7 +184,7 @@ pub(super) struct Leases {
     holder: Holder,
     renewal: AbortHandle,
     pending: PendingReturns,
-    /// Those of another owner.
+    /// The leases of another owner.
     further: Option<Box<Leases>>,
 }
 
@@ -199,7 +204,8 @@ async fn renew(store: Arc<dyn StateStore>, held: Vec<(Partition, Vec<u8>)>, hold
     loop {
         tokio::time::sleep(Duration::from_millis(LEASE_MILLIS / 3)).await;
         for (owner, counter) in &held {
-            // An error is no reason to stop: the next time it may be there again, and the lease lasts for three times.
+            // An error is no reason to stop: the next renewal may succeed, and the lease lasts for
+            // three periods.
             let renewed = store
                 .renew(*owner, counter.clone(), holder, LEASE_MILLIS, clock::now_millis())
                 .await;
@@ -216,7 +222,7 @@ impl Drop for Leases {
         if self.held.is_empty() {
             return;
         }
-        // Without a runtime the process is at its end, and the leases end by themselves.
+        // Without a runtime the process is at its end, and the leases expire by themselves.
         let Ok(runtime) = Handle::try_current() else { return };
         let (store, held, holder, pending) = (
             Arc::clone(&self.store),

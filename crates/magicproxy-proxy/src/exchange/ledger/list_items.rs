@@ -1,4 +1,5 @@
-//! List items: read from a request's body, asked for at the upstream, owned before the request is sent. `state.md` section 5.
+//! List items: read from a request's body, looked up at the upstream, and owned before the request
+//! is sent. `state.md` section 5.
 
 use std::sync::Arc;
 
@@ -20,24 +21,25 @@ use crate::response::buffered_prefix::BufferedPrefix;
 use crate::response::header::Coding;
 use crate::worker::WorkerId;
 
-/// The most that is read of the upstream's response to the question what it has.
+/// The most bytes read of the upstream's response to a lookup.
 const MAX_LISTING_BYTES: usize = 4 * 1024 * 1024;
-/// How often the upstream is asked, where others are faster.
+/// The most lookups at the upstream for a request, if others are faster each time.
 const QUESTIONS: usize = 3;
-/// How often the store is looked at, where others are faster: for what the owner has, the upstream is not asked.
+/// The most reads of the store for a request, if others are faster each time. For items of the
+/// owner, the upstream is not asked.
 const LOOKS: usize = 16;
 
-/// How the upstream is asked what it has, with the credential of the request that wants to know.
+/// The lookups at the upstream, with the credential of the request that needs an answer.
 pub(in crate::exchange) struct ListLookups<'q> {
     pub(in crate::exchange) upstream: &'q Arc<Upstream>,
     pub(in crate::exchange) worker: WorkerId,
     pub(in crate::exchange) credential: &'q Arc<AttachedCredential>,
-    /// The exchange that asks, at whose payer's expense the question is.
+    /// The exchange behind the lookup, whose payer pays.
     pub(in crate::exchange) exchange: &'q Holding,
 }
 
 impl Ledger {
-    /// Section 5.4: whose the list items are. Nothing is kept of it.
+    /// Reads the owners of the list items (section 5.4). Nothing is kept yet.
     pub(super) async fn claim_to(
         &self,
         state: &RuleEffects,
@@ -52,7 +54,8 @@ impl Ledger {
         self.look(TouchedItems { partition, owner, path: path.to_owned(), list_items }).await
     }
 
-    /// Sections 5.5 and 5.6: asks the upstream, and makes what it has not the owner's.
+    /// Asks the upstream, and makes list items unknown to the upstream the owner's (sections 5.5
+    /// and 5.6).
     pub(super) async fn own(
         &self,
         state: &Arc<RuleEffects>,
@@ -75,7 +78,8 @@ impl Ledger {
             let rows = asking.questions.exchange.row_limits();
             claim = match ActiveClaim::claim(self, claim, ends_at, rows).await? {
                 Ok(claimed) => return Ok(claimed),
-                // Somebody was faster: whose is it now? The response is too old where it is nobody's.
+                // Another request was faster: the current owner is read. If there is none, the
+                // upstream's response is too old, and the upstream is asked again.
                 Err(claim) => self.look_again(&claim).await?,
             };
             self.ensure_list_room(&claim, asking.questions.exchange.row_limits()).await?;
@@ -84,7 +88,7 @@ impl Ledger {
     }
 }
 
-/// A request that asks the upstream something before it is sent.
+/// A request that needs a lookup at the upstream before being sent.
 #[derive(Clone, Copy)]
 pub(super) struct LookupRequest<'a> {
     pub(super) questions: &'a ListLookups<'a>,
@@ -93,7 +97,7 @@ pub(super) struct LookupRequest<'a> {
 }
 
 impl ListLookups<'_> {
-    /// Does the upstream have one of these already?
+    /// True if the upstream already has any of these list items.
     async fn has_any(
         &self,
         state: &Arc<RuleEffects>,
@@ -103,7 +107,7 @@ impl ListLookups<'_> {
     ) -> Result<bool, Rejection> {
         let list_items = state.list_items().ok_or(Rejection::Internal)?;
         let whole = new.first().is_some_and(|element| list_items.lookup(element).is_none());
-        // All of them in one response, or one in each.
+        // All list items in a single response, or a response for each.
         for asked in new.chunks(if whole { new.len() } else { 1 }) {
             let query =
                 asked.first().and_then(|element| list_items.lookup(element)).unwrap_or_default();
@@ -120,7 +124,7 @@ impl ListLookups<'_> {
         Ok(false)
     }
 
-    /// What the upstream has at the request's path.
+    /// Reads the upstream's list at the path of the request.
     async fn listing(
         &self,
         message: &Message,

@@ -1,4 +1,5 @@
-//! Named owners: whose they are, and what an operator should know of the store in which they have something. `state.md` section 1.
+//! Named owners: their binding to a credential, and warnings to the operator about the state of
+//! such owners in the store. `state.md` section 1.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,24 +13,24 @@ use crate::clock;
 use crate::exchange::verifier::Binder;
 use crate::rejection::Rejection;
 
-/// The name under which the store says which secret its named owners are bound by.
+/// The name under which the store keeps the id of the secret that binds its named owners.
 const SECRET: &[u8] = b"secret";
-/// The latest second that a token may name, in the year 9999.
+/// The latest second allowed in a token, in the year 9999.
 const FOR_EVER: UnixTime = UnixTime(magicproxy_core::token::MAX_UNIX_TIME);
 
-/// The named owners of which this process has looked what the store has.
+/// The named owners whose past this process has looked up in the store.
 #[derive(Clone, Debug, Default)]
 pub(super) struct KnownOwners(Arc<Mutex<HashSet<Partition>>>);
 
 impl KnownOwners {
-    /// Is it the first time?
+    /// True if the owner was not seen before.
     fn is_first(&self, partition: Partition) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(partition)
     }
 }
 
 impl Ledger {
-    /// Whose the owner is that the permit's rule names; nothing where it names none.
+    /// Returns the binding of the owner named by the permit's rule, if any.
     pub(super) async fn binding(
         &self,
         permit: &Permit,
@@ -41,7 +42,8 @@ impl Ledger {
         Ok(Some(binding))
     }
 
-    /// Warns once of what is not found any more. An error of the store is none here: whoever needs it is told then.
+    /// Warns once of state that is no longer found. An error of the store is ignored here: a
+    /// request that needs the store is refused later.
     async fn tell_of_the_past(&self, name: &OwnerName, binder: Binder<'_>) {
         let (Some(store), unbound) = (&self.store, name.unbound_owner(&self.upstream)) else {
             return;
@@ -59,7 +61,8 @@ impl Ledger {
         }
     }
 
-    /// Notes in the store by which secret its named owners are bound, and says so where that was another one.
+    /// Notes in the store the secret that binds its named owners, and reports an earlier, different
+    /// secret.
     async fn note_secret(&self, id: [u8; 32]) {
         let (Some(store), partition) = (&self.store, Partition::of(&[b"named owners"])) else {
             return;

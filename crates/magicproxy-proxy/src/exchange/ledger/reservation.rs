@@ -1,4 +1,4 @@
-//! The proof that a permitted request may be sent: nothing is left to be taken for it.
+//! The proof that a permitted request may be sent: nothing is left to be taken for the request.
 
 #[cfg(test)]
 mod tests;
@@ -8,10 +8,11 @@ use magicproxy_core::Permit;
 use super::duties::{Duties, Duty};
 use crate::plugins::Consultation;
 
-/// A permitted request for which everything was taken that it takes.
+/// A permitted request for which everything was taken from the store that the permit takes.
 ///
-/// INVARIANT: made by [`Reservation::empty`], for a permit that takes nothing, and by [`Reservation::new`], for which the ledger took
-/// what the permit takes. A stateful permit cannot be sent otherwise.
+/// INVARIANT: made by [`Reservation::empty`], for a permit that takes nothing, and by
+/// [`Reservation::new`], after the ledger took everything that the permit takes. A stateful permit
+/// cannot be sent otherwise.
 #[derive(Debug)]
 pub(in crate::exchange) struct Reservation {
     permit: Permit,
@@ -19,10 +20,10 @@ pub(in crate::exchange) struct Reservation {
 }
 
 impl Reservation {
-    /// Of a permit that asks for no state, and of which no plugin wants to know more.
+    /// Makes the reservation of a permit without state, if no plugin is to be told of the response.
     ///
     /// # Errors
-    /// Any other comes back.
+    /// Any other permit is returned.
     pub(in crate::exchange) fn empty(
         permit: Permit,
         consultation: &Consultation,
@@ -34,12 +35,13 @@ impl Reservation {
         }
     }
 
-    /// Of a permit for which this was taken; what was taken is part of the duty.
+    /// Makes the reservation of a permit after everything was taken; the duty holds everything
+    /// taken.
     pub(super) fn new(permit: Permit, duty: Duty) -> Self {
         Self { permit, duties: Duties::of(duty) }
     }
 
-    /// The permit, and what is left to be done when the response has come.
+    /// Returns the permit, and the duties left for the response.
     pub(in crate::exchange) fn into_parts(self) -> (Permit, Duties) {
         (self.permit, self.duties)
     }

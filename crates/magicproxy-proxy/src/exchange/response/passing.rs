@@ -1,4 +1,5 @@
-//! A response on its way down: the fields that may pass, and the credential masked, whichever door it passes.
+//! A response on its way down: only the permitted fields pass, the credential masked, at every
+//! door.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,25 +23,26 @@ use crate::response::pipeline::Pipeline;
 use crate::response::rewrite::{self, Rewriting};
 use crate::transport::Content;
 
-/// What decides how a response is read: the method of its request, and when the exchange must be over.
+/// The facts needed to read a response: the method of the request, and the deadline of the
+/// exchange.
 #[derive(Clone, Debug)]
 pub(in crate::exchange) struct ResponseContext {
     pub(in crate::exchange) method: Method,
     pub(in crate::exchange) end: Option<Instant>,
 }
 
-/// The response to an admitted request, with what is looked for in it.
+/// The response to an admitted request before filtering, with the mask of the credential.
 pub(crate) struct UnfilteredResponse {
     committed: CommittedResponse,
     expected: ResponseContext,
-    /// The credential that it was sent with.
+    /// The mask of the credential sent with the request.
     secret_mask: Option<SecretMask>,
 }
 
-/// A response whose head was filtered. Its body is still to be searched for the credential.
+/// A response with a filtered head. The credential is still to be masked in the content.
 struct FilteredResponse {
     head: Parts,
-    /// In which its body comes.
+    /// The content coding of the response.
     coding: Coding,
     received: ReceivedBody,
     filter: ResponseFilter,
@@ -48,12 +50,12 @@ struct FilteredResponse {
     secret_mask: Option<SecretMask>,
 }
 
-/// A response that is read whole and made anew by its door.
+/// A response that a door reads whole and makes anew.
 pub(crate) struct MaskedResponse {
     pub(crate) head: Parts,
-    /// Inflated, and searched for the credential.
+    /// The content, inflated, and the credential masked.
     pub(crate) body: UpstreamBody,
-    /// What is to be looked for again in what is made of it.
+    /// The mask to apply again to the content made by the door.
     pub(crate) secret_mask: Option<SecretMask>,
 }
 
@@ -66,22 +68,24 @@ impl UnfilteredResponse {
         Self { committed, expected, secret_mask }
     }
 
-    /// The response as the upstream sent it: to choose how it is passed down.
+    /// Returns the response as sent by the upstream, for the choice of how to pass the response
+    /// down.
     pub(crate) fn response(&self) -> &Response<Content> {
         self.committed.response()
     }
 
-    /// The method of its request.
+    /// Returns the method of the request.
     pub(crate) fn method(&self) -> &Method {
         &self.expected.method
     }
 
-    /// Takes so much of a resource, at the expense of who pays for the exchange.
+    /// Takes this amount of a resource, at the expense of the exchange's payer.
     pub(crate) fn take(&self, resource: Resource, amount: usize) -> Result<Holding, Shortage> {
         self.committed.arrived.place.take(resource, amount)
     }
 
-    /// Passes it down while it comes. Where the client's URLs lead is asked where the response may hold some.
+    /// Passes the response down while the content arrives. `rewriting` is asked for the client's
+    /// links only where the response may hold URLs.
     #[inline]
     pub(crate) fn pass(
         self,
@@ -95,7 +99,7 @@ impl UnfilteredResponse {
         Ok(Response::from_parts(head, ResponseBody::upstream(body)))
     }
 
-    /// Has it read whole by a door that makes it anew.
+    /// Prepares the response for a door that reads the content whole and makes the response anew.
     pub(crate) fn searched(self) -> Result<MaskedResponse, Rejection> {
         let FilteredResponse { head, coding, received, filter, idle, secret_mask } =
             self.filtered()?;
@@ -104,7 +108,7 @@ impl UnfilteredResponse {
         Ok(MaskedResponse { head, body, secret_mask })
     }
 
-    /// Nothing passes that should not, but for the body, in which the credential is still to be looked for.
+    /// Filters the head. In the content, the credential is still to be masked.
     fn filtered(self) -> Result<FilteredResponse, Rejection> {
         let Self { committed, expected: ResponseContext { method, end }, secret_mask } = self;
         let CommittedResponse { arrived, ahead, held } = committed;
@@ -132,7 +136,7 @@ impl UnfilteredResponse {
     }
 }
 
-/// The response of an upstream that goes on with another protocol, as it was asked to.
+/// The response of an upstream that switches to the requested protocol.
 pub(crate) struct UpgradedResponse {
     committed: CommittedResponse,
     expected: ResponseContext,
@@ -140,17 +144,18 @@ pub(crate) struct UpgradedResponse {
     token: Arc<VerifiedToken>,
 }
 
-/// What a tunnel is made of on the upstream's side.
+/// The upstream's side of a tunnel.
 pub(crate) struct TunnelEnds {
-    /// The head as it is passed down.
+    /// The head as passed down.
     pub(crate) head: Parts,
     /// The upstream's connection.
     pub(crate) upstream: OnUpgrade,
-    /// The token that opened the tunnel, with whose end it ends.
+    /// The token that opened the tunnel. The tunnel ends with the token.
     pub(crate) token: Arc<VerifiedToken>,
-    /// When the exchange must be over.
+    /// The deadline of the exchange.
     pub(crate) end: Option<Instant>,
-    /// Held until the tunnel has ended: until then neither connection counts as idle.
+    /// The exchange's resources, held until the end of the tunnel: until then neither connection
+    /// counts as idle.
     pub(crate) held: ExchangeGuard,
 }
 
@@ -164,7 +169,7 @@ impl UpgradedResponse {
         Self { committed, expected, secret_mask, token }
     }
 
-    /// Passes the head down; what follows it is not looked at.
+    /// Passes the filtered head down. The bytes after the head are not inspected.
     pub(crate) fn into_tunnel(self) -> TunnelEnds {
         let Self { committed, expected, secret_mask, token } = self;
         let UpstreamResponse { mut response, lease, dropped, place, .. } = *committed.arrived;

@@ -1,4 +1,5 @@
-//! A request as it goes out: its target beneath the base path, its fields as the connection's protocol has them.
+//! Requests in their outgoing form: the target below the base path, the fields as the connection's
+//! protocol requires.
 
 #[cfg(test)]
 mod tests;
@@ -15,16 +16,18 @@ use crate::exchange::gate::Message;
 use crate::rejection::Rejection;
 use crate::settings::ApiRoot;
 
-/// A request that is being sent, perhaps for the second time.
+/// A request for one attempt at sending: the first, or another.
 pub(super) struct SendAttempt {
     pub(super) method: Method,
     headers: HeaderMap,
-    /// With the base path and, where it goes there, the credential.
+    /// The path, with the base path and, for a query carrier, the credential.
     path: PathAndQuery,
     pub(super) body: RequestBody,
 }
 
 impl SendAttempt {
+    /// Makes the first attempt of a request. The credential of a query carrier, `parameter`,
+    /// becomes part of the path.
     pub(super) fn new(
         message: Box<Message>,
         parameter: Option<&QueryCredential>,
@@ -34,7 +37,8 @@ impl SendAttempt {
         Ok(Self { method, headers, path: sent_path(root, target, came, parameter)?, body })
     }
 
-    /// The request as this connection's protocol wants it. Framing fields are the HTTP library's.
+    /// Returns the request in the form of the connection's protocol. The HTTP library sets the
+    /// framing fields, apart from the hints below.
     pub(super) fn into_request(
         self,
         root: &ApiRoot,
@@ -56,11 +60,12 @@ impl SendAttempt {
             headers.insert(header::HOST, root.host_field().clone());
             Uri::from(path)
         };
-        // RFC 9110 section 8.6: some servers answer 411 to such a request without a length. Of a body hyper says it itself.
+        // RFC 9110 section 8.6: some servers respond 411 to such a request without a length. For
+        // content that is not empty, hyper sets the field itself.
         if body.is_empty() && matches!(method, Method::POST | Method::PUT | Method::PATCH) {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        // With these methods hyper sends no content of unknown length, unless it is told to.
+        // With these methods, hyper sends no content of unknown length unless told to.
         if version == Version::HTTP_11
             && body.has_unknown_length()
             && matches!(method, Method::GET | Method::HEAD)
@@ -77,6 +82,7 @@ impl SendAttempt {
         Ok(request)
     }
 
+    /// Makes another attempt of a request that a connection gave back unsent.
     pub(super) fn from_request(request: Request<RequestBody>) -> Self {
         let (head, body) = request.into_parts();
         let path =
@@ -84,7 +90,7 @@ impl SendAttempt {
         Self { method: head.method, headers: head.headers, path, body }
     }
 
-    /// The same request once more. It has no content.
+    /// Copies a request without content for another attempt.
     pub(super) fn spare(&self) -> Spare {
         let fields =
             self.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
@@ -92,7 +98,8 @@ impl SendAttempt {
     }
 }
 
-/// A request without content that may be sent once more. Hardly any is, so its fields are only listed.
+/// A copy of a request without content, for another attempt. Hardly any copy is sent, so the fields
+/// are listed and not hashed.
 pub(super) struct Spare {
     method: Method,
     fields: Vec<(HeaderName, HeaderValue)>,
@@ -110,9 +117,10 @@ impl From<Spare> for SendAttempt {
     }
 }
 
-/// What stands in the request line: the one place where a credential is part of a target.
+/// Builds the request target of the outgoing request: the only place where a credential becomes
+/// part of a target.
 ///
-/// `came`: the client's own words, which need neither be copied nor read anew where nothing was changed of them.
+/// `came` is the client's own spelling, neither copied nor parsed anew where nothing was changed.
 fn sent_path(
     root: &ApiRoot,
     target: RequestTarget,

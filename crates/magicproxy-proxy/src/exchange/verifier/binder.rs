@@ -1,4 +1,5 @@
-//! By whose credential a token's named owners are meant: asked of the keys once for each token. `docs/spec/state.md` section 1.
+//! The binding of a token's named owners to its credential, made with the keys once for each token.
+//! `docs/spec/state.md` section 1.
 
 use std::sync::Arc;
 
@@ -7,7 +8,8 @@ use magicproxy_core::{CredentialBinding, OwnerSecret};
 use super::{CachedToken, Verifier};
 use crate::rejection::Rejection;
 
-/// What tells owners of one name apart, of one verified token that was not revoked.
+/// The maker of the binding of a verified token that was not revoked. The binding tells owners of
+/// the same name apart.
 #[derive(Clone, Copy)]
 pub(crate) struct Binder<'v> {
     verifier: &'v Verifier,
@@ -21,16 +23,18 @@ impl Verifier {
 }
 
 impl Binder<'_> {
-    /// What the owner secret makes of the token's credential, which is opened for that where it must be.
+    /// Returns the owner secret's binding of the token's credential, opening the credential if
+    /// needed.
     ///
-    /// An error where there is no owner secret, or where the credential does not open.
+    /// An error if there is no owner secret, or if the credential does not open.
     pub(crate) async fn binding(self) -> Result<CredentialBinding, Rejection> {
         let Self { verifier, entry } = self;
         if let Some(binding) = entry.binding.get() {
             return Ok(*binding);
         }
         let binding = async {
-            // Opening is work with a private key: it has its turn, as the opening for a permitted request has.
+            // Opening is work with a private key, and takes its turn like the opening for a
+            // permitted request.
             let slot = verifier.inner.shared.lanes.quick.enter(entry.payer()).await?;
             let (inner, token) = (Arc::clone(&verifier.inner), Arc::clone(entry.token()));
             let binding = slot.work(move || inner.keys.current().bind(&token)).await??;
@@ -39,7 +43,7 @@ impl Binder<'_> {
         entry.binding_flights.outcome((), binding).await
     }
 
-    /// What tells the owner secret from others, where there is one.
+    /// Returns the id of the owner secret, if there is a secret.
     pub(crate) fn secret_id(self) -> Option<[u8; 32]> {
         self.verifier.inner.keys.current().owner_secret().map(OwnerSecret::id)
     }

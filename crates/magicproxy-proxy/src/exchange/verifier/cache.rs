@@ -1,4 +1,5 @@
-//! Verified tokens, kept. Whoever looks one up waits for nobody; who adds one pays for its memory out of a share.
+//! The cache of verified tokens. A lookup waits for nobody; the payer of an added token pays for
+//! its memory out of a share.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -14,27 +15,28 @@ use crate::credential::source::CurrentCredential;
 use crate::rejection::Rejection;
 use crate::settings::Quota;
 
-/// What the table itself would let go beyond: it never does, as `Shares` sees to that there is less.
+/// The number of items at which the table itself would remove items. Never reached, because
+/// `Shares` keeps the number lower.
 const UNBOUNDED_ITEMS: usize = 1 << 40;
-/// Room for so many entries is there from the beginning.
+/// Number of entries for which there is room from the beginning.
 const EXPECTED_ENTRIES: usize = 1024;
 
 /// A verified token and, once a request was permitted, its credential for now.
 #[derive(Debug)]
 pub(crate) struct CachedToken {
     token: Arc<VerifiedToken>,
-    /// That of the keys which it was verified with.
+    /// The generation of the keys that verified the token.
     pub(super) generation: u64,
     pub(super) credential: CurrentCredential,
-    /// What the owner secret makes of the credential, once a named owner was asked for.
+    /// The owner secret's binding of the credential, once a named owner was asked for.
     pub(super) binding: OnceLock<CredentialBinding>,
-    /// Who asks for that.
+    /// Requests that wait for the binding.
     pub(super) binding_flights: Flights<(), CredentialBinding>,
-    /// Who had it verified.
+    /// The payer of the verification.
     payer: Payer,
-    /// What its owner holds of the proxy's resources.
+    /// The account of the token's owner in the proxy's resources.
     account: Arc<Account>,
-    /// Was it looked up since it was asked last?
+    /// True if the token was looked up since `Shares` last asked.
     is_used: AtomicBool,
 }
 
@@ -69,26 +71,29 @@ impl CachedToken {
         &self.payer
     }
 
-    /// Could a stranger have minted it?
+    /// Tells whether a stranger could have minted the token.
     pub(crate) fn standing(&self) -> MinterTrust {
         self.payer.standing
     }
 
-    /// The memory that it takes, in bytes.
+    /// Returns the memory taken by the entry, in bytes.
     pub(super) fn weight(&self) -> usize {
         const REST: usize = 4 * 1024;
-        /// How often an opened credential is there: itself, as it is sent, and what is looked for, twice; three times as long where
-        /// it is percent-encoded. (One of slashes only is there four times more.)
+        /// Number of copies of an opened credential: the credential, its outgoing form, and the
+        /// masked spellings, twice; three times as long if percent-encoded. (A credential of
+        /// slashes only has four copies more.)
         const COPIES: usize = 12;
         REST + self.token.memory_bytes() + COPIES * self.token.longest_credential()
     }
 }
 
-/// The cache of one upstream.
+/// The cache of an upstream.
 pub(super) struct TokenCache {
     entries: Cache<Fingerprint, Arc<CachedToken>>,
     shares: Mutex<Shares<Fingerprint>>,
-    flights: Flights<Fingerprint, Arc<CachedToken>>,
+    /// The verifications under way, by token and generation of keys: a request after a change of
+    /// the keys shares nothing with requests before.
+    flights: Flights<(Fingerprint, u64), Arc<CachedToken>>,
 }
 
 impl TokenCache {
@@ -101,14 +106,15 @@ impl TokenCache {
         Self { entries, shares: Mutex::new(Shares::new(bytes)), flights: Flights::default() }
     }
 
-    /// The token of this fingerprint, if it was verified with the keys of this generation.
+    /// Returns the token of this fingerprint, if verified with the keys of this generation or a
+    /// later generation.
     pub(super) fn get(
         &self,
         fingerprint: &Fingerprint,
         generation: u64,
     ) -> Option<Arc<CachedToken>> {
         let entry = self.entries.get(fingerprint)?;
-        if entry.generation != generation {
+        if entry.generation < generation {
             // The keys have changed since.
             self.remove(fingerprint);
             return None;
@@ -119,48 +125,61 @@ impl TokenCache {
         Some(entry)
     }
 
-    /// The token, once it was verified. Concurrent requests with one token wait for one verification, and share what comes of it.
+    /// Returns the token, once verified with the keys of this generation. Concurrent requests with
+    /// the same token wait for a single verification, and share its outcome.
     pub(super) async fn get_or_verify(
         &self,
         fingerprint: Fingerprint,
+        generation: u64,
         verifying: impl Future<Output = Result<CachedToken, Rejection>>,
     ) -> Result<Arc<CachedToken>, Rejection> {
         let adding = async {
-            // A flight may have ended since this request looked. There is one at a time, so nobody adds the token twice.
-            if let Some(entry) = self.entries.get(&fingerprint) {
+            // A flight may have ended since this request looked.
+            if let Some(entry) = self.get(&fingerprint, generation) {
                 return Ok(entry);
             }
             let entry = Arc::new(verifying.await?);
-            self.entries.insert(fingerprint, Arc::clone(&entry));
-            self.charge(fingerprint, &entry);
+            self.add(fingerprint, &entry);
             Ok(entry)
         };
-        self.flights.outcome(fingerprint, adding).await
+        self.flights.outcome((fingerprint, generation), adding).await
     }
 
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// What all entries weigh together.
+    /// Returns the weight of all entries.
     #[cfg(test)]
     pub(super) fn weight(&self) -> usize {
         self.shares().weight()
     }
 
-    fn charge(&self, fingerprint: Fingerprint, entry: &CachedToken) {
+    /// Keeps a token at its payer's expense, in place of an entry verified with older keys.
+    pub(super) fn add(&self, fingerprint: Fingerprint, entry: &Arc<CachedToken>) {
         let is_used = |other: &Fingerprint| {
             self.entries
                 .peek(other)
                 .is_some_and(|entry| entry.is_used.swap(false, Ordering::Relaxed))
         };
-        let gone =
-            self.shares().add(fingerprint, entry.weight(), &Holder::of(entry.payer()), is_used);
+        // Under a single lock: there may be a flight for each generation of keys, and a token is
+        // charged once.
+        let mut shares = self.shares();
+        if self.entries.peek(&fingerprint).is_some_and(|other| other.generation > entry.generation)
+        {
+            return;
+        }
+        if let Some((_, older)) = self.entries.remove(&fingerprint) {
+            shares.forget(&fingerprint, &Holder::of(older.payer()));
+        }
+        self.entries.insert(fingerprint, Arc::clone(entry));
+        let gone = shares.add(fingerprint, entry.weight(), &Holder::of(entry.payer()), is_used);
+        drop(shares);
         gone.iter().for_each(|fingerprint| drop(self.entries.remove(fingerprint)));
     }
 
     fn remove(&self, fingerprint: &Fingerprint) {
-        // One of several that find it stale removes it.
+        // Several requests may find the entry stale; a single request removes the entry.
         if let Some((_, entry)) = self.entries.remove(fingerprint) {
             self.shares().forget(fingerprint, &Holder::of(entry.payer()));
         }

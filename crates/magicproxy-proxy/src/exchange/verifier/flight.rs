@@ -1,5 +1,5 @@
-//! One flight for each thing that several requests want at a time: one of them works, and the others share the outcome, good or bad,
-//! all at once. Nobody waits in line for others to fail one after the other.
+//! Flights: work needed by several requests at a time. A single request works, and the others share
+//! the outcome, good or bad, all at once. Nobody waits in line for others to fail in turn.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -10,20 +10,21 @@ use tokio::sync::OnceCell;
 
 use crate::rejection::Rejection;
 
-/// How many flights a request waits for: the second one where the first failed for a reason that was only its leader's.
+/// The most flights that a request waits for: a second flight if the first failed for a reason that
+/// concerned only its leader.
 const MAX_FLIGHTS: usize = 2;
 
-/// The flights that are under way, by what they are for.
+/// The flights under way, by key.
 #[derive(Debug)]
 pub(super) struct Flights<K, T> {
     under_way: Mutex<HashMap<K, Arc<Flight<T>>>>,
 }
 
-/// What comes of the work: first of whoever leads, and when that one goes away before, of the next.
+/// The outcome of the work: of the leader or, if the leader goes away before the end, of the next.
 type Flight<T> = OnceCell<Result<T, Option<TokenFault>>>;
 
-/// What is wrong with the token itself, whoever asks: nothing is gained by asking again. Whatever else goes wrong (no room, no turn
-/// in time) is the matter of the request that led the flight.
+/// A fault of the token itself, alike for all requests: asking again would gain nothing. Any other
+/// failure (no room, no turn in time) concerns only the request that led the flight.
 #[derive(Clone, Debug)]
 enum TokenFault {
     Token(VerifyError),
@@ -38,12 +39,12 @@ impl<K, T> Default for Flights<K, T> {
 }
 
 impl<K: Copy + Eq + Hash, T: Clone> Flights<K, T> {
-    /// What comes of the work for this key: of this one, or of the one that is under way. Good outcomes must be kept by the work
-    /// itself, where the next request finds them.
+    /// Returns the outcome of the work for this key: of `work`, or of the flight under way. The
+    /// work itself must keep a good outcome, so the next request finds the outcome.
     ///
     /// # Errors
-    /// What the work says of the token, to all who wait for it; what it says of the request that does it, to that one.
-    /// [`Rejection::Busy`] where two others were refused for reasons of their own.
+    /// A fault of the token goes to all that wait; a failure of the leading request, to that
+    /// request only. [`Rejection::Busy`] if two others were refused for reasons of their own.
     pub(super) async fn outcome(
         &self,
         key: K,
@@ -68,7 +69,7 @@ impl<K: Copy + Eq + Hash, T: Clone> Flights<K, T> {
         Err(Rejection::Busy)
     }
 
-    /// Joins the flight that is under way, or begins one.
+    /// Joins the flight under way, or begins a flight.
     fn board(&self, key: K) -> Seat<'_, K, T> {
         let mut under_way = self.under_way();
         let flight = under_way.entry(key).or_default();
@@ -82,14 +83,15 @@ impl<K: Copy + Eq + Hash, T: Clone> Flights<K, T> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many flights are under way.
+    /// Counts the flights under way.
     #[cfg(test)]
     pub(super) fn count(&self) -> usize {
         self.under_way().len()
     }
 }
 
-/// A request's part in a flight. Whoever leaves last, or when it has ended, forgets the flight.
+/// A request's part in a flight. The flight is forgotten when the last seat is left, or a seat
+/// after the end.
 struct Seat<'f, K: Copy + Eq + Hash, T: Clone> {
     flights: &'f Flights<K, T>,
     key: K,
@@ -99,7 +101,7 @@ struct Seat<'f, K: Copy + Eq + Hash, T: Clone> {
 impl<K: Copy + Eq + Hash, T: Clone> Drop for Seat<'_, K, T> {
     fn drop(&mut self) {
         let mut under_way = self.flights.under_way();
-        // Those of the table and of this seat; seats are taken and left under the lock.
+        // The references of the table and of this seat; seats are taken and left under the lock.
         let is_last = Arc::strong_count(&self.flight) <= 2;
         let is_this =
             under_way.get(&self.key).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight));

@@ -1,8 +1,9 @@
-//! Lanes: work that takes a processor for a while waits its turn here, each client behind the others and not behind itself.
+//! Lanes: work that takes a processor for a while waits its turn here, each client behind the
+//! others and not behind itself.
 //!
-//! A lane works on a few things at a time. Who waits is asked in turn, account by account, so that one that sends a thousand things
-//! puts one of them before what another has just sent. Tokens that no stranger can mint are a row of their own, and every other
-//! turn is theirs.
+//! A lane works on a few jobs at a time. Waiting accounts take turns, so an account that sends a
+//! thousand jobs puts a single job before the job just sent by another account. Tokens that no
+//! stranger can mint wait in a row of their own, which has every other turn.
 
 #[cfg(test)]
 mod tests;
@@ -18,23 +19,27 @@ use crate::admission::{Account, MinterTrust, Payer, Shortage};
 use crate::rejection::Rejection;
 use crate::settings::{Limits, Quota};
 
-/// Steps of compiling rules that anybody may take at once: 1 to 3 ms. What takes more waits among its like.
+/// The most steps of compiling rules that anybody may take at once: 1 to 3 ms. Longer work waits
+/// among its like.
 pub(super) const QUICK_STEPS: usize = 20_000;
-/// How long something waits for its turn.
+/// The longest wait for a turn.
 pub(super) const MAX_WAIT: Duration = Duration::from_secs(5);
-/// How many times as long as it worked for a stranger a lane of costly work rests: the processor is there for others.
+/// The rest of a lane after a stranger's costly work, as a multiple of the time worked: the
+/// processor is then free for others.
 const STRANGERS_REST: u32 = 2;
 
-/// All lanes of a proxy.
+/// All lanes of a proxy, shared by all upstreams.
 #[derive(Clone, Debug)]
 pub(crate) struct Lanes {
-    /// Telling genuine tokens from others: about 0.1 ms. Nothing is known of the token yet, so it is charged to its peer.
+    /// Telling genuine tokens from others: about 0.1 ms. Nothing is known of the token yet, so the
+    /// peer pays.
     pub(crate) authentication: Lane,
-    /// What costs about as much for everyone, 3 ms at most: simple rules, opening a credential, a signature.
+    /// Work of about the same cost for everyone, 3 ms at most: simple rules, opening a credential,
+    /// a signature.
     pub(crate) quick: Lane,
     /// Rules that take longer, up to 150 ms.
     known: Lane,
-    /// The same for tokens that anyone can mint.
+    /// Rules that take longer, of tokens that anyone can mint.
     strangers: Lane,
 }
 
@@ -50,7 +55,8 @@ impl Lanes {
         }
     }
 
-    /// Works with little work allowed, and where that is spent, again with as much as it takes, when its turn comes.
+    /// Runs a job with a small allowance of work; if the allowance is spent, runs the job again in
+    /// its turn, without a limit.
     pub(crate) async fn in_turn<T: Send + 'static>(
         &self,
         payer: &Payer,
@@ -69,7 +75,7 @@ impl Lanes {
         self.costly(payer.standing).enter(payer).await?.work(move || job(&Work::unlimited())).await
     }
 
-    /// Where rules that are not simple are compiled for a token of this standing.
+    /// Returns the lane in which costly rules of such a token are compiled.
     pub(crate) fn costly(&self, standing: MinterTrust) -> &Lane {
         match standing {
             MinterTrust::Known => &self.known,
@@ -78,10 +84,11 @@ impl Lanes {
     }
 }
 
-/// A few slots, and who waits for one.
+/// A few slots, and the queue for the slots.
 #[derive(Clone, Debug)]
 pub(crate) struct Lane(Arc<Inner>);
 
+/// The state of a lane, shared by its slots.
 #[derive(Debug)]
 struct Inner {
     quota: Quota,
@@ -89,29 +96,31 @@ struct Inner {
     queue: Mutex<Queue>,
 }
 
+/// The free slots, and the rows waiting for a slot.
 #[derive(Debug)]
 struct Queue {
     free: usize,
     known: Row,
     strangers: Row,
-    /// Whose turn it was last.
+    /// The row that had the last turn.
     last: MinterTrust,
-    /// How often a slot was given.
+    /// Number of slots given.
     #[cfg(test)]
     given: usize,
 }
 
-/// Accounts in the order of their turns.
+/// Waiting accounts in the order of their turns.
 #[derive(Debug, Default)]
 struct Row(VecDeque<QueuedWork>);
 
+/// The jobs of an account that wait for a slot.
 #[derive(Debug)]
 struct QueuedWork {
     account: Arc<Account>,
     places: VecDeque<oneshot::Sender<Slot>>,
 }
 
-/// The right to work; dropping it gives it to whoever is next.
+/// The right to work. Dropping the slot gives the right to the next in the queue.
 #[derive(Debug)]
 pub(crate) struct Slot(Option<Arc<Inner>>);
 
@@ -128,10 +137,11 @@ impl Lane {
         Self(Arc::new(Inner { quota, rest, queue: Mutex::new(queue) }))
     }
 
-    /// Waits for a turn at the payer's expense, but not for ever.
+    /// Waits for a turn at the payer's expense, for at most [`MAX_WAIT`].
     ///
     /// # Errors
-    /// [`Shortage`] where the payer has as much waiting as it may, [`Rejection::Busy`] where its turn does not come.
+    /// [`Shortage`] if the payer has the most jobs waiting that it may have, [`Rejection::Busy`] if
+    /// the turn does not come in time.
     pub(crate) async fn enter(&self, payer: &Payer) -> Result<Slot, Rejection> {
         let waiting = match self.0.queue().place(&self.0, payer, &self.0.quota)? {
             QueuePosition::Slot(slot) => return Ok(slot),
@@ -143,7 +153,8 @@ impl Lane {
         }
     }
 
-    /// Waits for a turn, however long that takes: for what must be done, of which there is only as much as there are exchanges.
+    /// Waits for a turn, however long that takes: for work that must be done, bounded by the number
+    /// of exchanges.
     pub(crate) async fn enter_surely(&self, payer: &Payer) -> Result<Slot, Rejection> {
         let all =
             Quota { total: usize::MAX, per_owner: usize::MAX, per_peer: usize::MAX, reserved: 0 };
@@ -154,7 +165,7 @@ impl Lane {
         }
     }
 
-    /// How often a slot was given, and how many wait.
+    /// Returns the number of slots given, and the number of jobs waiting.
     #[cfg(test)]
     pub(super) fn counts(&self) -> (usize, usize) {
         let queue = self.0.queue();
@@ -163,7 +174,8 @@ impl Lane {
 }
 
 impl Slot {
-    /// Works on another thread. The slot is given back when the work is done, and not when a client leaves who does not wait for it.
+    /// Works on another thread. The slot is given back when the work is done, not when a client
+    /// leaves without waiting.
     pub(crate) async fn work<T: Send + 'static>(
         self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -171,7 +183,7 @@ impl Slot {
         let (done, result) = oneshot::channel();
         tokio::task::spawn_blocking(move || {
             let begun = Instant::now();
-            // Nobody may wait any more.
+            // The client may have stopped waiting.
             drop(done.send(work()));
             let rest = self.0.as_ref().map_or(0, |lane| lane.rest);
             if rest > 0 {
@@ -197,13 +209,14 @@ impl Inner {
     }
 }
 
+/// A slot at once, or a place in the queue.
 enum QueuePosition {
     Slot(Slot),
     Waiting(oneshot::Receiver<Slot>),
 }
 
 impl Queue {
-    /// A slot, if one is free, else a place in the payer's row.
+    /// Returns a slot if any is free, else a place in the payer's row.
     fn place(
         &mut self,
         lane: &Arc<Inner>,
@@ -230,12 +243,13 @@ impl Queue {
         Ok(QueuePosition::Waiting(receiver))
     }
 
-    /// Gives a slot to whoever is next.
+    /// Gives a slot to the next in the queue.
     fn pass_on(&mut self, lane: &Arc<Inner>) {
         while let Some(next) = self.next() {
             let slot = self.give(lane);
             let Err(mut unwanted) = next.send(slot) else { return };
-            // Nobody waits there any more. It is not passed on from here: that is what this loop does.
+            // Nobody waits at this place any more. The slot must not pass itself on, because this
+            // loop does.
             unwanted.0 = None;
         }
         self.free += 1;
@@ -265,7 +279,8 @@ impl Row {
         self.0.iter().map(|waiting| waiting.places.len()).sum()
     }
 
-    /// Is there a place for one more of this account, in its share and in all? Whoever has most gives way to whoever has less.
+    /// Makes a place for another job of this account, within its share and the total. The account
+    /// with the most jobs gives way to an account with fewer.
     fn make_room(
         &mut self,
         account: &Arc<Account>,
@@ -293,7 +308,7 @@ impl Row {
                 .iter_mut()
                 .max_by_key(|waiting| waiting.len())
                 .filter(|most| most.len() > own + 1);
-            // Its last place: dropping it tells the one who waits there.
+            // The last place of that account. Dropping the sender tells the waiting job.
             most.and_then(|most| most.places.pop_back()).ok_or(Shortage::Total)?;
         }
         Ok(())

@@ -1,5 +1,6 @@
-//! Compiled lists of rules, kept for the next token that brings the same: narrowing, or another token of the same rules, compiles
-//! nothing. Whoever had a list compiled pays for its memory.
+//! Compiled lists of rules, kept for the next token with the same list: narrowing, or another token
+//! of the same rules, compiles nothing. The holder for whom a list was compiled pays for its
+//! memory.
 
 use std::collections::HashMap;
 #[cfg(test)]
@@ -12,18 +13,19 @@ use magicproxy_core::policy::{CompiledRules, RulesKey};
 use super::shares::{Holder, Shares};
 use crate::settings::Quota;
 
-/// What an entry takes besides its list.
+/// The bytes of an entry besides its list.
 const REST_BYTES: usize = 512;
 
-/// The lists of all upstreams: what they decide does not depend on where.
+/// The lists of all upstreams. The decision of a list does not depend on the upstream.
 #[derive(Debug)]
 pub(crate) struct RuleStore {
     kept: Mutex<CachedRules>,
-    /// How many lists were compiled.
+    /// Number of lists compiled.
     #[cfg(test)]
     pub(super) compiled: AtomicUsize,
 }
 
+/// The lists kept, and the shares of their holders.
 #[derive(Debug)]
 struct CachedRules {
     lists: HashMap<RulesKey, Arc<CompiledRules>>,
@@ -43,7 +45,7 @@ impl RuleStore {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many lists are kept, and what they weigh.
+    /// Returns the number of lists kept, and their weight.
     #[cfg(test)]
     pub(super) fn counts(&self) -> (usize, usize) {
         let kept = self.kept();
@@ -51,7 +53,7 @@ impl RuleStore {
     }
 }
 
-/// The store, as somebody uses it who pays for what is added.
+/// The store in the hands of a holder who pays for every list added.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PaidRules<'s> {
     pub(super) store: &'s RuleStore,
@@ -69,7 +71,7 @@ impl RuleCache for PaidRules<'_> {
         let mut kept = self.store.kept();
         let CachedRules { lists, shares } = &mut *kept;
         if lists.insert(key, Arc::clone(rules)).is_none() {
-            // Whoever holds a token of them keeps them alive as well.
+            // A list also stays alive while a token of its rules is held.
             let used =
                 |key: &RulesKey| lists.get(key).is_some_and(|rules| Arc::strong_count(rules) > 1);
             for gone in shares.add(key, rules.memory_bytes() + REST_BYTES, self.holder, used) {

@@ -1,7 +1,9 @@
-//! Shares of a cache: what each account's entries weigh together, and which of them go when that is too much.
+//! Shares of a cache: the weight of each account's entries, and the choice of entries to remove
+//! from a full cache.
 //!
-//! An account that fills its share loses entries of its own. Where all together have filled the cache, the heaviest account loses
-//! some of its. So nobody makes another's entries go who does not have more than that other.
+//! An account that fills its share loses entries of its own. If all accounts together have filled
+//! the cache, the heaviest account loses entries. So no account can remove entries of another,
+//! lighter account.
 
 #[cfg(test)]
 mod tests;
@@ -13,37 +15,38 @@ use std::sync::Arc;
 use crate::admission::{Account, MinterTrust, Payer};
 use crate::settings::Quota;
 
-/// Which entries an account has, and all accounts.
+/// The entries of all accounts, with their weights.
 #[derive(Debug)]
 pub(super) struct Shares<K> {
     quota: Quota,
     accounts: HashMap<AccountId, Entries<K>>,
-    /// Accounts of known tokens, and of strangers.
+    /// The accounts of known tokens. The accounts of strangers are ranked apart.
     known: RankedAccounts,
     strangers: RankedAccounts,
 }
 
-/// Accounts by their weight.
+/// Accounts ranked by weight.
 #[derive(Debug, Default)]
 struct RankedAccounts {
     order: BTreeSet<(usize, AccountId)>,
     total: usize,
 }
 
-/// Its address: an account that has entries is kept.
+/// The address of an account: an account with entries is kept alive.
 type AccountId = usize;
 
+/// The entries of an account.
 #[derive(Debug)]
 struct Entries<K> {
     #[expect(dead_code, reason = "it keeps the address from being another's")]
     account: Arc<Account>,
     standing: MinterTrust,
     weight: usize,
-    /// The oldest first.
+    /// The entries, oldest first.
     queue: VecDeque<(K, usize)>,
 }
 
-/// Whose an entry is.
+/// The account to which an entry is charged.
 #[derive(Clone, Debug)]
 pub(super) struct Holder {
     account: Arc<Account>,
@@ -51,7 +54,7 @@ pub(super) struct Holder {
 }
 
 impl Holder {
-    /// Known tokens are their owner's; what strangers can mint is their peer's.
+    /// Charges known tokens to their owner, and tokens that strangers can mint to their peer.
     pub(super) fn of(payer: &Payer) -> Self {
         let known = payer.owner.as_ref().filter(|_| payer.standing == MinterTrust::Known);
         match known {
@@ -75,8 +78,8 @@ impl<K: Copy + Eq + Hash> Shares<K> {
         }
     }
 
-    /// Adds an entry, and says which must go. `is_used` tells of an entry whether it was used since it was asked last: such a one
-    /// is passed over once.
+    /// Adds an entry, and returns the entries to remove. `is_used` tells whether an entry was used
+    /// since the last question; a used entry is passed over once.
     pub(super) fn add(
         &mut self,
         key: K,
@@ -90,7 +93,7 @@ impl<K: Copy + Eq + Hash> Shares<K> {
             MinterTrust::Known => self.quota.per_owner,
             MinterTrust::Stranger => self.quota.per_peer,
         };
-        // The newest may stay, though it be heavier than the share.
+        // The newest entry may stay, even if heavier than the share.
         while self
             .accounts
             .get(&holder.id())
@@ -111,7 +114,7 @@ impl<K: Copy + Eq + Hash> Shares<K> {
         gone
     }
 
-    /// Forgets an entry that has gone for another reason.
+    /// Forgets an entry removed for another reason.
     pub(super) fn forget(&mut self, key: &K, holder: &Holder) {
         let entries = self.accounts.get(&holder.id());
         let Some(at) =
@@ -124,7 +127,7 @@ impl<K: Copy + Eq + Hash> Shares<K> {
         });
     }
 
-    /// What all entries weigh together.
+    /// Returns the weight of all entries.
     #[cfg(test)]
     pub(super) fn weight(&self) -> usize {
         self.known.total + self.strangers.total
@@ -146,7 +149,7 @@ impl<K: Copy + Eq + Hash> Shares<K> {
         self.ranked(standing).change(id, before, after);
     }
 
-    /// The oldest entry of an account that was not used; the oldest, if all were.
+    /// Removes an account's oldest unused entry, or the oldest entry if all were used.
     fn take_from(&mut self, id: AccountId, is_used: &mut impl FnMut(&K) -> bool) -> Option<K> {
         let entries = self.accounts.get_mut(&id)?;
         for _ in 1..entries.queue.len() {
@@ -158,7 +161,7 @@ impl<K: Copy + Eq + Hash> Shares<K> {
         Some(key)
     }
 
-    /// Takes an entry of an account, which says what it weighed.
+    /// Applies a removal to an account; `take` returns the weight removed.
     fn change(&mut self, id: AccountId, take: impl FnOnce(&mut Entries<K>) -> usize) {
         let Some(entries) = self.accounts.get_mut(&id) else { return };
         let before = entries.weight;

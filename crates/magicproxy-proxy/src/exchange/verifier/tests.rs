@@ -402,6 +402,56 @@ async fn what_was_verified_with_older_keys_is_forgotten() {
 }
 
 /// Each upstream keeps its part of what all may keep, in every one of its bounds.
+/// A verification may take a while, and the keys may change meanwhile: whoever comes then hears what the new ones say.
+#[tokio::test]
+async fn nothing_is_shared_across_a_change_of_keys() {
+    let fixture = fixture(&Limits::default(), HttpMint::Closed);
+    let Fixture { verifier, peer } = &fixture;
+    let token = fixture.minted("secret", &simple());
+    let fingerprint = verifier.fingerprints.of(token.as_bytes()).unwrap();
+    let made = verifier.verify_cold(&token, 0, Arc::clone(peer)).await.unwrap();
+    verifier.inner.keys.replace(keys());
+    let older = verifier.cache.get_or_verify(fingerprint, 0, async {
+        tokio::task::yield_now().await;
+        Ok(made)
+    });
+    let (older, newer) = tokio::join!(older, fixture.verify(&token));
+    assert!(older.is_ok() && newer.is_err());
+    assert!(fixture.verify(&token).await.is_err());
+    assert_eq!((verifier.cache.len(), verifier.cache.weight()), (0, 0));
+
+    let token = fixture.minted("secret", &simple());
+    let fingerprint = verifier.fingerprints.of(token.as_bytes()).unwrap();
+    let older = verifier.cache.get_or_verify(fingerprint, 0, async {
+        tokio::task::yield_now().await;
+        Err(magicproxy_core::VerifyError::Malformed.into())
+    });
+    let (older, newer) = tokio::join!(older, fixture.verify(&token));
+    assert!(older.is_err() && newer.is_ok());
+}
+
+/// Of two verifications with keys of two generations the newer one stays, and is charged once.
+#[tokio::test]
+async fn what_was_verified_with_newer_keys_stays() {
+    for newer_first in [false, true] {
+        let fixture = fixture(&Limits::default(), HttpMint::Closed);
+        let Fixture { verifier, peer } = &fixture;
+        let token = fixture.minted("secret", &simple());
+        let fingerprint = verifier.fingerprints.of(token.as_bytes()).unwrap();
+        for generation in if newer_first { [1, 0] } else { [0, 1] } {
+            let made =
+                Arc::new(verifier.verify_cold(&token, generation, Arc::clone(peer)).await.unwrap());
+            verifier.cache.add(fingerprint, &made);
+            assert_eq!(
+                (verifier.cache.len(), verifier.cache.weight()),
+                (1, made.weight()),
+                "{newer_first} {generation}"
+            );
+        }
+        assert_eq!(verifier.cache.get(&fingerprint, 0).unwrap().generation, 1, "{newer_first}");
+    }
+}
+
 #[test]
 fn upstreams_have_equal_parts_of_a_quota() {
     let quota = Quota { total: 12, per_owner: 9, per_peer: 7, reserved: 3 };

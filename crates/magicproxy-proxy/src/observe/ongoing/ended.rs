@@ -1,5 +1,6 @@
-//! Requests that have begun and ended in this process, for tests that count them by the address of their client, without its
-//! port: the kernel gives a port again, to a connection to another place even at the same time.
+//! Requests that have begun and ended in this process, for tests that count requests by the
+//! client's address. Ports are left out, because the kernel reuses a port, even at the same time
+//! for a connection to another destination.
 
 use std::net::IpAddr;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -10,12 +11,12 @@ use tokio::sync::watch;
 use crate::downstream::InFlight;
 use crate::observe::access_log::AccessRecord;
 
-/// One that has ended.
+/// A request that has ended.
 #[derive(Clone, Debug)]
 pub(crate) struct EndedRequest {
-    /// Who sent it.
+    /// The address of the client.
     client: Option<IpAddr>,
-    /// Its record, as it was then.
+    /// The record at the end of the request, as text.
     pub(crate) record: String,
 }
 
@@ -34,7 +35,7 @@ pub(super) fn note(record: &AccessRecord, in_flight: &InFlight, now: Instant) {
     CHANGED.send_replace(());
 }
 
-/// Waits until so many of this client have begun.
+/// Waits until `count` requests of the client have begun.
 pub(crate) async fn wait_begun(client: IpAddr, count: usize) {
     let mut changes = CHANGED.subscribe();
     let begun = || {
@@ -50,7 +51,7 @@ pub(crate) async fn wait_begun(client: IpAddr, count: usize) {
     }
 }
 
-/// Those of this client, once there are so many.
+/// Waits until `count` requests of the client have ended. Returns the ended requests.
 pub(crate) async fn wait(client: IpAddr, count: usize) -> Vec<EndedRequest> {
     let mut changes = CHANGED.subscribe();
     loop {

@@ -139,18 +139,21 @@ async fn what_was_overtaken_is_tried_last() {
 /// Each attempt takes a file, so only four are made at the same time: the oldest gives way to the next.
 #[tokio::test]
 async fn attempts_at_the_same_time_are_few() {
-    let dialer = Dialer::new("name.test", 1);
     let silent =
         ["127.0.0.12", "127.0.0.13", "127.0.0.14", "127.0.0.15", "127.0.0.16", "127.0.0.17"];
     let silent: Vec<Silent> = futures_of(silent.map(Silent::new)).await;
     let addresses: Vec<SocketAddr> = silent.iter().map(|silent| silent.address).collect();
     let good = TcpListener::bind(("127.0.0.5", 0)).await.unwrap();
     for (tried, left) in [(3, 0..3), (4, 1..4), (6, 3..6)] {
+        let dialer = Dialer::new("name.test", 1);
         let order = [&addresses[..tried], &[good.local_addr().unwrap()]].concat();
         let mut candidates = candidates(&order);
         timeout(LONG, dialer.connect(&mut candidates)).await.unwrap().unwrap();
         // What was still under way is tried again; what gave way is not.
         assert_eq!(candidates.waiting, &addresses[left], "{tried}");
+        // Next time all of them come behind the one that answered, those that gave way as well.
+        let next = [&[good.local_addr().unwrap()], &addresses[..tried]].concat();
+        assert_eq!(dialer.failed.last(order), next, "{tried}");
     }
 }
 

@@ -186,3 +186,73 @@ fn each_cause_has_its_word() {
         assert_eq!(code, expected, "{failure:?}");
     }
 }
+
+#[test]
+fn each_cause_on_the_way_has_its_word_too() {
+    for (fault, status, error, words) in [
+        (ConnectFault::Dns, 502, "dns_error", "the outbound proxy cannot be resolved"),
+        (
+            ConnectFault::DnsTimeout,
+            504,
+            "dns_timeout",
+            "the outbound proxy could not be resolved in time",
+        ),
+        (
+            ConnectFault::Refused,
+            502,
+            "connection_refused",
+            "the outbound proxy refuses connections",
+        ),
+        (
+            ConnectFault::Unroutable,
+            502,
+            "destination_ip_unroutable",
+            "the outbound proxy is where no route leads",
+        ),
+        (
+            ConnectFault::Unavailable,
+            502,
+            "destination_unavailable",
+            "the outbound proxy cannot be reached",
+        ),
+        (
+            ConnectFault::Timeout,
+            504,
+            "connection_timeout",
+            "the outbound proxy did not connect in time",
+        ),
+        (
+            ConnectFault::Terminated,
+            502,
+            "connection_terminated",
+            "the outbound proxy closed the connection",
+        ),
+    ] {
+        let failure = ConnectFailure::new(fault).of_proxy();
+        let (said_status, _, said) = failure.kind();
+        assert_eq!(
+            (said_status.as_u16(), said, failure.step()),
+            (status, error, ConnectStep::Proxy),
+            "{fault:?}"
+        );
+        assert!(failure.to_string().starts_with(words), "{failure}");
+    }
+}
+
+/// The words of the system or the library stand where ours say little, and only there.
+#[test]
+fn an_operator_reads_the_cause_where_our_words_say_little() {
+    for (failure, words) in [
+        (
+            ConnectFailure::because(ConnectFault::Unavailable, "no such thing"),
+            "the upstream cannot be reached: no such thing",
+        ),
+        (
+            ConnectFailure::because(ConnectFault::Refused, "no such thing"),
+            "the upstream refuses connections",
+        ),
+        (ConnectFailure::new(ConnectFault::Unavailable), "the upstream cannot be reached"),
+    ] {
+        assert_eq!(failure.in_words(), words);
+    }
+}

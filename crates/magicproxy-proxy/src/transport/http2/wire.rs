@@ -221,6 +221,7 @@ mod tests {
         let bytes = [
             frame(4, &[]),
             frame(0, &[GOAWAY; 300]),
+            frame(0, &[GOAWAY; 70_000]),
             goaway(0x8000_0007, b"debug data"),
             frame(4, &[7; 12]),
             goaway(3, b""),
@@ -232,6 +233,42 @@ mod tests {
         }
         // One that is too short is the library's to refuse.
         assert!(found(&frame(GOAWAY, &[0; 3]), 5).is_empty());
+    }
+
+    /// Takes what is written, as TLS does, and may not get it out.
+    struct Held {
+        is_full: bool,
+    }
+
+    impl AsyncWrite for Held {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            if self.is_full { Poll::Pending } else { Poll::Ready(Ok(())) }
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn a_full_socket_shows_in_the_flush() {
+        let state = Arc::new(WireState::default());
+        let mut wire = Wire::new(Held { is_full: false }, Arc::clone(&state));
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        for is_full in [false, true, false] {
+            wire.stream.is_full = is_full;
+            assert!(Pin::new(&mut wire).poll_write(&mut context, b"frame").is_ready());
+            assert_eq!(Pin::new(&mut wire).poll_flush(&mut context).is_pending(), is_full);
+            assert_eq!(state.is_clogged(), is_full);
+        }
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl Shares {
         }
     }
 
-    fn held_by(&self, account: &Arc<Account>) -> usize {
+    pub(super) fn held_by(&self, account: &Arc<Account>) -> usize {
         self.by_account.get(&account_key(account)).copied().unwrap_or(0)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::queue::Queue;
 use super::*;
 use crate::admission::{Account, MinterTrust};
-use crate::settings::Quota;
+use crate::settings::{Quota, fixture};
 
 fn payer(owner: &Arc<Account>, peer: &Arc<Account>, standing: MinterTrust) -> Payer {
     Payer { owner: Some(Arc::clone(owner)), peer: Arc::clone(peer), standing }
@@ -132,4 +132,25 @@ fn everyone_may_have_one_connection() {
     assert_eq!(shares.admit(&stranger, 32), Ok(()));
     shares.charge(&stranger, 32);
     assert_eq!(shares.admit(&stranger, 1), Err(SkipReason::Line));
+}
+
+/// A stream that was ended early counts as several, for the payer too, and all of the places come
+/// back at the end of the connection.
+#[test]
+fn a_multiplied_charge_is_held_and_given_back_whole() {
+    let settings = fixture::settings(Vec::new());
+    let root = ApiRoot::parse("https://api.example").unwrap();
+    let pool = Pool::new(&settings, UpstreamProtocol::Negotiated, &root, &Sockets::new(9));
+    let payer = known();
+    let held = || {
+        let state = pool.state();
+        state.shares.held_by(payer.owner.as_ref().unwrap())
+    };
+    for (places, times, expected) in [(3, 2, 6), (3, 1, 3), (1, 5, 5), (4, 0, 4)] {
+        let mut charge = pool.charge(&mut pool.state(), &payer, places).unwrap();
+        charge.multiply(times);
+        assert_eq!((held(), charge.places), (expected, expected), "{places} {times}");
+        drop(charge);
+        assert_eq!(held(), 0);
+    }
 }

@@ -80,6 +80,33 @@ fn what_is_listed_is_still_for_a_host_a_time_and_a_use() {
     refused(at(&verifier(&[&nameless]), &nameless, HOST, NOW), "NotValidForName");
 }
 
+/// Not every platform looks at the time before it looks for the issuer.
+#[test]
+fn what_is_listed_is_looked_at_whatever_the_authorities_said_of_its_issuer() {
+    let (shown, ..) = authority(|params| {
+        (params.not_before, params.not_after) =
+            (date_time_ymd(2026, 1, 1), date_time_ymd(2027, 1, 1));
+    });
+    let verify = |shown: &CertificateDer<'_>, host: &'static str, now: u64| {
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
+        verify_listed(
+            shown,
+            &ServerName::try_from(host).unwrap(),
+            now,
+            CertificateError::UnknownIssuer.into(),
+        )
+        .map(drop)
+    };
+    let (first, last) = (1_767_225_600, 1_798_761_600);
+    for now in [first, last] {
+        verify(&shown, HOST, now).unwrap();
+    }
+    refused(verify(&shown, HOST, first - 1), "NotValidYet");
+    refused(verify(&shown, HOST, last + 1), "Expired");
+    refused(verify(&shown, "other.test", first), "NotValidForName");
+    refused(verify(&CertificateDer::from(vec![0, 0, 0]), HOST, first), "UnknownIssuer");
+}
+
 /// Another certificate of the same key, or of the same name, is not the one that is listed.
 #[test]
 fn only_the_very_bytes_are_listed() {

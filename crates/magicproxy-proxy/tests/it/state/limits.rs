@@ -1,5 +1,6 @@
 //! Limits that hold, whatever the number of clients and replicas.
 
+use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
 
 use serde_json::json;
@@ -196,6 +197,44 @@ async fn who_finds_no_place_asks_the_store_once() {
     }
     connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
     assert_eq!(first.answer().await.status, 200);
+}
+
+/// Whose rows were changed last.
+#[derive(Debug, Default)]
+struct Changed(Mutex<Option<Partition>>);
+
+impl Watch for Changed {
+    fn before(&self, call: Call) -> StoreFuture<'_, ()> {
+        if let Call::Apply(partition) = call {
+            *self.0.lock().unwrap() = Some(partition);
+        }
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+/// `state.md` section 3.8: an owner holds at most 1,000 grants, and at that number nothing is sent.
+#[tokio::test]
+async fn an_owner_holds_a_thousand_grants() {
+    let upstream = digitalocean().await;
+    let store = Arc::new(WatchedStore::new(Changed::default()));
+    let proxy = proxy(&upstream, Arc::clone(&store) as Arc<dyn StateStore>).await;
+    let token = Token::ruled(&makes_records()).mint();
+    assert_eq!(create(&proxy, &token).await.status, 201);
+    let owner = store.0.lock().unwrap().take().unwrap();
+    let now = UnixTime(crate::support::now());
+    let entry = Entry { value: b"DELETE".to_vec(), expires_at: UnixTime(now.0 + 600) };
+    let others = (0..998)
+        .map(|number| Change::Put(format!("grant /other/{number}").into_bytes(), entry.clone()))
+        .collect();
+    assert!(store.apply(owner, Vec::new(), others, now).await.unwrap());
+    assert_eq!(create(&proxy, &token).await.status, 201, "it is the thousandth");
+    upstream.take_requests();
+    create(&proxy, &token).await.assert_rejected(403, "too_many_grants");
+    assert!(upstream.take_requests().is_empty());
+    // One that was used up makes room for one more.
+    assert_eq!(ask(&proxy, "DELETE /v2/domains/example.com/records/101", &token).await.status, 204);
+    assert_eq!(create(&proxy, &token).await.status, 201);
+    create(&proxy, &token).await.assert_rejected(403, "too_many_grants");
 }
 
 /// Narrows by a limit of so many in all.

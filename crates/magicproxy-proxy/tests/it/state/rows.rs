@@ -31,7 +31,7 @@ impl Counting {
 
 impl Watch for Counting {
     fn before(&self, call: Call) -> StoreFuture<'_, ()> {
-        if matches!(call, Call::Apply | Call::Take) {
+        if matches!(call, Call::Apply(_) | Call::Take) {
             self.writes.fetch_add(1, Ordering::SeqCst);
         }
         Box::pin(async { Ok(()) })

@@ -15,7 +15,8 @@ use magicproxy_state::MemoryStore;
 pub(crate) enum Call {
     /// `read` or `list`.
     Read,
-    Apply,
+    /// Of rows of this partition.
+    Apply(Partition),
     Take,
     /// `renew` or `give_back`.
     Lease,
@@ -100,8 +101,9 @@ impl<W: Watch> StateStore for WatchedStore<W> {
         changes: Vec<Change>,
         now: UnixTime,
     ) -> StoreFuture<'_, bool> {
+        let call = Call::Apply(target.partition);
         self.watched(
-            Call::Apply,
+            call,
             Box::pin(
                 async move { self.store.apply_within(target, conditions, changes, now).await },
             ),

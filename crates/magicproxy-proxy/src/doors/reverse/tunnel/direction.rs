@@ -1,4 +1,5 @@
-//! One direction of a WebSocket: bytes pass as they are, and at last perhaps a Close frame of the proxy's own.
+//! A direction of a WebSocket: bytes pass unchanged, at last perhaps followed by a Close frame of
+//! the proxy's own.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -8,40 +9,40 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::frames::{CloseCode, FrameScan, Sender, close_frame};
 
-/// So much is read at a time.
+/// The most bytes read at a time.
 const BUFFER_BYTES: usize = 8 * 1024;
 
-/// How a direction ended.
+/// The end of a direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DirectionEnd {
-    /// Who sends has ended, or broken off, and who receives was told.
+    /// The sending side has ended or broken off, and the receiving side was told.
     Source,
-    /// Who receives takes nothing more.
+    /// The receiving side takes nothing more.
     Sink,
 }
 
-/// What is on its way from one side to the other.
+/// The bytes on their way from a side to the other, and the state of their frames.
 #[derive(Debug)]
 pub(super) struct Direction {
     sender: Sender,
     frames: FrameScan,
     buffer: Box<[u8]>,
-    /// The part of the buffer that is to be written.
+    /// The part of the buffer still to be written.
     filled: std::ops::Range<usize>,
     is_flushed: bool,
     passed: u64,
     last_moved: Instant,
-    /// To be written when it may stand there.
+    /// The Close frame to write as soon as no frame is under way.
     close: Option<Vec<u8>>,
-    /// To be written when the source has ended without one.
+    /// The Close frame to write if the source ends without a Close frame.
     at_end: Option<Vec<u8>>,
-    /// The proxy's own Close frame has gone in: what comes now is dropped.
+    /// True once the proxy's own Close frame was written: bytes of the source are then dropped.
     is_mute: bool,
     source_has_ended: bool,
 }
 
 impl Direction {
-    /// What this one sends.
+    /// Makes the direction of the frames from `sender`.
     pub(super) fn of(sender: Sender) -> Self {
         Self {
             sender,
@@ -58,47 +59,49 @@ impl Direction {
         }
     }
 
-    /// Has this told to who receives, should who sends end without a word.
+    /// Sets the Close frame for the receiving side, should the sending side end without a Close
+    /// frame.
     pub(super) fn tells_at_end(mut self, code: CloseCode, reason: &str) -> Self {
         self.at_end = Some(close_frame(self.sender, code, reason));
         self
     }
 
-    /// Bytes of the sender's that went on.
+    /// Returns the number of the sender's bytes passed on.
     pub(super) fn passed(&self) -> u64 {
         self.passed
     }
 
-    /// When the last of them came.
+    /// Returns the time of the last byte from the sender.
     pub(super) fn last_moved(&self) -> Instant {
         self.last_moved
     }
 
-    /// Closes it for who receives, behind the frame that is passing.
+    /// Closes the WebSocket for the receiving side, behind the frame under way.
     pub(super) fn close(&mut self, code: CloseCode, reason: &str) {
         if !self.is_mute && !self.frames.has_closed() {
             self.close = Some(close_frame(self.sender, code, reason));
         }
     }
 
-    /// The same at once: where a frame is passing, its rest is dropped, and nothing can be told.
+    /// Closes the WebSocket at once. The rest of a frame under way is dropped; then no Close frame
+    /// can be sent.
     pub(super) fn stop(&mut self, code: CloseCode, reason: &str) {
         self.close(code, reason);
         self.is_mute |= !self.frames.is_between_frames();
     }
 
-    /// Has its sender sent a Close frame?
+    /// True if the sending side has sent a Close frame.
     pub(super) fn has_closed(&self) -> bool {
         self.frames.has_closed()
     }
 
-    /// Has who receives got a Close frame, the sender's or the proxy's?
+    /// True if the receiving side has got a Close frame, the sender's or the proxy's.
     pub(super) fn is_closed(&self) -> bool {
         self.filled.is_empty()
             && (self.is_mute || self.frames.has_closed() && self.frames.is_between_frames())
     }
 
-    /// Passes on what there is, until one side has ended.
+    /// Passes on all bytes available, until a side has ended.
     pub(super) fn poll<S>(
         &mut self,
         context: &mut Context<'_>,
@@ -139,7 +142,7 @@ impl Direction {
         }
     }
 
-    /// What was read.
+    /// Takes the bytes just read.
     fn take(&mut self, length: usize) {
         self.last_moved = Instant::now();
         self.frames.read(self.buffer.get(..length).unwrap_or_default());
@@ -149,7 +152,8 @@ impl Direction {
         }
     }
 
-    /// Puts the proxy's Close frame into the buffer, which is empty, if it may stand here.
+    /// Puts the proxy's Close frame into the empty buffer, if no frame is under way. Returns true
+    /// if there is something to write.
     fn begin_close(&mut self) -> bool {
         if self.is_mute || self.frames.has_closed() || !self.frames.is_between_frames() {
             return false;

@@ -1,36 +1,38 @@
-//! Where frames of a WebSocket begin and end (RFC 6455 section 5.2), so that a Close frame stands between two others and never inside
-//! of one. What is in a frame is not looked at.
+//! The boundaries of WebSocket frames (RFC 6455 section 5.2), so a Close frame stands between two
+//! other frames and never inside a frame. The payload of a frame is not inspected.
 
-/// The longest reason that a Close frame has room for, in bytes.
+/// The longest reason in a Close frame, in bytes.
 const MAX_CLOSE_REASON: usize = 123;
+/// The opcode of a Close frame (RFC 6455 section 5.2).
 const CLOSE: u8 = 0x8;
+/// The bit of a masked frame, in the second byte of the header.
 const MASKED: u8 = 0x80;
 
-/// Who sends the frames of one direction.
+/// The sending side of a direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sender {
-    /// Its frames are masked.
+    /// The client, whose frames are masked.
     Client,
     Server,
 }
 
-/// Why a WebSocket is closed: section 7.4.1.
+/// The status code of a Close frame (RFC 6455 section 7.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CloseCode {
     GoingAway = 1001,
     PolicyViolation = 1008,
 }
 
-/// How far one direction's frames have come.
+/// The position of a direction's bytes in the sequence of frames.
 #[derive(Debug)]
 pub(super) struct FrameScan {
     sender: Sender,
     header: [u8; 14],
     filled: usize,
-    /// Of the frame that is passing.
+    /// The rest of the payload of the frame under way, in bytes.
     payload: u64,
     has_closed: bool,
-    /// What came is no frame: nothing is known of what follows.
+    /// True if the bytes are no frame: nothing is known of the bytes after.
     is_lost: bool,
 }
 
@@ -39,7 +41,7 @@ impl FrameScan {
         Self { sender, header: [0; 14], filled: 0, payload: 0, has_closed: false, is_lost: false }
     }
 
-    /// Looks at the bytes that pass next.
+    /// Follows the bytes that pass next.
     pub(super) fn read(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() && !self.is_lost {
             let passed = usize::try_from(self.payload).unwrap_or(usize::MAX).min(bytes.len());
@@ -55,17 +57,17 @@ impl FrameScan {
         }
     }
 
-    /// Does a frame begin with the next byte?
+    /// True if a frame begins with the next byte.
     pub(super) fn is_between_frames(&self) -> bool {
         !self.is_lost && self.filled == 0 && self.payload == 0
     }
 
-    /// Has a Close frame begun? Nothing may follow it.
+    /// True if a Close frame has begun. No frame may follow.
     pub(super) fn has_closed(&self) -> bool {
         self.has_closed
     }
 
-    /// The next byte of a frame's header.
+    /// Takes the next byte of a frame's header.
     fn take(&mut self, byte: u8) {
         if let Some(route) = self.header.get_mut(self.filled) {
             *route = byte;
@@ -95,7 +97,7 @@ impl FrameScan {
     }
 }
 
-/// Can a header begin so? A bit that only extensions know may be set, as compression sets it.
+/// True if a header can begin with these bytes. The bit RSV1 may be set, as by compression.
 fn is_frame(first: u8, second: u8, sender: Sender) -> bool {
     let (opcode, is_final) = (first & 0xf, first & 0x80 != 0);
     let known = matches!(opcode, 0..=2 | 8..=10) && first & 0x30 == 0;
@@ -104,7 +106,7 @@ fn is_frame(first: u8, second: u8, sender: Sender) -> bool {
     known && fits && is_masked == (sender == Sender::Client)
 }
 
-/// A Close frame, as this sender sends it.
+/// Makes a Close frame in the form required of this sender.
 pub(super) fn close_frame(sender: Sender, code: CloseCode, reason: &str) -> Vec<u8> {
     let reason = reason.as_bytes().get(..reason.len().min(MAX_CLOSE_REASON)).unwrap_or_default();
     let payload = [&(code as u16).to_be_bytes(), reason].concat();
@@ -115,7 +117,7 @@ pub(super) fn close_frame(sender: Sender, code: CloseCode, reason: &str) -> Vec<
         return frame;
     }
     let mut mask = [0; 4];
-    // A mask of zeros masks nothing, and is none the less one.
+    // Without random numbers the mask is zeros, which mask nothing but are a valid mask.
     let _ = aws_lc_rs::rand::fill(&mut mask);
     if let Some(second) = frame.get_mut(1) {
         *second |= MASKED;
@@ -184,7 +186,8 @@ mod tests {
             &b"last words"[..],
             &[0x83, 0],
             &[0x91, 0],
-            // Masked by the server; a control frame in parts, or too long; a length beyond all lengths.
+            // Masked by the server; a control frame in parts, or too long; a length beyond all
+            // lengths.
             &[0x81, 0x80, 0, 0, 0, 0],
             &[0x08, 0],
             &[0x89, 126, 0, 1],

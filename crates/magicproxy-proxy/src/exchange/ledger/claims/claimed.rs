@@ -1,4 +1,5 @@
-//! What a request has claimed, until its response decides what becomes of that. Where none comes, it is not kept for long.
+//! Active claims: list items claimed by a request, until the response decides their fate. If no
+//! response comes, the claim does not last long.
 
 use std::sync::Arc;
 
@@ -11,7 +12,8 @@ use super::{Claim, Failure};
 use crate::exchange::ledger::Ledger;
 use crate::rejection::Rejection;
 
-/// A claim that was made. One that is dropped before its response came is given up, on another task.
+/// A claim written to the store, made by [`ActiveClaim::claim`]. A claim dropped before the
+/// response came is given up, on another task.
 #[derive(Debug)]
 pub(in crate::exchange::ledger) struct ActiveClaim {
     ledger: Ledger,
@@ -19,21 +21,21 @@ pub(in crate::exchange::ledger) struct ActiveClaim {
     stage: Stage,
 }
 
-/// How far a claim, and its request, have come.
+/// The progress of a claim and its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// The store was asked, and may have done it: its response was lost.
+    /// The store was asked, and may have made the claim: the store's response was lost.
     Asked,
-    /// It is made; nothing was sent.
+    /// The claim is made, and the request was not sent.
     Made,
     /// The request may have been sent.
     Sent,
-    /// It is not, or was ended.
+    /// No claim was made, or the claim was ended.
     Over,
 }
 
 impl ActiveClaim {
-    /// Makes a claim; gives it back where somebody was faster.
+    /// Makes a claim. Returns the unmade claim, to look again, if another request was faster.
     pub(in crate::exchange::ledger) async fn claim(
         ledger: &Ledger,
         claim: Claim,
@@ -42,7 +44,8 @@ impl ActiveClaim {
     ) -> Result<Result<Self, Arc<Claim>>, Rejection> {
         let mut claimed =
             Self { ledger: ledger.clone(), claim: Arc::new(claim), stage: Stage::Asked };
-        // Seen through though the client goes meanwhile: whether it was made decides how it is given up.
+        // Seen through even if the client goes away meanwhile: the way to give the claim up depends
+        // on its success.
         let claiming = tokio::spawn(async move {
             let made = claimed.ledger.claim(&claimed.claim, ends_at, rows).await;
             claimed.stage = match made {
@@ -55,17 +58,18 @@ impl ActiveClaim {
         claiming.await.map_err(|_| Rejection::Internal)?
     }
 
-    /// From now on nobody knows what the upstream does, until it answers.
+    /// Notes that the upstream may act on the request from now on. Until the response, nobody
+    /// knows.
     pub(in crate::exchange::ledger) fn sent(&mut self) {
         self.stage = Stage::Sent;
     }
 
-    /// The upstream has nothing of the request, and gets none of it.
+    /// Notes that the upstream has nothing of the request, and gets nothing.
     pub(in crate::exchange::ledger) fn not_sent(&mut self) {
         self.stage = Stage::Made;
     }
 
-    /// Does what the response decides.
+    /// Concludes the claim as the response decides.
     pub(in crate::exchange::ledger) async fn commit(
         mut self,
         status: StatusCode,
@@ -84,11 +88,12 @@ impl Drop for ActiveClaim {
     fn drop(&mut self) {
         let failure = match self.stage {
             Stage::Made => Failure::Refused,
-            // Another request of its owner may have made the same claim.
+            // Another request of the owner may have made the same claim.
             Stage::Asked | Stage::Sent => Failure::Unknown,
             Stage::Over => return,
         };
-        // Without a runtime the process is at its end: what is claimed stays its owner's, who may come again.
+        // Without a runtime the process is at its end: claimed items stay the owner's, who may come
+        // again.
         let Ok(runtime) = Handle::try_current() else { return };
         let (ledger, claim) = (self.ledger.clone(), Arc::clone(&self.claim));
         runtime.spawn(async move { ledger.disown(&claim, failure).await });

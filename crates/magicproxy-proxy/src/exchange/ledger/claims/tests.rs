@@ -1,6 +1,7 @@
 //! Random interleavings of requests, step by step, at an API that answers whatever it likes: nobody ever changes what another
 //! owner made, or what was there before, and who is only answered 401 leaves nothing in the store.
 
+mod lasting;
 mod patience;
 
 use std::collections::BTreeMap;
