@@ -19,7 +19,7 @@ pub(super) struct NamedMutant(Vec<Line>);
 struct Line {
     file: String,
     deed: String,
-    /// The mutant's full name with the place, if other mutants of the file do the same; else `None`.
+    /// The mutant's full name with the place, if other mutants of the file do the same.
     name: Option<String>,
 }
 
