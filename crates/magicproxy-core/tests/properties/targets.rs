@@ -386,7 +386,6 @@ proptest! {
 
 /// Every separator with every spelling of the dot segment, on both sides.
 #[test]
-#[expect(clippy::too_many_lines, reason = "one table")]
 fn traversal() {
     let dots = [
         "..",
