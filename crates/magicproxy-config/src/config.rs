@@ -213,7 +213,8 @@ impl Config {
         }
     }
 
-    /// True if the store would keep something for the request, and keeps nothing for its token.
+    /// True if the proxy would refuse the request, because the store would have to keep rows for a
+    /// token that anyone can mint.
     pub fn keeps_nothing_for(&self, prospect: RulesDecision<'_>) -> bool {
         let stranger = prospect.token().provenance() == Provenance::Anyone;
         stranger && self.state.unlisted_minters == StrangerState::Refuse && prospect.keeps_rows()

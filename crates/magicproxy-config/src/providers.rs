@@ -63,14 +63,14 @@ pub struct Provider {
     pub refusals: &'static Refusals,
     /// Query parameters that carry tokens, or name a user for whom a request acts, and are dropped.
     pub drop_query_parameters: &'static [&'static str],
-    /// Headers of the API's clients that pass, each with its meaning. None names a user or object
-    /// on which a request acts.
+    /// Headers of the API's clients that pass, each with its meaning. None says for whom or on what
+    /// a request acts.
     pub request_headers: &'static [(&'static str, &'static str)],
     /// Members of the API's bodies whose URLs clients follow.
     pub rewrite_members: &'static [&'static str],
     /// The response timeout, if the API's responses take long.
     pub response_timeout: Option<&'static str>,
-    /// The setup of a program of which nobody knows the variables.
+    /// The setup of a program that is not known, for this API.
     pub any_program: SetupMethod,
     /// Other APIs with the same credentials.
     pub kin: &'static [&'static str],

@@ -70,8 +70,8 @@ impl KeyId {
     }
 
     /// Computes the thumbprint of the key in an X.509 certificate, if tokens or key sets can be
-    /// signed with a key of its kind: RSA or Ed25519. Keys in different containers can so be
-    /// compared, against one key for two purposes.
+    /// signed with a key of its kind: RSA or Ed25519. So the same key is recognised in two files,
+    /// whatever each file wraps the key in.
     #[must_use]
     pub fn of_certificate(der: &[u8]) -> Option<Self> {
         let certificate = CertificateInner::<Raw>::from_der(der).ok()?;

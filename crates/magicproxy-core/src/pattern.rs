@@ -105,7 +105,8 @@ pub(crate) enum PatternError {
 
 impl Pattern {
     /// Parses a pattern and proves that the pattern can be matched in bounded time: `rules.md`
-    /// sections 2 and 4. Takes the work from `budget`, against minters whose patterns multiply.
+    /// sections 2 and 4. Takes the work from `budget`, which bounds the time that a minter's
+    /// patterns cost.
     pub(crate) fn parse(
         text: &str,
         mode: PatternMode,

@@ -1,5 +1,5 @@
-//! Admission: the shares of one owner, one peer and all clients together in the proxy's resources
-//! at a time.
+//! Admission: the amount of the proxy's resources that one owner, one peer and all clients together
+//! may hold at a time.
 //!
 //! A total alone would let one client take everything. So each resource has a share for the owner
 //! of the token that pays and for the peer that sends the request, and a reserve for tokens that no
@@ -51,7 +51,6 @@ pub(crate) enum Resource {
 }
 
 impl Resource {
-    /// The number of resources.
     pub(crate) const COUNT: usize = 5;
     /// All resources, in the order of their numbers.
     const ALL: [Self; Self::COUNT] = [
@@ -73,7 +72,8 @@ impl Resource {
     }
 }
 
-/// The trust in the minter of the token that pays: tokens of strangers have smaller shares.
+/// The trust in the minter of the token that pays: a stranger's token is charged to the sending
+/// peer, too, and never gets the reserve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MinterTrust {
     /// Only minters whom the operator knows can make the token. The reserve is open to the request,
@@ -253,7 +253,6 @@ impl Holding {
         self.amount -= less;
     }
 
-    /// Returns the amount held.
     pub(crate) fn amount(&self) -> usize {
         self.amount
     }
@@ -263,7 +262,6 @@ impl Holding {
         self.budget.rows.limits(&self.payer, Instant::now())
     }
 
-    /// Returns the payer.
     pub(crate) fn payer(&self) -> &Payer {
         &self.payer
     }

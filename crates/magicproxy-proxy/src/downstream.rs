@@ -64,7 +64,7 @@ const MAX_REFUSALS_OF_ADMITTED: u32 = 1024;
 pub(crate) struct ConnectedClient {
     /// The client's address; `None` on a Unix socket.
     pub(crate) address: Option<SocketAddr>,
-    /// The shares of this address in the proxy's resources.
+    /// The account of this address: the amounts that it holds of the proxy's resources.
     pub(crate) account: Arc<Account>,
     /// The connection's slot among the open connections; a WebSocket keeps the slot until its end.
     pub(crate) slot: ConnectionSlot,
@@ -119,7 +119,6 @@ impl Connection {
         })
     }
 
-    /// Returns the peer at the other end.
     pub(crate) fn peer(&self) -> Peer {
         Peer {
             address: self.client.address.map(|address| address.ip()),

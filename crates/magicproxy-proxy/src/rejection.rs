@@ -41,9 +41,10 @@ const ROWS_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// Reason for which the proxy refuses a request, or could not carry the request out.
 ///
-/// Made by the gate, the exchange and the doors, and turned into a response at the door. Not an
-/// error of the upstream's API: a response of the upstream is passed down, whatever the status. The
-/// message is shown to the client, so a message names no private cause.
+/// Made by the parts that a request passes, from the doors to the exchange, and turned into a
+/// response at the door. Not an error of the upstream's API: a response of the upstream is passed
+/// down, whatever the status. The message is shown to the client, so a message names no private
+/// cause.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Rejection {
     #[error(transparent)]
@@ -437,7 +438,6 @@ impl Rejection {
         self.status_and_code().1
     }
 
-    /// Returns the status.
     pub(crate) fn status(&self) -> StatusCode {
         self.status_and_code().0
     }

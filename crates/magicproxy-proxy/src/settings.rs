@@ -197,7 +197,8 @@ impl UpstreamSettings {
             || self.alias.as_ref().is_some_and(|alias| alias.as_str() == name)
     }
 
-    /// True if the upstream accepts tokens whose claims name `named`, or no upstream.
+    /// True if tokens whose claims name `named` are for this upstream; `None` stands for claims
+    /// that name no upstream.
     pub(crate) fn is_home_of(&self, named: Option<&UpstreamName>) -> bool {
         named.map_or(self.unnamed == UnnamedTokens::Accept, |named| self.is_called(named.as_str()))
     }
@@ -249,7 +250,7 @@ impl UpstreamSettings {
 /// The HTTP version that is spoken to an upstream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UpstreamProtocol {
-    /// HTTP/1.1, with a connection for each exchange.
+    /// HTTP/1.1: a connection carries one exchange at a time.
     Http1,
     /// The version that an origin chooses by ALPN: HTTP/2 in shared connections, or HTTP/1.1.
     /// Without TLS, HTTP/1.1.
@@ -331,7 +332,7 @@ pub enum StrangerState {
     /// Refused, because anyone can make any number of such tokens from the proxy's public key.
     #[default]
     Refuse,
-    /// Carried out. The rows in the store count against the client's address.
+    /// Carried out. The rows in the store count against the peer.
     Accept,
 }
 

@@ -23,17 +23,17 @@ const MOST: u64 = 1_000_000_000;
 /// The longest window in milliseconds: more than allowed, and few enough for the doubles of Lua.
 const LONGEST_WINDOW: u64 = 1_000_000_000_000;
 
-/// Converts any second to milliseconds since the epoch.
+/// Converts any second to milliseconds since the epoch, no later than [`LATEST_SECONDS`].
 pub(crate) fn millis(time: UnixTime) -> u64 {
     time.0.min(LATEST_SECONDS) * 1000
 }
 
-/// Returns the milliseconds of the calling program's clock, at most [`LATEST_SECONDS`].
+/// Returns the milliseconds of the calling program's clock, no later than [`LATEST_SECONDS`].
 pub(crate) fn clock(now: UnixMillis) -> u64 {
     now.0.min(LATEST_SECONDS * 1000)
 }
 
-/// Returns the millisecond at the end of `millis` from now.
+/// Returns the time `millis` after `now`, in milliseconds, no later than [`LATEST_SECONDS`].
 pub(crate) fn after(now: u64, millis: u64) -> u64 {
     now.saturating_add(millis).min(LATEST_SECONDS * 1000)
 }

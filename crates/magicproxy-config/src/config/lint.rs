@@ -186,7 +186,7 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// Warns of rules in scopes of which every ceiling denies everything.
+/// Warns of rules in scopes of which no ceiling allows anything.
 fn futile_scopes(raw: &RawConfig, config: &Config) -> Vec<String> {
     let ceilings: Option<Vec<Vec<Rule>>> = tables(raw).iter().map(ceiling).collect();
     // An upstream without a ceiling, or with another way of matching, may allow every rule.

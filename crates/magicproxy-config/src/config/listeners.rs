@@ -75,7 +75,8 @@ pub struct ListenerSettings {
 /// The clients that may reach a listener on TCP without TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlainHttp {
-    /// Programs on this machine only: minting is open, so that credentials travel to the listener.
+    /// Programs on this machine only, because minting is open, and credentials travel to the
+    /// listener.
     Loopback,
     /// Any client, because nobody mints over HTTP; only tokens travel to the listener.
     NothingMinted,

@@ -86,7 +86,7 @@ impl NamedCertificate {
 /// The paths of a certificate and its private key. This crate does not read the files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateFiles {
-    /// The certificate, with the certificates up to the authority's, in PEM.
+    /// The certificate, with the certificates between it and its authority's, in PEM.
     pub certificate: PathBuf,
     /// The private key, in PEM.
     pub private_key: PathBuf,
@@ -125,7 +125,7 @@ impl CertificateFiles {
 pub struct AuthoritySettings<'c> {
     /// The folder of the authority's key and certificate.
     pub folder: &'c Path,
-    /// The host name in the authority's certificates, in addition to this machine's names.
+    /// The host for which the authority signs, in addition to this machine.
     pub host: &'c str,
 }
 
@@ -165,7 +165,7 @@ fn is_domain(name: &str) -> bool {
 
 impl Checker<'_> {
     /// Checks the source of the certificate. Files are not read by this function:
-    /// `CheckedLayers::reading` returns them.
+    /// `CheckedLayers::reading` has them read.
     pub(super) fn tls(&mut self, raw: &RawConfig, keys: &KeySettings) -> Option<TlsSource> {
         let dev =
             raw.tls.dev.given().filter(|given| given.value).map(|given| ("tls.dev", &given.origin));

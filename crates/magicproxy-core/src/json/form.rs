@@ -18,8 +18,8 @@ pub use super::shape::ValueKind;
 pub use fault::{FormFault, FormFaultKind, FormFaults};
 pub use value::ValueFault;
 
-/// A form of JSON values, with words for the person who writes such a value. Forms are constants of
-/// this crate; a form does not decide what is accepted, but explains a refusal.
+/// A form of JSON values, with words for the person who writes such a value. Forms are constants; a
+/// form does not decide what is accepted, but explains a refusal.
 #[derive(Debug)]
 pub struct Form {
     /// The expected value, in words for the person who writes the JSON.

@@ -92,10 +92,11 @@ impl OwnerSecret {
             .is_ok()
     }
 
-    /// Returns a public id of the secret, for recording which secret a store belongs to.
+    /// Returns an id that tells this secret from others and reveals nothing of the secret, for
+    /// recording which secret a store belongs to.
     #[must_use]
     pub fn id(&self) -> [u8; OWNER_SECRET_BYTES] {
-        // No credential is an empty list of parts, so the id is no binding.
+        // No credential is an empty list of parts, so the id is no credential's binding.
         self.mac(&[])
     }
 

@@ -121,7 +121,8 @@ impl KeyRing {
     }
 
     /// Returns a JWK Set of the published sealing keys of accepted kinds, without the denied keys.
-    /// The set is signed if a key of the ring can sign.
+    /// The set is signed if the ring has a usable set key that is not retired; retired keys then
+    /// sign, too, while they are usable.
     #[must_use]
     pub fn key_set_document(
         &self,

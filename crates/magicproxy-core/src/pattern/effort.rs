@@ -115,7 +115,8 @@ impl Budget {
         self.work.take(steps)
     }
 
-    /// Takes steps from this budget only, for work that was done before and is not done again.
+    /// Takes steps from this budget only, for work that was done before and is not done again. If
+    /// too few are left, takes all and returns `None`.
     pub(crate) fn charge(&mut self, steps: usize) -> Option<()> {
         let left = self.steps.checked_sub(steps);
         self.steps = left.unwrap_or(0);

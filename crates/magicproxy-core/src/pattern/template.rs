@@ -178,8 +178,8 @@ impl Piece {
 }
 
 impl Times {
-    /// Returns the number of bytes of the class at the beginning of `rest`; `None` if `rest` does
-    /// not fit.
+    /// Returns the number of bytes that this piece takes from the beginning of `rest`: exactly its
+    /// number, or all bytes of the class. `None` if `rest` does not fit.
     pub(super) fn taken(self, bytes: &Bytes, rest: &[u8]) -> Option<usize> {
         match self {
             Self::Exactly(times) => {

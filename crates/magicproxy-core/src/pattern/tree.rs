@@ -75,7 +75,6 @@ impl Tree {
         self.visits
     }
 
-    /// The number of nodes.
     pub(crate) fn nodes(&self) -> usize {
         self.nodes.len()
     }

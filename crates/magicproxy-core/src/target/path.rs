@@ -266,7 +266,7 @@ fn check_blanks(decoded: &str) -> Result<(), ParseTargetError> {
 }
 
 /// Checks the decoded path as text: UTF-8, no C1 controls or line separators. If the server may
-/// normalise, refuses characters whose normal form is or holds a dot segment, a slash (`℅` too), a
+/// normalise, refuses characters whose normal form is or holds a dot, a slash (`℅` too), a
 /// backslash or a `%`, and other look-alikes of these.
 fn check_text(canonical: &str, reading: PathReading) -> Result<(), ParseTargetError> {
     let decoded =

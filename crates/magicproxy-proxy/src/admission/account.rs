@@ -58,12 +58,10 @@ pub(crate) struct Accounts {
 }
 
 impl Accounts {
-    /// Returns the account of a token's owner.
     pub(crate) fn of_owner(&self, owner: Partition) -> Arc<Account> {
         self.owners.account(owner)
     }
 
-    /// Returns the account of a peer.
     pub(crate) fn of_peer(&self, peer: PeerKey) -> Arc<Account> {
         self.peers.account(peer)
     }

@@ -169,8 +169,8 @@ impl Table {
         true
     }
 
-    /// Tells the longest idle connection of this peer to close. Returns false if no connection is
-    /// idle.
+    /// Tells this peer's longest idle connection without an admitted request to close. Returns
+    /// false if the peer has no such connection.
     fn evict_of(&mut self, peer: PeerKey) -> bool {
         let known =
             self.of_peer.take().filter(|(of, _)| *of == peer).map(|(_, candidates)| candidates);
@@ -211,9 +211,10 @@ impl Table {
         None
     }
 
-    /// Returns the longest idle connections, of one peer or of all, without an admitted request; if
-    /// all idle connections had some, the longest idle connection. While strangers come, each scan
-    /// may find a connection of a stranger.
+    /// Returns the longest idle connections without an admitted request, of one peer or of all. If
+    /// there is none, returns the longest idle connection that had admitted requests, unless a peer
+    /// is given: only one, because while strangers come, the next scan may find a connection of a
+    /// stranger.
     fn longest_idle(&self, peer: Option<PeerKey>) -> Vec<EvictionCandidate> {
         let of_peer = self.open.iter().filter(|(_, open)| peer.is_none() || open.peer == peer);
         let mut idle: Vec<EvictionCandidate> =

@@ -227,7 +227,6 @@ impl RequestContent {
         }
     }
 
-    /// Polls for the next frame.
     pub(crate) fn poll_frame(
         &mut self,
         context: &mut Context<'_>,

@@ -31,7 +31,6 @@ impl Flushes {
         }
     }
 
-    /// Returns the current point.
     pub(super) fn now(&self) -> FlushPoint {
         FlushPoint(self.count.load(Ordering::Acquire))
     }

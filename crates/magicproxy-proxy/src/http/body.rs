@@ -99,7 +99,7 @@ impl MomentTimer {
 #[error("{0}")]
 pub(crate) struct TruncatedBody(pub(crate) BodyError);
 
-/// Timer that ends a wait of too long. Until there is something to wait for, the clock is not read,
+/// Timer that ends too long a wait. Until there is something to wait for, the clock is not read,
 /// and no timer runs; the timer is moved only when the timer fires.
 #[derive(Debug)]
 pub(crate) struct IdleTimer {

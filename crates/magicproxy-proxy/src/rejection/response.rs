@@ -166,8 +166,8 @@ impl Rejection {
     }
 
     /// True if the same request may fare better when sent again. False where the request itself is
-    /// at fault. False also where the upstream has had the request, and is doing paid work for the
-    /// request: a repetition would have the work done once more.
+    /// at fault. False also where the upstream was asked already: the work asked for is being done,
+    /// and paid for, and another request would have the work done once more.
     fn may_help_to_repeat(&self) -> bool {
         let status = self.status();
         let at_fault = status.is_client_error()

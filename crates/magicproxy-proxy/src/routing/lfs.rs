@@ -82,7 +82,8 @@ pub(crate) struct LfsClient {
     pub(crate) authorization: Option<HeaderValue>,
 }
 
-/// The way of URLs of the upstream in a response.
+/// The way of a client that follows the upstream's URLs in a response: through the proxy, or past
+/// the proxy.
 #[derive(Debug)]
 pub(crate) enum ObjectLinks {
     /// Through the proxy, by these links.

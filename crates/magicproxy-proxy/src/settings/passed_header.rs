@@ -1,5 +1,5 @@
-//! Request fields that pass to one upstream only: `docs/spec/upstreams.md` section 10. Other fields
-//! pass to every upstream, without a setting.
+//! Request fields that an upstream gets in addition to the fields that every upstream gets:
+//! `docs/spec/upstreams.md` section 10.
 
 use std::fmt;
 
@@ -7,9 +7,11 @@ use http::HeaderName;
 
 use crate::field_names::Meaning;
 
-/// The name, or a prefix of the names, of request fields that pass to one upstream.
+/// The name of a request field, or a prefix of such names, that passes to an upstream in addition
+/// to the fields that pass to all.
 ///
-/// INVARIANT: the name has no [`Meaning`].
+/// INVARIANT: no field with a [`Meaning`] is named; a prefix may match one, and whoever matches by
+/// prefix checks each name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PassedHeader(Named);
 

@@ -43,7 +43,6 @@ pub(crate) struct Destination<'d> {
 }
 
 impl<'d> Destination<'d> {
-    /// Describes an origin of an upstream by the upstream's settings.
     pub(crate) fn of(upstream: &'d UpstreamSettings, root: &'d ApiRoot) -> Self {
         Self {
             root,

@@ -59,13 +59,12 @@ pub(crate) struct StreamOptions {
     pub(crate) memory: Option<Holding>,
     /// Slot of content that may fill the connection's window.
     pub(crate) upload: Option<UploadSlot>,
-    /// Signal of the client: once the sender of this channel is gone, the request is no longer to
-    /// be sent.
+    /// Signal that the exchange was given up: once the sender of this channel is gone, the request
+    /// is no longer to be sent.
     pub(crate) given_up: Option<watch::Receiver<()>>,
 }
 
 impl Connection {
-    /// Returns the HTTP version of the connection.
     pub(crate) fn version(&self) -> Version {
         match self {
             Self::Http1(_) => Version::HTTP_11,
@@ -196,7 +195,6 @@ impl SharedConnection {
         self.retires_at
     }
 
-    /// Returns the connection's streams.
     pub(super) fn streams(&self) -> &Arc<Streams> {
         &self.streams
     }
@@ -256,7 +254,6 @@ impl Streams {
         self.limit.load(Ordering::Relaxed)
     }
 
-    /// Sets the most concurrent streams of the connection.
     pub(super) fn set_limit(&self, limit: usize) {
         self.limit.store(limit, Ordering::Relaxed);
     }
@@ -302,7 +299,6 @@ impl Streams {
         is_window_free && counted.open + STREAMS_OF_RESET * counted.reset < self.limit()
     }
 
-    /// True if any stream is open.
     pub(super) fn are_open(&self) -> bool {
         self.counted().open > 0
     }

@@ -35,7 +35,6 @@ impl Origin {
         })
     }
 
-    /// Returns the API root of the origin.
     pub(crate) fn root(&self) -> &ApiRoot {
         &self.root
     }

@@ -13,8 +13,8 @@ use std::str::FromStr;
 /// | `redis+cluster://[USER[:PASSWORD]@]HOST[:6379],…` | a Cluster with these servers |
 /// | `unix:PATH[?user=USER&password=PASSWORD&database=N]` | a single server on this machine |
 ///
-/// `rediss` in place of `redis` is TLS; `valkey` and `valkeys` mean the same. MASTER is the name of
-/// the master that the Sentinels tell. Sentinels that want a password receive it by
+/// `rediss` in place of `redis` is TLS; `valkey` and `valkeys` mean the same. MASTER is the name by
+/// which the Sentinels know the master. Sentinels that want a password receive it by
 /// `?sentinel_user=USER&sentinel_password=PASSWORD`. In names and passwords, any character that is
 /// not a letter or a digit may be written as `%XX`.
 #[derive(Clone, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub enum ParseUrlError {
         "expected the name of the master after the Sentinels: `redis+sentinel://HOST,HOST/MASTER`"
     )]
     Master,
-    /// The database is no number, or is a Cluster's, which has no second database.
+    /// The database is no number, or is given for a Cluster, which has only one.
     #[error("expected the number of a database at the end, or nothing; a Cluster has none")]
     Database,
     /// An unknown parameter stands behind `?`.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::fields::{ListingSource, RequestFields, Treatment};
 use crate::field_names::Meaning;
 
-/// Fate of a request field, in words.
+/// Verdict on a request field, in words: whether the field would pass, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldVerdict {
     /// Name of the field, in lower case, or the text that is no name.

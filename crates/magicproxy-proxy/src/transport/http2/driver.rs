@@ -31,8 +31,8 @@ const MAX_PING_BACKOFF: u32 = 64;
 pub(in crate::transport) struct StreamRequest {
     pub(super) head: Request<()>,
     pub(super) has_body: bool,
-    /// Signal of the client: once the sender of this channel is gone, the request is no longer to
-    /// be sent.
+    /// Signal that the exchange was given up: once the sender of this channel is gone, the request
+    /// is no longer to be sent.
     pub(super) given_up: Option<watch::Receiver<()>>,
     /// Receiver of the stream; dropped where no stream was opened, and then nothing was sent.
     pub(super) reply: oneshot::Sender<OpenedStream>,

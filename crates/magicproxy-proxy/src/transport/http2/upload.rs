@@ -57,7 +57,6 @@ impl Upload {
         Self { stream, body, next: None, sent, slot, is_done }
     }
 
-    /// True if the upload has ended.
     pub(super) fn is_done(&self) -> bool {
         self.is_done
     }

@@ -194,7 +194,6 @@ impl PooledConnection {
         self
     }
 
-    /// Returns the connection in use.
     pub(crate) fn connection(&mut self) -> Option<&mut Connection> {
         self.used.as_mut().map(|(connection, _)| connection)
     }

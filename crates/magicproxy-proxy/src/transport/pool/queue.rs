@@ -13,7 +13,8 @@ use crate::admission::{Account, MinterTrust, Payer};
 /// Reason for which the first request of a line is not served now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SkipReason {
-    /// The owner has used up a share, or the request needs more than others do.
+    /// The owner has used up a share, or the request needs a connection that others do not need,
+    /// such as a new one.
     Line,
     /// The group has used up a share.
     Group,
@@ -21,7 +22,7 @@ pub(super) enum SkipReason {
     All,
 }
 
-/// Waiting requests.
+/// Waiting requests, in groups that take turns.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     groups: VecDeque<Group<T>>,

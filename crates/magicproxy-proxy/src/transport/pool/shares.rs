@@ -65,7 +65,7 @@ impl Shares {
         }
     }
 
-    /// Returns places of a payer.
+    /// Gives back places of a payer.
     pub(super) fn discharge(&mut self, payer: &Payer, places: usize) {
         self.held = self.held.saturating_sub(places);
         for account in accounts(payer) {

@@ -41,8 +41,8 @@ impl Sockets {
         taken
     }
 
-    /// True if an idle socket is to be closed for another request; true only once for each call for
-    /// a socket.
+    /// True if an idle socket is to be closed, because a request got none. Asking withdraws the
+    /// call, so that only one socket is closed for it.
     pub(super) fn call_one_in(&self) -> bool {
         self.are_wanted.load(Ordering::SeqCst) && self.are_wanted.swap(false, Ordering::SeqCst)
     }
