@@ -1,22 +1,23 @@
-//! The versions of tokens, and the longest life that one of either may have.
+//! The versions of magic tokens, and the longest life of a token of either version.
 
-/// The longest life of a token, from `iat` to `exp`, in seconds: ten years. The Python program's tokens live five.
+/// The longest life of a token, from `iat` to `exp`, in seconds: ten years. The Python program's
+/// tokens live five years.
 pub const MAX_LIFETIME_SECONDS: u64 = 3_660 * 24 * 60 * 60;
 
-/// A version of the token.
+/// A version of magic tokens, as named in the configuration and in messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TokenVersion {
-    /// A JWT that the proxy signed: `token-v1.md`.
+    /// Version 1: a JWT signed by the proxy (`token-v1.md`).
     V1,
-    /// Sealed to the proxy's public key: `token-v2.md`.
+    /// Version 2: a token sealed to the proxy's public key (`token-v2.md`).
     V2,
 }
 
 impl TokenVersion {
-    /// All of them.
+    /// All versions.
     pub const ALL: [Self; 2] = [Self::V1, Self::V2];
 
-    /// What a key does for a token of this version.
+    /// Returns the verb for a key's work on a token of this version, for messages.
     pub(crate) fn how(self) -> &'static str {
         match self {
             Self::V1 => "signed with",
@@ -24,13 +25,13 @@ impl TokenVersion {
         }
     }
 
-    /// The version of that name.
+    /// Returns the version with a name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         [Self::V1, Self::V2].into_iter().find(|version| version.as_str() == name)
     }
 
-    /// Its name in the configuration.
+    /// Returns the version's name in the configuration.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

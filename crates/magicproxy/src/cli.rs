@@ -1,7 +1,7 @@
 //! The command line: one file for each command, holding its `Args` and one `run`.
 //!
-//! No secret is ever an argument: other users of the machine see arguments. Secrets come from files, standard input (`-`)
-//! or named environment variables.
+//! No secret is ever an argument: other users of the machine see arguments. Secrets come from
+//! files, standard input (`-`) or named environment variables.
 
 mod asking;
 pub(crate) mod completions;
@@ -45,7 +45,7 @@ use magicproxy_config::ground::fault::Origin;
 #[derive(Debug, Parser)]
 #[command(name = "magicproxy", version, propagate_version = true, max_term_width = 100, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub(crate) command: Command,
     /// Leave out which files are used and what was made; warnings and errors stay
@@ -94,7 +94,7 @@ pub(crate) enum Command {
     Version(version::VersionArgs),
 }
 
-/// The flags that say which configuration and which keys a command works with.
+/// The flags for the configuration and the keys of a command.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct SettingsArgs {
     /// Configuration file (TOML)
@@ -109,7 +109,7 @@ pub(crate) struct SettingsArgs {
 }
 
 impl SettingsArgs {
-    /// As the topmost layer of the configuration.
+    /// Returns the flags as the topmost layer of the configuration.
     fn into_flags(self) -> Flags {
         let mut raw = RawConfig::default();
         raw.keys.folder = flag("--keys", self.keys);
@@ -118,7 +118,7 @@ impl SettingsArgs {
     }
 }
 
-/// A setting that a flag gives.
+/// Makes a setting of the value of a flag.
 fn flag<T>(name: &'static str, value: Option<T>) -> Setting<T> {
     value.map_or_else(Setting::default, |value| Setting::new(value, Origin::Flag(name)))
 }
