@@ -48,7 +48,7 @@ pub(crate) struct Cli {
     /// The command to run.
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// Leave out which files are used and what was made; warnings and errors stay
+    /// Leave out the notes on files used and things made; warnings and errors stay
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
 }
@@ -66,7 +66,7 @@ pub(crate) enum Command {
     Demo(demo::DemoArgs),
     /// Mint a magic token
     Mint(mint::MintArgs),
-    /// Make a weaker token of one: fewer requests, less time, one sender; needs no key
+    /// Make a weaker token from a token: fewer requests, less time, one sender; needs no key
     Narrow(narrow::NarrowArgs),
     /// Turn a token of a retired key into one of the active key
     Reseal(reseal::ResealArgs),
@@ -84,7 +84,7 @@ pub(crate) enum Command {
     Keys(keys::KeysArgs),
     /// Check, try and list plugins, and say what becomes of the Python program's
     Plugin(plugin::PluginArgs),
-    /// Check the configuration, show what holds, or print its JSON Schema
+    /// Check the configuration, show the settings in force, or print the JSON Schema
     Config(config::ConfigArgs),
     /// Print shell completions
     Completions(completions::CompletionsArgs),

@@ -109,7 +109,7 @@ impl fmt::Display for MintedId {
     }
 }
 
-/// One entry: the revoked tokens, and the circumstances of the revocation.
+/// An entry: the revoked tokens, and the circumstances of the revocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Revocation {
     pub(crate) revoked: RevokedThing,

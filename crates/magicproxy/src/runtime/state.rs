@@ -38,8 +38,8 @@ impl LazyStore {
         }))
     }
 
-    /// Opens the store now, for the start of the proxy. A store's server out of reach is no reason
-    /// to stop: it may come later.
+    /// Opens the store now, for the start of the proxy. A store on a server connects later, so the
+    /// server need not be there yet.
     pub(crate) async fn open_now(&self) -> Result<(), StoreError> {
         self.store().await.map(drop)
     }

@@ -91,7 +91,7 @@ pub(crate) fn survive_others() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Does nothing: the system has no further signals.
+/// Catches nothing: the system has no further signals.
 #[cfg(not(unix))]
 pub(crate) fn survive_others() -> std::io::Result<()> {
     Ok(())
