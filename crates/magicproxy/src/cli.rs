@@ -1,7 +1,7 @@
 //! The command line: one file for each command, holding its `Args` and one `run`.
 //!
-//! No secret is ever an argument: other users of the machine see arguments. Secrets come from files, standard input (`-`)
-//! or named environment variables.
+//! No secret is ever an argument: other users of the machine see arguments. Secrets come from
+//! files, standard input (`-`) or named environment variables.
 
 mod asking;
 pub(crate) mod completions;
@@ -45,10 +45,10 @@ use magicproxy_config::ground::fault::Origin;
 #[derive(Debug, Parser)]
 #[command(name = "magicproxy", version, propagate_version = true, max_term_width = 100, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// Leave out which files are used and what was made; warnings and errors stay
+    /// Leave out the notes on files used and things made; warnings and errors stay
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
 }
@@ -66,7 +66,7 @@ pub(crate) enum Command {
     Demo(demo::DemoArgs),
     /// Mint a magic token
     Mint(mint::MintArgs),
-    /// Make a weaker token of one: fewer requests, less time, one sender; needs no key
+    /// Make a weaker token from a token: fewer requests, less time, one sender; needs no key
     Narrow(narrow::NarrowArgs),
     /// Turn a token of a retired key into one of the active key
     Reseal(reseal::ResealArgs),
@@ -84,7 +84,7 @@ pub(crate) enum Command {
     Keys(keys::KeysArgs),
     /// Check, try and list plugins, and say what becomes of the Python program's
     Plugin(plugin::PluginArgs),
-    /// Check the configuration, show what holds, or print its JSON Schema
+    /// Check the configuration, show the settings in force, or print the JSON Schema
     Config(config::ConfigArgs),
     /// Print shell completions
     Completions(completions::CompletionsArgs),
@@ -94,7 +94,7 @@ pub(crate) enum Command {
     Version(version::VersionArgs),
 }
 
-/// The flags that say which configuration and which keys a command works with.
+/// The flags for the configuration and the keys of a command.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct SettingsArgs {
     /// Configuration file (TOML)
@@ -109,7 +109,7 @@ pub(crate) struct SettingsArgs {
 }
 
 impl SettingsArgs {
-    /// As the topmost layer of the configuration.
+    /// Returns the flags as the topmost layer of the configuration.
     fn into_flags(self) -> Flags {
         let mut raw = RawConfig::default();
         raw.keys.folder = flag("--keys", self.keys);
@@ -118,7 +118,7 @@ impl SettingsArgs {
     }
 }
 
-/// A setting that a flag gives.
+/// Makes a setting of the value of a flag.
 fn flag<T>(name: &'static str, value: Option<T>) -> Setting<T> {
     value.map_or_else(Setting::default, |value| Setting::new(value, Origin::Flag(name)))
 }

@@ -1,4 +1,5 @@
-//! A small HTTP/1.1 client for talking to a proxy from the command line: one request, one connection, no redirects.
+//! A small HTTP/1.1 client for requests from the command line to a proxy: one request, one
+//! connection, no redirects.
 
 mod fault;
 mod request_secrets;
@@ -28,14 +29,15 @@ use request_secrets::RequestSecrets;
 const TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_CONTROL_RESPONSE_BYTES: usize = 1024 * 1024;
 
-/// A proxy that can be asked: an origin, a base path, and the authorities that its certificate may come from.
+/// A proxy as the peer of a connection: an origin, a base path, and the authorities trusted to sign
+/// its certificate.
 #[derive(Debug)]
 pub(crate) struct Peer {
     scheme: Scheme,
     host: String,
     port: u16,
     base: String,
-    /// Trusted besides the system's.
+    /// Certificate authorities trusted besides the system's.
     roots: Vec<CertificateDer<'static>>,
 }
 
@@ -44,12 +46,13 @@ pub(crate) struct Peer {
 pub(crate) struct ProxyResponse {
     pub(crate) status: StatusCode,
     pub(crate) body: String,
-    /// In lower case, without parameters.
+    /// The media type in lower case, without parameters.
     media_type: String,
     location: Option<String>,
-    /// The URL that was asked.
+    /// The URL of the request.
     url: String,
-    /// What nobody is to be shown, whoever answers with it.
+    /// The request's secrets, masked in messages about the response, because any server may echo
+    /// them.
     sent: RequestSecrets,
 }
 
@@ -72,7 +75,8 @@ impl Peer {
         Ok(Self { scheme, host, port: uri.port_u16().unwrap_or(port), base, roots: Vec::new() })
     }
 
-    /// Reads the URL of a proxy that is to be told a secret: it must be on this machine, or its user must say otherwise.
+    /// Reads the URL of a proxy for a request that holds a secret. Refuses plain HTTP to another
+    /// machine, unless the user accepts the danger.
     pub(crate) fn for_secrets(url: &str, danger_plain_http: bool) -> Result<Self, String> {
         let peer = Self::parse(url)?;
         if peer.is_private() || danger_plain_http {
@@ -84,7 +88,7 @@ impl Peer {
         ))
     }
 
-    /// The same proxy, whose certificate may come from an authority in this PEM file as well.
+    /// Returns the same peer, with the authorities of a PEM file trusted as well.
     pub(crate) fn trusting(self, ca_file: &Path) -> anyhow::Result<Self> {
         let named = || format!("--ca-file `{}`", ca_file.display());
         let pem = std::fs::read(ca_file).with_context(named)?;
@@ -94,29 +98,30 @@ impl Peer {
         }
     }
 
-    /// Nobody on the way reads or changes what is said: it is TLS, or this machine.
+    /// True if nobody on the way can read or change the exchange: TLS, or a connection inside the
+    /// machine.
     pub(crate) fn is_private(&self) -> bool {
         self.scheme == Scheme::Https || is_loopback_host(&self.host)
     }
 
-    /// Host and port, as they name it.
+    /// Returns host and port, as in a URL.
     pub(crate) fn authority(&self) -> String {
         let bracketed =
             if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         format!("{bracketed}:{}", self.port)
     }
 
-    /// Which proxy this is, in one word.
+    /// Returns a name for the proxy in one word, for a file name.
     pub(crate) fn place(&self) -> String {
         format!("{}_{}{}", self.scheme.as_str(), self.authority(), self.base)
     }
 
-    /// The proxy as its user named it.
+    /// Returns the proxy's URL as the user gave it.
     pub(crate) fn url(&self) -> String {
         format!("{}://{}{}", self.scheme.as_str(), self.authority(), self.base)
     }
 
-    /// Gets what is at a path below the base.
+    /// Sends a GET request to a path below the base.
     pub(crate) async fn get(&self, path: &str) -> Result<ProxyResponse, ClientFault> {
         self.send(path, Request::new(Full::new(Bytes::new()))).await
     }
@@ -192,7 +197,8 @@ impl Peer {
 }
 
 impl ProxyResponse {
-    /// The body of a success that is of this media type.
+    /// Returns the content of a response with status 200 and the given media type; otherwise an
+    /// error.
     pub(crate) fn content(self, media_type: &str) -> anyhow::Result<String> {
         if self.status == StatusCode::OK && self.media_type == media_type {
             Ok(self.body)
@@ -201,12 +207,12 @@ impl ProxyResponse {
         }
     }
 
-    /// The stable code of a refusal.
+    /// Returns the stable code of a refusal.
     pub(crate) fn code(&self) -> Option<String> {
         Some(self.json()?.get("code")?.as_str()?.to_owned())
     }
 
-    /// What is wrong with this answer: the refusal of a proxy, or what something else said.
+    /// Describes a failed response: the proxy's refusal, or the response of another server.
     pub(crate) fn fault(&self) -> anyhow::Error {
         let (status, url) = (self.status.as_u16(), harmless(&self.url));
         if self.status.is_redirection() {

@@ -1,4 +1,4 @@
-//! What every other module stands on: how a command fails, and what is written to the terminal.
+//! The ground of every other module: failures of a command, and output to the terminal.
 
 pub(crate) mod failure;
 pub(crate) mod output;

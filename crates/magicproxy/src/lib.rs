@@ -2,13 +2,13 @@
 //!
 //! The binary is [`main`]; nothing else is public, and nothing imports this crate.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
 //! | `cli` | commands, one a file with its `Args` and one function |
-//! | `setup` | what a client must be told so that it speaks to the proxy (`env`, `run`) |
-//! | `client` | requests of a command to a proxy that runs |
+//! | `setup` | variables, commands and files that lead a client to the proxy (`env`, `run`) |
+//! | `client` | requests of a command to a running proxy |
 //! | `runtime` | from a checked configuration to a running proxy: keys, certificates, stores, logs |
-//! | `ground` | exit codes, and what is written to the terminal |
+//! | `ground` | exit codes, and output to the terminal |
 //!
 //! Commands, flags, exit codes and `--json` output are stable (`RELEASING.md`).
 
@@ -28,14 +28,14 @@ use ground::failure::{self, Failure};
 use ground::output;
 use magicproxy_config::ground::environment::Environment;
 
-/// Parses the command line, runs the command, reports. The binary is this function.
+/// Parses the command line, runs the command and reports its failure: the whole of the binary.
 #[must_use]
 pub fn main() -> ExitCode {
     let _last_words = output::LastWords;
     runtime::logging::install_panic_hook();
     let environment = Environment::of_process();
     let arguments = examples::command().try_get_matches().unwrap_or_else(|error| misread(&error));
-    // What clap has parsed by the same definition it can also read.
+    // Parsed by the same definition, so reading the matches cannot fail.
     let cli = Cli::from_arg_matches(&arguments).unwrap_or_else(|error| error.exit());
     if cli.quiet {
         output::hush();
@@ -46,8 +46,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Ends the program with what clap says of the arguments: help, the version, or a fault, which repeats what was written. Where that
-/// holds the user and password of a URL, it is said without them.
+/// Ends the program with the message of clap: help, the version, or a fault in the arguments. A
+/// fault repeats the arguments, so the user and password of a URL are masked.
 fn misread(error: &clap::Error) -> ! {
     let said = error.render().to_string();
     let shown = failure::shown(&said);

@@ -1,4 +1,5 @@
-//! A running proxy, made of a checked configuration: keys, certificates, stores, listeners, logs; and whether it is ready to run.
+//! A running proxy, made of a checked configuration: keys, certificates, stores, listeners, logs;
+//! and the check whether everything is ready to run.
 
 pub(crate) mod keystore;
 pub(crate) mod logging;

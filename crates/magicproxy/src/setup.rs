@@ -1,7 +1,8 @@
-//! What a client must be told so that it speaks to the proxy, unmodified: variables, commands, files.
+//! The setup of an unmodified client for the proxy: variables, commands, files.
 //!
-//! Clients are data ([`clients`]); the API at the proxy is a [`target::Target`]; a [`Setup`] is the one filled in with the other.
-//! No magic token ever becomes part of a [`Setup`]: it holds places for the token, which a shell or `run` fills.
+//! Clients are data ([`clients`]); the API at the proxy is a [`target::Target`]; a [`Setup`] is a
+//! client's setup method filled in with a target. No magic token ever becomes part of a [`Setup`]:
+//! a setup holds places for the token, filled by a shell or by `run`.
 
 mod any_program;
 pub(crate) mod assignment;
@@ -23,17 +24,17 @@ use table::Client;
 use target::Target;
 use value::{Places, Value};
 
-/// One client, told of one API at the proxy.
+/// The setup of one client for one API at the proxy. Made by [`Setup::new`].
 #[derive(Debug)]
 pub(crate) struct Setup {
     pub(crate) client: &'static Client,
     /// The name of the upstream.
     pub(crate) upstream: String,
-    /// Where the proxy serves its API: a URL without a final `/`, or `unix:PATH`.
+    /// The API's place at the proxy: a URL without a final `/`, or `unix:PATH`.
     pub(crate) api: String,
     /// Variables to set, in the table's order.
     pub(crate) variables: Vec<(&'static str, Value)>,
-    /// Settings of git, which it takes from numbered variables.
+    /// Settings of git, given to git in numbered variables.
     pub(crate) git_settings: Vec<(Value, Value)>,
     /// Variables to remove: they would win over ours, or bring the real credential along.
     pub(crate) removed: Vec<&'static str>,
@@ -43,15 +44,16 @@ pub(crate) struct Setup {
     pub(crate) commands: Vec<Vec<Value>>,
     /// Files to write, by their names.
     pub(crate) files: Vec<(&'static str, Value)>,
-    /// A folder with one file, for `run`: a client's settings that no variable can give. It holds no secret.
+    /// A folder with one file, for `run`: a client's settings that no variable can give. The file
+    /// holds no secret.
     pub(crate) folder: Option<SettingsFolder>,
-    /// What to write into one's own program, or to type.
+    /// Lines to write into a program, or to type.
     pub(crate) usage: Vec<String>,
-    /// What is good to know.
+    /// Notes for the user.
     pub(crate) notes: Vec<String>,
 }
 
-/// A folder that a variable names.
+/// A folder named by a variable.
 #[derive(Debug)]
 pub(crate) struct SettingsFolder {
     pub(crate) variable: &'static str,
@@ -60,7 +62,7 @@ pub(crate) struct SettingsFolder {
 }
 
 impl Setup {
-    /// Fills a client's way in.
+    /// Fills in a client's setup method for a target.
     pub(crate) fn new(
         client: &'static Client,
         way: &'static SetupMethod,
@@ -85,7 +87,7 @@ impl Setup {
             variables.push((shell::TOKEN_VARIABLE, Value::token()));
         }
         let is_set = |name: &&str| variables.iter().any(|(set, _)| set == name);
-        // Nothing that the client reads besides, or starts, finds the real credential.
+        // Neither the client's other settings nor its child processes find the real credential.
         let credentials = target.preset.into_iter().flat_map(table::credential_variables);
         let removed: BTreeSet<&str> =
             way.removed.iter().copied().chain(credentials).filter(|name| !is_set(name)).collect();
@@ -121,7 +123,8 @@ impl Setup {
         }
     }
 
-    /// Every variable, those of git numbered from `first` (git-config(1), `GIT_CONFIG_COUNT`).
+    /// Returns every variable, the settings of git numbered from `first` (git-config(1),
+    /// `GIT_CONFIG_COUNT`).
     pub(crate) fn numbered(&self, first: usize) -> Vec<(String, Value)> {
         let mut all: Vec<(String, Value)> = self
             .variables
@@ -142,7 +145,7 @@ impl Setup {
         all
     }
 
-    /// The command that prints the page that shows the client at work, where there is one.
+    /// Returns the command that prints the client's recipe, if the client has a recipe.
     pub(crate) fn recipe(&self) -> Option<String> {
         recipes::of(self.client.name)
             .map(|_| format!("magicproxy env {} --recipe", self.client.name))

@@ -1,4 +1,4 @@
-//! How a running proxy is asked: the flags of every command that asks one.
+//! The flags of every command that sends a request to a running proxy.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use clap::Args;
 use crate::client::Peer;
 use crate::ground::failure::Failure;
 
-/// Beside the flag that names the proxy, which is in the group `asked`.
+/// The flags beside the flag that names the proxy, in the group `asked`.
 #[derive(Debug, Default, Args)]
 pub(crate) struct AskingArgs {
     /// Certificate authority of the proxy's own TLS (PEM), trusted besides those of the system or of $SSL_CERT_FILE
@@ -19,12 +19,12 @@ pub(crate) struct AskingArgs {
 }
 
 impl AskingArgs {
-    /// A proxy that is told no secret.
+    /// Returns the peer for a request without a secret.
     pub(super) fn peer(&self, url: &str) -> Result<Peer, Failure> {
         self.trusting(Peer::parse(url).map_err(Failure::usage)?)
     }
 
-    /// A proxy that is told a token or a credential.
+    /// Returns the peer for a request with a token or a credential.
     pub(super) fn peer_for_secrets(&self, url: &str) -> Result<Peer, Failure> {
         self.trusting(Peer::for_secrets(url, self.danger_plain_http).map_err(Failure::usage)?)
     }

@@ -1,4 +1,4 @@
-//! `completions`: what a shell needs to complete our commands and flags.
+//! `completions`: a script with which a shell completes our commands and flags.
 
 use clap::Args;
 use clap_complete::Shell;

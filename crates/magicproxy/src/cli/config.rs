@@ -1,4 +1,5 @@
-//! `config`: is the configuration right, what holds and why, and what may be written at all.
+//! `config`: checks the configuration, shows the settings with their origins, and prints the
+//! schema.
 
 mod connect;
 
@@ -59,7 +60,7 @@ struct ShowArgs {
     json: bool,
 }
 
-/// Runs one of the three.
+/// Runs one of the three commands.
 pub(crate) fn run(args: ConfigArgs, environment: &Environment) -> Result<(), Failure> {
     match args.command {
         ConfigCommand::Check(args) => check(args, environment),
@@ -72,7 +73,8 @@ pub(crate) fn run(args: ConfigArgs, environment: &Environment) -> Result<(), Fai
     }
 }
 
-/// One value stands for a list of one, wherever there is a list that says nothing of it itself.
+/// Lets a single value stand for a list of one in the schema, wherever the list's own schema does
+/// not allow it.
 fn allow_single(schema: &mut Value) {
     if allows_single(schema) {
         return;
@@ -93,30 +95,30 @@ fn allow_single(schema: &mut Value) {
     }
 }
 
-/// Is it a list, or an element of that list?
+/// True for a schema of a list, or of an element of the same list.
 fn allows_single(schema: &Value) -> bool {
     let choices = schema.get("anyOf").and_then(Value::as_array).map(Vec::as_slice);
     matches!(choices, Some([list, element]) if list.get("items") == Some(element))
 }
 
-/// Is anything connected to?
+/// The choice whether to connect to the servers.
 #[derive(Clone, Copy)]
 enum Connect {
     Try,
     Leave,
 }
 
-/// What was found out about a configuration.
+/// The findings about a configuration.
 #[derive(Default)]
 struct Findings {
     faults: Option<Faults>,
     warnings: Vec<String>,
     notes: Vec<String>,
-    /// What is accepted and who may mint, of each upstream; nothing, where there are faults.
+    /// The tokens accepted and the minters of each upstream; null, if there are faults.
     accepted: Value,
-    /// The same in words.
+    /// The accepted tokens and the minters, in words.
     words: Vec<String>,
-    /// None, where nobody asked.
+    /// The connections; none, unless the user asked for them.
     connections: Option<Vec<Connection>>,
 }
 
@@ -142,7 +144,7 @@ fn check(args: CheckArgs, environment: &Environment) -> Result<(), Failure> {
     }
 }
 
-/// Looks as `serve` does before it begins, and at the addresses, without taking them.
+/// Checks everything that `serve` checks before it begins, and the addresses, without taking them.
 fn findings(layers: Layers, connect: Connect) -> Result<Findings, Failure> {
     let (raw, mut warnings) = (layers.raw.clone(), layers.warnings.clone());
     let config = match settings::check_to_serve(layers) {
@@ -243,7 +245,7 @@ fn show(args: ShowArgs, environment: &Environment) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The value as TOML has it in one line, so that what is shown can be written into a configuration file.
+/// Writes the value as TOML in one line, fit for a configuration file.
 fn toml(value: &Value) -> String {
     let list = |items: Vec<String>| items.join(", ");
     match value {
@@ -265,18 +267,19 @@ fn toml(value: &Value) -> String {
     }
 }
 
-/// A name as it is, or in quotes where TOML needs them.
+/// Writes a name, in quotes if TOML needs them.
 fn toml_key(name: &str) -> String {
     let is_bare = !name.is_empty()
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     if is_bare { name.to_owned() } else { Value::from(name).to_string() }
 }
 
-/// What the list of request headers is made of.
+/// The origin of the list of request headers.
 const LIST: &str =
     "the standard list, the preset and `pass_request_headers`, less `drop_request_headers`";
 
-/// Which request headers each upstream gets, by its name: they follow from several settings.
+/// Returns the request headers passed to each upstream, by its name: they follow from several
+/// settings.
 fn passing_headers(config: &Config) -> Vec<(String, Vec<String>)> {
     let list = |upstream: &Arc<UpstreamSettings>| {
         (upstream.name.to_string(), RequestFields::of(upstream, &config.upstreams).names())
@@ -284,7 +287,7 @@ fn passing_headers(config: &Config) -> Vec<(String, Vec<String>)> {
     config.upstreams.iter().map(list).collect()
 }
 
-/// The list as a comment of several lines.
+/// Writes the list as a comment of several lines.
 fn described(name: &str, headers: &[String]) -> String {
     const WIDTH: usize = 100;
     let mut text = format!("# request headers that pass to `{name}`, and no others:\n");

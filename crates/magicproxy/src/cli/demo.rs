@@ -1,4 +1,5 @@
-//! `demo`: a small API, the proxy before it, one request allowed and one refused; no network, no configuration, no files.
+//! `demo`: a small API, the proxy before it, an allowed and a refused request; no network, no
+//! configuration, no files.
 
 mod upstream;
 
@@ -38,7 +39,7 @@ pub(crate) struct DemoArgs {
     once: bool,
 }
 
-/// Shows it.
+/// Runs the demonstration.
 pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     let runtime = wire::runtime()?;
     let shown = runtime.block_on(demo(args.once));
@@ -80,7 +81,7 @@ async fn demo(once: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The defaults, on free ports, without any file or variable.
+/// Makes the default configuration, on free ports, without any file or variable.
 fn configuration(api: u16) -> Result<Config, Failure> {
     let mut raw = RawConfig {
         listen: Setting::new("127.0.0.1:0".to_owned(), Origin::Default),
@@ -109,7 +110,8 @@ fn mint(keys: &KeyRing, config: &Config) -> anyhow::Result<Zeroizing<String>> {
     Ok(minted.token)
 }
 
-/// Makes a request and prints it as a line that can be repeated where `MAGIC` is the token, with what came back.
+/// Sends a request, and prints it as a line that a shell can repeat if `MAGIC` is the token, with
+/// the response.
 async fn show(
     word: &str,
     proxy: &str,

@@ -1,4 +1,5 @@
-//! What documents name exists: files, headings, commands, flags, settings. Tests alone.
+//! Tests that everything named by the documents exists: files, headings, commands, flags, settings.
+//! Tests alone.
 
 mod reference;
 mod words;
@@ -12,17 +13,17 @@ use serde_json::Value;
 use crate::cli::examples;
 use magicproxy_config::config::raw::RawConfig;
 
-/// Folders of the repository, with whose names the paths in documents begin.
+/// Folders of the repository: a path in a document begins with the name of a folder.
 const FOLDERS: [&str; 11] = [
     "bench", "clients", "crates", "deploy", "docs", "examples", "fuzz", "testdata", "tests",
     "xtask", ".github",
 ];
 
-/// The documents in the root that are about how things are; the changelog is about how they were.
+/// The documents in the root about the present state; the changelog is about the past.
 const FRONT: [&str; 5] =
     ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "RELEASING.md", "SECURITY.md"];
 
-/// The crates by the words that stand for their sources in the code map, as in `core:token.rs`.
+/// The crates by their words in the code map, as in `core:token.rs`.
 const SOURCES: [(&str, &str); 5] = [
     ("binary", "magicproxy"),
     ("config", "magicproxy-config"),
@@ -31,7 +32,7 @@ const SOURCES: [(&str, &str); 5] = [
     ("state", "magicproxy-state"),
 ];
 
-/// The most lines of README, which shall fit on one screen.
+/// The most lines of README, so that it fits on one screen.
 const SCREEN: usize = 64;
 
 /// Flags of other programs that documents name alone in backquotes.
@@ -59,7 +60,8 @@ const FOREIGN_FLAGS: [&str; 21] = [
     "--workspace",
 ];
 
-/// Sections of the configuration, of which dotted names in backquotes are settings.
+/// Sections of the configuration: a dotted name in backquotes that begins with a section is a
+/// setting.
 const SECTIONS: [&str; 10] =
     ["keys", "limits", "log", "mint", "plugins", "state", "timeouts", "tls", "tokens", "upstream"];
 
@@ -101,7 +103,7 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 impl Document {
-    /// The lines outside of fenced blocks.
+    /// Returns the lines outside of fenced blocks.
     fn prose(&self) -> String {
         let mut inside = false;
         let mut prose = String::new();
@@ -116,7 +118,8 @@ impl Document {
         prose
     }
 
-    /// The blocks whose fence says one of these words first, indentation taken off. `toml codex` is another program's.
+    /// Returns the blocks whose fence begins with one of the words, without indentation. `toml
+    /// codex` is another program's.
     fn blocks(&self, words: &[&str]) -> Vec<String> {
         let (mut blocks, mut open) = (Vec::new(), None::<(bool, usize, String)>);
         for line in self.text.lines() {
@@ -144,7 +147,7 @@ impl Document {
         blocks
     }
 
-    /// What stands between backquotes in the prose.
+    /// Returns the texts between backquotes in the prose.
     fn quoted(&self) -> Vec<String> {
         let prose = self.prose().replace("``", "");
         let paragraphs =
@@ -170,7 +173,7 @@ impl Document {
     }
 }
 
-/// The name of a heading in links, as GitHub makes it.
+/// Returns the name of a heading in links, as GitHub makes it.
 fn slug(heading: &str) -> String {
     let kept = heading
         .to_lowercase()
@@ -184,7 +187,8 @@ fn report(faults: &[String]) {
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }
 
-/// The documents at the root whose words are not held against the program: those of builders, and what was once.
+/// Lists the documents at the root that are not compared with the program: documents for builders,
+/// and about the past.
 fn further_documents() -> impl Iterator<Item = Document> {
     let entries = std::fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
     let further = entries.filter(move |path| {
@@ -244,7 +248,7 @@ fn every_file_that_a_document_names_exists() {
             {
                 continue;
             }
-            // A number stands for the decision of that number.
+            // A number stands for the decision with the number.
             let there = root.join(&name).exists()
                 || document.path.parent().unwrap().join(&name).exists()
                 || begins_a_file(&root, &name);
@@ -280,7 +284,7 @@ fn every_source_that_the_code_map_names_exists() {
     report(&faults);
 }
 
-/// Prose and blocks of the pages that are read first; tables are as wide as they are.
+/// Checks prose and blocks of the front pages; tables may be wider.
 #[test]
 fn the_readme_fits_on_a_screen_and_front_pages_in_a_window() {
     let mut faults = Vec::new();
@@ -304,7 +308,7 @@ fn the_readme_fits_on_a_screen_and_front_pages_in_a_window() {
     report(&faults);
 }
 
-/// `docs/decisions/0010`, `tests/interop/*.py`: the beginning of a name up to its star.
+/// True if a file begins with the name up to its star: `docs/decisions/0010`, `tests/interop/*.py`.
 fn begins_a_file(root: &Path, name: &str) -> bool {
     let (folder, begin) = name.rsplit_once('/').unwrap_or(("", name));
     let begin = begin.split('*').next().unwrap_or_default();
@@ -313,7 +317,7 @@ fn begins_a_file(root: &Path, name: &str) -> bool {
     numbered && entries.any(|entry| entry.file_name().to_string_lossy().starts_with(begin))
 }
 
-/// Words that stand for something in prose, and what is no whole command line.
+/// Returns the fault of a command line. Placeholders, and incomplete command lines, are no faults.
 fn is_wrong(words: &[String]) -> Option<String> {
     let error = examples::command().try_get_matches_from(words).err()?;
     let wrong = [ErrorKind::UnknownArgument, ErrorKind::InvalidSubcommand];
@@ -370,7 +374,7 @@ fn every_flag_that_a_document_names_is_one() {
     report(&faults);
 }
 
-/// The part of the configuration's schema that a dotted name leads to.
+/// Returns the part of the configuration's schema that a dotted name leads to.
 fn setting<'s>(schema: &'s Value, at: &'s Value, name: &[&str]) -> Option<&'s Value> {
     let at = match at.get("$ref").and_then(Value::as_str) {
         Some(reference) => schema.pointer(reference.trim_start_matches('#'))?,
@@ -418,7 +422,7 @@ fn every_setting_that_a_document_names_is_one() {
     report(&faults);
 }
 
-/// What a recipe's token can do besides what the reader wants of it stands before the first thing to do.
+/// The further powers of a recipe's token, beyond the reader's need, stand before the first step.
 #[test]
 fn every_recipe_says_what_its_token_can_do_beyond_the_job() {
     let mut faults = Vec::new();
@@ -439,7 +443,7 @@ fn every_recipe_says_what_its_token_can_do_beyond_the_job() {
     report(&faults);
 }
 
-/// Fragments may lack what they need and name files that are not there; what they name must be known.
+/// Fragments may be incomplete and name missing files; the settings they name must be known.
 #[test]
 fn every_setting_in_a_block_of_toml_is_one() {
     let mut faults = Vec::new();

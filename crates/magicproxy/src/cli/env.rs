@@ -1,4 +1,5 @@
-//! `env`: what makes a client speak to the proxy, as lines for a shell. The token itself is never printed: the lines read it.
+//! `env`: the settings that lead a client to the proxy, as lines for a shell. The token itself is
+//! never printed: the lines read it.
 
 use clap::Args;
 use magicproxy_core::{UnverifiedToken, written_secret};
@@ -76,7 +77,7 @@ pub(crate) fn run(args: EnvArgs, environment: &Environment) -> Result<(), Failur
             "no token is named: the lines read it from ${TOKEN_VARIABLE}, which holds none; --token-file FILE names one"
         ));
     }
-    // As `run` does it: behind the settings of git that its client gives.
+    // Like `run`, behind the git settings of the user's environment.
     let mut first = git_settings(environment);
     let mut lines = Vec::new();
     let mut json = Vec::new();
@@ -94,7 +95,7 @@ pub(crate) fn run(args: EnvArgs, environment: &Environment) -> Result<(), Failur
     }?)
 }
 
-/// Prints the pages of these clients.
+/// Prints the recipes of clients.
 fn recipe(names: &[String]) -> Result<(), Failure> {
     for name in names {
         let client = client_named(name)?;
@@ -106,13 +107,13 @@ fn recipe(names: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// How many settings of git there are in the environment.
+/// Returns the number of git settings in the environment.
 pub(super) fn git_settings(environment: &Environment) -> usize {
     environment.var("GIT_CONFIG_COUNT").and_then(|count| count.parse().ok()).unwrap_or(0)
 }
 
-/// What the variable holds that the lines read where no file is named, so far as it holds a token already. The lines take it as it is, and
-/// so nothing may stand around it.
+/// Reads the token variable, which the lines read if no file is named, if the variable holds a
+/// token already. The lines take the value literally, so nothing may stand around the token.
 fn of_variable(environment: &Environment) -> Result<Vec<TokenDestination>, Failure> {
     let shown = format!("${TOKEN_VARIABLE}");
     let value = environment.var(TOKEN_VARIABLE).unwrap_or_default();
@@ -143,7 +144,7 @@ fn of_variable(environment: &Environment) -> Result<Vec<TokenDestination>, Failu
     Ok(bearer.into_iter().collect())
 }
 
-/// The client of this name, or what could have been meant.
+/// Returns the client with a name, or suggests a client in the fault.
 pub(super) fn client_named(name: &str) -> Result<&'static Client, Failure> {
     Client::named(name).ok_or_else(|| {
         let known = CLIENTS.iter().chain([Client::any()]).map(|client| client.name);
@@ -169,7 +170,9 @@ fn list(as_json: bool) -> Result<(), Failure> {
     }?)
 }
 
-/// For machines. `$MAGIC_TOKEN` stands for the token, in the variables of `armoured` for its armoured spelling where it is of version 1; settings of git are numbered from `first`.
+/// Describes the setup for machines. `$MAGIC_TOKEN` stands for the token, in the variables of
+/// `armoured` for the armoured spelling of a version 1 token; settings of git are numbered from
+/// `first`.
 fn to_json(setup: &Setup, writer: Writer<'_>, first: usize) -> Json {
     let variables = setup
         .numbered(first)

@@ -1,6 +1,6 @@
-//! Examples for `--help` and the manual, of each command that brings none of its own.
+//! Examples for `--help` and the manual, of each command without examples of its own.
 //!
-//! A test holds that every command has some and that each of them parses.
+//! A test holds that every command has examples and that each of them parses.
 
 use clap::CommandFactory as _;
 
@@ -98,7 +98,7 @@ const EXAMPLES: [Examples; 21] = [
     (&["man"], &["magicproxy man | man -l -", "magicproxy man /usr/local/share/man/man1"]),
 ];
 
-/// The command line with the examples of each command.
+/// Returns the command line with the examples of each command.
 pub(crate) fn command() -> clap::Command {
     let command = EXAMPLES
         .iter()
@@ -122,8 +122,8 @@ fn with_examples(command: clap::Command, path: &[&'static str], lines: &[&str]) 
 pub(crate) mod tests {
     use super::*;
 
-    /// The words of the first `magicproxy` command in a line of a shell, up to what ends it there; none where there is no such
-    /// command, or where it has placeholders (`…`).
+    /// Returns the words of the first `magicproxy` command in a shell line, up to the command's
+    /// end; `None` without a command, or with placeholders (`…`).
     pub(crate) fn words(line: &str) -> Option<Vec<String>> {
         let start = line.find("magicproxy ").filter(|start| begins_a_command(&line[..*start]))?;
         let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
@@ -144,13 +144,13 @@ pub(crate) mod tests {
         (!line.contains('…')).then_some(words)
     }
 
-    /// Could a command begin behind this in a line of a shell?
+    /// True if a command can begin behind this part of a shell line.
     fn begins_a_command(before: &str) -> bool {
         let before = before.trim_end();
         before.is_empty() || before.ends_with(['(', '|', '&', ';', '"', '$'])
     }
 
-    /// What is wrong with a command line, if clap refuses it.
+    /// Returns the fault of a command line refused by clap.
     pub(crate) fn refusal(words: &[String]) -> Option<String> {
         use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
         let error = command().try_get_matches_from(words).err()?;

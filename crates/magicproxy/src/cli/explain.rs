@@ -1,5 +1,5 @@
-//! `explain`: what the proxy would decide on a request, and why. It asks the very functions that the gate asks, or a
-//! running proxy.
+//! `explain`: the proxy's decision on a request, and its reasons. Made by the gate's own functions,
+//! or by a running proxy.
 
 mod headers;
 mod own;
@@ -70,7 +70,7 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
     let config = settings::load(args.settings.into_flags(), environment)?;
     let root =
         args.proxy.as_deref().and_then(|proxy| below(&args.url, proxy.trim_end_matches('/')));
-    // A proxy that is asked places the request itself.
+    // A running proxy finds the route of the request itself.
     let root = root.or_else(|| {
         Some(args.url.as_str()).filter(|url| args.proxy.is_some() && url.starts_with('/'))
     });
@@ -130,7 +130,8 @@ impl<'c> ProxiedRequest<'c> {
         Ok(Self { upstream, target: route.target.into_owned() })
     }
 
-    /// A URL of an API, of the proxy, or of this machine: of a proxy that runs here, on whatever port.
+    /// Finds the route of a URL: of an API, of the proxy, or of this machine, taken for a proxy
+    /// here on whatever port.
     fn route<'u>(
         router: &Router,
         url: &'u str,
@@ -155,14 +156,14 @@ impl<'c> ProxiedRequest<'c> {
     }
 }
 
-/// The authority of a URL, and what follows it.
+/// Splits a URL into its authority and the rest.
 fn split(url: &str) -> Option<(&str, &str)> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     Some((rest.get(..end)?, rest.get(end..)?))
 }
 
-/// What follows the root in a URL. Nothing is normalised: the proxy is to judge the very bytes.
+/// Returns the part of a URL below a root. Nothing is normalised: the proxy judges the very bytes.
 fn below<'u>(url: &'u str, root: &str) -> Option<&'u str> {
     let (head, rest) = url.split_at_checked(root.len())?;
     let rest = if rest.is_empty() { "/" } else { rest };
@@ -193,19 +194,19 @@ struct Question<'a> {
 /// The decision and its reasons.
 #[derive(Debug, Default)]
 struct Verdict {
-    /// The rule that allows.
+    /// The rule that allows the request.
     rule: Option<String>,
-    /// Code and reason.
+    /// The code and the reason of a refusal.
     refusal: Option<(String, String)>,
-    /// The rules that would allow.
+    /// The rules that would allow the request.
     needed: Vec<String>,
-    /// What the token allows.
+    /// The rules of the token.
     rules: Vec<String>,
-    /// What becomes of the headers that were asked about, where anybody says it.
+    /// The verdicts on the headers of `--header`, if any were given and the proxy judges headers.
     headers: Option<Vec<FieldVerdict>>,
-    /// The upstream, where it was found here.
+    /// The upstream, if found here.
     upstream: Option<String>,
-    /// The plugins that would be asked as well, and are not: by name, as far as they are known.
+    /// The names of the plugins that the proxy would ask and `explain` does not, as far as known.
     plugins: Option<Vec<String>>,
 }
 
@@ -214,7 +215,8 @@ impl Verdict {
         Self { refusal: Some((code.to_owned(), reason.to_string())), ..Self::default() }
     }
 
-    /// Reads what a proxy answered: its explanation, or the problem that keeps it from one, which is a refusal too.
+    /// Reads the proxy's response: its explanation, or the problem in place of an explanation, a
+    /// refusal too.
     fn of_response(response: &ProxyResponse) -> anyhow::Result<Self> {
         #[derive(Deserialize)]
         struct ExplainBody {

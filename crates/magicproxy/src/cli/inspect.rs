@@ -1,5 +1,5 @@
-//! `inspect`: what a magic token says, caveat by caveat, and whether our keys stand behind it. Never the credential, open or
-//! sealed.
+//! `inspect`: the statements of a magic token, caveat by caveat, and the verdict of our keys. Never
+//! the credential, open or sealed.
 
 mod chain;
 
@@ -37,7 +37,7 @@ pub(crate) struct InspectArgs {
     json: bool,
 }
 
-/// Prints what the token says.
+/// Prints the statements of the token.
 pub(crate) fn run(args: InspectArgs, environment: &Environment) -> Result<(), Failure> {
     let token = args.given.read(environment)?;
     let claims = Claims::of(&token)?;
@@ -55,7 +55,7 @@ pub(crate) fn run(args: InspectArgs, environment: &Environment) -> Result<(), Fa
     }
 }
 
-/// What a token says of itself. Nothing of it is proved.
+/// The statements of a token about itself. Nothing is proved.
 #[derive(Debug)]
 pub(super) struct Claims {
     version: &'static str,
@@ -64,19 +64,20 @@ pub(super) struct Claims {
     chain: Chain,
     chain_id: Option<ChainId>,
     owner: Option<Partition>,
-    /// What logs call it: its `jti`, or a digest of one without.
+    /// The token's name in logs: its `jti`, or a digest of a token without `jti`.
     id: Option<String>,
 }
 
-/// What the keys at hand say of a token.
+/// The verdict of the keys at hand on a token.
 #[derive(Debug)]
 pub(super) struct CheckResult {
     signature: &'static str,
-    /// Would a proxy with these keys and this configuration accept it? Nobody knows, without a key.
+    /// True if a proxy with these keys and this configuration would accept the token; unknown
+    /// without a key.
     accepted: Option<bool>,
-    /// Why the proxy would not accept it, or why nobody knows.
+    /// The reason for a refusal, or for an unknown verdict.
     pub(super) refused: Option<String>,
-    /// The key at hand that signed it, also where it names none.
+    /// The key at hand that signed the token, also of a token that names no key.
     key: Option<String>,
 }
 
@@ -95,12 +96,12 @@ impl CheckResult {
         Ok(Self { signature: "not checked", accepted: None, refused: Some(reason), key: None })
     }
 
-    /// By these keys.
+    /// Checks a token with keys.
     pub(super) fn by(keys: &Keys, token: &str, config: &Config) -> Result<Self, Failure> {
         let claims = Claims::of(token)?;
         let aud = claims.members.get("aud").and_then(Value::as_str);
         let named = config.upstream_named(aud);
-        // The rules of a token for another upstream are read as those of any.
+        // The rules of a token for another upstream are read as for any upstream.
         let upstream = named
             .as_ref()
             .ok()
@@ -113,7 +114,7 @@ impl CheckResult {
             .and_then(|token| UnverifiedNames::of(&token, Some(&keys.ring)));
         let key = names.and_then(|names| names.names().key.map(harmless));
         let standing = match keys.ring.verify(token, &Config::verify_context(upstream, now)) {
-            // A caveat may have ended it.
+            // A caveat may have ended the token.
             Ok(token) if is_over(token.expires_at(), now) => {
                 Self::refused("valid", VerifyError::Expired.to_string())
             }
@@ -149,7 +150,7 @@ impl CheckResult {
         Self { signature, accepted: Some(false), refused: Some(reason), key: None }
     }
 
-    /// In words.
+    /// Describes the verdict in words.
     fn describe(&self) -> String {
         let word = match self.accepted {
             Some(true) => "yes",
@@ -167,7 +168,7 @@ fn is_over(end: UnixTime, now: UnixTime) -> bool {
 }
 
 impl CheckResult {
-    /// As far as the file of revocations says; a store that proxies share is not asked.
+    /// Refuses a token revoked by the file of revocations; a store shared by proxies is not asked.
     fn unless_revoked(self, token: &str, config: &Config) -> anyhow::Result<Self> {
         let Some(file) = config.revocations.file.clone().filter(|_| self.refused.is_none()) else {
             return Ok(self);
@@ -183,7 +184,7 @@ impl CheckResult {
 }
 
 impl Claims {
-    /// Reads a token without believing it.
+    /// Reads a token without verifying it.
     pub(super) fn of(token: &str) -> Result<Self, Failure> {
         let token = UnverifiedToken::parse(token).context("token")?;
         let members = token.claims_for_display().and_then(|claims| claims.as_object().cloned());
@@ -197,17 +198,18 @@ impl Claims {
         Ok(Self { version, id, kid: token.kid().map(harmless), members, chain, chain_id, owner })
     }
 
-    /// The key that it names, or else the one at hand that signed it: by that it is revoked.
+    /// Returns the key named by the token, or else the key at hand that signed it: the key by which
+    /// to revoke the token.
     fn key<'t>(&'t self, standing: &'t CheckResult) -> Option<&'t str> {
         self.kid.as_deref().or(standing.key.as_deref())
     }
 
-    /// When the token ends, by its claims and its caveats.
+    /// Returns the end of the token, by its claims and its caveats.
     pub(super) fn end(&self) -> Option<UnixTime> {
         self.chain.ends().into_iter().chain(self.time("exp")).min()
     }
 
-    /// When the token ends that was minted, by its claims alone.
+    /// Returns the end of the token as minted, by its claims alone.
     pub(super) fn minted_until(&self) -> Option<UnixTime> {
         self.time("exp")
     }
@@ -220,7 +222,7 @@ impl Claims {
         self.members.get(name)?.as_str().map(harmless)
     }
 
-    /// Rules as they are written, one to a line.
+    /// Returns the rules as written, one to a line.
     fn rules(&self) -> Vec<String> {
         let rules = self.members.get("allowed").and_then(Value::as_array);
         rules.map(|rules| rules.iter().map(chain::rule).collect()).unwrap_or_default()
@@ -233,7 +235,8 @@ impl Claims {
             .unwrap_or_default()
     }
 
-    /// Claims that this version does not know: their names only, for what is in them could be anything.
+    /// Returns the names of claims unknown to this version. Never their values, because a value
+    /// could be anything.
     fn unknown(&self) -> Vec<String> {
         const KNOWN: [&str; 13] = [
             "iat", "exp", "nbf", "allowed", "scopes", "jti", "aud", "explain", "kid", "kem", "sub",
@@ -246,12 +249,13 @@ impl Claims {
             .collect()
     }
 
-    /// When the token says that it was minted; a narrowed one says when its first ancestor was.
+    /// Returns the time at which the token claims to be minted; for a narrowed token, the minting
+    /// of its first ancestor.
     pub(super) fn issued_at(&self) -> UnixTime {
         self.time("iat").unwrap_or(UnixTime(0))
     }
 
-    /// One line: id, expiry and how long that is from `now` on, rules.
+    /// Describes the token in one line: id, expiry and time left from `now` on, rules.
     pub(super) fn summary(&self, now: UnixTime) -> String {
         let id = self.text("jti").unwrap_or_else(|| "without id".to_owned());
         let allows = match (self.rules().as_slice(), self.scopes().as_slice()) {
@@ -276,7 +280,7 @@ impl Claims {
         format!("minted {id}: {expiry}{upstream}{sub}, {allows}{narrowed}")
     }
 
-    /// What is said of a token that was just made, for machines.
+    /// Describes a new token for machines.
     pub(super) fn to_made_json(&self) -> Map<String, Value> {
         let claim = |name: &str| self.members.get(name).cloned().unwrap_or_default();
         let members = [
@@ -368,8 +372,9 @@ mod tests {
 
     use super::*;
 
-    /// A token that lives a day and was narrowed to a quarter of an hour when it was twenty hours old, in both versions. What
-    /// is told is how long the holder has from now on, not how long after the first minting the token ends.
+    /// A token that lives a day and was narrowed to a quarter of an hour when it was twenty hours
+    /// old, in both versions. The summary tells the time left from now on, not the time from the
+    /// first minting to the end.
     #[test]
     fn the_summary_counts_from_now() {
         let (minted, now) = (1_789_999_990_u64, UnixTime(1_790_071_990));
@@ -393,7 +398,8 @@ mod tests {
         assert!(whole.summary(now).contains("(in 4h)"));
         assert!(whole.summary(whole.issued_at()).contains("(in 1d)"));
 
-        // One from the vectors, which ends an hour after `minted`, narrowed to 50 s when half of the hour is over.
+        // A token from the vectors, ended an hour after `minted`, narrowed to 50 s when half of the
+        // hour is over.
         let vectors: Value =
             serde_json::from_str(include_str!("../../../../testdata/vectors/token-v2.json"))
                 .unwrap();
@@ -404,7 +410,8 @@ mod tests {
         assert!(summary.contains("(in 50s)"), "{summary}");
     }
 
-    /// The Python program's tokens have no `jti`; logs name them all the same, and `revoke jti:` takes that name.
+    /// Tokens of the Python program have no `jti`; logs name them all the same, and `revoke jti:`
+    /// takes the name.
     #[test]
     fn a_token_without_an_id_is_called_as_logs_call_it() {
         let vectors: Value =

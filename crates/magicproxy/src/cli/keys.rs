@@ -48,7 +48,8 @@ struct RotateArgs {
     /// How long the old sealing keys still open tokens: `30d`; without it, until the tokens end
     #[arg(long, value_name = "DURATION")]
     retire_after: Option<String>,
-    /// Make a new key for the signature of the key set, too: the old one announces it to those who pinned that
+    /// Make a new key for the signature of the key set, too: minters who pinned the old key follow
+    /// it to the new one
     #[arg(long)]
     key_set: bool,
 }
@@ -87,7 +88,7 @@ struct ListArgs {
     json: bool,
 }
 
-/// Runs one of them.
+/// Runs one of the commands.
 pub(crate) fn run(args: KeysArgs, environment: &Environment) -> Result<(), Failure> {
     match args.command {
         KeysCommand::Generate(args) => generate(args, environment),
@@ -129,7 +130,7 @@ impl NewKeyArgs {
         let mut flags = self.settings.into_flags();
         flags.raw.keys.bits = flag("--bits", self.bits);
         let config = settings::load(flags, environment)?;
-        // Nothing is made elsewhere in silence.
+        // No key is made in another folder in silence.
         Keystore::of(&config.keys).ensure_meant().map_err(Failure::usage)?;
         Ok(config)
     }
@@ -169,7 +170,8 @@ fn generate(args: NewKeyArgs, environment: &Environment) -> Result<(), Failure> 
     Ok(output::print(&lines.chain(key_set).chain([owners]).collect::<Vec<_>>().join("\n"))?)
 }
 
-/// Is there no sealing key of some kind, none that signs the key set, or no owner secret?
+/// True if a sealing key of some kind, a key that signs the key set, or the owner secret is
+/// missing.
 fn lacks_further_keys(ring: &KeyRing) -> bool {
     let signs = ring.key_set().iter().any(|key| key.standing().retired.is_none());
     ring.published(clock::now()).count() < Kem::ALL.len() || !signs || ring.owner_secret().is_none()
@@ -188,7 +190,8 @@ fn rotate(args: RotateArgs, environment: &Environment) -> Result<(), Failure> {
         "the old key is now `{}`: its tokens stay valid until it is deleted",
         retired.display()
     ))?;
-    // Later than the last change, so that whoever pinned that set takes this one for newer.
+    // Later than the last change, so that minters who pinned the last set take the new set for
+    // newer.
     let now = clock::now().max(UnixTime(version.0 + 1));
     let not_after = retire_after.map(|after| UnixTime(now.0.saturating_add(after.as_secs())));
     let made = keystore.rotate_sealing(now, not_after)?;
@@ -201,7 +204,7 @@ fn rotate(args: RotateArgs, environment: &Environment) -> Result<(), Failure> {
     if let Some((path, key)) = key_set {
         output::print(&key_set_line(&path, &key))?;
     }
-    // One that is there stays: by another one, named owners would find nothing of theirs.
+    // A present owner secret stays: with another secret, named owners would lose all their state.
     if let Some(path) = keystore.add_owner_secret(now)? {
         output::print(&owners_line(&path))?;
     }

@@ -17,7 +17,7 @@ pub(crate) struct ManArgs {
     dir: Option<PathBuf>,
 }
 
-/// Where the environment is told of, in the words of roff.
+/// The section on environment variables, in roff.
 const ENVIRONMENT: &str = r#".SH ENVIRONMENT
 .TP
 \fBMAGICPROXY_CONFIG\fR
@@ -78,7 +78,7 @@ The configuration is wrong.
 \fBmagicproxy run\fR ends with the status of its program, or with 126 or 127 where that cannot be started.
 "#;
 
-/// Prints `magicproxy.1`, or writes it and those of all commands.
+/// Prints `magicproxy.1`, or writes the pages of all commands to a folder.
 pub(crate) fn run(args: &ManArgs) -> Result<(), Failure> {
     let mut command = examples::command();
     command.build();
@@ -91,7 +91,7 @@ pub(crate) fn run(args: &ManArgs) -> Result<(), Failure> {
     Ok(write_all(&command, dir).with_context(named)?)
 }
 
-/// The page of a command and, below it, of its own commands.
+/// Writes the page of a command and of all commands below it.
 fn write_all(command: &clap::Command, dir: &Path) -> std::io::Result<()> {
     std::fs::write(dir.join(Man::new(command.clone()).get_filename()), page(command)?)?;
     let shown = command
@@ -100,7 +100,7 @@ fn write_all(command: &clap::Command, dir: &Path) -> std::io::Result<()> {
     shown.into_iter().try_for_each(|command| write_all(command, dir))
 }
 
-/// One page, with the sections that man-pages(7) expects.
+/// Makes one page, with the sections expected by man-pages(7).
 fn page(command: &clap::Command) -> std::io::Result<Vec<u8>> {
     let mut page = Vec::new();
     let man = Man::new(command.clone());
@@ -131,7 +131,7 @@ fn write_examples(command: &clap::Command, page: &mut Vec<u8>) -> std::io::Resul
     lines.try_for_each(|line| writeln!(page, ".PP\n.EX\n{}\n.EE", roff(line.trim())))
 }
 
-/// Text as roff shows it to the letter.
+/// Escapes a text so that roff shows every character.
 fn roff(text: &str) -> String {
     let escaped = text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq");
     if escaped.starts_with('.') { format!("\\&{escaped}") } else { escaped }

@@ -1,6 +1,8 @@
-//! `mint`: a magic token, offline with the private key or with the public one at hand, or from a running proxy.
+//! `mint`: makes a magic token, offline with the private key or with the public key at hand, or at
+//! a running proxy.
 //!
-//! Standard output gets the token and nothing else, so that `export GH_TOKEN=$(magicproxy mint …)` works.
+//! Standard output gets the token and nothing else, so that `export GH_TOKEN=$(magicproxy mint …)`
+//! works.
 
 mod sealed;
 
@@ -49,7 +51,7 @@ pub(crate) struct MintArgs {
     /// How long the token lives: `24h`, `90m`, or a number of seconds
     #[arg(long, value_name = "DURATION")]
     expires_in: Option<String>,
-    /// Name of the upstream that the credential is for; with --to URL, the proxy is asked whether it has it
+    /// Name of the upstream that the credential is for; with --to URL, the proxy is asked whether it has the upstream
     #[arg(long, value_name = "NAME")]
     aud: Option<String>,
     /// Let refusals say which rule would be needed
@@ -67,7 +69,7 @@ pub(crate) struct MintArgs {
     /// Seal to a proxy's public key instead: a JWK file, or the URL of the proxy, whose key set is pinned
     #[arg(long, value_name = "FILE|URL", conflicts_with = "proxy", group = "asked")]
     to: Option<String>,
-    /// How many requests there may be with it: `requests=100/1h`, `total=3` or `concurrent=2`; such a token needs a proxy with a store
+    /// Limit on the requests with the token: `requests=100/1h`, `total=3` or `concurrent=2`; such a token needs a proxy with a store
     #[arg(long, value_name = "LIMIT")]
     limit: Option<Limit>,
     /// Whom the token is for, as the proxy's log shows it
@@ -98,13 +100,14 @@ pub(crate) fn run(args: MintArgs, environment: &Environment) -> Result<(), Failu
     made.give(&token, Claims::of(&token)?.issued_at())
 }
 
-/// A mint request, and what is wrong with it so far.
+/// A mint request, and its faults so far.
 struct MintDraft {
     order: MintRequest,
     faults: Vec<String>,
 }
 
-/// All of what the credential is read from. What is wrong with it is told with the other faults of the mint request.
+/// Reads all of the credential's source. Faults in the text are reported with the other faults of
+/// the mint request.
 fn credential(args: &MintArgs, environment: &Environment) -> anyhow::Result<Zeroizing<String>> {
     match (&args.credential_file, &args.credential_env) {
         (Some(path), _) => secret::document(path),
@@ -151,7 +154,7 @@ fn order(args: &MintArgs, environment: &Environment) -> Result<MintDraft, Failur
     Ok(MintDraft { order, faults })
 }
 
-/// The object form of a rule begins with `{`, which no method does.
+/// Reads a rule. The object form of a rule begins with `{`, and no method does.
 pub(super) fn rule(text: &str) -> Result<RawRule, String> {
     if !text.starts_with('{') {
         return Ok(RawRule::Text(text.to_owned()));
@@ -176,7 +179,7 @@ fn offline(order: MintRequest, config: Config) -> Result<Zeroizing<String>, Fail
         scopes: &upstream.scopes,
         patterns: upstream.patterns,
         default_lifetime: config.minting.default_lifetime,
-        // What the proxy would not accept is not minted.
+        // A token that the proxy would not accept is not minted.
         max_lifetime: config.minting.max_lifetime.min(accepted),
         require_sub: upstream.acceptance.require_sub,
     };
@@ -192,7 +195,7 @@ fn offline(order: MintRequest, config: Config) -> Result<Zeroizing<String>, Fail
     Ok(minted.token)
 }
 
-/// What the proxy would refuse is not minted.
+/// Refuses to mint a token that the proxy would refuse.
 fn ensure_accepted(upstream: &UpstreamSettings) -> Result<(), Failure> {
     if upstream.acceptance.versions.contains(&TokenVersion::V1) {
         return Ok(());
@@ -204,7 +207,7 @@ fn ensure_accepted(upstream: &UpstreamSettings) -> Result<(), Failure> {
     )))
 }
 
-/// Says why the credential is a bad one to look for in responses.
+/// Warns of a credential hard to find in responses, and so hard to mask.
 fn warn(weakness: Option<Weakness>) {
     if let Some(weakness) = weakness {
         note(&format!("warning: {weakness}"));
@@ -212,7 +215,7 @@ fn warn(weakness: Option<Weakness>) {
 }
 
 fn at_proxy(peer: &Peer, order: &MintRequest) -> Result<Zeroizing<String>, Failure> {
-    // An older proxy would take it as it stands.
+    // An older proxy would take the credential unchanged, line ends included.
     written_secret(&order.token).map_err(|fault| Failure::usage(format!("credential: {fault}")))?;
     warn(Credential::parse_new(&order.token).ok().and_then(|credential| credential.weakness()));
     let body = Zeroizing::new(to_json(order)?);
@@ -224,7 +227,7 @@ fn at_proxy(peer: &Peer, order: &MintRequest) -> Result<Zeroizing<String>, Failu
     Ok(Zeroizing::new(response.content("application/jwt")?.trim().to_owned()))
 }
 
-/// The mint request as the proxy reads it. Absent is not null.
+/// Writes the mint request as the proxy reads it. An absent member is left out, never null.
 fn to_json(order: &MintRequest) -> Result<Vec<u8>, Failure> {
     let mut members = json!({});
     if let Some(members) = members.as_object_mut() {
@@ -240,8 +243,8 @@ fn to_json(order: &MintRequest) -> Result<Vec<u8>, Failure> {
         put("explain", order.explain.then_some(Value::Bool(true)));
     }
     let rest = members.to_string();
-    // The credential is written straight into the body, which is wiped, with room for every escape so that no copy is left
-    // behind by growing; never into a JSON tree, which is not wiped.
+    // The credential is written straight into the body, which is wiped, with room for every escape
+    // so that growing leaves no copy behind; never into a JSON tree, which is not wiped.
     let mut body = Vec::with_capacity(6 * order.token.len() + rest.len() + 16);
     body.extend_from_slice(b"{\"token\":");
     serde_json::to_writer(&mut body, written_secret(&order.token).unwrap_or(&order.token))

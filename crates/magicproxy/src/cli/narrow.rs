@@ -1,4 +1,5 @@
-//! `narrow`: a weaker token of one that somebody holds. Version 2 needs nothing but the token, version 1 its proxy.
+//! `narrow`: makes a weaker token from a token. Version 2 needs nothing but the token, version 1
+//! its proxy.
 
 use anyhow::Context as _;
 use clap::Args;
@@ -36,7 +37,7 @@ pub(crate) struct NarrowArgs {
     remade: RemadeArgs,
 }
 
-/// What the new token may do less.
+/// The restrictions of the new token.
 #[derive(Debug, Default, Args)]
 struct CaveatArgs {
     /// Allow only requests by these rules (in the forms of `mint --allow`), as far as the token allows them; repeatable
@@ -51,10 +52,10 @@ struct CaveatArgs {
     /// Name of the upstream, where the token should go to no other
     #[arg(long, value_name = "NAME")]
     aud: Option<String>,
-    /// What the log is to call the new holder
+    /// Name of the new holder in the log
     #[arg(long, value_name = "LABEL")]
     sub: Option<String>,
-    /// How many requests there may be: `requests=100/1h`, `total=3` or `concurrent=2`; such a token needs a proxy with a store
+    /// Limit on the requests with the token: `requests=100/1h`, `total=3` or `concurrent=2`; such a token needs a proxy with a store
     #[arg(long, value_name = "LIMIT")]
     limit: Option<Limit>,
     /// Network that requests must come from, such as 192.0.2.0/24; repeatable
@@ -100,7 +101,7 @@ impl CaveatArgs {
         let mut faults = Vec::new();
         let mut rules = Vec::new();
         for text in &self.allow {
-            // Every proxy that reads the token is to understand them.
+            // In the object form, so that every proxy that reads the token understands the rules.
             let rule = mint::rule(text).map(|rule| rule.to_object_form().unwrap_or(rule));
             rule.map_or_else(|fault| faults.push(fault), |rule| rules.push(rule));
         }
@@ -156,11 +157,11 @@ impl CaveatArgs {
     }
 }
 
-/// What is said of a limit, or of rules with state, in a token that anyone could have minted.
+/// The warning about a limit, or about rules with state, in a token that anyone could have minted.
 pub(super) const NEEDS_MINTER: &str = "warning: no minter signs this token, and a proxy keeps nothing for such: where it is to count or to record \
                                        something, it refuses (`unlisted_minter`), unless its operator says `state.unlisted_minters = \"accept\"`";
 
-/// How a label is written.
+/// The expected form of a label.
 pub(super) const LABEL: &str =
     "expected 1 to 128 characters of visible ASCII without `\"`, `\\`, `>` and `,`";
 
@@ -173,7 +174,8 @@ fn refused(error: NarrowError) -> Failure {
     }
 }
 
-/// A caveat gives nothing: rules beside everything that the token allows are a mistake, and a token without any is useless.
+/// Warns of rules beside everything that the token allows, and refuses a token without any
+/// effective rule: a caveat gives nothing.
 fn ensure_something_is_left(token: &UnverifiedToken<'_>, caveat: &Caveat) -> Result<(), Failure> {
     let parse = |rules: &[RawRule]| Rule::parse_list(rules, PatternMode::Whole);
     let Some(written) = &caveat.allowed else { return Ok(()) };
@@ -181,7 +183,7 @@ fn ensure_something_is_left(token: &UnverifiedToken<'_>, caveat: &Caveat) -> Res
         .map_err(|faults| refused(NarrowError::Rules(faults)))?;
     let mut futile = vec![false; rules.len()];
     for list in lists(token) {
-        // What cannot be read here (a scope, a rule of another version) is the proxy's to judge.
+        // Rules unreadable here (a scope, a rule of another version) are left to the proxy.
         let Ok(parents) = parse(&list) else { continue };
         Policy::futile(&rules, &parents)
             .into_iter()
@@ -202,7 +204,7 @@ fn ensure_something_is_left(token: &UnverifiedToken<'_>, caveat: &Caveat) -> Res
     Ok(())
 }
 
-/// The lists of rules that the token bears, in its claims and in its caveats.
+/// Returns the lists of rules in the token's claims and caveats.
 fn lists(token: &UnverifiedToken<'_>) -> Vec<Vec<RawRule>> {
     let claims = token.claims_for_display().unwrap_or_default();
     let caveats = match token {
@@ -222,7 +224,7 @@ fn at_proxy(peer: &Peer, token: &str, caveat: &Caveat) -> Result<Zeroizing<Strin
     ask(peer, "/__magictoken/narrow", token, Bytes::from(order))
 }
 
-/// A token that a proxy makes of this one.
+/// Asks a proxy to make a token from this token.
 pub(super) fn ask(
     peer: &Peer,
     path: &str,

@@ -1,7 +1,8 @@
-//! The public keys of proxies that tokens are sealed to: from a file, or asked for and pinned.
+//! The public keys of proxies for sealing: from a file, or from a proxy, and then pinned.
 //!
-//! Whoever gives us other keys gets our credentials. So keys come over TLS or from this machine, and a set that was pinned is
-//! followed by those only that its signing key signed (`token-v2.md` section 7), until its user says otherwise.
+//! Whoever gives us false keys gets our credentials. So keys come over TLS or from this machine,
+//! and a pinned set is followed only by sets that its signing key signed (`token-v2.md` section 7),
+//! until the user decides otherwise.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +21,7 @@ use crate::runtime::wire;
 use magicproxy_config::ground::environment::Environment;
 use magicproxy_config::ground::text::harmless;
 
-/// The preferred key of that kind in a file, and what is said there of what is accepted.
+/// Reads the preferred key of a kind from a file, and the accepted tokens stated there.
 pub(super) fn of_file(path: &str, kem: Option<Kem>) -> Result<FoundKey, Failure> {
     let text = secret::whole_file(Path::new(path)).context("--to")?;
     let fault = |error: &dyn std::fmt::Display| {
@@ -40,7 +41,7 @@ pub(super) fn of_file(path: &str, kem: Option<Kem>) -> Result<FoundKey, Failure>
     pin.found(kem, path)
 }
 
-/// The first key of a kind; where none is asked for, of the usual one, or else of that which there is.
+/// Returns the first key of a kind; without a given kind, of the usual kind, or else the first key.
 fn preferred(
     keys: &[SealingPublicKey],
     kem: Option<Kem>,
@@ -63,26 +64,27 @@ pub(super) struct PinnedProxy<'a> {
     pub(super) refresh: Refresh,
 }
 
-/// What becomes of a pin.
+/// The treatment of a pin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refresh {
-    /// It says which sets are followed.
+    /// Kept: only a set signed by the pinned key follows.
     Follow,
-    /// It is replaced by what the proxy has now.
+    /// Replaced by the proxy's present keys.
     Replace,
 }
 
 /// A key of a proxy.
 pub(super) struct FoundKey {
     pub(super) key: SealingPublicKey,
-    /// What the proxy accepts, as far as its key set says so.
+    /// The tokens accepted by the proxy, if its key set states them.
     pub(super) accepts: Option<AcceptedTokens>,
-    /// Why the proxy could not be asked, where the key is from the pin.
+    /// The fault of an unreachable proxy, if the key is from the pin.
     pub(super) unreachable: Option<ClientFault>,
 }
 
 impl PinnedProxy<'_> {
-    /// The preferred key of that kind: of the proxy's present set, or of the pinned one where the proxy cannot be reached.
+    /// Returns the preferred key of a kind: from the proxy's present set, or from the pinned set if
+    /// the proxy cannot be reached.
     pub(super) fn key(
         &self,
         kem: Option<Kem>,
@@ -97,7 +99,8 @@ impl PinnedProxy<'_> {
         }
         let path = pin(self.peer, environment)?;
         let asked = wire::runtime()?.block_on(self.peer.get("/__magictoken/keys"));
-        // Others may mint meanwhile: what they pinned last is what is to be followed, and no older set takes its place.
+        // Other processes may mint meanwhile: the set they pinned last is followed, and no older
+        // set takes its place.
         let _lock = write::lock(&path);
         let pinned = if self.refresh == Refresh::Follow { Pin::read(&path)? } else { None };
         let document = match asked {
@@ -115,9 +118,10 @@ impl PinnedProxy<'_> {
     }
 }
 
-/// What is pinned may be used until it expires: the proxy may have retired the key meanwhile, and nobody says so.
+/// Uses the pinned set of an unreachable proxy, until the set expires: the proxy may have retired
+/// the key meanwhile, unnoticed.
 fn offline(pinned: Option<Pin>, kem: Option<Kem>, fault: ClientFault) -> Result<FoundKey, Failure> {
-    // Somebody who is there and is not the proxy is no reason to go on without it.
+    // A server that is not the proxy is no reason to go on without the proxy.
     let Some(pinned) = pinned.filter(|_| fault.kind == ClientFaultKind::Unreachable) else {
         return Err(fault.into());
     };
@@ -135,20 +139,20 @@ fn offline(pinned: Option<Pin>, kem: Option<Kem>, fault: ClientFault) -> Result<
     Ok(FoundKey { unreachable: Some(fault), ..pinned.found(kem, "the pinned keys")? })
 }
 
-/// A key set that was taken for the proxy's own.
+/// A key set accepted as the proxy's own.
 struct Pin {
-    /// As it came.
+    /// The set's text, as received.
     document: String,
     set: PinnedSet,
 }
 
 enum PinnedSet {
     Signed(SignedKeySet),
-    /// Of a proxy without a key for that, or from before sets were signed.
+    /// The set of a proxy without a signing key, or from before sets were signed.
     Unsigned(PublicKeySet),
 }
 
-/// Why a set does not follow a pinned one.
+/// The reason for which a set does not follow a pinned set.
 #[derive(Debug, PartialEq, Eq)]
 enum PinFault {
     Set(KeySetError),
@@ -200,7 +204,7 @@ impl Pin {
         ))
     }
 
-    /// What a first contact is told is believed: it came over TLS, or from this machine.
+    /// Accepts the set of a first contact, because it came over TLS or from this machine.
     fn first(document: String) -> Result<Self, KeySetError> {
         let pin = Self::parse(document)?;
         match &pin.set {
@@ -221,7 +225,7 @@ impl Pin {
         Ok(Self { document, set })
     }
 
-    /// The set that the proxy shows now, if it follows this one.
+    /// Accepts the proxy's present set, if it follows the pinned set.
     fn followed_by(&self, document: String) -> Result<Self, PinFault> {
         match &self.set {
             PinnedSet::Signed(pinned) => {
@@ -245,7 +249,7 @@ impl Pin {
         }
     }
 
-    /// The preferred key of a kind, with what the set says.
+    /// Returns the preferred key of a kind, with the set's statements.
     fn found(&self, kem: Option<Kem>, from: &str) -> Result<FoundKey, Failure> {
         let accepts = match &self.set {
             PinnedSet::Signed(set) => set.accepts().cloned(),
@@ -261,7 +265,7 @@ impl Pin {
         }
     }
 
-    /// Is it no older than what was pinned?
+    /// True if the set is no older than the pinned set.
     fn replaces(&self, before: Option<&Self>) -> bool {
         match (&self.set, before.map(|before| &before.set)) {
             (PinnedSet::Signed(set), Some(PinnedSet::Signed(before))) => {
@@ -271,7 +275,7 @@ impl Pin {
         }
     }
 
-    /// Writes the pin, and says what is new in it.
+    /// Writes the pin, and tells its new keys.
     fn keep(&self, before: Option<&Self>, path: &Path, url: &str) -> Result<(), Failure> {
         if !self.replaces(before) {
             return Ok(());
@@ -280,7 +284,7 @@ impl Pin {
         let new_signer = before.is_none_or(|before| before.signer() != self.signer());
         let written = self.write(path);
         if !new_keys && !new_signer {
-            // The same keys, fresher: what cannot be written now is written next time.
+            // The same keys, fresher: a failed write can wait for the next time.
             return Ok(());
         }
         written?;
@@ -306,7 +310,8 @@ impl Pin {
         Ok(())
     }
 
-    /// In one step, and under a name of this process's own: others may be minting.
+    /// Writes the pin in one step, and under a name of this process's own: other processes may be
+    /// minting.
     fn write(&self, path: &Path) -> anyhow::Result<()> {
         write::create_folder_of(path)?;
         let staged = write::staged_public(
@@ -321,7 +326,7 @@ fn ids(keys: &[SealingPublicKey]) -> Vec<&str> {
     keys.iter().map(|key| key.id().as_str()).collect()
 }
 
-/// One file for each proxy.
+/// Returns the path of a proxy's pin: one file for each proxy.
 fn pin(peer: &Peer, environment: &Environment) -> Result<PathBuf, Failure> {
     let data = environment.xdg("XDG_DATA_HOME", ".local/share");
     let data = data.ok_or_else(|| {

@@ -1,4 +1,5 @@
-//! `plugin`: what a component is, what it says to a request, which are configured, and what becomes of Python plugins.
+//! `plugin`: inspects a component, runs it on a request, lists the configured plugins, and imports
+//! Python plugins.
 
 mod check;
 mod import;
@@ -46,7 +47,7 @@ pub(crate) fn run(args: PluginArgs, environment: &Environment) -> Result<(), Fai
     }
 }
 
-/// One component that no configuration names, and a host for it.
+/// A component named by no configuration, and a host for it.
 struct UnconfiguredPlugin {
     host: Host,
     name: PluginName,
@@ -74,7 +75,7 @@ impl UnconfiguredPlugin {
     }
 }
 
-/// What it is interested in, in words.
+/// Describes the component's interests in words.
 fn interests(interests: &Interests) -> String {
     let mut words = Vec::new();
     if !interests.request_headers.is_empty() {

@@ -1,4 +1,4 @@
-//! Who makes a token of another one, and where it goes: the flags that `narrow` and `reseal` share.
+//! The flags shared by `narrow` and `reseal`: who makes the new token, and where it goes.
 
 use clap::Args;
 use magicproxy_core::UnixTime;
@@ -8,12 +8,12 @@ use super::token_output::MadeArgs;
 use crate::client::Peer;
 use crate::ground::failure::Failure;
 
-/// Behind the flags that say what is to become of the token.
+/// The flags behind the flags of the new token's content.
 #[derive(Debug, Args)]
 pub(super) struct RemadeArgs {
     #[command(flatten)]
     made: MadeArgs,
-    /// Have a running proxy do it
+    /// Have a running proxy make the token
     #[arg(long, value_name = "URL", group = "asked")]
     proxy: Option<String>,
     #[command(flatten)]
@@ -21,17 +21,17 @@ pub(super) struct RemadeArgs {
 }
 
 impl RemadeArgs {
-    /// Fails before anything is made where the token could not be handed over.
+    /// Checks, before anything is made, that the token can be handed over.
     pub(super) fn check(&self) -> Result<(), Failure> {
         self.made.check()
     }
 
-    /// The proxy that is to make it, where one is named.
+    /// Returns the proxy that is to make the token, if one is named.
     pub(super) fn peer(&self) -> Result<Option<Peer>, Failure> {
         self.proxy.as_deref().map(|url| self.asking.peer_for_secrets(url)).transpose()
     }
 
-    /// Hands the token over, and says in one line what it is, with how long it lives from `now` on.
+    /// Hands the token over, and describes it in one line, with the time left from `now` on.
     pub(super) fn give(&self, token: &str, now: UnixTime) -> Result<(), Failure> {
         self.made.give(token, now)
     }

@@ -1,4 +1,5 @@
-//! `reseal`: a token of a retired key becomes one of the active key, and nobody sees its credential.
+//! `reseal`: turns a token of a retired key into a token of the active key, and nobody sees its
+//! credential.
 
 use anyhow::Context as _;
 use clap::Args;

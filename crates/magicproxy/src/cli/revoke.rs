@@ -1,4 +1,5 @@
-//! `revoke`: running proxies refuse these tokens from now on. Where entries are kept is the configuration's to say.
+//! `revoke`: running proxies refuse the named tokens from now on. The configuration says where
+//! entries are kept.
 
 pub(super) mod effect;
 mod named;
@@ -59,7 +60,7 @@ pub(crate) struct RevokeArgs {
     /// Ids with their kind: `chain:HEX`, `owner:HEX`, `jti:v1:KID:ID`, `jti:v2:KID:MINTER:ID`, `kid:KID`, `before:TIME`
     #[arg(value_name = "KIND:ID")]
     ids: Vec<String>,
-    /// A chain, as `magicproxy inspect` and the log show it: this token and all that were narrowed from it; repeatable
+    /// A chain, as `magicproxy inspect` and the log show it: a token and all tokens narrowed from it; repeatable
     #[arg(long = "chain", value_name = "HEX")]
     chains: Vec<String>,
     /// An owner, as `magicproxy inspect` and the log show it: a whole family; repeatable
@@ -71,7 +72,7 @@ pub(crate) struct RevokeArgs {
     /// With --token, --owner or jti: - the token that was minted and everything that was ever narrowed from it
     #[arg(long)]
     whole_family: bool,
-    /// Take ids of which nobody knows whose they are (`jti:ID`, `jti:v2:KID:none:ID`), strangers' tokens included
+    /// Take ids without a known issuer (`jti:ID`, `jti:v2:KID:none:ID`), strangers' tokens included
     #[arg(long)]
     ambiguous_id: bool,
     /// Id of a key, for all of its tokens; repeatable
@@ -83,13 +84,13 @@ pub(crate) struct RevokeArgs {
     /// All tokens that were minted before: `2026-11-26T10:00:00Z`, `now`, or seconds since 1970
     #[arg(long, value_name = "TIME")]
     before: Option<String>,
-    /// Why, for those who read the list
+    /// Reason, for readers of the list
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["undo", "list", "repair"])]
     reason: Option<String>,
     /// Print what is revoked
     #[arg(long, conflicts_with_all = ["ids", "chains", "owners", "tokens", "key_ids", "before", "undo", "whole_family", "ambiguous_id", "unknown_key"])]
     list: bool,
-    /// Accept these again
+    /// Accept the named tokens again
     #[arg(long)]
     undo: bool,
     /// Make chains of the tokens that an older version took for ids, and take away entries that mean nothing
@@ -100,7 +101,7 @@ pub(crate) struct RevokeArgs {
     json: bool,
 }
 
-/// How a result is printed.
+/// The form of a printed result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     Lines,
@@ -131,7 +132,7 @@ pub(crate) fn run(args: RevokeArgs, environment: &Environment) -> Result<(), Fai
     }
     let config = settings::load(args.settings.clone().into_flags(), environment)?;
     if config.revocations.file.as_deref() == Some(&config.keys.files.folder().join(BESIDE_KEYS)) {
-        // The proxy that runs here would read another list.
+        // The proxy of this folder would read another list.
         Keystore::of(&config.keys).ensure_meant().map_err(Failure::usage)?;
     }
     let keys = effect::keys(&args, &all, &config)?;
@@ -175,7 +176,7 @@ fn revoke(
     Ok(())
 }
 
-/// What was revoked, and for each of it what is to be said besides.
+/// Prints the revoked entries, each with its remarks.
 fn report(entries: &[Revocation], remarks: &[Vec<String>], form: Form) -> anyhow::Result<()> {
     let with = |(entry, remarks): (&Revocation, &Vec<String>)| {
         let mut members = to_json(entry);

@@ -1,7 +1,7 @@
-//! `run`: one program, with the variables that make it speak to the proxy, in the place of this one.
+//! `run`: one program, set up for the proxy by variables, in the place of this process.
 //!
-//! On Unix the program takes over this process, so that signals and its status are its own. The token goes into variables
-//! of that one program, and into nobody's arguments.
+//! On Unix the program takes over this process, so that signals and the exit status are its own.
+//! The token goes into variables of the program alone, and into nobody's arguments.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -23,7 +23,7 @@ use crate::setup::target::{TargetArgs, Targets};
 use magicproxy_config::ground::environment::Environment;
 use magicproxy_config::ground::text::{harmless, reason};
 
-/// Stands for every client that can be told without contradicting another.
+/// The name for every client that can be set up without contradicting another.
 const ALL: &str = "all";
 
 const EXAMPLES: &str = "Examples:\n  \
@@ -78,7 +78,7 @@ pub(crate) fn run(args: RunArgs, environment: &Environment) -> Result<(), Failur
     become_program(command, &program.to_string_lossy())
 }
 
-/// What the program is, or is to be told as.
+/// Returns the clients to set the program up for.
 fn wanted(names: &[String], program: &Path) -> Result<ClientSelection, Failure> {
     if names.iter().any(|name| name == ALL) {
         return Ok(ClientSelection::All);
@@ -94,7 +94,8 @@ fn wanted(names: &[String], program: &Path) -> Result<ClientSelection, Failure> 
     Ok(ClientSelection::Program(Client::of_program(name.strip_suffix(".exe").unwrap_or(&name))))
 }
 
-/// The arguments that tell a program what no variable can. Where another program starts it, they are its caller's affair.
+/// Returns the arguments for settings that no variable can give. A program started by another
+/// program gets them from its starter.
 fn first_arguments<'t>(told: &'t [ClientSetup], wanted: &ClientSelection) -> Vec<&'t str> {
     let mut all = Vec::new();
     for setup in told.iter().map(|told| &told.setup).filter(|setup| !setup.arguments.is_empty()) {
@@ -111,7 +112,7 @@ fn first_arguments<'t>(told: &'t [ClientSetup], wanted: &ClientSelection) -> Vec
     all
 }
 
-/// What becomes of the environment.
+/// The changes to the environment.
 struct Changes {
     set: BTreeMap<String, Zeroizing<String>>,
     removed: BTreeSet<&'static str>,
@@ -124,7 +125,7 @@ impl Changes {
         environment: &Environment,
     ) -> Result<Self, Failure> {
         let mut changes = Self { set: BTreeMap::new(), removed: BTreeSet::new() };
-        // Settings of git that its client gives stay, and ours come after them.
+        // The user's own git settings stay, and ours come after them.
         let mut git_settings = git_settings(environment);
         for ClientSetup { setup, bearer, .. } in all {
             let token = bearer.and_then(|at| files.get(at)).map_or("", |file| file.token.as_str());
@@ -151,7 +152,7 @@ impl Changes {
         Ok(changes)
     }
 
-    /// Names and never values.
+    /// Lists the names of the variables, and never their values.
     fn describe(&self, environment: &Environment) -> Vec<String> {
         let set = self.set.keys().map(|name| {
             let was = environment.var(name).is_some();
@@ -166,7 +167,8 @@ impl Changes {
     }
 }
 
-/// A proxy on this machine is no business of the one that leads to the internet: its token must not go there.
+/// Keeps requests to a proxy on this machine away from the proxy for the internet: the token must
+/// not go there.
 fn around_other_proxies(
     told: &[ClientSetup],
     environment: &Environment,
@@ -183,7 +185,8 @@ fn around_other_proxies(
     names.iter().map(|name| ((*name).to_owned(), Zeroizing::new(around.clone()))).collect()
 }
 
-/// Makes a folder with one file of settings, the same for the same settings. It holds no secret, and stays.
+/// Makes a folder with one settings file, the same folder for the same settings. The file holds no
+/// secret, and stays.
 fn prepare(
     folder: &SettingsFolder,
     client: &str,
@@ -200,7 +203,7 @@ fn prepare(
     let path = home.join("magicproxy").join(format!("{client}-{digest:016x}"));
     let named = || format!("`{}`", path.display());
     create_private_folder(&path).with_context(named)?;
-    // In one step: another run may be reading it.
+    // In one step: another run may be reading the file.
     let staged = path.join(format!(".{}-{}", folder.file, std::process::id()));
     std::fs::write(&staged, content)
         .and_then(|()| std::fs::rename(&staged, path.join(folder.file)))
@@ -220,7 +223,8 @@ fn create_private_folder(path: &Path) -> std::io::Result<()> {
     builder.create(path)
 }
 
-/// 127 where there is no such program, 126 where it cannot be started.
+/// Makes a failure with exit code 127 for a missing program, 126 for a program that cannot be
+/// started.
 fn not_started(error: std::io::Error, program: &str) -> Failure {
     let code = if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 };
     let why = if code == 127 { "there is no such program".to_owned() } else { reason(&error) };
@@ -233,7 +237,7 @@ fn become_program(mut command: Command, program: &str) -> Result<(), Failure> {
     Err(not_started(command.exec(), program))
 }
 
-/// Where a process cannot become another: its status is passed on.
+/// Runs the program and passes its status on, on a system where a process cannot become another.
 #[cfg(not(unix))]
 fn become_program(mut command: Command, program: &str) -> Result<(), Failure> {
     let status = command.status().map_err(|error| not_started(error, program))?;

@@ -1,5 +1,6 @@
-//! Reading secrets: from a file, from standard input, from a named environment variable. Never from an argument, except
-//! that commands which look at a token, or narrow it, take it there as well: it is its holder's own.
+//! Reading of secrets: from a file, from standard input, from a named environment variable. Never
+//! from an argument, with one exception: commands that look at a token, or narrow it, take the
+//! token there as well, because the token is its holder's own.
 
 use std::io::Read;
 use std::path::Path;
@@ -11,10 +12,10 @@ use zeroize::Zeroizing;
 use magicproxy_config::ground::environment::Environment;
 use magicproxy_config::ground::text::harmless;
 
-/// Longer than any credential and any token.
+/// The most bytes of a secret, more than any credential or token has.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
-/// The secret in a file, or on standard input for `-`.
+/// Reads the secret in a file, or on standard input for `-`.
 pub(super) fn from_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     let named = || {
         if path == Path::new("-") {
@@ -26,7 +27,7 @@ pub(super) fn from_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     written(&document(path)?).with_context(named)
 }
 
-/// All of a file, or of standard input for `-`, without a byte order mark.
+/// Reads all of a file, or of standard input for `-`, without a byte order mark.
 pub(super) fn document(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     if path == Path::new("-") {
         return read(std::io::stdin().lock()).context("standard input");
@@ -34,13 +35,13 @@ pub(super) fn document(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     whole_file(path)
 }
 
-/// All of a file, without a byte order mark.
+/// Reads all of a file, without a byte order mark.
 pub(super) fn whole_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     let named = || format!("`{}`", path.display());
     read(std::fs::File::open(path).with_context(named)?).with_context(named)
 }
 
-/// The secret in a variable.
+/// Reads the secret in a variable.
 pub(super) fn from_variable(
     name: &str,
     environment: &Environment,
@@ -49,7 +50,7 @@ pub(super) fn from_variable(
         .with_context(|| format!("the environment variable `{name}`"))
 }
 
-/// All of a variable.
+/// Reads all of a variable.
 pub(super) fn variable<'e>(name: &str, environment: &'e Environment) -> anyhow::Result<&'e str> {
     environment.var(name).with_context(|| {
         match std::env::var_os(name).is_some_and(|value| !value.is_empty()) {
@@ -59,12 +60,13 @@ pub(super) fn variable<'e>(name: &str, environment: &'e Environment) -> anyhow::
     })
 }
 
-/// The secret that was written so (`token-v1.md` section 5.1).
+/// Returns the secret in a written text (`token-v1.md` section 5.1).
 pub(super) fn written(text: &str) -> anyhow::Result<Zeroizing<String>> {
     Ok(Zeroizing::new(written_secret(text)?.to_owned()))
 }
 
-/// A token as an argument gives it: `@FILE`, `-` for standard input, `env:NAME`, or itself; without its armour.
+/// Reads a token argument: `@FILE`, `-` for standard input, `env:NAME`, or the token itself;
+/// without its armour.
 pub(super) fn from_argument(
     argument: &str,
     environment: &Environment,
@@ -72,15 +74,16 @@ pub(super) fn from_argument(
     if let Some(token) = from_reference(argument, environment) {
         return token.and_then(|token| without_armour(&token)).context("token");
     }
-    // What is no token is not shown, for it could be a credential; a file's name is shown.
+    // A text that is no token is not shown, because it could be a credential; the name of a file is
+    // shown.
     if UnverifiedToken::parse(argument).is_err() && Path::new(argument).is_file() {
         bail!("token: `{0}` is a file: `@{0}` reads it", harmless(argument));
     }
-    // A shell may have read it from a file of Windows.
+    // A shell may have read the token from a file of Windows.
     written(argument).and_then(|token| without_armour(&token)).context("token")
 }
 
-/// A token without its armour, if it has one (`token-v1.md` section 1.1).
+/// Returns a token without its armour, if it has one (`token-v1.md` section 1.1).
 pub(super) fn without_armour(token: &str) -> anyhow::Result<Zeroizing<String>> {
     if !is_armoured(token) {
         return Ok(Zeroizing::new(token.to_owned()));
@@ -89,7 +92,7 @@ pub(super) fn without_armour(token: &str) -> anyhow::Result<Zeroizing<String>> {
         .context("this is not a magic token: behind `mt1_` are letters, digits and dots, and behind each `z` one of 0, 1, 2")
 }
 
-/// What `@FILE`, `-` or `env:NAME` refers to; nothing, where the text is none of them.
+/// Reads the text behind `@FILE`, `-` or `env:NAME`; `None` for any other argument.
 pub(super) fn from_reference(
     text: &str,
     environment: &Environment,
@@ -103,7 +106,7 @@ pub(super) fn from_reference(
 }
 
 fn read(source: impl Read) -> anyhow::Result<Zeroizing<String>> {
-    // With room from the start, so that no half-filled copy is left behind by growing.
+    // With room from the start: growing would leave half-filled copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(MAX_SECRET_BYTES)? + 1));
     source.take(MAX_SECRET_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_SECRET_BYTES {

@@ -44,7 +44,7 @@ impl ServeArgs {
     }
 }
 
-/// Serves until it is told to stop.
+/// Serves until told to stop.
 pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Failure> {
     serve(Layers::gather(args.into_flags().and_working_directory(), environment))
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use magicproxy_core::UnixTime;
 
-/// `2026-11-24T21:16:54Z`
+/// Writes a time as `2026-11-24T21:16:54Z`.
 pub(super) fn date(time: UnixTime) -> String {
     match UNIX_EPOCH.checked_add(Duration::from_secs(time.0)) {
         Some(point) if time.0 <= magicproxy_core::token::MAX_UNIX_TIME => {
@@ -15,7 +15,7 @@ pub(super) fn date(time: UnixTime) -> String {
     }
 }
 
-/// `in 1d 6h`, `3m 20s ago`: the two largest units.
+/// Writes a distance as `in 1d 6h`, `3m 20s ago`: the two largest units.
 pub(super) fn distance(time: UnixTime, now: UnixTime) -> String {
     match time.0.cmp(&now.0) {
         Ordering::Equal => "now".to_owned(),

@@ -1,6 +1,7 @@
-//! A token that a command is given: the same words in every command.
+//! The token argument: the same spellings in every command.
 //!
-//! `@FILE`, `-` for standard input, `env:NAME`; where an argument may hold a token, also the token itself.
+//! `@FILE`, `-` for standard input, `env:NAME`; in arguments that may hold a token, also the token
+//! itself.
 
 use std::path::PathBuf;
 
@@ -12,7 +13,7 @@ use super::secret;
 use crate::ground::failure::Failure;
 use magicproxy_config::ground::environment::Environment;
 
-/// The flags of commands that take one token.
+/// The flags of commands for one token.
 #[derive(Debug, Args)]
 #[group(id = "source", required = true, multiple = false)]
 pub(super) struct GivenToken {

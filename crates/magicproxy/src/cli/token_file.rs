@@ -1,4 +1,4 @@
-//! The file that holds a magic token: read, checked for its form, and for who else may read it.
+//! The file of a magic token: read, checked for its form, and for other users who may read it.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -17,28 +17,28 @@ use crate::setup::target::{absolute, split_name};
 use magicproxy_config::ground::environment::Environment;
 use magicproxy_config::ground::text::harmless;
 
-/// `[NAME=]TOKEN`: a token, and the upstream that it is for.
+/// A token and its upstream, from `[NAME=]TOKEN`.
 #[derive(Clone, Debug)]
 struct NamedToken {
     name: Option<String>,
     source: Source,
 }
 
-/// Where a token is.
+/// The place of a token.
 #[derive(Clone, Debug)]
 enum Source {
     File(PathBuf),
-    /// `-` or `env:NAME`.
+    /// The reference `-` or `env:NAME`.
     Reference(String),
 }
 
-/// The flags that name tokens, of which there may be several.
+/// The flags that name tokens, perhaps several.
 #[derive(Debug, Args)]
 pub(super) struct TokenArgs {
     /// File that holds the magic token; of several tokens each with the upstream that it is for: `github=gh.token`
     #[arg(long = "token-file", value_name = "[NAME=]FILE")]
     files: Vec<String>,
-    /// The same in the words of other commands: `@FILE`, `-` for standard input, `env:NAME`
+    /// Magic token as other commands take it: `@FILE`, `-` for standard input, `env:NAME`
     #[arg(long = "token", value_name = "[NAME=]@FILE")]
     tokens: Vec<String>,
 }
@@ -69,7 +69,7 @@ fn named_token(text: &str) -> Result<NamedToken, String> {
 impl TokenArgs {
     /// Reads every token.
     pub(super) fn read(&self, environment: &Environment) -> Result<Tokens, Failure> {
-        // Read here, since the parser of arguments would repeat what is wrong: perhaps a token.
+        // Read here, because the parser of arguments would repeat a faulty text, perhaps a token.
         let files = self
             .files
             .iter()
@@ -85,19 +85,20 @@ impl TokenArgs {
         Ok(Tokens { files, bearers })
     }
 
-    /// Is any token named?
+    /// True if no token is named.
     pub(super) fn is_empty(&self) -> bool {
         self.files.is_empty() && self.tokens.is_empty()
     }
 }
 
 impl NamedToken {
-    /// The token, and where it may go.
+    /// Reads the token, and its destination.
     fn read(&self, environment: &Environment) -> Result<(TokenFile, TokenDestination), Failure> {
         let (token, shown, file) = match &self.source {
             Source::File(path) => {
                 let absolute = absolute(path, "--token-file")?;
-                // What is read but once, such as a pipe, cannot be named to the program.
+                // A source that can be read only once, such as a pipe, cannot be named to the
+                // program.
                 (
                     TokenFile::read(path)?,
                     harmless(&path.to_string_lossy()),
@@ -126,14 +127,14 @@ impl NamedToken {
     }
 }
 
-/// Tokens, with what is said about each.
+/// The tokens, with their warnings and destinations.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     pub(super) files: Vec<TokenFile>,
     pub(super) bearers: Vec<TokenDestination>,
 }
 
-/// Says on standard error which token goes where, and what is wrong with it or with its way.
+/// Says on standard error where each token goes, and warns of faults of the token or of its way.
 pub(super) fn say(told: &[ClientSetup], bearers: &[TokenDestination], files: &[TokenFile]) {
     let warnings: Vec<&String> = files.iter().flat_map(|file| &file.warnings).collect();
     let exposures: BTreeSet<String> =
@@ -157,17 +158,17 @@ pub(super) fn say(told: &[ClientSetup], bearers: &[TokenDestination], files: &[T
     }
 }
 
-/// A magic token, and what is worth saying about it.
+/// A magic token, and its warnings.
 pub(super) struct TokenFile {
     pub(super) token: Zeroizing<String>,
-    /// Its id, where it has one.
+    /// The token's id, if any.
     pub(super) id: Option<String>,
-    /// The upstream that it names.
+    /// The upstream named by the token.
     pub(super) audience: Option<String>,
     pub(super) warnings: Vec<String>,
 }
 
-/// The token is its holder's secret.
+/// Shows no token: the token is its holder's secret.
 impl std::fmt::Debug for TokenFile {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
@@ -178,7 +179,7 @@ impl std::fmt::Debug for TokenFile {
 }
 
 impl TokenFile {
-    /// Reads exactly one token, around which line ends may stand.
+    /// Reads exactly one token, perhaps between line ends.
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
         let text = secret::whole_file(path).with_context(|| "token file")?;
         let mut file =
@@ -206,7 +207,7 @@ impl TokenFile {
     }
 }
 
-/// The upstream that a token names, in its claims or in a caveat.
+/// Returns the upstream named by a token, in its claims or in a caveat.
 pub(super) fn audience(token: &str, claims: &serde_json::Value) -> Option<String> {
     let of = |claims: &serde_json::Value| {
         claims.get("aud").and_then(serde_json::Value::as_str).map(str::to_owned)
@@ -222,7 +223,8 @@ pub(super) fn audience(token: &str, claims: &serde_json::Value) -> Option<String
     of(claims).or_else(caveats)
 }
 
-/// The claims of a text that has the form of a token. What has another form could be a credential: nothing of it is shown.
+/// Reads the claims of a text in the form of a token. A text in another form could be a credential:
+/// nothing of it is shown.
 fn claims(token: &str) -> anyhow::Result<serde_json::Value> {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     if !token.bytes().all(legal) {
@@ -235,8 +237,8 @@ fn claims(token: &str) -> anyhow::Result<serde_json::Value> {
         .context("expected a magic token: its claims cannot be read")
 }
 
-/// A warning, where others may read the file: by its mode, and by that of every folder above it. A pipe of one's own is
-/// nobody else's.
+/// Returns a warning, if others may read the file: by its mode, and by the mode of every folder
+/// above. A user's own pipe is nobody else's.
 #[cfg(unix)]
 fn exposure(path: &Path) -> Option<String> {
     use std::os::unix::fs::PermissionsExt as _;

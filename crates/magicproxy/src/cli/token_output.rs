@@ -1,4 +1,5 @@
-//! A token that a command has made: printed, or written to a file that only its owner reads; as it is, or as JSON.
+//! The output of a new token: printed, or written to a file that only its owner reads; as it is, or
+//! as JSON.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,7 @@ use crate::ground::output::{note, remark};
 use crate::runtime::keystore::write;
 use magicproxy_config::ground::text::{harmless, reason};
 
-/// Where the new token goes.
+/// The flags for the place and the form of a new token.
 #[derive(Debug, Args)]
 pub(super) struct MadeArgs {
     /// Write the token to a file that only you may read, instead of printing it; a magic token that is there is replaced,
@@ -29,12 +30,12 @@ pub(super) struct MadeArgs {
 }
 
 impl MadeArgs {
-    /// Fails before anything is made where the file cannot be written.
+    /// Checks, before anything is made, that the file can be written.
     pub(super) fn check(&self) -> Result<(), Failure> {
         Ok(self.out.as_deref().map_or(Ok(()), |path| ensure_replaceable(path).context("--out"))?)
     }
 
-    /// Hands the token over, and says in one line what it is, with how long it lives from `now` on.
+    /// Hands the token over, and describes it in one line, with the time left from `now` on.
     pub(super) fn give(&self, token: &str, now: UnixTime) -> Result<(), Failure> {
         let claims = Claims::of(token)?;
         if let Some(path) = &self.out {
@@ -63,7 +64,7 @@ impl MadeArgs {
     }
 }
 
-/// Writes a token in one step: whoever reads the file finds the old one or the new one, whole.
+/// Writes a token in one step: a reader of the file finds the old token or the new token, whole.
 fn write_token(path: &Path, token: &str) -> anyhow::Result<()> {
     ensure_replaceable(path)?;
     let line = Zeroizing::new(format!("{token}\n"));
@@ -77,7 +78,7 @@ fn write_token(path: &Path, token: &str) -> anyhow::Result<()> {
     renamed
 }
 
-/// Is nothing there, or a magic token and nothing else? A link is followed nowhere.
+/// Refuses to replace anything but a magic token. No link is followed.
 fn ensure_replaceable(path: &Path) -> anyhow::Result<()> {
     let shown = harmless(&path.to_string_lossy());
     if path == Path::new("-") {
@@ -94,7 +95,7 @@ fn ensure_replaceable(path: &Path) -> anyhow::Result<()> {
         bail!("`{shown}` is there and is no file: it is not replaced");
     }
     let held = secret::from_file(path).and_then(|text| secret::without_armour(&text)).ok();
-    // One of before the first release, too, which people are told to mint anew.
+    // Also a token from before the first release, because people are told to mint anew.
     let held = held
         .filter(|text| matches!(UnverifiedToken::parse(text), Ok(_) | Err(VerifyError::OldForm)));
     if held.is_none() && metadata.len() > 0 {
@@ -103,7 +104,7 @@ fn ensure_replaceable(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The folder of a file that is not there yet. Refused by the names that were given, and not by that of a staged file.
+/// Checks the folder of a missing file. A fault names the given path, and not the staged file's.
 fn ensure_folder(path: &Path) -> anyhow::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {

@@ -1,4 +1,4 @@
-//! The name of the upstream that a token is for, as the proxy itself has it: one question, before anything is minted.
+//! The proxy's own name of an upstream, asked for once, before anything is minted for it.
 
 use magicproxy_core::{AcceptedTokens, UpstreamName};
 use serde::Deserialize;
@@ -9,17 +9,17 @@ use crate::ground::output::note;
 use crate::runtime::wire;
 use magicproxy_config::ground::text::harmless;
 
-/// What a mint request for a sealed token needs.
+/// The fault of a mint request for a sealed token without an upstream's name.
 pub(super) const NEEDED: &str =
     "--aud NAME: expected the name of the upstream that the credential is for";
 
-/// The name of an upstream, and what the proxy says that it accepts for it.
+/// The name of an upstream, and the tokens accepted for it by the proxy's own word.
 pub(super) struct NamedUpstream {
     pub(super) name: UpstreamName,
     pub(super) accepts: Option<AcceptedTokens>,
 }
 
-/// The name as it was given, which nobody was asked about.
+/// Takes the name as given, without asking a proxy.
 pub(super) fn unchecked(aud: Option<&str>) -> Result<NamedUpstream, Failure> {
     let name = parse(aud.ok_or_else(|| Failure::usage(NEEDED))?)?;
     note(&format!(
@@ -28,7 +28,8 @@ pub(super) fn unchecked(aud: Option<&str>) -> Result<NamedUpstream, Failure> {
     Ok(NamedUpstream { name, accepts: None })
 }
 
-/// The name that the proxy has for its upstream: the one that is asked for, or else the only one that it tells.
+/// Asks the proxy for its name of the upstream: the given name, or else the only name that the
+/// proxy tells.
 pub(super) fn at_proxy(peer: &Peer, aud: Option<&str>) -> Result<NamedUpstream, Failure> {
     match aud {
         Some(aud) => named(peer, &parse(aud)?),

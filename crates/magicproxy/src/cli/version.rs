@@ -1,4 +1,4 @@
-//! `version`: which program this is.
+//! `version`: the name and version of the program.
 
 use clap::Args;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Why a proxy gave no response, in words that say what to do.
+//! Faults of a request to a proxy that brought no response, in words with a remedy.
 
 use std::fmt;
 use std::io;
@@ -10,30 +10,31 @@ use crate::ground::failure::Failure;
 use magicproxy_config::ground::scheme::Scheme;
 use magicproxy_config::ground::text::reason;
 
-/// Why there is no response.
+/// The reason for a missing response.
 #[derive(Debug)]
 pub(crate) struct ClientFault {
-    /// Did nobody answer, or somebody who cannot be taken for the proxy?
+    /// The kind: nobody reached, or a server that cannot be taken for the proxy.
     pub(crate) kind: ClientFaultKind,
     message: String,
 }
 
-/// Which kind of fault it is: whoever has keys of a proxy may go on without it when it cannot be reached, and in no other case.
+/// The kind of fault. A holder of the proxy's pinned keys may go on without an unreachable proxy,
+/// and after no other fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ClientFaultKind {
-    /// There is no way to the proxy now, or the connection broke.
+    /// No way to the proxy now, or a broken connection.
     Unreachable,
-    /// Somebody is there who does not prove to be the proxy, or speaks something else.
+    /// A server that does not prove to be the proxy, or speaks another protocol.
     NotTheProxy,
 }
 
 impl ClientFault {
-    /// Nobody answered.
+    /// Makes the fault of a proxy that was not reached.
     pub(super) fn unreachable(peer: &Peer, what: impl fmt::Display) -> Self {
         Self { kind: ClientFaultKind::Unreachable, message: format!("{}: {what}", peer.url()) }
     }
 
-    /// What was asked cannot be asked, or whoever is there is not the proxy.
+    /// Makes the fault of a request that cannot be sent, or of a server that is not the proxy.
     pub(super) fn unusable(message: String) -> Self {
         Self { kind: ClientFaultKind::NotTheProxy, message }
     }
@@ -42,12 +43,12 @@ impl ClientFault {
         Self::unusable(format!("{}: {what}", peer.url()))
     }
 
-    /// The host has no address.
+    /// Describes a host without an address.
     pub(super) fn of_lookup(peer: &Peer, error: &io::Error) -> Self {
         Self::unreachable(peer, format!("the host `{}` is not known: {}", peer.host, reason(error)))
     }
 
-    /// The connection was not made, or broke.
+    /// Describes a connection that was not made, or broke.
     pub(super) fn of_io(peer: &Peer, error: &io::Error) -> Self {
         let what = match error.kind() {
             io::ErrorKind::ConnectionRefused => {
@@ -58,7 +59,7 @@ impl ClientFault {
         Self::unreachable(peer, what)
     }
 
-    /// The TLS handshake failed, or the connection before it.
+    /// Describes a failed TLS handshake, or a connection broken before the handshake.
     pub(super) fn of_tls(peer: &Peer, error: &io::Error) -> Self {
         let Some(fault) = HandshakeFault::of(error) else {
             return match error.kind() {
@@ -106,7 +107,7 @@ impl ClientFault {
         Self::not_the_proxy(peer, what)
     }
 
-    /// This machine trusts nobody.
+    /// Describes a machine without trusted certificate authorities.
     pub(super) fn without_roots(peer: &Peer, error: &str) -> Self {
         Self::not_the_proxy(
             peer,
@@ -114,7 +115,7 @@ impl ClientFault {
         )
     }
 
-    /// The connection was made, and no HTTP came.
+    /// Describes a connection on which no HTTP came.
     pub(super) fn of_http(peer: &Peer, error: &hyper::Error) -> Self {
         if error.is_parse() {
             let tls = if peer.scheme == Scheme::Http { ": is it `https://`?" } else { "" };

@@ -1,4 +1,4 @@
-//! What a request told in confidence: whoever answers with it is not quoted.
+//! The secrets of a request, masked wherever a response is quoted: any server may echo them.
 
 use http::Request;
 use http::header::AUTHORIZATION;
@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 /// The secrets of one request: its token, or the credential of a mint request.
 pub(super) struct RequestSecrets(Vec<Zeroizing<String>>);
 
-/// The credential of a mint request.
+/// The credential of a mint request, read from the body.
 #[derive(Deserialize)]
 struct MintedCredential {
     token: String,
@@ -41,7 +41,7 @@ impl RequestSecrets {
         )
     }
 
-    /// The text without them.
+    /// Replaces the secrets in a text.
     pub(super) fn mask(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "…"))
     }

@@ -1,4 +1,4 @@
-//! How a command ends when it does not end well: the exit codes that the manual promises.
+//! Failures of a command, and the exit codes that the manual promises for them.
 
 use std::process::ExitCode;
 
@@ -7,34 +7,36 @@ use magicproxy_config::ground::fault::Faults;
 use magicproxy_config::ground::text::{Colour, reason};
 use magicproxy_config::ground::userinfo::{without_userinfo, without_userinfo_of};
 
-/// Why a command did not succeed.
+/// The reason for an unsuccessful command, with its exit code.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// 1: something failed.
     Error(anyhow::Error),
-    /// 2: what was asked for makes no sense; one message for each reason.
+    /// 2: the arguments make no sense; one message for each reason.
     Usage(Vec<String>),
-    /// 1: `inspect` shows a token that is not accepted. Everything has been said on standard output.
+    /// 1: `inspect` shows a token that is not accepted. Everything has been said on standard
+    /// output.
     NotAccepted,
     /// 3: `explain` says no. Everything has been said on standard output.
     Denied,
-    /// 126 or 127, as a shell has it: the program that `run` was to start cannot be started.
+    /// 126 or 127, as in a shell: the program for `run` cannot be started.
     NotStarted { code: u8, error: anyhow::Error },
     /// 78 (`EX_CONFIG`): the configuration, or a key, is not usable.
     Config(Faults),
     /// 78 as well, where the faults have been said on standard output.
     ConfigSaid,
-    /// This exit code, and everything has been said in the log.
+    /// An exit code of its own, where everything has been said in the log.
     Logged(u8),
 }
 
 impl Failure {
-    /// A usage failure for one reason.
+    /// Makes a usage failure for one reason.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::Usage(vec![message.into()])
     }
 
-    /// Says what happened on standard error, without the users and passwords in URLs, and gives the exit code.
+    /// Writes the failure to standard error, without the users and passwords in URLs, and returns
+    /// the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         let say = |message: &str| note(&format!("error: {}", shown(message)));
         match self {
@@ -56,7 +58,7 @@ impl Failure {
         }
     }
 
-    /// Says what happened in the log, for commands whose standard error is a log.
+    /// Writes the failure to the log, for commands whose standard error is a log.
     pub(crate) fn logged(self) -> Self {
         let say =
             |message: &str| tracing::error!(target: "magicproxy::failure", "{}", shown(message));
@@ -70,7 +72,8 @@ impl Failure {
     }
 }
 
-/// A message without the users and passwords in URLs, those in the arguments of this process among them, of which it may repeat a part.
+/// Masks the users and passwords of URLs in a message, also of URLs in the arguments of the
+/// process: the message may repeat a part of an argument.
 pub(crate) fn shown(message: &str) -> String {
     let arguments = std::env::args_os().filter_map(|argument| argument.into_string().ok());
     arguments.fold(without_userinfo(message).into_owned(), |message, argument| {
@@ -82,7 +85,7 @@ pub(crate) fn shown(message: &str) -> String {
     })
 }
 
-/// The error and its causes in one line.
+/// Writes the error and its causes in one line.
 pub(crate) fn chain(error: &anyhow::Error) -> String {
     let link = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref() {
         Some(cause) => reason(cause),

@@ -1,4 +1,5 @@
-//! Writing to the terminal: a closed pipe is no failure, and nobody waits for a standard error that nobody reads.
+//! Writing to the terminal: a closed pipe is no failure, and no command waits for an unread
+//! standard error.
 
 mod background;
 
@@ -8,15 +9,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) use background::{Background, Urgency};
 
-/// `--quiet`: remarks are left out. Set once, before any command runs.
+/// The flag `--quiet`: remarks are left out. Set once, before any command runs.
 static QUIET: AtomicBool = AtomicBool::new(false);
 
-/// The writer of standard error in commands that serve. Once there is one, nothing else writes there: a write that nobody takes
-/// would hold up whoever wrote it, and all that write after it.
+/// The writer of standard error in commands that serve. Once set, nothing else writes to standard
+/// error: a write without a reader would hold up the writing thread and every later writer.
 static BACKGROUND: OnceLock<Background> = OnceLock::new();
 
-/// Has a thread write standard error from now on, and gives its queue; `report` is told how many lines were dropped. `None`
-/// where there can be no thread: then everybody writes for himself.
+/// Starts a thread that writes standard error from now on, and returns its queue; `report` is given
+/// the number of dropped lines. `None` if no thread can be started: then every thread writes for
+/// itself.
 pub(crate) fn write_in_background(report: fn(u64)) -> Option<Background> {
     if let Some(known) = BACKGROUND.get() {
         return Some(known.clone());
@@ -25,8 +27,8 @@ pub(crate) fn write_in_background(report: fn(u64)) -> Option<Background> {
     Some(BACKGROUND.get_or_init(|| background).clone())
 }
 
-/// Waits, within bounds, until what was said on standard error is written. Made at the beginning of the program, dropped at
-/// its end.
+/// A guard whose end waits, within bounds, until all lines for standard error are written. Made at
+/// the beginning of the program, dropped at the end.
 #[derive(Debug)]
 pub(crate) struct LastWords;
 
@@ -43,7 +45,7 @@ pub(crate) fn hush() {
     QUIET.store(true, Ordering::Relaxed);
 }
 
-/// Writes a line, or a text that ends with one, to standard output.
+/// Writes a line, or a text that ends with a line end, to standard output.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     let end = if text.ends_with('\n') { "" } else { "\n" };
@@ -52,18 +54,19 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
         .and_then(|()| stdout.write_all(end.as_bytes()))
         .and_then(|()| stdout.flush())
     {
-        // `magicproxy man | head` is no failure.
+        // Not a failure: `magicproxy man | head` closes the pipe early.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => Ok(result?),
     }
 }
 
-/// Writes JSON, for machines and for people who look at it.
+/// Writes JSON, indented, for machines and for people.
 pub(crate) fn print_json(value: &serde_json::Value) -> anyhow::Result<()> {
     print(&serde_json::to_string_pretty(value)?)
 }
 
-/// Writes a line to standard error. What cannot be said there cannot be said.
+/// Writes a line to standard error. A failure of the write is ignored, for want of another place to
+/// report the failure.
 pub(crate) fn note(text: &str) {
     match BACKGROUND.get() {
         Some(background) => background.add(format!("{text}\n").as_bytes(), Urgency::Urgent),
@@ -71,8 +74,8 @@ pub(crate) fn note(text: &str) {
     }
 }
 
-/// Writes a line to standard error that is good to know and no warning: which file is used, what was made. `--quiet` leaves
-/// it out.
+/// Writes a remark to standard error, good to know and no warning: the files used, the things made.
+/// `--quiet` leaves remarks out.
 pub(crate) fn remark(text: &str) {
     if !QUIET.load(Ordering::Relaxed) {
         note(text);

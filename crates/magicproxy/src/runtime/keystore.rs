@@ -1,8 +1,9 @@
-//! The keys on disk: one folder, `private.pem` mints, `retired-*.pem` and `private-*.pem` still verify; `sealing-*.jwk` open
-//! tokens of version 2; `keyset-*.jwk` sign the key set that minters pin; `owners.jwk` binds named owners to credentials.
+//! The keys on disk: one folder, `private.pem` mints, `retired-*.pem` and `private-*.pem` still
+//! verify; `sealing-*.jwk` open tokens of version 2; `keyset-*.jwk` sign the key set that minters
+//! pin; `owners.jwk` binds named owners to credentials.
 //!
-//! Private keys are created with mode 0600 and never overwritten. Specification of the ring: `token-v1.md` section 7,
-//! `token-v2.md` section 7.
+//! Private keys are created with mode 0600 and never overwritten. Specification of the ring:
+//! `token-v1.md` section 7, `token-v2.md` section 7.
 
 mod certificate;
 mod jwk;
@@ -32,11 +33,11 @@ use magicproxy_config::ground::fault::{Fault, Faults, Origin};
 use magicproxy_config::ground::text::reason;
 use magicproxy_config::ground::trust;
 
-/// The keys on disk: read, made, and replaced by newer ones.
+/// The keys on disk: read, made, and replaced by newer keys.
 #[derive(Clone, Debug)]
 pub(crate) struct Keystore {
     files: KeyFiles,
-    /// `./keys` is there, and nobody named it: another folder is used.
+    /// True if `./keys` exists and the configuration does not name it: another folder is used.
     passed_over: bool,
 }
 
@@ -45,14 +46,14 @@ pub(crate) struct Keystore {
 pub(crate) struct Keys {
     pub(crate) ring: KeyRing,
     pub(crate) held: Vec<KeyNote>,
-    /// Where each of the ring's sealing keys is, in their order.
+    /// The files of the ring's sealing keys, in the ring's order.
     pub(crate) sealing_files: Vec<PathBuf>,
-    /// The same of the keys that sign the key set.
+    /// The files of the keys that sign the key set, in the ring's order.
     pub(crate) key_set_files: Vec<PathBuf>,
     pub(crate) warnings: Vec<String>,
 }
 
-/// What may be said about a key.
+/// The facts about a key that may be shown.
 #[derive(Debug)]
 pub(crate) struct KeyNote {
     pub(crate) path: PathBuf,
@@ -60,39 +61,39 @@ pub(crate) struct KeyNote {
     pub(crate) bits: usize,
 }
 
-/// What a new key is to be.
+/// The properties of a new key.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NewKey<'a> {
     pub(crate) bits: usize,
-    /// The name in its certificate.
+    /// The name in the key's certificate.
     pub(crate) host: &'a str,
     pub(crate) now: UnixTime,
 }
 
 impl<'a> NewKey<'a> {
-    /// A new key as the configuration wants it, for a proxy that is called so.
+    /// Describes a new key by the configuration, for a proxy with a host name.
     pub(crate) fn of(settings: &KeySettings, host: &'a str) -> Self {
         Self { bits: settings.bits, host, now: clock::now() }
     }
 }
 
 impl Keystore {
-    /// The keys where the configuration says that they are.
+    /// Finds the keys at the place in the configuration.
     pub(crate) fn of(settings: &KeySettings) -> Self {
         Self { files: settings.files.clone(), passed_over: settings.passed_over }
     }
 
-    /// Where the first three files are.
+    /// Returns the paths of the first three files.
     pub(crate) fn files(&self) -> &KeyFiles {
         &self.files
     }
 
-    /// The folder of the ring.
+    /// Returns the folder of the ring.
     fn folder(&self) -> &Path {
         self.files.folder()
     }
 
-    /// Reads the keys; nothing, where none were ever made.
+    /// Reads the keys; `None`, if none were ever made.
     pub(crate) fn load(&self) -> Result<Option<Keys>, Faults> {
         let retired = self.retired().map_err(|error| one_fault(self.folder(), &reason(&error)))?;
         if !self.files.private.exists() {
@@ -114,7 +115,7 @@ impl Keystore {
         self.load_ring(&retired).map(Some)
     }
 
-    /// Reads the keys, which must be there.
+    /// Reads the keys. An error, if there are none.
     pub(crate) fn load_existing(&self) -> Result<Keys, Faults> {
         let missing = || {
             let fault = Fault::new(
@@ -156,7 +157,7 @@ impl Keystore {
         Ok(Keys { ring, held, sealing_files, key_set_files, warnings })
     }
 
-    /// The other private keys of the ring, in the order of their names.
+    /// Lists the other private keys of the ring, in the order of their names.
     fn retired(&self) -> io::Result<Vec<PathBuf>> {
         let mut found = self.files_named("retired-", ".pem")?;
         found.extend(self.files_named("private-", ".pem")?);
@@ -165,7 +166,7 @@ impl Keystore {
         Ok(found)
     }
 
-    /// The files in the folder whose names begin and end so, in the order of their names.
+    /// Lists the files in the folder with a prefix and a suffix, in the order of their names.
     fn files_named(&self, prefix: &str, suffix: &str) -> io::Result<Vec<PathBuf>> {
         let entries = match std::fs::read_dir(self.folder()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -207,11 +208,12 @@ impl Keystore {
         Ok(KeyNote::of(&self.files.private, &key))
     }
 
-    /// Makes a new key that mints, and keeps the old one so that its tokens live on. Gives the new key and the old one's
-    /// new place.
+    /// Makes a new minting key, and keeps the old key so that its tokens live on. Returns the new
+    /// key and the old key's new place.
     ///
-    /// The order makes every interruption harmless: new files are written beside the old ones; the old key gets its second
-    /// name before it loses the first; the private key changes in one step; what is public follows.
+    /// The order makes every interruption harmless: new files are written beside the old files; the
+    /// old key gets its second name before losing the first; the private key changes in one step;
+    /// the public files follow.
     pub(crate) fn rotate(&self, new: NewKey<'_>) -> anyhow::Result<(KeyNote, PathBuf)> {
         let old = read_private(&self.files.private)
             .map_err(|_| anyhow::anyhow!("`{}` cannot be read", self.files.private.display()))?;
@@ -236,7 +238,7 @@ impl Keystore {
 }
 
 impl Keys {
-    /// What warnings of the configuration speak of.
+    /// Returns the keys known to warnings of the configuration.
     pub(crate) fn known(&self) -> KnownKeys<'_> {
         let sealing = || self.ring.sealing().iter();
         let active = sealing().filter(|key| key.standing().retired.is_none());
@@ -274,8 +276,8 @@ fn read_private(path: &Path) -> Result<PrivateKey, Faults> {
     PrivateKey::from_pem(&text).map_err(|error| one_fault(path, &error))
 }
 
-/// A public key or certificate beside the private key must belong to it; one of a retired key means that a rotation was
-/// interrupted.
+/// Checks that a public key or certificate beside the private key belongs to it; a file of a
+/// retired key means an interrupted rotation.
 fn check_beside(path: &Path, held: &[KeyNote]) -> Result<Option<String>, Faults> {
     let text = match std::fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -301,7 +303,7 @@ fn check_beside(path: &Path, held: &[KeyNote]) -> Result<Option<String>, Faults>
     }
 }
 
-/// A warning, where others may read a private key.
+/// Returns a warning, if others may read a private key.
 #[cfg(unix)]
 pub(crate) fn exposure(path: &Path) -> Option<String> {
     use std::os::unix::fs::PermissionsExt as _;

@@ -1,7 +1,7 @@
-//! Log lines on standard error, and what a panic may say.
+//! Log lines on standard error, and the message of a panic.
 //!
-//! Other people's crates are capped at `warn` whatever the user asks for: at `debug` and `trace` hyper, h2 and rustls
-//! print header fields and buffers, and those hold credentials.
+//! Other people's crates are capped at `warn`, whatever level the user sets: at `debug` and `trace`
+//! hyper, h2 and rustls print header fields and buffers, and so credentials.
 
 mod lines;
 mod short;
@@ -21,7 +21,8 @@ use crate::ground::output::{note, write_in_background};
 use magicproxy_config::config::log::{LogFormat, LogLevel, LogSettings};
 use magicproxy_config::ground::text::Colour;
 
-/// Installs the log. A second call changes nothing. People see each line at once; to a file or a pipe, lines go together.
+/// Installs the log. A second call changes nothing. A terminal shows each line at once; to a file
+/// or a pipe, lines are written together.
 pub(crate) fn install(settings: LogSettings) {
     let level = match settings.level {
         LogLevel::Error => LevelFilter::ERROR,
@@ -54,13 +55,14 @@ pub(crate) fn install(settings: LogSettings) {
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
 }
 
-/// The format that was asked for, or the one that suits standard error.
+/// Returns the format of the settings, or the format that suits standard error.
 pub(crate) fn format(settings: LogSettings) -> LogFormat {
     let suitable = if io::stderr().is_terminal() { LogFormat::Pretty } else { LogFormat::Json };
     settings.format.unwrap_or(suitable)
 }
 
-/// A panic says where, and not what: its message may quote a header or a body.
+/// Installs a panic hook that prints the place and not the message: a message may quote a header or
+/// a body.
 pub(crate) fn install_panic_hook() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(String::new, |location| {

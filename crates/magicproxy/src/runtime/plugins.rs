@@ -8,7 +8,8 @@ use magicproxy_plugin::{Host, HostSettings, LoadError};
 use magicproxy_config::config::plugins::PluginsSettings;
 use magicproxy_config::ground::fault::{Fault, Faults, Origin};
 
-/// The host of the configured plugins; none, where none is configured, and then nothing of it runs.
+/// Makes the host of the configured plugins; `None`, if no plugin is configured, and then no part
+/// of the host runs.
 pub(crate) fn load(
     settings: &PluginsSettings,
     state: Option<Arc<dyn StateStore>>,

@@ -1,7 +1,8 @@
-//! What `serve` needs of its machine besides a right configuration: keys, plugins, files, folders and addresses.
+//! Readiness of the machine for `serve`, besides a right configuration: keys, plugins, files,
+//! folders and addresses.
 //!
-//! `serve` and `config check` ask here, so that the one refuses what the other does. Nothing is made, changed or taken: what is
-//! missing and would be made is looked for in the folder where it would be made.
+//! `serve` and `config check` share the checks, so that both refuse the same. Nothing is made,
+//! changed or taken: for a missing file, the folder for it is checked.
 
 mod addresses;
 
@@ -26,24 +27,25 @@ use magicproxy_config::config::tls::TlsSource;
 use magicproxy_config::ground::fault::{Fault, Faults, Origin};
 use magicproxy_config::ground::text::reason;
 
-/// What a redb file begins with.
+/// The first bytes of a redb file.
 const REDB_MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
 
-/// What was found: everything to begin with, or what is in the way.
+/// The findings: the parts to begin with, or the faults in the way.
 #[derive(Debug, Default)]
 pub(crate) struct Readiness {
-    /// None, where none were ever made: `serve` makes them.
+    /// The keys; none, if none were ever made: `serve` makes them.
     pub(crate) keys: Option<Keys>,
-    /// None, where none is configured.
+    /// The host of the plugins; none, if no plugin is configured.
     pub(crate) plugins: Option<Arc<Host>>,
     pub(crate) faults: Vec<Fault>,
     pub(crate) warnings: Vec<String>,
-    /// What will be made at the first start.
+    /// Notes on the things that the first start will make.
     pub(crate) notes: Vec<String>,
 }
 
 impl Readiness {
-    /// Looks at everything but the addresses, which a running proxy holds. Plugins are loaded, for a host that keeps their state in `state`.
+    /// Checks everything but the addresses, because a running proxy holds them. Plugins are loaded,
+    /// for a host that keeps their state in `state`.
     pub(crate) fn of(config: &Config, state: Option<Arc<dyn StateStore>>) -> Self {
         let mut readiness = Self::default();
         readiness.keys(config);
@@ -59,7 +61,7 @@ impl Readiness {
         readiness
     }
 
-    /// The same, where nothing may be in the way.
+    /// Returns the findings, or the faults if any were found.
     pub(crate) fn ready(self) -> Result<Self, Faults> {
         if self.faults.is_empty() {
             Ok(self)
@@ -96,8 +98,9 @@ impl Readiness {
         }
     }
 
-    /// Without it the rules that name an owner would allow nothing. It is never made in silence: replicas need the same, and one
-    /// that was lost is in a backup.
+    /// Adds a fault, if rules name an owner and the owner secret is missing: without the secret
+    /// they would allow nothing. A secret is never made in silence: replicas need the same secret,
+    /// and a backup may hold the lost one.
     fn owner_secret(&mut self, config: &Config, keystore: &Keystore, keys: &Keys) {
         if keys.ring.owner_secret().is_some() {
             return;
@@ -122,7 +125,8 @@ impl Readiness {
         ));
     }
 
-    /// Files were read with the configuration.
+    /// Checks the places of certificates made by the proxy; certificate files were read with the
+    /// configuration.
     fn tls(&mut self, config: &Config) {
         match &config.tls {
             Some(TlsSource::Dev) => {
@@ -135,7 +139,7 @@ impl Readiness {
         }
     }
 
-    /// Where an API is reached by TLS, somebody's certificates must be trusted.
+    /// Checks that certificate authorities are trusted, if an API is reached by TLS.
     fn trust(&mut self, config: &Config) {
         let secure = config.upstreams.iter().find(|upstream| {
             upstream.extra_roots.is_empty() && upstream.origins().any(ApiRoot::is_secure)
@@ -164,7 +168,8 @@ impl Readiness {
         }
     }
 
-    /// A file that another process has open is not opened: it may be the running proxy's.
+    /// Checks the state store. A file opened by another process is not opened: the other process
+    /// may be the running proxy.
     fn store(&mut self, config: &Config) {
         let StoreSettings::Redb(path) = &config.state.store else { return };
         let shown = format!("state.path `{}`", path.display());
@@ -177,7 +182,8 @@ impl Readiness {
             Ok(true) => {}
             Ok(false) => self.fault(format!("{shown}: this is no file of a state store (redb)")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // Nobody has asked for a store: it is made when a token needs it, and where it cannot be, such tokens are refused.
+                // No store is configured: a store is made when a token needs one, and tokens that
+                // need a store are refused if none can be made.
                 let before = self.faults.len();
                 let folder = path
                     .parent()
@@ -200,7 +206,7 @@ impl Readiness {
         }
     }
 
-    /// A file that is made where it is missing: may it be?
+    /// Checks that a missing file can be made.
     fn creatable(&mut self, key: &str, path: &Path) {
         if path.exists() {
             return;
@@ -231,11 +237,11 @@ fn begins_with(mut file: std::fs::File, magic: &[u8]) -> io::Result<bool> {
     use io::Read as _;
     let mut start = Vec::new();
     io::Read::by_ref(&mut file).take(magic.len() as u64).read_to_end(&mut start)?;
-    // An empty file is one that was just made.
+    // An empty file was just made.
     Ok(start.is_empty() || start == magic)
 }
 
-/// Why nothing can be made in a folder.
+/// Names the obstacle to making a file in a folder.
 fn obstacle(folder: &Path) -> Option<&'static str> {
     if !folder.is_dir() {
         return Some("is no folder");

@@ -1,5 +1,5 @@
-//! Revocations as they are kept: in a file beside the keys, or in the store that proxies share. `docs/spec/state-store.md`
-//! sections 6 and 7.
+//! Revocations as kept: in a file beside the keys, or in the store shared by proxies.
+//! `docs/spec/state-store.md` sections 6 and 7.
 
 mod file;
 mod shared;
@@ -19,30 +19,30 @@ use serde::{Deserialize, Serialize};
 
 use magicproxy_config::ground::text::masked;
 
-/// More than this is a mistake, or somebody's attempt to fill our memory.
+/// The most entries. More are a mistake, or an attempt to fill the proxy's memory.
 pub(crate) const MOST: usize = 50_000;
 
-/// The end of an entry that does not end by itself: as late as a store counts.
+/// The end of an entry without an end of its own: the latest time of a store.
 pub(crate) const FOR_GOOD: u64 = 100_000_000_000;
 
-/// What is revoked by one entry.
+/// The tokens revoked by one entry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum RevokedThing {
-    /// A chain of caveats: a token, and all that were narrowed from it.
+    /// A chain of caveats: a token, and all tokens narrowed from it.
     Chain(ChainId),
-    /// All tokens that logs call so, whoever minted them.
+    /// All tokens that have the id in logs, whoever minted them.
     Id(String),
-    /// A family: all tokens that logs call so, of one who gave that name.
+    /// A family: all tokens of one issuer that have the id in logs.
     Minted(MintedId),
     /// A family, by its owner.
     Owner(Partition),
     /// All tokens of a key.
     Key(String),
-    /// All tokens that were minted before.
+    /// All tokens minted before a time, in seconds since 1970.
     Before(u64),
 }
 
-/// An id, and who gave it.
+/// An id, and the issuer of the tokens with the id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct MintedId {
     id: String,
@@ -50,27 +50,27 @@ pub(crate) struct MintedId {
 }
 
 impl MintedId {
-    /// The key that signed its token, or to which it was sealed.
+    /// Returns the key that signed the token, or to which the token was sealed.
     pub(crate) fn key(&self) -> &str {
         &self.minting.key
     }
 
-    /// The version of its token.
+    /// Returns the version of the token.
     pub(crate) fn version(&self) -> TokenVersion {
         self.minting.version
     }
 
-    /// The minter who signed its token.
+    /// Returns the minter who signed the token.
     pub(crate) fn minter(&self) -> Option<&str> {
         self.minting.minter.as_deref()
     }
 
-    /// Could nobody but the holder of a key have given a token this id?
+    /// True if only the holder of a key can have given a token this id.
     pub(crate) fn is_proven(&self) -> bool {
         self.minting.version == TokenVersion::V1 || self.minting.minter.is_some()
     }
 
-    /// Reads what stands behind `jti:`.
+    /// Reads the text behind `jti:`.
     fn parse(text: &str) -> Option<Self> {
         let parts: Vec<&str> = text.split(':').collect();
         let (version, key, minter, id) = match parts.as_slice() {
@@ -109,26 +109,27 @@ impl fmt::Display for MintedId {
     }
 }
 
-/// One entry.
+/// An entry: the revoked tokens, and the circumstances of the revocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Revocation {
     pub(crate) revoked: RevokedThing,
     pub(crate) about: EntryNote,
 }
 
-/// What is said about an entry.
+/// The circumstances of an entry: when, until when and for what reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EntryNote {
     pub(crate) revoked_at: u64,
-    /// From then on no token can be meant any more.
+    /// The time, in seconds since 1970, from which no live token can be meant.
     pub(crate) expires_at: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
 }
 
 impl RevokedThing {
-    /// `chain:…`, `jti:…`, `owner:…`, `kid:…`, `before:…`: its name in the file and in the store.
+    /// Returns the entry's name in the file and in the store: `chain:…`, `jti:…`, `owner:…`,
+    /// `kid:…`, `before:…`.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Minted(minted) => format!("jti:{minted}"),
@@ -140,12 +141,13 @@ impl RevokedThing {
         }
     }
 
-    /// An entry of this name, also where it means nothing: older versions wrote whatever they were given.
+    /// Reads an entry's name, also a meaningless name: older versions wrote every text they were
+    /// given.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         let (kind, value) = name.split_once(':')?;
         match kind {
             "chain" => ChainId::parse(&value.to_ascii_lowercase()).map(Self::Chain),
-            // A newer version may know what this one does not.
+            // Refused if unknown: a newer version may write further forms.
             "jti" if names_version(value) => MintedId::parse(value).map(Self::Minted),
             "jti" if !value.is_empty() => Some(Self::Id(value.to_owned())),
             "owner" => Partition::parse(&value.to_ascii_lowercase()).map(Self::Owner),
@@ -155,7 +157,7 @@ impl RevokedThing {
         }
     }
 
-    /// Can no token be meant? Ids of tokens and of keys have a form.
+    /// True if the entry can mean no token. Ids of tokens and of keys have a form.
     pub(crate) fn means_nothing(&self) -> bool {
         match self {
             Self::Id(id) => !is_token_id(id),
@@ -164,7 +166,8 @@ impl RevokedThing {
         }
     }
 
-    /// Its name; of one that means nothing, and may hold a token that somebody wanted to revoke, the beginning.
+    /// Returns the entry's name for display. Of a meaningless name only the beginning: the text may
+    /// be a token that somebody wanted to revoke.
     pub(crate) fn shown(&self) -> String {
         let name = self.name();
         match name.split_once(':') {
@@ -174,7 +177,7 @@ impl RevokedThing {
     }
 }
 
-/// Does it begin with `v`, a number and `:`?
+/// True if the text begins with `v`, a number and `:`.
 fn names_version(value: &str) -> bool {
     let number = value.strip_prefix('v').and_then(|rest| rest.split_once(':'));
     number.is_some_and(|(number, _)| {
@@ -183,7 +186,8 @@ fn names_version(value: &str) -> bool {
 }
 
 impl Revocation {
-    /// The same, and no sooner ended than an entry of its name that is there: that may have been made from a token that lives longer.
+    /// Returns the entry, ended no sooner than a known entry of the same name: the known entry may
+    /// be made from a token that lives longer.
     pub(crate) fn no_shorter_than(mut self, known: &[Self]) -> Self {
         let same = known
             .iter()
@@ -193,13 +197,13 @@ impl Revocation {
         self
     }
 
-    /// Does this entry, while it lasts, refuse a token with these names?
+    /// True if the entry, while in force, refuses a token with these names.
     pub(crate) fn refuses(&self, token: &TokenNames<'_>, now: UnixTime) -> bool {
         in_force(std::slice::from_ref(self), now).refuses(token)
     }
 }
 
-/// What the engine is told.
+/// Collects the entries in force into the list for the engine.
 pub(crate) fn in_force(entries: &[Revocation], now: UnixTime) -> RevocationList {
     let mut list = RevocationList::default();
     for entry in entries.iter().filter(|entry| entry.about.expires_at > now.0) {

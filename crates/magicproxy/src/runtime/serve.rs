@@ -1,4 +1,4 @@
-//! What a serving process is made of: from all that was written to a proxy that runs until it is told to stop.
+//! A serving process: from the gathered configuration to a proxy that runs until told to stop.
 
 mod banner;
 
@@ -22,25 +22,26 @@ use crate::ground::failure::Failure;
 use magicproxy_config::config::log::LogFormat;
 use magicproxy_config::config::{Config, Layers, lint};
 
-/// Serves what was written until the process is told to stop; what goes wrong is told in the form of the log.
+/// Serves the gathered configuration until the process is told to stop. Failures are reported in
+/// the form of the log.
 pub(crate) fn serve(layers: Layers) -> Result<(), Failure> {
     let log = layers.log();
     logging::install(log);
     let served = serve_logged(layers);
-    // Whoever reads JSON reads nothing else.
+    // A reader of JSON reads nothing else.
     if logging::format(log) == LogFormat::Json { served.map_err(Failure::logged) } else { served }
 }
 
 fn serve_logged(layers: Layers) -> Result<(), Failure> {
     let runtime = wire::runtime()?;
-    // From the first moment on: making keys and opening a store take their time.
+    // From the first moment on: making keys and opening a store take time.
     runtime.block_on(async { survive_others() }).context("signals")?;
     let mut warnings = layers.warnings.clone();
     let used = layers.used();
     let raw = layers.raw.clone();
     let mut config = settings::check_to_serve(layers)?;
     let scaled = wire::raise_open_file_limit().and_then(|files| fit_to_files(&mut config, files));
-    // Before they are read, so that what is written meanwhile is noticed later.
+    // Before the keys are read, so that a change during the reading is noticed later.
     let keystore = Keystore::of(&config.keys);
     let mut stamps = keystore.stamps();
     let store = LazyStore::of(&config.state.store);
@@ -79,10 +80,10 @@ fn serve_logged(layers: Layers) -> Result<(), Failure> {
     let served = runtime.block_on(async {
         let signals = EndSignals::listen().context("signals")?;
         if let Some(store) = store.filter(|_| chosen) {
-            // The store has said in the log what is wrong.
+            // The store has logged the error.
             store.open_now().await.map_err(|_| Failure::Logged(1))?;
         }
-        // So that nobody is refused only because nobody has looked yet.
+        // So that no client is refused only because the list was never read.
         revocations.look().await;
         let server =
             BoundServer::open(engine, &listeners, &hosts, tls.as_ref().map(|tls| &tls.server))
@@ -107,19 +108,19 @@ fn serve_logged(layers: Layers) -> Result<(), Failure> {
         server.serve(signals.shutdown()).await;
         Ok::<_, Failure>(())
     });
-    // What still runs, runs for nobody.
+    // Tasks still running serve nobody any more.
     runtime.shutdown_background();
     served
 }
 
-/// What was said about limits that the process has too few files for.
+/// A note on limits that need more open files than the process may have.
 enum LimitsNotice {
-    /// Nobody gave these limits.
+    /// The limits are defaults, given by nobody.
     Defaults(String),
     Given(String),
 }
 
-/// Makes the limits fit this many open files, and tells when they did not.
+/// Makes the limits fit a number of open files, and returns a note on reduced limits.
 fn fit_to_files(config: &mut Config, files: usize) -> Option<LimitsNotice> {
     let (given, defaults) = (config.limits, Limits::default());
     config.limits = given.fit(files)?;
@@ -137,7 +138,7 @@ fn fit_to_files(config: &mut Config, files: usize) -> Option<LimitsNotice> {
     })
 }
 
-/// Revocations are in the store where proxies share one, and in a file otherwise.
+/// Watches the revocations: in the store where proxies share one, and in a file otherwise.
 fn revocation_watch(
     config: &Config,
     store: Option<&Arc<LazyStore>>,
@@ -151,7 +152,7 @@ fn revocation_watch(
     }
 }
 
-/// The keys that were found, or new ones.
+/// Returns the keys found, or makes new keys.
 fn keys_or_new(found: Option<Keys>, keystore: &Keystore, new: NewKey<'_>) -> Result<Keys, Failure> {
     if let Some(keys) = found {
         return Ok(keys);

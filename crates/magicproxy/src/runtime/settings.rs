@@ -1,4 +1,5 @@
-//! The configuration as a command uses it: found, named to whoever uses it, and checked with the certificate that it names.
+//! The configuration as a command uses it: found, named to the user, and checked together with the
+//! named certificate.
 
 #[cfg(test)]
 mod tests;
@@ -10,26 +11,27 @@ use magicproxy_config::config::{Config, Flags, Layers};
 use magicproxy_config::ground::environment::Environment;
 use magicproxy_config::ground::fault::Faults;
 
-/// Finds, reads and checks the configuration, and says on standard error which files and variables it is made of.
+/// Finds, reads and checks the configuration, and names its files and variables on standard error.
 pub(crate) fn load(flags: Flags, environment: &Environment) -> Result<Config, Faults> {
     let layers = Layers::gather(flags, environment);
     say_what_is_used(&layers);
     check(layers)
 }
 
-/// Says on standard error which files and variables the configuration is made of, and which file is not read.
+/// Names on standard error the files and variables of the configuration, and the file that is not
+/// read.
 pub(crate) fn say_what_is_used(layers: &Layers) {
     layers.used().iter().for_each(|line| remark(line));
     layers.of_others().iter().for_each(|warning| note(&format!("warning: {warning}")));
     layers.passed_over().iter().for_each(|line| remark(line));
 }
 
-/// Checks what was read, and the certificate.
+/// Checks the configuration and the certificate.
 pub(crate) fn check(layers: Layers) -> Result<Config, Faults> {
     layers.checked().reading(read).ready()
 }
 
-/// Checks what was read, the certificate, and whether it may be served.
+/// Checks the configuration and the certificate, and whether the configuration may be served.
 pub(crate) fn check_to_serve(layers: Layers) -> Result<Config, Faults> {
     layers.checked().reading(read).ready_to_serve()
 }

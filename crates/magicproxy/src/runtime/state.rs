@@ -1,4 +1,4 @@
-//! The state store of a running proxy: opened when it is first needed, and again after a failure.
+//! The state store of a running proxy: opened when first needed, and again after a failure.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -14,19 +14,19 @@ use tokio::sync::Mutex;
 
 use magicproxy_config::config::state::StoreSettings;
 
-/// A store that cannot be opened is tried so often at most.
+/// The least time between two attempts to open a store.
 const REST: Duration = Duration::from_secs(1);
 
-/// A store that is opened at first use.
+/// A store opened at first use.
 pub(crate) struct LazyStore {
     settings: StoreSettings,
     opened: OnceLock<Arc<dyn StateStore>>,
-    /// When it last could not be opened, and why. Held while somebody tries.
+    /// The time of the last failure to open, and its error. Locked during an attempt.
     failed: Mutex<Option<(Instant, StoreError)>>,
 }
 
 impl LazyStore {
-    /// None, where there is to be none.
+    /// Makes the store of the settings; none, if the settings want no store.
     pub(crate) fn of(settings: &StoreSettings) -> Option<Arc<Self>> {
         if matches!(settings, StoreSettings::None) {
             return None;
@@ -38,7 +38,8 @@ impl LazyStore {
         }))
     }
 
-    /// Opens it now, for the start. A server that is not there yet may come: that is no reason not to begin.
+    /// Opens the store now, for the start of the proxy. A store on a server connects later, so the
+    /// server need not be there yet.
     pub(crate) async fn open_now(&self) -> Result<(), StoreError> {
         self.store().await.map(drop)
     }
@@ -55,7 +56,7 @@ impl LazyStore {
             return Err(error.clone());
         }
         let settings = self.settings.clone();
-        // A file may have to be repaired first, which takes its time.
+        // Off the event loop: a file may have to be repaired first, and a repair takes time.
         let opening = tokio::task::spawn_blocking(move || open(&settings)).await;
         match opening
             .unwrap_or_else(|_| Err(StoreError::Unavailable("it cannot be opened".to_owned())))
@@ -70,7 +71,7 @@ impl LazyStore {
     }
 }
 
-/// Opens a store, in this thread.
+/// Opens a store, in the current thread.
 pub(crate) fn open(settings: &StoreSettings) -> Result<Arc<dyn StateStore>, StoreError> {
     Ok(match settings {
         StoreSettings::None => {

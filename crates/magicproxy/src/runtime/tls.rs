@@ -1,5 +1,5 @@
-//! The certificate that clients see: from files that somebody else renews, or from a certificate authority of this
-//! machine's own. What TLS is spoken with it is the engine's affair.
+//! The certificate shown to clients: from files renewed by another program, from an ACME server, or
+//! from a certificate authority of this machine's own. The TLS itself is the engine's affair.
 
 pub(crate) mod acme;
 mod dev;
@@ -20,11 +20,11 @@ use dev::DevAuthority;
 pub(crate) use files::OtherKeys;
 use files::Reloader;
 
-/// A certificate that is in use, and what keeps it fresh.
+/// A certificate in use, and its renewal.
 #[derive(Debug)]
 pub(crate) struct Tls {
     pub(crate) server: Arc<TlsServer>,
-    /// What somebody who starts the proxy has to know, line by line.
+    /// Notes for the start of the proxy, line by line.
     pub(crate) notes: Vec<String>,
     keeper: CertificateRenewal,
 }
@@ -37,7 +37,8 @@ enum CertificateRenewal {
 }
 
 impl Tls {
-    /// Gets the certificate from where the configuration says. An authority of this machine's own is made as `own` says.
+    /// Gets the certificate from its configured source. `own` describes an authority of this
+    /// machine's own.
     pub(crate) fn of(source: &TlsSource, own: AuthoritySettings<'_>) -> anyhow::Result<Self> {
         match source {
             TlsSource::Files(named) => Self::from_files(&named.files),
@@ -68,7 +69,7 @@ impl Tls {
         Ok(Self { server, notes: vec![acme.note()], keeper: CertificateRenewal::Acme(acme) })
     }
 
-    /// What `curl` has to be told besides, to trust the certificate.
+    /// Returns the further option that `curl` needs to trust the certificate.
     pub(crate) fn curl_option(&self) -> String {
         match &self.keeper {
             CertificateRenewal::Files(_) | CertificateRenewal::Acme(_) => String::new(),
@@ -86,7 +87,7 @@ impl Tls {
     }
 }
 
-/// What is not wrong, but should be known.
+/// Returns warnings about the source of the certificate: no faults, but worth knowing.
 pub(crate) fn warnings(source: Option<&TlsSource>) -> Vec<String> {
     match source {
         Some(TlsSource::Files(named)) => exposure(&named.files.private_key).into_iter().collect(),

@@ -29,28 +29,28 @@ use magicproxy_config::ground::text::quoted;
 
 pub(crate) use signals::{EndSignals, survive_others};
 
-/// What a server is made of.
+/// The parts of a server.
 pub(crate) struct Engine {
     pub(crate) settings: Settings,
     pub(crate) services: Services,
 }
 
-/// The engine, ready to serve, on addresses that are already taken.
+/// The engine, ready to serve, on addresses already taken.
 pub(crate) struct BoundServer {
     server: Server,
     places: Vec<BoundListener>,
-    /// What should be known of the listeners.
+    /// Warnings about the listeners.
     pub(crate) warnings: Vec<String>,
 }
 
-/// The names by which requests may call the proxy on listeners where that is checked.
+/// Collects the names by which requests may call the proxy on listeners that check names.
 fn host_check(
     settings: &Settings,
     listeners: &[ListenerSettings],
     hosts: &HostSettings,
     tls: Option<&Arc<TlsServer>>,
 ) -> HostCheck {
-    // Whoever listens at a name means it.
+    // The name of a listener's address is allowed: the operator has chosen it.
     let named: Vec<_> =
         listeners.iter().filter_map(|listener| HostName::parse(listener.listen.host())).collect();
     let check = HostCheck::new(settings).with_hosts(&hosts.allowed).with_hosts(&named);
@@ -60,15 +60,15 @@ fn host_check(
     }
 }
 
-/// A listener, and how it is reached.
+/// A listener, and the ways to reach it.
 struct BoundListener {
     listener: Listener,
-    /// Of TCP.
+    /// The bound address of TCP.
     address: Option<SocketAddr>,
-    /// Does no IPv4 client reach it, though it is at every address?
+    /// True if no IPv4 client can connect, although the listener is bound to every address.
     is_ipv6_only: bool,
     url: String,
-    /// Where it is, where that is not in the URL.
+    /// The path of the Unix socket, absent from the URL.
     socket: Option<String>,
     #[cfg(unix)]
     file: Option<socket_file::SocketFile>,
@@ -78,8 +78,8 @@ impl BoundServer {
     /// Takes the addresses and prepares the engine. Listeners that speak TLS need `tls`.
     ///
     /// # Errors
-    /// Those of the system, and a fault of the configuration where a name turns out to lead to an address that is not served
-    /// without TLS.
+    /// The system's errors, and a fault of the configuration, if a name turns out to lead to an
+    /// address not served without TLS.
     pub(crate) async fn open(
         engine: Engine,
         listeners: &[ListenerSettings],
@@ -110,23 +110,23 @@ impl BoundServer {
         Ok(Self { server, places, warnings })
     }
 
-    /// How a program on this machine reaches the first listener.
+    /// Returns the URL of the first listener for a program on the same machine.
     pub(crate) fn url(&self) -> String {
         self.places.first().map(|place| place.url.clone()).unwrap_or_default()
     }
 
-    /// What `curl` has to be told besides, to reach the first listener.
+    /// Returns the further option that `curl` needs to reach the first listener.
     pub(crate) fn curl_option(&self) -> String {
         let socket = self.places.first().and_then(|place| place.socket.as_deref());
         socket.map(|path| format!(" --unix-socket {}", quoted(path))).unwrap_or_default()
     }
 
-    /// How each listener is reached, in words.
+    /// Describes in words how to reach each listener.
     pub(crate) fn addresses(&self) -> Vec<String> {
         self.places.iter().map(BoundListener::shown).collect()
     }
 
-    /// Serves until `shutdown` is done and the responses in flight are out.
+    /// Serves until `shutdown` is done and the responses in flight are sent.
     pub(crate) async fn serve(self, shutdown: impl Future<Output = ()> + Send) {
         let mut listeners = Vec::new();
         #[cfg(unix)]
@@ -138,7 +138,7 @@ impl BoundServer {
         }
         let shutdown = async move {
             shutdown.await;
-            // Nobody new is to come.
+            // Taken away first, so that no new client comes.
             #[cfg(unix)]
             drop(files);
         };
@@ -191,7 +191,7 @@ impl BoundListener {
         }
     }
 
-    /// Must requests that come there name it by a name that is its own?
+    /// True if requests on the listener must call the proxy by one of its own names.
     fn is_checked(&self, checked: HostCheckChoice) -> bool {
         self.address.is_some_and(|address| {
             checked == HostCheckChoice::Everywhere || is_loopback_address(address.ip())
@@ -203,7 +203,7 @@ impl BoundListener {
         self
     }
 
-    /// Where others find it: the address that is bound, in the form of a URL.
+    /// Describes the listener for others: the bound address, in the form of a URL.
     fn shown(&self) -> String {
         let scheme = self.url.split(':').next().unwrap_or_default();
         match (&self.socket, self.address) {
@@ -231,7 +231,8 @@ impl BoundListener {
         tls: Option<&Arc<TlsServer>>,
     ) -> anyhow::Result<Self> {
         if settings.scheme == Scheme::Https {
-            // Never in the clear by mistake.
+            // A listener for TLS without a certificate is refused, so that nothing is sent in the
+            // clear by mistake.
             let tls = tls.context("there is no certificate")?;
             self.listener = self.listener.with_tls(Arc::clone(tls));
         }
@@ -242,7 +243,8 @@ impl BoundListener {
     }
 }
 
-/// The runtime of the long-running commands. It accepts, waits for signals and keeps files fresh; the server's workers serve.
+/// Makes the runtime of the long-running commands. The runtime accepts connections, waits for
+/// signals and keeps files fresh; the server's workers serve.
 pub(crate) fn runtime() -> anyhow::Result<Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -250,8 +252,8 @@ pub(crate) fn runtime() -> anyhow::Result<Runtime> {
         .context("cannot start the runtime")
 }
 
-/// Raises the soft limit of open files to the hard one: each connection takes a file, and the usual 1,024 are soon gone. Gives
-/// the limit that holds, if there is one.
+/// Raises the soft limit of open files to the hard limit: each connection takes a file, and the
+/// usual 1,024 are soon gone. Returns the resulting limit, if any.
 #[cfg(unix)]
 pub(crate) fn raise_open_file_limit() -> Option<usize> {
     use rustix::process::{Resource, getrlimit, setrlimit};

@@ -1,4 +1,5 @@
-//! Programs that nobody knows, told by the variables that most clients of an API read.
+//! Programs without an entry of their own, set up by the variables that most clients of an API
+//! read.
 
 use std::sync::LazyLock;
 
@@ -15,7 +16,7 @@ pub(super) static ANY_PROGRAM: LazyLock<Client> = LazyLock::new(|| Client {
     ways: &WAYS,
 });
 
-/// One for each API, by name, and one for those that nobody knows.
+/// A setup method for each API, by name, and a last method for unknown APIs.
 static WAYS: LazyLock<Vec<SetupMethod>> = LazyLock::new(|| {
     let mut ways: Vec<SetupMethod> =
         PROVIDERS.iter().map(|provider| provider.any_program()).collect();

@@ -1,6 +1,8 @@
-//! Which client is told of which API with which token: what a token says of itself must fit the API that it would be sent to.
+//! The assignment of tokens to clients and APIs: a token's statements about itself must fit the API
+//! that the token would be sent to.
 //!
-//! What is read of a token here is not proved. It only keeps honest tokens from going to the wrong place.
+//! Nothing read of a token here is proved. The check only keeps honest tokens from going to the
+//! wrong place.
 
 use serde_json::Value as Json;
 
@@ -15,47 +17,48 @@ use magicproxy_config::ground::text::harmless;
 use magicproxy_config::providers::PresetChoice;
 use magicproxy_config::providers::client::SetupMethod;
 
-/// A magic token as far as its destination is concerned.
+/// The facts of a magic token that decide its destination. Claimed by the token, never verified
+/// here.
 #[derive(Debug)]
 pub(crate) struct TokenDestination {
-    /// The upstream that its holder named: `NAME=FILE`.
+    /// The upstream named by the token's holder: `NAME=FILE`.
     pub(crate) name: Option<String>,
-    /// What it is called in messages.
+    /// The token's name in messages.
     pub(crate) shown: String,
-    /// Its `aud`, if it has one.
+    /// The claim `aud`, if the token has the claim.
     pub(crate) audience: Option<String>,
-    /// The absolute path of its file, where that can be read again.
+    /// The absolute path of the token's file, if the file can be read again.
     pub(crate) file: Option<String>,
 }
 
-/// The clients to tell.
+/// The clients to set up.
 #[derive(Debug)]
 pub(crate) enum ClientSelection {
-    /// All of these, or none.
+    /// All of the listed clients, or none.
     These(Vec<&'static Client>),
-    /// A program, and which client it is by its name.
+    /// A program, and the client known by the program's name.
     Program(Option<&'static Client>),
-    /// As many as can be told.
+    /// As many clients as can be set up.
     All,
 }
 
-/// A client that is told.
+/// The setup of one client, with the API and the token for it.
 #[derive(Debug)]
 pub(crate) struct ClientSetup {
     pub(crate) setup: Setup,
     pub(crate) target: Target,
-    /// Which of the tokens it gets; none where the shell's variable holds one.
+    /// The index of the client's token; none where the shell's variable holds a token.
     pub(crate) bearer: Option<usize>,
 }
 
-/// The tokens, and where each of them goes as far as that is known.
+/// The tokens, and the destination of each as far as known.
 struct Assignment<'a> {
     targets: &'a Targets,
     bearers: &'a [TokenDestination],
     destinations: Vec<Option<Target>>,
 }
 
-/// Tells clients of APIs. Every token is told to somebody, and none to a client of another API.
+/// Sets clients up for APIs. Every token goes to some client, and none to a client of another API.
 pub(crate) fn assign(
     targets: &Targets,
     wanted: &ClientSelection,
@@ -90,7 +93,7 @@ fn clash(earlier: &[ClientSetup], later: &ClientSetup) -> Option<Failure> {
     }))
 }
 
-/// A variable that two clients want to have two values.
+/// Finds a variable for which two clients need different values.
 fn contradiction(left: &ClientSetup, right: &ClientSetup) -> Option<&'static str> {
     let of_left = |name: &str| {
         left.setup.variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
@@ -108,7 +111,7 @@ fn contradiction(left: &ClientSetup, right: &ClientSetup) -> Option<&'static str
         .map(|(name, _)| *name)
 }
 
-/// Variables that hold JSON are the same for all, with what each of them says.
+/// Gives each variable that holds JSON the merged values of all clients.
 fn merge_json(told: &mut [ClientSetup]) {
     for name in JSON_VARIABLES {
         let values =
@@ -142,7 +145,7 @@ fn merged(left: Json, right: Json) -> Json {
 }
 
 impl Assignment<'_> {
-    /// Every client must be told, by a token for what it speaks to.
+    /// Sets up the listed clients, each of which needs a token for an API that it speaks to.
     fn these(&self, clients: &[&'static Client]) -> Result<Vec<ClientSetup>, Failure> {
         let mut told = Vec::new();
         for client in clients {
@@ -155,20 +158,22 @@ impl Assignment<'_> {
         self.and_the_rest(told)
     }
 
-    /// A program gets what it reads as far as there is a token for that, and for the other tokens what others read.
+    /// Sets up a program: as its client for the tokens of the client's APIs, as any program for the
+    /// other tokens.
     fn program(&self, client: Option<&'static Client>) -> Result<Vec<ClientSetup>, Failure> {
         let told = client.map(|client| self.told_to(client)).transpose()?.unwrap_or_default();
         self.and_the_rest(told)
     }
 
-    /// All clients of each API, less those that contradict one before.
+    /// Sets up all clients of each API, without clients that contradict an earlier client.
     fn all(&self) -> Result<Vec<ClientSetup>, Failure> {
         let mut told: Vec<ClientSetup> = Vec::new();
         for client in CLIENTS {
-            // Who cannot be told is left out.
+            // A client that cannot be set up is left out.
             let Ok(of_client) = self.told_to(client) else { continue };
             for mut later in of_client {
-                // Who has the files and the arguments that some of them need is nobody's question here.
+                // Files and arguments are left out, and a client that needs them is set up
+                // nevertheless: `all` cannot know which client will run.
                 later.setup.files = Vec::new();
                 later.setup.arguments = Vec::new();
                 if told.iter().all(|earlier| contradiction(earlier, &later).is_none()) {
@@ -184,7 +189,7 @@ impl Assignment<'_> {
         self.and_the_rest(told)
     }
 
-    /// What a client is told: of every API that it speaks to and there is a token for.
+    /// Sets up one client for every API that the client speaks to and that has a token.
     fn told_to(&self, client: &'static Client) -> Result<Vec<ClientSetup>, Failure> {
         if self.bearers.is_empty() {
             return Ok(vec![self.told(client, self.targets.choose(client)?, None)]);
@@ -206,7 +211,7 @@ impl Assignment<'_> {
         Ok(told)
     }
 
-    /// What any program is told, for the tokens that nobody was told of.
+    /// Adds the setup of any program for the tokens not assigned yet.
     fn and_the_rest(&self, mut told: Vec<ClientSetup>) -> Result<Vec<ClientSetup>, Failure> {
         for (at, target) in self.destinations.iter().enumerate() {
             if told.iter().any(|told| told.bearer == Some(at)) {
@@ -271,7 +276,8 @@ impl Targets {
         Ok(())
     }
 
-    /// Where a token goes, as far as its holder or itself says. An error, where the two do not fit.
+    /// Finds the destination of a token, by its holder's word or by the token's own. An error,
+    /// where the two do not fit.
     fn destination(&self, bearer: &TokenDestination) -> Result<Option<Target>, Failure> {
         let asked = bearer.name.as_deref().or_else(|| self.wanted());
         let target = match (asked, &bearer.audience) {
@@ -298,7 +304,7 @@ impl Targets {
         }
     }
 
-    /// The target that this `aud` names.
+    /// Finds the target named by an `aud`.
     fn of_audience(&self, audience: &str) -> Option<Target> {
         let all = self.all();
         if let Some(target) = all.iter().find(|target| target.is_called(audience)) {
@@ -314,7 +320,7 @@ impl Targets {
         }
     }
 
-    /// The target that this name, or the name of a kind of API, means.
+    /// Finds the target with a name, or the only target of a kind of API with the name.
     fn named(&self, name: &str, bearer: &TokenDestination) -> Result<Target, Failure> {
         let all = self.all();
         if let Some(target) = all.iter().find(|target| target.is_called(name)) {
@@ -346,8 +352,8 @@ impl Targets {
 }
 
 impl Target {
-    /// Could the proxy accept a token with this `aud` there? Where its name for the upstream is not known, only another
-    /// kind of API is certain to be wrong.
+    /// True if the proxy may accept a token with this `aud` for the target. Where the proxy's name
+    /// for the upstream is not known, only another kind of API is certain to be wrong.
     fn may_take(&self, audience: &str) -> bool {
         let of_kind =
             || kind_of(audience).is_none_or(|kind| self.preset.is_none_or(|preset| preset == kind));
@@ -355,7 +361,7 @@ impl Target {
     }
 }
 
-/// The kind of API that a name is, or a host.
+/// Finds the kind of API by its name or its host.
 fn kind_of(name: &str) -> Option<&'static str> {
     let root = |kind: &&str| {
         PresetChoice::root_of(kind).and_then(|root| root.strip_prefix("https://")) == Some(name)

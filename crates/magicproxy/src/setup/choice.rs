@@ -1,4 +1,5 @@
-//! Which API at the proxy a client is to speak to: the only one that it can, or the one that was asked for.
+//! The choice of the API at the proxy for a client: the API named by flags, or the only API that
+//! the client can speak to.
 
 use super::table::Client;
 use super::target::{Target, Targets};
@@ -10,7 +11,7 @@ use magicproxy_config::providers::PresetChoice;
 use magicproxy_config::providers::client::{SetupMethod, SetupNeeds};
 
 impl Targets {
-    /// What this client is to speak to, and how.
+    /// Chooses the API for a client, and its setup method.
     pub(crate) fn choose(
         &self,
         client: &'static Client,
@@ -23,7 +24,7 @@ impl Targets {
         way(client, &target)
     }
 
-    /// What this client is to speak to, and how, where it is known which API that is.
+    /// Chooses a client's setup method for an API at the proxy that is already known.
     pub(super) fn lead(
         client: &'static Client,
         target: &Target,
@@ -32,7 +33,7 @@ impl Targets {
     }
 }
 
-/// The first way of this client whose needs are met.
+/// Returns the client's first setup method whose needs are met.
 fn way(
     client: &'static Client,
     target: &Target,
@@ -48,7 +49,7 @@ fn way(
     })
 }
 
-/// The target as a client with these needs is to find it, if it does.
+/// Returns the target in the form needed by the client, if the target has that form.
 fn met(needs: SetupNeeds, target: &Target) -> Option<Target> {
     match needs {
         SetupNeeds::Nothing => Some(target.clone()),
@@ -92,7 +93,7 @@ fn wanted(client: &Client, targets: &[Target], name: &str) -> Result<Target, Fai
     };
     match (target.preset, client.presets().as_slice()) {
         (kind, _) if client.speaks(kind) => Ok(target.clone()),
-        // Of an upstream without a preset, the operator knows what it is.
+        // The operator knows the kind of an upstream without a preset: here the client's only kind.
         (None, [only]) => Ok(Target { preset: Some(only), ..target.clone() }),
         (None, presets) => Err(Failure::usage(format!(
             "upstream `{name}` has no preset: `{}` speaks to {}",
@@ -147,7 +148,7 @@ fn none_serves(client: &Client, targets: &[Target]) -> Fault {
     ))
 }
 
-/// `` `a`, `b` or `c` ``
+/// Lists words as `` `a`, `b` or `c` ``.
 pub(super) fn or_list(words: &[&str]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     match quoted.as_slice() {

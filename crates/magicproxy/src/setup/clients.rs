@@ -1,5 +1,5 @@
-//! The clients, by name. Adding one is adding an entry, its ways in the files of its providers, its lines in
-//! `tests/cmd/env.golden` and a recipe.
+//! The clients, by name. A new client is an entry here, its setup methods in the files of its
+//! providers, its lines in `tests/cmd/env.golden` and a recipe.
 
 use magicproxy_config::providers::client::{ANY, NOTHING, SetupMethod};
 use magicproxy_config::providers::{
@@ -8,7 +8,7 @@ use magicproxy_config::providers::{
 
 use super::table::Client;
 
-/// Every client that is known, by name.
+/// Every known client, by name.
 pub(crate) static CLIENTS: &[Client] = &[
     Client {
         name: "aider",
@@ -135,7 +135,7 @@ pub(crate) static CLIENTS: &[Client] = &[
     },
 ];
 
-/// curl, which speaks to every API.
+/// The setup of curl, for every API.
 const CURL: SetupMethod = SetupMethod {
     preset: ANY,
     variables: &[("MAGIC_API", "{api}"), ("MAGIC_TOKEN", "{token}")],

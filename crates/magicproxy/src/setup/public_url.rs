@@ -1,14 +1,15 @@
-//! The URL of a proxy, as it may stand in the settings of any client.
+//! The URL of a proxy, as written into the settings of any client.
 
 use http::Uri;
 
-/// The URL at which a proxy, or an API at a proxy, is found: `http` or `https`, an authority, a path of plain segments. No user, no
-/// query, no fragment, no final `/`.
+/// The URL of a proxy, or of an API at a proxy: `http` or `https`, an authority, a path of plain
+/// segments. No user, no query, no fragment, no final `/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PublicUrl(String);
 
 impl PublicUrl {
-    /// Reads a URL. The message never shows it: what does not belong there could be a secret.
+    /// Reads a URL. The message of a fault never shows the text: the unexpected part could be a
+    /// secret.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let expected = || "expected a URL such as `https://proxy.example/github`".to_owned();
         let rest = text
@@ -38,12 +39,12 @@ impl PublicUrl {
         Ok(Self(text.to_owned()))
     }
 
-    /// Host and port.
+    /// Returns host and port.
     pub(crate) fn authority(&self) -> &str {
         self.parts().0
     }
 
-    /// The host, without the brackets of an IPv6 address.
+    /// Returns the host, without the brackets of an IPv6 address.
     pub(crate) fn host(&self) -> &str {
         let authority = self.authority();
         let host = self
@@ -53,23 +54,23 @@ impl PublicUrl {
         host.trim_matches(['[', ']'])
     }
 
-    /// The port, where it is said.
+    /// Returns the port, if the URL has a port.
     pub(crate) fn port(&self) -> Option<&str> {
         let (_, port) = self.authority().rsplit_once(':')?;
         Some(port).filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
     }
 
-    /// The URL, without a final `/`.
+    /// Returns the URL, without a final `/`.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// `http` or `https`.
+    /// Returns the scheme, `http` or `https`.
     pub(crate) fn scheme(&self) -> &str {
         self.0.split_once("://").map_or("", |(scheme, _)| scheme)
     }
 
-    /// What follows the authority; empty for the root.
+    /// Returns the path behind the authority; empty for the root.
     pub(crate) fn path(&self) -> &str {
         self.parts().1
     }

@@ -1,6 +1,6 @@
-//! The recipes of `docs/guide/clients`, which a user of the binary has only if the binary brings them.
+//! The recipes of `docs/guide/clients`, compiled in for users who have the binary only.
 
-/// Each client's page, by the client's name. PowerDNS is no client of `env`, but has a page.
+/// The page of each client, by the client's name. PowerDNS is no client of `env`, but has a page.
 const RECIPES: [(&str, &str); 25] = [
     ("aider", include_str!("../../../../docs/guide/clients/aider.md")),
     ("anthropic", include_str!("../../../../docs/guide/clients/anthropic.md")),
@@ -29,7 +29,7 @@ const RECIPES: [(&str, &str); 25] = [
     ("terraform", include_str!("../../../../docs/guide/clients/terraform.md")),
 ];
 
-/// The page that shows a client at work.
+/// Returns the page that shows a client at work.
 pub(crate) fn of(client: &str) -> Option<&'static str> {
     RECIPES.iter().find(|(name, _)| *name == client).map(|(_, page)| *page)
 }

@@ -1,4 +1,4 @@
-//! Lines for a shell to read: statements, quoted so that nothing in a value means anything to it.
+//! Lines for a shell: statements, quoted so that the shell takes every value literally.
 
 use super::Setup;
 use super::value::{Piece, Value};
@@ -6,18 +6,20 @@ use super::value::{Piece, Value};
 /// The variable that stands for the token where no file is named.
 pub(crate) const TOKEN_VARIABLE: &str = "MAGIC_TOKEN";
 
-/// A program of POSIX that passes on what a token is made of (`token-v1.md` section 1, `token-v2.md` section 1).
+/// A POSIX command that passes on only the characters of tokens (`token-v1.md` section 1,
+/// `token-v2.md` section 1).
 pub(crate) const ONLY_TOKEN: &str = "tr -dc A-Za-z0-9._-";
 
-/// A program of POSIX that puts the armour on a token of version 1, and leaves any other (`token-v1.md` section 1.1). It has no `!`, for
-/// which an interactive bash of macOS would put an older command even between these quotes.
+/// A POSIX command that puts the armour on a token of version 1, and leaves any other token as it
+/// is (`token-v1.md` section 1.1). The command has no `!`: an interactive bash of macOS would
+/// replace a `!` with an older command even between these quotes.
 const ARMOUR: &str = "sed -e '/^eyJ/{s/z/z0/g;s/-/z1/g;s/_/z2/g;s/^/mt1_/;}'";
 
-/// The same in the operators of PowerShell: each looks back at the beginning of the token.
+/// The armour in operators of PowerShell: each operator looks back at the beginning of the token.
 const POWERSHELL_ARMOUR: &str = "-creplace '(?<=^eyJ.*)z', 'z0' -creplace '(?<=^eyJ.*)-', 'z1' -creplace '(?<=^eyJ.*)_', 'z2' \
                                  -creplace '^(?=eyJ)', 'mt1_'";
 
-/// The shells whose language is spoken.
+/// The shells for which lines can be written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Shell {
     /// POSIX: sh, bash, zsh, dash
@@ -29,7 +31,8 @@ pub(crate) enum Shell {
     Powershell,
 }
 
-/// Writes a setup as lines for a shell, which reads the token from the file or from `$MAGIC_TOKEN`.
+/// A writer of a setup as lines for a shell. The lines read the token from the file or from
+/// `$MAGIC_TOKEN`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Writer<'a> {
     pub(crate) shell: Shell,
@@ -37,7 +40,8 @@ pub(crate) struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Statements first, then comments. Comments hold no line end and nothing of a value but URLs.
+    /// Writes statements first, then comments. Comments hold no line end, and of the values only
+    /// URLs.
     pub(crate) fn lines(self, setup: &Setup) -> Vec<String> {
         let mut lines = Vec::new();
         lines.extend(self.remove(&setup.removed));
@@ -61,7 +65,7 @@ impl Writer<'_> {
         lines
     }
 
-    /// A command in this shell.
+    /// Writes a command in the language of the shell.
     pub(crate) fn command(self, words: &[Value]) -> String {
         words.iter().map(|word| self.value(word)).collect::<Vec<_>>().join(" ")
     }
@@ -89,10 +93,12 @@ impl Writer<'_> {
         }
     }
 
-    /// Adds settings of git to those that the shell has, by the number that it has at that time (git-config(1), `GIT_CONFIG_COUNT`).
-    /// A number that is none, or one that shells read as octal, counts as none: git refuses it.
+    /// Adds settings of git to the settings in the shell's environment, numbered after them when
+    /// the lines are read (git-config(1), `GIT_CONFIG_COUNT`). A count that is no number, or that
+    /// shells read as octal, counts as none: git refuses such a count.
     fn add_to_git(self, settings: &[(Value, Value)]) -> Vec<String> {
-        // PowerShell cannot set a variable to nothing; git misses a number more than an empty setting.
+        // Empty settings are left out in PowerShell, where no variable can be empty: git minds a
+        // missing number more than a missing empty setting.
         let is_kept = |value: &Value| self.shell != Shell::Powershell || !value.pieces().is_empty();
         let kept: Vec<_> = settings.iter().filter(|(_, value)| is_kept(value)).collect();
         if kept.is_empty() {
@@ -125,7 +131,7 @@ impl Writer<'_> {
         lines
     }
 
-    /// One of the variables of a setting of git, `at` behind those that there are.
+    /// Sets one of the variables of a git setting, `at` places behind the present settings.
     fn set_git_variable(self, kind: &str, at: usize, value: &Value) -> String {
         let value = self.value(value);
         match self.shell {
@@ -143,7 +149,8 @@ impl Writer<'_> {
         }
     }
 
-    /// Writes a file that only its owner may read, by a builtin, so that the token is in nobody's arguments.
+    /// Writes a file for its owner only, by a shell builtin, so that the token is in no process's
+    /// arguments.
     fn write(self, name: &str, content: &Value) -> String {
         let (path, content) = (self.quoted(name), self.value(content));
         match self.shell {
@@ -157,7 +164,7 @@ impl Writer<'_> {
         }
     }
 
-    /// An expression that gives the value.
+    /// Writes an expression for the value.
     fn value(self, value: &Value) -> String {
         let pieces = value.pieces().iter().map(|piece| match piece {
             Piece::Text(text) => self.quoted(text),
@@ -169,7 +176,8 @@ impl Writer<'_> {
         if expression.is_empty() { "''".to_owned() } else { expression }
     }
 
-    /// An expression that reads the token, and nothing else that may stand in its place: line ends of Windows, a byte order mark.
+    /// Writes an expression that reads the token without its surroundings: line ends of Windows, a
+    /// byte order mark.
     fn token(self) -> String {
         let path = self.token_file.map(|path| self.quoted(path));
         match (self.shell, path) {
@@ -183,7 +191,8 @@ impl Writer<'_> {
         }
     }
 
-    /// The same with armour, if it is one of version 1 at the time when the line is read.
+    /// Writes an expression that reads the token, and puts the armour on a token of version 1 when
+    /// the line is read.
     fn armoured_token(self) -> String {
         let path = self.token_file.map(|path| self.quoted(path));
         match (self.shell, path) {
@@ -193,7 +202,7 @@ impl Writer<'_> {
             (Shell::Fish, Some(path)) => {
                 format!("(env LC_ALL=C {ONLY_TOKEN} <{path} | env LC_ALL=C {ARMOUR})")
             }
-            // By a builtin, so that the token is in nobody's arguments.
+            // By a builtin, so that the token is in no process's arguments.
             (Shell::Sh, None) => {
                 format!(r#""$(printf '%s\n' "${TOKEN_VARIABLE}" | LC_ALL=C {ARMOUR})""#)
             }
@@ -214,12 +223,13 @@ impl Writer<'_> {
     }
 }
 
-/// One word of POSIX sh (2.2.2, single quotes).
+/// Quotes one word of POSIX sh (2.2.2, single quotes).
 pub(crate) fn posix_quoted(text: &str) -> String {
     if is_plain(text) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
-/// `PowerShell` takes four further characters for a single quote; each is doubled to mean itself.
+/// Quotes a word of `PowerShell`, where four further characters count as a single quote; each is
+/// doubled to mean itself.
 fn powershell_quoted(text: &str) -> String {
     let quote = |c: char| matches!(c, '\'' | '\u{2018}'..='\u{201b}');
     let doubled: String =
@@ -227,7 +237,7 @@ fn powershell_quoted(text: &str) -> String {
     format!("'{doubled}'")
 }
 
-/// Does the text mean itself in every place of sh and fish? It is also no empty word and no option.
+/// True if the text means itself in every place of sh and fish, and is neither empty nor an option.
 fn is_plain(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:@%+,".contains(&byte);
     !text.is_empty() && !text.starts_with('-') && text.bytes().all(plain)

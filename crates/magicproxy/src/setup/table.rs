@@ -1,4 +1,4 @@
-//! The table of clients: what an entry says. The entries are in [`clients`](super::clients).
+//! The table of clients: the form of an entry. The entries are in [`clients`](super::clients).
 
 use magicproxy_config::providers::Provider;
 use magicproxy_config::providers::client::SetupMethod;
@@ -8,52 +8,54 @@ use super::clients::CLIENTS;
 /// A program or library that speaks to an API.
 #[derive(Debug)]
 pub(crate) struct Client {
-    /// Its name here and that of its recipe.
+    /// The client's name, also the name of its recipe.
     pub(crate) name: &'static str,
-    /// What it is, in a line.
+    /// A description in one line.
     pub(crate) about: &'static str,
-    /// Programs by whose name `run` knows that they are this client.
+    /// The program names by which `run` recognises the client.
     pub(crate) programs: &'static [&'static str],
-    /// How it is told. For one preset, the first whose needs are met counts.
+    /// The setup methods. For one preset, the first whose needs are met counts.
     pub(crate) ways: &'static [SetupMethod],
 }
 
 impl Client {
-    /// Does it speak to this kind of API?
+    /// True if the client speaks to an API of this preset.
     pub(crate) fn speaks(&self, preset: Option<&str>) -> bool {
         self.ways.iter().any(|way| way.serves(preset))
     }
 
-    /// The kinds of API that it speaks to, in words of the table.
+    /// Returns the kinds of API that the client speaks to, in words of the table.
     pub(crate) fn presets(&self) -> Vec<&'static str> {
         let mut presets: Vec<_> = self.ways.iter().map(|way| way.preset).collect();
         presets.dedup();
         presets
     }
 
-    /// The client of this name.
+    /// Returns the client with a name.
     pub(crate) fn named(name: &str) -> Option<&'static Self> {
         CLIENTS.iter().chain([Self::any()]).find(|client| client.name == name)
     }
 
-    /// Every other program, told by the variables that most clients of an API read.
+    /// Returns the entry for every other program, set up by the variables that most clients of an
+    /// API read.
     pub(crate) fn any() -> &'static Self {
         &super::any_program::ANY_PROGRAM
     }
 
-    /// Can it be led to this kind of API, or to one of which nobody knows the kind?
+    /// True if the client can be led to an API of this preset, or to an API of unknown kind.
     pub(crate) fn can_speak(&self, preset: Option<&str>) -> bool {
         self.speaks(preset) || preset.is_none() && self.presets().len() == 1
     }
 
-    /// The client that a program is, by the last part of its name.
+    /// Returns the client that a program is, by the last part of the program's name.
     pub(crate) fn of_program(program: &str) -> Option<&'static Self> {
         CLIENTS.iter().find(|client| client.programs.contains(&program))
     }
 }
 
-/// The variables in which credentials for a kind of API usually lie, whoever reads them: those into which the table's
-/// clients are told to put a token, and those that would win over them.
+/// Lists the variables in which credentials for a kind of API usually lie: variables set by the
+/// table's setup methods, and variables that would win over them. A program beside the client may
+/// read any of the variables.
 pub(crate) fn credential_variables(preset: &str) -> impl Iterator<Item = &'static str> {
     let kin = Provider::named(preset).map_or(&[][..], |provider| provider.kin);
     let is_kin = move |way: &&SetupMethod| way.preset == preset || kin.contains(&way.preset);
@@ -72,5 +74,5 @@ fn holds_credential(name: &str) -> bool {
     ["TOKEN", "KEY", "SECRET", "PASSWORD", "PEM"].iter().any(|word| name.contains(word))
 }
 
-/// Variables that hold JSON, in which what several ways say stands side by side.
+/// Variables that hold JSON, merged where several setup methods set them.
 pub(crate) const JSON_VARIABLES: &[&str] = &["OPENCODE_CONFIG_CONTENT"];

@@ -1,4 +1,5 @@
-//! The API at the proxy that a client is to speak to: chosen among the configuration's upstreams, or named by flags.
+//! The API at the proxy for a client: chosen among the configuration's upstreams, or named by
+//! flags.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use magicproxy_config::ground::suggest::nearest;
 use magicproxy_config::ground::text::harmless;
 use magicproxy_config::providers::PresetChoice;
 
-/// The flags that say which API, and where.
+/// The flags that name the API, and its place.
 #[derive(Debug, Args)]
 pub(crate) struct TargetArgs {
     /// Where the proxy serves the API, such as `https://proxy.example/github`; of several APIs `NAME=URL`, once for each
@@ -41,52 +42,54 @@ pub(crate) struct TargetArgs {
     config: Option<PathBuf>,
 }
 
-/// An API at the proxy.
+/// An API at the proxy, as a client may be led to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     /// The name of the upstream.
     pub(crate) name: String,
-    /// The name that `--upstream` may use besides: its API's host, where its name comes from its preset.
+    /// A second name for `--upstream`: the API's host, for an upstream named by its preset.
     pub(crate) alias: Option<String>,
-    /// The preset that says what kind of API it is, where that is known.
+    /// The preset, if the kind of API is known.
     pub(crate) preset: Option<&'static str>,
-    /// The upstream's own URL, where it is known.
+    /// The upstream's own URL, if known.
     pub(crate) api_root: Option<String>,
-    /// Where the proxy is.
+    /// The URL of the proxy.
     pub(crate) public_url: PublicUrl,
     /// The upstream's mount: empty for the root, else `/` and segments.
     pub(crate) mount: String,
-    /// Hosts at whose root the upstream is found as well.
+    /// Hosts with the upstream at their root, besides the mount.
     pub(crate) hosts: Vec<String>,
-    /// Absolute.
+    /// The certificate authority's file, as an absolute path.
     pub(crate) ca_file: Option<String>,
-    /// Absolute.
+    /// The Unix socket, as an absolute path.
     pub(crate) unix_socket: Option<String>,
-    /// Nobody here knows what the proxy calls the upstream: flags name a URL, or nobody configured which API it is.
+    /// True if the proxy's name for the upstream is unknown: flags name a URL, or the configuration
+    /// names no API.
     pub(crate) name_is_guessed: bool,
 }
 
-/// All that a client could speak to.
+/// All APIs that a client could speak to.
 #[derive(Debug)]
 pub(crate) enum Targets {
-    /// The upstreams of the configuration, and which of them was asked for.
+    /// The upstreams of the configuration, and the name given by `--upstream`.
     Configured { targets: Vec<Target>, wanted: Option<String> },
-    /// What one `--proxy` says: its preset is what was asked for, or else what the client speaks to.
+    /// The target of a single `--proxy`; its preset comes from `--upstream`, or else from the
+    /// client.
     Named(Target),
 }
 
 impl Target {
-    /// Is this its name, or the one that may be used besides?
+    /// True for the target's name and for its second name.
     pub(crate) fn is_called(&self, name: &str) -> bool {
         self.name == name || self.alias.as_deref() == Some(name)
     }
 
-    /// Where the client finds the API, without a final `/`.
+    /// Returns the URL of the API for clients, without a final `/`.
     pub(crate) fn api(&self) -> String {
         format!("{}{}", self.public_url.as_str(), self.mount)
     }
 
-    /// The origin that clients would speak to without the proxy, or nothing where that is not known.
+    /// Returns the origin that clients would speak to without the proxy; empty if unknown.
     pub(crate) fn origin(&self) -> String {
         let root = self
             .api_root
@@ -101,7 +104,8 @@ impl Target {
         root.get(..end).unwrap_or_default().to_owned()
     }
 
-    /// Found at the root of a host, where there is one.
+    /// Returns the target at the root of a host, if the proxy or one of the upstream's hosts has
+    /// the API at its root.
     pub(super) fn at_a_root(&self) -> Option<Self> {
         if self.mount.is_empty() && self.public_url.path().is_empty() {
             return Some(self.clone());
@@ -118,12 +122,12 @@ impl Target {
         Some(Self { public_url, mount: String::new(), ..self.clone() })
     }
 
-    /// The proxy's host, where that is this machine.
+    /// Returns the proxy's host, if the host is this machine.
     pub(crate) fn loopback(&self) -> Option<&str> {
         Some(self.public_url.host()).filter(|host| is_loopback_host(host))
     }
 
-    /// A warning, where the token would be seen on its way.
+    /// Returns a warning, if the token would travel unencrypted to another machine.
     pub(crate) fn exposure(&self) -> Option<String> {
         let exposed = self.public_url.scheme() == "http" && self.loopback().is_none();
         exposed.then(|| format!("the token travels unencrypted to {}", self.public_url.as_str()))
@@ -131,7 +135,7 @@ impl Target {
 }
 
 impl Targets {
-    /// What flags, or else the configuration, say.
+    /// Gathers the targets from the flags, or else from the configuration.
     pub(crate) fn gather(args: TargetArgs, environment: &Environment) -> Result<Self, Failure> {
         let ca_file =
             args.ca_file.as_deref().map(|path| absolute(path, "--ca-file")).transpose()?;
@@ -174,14 +178,14 @@ impl Targets {
     }
 }
 
-/// The paths that flags give, for every target.
+/// The paths given by flags, for every target.
 struct Paths {
     ca_file: Option<String>,
     unix_socket: Option<String>,
 }
 
 impl Paths {
-    /// A target that flags describe.
+    /// Makes a target from flags.
     fn target(
         &self,
         name: &str,
@@ -205,7 +209,7 @@ impl Paths {
     }
 }
 
-/// `NAME=VALUE` as name and value. A path that holds `=` is no name: `./a=b`.
+/// Splits `NAME=VALUE` into name and value. A path that holds `=` has no name: `./a=b`.
 pub(crate) fn split_name(text: &str) -> (Option<&str>, &str) {
     let is_name = |name: &str| UpstreamName::parse(name).is_some() && !name.contains(['/', ':']);
     match text.split_once('=') {
@@ -214,7 +218,7 @@ pub(crate) fn split_name(text: &str) -> (Option<&str>, &str) {
     }
 }
 
-/// The upstreams of the configuration as targets.
+/// Reads the upstreams of the configuration as targets.
 fn of_config(layers: Layers) -> Result<Vec<Target>, Failure> {
     let presets = presets(&layers.raw);
     let config = settings::check(layers)?;
@@ -226,7 +230,7 @@ fn of_config(layers: Layers) -> Result<Vec<Target>, Failure> {
     let target = |upstream: &UpstreamSettings| Target {
         name: upstream.name.to_string(),
         alias: upstream.alias.as_ref().map(ToString::to_string),
-        // One that no table names is `[upstream]`.
+        // An upstream named by no table is `[upstream]`.
         preset: presets
             .get(&Some(upstream.name.to_string()))
             .or_else(|| presets.get(&None))
@@ -243,7 +247,7 @@ fn of_config(layers: Layers) -> Result<Vec<Target>, Failure> {
     Ok(config.upstreams.iter().map(|upstream| target(upstream)).collect())
 }
 
-/// The presets of upstreams by their names; that of `[upstream]` has none.
+/// Returns the presets of upstreams by their names; `[upstream]` has the preset without a name.
 fn presets(raw: &RawConfig) -> BTreeMap<Option<String>, PresetChoice> {
     let tables = raw.upstreams.iter().map(|(table, upstream)| {
         let name = upstream.name.given().map_or(table, |given| &given.value);
@@ -265,7 +269,7 @@ fn api_named(name: &str) -> Result<&'static str, Failure> {
     })
 }
 
-/// A path as it can stand in any line: absolute, of UTF-8, without control characters.
+/// Returns a path fit for any line: absolute, of UTF-8, without control characters.
 pub(crate) fn absolute(path: &Path, flag: &str) -> Result<String, Failure> {
     let absolute = std::path::absolute(path).ok();
     let text = absolute

@@ -1,4 +1,4 @@
-//! Values with places in them: what is known is filled in, the token stays a place.
+//! Values with places: known texts are filled in at once, the token's place is filled later.
 
 use magicproxy_core::armoured;
 use zeroize::Zeroizing;
@@ -15,18 +15,19 @@ pub(crate) struct Value(Vec<Piece>);
 pub(crate) enum Piece {
     Text(String),
     Token,
-    /// The token, of version 1 in the armoured spelling: for clients that show a token up to its last `_`.
+    /// The token, of version 1 in the armoured spelling: for clients that show a token up to its
+    /// last `_`.
     ArmouredToken,
 }
 
 impl Piece {
-    /// Does the token stand here, however it is spelled?
+    /// True for the token in either spelling.
     pub(crate) fn is_token(&self) -> bool {
         matches!(self, Self::Token | Self::ArmouredToken)
     }
 }
 
-/// What the places of a template stand for.
+/// The sources of the places of a template.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Places<'a> {
     pub(crate) target: &'a Target,
@@ -34,18 +35,18 @@ pub(crate) struct Places<'a> {
 }
 
 impl Value {
-    /// A text without places.
+    /// Makes a value without places.
     pub(crate) fn text(text: &str) -> Self {
         Self(vec![Piece::Text(text.to_owned())])
     }
 
-    /// The token and nothing else.
+    /// Makes a value of the token alone.
     pub(crate) fn token() -> Self {
         Self(vec![Piece::Token])
     }
 
-    /// Fills a template in. `{api}`, `{authority}`, `{origin}`, `{socket}`, `{socket_json}`, `{git_helper}`, `{token}` and
-    /// `{armoured_token}` are places; other braces are what they are.
+    /// Fills a template in. The places are `{api}`, `{authority}`, `{origin}`, `{socket}`,
+    /// `{socket_json}`, `{git_helper}`, `{token}` and `{armoured_token}`; other braces are text.
     pub(crate) fn fill(template: &str, places: &Places<'_>) -> Self {
         let mut value = Self(Vec::new());
         let mut rest = template;
@@ -57,7 +58,7 @@ impl Value {
                 name => match places.of(name) {
                     Some(text) => value.push(&text),
                     None => {
-                        // No place: the brace is text, and what follows it may hold one.
+                        // No place: the brace is text, and a place may follow.
                         value.push("{");
                         rest = rest.get(before.len() + 1..).unwrap_or_default();
                         continue;
@@ -70,14 +71,14 @@ impl Value {
         value
     }
 
-    /// The pieces in order, no two texts beside each other.
+    /// Returns the pieces in order, never two texts beside each other.
     pub(crate) fn pieces(&self) -> &[Piece] {
         &self.0
     }
 
-    /// With the token in its places.
+    /// Fills the token into its places.
     pub(crate) fn with_token(&self, token: &str) -> Zeroizing<String> {
-        // None of a sealed token, nor of the name that stands for one.
+        // `None` for a sealed token, and for the name of a variable in the token's stead.
         let armoured = self.0.contains(&Piece::ArmouredToken).then(|| armoured(token)).flatten();
         let armoured = armoured.as_ref().map_or(token, |text| text.as_str());
         let texts = || {
@@ -87,18 +88,18 @@ impl Value {
                 Piece::ArmouredToken => armoured,
             })
         };
-        // With room from the start, so that no half-filled copy is left behind by growing.
+        // With room from the start: growing would leave half-filled copies behind.
         let mut filled = Zeroizing::new(String::with_capacity(texts().map(str::len).sum()));
         texts().for_each(|text| filled.push_str(text));
         filled
     }
 
-    /// Does it hold the token in the armoured spelling?
+    /// True if the value holds the token in the armoured spelling.
     pub(crate) fn is_armoured(&self) -> bool {
         self.0.contains(&Piece::ArmouredToken)
     }
 
-    /// With the name of the token's variable in its places.
+    /// Fills the name of the token's variable into the token's places.
     pub(crate) fn without_token(&self) -> String {
         self.with_token(&format!("${TOKEN_VARIABLE}")).as_str().to_owned()
     }
@@ -129,8 +130,9 @@ impl Places<'_> {
     }
 }
 
-/// A credential helper of git (gitcredentials(7)): a line of sh that reads the token when git asks, so that the token is in
-/// nobody's arguments and in no environment, and a renewed one counts at once. Of the first line of the file nothing but a token is read.
+/// Writes a credential helper of git (gitcredentials(7)): a line of sh that reads the token when
+/// git needs a password, so that the token is in no process's arguments or environment, and a
+/// renewed token counts at once. Only the token is read, from the first line of the file.
 fn git_helper(token_file: Option<&str>) -> String {
     let answer = r#"printf 'username=x-access-token\npassword=%s\n'"#;
     let get = r#"test "$1" = get"#;
@@ -145,7 +147,7 @@ fn git_helper(token_file: Option<&str>) -> String {
     }
 }
 
-/// What is before the first `{`, what is between it and the next `}`, and what follows.
+/// Splits a text into the part before the first `{`, the part up to the next `}`, and the rest.
 fn next_brace(text: &str) -> Option<(&str, &str, &str)> {
     let (before, rest) = text.split_once('{')?;
     let (name, after) = rest.split_once('}').unwrap_or((rest, ""));

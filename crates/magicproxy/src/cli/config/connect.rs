@@ -1,5 +1,6 @@
-//! `config check --connect`: are the APIs, the state store and the ACME server reached? Names are resolved, connections made,
-//! TLS agreed on. No credential and no request is sent, and the store is only pinged.
+//! `config check --connect`: connections to the APIs, the state store and the ACME server. Names
+//! are resolved, connections made, TLS agreed on. No credential and no request is sent, and the
+//! store is only pinged.
 
 use std::sync::Arc;
 
@@ -15,16 +16,16 @@ use magicproxy_config::config::tls::TlsSource;
 use magicproxy_config::config::{Config, accepted};
 use magicproxy_config::ground::text::harmless;
 
-/// One thing that the proxy connects to, and what came of it.
+/// A server that the proxy connects to, and the outcome of the attempt.
 #[derive(Debug)]
 pub(super) struct Connection {
-    /// What it is: `upstream github`, `state store`.
+    /// The server's role: `upstream github`, `state store`.
     what: String,
     address: String,
     fault: Option<ProbeFailure>,
 }
 
-/// How far it went.
+/// The step at which an attempt failed, and the reason.
 #[derive(Debug)]
 struct ProbeFailure {
     step: Step,
@@ -99,7 +100,7 @@ impl Connection {
     }
 }
 
-/// Tries everything, one after the other, each within the time that the proxy itself would wait.
+/// Tries everything, one after the other, each within the proxy's own time limit.
 pub(super) fn all(config: &Config) -> anyhow::Result<Vec<Connection>> {
     let runtime = wire::runtime()?;
     let connections = runtime.block_on(async {
@@ -122,13 +123,13 @@ pub(super) fn all(config: &Config) -> anyhow::Result<Vec<Connection>> {
         connections.extend(acme(config).await);
         connections
     });
-    // A store's client may keep trying.
+    // The store's client may still be trying.
     runtime.shutdown_background();
     Ok(connections)
 }
 
-/// Warnings of upstreams for which anyone can mint, and whose name leads to a private address as this machine resolves it. By a
-/// proxy on the way the name is resolved elsewhere.
+/// Warns of upstreams for which anyone can mint, and whose name this machine resolves to a private
+/// address. Upstreams behind another proxy are left out, because the name is resolved there.
 pub(super) fn inside(config: &Config) -> anyhow::Result<Vec<String>> {
     let runtime = wire::runtime()?;
     let mut warnings = Vec::new();
@@ -153,7 +154,7 @@ pub(super) fn inside(config: &Config) -> anyhow::Result<Vec<String>> {
     Ok(warnings)
 }
 
-/// A file is nothing to connect to.
+/// Pings the store; a store in a file needs no connection.
 async fn store(config: &Config) -> Option<Connection> {
     let StoreSettings::Valkey(settings) = &config.state.store else { return None };
     let store: Arc<LazyStore> = LazyStore::of(&config.state.store)?;

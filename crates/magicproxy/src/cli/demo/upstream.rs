@@ -11,10 +11,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
-/// What the API obeys. Nobody else does.
+/// The credential of the demonstration's API, useless anywhere else.
 pub(super) const CREDENTIAL: &str = "demo-credential-that-may-do-anything";
 
-/// Starts the API and gives its port.
+/// Starts the API and returns its port.
 pub(super) async fn start() -> anyhow::Result<u16> {
     let listener =
         TcpListener::bind(("127.0.0.1", 0)).await.context("no free port on 127.0.0.1")?;

@@ -1,13 +1,15 @@
-//! `docs/reference/configuration.md` and `docs/reference/cli.md`: made of the tables of the configuration and of the command line.
+//! `docs/reference/configuration.md` and `docs/reference/cli.md`: made of the tables of the
+//! configuration and of the command line.
 //!
-//! `cargo test -p magicproxy --lib -- --ignored write_the_reference` writes both anew; a test compares them.
+//! `cargo test -p magicproxy --lib -- --ignored write_the_reference` writes both anew; a test
+//! compares them.
 
 mod commands;
 mod settings;
 
 use super::root;
 
-/// The references, each with its path and its text.
+/// Returns the references, each with its path and its text.
 fn references() -> [(&'static str, String); 2] {
     [
         ("docs/reference/configuration.md", settings::page()),
@@ -35,12 +37,12 @@ fn the_reference_is_what_the_program_says() {
     }
 }
 
-/// Text as a cell of a table may have it, in one line.
+/// Writes a text as a table cell, in one line.
 fn cell(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
 }
 
-/// A sentence: a capital letter first, a full stop at its end.
+/// Writes a text as a sentence: a capital letter first, a full stop at its end.
 fn sentence(text: &str) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut letters = text.chars();
@@ -49,7 +51,7 @@ fn sentence(text: &str) -> String {
     format!("{first}{}{end}", letters.as_str())
 }
 
-/// Lines of at most 100 columns; words, and what stands in backquotes, are not broken.
+/// Wraps a text at 100 columns; words, and texts in backquotes, are not broken.
 fn wrapped(text: &str, indent: &str) -> String {
     let glued = text.split('`').enumerate().map(|(number, part)| match number % 2 {
         1 => format!("`{}`", part.replace(' ', "\u{a0}")),

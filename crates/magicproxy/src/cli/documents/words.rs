@@ -1,5 +1,5 @@
-//! The words that `--json` has beside the codes, and the exit codes, in the page of codes: each table has those of the program, and no
-//! others.
+//! The words of `--json` beside the codes, and the exit codes: each table in the page of codes has
+//! the program's words, and no others.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use super::root;
 
 const PAGE: &str = "docs/reference/errors.md";
 
-/// The first cells of the table below a heading.
+/// Returns the first cells of the table below a heading.
 fn in_the_table(heading: &str) -> BTreeSet<String> {
     let page = std::fs::read_to_string(root().join(PAGE)).unwrap();
     let (_, section) = page
@@ -19,7 +19,8 @@ fn in_the_table(heading: &str) -> BTreeSet<String> {
     cells.map(|cell| cell.trim_matches('`').to_owned()).collect()
 }
 
-/// The literals between two parts of a source; what is written with blanks stands with `_` in JSON.
+/// Returns the literals between two parts of a source; a literal with blanks stands with `_` in
+/// JSON.
 fn words(source: &str, [start, end]: [&str; 2]) -> BTreeSet<String> {
     let rest = source.split_once(start).unwrap_or_else(|| panic!("there is no `{start}`")).1;
     let part =

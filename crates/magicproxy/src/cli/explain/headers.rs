@@ -1,4 +1,4 @@
-//! `explain --header`: which of a request's headers would reach the API, and by what rule.
+//! `explain --header`: the headers of a request that would reach the API, and the rule for each.
 
 use std::fmt::Write as _;
 
@@ -8,17 +8,17 @@ use serde_json::{Value, json};
 use super::Verdict;
 use magicproxy_config::ground::text::harmless;
 
-/// The names that were asked about.
+/// The header names of `--header`.
 pub(super) struct Headers(Vec<String>);
 
 impl Headers {
-    /// Whoever copies a header from elsewhere copies its value, too, which is nobody's business here.
+    /// Takes the names. A value, copied along with its header, is left out: nobody needs it here.
     pub(super) fn new(given: &[String]) -> Self {
         let name = |text: &String| text.split(':').next().unwrap_or_default().trim().to_owned();
         Self(given.iter().map(name).collect())
     }
 
-    /// The question to a proxy, which may be older than this one and know no headers.
+    /// Adds the names to the question for a proxy. An older proxy ignores them.
     pub(super) fn put_in(&self, mut question: Value) -> Value {
         if let (false, Some(members)) = (self.0.is_empty(), question.as_object_mut()) {
             members.insert("headers".to_owned(), json!(self.0));
@@ -26,7 +26,8 @@ impl Headers {
         question
     }
 
-    /// Judges them by this list. A header that overrides has the whole request refused.
+    /// Judges the headers by an upstream's list. A header that overrides the method or the path
+    /// refuses the whole request.
     pub(super) fn decide(&self, verdict: Verdict, fields: &RequestFields) -> Verdict {
         let headers: Vec<FieldVerdict> = self.0.iter().map(|name| fields.verdict(name)).collect();
         let overriding = headers.iter().find(|header| header.rule == "override");
@@ -40,7 +41,7 @@ impl Headers {
         Verdict { headers, ..refused.unwrap_or(verdict) }
     }
 
-    /// A line for each.
+    /// Describes each header in a line.
     pub(super) fn describe(&self, judged: Option<&[FieldVerdict]>) -> String {
         let mut text = String::new();
         for header in judged.into_iter().flatten() {

@@ -1,4 +1,5 @@
-//! The upstream that a token is for, and requests that name its API by another name than the configuration does.
+//! The upstream of a token, and requests that name the upstream's API by another name than the
+//! configuration.
 
 use magicproxy_core::{UnnamedTokens, UnverifiedToken};
 use magicproxy_proxy::router::{Route, Router};
@@ -6,7 +7,7 @@ use magicproxy_proxy::settings::{ApiRoot, UpstreamId};
 
 use magicproxy_config::config::Config;
 
-/// The number of the upstream that a token says it is for; whether it is right in that is decided later.
+/// Returns the number of the upstream claimed by a token; the claim is verified later.
 pub(super) fn upstream_of(token: &str, config: &Config) -> Option<UpstreamId> {
     let aud = UnverifiedToken::parse(token).ok()?.audience()?;
     let mut upstreams = config.upstreams.iter();
@@ -19,7 +20,8 @@ pub(super) fn upstream_of(token: &str, config: &Config) -> Option<UpstreamId> {
     }
 }
 
-/// A path without a host: below the mount of an upstream it is that one's, and else the token's own upstream's.
+/// Finds the route of a path without a host: below the mount of an upstream, and else at the
+/// token's own upstream.
 pub(super) fn place_of_path<'u>(
     router: &Router,
     path: &'u str,
@@ -36,7 +38,8 @@ pub(super) fn place_of_path<'u>(
     if elsewhere { placed } else { router.route("", path, Some(own)) }
 }
 
-/// A URL of the API that an upstream's preset is for, such as `https://api.github.com/user`, where the upstream leads elsewhere.
+/// Finds the route of a URL of the preset's API, such as `https://api.github.com/user`, for an
+/// upstream that leads elsewhere.
 pub(super) fn place_by_preset<'u>(
     router: &Router,
     authority: &str,
@@ -50,7 +53,7 @@ pub(super) fn place_by_preset<'u>(
         .filter_map(|(at, root)| Some((UpstreamId::new(at), ApiRoot::parse((*root)?).ok()?)));
     let mut named =
         roots.filter(|(_, root)| root.authority().as_str().eq_ignore_ascii_case(authority));
-    // Two upstreams of one preset cannot be told apart by it.
+    // Two upstreams of one preset cannot be told apart by the URL.
     let (at, root) = named.next().filter(|_| named.next().is_none())?;
     router.route("", rest.strip_prefix(root.base_path())?, Some(at))
 }

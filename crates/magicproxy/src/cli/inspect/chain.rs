@@ -1,4 +1,4 @@
-//! The caveats of a token, one by one, and what they leave in plain words.
+//! The caveats of a token, described one by one, and their effect in plain words.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::cli::time;
 use magicproxy_config::ground::text::harmless;
 
-/// The caveats, as far as they can be read.
+/// The caveats, as far as readable.
 #[derive(Debug)]
 pub(super) struct Chain(Result<Vec<Caveat>, String>);
 
@@ -17,7 +17,7 @@ impl Chain {
         Self(caveats.map_err(|error| error.to_string()))
     }
 
-    /// Those of version 1 stand in the claims.
+    /// Reads the caveats of version 1, a claim of the token.
     pub(super) fn of_json(caveats: Option<&Value>) -> Self {
         let caveats = caveats.map(|caveats| {
             serde_json::from_value(caveats.clone()).map_err(|error| error.to_string())
@@ -33,12 +33,12 @@ impl Chain {
         self.caveats().len()
     }
 
-    /// When the caveats let the token end.
+    /// Returns the ends set by the caveats.
     pub(super) fn ends(&self) -> Vec<UnixTime> {
         self.caveats().iter().filter_map(|caveat| caveat.exp).collect()
     }
 
-    /// Each caveat as a line for each thing that it says, and then what is left.
+    /// Describes each caveat in a line for each member, and then the effect of all.
     pub(super) fn describe(&self, text: &mut String, now: UnixTime) {
         if let Err(error) = &self.0 {
             let _ = writeln!(text, "caveats    not readable: {}", harmless(error));
@@ -53,7 +53,7 @@ impl Chain {
         }
     }
 
-    /// What is left, in one sentence.
+    /// Describes the effect of all caveats in one sentence.
     fn effective(&self, now: UnixTime) -> String {
         let numbers = |says: fn(&Caveat) -> bool| -> String {
             let numbers = self
@@ -87,7 +87,7 @@ impl Chain {
     }
 }
 
-/// One line for each member of a caveat.
+/// Describes each member of a caveat in a line.
 fn sayings(caveat: &Caveat, now: UnixTime) -> Vec<String> {
     let moment = |time: UnixTime| format!("{} ({})", time::date(time), time::distance(time, now));
     let mut said = Vec::new();
@@ -111,7 +111,7 @@ fn sayings(caveat: &Caveat, now: UnixTime) -> Vec<String> {
     said
 }
 
-/// A rule as it is written.
+/// Returns a rule as written.
 pub(super) fn rule(rule: &Value) -> String {
     harmless(&rule.as_str().map_or_else(|| rule.to_string(), str::to_owned))
 }

@@ -1,4 +1,5 @@
-//! `mint --to`: a version 2 token, with a proxy's public key. The credential leaves this process in no other form.
+//! `mint --to`: makes a version 2 token with a proxy's public key. The credential leaves this
+//! process in no other form.
 
 use std::path::PathBuf;
 
@@ -23,7 +24,7 @@ use crate::ground::output::{note, remark};
 use magicproxy_config::ground::environment::Environment;
 use magicproxy_config::ground::text::harmless;
 
-/// What only sealed tokens have.
+/// The flags of sealed tokens only.
 #[derive(Debug, Args)]
 pub(crate) struct SealedArgs {
     /// How the seal is made: `x25519`, or `x-wing` for credentials that must outlive today's cryptography
@@ -33,15 +34,15 @@ pub(crate) struct SealedArgs {
     /// specification [default: where the proxy's operator says]
     #[arg(long, value_name = "PLACE", requires = "to")]
     credential_as: Option<String>,
-    /// JWK file of the key that makes known who mints
+    /// JWK file of the minter's signing key, which makes known who mints
     #[arg(long, value_name = "FILE", requires = "to")]
     minter_key: Option<PathBuf>,
-    /// Pin the keys that the proxy has now, whatever was pinned: where they do not follow by signature
+    /// Pin the keys that the proxy has now, even where the pinned key did not sign for them
     #[arg(long, requires = "to")]
     refresh: bool,
 }
 
-/// What a token is sealed to, and how its proxy is asked.
+/// The target of the sealing, and the flags for its proxy.
 pub(super) struct SealingTarget<'a> {
     /// A file, or the URL of a proxy.
     pub(super) to: &'a str,
@@ -50,12 +51,12 @@ pub(super) struct SealingTarget<'a> {
 }
 
 impl SealingTarget<'_> {
-    /// Is it sealed to a proxy that can be asked, and not to a file?
+    /// True for a proxy that can be asked; false for a file.
     fn asks_proxy(&self) -> bool {
         self.to.starts_with("http://") || self.to.starts_with("https://")
     }
 
-    /// The key, the name of the upstream as the proxy has it, and what the proxy accepts.
+    /// Finds the key, the proxy's name of the upstream, and the tokens accepted by the proxy.
     fn recipient(
         &self,
         aud: Option<&str>,
@@ -79,13 +80,13 @@ impl SealingTarget<'_> {
     }
 }
 
-/// What a token is sealed to.
+/// The recipient of a sealed token.
 struct Recipient {
     key: SealingPublicKey,
     upstream: UpstreamName,
-    /// By some upstream, and by this one, as far as the proxy says so.
+    /// The tokens accepted by some upstream, and by this upstream, as far as the proxy tells.
     accepts: Vec<AcceptedTokens>,
-    /// Does the upstream say that it lists no minters? It knows no signature then.
+    /// True if the upstream tells that it lists no minters, and so knows no signature.
     is_for_anyone: bool,
 }
 
@@ -96,13 +97,13 @@ impl Recipient {
         Self { key: found.key, upstream: named.name, accepts, is_for_anyone }
     }
 
-    /// How long a token lives whose mint request does not say it.
+    /// Returns the lifetime, in seconds, of a token whose mint request has none.
     fn default_lifetime(&self) -> u64 {
         let usual = MintSettings::default().default_lifetime.as_secs();
         self.accepts.iter().map(|accepts| accepts.max_lifetime).fold(usual, u64::min)
     }
 
-    /// What the proxy would refuse is not minted.
+    /// Refuses to mint a token that the proxy would refuse.
     fn ensure_accepted(
         &self,
         minter: Option<&MinterSigningKey>,
@@ -186,13 +187,13 @@ pub(super) fn mint(
     });
     let token = minted.context("nothing was minted")?.token;
     let Some(limit) = limit else { return Ok(token) };
-    // As of a version 1 token, it is the first caveat.
+    // The limit becomes the first caveat, as in a token of version 1.
     Ok(Caveat { limit: Some(limit), ..Caveat::default() }
         .append_to(&token)
         .context("nothing was minted")?)
 }
 
-/// Would a store keep something for one of these rules?
+/// True if a store would keep something for one of the rules.
 fn keeps_rows(grant: &RuleSource) -> bool {
     match grant {
         RuleSource::Rules(rules) => {

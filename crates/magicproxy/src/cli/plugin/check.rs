@@ -1,4 +1,4 @@
-//! `plugin check`: loads a component as the proxy would, and shows what it is.
+//! `plugin check`: loads a component as the proxy would, and describes it.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::ground::output;
 pub(crate) struct CheckArgs {
     /// The component
     file: PathBuf,
-    /// What it is told when it asks for its configuration
+    /// Configuration to give to the plugin when it asks for one
     #[arg(long, value_name = "TEXT")]
     config: Option<String>,
     /// Print JSON

@@ -1,4 +1,5 @@
-//! `plugin import`: reads a plugin of the Python program, without running it, and says what to do instead of each hook.
+//! `plugin import`: reads a plugin of the Python program, without running it, and proposes a
+//! replacement for each hook.
 
 mod decision;
 mod python;
@@ -48,7 +49,7 @@ pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What to do instead, hook by hook.
+/// Describes the replacement, hook by hook.
 fn advice(scope: &str, hooks: &Hooks) -> String {
     let mut text =
         format!("the scope `{scope}` was this Python program; nothing of it runs here\n\n");
@@ -120,7 +121,8 @@ fn created(scope: &str, hooks: &Hooks) -> String {
     )
 }
 
-/// Rules only where every line of the function is understood: a guess could give more than the function did.
+/// Proposes rules only if every line of the function is understood: a guess could give more than
+/// the function did.
 fn stateless(scope: &str, decides: &python::Function) -> String {
     let Some(rules) = decision::rules(&decides.text) else { return by_hand(scope) };
     if rules.is_empty() {
@@ -137,7 +139,7 @@ fn stateless(scope: &str, decides: &python::Function) -> String {
     )
 }
 
-/// A literal string of TOML, or a basic one where the text has a quote.
+/// Quotes a text as a literal string of TOML, or as a basic string if the text has a quote.
 fn quoted_toml(text: &str) -> String {
     if text.contains('\'') { format!("{text:?}") } else { format!("'{text}'") }
 }
@@ -189,7 +191,7 @@ fn write_skeleton(folder: &Path, hooks: &Hooks) -> anyhow::Result<()> {
     std::fs::write(folder.join("src/lib.rs"), with_python(hooks)).with_context(cannot)
 }
 
-/// The template, with the Python text of each hook above it.
+/// Fills the template: the Python text of each hook stands above its new function.
 fn with_python(hooks: &Hooks) -> String {
     let above = |source: String, line: &str, function: &Option<python::Function>| match function {
         Some(function) => {

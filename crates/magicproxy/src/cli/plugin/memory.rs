@@ -1,4 +1,5 @@
-//! State for trying a plugin out: in memory, shown afterwards, and kept in a file where one is named.
+//! State for trying a plugin out: in memory, shown afterwards, and kept in a file if a file is
+//! named.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +10,7 @@ use magicproxy_core::state::{
     StoreFuture, TakeResult, UnixMillis,
 };
 
-/// The entries of one plugin and one owner: there is no other here.
+/// The entries of one plugin and one owner, the only plugin and owner here.
 #[derive(Debug, Default)]
 pub(super) struct Memory(Mutex<BTreeMap<Vec<u8>, Entry>>);
 
@@ -22,7 +23,7 @@ impl Memory {
         ))
     }
 
-    /// Names and values, as text.
+    /// Returns names and values, as text.
     pub(super) fn entries(&self) -> BTreeMap<String, String> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         self.lock().iter().map(|(name, entry)| (text(name), text(&entry.value))).collect()

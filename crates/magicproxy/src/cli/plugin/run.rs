@@ -34,16 +34,16 @@ pub(crate) struct RunArgs {
     /// A JSON file: `method`, `path`, and perhaps `query`, `headers`, `body`, `upstream`, `sender`, `labels`
     #[arg(long, value_name = "FILE")]
     request: PathBuf,
-    /// A JSON file: `status`, and perhaps `headers` and `body`; the plugin is told of it, whatever it says to the request
+    /// A JSON file: `status`, and perhaps `headers` and `body`; the plugin is told of the response, whatever its verdict on the request
     #[arg(long, value_name = "FILE")]
     response: Option<PathBuf>,
     /// A JSON file of names and values: what the plugin remembers, before and after
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
-    /// What it is told when it asks for its configuration
+    /// Configuration to give to the plugin when it asks for one
     #[arg(long, value_name = "TEXT")]
     config: Option<String>,
-    /// The second that it is, as the plugin sees it [default: now]
+    /// Time that the plugin sees, in seconds since 1970 [default: now]
     #[arg(long, value_name = "SECONDS")]
     now: Option<u64>,
     /// Print JSON
@@ -109,7 +109,7 @@ static LABELS: Form = Form { expected: "a list of labels", kind: Kind::List(&TEX
 static STATUS: Form = Form { expected: "a status such as 200, as a number", kind: Kind::Number };
 static TEXT: Form = Form { expected: "a text", kind: Kind::Text };
 
-/// Prints what it said; exit code 3 for a denial, 1 for a failure.
+/// Prints the plugin's verdict; exit code 3 for a denial, 1 for a failure.
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let state = Arc::new(Memory::of(
         args.state.as_deref().map(remembered).transpose()?.unwrap_or_default(),
@@ -162,7 +162,7 @@ fn read<T: DeserializeOwned>(file: &Path, form: &Form) -> anyhow::Result<T> {
     form.read(text.as_bytes()).map_err(|faults| anyhow::anyhow!("`{}`: {faults}", file.display()))
 }
 
-/// What an earlier run left; nothing, before the first.
+/// Reads the state left by an earlier run; none, before the first run.
 fn remembered(file: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     if file.exists() { read(file, &STATE) } else { Ok(BTreeMap::new()) }
 }
@@ -200,7 +200,7 @@ fn headers(headers: BTreeMap<String, String>) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-/// A string stands for itself, anything else for its JSON.
+/// Returns the bytes of a body: a string stands for itself, anything else for its JSON.
 fn body(UniqueValue(body): UniqueValue) -> Arc<[u8]> {
     match body {
         Value::String(text) => text.into_bytes().into(),

@@ -1,4 +1,5 @@
-//! Why an entry may have no effect, or none of its own: said, and no reason to do without the entry.
+//! Remarks on entries without effect, or without an effect of their own. Such an entry is made
+//! nevertheless.
 
 mod before;
 
@@ -18,17 +19,17 @@ use crate::runtime::revocations::{Revocation, RevokedThing};
 use magicproxy_config::config::Config;
 use magicproxy_config::ground::text::harmless;
 
-/// What new entries are held against.
+/// The entries, keys and configuration to compare new entries with.
 pub(super) struct KnownIds<'a> {
-    /// The entries that are there.
+    /// The present entries.
     pub(super) known: &'a [Revocation],
     pub(super) config: &'a Config,
-    /// The keys at hand, where one was asked for.
+    /// The keys at hand, if an argument needs them.
     pub(super) keys: Option<&'a Keys>,
     pub(super) now: UnixTime,
 }
 
-/// What is to be said about a new entry.
+/// Lists the remarks on a new entry.
 pub(super) fn remarks(named: &NamedEntry, beside: &KnownIds<'_>) -> Vec<String> {
     let KnownIds { known, now, .. } = *beside;
     let mut said = Vec::new();
@@ -60,8 +61,8 @@ pub(super) fn remarks(named: &NamedEntry, beside: &KnownIds<'_>) -> Vec<String> 
     said
 }
 
-/// The tokens of which the proxy made the revoked one, and from which it can be made again. They are only what caveats say, so they
-/// are named, and not taken.
+/// Names the tokens from which the proxy made the revoked token, and can make it again. The names
+/// are mere claims of caveats, so the older tokens are named, and not revoked.
 fn older(token: &GivenToken, revoked: &RevokedThing, known: &[&Revocation]) -> Vec<String> {
     let Some(chain) = UnverifiedToken::parse(&token.text).ok().and_then(|token| token.chain())
     else {
@@ -85,7 +86,8 @@ fn older(token: &GivenToken, revoked: &RevokedThing, known: &[&Revocation]) -> V
     named.into_iter().filter(lives).map(remark).collect()
 }
 
-/// The entries in force that refuse this token. Without the keys, a token that does not name its key seems to have none.
+/// Returns the entries in force that refuse a token. Without the keys, a token that does not name
+/// its key seems to have none.
 pub(in crate::cli) fn reaching<'k>(
     token: &str,
     keys: Option<&Keys>,
@@ -102,7 +104,7 @@ pub(in crate::cli) fn reaching<'k>(
         .collect()
 }
 
-/// Why the token is not accepted anyway.
+/// Returns the reason for which the token is not accepted anyway.
 fn useless(token: &GivenToken, beside: &KnownIds<'_>) -> Option<String> {
     let is_over = |end: &UnixTime| beside.now.0 >= end.0.saturating_add(LEEWAY_SECONDS);
     if let Some(end) = token.end.filter(is_over) {
@@ -112,7 +114,7 @@ fn useless(token: &GivenToken, beside: &KnownIds<'_>) -> Option<String> {
             time::date(end)
         ));
     }
-    // A narrowed token is over, and its family lives on.
+    // A narrowed token may be over while its family lives on.
     Claims::of(&token.text).ok()?.end().filter(|end| !is_over(end))?;
     let refused = CheckResult::by(beside.keys?, &token.text, beside.config).ok()?.refused?;
     Some(format!(
@@ -122,7 +124,7 @@ fn useless(token: &GivenToken, beside: &KnownIds<'_>) -> Option<String> {
     ))
 }
 
-/// A minter of whom no upstream here takes tokens, and who may be mistyped.
+/// Remarks on a minter listed by no upstream here, whose name may be mistyped.
 fn unlisted(revoked: &RevokedThing, config: &Config) -> Option<String> {
     let RevokedThing::Minted(minted) = revoked else { return None };
     let minter = minted.minter()?;
@@ -132,10 +134,10 @@ fn unlisted(revoked: &RevokedThing, config: &Config) -> Option<String> {
         .then(|| format!("has perhaps no effect: no upstream here lists the minter `{minter}`"))
 }
 
-/// A key that an argument names, and for what.
+/// A key named by an argument, and its use.
 struct RevokedKey<'n> {
     id: &'n str,
-    /// The version of the tokens that are meant: each has keys of its own.
+    /// The version of the tokens meant, because each version has its own keys; none for either.
     version: Option<TokenVersion>,
 }
 
@@ -150,7 +152,7 @@ impl<'n> RevokedKey<'n> {
         }
     }
 
-    /// What is wrong with it, by the keys at hand.
+    /// Returns the fault of the key's name, by the keys at hand.
     fn fault(&self, keys: Option<&Keys>, folder: &Path) -> Option<String> {
         let Self { id, version } = self;
         let signs =
@@ -177,7 +179,8 @@ impl<'n> RevokedKey<'n> {
     }
 }
 
-/// The keys, where an argument is to be compared with them; refuses ids of keys that are not there, which mostly are mistyped.
+/// Reads the keys, if an argument is to be compared with them; refuses ids of keys that are not
+/// there, because most are mistyped.
 pub(super) fn keys(
     args: &RevokeArgs,
     all: &[NamedEntry],
@@ -193,7 +196,7 @@ pub(super) fn keys(
         return Ok(None);
     }
     if wanted.is_empty() {
-        // Only a remark needs them: a broken key folder keeps nobody from revoking.
+        // Only a remark needs the keys: a broken key folder keeps nobody from revoking.
         return Ok(Keystore::of(&config.keys).open_if_there().ok().flatten());
     }
     let keys = Keystore::of(&config.keys).open_if_there()?;

@@ -1,4 +1,5 @@
-//! Arguments of `revoke`, read into entries. An argument that could be a secret is neither kept nor repeated.
+//! Arguments of `revoke`, read into entries. An argument that could be a secret is neither kept nor
+//! repeated.
 
 use std::path::Path;
 
@@ -22,7 +23,7 @@ const JTI: &str = "expected `jti:v1:KID:ID` or `jti:v2:KID:MINTER:ID`: KID and M
                    (MINTER `none` where nobody signed), ID 1 to 128 of these characters";
 const IS_TOKEN: &str = "this is a magic token, which others see among the arguments: give it as `--token @FILE`, or `--token -`";
 
-/// One entry, and the token that it was made from.
+/// An entry, and the token that the entry was made from, if any.
 #[derive(Debug)]
 pub(super) struct NamedEntry {
     pub(super) revoked: RevokedThing,
@@ -31,12 +32,13 @@ pub(super) struct NamedEntry {
 
 /// A token from a file or from standard input.
 pub(super) struct GivenToken {
-    /// `@FILE`, or `-`.
+    /// The argument: `@FILE`, or `-`.
     pub(super) argument: String,
     pub(super) text: Zeroizing<String>,
-    /// When it says that it ends, or its family.
+    /// The end of the token, or of its family, by the claims.
     pub(super) end: Option<UnixTime>,
-    /// Of a sealed one, when its family ends. A copy of a version 1 token can say another end than the genuine one.
+    /// The end of a sealed token's family. Absent for a version 1 token: a copy can claim another
+    /// end than the genuine token.
     pub(super) bound_end: Option<UnixTime>,
 }
 
@@ -49,7 +51,7 @@ impl std::fmt::Debug for GivenToken {
     }
 }
 
-/// All entries that the arguments name, none of them twice; or everything that is wrong with the arguments.
+/// Reads all entries named by the arguments, each once; or returns all faults of the arguments.
 pub(super) fn all(
     args: &RevokeArgs,
     environment: &Environment,
@@ -66,7 +68,7 @@ pub(super) fn all(
             Err(fault) => faults.push(fault),
         }
     }
-    // Of an argument that was not taken nobody knows what it would have been.
+    // Before the checks of flags: nobody knows the entry that a faulty argument meant.
     if !faults.is_empty() {
         return Err(Failure::Usage(faults));
     }
@@ -92,7 +94,7 @@ pub(super) fn all(
     Ok(all)
 }
 
-/// An id with its kind.
+/// Reads an id with its kind.
 fn typed(argument: &str) -> Result<RevokedThing, String> {
     if is_token(argument) {
         return Err(IS_TOKEN.to_owned());
@@ -118,7 +120,7 @@ fn typed(argument: &str) -> Result<RevokedThing, String> {
     read.unwrap_or_else(|| Err(format!("`{}`: {KINDS}", masked(argument))))
 }
 
-/// An id of this kind.
+/// Reads an id of a kind.
 fn of_kind(kind: &str, value: &str) -> Result<RevokedThing, String> {
     let fault = |expected: &str| format!("`{}:{}`: {expected}", masked(kind), masked(value));
     if is_token(value) {
@@ -148,17 +150,18 @@ fn of_kind(kind: &str, value: &str) -> Result<RevokedThing, String> {
         .ok_or_else(|| fault(expected))
 }
 
-/// What tokens begin with: of version 1 without armour and with it, of version 2 today and before the first release.
+/// The beginnings of tokens: of version 1 without armour and with armour, of version 2 today and
+/// before the first release.
 const BEGINNINGS: [&str; 4] = ["eyJ", "mt1_", "mt2_", "mt2."];
 
-/// Has the form of a token, or the beginning of one: never an id.
+/// True for the form of a token, or the beginning of the form: such a text is never an id.
 fn is_token(text: &str) -> bool {
     let parts = text.split('.').count();
     parts > 2 && BEGINNINGS.iter().any(|beginning| text.starts_with(beginning))
         || UnverifiedToken::parse(text).is_ok()
 }
 
-/// Is one of its words a token?
+/// True if a word of the text is a token.
 pub(super) fn holds_token(text: &str) -> bool {
     let part_of_token = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     text.split(|c| !part_of_token(c)).any(is_token)
@@ -168,7 +171,7 @@ fn is_family(revoked: &RevokedThing) -> bool {
     matches!(revoked, RevokedThing::Id(_) | RevokedThing::Minted(_) | RevokedThing::Owner(_))
 }
 
-/// May tokens of others have this name, too?
+/// True if tokens of other people may have the same name.
 fn is_ambiguous(revoked: &RevokedThing) -> bool {
     match revoked {
         RevokedThing::Id(_) => true,
@@ -180,7 +183,8 @@ fn is_ambiguous(revoked: &RevokedThing) -> bool {
     }
 }
 
-/// Nobody ends more than one chain by mistake, nor other people's tokens, nor tokens that are still to be made.
+/// Refuses entries probably not meant: a whole family, other people's tokens, and tokens yet to be
+/// made need a flag, or are refused.
 fn meant(revoked: RevokedThing, args: &RevokeArgs) -> Result<RevokedThing, String> {
     if args.undo {
         return Ok(revoked);
@@ -218,7 +222,7 @@ fn ambiguous(revoked: &RevokedThing) -> String {
     )
 }
 
-/// The chain of a token, or its family's beginning. Whether the token is genuine is no matter.
+/// Reads a token into an entry for its chain, or for its family. The token need not be genuine.
 fn of_token(
     argument: &str,
     args: &RevokeArgs,
@@ -235,7 +239,8 @@ fn of_token(
     let expected = || format!("--token {}: expected a magic token", harmless(argument));
     let parsed = UnverifiedToken::parse(&text).with_context(expected)?;
     let chain = parsed.chain().with_context(expected)?;
-    // Not the older chains that it names: whoever narrowed it may have written any there.
+    // Never the older chains named by the token: whoever narrowed the token may have written any
+    // chain there.
     let id = if args.whole_family { chain.root() } else { chain.id() };
     let bound_end = match &parsed {
         UnverifiedToken::V1(_) => None,
@@ -243,7 +248,7 @@ fn of_token(
     };
     drop(parsed);
     let claims = Claims::of(&text).ok();
-    // Its parents live on until the end that the claims name.
+    // The token's parents live on until the end in the claims.
     let end = claims
         .and_then(|claims| if args.whole_family { claims.minted_until() } else { claims.end() });
     Ok(NamedEntry {

@@ -1,4 +1,4 @@
-//! The entries, wherever the configuration keeps them: in a file, or in the store that proxies share.
+//! The place of the entries in the configuration: a file, or the store shared by proxies.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::runtime::revocations::{Revocation, RevocationFile, RevokedThing, Shar
 use crate::runtime::{state, wire};
 use magicproxy_config::config::Config;
 
-/// Where the entries are.
+/// The file or the store that holds the entries.
 pub(super) struct RevocationPlace {
     pub(super) place: String,
     way: PlaceKind,

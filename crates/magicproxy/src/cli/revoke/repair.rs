@@ -1,4 +1,5 @@
-//! `revoke --repair`: entries that older versions wrote for whatever they were given, and that refuse nothing.
+//! `revoke --repair`: removes the entries that refuse nothing. Older versions wrote entries for
+//! every text they were given.
 
 use magicproxy_core::{UnixTime, UnverifiedToken};
 use serde_json::{Value, json};
@@ -11,21 +12,22 @@ use crate::ground::output;
 use crate::runtime::revocations::{FOR_GOOD, Revocation, RevokedThing};
 use magicproxy_config::ground::text::harmless;
 
-/// An entry that means nothing, and the one that was meant, where that can be told.
+/// A meaningless entry, and the entry that was meant, if known.
 struct Repair<'k> {
     entry: &'k Revocation,
-    /// With the end of the token that was given for it.
+    /// The entry that was meant, with the end of the token given for it.
     meant: Option<(RevokedThing, Option<UnixTime>)>,
 }
 
-/// Replaces each entry that is a whole token by that token's chain, and takes the other meaningless ones away.
+/// Replaces each entry that is a whole token by the token's chain, and removes the other
+/// meaningless entries.
 pub(super) fn run(kept: &RevocationPlace, form: Form) -> anyhow::Result<()> {
     let known = kept.read()?;
     let idle = known.iter().filter(|entry| entry.revoked.means_nothing());
     let repairs: Vec<Repair<'_>> =
         idle.map(|entry| Repair { entry, meant: meant(&entry.revoked) }).collect();
     let added: Vec<Revocation> = repairs.iter().filter_map(|repair| repair.added(&known)).collect();
-    // First what refuses more: between the two steps nothing is accepted that is not accepted after them.
+    // Additions first: between the two steps no token is accepted that is not accepted after them.
     if !added.is_empty() {
         kept.add(&added)?;
     }
@@ -45,7 +47,7 @@ pub(super) fn run(kept: &RevocationPlace, form: Form) -> anyhow::Result<()> {
     })
 }
 
-/// The chain of the token that somebody gave as an id.
+/// Returns the chain of a token that somebody gave as an id, and the token's end.
 fn meant(revoked: &RevokedThing) -> Option<(RevokedThing, Option<UnixTime>)> {
     let RevokedThing::Id(text) = revoked else { return None };
     let token = secret::without_armour(text).ok()?;
@@ -54,7 +56,7 @@ fn meant(revoked: &RevokedThing) -> Option<(RevokedThing, Option<UnixTime>)> {
 }
 
 impl Repair<'_> {
-    /// The entry that takes its place, until the token ends.
+    /// Makes the replacing entry, in force until the token ends.
     fn added(&self, known: &[Revocation]) -> Option<Revocation> {
         let (revoked, end) = self.meant.clone()?;
         let mut about = self.entry.about.clone();

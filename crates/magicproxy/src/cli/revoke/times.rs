@@ -1,4 +1,5 @@
-//! Times of `revoke`: the moment of `before:`, and the end of an entry. `docs/spec/state-store.md` section 6.
+//! Times of `revoke`: the moment of `before:`, and the end of an entry. `docs/spec/state-store.md`
+//! section 6.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,12 +10,14 @@ use super::named::{GivenToken, NamedEntry};
 use crate::cli::time;
 use crate::runtime::revocations::{FOR_GOOD, RevokedThing};
 
-/// How far in the future the `iat` of a live token may be, and one second, since `before:` means earlier ones.
+/// The seconds by which the `iat` of a live token may lie in the future, and one more, because
+/// `before:` means earlier tokens.
 const AHEAD: u64 = LEEWAY_SECONDS + 1;
-/// How long an entry is shown whose token has ended: a day.
+/// The time for which the entry of an ended token is still shown: a day.
 const SHOWN_SECONDS: u64 = 24 * 60 * 60;
 
-/// A moment in words, or in seconds. `now` is as late as the `iat` of a token can be that is alive now.
+/// Reads a moment in words, or in seconds. The word `now` means the latest `iat` possible for a
+/// token alive now.
 pub(super) fn moment(text: &str, now: UnixTime) -> Result<u64, String> {
     let expected = || "expected `2026-11-26T10:00:00Z`, `now`, or seconds since 1970".to_owned();
     if text == "now" {
@@ -25,16 +28,16 @@ pub(super) fn moment(text: &str, now: UnixTime) -> Result<u64, String> {
     }
     let time: SystemTime = humantime::parse_rfc3339_weak(text).map_err(|_| expected())?;
     let since = time.duration_since(UNIX_EPOCH).map_err(|_| expected())?;
-    // A token of the second that has begun then says no more than this second.
+    // Rounded up: the `iat` of a token minted in the begun second has no fraction.
     Ok(since.as_secs() + u64::from(since.subsec_nanos() > 0))
 }
 
-/// The latest moment that `before:` may name.
+/// Returns the latest moment allowed for `before:`.
 fn latest(now: UnixTime) -> u64 {
     now.0.saturating_add(AHEAD)
 }
 
-/// Refuses a moment in the future, before which nobody can say what will have been minted.
+/// Refuses a moment in the future: nobody knows the tokens to be minted before it.
 pub(super) fn ensure_past(moment: u64, now: UnixTime) -> Result<(), String> {
     if moment <= latest(now) {
         return Ok(());
@@ -46,23 +49,25 @@ pub(super) fn ensure_past(moment: u64, now: UnixTime) -> Result<(), String> {
     ))
 }
 
-/// When no token can be meant any more by an entry that is made now, whatever the operator accepts by then.
+/// Returns the time, in seconds since 1970, from which a new entry can mean no live token, whatever
+/// the operator accepts by then.
 pub(super) fn end(named: &NamedEntry, now: UnixTime) -> u64 {
     let longest = MAX_LIFETIME_SECONDS + 2 * LEEWAY_SECONDS + 1;
     let lives = |from: u64| from.saturating_add(longest);
     let entry = match (&named.revoked, &named.token) {
-        // Sealed tokens of a key that was retired by then may say that they were minted as much later.
+        // Sealed tokens of a key retired by then may have an `iat` later by the lifetime of a key
+        // set.
         (RevokedThing::Before(moment), _) => {
             lives(now.0.max(*moment)).saturating_add(KEY_SET_LIFETIME_SECONDS)
         }
-        // The proxy minted it, so before now.
+        // A token of version 1 was minted by the proxy, and so before now.
         (RevokedThing::Chain(_), Some(GivenToken { bound_end: None, .. })) => lives(now.0),
-        // Its maker wrote the end that he liked, but no two into one chain.
+        // The maker of a sealed token chose its end freely, but a chain has only one end.
         (RevokedThing::Chain(_), Some(GivenToken { bound_end: Some(end), .. })) => {
             after(*end).max(now.0.saturating_add(SHOWN_SECONDS))
         }
-        // A name does not say when its tokens end: the maker of a sealed one may have written any day, and whoever has a key
-        // makes tokens of it at any time.
+        // A name has no end: the maker of a sealed token may have written any day, and the holder
+        // of a key makes tokens with the key at any time.
         (
             RevokedThing::Key(_)
             | RevokedThing::Chain(_)
@@ -75,7 +80,7 @@ pub(super) fn end(named: &NamedEntry, now: UnixTime) -> u64 {
     entry.min(FOR_GOOD)
 }
 
-/// The first second in which a token with this end is refused.
+/// Returns the first second in which a token with this end is refused.
 pub(super) fn after(end: UnixTime) -> u64 {
     end.0.saturating_add(LEEWAY_SECONDS + 1)
 }

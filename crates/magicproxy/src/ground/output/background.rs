@@ -1,8 +1,10 @@
-//! Standard error of a server, written by a thread of its own: whoever has something to say never waits for its reader.
+//! Standard error of a server, written by a thread of its own: no other thread waits for the reader
+//! of standard error.
 //!
-//! A pipe that nobody reads, a stopped terminal and a full disk hold up this thread and nothing else. What waits is bounded:
-//! lines beyond the bound are dropped and counted, and the count is told once writing works again. Only the writer thread
-//! touches the sink, because a blocked write keeps the lock of [`io::Stderr`].
+//! A pipe without a reader, a stopped terminal and a full disk hold up the writer thread and
+//! nothing else. The queue is bounded: lines beyond the bound are dropped and counted, and the
+//! count is reported once writing works again. Only the writer thread touches the sink, because a
+//! blocked write keeps the lock of [`io::Stderr`].
 
 #[cfg(test)]
 mod tests;
@@ -12,19 +14,20 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long an ordinary line waits for others, which are written in the same system call.
+/// The time that an ordinary line waits for others, to be written in the same system call.
 const DELAY: Duration = Duration::from_millis(100);
-/// So many waiting bytes are written without delay, and so many at a time.
+/// The number of waiting bytes that is written without delay, and the most of one write.
 const BATCH: usize = 32 * 1024;
-/// The bytes that may wait for a sink that takes nothing: half a minute's lines of a busy proxy.
+/// The bytes that may wait for a blocked sink: half a minute's lines of a busy proxy.
 const CAPACITY: usize = 4 * 1024 * 1024;
-/// Room besides for the line that tells how many were dropped.
+/// The room beyond the capacity, kept for the report of dropped lines.
 const RESERVE: usize = 4 * 1024;
-/// The pause before a sink is tried again that would block (a pipe which somebody made non-blocking).
+/// The pause before another write to a sink that would block (a pipe made non-blocking by another
+/// process).
 const RETRY: Duration = Duration::from_millis(20);
-/// How long the end of the program waits while the sink takes nothing.
+/// The time that the end of the program waits for a sink without progress.
 const STALL: Duration = Duration::from_secs(1);
-/// How long the end of the program waits at the most.
+/// The longest time that the end of the program waits.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A sink behind a queue and a thread. Clones share both.
@@ -37,23 +40,23 @@ impl Clone for Background {
     }
 }
 
-/// When a line is written.
+/// The moment at which a line is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Urgency {
     /// With others, after [`DELAY`] at the latest.
     Ordinary,
     /// At once.
     Urgent,
-    /// At once, in the room that is kept for it: it tells how many others were dropped.
+    /// At once, in the room kept for reports: the line reports the number of dropped lines.
     Report,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
     queue: Mutex<Queue>,
-    /// Something was added, or is wanted at once.
+    /// Signalled when bytes were added, or are wanted at once.
     added: Condvar,
-    /// Something was written, or the writer has nothing left to do.
+    /// Signalled when bytes were written, or the writer has nothing left to do.
     written: Condvar,
 }
 
@@ -61,20 +64,20 @@ struct Shared {
 struct Queue {
     bytes: Vec<u8>,
     wanted_now: bool,
-    /// Is the writer at work on bytes that it took from here?
+    /// True while the writer thread writes bytes taken from the queue.
     is_writing: bool,
-    /// The number of writes that the sink took, which shows the end of the program that it takes something.
+    /// The number of writes taken by the sink: progress, as seen by the end of the program.
     writes: u64,
-    /// Lines that were lost and not told of yet.
+    /// The number of lost lines not yet reported.
     dropped: u64,
 }
 
 impl Background {
-    /// Starts the thread that writes to `sink`. It tells `report` how many lines were dropped, after something was written
-    /// again; what `report` adds then has room.
+    /// Starts the thread that writes to `sink`. After a successful write the thread calls `report`
+    /// with the number of lines dropped before; the lines added by `report` then have room.
     ///
     /// # Errors
-    /// Those of the system, where there can be no thread.
+    /// The system's error, if no thread can be started.
     pub(crate) fn start<W, R>(sink: W, report: R) -> io::Result<Self>
     where
         W: Write + Send + 'static,
@@ -88,7 +91,7 @@ impl Background {
         Ok(Self(shared))
     }
 
-    /// Adds a line, with its end. Where there is no room, it is dropped and counted.
+    /// Adds a line, with its line end. A line without room is dropped and counted.
     pub(crate) fn add(&self, line: &[u8], urgency: Urgency) {
         let mut queue = self.0.lock();
         let capacity = if urgency == Urgency::Report { CAPACITY + RESERVE } else { CAPACITY };
@@ -106,8 +109,8 @@ impl Background {
         }
     }
 
-    /// Waits until everything that was added is written; not for a sink that takes nothing for [`STALL`], and for none longer
-    /// than [`PATIENCE`].
+    /// Waits until all added lines are written; at most [`STALL`] for a sink without progress, and
+    /// at most [`PATIENCE`] for any sink.
     pub(crate) fn flush(&self) {
         let end = Instant::now() + PATIENCE;
         let mut queue = self.0.lock();
@@ -132,7 +135,7 @@ impl Shared {
 
     fn write_for_ever(&self, mut sink: impl Write, report: &dyn Fn(u64)) {
         let mut bytes = Vec::with_capacity(BATCH);
-        // The sink holds the beginning of a line whose end it refused.
+        // True while the sink holds the beginning of a line whose end it refused.
         let mut is_torn = false;
         loop {
             let dropped = self.take(&mut bytes);
@@ -150,7 +153,8 @@ impl Shared {
         }
     }
 
-    /// Waits for bytes, and for others beside them unless they are urgent, and takes them with the count of those dropped.
+    /// Waits for bytes, and for more of them unless a line is urgent; takes the bytes, and the
+    /// count of dropped lines.
     fn take(&self, bytes: &mut Vec<u8>) -> u64 {
         let mut queue = self.lock();
         queue.is_writing = false;
@@ -167,7 +171,7 @@ impl Shared {
         std::mem::take(&mut queue.dropped)
     }
 
-    /// Writes the bytes and gives how many of them the sink took.
+    /// Writes the bytes and returns the number taken by the sink.
     fn write(&self, sink: &mut impl Write, bytes: &[u8]) -> usize {
         let mut left = bytes;
         while !left.is_empty() {
@@ -180,7 +184,8 @@ impl Shared {
                     thread::sleep(RETRY);
                     continue;
                 }
-                // What cannot be said there is counted; to keep it would fill the memory.
+                // Bytes refused by the sink are counted as lost: keeping them would fill the
+                // memory.
                 Err(_) => break,
             }
             self.lock().writes += 1;
@@ -190,7 +195,8 @@ impl Shared {
         bytes.len() - left.len()
     }
 
-    /// Tells of lines that were dropped before what was written now, or keeps their count where nothing can be written.
+    /// Reports the lines dropped before the last write, or keeps their count where nothing can be
+    /// written.
     fn account(&self, dropped: u64, lost: u64, report: &dyn Fn(u64)) {
         if lost > 0 {
             let mut queue = self.lock();

@@ -1,4 +1,5 @@
-//! The self-signed `public.x509.cer` that the Python program expects beside the key. This proxy only takes the key from it.
+//! The self-signed `public.x509.cer` that the Python program expects beside the key. This proxy
+//! only takes the key from it.
 
 use std::time::Duration;
 
@@ -8,12 +9,12 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, date_time_ymd
 
 use super::NewKey;
 
-/// As long as the Python program makes it.
+/// The lifetime of a certificate, as in the Python program.
 const LIFETIME: Duration = Duration::from_secs(5 * 365 * 24 * 60 * 60);
 /// The longest common name (RFC 5280, `ub-common-name`).
 const MAX_COMMON_NAME: usize = 64;
 
-/// A certificate in PEM with the host as its name.
+/// Makes a certificate in PEM with the host as its name.
 pub(super) fn self_signed(key: &PrivateKey, new: NewKey<'_>) -> anyhow::Result<String> {
     let pair =
         KeyPair::from_pem(&key.to_pem()?).context("the new key cannot sign a certificate")?;

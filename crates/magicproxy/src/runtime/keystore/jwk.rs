@@ -1,4 +1,5 @@
-//! Private keys on disk as JWKs, one a file, with `created`, `retired` and `not_after` beside the key's own members.
+//! Private keys on disk as JWKs, one a file, with `created`, `retired` and `not_after` beside the
+//! key's own members.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,8 @@ use magicproxy_config::ground::fault::Faults;
 use magicproxy_config::ground::text::reason;
 
 impl Keystore {
-    /// The keys in the files whose names begin with `prefix`, as `read` reads them. Warns of files that others may read.
+    /// Reads the keys in the files whose names begin with `prefix`, by the function `read`. Warns
+    /// of files that others may read.
     pub(super) fn load_jwks<K>(
         &self,
         prefix: &str,
@@ -33,7 +35,7 @@ impl Keystore {
         Ok(found)
     }
 
-    /// Writes a new key to a file whose name is `prefix` and the beginning of the key's id.
+    /// Writes a new key to a file named by `prefix` and the beginning of the key's id.
     pub(super) fn add_jwk(&self, prefix: &str, id: &KeyId, json: &str) -> anyhow::Result<PathBuf> {
         let short: String = id.as_str().chars().take(8).collect();
         let path = self.folder().join(format!("{prefix}{short}.jwk"));
@@ -43,17 +45,17 @@ impl Keystore {
     }
 }
 
-/// When keys are retired, and until when they serve nevertheless.
+/// The retirement of keys: its time, and the end of the keys' further service.
 #[derive(Clone, Copy)]
 pub(super) struct Retirement {
     pub(super) now: UnixTime,
-    /// Without one, for as long as they would have.
+    /// The end of the service; without a time, the keys serve to their own end.
     pub(super) not_after: Option<UnixTime>,
 }
 
 impl Retirement {
-    /// Writes down that the keys in these files are retired, but for those that were before. `json` is what a file says of its key at
-    /// another point of its life.
+    /// Writes the retirement into the files of keys not yet retired. `json` renders a key with
+    /// another lifetime.
     pub(super) fn write<K>(
         self,
         held: Vec<(PathBuf, K)>,
@@ -68,8 +70,8 @@ impl Retirement {
         Ok(())
     }
 
-    /// The standing of an active key from now on: retired, and over at `not_after` unless it ends by itself. `None` for a key
-    /// that was retired before.
+    /// Returns the lifetime of an active key from now on: retired, and ended at `not_after` unless
+    /// the key has an end of its own. `None` for a key retired before.
     fn of(self, standing: KeyLifetime) -> Option<KeyLifetime> {
         let not_after = standing.not_after.or(self.not_after);
         standing.retired.is_none().then_some(KeyLifetime {
@@ -80,7 +82,7 @@ impl Retirement {
     }
 }
 
-/// In one step: whoever reads meanwhile finds the old file or the new one.
+/// Replaces a file in one step: a reader finds the old file or the new file.
 pub(super) fn replace(path: &Path, json: &str) -> anyhow::Result<()> {
     let staged = write::staged_private(path, json)?;
     std::fs::rename(&staged, path).with_context(|| format!("`{}`", path.display()))

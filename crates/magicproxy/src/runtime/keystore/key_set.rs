@@ -1,4 +1,5 @@
-//! The keys that sign the key set, on disk: `keyset-ID.jwk`, a private JWK with `created`, `retired` and `not_after` beside it.
+//! The keys that sign the key set, on disk: `keyset-ID.jwk`, a private JWK with `created`,
+//! `retired` and `not_after` beside it.
 
 use std::cmp::Reverse;
 use std::path::PathBuf;
@@ -12,7 +13,7 @@ use magicproxy_config::ground::fault::Faults;
 const PREFIX: &str = "keyset-";
 
 impl Keystore {
-    /// The keys and their files; the newest that is active first.
+    /// Reads the keys with their files; the newest active key first.
     pub(super) fn load_key_set(
         &self,
         warnings: &mut Vec<String>,
@@ -25,7 +26,7 @@ impl Keystore {
         Ok(found)
     }
 
-    /// Makes a key that signs the key set, where the folder has no active one.
+    /// Makes a key that signs the key set, if the folder has no active one.
     pub(crate) fn add_key_set(
         &self,
         now: UnixTime,
@@ -35,7 +36,8 @@ impl Keystore {
         if active { Ok(None) } else { self.make_key_set(now).map(Some) }
     }
 
-    /// Makes a successor, which the others announce: they sign beside it until `not_after`, if there is one.
+    /// Makes a successor, announced by the older keys: they sign beside the successor, until
+    /// `not_after` if given.
     pub(crate) fn rotate_key_set(
         &self,
         now: UnixTime,

@@ -1,4 +1,4 @@
-//! The keys as a command uses them: opened, and named to whoever uses them.
+//! The keys as a command uses them: opened, and named to the user.
 
 use super::{Keys, Keystore};
 use crate::ground::output::{note, remark};
@@ -7,14 +7,15 @@ use magicproxy_config::ground::fault::{Fault, Faults};
 use magicproxy_config::ground::text::harmless;
 
 impl Keystore {
-    /// Reads the keys, which must be there, and says on standard error which one is the active one.
+    /// Reads the keys, and says on standard error which is the active key. An error, if there are
+    /// none.
     pub(crate) fn open(&self) -> Result<Keys, Faults> {
         let keys = self.load_existing().map_err(|faults| self.with_hint(faults))?;
         self.say(&keys);
         Ok(keys)
     }
 
-    /// The same; nothing, where none were ever made.
+    /// Reads the keys like [`Keystore::open`]; `None`, if none were ever made.
     pub(crate) fn open_if_there(&self) -> Result<Option<Keys>, Faults> {
         let keys = self.load().map_err(|faults| self.with_hint(faults))?;
         match &keys {
@@ -24,7 +25,7 @@ impl Keystore {
         Ok(keys)
     }
 
-    /// Refuses where `./keys` could be meant, and another folder would be changed.
+    /// Refuses to change a folder, if the user could mean `./keys` instead.
     pub(crate) fn ensure_meant(&self) -> Result<(), String> {
         if !self.passed_over {
             return Ok(());
@@ -54,7 +55,7 @@ impl Keystore {
         }
     }
 
-    /// The same faults, and that the keys in the working directory are not looked at.
+    /// Adds to the faults a hint that the keys in the working directory are not used.
     fn with_hint(&self, faults: Faults) -> Faults {
         if !self.passed_over {
             return faults;

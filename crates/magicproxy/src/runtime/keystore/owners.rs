@@ -1,4 +1,5 @@
-//! The owner secret on disk: `owners.jwk`, a symmetric JWK with `created` beside it. There is one; a rotation keeps it.
+//! The owner secret on disk: `owners.jwk`, a symmetric JWK with `created` beside it. There is one
+//! secret; a rotation keeps it.
 
 use std::io;
 use std::path::PathBuf;
@@ -12,16 +13,16 @@ use magicproxy_config::ground::fault::{Fault, Faults, Origin};
 use magicproxy_config::ground::text::reason;
 use magicproxy_config::ground::trust;
 
-/// The name of its file in the folder of the keys.
+/// The name of the secret's file in the folder of the keys.
 pub(crate) const FILE: &str = "owners.jwk";
 
 impl Keystore {
-    /// Where the owner secret is, or would be.
+    /// Returns the path of the owner secret, present or not.
     pub(crate) fn owner_secret(&self) -> PathBuf {
         self.folder().join(FILE)
     }
 
-    /// Reads the owner secret; nothing where there is none.
+    /// Reads the owner secret; `None`, if missing.
     pub(super) fn load_owner_secret(
         &self,
         warnings: &mut Vec<String>,
@@ -40,7 +41,8 @@ impl Keystore {
         Ok(Some(secret))
     }
 
-    /// Makes the owner secret where there is none. One that is there is kept, whatever it is: another one makes other owners.
+    /// Makes the owner secret, if missing. A present secret is kept in any state: a new secret
+    /// makes other owners.
     pub(crate) fn add_owner_secret(&self, now: UnixTime) -> anyhow::Result<Option<PathBuf>> {
         let path = self.owner_secret();
         if path.try_exists().with_context(|| format!("`{}`", path.display()))? {

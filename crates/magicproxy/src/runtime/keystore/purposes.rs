@@ -1,7 +1,9 @@
-//! What the keys of a proxy must be besides a ring: each for one purpose, and one to seal to where only some KEMs are accepted.
+//! Requirements for the keys of a proxy, besides a ring: each key for one purpose, and a key to
+//! seal to where only some KEMs are accepted.
 //!
-//! One key in two places: whoever gets it out of one has the other, too, and what is signed or opened in one could be taken for
-//! what belongs to the other. Specification: `token-v1.md` section 7, `token-v2.md` section 7.
+//! A key in two places: an attacker who gets it out of one place has the other, too, and a message
+//! signed or opened in one place could be taken for a message of the other. Specification:
+//! `token-v1.md` section 7, `token-v2.md` section 7.
 
 use std::sync::Arc;
 
@@ -15,24 +17,24 @@ use super::Keys;
 use magicproxy_config::config::tls::{CertificateFiles, TlsSource};
 use magicproxy_config::ground::fault::{Fault, Origin};
 
-/// What a configuration asks of its keys.
+/// The requirements of a configuration for its keys.
 #[derive(Clone, Debug)]
 pub(crate) struct Purposes {
     accepts: AcceptedTokens,
-    /// The certificate files, where TLS is spoken with one. Keys of this machine's own authority and of ACME are made by the proxy,
-    /// for nothing else.
+    /// The certificate files, where TLS is spoken with one. Keys of this machine's own authority
+    /// and of ACME are made by the proxy, for nothing else.
     tls: Option<CertificateFiles>,
 }
 
 impl Purposes {
-    /// What these upstreams ask of the keys, where the certificate comes from this source.
+    /// Collects the requirements of upstreams and of the certificate's source.
     pub(crate) fn of(upstreams: &[Arc<UpstreamSettings>], tls: Option<&TlsSource>) -> Self {
         let tls = match tls {
             Some(TlsSource::Files(named)) => Some(named.files.clone()),
             Some(TlsSource::Dev | TlsSource::Acme(_)) | None => None,
         };
         let acceptances = || upstreams.iter().map(|upstream| &upstream.acceptance);
-        // All minters that anybody lists, though some upstream needs none.
+        // All listed minters, although some upstream needs none.
         let minters = acceptances()
             .flat_map(|acceptance| &acceptance.minters)
             .map(|minter| minter.id().to_string())
@@ -46,7 +48,7 @@ impl Purposes {
         }
     }
 
-    /// What is wrong with these keys, the certificate in use beside them.
+    /// Finds the faults of the keys, the key of the certificate in use beside them.
     pub(crate) fn faults(&self, keys: &Keys) -> Vec<Fault> {
         let unsealed = self.nothing_to_seal_to(keys);
         let twice = self
@@ -56,7 +58,7 @@ impl Purposes {
         unsealed.into_iter().chain(self.minters_of_the_key_set(keys)).chain(twice).collect()
     }
 
-    /// Whether the key of a certificate is used for something else, and for what.
+    /// Finds another use of a certificate's key, and names the use.
     pub(crate) fn fault_of_certificate(&self, id: &KeyId, ring: &KeyRing) -> Option<Fault> {
         let used = if ring.keys().any(|key| key.public().id() == id) {
             "signs the proxy's tokens and opens their credentials"
@@ -96,7 +98,8 @@ impl Purposes {
         twice.map(fault).collect()
     }
 
-    /// Where KEMs or versions are chosen so that nobody could mint a token of version 2 that is accepted.
+    /// Finds a choice of KEMs or versions with which nobody could mint an accepted token of version
+    /// 2.
     fn nothing_to_seal_to(&self, keys: &Keys) -> Option<Fault> {
         let AcceptedTokens { versions, kems, .. } = &self.accepts;
         let chosen =
@@ -115,7 +118,7 @@ impl Purposes {
     }
 }
 
-/// The id of the key in the certificate, where tokens or key sets could be signed with it.
+/// Reads the id of the key in the certificate, for a key able to sign tokens or key sets.
 fn key_id(files: &CertificateFiles) -> Option<KeyId> {
     let pem = std::fs::read(&files.certificate).ok()?;
     KeyId::of_certificate(&CertificateDer::from_pem_slice(&pem).ok()?)

@@ -1,4 +1,5 @@
-//! Sealing keys on disk: `sealing-ID.jwk`, a private JWK with `created`, `retired` and `not_after` beside it.
+//! Sealing keys on disk: `sealing-ID.jwk`, a private JWK with `created`, `retired` and `not_after`
+//! beside it.
 
 use std::cmp::Reverse;
 use std::path::PathBuf;
@@ -12,7 +13,7 @@ use magicproxy_config::ground::fault::Faults;
 const PREFIX: &str = "sealing-";
 
 impl Keystore {
-    /// The sealing keys and their files; of each kind the newest that is active first.
+    /// Reads the sealing keys with their files; of each kind the newest active key first.
     pub(super) fn load_sealing(
         &self,
         warnings: &mut Vec<String>,
@@ -26,7 +27,7 @@ impl Keystore {
         Ok(found)
     }
 
-    /// Makes a sealing key of each kind that the folder has no active one of. Gives what was made.
+    /// Makes a sealing key of each kind without an active key in the folder. Returns the keys made.
     pub(crate) fn add_sealing(&self, now: UnixTime) -> anyhow::Result<Vec<(PathBuf, SealingKey)>> {
         let held = self.held_sealing()?;
         let missing = |kem: &Kem| {
@@ -36,14 +37,15 @@ impl Keystore {
         made.collect()
     }
 
-    /// Makes a new sealing key of each kind, and retires the others: they open tokens until `not_after`, if there is one.
+    /// Makes a new sealing key of each kind, and retires the older keys: they open tokens, until
+    /// `not_after` if given.
     pub(crate) fn rotate_sealing(
         &self,
         now: UnixTime,
         not_after: Option<UnixTime>,
     ) -> anyhow::Result<Vec<(PathBuf, SealingKey)>> {
         let held = self.held_sealing()?;
-        // First the new ones: at no moment is there none to seal to.
+        // New keys first: at every moment there is a key to seal to.
         let made: Vec<_> = Kem::ALL
             .into_iter()
             .map(|kem| self.make_sealing(kem, now))

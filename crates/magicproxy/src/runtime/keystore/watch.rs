@@ -1,4 +1,5 @@
-//! The key folder of a running proxy, read again when it changes: a rotation needs no restart.
+//! A watch on the key folder of a running proxy, read again after a change: a rotation needs no
+//! restart.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,19 +10,20 @@ use magicproxy_proxy::services::SharedKeys;
 use super::{Keys, Keystore, Purposes};
 use magicproxy_config::ground::fault::{Fault, Faults, Origin, Sources};
 
-/// How often the folder is looked at.
+/// The time between two looks at the folder.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// What changes when a file of the ring is written, replaced or taken away.
+/// The stamps of the ring's files: a changed stamp shows that a file was written, replaced or taken
+/// away.
 type Stamps = Vec<(PathBuf, Option<SystemTime>, u64)>;
 
-/// Keeps the ring of a server what the files say.
+/// A watch that keeps the ring of a server equal to the files.
 pub(crate) struct KeyWatch {
     keystore: Keystore,
     keys: Arc<SharedKeys>,
     purposes: Purposes,
     seen: Stamps,
-    /// What was there at the last look was no ring.
+    /// True if the files were no usable ring at the last look.
     faulty: bool,
 }
 
@@ -36,14 +38,14 @@ impl KeyWatch {
         Self { keystore, keys, purposes, seen, faulty: false }
     }
 
-    /// The keys of the files, if they are fit for what they are used for.
+    /// Reads the keys from the files, and checks them for their purposes.
     fn load(&self) -> Result<Keys, Faults> {
         let keys = self.keystore.load_existing()?;
         let faults = self.purposes.faults(&keys);
         if faults.is_empty() { Ok(keys) } else { Err(Faults::new(faults, Sources::default())) }
     }
 
-    /// Looks again and again; never ends.
+    /// Looks at the files again and again; never ends.
     pub(crate) async fn keep_fresh(mut self) {
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -63,7 +65,8 @@ impl KeyWatch {
         }
     }
 
-    /// What is no ring is read again at each look: it may be half-written within one tick of the files' clock.
+    /// Looks at the files, and takes a changed ring over. An unusable ring is read again at each
+    /// look: a file may be half-written within one tick of the files' clock.
     pub(crate) fn look(&mut self) {
         let stamps = self.keystore.stamps();
         if stamps == self.seen && !self.faulty {
@@ -93,7 +96,8 @@ impl KeyWatch {
 }
 
 impl KeyWatch {
-    /// Without the owner secret that is in use, what named owners have would not be found any more.
+    /// Refuses keys without the owner secret in use: the state of named owners would not be found
+    /// any more.
     fn keeps_owners(&self, keys: Keys) -> Result<Keys, Faults> {
         let ring = self.keys.current();
         match (ring.owner_secret(), keys.ring.owner_secret()) {
@@ -116,7 +120,7 @@ impl KeyWatch {
 }
 
 impl Keystore {
-    /// The files of the ring, as they are now.
+    /// Returns the stamps of the ring's files.
     pub(crate) fn stamps(&self) -> Stamps {
         let retired = self.retired().unwrap_or_default();
         let sealing = self.files_named("sealing-", ".jwk").unwrap_or_default();

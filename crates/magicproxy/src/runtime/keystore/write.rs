@@ -1,4 +1,5 @@
-//! Writing key files: created with their final mode, never overwritten, on disk before the next step.
+//! Writing of key files: created with their final mode, never overwritten, on disk before the next
+//! step.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -6,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-/// Creates the folder of a file, for its owner only, where it is missing.
+/// Creates the folder of a file, for its owner only, if missing.
 pub(crate) fn create_folder_of(path: &Path) -> anyhow::Result<()> {
     let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
         return Ok(());
@@ -18,7 +19,7 @@ pub(crate) fn create_folder_of(path: &Path) -> anyhow::Result<()> {
     builder.create(folder).with_context(|| format!("folder `{}`", folder.display()))
 }
 
-/// Creates a file that only its owner reads.
+/// Creates a file for its owner only.
 pub(crate) fn private(path: &Path, text: &str) -> anyhow::Result<()> {
     create(path, text, 0o600)
 }
@@ -28,21 +29,21 @@ pub(super) fn public(path: &Path, text: &str) -> anyhow::Result<()> {
     create(path, text, 0o644)
 }
 
-/// Writes what is to replace a private key, beside it.
+/// Writes the replacement of a private key, beside the key.
 pub(crate) fn staged_private(path: &Path, text: &str) -> anyhow::Result<PathBuf> {
     stage(path, text, 0o600)
 }
 
-/// Writes what is to replace a public file, beside it.
+/// Writes the replacement of a public file, beside the file.
 pub(crate) fn staged_public(path: &Path, text: &str) -> anyhow::Result<PathBuf> {
     stage(path, text, 0o644)
 }
 
-/// Gives a file a second name, so that it outlives the loss of its first.
+/// Gives a file a second name, so that the file outlives the loss of its first name.
 pub(super) fn second_name(path: &Path, second: &Path) -> anyhow::Result<()> {
     match std::fs::hard_link(path, second) {
         Ok(()) => {}
-        // An interrupted rotation has done it.
+        // Done before, by an interrupted rotation.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         // A file system without links.
         Err(_) => {
@@ -55,7 +56,8 @@ pub(super) fn second_name(path: &Path, second: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits for others who change a file; the file itself is replaced, so another one beside it is locked until this is dropped.
+/// Waits for other processes that change a file, and keeps them waiting until the returned lock is
+/// dropped. The file itself is replaced, so the lock is on another file beside it.
 pub(crate) fn lock(path: &Path) -> anyhow::Result<File> {
     create_folder_of(path)?;
     let beside = path.with_added_extension("lock");
@@ -69,7 +71,7 @@ pub(crate) fn lock(path: &Path) -> anyhow::Result<File> {
     Ok(file)
 }
 
-/// Makes renames last; not every system can.
+/// Makes renames in a folder last; not every system can.
 pub(crate) fn sync_folder(folder: &Path) {
     if let Ok(folder) = File::open(folder) {
         let _ = folder.sync_all();

@@ -1,6 +1,8 @@
-//! Log lines on their way to standard error: each event is one line of the queue that a thread writes.
+//! Log lines on their way to standard error: each event is one line in the queue of the writing
+//! thread.
 //!
-//! Requests' lines wait for others, because a system call for each costs more than the line; warnings and errors do not.
+//! Lines of requests wait for others, because a system call for each would cost more than the line;
+//! warnings and errors do not wait.
 
 use std::io::{self, Write};
 
@@ -9,17 +11,17 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::ground::output::{Background, Urgency};
 
-/// The target of the line that tells of dropped ones.
+/// The target of reports about dropped lines.
 const REPORTS: &str = "magicproxy::log";
 
-/// Does an ordinary line wait for others?
+/// The pace of ordinary lines: at once, or together with others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pace {
     AtOnce,
     Together,
 }
 
-/// Makes lines of events.
+/// A maker of lines from events.
 #[derive(Debug)]
 pub(super) struct Lines {
     background: Background,
@@ -43,12 +45,12 @@ impl Lines {
     }
 }
 
-/// Tells of lines that were dropped. At the highest level: whoever reads errors only has lost errors.
+/// Reports dropped lines. At the highest level: a reader of errors alone has lost errors, too.
 pub(super) fn report(dropped: u64) {
     tracing::error!(target: REPORTS, dropped, "log lines were dropped: nobody read standard error, or it could not be written");
 }
 
-/// One event's line.
+/// The line of one event.
 pub(super) struct Line<'l> {
     background: &'l Background,
     urgency: Urgency,

@@ -1,4 +1,5 @@
-//! Log lines for people at a terminal: what they need, in one line of their screen. Everything is in the lines of JSON.
+//! Log lines for people at a terminal: the most needed fields, in one line of the screen. The lines
+//! of JSON hold everything.
 
 use std::fmt;
 
@@ -11,14 +12,14 @@ use tracing_subscriber::registry::LookupSpan;
 
 use magicproxy_config::ground::text::harmless;
 
-/// The columns of a line. Warnings and errors may be longer: nothing of them is left out.
+/// The columns of a line. Warnings and errors may be longer: they are shown whole.
 const COLUMNS: usize = 120;
-/// The least that is shown of a path.
+/// The least length of a shown path.
 const SHORTEST_PATH: usize = 24;
 /// The target of the lines of requests.
 const REQUESTS: &str = "magicproxy::access";
 
-/// Formats an event as one short line.
+/// A format with one short line for each event.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ShortLines;
 
@@ -45,13 +46,13 @@ where
     }
 }
 
-/// `HH:MM:SSZ`, in UTC.
+/// Writes the time of day as `HH:MM:SSZ`, in UTC.
 fn time_of_day(seconds: u64) -> String {
     let (hours, minutes) = (seconds / 3_600 % 24, seconds / 60 % 60);
     format!("{hours:02}:{minutes:02}:{:02}Z", seconds % 60)
 }
 
-/// The level in its colour.
+/// Writes the level in its colour.
 fn coloured(level: Level) -> String {
     let code = match level {
         Level::ERROR => 31,
@@ -62,7 +63,8 @@ fn coloured(level: Level) -> String {
     format!("\u{1b}[{code}m{level}\u{1b}[0m")
 }
 
-/// `403 GET /user/keys not_allowed id=5b8f0c1d2e3f4a5b 2ms github v1 ci>agent-7`: what was simply allowed says neither that nor its id.
+/// Writes `403 GET /user/keys not_allowed id=5b8f0c1d2e3f4a5b 2ms github v1 ci>agent-7`. A simply
+/// allowed request has neither decision nor id.
 fn request_line(fields: &Fields, columns: usize) -> String {
     let decision = fields.get("decision").unwrap_or_default();
     let simple = matches!(decision, "allowed" | "control")
@@ -93,8 +95,8 @@ fn request_line(fields: &Fields, columns: usize) -> String {
     )
 }
 
-/// Whose word the label behind it is: of version 1, the holder's of the private key; of version 2, the minter's of that key, or
-/// else anyone's.
+/// Writes the source of the label behind: of version 1, the holder of the private key; of version
+/// 2, the minter with a key, or else anybody.
 fn whose(fields: &Fields) -> Option<String> {
     const SHOWN: usize = 8;
     let version = fields.get("version")?;
@@ -102,7 +104,8 @@ fn whose(fields: &Fields) -> Option<String> {
     Some(minter.map_or_else(|| version.to_owned(), |minter| format!("{version}:{minter}")))
 }
 
-/// The message, then its fields by name, as far as there is room where the event is none to be warned of.
+/// Writes the message, then the fields with their names, as far as there is room; of warnings and
+/// errors all fields.
 fn other_line(fields: &Fields, level: Level) -> String {
     let mut line = fields.get("message").unwrap_or_default().to_owned();
     for (name, value) in fields.0.iter().filter(|(name, _)| *name != "message") {
@@ -117,7 +120,7 @@ fn other_line(fields: &Fields, level: Level) -> String {
     line
 }
 
-/// `850us`, `12ms`, `3.4s`.
+/// Writes a duration as `850us`, `12ms`, `3.4s`.
 fn duration(micros: u64) -> String {
     match micros {
         0..1_000 => format!("{micros}us"),
@@ -126,7 +129,7 @@ fn duration(micros: u64) -> String {
     }
 }
 
-/// The text, or its beginning and a mark.
+/// Returns the text, or its beginning and a mark.
 fn shortened(text: &str, columns: usize) -> String {
     if text.chars().count() <= columns {
         return text.to_owned();
@@ -134,7 +137,7 @@ fn shortened(text: &str, columns: usize) -> String {
     text.chars().take(columns.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// The fields of an event as text, in their order; nothing in them is obeyed by a terminal.
+/// The fields of an event as text, in their order, without characters that a terminal would obey.
 #[derive(Default)]
 struct Fields(Vec<(&'static str, String)>);
 
@@ -190,7 +193,7 @@ mod tests {
             request_line(&fields(&refused), 120),
             "502 GET /repos/acme/rocket/issues upstream_unreachable error=dns_error id=5b8f0c1d2e3f4a5b 12ms github ci>agent-7"
         );
-        // A label is told from another's that reads the same.
+        // A minter's label is distinct from the same label of another source.
         let minter = ("minter", "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
         for (token, shown) in [
             (vec![("version", "v1")], "github v1 ci>agent-7"),

@@ -1,4 +1,5 @@
-//! May the addresses be taken? They are bound for a moment and never listened on, so that no client is met.
+//! A check that the listeners' addresses are free. Each address is bound for a moment and never
+//! listened on, so that no client connects.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
@@ -12,7 +13,7 @@ use magicproxy_config::config::Config;
 use magicproxy_config::config::address::{Address, Families, ListenAddress};
 use magicproxy_config::ground::text::reason;
 
-/// Looks at every place to listen. One in use is a warning: perhaps it is the running proxy's.
+/// Tries every listener's address. An address in use is a warning: the running proxy may use it.
 pub(crate) fn addresses(config: &Config, readiness: &mut Readiness) {
     for listener in &config.listeners {
         let shown = format!("cannot listen on `{}`", listener.listen);
@@ -50,7 +51,7 @@ fn tcp(address: &Address) -> Result<(), Obstacle> {
     let addresses: Vec<SocketAddr> =
         target.to_socket_addrs().map_err(|error| other(&error))?.collect();
     let mut last = Obstacle::Other("there is no such host".to_owned());
-    // As the listener does: the first address that can be taken.
+    // Like the listener, which takes the first free address.
     for address in addresses {
         match bind(address) {
             Ok(()) => return Ok(()),
@@ -78,7 +79,7 @@ fn unix(path: &Path) -> Result<(), Obstacle> {
     if let Some(obstacle) = obstacle(parent) {
         return Err(Obstacle::Other(format!("`{}` {obstacle}", parent.display())));
     }
-    // The socket is made in a folder beside its place, whose name holds a process id.
+    // A socket is made in a folder beside its final place; the folder's name holds a process id.
     if SocketAddr::from_pathname(parent.join(".4294967295-99/s")).is_err()
         || SocketAddr::from_pathname(path).is_err()
     {

@@ -1,4 +1,4 @@
-//! The file: written whole beside itself and renamed, by one command at a time.
+//! The file of revocations: written whole beside itself and renamed, by one command at a time.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,17 +13,17 @@ use super::{EntryNote, MOST, Revocation, RevokedThing};
 use crate::runtime::keystore::write;
 use magicproxy_config::ground::text::masked;
 
-/// The file of revocations, which need not be there.
+/// The file of revocations, perhaps missing.
 #[derive(Clone, Debug)]
 pub(crate) struct RevocationFile(pub(crate) PathBuf);
 
-/// What changes when it is written, replaced or taken away.
+/// The stamp of the file: a changed stamp shows that the file was written, replaced or taken away.
 pub(crate) type Stamp = Option<(Option<SystemTime>, u64, u64)>;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Content {
-    /// By name, so that none is there twice.
+    /// By name, so that no entry is there twice.
     #[serde(deserialize_with = "unique_map")]
     revocations: BTreeMap<String, EntryNote>,
 }
@@ -49,7 +49,7 @@ static MOMENT: Form =
 static REASON: Form = Form { expected: "a reason, as a text", kind: Kind::Text };
 
 impl RevocationFile {
-    /// All entries; none, where there is no file.
+    /// Reads all entries; none, if there is no file.
     pub(crate) fn read(&self) -> anyhow::Result<Vec<Revocation>> {
         let named = || format!("revocations `{}`", self.0.display());
         let text = match std::fs::read_to_string(&self.0) {
@@ -78,7 +78,7 @@ impl RevocationFile {
             .with_context(named)
     }
 
-    /// Changes it, alone: whoever comes meanwhile waits.
+    /// Changes the file under a lock: other commands wait.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Vec<Revocation>)) -> anyhow::Result<()> {
         let _lock = write::lock(&self.0)?;
         let mut entries = self.read()?;

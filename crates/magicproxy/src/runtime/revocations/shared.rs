@@ -1,4 +1,5 @@
-//! Revocations in the store: one partition, in which the entry `version` changes with each of the others.
+//! Revocations in the store: one partition, in which the entry `version` changes with each of the
+//! others.
 
 use std::sync::Arc;
 
@@ -10,16 +11,16 @@ use magicproxy_proxy::clock;
 use super::{EntryNote, FOR_GOOD, MOST, Revocation, RevokedThing};
 
 const VERSION: &[u8] = b"version";
-/// Others may change it meanwhile; so often we try.
+/// The most attempts at a change, because other processes may change the list meanwhile.
 const TURNS: usize = 20;
-/// The version outlives every entry.
+/// The end of the version's entry, later than every other entry's.
 const FOREVER: UnixTime = UnixTime(FOR_GOOD);
 
 /// The revocations of all proxies that share a store.
 #[derive(Clone, Debug)]
 pub(crate) struct SharedRevocations(pub(crate) Arc<dyn StateStore>);
 
-/// What tells one state of the list from another.
+/// The version of the list, changed by every change of the list.
 pub(crate) type Version = Option<Vec<u8>>;
 
 impl SharedRevocations {
@@ -27,13 +28,13 @@ impl SharedRevocations {
         Partition::of(&[b"revocations"])
     }
 
-    /// Which list there is.
+    /// Reads the version of the list.
     pub(crate) async fn version(&self, now: UnixTime) -> Result<Version, StoreError> {
         let found = self.0.read(Self::partition(), vec![VERSION.to_vec()], now).await?;
         Ok(found.into_iter().next().flatten().map(|entry| entry.value))
     }
 
-    /// All entries, and which list they are.
+    /// Reads all entries, and the version of the list.
     pub(crate) async fn read(
         &self,
         now: UnixTime,
@@ -56,7 +57,7 @@ impl SharedRevocations {
         Ok((version, entries))
     }
 
-    /// Adds entries, and takes others away.
+    /// Adds entries and removes others, in one step.
     pub(crate) async fn change(
         &self,
         add: &[Revocation],

@@ -1,4 +1,4 @@
-//! The list of a running proxy, kept what the file or the store says.
+//! A watch that keeps the list of a running proxy equal to the file or the store.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,16 +13,16 @@ use super::shared::{SharedRevocations, Version};
 use super::{Revocation, in_force};
 use magicproxy_config::ground::text::harmless;
 
-/// How often it is looked at.
+/// The time between two looks at the list.
 const INTERVAL: Duration = Duration::from_millis(300);
 // The guide promises that a revocation holds within a second.
 const _: () = assert!(INTERVAL.as_millis() <= 500);
-/// A list in the store that was looked at within this time counts as fresh.
+/// The time within which a list read from the store counts as fresh.
 const FRESH: Duration = Duration::from_millis(2_000);
-/// What has ended is forgotten so often, in looks.
+/// The number of looks after which ended entries are forgotten.
 const ANEW: u32 = 200;
 
-/// Keeps the list of a server.
+/// A watch on the revocations of a server.
 pub(crate) struct RevocationWatch {
     revocations: Arc<Revocations>,
     source: Source,
@@ -41,9 +41,9 @@ struct FileState {
 
 #[derive(Default)]
 struct SharedState {
-    /// The list that we have, once we have one.
+    /// The version of the list in use, once read.
     seen: Option<Version>,
-    /// So long beyond [`FRESH`] it is trusted.
+    /// The time beyond [`FRESH`] during which the list is still trusted.
     stale: Duration,
     faulty: bool,
     looks: u32,
@@ -51,9 +51,9 @@ struct SharedState {
 }
 
 impl RevocationWatch {
-    /// Reads the file, which must be right if it is there, and watches it from then on.
+    /// Reads the file, perhaps missing but never faulty, and watches it from then on.
     pub(crate) fn of_file(file: RevocationFile) -> anyhow::Result<Self> {
-        // Before it is read, so that what is written meanwhile is noticed later.
+        // Before the file is read, so that a change during the reading is noticed later.
         let seen = file.stamp();
         let revocations = Arc::new(Revocations::default());
         let entries = file.read()?;
@@ -66,7 +66,7 @@ impl RevocationWatch {
         })
     }
 
-    /// Nothing is known yet.
+    /// Watches the store; no entry is known yet.
     pub(crate) fn of_store(shared: SharedRevocations, stale: Duration) -> Self {
         let state = SharedState { stale, ..SharedState::default() };
         Self {
@@ -75,12 +75,12 @@ impl RevocationWatch {
         }
     }
 
-    /// What the engine asks.
+    /// Returns the list for the engine.
     pub(crate) fn revocations(&self) -> Arc<Revocations> {
         Arc::clone(&self.revocations)
     }
 
-    /// Looks again and again; never ends.
+    /// Looks at the list again and again; never ends.
     pub(crate) async fn keep_fresh(mut self) {
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -90,17 +90,17 @@ impl RevocationWatch {
         }
     }
 
-    /// Looks once.
+    /// Looks at the list once.
     pub(crate) async fn look(&mut self) {
         match &mut self.source {
-            // It is a small file, and mostly only its age is asked for.
+            // On the event loop: the file is small, and mostly only its stamp is read.
             Source::File(file, state) => look_at_file(&self.revocations, file, state),
             Source::Shared(shared, state) => look_at_store(&self.revocations, shared, state).await,
         }
     }
 }
 
-/// The entries that mean nothing, which somebody took for revocations: each is named once.
+/// The meaningless entries, taken by somebody for revocations; each is named once in the log.
 #[derive(Default)]
 struct IdleEntries(BTreeSet<String>);
 
@@ -120,14 +120,16 @@ impl IdleEntries {
     }
 }
 
-/// What cannot be read leaves the old list as it is, and is read again at each look.
+/// Reads a changed file. An unreadable file leaves the old list in force, and is read again at each
+/// look.
 fn look_at_file(revocations: &Revocations, file: &RevocationFile, state: &mut FileState) {
     let stamp = file.stamp();
     if stamp == state.seen && !state.faulty {
         return;
     }
     let first = !state.faulty;
-    // Nobody takes the file away to allow what it forbids: an entry is undone.
+    // A missing file is an error: an operator undoes entries, and does not take the file away to
+    // allow the revoked tokens.
     let read = if stamp.is_none() {
         Err(anyhow::anyhow!("`{}` is gone", file.0.display()))
     } else {
@@ -178,7 +180,7 @@ async fn look_at_store(
     }
 }
 
-/// The entries, if they are others than before.
+/// Reads the entries if their version changed, and at every [`ANEW`]th look.
 async fn news(
     shared: &SharedRevocations,
     state: &SharedState,

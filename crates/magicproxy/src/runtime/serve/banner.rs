@@ -1,4 +1,5 @@
-//! What is said when the proxy starts: what it serves and with which keys, warnings, and what a newcomer types next.
+//! Lines at the start of the proxy: upstreams, keys, warnings, and the next commands for a
+//! newcomer.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::runtime::wire::BoundServer;
 use magicproxy_config::config::{Config, accepted};
 use magicproxy_config::ground::text::quoted;
 
-/// What the proxy serves, with which keys, and who may mint.
+/// Describes the upstreams, the keys, and who may mint.
 pub(super) fn facts(config: &Config, keys: &Keys) -> Vec<String> {
     let held = &keys.held;
     let apis = config.upstreams.iter().map(|upstream| {
@@ -66,11 +67,11 @@ pub(super) fn facts(config: &Config, keys: &Keys) -> Vec<String> {
     facts
 }
 
-/// The upstream that a newcomer is shown.
+/// The upstream shown to a newcomer.
 pub(super) struct FirstUpstream {
     api_root: String,
     pub(super) mount: String,
-    /// The option of `mint` that names it, where there are several.
+    /// The option of `mint` that names the upstream; empty for the only upstream.
     aud: String,
     mints_over_http: bool,
 }
@@ -93,7 +94,7 @@ impl FirstUpstream {
     }
 }
 
-/// What the newcomer types next; it works as it is printed.
+/// Writes the next commands for a newcomer; they work as printed.
 pub(super) fn next_steps(
     curl: &str,
     url: &str,
@@ -121,7 +122,7 @@ pub(super) fn next_steps(
     ]
 }
 
-/// What is said at the start: in plain words, or as log lines where those are JSON.
+/// The lines at the start: in plain words, or as log lines where the log is JSON.
 pub(super) struct Banner {
     pub(super) lines: Vec<String>,
     pub(super) warnings: Vec<String>,
@@ -130,7 +131,8 @@ pub(super) struct Banner {
 }
 
 impl Banner {
-    /// Says which limits were made to fit the open files: a warning, where somebody gave them.
+    /// Adds the limits made to fit the open files; as a warning, where the configuration gave the
+    /// limits.
     pub(super) fn note_limits(&mut self, scaled: Option<LimitsNotice>) {
         match scaled {
             Some(LimitsNotice::Defaults(line)) => self.lines.push(line),
@@ -139,7 +141,8 @@ impl Banner {
         }
     }
 
-    /// Says, first of all, where the proxy listens, and what is to be minded there.
+    /// Adds, as the first line, the addresses on which the proxy listens, and the listeners'
+    /// warnings.
     pub(super) fn note_addresses(&mut self, server: &BoundServer) {
         let addresses = server.addresses().join(" and ");
         let first = format!("magicproxy {} listens on {addresses}", env!("CARGO_PKG_VERSION"));

@@ -1,8 +1,8 @@
-//! A certificate from an ACME server (RFC 8555), by the challenge TLS-ALPN-01 (RFC 8737): the server connects to the very
-//! listener that clients do, so no further port is needed.
+//! A certificate from an ACME server (RFC 8555), by the challenge TLS-ALPN-01 (RFC 8737): the
+//! server connects to the clients' own listener, so no further port is needed.
 //!
-//! Account and certificate are kept in a folder. Without a certificate handshakes fail; with one, it stays until there is a
-//! new one, whatever goes wrong.
+//! Account and certificate are kept in a folder. Without a certificate handshakes fail; a
+//! certificate once obtained stays until the next one, whatever goes wrong.
 
 mod cache;
 mod http;
@@ -27,27 +27,27 @@ use self::http::AcmeHttp;
 use cache::{Cache, CachedCertificate};
 use magicproxy_config::config::tls::AcmeSettings;
 
-/// A whole order may take this long.
+/// The time limit of a whole order.
 const ORDER_LIMIT: Duration = Duration::from_secs(300);
 const RETRIES: RetryPolicy = RetryPolicy::new().timeout(Duration::from_secs(120));
-/// Waits between attempts: servers limit failures to a few an hour.
+/// The shortest wait between attempts: servers limit failures to a few an hour.
 const FIRST_WAIT: Duration = Duration::from_secs(60);
 const LONGEST_WAIT: Duration = Duration::from_secs(6 * 60 * 60);
-/// How often it is asked whether it is time to renew.
+/// The time between two checks whether to renew.
 const CHECK: Duration = Duration::from_secs(60 * 60);
 
-/// Orders certificates, and orders them anew in time.
+/// A client of an ACME server that orders certificates, and renews them in time.
 #[derive(Debug)]
 pub(crate) struct Acme {
     settings: AcmeSettings,
     cache: Cache,
     connector: HttpsConnector,
-    /// When the certificate in use is to be replaced, in seconds since 1970.
+    /// The time to replace the certificate in use, in seconds since 1970.
     renew_at: u64,
 }
 
 impl Acme {
-    /// Prepares everything, and finds the certificate of an earlier run.
+    /// Prepares the client, and reads the certificate of an earlier run.
     pub(super) fn open(settings: AcmeSettings) -> anyhow::Result<(Self, Option<TlsIdentity>)> {
         let cache = Cache::open(&settings)?;
         let connector = HttpsConnector::new(settings.extra_roots.clone())
@@ -57,7 +57,7 @@ impl Acme {
         Ok((Self { settings, cache, connector, renew_at }, cached.map(|cached| cached.identity)))
     }
 
-    /// What somebody who starts the proxy has to know.
+    /// Describes the certificate's state, for the start of the proxy.
     pub(super) fn note(&self) -> String {
         let state = if self.renew_at == 0 { "; until it comes, handshakes fail" } else { "" };
         let host = self.settings.directory.host().unwrap_or_default();
@@ -67,7 +67,7 @@ impl Acme {
         )
     }
 
-    /// Orders when it is time, and again until it succeeds.
+    /// Orders a certificate when due, and again until an order succeeds.
     pub(super) async fn run(mut self, server: &Arc<TlsServer>) {
         let mut wait = FIRST_WAIT;
         loop {
@@ -120,7 +120,7 @@ impl Acme {
         self.cache.keep(&chain, &key)
     }
 
-    /// The account of an earlier run, or a new one.
+    /// Returns the account of an earlier run, or makes a new account.
     async fn account(&self) -> anyhow::Result<Account> {
         let builder =
             || Account::builder_with_http(Box::new(AcmeHttp::new(self.connector.clone())));
@@ -140,7 +140,7 @@ impl Acme {
     }
 }
 
-/// Answers the challenge for each name that still has one.
+/// Shows control of each name with a challenge still open.
 async fn show_control(order: &mut Order, server: &TlsServer) -> anyhow::Result<()> {
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {
@@ -158,7 +158,7 @@ async fn show_control(order: &mut Order, server: &TlsServer) -> anyhow::Result<(
     Ok(())
 }
 
-/// A certificate that only the account's owner could make (RFC 8737 section 3).
+/// Makes a certificate that only the account's owner could make (RFC 8737 section 3).
 fn answer(name: &str, challenge: &ChallengeHandle<'_>) -> anyhow::Result<TlsIdentity> {
     let digest = challenge.key_authorization().digest();
     let mut params =

@@ -1,9 +1,11 @@
-//! A certificate authority of this machine's own, for trying things out: it signs for this machine and one configured host
-//! and, by its own constraints (RFC 5280 section 4.2.1.10), for nobody else.
+//! A certificate authority of this machine's own, for trials: the authority signs for this machine
+//! and one configured host and, by its own constraints (RFC 5280 section 4.2.1.10), for nobody
+//! else.
 //!
-//! Its key is made once. Its certificate is written anew at each start, so that it never expires under a running proxy and
-//! always permits the configured host; clients that trust an older copy trust the same key and name. The certificates that
-//! it signs live for days, and their keys are never written.
+//! The authority's key is made once. Its certificate is written anew at each start, so that the
+//! certificate never expires under a running proxy and always permits the configured host; clients
+//! that trust an older copy trust the same key and name. The signed certificates live for days, and
+//! their keys are never written.
 
 #[cfg(test)]
 mod tests;
@@ -39,7 +41,7 @@ pub(super) struct DevAuthority {
     certificate: PathBuf,
     params: CertificateParams,
     key: KeyPair,
-    /// What certificates are for: names and addresses.
+    /// The names and addresses in the signed certificates.
     names: Vec<String>,
     warning: Option<String>,
 }
@@ -52,7 +54,8 @@ impl std::fmt::Debug for DevAuthority {
 }
 
 impl DevAuthority {
-    /// Reads the authority's key from `dev-ca-key.pem` in the folder, or makes it, and writes `dev-ca.pem`.
+    /// Reads the authority's key from `dev-ca-key.pem` in the folder, or makes the key, and writes
+    /// `dev-ca.pem`.
     pub(super) fn open(settings: AuthoritySettings<'_>) -> anyhow::Result<Self> {
         let certificate = settings.certificate();
         let key_path = settings.folder.join(KEY_FILE);
@@ -87,7 +90,7 @@ impl DevAuthority {
         Ok(TlsIdentity::new(vec![leaf.der().clone()], key)?)
     }
 
-    /// Signs a new one each day.
+    /// Signs a new certificate each day.
     pub(super) async fn run(self, server: &Arc<TlsServer>) {
         loop {
             tokio::time::sleep(DAY).await;
@@ -100,7 +103,7 @@ impl DevAuthority {
         }
     }
 
-    /// How clients of each family are made to trust the authority.
+    /// Describes how to make clients of each family trust the authority.
     pub(super) fn notes(&self) -> Vec<String> {
         let path = self.shell_path();
         let mut notes: Vec<String> =
@@ -121,7 +124,7 @@ impl DevAuthority {
         notes
     }
 
-    /// Where its certificate is, as a shell reads it.
+    /// Returns the path of the certificate, quoted for a shell.
     pub(super) fn shell_path(&self) -> String {
         let path =
             std::path::absolute(&self.certificate).unwrap_or_else(|_| self.certificate.clone());
@@ -147,7 +150,7 @@ fn new_key(path: &Path) -> anyhow::Result<KeyPair> {
     Ok(key)
 }
 
-/// This machine, and the host where it is another name or address.
+/// Lists the names of this machine, and the host if it is another name or address.
 fn names(host: &str) -> Vec<String> {
     let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
     let nowhere = host.parse().is_ok_and(|address: IpAddr| address.is_unspecified());
@@ -166,7 +169,8 @@ fn authority(names: &[String]) -> anyhow::Result<CertificateParams> {
         permitted_subtrees: names.iter().map(|name| subtree(name)).collect(),
         excluded_subtrees: Vec::new(),
     });
-    // Another one for each certificate: some clients refuse two of one issuer with the same.
+    // A new serial number for each certificate: some clients refuse two certificates of one issuer
+    // with the same number.
     params.serial_number = Some(SerialNumber::from(clock::now().0));
     lives_for(&mut params, AUTHORITY_LIFETIME);
     Ok(params)
@@ -193,7 +197,7 @@ fn named(name: &str) -> DistinguishedName {
     named
 }
 
-/// From yesterday on, because clocks differ.
+/// Makes a certificate valid from yesterday on, because clocks differ.
 fn lives_for(params: &mut CertificateParams, lifetime: Duration) {
     let now = date_time_ymd(1970, 1, 1) + Duration::from_secs(clock::now().0);
     params.not_before = now - DAY;

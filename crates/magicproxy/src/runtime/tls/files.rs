@@ -1,7 +1,7 @@
 //! A certificate and its private key in PEM files, read again when they change.
 //!
-//! Whoever renews them may write one after the other, or slowly: a pair that is not one is not used, and the old one stays
-//! until there is a new one.
+//! The renewing program may write one file after the other, or slowly: a mismatched pair is not
+//! used, and the old pair stays until a new pair is whole.
 
 #[cfg(test)]
 mod tests;
@@ -21,10 +21,10 @@ use crate::runtime::keystore::Purposes;
 use magicproxy_config::config::tls::{CertificateFault, CertificateFiles, FaultyFile};
 use magicproxy_config::ground::text::reason;
 
-/// How often the files are looked at.
+/// The time between two looks at the files.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Reads both, which must fit together.
+/// Reads the certificate and the key, and checks that they fit together.
 pub(crate) fn load(files: &CertificateFiles) -> Result<TlsIdentity, CertificateFault> {
     let certificate =
         |message: String| CertificateFault { culprit: FaultyFile::Certificate, message };
@@ -56,7 +56,7 @@ fn stamps(files: &CertificateFiles) -> [Option<Stamp>; 2] {
     [Stamp::of(&files.certificate), Stamp::of(&files.private_key)]
 }
 
-/// What changes when a file is written or replaced.
+/// The stamp of a file: a changed stamp shows that the file was written or replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Stamp {
     modified: Option<SystemTime>,
@@ -75,30 +75,30 @@ impl Stamp {
     }
 }
 
-/// Reads a pair of files again when it changes.
+/// A reader of a pair of files, which reads them again after a change.
 #[derive(Clone, Debug)]
 pub(crate) struct Reloader {
     files: CertificateFiles,
     seen: [Option<Stamp>; 2],
-    /// What was wrong at the last look.
+    /// The fault found at the last look.
     fault: Option<CertificateFault>,
 }
 
-/// What a look at the files came to.
+/// The result of a look at the files.
 #[derive(Debug)]
 pub(crate) enum ReloadCheck {
-    /// Nothing changed.
+    /// No change, or the same fault as before.
     Same,
-    /// There is a new pair.
+    /// A new pair.
     New(TlsIdentity),
-    /// What is there is no pair, since this look.
+    /// A new fault: the files are no pair.
     Bad(CertificateFault),
 }
 
 impl Reloader {
     /// Reads the files for the first time.
     pub(crate) fn start(files: CertificateFiles) -> anyhow::Result<(Self, TlsIdentity)> {
-        // Before reading, so that what is written meanwhile is noticed later.
+        // Before reading, so that a change during the reading is noticed later.
         let seen = stamps(&files);
         let identity = load(&files).map_err(|fault| {
             let path = files.path(fault.culprit).display();
@@ -107,7 +107,8 @@ impl Reloader {
         Ok((Self { files, seen, fault: None }, identity))
     }
 
-    /// Looks at the files. Bad ones are read again each time: they may be half-written within one tick of their clock.
+    /// Looks at the files. Faulty files are read again each time: they may be half-written within
+    /// one tick of their clock.
     pub(crate) fn look(&mut self) -> ReloadCheck {
         let stamps = stamps(&self.files);
         if stamps == self.seen && self.fault.is_none() {
@@ -127,7 +128,7 @@ impl Reloader {
         }
     }
 
-    /// Looks every second, and at SIGHUP, and gives what is new to `server`.
+    /// Looks every second, and at SIGHUP, and gives a new pair to `server`.
     pub(super) async fn run(self, server: &Arc<TlsServer>, other: &OtherKeys) {
         let mut hangups = Hangups::listen();
         let mut this = self;
@@ -136,7 +137,7 @@ impl Reloader {
                 () = tokio::time::sleep(INTERVAL) => {}
                 () = hangups.next() => {}
             }
-            // A file system may be slow.
+            // Off the event loop: a file system may be slow.
             let looked = tokio::task::spawn_blocking(move || {
                 let look = this.look();
                 (this, look)
@@ -164,7 +165,7 @@ impl Reloader {
     }
 }
 
-/// The keys that TLS must not be spoken with: they are used for something else.
+/// The keys forbidden for TLS, because they have another use.
 #[derive(Clone, Debug)]
 pub(crate) struct OtherKeys {
     pub(crate) ring: Arc<SharedKeys>,
@@ -178,7 +179,7 @@ impl OtherKeys {
     }
 }
 
-/// SIGHUP, where there is one.
+/// The signal SIGHUP, on systems with signals.
 struct Hangups {
     #[cfg(unix)]
     signal: Option<tokio::signal::unix::Signal>,

@@ -8,13 +8,13 @@ use tokio::net::{TcpListener, TcpSocket};
 
 use magicproxy_config::config::address::{Address, Families};
 
-/// Connections that wait to be accepted.
+/// The most connections waiting to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// Listens there.
+/// Listens at the address.
 ///
 /// # Errors
-/// Those of the system.
+/// The system's errors.
 pub(super) async fn listen(address: &Address) -> io::Result<TcpListener> {
     match address.families {
         Families::Every => every_address(address.port)?.listen(BACKLOG),
@@ -22,11 +22,11 @@ pub(super) async fn listen(address: &Address) -> io::Result<TcpListener> {
     }
 }
 
-/// A bound socket that IPv6 and IPv4 reach, whatever the system makes of `::` (`net.ipv6.bindv6only`); one of IPv4, where there
-/// is no IPv6.
+/// Binds a socket to every address of IPv6 and IPv4, whatever the system makes of `::`
+/// (`net.ipv6.bindv6only`); to every address of IPv4, if there is no IPv6.
 ///
 /// # Errors
-/// Those of the system.
+/// The system's errors.
 pub(crate) fn every_address(port: u16) -> io::Result<TcpSocket> {
     or_of_ipv4(both_families(port), || {
         bound(TcpSocket::new_v4()?, (Ipv4Addr::UNSPECIFIED, port).into())
@@ -39,13 +39,14 @@ fn both_families(port: u16) -> io::Result<TcpSocket> {
     bound(socket, (Ipv6Addr::UNSPECIFIED, port).into())
 }
 
-/// Is it a socket of IPv6 that takes no connections of IPv4?
+/// True for a socket of IPv6 that takes no connections of IPv4.
 pub(super) fn is_ipv6_only(listener: &TcpListener) -> bool {
-    // Not so for a socket of IPv4, which knows no such thing.
+    // An error means a socket of IPv4, which has no such option.
     SockRef::from(listener).only_v6().unwrap_or(false)
 }
 
-/// What is in use, or not for this user, is so in IPv4 too; everything else is a system without IPv6.
+/// Falls back to IPv4 on a system without IPv6. An address in use, or forbidden to the user, is so
+/// in IPv4, too, and stays an error.
 fn or_of_ipv4<S>(found: io::Result<S>, of_ipv4: impl FnOnce() -> io::Result<S>) -> io::Result<S> {
     match found {
         Err(error)
@@ -63,7 +64,7 @@ fn or_of_ipv4<S>(found: io::Result<S>, of_ipv4: impl FnOnce() -> io::Result<S>) 
 /// Binds the socket to an address that may have been in use a moment ago.
 ///
 /// # Errors
-/// Those of the system.
+/// The system's errors.
 pub(crate) fn bound(socket: TcpSocket, address: SocketAddr) -> io::Result<TcpSocket> {
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
@@ -79,7 +80,7 @@ mod tests {
     async fn a_port_alone_is_found_by_both_families() {
         let listener = every_address(0).unwrap().listen(BACKLOG).unwrap();
         let port = listener.local_addr().unwrap().port();
-        // Where there is no IPv6, that is all.
+        // Without IPv6 there is nothing more to check.
         if listener.local_addr().unwrap().is_ipv6() {
             assert!(
                 !SockRef::from(&listener).only_v6().unwrap(),
@@ -90,7 +91,7 @@ mod tests {
         std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
     }
 
-    /// The errors of a kernel without IPv6, and of an interface without.
+    /// The errors of a kernel without IPv6, and of an interface without IPv6.
     #[test]
     fn without_ipv6_there_is_ipv4() {
         for kind in [

@@ -1,11 +1,12 @@
-//! The signals of a long-running command: SIGTERM and SIGINT end it; SIGHUP, SIGUSR1 and SIGUSR2, which would end it by default, do not.
+//! The signals of a long-running command: SIGTERM and SIGINT end it; SIGHUP, SIGUSR1 and SIGUSR2,
+//! which would end it by default, do not.
 
 use crate::ground::output::LastWords;
 
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals that end a command, caught since this was made.
+/// The signals that end a command, caught from the making of the value on.
 #[cfg(unix)]
 pub(crate) struct EndSignals {
     terminate: Signal,
@@ -14,10 +15,10 @@ pub(crate) struct EndSignals {
 
 #[cfg(unix)]
 impl EndSignals {
-    /// Catches them from now on.
+    /// Catches the signals from now on.
     ///
     /// # Errors
-    /// Those of the system.
+    /// The system's errors.
     pub(crate) fn listen() -> std::io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -39,7 +40,7 @@ pub(crate) struct EndSignals;
 
 #[cfg(not(unix))]
 impl EndSignals {
-    /// Catches them from now on.
+    /// Catches the signals from now on.
     pub(crate) fn listen() -> std::io::Result<Self> {
         Ok(Self)
     }
@@ -52,7 +53,7 @@ impl EndSignals {
 }
 
 impl EndSignals {
-    /// Done at the first of them; the second one ends the process at once.
+    /// Waits for the first signal; the second signal ends the process at once.
     pub(crate) async fn shutdown(mut self) {
         self.next().await;
         tracing::info!(target: "magicproxy::wire::signals",
@@ -65,10 +66,10 @@ impl EndSignals {
     }
 }
 
-/// Catches the signals that would else end a server by surprise, and says in the log what becomes of them.
+/// Catches the signals that would otherwise end a server by surprise, and logs their effect.
 ///
 /// # Errors
-/// Those of the system.
+/// The system's errors.
 #[cfg(unix)]
 pub(crate) fn survive_others() -> std::io::Result<()> {
     let (mut hangup, mut first, mut second) = (
@@ -90,7 +91,7 @@ pub(crate) fn survive_others() -> std::io::Result<()> {
     Ok(())
 }
 
-/// There are no others.
+/// Catches nothing: the system has no further signals.
 #[cfg(not(unix))]
 pub(crate) fn survive_others() -> std::io::Result<()> {
     Ok(())

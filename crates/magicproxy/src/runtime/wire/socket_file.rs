@@ -1,4 +1,5 @@
-//! The file of a Unix socket: made with its final mode, never in place of anything alive, taken away at the end.
+//! The file of a Unix socket: made with its final mode, never in place of anything alive, taken
+//! away at the end.
 
 use std::fs::DirBuilder;
 use std::io;
@@ -11,18 +12,18 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use tokio::net::UnixListener;
 
-/// A socket's file that is ours; dropping it takes the file away.
+/// The socket file of this process; dropping the value takes the file away.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
-    /// Device and inode: somebody may have put another file there since.
+    /// Device and inode: another process may have put another file there since.
     identity: (u64, u64),
 }
 
 impl SocketFile {
-    /// Listens at this path. A socket that nobody listens on any more is replaced.
+    /// Listens at a path. A socket without a listener is replaced.
     ///
-    /// The socket is made in a folder that nobody else can enter, and moved when it has its mode.
+    /// The socket is made in a folder closed to other users, and moved when it has its mode.
     pub(crate) fn bind(path: &Path, mode: u32) -> anyhow::Result<(UnixListener, Self)> {
         refuse_replacing(path)?;
         let folder = Folder::beside(path)?;
@@ -35,7 +36,7 @@ impl SocketFile {
     }
 }
 
-/// A folder for its owner only, which goes when it is dropped.
+/// A folder for its owner only, removed at drop.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -46,7 +47,8 @@ impl Folder {
             let folder = parent.join(format!(".{}-{number}", std::process::id()));
             match DirBuilder::new().mode(0o700).create(&folder) {
                 Ok(()) => return Ok(Self(folder)),
-                // Somebody with our number has left one behind, or is just doing the same.
+                // A process with the same number has left the folder behind, or is making it just
+                // now.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < 100 => {
                     number += 1
                 }
@@ -71,7 +73,7 @@ impl Drop for SocketFile {
     }
 }
 
-/// What may be replaced is a socket that a proxy left behind which could not clean up.
+/// Refuses to replace anything but a socket that a proxy left behind without cleaning up.
 fn refuse_replacing(path: &Path) -> anyhow::Result<()> {
     let metadata = match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

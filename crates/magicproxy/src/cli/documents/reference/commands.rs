@@ -1,4 +1,4 @@
-//! The command line, command by command, as clap has it.
+//! The reference of the command line, command by command, from clap's definitions.
 
 use std::fmt::Write as _;
 
@@ -39,7 +39,7 @@ same list.
 /// The flags of every command.
 const COMMON: [&str; 2] = ["help", "quiet"];
 
-/// The whole page.
+/// Makes the whole page.
 pub(super) fn page() -> String {
     let mut root = examples::command();
     root.build();
@@ -66,7 +66,7 @@ pub(super) fn page() -> String {
     text + EXIT_CODES
 }
 
-/// Commands that do something: not those that only have others below them.
+/// Collects the commands that do something, without mere groups of commands.
 fn collect<'c>(command: &'c Command, found: &mut Vec<&'c Command>) {
     let shown = |command: &&Command| !command.is_hide_set() && command.get_name() != "help";
     if command.get_subcommands().all(|below| !shown(&below)) {

@@ -1,4 +1,4 @@
-//! Every key of the configuration, as its schema and its defaults have it.
+//! The reference of the configuration: every key, from the schema and the defaults.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -35,7 +35,7 @@ templates; that of [state](../spec/state.md) has what is counted and owned.
 |---|---|---|
 ";
 
-/// What each member of a rule does: its schema tells its form alone.
+/// The effect of each member of a rule: the schema tells only its form.
 const MEMBERS: [(&str, &str); 19] = [
     ("method", "The methods that the rule allows. Needed."),
     (
@@ -73,7 +73,8 @@ const MEMBERS: [(&str, &str); 19] = [
     ),
 ];
 
-/// Sections in the order of the page: the heading, the definition of the schema, and what stands before each key.
+/// Sections in the order of the page: the heading, the definition of the schema, and the prefix of
+/// each key.
 const SECTIONS: [(&str, &str, &str); 13] = [
     ("[[listeners]]", "listeners", "listeners"),
     ("[tls]", "tls", "tls"),
@@ -106,7 +107,8 @@ const DEPENDS: [(&str, &str); 12] = [
     ("upstream.rewrite_links", "`true`"),
 ];
 
-/// Forms that stand in a section of their own: the definition of the schema, and what the page calls it.
+/// Forms with a section of their own: the definition of the schema, and the form's name on the
+/// page.
 const FORMS: [(&str, &str); 6] = [
     ("Duration", "duration"),
     ("Size", "size"),
@@ -116,7 +118,7 @@ const FORMS: [(&str, &str); 6] = [
     ("StoreUrlText", "URL of a store"),
 ];
 
-/// The whole page.
+/// Makes the whole page.
 pub(super) fn page() -> String {
     let schema = schemars::schema_for!(RawConfig).to_value();
     let page = Page { defaults: defaults(), definitions: &schema["$defs"] };
@@ -149,7 +151,7 @@ fn defaults_of<S: Section>(_: &S) -> S {
     S::defaults()
 }
 
-/// What holds where nobody says anything; of an upstream, where no preset does either.
+/// Returns the defaults; of an upstream, the defaults without a preset.
 fn defaults() -> BTreeMap<String, Value> {
     let raw = Layers::only(RawConfig::default()).raw;
     let upstream = defaults_of(&raw.upstream);
@@ -170,7 +172,8 @@ struct Page<'s> {
 }
 
 impl<'s> Page<'s> {
-    /// The definition that a member refers to, alone, in a list or as the values of a table.
+    /// Returns the definition that a member refers to, alone, in a list or as the values of a
+    /// table.
     fn definition(&self, member: &'s Value) -> Option<&'s Value> {
         let name = |value: &'s Value| value["$ref"].as_str()?.strip_prefix("#/$defs/");
         let found = [member, &member["items"], &member["additionalProperties"]]
@@ -198,7 +201,7 @@ impl<'s> Page<'s> {
         keys.iter().for_each(|(key, member)| self.choices(key, member, text));
     }
 
-    /// What each word means, where a key takes one of a few.
+    /// Writes the meaning of each word of a key with a few words.
     fn choices(&self, key: &str, member: &'s Value, text: &mut String) {
         let words = self.definition(member).and_then(|definition| definition["oneOf"].as_array());
         let Some(words) = words.filter(|words| words.iter().all(|word| word["const"].is_string()))
@@ -252,7 +255,7 @@ impl<'s> Page<'s> {
         }
     }
 
-    /// What is written for a form that several keys share.
+    /// Writes the spelling of each form shared by several keys.
     fn forms(&self, text: &mut String) {
         text.push_str("\n## Forms\n\n| form | what to write |\n|---|---|\n");
         for (definition, form) in FORMS {
@@ -283,7 +286,8 @@ impl<'s> Page<'s> {
     }
 }
 
-/// The members of objects in a schema, with what is expected of each; those inside of a member behind its name.
+/// Collects the members of objects in a schema, each with its expected form; inner members stand
+/// behind the outer member's name.
 fn members(prefix: &str, schema: &Value, found: &mut BTreeMap<String, String>) {
     schema["anyOf"]
         .as_array()
@@ -297,7 +301,7 @@ fn members(prefix: &str, schema: &Value, found: &mut BTreeMap<String, String>) {
     }
 }
 
-/// What the presets bring, in the specification's words.
+/// Writes the settings of the presets, in the specification's words.
 fn presets(text: &mut String) {
     text.push_str("\n## Presets\n\nA preset gives the keys of an upstream values that hold where nothing else is written. ");
     text.push_str("The\nspecification of [upstreams](../spec/upstreams.md#7-presets) has its further parts: paths, headers,\n");

@@ -1,21 +1,21 @@
-//! A decision of a Python plugin as rules, where all of it is understood.
+//! A decision of a Python plugin as rules, if all of the decision is understood.
 //!
-//! A function is taken apart only if every line of it is one of a few forms: `if` a condition, `return True`; `return` a
-//! condition; a condition being comparisons of `method` and of `path` with texts. One line that is anything else (a `not`, a
-//! `!=`, a loop, a name) makes the whole function none of this module's business: to leave such a line out could only
-//! propose more rights than the plugin gave.
+//! A function is taken apart only if every line is in one of a few forms: `if` a condition, `return
+//! True`; `return` a condition; a condition being comparisons of `method` and of `path` with texts.
+//! Any other line (a `not`, a `!=`, a loop, a name) makes the whole function none of this module's
+//! business: leaving the line out could only propose more rights than the plugin gave.
 
 use std::iter::Peekable;
 use std::str::Lines;
 
 use magicproxy_core::{PatternMode, RawRule, Rule};
 
-/// What stands for every path, and for every method.
+/// The pattern of every path; below it, the word for every method.
 const EVERY_PATH: &str = "/.*";
 const EVERY_METHOD: &str = "*";
 
-/// The rules that allow what the function allows and nothing else, empty where it allows nothing; or nothing, where some of
-/// it is not understood.
+/// Returns the rules that allow exactly the requests allowed by the function, empty if it allows
+/// nothing; `None`, if a part is not understood.
 pub(super) fn rules(function: &str) -> Option<Vec<String>> {
     let mut body = Body::of(function)?;
     let mut rules = Vec::new();
@@ -41,7 +41,7 @@ pub(super) fn rules(function: &str) -> Option<Vec<String>> {
     rules.iter().all(valid).then_some(rules)
 }
 
-/// The lines of a function below its head, without comments, blank lines and the text that documents it.
+/// The lines of a function below its head, without comments, blank lines and its documenting text.
 struct Body<'p> {
     lines: Peekable<Lines<'p>>,
 }
@@ -65,14 +65,14 @@ impl<'p> Body<'p> {
     }
 
     fn next(&mut self) -> Option<&'p str> {
-        // A `#` that nobody understands makes a line that nobody understands.
+        // A line with an unclear `#` stays whole, and is not understood.
         let mut lines =
             self.lines.by_ref().map(|line| without_comment(line).unwrap_or(line).trim());
         lines.find(|line| !line.is_empty())
     }
 }
 
-/// The line up to its comment; nothing, where a `#` might stand in a text.
+/// Returns the line up to its comment; `None`, if a `#` might stand in a text.
 fn without_comment(line: &str) -> Option<&str> {
     match line.split_once('#') {
         None => Some(line.trim_end()),
@@ -86,7 +86,7 @@ fn keyword<'l>(line: &'l str, word: &str) -> Option<&'l str> {
     (rest.is_empty() || rest.starts_with([' ', '('])).then(|| rest.trim())
 }
 
-/// The rules of a condition: those of each part between `or`.
+/// Returns the rules of a condition: the rules of each part between `or`.
 fn any(condition: &str) -> Option<Vec<String>> {
     let mut rules = Vec::new();
     for part in split(condition, " or ")? {
@@ -95,7 +95,8 @@ fn any(condition: &str) -> Option<Vec<String>> {
     Some(rules)
 }
 
-/// The rules of comparisons that hold together: at most one of the method, and one of the path.
+/// Returns the rules of comparisons that hold together: at most one of the method, and one of the
+/// path.
 fn all(condition: &str) -> Option<Vec<String>> {
     let (mut methods, mut paths) = (None, None);
     for part in split(condition, " and ")? {
@@ -118,7 +119,7 @@ enum Side {
     Path,
 }
 
-/// One comparison, with what it admits: names of methods, or patterns of paths.
+/// Reads one comparison into the names of methods, or patterns of paths, that it admits.
 fn comparison(text: &str) -> Option<(Side, Vec<String>)> {
     let text = unwrapped(text.trim());
     if let Some(methods) = equal_to("method", text) {
@@ -142,7 +143,7 @@ fn comparison(text: &str) -> Option<(Side, Vec<String>)> {
     None
 }
 
-/// The texts with which a name is compared by `==` or `in`.
+/// Reads the texts compared with a name by `==` or `in`.
 fn equal_to(name: &str, text: &str) -> Option<Vec<String>> {
     if let Some((left, right)) = text.split_once(" == ") {
         let other = if left.trim() == name {
@@ -163,7 +164,7 @@ fn called<'l>(function: &str, text: &'l str) -> Option<&'l str> {
     Some(arguments.trim())
 }
 
-/// A text in quotes: without `\` in it, unless it is a raw one.
+/// Reads a text in quotes: without `\` inside, unless the text is raw.
 fn literal(text: &str) -> Option<String> {
     let text = text.trim();
     let (raw, quoted) = text.strip_prefix('r').map_or((false, text), |rest| (true, rest));
@@ -173,7 +174,7 @@ fn literal(text: &str) -> Option<String> {
     plain.then(|| inner.to_owned())
 }
 
-/// A pattern that `re` matches at the beginning of a path, as one that spans the whole of it.
+/// Turns a pattern matched by `re` at the beginning of a path into a pattern of the whole path.
 fn as_rule(pattern: &str, whole: bool) -> String {
     let pattern = pattern.strip_prefix('^').unwrap_or(pattern);
     let (pattern, ends) = match pattern.strip_suffix('$').filter(|rest| !rest.ends_with('\\')) {
@@ -184,7 +185,7 @@ fn as_rule(pattern: &str, whole: bool) -> String {
     if ends || group.ends_with(".*") { group } else { format!("{group}.*") }
 }
 
-/// A text as a pattern that matches it and nothing else.
+/// Makes a pattern that matches a text and nothing else.
 fn escaped(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len());
     for character in text.chars() {
@@ -196,7 +197,8 @@ fn escaped(text: &str) -> String {
     pattern
 }
 
-/// The parts between a word, where none of them stands in parentheses; nothing, where texts or parentheses do not end.
+/// Splits a condition at a word outside of parentheses; `None`, if a text or a parenthesis does not
+/// end.
 fn split<'l>(condition: &'l str, word: &str) -> Option<Vec<&'l str>> {
     let condition = unwrapped(condition.trim());
     let (mut parts, mut start, mut depth, mut quote) = (Vec::new(), 0, 0_u32, None);
@@ -222,7 +224,7 @@ fn split<'l>(condition: &'l str, word: &str) -> Option<Vec<&'l str>> {
     (depth == 0 && quote.is_none()).then_some(parts)
 }
 
-/// Without parentheses around all of it.
+/// Takes off parentheses around the whole text.
 fn unwrapped(text: &str) -> &str {
     let Some(inner) = text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) else {
         return text;
@@ -286,7 +288,7 @@ mod tests {
         }
     }
 
-    /// Each of these allows less than the texts in it, and each was, or could be, taken for more.
+    /// Each body allows less than its texts seem to, and each was, or could be, taken for more.
     #[test]
     fn what_is_not_understood_becomes_none() {
         for body in [

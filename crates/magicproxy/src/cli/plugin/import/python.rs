@@ -1,11 +1,12 @@
-//! As much of Python as it takes to find a plugin's hooks: lines, indentation and string literals. Nothing is run.
+//! As much of Python as needed to find a plugin's hooks: lines, indentation and string literals.
+//! Nothing is run.
 
-/// What is found in a plugin's file.
+/// The hooks found in a plugin's file.
 #[derive(Debug, Default)]
 pub(super) struct Hooks {
     pub(super) is_request_allowed: Option<Function>,
     pub(super) response_callback: Option<Function>,
-    /// The first names of the modules that it imports.
+    /// The first names of the imported modules.
     pub(super) imports: Vec<String>,
     text: String,
 }
@@ -30,14 +31,14 @@ impl Hooks {
         self.text.contains(text)
     }
 
-    /// Records of DigitalOcean's domains, created and deleted.
+    /// True for a plugin about records of DigitalOcean's domains, created and deleted.
     pub(super) fn is_about_digitalocean_records(&self) -> bool {
         let records = self.mentions("domain_record")
             || (self.mentions("domains/") && self.mentions("records"));
         records && self.remembers_what_was_created()
     }
 
-    /// One hook allows what the other one noted.
+    /// True if one hook allows a request by the notes of the other hook.
     pub(super) fn remembers_what_was_created(&self) -> bool {
         let notes = self
             .response_callback
@@ -46,8 +47,8 @@ impl Hooks {
         notes && self.mentions("POST") && self.mentions("DELETE")
     }
 
-    /// The methods that `response_callback` writes down for later, or else `DELETE`, the one for which such plugins are written.
-    /// What other functions name may be about other paths.
+    /// Returns the methods that `response_callback` writes down for later, or else `DELETE`, the
+    /// usual method of such plugins. Methods in other functions may be about other paths.
     pub(super) fn methods_on_what_was_created(&self) -> Vec<&'static str> {
         let noted = self.response_callback.as_ref().map_or("", |hook| hook.text.as_str());
         let code = noted.lines().map(|line| line.split_once('#').map_or(line, |(code, _)| code));
@@ -61,7 +62,7 @@ impl Hooks {
         if found.is_empty() { vec!["DELETE"] } else { found }
     }
 
-    /// The domain in a path of the program, if it names one.
+    /// Returns the domain in a path of the program, if a path names a domain.
     pub(super) fn domain(&self) -> Option<String> {
         let after = self.text.split("/domains/").nth(1)?;
         let end = after.find(['/', '"', '\'', ' ']).unwrap_or(after.len());
@@ -72,7 +73,7 @@ impl Hooks {
 }
 
 impl Function {
-    /// The function of this name: its first line, and all below it that is indented or empty.
+    /// Finds a function by its name: its first line, and all indented or empty lines below.
     fn find(text: &str, name: &str) -> Option<Self> {
         let begins = |line: &str| {
             let rest = line

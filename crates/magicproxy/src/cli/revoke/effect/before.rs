@@ -1,11 +1,11 @@
-//! What a `before:` reaches besides the tokens that were minted before, and what it does not.
+//! The reach of a `before:` beyond tokens minted before, and its limits.
 
 use magicproxy_core::{TokenVersion, UnixTime};
 
 use super::KnownIds;
 use crate::cli::time;
 
-/// What is to be said about a new entry.
+/// Lists the remarks on a new entry.
 pub(super) fn remarks(moment: UnixTime, beside: &KnownIds<'_>) -> Vec<String> {
     let mut said = Vec::new();
     if moment > beside.now {
@@ -22,7 +22,7 @@ pub(super) fn remarks(moment: UnixTime, beside: &KnownIds<'_>) -> Vec<String> {
     said
 }
 
-/// Of sealed tokens, whose makers write what they like.
+/// Lists the remarks on sealed tokens, whose makers choose the `iat` freely.
 fn sealed(moment: UnixTime, beside: &KnownIds<'_>) -> Vec<String> {
     let retired_by_then =
         |retired: Option<UnixTime>| retired.is_some_and(|retired| retired <= moment);

@@ -1,4 +1,5 @@
-//! What an ACME account and a certificate leave on disk: a folder for each server, and in it one for each set of names.
+//! The files of an ACME account and its certificates: a folder for each server, and in it a folder
+//! for each set of names.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use crate::runtime::keystore::write;
 use crate::runtime::tls::files;
 use magicproxy_config::config::tls::{AcmeSettings, CertificateFiles};
 
-/// The longest name of a folder that we make of names.
+/// The longest folder name made of host names.
 const MAX_NAME: usize = 120;
 
 /// The folder of one server and one set of names.
@@ -28,7 +29,7 @@ pub(super) struct Cache {
     files: CertificateFiles,
 }
 
-/// A certificate that was ordered.
+/// A certificate of an earlier order.
 #[derive(Debug)]
 pub(super) struct CachedCertificate {
     pub(super) identity: TlsIdentity,
@@ -38,7 +39,8 @@ pub(super) struct CachedCertificate {
 }
 
 impl CachedCertificate {
-    /// After two thirds of its life: what goes wrong then can be put right in time.
+    /// Returns the time to renew: after two thirds of the certificate's life, so that a failure can
+    /// be mended in time.
     pub(super) fn renew_at(&self) -> u64 {
         self.expires_at - self.expires_at.saturating_sub(self.begins_at) / 3
     }
@@ -57,7 +59,7 @@ impl Cache {
         Ok(Self { account: server.join("account.json"), files })
     }
 
-    /// The account that was made at this server. One that cannot be read is not silently replaced.
+    /// Reads the account made at the server. An unreadable account is not silently replaced.
     pub(super) fn account(&self) -> anyhow::Result<Option<AccountCredentials>> {
         let path = || format!("`{}`", self.account.display());
         match std::fs::read(&self.account).map(Zeroizing::new) {
@@ -73,14 +75,15 @@ impl Cache {
         write::private(&self.account, &Zeroizing::new(serde_json::to_string(credentials)?))
     }
 
-    /// The certificate of an earlier run; a pair that is none, as a crash between two writes leaves it, is as good as nothing.
+    /// Reads the certificate of an earlier run. A mismatched pair, left by a crash between two
+    /// writes, counts as missing.
     pub(super) fn certificate(&self) -> Option<CachedCertificate> {
         let identity = files::load(&self.files).ok()?;
         let (begins_at, expires_at) = validity(&std::fs::read(&self.files.certificate).ok()?)?;
         Some(CachedCertificate { identity, begins_at, expires_at })
     }
 
-    /// Writes a certificate that has come, and its key, and reads them as the next run will.
+    /// Writes a new certificate and its key, and reads them as the next run will.
     pub(super) fn keep(&self, chain: &str, key: &KeyPair) -> anyhow::Result<CachedCertificate> {
         let key =
             write::staged_private(&self.files.private_key, &Zeroizing::new(key.serialize_pem()))?;
@@ -100,7 +103,7 @@ impl Cache {
     }
 }
 
-/// When the first certificate begins and ends to be valid, in seconds since 1970.
+/// Reads the beginning and the end of the first certificate's validity, in seconds since 1970.
 fn validity(pem: &[u8]) -> Option<(u64, u64)> {
     let first = CertificateDer::from_pem_slice(pem).ok()?;
     let certificate = Certificate::from_der(&first).ok()?;
@@ -111,14 +114,15 @@ fn validity(pem: &[u8]) -> Option<(u64, u64)> {
     ))
 }
 
-/// A name for a folder: what is not harmless becomes `_`, and what is too long is told apart by its hash.
+/// Makes a folder's name: other than harmless characters become `_`, and a too long text is made
+/// unique by its hash.
 fn folder_name(text: &str) -> String {
     let harmless = |c: char| if c.is_ascii_alphanumeric() || ".-+".contains(c) { c } else { '_' };
     let name: String = text.trim_start_matches("https://").chars().map(harmless).collect();
     if name.len() <= MAX_NAME {
         return name;
     }
-    // FNV-1a: nobody gains by a collision, for these names are the operator's own.
+    // FNV-1a: nobody gains by a collision, because the names are the operator's own.
     let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
