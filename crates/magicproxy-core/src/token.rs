@@ -145,12 +145,12 @@ pub struct VerifiedToken {
 /// token of somebody the operator knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Provenance {
-    /// Signed with the proxy's private key (version 1): by a client that may request tokens over
-    /// HTTP, or by a holder of that key.
+    /// Signed with the proxy's private key (version 1): any client that may request tokens over
+    /// HTTP, or any holder of that key, could have minted the token.
     Proxy,
     /// Signed by a minter whom the operator lists (version 2).
     ListedMinter,
-    /// Signed by nobody (version 2): anyone who has the proxy's public key could have minted the
+    /// Signed by no minter (version 2): anyone who has the proxy's public key could have minted the
     /// token.
     Anyone,
 }
@@ -213,7 +213,7 @@ impl VerifiedToken {
         self.expires_at
     }
 
-    /// Returns the begin of the token (`nbf`), or the later begin that a caveat sets.
+    /// Returns the start of the token's life (`nbf`), or the later start that a caveat sets.
     #[must_use]
     pub fn not_before(&self) -> Option<UnixTime> {
         self.not_before

@@ -171,8 +171,8 @@ impl Permit {
         }
     }
 
-    /// True if the store must be asked before the request is sent, or the response must be
-    /// recorded.
+    /// True if the store may have to be asked before the request is sent, or something may be due
+    /// once the response has come.
     #[must_use]
     pub fn is_stateful(&self) -> bool {
         self.token.has_limits() || !matches!(self.basis, Basis::Rule(None))

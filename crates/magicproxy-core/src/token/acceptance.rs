@@ -25,8 +25,8 @@ pub struct Acceptance {
     /// The ids of denied keys, for instance of leaked keys. Tokens of a denied key are refused in
     /// either version, and so are tokens with an origin of a denied key.
     pub denied_keys: Vec<String>,
-    /// The minters that may sign version 2 tokens. An empty list accepts version 2 tokens of
-    /// anyone.
+    /// The minters that may sign version 2 tokens. With an empty list, anyone may mint version 2
+    /// tokens, without a minter's signature.
     pub minters: Vec<MinterKey>,
     /// The accepted KEMs of version 2 tokens.
     pub kems: Vec<Kem>,

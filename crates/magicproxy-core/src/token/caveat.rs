@@ -22,7 +22,7 @@ pub const MAX_CAVEATS: usize = 16;
 const MAX_NETWORKS: usize = 32;
 
 /// A caveat: every member present must hold for a request. The rules in a caveat are not yet
-/// compiled. [`Self::append_to`] and [`KeyRing::narrow`](crate::KeyRing::narrow) append a caveat to
+/// checked. [`Self::append_to`] and [`KeyRing::narrow`](crate::KeyRing::narrow) append a caveat to
 /// a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,7 +33,7 @@ pub struct Caveat {
     /// The end of the token.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub exp: Option<UnixTime>,
-    /// The begin of the token.
+    /// The start of the token's life.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub nbf: Option<UnixTime>,
     /// The upstream for which the request must be.

@@ -41,7 +41,7 @@ pub enum VerifyError {
     /// Not the base64url parts of either version.
     #[error("this is not a magic token")]
     Malformed,
-    /// A version 2 token in the form from before the first release.
+    /// A version 2 token in the form before the first release.
     #[error(
         "a token that begins with `mt2.` has a form that is not accepted any more: mint it anew, it will begin with `mt2_`"
     )]

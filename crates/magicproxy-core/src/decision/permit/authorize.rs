@@ -54,7 +54,7 @@ impl AccessRequest<'_> {
         RequestView::unread(self.method, self.target)
     }
 
-    /// True if `name` is a name of the upstream.
+    /// True if `name` is the upstream's name or its alias.
     fn goes_to(&self, name: &UpstreamName) -> bool {
         name == self.upstream || Some(name) == self.alias
     }
@@ -76,7 +76,8 @@ impl AccessRequest<'_> {
 }
 
 impl VerifiedToken {
-    /// Checks that `now` lies within the token's times, with [`LEEWAY_SECONDS`] at both ends.
+    /// Checks that `now` lies within the token's times, with [`LEEWAY_SECONDS`] at both ends. The
+    /// end of the token's key has no leeway.
     ///
     /// # Errors
     /// [`Denial::Expired`], [`Denial::KeyEnded`], [`Denial::NotYetValid`].

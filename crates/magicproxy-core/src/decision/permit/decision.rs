@@ -47,7 +47,7 @@ pub struct GrantQuestion {
 #[derive(Debug)]
 pub struct PluginQuestion {
     token: Arc<VerifiedToken>,
-    /// The permit if all plugins abstain; `None` where neither a rule nor a grant allows the
+    /// The permit unless a plugin denies; `None` where neither a rule nor a grant allows the
     /// request.
     otherwise: Option<Permit>,
 }
@@ -60,7 +60,8 @@ impl VerifiedToken {
     /// Decides one request.
     pub fn decide(self: &Arc<Self>, access: &AccessRequest<'_>) -> Decision {
         match self.authorize_by_rules(access) {
-            // Only rules with effects record grants; without such rules no owner can hold one.
+            // Only rules with effects record grants; without such rules there is no owner to be
+            // asked for.
             Err(Denial::NotAllowed) if self.policy().stateful().next().is_some() => {
                 Decision::Needs(Question::Grants(GrantQuestion { token: Arc::clone(self) }))
             }

@@ -1,5 +1,5 @@
-//! The chain of HMACs (a macaroon): the next link needs the last tag only, and the first link needs
-//! the root key.
+//! The chain of HMACs (a macaroon): a further link needs the last tag only, but taking a link away
+//! needs the root key.
 
 use aws_lc_rs::{constant_time, hmac};
 use zeroize::Zeroizing;

@@ -26,7 +26,7 @@ pub struct SealedClaims {
     pub iat: UnixTime,
     /// The end of the token.
     pub exp: UnixTime,
-    /// The begin of the token.
+    /// The start of the token's life.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub nbf: Option<UnixTime>,
     /// The upstream of the credential.

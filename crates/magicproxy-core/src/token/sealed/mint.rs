@@ -34,7 +34,7 @@ pub struct SealedTokenSpec<'a> {
     pub issued_at: UnixTime,
     /// The end of the token.
     pub expires_at: UnixTime,
-    /// The begin of the token, if later than now.
+    /// The start of the token's life, if later than now.
     pub not_before: Option<UnixTime>,
     /// The label of the person or program that gets the token.
     pub subject: Option<Label>,

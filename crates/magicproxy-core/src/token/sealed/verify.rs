@@ -92,8 +92,9 @@ impl KeyRing {
 }
 
 /// True if the token's `iat` is too late for its retired key (section 7): more than
-/// [`KEY_SET_LIFETIME_SECONDS`] after the retirement, when no minter that follows the key set seals
-/// to the key. Either the token was dated in advance, or its minter ignores the key set.
+/// [`KEY_SET_LIFETIME_SECONDS`] and [`LEEWAY_SECONDS`] after the retirement, when no minter that
+/// follows the key set seals to the key. Either the token was dated in advance, or its minter
+/// ignores the key set.
 fn is_sealed_in_advance(issued_at: UnixTime, key: &SealingKey) -> bool {
     let followed = |retired: UnixTime| {
         retired.0.saturating_add(KEY_SET_LIFETIME_SECONDS).saturating_add(LEEWAY_SECONDS)
@@ -101,8 +102,8 @@ fn is_sealed_in_advance(issued_at: UnixTime, key: &SealingKey) -> bool {
     key.standing().retired.is_some_and(|retired| issued_at.0 > followed(retired))
 }
 
-/// Checks that a listed minter signed the token, where the operator lists minters (section 4).
-/// Returns the minter whose signature was verified.
+/// Checks that a listed minter signed the token, if the operator lists minters or the token names a
+/// minter (section 4). Returns the minter whose signature was verified.
 fn ensure_minter(
     token: &SealedToken<'_>,
     context: &VerifyContext<'_>,
