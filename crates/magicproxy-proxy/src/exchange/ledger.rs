@@ -91,7 +91,8 @@ impl Ledger {
         self.store.as_ref().ok_or(Rejection::NoStore)
     }
 
-    /// Refuses a request for which rows would be kept, if anyone can mint its token.
+    /// Refuses a request for which rows would be kept, if anyone can mint its token and the
+    /// operator refuses state for such tokens.
     pub(in crate::exchange) fn ensure_may_keep(
         &self,
         prospect: RulesDecision<'_>,
@@ -213,8 +214,8 @@ impl Ledger {
     }
 }
 
-/// Marks content that was read as JSON as JSON, whatever the client called the content. Defends
-/// against an upstream that takes forms, too, and would find other values inside.
+/// Sets `Content-Type` to JSON for content that was read as JSON, whatever type the client named.
+/// Defends against an upstream that takes forms, too, and would find other values in the content.
 fn send_as_json(headers: &mut HeaderMap) {
     let said_once = headers.get_all(CONTENT_TYPE).iter().count() == 1;
     let plain = |value: &HeaderValue| value.to_str().is_ok_and(|text| !text.contains([';', ',']));

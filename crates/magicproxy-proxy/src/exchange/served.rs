@@ -67,7 +67,6 @@ impl Upstreams {
         Ok(Self { served, shared, trusted_proxies: settings.trusted_proxies.clone() })
     }
 
-    /// Returns the upstream of this number.
     pub(crate) fn get(&self, upstream: UpstreamId) -> Result<&ServedUpstream, Rejection> {
         let Some(served) = self.served.get(upstream.place()) else {
             return Err(Rejection::Internal);
@@ -179,7 +178,7 @@ impl ServedUpstream {
         self.gate.reissue(client, how).await
     }
 
-    /// Explains the decision on a request that the client's token might bear.
+    /// Explains the decision that a request with the client's token would get.
     pub(crate) async fn explain(
         &self,
         client: ControlClient<'_>,

@@ -173,7 +173,8 @@ pub(in crate::exchange) struct ConnectedRequest {
     lease: Option<PooledConnection>,
     /// The request's place among those in progress.
     place: Holding,
-    /// The client's sign of life, for a request whose exchange outlives the client.
+    /// A channel that closes once the client is gone; present for a request whose exchange must
+    /// outlive the client.
     given_up: Option<watch::Receiver<()>>,
     /// Progress of the request's content.
     progress: Arc<Progress>,
@@ -259,7 +260,7 @@ impl ConnectedRequest {
         }
     }
 
-    /// Leases another connection after the last connection turned out to be closed.
+    /// Leases another connection for another attempt, after the attempt before failed.
     async fn further_lease(&mut self) -> Result<PooledConnection, Rejection> {
         self.need.asked = Instant::now().into_std();
         let acquiring = self.upstream.origin(self.number)?.acquire(self.need, &self.place);
@@ -450,7 +451,8 @@ fn first_failure(error: &hyper::Error) -> Rejection {
 fn failure(error: &hyper::Error) -> Rejection {
     tracing::debug!(target: "magicproxy::upstream", %error, "the exchange with the upstream failed");
     if error.is_user() || error.is_body_write_aborted() {
-        // The client's content broke off, not the upstream's. The library hands the cause on.
+        // The client's content broke off; the upstream did nothing wrong. The library hands the
+        // cause on.
         let why = error.source().and_then(|cause| cause.downcast_ref::<BodyError>());
         return why.map_or(Rejection::RequestBody, Rejection::from);
     }

@@ -249,7 +249,7 @@ impl Verifier {
     }
 }
 
-/// Returns an upstream's part of a quota.
+/// Divides a quota equally among the upstreams.
 fn part(quota: Quota, upstreams: usize) -> Quota {
     let upstreams = upstreams.max(1);
     Quota {

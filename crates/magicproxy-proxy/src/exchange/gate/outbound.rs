@@ -20,8 +20,8 @@ pub(in crate::exchange) struct Message {
     pub(in crate::exchange) headers: HeaderMap,
     /// The upstream's origin to which the request goes.
     pub(in crate::exchange) origin: OriginId,
-    /// The target in the client's own memory, present where the client's spelling is canonical. The
-    /// spelling equals `target`, so a token removed from the target is not in here either.
+    /// The target in the client's own memory, present only if the client spelt the target exactly
+    /// like `target`: a token removed from `target` is therefore not in here either.
     pub(in crate::exchange) came: Option<PathAndQuery>,
     pub(in crate::exchange) target: RequestTarget,
     pub(in crate::exchange) body: RequestBody,
@@ -163,7 +163,6 @@ impl Dispatch {
         &self.message.method
     }
 
-    /// Returns the content.
     pub(in crate::exchange) fn body(&self) -> &RequestBody {
         &self.message.body
     }

@@ -46,7 +46,8 @@ fn other_hosts_are_parsed() {
     }
 }
 
-/// In `Host` and in `:authority`: a name of 253 characters with its port, and not one more.
+/// In `Host` and in `:authority`: a name of 253 characters fits with its port, and 261 characters
+/// do not.
 #[test]
 fn an_authority_has_260_characters_at_most() {
     for (length, is_taken) in [(259, true), (260, true), (261, false)] {

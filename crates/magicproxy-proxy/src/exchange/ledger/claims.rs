@@ -1,5 +1,5 @@
-//! Claims: the rows in the partition of a list, and the way of a list item to its owner. `state.md`
-//! section 5.6.
+//! Claims: the rows in the partition of a list, and how a list item comes to belong to an owner.
+//! `state.md` section 5.6.
 //!
 //! Asking holds nothing: a list item is claimed only once the upstream has said that no such item
 //! exists, and only if nobody else had the item since before that question. Nothing is taken away
@@ -56,11 +56,11 @@ pub(super) struct Claim {
     touched: TouchedItems,
     /// The nonce that tells this request from others of the owner.
     request: Nonce,
-    /// Items created by the request and owned by nobody.
+    /// Items that the request creates and that nobody owns.
     new: Vec<UnownedItem>,
     /// Items owned by the request's owner.
     held: Vec<OwnedItem>,
-    /// Items created by the request and owned by somebody else.
+    /// Items that the request creates and that somebody else owns.
     foreign: Vec<ListItem>,
     looked_at: Instant,
     /// The time of the read by the clock that ends rows. While a machine sleeps, the clock of
@@ -100,7 +100,7 @@ enum Conclusion {
     Unchanged(UnixTime),
 }
 
-/// The knowledge about a request that wanted to create something, and did not succeed.
+/// The outcome, as far as known, of a request that was to create something and did not succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
     /// The request was not sent, or the upstream refused the request.
@@ -116,7 +116,7 @@ impl Failure {
     }
 }
 
-/// Returns the earliest end of visibility for anything claimed or relied on now.
+/// Returns the time until which anything claimed or relied on now stays visible at least.
 fn trace_end(now: UnixTime) -> UnixTime {
     UnixTime(now.0.saturating_add(TRACE_SECONDS))
 }
@@ -281,8 +281,8 @@ impl Ledger {
         if has_room { Ok(()) } else { Err(Rejection::TooManyGrants(MAX_OWNER_GRANTS)) }
     }
 
-    /// Makes items that the upstream does not have the owner's, before the request is sent. Returns
-    /// true if the claim was made.
+    /// Gives the owner the items that the upstream does not have, before the request is sent.
+    /// Returns true if the claim was made.
     ///
     /// The claim is not made if since [`Self::look`] somebody else had any of the new items, if an
     /// item is no longer the owner's, or if another request of the owner has relied on an item.
@@ -322,7 +322,7 @@ impl Ledger {
             .await?)
     }
 
-    /// Gives the new items of a failed request up. If nobody knows whether the items were created,
+    /// Gives up the new items of a failed request. If nobody knows whether the items were created,
     /// they stay the owner's for a while. Items that the owner had before stay unchanged.
     pub(super) async fn disown(&self, claim: &Claim, failure: Failure) {
         let conclusion =

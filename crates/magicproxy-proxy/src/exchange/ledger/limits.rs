@@ -166,7 +166,8 @@ fn holder() -> Result<Holder, Rejection> {
     Ok(Holder(bytes))
 }
 
-/// Returns the time after which to try again. For leases nobody knows, so a second must do.
+/// Returns the time after which to try again, if trying again can help. Nobody knows when a lease
+/// ends, so a second must do.
 fn patience(limit: Limit, retry_after: Option<u64>) -> Option<Duration> {
     match limit {
         Limit::Total(_) => None,

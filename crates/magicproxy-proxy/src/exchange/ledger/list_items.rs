@@ -54,8 +54,8 @@ impl Ledger {
         self.look(TouchedItems { partition, owner, path: path.to_owned(), list_items }).await
     }
 
-    /// Asks the upstream, and makes list items unknown to the upstream the owner's (sections 5.5
-    /// and 5.6).
+    /// Asks the upstream, and gives the owner the list items that the upstream does not have
+    /// (sections 5.5 and 5.6).
     pub(super) async fn own(
         &self,
         state: &Arc<RuleEffects>,

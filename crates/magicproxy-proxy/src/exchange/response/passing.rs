@@ -74,7 +74,6 @@ impl UnfilteredResponse {
         self.committed.response()
     }
 
-    /// Returns the method of the request.
     pub(crate) fn method(&self) -> &Method {
         &self.expected.method
     }

@@ -82,7 +82,7 @@ impl SendAttempt {
         Ok(request)
     }
 
-    /// Makes another attempt of a request that a connection gave back unsent.
+    /// Makes another attempt of a request that a connection gave back, unsent or unprocessed.
     pub(super) fn from_request(request: Request<RequestBody>) -> Self {
         let (head, body) = request.into_parts();
         let path =

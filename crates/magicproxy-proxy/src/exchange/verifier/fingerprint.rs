@@ -26,7 +26,6 @@ impl Fingerprints {
         Ok(Self(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.as_ref())?)))
     }
 
-    /// Returns the fingerprint of a token.
     pub(super) fn of(&self, token: &[u8]) -> Result<Fingerprint, Unspecified> {
         let nonce = Nonce::assume_unique_for_key([0; NONCE_LEN]);
         let tag = self.0.seal_in_place_separate_tag(nonce, Aad::from(token), &mut [])?;

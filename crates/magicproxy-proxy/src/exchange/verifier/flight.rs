@@ -90,8 +90,8 @@ impl<K: Copy + Eq + Hash, T: Clone> Flights<K, T> {
     }
 }
 
-/// A request's part in a flight. The flight is forgotten when the last seat is left, or a seat
-/// after the end.
+/// A request's part in a flight. The flight is forgotten when the last seat is left, or any seat
+/// after the flight has ended.
 struct Seat<'f, K: Copy + Eq + Hash, T: Clone> {
     flights: &'f Flights<K, T>,
     key: K,

@@ -24,7 +24,7 @@ use crate::settings::{Limits, Quota};
 pub(super) const QUICK_STEPS: usize = 20_000;
 /// The longest wait for a turn.
 pub(super) const MAX_WAIT: Duration = Duration::from_secs(5);
-/// The rest of a lane after a stranger's costly work, as a multiple of the time worked: the
+/// The pause of a slot after a stranger's costly work, as a multiple of the time worked: the
 /// processor is then free for others.
 const STRANGERS_REST: u32 = 2;
 
@@ -75,7 +75,7 @@ impl Lanes {
         self.costly(payer.standing).enter(payer).await?.work(move || job(&Work::unlimited())).await
     }
 
-    /// Returns the lane in which costly rules of such a token are compiled.
+    /// Returns the lane in which costly rules of a token of this standing are compiled.
     pub(crate) fn costly(&self, standing: MinterTrust) -> &Lane {
         match standing {
             MinterTrust::Known => &self.known,

@@ -53,7 +53,7 @@ impl RuleStore {
     }
 }
 
-/// The store in the hands of a holder who pays for every list added.
+/// The store as used on behalf of a holder, who pays for every list added.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PaidRules<'s> {
     pub(super) store: &'s RuleStore,

@@ -401,8 +401,8 @@ async fn what_was_verified_with_older_keys_is_forgotten() {
     assert_eq!((fixture.verifier.cache.len(), fixture.verifier.cache.weight()), (0, 0));
 }
 
-/// Each upstream keeps its part of what all may keep, in every one of its bounds.
-/// A verification may take a while, and the keys may change meanwhile: whoever comes then hears what the new ones say.
+/// A verification may take a while, and the keys may change meanwhile: whoever comes then hears
+/// what the new ones say.
 #[tokio::test]
 async fn nothing_is_shared_across_a_change_of_keys() {
     let fixture = fixture(&Limits::default(), HttpMint::Closed);
@@ -452,6 +452,7 @@ async fn what_was_verified_with_newer_keys_stays() {
     }
 }
 
+/// Each upstream keeps its part of what all may keep, in every one of its bounds.
 #[test]
 fn upstreams_have_equal_parts_of_a_quota() {
     let quota = Quota { total: 12, per_owner: 9, per_peer: 7, reserved: 3 };

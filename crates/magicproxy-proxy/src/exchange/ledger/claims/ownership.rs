@@ -21,9 +21,10 @@ pub(super) fn nonce() -> Option<Nonce> {
 pub(super) enum Reliance {
     Nobody,
     One(Nonce),
-    /// Two requests relied on the item at a time, so the end of the last cannot be known any more.
+    /// Two requests relied on the item at the same time, so nobody can know any more when the last
+    /// of them has ended.
     Several,
-    /// Like `Several`, and any of the requests has created the item since.
+    /// Like `Several`, and at least one of the requests has created the item.
     SeveralMade,
 }
 
