@@ -1,6 +1,6 @@
 //! Doors: the services that listeners offer to clients. This module has all that is alike at every
-//! door: every request gets a response, every response is recorded, and refusals have the same
-//! form.
+//! door: every request gets a response, every response is recorded, and every refusal is written
+//! here.
 //!
 //! A door reads a request and runs an exchange (`exchange::served`); a door decides nothing and
 //! sends nothing itself.
@@ -35,7 +35,7 @@ pub(crate) struct Doors {
     settings: Arc<Settings>,
     upstreams: Arc<Upstreams>,
     reverse: ReverseDoor,
-    /// True if pages of other origins may call any upstream.
+    /// True if pages of other origins may call at least one upstream.
     serves_pages: bool,
 }
 
@@ -56,7 +56,6 @@ enum DoorTarget {
 struct DoorRequest<'c> {
     connection: &'c Arc<Connection>,
     request: OngoingRequest,
-    /// The form of a refusal.
     form: RefusalForm,
     /// The upstream whose listed pages may read the response, a refusal included.
     pages_of: Option<UpstreamId>,

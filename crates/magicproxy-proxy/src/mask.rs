@@ -8,12 +8,12 @@ use magicproxy_core::MIN_MASKED_BYTES;
 use memchr::memmem::Finder;
 use zeroize::Zeroizing;
 
-/// Most bytes of a secret's beginning that are passed on before the bytes after the beginning are
-/// known; a quarter of the secret is the other bound.
+/// The most bytes of a secret's beginning that are passed on before the following bytes are known;
+/// a quarter of the secret is the other bound.
 const MAX_SHOWN_BYTES: usize = 4;
 
-/// Most bytes of a secret's end that are masked behind the beginning without being compared; half
-/// of the secret is the other bound.
+/// The most bytes of a secret's end that are masked behind the beginning without being compared;
+/// half of the secret is the other bound.
 const MAX_UNTESTED_BYTES: usize = 32;
 /// Shortest beginning that counts for the whole secret: a shorter beginning occurs in text by
 /// accident.

@@ -50,7 +50,7 @@ impl BearerToken {
         found.token()
     }
 
-    /// Finds the token in header fields alone, for a request whose query bears no token.
+    /// Finds the token in header fields alone. A token in the query is not looked for.
     pub(crate) fn from_headers(
         headers: &HeaderMap,
         carriers: &Carriers,
@@ -177,8 +177,8 @@ impl<'c> CarrierValues<'c> {
         Ok(())
     }
 
-    /// Reads the items of a WebSocket handshake that begin like the upstream's keys. Browsers can
-    /// set no other field.
+    /// Reads the items of a WebSocket handshake that begin with a prefix of the upstream's keys.
+    /// Browsers can set no other field.
     fn in_subprotocols(
         &mut self,
         headers: &HeaderMap,

@@ -106,7 +106,7 @@ impl IssuedCredential {
 /// request asks the source.
 #[derive(Debug, Default)]
 pub(crate) struct CurrentCredential {
-    /// The first credential issued: the only question ever to a source whose credential lasts.
+    /// The first credential issued. A source whose first credential lasts is never asked again.
     first: OnceCell<IssuedCredential>,
     /// The credential issued after the first had expired.
     later: Mutex<Option<IssuedCredential>>,

@@ -61,7 +61,6 @@ pub(super) struct Control {
     key_set: KeySetDocument,
 }
 
-/// A request to the control plane.
 pub(super) struct ControlRequest<'a> {
     pub(super) head: &'a Parts,
     pub(super) body: RequestBody,
@@ -77,7 +76,6 @@ struct ControlHead<'a> {
     token: &'a OnceLock<Arc<VerifiedToken>>,
     /// The exchange that pays for everything held.
     exchange: &'a Holding,
-    /// The upstreams of the proxy.
     upstreams: &'a Upstreams,
 }
 
@@ -307,8 +305,9 @@ impl MintJob {
     }
 }
 
-/// True if the client declares the content to be JSON, exactly `application/json`. Defends mint
-/// requests and questions against pages: a form of a page cannot declare JSON.
+/// True if the client declares the content to be `application/json`, with any parameters, and no
+/// other kind of JSON. Defends mint requests, narrow requests and questions against pages: a form
+/// of a page cannot declare JSON.
 fn is_sent_as_json(head: &Parts) -> bool {
     let value =
         head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();

@@ -49,7 +49,7 @@ pub(super) enum ListenerUpstreams {
     All,
     /// A single upstream.
     Only(UpstreamId),
-    /// None: the upstream bound to the listener is not served.
+    /// None: the upstream to which the listener is bound is not served.
     Nowhere,
 }
 

@@ -56,7 +56,7 @@ enum Source {
     },
 }
 
-/// Holder of a guard that is only kept.
+/// A guard that is kept only for its drop.
 struct Keep(#[expect(dead_code, reason = "it is held, and not looked at")] ExchangeGuard);
 
 impl std::fmt::Debug for Keep {
@@ -68,7 +68,7 @@ impl std::fmt::Debug for Keep {
 // For a larger value the system's allocator takes a thousand instructions more.
 const _: () = assert!(size_of::<ResponseEnd>() <= 1024);
 
-/// Exchange of the response's request, which ends with the response.
+/// Exchange of a response, which ends with the response.
 #[derive(Debug)]
 struct Exchange {
     request: OngoingRequest,
@@ -230,7 +230,8 @@ impl Body for ResponseBody {
     }
 }
 
-/// Response body as received from the upstream, with its belongings.
+/// Response body as received from the upstream, with its connection and everything held for the
+/// exchange.
 pub(crate) struct ReceivedBody {
     pub(crate) incoming: Content,
     /// HTTP version of the response.
@@ -245,7 +246,6 @@ pub(crate) struct ReceivedBody {
     pub(crate) exchange: Holding,
 }
 
-/// Treatment of a response's body.
 pub(crate) struct BodyTreatment {
     pub(crate) pipeline: Pipeline,
     /// Filter of the body's trailers.
@@ -253,7 +253,6 @@ pub(crate) struct BodyTreatment {
     pub(crate) idle: IdleTimer,
 }
 
-/// Body of the upstream's response.
 pub(crate) struct UpstreamBody {
     incoming: Content,
     /// HTTP version of the response.
@@ -268,7 +267,7 @@ pub(crate) struct UpstreamBody {
     ahead: Option<Box<BufferedPrefix>>,
     /// Guard that is held until this body is dropped.
     _held: Option<ExchangeGuard>,
-    /// Place of the exchange, held as long.
+    /// Place of the exchange among exchanges in progress, held until this body is dropped.
     _exchange: Holding,
     /// Connection of the body, to be given back at the end; dropped before the end, the connection
     /// is closed.

@@ -77,7 +77,6 @@ impl BufferedPrefix {
         self.whole && self.data.is_empty() && self.trailers.is_none() && self.broken.is_none()
     }
 
-    /// Returns the next frame.
     pub(super) fn next(&mut self) -> Option<Result<Frame<Bytes>, BodyError>> {
         if !self.data.is_empty() {
             self.buffered = None;

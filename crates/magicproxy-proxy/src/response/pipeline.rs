@@ -13,7 +13,7 @@ use crate::response::header::Coding;
 use crate::response::rewrite::{BodyPlan, Inflater, JsonRewriter, drop_digests};
 use crate::response::scrub::Scrubber;
 
-/// Most pieces that are inflated in one call, in search of a piece to pass on.
+/// The most pieces that are inflated in one call, in search of a piece to pass on.
 const MAX_TURNS: usize = 2;
 
 /// Output of the stages.

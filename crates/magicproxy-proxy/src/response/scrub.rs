@@ -25,14 +25,12 @@ use crate::response::rewrite::GzipMembers;
 /// Bytes of inflated text after which a turn is over. The decoder adds a window of 32 KiB at most
 /// twice before the limit is checked.
 const SLICE_BYTES: usize = 64 * 1024;
-/// Most bytes that are held back of a compressed body.
+/// The most bytes that are held back of a compressed body.
 const MAX_HELD_BYTES: usize = 256 * 1024;
 
 /// Scrubber of a body while the body streams.
 pub(crate) enum Scrubber {
-    /// Scrubber of the identity coding.
     Plain(PlainScrubber),
-    /// Scrubber of gzip.
     Gzip(Box<GzipScrubber>),
 }
 

@@ -22,12 +22,11 @@ pub(super) struct KeySetDocument {
     last: Mutex<Option<SignedDocument>>,
 }
 
-/// A signed document, with the key ring and the minute of the signature.
+/// A signed document, with the generation of the key ring and the minute of the signature.
 #[derive(Debug)]
 struct SignedDocument {
     /// The generation of the key ring.
     generation: u64,
-    /// The minute of the signature.
     minute: u64,
     document: Bytes,
 }

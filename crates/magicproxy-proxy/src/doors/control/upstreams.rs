@@ -1,5 +1,5 @@
-//! The control plane's knowledge of upstreams, and its audience: `docs/spec/upstreams.md` section
-//! 9.
+//! The facts about upstreams told by the control plane, and the clients that may be told:
+//! `docs/spec/upstreams.md` section 9.
 //!
 //! A client without a token learns of the API at the root of the proxy, and may ask for a single
 //! name at a time. The bearer of a token may know the token's upstream; everyone may know all
@@ -20,7 +20,7 @@ use crate::response::body::ResponseBody;
 use crate::settings::{Announcement, UpstreamSettings};
 use crate::version::VERSION;
 
-/// The knowledge of upstreams allowed to a client. Made anew for each request that tells of
+/// The facts about upstreams that a client may know. Gathered anew for each request that tells of
 /// upstreams.
 #[derive(Clone)]
 pub(super) struct UpstreamListing {
@@ -30,12 +30,12 @@ pub(super) struct UpstreamListing {
     only: Option<Arc<UpstreamSettings>>,
     /// True if the list has every upstream of the proxy.
     complete: bool,
-    /// True if minting over HTTP is open for at least a single upstream.
+    /// True if minting over HTTP is open for at least one upstream.
     mints_somewhere: bool,
 }
 
 impl Control {
-    /// Returns the knowledge of upstreams allowed to the client of this request.
+    /// Returns the facts about upstreams that the client of this request may know.
     pub(super) async fn told(&self, asking: ControlHead<'_>) -> UpstreamListing {
         let all = &self.settings.upstreams;
         let known = match self.settings.minting.announce {

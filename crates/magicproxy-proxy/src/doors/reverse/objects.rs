@@ -1,5 +1,5 @@
-//! Responses about objects of Git LFS: read whole, their actions led through the proxy.
-//! `docs/spec/git-lfs.md`.
+//! Responses about objects of Git LFS: read whole, and their actions made to lead through the
+//! proxy. `docs/spec/git-lfs.md`.
 
 use std::sync::Arc;
 
@@ -39,7 +39,6 @@ pub(super) struct ObjectsClient {
     pub(super) client: Option<LfsClient>,
 }
 
-/// A response read whole.
 struct WholeResponse {
     bytes: Bytes,
     /// The memory held for the bytes.

@@ -27,8 +27,8 @@ pub(super) struct PublicLinks {
     maps: Cache<Key, Arc<LinkMap>>,
 }
 
-/// The start of a client's way, from the URL of the proxy on. Links in the response lead back the
-/// same way.
+/// The base of the links in a response: the URL of the proxy and the client's entry point. The
+/// links lead back the way that the client came.
 pub(super) struct LinkBase {
     members: Arc<Members>,
     /// The target asked for by the client, if links to pages depend on the target.

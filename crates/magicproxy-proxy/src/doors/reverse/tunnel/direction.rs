@@ -12,7 +12,6 @@ use super::frames::{CloseCode, FrameScan, Sender, close_frame};
 /// The most bytes read at a time.
 const BUFFER_BYTES: usize = 8 * 1024;
 
-/// The end of a direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DirectionEnd {
     /// The sending side has ended or broken off, and the receiving side was told.
@@ -21,7 +20,7 @@ pub(super) enum DirectionEnd {
     Sink,
 }
 
-/// The bytes on their way from a side to the other, and the state of their frames.
+/// The bytes on their way from one side to the other, and the state of their frames.
 #[derive(Debug)]
 pub(super) struct Direction {
     sender: Sender,
@@ -36,7 +35,8 @@ pub(super) struct Direction {
     close: Option<Vec<u8>>,
     /// The Close frame to write if the source ends without a Close frame.
     at_end: Option<Vec<u8>>,
-    /// True once the proxy's own Close frame was written: bytes of the source are then dropped.
+    /// True once the proxy's own Close frame is in the buffer, or a frame was cut off by
+    /// [`Self::stop`]: bytes of the source are then dropped.
     is_mute: bool,
     source_has_ended: bool,
 }
@@ -95,7 +95,8 @@ impl Direction {
         self.frames.has_closed()
     }
 
-    /// True if the receiving side has got a Close frame, the sender's or the proxy's.
+    /// True if the receiving side has got a Close frame, the sender's or the proxy's, or gets
+    /// nothing more after [`Self::stop`].
     pub(super) fn is_closed(&self) -> bool {
         self.filled.is_empty()
             && (self.is_mute || self.frames.has_closed() && self.frames.is_between_frames())

@@ -24,7 +24,6 @@ pub(super) enum Progress {
     Inside(LinkMatch, MemberCheck, usize),
 }
 
-/// Verdict on a candidate.
 pub(super) enum UrlVerdict {
     Stays,
     /// The candidate is rewritten, and ends at this offset.
@@ -143,7 +142,6 @@ fn escaped_character(digits: &[u8]) -> Option<bool> {
     Some(u8::try_from(character).map_or(true, in_url))
 }
 
-/// Class of a byte.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
     Url,
