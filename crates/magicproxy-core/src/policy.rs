@@ -124,7 +124,7 @@ impl Policy {
         self.allows_within(method, target, &DecisionSteps::new())
     }
 
-    /// Decides as [`Self::allows`], with the steps that are left of a request's.
+    /// Decides as [`Self::allows`], with the steps that are left for the request.
     #[must_use]
     pub fn allows_within(
         &self,

@@ -83,8 +83,8 @@ impl Chain {
         Self::of(ChainId::of(&[b"chain", b"v1", ciphertext.as_bytes()]), &links)
     }
 
-    /// Computes the chain of a version 2 token, from the text up to its seal and the parts of its
-    /// caveats.
+    /// Computes the chain of a version 2 token, from the text up to and including its seal, and the
+    /// parts of its caveats.
     pub(super) fn of_sealed(minted: &str, parts: &[&str], caveats: &[Caveat]) -> Self {
         let links: Vec<Link<'_>> =
             parts.iter().enumerate().map(|(at, text)| Link::new(text, caveats.get(at))).collect();
@@ -115,7 +115,8 @@ impl Chain {
         self.ids.first().copied().unwrap_or(ChainId([0; CHAIN_ID_BYTES]))
     }
 
-    /// Returns the older tokens from which the proxy made the token, in the order of the caveats.
+    /// Returns the older tokens from which the proxy made the token according to its caveats, in
+    /// the order of the caveats.
     #[must_use]
     pub fn older(&self) -> &[OlderChain] {
         &self.older
@@ -149,7 +150,7 @@ impl<'t> Link<'t> {
     }
 }
 
-/// Adds the root and the id behind each further caveat, and returns the last id.
+/// Adds the root, then the id after each further caveat, and returns the last id.
 fn descend(root: ChainId, links: &[Link<'_>], ids: &mut Vec<ChainId>) -> ChainId {
     ids.push(root);
     let mut last = root;

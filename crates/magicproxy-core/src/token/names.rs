@@ -133,7 +133,8 @@ impl UnverifiedNames {
 }
 
 impl KeyRing {
-    /// Returns the earliest time at which the ring retired this key or the key of an origin.
+    /// Returns the time since when no new token is to be sealed to this key or to the key of an
+    /// origin: the earliest, among the keys that the ring holds.
     pub(super) fn retired_since(&self, kid: &str, origins: &[Origin]) -> Option<UnixTime> {
         let kids = std::iter::once(kid).chain(origins.iter().map(|origin| origin.kid.as_str()));
         kids.filter_map(|kid| self.sealing_by_id(kid)?.standing().retired).min()

@@ -66,7 +66,7 @@ pub(in crate::exchange) struct PermittedRequest<'s> {
     pub(in crate::exchange) questions: ListLookups<'s>,
     /// The maker of tokens for things created by the request.
     pub(in crate::exchange) receipts: Receipts,
-    /// The plugins asked about the request.
+    /// The plugins that were asked about the request, and are to be told of the response.
     pub(in crate::exchange) consultation: Consultation,
     /// The credential to which a named owner is bound.
     pub(in crate::exchange) binder: Binder<'s>,
