@@ -35,7 +35,7 @@ pub(crate) fn extensible_object<T: DeserializeOwned>(json: &[u8]) -> serde_json:
     object(json)
 }
 
-/// Reads a JSON object as [`object`] does, and refuses white space around the braces or before the
+/// Reads a JSON object as [`object`] does, and refuses white space around the object or before the
 /// first member: `token-v2.md` section 1.3.
 pub(crate) fn compact_object<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
     if !(json.starts_with(b"{\"") && json.ends_with(b"}")) {

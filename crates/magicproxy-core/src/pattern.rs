@@ -224,8 +224,8 @@ impl Automaton {
         Some(dfa.next_eoi_state(state)).filter(|state| dfa.is_match_state(*state))
     }
 
-    /// True if some path matches both automata whole. `None` if the two together have too many
-    /// states to compare.
+    /// True if both automata match some path whole. `None` if the two together have too many states
+    /// to compare.
     pub(crate) fn intersects(&self, other: &Self) -> Option<bool> {
         let (Self(this), Self(other)) = (self, other);
         let start = start::Config::new().anchored(Anchored::Yes);

@@ -124,7 +124,7 @@ pub struct Demand {
     /// count.
     pub expires_at: UnixTime,
     /// The most live counters in the partition when this counter begins; [`u64::MAX`] for any
-    /// number. An existing counter is never refused for their number.
+    /// number. A counter that exists is never refused for the number of counters.
     pub room: u64,
 }
 

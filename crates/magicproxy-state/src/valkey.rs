@@ -283,7 +283,8 @@ impl StateStore for ValkeyStore {
     }
 
     fn ping(&self) -> StoreFuture<'_, ()> {
-        // The way of every call, so that a user without the permission is found out.
+        // Runs a script, as every call does, so that a user without the permission to run scripts
+        // is found out.
         let arguments = Ok(vec![number(0), Vec::new()]);
         self.ask(Partition::of(&[b"ping"]), &script::READ, arguments, |value| {
             reply::read(value, 1).map(drop)

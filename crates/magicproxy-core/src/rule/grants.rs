@@ -273,8 +273,8 @@ fn last_segment(location: &str) -> Option<String> {
     (!before.ends_with('/')).then(|| last.to_owned())
 }
 
-/// A new grant, from the response to a successful request: methods on a path. Not yet held by
-/// anybody, until the store has the grant.
+/// A new grant, from the response to a successful request: methods on a path. Nobody holds the
+/// grant before the store has it, or a receipt carries it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewGrant {
     path: String,

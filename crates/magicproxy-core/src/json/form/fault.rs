@@ -93,9 +93,8 @@ impl fmt::Display for FormFault {
 
 impl std::error::Error for FormFault {}
 
-/// The faults of a JSON text, at least one, in the order of the text. Made by a form after its
-/// reader has refused the text, and safe to show: no fault repeats the text, apart from misspelt
-/// names.
+/// The faults of a JSON text, at least one, in the order of the text. Made by a form for a text
+/// that was refused, and safe to show: no fault repeats the text, apart from misspelt names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FormFaults(Vec<FormFault>);
 

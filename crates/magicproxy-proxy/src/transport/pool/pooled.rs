@@ -250,8 +250,8 @@ impl PooledConnection {
         }
     }
 
-    /// Discards a connection on which no request was processed, if any was sent, and nothing
-    /// further can be sent.
+    /// Drops the connection, on which nothing further can be sent. The upstream has processed
+    /// nothing of the request, if any of it was sent.
     pub(crate) fn discard(mut self) {
         self.share();
         if let Some((Connection::Http2(connection), charge)) = self.used.take() {
