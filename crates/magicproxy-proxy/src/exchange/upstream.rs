@@ -16,7 +16,7 @@ use http::{HeaderName, Method, Request, Response, StatusCode, Version, header};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use outgoing::{SendAttempt, Spare};
+use outgoing::{SendAttempt, SpareRequest};
 
 use crate::admission::{Holding, Resource};
 use crate::downstream::{Progress, RequestBody};
@@ -74,7 +74,7 @@ pub(in crate::exchange) enum SendProgress {
 }
 
 /// A connection for a request, and the need stated to the pool.
-pub(in crate::exchange) struct Leased {
+pub(in crate::exchange) struct LeasedConnection {
     need: ConnectionNeed,
     lease: PooledConnection,
     /// The time at which the request can be handed to the connection. `None` after a wait, because
@@ -103,7 +103,7 @@ impl Upstream {
         &self,
         request: &Dispatch,
         worker: WorkerId,
-    ) -> Result<Leased, Rejection> {
+    ) -> Result<LeasedConnection, Rejection> {
         let kind = if request.is_upgrade() { Kind::Upgrade } else { Kind::Any };
         let need = ConnectionNeed {
             worker,
@@ -114,16 +114,20 @@ impl Upstream {
         let acquiring = self.origin(request.origin())?.acquire(need, request.exchange());
         let (lease, waited) = noting_wait(pin!(acquiring)).await;
         // After a wait, the clock is read anew when the request is handed over.
-        Ok(Leased { need, lease: lease?, began: (!waited).then(|| Instant::from_std(need.asked)) })
+        Ok(LeasedConnection {
+            need,
+            lease: lease?,
+            began: (!waited).then(|| Instant::from_std(need.asked)),
+        })
     }
 
     /// Puts the request on its leased connection. Nothing is sent yet.
     pub(in crate::exchange) fn connect(
         self: &Arc<Self>,
         request: Dispatch,
-        leased: Leased,
+        leased: LeasedConnection,
     ) -> Result<ConnectedRequest, Rejection> {
-        let Leased { need, lease, began } = leased;
+        let LeasedConnection { need, lease, began } = leased;
         let number = request.origin();
         let once = may_be_left_unread(request.method(), request.body());
         let (message, parameter, place) = request.into_parts();
@@ -168,7 +172,7 @@ pub(in crate::exchange) struct ConnectedRequest {
     /// The message of the next attempt.
     outgoing: Option<SendAttempt>,
     /// A copy for another attempt, should the connection turn out to be closed.
-    spare: Option<Spare>,
+    spare: Option<SpareRequest>,
     /// The connection of the next attempt, or of the current attempt.
     lease: Option<PooledConnection>,
     /// The request's place among those in progress.

@@ -91,24 +91,24 @@ impl SendAttempt {
     }
 
     /// Copies a request without content for another attempt.
-    pub(super) fn spare(&self) -> Spare {
+    pub(super) fn spare(&self) -> SpareRequest {
         let fields =
             self.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        Spare { method: self.method.clone(), fields, path: self.path.clone() }
+        SpareRequest { method: self.method.clone(), fields, path: self.path.clone() }
     }
 }
 
 /// A copy of a request without content, for another attempt. Hardly any copy is sent, so the fields
 /// are listed and not hashed.
-pub(super) struct Spare {
+pub(super) struct SpareRequest {
     method: Method,
     fields: Vec<(HeaderName, HeaderValue)>,
     path: PathAndQuery,
 }
 
-impl From<Spare> for SendAttempt {
-    fn from(spare: Spare) -> Self {
-        let Spare { method, fields, path } = spare;
+impl From<SpareRequest> for SendAttempt {
+    fn from(spare: SpareRequest) -> Self {
+        let SpareRequest { method, fields, path } = spare;
         let mut headers = HeaderMap::with_capacity(fields.len());
         for (name, value) in fields {
             headers.append(name, value);
