@@ -219,7 +219,7 @@ fn warn(weakness: Option<Weakness>) {
 }
 
 fn at_proxy(peer: &Peer, order: &MintRequest) -> Result<Zeroizing<String>, Failure> {
-    // An older proxy would take the credential unchanged, line ends included.
+    // An older proxy would take the credential unchanged.
     written_secret(&order.token).map_err(|fault| Failure::usage(format!("credential: {fault}")))?;
     warn(Credential::parse_new(&order.token).ok().and_then(|credential| credential.weakness()));
     let body = Zeroizing::new(to_json(order)?);
