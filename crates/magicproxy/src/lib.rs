@@ -7,7 +7,7 @@
 //! | `cli` | commands, one a file with its `Args` and one function |
 //! | `setup` | variables, commands and files that lead a client to the proxy (`env`, `run`) |
 //! | `client` | requests of a command to a running proxy |
-//! | `runtime` | from a checked configuration to a running proxy: keys, certificates, stores, logs |
+//! | `runtime` | a running proxy, made of a checked configuration: keys, stores, listeners, logs |
 //! | `ground` | exit codes, and output to the terminal |
 //!
 //! Commands, flags, exit codes and `--json` output are stable (`RELEASING.md`).

@@ -10,7 +10,8 @@ use crate::ground::failure::Failure;
 /// The flags beside the flag that names the proxy, in the group `asked`.
 #[derive(Debug, Default, Args)]
 pub(crate) struct AskingArgs {
-    /// Certificate authority of the proxy's own TLS (PEM), trusted besides those of the system or of $SSL_CERT_FILE
+    /// Certificate authority of the proxy's own TLS (PEM), trusted besides those of the system or
+    /// of $SSL_CERT_FILE
     #[arg(long, value_name = "FILE", requires = "asked")]
     ca_file: Option<PathBuf>,
     /// Send secrets over plain http to another machine

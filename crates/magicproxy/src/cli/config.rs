@@ -33,8 +33,9 @@ pub(crate) struct ConfigArgs {
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// Report everything that is wrong, with the place and a suggestion, and everything that `serve` would refuse: keys,
-    /// plugins, files and folders; exit 78 if anything is, 1 if something is not reached
+    /// Report everything that is wrong, with the place and a suggestion, and everything that
+    /// `serve` would refuse: keys, plugins, files and folders; exit 78 if anything is, 1 if
+    /// something is not reached
     Check(CheckArgs),
     /// Print every setting that holds and where it came from
     Show(ShowArgs),
@@ -46,7 +47,8 @@ enum ConfigCommand {
 struct CheckArgs {
     #[command(flatten)]
     look: ShowArgs,
-    /// Connect to APIs, state store and ACME server as well: name, TCP, TLS; no request and no credential is sent
+    /// Connect to APIs, state store and ACME server as well: name, TCP, TLS; no request and no
+    /// credential is sent
     #[arg(long)]
     connect: bool,
 }

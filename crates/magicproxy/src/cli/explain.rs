@@ -45,10 +45,11 @@ pub(crate) struct ExplainArgs {
     token: String,
     /// The method, in upper case
     method: String,
-    /// A URL of the proxy or of the API (of its preset, too), or a path: below a mount, or of the API that the token is for
+    /// A URL of the proxy or of the API (of its preset, too), or a path: below a mount, or of the
+    /// API that the token is for
     url: String,
-    /// Ask a running proxy instead of deciding with the private key; it says what would be needed only for tokens minted
-    /// with `--explain`
+    /// Ask a running proxy instead of deciding with the private key; it says what would be needed
+    /// only for tokens minted with `--explain`
     #[arg(long, value_name = "URL", group = "asked")]
     proxy: Option<String>,
     #[command(flatten)]

@@ -398,8 +398,8 @@ mod tests {
         assert!(whole.summary(now).contains("(in 4h)"));
         assert!(whole.summary(whole.issued_at()).contains("(in 1d)"));
 
-        // A token from the vectors, ended an hour after `minted`, narrowed to 50 s when half of the
-        // hour is over.
+        // A token from the vectors that ends an hour after `minted`, narrowed to 50 s when half of
+        // the hour is over.
         let vectors: Value =
             serde_json::from_str(include_str!("../../../../testdata/vectors/token-v2.json"))
                 .unwrap();

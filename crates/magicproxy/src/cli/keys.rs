@@ -33,11 +33,13 @@ enum KeysCommand {
     Generate(NewKeyArgs),
     /// List the keys: the first mints, all verify
     List(ListArgs),
-    /// Make new keys; tokens of the old ones stay valid, and running proxies and minters notice by themselves
+    /// Make new keys; tokens of the old ones stay valid, and running proxies and minters notice by
+    /// themselves
     Rotate(RotateArgs),
     /// Print the public key that mints
     ExportPublic(ExportArgs),
-    /// Make a key for a minter, who signs with it; the operator lists its public half in `tokens.minters`
+    /// Make a key for a minter, who signs with it; the operator lists its public half in
+    /// `tokens.minters`
     Minter(MinterArgs),
 }
 
@@ -48,8 +50,8 @@ struct RotateArgs {
     /// How long the old sealing keys still open tokens: `30d`; without it, until the tokens end
     #[arg(long, value_name = "DURATION")]
     retire_after: Option<String>,
-    /// Make a new key for the signature of the key set, too: minters who pinned the old key follow
-    /// it to the new one
+    /// Make a new key to sign the key set, too: the old key announces it to minters who pinned the
+    /// old key
     #[arg(long)]
     key_set: bool,
 }

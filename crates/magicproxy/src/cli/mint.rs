@@ -42,7 +42,8 @@ use magicproxy_config::ground::text::harmless;
 pub(crate) struct MintArgs {
     #[command(flatten)]
     settings: SettingsArgs,
-    /// Allow requests by a rule: `GET|POST /pattern`, `GET route:/repos/{owner}/{repo}` or a JSON object; repeatable
+    /// Allow requests by a rule: `GET|POST /pattern`, `GET route:/repos/{owner}/{repo}` or a JSON
+    /// object; repeatable
     #[arg(long, value_name = "RULE")]
     allow: Vec<String>,
     /// Allow what a scope of the proxy's configuration allows; repeatable
@@ -51,7 +52,8 @@ pub(crate) struct MintArgs {
     /// How long the token lives: `24h`, `90m`, or a number of seconds
     #[arg(long, value_name = "DURATION")]
     expires_in: Option<String>,
-    /// Name of the upstream that the credential is for; with --to URL, the proxy is asked whether it has the upstream
+    /// Name of the upstream that the credential is for; with --to URL, the proxy is asked whether
+    /// it has the upstream
     #[arg(long, value_name = "NAME")]
     aud: Option<String>,
     /// Let refusals say which rule would be needed
@@ -66,10 +68,12 @@ pub(crate) struct MintArgs {
     /// Mint at a running proxy instead of with the private key
     #[arg(long, value_name = "URL", group = "asked")]
     proxy: Option<String>,
-    /// Seal to a proxy's public key instead: a JWK file, or the URL of the proxy, whose key set is pinned
+    /// Seal to a proxy's public key instead: a JWK file, or the URL of the proxy, whose key set is
+    /// pinned
     #[arg(long, value_name = "FILE|URL", conflicts_with = "proxy", group = "asked")]
     to: Option<String>,
-    /// Limit on the requests with the token: `requests=100/1h`, `total=3` or `concurrent=2`; such a token needs a proxy with a store
+    /// Limit on the requests with the token: `requests=100/1h`, `total=3` or `concurrent=2`; such a
+    /// token needs a proxy with a store
     #[arg(long, value_name = "LIMIT")]
     limit: Option<Limit>,
     /// Whom the token is for, as the proxy's log shows it
@@ -215,7 +219,7 @@ fn warn(weakness: Option<Weakness>) {
 }
 
 fn at_proxy(peer: &Peer, order: &MintRequest) -> Result<Zeroizing<String>, Failure> {
-    // An older proxy would take the credential unchanged, line ends included.
+    // An older proxy would take the credential unchanged.
     written_secret(&order.token).map_err(|fault| Failure::usage(format!("credential: {fault}")))?;
     warn(Credential::parse_new(&order.token).ok().and_then(|credential| credential.weakness()));
     let body = Zeroizing::new(to_json(order)?);

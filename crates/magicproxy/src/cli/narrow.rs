@@ -40,7 +40,8 @@ pub(crate) struct NarrowArgs {
 /// The restrictions of the new token.
 #[derive(Debug, Default, Args)]
 struct CaveatArgs {
-    /// Allow only requests by these rules (in the forms of `mint --allow`), as far as the token allows them; repeatable
+    /// Allow only requests by these rules (in the forms of `mint --allow`), as far as the token
+    /// allows them; repeatable
     #[arg(long, value_name = "RULE")]
     allow: Vec<String>,
     /// End after this time, if the token does not end before: `15m`
@@ -55,7 +56,8 @@ struct CaveatArgs {
     /// Name of the new holder in the log
     #[arg(long, value_name = "LABEL")]
     sub: Option<String>,
-    /// Limit on the requests with the token: `requests=100/1h`, `total=3` or `concurrent=2`; such a token needs a proxy with a store
+    /// Limit on the requests with the token: `requests=100/1h`, `total=3` or `concurrent=2`; such a
+    /// token needs a proxy with a store
     #[arg(long, value_name = "LIMIT")]
     limit: Option<Limit>,
     /// Network that requests must come from, such as 192.0.2.0/24; repeatable

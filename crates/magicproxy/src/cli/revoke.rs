@@ -57,19 +57,23 @@ Examples:
 pub(crate) struct RevokeArgs {
     #[command(flatten)]
     settings: SettingsArgs,
-    /// Ids with their kind: `chain:HEX`, `owner:HEX`, `jti:v1:KID:ID`, `jti:v2:KID:MINTER:ID`, `kid:KID`, `before:TIME`
+    /// Ids with their kind: `chain:HEX`, `owner:HEX`, `jti:v1:KID:ID`, `jti:v2:KID:MINTER:ID`,
+    /// `kid:KID`, `before:TIME`
     #[arg(value_name = "KIND:ID")]
     ids: Vec<String>,
-    /// A chain, as `magicproxy inspect` and the log show it: a token and all tokens narrowed from it; repeatable
+    /// A chain, as `magicproxy inspect` and the log show it: a token and all tokens narrowed from
+    /// it; repeatable
     #[arg(long = "chain", value_name = "HEX")]
     chains: Vec<String>,
     /// An owner, as `magicproxy inspect` and the log show it: a whole family; repeatable
     #[arg(long = "owner", value_name = "HEX")]
     owners: Vec<String>,
-    /// A token and all that were narrowed from it: `@FILE`, `-` for standard input, `env:NAME`; repeatable
+    /// A token and all that were narrowed from it: `@FILE`, `-` for standard input, `env:NAME`;
+    /// repeatable
     #[arg(long = "token", value_name = "@FILE")]
     tokens: Vec<String>,
-    /// With --token, --owner or jti: - the token that was minted and everything that was ever narrowed from it
+    /// With --token, --owner or jti: - the token that was minted and everything that was ever
+    /// narrowed from it
     #[arg(long)]
     whole_family: bool,
     /// Take ids without a known issuer (`jti:ID`, `jti:v2:KID:none:ID`), strangers' tokens included
@@ -93,7 +97,8 @@ pub(crate) struct RevokeArgs {
     /// Accept the named tokens again
     #[arg(long)]
     undo: bool,
-    /// Make chains of the tokens that an older version took for ids, and take away entries that mean nothing
+    /// Make chains of the tokens that an older version took for ids, and take away entries that
+    /// mean nothing
     #[arg(long, conflicts_with_all = ["ids", "chains", "owners", "tokens", "key_ids", "before", "undo", "list", "whole_family", "ambiguous_id", "unknown_key"])]
     repair: bool,
     /// Print JSON

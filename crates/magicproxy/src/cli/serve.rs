@@ -17,7 +17,8 @@ pub(crate) struct ServeArgs {
     /// Where to listen: HOST:PORT, or unix:PATH [default: 127.0.0.1:5000]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
-    /// Let others than this machine mint without TLS: for containers behind something that speaks TLS
+    /// Let others than this machine mint without TLS: for containers behind something that speaks
+    /// TLS
     #[arg(long)]
     danger_plain_http: bool,
     /// Speak TLS, with a certificate of an authority of this machine's own, for trying things out

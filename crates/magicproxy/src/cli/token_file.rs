@@ -35,7 +35,8 @@ enum Source {
 /// The flags that name tokens, perhaps several.
 #[derive(Debug, Args)]
 pub(super) struct TokenArgs {
-    /// File that holds the magic token; of several tokens each with the upstream that it is for: `github=gh.token`
+    /// File that holds the magic token; of several tokens each with the upstream that it is for:
+    /// `github=gh.token`
     #[arg(long = "token-file", value_name = "[NAME=]FILE")]
     files: Vec<String>,
     /// Magic token as other commands take it: `@FILE`, `-` for standard input, `env:NAME`

@@ -20,8 +20,8 @@ use magicproxy_config::ground::text::{harmless, reason};
 /// The flags for the place and the form of a new token.
 #[derive(Debug, Args)]
 pub(super) struct MadeArgs {
-    /// Write the token to a file that only you may read, instead of printing it; a magic token that is there is replaced,
-    /// and no other file
+    /// Write the token to a file that only you may read, instead of printing it; a magic token that
+    /// is there is replaced, and no other file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Print JSON: the token, its id, expiry, upstream and rules

@@ -1,4 +1,5 @@
-//! The seam between this crate and the engine: the listeners, the runtime and the signals come from here.
+//! The seam between this crate and the engine: the listeners, the runtime and the signals come from
+//! here.
 
 pub(crate) mod bind;
 mod signals;

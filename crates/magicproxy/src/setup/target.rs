@@ -24,8 +24,8 @@ use magicproxy_config::providers::PresetChoice;
 /// The flags that name the API, and its place.
 #[derive(Debug, Args)]
 pub(crate) struct TargetArgs {
-    /// Where the proxy serves the API, such as `https://proxy.example/github`; of several APIs `NAME=URL`, once for each
-    /// [default: from the configuration]
+    /// Where the proxy serves the API, such as `https://proxy.example/github`; of several APIs
+    /// `NAME=URL`, once for each [default: from the configuration]
     #[arg(long = "proxy", value_name = "[NAME=]URL")]
     proxies: Vec<String>,
     /// Upstream of the configuration; with --proxy, the kind of API: github, digitalocean, …

@@ -27,11 +27,12 @@ use magicproxy_config::ground::text::harmless;
 /// The flags of sealed tokens only.
 #[derive(Debug, Args)]
 pub(crate) struct SealedArgs {
-    /// How the seal is made: `x25519`, or `x-wing` for credentials that must outlive today's cryptography
+    /// How the seal is made: `x25519`, or `x-wing` for credentials that must outlive today's
+    /// cryptography
     #[arg(long, value_name = "KEM", requires = "to", value_parser = kem)]
     kem: Option<Kem>,
-    /// Where the credential goes: `bearer`, `basic` (it is `user:password`) or `header:NAME`; `json` reads the form of the
-    /// specification [default: where the proxy's operator says]
+    /// Where the credential goes: `bearer`, `basic` (it is `user:password`) or `header:NAME`;
+    /// `json` reads the form of the specification [default: where the proxy's operator says]
     #[arg(long, value_name = "PLACE", requires = "to")]
     credential_as: Option<String>,
     /// JWK file of the minter's signing key, which makes known who mints

@@ -31,10 +31,12 @@ use magicproxy_config::ground::text::{harmless, reason};
 pub(crate) struct RunArgs {
     /// The component
     file: PathBuf,
-    /// A JSON file: `method`, `path`, and perhaps `query`, `headers`, `body`, `upstream`, `sender`, `labels`
+    /// A JSON file: `method`, `path`, and perhaps `query`, `headers`, `body`, `upstream`, `sender`,
+    /// `labels`
     #[arg(long, value_name = "FILE")]
     request: PathBuf,
-    /// A JSON file: `status`, and perhaps `headers` and `body`; the plugin is told of the response, whatever its verdict on the request
+    /// A JSON file: `status`, and perhaps `headers` and `body`; the plugin is told of the response,
+    /// whatever its verdict on the request
     #[arg(long, value_name = "FILE")]
     response: Option<PathBuf>,
     /// A JSON file of names and values: what the plugin remembers, before and after

@@ -1,5 +1,5 @@
-//! The owner secret on disk: `owners.jwk`, a symmetric JWK with `created` beside it. There is one
-//! secret; a rotation keeps it.
+//! The owner secret on disk: `owners.jwk`, a symmetric JWK with `created` beside it. The folder
+//! has one secret; a rotation keeps the secret.
 
 use std::io;
 use std::path::PathBuf;
