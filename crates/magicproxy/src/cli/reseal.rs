@@ -18,7 +18,7 @@ use magicproxy_config::config::Config;
 use magicproxy_config::ground::environment::Environment;
 
 #[derive(Debug, Args)]
-#[command(mut_arg("proxy", |proxy| proxy.help("Have a running proxy do it instead of the private keys at hand")))]
+#[command(mut_arg("proxy", |proxy| proxy.help("Have a running proxy reseal, in place of the private keys at hand")))]
 pub(crate) struct ResealArgs {
     #[command(flatten)]
     settings: SettingsArgs,
