@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::content::Content;
 use super::http2::{StreamRequest, WireState, exchange};
-use super::pool::{Charge, Payload};
+use super::pool::{Charge, Payload, Pool};
 use super::resend::ResponseBytes;
 use super::signals::Signals;
 use crate::admission::Holding;
@@ -231,6 +231,8 @@ pub(super) struct Streams {
     is_retired: AtomicBool,
     wire: Arc<WireState>,
     counted: Mutex<CountedStream>,
+    /// Pool of the connection; none before the first stream.
+    pool: OnceLock<Weak<Pool>>,
 }
 
 /// Counts of the streams of one connection, behind a lock.
@@ -254,8 +256,22 @@ impl Streams {
         self.limit.load(Ordering::Relaxed)
     }
 
-    pub(super) fn set_limit(&self, limit: usize) {
-        self.limit.store(limit, Ordering::Relaxed);
+    /// Sets the most concurrent streams of the connection, and returns the most until now.
+    pub(super) fn set_limit(&self, limit: usize) -> usize {
+        self.limit.swap(limit, Ordering::Relaxed)
+    }
+
+    /// Notes the pool in which requests wait for a stream.
+    pub(super) fn note_pool(&self, pool: &Arc<Pool>) {
+        let _ = self.pool.set(Arc::downgrade(pool));
+    }
+
+    /// Gives a turn to requests that wait: there may be room for a stream though no stream has
+    /// ended.
+    pub(super) fn tell_of_room(&self) {
+        if let Some(pool) = self.pool.get().and_then(Weak::upgrade) {
+            pool.note_room();
+        }
     }
 
     /// Returns the notes taken on the connection's bytes.
@@ -380,6 +396,7 @@ impl UploadSlot {
 impl Drop for UploadSlot {
     fn drop(&mut self) {
         self.0.counted().uploads -= 1;
+        self.0.tell_of_room();
     }
 }
 

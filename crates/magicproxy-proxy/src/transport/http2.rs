@@ -7,6 +7,8 @@
 
 mod driver;
 mod exchange;
+#[cfg(test)]
+mod tests;
 mod upload;
 mod wire;
 

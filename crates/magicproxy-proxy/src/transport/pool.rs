@@ -259,6 +259,14 @@ impl Pool {
         served.ok().and_then(Result::ok).ok_or(AcquireError::Busy)
     }
 
+    /// Gives turns after a shared connection got room for a stream though no stream has ended.
+    pub(super) fn note_room(self: &Arc<Self>) {
+        let is_waited_for = !self.state().queue.is_empty();
+        if is_waited_for {
+            self.dispatch();
+        }
+    }
+
     /// Gives a turn to every waiting request that can be served now.
     fn dispatch(self: &Arc<Self>) {
         loop {
@@ -380,6 +388,7 @@ impl Pool {
         payload: Payload,
     ) -> Connection {
         let mut state = self.state();
+        connection.streams().note_pool(&charge.pool);
         connection.streams().begin();
         charge.upload = UploadSlot::begin(connection.streams(), payload);
         state.expected = connection.streams().limit();

@@ -184,7 +184,7 @@ fn answer_over_http2(stream: &mut StreamOwned<ServerConnection, TcpStream>) {
 }
 
 /// A request with a target as HTTP/2 wants it.
-fn absolute(method: Method) -> Request<RequestBody> {
+pub(super) fn absolute(method: Method) -> Request<RequestBody> {
     Request::builder().method(method).uri("https://127.0.0.1/").body(RequestBody::empty()).unwrap()
 }
 
@@ -258,7 +258,7 @@ async fn a_connection_that_was_not_used_is_found_by_others() {
 }
 
 /// What a future comes to that must not wait.
-fn now<T>(future: impl Future<Output = T>) -> Poll<T> {
+pub(super) fn now<T>(future: impl Future<Output = T>) -> Poll<T> {
     pin!(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
@@ -308,7 +308,7 @@ fn the_task_of_a_connection_hears_that_it_is_retired() {
 }
 
 /// A connection of HTTP/2 over a pipe that holds little, and the other side of it, which has agreed to this many streams.
-async fn piped(streams: u32) -> (SharedConnection, tokio::io::DuplexStream) {
+pub(super) async fn piped(streams: u32) -> (SharedConnection, tokio::io::DuplexStream) {
     const PIPE_BYTES: usize = 512;
     let (near, mut far) = tokio::io::duplex(PIPE_BYTES);
     let bounds = http2::Http2Bounds { streams: 100, silence: Duration::from_secs(600) };
@@ -325,7 +325,7 @@ fn limit_of_streams(streams: u32) -> Vec<u8> {
 }
 
 /// The streams of all HEADERS that come until nothing more does.
-async fn heads_until_silence(far: &mut tokio::io::DuplexStream) -> Vec<u32> {
+pub(super) async fn heads_until_silence(far: &mut tokio::io::DuplexStream) -> Vec<u32> {
     const PREFACE_BYTES: usize = 24;
     let mut bytes = Vec::new();
     // Everything runs in this thread: once the driver has had so many turns without a byte, it has none.

@@ -27,6 +27,7 @@ mod headers;
 mod hosts;
 mod http2;
 mod idle;
+mod last_stream;
 mod lfs;
 mod limits;
 mod links;

@@ -167,6 +167,29 @@ async fn what_is_kept_of_content_is_bounded() {
     }
 }
 
+/// That one connection refused a request says nothing of the others: it goes to one that is there before a new one is made.
+#[tokio::test]
+async fn what_one_connection_refused_goes_to_another_that_is_there() {
+    let upstream = Framed::new().await;
+    let proxy = upstream.proxy(|_| ()).await;
+    let mut first = begin(&proxy, "GET /1", &[], "").await;
+    let mut full = upstream.accept(&[(MAX_CONCURRENT_STREAMS, 1)]).await;
+    let one = full.request().await;
+    let mut client = begin(&proxy, "POST /2", &["Content-Length: 3"], "abc").await;
+    let mut refusing = upstream.accept(&[]).await;
+    let two = refusing.request().await;
+    full.respond(one.stream).await;
+    assert_eq!(first.answer().await.status, 200);
+    refusing.reset(two.stream, REFUSED_STREAM).await;
+    let again = tokio::select! {
+        seen = full.request() => seen,
+        _socket = upstream.next_socket() => panic!("a new connection"),
+    };
+    assert_eq!(again.body, two.body);
+    full.respond(again.stream).await;
+    assert_eq!(client.answer().await.status, 200);
+}
+
 #[tokio::test]
 async fn an_upstream_that_refuses_everything_is_asked_a_few_times() {
     for refusal in REFUSALS {

@@ -45,7 +45,7 @@ impl StreamRequest {
     }
 }
 
-/// Stream whose request head goes out now.
+/// Stream that the HTTP library has opened or opens next, or that failed with the connection.
 #[derive(Debug)]
 pub(super) struct OpenedStream {
     pub(super) response: ResponseFuture,
@@ -58,9 +58,13 @@ pub(super) struct Driver<S> {
     /// Sender of requests; none when no further stream is wanted.
     sender: Option<SendRequest<Bytes>>,
     requests: mpsc::UnboundedReceiver<StreamRequest>,
+    /// Stream that the HTTP library has not opened yet, and the receiver of the stream.
+    opening: Option<(oneshot::Sender<OpenedStream>, OpenedStream)>,
     streams: Arc<Streams>,
     /// Most streams, whatever the upstream allows.
     most: usize,
+    /// True if the socket took nothing more when the driver ran last.
+    was_clogged: bool,
     pings: Pings,
     /// Signal that the upstream has said how many streams are allowed.
     agreed: Option<oneshot::Sender<()>>,
@@ -89,8 +93,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             connection,
             sender: Some(sender),
             requests,
+            opening: None,
             streams,
             most,
+            was_clogged: false,
             pings,
             agreed: Some(agreed),
         }
@@ -117,7 +123,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
         let Some(sender) = &self.sender else { return };
         let allowed = sender.current_max_send_streams();
-        self.streams.set_limit(allowed.min(self.most));
+        let limit = allowed.min(self.most);
+        let was_clogged =
+            std::mem::replace(&mut self.was_clogged, self.streams.wire().is_clogged());
+        let is_clear = was_clogged && !self.was_clogged;
+        if self.streams.set_limit(limit) < limit || is_clear {
+            self.streams.tell_of_room();
+        }
         if allowed > 0
             && let Some(agreed) = self.agreed.take()
         {
@@ -131,6 +143,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         loop {
             let Some(sender) = &mut self.sender else { return opened };
             let is_ready = sender.poll_ready(context);
+            if is_ready.is_ready() {
+                self.hand_out();
+            }
             // Behind a socket that takes nothing, a request would wait in the HTTP library. A
             // retired connection opens no stream.
             let must_wait = is_ready.is_pending() || self.streams.wire().is_clogged();
@@ -142,6 +157,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 Poll::Ready(Some(handover)) => opened |= self.open(handover),
                 Poll::Ready(None) => {
                     self.sender = None;
+                    self.hand_out();
                     return true;
                 }
             }
@@ -158,13 +174,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         match sender.send_request(head, !has_body) {
             Ok((response, body)) => {
                 self.pings.expect();
-                reply.send(OpenedStream { response, body }).is_ok()
+                self.opening = Some((reply, OpenedStream { response, body }));
+                true
             }
             Err(error) => {
                 tracing::debug!(target: "magicproxy::upstream", %error, "a connection to the upstream takes no further request");
                 self.streams.retire();
                 false
             }
+        }
+    }
+}
+
+impl<S> Driver<S> {
+    /// Hands over the stream that was opened last, once `SendRequest::poll_ready` no longer waits
+    /// for the stream.
+    ///
+    /// The HTTP library keeps one waker per stream for the sending side. Before a stream that uses
+    /// up the upstream's limit is open, `poll_ready` puts the driver's waker there. An exchange
+    /// that waited for the stream's window at the same time would lose its waker to the driver's,
+    /// and never hear that the content may be sent.
+    fn hand_out(&mut self) {
+        if let Some((reply, opened)) = self.opening.take() {
+            // The stream is reset where nobody waits for the stream any more.
+            let _ = reply.send(opened);
         }
     }
 }
@@ -197,6 +230,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
 
 impl<S> Drop for Driver<S> {
     fn drop(&mut self) {
+        // The head of the request may have been sent: the stream's error tells.
+        self.hand_out();
         if self.streams.wire().is_closing()
             && let Some(agreed) = self.agreed.take()
         {
