@@ -1,6 +1,7 @@
 //! A running proxy, made of a checked configuration: keys, certificates, stores, listeners, logs;
 //! and the check whether everything is ready to run.
 
+pub(crate) mod admin;
 pub(crate) mod keystore;
 pub(crate) mod logging;
 pub(crate) mod plugins;
