@@ -59,6 +59,10 @@ const MAX_REFUSALS: u32 = 64;
 /// The number of refusals after which a connection ends that had an admitted request.
 const MAX_REFUSALS_OF_ADMITTED: u32 = 1024;
 
+/// The signal that the proxy is to stop, with the time at which WebSockets close then. The stop waits
+/// until every receiver is dropped.
+pub(crate) type StopSignal = watch::Receiver<Option<Instant>>;
+
 /// The client at the other end of a connection, with its account and its slot.
 #[derive(Debug)]
 pub(crate) struct ConnectedClient {
@@ -68,8 +72,7 @@ pub(crate) struct ConnectedClient {
     pub(crate) account: Arc<Account>,
     /// The connection's slot among the open connections; a WebSocket keeps the slot until its end.
     pub(crate) slot: ConnectionSlot,
-    /// Signals that the proxy is to stop. The stop waits until every receiver is dropped.
-    pub(crate) stopped: watch::Receiver<()>,
+    pub(crate) stopped: StopSignal,
 }
 
 /// The state of a client's connection, for the service of its requests.
@@ -142,7 +145,7 @@ impl Connection {
     }
 
     /// Returns the signal that the proxy is to stop.
-    pub(crate) fn stopped(&self) -> watch::Receiver<()> {
+    pub(crate) fn stopped(&self) -> StopSignal {
         self.client.stopped.clone()
     }
 

@@ -24,7 +24,7 @@ use crate::downstream::connections::{ConnectionSlot, Connections, PeerShare};
 use crate::downstream::listener::{AcceptedConnection, Listener, ListenerContext, Listeners};
 use crate::downstream::{
     Bounds, ConnectedClient, Connection, DownstreamIo, NegotiatedConnection, Protocol, Socket,
-    Streams, Transport, noted, open,
+    StopSignal, Streams, Transport, noted, open,
 };
 use crate::exchange::served::SetupError;
 use crate::http::MAX_HEAD_BYTES;
@@ -33,6 +33,8 @@ use crate::services::Services;
 use crate::settings::Settings;
 use crate::worker::WorkerId;
 use workers::Workers;
+
+pub use workers::WorkerPulse;
 
 /// The most bytes that one HTTP/1.1 connection reads ahead, and the most that wait for a client to
 /// read. A response that nobody takes holds no more.
@@ -59,6 +61,26 @@ pub struct Server {
     settings: Arc<Settings>,
     workers: Workers,
 }
+
+/// The fate of a proxy that stops, and so of the WebSockets it serves. Both kinds of stop finish the
+/// requests in progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The proxy ends: WebSockets are closed at once, so that their clients connect elsewhere.
+    Ending,
+    /// Another process serves on the same listeners: WebSockets go on until shortly before the end
+    /// of the drain timeout.
+    Replaced,
+}
+
+impl From<()> for Stop {
+    fn from((): ()) -> Self {
+        Self::Ending
+    }
+}
+
+/// The time that closing WebSockets have before the drain timeout cuts them.
+const TUNNELS_CLOSE_BEFORE: Duration = Duration::from_secs(5);
 
 /// A reason for which a server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -96,32 +118,50 @@ impl Server {
         Ok(Self { doors, settings, workers })
     }
 
+    /// Returns a way to ask whether the worker threads still work.
+    pub fn pulse(&self) -> WorkerPulse {
+        self.workers.pulse()
+    }
+
     /// Serves on every listener until `shutdown` ends, then finishes the requests in flight, within
-    /// the drain timeout. The listeners share the limit of open connections, and the worker
-    /// threads. Nothing is served on the runtime that calls this function.
-    pub async fn run(self, listeners: Vec<Listener>, shutdown: impl Future<Output = ()> + Send) {
-        let (stop, stopped) = watch::channel(());
+    /// the drain timeout; the result of `shutdown` says how. The listeners share the limit of open
+    /// connections, and the worker threads. Nothing is served on the runtime that calls this
+    /// function.
+    pub async fn run<S: Into<Stop>>(
+        self,
+        listeners: Vec<Listener>,
+        shutdown: impl Future<Output = S> + Send,
+    ) {
+        let (stop, stopped) = watch::channel(None);
         let connections = Connections::new(&self.settings.limits);
         let mut listeners = Listeners::new(listeners);
         let mut shutdown = std::pin::pin!(shutdown);
-        loop {
+        let fate = loop {
             let accepted = tokio::select! {
-                () = &mut shutdown => break,
+                fate = &mut shutdown => break fate.into(),
                 accepted = listeners.accept(|| connections.make_room()) => accepted,
             };
             match connections.open(accepted.peer_key(), self.peer_share(&accepted)) {
                 Ok(slot) => self.give(accepted, slot, stopped.clone()),
                 Err(shortage) => turn_away(&accepted, shortage),
             }
-        }
+        };
         drop(listeners);
         drop(stopped);
         // Every connection holds a receiver until its end.
-        let _ = stop.send(());
+        let _ = stop.send(Some(self.tunnels_close_at(fate)));
         let drained = tokio::time::timeout(self.settings.timeouts.drain, stop.closed()).await;
         if drained.is_err() {
             tracing::warn!(target: "magicproxy::serve", connections = stop.receiver_count(), "closing connections that did not finish in time");
         }
+    }
+
+    fn tunnels_close_at(&self, fate: Stop) -> Instant {
+        let left = match fate {
+            Stop::Ending => Duration::ZERO,
+            Stop::Replaced => self.settings.timeouts.drain.saturating_sub(TUNNELS_CLOSE_BEFORE),
+        };
+        Instant::now() + left
     }
 
     fn peer_share(&self, accepted: &AcceptedConnection) -> PeerShare {
@@ -134,7 +174,7 @@ impl Server {
         &self,
         accepted: AcceptedConnection,
         slot: ConnectionSlot,
-        stopped: watch::Receiver<()>,
+        stopped: StopSignal,
     ) {
         let peer_key = accepted.peer_key();
         let AcceptedConnection { transport, peer, entrance, .. } = accepted;
@@ -212,7 +252,7 @@ impl ServedConnection {
         self,
         io: Io,
         connection: &Arc<Connection>,
-        mut stopped: watch::Receiver<()>,
+        mut stopped: StopSignal,
     ) -> hyper::Result<()> {
         let door = &self.door;
         let service = service_fn(move |request| async move {
@@ -251,7 +291,7 @@ impl ServedConnection {
         self,
         io: Io,
         connection: &Arc<Connection>,
-        mut stopped: watch::Receiver<()>,
+        mut stopped: StopSignal,
     ) -> hyper::Result<()> {
         let (door, shared, timeouts) =
             (Arc::new(self.door), Arc::clone(connection), self.settings.timeouts);

@@ -16,7 +16,7 @@ pub(crate) fn connection() -> Arc<Connection> {
         address: None,
         account: Arc::default(),
         slot,
-        stopped: watch::channel(()).1,
+        stopped: watch::channel(None).1,
     };
     Connection::new(client, Arc::default(), Protocol::Http1, WorkerId::new(0))
 }

@@ -10,8 +10,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::worker::WorkerId;
 
@@ -41,6 +43,11 @@ impl Workers {
         })
     }
 
+    /// Returns a way to ask whether the workers still work.
+    pub(super) fn pulse(&self) -> WorkerPulse {
+        WorkerPulse { jobs: self.workers.iter().map(|worker| worker.jobs.downgrade()).collect() }
+    }
+
     /// Gives a connection to the worker with the fewest connections. `serve` makes the future that
     /// serves the connection.
     pub(super) fn give<F>(&self, serve: impl FnOnce(WorkerId) -> F)
@@ -63,6 +70,40 @@ impl Workers {
             tracing::error!(target: "magicproxy::serve", worker = %id, "a worker thread has ended");
         }
     }
+}
+
+/// A question to the worker threads of a server, whether they still work. It keeps no thread alive.
+#[derive(Clone, Debug)]
+pub struct WorkerPulse {
+    jobs: Vec<mpsc::WeakUnboundedSender<Job>>,
+}
+
+impl WorkerPulse {
+    /// Gives every worker a task that only answers, and waits for the answers, at most `patience` in
+    /// all. Returns the numbers of the workers without an answer; their threads are called
+    /// `worker-0` and so on.
+    pub async fn silent_workers(&self, patience: Duration) -> Vec<usize> {
+        let deadline = Instant::now() + patience;
+        let answers: Vec<_> = self.jobs.iter().map(ask).collect();
+        let mut silent = Vec::new();
+        for (number, answer) in answers.into_iter().enumerate() {
+            if !matches!(tokio::time::timeout_at(deadline, answer).await, Ok(Ok(()))) {
+                silent.push(number);
+            }
+        }
+        silent
+    }
+}
+
+/// Gives a worker a task that answers. The answer of a worker that has ended is an error.
+fn ask(jobs: &mpsc::WeakUnboundedSender<Job>) -> oneshot::Receiver<()> {
+    let (answer, answered) = oneshot::channel();
+    if let Some(jobs) = jobs.upgrade() {
+        let _ = jobs.send(Box::pin(async move {
+            let _ = answer.send(());
+        }));
+    }
+    answered
 }
 
 impl Worker {
@@ -141,5 +182,27 @@ mod tests {
             WorkerId::new(0)
         );
         assert!(workers.workers[0].load.load(Ordering::Relaxed) <= 1);
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_is_stuck_is_told_from_those_that_answer() {
+        const LONG: Duration = Duration::from_secs(600);
+        let workers = Workers::start(NonZeroUsize::new(3).unwrap()).unwrap();
+        let pulse = workers.pulse();
+        assert!(pulse.silent_workers(LONG).await.is_empty(), "all work");
+        // A task that holds its thread, as an endless loop does, until the test lets go.
+        let (let_go, held) = std::sync::mpsc::channel::<()>();
+        let (began, has_begun) = oneshot::channel();
+        workers.give(move |id| async move {
+            began.send(id).unwrap();
+            let _ = held.recv();
+        });
+        let stuck = has_begun.await.unwrap();
+        let silent = pulse.silent_workers(Duration::from_millis(50)).await;
+        assert!(silent.iter().any(|number| WorkerId::new(*number) == stuck), "{silent:?}");
+        let_go.send(()).unwrap();
+        assert!(pulse.silent_workers(LONG).await.is_empty(), "it works again");
+        drop(workers);
+        assert_eq!(pulse.silent_workers(LONG).await, [0, 1, 2], "nobody is kept alive by the question");
     }
 }

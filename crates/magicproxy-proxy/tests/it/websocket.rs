@@ -459,6 +459,44 @@ async fn an_end_of_the_proxy_does_not_wait_for_sides_that_say_nothing() {
     assert_closed(&mut client, &mut connection, 1001, "the proxy stops").await;
 }
 
+/// Its client would connect again, and lose what the two sides know of each other, for no reason.
+#[tokio::test]
+async fn it_goes_on_where_another_process_serves_in_the_proxys_place() {
+    let mut upstream = Upstream::held().await;
+    let mut proxy = with_websocket_and(&upstream, |_| ()).await;
+    let (mut client, mut connection) = open(&proxy, &mut upstream, &Token::any()).await;
+    proxy.replaced();
+    // The listener is closed once the proxy knows.
+    while tokio::net::TcpStream::connect(proxy.address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..3 {
+        client.send(HELLO).await;
+        connection.until(HELLO).await;
+        connection.send(b"\x81\x05hello").await;
+        client.until(b"\x81\x05hello").await;
+    }
+    client.send(CLOSE[0]).await;
+    connection.until(CLOSE[0]).await;
+    connection.send(CLOSE[1]).await;
+    client.until(CLOSE[1]).await;
+    drop((client, connection));
+    proxy.ended().await;
+}
+
+#[tokio::test]
+async fn it_is_closed_before_the_drain_timeout_of_a_replaced_proxy_would_cut_it() {
+    let mut upstream = Upstream::held().await;
+    let mut proxy = with_websocket_and(&upstream, |settings| {
+        settings.timeouts.drain = Duration::from_millis(5_050);
+    })
+    .await;
+    let (mut client, mut connection) = open(&proxy, &mut upstream, &Token::any()).await;
+    proxy.replaced();
+    assert_closed(&mut client, &mut connection, 1001, "the proxy stops").await;
+    proxy.ended().await;
+}
+
 /// A Close frame inside of another frame would be a part of a message.
 #[tokio::test]
 async fn it_is_closed_between_frames() {

@@ -2,7 +2,8 @@
 //!
 //! A tunnel counts as an exchange and as a connection until its end: when either side ends, when
 //! the token expires or is revoked, after a time without a byte, at the deadline of exchanges, and
-//! when the proxy stops. If the proxy ends the tunnel, or the upstream has gone without a Close
+//! when the proxy stops: at once, or shortly before the end of the drain timeout where another
+//! process serves on. If the proxy ends the tunnel, or the upstream has gone without a Close
 //! frame, the proxy sends a Close frame, between two frames of the sender.
 
 mod direction;
@@ -18,10 +19,9 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use magicproxy_core::VerifiedToken;
 use tokio::io::AsyncWriteExt as _;
-use tokio::sync::watch;
 
 use crate::clock;
-use crate::downstream::Connection;
+use crate::downstream::{Connection, StopSignal};
 use crate::exchange::response::{TunnelEnds, UpgradedResponse};
 use crate::observe::access_log::AccessRecord;
 use crate::observe::ongoing::OngoingRequest;
@@ -39,8 +39,7 @@ const CLOSING: Duration = Duration::from_secs(2);
 pub(super) struct Tunnel {
     on_upgrade: OnUpgrade,
     bounds: TunnelBounds,
-    /// The signal to stop. A stopping proxy waits until all receivers are dropped.
-    stopped: watch::Receiver<()>,
+    stopped: StopSignal,
 }
 
 /// The bounds of every tunnel.
@@ -57,6 +56,8 @@ struct Bounds {
     token: Arc<VerifiedToken>,
     /// The deadline of the exchange that began with the upgrade.
     end: Option<Instant>,
+    /// The time to close, once the proxy stops.
+    stop: Option<Instant>,
 }
 
 impl Tunnel {
@@ -77,13 +78,13 @@ pub(super) fn open(switched: UpgradedResponse, tunnel: Tunnel) -> Response<Respo
     head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     head.headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     let Tunnel { on_upgrade, bounds: any, stopped } = tunnel;
-    let bounds = Bounds { any, token, end };
+    let mut bounds = Bounds { any, token, end, stop: None };
     let serve = move |mut request: OngoingRequest| {
         tokio::spawn(async move {
             match tokio::join!(on_upgrade, upstream) {
                 (Ok(downstream), Ok(upstream)) => {
                     TunnelStreams::new(downstream, upstream)
-                        .run(&bounds, stopped, &mut request.record)
+                        .run(&mut bounds, stopped, &mut request.record)
                         .await
                 }
                 (Err(_), _) => request.record.tunnel([0; 2], TunnelEnd::ClientGone.name()),
@@ -158,7 +159,9 @@ impl Bounds {
 
     fn next_look(&self, last_moved: Instant) -> Instant {
         let next = (Instant::now() + LOOK).min(last_moved + self.any.idle);
-        self.end.map_or(next, |end| end.min(next))
+        // A tunnel that is closing already has no need to wake for the stop again.
+        let stop = self.stop.filter(|stop| *stop > Instant::now());
+        [self.end, stop].into_iter().flatten().fold(next, Instant::min)
     }
 }
 
@@ -193,8 +196,8 @@ impl TunnelStreams {
     /// Passes frames in both directions until the tunnel ends, and records the reason.
     async fn run(
         mut self,
-        bounds: &Bounds,
-        mut stopped: watch::Receiver<()>,
+        bounds: &mut Bounds,
+        mut stopped: StopSignal,
         record: &mut AccessRecord,
     ) {
         loop {
@@ -202,11 +205,10 @@ impl TunnelStreams {
             tokio::select! {
                 biased;
                 () = poll_fn(|context| self.poll(context)) => {}
-                // The sender of the signal sends nothing; the signal is the drop of the sender.
-                _ = stopped.changed(), if self.end.is_none() => {
-                    self.close(TunnelEnd::Stopped);
-                    // The process may end before this task: the end is recorded now.
-                    self.record_in(record);
+                _ = stopped.changed(), if bounds.stop.is_none() => {
+                    // A sender that is dropped has stopped without a word.
+                    bounds.stop = Some(stopped.borrow().unwrap_or_else(Instant::now));
+                    self.close_if_stopped(bounds, record);
                 }
                 () = tokio::time::sleep_until(look.into()) => {
                     if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
@@ -218,6 +220,7 @@ impl TunnelStreams {
                     if let Some(end) = bounds.reached(self.last_moved()).filter(|_| self.end.is_none()) {
                         self.close(end);
                     }
+                    self.close_if_stopped(bounds, record);
                 }
             }
             if self.is_over() {
@@ -230,6 +233,16 @@ impl TunnelStreams {
             let _ = tokio::time::timeout(LOOK, shut_down).await;
         }
         self.record_in(record);
+    }
+
+    /// Closes both sides if the proxy stops and the tunnel has no more time.
+    fn close_if_stopped(&mut self, bounds: &Bounds, record: &mut AccessRecord) {
+        let is_over = bounds.stop.is_some_and(|stop| stop <= Instant::now());
+        if is_over && self.end.is_none() {
+            self.close(TunnelEnd::Stopped);
+            // The process may end before this task: the end is recorded now.
+            self.record_in(record);
+        }
     }
 
     fn record_in(&self, record: &mut AccessRecord) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use magicproxy_core::{Policy, ScopeName, Scopes, UnnamedTokens, UpstreamName};
 use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::rewrite::Members;
-use magicproxy_proxy::server::Server;
+use magicproxy_proxy::server::{Server, Stop};
 use magicproxy_proxy::services::Services;
 use magicproxy_proxy::settings::{
     ApiRoot, HttpMint, Links, PassedHeader, Settings, Timeouts, UpstreamSettings,
@@ -47,6 +47,7 @@ impl DerefMut for Setup {
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     stop: Arc<Notify>,
+    replace: Arc<Notify>,
     running: JoinHandle<()>,
 }
 
@@ -76,13 +77,22 @@ impl Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let listeners = listeners(Listener::tcp(listener));
-        let stop = Arc::new(Notify::new());
-        let stopped = Arc::clone(&stop);
+        let (stop, replace) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (stopped, replaced) = (Arc::clone(&stop), Arc::clone(&replace));
         let server = Server::new(setup.settings, setup.services).unwrap();
-        let running = tokio::spawn(async move {
-            server.run(listeners, async move { stopped.notified().await }).await
-        });
-        Self { address, stop, running }
+        let shutdown = async move {
+            tokio::select! {
+                () = stopped.notified() => Stop::Ending,
+                () = replaced.notified() => Stop::Replaced,
+            }
+        };
+        let running = tokio::spawn(async move { server.run(listeners, shutdown).await });
+        Self { address, stop, replace, running }
+    }
+
+    /// Tells the proxy that another process serves in its place.
+    pub(crate) fn replaced(&self) {
+        self.replace.notify_one();
     }
 
     /// Tells the proxy to stop, as SIGTERM would.
