@@ -57,6 +57,6 @@ fn sealing_key(kem: Kem, secret: &[u8], public: &[u8]) -> SealingKey {
 
 /// Makes the sealing key of this secret half.
 fn sealing_key_of(secret: [u8; 32]) -> SealingKey {
-    let standing = KeyLifetime { created: Some(UnixTime(0)), ..KeyLifetime::default() };
-    SealingKey::from_secret(Kem::X25519, &secret, standing).unwrap()
+    let lifetime = KeyLifetime { created: Some(UnixTime(0)), ..KeyLifetime::default() };
+    SealingKey::from_secret(Kem::X25519, &secret, lifetime).unwrap()
 }

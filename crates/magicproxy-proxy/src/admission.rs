@@ -101,13 +101,13 @@ pub(crate) struct Payer {
     pub(crate) owner: Option<Arc<Account>>,
     /// The peer that sent the request.
     pub(crate) peer: Arc<Account>,
-    pub(crate) standing: MinterTrust,
+    pub(crate) trust: MinterTrust,
 }
 
 impl Payer {
     /// Makes a payer from a peer whose token is absent or not yet known.
     pub(crate) fn anonymous(peer: Arc<Account>) -> Self {
-        Self { owner: None, peer, standing: MinterTrust::Stranger }
+        Self { owner: None, peer, trust: MinterTrust::Stranger }
     }
 }
 
@@ -188,8 +188,8 @@ impl Budget {
     fn charge(&self, resource: Resource, amount: usize, payer: &Payer) -> Result<(), Shortage> {
         let quota = self.quota(resource);
         let owner = payer.owner.as_ref().map(|owner| owner.counter(resource));
-        let peer = (payer.standing == MinterTrust::Stranger).then(|| payer.peer.counter(resource));
-        let total = match payer.standing {
+        let peer = (payer.trust == MinterTrust::Stranger).then(|| payer.peer.counter(resource));
+        let total = match payer.trust {
             MinterTrust::Known => quota.total,
             MinterTrust::Stranger => quota.total.saturating_sub(quota.reserved),
         };
@@ -210,7 +210,7 @@ impl Budget {
     fn discharge(&self, resource: Resource, amount: usize, payer: &Payer) {
         give_back(payer.owner.as_ref().map(|owner| owner.counter(resource)), amount);
         give_back(
-            (payer.standing == MinterTrust::Stranger).then(|| payer.peer.counter(resource)),
+            (payer.trust == MinterTrust::Stranger).then(|| payer.peer.counter(resource)),
             amount,
         );
         give_back(Some(self.counter(resource)), amount);

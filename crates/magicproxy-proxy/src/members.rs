@@ -136,29 +136,25 @@ impl Members {
     }
 
     /// Checks the member at a position by the position alone.
-    pub(crate) fn standing(&self, position: &Position) -> MemberCheck {
-        let mut standing = if self.followed.holds_within(position) {
+    pub(crate) fn check(&self, position: &Position) -> MemberCheck {
+        let mut check = if self.followed.holds_within(position) {
             MemberCheck::Followed
         } else {
             MemberCheck::Stays
         };
         for pattern in self.followed.matching(position) {
             if pattern.condition.is_none() {
-                standing = MemberCheck::Followed;
+                check = MemberCheck::Followed;
             }
-            if standing == MemberCheck::Followed {
+            if check == MemberCheck::Followed {
                 break;
             }
-            standing = MemberCheck::Conditional;
+            check = MemberCheck::Conditional;
         }
         let kept = |kept: &Patterns| {
             kept.matching(position).next().is_some() || kept.holds_within(position)
         };
-        if standing != MemberCheck::Stays && kept(&self.kept) {
-            MemberCheck::Stays
-        } else {
-            standing
-        }
+        if check != MemberCheck::Stays && kept(&self.kept) { MemberCheck::Stays } else { check }
     }
 
     /// True if a member whose check is conditional is followed, given the member's URL.

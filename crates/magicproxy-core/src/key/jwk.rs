@@ -80,11 +80,11 @@ impl Jwk {
     }
 
     /// Returns the whole JWK with its private members, one member to a line.
-    pub(super) fn to_private_json(&self, standing: &KeyLifetime) -> Zeroizing<String> {
+    pub(super) fn to_private_json(&self, lifetime: &KeyLifetime) -> Zeroizing<String> {
         let public = serde_json::to_value(self).unwrap_or_default();
-        let standing = serde_json::to_value(standing).unwrap_or_default();
+        let lifetime = serde_json::to_value(lifetime).unwrap_or_default();
         let members =
-            [&public, &standing].into_iter().filter_map(serde_json::Value::as_object).flatten();
+            [&public, &lifetime].into_iter().filter_map(serde_json::Value::as_object).flatten();
         let mut lines: Vec<Zeroizing<String>> =
             members.map(|(name, value)| Zeroizing::new(format!("  \"{name}\": {value}"))).collect();
         for (name, secret) in [("d", &self.d), ("priv", &self.private)] {

@@ -175,11 +175,11 @@ impl MinterSigningKey {
     }
 
     /// Returns the private JWK with the key's lifetime.
-    pub(super) fn to_json_with(&self, standing: &super::KeyLifetime) -> Zeroizing<String> {
+    pub(super) fn to_json_with(&self, lifetime: &super::KeyLifetime) -> Zeroizing<String> {
         let mut jwk = MinterAlgorithm::Ed25519.jwk(self.pair.public_key().as_ref());
         jwk.kid = Some(self.id.to_string());
         jwk.set_d(self.seed.as_ref());
-        jwk.to_private_json(standing)
+        jwk.to_private_json(lifetime)
     }
 
     pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {

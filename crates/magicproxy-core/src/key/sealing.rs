@@ -197,7 +197,7 @@ impl fmt::Debug for SealingPublicKey {
 pub struct SealingKey {
     public: SealingPublicKey,
     half: PrivateHalf,
-    standing: KeyLifetime,
+    lifetime: KeyLifetime,
 }
 
 enum PrivateHalf {
@@ -237,7 +237,7 @@ impl SealingKey {
     pub(crate) fn from_secret(
         kem: Kem,
         secret: &[u8; 32],
-        standing: KeyLifetime,
+        lifetime: KeyLifetime,
     ) -> Result<Self, KeyError> {
         let (public, half) = match kem {
             Kem::X25519 => {
@@ -258,7 +258,7 @@ impl SealingKey {
                 )
             }
         };
-        Ok(Self { public: SealingPublicKey::new(public), half, standing })
+        Ok(Self { public: SealingPublicKey::new(public), half, lifetime })
     }
 
     /// Reads a private JWK (`d`, or `priv` for X-Wing), with `created`, `retired` and `not_after`
@@ -268,14 +268,14 @@ impl SealingKey {
     /// [`KeyError`]; no error repeats the text.
     pub fn from_json(text: &str) -> Result<Self, KeyError> {
         let jwk = Jwk::parse(text)?;
-        let standing: KeyLifetime = serde_json::from_str(text).map_err(|_| KeyError::Jwk)?;
+        let lifetime: KeyLifetime = serde_json::from_str(text).map_err(|_| KeyError::Jwk)?;
         let public = SealingPublicKey::from_jwk(&jwk)?;
         let secret = match public.kem() {
             Kem::X25519 => jwk.d.as_deref(),
             Kem::XWing => jwk.private.as_deref(),
         };
         let secret = Zeroizing::new(jwk.bytes_of::<32>(secret.map(String::as_str))?);
-        let key = Self::from_secret(public.kem(), &secret, standing)?;
+        let key = Self::from_secret(public.kem(), &secret, lifetime)?;
         if key.public.id != public.id || jwk.kid.as_ref().is_some_and(|kid| *kid != public.id.0) {
             return Err(KeyError::JwkHalves);
         }
@@ -290,7 +290,7 @@ impl SealingKey {
             PrivateHalf::X25519(key) => jwk.set_d(key.secret_bytes()),
             PrivateHalf::XWing(key) => jwk.set_private(Zeroizing::new(key.to_bytes()).as_slice()),
         }
-        jwk.to_private_json(&self.standing)
+        jwk.to_private_json(&self.lifetime)
     }
 
     /// Returns the public half.
@@ -301,26 +301,26 @@ impl SealingKey {
 
     /// Returns the key's lifetime.
     #[must_use]
-    pub fn standing(&self) -> KeyLifetime {
-        self.standing
+    pub fn lifetime(&self) -> KeyLifetime {
+        self.lifetime
     }
 
     /// Returns the same key with another lifetime.
     #[must_use]
-    pub fn with_standing(self, standing: KeyLifetime) -> Self {
-        Self { standing, ..self }
+    pub fn with_lifetime(self, lifetime: KeyLifetime) -> Self {
+        Self { lifetime, ..self }
     }
 
     /// True if the key may still open tokens.
     #[must_use]
     pub fn is_usable(&self, now: UnixTime) -> bool {
-        self.standing.not_after.is_none_or(|end| now < end)
+        self.lifetime.not_after.is_none_or(|end| now < end)
     }
 
     /// True if new tokens may be sealed to the key.
     #[must_use]
     pub fn is_active(&self, now: UnixTime) -> bool {
-        self.standing.retired.is_none() && self.is_usable(now)
+        self.lifetime.retired.is_none() && self.is_usable(now)
     }
 
     /// Opens with HPKE's `OpenBase`. All failures are one.
@@ -363,7 +363,7 @@ impl fmt::Debug for SealingKey {
         formatter
             .debug_struct("SealingKey")
             .field("public", &self.public)
-            .field("standing", &self.standing)
+            .field("lifetime", &self.lifetime)
             .finish_non_exhaustive()
     }
 }
@@ -442,15 +442,15 @@ mod tests {
     #[test]
     fn a_key_survives_its_jwk_and_shows_nothing() {
         for kem in Kem::ALL {
-            let standing = KeyLifetime {
+            let lifetime = KeyLifetime {
                 created: Some(NOW),
                 retired: Some(UnixTime(NOW.0 + 1)),
                 not_after: Some(UnixTime(NOW.0 + 2)),
             };
-            let key = SealingKey::generate(kem, NOW).unwrap().with_standing(standing);
+            let key = SealingKey::generate(kem, NOW).unwrap().with_lifetime(lifetime);
             let json = key.to_json();
             let again = SealingKey::from_json(&json).unwrap();
-            assert_eq!((again.public().id(), again.standing()), (key.public().id(), standing));
+            assert_eq!((again.public().id(), again.lifetime()), (key.public().id(), lifetime));
             let secret: serde_json::Value = serde_json::from_str(&json).unwrap();
             let secret = secret.get("d").or(secret.get("priv")).unwrap().as_str().unwrap();
             assert!(!format!("{key:?}{}", key.public().to_jwk()).contains(secret));

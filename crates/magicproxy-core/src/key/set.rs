@@ -36,7 +36,7 @@ const TYPE: &str = "magicproxy-keys+jws";
 /// A key that signs the key set, with its private half.
 pub struct KeySetKey {
     pair: MinterSigningKey,
-    standing: KeyLifetime,
+    lifetime: KeyLifetime,
 }
 
 impl KeySetKey {
@@ -45,8 +45,8 @@ impl KeySetKey {
     /// # Errors
     /// [`KeyError::Operation`] when the system has no randomness.
     pub fn generate(now: UnixTime) -> Result<Self, KeyError> {
-        let standing = KeyLifetime { created: Some(now), ..KeyLifetime::default() };
-        Ok(Self { pair: MinterSigningKey::generate()?, standing })
+        let lifetime = KeyLifetime { created: Some(now), ..KeyLifetime::default() };
+        Ok(Self { pair: MinterSigningKey::generate()?, lifetime })
     }
 
     /// Reads a private JWK of the curve `Ed25519`, with `created`, `retired` and `not_after` beside
@@ -55,14 +55,14 @@ impl KeySetKey {
     /// # Errors
     /// [`KeyError`]; no error repeats the text.
     pub fn from_json(text: &str) -> Result<Self, KeyError> {
-        let standing = serde_json::from_str(text).map_err(|_| KeyError::Jwk)?;
-        Ok(Self { pair: MinterSigningKey::from_json(text)?, standing })
+        let lifetime = serde_json::from_str(text).map_err(|_| KeyError::Jwk)?;
+        Ok(Self { pair: MinterSigningKey::from_json(text)?, lifetime })
     }
 
     /// Returns the private JWK, for writing a key file.
     #[must_use]
     pub fn to_json(&self) -> Zeroizing<String> {
-        self.pair.to_json_with(&self.standing)
+        self.pair.to_json_with(&self.lifetime)
     }
 
     /// Returns the key's id.
@@ -73,18 +73,18 @@ impl KeySetKey {
 
     /// Returns the key's lifetime.
     #[must_use]
-    pub fn standing(&self) -> KeyLifetime {
-        self.standing
+    pub fn lifetime(&self) -> KeyLifetime {
+        self.lifetime
     }
 
     /// Returns the same key with another lifetime.
     #[must_use]
-    pub fn with_standing(self, standing: KeyLifetime) -> Self {
-        Self { standing, ..self }
+    pub fn with_lifetime(self, lifetime: KeyLifetime) -> Self {
+        Self { lifetime, ..self }
     }
 
     fn is_usable(&self, now: UnixTime) -> bool {
-        self.standing.not_after.is_none_or(|end| now < end)
+        self.lifetime.not_after.is_none_or(|end| now < end)
     }
 
     /// Signs the payload as a compact JWS (RFC 7515 section 3.1).
@@ -101,7 +101,7 @@ impl fmt::Debug for KeySetKey {
         formatter
             .debug_struct("KeySetKey")
             .field("id", self.id())
-            .field("standing", &self.standing)
+            .field("lifetime", &self.lifetime)
             .finish_non_exhaustive()
     }
 }
@@ -111,10 +111,10 @@ impl KeyRing {
     /// was made or retired.
     #[must_use]
     pub fn key_set_version(&self) -> UnixTime {
-        let sealing = self.sealing.iter().map(SealingKey::standing);
-        let moments = sealing.chain(self.key_set.iter().map(KeySetKey::standing));
+        let sealing = self.sealing.iter().map(SealingKey::lifetime);
+        let moments = sealing.chain(self.key_set.iter().map(KeySetKey::lifetime));
         moments
-            .flat_map(|standing| [standing.created, standing.retired])
+            .flat_map(|lifetime| [lifetime.created, lifetime.retired])
             .flatten()
             .max()
             .unwrap_or(UnixTime(0))
@@ -135,7 +135,7 @@ impl KeyRing {
             self.published(now).filter(|key| accepts.kems.contains(&key.kem()) && !is_denied(key));
         let keys: Vec<_> = accepted.map(SealingPublicKey::to_jwk).collect();
         let signing = self.key_set.iter().filter(|key| key.is_usable(now));
-        let active = signing.clone().find(|key| key.standing.retired.is_none());
+        let active = signing.clone().find(|key| key.lifetime.retired.is_none());
         let Some(active) = active else { return serde_json::json!({ "keys": keys }) };
         let payload = serde_json::json!({
             "keys": keys,

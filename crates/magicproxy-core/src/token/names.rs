@@ -137,7 +137,7 @@ impl KeyRing {
     /// origin: the earliest, among the keys that the ring holds.
     pub(super) fn retired_since(&self, kid: &str, origins: &[Origin]) -> Option<UnixTime> {
         let kids = std::iter::once(kid).chain(origins.iter().map(|origin| origin.kid.as_str()));
-        kids.filter_map(|kid| self.sealing_by_id(kid)?.standing().retired).min()
+        kids.filter_map(|kid| self.sealing_by_id(kid)?.lifetime().retired).min()
     }
 }
 

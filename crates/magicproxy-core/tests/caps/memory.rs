@@ -140,7 +140,7 @@ fn what_a_token_was_made_of_is_counted() {
     };
     let token = request(old.public());
     let old = old
-        .with_standing(magicproxy_core::KeyLifetime { retired: Some(NOW), ..Default::default() });
+        .with_lifetime(magicproxy_core::KeyLifetime { retired: Some(NOW), ..Default::default() });
     let signing =
         PrivateKey::from_pem(include_str!("../../../../testdata/keys/test-only-first.pem"))
             .unwrap();

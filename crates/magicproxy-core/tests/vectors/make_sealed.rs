@@ -169,9 +169,9 @@ pub(crate) struct Maker {
 
 impl Maker {
     fn new() -> Self {
-        let key = |kem, standing: KeyLifetime| {
+        let key = |kem, lifetime: KeyLifetime| {
             let key =
-                SealingKey::generate(kem, UnixTime(NOW - 1000)).unwrap().with_standing(standing);
+                SealingKey::generate(kem, UnixTime(NOW - 1000)).unwrap().with_lifetime(lifetime);
             let json = serde_json::from_str(&key.to_json()).unwrap();
             (key, json)
         };

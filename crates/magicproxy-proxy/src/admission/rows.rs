@@ -54,7 +54,7 @@ impl RowAccounts {
     /// Returns the limits on rows at this payer's expense.
     pub(super) fn limits(&self, payer: &Payer, now: Instant) -> RowLimits {
         let Quota { total, per_owner, reserved, .. } = self.quota;
-        let (total, allowance) = match payer.standing {
+        let (total, allowance) = match payer.trust {
             MinterTrust::Known => (total, None),
             MinterTrust::Stranger => {
                 (total.saturating_sub(reserved), Some(self.allowance(&payer.peer, now)))
@@ -111,8 +111,8 @@ impl PeerRows {
 mod tests {
     use super::*;
 
-    fn payer(peer: &Arc<Account>, standing: MinterTrust) -> Payer {
-        Payer { owner: None, peer: Arc::clone(peer), standing }
+    fn payer(peer: &Arc<Account>, trust: MinterTrust) -> Payer {
+        Payer { owner: None, peer: Arc::clone(peer), trust }
     }
 
     #[test]

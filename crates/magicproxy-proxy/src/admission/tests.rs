@@ -8,8 +8,8 @@ fn budget() -> Arc<Budget> {
     Budget::new(&Limits { exchanges: QUOTA, ..Limits::default() })
 }
 
-fn payer(owner: Option<&Arc<Account>>, peer: &Arc<Account>, standing: MinterTrust) -> Payer {
-    Payer { owner: owner.cloned(), peer: Arc::clone(peer), standing }
+fn payer(owner: Option<&Arc<Account>>, peer: &Arc<Account>, trust: MinterTrust) -> Payer {
+    Payer { owner: owner.cloned(), peer: Arc::clone(peer), trust }
 }
 
 /// Takes until that fails, and gives the holdings with what it failed for.
@@ -26,11 +26,10 @@ fn exhaust(budget: &Arc<Budget>, mut payer: impl FnMut() -> Payer) -> (Vec<Holdi
 #[test]
 fn an_owner_has_a_share() {
     let (budget, owner) = (budget(), Arc::default());
-    for standing in [MinterTrust::Known, MinterTrust::Stranger] {
-        let (holdings, shortage) =
-            exhaust(&budget, || payer(Some(&owner), &Arc::default(), standing));
+    for trust in [MinterTrust::Known, MinterTrust::Stranger] {
+        let (holdings, shortage) = exhaust(&budget, || payer(Some(&owner), &Arc::default(), trust));
         assert_eq!((holdings.len(), shortage), (3, Shortage::Owner));
-        let other = payer(Some(&Arc::default()), &Arc::default(), standing);
+        let other = payer(Some(&Arc::default()), &Arc::default(), trust);
         assert!(budget.take(Resource::Exchanges, 3, &other).is_ok());
     }
     assert_eq!(budget.held(Resource::Exchanges), 0);

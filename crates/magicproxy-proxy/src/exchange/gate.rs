@@ -254,7 +254,7 @@ impl Gate {
     /// could have minted the token, the sender.
     fn payer(&self, entry: &CachedToken, client: Client<'_>, sender: Option<IpAddr>) -> Payer {
         let (owner, peer) = (Some(Arc::clone(entry.account())), self.peer_account(client, sender));
-        Payer { owner, peer, standing: entry.standing() }
+        Payer { owner, peer, trust: entry.trust() }
     }
 
     /// Returns the account of the address from which a request comes.

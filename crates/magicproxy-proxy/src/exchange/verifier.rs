@@ -216,8 +216,8 @@ impl Verifier {
         let authentic =
             slot.work(move || inner.keys.current().authenticate(&text, &inner.context())).await??;
         let account = budget.accounts().of_owner(authentic.owner());
-        let standing = self.inner.standing_of(&authentic);
-        let payer = Payer { owner: Some(Arc::clone(&account)), peer, standing };
+        let trust = self.inner.trust_of(&authentic);
+        let payer = Payer { owner: Some(Arc::clone(&account)), peer, trust };
         let verified = self.compile(authentic, &payer).await?;
         Ok(CachedToken::new(verified, generation, payer, account))
     }
@@ -240,7 +240,7 @@ impl Verifier {
             Err(CompileError::WorkSpent(authentic)) => authentic,
         };
         let (inner, holder) = (Arc::clone(&self.inner), Holder::of(payer));
-        let slot = lanes.costly(payer.standing).enter(payer).await?;
+        let slot = lanes.costly(payer.trust).enter(payer).await?;
         match slot.work(move || inner.compile(*costly, &holder, Work::unlimited())).await? {
             Ok(verified) => Ok(verified),
             Err(CompileError::Refused(error)) => Err(error.into()),
@@ -309,7 +309,7 @@ impl Receipts {
             return made;
         }
         let slot =
-            lanes.costly(self.payer.standing).enter_surely(&self.payer).await.map_err(failed)?;
+            lanes.costly(self.payer.trust).enter_surely(&self.payer).await.map_err(failed)?;
         let receipts = self.clone();
         slot.work(move || receipts.run(&grants, &Work::unlimited())).await.map_err(failed)?
     }
@@ -335,7 +335,7 @@ impl Inner {
     /// Tells whether a stranger could have minted the token. A token for another upstream is
     /// treated as a stranger's: where that upstream mints over HTTP, strangers have tokens of
     /// version 1 of the same key.
-    fn standing_of(&self, token: &AuthenticToken) -> MinterTrust {
+    fn trust_of(&self, token: &AuthenticToken) -> MinterTrust {
         if self.upstream.is_home_of(token.upstream()) {
             MinterTrust::of(token.provenance(), self.upstream.http_mint)
         } else {

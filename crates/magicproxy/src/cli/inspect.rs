@@ -43,13 +43,13 @@ pub(crate) fn run(args: InspectArgs, environment: &Environment) -> Result<(), Fa
     let claims = Claims::of(&token)?;
     let config = settings::load(args.settings.into_flags(), environment)?;
     config.unchecked().iter().for_each(|line| remark(line));
-    let standing = CheckResult::of(&token, &claims, &config)?.unless_revoked(&token, &config)?;
+    let check = CheckResult::of(&token, &claims, &config)?.unless_revoked(&token, &config)?;
     if args.json {
-        output::print_json(&claims.to_json(&standing))?;
+        output::print_json(&claims.to_json(&check))?;
     } else {
-        output::print(&claims.describe(&standing, clock::now()))?;
+        output::print(&claims.describe(&check, clock::now()))?;
     }
-    match standing.accepted {
+    match check.accepted {
         Some(false) => Err(Failure::NotAccepted),
         Some(true) | None => Ok(()),
     }
@@ -113,7 +113,7 @@ impl CheckResult {
             .ok()
             .and_then(|token| UnverifiedNames::of(&token, Some(&keys.ring)));
         let key = names.and_then(|names| names.names().key.map(harmless));
-        let standing = match keys.ring.verify(token, &Config::verify_context(upstream, now)) {
+        let check = match keys.ring.verify(token, &Config::verify_context(upstream, now)) {
             // A caveat may have ended the token.
             Ok(token) if is_over(token.expires_at(), now) => {
                 Self::refused("valid", VerifyError::Expired.to_string())
@@ -139,7 +139,7 @@ impl CheckResult {
                 Self::refused(signature, error.to_string())
             }
         };
-        Ok(Self { key, ..standing })
+        Ok(Self { key, ..check })
     }
 
     fn accepted() -> Self {
@@ -200,8 +200,8 @@ impl Claims {
 
     /// Returns the key named by the token, or else the key at hand that signed it: the key by which
     /// to revoke the token.
-    fn key<'t>(&'t self, standing: &'t CheckResult) -> Option<&'t str> {
-        self.kid.as_deref().or(standing.key.as_deref())
+    fn key<'t>(&'t self, check: &'t CheckResult) -> Option<&'t str> {
+        self.kid.as_deref().or(check.key.as_deref())
     }
 
     /// Returns the end of the token, by its claims and its caveats.
@@ -299,7 +299,7 @@ impl Claims {
         members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    fn describe(&self, standing: &CheckResult, now: UnixTime) -> String {
+    fn describe(&self, check: &CheckResult, now: UnixTime) -> String {
         let mut text = String::new();
         // Writing to a string does not fail.
         let mut line = |name: &str, value: &str| {
@@ -307,7 +307,7 @@ impl Claims {
         };
         let moment =
             |time: UnixTime| format!("{} ({})", time::date(time), time::distance(time, now));
-        line("accepted", &standing.describe());
+        line("accepted", &check.describe());
         line("id", self.id.as_deref().unwrap_or("(none)"));
         if let Some(chain) = self.chain_id {
             line("chain", &format!("chain:{chain}"));
@@ -315,9 +315,9 @@ impl Claims {
         if let Some(owner) = self.owner {
             line("owner", &format!("owner:{owner}"));
         }
-        line("signature", standing.signature);
+        line("signature", check.signature);
         line("version", self.version);
-        line("key", self.key(standing).unwrap_or("(not named)"));
+        line("key", self.key(check).unwrap_or("(not named)"));
         for (name, claim) in [("seal", "kem"), ("minter", "minter"), ("for", "sub")] {
             if let Some(text) = self.text(claim) {
                 line(name, &text);
@@ -339,17 +339,17 @@ impl Claims {
         text
     }
 
-    fn to_json(&self, standing: &CheckResult) -> Value {
+    fn to_json(&self, check: &CheckResult) -> Value {
         let claim = |name: &str| self.members.get(name).cloned().unwrap_or_default();
         json!({
             "version": self.version,
             "id": self.id,
             "chain": self.chain_id.map(|chain| chain.to_string()),
             "owner": self.owner.map(|owner| owner.to_string()),
-            "kid": self.key(standing),
-            "accepted": standing.accepted,
-            "reason": standing.refused,
-            "signature": standing.signature.replace(' ', "_"),
+            "kid": self.key(check),
+            "accepted": check.accepted,
+            "reason": check.refused,
+            "signature": check.signature.replace(' ', "_"),
             "upstream": claim("aud"),
             "issued_at": claim("iat"),
             "not_before": claim("nbf"),

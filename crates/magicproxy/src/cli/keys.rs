@@ -175,7 +175,7 @@ fn generate(args: NewKeyArgs, environment: &Environment) -> Result<(), Failure> 
 /// True if a sealing key of some kind, a key that signs the key set, or the owner secret is
 /// missing.
 fn lacks_further_keys(ring: &KeyRing) -> bool {
-    let signs = ring.key_set().iter().any(|key| key.standing().retired.is_none());
+    let signs = ring.key_set().iter().any(|key| key.lifetime().retired.is_none());
     ring.published(clock::now()).count() < Kem::ALL.len() || !signs || ring.owner_secret().is_none()
 }
 
@@ -270,14 +270,14 @@ fn list(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
         let sealing = keys.ring.sealing().iter().zip(&keys.sealing_files).map(|(key, path)| {
             json!({
                 "kid": key.public().id().as_str(), "kem": key.public().kem().as_str(), "state": sealing_state(key),
-                "not_after": key.standing().not_after.map(|time| time.0), "file": path.display().to_string(),
+                "not_after": key.lifetime().not_after.map(|time| time.0), "file": path.display().to_string(),
             })
         });
         let key_set = keys.ring.key_set().iter().zip(&keys.key_set_files).map(|(key, path)| {
-            let standing = key.standing();
+            let lifetime = key.lifetime();
             json!({
-                "kid": key.id().as_str(), "use": "key-set", "state": key_set_state(standing),
-                "not_after": standing.not_after.map(|time| time.0), "file": path.display().to_string(),
+                "kid": key.id().as_str(), "use": "key-set", "state": key_set_state(lifetime),
+                "not_after": lifetime.not_after.map(|time| time.0), "file": path.display().to_string(),
             })
         });
         let owners = keys
@@ -306,7 +306,7 @@ fn list(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
         format!(
             "{}  {:<7}  {:<9}  {}",
             key.id(),
-            key_set_state(key.standing()),
+            key_set_state(key.lifetime()),
             "key set",
             path.display()
         )
@@ -319,9 +319,9 @@ fn list(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
     Ok(output::print(&lines.join("\n"))?)
 }
 
-fn key_set_state(standing: KeyLifetime) -> &'static str {
-    let ended = standing.not_after.is_some_and(|end| clock::now() >= end);
-    match (ended, standing.retired) {
+fn key_set_state(lifetime: KeyLifetime) -> &'static str {
+    let ended = lifetime.not_after.is_some_and(|end| clock::now() >= end);
+    match (ended, lifetime.retired) {
         (true, _) => "ended",
         (false, Some(_)) => "retired",
         (false, None) => "active",

@@ -241,7 +241,7 @@ impl Keys {
     /// Returns the keys known to warnings of the configuration.
     pub(crate) fn known(&self) -> KnownKeys<'_> {
         let sealing = || self.ring.sealing().iter();
-        let active = sealing().filter(|key| key.standing().retired.is_none());
+        let active = sealing().filter(|key| key.lifetime().retired.is_none());
         KnownKeys {
             folder: self.held.first().and_then(|key| key.path.parent()),
             ids: self

@@ -28,8 +28,8 @@ fn copy(key: &KeySetKey) -> KeySetKey {
 }
 
 fn retired(key: &KeySetKey, at: UnixTime, not_after: Option<UnixTime>) -> KeySetKey {
-    let standing = KeyLifetime { retired: Some(at), not_after, ..key.standing() };
-    copy(key).with_standing(standing)
+    let lifetime = KeyLifetime { retired: Some(at), not_after, ..key.lifetime() };
+    copy(key).with_lifetime(lifetime)
 }
 
 fn shown(ring: &KeyRing, now: UnixTime) -> String {
@@ -58,7 +58,7 @@ fn what_is_published_follows_what_was_pinned_through_rotations_and_never_back() 
     let behind = shown(
         &ring(
             vec![sealing(NOW)],
-            vec![KeySetKey { pair: copy(&second).pair, standing: KeyLifetime::default() }],
+            vec![KeySetKey { pair: copy(&second).pair, lifetime: KeyLifetime::default() }],
         ),
         later(30),
     );
@@ -109,7 +109,7 @@ fn no_bit_of_a_signed_set_can_be_changed() {
 fn a_key_survives_its_file_and_shows_nothing() {
     let key = retired(&KeySetKey::generate(NOW).unwrap(), later(1), Some(later(2)));
     let again = copy(&key);
-    assert_eq!((again.id(), again.standing()), (key.id(), key.standing()));
+    assert_eq!((again.id(), again.lifetime()), (key.id(), key.lifetime()));
     let json: serde_json::Value = serde_json::from_str(&key.to_json()).unwrap();
     let secret = json["d"].as_str().unwrap();
     let document = shown(&ring(vec![sealing(NOW)], vec![key]), NOW);

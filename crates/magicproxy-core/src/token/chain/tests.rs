@@ -37,7 +37,7 @@ impl Rings {
             std::array::from_fn(|_| SealingKey::generate(Kem::X25519, NOW).unwrap().to_json());
         let active = |json: &str| SealingKey::from_json(json).unwrap();
         let retired = |json: &str| {
-            active(json).with_standing(KeyLifetime { retired: Some(NOW), ..KeyLifetime::default() })
+            active(json).with_lifetime(KeyLifetime { retired: Some(NOW), ..KeyLifetime::default() })
         };
         let sealing = [
             vec![active(&first)],

@@ -154,9 +154,9 @@ fn the_end_of_an_old_key_does_not_matter() {
         .map(|key| SealingKey::from_json(&key.to_json()).unwrap())
         .collect();
     let over = |key: SealingKey| {
-        let standing = key.standing();
-        let not_after = standing.retired;
-        key.with_standing(KeyLifetime { not_after, ..standing })
+        let lifetime = key.lifetime();
+        let not_after = lifetime.retired;
+        key.with_lifetime(KeyLifetime { not_after, ..lifetime })
     };
     let ring = Rings::new().new.with_sealing(keys.into_iter().map(over).collect()).unwrap();
     assert_eq!(
@@ -231,8 +231,8 @@ fn a_token_that_was_sealed_in_advance_ends_with_its_key() {
         (Some(long_ago - 31), false),
         (None, true),
     ] {
-        let standing = KeyLifetime { retired: retired.map(UnixTime), ..KeyLifetime::default() };
-        let key = SealingKey::from_json(&json).unwrap().with_standing(standing);
+        let lifetime = KeyLifetime { retired: retired.map(UnixTime), ..KeyLifetime::default() };
+        let key = SealingKey::from_json(&json).unwrap().with_lifetime(lifetime);
         let ring = KeyRing::new(pem("first"), vec![]).unwrap().with_sealing(vec![key]).unwrap();
         let verified = with(|context, _| ring.verify(&token, context));
         assert_eq!(
@@ -264,11 +264,11 @@ fn what_was_sealed_anew_is_as_old_as_the_first_key() {
         let key = SealingKey::from_json(&key.to_json()).unwrap();
         let is_first =
             Some(key.public().id().as_str()) == UnverifiedToken::parse(&parent).unwrap().kid();
-        let standing = key.standing();
+        let lifetime = key.lifetime();
         // Its tokens say that they were minted a week after it was retired.
         let retired =
-            if is_first { Some(UnixTime(1_790_000_000 - 7 * 86_400)) } else { standing.retired };
-        key.with_standing(KeyLifetime { retired, ..standing })
+            if is_first { Some(UnixTime(1_790_000_000 - 7 * 86_400)) } else { lifetime.retired };
+        key.with_lifetime(KeyLifetime { retired, ..lifetime })
     };
     let keys: Vec<SealingKey> = rings.newest.sealing().iter().map(earlier).collect();
     let ring = Rings::new().newest.with_sealing(keys).unwrap();

@@ -214,25 +214,25 @@ fn the_operator_bounds_what_others_mint() {
 fn a_retired_key_opens_until_its_end_and_is_not_published() {
     let key = SealingKey::generate(Kem::X25519, NOW).unwrap();
     let token = key.public().mint(&request(&["GET /user"])).unwrap().token;
-    let standing = |not_after| KeyLifetime {
+    let lifetime = |not_after| KeyLifetime {
         retired: Some(NOW),
         not_after: Some(UnixTime(not_after)),
         ..KeyLifetime::default()
     };
-    let ring = |standing| {
+    let ring = |lifetime| {
         let signing =
             PrivateKey::from_pem(include_str!("../../../../../testdata/keys/test-only-first.pem"))
                 .unwrap();
-        let key = SealingKey::from_json(&key.to_json()).unwrap().with_standing(standing);
+        let key = SealingKey::from_json(&key.to_json()).unwrap().with_lifetime(lifetime);
         KeyRing::new(signing, vec![]).unwrap().with_sealing(vec![key]).unwrap()
     };
-    let alive = ring(standing(NOW.0 + 1));
+    let alive = ring(lifetime(NOW.0 + 1));
     assert!(verify(&alive, &token).is_ok());
     // What was verified while the key was there is not good for longer.
     assert!(decide(&alive, &token, "GET /user", None, NOW.0).is_ok());
     assert_eq!(decide(&alive, &token, "GET /user", None, NOW.0 + 1), Err(Denial::KeyEnded));
     assert_eq!(alive.published(NOW).count(), 0);
-    assert_eq!(verify(&ring(standing(NOW.0)), &token).err(), Some(VerifyError::RetiredKey));
+    assert_eq!(verify(&ring(lifetime(NOW.0)), &token).err(), Some(VerifyError::RetiredKey));
 }
 
 /// Every bit of tokens of each kind. Those of base64url and base32 that mean nothing are zero, or the token is malformed.
@@ -349,7 +349,7 @@ fn a_token_of_an_old_key_is_sealed_anew() {
     let (old_id, new_id) = (old.public().id().to_string(), new.public().id().to_string());
     let token = old.public().mint(&request(&["GET /a/.*"])).unwrap().token;
     let child = narrowed(&token, r#"{"allowed":["GET /a/1"],"sub":"agent"}"#);
-    let old = old.with_standing(KeyLifetime { retired: Some(NOW), ..KeyLifetime::default() });
+    let old = old.with_lifetime(KeyLifetime { retired: Some(NOW), ..KeyLifetime::default() });
     let signing =
         PrivateKey::from_pem(include_str!("../../../../../testdata/keys/test-only-first.pem"))
             .unwrap();

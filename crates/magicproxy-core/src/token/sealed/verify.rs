@@ -51,7 +51,7 @@ impl KeyRing {
             key: key.public().id().clone(),
             minter,
             key_retired: self.retired_since(key.public().id().as_str(), &origins),
-            key_ends_at: key.standing().not_after,
+            key_ends_at: key.lifetime().not_after,
             issued_at: claims.iat,
             expires_at: claims.exp,
             minted_until: claims.exp,
@@ -99,7 +99,7 @@ fn is_sealed_in_advance(issued_at: UnixTime, key: &SealingKey) -> bool {
     let followed = |retired: UnixTime| {
         retired.0.saturating_add(KEY_SET_LIFETIME_SECONDS).saturating_add(LEEWAY_SECONDS)
     };
-    key.standing().retired.is_some_and(|retired| issued_at.0 > followed(retired))
+    key.lifetime().retired.is_some_and(|retired| issued_at.0 > followed(retired))
 }
 
 /// Checks that a listed minter signed the token, if the operator lists minters or the token names a

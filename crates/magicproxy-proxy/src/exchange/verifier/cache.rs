@@ -72,8 +72,8 @@ impl CachedToken {
     }
 
     /// Tells whether a stranger could have minted the token.
-    pub(crate) fn standing(&self) -> MinterTrust {
-        self.payer.standing
+    pub(crate) fn trust(&self) -> MinterTrust {
+        self.payer.trust
     }
 
     /// Returns the memory taken by the entry, in bytes.

@@ -72,12 +72,12 @@ impl Lanes {
         if let Some(done) = done.await? {
             return Ok(done);
         }
-        self.costly(payer.standing).enter(payer).await?.work(move || job(&Work::unlimited())).await
+        self.costly(payer.trust).enter(payer).await?.work(move || job(&Work::unlimited())).await
     }
 
-    /// Returns the lane in which costly rules of a token of this standing are compiled.
-    pub(crate) fn costly(&self, standing: MinterTrust) -> &Lane {
-        match standing {
+    /// Returns the lane in which costly rules of a token with this trust are compiled.
+    pub(crate) fn costly(&self, trust: MinterTrust) -> &Lane {
+        match trust {
             MinterTrust::Known => &self.known,
             MinterTrust::Stranger => &self.strangers,
         }
@@ -227,7 +227,7 @@ impl Queue {
             self.free -= 1;
             return Ok(QueuePosition::Slot(self.give(lane)));
         }
-        let known = payer.owner.as_ref().filter(|_| payer.standing == MinterTrust::Known);
+        let known = payer.owner.as_ref().filter(|_| payer.trust == MinterTrust::Known);
         let (account, share, shortage) = match known {
             Some(owner) => (owner, quota.per_owner, Shortage::Owner),
             None => (&payer.peer, quota.per_peer, Shortage::Peer),
@@ -264,12 +264,12 @@ impl Queue {
     }
 
     fn next(&mut self) -> Option<oneshot::Sender<Slot>> {
-        let (first, second, standing) = match self.last {
+        let (first, second, trust) = match self.last {
             MinterTrust::Stranger => (&mut self.known, &mut self.strangers, MinterTrust::Known),
             MinterTrust::Known => (&mut self.strangers, &mut self.known, MinterTrust::Stranger),
         };
         let next = first.next().or_else(|| second.next());
-        self.last = standing;
+        self.last = trust;
         next
     }
 }

@@ -40,7 +40,7 @@ type AccountId = usize;
 struct Entries<K> {
     #[expect(dead_code, reason = "it keeps the address from being another's")]
     account: Arc<Account>,
-    standing: MinterTrust,
+    trust: MinterTrust,
     weight: usize,
     /// The entries, oldest first.
     queue: VecDeque<(K, usize)>,
@@ -50,16 +50,16 @@ struct Entries<K> {
 #[derive(Clone, Debug)]
 pub(super) struct Holder {
     account: Arc<Account>,
-    standing: MinterTrust,
+    trust: MinterTrust,
 }
 
 impl Holder {
     /// Charges known tokens to their owner, and tokens that strangers can mint to their peer.
     pub(super) fn of(payer: &Payer) -> Self {
-        let known = payer.owner.as_ref().filter(|_| payer.standing == MinterTrust::Known);
+        let known = payer.owner.as_ref().filter(|_| payer.trust == MinterTrust::Known);
         match known {
-            Some(owner) => Self { account: Arc::clone(owner), standing: MinterTrust::Known },
-            None => Self { account: Arc::clone(&payer.peer), standing: MinterTrust::Stranger },
+            Some(owner) => Self { account: Arc::clone(owner), trust: MinterTrust::Known },
+            None => Self { account: Arc::clone(&payer.peer), trust: MinterTrust::Stranger },
         }
     }
 
@@ -89,7 +89,7 @@ impl<K: Copy + Eq + Hash> Shares<K> {
     ) -> Vec<K> {
         self.push(key, weight, holder);
         let mut gone = Vec::new();
-        let share = match holder.standing {
+        let share = match holder.trust {
             MinterTrust::Known => self.quota.per_owner,
             MinterTrust::Stranger => self.quota.per_peer,
         };
@@ -135,18 +135,18 @@ impl<K: Copy + Eq + Hash> Shares<K> {
 
     fn push(&mut self, key: K, weight: usize, holder: &Holder) {
         let id = holder.id();
-        let standing = holder.standing;
+        let trust = holder.trust;
         let entries = self.accounts.entry(id).or_insert_with(|| Entries {
             account: Arc::clone(&holder.account),
-            standing,
+            trust,
             weight: 0,
             queue: VecDeque::new(),
         });
         let before = entries.weight;
         entries.weight += weight;
         entries.queue.push_back((key, weight));
-        let (after, standing) = (entries.weight, entries.standing);
-        self.ranked(standing).change(id, before, after);
+        let (after, trust) = (entries.weight, entries.trust);
+        self.ranked(trust).change(id, before, after);
     }
 
     /// Removes an account's oldest unused entry, or the oldest entry if all were used.
@@ -166,17 +166,16 @@ impl<K: Copy + Eq + Hash> Shares<K> {
         let Some(entries) = self.accounts.get_mut(&id) else { return };
         let before = entries.weight;
         entries.weight = before.saturating_sub(take(entries));
-        let (after, standing, is_empty) =
-            (entries.weight, entries.standing, entries.queue.is_empty());
-        self.ranked(standing).change(id, before, after);
+        let (after, trust, is_empty) = (entries.weight, entries.trust, entries.queue.is_empty());
+        self.ranked(trust).change(id, before, after);
         if is_empty {
             self.accounts.remove(&id);
-            self.ranked(standing).order.remove(&(after, id));
+            self.ranked(trust).order.remove(&(after, id));
         }
     }
 
-    fn ranked(&mut self, standing: MinterTrust) -> &mut RankedAccounts {
-        match standing {
+    fn ranked(&mut self, trust: MinterTrust) -> &mut RankedAccounts {
+        match trust {
             MinterTrust::Known => &mut self.known,
             MinterTrust::Stranger => &mut self.strangers,
         }

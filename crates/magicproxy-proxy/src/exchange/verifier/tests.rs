@@ -160,7 +160,7 @@ async fn what_is_not_genuine_is_not_kept_and_costs_no_more() {
 async fn a_caller_who_leaves_makes_no_room_before_the_work_is_done() {
     let fixture = fixture(&Limits::default(), HttpMint::Closed);
     let payer =
-        Payer { owner: Some(Arc::default()), peer: Arc::default(), standing: MinterTrust::Known };
+        Payer { owner: Some(Arc::default()), peer: Arc::default(), trust: MinterTrust::Known };
     let lane = fixture.lanes().costly(MinterTrust::Known);
     let mut slots = Vec::new();
     while lane.counts().0

@@ -26,7 +26,7 @@ pub struct JsonRewriter {
     /// Path and query of the client's request, where they matter.
     asked: Option<PathAndQuery>,
     position: Position,
-    standings: MemberChecks,
+    checks: MemberChecks,
     reading: Reading,
     /// True if the next byte of the string is escaped.
     escaped: bool,
@@ -63,7 +63,7 @@ impl JsonRewriter {
             links,
             asked: None,
             position: Position::default(),
-            standings: MemberChecks::default(),
+            checks: MemberChecks::default(),
             reading: Reading::Structure,
             escaped: false,
             held: BytesMut::new(),
@@ -240,8 +240,8 @@ impl JsonRewriter {
     }
 
     fn judge(&mut self) -> UrlRules<'_> {
-        let Self { links, position, standings, asked, .. } = self;
-        UrlRules { links, position, standings, asked: asked.as_ref() }
+        let Self { links, position, checks, asked, .. } = self;
+        UrlRules { links, position, checks, asked: asked.as_ref() }
     }
 }
 

@@ -72,7 +72,7 @@ impl<T> Queue<T> {
     pub(super) fn push(&mut self, payer: &Payer, item: T) -> Ticket {
         let owner = account_key(payer.owner.as_ref().unwrap_or(&payer.peer));
         let group =
-            if payer.standing == MinterTrust::Known { owner } else { account_key(&payer.peer) };
+            if payer.trust == MinterTrust::Known { owner } else { account_key(&payer.peer) };
         let ticket = Ticket { group, owner, number: self.next_ticket };
         self.next_ticket += 1;
         self.length += 1;

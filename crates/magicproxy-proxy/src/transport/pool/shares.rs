@@ -46,7 +46,7 @@ impl Shares {
         if payer.owner.as_ref().is_some_and(|owner| !fits(owner, self.quota.per_owner)) {
             return Err(SkipReason::Line);
         }
-        if payer.standing == MinterTrust::Known {
+        if payer.trust == MinterTrust::Known {
             return Ok(());
         }
         let within = self.held + places <= self.quota.total.saturating_sub(self.quota.reserved);
@@ -87,6 +87,6 @@ impl Shares {
 
 /// Returns the accounts that pay: the owner, and for a stranger's token the peer.
 fn accounts(payer: &Payer) -> impl Iterator<Item = &Arc<Account>> {
-    let peer = (payer.standing == MinterTrust::Stranger).then_some(&payer.peer);
+    let peer = (payer.trust == MinterTrust::Stranger).then_some(&payer.peer);
     payer.owner.iter().chain(peer)
 }

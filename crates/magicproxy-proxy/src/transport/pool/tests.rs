@@ -7,8 +7,8 @@ use super::*;
 use crate::admission::{Account, MinterTrust};
 use crate::settings::{Quota, fixture};
 
-fn payer(owner: &Arc<Account>, peer: &Arc<Account>, standing: MinterTrust) -> Payer {
-    Payer { owner: Some(Arc::clone(owner)), peer: Arc::clone(peer), standing }
+fn payer(owner: &Arc<Account>, peer: &Arc<Account>, trust: MinterTrust) -> Payer {
+    Payer { owner: Some(Arc::clone(owner)), peer: Arc::clone(peer), trust }
 }
 
 fn known() -> Payer {

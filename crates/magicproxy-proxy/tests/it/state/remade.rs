@@ -39,7 +39,7 @@ impl Keys {
             let retired = (at < rotations).then_some(UnixTime(now()));
             SealingKey::from_json(&self.sealing[at])
                 .unwrap()
-                .with_standing(KeyLifetime { retired, ..KeyLifetime::default() })
+                .with_lifetime(KeyLifetime { retired, ..KeyLifetime::default() })
         };
         let ring = KeyRing::new(signing(rotations), (0..rotations).map(signing).collect()).unwrap();
         ring.with_sealing((0..=rotations).rev().map(sealing).collect()).unwrap()

@@ -59,11 +59,11 @@ impl Retirement {
     pub(super) fn write<K>(
         self,
         held: Vec<(PathBuf, K)>,
-        standing: fn(&K) -> KeyLifetime,
+        lifetime: fn(&K) -> KeyLifetime,
         json: fn(K, KeyLifetime) -> Zeroizing<String>,
     ) -> anyhow::Result<()> {
         for (path, key) in held {
-            if let Some(retired) = self.of(standing(&key)) {
+            if let Some(retired) = self.of(lifetime(&key)) {
                 replace(&path, &json(key, retired))?;
             }
         }
@@ -72,12 +72,12 @@ impl Retirement {
 
     /// Returns the lifetime of an active key from now on: retired, and ended at `not_after` unless
     /// the key has an end of its own. `None` for a key retired before.
-    fn of(self, standing: KeyLifetime) -> Option<KeyLifetime> {
-        let not_after = standing.not_after.or(self.not_after);
-        standing.retired.is_none().then_some(KeyLifetime {
+    fn of(self, lifetime: KeyLifetime) -> Option<KeyLifetime> {
+        let not_after = lifetime.not_after.or(self.not_after);
+        lifetime.retired.is_none().then_some(KeyLifetime {
             retired: Some(self.now),
             not_after,
-            ..standing
+            ..lifetime
         })
     }
 }

@@ -20,7 +20,7 @@ impl Keystore {
     ) -> Result<Vec<(PathBuf, KeySetKey)>, Faults> {
         let mut found = self.load_jwks(PREFIX, KeySetKey::from_json, warnings)?;
         found.sort_by_key(|(_, key)| {
-            let KeyLifetime { created, retired, .. } = key.standing();
+            let KeyLifetime { created, retired, .. } = key.lifetime();
             (retired.is_some(), Reverse(created))
         });
         Ok(found)
@@ -32,7 +32,7 @@ impl Keystore {
         now: UnixTime,
     ) -> anyhow::Result<Option<(PathBuf, KeySetKey)>> {
         let held = self.held_key_set()?;
-        let active = held.iter().any(|(_, key)| key.standing().retired.is_none());
+        let active = held.iter().any(|(_, key)| key.lifetime().retired.is_none());
         if active { Ok(None) } else { self.make_key_set(now).map(Some) }
     }
 
@@ -46,8 +46,8 @@ impl Keystore {
         let held = self.held_key_set()?;
         let made = self.make_key_set(now)?;
         let retirement = Retirement { now, not_after };
-        retirement.write(held, KeySetKey::standing, |key, standing| {
-            key.with_standing(standing).to_json()
+        retirement.write(held, KeySetKey::lifetime, |key, lifetime| {
+            key.with_lifetime(lifetime).to_json()
         })?;
         write::sync_folder(self.folder());
         Ok(made)

@@ -20,7 +20,7 @@ impl Keystore {
     ) -> Result<Vec<(PathBuf, SealingKey)>, Faults> {
         let mut found = self.load_jwks(PREFIX, SealingKey::from_json, warnings)?;
         found.sort_by_key(|(_, key)| {
-            let KeyLifetime { created, retired, .. } = key.standing();
+            let KeyLifetime { created, retired, .. } = key.lifetime();
             let kind = Kem::ALL.iter().position(|kem| *kem == key.public().kem());
             (kind, retired.is_some(), Reverse(created))
         });
@@ -51,8 +51,8 @@ impl Keystore {
             .map(|kem| self.make_sealing(kem, now))
             .collect::<anyhow::Result<_>>()?;
         let retirement = Retirement { now, not_after };
-        retirement.write(held, SealingKey::standing, |key, standing| {
-            key.with_standing(standing).to_json()
+        retirement.write(held, SealingKey::lifetime, |key, lifetime| {
+            key.with_lifetime(lifetime).to_json()
         })?;
         write::sync_folder(self.folder());
         Ok(made)

@@ -14,7 +14,7 @@ fn stranger(peer: &Arc<Account>) -> Payer {
 }
 
 fn known() -> Payer {
-    Payer { owner: Some(Arc::default()), peer: Arc::default(), standing: MinterTrust::Known }
+    Payer { owner: Some(Arc::default()), peer: Arc::default(), trust: MinterTrust::Known }
 }
 
 /// Begins to wait, in this order.

@@ -4,8 +4,8 @@ use super::*;
 
 const QUOTA: Quota = Quota { total: 100, per_owner: 40, per_peer: 30, reserved: 20 };
 
-fn holder(standing: MinterTrust) -> Holder {
-    Holder { account: Arc::default(), standing }
+fn holder(trust: MinterTrust) -> Holder {
+    Holder { account: Arc::default(), trust }
 }
 
 fn never(_: &u32) -> bool {
@@ -14,9 +14,9 @@ fn never(_: &u32) -> bool {
 
 #[test]
 fn whoever_fills_a_share_loses_entries_of_its_own() {
-    for (standing, kept) in [(MinterTrust::Known, 4), (MinterTrust::Stranger, 3)] {
+    for (trust, kept) in [(MinterTrust::Known, 4), (MinterTrust::Stranger, 3)] {
         let mut shares = Shares::new(QUOTA);
-        let (one, other) = (holder(standing), holder(standing));
+        let (one, other) = (holder(trust), holder(trust));
         assert!(shares.add(0, 10, &other, never).is_empty());
         let gone: Vec<u32> = (1..=50).flat_map(|key| shares.add(key, 10, &one, never)).collect();
         assert_eq!(

@@ -35,7 +35,7 @@ pub(super) enum UrlVerdict {
 pub(super) struct UrlRules<'a> {
     pub(super) links: &'a LinkMap,
     pub(super) position: &'a Position,
-    pub(super) standings: &'a mut MemberChecks,
+    pub(super) checks: &'a mut MemberChecks,
     pub(super) asked: Option<&'a PathAndQuery>,
 }
 
@@ -50,21 +50,21 @@ impl UrlRules<'_> {
     }
 
     fn judge_window(&mut self, window: &[u8], progress: Progress) -> UrlVerdict {
-        let (matched, standing, from) = match progress {
-            Progress::Inside(matched, standing, from) => (matched, standing, from),
+        let (matched, check, from) = match progress {
+            Progress::Inside(matched, check, from) => (matched, check, from),
             Progress::Opened => match self.judge_beginning(window) {
-                Ok((matched, standing)) => (matched, standing, 1 + matched.length),
+                Ok((matched, check)) => (matched, check, 1 + matched.length),
                 Err(judgement) => return judgement,
             },
         };
         let rest = |end| window.get(1 + matched.length..end).unwrap_or_default();
         match find_end(window, from) {
-            Ok(end) if standing == MemberCheck::Followed || self.leads(matched, rest(end)) => {
+            Ok(end) if check == MemberCheck::Followed || self.leads(matched, rest(end)) => {
                 UrlVerdict::Leads(matched, end + 1)
             }
             Ok(_) | Err(Found::NoUrl) => UrlVerdict::Stays,
             Err(Found::Nothing(from)) => {
-                UrlVerdict::Unfinished(Progress::Inside(matched, standing, from))
+                UrlVerdict::Unfinished(Progress::Inside(matched, check, from))
             }
         }
     }
@@ -80,9 +80,9 @@ impl UrlRules<'_> {
             });
         }
         match self.links.prefix(window.get(1..).unwrap_or_default()) {
-            Prefix::Matched(matched) => match self.standings.standing(self.links, self.position) {
+            Prefix::Matched(matched) => match self.checks.check(self.links, self.position) {
                 MemberCheck::Stays => Err(UrlVerdict::Stays),
-                standing => Ok((matched, standing)),
+                check => Ok((matched, check)),
             },
             Prefix::Mismatched => Err(UrlVerdict::Stays),
             Prefix::Incomplete => Err(UrlVerdict::Unfinished(Progress::Opened)),

@@ -22,33 +22,30 @@ struct Slot {
     path: [u8; MAX_MEMBER_PATH_BYTES],
     /// Length of the path; 0 where nothing is remembered: each path has at least one byte.
     length: u8,
-    standing: MemberCheck,
+    check: MemberCheck,
 }
 
 impl MemberChecks {
     /// Returns the check of the member at a position.
-    pub(super) fn standing(&mut self, links: &LinkMap, position: &Position) -> MemberCheck {
-        let find = || links.members().standing(position);
+    pub(super) fn check(&mut self, links: &LinkMap, position: &Position) -> MemberCheck {
+        let find = || links.members().check(position);
         let Some(path) =
             position.path().filter(|path| (1..=MAX_MEMBER_PATH_BYTES).contains(&path.len()))
         else {
             return find();
         };
         if self.slots.is_empty() {
-            self.slots = vec![
-                Slot {
-                    path: [0; MAX_MEMBER_PATH_BYTES],
-                    length: 0,
-                    standing: MemberCheck::Stays
-                };
-                SLOTS
-            ];
+            self.slots =
+                vec![
+                    Slot { path: [0; MAX_MEMBER_PATH_BYTES], length: 0, check: MemberCheck::Stays };
+                    SLOTS
+                ];
         }
         let Some(slot) = self.slots.get_mut(slot_of(path)) else { return find() };
         if slot.path() != path {
             slot.remember(path, find());
         }
-        slot.standing
+        slot.check
     }
 }
 
@@ -57,7 +54,7 @@ impl Slot {
         self.path.get(..usize::from(self.length)).unwrap_or_default()
     }
 
-    fn remember(&mut self, path: &[u8], standing: MemberCheck) {
+    fn remember(&mut self, path: &[u8], check: MemberCheck) {
         self.length = 0;
         if let (Some(place), Ok(length)) =
             (self.path.get_mut(..path.len()), u8::try_from(path.len()))
@@ -65,7 +62,7 @@ impl Slot {
             place.copy_from_slice(path);
             self.length = length;
         }
-        self.standing = standing;
+        self.check = check;
     }
 }
 

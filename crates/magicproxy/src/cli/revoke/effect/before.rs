@@ -30,7 +30,7 @@ fn sealed(moment: UnixTime, beside: &KnownIds<'_>) -> Vec<String> {
     let (over, in_use): (Vec<_>, Vec<_>) = keys
         .iter()
         .filter(|key| key.is_usable(beside.now))
-        .partition(|key| retired_by_then(key.standing().retired));
+        .partition(|key| retired_by_then(key.lifetime().retired));
     let ids = |keys: &[_]| {
         keys.iter()
             .map(|key: &&magicproxy_core::SealingKey| key.public().id().to_string())
