@@ -252,8 +252,8 @@ fn by_plugin(
     }
 }
 
-fn decided(judgement: Decision) -> Result<Permit, Denial> {
-    match judgement {
+fn decided(decision: Decision) -> Result<Permit, Denial> {
+    match decision {
         Decision::Allowed(permit) => Ok(permit),
         Decision::Denied(denial) => Err(denial),
         Decision::Needs(question) => panic!("{question:?}"),

@@ -170,9 +170,9 @@ fn judged(
     token: &Arc<VerifiedToken>,
     access: &AccessRequest<'_>,
 ) -> Result<Permit, String> {
-    let mut judgement = token.decide(access);
+    let mut decision = token.decide(access);
     loop {
-        judgement = match judgement {
+        decision = match decision {
             Decision::Allowed(permit) => return Ok(permit),
             Decision::Denied(denial) => return Err(format!("{denial:?}")),
             Decision::Needs(Question::Grants(question)) => with_grants(world, question, access),
@@ -195,7 +195,7 @@ fn with_grants(world: &World, mut question: GrantQuestion, access: &AccessReques
         let Some(methods) = world.held.get(path) else { continue };
         let held = HeldGrant::from_store(owner, path, methods.as_bytes()).unwrap();
         question = match question.held(access, held, None) {
-            Ok(judgement) => return judgement,
+            Ok(decision) => return decision,
             Err(question) => question,
         };
     }
@@ -358,7 +358,7 @@ fn check_body(
 }
 
 #[test]
-fn judgements_are_what_the_specification_says() {
+fn decisions_are_what_the_specification_says() {
     let upstream = UpstreamName::parse("api").unwrap();
     let seen = RefCell::new(BTreeSet::new());
     let mut runner =

@@ -192,14 +192,14 @@ impl Gate {
         let access = self.access(head.method.as_str(), &target, sender, &steps);
         let (permit, consultation) = match entry.token().decide(&access) {
             Decision::Allowed(permit) => (permit, Consultation::default()),
-            judgement => {
+            decision => {
                 let asker = QuestionContext {
                     token: entry.token(),
                     peer,
                     exchange: &exchange,
                     binder: self.verifier.binder(&entry),
                 };
-                Box::pin(self.ask_further(judgement, &access, &head, asker, &mut body)).await?
+                Box::pin(self.ask_further(decision, &access, &head, asker, &mut body)).await?
             }
         };
         let upgrade = wants_websocket(&head, &body);

@@ -45,8 +45,8 @@ impl Gate {
         let steps = DecisionSteps::new();
         let access = self.access(&question.method, &target, sender, &steps);
         // Nobody looks for a grant, and no plugin is asked.
-        let judgement = token.decide(&access);
-        Ok(match judgement.by_rules() {
+        let decision = token.decide(&access);
+        Ok(match decision.by_rules() {
             Ok(prospect) => match self.ledger.ensure_may_keep(prospect) {
                 // The rules of a scope are the operator's; a token that does not explain does not
                 // show the rules.

@@ -29,7 +29,7 @@ impl Gate {
     /// denied.
     pub(super) async fn ask_further(
         &self,
-        mut judgement: Decision,
+        mut decision: Decision,
         access: &AccessRequest<'_>,
         head: &Parts,
         asker: QuestionContext<'_>,
@@ -37,7 +37,7 @@ impl Gate {
     ) -> Result<(Permit, Consultation), Rejection> {
         let mut consultation = Consultation::default();
         loop {
-            judgement = match judgement {
+            decision = match decision {
                 Decision::Allowed(permit) => return Ok((permit, consultation)),
                 Decision::Denied(denial) => return Err(denied(denial, asker.token, access)),
                 Decision::Needs(Question::Grants(question)) => {

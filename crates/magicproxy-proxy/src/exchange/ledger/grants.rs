@@ -38,7 +38,7 @@ impl Ledger {
                 .and_then(|entry| HeldGrant::from_store(owner, path, &entry.value));
             let Some(held) = held else { continue };
             question = match question.held(access, held, binding.as_ref()) {
-                Ok(judgement) => return Ok(judgement),
+                Ok(decision) => return Ok(decision),
                 Err(question) => question,
             };
         }

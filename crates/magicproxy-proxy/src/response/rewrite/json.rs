@@ -112,13 +112,13 @@ impl JsonRewriter {
         let before = held.len();
         let taken = piece.len().min(MAX_CANDIDATE_BYTES - before);
         held.extend_from_slice(piece.get(..taken).unwrap_or_default());
-        let judgement = self.judge().judge(&held, progress);
-        if let UrlVerdict::Unfinished(progress) = judgement {
+        let verdict = self.judge().judge(&held, progress);
+        if let UrlVerdict::Unfinished(progress) = verdict {
             self.reading = Reading::Candidate(progress);
             self.held = held;
             return false;
         }
-        if let UrlVerdict::Leads(matched, end) = judgement {
+        if let UrlVerdict::Leads(matched, end) = verdict {
             out.push(b'"');
             out.extend_from_slice(self.links.replacement(matched));
             out.extend_from_slice(held.get(1 + matched.length..end).unwrap_or_default());

@@ -45,7 +45,7 @@ impl UrlRules<'_> {
         let window = candidate.get(..MAX_CANDIDATE_BYTES).unwrap_or(candidate);
         match self.judge_window(window, progress) {
             UrlVerdict::Unfinished(_) if window.len() == MAX_CANDIDATE_BYTES => UrlVerdict::Stays,
-            judgement => judgement,
+            verdict => verdict,
         }
     }
 
@@ -54,7 +54,7 @@ impl UrlRules<'_> {
             Progress::Inside(matched, check, from) => (matched, check, from),
             Progress::Opened => match self.judge_beginning(window) {
                 Ok((matched, check)) => (matched, check, 1 + matched.length),
-                Err(judgement) => return judgement,
+                Err(verdict) => return verdict,
             },
         };
         let rest = |end| window.get(1 + matched.length..end).unwrap_or_default();
