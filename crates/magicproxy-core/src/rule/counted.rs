@@ -26,8 +26,8 @@ pub(super) struct CountedRule<'r> {
     receipt: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<Limit>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    elements: Option<CountedItems<'r>>,
+    #[serde(rename = "elements", skip_serializing_if = "Option::is_none")]
+    list_items: Option<CountedItems<'r>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<&'r str>,
 }
@@ -40,8 +40,8 @@ struct CountedItems<'r> {
     creates: &'r BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     deletes: Option<&'r BTreeMap<String, String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    empty: Option<&'r str>,
+    #[serde(rename = "empty", skip_serializing_if = "Option::is_none")]
+    deletes_if_empty: Option<&'r str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     only: Option<&'r BTreeMap<String, OneOrMany>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,7 +58,7 @@ impl<'r> CountedRule<'r> {
             grants: state.grants.as_deref(),
             receipt: state.receipt,
             limit: state.limit,
-            elements: state.list_items.as_ref().map(CountedItems::of),
+            list_items: state.list_items.as_ref().map(CountedItems::of),
             owner: state.owner.as_deref(),
         }
     }
@@ -72,7 +72,7 @@ impl<'r> CountedItems<'r> {
             key,
             creates,
             deletes: deletes.as_ref(),
-            empty: deletes_if_empty.as_deref(),
+            deletes_if_empty: deletes_if_empty.as_deref(),
             only: only.as_ref(),
             lookup: lookup.as_deref(),
         }

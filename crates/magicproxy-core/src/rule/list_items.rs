@@ -19,11 +19,11 @@ use crate::target::{EncodedSlash, RequestTarget, RequestView, is_unreserved};
 use crate::upstream_name::UpstreamName;
 
 /// The most items of a request.
-const MAX_ELEMENTS: usize = 100;
+const MAX_ITEMS: usize = 100;
 /// The most members in the key of a list item.
 pub(super) const MAX_KEY: usize = 4;
 /// The longest value of a key's member, in bytes.
-const MAX_ELEMENT_VALUE_BYTES: usize = 255;
+const MAX_ITEM_VALUE_BYTES: usize = 255;
 
 /// The `list_items` of a rule, as written and not yet checked. [`RuleEffects`](super::RuleEffects)
 /// holds the checked form, [`ListItems`].
@@ -204,7 +204,7 @@ impl ListItems {
         let Some(Value::Array(list)) = members.get(&self.0.list) else {
             return Err(ListItemsDenial::Unreadable);
         };
-        if members.len() != 1 || !(1..=MAX_ELEMENTS).contains(&list.len()) {
+        if members.len() != 1 || !(1..=MAX_ITEMS).contains(&list.len()) {
             return Err(ListItemsDenial::Unreadable);
         }
         let mut list_items: Vec<ListItem> = Vec::with_capacity(list.len());
@@ -214,21 +214,21 @@ impl ListItems {
             // item.
             let names = LenientNames::of(members).ok_or(ListItemsDenial::Unreadable)?;
             let misspelt = self.0.members().any(|name| names.misspell(name));
-            let element =
-                self.element(members).filter(|_| !misspelt).ok_or(ListItemsDenial::NotAllowed)?;
-            if list_items.iter().any(|other| other.key == element.key) {
+            let item =
+                self.item(members).filter(|_| !misspelt).ok_or(ListItemsDenial::NotAllowed)?;
+            if list_items.iter().any(|other| other.key == item.key) {
                 return Err(ListItemsDenial::NotAllowed);
             }
-            list_items.push(element);
+            list_items.push(item);
         }
         Ok(list_items)
     }
 
     /// Returns the query that asks the upstream for this list item alone, with its `?`.
     #[must_use]
-    pub fn lookup(&self, element: &ListItem) -> Option<String> {
+    pub fn lookup(&self, item: &ListItem) -> Option<String> {
         let template = self.0.lookup.clone()?;
-        let named = self.0.key.iter().zip(&element.key);
+        let named = self.0.key.iter().zip(&item.key);
         Some(
             named.fold(template, |query, (name, value)| {
                 query.replace(&format!("{{{name}}}"), value)
@@ -244,7 +244,7 @@ impl ListItems {
         listing::find_any(&self.0, listing, list_items)
     }
 
-    fn element(&self, members: &Map<String, Value>) -> Option<ListItem> {
+    fn item(&self, members: &Map<String, Value>) -> Option<ListItem> {
         let text = |name: &String| members.get(name).and_then(Value::as_str);
         let key: Option<Vec<String>> = self
             .0
@@ -285,7 +285,7 @@ fn has_one_spelling(path: &str) -> bool {
 /// ASCII.
 fn is_plain(value: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._*-".contains(&byte);
-    (1..=MAX_ELEMENT_VALUE_BYTES).contains(&value.len()) && value.bytes().all(legal)
+    (1..=MAX_ITEM_VALUE_BYTES).contains(&value.len()) && value.bytes().all(legal)
 }
 
 /// Returns the value in lower case and without a dot at the end: names in the DNS are equal apart

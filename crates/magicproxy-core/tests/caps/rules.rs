@@ -127,7 +127,7 @@ fn list_items(key: &[&str], only: &str) -> serde_json::Value {
 }
 
 #[test]
-fn members_of_elements() {
+fn members_of_list_items() {
     let names = ["k0", "k1", "k2", "k3", "k4"];
     one_to(4, "members of a key", |count| parse(&list_items(&names[..count], "k0")).is_ok());
     one_to(64, "characters of a member", |length| {
@@ -136,7 +136,7 @@ fn members_of_elements() {
 }
 
 #[test]
-fn elements_of_a_request() {
+fn list_items_of_a_request() {
     let rule = parse(&list_items(&["name"], "name")).unwrap();
     let read = |names: &[String]| {
         let list: Vec<_> =

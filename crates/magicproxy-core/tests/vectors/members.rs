@@ -69,9 +69,9 @@ fn read(rule: &RuleEffects, body: &str) -> Result<Vec<String>, String> {
             ListItemsDenial::Unreadable => "body_unreadable".to_owned(),
             ListItemsDenial::NotAllowed => "not_allowed".to_owned(),
         })?;
-    let shown = list_items.iter().map(|element| {
-        let action = if element.action == ItemAction::Create { "create" } else { "delete" };
-        format!("{action} {}", String::from_utf8(element.name()).unwrap().replace('\0', " "))
+    let shown = list_items.iter().map(|item| {
+        let action = if item.action == ItemAction::Create { "create" } else { "delete" };
+        format!("{action} {}", String::from_utf8(item.name()).unwrap().replace('\0', " "))
     });
     Ok(shown.collect())
 }
@@ -81,10 +81,10 @@ fn names() {
     let (file, name) = (file(), "_acme-challenge.example.com.");
     let rule = stateful(&file.rule);
     let both = |one: &str, other: &str| {
-        let mut element = json!({ "name": name, "type": "TXT", "changetype": "REPLACE" });
-        element[one] = 1.into();
-        element[other] = 2.into();
-        read(&rule, &json!({ "rrsets": [element] }).to_string())
+        let mut item = json!({ "name": name, "type": "TXT", "changetype": "REPLACE" });
+        item[one] = 1.into();
+        item[other] = 2.into();
+        read(&rule, &json!({ "rrsets": [item] }).to_string())
     };
     for names in &file.same {
         for (one, other) in names.iter().flat_map(|one| names.iter().map(move |other| (one, other)))

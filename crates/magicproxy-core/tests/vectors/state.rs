@@ -22,7 +22,7 @@ struct File {
     owner_secret: Value,
     owners: Vec<Owner>,
     grants: Vec<Grants>,
-    list_items: ElementCases,
+    list_items: ListItemCases,
     limits: Vec<LimitCase>,
     refused: Vec<Value>,
 }
@@ -58,7 +58,7 @@ struct Grants {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ElementCases {
+struct ListItemCases {
     rule: Value,
     bodies: Vec<Body>,
     places: Vec<Place>,
@@ -209,7 +209,7 @@ fn body(list_items: &ListItems, case: &Body) {
         let word = |action| if action == ItemAction::Create { "create" } else { "delete" };
         let name = |name: Vec<u8>| String::from_utf8(name).unwrap().replace('\0', " ");
         read.iter()
-            .map(|element| format!("{} {}", word(element.action), name(element.name())))
+            .map(|item| format!("{} {}", word(item.action), name(item.name())))
             .collect::<Vec<_>>()
     });
     assert_eq!(does, case.does, "{}", case.body);

@@ -150,7 +150,7 @@ impl Ledger {
         // Counted before the upstream is asked anything, because a lookup is a request, too.
         let taken = self.take(&permit, place, questions.exchange).await?;
         let outcome = match outcome {
-            Outcome::Elements(state, claim) => {
+            Outcome::ListItems(state, claim) => {
                 let asking = LookupRequest { questions: &questions, message, permit: &permit };
                 Outcome::Claimed(self.own(&state, claim, ends_at, asking).await?)
             }
@@ -193,7 +193,7 @@ impl Ledger {
             (EffectInput::Items(list_items), _) => {
                 let claim = self.claim_to(state, owner, list_items, message).await?;
                 self.ensure_list_room(&claim, exchange.row_limits()).await?;
-                Outcome::Elements(Arc::clone(state), claim)
+                Outcome::ListItems(Arc::clone(state), claim)
             }
             // The text is kept, not its parsed form, which takes many times the memory.
             (EffectInput::Values, body) => Outcome::Grants(Arc::clone(state), body),

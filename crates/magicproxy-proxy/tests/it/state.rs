@@ -2,9 +2,9 @@
 
 mod claims;
 mod costs;
-mod elements;
 mod histories;
 mod limits;
+mod list_items;
 mod log;
 mod named;
 mod ownership;

@@ -65,7 +65,7 @@ impl<'de> Visitor<'de> for List<'_, '_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<bool, A::Error> {
         let mut found = false;
         while let Some(key) = list.next_element_seed(ListedItem(self.0.object))? {
-            found |= self.0.wanted.iter().any(|element| element.key == key);
+            found |= self.0.wanted.iter().any(|item| item.key == key);
         }
         Ok(found)
     }

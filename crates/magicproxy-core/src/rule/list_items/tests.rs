@@ -16,9 +16,8 @@ const TXT: &str = r#""name":"_acme-challenge.example.com.","type":"TXT""#;
 fn check(body: &str, expected: Result<&[(ItemAction, &str)], ListItemsDenial>) {
     let read = powerdns().read(body.as_bytes());
     let shown = read.map(|list_items| {
-        let name =
-            |element: &ListItem| String::from_utf8(element.name()).unwrap().replace('\0', " ");
-        list_items.iter().map(|element| (element.action, name(element))).collect::<Vec<_>>()
+        let name = |item: &ListItem| String::from_utf8(item.name()).unwrap().replace('\0', " ");
+        list_items.iter().map(|item| (item.action, name(item))).collect::<Vec<_>>()
     });
     let expected = expected
         .map(|list| list.iter().map(|(action, name)| (*action, (*name).to_owned())).collect());
@@ -26,7 +25,7 @@ fn check(body: &str, expected: Result<&[(ItemAction, &str)], ListItemsDenial>) {
 }
 
 #[test]
-fn elements_are_read() {
+fn items_are_read() {
     let name = "_acme-challenge.example.com txt";
     check(
         &format!(
@@ -74,7 +73,7 @@ fn what_is_not_wanted_is_denied() {
         check(unreadable, Err(ListItemsDenial::Unreadable));
     }
     check(&format!(r#"{{"rrsets":[{}1]}}"#, "1,".repeat(100)), Err(ListItemsDenial::Unreadable));
-    for element in [
+    for item in [
         "1",
         "[]",
         "{}",
@@ -94,7 +93,7 @@ fn what_is_not_wanted_is_denied() {
         r#"{"name":"_acme-challenge.\u0000","type":"TXT","changetype":"REPLACE"}"#,
     ] {
         check(
-            &format!(r#"{{"rrsets":[{{{TXT},"changetype":"DELETE"}},{element}]}}"#),
+            &format!(r#"{{"rrsets":[{{{TXT},"changetype":"DELETE"}},{item}]}}"#),
             Err(ListItemsDenial::NotAllowed),
         );
     }
@@ -108,8 +107,7 @@ fn what_is_not_wanted_is_denied() {
 /// A server that reads names without regard to case must not see another list item than the rule does.
 #[test]
 fn members_that_some_server_takes_for_one_are_refused() {
-    let of =
-        |element: &str| format!(r#"{{"rrsets":[{{{TXT},"changetype":"REPLACE",{element}}}]}}"#);
+    let of = |item: &str| format!(r#"{{"rrsets":[{{{TXT},"changetype":"REPLACE",{item}}}]}}"#);
     for twins in [
         r#""TYPE":"A""#,
         r#""Type":"TXT""#,
@@ -141,9 +139,9 @@ fn members_that_some_server_takes_for_one_are_refused() {
 fn the_upstream_is_asked_and_understood() {
     let list_items = powerdns();
     let body = format!(r#"{{"rrsets":[{{{TXT},"changetype":"REPLACE"}}]}}"#);
-    let element = &list_items.read(body.as_bytes()).unwrap()[0];
+    let item = &list_items.read(body.as_bytes()).unwrap()[0];
     assert_eq!(
-        list_items.lookup(element).as_deref(),
+        list_items.lookup(item).as_deref(),
         Some("?rrset_name=_acme-challenge.example.com&rrset_type=txt")
     );
     for (answer, expected) in [
@@ -176,7 +174,7 @@ fn the_upstream_is_asked_and_understood() {
         ),
     ] {
         assert_eq!(
-            list_items.hold_any(answer.as_bytes(), std::slice::from_ref(element)),
+            list_items.hold_any(answer.as_bytes(), std::slice::from_ref(item)),
             expected,
             "{answer}"
         );

@@ -241,7 +241,7 @@ fn faults_of_the_form_are_all_told() {
 fn of_many_faults_the_first_twenty_are_told() {
     let many =
         |piece: &dyn Fn(usize) -> String| (0..5_000).map(piece).collect::<Vec<_>>().join(",");
-    let element = |creates: &str| {
+    let item = |creates: &str| {
         format!(
             r#"[{{"method":"PUT","path":"/a","list_items":{{"list":"a","key":"b","creates":{{{creates}}}}}}}]"#
         )
@@ -251,8 +251,8 @@ fn of_many_faults_the_first_twenty_are_told() {
         format!(r#"{{{}}}"#, many(&|_| r#""token":"a""#.to_owned())),
         format!(r#"{{"token":"a","allowed":[{}]}}"#, many(&|_| "{}".to_owned())),
         format!(r#"{{"token":"a","allowed":[{}]}}"#, many(&|_| "7".to_owned())),
-        format!(r#"{{"token":"a","allowed":{}}}"#, element(&many(&|_| r#""a":"b""#.to_owned()))),
-        format!(r#"{{"token":"a","allowed":{}}}"#, element(&many(&|at| format!(r#""{at}":7"#)))),
+        format!(r#"{{"token":"a","allowed":{}}}"#, item(&many(&|_| r#""a":"b""#.to_owned()))),
+        format!(r#"{{"token":"a","allowed":{}}}"#, item(&many(&|at| format!(r#""{at}":7"#)))),
     ] {
         assert_eq!(order_faults(&json).unwrap().len(), 20, "{}", &json[..80]);
     }

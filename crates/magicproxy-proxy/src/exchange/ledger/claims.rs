@@ -71,7 +71,7 @@ pub(super) struct Claim {
 /// A list item without an owner.
 #[derive(Debug)]
 struct UnownedItem {
-    element: ListItem,
+    item: ListItem,
     /// The trace of a claim that came to nothing, under the item's name.
     trace: Option<Vec<u8>>,
 }
@@ -126,7 +126,7 @@ impl Claim {
     /// and items of others. So a client without the right to ask does not learn that an item has an
     /// owner.
     pub(super) fn asked(&self) -> Vec<ListItem> {
-        self.new.iter().map(|unowned| &unowned.element).chain(&self.foreign).cloned().collect()
+        self.new.iter().map(|unowned| &unowned.item).chain(&self.foreign).cloned().collect()
     }
 
     /// Returns the time since the read, by whichever clock says more.
@@ -140,7 +140,7 @@ impl Claim {
     }
 
     fn new_names(&self) -> impl Iterator<Item = Vec<u8>> {
-        self.new.iter().map(|unowned| unowned.element.name())
+        self.new.iter().map(|unowned| unowned.item.name())
     }
 
     /// Returns the change by which this request relies on an item of its owner. `None` if the
@@ -228,22 +228,22 @@ impl Ledger {
         let read_at = clock::now();
         let found = self.store()?.read(touched.partition, names, read_at).await?;
         let (mut new, mut held, mut foreign) = (Vec::new(), Vec::new(), Vec::new());
-        for (element, entry) in touched.list_items.iter().zip(found) {
+        for (item, entry) in touched.list_items.iter().zip(found) {
             let own = entry
                 .as_ref()
                 .and_then(|entry| Some((touched.reliance(&entry.value)?, entry.expires_at)));
             if let Some((reliance, expires_at)) = own {
-                held.push(OwnedItem { name: element.name(), reliance, expires_at });
+                held.push(OwnedItem { name: item.name(), reliance, expires_at });
                 continue;
             }
-            match (entry, element.action) {
+            match (entry, item.action) {
                 (None, ItemAction::Create) => {
-                    new.push(UnownedItem { element: element.clone(), trace: None })
+                    new.push(UnownedItem { item: item.clone(), trace: None })
                 }
                 (Some(entry), ItemAction::Create) if is_trace(&entry.value) => {
-                    new.push(UnownedItem { element: element.clone(), trace: Some(entry.value) });
+                    new.push(UnownedItem { item: item.clone(), trace: Some(entry.value) });
                 }
-                (Some(_), ItemAction::Create) => foreign.push(element.clone()),
+                (Some(_), ItemAction::Create) => foreign.push(item.clone()),
                 (_, ItemAction::Delete) => return Err(Rejection::NotOwned),
             }
         }
@@ -298,8 +298,8 @@ impl Ledger {
             return Err(Rejection::CannotTell);
         }
         let unchanged = claim.new.iter().map(|unowned| match &unowned.trace {
-            None => Condition::Absent(unowned.element.name()),
-            Some(trace) => Condition::Equals(unowned.element.name(), trace.clone()),
+            None => Condition::Absent(unowned.item.name()),
+            Some(trace) => Condition::Equals(unowned.item.name(), trace.clone()),
         });
         let held = claim.held.iter().map(|held| {
             Condition::Equals(held.name.clone(), claim.touched.ownership(held.reliance))

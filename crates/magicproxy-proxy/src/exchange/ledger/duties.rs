@@ -58,7 +58,7 @@ pub(super) enum Outcome {
     /// content, among others.
     Grants(Arc<RuleEffects>, Option<Bytes>),
     /// A claim to list items, not yet made.
-    Elements(Arc<RuleEffects>, Claim),
+    ListItems(Arc<RuleEffects>, Claim),
     /// List items claimed for the owner. The response decides how long the owner keeps them.
     Claimed(ActiveClaim),
     /// A grant to take away, because a deletion used it.
@@ -154,7 +154,7 @@ impl Duty {
                 self.give(&state, Bodies { request, response }, committed.headers_mut()).await?;
             }
             Outcome::Grants(..) => {}
-            Outcome::Elements(..) => return Err(Rejection::Internal),
+            Outcome::ListItems(..) => return Err(Rejection::Internal),
             Outcome::Claimed(claimed) => claimed.commit(status, self.ends_at).await,
             Outcome::Consumes(held) => self.consume(&held, status).await,
         }

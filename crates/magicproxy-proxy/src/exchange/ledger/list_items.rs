@@ -106,11 +106,10 @@ impl ListLookups<'_> {
         permit: &Permit,
     ) -> Result<bool, Rejection> {
         let list_items = state.list_items().ok_or(Rejection::Internal)?;
-        let whole = new.first().is_some_and(|element| list_items.lookup(element).is_none());
+        let whole = new.first().is_some_and(|item| list_items.lookup(item).is_none());
         // All list items in a single response, or a response for each.
         for asked in new.chunks(if whole { new.len() } else { 1 }) {
-            let query =
-                asked.first().and_then(|element| list_items.lookup(element)).unwrap_or_default();
+            let query = asked.first().and_then(|item| list_items.lookup(item)).unwrap_or_default();
             let listing = self.listing(message, &query, permit).await?;
             let (state, asked) = (Arc::clone(state), asked.to_vec());
             let search = move || {

@@ -1,6 +1,6 @@
 //! What becomes of list items that a request claimed and no response settled, and who hears whose they are.
 
-use super::elements::{challenges, patch, rrset};
+use super::list_items::{challenges, patch, rrset};
 use super::*;
 use crate::support::{CREDENTIAL, NAME, Token, now, soon};
 

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use serde_json::Value;
 
-use super::elements::{challenges, patch, powerdns, rrset};
+use super::list_items::{challenges, patch, powerdns, rrset};
 use super::*;
 use crate::support::Token;
 

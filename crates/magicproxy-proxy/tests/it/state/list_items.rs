@@ -11,12 +11,12 @@ use crate::support::{Token, soon};
 const ZONE: &str = "/api/v1/servers/localhost/zones/example.com.";
 
 pub(crate) fn challenges(lookup: bool) -> Value {
-    let mut elements = json!({ "list": "rrsets", "key": ["name", "type"], "creates": { "changetype": "REPLACE" },
+    let mut list_items = json!({ "list": "rrsets", "key": ["name", "type"], "creates": { "changetype": "REPLACE" },
         "deletes": { "changetype": "DELETE" }, "deletes_if_empty": "records", "only": { "type": "TXT", "name": "*.example.com." } });
     if lookup {
-        elements["lookup"] = "?rrset_name={name}.&rrset_type={type}".into();
+        list_items["lookup"] = "?rrset_name={name}.&rrset_type={type}".into();
     }
-    json!(["GET /api/.*", { "method": "PATCH", "route": "/api/v1/servers/localhost/zones/{zone}", "list_items": elements }])
+    json!(["GET /api/.*", { "method": "PATCH", "route": "/api/v1/servers/localhost/zones/{zone}", "list_items": list_items }])
 }
 
 /// The part of PowerDNS that matters: one zone, in which these TXT records are.
@@ -129,7 +129,7 @@ async fn a_record_is_created_changed_and_deleted_by_its_token_alone() {
 }
 
 #[tokio::test]
-async fn one_element_that_is_not_allowed_stops_all() {
+async fn one_item_that_is_not_allowed_stops_all() {
     let upstream = powerdns(&["www.example.com."]).await;
     let proxy = stateful(&upstream).await;
     let token = Token::ruled(&challenges(false)).mint();
@@ -203,14 +203,14 @@ async fn what_the_upstream_refuses_is_nobodys_and_what_it_cannot_tell_is_refused
 
 /// A server in Go or .NET finds `TYPE` where it looks for `type`, and would change another record than the token owns.
 #[tokio::test]
-async fn an_element_that_has_two_readings_is_not_sent() {
+async fn an_item_that_has_two_readings_is_not_sent() {
     let upstream = powerdns(&[]).await;
     let proxy = stateful(&upstream).await;
     let token = Token::ruled(&challenges(false)).mint();
     let line = format!("PATCH {ZONE}");
     let with = |member: &str| {
-        let element = r#""name":"a.example.com.","type":"TXT","changetype":"REPLACE","records":[{"content":"x"}]"#;
-        format!(r#"{{"rrsets":[{{{element},{member}}}]}}"#)
+        let item = r#""name":"a.example.com.","type":"TXT","changetype":"REPLACE","records":[{"content":"x"}]"#;
+        format!(r#"{{"rrsets":[{{{item},{member}}}]}}"#)
     };
     for member in [
         r#""TYPE":"A""#,

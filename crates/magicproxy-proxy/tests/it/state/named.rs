@@ -6,7 +6,7 @@ use magicproxy_proxy::services::SharedKeys;
 use magicproxy_proxy::settings::StrangerState;
 use serde_json::json;
 
-use super::elements::{challenges, patch, powerdns, rrset};
+use super::list_items::{challenges, patch, powerdns, rrset};
 use super::*;
 use crate::support::Setup;
 use crate::support::{
@@ -199,7 +199,7 @@ async fn whoever_has_another_credential_uses_nothing_up() {
 }
 
 #[tokio::test]
-async fn elements_of_a_named_owner_are_those_of_its_credential() {
+async fn items_of_a_named_owner_are_those_of_its_credential() {
     let upstream = powerdns(&[]).await;
     let mut rules = challenges(false);
     rules[1]["owner"] = OWNER.into();

@@ -1,6 +1,6 @@
 //! How often a request asks what the upstream has, where others are faster. `state.md` section 5.6.
 
-use super::elements::{challenges, patch, rrset};
+use super::list_items::{challenges, patch, rrset};
 use super::*;
 use crate::support::{NAME, Token, UpstreamConnection, now, soon};
 

@@ -67,7 +67,7 @@ async fn nothing_is_kept_for_a_token_that_anyone_can_mint() {
     let upstream = digitalocean().await;
     let store = Counting::new();
     let proxy = proxy(&upstream, Arc::clone(&store) as Arc<dyn StateStore>).await;
-    let elements = json!([{ "method": "PATCH", "path": "/zone", "list_items":
+    let list_items = json!([{ "method": "PATCH", "path": "/zone", "list_items":
         { "list": "l", "key": ["k"], "creates": { "c": "1" } } }]);
     for number in 0..20 {
         ask(&proxy, "GET /x", &sealed(&counted())).await.assert_rejected(403, "unlisted_minter");
@@ -76,7 +76,7 @@ async fn nothing_is_kept_for_a_token_that_anyone_can_mint() {
             .assert_rejected(403, "unlisted_minter");
         create(&proxy, &sealed(&makes_records())).await.assert_rejected(403, "unlisted_minter");
         let body = json!({ "l": [{ "k": format!("{number}"), "c": "1" }] }).to_string();
-        post(&proxy, "PATCH /zone", &sealed(&elements), &body)
+        post(&proxy, "PATCH /zone", &sealed(&list_items), &body)
             .await
             .assert_rejected(403, "unlisted_minter");
     }

@@ -98,7 +98,7 @@ struct Stage {
     violations: Vec<String>,
 }
 
-fn element(name: usize, action: ItemAction) -> Vec<ListItem> {
+fn item(name: usize, action: ItemAction) -> Vec<ListItem> {
     let raw: RawRule = serde_json::from_value(json!({ "method": "PATCH", "route": "/zone", "list_items": {
         "list": "rrsets", "key": ["name"], "creates": { "changetype": "REPLACE" }, "deletes": { "changetype": "DELETE" } } }))
     .unwrap();
@@ -117,7 +117,7 @@ fn owner(number: usize) -> Partition {
 }
 
 fn touched(owner_number: usize, name: usize, action: ItemAction) -> TouchedItems {
-    let (partition, list_items) = (Partition::of(&[b"list"]), element(name, action));
+    let (partition, list_items) = (Partition::of(&[b"list"]), item(name, action));
     TouchedItems { partition, owner: owner(owner_number), path: "/zone".to_owned(), list_items }
 }
 

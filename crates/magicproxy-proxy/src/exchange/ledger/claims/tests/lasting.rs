@@ -95,14 +95,14 @@ fn all_list_items_are_concluded_at_once_where_nobody_else_relies_on_them() {
     block_on(async {
         let stage = Stage::set();
         let mut both = touched(0, 0, ItemAction::Create);
-        both.list_items.extend(element(1, ItemAction::Create));
+        both.list_items.extend(item(1, ItemAction::Create));
         let claim = stage.ledger.look(both).await.unwrap();
         assert!(stage.claim(&claim).await);
         let conclusions = |names: &[usize]| {
             names
                 .iter()
                 .map(|name| {
-                    (element(*name, ItemAction::Create)[0].name(), Conclusion::Made(ends_at()))
+                    (item(*name, ItemAction::Create)[0].name(), Conclusion::Made(ends_at()))
                 })
                 .collect::<Vec<_>>()
         };
