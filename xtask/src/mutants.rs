@@ -32,7 +32,7 @@ struct MutantOptions {
 }
 
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
-    let order = MutantOptions::parse(arguments)?;
+    let options = MutantOptions::parse(arguments)?;
     let mut log = Log::create(workspace.target.join("xtask/mutants/preparation.log"))?;
     let tool = tools::ensure(workspace, &mut log, tools::MUTANTS)?;
     let tree = tree::Tree::lay_out(workspace)?;
@@ -40,12 +40,12 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
     let named = named::NamedMutant::read(&workspace.root, &all)?;
     let drawn: Vec<&Mutant> = all
         .iter()
-        .skip(order.sample)
+        .skip(options.sample)
         .step_by(EVERY)
-        .filter(|mutant| order.parts.contains(&mutant.part))
+        .filter(|mutant| options.parts.contains(&mutant.part))
         .collect();
     println!("{} of {} mutants are drawn", drawn.len(), all.len());
-    let plans = trial::Plans::without_a_fault(&tree, &order.parts)?;
+    let plans = trial::Plans::without_a_fault(&tree, &options.parts)?;
     let mut tried = Vec::with_capacity(drawn.len());
     for (number, mutant) in drawn.iter().enumerate() {
         let fate = if named.has(mutant) { Fate::Named } else { plans.fate(&tree, mutant)? };

@@ -194,7 +194,7 @@ test("version 1 needs the private key", async () => {
 
 test("key sets", async () => {
   const file = JSON.parse(await readFile(new URL("../../../testdata/vectors/key-set.json", import.meta.url), "utf8"));
-  for (const { name, pinned, document, accepted, refused, accepts, orders = [] } of file.cases) {
+  for (const { name, pinned, document, accepted, refused, accepts, plans = [] } of file.cases) {
     const verifying = verifyKeySet(document, { pinned, now: file.now });
     if (refused) {
       assert.equal(await kindOf(verifying), refused, name);
@@ -205,8 +205,8 @@ test("key sets", async () => {
     assert.equal(await thumbprint(set.signer), accepted.signer, name);
     assert.deepEqual(set.accepts, accepts, name);
     if (accepted.iat) assert.equal(set.iat, accepted.iat, name);
-    for (const { refused: kind = "accepted", ...order } of orders) {
-      assert.equal(await kindOf((async () => ensureAccepted(set.accepts, order))()), kind, `${name}: ${JSON.stringify(order)}`);
+    for (const { refused: kind = "accepted", ...plan } of plans) {
+      assert.equal(await kindOf((async () => ensureAccepted(set.accepts, plan))()), kind, `${name}: ${JSON.stringify(plan)}`);
     }
   }
   assert(file.cases.length >= 52);

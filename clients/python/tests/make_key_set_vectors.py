@@ -247,31 +247,31 @@ def without(name):
     return {member: value for member, value in ACCEPTS.items() if member != name}
 
 
-def order(kem="x-wing", minter=MINTER, lifetime=3600, refused=None):
+def plan(kem="x-wing", minter=MINTER, lifetime=3600, refused=None):
     members = {"kem": kem, "minter": minter, "lifetime": lifetime, "refused": refused}
     return {name: value for name, value in members.items() if value is not None}
 
 
 ORDERS = [
-    order(),
-    order(lifetime=1),
-    order(kem="x25519", refused="kem"),
-    order(minter=OLD.kid, refused="minter"),
-    order(minter=None, refused="minter"),
-    order(lifetime=3601, refused="lifetime"),
-    order(kem="x25519", minter=None, lifetime=3601, refused="kem"),
-    order(minter=None, lifetime=3601, refused="minter"),
+    plan(),
+    plan(lifetime=1),
+    plan(kem="x25519", refused="kem"),
+    plan(minter=OLD.kid, refused="minter"),
+    plan(minter=None, refused="minter"),
+    plan(lifetime=3601, refused="lifetime"),
+    plan(kem="x25519", minter=None, lifetime=3601, refused="kem"),
+    plan(minter=None, lifetime=3601, refused="minter"),
 ]
-EVERY = [order(), order(kem="x25519", minter=None), order(lifetime=366 * DAY), order(lifetime=366 * DAY + 1, refused="lifetime")]
-# What the payload says, what a reader has of it, and orders.
+EVERY = [plan(), plan(kem="x25519", minter=None), plan(lifetime=366 * DAY), plan(lifetime=366 * DAY + 1, refused="lifetime")]
+# What the payload says, what a reader has of it, and plans.
 ACCEPTED = [
     ("nothing but signed sealed tokens", ACCEPTS, ACCEPTS, ORDERS),
     ("everything", OPEN, OPEN, EVERY),
-    ("version 1 alone", {**OPEN, "versions": ["v1"]}, {**OPEN, "versions": ["v1"]}, [order(refused="version"), order(kem="x25519", lifetime=400 * DAY, refused="version")]),
-    ("no minter at all", {**ACCEPTS, "minters": []}, {**ACCEPTS, "minters": []}, [order(refused="minter"), order(minter=None, refused="minter")]),
-    ("no version, no KEM", {**ACCEPTS, "versions": [], "kems": []}, {**ACCEPTS, "versions": [], "kems": []}, [order(refused="version")]),
+    ("version 1 alone", {**OPEN, "versions": ["v1"]}, {**OPEN, "versions": ["v1"]}, [plan(refused="version"), plan(kem="x25519", lifetime=400 * DAY, refused="version")]),
+    ("no minter at all", {**ACCEPTS, "minters": []}, {**ACCEPTS, "minters": []}, [plan(refused="minter"), plan(minter=None, refused="minter")]),
+    ("no version, no KEM", {**ACCEPTS, "versions": [], "kems": []}, {**ACCEPTS, "versions": [], "kems": []}, [plan(refused="version")]),
     ("names for later versions", {**ACCEPTS, "versions": ["v3", "v2"], "kems": ["x-wing", "ml-kem-1024"], "later": [None]}, ACCEPTS, ORDERS),
-    ("the longest lifetime that there is", {**OPEN, "max_lifetime": 316_224_000}, {**OPEN, "max_lifetime": 316_224_000}, [order(lifetime=316_224_000)]),
+    ("the longest lifetime that there is", {**OPEN, "max_lifetime": 316_224_000}, {**OPEN, "max_lifetime": 316_224_000}, [plan(lifetime=316_224_000)]),
 ]
 NOT_OF_THE_FORM = [
     ("null", None),
@@ -305,10 +305,10 @@ def spread():
     return {**told, "document": "\n " + json.dumps(document([OLD.sign(RIGHT)]), indent=2) + "\r\n\t"}
 
 
-def accepts(name, said, read, orders):
+def accepts(name, said, read, plans):
     shown = document([OLD.sign(payload(accepts=said))])
     right = {"keys": [FIRST["kid"]], "signer": OLD.kid}
-    return {**case(f"accepts: {name}", shown, right), "accepts": read, "orders": orders}
+    return {**case(f"accepts: {name}", shown, right), "accepts": read, "plans": plans}
 
 
 def not_of_the_form(name, said):

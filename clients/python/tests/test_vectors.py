@@ -57,9 +57,9 @@ class Vectors(unittest.TestCase):
                 # An accepted set follows from itself.
                 self.assertEqual(verify_key_set(vector["document"], pinned=found, now=now), found)
                 self.assertEqual(found.accepts, vector.get("accepts"))
-                for order in vector.get("orders", ()):
-                    asked = {"kem": order["kem"], "minter": order.get("minter"), "lifetime": order["lifetime"]}
-                    self.assertEqual(kind_of(lambda: ensure_accepted(found.accepts, **asked)), order.get("refused", "accepted"), order)
+                for plan in vector.get("plans", ()):
+                    asked = {"kem": plan["kem"], "minter": plan.get("minter"), "lifetime": plan["lifetime"]}
+                    self.assertEqual(kind_of(lambda: ensure_accepted(found.accepts, **asked)), plan.get("refused", "accepted"), plan)
         self.assertGreaterEqual(len(vectors["cases"]), 52)
         # A pin without a signer is followed by no set, and is no first contact.
         document, pinned = (vectors["cases"][0][name] for name in ("document", "pinned"))

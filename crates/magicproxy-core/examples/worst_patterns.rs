@@ -1,4 +1,4 @@
-//! Looks for the patterns that cost most: how long an order of hostile rules takes to check, and a decision by it.
+//! Looks for the patterns that cost most: how long a mint request of hostile rules takes to check, and a decision by it.
 //!
 //! `cargo run --release -p magicproxy-core --example worst_patterns`
 

@@ -99,7 +99,7 @@ pub(crate) enum Rejection {
     #[error("the body must be JSON (`Content-Type: application/json`)")]
     MediaType,
     #[error("nothing was minted: {}", list(.0))]
-    Order(Vec<MintRequestFault>),
+    MintRequest(Vec<MintRequestFault>),
     #[error("nothing was narrowed: {0}")]
     Caveat(String),
     #[error("{0}")]
@@ -107,7 +107,7 @@ pub(crate) enum Rejection {
     #[error("nothing was minted: {0}")]
     Unmintable(#[from] magicproxy_core::MintError),
     #[error("nothing was minted: token: {0}")]
-    UnfitOrder(UnfitCredential),
+    UnfitMintRequest(UnfitCredential),
     #[error("this resource does not know that method, but {0}")]
     ControlMethod(&'static str),
     #[error("this is no question about a request: {0}")]
@@ -317,11 +317,11 @@ impl Rejection {
             Self::MintingClosed => (StatusCode::FORBIDDEN, "minting_closed"),
             Self::MintSuspended { .. } => (StatusCode::SERVICE_UNAVAILABLE, "minting_suspended"),
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
-            Self::Order(faults) if faults.contains(&MintRequestFault::TooLarge) => {
+            Self::MintRequest(faults) if faults.contains(&MintRequestFault::TooLarge) => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large")
             }
             Self::Caveat(_) | Self::Reissue(_) => (StatusCode::BAD_REQUEST, "invalid_caveat"),
-            Self::Order(_) | Self::Unmintable(_) | Self::UnfitOrder(_) => {
+            Self::MintRequest(_) | Self::Unmintable(_) | Self::UnfitMintRequest(_) => {
                 (StatusCode::BAD_REQUEST, "invalid_mint_request")
             }
             Self::ControlMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
@@ -410,11 +410,11 @@ impl Rejection {
             | Self::CarrierParameter(_)
             | Self::Conflict(_)
             | Self::MediaType
-            | Self::Order(_)
+            | Self::MintRequest(_)
             | Self::Caveat(_)
             | Self::Reissue(_)
             | Self::Unmintable(_)
-            | Self::UnfitOrder(_)
+            | Self::UnfitMintRequest(_)
             | Self::ControlMethod(_)
             | Self::Question(_)
             | Self::UnknownUpstream { .. }

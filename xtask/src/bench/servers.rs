@@ -508,8 +508,8 @@ fn sealed_tokens(
     (0..MANY_SEALED).map(mint).collect()
 }
 
-fn mint(port: u16, order: &serde_json::Value) -> Result<String> {
-    let answer = http::post_json(port, "/__magictoken", &order.to_string())?;
+fn mint(port: u16, request: &serde_json::Value) -> Result<String> {
+    let answer = http::post_json(port, "/__magictoken", &request.to_string())?;
     anyhow::ensure!(answer.status == 200, "minting answered {}: {}", answer.status, answer.body);
     Ok(answer.body.trim().to_owned())
 }

@@ -80,8 +80,8 @@ impl Bench {
         let mut bench = Bench { upstream, port, token: String::new() };
         // The keys are made outside of valgrind, because making keys under valgrind takes long.
         let (proxy, proxy_port) = bench.proxy(workspace, log, &[])?;
-        let order = json!({ "token": "ghp_0123456789abcdefghijklmnopqrstuvwxyz", "allowed": ["GET /repos/[^/]+/[^/]+/issues"] });
-        let answer = http::post_json(proxy_port, "/__magictoken", &order.to_string())?;
+        let request = json!({ "token": "ghp_0123456789abcdefghijklmnopqrstuvwxyz", "allowed": ["GET /repos/[^/]+/[^/]+/issues"] });
+        let answer = http::post_json(proxy_port, "/__magictoken", &request.to_string())?;
         anyhow::ensure!(
             answer.status == 200,
             "minting answered {}: {}",

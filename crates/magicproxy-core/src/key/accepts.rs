@@ -65,21 +65,21 @@ impl AcceptedTokens {
     ///
     /// # Errors
     /// [`AcceptError`] for the first unmet condition.
-    pub fn ensure(&self, order: &SealedTokenPlan<'_>) -> Result<(), AcceptError> {
+    pub fn ensure(&self, plan: &SealedTokenPlan<'_>) -> Result<(), AcceptError> {
         if !self.versions.contains(&TokenVersion::V2) {
             return Err(AcceptError::Version);
         }
-        if !self.kems.contains(&order.kem) {
-            return Err(AcceptError::Kem(order.kem));
+        if !self.kems.contains(&plan.kem) {
+            return Err(AcceptError::Kem(plan.kem));
         }
-        match (&self.minters, order.minter) {
+        match (&self.minters, plan.minter) {
             (Some(_), None) => return Err(AcceptError::NoMinter),
             (Some(listed), Some(id)) if !listed.iter().any(|one| one == id) => {
                 return Err(AcceptError::Minter);
             }
             _ => {}
         }
-        if order.lifetime > self.max_lifetime {
+        if plan.lifetime > self.max_lifetime {
             Err(AcceptError::Lifetime(self.max_lifetime))
         } else {
             Ok(())

@@ -121,7 +121,7 @@ impl MintRequest {
         if json.len() > MAX_MINT_REQUEST_BYTES {
             return Err(vec![MintRequestFault::TooLarge]);
         }
-        form::ORDER
+        form::MINT_REQUEST
             .read(json)
             .map_err(|faults| faults.into_iter().map(MintRequestFault::Form).collect())
     }

@@ -84,13 +84,13 @@ fn limits<'a>(upstream: &'a UpstreamName, scopes: &'a Scopes) -> MintLimits<'a> 
     }
 }
 
-/// Orders by JSON, mints, verifies.
-fn order(json: &str) -> Result<Arc<VerifiedToken>, Vec<String>> {
+/// Reads a mint request, mints, verifies.
+fn mint_request(json: &str) -> Result<Arc<VerifiedToken>, Vec<String>> {
     let (upstream, scopes) = (upstream("api"), scopes());
     let limits = limits(&upstream, &scopes);
-    let order = MintRequest::from_json(json.as_bytes())
+    let mint_request = MintRequest::from_json(json.as_bytes())
         .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-    let request = order
+    let request = mint_request
         .check(&limits, NOW)
         .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     let minted = ring().mint(&request).map_err(|error| vec![error.to_string()])?;
@@ -104,8 +104,8 @@ fn order(json: &str) -> Result<Arc<VerifiedToken>, Vec<String>> {
 }
 
 #[track_caller]
-fn check_order(json: &str, faults: &[&str]) {
-    let found = order(json).map(|_| ()).err().unwrap_or_default();
+fn check_request(json: &str, faults: &[&str]) {
+    let found = mint_request(json).map(|_| ()).err().unwrap_or_default();
     assert_eq!(found.len(), faults.len(), "{found:?}");
     for (found, part) in found.iter().zip(faults) {
         assert!(
@@ -117,41 +117,41 @@ fn check_order(json: &str, faults: &[&str]) {
 
 #[test]
 fn orders_are_checked() {
-    check_order(r#"{"token":"ghp_marked","allowed":["GET /user"]}"#, &[]);
-    check_order(r#"{"token":"ghp_marked","scope":"read"}"#, &[]);
-    check_order(r#"{"token":"ghp_marked","scopes":["read"],"expires_in":3600,"aud":"api"}"#, &[]);
-    check_order(
+    check_request(r#"{"token":"ghp_marked","allowed":["GET /user"]}"#, &[]);
+    check_request(r#"{"token":"ghp_marked","scope":"read"}"#, &[]);
+    check_request(r#"{"token":"ghp_marked","scopes":["read"],"expires_in":3600,"aud":"api"}"#, &[]);
+    check_request(
         r#"{"token":"ghp_marked","allowed":["GET /user"],"scope":"read"}"#,
         &["exactly one of"],
     );
-    check_order(r#"{"token":"ghp_marked"}"#, &["exactly one of"]);
-    check_order(r#"{"token":"ghp_marked","scopes":[]}"#, &["scopes: the list is empty"]);
-    check_order(r#"{"token":"ghp_marked","allowed":[]}"#, &["the list of rules is empty"]);
-    check_order(
+    check_request(r#"{"token":"ghp_marked"}"#, &["exactly one of"]);
+    check_request(r#"{"token":"ghp_marked","scopes":[]}"#, &["scopes: the list is empty"]);
+    check_request(r#"{"token":"ghp_marked","allowed":[]}"#, &["the list of rules is empty"]);
+    check_request(
         r#"{"token":"ghp_marked","allowed":["GET user","POST *"]}"#,
         &["must start with", "rule 2"],
     );
-    check_order(
+    check_request(
         r#"{"token":"ghp_marked\u200b","scope":"no","expires_in":0,"aud":"other"}"#,
         &["not configured", "1 to 3600", "aud", "token:"],
     );
-    check_order(r#"{"token":"\ufeffghp_marked\r\n","allowed":["GET /user"]}"#, &[]);
-    check_order(
+    check_request(r#"{"token":"\ufeffghp_marked\r\n","allowed":["GET /user"]}"#, &[]);
+    check_request(
         r#"{"token":"\"ghp_marked\"","allowed":["GET /user"]}"#,
         &["token: the credential is not taken as it stands: it stands in quotes"],
     );
-    check_order(r#"{"token":"ghp marked","allowed":["GET /user"]}"#, &["there is a blank"]);
-    check_order(r#"{"token":"ghp_märked","allowed":["GET /user"]}"#, &["visible ASCII"]);
-    check_order(r#"{"token":"ghp_marked","allowed":null}"#, &["expected"]);
-    check_order(
+    check_request(r#"{"token":"ghp marked","allowed":["GET /user"]}"#, &["there is a blank"]);
+    check_request(r#"{"token":"ghp_märked","allowed":["GET /user"]}"#, &["visible ASCII"]);
+    check_request(r#"{"token":"ghp_marked","allowed":null}"#, &["expected"]);
+    check_request(
         r#"{"token":"ghp_marked","allowed":"ghp_marked"}"#,
         &["expected `METHOD /pattern`"],
     );
-    check_order(r#"{"token":["ghp_marked"],"allowed":["GET /user"]}"#, &["expected"]);
-    check_order(r#"["ghp_marked",["GET /user"]]"#, &["expected a JSON object"]);
-    check_order(r#"{"token":"ghp_marked","ghp":1}"#, &["not known"]);
-    check_order(r#"{"token":"ghp_marked","token":"ghp_marked"}"#, &["it is there twice"]);
-    check_order("", &["not valid JSON"]);
+    check_request(r#"{"token":["ghp_marked"],"allowed":["GET /user"]}"#, &["expected"]);
+    check_request(r#"["ghp_marked",["GET /user"]]"#, &["expected a JSON object"]);
+    check_request(r#"{"token":"ghp_marked","ghp":1}"#, &["not known"]);
+    check_request(r#"{"token":"ghp_marked","token":"ghp_marked"}"#, &["it is there twice"]);
+    check_request("", &["not valid JSON"]);
 }
 
 /// A rule with several methods is written once for each; what that makes too much is not minted.
@@ -164,16 +164,16 @@ fn what_verification_would_refuse_is_not_minted() {
             .collect();
         format!(r#"{{"token":"ghp_marked","allowed":[{}]}}"#, rules.join(","))
     };
-    check_order(&rules(&|number| format!("/a/{number}"), 20), &[]);
-    check_order(&rules(&|number| format!("/{number}"), 72), &["at most 1000"]);
-    check_order(&rules(&|number| format!("/{number}.*a.{{6}}"), 20), &["too complex"]);
+    check_request(&rules(&|number| format!("/a/{number}"), 20), &[]);
+    check_request(&rules(&|number| format!("/{number}"), 72), &["at most 1000"]);
+    check_request(&rules(&|number| format!("/{number}.*a.{{6}}"), 20), &["too complex"]);
 }
 
 #[test]
 fn long_tokens_are_not_minted() {
     let rules: Vec<String> =
         (0..400).map(|number| format!("\"GET /repos/acme/widgets/{number}\"")).collect();
-    check_order(
+    check_request(
         &format!(r#"{{"token":"ghp_marked","allowed":[{}]}}"#, rules.join(",")),
         &["at most 16384"],
     );
@@ -183,7 +183,8 @@ fn long_tokens_are_not_minted() {
 fn decisions() {
     #[track_caller]
     fn check(method: &str, path: &str, to: &str, now: u64, expected: Result<&str, Denial>) {
-        let token = order(r#"{"token":"ghp_marked","allowed":["GET /user","PUT /b"]}"#).unwrap();
+        let token =
+            mint_request(r#"{"token":"ghp_marked","allowed":["GET /user","PUT /b"]}"#).unwrap();
         let target = RequestTarget::parse(path.as_bytes(), EncodedSlash::Refuse).unwrap();
         let ceiling = Policy::compile(&[Rule::parse(
             RawRule::Text("GET /.*".to_owned()),
@@ -258,7 +259,7 @@ fn wrong_upstream(named: Option<&str>, asked: &str) -> Denial {
 #[test]
 fn a_token_may_use_the_other_name_of_its_upstream() {
     let target = RequestTarget::parse(b"/user", EncodedSlash::Refuse).unwrap();
-    let token = order(r#"{"token":"ghp_marked","allowed":["GET /user"]}"#).unwrap();
+    let token = mint_request(r#"{"token":"ghp_marked","allowed":["GET /user"]}"#).unwrap();
     let at = |name: &str, alias: Option<&str>| {
         let alias = alias.map(upstream);
         let access = AccessRequest {
@@ -481,7 +482,7 @@ fn what_a_token_holds_keeps_its_meaning() {
     let verified =
         Arc::new(ring.verify(&held, &context(&scopes)).expect("a token of an earlier version"));
     assert_eq!(&**permitted(&verified, "/repos/acme/").rule(), "GET /repos/acme/*");
-    check_order(
+    check_request(
         r#"{"token":"ghp_marked","allowed":["GET /repos/acme/*"]}"#,
         &["allowed: rule 1: `GET /repos/acme/*`: `*` and `+` repeat"],
     );
@@ -494,8 +495,9 @@ fn what_a_token_holds_keeps_its_meaning() {
 /// The Python program reads `METHOD PATTERN` and nothing else, and so do earlier versions of this one.
 #[test]
 fn version_1_holds_one_method_and_a_pattern() {
-    let token = order(r#"{"token":"ghp_marked","allowed":["GET|PUT route:/a/{b}","GET|POST /c"]}"#)
-        .unwrap();
+    let token =
+        mint_request(r#"{"token":"ghp_marked","allowed":["GET|PUT route:/a/{b}","GET|POST /c"]}"#)
+            .unwrap();
     let held: Vec<String> = token.policy().rules().map(ToString::to_string).collect();
     assert_eq!(held, ["GET /a/[^/]+", "PUT /a/[^/]+", "GET /c", "POST /c"]);
     let ring = ring();

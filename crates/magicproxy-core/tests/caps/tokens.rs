@@ -277,14 +277,14 @@ fn parts_of_a_credential() {
 }
 
 #[test]
-fn bytes_of_an_order() {
-    let order = |bytes: usize| {
-        let order = r#"{"token":"ghp_ordinary","scope":"s"}"#;
-        format!("{order}{}", " ".repeat(bytes - order.len()))
+fn bytes_of_a_mint_request() {
+    let mint_request = |bytes: usize| {
+        let mint_request = r#"{"token":"ghp_ordinary","scope":"s"}"#;
+        format!("{mint_request}{}", " ".repeat(bytes - mint_request.len()))
     };
-    assert!(MintRequest::from_json(order(65_536).as_bytes()).is_ok());
+    assert!(MintRequest::from_json(mint_request(65_536).as_bytes()).is_ok());
     assert_eq!(
-        MintRequest::from_json(order(65_537).as_bytes()).unwrap_err(),
+        MintRequest::from_json(mint_request(65_537).as_bytes()).unwrap_err(),
         [MintRequestFault::TooLarge]
     );
 }
@@ -294,8 +294,12 @@ fn faults_that_are_told() {
     let members =
         |count: usize| (0..count).map(|number| format!(",\"x{number}\":1")).collect::<String>();
     for (count, told) in [(1, 1), (19, 19), (20, 20), (21, 20), (400, 20)] {
-        let order = format!(r#"{{"token":"ghp_ordinary"{}}}"#, members(count));
-        assert_eq!(MintRequest::from_json(order.as_bytes()).unwrap_err().len(), told, "{count}");
+        let mint_request = format!(r#"{{"token":"ghp_ordinary"{}}}"#, members(count));
+        assert_eq!(
+            MintRequest::from_json(mint_request.as_bytes()).unwrap_err().len(),
+            told,
+            "{count}"
+        );
     }
 }
 

@@ -233,8 +233,8 @@ fn debug_shows_no_secret() {
     let permit = token.authorize(&access).unwrap();
     let credential = ring.open(&permit).unwrap();
     assert_eq!(credential.configured().unwrap().expose(), MARKED);
-    let order = json!({"token": MARKED, "allowed": ["GET /user"]}).to_string();
-    let order = magicproxy_core::MintRequest::from_json(order.as_bytes()).unwrap();
+    let mint_request = json!({"token": MARKED, "allowed": ["GET /user"]}).to_string();
+    let mint_request = magicproxy_core::MintRequest::from_json(mint_request.as_bytes()).unwrap();
     let request = TokenSpec {
         credential: credential.configured().unwrap().clone(),
         grant: RuleSource::Rules(vec![rule("GET /user")]),
@@ -254,7 +254,7 @@ fn debug_shows_no_secret() {
         format!("{token:?}"),
         format!("{permit:?}"),
         format!("{credential:?}"),
-        format!("{order:?}"),
+        format!("{mint_request:?}"),
         format!("{request:?}"),
         format!("{unverified:?}"),
         format!("{ring:?}"),

@@ -25,13 +25,13 @@ struct Case {
     refused: Option<String>,
     accepts: Option<Value>,
     #[serde(default)]
-    orders: Vec<Order>,
+    plans: Vec<PlanCase>,
 }
 
 /// A sealed token to be minted.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Order {
+struct PlanCase {
     kem: Kem,
     minter: Option<String>,
     lifetime: u64,
@@ -77,17 +77,17 @@ fn name_of(refused: AcceptError) -> &'static str {
 }
 
 /// What the set says of tokens to be minted.
-fn orders(case: &Case, accepts: Option<&AcceptedTokens>) {
+fn plans(case: &Case, accepts: Option<&AcceptedTokens>) {
     assert_eq!(
         accepts.map(|accepts| serde_json::to_value(accepts).unwrap()),
         case.accepts,
         "{}",
         case.name
     );
-    for Order { kem, minter, lifetime, refused } in &case.orders {
-        let order = SealedTokenPlan { kem: *kem, minter: minter.as_deref(), lifetime: *lifetime };
-        let found = accepts.unwrap().ensure(&order).err().map(name_of);
-        assert_eq!(found, refused.as_deref(), "{}: {order:?}", case.name);
+    for PlanCase { kem, minter, lifetime, refused } in &case.plans {
+        let plan = SealedTokenPlan { kem: *kem, minter: minter.as_deref(), lifetime: *lifetime };
+        let found = accepts.unwrap().ensure(&plan).err().map(name_of);
+        assert_eq!(found, refused.as_deref(), "{}: {plan:?}", case.name);
     }
 }
 
@@ -113,7 +113,7 @@ fn read(case: &Case, now: UnixTime) -> Result<Accepted, KeySetError> {
         |set: &SignedKeySet| -> Vec<_> { set.keys().iter().map(|key| key.id().clone()).collect() };
     let told = |set: &SignedKeySet| (set.version(), set.signer().id().clone(), ids(set));
     assert_eq!((told(&kept), kept.accepts()), (told(&set), set.accepts()), "{}", case.name);
-    orders(case, set.accepts());
+    plans(case, set.accepts());
     let keys = set.keys().iter().map(|key| key.id().to_string()).collect();
     let iat = case.accepted.as_ref().and_then(|accepted| accepted.iat);
     let iat = iat.and_then(|_| kept_iat.or(set.pin().issued_at.map(|at| at.0)));

@@ -224,7 +224,7 @@ fn version_1() -> Vec<Token> {
     tokens
 }
 
-/// Caveats as somebody orders them, and as the proxy writes them into a version 1 token: `state-store.md` section 7. The second form
+/// Caveats as somebody asks for them, and as the proxy writes them into a version 1 token: `state-store.md` section 7. The second form
 /// stays what it is, or chains that are revoked would live again.
 const WRITTEN: [[&str; 2]; 3] = [
     [

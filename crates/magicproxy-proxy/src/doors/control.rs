@@ -121,7 +121,7 @@ impl Control {
         let head = asking.head;
         match (below, &head.method) {
             ("", &Method::GET | &Method::HEAD) => {
-                Ok(respond(TEXT, Bytes::from(self.told(asking).await.about(served))))
+                Ok(respond(TEXT, Bytes::from(self.listing(asking).await.about(served))))
             }
             ("", &Method::POST) => self.mint(served, asking, body).await,
             ("/explain", &Method::POST) => self.explain(served, asking, body).await,
@@ -186,8 +186,9 @@ impl Control {
         if !is_sent_as_json(head) {
             return Err(Rejection::MediaType);
         }
-        let (order, _buffered) = self.read(body, exchange).await?;
-        let caveat = work_aside(order.len(), move || Caveat::from_narrow_request(&order)).await?;
+        let (content, _buffered) = self.read(body, exchange).await?;
+        let caveat =
+            work_aside(content.len(), move || Caveat::from_narrow_request(&content)).await?;
         let caveat = caveat.map_err(|error| Rejection::Caveat(error.to_string()))?;
         let token = served.reissue(asking.client(), Reissue::Narrow(Box::new(caveat))).await?;
         Ok(respond("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
@@ -211,7 +212,7 @@ impl Control {
         exchange: &Holding,
     ) -> Result<(Zeroizing<Vec<u8>>, Holding), Rejection> {
         if body.size_hint().lower() > MAX_MINT_REQUEST_BYTES as u64 {
-            return Err(Rejection::Order(vec![MintRequestFault::TooLarge]));
+            return Err(Rejection::MintRequest(vec![MintRequestFault::TooLarge]));
         }
         let collected =
             tokio::time::timeout(self.settings.timeouts.header, collect(body, exchange)).await;
@@ -237,14 +238,14 @@ impl Control {
         }
         let Services { keys, revocations, .. } = self.upstreams.services();
         revocations.ensure_mintable(keys.current().active().public().id(), clock::now())?;
-        let (order, _buffered) = self.read(body, exchange).await?;
-        let told = self.told(asking).await;
+        let (content, _buffered) = self.read(body, exchange).await?;
+        let listing = self.listing(asking).await;
         let settings = Arc::clone(&self.settings);
         let upstream = served.map(|served| Arc::clone(served.settings()));
         let keys = Arc::clone(keys);
-        let order = MintJob { settings, keys, upstream, told, order: Arc::new(order) };
+        let job = MintJob { settings, keys, upstream, listing, content: Arc::new(content) };
         let (minted, record) =
-            self.upstreams.lanes().in_turn(exchange.payer(), move |work| order.run(work)).await??;
+            self.upstreams.lanes().in_turn(exchange.payer(), move |work| job.run(work)).await??;
         record.write(&minted, self.settings.trusted_proxies.sender(&client.peer, &head.headers));
         Ok(respond(
             "application/jwt",
@@ -260,19 +261,19 @@ struct MintJob {
     keys: Arc<SharedKeys>,
     upstream: Option<Arc<UpstreamSettings>>,
     /// The facts about upstreams that the client may know.
-    told: UpstreamListing,
-    order: Arc<Zeroizing<Vec<u8>>>,
+    listing: UpstreamListing,
+    content: Arc<Zeroizing<Vec<u8>>>,
 }
 
 impl MintJob {
     fn run(&self, work: &Work) -> Result<(MintedToken, MintRecord), Rejection> {
         let settings = &*self.settings;
-        let order = MintRequest::from_json(&self.order).map_err(Rejection::Order)?;
+        let mint_request = MintRequest::from_json(&self.content).map_err(Rejection::MintRequest)?;
         let upstream = match &self.upstream {
             Some(upstream) => upstream,
-            None => {
-                self.named(order.aud.as_deref()).map_err(|fault| Rejection::Order(vec![fault]))?
-            }
+            None => self
+                .named(mint_request.aud.as_deref())
+                .map_err(|fault| Rejection::MintRequest(vec![fault]))?,
         };
         if !upstream.mints_over_http() {
             return Err(Rejection::MintingClosed);
@@ -283,7 +284,7 @@ impl MintJob {
             upstream: &upstream.name,
             unnamed: upstream.unnamed,
             alias: upstream.alias.as_ref(),
-            names: self.told.names_of(upstream),
+            names: self.listing.names_of(upstream),
             scopes: &upstream.scopes,
             patterns: upstream.patterns,
             default_lifetime: settings.minting.default_lifetime,
@@ -291,17 +292,17 @@ impl MintJob {
             require_sub: upstream.acceptance.require_sub,
             work: work.clone(),
         };
-        let request = order.check(&limits, clock::now()).map_err(Rejection::Order)?;
-        upstream.credential.check(&request.credential).map_err(Rejection::UnfitOrder)?;
-        let minted = self.keys.current().mint_within(&request, work)?;
-        Ok((minted, MintRecord::of(&request, &upstream.credential)))
+        let spec = mint_request.check(&limits, clock::now()).map_err(Rejection::MintRequest)?;
+        upstream.credential.check(&spec.credential).map_err(Rejection::UnfitMintRequest)?;
+        let minted = self.keys.current().mint_within(&spec, work)?;
+        Ok((minted, MintRecord::of(&spec, &upstream.credential)))
     }
 
     /// Finds the upstream named in a mint request, where the path of the request names none.
     fn named(&self, aud: Option<&str>) -> Result<&Arc<UpstreamSettings>, MintRequestFault> {
         let mut upstreams = self.settings.upstreams.iter();
         let named = upstreams.find(|upstream| aud.is_some_and(|aud| upstream.is_called(aud)));
-        named.ok_or_else(|| MintRequestFault::Upstream { known: self.told.known_names() })
+        named.ok_or_else(|| MintRequestFault::Upstream { known: self.listing.known_names() })
     }
 }
 
@@ -329,7 +330,7 @@ where
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| Rejection::RequestBody)?.into_data() else { continue };
         if whole.len() + data.len() > MAX_MINT_REQUEST_BYTES {
-            return Err(Rejection::Order(vec![MintRequestFault::TooLarge]));
+            return Err(Rejection::MintRequest(vec![MintRequestFault::TooLarge]));
         }
         buffered.grow(data.len())?;
         append(&mut whole, &data);

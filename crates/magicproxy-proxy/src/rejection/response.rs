@@ -186,7 +186,7 @@ impl Rejection {
 
     fn errors(&self) -> Vec<String> {
         match self {
-            Self::Order(faults) => faults.iter().map(ToString::to_string).collect(),
+            Self::MintRequest(faults) => faults.iter().map(ToString::to_string).collect(),
             Self::Question(fault) => fault.each(),
             Self::Conflict(conflict) => conflict.each(),
             _ => Vec::new(),

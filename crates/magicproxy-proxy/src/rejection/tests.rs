@@ -92,9 +92,9 @@ fn a_connection_in_doubt_is_closed() {
         (Rejection::Host, true),
         (Rejection::RequestBody, true),
         (Rejection::RequestTimeout, true),
-        (Rejection::Order(vec![MintRequestFault::TooLarge]), true),
+        (Rejection::MintRequest(vec![MintRequestFault::TooLarge]), true),
         (Rejection::NoToken, false),
-        (Rejection::Order(vec![MintRequestFault::Grant]), false),
+        (Rejection::MintRequest(vec![MintRequestFault::Grant]), false),
     ] {
         let answer = rejection.to_response(RequestId::next(), form(OPENAI));
         assert_eq!(answer.headers().contains_key("connection"), closes, "{rejection:?}");

@@ -170,7 +170,7 @@ async fn refusals_hold_no_place() {
     assert!(hold(&proxy, &mut upstream, &token, &[]).await.is_ok());
 }
 
-/// Behind a proxy that names whom it speaks for, one client's orders that never end are that client's, and no other's.
+/// Behind a proxy that names whom it speaks for, one client's mint requests that never end are that client's, and no other's.
 #[tokio::test]
 async fn the_control_plane_charges_whom_a_trusted_proxy_names() {
     let upstream = Upstream::held().await;

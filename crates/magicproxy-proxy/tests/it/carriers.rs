@@ -446,9 +446,11 @@ async fn a_credential_that_does_not_fit_is_neither_minted_nor_sent() {
     for (credential, status) in
         [("no-pair-at-all", 400), ("user:password", 200), (":password", 200)]
     {
-        let order = format!(r#"{{"token":"{credential}","allowed":["GET /a"]}}"#);
-        let lines = ["Content-Type: application/json", &format!("Content-Length: {}", order.len())];
-        let answer = Client::ask(&proxy, request("POST /__magictoken", "", &lines, &order)).await;
+        let mint_request = format!(r#"{{"token":"{credential}","allowed":["GET /a"]}}"#);
+        let lines =
+            ["Content-Type: application/json", &format!("Content-Length: {}", mint_request.len())];
+        let answer =
+            Client::ask(&proxy, request("POST /__magictoken", "", &lines, &mint_request)).await;
         assert_eq!(answer.status, status, "{}", answer.text());
         if status == 400 {
             answer.assert_rejected(400, "invalid_mint_request");

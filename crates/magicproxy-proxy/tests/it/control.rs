@@ -11,12 +11,13 @@ use crate::support::{
     events_come, events_named, guard, now, request,
 };
 
-async fn mint(proxy: &Proxy, order: &str) -> ClientResponse {
-    let lines = ["Content-Type: application/json", &format!("Content-Length: {}", order.len())];
-    Client::ask(proxy, request("POST /__magictoken", "", &lines, order)).await
+async fn mint(proxy: &Proxy, mint_request: &str) -> ClientResponse {
+    let lines =
+        ["Content-Type: application/json", &format!("Content-Length: {}", mint_request.len())];
+    Client::ask(proxy, request("POST /__magictoken", "", &lines, mint_request)).await
 }
 
-fn order(rest: &str) -> String {
+fn mint_request(rest: &str) -> String {
     format!(r#"{{"token":"{CREDENTIAL}",{rest}}}"#)
 }
 
@@ -40,7 +41,7 @@ async fn it_says_what_it_is() {
 }
 
 #[tokio::test]
-async fn what_is_minted_is_accepted_and_allows_what_was_ordered() {
+async fn what_is_minted_is_accepted_and_allows_what_was_asked_for() {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::before(&upstream).await;
     for rest in [
@@ -49,7 +50,7 @@ async fn what_is_minted_is_accepted_and_allows_what_was_ordered() {
         r#""scope":"reading""#,
         r#""scopes":["reading","writing"]"#,
     ] {
-        let minted = mint(&proxy, &order(rest)).await;
+        let minted = mint(&proxy, &mint_request(rest)).await;
         assert_eq!(
             (minted.status, minted.one("content-type")),
             (200, Some("application/jwt")),
@@ -80,10 +81,10 @@ async fn what_is_minted_is_accepted_and_allows_what_was_ordered() {
 }
 
 #[tokio::test]
-async fn bad_orders_are_told_every_fault_and_never_their_secret() {
+async fn bad_mint_requests_are_told_every_fault_and_never_their_secret() {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::before(&upstream).await;
-    let orders = [
+    let mint_requests = [
         String::new(),
         "not json".to_owned(),
         "[]".to_owned(),
@@ -93,45 +94,47 @@ async fn bad_orders_are_told_every_fault_and_never_their_secret() {
         format!(r#"{{"token":{{"x":"{CREDENTIAL}"}},"allowed":["GET /user"]}}"#),
         format!(r#"{{"token":"{CREDENTIAL}","token":"{CREDENTIAL}","allowed":["GET /user"]}}"#),
         // Misspelt and unknown members.
-        order(r#""alowed":["GET /user"]"#),
-        order(r#""allowed":["GET /user"],"scopez":[]"#),
-        order(r#""allowed":[]"#),
-        order(r#""allowed":null"#),
-        order(r#""allowed":"GET user""#),
-        order(r#""allowed":7"#),
-        order(r#""allowed":"GET /user/*""#),
-        order(r#""allowed":["GET /user"],"scopes":["reading"]"#),
-        order(r#""scopes":[]"#),
-        order(r#""scopes":["reading","unknown"]"#),
-        order(r#""scopes":"unknown""#),
-        order(r#""allowed":["GET /("]"#),
-        order(r#""allowed":["GTE /user"]"#),
-        order(r#""allowed":["GET user"]"#),
-        order(r#""allowed":["CONNECT /user"]"#),
-        order(r#""allowed":["GET /((a{0,50}){0,50}){0,50}"]"#),
-        order(r#""allowed":["GET /user"],"expires_in":0"#),
-        order(r#""allowed":["GET /user"],"expires_in":99999999999"#),
-        order(r#""allowed":["GET /user"],"expires_in":"soon""#),
-        order(r#""allowed":["GET /user"],"aud":"other.test""#),
+        mint_request(r#""alowed":["GET /user"]"#),
+        mint_request(r#""allowed":["GET /user"],"scopez":[]"#),
+        mint_request(r#""allowed":[]"#),
+        mint_request(r#""allowed":null"#),
+        mint_request(r#""allowed":"GET user""#),
+        mint_request(r#""allowed":7"#),
+        mint_request(r#""allowed":"GET /user/*""#),
+        mint_request(r#""allowed":["GET /user"],"scopes":["reading"]"#),
+        mint_request(r#""scopes":[]"#),
+        mint_request(r#""scopes":["reading","unknown"]"#),
+        mint_request(r#""scopes":"unknown""#),
+        mint_request(r#""allowed":["GET /("]"#),
+        mint_request(r#""allowed":["GTE /user"]"#),
+        mint_request(r#""allowed":["GET user"]"#),
+        mint_request(r#""allowed":["CONNECT /user"]"#),
+        mint_request(r#""allowed":["GET /((a{0,50}){0,50}){0,50}"]"#),
+        mint_request(r#""allowed":["GET /user"],"expires_in":0"#),
+        mint_request(r#""allowed":["GET /user"],"expires_in":99999999999"#),
+        mint_request(r#""allowed":["GET /user"],"expires_in":"soon""#),
+        mint_request(r#""allowed":["GET /user"],"aud":"other.test""#),
         format!(r#"{{"token":"{CREDENTIAL}\r\nX: y","allowed":["GET /user"]}}"#),
         format!(r#"{{"token":"","allowed":["GET /user"],"x":"{CREDENTIAL}"}}"#),
-        order(&format!(r#""allowed":[{}]"#, vec![r#""GET /a""#; 1001].join(","))),
+        mint_request(&format!(r#""allowed":[{}]"#, vec![r#""GET /a""#; 1001].join(","))),
     ];
-    for order in orders {
-        let answer = mint(&proxy, &order).await;
+    for mint_request in mint_requests {
+        let answer = mint(&proxy, &mint_request).await;
         answer.assert_rejected(400, "invalid_mint_request");
     }
-    let many =
-        mint(&proxy, &order(r#""allowed":["GTE /a","GET b"],"expires_in":0,"aud":"other.test""#))
-            .await;
+    let many = mint(
+        &proxy,
+        &mint_request(r#""allowed":["GTE /a","GET b"],"expires_in":0,"aud":"other.test""#),
+    )
+    .await;
     assert_eq!(many.json()["errors"].as_array().unwrap().len(), 4, "{}", many.text());
 }
 
 #[tokio::test]
-async fn orders_are_json_by_their_own_word() {
+async fn mint_requests_are_json_by_their_own_word() {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::before(&upstream).await;
-    let body = order(r#""allowed":["GET /user"]"#);
+    let body = mint_request(r#""allowed":["GET /user"]"#);
     let length = format!("Content-Length: {}", body.len());
     for media in
         ["Content-Type: text/plain", "Content-Type: application/x-www-form-urlencoded", "X-A: 1"]
@@ -153,16 +156,16 @@ async fn orders_are_json_by_their_own_word() {
 async fn minting_can_be_closed_and_bounded() {
     let upstream = Upstream::hello().await;
     let closed = Proxy::with(&upstream, |settings| settings.close_mint()).await;
-    mint(&closed, &order(r#""allowed":["GET /user"]"#))
+    mint(&closed, &mint_request(r#""allowed":["GET /user"]"#))
         .await
         .assert_rejected(403, "minting_closed");
     let bounded =
         Proxy::with(&upstream, |settings| settings.minting.max_lifetime = Duration::from_secs(60))
             .await;
-    mint(&bounded, &order(r#""allowed":["GET /user"],"expires_in":61"#))
+    mint(&bounded, &mint_request(r#""allowed":["GET /user"],"expires_in":61"#))
         .await
         .assert_rejected(400, "invalid_mint_request");
-    assert_eq!(mint(&bounded, &order(r#""allowed":["GET /user"]"#)).await.status, 200);
+    assert_eq!(mint(&bounded, &mint_request(r#""allowed":["GET /user"]"#)).await.status, 200);
 }
 
 /// A token that would be refused is not minted, and its client is told when to come again.
@@ -173,7 +176,7 @@ async fn nothing_is_minted_that_is_revoked() {
     let proxy =
         Proxy::with(&upstream, |settings| settings.services.revocations = Arc::clone(&revocations))
             .await;
-    let ask = async || mint(&proxy, &order(r#""allowed":["GET /user"]"#)).await;
+    let ask = async || mint(&proxy, &mint_request(r#""allowed":["GET /user"]"#)).await;
     assert_eq!(ask().await.status, 200);
     revocations.replace(RevocationList {
         before: Some(UnixTime(now() + 31)),
@@ -310,7 +313,7 @@ async fn a_mint_leaves_one_line() {
         format!(r#""allowed":["GET /{}"],"sub":"ci/logged-5""#, "a".repeat(2_000)),
     ];
     for rest in &rest {
-        let minted = mint(&proxy, &order(rest)).await;
+        let minted = mint(&proxy, &mint_request(rest)).await;
         assert_eq!(minted.status, 200, "{}", minted.text());
         let token = minted.text();
         guard(&token);
@@ -344,7 +347,8 @@ async fn a_mint_leaves_one_line() {
         events_come(1, &["decision=\"not_allowed\"", &named]).await;
     }
     for bad in [r#""sub":"a,b""#, r#""sub":"""#, r#""sub":null"#, r#""sub":1"#] {
-        let refused = mint(&proxy, &order(&format!(r#""allowed":["GET /user"],{bad}"#))).await;
+        let refused =
+            mint(&proxy, &mint_request(&format!(r#""allowed":["GET /user"],{bad}"#))).await;
         assert_eq!(refused.status, 400, "{bad}: {}", refused.text());
     }
 }

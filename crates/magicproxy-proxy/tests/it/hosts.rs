@@ -50,8 +50,8 @@ async fn a_rebound_name_reaches_nothing() {
     let upstream = Upstream::hello().await;
     let proxy = checking(&upstream).await;
     let token = format!("Authorization: Bearer {}", *Token::any());
-    let order = format!(r#"{{"token":"{CREDENTIAL}","allowed":["GET /user"]}}"#);
-    let length = format!("Content-Length: {}", order.len());
+    let mint_request = format!(r#"{{"token":"{CREDENTIAL}","allowed":["GET /user"]}}"#);
+    let length = format!("Content-Length: {}", mint_request.len());
     let minting = ["Content-Type: application/json", length.as_str()];
     let upgrade = [
         token.as_str(),
@@ -66,12 +66,12 @@ async fn a_rebound_name_reaches_nothing() {
         ("GET /user", &[], ""),
         ("OPTIONS /user", &["Origin: http://rebind.attacker.test:5000"], ""),
         ("GET /socket", &upgrade, ""),
-        ("POST /__magictoken", &minting, &order),
+        ("POST /__magictoken", &minting, &mint_request),
         ("GET /__magictoken", &[], ""),
         ("HEAD /__magictoken", &[], ""),
         ("GET /__magictoken/keys", &[], ""),
-        ("POST /__magictoken/explain", &minting, &order),
-        ("POST /__magictoken/narrow", &minting, &order),
+        ("POST /__magictoken/explain", &minting, &mint_request),
+        ("POST /__magictoken/narrow", &minting, &mint_request),
         ("GET /a/../b", &authorized, ""),
         ("GET /nowhere", &["Transfer-Encoding: chunked"], "0\r\n\r\n"),
     ];
@@ -95,9 +95,11 @@ async fn a_rebound_name_reaches_nothing() {
     assert!(upstream.requests().is_empty());
     // Of this very process: nobody mints in this test but those who were refused, and the next line.
     let before = minted();
-    let answer =
-        Client::ask(&proxy, naming("POST /__magictoken", Some("localhost:1"), &minting, &order))
-            .await;
+    let answer = Client::ask(
+        &proxy,
+        naming("POST /__magictoken", Some("localhost:1"), &minting, &mint_request),
+    )
+    .await;
     assert_eq!((answer.status, minted() > before), (200, true));
 }
 
@@ -200,7 +202,7 @@ async fn by_http2_both_the_authority_and_host_are_checked() {
 async fn pages_of_other_sites_are_given_nothing_by_the_control_plane() {
     let upstream = Upstream::hello().await;
     let proxy = checking(&upstream).await;
-    let order = format!(r#"{{"token":"{CREDENTIAL}","allowed":["GET /user"]}}"#);
+    let mint_request = format!(r#"{{"token":"{CREDENTIAL}","allowed":["GET /user"]}}"#);
     let origin = "Origin: https://attacker.test";
     let asking =
         ["Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type"];
@@ -210,14 +212,18 @@ async fn pages_of_other_sites_are_given_nothing_by_the_control_plane() {
     )
     .await;
     preflight.assert_rejected(405, "method_not_allowed");
-    let length = format!("Content-Length: {}", order.len());
+    let length = format!("Content-Length: {}", mint_request.len());
     // What a page may send without asking first.
     for media in
         ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
     {
         let media = format!("Content-Type: {media}");
-        let simple =
-            naming("POST /__magictoken", Some("127.0.0.1"), &[origin, &media, &length], &order);
+        let simple = naming(
+            "POST /__magictoken",
+            Some("127.0.0.1"),
+            &[origin, &media, &length],
+            &mint_request,
+        );
         let answer = Client::ask(&proxy, simple).await;
         answer.assert_rejected(415, "unsupported_media_type");
         assert!(

@@ -88,8 +88,8 @@ async fn a_token_can_be_minted_and_used() {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::before(&upstream).await;
     let mut sender = connect(&proxy).await;
-    let order = format!(r#"{{"token":"{CREDENTIAL}","allowed":["GET /user"]}}"#);
-    let mut minting = ask("POST /__magictoken", "", &order);
+    let mint_request = format!(r#"{{"token":"{CREDENTIAL}","allowed":["GET /user"]}}"#);
+    let mut minting = ask("POST /__magictoken", "", &mint_request);
     minting.headers_mut().insert("content-type", "application/json".parse().unwrap());
     let (head, token) = answer(&mut sender, minting).await;
     assert_eq!(

@@ -175,7 +175,7 @@ async fn a_stalled_upload_is_ended() {
 }
 
 #[tokio::test]
-async fn a_stalled_order_is_ended() {
+async fn a_stalled_mint_request_is_ended() {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::with(&upstream, |settings| settings.timeouts.header = SHORT).await;
     let mut client = Client::connect(&proxy).await;

@@ -124,12 +124,12 @@ async fn post(
     answer
 }
 
-fn order(aud: Option<&str>) -> serde_json::Value {
-    let mut order = json!({"token": CREDENTIAL, "allowed": ["* /.*"]});
+fn mint_request(aud: Option<&str>) -> serde_json::Value {
+    let mut mint_request = json!({"token": CREDENTIAL, "allowed": ["* /.*"]});
     if let Some(aud) = aud {
-        order["aud"] = aud.into();
+        mint_request["aud"] = aud.into();
     }
-    order
+    mint_request
 }
 
 /// 200, or the code of a refusal.
@@ -140,12 +140,12 @@ fn told(answer: &ClientResponse) -> String {
 /// What came of: a mint request at the mount, by the host, and at the root; a token of version 1; the same narrowed and sealed anew by
 /// the proxy; one of version 2 that nobody signed, that the listed minter signed, and that the minter of the other upstream did.
 async fn outcome(proxy: &Proxy) -> [String; 9] {
-    let orders = [
-        post(proxy, "/one/__magictoken", "p.test", ("", order(None))).await,
-        post(proxy, "/__magictoken", "one.test", ("", order(Some("one")))).await,
-        post(proxy, "/__magictoken", "p.test", ("", order(Some("one")))).await,
+    let mint_requests = [
+        post(proxy, "/one/__magictoken", "p.test", ("", mint_request(None))).await,
+        post(proxy, "/__magictoken", "one.test", ("", mint_request(Some("one")))).await,
+        post(proxy, "/__magictoken", "p.test", ("", mint_request(Some("one")))).await,
     ];
-    for minted in orders.iter().filter(|answer| answer.status == 200) {
+    for minted in mint_requests.iter().filter(|answer| answer.status == 200) {
         assert_eq!(
             ask(proxy, "GET /one/x", "p.test", &minted.text()).await.status,
             200,
@@ -172,7 +172,7 @@ async fn outcome(proxy: &Proxy) -> [String; 9] {
     .await;
     assert_ne!(elsewhere.status, 200);
     let [own, others] = &*MINTERS;
-    let mut outcome = orders.iter().map(told).collect::<Vec<_>>();
+    let mut outcome = mint_requests.iter().map(told).collect::<Vec<_>>();
     outcome.extend([&presented, &narrowed, &resealed].map(told));
     for minter in [None, Some(own), Some(others)] {
         outcome.push(told(&ask(proxy, "GET /one/x", "p.test", &sealed("one", minter)).await));
@@ -184,7 +184,7 @@ async fn outcome(proxy: &Proxy) -> [String; 9] {
         assert_eq!(told(&ask(proxy, "GET /two/x", "p.test", &sealed("two", minter)).await), code);
     }
     for path in ["/two/__magictoken", "/__magictoken"] {
-        post(proxy, path, "p.test", ("", order(Some("two"))))
+        post(proxy, path, "p.test", ("", mint_request(Some("two"))))
             .await
             .assert_rejected(403, "minting_closed");
     }
@@ -253,7 +253,7 @@ async fn the_default_upstream_is_closed_as_a_named_one() {
             Proxy::with(&upstream, |settings| apply(settings.upstream_mut(), terms, &MINTERS[0]))
                 .await;
         assert_eq!(
-            told(&post(&proxy, "/__magictoken", "p.test", ("", order(None))).await),
+            told(&post(&proxy, "/__magictoken", "p.test", ("", mint_request(None))).await),
             order_code,
             "{terms:?}"
         );
@@ -310,13 +310,14 @@ async fn a_line_says_who_made_its_token_and_not_what_it_is_called() {
     })
     .await;
     let open = Proxy::before(&upstream).await;
-    let with = |mut order: serde_json::Value, sub: &str| {
-        order["sub"] = sub.into();
-        order
+    let with = |mut mint_request: serde_json::Value, sub: &str| {
+        mint_request["sub"] = sub.into();
+        mint_request
     };
-    let ordered =
-        post(&proxy, "/__magictoken", "p.test", ("", with(order(None), "admin"))).await.text();
-    let anonymous = post(&proxy, "/__magictoken", "p.test", ("", order(None))).await.text();
+    let minted = post(&proxy, "/__magictoken", "p.test", ("", with(mint_request(None), "admin")))
+        .await
+        .text();
+    let anonymous = post(&proxy, "/__magictoken", "p.test", ("", mint_request(None))).await.text();
     let narrowed = |token: String| {
         let proxy = &proxy;
         async move {
@@ -330,14 +331,14 @@ async fn a_line_says_who_made_its_token_and_not_what_it_is_called() {
             .text()
         }
     };
-    let (claimed, handed_on) = (narrowed(anonymous).await, narrowed(ordered.clone()).await);
+    let (claimed, handed_on) = (narrowed(anonymous).await, narrowed(minted.clone()).await);
     let [one, two] = &*MINTERS;
     let append = |token: &str| {
         Caveat::from_json(br#"{"sub":"admin"}"#).unwrap().append_to(token).unwrap().to_string()
     };
     let unsigned = named(NAME, None, None);
     let table = [
-        (&proxy, ordered, "admin", "v1", None),
+        (&proxy, minted, "admin", "v1", None),
         (&proxy, claimed, "->admin", "v1", None),
         (&proxy, handed_on, "admin>admin", "v1", None),
         (&proxy, named(NAME, Some(one), Some("admin")), "admin", "v2", Some(one)),
@@ -372,7 +373,7 @@ async fn a_line_says_who_made_its_token_and_not_what_it_is_called() {
     let distinct: std::collections::HashSet<_> = owners.iter().collect();
     assert_eq!((&owners[0], &owners[7], distinct.len()), (&owners[2], &owners[8], 7));
     // A mint request, a claim and a caveat: a label that stands for none is only a holder's.
-    post(&open, "/__magictoken", "p.test", ("", with(order(None), "-")))
+    post(&open, "/__magictoken", "p.test", ("", with(mint_request(None), "-")))
         .await
         .assert_rejected(400, "invalid_mint_request");
 }
@@ -436,7 +437,7 @@ async fn the_control_plane_s_lines_say_whose_token_was_borne_and_nothing_that_wa
         ("POST", "/explain", json!({"method": "GET", "target": "/x"})),
         ("POST", "/reseal", json!({})),
         ("GET", "/upstreams", json!({})),
-        ("POST", "", order(None)),
+        ("POST", "", mint_request(None)),
     ];
     let mut count = 0;
     for (token, version) in

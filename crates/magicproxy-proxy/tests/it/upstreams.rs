@@ -158,10 +158,10 @@ async fn what_leads_nowhere_is_refused_whatever_token_it_bears() {
 async fn tokens_are_minted_where_they_work() {
     let stage = Stage::set().await;
     let mint = async |path: &str, rest: &str| {
-        let order = format!(r#"{{"token":"{CREDENTIAL}","allowed":["GET /user"]{rest}}}"#);
-        let length = order.len();
+        let mint_request = format!(r#"{{"token":"{CREDENTIAL}","allowed":["GET /user"]{rest}}}"#);
+        let length = mint_request.len();
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: p.test\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{order}"
+            "POST {path} HTTP/1.1\r\nHost: p.test\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{mint_request}"
         );
         Client::ask(&stage.proxy, head).await
     };
@@ -195,7 +195,7 @@ async fn tokens_are_minted_where_they_work() {
     stage.ask("p.test", "POST /__magictoken/explain", "").await.assert_rejected(404, "no_upstream");
 }
 
-/// Every question that a client can ask of the control plane: its line, and the order that goes with it.
+/// Every question that a client can ask of the control plane: its line, and its content.
 const QUESTIONS: [(&str, &str); 24] = [
     ("GET /__magictoken", ""),
     ("HEAD /__magictoken", ""),

@@ -90,23 +90,25 @@ pub(crate) struct MintArgs {
 /// Mints, and prints the token.
 pub(crate) fn run(args: MintArgs, environment: &Environment) -> Result<(), Failure> {
     args.made.check()?;
-    let MintDraft { order, faults } = order(&args, environment)?;
+    let MintDraft { mint_request, faults } = mint_request(&args, environment)?;
     let made = args.made;
     let token = match (&args.proxy, &args.to) {
         (_, Some(to)) => {
             let sealing = sealed::SealingTarget { to, args: &args.sealed, asking: &args.asking };
-            sealed::mint(&sealing, MintDraft { order, faults }, environment)?
+            sealed::mint(&sealing, MintDraft { mint_request, faults }, environment)?
         }
         _ if !faults.is_empty() => return Err(Failure::Usage(faults)),
-        (Some(url), None) => at_proxy(&args.asking.peer_for_secrets(url)?, &order)?,
-        (None, None) => offline(order, settings::load(args.settings.into_flags(), environment)?)?,
+        (Some(url), None) => at_proxy(&args.asking.peer_for_secrets(url)?, &mint_request)?,
+        (None, None) => {
+            offline(mint_request, settings::load(args.settings.into_flags(), environment)?)?
+        }
     };
     made.give(&token, Claims::of(&token)?.issued_at())
 }
 
 /// A mint request, and its faults so far.
 struct MintDraft {
-    order: MintRequest,
+    mint_request: MintRequest,
     faults: Vec<String>,
 }
 
@@ -121,7 +123,7 @@ fn credential(args: &MintArgs, environment: &Environment) -> anyhow::Result<Zero
     }
 }
 
-fn order(args: &MintArgs, environment: &Environment) -> Result<MintDraft, Failure> {
+fn mint_request(args: &MintArgs, environment: &Environment) -> Result<MintDraft, Failure> {
     let credential = credential(args, environment).context("credential")?;
     let mut faults = Vec::new();
     let mut rules = Vec::with_capacity(args.allow.len());
@@ -144,7 +146,7 @@ fn order(args: &MintArgs, environment: &Environment) -> Result<MintDraft, Failur
         })
     });
     let sub = sub.transpose().ok().flatten();
-    let order = MintRequest {
+    let mint_request = MintRequest {
         sub,
         limit: args.limit,
         token: credential,
@@ -155,7 +157,7 @@ fn order(args: &MintArgs, environment: &Environment) -> Result<MintDraft, Failur
         aud: args.aud.clone(),
         explain: args.explain,
     };
-    Ok(MintDraft { order, faults })
+    Ok(MintDraft { mint_request, faults })
 }
 
 /// Reads a rule. The object form of a rule begins with `{`, and no method does.
@@ -166,9 +168,9 @@ pub(super) fn rule(text: &str) -> Result<RawRule, String> {
     RawRule::from_json(text).map_err(|faults| format!("--allow `{}`: {faults}", harmless(text)))
 }
 
-fn offline(order: MintRequest, config: Config) -> Result<Zeroizing<String>, Failure> {
+fn offline(mint_request: MintRequest, config: Config) -> Result<Zeroizing<String>, Failure> {
     let keys = Keystore::of(&config.keys).open()?;
-    let upstream = config.upstream_named(order.aud.as_deref()).map_err(Failure::usage)?;
+    let upstream = config.upstream_named(mint_request.aud.as_deref()).map_err(Failure::usage)?;
     config.unchecked().iter().for_each(|line| remark(line));
     ensure_accepted(upstream)?;
     let accepted =
@@ -187,7 +189,7 @@ fn offline(order: MintRequest, config: Config) -> Result<Zeroizing<String>, Fail
         max_lifetime: config.minting.max_lifetime.min(accepted),
         require_sub: upstream.acceptance.require_sub,
     };
-    let request = order.check(&limits, clock::now());
+    let request = mint_request.check(&limits, clock::now());
     let request = request
         .map_err(|faults| Failure::Usage(faults.iter().map(ToString::to_string).collect()))?;
     upstream
@@ -218,11 +220,16 @@ fn warn(weakness: Option<Weakness>) {
     }
 }
 
-fn at_proxy(peer: &Peer, order: &MintRequest) -> Result<Zeroizing<String>, Failure> {
+fn at_proxy(peer: &Peer, mint_request: &MintRequest) -> Result<Zeroizing<String>, Failure> {
     // An older proxy would take the credential unchanged.
-    written_secret(&order.token).map_err(|fault| Failure::usage(format!("credential: {fault}")))?;
-    warn(Credential::parse_new(&order.token).ok().and_then(|credential| credential.weakness()));
-    let body = Zeroizing::new(to_json(order)?);
+    written_secret(&mint_request.token)
+        .map_err(|fault| Failure::usage(format!("credential: {fault}")))?;
+    warn(
+        Credential::parse_new(&mint_request.token)
+            .ok()
+            .and_then(|credential| credential.weakness()),
+    );
+    let body = Zeroizing::new(to_json(mint_request)?);
     let request = Request::post("/")
         .header("content-type", "application/json")
         .body(Full::new(Bytes::from_owner(body)));
@@ -232,27 +239,30 @@ fn at_proxy(peer: &Peer, order: &MintRequest) -> Result<Zeroizing<String>, Failu
 }
 
 /// Writes the mint request as the proxy reads it. An absent member is left out, never null.
-fn to_json(order: &MintRequest) -> Result<Vec<u8>, Failure> {
+fn to_json(mint_request: &MintRequest) -> Result<Vec<u8>, Failure> {
     let mut members = json!({});
     if let Some(members) = members.as_object_mut() {
         let mut put = |name: &str, value: Option<Value>| {
             value.map(|value| members.insert(name.to_owned(), value))
         };
-        put("allowed", order.allowed.as_ref().map(|rules| json!(rules)));
-        put("scopes", order.scopes.as_ref().map(|names| json!(names)));
-        put("expires_in", order.expires_in.map(Value::from));
-        put("aud", order.aud.as_ref().map(|name| json!(name)));
-        put("sub", order.sub.as_ref().map(|label| json!(label)));
-        put("limit", order.limit.map(|limit| json!(limit)));
-        put("explain", order.explain.then_some(Value::Bool(true)));
+        put("allowed", mint_request.allowed.as_ref().map(|rules| json!(rules)));
+        put("scopes", mint_request.scopes.as_ref().map(|names| json!(names)));
+        put("expires_in", mint_request.expires_in.map(Value::from));
+        put("aud", mint_request.aud.as_ref().map(|name| json!(name)));
+        put("sub", mint_request.sub.as_ref().map(|label| json!(label)));
+        put("limit", mint_request.limit.map(|limit| json!(limit)));
+        put("explain", mint_request.explain.then_some(Value::Bool(true)));
     }
     let rest = members.to_string();
     // The credential is written straight into the body, which is wiped, with room for every escape
     // so that growing leaves no copy behind; never into a JSON tree, which is not wiped.
-    let mut body = Vec::with_capacity(6 * order.token.len() + rest.len() + 16);
+    let mut body = Vec::with_capacity(6 * mint_request.token.len() + rest.len() + 16);
     body.extend_from_slice(b"{\"token\":");
-    serde_json::to_writer(&mut body, written_secret(&order.token).unwrap_or(&order.token))
-        .context("the mint request cannot be written")?;
+    serde_json::to_writer(
+        &mut body,
+        written_secret(&mint_request.token).unwrap_or(&mint_request.token),
+    )
+    .context("the mint request cannot be written")?;
     let further = rest.get(1..).unwrap_or("}");
     body.extend_from_slice(if further == "}" { b"" } else { b"," });
     body.extend_from_slice(further.as_bytes());

@@ -222,8 +222,8 @@ fn lists(token: &UnverifiedToken<'_>) -> Vec<Vec<RawRule>> {
 }
 
 fn at_proxy(peer: &Peer, token: &str, caveat: &Caveat) -> Result<Zeroizing<String>, Failure> {
-    let order = json!({ "caveat": caveat }).to_string();
-    ask(peer, "/__magictoken/narrow", token, Bytes::from(order))
+    let mint_request = json!({ "caveat": caveat }).to_string();
+    ask(peer, "/__magictoken/narrow", token, Bytes::from(mint_request))
 }
 
 /// Asks a proxy to make a token from this token.

@@ -24,16 +24,16 @@ impl RequestSecrets {
             .map(|token| Zeroizing::new(token.to_owned()));
         let body =
             request.body().clone().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-        let order = serde_json::from_slice::<MintedCredential>(&body)
+        let credential = serde_json::from_slice::<MintedCredential>(&body)
             .ok()
-            .map(|order| Zeroizing::new(order.token));
-        let escaped = order
+            .map(|minted| Zeroizing::new(minted.token));
+        let escaped = credential
             .as_ref()
             .and_then(|token| serde_json::to_string(token.as_str()).ok())
             .map(Zeroizing::new);
         let escaped = escaped.map(|text| Zeroizing::new(text.trim_matches('"').to_owned()));
         Self(
-            [bearer, order, escaped]
+            [bearer, credential, escaped]
                 .into_iter()
                 .flatten()
                 .filter(|secret| !secret.is_empty())

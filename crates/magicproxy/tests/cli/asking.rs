@@ -236,8 +236,8 @@ fn a_secret_that_comes_back_is_not_quoted() {
             );
             output.stderr
         };
-        let order = ["mint", "--allow", "GET /user", "--credential-env", "S"];
-        assert!(!ask(&order, &secret.replace('"', "\\\"")).contains("quoted"));
+        let arguments = ["mint", "--allow", "GET /user", "--credential-env", "S"];
+        assert!(!ask(&arguments, &secret.replace('"', "\\\"")).contains("quoted"));
         for args in [
             &["narrow", &token, "--expires-in", "1m"][..],
             &["explain", &token, "GET", "/"],

@@ -104,10 +104,10 @@ impl Stage {
         let keys = stage.run("clean", &["keys", "export-public", "--jwks"]).stdout;
         stage.user.write("keys.jwks", &keys);
         let jwks = stage.user.path("keys.jwks");
-        let order = ["mint", "--credential-env", "SECRET", "--allow", "GET /.*"];
-        let token = stage.run("clean", &order).stdout.trim().to_owned();
+        let arguments = ["mint", "--credential-env", "SECRET", "--allow", "GET /.*"];
+        let token = stage.run("clean", &arguments).stdout.trim().to_owned();
         let to = ["--to", jwks.to_str().unwrap(), "--aud", "api.github.com"];
-        let sealed = stage.run("clean", &[&order[..], &to].concat()).stdout.trim().to_owned();
+        let sealed = stage.run("clean", &[&arguments[..], &to].concat()).stdout.trim().to_owned();
         stage.user.write("job.token", &token);
         #[cfg(unix)]
         stage.user.set_mode("job.token", 0o600);
@@ -254,8 +254,8 @@ fn what_is_passed_over_is_said() {
     let path = std::fs::canonicalize(stage.folder("checkout")).unwrap().join("magicproxy.toml");
     let said: Vec<String> = lines(&named.stderr);
     assert_eq!(said, [format!("using the configuration of {}", path.display())]);
-    let order = ["mint", "--credential-env", "SECRET", "--allow", "GET /user"];
-    let minted = stage.run("checkout", &order);
+    let arguments = ["mint", "--credential-env", "SECRET", "--allow", "GET /user"];
+    let minted = stage.run("checkout", &arguments);
     let key = stage.folder("home/.local/share/magicproxy/keys/private.pem");
     for part in [
         "using the key ",
@@ -265,7 +265,7 @@ fn what_is_passed_over_is_said() {
         assert!(minted.stderr.contains(part), "{part} in {minted:?}");
     }
     // Of warnings there is one: the credential of these tests is made of words.
-    let silent = stage.run("checkout", &[&order[..], &["--quiet"]].concat());
+    let silent = stage.run("checkout", &[&arguments[..], &["--quiet"]].concat());
     assert_eq!(
         (
             silent.code,
@@ -277,7 +277,7 @@ fn what_is_passed_over_is_said() {
         ),
         (0, 0)
     );
-    let theirs = stage.run("checkout", &[&order[..], &["--keys", "./keys"]].concat());
+    let theirs = stage.run("checkout", &[&arguments[..], &["--keys", "./keys"]].concat());
     assert!(
         theirs.stderr.contains("checkout/keys/private.pem\n")
             && !theirs.stderr.contains("./keys is not used"),

@@ -343,14 +343,16 @@ fn serve_from_nothing_to_a_token() {
             "trace",
         ])
         .spawn();
-    let order = format!(r#"{{"token": "{SECRET}", "allowed": ["GET /user"]}}"#);
+    let mint_request = format!(r#"{{"token": "{SECRET}", "allowed": ["GET /user"]}}"#);
     let headers = format!(
         "host: {address}\r\ncontent-type: application/json\r\ncontent-length: {}",
-        order.len()
+        mint_request.len()
     );
     let minted = exchange(
         &address,
-        &format!("POST /__magictoken HTTP/1.1\r\n{headers}\r\nconnection: close\r\n\r\n{order}"),
+        &format!(
+            "POST /__magictoken HTTP/1.1\r\n{headers}\r\nconnection: close\r\n\r\n{mint_request}"
+        ),
     );
     assert!(minted.starts_with("HTTP/1.1 200"), "{minted}");
     let token = minted.lines().last().unwrap_or_default();

@@ -166,14 +166,16 @@ fn a_scope_asks_a_plugin_which_remembers_what_was_made() {
     );
     let serving = place.program(&["serve"]).spawn();
     let mint = || {
-        let order = format!(r#"{{"token": "{SECRET}", "scope": "acme"}}"#);
+        let mint_request = format!(r#"{{"token": "{SECRET}", "scope": "acme"}}"#);
         let head = format!(
             "host: {address}\r\ncontent-type: application/json\r\ncontent-length: {}",
-            order.len()
+            mint_request.len()
         );
         let minted = exchange(
             &address,
-            &format!("POST /__magictoken HTTP/1.1\r\n{head}\r\nconnection: close\r\n\r\n{order}"),
+            &format!(
+                "POST /__magictoken HTTP/1.1\r\n{head}\r\nconnection: close\r\n\r\n{mint_request}"
+            ),
         );
         minted.lines().last().unwrap_or_default().to_owned()
     };

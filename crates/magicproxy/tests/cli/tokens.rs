@@ -330,10 +330,10 @@ fn a_weak_credential_is_minted_with_a_warning() {
         (&format!("a:{strong}"), &[pair, sealed_pair], ""),
     ] {
         for way in ways {
-            let order =
+            let arguments =
                 [&["mint", "--credential-env", "WEAK", "--allow", "GET /user", "--quiet"], *way]
                     .concat();
-            let minted = place.program(&order).env("WEAK", credential).output();
+            let minted = place.program(&arguments).env("WEAK", credential).output();
             assert_eq!(
                 (minted.code, minted.stdout.lines().count()),
                 (0, 1),

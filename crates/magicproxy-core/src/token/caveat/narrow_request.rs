@@ -57,8 +57,8 @@ impl Caveat {
     /// # Errors
     /// [`ParseCaveatError`], with every fault of the form in words.
     pub fn from_narrow_request(json: &[u8]) -> Result<Self, ParseCaveatError> {
-        let order: NarrowRequest = NARROWING.read(json)?;
-        let Members { allowed, exp, nbf, aud, sub, sender, limit, from } = order.caveat;
+        let request: NarrowRequest = NARROWING.read(json)?;
+        let Members { allowed, exp, nbf, aud, sub, sender, limit, from } = request.caveat;
         let sender = sender.map(|sender| Sender { cidr: sender.cidr.unwrap_or_default() });
         Ok(Self { allowed: allowed.map(normal), exp, nbf, aud, sub, sender, limit, from })
     }

@@ -8,7 +8,7 @@ use crate::limit;
 use crate::rule::{RULE, RULES};
 
 /// The form of a mint request.
-pub(super) static ORDER: Form = Form {
+pub(super) static MINT_REQUEST: Form = Form {
     expected: "a JSON object with `token` and one of `allowed`, `scope` and `scopes`",
     kind: Kind::Object(&[
         Member::new("token", &CREDENTIAL, Needed),

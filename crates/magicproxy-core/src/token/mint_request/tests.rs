@@ -39,7 +39,7 @@ const FOREIGN: [&str; 28] = [
     "deserial",
 ];
 
-fn full_order() -> Value {
+fn full_request() -> Value {
     json!({
         "token": "ghp_marked",
         "allowed": [
@@ -68,7 +68,7 @@ fn full_caveat() -> Value {
     } })
 }
 
-fn order_faults(json: &str) -> Option<Vec<String>> {
+fn request_faults(json: &str) -> Option<Vec<String>> {
     let told = |faults: Vec<MintRequestFault>| faults.iter().map(ToString::to_string).collect();
     MintRequest::from_json(json.as_bytes()).err().map(told)
 }
@@ -83,7 +83,7 @@ fn caveat() -> Value {
 
 /// The claims of a version 1 token, with everything in them.
 fn full_claims() -> Value {
-    let allowed = full_order().pointer("/allowed/2").unwrap().clone();
+    let allowed = full_request().pointer("/allowed/2").unwrap().clone();
     json!({
         "iat": 1_790_000_000_u64, "exp": 1_790_000_060_u64, "nbf": 1_790_000_000_u64, "token": "ghp_marked",
         "allowed": ["GET /user", allowed], "jti": "id", "aud": "api", "sub": "ci", "explain": true,
@@ -152,7 +152,7 @@ fn every_wrong_value_is_told_by_its_member() {
         json!([{}]),
     ];
     let documents = [
-        (full_order(), order_faults as fn(&str) -> Option<Vec<String>>),
+        (full_request(), request_faults as fn(&str) -> Option<Vec<String>>),
         (full_caveat(), caveat_faults),
         (full_claims(), claims_faults),
         (full_sealed_claims(), sealed_claims_faults),
@@ -185,7 +185,7 @@ fn every_wrong_value_is_told_by_its_member() {
 fn faults_of_the_form_are_all_told() {
     #[track_caller]
     fn check(json: &str, expected: &[&str]) {
-        let found = order_faults(json).unwrap_or_default();
+        let found = request_faults(json).unwrap_or_default();
         assert_eq!(found.len(), expected.len(), "{found:?}");
         for (found, expected) in found.iter().zip(expected) {
             assert!(
@@ -236,7 +236,7 @@ fn faults_of_the_form_are_all_told() {
     check(r#"{"token":"ghp_marked","limit":{"requests":3}}"#, &["limit: expected exactly one of"]);
 }
 
-/// Of whatever kind they are, in an order of the longest length: those that are told, and no search for more.
+/// Of whatever kind they are, in a mint request of the longest length: those that are told, and no search for more.
 #[test]
 fn of_many_faults_the_first_twenty_are_told() {
     let many =
@@ -254,7 +254,7 @@ fn of_many_faults_the_first_twenty_are_told() {
         format!(r#"{{"token":"a","allowed":{}}}"#, item(&many(&|_| r#""a":"b""#.to_owned()))),
         format!(r#"{{"token":"a","allowed":{}}}"#, item(&many(&|at| format!(r#""{at}":7"#)))),
     ] {
-        assert_eq!(order_faults(&json).unwrap().len(), 20, "{}", &json[..80]);
+        assert_eq!(request_faults(&json).unwrap().len(), 20, "{}", &json[..80]);
     }
 }
 

@@ -157,11 +157,11 @@ fn a_token_of_a_guarded_scope_is_hidden() {
     for (names, is_hidden) in
         [(r#"["read"]"#, false), (r#"["read","counted"]"#, true), (r#"["asked","read"]"#, true)]
     {
-        let order = MintRequest::from_json(
+        let mint_request = MintRequest::from_json(
             format!(r#"{{"token":"ghp_marked","scopes":{names}}}"#).as_bytes(),
         )
         .unwrap();
-        let minted = ring().mint(&order.check(&limits, NOW).unwrap()).unwrap().token;
+        let minted = ring().mint(&mint_request.check(&limits, NOW).unwrap()).unwrap().token;
         let payload = crate::encoding::from_base64url(minted.split('.').nth(1).unwrap()).unwrap();
         let claims: serde_json::Value = serde_json::from_slice(&payload).unwrap();
         assert_eq!(

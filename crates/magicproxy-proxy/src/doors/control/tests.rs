@@ -19,20 +19,20 @@ fn budget(per_peer: usize) -> Arc<Budget> {
 }
 
 #[tokio::test]
-async fn orders_take_no_more_memory_together_than_their_peer_may() {
+async fn mint_requests_take_no_more_memory_together_than_their_peer_may() {
     let budget = budget(8);
     let exchange = exchange(&budget);
-    let order = || Full::new(Bytes::from_static(b"12345"));
-    let (whole, buffered) = collect(order(), &exchange).await.unwrap();
+    let content = || Full::new(Bytes::from_static(b"12345"));
+    let (whole, buffered) = collect(content(), &exchange).await.unwrap();
     assert_eq!(whole.as_slice(), b"12345");
-    assert!(matches!(collect(order(), &exchange).await, Err(Rejection::Shortage(_))));
-    assert!(collect(order(), &self::exchange(&budget)).await.is_ok(), "another peer");
+    assert!(matches!(collect(content(), &exchange).await, Err(Rejection::Shortage(_))));
+    assert!(collect(content(), &self::exchange(&budget)).await.is_ok(), "another peer");
     drop(buffered);
-    assert!(collect(order(), &exchange).await.is_ok());
+    assert!(collect(content(), &exchange).await.is_ok());
 }
 
 #[tokio::test]
-async fn an_order_has_a_longest_length() {
+async fn a_mint_request_has_a_longest_length() {
     let budget = budget(2 * MAX_MINT_REQUEST_BYTES);
     let exchange = exchange(&budget);
     let longest = vec![b' '; MAX_MINT_REQUEST_BYTES];
@@ -40,7 +40,7 @@ async fn an_order_has_a_longest_length() {
     let longer = [longest, vec![b' ']].concat();
     assert!(matches!(
         collect(Full::new(Bytes::from(longer)), &exchange).await,
-        Err(Rejection::Order(_))
+        Err(Rejection::MintRequest(_))
     ));
     assert_eq!(budget.held(Resource::BufferedBytes), 0);
 }

@@ -36,7 +36,7 @@ pub(super) struct UpstreamListing {
 
 impl Control {
     /// Returns the facts about upstreams that the client of this request may know.
-    pub(super) async fn told(&self, asking: ControlHead<'_>) -> UpstreamListing {
+    pub(super) async fn listing(&self, asking: ControlHead<'_>) -> UpstreamListing {
         let all = &self.settings.upstreams;
         let known = match self.settings.minting.announce {
             Announcement::All => all.clone(),
@@ -74,11 +74,11 @@ impl Control {
         if !matches!(asking.head.method, Method::GET | Method::HEAD) {
             return Err(Rejection::ControlMethod("GET, HEAD"));
         }
-        let told = self.told(asking).await;
-        let told = match asked.strip_prefix('/') {
+        let listing = self.listing(asking).await;
+        let shown = match asked.strip_prefix('/') {
             None if asked.is_empty() => {
-                let names: Vec<&UpstreamName> = told.names().collect();
-                json!({ "upstreams": names, "complete": told.complete })
+                let names: Vec<&UpstreamName> = listing.names().collect();
+                json!({ "upstreams": names, "complete": listing.complete })
             }
             None => return Err(Rejection::ControlPath),
             Some(name) => {
@@ -94,13 +94,14 @@ impl Control {
                     .iter()
                     .filter(here)
                     .find(|upstream| upstream.is_called(&name));
-                let unknown =
-                    || Rejection::UnknownUpstream { known: told.known_names().unwrap_or_default() };
+                let unknown = || Rejection::UnknownUpstream {
+                    known: listing.known_names().unwrap_or_default(),
+                };
                 let found = found.ok_or_else(unknown)?;
                 json!({ "upstream": found.name, "accepts": AcceptedTokens::any_of([&found.acceptance]) })
             }
         };
-        Ok(respond("application/json", Bytes::from(told.to_string())))
+        Ok(respond("application/json", Bytes::from(shown.to_string())))
     }
 }
 

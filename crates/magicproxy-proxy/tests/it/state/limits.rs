@@ -304,26 +304,27 @@ async fn without_a_store_or_with_a_broken_one_nothing_is_sent() {
 async fn an_order_may_hold_a_limit() {
     let upstream = Upstream::hello().await;
     let proxy = stateful(&upstream).await;
-    let order = json!({ "token": crate::support::CREDENTIAL, "allowed": ["GET /x"], "limit": { "total": 1 } }).to_string();
-    let minted = post(&proxy, "POST /__magictoken", "", &order).await;
+    let mint_request = json!({ "token": crate::support::CREDENTIAL, "allowed": ["GET /x"], "limit": { "total": 1 } }).to_string();
+    let minted = post(&proxy, "POST /__magictoken", "", &mint_request).await;
     assert_eq!(minted.status, 200, "{}", minted.text());
     crate::support::guard(minted.text().trim());
     let token = minted.text();
     assert_eq!(ask(&proxy, "GET /x", token.trim()).await.status, 200);
     ask(&proxy, "GET /x", token.trim()).await.assert_rejected(403, "total_used_up");
     for refused in [json!({ "total": 0 }), json!({ "requests": 3 }), json!(3), json!(null)] {
-        let order =
+        let mint_request =
             json!({ "token": crate::support::CREDENTIAL, "allowed": ["GET /x"], "limit": refused })
                 .to_string();
-        post(&proxy, "POST /__magictoken", "", &order)
+        post(&proxy, "POST /__magictoken", "", &mint_request)
             .await
             .assert_rejected(400, "invalid_mint_request");
     }
     for rule in
         [json!({ "method": "GET", "path": "/x", "owner": "somebody" }), json!({ "plugin": "any" })]
     {
-        let order = json!({ "token": crate::support::CREDENTIAL, "allowed": [rule] }).to_string();
-        post(&proxy, "POST /__magictoken", "", &order)
+        let mint_request =
+            json!({ "token": crate::support::CREDENTIAL, "allowed": [rule] }).to_string();
+        post(&proxy, "POST /__magictoken", "", &mint_request)
             .await
             .assert_rejected(400, "invalid_mint_request");
     }

@@ -108,7 +108,7 @@ async fn a_named_owner_is_shared_by_the_tokens_of_its_scope() {
     assert_eq!(ask(&proxy, &format!("DELETE {RECORD}/102"), &each).await.status, 204);
 }
 
-/// A stranger orders a token of the same scope with a credential of his own invention: whatever the API answers him, nothing
+/// A stranger asks for a token of the same scope with a credential of his own invention: whatever the API answers him, nothing
 /// is taken from the owner.
 #[tokio::test]
 async fn whoever_has_another_credential_takes_nothing_away() {
@@ -284,8 +284,9 @@ async fn without_the_owner_secret_named_owners_have_nothing() {
             .insert(ScopeName::parse("team").unwrap(), rules.try_into().unwrap());
     };
     let proxy = Proxy::with(&upstream, with).await;
-    let order = json!({ "token": CREDENTIAL, "scopes": ["team"] }).to_string();
-    let token = post(&proxy, "POST /__magictoken", "", &order).await.text().trim().to_owned();
+    let mint_request = json!({ "token": CREDENTIAL, "scopes": ["team"] }).to_string();
+    let token =
+        post(&proxy, "POST /__magictoken", "", &mint_request).await.text().trim().to_owned();
     guard(&token);
     create(&proxy, &token).await.assert_rejected(503, "store_unavailable");
     ask(&proxy, &format!("DELETE {RECORD}/101"), &token)

@@ -158,7 +158,7 @@ fn patient() -> Timeouts {
 /// The only upstream of settings that nobody else has yet.
 pub(crate) trait OnlyUpstream {
     fn upstream_mut(&mut self) -> &mut UpstreamSettings;
-    /// Nobody orders tokens over HTTP.
+    /// Nobody mints over HTTP.
     fn close_mint(&mut self);
 }
 

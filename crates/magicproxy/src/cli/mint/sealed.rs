@@ -110,13 +110,13 @@ impl Recipient {
         minter: Option<&MinterSigningKey>,
         lifetime: u64,
     ) -> Result<(), Failure> {
-        let order = SealedTokenPlan {
+        let mint_request = SealedTokenPlan {
             kem: self.key.kem(),
             minter: minter.map(|key| key.id().as_str()),
             lifetime,
         };
         for accepts in &self.accepts {
-            accepts.ensure(&order).map_err(|refused| {
+            accepts.ensure(&mint_request).map_err(|refused| {
                 Failure::usage(format!("nothing was minted for `{}`: {refused}", self.upstream))
             })?;
         }
@@ -138,15 +138,15 @@ impl Recipient {
 
 pub(super) fn mint(
     sealing: &SealingTarget<'_>,
-    ordered: MintDraft,
+    draft: MintDraft,
     environment: &Environment,
 ) -> Result<Zeroizing<String>, Failure> {
     let args = sealing.args;
     let now = clock::now();
     let MintRequest {
         token, allowed, scopes, expires_in, aud, explain, limit, sub: subject, ..
-    } = ordered.order;
-    let mut faults = ordered.faults;
+    } = draft.mint_request;
+    let mut faults = draft.faults;
     let grant = grant(allowed, scopes).map_err(|found| faults.extend(found)).ok();
     let credential =
         credential(token, args.credential_as.as_deref()).map_err(|fault| faults.push(fault)).ok();

@@ -4,7 +4,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    caveat, caveat_faults, claims_faults, full_claims, full_order, full_sealed_claims, order_faults,
+    caveat, caveat_faults, claims_faults, full_claims, full_request, full_sealed_claims,
+    request_faults,
 };
 use crate::json::UniqueValue;
 use crate::json::form::{Form, FormFaultKind, Kind, Member, Presence, ValueFault};
@@ -32,17 +33,17 @@ fn refused() -> Vec<(Value, FaultsOf, &'static str, Value, ValueFault)> {
         serde_json::from_str::<Value>(&format!(r#"[{{"method":"GET","path":"/a",{members}}}]"#))
             .unwrap()
     };
-    let (order, caveat, claims, sealed_claims) =
-        (full_order(), caveat(), full_claims(), full_sealed_claims());
+    let (mint_request, caveat, claims, sealed_claims) =
+        (full_request(), caveat(), full_claims(), full_sealed_claims());
     vec![
         (sealed_claims.clone(), sealed, "kem", "X25519".into(), ValueFault::Kem),
-        (order.clone(), order_faults, "sub", "a b".into(), ValueFault::Label),
+        (mint_request.clone(), request_faults, "sub", "a b".into(), ValueFault::Label),
         (caveat.clone(), narrowing, "sub", "".into(), ValueFault::Label),
-        (order.clone(), order_faults, "sub", "-".into(), ValueFault::NoLabel),
+        (mint_request.clone(), request_faults, "sub", "-".into(), ValueFault::NoLabel),
         (claims.clone(), claims_faults, "sub", "-".into(), ValueFault::NoLabel),
         (caveat.clone(), narrowing, "aud", "a b".into(), ValueFault::Upstream),
         (sealed_claims, sealed, "aud", "".into(), ValueFault::Upstream),
-        (order.clone(), order_faults, "expires_in", "soon".into(), ValueFault::ExpiresIn),
+        (mint_request.clone(), request_faults, "expires_in", "soon".into(), ValueFault::ExpiresIn),
         (
             caveat.clone(),
             narrowing,
@@ -54,8 +55,8 @@ fn refused() -> Vec<(Value, FaultsOf, &'static str, Value, ValueFault)> {
         (caveat.clone(), narrowing, "from", from("owner", "0"), ValueFault::OriginOwner),
         (caveat, narrowing, "from", from("kid", "0"), ValueFault::OriginKey),
         (
-            order.clone(),
-            order_faults,
+            mint_request.clone(),
+            request_faults,
             "limit",
             serde_json::json!({ "total": 0 }),
             ValueFault::LimitCount,
@@ -68,20 +69,20 @@ fn refused() -> Vec<(Value, FaultsOf, &'static str, Value, ValueFault)> {
             ValueFault::LimitCount,
         ),
         (
-            order.clone(),
-            order_faults,
+            mint_request.clone(),
+            request_faults,
             "limit",
             serde_json::json!({ "requests": 1, "per": "1y" }),
             ValueFault::LimitPeriod,
         ),
         (
-            order.clone(),
-            order_faults,
+            mint_request.clone(),
+            request_faults,
             "limit",
             serde_json::json!({ "total": 1, "concurrent": 1 }),
             ValueFault::LimitKind,
         ),
-        (order, order_faults, "allowed", rule(r#""receipt":false"#), ValueFault::Receipt),
+        (mint_request, request_faults, "allowed", rule(r#""receipt":false"#), ValueFault::Receipt),
     ]
 }
 

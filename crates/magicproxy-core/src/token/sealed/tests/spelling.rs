@@ -113,9 +113,9 @@ fn tokens_of_all_kinds() -> Vec<String> {
         };
         let minter = (round % 2 == 0).then_some(&signer);
         let kem = Kem::ALL[usize::from(round % 10 == 0)];
-        let order =
+        let spec =
             SealedTokenSpec { minter, subject: Label::parse(&labels[0]), ..request(&allowed) };
-        let token = mint(&ring, kem, &order);
+        let token = mint(&ring, kem, &spec);
         let caveat = Caveat {
             sub: Label::parse(&labels[1]),
             allowed: Some(vec![RawRule::Text(rules[0].clone())]),
@@ -172,11 +172,11 @@ fn a_token_is_as_long_as_its_parts() {
     let key = SealingKey::generate(Kem::X25519, NOW).unwrap();
     let credential =
         Credential::parse(Zeroizing::new("ghp_".to_owned() + &"a".repeat(36))).unwrap();
-    let order = SealedTokenSpec {
+    let spec = SealedTokenSpec {
         credential: credential.into(),
         subject: None,
         ..request(&["GET /repos/acme/.*"])
     };
-    let token = key.public().mint(&order).unwrap().token;
+    let token = key.public().mint(&spec).unwrap().token;
     assert!((500..600).contains(&token.len()), "{}", token.len());
 }

@@ -30,15 +30,15 @@ fuzz_target!(|data: &str| {
         names: magicproxy_core::KnownNames::Listed,
         max_lifetime: Duration::from_secs(604_800),
     };
-    let order = match MintRequest::from_json(data.as_bytes()) {
-        Ok(order) => order,
+    let request = match MintRequest::from_json(data.as_bytes()) {
+        Ok(request) => request,
         Err(faults) => {
             return faults.iter().for_each(|fault| keeps_quiet(data, &fault.to_string()));
         }
     };
-    keeps_quiet(data, &format!("{order:?}"));
-    match order.check(&limits, NOW) {
-        Ok(request) => becomes_what_was_ordered(ring(), &request, &scopes),
+    keeps_quiet(data, &format!("{request:?}"));
+    match request.check(&limits, NOW) {
+        Ok(request) => becomes_what_was_asked_for(ring(), &request, &scopes),
         Err(faults) => {
             assert!(!faults.is_empty(), "refused for no reason");
             faults.iter().for_each(|fault| keeps_quiet(data, &fault.to_string()));
@@ -48,14 +48,14 @@ fuzz_target!(|data: &str| {
 
 /// Checks that no message shows the marked credential. Looks only at inputs with the credential in
 /// the right place and nowhere else.
-fn keeps_quiet(order: &str, said: &str) {
+fn keeps_quiet(request: &str, said: &str) {
     let in_place = [format!(r#""token":"{SECRET}"#), format!(r#""token": "{SECRET}"#)];
-    if order.matches(SECRET).count() == 1 && in_place.iter().any(|form| order.contains(form)) {
+    if request.matches(SECRET).count() == 1 && in_place.iter().any(|form| request.contains(form)) {
         assert!(!said.contains(SECRET), "{said}");
     }
 }
 
-fn becomes_what_was_ordered(ring: &KeyRing, request: &TokenSpec, scopes: &Scopes) {
+fn becomes_what_was_asked_for(ring: &KeyRing, request: &TokenSpec, scopes: &Scopes) {
     // Rules may be acceptable one by one and too much together; then no token is minted.
     let Ok(minted) = ring.mint(request) else { return };
     let acceptance = Acceptance::default();
@@ -67,9 +67,9 @@ fn becomes_what_was_ordered(ring: &KeyRing, request: &TokenSpec, scopes: &Scopes
     assert_eq!(verified.explains(), request.explain);
     if let RuleSource::Rules(rules) = &request.grant {
         // Routes travel in the token as patterns, methods one by one.
-        let ordered: Vec<String> = rules.iter().flat_map(Rule::to_strings).collect();
+        let asked: Vec<String> = rules.iter().flat_map(Rule::to_strings).collect();
         let held: Vec<String> = verified.policy().rules().map(ToString::to_string).collect();
-        assert_eq!(ordered, held);
+        assert_eq!(asked, held);
     }
     assert!(
         !minted.token.contains(request.credential.expose())
