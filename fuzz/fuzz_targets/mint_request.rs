@@ -65,7 +65,7 @@ fn becomes_what_was_asked_for(ring: &KeyRing, request: &TokenSpec, scopes: &Scop
     assert_eq!(verified.expires_at(), request.expires_at);
     assert_eq!(verified.upstream(), request.upstream.as_ref());
     assert_eq!(verified.explains(), request.explain);
-    if let RuleSource::Rules(rules) = &request.grant {
+    if let RuleSource::Rules(rules) = &request.source {
         // Routes travel in the token as patterns, methods one by one.
         let asked: Vec<String> = rules.iter().flat_map(Rule::to_strings).collect();
         let held: Vec<String> = verified.policy().rules().map(ToString::to_string).collect();

@@ -125,7 +125,7 @@ fn genuine() -> &'static str {
         });
         let minted = ring().published(NOW).next().expect("a key").mint(&SealedTokenSpec {
             credential: credential.into(),
-            grant: RuleSource::Rules(rules.into()),
+            source: RuleSource::Rules(rules.into()),
             upstream: UpstreamName::parse("api").expect("a name"),
             issued_at: NOW,
             expires_at: UnixTime(NOW.0 + 3600),

@@ -58,7 +58,7 @@ fn upstream() -> UpstreamName {
 fn signed(count: usize) -> Zeroizing<String> {
     let request = TokenSpec {
         credential: credential(),
-        grant: RuleSource::Rules(rules(count)),
+        source: RuleSource::Rules(rules(count)),
         upstream: Some(upstream()),
         unnamed: magicproxy_core::UnnamedTokens::Accept,
         issued_at: NOW,
@@ -75,7 +75,7 @@ fn sealed(kem: Kem, count: usize, caveats: usize) -> Zeroizing<String> {
     let key = RING.published(NOW).find(|key| key.kem() == kem).unwrap();
     let minted = key.mint(&SealedTokenSpec {
         credential: credential().into(),
-        grant: RuleSource::Rules(rules(count)),
+        source: RuleSource::Rules(rules(count)),
         upstream: upstream(),
         issued_at: NOW,
         expires_at: UnixTime(NOW.0 + 3600),

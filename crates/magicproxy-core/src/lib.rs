@@ -35,7 +35,7 @@
 //!     .map_err(|faults| format!("{faults:?}"))?;
 //! let minted = public_key.mint(&SealedTokenSpec {
 //!     credential: Credential::parse("ghp_0123456789abcdef".to_owned().into())?.into(),
-//!     grant: RuleSource::Rules(rules),
+//!     source: RuleSource::Rules(rules),
 //!     upstream: github.clone(),
 //!     issued_at: now,
 //!     expires_at: UnixTime(now.0 + 3_600),

@@ -63,7 +63,7 @@ fn narrowed(
     scopes.insert(ScopeName::parse("s").unwrap(), scope);
     let request = TokenSpec {
         credential: Credential::parse("ghp_ordinary".to_owned().into()).unwrap(),
-        grant: RuleSource::GuardedScopes(vec![ScopeName::parse("s").unwrap()]),
+        source: RuleSource::GuardedScopes(vec![ScopeName::parse("s").unwrap()]),
         upstream: Some(upstream()),
         unnamed: UnnamedTokens::Refuse,
         issued_at: NOW,

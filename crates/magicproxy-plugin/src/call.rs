@@ -27,7 +27,7 @@ pub(crate) struct Call {
     pub(crate) pre: PluginPre<Guest>,
     pub(crate) limits: Limits,
     pub(crate) config: Option<Arc<str>>,
-    pub(crate) drawer: Option<PluginStore>,
+    pub(crate) plugin_store: Option<PluginStore>,
     pub(crate) now: UnixTime,
     pub(crate) journal: Arc<Journal>,
     pub(crate) meter: Arc<Meter>,
@@ -123,7 +123,7 @@ impl Call {
             journal: Arc::clone(&self.journal),
             config: self.config.clone(),
             now: self.now,
-            drawer: self.drawer.clone(),
+            plugin_store: self.plugin_store.clone(),
             state_calls: self.limits.state_calls,
             state_calls_left: self.limits.state_calls,
         }

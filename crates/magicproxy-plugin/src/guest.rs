@@ -29,7 +29,7 @@ pub(crate) struct Guest {
     pub(crate) config: Option<Arc<str>>,
     pub(crate) now: UnixTime,
     /// The plugin's part of the store; absent without a store, or while the plugin is being loaded.
-    pub(crate) drawer: Option<PluginStore>,
+    pub(crate) plugin_store: Option<PluginStore>,
     pub(crate) state_calls: u32,
     pub(crate) state_calls_left: u32,
 }
@@ -57,7 +57,7 @@ impl state::Host for Guest {
     async fn get(&mut self, name: String) -> StateResult<Option<Vec<u8>>> {
         let now = self.now;
         match self.open(&name)? {
-            Ok(drawer) => Ok(drawer.read(name, now).await),
+            Ok(plugin_store) => Ok(plugin_store.read(name, now).await),
             Err(error) => Ok(Err(error)),
         }
     }
@@ -65,7 +65,9 @@ impl state::Host for Guest {
     async fn set(&mut self, name: String, value: Vec<u8>, seconds: Option<u64>) -> StateResult<()> {
         let now = self.now;
         match self.open_for(&name, &value)? {
-            Ok(drawer) => Ok(drawer.set(name, drawer.entry(value, seconds, now), now).await),
+            Ok(plugin_store) => {
+                Ok(plugin_store.set(name, plugin_store.entry(value, seconds, now), now).await)
+            }
             Err(error) => Ok(Err(error)),
         }
     }
@@ -79,9 +81,9 @@ impl state::Host for Guest {
     ) -> StateResult<bool> {
         let now = self.now;
         match self.open_for(&name, &value)? {
-            Ok(drawer) => {
-                Ok(drawer.set_if(name, expected, drawer.entry(value, seconds, now), now).await)
-            }
+            Ok(plugin_store) => Ok(plugin_store
+                .set_if(name, expected, plugin_store.entry(value, seconds, now), now)
+                .await),
             Err(error) => Ok(Err(error)),
         }
     }
@@ -89,7 +91,7 @@ impl state::Host for Guest {
     async fn remove(&mut self, name: String) -> StateResult<()> {
         let now = self.now;
         match self.open(&name)? {
-            Ok(drawer) => Ok(drawer
+            Ok(plugin_store) => Ok(plugin_store
                 .change(Vec::new(), Change::Remove(name.into_bytes()), now)
                 .await
                 .map(|_| ())),
@@ -112,7 +114,7 @@ impl Guest {
         if name.is_empty() || name.len() > NAME_BYTES {
             return Ok(Err(state::Error::BadName));
         }
-        Ok(self.drawer.clone().ok_or(state::Error::Unavailable))
+        Ok(self.plugin_store.clone().ok_or(state::Error::Unavailable))
     }
 
     fn count(&mut self) -> wasmtime::Result<()> {

@@ -223,7 +223,7 @@ impl Host {
             pre: loaded.pre.clone(),
             limits: slot.settings.limits,
             config: slot.settings.config.clone(),
-            drawer: self.drawer(plugin, scope),
+            plugin_store: self.plugin_store(plugin, scope),
             now,
             journal: Arc::new(Journal::default()),
             meter: Arc::new(Meter::default()),
@@ -231,7 +231,7 @@ impl Host {
         Some((loaded, call))
     }
 
-    fn drawer(&self, plugin: &PluginName, scope: PluginScope) -> Option<PluginStore> {
+    fn plugin_store(&self, plugin: &PluginName, scope: PluginScope) -> Option<PluginStore> {
         let partition =
             Partition::of(&[b"plugin", plugin.as_str().as_bytes(), scope.owner.as_bytes()]);
         self.state.clone().map(|store| PluginStore {

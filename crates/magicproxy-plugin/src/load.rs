@@ -172,7 +172,7 @@ fn interests(pre: &PluginPre<Guest>, settings: &PluginSettings) -> Result<Intere
         pre: pre.clone(),
         limits: Limits { time: settings.limits.time.max(INTERESTS_TIME), ..settings.limits },
         config: settings.config.clone(),
-        drawer: None,
+        plugin_store: None,
         now: UnixTime(0),
         journal: Arc::new(Journal::default()),
         meter: Arc::new(Meter::default()),

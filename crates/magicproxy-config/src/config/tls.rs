@@ -73,12 +73,12 @@ impl NamedCertificate {
     /// be reported before.
     pub(super) fn fault(&self, fault: &CertificateFault) -> (usize, Fault) {
         let [certificate, private_key] = &self.origins;
-        let (key, origin) = match fault.culprit {
+        let (key, origin) = match fault.file {
             FaultyFile::Certificate => ("tls.certificate", certificate),
             FaultyFile::PrivateKey => ("tls.private_key", private_key),
         };
         let message =
-            format!("{key} `{}`: {}", self.files.path(fault.culprit).display(), fault.message);
+            format!("{key} `{}`: {}", self.files.path(fault.file).display(), fault.message);
         (self.before, Fault::new(message, origin.clone()))
     }
 }
@@ -96,7 +96,7 @@ pub struct CertificateFiles {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateFault {
     /// The file with the fault.
-    pub culprit: FaultyFile,
+    pub file: FaultyFile,
     /// The description of the fault.
     pub message: String,
 }
@@ -112,8 +112,8 @@ pub enum FaultyFile {
 
 impl CertificateFiles {
     /// Returns the path of one of the two files.
-    pub fn path(&self, culprit: FaultyFile) -> &Path {
-        match culprit {
+    pub fn path(&self, file: FaultyFile) -> &Path {
+        match file {
             FaultyFile::Certificate => &self.certificate,
             FaultyFile::PrivateKey => &self.private_key,
         }

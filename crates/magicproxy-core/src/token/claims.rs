@@ -129,7 +129,7 @@ impl Claims {
             return Err(ClaimsFault::Upstream);
         }
         if self.allowed.is_some() != self.scopes.as_ref().is_none_or(Vec::is_empty) {
-            return Err(ClaimsFault::Grant);
+            return Err(ClaimsFault::RuleSource);
         }
         if self.scopes.as_ref().is_some_and(|names| names.len() > MAX_RULES) {
             return Err(ClaimsFault::TooManyScopes);

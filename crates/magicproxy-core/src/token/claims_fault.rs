@@ -23,7 +23,7 @@ pub enum ClaimsFault {
     Upstream,
     /// Neither rules nor scopes, or both.
     #[error("expected exactly one of `allowed` and `scopes`")]
-    Grant,
+    RuleSource,
     /// More scopes than a token of version 1 may name.
     #[error("scopes: expected at most 1,000 names")]
     TooManyScopes,

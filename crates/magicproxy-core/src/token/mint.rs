@@ -41,7 +41,7 @@ pub struct TokenSpec {
     /// The upstream's secret.
     pub credential: Credential,
     /// The rules of the token.
-    pub grant: RuleSource,
+    pub source: RuleSource,
     /// The upstream of the credential.
     pub upstream: Option<UpstreamName>,
     /// The setting of that upstream for tokens without `aud`. The upstream that accepts them is
@@ -116,7 +116,7 @@ impl KeyRing {
     /// # Errors
     /// [`MintError`].
     pub fn mint_within(&self, request: &TokenSpec, work: &Work) -> Result<MintedToken, MintError> {
-        let allowed = match &request.grant {
+        let allowed = match &request.source {
             RuleSource::Rules(rules) => Some(written(rules, work)?),
             RuleSource::Scopes(_) | RuleSource::GuardedScopes(_) => None,
         };
@@ -128,7 +128,7 @@ impl KeyRing {
             token: Some(seal(&request.credential, self.active().public())?),
             sealed: None,
             allowed,
-            scopes: match &request.grant {
+            scopes: match &request.source {
                 RuleSource::Rules(_) => None,
                 RuleSource::Scopes(names) | RuleSource::GuardedScopes(names) => {
                     Some(names.iter().map(|name| name.as_str().to_owned()).collect())
@@ -147,7 +147,7 @@ impl KeyRing {
         let is_of_another = claims.aud.is_some() && request.unnamed == UnnamedTokens::Refuse;
         // The Python program would apply its own scope of the same name, without effects and
         // plugins.
-        let is_guarded = matches!(request.grant, RuleSource::GuardedScopes(_));
+        let is_guarded = matches!(request.source, RuleSource::GuardedScopes(_));
         let claims = if is_of_another || is_guarded { claims.hidden_from_python() } else { claims };
         Ok(MintedToken { token: self.sign_token(claims, self.active())?, id })
     }

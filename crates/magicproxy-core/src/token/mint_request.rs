@@ -136,7 +136,7 @@ impl MintRequest {
         now: UnixTime,
     ) -> Result<TokenSpec, Vec<MintRequestFault>> {
         let mut faults = Vec::new();
-        let grant = grant(self.allowed, self.scope, self.scopes, limits)
+        let source = source(self.allowed, self.scope, self.scopes, limits)
             .map_err(|found| faults.extend(found))
             .ok();
         let expires_at =
@@ -152,11 +152,11 @@ impl MintRequest {
         }
         let credential =
             Credential::parse_new(&self.token).map_err(|fault| faults.push(fault.into())).ok();
-        match (grant, expires_at, credential) {
-            (Some(grant), Some(expires_at), Some(credential)) if faults.is_empty() => {
+        match (source, expires_at, credential) {
+            (Some(source), Some(expires_at), Some(credential)) if faults.is_empty() => {
                 Ok(TokenSpec {
                     credential,
-                    grant,
+                    source,
                     upstream: Some(limits.upstream.clone()),
                     unnamed: limits.unnamed,
                     issued_at: now,
@@ -187,7 +187,7 @@ pub enum MintRequestFault {
     Credential(#[from] ParseCredentialError),
     /// Both rules and scopes, or neither.
     #[error("exactly one of `allowed` (rules), `scope` (a name) and `scopes` (names) is needed")]
-    Grant,
+    RuleSource,
     /// A list of scopes without a name in it.
     #[error("scopes: the list is empty, and a token must allow something")]
     NoScope,
@@ -222,7 +222,7 @@ pub enum MintRequestFault {
     },
 }
 
-fn grant(
+fn source(
     allowed: Option<Vec<RawRule>>,
     scope: Option<String>,
     scopes: Option<Vec<String>>,
@@ -243,13 +243,13 @@ fn grant(
             }
         }
         None if named => {
-            scope_grant(scope.into_iter().chain(scopes.into_iter().flatten()).collect(), limits)
+            scope_source(scope.into_iter().chain(scopes.into_iter().flatten()).collect(), limits)
         }
-        _ => Err(vec![MintRequestFault::Grant]),
+        _ => Err(vec![MintRequestFault::RuleSource]),
     }
 }
 
-fn scope_grant(
+fn scope_source(
     names: Vec<String>,
     limits: &MintLimits<'_>,
 ) -> Result<RuleSource, Vec<MintRequestFault>> {
@@ -258,10 +258,10 @@ fn scope_grant(
         return Err(vec![MintRequestFault::NoScope]);
     }
     let mut faults = Vec::new();
-    let mut grant = Vec::with_capacity(names.len());
+    let mut found = Vec::with_capacity(names.len());
     for name in names {
         match ScopeName::parse(&name).filter(|name| known.scope(name.as_str()).is_some()) {
-            Some(name) => grant.push(name),
+            Some(name) => found.push(name),
             None => {
                 let listed = limits.names == KnownNames::Listed;
                 let known = listed.then(|| known.names().map(str::to_owned).collect());
@@ -272,8 +272,8 @@ fn scope_grant(
     if !faults.is_empty() {
         return Err(faults);
     }
-    let guarded = grant.iter().filter_map(|name| known.scope(name.as_str())).any(Scope::is_guarded);
-    Ok(if guarded { RuleSource::GuardedScopes(grant) } else { RuleSource::Scopes(grant) })
+    let guarded = found.iter().filter_map(|name| known.scope(name.as_str())).any(Scope::is_guarded);
+    Ok(if guarded { RuleSource::GuardedScopes(found) } else { RuleSource::Scopes(found) })
 }
 
 /// Renders limits of whole days as ` (366 days)`.

@@ -40,10 +40,10 @@ fn upstream(name: &str) -> UpstreamName {
 }
 
 /// For a minute, and for `api`.
-fn request(grant: RuleSource) -> TokenSpec {
+fn request(source: RuleSource) -> TokenSpec {
     TokenSpec {
         credential: Credential::parse(Zeroizing::new("ghp_marked".to_owned())).unwrap(),
-        grant,
+        source,
         upstream: Some(upstream("api")),
         unnamed: UnnamedTokens::Accept,
         issued_at: NOW,
@@ -303,9 +303,9 @@ fn verify_in(ring: &KeyRing, text: &str) -> Arc<VerifiedToken> {
 
 fn minted(rules: &str, limit: Option<&str>) -> Zeroizing<String> {
     let raw: Vec<RawRule> = serde_json::from_str(rules).unwrap();
-    let grant = RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap());
+    let source = RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap());
     let limit = limit.map(|limit| limit.parse().unwrap());
-    let request = TokenSpec { expires_at: UnixTime(NOW.0 + 3600), limit, ..request(grant) };
+    let request = TokenSpec { expires_at: UnixTime(NOW.0 + 3600), limit, ..request(source) };
     ring().mint(&request).unwrap().token
 }
 

@@ -273,6 +273,6 @@ fn granted(claims: &mut Claims, context: &VerifyContext<'_>) -> Result<ClaimedRu
             Ok(ClaimedRules::Rules(allowed, context.patterns))
         }
         (None, scopes) if !scopes.is_empty() => Ok(ClaimedRules::Scopes(scopes)),
-        _ => Err(ClaimsFault::Grant.into()),
+        _ => Err(ClaimsFault::RuleSource.into()),
     }
 }

@@ -37,7 +37,7 @@ fn sealed(
 ) -> Arc<VerifiedToken> {
     let request = SealedTokenSpec {
         credential: credential(length).into(),
-        grant: RuleSource::Rules(rules(texts)),
+        source: RuleSource::Rules(rules(texts)),
         upstream: UpstreamName::parse("api").unwrap(),
         issued_at: NOW,
         expires_at: UnixTime(NOW.0 + 60),
@@ -56,7 +56,7 @@ fn sealed(
 fn signed(ring: &KeyRing, length: usize) -> Arc<VerifiedToken> {
     let request = TokenSpec {
         credential: credential(length),
-        grant: RuleSource::Rules(rules(&["GET /user"])),
+        source: RuleSource::Rules(rules(&["GET /user"])),
         upstream: UpstreamName::parse("api"),
         unnamed: UnnamedTokens::Accept,
         issued_at: NOW,
@@ -127,7 +127,7 @@ fn what_a_token_was_made_of_is_counted() {
     let request = |public: &magicproxy_core::SealingPublicKey| {
         let request = SealedTokenSpec {
             credential: credential(40).into(),
-            grant: RuleSource::Rules(rules(&["GET /user"])),
+            source: RuleSource::Rules(rules(&["GET /user"])),
             upstream: UpstreamName::parse("api").unwrap(),
             issued_at: NOW,
             expires_at: UnixTime(NOW.0 + 60),

@@ -45,12 +45,12 @@ fn rules(bytes: usize) -> RuleSource {
 
 fn signed(
     ring: &KeyRing,
-    grant: RuleSource,
+    source: RuleSource,
     (issued_at, expires_at): (u64, u64),
 ) -> Result<String, MintError> {
     let request = TokenSpec {
         credential: credential(),
-        grant,
+        source,
         upstream: UpstreamName::parse("api"),
         unnamed: UnnamedTokens::Accept,
         issued_at: UnixTime(issued_at),
@@ -63,21 +63,21 @@ fn signed(
     ring.mint(&request).map(|minted| minted.token.to_string())
 }
 
-fn sealed(ring: &KeyRing, grant: RuleSource, life: (u64, u64)) -> Result<String, MintError> {
-    sealed_secret(ring, 12, grant, life)
+fn sealed(ring: &KeyRing, source: RuleSource, life: (u64, u64)) -> Result<String, MintError> {
+    sealed_secret(ring, 12, source, life)
 }
 
 /// With a credential of so many characters.
 fn sealed_secret(
     ring: &KeyRing,
     secret: usize,
-    grant: RuleSource,
+    source: RuleSource,
     life: (u64, u64),
 ) -> Result<String, MintError> {
     let (issued_at, expires_at) = life;
     let request = SealedTokenSpec {
         credential: Credential::parse("s".repeat(secret).into()).unwrap().into(),
-        grant,
+        source,
         upstream: UpstreamName::parse("api").unwrap(),
         issued_at: UnixTime(issued_at),
         expires_at: UnixTime(expires_at),

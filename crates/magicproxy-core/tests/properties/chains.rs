@@ -57,7 +57,7 @@ fn chain(ring: &KeyRing, allowed: &[String], caveats: &[String]) -> Vec<Arc<Veri
     let raw: Vec<_> = allowed.iter().cloned().map(magicproxy_core::RawRule::Text).collect();
     let minted = ring.published(UnixTime(NOW)).next().unwrap().mint(&SealedTokenSpec {
         credential: Credential::parse(Zeroizing::new("ghp_x".to_owned())).unwrap().into(),
-        grant: RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap()),
+        source: RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap()),
         upstream: UpstreamName::parse("api").unwrap(),
         issued_at: UnixTime(NOW),
         expires_at: UnixTime(NOW + 3000),

@@ -138,7 +138,7 @@ fn token(world: &World) -> Arc<VerifiedToken> {
     }
     let minted = RING.published(NOW).next().unwrap().mint(&SealedTokenSpec {
         credential: Credential::parse(Zeroizing::new("ghp_x".to_owned())).unwrap().into(),
-        grant: RuleSource::Scopes(names),
+        source: RuleSource::Scopes(names),
         upstream: UpstreamName::parse("api").unwrap(),
         issued_at: NOW,
         expires_at: UnixTime(NOW.0 + 3000),

@@ -33,7 +33,7 @@ fn rule(text: &str) -> Rule {
 fn mint(ring: &KeyRing, credential: &str) -> MintedToken {
     let request = TokenSpec {
         credential: Credential::parse(credential.to_owned().into()).unwrap(),
-        grant: RuleSource::Rules(vec![rule("GET /user")]),
+        source: RuleSource::Rules(vec![rule("GET /user")]),
         upstream: UpstreamName::parse("api"),
         unnamed: UnnamedTokens::Accept,
         issued_at: UnixTime(NOW),
@@ -237,7 +237,7 @@ fn debug_shows_no_secret() {
     let mint_request = magicproxy_core::MintRequest::from_json(mint_request.as_bytes()).unwrap();
     let request = TokenSpec {
         credential: credential.configured().unwrap().clone(),
-        grant: RuleSource::Rules(vec![rule("GET /user")]),
+        source: RuleSource::Rules(vec![rule("GET /user")]),
         upstream: None,
         unnamed: UnnamedTokens::Accept,
         issued_at: UnixTime(0),

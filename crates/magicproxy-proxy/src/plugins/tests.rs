@@ -19,7 +19,7 @@ fn token() -> VerifiedToken {
     .unwrap();
     let request = TokenSpec {
         credential: Credential::parse(Zeroizing::new("a-credential".to_owned())).unwrap(),
-        grant: RuleSource::Rules(rules),
+        source: RuleSource::Rules(rules),
         upstream: Some(UpstreamName::parse("api").unwrap()),
         unnamed: UnnamedTokens::Refuse,
         issued_at: now,

@@ -94,7 +94,7 @@ fn a_connection_in_doubt_is_closed() {
         (Rejection::RequestTimeout, true),
         (Rejection::MintRequest(vec![MintRequestFault::TooLarge]), true),
         (Rejection::NoToken, false),
-        (Rejection::MintRequest(vec![MintRequestFault::Grant]), false),
+        (Rejection::MintRequest(vec![MintRequestFault::RuleSource]), false),
     ] {
         let answer = rejection.to_response(RequestId::next(), form(OPENAI));
         assert_eq!(answer.headers().contains_key("connection"), closes, "{rejection:?}");

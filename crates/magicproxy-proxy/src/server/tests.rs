@@ -165,7 +165,7 @@ fn minted(keys: &KeyRing, limit: Option<Limit>) -> String {
     let rules = Rule::parse_list(&[RawRule::Text("* /.*".to_owned())], PatternMode::Whole).unwrap();
     let request = TokenSpec {
         credential: Credential::parse(Zeroizing::new("a-credential".to_owned())).unwrap(),
-        grant: RuleSource::Rules(rules),
+        source: RuleSource::Rules(rules),
         upstream: Some(UpstreamName::parse("api").unwrap()),
         unnamed: UnnamedTokens::Refuse,
         issued_at: now,

@@ -82,7 +82,7 @@ fn named(aud: &str, minter: Option<&MinterSigningKey>, label: Option<&str>) -> S
     let key = ring.published(UnixTime(now())).find(|key| key.kem() == Kem::X25519).unwrap();
     let minted = key.mint(&SealedTokenSpec {
         credential: Credential::parse(Zeroizing::new(CREDENTIAL.to_owned())).unwrap().into(),
-        grant: RuleSource::Rules(parse(&["* /.*"])),
+        source: RuleSource::Rules(parse(&["* /.*"])),
         upstream: UpstreamName::parse(aud).unwrap(),
         issued_at: UnixTime(now()),
         expires_at: UnixTime(now() + 3600),

@@ -97,7 +97,7 @@ fn mint(keys: &KeyRing, config: &Config) -> anyhow::Result<Zeroizing<String>> {
     let rule = Rule::parse(RawRule::Text(RULE.to_owned()), upstream.patterns)?;
     let minted = keys.mint(&TokenSpec {
         credential: Credential::parse(Zeroizing::new(upstream::CREDENTIAL.to_owned()))?,
-        grant: RuleSource::Rules(vec![rule]),
+        source: RuleSource::Rules(vec![rule]),
         upstream: Some(upstream.name.clone()),
         unnamed: upstream.unnamed,
         issued_at: now,

@@ -26,7 +26,7 @@ fn upstreams() -> [String; 4] {
 fn found(layers: Layers) -> Vec<String> {
     let unreadable = |_: &CertificateFiles| {
         Err(CertificateFault {
-            culprit: FaultyFile::Certificate,
+            file: FaultyFile::Certificate,
             message: "there is no such file or folder".to_owned(),
         })
     };

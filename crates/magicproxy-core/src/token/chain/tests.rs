@@ -61,13 +61,13 @@ impl Rings {
     pub(in crate::token) fn tokens(&self) -> [String; 2] {
         let credential = Credential::parse(Zeroizing::new("ghp_marked".to_owned())).unwrap();
         let rule = Rule::parse(RawRule::Text("GET /.*".to_owned()), PatternMode::Whole).unwrap();
-        let (grant, upstream) =
+        let (source, upstream) =
             (RuleSource::Rules(vec![rule]), UpstreamName::parse("api").unwrap());
         let (issued_at, expires_at, not_before, explain) =
             (NOW, UnixTime(NOW.0 + 3600), None, false);
         let v1 = self.old.mint(&TokenSpec {
             credential: credential.clone(),
-            grant: grant.clone(),
+            source: source.clone(),
             upstream: Some(upstream.clone()),
             unnamed: UnnamedTokens::Accept,
             issued_at,
@@ -80,7 +80,7 @@ impl Rings {
         let key = self.old.published(NOW).next().unwrap();
         let v2 = key.mint(&SealedTokenSpec {
             credential: TypedCredential::Configured(credential),
-            grant,
+            source,
             upstream,
             issued_at,
             expires_at,

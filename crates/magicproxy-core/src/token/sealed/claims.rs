@@ -69,7 +69,7 @@ impl SealedClaims {
             return Err(ClaimsFault::TokenId);
         }
         if self.allowed.is_some() == self.scopes.is_some() {
-            return Err(ClaimsFault::Grant);
+            return Err(ClaimsFault::RuleSource);
         }
         if self.scopes.as_ref().is_some_and(|names| names.is_empty() || names.len() > MAX_RULES) {
             return Err(ClaimsFault::ScopeCount);

@@ -27,7 +27,7 @@ pub struct SealedTokenSpec<'a> {
     /// The upstream's secret.
     pub credential: TypedCredential,
     /// The rules of the token. The minter cannot check that scopes exist; the proxy does.
-    pub grant: RuleSource,
+    pub source: RuleSource,
     /// The upstream of the credential.
     pub upstream: UpstreamName,
     /// The time of minting.
@@ -50,7 +50,7 @@ impl SealingPublicKey {
     /// # Errors
     /// [`MintError`]. A token that every proxy would refuse is not minted.
     pub fn mint(&self, request: &SealedTokenSpec<'_>) -> Result<MintedToken, MintError> {
-        let (allowed, scopes) = match &request.grant {
+        let (allowed, scopes) = match &request.source {
             RuleSource::Rules(rules) => {
                 Policy::check_brought(rules, &Work::unlimited())?;
                 (Some(rules.iter().map(|rule| rule.raw().clone()).collect()), None)

@@ -43,7 +43,7 @@ fn request<'a>(allowed: &[&str]) -> SealedTokenSpec<'a> {
         credential: TypedCredential::Configured(
             Credential::parse(Zeroizing::new(SECRET.to_owned())).unwrap(),
         ),
-        grant: RuleSource::Rules(rules(allowed)),
+        source: RuleSource::Rules(rules(allowed)),
         upstream: UpstreamName::parse("api").unwrap(),
         issued_at: NOW,
         expires_at: UnixTime(NOW.0 + 3600),
@@ -374,7 +374,7 @@ fn version_1_is_narrowed_by_the_proxy() {
     let ring = ring();
     let minted = ring.mint(&crate::token::TokenSpec {
         credential: Credential::parse(Zeroizing::new(SECRET.to_owned())).unwrap(),
-        grant: RuleSource::Rules(rules(&["GET /a/.*"])),
+        source: RuleSource::Rules(rules(&["GET /a/.*"])),
         upstream: UpstreamName::parse("api"),
         unnamed: crate::token::UnnamedTokens::Accept,
         issued_at: NOW,

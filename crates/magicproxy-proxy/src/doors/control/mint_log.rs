@@ -26,7 +26,7 @@ pub(super) struct MintRecord {
 impl MintRecord {
     /// Gathers the line from a checked mint request. Rules that hold the credential are hidden.
     pub(super) fn of(request: &TokenSpec, carrier: &CredentialCarrier) -> Self {
-        let named: Vec<String> = match &request.grant {
+        let named: Vec<String> = match &request.source {
             RuleSource::Rules(rules) => rules.iter().map(ToString::to_string).collect(),
             RuleSource::Scopes(names) | RuleSource::GuardedScopes(names) => {
                 names.iter().map(|name| format!("scope {}", name.as_str())).collect()

@@ -60,7 +60,7 @@ impl Fixture {
         let request = magicproxy_core::TokenSpec {
             credential: magicproxy_core::Credential::parse(Zeroizing::new(credential.to_owned()))
                 .unwrap(),
-            grant: magicproxy_core::RuleSource::Rules(checked(rules)),
+            source: magicproxy_core::RuleSource::Rules(checked(rules)),
             upstream: Some(UpstreamName::parse("api").unwrap()),
             unnamed: magicproxy_core::UnnamedTokens::Refuse,
             issued_at: now,
@@ -82,7 +82,7 @@ impl Fixture {
             ))
             .unwrap()
             .into(),
-            grant: magicproxy_core::RuleSource::Rules(checked(rules)),
+            source: magicproxy_core::RuleSource::Rules(checked(rules)),
             upstream: UpstreamName::parse("api").unwrap(),
             issued_at: now,
             expires_at: UnixTime(now.0 + 600),

@@ -48,14 +48,14 @@ impl Keys {
     /// What whoever has the first keys mints, at any time.
     fn mint(&self) -> [String; 2] {
         let raw = serde_json::from_value::<Vec<_>>(with_receipt()).unwrap();
-        let grant = RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap());
+        let source = RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap());
         let credential = Credential::parse(Zeroizing::new(CREDENTIAL.to_owned())).unwrap();
         let (upstream, issued_at, expires_at) =
             (UpstreamName::parse(NAME).unwrap(), UnixTime(now()), UnixTime(now() + 3600));
         let (ring, not_before, subject, explain) = (self.ring(0), None, None, false);
         let signed = ring.mint(&TokenSpec {
             credential: credential.clone(),
-            grant: grant.clone(),
+            source: source.clone(),
             upstream: Some(upstream.clone()),
             unnamed: UnnamedTokens::Accept,
             issued_at,
@@ -67,7 +67,7 @@ impl Keys {
         });
         let sealed = ring.published(issued_at).next().unwrap().mint(&SealedTokenSpec {
             credential: credential.into(),
-            grant,
+            source,
             upstream,
             issued_at,
             expires_at,

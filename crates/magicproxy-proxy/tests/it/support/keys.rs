@@ -37,13 +37,13 @@ pub(crate) struct Token(TokenSpec);
 
 impl Token {
     pub(crate) fn allowing(rules: &[&str]) -> Self {
-        Self::granting(RuleSource::Rules(parse(rules)))
+        Self::of_source(RuleSource::Rules(parse(rules)))
     }
 
     /// Rules in whatever form, as JSON.
     pub(crate) fn ruled(rules: &serde_json::Value) -> Self {
         let raw: Vec<RawRule> = serde_json::from_value(rules.clone()).unwrap();
-        Self::granting(RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap()))
+        Self::of_source(RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap()))
     }
 
     pub(crate) fn limited(mut self, limit: &str) -> Self {
@@ -52,7 +52,7 @@ impl Token {
     }
 
     pub(crate) fn scoped(names: &[&str]) -> Self {
-        Self::granting(RuleSource::Scopes(
+        Self::of_source(RuleSource::Scopes(
             names.iter().map(|name| ScopeName::parse(name).unwrap()).collect(),
         ))
     }
@@ -67,10 +67,10 @@ impl Token {
         Self::allowing(&["* /.*"]).for_upstream(name).mint()
     }
 
-    fn granting(grant: RuleSource) -> Self {
+    fn of_source(source: RuleSource) -> Self {
         Self(TokenSpec {
             credential: Credential::parse(Zeroizing::new(CREDENTIAL.to_owned())).unwrap(),
-            grant,
+            source,
             upstream: UpstreamName::parse(NAME),
             unnamed: magicproxy_core::UnnamedTokens::Accept,
             issued_at: UnixTime(now()),
@@ -123,11 +123,11 @@ pub(crate) fn parse(rules: &[&str]) -> Vec<Rule> {
 pub(crate) fn seal_to(
     key: &SealingPublicKey,
     credential: TypedCredential,
-    grant: RuleSource,
+    source: RuleSource,
 ) -> String {
     let minted = key.mint(&SealedTokenSpec {
         credential,
-        grant,
+        source,
         upstream: UpstreamName::parse(NAME).unwrap(),
         issued_at: UnixTime(now()),
         expires_at: UnixTime(now() + 3600),

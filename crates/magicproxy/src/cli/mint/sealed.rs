@@ -147,7 +147,7 @@ pub(super) fn mint(
         token, allowed, scopes, expires_in, aud, explain, limit, sub: subject, ..
     } = draft.mint_request;
     let mut faults = draft.faults;
-    let grant = grant(allowed, scopes).map_err(|found| faults.extend(found)).ok();
+    let source = source(allowed, scopes).map_err(|found| faults.extend(found)).ok();
     let credential =
         credential(token, args.credential_as.as_deref()).map_err(|fault| faults.push(fault)).ok();
     match aud.as_deref() {
@@ -155,7 +155,7 @@ pub(super) fn mint(
         None if !sealing.asks_proxy() => faults.push(upstream_name::NEEDED.to_owned()),
         _ => {}
     }
-    let (Some(grant), Some(credential), true) = (grant, credential, faults.is_empty()) else {
+    let (Some(source), Some(credential), true) = (source, credential, faults.is_empty()) else {
         return Err(Failure::Usage(faults));
     };
     let minter = args.minter_key.as_ref().map(|path| {
@@ -171,13 +171,13 @@ pub(super) fn mint(
     }
     let lifetime = expires_in.unwrap_or_else(|| recipient.default_lifetime());
     recipient.ensure_accepted(minter.as_ref(), lifetime)?;
-    if minter.is_none() && (limit.is_some() || keeps_rows(&grant)) {
+    if minter.is_none() && (limit.is_some() || keeps_rows(&source)) {
         note(narrow::NEEDS_MINTER);
     }
     warn(credential.weakness());
     let minted = key.mint(&SealedTokenSpec {
         credential,
-        grant,
+        source,
         upstream: recipient.upstream.clone(),
         issued_at: now,
         expires_at: UnixTime(now.0.saturating_add(lifetime)),
@@ -195,8 +195,8 @@ pub(super) fn mint(
 }
 
 /// True if a store would keep something for one of the rules.
-fn keeps_rows(grant: &RuleSource) -> bool {
-    match grant {
+fn keeps_rows(source: &RuleSource) -> bool {
+    match source {
         RuleSource::Rules(rules) => {
             rules.iter().filter_map(Rule::state).any(|state| state.keeps_rows())
         }
@@ -204,7 +204,7 @@ fn keeps_rows(grant: &RuleSource) -> bool {
     }
 }
 
-fn grant(
+fn source(
     allowed: Option<Vec<magicproxy_core::RawRule>>,
     scopes: Option<Vec<String>>,
 ) -> Result<RuleSource, Vec<String>> {

@@ -26,10 +26,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Reads the certificate and the key, and checks that they fit together.
 pub(crate) fn load(files: &CertificateFiles) -> Result<TlsIdentity, CertificateFault> {
-    let certificate =
-        |message: String| CertificateFault { culprit: FaultyFile::Certificate, message };
-    let private_key =
-        |message: String| CertificateFault { culprit: FaultyFile::PrivateKey, message };
+    let certificate = |message: String| CertificateFault { file: FaultyFile::Certificate, message };
+    let private_key = |message: String| CertificateFault { file: FaultyFile::PrivateKey, message };
     let pem = std::fs::read(&files.certificate).map_err(|error| certificate(reason(&error)))?;
     let chain =
         CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().unwrap_or_default();
@@ -101,7 +99,7 @@ impl Reloader {
         // Before reading, so that a change during the reading is noticed later.
         let seen = stamps(&files);
         let identity = load(&files).map_err(|fault| {
-            let path = files.path(fault.culprit).display();
+            let path = files.path(fault.file).display();
             anyhow::anyhow!("`{path}`: {}", fault.message)
         })?;
         Ok((Self { files, seen, fault: None }, identity))
@@ -156,7 +154,7 @@ impl Reloader {
                         "new handshakes show the new certificate of `{}`", this.files.certificate.display());
                 }
                 ReloadCheck::Bad(fault) => {
-                    let path = this.files.path(fault.culprit).display();
+                    let path = this.files.path(fault.file).display();
                     tracing::error!(target: "magicproxy::tls::files",
                         "the certificate stays the old one: `{path}`: {}", fault.message);
                 }

@@ -16,7 +16,7 @@ fn the_beginning_of_a_token_is_that_of_every_token_of_its_key_and_good_for_nothi
     let signed = |credential: &str, seconds: u64| {
         let request = TokenSpec {
             credential: Credential::parse(Zeroizing::new(credential.to_owned())).unwrap(),
-            grant: RuleSource::Rules(rules(&["GET /user"])),
+            source: RuleSource::Rules(rules(&["GET /user"])),
             upstream: UpstreamName::parse("api"),
             unnamed: crate::token::UnnamedTokens::Accept,
             issued_at: NOW,

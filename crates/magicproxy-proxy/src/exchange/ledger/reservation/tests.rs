@@ -20,7 +20,7 @@ fn token(keys: &KeyRing, rule: &Value, limit: Option<&str>) -> Arc<VerifiedToken
     let raw: Vec<RawRule> = serde_json::from_value(json!([rule])).unwrap();
     let request = TokenSpec {
         credential: Credential::parse(Zeroizing::new("a-credential".to_owned())).unwrap(),
-        grant: RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap()),
+        source: RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap()),
         upstream: Some(UpstreamName::parse("api").unwrap()),
         unnamed: UnnamedTokens::Refuse,
         issued_at: NOW,

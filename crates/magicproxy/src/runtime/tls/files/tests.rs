@@ -72,5 +72,5 @@ fn keys_of_every_form_are_read() {
     load(&files).unwrap();
     let encrypted = key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
     write(&files, &(certificate, encrypted));
-    assert_eq!(load(&files).unwrap_err().culprit, FaultyFile::PrivateKey);
+    assert_eq!(load(&files).unwrap_err().file, FaultyFile::PrivateKey);
 }
