@@ -124,7 +124,7 @@ impl Load {
                 connection.write_all(self.request.as_bytes()).context("cannot send a request")?;
             }
             for connection in &mut self.connections {
-                read_answer(connection)?;
+                read_response(connection)?;
             }
         }
         Ok(())
@@ -133,18 +133,18 @@ impl Load {
 
 /// Reads a response with chunked content: the proxy sends chunks when links may have been
 /// rewritten.
-fn read_answer(connection: &mut TcpStream) -> Result<()> {
+fn read_response(connection: &mut TcpStream) -> Result<()> {
     connection.set_read_timeout(Some(HUNG)).context("cannot set a timeout")?;
-    let (mut answer, mut piece) = (Vec::new(), [0; 4096]);
-    while !answer.ends_with(b"\r\n0\r\n\r\n") {
+    let (mut response, mut piece) = (Vec::new(), [0; 4096]);
+    while !response.ends_with(b"\r\n0\r\n\r\n") {
         let length = connection.read(&mut piece).context("no whole answer came")?;
         anyhow::ensure!(length > 0, "the response was broken off");
-        answer.extend_from_slice(piece.get(..length).unwrap_or_default());
+        response.extend_from_slice(piece.get(..length).unwrap_or_default());
     }
     anyhow::ensure!(
-        answer.starts_with(b"HTTP/1.1 200 "),
+        response.starts_with(b"HTTP/1.1 200 "),
         "the response was {}",
-        String::from_utf8_lossy(&answer)
+        String::from_utf8_lossy(&response)
     );
     Ok(())
 }

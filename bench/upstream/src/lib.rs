@@ -13,7 +13,7 @@ const LENGTH: &[u8] = b"content-length:";
 
 /// The responses, whole.
 #[derive(Clone, Copy)]
-struct Answers {
+struct Responses {
     small: &'static [u8],
     big: &'static [u8],
 }
@@ -28,19 +28,19 @@ pub async fn main() -> Result<()> {
     let listener = TcpListener::bind(&address)
         .await
         .with_context(|| format!("cannot listen on `{address}`"))?;
-    let answers = Answers {
-        small: answer("application/json", SMALL).leak(),
-        big: answer("application/octet-stream", BIG).leak(),
+    let responses = Responses {
+        small: response("application/json", SMALL).leak(),
+        big: response("application/octet-stream", BIG).leak(),
     };
     loop {
         let (stream, _) = listener.accept().await.context("cannot accept")?;
         stream.set_nodelay(true).context("cannot switch Nagle off")?;
         // A client that leaves during a request is no error of the upstream.
-        tokio::spawn(async move { serve(stream, answers).await.ok() });
+        tokio::spawn(async move { serve(stream, responses).await.ok() });
     }
 }
 
-async fn serve(mut stream: TcpStream, answers: Answers) -> Result<()> {
+async fn serve(mut stream: TcpStream, responses: Responses) -> Result<()> {
     let mut buffer = Vec::with_capacity(64 * 1024);
     while stream.read_buf(&mut buffer).await? > 0 {
         while let Some(at) = buffer.windows(HEAD_END.len()).position(|window| window == HEAD_END) {
@@ -51,7 +51,8 @@ async fn serve(mut stream: TcpStream, answers: Answers) -> Result<()> {
                 continue;
             }
             let is_huge = buffer.starts_with(b"GET /huge");
-            let answer = if buffer.starts_with(b"GET /big") { answers.big } else { answers.small };
+            let response =
+                if buffer.starts_with(b"GET /big") { responses.big } else { responses.small };
             let length = if buffer.starts_with(b"GET ") {
                 0
             } else {
@@ -61,9 +62,9 @@ async fn serve(mut stream: TcpStream, answers: Answers) -> Result<()> {
             buffer.extend_from_slice(body.get(length..).unwrap_or_default());
             swallow(&mut stream, length.saturating_sub(body.len())).await?;
             if is_huge {
-                huge(&mut stream, answers.big).await?;
+                huge(&mut stream, responses.big).await?;
             } else {
-                stream.write_all(answer).await?;
+                stream.write_all(response).await?;
             }
         }
     }
@@ -102,7 +103,7 @@ fn content_length(head: &[u8]) -> Option<usize> {
     std::str::from_utf8(value).ok()?.trim().parse().ok()
 }
 
-fn answer(media_type: &str, length: usize) -> Vec<u8> {
+fn response(media_type: &str, length: usize) -> Vec<u8> {
     let frame = r#"{"padding":""}"#.len();
     let body = format!(r#"{{"padding":"{}"}}"#, "x".repeat(length - frame));
     format!(

@@ -247,7 +247,9 @@ fn by_plugin(
     said: (PluginName, Verdict),
 ) -> Result<Permit, Denial> {
     match token.decide(access) {
-        Decision::Needs(Question::Plugins(question)) => decided(question.answered(access, &[said])),
+        Decision::Needs(Question::Plugins(question)) => {
+            decided(question.with_verdicts(access, &[said]))
+        }
         other => panic!("{other:?}"),
     }
 }

@@ -183,7 +183,7 @@ pub(crate) enum Rejection {
     )]
     Unprocessed,
     #[error("the upstream's response is not valid HTTP")]
-    BadAnswer,
+    BadResponse,
     #[error(
         "the upstream's response comes in a content coding that was not asked for, in which the proxy cannot see whether it holds the credential"
     )]
@@ -360,7 +360,7 @@ impl Rejection {
             Self::Connect(failure) => failure.status_and_code(),
             Self::Closed => (StatusCode::BAD_GATEWAY, "upstream_closed"),
             Self::Unprocessed => (StatusCode::SERVICE_UNAVAILABLE, "upstream_refused"),
-            Self::BadAnswer => (StatusCode::BAD_GATEWAY, "upstream_protocol"),
+            Self::BadResponse => (StatusCode::BAD_GATEWAY, "upstream_protocol"),
             Self::UnaskedCoding => (StatusCode::BAD_GATEWAY, "upstream_coding"),
             Self::Objects => (StatusCode::BAD_GATEWAY, "upstream_objects"),
             Self::UnexpectedUpgrade => (StatusCode::BAD_GATEWAY, "upstream_upgrade"),
@@ -378,7 +378,7 @@ impl Rejection {
             Self::NotRecorded | Self::PluginFailed | Self::Internal => "proxy_internal_error",
             Self::UpstreamBusy => "connection_limit_reached",
             Self::Closed | Self::Unprocessed => "connection_terminated",
-            Self::BadAnswer | Self::Objects => "http_protocol_error",
+            Self::BadResponse | Self::Objects => "http_protocol_error",
             Self::UnaskedCoding => "http_response_content_coding",
             Self::UnexpectedUpgrade => "http_upgrade_failed",
             Self::ResponseTimeout | Self::ExchangeTimeout => "http_response_timeout",
@@ -453,15 +453,15 @@ impl Rejection {
     /// True if the upstream failed, rather than the client or the proxy.
     pub(crate) fn is_upstream_s_fault(&self) -> bool {
         use Rejection::{
-            BadAnswer, Closed, Connect, Objects, ResponseTimeout, UnaskedCoding, UnexpectedUpgrade,
-            Unprocessed,
+            BadResponse, Closed, Connect, Objects, ResponseTimeout, UnaskedCoding,
+            UnexpectedUpgrade, Unprocessed,
         };
         matches!(
             self,
             Connect(_)
                 | Closed
                 | Unprocessed
-                | BadAnswer
+                | BadResponse
                 | Objects
                 | UnaskedCoding
                 | UnexpectedUpgrade

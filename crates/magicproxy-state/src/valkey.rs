@@ -101,8 +101,8 @@ impl ValkeyStore {
         });
         Box::pin(async move {
             sent?;
-            let answer = receiver.await.unwrap_or_else(|_| Err(stopped()))?;
-            parse(answer).ok_or_else(|| {
+            let result = receiver.await.unwrap_or_else(|_| Err(stopped()))?;
+            parse(result).ok_or_else(|| {
                 StoreError::Corrupt("a script gave another response than it should".to_owned())
             })
         })

@@ -138,8 +138,8 @@ impl Peer {
             .map_err(|_| fault("this is no path of a URL"))?;
         let authority = self.authority().parse().map_err(|_| fault("this is no host"))?;
         request.headers_mut().insert(HOST, authority);
-        let answered = tokio::time::timeout(TIMEOUT, self.exchange(path, request)).await;
-        answered.unwrap_or_else(|_| {
+        let response = tokio::time::timeout(TIMEOUT, self.exchange(path, request)).await;
+        response.unwrap_or_else(|_| {
             Err(ClientFault::unreachable(self, format!("no response in {} s", TIMEOUT.as_secs())))
         })
     }

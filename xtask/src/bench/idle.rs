@@ -30,10 +30,10 @@ impl Idle {
         while open.len() < CONNECTIONS {
             let Ok(mut connection) = TcpStream::connect(("127.0.0.1", server.port)) else { break };
             connection.write_all(request.as_bytes()).context("cannot send a request")?;
-            let mut answer = [0; 4096];
-            let length = connection.read(&mut answer).context("no response came")?;
+            let mut response = [0; 4096];
+            let length = connection.read(&mut response).context("no response came")?;
             anyhow::ensure!(
-                answer.get(..length).unwrap_or_default().starts_with(b"HTTP/1.1 200 "),
+                response.get(..length).unwrap_or_default().starts_with(b"HTTP/1.1 200 "),
                 "a request was refused"
             );
             open.push(connection);

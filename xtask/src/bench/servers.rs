@@ -509,9 +509,14 @@ fn sealed_tokens(
 }
 
 fn mint(port: u16, request: &serde_json::Value) -> Result<String> {
-    let answer = http::post_json(port, "/__magictoken", &request.to_string())?;
-    anyhow::ensure!(answer.status == 200, "minting answered {}: {}", answer.status, answer.body);
-    Ok(answer.body.trim().to_owned())
+    let response = http::post_json(port, "/__magictoken", &request.to_string())?;
+    anyhow::ensure!(
+        response.status == 200,
+        "minting answered {}: {}",
+        response.status,
+        response.body
+    );
+    Ok(response.body.trim().to_owned())
 }
 
 /// Returns the path of a program built by the profile `dist`.

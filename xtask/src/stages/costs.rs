@@ -81,14 +81,14 @@ impl Bench {
         // The keys are made outside of valgrind, because making keys under valgrind takes long.
         let (proxy, proxy_port) = bench.proxy(workspace, log, &[])?;
         let request = json!({ "token": "ghp_0123456789abcdefghijklmnopqrstuvwxyz", "allowed": ["GET /repos/[^/]+/[^/]+/issues"] });
-        let answer = http::post_json(proxy_port, "/__magictoken", &request.to_string())?;
+        let response = http::post_json(proxy_port, "/__magictoken", &request.to_string())?;
         anyhow::ensure!(
-            answer.status == 200,
+            response.status == 200,
             "minting answered {}: {}",
-            answer.status,
-            answer.body
+            response.status,
+            response.body
         );
-        answer.body.trim().clone_into(&mut bench.token);
+        response.body.trim().clone_into(&mut bench.token);
         drop(proxy);
         Ok(bench)
     }

@@ -182,7 +182,7 @@ fn judged(
                     .iter()
                     .map(|plugin| (plugin.clone(), verdict(world.said[plugin.as_str()])));
                 let said: Vec<(PluginName, Verdict)> = said.collect();
-                question.answered(access, &said)
+                question.with_verdicts(access, &said)
             }
         };
     }
@@ -443,19 +443,19 @@ fn nobody_is_passed_over() {
         now: NOW,
         steps: &DecisionSteps::new(),
     };
-    let answered = |said: &[(&str, Verdict)]| {
+    let with_verdicts = |said: &[(&str, Verdict)]| {
         let said: Vec<_> = said
             .iter()
             .map(|(name, verdict)| (PluginName::parse(name).unwrap(), verdict.clone()))
             .collect();
         match token.decide(&access) {
             Decision::Needs(Question::Plugins(question)) => {
-                matches!(question.answered(&access, &said), Decision::Allowed(_))
+                matches!(question.with_verdicts(&access, &said), Decision::Allowed(_))
             }
             other => panic!("{other:?}"),
         }
     };
-    assert!(answered(&[("first", Verdict::Abstain), ("second", Verdict::Abstain)]));
+    assert!(with_verdicts(&[("first", Verdict::Abstain), ("second", Verdict::Abstain)]));
     for others in [
         &[][..],
         &[("first", Verdict::Allow)],
@@ -464,7 +464,7 @@ fn nobody_is_passed_over() {
         &[("first", Verdict::Abstain), ("second", Verdict::Allow), ("second", Verdict::Allow)],
         &[("first", Verdict::Allow), ("second", Verdict::Deny("no".to_owned()))],
     ] {
-        assert!(!answered(others), "{others:?}");
+        assert!(!with_verdicts(others), "{others:?}");
     }
     // By the rules alone nothing is allowed.
     assert_eq!(token.authorize(&access).map(drop), Err(Denial::NotAllowed));

@@ -187,9 +187,9 @@ impl ReverseDoor {
                 };
                 Ok(tunnel::open(switched, Tunnel::new(on_upgrade, visit.connection, bounds)))
             }
-            ExchangeOutcome::Answered(answered)
-                if asked.may_get_them_by(answered.response())
-                    && answered.method() != Method::HEAD =>
+            ExchangeOutcome::Response(unfiltered)
+                if asked.may_get_them_by(unfiltered.response())
+                    && unfiltered.method() != Method::HEAD =>
             {
                 let objects = ObjectsClient {
                     entry,
@@ -197,9 +197,9 @@ impl ReverseDoor {
                     upstream: Arc::clone(served.settings()),
                     client: lfs_client,
                 };
-                Box::pin(self.pass_objects(answered, objects)).await
+                Box::pin(self.pass_objects(unfiltered, objects)).await
             }
-            ExchangeOutcome::Answered(answered) => answered.pass(|| {
+            ExchangeOutcome::Response(unfiltered) => unfiltered.pass(|| {
                 link_base.map(|link_base| self.public_links.rewriting(&self.router, link_base))
             }),
         }

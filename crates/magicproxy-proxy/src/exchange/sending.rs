@@ -36,13 +36,13 @@ async fn committed(
     mut duties: Duties,
 ) -> Result<CommittedResponse, Rejection> {
     duties.sent();
-    let response = request.send().await.map_err(|unanswered| failed(unanswered, &mut duties))?;
+    let response = request.send().await.map_err(|failure| failed(failure, &mut duties))?;
     PendingResponse::new(request.arrived(response)?, duties).commit().await
 }
 
-fn failed(unanswered: FailedExchange, duties: &mut Duties) -> Rejection {
-    if unanswered.progress == SendProgress::NotSent {
+fn failed(failure: FailedExchange, duties: &mut Duties) -> Rejection {
+    if failure.progress == SendProgress::NotSent {
         duties.not_sent();
     }
-    unanswered.rejection
+    failure.rejection
 }

@@ -199,7 +199,7 @@ pub(crate) struct AdmittedRequest<'s> {
 /// The result of an exchange, after every duty was done.
 pub(crate) enum ExchangeOutcome {
     /// A response of the upstream, in HTTP.
-    Answered(UnfilteredResponse),
+    Response(UnfilteredResponse),
     /// A switch of the connection to the requested protocol.
     Switched(UpgradedResponse),
 }
@@ -213,7 +213,7 @@ impl AdmittedRequest<'_> {
         let (secret_mask, upgrade) = (outbound.secret_mask(), outbound.take_upgrade());
         let committed = carry_out(upstream, outbound, worker).await?;
         if committed.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(ExchangeOutcome::Answered(UnfilteredResponse::new(
+            return Ok(ExchangeOutcome::Response(UnfilteredResponse::new(
                 committed,
                 expected,
                 secret_mask,

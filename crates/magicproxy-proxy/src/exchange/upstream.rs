@@ -209,10 +209,10 @@ impl ConnectedRequest {
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS
                     && self.need.kind != Kind::Upgrade =>
             {
-                Err(self.unanswered(Rejection::UnexpectedUpgrade))
+                Err(self.failure(Rejection::UnexpectedUpgrade))
             }
             Ok(response) => Ok(response),
-            Err(rejection) => Err(self.unanswered(rejection)),
+            Err(rejection) => Err(self.failure(rejection)),
         }
     }
 
@@ -237,7 +237,7 @@ impl ConnectedRequest {
         Ok(Box::new(UpstreamResponse { response, lease, idle, dropped, place }))
     }
 
-    fn unanswered(&self, rejection: Rejection) -> FailedExchange {
+    fn failure(&self, rejection: Rejection) -> FailedExchange {
         let progress = if self.has_begun { SendProgress::MayBeSent } else { SendProgress::NotSent };
         FailedExchange { rejection, progress }
     }
@@ -346,7 +346,7 @@ impl ConnectedRequest {
         let attempt = Attempt { pooled: lease.pooled, twice, unprocessed: self.unprocessed };
         let upload = lease.take_upload();
         let Some(connection) = lease.connection() else { return Err(Rejection::Internal) };
-        if AttemptEnd::Unanswered.allows(&attempt) {
+        if AttemptEnd::NoResponse.allows(&attempt) {
             self.spare = Some(outgoing.spare());
         } else if attempt.pooled == ConnectionUse::Yes {
             connection.look_first();
@@ -406,7 +406,7 @@ fn check_framing(response: &Response<Content>) -> Result<(), Rejection> {
     if only_chunked && !headers.contains_key(header::CONTENT_LENGTH) {
         Ok(())
     } else {
-        Err(Rejection::BadAnswer)
+        Err(Rejection::BadResponse)
     }
 }
 
@@ -460,13 +460,13 @@ fn failure(error: &hyper::Error) -> Rejection {
         let why = error.source().and_then(|cause| cause.downcast_ref::<BodyError>());
         return why.map_or(Rejection::RequestBody, Rejection::from);
     }
-    if error.is_parse() { Rejection::BadAnswer } else { Rejection::Closed }
+    if error.is_parse() { Rejection::BadResponse } else { Rejection::Closed }
 }
 
 fn stream_failure(error: &h2::Error) -> Rejection {
     tracing::debug!(target: "magicproxy::upstream", %error, "the exchange with the upstream failed");
     // A stream ended by the library means a fault of the upstream.
-    if error.is_library() { Rejection::BadAnswer } else { Rejection::Closed }
+    if error.is_library() { Rejection::BadResponse } else { Rejection::Closed }
 }
 
 /// True if nobody waits for the response any more.

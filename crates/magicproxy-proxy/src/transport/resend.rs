@@ -30,7 +30,7 @@ pub(crate) enum AttemptEnd {
     Unprocessed,
     /// The connection ended (FIN, RST, with or without TLS's `close_notify`) before a byte of a
     /// response came.
-    Unanswered,
+    NoResponse,
     /// A response had begun, the received bytes were no response, the request's own content failed,
     /// or the upstream took nothing for too long.
     Failed,
@@ -47,9 +47,9 @@ impl AttemptEnd {
         // connection is an error.
         match io_kind(error) {
             Some(io::ErrorKind::TimedOut) => Self::Failed,
-            Some(_) => Self::Unanswered,
+            Some(_) => Self::NoResponse,
             None if error.is_incomplete_message() || error.is_closed() || error.is_canceled() => {
-                Self::Unanswered
+                Self::NoResponse
             }
             None => Self::Failed,
         }
@@ -63,7 +63,7 @@ impl AttemptEnd {
             None => error.is_go_away() && error.is_remote(),
         };
         if connection_ended && heard == ResponseBytes::Nothing {
-            Self::Unanswered
+            Self::NoResponse
         } else {
             Self::Failed
         }
@@ -74,7 +74,7 @@ impl AttemptEnd {
         match self {
             Self::Unwritten => attempt.pooled == ConnectionUse::Yes,
             Self::Unprocessed => attempt.unprocessed < MAX_UNPROCESSED,
-            Self::Unanswered => {
+            Self::NoResponse => {
                 attempt.pooled == ConnectionUse::Yes && attempt.twice == Idempotency::Harmless
             }
             Self::Failed => false,

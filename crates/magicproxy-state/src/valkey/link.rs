@@ -72,12 +72,12 @@ pub(super) fn start(settings: Settings) -> std::io::Result<mpsc::UnboundedSender
 
 impl Link {
     async fn carry_out(self: Arc<Self>, job: Job) {
-        let mut answer = self.ask(&job).await;
-        if job.script.only_reads && matches!(answer, Err(Failure::Lost(_))) {
-            answer = self.ask(&job).await;
+        let mut result = self.ask(&job).await;
+        if job.script.only_reads && matches!(result, Err(Failure::Lost(_))) {
+            result = self.ask(&job).await;
         }
         // The caller of the store may have gone.
-        drop(job.reply.send(answer.map_err(Failure::error)));
+        drop(job.reply.send(result.map_err(Failure::error)));
     }
 
     async fn ask(&self, job: &Job) -> Result<Value, Failure> {
@@ -184,7 +184,7 @@ impl OpenLink {
             Err(error) if error.kind() == ServerErrorKind::NoScript.into() => {
                 self.send(&command("EVAL", job.script.text, job)).await
             }
-            answer => answer,
+            result => result,
         }
     }
 

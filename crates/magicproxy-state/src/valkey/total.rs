@@ -60,7 +60,7 @@ impl Total {
         let total = self.clone();
         tokio::spawn(async move {
             let heard = match asked {
-                Ok(answer) => total.heard(answer).await,
+                Ok(receiver) => total.heard(receiver).await,
                 Err(error) => Err(error),
             };
             if let Err(error) = heard {
@@ -70,14 +70,14 @@ impl Total {
     }
 
     fn ask(&self, arguments: Vec<Vec<u8>>) -> Result<Reply, StoreError> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, receiver) = oneshot::channel();
         let job = Job { script: &script::TOTAL, key: self.key.to_vec(), arguments, reply };
         self.jobs.send(job).map_err(|_| stopped())?;
-        Ok(answer)
+        Ok(receiver)
     }
 
-    async fn heard(&self, answer: Reply) -> Result<(), StoreError> {
-        let value = answer.await.unwrap_or_else(|_| Err(stopped()))?;
+    async fn heard(&self, receiver: Reply) -> Result<(), StoreError> {
+        let value = receiver.await.unwrap_or_else(|_| Err(stopped()))?;
         let rows = reply::total(&value)
             .ok_or_else(|| StoreError::Corrupt("the number of rows is none".to_owned()))?;
         self.rows.store(rows, Ordering::Relaxed);

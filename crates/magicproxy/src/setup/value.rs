@@ -134,16 +134,16 @@ impl Places<'_> {
 /// git needs a password, so that the token is in no process's arguments or environment, and a
 /// renewed token counts at once. Only the token is read, from the first line of the file.
 fn git_helper(token_file: Option<&str>) -> String {
-    let answer = r#"printf 'username=x-access-token\npassword=%s\n'"#;
+    let response = r#"printf 'username=x-access-token\npassword=%s\n'"#;
     let get = r#"test "$1" = get"#;
     match token_file {
         Some(path) => {
             let path = posix_quoted(path);
             format!(
-                r#"!f() {{ {get} && {answer} "$(head -n 1 <{path} | LC_ALL=C {ONLY_TOKEN})"; }}; f"#
+                r#"!f() {{ {get} && {response} "$(head -n 1 <{path} | LC_ALL=C {ONLY_TOKEN})"; }}; f"#
             )
         }
-        None => format!(r#"!f() {{ {get} && {answer} "${TOKEN_VARIABLE}"; }}; f"#),
+        None => format!(r#"!f() {{ {get} && {response} "${TOKEN_VARIABLE}"; }}; f"#),
     }
 }
 

@@ -171,7 +171,11 @@ impl PluginQuestion {
 
     /// Continues with the verdicts of the plugins, in the order of [`Self::plugins`]. A missing
     /// verdict denies the request: the plugin did not allow the request, and might have denied it.
-    pub fn answered(self, access: &AccessRequest<'_>, said: &[(PluginName, Verdict)]) -> Decision {
+    pub fn with_verdicts(
+        self,
+        access: &AccessRequest<'_>,
+        said: &[(PluginName, Verdict)],
+    ) -> Decision {
         let all_asked = said.iter().map(|(plugin, _)| plugin).eq(self.plugins());
         if !all_asked || said.iter().any(|(_, verdict)| matches!(verdict, Verdict::Deny(_))) {
             return Decision::Denied(Denial::NotAllowed);

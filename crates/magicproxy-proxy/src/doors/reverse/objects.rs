@@ -50,12 +50,12 @@ impl ReverseDoor {
     /// response that cannot be read, because a key could be inside.
     pub(super) async fn pass_objects(
         &self,
-        answered: UnfilteredResponse,
+        unfiltered: UnfilteredResponse,
         objects: ObjectsClient,
     ) -> Result<Response<ResponseBody>, Rejection> {
         let ObjectsClient { entry, link_base, upstream, client } = objects;
-        let buffered = answered.take(Resource::BufferedBytes, 0)?;
-        let MaskedResponse { mut head, mut body, secret_mask } = answered.searched()?;
+        let buffered = unfiltered.take(Resource::BufferedBytes, 0)?;
+        let MaskedResponse { mut head, mut body, secret_mask } = unfiltered.searched()?;
         let WholeResponse { bytes, mut buffered } = read(&mut body, buffered).await?;
         let rewriting =
             link_base.map(|link_base| self.public_links.rewriting(&self.router, link_base));

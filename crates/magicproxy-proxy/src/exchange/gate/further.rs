@@ -46,7 +46,7 @@ impl Gate {
                 Decision::Needs(Question::Plugins(question)) => {
                     let (said, asked) = self.consult(access, head, asker, body).await?;
                     consultation = asked;
-                    question.answered(access, &said)
+                    question.with_verdicts(access, &said)
                 }
             };
         }

@@ -74,7 +74,7 @@ samples! {
     Rejection::Connect(_) => Rejection::Connect(ConnectFailure::of_tcp(&std::io::ErrorKind::ConnectionRefused.into())),
     Rejection::Closed => Rejection::Closed,
     Rejection::Unprocessed => Rejection::Unprocessed,
-    Rejection::BadAnswer => Rejection::BadAnswer,
+    Rejection::BadResponse => Rejection::BadResponse,
     Rejection::UnaskedCoding => Rejection::UnaskedCoding,
     Rejection::Objects => Rejection::Objects,
     Rejection::UnexpectedUpgrade => Rejection::UnexpectedUpgrade,

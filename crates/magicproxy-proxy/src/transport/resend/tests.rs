@@ -24,7 +24,7 @@ fn the_table_of_the_specification() {
             assert_eq!(allowed(AttemptEnd::Unwritten), pooled == ConnectionUse::Yes, "{attempt:?}");
             assert_eq!(allowed(AttemptEnd::Unprocessed), unprocessed < 3, "{attempt:?}");
             assert_eq!(
-                allowed(AttemptEnd::Unanswered),
+                allowed(AttemptEnd::NoResponse),
                 pooled == ConnectionUse::Yes && twice == Idempotency::Harmless,
                 "{attempt:?}"
             );
@@ -97,9 +97,9 @@ async fn what_ends_a_connection_decides() {
         io::ErrorKind::NotConnected,
         io::ErrorKind::Other,
     ] {
-        assert_eq!(ending(b"", Some(kind)).await, AttemptEnd::Unanswered, "{kind:?}");
+        assert_eq!(ending(b"", Some(kind)).await, AttemptEnd::NoResponse, "{kind:?}");
     }
-    assert_eq!(ending(b"", None).await, AttemptEnd::Unanswered);
+    assert_eq!(ending(b"", None).await, AttemptEnd::NoResponse);
     assert_eq!(ending(b"", Some(io::ErrorKind::TimedOut)).await, AttemptEnd::Failed);
     assert_eq!(ending(b"nonsense\r\n\r\n", None).await, AttemptEnd::Failed);
 }

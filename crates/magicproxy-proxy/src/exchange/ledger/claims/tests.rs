@@ -39,7 +39,7 @@ struct Fate {
 /// How a request ends that has claimed something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    Answer(u16),
+    Response(u16),
     /// Its client goes before it is sent.
     Left,
     /// The response is lost.
@@ -55,15 +55,15 @@ enum When {
 }
 
 const FATES: [Fate; 10] = [
-    Fate { done: Some(When::Before), end: End::Answer(204) },
-    Fate { done: Some(When::Before), end: End::Answer(204) },
-    Fate { done: None, end: End::Answer(422) },
+    Fate { done: Some(When::Before), end: End::Response(204) },
+    Fate { done: Some(When::Before), end: End::Response(204) },
+    Fate { done: None, end: End::Response(422) },
     // It did a part, and then found a fault.
-    Fate { done: Some(When::Before), end: End::Answer(422) },
-    Fate { done: None, end: End::Answer(500) },
-    Fate { done: Some(When::Before), end: End::Answer(502) },
+    Fate { done: Some(When::Before), end: End::Response(422) },
+    Fate { done: None, end: End::Response(500) },
+    Fate { done: Some(When::Before), end: End::Response(502) },
     // A gateway lost its patience.
-    Fate { done: Some(When::After), end: End::Answer(504) },
+    Fate { done: Some(When::After), end: End::Response(504) },
     Fate { done: None, end: End::Left },
     Fate { done: Some(When::After), end: End::Lost },
     Fate { done: Some(When::Before), end: End::Death },
@@ -72,7 +72,7 @@ const FATES: [Fate; 10] = [
 #[derive(Debug)]
 enum State {
     Looked(Claim),
-    Answered(Claim),
+    Responded(Claim),
     Sent(Claim),
     /// Its end has come, and the ledger has not been told yet.
     Done(Claim, End),
@@ -171,8 +171,8 @@ impl Stage {
     /// Tells the ledger how a request has ended.
     async fn commit(&self, claim: &Claim, end: End) {
         match end {
-            End::Answer(status) if status < 300 => self.ledger.confirm(claim, ends_at()).await,
-            End::Answer(status) => {
+            End::Response(status) if status < 300 => self.ledger.confirm(claim, ends_at()).await,
+            End::Response(status) => {
                 self.ledger.disown(claim, Failure::of(StatusCode::from_u16(status).unwrap())).await
             }
             End::Lost => self.ledger.disown(claim, Failure::Unknown).await,
@@ -192,10 +192,10 @@ impl Stage {
         self.requests[at].state = match state {
             // The question: a stranger's is answered 401, and one for what is there ends the request.
             State::Looked(claim) if claim.is_foreign() => State::Over,
-            State::Looked(claim) if claim.asked().is_empty() => State::Answered(claim),
+            State::Looked(claim) if claim.asked().is_empty() => State::Responded(claim),
             State::Looked(_) if owner == STRANGER || self.api.contains_key(&name) => State::Over,
-            State::Looked(claim) => State::Answered(claim),
-            State::Answered(claim) => {
+            State::Looked(claim) => State::Responded(claim),
+            State::Responded(claim) => {
                 if !self.ledger.claim(&claim, ends_at(), RowLimits::UNBOUNDED).await.unwrap() {
                     self.ledger.look_again(&claim).await.map_or(State::Over, State::Looked)
                 } else if fate.end == End::Left {
@@ -302,7 +302,7 @@ fn nobody_changes_what_another_made_in_whatever_order() {
 /// who knows what; only then the first one reaches the API. Meanwhile nobody else gets the list item.
 #[test]
 fn nothing_is_taken_away_that_another_request_relies_on() {
-    const REFUSED: Fate = Fate { done: None, end: End::Answer(422) };
+    const REFUSED: Fate = Fate { done: None, end: End::Response(422) };
     const DONE: Fate = FATES[0];
     const LATE: Fate = FATES[6];
     for (first, second) in [
@@ -489,18 +489,18 @@ fn what_was_claimed_is_not_kept_without_an_answer() {
         BeforeSent,
         NotSent,
         AfterSent,
-        Answered(u16),
+        Responded(u16),
     }
-    use Given::{AfterSent, Answered, BeforeMade, BeforeSent, NotSent};
+    use Given::{AfterSent, BeforeMade, BeforeSent, NotSent, Responded};
     for (given, owned, least, most) in [
         (BeforeMade, false, 0, 0),
         (BeforeSent, false, 0, 0),
         (NotSent, false, 0, 0),
         (AfterSent, true, TRACE_SECONDS, TRACE_SECONDS),
-        (Answered(500), true, TRACE_SECONDS, TRACE_SECONDS),
-        (Answered(403), false, 0, 0),
-        (Answered(307), false, 0, 0),
-        (Answered(201), true, 3600, 3600),
+        (Responded(500), true, TRACE_SECONDS, TRACE_SECONDS),
+        (Responded(403), false, 0, 0),
+        (Responded(307), false, 0, 0),
+        (Responded(201), true, 3600, 3600),
     ] {
         block_on(async {
             let stage = Stage::set();
@@ -536,7 +536,7 @@ fn what_was_claimed_is_not_kept_without_an_answer() {
                     claimed.sent();
                     drop(claimed);
                 }
-                Answered(status) => {
+                Responded(status) => {
                     claimed.sent();
                     claimed
                         .commit(StatusCode::from_u16(status).unwrap(), UnixTime(began + 3600))

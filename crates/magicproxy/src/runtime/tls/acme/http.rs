@@ -32,10 +32,10 @@ impl HttpClient for AcmeHttp {
         let connector = self.connector.clone();
         Box::pin(async move {
             let url = request.uri().clone();
-            let answered = tokio::time::timeout(LIMIT, exchange(connector, request)).await;
-            let answered = answered
+            let response = tokio::time::timeout(LIMIT, exchange(connector, request)).await;
+            let response = response
                 .unwrap_or_else(|_| Err(anyhow::anyhow!("no response in {} s", LIMIT.as_secs())));
-            answered.with_context(|| url.to_string()).map_err(|error| Error::Other(error.into()))
+            response.with_context(|| url.to_string()).map_err(|error| Error::Other(error.into()))
         })
     }
 }

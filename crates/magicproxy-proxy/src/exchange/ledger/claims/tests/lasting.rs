@@ -5,7 +5,7 @@ use super::*;
 const REQUESTS: usize = 3;
 /// The look, the claim, and the end of each.
 const STEPS: usize = 3;
-const ENDS: [End; 4] = [End::Answer(204), End::Answer(422), End::Answer(503), End::Left];
+const ENDS: [End; 4] = [End::Response(204), End::Response(422), End::Response(503), End::Left];
 
 /// What stands under the name at first, and for how many seconds yet: what one request has made lasts from the beginning.
 const BEFORE: [Option<(Reliance, u64)>; 3] =
@@ -55,7 +55,7 @@ async fn expiry_after(
     for &at in order {
         if let Some(claim) = claimed[at].take() {
             stage.commit(&claim, ends[at]).await;
-            is_made |= ends[at] == End::Answer(204);
+            is_made |= ends[at] == End::Response(204);
         } else if let Some(claim) = looked[at].take() {
             claimed[at] = stage.claimed(claim).await;
         } else {
@@ -74,7 +74,7 @@ fn what_one_has_made_outlasts_the_failures_of_others() {
         assert_eq!(orders.len(), 280);
         for before in BEFORE {
             for ends in
-                (0..ENDS.len().pow(3)).map(every).filter(|ends| ends.contains(&End::Answer(204)))
+                (0..ENDS.len().pow(3)).map(every).filter(|ends| ends.contains(&End::Response(204)))
             {
                 for order in &orders {
                     let least = ends_at().0 - 60;
