@@ -37,7 +37,7 @@ struct Body {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Listing {
-    answer: String,
+    response: String,
     has: String,
 }
 
@@ -123,10 +123,10 @@ fn listings() {
     let rule = stateful(&file.rule);
     let list_items = rule.list_items().unwrap();
     let wanted = list_items.read(file.bodies[0].body.as_bytes()).unwrap();
-    for Listing { answer, has } in file.listings {
-        let found = list_items.hold_any(answer.as_bytes(), &wanted);
+    for Listing { response, has } in file.listings {
+        let found = list_items.hold_any(response.as_bytes(), &wanted);
         let found = found.map_or("existence_unknown", |found| if found { "some" } else { "none" });
-        assert_eq!(found, has, "{answer}");
+        assert_eq!(found, has, "{response}");
     }
 }
 

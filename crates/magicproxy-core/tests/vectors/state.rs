@@ -85,7 +85,7 @@ struct Place {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Listing {
-    answer: String,
+    response: String,
     has: Option<bool>,
 }
 
@@ -190,10 +190,10 @@ fn list_items() {
     let asked = list_items.read(cases.bodies[0].body.as_bytes()).unwrap();
     for case in &cases.listings {
         assert_eq!(
-            list_items.hold_any(case.answer.as_bytes(), &asked),
+            list_items.hold_any(case.response.as_bytes(), &asked),
             case.has,
             "{}",
-            case.answer
+            case.response
         );
     }
 }

@@ -66,11 +66,11 @@ async fn deletes_nothing_else(plugin: &Fixture) {
     assert!(plugin.host.observe(&plugin.name, &mx, &response(201, CREATED), scope("one")).await);
     assert_eq!(plugin.store.len(), 0);
     // What was made and cannot be remembered is not passed over.
-    for answer in ["", "{}", "[]", r#"{"domain_record": {}}"#, r#"{"domain_record": {"id": "1"}}"#]
+    for content in ["", "{}", "[]", r#"{"domain_record": {}}"#, r#"{"domain_record": {"id": "1"}}"#]
     {
         assert!(
-            !plugin.host.observe(&plugin.name, &post, &response(201, answer), scope("one")).await,
-            "{answer}"
+            !plugin.host.observe(&plugin.name, &post, &response(201, content), scope("one")).await,
+            "{content}"
         );
     }
     plugin.host.observe(&plugin.name, &post, &response(201, CREATED), scope("one")).await;

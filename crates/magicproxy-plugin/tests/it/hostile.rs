@@ -279,12 +279,12 @@ fn a_failure_abstains_where_that_is_configured() {
     let fixture =
         Fixture::with(&component(&parts), |plugin| plugin.on_failure = OnFailure::Abstain);
     run(async {
-        let (request, answer) = (request("GET", "/"), response(200, ""));
+        let (request, response) = (request("GET", "/"), response(200, ""));
         assert_eq!(
             fixture.host.decide(&fixture.name, &request, scope("one")).await,
             Verdict::Abstain
         );
-        assert!(fixture.host.observe(&fixture.name, &request, &answer, scope("one")).await);
+        assert!(fixture.host.observe(&fixture.name, &request, &response, scope("one")).await);
     });
     let fixture = Fixture::of(&parts);
     assert!(!run(fixture.host.observe(

@@ -31,10 +31,10 @@ fn remembers() -> Fixture {
 fn it_is_the_owners_alone_and_ends() {
     let Fixture { host, name, .. } = &remembers();
     run(async {
-        let (request, answer) = (request("GET", "/"), response(201, ""));
+        let (request, response) = (request("GET", "/"), response(201, ""));
         let mut one = scope("one");
         assert_eq!(host.decide(name, &request, one.clone()).await, Verdict::Abstain);
-        assert!(host.observe(name, &request, &answer, one.clone()).await);
+        assert!(host.observe(name, &request, &response, one.clone()).await);
         assert_eq!(host.decide(name, &request, one.clone()).await, Verdict::Allow);
         assert_eq!(host.decide(name, &request, scope("two")).await, Verdict::Abstain);
         one.now = UnixTime(NOW.0 + 59);

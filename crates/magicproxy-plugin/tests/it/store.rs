@@ -46,14 +46,14 @@ impl Memory {
         }
     }
 
-    async fn answer<T>(&self, answer: T) -> Result<T, StoreError> {
+    async fn reply<T>(&self, reply: T) -> Result<T, StoreError> {
         if self.stuck.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
         }
         if self.broken.load(Ordering::SeqCst) {
             Err(StoreError::Unavailable("broken".to_owned()))
         } else {
-            Ok(answer)
+            Ok(reply)
         }
     }
 }
@@ -65,7 +65,7 @@ impl StateStore for Memory {
         names: Vec<Vec<u8>>,
         now: UnixTime,
     ) -> StoreFuture<'_, Vec<Option<Entry>>> {
-        Box::pin(self.answer(names.iter().map(|name| self.live(partition, name, now)).collect()))
+        Box::pin(self.reply(names.iter().map(|name| self.live(partition, name, now)).collect()))
     }
 
     fn apply_within(
@@ -85,7 +85,7 @@ impl StateStore for Memory {
                 };
             }
         }
-        Box::pin(self.answer(holds))
+        Box::pin(self.reply(holds))
     }
 
     fn list(
@@ -123,6 +123,6 @@ impl StateStore for Memory {
     }
 
     fn ping(&self) -> StoreFuture<'_, ()> {
-        Box::pin(self.answer(()))
+        Box::pin(self.reply(()))
     }
 }

@@ -147,7 +147,7 @@ async fn ended(activity: impl Fn() + Send + Sync + 'static) {
 }
 
 #[tokio::test]
-async fn ends_a_stream_whose_caller_takes_nothing() {
+async fn ends_a_stream_whose_client_takes_nothing() {
     ended(|| {}).await;
 }
 

@@ -65,13 +65,13 @@ fn a_no_to_a_token_is_401_or_403_and_nothing_else() {
             status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN,
             "{rejection:?}: {status}"
         );
-        let answer = rejection.to_response(RequestId::next(), form(PROBLEM));
+        let response = rejection.to_response(RequestId::next(), form(PROBLEM));
         assert_eq!(
-            answer.headers().contains_key("www-authenticate"),
+            response.headers().contains_key("www-authenticate"),
             status == StatusCode::UNAUTHORIZED,
             "{rejection:?}"
         );
-        assert_eq!(answer.headers()["cache-control"], "no-store");
+        assert_eq!(response.headers()["cache-control"], "no-store");
     }
 }
 
@@ -96,9 +96,9 @@ fn a_connection_in_doubt_is_closed() {
         (Rejection::NoToken, false),
         (Rejection::MintRequest(vec![MintRequestFault::RuleSource]), false),
     ] {
-        let answer = rejection.to_response(RequestId::next(), form(OPENAI));
-        assert_eq!(answer.headers().contains_key("connection"), closes, "{rejection:?}");
-        assert_eq!(answer.headers()["content-type"], "application/json");
+        let response = rejection.to_response(RequestId::next(), form(OPENAI));
+        assert_eq!(response.headers().contains_key("connection"), closes, "{rejection:?}");
+        assert_eq!(response.headers()["content-type"], "application/json");
     }
 }
 
@@ -194,10 +194,11 @@ async fn a_shape_is_that_of_its_api() {
 #[test]
 fn no_shape_takes_the_challenges_away() {
     for shape in SHAPES {
-        let answer = Rejection::NoToken.to_response(RequestId::next(), form(shape));
-        let challenges: Vec<_> = answer.headers().get_all("www-authenticate").into_iter().collect();
+        let response = Rejection::NoToken.to_response(RequestId::next(), form(shape));
+        let challenges: Vec<_> =
+            response.headers().get_all("www-authenticate").into_iter().collect();
         assert_eq!(challenges.len(), 2, "{shape:?}");
-        assert!(answer.headers().contains_key("proxy-status"));
+        assert!(response.headers().contains_key("proxy-status"));
     }
 }
 
@@ -207,8 +208,8 @@ fn where_passwords_are_usual_no_other_scheme_is_named() {
     let named = |rejection: &Rejection, challenge| {
         let mut form = form(PROBLEM);
         form.challenge = challenge;
-        let answer = rejection.to_response(RequestId::next(), form);
-        let challenges = answer.headers().get_all("www-authenticate").into_iter();
+        let response = rejection.to_response(RequestId::next(), form);
+        let challenges = response.headers().get_all("www-authenticate").into_iter();
         challenges
             .map(|value| value.to_str().unwrap().split(' ').next().unwrap().to_owned())
             .collect::<Vec<_>>()
@@ -226,9 +227,9 @@ fn the_status_line_says_why() {
     let phrase = |needed: &str| {
         let rejection =
             Rejection::Denied { denial: Denial::NotAllowed, needed: vec![needed.to_owned()] };
-        let answer = rejection.to_response(RequestId::next(), form(PROBLEM));
+        let response = rejection.to_response(RequestId::next(), form(PROBLEM));
         String::from_utf8(
-            answer.extensions().get::<hyper::ext::ReasonPhrase>().unwrap().as_bytes().to_vec(),
+            response.extensions().get::<hyper::ext::ReasonPhrase>().unwrap().as_bytes().to_vec(),
         )
         .unwrap()
     };
@@ -283,8 +284,9 @@ fn what_another_request_cannot_help_is_not_asked_for_again() {
         };
         seen.insert(code);
         for shape in [PROBLEM, GITHUB, OPENAI, ANTHROPIC] {
-            let answer = rejection.to_response(RequestId::next(), form(shape));
-            let said = answer.headers().get("x-should-retry").map(|value| value.to_str().unwrap());
+            let response = rejection.to_response(RequestId::next(), form(shape));
+            let said =
+                response.headers().get("x-should-retry").map(|value| value.to_str().unwrap());
             assert_eq!(said, expected, "{code} as {shape:?}");
         }
     }

@@ -240,9 +240,9 @@ impl Stage {
     /// All of the responses, and the end of the connection.
     async fn ask(&mut self, requests: &[String], says: &'static str) {
         let mut stream = self.send(requests, says).await;
-        let mut answers = Vec::new();
+        let mut responses = Vec::new();
         // Whatever comes: some are broken off.
-        let _ = stream.read_to_end(&mut answers).await;
+        let _ = stream.read_to_end(&mut responses).await;
     }
 
     /// Sends a request, reads until this was said, and goes away.

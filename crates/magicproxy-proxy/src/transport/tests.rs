@@ -48,7 +48,7 @@ impl Stage {
         let ((end, told), (done, ended)) = (mpsc::channel(), mpsc::channel());
         thread::spawn(move || {
             let mut stream = listener.accept().unwrap().0;
-            answer(&mut stream);
+            response(&mut stream);
             let () = told.recv().unwrap();
             stream.shutdown(Shutdown::Both).unwrap();
             done.send(()).unwrap();
@@ -99,7 +99,7 @@ impl Stage {
             let socket = listener.accept().unwrap().0;
             socket.set_nodelay(true).unwrap();
             let mut stream = StreamOwned::new(tls, socket);
-            answer_over_http2(&mut stream);
+            response_over_http2(&mut stream);
             if told.recv().is_err() {
                 return;
             }
@@ -127,7 +127,7 @@ impl Stage {
     }
 }
 
-fn answer(stream: &mut TcpStream) {
+fn response(stream: &mut TcpStream) {
     let (mut read, mut buffer) = (0, [0; 4096]);
     while !buffer[..read].ends_with(b"\r\n\r\n") {
         read += stream.read(&mut buffer[read..]).unwrap();
@@ -164,7 +164,7 @@ impl Http2End {
 }
 
 /// Takes one request, and answers it with a head alone.
-fn answer_over_http2(stream: &mut StreamOwned<ServerConnection, TcpStream>) {
+fn response_over_http2(stream: &mut StreamOwned<ServerConnection, TcpStream>) {
     const PREFACE_BYTES: usize = 24;
     const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
     stream.write_all(&SETTINGS).unwrap();

@@ -22,7 +22,7 @@ struct Held {
 impl Held {
     async fn end(mut self) -> ClientResponse {
         self.connection.send(OK).await;
-        self.client.answer().await
+        self.client.response().await
     }
 }
 
@@ -40,7 +40,7 @@ async fn hold(
             connection.request().await;
             Ok(Held { client, connection })
         }
-        refusal = client.answer() => Err(refusal),
+        refusal = client.response() => Err(refusal),
     }
 }
 
@@ -106,7 +106,7 @@ async fn a_response_counts_until_it_has_been_taken() {
         let mut exchange =
             hold(&proxy, &mut upstream, &token, &[]).await.unwrap_or_else(|_| panic!("refused"));
         exchange.connection.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello").await;
-        exchange.client.answer_head().await;
+        exchange.client.response_head().await;
         held.push(exchange);
     }
     let refusal = hold(&proxy, &mut upstream, &token, &[]).await.err().unwrap();
@@ -185,7 +185,7 @@ async fn the_control_plane_charges_whom_a_trusted_proxy_names() {
         let lines =
             [one, "Content-Type: application/json", "Content-Length: 100", "Expect: 100-continue"];
         client.send(request("POST /__magictoken", "", &lines, "")).await;
-        assert_eq!(client.answer_head().await.status, 100);
+        assert_eq!(client.response_head().await.status, 100);
         held.push(client);
     }
     Client::ask(&proxy, request("GET /__magictoken", "", &[one], ""))

@@ -76,7 +76,7 @@ fn http2_cases() -> Vec<Case> {
 }
 
 impl Case {
-    async fn answer(&self, upstream: &mut LinkedUpstream) {
+    async fn response(&self, upstream: &mut LinkedUpstream) {
         let mut link: Link = upstream.accept().await;
         link.request("").await;
         link.send(&self.said).await;
@@ -114,10 +114,10 @@ async fn a_client_of_http_1_gets_what_was_said_and_sees_the_break() {
     try_each(async |proxy, case, upstream| {
         let mut client = Client::connect(proxy).await;
         client.send(request("GET /a", &token, &[], "")).await;
-        case.answer(upstream).await;
-        let mut answer = client.answer_head().await;
-        client.body(&mut answer).await;
-        case.check(answer.status, &answer.body, !answer.complete);
+        case.response(upstream).await;
+        let mut response = client.response_head().await;
+        client.body(&mut response).await;
+        case.check(response.status, &response.body, !response.complete);
     })
     .await;
 }
@@ -134,7 +134,7 @@ async fn a_client_of_http_2_gets_what_was_said_and_sees_the_break() {
         let asked = Request::get("http://proxy.test/a")
             .header("authorization", format!("Bearer {}", token.as_str()));
         let sent = sender.send_request(asked.body(Empty::<Bytes>::new()).unwrap());
-        let (response, ()) = tokio::join!(soon(sent), case.answer(upstream));
+        let (response, ()) = tokio::join!(soon(sent), case.response(upstream));
         let response = response.unwrap_or_else(|error| {
             panic!("nothing came: {error:?} {}", String::from_utf8_lossy(&case.said))
         });
@@ -181,8 +181,8 @@ async fn a_refusal_of_an_upload_passes_though_the_connection_is_gone() {
                 link.end(if transport == Transport::Tls { "tls-fin" } else { "fin" }).await;
             };
             tokio::join!(sending, refusing);
-            let answer = client.answer().await;
-            assert_eq!((answer.status, answer.text().as_str()), (413, "big"), "{transport:?}");
+            let response = client.response().await;
+            assert_eq!((response.status, response.text().as_str()), (413, "big"), "{transport:?}");
         }
     }
 }

@@ -101,9 +101,9 @@ async fn the_credential_goes_out_where_its_carrier_says() {
         let upstream = Upstream::hello().await;
         let proxy = proxy(&upstream, carrier).await;
         for target in ["/a", "/a?b=1", "/a?"] {
-            let answer =
+            let response =
                 Client::ask(&proxy, request(&format!("GET {target}"), &token, &[], "")).await;
-            assert_eq!(answer.status, 200, "{carrier}: {}", answer.text());
+            assert_eq!(response.status, 200, "{carrier}: {}", response.text());
             let seen = upstream.take_requests().remove(0);
             assert_eq!(fault(&seen, pattern, &token), None, "{carrier}: {seen:?}");
             assert!(seen.target.starts_with(target), "{seen:?}");
@@ -117,8 +117,8 @@ async fn a_credential_of_odd_characters_stays_one_parameter() {
     let proxy = proxy(&upstream, "query:api_key").await;
     let token =
         Token::allowing(&["GET /.*"]).with("a&b=c#d%20e+f/g?h;i\"j<k>\\l^m`n{o|p}q~").mint();
-    let answer = Client::ask(&proxy, request("GET /a?x=1", &token, &[], "")).await;
-    assert_eq!(answer.status, 200);
+    let response = Client::ask(&proxy, request("GET /a?x=1", &token, &[], "")).await;
+    assert_eq!(response.status, 200);
     assert_eq!(
         upstream.only_request().target,
         "/a?x=1&api_key=a%26b%3Dc%23d%2520e%2Bf%2Fg%3Fh%3Bi%22j%3Ck%3E%5Cl%5Em%60n%7Bo%7Cp%7Dq~"
@@ -152,12 +152,12 @@ async fn found_in_every_carrier(token: &str) {
     let upstream = Upstream::hello().await;
     let proxy = proxy(&upstream, "header:X-Custom-Key").await;
     for line in &lines {
-        let answer = Client::ask(&proxy, request("GET /a", "", &[line], "")).await;
-        assert_eq!(answer.status, 200, "{line}");
+        let response = Client::ask(&proxy, request("GET /a", "", &[line], "")).await;
+        assert_eq!(response.status, 200, "{line}");
     }
     for query in [format!("api_key={token}"), format!("x=1&appid={token}")] {
-        let answer = Client::ask(&proxy, request(&format!("GET /a?{query}"), "", &[], "")).await;
-        assert_eq!(answer.status, 200, "{query}");
+        let response = Client::ask(&proxy, request(&format!("GET /a?{query}"), "", &[], "")).await;
+        assert_eq!(response.status, 200, "{query}");
     }
     for seen in upstream.requests() {
         assert_eq!(fault(&seen, "x-custom-key: {}", token), None, "{seen:?}");
@@ -184,12 +184,12 @@ async fn a_spelling_of_before_is_refused_with_words_in_every_carrier() {
             ("GET /a".to_owned(), format!("X-API-Key: {text}")),
             (format!("GET /a?api_key={text}"), "Accept: */*".to_owned()),
         ] {
-            let answer = Client::ask(&proxy, request(&line, "", &[&field], "")).await;
-            answer.assert_rejected(401, "invalid_token");
+            let response = Client::ask(&proxy, request(&line, "", &[&field], "")).await;
+            response.assert_rejected(401, "invalid_token");
             assert!(
-                answer.text().contains(words) && !answer.text().contains(text),
+                response.text().contains(words) && !response.text().contains(text),
                 "{line} {field}: {}",
-                answer.text()
+                response.text()
             );
         }
     }
@@ -265,7 +265,7 @@ async fn what_is_in_two_minds_is_refused_and_nothing_goes_up() {
 
 /// Whatever a client puts where, in whatever spelling: one credential goes up, in its place, and no carrier of the client's.
 #[tokio::test]
-async fn whatever_carriers_a_caller_uses_one_credential_goes_up() {
+async fn whatever_carriers_a_client_uses_one_credential_goes_up() {
     const MENU: [&str; 28] = [
         "Referer: http://proxy.test/a?api_key=callers-own",
         "Authorization: Bearer {token}",
@@ -323,10 +323,10 @@ async fn whatever_carriers_a_caller_uses_one_credential_goes_up() {
             let body = "2\r\nok\r\n0\r\nAuthorization: callers-own\r\nX-Custom-Key: callers-own\r\nDD-API-KEY: callers-own\r\nX-Sum: 1\r\n\r\n";
             let mut client = Client::connect(&proxy).await;
             client.send(request(&line, "", &lines, body)).await;
-            let answer = client.answer().await;
+            let response = client.response().await;
             let seen = upstream.take_requests();
-            if answer.status != 200 {
-                assert!(matches!(answer.status, 400 | 401), "{text:?}: {}", answer.text());
+            if response.status != 200 {
+                assert!(matches!(response.status, 400 | 401), "{text:?}: {}", response.text());
                 assert!(seen.is_empty(), "{text:?} was refused and went up");
                 continue;
             }
@@ -352,8 +352,8 @@ async fn a_carrier_of_another_upstream_does_not_go_up_either() {
     })
     .await;
     let lines = ["X-Other-Key: callers-own", "X-Other-Token: callers-own", "X-Request-Id: 1"];
-    let answer = Client::ask(&proxy, request("GET /a", &Token::any(), &lines, "")).await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
+    let response = Client::ask(&proxy, request("GET /a", &Token::any(), &lines, "")).await;
+    assert_eq!(response.status, 200, "{}", response.text());
     assert_eq!(
         upstream.only_request().names(),
         ["accept-encoding", "authorization", "host", "x-request-id"]
@@ -371,7 +371,7 @@ async fn a_request_that_is_sent_again_bears_its_credential_once() {
         let mut connection = upstream.accept().await;
         assert_eq!(fault(&connection.request().await, pattern, &token), None);
         connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
-        assert_eq!(client.answer().await.status, 200);
+        assert_eq!(client.response().await.status, 200);
         client.send(request("GET /again?x=1", &token, &[], "")).await;
         // The kept connection takes the request and ends without a word.
         assert_eq!(fault(&connection.request().await, pattern, &token), None);
@@ -380,7 +380,7 @@ async fn a_request_that_is_sent_again_bears_its_credential_once() {
         let seen = fresh.request().await;
         assert_eq!(fault(&seen, pattern, &token), None, "{carrier}: {seen:?}");
         fresh.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
-        assert_eq!(client.answer().await.status, 200);
+        assert_eq!(client.response().await.status, 200);
     }
 }
 
@@ -425,17 +425,17 @@ async fn an_echo_is_masked_in_every_form_in_which_it_was_sent() {
         ("query:api_key", odd, "odd%2Fsecret%2Bwith%3Dsigns"),
     ];
     for (carrier, credential, form) in cases {
-        let answer = echoed(carrier, credential, format!("<{form}>"), &[]).await;
-        let text = String::from_utf8(answer).unwrap();
+        let response = echoed(carrier, credential, format!("<{form}>"), &[]).await;
+        let text = String::from_utf8(response).unwrap();
         let masked = format!("<{}>", "*".repeat(form.len()));
         assert!(
             text.ends_with(&format!("\r\n\r\n{masked}")) && text.matches(&masked).count() == 2,
             "{carrier} {form}: {text}"
         );
         // Of a compressed body so short nothing is left.
-        let answer =
+        let response =
             echoed(carrier, credential, format!("<{form}>"), &["Content-Encoding: gzip"]).await;
-        assert!(find(&answer, &[0x1f, 0x8b]).is_none(), "{carrier} {form}");
+        assert!(find(&response, &[0x1f, 0x8b]).is_none(), "{carrier} {form}");
     }
 }
 
@@ -449,14 +449,16 @@ async fn a_credential_that_does_not_fit_is_neither_minted_nor_sent() {
         let mint_request = format!(r#"{{"token":"{credential}","allowed":["GET /a"]}}"#);
         let lines =
             ["Content-Type: application/json", &format!("Content-Length: {}", mint_request.len())];
-        let answer =
+        let response =
             Client::ask(&proxy, request("POST /__magictoken", "", &lines, &mint_request)).await;
-        assert_eq!(answer.status, status, "{}", answer.text());
+        assert_eq!(response.status, status, "{}", response.text());
         if status == 400 {
-            answer.assert_rejected(400, "invalid_mint_request");
-            assert!(answer.text().contains("user:password") && !answer.text().contains(credential));
+            response.assert_rejected(400, "invalid_mint_request");
+            assert!(
+                response.text().contains("user:password") && !response.text().contains(credential)
+            );
         } else {
-            guard(&answer.text());
+            guard(&response.text());
         }
     }
     // Minted when the upstream had another carrier.
@@ -495,15 +497,18 @@ async fn a_refusal_has_the_shape_of_the_api() {
         (&**expired, 401, "authentication_error"),
         (&**Token::allowing(&["GET /a"]).mint(), 403, "permission_error"),
     ] {
-        let answer = Client::ask(
+        let response = Client::ask(
             &proxy,
             request("GET /b", token, &["Accept: application/json, application/problem+json"], ""),
         )
         .await;
-        assert_eq!((answer.status, answer.one("content-type")), (status, Some("application/json")));
-        assert_eq!(answer.json()["error"]["type"], kind);
-        assert_eq!(answer.all("www-authenticate").is_empty(), status == 403);
-        assert!(answer.one("proxy-status").unwrap().contains(&answer.code()));
+        assert_eq!(
+            (response.status, response.one("content-type")),
+            (status, Some("application/json"))
+        );
+        assert_eq!(response.json()["error"]["type"], kind);
+        assert_eq!(response.all("www-authenticate").is_empty(), status == 403);
+        assert!(response.one("proxy-status").unwrap().contains(&response.code()));
     }
 }
 
@@ -511,8 +516,8 @@ async fn a_refusal_has_the_shape_of_the_api() {
 #[tokio::test]
 async fn an_upstream_of_passwords_is_asked_for_with_a_password() {
     let upstream = Upstream::hello().await;
-    let schemes = |answer: &ClientResponse| {
-        let challenges = answer.all("www-authenticate").into_iter();
+    let schemes = |response: &ClientResponse| {
+        let challenges = response.all("www-authenticate").into_iter();
         challenges
             .map(|challenge| challenge.split(' ').next().unwrap().to_owned())
             .collect::<Vec<_>>()
@@ -523,17 +528,17 @@ async fn an_upstream_of_passwords_is_asked_for_with_a_password() {
         ("bearer", &["Bearer", "Basic"]),
     ] {
         let proxy = proxy(&upstream, carrier).await;
-        let answer = Client::ask(&proxy, "GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        let response = Client::ask(&proxy, "GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
         assert_eq!(
-            (answer.status, schemes(&answer)),
+            (response.status, schemes(&response)),
             (401, expected.iter().map(ToString::to_string).collect()),
             "{carrier}"
         );
         let wrong =
             format!("GET /v2/ HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {BASIC}\r\n\r\n");
-        let answer = Client::ask(&proxy, wrong).await;
+        let response = Client::ask(&proxy, wrong).await;
         assert_eq!(
-            (answer.status, schemes(&answer)),
+            (response.status, schemes(&response)),
             (401, vec![expected[0].to_owned()]),
             "{carrier}"
         );
@@ -553,8 +558,12 @@ async fn a_question_takes_its_token_from_the_same_headers() {
             &format!("Content-Length: {}", question.len()),
             &format!("{name}: {}", *token),
         ];
-        let answer =
+        let response =
             Client::ask(&proxy, request("POST /__magictoken/explain", "", &lines, question)).await;
-        assert_eq!((answer.status, &answer.json()["decision"]), (200, &"allowed".into()), "{name}");
+        assert_eq!(
+            (response.status, &response.json()["decision"]),
+            (200, &"allowed".into()),
+            "{name}"
+        );
     }
 }

@@ -182,12 +182,12 @@ async fn it_arrives_over_http_2_as_well() {
         }
         for lines in [&["Transfer-Encoding: chunked"][..], &["Content-Length: 5"]] {
             let body = if lines[0].starts_with('T') { "5\r\nhello\r\n0\r\n\r\n" } else { "hello" };
-            let answer = Client::ask(
+            let response = Client::ask(
                 &proxy,
                 request(&format!("{method} /echo"), &Token::any(), lines, body),
             )
             .await;
-            assert_eq!(answer.status, 200);
+            assert_eq!(response.status, 200);
             let seen = upstream.counts().content.pop().unwrap();
             assert_eq!((seen.method.as_str(), seen.body.as_str()), (method, "hello"), "{lines:?}");
         }
@@ -223,7 +223,7 @@ async fn only_a_request_without_content_is_sent_twice() {
         let mut stale = upstream.accept().await;
         stale.request().await;
         stale.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
-        assert_eq!(client.answer().await.status, 200);
+        assert_eq!(client.response().await.status, 200);
         client
             .send(request("GET /second", &Token::any(), &["Transfer-Encoding: chunked"], body))
             .await;
@@ -233,10 +233,10 @@ async fn only_a_request_without_content_is_sent_twice() {
             let mut connection = upstream.accept().await;
             assert_eq!(connection.request().await.target, "/second");
             connection.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
-            assert_eq!(client.answer().await.status, 200);
+            assert_eq!(client.response().await.status, 200);
         } else {
-            client.answer().await.assert_rejected(502, "upstream_closed");
-            assert!(!upstream.has_caller());
+            client.response().await.assert_rejected(502, "upstream_closed");
+            assert!(!upstream.has_client());
         }
     }
 }
@@ -261,10 +261,10 @@ async fn what_does_not_come_is_waited_for_and_nothing_is_sent() {
         let mut client = Client::connect(&proxy).await;
         let lines = ["Transfer-Encoding: chunked", "Expect: 100-continue"];
         client.send(request("GET /a", &token, &lines, "")).await;
-        assert_eq!(client.answer_head().await.status, 100);
+        assert_eq!(client.response_head().await.status, 100);
         assert!(upstream.requests().is_empty());
         client.send("5\r\nhello\r\n0\r\n\r\n").await;
-        assert_eq!(client.answer().await.status, 200);
+        assert_eq!(client.response().await.status, 200);
         assert_eq!(upstream.only_request().body, b"hello");
     })
     .await;
@@ -320,7 +320,7 @@ async fn a_connection_that_was_answered_early_serves_nobody_else() {
             let mut early = upstream.accept().await;
             early.until(b"\r\n\r\n").await;
             early.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
-            assert_eq!(client.answer().await.status, 200);
+            assert_eq!(client.response().await.status, 200);
             client.send(content).await;
             early.until(b"hello").await;
             let mut other = Client::connect(&proxy).await;
@@ -328,7 +328,7 @@ async fn a_connection_that_was_answered_early_serves_nobody_else() {
             let mut second = upstream.accept().await;
             assert_eq!(second.request().await.target, "/b", "{method} {lines:?}");
             second.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
-            assert_eq!(other.answer().await.status, 200);
+            assert_eq!(other.response().await.status, 200);
         }
     }
 }

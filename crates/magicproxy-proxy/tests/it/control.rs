@@ -25,14 +25,14 @@ fn mint_request(rest: &str) -> String {
 async fn it_says_what_it_is() {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::before(&upstream).await;
-    let answer = Client::ask(&proxy, request("GET /__magictoken", "", &[], "")).await;
+    let response = Client::ask(&proxy, request("GET /__magictoken", "", &[], "")).await;
     let text = format!(
         "magic API proxy for http://{} version {}",
         upstream.address,
         magicproxy_proxy::VERSION
     );
-    assert_eq!((answer.status, answer.text()), (200, text.clone()));
-    assert_eq!(answer.one("content-type"), Some("text/plain; charset=utf-8"));
+    assert_eq!((response.status, response.text()), (200, text.clone()));
+    assert_eq!(response.one("content-type"), Some("text/plain; charset=utf-8"));
     let head = Client::ask(&proxy, request("HEAD /__magictoken?x=1", "", &[], "")).await;
     assert_eq!(
         (head.status, head.one("content-length").unwrap()),
@@ -119,8 +119,8 @@ async fn bad_mint_requests_are_told_every_fault_and_never_their_secret() {
         mint_request(&format!(r#""allowed":[{}]"#, vec![r#""GET /a""#; 1001].join(","))),
     ];
     for mint_request in mint_requests {
-        let answer = mint(&proxy, &mint_request).await;
-        answer.assert_rejected(400, "invalid_mint_request");
+        let response = mint(&proxy, &mint_request).await;
+        response.assert_rejected(400, "invalid_mint_request");
     }
     let many = mint(
         &proxy,
@@ -139,9 +139,9 @@ async fn mint_requests_are_json_by_their_own_word() {
     for media in
         ["Content-Type: text/plain", "Content-Type: application/x-www-form-urlencoded", "X-A: 1"]
     {
-        let answer =
+        let response =
             Client::ask(&proxy, request("POST /__magictoken", "", &[media, &length], &body)).await;
-        answer.assert_rejected(415, "unsupported_media_type");
+        response.assert_rejected(415, "unsupported_media_type");
     }
     let media = "Content-Type: application/JSON; charset=utf-8";
     assert_eq!(
@@ -182,14 +182,14 @@ async fn nothing_is_minted_that_is_revoked() {
         before: Some(UnixTime(now() + 31)),
         ..RevocationList::default()
     });
-    let answer = ask().await;
-    answer.assert_rejected(503, "minting_suspended");
-    assert!((25..=31).contains(&answer.one("retry-after").unwrap().parse::<u64>().unwrap()));
+    let response = ask().await;
+    response.assert_rejected(503, "minting_suspended");
+    assert!((25..=31).contains(&response.one("retry-after").unwrap().parse::<u64>().unwrap()));
     let key = crate::support::keys().current().active().public().id().as_str().to_owned();
     revocations.replace(RevocationList { keys: [key].into(), ..RevocationList::default() });
-    let answer = ask().await;
-    answer.assert_rejected(503, "minting_suspended");
-    assert_eq!(answer.one("retry-after"), None);
+    let response = ask().await;
+    response.assert_rejected(503, "minting_suspended");
+    assert_eq!(response.one("retry-after"), None);
     // As soon as it has passed, and where it is none of these, the token is good.
     revocations.replace(RevocationList {
         before: Some(UnixTime(now())),
@@ -280,9 +280,9 @@ async fn as_in_the_python_programs_own_tests() {
     for (credential, status) in [(CREDENTIAL, 200), ("ghp_wrongwrongwrong", 401)] {
         let minted =
             mint(&proxy, &format!(r#"{{"token":"{credential}","allowed":["GET /user"]}}"#)).await;
-        let answer = Client::ask(&proxy, request("GET /user", &minted.text(), &[], "")).await;
+        let response = Client::ask(&proxy, request("GET /user", &minted.text(), &[], "")).await;
         assert_eq!(
-            (answer.status, answer.one("x-magic-api-proxy")),
+            (response.status, response.one("x-magic-api-proxy")),
             (status, Some(magicproxy_proxy::VERSION))
         );
         assert_eq!(

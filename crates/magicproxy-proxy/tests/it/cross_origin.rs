@@ -43,8 +43,8 @@ const ASKS: [&str; 2] = [
     "Access-Control-Request-Headers: authorization,content-type",
 ];
 
-fn cors_fields(answer: &ClientResponse) -> Vec<&str> {
-    let names = answer.fields.iter().map(|(name, _)| name.as_str());
+fn cors_fields(response: &ClientResponse) -> Vec<&str> {
+    let names = response.fields.iter().map(|(name, _)| name.as_str());
     names.filter(|name| name.to_ascii_lowercase().starts_with("access-control-")).collect()
 }
 
@@ -53,18 +53,21 @@ async fn a_preflight_is_answered_without_a_token_for_the_listed_origins_only() {
     let upstream = permissive().await;
     let proxy = proxy(&upstream, &[PAGE, "http://localhost:3000"]).await;
     for origin in [PAGE, "http://localhost:3000"] {
-        let answer = Client::ask(&proxy, preflight("/user?x=1", origin, &ASKS)).await;
-        assert_eq!((answer.status, answer.text().as_str()), (204, ""), "{origin}");
-        assert_eq!(answer.one("access-control-allow-origin"), Some(origin));
-        assert_eq!(answer.one("access-control-allow-methods"), Some("PUT"));
-        assert_eq!(answer.one("access-control-allow-headers"), Some("authorization, content-type"));
-        assert_eq!(answer.one("access-control-max-age"), Some("600"));
+        let response = Client::ask(&proxy, preflight("/user?x=1", origin, &ASKS)).await;
+        assert_eq!((response.status, response.text().as_str()), (204, ""), "{origin}");
+        assert_eq!(response.one("access-control-allow-origin"), Some(origin));
+        assert_eq!(response.one("access-control-allow-methods"), Some("PUT"));
         assert_eq!(
-            answer.one("vary"),
+            response.one("access-control-allow-headers"),
+            Some("authorization, content-type")
+        );
+        assert_eq!(response.one("access-control-max-age"), Some("600"));
+        assert_eq!(
+            response.one("vary"),
             Some("Origin, Access-Control-Request-Method, Access-Control-Request-Headers")
         );
-        assert_eq!(answer.one("access-control-allow-credentials"), None);
-        assert_eq!(answer.one("access-control-allow-private-network"), None);
+        assert_eq!(response.one("access-control-allow-credentials"), None);
+        assert_eq!(response.one("access-control-allow-private-network"), None);
     }
     for origin in [
         "https://app.example.com.evil.example",
@@ -77,18 +80,18 @@ async fn a_preflight_is_answered_without_a_token_for_the_listed_origins_only() {
         "*",
         "",
     ] {
-        let answer = Client::ask(&proxy, preflight("/user", origin, &ASKS)).await;
-        answer.assert_rejected(401, "missing_token");
-        assert_eq!(cors_fields(&answer), Vec::<&str>::new(), "{origin}");
-        assert_eq!(answer.one("vary"), Some("Origin"), "{origin}");
+        let response = Client::ask(&proxy, preflight("/user", origin, &ASKS)).await;
+        response.assert_rejected(401, "missing_token");
+        assert_eq!(cors_fields(&response), Vec::<&str>::new(), "{origin}");
+        assert_eq!(response.one("vary"), Some("Origin"), "{origin}");
     }
     // Two origins, or none, are no page's.
     let twice = preflight("/user", PAGE, &[&format!("Origin: {PAGE}"), ASKS[0]]);
     let none = request("OPTIONS /user", "", &ASKS, "");
     for bytes in [twice, none] {
-        let answer = Client::ask(&proxy, bytes).await;
-        answer.assert_rejected(401, "missing_token");
-        assert_eq!(cors_fields(&answer), Vec::<&str>::new());
+        let response = Client::ask(&proxy, bytes).await;
+        response.assert_rejected(401, "missing_token");
+        assert_eq!(cors_fields(&response), Vec::<&str>::new());
     }
     assert!(upstream.requests().is_empty());
 }
@@ -118,12 +121,12 @@ async fn a_preflight_names_no_more_than_was_asked_for_and_may_be() {
         (&["Access-Control-Request-Method: GET", &long], Some("GET"), None),
     ];
     for (lines, methods, names) in cases {
-        let answer = Client::ask(&proxy, preflight("/user", PAGE, lines)).await;
-        assert_eq!(answer.status, 204, "{lines:?}");
+        let response = Client::ask(&proxy, preflight("/user", PAGE, lines)).await;
+        assert_eq!(response.status, 204, "{lines:?}");
         assert_eq!(
             (
-                answer.one("access-control-allow-methods"),
-                answer.one("access-control-allow-headers")
+                response.one("access-control-allow-methods"),
+                response.one("access-control-allow-headers")
             ),
             (methods, names)
         );
@@ -153,18 +156,21 @@ async fn responses_and_refusals_say_who_may_read_them_whatever_the_upstream_says
         ("GET /user", "x.y.z", 401),
         ("GET /a/../b", &token, 400),
     ] {
-        let answer = Client::ask(&proxy, request(line, token, &[&of_page], "")).await;
-        assert_eq!(answer.status, status, "{line}");
-        assert_eq!(answer.one("access-control-allow-origin"), Some(PAGE), "{line}");
-        assert_eq!(answer.one("access-control-expose-headers"), Some("*"), "{line}");
-        assert_eq!(cors_fields(&answer).len(), 2, "{line}: {:?}", answer.fields);
-        assert!(answer.all("vary").contains(&"Origin"), "{line}: {:?}", answer.fields);
+        let response = Client::ask(&proxy, request(line, token, &[&of_page], "")).await;
+        assert_eq!(response.status, status, "{line}");
+        assert_eq!(response.one("access-control-allow-origin"), Some(PAGE), "{line}");
+        assert_eq!(response.one("access-control-expose-headers"), Some("*"), "{line}");
+        assert_eq!(cors_fields(&response).len(), 2, "{line}: {:?}", response.fields);
+        assert!(response.all("vary").contains(&"Origin"), "{line}: {:?}", response.fields);
         // Another page, and a client that is none.
         for origin in [vec!["Origin: https://evil.example"], vec!["Origin: null"], vec![]] {
-            let answer = Client::ask(&proxy, request(line, token, &origin, "")).await;
-            assert_eq!(answer.status, status, "{line}");
-            assert_eq!(cors_fields(&answer), Vec::<&str>::new(), "{line} {origin:?}");
-            assert!(answer.all("vary").contains(&"Origin"), "a cache keeps the two apart: {line}");
+            let response = Client::ask(&proxy, request(line, token, &origin, "")).await;
+            assert_eq!(response.status, status, "{line}");
+            assert_eq!(cors_fields(&response), Vec::<&str>::new(), "{line} {origin:?}");
+            assert!(
+                response.all("vary").contains(&"Origin"),
+                "a cache keeps the two apart: {line}"
+            );
         }
     }
     assert_eq!(
@@ -188,15 +194,15 @@ async fn no_page_reads_the_control_plane() {
             &["Access-Control-Request-Method: POST"],
             &["Access-Control-Request-Method: GET"],
         ] {
-            let answer = Client::ask(&proxy, preflight(&path, PAGE, asks)).await;
-            assert!((400..500).contains(&answer.status), "{path}: {}", answer.status);
-            assert_eq!(cors_fields(&answer), Vec::<&str>::new(), "{path}");
+            let response = Client::ask(&proxy, preflight(&path, PAGE, asks)).await;
+            assert!((400..500).contains(&response.status), "{path}: {}", response.status);
+            assert_eq!(cors_fields(&response), Vec::<&str>::new(), "{path}");
         }
         for line in ["GET", "POST"] {
-            let answer =
+            let response =
                 Client::ask(&proxy, request(&format!("{line} {path}"), &token, &[&of_page], ""))
                     .await;
-            assert_eq!(cors_fields(&answer), Vec::<&str>::new(), "{line} {path}");
+            assert_eq!(cors_fields(&response), Vec::<&str>::new(), "{line} {path}");
         }
     }
 }
@@ -222,11 +228,11 @@ async fn where_no_origin_is_listed_nothing_changes() {
     let upstream = permissive().await;
     let proxy = Proxy::before(&upstream).await;
     let token = Token::any();
-    let answer = Client::ask(&proxy, preflight("/user", PAGE, &ASKS)).await;
-    answer.assert_rejected(401, "missing_token");
-    assert_eq!((cors_fields(&answer), answer.one("vary")), (Vec::new(), None));
-    let answer =
+    let response = Client::ask(&proxy, preflight("/user", PAGE, &ASKS)).await;
+    response.assert_rejected(401, "missing_token");
+    assert_eq!((cors_fields(&response), response.one("vary")), (Vec::new(), None));
+    let response =
         Client::ask(&proxy, request("GET /user", &token, &[&format!("Origin: {PAGE}")], "")).await;
-    assert_eq!(answer.one("access-control-allow-origin"), Some("*"));
-    assert_eq!(answer.one("vary"), Some("Accept"));
+    assert_eq!(response.one("access-control-allow-origin"), Some("*"));
+    assert_eq!(response.one("vary"), Some("Accept"));
 }

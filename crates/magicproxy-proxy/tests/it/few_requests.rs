@@ -60,19 +60,19 @@ async fn ask(
     proxy: Arc<Proxy>,
     methods: &'static [&'static str],
 ) -> Vec<(&'static str, u16, String)> {
-    let (mut client, mut answers) = (Client::connect(&proxy).await, Vec::new());
+    let (mut client, mut responses) = (Client::connect(&proxy).await, Vec::new());
     for method in methods.iter().cycle().take(EACH) {
         let (lines, body): (&[&str], _) =
             if *method == "PUT" { (&["Content-Length: 3"], "abc") } else { (&[], "") };
-        let answer =
+        let response =
             client.exchange(request(&format!("{method} /few"), &Token::any(), lines, body)).await;
-        answers.push((*method, answer.status, answer.text()));
+        responses.push((*method, response.status, response.text()));
     }
-    answers
+    responses
 }
 
 /// What all clients are answered, by method and status.
-async fn answers(
+async fn responses(
     few: usize,
     end: End,
     methods: &'static [&'static str],
@@ -89,8 +89,8 @@ async fn answers(
         (0..CLIENTS).map(|_| tokio::spawn(ask(Arc::clone(&proxy), methods))).collect();
     let mut counts = BTreeMap::new();
     for client in clients {
-        for answer in client.await.unwrap() {
-            *counts.entry(answer).or_default() += 1;
+        for response in client.await.unwrap() {
+            *counts.entry(response).or_default() += 1;
         }
     }
     accepting.abort();
@@ -101,8 +101,8 @@ async fn answers(
 async fn every_request_is_answered_that_was_not_processed_at_first() {
     for end in [End::GoAwayFirst, End::GoAwayLast, End::GoAwayAndFin] {
         for few in [1, 4] {
-            for (answer, count) in answers(few, end, &["GET", "POST", "PUT"]).await {
-                assert_eq!(answer.1, 200, "{count} times with {few} and {end:?}: {answer:?}");
+            for (response, count) in responses(few, end, &["GET", "POST", "PUT"]).await {
+                assert_eq!(response.1, 200, "{count} times with {few} and {end:?}: {response:?}");
             }
         }
     }
@@ -112,10 +112,10 @@ async fn every_request_is_answered_that_was_not_processed_at_first() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_waits_for_a_connection_that_has_ended() {
     for few in [1, 3] {
-        for (answer, count) in answers(few, End::Fin, &["GET", "POST", "PUT"]).await {
+        for (response, count) in responses(few, End::Fin, &["GET", "POST", "PUT"]).await {
             let is_right =
-                answer.1 == 200 || answer.1 == 502 && answer.2.contains("upstream_closed");
-            assert!(is_right, "{count} times with {few}: {answer:?}");
+                response.1 == 200 || response.1 == 502 && response.2.contains("upstream_closed");
+            assert!(is_right, "{count} times with {few}: {response:?}");
         }
     }
 }
@@ -163,7 +163,7 @@ async fn a_connection_that_takes_nothing_from_its_beginning_is_followed_by_anoth
             let seen = connection.request().await;
             assert_eq!(seen.body, body.as_bytes());
             connection.respond(seen.stream).await;
-            assert_eq!(client.answer().await.status, 200, "{greeting:?} {line}");
+            assert_eq!(client.response().await.status, 200, "{greeting:?} {line}");
             connection.end().await;
         }
     }
@@ -179,13 +179,13 @@ async fn connections_that_take_nothing_are_not_made_for_ever() {
         for _ in 0..4 {
             turn_away(&upstream, greeting).await;
         }
-        let answer = client.answer().await;
+        let response = client.response().await;
         assert!(
-            matches!(answer.status, 502 | 503),
+            matches!(response.status, 502 | 503),
             "{greeting:?}: {} {}",
-            answer.status,
-            answer.text()
+            response.status,
+            response.text()
         );
-        assert!(!upstream.has_caller().await);
+        assert!(!upstream.has_client().await);
     }
 }

@@ -45,7 +45,7 @@ async fn ambiguous_lengths_are_refused() {
     for fields in AMBIGUOUS {
         let mut client = Client::connect(&proxy).await;
         client.try_send(hostile(fields) + SMUGGLED).await;
-        assert_eq!(client.answer_head().await.status, 400, "{fields:?}");
+        assert_eq!(client.response_head().await.status, 400, "{fields:?}");
         let rest = String::from_utf8(client.closed().await).unwrap();
         assert!(!rest.contains("HTTP/1.1 "), "{fields:?}: a second response: {rest}");
     }
@@ -67,7 +67,7 @@ async fn ambiguous_lengths_are_refused_on_a_connection_in_use() {
         );
         assert_eq!(client.exchange(chunked).await.status, 200);
         client.try_send(hostile(fields) + SMUGGLED).await;
-        assert_eq!(client.answer_head().await.status, 400, "{fields:?}");
+        assert_eq!(client.response_head().await.status, 400, "{fields:?}");
         client.closed().await;
     }
     assert!(
@@ -92,8 +92,8 @@ async fn ambiguous_lengths_are_refused_behind_another_request_in_one_write() {
             client
                 .try_send([first.as_slice(), (hostile(fields) + SMUGGLED).as_bytes()].concat())
                 .await;
-            assert_eq!(client.answer().await.status, 200, "{fields:?}");
-            assert_eq!(client.answer_head().await.status, 400, "{fields:?}");
+            assert_eq!(client.response().await.status, 200, "{fields:?}");
+            assert_eq!(client.response_head().await.status, 400, "{fields:?}");
             client.closed().await;
         }
     }
@@ -118,13 +118,13 @@ async fn half_a_head_that_came_with_the_body_before_hides_nothing() {
     client.send(format!("0\r\n\r\n{line}Content-Length: 5\r\nX-A: ")).await;
     connection.until(b"0\r\n\r\n").await;
     connection.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
-    assert_eq!(client.answer().await.status, 200);
+    assert_eq!(client.response().await.status, 200);
     let rest = format!(
         "Host: proxy.test\r\nAuthorization: Bearer {}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         *token
     );
     client.try_send(format!("{line}{rest}")).await;
-    assert_eq!(client.answer_head().await.status, 400);
+    assert_eq!(client.response_head().await.status, 400);
     assert!(connection.until_closed_or_idle().await.is_empty(), "the second request went up");
 }
 
@@ -141,8 +141,8 @@ async fn chunked_bodies_on_one_connection_one_after_the_other() {
             &["Transfer-Encoding: chunked"],
             "3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n",
         );
-        let answer = client.exchange(chunked).await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
+        let response = client.exchange(chunked).await;
+        assert_eq!(response.status, 200, "{}", response.text());
     }
     for seen in upstream.requests() {
         assert_eq!((seen.body.as_slice(), seen.all("content-length").len()), (&b"abcde"[..], 0));
@@ -160,7 +160,7 @@ async fn pipelined_requests_are_answered_in_order() {
         (0..5).flat_map(|number| request(&format!("GET /{number}"), &token, &[], "")).collect();
     client.send(all).await;
     for number in 0..5 {
-        assert_eq!(client.answer().await.text(), format!("/{number}"));
+        assert_eq!(client.response().await.text(), format!("/{number}"));
     }
 }
 
@@ -169,12 +169,12 @@ async fn equal_lengths_count_once() {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::before(&upstream).await;
     let lines = ["Content-Length: 3", "Content-Length: 3"];
-    let answer = Client::ask(&proxy, request("POST /upload", &Token::any(), &lines, "abc")).await;
-    if answer.status == 200 {
+    let response = Client::ask(&proxy, request("POST /upload", &Token::any(), &lines, "abc")).await;
+    if response.status == 200 {
         let seen = upstream.only_request();
         assert_eq!((seen.all("content-length"), seen.body.as_slice()), (vec!["3"], &b"abc"[..]));
     } else {
-        assert_eq!(answer.status, 400);
+        assert_eq!(response.status, 400);
     }
 }
 
@@ -210,14 +210,14 @@ async fn broken_chunks_end_both_connections() {
             !seen.ends_with(b"0\r\n\r\n"),
             "{chunks:?}: the upstream takes a broken upload for whole"
         );
-        let answer = client.answer_head().await;
-        assert_eq!(answer.status, 400, "{chunks:?}");
+        let response = client.response_head().await;
+        assert_eq!(response.status, 400, "{chunks:?}");
         client.closed().await;
     }
 }
 
 #[tokio::test]
-async fn a_caller_that_leaves_in_the_middle_of_its_body_is_seen_upstream() {
+async fn a_client_that_leaves_in_the_middle_of_its_body_is_seen_upstream() {
     for (field, part) in
         [("Content-Length: 10", "abc"), ("Transfer-Encoding: chunked", "3\r\nabc\r\n")]
     {
@@ -233,8 +233,8 @@ async fn a_caller_that_leaves_in_the_middle_of_its_body_is_seen_upstream() {
     }
 }
 
-/// The upstream answers once with `first` and otherwise with `second`; gives both answers and the connections used.
-async fn two_answers(first: &'static str) -> (Result<u16, u16>, Vec<usize>) {
+/// The upstream answers once with `first` and otherwise with `second`; gives both responses and the connections used.
+async fn two_responses(first: &'static str) -> (Result<u16, u16>, Vec<usize>) {
     let upstream = Upstream::scripted(move |seen| {
         if seen.target == "/first" { Reply::bytes(first) } else { Reply::ok("second") }
     })
@@ -245,17 +245,17 @@ async fn two_answers(first: &'static str) -> (Result<u16, u16>, Vec<usize>) {
     })
     .await;
     let token = Token::any();
-    let answer = Client::ask(&proxy, request("GET /first", &token, &[], "")).await;
+    let response = Client::ask(&proxy, request("GET /first", &token, &[], "")).await;
     let second = Client::ask(&proxy, request("GET /second", &token, &[], "")).await;
     assert_eq!((second.status, second.text().as_str()), (200, "second"), "after {first:?}");
-    assert!(!answer.text().contains("POISON"), "{first:?}: {}", answer.text());
+    assert!(!response.text().contains("POISON"), "{first:?}: {}", response.text());
     let connections = upstream.requests().iter().map(|seen| seen.connection).collect();
-    (if answer.complete { Ok(answer.status) } else { Err(answer.status) }, connections)
+    (if response.complete { Ok(response.status) } else { Err(response.status) }, connections)
 }
 
 #[tokio::test]
-async fn a_bad_answer_is_an_error_and_its_connection_is_not_used_again() {
-    for answer in [
+async fn a_bad_response_is_an_error_and_its_connection_is_not_used_again() {
+    for response in [
         "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\nPOISON",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n3\r\nabc\r\n0\r\n\r\nPOISON",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: bogus\r\n\r\nPOISON",
@@ -273,15 +273,15 @@ async fn a_bad_answer_is_an_error_and_its_connection_is_not_used_again() {
         "SSH-2.0-OpenSSH_9.2\r\n",
         "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     ] {
-        let (result, connections) = two_answers(answer).await;
-        assert_eq!(result, Ok(502), "{answer:?}");
-        assert_eq!(connections, [0, 1], "{answer:?}");
+        let (result, connections) = two_responses(response).await;
+        assert_eq!(result, Ok(502), "{response:?}");
+        assert_eq!(connections, [0, 1], "{response:?}");
     }
 }
 
 #[tokio::test]
-async fn left_over_bytes_are_nobodys_answer() {
-    for answer in [
+async fn left_over_bytes_are_nobodys_response() {
+    for response in [
         "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcPOISON",
         "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nPOISON",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nPOISON",
@@ -289,47 +289,47 @@ async fn left_over_bytes_are_nobodys_answer() {
         "HTTP/1.1 304 Not Modified\r\nContent-Length: 6\r\n\r\nPOISON",
         "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n\r\n",
     ] {
-        let (result, connections) = two_answers(answer).await;
-        assert!(result.is_ok(), "{answer:?}");
-        assert_eq!(connections, [0, 1], "{answer:?}");
+        let (result, connections) = two_responses(response).await;
+        assert!(result.is_ok(), "{response:?}");
+        assert_eq!(connections, [0, 1], "{response:?}");
     }
 }
 
 #[tokio::test]
 async fn an_unsolicited_switch_of_protocols_is_an_upstream_error() {
     let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nPOISON";
-    assert_eq!(two_answers(switch).await, (Ok(502), vec![0, 1]));
+    assert_eq!(two_responses(switch).await, (Ok(502), vec![0, 1]));
 }
 
 #[tokio::test]
-async fn interim_answers_are_passed_over() {
+async fn interim_responses_are_passed_over() {
     let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
-    assert_eq!(two_answers(interim).await, (Ok(200), vec![0, 0]));
+    assert_eq!(two_responses(interim).await, (Ok(200), vec![0, 0]));
 }
 
 #[tokio::test]
-async fn an_answer_cut_off_is_an_error_below() {
-    for answer in [
+async fn a_response_cut_off_is_an_error_below() {
+    for response in [
         "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nhello",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
     ] {
-        let upstream = Upstream::scripted(move |_| Reply::last(answer)).await;
+        let upstream = Upstream::scripted(move |_| Reply::last(response)).await;
         let proxy = Proxy::before(&upstream).await;
         let mut client = Client::connect(&proxy).await;
         client.send(request("GET /user", &Token::any(), &[], "")).await;
         // What is broken before anything was passed on may end the connection without a word.
-        let cut = client.answer_or_end().await;
-        assert!(cut.is_none_or(|cut| !cut.complete), "{answer:?}");
+        let cut = client.response_or_end().await;
+        assert!(cut.is_none_or(|cut| !cut.complete), "{response:?}");
     }
 }
 
 #[tokio::test]
-async fn an_answer_cut_off_in_its_head_is_a_502() {
-    for answer in ["", "HTTP/1.1 200 OK\r\nContent-Le", "HTTP/1.1 200"] {
-        let upstream = Upstream::scripted(move |_| Reply::last(answer)).await;
+async fn a_response_cut_off_in_its_head_is_a_502() {
+    for response in ["", "HTTP/1.1 200 OK\r\nContent-Le", "HTTP/1.1 200"] {
+        let upstream = Upstream::scripted(move |_| Reply::last(response)).await;
         let proxy = Proxy::before(&upstream).await;
         Client::ask(&proxy, request("POST /user", &Token::any(), &[], ""))
             .await
@@ -338,15 +338,15 @@ async fn an_answer_cut_off_in_its_head_is_a_502() {
 }
 
 #[tokio::test]
-async fn an_answer_that_ends_with_its_connection_is_whole() {
+async fn a_response_that_ends_with_its_connection_is_whole() {
     let upstream = Upstream::scripted(|_| {
         Reply::last("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nto the end")
     })
     .await;
     let proxy = Proxy::before(&upstream).await;
-    let answer = Client::ask(&proxy, request("GET /user", &Token::any(), &[], "")).await;
+    let response = Client::ask(&proxy, request("GET /user", &Token::any(), &[], "")).await;
     assert_eq!(
-        (answer.text().as_str(), answer.complete, answer.one("transfer-encoding")),
+        (response.text().as_str(), response.complete, response.one("transfer-encoding")),
         ("to the end", true, Some("chunked"))
     );
 }
@@ -369,11 +369,11 @@ async fn heads_and_targets_have_limits() {
     for (bytes, status) in cases {
         let mut client = Client::connect(&proxy).await;
         client.try_send(bytes).await;
-        let answer = client.answer_head().await;
+        let response = client.response_head().await;
         assert!(
-            answer.status == status || (status, answer.status) == (414, 431),
+            response.status == status || (status, response.status) == (414, 431),
             "{} instead of {status}",
-            answer.status
+            response.status
         );
     }
     assert!(upstream.requests().is_empty());
@@ -391,7 +391,7 @@ async fn heads_have_64_kib() {
     for (length, status) in [(MOST, 200), (MOST + 1, 431)] {
         let mut client = Client::connect(&proxy).await;
         client.try_send(request("GET /user", &token, &[&filled(length, bare)], "")).await;
-        assert_eq!(client.answer_head().await.status, status, "{length}");
+        assert_eq!(client.response_head().await.status, status, "{length}");
     }
     let bare = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Filling: \r\n\r\n".len();
     for (length, status) in [(MOST, 200), (MOST + 1, 502)] {
@@ -399,8 +399,8 @@ async fn heads_have_64_kib() {
             Upstream::scripted(move |_| Reply::with("200 OK", &[&filled(length, bare)], "ok"))
                 .await;
         let proxy = Proxy::before(&upstream).await;
-        let answer = Client::ask(&proxy, request("GET /user", &token, &[], "")).await;
-        assert_eq!(answer.status, status, "{length}: {}", answer.text());
+        let response = Client::ask(&proxy, request("GET /user", &token, &[], "")).await;
+        assert_eq!(response.status, status, "{length}: {}", response.text());
     }
 }
 
@@ -425,7 +425,7 @@ async fn orders_have_a_limit_however_they_are_framed() {
     for bytes in [lengthy, chunked] {
         let mut client = Client::connect(&proxy).await;
         client.try_send(bytes).await;
-        client.answer().await.assert_rejected(413, "body_too_large");
+        client.response().await.assert_rejected(413, "body_too_large");
         client.closed().await;
     }
 }
@@ -438,9 +438,9 @@ async fn http_1_0_is_served_without_chunks() {
     .await;
     let proxy = Proxy::before(&upstream).await;
     let text = format!("GET /user HTTP/1.0\r\nAuthorization: Bearer {}\r\n\r\n", *Token::any());
-    let answer = Client::ask(&proxy, text).await;
+    let response = Client::ask(&proxy, text).await;
     assert_eq!(
-        (answer.status, answer.text().as_str(), answer.one("transfer-encoding")),
+        (response.status, response.text().as_str(), response.one("transfer-encoding")),
         (200, "hello", None)
     );
     assert_eq!(upstream.only_request().all("host").len(), 1);
@@ -475,11 +475,11 @@ async fn http_1_0_is_told_whether_its_connection_is_kept() {
         );
         let mut client = Client::connect(&proxy).await;
         client.send(text.clone()).await;
-        let answer = client.answer().await;
-        assert_eq!(answer.all("connection"), Vec::from_iter(told), "{target} {asked}");
+        let response = client.response().await;
+        assert_eq!(response.all("connection"), Vec::from_iter(told), "{target} {asked}");
         if told == Some("keep-alive") {
             client.send(text).await;
-            assert_eq!(client.answer().await.text(), "hello");
+            assert_eq!(client.response().await.text(), "hello");
         }
     }
 }

@@ -43,8 +43,8 @@ const ENDS: [End; 2] = [End::ClientLeaves, End::Answered];
 /// Gives a request up, and waits until nobody serves it any more: its log line is written then.
 async fn give_up(mut client: Client, path: &str, end: End) {
     if end == End::Answered {
-        let answer = client.answer().await;
-        assert!(answer.status >= 400, "{path}: {}", answer.status);
+        let response = client.response().await;
+        assert!(response.status >= 400, "{path}: {}", response.status);
     }
     drop(client);
     events_come(1, &[path, "decision="]).await;
@@ -68,7 +68,7 @@ async fn in_its_content() {
         let client =
             begin(&proxy, &format!("DELETE {path}"), &["Transfer-Encoding: chunked"], "").await;
         give_up(client, path, end).await;
-        assert!(!upstream.has_caller(), "{end:?}");
+        assert!(!upstream.has_client(), "{end:?}");
     }
 }
 
@@ -198,13 +198,13 @@ async fn in_the_queue() {
     let late = begin(&proxy, "POST /queue-answered", &[], "").await;
     give_up(late, "/queue-answered", End::Answered).await;
     connection.respond(seen.stream).await;
-    assert_eq!(first.answer().await.status, 200);
+    assert_eq!(first.response().await.status, 200);
     // What comes next is the next request.
     let mut after = begin(&proxy, "GET /after", &[], "").await;
     let next = connection.request().await;
     assert!(!next.is_post);
     connection.respond(next.stream).await;
-    assert_eq!(after.answer().await.status, 200);
+    assert_eq!(after.response().await.status, 200);
 }
 
 /// A token whose requests are carried through though their clients leave, once they were sent.
@@ -239,7 +239,7 @@ async fn in_the_handshake() {
                     "{path}"
                 );
             }
-            assert!(!upstream.has_caller().await, "{path}");
+            assert!(!upstream.has_client().await, "{path}");
         }
     }
 }
@@ -261,7 +261,7 @@ async fn before_the_settings() {
             give_up(client, &path, end).await;
             connection.settings(&[]).await;
             assert!(connection.closed().await.iter().all(|frame| frame.kind != HEADERS), "{path}");
-            assert!(!upstream.has_caller().await, "{path}");
+            assert!(!upstream.has_client().await, "{path}");
         }
     }
 }
@@ -315,14 +315,14 @@ async fn behind_a_socket_that_takes_nothing() {
         tokio::select! {
             biased;
             socket = upstream.socket() => break (client, upstream.handshake(socket).await.unwrap()),
-            _ = client.answer() => {}
+            _ = client.response() => {}
             () = tokio::time::sleep(Duration::from_millis(50)) => {}
         }
     };
     fresh.settings(&[]).await;
     let seen = fresh.request().await;
     fresh.respond(seen.stream).await;
-    assert_eq!(beside.answer().await.status, 200);
+    assert_eq!(beside.response().await.status, 200);
     uploading.abort();
     assert!(head.stream > 0);
 }

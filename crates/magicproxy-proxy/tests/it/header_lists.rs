@@ -40,7 +40,7 @@ async fn of_a_request_they_have_less_than_64_kib() {
             .send([b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &frame(4, 0, 0, &[])].concat())
             .await;
         client.send(head(1, &literals(&fields))).await;
-        assert!(answer_head(&mut client).await.starts_with(answered), "{length}");
+        assert!(response_head(&mut client).await.starts_with(answered), "{length}");
     }
     let seen = upstream.requests();
     assert_eq!(seen.len(), 1, "what was refused is not sent");
@@ -59,7 +59,7 @@ fn head(stream: u32, block: &[u8]) -> Vec<u8> {
 }
 
 /// What the first HEADERS frame holds.
-async fn answer_head(client: &mut Client) -> Vec<u8> {
+async fn response_head(client: &mut Client) -> Vec<u8> {
     loop {
         let header = client.exactly(9).await;
         let payload =
@@ -81,6 +81,6 @@ async fn of_a_response_they_have_less_than_64_kib() {
         let stream = link.request("").await;
         let filling = filling(&[(":status", "200"), ("x-filling", "")], length);
         link.send(head(stream, &literals(&[(":status", "200"), ("x-filling", &filling)]))).await;
-        assert_eq!(client.answer_head().await.status, status, "{length}");
+        assert_eq!(client.response_head().await.status, status, "{length}");
     }
 }

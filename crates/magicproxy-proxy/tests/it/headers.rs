@@ -11,8 +11,8 @@ use crate::support::{
 async fn passed(lines: &[&str]) -> Seen {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::before(&upstream).await;
-    let answer = Client::ask(&proxy, request("GET /user", &Token::any(), lines, "")).await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
+    let response = Client::ask(&proxy, request("GET /user", &Token::any(), lines, "")).await;
+    assert_eq!(response.status, 200, "{}", response.text());
     upstream.only_request()
 }
 
@@ -162,10 +162,10 @@ async fn overrides_of_method_and_path_are_refused() {
         "_method",
         "Request-URI",
     ] {
-        let answer =
+        let response =
             Client::ask(&proxy, request("GET /user", &token, &[&format!("{name}: DELETE")], ""))
                 .await;
-        answer.assert_rejected(400, "override_header");
+        response.assert_rejected(400, "override_header");
     }
     assert!(upstream.requests().is_empty());
 }
@@ -188,8 +188,8 @@ async fn no_field_smuggles_another() {
     ] {
         let mut client = Client::connect(&proxy).await;
         client.send(request("GET /user", &token, &[line], "")).await;
-        let answer = client.answer_head().await;
-        assert_eq!(answer.status, 400, "{line:?}");
+        let response = client.response_head().await;
+        assert_eq!(response.status, 400, "{line:?}");
         client.closed().await;
     }
     assert!(upstream.requests().is_empty());
@@ -207,7 +207,7 @@ async fn configured_fields_and_parameters_are_dropped() {
     .await;
     let token = Token::any();
     let query = "a=1&access_token=x&b=%20&Access-Token[]=y&%61ccess_token=z&c";
-    let answer = Client::ask(
+    let response = Client::ask(
         &proxy,
         request(
             &format!("GET /user?{query}"),
@@ -217,7 +217,7 @@ async fn configured_fields_and_parameters_are_dropped() {
         ),
     )
     .await;
-    assert_eq!(answer.status, 200);
+    assert_eq!(response.status, 200);
     let seen = upstream.only_request();
     assert_eq!(
         (seen.target.as_str(), seen.names()),
@@ -291,12 +291,12 @@ async fn content_that_the_client_has_compressed_goes_up_as_it_is() {
     let proxy = Proxy::before(&upstream).await;
     for coding in ["gzip", "br", "zstd"] {
         let lines = [&format!("Content-Encoding: {coding}"), "Content-Length: 5"];
-        let answer = Client::ask(
+        let response = Client::ask(
             &proxy,
             request("POST /git-upload-pack", &Token::any(), &lines, "\x1f\x02abc"),
         )
         .await;
-        assert_eq!(answer.status, 200);
+        assert_eq!(response.status, 200);
         let seen = upstream.take_requests().pop().unwrap();
         assert_eq!(
             (seen.all("content-encoding"), seen.body.as_slice()),
@@ -339,16 +339,17 @@ async fn trailers_hold_nothing_that_the_head_may_not() {
             .push(http::HeaderName::from_static("x-session"));
     })
     .await;
-    let answer = Client::ask(&proxy, request("GET /a", &Token::any(), &["TE: trailers"], "")).await;
-    assert_eq!(answer.text(), "ok");
-    assert_eq!(answer.all("trailer"), ["x-sum"]);
-    assert_eq!(answer.trailers, [("x-sum".to_owned(), "1".to_owned())]);
-    assert!(!format!("{answer:?}").contains("forged"));
+    let response =
+        Client::ask(&proxy, request("GET /a", &Token::any(), &["TE: trailers"], "")).await;
+    assert_eq!(response.text(), "ok");
+    assert_eq!(response.all("trailer"), ["x-sum"]);
+    assert_eq!(response.trailers, [("x-sum".to_owned(), "1".to_owned())]);
+    assert!(!format!("{response:?}").contains("forged"));
 }
 
 #[tokio::test]
-async fn answers_keep_what_is_theirs_and_lose_what_concerns_the_connection() {
-    let answer = answered(&[
+async fn responses_keep_what_is_theirs_and_lose_what_concerns_the_connection() {
+    let response = answered(&[
         "Set-Cookie: a=1",
         "Set-Cookie: b=2",
         "ETag: \"x\"",
@@ -364,9 +365,9 @@ async fn answers_keep_what_is_theirs_and_lose_what_concerns_the_connection() {
         "X-Magic-API-Proxy: forged",
     ])
     .await;
-    assert_eq!(answer.all("set-cookie"), ["a=1", "b=2"]);
-    assert_eq!(answer.all("x-magic-api-proxy"), [magicproxy_proxy::VERSION]);
-    let mut names: Vec<&str> = answer.fields.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(response.all("set-cookie"), ["a=1", "b=2"]);
+    assert_eq!(response.all("x-magic-api-proxy"), [magicproxy_proxy::VERSION]);
+    let mut names: Vec<&str> = response.fields.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
     assert_eq!(
         names,
@@ -376,7 +377,7 @@ async fn answers_keep_what_is_theirs_and_lose_what_concerns_the_connection() {
 
 /// A session that the API opens for whoever shows its credential is another credential, and one that no rule narrows.
 #[tokio::test]
-async fn what_the_operator_lets_no_caller_see_does_not_come_down() {
+async fn what_the_operator_lets_no_client_see_does_not_come_down() {
     let upstream = Upstream::scripted(|_| {
         Reply::with(
             "200 OK",
@@ -390,9 +391,9 @@ async fn what_the_operator_lets_no_caller_see_does_not_come_down() {
         dropped.extend([http::header::SET_COOKIE, http::HeaderName::from_static("x-session")]);
     })
     .await;
-    let answer = Client::ask(&proxy, request("GET /a", &Token::any(), &[], "")).await;
-    assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
-    let mut names: Vec<&str> = answer.fields.iter().map(|(name, _)| name.as_str()).collect();
+    let response = Client::ask(&proxy, request("GET /a", &Token::any(), &[], "")).await;
+    assert_eq!((response.status, response.text().as_str()), (200, "hello"));
+    let mut names: Vec<&str> = response.fields.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
     assert_eq!(names, ["content-length", "date", "etag", "x-magic-api-proxy"]);
 }

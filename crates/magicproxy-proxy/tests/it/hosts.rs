@@ -84,23 +84,23 @@ async fn a_rebound_name_reaches_nothing() {
             if host.is_none() && line.ends_with("nowhere") {
                 continue;
             }
-            let answer = Client::ask(&proxy, naming(line, host, lines, body)).await;
-            assert_eq!(answer.status, 421, "{line} {host:?}: {}", answer.text());
+            let response = Client::ask(&proxy, naming(line, host, lines, body)).await;
+            assert_eq!(response.status, 421, "{line} {host:?}: {}", response.text());
             if !line.starts_with("HEAD") {
-                answer.assert_rejected(421, "unknown_host");
-                assert!(!answer.text().contains("attacker"), "{}", answer.text());
+                response.assert_rejected(421, "unknown_host");
+                assert!(!response.text().contains("attacker"), "{}", response.text());
             }
         }
     }
     assert!(upstream.requests().is_empty());
     // Of this very process: nobody mints in this test but those who were refused, and the next line.
     let before = minted();
-    let answer = Client::ask(
+    let response = Client::ask(
         &proxy,
         naming("POST /__magictoken", Some("localhost:1"), &minting, &mint_request),
     )
     .await;
-    assert_eq!((answer.status, minted() > before), (200, true));
+    assert_eq!((response.status, minted() > before), (200, true));
 }
 
 #[tokio::test]
@@ -116,8 +116,8 @@ async fn a_connection_is_judged_request_by_request() {
         ("GH.test:80", 200),
         (REBOUND, 421),
     ] {
-        let answer = client.exchange(naming("GET /user", Some(host), &[&token], "")).await;
-        assert_eq!(answer.status, status, "{host}");
+        let response = client.exchange(naming("GET /user", Some(host), &[&token], "")).await;
+        assert_eq!(response.status, status, "{host}");
     }
     assert_eq!(upstream.requests().len(), 3);
 }
@@ -154,9 +154,9 @@ async fn an_absolute_target_names_nobody() {
     for (target, host) in
         [("http://localhost/user", REBOUND), ("http://rebind.attacker.test/user", "localhost")]
     {
-        let answer =
+        let response =
             Client::ask(&proxy, naming(&format!("GET {target}"), Some(host), &[&token], "")).await;
-        assert_eq!(answer.status, 400, "{target} {host}");
+        assert_eq!(response.status, 400, "{target} {host}");
     }
     assert!(upstream.requests().is_empty());
 }
@@ -224,20 +224,21 @@ async fn pages_of_other_sites_are_given_nothing_by_the_control_plane() {
             &[origin, &media, &length],
             &mint_request,
         );
-        let answer = Client::ask(&proxy, simple).await;
-        answer.assert_rejected(415, "unsupported_media_type");
+        let response = Client::ask(&proxy, simple).await;
+        response.assert_rejected(415, "unsupported_media_type");
         assert!(
-            !answer.fields.iter().any(|(name, _)| name.starts_with("access-control-")),
+            !response.fields.iter().any(|(name, _)| name.starts_with("access-control-")),
             "{:?}",
-            answer.fields
+            response.fields
         );
     }
     for path in ["/__magictoken", "/__magictoken/keys", "/user"] {
-        let answer = Client::ask(&proxy, request(&format!("GET {path}"), "", &[origin], "")).await;
+        let response =
+            Client::ask(&proxy, request(&format!("GET {path}"), "", &[origin], "")).await;
         assert!(
-            !answer.fields.iter().any(|(name, _)| name.starts_with("access-control-")),
+            !response.fields.iter().any(|(name, _)| name.starts_with("access-control-")),
             "{path}: {:?}",
-            answer.fields
+            response.fields
         );
     }
     assert!(upstream.requests().is_empty());

@@ -40,7 +40,7 @@ fn ask(line: &str, token: &str, body: &str) -> Request<Body> {
     request.body(Full::new(Bytes::from(body.to_owned())).boxed()).unwrap()
 }
 
-async fn answer(
+async fn response(
     sender: &mut http2::SendRequest<Body>,
     request: Request<Body>,
 ) -> (Response<()>, Vec<u8>) {
@@ -56,10 +56,10 @@ async fn requests_are_allowed_and_refused_as_in_http_1() {
     let proxy = Proxy::before(&upstream).await;
     let mut sender = connect(&proxy).await;
     let token = Token::allowing(&["GET /user", "POST /user"]).mint();
-    let (head, body) = answer(&mut sender, ask("GET /user?q=1", &token, "")).await;
+    let (head, body) = response(&mut sender, ask("GET /user?q=1", &token, "")).await;
     assert_eq!((head.status().as_u16(), body.as_slice()), (200, &b"hello"[..]));
     assert_eq!(head.headers()["x-magic-api-proxy"], magicproxy_proxy::VERSION);
-    let (head, _) = answer(&mut sender, ask("POST /user", &token, "a body")).await;
+    let (head, _) = response(&mut sender, ask("POST /user", &token, "a body")).await;
     assert_eq!(head.status(), 200);
     for (line, token, status) in [
         ("GET /users", token.as_str(), 403),
@@ -68,7 +68,7 @@ async fn requests_are_allowed_and_refused_as_in_http_1() {
         ("GET /a/../user", &token, 400),
         ("GET /user?_method=DELETE", &token, 400),
     ] {
-        let (head, body) = answer(&mut sender, ask(line, token, "")).await;
+        let (head, body) = response(&mut sender, ask(line, token, "")).await;
         assert_eq!(head.status(), status, "{line}");
         assert_eq!(head.headers()["content-type"], "application/problem+json");
         assert!(find(&body, CREDENTIAL.as_bytes()).is_none());
@@ -91,17 +91,17 @@ async fn a_token_can_be_minted_and_used() {
     let mint_request = format!(r#"{{"token":"{CREDENTIAL}","allowed":["GET /user"]}}"#);
     let mut minting = ask("POST /__magictoken", "", &mint_request);
     minting.headers_mut().insert("content-type", "application/json".parse().unwrap());
-    let (head, token) = answer(&mut sender, minting).await;
+    let (head, token) = response(&mut sender, minting).await;
     assert_eq!(
         (head.status().as_u16(), &head.headers()["content-type"]),
         (200, &"application/jwt".parse().unwrap())
     );
     let (head, _) =
-        answer(&mut sender, ask("GET /user", std::str::from_utf8(&token).unwrap(), "")).await;
+        response(&mut sender, ask("GET /user", std::str::from_utf8(&token).unwrap(), "")).await;
     assert_eq!(head.status(), 200);
     let mut large = ask("POST /__magictoken", "", &"x".repeat(70 * 1024));
     large.headers_mut().insert("content-type", "application/json".parse().unwrap());
-    assert_eq!(answer(&mut sender, large).await.0.status(), 413);
+    assert_eq!(response(&mut sender, large).await.0.status(), 413);
 }
 
 #[tokio::test]
@@ -113,7 +113,7 @@ async fn streams_share_a_connection() {
     let mut asked = tokio::task::JoinSet::new();
     for number in 0..50 {
         let (mut sender, request) = (sender.clone(), ask(&format!("GET /{number}"), &token, ""));
-        asked.spawn(async move { (number, answer(&mut sender, request).await) });
+        asked.spawn(async move { (number, response(&mut sender, request).await) });
     }
     while let Some(done) = soon(asked.join_next()).await {
         let (number, (head, body)) = done.unwrap();
@@ -142,10 +142,10 @@ async fn bodies_stream_in_both_directions() {
     connection
         .send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n3\r\nabc\r\n")
         .await;
-    let mut answer: Response<Incoming> = soon(sent).await.unwrap().unwrap();
-    assert_eq!(soon(answer.frame()).await.unwrap().unwrap().into_data().unwrap(), "abc");
+    let mut response: Response<Incoming> = soon(sent).await.unwrap().unwrap();
+    assert_eq!(soon(response.frame()).await.unwrap().unwrap().into_data().unwrap(), "abc");
     connection.send("2\r\nde\r\n").await;
-    assert_eq!(soon(answer.frame()).await.unwrap().unwrap().into_data().unwrap(), "de");
+    assert_eq!(soon(response.frame()).await.unwrap().unwrap().into_data().unwrap(), "de");
     // HTTP/2 has trailers that nobody announced.
     let echo = format!("{CREDENTIAL}: 1\r\nX-{}-Echo: 1\r\n", CREDENTIAL.to_ascii_uppercase());
     connection
@@ -153,7 +153,8 @@ async fn bodies_stream_in_both_directions() {
             "0\r\nX-Sum: 5\r\nSet-Cookie: a=b\r\nMagic-Receipt: forged\r\nAlt-Svc: h3\r\n{echo}\r\n"
         ))
         .await;
-    let trailers: HeaderMap = soon(answer.frame()).await.unwrap().unwrap().into_trailers().unwrap();
+    let trailers: HeaderMap =
+        soon(response.frame()).await.unwrap().unwrap().into_trailers().unwrap();
     assert_eq!((trailers.len(), &trailers["x-sum"]), (1, &"5".parse().unwrap()));
 }
 
@@ -207,7 +208,7 @@ async fn uploads_that_nobody_takes_stop_no_other_stream() {
         let body = "y".repeat(200_000);
         let asked = ask("POST /beside", &token, &body);
         let mut beside = sender.clone();
-        let sent = tokio::spawn(async move { answer(&mut beside, asked).await });
+        let sent = tokio::spawn(async move { response(&mut beside, asked).await });
         let mut connection = upstream.accept().await;
         assert_eq!(connection.request().await.body.len(), body.len());
         connection.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
@@ -237,10 +238,10 @@ async fn windows_of_uploads_are_charged_to_their_owner() {
         connection.head().await;
         stuck.push((sent, connection));
     }
-    assert_eq!(answer(&mut sender.clone(), endless()).await.0.status(), 429);
+    assert_eq!(response(&mut sender.clone(), endless()).await.0.status(), 429);
     let of_length = |length: usize, token: &str| {
         let (mut sender, asked) = (sender.clone(), ask("POST /short", token, &"y".repeat(length)));
-        tokio::spawn(async move { answer(&mut sender, asked).await.0.status().as_u16() })
+        tokio::spawn(async move { response(&mut sender, asked).await.0.status().as_u16() })
     };
     assert_eq!(soon(of_length(100_000, &token)).await.unwrap(), 429);
     const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -271,7 +272,7 @@ async fn windows_of_uploads_are_charged_to_their_owner() {
 }
 
 #[tokio::test]
-async fn an_answer_cut_off_resets_its_stream_only() {
+async fn a_response_cut_off_resets_its_stream_only() {
     let upstream = Upstream::scripted(|seen| match seen.target.as_str() {
         "/cut" => Reply::last("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello"),
         _ => Reply::ok("hello"),
@@ -282,7 +283,7 @@ async fn an_answer_cut_off_resets_its_stream_only() {
     let token = Token::any();
     let cut = soon(sender.send_request(ask("GET /cut", &token, ""))).await.unwrap();
     assert!(soon(cut.into_body().collect()).await.is_err());
-    assert_eq!(answer(&mut sender, ask("GET /whole", &token, "")).await.1, b"hello");
+    assert_eq!(response(&mut sender, ask("GET /whole", &token, "")).await.1, b"hello");
 }
 
 #[tokio::test]
@@ -299,7 +300,7 @@ async fn a_stream_that_is_dropped_ends_its_exchange_upstream() {
     connection.request().await;
     asked.abort();
     assert!(connection.closed().await.is_empty());
-    assert_eq!(answer(&mut sender, ask("GET /__magictoken", "", "")).await.0.status(), 200);
+    assert_eq!(response(&mut sender, ask("GET /__magictoken", "", "")).await.0.status(), 200);
 }
 
 #[tokio::test]
@@ -329,7 +330,7 @@ async fn fields_of_the_connection_and_the_authority_decide_nothing() {
     headers.insert("cookie", "a=b".parse().unwrap());
     headers.insert("x-forwarded-host", "evil.test".parse().unwrap());
     headers.insert("stripe-account", "acct_2".parse().unwrap());
-    let (head, body) = answer(&mut sender, asked).await;
+    let (head, body) = response(&mut sender, asked).await;
     assert_eq!((head.status().as_u16(), body.as_slice()), (200, &b"hello"[..]));
     for name in ["connection", "x-hop", "keep-alive", "upgrade", "transfer-encoding"] {
         assert!(!head.headers().contains_key(name), "{name}");
@@ -347,12 +348,12 @@ async fn an_idle_connection_lives_as_long_as_in_http_1() {
         let proxy = Proxy::with(&upstream, |settings| settings.timeouts.header = limit).await;
         let mut sender = connect(&proxy).await;
         let token = Token::any();
-        assert_eq!(answer(&mut sender, ask("GET /a", &token, "")).await.0.status(), 200);
+        assert_eq!(response(&mut sender, ask("GET /a", &token, "")).await.0.status(), 200);
         // Two connections that say nothing, as the clock: they are ended after the time for a head, this one is not.
         for _ in 0..2 {
             Client::connect(&proxy).await.closed().await;
         }
-        assert_eq!(answer(&mut sender, ask("GET /b", &token, "")).await.0.status(), 200);
+        assert_eq!(response(&mut sender, ask("GET /b", &token, "")).await.0.status(), 200);
     })
     .await;
 }
@@ -365,7 +366,7 @@ async fn an_end_finishes_streams_in_flight() {
     let asked = tokio::spawn({
         let request = ask("GET /busy", &Token::any(), "");
         let mut sender = sender.clone();
-        async move { answer(&mut sender, request).await }
+        async move { response(&mut sender, request).await }
     });
     let mut connection = upstream.accept().await;
     connection.request().await;
@@ -585,7 +586,7 @@ async fn refusals_that_are_not_taken_are_charged_to_their_peer() {
     Client::ask(&proxy, request("GET /a", "", &[], "")).await.assert_rejected(401, "missing_token");
     drop(clients);
     let mut sender = connect(&proxy).await;
-    soon(async { while answer(&mut sender, ask("GET /a", "", "")).await.1.is_empty() {} }).await;
+    soon(async { while response(&mut sender, ask("GET /a", "", "")).await.1.is_empty() {} }).await;
 }
 
 #[tokio::test]
@@ -609,9 +610,9 @@ async fn many_refusals_end_a_connection() {
     assert!((64..70).contains(&refused), "{refused}");
     // One that was admitted is refused more often.
     let mut sender = connect(&proxy).await;
-    assert_eq!(answer(&mut sender, ask("GET /a", &Token::any(), "")).await.0.status(), 200);
+    assert_eq!(response(&mut sender, ask("GET /a", &Token::any(), "")).await.0.status(), 200);
     for _ in 0..100 {
-        assert_eq!(answer(&mut sender, ask("GET /a", "", "")).await.0.status(), 401);
+        assert_eq!(response(&mut sender, ask("GET /a", "", "")).await.0.status(), 401);
     }
 }
 
@@ -635,6 +636,6 @@ async fn a_flood_of_control_frames_ends_its_connection() {
         let acknowledged =
             seen.iter().filter(|(seen, flags)| *seen == kind && *flags == ACK).count();
         assert!(acknowledged < 3_000, "{acknowledged} of kind {kind}");
-        assert_eq!(answer(&mut honest, ask("GET /a", &Token::any(), "")).await.0.status(), 200);
+        assert_eq!(response(&mut honest, ask("GET /a", &Token::any(), "")).await.0.status(), 200);
     }
 }

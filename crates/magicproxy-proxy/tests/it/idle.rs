@@ -15,7 +15,7 @@ async fn begin(proxy: &Proxy, path: &str) -> Client {
 }
 
 async fn ask(proxy: &Proxy, path: &str) {
-    assert_eq!(begin(proxy, path).await.answer().await.status, 200);
+    assert_eq!(begin(proxy, path).await.response().await.status, 200);
 }
 
 #[tokio::test]
@@ -32,8 +32,8 @@ async fn idle_connections_end_without_another_request() {
             }
             for (client, link) in clients.iter_mut().zip(&mut links) {
                 link.request("").await;
-                link.answer(0, "").await;
-                assert_eq!(client.answer().await.status, 200);
+                link.response(0, "").await;
+                assert_eq!(client.response().await.status, 200);
             }
             all(links.iter_mut().map(|link| link.closed()).collect()).await;
         }
@@ -76,10 +76,10 @@ async fn a_connection_in_use_does_not_end() {
     let mut other = upstream.accept().await;
     other.request().await;
     other.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
-    assert_eq!(idle.answer().await.status, 200);
+    assert_eq!(idle.response().await.status, 200);
     other.closed().await;
     connection.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
-    assert_eq!(used.answer().await.status, 200);
+    assert_eq!(used.response().await.status, 200);
 }
 
 #[tokio::test]
@@ -97,8 +97,8 @@ async fn under_steady_traffic_a_connection_is_replaced_when_it_is_too_old() {
             // The old one is used until the proxy closes it, and opens a new one for the request that it has.
             soon(async {
                 while let Some(stream) = old.try_request().await {
-                    old.answer(stream, "").await;
-                    assert_eq!(clients.answer().await.status, 200);
+                    old.response(stream, "").await;
+                    assert_eq!(clients.response().await.status, 200);
                     clients.send(&get).await;
                 }
             })
@@ -124,7 +124,7 @@ async fn an_old_connection_ends_when_its_streams_have() {
     let counts = upstream.counts();
     assert!(!counts.connections[0].closed && counts.connections[0].open == 1, "{counts:?}");
     upstream.release();
-    let answer = held.answer().await;
-    assert_eq!((answer.status, answer.complete), (200, true));
+    let response = held.response().await;
+    assert_eq!((response.status, response.complete), (200, true));
     upstream.until(|counts| counts.connections[0].closed).await;
 }

@@ -50,14 +50,14 @@ async fn waiting(upstream: &Framed, proxy: &Proxy) -> Client {
 
 async fn finish(connection: &mut FramedConnection, (mut client, stream): (Client, u32)) {
     connection.respond(stream).await;
-    assert_eq!(client.answer().await.status, 200);
+    assert_eq!(client.response().await.status, 200);
 }
 
 async fn assert_arrives(connection: &mut FramedConnection, mut client: Client) {
     let seen = connection.request().await;
     assert_eq!((seen.is_post, &seen.body[..]), (true, &b"abc"[..]));
     connection.respond(seen.stream).await;
-    assert_eq!(client.answer().await.status, 200);
+    assert_eq!(client.response().await.status, 200);
 }
 
 /// Again and again, because it was only sometimes that nobody heard of room for the content.
@@ -95,7 +95,7 @@ async fn content_arrives_on_the_last_stream_once_its_window_opens() {
         let content = connection.next().await.unwrap();
         assert_eq!((content.stream, &content.payload[..]), (head.stream, &b"abc"[..]));
         connection.respond(head.stream).await;
-        assert_eq!(waiting.answer().await.status, 200);
+        assert_eq!(waiting.response().await.status, 200);
     }
 }
 
@@ -161,5 +161,5 @@ async fn content_arrives_as_soon_as_other_content_was_sent_whole() {
     for stream in ended {
         connection.respond(stream).await;
     }
-    assert_eq!((first.answer().await.status, second.answer().await.status), (200, 200));
+    assert_eq!((first.response().await.status, second.response().await.status), (200, 200));
 }

@@ -78,26 +78,26 @@ async fn objects_of_the_forge_lead_through_the_proxy_with_the_clients_token() {
         "PUT /acme/tool[.]git/gitlab-lfs/objects/.+",
     ])
     .mint();
-    let answer = ask(&proxy, &token).await;
-    assert_eq!((answer.status, answer.complete), (200, true), "{}", answer.text());
+    let response = ask(&proxy, &token).await;
+    assert_eq!((response.status, response.complete), (200, true), "{}", response.text());
     let bearer = format!("Bearer {}", *token);
-    let upload = &answer.json()["objects"][0]["actions"]["upload"];
+    let upload = &response.json()["objects"][0]["actions"]["upload"];
     assert_eq!(upload["href"], "http://proxy.test/git/acme/tool.git/gitlab-lfs/objects/a/3");
     assert_eq!(
         upload["header"],
         json!({ "Authorization": bearer, "Content-Type": "application/octet-stream" })
     );
     assert_eq!(upload["expires_in"], 1800);
-    let verify = &answer.json()["objects"][0]["actions"]["verify"];
+    let verify = &response.json()["objects"][0]["actions"]["verify"];
     assert_eq!(verify["href"], "http://proxy.test/git/acme/tool.git/info/lfs/verify");
     assert_eq!(verify["header"], json!({ "Authorization": bearer, "Accept": LFS }));
-    assert_eq!(answer.json()["objects"][0]["authenticated"], true);
+    assert_eq!(response.json()["objects"][0]["authenticated"], true);
     // Elsewhere is elsewhere.
-    assert_eq!(answer.json()["objects"][1], batch("")["objects"][1]);
-    assert!(find(&answer.body, FORGE_KEY.as_bytes()).is_none());
-    assert_eq!(answer.one("content-type"), Some("application/vnd.git-lfs+json; charset=utf-8"));
+    assert_eq!(response.json()["objects"][1], batch("")["objects"][1]);
+    assert!(find(&response.body, FORGE_KEY.as_bytes()).is_none());
+    assert_eq!(response.one("content-type"), Some("application/vnd.git-lfs+json; charset=utf-8"));
     assert_eq!(
-        (answer.one("cache-control"), answer.one("digest"), answer.one("etag")),
+        (response.one("cache-control"), response.one("digest"), response.one("etag")),
         (Some("no-store"), None, Some("\"x\""))
     );
     // What the client does with it is decided by the rules, and the forge gets the credential.
@@ -121,7 +121,7 @@ async fn objects_of_the_forge_lead_through_the_proxy_with_the_clients_token() {
     );
 }
 
-/// The answer to a HEAD tells of no objects: it passes as others do, and nothing of it is made anew.
+/// The response to a HEAD tells of no objects: it passes as others do, and nothing of it is made anew.
 #[tokio::test]
 async fn a_head_of_objects_is_not_made_anew() {
     let fields = "Content-Type: application/vnd.git-lfs+json\r\nContent-Length: 123\r\nETag: \"x\"";
@@ -129,9 +129,9 @@ async fn a_head_of_objects_is_not_made_anew() {
         stage(move |_| Reply::bytes(format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n"))).await;
     let mut client = Client::connect(&proxy).await;
     client.send(request("HEAD /git/a", &Token::any(), &[&format!("Accept: {LFS}")], "")).await;
-    let answer = client.answer_head().await;
+    let response = client.response_head().await;
     assert_eq!(
-        (answer.status, answer.one("etag"), answer.one("cache-control")),
+        (response.status, response.one("etag"), response.one("cache-control")),
         (200, Some("\"x\""), None)
     );
 }
@@ -166,19 +166,19 @@ async fn the_clients_own_carrier_is_kept() {
     ] {
         let asked =
             request(&format!("POST /b{query}"), "", &[&accept, &line, "Content-Length: 0"], "");
-        let answer = Client::ask(&proxy, asked).await;
-        assert_eq!(answer.status, 200, "{line} {}", answer.text());
+        let response = Client::ask(&proxy, asked).await;
+        assert_eq!(response.status, 200, "{line} {}", response.text());
         assert_eq!(
-            answer.json()["objects"][0]["actions"]["upload"]["header"]["Authorization"],
+            response.json()["objects"][0]["actions"]["upload"]["header"]["Authorization"],
             expected,
             "{line}"
         );
-        assert!(find(&answer.body, FORGE_KEY.as_bytes()).is_none(), "{line}");
+        assert!(find(&response.body, FORGE_KEY.as_bytes()).is_none(), "{line}");
     }
     // A client with a header in its settings sends both.
     let twice = format!("Authorization: {basic}");
-    let answer = Client::ask(&proxy, request("GET /b", "", &[&twice, &twice], "")).await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
+    let response = Client::ask(&proxy, request("GET /b", "", &[&twice, &twice], "")).await;
+    assert_eq!(response.status, 200, "{}", response.text());
     assert_eq!(
         upstream.requests().last().unwrap().all("authorization"),
         [format!("Bearer {CREDENTIAL}")]
@@ -204,15 +204,15 @@ async fn the_credential_that_a_forge_repeats_is_replaced_too() {
     })
     .await;
     let token = Token::any();
-    let answer = ask_at(&proxy, "/x", &token).await;
+    let response = ask_at(&proxy, "/x", &token).await;
     let sent = upstream.only_request().all("authorization")[0].to_owned();
     assert!(
-        sent.starts_with("Basic ") && find(&answer.body, &sent.as_bytes()[6..]).is_none(),
+        sent.starts_with("Basic ") && find(&response.body, &sent.as_bytes()[6..]).is_none(),
         "{}",
-        answer.text()
+        response.text()
     );
-    assert!(find(&answer.body, CREDENTIAL.as_bytes()).is_none());
-    let header = &answer.json()["objects"][0]["actions"]["upload"]["header"];
+    assert!(find(&response.body, CREDENTIAL.as_bytes()).is_none());
+    let header = &response.json()["objects"][0]["actions"]["upload"]["header"];
     assert_eq!(header["Authorization"], format!("Bearer {}", *token));
 }
 
@@ -239,16 +239,17 @@ async fn a_response_in_gzip_or_chunks_is_read_too() {
     let mut client = Client::connect(&proxy).await;
     for _ in 0..2 {
         let accept = format!("Accept: {LFS}");
-        let answer =
+        let response =
             client.exchange(request(ASKS, &token, &[&accept, "Content-Length: 2"], "{}")).await;
         assert_eq!(
-            (answer.status, answer.one("content-encoding")),
+            (response.status, response.one("content-encoding")),
             (200, None),
             "{}",
-            answer.text()
+            response.text()
         );
         assert!(
-            answer.text().contains("http://proxy.test/git/") && !answer.text().contains(FORGE_KEY)
+            response.text().contains("http://proxy.test/git/")
+                && !response.text().contains(FORGE_KEY)
         );
     }
     assert!(
@@ -280,14 +281,14 @@ async fn no_key_of_the_forges_reaches_the_client_however_it_comes() {
         ];
         let asked =
             format!("POST /x HTTP/1.1\r\n{}\r\nContent-Length: 0\r\n\r\n", lines.join("\r\n"));
-        let answer = Client::ask(&proxy, asked).await;
-        let upload = &answer.json()["objects"][0]["actions"]["upload"];
+        let response = Client::ask(&proxy, asked).await;
+        let upload = &response.json()["objects"][0]["actions"]["upload"];
         assert_eq!(upload["href"], format!("http://{home}/acme/tool.git/gitlab-lfs/objects/a/3"));
         assert_eq!(upload["header"]["Authorization"], format!("Bearer {}", *token), "{host}");
     }
     let past = Proxy::with(&upstream, |settings| settings.upstream_mut().links = Links::Keep).await;
-    let answer = ask_at(&past, "/x", &token).await;
-    let upload = &answer.json()["objects"][0]["actions"]["upload"];
+    let response = ask_at(&past, "/x", &token).await;
+    let upload = &response.json()["objects"][0]["actions"]["upload"];
     assert_eq!(
         upload["href"],
         format!("http://{}/acme/tool.git/gitlab-lfs/objects/a/3", upstream.address)
@@ -300,10 +301,10 @@ async fn no_key_of_the_forges_reaches_the_client_however_it_comes() {
 async fn the_media_type_is_enough() {
     let (proxy, _upstream) = stage(|own| typed(batch(own).to_string())).await;
     for line in ["GET /git/acme/tool.git/info/lfs/objects/a", "POST /git/x"] {
-        let answer =
+        let response =
             Client::ask(&proxy, request(line, &Token::any(), &["Content-Length: 0"], "")).await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        let upload = &answer.json()["objects"][0]["actions"]["upload"];
+        assert_eq!(response.status, 200, "{}", response.text());
+        let upload = &response.json()["objects"][0]["actions"]["upload"];
         assert_eq!(
             upload["header"],
             json!({ "Content-Type": "application/octet-stream" }),
@@ -338,19 +339,19 @@ async fn who_asks_for_objects_gets_no_key_whatever_it_accepts() {
         ["Accept: */*", "Accept: application/json", "X: y"].map(|accept| (path, accept))
     }) {
         let line = format!("POST /acme/tool.git/info/lfs/{path}");
-        let answer = Client::ask(
+        let response = Client::ask(
             &proxy,
             request(&line, &Token::any(), &[accept, "Content-Length: 2"], "{}"),
         )
         .await;
-        let upload = &answer.json()["objects"][0]["actions"]["upload"];
+        let upload = &response.json()["objects"][0]["actions"]["upload"];
         assert_eq!(
             upload["header"],
             json!({ "Content-Type": "application/octet-stream" }),
             "{path}, {accept}: {}",
-            answer.text()
+            response.text()
         );
-        assert!(!answer.text().contains(FORGE_KEY), "{path}, {accept}");
+        assert!(!response.text().contains(FORGE_KEY), "{path}, {accept}");
     }
 }
 
@@ -364,25 +365,25 @@ async fn no_escape_hides_the_credential() {
             typed(format!(r#"{{"message":"{hidden}","{hidden}":1}}"#))
         })
         .await;
-        let answer = ask(&proxy, &Token::any()).await;
+        let response = ask(&proxy, &Token::any()).await;
         // An escape makes it longer than what is masked, by five bytes.
         let masked = "*".repeat(CREDENTIAL.len());
-        let shown = answer.text().replace(&masked, "");
-        assert!(shown.len() <= r#"{"":1,"message":""}"#.len() + 10, "{}", answer.text());
+        let shown = response.text().replace(&masked, "");
+        assert!(shown.len() <= r#"{"":1,"message":""}"#.len() + 10, "{}", response.text());
     }
 }
 
 /// In a form that git-lfs shows to whoever pushes.
 #[track_caller]
-fn assert_refused(answer: &ClientResponse) {
+fn assert_refused(response: &ClientResponse) {
     assert_eq!(
-        (answer.status, answer.code().as_str()),
+        (response.status, response.code().as_str()),
         (502, "upstream_objects"),
         "{}",
-        answer.text()
+        response.text()
     );
-    assert_eq!(answer.one("content-type"), Some("application/json"));
-    assert!(answer.json()["message"].as_str().unwrap().contains("Git LFS"));
+    assert_eq!(response.one("content-type"), Some("application/json"));
+    assert!(response.json()["message"].as_str().unwrap().contains("Git LFS"));
 }
 
 /// What cannot be read may hold a key. What is of another type, no success or without content is not looked at.
@@ -411,8 +412,11 @@ async fn what_cannot_be_read_is_refused() {
         ("200 OK", vec!["Content-Type: application/vnd.git-lfs+json"], ""),
     ] {
         let (proxy, _upstream) = stage(move |_| Reply::with(status, &lines, body)).await;
-        let answer = ask(&proxy, &Token::any()).await;
-        assert_eq!((answer.text().as_str(), answer.status), (body, status[..3].parse().unwrap()));
+        let response = ask(&proxy, &Token::any()).await;
+        assert_eq!(
+            (response.text().as_str(), response.status),
+            (body, status[..3].parse().unwrap())
+        );
     }
 }
 
@@ -427,9 +431,13 @@ async fn a_response_that_tells_of_objects_has_a_bounded_length() {
                 Quota { total: 64 << 20, per_owner: 64 << 20, per_peer: 64 << 20, reserved: 0 };
         })
         .await;
-        let answer = ask_at(&proxy, "/x", &Token::any()).await;
-        assert_eq!(answer.status, status, "{length}");
-        assert!(status == 502 || answer.body.len() == length, "{length}: {}", answer.body.len());
+        let response = ask_at(&proxy, "/x", &Token::any()).await;
+        assert_eq!(response.status, status, "{length}");
+        assert!(
+            status == 502 || response.body.len() == length,
+            "{length}: {}",
+            response.body.len()
+        );
     }
 }
 
@@ -445,12 +453,12 @@ async fn the_owner_pays_for_what_becomes_of_the_bytes() {
                 Quota { total: 4 << 20, per_owner: 4 << 20, per_peer: 4 << 20, reserved: 0 };
         })
         .await;
-        let answer = ask_at(&proxy, "/x", &Token::any()).await;
+        let response = ask_at(&proxy, "/x", &Token::any()).await;
         assert!(
-            matches!(answer.status, 429 | 503),
+            matches!(response.status, 429 | 503),
             "{element}: {} {}",
-            answer.status,
-            answer.text()
+            response.status,
+            response.text()
         );
     }
 }
@@ -464,8 +472,8 @@ async fn the_owner_pays_for_what_is_read_whole() {
             Quota { total: 64 * 1024, ..settings.limits.buffered_bytes };
     })
     .await;
-    let answer = ask_at(&proxy, "/x", &Token::any()).await;
-    assert!(matches!(answer.status, 429 | 503), "{} {}", answer.status, answer.text());
+    let response = ask_at(&proxy, "/x", &Token::any()).await;
+    assert!(matches!(response.status, 429 | 503), "{} {}", response.status, response.text());
     // It was given back.
     let roomy = Proxy::with(&upstream, |settings| {
         settings.limits.buffered_bytes =
@@ -473,7 +481,7 @@ async fn the_owner_pays_for_what_is_read_whole() {
     })
     .await;
     for _ in 0..5 {
-        let answer = ask_at(&roomy, "/x", &Token::any()).await;
-        assert_eq!((answer.status, answer.body.len()), (200, 100_004), "{}", answer.text());
+        let response = ask_at(&roomy, "/x", &Token::any()).await;
+        assert_eq!((response.status, response.body.len()), (200, 100_004), "{}", response.text());
     }
 }

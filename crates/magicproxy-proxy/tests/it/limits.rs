@@ -28,14 +28,15 @@ async fn drip(proxy: &Proxy, bytes: &[u8]) -> (Duration, Vec<u8>) {
             tick.tick().await;
             let closed = async { (client.closed().await, ()) };
             // A client that only writes learns of the end by an error; one that reads, by the end.
-            if let Ok((answer, ())) = tokio::time::timeout(Duration::from_millis(1), closed).await {
-                return answer;
+            if let Ok((response, ())) = tokio::time::timeout(Duration::from_millis(1), closed).await
+            {
+                return response;
             }
             client.try_send([*bytes.next().unwrap()]).await;
         }
     };
-    let answer = soon(dripping).await;
-    (since.elapsed(), answer)
+    let response = soon(dripping).await;
+    (since.elapsed(), response)
 }
 
 #[tokio::test]
@@ -50,9 +51,9 @@ async fn slow_heads_are_ended() {
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0",
         b"\r\n",
     ] {
-        let (after, answer) = drip(&proxy, bytes).await;
+        let (after, response) = drip(&proxy, bytes).await;
         assert!(after < LONG, "{bytes:?}: {after:?}");
-        assert!(!answer.starts_with(b"HTTP/1.1 2"));
+        assert!(!response.starts_with(b"HTTP/1.1 2"));
     }
     assert!(upstream.requests().is_empty());
 }
@@ -110,7 +111,7 @@ async fn an_idle_connection_is_not_ended_early() {
             connection
                 .send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                 .await;
-            assert_eq!(client.answer().await.status, 200);
+            assert_eq!(client.response().await.status, 200);
             assert!(client.closed().await.is_empty());
             assert!(
                 since.elapsed() >= 2 * limit + limit / 2,
@@ -137,7 +138,7 @@ async fn a_slow_second_head_is_ended() {
 }
 
 #[tokio::test]
-async fn a_long_wait_for_an_answer_is_not_idleness() {
+async fn a_long_wait_for_a_response_is_not_idleness() {
     in_time(SHORT, async |limit| {
         let mut upstream = Upstream::held().await;
         let proxy = Proxy::with(&upstream, |settings| {
@@ -152,7 +153,7 @@ async fn a_long_wait_for_an_answer_is_not_idleness() {
         Client::connect(&proxy).await.closed().await;
         Client::connect(&proxy).await.closed().await;
         connection.send(OK).await;
-        assert_eq!(client.answer().await.status, 200);
+        assert_eq!(client.response().await.status, 200);
         // From now on it idles, which ends too.
         assert!(client.closed().await.is_empty());
     })
@@ -181,7 +182,7 @@ async fn a_stalled_mint_request_is_ended() {
     let mut client = Client::connect(&proxy).await;
     let lines = ["Content-Type: application/json", "Content-Length: 100"];
     client.send(request("POST /__magictoken", "", &lines, "{\"token\":")).await;
-    client.answer().await.assert_rejected(408, "request_timeout");
+    client.response().await.assert_rejected(408, "request_timeout");
     client.closed().await;
 }
 
@@ -293,8 +294,11 @@ async fn a_peer_has_its_share_of_connections() {
         open.push(client);
     }
     let mut beyond = Client::connect(&proxy).await;
-    let answer = beyond.answer().await;
-    assert_eq!((answer.status, answer.one("retry-after"), answer.complete), (503, Some("1"), true));
+    let response = beyond.response().await;
+    assert_eq!(
+        (response.status, response.one("retry-after"), response.complete),
+        (503, Some("1"), true)
+    );
     assert!(beyond.closed().await.is_empty());
     assert_eq!(connect_from(&proxy, [127, 0, 0, 2]).await.exchange(&asked).await.status, 200);
     for _ in 0..5 {
@@ -321,19 +325,19 @@ async fn a_stranger_is_not_kept_where_few_connections_are_left() {
     let mut kept = Vec::new();
     for _ in 0..5 {
         let mut client = Client::connect(&proxy).await;
-        let answer = client.exchange(&refused).await;
-        assert_eq!((answer.status, answer.one("connection")), (401, None));
+        let response = client.exchange(&refused).await;
+        assert_eq!((response.status, response.one("connection")), (401, None));
         kept.push(client);
     }
     let mut last = Client::connect(&proxy).await;
-    let answer = last.exchange(&refused).await;
-    assert_eq!((answer.status, answer.one("connection")), (401, Some("close")));
+    let response = last.exchange(&refused).await;
+    assert_eq!((response.status, response.one("connection")), (401, Some("close")));
     assert!(last.closed().await.is_empty());
     // Who had an admitted request stays.
     let mut other = Client::connect(&proxy).await;
     assert_eq!(other.exchange(&asked).await.status, 200);
-    let answer = known.exchange(&refused).await;
-    assert_eq!((answer.status, answer.one("connection")), (401, None));
+    let response = known.exchange(&refused).await;
+    assert_eq!((response.status, response.one("connection")), (401, None));
     assert_eq!(known.exchange(&asked).await.status, 200);
 }
 
@@ -349,9 +353,9 @@ async fn many_refusals_end_a_connection() {
     }
     client.send(refused.repeat(40)).await;
     for number in 33..=64 {
-        let answer = client.answer().await;
+        let response = client.response().await;
         assert_eq!(
-            (answer.status, answer.one("connection")),
+            (response.status, response.one("connection")),
             (401, (number == 64).then_some("close"))
         );
     }
@@ -361,7 +365,7 @@ async fn many_refusals_end_a_connection() {
     assert_eq!(client.exchange(request("GET /a", &Token::any(), &[], "")).await.status, 200);
     client.send(refused.repeat(100)).await;
     for _ in 0..100 {
-        assert_eq!(client.answer().await.one("connection"), None);
+        assert_eq!(client.response().await.one("connection"), None);
     }
 }
 
@@ -445,7 +449,7 @@ async fn a_handshake_is_bounded() {
     }
     client.closed().await;
     assert_eq!(
-        Client::over(certificate.caller(&["http/1.1"]).connect(&proxy).await)
+        Client::over(certificate.client(&["http/1.1"]).connect(&proxy).await)
             .exchange(request("GET /a", &Token::any(), &[], ""))
             .await
             .status,
@@ -454,7 +458,7 @@ async fn a_handshake_is_bounded() {
 }
 
 #[tokio::test]
-async fn an_end_waits_for_answers_in_flight_and_takes_no_more() {
+async fn an_end_waits_for_responses_in_flight_and_takes_no_more() {
     let mut upstream = Upstream::held().await;
     let mut proxy = Proxy::before(&upstream).await;
     let token = Token::any();
@@ -470,8 +474,8 @@ async fn an_end_waits_for_answers_in_flight_and_takes_no_more() {
     soon(async { while TcpStream::connect(proxy.address).await.is_ok() {} }).await;
     connection.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe").await;
     connection.send("llo").await;
-    let answer = busy.answer().await;
-    assert_eq!((answer.text().as_str(), answer.complete), ("hello", true));
+    let response = busy.response().await;
+    assert_eq!((response.text().as_str(), response.complete), ("hello", true));
     assert!(busy.closed().await.is_empty());
     proxy.ended().await;
 }

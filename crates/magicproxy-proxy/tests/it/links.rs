@@ -54,40 +54,40 @@ fn gzip(text: &[u8]) -> Vec<u8> {
 }
 
 async fn ask(proxy: &Proxy, target: &str) -> ClientResponse {
-    let answer = Client::ask(
+    let response = Client::ask(
         proxy,
         request(&format!("GET {target}"), &Token::any(), &["Accept-Encoding: gzip"], ""),
     )
     .await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    answer
+    assert_eq!(response.status, 200, "{}", response.text());
+    response
 }
 
 const BODY: &str = r#"{"url":"ORIGIN/user{/x}","upload":"https://uploads.test/a{?name}","text":"see ORIGIN/user","ORIGIN/k":1}"#;
 const JSON: &str = "Content-Type: application/json; charset=utf-8";
 
 #[tokio::test]
-async fn urls_lead_back_the_way_the_caller_came() {
+async fn urls_lead_back_the_way_the_client_came() {
     let (proxy, upstream) =
         stage(&[JSON, "Link: <ORIGIN/user?page=2>; rel=\"next\"", "ETag: \"a\""], BODY, |_| ())
             .await;
     for (target, home) in [("/gh/user", "/gh"), ("/gh/api/v3/user", "/gh/api/v3")] {
-        let answer = ask(&proxy, target).await;
+        let response = ask(&proxy, target).await;
         let expected = format!(
             r#"{{"url":"http://proxy.test{home}/user{{/x}}","upload":"http://proxy.test{home}/api/uploads/a{{?name}}","text":"see http://{own}/user","http://{own}/k":1}}"#,
             own = upstream.address
         );
-        assert_eq!(answer.text(), expected);
+        assert_eq!(response.text(), expected);
         assert_eq!(
-            answer.one("link"),
+            response.one("link"),
             Some(format!("<http://proxy.test{home}/user?page=2>; rel=\"next\"").as_str())
         );
-        assert_eq!((answer.one("etag"), answer.one("content-length")), (Some("\"a\""), None));
+        assert_eq!((response.one("etag"), response.one("content-length")), (Some("\"a\""), None));
     }
 }
 
 #[tokio::test]
-async fn the_operator_s_url_is_the_one_that_callers_are_told() {
+async fn the_operator_s_url_is_the_one_that_clients_are_told() {
     let public = |settings: &mut Setup| {
         settings.public_access = Some(ApiRoot::parse("https://proxy.example/base").unwrap())
     };
@@ -99,12 +99,12 @@ async fn the_operator_s_url_is_the_one_that_callers_are_told() {
 async fn compressed_json_is_opened() {
     let (proxy, _upstream) =
         stage(&[JSON, "Content-Encoding: gzip"], r#"["ORIGIN/user"]"#, |_| ()).await;
-    let answer = ask(&proxy, "/gh/user").await;
+    let response = ask(&proxy, "/gh/user").await;
     assert_eq!(
-        (answer.text().as_str(), answer.one("content-encoding")),
+        (response.text().as_str(), response.one("content-encoding")),
         (r#"["http://proxy.test/gh/user"]"#, None)
     );
-    assert_eq!(answer.one("vary"), Some("Accept-Encoding"));
+    assert_eq!(response.one("vary"), Some("Accept-Encoding"));
 }
 
 #[tokio::test]
@@ -120,15 +120,15 @@ async fn what_is_no_json_and_what_was_asked_for_by_the_api_s_own_name_stays() {
         upstream.address,
         *Token::any()
     );
-    let answer = Client::ask(&proxy, head).await;
-    assert_eq!(answer.text(), format!("\"http://{}/user\"", upstream.address));
-    assert_eq!(answer.one("location"), Some(format!("http://{}/x", upstream.address).as_str()));
+    let response = Client::ask(&proxy, head).await;
+    assert_eq!(response.text(), format!("\"http://{}/user\"", upstream.address));
+    assert_eq!(response.one("location"), Some(format!("http://{}/x", upstream.address).as_str()));
     let (proxy, upstream) =
         stage(&[JSON], "\"ORIGIN/user\"", |settings| settings.upstream_mut().links = Links::Keep)
             .await;
-    let answer = ask(&proxy, "/gh/user").await;
-    assert_eq!(answer.text(), format!("\"http://{}/user\"", upstream.address));
-    assert!(answer.one("content-length").is_some());
+    let response = ask(&proxy, "/gh/user").await;
+    assert_eq!(response.text(), format!("\"http://{}/user\"", upstream.address));
+    assert!(response.one("content-length").is_some());
 }
 
 fn following(members: &[&str]) -> Links {
@@ -143,20 +143,20 @@ async fn only_members_that_clients_follow_lead_back() {
         stage(&[JSON], WRITTEN, |settings| settings.upstream_mut().links = following(&["next"]))
             .await;
     let own = WRITTEN.replace("ORIGIN", &format!("http://{}", upstream.address));
-    let answer = ask(&proxy, "/gh/user").await;
+    let response = ask(&proxy, "/gh/user").await;
     assert_eq!(
-        answer.text(),
+        response.text(),
         own.replacen(&format!("http://{}", upstream.address), "http://proxy.test/gh", 1)
     );
     // Where there is none, the body passes as it came, with its length and its coding.
     for lines in [&[JSON][..], &[JSON, "Content-Encoding: gzip"]] {
         let (proxy, upstream) =
             stage(lines, WRITTEN, |settings| settings.upstream_mut().links = following(&[])).await;
-        let answer = ask(&proxy, "/gh/user").await;
+        let response = ask(&proxy, "/gh/user").await;
         let own = WRITTEN.replace("ORIGIN", &format!("http://{}", upstream.address));
         let body = if lines.len() == 1 { own.into_bytes() } else { gzip(own.as_bytes()) };
         assert_eq!(
-            (&answer.body, answer.one("content-length")),
+            (&response.body, response.one("content-length")),
             (&body, Some(body.len().to_string().as_str()))
         );
     }
@@ -202,12 +202,12 @@ async fn a_url_in_a_field_does_not_lead_past_the_proxy_however_it_is_written() {
         let mut settings = settings(upstream.address, "");
         settings.upstream_mut().routes.mount = MountPath::parse("/gh").unwrap();
         let proxy = Proxy::start(settings).await;
-        let answer = Client::ask(&proxy, request("GET /gh/x", &Token::any(), &[], "")).await;
+        let response = Client::ask(&proxy, request("GET /gh/x", &Token::any(), &[], "")).await;
         // As the support reads fields.
         let latin_1 = |text: &str| text.bytes().map(char::from).collect::<String>();
-        assert_eq!(answer.one("location"), Some(latin_1(expected).as_str()), "{written}");
+        assert_eq!(response.one("location"), Some(latin_1(expected).as_str()), "{written}");
         assert_eq!(
-            answer.one("link"),
+            response.one("link"),
             Some(latin_1(&format!("<{expected}>; title=\"Bücher\"")).as_str()),
             "{written}"
         );

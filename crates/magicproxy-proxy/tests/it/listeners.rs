@@ -35,7 +35,7 @@ impl Both {
 }
 
 #[tokio::test]
-async fn a_unix_socket_answers_as_the_api_itself() {
+async fn a_unix_socket_responds_as_the_api_itself() {
     let upstream = Upstream::hello().await;
     let both = Both::before(&upstream, |_| ()).await;
     let token = Token::allowing(&["GET /user"]).mint();
@@ -125,7 +125,7 @@ async fn users_of_a_unix_socket_have_a_share_as_addresses_have() {
         assert_eq!(client.exchange(&asked).await.status, 200);
         open.push(client);
     }
-    assert_eq!(both.connect_unix().await.answer().await.status, 503);
+    assert_eq!(both.connect_unix().await.response().await.status, 503);
     assert_eq!(Client::ask(&both.proxy, &asked).await.status, 200);
     let exempt = Both::before(&upstream, |settings| {
         (settings.limits.connections_per_peer, settings.trusted_proxies.unix) = (1, true);
@@ -151,9 +151,9 @@ async fn no_listener_starves_another() {
     }
     let mut other = both.connect_unix().await;
     other.send(&asked).await;
-    assert_eq!(other.answer().await.status, 200);
+    assert_eq!(other.response().await.status, 200);
     for mut client in waiting {
-        assert_eq!(client.answer().await.status, 200);
+        assert_eq!(client.response().await.status, 200);
     }
 }
 
@@ -192,7 +192,7 @@ async fn a_listener_may_be_for_one_upstream_only() {
     }
     let targets: Vec<_> = two.requests().iter().map(|seen| seen.target.clone()).collect();
     assert_eq!(targets, ["/user", "/one/user"]);
-    let answer = connect("two")
+    let response = connect("two")
         .await
         .exchange(request(
             "GET /user",
@@ -201,9 +201,10 @@ async fn a_listener_may_be_for_one_upstream_only() {
             "",
         ))
         .await;
-    answer.assert_rejected(401, "wrong_upstream");
-    let answer = connect("nobody").await.exchange(request("GET /two/user", &token, &[], "")).await;
-    answer.assert_rejected(404, "no_upstream");
+    response.assert_rejected(401, "wrong_upstream");
+    let response =
+        connect("nobody").await.exchange(request("GET /two/user", &token, &[], "")).await;
+    response.assert_rejected(404, "no_upstream");
     assert_eq!(Client::ask(&proxy, request("GET /two/user", &token, &[], "")).await.status, 200);
     assert!(one.requests().is_empty());
 }
@@ -217,7 +218,7 @@ async fn a_unix_socket_may_speak_tls_too() {
         .with_tls(certificate.server());
     let _proxy = Proxy::listening(settings(upstream.address, ""), |tcp| vec![tcp, unix]).await;
     let stream = UnixStream::connect(folder.path().join("s")).await.unwrap();
-    let stream = certificate.caller(&["http/1.1"]).speak(stream).await;
+    let stream = certificate.client(&["http/1.1"]).speak(stream).await;
     assert_eq!(
         Client::over(stream).exchange(request("GET /a", &Token::any(), &[], "")).await.status,
         200

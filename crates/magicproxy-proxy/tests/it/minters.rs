@@ -116,12 +116,12 @@ async fn post(
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: {host}\r\n{bearer}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
     );
-    let answer = Client::ask(proxy, head).await;
+    let response = Client::ask(proxy, head).await;
     // A token, and not an explanation.
-    if answer.status == 200 && !answer.text().starts_with('{') {
-        guard(&answer.text());
+    if response.status == 200 && !response.text().starts_with('{') {
+        guard(&response.text());
     }
-    answer
+    response
 }
 
 fn mint_request(aud: Option<&str>) -> serde_json::Value {
@@ -133,8 +133,8 @@ fn mint_request(aud: Option<&str>) -> serde_json::Value {
 }
 
 /// 200, or the code of a refusal.
-fn told(answer: &ClientResponse) -> String {
-    if answer.status < 300 { "ok".to_owned() } else { answer.code() }
+fn told(response: &ClientResponse) -> String {
+    if response.status < 300 { "ok".to_owned() } else { response.code() }
 }
 
 /// What came of: a mint request at the mount, by the host, and at the root; a token of version 1; the same narrowed and sealed anew by
@@ -145,7 +145,7 @@ async fn outcome(proxy: &Proxy) -> [String; 9] {
         post(proxy, "/__magictoken", "one.test", ("", mint_request(Some("one")))).await,
         post(proxy, "/__magictoken", "p.test", ("", mint_request(Some("one")))).await,
     ];
-    for minted in mint_requests.iter().filter(|answer| answer.status == 200) {
+    for minted in mint_requests.iter().filter(|response| response.status == 200) {
         assert_eq!(
             ask(proxy, "GET /one/x", "p.test", &minted.text()).await.status,
             200,
@@ -446,12 +446,12 @@ async fn the_control_plane_s_lines_say_whose_token_was_borne_and_nothing_that_wa
         guard(token);
         for (method, below, body) in &asked {
             let path = format!("/{NAMED}/__magictoken{below}");
-            let answer = match *method {
+            let response = match *method {
                 "GET" => ask(&proxy, &format!("GET {path}"), "p.test", token).await,
                 _ => post(&proxy, &path, "p.test", (token, body.clone())).await,
             };
             let (genuine, for_all) = (!version.is_empty(), matches!(*below, "" | "/upstreams"));
-            assert_eq!(answer.status == 200, genuine || for_all, "{below}: {}", answer.text());
+            assert_eq!(response.status == 200, genuine || for_all, "{below}: {}", response.text());
             count += 1;
             let words = [&*format!("upstream=\"{NAMED}\" "), "decision="];
             events_come(count, &words).await;

@@ -25,12 +25,12 @@ async fn begin_many(proxy: &Proxy, path: &str, count: usize) -> Vec<Client> {
 }
 
 #[track_caller]
-fn assert_whole(answer: &crate::support::ClientResponse) {
+fn assert_whole(response: &crate::support::ClientResponse) {
     assert_eq!(
-        (answer.status, answer.complete, answer.body.len()),
+        (response.status, response.complete, response.body.len()),
         (200, true, 60_000),
         "{}",
-        answer.text()
+        response.text()
     );
 }
 
@@ -48,7 +48,7 @@ async fn downloads_that_nobody_reads_stop_no_other_stream() {
     ask(&proxy, "/first").await;
     let mut unread = begin_many(&proxy, "/big", 8).await;
     for client in &mut unread {
-        assert_eq!(client.answer_head().await.status, 200);
+        assert_eq!(client.response_head().await.status, 200);
     }
     // Others are served all the while, and when nothing more is taken of the eight.
     let mut still = 0;
@@ -70,7 +70,7 @@ async fn a_connection_has_room_for_every_streams_window() {
     ask(&proxy, "/first").await;
     let mut unread = begin_many(&proxy, "/big", 3).await;
     for client in &mut unread {
-        client.answer_head().await;
+        client.response_head().await;
     }
     let mut still = 0;
     while still < 10 {
@@ -97,7 +97,7 @@ async fn pending_requests_leave_the_next_one_its_way() {
     assert!(counts.connections.iter().all(|connection| connection.peak <= 32), "{counts:?}");
     upstream.release();
     for client in &mut held {
-        assert_whole(&client.answer().await);
+        assert_whole(&client.response().await);
     }
 }
 
@@ -111,7 +111,7 @@ async fn an_upstream_that_allows_few_streams_gets_no_more() {
     assert!(upstream.counts().connections.iter().all(|connection| connection.peak <= 3));
     upstream.release();
     for client in &mut held {
-        assert_whole(&client.answer().await);
+        assert_whole(&client.response().await);
     }
 }
 
@@ -131,7 +131,7 @@ async fn open_and_abort(upstream: &Multiplexed, proxy: &Proxy, path: &str, token
     tokio::select! {
         biased;
         () = upstream.until(|counts| counts.seen.contains(path)) => {}
-        answer = client.answer() => panic!("{path} did not reach the upstream: {answer:?}"),
+        response = client.response() => panic!("{path} did not reach the upstream: {response:?}"),
     }
 }
 
@@ -166,7 +166,7 @@ async fn aborted_requests_end_nobody_elses_exchange() {
         })
         .await;
     upstream.release();
-    assert_whole(&honest.answer().await);
+    assert_whole(&honest.response().await);
 }
 
 /// Who has connections kept open by one stream each, and the rest of each used up, pays for the whole connections.
@@ -191,7 +191,7 @@ async fn resets_are_paid_for_until_their_connection_ends() {
         open_and_abort(&upstream, &proxy, "/held-2", &attacker).await;
         upstream.until(|counts| counts.reset() == 2).await;
         let mut refused = begin(&proxy, "GET /more", &attacker).await;
-        refused.answer().await.assert_rejected(503, "upstream_busy");
+        refused.response().await.assert_rejected(503, "upstream_busy");
         for _ in 0..4 {
             ask(&proxy, "/small").await;
         }
@@ -199,7 +199,7 @@ async fn resets_are_paid_for_until_their_connection_ends() {
         drop(held);
         upstream.until(|counts| counts.connections[0].closed).await;
         let works = async {
-            while begin(&proxy, "GET /more", &attacker).await.answer().await.status != 200 {}
+            while begin(&proxy, "GET /more", &attacker).await.response().await.status != 200 {}
         };
         soon(works).await;
     })
@@ -241,7 +241,7 @@ async fn a_request_that_is_given_up_in_the_queue_is_never_sent() {
     events_come(1, &["/given-up-over-http-2"]).await;
     upstream.release();
     for client in held.iter_mut().chain([&mut patient]) {
-        assert_whole(&client.answer().await);
+        assert_whole(&client.response().await);
     }
     let counts = upstream.counts();
     assert_eq!(
@@ -279,15 +279,15 @@ async fn an_upload_that_the_upstream_does_not_take_stops_no_other_request() {
         let seen = other.request().await;
         assert_eq!(seen.body.len(), body.len());
         other.respond(seen.stream).await;
-        assert_eq!(beside.answer().await.status, 200);
+        assert_eq!(beside.response().await.status, 200);
         other.go_away(seen.stream).await;
         other.closed().await;
     }
     let mut plain = begin(&proxy, "GET /plain", &token).await;
     let seen = full.head().await;
     full.respond(seen.stream).await;
-    assert_eq!(plain.answer().await.status, 200);
-    assert!(!upstream.has_caller().await);
+    assert_eq!(plain.response().await.status, 200);
+    assert!(!upstream.has_client().await);
 }
 
 /// A connection whose content was all sent takes the next one's, large as they are.
@@ -297,10 +297,10 @@ async fn uploads_one_after_another_share_a_connection() {
     let proxy = upstream.proxy(|_| ()).await;
     let (mut client, token) = (Client::connect(&proxy).await, Token::any());
     for _ in 0..5 {
-        let answer = client
+        let response = client
             .exchange(request("POST /a", &token, &["Content-Length: 300000"], &"x".repeat(300_000)))
             .await;
-        assert_whole(&answer);
+        assert_whole(&response);
     }
     assert_eq!(upstream.counts().connections.len(), 1);
 }
@@ -315,9 +315,9 @@ async fn a_response_that_ends_with_its_head_is_passed_on_as_such() {
     let seen = connection.request().await;
     // `:status: 200` with END_HEADERS and END_STREAM.
     connection.send(HEADERS, 4 | 1, seen.stream, &[0x88]).await;
-    let answer = client.answer().await;
+    let response = client.response().await;
     assert_eq!(
-        (answer.status, answer.one("content-length"), answer.one("transfer-encoding")),
+        (response.status, response.one("content-length"), response.one("transfer-encoding")),
         (200, Some("0"), None)
     );
 }

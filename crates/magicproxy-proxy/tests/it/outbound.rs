@@ -170,7 +170,7 @@ async fn faults_of_the_proxy_are_told_as_such() {
 
 /// The head of its response has so many bytes, and not one more.
 #[tokio::test]
-async fn the_head_of_a_proxys_answer_has_64_kib() {
+async fn the_head_of_a_proxys_response_has_64_kib() {
     let upstream = Upstream::hello().await;
     for (length, status) in [(64 * 1024, 200), (64 * 1024 + 1, 502)] {
         let bare = "HTTP/1.1 200 OK\r\nX-A: \r\n\r\n".len();

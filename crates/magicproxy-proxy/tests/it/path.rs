@@ -9,15 +9,16 @@ use crate::support::{
 async fn ask(rules: &[&str], line: &str) -> (ClientResponse, Upstream) {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::before(&upstream).await;
-    let answer = Client::ask(&proxy, request(line, &Token::allowing(rules).mint(), &[], "")).await;
-    (answer, upstream)
+    let response =
+        Client::ask(&proxy, request(line, &Token::allowing(rules).mint(), &[], "")).await;
+    (response, upstream)
 }
 
 #[tokio::test]
 async fn an_allowed_request_goes_through_with_the_credential() {
-    let (answer, upstream) = ask(&["GET /repos/acme/[a-z]+"], "GET /repos/acme/widgets").await;
-    assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
-    assert_eq!(answer.one("x-magic-api-proxy"), Some(magicproxy_proxy::VERSION));
+    let (response, upstream) = ask(&["GET /repos/acme/[a-z]+"], "GET /repos/acme/widgets").await;
+    assert_eq!((response.status, response.text().as_str()), (200, "hello"));
+    assert_eq!(response.one("x-magic-api-proxy"), Some(magicproxy_proxy::VERSION));
     let seen = upstream.only_request();
     assert_eq!((seen.method.as_str(), seen.target.as_str()), ("GET", "/repos/acme/widgets"));
     assert_eq!(seen.all("authorization"), [format!("Bearer {CREDENTIAL}")]);
@@ -26,9 +27,9 @@ async fn an_allowed_request_goes_through_with_the_credential() {
 
 #[tokio::test]
 async fn a_refusal_says_who_refuses_and_why() {
-    let (answer, upstream) = ask(&["GET /user"], "GET /users").await;
-    answer.assert_rejected(403, "not_allowed");
-    let problem = answer.json();
+    let (response, upstream) = ask(&["GET /user"], "GET /users").await;
+    response.assert_rejected(403, "not_allowed");
+    let problem = response.json();
     let mut members: Vec<&str> = problem.as_object().unwrap().keys().map(String::as_str).collect();
     members.sort_unstable();
     assert_eq!(members, ["code", "detail", "message", "request_id", "status", "title", "type"]);
@@ -36,13 +37,13 @@ async fn a_refusal_says_who_refuses_and_why() {
     assert_eq!(problem["status"], 403);
     assert_eq!(problem["detail"], "the token does not allow this request");
     let id = problem["request_id"].as_str().unwrap();
-    let status = answer.one("proxy-status").unwrap();
+    let status = response.one("proxy-status").unwrap();
     assert_eq!(
         status,
         format!("magicproxy; error=http_request_denied; details=\"not_allowed {id}\"")
     );
-    assert_eq!(answer.one("cache-control"), Some("no-store"));
-    assert_eq!(answer.all("www-authenticate"), Vec::<&str>::new());
+    assert_eq!(response.one("cache-control"), Some("no-store"));
+    assert_eq!(response.all("www-authenticate"), Vec::<&str>::new());
     assert!(upstream.requests().is_empty());
 }
 
@@ -120,8 +121,8 @@ async fn ambiguous_targets_are_refused_before_anything_else() {
         "TRACK /a",
         "PRI /a",
     ] {
-        let answer = Client::ask(&proxy, request(line, &token, &[], "")).await;
-        assert!([400, 403].contains(&answer.status), "{line}: {}", answer.status);
+        let response = Client::ask(&proxy, request(line, &token, &[], "")).await;
+        assert!([400, 403].contains(&response.status), "{line}: {}", response.status);
     }
     assert!(upstream.requests().is_empty());
 }
@@ -129,8 +130,8 @@ async fn ambiguous_targets_are_refused_before_anything_else() {
 #[tokio::test]
 async fn the_query_passes_byte_for_byte() {
     let query = "a=1&a=2&&b=%e4%BD%A0+x&c=a/b?c&d[]={1}&_methods=x&e=%2e%2e/;q&f";
-    let (answer, upstream) = ask(&["GET /search"], &format!("GET /search?{query}")).await;
-    assert_eq!(answer.status, 200);
+    let (response, upstream) = ask(&["GET /search"], &format!("GET /search?{query}")).await;
+    assert_eq!(response.status, 200);
     assert_eq!(upstream.only_request().target, format!("/search?{query}"));
     let (_, upstream) = ask(&["GET /search"], "GET /search?").await;
     assert_eq!(upstream.only_request().target, "/search?");
@@ -180,15 +181,15 @@ async fn head_is_admitted_by_get_and_keeps_the_length() {
     let mut client = Client::connect(&proxy).await;
     let token = Token::allowing(&["GET /file"]).mint();
     for _ in 0..2 {
-        let answer = client.exchange(request("HEAD /file", &token, &[], "")).await;
-        assert_eq!((answer.status, answer.one("content-length")), (200, Some("1234")));
+        let response = client.exchange(request("HEAD /file", &token, &[], "")).await;
+        assert_eq!((response.status, response.one("content-length")), (200, Some("1234")));
     }
     let requests = upstream.requests();
     assert_eq!((requests[1].method.as_str(), requests[1].connection), ("HEAD", 0));
 }
 
 #[tokio::test]
-async fn answers_without_a_body_keep_their_framing() {
+async fn responses_without_a_body_keep_their_framing() {
     let upstream = Upstream::scripted(|seen| match seen.target.as_str() {
         "/304" => {
             Reply::bytes("HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\nETag: \"x\"\r\n\r\n")
@@ -210,15 +211,15 @@ async fn answers_without_a_body_keep_their_framing() {
             ("/empty", 200, Some("0")),
         ]
     {
-        let answer = client.exchange(request(&format!("GET {target}"), &token, &[], "")).await;
-        assert_eq!((answer.status, answer.one("content-length")), (status, length), "{target}");
-        assert_eq!(answer.one("transfer-encoding"), None);
+        let response = client.exchange(request(&format!("GET {target}"), &token, &[], "")).await;
+        assert_eq!((response.status, response.one("content-length")), (status, length), "{target}");
+        assert_eq!(response.one("transfer-encoding"), None);
     }
     assert_eq!(upstream.requests()[3].connection, 0, "the connection was kept");
 }
 
 #[tokio::test]
-async fn a_head_answer_without_length_gets_none() {
+async fn a_head_response_without_length_gets_none() {
     let upstream = Upstream::scripted(|_| {
         Reply::bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
     })
@@ -227,13 +228,13 @@ async fn a_head_answer_without_length_gets_none() {
     let mut client = Client::connect(&proxy).await;
     let token = Token::any();
     for _ in 0..2 {
-        let answer = client.exchange(request("HEAD /file", &token, &[], "")).await;
-        assert_eq!((answer.status, answer.one("content-length")), (200, None));
+        let response = client.exchange(request("HEAD /file", &token, &[], "")).await;
+        assert_eq!((response.status, response.one("content-length")), (200, None));
     }
 }
 
 #[tokio::test]
-async fn what_the_upstream_answers_passes_unchanged() {
+async fn the_upstreams_response_passes_unchanged() {
     let body = r#"{"message":"Bad credentials","status":"401"}"#;
     let upstream = Upstream::scripted(move |_| {
         Reply::with(
@@ -244,20 +245,20 @@ async fn what_the_upstream_answers_passes_unchanged() {
     })
     .await;
     let proxy = Proxy::before(&upstream).await;
-    let answer = Client::ask(&proxy, request("GET /user", &Token::any(), &[], "")).await;
-    assert_eq!((answer.status, answer.text().as_str()), (401, body));
-    assert_eq!(answer.all("www-authenticate"), ["Basic realm=\"GitHub\""]);
-    assert_eq!(answer.all("x-magic-api-proxy"), [magicproxy_proxy::VERSION]);
-    assert!(answer.all("proxy-status").is_empty());
+    let response = Client::ask(&proxy, request("GET /user", &Token::any(), &[], "")).await;
+    assert_eq!((response.status, response.text().as_str()), (401, body));
+    assert_eq!(response.all("www-authenticate"), ["Basic realm=\"GitHub\""]);
+    assert_eq!(response.all("x-magic-api-proxy"), [magicproxy_proxy::VERSION]);
+    assert!(response.all("proxy-status").is_empty());
 }
 
 #[tokio::test]
-async fn redirects_are_answers_and_never_followed() {
+async fn redirects_are_responses_and_never_followed() {
     let upstream =
         Upstream::scripted(|_| Reply::with("302 Found", &["Location: /admin"], "")).await;
     let proxy = Proxy::before(&upstream).await;
-    let answer = Client::ask(&proxy, request("GET /user", &Token::any(), &[], "")).await;
-    assert_eq!((answer.status, answer.one("location")), (302, Some("/admin")));
+    let response = Client::ask(&proxy, request("GET /user", &Token::any(), &[], "")).await;
+    assert_eq!((response.status, response.one("location")), (302, Some("/admin")));
     assert_eq!(upstream.requests().len(), 1);
 }
 
@@ -266,15 +267,15 @@ async fn only_an_explaining_token_is_told_what_it_lacks() {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::before(&upstream).await;
     let told = Token::allowing(&["GET /user"]).explaining().mint();
-    let answer = Client::ask(&proxy, request("POST /repos/acme", &told, &[], "")).await;
-    answer.assert_rejected(403, "not_allowed");
-    assert!(answer.text().contains("POST /repos/acme"), "{}", answer.text());
+    let response = Client::ask(&proxy, request("POST /repos/acme", &told, &[], "")).await;
+    response.assert_rejected(403, "not_allowed");
+    assert!(response.text().contains("POST /repos/acme"), "{}", response.text());
 
     let untold = Token::allowing(&["GET /user"]).mint();
     let details = ["POST /repos/acme", "GET /user/keys", "DELETE /", "GET /nothing"];
     for line in details {
-        let answer = Client::ask(&proxy, request(line, &untold, &[], "")).await;
-        assert_eq!(answer.json()["detail"], "the token does not allow this request");
+        let response = Client::ask(&proxy, request(line, &untold, &[], "")).await;
+        assert_eq!(response.json()["detail"], "the token does not allow this request");
     }
 }
 
@@ -337,10 +338,10 @@ async fn tokens_are_accepted_within_their_times() {
         (Token::allowing(&["* /.*"]).not_before(now() + 10), None),
     ];
     for (token, code) in cases {
-        let answer = Client::ask(&proxy, request("GET /user", &token.mint(), &[], "")).await;
+        let response = Client::ask(&proxy, request("GET /user", &token.mint(), &[], "")).await;
         match code {
-            Some(code) => answer.assert_rejected(401, code),
-            None => assert_eq!(answer.status, 200),
+            Some(code) => response.assert_rejected(401, code),
+            None => assert_eq!(response.status, 200),
         }
     }
     assert_eq!(upstream.requests().len(), 2);
@@ -356,9 +357,9 @@ async fn a_token_that_was_cached_still_ends() {
     assert_eq!(client.exchange(request("GET /user", &token, &[], "")).await.status, 200);
     let refused = crate::support::soon(async {
         loop {
-            let answer = client.exchange(request("GET /user", &token, &[], "")).await;
-            if answer.status != 200 {
-                return answer;
+            let response = client.exchange(request("GET /user", &token, &[], "")).await;
+            if response.status != 200 {
+                return response;
             }
         }
     })
@@ -409,10 +410,10 @@ async fn what_is_no_token_is_challenged() {
         "ü",
     ];
     for token in tokens {
-        let answer = Client::ask(&proxy, request("GET /user", token, &[], "")).await;
-        answer.assert_rejected(401, "invalid_token");
+        let response = Client::ask(&proxy, request("GET /user", token, &[], "")).await;
+        response.assert_rejected(401, "invalid_token");
         assert_eq!(
-            answer.all("www-authenticate"),
+            response.all("www-authenticate"),
             ["Bearer realm=\"magicproxy\", error=\"invalid_token\""]
         );
     }
@@ -434,8 +435,8 @@ async fn one_authorization_field_of_any_accepted_kind() {
         format!("Authorization: Basic {}", basic(&format!("{}:", *token))),
     ];
     for line in &accepted {
-        let answer = Client::ask(&proxy, request("GET /user", "", &[line], "")).await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
+        let response = Client::ask(&proxy, request("GET /user", "", &[line], "")).await;
+        assert_eq!(response.status, 200, "{}", response.text());
     }
     for seen in upstream.requests() {
         assert_eq!(seen.all("authorization"), [format!("Bearer {CREDENTIAL}")]);
@@ -463,8 +464,8 @@ async fn a_hundred_cold_requests_with_one_token_succeed() {
     let proxy = Proxy::before(&upstream).await;
     let token = Token::any();
     let bytes = request("GET /user", &token, &[], "");
-    let answers = all((0..100).map(|_| Client::ask(&proxy, &bytes)).collect()).await;
-    assert!(answers.iter().all(|answer| answer.status == 200));
+    let responses = all((0..100).map(|_| Client::ask(&proxy, &bytes)).collect()).await;
+    assert!(responses.iter().all(|response| response.status == 200));
     assert_eq!(upstream.requests().len(), 100);
 }
 
@@ -479,7 +480,7 @@ async fn a_long_credential_goes_through_too() {
 }
 
 #[tokio::test]
-async fn a_caller_that_reads_json_only_gets_json() {
+async fn a_client_that_reads_json_only_gets_json() {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::before(&upstream).await;
     for (accept, media) in [
@@ -488,11 +489,11 @@ async fn a_caller_that_reads_json_only_gets_json() {
         ("*/*", "application/problem+json"),
         ("text/html, application/problem+json;q=0.5", "application/problem+json"),
     ] {
-        let answer =
+        let response =
             Client::ask(&proxy, request("GET /user", "", &[&format!("Accept: {accept}")], ""))
                 .await;
         assert_eq!(
-            (answer.one("content-type"), answer.code().as_str()),
+            (response.one("content-type"), response.code().as_str()),
             (Some(media), "missing_token"),
             "{accept}"
         );
@@ -555,8 +556,8 @@ async fn a_request_that_takes_too_many_steps_to_decide_is_denied() {
         let line = |length: usize| format!("GET /{}%2Fb", "a".repeat(length));
         assert_eq!(Client::ask(&proxy, request(&line(10), &token, &[], "")).await.status, 200);
         assert_eq!(Client::ask(&proxy, request(&line(2_000), &token, &[], "")).await.status, 200);
-        let answer = Client::ask(&proxy, request(&line(4_000), &token, &[], "")).await;
-        answer.assert_rejected(403, "decision_too_costly");
+        let response = Client::ask(&proxy, request(&line(4_000), &token, &[], "")).await;
+        response.assert_rejected(403, "decision_too_costly");
         assert_eq!(upstream.take_requests().len(), 2);
     }
 }

@@ -27,8 +27,8 @@ async fn brackets_that_clients_leave_raw_are_sent_encoded() {
         ("/c/[[...slug]]/a?x[]=[1]", "/c/%5B%5B...slug%5D%5D/a?x[]=[1]"),
     ];
     for (asked, sent) in cases {
-        let answer = Client::ask(&proxy, request(&format!("GET {asked}"), &token, &[], "")).await;
-        assert_eq!(answer.status, 200, "{asked}: {}", answer.text());
+        let response = Client::ask(&proxy, request(&format!("GET {asked}"), &token, &[], "")).await;
+        assert_eq!(response.status, 200, "{asked}: {}", response.text());
         assert_eq!(upstream.take_requests()[0].target, sent, "{asked}");
     }
     // What is decided on is what is sent, and a bracket hides nothing.
@@ -46,8 +46,8 @@ async fn brackets_that_clients_leave_raw_are_sent_encoded() {
         ("/n/．．/x", 400),
         ("/n/a\u{85}", 400),
     ] {
-        let answer = Client::ask(&proxy, request(&format!("GET {asked}"), &token, &[], "")).await;
-        assert_eq!(answer.status, status, "{asked}");
+        let response = Client::ask(&proxy, request(&format!("GET {asked}"), &token, &[], "")).await;
+        assert_eq!(response.status, status, "{asked}");
     }
     assert!(upstream.requests().is_empty());
 }
@@ -79,17 +79,17 @@ async fn names_reach_an_upstream_that_reads_them_in_one_way() {
         let proxy = reading(&upstream, EncodedSlash::Refuse, reads).await;
         for (name, strict, servlet, normalize) in NAMES {
             let code = [strict, "", servlet, normalize][column];
-            let answer =
+            let response =
                 Client::ask(&proxy, request(&format!("GET /n/{name}"), &token, &[], "")).await;
             if code.is_empty() {
-                assert_eq!(answer.status, 200, "{name} {reads:?}: {}", answer.text());
+                assert_eq!(response.status, 200, "{name} {reads:?}: {}", response.text());
                 assert_eq!(upstream.take_requests()[0].target, format!("/n/{name}"), "{reads:?}");
             } else {
-                answer.assert_rejected(400, code);
+                response.assert_rejected(400, code);
                 assert!(
-                    answer.text().contains("`path_reading`"),
+                    response.text().contains("`path_reading`"),
                     "the refusal of {name} names the setting: {}",
-                    answer.text()
+                    response.text()
                 );
             }
         }
@@ -119,8 +119,8 @@ async fn a_rule_names_what_the_upstream_gets() {
         ("GET /c/a%253Bb.txt", 403),
     ];
     for (line, status) in cases {
-        let answer = Client::ask(&proxy, request(line, &token, &[], "")).await;
-        assert_eq!(answer.status, status, "{line}: {}", answer.text());
+        let response = Client::ask(&proxy, request(line, &token, &[], "")).await;
+        assert_eq!(response.status, status, "{line}: {}", response.text());
     }
 }
 
@@ -140,8 +140,8 @@ async fn parameters_are_allowed_with_and_without_or_not_at_all() {
         ("/open/;/a", 400),
         ("/open/a/..;x=y/b", 400),
     ] {
-        let answer = Client::ask(&proxy, request(&format!("GET {path}"), &token, &[], "")).await;
-        assert_eq!(answer.status, status, "{path}: {}", answer.text());
+        let response = Client::ask(&proxy, request(&format!("GET {path}"), &token, &[], "")).await;
+        assert_eq!(response.status, status, "{path}: {}", response.text());
     }
 }
 
@@ -301,10 +301,10 @@ async fn every_reading_of_the_configured_kind_of_server_is_allowed() {
             let proxy = reading(&upstream, slash, kind).await;
             let mut client = Client::connect(&proxy).await;
             for path in hostile_paths() {
-                let answer =
+                let response =
                     client.exchange(request(&format!("GET {path}"), &token, &[], "")).await;
-                assert!([200, 400, 403].contains(&answer.status), "{path}: {}", answer.status);
-                if answer.one("connection") == Some("close") {
+                assert!([200, 400, 403].contains(&response.status), "{path}: {}", response.status);
+                if response.one("connection") == Some("close") {
                     client = Client::connect(&proxy).await;
                 }
             }

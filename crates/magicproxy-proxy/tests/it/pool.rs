@@ -43,7 +43,7 @@ async fn pooled(upstream: &mut Upstream, proxy: &Proxy) -> UpstreamConnection {
     let mut connection = upstream.accept().await;
     connection.request().await;
     connection.send(OK).await;
-    assert_eq!(client.answer().await.status, 200);
+    assert_eq!(client.response().await.status, 200);
     connection
 }
 
@@ -60,7 +60,7 @@ async fn a_get_on_a_stale_connection_is_sent_again_and_nobody_notices() {
     let mut fresh = upstream.accept().await;
     assert_eq!(fresh.request().await.target, "/second");
     fresh.send(OK).await;
-    assert_eq!(client.answer().await.status, 200);
+    assert_eq!(client.response().await.status, 200);
 }
 
 #[tokio::test]
@@ -79,13 +79,13 @@ async fn only_what_may_be_repeated_is_sent_again() {
         client.send(request(line, &Token::any(), lines, body)).await;
         assert_eq!(stale.request().await.target, "/second");
         drop(stale);
-        client.answer().await.assert_rejected(502, "upstream_closed");
-        assert!(!upstream.has_caller(), "{line} was sent twice");
+        client.response().await.assert_rejected(502, "upstream_closed");
+        assert!(!upstream.has_client(), "{line} was sent twice");
     }
 }
 
 #[tokio::test]
-async fn a_get_whose_answer_began_is_not_sent_again() {
+async fn a_get_whose_response_began_is_not_sent_again() {
     let mut upstream = Upstream::held().await;
     let proxy = Proxy::before(&upstream).await;
     let mut stale = pooled(&mut upstream, &proxy).await;
@@ -93,11 +93,11 @@ async fn a_get_whose_answer_began_is_not_sent_again() {
     client.send(request("GET /second", &Token::any(), &[], "")).await;
     stale.request().await;
     stale.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe").await;
-    let mut answer = client.answer_head().await;
+    let mut response = client.response_head().await;
     drop(stale);
-    client.body(&mut answer).await;
-    assert_eq!((answer.status, answer.complete), (200, false));
-    assert!(!upstream.has_caller());
+    client.body(&mut response).await;
+    assert_eq!((response.status, response.complete), (200, false));
+    assert!(!upstream.has_client());
 }
 
 #[tokio::test]
@@ -109,8 +109,8 @@ async fn a_get_on_a_fresh_connection_is_sent_once() {
     let mut connection = upstream.accept().await;
     connection.request().await;
     drop(connection);
-    client.answer().await.assert_rejected(502, "upstream_closed");
-    assert!(!upstream.has_caller());
+    client.response().await.assert_rejected(502, "upstream_closed");
+    assert!(!upstream.has_client());
 }
 
 #[tokio::test]
@@ -120,9 +120,9 @@ async fn a_post_finds_a_new_connection_where_the_kept_one_was_closed_before() {
     let token = Token::any();
     for number in 0..20 {
         let bytes = request("POST /a", &token, &["Content-Length: 3"], "abc");
-        let answer = Client::ask(&proxy, bytes).await;
+        let response = Client::ask(&proxy, bytes).await;
         // It may be noticed too late that the connection ends; then nobody can tell, and the request must not be repeated.
-        assert!(answer.status == 200 || answer.code() == "upstream_closed");
+        assert!(response.status == 200 || response.code() == "upstream_closed");
         assert!(upstream.requests().len() <= number + 1);
     }
     // Once it was noticed, it works.
@@ -143,19 +143,19 @@ async fn many_stale_connections_do_not_stop_a_get() {
     let mut upstream = Upstream::held().await;
     let proxy = Proxy::before(&upstream).await;
     let token = Token::any();
-    let mut callers = Vec::new();
+    let mut clients = Vec::new();
     let mut held = Vec::new();
     for _ in 0..8 {
         let mut client = Client::connect(&proxy).await;
         client.send(request("GET /first", &token, &[], "")).await;
         let mut connection = upstream.accept().await;
         connection.request().await;
-        callers.push(client);
+        clients.push(client);
         held.push(connection);
     }
-    for (client, connection) in callers.iter_mut().zip(&mut held) {
+    for (client, connection) in clients.iter_mut().zip(&mut held) {
         connection.send(OK).await;
-        assert_eq!(client.answer().await.status, 200);
+        assert_eq!(client.response().await.status, 200);
     }
     // All of them end while the request is on its way.
     drop(held);
@@ -164,16 +164,16 @@ async fn many_stale_connections_do_not_stop_a_get() {
     let mut fresh = upstream.accept().await;
     assert_eq!(fresh.request().await.target, "/second");
     fresh.send(OK).await;
-    assert_eq!(client.answer().await.status, 200);
+    assert_eq!(client.response().await.status, 200);
 }
 
 #[tokio::test]
 async fn an_upstream_that_is_not_there_is_a_502() {
     let upstream = Upstream::absent().await;
     let proxy = Proxy::before(&upstream).await;
-    let answer = Client::ask(&proxy, request("GET /a", &Token::any(), &[], "")).await;
-    answer.assert_rejected(502, "upstream_unreachable");
-    assert!(answer.one("proxy-status").unwrap().contains("error=connection_refused"));
+    let response = Client::ask(&proxy, request("GET /a", &Token::any(), &[], "")).await;
+    response.assert_rejected(502, "upstream_unreachable");
+    assert!(response.one("proxy-status").unwrap().contains("error=connection_refused"));
 }
 
 #[tokio::test]
@@ -186,8 +186,8 @@ async fn an_upstream_that_cannot_be_reached_in_time_is_a_504() {
         settings.timeouts.connect = Duration::from_millis(200);
     })
     .await;
-    let answer = Client::ask(&proxy, request("GET /a", &Token::any(), &[], "")).await;
-    answer.assert_rejected(504, "upstream_connect_timeout");
+    let response = Client::ask(&proxy, request("GET /a", &Token::any(), &[], "")).await;
+    response.assert_rejected(504, "upstream_connect_timeout");
 }
 
 #[tokio::test]
@@ -200,11 +200,11 @@ async fn an_upstream_that_speaks_no_tls_is_a_502_and_gets_no_credential() {
     let mut connection = upstream.accept().await;
     connection.send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
     assert!(find(&connection.closed().await, CREDENTIAL.as_bytes()).is_none());
-    client.answer().await.assert_rejected(502, "upstream_tls");
+    client.response().await.assert_rejected(502, "upstream_tls");
 }
 
 #[tokio::test]
-async fn an_upstream_that_does_not_answer_is_a_504_and_is_left() {
+async fn an_upstream_that_does_not_respond_is_a_504_and_is_left() {
     let mut upstream = Upstream::held().await;
     let proxy =
         Proxy::with(&upstream, |settings| settings.timeouts.response = Duration::from_millis(200))
@@ -214,7 +214,7 @@ async fn an_upstream_that_does_not_answer_is_a_504_and_is_left() {
     let mut connection = upstream.accept().await;
     connection.request().await;
     connection.send("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 O").await;
-    client.answer().await.assert_rejected(504, "upstream_timeout");
+    client.response().await.assert_rejected(504, "upstream_timeout");
     assert!(connection.closed().await.is_empty());
 }
 
@@ -235,13 +235,13 @@ async fn a_slow_upload_is_not_the_upstreams_fault() {
             connection.until(byte.as_bytes()).await;
         }
         connection.send(OK).await;
-        assert_eq!(client.answer().await.status, 200);
+        assert_eq!(client.response().await.status, 200);
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_caller_that_stops_in_its_upload_is_refused_and_the_upstream_left() {
+async fn a_client_that_stops_in_its_upload_is_refused_and_the_upstream_left() {
     let mut upstream = Upstream::held().await;
     let proxy = Proxy::with(&upstream, |settings| {
         settings.timeouts.body_idle = Duration::from_millis(300);
@@ -253,13 +253,13 @@ async fn a_caller_that_stops_in_its_upload_is_refused_and_the_upstream_left() {
     let mut connection = upstream.accept().await;
     connection.head().await;
     connection.closed().await;
-    let answer = client.answer().await;
-    assert!([400, 408].contains(&answer.status), "{} {}", answer.status, answer.text());
+    let response = client.response().await;
+    assert!([400, 408].contains(&response.status), "{} {}", response.status, response.text());
     client.closed().await;
 }
 
 #[tokio::test]
-async fn an_answer_that_falls_silent_is_cut_off() {
+async fn a_response_that_falls_silent_is_cut_off() {
     let mut upstream = Upstream::held().await;
     let proxy = Proxy::with(&upstream, |settings| {
         settings.timeouts.response_idle = Duration::from_millis(200)
@@ -270,7 +270,7 @@ async fn an_answer_that_falls_silent_is_cut_off() {
     let mut connection = upstream.accept().await;
     connection.request().await;
     connection.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe").await;
-    assert!(!client.answer().await.complete);
+    assert!(!client.response().await.complete);
     connection.closed().await;
 }
 
@@ -294,7 +294,7 @@ async fn a_whole_exchange_can_be_bounded() {
             }
         };
         soon(dripping).await;
-        assert!(!client.answer().await.complete);
+        assert!(!client.response().await.complete);
     })
     .await;
 }

@@ -427,12 +427,12 @@ fn what_reaches_the_upstream_was_allowed() {
     });
     let reached = std::cell::Cell::new(0);
     let search = |batch: Vec<Vec<Bytes>>| {
-        let callers: Vec<_> = batch
+        let clients: Vec<_> = batch
             .iter()
             .enumerate()
             .map(|(number, said)| say(&proxies[number % 2], &token, said))
             .collect();
-        runtime.block_on(all(callers));
+        runtime.block_on(all(clients));
         for seen in upstream.take_requests() {
             reached.set(reached.get() + 1);
             prop_assert!(fault(&seen).is_none(), "{:?}: {:?}", fault(&seen), seen);

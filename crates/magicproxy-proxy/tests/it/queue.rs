@@ -120,17 +120,17 @@ async fn an_owner_has_a_share_of_an_origins_connections() {
         let (mut client, mut connection) =
             begun(&mut upstream, &proxy, &format!("GET /{number}"), &Token::any()).await;
         connection.send(OK).await;
-        assert_eq!(client.answer().await.status, 200);
+        assert_eq!(client.response().await.status, 200);
         let mut client = begin(&proxy, "GET /again", &other).await;
         assert_eq!(connection.request().await.target, "/again");
         connection.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").await;
-        assert_eq!(client.answer().await.status, 200);
+        assert_eq!(client.response().await.status, 200);
     }
     connection.send(OK).await;
     assert_eq!(connection.request().await.target, "/second");
     connection.send(OK).await;
-    assert_eq!(second.answer().await.status, 200);
-    assert!(!upstream.has_caller());
+    assert_eq!(second.response().await.status, 200);
+    assert!(!upstream.has_client());
 }
 
 /// So many requests of one token and one more, which is refused because the others wait.
@@ -142,7 +142,7 @@ async fn fill(
     let (token, mut asked) = (Token::any(), JoinSet::new());
     for _ in 0..=places {
         let mut client = begin(proxy, &format!("GET {path}"), &token).await;
-        asked.spawn(async move { client.answer().await });
+        asked.spawn(async move { client.response().await });
     }
     let refused = soon(asked.join_next()).await.unwrap().unwrap();
     (refused, asked)
@@ -163,16 +163,16 @@ async fn owners_take_turns_in_the_queue() {
     let mut refused = Vec::new();
     let mut waiting = Vec::new();
     for path in ["/many", "/few"] {
-        let (answer, asked) = fill(&proxy, path, 20).await;
-        refused.push(answer);
+        let (response, asked) = fill(&proxy, path, 20).await;
+        refused.push(response);
         waiting.push(asked);
     }
-    for answer in refused {
-        answer.assert_rejected(429, "owner_share");
-        assert_eq!(answer.one("retry-after"), Some("1"));
+    for response in refused {
+        response.assert_rejected(429, "owner_share");
+        assert_eq!(response.one("retry-after"), Some("1"));
     }
     connection.send(OK).await;
-    assert_eq!(first.answer().await.status, 200);
+    assert_eq!(first.response().await.status, 200);
     let mut order = Vec::new();
     for _ in 0..40 {
         order.push(connection.request().await.target);
@@ -180,7 +180,7 @@ async fn owners_take_turns_in_the_queue() {
     }
     assert!(order.chunks(2).all(|turns| turns[0] != turns[1]), "{order:?}");
     for asked in waiting {
-        assert!(asked.join_all().await.iter().all(|answer| answer.status == 200));
+        assert!(asked.join_all().await.iter().all(|response| response.status == 200));
     }
 }
 
@@ -198,7 +198,7 @@ async fn a_peer_of_endless_owners_has_a_share_of_the_queue() {
     let mut asked = JoinSet::new();
     for _ in 0..11 {
         let mut client = begin(&proxy, "GET /many", &Token::any()).await;
-        asked.spawn(async move { client.answer().await });
+        asked.spawn(async move { client.response().await });
     }
     soon(asked.join_next()).await.unwrap().unwrap().assert_rejected(429, "peer_share");
     let socket = TcpSocket::new_v4().unwrap();
@@ -213,9 +213,9 @@ async fn a_peer_of_endless_owners_has_a_share_of_the_queue() {
         socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
         let mut client = Client::over(soon(socket.connect(proxy.address)).await.unwrap());
         client.send(request("GET /honest", &token, &[], "")).await;
-        others.spawn(async move { client.answer().await });
+        others.spawn(async move { client.response().await });
     }
-    others.spawn(async move { honest.answer().await });
+    others.spawn(async move { honest.response().await });
     soon(others.join_next()).await.unwrap().unwrap().assert_rejected(429, "peer_share");
     let mut order = Vec::new();
     for _ in 0..2 {
@@ -234,9 +234,9 @@ async fn who_waits_too_long_is_told_to_come_again() {
     })
     .await;
     let (_first, _connection) = begun(&mut upstream, &proxy, "GET /first", &Token::any()).await;
-    let answer = Client::ask(&proxy, request("GET /second", &Token::any(), &[], "")).await;
-    answer.assert_rejected(503, "upstream_busy");
-    assert_eq!(answer.one("retry-after"), Some("1"));
+    let response = Client::ask(&proxy, request("GET /second", &Token::any(), &[], "")).await;
+    response.assert_rejected(503, "upstream_busy");
+    assert_eq!(response.one("retry-after"), Some("1"));
 }
 
 /// With and without a store in which its outcome would be recorded, though the client has gone.
@@ -264,12 +264,12 @@ async fn a_request_that_is_given_up_in_the_queue_is_never_sent() {
         // Its log line is written when nobody serves it any more.
         events_come(1, &[path]).await;
         connection.send(OK).await;
-        assert_eq!(first.answer().await.status, 200);
+        assert_eq!(first.response().await.status, 200);
         assert_eq!(connection.request().await.target, "/patient");
         connection.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").await;
-        assert_eq!(patient.answer().await.status, 200);
+        assert_eq!(patient.response().await.status, 200);
         assert!(connection.closed().await.is_empty());
-        assert!(!upstream.has_caller());
+        assert!(!upstream.has_client());
     }
 }
 
@@ -314,14 +314,14 @@ async fn an_open_websocket_is_a_connection() {
         // One that is idle gives way to it.
         let (mut first, mut idle) = begun(&mut upstream, &proxy, "GET /first", &Token::any()).await;
         idle.send(OK).await;
-        assert_eq!(first.answer().await.status, 200);
+        assert_eq!(first.response().await.status, 200);
         let mut client = Client::connect(&proxy).await;
         client.send(request("GET /ws", &Token::any(), &handshake, "")).await;
         let mut connection = upstream.accept().await;
         assert!(idle.closed().await.is_empty());
         connection.request().await;
         connection.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n").await;
-        assert_eq!(client.answer_head().await.status, 101);
+        assert_eq!(client.response_head().await.status, 101);
         Client::ask(&proxy, request("GET /a", &Token::any(), &[], "")).await.assert_rejected(503, "upstream_busy");
         drop(client);
         connection.closed().await;
@@ -330,7 +330,7 @@ async fn an_open_websocket_is_a_connection() {
         let mut connection = upstream.accept().await;
         connection.request().await;
         connection.send(OK).await;
-        assert_eq!(client.answer().await.status, 200);
+        assert_eq!(client.response().await.status, 200);
     })
     .await;
 }
@@ -355,8 +355,12 @@ async fn all_origins_together_have_no_more_sockets_than_there_are() {
         let asked = (0..2).map(|_| async {
             Client::ask(&proxy, request(&format!("GET {path}"), &Token::any(), &[], "")).await
         });
-        for answer in all(asked.collect()).await {
-            assert!(answer.status == 200 || answer.code() == "peer_share", "{}", answer.text());
+        for response in all(asked.collect()).await {
+            assert!(
+                response.status == 200 || response.code() == "peer_share",
+                "{}",
+                response.text()
+            );
         }
     }
     let peak = one.peak.load(Ordering::SeqCst);

@@ -75,7 +75,7 @@ enum Must {
 }
 
 /// Answers the request on a connection, and ends it.
-async fn answer(mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin) {
+async fn response(mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin) {
     let mut bytes = [0; 4096];
     if let Ok(1..) = stream.read(&mut bytes).await {
         let _ = stream
@@ -95,7 +95,7 @@ pub(crate) fn serve(listener: TcpListener, certificate: &SelfSigned) -> Arc<Atom
             let acceptor = acceptor.clone();
             tokio::spawn(async move {
                 if let Ok(stream) = acceptor.accept(stream).await {
-                    answer(stream).await;
+                    response(stream).await;
                 }
             });
         }
@@ -199,16 +199,16 @@ async fn an_upstream_that_wants_a_certificate_of_its_client_is_told_as_such() {
                 settings.upstream_mut().extra_roots = vec![certificate.der.clone()]
             })
             .await;
-            let answer = ask(&proxy).await;
+            let response = ask(&proxy).await;
             if must == Must::No {
-                assert_eq!(answer.text(), "hi", "{version:?}");
+                assert_eq!(response.text(), "hi", "{version:?}");
                 continue;
             }
-            answer.assert_rejected(502, "upstream_tls");
+            response.assert_rejected(502, "upstream_tls");
             assert!(
-                answer.text().contains("(alert `certificate_required`): it wants a certificate"),
+                response.text().contains("(alert `certificate_required`): it wants a certificate"),
                 "{}",
-                answer.text()
+                response.text()
             );
             assert_eq!(connections.load(Ordering::SeqCst), 1);
         }
@@ -270,7 +270,7 @@ async fn an_api_on_one_loopback_address_is_reached_by_the_name_localhost() {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let stream: TcpStream = stream;
-                tokio::spawn(answer(stream));
+                tokio::spawn(response(stream));
             }
         });
         let proxy = proxy(&root, |_| ()).await;

@@ -94,8 +94,8 @@ impl Stage {
         let mut client = self.begin("/first", "GET", "all").await;
         let mut link = self.upstream.accept().await;
         let stream = link.request("").await;
-        link.answer(stream, "").await;
-        assert_eq!(client.answer().await.status, 200);
+        link.response(stream, "").await;
+        assert_eq!(client.response().await.status, 200);
         link
     }
 
@@ -139,20 +139,20 @@ impl Stage {
         if row.again {
             let mut fresh = self.upstream.accept().await;
             let stream = fresh.request(if what.ends_with("+content") { CONTENT } else { "" }).await;
-            fresh.answer(stream, "Connection: close\r\n").await;
+            fresh.response(stream, "Connection: close\r\n").await;
             let status = if what == "HEAD" {
-                client.answer_head().await.status
+                client.response_head().await.status
             } else {
-                client.answer().await.status
+                client.response().await.status
             };
             assert_eq!(status, 200, "{what} {end} {row:?}");
             if end.starts_with("h2-") {
                 fresh.end(end).await;
             }
         } else {
-            let status = client.answer().await.status;
+            let status = client.response().await.status;
             assert_eq!(status, if end == "time-out" { 504 } else { 502 }, "{what} {end} {row:?}");
-            assert!(!self.upstream.has_caller(), "{what} was sent twice: {end} {row:?}");
+            assert!(!self.upstream.has_client(), "{what} was sent twice: {end} {row:?}");
         }
     }
 }

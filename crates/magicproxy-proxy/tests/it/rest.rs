@@ -121,9 +121,9 @@ async fn check(proxy: &Proxy, case: &Case, content: Content, kept: bool) {
     let mut client = Client::connect(proxy).await;
     let (first, rest) = content.parts();
     client.send([case.head(content), first.into_bytes()].concat()).await;
-    let answer = client.answer().await;
-    assert_eq!(answer.status, case.status, "{shown}: {}", answer.text());
-    assert_eq!(answer.one("connection"), (!kept).then_some("close"), "{shown}");
+    let response = client.response().await;
+    assert_eq!(response.status, case.status, "{shown}: {}", response.text());
+    assert_eq!(response.one("connection"), (!kept).then_some("close"), "{shown}");
     if !kept {
         client.try_send(rest).await;
         assert!(client.closed().await.is_empty(), "{shown}");
@@ -134,12 +134,12 @@ async fn check(proxy: &Proxy, case: &Case, content: Content, kept: bool) {
     let next =
         request("POST /next", &token, &["Transfer-Encoding: chunked"], "3\r\nabc\r\n0\r\n\r\n");
     client.send([rest.into_bytes(), next].concat()).await;
-    let answer = client.answer().await;
+    let response = client.response().await;
     assert_eq!(
-        answer.status,
+        response.status,
         if case.status == 502 { 502 } else { 200 },
         "{shown}: {}",
-        answer.text()
+        response.text()
     );
     assert_eq!(
         client.exchange(request("GET /__magictoken", "", &[], "")).await.status,
@@ -208,7 +208,7 @@ enum Upload {
 }
 
 /// An upstream that answers `/upload` by its head.
-fn answers_early(mut upstream: Upstream, then: Upload) -> tokio::task::JoinHandle<()> {
+fn responds_early(mut upstream: Upstream, then: Upload) -> tokio::task::JoinHandle<()> {
     tokio::spawn(async move {
         loop {
             let mut connection = upstream.accept().await;
@@ -232,11 +232,11 @@ fn answers_early(mut upstream: Upstream, then: Upload) -> tokio::task::JoinHandl
 }
 
 #[tokio::test]
-async fn so_does_an_upstream_that_answers_early() {
+async fn so_does_an_upstream_that_responds_early() {
     for then in [Upload::Reads, Upload::Closes] {
         let upstream = Upstream::held().await;
         let proxy = Proxy::before(&upstream).await;
-        let serving = answers_early(upstream, then);
+        let serving = responds_early(upstream, then);
         let case = case("POST /upload", &Token::any(), 401);
         for content in [Content::of(10, 2), Content::of(100 * KIB, KIB), Content::of(256 * KIB, 0)]
         {
@@ -264,8 +264,8 @@ async fn a_request_behind_a_refused_one_is_answered() {
         let mut client = Client::connect(&proxy).await;
         for _ in 0..3 {
             client.send([refused(content), next.clone()].concat()).await;
-            client.answer().await.assert_rejected(401, "missing_token");
-            assert_eq!(client.answer().await.text(), "hello", "{content:?}");
+            client.response().await.assert_rejected(401, "missing_token");
+            assert_eq!(client.response().await.text(), "hello", "{content:?}");
         }
     }
 }
@@ -278,8 +278,8 @@ async fn a_refusal_in_http_1_0_arrives_and_closes() {
     for length in [10, 1024 * KIB] {
         let mut client = Client::connect(&proxy).await;
         client.send(format!("POST /user HTTP/1.0\r\nContent-Length: {length}\r\n\r\na")).await;
-        let answer = client.answer().await;
-        assert_eq!((answer.status, answer.complete), (401, true));
+        let response = client.response().await;
+        assert_eq!((response.status, response.complete), (401, true));
         client.try_send("a".repeat(length - 1)).await;
         assert!(client.closed().await.is_empty());
     }
@@ -295,7 +295,7 @@ async fn the_rest_must_come_in_time() {
     .await;
     let mut client = Client::connect(&proxy).await;
     client.send(case("POST /user", "", 401).head(Content::of(10, 0))).await;
-    client.answer().await.assert_rejected(401, "missing_token");
+    client.response().await.assert_rejected(401, "missing_token");
     assert!(client.closed().await.is_empty());
 }
 

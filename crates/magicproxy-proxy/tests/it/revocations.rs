@@ -15,9 +15,9 @@ async fn ask(proxy: &Proxy, token: &str) -> ClientResponse {
 }
 
 #[track_caller]
-fn refused(answer: &ClientResponse, status: u16, code: &str) {
-    assert_eq!(answer.status, status, "{}", answer.text());
-    assert!(answer.text().contains(code), "{}", answer.text());
+fn refused(response: &ClientResponse, status: u16, code: &str) {
+    assert_eq!(response.status, status, "{}", response.text());
+    assert!(response.text().contains(code), "{}", response.text());
 }
 
 async fn with(upstream: &Upstream, revocations: &Arc<Revocations>) -> Proxy {
@@ -42,10 +42,10 @@ async fn each_kind_refuses_its_tokens_and_no_others() {
     for list in own {
         assert_eq!(ask(&proxy, &token).await.status, 200);
         revocations.replace(list);
-        let answer = ask(&proxy, &token).await;
-        refused(&answer, 401, "revoked_token");
+        let response = ask(&proxy, &token).await;
+        refused(&response, 401, "revoked_token");
         assert!(
-            answer
+            response
                 .one("www-authenticate")
                 .is_some_and(|challenge| challenge.contains("invalid_token"))
         );
@@ -108,8 +108,8 @@ async fn a_chain_is_revoked_without_its_parent_and_siblings() {
                 ..RevocationList::default()
             });
             for (token, refused) in all.into_iter().zip(refuses) {
-                let answer = ask(&proxy, token).await;
-                assert_eq!(answer.status, if refused { 401 } else { 200 }, "{}", answer.text());
+                let response = ask(&proxy, token).await;
+                assert_eq!(response.status, if refused { 401 } else { 200 }, "{}", response.text());
                 let again = narrow(&proxy, token, json!({"sub": "later"})).await;
                 assert_eq!(again.status, if refused { 401 } else { 200 }, "{}", again.text());
             }
@@ -135,10 +135,10 @@ async fn narrow(proxy: &Proxy, token: &str, caveat: Value) -> ClientResponse {
 }
 
 async fn narrowed(proxy: &Proxy, token: &str, caveat: Value) -> String {
-    let answer = narrow(proxy, token, caveat).await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    guard(&answer.text());
-    answer.text()
+    let response = narrow(proxy, token, caveat).await;
+    assert_eq!(response.status, 200, "{}", response.text());
+    guard(&response.text());
+    response.text()
 }
 
 #[tokio::test]
@@ -160,12 +160,12 @@ async fn every_way_in_asks() {
     ] {
         let length = format!("Content-Length: {}", body.len());
         let lines = ["Content-Type: application/json", length.as_str()];
-        let answer = Client::ask(
+        let response = Client::ask(
             &proxy,
             request(path, &token, if body.is_empty() { &[] } else { &lines }, body),
         )
         .await;
-        refused(&answer, 401, "revoked_token");
+        refused(&response, 401, "revoked_token");
     }
     assert_eq!(upstream.requests().len(), 1);
 }

@@ -69,10 +69,10 @@ async fn urls_in_json_lead_home() {
         )
     })
     .await;
-    let answer = ask(&proxy, "GET").await;
-    assert_eq!((answer.text(), answer.complete), (at_home(&url(upstream.address)), true));
-    assert_eq!((answer.one("content-length"), answer.one("etag")), (None, Some("\"a\"")));
-    assert_eq!((answer.one("digest"), answer.one("accept-ranges")), (None, None));
+    let response = ask(&proxy, "GET").await;
+    assert_eq!((response.text(), response.complete), (at_home(&url(upstream.address)), true));
+    assert_eq!((response.one("content-length"), response.one("etag")), (None, Some("\"a\"")));
+    assert_eq!((response.one("digest"), response.one("accept-ranges")), (None, None));
 }
 
 #[tokio::test]
@@ -81,12 +81,12 @@ async fn gzip_is_inflated_and_the_connection_is_used_again() {
         stage(|url| Reply::with("200 OK", &[JSON, GZIP], gzip(json(url)))).await;
     let mut client = Client::connect(&proxy).await;
     for _ in 0..3 {
-        let answer = client
+        let response = client
             .exchange(request("GET /mount/x", &Token::any(), &["Accept-Encoding: gzip"], ""))
             .await;
-        assert_eq!((answer.text(), answer.complete), (at_home(&url(upstream.address)), true));
+        assert_eq!((response.text(), response.complete), (at_home(&url(upstream.address)), true));
         assert_eq!(
-            (answer.one("content-encoding"), answer.one("vary")),
+            (response.one("content-encoding"), response.one("vary")),
             (None, Some("Accept-Encoding"))
         );
     }
@@ -103,10 +103,10 @@ async fn a_large_body_in_gzip_arrives_whole() {
         )
     })
     .await;
-    let answer = ask(&proxy, "GET").await;
+    let response = ask(&proxy, "GET").await;
     assert!(
-        answer.text() == format!("[{}]", vec![at_home(&url(upstream.address)); 50_000].join(","))
-            && answer.complete
+        response.text() == format!("[{}]", vec![at_home(&url(upstream.address)); 50_000].join(","))
+            && response.complete
     );
 }
 
@@ -120,10 +120,10 @@ async fn a_credential_in_gzip_is_masked() {
         )
     })
     .await;
-    let answer = ask(&proxy, "GET").await;
+    let response = ask(&proxy, "GET").await;
     let masked = "*".repeat(CREDENTIAL.len());
     assert_eq!(
-        (answer.text(), answer.complete),
+        (response.text(), response.complete),
         (format!("[\"{masked}\",\"{HOME}?{masked}\"]"), true)
     );
 }
@@ -135,11 +135,11 @@ async fn what_is_not_the_gzip_that_it_says_breaks_off() {
         let mut client = Client::connect(&proxy).await;
         client.send(request("GET /mount/x", &Token::any(), &[], "")).await;
         // Where nothing of the body can go on, the head may not have left either.
-        assert!(client.answer_or_end().await.is_none_or(|answer| !answer.complete));
+        assert!(client.response_or_end().await.is_none_or(|response| !response.complete));
     }
     let (proxy, _upstream) = stage(|_| Reply::with("200 OK", &[JSON, GZIP], "")).await;
-    let answer = ask(&proxy, "GET").await;
-    assert_eq!((answer.text(), answer.complete), (String::new(), true));
+    let response = ask(&proxy, "GET").await;
+    assert_eq!((response.text(), response.complete), (String::new(), true));
 }
 
 #[tokio::test]
@@ -151,21 +151,21 @@ async fn fields_lead_home_with_every_body() {
     })
     .await;
     for method in ["GET", "HEAD"] {
-        let answer = ask(&proxy, method).await;
+        let response = ask(&proxy, method).await;
         let link = format!(
             "<{HOME}/x?page=2>; rel=\"next\", </mount/y>; rel=last, <https://other.test/>; rel=x"
         );
-        assert_eq!(answer.one("link"), Some(link.as_str()));
+        assert_eq!(response.one("link"), Some(link.as_str()));
         assert_eq!(
-            (answer.one("location"), answer.one("content-location")),
+            (response.one("location"), response.one("content-location")),
             (Some("http://proxy.test/mount/there"), Some("/mount/z"))
         );
-        assert_eq!(answer.one("content-length"), Some("5"), "{method}");
+        assert_eq!(response.one("content-length"), Some("5"), "{method}");
     }
 }
 
 #[tokio::test]
-async fn the_answer_to_head_says_what_that_to_get_would_say() {
+async fn the_response_to_head_says_what_that_to_get_would_say() {
     let (proxy, _upstream) = stage(|_| {
         Reply::bytes(
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: 1234\r\n\r\n",
@@ -173,16 +173,16 @@ async fn the_answer_to_head_says_what_that_to_get_would_say() {
     })
     .await;
     let mut client = Client::connect(&proxy).await;
-    let answer = client.exchange(request("HEAD /mount/x", &Token::any(), &[], "")).await;
+    let response = client.exchange(request("HEAD /mount/x", &Token::any(), &[], "")).await;
     assert_eq!(
-        (answer.status, answer.one("content-length"), answer.one("content-encoding")),
+        (response.status, response.one("content-length"), response.one("content-encoding")),
         (200, None, None)
     );
-    assert_eq!((answer.one("vary"), answer.complete), (Some("Accept-Encoding"), true));
+    assert_eq!((response.one("vary"), response.complete), (Some("Accept-Encoding"), true));
 }
 
 #[tokio::test]
-async fn answers_that_are_not_rewritten_keep_their_length() {
+async fn responses_that_are_not_rewritten_keep_their_length() {
     let kinds: [(&str, &[&str]); 3] = [
         ("200 OK", &["Content-Type: text/plain"]),
         ("200 OK", &["Content-Type: application/vnd.github.raw+json"]),
@@ -190,10 +190,10 @@ async fn answers_that_are_not_rewritten_keep_their_length() {
     ];
     for (status, lines) in kinds {
         let (proxy, upstream) = stage(move |url| Reply::with(status, lines, json(url))).await;
-        let answer = ask(&proxy, "GET").await;
+        let response = ask(&proxy, "GET").await;
         let expected = json(&url(upstream.address));
         assert_eq!(
-            (answer.text(), answer.one("content-length")),
+            (response.text(), response.one("content-length")),
             (expected.clone(), Some(expected.len().to_string().as_str()))
         );
     }
@@ -210,9 +210,9 @@ async fn digests_in_trailers_go_and_others_stay() {
         ))
     })
     .await;
-    let answer = ask(&proxy, "GET").await;
-    assert_eq!(answer.text(), format!("\"{HOME}\""));
-    assert_eq!(answer.trailers, [("x-checked".to_owned(), "yes".to_owned())]);
+    let response = ask(&proxy, "GET").await;
+    assert_eq!(response.text(), format!("\"{HOME}\""));
+    assert_eq!(response.trailers, [("x-checked".to_owned(), "yes".to_owned())]);
 }
 
 #[tokio::test]
@@ -236,28 +236,28 @@ async fn nothing_is_rewritten_where_it_is_not_wanted() {
             "GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {}\r\n\r\n",
             *Token::any()
         );
-        let answer = Client::ask(&proxy, head).await;
+        let response = Client::ask(&proxy, head).await;
         let expected = json(&url(upstream.address));
         assert_eq!(
-            (answer.text(), answer.one("content-length")),
+            (response.text(), response.one("content-length")),
             (expected.clone(), Some(expected.len().to_string().as_str()))
         );
     }
 }
 
 #[tokio::test]
-async fn callers_of_the_mount_are_led_to_the_public_url() {
+async fn clients_of_the_mount_are_led_to_the_public_url() {
     let upstream =
         Upstream::scripted(|_| Reply::with("200 OK", &["Location: /x", JSON], "[]")).await;
     let mut settings = settings(upstream.address, "");
     settings.public_access = Some(ApiRoot::parse("https://public.test/behind").unwrap());
     let proxy = Proxy::start(settings).await;
-    let answer = Client::ask(&proxy, request("GET /x", &Token::any(), &[], "")).await;
-    assert_eq!(answer.one("location"), Some("/behind/x"));
+    let response = Client::ask(&proxy, request("GET /x", &Token::any(), &[], "")).await;
+    assert_eq!(response.one("location"), Some("/behind/x"));
 }
 
 #[tokio::test]
-async fn callers_of_a_host_of_the_upstreams_own_are_led_there() {
+async fn clients_of_a_host_of_the_upstreams_own_are_led_there() {
     let upstream = Upstream::scripted(|seen| {
         Reply::with("200 OK", &[JSON], format!("\"http://{}/x\"", seen.all("host")[0]))
     })

@@ -27,24 +27,24 @@ async fn in_a_body_it_is_masked_and_the_length_stays_true() {
         "{{\"authorization\": \"Bearer {CREDENTIAL}\", \"again\": \"{CREDENTIAL}{CREDENTIAL}\"}}"
     );
     let echoed = text.clone();
-    let answer = answered(move || Reply::ok(&echoed)).await;
-    assert_eq!((answer.text(), answer.complete), (masked(&text), true));
-    assert_eq!(answer.one("content-length").unwrap(), text.len().to_string());
+    let response = answered(move || Reply::ok(&echoed)).await;
+    assert_eq!((response.text(), response.complete), (masked(&text), true));
+    assert_eq!(response.one("content-length").unwrap(), text.len().to_string());
 }
 
 #[tokio::test]
 async fn in_headers_and_trailers_it_is_masked() {
-    let answer = answered(|| {
+    let response = answered(|| {
         Reply::bytes(format!(
             "HTTP/1.1 200 OK\r\nX-Echo: Bearer {CREDENTIAL}\r\nSet-Cookie: a={CREDENTIAL}\r\nLocation: /?t={CREDENTIAL}&u={CREDENTIAL}\r\n\
              Trailer: X-Trailer\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Trailer: {CREDENTIAL}\r\n\r\n"
         ))
     })
     .await;
-    assert_eq!(answer.text(), "ok");
-    assert!(!format!("{answer:?}").contains(CREDENTIAL));
-    assert_eq!(answer.one("x-echo"), Some(masked(&format!("Bearer {CREDENTIAL}")).as_str()));
-    assert_eq!(answer.trailers, [("x-trailer".to_owned(), masked(CREDENTIAL))]);
+    assert_eq!(response.text(), "ok");
+    assert!(!format!("{response:?}").contains(CREDENTIAL));
+    assert_eq!(response.one("x-echo"), Some(masked(&format!("Bearer {CREDENTIAL}")).as_str()));
+    assert_eq!(response.trailers, [("x-trailer".to_owned(), masked(CREDENTIAL))]);
 }
 
 /// Names have no case: the credential in another case is still the credential, where its case does not matter.
@@ -57,17 +57,17 @@ async fn as_the_name_of_a_field_it_does_not_pass() {
         format!("X-{CREDENTIAL}-Y"),
     ] {
         let echoing = name.clone();
-        let answer = answered(move || {
+        let response = answered(move || {
             Reply::bytes(format!(
                 "HTTP/1.1 200 OK\r\nX-Other: 1\r\n{echoing}: 1\r\n{echoing}: 2\r\nTrailer: {echoing}, X-Trailer\r\n\
                  Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Trailer: 1\r\n{echoing}: 1\r\n\r\n"
             ))
         })
         .await;
-        assert_eq!((answer.text().as_str(), answer.one("x-other")), ("ok", Some("1")));
-        assert_eq!(answer.all("trailer"), ["x-trailer"]);
-        assert_eq!(answer.trailers, [("x-trailer".to_owned(), "1".to_owned())]);
-        let shown = format!("{answer:?}").to_ascii_lowercase();
+        assert_eq!((response.text().as_str(), response.one("x-other")), ("ok", Some("1")));
+        assert_eq!(response.all("trailer"), ["x-trailer"]);
+        assert_eq!(response.trailers, [("x-trailer".to_owned(), "1".to_owned())]);
+        let shown = format!("{response:?}").to_ascii_lowercase();
         assert!(!shown.contains(&CREDENTIAL.to_ascii_lowercase()), "{shown}");
     }
 }
@@ -118,9 +118,9 @@ async fn a_coding_of_no_content_passes() {
         let proxy = Proxy::before(&upstream).await;
         let mut client = Client::connect(&proxy).await;
         for _ in 0..2 {
-            let answer = client.exchange(request(line, &Token::any(), &[], "")).await;
+            let response = client.exchange(request(line, &Token::any(), &[], "")).await;
             assert_eq!(
-                (answer.one("content-encoding"), answer.body.len()),
+                (response.one("content-encoding"), response.body.len()),
                 (Some("br"), 0),
                 "{line} {reply}"
             );
@@ -131,7 +131,7 @@ async fn a_coding_of_no_content_passes() {
     }
 }
 
-/// Sends a chunked answer with these header lines in two parts: the second leaves when something of the first has arrived.
+/// Sends a chunked response with these header lines in two parts: the second leaves when something of the first has arrived.
 /// Gives what of the body arrived, and whether it ended well.
 async fn in_two_parts(lines: &str, first: &[u8], second: &[u8]) -> (Vec<u8>, bool) {
     let mut upstream = Upstream::held().await;
@@ -200,8 +200,8 @@ async fn no_guess_tells_how_much_of_it_is_right() {
                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{piece}{:x}\r\n{rest} bye\r\n0\r\n\r\n",
                 rest.len() + 4
             );
-            let answer = answered(move || Reply::bytes(sent.clone())).await;
-            seen.push((said, answer.text()));
+            let response = answered(move || Reply::bytes(sent.clone())).await;
+            seen.push((said, response.text()));
         }
     }
     assert!(
@@ -216,7 +216,7 @@ async fn text_that_ends_in_its_beginning_is_whole() {
     for framing in [true, false] {
         let text = format!("text {}", &CREDENTIAL[..19]);
         let sent = text.clone();
-        let answer = answered(move || {
+        let response = answered(move || {
             if framing {
                 Reply::ok(&sent)
             } else {
@@ -227,7 +227,7 @@ async fn text_that_ends_in_its_beginning_is_whole() {
             }
         })
         .await;
-        assert_eq!((answer.text(), answer.complete), (text, true));
+        assert_eq!((response.text(), response.complete), (text, true));
     }
 }
 
@@ -278,17 +278,19 @@ async fn an_innocent_gzip_body_passes_byte_for_byte() {
         (0..5000).map(|number| format!("{}{number}", &CREDENTIAL[..number % 20])).collect();
     let body = gzip(&filler, Compression::default());
     let sent = body.clone();
-    let answer = answered(move || Reply::with("200 OK", &["Content-Encoding: gzip"], &sent)).await;
-    assert!(answer.complete && answer.body == body);
-    assert_eq!(answer.one("content-encoding"), Some("gzip"));
+    let response =
+        answered(move || Reply::with("200 OK", &["Content-Encoding: gzip"], &sent)).await;
+    assert!(response.complete && response.body == body);
+    assert_eq!(response.one("content-encoding"), Some("gzip"));
 }
 
 #[tokio::test]
 async fn what_is_called_gzip_and_is_none_is_searched_as_it_is() {
     let text = format!("no gzip: {CREDENTIAL}");
     let sent = text.clone();
-    let answer = answered(move || Reply::with("200 OK", &["Content-Encoding: gzip"], &sent)).await;
-    assert!(find(&answer.body, CREDENTIAL.as_bytes()).is_none());
+    let response =
+        answered(move || Reply::with("200 OK", &["Content-Encoding: gzip"], &sent)).await;
+    assert!(find(&response.body, CREDENTIAL.as_bytes()).is_none());
 }
 
 #[tokio::test]
@@ -304,15 +306,18 @@ async fn a_short_credential_is_not_looked_for() {
 
 #[tokio::test]
 async fn an_error_of_the_upstream_is_searched_too() {
-    let answer = answered(|| {
+    let response = answered(|| {
         Reply::with("500 Internal Server Error", &[], format!("bad token {CREDENTIAL}"))
     })
     .await;
-    assert_eq!((answer.status, answer.text()), (500, masked(&format!("bad token {CREDENTIAL}"))));
+    assert_eq!(
+        (response.status, response.text()),
+        (500, masked(&format!("bad token {CREDENTIAL}")))
+    );
 }
 
 #[tokio::test]
-async fn a_reason_phrase_and_interim_answers_are_the_upstreams_own() {
+async fn a_reason_phrase_and_interim_responses_are_the_upstreams_own() {
     let upstream = Upstream::scripted(|_| {
         Reply::bytes(format!(
             "HTTP/1.1 103 Early Hints\r\nX-Echo: {CREDENTIAL}\r\n\r\nHTTP/1.1 200 {CREDENTIAL}\r\nContent-Length: 0\r\n\r\n"
@@ -327,7 +332,7 @@ async fn a_reason_phrase_and_interim_answers_are_the_upstreams_own() {
 }
 
 #[tokio::test]
-async fn a_head_answer_keeps_its_length_beside_an_echo() {
+async fn a_head_response_keeps_its_length_beside_an_echo() {
     let upstream = Upstream::scripted(|_| {
         Reply::bytes(format!(
             "HTTP/1.1 200 OK\r\nContent-Length: 77\r\nX-Echo: {CREDENTIAL}\r\n\r\n"
@@ -335,9 +340,9 @@ async fn a_head_answer_keeps_its_length_beside_an_echo() {
     })
     .await;
     let proxy = Proxy::before(&upstream).await;
-    let answer = Client::ask(&proxy, request("HEAD /echo", &Token::any(), &[], "")).await;
+    let response = Client::ask(&proxy, request("HEAD /echo", &Token::any(), &[], "")).await;
     assert_eq!(
-        (answer.one("content-length"), answer.one("x-echo")),
+        (response.one("content-length"), response.one("x-echo")),
         (Some("77"), Some(masked(CREDENTIAL).as_str()))
     );
 }

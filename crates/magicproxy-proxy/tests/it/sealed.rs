@@ -127,11 +127,11 @@ async fn a_bound_sender_is_the_peer_or_whom_a_trusted_proxy_names() {
     let local = narrowed(&token, json!({"sender": {"cidr": ["127.0.0.0/8"]}}));
     let far = narrowed(&token, json!({"sender": {"cidr": ["192.0.2.0/24"]}}));
     let ask = async |proxy: &Proxy, token: &str, lines: &[&str]| {
-        let answer = Client::ask(proxy, request("GET /a", token, lines, "")).await;
-        if answer.status != 200 {
-            answer.assert_rejected(403, "wrong_sender");
+        let response = Client::ask(proxy, request("GET /a", token, lines, "")).await;
+        if response.status != 200 {
+            response.assert_rejected(403, "wrong_sender");
         }
-        answer.status
+        response.status
     };
     let claims = ["X-Forwarded-For: 192.0.2.1"];
     let direct = Proxy::before(&upstream).await;
@@ -173,14 +173,14 @@ async fn the_control_plane_shows_keys_and_makes_tokens_anew() {
         Token::allowing(&["GET /a/.*"]).mint().to_string(),
         sealed(Kem::X25519, plain(), &["GET /a/.*"]),
     ] {
-        let answer = narrow(&token, r#"{"caveat":{"allowed":["GET /a/1"]}}"#).await;
+        let response = narrow(&token, r#"{"caveat":{"allowed":["GET /a/1"]}}"#).await;
         assert_eq!(
-            (answer.status, answer.one("content-type")),
+            (response.status, response.one("content-type")),
             (200, Some("application/jwt")),
             "{}",
-            answer.text()
+            response.text()
         );
-        let child = answer.text();
+        let child = response.text();
         guard(&child);
         assert_eq!(Client::ask(&proxy, request("GET /a/1", &child, &[], "")).await.status, 200);
         Client::ask(&proxy, request("GET /a/2", &child, &[], ""))
@@ -257,7 +257,7 @@ async fn an_upstream_may_take_one_version_only() {
 
 /// `token-v2.md` section 8.1: which answer a caveat gives that does not hold, and which of two is told.
 #[tokio::test]
-async fn the_answers_to_caveats_that_do_not_hold_come_in_one_order() {
+async fn the_responses_to_caveats_that_do_not_hold_come_in_one_order() {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::before(&upstream).await;
     let token = sealed(Kem::X25519, plain(), &["GET /a"]);

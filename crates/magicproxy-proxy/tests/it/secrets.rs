@@ -93,8 +93,8 @@ async fn whatever_goes_wrong_shows_no_secret() {
             client
                 .send(request(&format!("{line} {target}"), &token, &["Connection: close"], ""))
                 .await;
-            let answer = client.closed().await;
-            assert!(!has_secret(&String::from_utf8_lossy(&answer)), "{target}");
+            let response = client.closed().await;
+            assert!(!has_secret(&String::from_utf8_lossy(&response)), "{target}");
         }
     }
     let expired = Token::allowing(&["GET /"]).living(now() - 100, now() - 50).mint();
@@ -125,8 +125,8 @@ async fn whatever_goes_wrong_shows_no_secret() {
         let mut client = Client::connect(&proxy).await;
         client.try_send(&bytes).await;
         // A path of one's own choice may come back in the rule that would be needed; nothing else may.
-        let answer = client.answer_head().await;
-        assert!(!has_secret(&format!("{:?}", answer.fields)));
+        let response = client.response_head().await;
+        assert!(!has_secret(&format!("{:?}", response.fields)));
     }
     drop(proxy);
     assert_clean();

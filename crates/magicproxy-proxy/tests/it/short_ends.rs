@@ -60,7 +60,7 @@ impl Stage {
         connection.send(head).await;
         let encoder =
             (coded == Coded::InGzip).then(|| GzEncoder::new(Vec::new(), Compression::default()));
-        assert_eq!(client.answer_head().await.status, 200);
+        assert_eq!(client.response_head().await.status, 200);
         Self {
             _upstream: upstream,
             _proxy: proxy,
@@ -217,7 +217,7 @@ async fn what_shows_of_it_is_no_more_than_a_short_end() {
 }
 
 #[tokio::test]
-async fn a_longer_end_is_held_until_it_differs_or_the_answer_ends() {
+async fn a_longer_end_is_held_until_it_differs_or_the_response_ends() {
     for (content_type, coded) in KINDS {
         let mut stage = Stage::new(SECRET, content_type, coded).await;
         // In gzip, a piece is held back as a whole.
@@ -253,7 +253,7 @@ async fn a_longer_end_is_held_until_it_differs_or_the_answer_ends() {
 
 /// With a length, which stays true.
 #[tokio::test]
-async fn an_answer_with_a_length_goes_on_too() {
+async fn a_response_with_a_length_goes_on_too() {
     let mut upstream = Upstream::held().await;
     let proxy = Proxy::before(&upstream).await;
     let mut client = Client::connect(&proxy).await;
@@ -262,7 +262,10 @@ async fn an_answer_with_a_length_goes_on_too() {
     connection.request().await;
     let length = 4 + SECRET.len();
     connection.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nmenu")).await;
-    assert_eq!(client.answer_head().await.one("content-length"), Some(length.to_string().as_str()));
+    assert_eq!(
+        client.response_head().await.one("content-length"),
+        Some(length.to_string().as_str())
+    );
     assert_eq!(client.until(b"menu").await, b"menu");
     connection.send(SECRET).await;
     // The end that went on began nothing: `u` and then the whole of it.
@@ -271,7 +274,7 @@ async fn an_answer_with_a_length_goes_on_too() {
     client.send(request("GET /next", &token(SECRET), &[], "")).await;
     connection.request().await;
     connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
-    assert_eq!(client.answer().await.text(), "ok");
+    assert_eq!(client.response().await.text(), "ok");
 }
 
 /// The end of a stream of HTTP/2 as that of a response in chunks.
@@ -286,14 +289,14 @@ async fn over_http_2_a_short_end_goes_on_too() {
     tokio::spawn(connection);
     let asked = hyper::Request::get("http://proxy.test/events")
         .header("authorization", format!("Bearer {}", *token(SECRET)));
-    let answer = tokio::spawn(sender.send_request(asked.body(Empty::<Bytes>::new()).unwrap()));
+    let response = tokio::spawn(sender.send_request(asked.body(Empty::<Bytes>::new()).unwrap()));
     let mut held = upstream.accept().await;
     held.request().await;
     held.send(
         "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
     )
     .await;
-    let mut body = soon(answer).await.unwrap().unwrap().into_body();
+    let mut body = soon(response).await.unwrap().unwrap().into_body();
     for text in ["a menu", "an u", "a blow up", "a group upl", "uplo"] {
         held.send(format!("{:x}\r\n{text}\r\n", text.len())).await;
         assert_eq!(taken(&mut body, text.len()).await, text);

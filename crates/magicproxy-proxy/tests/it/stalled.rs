@@ -19,11 +19,11 @@ const UPLOADS: [(&str, &str, (u16, &str)); 5] = [
 
 async fn check(proxy: &Proxy, path: &str) {
     for (framing, sent, (status, code)) in UPLOADS {
-        let answer =
+        let response =
             Client::ask(proxy, request(&format!("POST {path}"), &Token::any(), &[framing], sent))
                 .await;
-        assert_eq!(answer.status, status, "{framing} {sent:?}: {}", answer.text());
-        answer.assert_rejected(status, code);
+        assert_eq!(response.status, status, "{framing} {sent:?}: {}", response.text());
+        response.assert_rejected(status, code);
     }
 }
 

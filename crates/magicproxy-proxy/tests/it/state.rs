@@ -87,14 +87,14 @@ struct Failing {
     writes: AtomicBool,
     reads: AtomicBool,
     /// What is taken is taken, and nobody hears of it.
-    answers: AtomicBool,
+    responses: AtomicBool,
 }
 
 impl Failing {
     fn new() -> Arc<WatchedStore<Self>> {
-        let (writes, reads, answers) =
+        let (writes, reads, responses) =
             (AtomicBool::new(false), AtomicBool::new(false), AtomicBool::new(false));
-        Arc::new(WatchedStore::new(Self { writes, reads, answers }))
+        Arc::new(WatchedStore::new(Self { writes, reads, responses }))
     }
 
     fn fail(&self, reads: bool, writes: bool) {
@@ -112,7 +112,7 @@ impl Watch for Failing {
     }
 
     fn after(&self, call: Call) -> Result<(), StoreError> {
-        if call == Call::Take && self.answers.load(Ordering::SeqCst) {
+        if call == Call::Take && self.responses.load(Ordering::SeqCst) {
             Err(pulled_out())
         } else {
             Ok(())

@@ -54,17 +54,17 @@ async fn blanks_before_colons_are_taken_away() {
         let proxy = Proxy::before(&upstream).await;
         let mut client = Client::connect(&proxy).await;
         for _ in 0..2 {
-            let answer = client.exchange(request("GET /a", &Token::any(), &[], "")).await;
+            let response = client.exchange(request("GET /a", &Token::any(), &[], "")).await;
             assert_eq!(
-                (answer.status, answer.text().as_str(), answer.complete),
+                (response.status, response.text().as_str(), response.complete),
                 (200, "hello", true),
                 "{fields:?}"
             );
-            assert_eq!(answer.all(passed).len(), 1, "{fields:?}: {:?}", answer.fields);
+            assert_eq!(response.all(passed).len(), 1, "{fields:?}: {:?}", response.fields);
             assert!(
-                answer.fields.iter().all(|(name, _)| !name.contains([' ', '\t'])),
+                response.fields.iter().all(|(name, _)| !name.contains([' ', '\t'])),
                 "{fields:?}: {:?}",
-                answer.fields
+                response.fields
             );
         }
         assert_eq!(upstream.raw().len(), 1, "{fields:?}: the connection stays in use");

@@ -10,7 +10,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn events_arrive_while_the_answer_goes_on() {
+async fn events_arrive_while_the_response_goes_on() {
     let mut upstream = Upstream::held().await;
     let proxy = Proxy::before(&upstream).await;
     let mut client = Client::connect(&proxy).await;
@@ -18,7 +18,7 @@ async fn events_arrive_while_the_answer_goes_on() {
     let mut connection = upstream.accept().await;
     connection.request().await;
     connection.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n").await;
-    assert_eq!(client.answer_head().await.status, 200);
+    assert_eq!(client.response_head().await.status, 200);
     for number in 0..3 {
         let event = format!("data: {number}\n\n");
         connection.send(format!("{:x}\r\n{event}\r\n", event.len())).await;
@@ -29,7 +29,7 @@ async fn events_arrive_while_the_answer_goes_on() {
 }
 
 #[tokio::test]
-async fn a_caller_that_leaves_ends_the_exchange_upstream() {
+async fn a_client_that_leaves_ends_the_exchange_upstream() {
     // Before the head of a response, in the middle of its body, and while nothing comes.
     for part in [
         "",
@@ -44,7 +44,7 @@ async fn a_caller_that_leaves_ends_the_exchange_upstream() {
         connection.request().await;
         connection.send(part).await;
         if !part.is_empty() {
-            client.answer_head().await;
+            client.response_head().await;
         }
         drop(client);
         assert!(connection.closed().await.is_empty());
@@ -52,7 +52,7 @@ async fn a_caller_that_leaves_ends_the_exchange_upstream() {
 }
 
 #[tokio::test]
-async fn a_caller_that_does_not_read_slows_the_upstream_and_is_ended() {
+async fn a_client_that_does_not_read_slows_the_upstream_and_is_ended() {
     let mut upstream = Upstream::held().await;
     let proxy =
         Proxy::with(&upstream, |settings| settings.timeouts.body_idle = Duration::from_millis(500))
@@ -73,15 +73,15 @@ async fn a_caller_that_does_not_read_slows_the_upstream_and_is_ended() {
 }
 
 #[tokio::test]
-async fn a_large_answer_arrives_whole() {
+async fn a_large_response_arrives_whole() {
     let body: Vec<u8> = (0..4 * 1024 * 1024_u32)
         .map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8)
         .collect();
     let sent = body.clone();
     let upstream = Upstream::scripted(move |_| Reply::ok(&sent)).await;
     let proxy = Proxy::before(&upstream).await;
-    let answer = Client::ask(&proxy, request("GET /large", &Token::any(), &[], "")).await;
-    assert!(answer.complete && answer.body == body);
+    let response = Client::ask(&proxy, request("GET /large", &Token::any(), &[], "")).await;
+    assert!(response.complete && response.body == body);
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn a_large_chunked_upload_arrives_whole() {
         client.send(&chunk).await;
     }
     client.send("0\r\n\r\n").await;
-    assert_eq!(client.answer().await.status, 200);
+    assert_eq!(client.response().await.status, 200);
     assert_eq!(upstream.only_request().body.len(), 128 * 0x10000);
 }
 
@@ -111,11 +111,11 @@ async fn a_body_reaches_the_upstream_before_it_is_complete() {
     client.send("other").await;
     connection.until(b"other").await;
     connection.send("HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n").await;
-    assert_eq!(client.answer().await.status, 201);
+    assert_eq!(client.response().await.status, 201);
 }
 
 #[tokio::test]
-async fn an_upstream_that_does_not_read_slows_the_caller() {
+async fn an_upstream_that_does_not_read_slows_the_client() {
     let mut upstream = Upstream::held().await;
     let proxy = Proxy::with(&upstream, |settings| {
         settings.timeouts.response = Duration::from_millis(500);
@@ -146,7 +146,7 @@ async fn an_upstream_that_does_not_read_slows_the_caller() {
 }
 
 #[tokio::test]
-async fn an_early_answer_comes_down_during_the_upload() {
+async fn an_early_response_comes_down_during_the_upload() {
     let mut upstream = Upstream::held().await;
     let proxy = Proxy::before(&upstream).await;
     let mut client = Client::connect(&proxy).await;
@@ -160,8 +160,8 @@ async fn an_early_answer_comes_down_during_the_upload() {
             "HTTP/1.1 413 Payload Too Large\r\nContent-Length: 5\r\nConnection: close\r\n\r\nlarge",
         )
         .await;
-    let answer = client.answer().await;
-    assert_eq!((answer.status, answer.text().as_str()), (413, "large"));
+    let response = client.response().await;
+    assert_eq!((response.status, response.text().as_str()), (413, "large"));
 }
 
 /// All of an upload is sent before its refusal is read, as many clients do; then the proxy closes.
@@ -172,7 +172,7 @@ async fn assert_explained(mut client: Client) {
     for _ in 0..pieces {
         client.send(&piece).await;
     }
-    client.answer().await.assert_rejected(401, "missing_token");
+    client.response().await.assert_rejected(401, "missing_token");
     assert!(client.closed().await.is_empty());
 }
 
@@ -185,7 +185,7 @@ async fn a_refusal_outlives_the_upload_that_it_refuses() {
         vec![listener.with_tls(certificate.server())]
     })
     .await;
-    assert_explained(Client::over(certificate.caller(&["http/1.1"]).connect(&proxy).await)).await;
+    assert_explained(Client::over(certificate.client(&["http/1.1"]).connect(&proxy).await)).await;
     assert!(upstream.requests().is_empty());
 }
 
@@ -197,19 +197,19 @@ async fn the_proxy_answers_expect_itself_and_only_when_it_lets_through() {
     let lines = ["Expect: 100-continue", "Content-Length: 5"];
     let mut client = Client::connect(&proxy).await;
     client.send(request("POST /upload", &token, &lines, "")).await;
-    assert_eq!(client.answer_head().await.status, 100);
+    assert_eq!(client.response_head().await.status, 100);
     client.send("hello").await;
-    assert_eq!(client.answer().await.status, 200);
+    assert_eq!(client.response().await.status, 200);
     let seen = upstream.only_request();
     assert_eq!((seen.body.as_slice(), seen.all("expect").len()), (&b"hello"[..], 0));
 
     let mut client = Client::connect(&proxy).await;
     client.send(request("POST /other", &token, &lines, "")).await;
-    client.answer().await.assert_rejected(403, "not_allowed");
+    client.response().await.assert_rejected(403, "not_allowed");
 }
 
 #[tokio::test]
-async fn the_trailers_of_an_answer_pass_where_the_caller_takes_them() {
+async fn the_trailers_of_a_response_pass_where_the_client_takes_them() {
     let upstream = Upstream::scripted(|_| {
         Reply::bytes(
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum, Set-Cookie\r\nTrailer: Authorization\r\n\r\n5\r\nhello\r\n0\r\n\
@@ -220,13 +220,13 @@ async fn the_trailers_of_an_answer_pass_where_the_caller_takes_them() {
     let proxy = Proxy::before(&upstream).await;
     let token = Token::any();
     let mut client = Client::connect(&proxy).await;
-    let answer = client.exchange(request("GET /a", &token, &["TE: trailers"], "")).await;
-    assert_eq!((answer.text().as_str(), answer.complete), ("hello", true));
-    assert_eq!(answer.trailers, [("x-sum".to_owned(), "abc".to_owned())]);
-    assert_eq!(answer.one("trailer"), Some("x-sum"));
-    let answer = client.exchange(request("GET /a", &token, &[], "")).await;
+    let response = client.exchange(request("GET /a", &token, &["TE: trailers"], "")).await;
+    assert_eq!((response.text().as_str(), response.complete), ("hello", true));
+    assert_eq!(response.trailers, [("x-sum".to_owned(), "abc".to_owned())]);
+    assert_eq!(response.one("trailer"), Some("x-sum"));
+    let response = client.exchange(request("GET /a", &token, &[], "")).await;
     assert_eq!(
-        (answer.text().as_str(), answer.complete, answer.trailers.len()),
+        (response.text().as_str(), response.complete, response.trailers.len()),
         ("hello", true, 0)
     );
     assert_eq!(upstream.requests()[1].connection, 0);
@@ -246,8 +246,8 @@ async fn the_trailers_of_an_upload_pass_without_what_steers() {
     let trailers = "X-Sum: abc\r\nAuthorization: x\r\nX-HTTP-Method-Override: DELETE\r\nX_A: 1\r\nX-Undeclared: 1\r\n\
                     Stripe-Account: acct_2\r\nIf-Match: x\r\n";
     let body = format!("5\r\nhello\r\n0\r\n{trailers}\r\n");
-    let answer = Client::ask(&proxy, request("POST /a", &Token::any(), &lines, &body)).await;
-    assert_eq!(answer.status, 200);
+    let response = Client::ask(&proxy, request("POST /a", &Token::any(), &lines, &body)).await;
+    assert_eq!(response.status, 200);
     let seen = upstream.only_request();
     assert_eq!(seen.trailers, [("x-sum".to_owned(), "abc".to_owned())]);
     assert_eq!(seen.all("trailer"), ["x-sum"]);
@@ -267,7 +267,7 @@ async fn a_slow_drip_arrives_byte_by_byte_in_both_directions() {
         connection.send([*byte]).await;
         tokio::task::yield_now().await;
     }
-    let answer = client.answer().await;
-    assert_eq!((answer.status, answer.text().as_str()), (200, "abc"));
-    assert!(find(&answer.body, b"abc").is_some());
+    let response = client.response().await;
+    assert_eq!((response.status, response.text().as_str()), (200, "abc"));
+    assert!(find(&response.body, b"abc").is_some());
 }

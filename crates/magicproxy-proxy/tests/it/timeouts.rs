@@ -59,7 +59,7 @@ async fn the_head_of_a_response_has_its_time_from_the_end_of_the_request() {
             };
             tokio::select! {
                 biased;
-                answer = ask(&proxy, &fields, content) => answer.assert_rejected(504, "upstream_timeout"),
+                response = ask(&proxy, &fields, content) => response.assert_rejected(504, "upstream_timeout"),
                 () = twice => panic!("twice as long: {fields:?}"),
             }
         }
@@ -86,7 +86,7 @@ async fn the_clock_stands_still_while_the_request_is_sent() {
     };
     tokio::select! {
         biased;
-        answer = client.answer() => answer.assert_rejected(504, "upstream_timeout"),
+        response = client.response() => response.assert_rejected(504, "upstream_timeout"),
         () = twice => panic!("twice as long"),
     }
     serving.abort();
@@ -110,10 +110,10 @@ async fn the_last_byte_of_a_request_begins_the_whole_time() {
     client.send("b").await;
     tokio::select! {
         biased;
-        answer = clock.answer() => answer.assert_rejected(504, "upstream_timeout"),
-        answer = client.answer() => panic!("too early: {}", answer.text()),
+        response = clock.response() => response.assert_rejected(504, "upstream_timeout"),
+        response = client.response() => panic!("too early: {}", response.text()),
     }
-    client.answer().await.assert_rejected(504, "upstream_timeout");
+    client.response().await.assert_rejected(504, "upstream_timeout");
 }
 
 async fn with_total(upstream: &Upstream) -> Proxy {
@@ -148,8 +148,8 @@ async fn a_whole_exchange_has_its_time_from_the_request_on() {
     tokio::select! {
         biased;
         // On a slow machine it may be over before its head.
-        answer = client.answer() => assert!(!answer.complete || answer.status == 504),
-        _ = other.answer() => panic!("the time of the head was added"),
+        response = client.response() => assert!(!response.complete || response.status == 504),
+        _ = other.response() => panic!("the time of the head was added"),
     }
     soon(dripping).await.unwrap();
 }
@@ -197,7 +197,7 @@ async fn a_first_head_has_its_time_from_its_first_byte() {
         assert!(early.closed().await.is_empty());
         let token = Token::any();
         late.send(format!("Host: proxy.test\r\nAuthorization: Bearer {}\r\n\r\n", *token)).await;
-        assert_eq!(late.answer().await.status, 200);
+        assert_eq!(late.response().await.status, 200);
     })
     .await;
 }

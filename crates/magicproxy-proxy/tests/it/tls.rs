@@ -48,8 +48,8 @@ async fn ask_http2(stream: impl Duplex + 'static, path: &str) -> (u16, Bytes) {
     let (mut sender, connection) =
         soon(http2::handshake(TokioExecutor::new(), TokioIo::new(stream))).await.unwrap();
     tokio::spawn(connection);
-    let answer = soon(sender.send_request(asked(path))).await.unwrap();
-    (answer.status().as_u16(), soon(answer.into_body().collect()).await.unwrap().to_bytes())
+    let response = soon(sender.send_request(asked(path))).await.unwrap();
+    (response.status().as_u16(), soon(response.into_body().collect()).await.unwrap().to_bytes())
 }
 
 fn asked(path: &str) -> Request<Full<Bytes>> {
@@ -69,7 +69,7 @@ async fn protocols_are_agreed_on_or_detected() {
             (&["http/1.0", "other"], Some("http/1.0")),
             (&[], None),
         ] {
-            let stream = certificate.caller_of(&[version], offered).connect(&proxy).await;
+            let stream = certificate.client_of(&[version], offered).connect(&proxy).await;
             let connection = stream.get_ref().1;
             assert_eq!(connection.protocol_version(), Some(version.version));
             assert_eq!(connection.alpn_protocol(), agreed.map(str::as_bytes));
@@ -77,13 +77,13 @@ async fn protocols_are_agreed_on_or_detected() {
                 assert_eq!(ask_http2(stream, "/a").await, (200, Bytes::from_static(b"hello")));
                 continue;
             }
-            let answer =
+            let response =
                 Client::over(stream).exchange(request("GET /a", &Token::any(), &[], "")).await;
-            assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
+            assert_eq!((response.status, response.text().as_str()), (200, "hello"));
         }
     }
     // Prior knowledge, where nothing was agreed on.
-    let stream = certificate.caller(&[]).connect(&proxy).await;
+    let stream = certificate.client(&[]).connect(&proxy).await;
     assert_eq!(ask_http2(stream, "/a").await.0, 200);
 }
 
@@ -91,12 +91,12 @@ async fn protocols_are_agreed_on_or_detected() {
 async fn no_other_protocol_is_spoken_than_the_one_agreed_on() {
     let (upstream, certificate) = (Upstream::hello().await, Certificate::new());
     let proxy = serving(&upstream, &certificate).await;
-    assert!(certificate.caller(&["spdy/3"]).try_connect(&proxy).await.is_err());
+    assert!(certificate.client(&["spdy/3"]).try_connect(&proxy).await.is_err());
     for (agreed, spoken) in [
         ("h2", &request("GET /a", &Token::any(), &[], "")[..]),
         ("http/1.1", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
     ] {
-        let mut client = Client::over(certificate.caller(&[agreed]).connect(&proxy).await);
+        let mut client = Client::over(certificate.client(&[agreed]).connect(&proxy).await);
         client.send(spoken).await;
         assert!(client.closed().await.is_empty());
     }
@@ -109,14 +109,14 @@ async fn bodies_of_any_size_pass() {
     let (upstream, certificate) =
         (Upstream::scripted(|seen| Reply::ok(&seen.body)).await, Certificate::new());
     let proxy = serving(&upstream, &certificate).await;
-    let mut client = Client::over(certificate.caller(&["http/1.1"]).connect(&proxy).await);
+    let mut client = Client::over(certificate.client(&["http/1.1"]).connect(&proxy).await);
     for _ in 0..2 {
         let length = format!("Content-Length: {}", body.len());
-        let answer = client.exchange(request("POST /a", &Token::any(), &[&length], &body)).await;
+        let response = client.exchange(request("POST /a", &Token::any(), &[&length], &body)).await;
         assert!(
-            answer.status == 200 && answer.complete && answer.body == body.as_bytes(),
+            response.status == 200 && response.complete && response.body == body.as_bytes(),
             "{}",
-            answer.body.len()
+            response.body.len()
         );
     }
 }
@@ -133,7 +133,7 @@ async fn upstreams_are_told_of_it() {
             settings.upstream_mut().forwarding = mode
         })
         .await;
-        let mut client = Client::over(certificate.caller(&[]).connect(&proxy).await);
+        let mut client = Client::over(certificate.client(&[]).connect(&proxy).await);
         client.exchange(request("GET /a", &Token::any(), &["X-Forwarded-Proto: gopher"], "")).await;
         assert_eq!(upstream.only_request().all(name), [value]);
     }
@@ -151,13 +151,13 @@ async fn plain_http_is_told_to_speak_tls() {
     ] {
         let mut client = Client::connect(&proxy).await;
         client.send(asked).await;
-        let answer = client.answer().await;
+        let response = client.response().await;
         assert_eq!(
-            (answer.status, answer.one("connection"), answer.complete),
+            (response.status, response.one("connection"), response.complete),
             (400, Some("close"), true)
         );
         assert_eq!(
-            answer.text(),
+            response.text(),
             "magicproxy: this port speaks TLS; its URLs begin with https://\r\n"
         );
         assert!(client.closed().await.is_empty());
@@ -169,7 +169,7 @@ async fn plain_http_is_told_to_speak_tls() {
 async fn garbage_gets_an_alert_and_an_end() {
     let (upstream, certificate) = (Upstream::hello().await, Certificate::new());
     let proxy = serving(&upstream, &certificate).await;
-    let hello = certificate.caller(&[]).hello();
+    let hello = certificate.client(&[]).hello();
     // The name in the middle of the ClientHello, made impossible.
     let name = find(&hello, b"proxy.test").unwrap();
     let renamed = |bytes: &[u8]| [&hello[..name], bytes, &hello[name + bytes.len()..]].concat();
@@ -205,10 +205,10 @@ async fn garbage_gets_an_alert_and_an_end() {
         );
     }
     // And nothing of it did harm.
-    let answer = Client::over(certificate.caller(&[]).connect(&proxy).await)
+    let response = Client::over(certificate.client(&[]).connect(&proxy).await)
         .exchange(request("GET /a", &Token::any(), &[], ""))
         .await;
-    assert_eq!((answer.status, upstream.requests().len()), (200, 1));
+    assert_eq!((response.status, upstream.requests().len()), (200, 1));
 }
 
 #[tokio::test]
@@ -216,10 +216,10 @@ async fn any_name_is_answered_with_the_one_certificate() {
     let (upstream, certificate) = (Upstream::hello().await, Certificate::new());
     let proxy = serving(&upstream, &certificate).await;
     // An address is not sent as a name (RFC 6066 section 3).
-    assert!(certificate.caller(&[]).asking_for("127.0.0.1").try_connect(&proxy).await.is_ok());
+    assert!(certificate.client(&[]).asking_for("127.0.0.1").try_connect(&proxy).await.is_ok());
     // It is the client that minds.
     let other =
-        certificate.caller(&[]).asking_for("other.test").try_connect(&proxy).await.unwrap_err();
+        certificate.client(&[]).asking_for("other.test").try_connect(&proxy).await.unwrap_err();
     assert!(other.to_string().contains("not valid for name"), "{other}");
 }
 
@@ -231,7 +231,7 @@ async fn stalled_handshakes_are_ended() {
         settings.limits.connections = 1;
     })
     .await;
-    let hello = certificate.caller(&[]).hello();
+    let hello = certificate.client(&[]).hello();
     let plain = b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n".to_vec();
     for bytes in
         [Vec::new(), hello[..1].to_vec(), hello[..hello.len() - 1].to_vec(), hello.clone(), plain]
@@ -255,22 +255,22 @@ async fn stalled_handshakes_are_ended() {
     assert!(sent < hello.len(), "all {sent} bytes were waited for");
     // After the handshake the clock does not start again; and the one slot there is was given back each time.
     let since = Instant::now();
-    let mut client = Client::over(certificate.caller(&["http/1.1"]).connect(&proxy).await);
+    let mut client = Client::over(certificate.client(&["http/1.1"]).connect(&proxy).await);
     assert!(client.closed().await.is_empty());
     assert!(since.elapsed() < LONG, "{:?}", since.elapsed());
-    let answer = Client::over(certificate.caller(&[]).connect(&proxy).await)
+    let response = Client::over(certificate.client(&[]).connect(&proxy).await)
         .exchange(request("GET /a", &Token::any(), &[], ""))
         .await;
-    assert_eq!(answer.status, 200);
+    assert_eq!(response.status, 200);
 }
 
 #[tokio::test]
-async fn a_caller_that_takes_nothing_is_ended() {
+async fn a_client_that_takes_nothing_is_ended() {
     let mut upstream = Upstream::held().await;
     let certificate = Certificate::new();
     let proxy =
         serving_with(&upstream, &certificate, |settings| settings.timeouts.body_idle = SHORT).await;
-    let mut client = Client::over(certificate.caller(&["http/1.1"]).connect(&proxy).await);
+    let mut client = Client::over(certificate.client(&["http/1.1"]).connect(&proxy).await);
     client.send(request("GET /a", &Token::any(), &[], "")).await;
     flood(&mut upstream).await;
     // With the largest windows there are it is the socket, not the stream, that takes nothing.
@@ -278,7 +278,7 @@ async fn a_caller_that_takes_nothing_is_ended() {
     builder.initial_stream_window_size(1 << 30).initial_connection_window_size(1 << 30);
     let deaf = Arc::new(AtomicBool::new(false));
     let stream = Deafening {
-        stream: certificate.caller(&["h2"]).connect(&proxy).await,
+        stream: certificate.client(&["h2"]).connect(&proxy).await,
         deaf: Arc::clone(&deaf),
     };
     let (mut sender, connection) = soon(builder.handshake(TokioIo::new(stream))).await.unwrap();
@@ -354,12 +354,12 @@ async fn a_new_certificate_is_for_new_handshakes() {
         vec![listener.with_tls(tls.clone())]
     })
     .await;
-    let mut before = Client::over(old.caller(&[]).connect(&proxy).await);
+    let mut before = Client::over(old.client(&[]).connect(&proxy).await);
     assert_eq!(before.exchange(request("GET /a", &Token::any(), &[], "")).await.status, 200);
     tls.replace(new.identity());
-    let shown = new.caller(&[]).connect(&proxy).await;
+    let shown = new.client(&[]).connect(&proxy).await;
     assert_eq!(shown.get_ref().1.peer_certificates().unwrap().first(), Some(&new.der));
-    assert!(old.caller(&[]).try_connect(&proxy).await.is_err());
+    assert!(old.client(&[]).try_connect(&proxy).await.is_err());
     assert_eq!(
         before.exchange(request("GET /a", &Token::any(), &[], "")).await.status,
         200,
@@ -375,9 +375,9 @@ async fn without_a_certificate_there_is_no_handshake_until_there_is_one() {
         vec![listener.with_tls(tls.clone())]
     })
     .await;
-    assert!(certificate.caller(&[]).try_connect(&proxy).await.is_err());
+    assert!(certificate.client(&[]).try_connect(&proxy).await.is_err());
     tls.replace(certificate.identity());
-    assert!(certificate.caller(&[]).try_connect(&proxy).await.is_ok());
+    assert!(certificate.client(&[]).try_connect(&proxy).await.is_ok());
 }
 
 #[tokio::test]
@@ -389,7 +389,7 @@ async fn a_challenge_is_answered_with_its_certificate_and_nothing_else() {
         vec![listener.with_tls(tls.clone())]
     })
     .await;
-    let asking = || challenge.caller(&["acme-tls/1"]);
+    let asking = || challenge.client(&["acme-tls/1"]);
     assert!(asking().try_connect(&proxy).await.is_err(), "there is no challenge yet");
     tls.set_challenge("Proxy.Test", challenge.identity());
     let stream = asking().connect(&proxy).await;
@@ -399,8 +399,8 @@ async fn a_challenge_is_answered_with_its_certificate_and_nothing_else() {
     assert!(client.closed().await.is_empty());
     // Who asks for another name, for none, or for HTTP besides, is not asking for that.
     assert!(asking().asking_for("127.0.0.1").try_connect(&proxy).await.is_err());
-    assert!(challenge.caller(&["acme-tls/1", "h2"]).try_connect(&proxy).await.is_err());
-    assert!(certificate.caller(&["h2", "acme-tls/1"]).try_connect(&proxy).await.is_ok());
+    assert!(challenge.client(&["acme-tls/1", "h2"]).try_connect(&proxy).await.is_err());
+    assert!(certificate.client(&["h2", "acme-tls/1"]).try_connect(&proxy).await.is_ok());
     tls.clear_challenges();
     assert!(asking().try_connect(&proxy).await.is_err());
     assert!(upstream.requests().is_empty());
@@ -411,9 +411,9 @@ async fn sessions_are_resumed_without_early_data() {
     let (upstream, certificate) = (Upstream::hello().await, Certificate::new());
     let proxy = serving(&upstream, &certificate).await;
     for version in [&TLS12, &TLS13] {
-        let caller = certificate.caller_of(&[version], &["http/1.1"]);
+        let tls_client = certificate.client_of(&[version], &["http/1.1"]);
         for kind in [rustls::HandshakeKind::Full, rustls::HandshakeKind::Resumed] {
-            let stream = caller.connect(&proxy).await;
+            let stream = tls_client.connect(&proxy).await;
             let connection = stream.get_ref().1;
             assert_eq!(connection.handshake_kind(), Some(kind));
             let mut client = Client::over(stream);
@@ -421,7 +421,7 @@ async fn sessions_are_resumed_without_early_data() {
                 client.exchange(request("GET /a", &Token::any(), &[], "")).await.status,
                 200
             );
-            assert!(!caller.may_send_early_data());
+            assert!(!tls_client.may_send_early_data());
         }
     }
 }
@@ -431,14 +431,14 @@ async fn an_end_finishes_what_is_in_flight() {
     let mut upstream = Upstream::held().await;
     let certificate = Certificate::new();
     let mut proxy = serving(&upstream, &certificate).await;
-    let caller = certificate.caller(&["http/1.1"]);
-    let mut busy = Client::over(caller.connect(&proxy).await);
+    let tls_client = certificate.client(&["http/1.1"]);
+    let mut busy = Client::over(tls_client.connect(&proxy).await);
     busy.send(request("GET /busy", &Token::any(), &[], "")).await;
     let mut connection = upstream.accept().await;
     connection.request().await;
-    let mut idle = caller.connect(&proxy).await;
+    let mut idle = tls_client.connect(&proxy).await;
     let mut half = Client::connect(&proxy).await;
-    half.send(&caller.hello()[..20]).await;
+    half.send(&tls_client.hello()[..20]).await;
     let mut silent = Client::connect(&proxy).await;
     proxy.shut_down();
     assert!(half.closed().await.is_empty() && silent.closed().await.is_empty());
@@ -446,8 +446,8 @@ async fn an_end_finishes_what_is_in_flight() {
     let _ = soon(idle.read(&mut [0; 16])).await;
     connection.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe").await;
     connection.send("llo").await;
-    let answer = busy.answer().await;
-    assert_eq!((answer.text().as_str(), answer.complete), ("hello", true));
+    let response = busy.response().await;
+    assert_eq!((response.text().as_str(), response.complete), ("hello", true));
     // `close_notify` came: without it, reading fails (RFC 8446 section 6.1).
     assert_eq!(soon(busy.stream.read(&mut [0; 16])).await.unwrap(), 0);
     proxy.ended().await;
@@ -460,7 +460,7 @@ async fn websockets_flow() {
     let proxy =
         serving_with(&upstream, &certificate, |settings| settings.upstream_mut().websocket = true)
             .await;
-    let mut client = Client::over(certificate.caller(&["http/1.1"]).connect(&proxy).await);
+    let mut client = Client::over(certificate.client(&["http/1.1"]).connect(&proxy).await);
     let lines = [
         "Connection: upgrade",
         "Upgrade: websocket",
@@ -475,7 +475,7 @@ async fn websockets_flow() {
             "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
         )
         .await;
-    assert_eq!(client.answer_head().await.status, 101);
+    assert_eq!(client.response_head().await.status, 101);
     client.send("up").await;
     connection.until(b"up").await;
     connection.send("down").await;
@@ -494,7 +494,7 @@ async fn listeners_with_and_without_tls_stand_side_by_side() {
     let mut plain = Client::over(tokio::net::TcpStream::connect(address).await.unwrap());
     assert_eq!(plain.exchange(&asked).await.status, 200);
     assert_eq!(
-        Client::over(certificate.caller(&[]).connect(&proxy).await).exchange(&asked).await.status,
+        Client::over(certificate.client(&[]).connect(&proxy).await).exchange(&asked).await.status,
         200
     );
 }

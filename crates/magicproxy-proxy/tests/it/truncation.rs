@@ -70,7 +70,7 @@ impl Proxies {
     async fn connect(&self, client: Framing) -> Box<dyn Duplex> {
         match client {
             Framing::Http11Tls | Framing::Http10Tls => {
-                Box::new(CERTIFICATE.caller(&["http/1.1"]).connect(&self.tls).await)
+                Box::new(CERTIFICATE.client(&["http/1.1"]).connect(&self.tls).await)
             }
             _ => Box::new(soon(TcpStream::connect(self.clear.address)).await.unwrap()),
         }
@@ -405,9 +405,9 @@ async fn the_version_of_the_upstream_is_its_own() {
             client.send(request("GET /user", &Token::any(), &[], "")).await;
             let line = client.until(b"\r\n").await;
             assert_eq!(line, b"HTTP/1.1 200 OK\r\n");
-            let answer = client.answer_fields().await;
+            let response = client.response_fields().await;
             assert_eq!(
-                (answer.text().as_str(), answer.complete, answer.one("connection")),
+                (response.text().as_str(), response.complete, response.one("connection")),
                 ("ok", true, None)
             );
         }

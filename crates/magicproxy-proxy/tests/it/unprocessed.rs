@@ -47,7 +47,7 @@ async fn used(upstream: &Framed, proxy: &Proxy) -> FramedConnection {
     let mut connection = upstream.accept(&[]).await;
     let first = connection.request().await;
     connection.respond(first.stream).await;
-    assert_eq!(client.answer().await.status, 200);
+    assert_eq!(client.response().await.status, 200);
     connection
 }
 
@@ -95,12 +95,12 @@ async fn what_was_not_processed_is_sent_again_on_a_new_connection() {
                 assert_eq!((second.is_post, &second.body), (first.is_post, &first.body), "{what}");
                 assert_eq!(second.body.is_empty(), sent.2.is_empty(), "{what}");
                 fresh.respond(second.stream).await;
-                assert_eq!(client.answer().await.status, 200, "{what}");
+                assert_eq!(client.response().await.status, 200, "{what}");
                 // The one that refused is used no more, and ends.
                 let mut next = begin(&proxy, "GET /next", &[], "").await;
                 let third = fresh.request().await;
                 fresh.respond(third.stream).await;
-                assert_eq!(next.answer().await.status, 200, "{what}");
+                assert_eq!(next.response().await.status, 200, "{what}");
                 if let Some(mut refusing) = refusing {
                     assert_eq!(heads(&refusing.closed().await), 0, "{what}");
                 }
@@ -122,7 +122,7 @@ async fn content_of_which_nothing_was_sent_can_be_sent_again() {
     let seen = fresh.request().await;
     assert_eq!(seen.body.len(), body.len());
     fresh.respond(seen.stream).await;
-    assert_eq!(client.answer().await.status, 200);
+    assert_eq!(client.response().await.status, 200);
 }
 
 #[tokio::test]
@@ -135,10 +135,10 @@ async fn content_that_was_partly_sent_and_not_kept_is_a_truthful_503() {
         let seen = connection.request().await;
         assert_eq!(seen.body.len(), body.len());
         let _refusing = refuse(connection, seen.stream, refusal).await;
-        let answer = client.answer().await;
-        answer.assert_rejected(503, "upstream_refused");
-        assert!(answer.one("retry-after").is_some());
-        assert!(!upstream.has_caller().await, "it was sent again");
+        let response = client.response().await;
+        response.assert_rejected(503, "upstream_refused");
+        assert!(response.one("retry-after").is_some());
+        assert!(!upstream.has_client().await, "it was sent again");
     }
 }
 
@@ -155,15 +155,15 @@ async fn what_is_kept_of_content_is_bounded() {
         assert_eq!(seen.body.len(), length);
         let _refusing = refuse(connection, seen.stream, Refusal::Reset).await;
         if !is_kept {
-            client.answer().await.assert_rejected(503, "upstream_refused");
-            assert!(!upstream.has_caller().await, "it was sent again");
+            client.response().await.assert_rejected(503, "upstream_refused");
+            assert!(!upstream.has_client().await, "it was sent again");
             continue;
         }
         let mut fresh = upstream.accept(&[]).await;
         let again = fresh.request().await;
         assert_eq!(again.body.len(), length);
         fresh.respond(again.stream).await;
-        assert_eq!(client.answer().await.status, 200);
+        assert_eq!(client.response().await.status, 200);
     }
 }
 
@@ -179,7 +179,7 @@ async fn what_one_connection_refused_goes_to_another_that_is_there() {
     let mut refusing = upstream.accept(&[]).await;
     let two = refusing.request().await;
     full.respond(one.stream).await;
-    assert_eq!(first.answer().await.status, 200);
+    assert_eq!(first.response().await.status, 200);
     refusing.reset(two.stream, REFUSED_STREAM).await;
     let again = tokio::select! {
         seen = full.request() => seen,
@@ -187,7 +187,7 @@ async fn what_one_connection_refused_goes_to_another_that_is_there() {
     };
     assert_eq!(again.body, two.body);
     full.respond(again.stream).await;
-    assert_eq!(client.answer().await.status, 200);
+    assert_eq!(client.response().await.status, 200);
 }
 
 #[tokio::test]
@@ -202,8 +202,8 @@ async fn an_upstream_that_refuses_everything_is_asked_a_few_times() {
             let seen = connection.request().await;
             refusing.push(refuse(connection, seen.stream, refusal).await);
         }
-        client.answer().await.assert_rejected(503, "upstream_refused");
-        assert!(!upstream.has_caller().await);
+        client.response().await.assert_rejected(503, "upstream_refused");
+        assert!(!upstream.has_client().await);
     }
 }
 
@@ -221,8 +221,8 @@ async fn what_may_have_been_processed_is_not_sent_again() {
         let (mut client, mut connection, seen) = begun(&upstream, &proxy, is_used, sent).await;
         connection.go_away(seen.stream).await;
         drop(connection);
-        client.answer().await.assert_rejected(502, "upstream_closed");
-        assert!(!upstream.has_caller().await, "{sent:?} was sent again");
+        client.response().await.assert_rejected(502, "upstream_closed");
+        assert!(!upstream.has_client().await, "{sent:?} was sent again");
     }
     // Any other error code says nothing of what was processed.
     for code in [0, 1, 2, 8, 11, 13] {
@@ -231,9 +231,9 @@ async fn what_may_have_been_processed_is_not_sent_again() {
         let (mut client, mut connection, seen) =
             begun(&upstream, &proxy, true, ("GET /a", &[], "")).await;
         connection.reset(seen.stream, code).await;
-        let answer = client.answer().await;
-        assert_eq!(answer.status, 502, "{code}: {}", answer.text());
-        assert!(!upstream.has_caller().await, "it was sent again after {code}");
+        let response = client.response().await;
+        assert_eq!(response.status, 502, "{code}: {}", response.text());
+        assert!(!upstream.has_client().await, "it was sent again after {code}");
     }
 }
 
@@ -250,9 +250,9 @@ async fn a_connection_that_ends_gracefully_finishes_what_it_has() {
     let mut fresh = upstream.accept(&[]).await;
     let second = fresh.request().await;
     fresh.respond(second.stream).await;
-    assert_eq!(next.answer().await.status, 200);
+    assert_eq!(next.response().await.status, 200);
     ending.respond(seen.stream).await;
-    assert_eq!(client.answer().await.body, b"hello");
+    assert_eq!(client.response().await.body, b"hello");
 }
 
 /// A connection that answers nothing, not even a PING, is given up, and with it what is on it.
@@ -274,21 +274,21 @@ async fn a_connection_that_is_silently_dead_is_found_out() {
             let mut fresh = upstream.accept(&[]).await;
             let seen = fresh.request().await;
             fresh.respond(seen.stream).await;
-            assert_eq!(client.answer().await.status, 200);
+            assert_eq!(client.response().await.status, 200);
         } else {
-            client.answer().await.assert_rejected(502, "upstream_closed");
-            assert!(!upstream.has_caller().await);
+            client.response().await.assert_rejected(502, "upstream_closed");
+            assert!(!upstream.has_client().await);
         }
     }
 }
 
 #[tokio::test]
-async fn a_connection_that_answers_pings_lives_as_long_as_the_answer_takes() {
+async fn a_connection_that_answers_pings_lives_as_long_as_the_response_takes() {
     let upstream = Framed::new().await;
     let proxy = upstream.proxy(|settings| settings.timeouts.connect = Duration::from_secs(2)).await;
     let (mut client, mut slow, seen) =
         begun(&upstream, &proxy, false, ("POST /a", &["Content-Length: 3"], "abc")).await;
-    let answered = async { client.answer().await };
+    let answered = async { client.response().await };
     let serving = async {
         while slow.pings == 0 {
             slow.any().await;
@@ -298,30 +298,30 @@ async fn a_connection_that_answers_pings_lives_as_long_as_the_answer_takes() {
         slow.respond(seen.stream).await;
         slow.next().await;
     };
-    let answer =
-        tokio::select! { answer = answered => answer, () = serving => panic!("no response") };
-    assert_eq!(answer.status, 200);
-    assert!(!upstream.has_caller().await);
+    let response =
+        tokio::select! { response = answered => response, () = serving => panic!("no response") };
+    assert_eq!(response.status, 200);
+    assert!(!upstream.has_client().await);
 }
 
 /// Whoever does not answer one may be gone: others are not sent there any more. What goes on, goes on.
 #[tokio::test]
-async fn a_connection_on_which_an_answer_is_late_gets_no_further_request() {
+async fn a_connection_on_which_a_response_is_late_gets_no_further_request() {
     in_time(Duration::from_millis(500), async |limit| {
         let upstream = Framed::new().await;
         let proxy = upstream.proxy(|settings| settings.timeouts.response = limit).await;
         let (mut events, mut late, stream) =
             begun(&upstream, &proxy, false, ("GET /events", &[], "")).await;
         late.respond_head(stream.stream).await;
-        assert_eq!(events.answer_head().await.status, 200);
+        assert_eq!(events.response_head().await.status, 200);
         let mut client = begin(&proxy, "POST /late", &[], "").await;
         late.request().await;
-        client.answer().await.assert_rejected(504, "upstream_timeout");
+        client.response().await.assert_rejected(504, "upstream_timeout");
         let mut next = begin(&proxy, "GET /next", &[], "").await;
         let mut fresh = upstream.accept(&[]).await;
         let seen = fresh.request().await;
         fresh.respond(seen.stream).await;
-        assert_eq!(next.answer().await.status, 200);
+        assert_eq!(next.response().await.status, 200);
         late.send(0, 1, stream.stream, b"the end").await;
         assert_eq!(events.until(b"the end").await.len(), events_end().len());
         assert_eq!(heads(&late.closed().await), 0);
@@ -347,12 +347,12 @@ async fn a_limit_that_is_lowered_holds_from_then_on() {
     busy.change(&[(MAX_CONCURRENT_STREAMS, 1)]).await;
     // One goes, and there is still one too many.
     busy.respond(one.stream).await;
-    assert_eq!(first.answer().await.status, 200);
+    assert_eq!(first.response().await.status, 200);
     let mut third = begin(&proxy, "POST /3", &[], "").await;
     let mut fresh = upstream.accept(&[]).await;
     let three = fresh.request().await;
     fresh.respond(three.stream).await;
-    assert_eq!(third.answer().await.status, 200);
+    assert_eq!(third.response().await.status, 200);
     busy.respond(two.stream).await;
-    assert_eq!(second.answer().await.status, 200);
+    assert_eq!(second.response().await.status, 200);
 }

@@ -92,8 +92,8 @@ async fn a_request_reaches_the_upstream_of_its_place() {
         (&stage.uploads.address.to_string(), "POST /repos/a", &for_one, "uploads /repos/a"),
     ];
     for (host, line, token, expected) in cases {
-        let answer = stage.ask(host, line, token).await;
-        assert_eq!((answer.status, answer.text().as_str()), (200, expected), "{host} {line}");
+        let response = stage.ask(host, line, token).await;
+        assert_eq!((response.status, response.text().as_str()), (200, expected), "{host} {line}");
     }
     let seen = [&stage.one, &stage.uploads, &stage.two].map(Upstream::requests).concat();
     for request in seen {
@@ -236,8 +236,8 @@ impl Stage {
             "{line} HTTP/1.1\r\nHost: p.test\r\nAccept: text/html\r\nContent-Type: application/json\r\nContent-Length: \
              {length}\r\n{bearer}\r\n{body}"
         );
-        let answer = Client::ask(&self.proxy, head).await;
-        format!("{answer:?}{}", answer.text())
+        let response = Client::ask(&self.proxy, head).await;
+        format!("{response:?}{}", response.text())
     }
 
     /// What no stranger may learn.
@@ -365,10 +365,10 @@ async fn one_name_at_a_time_can_be_asked_for() {
         ("/__magictoken/upstreams/three", None),
         ("/__magictoken/upstreams/ONE", None),
     ] {
-        let answer = stage.ask("p.test", &format!("GET {path}"), "").await;
+        let response = stage.ask("p.test", &format!("GET {path}"), "").await;
         match expected {
-            Some(name) => assert_eq!(answer.json()["upstream"], name, "{path}"),
-            None => answer.assert_rejected(404, "unknown_upstream"),
+            Some(name) => assert_eq!(response.json()["upstream"], name, "{path}"),
+            None => response.assert_rejected(404, "unknown_upstream"),
         }
     }
     // One that there is nothing else beside has no name to hide.
@@ -525,11 +525,11 @@ async fn whatever_way_a_request_comes_a_credential_reaches_its_own_upstream_only
                 let (stage, line) = (&stage, format!("{method} {prefix}{rest}"));
                 async move { stage.ask(name, &line, token).await }
             });
-            for answer in crate::support::all(asked.into()).await {
+            for response in crate::support::all(asked.into()).await {
                 assert!(
-                    answer.status == 200 || answer.status >= 400,
+                    response.status == 200 || response.status >= 400,
                     "{name} {prefix} {at}: {}",
-                    answer.status
+                    response.status
                 );
             }
         }

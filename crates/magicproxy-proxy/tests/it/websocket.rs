@@ -35,8 +35,8 @@ async fn it_is_off_by_default() {
     let proxy = Proxy::before(&upstream).await;
     for upgrade in ["Upgrade: websocket", "Upgrade: WebSocket"] {
         let lines = [HANDSHAKE[0], upgrade, HANDSHAKE[2], HANDSHAKE[3]];
-        let answer = Client::ask(&proxy, request("GET /ws", &Token::any(), &lines, "")).await;
-        answer.assert_rejected(403, "websocket_disabled");
+        let response = Client::ask(&proxy, request("GET /ws", &Token::any(), &lines, "")).await;
+        response.assert_rejected(403, "websocket_disabled");
     }
     assert!(upstream.requests().is_empty());
 }
@@ -75,9 +75,9 @@ async fn bytes_flow_both_ways_until_one_side_ends() {
     assert_eq!((seen.all("upgrade"), seen.all("connection")), (vec!["websocket"], vec!["upgrade"]));
     assert_eq!((seen.all("authorization").len(), seen.all("sec-websocket-key").len()), (1, 1));
     connection.send(SWITCH).await;
-    let answer = client.answer_head().await;
+    let response = client.response_head().await;
     assert_eq!(
-        (answer.status, answer.one("upgrade"), answer.one("sec-websocket-accept")),
+        (response.status, response.one("upgrade"), response.one("sec-websocket-accept")),
         (101, Some("websocket"), Some("x"))
     );
     client.send(HELLO).await;
@@ -124,7 +124,7 @@ async fn a_handshake_keeps_its_own_fields_and_offers_no_keys() {
     );
     assert_eq!(seen.all("sec-websocket-protocol"), ["realtime"]);
     connection.send(SWITCH).await;
-    assert_eq!(client.answer_head().await.status, 101);
+    assert_eq!(client.response_head().await.status, 101);
 }
 
 /// A key in the place of a subprotocol is a carrier where the upstream's clients put theirs there: the token is found in it, and
@@ -161,9 +161,9 @@ async fn a_token_is_found_in_the_subprotocols_and_stripped() {
         connection
             .send(SWITCH.replace("\r\n\r\n", "\r\nSec-WebSocket-Protocol: realtime\r\n\r\n"))
             .await;
-        let answer = client.answer_head().await;
+        let response = client.response_head().await;
         assert_eq!(
-            (answer.status, answer.one("sec-websocket-protocol")),
+            (response.status, response.one("sec-websocket-protocol")),
             (101, Some("realtime")),
             "{protocols}"
         );
@@ -237,7 +237,7 @@ async fn an_upstream_chooses_no_subprotocol_but_an_offered_one() {
                     .replace("\r\n\r\n", &format!("\r\nSec-WebSocket-Protocol: {chosen}\r\n\r\n")),
             )
             .await;
-        client.answer().await.assert_rejected(502, "upstream_upgrade");
+        client.response().await.assert_rejected(502, "upstream_upgrade");
     }
 }
 
@@ -252,7 +252,7 @@ async fn with_subprotocol(upstream: &Upstream) -> Proxy {
 }
 
 #[tokio::test]
-async fn the_upstreams_end_reaches_the_caller() {
+async fn the_upstreams_end_reaches_the_client() {
     let mut upstream = Upstream::held().await;
     let proxy = with_websocket(&upstream).await;
     let mut client = Client::connect(&proxy).await;
@@ -261,7 +261,7 @@ async fn the_upstreams_end_reaches_the_caller() {
     connection.request().await;
     connection.send(format!("{SWITCH}last words")).await;
     drop(connection);
-    client.answer_head().await;
+    client.response_head().await;
     assert_eq!(client.closed().await, b"last words");
 }
 
@@ -277,7 +277,7 @@ async fn it_ends_with_its_token() {
     let mut connection = upstream.accept().await;
     connection.request().await;
     connection.send(SWITCH).await;
-    assert_eq!(client.answer_head().await.status, 101);
+    assert_eq!(client.response_head().await.status, 101);
     client.send(HELLO).await;
     connection.until(b"hello").await;
     assert_closed(&mut client, &mut connection, 1008, "the token has expired").await;
@@ -330,7 +330,7 @@ async fn open(proxy: &Proxy, upstream: &mut Upstream, token: &str) -> (Client, U
     let mut connection = upstream.accept().await;
     connection.request().await;
     connection.send(SWITCH).await;
-    assert_eq!(client.answer_head().await.status, 101);
+    assert_eq!(client.response_head().await.status, 101);
     client.send(HELLO).await;
     connection.until(b"hello").await;
     (client, connection)
@@ -348,7 +348,7 @@ async fn it_counts_as_a_connection_until_it_ends() {
     for _ in 0..3 {
         // Neither is idle, so neither makes way.
         let mut third = Client::connect(&proxy).await;
-        assert_eq!(third.answer().await.status, 503);
+        assert_eq!(third.response().await.status, 503);
     }
     for (client, connection) in &mut sockets {
         connection.send(b"\x81\x05world").await;
@@ -557,7 +557,7 @@ async fn nothing_stays_when_the_client_is_gone() {
         connection.request().await;
         connection.send(SWITCH).await;
         let mut client = Client::over(stream);
-        assert_eq!(client.answer_head().await.status, 101, "{gone}");
+        assert_eq!(client.response_head().await.status, 101, "{gone}");
         client.send(HELLO).await;
         connection.until(b"hello").await;
         match gone {
@@ -575,19 +575,19 @@ async fn nothing_stays_when_the_client_is_gone() {
         // Its place among the exchanges is free again.
         let free = async {
             loop {
-                let answer =
+                let response =
                     Client::ask(&proxy, request("GET /__magictoken", &token, &[], "")).await;
-                assert_eq!(answer.status, 200);
+                assert_eq!(response.status, 200);
                 let mut probe = Client::connect(&proxy).await;
                 probe.send(request("GET /probe", &token, &[], "")).await;
                 tokio::select! {
                     mut probed = upstream.accept() => {
                         probed.request().await;
                         probed.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").await;
-                        probe.answer().await;
+                        probe.response().await;
                         return;
                     }
-                    answer = probe.answer() => assert_eq!(answer.status, 429),
+                    response = probe.response() => assert_eq!(response.status, 429),
                 }
             }
         };
@@ -649,7 +649,7 @@ async fn its_end_is_logged() {
         let mut connection = upstream.accept().await;
         connection.request().await;
         connection.send(SWITCH).await;
-        assert_eq!(client.answer_head().await.status, 101);
+        assert_eq!(client.response_head().await.status, 101);
         client.send(HELLO).await;
         connection.until(b"hello").await;
         connection.send(b"\x81\x05world").await;
@@ -742,13 +742,13 @@ async fn what_follows_a_refused_handshake_goes_through_the_gate() {
         connection.request().await;
         let length = if status.starts_with("204") { "" } else { "Content-Length: 0\r\n" };
         connection.send(format!("HTTP/1.1 {status}\r\n{length}\r\n")).await;
-        assert_eq!(client.answer().await.status, status[..3].parse::<u16>().unwrap());
-        client.answer().await.assert_rejected(403, "not_allowed");
+        assert_eq!(client.response().await.status, status[..3].parse::<u16>().unwrap());
+        client.response().await.assert_rejected(403, "not_allowed");
         assert!(
             connection.until_closed_or_idle().await.is_empty(),
             "{status}: bytes reached the upstream"
         );
-        assert!(!upstream.has_caller());
+        assert!(!upstream.has_client());
     }
 }
 
@@ -770,7 +770,7 @@ async fn bytes_sent_before_the_switch_wait_for_it() {
     connection.request().await;
     assert!(connection.until_closed_or_idle().await.is_empty());
     connection.send(SWITCH).await;
-    assert_eq!(client.answer_head().await.status, 101);
+    assert_eq!(client.response_head().await.status, 101);
     // The upstream agreed: what comes now is WebSocket to it.
     connection.until(b"GET /early HTTP/1.1\r\n\r\n").await;
 }

@@ -29,7 +29,7 @@ crate::on_every_store![
     time_goes_back_within_grace_and_everything_is_there,
     far_ends_are_kept,
     many_changes_at_once,
-    ping_answers,
+    ping_is_answered,
 ];
 
 async fn an_empty_store_has_nothing(store: Store) {
@@ -279,6 +279,6 @@ async fn many_changes_at_once(store: Store) {
     assert!(apply(&*store, &[Condition::AtMost(b"many/".to_vec(), 10_000)], &[], 0).await);
 }
 
-async fn ping_answers(store: Store) {
+async fn ping_is_answered(store: Store) {
     store.ping().await.unwrap();
 }

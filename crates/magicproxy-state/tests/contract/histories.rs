@@ -58,7 +58,7 @@ fn name(number: u8) -> Vec<u8> {
 }
 
 #[derive(Debug, PartialEq)]
-enum Answer {
+enum CallResult {
     Read(Vec<Option<Entry>>),
     List(Vec<(Vec<u8>, Entry)>),
     Did(bool),
@@ -112,26 +112,26 @@ impl Asked<'_> {
         given.iter().map(one).collect()
     }
 
-    async fn of(&self, store: &dyn StateStore) -> Answer {
+    async fn of(&self, store: &dyn StateStore) -> CallResult {
         let (second, millis) = (UnixTime(self.now / 1000), UnixMillis(self.now));
         match self.call {
             Call::Read(part, names) => {
                 let names = names.iter().map(|number| name(*number)).collect();
-                Answer::Read(store.read(Self::partition(*part), names, second).await.unwrap())
+                CallResult::Read(store.read(Self::partition(*part), names, second).await.unwrap())
             }
-            Call::List(part, prefix, most) => Answer::List(
+            Call::List(part, prefix, most) => CallResult::List(
                 store.list(Self::partition(*part), prefix.clone(), *most, second).await.unwrap(),
             ),
             Call::Apply(part, conditions, changes) => {
                 let (conditions, changes) = (Self::conditions(conditions), self.changes(changes));
-                Answer::Did(
+                CallResult::Did(
                     store.apply(Self::partition(*part), conditions, changes, second).await.unwrap(),
                 )
             }
-            Call::Take(part, demands) => Answer::Taken(
+            Call::Take(part, demands) => CallResult::Taken(
                 store.take(Self::partition(*part), self.demands(demands), millis).await.unwrap(),
             ),
-            Call::Renew(part, counter, by, lease) => Answer::Did(
+            Call::Renew(part, counter, by, lease) => CallResult::Did(
                 store
                     .renew(Self::partition(*part), name(*counter), holder(*by), *lease, millis)
                     .await
@@ -139,32 +139,34 @@ impl Asked<'_> {
             ),
             Call::GiveBack(part, counter, by) => {
                 store.give_back(Self::partition(*part), name(*counter), holder(*by)).await.unwrap();
-                Answer::Nothing
+                CallResult::Nothing
             }
-            Call::Forward(_) | Call::Back(_) | Call::Reopen => Answer::Nothing,
+            Call::Forward(_) | Call::Back(_) | Call::Reopen => CallResult::Nothing,
         }
     }
 
-    fn of_model(&self, model: &mut Model) -> Answer {
+    fn of_model(&self, model: &mut Model) -> CallResult {
         let second = UnixTime(self.now / 1000);
         match self.call {
             Call::Read(part, names) => {
                 let names: Vec<_> = names.iter().map(|number| name(*number)).collect();
-                Answer::Read(model.read(Self::partition(*part), &names, second))
+                CallResult::Read(model.read(Self::partition(*part), &names, second))
             }
             Call::List(part, prefix, most) => {
-                Answer::List(model.list(Self::partition(*part), prefix, *most, second))
+                CallResult::List(model.list(Self::partition(*part), prefix, *most, second))
             }
-            Call::Apply(part, conditions, changes) => Answer::Did(model.apply(
+            Call::Apply(part, conditions, changes) => CallResult::Did(model.apply(
                 Self::partition(*part),
                 &Self::conditions(conditions),
                 &self.changes(changes),
                 second,
             )),
-            Call::Take(part, demands) => {
-                Answer::Taken(model.take(Self::partition(*part), &self.demands(demands), self.now))
-            }
-            Call::Renew(part, counter, by, lease) => Answer::Did(model.renew(
+            Call::Take(part, demands) => CallResult::Taken(model.take(
+                Self::partition(*part),
+                &self.demands(demands),
+                self.now,
+            )),
+            Call::Renew(part, counter, by, lease) => CallResult::Did(model.renew(
                 Self::partition(*part),
                 &name(*counter),
                 holder(*by),
@@ -173,9 +175,9 @@ impl Asked<'_> {
             )),
             Call::GiveBack(part, counter, by) => {
                 model.give_back(Self::partition(*part), &name(*counter), holder(*by));
-                Answer::Nothing
+                CallResult::Nothing
             }
-            Call::Forward(_) | Call::Back(_) | Call::Reopen => Answer::Nothing,
+            Call::Forward(_) | Call::Back(_) | Call::Reopen => CallResult::Nothing,
         }
     }
 }

@@ -13,8 +13,8 @@ use crate::support::{
 };
 
 #[track_caller]
-fn unavailable<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> String {
-    match answer {
+fn unavailable<T: std::fmt::Debug>(result: Result<T, StoreError>) -> String {
+    match result {
         Err(StoreError::Unavailable(why)) => why,
         other => panic!("{other:?}"),
     }
@@ -148,7 +148,7 @@ fn a_key_of_another_kind_or_content_is_said_to_be_corrupt() {
     let corrupt = |words: Vec<&str>| {
         valkey.raw::<redis::Value>(&["DEL", &key]);
         valkey.raw::<redis::Value>(&words);
-        let answers = block_on(async {
+        let results = block_on(async {
             let read =
                 store.read(partition(""), vec![b"a".to_vec()], UnixTime(NOW)).await.map(drop);
             let taken = store
@@ -159,8 +159,8 @@ fn a_key_of_another_kind_or_content_is_said_to_be_corrupt() {
             [read, taken, listed]
         });
         assert!(
-            answers.iter().any(|answer| matches!(answer, Err(StoreError::Corrupt(_)))),
-            "{words:?}: {answers:?}"
+            results.iter().any(|result| matches!(result, Err(StoreError::Corrupt(_)))),
+            "{words:?}: {results:?}"
         );
     };
     corrupt(vec!["SET", &key, "x"]);

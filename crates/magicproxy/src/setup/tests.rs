@@ -162,7 +162,7 @@ fn bash_reads_back_what_was_quoted() {
 
 /// git runs its helper with sh: the path of the token's file is quoted inside it too, and only the first line is answered.
 #[test]
-fn the_helper_of_git_answers_with_the_token_and_nothing_else() {
+fn the_helper_of_git_responds_with_the_token_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     for (index, text) in HOSTILE.iter().enumerate() {
         let file = folder.path().join(format!("{index}{}", text.replace('/', "")));

@@ -67,7 +67,7 @@ impl Stage {
 }
 
 /// Answers every connection with these bytes, whatever it is asked.
-fn server(answer: &'static [u8]) -> String {
+fn server(response: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -75,7 +75,7 @@ fn server(answer: &'static [u8]) -> String {
             let mut stream = stream.unwrap();
             let mut head = [0; 4096];
             let _ = stream.read(&mut head);
-            let _ = stream.write_all(answer);
+            let _ = stream.write_all(response);
         }
     });
     address.to_string()
@@ -148,7 +148,7 @@ fn whatever_is_there_instead_of_the_proxy_is_named() {
         &[],
         &["no TLS is spoken there: is it `http://`?"],
     );
-    for (answer, expected) in [
+    for (response, expected) in [
         (&b"SSH-2.0-OpenSSH_9.7\r\n"[..], &["no HTTP is spoken there"][..]),
         (b"", &["closed without a response", "`https://`"]),
         (b"\x15\x03\x01\x00\x02\x02\x46", &["no HTTP is spoken there: is it `https://`?"]),
@@ -167,7 +167,7 @@ fn whatever_is_there_instead_of_the_proxy_is_named() {
             &["answered 404: Not Found"],
         ),
     ] {
-        stage.check(&format!("http://{}", server(answer)), &[], expected);
+        stage.check(&format!("http://{}", server(response)), &[], expected);
     }
     assert_eq!(stage.serving.terminate().code, 0);
 }
@@ -221,11 +221,11 @@ fn a_secret_that_comes_back_is_not_quoted() {
                 .split_once("\r\n\r\n")
                 .map(|(a, b)| (a.to_owned(), b.to_owned()))
                 .unwrap();
-            let answer = format!(
+            let response = format!(
                 "HTTP/1.1 400 No\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
                 body.len()
             );
-            let url = format!("http://{}", server(answer.into_bytes().leak()));
+            let url = format!("http://{}", server(response.into_bytes().leak()));
             let output =
                 place.program(&[args, &["--proxy", &url]].concat()).env("S", secret).output();
             assert!(

@@ -88,9 +88,12 @@ fn mint_inspect_explain() {
         "http://127.0.0.1:9/repos/acme/x/issues",
     ];
     for url in allowed {
-        let answer = explain("GET", url);
-        assert_eq!(answer.code, 0, "{answer:?}");
-        assert!(answer.stdout.contains("by the rule `GET /repos/acme/[^/]+/issues`"), "{answer:?}");
+        let response = explain("GET", url);
+        assert_eq!(response.code, 0, "{response:?}");
+        assert!(
+            response.stdout.contains("by the rule `GET /repos/acme/[^/]+/issues`"),
+            "{response:?}"
+        );
     }
     let refused = [
         (
@@ -106,9 +109,9 @@ fn mint_inspect_explain() {
         ("GET", "https://api.github.com//repos", "target_empty_segment"),
     ];
     for (method, url, reason) in refused {
-        let answer = explain(method, url);
-        assert_eq!(answer.code, 3, "{answer:?}");
-        assert!(answer.stdout.contains(reason), "{reason} in {answer:?}");
+        let response = explain(method, url);
+        assert_eq!(response.code, 3, "{response:?}");
+        assert!(response.stdout.contains(reason), "{reason} in {response:?}");
     }
 }
 
@@ -196,7 +199,7 @@ fn explain_says_which_headers_reach_the_api() {
         let headers: Vec<&str> = headers.iter().flat_map(|name| ["--header", name]).collect();
         place.program(&[&["explain", &token, "GET", "/user"], &headers[..], more].concat()).output()
     };
-    let answer = explain(
+    let response = explain(
         &[
             "Accept",
             "X-GitHub-Api-Version",
@@ -208,7 +211,7 @@ fn explain_says_which_headers_reach_the_api() {
         ],
         &[],
     );
-    assert_eq!(answer.code, 0, "{answer:?}");
+    assert_eq!(response.code, 0, "{response:?}");
     for line in [
         "header `accept` passes: every API gets it",
         "header `x-github-api-version` passes: the preset of this upstream lists it",
@@ -218,9 +221,9 @@ fn explain_says_which_headers_reach_the_api() {
         "header `cookie` is dropped: tokens and credentials stand in it",
         "header `a b` is dropped: expected the name of a header",
     ] {
-        assert!(answer.stdout.contains(line), "{line} in {answer:?}");
+        assert!(response.stdout.contains(line), "{line} in {response:?}");
     }
-    assert!(!answer.stdout.contains("hidden"), "{answer:?}");
+    assert!(!response.stdout.contains("hidden"), "{response:?}");
     let refused = explain(&["X-HTTP-Path-Override"], &["--json"]);
     assert_eq!(refused.code, 3, "{refused:?}");
     let json: serde_json::Value = serde_json::from_str(&refused.stdout).unwrap();
@@ -447,7 +450,7 @@ fn exchange(address: &str, request: &str) -> String {
         std::thread::sleep(Duration::from_millis(50));
     };
     stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    response
 }

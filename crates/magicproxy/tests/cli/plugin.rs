@@ -135,13 +135,13 @@ fn api() -> String {
                 let mut request = [0; 4096];
                 while let Ok(read @ 1..) = stream.read(&mut request) {
                     let created = r#"{"domain_record":{"id":7}}"#;
-                    let answer = if request[..read].starts_with(b"POST") {
+                    let response = if request[..read].starts_with(b"POST") {
                         let head = "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\n";
                         format!("{head}Content-Length: {}\r\n\r\n{created}", created.len())
                     } else {
                         "HTTP/1.1 204 No Content\r\n\r\n".to_owned()
                     };
-                    stream.write_all(answer.as_bytes()).unwrap();
+                    stream.write_all(response.as_bytes()).unwrap();
                 }
             });
         }
@@ -184,11 +184,11 @@ fn a_scope_asks_a_plugin_which_remembers_what_was_made() {
             "host: {address}\r\nauthorization: Bearer {token}\r\ncontent-length: {}",
             body.len()
         );
-        let answer = exchange(
+        let response = exchange(
             &address,
             &format!("{line} HTTP/1.1\r\n{head}\r\nconnection: close\r\n\r\n{body}"),
         );
-        answer.split(' ').nth(1).unwrap_or_default().to_owned()
+        response.split(' ').nth(1).unwrap_or_default().to_owned()
     };
     let (mine, other) = (mint(), mint());
     let record =

@@ -45,9 +45,9 @@ impl Proxy {
     }
 
     #[track_caller]
-    pub(super) fn answers(&self, token: &str, code: &str) {
-        let answer = self.ask(token);
-        assert!(answer.contains(code), "{code} in {answer}");
+    pub(super) fn responses(&self, token: &str, code: &str) {
+        let response = self.ask(token);
+        assert!(response.contains(code), "{code} in {response}");
     }
 
     fn end(mut self) -> Output {
@@ -57,14 +57,14 @@ impl Proxy {
     /// How long it took until it answered so. On this machine, with what else it does: how often a proxy looks, which the guide
     /// promises, is held where that is said.
     #[track_caller]
-    pub(super) fn comes_to_answer(&self, token: &str, code: &str) -> Duration {
+    pub(super) fn time_until(&self, token: &str, code: &str) -> Duration {
         let since = Instant::now();
         loop {
-            let answer = self.ask(token);
-            if answer.contains(code) {
+            let response = self.ask(token);
+            if response.contains(code) {
                 return since.elapsed();
             }
-            assert!(since.elapsed() < PATIENCE, "{code} after {:?} in {answer}", since.elapsed());
+            assert!(since.elapsed() < PATIENCE, "{code} after {:?} in {response}", since.elapsed());
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -139,23 +139,23 @@ fn a_token_is_revoked_and_accepted_again_while_the_proxy_runs() {
     let place = place();
     let (token, other) = (mint(&place, &["GET /user"]), mint(&place, &["GET /user"]));
     let proxy = Proxy::start(&place, "");
-    proxy.answers(&token, ALLOWED);
+    proxy.responses(&token, ALLOWED);
     assert!(ok(&place, &["revoke", "--list"]).stdout.contains("nothing is revoked"));
     let id = id_of(&place, &token);
     let named = minted_id_of(&place, &token);
     let said = ok(&place, &["revoke", &named, "--whole-family", "--reason", "lost"]);
     assert!(said.stdout.contains(&format!("revoked {named}")), "{said:?}");
-    proxy.comes_to_answer(&token, REVOKED);
-    proxy.answers(&other, ALLOWED);
+    proxy.time_until(&token, REVOKED);
+    proxy.responses(&other, ALLOWED);
     let list = ok(&place, &["revoke", "--list"]);
     assert!(list.stdout.contains(&id) && list.stdout.contains("lost"), "{list:?}");
     let json: serde_json::Value =
         serde_json::from_str(&ok(&place, &["revoke", "--list", "--json"]).stdout).unwrap();
     assert_eq!(json[0]["reason"], "lost");
     // A new process knows it from the beginning.
-    Proxy::start(&place, "").comes_to_answer(&token, REVOKED);
+    Proxy::start(&place, "").time_until(&token, REVOKED);
     ok(&place, &["revoke", "--undo", &named]);
-    proxy.comes_to_answer(&token, ALLOWED);
+    proxy.time_until(&token, ALLOWED);
     assert_eq!(place.program(&["revoke", "--undo", &named]).output().code, 1);
     #[cfg(unix)]
     assert_eq!(place.mode("keys/revocations.json"), 0o600);
@@ -199,16 +199,16 @@ fn keys_and_times_end_all_their_tokens() {
     let place = place();
     let other = mint(&place, &["GET /user"]);
     let proxy = Proxy::start(&place, "");
-    proxy.answers(&other, ALLOWED);
+    proxy.responses(&other, ALLOWED);
     let keys: serde_json::Value =
         serde_json::from_str(&ok(&place, &["keys", "list", "--json"]).stdout).unwrap();
     let kid = keys[0]["kid"].as_str().unwrap();
     ok(&place, &["revoke", "--key", kid]);
-    proxy.comes_to_answer(&other, REVOKED);
+    proxy.time_until(&other, REVOKED);
     ok(&place, &["revoke", "--undo", "--key", kid]);
-    proxy.comes_to_answer(&other, ALLOWED);
+    proxy.time_until(&other, ALLOWED);
     ok(&place, &["revoke", "--before", "now"]);
-    proxy.comes_to_answer(&other, REVOKED);
+    proxy.time_until(&other, REVOKED);
     assert_eq!(proxy.end().code, 0);
 }
 
@@ -220,15 +220,15 @@ fn a_file_that_cannot_be_read_is_an_error_at_the_start_and_keeps_the_old_list_la
     ok(&place, &["revoke", &format!("jti:{id}"), "--ambiguous-id"]);
     let good = place.read("keys/revocations.json");
     let proxy = Proxy::start(&place, "");
-    proxy.comes_to_answer(&token, REVOKED);
+    proxy.time_until(&token, REVOKED);
     place.write("keys/revocations.json", "{");
     std::thread::sleep(Duration::from_millis(800));
-    proxy.answers(&token, REVOKED);
+    proxy.responses(&token, REVOKED);
     std::fs::remove_file(place.path("keys/revocations.json")).unwrap();
     std::thread::sleep(Duration::from_millis(800));
-    proxy.answers(&token, REVOKED);
+    proxy.responses(&token, REVOKED);
     place.write("keys/revocations.json", &good.replace(&id, "another"));
-    proxy.comes_to_answer(&token, ALLOWED);
+    proxy.time_until(&token, ALLOWED);
     place.write("keys/revocations.json", "{");
     let second = place.program(&["serve", "--listen", "127.0.0.1:0"]).output();
     assert_eq!(second.code, 78, "{second:?}");
@@ -321,32 +321,32 @@ fn two_proxies_on_one_valkey_learn_of_it_within_a_second() {
         .write("stale.toml", &format!("{UPSTREAM}[state]\nstore = 'valkey'\nurl = '{url}'\non_unreachable = 'allow-stale 1h'\n"));
     let (token, other) = (mint(&place, &["GET /user"]), mint(&place, &["GET /user"]));
     let (strict, stale) = (Proxy::start(&place, ""), Proxy::start(&place, "stale.toml"));
-    strict.comes_to_answer(&token, ALLOWED);
-    stale.comes_to_answer(&token, ALLOWED);
+    strict.time_until(&token, ALLOWED);
+    stale.time_until(&token, ALLOWED);
     let chain = chain_of(&place, &token);
     ok(&place, &["revoke", &chain]);
-    let took = [&strict, &stale].map(|proxy| proxy.comes_to_answer(&token, REVOKED));
+    let took = [&strict, &stale].map(|proxy| proxy.time_until(&token, REVOKED));
     println!("a revocation took {took:?}");
-    strict.answers(&other, ALLOWED);
+    strict.responses(&other, ALLOWED);
     assert!(ok(&place, &["revoke", "--list"]).stdout.contains(&chain));
     assert!(!place.path("keys/revocations.json").exists());
     nothing_is_written_for_what_is_no_id(&place, &token);
     // Without the store one denies, and the other trusts what it knew.
     drop(valkey);
-    strict.comes_to_answer(&other, "store_unavailable");
-    strict.answers(&token, REVOKED);
-    stale.answers(&other, ALLOWED);
-    stale.answers(&token, REVOKED);
+    strict.time_until(&other, "store_unavailable");
+    strict.responses(&token, REVOKED);
+    stale.responses(&other, ALLOWED);
+    stale.responses(&token, REVOKED);
     assert_eq!(place.program(&["revoke", &chain]).output().code, 1);
     let new = Proxy::start(&place, "stale.toml");
-    new.comes_to_answer(&other, "store_unavailable");
+    new.time_until(&other, "store_unavailable");
     let valkey = self::valkey(&place);
     for proxy in [&strict, &stale, &new] {
-        proxy.comes_to_answer(&other, ALLOWED);
-        proxy.answers(&token, REVOKED);
+        proxy.time_until(&other, ALLOWED);
+        proxy.responses(&token, REVOKED);
     }
     ok(&place, &["revoke", "--undo", &chain]);
-    strict.comes_to_answer(&token, ALLOWED);
+    strict.time_until(&token, ALLOWED);
     for proxy in [strict, stale, new] {
         assert_eq!(proxy.end().code, 0);
     }
@@ -358,10 +358,10 @@ fn a_state_file_is_opened_at_the_start_only_where_it_is_asked_for() {
     let place = place();
     let token = mint(&place, &["GET /user"]);
     let plain = Proxy::start(&place, "");
-    plain.comes_to_answer(&token, ALLOWED);
+    plain.time_until(&token, ALLOWED);
     place.write("state.toml", &format!("{UPSTREAM}state.path = 'state.redb'\n"));
     let own = Proxy::start(&place, "state.toml");
-    own.comes_to_answer(&token, ALLOWED);
+    own.time_until(&token, ALLOWED);
     assert!(place.path("state.redb").exists());
     #[cfg(unix)]
     assert_eq!(place.mode("state.redb"), 0o600);
@@ -401,12 +401,12 @@ impl Family {
 
     /// As soon as the proxy has read the new list: by the child's response, which is another than before.
     #[track_caller]
-    fn answers(&self, proxy: &Proxy, [parent, one, other, child]: [&str; 4]) {
-        proxy.comes_to_answer(&self.child, child);
+    fn responses(&self, proxy: &Proxy, [parent, one, other, child]: [&str; 4]) {
+        proxy.time_until(&self.child, child);
         for (token, code) in
             [(&self.parent, parent), (&self.one, one), (&self.other, other), (&self.child, child)]
         {
-            proxy.answers(token, code);
+            proxy.responses(token, code);
         }
     }
 }
@@ -417,15 +417,15 @@ fn one_of_a_family_is_revoked_and_its_parent_and_siblings_live() {
     let proxy = Proxy::start(&place, "");
     let tokens = both_versions(&place);
     for parent in &tokens {
-        proxy.comes_to_answer(parent, ALLOWED);
+        proxy.time_until(parent, ALLOWED);
         let family = Family::of(&place, parent, &proxy);
-        family.answers(&proxy, [ALLOWED; 4]);
+        family.responses(&proxy, [ALLOWED; 4]);
         // By its file: this chain and what was narrowed from it.
         place.write("one", &family.one);
         let said = ok(&place, &["revoke", "--token", "@one", "--reason", "lost"]);
         let chain = chain_of(&place, &family.one);
         assert_eq!(said.stdout.trim(), format!("revoked {chain}"));
-        family.answers(&proxy, [ALLOWED, REVOKED, ALLOWED, REVOKED]);
+        family.responses(&proxy, [ALLOWED, REVOKED, ALLOWED, REVOKED]);
         let known = |token: &str| {
             (inspect(&place, token)["accepted"].clone(), inspect(&place, token)["reason"].clone())
         };
@@ -433,12 +433,12 @@ fn one_of_a_family_is_revoked_and_its_parent_and_siblings_live() {
         assert_eq!(known(&family.child), (false.into(), reason.into()));
         assert_eq!(known(&family.other), (true.into(), serde_json::Value::Null));
         ok(&place, &["revoke", "--undo", "--token", "@one"]);
-        family.answers(&proxy, [ALLOWED; 4]);
+        family.responses(&proxy, [ALLOWED; 4]);
         // By what `inspect` shows.
         ok(&place, &["revoke", &chain_of(&place, &family.child)]);
-        family.answers(&proxy, [ALLOWED, ALLOWED, ALLOWED, REVOKED]);
+        family.responses(&proxy, [ALLOWED, ALLOWED, ALLOWED, REVOKED]);
         ok(&place, &["revoke", "--undo", &chain_of(&place, &family.child)]);
-        family.answers(&proxy, [ALLOWED; 4]);
+        family.responses(&proxy, [ALLOWED; 4]);
         // All of them, by any of their files; by the owner that they share; and by the `jti`.
         let (owner, id) = (
             inspect(&place, &family.child)["owner"].as_str().unwrap().to_owned(),
@@ -451,12 +451,12 @@ fn one_of_a_family_is_revoked_and_its_parent_and_siblings_live() {
             [&[&id as &str], ambiguous.as_slice()].concat(),
         ] {
             ok(&place, &[&["revoke", "--whole-family"], family_entry.as_slice()].concat());
-            family.answers(&proxy, [REVOKED; 4]);
+            family.responses(&proxy, [REVOKED; 4]);
             ok(
                 &place,
                 &[&["revoke", "--undo", "--whole-family"], family_entry.as_slice()].concat(),
             );
-            family.answers(&proxy, [ALLOWED; 4]);
+            family.responses(&proxy, [ALLOWED; 4]);
         }
         assert_eq!(list(&place), serde_json::json!([]));
     }
@@ -471,7 +471,7 @@ fn the_log_names_chains() {
     let proxy = Proxy { running: Some(place.program(&args).spawn()), address };
     let mut chains = Vec::new();
     for token in both_versions(&place) {
-        proxy.answers(&token, ALLOWED);
+        proxy.responses(&token, ALLOWED);
         chains.push(chain_of(&place, &token));
     }
     let ended = proxy.end();
@@ -489,19 +489,19 @@ fn a_token_that_was_sealed_anew_ends_with_its_chain() {
     ok(&place, &["keys", "rotate"]);
     let proxy = Proxy::start(&place, "");
     for parent in &tokens {
-        proxy.comes_to_answer(parent, ALLOWED);
+        proxy.time_until(parent, ALLOWED);
         let family = Family::of(&place, parent, &proxy);
         let resealed = place.program(&["reseal", "-"]).stdin(&family.one).output();
         assert_eq!(resealed.code, 0, "{resealed:?}");
         let resealed = resealed.stdout.trim();
         assert_ne!(resealed, family.one);
-        proxy.answers(resealed, ALLOWED);
+        proxy.responses(resealed, ALLOWED);
         ok(&place, &["revoke", &chain_of(&place, &family.other)]);
-        proxy.comes_to_answer(&family.other, REVOKED);
-        proxy.answers(resealed, ALLOWED);
+        proxy.time_until(&family.other, REVOKED);
+        proxy.responses(resealed, ALLOWED);
         ok(&place, &["revoke", &chain_of(&place, &family.one)]);
-        proxy.comes_to_answer(resealed, REVOKED);
-        proxy.answers(parent, ALLOWED);
+        proxy.time_until(resealed, REVOKED);
+        proxy.responses(parent, ALLOWED);
         // Its family is what was made of it.
         place.write("resealed", resealed);
         let whole = ok(&place, &["revoke", "--whole-family", "--token", "@resealed"]);
@@ -521,7 +521,7 @@ fn a_token_that_was_sealed_anew_ends_with_its_chain() {
         );
         assert!(alone.stderr.contains(&older), "{alone:?}");
         ok(&place, &["revoke", &chain_of(&place, &family.one)]);
-        proxy.answers(parent, ALLOWED);
+        proxy.responses(parent, ALLOWED);
     }
 }
 
@@ -657,8 +657,8 @@ fn entries_that_mean_nothing_are_named_and_repaired() {
         address,
     };
     // Old entries keep their meaning.
-    proxy.comes_to_answer(&other, REVOKED);
-    proxy.answers(&token, ALLOWED);
+    proxy.time_until(&other, REVOKED);
+    proxy.responses(&token, ALLOWED);
     for shown in [ok(&place, &["revoke", "--list"]).stdout, list(&place).to_string()] {
         assert!(
             !shown.contains(&token[..60])
@@ -677,8 +677,8 @@ fn entries_that_mean_nothing_are_named_and_repaired() {
     ] {
         assert!(repaired.stdout.contains(part), "{part} in {repaired:?}");
     }
-    proxy.comes_to_answer(&token, REVOKED);
-    proxy.answers(&other, REVOKED);
+    proxy.time_until(&token, REVOKED);
+    proxy.responses(&other, REVOKED);
     let file = place.read("keys/revocations.json");
     assert!(
         !file.contains(&token)

@@ -258,7 +258,7 @@ fn an_id_is_taken_with_who_gave_it() {
     let place = place();
     let proxy = Proxy::start(&place, "");
     let (token, other) = (mint(&place, &["GET /user"]), mint(&place, &["GET /user"]));
-    proxy.comes_to_answer(&token, ALLOWED);
+    proxy.time_until(&token, ALLOWED);
     let id = inspect(&place, &token)["id"].as_str().unwrap().to_owned();
     let named = minted_id_of(&place, &token);
     // The same id, given by others, means others: tokens of version 2, and of another key.
@@ -275,20 +275,20 @@ fn an_id_is_taken_with_who_gave_it() {
             .concat(),
     );
     ok(&place, &["revoke", "--whole-family", &minted_id_of(&place, &other)]);
-    proxy.comes_to_answer(&other, REVOKED);
-    proxy.answers(&token, ALLOWED);
+    proxy.time_until(&other, REVOKED);
+    proxy.responses(&token, ALLOWED);
     ok(&place, &["revoke", "--whole-family", &named]);
-    proxy.comes_to_answer(&token, REVOKED);
+    proxy.time_until(&token, REVOKED);
     assert_eq!(inspect(&place, &token)["reason"], format!("revoked, `{named}`"));
     ok(&place, &["revoke", "--undo", &named]);
-    proxy.comes_to_answer(&token, ALLOWED);
+    proxy.time_until(&token, ALLOWED);
     // Alone it means all of them, and is said to.
     let refused = place.program(&["revoke", &format!("jti:{id}"), "--whole-family"]).output();
     for part in ["`--chain HEX`", "`--owner HEX`", "`jti:v1:KID:ID`", "`--ambiguous-id`"] {
         assert!(refused.code == 2 && refused.stderr.contains(part), "{part} in {refused:?}");
     }
     ok(&place, &["revoke", &format!("jti:{id}"), "--ambiguous-id"]);
-    proxy.comes_to_answer(&token, REVOKED);
+    proxy.time_until(&token, REVOKED);
 }
 
 /// Each version has keys of its own: an entry with the other's would end nothing.

@@ -348,7 +348,7 @@ fn what_another_mint_has_pinned_meanwhile_is_followed() {
     let behind = std::thread::spawn(move || {
         let mut stream = asked(&listener);
         std::fs::write(file, meanwhile).unwrap();
-        answer(&mut stream, &answered, 0);
+        response(&mut stream, &answered, 0);
     });
     let refused = proxy.mint(&minter, &[]);
     behind.join().unwrap();
@@ -365,10 +365,10 @@ fn a_set_that_stands_beside_the_right_one_is_never_pinned() {
     let set_of = |keys: &str| -> serde_json::Value {
         let mut proxy = Proxy::serve(&place, keys);
         let head = format!("host: {}\r\nconnection: close\r\n\r\n", proxy.address);
-        let answer =
+        let response =
             exchange(&proxy.address, &format!("GET /__magictoken/keys HTTP/1.1\r\n{head}"));
         proxy.stop();
-        serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap()
+        serde_json::from_str(response.split("\r\n\r\n").nth(1).unwrap()).unwrap()
     };
     let (good, strange) = (set_of("keys"), set_of("strangers"));
     // In a file, too, what is signed counts and not what stands beside it; a signature that does not hold is no set.
@@ -409,7 +409,7 @@ fn a_set_that_stands_beside_the_right_one_is_never_pinned() {
             format!("home/.local/share/magicproxy/proxies/http_{}.jwks", address.replace(':', "_"));
         let pinned = minter.read(&pin);
         let listener = std::net::TcpListener::bind(&address).unwrap();
-        let stranger = std::thread::spawn(move || answer_once(&listener, &document, 0));
+        let stranger = std::thread::spawn(move || respond_once(&listener, &document, 0));
         let refused = proxy.mint(&minter, &[]);
         stranger.join().unwrap();
         assert_eq!((refused.code, refused.stdout.as_str()), (1, ""), "{refused:?}");
@@ -419,8 +419,8 @@ fn a_set_that_stands_beside_the_right_one_is_never_pinned() {
 }
 
 /// Answers the first request with a key set of which that many bytes are missing, and closes.
-fn answer_once(listener: &std::net::TcpListener, document: &str, missing: usize) {
-    answer(&mut asked(listener), document, missing);
+fn respond_once(listener: &std::net::TcpListener, document: &str, missing: usize) {
+    response(&mut asked(listener), document, missing);
 }
 
 /// A connection, with a request that has come.
@@ -436,7 +436,7 @@ fn asked(listener: &std::net::TcpListener) -> std::net::TcpStream {
     stream
 }
 
-fn answer(stream: &mut std::net::TcpStream, document: &str, missing: usize) {
+fn response(stream: &mut std::net::TcpStream, document: &str, missing: usize) {
     use std::io::Write as _;
     let length = document.len() + missing;
     let head = format!("content-type: application/jwk-set+json\r\ncontent-length: {length}\r\n");
@@ -465,7 +465,7 @@ fn without_the_proxy_the_pinned_keys_serve_and_that_is_said() {
     }
     // Somebody else there is no reason to go on, and neither is a pin that nothing is known of.
     let listener = std::net::TcpListener::bind(&proxy.address).unwrap();
-    let other = std::thread::spawn(move || answer_once(&listener, "{}", 10));
+    let other = std::thread::spawn(move || respond_once(&listener, "{}", 10));
     let broken = proxy.mint(&minter, &[]);
     other.join().unwrap();
     assert_eq!((broken.code, broken.stdout.as_str()), (1, ""), "{broken:?}");

@@ -32,15 +32,15 @@ impl Serving {
 
     /// The status of a request that calls the proxy by this name.
     fn ask(&self, line: &str, host: &str) -> u16 {
-        let answer = exchange(
+        let response = exchange(
             &self.address,
             &format!("{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"),
         );
-        answer
+        response
             .split(' ')
             .nth(1)
             .and_then(|status| status.parse().ok())
-            .unwrap_or_else(|| panic!("{answer:?}"))
+            .unwrap_or_else(|| panic!("{response:?}"))
     }
 }
 
@@ -156,11 +156,11 @@ fn such_signals_end_nothing_with_tls_nor_in_the_demonstration() {
         .to_owned();
     for name in ["HUP", "USR1", "USR2"] {
         running.signal(name);
-        let answer = exchange(
+        let response = exchange(
             &url,
             "GET /__magictoken HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
         );
-        assert!(answer.starts_with("HTTP/1.1 200 "), "after {name}: {answer}");
+        assert!(response.starts_with("HTTP/1.1 200 "), "after {name}: {response}");
     }
     assert_eq!(running.terminate().code, 0);
 }

@@ -144,7 +144,7 @@ fn the_upstream_is_asked_and_understood() {
         list_items.lookup(item).as_deref(),
         Some("?rrset_name=_acme-challenge.example.com&rrset_type=txt")
     );
-    for (answer, expected) in [
+    for (response, expected) in [
         (r#"{"rrsets":[]}"#, Some(false)),
         (r#"{"rrsets":[{"name":"example.com.","type":"TXT"}]}"#, Some(false)),
         (
@@ -174,9 +174,9 @@ fn the_upstream_is_asked_and_understood() {
         ),
     ] {
         assert_eq!(
-            list_items.hold_any(answer.as_bytes(), std::slice::from_ref(item)),
+            list_items.hold_any(response.as_bytes(), std::slice::from_ref(item)),
             expected,
-            "{answer}"
+            "{response}"
         );
     }
 }

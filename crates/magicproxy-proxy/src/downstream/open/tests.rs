@@ -39,7 +39,7 @@ async fn a_handshake_brings_so_many_bytes_and_not_one_more() {
         (16 * 1024 + 1, "InvalidData"),
         (20_000, "InvalidData"),
     ] {
-        let (_caller, socket) = sent(&endless_hello(length)).await;
+        let (_client, socket) = sent(&endless_hello(length)).await;
         let error = handshake(socket, &tls).await.unwrap_err();
         assert_eq!(format!("{:?}", error.kind()), expected, "{length}: {error}");
     }

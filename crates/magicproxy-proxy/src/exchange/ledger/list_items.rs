@@ -29,7 +29,7 @@ const QUESTIONS: usize = 3;
 /// owner, the upstream is not asked.
 const LOOKS: usize = 16;
 
-/// The lookups at the upstream, with the credential of the request that needs an answer.
+/// The lookups at the upstream, with the credential of the request that needs a response.
 pub(in crate::exchange) struct ListLookups<'q> {
     pub(in crate::exchange) upstream: &'q Arc<Upstream>,
     pub(in crate::exchange) worker: WorkerId,

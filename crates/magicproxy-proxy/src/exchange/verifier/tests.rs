@@ -157,7 +157,7 @@ async fn what_is_not_genuine_is_not_kept_and_costs_no_more() {
 
 /// Whoever could, would have any number of costly tokens verified at once.
 #[tokio::test]
-async fn a_caller_who_leaves_makes_no_room_before_the_work_is_done() {
+async fn a_client_who_leaves_makes_no_room_before_the_work_is_done() {
     let fixture = fixture(&Limits::default(), HttpMint::Closed);
     let payer =
         Payer { owner: Some(Arc::default()), peer: Arc::default(), trust: MinterTrust::Known };

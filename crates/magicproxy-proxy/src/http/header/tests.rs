@@ -275,16 +275,16 @@ fn a_subprotocol_is_one_that_was_offered_or_none() {
         let pairs: Vec<_> = chosen.iter().map(|value| ("sec-websocket-protocol", *value)).collect();
         is_offered(offered.as_ref(), &headers(&pairs))
     };
-    for (offered, answer) in [
+    for (offered, response) in [
         ("realtime", &["realtime"][..]),
         ("a, b", &["b"]),
         ("a,b", &[" b "]),
         ("a", &[]),
         ("", &[]),
     ] {
-        assert!(chosen(offered, answer), "{offered}: {answer:?}");
+        assert!(chosen(offered, response), "{offered}: {response:?}");
     }
-    for (offered, answer) in [
+    for (offered, response) in [
         ("", &["realtime"][..]),
         ("a", &["b"]),
         ("a", &["A"]),
@@ -292,7 +292,7 @@ fn a_subprotocol_is_one_that_was_offered_or_none() {
         ("a", &["a", "a"]),
         ("a", &[""]),
     ] {
-        assert!(!chosen(offered, answer), "{offered}: {answer:?}");
+        assert!(!chosen(offered, response), "{offered}: {response:?}");
     }
 }
 
@@ -340,7 +340,7 @@ fn coded(status: u16, lines: &[(&'static str, &'static str)]) -> bool {
 }
 
 #[test]
-fn an_answer_is_searchable_or_refused() {
+fn a_response_is_searchable_or_refused() {
     let coding = |value| ("content-encoding", value);
     for searchable in [
         &[][..],

@@ -62,7 +62,7 @@ fn logged(what: impl FnOnce(&mut AccessRecord)) -> Vec<(Level, String)> {
 }
 
 #[test]
-fn whatever_the_proxy_answers_itself_is_logged_with_its_code_behind_the_permit_too() {
+fn the_proxys_own_responses_are_logged_with_their_code_behind_the_permit_too() {
     for rejection in every() {
         let lines = logged(|record| {
             record.permitted(&"GET /x".into());

@@ -164,7 +164,7 @@ fn nowhere_without_a_root() {
 }
 
 #[test]
-fn urls_lead_back_the_way_the_caller_came() {
+fn urls_lead_back_the_way_the_client_came() {
     #[track_caller]
     fn public_links(authority: &str, target: &str, api: &str, uploads: &str) {
         let places = places();

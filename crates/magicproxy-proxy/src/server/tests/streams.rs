@@ -79,9 +79,9 @@ pub(super) async fn every_ending() {
     let mut client = Client::open(&mut stage, 2, "undecided 0|allowed 0|allowed 200").await;
     let (silent, part) =
         (client.ask(&token, Method::GET, "/silent"), client.ask(&token, Method::GET, "/part"));
-    let answer = part.0.await.unwrap();
+    let begun = part.0.await.unwrap();
     ended::wait_begun(stage.sent.last().unwrap().0, 2).await;
-    stage.ended((silent, answer)).await;
+    stage.ended((silent, begun)).await;
 }
 
 /// Streams that end before their end.
@@ -94,7 +94,7 @@ async fn broken_off(stage: &mut Stage, token: &str) {
     ] {
         let mut client = Client::open(stage, 1, says).await;
         let (response, mut content) = client.ask(token, method.clone(), path);
-        let (answer, waiting) = if path == "/part" {
+        let (begun, waiting) = if path == "/part" {
             (Some(response.await.unwrap()), None)
         } else {
             (None, Some(response))
@@ -105,7 +105,7 @@ async fn broken_off(stage: &mut Stage, token: &str) {
         let client_address = stage.sent.last().unwrap().0;
         ended::wait_begun(client_address, 1).await;
         content.send_reset(Reason::CANCEL);
-        drop((answer, waiting));
+        drop((begun, waiting));
         ended::wait(client_address, 1).await;
         client.goes().await;
     }
@@ -114,10 +114,10 @@ async fn broken_off(stage: &mut Stage, token: &str) {
     let waiting =
         (client.ask(token, Method::GET, "/silent"), client.ask(token, Method::POST, "/silent"));
     let (part, _content) = client.ask(token, Method::GET, "/part");
-    let answer = part.await.unwrap();
+    let begun = part.await.unwrap();
     ended::wait_begun(stage.sent.last().unwrap().0, 3).await;
     client.goes().await;
-    drop((waiting, answer));
+    drop((waiting, begun));
     // The upstream breaks off.
     let mut client = Client::open(stage, 1, "aborted=Some(\"").await;
     assert_eq!(client.whole(token, Method::GET, "/broken").await, None);

@@ -19,7 +19,7 @@ async fn end(store: &MemoryStore) -> u64 {
 
 /// Nobody may keep a name from others for years by a request that is broken off; and what is made after all lasts.
 #[tokio::test]
-async fn what_no_answer_settled_is_its_owners_for_a_while() {
+async fn what_no_response_settled_is_its_owners_for_a_while() {
     let mut upstream = Upstream::held().await;
     let store = Arc::new(MemoryStore::new());
     let proxy = Arc::new(proxy(&upstream, Arc::clone(&store) as Arc<dyn StateStore>).await);

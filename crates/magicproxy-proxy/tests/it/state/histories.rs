@@ -138,12 +138,12 @@ impl Stage {
 }
 
 async fn narrowed(proxy: &Proxy, token: &str, caveat: Value) -> String {
-    let answer =
+    let response =
         post(proxy, "POST /__magictoken/narrow", token, &json!({ "caveat": caveat }).to_string())
             .await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    guard(answer.text().trim());
-    answer.text().trim().to_owned()
+    assert_eq!(response.status, 200, "{}", response.text());
+    guard(response.text().trim());
+    response.text().trim().to_owned()
 }
 
 async fn narrowed_reading(proxy: &Proxy, token: &str) -> String {
@@ -159,7 +159,7 @@ async fn follow(steps: &[Step], open: impl Fn() -> Arc<dyn StateStore>) -> Vec<(
     for step in steps {
         let expected = model.expects(step);
         let running = proxy.as_ref().unwrap();
-        let answer = match step {
+        let response = match step {
             Step::Create(who) => create(running, stage.token(*who)).await,
             Step::Touch(method, who, id) => {
                 ask(
@@ -183,7 +183,7 @@ async fn follow(steps: &[Step], open: impl Fn() -> Arc<dyn StateStore>) -> Vec<(
                 continue;
             }
         };
-        seen.push((format!("{step:?}"), answer.status, expected.unwrap()));
+        seen.push((format!("{step:?}"), response.status, expected.unwrap()));
     }
     seen
 }

@@ -57,12 +57,12 @@ async fn a_rate_is_told_and_kept() {
     let proxy = stateful(&upstream).await;
     let token = Token::allowing(&["GET /x"]).limited("requests=2/1h").mint();
     for left in [1, 0] {
-        let answer = ask(&proxy, "GET /x", &token).await;
+        let response = ask(&proxy, "GET /x", &token).await;
         assert_eq!(
-            (answer.status, answer.one("ratelimit")),
+            (response.status, response.one("ratelimit")),
             (200, Some(format!("\"magicproxy\";r={left}").as_str()))
         );
-        assert_eq!(answer.one("ratelimit-policy"), Some("\"magicproxy\";q=2;w=3600"));
+        assert_eq!(response.one("ratelimit-policy"), Some("\"magicproxy\";q=2;w=3600"));
     }
     let refused = ask(&proxy, "GET /x", &token).await;
     refused.assert_rejected(429, "rate_limited");
@@ -86,16 +86,16 @@ async fn a_count_belongs_to_what_was_narrowed_and_to_its_place() {
     let narrow = |token: String, caveat: Value| {
         let proxy = &proxy;
         async move {
-            let answer = post(
+            let response = post(
                 proxy,
                 "POST /__magictoken/narrow",
                 &token,
                 &json!({ "caveat": caveat }).to_string(),
             )
             .await;
-            assert_eq!(answer.status, 200, "{}", answer.text());
-            crate::support::guard(answer.text().trim());
-            answer.text().trim().to_owned()
+            assert_eq!(response.status, 200, "{}", response.text());
+            crate::support::guard(response.text().trim());
+            response.text().trim().to_owned()
         }
     };
     assert_eq!(ask(&proxy, "GET /a", &token).await.status, 200);
@@ -115,7 +115,7 @@ async fn a_count_belongs_to_what_was_narrowed_and_to_its_place() {
 }
 
 #[tokio::test]
-async fn so_many_at_once_until_the_answer_has_ended() {
+async fn so_many_at_once_until_the_response_has_ended() {
     let mut upstream = Upstream::held().await;
     let proxy = stateful(&upstream).await;
     let token = Token::allowing(&["GET /.*"]).limited("concurrent=1").mint();
@@ -127,7 +127,7 @@ async fn so_many_at_once_until_the_answer_has_ended() {
     refused.assert_rejected(429, "too_many_at_once");
     assert!(refused.one("retry-after").is_some());
     connection.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab").await;
-    first.answer_head().await;
+    first.response_head().await;
     ask(&proxy, "GET /2", &token).await.assert_rejected(429, "too_many_at_once");
     connection.send("cd").await;
     first.until(b"abcd").await;
@@ -136,7 +136,7 @@ async fn so_many_at_once_until_the_answer_has_ended() {
         first.send(request(&format!("GET /{number}"), &token, &[], "")).await;
         connection.request().await;
         connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
-        assert_eq!(first.answer().await.status, 200, "{number}");
+        assert_eq!(first.response().await.status, 200, "{number}");
     }
     // One that is broken off gives its place back, too.
     first.send(request("GET /6", &token, &[], "")).await;
@@ -155,8 +155,8 @@ async fn so_many_at_once_until_the_answer_has_ended() {
             connection
         };
         tokio::select! {
-            answer = last.answer() => status = answer.status,
-            _connection = served => status = last.answer().await.status,
+            response = last.response() => status = response.status,
+            _connection = served => status = last.response().await.status,
         }
     }
     assert_eq!(status, 200);
@@ -196,7 +196,7 @@ async fn who_finds_no_place_asks_the_store_once() {
         assert_eq!(store.taken(), 1);
     }
     connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
-    assert_eq!(first.answer().await.status, 200);
+    assert_eq!(first.response().await.status, 200);
 }
 
 /// Whose rows were changed last.
@@ -240,10 +240,10 @@ async fn an_owner_holds_a_thousand_grants() {
 /// Narrows by a limit of so many in all.
 async fn appended(proxy: &Proxy, token: &str, total: usize) -> String {
     let body = json!({ "caveat": { "limit": { "total": total } } }).to_string();
-    let answer = post(proxy, "POST /__magictoken/narrow", token, &body).await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    crate::support::guard(answer.text().trim());
-    answer.text().trim().to_owned()
+    let response = post(proxy, "POST /__magictoken/narrow", token, &body).await;
+    assert_eq!(response.status, 200, "{}", response.text());
+    crate::support::guard(response.text().trim());
+    response.text().trim().to_owned()
 }
 
 /// Limits are appended without end by whoever holds a token: a bounded number of them is kept, and what is counted already,
@@ -346,14 +346,14 @@ async fn a_limit_keeps_no_request_alive() {
 
 /// Whether a lease was taken is not known when the store's response is lost: it is given back, not kept for a minute.
 #[tokio::test]
-async fn a_lost_answer_leaves_no_lease() {
+async fn a_lost_response_leaves_no_lease() {
     let upstream = Upstream::hello().await;
     let store = Failing::new();
     let proxy = proxy(&upstream, Arc::clone(&store) as Arc<dyn StateStore>).await;
     let token = Token::allowing(&["GET /.*"]).limited("concurrent=1").mint();
-    store.answers.store(true, Ordering::SeqCst);
+    store.responses.store(true, Ordering::SeqCst);
     ask(&proxy, "GET /x", &token).await.assert_rejected(503, "store_unavailable");
-    store.answers.store(false, Ordering::SeqCst);
+    store.responses.store(false, Ordering::SeqCst);
     assert_eq!(ask(&proxy, "GET /x", &token).await.status, 200);
 }
 

@@ -182,15 +182,15 @@ async fn what_the_upstream_refuses_is_nobodys_and_what_it_cannot_tell_is_refused
         .await
         .assert_rejected(503, "store_unavailable");
     store.fail(false, false);
-    for answer in [
+    for response in [
         Reply::with("404 Not Found", &["Content-Type: application/json"], "{}"),
         Reply::ok("not json"),
         Reply::ok(r#"{"rrsets":[{"name":"x"}]}"#),
         Reply::with("200 OK", &["Content-Encoding: br"], r#"{"rrsets":[]}"#),
     ] {
-        let answer = Mutex::new(Some(answer));
+        let response = Mutex::new(Some(response));
         let upstream = Upstream::scripted(move |_| {
-            answer.lock().unwrap().take().unwrap_or_else(|| Reply::ok(""))
+            response.lock().unwrap().take().unwrap_or_else(|| Reply::ok(""))
         })
         .await;
         let proxy = stateful(&upstream).await;
@@ -251,9 +251,9 @@ async fn what_the_upstream_has_is_read_up_to_a_bound() {
         .await;
         let proxy = stateful(&upstream).await;
         let token = Token::ruled(&challenges(false)).mint();
-        let answer =
+        let response =
             patch(&proxy, &token, &[rrset("_acme-challenge.example.com.", "REPLACE")]).await;
-        assert_eq!(answer.status, status, "{length}: {}", answer.text());
+        assert_eq!(response.status, status, "{length}: {}", response.text());
         assert_eq!(
             upstream.requests().iter().any(|seen| seen.method == "PATCH"),
             status == 204,
@@ -273,7 +273,7 @@ async fn what_is_being_looked_up_is_nobodys_yet() {
     let mut connection = upstream.accept().await;
     assert_eq!(connection.request().await.method, "GET");
     patch(&proxy, &token, &[rrset(name, "DELETE")]).await.assert_rejected(403, "not_owned");
-    assert!(!upstream.has_caller());
+    assert!(!upstream.has_client());
     let second = patching(&proxy, &token, vec![rrset(name, "REPLACE")]);
     let mut another = upstream.accept().await;
     assert_eq!(another.request().await.method, "GET");
@@ -306,12 +306,12 @@ async fn of_two_that_ask_at_once_one_creates() {
     two.send("HTTP/1.1 204 No Content\r\n\r\n").await;
     assert_eq!(soon(fast).await.unwrap().status, 204);
     patch(&proxy, &other, &[rrset(name, "DELETE")]).await.assert_rejected(403, "not_owned");
-    assert!(!upstream.has_caller());
+    assert!(!upstream.has_client());
 }
 
 /// What the API refused may have come into being all the same: a response from before that is asked for once more.
 #[tokio::test]
-async fn an_answer_from_before_a_refusal_does_not_count() {
+async fn a_response_from_before_a_refusal_does_not_count() {
     for exists in [false, true] {
         let mut upstream = Upstream::held().await;
         let proxy = Arc::new(stateful(&upstream).await);
@@ -373,7 +373,7 @@ async fn what_the_upstream_failed_at_is_nobody_elses_at_once() {
 /// they hold nothing, whatever it answers and however long that takes.
 #[tokio::test]
 async fn strangers_hold_nothing() {
-    for answer in [
+    for response in [
         "401 Unauthorized",
         "403 Forbidden",
         "404 Not Found",
@@ -415,7 +415,7 @@ async fn strangers_hold_nothing() {
         connection.send("HTTP/1.1 204 No Content\r\n\r\n").await;
         assert_eq!(soon(mine).await.unwrap().status, 204);
         for mut connection in asked {
-            connection.send(format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n")).await;
+            connection.send(format!("HTTP/1.1 {response}\r\nContent-Length: 0\r\n\r\n")).await;
         }
         for stranger in strangers {
             soon(stranger).await.unwrap().assert_rejected(502, "existence_unknown");
@@ -436,8 +436,8 @@ async fn a_zone_has_one_owner_for_each_record_however_it_is_spelt() {
     let mut connection = upstream.accept().await;
     assert_eq!(connection.request().await.method, "GET");
     for zone in ["example=2Ecom.", "=65xample.com.", "example.com.%2C", "example.com.:x"] {
-        let answer = soon(patch_zone(&proxy, &other, zone, &[rrset(name, "REPLACE")])).await;
-        answer.assert_rejected(403, "not_allowed");
+        let response = soon(patch_zone(&proxy, &other, zone, &[rrset(name, "REPLACE")])).await;
+        response.assert_rejected(403, "not_allowed");
     }
     connection.send(nothing_there()).await;
     assert_eq!(connection.request().await.method, "PATCH");
@@ -464,7 +464,7 @@ async fn a_zone_has_one_owner_for_each_record_however_it_is_spelt() {
                 .assert_rejected(403, "not_owned");
         }
     }
-    assert!(!upstream.has_caller());
+    assert!(!upstream.has_client());
 }
 
 /// A slow request of an owner's must not be sent once another of its requests has given the record up.
@@ -521,9 +521,9 @@ async fn what_was_read_as_json_is_sent_as_json() {
     ] {
         let length = format!("Content-Length: {}", body.len());
         let lines: Vec<&str> = types.into_iter().chain([length.as_str()]).collect();
-        let answer =
+        let response =
             Client::ask(&proxy, request(&format!("PATCH {ZONE}"), &token, &lines, &body)).await;
-        assert_eq!(answer.status, 204);
+        assert_eq!(response.status, 204);
         assert_eq!(upstream.take_requests().last().unwrap().all("content-type"), [sent]);
     }
 }

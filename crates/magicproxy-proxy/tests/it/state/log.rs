@@ -67,11 +67,11 @@ async fn what_is_refused_behind_the_permit_is_logged_with_its_code() {
 
 /// A path of its own, so that nothing else in this process is logged with it.
 async fn refused_by(proxy: &Proxy, path: &str) -> (ClientResponse, String, String) {
-    let answer = ask(proxy, &format!("GET {path}"), &Token::any()).await;
-    let id = answer.json()["request_id"].as_str().unwrap().to_owned();
+    let response = ask(proxy, &format!("GET {path}"), &Token::any()).await;
+    let id = response.json()["request_id"].as_str().unwrap().to_owned();
     let warned = events_named(&[&format!("request_id={id}"), "upstream=\"api.test\"", "host="]);
     let warning = warned.into_iter().find(|event| !event.contains("decision=")).unwrap_or_default();
-    (answer, line_of(path).await, warning)
+    (response, line_of(path).await, warning)
 }
 
 /// An upstream at a root of one's choice.
@@ -92,25 +92,25 @@ async fn an_upstream_that_is_not_reached_is_named_with_the_reason() {
         ("/log/dns", "http://nobody.invalid:1", "dns_error", "cannot be resolved"),
         ("/log/refused", &refused, "connection_refused", "refuses connections"),
     ] {
-        let (answer, line, warning) =
+        let (response, line, warning) =
             refused_by(&rooted(&absent, root, Vec::new()).await, path).await;
         // A machine without a resolver may take its time to say so.
-        let late = answer.status == 504 && error == "dns_error";
+        let late = response.status == 504 && error == "dns_error";
         let (code, error) = if late {
             ("upstream_connect_timeout", "dns_timeout")
         } else {
             ("upstream_unreachable", error)
         };
-        answer.assert_rejected(if late { 504 } else { 502 }, code);
+        response.assert_rejected(if late { 504 } else { 502 }, code);
         assert!(
-            answer.one("proxy-status").unwrap().contains(&format!("error={error};")),
+            response.one("proxy-status").unwrap().contains(&format!("error={error};")),
             "{:?}",
-            answer.fields
+            response.fields
         );
         assert!(
-            late || answer.json()["detail"].as_str().unwrap().contains(words),
+            late || response.json()["detail"].as_str().unwrap().contains(words),
             "{}",
-            answer.text()
+            response.text()
         );
         assert_holds(
             &line,
@@ -217,18 +217,18 @@ async fn each_failure_of_tls_has_its_word() {
             vec![certificate("authority.test", 2000..3000).0]
         };
         let root = format!("https://{}", tls_listener(der, key, alpn.as_bytes()).await);
-        let (answer, line, warning) =
+        let (response, line, warning) =
             refused_by(&rooted(&upstream, &root, roots).await, path).await;
-        answer.assert_rejected(502, "upstream_tls");
+        response.assert_rejected(502, "upstream_tls");
         assert!(
-            answer.json()["detail"].as_str().unwrap().contains(words),
+            response.json()["detail"].as_str().unwrap().contains(words),
             "{path}: {}",
-            answer.text()
+            response.text()
         );
         assert!(
-            answer.one("proxy-status").unwrap().contains(&format!("error={error};")),
+            response.one("proxy-status").unwrap().contains(&format!("error={error};")),
             "{path}: {:?}",
-            answer.fields
+            response.fields
         );
         assert_holds(&line, &["decision=\"upstream_tls\"", &format!("error={error:?}")]);
         assert_holds(&warning, &[&format!("error={error:?}"), "cause=", "127.0.0.1:"]);
@@ -272,12 +272,13 @@ async fn an_upstream_that_speaks_no_tls_is_not_blamed_for_its_certificate() {
             }
         });
         let upstream = Upstream::hello().await;
-        let (answer, line, _) = refused_by(&rooted(&upstream, &root, Vec::new()).await, path).await;
-        answer.assert_rejected(502, status);
+        let (response, line, _) =
+            refused_by(&rooted(&upstream, &root, Vec::new()).await, path).await;
+        response.assert_rejected(502, status);
         assert!(
-            answer.json()["detail"].as_str().unwrap().contains(words),
+            response.json()["detail"].as_str().unwrap().contains(words),
             "{path}: {}",
-            answer.text()
+            response.text()
         );
         assert_holds(&line, &[&format!("decision={status:?}"), &format!("error={error:?}")]);
         serving.abort();
@@ -362,11 +363,11 @@ async fn responses_that_have_no_content_come_to_their_end() {
         ] {
             let path = format!("/log-{name}/{method}/{kind}");
             let mut client = Client::connect(proxy).await;
-            let answer =
+            let response =
                 client.exchange(request(&format!("{method} {path}"), token, &[], "")).await;
             let line = line_of(&path).await;
             assert!(!line.contains("aborted=") && line.contains("decision=\"allowed\""), "{line}");
-            assert_holds(&line, &[&format!("status={}", answer.status)]);
+            assert_holds(&line, &[&format!("status={}", response.status)]);
             // The connection goes on.
             assert_eq!(
                 client.exchange(request("GET /again", token, &[], "")).await.status,

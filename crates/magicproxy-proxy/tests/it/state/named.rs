@@ -112,10 +112,10 @@ async fn a_named_owner_is_shared_by_the_tokens_of_its_scope() {
 /// is taken from the owner.
 #[tokio::test]
 async fn whoever_has_another_credential_takes_nothing_away() {
-    for answer in
+    for response in
         ["401 Unauthorized", "403 Forbidden", "404 Not Found", "410 Gone", "204 No Content"]
     {
-        let upstream = private_api(answer).await;
+        let upstream = private_api(response).await;
         let scopes = [("team", json!([rule(Some(OWNER), &json!({ "limit": { "total": 2 } }))]))];
         let proxy = scoped(&upstream, memory(), &scopes).await;
         let mine = of(CREDENTIAL);
@@ -134,7 +134,7 @@ async fn whoever_has_another_credential_takes_nothing_away() {
                     .assert_rejected(403, "not_allowed");
             }
         }
-        assert!(upstream.take_requests().is_empty(), "{answer}");
+        assert!(upstream.take_requests().is_empty(), "{response}");
         for _ in 0..5 {
             create(&proxy, &strangers[0]).await;
         }
@@ -142,13 +142,13 @@ async fn whoever_has_another_credential_takes_nothing_away() {
         assert_eq!(
             create(&proxy, &mine).await.status,
             201,
-            "{answer}: the limit is each owner's own"
+            "{response}: the limit is each owner's own"
         );
         create(&proxy, &mine).await.assert_rejected(403, "total_used_up");
         assert_eq!(
             ask(&proxy, &format!("DELETE {RECORD}/101"), &mine).await.status,
             204,
-            "{answer}"
+            "{response}"
         );
     }
 }
@@ -237,8 +237,8 @@ async fn one_credential_is_one_owner_in_every_form() {
 
 /// What somebody's own credential is told counts: what is gone is nobody's, what is refused stays.
 #[tokio::test]
-async fn the_answer_to_the_owner_itself_counts() {
-    for (answer, stays) in [
+async fn the_response_to_the_owner_itself_counts() {
+    for (response, stays) in [
         ("401 Unauthorized", true),
         ("403 Forbidden", true),
         ("409 Conflict", true),
@@ -249,7 +249,7 @@ async fn the_answer_to_the_owner_itself_counts() {
     ] {
         let upstream = Upstream::scripted(move |seen| match seen.method.as_str() {
             "POST" => Reply::with("201 Created", &["Content-Type: application/json"], created(101)),
-            "DELETE" => Reply::with(answer, &[], ""),
+            "DELETE" => Reply::with(response, &[], ""),
             _ => Reply::ok("{}"),
         })
         .await;
@@ -258,7 +258,7 @@ async fn the_answer_to_the_owner_itself_counts() {
         assert_eq!(create(&proxy, &of(CREDENTIAL)).await.status, 201);
         ask(&proxy, &format!("DELETE {RECORD}/101"), &of(CREDENTIAL)).await;
         let left = ask(&proxy, &format!("GET {RECORD}/101"), &of(CREDENTIAL)).await.status;
-        assert_eq!(left, if stays { 200 } else { 403 }, "{answer}");
+        assert_eq!(left, if stays { 200 } else { 403 }, "{response}");
     }
 }
 

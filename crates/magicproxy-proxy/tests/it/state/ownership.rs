@@ -13,8 +13,8 @@ async fn what_a_token_made_is_its_own_until_it_deletes_it() {
     let proxy = stateful(&upstream).await;
     let (mine, other) =
         (Token::ruled(&makes_records()).mint(), Token::ruled(&makes_records()).mint());
-    let answer = create(&proxy, &mine).await;
-    assert_eq!((answer.status, answer.text()), (201, created(101)));
+    let response = create(&proxy, &mine).await;
+    assert_eq!((response.status, response.text()), (201, created(101)));
     assert_eq!(create(&proxy, &other).await.status, 201);
     for line in ["GET", "HEAD", "PUT"] {
         assert_eq!(ask(&proxy, &format!("{line} {RECORD}/101"), &mine).await.status, 200, "{line}");
@@ -69,10 +69,10 @@ async fn what_was_narrowed_shares_and_a_caveat_and_the_ceiling_still_bind() {
         let token = token.clone();
         async move {
             let body = json!({ "caveat": caveat }).to_string();
-            let answer = post(proxy, "POST /__magictoken/narrow", &token, &body).await;
-            assert_eq!(answer.status, 200, "{}", answer.text());
-            crate::support::guard(answer.text().trim());
-            answer.text().trim().to_owned()
+            let response = post(proxy, "POST /__magictoken/narrow", &token, &body).await;
+            assert_eq!(response.status, 200, "{}", response.text());
+            crate::support::guard(response.text().trim());
+            response.text().trim().to_owned()
         }
     };
     let only_reads = narrowed(json!({ "allowed": ["GET /.*"] })).await;
@@ -89,7 +89,7 @@ async fn what_was_narrowed_shares_and_a_caveat_and_the_ceiling_still_bind() {
 }
 
 #[tokio::test]
-async fn no_value_no_grant_and_the_answer_passes() {
+async fn no_value_no_grant_and_the_response_passes() {
     let long = format!(r#"{{"domain_record":{{"id":101}},"x":"{}"}}"#, "y".repeat(300 * 1024));
     let json_type = "Content-Type: application/json";
     for (status, lines, body, granted) in [
@@ -131,13 +131,13 @@ async fn no_value_no_grant_and_the_answer_passes() {
         .await;
         let proxy = stateful(&upstream).await;
         let token = Token::ruled(&makes_records()).mint();
-        let answer = create(&proxy, &token).await;
+        let response = create(&proxy, &token).await;
         assert_eq!(
-            (answer.status.to_string(), answer.text()),
+            (response.status.to_string(), response.text()),
             (status[..3].to_owned(), body.clone()),
             "{lines:?}"
         );
-        assert!(answer.complete);
+        assert!(response.complete);
         assert_eq!(upstream.requests()[0].all("accept-encoding"), ["identity"]);
         let expected = if granted { 200 } else { 403 };
         assert_eq!(
@@ -149,30 +149,30 @@ async fn no_value_no_grant_and_the_answer_passes() {
 }
 
 #[tokio::test]
-async fn an_answer_in_chunks_is_read_whole_and_passed_whole() {
+async fn a_response_in_chunks_is_read_whole_and_passed_whole() {
     let body = created(101);
     let chunks: String =
         body.bytes().map(|byte| format!("1\r\n{}\r\n", char::from(byte))).collect();
-    let answer = format!(
+    let response = format!(
         "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n{chunks}0\r\nx-sum: 9\r\n\r\n"
     );
     let upstream = Upstream::scripted(move |seen| match seen.method.as_str() {
-        "POST" => Reply::bytes(answer.clone()),
+        "POST" => Reply::bytes(response.clone()),
         _ => Reply::ok(""),
     })
     .await;
     let proxy = stateful(&upstream).await;
     let token = Token::ruled(&makes_records()).mint();
     let line = "POST /v2/domains/example.com/records";
-    let answer =
+    let response =
         Client::ask(&proxy, request(line, &token, &["TE: trailers", "Content-Length: 0"], ""))
             .await;
-    assert_eq!((answer.status, answer.text(), answer.complete), (201, body, true));
+    assert_eq!((response.status, response.text(), response.complete), (201, body, true));
     assert_eq!(ask(&proxy, &format!("PUT {RECORD}/101"), &token).await.status, 200);
 }
 
 #[tokio::test]
-async fn an_answer_that_cannot_be_read_is_refused_and_gives_no_grant() {
+async fn a_response_that_cannot_be_read_is_refused_and_gives_no_grant() {
     let lines = ["Content-Type: application/json", "Content-Encoding: br"];
     let upstream =
         Upstream::scripted(move |_| Reply::with("201 Created", &lines, created(101))).await;
@@ -211,12 +211,12 @@ async fn values_come_from_request_path_and_location_too() {
             .assert_rejected(400, "body_unreadable");
     }
     let encoded = ["Content-Encoding: gzip", "Content-Length: 14"];
-    let answer = Client::ask(
+    let response = Client::ask(
         &proxy,
         request("POST /zones/one/things", &token, &encoded, r#"{"name":"x-1"}"#),
     )
     .await;
-    answer.assert_rejected(400, "body_unreadable");
+    response.assert_rejected(400, "body_unreadable");
     let long = format!(r#"{{"name":"{}"}}"#, "x".repeat(300 * 1024));
     post(&proxy, "POST /zones/one/things", &token, &long)
         .await
@@ -261,7 +261,7 @@ async fn what_cannot_be_recorded_is_not_passed_on_as_if_it_had_been() {
 }
 
 #[tokio::test]
-async fn it_is_recorded_though_the_caller_goes_away() {
+async fn it_is_recorded_though_the_client_goes_away() {
     let mut upstream = Upstream::held().await;
     let store = Arc::new(MemoryStore::new());
     let proxy = proxy(&upstream, store).await;
@@ -274,11 +274,11 @@ async fn it_is_recorded_though_the_caller_goes_away() {
     connection.request().await;
     drop(client);
     let body = created(7);
-    let answer = format!(
+    let response = format!(
         "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
-    connection.send(answer).await;
+    connection.send(response).await;
     // Until it is recorded, it is not its own; the connection ended with its response, which nobody wanted.
     let deletion = tokio::spawn(async move {
         let mut status = 403;

@@ -183,8 +183,8 @@ async fn it_sees_what_it_asked_for_and_never_a_secret() {
         "X-Forwarded-For: 1.2.3.4",
         "Content-Length: 4",
     ];
-    let answer = Client::ask(&proxy, request("POST /a%2Db?c=d", &token, &lines, "body")).await;
-    assert_eq!(answer.status, 200);
+    let response = Client::ask(&proxy, request("POST /a%2Db?c=d", &token, &lines, "body")).await;
+    assert_eq!(response.status, 200);
     assert_eq!(upstream.only_request().body, b"body");
     let asked = host.asked.lock().unwrap().remove(0);
     assert_eq!(
@@ -206,14 +206,14 @@ async fn it_sees_what_it_asked_for_and_never_a_secret() {
     assert_eq!(post(&proxy, "POST /longest", &token, &longest).await.status, 200);
     assert_eq!(host.asked.lock().unwrap().remove(0).body.map(|body| body.len()), Some(262_144));
     let long = format!("{longest}x");
-    let answer = post(&proxy, "POST /long", &token, &long).await;
-    answer.assert_rejected(413, "body_too_large");
+    let response = post(&proxy, "POST /long", &token, &long).await;
+    response.assert_rejected(413, "body_too_large");
 }
 
 /// A plugin that leaves a request to the rules is told of its response as one that allowed it, and the response's content is read before
 /// it is passed down only for one that wants to see it.
 #[tokio::test]
-async fn one_that_abstains_is_told_of_the_answer() {
+async fn one_that_abstains_is_told_of_the_response() {
     for (response_body, coding, body) in
         [(false, "gzip", None), (true, "identity", Some(&b"hello"[..]))]
     {
@@ -224,10 +224,10 @@ async fn one_that_abstains_is_told_of_the_answer() {
         let host = Arc::new(Scripted::new(interests, |_| Verdict::Abstain));
         let proxy = guarded(&upstream, &host, &["GET /ruled"], None).await;
         let token = Token::scoped(&["asks"]).mint();
-        let answer =
+        let response =
             Client::ask(&proxy, request("GET /ruled", &token, &["Accept-Encoding: gzip"], ""))
                 .await;
-        assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
+        assert_eq!((response.status, response.text().as_str()), (200, "hello"));
         assert_eq!(upstream.only_request().all("accept-encoding"), [coding]);
         let told = std::mem::take(&mut *host.told.lock().unwrap());
         let told: Vec<_> = told.iter().map(|told| (told.status, told.body.as_deref())).collect();
@@ -284,9 +284,9 @@ async fn it_is_shown_no_field_that_is_not_sent() {
     let host = Arc::new(Scripted::new(interests, |_| Verdict::Allow));
     let proxy = guarded(&upstream, &host, &[], None).await;
     let lines = ["X-Job: 7", "X-Other: 8", "X-Unlisted: 9", "Connection: x-job"];
-    let answer =
+    let response =
         Client::ask(&proxy, request("GET /a", &Token::scoped(&["asks"]).mint(), &lines, "")).await;
-    assert_eq!(answer.status, 200);
+    assert_eq!(response.status, 200);
     assert!(upstream.only_request().all("x-job").is_empty());
     assert_eq!(
         host.asked.lock().unwrap().remove(0).headers,

@@ -37,10 +37,10 @@ async fn a_receipt_allows_what_was_made_and_nothing_else() {
     let proxy = Proxy::before(&upstream).await;
     for token in [Token::ruled(&with_receipt()).mint().to_string(), sealed(&with_receipt())] {
         upstream.take_requests();
-        let answer = create(&proxy, &token).await;
-        assert_eq!(answer.status, 201);
-        let id = answer.json()["domain_record"]["id"].clone();
-        let receipt = answer.one("magic-receipt").unwrap().to_owned();
+        let response = create(&proxy, &token).await;
+        assert_eq!(response.status, 201);
+        let id = response.json()["domain_record"]["id"].clone();
+        let receipt = response.one("magic-receipt").unwrap().to_owned();
         guard(&receipt);
         let record = format!("/v2/domains/example.com/records/{id}");
         assert_eq!(ask(&proxy, &format!("GET {record}"), &receipt).await.status, 200);
@@ -79,8 +79,8 @@ async fn a_receipt_ends_with_the_chain_of_its_token_and_not_the_other_way_round(
             revocations
                 .replace(RevocationList { chains: [chain].into(), ..RevocationList::default() });
             for (token, alive) in [&token, &receipt, &another].into_iter().zip(alive) {
-                let answer = ask(&proxy, "GET /elsewhere", token).await;
-                answer.assert_rejected(
+                let response = ask(&proxy, "GET /elsewhere", token).await;
+                response.assert_rejected(
                     if alive { 403 } else { 401 },
                     if alive { "not_allowed" } else { "revoked_token" },
                 );
@@ -99,8 +99,8 @@ async fn a_receipt_bears_the_caveats_and_shares_their_counts() {
     })
     .await;
     let token = Token::ruled(&with_receipt()).limited("total=2").mint();
-    let answer = create(&proxy, &token).await;
-    let receipt = answer.one("magic-receipt").unwrap().to_owned();
+    let response = create(&proxy, &token).await;
+    let receipt = response.one("magic-receipt").unwrap().to_owned();
     guard(&receipt);
     assert_eq!(ask(&proxy, "GET /v2/domains/example.com/records/101", &receipt).await.status, 200);
     ask(&proxy, "GET /v2/domains/example.com/records/101", &receipt)
@@ -114,8 +114,8 @@ async fn a_receipt_bears_the_caveats_and_shares_their_counts() {
     .unwrap();
     let sealed = limited.append_to(&sealed(&with_receipt())).unwrap();
     guard(&sealed);
-    let answer = create(&proxy, &sealed).await;
-    assert_eq!((answer.status, answer.one("magic-receipt")), (201, None));
+    let response = create(&proxy, &sealed).await;
+    assert_eq!((response.status, response.one("magic-receipt")), (201, None));
 }
 
 #[tokio::test]
@@ -123,8 +123,8 @@ async fn an_upstream_cannot_hand_out_receipts() {
     let upstream =
         Upstream::scripted(|_| Reply::with("201 Created", &["Magic-Receipt: forged"], "")).await;
     let proxy = Proxy::before(&upstream).await;
-    let answer = ask(&proxy, "GET /x", &Token::any()).await;
-    assert_eq!((answer.status, answer.one("magic-receipt")), (201, None));
+    let response = ask(&proxy, "GET /x", &Token::any()).await;
+    assert_eq!((response.status, response.one("magic-receipt")), (201, None));
 }
 
 /// An upstream that echoes the credential where an id is expected hands it to nobody.
@@ -137,8 +137,8 @@ async fn no_receipt_holds_the_credential() {
     .await;
     let proxy = Proxy::before(&upstream).await;
     for token in [Token::ruled(&with_receipt()).mint().to_string(), sealed(&with_receipt())] {
-        let answer = create(&proxy, &token).await;
-        assert_eq!((answer.status, answer.one("magic-receipt")), (201, None));
-        assert!(!answer.text().contains(CREDENTIAL));
+        let response = create(&proxy, &token).await;
+        assert_eq!((response.status, response.one("magic-receipt")), (201, None));
+        assert!(!response.text().contains(CREDENTIAL));
     }
 }

@@ -87,10 +87,10 @@ fn names(keys: &Keys, token: &str) -> UnverifiedNames {
     UnverifiedNames::of(&UnverifiedToken::parse(token).unwrap(), Some(&keys.ring(2))).unwrap()
 }
 
-async fn made(answer: ClientResponse) -> String {
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    guard(&answer.text());
-    answer.text()
+async fn made(response: ClientResponse) -> String {
+    assert_eq!(response.status, 200, "{}", response.text());
+    guard(&response.text());
+    response.text()
 }
 
 async fn reseal(proxy: &Proxy, token: &str) -> String {
@@ -125,11 +125,11 @@ async fn generations(proxy: &Proxy, keys: &Keys, shared: &SharedKeys, token: &st
     all
 }
 
-async fn answers(proxy: &Proxy, tokens: &[String]) -> Vec<(u16, String)> {
+async fn responses(proxy: &Proxy, tokens: &[String]) -> Vec<(u16, String)> {
     let mut all = Vec::new();
     for token in tokens {
-        let answer = ask(proxy, "GET /v2/domains/example.com/elsewhere", token).await;
-        all.push((answer.status, answer.code()));
+        let response = ask(proxy, "GET /v2/domains/example.com/elsewhere", token).await;
+        all.push((response.status, response.code()));
     }
     all
 }
@@ -155,7 +155,7 @@ async fn nothing_outlives_the_token_that_it_was_made_of() {
         assert!(last.names().key != names(&keys, &forged).names().key);
         assert_eq!(last.names().key == Some(later.as_str()), version == TokenVersion::V1);
         let alive = vec![(403, "not_allowed".to_owned()); all.len()];
-        assert_eq!(answers(&proxy, &all).await, alive);
+        assert_eq!(responses(&proxy, &all).await, alive);
 
         let forged = names(&keys, &forged);
         let forged = forged.names();
@@ -174,13 +174,13 @@ async fn nothing_outlives_the_token_that_it_was_made_of() {
         for (kind, list) in lists.into_iter().enumerate() {
             revocations.replace(list);
             assert_eq!(
-                answers(&proxy, &all).await,
+                responses(&proxy, &all).await,
                 vec![(401, "revoked_token".to_owned()); all.len()],
                 "{kind}"
             );
             // Another token of that key ends with the key only.
             let code = if kind == 0 { "revoked_token" } else { "not_allowed" };
-            assert_eq!(answers(&proxy, std::slice::from_ref(&other)).await[0].1, code, "{kind}");
+            assert_eq!(responses(&proxy, std::slice::from_ref(&other)).await[0].1, code, "{kind}");
         }
         // The same id, given under another key, by a minter, or in the other version.
         let others = [
@@ -199,11 +199,11 @@ async fn nothing_outlives_the_token_that_it_was_made_of() {
             minted: HashMap::from([(forged.id.to_owned(), HashSet::from(others))]),
             ..empty()
         });
-        let named = answers(&proxy, &all).await;
+        let named = responses(&proxy, &all).await;
         // But a holder who named that key in his own token is taken at his word.
-        let took = named.iter().position(|answer| answer.0 == 401).unwrap();
+        let took = named.iter().position(|response| response.0 == 401).unwrap();
         assert!(
-            took == 3 && named[took..].iter().all(|answer| answer.1 == "revoked_token"),
+            took == 3 && named[took..].iter().all(|response| response.1 == "revoked_token"),
             "{named:?}"
         );
         revocations.replace(empty());
@@ -214,7 +214,7 @@ async fn nothing_outlives_the_token_that_it_was_made_of() {
         })
         .await;
         assert_eq!(
-            answers(&denying, &all).await,
+            responses(&denying, &all).await,
             vec![(401, "invalid_token".to_owned()); all.len()]
         );
         let resealed = Client::ask(
@@ -223,7 +223,7 @@ async fn nothing_outlives_the_token_that_it_was_made_of() {
         )
         .await;
         resealed.assert_rejected(401, "invalid_token");
-        assert_eq!(answers(&proxy, &all).await, alive);
+        assert_eq!(responses(&proxy, &all).await, alive);
     }
 }
 
@@ -241,17 +241,17 @@ async fn a_token_without_room_for_its_origin_is_not_sealed_anew() {
             token = narrow(&proxy, &token, &json!({ "sub": "a" })).await;
         }
         shared.replace(keys.ring(1));
-        let answer = Client::ask(
+        let response = Client::ask(
             &proxy,
             request("POST /__magictoken/reseal", &token, &["Content-Length: 0"], ""),
         )
         .await;
         assert!(
-            answer.status == 400 || answer.status == 403 || answer.status == 409,
+            response.status == 400 || response.status == 403 || response.status == 409,
             "{}",
-            answer.text()
+            response.text()
         );
-        assert!(answer.text().contains("16 caveats"), "{}", answer.text());
+        assert!(response.text().contains("16 caveats"), "{}", response.text());
         assert_eq!(ask(&proxy, "GET /v2/domains/example.com/records", &token).await.status, 200);
     }
 }

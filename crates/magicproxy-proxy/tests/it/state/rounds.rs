@@ -12,9 +12,9 @@ fn patching(proxy: &Arc<Proxy>, token: &str) -> tokio::task::JoinHandle<ClientRe
 }
 
 /// The upstream is asked something, and answers so.
-async fn asked(connection: &mut UpstreamConnection, method: &str, answer: &str) {
+async fn asked(connection: &mut UpstreamConnection, method: &str, response: &str) {
     assert_eq!(soon(connection.request()).await.method, method);
-    connection.send(answer).await;
+    connection.send(response).await;
 }
 
 const NOTHING_THERE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{\"rrsets\":[]}";

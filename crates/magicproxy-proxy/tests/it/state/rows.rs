@@ -136,9 +136,9 @@ async fn an_owner_has_so_many_rows_however_its_token_is_narrowed() {
     let token = Token::allowing(&["GET /.*"]).mint();
     let narrow = async |total: u64| {
         let body = json!({ "caveat": { "limit": { "total": total } } }).to_string();
-        let answer = post(&proxy, "POST /__magictoken/narrow", &token, &body).await;
-        guard(answer.text().trim());
-        answer.text().trim().to_owned()
+        let response = post(&proxy, "POST /__magictoken/narrow", &token, &body).await;
+        guard(response.text().trim());
+        response.text().trim().to_owned()
     };
     let first = narrow(1_000).await;
     assert_eq!(ask(&proxy, "GET /x", &first).await.status, 200);
@@ -212,13 +212,13 @@ async fn bodies_that_are_read_whole_count_against_their_owner() {
     // As soon as the slow one's bytes have come. Where they come while another is in progress it may be the slow one that is
     // refused: then it begins again.
     loop {
-        let answer = post(&proxy, &line, &token, &long).await;
-        if answer.status == 429 {
-            assert_eq!(answer.code(), "owner_share");
+        let response = post(&proxy, &line, &token, &long).await;
+        if response.status == 429 {
+            assert_eq!(response.code(), "owner_share");
             break;
         }
-        assert_eq!(answer.status, 201, "{}", answer.text());
-        if tokio::time::timeout(Duration::ZERO, slow.answer()).await.is_ok() {
+        assert_eq!(response.status, 201, "{}", response.text());
+        if tokio::time::timeout(Duration::ZERO, slow.response()).await.is_ok() {
             slow = Client::connect(&proxy).await;
             slow.send(held(&token)).await;
         }

@@ -95,7 +95,7 @@ impl Client {
     pub(crate) async fn ask(proxy: &Proxy, request: impl AsRef<[u8]>) -> ClientResponse {
         let mut client = Self::connect(proxy).await;
         client.send(&request).await;
-        client.answer_to(request.as_ref().starts_with(b"HEAD ")).await
+        client.response_to(request.as_ref().starts_with(b"HEAD ")).await
     }
 
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
@@ -110,44 +110,45 @@ impl Client {
     /// Sends a request and reads its response.
     pub(crate) async fn exchange(&mut self, request: impl AsRef<[u8]>) -> ClientResponse {
         self.send(&request).await;
-        self.answer_to(request.as_ref().starts_with(b"HEAD ")).await
+        self.response_to(request.as_ref().starts_with(b"HEAD ")).await
     }
 
     /// The status of the response, where the proxy may also have closed the connection.
     pub(crate) async fn try_exchange(&mut self, request: impl AsRef<[u8]>) -> Option<u16> {
         self.try_send(request).await;
-        self.answer_or_end().await.map(|answer| answer.status)
+        self.response_or_end().await.map(|response| response.status)
     }
 
     /// The response to a request that was not `HEAD`.
-    pub(crate) async fn answer(&mut self) -> ClientResponse {
-        self.answer_to(false).await
+    pub(crate) async fn response(&mut self) -> ClientResponse {
+        self.response_to(false).await
     }
 
     /// The same, where the proxy may also close the connection without a word.
-    pub(crate) async fn answer_or_end(&mut self) -> Option<ClientResponse> {
+    pub(crate) async fn response_or_end(&mut self) -> Option<ClientResponse> {
         if self.buffer.is_empty() && !self.fill().await {
             return None;
         }
-        Some(self.answer().await)
+        Some(self.response().await)
     }
 
-    async fn answer_to(&mut self, head: bool) -> ClientResponse {
-        let mut answer = self.answer_head().await;
-        let bodiless = head || matches!(answer.status, 100..200 | 204 | 304);
-        let proxys_own = answer.all("x-magic-api-proxy").is_empty();
+    async fn response_to(&mut self, head: bool) -> ClientResponse {
+        let mut response = self.response_head().await;
+        let bodiless = head || matches!(response.status, 100..200 | 204 | 304);
+        let proxys_own = response.all("x-magic-api-proxy").is_empty();
         if !bodiless {
-            self.body(&mut answer).await;
+            self.body(&mut response).await;
         }
-        if proxys_own && answer.one("content-type").is_none_or(|value| value != "application/jwt") {
-            watch::assert_no_secret(format!("{:?}", answer.fields).as_bytes());
-            watch::assert_no_secret(&answer.body);
+        if proxys_own && response.one("content-type").is_none_or(|value| value != "application/jwt")
+        {
+            watch::assert_no_secret(format!("{:?}", response.fields).as_bytes());
+            watch::assert_no_secret(&response.body);
         }
-        answer
+        response
     }
 
     /// The head of the next response, interim ones included.
-    pub(crate) async fn answer_head(&mut self) -> ClientResponse {
+    pub(crate) async fn response_head(&mut self) -> ClientResponse {
         let head = self.until(b"\r\n\r\n").await;
         let (first, fields) = parse_head(&head);
         let status = first
@@ -159,39 +160,43 @@ impl Client {
     }
 
     /// The fields and the body of a response whose status line was taken.
-    pub(crate) async fn answer_fields(&mut self) -> ClientResponse {
+    pub(crate) async fn response_fields(&mut self) -> ClientResponse {
         let head = self.until(b"\r\n\r\n").await;
         let (_, fields) = parse_head(&[b"status\r\n", head.as_slice()].concat());
-        let mut answer = ClientResponse {
+        let mut response = ClientResponse {
             status: 0,
             fields,
             body: Vec::new(),
             trailers: Vec::new(),
             complete: true,
         };
-        self.body(&mut answer).await;
-        answer
+        self.body(&mut response).await;
+        response
     }
 
     /// The body that follows a head.
-    pub(crate) async fn body(&mut self, answer: &mut ClientResponse) {
-        let complete = if answer.one("transfer-encoding").is_some() {
-            assert!(answer.one("content-length").is_none(), "two framings: {:?}", answer.fields);
-            self.chunks(answer).await.is_some()
-        } else if let Some(length) = answer.one("content-length") {
+    pub(crate) async fn body(&mut self, response: &mut ClientResponse) {
+        let complete = if response.one("transfer-encoding").is_some() {
+            assert!(
+                response.one("content-length").is_none(),
+                "two framings: {:?}",
+                response.fields
+            );
+            self.chunks(response).await.is_some()
+        } else if let Some(length) = response.one("content-length") {
             let length = length.parse().unwrap();
             while self.buffer.len() < length && self.fill().await {}
-            answer.body = self.buffer.drain(..length.min(self.buffer.len())).collect();
-            answer.body.len() == length
+            response.body = self.buffer.drain(..length.min(self.buffer.len())).collect();
+            response.body.len() == length
         } else {
             while self.fill().await {}
-            answer.body = std::mem::take(&mut self.buffer);
+            response.body = std::mem::take(&mut self.buffer);
             true
         };
-        answer.complete = complete;
+        response.complete = complete;
     }
 
-    async fn chunks(&mut self, answer: &mut ClientResponse) -> Option<()> {
+    async fn chunks(&mut self, response: &mut ClientResponse) -> Option<()> {
         loop {
             let size = usize::from_str_radix(self.line().await?.trim(), 16).unwrap();
             if size == 0 {
@@ -199,11 +204,11 @@ impl Client {
             }
             while self.buffer.len() < size + 2 {
                 if !self.fill().await {
-                    answer.body.append(&mut self.buffer);
+                    response.body.append(&mut self.buffer);
                     return None;
                 }
             }
-            answer.body.extend(self.buffer.drain(..size));
+            response.body.extend(self.buffer.drain(..size));
             assert_eq!(self.buffer.drain(..2).collect::<Vec<u8>>(), b"\r\n");
         }
         loop {
@@ -211,7 +216,7 @@ impl Client {
             match line.trim_end().split_once(':') {
                 None => return Some(()),
                 Some((name, value)) => {
-                    answer.trailers.push((name.to_ascii_lowercase(), value.trim().to_owned()))
+                    response.trailers.push((name.to_ascii_lowercase(), value.trim().to_owned()))
                 }
             }
         }

@@ -60,7 +60,7 @@ impl Framed {
     }
 
     /// Is there a connection that nobody has accepted?
-    pub(crate) async fn has_caller(&self) -> bool {
+    pub(crate) async fn has_client(&self) -> bool {
         std::future::poll_fn(|context| Poll::Ready(self.listener.poll_accept(context).is_ready()))
             .await
     }
@@ -248,16 +248,16 @@ impl FramedConnection {
         let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
         let payload = self.bytes(length).await?;
         let frame = Frame { kind, flags, stream: u32::from_be_bytes(stream), payload };
-        self.answer(&frame).await;
+        self.response(&frame).await;
         Some(frame)
     }
 
-    async fn answer(&mut self, frame: &Frame) {
-        let is_answer = frame.flags & ACK != 0;
+    async fn response(&mut self, frame: &Frame) {
+        let is_acknowledgement = frame.flags & ACK != 0;
         match frame.kind {
-            SETTINGS if is_answer => self.acknowledged += 1,
+            SETTINGS if is_acknowledgement => self.acknowledged += 1,
             SETTINGS => self.send(SETTINGS, ACK, 0, &[]).await,
-            PING if !is_answer => {
+            PING if !is_acknowledgement => {
                 self.pings += 1;
                 if self.is_lively {
                     self.send(PING, ACK, 0, &frame.payload).await;

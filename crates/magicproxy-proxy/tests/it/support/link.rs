@@ -99,7 +99,7 @@ impl LinkedUpstream {
     }
 
     /// Has the proxy opened a connection that nobody took yet?
-    pub(crate) fn has_caller(&self) -> bool {
+    pub(crate) fn has_client(&self) -> bool {
         let accepting = std::pin::pin!(self.listener.accept());
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         accepting.poll(&mut context).is_ready()
@@ -199,7 +199,7 @@ impl Link {
     }
 
     /// Answers 200 without content. Of HTTP/1.1, the connection is kept where `fields` do not say otherwise.
-    pub(crate) async fn answer(&mut self, stream: u32, fields: &str) {
+    pub(crate) async fn response(&mut self, stream: u32, fields: &str) {
         if !self.is_http2 {
             return self
                 .send(format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{fields}\r\n"))

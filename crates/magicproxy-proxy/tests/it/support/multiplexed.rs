@@ -27,7 +27,7 @@ use super::{Certificate, Proxy, soon};
 
 type ClientResponse = http_body_util::combinators::BoxBody<Bytes, Infallible>;
 
-/// `/big` answers without end, `/held` when it is released, everything else at once. What came to `/echo` is noted.
+/// `/big` is answered without end, `/held` when it is released, everything else at once. What came to `/echo` is noted.
 pub(crate) struct Multiplexed {
     pub(crate) address: SocketAddr,
     certificate: Certificate,
@@ -203,13 +203,13 @@ impl Stage {
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder.max_concurrent_streams(streams);
             let stage = self.clone();
-            let service = service_fn(move |request| stage.clone().answer(request));
+            let service = service_fn(move |request| stage.clone().response(request));
             let _ = builder.serve_connection(TokioIo::new(stream), service).await;
         }
         self.count(|counts| counts.connections[self.connection].closed = true);
     }
 
-    async fn answer(
+    async fn response(
         self,
         request: Request<Incoming>,
     ) -> Result<Response<ClientResponse>, Infallible> {

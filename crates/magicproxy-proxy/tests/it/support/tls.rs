@@ -37,16 +37,16 @@ impl Certificate {
     }
 
     /// A client that trusts this certificate and asks for these protocols.
-    pub(crate) fn caller(&self, protocols: &[&str]) -> Caller {
-        self.caller_of(rustls::ALL_VERSIONS, protocols)
+    pub(crate) fn client(&self, protocols: &[&str]) -> TlsClient {
+        self.client_of(rustls::ALL_VERSIONS, protocols)
     }
 
     /// The same with these versions of TLS.
-    pub(crate) fn caller_of(
+    pub(crate) fn client_of(
         &self,
         versions: &[&'static SupportedProtocolVersion],
         protocols: &[&str],
-    ) -> Caller {
+    ) -> TlsClient {
         let mut roots = RootCertStore::empty();
         roots.add(self.der.clone()).unwrap();
         let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
@@ -55,17 +55,17 @@ impl Certificate {
         config.alpn_protocols =
             protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         config.enable_early_data = true;
-        Caller { connector: TlsConnector::from(Arc::new(config)), name: "proxy.test" }
+        TlsClient { connector: TlsConnector::from(Arc::new(config)), name: "proxy.test" }
     }
 }
 
 /// Somebody who connects with TLS.
-pub(crate) struct Caller {
+pub(crate) struct TlsClient {
     connector: TlsConnector,
     name: &'static str,
 }
 
-impl Caller {
+impl TlsClient {
     /// Asks for another name, or (an address) for none.
     pub(crate) fn asking_for(self, name: &'static str) -> Self {
         Self { name, ..self }

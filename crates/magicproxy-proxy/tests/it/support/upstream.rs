@@ -111,7 +111,7 @@ impl Upstream {
                     raw.len() - 1
                 };
                 let connection = UpstreamConnection::new(stream, index, Some(Arc::clone(&raw)));
-                tokio::spawn(answer(connection, Arc::clone(&script), Arc::clone(&seen)));
+                tokio::spawn(response(connection, Arc::clone(&script), Arc::clone(&seen)));
             }
         }));
         upstream
@@ -137,7 +137,7 @@ impl Upstream {
     }
 
     /// Has the proxy opened a connection that nobody took yet?
-    pub(crate) fn has_caller(&self) -> bool {
+    pub(crate) fn has_client(&self) -> bool {
         let accepting = std::pin::pin!(self.listener.as_ref().unwrap().accept());
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         accepting.poll(&mut context).is_ready()
@@ -175,7 +175,7 @@ impl Drop for Upstream {
     }
 }
 
-async fn answer(mut connection: UpstreamConnection, script: Script, log: Arc<Mutex<Vec<Seen>>>) {
+async fn response(mut connection: UpstreamConnection, script: Script, log: Arc<Mutex<Vec<Seen>>>) {
     while let Some(seen) = connection.try_request().await {
         let reply = script(&seen);
         log.lock().unwrap().push(seen);

@@ -55,8 +55,8 @@ pub(crate) fn assert_clean() {
 
 /// Looks at a response that the proxy made itself.
 #[track_caller]
-pub(crate) fn assert_no_secret(answer: &[u8]) {
-    let text = String::from_utf8_lossy(answer);
+pub(crate) fn assert_no_secret(response: &[u8]) {
+    let text = String::from_utf8_lossy(response);
     assert!(!has_secret(&text), "a rejection holds a secret: {text}");
 }
 

@@ -482,7 +482,7 @@ async fn finished() {
 
 /// However a claim is given up: nothing that never came to be is somebody's for as long as a token lives.
 #[test]
-fn what_was_claimed_is_not_kept_without_an_answer() {
+fn what_was_claimed_is_not_kept_without_a_response() {
     #[derive(Debug)]
     enum Given {
         BeforeMade,

@@ -13,7 +13,7 @@ struct Vectors {
     urls: Vec<Url>,
     fields: Vec<Field>,
     json: Vec<Json>,
-    answers: Vec<Answer>,
+    responses: Vec<Answer>,
 }
 
 #[derive(Deserialize)]
@@ -141,9 +141,9 @@ fn json() {
 }
 
 #[test]
-fn answers() {
+fn responses() {
     let (vectors, links) = read();
-    for Answer { status, headers: before, becomes, body } in vectors.answers {
+    for Answer { status, headers: before, becomes, body } in vectors.responses {
         let (mut head, ()) = Response::builder().status(status).body(()).unwrap().into_parts();
         head.headers = headers(&before);
         let plan = match applied(&mut head, || Some(Arc::clone(&links))) {
@@ -216,7 +216,7 @@ fn bytes_that_are_no_text_pass_in_fields() {
 }
 
 #[test]
-fn answers_pass_whole_where_no_member_is_followed() {
+fn responses_pass_whole_where_no_member_is_followed() {
     let (mut head, ()) = Response::new(()).into_parts();
     let lines = [
         ("content-type", "application/json"),

@@ -6,7 +6,7 @@ use super::*;
 const LONG: Duration = Duration::from_secs(60);
 
 /// What a sink does with the next write.
-enum Answer {
+enum Reaction {
     Take,
     TakeBytes(usize),
     Refuse(io::ErrorKind),
@@ -14,7 +14,7 @@ enum Answer {
 
 /// A sink that waits for a response to each write, and takes everything once nobody answers any more.
 struct Sink {
-    answers: Receiver<Answer>,
+    reactions: Receiver<Reaction>,
     /// A write has begun.
     begun: Sender<()>,
     written: Sender<String>,
@@ -23,10 +23,10 @@ struct Sink {
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let _ = self.begun.send(());
-        let count = match self.answers.recv().unwrap_or(Answer::Take) {
-            Answer::Take => bytes.len(),
-            Answer::TakeBytes(count) => count,
-            Answer::Refuse(kind) => return Err(kind.into()),
+        let count = match self.reactions.recv().unwrap_or(Reaction::Take) {
+            Reaction::Take => bytes.len(),
+            Reaction::TakeBytes(count) => count,
+            Reaction::Refuse(kind) => return Err(kind.into()),
         };
         let _ = self.written.send(String::from_utf8_lossy(&bytes[..count]).into_owned());
         Ok(count)
@@ -40,19 +40,19 @@ impl Write for Sink {
 /// A writer and the other side of its sink.
 struct Fixture {
     background: Background,
-    answers: Option<Sender<Answer>>,
+    reactions: Option<Sender<Reaction>>,
     begun: Receiver<()>,
     written: Receiver<String>,
 }
 
 impl Fixture {
     fn new() -> Self {
-        let ((answers, asked), (begin, begun), (write, written)) =
+        let ((reactions, asked), (begin, begun), (write, written)) =
             (channel(), channel(), channel());
         let own: Arc<Mutex<Option<Background>>> = Arc::default();
         let reporter = Arc::clone(&own);
         let background = Background::start(
-            Sink { answers: asked, begun: begin, written: write },
+            Sink { reactions: asked, begun: begin, written: write },
             move |count| {
                 let background = reporter.lock().unwrap().clone().unwrap();
                 background.add(format!("{count} dropped\n").as_bytes(), Urgency::Report);
@@ -60,7 +60,7 @@ impl Fixture {
         );
         let background = background.unwrap();
         *own.lock().unwrap() = Some(background.clone());
-        Self { background, answers: Some(answers), begun, written }
+        Self { background, reactions: Some(reactions), begun, written }
     }
 
     /// One whose sink takes everything.
@@ -70,13 +70,13 @@ impl Fixture {
         fixture
     }
 
-    fn answer(&self, answer: Answer) {
-        self.answers.as_ref().unwrap().send(answer).unwrap();
+    fn react(&self, react: Reaction) {
+        self.reactions.as_ref().unwrap().send(react).unwrap();
     }
 
     /// From now on, the sink takes everything.
     fn read_all(&mut self) {
-        self.answers = None;
+        self.reactions = None;
     }
 
     fn say(&self, text: &str, urgency: Urgency) {
@@ -172,9 +172,9 @@ fn what_a_sink_refuses_is_counted_and_the_next_line_begins_a_line() {
     for (count, kept) in [(0, ""), (4, "one\n"), (6, "one\ntw\n")] {
         let mut fixture = Fixture::new();
         if count > 0 {
-            fixture.answer(Answer::TakeBytes(count));
+            fixture.react(Reaction::TakeBytes(count));
         }
-        fixture.answer(Answer::Refuse(io::ErrorKind::StorageFull));
+        fixture.react(Reaction::Refuse(io::ErrorKind::StorageFull));
         fixture.say("one\ntwo\nthree\n", Urgency::Urgent);
         fixture.begun.recv_timeout(LONG).unwrap();
         fixture.background.flush();
@@ -189,8 +189,8 @@ fn what_a_sink_refuses_is_counted_and_the_next_line_begins_a_line() {
 fn a_sink_that_would_block_or_is_interrupted_is_tried_again() {
     for kind in [io::ErrorKind::WouldBlock, io::ErrorKind::Interrupted] {
         let mut fixture = Fixture::new();
-        fixture.answer(Answer::TakeBytes(2));
-        fixture.answer(Answer::Refuse(kind));
+        fixture.react(Reaction::TakeBytes(2));
+        fixture.react(Reaction::Refuse(kind));
         fixture.read_all();
         fixture.say("one\n", Urgency::Ordinary);
         assert_eq!(fixture.read_to("one\n"), "one\n");
