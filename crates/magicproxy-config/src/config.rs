@@ -6,6 +6,7 @@
 
 pub mod accepted;
 pub mod address;
+pub mod admin;
 mod check;
 mod defaults;
 mod duration;
@@ -56,6 +57,7 @@ use crate::ground::fault::Fault;
 use crate::ground::scheme::Scheme;
 use crate::ground::text::harmless;
 use address::{ListenAddress, PublicAccess};
+use admin::AdminSettings;
 use keys::KeySettings;
 use listeners::{HostSettings, ListenerSettings};
 use log::LogSettings;
@@ -92,6 +94,8 @@ pub struct Config {
     pub limits: Limits,
     /// The settings of the log.
     pub log: LogSettings,
+    /// The admin listener.
+    pub admin: AdminSettings,
     /// The plugins that rules may ask.
     pub plugins: PluginsSettings,
     /// The faults for which the proxy is not served, though other commands may use the

@@ -10,7 +10,7 @@ use magicproxy_core::plugin::PluginHost;
 use magicproxy_core::state::StateStore;
 
 pub use keys::SharedKeys;
-pub use revocations::{RevocationList, Revocations, TokenIssuer};
+pub use revocations::{RevocationList, RevocationTrust, Revocations, TokenIssuer};
 
 /// The live parts of a [`Server`](crate::server::Server), besides the settings.
 #[derive(Clone, Debug)]

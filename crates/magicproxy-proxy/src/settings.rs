@@ -1,6 +1,7 @@
 //! The settings of the engine: checked values that the binary makes from configuration, environment
 //! and flags.
 
+mod admin_token;
 mod api_root;
 mod carrier;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use crate::members::Members;
 pub use crate::peer::TrustedProxies;
 
 pub use crate::field_names::Meaning;
+pub use admin_token::{AdminToken, ParseAdminTokenError};
 pub use api_root::{ApiRoot, ParseApiRootError};
 pub use limits::{Limits, Quota};
 pub use numbers::{OriginId, UpstreamId};

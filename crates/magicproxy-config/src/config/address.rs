@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use http::Uri;
 use magicproxy_proxy::settings::ApiRoot;
 
-use crate::ground::scheme::Scheme;
+use crate::ground::scheme::{Scheme, is_loopback_address, is_loopback_host};
 
 /// An address on TCP, or the path of a Unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +60,21 @@ impl ListenAddress {
             (Self::Tcp(one), Self::Tcp(other)) => one.port != 0 && one.is_at(other),
             (one, other) => one == other,
         }
+    }
+
+    /// True if a client of one of the two addresses could come to the other's listener: the same
+    /// socket, or the same port at addresses of which one includes the other. A host name other
+    /// than `localhost` is compared as text, because only binding tells its address.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tcp(one), Self::Tcp(other)) => one.overlaps(other),
+            (one, other) => one == other,
+        }
+    }
+
+    /// True for the path of a Unix socket.
+    pub fn is_unix(&self) -> bool {
+        matches!(self, Self::Unix(_))
     }
 
     /// Returns the name or address by which programs on this machine reach a proxy with this
@@ -116,6 +131,22 @@ impl Address {
     /// True if both addresses have the same host and port.
     pub fn is_at(&self, other: &Self) -> bool {
         (&self.host, self.port) == (&other.host, other.port)
+    }
+
+    fn overlaps(&self, other: &Self) -> bool {
+        let ip = |host: &str| host.parse::<IpAddr>().ok().map(|ip| ip.to_canonical());
+        let is_local =
+            |host: &str| is_loopback_host(host) || ip(host).is_some_and(is_loopback_address);
+        let same_host = match (ip(&self.host), ip(&other.host)) {
+            (Some(one), Some(other)) => {
+                one == other || one.is_unspecified() || other.is_unspecified()
+            }
+            // A name may lead to any of this machine's addresses.
+            (Some(ip), None) | (None, Some(ip)) if ip.is_unspecified() => true,
+            (None, None) => self.host.eq_ignore_ascii_case(&other.host),
+            (Some(_), None) | (None, Some(_)) => is_local(&self.host) && is_local(&other.host),
+        };
+        self.port != 0 && self.port == other.port && same_host
     }
 
     fn reached_at(&self, port: u16) -> String {

@@ -34,6 +34,7 @@ pub(crate) fn check(
     let trusted_proxies = checker.trusted_proxies(&raw.tokens);
     let tls = checker.tls(raw, &keys);
     let listeners = checker.listeners(raw, upstreams.as_deref());
+    let admin = checker.admin(&raw.admin, listeners.as_deref());
     let hosts = checker.hosts(raw);
     let timeouts = checker.timeouts(&raw.timeouts);
     let limits = checker.limits(&raw.limits);
@@ -43,7 +44,9 @@ pub(crate) fn check(
         Some(TlsSource::Files(named)) => Some(named.clone()),
         Some(TlsSource::Dev | TlsSource::Acme(_)) | None => None,
     };
-    let (Some(checked), Some(upstreams), Some(state)) = (listeners, upstreams, state) else {
+    let (Some(checked), Some(upstreams), Some(state), Some(admin)) =
+        (listeners, upstreams, state, admin)
+    else {
         return (None, certificate);
     };
     let exposed =
@@ -64,6 +67,7 @@ pub(crate) fn check(
         timeouts,
         limits,
         log,
+        admin,
         plugins,
         exposed,
         upstream_assumed,

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use super::WorkingDirectory;
+use super::admin::RawAdmin;
 use super::keys::RawKeys;
 use super::limits::RawLimits;
 use super::listeners::HostCheckChoice;
@@ -44,6 +45,7 @@ pub(crate) fn layer(environment: &Environment, here: WorkingDirectory) -> RawCon
         limits: RawLimits::defaults(),
         plugin_cache: plugins::default_cache(environment),
         log: RawLog::defaults(),
+        admin: RawAdmin::defaults(),
         ..RawConfig::default()
     }
 }

@@ -45,6 +45,7 @@ pub fn warnings(raw: &RawConfig, config: &Config, keys: Option<&KnownKeys<'_>>) 
     warnings.extend(accepted::idle_minters(config));
     warnings.extend(accepted::open_to_private_apis(config));
     warnings.extend(futile_scopes(raw, config));
+    warnings.extend(config.admin.warnings());
     warnings
 }
 

@@ -212,6 +212,15 @@ impl Checker<'_> {
 
     fn mode(&mut self, setting: &Setting<String>, is_unix: bool) -> Option<u32> {
         let Some(given) = setting.given() else { return Some(SOCKET_MODE) };
+        let mode = self.octal_mode("listeners.mode", given);
+        if mode.is_some() && !is_unix {
+            self.fault("listeners.mode: only a Unix socket has one", &given.origin);
+        }
+        mode
+    }
+
+    /// Reads the mode of a socket's file.
+    pub(super) fn octal_mode(&mut self, key: &str, given: &GivenValue<String>) -> Option<u32> {
         let octal = |text: &str| {
             matches!(text.len(), 3 | 4) && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte))
         };
@@ -220,11 +229,9 @@ impl Checker<'_> {
             .filter(|mode| octal(&given.value) && *mode <= 0o777);
         if mode.is_none() {
             self.fault(
-                format!("listeners.mode `{}`: expected octal digits such as `0660`", given.value),
+                format!("{key} `{}`: expected octal digits such as `0660`", given.value),
                 &given.origin,
             );
-        } else if !is_unix {
-            self.fault("listeners.mode: only a Unix socket has one", &given.origin);
         }
         mode
     }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::admin::RawAdmin;
 use super::keys::RawKeys;
 use super::limits::RawLimits;
 use super::listeners::{HostCheckChoice, RawListener};
@@ -94,6 +95,10 @@ pub struct RawConfig {
     /// The lines that the proxy writes to standard error.
     #[serde(default)]
     pub log: RawLog,
+    /// The admin listener: health, readiness, version and metrics of the proxy, on addresses of its
+    /// own.
+    #[serde(default)]
+    pub admin: RawAdmin,
     /// Plugins by name: WebAssembly components that the rules of a scope may ask.
     #[serde(default)]
     pub plugins: BTreeMap<String, RawPlugin>,
@@ -118,6 +123,7 @@ macro_rules! each_section {
         $do!($config, timeouts $(, $extra)*);
         $do!($config, limits $(, $extra)*);
         $do!($config, log $(, $extra)*);
+        $do!($config, admin $(, $extra)*);
     };
 }
 
@@ -161,6 +167,7 @@ impl RawConfig {
             timeouts: self.timeouts.or(lower.timeouts),
             limits: self.limits.or(lower.limits),
             log: self.log.or(lower.log),
+            admin: self.admin.or(lower.admin),
             plugins,
             plugin_cache: self.plugin_cache.or(lower.plugin_cache),
             scopes,

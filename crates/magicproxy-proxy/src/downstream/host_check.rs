@@ -65,7 +65,8 @@ impl HostCheck {
     }
 
     /// True if a request may name this authority. An empty authority is refused.
-    pub(crate) fn admits(&self, authority: &str) -> bool {
+    #[must_use]
+    pub fn admits(&self, authority: &str) -> bool {
         let host = without_port(authority);
         // Most requests name the loopback address, for which no parsing is needed.
         host == LOOPBACK

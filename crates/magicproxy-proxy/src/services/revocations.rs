@@ -86,6 +86,18 @@ pub(crate) enum RevocationError {
     Unknown,
 }
 
+/// Whether the list is trusted, as tokens are judged now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RevocationTrust {
+    /// The list does not age.
+    Lasting,
+    /// The list is trusted for so long, unless it is read again.
+    Until(Duration),
+    /// The list has not been read for too long, or never: no token is accepted.
+    Lost,
+}
+
 /// A refusal to mint, because the new token would be revoked at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MintSuspension {
@@ -162,6 +174,18 @@ impl Revocations {
                 after: Some(Duration::from_secs(before.0.saturating_sub(now.0))),
             }),
             Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Tells whether the list is trusted at this moment.
+    #[must_use]
+    pub fn trust(&self) -> RevocationTrust {
+        let until = self.trusted_until.load(Ordering::Acquire);
+        let now = clock_of(Instant::now());
+        match until.checked_sub(now) {
+            _ if until == ALWAYS => RevocationTrust::Lasting,
+            Some(left) if left > 0 => RevocationTrust::Until(Duration::from_millis(left)),
+            Some(_) | None => RevocationTrust::Lost,
         }
     }
 

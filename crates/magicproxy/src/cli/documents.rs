@@ -62,8 +62,10 @@ const FOREIGN_FLAGS: [&str; 21] = [
 
 /// Sections of the configuration: a dotted name in backquotes that begins with a section is a
 /// setting.
-const SECTIONS: [&str; 10] =
-    ["keys", "limits", "log", "mint", "plugins", "state", "timeouts", "tls", "tokens", "upstream"];
+const SECTIONS: [&str; 11] = [
+    "admin", "keys", "limits", "log", "mint", "plugins", "state", "timeouts", "tls", "tokens",
+    "upstream",
+];
 
 /// Files of other repositories.
 const FOREIGN_FILES: [&str; 1] = ["tests/urltestdata.json"];

@@ -1,10 +1,10 @@
 //! `version`: the name and version of the program.
 
 use clap::Args;
-use serde_json::json;
 
 use crate::ground::failure::Failure;
 use crate::ground::output;
+use crate::runtime::admin::version;
 
 #[derive(Debug, Args)]
 pub(crate) struct VersionArgs {
@@ -15,13 +15,10 @@ pub(crate) struct VersionArgs {
 
 /// Prints name and version.
 pub(crate) fn run(args: &VersionArgs) -> Result<(), Failure> {
-    let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
     if args.json {
-        output::print_json(
-            &json!({ "name": name, "version": version, "token_versions": [1], "plugins": cfg!(feature = "plugins") }),
-        )?;
+        output::print_json(&version::to_json())?;
     } else {
-        output::print(&format!("{name} {version}"))?;
+        output::print(&version::line())?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! A serving process: from the gathered configuration to a proxy that runs until told to stop.
 
+mod admin;
 mod banner;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use magicproxy_core::state::StateStore;
 use magicproxy_proxy::services::{Services, SharedKeys};
 use magicproxy_proxy::settings::Limits;
 
+use self::admin::{Admin, Watched};
 use self::banner::{Banner, FirstUpstream, facts, next_steps};
 use super::keystore::{KeyWatch, Keys, Keystore, NewKey, Purposes};
 use super::readiness::Readiness;
@@ -73,6 +75,14 @@ fn serve_logged(layers: Layers) -> Result<(), Failure> {
     let watch = KeyWatch::new(keystore, Arc::clone(&ring), purposes, stamps);
     let chosen = config.state.chosen;
     let mut revocations = revocation_watch(&config, store.as_ref())?;
+    let watched = Watched {
+        ring: &ring,
+        keys: &watch,
+        store: store.as_ref(),
+        revocations: &revocations,
+        tls: tls.as_ref(),
+    };
+    let admin = Admin::of(&config, &watched);
     let host = plugins.clone().map(|host| host as Arc<dyn PluginHost>);
     let services =
         Services { keys: ring, state, revocations: revocations.revocations(), plugins: host };
@@ -89,6 +99,7 @@ fn serve_logged(layers: Layers) -> Result<(), Failure> {
             BoundServer::open(engine, &listeners, &hosts, tls.as_ref().map(|tls| &tls.server))
                 .await?;
         banner.note_addresses(&server);
+        let admin = admin.open(&server, &mut banner).await?;
         let trust = tls.as_ref().map(Tls::curl_option).unwrap_or_default();
         if let Some(tls) = tls {
             banner.lines.extend(tls.notes.iter().cloned());
@@ -105,7 +116,7 @@ fn serve_logged(layers: Layers) -> Result<(), Failure> {
         if let Some(plugins) = plugins {
             tokio::spawn(plugins.watch());
         }
-        server.serve(signals.shutdown()).await;
+        admin.beside(server, signals.shutdown()).await;
         Ok::<_, Failure>(())
     });
     // Tasks still running serve nobody any more.

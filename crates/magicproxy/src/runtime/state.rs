@@ -44,6 +44,11 @@ impl LazyStore {
         self.store().await.map(drop)
     }
 
+    /// True once the store is open.
+    pub(crate) fn is_open(&self) -> bool {
+        self.opened.get().is_some()
+    }
+
     async fn store(&self) -> Result<&Arc<dyn StateStore>, StoreError> {
         if let Some(store) = self.opened.get() {
             return Ok(store);

@@ -4,7 +4,7 @@
 pub(crate) mod bind;
 mod signals;
 #[cfg(unix)]
-mod socket_file;
+pub(crate) mod socket_file;
 #[cfg(all(test, unix))]
 mod tests;
 
@@ -120,6 +120,11 @@ impl BoundServer {
     pub(crate) fn curl_option(&self) -> String {
         let socket = self.places.first().and_then(|place| place.socket.as_deref());
         socket.map(|path| format!(" --unix-socket {}", quoted(path))).unwrap_or_default()
+    }
+
+    /// Returns the bound addresses of TCP.
+    pub(crate) fn tcp_addresses(&self) -> Vec<SocketAddr> {
+        self.places.iter().filter_map(|place| place.address).collect()
     }
 
     /// Describes in words how to reach each listener.

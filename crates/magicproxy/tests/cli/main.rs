@@ -9,6 +9,8 @@
     reason = "tests may stop where they stand"
 )]
 
+#[cfg(unix)]
+mod admin;
 mod asking;
 mod check;
 mod env;

@@ -262,7 +262,7 @@ fn what_makes_no_sense_is_said() {
 }
 
 /// A Valkey on a socket in the place; none where there is no server to test with, which fails in CI.
-fn valkey(place: &Place) -> Option<Valkey> {
+pub(crate) fn valkey(place: &Place) -> Option<Valkey> {
     let Some(program) = std::env::var_os("MAGICPROXY_TEST_VALKEY") else {
         assert!(
             !std::env::var("CI").is_ok_and(|ci| ci == "true" || ci == "1"),
@@ -298,7 +298,7 @@ fn valkey(place: &Place) -> Option<Valkey> {
     Some(Valkey(child))
 }
 
-struct Valkey(Child);
+pub(crate) struct Valkey(Child);
 
 impl Drop for Valkey {
     fn drop(&mut self) {

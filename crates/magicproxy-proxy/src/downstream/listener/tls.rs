@@ -157,6 +157,13 @@ impl TlsServer {
         *self.current.0.write().unwrap_or_else(PoisonError::into_inner) = Some(identity);
     }
 
+    /// Returns the current certificate, in DER; `None` before there is one.
+    #[must_use]
+    pub fn certificate(&self) -> Option<Vec<u8>> {
+        let current = self.current.0.read().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().map(|identity| identity.certificate().to_vec())
+    }
+
     /// True if the current certificate is valid for this name.
     pub(crate) fn is_named(&self, name: &str) -> bool {
         let Ok(name) = ServerName::try_from(name) else { return false };

@@ -3,11 +3,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use magicproxy_proxy::services::SharedKeys;
 
 use super::{Keys, Keystore, Purposes};
+use crate::runtime::freshness::Freshness;
 use magicproxy_config::ground::fault::{Fault, Faults, Origin, Sources};
 
 /// The time between two looks at the folder.
@@ -25,6 +26,7 @@ pub(crate) struct KeyWatch {
     seen: Stamps,
     /// True if the files were no usable ring at the last look.
     faulty: bool,
+    freshness: Freshness,
 }
 
 impl KeyWatch {
@@ -35,7 +37,14 @@ impl KeyWatch {
         purposes: Purposes,
         seen: Stamps,
     ) -> Self {
-        Self { keystore, keys, purposes, seen, faulty: false }
+        let freshness = Freshness::default();
+        freshness.note_good(Instant::now());
+        Self { keystore, keys, purposes, seen, faulty: false, freshness }
+    }
+
+    /// Returns the notes on the looks at the folder.
+    pub(crate) fn freshness(&self) -> Freshness {
+        self.freshness.clone()
     }
 
     /// Reads the keys from the files, and checks them for their purposes.
@@ -68,15 +77,17 @@ impl KeyWatch {
     /// Looks at the files, and takes a changed ring over. An unusable ring is read again at each
     /// look: a file may be half-written within one tick of the files' clock.
     pub(crate) fn look(&mut self) {
+        let then = Instant::now();
         let stamps = self.keystore.stamps();
         if stamps == self.seen && !self.faulty {
-            return;
+            return self.freshness.note_good(then);
         }
         self.seen = stamps;
         let first = !self.faulty;
         match self.load().and_then(|keys| self.keeps_owners(keys)) {
             Ok(keys) => {
                 self.faulty = false;
+                self.freshness.note_good(then);
                 keys.warnings.iter().for_each(
                     |warning| tracing::warn!(target: "magicproxy::keystore::watch", "{warning}"),
                 );
@@ -86,6 +97,7 @@ impl KeyWatch {
             }
             Err(faults) => {
                 self.faulty = true;
+                self.freshness.note_fault(then, faults.summary());
                 if first {
                     tracing::error!(target: "magicproxy::keystore::watch",
                         "the keys have changed and are not usable, so the old ones stay: {}", faults.summary());

@@ -15,9 +15,10 @@ use magicproxy_config::ground::text::reason;
 
 /// Tries every listener's address. An address in use is a warning: the running proxy may use it.
 pub(crate) fn addresses(config: &Config, readiness: &mut Readiness) {
-    for listener in &config.listeners {
-        let shown = format!("cannot listen on `{}`", listener.listen);
-        let found = match &listener.listen {
+    let api = config.listeners.iter().map(|listener| &listener.listen);
+    for listen in api.chain(&config.admin.listen) {
+        let shown = format!("cannot listen on `{listen}`");
+        let found = match listen {
             ListenAddress::Tcp(address) => tcp(address),
             ListenAddress::Unix(path) => unix(path),
         };
@@ -25,8 +26,7 @@ pub(crate) fn addresses(config: &Config, readiness: &mut Readiness) {
             Ok(()) => {}
             Err(Obstacle::InUse) => {
                 readiness.warnings.push(format!(
-                    "`{}` is in use: if not by this proxy, `serve` cannot listen there",
-                    listener.listen
+                    "`{listen}` is in use: if not by this proxy, `serve` cannot listen there"
                 ));
             }
             Err(Obstacle::Other(why)) => readiness.fault(format!("{shown}: {why}")),

@@ -11,6 +11,7 @@ use magicproxy_proxy::services::Revocations;
 use super::file::{RevocationFile, Stamp};
 use super::shared::{SharedRevocations, Version};
 use super::{Revocation, in_force};
+use crate::runtime::freshness::Freshness;
 use magicproxy_config::ground::text::harmless;
 
 /// The time between two looks at the list.
@@ -26,6 +27,7 @@ const ANEW: u32 = 200;
 pub(crate) struct RevocationWatch {
     revocations: Arc<Revocations>,
     source: Source,
+    freshness: Freshness,
 }
 
 enum Source {
@@ -60,8 +62,11 @@ impl RevocationWatch {
         let mut idle = IdleEntries::default();
         idle.warn(&entries);
         revocations.replace(in_force(&entries, clock::now()));
+        let freshness = Freshness::default();
+        freshness.note_good(Instant::now());
         Ok(Self {
             revocations,
+            freshness,
             source: Source::File(file, FileState { seen, faulty: false, idle }),
         })
     }
@@ -72,7 +77,13 @@ impl RevocationWatch {
         Self {
             revocations: Arc::new(Revocations::unknown()),
             source: Source::Shared(shared, state),
+            freshness: Freshness::default(),
         }
+    }
+
+    /// Returns the notes on the looks at the list.
+    pub(crate) fn freshness(&self) -> Freshness {
+        self.freshness.clone()
     }
 
     /// Returns the list for the engine.
@@ -92,10 +103,15 @@ impl RevocationWatch {
 
     /// Looks at the list once.
     pub(crate) async fn look(&mut self) {
-        match &mut self.source {
+        let then = Instant::now();
+        let looked = match &mut self.source {
             // On the event loop: the file is small, and mostly only its stamp is read.
             Source::File(file, state) => look_at_file(&self.revocations, file, state),
             Source::Shared(shared, state) => look_at_store(&self.revocations, shared, state).await,
+        };
+        match looked {
+            Ok(()) => self.freshness.note_good(then),
+            Err(fault) => self.freshness.note_fault(then, fault),
         }
     }
 }
@@ -122,10 +138,17 @@ impl IdleEntries {
 
 /// Reads a changed file. An unreadable file leaves the old list in force, and is read again at each
 /// look.
-fn look_at_file(revocations: &Revocations, file: &RevocationFile, state: &mut FileState) {
+///
+/// # Errors
+/// The reason for which the list is not the file's.
+fn look_at_file(
+    revocations: &Revocations,
+    file: &RevocationFile,
+    state: &mut FileState,
+) -> Result<(), String> {
     let stamp = file.stamp();
     if stamp == state.seen && !state.faulty {
-        return;
+        return Ok(());
     }
     let first = !state.faulty;
     // A missing file is an error: an operator undoes entries, and does not take the file away to
@@ -142,20 +165,28 @@ fn look_at_file(revocations: &Revocations, file: &RevocationFile, state: &mut Fi
             tracing::info!(target: "magicproxy::revocations::watch", entries = entries.len(), "the revocations have changed");
             state.idle.warn(&entries);
             revocations.replace(in_force(&entries, clock::now()));
+            Ok(())
         }
-        Err(error) if first => {
-            tracing::error!(target: "magicproxy::revocations::watch",
-                "the revocations have changed and cannot be read, so the old ones stay: {error:#}")
+        Err(error) => {
+            let error = format!("{error:#}");
+            if first {
+                tracing::error!(target: "magicproxy::revocations::watch",
+                    "the revocations have changed and cannot be read, so the old ones stay: {error}");
+            }
+            Err(error)
         }
-        Err(_) => {}
     }
 }
 
+/// Looks at the store.
+///
+/// # Errors
+/// The reason for which the list is not the store's.
 async fn look_at_store(
     revocations: &Revocations,
     shared: &SharedRevocations,
     state: &mut SharedState,
-) {
+) -> Result<(), String> {
     let then = Instant::now();
     let trust = FRESH + state.stale;
     state.looks = (state.looks + 1) % ANEW;
@@ -171,13 +202,14 @@ async fn look_at_store(
                 tracing::error!(target: "magicproxy::revocations::watch", "the revocations cannot be read: {error}");
             }
             state.faulty = true;
-            return;
+            return Err(error.to_string());
         }
     }
     if state.faulty {
         tracing::info!(target: "magicproxy::revocations::watch", "the revocations can be read again");
         state.faulty = false;
     }
+    Ok(())
 }
 
 /// Reads the entries if their version changed, and at every [`ANEW`]th look.

@@ -15,7 +15,7 @@ const BACKLOG: u32 = 1024;
 ///
 /// # Errors
 /// The system's errors.
-pub(super) async fn listen(address: &Address) -> io::Result<TcpListener> {
+pub(crate) async fn listen(address: &Address) -> io::Result<TcpListener> {
     match address.families {
         Families::Every => every_address(address.port)?.listen(BACKLOG),
         Families::OfHost => TcpListener::bind((address.host.as_str(), address.port)).await,

@@ -75,7 +75,7 @@ const MEMBERS: [(&str, &str); 19] = [
 
 /// Sections in the order of the page: the heading, the definition of the schema, and the prefix of
 /// each key.
-const SECTIONS: [(&str, &str, &str); 13] = [
+const SECTIONS: [(&str, &str, &str); 14] = [
     ("[[listeners]]", "listeners", "listeners"),
     ("[tls]", "tls", "tls"),
     ("[acme]", "acme", "acme"),
@@ -88,6 +88,7 @@ const SECTIONS: [(&str, &str, &str); 13] = [
     ("[timeouts]", "timeouts", "timeouts"),
     ("[limits]", "limits", "limits"),
     ("[log]", "log", "log"),
+    ("[admin]", "admin", "admin"),
     ("[scopes]", "scopes", "scopes"),
 ];
 

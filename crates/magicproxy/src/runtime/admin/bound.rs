@@ -1,0 +1,178 @@
+//! The addresses of the admin listener, taken, compared with those of the API, and served until the
+//! proxy has ended.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use magicproxy_config::config::address::ListenAddress;
+use magicproxy_config::config::admin::AdminSettings;
+use magicproxy_config::config::listeners::{HostCheckChoice, HostSettings};
+use magicproxy_config::ground::scheme::is_loopback_address;
+use magicproxy_proxy::host_check::HostCheck;
+use magicproxy_proxy::settings::HostName;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::AdminParts;
+use super::access::Entrance;
+use super::connections::{AdminAddress, AdminSocket};
+use crate::runtime::wire::bind;
+#[cfg(unix)]
+use crate::runtime::wire::socket_file::SocketFile;
+
+/// The admin listener on addresses already taken.
+pub(crate) struct BoundAdmin {
+    addresses: Vec<AdminAddress>,
+    /// How to reach each address, for people.
+    shown: Vec<String>,
+    #[cfg(unix)]
+    files: Vec<SocketFile>,
+}
+
+/// The admin listener at work.
+pub(crate) struct RunningAdmin {
+    tasks: JoinSet<()>,
+    end: watch::Sender<()>,
+    #[cfg(unix)]
+    files: Vec<SocketFile>,
+}
+
+impl BoundAdmin {
+    /// Takes the addresses. `api` has the addresses on which clients of the API connect.
+    ///
+    /// # Errors
+    /// The system's errors, and an address that turns out to be one of the API's.
+    pub(crate) async fn open(
+        settings: &AdminSettings,
+        hosts: &HostSettings,
+        api: &[SocketAddr],
+    ) -> anyhow::Result<Self> {
+        let mut bound = Self {
+            addresses: Vec::new(),
+            shown: Vec::new(),
+            #[cfg(unix)]
+            files: Vec::new(),
+        };
+        let check = Arc::new(host_check(settings, hosts));
+        for listen in &settings.listen {
+            let taken = match listen {
+                ListenAddress::Tcp(address) => {
+                    let socket = bind::listen(address).await.map_err(anyhow::Error::from);
+                    socket.and_then(|socket| bound.tcp(socket, api, (&check, hosts.checked)))
+                }
+                ListenAddress::Unix(path) => bound.unix(path, settings.mode),
+            };
+            taken.with_context(|| format!("cannot listen on `{listen}` (admin.listen)"))?;
+        }
+        Ok(bound)
+    }
+
+    /// Describes in words how to reach each address.
+    pub(crate) fn shown(&self) -> Option<String> {
+        (!self.shown.is_empty())
+            .then(|| format!("the admin listener is at {}", self.shown.join(" and ")))
+    }
+
+    /// Begins to serve, on the current runtime.
+    pub(crate) fn start(self, parts: AdminParts) -> RunningAdmin {
+        let (parts, (end, ended)) = (Arc::new(parts), watch::channel(()));
+        let mut tasks = JoinSet::new();
+        for address in self.addresses {
+            let mut ended = ended.clone();
+            // An error means that the sender is gone, which is an end as well.
+            let end = async move { drop(ended.changed().await) };
+            tasks.spawn(address.serve(Arc::clone(&parts), end));
+        }
+        RunningAdmin {
+            tasks,
+            end,
+            #[cfg(unix)]
+            files: self.files,
+        }
+    }
+
+    fn tcp(
+        &mut self,
+        socket: tokio::net::TcpListener,
+        api: &[SocketAddr],
+        (check, checked): (&Arc<HostCheck>, HostCheckChoice),
+    ) -> anyhow::Result<()> {
+        let address = socket.local_addr()?;
+        if let Some(other) = api.iter().find(|other| overlap(**other, address)) {
+            anyhow::bail!(
+                "clients of the API connect there ({other}): the admin listener needs an address of its own"
+            );
+        }
+        let ip = address.ip();
+        let is_checked = checked == HostCheckChoice::Everywhere || is_loopback_address(ip);
+        let hosts = is_checked.then(|| Arc::clone(check));
+        self.shown.push(format!("http://{address}"));
+        self.addresses.push(AdminAddress {
+            socket: AdminSocket::Tcp(socket),
+            entrance: Entrance::Tcp { ip, hosts },
+        });
+        Ok(())
+    }
+
+    #[cfg(unix)]
+    fn unix(&mut self, path: &std::path::Path, mode: u32) -> anyhow::Result<()> {
+        let (socket, file) = SocketFile::bind(path, mode)?;
+        self.shown.push(format!("unix:{}", path.display()));
+        self.files.push(file);
+        self.addresses
+            .push(AdminAddress { socket: AdminSocket::Unix(socket), entrance: Entrance::Socket });
+        Ok(())
+    }
+
+    #[cfg(not(unix))]
+    fn unix(&mut self, _: &std::path::Path, _: u32) -> anyhow::Result<()> {
+        anyhow::bail!("there are no Unix sockets on this system")
+    }
+}
+
+impl RunningAdmin {
+    /// Ends the listener: the requests in progress are answered, for a moment.
+    pub(crate) async fn end(mut self) {
+        // Taken away first, so that no new client comes.
+        #[cfg(unix)]
+        drop(self.files);
+        let _ = self.end.send(());
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Collects the names by which requests may call the listener: its own, and `allowed_hosts`.
+fn host_check(settings: &AdminSettings, hosts: &HostSettings) -> HostCheck {
+    let named: Vec<_> =
+        settings.listen.iter().filter_map(|listen| HostName::parse(listen.host())).collect();
+    HostCheck::default().with_hosts(&hosts.allowed).with_hosts(&named)
+}
+
+/// True if a client of one of the two bound addresses could come to the other.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let (a, b): (IpAddr, IpAddr) = (one.ip().to_canonical(), other.ip().to_canonical());
+    one.port() == other.port() && (a == b || a.is_unspecified() || b.is_unspecified())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::overlap;
+
+    #[test]
+    fn a_wildcard_is_every_address() {
+        for (one, other, expected) in [
+            ("127.0.0.1:1", "127.0.0.1:1", true),
+            ("127.0.0.1:1", "127.0.0.1:2", false),
+            ("127.0.0.1:1", "127.0.0.2:1", false),
+            ("0.0.0.0:1", "127.0.0.2:1", true),
+            ("127.0.0.2:1", "[::]:1", true),
+            ("[::ffff:127.0.0.1]:1", "127.0.0.1:1", true),
+            ("[::1]:1", "127.0.0.1:1", false),
+        ] {
+            let pair = (one.parse().unwrap(), other.parse().unwrap());
+            assert_eq!(overlap(pair.0, pair.1), expected, "{one} {other}");
+            assert_eq!(overlap(pair.1, pair.0), expected, "{other} {one}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The decisions of the admin listener, without sockets: those of `docs/spec/admin.md`.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{Method, Request};
+use magicproxy_proxy::host_check::HostCheck;
+use magicproxy_proxy::settings::AdminToken;
+
+use super::access::{Entrance, Reader, is_of_another_origin};
+use super::answer::Form;
+use super::request::{Detail, Page};
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+fn head(target: &str, fields: &[(&str, &str)]) -> Parts {
+    let mut request = Request::builder().uri(target);
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
+    request.body(()).unwrap().into_parts().0
+}
+
+fn tcp(ip: &str) -> Entrance {
+    Entrance::Tcp { ip: ip.parse().unwrap(), hosts: Some(Arc::new(HostCheck::default())) }
+}
+
+/// Addresses of the listener, and who a client is that shows nothing, a wrong token and the token:
+/// first where there is none to show, then where there is one.
+#[test]
+fn the_mode_of_a_socket_the_machine_or_a_token_says_who_reads() {
+    use Reader::{FromElsewhere, Trusted, WithoutToken};
+    let token = AdminToken::parse(TOKEN).unwrap();
+    let right = format!("Bearer {TOKEN}");
+    let basic = format!("Basic {TOKEN}");
+    for (entrance, without, with) in [
+        (Entrance::Socket, Trusted, Trusted),
+        (tcp("127.0.0.1"), Trusted, WithoutToken),
+        (tcp("127.8.9.1"), Trusted, WithoutToken),
+        (tcp("::1"), Trusted, WithoutToken),
+        (tcp("::ffff:127.0.0.1"), Trusted, WithoutToken),
+        (tcp("0.0.0.0"), FromElsewhere, WithoutToken),
+        (tcp("::"), FromElsewhere, WithoutToken),
+        (tcp("192.0.2.1"), FromElsewhere, WithoutToken),
+    ] {
+        let read = |token: Option<&AdminToken>, fields: &[(&str, &str)]| {
+            entrance.reader(token, &head("/metrics", fields))
+        };
+        let wrong: [&[(&str, &str)]; 5] = [
+            &[],
+            &[("authorization", &basic)],
+            &[("authorization", TOKEN)],
+            &[("authorization", "Bearer 0123456789abcdef0123456789abcdee")],
+            &[("authorization", &right), ("authorization", &right)],
+        ];
+        for fields in wrong {
+            assert_eq!(read(None, fields), without, "{entrance:?} {fields:?}");
+            assert_eq!(read(Some(&token), fields), with, "{entrance:?} {fields:?}");
+        }
+        for shown in [right.clone(), format!("bearer  {TOKEN}")] {
+            let fields = [("authorization", shown.as_str())];
+            assert_eq!(read(Some(&token), &fields), Trusted, "{entrance:?} {shown}");
+        }
+    }
+}
+
+#[test]
+fn plain_is_what_tells_a_status_and_nothing_else() {
+    for (page, plain, verbose) in [
+        (Page::Health, true, true),
+        (Page::Ready, true, false),
+        (Page::Version, false, false),
+        (Page::Metrics, false, false),
+        (Page::Reload, false, false),
+    ] {
+        assert_eq!(page.is_plain(Detail::Plain), plain, "{page:?}");
+        assert_eq!(page.is_plain(Detail::Verbose), verbose, "{page:?}");
+    }
+}
+
+#[test]
+fn a_loopback_address_is_called_by_names_of_its_own() {
+    let socket = Entrance::Socket;
+    let anywhere = Entrance::Tcp { ip: "0.0.0.0".parse().unwrap(), hosts: None };
+    let own = [("host", "127.0.0.1:5001")];
+    for (target, fields, expected) in [
+        ("/", &own[..], true),
+        ("/", &[("host", "localhost")], true),
+        ("/", &[("host", "[::1]:9")], true),
+        ("/", &[("host", "rebind.attacker.example")], false),
+        ("/", &[("host", "127.0.0.1.attacker.example")], false),
+        ("/", &[("host", "")], false),
+        ("/", &[], false),
+        ("/", &[("host", "localhost"), ("host", "localhost")], false),
+        ("/", &[("host", "localhost"), ("host", "rebind.attacker.example")], false),
+        ("http://localhost/", &own, true),
+        ("http://rebind.attacker.example/", &own, false),
+        ("http://localhost/", &[("host", "rebind.attacker.example")], false),
+    ] {
+        let head = head(target, fields);
+        assert_eq!(tcp("127.0.0.1").is_called_by_name(&head), expected, "{target} {fields:?}");
+        assert!(socket.is_called_by_name(&head) && anywhere.is_called_by_name(&head));
+    }
+}
+
+#[test]
+fn a_browser_says_whose_page_asks() {
+    for (fields, expected) in [
+        (&[][..], false),
+        (&[("sec-fetch-site", "none")], false),
+        (&[("sec-fetch-site", "same-origin")], false),
+        (&[("sec-fetch-site", "same-site")], true),
+        (&[("sec-fetch-site", "cross-site")], true),
+        (&[("sec-fetch-site", "")], true),
+        (&[("origin", "http://127.0.0.1:5001")], true),
+        (&[("origin", "null")], true),
+    ] {
+        assert_eq!(is_of_another_origin(&head("/", fields)), expected, "{fields:?}");
+    }
+}
+
+#[test]
+fn json_is_for_who_names_it() {
+    for (accept, expected) in [
+        ("application/json", Form::Json),
+        ("text/plain;q=0.5, Application/JSON ; q=0.9", Form::Json),
+        ("application/json;q=0", Form::Text),
+        ("application/json; q=0.000", Form::Text),
+        ("*/*", Form::Text),
+        ("text/html,application/xhtml+xml", Form::Text),
+        ("application/jsonp", Form::Text),
+        ("", Form::Text),
+    ] {
+        assert_eq!(Form::of(&head("/", &[("accept", accept)])), expected, "{accept}");
+    }
+    assert_eq!(Form::of(&head("/", &[])), Form::Text);
+}
+
+#[test]
+fn a_page_is_its_path_and_has_its_methods() {
+    for path in ["/", "/healthz/", "//healthz", "/Healthz", "/health%7a", "/__magictoken", "/user"]
+    {
+        assert_eq!(Page::of(path), None, "{path}");
+    }
+    for path in ["/healthz", "/readyz", "/version", "/metrics", "/reload"] {
+        let page = Page::of(path).unwrap();
+        for method in [Method::GET, Method::HEAD] {
+            assert_eq!(page.takes(method.as_str()), path != "/reload", "{method} {path}");
+        }
+        assert_eq!(page.takes("POST"), path == "/reload", "{path}");
+        for method in ["OPTIONS", "PUT", "DELETE", "TRACE", "get", "GET, HEAD", ""] {
+            assert!(!page.takes(method), "{method} {path}");
+        }
+    }
+    for (target, expected) in [
+        ("/readyz", Detail::Plain),
+        ("/readyz?", Detail::Plain),
+        ("/readyz?verbose", Detail::Verbose),
+        ("/readyz?verbose=1&x", Detail::Verbose),
+        ("/readyz?x&verbose=", Detail::Verbose),
+        ("/readyz?verbos", Detail::Plain),
+    ] {
+        assert_eq!(Detail::of(&head(target, &[])), expected, "{target}");
+    }
+}

@@ -1,0 +1,109 @@
+//! The admin listener beside the engine: made of what the proxy is made of, served from the start
+//! of the proxy until after its end.
+
+use std::sync::Arc;
+
+use magicproxy_core::TokenVersion;
+use magicproxy_proxy::services::SharedKeys;
+
+use super::banner::Banner;
+use crate::ground::failure::Failure;
+use crate::runtime::admin::{
+    AdminParts, BoundAdmin, CertificateCheck, Checks, Drain, KeysCheck, RevocationsCheck,
+    StoreCheck, StoreNeed,
+};
+use crate::runtime::keystore::KeyWatch;
+use crate::runtime::revocations::RevocationWatch;
+use crate::runtime::state::LazyStore;
+use crate::runtime::tls::Tls;
+use crate::runtime::wire::BoundServer;
+use magicproxy_config::config::Config;
+use magicproxy_config::config::listeners::HostSettings;
+
+/// The parts of a proxy that the admin listener tells of.
+pub(super) struct Watched<'p> {
+    pub(super) ring: &'p Arc<SharedKeys>,
+    pub(super) keys: &'p KeyWatch,
+    pub(super) store: Option<&'p Arc<LazyStore>>,
+    pub(super) revocations: &'p RevocationWatch,
+    pub(super) tls: Option<&'p Tls>,
+}
+
+/// The admin listener of a proxy that is being started.
+pub(super) struct Admin {
+    parts: AdminParts,
+    hosts: HostSettings,
+    drain: Drain,
+    bound: Option<BoundAdmin>,
+}
+
+impl Admin {
+    /// Prepares the pages.
+    pub(super) fn of(config: &Config, watched: &Watched<'_>) -> Self {
+        let drain = Drain::default();
+        let accepts_v1 = |upstream: &Arc<magicproxy_proxy::settings::UpstreamSettings>| {
+            upstream.acceptance.versions.contains(&TokenVersion::V1)
+        };
+        let checks = Checks {
+            keys: KeysCheck {
+                keys: Arc::clone(watched.ring),
+                freshness: watched.keys.freshness(),
+                sealed_only: !config.upstreams.iter().any(accepts_v1),
+            },
+            store: watched
+                .store
+                .map(|store| StoreCheck::new(Arc::clone(store), need_of_store(config))),
+            revocations: RevocationsCheck {
+                revocations: watched.revocations.revocations(),
+                freshness: watched.revocations.freshness(),
+            },
+            certificate: watched.tls.map(|tls| CertificateCheck(Arc::clone(&tls.server))),
+            drain: drain.clone(),
+        };
+        let parts =
+            AdminParts { settings: config.admin.clone(), checks, metrics: None, reload: None };
+        Self { parts, hosts: config.hosts.clone(), drain, bound: None }
+    }
+
+    /// Takes the addresses, which must be none of the server's, and notes them in the banner.
+    pub(super) async fn open(
+        mut self,
+        server: &BoundServer,
+        banner: &mut Banner,
+    ) -> Result<Self, Failure> {
+        let bound =
+            BoundAdmin::open(&self.parts.settings, &self.hosts, &server.tcp_addresses()).await?;
+        banner.lines.extend(bound.shown());
+        self.bound = Some(bound);
+        Ok(self)
+    }
+
+    /// Runs the server until its end, and tells meanwhile how it is, the time in which the server
+    /// drains included.
+    pub(super) async fn beside(
+        self,
+        server: BoundServer,
+        shutdown: impl Future<Output = ()> + Send,
+    ) {
+        let running = self.bound.map(|bound| bound.start(self.parts));
+        let drain = self.drain;
+        let shutdown = async move {
+            shutdown.await;
+            drain.begin();
+        };
+        server.serve(shutdown).await;
+        if let Some(running) = running {
+            running.end().await;
+        }
+    }
+}
+
+fn need_of_store(config: &Config) -> StoreNeed {
+    match &config.state {
+        state if !state.chosen => StoreNeed::ByDefault,
+        _ if config.revocations.file.is_none() && !config.revocations.stale.is_zero() => {
+            StoreNeed::Bridged
+        }
+        _ => StoreNeed::Chosen,
+    }
+}
