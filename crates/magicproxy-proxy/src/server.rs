@@ -170,12 +170,7 @@ impl Server {
     }
 
     /// Hands the connection to a worker.
-    fn give(
-        &self,
-        accepted: AcceptedConnection,
-        slot: ConnectionSlot,
-        stopped: StopSignal,
-    ) {
+    fn give(&self, accepted: AcceptedConnection, slot: ConnectionSlot, stopped: StopSignal) {
         let peer_key = accepted.peer_key();
         let AcceptedConnection { transport, peer, entrance, .. } = accepted;
         // The worker's runtime is to wake the socket.

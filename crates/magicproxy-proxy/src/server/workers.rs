@@ -203,6 +203,10 @@ mod tests {
         let_go.send(()).unwrap();
         assert!(pulse.silent_workers(LONG).await.is_empty(), "it works again");
         drop(workers);
-        assert_eq!(pulse.silent_workers(LONG).await, [0, 1, 2], "nobody is kept alive by the question");
+        assert_eq!(
+            pulse.silent_workers(LONG).await,
+            [0, 1, 2],
+            "nobody is kept alive by the question"
+        );
     }
 }
