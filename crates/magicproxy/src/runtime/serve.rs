@@ -12,7 +12,7 @@ use magicproxy_proxy::services::{Services, SharedKeys};
 use magicproxy_proxy::settings::Limits;
 
 use self::admin::{Admin, Watched};
-use self::banner::{Banner, FirstUpstream, facts, next_steps};
+use self::banner::{Banner, FirstUpstream};
 use super::keystore::{KeyWatch, Keys, Keystore, NewKey, Purposes};
 use super::readiness::Readiness;
 use super::revocations::{RevocationFile, RevocationWatch, SharedRevocations};
@@ -45,24 +45,17 @@ fn serve_logged(layers: Layers) -> Result<(), Failure> {
     let scaled = wire::raise_open_file_limit().and_then(|files| fit_to_files(&mut config, files));
     // Before the keys are read, so that a change during the reading is noticed later.
     let keystore = Keystore::of(&config.keys);
-    let mut stamps = keystore.stamps();
+    let stamps = keystore.stamps();
     let store = LazyStore::of(&config.state.store);
     let state = store.clone().map(|store| store as Arc<dyn StateStore>);
     let Readiness { keys, plugins, warnings: found, .. } =
         Readiness::of(&config, state.clone()).ready()?;
     let new = keys.is_none();
     let keys = keys_or_new(keys, &keystore, NewKey::of(&config.keys, config.host()))?;
-    if new {
-        stamps = keystore.stamps();
-    }
+    let stamps = if new { keystore.stamps() } else { stamps };
     warnings.extend(found);
     warnings.extend(lint::warnings(&raw, &config, Some(&keys.known())));
-    let mut banner = Banner {
-        lines: facts(&config, &keys).into_iter().chain(used).collect(),
-        warnings,
-        next: Vec::new(),
-        as_log: logging::format(config.log) == LogFormat::Json,
-    };
+    let mut banner = Banner::of(&config, &keys, used, warnings);
     banner.note_limits(scaled);
     let tls =
         config.tls.as_ref().map(|source| Tls::of(source, config.own_authority())).transpose()?;
@@ -106,9 +99,7 @@ fn serve_logged(layers: Layers) -> Result<(), Failure> {
             tokio::spawn(tls.keep_fresh(other));
         }
         if let Some(first) = first {
-            let curl = format!("curl{trust}{}", server.curl_option());
-            banner.next =
-                next_steps(&curl, &format!("{}{}", server.url(), first.mount), &first, &private);
+            banner.note_next_steps(&first, &server, &trust, &private);
         }
         banner.show();
         tokio::spawn(watch.keep_fresh());

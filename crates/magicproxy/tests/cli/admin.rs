@@ -85,6 +85,10 @@ impl Serving {
     }
 }
 
+/// The ways to ask: over TCP, and by the socket.
+const ASKS: [Ask; 2] = [Serving::tcp, Serving::unix];
+type Ask = fn(&Serving, &str, &[(&str, &str)]) -> Answer;
+
 fn port_of(line: &str) -> String {
     let url = line.split_once("http://").unwrap().1;
     let port = url.split_once(':').unwrap().1;
@@ -129,8 +133,7 @@ fn pages_are_text_or_json_on_every_address() {
     let place = Place::with_keys();
     let serving = Serving::with_both(&place);
     let json = [("Accept", "application/json")];
-    let asks: [fn(&Serving, &str, &[(&str, &str)]) -> Answer; 2] = [Serving::tcp, Serving::unix];
-    for ask in asks {
+    for ask in ASKS {
         for (line, status, text, in_json) in [
             ("GET /healthz", 200, "ok\n", "{\"status\":\"ok\"}\n"),
             ("GET /readyz", 200, "ready\n", "{\"status\":\"ready\"}\n"),
@@ -427,8 +430,7 @@ fn heads_and_contents_are_bounded() {
     let serving = Serving::with_both(&place);
     let (long, longer) = ("a".repeat(4_096), "a".repeat(4_097));
     let length = |content: &str| content.len().to_string();
-    let asks: [fn(&Serving, &str, &[(&str, &str)]) -> Answer; 2] = [Serving::tcp, Serving::unix];
-    for ask in asks {
+    for ask in ASKS {
         assert_eq!(
             ask(&serving, "GET /healthz", &[("X-Long", &"a".repeat(12 * 1024))]).status,
             200

@@ -10,12 +10,14 @@ use magicproxy_proxy::settings::UpstreamSettings;
 use super::LimitsNotice;
 use crate::ground::output::note;
 use crate::runtime::keystore::Keys;
+use crate::runtime::logging;
 use crate::runtime::wire::BoundServer;
+use magicproxy_config::config::log::LogFormat;
 use magicproxy_config::config::{Config, accepted};
 use magicproxy_config::ground::text::quoted;
 
 /// Describes the upstreams, the keys, and who may mint.
-pub(super) fn facts(config: &Config, keys: &Keys) -> Vec<String> {
+fn facts(config: &Config, keys: &Keys) -> Vec<String> {
     let held = &keys.held;
     let apis = config.upstreams.iter().map(|upstream| {
         let UpstreamSettings { name, api_root, routes, .. } = &**upstream;
@@ -70,7 +72,7 @@ pub(super) fn facts(config: &Config, keys: &Keys) -> Vec<String> {
 /// The upstream shown to a newcomer.
 pub(super) struct FirstUpstream {
     api_root: String,
-    pub(super) mount: String,
+    mount: String,
     /// The option of `mint` that names the upstream; empty for the only upstream.
     aud: String,
     mints_over_http: bool,
@@ -95,12 +97,7 @@ impl FirstUpstream {
 }
 
 /// Writes the next commands for a newcomer; they work as printed.
-pub(super) fn next_steps(
-    curl: &str,
-    url: &str,
-    first: &FirstUpstream,
-    private: &str,
-) -> Vec<String> {
+fn next_steps(curl: &str, url: &str, first: &FirstUpstream, private: &str) -> Vec<String> {
     let path = if first.api_root == "https://api.github.com" { "/user" } else { "/" };
     let mint = if first.mints_over_http {
         format!(
@@ -131,6 +128,35 @@ pub(super) struct Banner {
 }
 
 impl Banner {
+    /// Begins with the facts about a proxy with these keys, the files that it uses, and warnings.
+    pub(super) fn of(
+        config: &Config,
+        keys: &Keys,
+        used: Option<String>,
+        warnings: Vec<String>,
+    ) -> Self {
+        Self {
+            lines: facts(config, keys).into_iter().chain(used).collect(),
+            warnings,
+            next: Vec::new(),
+            as_log: logging::format(config.log) == LogFormat::Json,
+        }
+    }
+
+    /// Adds the next commands for a newcomer. `trust` is the option by which `curl` trusts the
+    /// certificate.
+    pub(super) fn note_next_steps(
+        &mut self,
+        first: &FirstUpstream,
+        server: &BoundServer,
+        trust: &str,
+        private: &str,
+    ) {
+        let curl = format!("curl{trust}{}", server.curl_option());
+        let url = format!("{}{}", server.url(), first.mount);
+        self.next = next_steps(&curl, &url, first, private);
+    }
+
     /// Adds the limits made to fit the open files; as a warning, where the configuration gave the
     /// limits.
     pub(super) fn note_limits(&mut self, scaled: Option<LimitsNotice>) {
