@@ -6,13 +6,13 @@
 //! whose clients hold everything still tells how it is.
 
 mod access;
-mod answer;
 mod bound;
 mod checks;
 mod connections;
 pub(crate) mod operations;
 mod pages;
 mod request;
+mod response;
 mod store_check;
 #[cfg(test)]
 mod tests;

@@ -11,9 +11,9 @@ use crate::revoke::valkey;
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const API: &str = "listen = '127.0.0.1:0'\nupstream.api_root = 'http://127.0.0.1:1'\n";
 
-/// An answer, taken apart.
+/// A response, taken apart.
 #[derive(Debug)]
-struct Answer {
+struct PageResponse {
     status: u16,
     head: String,
     content: String,
@@ -43,16 +43,16 @@ impl Serving {
         Self::start(place, &format!("{API}[admin]\nlisten = ['127.0.0.1:0', 'unix:a']\n"))
     }
 
-    fn tcp(&self, line: &str, fields: &[(&str, &str)]) -> Answer {
+    fn tcp(&self, line: &str, fields: &[(&str, &str)]) -> PageResponse {
         let address = format!("127.0.0.1:{}", self.port);
         tell(TcpStream::connect(&address).unwrap(), line, &with_host(&address, fields))
     }
 
-    fn unix(&self, line: &str, fields: &[(&str, &str)]) -> Answer {
+    fn unix(&self, line: &str, fields: &[(&str, &str)]) -> PageResponse {
         tell(UnixStream::connect(&self.socket).unwrap(), line, &with_host("localhost", fields))
     }
 
-    fn api(&self, line: &str, fields: &[(&str, &str)]) -> Answer {
+    fn api(&self, line: &str, fields: &[(&str, &str)]) -> PageResponse {
         let stream = TcpStream::connect(&self.api).unwrap();
         tell(
             stream,
@@ -63,8 +63,8 @@ impl Serving {
 
     /// The line of a check.
     fn check(&self, name: &str) -> String {
-        let answer = self.tcp("GET /readyz?verbose", &[]);
-        let mut lines = answer.content.lines().map(str::to_owned);
+        let response = self.tcp("GET /readyz?verbose", &[]);
+        let mut lines = response.content.lines().map(str::to_owned);
         lines.find(|line| line.starts_with(&format!("{name} "))).unwrap_or_default()
     }
 
@@ -87,7 +87,7 @@ impl Serving {
 
 /// The ways to ask: over TCP, and by the socket.
 const ASKS: [Ask; 2] = [Serving::tcp, Serving::unix];
-type Ask = fn(&Serving, &str, &[(&str, &str)]) -> Answer;
+type Ask = fn(&Serving, &str, &[(&str, &str)]) -> PageResponse;
 
 fn port_of(line: &str) -> String {
     let url = line.split_once("http://").unwrap().1;
@@ -106,23 +106,23 @@ fn tell<S: std::io::Read + std::io::Write>(
     mut stream: S,
     line: &str,
     fields: &[(&str, &str)],
-) -> Answer {
+) -> PageResponse {
     let fields: String =
         fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let (line, content) = line.split_once('\n').unwrap_or((line, ""));
     stream.write_all(format!("{line} HTTP/1.1\r\n{fields}\r\n{content}").as_bytes()).unwrap();
-    answer_of(stream)
+    response_of(stream)
 }
 
-fn answer_of(mut stream: impl std::io::Read) -> Answer {
+fn response_of(mut stream: impl std::io::Read) -> PageResponse {
     let mut bytes = Vec::new();
     // A server that has not read everything may end the connection with a reset.
     let _ = stream.read_to_end(&mut bytes);
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let (head, content) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    Answer {
-        status: status.unwrap_or_else(|| panic!("no answer: {text:?}")),
+    PageResponse {
+        status: status.unwrap_or_else(|| panic!("no response: {text:?}")),
         head: head.to_ascii_lowercase(),
         content: content.to_owned(),
     }
@@ -144,11 +144,11 @@ fn pages_are_text_or_json_on_every_address() {
             ("OPTIONS /readyz", 405, "`OPTIONS` is not taken here", "\"status\":405"),
             ("GET /version", 200, "tokens: version 1, 2\n", "\"token_versions\":[1,2]"),
         ] {
-            let answer = ask(&serving, line, &[]);
-            assert_eq!(answer.status, status, "{line}: {answer:?}");
+            let response = ask(&serving, line, &[]);
+            assert_eq!(response.status, status, "{line}: {response:?}");
             assert!(
-                answer.content.starts_with(text) || answer.content.contains(text),
-                "{answer:?}"
+                response.content.starts_with(text) || response.content.contains(text),
+                "{response:?}"
             );
             for part in [
                 "content-type: text/plain; charset=utf-8",
@@ -157,15 +157,19 @@ fn pages_are_text_or_json_on_every_address() {
                 "x-content-type-options: nosniff",
                 "connection: close",
             ] {
-                assert!(answer.head.contains(part), "{part} in {answer:?}");
+                assert!(response.head.contains(part), "{part} in {response:?}");
             }
-            assert!(!answer.head.contains("access-control"), "{answer:?}");
-            assert_eq!(answer.head.contains("\r\nallow: get, head"), status == 405, "{answer:?}");
-            let answer = ask(&serving, line, &json);
-            assert_eq!(answer.status, status, "{line}: {answer:?}");
-            assert!(answer.content.contains(in_json), "{line}: {answer:?}");
-            let parsed: serde_json::Value = serde_json::from_str(&answer.content).unwrap();
-            assert!(parsed.is_object(), "{answer:?}");
+            assert!(!response.head.contains("access-control"), "{response:?}");
+            assert_eq!(
+                response.head.contains("\r\nallow: get, head"),
+                status == 405,
+                "{response:?}"
+            );
+            let response = ask(&serving, line, &json);
+            assert_eq!(response.status, status, "{line}: {response:?}");
+            assert!(response.content.contains(in_json), "{line}: {response:?}");
+            let parsed: serde_json::Value = serde_json::from_str(&response.content).unwrap();
+            assert!(parsed.is_object(), "{response:?}");
         }
         let whole = ask(&serving, "GET /readyz?verbose", &[]);
         let names: Vec<_> =
@@ -196,9 +200,9 @@ fn the_api_has_none_of_these_pages() {
     let serving = Serving::with_both(&place);
     for path in ["/healthz", "/readyz", "/version", "/metrics", "/reload"] {
         for method in ["GET", "POST"] {
-            let answer = serving.api(&format!("{method} {path}"), &[]);
-            assert_eq!(answer.status, 401, "{method} {path}: {answer:?}");
-            assert!(answer.content.contains("missing_token"), "{answer:?}");
+            let response = serving.api(&format!("{method} {path}"), &[]);
+            assert_eq!(response.status, 401, "{method} {path}: {response:?}");
+            assert!(response.content.contains("missing_token"), "{response:?}");
         }
     }
     serving.end();
@@ -247,17 +251,17 @@ fn elsewhere_a_token_reads_what_is_more_than_the_plain_status() {
             (&[("Authorization", right.as_str())], with_right),
         ] {
             for page in ["/version", "/readyz?verbose"] {
-                let answer = serving.tcp(&format!("GET {page}"), fields);
-                assert_eq!(answer.status, expected, "{admin} {fields:?}: {answer:?}");
-                let challenge = answer.head.contains("www-authenticate: bearer");
-                assert_eq!(challenge, expected == 401, "{answer:?}");
-                let told =
-                    answer.content.contains("tokens: version") || answer.content.contains("keys ");
-                assert_eq!(told, expected == 200, "{answer:?}");
+                let response = serving.tcp(&format!("GET {page}"), fields);
+                assert_eq!(response.status, expected, "{admin} {fields:?}: {response:?}");
+                let challenge = response.head.contains("www-authenticate: bearer");
+                assert_eq!(challenge, expected == 401, "{response:?}");
+                let told = response.content.contains("tokens: version")
+                    || response.content.contains("keys ");
+                assert_eq!(told, expected == 200, "{response:?}");
             }
             for (page, said) in [("/healthz", "ok\n"), ("/readyz", "ready\n")] {
-                let answer = serving.tcp(&format!("GET {page}"), fields);
-                assert_eq!((answer.status, answer.content.as_str()), (200, said), "{admin}");
+                let response = serving.tcp(&format!("GET {page}"), fields);
+                assert_eq!((response.status, response.content.as_str()), (200, said), "{admin}");
             }
             assert_eq!(serving.tcp("POST /reload", fields).status, 403, "{admin}");
         }
@@ -444,8 +448,8 @@ fn heads_and_contents_are_bounded() {
         for (content, status) in [(&long, 200), (&longer, 413)] {
             let fields = [("Content-Length", length(content))];
             let fields = fields.each_ref().map(|(name, value)| (*name, value.as_str()));
-            let answer = ask(&serving, &format!("GET /healthz\n{content}"), &fields);
-            assert_eq!(answer.status, status, "{answer:?}");
+            let response = ask(&serving, &format!("GET /healthz\n{content}"), &fields);
+            assert_eq!(response.status, status, "{response:?}");
         }
     }
     serving.end();
@@ -518,9 +522,9 @@ fn a_store_that_is_silent_holds_up_no_probe() {
         })
         .collect();
     for probe in probes {
-        let answer = probe.join().unwrap();
-        assert_eq!(answer.status, 503, "{answer:?}");
-        assert!(answer.content.contains("store failing - no answer within"), "{answer:?}");
+        let response = probe.join().unwrap();
+        assert_eq!(response.status, 503, "{response:?}");
+        assert!(response.content.contains("store failing - no response within"), "{response:?}");
     }
     serving.end();
 }
@@ -581,8 +585,8 @@ fn a_proxy_that_drains_is_not_ready_and_alive_until_its_end() {
     assert_eq!(serving.unix("GET /readyz", &[]).content, "not ready\n");
     at_api.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").unwrap();
     at_api.shutdown(Shutdown::Write).unwrap();
-    let answer = answer_of(client);
-    assert_eq!((answer.status, answer.content.as_str()), (200, "hi"));
+    let response = response_of(client);
+    assert_eq!((response.status, response.content.as_str()), (200, "hi"));
     let ended = serving.running.end();
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(!place.path("a").exists());
@@ -599,8 +603,8 @@ fn the_end_of_the_certificate_is_told() {
     let mut running = place.program(&["serve", "--keys", "keys"]).spawn();
     running.line("the admin listener is at");
     let stream = UnixStream::connect(place.path("a")).unwrap();
-    let answer = tell(stream, "GET /readyz?verbose", &[("Host", "x")]);
-    let line = answer.content.lines().find(|line| line.starts_with("certificate ")).unwrap();
+    let response = tell(stream, "GET /readyz?verbose", &[("Host", "x")]);
+    let line = response.content.lines().find(|line| line.starts_with("certificate ")).unwrap();
     assert!(line.contains(" - expires in ") && line.ends_with(" hours"), "{line}");
     assert_eq!(running.terminate().code, 0);
 }

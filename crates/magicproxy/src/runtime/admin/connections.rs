@@ -21,7 +21,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::AdminParts;
 use super::access::Entrance;
-use super::answer::{Answer, Form};
+use super::response::{Form, PageResponse};
 
 /// The most connections to one address of the listener.
 const MOST: usize = 64;
@@ -38,7 +38,7 @@ const MOST_FIELDS: usize = 64;
 const LARGEST_CONTENT: usize = 4 * 1024;
 /// The pause in accepting after a failure, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(50);
-/// The time for the answers in progress at the end.
+/// The time for the responses in progress at the end.
 const GOING: Duration = Duration::from_secs(1);
 
 /// A socket of the admin listener.
@@ -177,10 +177,11 @@ impl PageService {
             && Limited::new(content, LARGEST_CONTENT).collect().await.is_err()
         {
             let why = format!("content of more than {LARGEST_CONTENT} bytes, or cut short");
-            let refusal = Answer::refusal(Form::of(&head), StatusCode::PAYLOAD_TOO_LARGE, &why);
+            let refusal =
+                PageResponse::refusal(Form::of(&head), StatusCode::PAYLOAD_TOO_LARGE, &why);
             return refusal.into_response();
         }
         self.is_asking.store(true, Ordering::Release);
-        self.parts.answer(&head, &self.entrance).await.into_response()
+        self.parts.respond(&head, &self.entrance).await.into_response()
     }
 }

@@ -120,7 +120,7 @@ impl ReloadRequests {
 
 impl ReloadRequest {
     /// Hands the report to whoever asked.
-    pub(crate) fn answer(self, report: ReloadReport) {
+    pub(crate) fn respond(self, report: ReloadReport) {
         // Whoever asked may have left.
         let _ = self.report.send(report);
     }

@@ -1,4 +1,4 @@
-//! The pages: a request becomes an answer. The order of the checks is that of `docs/spec/admin.md`
+//! The pages: a request becomes a response. The order of the checks is that of `docs/spec/admin.md`
 //! section 2.
 
 use http::StatusCode;
@@ -7,19 +7,19 @@ use magicproxy_config::ground::text::harmless;
 use serde_json::json;
 
 use super::access::{Entrance, Reader, is_of_another_origin};
-use super::answer::{Answer, Form};
 use super::operations::{ReloadError, ReloadOutcome, ReloadReport, ReloadTrigger};
 use super::request::{Detail, Page};
+use super::response::{Form, PageResponse};
 use super::{AdminParts, version};
 
 impl AdminParts {
     /// Answers a request whose content was read and is not looked at.
-    pub(super) async fn answer(&self, head: &Parts, entrance: &Entrance) -> Answer {
+    pub(super) async fn respond(&self, head: &Parts, entrance: &Entrance) -> PageResponse {
         let (form, detail) = (Form::of(head), Detail::of(head));
         match self.admit(head, entrance, detail) {
             Ok(page) => self.page(page, head, detail).await,
             Err((status, why)) => {
-                let mut refusal = Answer::refusal(form, status, &why);
+                let mut refusal = PageResponse::refusal(form, status, &why);
                 if status == StatusCode::METHOD_NOT_ALLOWED {
                     refusal.allow = Page::of(head.uri.path()).map(Page::methods);
                 }
@@ -79,20 +79,25 @@ impl AdminParts {
         }
     }
 
-    async fn page(&self, page: Page, head: &Parts, detail: Detail) -> Answer {
+    async fn page(&self, page: Page, head: &Parts, detail: Detail) -> PageResponse {
         let form = Form::of(head);
         match page {
-            Page::Health => {
-                Answer::of(form, StatusCode::OK, || "ok\n".to_owned(), || json!({ "status": "ok" }))
-            }
+            Page::Health => PageResponse::of(
+                form,
+                StatusCode::OK,
+                || "ok\n".to_owned(),
+                || json!({ "status": "ok" }),
+            ),
             Page::Ready => self.readiness(form, detail).await,
-            Page::Version => Answer::of(form, StatusCode::OK, version::text, version::to_json),
+            Page::Version => {
+                PageResponse::of(form, StatusCode::OK, version::text, version::to_json)
+            }
             Page::Metrics => self.encoded_metrics(form, head).await,
             Page::Reload => self.reloaded(form).await,
         }
     }
 
-    async fn readiness(&self, form: Form, detail: Detail) -> Answer {
+    async fn readiness(&self, form: Form, detail: Detail) -> PageResponse {
         let found = self.checks.run().await;
         let (status, word) = if found.are_ready() {
             (StatusCode::OK, "ready")
@@ -101,9 +106,9 @@ impl AdminParts {
         };
         match detail {
             Detail::Plain => {
-                Answer::of(form, status, || format!("{word}\n"), || json!({ "status": word }))
+                PageResponse::of(form, status, || format!("{word}\n"), || json!({ "status": word }))
             }
-            Detail::Verbose => Answer::of(
+            Detail::Verbose => PageResponse::of(
                 form,
                 status,
                 || format!("{word}\n{}", found.lines()),
@@ -112,16 +117,20 @@ impl AdminParts {
         }
     }
 
-    async fn encoded_metrics(&self, form: Form, head: &Parts) -> Answer {
+    async fn encoded_metrics(&self, form: Form, head: &Parts) -> PageResponse {
         let Some(encoder) = self.metrics.clone() else {
-            return Answer::refusal(form, StatusCode::NOT_FOUND, "this program has no metrics");
+            return PageResponse::refusal(
+                form,
+                StatusCode::NOT_FOUND,
+                "this program has no metrics",
+            );
         };
         let fields = head.headers.clone();
         // Off the event loop: there may be many metrics.
         let encoded = tokio::task::spawn_blocking(move || encoder(&fields)).await;
         match encoded {
-            Ok(metrics) => Answer::plain(StatusCode::OK, metrics.media_type, metrics.text),
-            Err(_) => Answer::refusal(
+            Ok(metrics) => PageResponse::plain(StatusCode::OK, metrics.media_type, metrics.text),
+            Err(_) => PageResponse::refusal(
                 form,
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the metrics cannot be encoded",
@@ -129,9 +138,9 @@ impl AdminParts {
         }
     }
 
-    async fn reloaded(&self, form: Form) -> Answer {
+    async fn reloaded(&self, form: Form) -> PageResponse {
         let Some(reload) = &self.reload else {
-            return Answer::refusal(
+            return PageResponse::refusal(
                 form,
                 StatusCode::NOT_IMPLEMENTED,
                 "this proxy reads its configuration at its start alone",
@@ -139,14 +148,14 @@ impl AdminParts {
         };
         match reload.reload(ReloadTrigger::AdminSocket).await {
             Ok(report) => {
-                Answer::of(form, status_of(&report), || text_of(&report), || json!(report))
+                PageResponse::of(form, status_of(&report), || text_of(&report), || json!(report))
             }
             Err(error) => {
                 let status = match error {
                     ReloadError::Busy | ReloadError::Ending => StatusCode::SERVICE_UNAVAILABLE,
                     ReloadError::Late => StatusCode::GATEWAY_TIMEOUT,
                 };
-                Answer::refusal(form, status, &error.to_string())
+                PageResponse::refusal(form, status, &error.to_string())
             }
         }
     }

@@ -3,7 +3,7 @@
 use http::header::ACCEPT;
 use http::request::Parts;
 
-use super::answer::Form;
+use super::response::Form;
 
 /// A page of the admin listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use crate::runtime::state::LazyStore;
 const REMEMBERED: Duration = Duration::from_secs(1);
 /// The longest wait of one request. Kubernetes gives a probe one second.
 const PATIENCE: Duration = Duration::from_millis(800);
-/// The time after its last good answer from which a silent store counts as gone.
+/// The time after its last good response from which a silent store counts as gone.
 const SLOW: Duration = Duration::from_secs(10);
 
 /// The check of a store.
@@ -43,7 +43,7 @@ pub(crate) enum StoreNeed {
 struct Asked {
     pending: Option<JoinHandle<(Instant, Result<(), String>)>>,
     latest: Option<(Instant, Outcome)>,
-    /// The time of the latest good answer.
+    /// The time of the latest good response.
     good: Option<Instant>,
 }
 
@@ -51,7 +51,7 @@ struct Asked {
 enum Outcome {
     Answered,
     Failed(String),
-    /// No answer yet.
+    /// No response yet.
     Silent,
 }
 
@@ -66,7 +66,7 @@ impl StoreCheck {
         if self.need == StoreNeed::ByDefault && !self.store.is_open() {
             return Check::new("store", CheckState::Ok, "not opened: no token has needed it yet");
         }
-        // Held while the store is asked: the other probes get the same answer.
+        // Held while the store is asked: the other probes get the same response.
         let mut asked = self.asked.lock().await;
         let recent = asked.latest.as_ref().filter(|(at, _)| at.elapsed() < REMEMBERED);
         let outcome = match recent {
@@ -76,21 +76,21 @@ impl StoreCheck {
         self.judge(&outcome, asked.good)
     }
 
-    /// Waits for the answer that is on its way, or asks for a new one. A client that leaves
+    /// Waits for the response that is on its way, or asks for a new one. A client that leaves
     /// meanwhile leaves the question in `asked`, so that there is never more than one.
     async fn ask(&self, asked: &mut Asked) -> Outcome {
         let store = Arc::clone(&self.store);
         let question = || {
             tokio::spawn(async move {
-                let answer = store.ping().await.map_err(|error| error.to_string());
-                (Instant::now(), answer)
+                let response = store.ping().await.map_err(|error| error.to_string());
+                (Instant::now(), response)
             })
         };
         let pending = asked.pending.get_or_insert_with(question);
         let (at, outcome) = match tokio::time::timeout(PATIENCE, pending).await {
-            Ok(answer) => {
+            Ok(response) => {
                 asked.pending = None;
-                match answer {
+                match response {
                     Ok((at, Ok(()))) => (at, Outcome::Answered),
                     Ok((at, Err(error))) => (at, Outcome::Failed(error)),
                     Err(_) => (Instant::now(), Outcome::Failed("the check broke off".to_owned())),
@@ -114,9 +114,9 @@ impl StoreCheck {
             Outcome::Answered => (CheckState::Ok, "answers".to_owned()),
             Outcome::Failed(error) => (bad, error.clone()),
             Outcome::Silent if good.is_some_and(|good| good.elapsed() < SLOW) => {
-                (CheckState::Warning, format!("no answer within {} ms", PATIENCE.as_millis()))
+                (CheckState::Warning, format!("no response within {} ms", PATIENCE.as_millis()))
             }
-            Outcome::Silent => (bad, format!("no answer within {} ms", PATIENCE.as_millis())),
+            Outcome::Silent => (bad, format!("no response within {} ms", PATIENCE.as_millis())),
         };
         Check::new("store", state, detail).aged(good)
     }

@@ -8,8 +8,8 @@ use magicproxy_proxy::host_check::HostCheck;
 use magicproxy_proxy::settings::AdminToken;
 
 use super::access::{Entrance, Reader, is_of_another_origin};
-use super::answer::Form;
 use super::request::{Detail, Page};
+use super::response::Form;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 

@@ -1,4 +1,4 @@
-//! Answers of the admin listener: their forms as text and as JSON, and the fields of each
+//! Responses of the admin listener: their forms as text and as JSON, and the fields of each
 //! (`docs/spec/admin.md` section 4).
 
 use http::header::{
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const PROBLEM: &str = "application/problem+json";
-/// Keeps pages of other origins from taking an answer as an image or a script.
+/// Keeps pages of other origins from taking a response as an image or a script.
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// The form that a client asks for.
@@ -23,9 +23,9 @@ pub(super) enum Form {
     Json,
 }
 
-/// An answer before it is written.
+/// A response before it is written.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct PageResponse {
     pub(super) status: StatusCode,
     pub(super) media_type: &'static str,
     pub(super) content: String,
@@ -33,8 +33,8 @@ pub(super) struct Answer {
     pub(super) allow: Option<&'static str>,
 }
 
-impl Answer {
-    /// Makes an answer that says the same in both forms.
+impl PageResponse {
+    /// Makes a response that says the same in both forms.
     pub(super) fn of(
         form: Form,
         status: StatusCode,
@@ -47,7 +47,7 @@ impl Answer {
         }
     }
 
-    /// Makes an answer of another media type.
+    /// Makes a response of another media type.
     pub(super) fn plain(status: StatusCode, media_type: &'static str, content: String) -> Self {
         Self { status, media_type, content, allow: None }
     }
@@ -65,7 +65,7 @@ impl Answer {
         }
     }
 
-    /// Writes the answer.
+    /// Writes the response.
     pub(super) fn into_response(self) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::new(Bytes::from(self.content)));
         *response.status_mut() = self.status;
