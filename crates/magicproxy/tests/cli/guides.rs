@@ -8,8 +8,14 @@ use std::path::Path;
 use crate::program::{Place, Program, SECRET};
 
 /// Pages whose blocks are run here.
-const HERE: [&str; 3] =
-    ["docs/guide/configuration.md", "docs/guide/sealed-tokens.md", "docs/guide/state.md"];
+const HERE: [&str; 6] = [
+    "docs/guide/configuration.md",
+    "docs/guide/incidents.md",
+    "docs/guide/operate.md",
+    "docs/guide/rotation.md",
+    "docs/guide/sealed-tokens.md",
+    "docs/guide/state.md",
+];
 
 /// Pages, and folders of pages, whose blocks are run with other programs, and by which test.
 const ELSEWHERE: [(&str, &str); 4] = [
@@ -47,7 +53,8 @@ fn blocks(page: &str) -> Vec<String> {
 fn commands(block: &str) -> String {
     let (mut typed, mut continues) = (String::new(), false);
     for line in block.lines() {
-        let begun = line.strip_prefix("$ ");
+        // The block of a list's step is indented.
+        let begun = line.trim_start().strip_prefix("$ ");
         if let Some(line) = begun.or(Some(line).filter(|_| continues)) {
             typed += &format!("{line}\n");
             continues = line.ends_with('\\');
@@ -133,6 +140,7 @@ fn the_commands_of_the_guides_run() {
         .output();
         assert_eq!(minted.code, 0, "{minted:?}");
         for block in blocks(page) {
+            assert!(!block.trim().is_empty(), "{page}: a block without a command");
             let done = shell(&place, &block.replace("https://proxy.example", &url)).output();
             assert_eq!(done.code, 0, "{page}: {block}\n{done:?}");
         }
