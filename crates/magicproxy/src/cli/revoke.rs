@@ -3,7 +3,7 @@
 
 pub(super) mod effect;
 mod named;
-mod place;
+mod storage;
 mod repair;
 mod times;
 
@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use self::effect::KnownIds;
 use self::named::NamedEntry;
-use self::place::RevocationPlace;
+use self::storage::RevocationPlace;
 use super::{SettingsArgs, time};
 use crate::ground::failure::Failure;
 use crate::ground::output;

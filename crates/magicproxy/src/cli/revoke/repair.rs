@@ -4,7 +4,7 @@
 use magicproxy_core::{UnixTime, UnverifiedToken};
 use serde_json::{Value, json};
 
-use super::place::RevocationPlace;
+use super::storage::RevocationPlace;
 use super::{Form, times};
 use crate::cli::inspect::Claims;
 use crate::cli::secret;
