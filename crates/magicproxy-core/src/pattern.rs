@@ -67,7 +67,7 @@ pub enum PatternMode {
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern {
     anchored: Hir,
-    bounded: Bounded,
+    bounded: BoundProof,
     mode: PatternMode,
     /// The number of states of the pattern's NFA; 0 if no NFA was made.
     states: usize,
@@ -75,7 +75,7 @@ pub(crate) struct Pattern {
 
 /// The proof that a pattern is bounded.
 #[derive(Clone, Debug)]
-enum Bounded {
+enum BoundProof {
     /// A simple pattern, which needs no automaton.
     Template(Arc<Template>),
     /// A pattern with an automaton, kept if small: a list of a single pattern needs nothing else.
@@ -127,7 +127,7 @@ impl Pattern {
             .parse(text)
             .map_err(|error| PatternError::Syntax(syntax::describe(&error)))?;
         if mode == PatternMode::Whole {
-            check_literals(&hir, Follows::Nothing)?;
+            check_literals(&hir, FollowingText::Nothing)?;
         }
         if let Some(template) =
             Some(mode).filter(|mode| *mode == PatternMode::Whole).and_then(|_| Template::of(&hir))
@@ -136,7 +136,7 @@ impl Pattern {
             budget.work().take(template.pieces()).ok_or(PatternError::TooComplex)?;
             return Ok(Self {
                 anchored: anchor(hir, mode),
-                bounded: Bounded::Template(Arc::new(template)),
+                bounded: BoundProof::Template(Arc::new(template)),
                 mode,
                 states: 0,
             });
@@ -151,14 +151,14 @@ impl Pattern {
             return Err(PatternError::Start);
         }
         let small = (dfa.memory_usage() <= MAX_KEPT_AUTOMATON_BYTES).then(|| Arc::new(dfa));
-        Ok(Self { anchored, bounded: Bounded::Table(small), mode, states })
+        Ok(Self { anchored, bounded: BoundProof::Table(small), mode, states })
     }
 
     /// The pattern's template, if the pattern is simple.
     pub(crate) fn template(&self) -> Option<&Template> {
         match &self.bounded {
-            Bounded::Template(template) => Some(template),
-            Bounded::Table(_) => None,
+            BoundProof::Template(template) => Some(template),
+            BoundProof::Table(_) => None,
         }
     }
 }
@@ -176,7 +176,7 @@ impl Automaton {
         max_bytes: usize,
         budget: &mut Budget,
     ) -> Option<Self> {
-        if let [Pattern { bounded: Bounded::Table(Some(alone)), .. }] = patterns {
+        if let [Pattern { bounded: BoundProof::Table(Some(alone)), .. }] = patterns {
             return Some(Self(Arc::clone(alone)))
                 .filter(|automaton| automaton.memory_bytes() <= max_bytes);
         }
@@ -334,24 +334,26 @@ fn can_start_with_slash(dfa: &dense::DFA<Vec<u32>>) -> bool {
 
 /// The text behind a part of a pattern, if any: a `%` at the very end of a pattern has no digits.
 #[derive(Clone, Copy)]
-enum Follows {
+enum FollowingText {
     Nothing,
     Something,
 }
 
 /// Refuses literals that no canonical path can hold: rule 5.
-fn check_literals(hir: &Hir, follows: Follows) -> Result<(), PatternError> {
+fn check_literals(hir: &Hir, follows: FollowingText) -> Result<(), PatternError> {
     match hir.kind() {
         HirKind::Literal(literal) => check_literal(&literal.0, follows),
         HirKind::Class(class) => check_class(class),
-        HirKind::Repetition(repetition) => check_literals(&repetition.sub, Follows::Something),
+        HirKind::Repetition(repetition) => {
+            check_literals(&repetition.sub, FollowingText::Something)
+        }
         HirKind::Capture(capture) => check_literals(&capture.sub, follows),
         HirKind::Alternation(parts) => {
             parts.iter().try_for_each(|part| check_literals(part, follows))
         }
         HirKind::Concat(parts) => {
             let Some((last, before)) = parts.split_last() else { return Ok(()) };
-            before.iter().try_for_each(|part| check_literals(part, Follows::Something))?;
+            before.iter().try_for_each(|part| check_literals(part, FollowingText::Something))?;
             check_literals(last, follows)
         }
         HirKind::Empty | HirKind::Look(_) => Ok(()),
@@ -378,7 +380,7 @@ fn check_class(class: &Class) -> Result<(), PatternError> {
     }
 }
 
-fn check_literal(literal: &[u8], follows: Follows) -> Result<(), PatternError> {
+fn check_literal(literal: &[u8], follows: FollowingText) -> Result<(), PatternError> {
     if let Some(byte) = literal.iter().find(|byte| !is_path_byte(**byte)) {
         return Err(bad_byte(*byte));
     }
@@ -398,9 +400,9 @@ fn check_literal(literal: &[u8], follows: Follows) -> Result<(), PatternError> {
 
 /// Checks the digits behind a `%` in a literal; a literal may end inside the triplet, where a class
 /// goes on.
-fn check_triplet(after: &[u8], follows: Follows) -> Result<(), PatternError> {
+fn check_triplet(after: &[u8], follows: FollowingText) -> Result<(), PatternError> {
     let digits = after.get(..2).unwrap_or(after);
-    let cut_short = digits.len() < 2 && matches!(follows, Follows::Nothing);
+    let cut_short = digits.len() < 2 && matches!(follows, FollowingText::Nothing);
     if cut_short
         || !digits.iter().all(|digit| digit.is_ascii_digit() || (b'A'..=b'F').contains(digit))
     {

@@ -130,7 +130,7 @@ pub struct VerifiedToken {
     /// All labels in one text, as logs show them.
     label: Option<Box<str>>,
     policy: Policy,
-    narrowing: Vec<Narrowing>,
+    narrowing: Vec<CaveatConditions>,
     /// The owner of everything that the token's requests create, the same for all tokens narrowed
     /// from one token.
     owner: Partition,
@@ -158,7 +158,7 @@ pub enum Provenance {
 /// The further conditions of one caveat. The caveat's times are not here: narrower times became the
 /// token's.
 #[derive(Debug)]
-pub(crate) struct Narrowing {
+pub(crate) struct CaveatConditions {
     pub(crate) policy: Option<Policy>,
     pub(crate) upstream: Option<UpstreamName>,
     pub(crate) networks: Option<Vec<Network>>,
@@ -253,7 +253,7 @@ impl VerifiedToken {
     }
 
     /// Returns the conditions that the caveats put on each request.
-    pub(crate) fn narrowing(&self) -> &[Narrowing] {
+    pub(crate) fn narrowing(&self) -> &[CaveatConditions] {
         &self.narrowing
     }
 

@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 use magicproxy_config::providers::client::{SetupMethod, SetupNeeds};
 use table::Client;
 use target::Target;
-use value::{Places, Value};
+use value::{TemplateSources, Value};
 
 /// The setup of one client for one API at the proxy. Made by [`Setup::new`].
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Setup {
         target: &Target,
         token_file: Option<&str>,
     ) -> Self {
-        let places = Places { target, token_file };
+        let places = TemplateSources { target, token_file };
         let fill = |template: &str| Value::fill(template, &places);
         let pairs = |pairs: &'static [(&'static str, &'static str)]| {
             pairs.iter().map(move |(name, text)| (*name, *text))

@@ -180,7 +180,7 @@ impl KeySetSigner {
     }
 
     /// Returns the first JWS that names this key, after verifying every JWS that names the key.
-    fn signature_in<'s>(&self, signed: &'s [Signed]) -> Result<&'s Signed, KeySetError> {
+    fn signature_in<'s>(&self, signed: &'s [CompactJws]) -> Result<&'s CompactJws, KeySetError> {
         let own = || signed.iter().filter(|jws| jws.header.kid == self.id().as_str());
         let first = own().next().ok_or(KeySetError::Untrusted)?;
         let all_verify = own().all(|jws| self.0.verify(jws.message.as_bytes(), &jws.signature));
@@ -258,7 +258,7 @@ impl SignedKeySet {
     /// # Errors
     /// [`KeySetError`].
     pub fn first(document: &str) -> Result<Self, KeySetError> {
-        let signed = Signed::all(document)?;
+        let signed = CompactJws::all(document)?;
         let signer = signed.first().ok_or(KeySetError::Unsigned)?.read()?.signer;
         Self::verified(&signed, &signer)
     }
@@ -268,7 +268,7 @@ impl SignedKeySet {
     /// # Errors
     /// [`KeySetError`].
     pub fn following(document: &str, pin: &KeySetPin<'_>) -> Result<Self, KeySetError> {
-        let set = Self::verified(&Signed::all(document)?, pin.signer)?;
+        let set = Self::verified(&CompactJws::all(document)?, pin.signer)?;
         // The accepted tokens and the denied keys change without a new version, so the time of
         // signing counts, too.
         let latest = set.issued_at.0.saturating_add(KEY_SET_LEEWAY_SECONDS);
@@ -293,7 +293,7 @@ impl SignedKeySet {
 
     /// Verifies the signatures of `signer` and of the key that the payload names for the next sets.
     /// With both, a kept document is read in the same way later.
-    fn verified(signed: &[Signed], signer: &KeySetSigner) -> Result<Self, KeySetError> {
+    fn verified(signed: &[CompactJws], signer: &KeySetSigner) -> Result<Self, KeySetError> {
         let set = signer.signature_in(signed)?.read()?;
         set.signer.signature_in(signed)?;
         Ok(set)
@@ -343,7 +343,7 @@ impl SignedKeySet {
 }
 
 /// A compact JWS of a document, in parts, not yet verified.
-struct Signed {
+struct CompactJws {
     message: String,
     header: Header,
     payload: Vec<u8>,
@@ -372,7 +372,7 @@ struct Payload {
     accepts: Option<AcceptedTokens>,
 }
 
-impl Signed {
+impl CompactJws {
     fn all(document: &str) -> Result<Vec<Self>, KeySetError> {
         #[derive(Deserialize)]
         struct Document {

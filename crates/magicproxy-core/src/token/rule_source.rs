@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::pattern::PatternMode;
 use crate::plugin::PluginName;
-use crate::policy::{BroughtError, BroughtRules, Policy, RuleList};
+use crate::policy::{Policy, RuleList, TokenRuleBudget, TokenRuleError};
 use crate::rule::{RawRule, RuleFault};
 use crate::token::verify::VerifyContext;
 use crate::token::{ClaimsFault, VerifyError};
@@ -21,7 +21,7 @@ impl ClaimedRules {
     pub(super) fn policy(
         &self,
         context: &VerifyContext<'_>,
-        brought: &mut BroughtRules<'_>,
+        brought: &mut TokenRuleBudget<'_>,
     ) -> Result<Policy, VerifyError> {
         match self {
             Self::Rules(rules, mode) => policy_of(rules, *mode, brought),
@@ -34,7 +34,7 @@ impl ClaimedRules {
 pub(super) fn policy_of(
     rules: &[RawRule],
     mode: PatternMode,
-    brought: &mut BroughtRules<'_>,
+    brought: &mut TokenRuleBudget<'_>,
 ) -> Result<Policy, VerifyError> {
     Ok(Policy::of_list(brought.list(rules, mode)?))
 }
@@ -61,14 +61,14 @@ fn scopes(names: &[String], context: &VerifyContext<'_>) -> Result<Policy, Verif
     Ok(Policy::of_scopes(lists, plugins)?)
 }
 
-impl From<BroughtError> for VerifyError {
-    fn from(error: BroughtError) -> Self {
+impl From<TokenRuleError> for VerifyError {
+    fn from(error: TokenRuleError) -> Self {
         match error {
-            BroughtError::Rules(faults) => {
+            TokenRuleError::Rules(faults) => {
                 Self::Rule(faults.into_iter().next().unwrap_or(RuleFault::TooComplex))
             }
-            BroughtError::Owner => ClaimsFault::Owner.into(),
-            BroughtError::Policy(error) => error.into(),
+            TokenRuleError::Owner => ClaimsFault::Owner.into(),
+            TokenRuleError::Policy(error) => error.into(),
         }
     }
 }

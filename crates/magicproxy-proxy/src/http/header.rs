@@ -19,7 +19,7 @@ use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
 pub(crate) use dropped::DroppedFields;
-pub use fields::{ListingSource, RequestFields, Treatment};
+pub use fields::{FieldTreatment, ListingSource, RequestFields};
 pub(crate) use request::{RequestHeaders, TrailerFields, filter_request_trailers, is_offered};
 pub(crate) use stripped::StrippedCarriers;
 pub use verdict::FieldVerdict;

@@ -37,7 +37,7 @@ struct ResponseEnd {
     /// written.
     failure: Option<Box<BodyError>>,
     /// Protocol that follows the response, if the connection switches to another protocol.
-    successor: Option<Successor>,
+    successor: Option<ProtocolSwitch>,
 }
 
 /// Origin of a body's bytes.
@@ -52,14 +52,14 @@ enum Source {
     /// Content made from an upstream's body that was read whole.
     Made {
         bytes: Option<Bytes>,
-        _held: Keep,
+        _held: ExchangeHold,
     },
 }
 
 /// A guard that is kept only for its drop.
-struct Keep(#[expect(dead_code, reason = "it is held, and not looked at")] ExchangeGuard);
+struct ExchangeHold(#[expect(dead_code, reason = "it is held, and not looked at")] ExchangeGuard);
 
-impl std::fmt::Debug for Keep {
+impl std::fmt::Debug for ExchangeHold {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Keep")
     }
@@ -78,9 +78,9 @@ struct Exchange {
 }
 
 /// Function that serves another protocol on the connection of a response, and ends the exchange.
-struct Successor(Box<dyn FnOnce(OngoingRequest) + Send>);
+struct ProtocolSwitch(Box<dyn FnOnce(OngoingRequest) + Send>);
 
-impl std::fmt::Debug for Successor {
+impl std::fmt::Debug for ProtocolSwitch {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Successor").finish_non_exhaustive()
     }
@@ -101,7 +101,10 @@ impl ResponseBody {
     /// Makes a body from content made of an upstream's body, with a guard that is held until the
     /// content was passed down.
     pub(crate) fn made(bytes: Bytes, held: ExchangeGuard) -> Self {
-        Self::of(Source::Made { bytes: (!bytes.is_empty()).then_some(bytes), _held: Keep(held) })
+        Self::of(Source::Made {
+            bytes: (!bytes.is_empty()).then_some(bytes),
+            _held: ExchangeHold(held),
+        })
     }
 
     /// Makes a body that streams from the upstream.
@@ -113,7 +116,7 @@ impl ResponseBody {
     /// ends the exchange.
     pub(crate) fn followed_by(begin: impl FnOnce(OngoingRequest) + Send + 'static) -> Self {
         let mut body = Self::full(Bytes::new());
-        body.0.successor = Some(Successor(Box::new(begin)));
+        body.0.successor = Some(ProtocolSwitch(Box::new(begin)));
         body
     }
 
@@ -139,7 +142,7 @@ impl ResponseBody {
 
     /// Ties the exchange's end to the end of this body.
     pub(crate) fn accompany(&mut self, request: OngoingRequest) {
-        if let Some(Successor(begin)) = self.0.successor.take() {
+        if let Some(ProtocolSwitch(begin)) = self.0.successor.take() {
             return begin(request);
         }
         let handed_over = request.in_flight().flush_point();

@@ -181,15 +181,15 @@ impl ObjectActions {
         {
             return Destination::Proxy(rewritten);
         }
-        let site = match Site::of(url) {
-            Some(Site::Other) => return Destination::Elsewhere,
-            Some(Site::Web(site)) => site,
+        let site = match UrlHost::of(url) {
+            Some(UrlHost::Other) => return Destination::Elsewhere,
+            Some(UrlHost::Web(site)) => site,
             None => return Destination::Upstream,
         };
         let origins: Vec<String> = self.upstream.origins().map(ToString::to_string).collect();
         let mut own = origins
             .iter()
-            .filter(|origin| matches!(Site::of(origin), Some(Site::Web(own)) if own == site))
+            .filter(|origin| matches!(UrlHost::of(origin), Some(UrlHost::Web(own)) if own == site))
             .peekable();
         if own.peek().is_none() {
             return Destination::Elsewhere;
@@ -208,14 +208,14 @@ impl ObjectActions {
 }
 
 /// The host to which a URL leads.
-enum Site {
+enum UrlHost {
     /// Host and port, in lower case and without the scheme's default port, of `http` or `https`.
     Web(String),
     /// Another scheme.
     Other,
 }
 
-impl Site {
+impl UrlHost {
     /// Reads the host of an absolute URL; `None` for any other text.
     fn of(url: &str) -> Option<Self> {
         let (scheme, rest) = url.split_once(':')?;

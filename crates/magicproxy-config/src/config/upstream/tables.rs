@@ -6,7 +6,7 @@ use std::sync::Arc;
 use magicproxy_core::{PatternMode, UnnamedTokens};
 use magicproxy_proxy::settings::UpstreamSettings;
 
-use super::{General, RawUpstream};
+use super::{GeneralSettings, RawUpstream};
 use crate::config::check::{Checker, list, said};
 use crate::config::raw::RawConfig;
 use crate::config::setting::Section as _;
@@ -93,12 +93,12 @@ impl Checker<'_> {
 
     /// Checks the settings for all of these upstreams. The faults are kept apart, to be reported
     /// with the first upstream that uses the settings.
-    fn general<'r>(&mut self, raw: &'r RawConfig, tables: &[Table<'_>]) -> General<'r> {
+    fn general<'r>(&mut self, raw: &'r RawConfig, tables: &[Table<'_>]) -> GeneralSettings<'r> {
         let ((scopes, minting), faults) = self
             .apart(|checker| (checker.scopes(raw, tables), checker.general_minting(raw, tables)));
         let (outbound, outbound_faults) =
             self.apart(|checker| checker.general_outbound(raw, tables));
-        General { raw, scopes, minting, outbound, faults, outbound_faults }
+        GeneralSettings { raw, scopes, minting, outbound, faults, outbound_faults }
     }
 
     /// Reports upstreams with the same name, mount or host.

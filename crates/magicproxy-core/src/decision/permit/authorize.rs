@@ -13,7 +13,7 @@ use crate::rule::{HeldGrant, RuleEffects};
 use crate::state::Partition;
 use crate::target::{RequestTarget, RequestView};
 use crate::time::UnixTime;
-use crate::token::{LEEWAY_SECONDS, Narrowing, Network, UnnamedTokens, VerifiedToken};
+use crate::token::{CaveatConditions, LEEWAY_SECONDS, Network, UnnamedTokens, VerifiedToken};
 use crate::upstream_name::UpstreamName;
 
 /// A request from a client, in the types on which the decision is made.
@@ -247,7 +247,7 @@ impl VerifiedToken {
     }
 }
 
-impl Narrowing {
+impl CaveatConditions {
     fn ensure(&self, access: &AccessRequest<'_>) -> Result<(), Denial> {
         if let Some(named) = self.upstream.as_ref().filter(|named| !access.goes_to(named)) {
             return Err(access.wrong_upstream(Some(named)));

@@ -36,11 +36,11 @@ pub(super) struct LinkBase {
     upstream: UpstreamId,
     origin: OriginId,
     entry: EntryPoint,
-    base: Base,
+    base: BaseUrl,
 }
 
 /// The URL of the proxy, as set by the operator or as called by the client.
-enum Base {
+enum BaseUrl {
     Public(Arc<str>),
     /// The name by which the client called the proxy, if the operator set no URL.
     Called(Scheme, Name),
@@ -91,8 +91,8 @@ impl PublicLinks {
         // The public URL leads to the mounts. A client of a host name or listener of the upstream's
         // own stays there.
         let base = match self.public.as_ref().filter(|_| route.is_mounted()) {
-            Some(public) => Base::Public(Arc::clone(public)),
-            None => Base::Called(scheme, Name::of(&head.uri, head.headers.get(HOST))?),
+            Some(public) => BaseUrl::Public(Arc::clone(public)),
+            None => BaseUrl::Called(scheme, Name::of(&head.uri, head.headers.get(HOST))?),
         };
         let asked = if members.has_pages() { head.uri.path_and_query().cloned() } else { None };
         let members = Arc::clone(members);
@@ -122,16 +122,16 @@ impl LinkBase {
     fn key(&self) -> KeyRef<'_> {
         let Self { upstream, origin, entry, base, .. } = self;
         let (scheme, name) = match base {
-            Base::Public(url) => (None, &**url),
-            Base::Called(scheme, name) => (Some(*scheme), name.as_str()),
+            BaseUrl::Public(url) => (None, &**url),
+            BaseUrl::Called(scheme, name) => (Some(*scheme), name.as_str()),
         };
         KeyRef { upstream: *upstream, origin: *origin, entry: *entry, scheme, name }
     }
 
     fn map(&self, router: &Router) -> LinkMap {
         let base = match &self.base {
-            Base::Public(url) => url.to_string(),
-            Base::Called(scheme, name) => format!("{}://{}", scheme.as_str(), name.as_str()),
+            BaseUrl::Public(url) => url.to_string(),
+            BaseUrl::Called(scheme, name) => format!("{}://{}", scheme.as_str(), name.as_str()),
         };
         let public_links = router.public_links(self.upstream, self.entry);
         let asked = public_links

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, HeaderValue};
 use magicproxy_core::limit::{LEASE_MILLIS, Limit};
 use magicproxy_core::state::{BoundedPartition, Demand, Holder, Partition, StateStore, TakeResult};
-use magicproxy_core::{Count, OwnerPlace, Permit};
+use magicproxy_core::{Count, OwnerContext, Permit};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -87,7 +87,7 @@ impl Ledger {
     pub(super) async fn take(
         &self,
         permit: &Permit,
-        place: OwnerPlace<'_>,
+        place: OwnerContext<'_>,
         exchange: &Holding,
     ) -> Result<TakenLimits, Rejection> {
         let counts = permit.counts(place).ok_or(Rejection::Internal)?;

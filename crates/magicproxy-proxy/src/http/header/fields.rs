@@ -12,7 +12,7 @@ use http::HeaderName;
 use super::is_forbidden_trailer;
 use super::standard::STANDARD;
 use super::stripped::StrippedCarriers;
-use crate::field_names::Meaning;
+use crate::field_names::FieldMeaning;
 use crate::settings::{CarrierSubprotocol, PassedHeader, UpstreamSettings};
 
 /// Origin of a field's place on the list.
@@ -28,7 +28,7 @@ pub enum ListingSource {
 
 /// Treatment of a client's request field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Treatment {
+pub enum FieldTreatment {
     /// The field is passed on.
     Passes(ListingSource),
     /// The field is not on the list.
@@ -36,7 +36,7 @@ pub enum Treatment {
     /// The operator drops the field: `drop_request_headers`.
     Dropped,
     /// No upstream ever gets the field.
-    Never(Meaning),
+    Never(FieldMeaning),
 }
 
 /// Request fields that one upstream gets, as a set. Made once for each upstream. Credential and
@@ -102,7 +102,7 @@ impl RequestFields {
 
     fn passes_by_prefix(&self, name: &HeaderName) -> bool {
         self.prefixes.iter().any(|prefix| name.as_str().starts_with(prefix.as_str()))
-            && Meaning::of(name).is_none()
+            && FieldMeaning::of(name).is_none()
             && !self.dropped.contains(name)
             && !self.carriers.contains(name)
     }
@@ -126,18 +126,18 @@ impl RequestFields {
     /// Returns the treatment of a field, and the reason. A field that `Connection` names is dropped
     /// besides.
     #[must_use]
-    pub fn treatment(&self, name: &HeaderName) -> Treatment {
+    pub fn treatment(&self, name: &HeaderName) -> FieldTreatment {
         if let Some(by) = self.names.get(name) {
-            return Treatment::Passes(by);
+            return FieldTreatment::Passes(by);
         }
         if self.passes_by_prefix(name) {
-            return Treatment::Passes(ListingSource::Preset);
+            return FieldTreatment::Passes(ListingSource::Preset);
         }
-        match Meaning::of(name) {
-            Some(meaning) => Treatment::Never(meaning),
-            None if self.carriers.contains(name) => Treatment::Never(Meaning::Carrier),
-            None if self.dropped.contains(name) => Treatment::Dropped,
-            None => Treatment::Unlisted,
+        match FieldMeaning::of(name) {
+            Some(meaning) => FieldTreatment::Never(meaning),
+            None if self.carriers.contains(name) => FieldTreatment::Never(FieldMeaning::Carrier),
+            None if self.dropped.contains(name) => FieldTreatment::Dropped,
+            None => FieldTreatment::Unlisted,
         }
     }
 
