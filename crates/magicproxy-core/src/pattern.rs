@@ -177,8 +177,8 @@ impl Automaton {
         budget: &mut Budget,
     ) -> Option<Self> {
         if let [Pattern { bounded: BoundProof::Table(Some(alone)), .. }] = patterns {
-            return Some(Self(Arc::clone(alone)))
-                .filter(|automaton| automaton.memory_bytes() <= max_bytes);
+            let automaton = Self(Arc::clone(alone));
+            return (automaton.memory_bytes() <= max_bytes).then_some(automaton);
         }
         // The cost of an NFA is counted only after the NFA is built; for several patterns, that may
         // be late.
@@ -362,22 +362,28 @@ fn check_literals(hir: &Hir, follows: FollowingText) -> Result<(), PatternError>
 
 /// Refuses a class that admits no byte of a path: as dead as a literal.
 fn check_class(class: &Class) -> Result<(), PatternError> {
-    let possible = |low: u32, high: u32| {
-        (low..=high.min(0x7f)).any(|byte| u8::try_from(byte).is_ok_and(is_path_byte))
-    };
-    let alive = match class {
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    match class {
         Class::Bytes(class) => {
-            class.ranges().iter().any(|range| possible(range.start().into(), range.end().into()))
+            for range in class.ranges() {
+                ranges.push((range.start().into(), range.end().into()));
+            }
         }
         Class::Unicode(class) => {
-            class.ranges().iter().any(|range| possible(range.start().into(), range.end().into()))
+            for range in class.ranges() {
+                ranges.push((range.start().into(), range.end().into()));
+            }
         }
-    };
-    if alive {
+    }
+    if ranges.into_iter().any(holds_path_byte) {
         Ok(())
     } else {
         Err(literal_error("[…]", "the class holds no character of a path"))
     }
+}
+
+fn holds_path_byte((low, high): (u32, u32)) -> bool {
+    (low..=high.min(0x7f)).any(|byte| u8::try_from(byte).is_ok_and(is_path_byte))
 }
 
 fn check_literal(literal: &[u8], follows: FollowingText) -> Result<(), PatternError> {
@@ -411,11 +417,11 @@ fn check_triplet(after: &[u8], follows: FollowingText) -> Result<(), PatternErro
             "write percent-encoding as `%` and two upper-case hex digits, and a `%` itself as `%25`",
         ));
     }
-    let decoded = std::str::from_utf8(digits)
-        .ok()
-        .filter(|digits| digits.len() == 2)
-        .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-    match decoded {
+    if digits.len() < 2 {
+        return Ok(());
+    }
+    let decoded = std::str::from_utf8(digits).map(|digits| u8::from_str_radix(digits, 16));
+    match decoded.ok().and_then(Result::ok) {
         Some(byte) if is_unreserved(byte) => Err(literal_error(
             &format!("%{byte:02X}"),
             "the character arrives decoded; write it as it is",

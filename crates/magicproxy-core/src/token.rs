@@ -277,21 +277,18 @@ impl VerifiedToken {
     /// type.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        let caveats = || self.narrowing.iter().filter_map(|caveat| caveat.policy.as_ref());
-        let policies = || std::iter::once(&self.policy).chain(caveats());
-        let networks: usize = self
-            .narrowing
-            .iter()
-            .filter_map(|caveat| caveat.networks.as_deref())
-            .map(size_of_val)
-            .sum();
-        let names = self.chain.memory_bytes()
-            + self.label().map_or(0, str::len)
-            + self.origins.iter().map(Origin::memory_bytes).sum::<usize>();
-        policies().map(Policy::memory_bytes).sum::<usize>()
-            + networks
-            + names
+        let mut bytes = self.policy.memory_bytes()
             + self.sealed.memory_bytes()
+            + self.chain.memory_bytes()
+            + self.label().map_or(0, str::len);
+        for origin in &self.origins {
+            bytes += origin.memory_bytes();
+        }
+        for caveat in &self.narrowing {
+            bytes += caveat.policy.as_ref().map_or(0, Policy::memory_bytes);
+            bytes += caveat.networks.as_deref().map_or(0, size_of_val);
+        }
+        bytes
     }
 
     /// Returns an upper bound of the credential's length in bytes, for every form of sealing.

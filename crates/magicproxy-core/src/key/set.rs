@@ -130,13 +130,18 @@ impl KeyRing {
         accepts: &AcceptedTokens,
         denied: &[String],
     ) -> serde_json::Value {
-        let is_denied = |key: &SealingPublicKey| denied.iter().any(|id| id == key.id().as_str());
-        let accepted =
-            self.published(now).filter(|key| accepts.kems.contains(&key.kem()) && !is_denied(key));
-        let keys: Vec<_> = accepted.map(SealingPublicKey::to_jwk).collect();
-        let signing = self.key_set.iter().filter(|key| key.is_usable(now));
-        let active = signing.clone().find(|key| key.lifetime.retired.is_none());
-        let Some(active) = active else { return serde_json::json!({ "keys": keys }) };
+        let mut keys = Vec::new();
+        for key in self.published(now) {
+            let is_denied = denied.iter().any(|id| id == key.id().as_str());
+            if accepts.kems.contains(&key.kem()) && !is_denied {
+                keys.push(key.to_jwk());
+            }
+        }
+        let signing: Vec<&KeySetKey> =
+            self.key_set.iter().filter(|key| key.is_usable(now)).collect();
+        let Some(active) = signing.iter().find(|key| key.lifetime.retired.is_none()) else {
+            return serde_json::json!({ "keys": keys });
+        };
         let payload = serde_json::json!({
             "keys": keys,
             "signer": active.pair.to_public_jwk(),
@@ -147,7 +152,7 @@ impl KeyRing {
         });
         let payload = payload.to_string();
         let signed: Vec<String> =
-            signing.take(MAX_SIGNATURES).map(|key| key.sign(&payload)).collect();
+            signing.iter().take(MAX_SIGNATURES).map(|key| key.sign(&payload)).collect();
         serde_json::json!({ "keys": keys, "signed": signed })
     }
 }
@@ -438,10 +443,13 @@ impl CompactJws {
 
 fn sealing_key(key: serde_json::Value) -> Option<SealingPublicKey> {
     // `serde` alone would accept a list of the members' values as an object.
-    let jwk: Jwk = serde_json::from_value(Some(key).filter(serde_json::Value::is_object)?).ok()?;
+    if !key.is_object() {
+        return None;
+    }
+    let jwk: Jwk = serde_json::from_value(key).ok()?;
     let key = SealingPublicKey::from_jwk(&jwk).ok()?;
     let names_itself = jwk.kid.as_deref().is_none_or(|kid| kid == key.id().as_str());
     let is_public = jwk.d.is_none() && jwk.private.is_none();
     let seals = jwk.usage.as_deref().is_none_or(|usage| usage == "enc");
-    Some(key).filter(|_| names_itself && is_public && seals)
+    if names_itself && is_public && seals { Some(key) } else { None }
 }

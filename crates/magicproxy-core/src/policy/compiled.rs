@@ -161,10 +161,10 @@ impl TokenRuleBudget<'_> {
         mode: PatternMode,
     ) -> Result<Arc<RuleList>, TokenRuleError> {
         let key = RulesKey::of(rules, mode);
-        let found = key
-            .and_then(|key| self.compiler.cache.get(&key))
-            .filter(|found| found.is_of(rules, mode));
-        if let Some(found) = found.filter(|found| self.policies.gives_the_same(found)) {
+        if let Some(found) = key.and_then(|key| self.compiler.cache.get(&key))
+            && found.is_of(rules, mode)
+            && self.policies.gives_the_same(&found)
+        {
             self.charge(&found)?;
             return Ok(Arc::clone(&found.list));
         }
@@ -172,7 +172,9 @@ impl TokenRuleBudget<'_> {
         let (compiled, cramped) = self.compile(rules, mode)?;
         // A list compiled within a partly used budget may differ from the list that another token
         // would get, so only lists independent of the budget are kept.
-        if let Some(key) = key.filter(|_| from_the_beginning || !cramped) {
+        if let Some(key) = key
+            && (from_the_beginning || !cramped)
+        {
             self.compiler.cache.keep(key, &compiled);
         }
         Ok(Arc::clone(&compiled.list))

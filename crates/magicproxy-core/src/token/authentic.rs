@@ -126,16 +126,16 @@ impl AuthenticToken {
         let caveats = self.caveats.as_deref().map_err(Clone::clone)?;
         let mut narrowing = Vec::with_capacity(caveats.len());
         for (number, caveat) in caveats.iter().enumerate() {
-            let rules = caveat.allowed.as_deref();
+            let policy = match &caveat.allowed {
+                Some(rules) => Some(policy_of(rules, PatternMode::Whole, &mut brought)?),
+                None => None,
+            };
+            let up_to_this = caveats.get(..=number).unwrap_or(caveats);
             narrowing.push(CaveatConditions {
-                policy: rules
-                    .map(|rules| policy_of(rules, PatternMode::Whole, &mut brought))
-                    .transpose()?,
+                policy,
                 upstream: caveat.aud.clone(),
                 networks: caveat.sender.as_ref().map(|sender| sender.cidr.clone()),
-                limit: caveat
-                    .limit
-                    .map(|limit| (limit, counter(caveats.get(..=number).unwrap_or(caveats)))),
+                limit: caveat.limit.map(|limit| (limit, counter(up_to_this))),
             });
         }
         Ok((policy, narrowing))

@@ -45,18 +45,19 @@ fn scopes(names: &[String], context: &VerifyContext<'_>) -> Result<Policy, Verif
     // Each name counts once: a token that names one scope a thousand times must not cost a thousand
     // matches.
     let mut seen = HashSet::new();
-    for name in names.iter().filter(|name| seen.insert(*name)) {
-        let scope =
-            context.scopes.scope(name).ok_or_else(|| VerifyError::UnknownScope(name.clone()))?;
+    for name in names {
+        if !seen.insert(name) {
+            continue;
+        }
+        let Some(scope) = context.scopes.scope(name) else {
+            return Err(VerifyError::UnknownScope(name.clone()));
+        };
         lists.push(Arc::clone(scope.compiled()));
-        plugins.extend(
-            scope
-                .plugins()
-                .iter()
-                .filter(|plugin| !plugins.contains(plugin))
-                .cloned()
-                .collect::<Vec<_>>(),
-        );
+        for plugin in scope.plugins() {
+            if !plugins.contains(plugin) {
+                plugins.push(plugin.clone());
+            }
+        }
     }
     Ok(Policy::of_scopes(lists, plugins)?)
 }

@@ -249,16 +249,16 @@ impl VerifiedToken {
 
 impl CaveatConditions {
     fn ensure(&self, access: &AccessRequest<'_>) -> Result<(), Denial> {
-        if let Some(named) = self.upstream.as_ref().filter(|named| !access.goes_to(named)) {
+        if let Some(named) = &self.upstream
+            && !access.goes_to(named)
+        {
             return Err(access.wrong_upstream(Some(named)));
         }
-        let inside = |networks: &Vec<Network>| {
-            access
-                .sender
-                .is_some_and(|sender| networks.iter().any(|network| network.contains(sender)))
-        };
-        if self.networks.as_ref().is_some_and(|networks| !inside(networks)) {
-            return Err(Denial::WrongSender);
+        if let Some(networks) = &self.networks {
+            let Some(sender) = access.sender else { return Err(Denial::WrongSender) };
+            if !networks.iter().any(|network| network.contains(sender)) {
+                return Err(Denial::WrongSender);
+            }
         }
         match &self.policy {
             Some(policy) => access.ensure_allowed(policy, Denial::BeyondCaveat),

@@ -93,16 +93,11 @@ impl<'de> Visitor<'de> for ListedItem<'_> {
         let mut names = UniqueNames::default();
         let mut key: Vec<Option<String>> = vec![None; self.0.key.len()];
         while let Some(Name(name)) = members.next_key()? {
-            let place = self
-                .0
-                .key
-                .iter()
-                .position(|wanted| *wanted == *name)
-                .and_then(|at| key.get_mut(at));
-            match place {
-                Some(place) => {
+            let position = self.0.key.iter().position(|wanted| *wanted == *name);
+            match position.and_then(|at| key.get_mut(at)) {
+                Some(found) => {
                     let Name(value): Name<'de> = members.next_value()?;
-                    *place = Some(folded(&value));
+                    *found = Some(folded(&value));
                 }
                 None => {
                     members.next_value::<UniqueScan>()?;
