@@ -134,20 +134,20 @@ impl LinkBase {
             BaseUrl::Called(scheme, name) => format!("{}://{}", scheme.as_str(), name.as_str()),
         };
         let public_links = router.public_links(self.upstream, self.entry);
-        let asked = public_links
-            .get(self.origin.place())
-            .map(|(url, _)| (*url).to_owned())
-            .unwrap_or_default();
-        let public_links: Vec<(String, String)> = public_links
-            .into_iter()
-            .map(|(url, path)| (url.to_owned(), format!("{base}{path}")))
-            .collect();
-        let in_clear: Vec<_> = public_links
-            .iter()
-            .filter_map(|(url, to)| Some((in_clear(url)?, to.clone())))
-            .collect();
+        let asked = match public_links.get(self.origin.place()) {
+            Some((url, _)) => (*url).to_owned(),
+            None => String::new(),
+        };
+        let (mut links, mut links_in_clear) = (Vec::new(), Vec::new());
+        for (url, path) in public_links {
+            let public = format!("{base}{path}");
+            if let Some(url_in_clear) = in_clear(url) {
+                links_in_clear.push((url_in_clear, public.clone()));
+            }
+            links.push((url.to_owned(), public));
+        }
         // The first of two links with the same origin wins.
-        LinkMap::new(public_links.into_iter().chain(in_clear))
+        LinkMap::new(links.into_iter().chain(links_in_clear))
             .with_origin(&asked)
             .behind(&base)
             .following(Arc::clone(&self.members))

@@ -297,14 +297,17 @@ impl Ledger {
             // Events in the meantime may have left no trace any more.
             return Err(Rejection::CannotTell);
         }
-        let unchanged = claim.new.iter().map(|unowned| match &unowned.trace {
-            None => Condition::Absent(unowned.item.name()),
-            Some(trace) => Condition::Equals(unowned.item.name(), trace.clone()),
-        });
-        let held = claim.held.iter().map(|held| {
-            Condition::Equals(held.name.clone(), claim.touched.ownership(held.reliance))
-        });
-        let mut conditions: Vec<Condition> = unchanged.chain(held).collect();
+        let mut conditions = Vec::new();
+        for unowned in &claim.new {
+            conditions.push(match &unowned.trace {
+                None => Condition::Absent(unowned.item.name()),
+                Some(trace) => Condition::Equals(unowned.item.name(), trace.clone()),
+            });
+        }
+        for held in &claim.held {
+            let ownership = claim.touched.ownership(held.reliance);
+            conditions.push(Condition::Equals(held.name.clone(), ownership));
+        }
         if !claim.new.is_empty() {
             conditions.push(claim.room());
         }
@@ -313,13 +316,15 @@ impl Ledger {
         let seen_until = trace_end(now);
         let value = claim.touched.ownership(Reliance::One(claim.request));
         let made = Entry { value, expires_at: ends_at.max(seen_until) };
-        let made = claim.new_names().map(|name| Change::Put(name, made.clone()));
-        let relied = claim.held.iter().filter_map(|held| claim.reliance_on(held, seen_until));
+        let mut changes = Vec::new();
+        for name in claim.new_names() {
+            changes.push(Change::Put(name, made.clone()));
+        }
+        for held in &claim.held {
+            changes.extend(claim.reliance_on(held, seen_until));
+        }
         let target = BoundedPartition { partition: claim.touched.partition, rows };
-        Ok(self
-            .store()?
-            .apply_within(target, conditions, made.chain(relied).collect(), now)
-            .await?)
+        Ok(self.store()?.apply_within(target, conditions, changes, now).await?)
     }
 
     /// Gives up the new items of a failed request. If nobody knows whether the items were created,
@@ -337,11 +342,15 @@ impl Ledger {
     /// Concludes a successful request: deleted items are nobody's, and created items are the
     /// owner's until `ends_at`.
     pub(super) async fn confirm(&self, claim: &Claim, ends_at: UnixTime) {
-        let conclusions = claim.touched.list_items.iter().map(|item| match item.action {
-            ItemAction::Create => (item.name(), Conclusion::Made(ends_at)),
-            ItemAction::Delete => (item.name(), Conclusion::Gone),
-        });
-        self.conclude(claim, conclusions.collect()).await;
+        let mut conclusions = Vec::new();
+        for item in &claim.touched.list_items {
+            let conclusion = match item.action {
+                ItemAction::Create => Conclusion::Made(ends_at),
+                ItemAction::Delete => Conclusion::Gone,
+            };
+            conclusions.push((item.name(), conclusion));
+        }
+        self.conclude(claim, conclusions).await;
     }
 
     /// Writes the effect of a request's end on its list items. An item left behind for want of a

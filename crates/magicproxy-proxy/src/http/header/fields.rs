@@ -64,26 +64,24 @@ impl RequestFields {
     /// Makes the list of an upstream, without the fields that carry tokens and credentials.
     pub(crate) fn new(upstream: &UpstreamSettings, stripped: &StrippedCarriers) -> Self {
         let carriers = &stripped.headers;
-        let listed = |headers: &[PassedHeader], by: ListingSource| {
-            headers
-                .iter()
-                .filter_map(|header| header.name().cloned())
-                .map(|name| (name, by))
-                .collect::<Vec<_>>()
-        };
+        let lists: [(&[PassedHeader], ListingSource); 2] = [
+            (&upstream.pass_request_headers, ListingSource::Operator),
+            (&upstream.preset_request_headers, ListingSource::Preset),
+        ];
         let mut names: HashMap<HeaderName, ListingSource> = HashMap::new();
-        names.extend(listed(&upstream.pass_request_headers, ListingSource::Operator));
-        names.extend(listed(&upstream.preset_request_headers, ListingSource::Preset));
+        for (headers, by) in lists {
+            for name in headers.iter().filter_map(PassedHeader::name) {
+                names.insert(name.clone(), by);
+            }
+        }
         names.extend(STANDARD.map(|name| (HeaderName::from_static(name), ListingSource::Standard)));
         let dropped = upstream.drop_request_headers.clone();
         names.retain(|name, _| !dropped.contains(name) && !carriers.contains(name));
-        let prefixes = upstream
-            .preset_request_headers
-            .iter()
-            .filter_map(|header| header.prefix().map(str::to_owned));
+        let presets = upstream.preset_request_headers.iter();
+        let prefixes = presets.filter_map(PassedHeader::prefix).map(str::to_owned).collect();
         Self {
             names: Names::of(names),
-            prefixes: prefixes.collect(),
+            prefixes,
             dropped,
             carriers: Arc::clone(carriers),
             subprotocols: Arc::clone(&stripped.subprotocols),
