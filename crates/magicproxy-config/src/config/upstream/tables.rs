@@ -105,20 +105,19 @@ impl Checker<'_> {
     fn distinct(&mut self, tables: &[Table<'_>]) {
         let mut seen = HashSet::new();
         for table in tables {
-            let mount = table.raw.mount.given().map_or_else(
-                || format!("/{}", table.name.unwrap_or_default()),
-                |given| format!("/{}", given.value.trim_matches('/')),
-            );
-            let name = table
-                .raw
-                .name
-                .given()
-                .map(|given| given.value.clone())
-                .or_else(|| table.name.map(str::to_owned));
-            let hosts =
-                list(&table.raw.hosts).iter().map(|host| ("host", host.value.to_lowercase()));
-            let claims =
-                name.map(|name| ("name", name)).into_iter().chain([("mount", mount)]).chain(hosts);
+            let mut claims: Vec<(&str, String)> = Vec::new();
+            let name = table.raw.name.given().map(|given| given.value.as_str()).or(table.name);
+            if let Some(name) = name {
+                claims.push(("name", name.to_owned()));
+            }
+            let mount = match table.raw.mount.given() {
+                Some(given) => given.value.trim_matches('/'),
+                None => table.name.unwrap_or_default(),
+            };
+            claims.push(("mount", format!("/{mount}")));
+            for host in list(&table.raw.hosts) {
+                claims.push(("host", host.value.to_lowercase()));
+            }
             for (what, claim) in claims {
                 if !seen.insert((what, claim.clone())) {
                     self.fault(
