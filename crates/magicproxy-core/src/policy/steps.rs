@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::PolicyError;
-use crate::method::Method;
 use crate::pattern::{Automaton, Tree};
 use crate::rule::Methods;
 

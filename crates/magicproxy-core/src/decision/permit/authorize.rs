@@ -13,7 +13,7 @@ use crate::rule::{HeldGrant, RuleEffects};
 use crate::state::Partition;
 use crate::target::{RequestTarget, RequestView};
 use crate::time::UnixTime;
-use crate::token::{CaveatConditions, LEEWAY_SECONDS, Network, UnnamedTokens, VerifiedToken};
+use crate::token::{CaveatConditions, LEEWAY_SECONDS, UnnamedTokens, VerifiedToken};
 use crate::upstream_name::UpstreamName;
 
 /// A request from a client, in the types on which the decision is made.
