@@ -199,12 +199,12 @@ fn masked(bytes: &mut Vec<u8>, secret_mask: Option<&SecretMask>) {
 
 fn shown(
     headers: &HeaderMap,
-    wanted: &[String],
+    names: &[String],
     hidden: impl Fn(&HeaderName) -> bool,
 ) -> Vec<(String, Vec<u8>)> {
     let mut fields = Vec::new();
     for (name, value) in headers {
-        let is_wanted = wanted.iter().any(|wanted| wanted == name.as_str());
+        let is_wanted = names.iter().any(|wanted| wanted == name.as_str());
         if is_wanted && !hidden(name) {
             fields.push((name.as_str().to_owned(), value.as_bytes().to_vec()));
         }

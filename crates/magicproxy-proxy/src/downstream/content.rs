@@ -180,7 +180,7 @@ impl Connection {
 
     /// Announces the end of the connection if the connection is to end, and gives up the rest of
     /// the latest request's content if nothing follows it.
-    pub(crate) async fn settle_content(&self, headers: &mut HeaderMap) {
+    pub(crate) async fn end_content(&self, headers: &mut HeaderMap) {
         if self.ends_with_content().await {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

@@ -242,7 +242,7 @@ pub(crate) struct ReceivedBody {
     /// Connection of the response.
     pub(crate) lease: PooledConnection,
     /// Beginning of the body that was read already.
-    pub(crate) ahead: Option<Box<BufferedPrefix>>,
+    pub(crate) prefix: Option<Box<BufferedPrefix>>,
     /// Guard that is held until the body has been passed down.
     pub(crate) held: Option<ExchangeGuard>,
     /// Place of the exchange among exchanges in progress.
@@ -267,7 +267,7 @@ pub(crate) struct UpstreamBody {
     /// Timer of a short end that is held back.
     moment: MomentTimer,
     /// Beginning of the body, read before the head was passed on.
-    ahead: Option<Box<BufferedPrefix>>,
+    prefix: Option<Box<BufferedPrefix>>,
     /// Guard that is held until this body is dropped.
     _held: Option<ExchangeGuard>,
     /// Place of the exchange among exchanges in progress, held until this body is dropped.
@@ -294,7 +294,7 @@ impl UpstreamBody {
     /// bytes for the credential, and the trailers through `filter`. Neither can be changed
     /// afterwards.
     pub(crate) fn new(received: ReceivedBody, passage: BodyTreatment) -> Self {
-        let ReceivedBody { incoming, version, lease, ahead, held, exchange } = received;
+        let ReceivedBody { incoming, version, lease, prefix, held, exchange } = received;
         let BodyTreatment { pipeline, filter, idle } = passage;
         let mut body = Self {
             incoming,
@@ -303,7 +303,7 @@ impl UpstreamBody {
             filter,
             idle,
             moment: MomentTimer::default(),
-            ahead,
+            prefix,
             _held: held,
             _exchange: exchange,
             lease: Some(lease),
@@ -320,8 +320,8 @@ impl UpstreamBody {
     }
 
     fn note_source_end(&mut self) {
-        self.ahead = self.ahead.take().filter(|ahead| !ahead.is_spent());
-        if self.ahead.is_none() && self.incoming.is_end_stream() {
+        self.prefix = self.prefix.take().filter(|prefix| !prefix.is_spent());
+        if self.prefix.is_none() && self.incoming.is_end_stream() {
             self.end();
         }
     }
@@ -406,9 +406,9 @@ impl Body for UpstreamBody {
             if ended {
                 return Poll::Ready(self.trailers.take().map(Ok));
             }
-            if let Some(mut ahead) = self.ahead.take() {
-                if let Some(frame) = ahead.next() {
-                    self.ahead = Some(ahead);
+            if let Some(mut prefix) = self.prefix.take() {
+                if let Some(frame) = prefix.next() {
+                    self.prefix = Some(prefix);
                     match frame {
                         Ok(frame) => self.take_frame(frame),
                         Err(error) => return Poll::Ready(Some(Err(error))),
@@ -437,10 +437,10 @@ impl Body for UpstreamBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let ahead = self.ahead.as_ref().map_or(0, |ahead| ahead.length());
+        let prefix = self.prefix.as_ref().map_or(0, |prefix| prefix.length());
         match (self.incoming.size_hint().exact(), self.pipeline.held()) {
-            (Some(to_come), Some(held)) => SizeHint::with_exact(ahead + to_come + held),
-            (None, Some(_)) if ahead == 0 => self.incoming.size_hint(),
+            (Some(to_come), Some(held)) => SizeHint::with_exact(prefix + to_come + held),
+            (None, Some(_)) if prefix == 0 => self.incoming.size_hint(),
             _ => SizeHint::default(),
         }
     }

@@ -28,9 +28,9 @@ fn target(preset: &'static str) -> Target {
 #[test]
 fn every_template_is_filled() {
     for client in CLIENTS {
-        for way in client.ways {
-            let target = target(if way.preset == ANY { "github" } else { way.preset });
-            let setup = Setup::new(client, way, &target, Some("/run/token"));
+        for method in client.methods {
+            let target = target(if method.preset == ANY { "github" } else { method.preset });
+            let setup = Setup::new(client, method, &target, Some("/run/token"));
             let values = setup.numbered(0).into_iter().map(|(_, value)| value);
             let values = values.chain(setup.files.iter().map(|(_, content)| content.clone()));
             let values = values.chain(setup.folder.iter().map(|folder| folder.content.clone()));
@@ -73,7 +73,7 @@ fn the_table_is_in_order_and_every_preset_is_known() {
     programs.sort_unstable();
     assert!(programs.windows(2).all(|pair| pair[0] != pair[1]), "{programs:?}");
     for client in CLIENTS {
-        assert!(!client.ways.is_empty(), "{}", client.name);
+        assert!(!client.methods.is_empty(), "{}", client.name);
         assert!(
             client
                 .presets()
@@ -84,7 +84,12 @@ fn the_table_is_in_order_and_every_preset_is_known() {
         );
         // What needs something comes before what needs nothing or less.
         assert!(
-            client.ways.iter().filter(|way| matches!(way.needs, SetupNeeds::Socket)).count() <= 1,
+            client
+                .methods
+                .iter()
+                .filter(|method| matches!(method.needs, SetupNeeds::Socket))
+                .count()
+                <= 1,
             "{}",
             client.name
         );

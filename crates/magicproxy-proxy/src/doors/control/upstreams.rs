@@ -166,9 +166,9 @@ impl<'a> ControlHead<'a> {
     /// verifies the token.
     pub(super) fn about(
         &self,
-        placed: Option<&'a ServedUpstream>,
+        routed: Option<&'a ServedUpstream>,
     ) -> Result<&'a ServedUpstream, Rejection> {
-        placed.or_else(|| self.named_by_token()).ok_or(Rejection::NoUpstream)
+        routed.or_else(|| self.named_by_token()).ok_or(Rejection::NoUpstream)
     }
 
     /// Returns the upstream named in the client's token, or the upstream that accepts tokens

@@ -219,7 +219,7 @@ impl Claim {
 impl Ledger {
     /// Reads the list items, and tells new items from owned items (section 5.4). An item to delete
     /// must be the owner's.
-    pub(super) async fn look(&self, touched: TouchedItems) -> Result<Claim, Rejection> {
+    pub(super) async fn read_claim(&self, touched: TouchedItems) -> Result<Claim, Rejection> {
         // Taken before the read: the claim must not be later than this time by more than
         // `PATIENCE`.
         let looked_at = Instant::now();
@@ -253,8 +253,8 @@ impl Ledger {
     /// Reads the list items again, after a claim was not made. Every item of the owner must still
     /// be the owner's: another request of the owner may have deleted the item meanwhile, and
     /// somebody else created it anew.
-    pub(super) async fn look_again(&self, claim: &Claim) -> Result<Claim, Rejection> {
-        let again = self.look(claim.touched.clone()).await?;
+    pub(super) async fn read_claim_again(&self, claim: &Claim) -> Result<Claim, Rejection> {
+        let again = self.read_claim(claim.touched.clone()).await?;
         let kept =
             claim.held.iter().all(|held| again.held.iter().any(|other| other.name == held.name));
         if kept && !again.is_foreign() { Ok(again) } else { Err(Rejection::NotOwned) }
@@ -284,8 +284,9 @@ impl Ledger {
     /// Gives the owner the items that the upstream does not have, before the request is sent.
     /// Returns true if the claim was made.
     ///
-    /// The claim is not made if since [`Self::look`] somebody else had any of the new items, if an
-    /// item is no longer the owner's, or if another request of the owner has relied on an item.
+    /// The claim is not made if since [`Self::read_claim`] somebody else had any of the new items,
+    /// if an item is no longer the owner's, or if another request of the owner has relied on an
+    /// item.
     pub(super) async fn claim(
         &self,
         claim: &Claim,

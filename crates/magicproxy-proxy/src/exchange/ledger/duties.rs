@@ -143,7 +143,7 @@ impl Duty {
         let body = if self.reads(&committed) {
             let room = self.buffered.take(Resource::BufferedBytes, 0)?;
             let buffered = std::mem::replace(&mut self.buffered, room);
-            committed.read_ahead(buffered).await
+            committed.read_prefix(buffered).await
         } else {
             None
         };
