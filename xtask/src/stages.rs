@@ -14,8 +14,11 @@ use crate::stage::{Stage, beside, stage};
 
 const FMT: Stage = stage("fmt", "the formatting is rustfmt's", lint::fmt);
 const LAYERS: Stage = stage("layers", "a module uses only those below it", house::layers);
-const SHAPE: Stage =
-    stage("shape", "functions and files are short, and no maker of a proof is wider", house::shape);
+const SHAPE: Stage = stage(
+    "shape",
+    "short functions and files, narrow makers of proofs, names of the glossary",
+    house::shape,
+);
 const CLIPPY: Stage = stage("clippy", "everything compiles, and no lint fires", lint::clippy);
 const DENY: Stage = stage("deny", "no banned crate, licence or source", lint::deny);
 const WORKFLOW: Stage =
