@@ -112,9 +112,9 @@ impl Layers {
     pub fn used(&self) -> Option<String> {
         let mut parts = Vec::new();
         for file in self.sources.files() {
-            let full = match std::path::absolute(file) {
+            let full = match std::path::absolute(&file) {
                 Ok(path) => path.display().to_string(),
-                Err(_) => file.clone(),
+                Err(_) => file,
             };
             parts.push(harmless(&full));
         }
