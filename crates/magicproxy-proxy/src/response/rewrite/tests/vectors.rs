@@ -13,7 +13,7 @@ struct Vectors {
     urls: Vec<Url>,
     fields: Vec<Field>,
     json: Vec<Json>,
-    responses: Vec<Answer>,
+    responses: Vec<ResponseCase>,
 }
 
 #[derive(Deserialize)]
@@ -41,7 +41,7 @@ struct Json {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct ResponseCase {
     #[serde(default = "ok")]
     status: u16,
     headers: Vec<(HeaderNameText, String)>,
@@ -143,7 +143,7 @@ fn json() {
 #[test]
 fn responses() {
     let (vectors, links) = read();
-    for Answer { status, headers: before, becomes, body } in vectors.responses {
+    for ResponseCase { status, headers: before, becomes, body } in vectors.responses {
         let (mut head, ()) = Response::builder().status(status).body(()).unwrap().into_parts();
         head.headers = headers(&before);
         let plan = match applied(&mut head, || Some(Arc::clone(&links))) {
