@@ -82,10 +82,13 @@ fn pages(folder: &str, found: &mut Vec<String>) {
 
 /// A block that says no language, and begins with what a reader types.
 fn unmarked_commands(page: &str) -> Option<String> {
-    const TYPED: [&str; 8] =
-        ["$ ", "cargo ", "curl ", "git ", "magicproxy ", "npm ", "pip ", "python"];
+    const TYPED: [&str; 7] = ["$ ", "cargo ", "curl ", "git ", "npm ", "pip ", "python"];
     for (language, block) in fenced(page) {
-        if language.is_empty() && TYPED.iter().any(|typed| block.starts_with(typed)) {
+        // `magicproxy 0.1.0` is what the program says.
+        let ours = block.strip_prefix("magicproxy ").unwrap_or_default();
+        let is_typed = TYPED.iter().any(|typed| block.starts_with(typed))
+            || ours.starts_with(|first: char| first.is_ascii_lowercase());
+        if language.is_empty() && is_typed {
             return Some(block);
         }
     }
