@@ -1,7 +1,8 @@
 //! The figures of the house: makers of proofs and their visibility, lengths of functions and files,
-//! circles of modules, and the spread of an upstream's keys over files.
+//! density of code, circles of modules, and the spread of an upstream's keys over files.
 
 mod constants;
+mod density;
 mod keys;
 mod makers;
 mod users;
@@ -14,6 +15,8 @@ use crate::layers::{arrows, in_circles};
 use crate::lists;
 use crate::source::{Crate, Function, Module, crates};
 use crate::workspace::Workspace;
+
+use density::{Density, density};
 
 /// The greatest length of a function in lines: for nine functions in ten, and for every function.
 const MOST_OF_NINE_IN_TEN: usize = 30;
@@ -87,6 +90,7 @@ pub(crate) fn measure(workspace: &Workspace) -> Result<bool> {
         "files of more than {MOST_OF_A_FILE} lines, tests apart\n  {}",
         long_files(&crates).len()
     );
+    print_densities(&crates);
     println!(
         "files that name a key of an upstream, tests and documents apart\n{}",
         keys::measured(&crates)?
@@ -96,6 +100,17 @@ pub(crate) fn measure(workspace: &Workspace) -> Result<bool> {
         makers::listed(&surveyed).trim_end()
     );
     Ok(true)
+}
+
+fn print_densities(crates: &[Crate]) {
+    println!("density of code, tests apart");
+    let mut all = Density::default();
+    for found in crates {
+        let density = density(found);
+        println!("  {:<18} {density}", found.name);
+        all += density;
+    }
+    println!("  {:<18} {all}", "all");
 }
 
 /// The lengths of all functions, the shortest first, and the places of the functions that are too

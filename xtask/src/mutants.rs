@@ -17,7 +17,7 @@ use crate::log::Log;
 use crate::tools;
 use crate::workspace::Workspace;
 use draw::{Mutant, PARTS};
-use report::{Fate, TriedMutant};
+use report::{TrialResult, TriedMutant};
 
 /// The size of the sample: of this many mutants, a run tries one.
 const EVERY: usize = 10;
@@ -48,7 +48,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
     let plans = trial::Plans::without_a_fault(&tree, &options.parts)?;
     let mut tried = Vec::with_capacity(drawn.len());
     for (number, mutant) in drawn.iter().enumerate() {
-        let fate = if named.has(mutant) { Fate::Named } else { plans.fate(&tree, mutant)? };
+        let fate =
+            if named.has(mutant) { TrialResult::Named } else { plans.fate(&tree, mutant)? };
         println!("{:>4}/{} {fate}: {}", number + 1, drawn.len(), mutant.name);
         tried.push(TriedMutant { mutant, fate });
     }

@@ -49,6 +49,10 @@ const VALKEY: Environment =
 pub(crate) const DENY: Environment =
     Environment { folder: "py-deny", requirements: &["xtask/requirements.txt"] };
 
+/// The program that compares files with the schemas of those who read them.
+pub(crate) const SCHEMAS: Environment =
+    Environment { folder: "py-schemas", requirements: &["xtask/schemas-requirements.txt"] };
+
 /// The peers of the benchmark.
 pub(crate) const BENCH: Environment =
     Environment { folder: "py-bench", requirements: &["bench/requirements.txt"] };

@@ -12,7 +12,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::lists::{self, Section};
-use crate::source::crates;
+use crate::source::{Crate, crates};
 use crate::workspace::Workspace;
 
 use comments::Figures;
@@ -37,6 +37,8 @@ pub(crate) fn measure(workspace: &Workspace) -> Result<bool> {
     let glossary = read(&workspace.root, GLOSSARY)?;
     let missing = glossary::unused(&glossary, &crates);
     println!("\nnames in the glossary that code does not use\n  {}", listed(&missing));
+    let replaced = names::replaced(&crates, &words(&sections, "replaced")?);
+    println!("types named with a word that the glossary has replaced\n  {}", listed(&replaced));
     let nouns = words(&sections, "nouns")?.union(&glossary::words(&glossary)).cloned().collect();
     let private = names::private(&crates, &nouns);
     println!(
@@ -44,6 +46,18 @@ pub(crate) fn measure(workspace: &Workspace) -> Result<bool> {
         listed(&private)
     );
     Ok(true)
+}
+
+/// Returns a line for each name in the glossary that code does not use, and for each type that is
+/// named with a word that the glossary has replaced.
+pub(crate) fn faults(root: &Path, crates: &[Crate]) -> Result<Vec<String>> {
+    let text = read(root, LISTS)?;
+    let sections = lists::read(&text).with_context(|| format!("`{LISTS}` cannot be understood"))?;
+    let mut faults = names::replaced(crates, &words(&sections, "replaced")?);
+    for name in glossary::unused(&read(root, GLOSSARY)?, crates) {
+        faults.push(format!("{GLOSSARY}: no code has the name `{name}`"));
+    }
+    Ok(faults)
 }
 
 fn read(root: &Path, file: &str) -> Result<String> {

@@ -24,7 +24,7 @@ export function readAccepts(value) {
 /**
  * Throws a `TokenError` if the proxy would not accept the token about to be minted.
  * @param {import("./index.js").Accepts} accepts
- * @param {{ kem: string, minter?: string, lifetime: number }} order `minter` is a thumbprint
+ * @param {{ kem: string, minter?: string, lifetime: number }} plan `minter` is a thumbprint
  */
 export function ensureAccepted(accepts, { kem, minter, lifetime }) {
   if (!accepts.versions.includes("v2")) throw new TokenError("version", "the proxy accepts no sealed tokens (version 2)");

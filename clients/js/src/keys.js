@@ -40,9 +40,9 @@ export async function fetchKeys(proxy, options = {}) {
   const url = new URL(`${proxy.replace(/\/+$/, "")}/__magictoken/keys`);
   const local = ["localhost", "127.0.0.1", "[::1]"].includes(url.hostname);
   if (url.protocol !== "https:" && !local) throw new Error("over plain http anyone on the way could give another key");
-  const answer = await fetch(url, { redirect: "error", credentials: "omit" });
-  if (!answer.ok) throw new Error(`the proxy answered ${answer.status}`);
-  const document = await answer.text();
+  const response = await fetch(url, { redirect: "error", credentials: "omit" });
+  if (!response.ok) throw new Error(`the proxy answered ${response.status}`);
+  const document = await response.text();
   try {
     return await verifyKeySet(document, options);
   } catch (error) {

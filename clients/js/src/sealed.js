@@ -9,7 +9,7 @@ import * as hpke from "./hpke.js";
 import { parseObject } from "./json.js";
 import { kemNamed, kemOf } from "./kem.js";
 import { chooseKey, thumbprint } from "./keys.js";
-import { listed, listedCaveat, seconds } from "./order.js";
+import { listed, listedCaveat, seconds } from "./short_forms.js";
 import { sizeWarnings } from "./size.js";
 
 const INFO = utf8("magic-api-proxy/v2");
@@ -26,14 +26,14 @@ const clock = () => Math.floor(Date.now() / 1000);
 const given = (members) => Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
 
 /** See `index.d.ts`. */
-export async function mint({ key, credential, minter, now = clock(), ...order }) {
-  const expiresIn = seconds(order.expiresIn ?? 86400);
-  const accepts = [key?.accepts, order.accepts].filter((said) => said !== undefined).map(readAccepts);
-  const recipient = chooseKey(key, order.kem, (kem) => accepts.every(({ kems }) => kems.includes(kem)));
-  const kem = kemNamed(kemOf(recipient), order.xWing);
+export async function mint({ key, credential, minter, now = clock(), ...request }) {
+  const expiresIn = seconds(request.expiresIn ?? 86400);
+  const accepts = [key?.accepts, request.accepts].filter((said) => said !== undefined).map(readAccepts);
+  const recipient = chooseKey(key, request.kem, (kem) => accepts.every(({ kems }) => kems.includes(kem)));
+  const kem = kemNamed(kemOf(recipient), request.xWing);
   const written = newCredential(credential);
   if (minter !== undefined && !isSigningKey(minter)) throw new TokenError("minter", "`minter` is not a private Ed25519 key");
-  const claims = await newClaims({ recipient, minter, now, expiresIn, order });
+  const claims = await newClaims({ recipient, minter, now, expiresIn, request });
   for (const said of accepts) ensureAccepted(said, { kem: claims.kem, minter: claims.minter, lifetime: expiresIn });
   const bound = PREFIX + jsonPart(JSON.stringify(claims));
   const rootKey = random(ROOT_KEY_BYTES);
@@ -49,25 +49,25 @@ async function seal(kem, recipient, bound, plaintext) {
     return await hpke.seal(kem, recipient, INFO, utf8(bound), plaintext);
   } catch (error) {
     if (error instanceof TokenError) throw error;
-    // The key is an X25519 key of low order, or the bytes are no key of ML-KEM.
+    // The key is an X25519 key of low request, or the bytes are no key of ML-KEM.
     throw new TokenError("unknown_key", "nothing can be sealed to that key");
   }
 }
 
 /** Makes the claims of a new token. Claims whose form a proxy would refuse are not minted. */
-async function newClaims({ recipient, minter, now, expiresIn, order }) {
+async function newClaims({ recipient, minter, now, expiresIn, request }) {
   const claims = given({
     kid: await thumbprint(recipient),
     kem: kemOf(recipient),
     jti: base64url(random(16)),
     iat: now,
     exp: now + expiresIn,
-    nbf: order.notBefore,
-    aud: order.aud,
-    sub: order.sub,
-    allowed: listed(order.allowed),
-    scopes: listed(order.scopes),
-    explain: order.explain || undefined,
+    nbf: request.notBefore,
+    aud: request.aud,
+    sub: request.sub,
+    allowed: listed(request.allowed),
+    scopes: listed(request.scopes),
+    explain: request.explain || undefined,
     minter: minter && (await thumbprint(minter)),
   });
   parseClaims(JSON.stringify(claims));

@@ -5,7 +5,7 @@ import { base64url, concat, random, utf8 } from "./bytes.js";
 import { writtenSecret } from "./credential.js";
 import { TokenError, isFirstLabel } from "./form.js";
 import { thumbprint } from "./keys.js";
-import { listed, seconds, signedRules } from "./order.js";
+import { listed, seconds, signedRules } from "./short_forms.js";
 import { sizeWarnings } from "./size.js";
 
 const JWE_HEADER = base64url(utf8('{"alg":"RSA-OAEP-256","enc":"A256GCM"}'));
@@ -13,8 +13,8 @@ const RS256 = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
 const MAX_BYTES = 16384;
 
 /** See `index.d.ts`. */
-export async function mintV1({ privateKey, credential: written, aud, sub, explain, now = Math.floor(Date.now() / 1000), ...order }) {
-  const [allowed, scopes, expiresIn] = [signedRules(listed(order.allowed)), listed(order.scopes), seconds(order.expiresIn ?? 86400)];
+export async function mintV1({ privateKey, credential: written, aud, sub, explain, now = Math.floor(Date.now() / 1000), ...request }) {
+  const [allowed, scopes, expiresIn] = [signedRules(listed(request.allowed)), listed(request.scopes), seconds(request.expiresIn ?? 86400)];
   const credential = typeof written === "string" ? writtenSecret(written) : written;
   if (typeof credential !== "string" || !/^[!-~]{1,8192}$/.test(credential)) throw new TokenError("credential", "not a credential");
   if ((allowed === undefined) === (scopes === undefined)) throw new TokenError("claims", "exactly one of allowed and scopes is needed");

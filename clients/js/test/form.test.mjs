@@ -11,8 +11,8 @@ import { JsonError, parseForeignObject, parseObject, withEscapes } from "../src/
 const vectors = JSON.parse(await readFile(new URL("../../../testdata/vectors/token-v2.json", import.meta.url), "utf8"));
 const [key] = vectors.keys;
 const [minter] = vectors.minter_keys;
-const order = { key: { kty: key.kty, crv: key.crv, x: key.x }, credential: { secret: "marked" }, aud: "api", allowed: "GET /a", now: 1_000 };
-const parts = async () => (await narrow((await mint({ ...order, minter })).token, { sub: "agent" })).slice(4).split(".");
+const request = { key: { kty: key.kty, crv: key.crv, x: key.x }, credential: { secret: "marked" }, aud: "api", allowed: "GET /a", now: 1_000 };
+const parts = async () => (await narrow((await mint({ ...request, minter })).token, { sub: "agent" })).slice(4).split(".");
 const [CLAIMS, SEALED, SIGNATURE, CAVEAT, TAG] = [0, 1, 2, 3, 4];
 /** A character of each kind that base64url spells with `-` or `_`, and the neighbours of each. */
 const MARKS = [">", "?", "~", "\u007f", "\u0080", "é", "Ā", "€", "\ufeff", "\uffff", "\u{10000}", "😀", "\u{10ffff}", "=", "@", "}", "!"];
@@ -33,7 +33,7 @@ function kindOf(action) {
 test("whatever stands in claims and caveats, a token has letters, digits and dots alone", async () => {
   for (const text of [...MARKS, MARKS.join(""), "?>~".repeat(40)].flatMap(shifted)) {
     const rules = [`GET /${text}`];
-    const { token } = await mint({ ...order, minter, allowed: rules });
+    const { token } = await mint({ ...request, minter, allowed: rules });
     const narrowed = await narrow(token, { allowed: rules });
     const exact = await narrow(token, JSON.stringify({ allowed: rules }));
     assert.match(narrowed, /^mt2_eyJ[A-Za-z0-9]+\.[a-z2-7]+\.[a-z2-7]{103}\.eyJ[A-Za-z0-9]+\.[a-z2-7]{51}[aq]$/);
@@ -44,11 +44,11 @@ test("whatever stands in claims and caveats, a token has letters, digits and dot
 });
 
 test("escapes are the specification's", async () => {
-  const { token } = await mint(order);
+  const { token } = await mint(request);
   const [, , , part] = (await narrow(token, '{"allowed":["GET /a?"]}')).split(/[_.]/);
   assert.equal(part, "eyJhbGxvd2VkIjpbIkdFVCAvYVx1MDAzZiJdfQ");
   assert.equal(withEscapes('"~\u007f😀"'), '"\\u007e\\u007f\\ud83d\\ude00"');
-  await assert.rejects(mint({ ...order, allowed: ["GET /\ud800"] }), (error) => error.kind === "claims");
+  await assert.rejects(mint({ ...request, allowed: ["GET /\ud800"] }), (error) => error.kind === "claims");
   // A text that is not JSON does not become JSON by escapes.
   for (const caveat of ['{"sub":"a\\?"}', '{"sub":"a\\~"}', '{"sub":"a"}~', '{?"sub":"a"}', "?", '{"sub":"a"}é', '{"allowed":["GET /\ud800"]}']) {
     await assert.rejects(narrow(token, caveat), (error) => error.kind === "caveat", caveat);
@@ -56,7 +56,7 @@ test("escapes are the specification's", async () => {
 });
 
 test("a reader needs no escape where the alphabet holds", async () => {
-  const { token } = await mint(order);
+  const { token } = await mint(request);
   const [kept, tag] = [token.slice(0, token.lastIndexOf(".")), fromBase32(token.slice(token.lastIndexOf(".") + 1))];
   const withPart = async (part) => `${kept}.${part}.${base32(await hmac(tag, utf8(part)))}`;
   for (const [part, expected] of [
@@ -124,17 +124,17 @@ test("the armoured spelling of version 1", async () => {
 });
 
 test("long tokens are told, twice", async () => {
-  assert.deepEqual((await mint(order)).warnings, []);
+  assert.deepEqual((await mint(request)).warnings, []);
   const of = (length) => sizeWarnings("a".repeat(length));
   assert.deepEqual([of(4095), of(4096).length, of(7500).length], [[], 1, 1]);
   assert.notEqual(of(7499)[0].replace("7499", "7500"), of(7500)[0]);
-  const { token, warnings } = await mint({ ...order, allowed: Array.from({ length: 200 }, (_, at) => `GET /repos/${at}`) });
+  const { token, warnings } = await mint({ ...request, allowed: Array.from({ length: 200 }, (_, at) => `GET /repos/${at}`) });
   assert.deepEqual(warnings, sizeWarnings(token));
   assert.equal(warnings.length, 1);
 });
 
 test("JSON nests as deep as it likes, and is refused", async () => {
-  const { token } = await mint(order);
+  const { token } = await mint(request);
   for (const depth of [7, 100, 1_000, 5_000]) {
     const json = `{"x":${"[".repeat(depth)}${"]".repeat(depth)}}`;
     assert.equal(kindOf(() => inspect(`mt2_${base64url(utf8(json))}${token.slice(token.indexOf("."))}`)), depth < 5_000 ? "claims" : "too_long");
@@ -160,7 +160,7 @@ test("numbers are those of I-JSON", () => {
 });
 
 test("where a token was made of another one is read", async () => {
-  const { token } = await mint(order);
+  const { token } = await mint(request);
   const from = { chain: "0123456789abcdef".repeat(2), owner: "0".repeat(64), kid: key.kid };
   const narrowed = await narrow(token, { from });
   assert.deepEqual(JSON.parse(JSON.stringify(inspect(narrowed).caveats)), [{ from }]);
@@ -173,7 +173,7 @@ test("where a token was made of another one is read", async () => {
 });
 
 test("the first label is no dash", async () => {
-  await assert.rejects(mint({ ...order, sub: "-" }), (error) => error.kind === "claims");
-  const { token } = await mint({ ...order, sub: "--" });
+  await assert.rejects(mint({ ...request, sub: "-" }), (error) => error.kind === "claims");
+  const { token } = await mint({ ...request, sub: "--" });
   assert.deepEqual(inspect(await narrow(token, { sub: "-" })).labels, ["--", "-"]);
 });

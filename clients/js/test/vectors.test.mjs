@@ -91,9 +91,9 @@ test("a key is chosen by what is asked for, and by what can be had", async () =>
   const both = { keys: [{ kty, alg, pub }, publicKey] };
   // A stand-in for X-Wing with the right lengths; nobody can open the seal.
   const given = xWing ?? { encapsulate: () => ({ cipherText: new Uint8Array(1120), sharedSecret: new Uint8Array(32) }) };
-  const order = { key: both, credential: { secret: "ghp_x" }, aud: "api", allowed: "GET /user", now: vectors.now, xWing: given };
+  const request = { key: both, credential: { secret: "ghp_x" }, aud: "api", allowed: "GET /user", now: vectors.now, xWing: given };
   const accepts = { versions: ["v2"], kems: ["x-wing"], max_lifetime: 86400 };
-  const kemOfNew = async (change) => inspect((await mint({ ...order, ...change })).token).claims.kem;
+  const kemOfNew = async (change) => inspect((await mint({ ...request, ...change })).token).claims.kem;
   assert.deepEqual(await Promise.all([{}, { kem: "x-wing" }, { key: { kty, alg, pub } }, { accepts }, { key: { ...both, accepts } }].map(kemOfNew)), [
     "x25519",
     ...Array(4).fill("x-wing"),
@@ -109,13 +109,13 @@ test("a key is chosen by what is asked for, and by what can be had", async () =>
     [{ accepts, expiresIn: 86401 }, "lifetime"],
     [{ accepts: {} }, "malformed"],
   ]) {
-    assert.equal(await kindOf(mint({ ...order, ...change })), kind, JSON.stringify(change));
+    assert.equal(await kindOf(mint({ ...request, ...change })), kind, JSON.stringify(change));
   }
 });
 
 test("what is sealed with X-Wing opens, and no character of it can be changed", NEEDS_X_WING, async () => {
-  const order = { key: { keys: vectors.keys }, kem: "x-wing", xWing, credential: { secret: "ghp_x" }, aud: "api", allowed: ["GET /user"], now: vectors.now };
-  const { token } = await mint(order);
+  const request = { key: { keys: vectors.keys }, kem: "x-wing", xWing, credential: { secret: "ghp_x" }, aud: "api", allowed: ["GET /user"], now: vectors.now };
+  const { token } = await mint(request);
   const expected = { keys: vectors.keys, xWing, now: vectors.now };
   assert.equal((await open(token, expected)).credential.secret, "ghp_x");
   for (let at = 0; at < token.length; at += 7) {
@@ -127,8 +127,8 @@ test("what is sealed with X-Wing opens, and no character of it can be changed", 
 
 test("what is minted opens, and no bit of it can be changed", async () => {
   const minter = vectors.minter_keys[0];
-  const order = { key: { keys: [publicKey] }, credential: { secret: "ghp_x" }, aud: "api", allowed: ["GET /user"], minter, now: vectors.now };
-  const { token } = await mint(order);
+  const request = { key: { keys: [publicKey] }, credential: { secret: "ghp_x" }, aud: "api", allowed: ["GET /user"], minter, now: vectors.now };
+  const { token } = await mint(request);
   const child = await narrow(token, { sub: "agent", exp: vectors.now + 60 });
   const expected = { keys: [key], minters: vectors.minters, now: vectors.now };
   assert.equal((await open(child, expected)).credential.secret, "ghp_x");
@@ -141,15 +141,15 @@ test("what is minted opens, and no bit of it can be changed", async () => {
 
 test("a listed key of another algorithm vouches for nothing here", async () => {
   const listed = { kty: "AKP", alg: "ML-DSA-44", pub: Buffer.alloc(1312).toString("base64url") };
-  const order = { key: { keys: [publicKey] }, credential: { secret: "ghp_x" }, aud: "api", allowed: ["GET /user"], minter: vectors.minter_keys[0], now: vectors.now };
-  const [head, ...rest] = (await mint(order)).token.slice(4).split(".");
+  const request = { key: { keys: [publicKey] }, credential: { secret: "ghp_x" }, aud: "api", allowed: ["GET /user"], minter: vectors.minter_keys[0], now: vectors.now };
+  const [head, ...rest] = (await mint(request)).token.slice(4).split(".");
   const claims = { ...JSON.parse(Buffer.from(head, "base64url")), minter: await thumbprint(listed) };
   const token = `mt2_${[Buffer.from(JSON.stringify(claims)).toString("base64url"), ...rest].join(".")}`;
   assert.equal(await kindOf(open(token, { keys: [key], minters: [listed], now: vectors.now })), "minter");
 });
 
 test("nothing is sealed to what is no key", async () => {
-  const order = { credential: { secret: "ghp_marked" }, aud: "api", allowed: "GET /user", xWing };
+  const request = { credential: { secret: "ghp_marked" }, aud: "api", allowed: "GET /user", xWing };
   const okp = (bytes) => ({ kty: "OKP", crv: "X25519", x: Buffer.from(bytes).toString("base64url") });
   const akp = (bytes) => ({ kty: "AKP", alg: "X-Wing", pub: Buffer.from(bytes).toString("base64url") });
   const right = Buffer.from(vectors.keys.find((jwk) => jwk.alg === "X-Wing").pub, "base64url");
@@ -158,12 +158,12 @@ test("nothing is sealed to what is no key", async () => {
   const x25519 = [okp(new Uint8Array(32)), okp(one), okp(new Uint8Array(31)), okp([]), { kty: "OKP", crv: "X25519" }, { kty: "OKP", crv: "X25519", x: 7 }];
   const xwing = [akp(tooLarge), akp(noX25519), akp(right.subarray(1)), { kty: "AKP", alg: "X-Wing" }];
   for (const key of [...x25519, ...(xWing ? xwing : []), {}, null, { keys: [] }, { keys: [null, 7] }, { keys: "x" }]) {
-    assert.equal(await kindOf(mint({ ...order, key })), "unknown_key", JSON.stringify(key)?.slice(0, 60));
+    assert.equal(await kindOf(mint({ ...request, key })), "unknown_key", JSON.stringify(key)?.slice(0, 60));
   }
 });
 
 test("what no proxy would accept is not made", async () => {
-  const order = { key: publicKey, credential: { secret: "ghp_marked" }, aud: "api", allowed: ["GET /user"] };
+  const request = { key: publicKey, credential: { secret: "ghp_marked" }, aud: "api", allowed: ["GET /user"] };
   for (const [change, kind] of [
     [{ credential: { secret: "a b" } }, "credential"],
     [{ aud: "a b" }, "claims"],
@@ -178,9 +178,9 @@ test("what no proxy would accept is not made", async () => {
     [{ minter: {} }, "minter"],
     [{ minter: null }, "minter"],
   ]) {
-    assert.equal(await kindOf(mint({ ...order, ...change })), kind, JSON.stringify(change));
+    assert.equal(await kindOf(mint({ ...request, ...change })), kind, JSON.stringify(change));
   }
-  const { token } = await mint(order);
+  const { token } = await mint(request);
   for (const caveat of [{}, { sub: null }, { limit: 1 }, { sender: { cidr: ["192.0.2.1/24"] } }]) {
     assert.equal(await kindOf(narrow(token, caveat)), "caveat", JSON.stringify(caveat));
   }

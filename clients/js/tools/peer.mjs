@@ -7,8 +7,8 @@ import * as library from "../src/index.js";
 import { xWing } from "./x-wing.mjs";
 
 const doings = {
-  mint: (order) => library.mint({ xWing, ...order }),
-  mintV1: (order) => library.mintV1(order),
+  mint: (request) => library.mint({ xWing, ...request }),
+  mintV1: (request) => library.mintV1(request),
   narrow: ({ token, caveat }) => library.narrow(token, caveat),
   inspect: ({ token }) => library.inspect(token),
   open: ({ token, ...options }) => library.open(token, { xWing, ...options }),
@@ -17,11 +17,11 @@ const doings = {
 
 for await (const line of createInterface({ input: process.stdin })) {
   const { do: name, ...rest } = JSON.parse(line);
-  let answer;
+  let response;
   try {
-    answer = { ok: await doings[name](rest) };
+    response = { ok: await doings[name](rest) };
   } catch (error) {
-    answer = { error: error.kind ?? "failed", message: error.message };
+    response = { error: error.kind ?? "failed", message: error.message };
   }
-  process.stdout.write(`${JSON.stringify(answer)}\n`);
+  process.stdout.write(`${JSON.stringify(response)}\n`);
 }

@@ -252,7 +252,7 @@ def plan(kem="x-wing", minter=MINTER, lifetime=3600, refused=None):
     return {name: value for name, value in members.items() if value is not None}
 
 
-ORDERS = [
+PLANS = [
     plan(),
     plan(lifetime=1),
     plan(kem="x25519", refused="kem"),
@@ -265,12 +265,12 @@ ORDERS = [
 EVERY = [plan(), plan(kem="x25519", minter=None), plan(lifetime=366 * DAY), plan(lifetime=366 * DAY + 1, refused="lifetime")]
 # What the payload says, what a reader has of it, and plans.
 ACCEPTED = [
-    ("nothing but signed sealed tokens", ACCEPTS, ACCEPTS, ORDERS),
+    ("nothing but signed sealed tokens", ACCEPTS, ACCEPTS, PLANS),
     ("everything", OPEN, OPEN, EVERY),
     ("version 1 alone", {**OPEN, "versions": ["v1"]}, {**OPEN, "versions": ["v1"]}, [plan(refused="version"), plan(kem="x25519", lifetime=400 * DAY, refused="version")]),
     ("no minter at all", {**ACCEPTS, "minters": []}, {**ACCEPTS, "minters": []}, [plan(refused="minter"), plan(minter=None, refused="minter")]),
     ("no version, no KEM", {**ACCEPTS, "versions": [], "kems": []}, {**ACCEPTS, "versions": [], "kems": []}, [plan(refused="version")]),
-    ("names for later versions", {**ACCEPTS, "versions": ["v3", "v2"], "kems": ["x-wing", "ml-kem-1024"], "later": [None]}, ACCEPTS, ORDERS),
+    ("names for later versions", {**ACCEPTS, "versions": ["v3", "v2"], "kems": ["x-wing", "ml-kem-1024"], "later": [None]}, ACCEPTS, PLANS),
     ("the longest lifetime that there is", {**OPEN, "max_lifetime": 316_224_000}, {**OPEN, "max_lifetime": 316_224_000}, [plan(lifetime=316_224_000)]),
 ]
 NOT_OF_THE_FORM = [

@@ -14,17 +14,17 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "src"))
 from magicproxy_token import TokenError, inspect, mint, narrow, open_token, verify_key_set  # noqa: E402
 
 DOINGS = {
-    "mint": lambda order: dataclasses.asdict(mint(**order)),
-    "narrow": lambda order: narrow(order["token"], order["caveat"]),
-    "inspect": lambda order: dataclasses.asdict(inspect(order["token"])),
-    "verifyKeySet": lambda order: dataclasses.asdict(verify_key_set(**order)),
-    "open": lambda order: {"credential": open_token(order.pop("token"), **order).credential},
+    "mint": lambda request: dataclasses.asdict(mint(**request)),
+    "narrow": lambda request: narrow(request["token"], request["caveat"]),
+    "inspect": lambda request: dataclasses.asdict(inspect(request["token"])),
+    "verifyKeySet": lambda request: dataclasses.asdict(verify_key_set(**request)),
+    "open": lambda request: {"credential": open_token(request.pop("token"), **request).credential},
 }
 
 for line in sys.stdin:
-    order = json.loads(line)
+    request = json.loads(line)
     try:
-        answer = {"ok": DOINGS[order.pop("do")](order)}
+        response = {"ok": DOINGS[request.pop("do")](request)}
     except TokenError as error:
-        answer = {"error": error.kind, "message": str(error)}
-    print(json.dumps(answer), flush=True)
+        response = {"error": error.kind, "message": str(error)}
+    print(json.dumps(response), flush=True)

@@ -16,7 +16,7 @@ from refusals import kind_of  # noqa: E402
 
 VECTORS = json.loads((pathlib.Path(__file__).parents[3] / "testdata/vectors/token-v2.json").read_text("utf-8"))
 KEY, MINTER = VECTORS["keys"][0], VECTORS["minter_keys"][0]
-ORDER = {"key": {name: KEY[name] for name in ("kty", "crv", "x")}, "credential": {"secret": "marked"}, "aud": "api", "allowed": "GET /a", "now": 1_000}
+REQUEST = {"key": {name: KEY[name] for name in ("kty", "crv", "x")}, "credential": {"secret": "marked"}, "aud": "api", "allowed": "GET /a", "now": 1_000}
 CLAIMS, SEALED, SIGNATURE, CAVEAT, TAG = range(5)
 #: A character of each kind that base64url spells with `-` or `_`, and the neighbours of each.
 MARKS = [*">?~\x7f\x80éĀ€\ufeff\uffff\U00010000😀\U0010ffff=@}!"]
@@ -24,7 +24,7 @@ FORM = re.compile(r"mt2_eyJ[A-Za-z0-9]+\.[a-z2-7]+\.[a-z2-7]{103}\.eyJ[A-Za-z0-9
 
 
 def minted(**changes):
-    return mint(**{**ORDER, **changes}).token
+    return mint(**{**REQUEST, **changes}).token
 
 
 def parts():
@@ -56,11 +56,11 @@ class Writing(unittest.TestCase):
         self.assertEqual(kind_of(lambda: minted(allowed=["GET /\ud800"])), "claims")
 
     def test_long_tokens_are_told_twice(self):
-        self.assertEqual(mint(**ORDER).warnings, ())
+        self.assertEqual(mint(**REQUEST).warnings, ())
         of = lambda length: size_warnings("a" * length)  # noqa: E731
         self.assertEqual((of(4095), len(of(4096)), len(of(7500))), ([], 1, 1))
         self.assertNotEqual(of(7499)[0].replace("7499", "7500"), of(7500)[0])
-        long = mint(**{**ORDER, "allowed": [f"GET /repos/{number}" for number in range(200)]})
+        long = mint(**{**REQUEST, "allowed": [f"GET /repos/{number}" for number in range(200)]})
         self.assertEqual(list(long.warnings), size_warnings(long.token))
         self.assertEqual(len(long.warnings), 1)
 

@@ -113,10 +113,10 @@ class Vectors(unittest.TestCase):
 
 
 class Tokens(unittest.TestCase):
-    ORDER = {"key": {"keys": [PUBLIC]}, "credential": {"secret": "ghp_marked"}, "aud": "api", "allowed": ["GET /user"], "now": VECTORS["now"]}
+    REQUEST = {"key": {"keys": [PUBLIC]}, "credential": {"secret": "ghp_marked"}, "aud": "api", "allowed": ["GET /user"], "now": VECTORS["now"]}
 
     def test_no_changed_bit_is_accepted(self):
-        minted = mint(**self.ORDER, minter=VECTORS["minter_keys"][0])
+        minted = mint(**self.REQUEST, minter=VECTORS["minter_keys"][0])
         self.assertNotIn(minted.token, repr(minted))
         token = narrow(minted.token, {"sub": "agent", "exp": VECTORS["now"] + 60})
         check = lambda text: open_token(text, keys=[KEY], minters=VECTORS["minters"], now=VECTORS["now"])  # noqa: E731
@@ -129,7 +129,7 @@ class Tokens(unittest.TestCase):
 
     def test_a_listed_key_of_another_algorithm_vouches_for_nothing_here(self):
         listed = {"kty": "AKP", "alg": "ML-DSA-44", "pub": base64url(bytes(1312))}
-        head, *rest = mint(**self.ORDER, minter=VECTORS["minter_keys"][0]).token.removeprefix("mt2_").split(".")
+        head, *rest = mint(**self.REQUEST, minter=VECTORS["minter_keys"][0]).token.removeprefix("mt2_").split(".")
         claims = json.loads(from_base64url(head)) | {"minter": thumbprint(listed)}
         token = "mt2_" + ".".join([base64url(json.dumps(claims, separators=(",", ":")).encode("ascii")), *rest])
         check = lambda: open_token(token, keys=[KEY], minters=[listed], now=VECTORS["now"])  # noqa: E731
@@ -137,8 +137,8 @@ class Tokens(unittest.TestCase):
 
     @unittest.skipUnless(X_WING, "this `cryptography` has no ML-KEM")
     def test_no_changed_character_is_accepted_with_x_wing(self):
-        order = {**self.ORDER, "key": {"keys": VECTORS["keys"]}, "kem": "x-wing"}
-        token = mint(**order).token
+        request = {**self.REQUEST, "key": {"keys": VECTORS["keys"]}, "kem": "x-wing"}
+        token = mint(**request).token
         check = lambda text: open_token(text, keys=VECTORS["keys"], now=VECTORS["now"])  # noqa: E731
         self.assertEqual(check(token).credential, {"secret": "ghp_marked"})
         for at in range(0, len(token), 7):
@@ -150,10 +150,10 @@ class Tokens(unittest.TestCase):
         x_wing = next({name: key[name] for name in ("kty", "alg", "pub")} for key in VECTORS["keys"] if key.get("alg") == "X-Wing")
         both = {"keys": [x_wing, PUBLIC]}
         accepts = {"versions": ["v2"], "kems": ["x-wing"], "max_lifetime": 86400}
-        order = {**self.ORDER, "key": both}
-        self.assertEqual(inspect(mint(**order).token).claims["kem"], "x25519")
+        request = {**self.REQUEST, "key": both}
+        self.assertEqual(inspect(mint(**request).token).claims["kem"], "x25519")
         for change in ({"kem": "x-wing"}, {"key": x_wing}, {"accepts": accepts}, {"key": {**both, "accepts": accepts}}):
-            make = lambda: inspect(mint(**{**order, **change}).token).claims["kem"]  # noqa: B023, E731
+            make = lambda: inspect(mint(**{**request, **change}).token).claims["kem"]  # noqa: B023, E731
             if X_WING:
                 self.assertEqual(make(), "x-wing", change)
             else:
@@ -168,7 +168,7 @@ class Tokens(unittest.TestCase):
             ({"accepts": accepts, "expires_in": 86401}, "lifetime"),
             ({"accepts": {}}, "malformed"),
         ):
-            self.assertEqual(kind_of(lambda: mint(**{**order, **change})), kind, change)
+            self.assertEqual(kind_of(lambda: mint(**{**request, **change})), kind, change)
 
     def test_nothing_is_sealed_to_what_is_no_key(self):
         okp = lambda data: {"kty": "OKP", "crv": "X25519", "x": base64url(data)}  # noqa: E731
@@ -178,7 +178,7 @@ class Tokens(unittest.TestCase):
         x25519 = [okp(bytes(32)), okp(one), okp(bytes(31)), okp(b""), {"kty": "OKP", "crv": "X25519"}, {"kty": "OKP", "crv": "X25519", "x": 7}]
         x_wing = [akp(b"\xff" * 3 + right[3:]), akp(right[:1184] + bytes(32)), akp(right[1:]), {"kty": "AKP", "alg": "X-Wing"}]
         for key in [*x25519, *(x_wing if X_WING else []), {}, {"keys": []}, {"keys": [None, 7]}, {"keys": "x"}, {"keys": [{"kty": ["OKP"]}]}]:
-            self.assertEqual(kind_of(lambda: mint(**{**self.ORDER, "key": key})), "unknown_key", str(key)[:60])
+            self.assertEqual(kind_of(lambda: mint(**{**self.REQUEST, "key": key})), "unknown_key", str(key)[:60])
 
     def test_what_no_proxy_would_accept_is_not_made(self):
         for change, kind in (
@@ -195,13 +195,13 @@ class Tokens(unittest.TestCase):
             ({"minter": VECTORS["minters"][0]}, "minter"),
             ({"minter": {}}, "minter"),
         ):
-            self.assertEqual(kind_of(lambda: mint(**{**self.ORDER, **change})), kind, change)
-        token = mint(**self.ORDER).token
+            self.assertEqual(kind_of(lambda: mint(**{**self.REQUEST, **change})), kind, change)
+        token = mint(**self.REQUEST).token
         for caveat in ({}, {"sub": None}, {"limit": 1}, {"exp": True}, {"sender": {"cidr": ["192.0.2.1/24"]}}):
             self.assertEqual(kind_of(lambda: narrow(token, caveat)), "caveat", caveat)
 
     def test_the_command_line(self):
-        token = mint(**self.ORDER).token
+        token = mint(**self.REQUEST).token
         for arguments, code, told in ((["narrow", '{"sub":"agent"}'], 0, "mt2_"), (["inspect"], 0, '"aud": "api"'), (["narrow", "{}"], 1, "")):
             out = io.StringIO()
             with unittest.mock.patch("sys.stdin", io.StringIO(token)), unittest.mock.patch("sys.stdout", out), unittest.mock.patch("sys.stderr", io.StringIO()):

@@ -23,13 +23,13 @@ pub(crate) fn seconds(text: &str) -> Option<u64> {
     let mut least: Option<u64> = None;
     while !rest.is_empty() {
         let end = rest.find(|character: char| !character.is_ascii_digit())?;
-        let (number, behind) =
-            rest.split_at_checked(end).filter(|(number, _)| is_number(number))?;
+        let (number, behind) = rest.split_at_checked(end)?;
         let unit = behind.chars().next()?;
-        let (_, length) = UNITS
-            .iter()
-            .find(|(name, _)| *name == unit)
-            .filter(|(_, length)| least.is_none_or(|least| *length < least))?;
+        let (_, length) = UNITS.iter().find(|(name, _)| *name == unit)?;
+        let is_in_order = least.is_none_or(|least| *length < least);
+        if !is_number(number) || !is_in_order {
+            return None;
+        }
         sum = number.parse::<u64>().ok()?.checked_mul(*length)?.checked_add(sum)?;
         least = Some(*length);
         let further = behind.get(unit.len_utf8()..)?;

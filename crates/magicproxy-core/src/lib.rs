@@ -144,7 +144,7 @@ pub use credential::{
     SecretFault, TypedCredential, Weakness, written_secret,
 };
 pub use decision::{
-    AccessRequest, Basis, BindError, Count, Decision, Denial, GrantQuestion, OwnerPlace, Permit,
+    AccessRequest, Basis, BindError, Count, Decision, Denial, GrantQuestion, OwnerContext, Permit,
     PluginQuestion, Question, RulesDecision,
 };
 pub use key::{

@@ -60,11 +60,14 @@ impl Period {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-        let seconds = UNITS.iter().find(|(name, _)| *name == unit)?.1;
-        let plain = number.starts_with(|first: char| matches!(first, '1'..='9'))
-            && number.bytes().all(|byte| byte.is_ascii_digit());
-        let count: u64 = Some(number).filter(|_| plain)?.parse().ok()?;
-        count.checked_mul(seconds).filter(|seconds| *seconds <= MAX_PERIOD_SECONDS).map(Self)
+        let (_, length) = UNITS.iter().find(|(name, _)| *name == unit)?;
+        let begins_above_zero = matches!(number.bytes().next(), Some(b'1'..=b'9'));
+        if !begins_above_zero || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let count: u64 = number.parse().ok()?;
+        let seconds = count.checked_mul(*length)?;
+        (seconds <= MAX_PERIOD_SECONDS).then_some(Self(seconds))
     }
 
     /// The period's length in seconds.

@@ -67,7 +67,7 @@ pub enum PatternMode {
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern {
     anchored: Hir,
-    bounded: Bounded,
+    bounded: BoundProof,
     mode: PatternMode,
     /// The number of states of the pattern's NFA; 0 if no NFA was made.
     states: usize,
@@ -75,7 +75,7 @@ pub(crate) struct Pattern {
 
 /// The proof that a pattern is bounded.
 #[derive(Clone, Debug)]
-enum Bounded {
+enum BoundProof {
     /// A simple pattern, which needs no automaton.
     Template(Arc<Template>),
     /// A pattern with an automaton, kept if small: a list of a single pattern needs nothing else.
@@ -127,7 +127,7 @@ impl Pattern {
             .parse(text)
             .map_err(|error| PatternError::Syntax(syntax::describe(&error)))?;
         if mode == PatternMode::Whole {
-            check_literals(&hir, Follows::Nothing)?;
+            check_literals(&hir, FollowingText::Nothing)?;
         }
         if let Some(template) =
             Some(mode).filter(|mode| *mode == PatternMode::Whole).and_then(|_| Template::of(&hir))
@@ -136,7 +136,7 @@ impl Pattern {
             budget.work().take(template.pieces()).ok_or(PatternError::TooComplex)?;
             return Ok(Self {
                 anchored: anchor(hir, mode),
-                bounded: Bounded::Template(Arc::new(template)),
+                bounded: BoundProof::Template(Arc::new(template)),
                 mode,
                 states: 0,
             });
@@ -151,14 +151,14 @@ impl Pattern {
             return Err(PatternError::Start);
         }
         let small = (dfa.memory_usage() <= MAX_KEPT_AUTOMATON_BYTES).then(|| Arc::new(dfa));
-        Ok(Self { anchored, bounded: Bounded::Table(small), mode, states })
+        Ok(Self { anchored, bounded: BoundProof::Table(small), mode, states })
     }
 
     /// The pattern's template, if the pattern is simple.
     pub(crate) fn template(&self) -> Option<&Template> {
         match &self.bounded {
-            Bounded::Template(template) => Some(template),
-            Bounded::Table(_) => None,
+            BoundProof::Template(template) => Some(template),
+            BoundProof::Table(_) => None,
         }
     }
 }
@@ -176,9 +176,9 @@ impl Automaton {
         max_bytes: usize,
         budget: &mut Budget,
     ) -> Option<Self> {
-        if let [Pattern { bounded: Bounded::Table(Some(alone)), .. }] = patterns {
-            return Some(Self(Arc::clone(alone)))
-                .filter(|automaton| automaton.memory_bytes() <= max_bytes);
+        if let [Pattern { bounded: BoundProof::Table(Some(alone)), .. }] = patterns {
+            let automaton = Self(Arc::clone(alone));
+            return (automaton.memory_bytes() <= max_bytes).then_some(automaton);
         }
         // The cost of an NFA is counted only after the NFA is built; for several patterns, that may
         // be late.
@@ -334,24 +334,26 @@ fn can_start_with_slash(dfa: &dense::DFA<Vec<u32>>) -> bool {
 
 /// The text behind a part of a pattern, if any: a `%` at the very end of a pattern has no digits.
 #[derive(Clone, Copy)]
-enum Follows {
+enum FollowingText {
     Nothing,
     Something,
 }
 
 /// Refuses literals that no canonical path can hold: rule 5.
-fn check_literals(hir: &Hir, follows: Follows) -> Result<(), PatternError> {
+fn check_literals(hir: &Hir, follows: FollowingText) -> Result<(), PatternError> {
     match hir.kind() {
         HirKind::Literal(literal) => check_literal(&literal.0, follows),
         HirKind::Class(class) => check_class(class),
-        HirKind::Repetition(repetition) => check_literals(&repetition.sub, Follows::Something),
+        HirKind::Repetition(repetition) => {
+            check_literals(&repetition.sub, FollowingText::Something)
+        }
         HirKind::Capture(capture) => check_literals(&capture.sub, follows),
         HirKind::Alternation(parts) => {
             parts.iter().try_for_each(|part| check_literals(part, follows))
         }
         HirKind::Concat(parts) => {
             let Some((last, before)) = parts.split_last() else { return Ok(()) };
-            before.iter().try_for_each(|part| check_literals(part, Follows::Something))?;
+            before.iter().try_for_each(|part| check_literals(part, FollowingText::Something))?;
             check_literals(last, follows)
         }
         HirKind::Empty | HirKind::Look(_) => Ok(()),
@@ -360,25 +362,31 @@ fn check_literals(hir: &Hir, follows: Follows) -> Result<(), PatternError> {
 
 /// Refuses a class that admits no byte of a path: as dead as a literal.
 fn check_class(class: &Class) -> Result<(), PatternError> {
-    let possible = |low: u32, high: u32| {
-        (low..=high.min(0x7f)).any(|byte| u8::try_from(byte).is_ok_and(is_path_byte))
-    };
-    let alive = match class {
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    match class {
         Class::Bytes(class) => {
-            class.ranges().iter().any(|range| possible(range.start().into(), range.end().into()))
+            for range in class.ranges() {
+                ranges.push((range.start().into(), range.end().into()));
+            }
         }
         Class::Unicode(class) => {
-            class.ranges().iter().any(|range| possible(range.start().into(), range.end().into()))
+            for range in class.ranges() {
+                ranges.push((range.start().into(), range.end().into()));
+            }
         }
-    };
-    if alive {
+    }
+    if ranges.into_iter().any(holds_path_byte) {
         Ok(())
     } else {
         Err(literal_error("[…]", "the class holds no character of a path"))
     }
 }
 
-fn check_literal(literal: &[u8], follows: Follows) -> Result<(), PatternError> {
+fn holds_path_byte((low, high): (u32, u32)) -> bool {
+    (low..=high.min(0x7f)).any(|byte| u8::try_from(byte).is_ok_and(is_path_byte))
+}
+
+fn check_literal(literal: &[u8], follows: FollowingText) -> Result<(), PatternError> {
     if let Some(byte) = literal.iter().find(|byte| !is_path_byte(**byte)) {
         return Err(bad_byte(*byte));
     }
@@ -398,9 +406,9 @@ fn check_literal(literal: &[u8], follows: Follows) -> Result<(), PatternError> {
 
 /// Checks the digits behind a `%` in a literal; a literal may end inside the triplet, where a class
 /// goes on.
-fn check_triplet(after: &[u8], follows: Follows) -> Result<(), PatternError> {
+fn check_triplet(after: &[u8], follows: FollowingText) -> Result<(), PatternError> {
     let digits = after.get(..2).unwrap_or(after);
-    let cut_short = digits.len() < 2 && matches!(follows, Follows::Nothing);
+    let cut_short = digits.len() < 2 && matches!(follows, FollowingText::Nothing);
     if cut_short
         || !digits.iter().all(|digit| digit.is_ascii_digit() || (b'A'..=b'F').contains(digit))
     {
@@ -409,11 +417,11 @@ fn check_triplet(after: &[u8], follows: Follows) -> Result<(), PatternError> {
             "write percent-encoding as `%` and two upper-case hex digits, and a `%` itself as `%25`",
         ));
     }
-    let decoded = std::str::from_utf8(digits)
-        .ok()
-        .filter(|digits| digits.len() == 2)
-        .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-    match decoded {
+    if digits.len() < 2 {
+        return Ok(());
+    }
+    let decoded = std::str::from_utf8(digits).map(|digits| u8::from_str_radix(digits, 16));
+    match decoded.ok().and_then(Result::ok) {
         Some(byte) if is_unreserved(byte) => Err(literal_error(
             &format!("%{byte:02X}"),
             "the character arrives decoded; write it as it is",

@@ -26,8 +26,8 @@ mod tests;
 
 pub use crate::pattern::Work;
 use candidates::{Candidates, Ruling};
-pub(crate) use compiled::{BroughtError, BroughtRules};
 pub use compiled::{CompiledRules, NoRuleCache, RuleCache, RuleCompiler, RulesKey};
+pub(crate) use compiled::{TokenRuleBudget, TokenRuleError};
 use list::OWN_AUTOMATON_BYTES;
 pub(crate) use list::{PolicyBudget, RuleList};
 pub(crate) use steps::ExhaustedSteps;

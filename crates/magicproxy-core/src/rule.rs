@@ -130,10 +130,12 @@ impl Rule {
             return parsed;
         }
         let known: Vec<_> = faults.iter().filter_map(RuleFault::number).collect();
-        let misread = Self::misread(raw, mode).into_iter();
-        faults.extend(
-            misread.filter(|fault| fault.number().is_none_or(|number| !known.contains(&number))),
-        );
+        for fault in Self::misread(raw, mode) {
+            let is_known = fault.number().is_some_and(|number| known.contains(&number));
+            if !is_known {
+                faults.push(fault);
+            }
+        }
         faults.sort_by_key(|fault| fault.number().unwrap_or_default());
         if faults.is_empty() { parsed } else { Err(faults) }
     }

@@ -130,7 +130,7 @@ pub struct VerifiedToken {
     /// All labels in one text, as logs show them.
     label: Option<Box<str>>,
     policy: Policy,
-    narrowing: Vec<Narrowing>,
+    narrowing: Vec<CaveatConditions>,
     /// The owner of everything that the token's requests create, the same for all tokens narrowed
     /// from one token.
     owner: Partition,
@@ -158,7 +158,7 @@ pub enum Provenance {
 /// The further conditions of one caveat. The caveat's times are not here: narrower times became the
 /// token's.
 #[derive(Debug)]
-pub(crate) struct Narrowing {
+pub(crate) struct CaveatConditions {
     pub(crate) policy: Option<Policy>,
     pub(crate) upstream: Option<UpstreamName>,
     pub(crate) networks: Option<Vec<Network>>,
@@ -253,7 +253,7 @@ impl VerifiedToken {
     }
 
     /// Returns the conditions that the caveats put on each request.
-    pub(crate) fn narrowing(&self) -> &[Narrowing] {
+    pub(crate) fn narrowing(&self) -> &[CaveatConditions] {
         &self.narrowing
     }
 
@@ -277,21 +277,18 @@ impl VerifiedToken {
     /// type.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        let caveats = || self.narrowing.iter().filter_map(|caveat| caveat.policy.as_ref());
-        let policies = || std::iter::once(&self.policy).chain(caveats());
-        let networks: usize = self
-            .narrowing
-            .iter()
-            .filter_map(|caveat| caveat.networks.as_deref())
-            .map(size_of_val)
-            .sum();
-        let names = self.chain.memory_bytes()
-            + self.label().map_or(0, str::len)
-            + self.origins.iter().map(Origin::memory_bytes).sum::<usize>();
-        policies().map(Policy::memory_bytes).sum::<usize>()
-            + networks
-            + names
+        let mut bytes = self.policy.memory_bytes()
             + self.sealed.memory_bytes()
+            + self.chain.memory_bytes()
+            + self.label().map_or(0, str::len);
+        for origin in &self.origins {
+            bytes += origin.memory_bytes();
+        }
+        for caveat in &self.narrowing {
+            bytes += caveat.policy.as_ref().map_or(0, Policy::memory_bytes);
+            bytes += caveat.networks.as_deref().map_or(0, size_of_val);
+        }
+        bytes
     }
 
     /// Returns an upper bound of the credential's length in bytes, for every form of sealing.

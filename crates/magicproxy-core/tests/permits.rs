@@ -14,7 +14,7 @@ use magicproxy_core::rule::HeldGrant;
 use magicproxy_core::state::Partition;
 use magicproxy_core::{
     Acceptance, AccessRequest, Basis, Caveat, Credential, CredentialBinding, Decision,
-    DecisionSteps, Denial, EncodedSlash, KeyRing, OwnerPlace, OwnerSecret, PatternMode, Permit,
+    DecisionSteps, Denial, EncodedSlash, KeyRing, OwnerContext, OwnerSecret, PatternMode, Permit,
     Policy, PrivateKey, Question, RawRule, RequestTarget, Rule, RuleCompiler, RuleSource, Scope,
     ScopeName, Scopes, TokenSpec, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken,
     VerifyContext,
@@ -174,7 +174,7 @@ fn an_owner_is_the_tokens_or_the_one_that_is_named() {
     let token = token(&ring, RULES, &[], None);
     let (upstream, binding) = (upstream(), ring.bind(&token).unwrap());
     let owner = |path: &str, binding: Option<&CredentialBinding>| {
-        permit(&token, path).owner(OwnerPlace { upstream: &upstream, binding }, NOW)
+        permit(&token, path).owner(OwnerContext { upstream: &upstream, binding }, NOW)
     };
     assert_eq!(owner("/grants", None), Some((token.owner(), UnixTime(NOW.0 + 3_600 + 30))));
     assert_eq!(owner("/named", None), None);
@@ -297,7 +297,7 @@ fn a_grant_admits_its_owners_requests_for_its_path() {
         decide("PUT", "/a/1", held(stranger, "/a/1", b"PUT"), Some(&binding)),
         Err(Denial::NotAllowed)
     );
-    let place = OwnerPlace { upstream: &upstream(), binding: Some(&binding) };
+    let place = OwnerContext { upstream: &upstream(), binding: Some(&binding) };
     let named = permit(&token, "/named").owner(place, NOW).unwrap().0;
     assert_eq!(
         decide("PUT", "/a/1", held(named, "/a/1", b"PUT"), Some(&binding)).as_deref(),
@@ -402,7 +402,7 @@ fn only_rules_that_count_have_counters() {
             format!(r#"[{{ "method": "GET", "path": "/a", "limit": {{ "total": 3 }} }}{others}]"#);
         let token = token(&ring, &rules, &[], None);
         let permit = ask("GET", "/a", |access| token.authorize(access)).0.unwrap();
-        let place = OwnerPlace { upstream: &upstream(), binding: None };
+        let place = OwnerContext { upstream: &upstream(), binding: None };
         let counts = permit.counts(place).unwrap();
         assert_eq!(counts.iter().map(|count| count.room).collect::<Vec<_>>(), [room], "{others}");
     }

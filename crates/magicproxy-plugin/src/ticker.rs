@@ -16,12 +16,12 @@ const IDLE_TICKS: u32 = 50;
 /// The handle of the thread, which ticks while calls run.
 #[derive(Debug)]
 pub(crate) struct Ticker {
-    shared: Arc<Shared>,
+    shared: Arc<TickerState>,
     thread: Thread,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct TickerState {
     running: AtomicUsize,
     asleep: AtomicBool,
     ended: AtomicBool,
@@ -33,7 +33,7 @@ impl Ticker {
     /// # Errors
     /// The system has no thread to give.
     pub(crate) fn start(engine: Engine) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(TickerState::default());
         let ticked = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("plugin-ticker".to_owned())
@@ -60,7 +60,7 @@ impl Drop for Ticker {
 
 /// A guard of a running call.
 #[derive(Debug)]
-pub(crate) struct RunningCall<'t>(&'t Shared);
+pub(crate) struct RunningCall<'t>(&'t TickerState);
 
 impl Drop for RunningCall<'_> {
     fn drop(&mut self) {
@@ -68,7 +68,7 @@ impl Drop for RunningCall<'_> {
     }
 }
 
-fn tick(engine: &Engine, shared: &Shared) {
+fn tick(engine: &Engine, shared: &TickerState) {
     let mut idle = 0;
     while !shared.ended.load(Ordering::SeqCst) {
         let busy = shared.running.load(Ordering::SeqCst) > 0;
@@ -86,7 +86,7 @@ fn tick(engine: &Engine, shared: &Shared) {
 ///
 /// INVARIANT: `asleep` is set before `running` is read, and `running` is raised before `asleep` is
 /// read; so either this thread sees the call, or the call sees that this thread must be woken.
-fn sleep(shared: &Shared) {
+fn sleep(shared: &TickerState) {
     shared.asleep.store(true, Ordering::SeqCst);
     if shared.running.load(Ordering::SeqCst) == 0 && !shared.ended.load(Ordering::SeqCst) {
         thread::park();

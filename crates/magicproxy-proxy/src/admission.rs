@@ -200,7 +200,9 @@ impl Budget {
         ];
         for (at, (counter, limit, shortage)) in charges.iter().enumerate() {
             if counter.is_some_and(|counter| !add_within(counter, amount, *limit)) {
-                charges.iter().take(at).for_each(|(counter, ..)| give_back(*counter, amount));
+                for (charged, ..) in charges.iter().take(at) {
+                    give_back(*charged, amount);
+                }
                 return Err(*shortage);
             }
         }

@@ -119,7 +119,7 @@ impl Door {
             served.settings().allow_origins.mark(response.headers_mut(), page.as_ref());
         }
         if connection.has_rest() {
-            Box::pin(connection.settle_content(response.headers_mut())).await;
+            Box::pin(connection.end_content(response.headers_mut())).await;
         }
         if response.body().is_own_words() {
             response = visit.bound_own_words(response, doors.budget());

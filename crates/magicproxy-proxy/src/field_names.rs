@@ -22,7 +22,7 @@ const OVERRIDE_INITIALS: [char; 4] = ['_', 'b', 'r', 'x'];
 /// Reason for which a client's field never reaches an upstream, whatever the configuration says. A
 /// field with a meaning can be put on no list, by no setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meaning {
+pub enum FieldMeaning {
     /// The field concerns one connection only (RFC 9110 section 7.6.1).
     Connection,
     /// The field frames or addresses the message; the proxy writes its own.
@@ -40,7 +40,7 @@ pub enum Meaning {
     Underscore,
 }
 
-impl Meaning {
+impl FieldMeaning {
     /// Returns the meaning of a field, if the meaning keeps the field from every upstream.
     pub(crate) fn of(name: &HeaderName) -> Option<Self> {
         let text = name.as_str();
@@ -64,7 +64,7 @@ impl Meaning {
 }
 
 /// Writes the reason, as half a sentence.
-impl fmt::Display for Meaning {
+impl fmt::Display for FieldMeaning {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Connection => "it concerns one connection only (RFC 9110 section 7.6.1)",

@@ -186,10 +186,16 @@ impl Patterns {
 
     /// True if a member of one of these names contains the value, or is the value's own member.
     fn holds_within(&self, position: &Position) -> bool {
-        let mut names =
-            (0..position.depth().filter(|_| !self.within.is_empty()).unwrap_or_default())
-                .map(|level| position.name(level));
-        names.any(|name| self.within.binary_search_by(|within| (**within).cmp(name)).is_ok())
+        if self.within.is_empty() {
+            return false;
+        }
+        for level in 0..position.depth().unwrap_or_default() {
+            let name = position.name(level);
+            if self.within.binary_search_by(|within| (**within).cmp(name)).is_ok() {
+                return true;
+            }
+        }
+        false
     }
 
     /// Finds the patterns that match the position of a value.
@@ -326,10 +332,13 @@ fn is_named(name: &[u8], pieces: &[Box<[u8]>]) -> bool {
     let [first, between @ .., last] = pieces else {
         return pieces.iter().all(|piece| **piece == *name);
     };
-    let inside = name.strip_prefix(&**first).and_then(|rest| rest.strip_suffix(&**last));
-    let rest = inside
-        .and_then(|inside| between.iter().try_fold(inside, |rest, piece| behind(rest, piece)));
-    rest.is_some()
+    let Some(rest) = name.strip_prefix(&**first) else { return false };
+    let Some(mut rest) = rest.strip_suffix(&**last) else { return false };
+    for piece in between {
+        let Some(further) = behind(rest, piece) else { return false };
+        rest = further;
+    }
+    true
 }
 
 /// Returns the text behind the first occurrence of a piece.

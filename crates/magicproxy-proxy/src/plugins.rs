@@ -169,12 +169,17 @@ impl Consultation {
             let hidden = |name: &HeaderName| *name == header::SET_COOKIE || steers(name);
             let mut headers = shown(response.headers(), &asked.interests.response_headers, hidden);
             // An upstream may echo the credential.
-            headers.iter_mut().for_each(|(_, value)| masked(value, secret_mask));
-            let body = body.filter(|_| asked.interests.response_body).map(|body| {
-                let mut body = body.to_vec();
-                masked(&mut body, secret_mask);
-                body.into()
-            });
+            for (_, value) in &mut headers {
+                masked(value, secret_mask);
+            }
+            let body = match body {
+                Some(body) if asked.interests.response_body => {
+                    let mut body = body.to_vec();
+                    masked(&mut body, secret_mask);
+                    Some(body.into())
+                }
+                Some(_) | None => None,
+            };
             let response = PluginResponse { status: response.status().as_u16(), headers, body };
             if !host.observe(&asked.plugin, &asked.request, &response, asked.scope.clone()).await {
                 tracing::error!(target: "magicproxy::plugin", plugin = %asked.plugin, token = asked.request.token_id,
@@ -194,11 +199,15 @@ fn masked(bytes: &mut Vec<u8>, secret_mask: Option<&SecretMask>) {
 
 fn shown(
     headers: &HeaderMap,
-    wanted: &[String],
+    names: &[String],
     hidden: impl Fn(&HeaderName) -> bool,
 ) -> Vec<(String, Vec<u8>)> {
-    let is_wanted =
-        |name: &HeaderName| wanted.iter().any(|wanted| wanted == name.as_str()) && !hidden(name);
-    let fields = headers.iter().filter(|(name, _)| is_wanted(name));
-    fields.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect()
+    let mut fields = Vec::new();
+    for (name, value) in headers {
+        let is_wanted = names.iter().any(|wanted| wanted == name.as_str());
+        if is_wanted && !hidden(name) {
+            fields.push((name.as_str().to_owned(), value.as_bytes().to_vec()));
+        }
+    }
+    fields
 }

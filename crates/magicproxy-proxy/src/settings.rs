@@ -28,7 +28,7 @@ use crate::members::Members;
 
 pub use crate::peer::TrustedProxies;
 
-pub use crate::field_names::Meaning;
+pub use crate::field_names::FieldMeaning;
 pub use admin_token::{AdminToken, ParseAdminTokenError};
 pub use api_root::{ApiRoot, ParseApiRootError};
 pub use limits::{Limits, Quota};

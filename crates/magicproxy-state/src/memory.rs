@@ -13,7 +13,7 @@ use magicproxy_core::state::{
 };
 
 use crate::checked::{GRACE_SECONDS, clock, demands, millis, names, step};
-use crate::rows::{ReadRows, Row, Rows, Visit};
+use crate::rows::{ReadRows, Row, RowVisitor, Rows};
 use crate::steps::{self, StepTerms};
 
 /// The most ended rows that are removed with each change.
@@ -105,7 +105,7 @@ impl ReadRows for MemoryRows<'_> {
         Ok(self.rows().and_then(|rows| rows.get(name)).cloned())
     }
 
-    fn scan(&self, prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+    fn scan(&self, prefix: &[u8], visit: &mut RowVisitor<'_>) -> Result<(), StoreError> {
         let from = self
             .rows()
             .into_iter()

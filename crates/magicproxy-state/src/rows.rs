@@ -13,7 +13,7 @@ pub(crate) struct Row {
 }
 
 /// A visitor of rows: receives name, end and bytes.
-pub(crate) type Visit<'v> = dyn FnMut(&[u8], u64, &[u8]) -> ControlFlow<()> + 'v;
+pub(crate) type RowVisitor<'v> = dyn FnMut(&[u8], u64, &[u8]) -> ControlFlow<()> + 'v;
 
 /// The rows of a single partition, to read. Ended rows may or may not be present.
 pub(crate) trait ReadRows {
@@ -21,7 +21,7 @@ pub(crate) trait ReadRows {
 
     /// Visits the rows whose name begins with `prefix`, in the order of their names, until told to
     /// stop.
-    fn scan(&self, prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError>;
+    fn scan(&self, prefix: &[u8], visit: &mut RowVisitor<'_>) -> Result<(), StoreError>;
 }
 
 /// The rows of a single partition, to change.

@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 use magicproxy_config::providers::client::{SetupMethod, SetupNeeds};
 use table::Client;
 use target::Target;
-use value::{Places, Value};
+use value::{TemplateSources, Value};
 
 /// The setup of one client for one API at the proxy. Made by [`Setup::new`].
 #[derive(Debug)]
@@ -65,56 +65,61 @@ impl Setup {
     /// Fills in a client's setup method for a target.
     pub(crate) fn new(
         client: &'static Client,
-        way: &'static SetupMethod,
+        method: &'static SetupMethod,
         target: &Target,
         token_file: Option<&str>,
     ) -> Self {
-        let places = Places { target, token_file };
+        let places = TemplateSources { target, token_file };
         let fill = |template: &str| Value::fill(template, &places);
         let pairs = |pairs: &'static [(&'static str, &'static str)]| {
             pairs.iter().map(move |(name, text)| (*name, *text))
         };
         let mut variables: Vec<_> =
-            pairs(way.variables).map(|(name, text)| (name, fill(text))).collect();
+            pairs(method.variables).map(|(name, text)| (name, fill(text))).collect();
         let mut git_settings: Vec<_> =
-            pairs(way.git_settings).map(|(name, text)| (fill(name), fill(text))).collect();
+            pairs(method.git_settings).map(|(name, text)| (fill(name), fill(text))).collect();
         if let Some(file) = &target.ca_file {
-            variables.extend(way.ca_variables.iter().map(|name| (*name, Value::text(file))));
-            git_settings.extend(way.git_ca_setting.map(|name| (fill(name), Value::text(file))));
+            variables.extend(method.ca_variables.iter().map(|name| (*name, Value::text(file))));
+            git_settings.extend(method.git_ca_setting.map(|name| (fill(name), Value::text(file))));
         }
-        let ca_notes = if target.ca_file.is_some() { way.ca_notes } else { &[] };
-        if token_file.is_none() && way.exports_token {
+        let ca_notes = if target.ca_file.is_some() { method.ca_notes } else { &[] };
+        if token_file.is_none() && method.exports_token {
             variables.push((shell::TOKEN_VARIABLE, Value::token()));
         }
         let is_set = |name: &&str| variables.iter().any(|(set, _)| set == name);
         // Neither the client's other settings nor its child processes find the real credential.
         let credentials = target.preset.into_iter().flat_map(table::credential_variables);
-        let removed: BTreeSet<&str> =
-            way.removed.iter().copied().chain(credentials).filter(|name| !is_set(name)).collect();
+        let removed: BTreeSet<&str> = method
+            .removed
+            .iter()
+            .copied()
+            .chain(credentials)
+            .filter(|name| !is_set(name))
+            .collect();
         Self {
             client,
             upstream: target.name.clone(),
-            api: match (way.needs, &target.unix_socket) {
+            api: match (method.needs, &target.unix_socket) {
                 (SetupNeeds::Socket, Some(socket)) => format!("unix:{socket}"),
                 _ => target.api(),
             },
             variables,
             git_settings,
             removed: removed.into_iter().collect(),
-            arguments: way.arguments.iter().map(|word| fill(word).without_token()).collect(),
-            commands: way
+            arguments: method.arguments.iter().map(|word| fill(word).without_token()).collect(),
+            commands: method
                 .commands
                 .iter()
                 .map(|words| words.iter().map(|word| fill(word)).collect())
                 .collect(),
-            files: pairs(way.files).map(|(name, text)| (name, fill(text))).collect(),
-            folder: way.folder.map(|(variable, file, text)| SettingsFolder {
+            files: pairs(method.files).map(|(name, text)| (name, fill(text))).collect(),
+            folder: method.folder.map(|(variable, file, text)| SettingsFolder {
                 variable,
                 file,
                 content: fill(text),
             }),
-            usage: way.usage.iter().map(|line| fill(line).without_token()).collect(),
-            notes: way
+            usage: method.usage.iter().map(|line| fill(line).without_token()).collect(),
+            notes: method
                 .notes
                 .iter()
                 .chain(ca_notes)

@@ -35,12 +35,12 @@ pub(super) struct Mutant {
     pub(super) file: String,
     /// The text put in the place of `span`, which runs from the first place up to the second.
     pub(super) replacement: String,
-    pub(super) span: [Place; 2],
+    pub(super) span: [SourcePosition; 2],
 }
 
 /// A line and a character in the line, both counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct SourcePosition {
     pub(super) line: usize,
     pub(super) column: usize,
 }
@@ -95,7 +95,7 @@ fn mutant(listed: &Value) -> Option<Mutant> {
     let place = |name: &str| {
         let place = listed.pointer(&format!("/span/{name}"))?;
         let number = |name: &str| usize::try_from(place.get(name)?.as_u64()?).ok();
-        Some(Place { line: number("line")?, column: number("column")? })
+        Some(SourcePosition { line: number("line")?, column: number("column")? })
     };
     let file = text("file")?;
     Some(Mutant {
@@ -124,7 +124,7 @@ fn module_of(path: &str) -> Option<(&'static str, &'static str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Mutant, Place, mutant, part_of};
+    use super::{Mutant, SourcePosition, mutant, part_of};
 
     #[test]
     fn a_file_is_of_the_part_whose_name_it_bears() {
@@ -150,7 +150,8 @@ mod tests {
         });
         let read = mutant(&listed).unwrap();
         assert_eq!(read.deed(), "replace * with + in X::f");
-        let span = [Place { line: 24, column: 85 }, Place { line: 24, column: 86 }];
+        let span =
+            [SourcePosition { line: 24, column: 85 }, SourcePosition { line: 24, column: 86 }];
         let Mutant { name, file, replacement, .. } = mutant(&listed).unwrap();
         assert_eq!(read, Mutant { name, part: "core", file, replacement, span });
     }

@@ -83,11 +83,11 @@ fn which_of(written: &str) -> Option<(&str, (usize, usize))> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::draw::{Mutant, Place};
+    use super::super::draw::{Mutant, SourcePosition};
     use super::NamedMutant;
 
     fn mutant(file: &str, line: usize, deed: &str) -> Mutant {
-        let span = [Place { line, column: 1 }; 2];
+        let span = [SourcePosition { line, column: 1 }; 2];
         let name = format!("{file}:{line}:1: {deed}");
         Mutant { name, part: "core", file: file.to_owned(), replacement: String::new(), span }
     }

@@ -10,7 +10,7 @@ const NEEDED: usize = 95;
 
 /// The result of a mutant's trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum TrialResult {
     /// The mutant does not compile.
     Unviable,
     /// A test fails.
@@ -22,13 +22,13 @@ pub(super) enum Fate {
     Survived,
 }
 
-impl fmt::Display for Fate {
+impl fmt::Display for TrialResult {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(match self {
-            Fate::Unviable => "unviable",
-            Fate::Caught => "caught",
-            Fate::Named => "named",
-            Fate::Survived => "SURVIVED",
+            TrialResult::Unviable => "unviable",
+            TrialResult::Caught => "caught",
+            TrialResult::Named => "named",
+            TrialResult::Survived => "SURVIVED",
         })
     }
 }
@@ -37,7 +37,7 @@ impl fmt::Display for Fate {
 #[derive(Debug)]
 pub(super) struct TriedMutant<'m> {
     pub(super) mutant: &'m Mutant,
-    pub(super) fate: Fate,
+    pub(super) fate: TrialResult,
 }
 
 #[derive(Debug)]
@@ -52,12 +52,13 @@ impl<'m> Report<'m> {
     /// does not make up for a bad part.
     pub(super) fn is_good(&self) -> bool {
         PARTS.iter().all(|part| {
-            let noticed = self.count(part, Fate::Caught) + self.count(part, Fate::Named);
-            noticed * 100 >= (noticed + self.count(part, Fate::Survived)) * NEEDED
+            let noticed =
+                self.count(part, TrialResult::Caught) + self.count(part, TrialResult::Named);
+            noticed * 100 >= (noticed + self.count(part, TrialResult::Survived)) * NEEDED
         })
     }
 
-    fn count(&self, part: &str, fate: Fate) -> usize {
+    fn count(&self, part: &str, fate: TrialResult) -> usize {
         self.0.iter().filter(|tried| tried.mutant.part == part && tried.fate == fate).count()
     }
 }
@@ -70,8 +71,13 @@ impl fmt::Display for Report<'_> {
             "part", "unviable", "caught", "named", "survived"
         )?;
         for part in PARTS {
-            let counts = [Fate::Unviable, Fate::Caught, Fate::Named, Fate::Survived]
-                .map(|fate| self.count(part, fate));
+            let counts = [
+                TrialResult::Unviable,
+                TrialResult::Caught,
+                TrialResult::Named,
+                TrialResult::Survived,
+            ]
+            .map(|fate| self.count(part, fate));
             if counts != [0; 4] {
                 let [unviable, caught, named, survived] = counts;
                 writeln!(
@@ -80,7 +86,7 @@ impl fmt::Display for Report<'_> {
                 )?;
             }
         }
-        for survivor in self.0.iter().filter(|tried| tried.fate == Fate::Survived) {
+        for survivor in self.0.iter().filter(|tried| tried.fate == TrialResult::Survived) {
             writeln!(formatter, "{}", survivor.mutant.name)?;
         }
         write!(formatter, "{NEEDED} of 100 that compile must be caught or named, in each part: ")?;
@@ -90,13 +96,13 @@ impl fmt::Display for Report<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::draw::{Mutant, Place};
-    use super::{Fate, Report, TriedMutant};
+    use super::super::draw::{Mutant, SourcePosition};
+    use super::{Report, TrialResult, TriedMutant};
 
     fn mutant(part: &'static str) -> Mutant {
         let (name, file, replacement) =
             (format!("{part}.rs:7:9: replace"), String::new(), String::new());
-        Mutant { name, part, file, replacement, span: [Place { line: 7, column: 9 }; 2] }
+        Mutant { name, part, file, replacement, span: [SourcePosition { line: 7, column: 9 }; 2] }
     }
 
     #[test]
@@ -107,11 +113,11 @@ mod tests {
             (0..count).map(move |_| TriedMutant { mutant, fate })
         };
         let judged = |survivors: usize| {
-            let all: Vec<_> = tried("core", Fate::Caught, 90)
-                .chain(tried("core", Fate::Named, 5))
-                .chain(tried("core", Fate::Unviable, 50))
-                .chain(tried("core", Fate::Survived, survivors))
-                .chain(tried("gate", Fate::Caught, 900))
+            let all: Vec<_> = tried("core", TrialResult::Caught, 90)
+                .chain(tried("core", TrialResult::Named, 5))
+                .chain(tried("core", TrialResult::Unviable, 50))
+                .chain(tried("core", TrialResult::Survived, survivors))
+                .chain(tried("gate", TrialResult::Caught, 900))
                 .collect();
             (
                 Report::of(&all).is_good(),

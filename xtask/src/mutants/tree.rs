@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::draw::{Mutant, Place};
+use super::draw::{Mutant, SourcePosition};
 use crate::workspace::Workspace;
 
 #[derive(Debug)]
@@ -113,7 +113,7 @@ fn mutated(text: &str, mutant: &Mutant) -> Option<String> {
     Some([before, &mutant.replacement, after].concat())
 }
 
-fn offset(text: &str, place: Place) -> Option<usize> {
+fn offset(text: &str, place: SourcePosition) -> Option<usize> {
     let before: usize =
         text.split_inclusive('\n').take(place.line.checked_sub(1)?).map(str::len).sum();
     let line = text.get(before..)?.split_inclusive('\n').next()?;
@@ -123,13 +123,13 @@ fn offset(text: &str, place: Place) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Mutant, Place, mutated};
+    use super::{Mutant, SourcePosition, mutated};
 
     #[test]
     fn a_mutant_stands_where_it_says() {
         let text = "fn é() {\n    // ü\n    a * b\n}\n";
         let put = |replacement: &str, from: (usize, usize), to: (usize, usize)| {
-            let span = [from, to].map(|(line, column)| Place { line, column });
+            let span = [from, to].map(|(line, column)| SourcePosition { line, column });
             let (name, file) = (String::new(), String::new());
             mutated(
                 text,

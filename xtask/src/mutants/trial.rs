@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::draw::Mutant;
-use super::report::Fate;
+use super::report::TrialResult;
 use super::tree::Tree;
 use crate::log::Log;
 use crate::process;
@@ -60,19 +60,19 @@ impl Plans {
     }
 
     /// Tries a mutant and returns the result.
-    pub(super) fn fate(&self, tree: &Tree<'_>, mutant: &Mutant) -> Result<Fate> {
+    pub(super) fn fate(&self, tree: &Tree<'_>, mutant: &Mutant) -> Result<TrialResult> {
         tree.with(mutant, || {
             let mut log = Log::create(tree.log("trial"))?;
             log.line(&mutant.name)?;
             for step in steps_of(mutant.part) {
                 if !builds(tree, &mut log, step)? {
-                    return Ok(Fate::Unviable);
+                    return Ok(TrialResult::Unviable);
                 }
                 if !pass(&log, &mut test(tree, step), self.limit(step))? {
-                    return Ok(Fate::Caught);
+                    return Ok(TrialResult::Caught);
                 }
             }
-            Ok(Fate::Survived)
+            Ok(TrialResult::Survived)
         })
     }
 

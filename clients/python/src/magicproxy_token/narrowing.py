@@ -6,7 +6,7 @@ import hmac
 import json
 
 from .form import MAX_CAVEATS, TokenError, base32, ensure_length, json_part, parse_caveat, parse_token, utf8
-from .order import listed_caveat
+from .short_forms import listed_caveat
 
 
 @dataclasses.dataclass(frozen=True)

@@ -29,7 +29,7 @@ from .form import (
 )
 from .keys import bytes_of, choose_key, kem_of, thumbprint
 from .narrowing import Inspection, inspect, next_tag
-from .order import listed, seconds
+from .short_forms import listed, seconds
 from .size import size_warnings
 
 _INFO = b"magic-api-proxy/v2"

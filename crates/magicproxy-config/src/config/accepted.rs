@@ -16,11 +16,13 @@ pub fn in_words(config: &Config) -> Vec<String> {
     match told.first() {
         Some(words) if told.iter().all(|other| other == words) => words.clone(),
         _ => {
-            let names = config.upstreams.iter().map(|upstream| &upstream.name);
-            names
-                .zip(&told)
-                .flat_map(|(name, words)| words.iter().map(move |line| format!("`{name}` {line}")))
-                .collect()
+            let mut lines = Vec::new();
+            for (upstream, words) in config.upstreams.iter().zip(&told) {
+                for line in words {
+                    lines.push(format!("`{}` {line}", upstream.name));
+                }
+            }
+            lines
         }
     }
 }

@@ -98,15 +98,14 @@ impl Checker<'_> {
         parse: impl FnOnce(&str) -> Result<V, String>,
     ) -> Option<V> {
         let given = setting.given()?;
-        let parsed = parse(&given.value);
-        parsed
-            .map_err(|expected| {
-                self.fault(
-                    format!("{key} `{}`: {expected}", value_without_userinfo(&given.value)),
-                    &given.origin,
-                )
-            })
-            .ok()
+        match parse(&given.value) {
+            Ok(value) => Some(value),
+            Err(expected) => {
+                let value = value_without_userinfo(&given.value);
+                self.fault(format!("{key} `{value}`: {expected}"), &given.origin);
+                None
+            }
+        }
     }
 
     pub(super) fn push(&mut self, fault: Fault) {

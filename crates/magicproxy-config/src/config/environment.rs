@@ -88,25 +88,17 @@ impl Environment {
     /// prefix are no fault: Kubernetes sets `MAGICPROXY_SERVICE_HOST` and similar names for a
     /// service called `magicproxy`.
     pub fn misspelt(&self) -> Vec<String> {
-        let known: Vec<String> =
-            names().map(|(name, _)| name).chain(["MAGICPROXY_CONFIG".to_owned()]).collect();
-        let ours = self
-            .names()
-            .filter(|name| name.starts_with(PREFIX) && !known.iter().any(|known| known == name));
-        let service = |name: &str| name.contains("_SERVICE_") || name.contains("_PORT");
-        ours.filter(|name| !service(name))
-            .map(|name| {
-                let bare = |name: &str| name.trim_start_matches(PREFIX).to_owned();
-                let known: Vec<String> = known.iter().map(|known| bare(known)).collect();
-                if let Some(now) = renamed(&bare(name), &known) {
-                    return format!("environment variable `{name}` means nothing here: it is called `{PREFIX}{now}` now");
-                }
-                match suggest::nearest(&bare(name), known.iter().map(String::as_str)) {
-                    Some(meant) => format!("environment variable `{name}` means nothing here: did you mean `{PREFIX}{meant}`?"),
-                    None => format!("environment variable `{name}` means nothing here"),
-                }
-            })
-            .collect()
+        let mut known: Vec<String> = names().map(|(name, _)| name).collect();
+        known.push("MAGICPROXY_CONFIG".to_owned());
+        let mut warnings = Vec::new();
+        for name in self.names() {
+            let is_of_service = name.contains("_SERVICE_") || name.contains("_PORT");
+            let is_known = known.iter().any(|known| known == name);
+            if name.starts_with(PREFIX) && !is_known && !is_of_service {
+                warnings.push(meaningless(name, &known));
+            }
+        }
+        warnings
     }
 }
 
@@ -115,6 +107,20 @@ fn renamed(name: &str, known: &[String]) -> Option<String> {
     let (section, key) = name.split_once('_')?;
     let now = suggest::renamed(&key.to_lowercase())?;
     Some(format!("{section}_{}", now.to_uppercase())).filter(|now| known.contains(now))
+}
+
+/// The warning for a variable that no setting has, with the variable that was meant.
+fn meaningless(name: &str, known: &[String]) -> String {
+    let bare = |name: &str| name.trim_start_matches(PREFIX).to_owned();
+    let known: Vec<String> = known.iter().map(|known| bare(known)).collect();
+    let warning = format!("environment variable `{name}` means nothing here");
+    if let Some(now) = renamed(&bare(name), &known) {
+        return format!("{warning}: it is called `{PREFIX}{now}` now");
+    }
+    match suggest::nearest(&bare(name), known.iter().map(String::as_str)) {
+        Some(meant) => format!("{warning}: did you mean `{PREFIX}{meant}`?"),
+        None => warning,
+    }
 }
 
 /// Returns every variable of this program, with the variable's setting.

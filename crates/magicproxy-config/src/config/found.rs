@@ -2,6 +2,7 @@
 //!
 //! Only `serve` and `config` find a file in the working directory: see [`WorkingDirectory`].
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::raw::RawConfig;
@@ -109,24 +110,26 @@ impl Layers {
 
     /// Returns one line with the files and variables in use; `None` if everything is a default.
     pub fn used(&self) -> Option<String> {
-        let full = |file: &String| {
-            std::path::absolute(file)
-                .map_or_else(|_| file.clone(), |path| path.display().to_string())
-        };
-        let files =
-            self.sources.files().iter().map(|file| harmless(&full(file))).collect::<Vec<_>>();
-        let entries = self.raw.entries();
-        let named =
-            entries.iter().filter(|entry| !entry.key.starts_with("log.")).filter_map(|entry| {
-                match entry.origin {
-                    Origin::Environment(name) => Some(format!("${name}")),
-                    _ => None,
-                }
-            });
-        let mut variables: Vec<String> = named.collect();
-        variables.sort();
-        variables.dedup();
-        let parts = files.into_iter().chain(variables).collect::<Vec<_>>();
-        (!parts.is_empty()).then(|| format!("using the configuration of {}", parts.join(", ")))
+        let mut parts = Vec::new();
+        for file in self.sources.files() {
+            let full = match std::path::absolute(&file) {
+                Ok(path) => path.display().to_string(),
+                Err(_) => file,
+            };
+            parts.push(harmless(&full));
+        }
+        let mut variables = BTreeSet::new();
+        for entry in self.raw.entries() {
+            if let Origin::Environment(name) = entry.origin
+                && !entry.key.starts_with("log.")
+            {
+                variables.insert(format!("${name}"));
+            }
+        }
+        parts.extend(variables);
+        if parts.is_empty() {
+            return None;
+        }
+        Some(format!("using the configuration of {}", parts.join(", ")))
     }
 }

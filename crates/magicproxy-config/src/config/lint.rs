@@ -82,17 +82,21 @@ fn plain_http(upstream: &UpstreamSettings) -> Option<String> {
 /// Warns of a denied key that does not exist: the key is gone, or its id is misspelt.
 fn denied_keys(raw: &RawConfig, keys: &KnownKeys<'_>) -> Vec<String> {
     let folder = keys.folder.map(|folder| folder.display().to_string()).unwrap_or_default();
-    let unknown =
-        list(&raw.tokens.deny_kid).iter().filter(|given| !keys.ids.contains(&given.value.as_str()));
-    let told = unknown.map(|given| {
-        let meant = nearest(&given.value, keys.ids.iter().copied())
-            .map(|meant| format!(": did you mean `{meant}`?"));
-        let hint = meant.unwrap_or_else(|| {
-            ", so this denies nothing now (`magicproxy keys list` shows them)".to_owned()
-        });
-        format!("tokens.deny_kid `{}`: no key in `{folder}` has this id{hint}", given.value)
-    });
-    told.collect()
+    let mut warnings = Vec::new();
+    for given in list(&raw.tokens.deny_kid) {
+        if keys.ids.contains(&given.value.as_str()) {
+            continue;
+        }
+        let hint = match nearest(&given.value, keys.ids.iter().copied()) {
+            Some(meant) => format!(": did you mean `{meant}`?"),
+            None => ", so this denies nothing now (`magicproxy keys list` shows them)".to_owned(),
+        };
+        warnings.push(format!(
+            "tokens.deny_kid `{}`: no key in `{folder}` has this id{hint}",
+            given.value
+        ));
+    }
+    warnings
 }
 
 /// Warns of a sealing key that is denied and not retired. Such a key is no longer published, but
@@ -144,8 +148,10 @@ fn is_below(path: &str, prefix: &str) -> bool {
 fn shadowed_hosts(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
     let several = config.upstreams.len() > 1;
-    let public =
-        config.public_access.as_ref().map(|public| public.host.to_lowercase()).filter(|_| several);
+    let public = match &config.public_access {
+        Some(public) if several => Some(public.host.to_lowercase()),
+        Some(_) | None => None,
+    };
     let mut earlier: Vec<(&str, &str)> = Vec::new();
     for upstream in &config.upstreams {
         let name = upstream.name.as_str();
@@ -191,16 +197,16 @@ fn without_port(host: &str) -> &str {
 fn futile_scopes(raw: &RawConfig, config: &Config) -> Vec<String> {
     let ceilings: Option<Vec<Vec<Rule>>> = tables(raw).iter().map(ceiling).collect();
     // An upstream without a ceiling, or with another way of matching, may allow every rule.
-    let Some(ceilings) = ceilings
-        .filter(|ceilings| !ceilings.is_empty() && ceilings.len() == config.upstreams.len())
-    else {
+    let Some(ceilings) = ceilings else { return Vec::new() };
+    if ceilings.is_empty() || ceilings.len() != config.upstreams.len() {
         return Vec::new();
-    };
+    }
     let mut warnings = Vec::new();
     for (name, given) in &raw.scopes {
-        let Some(rules) = parsed(given).filter(|rules| rules.len() <= MAX_COMPARED) else {
+        let Some(rules) = parsed(given) else { continue };
+        if rules.len() > MAX_COMPARED {
             continue;
-        };
+        }
         let mut futile: HashSet<usize> = (0..rules.len()).collect();
         for ceiling in &ceilings {
             let of_this: HashSet<usize> = Policy::futile(&rules, ceiling).into_iter().collect();
@@ -208,13 +214,12 @@ fn futile_scopes(raw: &RawConfig, config: &Config) -> Vec<String> {
         }
         let mut futile: Vec<_> = futile.into_iter().collect();
         futile.sort_unstable();
-        let told = futile.into_iter().filter_map(|at| rules.get(at));
-        warnings.extend(told.map(|rule| {
-            format!(
+        for rule in futile.into_iter().filter_map(|at| rules.get(at)) {
+            warnings.push(format!(
                 "scope `{name}`: no ceiling allows anything of `{}`",
                 harmless(&rule.to_string())
-            )
-        }));
+            ));
+        }
     }
     warnings
 }

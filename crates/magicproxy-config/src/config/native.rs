@@ -64,7 +64,9 @@ fn read(text: &str, hidden: &mut Vec<Range<usize>>) -> (RawConfig, Vec<Fault>) {
         );
         let Some(removed) = removed else {
             // Unknown keys may stand behind this fault, and their values must not be shown.
-            tree.get_ref().values().for_each(|value| leaves(value, hidden));
+            for value in tree.get_ref().values() {
+                leaves(value, hidden);
+            }
             faults.push(Fault::new(message, Origin::File(error.span().unwrap_or_default())));
             break;
         };

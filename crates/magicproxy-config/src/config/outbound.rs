@@ -128,16 +128,21 @@ impl Checker<'_> {
         let mut go_by_environment: Vec<&Origin> = Vec::new();
         if tables.iter().any(|table| table.raw.outbound_proxy.given().is_none()) {
             general.outbound = self.outbound_in_general(raw, &general);
-            let said = raw.outbound_proxy.given().map(|given| &given.origin);
-            let said = said.or(raw.outbound_proxy_file.given().map(|given| &given.origin));
-            go_by_environment
-                .extend(said.filter(|_| matches!(general.outbound, Outbound::Environment(_))));
+            if matches!(general.outbound, Outbound::Environment(_)) {
+                let said = raw.outbound_proxy.given().map(|given| &given.origin);
+                let said = said.or(raw.outbound_proxy_file.given().map(|given| &given.origin));
+                go_by_environment.extend(said);
+            }
         }
-        let own = tables.iter().filter_map(|table| table.raw.outbound_proxy.given());
-        go_by_environment
-            .extend(own.filter(|given| given.value.0 == ENVIRONMENT).map(|given| &given.origin));
+        for given in tables.iter().filter_map(|table| table.raw.outbound_proxy.given()) {
+            if given.value.0 == ENVIRONMENT {
+                go_by_environment.push(&given.origin);
+            }
+        }
         if let Some(origin) = go_by_environment.first() {
-            faults.into_iter().for_each(|fault| self.fault(fault, origin));
+            for fault in faults {
+                self.fault(fault, origin);
+            }
         }
         general
     }

@@ -66,14 +66,16 @@ fn with_preset(
 fn below(preset: &'static Provider, raw: RawUpstream) -> RawUpstream {
     let origin = Origin::Preset(preset.name);
     let text = |text: &str| Setting::new(text.to_owned(), origin.clone());
-    let paths = preset.paths.iter().map(|(prefix, to)| {
+    let mut paths: BTreeMap<String, GivenValue<String>> = BTreeMap::new();
+    for (prefix, to) in preset.paths {
         let given = GivenValue { value: (*to).to_owned(), origin: origin.clone() };
-        ((*prefix).to_owned(), given)
-    });
-    let mut paths: BTreeMap<String, GivenValue<String>> = paths.collect();
-    let written = raw.paths.given();
-    let paths_origin = written.map_or(origin.clone(), |given| given.origin.clone());
-    paths.extend(written.map(|given| given.value.clone()).unwrap_or_default());
+        paths.insert((*prefix).to_owned(), given);
+    }
+    let mut paths_origin = origin.clone();
+    if let Some(written) = raw.paths.given() {
+        paths_origin = written.origin.clone();
+        paths.extend(written.value.clone());
+    }
     let layer = RawUpstream {
         preset: Setting::new(PresetChoice::from(preset), origin.clone()),
         api_root: preset.api_root.map_or_else(Setting::default, text),

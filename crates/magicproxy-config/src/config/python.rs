@@ -75,11 +75,16 @@ struct Reader<'t> {
 
 impl Reader<'_> {
     fn config(&mut self, members: &Map<String, Value>) -> RawConfig {
-        let ignored = members.keys().filter(|name| !MEMBERS.contains(&name.as_str()));
-        self.warnings.extend(ignored.map(|name| {
-            format!("CONFIG_FILE: `{name}` is ignored, as the Python program ignored it")
-        }));
-        if let Some(folder) = members.get("plugins_location").filter(|value| !value.is_null()) {
+        for name in members.keys() {
+            if !MEMBERS.contains(&name.as_str()) {
+                self.warnings.push(format!(
+                    "CONFIG_FILE: `{name}` is ignored, as the Python program ignored it"
+                ));
+            }
+        }
+        if let Some(folder) = members.get("plugins_location")
+            && !folder.is_null()
+        {
             self.plugins(folder.as_str().unwrap_or_default());
         }
         let public_access = self.string(members, "public_access");
@@ -96,10 +101,10 @@ impl Reader<'_> {
         match members.get("scopes") {
             None | Some(Value::Null) => {}
             Some(Value::Object(scopes)) => {
-                raw.scopes = scopes
-                    .iter()
-                    .map(|(name, rules)| (name.clone(), self.scope(name, rules)))
-                    .collect();
+                for (name, rules) in scopes {
+                    let rules = self.scope(name, rules);
+                    raw.scopes.insert(name.clone(), rules);
+                }
             }
             Some(_) => {
                 self.fail("`scopes`: expected an object of lists of rules", "\"scopes\"", ())

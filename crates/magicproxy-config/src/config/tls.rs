@@ -151,6 +151,27 @@ pub struct AcmeSettings {
     pub extra_roots: Vec<CertificateDer<'static>>,
 }
 
+fn acme_contact(text: &str) -> Result<String, String> {
+    let address = text.strip_prefix("mailto:").unwrap_or_default();
+    if !address.contains('@') || address.contains([' ', ',', '?']) {
+        return Err("expected `mailto:` and an address".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// Reads the URL of an ACME server's directory. A user in the URL is refused: no request names a
+/// user in `Host`, and no log line may.
+fn acme_directory(text: &str) -> Result<http::Uri, String> {
+    let expected = || "expected a URL that begins with `https://`".to_owned();
+    let url: http::Uri = text.parse().map_err(|_| expected())?;
+    let Some(authority) = url.authority() else { return Err(expected()) };
+    let names_user = authority.as_str().contains('@');
+    if url.scheme_str() != Some("https") || url.host().is_none() || names_user {
+        return Err(expected());
+    }
+    Ok(url)
+}
+
 /// True if a certificate may have this name: letters, digits and hyphens, with a dot. A wildcard is
 /// refused, because this kind of challenge does not suffice for wildcards (RFC 8737 section 3).
 fn is_domain(name: &str) -> bool {
@@ -167,8 +188,8 @@ impl Checker<'_> {
     /// Checks the source of the certificate. Files are not read by this function:
     /// `CheckedLayers::reading` has them read.
     pub(super) fn tls(&mut self, raw: &RawConfig, keys: &KeySettings) -> Option<TlsSource> {
-        let dev =
-            raw.tls.dev.given().filter(|given| given.value).map(|given| ("tls.dev", &given.origin));
+        let dev = raw.tls.dev.given().filter(|given| given.value);
+        let dev = dev.map(|given| ("tls.dev", &given.origin));
         let file = raw.tls.certificate.given().or(raw.tls.private_key.given());
         let file = file.map(|given| ("tls.certificate", &given.origin));
         let acme = raw.acme.domains.given().map(|given| ("acme.domains", &given.origin));
@@ -226,37 +247,24 @@ impl Checker<'_> {
                 self.fault(message, &given.origin);
             }
         }
-        if let Some(given) = raw.domains.given().filter(|given| given.value.is_empty()) {
+        if let Some(given) = raw.domains.given()
+            && given.value.is_empty()
+        {
             self.fault("acme.domains: the list is empty", &given.origin);
         }
-        let contact = self.text("acme.contact", &raw.contact, |text| {
-            let address = text
-                .strip_prefix("mailto:")
-                .filter(|address| address.contains('@') && !address.contains([' ', ',', '?']));
-            address
-                .map(|_| text.to_owned())
-                .ok_or_else(|| "expected `mailto:` and an address".to_owned())
-        });
-        let directory = self.text("acme.directory", &raw.directory, |text| {
-            let url = text
-                .parse::<http::Uri>()
-                .ok()
-                .filter(|url| url.scheme_str() == Some("https") && url.host().is_some());
-            // A user in the URL is refused: no request names a user in `Host`, and no log line may.
-            let url = url.filter(|url| {
-                url.authority().is_some_and(|authority| !authority.as_str().contains('@'))
-            });
-            url.ok_or_else(|| "expected a URL that begins with `https://`".to_owned())
-        });
+        let contact = self.text("acme.contact", &raw.contact, acme_contact);
+        let directory = self.text("acme.directory", &raw.directory, acme_directory);
         let extra_roots = self.certificates("acme.extra_ca_file", &raw.extra_ca_file);
-        let cache = raw
-            .cache
-            .given()
-            .map_or_else(|| keys.files.folder().join("acme"), |given| self.path(given));
+        let cache = match raw.cache.given() {
+            Some(given) => self.path(given),
+            None => keys.files.folder().join("acme"),
+        };
         let domains =
             list(&raw.domains).iter().map(|given| given.value.to_ascii_lowercase()).collect();
-        let directory = directory.filter(|_| self.faults.len() == before)?;
-        Some(AcmeSettings { domains, contact, directory, cache, extra_roots })
+        if self.faults.len() > before {
+            return None;
+        }
+        Some(AcmeSettings { domains, contact, directory: directory?, cache, extra_roots })
     }
 
     fn unused_acme(&mut self, raw: &RawAcme) {

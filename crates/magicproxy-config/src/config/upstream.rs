@@ -115,7 +115,7 @@ section! {
 }
 
 /// The settings for all upstreams, checked once.
-struct General<'r> {
+struct GeneralSettings<'r> {
     raw: &'r RawConfig,
     scopes: CompiledScopes,
     minting: GeneralMintingSettings<'r>,
@@ -130,7 +130,7 @@ impl Checker<'_> {
     /// Checks one upstream; `None` if the upstream has a fault.
     fn upstream(
         &mut self,
-        general: &mut General<'_>,
+        general: &mut GeneralSettings<'_>,
         table: &Table<'_>,
     ) -> Option<Arc<UpstreamSettings>> {
         let raw = table.raw;

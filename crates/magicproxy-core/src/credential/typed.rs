@@ -68,7 +68,7 @@ impl TypedCredential {
     /// # Errors
     /// [`ParseCredentialError`]; no error repeats the text.
     pub fn from_json(json: &[u8]) -> Result<Self, ParseCredentialError> {
-        let written: Written =
+        let written: CredentialJson =
             json::compact_object(json).map_err(|_| ParseCredentialError::Form)?;
         written.try_into()
     }
@@ -174,7 +174,7 @@ type Secret = Zeroizing<String>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct CredentialJson {
     #[serde(default, deserialize_with = "secret")]
     secret: Option<Secret>,
     #[serde(default, deserialize_with = "secret")]
@@ -188,7 +188,7 @@ struct Written {
 }
 
 /// A member of `several`.
-struct Part(Written);
+struct Part(CredentialJson);
 
 impl<'de> Deserialize<'de> for Part {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -196,19 +196,19 @@ impl<'de> Deserialize<'de> for Part {
     }
 }
 
-impl TryFrom<Written> for TypedCredential {
+impl TryFrom<CredentialJson> for TypedCredential {
     type Error = ParseCredentialError;
 
-    fn try_from(written: Written) -> Result<Self, ParseCredentialError> {
+    fn try_from(written: CredentialJson) -> Result<Self, ParseCredentialError> {
         match written {
-            Written {
+            CredentialJson {
                 secret: Some(secret),
                 bearer: None,
                 basic: None,
                 header: None,
                 several: None,
             } => Ok(Self::Configured(Credential::parse(secret)?)),
-            Written {
+            CredentialJson {
                 secret: None,
                 bearer: None,
                 basic: None,
@@ -229,9 +229,9 @@ impl TryFrom<Written> for TypedCredential {
     }
 }
 
-fn field(written: Written) -> Result<CredentialField, ParseCredentialError> {
+fn field(written: CredentialJson) -> Result<CredentialField, ParseCredentialError> {
     match written {
-        Written {
+        CredentialJson {
             secret: None,
             bearer: Some(secret),
             basic: None,
@@ -241,14 +241,14 @@ fn field(written: Written) -> Result<CredentialField, ParseCredentialError> {
             place: CredentialPlace::Bearer,
             credential: Credential::parse(secret)?,
         }),
-        Written {
+        CredentialJson {
             secret: None,
             bearer: None,
             basic: Some((user, password)),
             header: None,
             several: None,
         } => basic(&user, &password),
-        Written {
+        CredentialJson {
             secret: None,
             bearer: None,
             basic: None,

@@ -109,14 +109,14 @@ pub struct Count {
 
 /// The upstream and the credential by which owners of the same name are told apart.
 #[derive(Clone, Copy, Debug)]
-pub struct OwnerPlace<'a> {
+pub struct OwnerContext<'a> {
     /// The upstream's name in the store.
     pub upstream: &'a UpstreamName,
     /// The binding of the credential, where the permit [names an owner](Permit::named_owner).
     pub binding: Option<&'a CredentialBinding>,
 }
 
-impl OwnerPlace<'_> {
+impl OwnerContext<'_> {
     fn named(&self, name: &OwnerName) -> Option<Partition> {
         self.binding.map(|binding| name.owner(self.upstream, binding))
     }
@@ -195,7 +195,7 @@ impl Permit {
     /// Returns the owner of the rule's state, and the end of that state. `None` where the rule
     /// names an owner, and `place` has no binding of the credential.
     #[must_use]
-    pub fn owner(&self, place: OwnerPlace<'_>, now: UnixTime) -> Option<(Partition, UnixTime)> {
+    pub fn owner(&self, place: OwnerContext<'_>, now: UnixTime) -> Option<(Partition, UnixTime)> {
         match self.named_owner() {
             Some(name) => {
                 Some((place.named(name)?, UnixTime(now.0.saturating_add(NAMED_LIFETIME_SECONDS))))
@@ -210,7 +210,7 @@ impl Permit {
     /// Returns the counts to take before the request is sent, all counts of one owner in one step;
     /// the token's own limits come first. `None` as in [`Self::owner`].
     #[must_use]
-    pub fn counts(&self, place: OwnerPlace<'_>) -> Option<Vec<Count>> {
+    pub fn counts(&self, place: OwnerContext<'_>) -> Option<Vec<Count>> {
         let mut counts = self.token.counts();
         if let Some(state) = self.state()
             && let Some(limit) = state.limit()

@@ -83,17 +83,17 @@ impl Jwk {
     pub(super) fn to_private_json(&self, lifetime: &KeyLifetime) -> Zeroizing<String> {
         let public = serde_json::to_value(self).unwrap_or_default();
         let lifetime = serde_json::to_value(lifetime).unwrap_or_default();
-        let members =
-            [&public, &lifetime].into_iter().filter_map(serde_json::Value::as_object).flatten();
-        let mut lines: Vec<Zeroizing<String>> =
-            members.map(|(name, value)| Zeroizing::new(format!("  \"{name}\": {value}"))).collect();
+        let mut lines: Vec<Zeroizing<String>> = Vec::new();
+        for part in [&public, &lifetime] {
+            for (name, value) in part.as_object().into_iter().flatten() {
+                lines.push(Zeroizing::new(format!("  \"{name}\": {value}")));
+            }
+        }
         for (name, secret) in [("d", &self.d), ("priv", &self.private)] {
             // Base64url needs no escapes.
-            lines.extend(
-                secret
-                    .iter()
-                    .map(|secret| Zeroizing::new(format!("  \"{name}\": \"{}\"", secret.as_str()))),
-            );
+            if let Some(secret) = secret {
+                lines.push(Zeroizing::new(format!("  \"{name}\": \"{}\"", secret.as_str())));
+            }
         }
         let lines: Vec<&str> = lines.iter().map(|line| line.as_str()).collect();
         Zeroizing::new(format!("{{\n{}\n}}\n", Zeroizing::new(lines.join(",\n")).as_str()))

@@ -58,7 +58,7 @@ impl OwnerSecret {
     /// # Errors
     /// [`KeyError`]; no error repeats the text.
     pub fn from_json(text: &str) -> Result<Self, KeyError> {
-        let written: Written = json::object(text.as_bytes()).map_err(|_| KeyError::Jwk)?;
+        let written: OwnerKeyJwk = json::object(text.as_bytes()).map_err(|_| KeyError::Jwk)?;
         if written.kty != "oct" || written.alg.as_deref().is_some_and(|alg| alg != "HS256") {
             return Err(KeyError::JwkKind);
         }
@@ -165,7 +165,7 @@ impl fmt::Debug for CredentialBinding {
 
 /// The known members; other members are ignored, as RFC 7517 section 4 demands.
 #[derive(Deserialize)]
-struct Written {
+struct OwnerKeyJwk {
     kty: String,
     #[serde(default)]
     alg: Option<String>,

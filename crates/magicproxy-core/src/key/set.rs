@@ -130,13 +130,18 @@ impl KeyRing {
         accepts: &AcceptedTokens,
         denied: &[String],
     ) -> serde_json::Value {
-        let is_denied = |key: &SealingPublicKey| denied.iter().any(|id| id == key.id().as_str());
-        let accepted =
-            self.published(now).filter(|key| accepts.kems.contains(&key.kem()) && !is_denied(key));
-        let keys: Vec<_> = accepted.map(SealingPublicKey::to_jwk).collect();
-        let signing = self.key_set.iter().filter(|key| key.is_usable(now));
-        let active = signing.clone().find(|key| key.lifetime.retired.is_none());
-        let Some(active) = active else { return serde_json::json!({ "keys": keys }) };
+        let mut keys = Vec::new();
+        for key in self.published(now) {
+            let is_denied = denied.iter().any(|id| id == key.id().as_str());
+            if accepts.kems.contains(&key.kem()) && !is_denied {
+                keys.push(key.to_jwk());
+            }
+        }
+        let signing: Vec<&KeySetKey> =
+            self.key_set.iter().filter(|key| key.is_usable(now)).collect();
+        let Some(active) = signing.iter().find(|key| key.lifetime.retired.is_none()) else {
+            return serde_json::json!({ "keys": keys });
+        };
         let payload = serde_json::json!({
             "keys": keys,
             "signer": active.pair.to_public_jwk(),
@@ -147,7 +152,7 @@ impl KeyRing {
         });
         let payload = payload.to_string();
         let signed: Vec<String> =
-            signing.take(MAX_SIGNATURES).map(|key| key.sign(&payload)).collect();
+            signing.iter().take(MAX_SIGNATURES).map(|key| key.sign(&payload)).collect();
         serde_json::json!({ "keys": keys, "signed": signed })
     }
 }
@@ -180,7 +185,7 @@ impl KeySetSigner {
     }
 
     /// Returns the first JWS that names this key, after verifying every JWS that names the key.
-    fn signature_in<'s>(&self, signed: &'s [Signed]) -> Result<&'s Signed, KeySetError> {
+    fn signature_in<'s>(&self, signed: &'s [CompactJws]) -> Result<&'s CompactJws, KeySetError> {
         let own = || signed.iter().filter(|jws| jws.header.kid == self.id().as_str());
         let first = own().next().ok_or(KeySetError::Untrusted)?;
         let all_verify = own().all(|jws| self.0.verify(jws.message.as_bytes(), &jws.signature));
@@ -258,7 +263,7 @@ impl SignedKeySet {
     /// # Errors
     /// [`KeySetError`].
     pub fn first(document: &str) -> Result<Self, KeySetError> {
-        let signed = Signed::all(document)?;
+        let signed = CompactJws::all(document)?;
         let signer = signed.first().ok_or(KeySetError::Unsigned)?.read()?.signer;
         Self::verified(&signed, &signer)
     }
@@ -268,7 +273,7 @@ impl SignedKeySet {
     /// # Errors
     /// [`KeySetError`].
     pub fn following(document: &str, pin: &KeySetPin<'_>) -> Result<Self, KeySetError> {
-        let set = Self::verified(&Signed::all(document)?, pin.signer)?;
+        let set = Self::verified(&CompactJws::all(document)?, pin.signer)?;
         // The accepted tokens and the denied keys change without a new version, so the time of
         // signing counts, too.
         let latest = set.issued_at.0.saturating_add(KEY_SET_LEEWAY_SECONDS);
@@ -293,7 +298,7 @@ impl SignedKeySet {
 
     /// Verifies the signatures of `signer` and of the key that the payload names for the next sets.
     /// With both, a kept document is read in the same way later.
-    fn verified(signed: &[Signed], signer: &KeySetSigner) -> Result<Self, KeySetError> {
+    fn verified(signed: &[CompactJws], signer: &KeySetSigner) -> Result<Self, KeySetError> {
         let set = signer.signature_in(signed)?.read()?;
         set.signer.signature_in(signed)?;
         Ok(set)
@@ -343,7 +348,7 @@ impl SignedKeySet {
 }
 
 /// A compact JWS of a document, in parts, not yet verified.
-struct Signed {
+struct CompactJws {
     message: String,
     header: Header,
     payload: Vec<u8>,
@@ -372,7 +377,7 @@ struct Payload {
     accepts: Option<AcceptedTokens>,
 }
 
-impl Signed {
+impl CompactJws {
     fn all(document: &str) -> Result<Vec<Self>, KeySetError> {
         #[derive(Deserialize)]
         struct Document {
@@ -438,10 +443,13 @@ impl Signed {
 
 fn sealing_key(key: serde_json::Value) -> Option<SealingPublicKey> {
     // `serde` alone would accept a list of the members' values as an object.
-    let jwk: Jwk = serde_json::from_value(Some(key).filter(serde_json::Value::is_object)?).ok()?;
+    if !key.is_object() {
+        return None;
+    }
+    let jwk: Jwk = serde_json::from_value(key).ok()?;
     let key = SealingPublicKey::from_jwk(&jwk).ok()?;
     let names_itself = jwk.kid.as_deref().is_none_or(|kid| kid == key.id().as_str());
     let is_public = jwk.d.is_none() && jwk.private.is_none();
     let seals = jwk.usage.as_deref().is_none_or(|usage| usage == "enc");
-    Some(key).filter(|_| names_itself && is_public && seals)
+    if names_itself && is_public && seals { Some(key) } else { None }
 }

@@ -102,16 +102,21 @@ fn repeated(repetition: &Repetition) -> Option<Vec<Vec<Piece>>> {
 /// Returns each way of `before` followed by each way of `behind`.
 fn joined(mut before: Vec<Vec<Piece>>, behind: Vec<Vec<Piece>>) -> Option<Vec<Vec<Piece>>> {
     if let [only] = behind.as_slice() {
-        before.iter_mut().for_each(|way| way.extend_from_slice(only));
+        for way in &mut before {
+            way.extend_from_slice(only);
+        }
         return Some(before);
     }
     if before.len() * behind.len() > MAX_WAYS {
         return None;
     }
-    let joined = before
-        .iter()
-        .flat_map(|way| behind.iter().map(move |next| [way.as_slice(), next].concat()));
-    Some(joined.collect())
+    let mut joined = Vec::with_capacity(before.len() * behind.len());
+    for way in &before {
+        for next in &behind {
+            joined.push([way.as_slice(), next].concat());
+        }
+    }
+    Some(joined)
 }
 
 fn is_sound(way: &[Piece]) -> bool {

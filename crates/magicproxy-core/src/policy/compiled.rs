@@ -113,8 +113,8 @@ impl<'c> RuleCompiler<'c> {
     }
 
     /// Returns the budget for the rules of one token.
-    pub(crate) fn token(&self) -> BroughtRules<'_> {
-        BroughtRules {
+    pub(crate) fn token(&self) -> TokenRuleBudget<'_> {
+        TokenRuleBudget {
             compiler: self,
             patterns: Budget::within(MAX_LIST_STEPS, &self.work),
             policies: PolicyBudget::of_token(&self.work),
@@ -131,14 +131,14 @@ impl Default for RuleCompiler<'static> {
 
 /// The reason for which a list of a token's rules is refused.
 #[derive(Debug)]
-pub(crate) enum BroughtError {
+pub(crate) enum TokenRuleError {
     Rules(Vec<RuleFault>),
     /// A rule names an owner.
     Owner,
     Policy(PolicyError),
 }
 
-impl From<PolicyError> for BroughtError {
+impl From<PolicyError> for TokenRuleError {
     fn from(error: PolicyError) -> Self {
         Self::Policy(error)
     }
@@ -147,24 +147,24 @@ impl From<PolicyError> for BroughtError {
 /// The budget left for the rules of one token: the rules of its claims and caveats together cost no
 /// more than one list may.
 #[derive(Debug)]
-pub(crate) struct BroughtRules<'c> {
+pub(crate) struct TokenRuleBudget<'c> {
     compiler: &'c RuleCompiler<'c>,
     patterns: Budget,
     policies: PolicyBudget,
 }
 
-impl BroughtRules<'_> {
+impl TokenRuleBudget<'_> {
     /// Returns the list, compiled or from the cache.
     pub(crate) fn list(
         &mut self,
         rules: &[RawRule],
         mode: PatternMode,
-    ) -> Result<Arc<RuleList>, BroughtError> {
+    ) -> Result<Arc<RuleList>, TokenRuleError> {
         let key = RulesKey::of(rules, mode);
-        let found = key
-            .and_then(|key| self.compiler.cache.get(&key))
-            .filter(|found| found.is_of(rules, mode));
-        if let Some(found) = found.filter(|found| self.policies.gives_the_same(found)) {
+        if let Some(found) = key.and_then(|key| self.compiler.cache.get(&key))
+            && found.is_of(rules, mode)
+            && self.policies.gives_the_same(&found)
+        {
             self.charge(&found)?;
             return Ok(Arc::clone(&found.list));
         }
@@ -172,17 +172,19 @@ impl BroughtRules<'_> {
         let (compiled, cramped) = self.compile(rules, mode)?;
         // A list compiled within a partly used budget may differ from the list that another token
         // would get, so only lists independent of the budget are kept.
-        if let Some(key) = key.filter(|_| from_the_beginning || !cramped) {
+        if let Some(key) = key
+            && (from_the_beginning || !cramped)
+        {
             self.compiler.cache.keep(key, &compiled);
         }
         Ok(Arc::clone(&compiled.list))
     }
 
     /// Takes from the budget as much as compiling the list took.
-    fn charge(&mut self, found: &CompiledRules) -> Result<(), BroughtError> {
+    fn charge(&mut self, found: &CompiledRules) -> Result<(), TokenRuleError> {
         self.patterns
             .charge(found.pattern_steps)
-            .ok_or_else(|| BroughtError::Rules(vec![RuleFault::TooComplex]))?;
+            .ok_or_else(|| TokenRuleError::Rules(vec![RuleFault::TooComplex]))?;
         Ok(self.policies.charge(found)?)
     }
 
@@ -190,13 +192,13 @@ impl BroughtRules<'_> {
         &mut self,
         rules: &[RawRule],
         mode: PatternMode,
-    ) -> Result<(Arc<CompiledRules>, bool), BroughtError> {
+    ) -> Result<(Arc<CompiledRules>, bool), TokenRuleError> {
         let (patterns, visits, sharing) =
             (self.patterns.left(), self.policies.visits(), self.policies.sharing());
         let parsed = Rule::parse_list_within(rules, mode, &mut self.patterns)
-            .map_err(BroughtError::Rules)?;
+            .map_err(TokenRuleError::Rules)?;
         if parsed.iter().any(Rule::names_owner) {
-            return Err(BroughtError::Owner);
+            return Err(TokenRuleError::Owner);
         }
         let list = RuleList::compile(&parsed.iter().collect::<Vec<_>>(), &mut self.policies)?;
         let compiled = CompiledRules {

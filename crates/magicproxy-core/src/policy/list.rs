@@ -68,10 +68,11 @@ impl RuleList {
         }
         let mut groups = Vec::with_capacity(by_methods.len());
         for (methods, indexes) in by_methods {
-            let patterns: Vec<(usize, &Pattern)> = indexes
-                .into_iter()
-                .filter_map(|index| Some((index, rules.get(index)?.pattern())))
-                .collect();
+            let mut patterns: Vec<(usize, &Pattern)> = Vec::with_capacity(indexes.len());
+            for index in indexes {
+                let Some(rule) = rules.get(index) else { continue };
+                patterns.push((index, rule.pattern()));
+            }
             groups.push(Group::compile(methods.clone(), patterns, budget)?);
         }
         let stateful = rules

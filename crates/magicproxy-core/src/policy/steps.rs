@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::PolicyError;
-use crate::method::Method;
 use crate::pattern::{Automaton, Tree};
 use crate::rule::Methods;
 
@@ -140,11 +139,16 @@ impl ListSteps {
         match methods {
             Methods::Any => self.every = self.every.saturating_add(cost),
             Methods::Listed(methods) => {
-                let names = || methods.iter().copied().map(Method::as_str);
-                let head = names().all(|name| name != "HEAD") && names().any(|name| name == "GET");
-                for name in names().chain(head.then_some("HEAD")) {
-                    let sum = self.by_method.entry(name).or_default();
-                    *sum = sum.saturating_add(cost);
+                let (mut has_get, mut has_head) = (false, false);
+                for method in methods {
+                    let name = method.as_str();
+                    has_get |= name == "GET";
+                    has_head |= name == "HEAD";
+                    self.add_to_method(name, cost);
+                }
+                // A rule for GET allows HEAD, too.
+                if has_get && !has_head {
+                    self.add_to_method("HEAD", cost);
                 }
             }
         }
@@ -154,5 +158,10 @@ impl ListSteps {
         } else {
             Ok(())
         }
+    }
+
+    fn add_to_method(&mut self, name: &'static str, cost: usize) {
+        let sum = self.by_method.entry(name).or_default();
+        *sum = sum.saturating_add(cost);
     }
 }

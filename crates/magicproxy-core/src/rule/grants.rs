@@ -34,7 +34,7 @@ impl Document {
     }
 
     /// Returns the value at this place; `None` if the place is empty.
-    fn at(&self, place: &Place) -> Result<Option<&Value>, AmbiguousMember> {
+    fn at(&self, place: &ValuePath) -> Result<Option<&Value>, AmbiguousMember> {
         let mut found = &self.0;
         for name in &place.0 {
             let inner = match found {
@@ -56,7 +56,7 @@ impl Document {
 /// the same member, or the sought member in another spelling.
 struct AmbiguousMember;
 
-/// Reads an index as in RFC 6901 section 4: no leading zeros, and no signs, which no [`Place`]
+/// Reads an index as in RFC 6901 section 4: no leading zeros, and no signs, which no [`ValuePath`]
 /// holds.
 fn index(name: &str) -> Option<usize> {
     if name.starts_with('0') && name != "0" { None } else { name.parse().ok() }
@@ -91,15 +91,15 @@ enum Part {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Source {
-    Response(Place),
-    Request(Place),
+    Response(ValuePath),
+    Request(ValuePath),
     Location,
     Path(route::Capture),
 }
 
 /// The place of a value in a [`Document`]: names of members, and indices of lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Place(Vec<String>);
+struct ValuePath(Vec<String>);
 
 impl GrantTemplate {
     /// Reads a grant; `route` is the route of the grant's rule.
@@ -132,7 +132,7 @@ impl GrantTemplate {
     }
 
     /// The places in the request that the grant reads.
-    fn requested(&self) -> impl Iterator<Item = &Place> {
+    fn requested(&self) -> impl Iterator<Item = &ValuePath> {
         self.parts.iter().filter_map(|part| match part {
             Part::Value(Source::Request(place)) => Some(place),
             _ => None,
@@ -198,8 +198,8 @@ impl Source {
         }
         let (kind, rest) = text.split_once('.').ok_or_else(fault)?;
         match kind {
-            "response" => Ok(Self::Response(Place::parse(rest).ok_or_else(fault)?)),
-            "request" => Ok(Self::Request(Place::parse(rest).ok_or_else(fault)?)),
+            "response" => Ok(Self::Response(ValuePath::parse(rest).ok_or_else(fault)?)),
+            "request" => Ok(Self::Request(ValuePath::parse(rest).ok_or_else(fault)?)),
             "path" => {
                 let capture = route.and_then(|route| route::capture(route, rest));
                 capture.map(Self::Path).ok_or_else(|| GrantFault::Capture(shorten(rest)))
@@ -224,7 +224,7 @@ impl Source {
     fn scalar(
         &self,
         document: Option<&Document>,
-        place: &Place,
+        place: &ValuePath,
     ) -> Result<Option<String>, NoGrant> {
         let Some(document) = document else { return Ok(None) };
         Ok(
@@ -252,7 +252,7 @@ impl fmt::Display for Source {
     }
 }
 
-impl Place {
+impl ValuePath {
     /// Reads a place such as `a.b.0`.
     fn parse(names: &str) -> Option<Self> {
         let legal = |name: &str| {

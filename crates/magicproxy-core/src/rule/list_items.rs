@@ -118,48 +118,43 @@ impl ListItem {
 
 impl ListItems {
     pub(super) fn parse(object: &ListItemsObject) -> Result<Self, ListItemsFault> {
-        let is_name = |name: &str| {
-            (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
-        };
-        let ListItemsObject { list, key, creates, deletes, lookup, .. } = object;
-        if !object.members().chain([list.as_str()]).all(is_name) {
+        if !object.members().all(is_member_name) || !is_member_name(&object.list) {
             return Err(ListItemsFault::Name);
         }
-        if !(1..=MAX_KEY).contains(&key.len())
-            || key
-                .iter()
-                .enumerate()
-                .any(|(at, name)| key.iter().skip(at + 1).any(|other| other == name))
-        {
+        let distinct: BTreeSet<&String> = object.key.iter().collect();
+        if !(1..=MAX_KEY).contains(&object.key.len()) || distinct.len() < object.key.len() {
             return Err(ListItemsFault::Key);
         }
         let members: BTreeSet<&str> = object.members().collect();
         let mut names = HashSet::new();
-        if !members.into_iter().all(|name| names.insert(lenient(Cow::Borrowed(name)))) {
-            return Err(ListItemsFault::Spellings);
+        for name in members {
+            if !names.insert(lenient(Cow::Borrowed(name))) {
+                return Err(ListItemsFault::Spellings);
+            }
         }
-        // Creations and deletions must differ in the value of at least one common member.
-        let told_apart = |deletes: &BTreeMap<String, String>| {
-            creates
-                .iter()
-                .any(|(name, value)| deletes.get(name).is_some_and(|other| other != value))
-        };
-        if deletes.as_ref().is_some_and(|deletes| !told_apart(deletes)) {
+        if let Some(deletes) = &object.deletes
+            && !are_told_apart(&object.creates, deletes)
+        {
             return Err(ListItemsFault::Alike);
         }
         let list_items = Self(object.clone());
-        if lookup.is_some() {
-            let example =
-                ListItem { action: ItemAction::Create, key: vec!["x".to_owned(); key.len()] };
-            let query = list_items
-                .lookup(&example)
-                .filter(|query| query.starts_with('?') && !query.contains(['{', '}']));
-            let target = query.and_then(|query| {
-                RequestTarget::parse(format!("/{query}").as_bytes(), EncodedSlash::Refuse).ok()
-            });
-            target.ok_or(ListItemsFault::Lookup)?;
+        if !list_items.looks_up_by_a_query() {
+            return Err(ListItemsFault::Lookup);
         }
         Ok(list_items)
+    }
+
+    /// True if the lookup of any item is a query, or if there is no lookup.
+    fn looks_up_by_a_query(&self) -> bool {
+        let key = vec!["x".to_owned(); self.0.key.len()];
+        let Some(query) = self.lookup(&ListItem { action: ItemAction::Create, key }) else {
+            return true;
+        };
+        if !query.starts_with('?') || query.contains(['{', '}']) {
+            return false;
+        }
+        let target = format!("/{query}");
+        RequestTarget::parse(target.as_bytes(), EncodedSlash::Refuse).is_ok()
     }
 
     /// Returns the partition for the list items of a path at an upstream, the same for all
@@ -213,9 +208,10 @@ impl ListItems {
             // The upstream may read names without regard to case, and take the item for another
             // item.
             let names = LenientNames::of(members).ok_or(ListItemsDenial::Unreadable)?;
-            let misspelt = self.0.members().any(|name| names.misspell(name));
-            let item =
-                self.item(members).filter(|_| !misspelt).ok_or(ListItemsDenial::NotAllowed)?;
+            if self.0.members().any(|name| names.misspell(name)) {
+                return Err(ListItemsDenial::NotAllowed);
+            }
+            let item = self.item(members).ok_or(ListItemsDenial::NotAllowed)?;
             if list_items.iter().any(|other| other.key == item.key) {
                 return Err(ListItemsDenial::NotAllowed);
             }
@@ -227,13 +223,11 @@ impl ListItems {
     /// Returns the query that asks the upstream for this list item alone, with its `?`.
     #[must_use]
     pub fn lookup(&self, item: &ListItem) -> Option<String> {
-        let template = self.0.lookup.clone()?;
-        let named = self.0.key.iter().zip(&item.key);
-        Some(
-            named.fold(template, |query, (name, value)| {
-                query.replace(&format!("{{{name}}}"), value)
-            }),
-        )
+        let mut query = self.0.lookup.clone()?;
+        for (name, value) in self.0.key.iter().zip(&item.key) {
+            query = query.replace(&format!("{{{name}}}"), value);
+        }
+        Some(query)
     }
 
     /// True if the upstream's list holds any of these items: `state.md` section 5.5. `None` if the
@@ -245,35 +239,65 @@ impl ListItems {
     }
 
     fn item(&self, members: &Map<String, Value>) -> Option<ListItem> {
-        let text = |name: &String| members.get(name).and_then(Value::as_str);
-        let key: Option<Vec<String>> = self
-            .0
-            .key
-            .iter()
-            .map(|name| text(name).filter(|value| is_plain(value)).map(folded))
-            .collect();
-        let matches = |name: &String, patterns: &OneOrMany| {
-            text(name).is_some_and(|value| patterns.words().any(|pattern| fits(pattern, value)))
-        };
-        if !self.0.only.iter().flatten().all(|(name, patterns)| matches(name, patterns)) {
-            return None;
+        let mut key = Vec::with_capacity(self.0.key.len());
+        for name in &self.0.key {
+            let value = text(members, name)?;
+            if !is_plain(value) {
+                return None;
+            }
+            key.push(folded(value));
         }
-        let says = |wanted: &BTreeMap<String, String>| {
-            wanted.iter().all(|(name, value)| text(name) == Some(value))
-        };
-        let deletes = self.0.deletes.as_ref().is_some_and(says);
-        if !deletes && !says(&self.0.creates) {
-            return None;
+        for (name, patterns) in self.0.only.iter().flatten() {
+            let value = text(members, name)?;
+            if !patterns.words().any(|pattern| fits(pattern, value)) {
+                return None;
+            }
         }
-        let is_empty =
-            |name: &String| members.get(name).and_then(Value::as_array).is_some_and(Vec::is_empty);
-        let action = if deletes || self.0.deletes_if_empty.as_ref().is_some_and(is_empty) {
-            ItemAction::Delete
-        } else {
-            ItemAction::Create
-        };
-        Some(ListItem { action, key: key? })
+        Some(ListItem { action: self.action(members)?, key })
     }
+
+    /// Returns the action that the members of an item ask for; `None` if neither is meant.
+    fn action(&self, members: &Map<String, Value>) -> Option<ItemAction> {
+        if let Some(deletes) = &self.0.deletes
+            && hold(members, deletes)
+        {
+            return Some(ItemAction::Delete);
+        }
+        if !hold(members, &self.0.creates) {
+            return None;
+        }
+        if let Some(name) = &self.0.deletes_if_empty
+            && members.get(name).and_then(Value::as_array).is_some_and(Vec::is_empty)
+        {
+            return Some(ItemAction::Delete);
+        }
+        Some(ItemAction::Create)
+    }
+}
+
+fn is_member_name(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// True if creations and deletions differ in the value of at least one common member.
+fn are_told_apart(creates: &BTreeMap<String, String>, deletes: &BTreeMap<String, String>) -> bool {
+    for (name, value) in creates {
+        if let Some(other) = deletes.get(name)
+            && other != value
+        {
+            return true;
+        }
+    }
+    false
+}
+
+fn text<'v>(members: &'v Map<String, Value>, name: &str) -> Option<&'v str> {
+    members.get(name)?.as_str()
+}
+
+/// True if the members hold all of these values.
+fn hold(members: &Map<String, Value>, values: &BTreeMap<String, String>) -> bool {
+    values.iter().all(|(name, value)| text(members, name) == Some(value))
 }
 
 /// True if no API could read the path as another path.

@@ -88,12 +88,8 @@ fn of_text(rule: &str) -> Option<MisreadRule> {
 /// Finds methods that are missing, in lower case, with a comma between, or with other blanks around
 /// them.
 fn without_method(rule: &str) -> Option<MisreadRule> {
-    let target = rule
-        .find(['/', '^', '.', '(', '['])
-        .into_iter()
-        .chain(rule.find("http"))
-        .chain(rule.find(text::ROUTE))
-        .min()?;
+    let begins = [rule.find(['/', '^', '.', '(', '[']), rule.find("http"), rule.find(text::ROUTE)];
+    let target = begins.into_iter().flatten().min()?;
     let (words, target) = rule.split_at_checked(target)?;
     let target = target.trim_end();
     let path = path_of_url(target).unwrap_or(target);
@@ -104,11 +100,16 @@ fn without_method(rule: &str) -> Option<MisreadRule> {
             .starts_with(['/', 'h', 'r'])
             .then(|| MisreadRule::NoMethod(shorten(&format!("GET {path}"))));
     }
-    let methods: Vec<String> = words.iter().map(|word| method(word)).collect::<Option<_>>()?;
-    let right = format!("{} {path}", methods.join("|"));
+    let mut methods = Vec::with_capacity(words.len());
+    for word in words {
+        methods.push(method(word)?);
+    }
+    let methods = methods.join("|");
     let (typed, _) = rule.split_once(target)?;
-    (typed != format!("{} ", methods.join("|")) || rule.ends_with(' '))
-        .then(|| MisreadRule::Methods(shorten(&right)))
+    if typed == format!("{methods} ") && !rule.ends_with(' ') {
+        return None;
+    }
+    Some(MisreadRule::Methods(shorten(&format!("{methods} {path}"))))
 }
 
 /// Returns a word in any case as a method of a rule.
@@ -209,21 +210,23 @@ impl Scan<'_> {
     /// Finds a glob, as in `/acme-*`: a character of a name, repeated at the end of an otherwise
     /// literal segment.
     fn glob(&self) -> Option<MisreadRule> {
-        let of_name = |piece: &Piece<'_>| {
-            matches!(piece.kind, Kind::Literal)
-                && piece
-                    .text
-                    .chars()
-                    .all(|character| character.is_ascii_alphanumeric() || "-_~".contains(character))
-        };
-        let ends = self.piece(1).is_none_or(|piece| piece.is_literal('/'));
+        if !self.piece(-1).is_some_and(is_of_a_name) {
+            return None;
+        }
+        let ends_segment = self.piece(1).is_none_or(|piece| piece.is_literal('/'));
+        if !ends_segment {
+            return None;
+        }
         // An author of other operators in the segment means this operator, too.
-        let before = self.pieces.get(..self.at).unwrap_or_default().iter().rev();
-        let literal = before
-            .take_while(|piece| !piece.is_literal('/'))
-            .all(|piece| matches!(piece.kind, Kind::Literal));
-        (self.piece(-1).is_some_and(of_name) && ends && literal)
-            .then(|| MisreadRule::Glob(self.replaced("[^/]*", 1)))
+        for piece in self.pieces.get(..self.at).unwrap_or_default().iter().rev() {
+            if piece.is_literal('/') {
+                break;
+            }
+            if !matches!(piece.kind, Kind::Literal) {
+                return None;
+            }
+        }
+        Some(MisreadRule::Glob(self.replaced("[^/]*", 1)))
     }
 
     /// Finds a placeholder such as `/:id`.
@@ -265,47 +268,41 @@ impl Scan<'_> {
 
 /// Finds placeholders such as `{id}` and `<id>`.
 fn placeholder(pattern: &str, before: &str, pieces: &[Piece<'_>]) -> Option<MisreadRule> {
-    let braces = pieces
-        .iter()
-        .find(|piece| matches!(piece.kind, Kind::Braces))
-        .map(|piece| piece.text.to_owned());
-    let angle = || {
-        let segment = pattern
-            .split('/')
-            .find(|segment| segment.starts_with('<') && segment.ends_with('>'))?;
-        Some(segment.to_owned())
+    let found = match pieces.iter().find(|piece| matches!(piece.kind, Kind::Braces)) {
+        Some(braces) => braces.text,
+        None => {
+            pattern.split('/').find(|segment| segment.starts_with('<') && segment.ends_with('>'))?
+        }
     };
-    let found = braces.or_else(angle)?;
-    Some(MisreadRule::Placeholder { found: shorten(&found), right: templated(pattern, before) })
+    Some(MisreadRule::Placeholder { found: shorten(found), right: templated(pattern, before) })
 }
 
 /// Returns the template that a path with placeholders of any kind was meant to be, or a pattern if
 /// the path holds operators, too.
 fn templated(pattern: &str, before: &str) -> String {
-    let plain =
-        |segment: &str| !segment.contains(['*', '+', '?', '(', '[', '\\', '|', '^', '$', '{', '<']);
+    const OPERATORS: [char; 11] = ['*', '+', '?', '(', '[', '\\', '|', '^', '$', '{', '<'];
     let mut all_plain = true;
-    let captures: Vec<String> = pattern
-        .split('/')
-        .map(|segment| match capture(segment) {
-            Some(name) => format!("{{{name}}}"),
-            None => {
-                all_plain &= plain(segment);
-                segment.to_owned()
+    let (mut template, mut regex) = (Vec::new(), Vec::new());
+    for segment in pattern.split('/') {
+        match capture(segment) {
+            Some(name) => {
+                template.push(format!("{{{name}}}"));
+                regex.push("[^/]+");
             }
-        })
-        .collect();
+            None => {
+                all_plain &= !segment.contains(OPERATORS);
+                template.push(segment.to_owned());
+                regex.push(segment);
+            }
+        }
+    }
     if all_plain && !before.is_empty() {
-        return shorten(&format!("{before}{}{}", text::ROUTE, captures.join("/")));
+        return shorten(&format!("{before}{}{}", text::ROUTE, template.join("/")));
     }
     if all_plain {
-        return shorten(&format!("\"route\": \"{}\"", captures.join("/")));
+        return shorten(&format!("\"route\": \"{}\"", template.join("/")));
     }
-    let segments: Vec<&str> = pattern
-        .split('/')
-        .map(|segment| if capture(segment).is_some() { "[^/]+" } else { segment })
-        .collect();
-    shorten(&format!("{before}{}", segments.join("/")))
+    shorten(&format!("{before}{}", regex.join("/")))
 }
 
 /// Returns the name in a segment that is a placeholder of some tool: `{id}`, `{id:int}`,
@@ -320,6 +317,11 @@ fn capture(segment: &str) -> Option<&str> {
 }
 
 /// Returns the name at the beginning of a text.
+fn is_of_a_name(piece: &Piece<'_>) -> bool {
+    let is_legal = |character: char| character.is_ascii_alphanumeric() || "-_~".contains(character);
+    matches!(piece.kind, Kind::Literal) && piece.text.chars().all(is_legal)
+}
+
 fn name_of(text: &str) -> Option<&str> {
     let legal = |character: char| character.is_ascii_alphanumeric() || character == '_';
     let end = text.find(|character| !legal(character)).unwrap_or(text.len());
@@ -343,16 +345,15 @@ fn of_template(template: &str, before: &str) -> Option<MisreadRule> {
     let segments: Vec<&str> = template.split('/').collect();
     let found = segments.iter().find(|segment| template_capture(segment).is_some())?;
     let last = segments.len() - 1;
-    let right: Vec<String> = segments
-        .iter()
-        .enumerate()
-        .map(|(at, segment)| match template_capture(segment) {
+    let mut right = Vec::with_capacity(segments.len());
+    for (at, segment) in segments.iter().enumerate() {
+        right.push(match template_capture(segment) {
             Some("rest") if at == last => "{rest*}".to_owned(),
             Some("rest") => "{any}".to_owned(),
             Some(name) => format!("{{{name}}}"),
             None => (*segment).to_owned(),
-        })
-        .collect();
+        });
+    }
     Some(MisreadRule::Template {
         found: shorten(found),
         right: shorten(&format!("{before}{}", right.join("/"))),

@@ -78,20 +78,26 @@ fn add_without_parameters(path: &str, readings: &mut Vec<String>) -> Result<(), 
     let mut without = Vec::new();
     for reading in std::iter::once(path).chain(readings.iter().map(String::as_str)) {
         for starts in [[";"].as_slice(), [";", "%3B"].as_slice()] {
-            without.extend(
-                without_parameters(reading, starts).filter(|reading| !without.contains(reading)),
-            );
+            let Some(found) = without_parameters(reading, starts) else { continue };
+            if !without.contains(&found) {
+                without.push(found);
+            }
         }
     }
-    without.iter().try_for_each(|reading| check_segments(reading))?;
+    for reading in &without {
+        check_segments(reading)?;
+    }
     let mut ended = Vec::new();
     for reading in &without {
-        let is_new = |end: &String| {
-            end != path && ![&*readings, &without, &ended].iter().any(|known| known.contains(end))
-        };
-        let ends: Vec<String> =
-            cut(reading, PathReading::Servlet)?.into_iter().filter(is_new).collect();
-        ended.extend(ends);
+        for end in cut(reading, PathReading::Servlet)? {
+            let is_known = end == path
+                || readings.contains(&end)
+                || without.contains(&end)
+                || ended.contains(&end);
+            if !is_known {
+                ended.push(end);
+            }
+        }
     }
     readings.extend(without);
     readings.extend(ended);
@@ -100,11 +106,11 @@ fn add_without_parameters(path: &str, readings: &mut Vec<String>) -> Result<(), 
 
 /// Returns the path with each segment cut at the first of `starts`; `None` if no segment holds any.
 fn without_parameters(path: &str, starts: &[&str]) -> Option<String> {
-    let cut = |segment: &str| starts.iter().filter_map(|start| segment.find(start)).min();
-    let segments: Vec<&str> = path
-        .split('/')
-        .map(|segment| cut(segment).and_then(|end| segment.get(..end)).unwrap_or(segment))
-        .collect();
+    let mut segments = Vec::new();
+    for segment in path.split('/') {
+        let end = starts.iter().filter_map(|start| segment.find(start)).min();
+        segments.push(end.and_then(|end| segment.get(..end)).unwrap_or(segment));
+    }
     let path_without = segments.join("/");
     (path_without.len() < path.len()).then_some(path_without)
 }
@@ -126,14 +132,20 @@ const NORMALIZED_ENDS: [&[&str]; 5] = [
 /// Returns the readings up to each of [`ENDS`]. The readings must obey section 2 as well:
 /// `/a/..%3F` would end in a dot segment.
 fn cut(path: &str, reading: PathReading) -> Result<Vec<String>, ParseTargetError> {
-    let ends: &[&[&str]] = if reading.normalizes() { &NORMALIZED_ENDS } else { &ENDS };
-    let mut ends: Vec<usize> =
-        ends.iter().filter_map(|ends| ends.iter().filter_map(|end| path.find(end)).min()).collect();
+    let spellings_of_ends: &[&[&str]] = if reading.normalizes() { &NORMALIZED_ENDS } else { &ENDS };
+    let mut ends: Vec<usize> = Vec::new();
+    for spellings in spellings_of_ends {
+        ends.extend(spellings.iter().filter_map(|end| path.find(end)).min());
+    }
     ends.sort_unstable();
     ends.dedup();
-    let readings: Vec<&str> = ends.into_iter().filter_map(|end| path.get(..end)).collect();
-    readings.iter().try_for_each(|reading| check_segments(reading))?;
-    Ok(readings.into_iter().map(str::to_owned).collect())
+    let mut readings = Vec::new();
+    for end in ends {
+        let Some(reading) = path.get(..end) else { continue };
+        check_segments(reading)?;
+        readings.push(reading.to_owned());
+    }
+    Ok(readings)
 }
 
 /// True if a byte stands for itself, for every upstream. RFC 3986 section 3.3: a `pchar`, or the

@@ -50,12 +50,18 @@ fn overrides_method(query: &str, layers: usize) -> bool {
 
 /// Returns the query without the parameters of these names; `None` if no parameter is left.
 pub(super) fn without(query: &str, names: &[String]) -> Option<String> {
-    let names: Vec<String> =
-        names.iter().map(|name| canonical(&decoded_name(name)).collect()).collect();
-    let is_listed = |part: &str| is_one_of(&decoded_name(part), &names);
-    let kept: Vec<&str> =
-        query.split('&').filter(|piece| !parameters(piece).any(is_listed)).collect();
-    (!kept.is_empty()).then(|| kept.join("&"))
+    let mut listed: Vec<String> = Vec::with_capacity(names.len());
+    for name in names {
+        listed.push(canonical(&decoded_name(name)).collect());
+    }
+    let mut kept = Vec::new();
+    for piece in query.split('&') {
+        let is_listed = parameters(piece).any(|part| is_one_of(&decoded_name(part), &listed));
+        if !is_listed {
+            kept.push(piece);
+        }
+    }
+    if kept.is_empty() { None } else { Some(kept.join("&")) }
 }
 
 /// A query parameter that different servers would read in different ways.
@@ -151,11 +157,8 @@ fn decode_once(text: &str) -> Option<String> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
-        let triplet = (*first == b'%')
-            .then(|| tail.get(..2))
-            .flatten()
-            .and_then(|digits| std::str::from_utf8(digits).ok());
-        match triplet.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+        let decoded = if *first == b'%' { tail.get(..2).and_then(byte_of_digits) } else { None };
+        match decoded {
             Some(byte) => {
                 encoded = true;
                 out.push(byte);
@@ -168,4 +171,10 @@ fn decode_once(text: &str) -> Option<String> {
         }
     }
     encoded.then(|| String::from_utf8_lossy(&out).into_owned())
+}
+
+/// Returns the byte that two hex digits stand for.
+fn byte_of_digits(digits: &[u8]) -> Option<u8> {
+    let digits = std::str::from_utf8(digits).ok()?;
+    u8::from_str_radix(digits, 16).ok()
 }

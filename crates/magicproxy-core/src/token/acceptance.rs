@@ -106,14 +106,14 @@ impl AcceptedTokens {
         let mut union =
             Self { versions: Vec::new(), kems: Vec::new(), minters: None, max_lifetime: 1 };
         let mut unsigned = false;
-        add(
-            &mut union.versions,
-            all.iter().flat_map(|acceptance| acceptance.versions.iter().copied()),
-        );
-        let takes_sealed =
-            |acceptance: &&Acceptance| acceptance.versions.contains(&TokenVersion::V2);
-        let sealed = union.versions.contains(&TokenVersion::V2);
-        for acceptance in all.into_iter().filter(|acceptance| !sealed || takes_sealed(acceptance)) {
+        for acceptance in &all {
+            add(&mut union.versions, acceptance.versions.iter().copied());
+        }
+        let any_takes_sealed = union.versions.contains(&TokenVersion::V2);
+        for acceptance in all {
+            if any_takes_sealed && !acceptance.versions.contains(&TokenVersion::V2) {
+                continue;
+            }
             add(&mut union.kems, acceptance.kems.iter().copied());
             unsigned |= acceptance.minters.is_empty();
             let minters = acceptance.minters.iter().map(|minter| minter.id().to_string());

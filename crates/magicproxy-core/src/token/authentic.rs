@@ -4,7 +4,9 @@
 
 use super::caveat::Caveat;
 use super::rule_source::{ClaimedRules, policy_of};
-use super::{Narrowing, Provenance, VerifiedToken, VerifyContext, VerifyError, counter, label};
+use super::{
+    CaveatConditions, Provenance, VerifiedToken, VerifyContext, VerifyError, counter, label,
+};
 use crate::credential::TypedCredential;
 use crate::pattern::PatternMode;
 use crate::policy::{Policy, RuleCompiler};
@@ -118,22 +120,22 @@ impl AuthenticToken {
         &self,
         context: &VerifyContext<'_>,
         compiler: &RuleCompiler<'_>,
-    ) -> Result<(Policy, Vec<Narrowing>), VerifyError> {
+    ) -> Result<(Policy, Vec<CaveatConditions>), VerifyError> {
         let mut brought = compiler.token();
         let policy = self.granted.policy(context, &mut brought)?;
         let caveats = self.caveats.as_deref().map_err(Clone::clone)?;
         let mut narrowing = Vec::with_capacity(caveats.len());
         for (number, caveat) in caveats.iter().enumerate() {
-            let rules = caveat.allowed.as_deref();
-            narrowing.push(Narrowing {
-                policy: rules
-                    .map(|rules| policy_of(rules, PatternMode::Whole, &mut brought))
-                    .transpose()?,
+            let policy = match &caveat.allowed {
+                Some(rules) => Some(policy_of(rules, PatternMode::Whole, &mut brought)?),
+                None => None,
+            };
+            let up_to_this = caveats.get(..=number).unwrap_or(caveats);
+            narrowing.push(CaveatConditions {
+                policy,
                 upstream: caveat.aud.clone(),
                 networks: caveat.sender.as_ref().map(|sender| sender.cidr.clone()),
-                limit: caveat
-                    .limit
-                    .map(|limit| (limit, counter(caveats.get(..=number).unwrap_or(caveats)))),
+                limit: caveat.limit.map(|limit| (limit, counter(up_to_this))),
             });
         }
         Ok((policy, narrowing))
@@ -144,7 +146,7 @@ impl AuthenticToken {
     fn with_rules(
         self,
         policy: Policy,
-        narrowing: Vec<Narrowing>,
+        narrowing: Vec<CaveatConditions>,
     ) -> Result<VerifiedToken, VerifyError> {
         let Self { mut token, caveats, credential, .. } = self;
         let subject = token.labels.first().cloned();

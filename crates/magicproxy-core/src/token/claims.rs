@@ -122,16 +122,22 @@ impl Claims {
         if self.token.is_some() == self.sealed.is_some() {
             return Err(ClaimsFault::Credential);
         }
-        if self.jti.as_deref().is_some_and(|id| !is_token_id(id)) {
+        if let Some(id) = &self.jti
+            && !is_token_id(id)
+        {
             return Err(ClaimsFault::TokenId);
         }
-        if self.aud.as_deref().is_some_and(|name| UpstreamName::parse(name).is_none()) {
+        if let Some(name) = &self.aud
+            && UpstreamName::parse(name).is_none()
+        {
             return Err(ClaimsFault::Upstream);
         }
         if self.allowed.is_some() != self.scopes.as_ref().is_none_or(Vec::is_empty) {
             return Err(ClaimsFault::RuleSource);
         }
-        if self.scopes.as_ref().is_some_and(|names| names.len() > MAX_RULES) {
+        if let Some(names) = &self.scopes
+            && names.len() > MAX_RULES
+        {
             return Err(ClaimsFault::TooManyScopes);
         }
         if self.allowed.iter().flatten().any(RawRule::is_the_operators) {

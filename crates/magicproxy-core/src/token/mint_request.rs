@@ -136,22 +136,37 @@ impl MintRequest {
         now: UnixTime,
     ) -> Result<TokenSpec, Vec<MintRequestFault>> {
         let mut faults = Vec::new();
-        let source = source(self.allowed, self.scope, self.scopes, limits)
-            .map_err(|found| faults.extend(found))
-            .ok();
-        let expires_at =
-            expiry(self.expires_in, limits, now).map_err(|fault| faults.push(fault)).ok();
-        if self.aud.as_deref().is_some_and(|aud| !limits.names_upstream(aud)) {
-            let known = vec![limits.upstream.clone()];
-            faults.push(MintRequestFault::Upstream {
-                known: Some(known).filter(|_| limits.names == KnownNames::Listed),
-            });
+        let source = match source(self.allowed, self.scope, self.scopes, limits) {
+            Ok(source) => Some(source),
+            Err(found) => {
+                faults.extend(found);
+                None
+            }
+        };
+        let expires_at = match expiry(self.expires_in, limits, now) {
+            Ok(expires_at) => Some(expires_at),
+            Err(fault) => {
+                faults.push(fault);
+                None
+            }
+        };
+        if let Some(aud) = &self.aud
+            && !limits.names_upstream(aud)
+        {
+            let is_listed = limits.names == KnownNames::Listed;
+            let known = is_listed.then(|| vec![limits.upstream.clone()]);
+            faults.push(MintRequestFault::Upstream { known });
         }
         if limits.require_sub && self.sub.is_none() {
             faults.push(MintRequestFault::Subject);
         }
-        let credential =
-            Credential::parse_new(&self.token).map_err(|fault| faults.push(fault.into())).ok();
+        let credential = match Credential::parse_new(&self.token) {
+            Ok(credential) => Some(credential),
+            Err(fault) => {
+                faults.push(fault.into());
+                None
+            }
+        };
         match (source, expires_at, credential) {
             (Some(source), Some(expires_at), Some(credential)) if faults.is_empty() => {
                 Ok(TokenSpec {

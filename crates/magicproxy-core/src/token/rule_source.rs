@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::pattern::PatternMode;
 use crate::plugin::PluginName;
-use crate::policy::{BroughtError, BroughtRules, Policy, RuleList};
+use crate::policy::{Policy, RuleList, TokenRuleBudget, TokenRuleError};
 use crate::rule::{RawRule, RuleFault};
 use crate::token::verify::VerifyContext;
 use crate::token::{ClaimsFault, VerifyError};
@@ -21,7 +21,7 @@ impl ClaimedRules {
     pub(super) fn policy(
         &self,
         context: &VerifyContext<'_>,
-        brought: &mut BroughtRules<'_>,
+        brought: &mut TokenRuleBudget<'_>,
     ) -> Result<Policy, VerifyError> {
         match self {
             Self::Rules(rules, mode) => policy_of(rules, *mode, brought),
@@ -34,7 +34,7 @@ impl ClaimedRules {
 pub(super) fn policy_of(
     rules: &[RawRule],
     mode: PatternMode,
-    brought: &mut BroughtRules<'_>,
+    brought: &mut TokenRuleBudget<'_>,
 ) -> Result<Policy, VerifyError> {
     Ok(Policy::of_list(brought.list(rules, mode)?))
 }
@@ -45,30 +45,31 @@ fn scopes(names: &[String], context: &VerifyContext<'_>) -> Result<Policy, Verif
     // Each name counts once: a token that names one scope a thousand times must not cost a thousand
     // matches.
     let mut seen = HashSet::new();
-    for name in names.iter().filter(|name| seen.insert(*name)) {
-        let scope =
-            context.scopes.scope(name).ok_or_else(|| VerifyError::UnknownScope(name.clone()))?;
+    for name in names {
+        if !seen.insert(name) {
+            continue;
+        }
+        let Some(scope) = context.scopes.scope(name) else {
+            return Err(VerifyError::UnknownScope(name.clone()));
+        };
         lists.push(Arc::clone(scope.compiled()));
-        plugins.extend(
-            scope
-                .plugins()
-                .iter()
-                .filter(|plugin| !plugins.contains(plugin))
-                .cloned()
-                .collect::<Vec<_>>(),
-        );
+        for plugin in scope.plugins() {
+            if !plugins.contains(plugin) {
+                plugins.push(plugin.clone());
+            }
+        }
     }
     Ok(Policy::of_scopes(lists, plugins)?)
 }
 
-impl From<BroughtError> for VerifyError {
-    fn from(error: BroughtError) -> Self {
+impl From<TokenRuleError> for VerifyError {
+    fn from(error: TokenRuleError) -> Self {
         match error {
-            BroughtError::Rules(faults) => {
+            TokenRuleError::Rules(faults) => {
                 Self::Rule(faults.into_iter().next().unwrap_or(RuleFault::TooComplex))
             }
-            BroughtError::Owner => ClaimsFault::Owner.into(),
-            BroughtError::Policy(error) => error.into(),
+            TokenRuleError::Owner => ClaimsFault::Owner.into(),
+            TokenRuleError::Policy(error) => error.into(),
         }
     }
 }

@@ -81,10 +81,10 @@ impl<'t> SealedToken<'t> {
             between.split_at_checked(signed).ok_or(VerifyError::Malformed)?;
         // Any length is accepted here: the length depends on the algorithm of the key that `minter`
         // names.
-        let signature = signature_part
-            .first()
-            .map(|part| part::to_bytes(part).ok_or(VerifyError::Malformed))
-            .transpose()?;
+        let signature = match signature_part.first() {
+            Some(part) => Some(part::to_bytes(part).ok_or(VerifyError::Malformed)?),
+            None => None,
+        };
         // The spelling of every part is checked here, so that no later step meets two spellings of
         // one part.
         if caveats.len() > MAX_CAVEATS || caveats.iter().any(|part| part::to_json(part).is_none()) {
@@ -92,7 +92,10 @@ impl<'t> SealedToken<'t> {
         }
         let bound = PREFIX.len() + claims_part.len();
         let minted = bound + 1 + sealed_part.len();
-        let root = minted + signature_part.iter().map(|part| 1 + part.len()).sum::<usize>();
+        let mut root = minted;
+        for part in signature_part {
+            root += 1 + part.len();
+        }
         let until = |end: usize| text.get(..end).ok_or(VerifyError::Malformed);
         Ok(Self {
             bound: until(bound)?,

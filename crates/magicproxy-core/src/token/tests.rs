@@ -12,7 +12,7 @@ use crate::rule::{RawRule, Rule};
 use crate::scope::{ScopeName, Scopes};
 use crate::target::{EncodedSlash, RequestTarget};
 use crate::{
-    AccessRequest, Count, Denial, KeyRing, OwnerPlace, OwnerSecret, PrivateKey, RuleCompiler,
+    AccessRequest, Count, Denial, KeyRing, OwnerContext, OwnerSecret, PrivateKey, RuleCompiler,
 };
 
 mod hidden;
@@ -328,7 +328,9 @@ fn permitted(token: &Arc<VerifiedToken>, path: &str) -> crate::Permit {
 }
 
 fn counted(token: &Arc<VerifiedToken>) -> Vec<Count> {
-    permitted(token, "/a").counts(OwnerPlace { upstream: &upstream("api"), binding: None }).unwrap()
+    permitted(token, "/a")
+        .counts(OwnerContext { upstream: &upstream("api"), binding: None })
+        .unwrap()
 }
 
 /// Caveats are anybody's to append, rules are not: each of those has a place that no caveat takes.
@@ -405,7 +407,7 @@ fn counts_of_a_named_owner_do_not_end() {
     let permit = permitted(&token, "/a");
     let upstream = upstream("api");
     assert_eq!(
-        permit.counts(OwnerPlace { upstream: &upstream, binding: None }),
+        permit.counts(OwnerContext { upstream: &upstream, binding: None }),
         None,
         "whose it is must be known"
     );
@@ -413,7 +415,7 @@ fn counts_of_a_named_owner_do_not_end() {
         .unwrap()
         .bind(&request(RuleSource::Rules(vec![])).credential.into());
     let counts =
-        permit.counts(OwnerPlace { upstream: &upstream, binding: Some(&binding) }).unwrap();
+        permit.counts(OwnerContext { upstream: &upstream, binding: Some(&binding) }).unwrap();
     let (ends, room): (Vec<_>, Vec<_>) =
         counts.iter().map(|count| (count.expires_at, count.room)).unzip();
     assert_eq!((ends, room), (vec![UnixTime(MAX_UNIX_TIME)], vec![u64::MAX]));

@@ -74,17 +74,17 @@ impl Accounts {
 }
 
 #[derive(Debug)]
-struct Table<K>(Mutex<Accounted<K>>);
+struct Table<K>(Mutex<AccountEntries<K>>);
 
 #[derive(Debug)]
-struct Accounted<K> {
+struct AccountEntries<K> {
     accounts: HashMap<K, Weak<Account>>,
     sweep_at: usize,
 }
 
 impl<K> Default for Table<K> {
     fn default() -> Self {
-        Self(Mutex::new(Accounted { accounts: HashMap::new(), sweep_at: LEAST_SWEPT }))
+        Self(Mutex::new(AccountEntries { accounts: HashMap::new(), sweep_at: LEAST_SWEPT }))
     }
 }
 

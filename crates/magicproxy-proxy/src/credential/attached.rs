@@ -27,7 +27,7 @@ use crate::settings::CredentialCarrier;
 /// [`CredentialSource`](super::source::CredentialSource).
 #[derive(Debug)]
 pub(crate) struct AttachedCredential {
-    placed: AttachedPart,
+    attached_part: AttachedPart,
     secret_mask: Option<SecretMask>,
 }
 
@@ -81,7 +81,7 @@ impl AttachedCredential {
             secrets.push(Zeroizing::new(secret.to_owned()));
         }
         let secret_mask = SecretMask::new(secrets.iter().map(|secret| secret.as_bytes()));
-        Ok(Self { placed: AttachedPart::Headers(headers), secret_mask })
+        Ok(Self { attached_part: AttachedPart::Headers(headers), secret_mask })
     }
 
     fn configured(credential: &Credential, carrier: &CredentialCarrier) -> Result<Self, Rejection> {
@@ -113,7 +113,7 @@ impl AttachedCredential {
                 let secret_mask = SecretMask::new([secret.as_bytes(), encoded.as_bytes()]);
                 let parameter = Zeroizing::new(joined(&[name.as_str(), "=", &encoded]));
                 Ok(Self {
-                    placed: AttachedPart::Query(QueryCredential(Arc::new(parameter))),
+                    attached_part: AttachedPart::Query(QueryCredential(Arc::new(parameter))),
                     secret_mask,
                 })
             }
@@ -127,7 +127,10 @@ impl AttachedCredential {
         secrets: &[&str],
     ) -> Result<Self, Rejection> {
         let secret_mask = SecretMask::new(secrets.iter().map(|secret| secret.as_bytes()));
-        Ok(Self { placed: AttachedPart::Headers(vec![(name, value(scheme, text)?)]), secret_mask })
+        Ok(Self {
+            attached_part: AttachedPart::Headers(vec![(name, value(scheme, text)?)]),
+            secret_mask,
+        })
     }
 
     /// Returns the mask of the credential's spellings, applied to responses.
@@ -137,7 +140,7 @@ impl AttachedCredential {
 
     /// Sets the credential in `headers`, or returns the parameter for the query.
     pub(crate) fn place(&self, headers: &mut HeaderMap) -> Option<QueryCredential> {
-        match &self.placed {
+        match &self.attached_part {
             AttachedPart::Headers(fields) => {
                 for (name, value) in fields {
                     headers.insert(name.clone(), value.clone());

@@ -184,15 +184,14 @@ impl<'c> CarrierValues<'c> {
         headers: &HeaderMap,
         carriers: &Carriers,
     ) -> Result<(), Rejection> {
-        let fields = headers
-            .get_all(SEC_WEBSOCKET_PROTOCOL)
-            .into_iter()
-            .filter_map(|value| value.to_str().ok());
-        for item in fields.flat_map(|field| field.split(',')).map(str::trim) {
-            match carriers.subprotocols().iter().find_map(|prefix| prefix.key_in(item)) {
-                Some(key) if is_token(key) => self.take(key, CarrierName::Subprotocol)?,
-                Some(_) => self.other = true,
-                None => {}
+        for value in headers.get_all(SEC_WEBSOCKET_PROTOCOL) {
+            let Ok(value) = value.to_str() else { continue };
+            for item in value.split(',').map(str::trim) {
+                match carriers.subprotocols().iter().find_map(|prefix| prefix.key_in(item)) {
+                    Some(key) if is_token(key) => self.take(key, CarrierName::Subprotocol)?,
+                    Some(_) => self.other = true,
+                    None => {}
+                }
             }
         }
         Ok(())
@@ -275,9 +274,10 @@ fn held_in(text: &str) -> CarrierValue {
 
 /// True if the header names the algorithm of our signed tokens (`token-v1.md` section 2).
 fn is_signed_as_ours(text: &str) -> bool {
-    let header = text.split('.').next().and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
-    let header = header.and_then(|json| serde_json::from_slice::<serde_json::Value>(&json).ok());
-    header.is_some_and(|header| header.get("alg").is_some_and(|alg| alg == "RS256"))
+    let header = text.split('.').next().unwrap_or_default();
+    let Ok(json) = URL_SAFE_NO_PAD.decode(header) else { return false };
+    let Ok(header) = serde_json::from_slice::<serde_json::Value>(&json) else { return false };
+    header.get("alg").is_some_and(|algorithm| algorithm == "RS256")
 }
 
 /// True if a text has the form of a magic token, of either version. Clients send other keys in the

@@ -139,13 +139,13 @@ impl Control {
     /// tell, without sending the request.
     async fn explain(
         &self,
-        placed: Option<&ServedUpstream>,
+        routed: Option<&ServedUpstream>,
         asking: ControlHead<'_>,
         body: RequestBody,
     ) -> Result<Response<ResponseBody>, Rejection> {
-        let served = asking.about(placed)?;
+        let served = asking.about(routed)?;
         // At the root of the proxy, a path in a question may be a path of the proxy.
-        let mount = if placed.is_none() { served.settings().routes.mount.as_str() } else { "" };
+        let mount = if routed.is_none() { served.settings().routes.mount.as_str() } else { "" };
         let ControlHead { head, exchange, .. } = asking;
         if !is_sent_as_json(head) {
             return Err(Rejection::MediaType);

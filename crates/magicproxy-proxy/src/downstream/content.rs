@@ -40,7 +40,7 @@ const TURNS: usize = 8;
 
 /// The length of the part of a request's content that is still to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Left {
+enum RemainingLength {
     /// A number of bytes; 0 if nothing is to come.
     Bytes(u64),
     /// An unknown length.
@@ -49,7 +49,7 @@ enum Left {
     Unread,
 }
 
-impl Left {
+impl RemainingLength {
     /// Two numbers that no length of content reaches, so that the enum fits in an atomic.
     const UNKNOWN: u64 = u64::MAX;
     const UNREAD: u64 = u64::MAX - 1;
@@ -84,10 +84,10 @@ impl Left {
 /// (HTTP/1 only).
 #[derive(Debug, Default)]
 pub(super) struct RemainingContent {
-    /// A [`Left`] as a number.
+    /// A [`RemainingLength`] as a number.
     left: AtomicU64,
-    /// A [`Left`] as a number: the part not yet read from the connection, as far as known. Content
-    /// that was read need not have been taken.
+    /// A [`RemainingLength`] as a number: the part not yet read from the connection, as far as
+    /// known. Content that was read need not have been taken.
     unread: AtomicU64,
     is_discarded: AtomicBool,
     /// True if the connection ends with this request, by the client's `Connection: close` or
@@ -97,27 +97,27 @@ pub(super) struct RemainingContent {
 }
 
 impl RemainingContent {
-    fn begin(&self, left: Left) {
+    fn begin(&self, left: RemainingLength) {
         self.set(left);
-        self.unread.store(Left::Unknown.to_number(), Ordering::Relaxed);
+        self.unread.store(RemainingLength::Unknown.to_number(), Ordering::Relaxed);
         self.is_discarded.store(false, Ordering::Relaxed);
     }
 
-    fn set(&self, left: Left) {
+    fn set(&self, left: RemainingLength) {
         self.left.store(left.to_number(), Ordering::Relaxed);
     }
 
-    fn left(&self) -> Left {
-        Left::from_number(self.left.load(Ordering::Relaxed))
+    fn left(&self) -> RemainingLength {
+        RemainingLength::from_number(self.left.load(Ordering::Relaxed))
     }
 
-    fn unread(&self) -> Left {
-        Left::from_number(self.unread.load(Ordering::Relaxed))
+    fn unread(&self) -> RemainingLength {
+        RemainingLength::from_number(self.unread.load(Ordering::Relaxed))
     }
 
     /// True if no content is left.
     pub(super) fn is_over(&self) -> bool {
-        self.left() == Left::Bytes(0)
+        self.left() == RemainingLength::Bytes(0)
     }
 
     /// True if the content is read for nobody. Reading then has the time limit of a head.
@@ -127,7 +127,7 @@ impl RemainingContent {
 
     /// True if more of the content is to be read from the connection.
     pub(super) fn is_to_come(&self) -> bool {
-        !self.is_over() && self.unread() != Left::Bytes(0)
+        !self.is_over() && self.unread() != RemainingLength::Bytes(0)
     }
 
     /// Returns the most bytes that may be read, so that nothing behind the content is read with the
@@ -135,9 +135,14 @@ impl RemainingContent {
     /// after everything read before was taken.
     pub(super) fn most(&self) -> Option<u64> {
         match (self.left(), self.unread()) {
-            (Left::Bytes(0) | Left::Unknown | Left::Unread, _) | (_, Left::Bytes(0)) => None,
-            (Left::Bytes(left), Left::Bytes(unread)) => Some(left.min(unread)),
-            (Left::Bytes(left), Left::Unknown | Left::Unread) => Some(left),
+            (RemainingLength::Bytes(0) | RemainingLength::Unknown | RemainingLength::Unread, _)
+            | (_, RemainingLength::Bytes(0)) => None,
+            (RemainingLength::Bytes(left), RemainingLength::Bytes(unread)) => {
+                Some(left.min(unread))
+            }
+            (RemainingLength::Bytes(left), RemainingLength::Unknown | RemainingLength::Unread) => {
+                Some(left)
+            }
         }
     }
 
@@ -153,9 +158,9 @@ impl Connection {
         let has_content = !request.body().is_end_stream() && self.is_http1();
         self.expect_body(has_content);
         let left = match request.body().size_hint().exact() {
-            _ if !has_content => Left::Bytes(0),
-            _ if awaits_continue(request) => Left::Unread,
-            known => Left::of_length(known),
+            _ if !has_content => RemainingLength::Bytes(0),
+            _ if awaits_continue(request) => RemainingLength::Unread,
+            known => RemainingLength::of_length(known),
         };
         self.rest.begin(left);
         self.rest.is_last.store(has_content && is_last(request), Ordering::Relaxed);
@@ -165,7 +170,7 @@ impl Connection {
     /// because more content is to come than will be read.
     async fn ends_with_content(&self) -> bool {
         for _ in 0..TURNS {
-            if self.rest.left() != Left::Unknown || !self.rest.is_discarded() {
+            if self.rest.left() != RemainingLength::Unknown || !self.rest.is_discarded() {
                 break;
             }
             tokio::task::yield_now().await;
@@ -175,7 +180,7 @@ impl Connection {
 
     /// Announces the end of the connection if the connection is to end, and gives up the rest of
     /// the latest request's content if nothing follows it.
-    pub(crate) async fn settle_content(&self, headers: &mut HeaderMap) {
+    pub(crate) async fn end_content(&self, headers: &mut HeaderMap) {
         if self.ends_with_content().await {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -258,7 +263,7 @@ impl RequestContent {
         self.incoming.as_ref().map_or_else(SizeHint::default, |incoming| incoming.size_hint())
     }
 
-    fn note(&self, left: Left) {
+    fn note(&self, left: RemainingLength) {
         if self.is_latest() {
             self.connection.rest.set(left);
         }
@@ -272,12 +277,15 @@ impl RequestContent {
 }
 
 /// Returns the length still to come after a poll.
-fn left_after<E>(polled: &Poll<Option<Result<Frame<Bytes>, E>>>, incoming: &Incoming) -> Left {
+fn left_after<E>(
+    polled: &Poll<Option<Result<Frame<Bytes>, E>>>,
+    incoming: &Incoming,
+) -> RemainingLength {
     match polled {
-        Poll::Ready(None) => Left::Bytes(0),
-        Poll::Ready(Some(Err(_))) => Left::Unread,
-        Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => Left::Bytes(0),
-        _ => Left::of_length(incoming.size_hint().exact()),
+        Poll::Ready(None) => RemainingLength::Bytes(0),
+        Poll::Ready(Some(Err(_))) => RemainingLength::Unread,
+        Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => RemainingLength::Bytes(0),
+        _ => RemainingLength::of_length(incoming.size_hint().exact()),
     }
 }
 
@@ -298,14 +306,15 @@ impl Drop for RequestContent {
         if !self.is_latest() || rest.is_over() {
             return;
         }
-        let readable = rest.left().is_within(MAX_DISCARDED) || rest.left() == Left::Unknown;
+        let readable =
+            rest.left().is_within(MAX_DISCARDED) || rest.left() == RemainingLength::Unknown;
         match runtime {
             Ok(runtime) if readable => {
                 rest.is_discarded.store(true, Ordering::Relaxed);
                 let (connection, number) = (Arc::clone(&self.connection), self.number);
                 runtime.spawn(DiscardedContent { incoming, connection, number }.read());
             }
-            _ => rest.set(Left::Unread),
+            _ => rest.set(RemainingLength::Unread),
         }
     }
 }
@@ -324,8 +333,12 @@ async fn discard_rest_of_stream<B: Body<Data = Bytes> + Unpin>(mut content: B) {
 
 /// Returns the length still to come after `read` bytes were discarded. Beyond the limit, the rest
 /// is not read.
-fn left_behind(read: u64, left: Left) -> Left {
-    if read > MAX_DISCARDED && left != Left::Bytes(0) { Left::Unread } else { left }
+fn left_behind(read: u64, left: RemainingLength) -> RemainingLength {
+    if read > MAX_DISCARDED && left != RemainingLength::Bytes(0) {
+        RemainingLength::Unread
+    } else {
+        left
+    }
 }
 
 /// The unwanted content of a request.
@@ -344,7 +357,9 @@ impl DiscardedContent {
             let frame = tokio::select! {
                 biased;
                 frame = poll_fn(|context| Pin::new(&mut *incoming).poll_frame(context)) => frame,
-                () = self.connection.rest.given_up.notified() => return self.note(Left::Unread),
+                () = self.connection.rest.given_up.notified() => {
+                    return self.note(RemainingLength::Unread);
+                }
             };
             let length = frame
                 .as_ref()
@@ -353,13 +368,13 @@ impl DiscardedContent {
             read += length as u64;
             let left = left_behind(read, left_after(&Poll::Ready(frame), &self.incoming));
             self.note(left);
-            if matches!(left, Left::Bytes(0) | Left::Unread) {
+            if matches!(left, RemainingLength::Bytes(0) | RemainingLength::Unread) {
                 return;
             }
         }
     }
 
-    fn note(&self, left: Left) {
+    fn note(&self, left: RemainingLength) {
         if self.connection.counts().0 == self.number {
             self.connection.rest.set(left);
         }

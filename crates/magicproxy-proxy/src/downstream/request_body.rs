@@ -98,7 +98,7 @@ struct Stream {
     source: Source,
     /// Frames before the rest of the source: found by [`RequestBody::await_content`], or sent in
     /// vain.
-    ahead: VecDeque<Frame<Bytes>>,
+    buffered_frames: VecDeque<Frame<Bytes>>,
     idle: IdleTimer,
     /// The fields that go up in the trailer section. No field goes up before the selection is
     /// known.
@@ -169,7 +169,7 @@ impl RequestBody {
         let idle = IdleTimer::new(idle, None);
         let stream = Stream {
             source,
-            ahead: VecDeque::new(),
+            buffered_frames: VecDeque::new(),
             idle,
             trailers: None,
             buffered: None,
@@ -218,7 +218,7 @@ impl RequestBody {
             match std::future::poll_fn(|context| stream.poll_first(context)).await {
                 Some(Ok(frame)) if frame.data_ref().is_some_and(Bytes::is_empty) => {}
                 Some(Ok(frame)) => {
-                    stream.ahead.push_back(frame);
+                    stream.buffered_frames.push_back(frame);
                     return Ok(());
                 }
                 Some(Err(error)) => return Err(error),
@@ -283,7 +283,8 @@ impl RequestBody {
             self.progress.bytes.fetch_sub(bytes as u64, Ordering::Relaxed);
             self.progress.done.store(false, Ordering::Relaxed);
             let sent = pieces.into_iter().map(Frame::data).chain(trailers.map(Frame::trailers));
-            stream.ahead = sent.chain(std::mem::take(&mut stream.ahead)).collect();
+            stream.buffered_frames =
+                sent.chain(std::mem::take(&mut stream.buffered_frames)).collect();
             stream.unsent = Some(memory);
         }
         self
@@ -328,7 +329,7 @@ impl Stream {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match self.ahead.pop_front() {
+        match self.buffered_frames.pop_front() {
             Some(frame) => Poll::Ready(Some(Ok(frame))),
             None => self.source.poll_frame(context),
         }
@@ -347,16 +348,20 @@ impl Stream {
     }
 
     fn is_at_end(&self) -> bool {
-        self.ahead.is_empty() && self.source.is_end_stream()
+        self.buffered_frames.is_empty() && self.source.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let ahead: u64 =
-            self.ahead.iter().filter_map(Frame::data_ref).map(|data| data.len() as u64).sum();
+        let buffered_frames: u64 = self
+            .buffered_frames
+            .iter()
+            .filter_map(Frame::data_ref)
+            .map(|data| data.len() as u64)
+            .sum();
         self.source
             .size_hint()
             .exact()
-            .map_or_else(SizeHint::default, |rest| SizeHint::with_exact(ahead + rest))
+            .map_or_else(SizeHint::default, |rest| SizeHint::with_exact(buffered_frames + rest))
     }
 }
 

@@ -22,7 +22,7 @@ use http::{HeaderMap, HeaderValue};
 use magicproxy_core::rule::{self, EffectInput, EffectInputFault, HeldGrant, RuleEffects};
 use magicproxy_core::state::{BoundedPartition, Condition, Partition, RowLimits, StateStore};
 use magicproxy_core::{
-    Basis, Denial, OwnerPlace, Permit, Provenance, RequestView, RulesDecision, UpstreamName,
+    Basis, Denial, OwnerContext, Permit, Provenance, RequestView, RulesDecision, UpstreamName,
     VerifiedToken,
 };
 
@@ -130,7 +130,7 @@ impl Ledger {
         self.ensure_may_keep(permit.prospect())?;
         let now = clock::now();
         let binding = self.binding(&permit, binder).await?;
-        let place = OwnerPlace { upstream: &self.upstream, binding: binding.as_ref() };
+        let place = OwnerContext { upstream: &self.upstream, binding: binding.as_ref() };
         let (owner, ends_at) = permit.owner(place, now).ok_or(Rejection::Internal)?;
         let outcome = match permit.basis() {
             Basis::Rule(Some(state)) => {

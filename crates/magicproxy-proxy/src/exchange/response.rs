@@ -33,7 +33,7 @@ pub(in crate::exchange) struct CommittedResponse {
     /// Boxed, because the response is moved about before being passed down.
     arrived: Box<UpstreamResponse>,
     /// The part of the content read already.
-    ahead: Option<Box<BufferedPrefix>>,
+    prefix: Option<Box<BufferedPrefix>>,
     /// Everything held by the exchange until the response was passed down.
     held: Option<ExchangeGuard>,
 }
@@ -52,7 +52,7 @@ impl PendingResponse {
         let Self { mut arrived, duties } = self;
         // Only the proxy gives receipts.
         arrived.response.headers_mut().remove(RECEIPT);
-        let committed = CommittedResponse { arrived, ahead: None, held: None };
+        let committed = CommittedResponse { arrived, prefix: None, held: None };
         if duties.are_none() { Ok(committed) } else { Box::pin(duties.commit(committed)).await }
     }
 }
@@ -77,10 +77,10 @@ impl CommittedResponse {
 
     /// Reads as much of the content as there is room for, before any is passed down. Returns the
     /// whole content, if there was room for all.
-    pub(in crate::exchange) async fn read_ahead(&mut self, buffered: Holding) -> Option<Bytes> {
+    pub(in crate::exchange) async fn read_prefix(&mut self, buffered: Holding) -> Option<Bytes> {
         let UpstreamResponse { response, idle, .. } = &mut *self.arrived;
-        let ahead = BufferedPrefix::read(response.body_mut(), buffered, *idle).await;
-        self.ahead.insert(Box::new(ahead)).whole().cloned()
+        let prefix = BufferedPrefix::read(response.body_mut(), buffered, *idle).await;
+        self.prefix.insert(Box::new(prefix)).whole().cloned()
     }
 
     /// Keeps `held` until the response was passed down.

@@ -19,7 +19,7 @@ use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
 pub(crate) use dropped::DroppedFields;
-pub use fields::{ListingSource, RequestFields, Treatment};
+pub use fields::{FieldTreatment, ListingSource, RequestFields};
 pub(crate) use request::{RequestHeaders, TrailerFields, filter_request_trailers, is_offered};
 pub(crate) use stripped::StrippedCarriers;
 pub use verdict::FieldVerdict;
@@ -70,14 +70,20 @@ pub(crate) fn announced_trailers(
     if !headers.contains_key(header::TRAILER) {
         return None;
     }
-    let values =
-        headers.get_all(header::TRAILER).into_iter().filter_map(|value| value.to_str().ok());
-    let names = values
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse::<HeaderName>().ok());
-    let passed: Vec<String> =
-        names.filter(|name| passes(name)).map(|name| name.to_string()).collect();
-    (!passed.is_empty()).then(|| HeaderValue::from_str(&passed.join(", ")).ok()).flatten()
+    let mut passed = Vec::new();
+    for value in headers.get_all(header::TRAILER) {
+        let Ok(value) = value.to_str() else { continue };
+        for name in value.split(',') {
+            let Ok(name) = name.trim().parse::<HeaderName>() else { continue };
+            if passes(&name) {
+                passed.push(name.to_string());
+            }
+        }
+    }
+    if passed.is_empty() {
+        return None;
+    }
+    HeaderValue::from_str(&passed.join(", ")).ok()
 }
 
 /// True if this field, in a trailer section, would change the framing, routing or reading of the

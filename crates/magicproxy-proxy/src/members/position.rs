@@ -21,7 +21,7 @@ pub(crate) struct Position {
     /// Number of further open objects and lists, deeper than [`MAX_LEVELS`].
     deeper: u64,
     /// Offsets in `names` at which the name of each open object's member begins.
-    objects: Beginnings,
+    objects: LevelOffsets,
     /// Names: for each open object, from the outermost on, a quotation mark, which no name has, and
     /// the name of one member.
     names: Names,
@@ -141,18 +141,18 @@ impl Position {
 
 /// Offsets, at most as many as there are levels. No heap memory: most documents are small.
 #[derive(Debug)]
-struct Beginnings {
+struct LevelOffsets {
     places: [u16; MAX_LEVELS],
     length: usize,
 }
 
-impl Default for Beginnings {
+impl Default for LevelOffsets {
     fn default() -> Self {
         Self { places: [0; MAX_LEVELS], length: 0 }
     }
 }
 
-impl Beginnings {
+impl LevelOffsets {
     fn len(&self) -> usize {
         self.length
     }

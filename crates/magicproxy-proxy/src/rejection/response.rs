@@ -39,18 +39,13 @@ impl ProblemType {
         if !headers.contains_key(ACCEPT) {
             return Self::Problem;
         }
-        let mut ranges = headers
-            .get_all(ACCEPT)
-            .into_iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','));
-        let admits = |range: &str| {
-            let essence = range.split(';').next().unwrap_or_default().trim();
-            ["application/problem+json", "application/*", "*/*"]
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(essence))
-        };
-        if ranges.any(admits) { Self::Problem } else { Self::Json }
+        for value in headers.get_all(ACCEPT) {
+            let Ok(value) = value.to_str() else { continue };
+            if value.split(',').any(admits_problem) {
+                return Self::Problem;
+            }
+        }
+        Self::Json
     }
 
     fn as_value(self) -> HeaderValue {
@@ -59,6 +54,13 @@ impl ProblemType {
             Self::Json => HeaderValue::from_static("application/json"),
         }
     }
+}
+
+/// True for a media range of `Accept` that `application/problem+json` is in.
+fn admits_problem(range: &str) -> bool {
+    let essence = range.split(';').next().unwrap_or_default().trim();
+    let ranges = ["application/problem+json", "application/*", "*/*"];
+    ranges.iter().any(|known| known.eq_ignore_ascii_case(essence))
 }
 
 /// Schemes of `Authorization` in the challenges of a 401 (RFC 9110 section 11.6.1). The proxy

@@ -37,7 +37,7 @@ struct ResponseEnd {
     /// written.
     failure: Option<Box<BodyError>>,
     /// Protocol that follows the response, if the connection switches to another protocol.
-    successor: Option<Successor>,
+    successor: Option<ProtocolSwitch>,
 }
 
 /// Origin of a body's bytes.
@@ -52,14 +52,14 @@ enum Source {
     /// Content made from an upstream's body that was read whole.
     Made {
         bytes: Option<Bytes>,
-        _held: Keep,
+        _held: ExchangeHold,
     },
 }
 
 /// A guard that is kept only for its drop.
-struct Keep(#[expect(dead_code, reason = "it is held, and not looked at")] ExchangeGuard);
+struct ExchangeHold(#[expect(dead_code, reason = "it is held, and not looked at")] ExchangeGuard);
 
-impl std::fmt::Debug for Keep {
+impl std::fmt::Debug for ExchangeHold {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Keep")
     }
@@ -78,9 +78,9 @@ struct Exchange {
 }
 
 /// Function that serves another protocol on the connection of a response, and ends the exchange.
-struct Successor(Box<dyn FnOnce(OngoingRequest) + Send>);
+struct ProtocolSwitch(Box<dyn FnOnce(OngoingRequest) + Send>);
 
-impl std::fmt::Debug for Successor {
+impl std::fmt::Debug for ProtocolSwitch {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Successor").finish_non_exhaustive()
     }
@@ -101,7 +101,10 @@ impl ResponseBody {
     /// Makes a body from content made of an upstream's body, with a guard that is held until the
     /// content was passed down.
     pub(crate) fn made(bytes: Bytes, held: ExchangeGuard) -> Self {
-        Self::of(Source::Made { bytes: (!bytes.is_empty()).then_some(bytes), _held: Keep(held) })
+        Self::of(Source::Made {
+            bytes: (!bytes.is_empty()).then_some(bytes),
+            _held: ExchangeHold(held),
+        })
     }
 
     /// Makes a body that streams from the upstream.
@@ -113,7 +116,7 @@ impl ResponseBody {
     /// ends the exchange.
     pub(crate) fn followed_by(begin: impl FnOnce(OngoingRequest) + Send + 'static) -> Self {
         let mut body = Self::full(Bytes::new());
-        body.0.successor = Some(Successor(Box::new(begin)));
+        body.0.successor = Some(ProtocolSwitch(Box::new(begin)));
         body
     }
 
@@ -139,7 +142,7 @@ impl ResponseBody {
 
     /// Ties the exchange's end to the end of this body.
     pub(crate) fn accompany(&mut self, request: OngoingRequest) {
-        if let Some(Successor(begin)) = self.0.successor.take() {
+        if let Some(ProtocolSwitch(begin)) = self.0.successor.take() {
             return begin(request);
         }
         let handed_over = request.in_flight().flush_point();
@@ -239,7 +242,7 @@ pub(crate) struct ReceivedBody {
     /// Connection of the response.
     pub(crate) lease: PooledConnection,
     /// Beginning of the body that was read already.
-    pub(crate) ahead: Option<Box<BufferedPrefix>>,
+    pub(crate) prefix: Option<Box<BufferedPrefix>>,
     /// Guard that is held until the body has been passed down.
     pub(crate) held: Option<ExchangeGuard>,
     /// Place of the exchange among exchanges in progress.
@@ -264,7 +267,7 @@ pub(crate) struct UpstreamBody {
     /// Timer of a short end that is held back.
     moment: MomentTimer,
     /// Beginning of the body, read before the head was passed on.
-    ahead: Option<Box<BufferedPrefix>>,
+    prefix: Option<Box<BufferedPrefix>>,
     /// Guard that is held until this body is dropped.
     _held: Option<ExchangeGuard>,
     /// Place of the exchange among exchanges in progress, held until this body is dropped.
@@ -291,7 +294,7 @@ impl UpstreamBody {
     /// bytes for the credential, and the trailers through `filter`. Neither can be changed
     /// afterwards.
     pub(crate) fn new(received: ReceivedBody, passage: BodyTreatment) -> Self {
-        let ReceivedBody { incoming, version, lease, ahead, held, exchange } = received;
+        let ReceivedBody { incoming, version, lease, prefix, held, exchange } = received;
         let BodyTreatment { pipeline, filter, idle } = passage;
         let mut body = Self {
             incoming,
@@ -300,7 +303,7 @@ impl UpstreamBody {
             filter,
             idle,
             moment: MomentTimer::default(),
-            ahead,
+            prefix,
             _held: held,
             _exchange: exchange,
             lease: Some(lease),
@@ -317,8 +320,8 @@ impl UpstreamBody {
     }
 
     fn note_source_end(&mut self) {
-        self.ahead = self.ahead.take().filter(|ahead| !ahead.is_spent());
-        if self.ahead.is_none() && self.incoming.is_end_stream() {
+        self.prefix = self.prefix.take().filter(|prefix| !prefix.is_spent());
+        if self.prefix.is_none() && self.incoming.is_end_stream() {
             self.end();
         }
     }
@@ -403,9 +406,9 @@ impl Body for UpstreamBody {
             if ended {
                 return Poll::Ready(self.trailers.take().map(Ok));
             }
-            if let Some(mut ahead) = self.ahead.take() {
-                if let Some(frame) = ahead.next() {
-                    self.ahead = Some(ahead);
+            if let Some(mut prefix) = self.prefix.take() {
+                if let Some(frame) = prefix.next() {
+                    self.prefix = Some(prefix);
                     match frame {
                         Ok(frame) => self.take_frame(frame),
                         Err(error) => return Poll::Ready(Some(Err(error))),
@@ -434,10 +437,10 @@ impl Body for UpstreamBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let ahead = self.ahead.as_ref().map_or(0, |ahead| ahead.length());
+        let prefix = self.prefix.as_ref().map_or(0, |prefix| prefix.length());
         match (self.incoming.size_hint().exact(), self.pipeline.held()) {
-            (Some(to_come), Some(held)) => SizeHint::with_exact(ahead + to_come + held),
-            (None, Some(_)) if ahead == 0 => self.incoming.size_hint(),
+            (Some(to_come), Some(held)) => SizeHint::with_exact(prefix + to_come + held),
+            (None, Some(_)) if prefix == 0 => self.incoming.size_hint(),
             _ => SizeHint::default(),
         }
     }

@@ -43,20 +43,27 @@ impl Coding {
         if !headers.contains_key(header::CONTENT_ENCODING) {
             return Self::Identity;
         }
-        let values = headers.get_all(header::CONTENT_ENCODING).into_iter();
-        let values = values.map(|value| value.to_str().unwrap_or("unreadable"));
-        let codings = values.flat_map(|value| value.split(',')).map(str::trim);
-        let mut codings =
-            codings.filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"));
-        let gzip = |coding: &str| {
-            coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip")
-        };
-        match (codings.next(), codings.next()) {
-            (None, _) => Self::Identity,
-            (Some(coding), None) if gzip(coding) => Self::Gzip,
-            _ => Self::Other,
+        let mut found = Self::Identity;
+        for value in headers.get_all(header::CONTENT_ENCODING) {
+            for coding in value.to_str().unwrap_or("unreadable").split(',').map(str::trim) {
+                found = match found {
+                    before if names_nothing(coding) => before,
+                    Self::Identity if names_gzip(coding) => Self::Gzip,
+                    _ => Self::Other,
+                };
+            }
         }
+        found
     }
+}
+
+/// True for an empty item of a list, and for `identity`, which changes nothing.
+fn names_nothing(coding: &str) -> bool {
+    coding.is_empty() || coding.eq_ignore_ascii_case("identity")
+}
+
+fn names_gzip(coding: &str) -> bool {
+    coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip")
 }
 
 /// Filter of the fields of an upstream's response, in the head and in the trailer section. Removes

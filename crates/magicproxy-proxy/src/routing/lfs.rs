@@ -161,15 +161,13 @@ impl ObjectActions {
         if let Destination::Proxy(url) = destination {
             added = url.len();
             members.insert(href.to_owned(), Value::String(url));
-            let authorization = self
-                .client
-                .as_ref()
-                .and_then(|client| client.authorization.as_ref()?.to_str().ok());
-            added += authorization.map_or(0, str::len);
-            fields.extend(
-                authorization
-                    .map(|value| ("Authorization".to_owned(), Value::String(value.to_owned()))),
-            );
+            if let Some(client) = &self.client
+                && let Some(authorization) = &client.authorization
+                && let Ok(value) = authorization.to_str()
+            {
+                added += value.len();
+                fields.insert("Authorization".to_owned(), Value::String(value.to_owned()));
+            }
         }
         members.insert(name, Value::Object(fields));
         Ok(added)
@@ -181,15 +179,15 @@ impl ObjectActions {
         {
             return Destination::Proxy(rewritten);
         }
-        let site = match Site::of(url) {
-            Some(Site::Other) => return Destination::Elsewhere,
-            Some(Site::Web(site)) => site,
+        let site = match UrlHost::of(url) {
+            Some(UrlHost::Other) => return Destination::Elsewhere,
+            Some(UrlHost::Web(site)) => site,
             None => return Destination::Upstream,
         };
         let origins: Vec<String> = self.upstream.origins().map(ToString::to_string).collect();
         let mut own = origins
             .iter()
-            .filter(|origin| matches!(Site::of(origin), Some(Site::Web(own)) if own == site))
+            .filter(|origin| matches!(UrlHost::of(origin), Some(UrlHost::Web(own)) if own == site))
             .peekable();
         if own.peek().is_none() {
             return Destination::Elsewhere;
@@ -208,14 +206,14 @@ impl ObjectActions {
 }
 
 /// The host to which a URL leads.
-enum Site {
+enum UrlHost {
     /// Host and port, in lower case and without the scheme's default port, of `http` or `https`.
     Web(String),
     /// Another scheme.
     Other,
 }
 
-impl Site {
+impl UrlHost {
     /// Reads the host of an absolute URL; `None` for any other text.
     fn of(url: &str) -> Option<Self> {
         let (scheme, rest) = url.split_once(':')?;
@@ -251,14 +249,17 @@ fn member(members: &Map<String, Value>, name: &str) -> Result<Option<String>, Un
 fn is_of_type(headers: &HeaderMap, field: &HeaderName, types: &[&[u8]]) -> bool {
     // Almost all values are shorter.
     let shortest = types.iter().map(|known| known.len()).min().unwrap_or_default();
-    let fields = headers
-        .get_all(field)
-        .into_iter()
-        .map(HeaderValue::as_bytes)
-        .filter(|value| value.len() >= shortest);
-    let mut values = fields.flat_map(|value| value.split(|byte| *byte == b','));
-    values.any(|value| {
-        let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-        types.iter().any(|known| media_type.eq_ignore_ascii_case(known))
-    })
+    for value in headers.get_all(field) {
+        if value.len() < shortest {
+            continue;
+        }
+        for item in value.as_bytes().split(|byte| *byte == b',') {
+            let media_type = item.split(|byte| *byte == b';').next().unwrap_or_default();
+            let media_type = media_type.trim_ascii();
+            if types.iter().any(|known| media_type.eq_ignore_ascii_case(known)) {
+                return true;
+            }
+        }
+    }
+    false
 }

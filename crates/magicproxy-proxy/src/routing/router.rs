@@ -106,10 +106,15 @@ impl Router {
                 .by_own_name(bound, authority, target)
                 .or_else(|| site.at_root(bound, target));
         }
-        let sites = || self.numbered();
-        self.by_own_name(authority, target)
-            .or_else(|| sites().find_map(|(at, site)| site.by_host(at, authority, target)))
-            .or_else(|| self.by_mount(target))
+        if let Some(route) = self.by_own_name(authority, target) {
+            return Some(route);
+        }
+        for (at, site) in self.numbered() {
+            if let Some(route) = site.by_host(at, authority, target) {
+                return Some(route);
+            }
+        }
+        self.by_mount(target)
     }
 
     /// Returns pairs of an origin's URL and the path at the proxy that leads to the origin, for
@@ -256,17 +261,20 @@ impl OriginNames {
 /// takes only URLs with that beginning, and follows a URL to another origin there
 /// (`docs/spec/upstreams.md` section 3).
 fn nested(routes: &[PathPrefix]) -> Vec<PathPrefix> {
-    let roots = routes.iter().filter(|route| {
-        route.origin == OriginId::ROOT && route.base.is_empty() && !route.prefix.is_empty()
-    });
-    let further = || routes.iter().filter(|route| route.origin != OriginId::ROOT);
-    let below = |root: &PathPrefix, route: &PathPrefix| PathPrefix {
-        prefix: format!("{}{}", root.prefix, route.prefix),
-        origin: route.origin,
-        base: String::new(),
-    };
-    let all = roots.flat_map(|root| further().map(move |route| below(root, route)));
-    all.filter(|route| routes.iter().all(|known| known.prefix != route.prefix)).collect()
+    let mut nested = Vec::new();
+    for root in routes {
+        if root.origin != OriginId::ROOT || !root.base.is_empty() || root.prefix.is_empty() {
+            continue;
+        }
+        for route in routes {
+            let prefix = format!("{}{}", root.prefix, route.prefix);
+            let is_known = routes.iter().any(|known| known.prefix == prefix);
+            if route.origin != OriginId::ROOT && !is_known {
+                nested.push(PathPrefix { prefix, origin: route.origin, base: String::new() });
+            }
+        }
+    }
+    nested
 }
 
 /// Returns the rest of the target behind a prefix, if the prefix ends at the end of a segment.

@@ -76,12 +76,13 @@ fn serialized(text: &str) -> Option<String> {
     };
     // An empty port (`host:`) is no port.
     let is_whole = authority.as_str().len() == authority.host().len() || authority.port().is_some();
-    let port = authority
-        .port_u16()
-        .filter(|port| Some(*port) != default)
-        .map(|port| format!(":{port}"))
-        .unwrap_or_default();
-    is_whole.then(|| format!("{scheme}://{host}{port}"))
+    if !is_whole {
+        return None;
+    }
+    match authority.port_u16() {
+        Some(port) if Some(port) != default => Some(format!("{scheme}://{host}:{port}")),
+        _ => Some(format!("{scheme}://{host}")),
+    }
 }
 
 /// The origins whose pages may call an upstream and read its responses; none by default.

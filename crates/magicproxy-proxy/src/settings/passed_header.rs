@@ -5,18 +5,18 @@ use std::fmt;
 
 use http::HeaderName;
 
-use crate::field_names::Meaning;
+use crate::field_names::FieldMeaning;
 
 /// The name of a request field, or a prefix of such names, that passes to an upstream in addition
 /// to the fields that pass to all.
 ///
-/// INVARIANT: no field with a [`Meaning`] is named; a prefix may match one, and whoever matches by
-/// prefix checks each name.
+/// INVARIANT: no field with a [`FieldMeaning`] is named; a prefix may match one, and whoever matches
+/// by prefix checks each name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PassedHeader(Named);
+pub struct PassedHeader(NamePattern);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Named {
+enum NamePattern {
     One(HeaderName),
     /// Every name with this prefix.
     Prefix(String),
@@ -32,9 +32,9 @@ impl PassedHeader {
             return Err(ParsePassedHeaderError::Pattern);
         }
         let name: HeaderName = text.parse().map_err(|_| ParsePassedHeaderError::Name)?;
-        match Meaning::of(&name) {
+        match FieldMeaning::of(&name) {
             Some(meaning) => Err(ParsePassedHeaderError::Forbidden(meaning)),
-            None => Ok(Self(Named::One(name))),
+            None => Ok(Self(NamePattern::One(name))),
         }
     }
 
@@ -46,7 +46,7 @@ impl PassedHeader {
         match text.strip_suffix("-*") {
             None => Self::parse(text),
             Some(stem) => Self::parse(stem)
-                .map(|_| Self(Named::Prefix(format!("{}-", stem.to_ascii_lowercase())))),
+                .map(|_| Self(NamePattern::Prefix(format!("{}-", stem.to_ascii_lowercase())))),
         }
     }
 
@@ -54,16 +54,16 @@ impl PassedHeader {
     #[must_use]
     pub fn name(&self) -> Option<&HeaderName> {
         match &self.0 {
-            Named::One(name) => Some(name),
-            Named::Prefix(_) => None,
+            NamePattern::One(name) => Some(name),
+            NamePattern::Prefix(_) => None,
         }
     }
 
     /// Returns the prefix of the fields' names; `None` for a single field.
     pub(crate) fn prefix(&self) -> Option<&str> {
         match &self.0 {
-            Named::Prefix(prefix) => Some(prefix),
-            Named::One(_) => None,
+            NamePattern::Prefix(prefix) => Some(prefix),
+            NamePattern::One(_) => None,
         }
     }
 }
@@ -72,8 +72,8 @@ impl PassedHeader {
 impl fmt::Display for PassedHeader {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Named::One(name) => formatter.write_str(name.as_str()),
-            Named::Prefix(prefix) => write!(formatter, "{prefix}*"),
+            NamePattern::One(name) => formatter.write_str(name.as_str()),
+            NamePattern::Prefix(prefix) => write!(formatter, "{prefix}*"),
         }
     }
 }
@@ -90,5 +90,5 @@ pub enum ParsePassedHeaderError {
     Pattern,
     /// A field that never passes.
     #[error("{0}, so that no setting lets it pass")]
-    Forbidden(Meaning),
+    Forbidden(FieldMeaning),
 }

@@ -12,7 +12,7 @@ use ::redb::{
 };
 use magicproxy_core::state::{Partition, RowCount, StoreError};
 
-use crate::rows::{ReadRows, Row, Rows, Visit};
+use crate::rows::{ReadRows, Row, RowVisitor, Rows};
 use crate::steps::TIME;
 
 /// Partition and name, to end (8 bytes, big-endian) and bytes.
@@ -71,7 +71,7 @@ impl<T: ReadableTable<&'static [u8], &'static [u8]>> ReadRows for RowReader<'_, 
         get(self.table, &key(self.partition, name))
     }
 
-    fn scan(&self, prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+    fn scan(&self, prefix: &[u8], visit: &mut RowVisitor<'_>) -> Result<(), StoreError> {
         let prefix = key(self.partition, prefix);
         for found in self.table.range(prefix.as_slice()..).map_err(failed)? {
             let (key, value) = found.map_err(failed)?;
@@ -173,7 +173,7 @@ impl ReadRows for RowWriter<'_, '_> {
         RowReader { table: &self.writing.rows, partition: self.partition }.get(name)
     }
 
-    fn scan(&self, prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+    fn scan(&self, prefix: &[u8], visit: &mut RowVisitor<'_>) -> Result<(), StoreError> {
         RowReader { table: &self.writing.rows, partition: self.partition }.scan(prefix, visit)
     }
 }

@@ -46,7 +46,7 @@ enum ConfigCommand {
 #[derive(Debug, Args)]
 struct CheckArgs {
     #[command(flatten)]
-    look: ShowArgs,
+    show: ShowArgs,
     /// Connect to APIs, state store and ACME server as well: name, TCP, TLS; no request and no
     /// credential is sent
     #[arg(long)]
@@ -125,19 +125,19 @@ struct Findings {
 }
 
 fn check(args: CheckArgs, environment: &Environment) -> Result<(), Failure> {
-    let CheckArgs { look, connect } = args;
-    let layers = Layers::gather(look.settings.into_flags().and_working_directory(), environment);
+    let CheckArgs { show, connect } = args;
+    let layers = Layers::gather(show.settings.into_flags().and_working_directory(), environment);
     layers.used().iter().for_each(|line| remark(line));
     let files = layers.sources.files();
     let findings = findings(layers, if connect { Connect::Try } else { Connect::Leave })?;
-    if look.json {
+    if show.json {
         output::print_json(&findings.to_json(&files))?;
     } else {
         findings.say(&files)?;
     }
     let unreached = findings.connections.iter().flatten().any(|connection| !connection.is_made());
     match findings.faults {
-        Some(_) if look.json => Err(Failure::ConfigSaid),
+        Some(_) if show.json => Err(Failure::ConfigSaid),
         Some(faults) => Err(faults.into()),
         None if unreached => {
             Err(anyhow::anyhow!("not everything that the proxy connects to is reached").into())

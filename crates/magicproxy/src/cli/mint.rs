@@ -26,7 +26,7 @@ use zeroize::Zeroizing;
 
 use super::asking::AskingArgs;
 use super::inspect::Claims;
-use super::token_output::MadeArgs;
+use super::token_output::TokenOutputArgs;
 use super::{SettingsArgs, narrow, secret};
 use crate::client::Peer;
 use crate::ground::failure::Failure;
@@ -84,7 +84,7 @@ pub(crate) struct MintArgs {
     #[command(flatten)]
     asking: AskingArgs,
     #[command(flatten)]
-    made: MadeArgs,
+    made: TokenOutputArgs,
 }
 
 /// Mints, and prints the token.

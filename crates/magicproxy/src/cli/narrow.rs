@@ -16,7 +16,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::mint;
-use super::remade::RemadeArgs;
+use super::remade::NewTokenArgs;
 use super::token_argument::GivenToken;
 use crate::client::Peer;
 use crate::ground::failure::Failure;
@@ -34,7 +34,7 @@ pub(crate) struct NarrowArgs {
     #[command(flatten)]
     caveat: CaveatArgs,
     #[command(flatten)]
-    remade: RemadeArgs,
+    remade: NewTokenArgs,
 }
 
 /// The restrictions of the new token.

@@ -4,15 +4,15 @@ use clap::Args;
 use magicproxy_core::UnixTime;
 
 use super::asking::AskingArgs;
-use super::token_output::MadeArgs;
+use super::token_output::TokenOutputArgs;
 use crate::client::Peer;
 use crate::ground::failure::Failure;
 
 /// The flags behind the flags of the new token's content.
 #[derive(Debug, Args)]
-pub(super) struct RemadeArgs {
+pub(super) struct NewTokenArgs {
     #[command(flatten)]
-    made: MadeArgs,
+    made: TokenOutputArgs,
     /// Have a running proxy make the token
     #[arg(long, value_name = "URL", group = "asked")]
     proxy: Option<String>,
@@ -20,7 +20,7 @@ pub(super) struct RemadeArgs {
     asking: AskingArgs,
 }
 
-impl RemadeArgs {
+impl NewTokenArgs {
     /// Checks, before anything is made, that the token can be handed over.
     pub(super) fn check(&self) -> Result<(), Failure> {
         self.made.check()

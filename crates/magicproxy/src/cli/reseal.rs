@@ -7,7 +7,7 @@ use hyper::body::Bytes;
 use magicproxy_core::{RuleCompiler, UnverifiedToken};
 use magicproxy_proxy::clock;
 
-use super::remade::RemadeArgs;
+use super::remade::NewTokenArgs;
 use super::token_argument::GivenToken;
 use super::{SettingsArgs, narrow};
 use crate::ground::failure::Failure;
@@ -25,7 +25,7 @@ pub(crate) struct ResealArgs {
     #[command(flatten)]
     given: GivenToken,
     #[command(flatten)]
-    remade: RemadeArgs,
+    remade: NewTokenArgs,
 }
 
 /// Reseals, and prints the token.

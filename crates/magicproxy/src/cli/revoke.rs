@@ -3,8 +3,8 @@
 
 pub(super) mod effect;
 mod named;
-mod place;
 mod repair;
+mod storage;
 mod times;
 
 use clap::Args;
@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use self::effect::KnownIds;
 use self::named::NamedEntry;
-use self::place::RevocationPlace;
+use self::storage::RevocationStorage;
 use super::{SettingsArgs, time};
 use crate::ground::failure::Failure;
 use crate::ground::output;
@@ -141,7 +141,7 @@ pub(crate) fn run(args: RevokeArgs, environment: &Environment) -> Result<(), Fai
         Keystore::of(&config.keys).ensure_meant().map_err(Failure::usage)?;
     }
     let keys = effect::keys(&args, &all, &config)?;
-    let kept = RevocationPlace::of(&config)?;
+    let kept = RevocationStorage::of(&config)?;
     if args.list {
         return Ok(list(&kept.read()?, args.form())?);
     }
@@ -158,7 +158,7 @@ pub(crate) fn run(args: RevokeArgs, environment: &Environment) -> Result<(), Fai
 fn revoke(
     args: &RevokeArgs,
     (config, keys): (&Config, Option<&Keys>),
-    kept: &RevocationPlace,
+    kept: &RevocationStorage,
     all: &[NamedEntry],
 ) -> anyhow::Result<()> {
     let now = clock::now();
@@ -199,7 +199,7 @@ fn report(entries: &[Revocation], remarks: &[Vec<String>], form: Form) -> anyhow
     Ok(())
 }
 
-fn undo(kept: &RevocationPlace, all: &[NamedEntry], form: Form) -> Result<(), Failure> {
+fn undo(kept: &RevocationStorage, all: &[NamedEntry], form: Form) -> Result<(), Failure> {
     let (known, now) = (kept.read()?, clock::now());
     let others = |named: &NamedEntry| -> Vec<String> {
         let reaching =

@@ -19,7 +19,7 @@ use magicproxy_config::ground::text::{harmless, reason};
 
 /// The flags for the place and the form of a new token.
 #[derive(Debug, Args)]
-pub(super) struct MadeArgs {
+pub(super) struct TokenOutputArgs {
     /// Write the token to a file that only you may read, instead of printing it; a magic token that
     /// is there is replaced, and no other file
     #[arg(long, value_name = "FILE")]
@@ -29,7 +29,7 @@ pub(super) struct MadeArgs {
     json: bool,
 }
 
-impl MadeArgs {
+impl TokenOutputArgs {
     /// Checks, before anything is made, that the file can be written.
     pub(super) fn check(&self) -> Result<(), Failure> {
         Ok(self.out.as_deref().map_or(Ok(()), |path| ensure_replaceable(path).context("--out"))?)

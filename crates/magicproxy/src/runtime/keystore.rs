@@ -8,7 +8,7 @@
 mod certificate;
 mod jwk;
 mod key_set;
-mod opened;
+mod open;
 mod owners;
 mod purposes;
 mod sealing;

@@ -26,7 +26,7 @@ pub(crate) struct Tls {
     pub(crate) server: Arc<TlsServer>,
     /// Notes for the start of the proxy, line by line.
     pub(crate) notes: Vec<String>,
-    keeper: CertificateRenewal,
+    renewal: CertificateRenewal,
 }
 
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Tls {
     fn from_files(files: &CertificateFiles) -> anyhow::Result<Self> {
         let (reloader, identity) = Reloader::start(files.clone())?;
         let server = TlsServer::new(Some(identity)).context("TLS cannot be set up")?;
-        Ok(Self { server, notes: Vec::new(), keeper: CertificateRenewal::Files(reloader) })
+        Ok(Self { server, notes: Vec::new(), renewal: CertificateRenewal::Files(reloader) })
     }
 
     fn dev(own: AuthoritySettings<'_>) -> anyhow::Result<Self> {
@@ -59,19 +59,19 @@ impl Tls {
         Ok(Self {
             server,
             notes: authority.notes(),
-            keeper: CertificateRenewal::Dev(Box::new(authority)),
+            renewal: CertificateRenewal::Dev(Box::new(authority)),
         })
     }
 
     fn acme(settings: &AcmeSettings) -> anyhow::Result<Self> {
         let (acme, cached) = Acme::open(settings.clone())?;
         let server = TlsServer::new(cached).context("TLS cannot be set up")?;
-        Ok(Self { server, notes: vec![acme.note()], keeper: CertificateRenewal::Acme(acme) })
+        Ok(Self { server, notes: vec![acme.note()], renewal: CertificateRenewal::Acme(acme) })
     }
 
     /// Returns the further option that `curl` needs to trust the certificate.
     pub(crate) fn curl_option(&self) -> String {
-        match &self.keeper {
+        match &self.renewal {
             CertificateRenewal::Files(_) | CertificateRenewal::Acme(_) => String::new(),
             CertificateRenewal::Dev(authority) => format!(" --cacert {}", authority.shell_path()),
         }
@@ -79,7 +79,7 @@ impl Tls {
 
     /// Keeps the certificate fresh, for ever.
     pub(crate) async fn keep_fresh(self, other: OtherKeys) {
-        match self.keeper {
+        match self.renewal {
             CertificateRenewal::Files(reloader) => reloader.run(&self.server, &other).await,
             CertificateRenewal::Dev(authority) => authority.run(&self.server).await,
             CertificateRenewal::Acme(acme) => acme.run(&self.server).await,

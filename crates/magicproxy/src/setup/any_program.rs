@@ -13,18 +13,18 @@ pub(super) static ANY_PROGRAM: LazyLock<Client> = LazyLock::new(|| Client {
     name: "any",
     about: "any other program, by the variables that most clients of an API read",
     programs: &[],
-    ways: &WAYS,
+    methods: &WAYS,
 });
 
 /// A setup method for each API, by name, and a last method for unknown APIs.
 static WAYS: LazyLock<Vec<SetupMethod>> = LazyLock::new(|| {
-    let mut ways: Vec<SetupMethod> =
+    let mut methods: Vec<SetupMethod> =
         PROVIDERS.iter().map(|provider| provider.any_program()).collect();
-    ways.sort_unstable_by_key(|way| way.preset);
-    ways.push(SetupMethod {
+    methods.sort_unstable_by_key(|method| method.preset);
+    methods.push(SetupMethod {
         preset: ANY,
         variables: &[("MAGIC_API", "{api}"), ("MAGIC_TOKEN", "{token}")],
         ..COMMON
     });
-    ways
+    methods
 });

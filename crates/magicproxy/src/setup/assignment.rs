@@ -229,11 +229,11 @@ impl Assignment<'_> {
     fn told(
         &self,
         client: &'static Client,
-        (target, way): (Target, &'static SetupMethod),
+        (target, method): (Target, &'static SetupMethod),
         bearer: Option<usize>,
     ) -> ClientSetup {
         let file = bearer.and_then(|at| self.bearers.get(at)?.file.as_deref());
-        ClientSetup { setup: Setup::new(client, way, &target, file), target, bearer }
+        ClientSetup { setup: Setup::new(client, method, &target, file), target, bearer }
     }
 
     fn nothing_for(&self, client: &Client) -> Failure {

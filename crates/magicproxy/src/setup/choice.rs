@@ -21,7 +21,7 @@ impl Targets {
             Self::Configured { targets, wanted: Some(name) } => wanted(client, targets, name)?,
             Self::Configured { targets, wanted: None } => only(client, targets)?,
         };
-        way(client, &target)
+        method(client, &target)
     }
 
     /// Chooses a client's setup method for an API at the proxy that is already known.
@@ -29,17 +29,17 @@ impl Targets {
         client: &'static Client,
         target: &Target,
     ) -> Result<(Target, &'static SetupMethod), Failure> {
-        way(client, &wanted(client, std::slice::from_ref(target), &target.name)?)
+        method(client, &wanted(client, std::slice::from_ref(target), &target.name)?)
     }
 }
 
 /// Returns the client's first setup method whose needs are met.
-fn way(
+fn method(
     client: &'static Client,
     target: &Target,
 ) -> Result<(Target, &'static SetupMethod), Failure> {
-    let ways = client.ways.iter().filter(|way| way.serves(target.preset));
-    ways.filter_map(|way| Some((met(way.needs, target)?, way))).next().ok_or_else(|| {
+    let methods = client.methods.iter().filter(|method| method.serves(target.preset));
+    methods.filter_map(|method| Some((met(method.needs, target)?, method))).next().ok_or_else(|| {
         Failure::usage(format!(
             "`{}` cannot be led to {}: it needs the proxy's Unix socket (--socket PATH), or an https URL without a path, \
              such as one of the upstream's `hosts`",

@@ -15,18 +15,18 @@ pub(crate) struct Client {
     /// The program names by which `run` recognises the client.
     pub(crate) programs: &'static [&'static str],
     /// The setup methods. For one preset, the first whose needs are met counts.
-    pub(crate) ways: &'static [SetupMethod],
+    pub(crate) methods: &'static [SetupMethod],
 }
 
 impl Client {
     /// True if the client speaks to an API of this preset.
     pub(crate) fn speaks(&self, preset: Option<&str>) -> bool {
-        self.ways.iter().any(|way| way.serves(preset))
+        self.methods.iter().any(|method| method.serves(preset))
     }
 
     /// Returns the kinds of API that the client speaks to, in words of the table.
     pub(crate) fn presets(&self) -> Vec<&'static str> {
-        let mut presets: Vec<_> = self.ways.iter().map(|way| way.preset).collect();
+        let mut presets: Vec<_> = self.methods.iter().map(|method| method.preset).collect();
         presets.dedup();
         presets
     }
@@ -58,15 +58,16 @@ impl Client {
 /// read any of the variables.
 pub(crate) fn credential_variables(preset: &str) -> impl Iterator<Item = &'static str> {
     let kin = Provider::named(preset).map_or(&[][..], |provider| provider.kin);
-    let is_kin = move |way: &&SetupMethod| way.preset == preset || kin.contains(&way.preset);
-    let of_kin = CLIENTS.iter().flat_map(|client| client.ways).filter(is_kin);
-    of_kin.flat_map(|way| {
-        let given = way
+    let is_kin =
+        move |method: &&SetupMethod| method.preset == preset || kin.contains(&method.preset);
+    let of_kin = CLIENTS.iter().flat_map(|client| client.methods).filter(is_kin);
+    of_kin.flat_map(|method| {
+        let given = method
             .variables
             .iter()
             .filter(|(_, template)| template.contains("token}"))
             .map(|(name, _)| *name);
-        given.chain(way.removed.iter().copied().filter(|name| holds_credential(name)))
+        given.chain(method.removed.iter().copied().filter(|name| holds_credential(name)))
     })
 }
 

@@ -4,7 +4,7 @@ use super::clients::CLIENTS;
 use super::public_url::PublicUrl;
 use super::shell::{Shell, Writer, posix_quoted};
 use super::target::Target;
-use super::value::{Piece, Places, Value};
+use super::value::{Piece, TemplateSources, Value};
 use super::*;
 use magicproxy_config::providers::PresetChoice;
 use magicproxy_config::providers::client::ANY;
@@ -28,9 +28,9 @@ fn target(preset: &'static str) -> Target {
 #[test]
 fn every_template_is_filled() {
     for client in CLIENTS {
-        for way in client.ways {
-            let target = target(if way.preset == ANY { "github" } else { way.preset });
-            let setup = Setup::new(client, way, &target, Some("/run/token"));
+        for method in client.methods {
+            let target = target(if method.preset == ANY { "github" } else { method.preset });
+            let setup = Setup::new(client, method, &target, Some("/run/token"));
             let values = setup.numbered(0).into_iter().map(|(_, value)| value);
             let values = values.chain(setup.files.iter().map(|(_, content)| content.clone()));
             let values = values.chain(setup.folder.iter().map(|folder| folder.content.clone()));
@@ -73,7 +73,7 @@ fn the_table_is_in_order_and_every_preset_is_known() {
     programs.sort_unstable();
     assert!(programs.windows(2).all(|pair| pair[0] != pair[1]), "{programs:?}");
     for client in CLIENTS {
-        assert!(!client.ways.is_empty(), "{}", client.name);
+        assert!(!client.methods.is_empty(), "{}", client.name);
         assert!(
             client
                 .presets()
@@ -84,7 +84,12 @@ fn the_table_is_in_order_and_every_preset_is_known() {
         );
         // What needs something comes before what needs nothing or less.
         assert!(
-            client.ways.iter().filter(|way| matches!(way.needs, SetupNeeds::Socket)).count() <= 1,
+            client
+                .methods
+                .iter()
+                .filter(|method| matches!(method.needs, SetupNeeds::Socket))
+                .count()
+                <= 1,
             "{}",
             client.name
         );
@@ -94,7 +99,7 @@ fn the_table_is_in_order_and_every_preset_is_known() {
 #[test]
 fn a_template_keeps_other_braces() {
     let target = target("github");
-    let places = Places { target: &target, token_file: None };
+    let places = TemplateSources { target: &target, token_file: None };
     let fill = |template: &str| Value::fill(template, &places).without_token();
     assert_eq!(
         fill("f({ a: \"{api}\", {x}, {{token}} })"),
@@ -152,7 +157,7 @@ fn bash_reads_back_what_was_quoted() {
         let target = Target { unix_socket: Some((*text).to_owned()), ..target("github") };
         let value = Value::fill(
             "{socket}{token}{socket}",
-            &Places { target: &target, token_file: Some(file) },
+            &TemplateSources { target: &target, token_file: Some(file) },
         );
         let writer = Writer { shell: Shell::Sh, token_file: Some(file) };
         let words = writer.command(&[Value::text("printf"), Value::text("%s"), value]);
@@ -169,7 +174,7 @@ fn the_helper_of_git_responds_with_the_token_and_nothing_else() {
         // As Windows writes it.
         std::fs::write(&file, "\u{feff}to.k-e_n\r\nquit=1\r\n").unwrap();
         let target = target("github-git");
-        let places = Places { target: &target, token_file: file.to_str() };
+        let places = TemplateSources { target: &target, token_file: file.to_str() };
         let helper = Value::fill("{git_helper}", &places).without_token();
         let line = format!("{} \"$@\"", helper.strip_prefix('!').unwrap());
         let ask = |what: &str| bash(&format!("sh -c {} x {what}", posix_quoted(&line)));
@@ -186,7 +191,7 @@ fn other_shells_quote_in_their_own_way() {
     let line = |shell: Shell, text: &str| {
         let value = Value::fill(
             "{socket}{token}",
-            &Places {
+            &TemplateSources {
                 target: &Target { unix_socket: Some(text.to_owned()), ..target("github") },
                 token_file: Some("/it's"),
             },
@@ -200,8 +205,10 @@ fn other_shells_quote_in_their_own_way() {
         "'a''\u{2019}\u{2019}b' + (Get-Content -Raw -LiteralPath '/it''s').Trim()"
     );
     let armoured = |shell: Shell, token_file: Option<&str>| {
-        let value =
-            Value::fill("{armoured_token}", &Places { target: &target("github"), token_file });
+        let value = Value::fill(
+            "{armoured_token}",
+            &TemplateSources { target: &target("github"), token_file },
+        );
         Writer { shell, token_file }.command(&[value])
     };
     let sed = "LC_ALL=C sed -e '/^eyJ/{s/z/z0/g;s/-/z1/g;s/_/z2/g;s/^/mt1_/;}'";

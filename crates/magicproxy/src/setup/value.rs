@@ -29,7 +29,7 @@ impl Piece {
 
 /// The sources of the places of a template.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Places<'a> {
+pub(crate) struct TemplateSources<'a> {
     pub(crate) target: &'a Target,
     pub(crate) token_file: Option<&'a str>,
 }
@@ -47,7 +47,7 @@ impl Value {
 
     /// Fills a template in. The places are `{api}`, `{authority}`, `{origin}`, `{socket}`,
     /// `{socket_json}`, `{git_helper}`, `{token}` and `{armoured_token}`; other braces are text.
-    pub(crate) fn fill(template: &str, places: &Places<'_>) -> Self {
+    pub(crate) fn fill(template: &str, places: &TemplateSources<'_>) -> Self {
         let mut value = Self(Vec::new());
         let mut rest = template;
         while let Some((before, name, after)) = next_brace(rest) {
@@ -113,7 +113,7 @@ impl Value {
     }
 }
 
-impl Places<'_> {
+impl TemplateSources<'_> {
     fn of(&self, name: &str) -> Option<String> {
         let target = self.target;
         let socket = || target.unix_socket.clone().unwrap_or_default();

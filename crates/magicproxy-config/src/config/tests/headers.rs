@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use magicproxy_proxy::header::{RequestFields, Treatment};
+use magicproxy_proxy::header::{FieldTreatment, RequestFields};
 
 use super::*;
 use crate::providers::PresetChoice;
@@ -122,7 +122,7 @@ fn no_preset_lists_what_steers() {
         let fields = RequestFields::of(upstream, &config.upstreams);
         for steering in STEERING {
             let treatment = fields.treatment(&steering.parse().unwrap());
-            assert!(!matches!(treatment, Treatment::Passes(_)), "{name}: {steering}");
+            assert!(!matches!(treatment, FieldTreatment::Passes(_)), "{name}: {steering}");
         }
     }
 }

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use http::HeaderName;
-use magicproxy_proxy::header::{RequestFields, Treatment};
-use magicproxy_proxy::settings::{Meaning, PassedHeader, UpstreamSettings};
+use magicproxy_proxy::header::{FieldTreatment, RequestFields};
+use magicproxy_proxy::settings::{FieldMeaning, PassedHeader, UpstreamSettings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -110,12 +110,12 @@ impl Checker<'_> {
             for given in names_in(setting) {
                 let Ok(header) = PassedHeader::parse(&given.value) else { continue };
                 let treatment = header.name().map(|name| fields.treatment(name));
-                if treatment == Some(Treatment::Never(Meaning::Carrier)) {
+                if treatment == Some(FieldTreatment::Never(FieldMeaning::Carrier)) {
                     let key = table.key("pass_request_headers");
                     let fault = format!(
                         "{key} `{}`: {}, so that no setting lets it pass",
                         given.value,
-                        Meaning::Carrier
+                        FieldMeaning::Carrier
                     );
                     self.fault(fault, origin_of(given, setting));
                 }

@@ -71,20 +71,16 @@ impl Checker<'_> {
     fn paths(&mut self, table: &Table<'_>) -> Vec<PathMapping> {
         let mut paths = Vec::new();
         let key = table.key("paths");
-        for (prefix, given) in
-            table.raw.paths.given().map(|given| &given.value).into_iter().flatten()
-        {
+        let Some(written) = table.raw.paths.given() else { return paths };
+        for (prefix, given) in &written.value {
             let from = GivenValue { value: prefix.clone(), origin: given.origin.clone() };
             let prefix = self.mount(&key, &from).filter(|prefix| !prefix.is_root());
             let to = if given.value.starts_with('/') {
                 self.mount(&format!("{key}.{}", from.value), given).map(PathTarget::Path)
             } else {
                 let setting = Setting::new(given.value.clone(), given.origin.clone());
-                let parse = |text: &str| {
-                    ApiRoot::parse(text)
-                        .map_err(|error| format!("expected a path, or a URL: {error}"))
-                };
-                self.text(&format!("{key}.{}", from.value), &setting, parse).map(PathTarget::Origin)
+                let origin = self.text(&format!("{key}.{}", from.value), &setting, path_origin);
+                origin.map(PathTarget::Origin)
             };
             if let (Some(prefix), Some(to)) = (prefix, to) {
                 paths.push(PathMapping { prefix, to });
@@ -92,6 +88,10 @@ impl Checker<'_> {
         }
         paths
     }
+}
+
+fn path_origin(text: &str) -> Result<ApiRoot, String> {
+    ApiRoot::parse(text).map_err(|error| format!("expected a path, or a URL: {error}"))
 }
 
 /// Returns host and port of the API root, if the upstream had its name from the root before presets

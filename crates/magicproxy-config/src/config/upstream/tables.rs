@@ -6,7 +6,7 @@ use std::sync::Arc;
 use magicproxy_core::{PatternMode, UnnamedTokens};
 use magicproxy_proxy::settings::UpstreamSettings;
 
-use super::{General, RawUpstream};
+use super::{GeneralSettings, RawUpstream};
 use crate::config::check::{Checker, list, said};
 use crate::config::raw::RawConfig;
 use crate::config::setting::Section as _;
@@ -93,32 +93,31 @@ impl Checker<'_> {
 
     /// Checks the settings for all of these upstreams. The faults are kept apart, to be reported
     /// with the first upstream that uses the settings.
-    fn general<'r>(&mut self, raw: &'r RawConfig, tables: &[Table<'_>]) -> General<'r> {
+    fn general<'r>(&mut self, raw: &'r RawConfig, tables: &[Table<'_>]) -> GeneralSettings<'r> {
         let ((scopes, minting), faults) = self
             .apart(|checker| (checker.scopes(raw, tables), checker.general_minting(raw, tables)));
         let (outbound, outbound_faults) =
             self.apart(|checker| checker.general_outbound(raw, tables));
-        General { raw, scopes, minting, outbound, faults, outbound_faults }
+        GeneralSettings { raw, scopes, minting, outbound, faults, outbound_faults }
     }
 
     /// Reports upstreams with the same name, mount or host.
     fn distinct(&mut self, tables: &[Table<'_>]) {
         let mut seen = HashSet::new();
         for table in tables {
-            let mount = table.raw.mount.given().map_or_else(
-                || format!("/{}", table.name.unwrap_or_default()),
-                |given| format!("/{}", given.value.trim_matches('/')),
-            );
-            let name = table
-                .raw
-                .name
-                .given()
-                .map(|given| given.value.clone())
-                .or_else(|| table.name.map(str::to_owned));
-            let hosts =
-                list(&table.raw.hosts).iter().map(|host| ("host", host.value.to_lowercase()));
-            let claims =
-                name.map(|name| ("name", name)).into_iter().chain([("mount", mount)]).chain(hosts);
+            let mut claims: Vec<(&str, String)> = Vec::new();
+            let name = table.raw.name.given().map(|given| given.value.as_str()).or(table.name);
+            if let Some(name) = name {
+                claims.push(("name", name.to_owned()));
+            }
+            let mount = match table.raw.mount.given() {
+                Some(given) => given.value.trim_matches('/'),
+                None => table.name.unwrap_or_default(),
+            };
+            claims.push(("mount", format!("/{mount}")));
+            for host in list(&table.raw.hosts) {
+                claims.push(("host", host.value.to_lowercase()));
+            }
             for (what, claim) in claims {
                 if !seen.insert((what, claim.clone())) {
                     self.fault(

@@ -13,7 +13,7 @@ use crate::rule::{HeldGrant, RuleEffects};
 use crate::state::Partition;
 use crate::target::{RequestTarget, RequestView};
 use crate::time::UnixTime;
-use crate::token::{LEEWAY_SECONDS, Narrowing, Network, UnnamedTokens, VerifiedToken};
+use crate::token::{CaveatConditions, LEEWAY_SECONDS, UnnamedTokens, VerifiedToken};
 use crate::upstream_name::UpstreamName;
 
 /// A request from a client, in the types on which the decision is made.
@@ -247,18 +247,18 @@ impl VerifiedToken {
     }
 }
 
-impl Narrowing {
+impl CaveatConditions {
     fn ensure(&self, access: &AccessRequest<'_>) -> Result<(), Denial> {
-        if let Some(named) = self.upstream.as_ref().filter(|named| !access.goes_to(named)) {
+        if let Some(named) = &self.upstream
+            && !access.goes_to(named)
+        {
             return Err(access.wrong_upstream(Some(named)));
         }
-        let inside = |networks: &Vec<Network>| {
-            access
-                .sender
-                .is_some_and(|sender| networks.iter().any(|network| network.contains(sender)))
-        };
-        if self.networks.as_ref().is_some_and(|networks| !inside(networks)) {
-            return Err(Denial::WrongSender);
+        if let Some(networks) = &self.networks {
+            let Some(sender) = access.sender else { return Err(Denial::WrongSender) };
+            if !networks.iter().any(|network| network.contains(sender)) {
+                return Err(Denial::WrongSender);
+            }
         }
         match &self.policy {
             Some(policy) => access.ensure_allowed(policy, Denial::BeyondCaveat),

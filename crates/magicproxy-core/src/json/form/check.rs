@@ -118,10 +118,12 @@ fn check_members(
             member.form.check(shape, &path, faults);
         }
     }
-    let needed = members.iter().filter(|member| member.presence == Presence::Needed);
-    for missing in needed.filter(|member| found.iter().all(|(name, _)| name != member.name)) {
-        faults
-            .add(&Path::Member(path, missing.name), FormFaultKind::Missing(missing.form.expected));
+    for member in members {
+        let is_there = found.iter().any(|(name, _)| name == member.name);
+        if member.presence == Presence::Needed && !is_there {
+            let missing = FormFaultKind::Missing(member.form.expected);
+            faults.add(&Path::Member(path, member.name), missing);
+        }
     }
 }
 

@@ -73,21 +73,28 @@ fn object(members: &[Member]) -> Value {
 /// Returns a schema for each alternative: all its members are present, and no member of another
 /// alternative.
 fn alternatives(members: &[Member]) -> Vec<Value> {
-    let number = |member: &Member| match member.presence {
+    let numbers: BTreeSet<u8> = members.iter().filter_map(number_of_alternative).collect();
+    numbers.into_iter().map(|chosen| alternative(members, chosen)).collect()
+}
+
+fn number_of_alternative(member: &Member) -> Option<u8> {
+    match member.presence {
         Presence::Alternative(number) => Some(number),
         _ => None,
-    };
-    let numbers: BTreeSet<u8> = members.iter().filter_map(number).collect();
-    let alternative = |chosen: u8| {
-        let of_it = members.iter().filter(|member| number(member) == Some(chosen));
-        let of_others =
-            members.iter().filter(|member| number(member).is_some_and(|other| other != chosen));
-        let required: Vec<&str> = of_it.map(|member| member.name).collect();
-        let absent: Map<String, Value> =
-            of_others.map(|member| (member.name.to_owned(), Value::from(false))).collect();
-        json!({ "required": required, "properties": absent })
-    };
-    numbers.into_iter().map(alternative).collect()
+    }
+}
+
+/// Returns the schema of one alternative: the members of the other alternatives are absent.
+fn alternative(members: &[Member], chosen: u8) -> Value {
+    let (mut required, mut absent) = (Vec::new(), Map::new());
+    for member in members {
+        match number_of_alternative(member) {
+            Some(number) if number == chosen => required.push(member.name),
+            Some(_) => drop(absent.insert(member.name.to_owned(), Value::from(false))),
+            None => {}
+        }
+    }
+    json!({ "required": required, "properties": absent })
 }
 
 impl Member {

@@ -13,13 +13,13 @@ struct Branch {
     text: Vec<u8>,
     /// Numbers of branches, in the order of their first bytes.
     children: Vec<usize>,
-    edges: Vec<Lead>,
+    edges: Vec<Transition>,
     /// The patterns that end here, each once, in ascending order.
     ends: Vec<u32>,
 }
 
 #[derive(Debug)]
-struct Lead {
+struct Transition {
     class: u32,
     times: Times,
     to: usize,
@@ -127,7 +127,7 @@ impl Builder {
             return None;
         }
         let to = self.add(Branch::default());
-        self.branches[at].edges.push(Lead { class, times, to });
+        self.branches[at].edges.push(Transition { class, times, to });
         Some(to)
     }
 

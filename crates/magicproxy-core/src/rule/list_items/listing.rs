@@ -8,10 +8,10 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use super::{ListItem, ListItemsObject, folded};
 use crate::json::{Name, UniqueNames, UniqueScan, lenient};
 
-/// True if the list holds any of `wanted`. `None` if the text is not of the right form.
-pub(super) fn find_any(object: &ListItemsObject, json: &[u8], wanted: &[ListItem]) -> Option<bool> {
+/// True if the list holds any of `items`. `None` if the text is not of the right form.
+pub(super) fn find_any(object: &ListItemsObject, json: &[u8], items: &[ListItem]) -> Option<bool> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let found = deserializer.deserialize_map(Listing { object, wanted }).ok()?;
+    let found = deserializer.deserialize_map(Listing { object, items }).ok()?;
     deserializer.end().ok()?;
     found
 }
@@ -19,7 +19,7 @@ pub(super) fn find_any(object: &ListItemsObject, json: &[u8], wanted: &[ListItem
 /// The object that holds the list.
 struct Listing<'s> {
     object: &'s ListItemsObject,
-    wanted: &'s [ListItem],
+    items: &'s [ListItem],
 }
 
 impl<'de> Visitor<'de> for Listing<'_> {
@@ -65,7 +65,7 @@ impl<'de> Visitor<'de> for List<'_, '_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<bool, A::Error> {
         let mut found = false;
         while let Some(key) = list.next_element_seed(ListedItem(self.0.object))? {
-            found |= self.0.wanted.iter().any(|item| item.key == key);
+            found |= self.0.items.iter().any(|item| item.key == key);
         }
         Ok(found)
     }
@@ -93,16 +93,11 @@ impl<'de> Visitor<'de> for ListedItem<'_> {
         let mut names = UniqueNames::default();
         let mut key: Vec<Option<String>> = vec![None; self.0.key.len()];
         while let Some(Name(name)) = members.next_key()? {
-            let place = self
-                .0
-                .key
-                .iter()
-                .position(|wanted| *wanted == *name)
-                .and_then(|at| key.get_mut(at));
-            match place {
-                Some(place) => {
+            let position = self.0.key.iter().position(|member| *member == *name);
+            match position.and_then(|at| key.get_mut(at)) {
+                Some(found) => {
                     let Name(value): Name<'de> = members.next_value()?;
-                    *place = Some(folded(&value));
+                    *found = Some(folded(&value));
                 }
                 None => {
                     members.next_value::<UniqueScan>()?;

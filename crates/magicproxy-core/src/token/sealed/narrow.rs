@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::{MAX_SEALED_TOKEN_BYTES, SealedToken, part};
 use crate::pattern::PatternMode;
-use crate::policy::{BroughtError, RuleCompiler};
+use crate::policy::{RuleCompiler, TokenRuleError};
 use crate::rule::{Rule, RuleFault};
 use crate::token::VerifyError;
 use crate::token::caveat::{Caveat, MAX_CAVEATS, ParseCaveatError};
@@ -52,7 +52,7 @@ impl Caveat {
         }
         match self.allowed.as_deref().map(|rules| compiler.token().list(rules, PatternMode::Whole))
         {
-            Some(Err(BroughtError::Rules(faults))) => Err(NarrowError::Rules(faults)),
+            Some(Err(TokenRuleError::Rules(faults))) => Err(NarrowError::Rules(faults)),
             Some(Err(error)) => Err(VerifyError::from(error).into()),
             Some(Ok(_)) | None => Ok(()),
         }

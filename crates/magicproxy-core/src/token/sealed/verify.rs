@@ -112,9 +112,13 @@ fn ensure_minter(
     let (Some(id), Some(signature)) = (&token.claims.minter, &token.signature) else {
         return if minters.is_empty() { Ok(None) } else { Err(VerifyError::Minter) };
     };
-    let listed = minters.iter().find(|key| key.id().as_str() == id);
-    let signed = listed.filter(|key| key.verify(token.minted.as_bytes(), signature));
-    signed.map(|key| Some(key.id().clone())).ok_or(VerifyError::Minter)
+    let Some(key) = minters.iter().find(|key| key.id().as_str() == id) else {
+        return Err(VerifyError::Minter);
+    };
+    if !key.verify(token.minted.as_bytes(), signature) {
+        return Err(VerifyError::Minter);
+    }
+    Ok(Some(key.id().clone()))
 }
 
 /// Opens the seal and recomputes the chain. The form of the credential is judged last of all, so

@@ -83,21 +83,17 @@ impl Control {
             None => return Err(Rejection::ControlPath),
             Some(name) => {
                 let name = decoded(name);
-                let here = |upstream: &&Arc<UpstreamSettings>| {
-                    let elsewhere =
-                        served.filter(|served| !served.settings().routes.mount.is_root());
-                    elsewhere.is_none_or(|served| served.settings().name == upstream.name)
+                // Below a mount, the upstream of the mount is the only one.
+                let mounted = served.map(ServedUpstream::settings);
+                let mounted = mounted.filter(|upstream| !upstream.routes.mount.is_root());
+                let found = self.settings.upstreams.iter().find(|upstream| {
+                    let is_here = mounted.is_none_or(|mounted| mounted.name == upstream.name);
+                    is_here && upstream.is_called(&name)
+                });
+                let Some(found) = found else {
+                    let known = listing.known_names().unwrap_or_default();
+                    return Err(Rejection::UnknownUpstream { known });
                 };
-                let found = self
-                    .settings
-                    .upstreams
-                    .iter()
-                    .filter(here)
-                    .find(|upstream| upstream.is_called(&name));
-                let unknown = || Rejection::UnknownUpstream {
-                    known: listing.known_names().unwrap_or_default(),
-                };
-                let found = found.ok_or_else(unknown)?;
                 json!({ "upstream": found.name, "accepts": AcceptedTokens::any_of([&found.acceptance]) })
             }
         };
@@ -121,20 +117,22 @@ impl UpstreamListing {
         let all_closed = closed && served.is_none();
         // Below a mount, the text is about that upstream only.
         let at_root = served.is_none_or(|served| served.settings().routes.mount.is_root());
-        let others = self
-            .known
-            .iter()
-            .filter(|upstream| at_root && here.is_none_or(|here| here.name != upstream.name));
-        let lines = others.map(|upstream| {
+        let mut text = first;
+        if closed {
+            text += "\nminting is closed";
+        }
+        for upstream in &self.known {
+            let is_here = here.is_some_and(|here| here.name == upstream.name);
+            if !at_root || is_here {
+                continue;
+            }
             let UpstreamSettings { name, api_root, routes, .. } = &**upstream;
-            let mint = if all_closed || upstream.mints_over_http() {
-                ""
-            } else {
-                ", where minting is closed"
-            };
-            format!("\n{name} at {}/ for {api_root}{mint}", routes.mount.as_str())
-        });
-        first + if closed { "\nminting is closed" } else { "" } + &lines.collect::<String>()
+            text += &format!("\n{name} at {}/ for {api_root}", routes.mount.as_str());
+            if !all_closed && !upstream.mints_over_http() {
+                text += ", where minting is closed";
+            }
+        }
+        text
     }
 
     /// Tells whether faults of a mint request for this upstream may list its configured names.
@@ -168,9 +166,9 @@ impl<'a> ControlHead<'a> {
     /// verifies the token.
     pub(super) fn about(
         &self,
-        placed: Option<&'a ServedUpstream>,
+        routed: Option<&'a ServedUpstream>,
     ) -> Result<&'a ServedUpstream, Rejection> {
-        placed.or_else(|| self.named_by_token()).ok_or(Rejection::NoUpstream)
+        routed.or_else(|| self.named_by_token()).ok_or(Rejection::NoUpstream)
     }
 
     /// Returns the upstream named in the client's token, or the upstream that accepts tokens

@@ -36,11 +36,11 @@ pub(super) struct LinkBase {
     upstream: UpstreamId,
     origin: OriginId,
     entry: EntryPoint,
-    base: Base,
+    base: BaseUrl,
 }
 
 /// The URL of the proxy, as set by the operator or as called by the client.
-enum Base {
+enum BaseUrl {
     Public(Arc<str>),
     /// The name by which the client called the proxy, if the operator set no URL.
     Called(Scheme, Name),
@@ -91,8 +91,8 @@ impl PublicLinks {
         // The public URL leads to the mounts. A client of a host name or listener of the upstream's
         // own stays there.
         let base = match self.public.as_ref().filter(|_| route.is_mounted()) {
-            Some(public) => Base::Public(Arc::clone(public)),
-            None => Base::Called(scheme, Name::of(&head.uri, head.headers.get(HOST))?),
+            Some(public) => BaseUrl::Public(Arc::clone(public)),
+            None => BaseUrl::Called(scheme, Name::of(&head.uri, head.headers.get(HOST))?),
         };
         let asked = if members.has_pages() { head.uri.path_and_query().cloned() } else { None };
         let members = Arc::clone(members);
@@ -122,32 +122,32 @@ impl LinkBase {
     fn key(&self) -> KeyRef<'_> {
         let Self { upstream, origin, entry, base, .. } = self;
         let (scheme, name) = match base {
-            Base::Public(url) => (None, &**url),
-            Base::Called(scheme, name) => (Some(*scheme), name.as_str()),
+            BaseUrl::Public(url) => (None, &**url),
+            BaseUrl::Called(scheme, name) => (Some(*scheme), name.as_str()),
         };
         KeyRef { upstream: *upstream, origin: *origin, entry: *entry, scheme, name }
     }
 
     fn map(&self, router: &Router) -> LinkMap {
         let base = match &self.base {
-            Base::Public(url) => url.to_string(),
-            Base::Called(scheme, name) => format!("{}://{}", scheme.as_str(), name.as_str()),
+            BaseUrl::Public(url) => url.to_string(),
+            BaseUrl::Called(scheme, name) => format!("{}://{}", scheme.as_str(), name.as_str()),
         };
         let public_links = router.public_links(self.upstream, self.entry);
-        let asked = public_links
-            .get(self.origin.place())
-            .map(|(url, _)| (*url).to_owned())
-            .unwrap_or_default();
-        let public_links: Vec<(String, String)> = public_links
-            .into_iter()
-            .map(|(url, path)| (url.to_owned(), format!("{base}{path}")))
-            .collect();
-        let in_clear: Vec<_> = public_links
-            .iter()
-            .filter_map(|(url, to)| Some((in_clear(url)?, to.clone())))
-            .collect();
+        let asked = match public_links.get(self.origin.place()) {
+            Some((url, _)) => (*url).to_owned(),
+            None => String::new(),
+        };
+        let (mut links, mut links_in_clear) = (Vec::new(), Vec::new());
+        for (url, path) in public_links {
+            let public = format!("{base}{path}");
+            if let Some(url_in_clear) = in_clear(url) {
+                links_in_clear.push((url_in_clear, public.clone()));
+            }
+            links.push((url.to_owned(), public));
+        }
         // The first of two links with the same origin wins.
-        LinkMap::new(public_links.into_iter().chain(in_clear))
+        LinkMap::new(links.into_iter().chain(links_in_clear))
             .with_origin(&asked)
             .behind(&base)
             .following(Arc::clone(&self.members))

@@ -42,12 +42,12 @@ async fn a_stream_is_read_up_to_a_mib() {
 #[test]
 fn chunks_are_read_up_to_256_kib() {
     for (read, left, expected) in [
-        (262_144, Left::Unknown, Left::Unknown),
-        (262_145, Left::Unknown, Left::Unread),
-        (262_144, Left::Bytes(5), Left::Bytes(5)),
-        (262_145, Left::Bytes(5), Left::Unread),
-        (262_145, Left::Bytes(0), Left::Bytes(0)),
-        (0, Left::Unread, Left::Unread),
+        (262_144, RemainingLength::Unknown, RemainingLength::Unknown),
+        (262_145, RemainingLength::Unknown, RemainingLength::Unread),
+        (262_144, RemainingLength::Bytes(5), RemainingLength::Bytes(5)),
+        (262_145, RemainingLength::Bytes(5), RemainingLength::Unread),
+        (262_145, RemainingLength::Bytes(0), RemainingLength::Bytes(0)),
+        (0, RemainingLength::Unread, RemainingLength::Unread),
     ] {
         assert_eq!(left_behind(read, left), expected, "{read} {left:?}");
     }
@@ -58,43 +58,48 @@ fn chunks_are_read_up_to_256_kib() {
 fn reading_is_bounded_where_the_end_is_known() {
     let rest = RemainingContent::default();
     for (left, most) in [
-        (Left::Bytes(0), None),
-        (Left::Bytes(1), Some(1)),
-        (Left::Bytes(u64::MAX - 2), Some(u64::MAX - 2)),
-        (Left::Unknown, None),
-        (Left::Unread, None),
-        (Left::of_length(None), None),
-        (Left::of_length(Some(5)), Some(5)),
+        (RemainingLength::Bytes(0), None),
+        (RemainingLength::Bytes(1), Some(1)),
+        (RemainingLength::Bytes(u64::MAX - 2), Some(u64::MAX - 2)),
+        (RemainingLength::Unknown, None),
+        (RemainingLength::Unread, None),
+        (RemainingLength::of_length(None), None),
+        (RemainingLength::of_length(Some(5)), Some(5)),
         // Longer than any content, and nothing that may be taken for it.
-        (Left::of_length(Some(u64::MAX - 1)), None),
-        (Left::of_length(Some(u64::MAX)), None),
+        (RemainingLength::of_length(Some(u64::MAX - 1)), None),
+        (RemainingLength::of_length(Some(u64::MAX)), None),
     ] {
         rest.begin(left);
         assert_eq!(rest.most(), most, "{left:?}");
-        assert_eq!(Left::from_number(left.to_number()), left);
+        assert_eq!(RemainingLength::from_number(left.to_number()), left);
     }
 }
 
 #[test]
 fn what_was_read_lowers_the_bound() {
     let rest = RemainingContent::default();
-    rest.begin(Left::Bytes(10));
+    rest.begin(RemainingLength::Bytes(10));
     rest.was_read(10, 4);
     assert_eq!(rest.most(), Some(6));
-    rest.set(Left::Bytes(5));
+    rest.set(RemainingLength::Bytes(5));
     assert_eq!((rest.most(), rest.is_to_come()), (Some(5), true));
     rest.was_read(5, 5);
     assert_eq!((rest.most(), rest.is_to_come(), rest.is_over()), (None, false, false));
-    rest.begin(Left::Bytes(7));
+    rest.begin(RemainingLength::Bytes(7));
     assert_eq!(rest.most(), Some(7), "the next request begins anew");
 }
 
 #[test]
 fn only_a_known_length_is_within_a_bound() {
-    for (left, is_within) in
-        [(Left::Bytes(0), true), (Left::Bytes(9), true), (Left::Bytes(10), false)]
-    {
+    for (left, is_within) in [
+        (RemainingLength::Bytes(0), true),
+        (RemainingLength::Bytes(9), true),
+        (RemainingLength::Bytes(10), false),
+    ] {
         assert_eq!(left.is_within(9), is_within, "{left:?}");
     }
-    assert!(!Left::Unknown.is_within(u64::MAX) && !Left::Unread.is_within(u64::MAX));
+    assert!(
+        !RemainingLength::Unknown.is_within(u64::MAX)
+            && !RemainingLength::Unread.is_within(u64::MAX)
+    );
 }

@@ -27,12 +27,15 @@ impl Gate {
             Some(rejection) => ExplainedDecision::Denied(rejection),
             None => self.would_decide(entry.token(), sender, question)?,
         };
-        let verdicts = || question.headers.iter().map(|name| self.fields.verdict(name)).collect();
-        let headers = entry.token().explains().then(verdicts);
-        let names = entry.token().plugins();
-        let told =
-            || names.iter().filter(|_| entry.token().explains()).map(ToString::to_string).collect();
-        Ok(Explanation { decision, headers, plugins: (!names.is_empty()).then(told) })
+        let (explains, names) = (entry.token().explains(), entry.token().plugins());
+        let headers = explains
+            .then(|| question.headers.iter().map(|name| self.fields.verdict(name)).collect());
+        let plugins = match (names.is_empty(), explains) {
+            (true, _) => None,
+            (false, true) => Some(names.iter().map(ToString::to_string).collect()),
+            (false, false) => Some(Vec::new()),
+        };
+        Ok(Explanation { decision, headers, plugins })
     }
 
     fn would_decide(

@@ -219,7 +219,7 @@ impl Claim {
 impl Ledger {
     /// Reads the list items, and tells new items from owned items (section 5.4). An item to delete
     /// must be the owner's.
-    pub(super) async fn look(&self, touched: TouchedItems) -> Result<Claim, Rejection> {
+    pub(super) async fn read_claim(&self, touched: TouchedItems) -> Result<Claim, Rejection> {
         // Taken before the read: the claim must not be later than this time by more than
         // `PATIENCE`.
         let looked_at = Instant::now();
@@ -253,8 +253,8 @@ impl Ledger {
     /// Reads the list items again, after a claim was not made. Every item of the owner must still
     /// be the owner's: another request of the owner may have deleted the item meanwhile, and
     /// somebody else created it anew.
-    pub(super) async fn look_again(&self, claim: &Claim) -> Result<Claim, Rejection> {
-        let again = self.look(claim.touched.clone()).await?;
+    pub(super) async fn read_claim_again(&self, claim: &Claim) -> Result<Claim, Rejection> {
+        let again = self.read_claim(claim.touched.clone()).await?;
         let kept =
             claim.held.iter().all(|held| again.held.iter().any(|other| other.name == held.name));
         if kept && !again.is_foreign() { Ok(again) } else { Err(Rejection::NotOwned) }
@@ -284,8 +284,9 @@ impl Ledger {
     /// Gives the owner the items that the upstream does not have, before the request is sent.
     /// Returns true if the claim was made.
     ///
-    /// The claim is not made if since [`Self::look`] somebody else had any of the new items, if an
-    /// item is no longer the owner's, or if another request of the owner has relied on an item.
+    /// The claim is not made if since [`Self::read_claim`] somebody else had any of the new items,
+    /// if an item is no longer the owner's, or if another request of the owner has relied on an
+    /// item.
     pub(super) async fn claim(
         &self,
         claim: &Claim,
@@ -297,14 +298,17 @@ impl Ledger {
             // Events in the meantime may have left no trace any more.
             return Err(Rejection::CannotTell);
         }
-        let unchanged = claim.new.iter().map(|unowned| match &unowned.trace {
-            None => Condition::Absent(unowned.item.name()),
-            Some(trace) => Condition::Equals(unowned.item.name(), trace.clone()),
-        });
-        let held = claim.held.iter().map(|held| {
-            Condition::Equals(held.name.clone(), claim.touched.ownership(held.reliance))
-        });
-        let mut conditions: Vec<Condition> = unchanged.chain(held).collect();
+        let mut conditions = Vec::new();
+        for unowned in &claim.new {
+            conditions.push(match &unowned.trace {
+                None => Condition::Absent(unowned.item.name()),
+                Some(trace) => Condition::Equals(unowned.item.name(), trace.clone()),
+            });
+        }
+        for held in &claim.held {
+            let ownership = claim.touched.ownership(held.reliance);
+            conditions.push(Condition::Equals(held.name.clone(), ownership));
+        }
         if !claim.new.is_empty() {
             conditions.push(claim.room());
         }
@@ -313,13 +317,15 @@ impl Ledger {
         let seen_until = trace_end(now);
         let value = claim.touched.ownership(Reliance::One(claim.request));
         let made = Entry { value, expires_at: ends_at.max(seen_until) };
-        let made = claim.new_names().map(|name| Change::Put(name, made.clone()));
-        let relied = claim.held.iter().filter_map(|held| claim.reliance_on(held, seen_until));
+        let mut changes = Vec::new();
+        for name in claim.new_names() {
+            changes.push(Change::Put(name, made.clone()));
+        }
+        for held in &claim.held {
+            changes.extend(claim.reliance_on(held, seen_until));
+        }
         let target = BoundedPartition { partition: claim.touched.partition, rows };
-        Ok(self
-            .store()?
-            .apply_within(target, conditions, made.chain(relied).collect(), now)
-            .await?)
+        Ok(self.store()?.apply_within(target, conditions, changes, now).await?)
     }
 
     /// Gives up the new items of a failed request. If nobody knows whether the items were created,
@@ -337,11 +343,15 @@ impl Ledger {
     /// Concludes a successful request: deleted items are nobody's, and created items are the
     /// owner's until `ends_at`.
     pub(super) async fn confirm(&self, claim: &Claim, ends_at: UnixTime) {
-        let conclusions = claim.touched.list_items.iter().map(|item| match item.action {
-            ItemAction::Create => (item.name(), Conclusion::Made(ends_at)),
-            ItemAction::Delete => (item.name(), Conclusion::Gone),
-        });
-        self.conclude(claim, conclusions.collect()).await;
+        let mut conclusions = Vec::new();
+        for item in &claim.touched.list_items {
+            let conclusion = match item.action {
+                ItemAction::Create => Conclusion::Made(ends_at),
+                ItemAction::Delete => Conclusion::Gone,
+            };
+            conclusions.push((item.name(), conclusion));
+        }
+        self.conclude(claim, conclusions).await;
     }
 
     /// Writes the effect of a request's end on its list items. An item left behind for want of a

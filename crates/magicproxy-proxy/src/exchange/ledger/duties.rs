@@ -143,7 +143,7 @@ impl Duty {
         let body = if self.reads(&committed) {
             let room = self.buffered.take(Resource::BufferedBytes, 0)?;
             let buffered = std::mem::replace(&mut self.buffered, room);
-            committed.read_ahead(buffered).await
+            committed.read_prefix(buffered).await
         } else {
             None
         };
@@ -193,8 +193,10 @@ impl Duty {
         bodies: Bodies,
         headers: &mut HeaderMap,
     ) -> Result<(), Rejection> {
-        let location =
-            headers.get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let location = match headers.get(LOCATION).map(HeaderValue::to_str) {
+            Some(Ok(location)) => Some(location.to_owned()),
+            Some(Err(_)) | None => None,
+        };
         let (path, of_rule) = (self.path.clone(), Arc::clone(state));
         let granted = work_aside(bodies.length(), move || {
             bodies.granted(&of_rule, &path, location.as_deref())
@@ -209,23 +211,19 @@ impl Duty {
         };
         // An upstream may echo the credential, which must not get into a receipt, a log or the
         // store.
-        if granted.iter().any(|grant| {
-            self.secret_mask
-                .as_ref()
-                .is_some_and(|secret_mask| secret_mask.masked(grant.path().as_bytes()).is_some())
-        }) {
+        if granted.iter().any(|grant| self.holds_secret(grant.path())) {
             tracing::warn!(target: "magicproxy::state", owner = %self.owner, path = &*shorten_segments(&self.path), "a response would have given a grant with the credential in it");
             return Ok(());
         }
         if !state.gives_receipt() {
             return self.record(&granted).await;
         }
-        match self.receipts.make(granted).await.map(|token| HeaderValue::from_str(&token)) {
-            Ok(Ok(mut value)) => {
+        match self.receipts.make(granted).await {
+            Ok(token) => {
+                let mut value = HeaderValue::from_str(&token).map_err(|_| Rejection::Internal)?;
                 value.set_sensitive(true);
                 headers.insert(RECEIPT, value);
             }
-            Ok(Err(_)) => return Err(Rejection::Internal),
             Err(reason) => {
                 tracing::warn!(target: "magicproxy::state", path = &*shorten_segments(&self.path), %reason, "a response has no receipt")
             }
@@ -233,18 +231,25 @@ impl Duty {
         Ok(())
     }
 
+    /// True if a text holds the credential.
+    fn holds_secret(&self, text: &str) -> bool {
+        let Some(secret_mask) = &self.secret_mask else { return false };
+        secret_mask.masked(text.as_bytes()).is_some()
+    }
+
     async fn record(&self, granted: &[NewGrant]) -> Result<(), Rejection> {
         let room = MAX_OWNER_GRANTS.saturating_sub(granted.len());
-        let changes = granted.iter().map(|grant| {
+        let (mut changes, mut grants) = (Vec::new(), Vec::new());
+        for grant in granted {
             let entry = Entry { value: grant.methods().into_bytes(), expires_at: self.ends_at };
-            Change::Put(grant.name(), entry)
-        });
+            changes.push(Change::Put(grant.name(), entry));
+            grants.push(format!("{} {}", grant.methods(), grant.path()));
+        }
         let conditions = vec![Condition::AtMost(HeldGrant::PREFIX.to_vec(), room)];
         let recorded = match self.ledger.store() {
             Ok(store) => {
                 let target = BoundedPartition { partition: self.owner, rows: self.rows.clone() };
-                let recorded =
-                    store.apply_within(target, conditions, changes.collect(), clock::now()).await;
+                let recorded = store.apply_within(target, conditions, changes, clock::now()).await;
                 recorded.map_err(|error| error.to_string())
             }
             Err(rejection) => Err(rejection.to_string()),
@@ -255,11 +260,7 @@ impl Duty {
             Err(reason) => reason,
         };
         // The facts for an operator who must clean up by hand.
-        let grants = granted
-            .iter()
-            .map(|grant| format!("{} {}", grant.methods(), grant.path()))
-            .collect::<Vec<_>>()
-            .join(", ");
+        let grants = grants.join(", ");
         tracing::error!(target: "magicproxy::state", owner = %self.owner, method = %self.method, path = &*shorten_segments(&self.path), grants, reason,
             "the upstream created what could not be recorded");
         Err(Rejection::NotRecorded)

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, HeaderValue};
 use magicproxy_core::limit::{LEASE_MILLIS, Limit};
 use magicproxy_core::state::{BoundedPartition, Demand, Holder, Partition, StateStore, TakeResult};
-use magicproxy_core::{Count, OwnerPlace, Permit};
+use magicproxy_core::{Count, OwnerContext, Permit};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -87,7 +87,7 @@ impl Ledger {
     pub(super) async fn take(
         &self,
         permit: &Permit,
-        place: OwnerPlace<'_>,
+        place: OwnerContext<'_>,
         exchange: &Holding,
     ) -> Result<TakenLimits, Rejection> {
         let counts = permit.counts(place).ok_or(Rejection::Internal)?;
@@ -111,10 +111,12 @@ impl Ledger {
         let Some(owner) = counts.first().map(|count| count.owner) else { return Ok(()) };
         let store = self.store()?;
         let holder = holder()?;
-        let demands = || counts.iter().map(|count| demand(count, holder)).collect();
-        let held = counts.iter().filter(|count| matches!(count.limit, Limit::Concurrent(_)));
-        let held: Vec<(Partition, Vec<u8>)> =
-            held.map(|count| (owner, count.counter.clone())).collect();
+        let mut held: Vec<(Partition, Vec<u8>)> = Vec::new();
+        for count in counts {
+            if matches!(count.limit, Limit::Concurrent(_)) {
+                held.push((owner, count.counter.clone()));
+            }
+        }
         // Made before anything is taken, so neither a client that goes away meanwhile nor a lost
         // response of the store leaves a lease behind.
         let mut leases =
@@ -123,7 +125,8 @@ impl Ledger {
         let until = Instant::now() + MAX_PATIENCE;
         let left = loop {
             let target = BoundedPartition { partition: owner, rows: exchange.row_limits() };
-            match store.take_within(target, demands(), clock::now_millis()).await? {
+            let demands = counts.iter().map(|count| demand(count, holder)).collect();
+            match store.take_within(target, demands, clock::now_millis()).await? {
                 TakeResult::All(left) => break left,
                 TakeResult::Not { demand, retry_after } => {
                     let limit = counts.get(demand).map_or(Limit::Total(1), |count| count.limit);
@@ -131,7 +134,9 @@ impl Ledger {
                         && Instant::now() < until
                         && self.pending.one().await;
                     if !waits {
-                        leases.iter_mut().for_each(|leases| leases.held.clear());
+                        if let Some(leases) = &mut leases {
+                            leases.held.clear();
+                        }
                         return Err(Rejection::Limit(limit, patience(limit, retry_after)));
                     }
                 }

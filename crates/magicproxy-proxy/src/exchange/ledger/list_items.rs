@@ -51,7 +51,7 @@ impl Ledger {
         let partition =
             state.list_items().and_then(|list_items| list_items.partition(&self.upstream, path));
         let partition = partition.ok_or(Rejection::Internal)?;
-        self.look(TouchedItems { partition, owner, path: path.to_owned(), list_items }).await
+        self.read_claim(TouchedItems { partition, owner, path: path.to_owned(), list_items }).await
     }
 
     /// Asks the upstream, and gives the owner the list items that the upstream does not have
@@ -80,7 +80,7 @@ impl Ledger {
                 Ok(claimed) => return Ok(claimed),
                 // Another request was faster: the current owner is read. If there is none, the
                 // upstream's response is too old, and the upstream is asked again.
-                Err(claim) => self.look_again(&claim).await?,
+                Err(claim) => self.read_claim_again(&claim).await?,
             };
             self.ensure_list_room(&claim, asking.questions.exchange.row_limits()).await?;
         }

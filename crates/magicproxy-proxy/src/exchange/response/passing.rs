@@ -110,7 +110,7 @@ impl UnfilteredResponse {
     /// Filters the head. In the content, the credential is still to be masked.
     fn filtered(self) -> Result<FilteredResponse, Rejection> {
         let Self { committed, expected: ResponseContext { method, end }, secret_mask } = self;
-        let CommittedResponse { arrived, ahead, held } = committed;
+        let CommittedResponse { arrived, prefix, held } = committed;
         let UpstreamResponse { response, lease, idle, dropped, place } = *arrived;
         let (mut head, incoming) = response.into_parts();
         let coding = Coding::of(&head.headers);
@@ -121,7 +121,7 @@ impl UnfilteredResponse {
             return Err(Rejection::UnaskedCoding);
         }
         let received =
-            ReceivedBody { incoming, version: head.version, lease, ahead, held, exchange: place };
+            ReceivedBody { incoming, version: head.version, lease, prefix, held, exchange: place };
         let mut filter = ResponseFilter::new(secret_mask.clone(), dropped);
         filter.head(&mut head, &method);
         Ok(FilteredResponse {

@@ -7,7 +7,7 @@ use http::HeaderName;
 use magicproxy_core::UpstreamName;
 
 use super::fields::RequestFields;
-use crate::field_names::{Meaning, is_of_the_exchange};
+use crate::field_names::{FieldMeaning, is_of_the_exchange};
 use crate::request_id::RequestId;
 
 /// Most names of one upstream for which a warning is logged. Names come from clients.
@@ -51,7 +51,7 @@ impl DroppedFields {
         {
             return;
         }
-        match Meaning::of(name) {
+        match FieldMeaning::of(name) {
             None => tracing::warn!(
                 target: "magicproxy::headers", upstream, header,
                 "clients send a header that the API does not get: `pass_request_headers` of its upstream would let it pass"

@@ -12,7 +12,7 @@ use http::HeaderName;
 use super::is_forbidden_trailer;
 use super::standard::STANDARD;
 use super::stripped::StrippedCarriers;
-use crate::field_names::Meaning;
+use crate::field_names::FieldMeaning;
 use crate::settings::{CarrierSubprotocol, PassedHeader, UpstreamSettings};
 
 /// Origin of a field's place on the list.
@@ -28,7 +28,7 @@ pub enum ListingSource {
 
 /// Treatment of a client's request field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Treatment {
+pub enum FieldTreatment {
     /// The field is passed on.
     Passes(ListingSource),
     /// The field is not on the list.
@@ -36,7 +36,7 @@ pub enum Treatment {
     /// The operator drops the field: `drop_request_headers`.
     Dropped,
     /// No upstream ever gets the field.
-    Never(Meaning),
+    Never(FieldMeaning),
 }
 
 /// Request fields that one upstream gets, as a set. Made once for each upstream. Credential and
@@ -64,26 +64,24 @@ impl RequestFields {
     /// Makes the list of an upstream, without the fields that carry tokens and credentials.
     pub(crate) fn new(upstream: &UpstreamSettings, stripped: &StrippedCarriers) -> Self {
         let carriers = &stripped.headers;
-        let listed = |headers: &[PassedHeader], by: ListingSource| {
-            headers
-                .iter()
-                .filter_map(|header| header.name().cloned())
-                .map(|name| (name, by))
-                .collect::<Vec<_>>()
-        };
+        let lists: [(&[PassedHeader], ListingSource); 2] = [
+            (&upstream.pass_request_headers, ListingSource::Operator),
+            (&upstream.preset_request_headers, ListingSource::Preset),
+        ];
         let mut names: HashMap<HeaderName, ListingSource> = HashMap::new();
-        names.extend(listed(&upstream.pass_request_headers, ListingSource::Operator));
-        names.extend(listed(&upstream.preset_request_headers, ListingSource::Preset));
+        for (headers, by) in lists {
+            for name in headers.iter().filter_map(PassedHeader::name) {
+                names.insert(name.clone(), by);
+            }
+        }
         names.extend(STANDARD.map(|name| (HeaderName::from_static(name), ListingSource::Standard)));
         let dropped = upstream.drop_request_headers.clone();
         names.retain(|name, _| !dropped.contains(name) && !carriers.contains(name));
-        let prefixes = upstream
-            .preset_request_headers
-            .iter()
-            .filter_map(|header| header.prefix().map(str::to_owned));
+        let presets = upstream.preset_request_headers.iter();
+        let prefixes = presets.filter_map(PassedHeader::prefix).map(str::to_owned).collect();
         Self {
             names: Names::of(names),
-            prefixes: prefixes.collect(),
+            prefixes,
             dropped,
             carriers: Arc::clone(carriers),
             subprotocols: Arc::clone(&stripped.subprotocols),
@@ -102,7 +100,7 @@ impl RequestFields {
 
     fn passes_by_prefix(&self, name: &HeaderName) -> bool {
         self.prefixes.iter().any(|prefix| name.as_str().starts_with(prefix.as_str()))
-            && Meaning::of(name).is_none()
+            && FieldMeaning::of(name).is_none()
             && !self.dropped.contains(name)
             && !self.carriers.contains(name)
     }
@@ -126,18 +124,18 @@ impl RequestFields {
     /// Returns the treatment of a field, and the reason. A field that `Connection` names is dropped
     /// besides.
     #[must_use]
-    pub fn treatment(&self, name: &HeaderName) -> Treatment {
+    pub fn treatment(&self, name: &HeaderName) -> FieldTreatment {
         if let Some(by) = self.names.get(name) {
-            return Treatment::Passes(by);
+            return FieldTreatment::Passes(by);
         }
         if self.passes_by_prefix(name) {
-            return Treatment::Passes(ListingSource::Preset);
+            return FieldTreatment::Passes(ListingSource::Preset);
         }
-        match Meaning::of(name) {
-            Some(meaning) => Treatment::Never(meaning),
-            None if self.carriers.contains(name) => Treatment::Never(Meaning::Carrier),
-            None if self.dropped.contains(name) => Treatment::Dropped,
-            None => Treatment::Unlisted,
+        match FieldMeaning::of(name) {
+            Some(meaning) => FieldTreatment::Never(meaning),
+            None if self.carriers.contains(name) => FieldTreatment::Never(FieldMeaning::Carrier),
+            None if self.dropped.contains(name) => FieldTreatment::Dropped,
+            None => FieldTreatment::Unlisted,
         }
     }
 

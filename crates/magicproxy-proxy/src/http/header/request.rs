@@ -131,41 +131,49 @@ fn limit_codings(headers: &mut HeaderMap) {
 
 /// True if `gzip` is listed with a weight other than zero (RFC 9110 section 12.5.3).
 fn accepts_gzip(value: &str) -> bool {
-    value.split(',').any(|item| {
+    for item in value.split(',') {
         let mut parts = item.split(';').map(str::trim);
         let coding = parts.next().unwrap_or_default();
-        let refused = parts.any(|parameter| {
-            let weight = parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q="));
-            weight.is_some_and(|weight| {
-                weight.trim().parse::<f32>().is_ok_and(|weight| weight <= 0.0)
-            })
-        });
-        (coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip")) && !refused
-    })
+        let is_gzip = coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip");
+        if is_gzip && !parts.any(is_weight_of_nothing) {
+            return true;
+        }
+    }
+    false
+}
+
+/// True for `q=0`, which refuses what stands before it: RFC 9110 section 12.4.2.
+fn is_weight_of_nothing(parameter: &str) -> bool {
+    let Some(weight) = parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q=")) else {
+        return false;
+    };
+    weight.trim().parse::<f32>().is_ok_and(|weight| weight <= 0.0)
 }
 
 /// Offers the upstream only subprotocols that are names (RFC 6455 section 1.9): no key, no account,
 /// no token.
 pub(super) fn limit_protocols(headers: &mut HeaderMap, fields: &RequestFields) {
     let Entry::Occupied(mut entry) = headers.entry(header::SEC_WEBSOCKET_PROTOCOL) else { return };
-    let steers = |item: &str| {
-        STEERING_PROTOCOLS.iter().any(|start| {
-            item.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
-        })
-    };
-    let is_name = |item: &str| {
-        !item.is_empty() && !steers(item) && !fields.is_key_subprotocol(item) && !holds_token(item)
-    };
-    let offered = entry
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim);
-    let kept: Vec<&str> = offered.filter(|item| is_name(item)).collect();
+    let mut kept: Vec<&str> = Vec::new();
+    for value in entry.iter() {
+        let Ok(value) = value.to_str() else { continue };
+        for item in value.split(',').map(str::trim) {
+            let is_secret = fields.is_key_subprotocol(item) || holds_token(item);
+            if !item.is_empty() && !is_steering_protocol(item) && !is_secret {
+                kept.push(item);
+            }
+        }
+    }
     match HeaderValue::from_str(&kept.join(", ")) {
         Ok(value) if !kept.is_empty() => drop(entry.insert(value)),
         _ => drop(entry.remove()),
     }
+}
+
+fn is_steering_protocol(item: &str) -> bool {
+    STEERING_PROTOCOLS
+        .iter()
+        .any(|start| item.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start)))
 }
 
 /// True if a JSON object in base64url, with which tokens begin, stands at the beginning, behind a

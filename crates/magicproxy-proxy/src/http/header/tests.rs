@@ -37,8 +37,12 @@ fn the_standard_list_names_no_field_that_steers() {
     assert!(names.len() > 50, "{names:?}");
     for name in &names {
         let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
-        assert_eq!(Meaning::of(&name), None, "{name}");
-        assert_eq!(list.treatment(&name), Treatment::Passes(ListingSource::Standard), "{name}");
+        assert_eq!(FieldMeaning::of(&name), None, "{name}");
+        assert_eq!(
+            list.treatment(&name),
+            FieldTreatment::Passes(ListingSource::Standard),
+            "{name}"
+        );
         assert!(list.passes(&name), "{name}");
     }
 }
@@ -52,33 +56,33 @@ fn a_field_passes_by_who_listed_it_and_dropping_wins() {
         &["x-key", "x-stainless-key"],
     );
     for (name, expected) in [
-        ("openai-beta", Treatment::Passes(ListingSource::Preset)),
-        ("x-stainless-lang", Treatment::Passes(ListingSource::Preset)),
-        ("stripe-account", Treatment::Passes(ListingSource::Operator)),
-        ("user-agent", Treatment::Passes(ListingSource::Standard)),
-        ("x-dropped", Treatment::Dropped),
-        ("x-both", Treatment::Dropped),
-        ("accept", Treatment::Dropped),
-        ("x-stainless-os", Treatment::Dropped),
-        ("x-key", Treatment::Never(Meaning::Carrier)),
-        ("x-stainless-key", Treatment::Never(Meaning::Carrier)),
+        ("openai-beta", FieldTreatment::Passes(ListingSource::Preset)),
+        ("x-stainless-lang", FieldTreatment::Passes(ListingSource::Preset)),
+        ("stripe-account", FieldTreatment::Passes(ListingSource::Operator)),
+        ("user-agent", FieldTreatment::Passes(ListingSource::Standard)),
+        ("x-dropped", FieldTreatment::Dropped),
+        ("x-both", FieldTreatment::Dropped),
+        ("accept", FieldTreatment::Dropped),
+        ("x-stainless-os", FieldTreatment::Dropped),
+        ("x-key", FieldTreatment::Never(FieldMeaning::Carrier)),
+        ("x-stainless-key", FieldTreatment::Never(FieldMeaning::Carrier)),
         // A prefix lets nothing pass that nothing lets pass.
-        ("x-stainless-os_name", Treatment::Never(Meaning::Underscore)),
-        ("x-stainless-api-key", Treatment::Never(Meaning::Carrier)),
-        ("x-stainless-authorization", Treatment::Never(Meaning::Carrier)),
-        ("x-stainless-client-secret", Treatment::Never(Meaning::Carrier)),
-        ("x-stainless", Treatment::Unlisted),
-        ("x-stainlesslang", Treatment::Unlisted),
-        ("openai-organization", Treatment::Unlisted),
-        ("connection", Treatment::Never(Meaning::Connection)),
-        ("host", Treatment::Never(Meaning::Message)),
-        ("x-rewrite-path", Treatment::Never(Meaning::Override)),
-        ("x-forwarded-for", Treatment::Never(Meaning::Claim)),
-        ("cookie", Treatment::Never(Meaning::Carrier)),
+        ("x-stainless-os_name", FieldTreatment::Never(FieldMeaning::Underscore)),
+        ("x-stainless-api-key", FieldTreatment::Never(FieldMeaning::Carrier)),
+        ("x-stainless-authorization", FieldTreatment::Never(FieldMeaning::Carrier)),
+        ("x-stainless-client-secret", FieldTreatment::Never(FieldMeaning::Carrier)),
+        ("x-stainless", FieldTreatment::Unlisted),
+        ("x-stainlesslang", FieldTreatment::Unlisted),
+        ("openai-organization", FieldTreatment::Unlisted),
+        ("connection", FieldTreatment::Never(FieldMeaning::Connection)),
+        ("host", FieldTreatment::Never(FieldMeaning::Message)),
+        ("x-rewrite-path", FieldTreatment::Never(FieldMeaning::Override)),
+        ("x-forwarded-for", FieldTreatment::Never(FieldMeaning::Claim)),
+        ("cookie", FieldTreatment::Never(FieldMeaning::Carrier)),
     ] {
         let name = HeaderName::from_static(name);
         assert_eq!(list.treatment(&name), expected, "{name}");
-        assert_eq!(list.passes(&name), matches!(expected, Treatment::Passes(_)), "{name}");
+        assert_eq!(list.passes(&name), matches!(expected, FieldTreatment::Passes(_)), "{name}");
     }
 }
 
@@ -99,9 +103,9 @@ fn fields_that_steer_in_every_api_cannot_be_listed() {
                 "HTTP2-Settings",
                 "Proxy-Anything",
             ][..],
-            Meaning::Connection,
+            FieldMeaning::Connection,
         ),
-        (&["Host", "Content-Length", "Expect", "Max-Forwards"], Meaning::Message),
+        (&["Host", "Content-Length", "Expect", "Max-Forwards"], FieldMeaning::Message),
         (
             &[
                 "X-HTTP-Method-Override",
@@ -113,7 +117,7 @@ fn fields_that_steer_in_every_api_cannot_be_listed() {
                 "X-RestLi-Method",
                 "_method",
             ],
-            Meaning::Override,
+            FieldMeaning::Override,
         ),
         (
             &[
@@ -129,7 +133,7 @@ fn fields_that_steer_in_every_api_cannot_be_listed() {
                 "Destination",
                 "Gitlab-Workhorse-Api-Request",
             ],
-            Meaning::Claim,
+            FieldMeaning::Claim,
         ),
         (
             &[
@@ -145,9 +149,9 @@ fn fields_that_steer_in_every_api_cannot_be_listed() {
                 "X-New-Access-Token",
                 "Some-Password",
             ],
-            Meaning::Carrier,
+            FieldMeaning::Carrier,
         ),
-        (&["X_Other", "Content_Type"], Meaning::Underscore),
+        (&["X_Other", "Content_Type"], FieldMeaning::Underscore),
     ] {
         for name in names {
             let expected = Err(ParsePassedHeaderError::Forbidden(meaning));
@@ -184,10 +188,10 @@ fn what_the_specification_keeps_from_the_list_has_its_meaning() {
         .0;
     let points: Vec<&str> = section.split("\n- ").skip(1).collect();
     let kinds = [
-        &[Meaning::Connection, Meaning::Message][..],
-        &[Meaning::Override],
-        &[Meaning::Claim],
-        &[Meaning::Carrier],
+        &[FieldMeaning::Connection, FieldMeaning::Message][..],
+        &[FieldMeaning::Override],
+        &[FieldMeaning::Claim],
+        &[FieldMeaning::Carrier],
     ];
     let mut seen = 0;
     // An override has no example there, and the last point names characters.
@@ -201,7 +205,7 @@ fn what_the_specification_keeps_from_the_list_has_its_meaning() {
             .map(|name| name.replace('*', "anything"));
         let parts = parts.split('`').skip(1).step_by(2).map(|part| format!("x-{part}-y"));
         for name in names.chain(parts) {
-            let meaning = Meaning::of(&name.parse().unwrap());
+            let meaning = FieldMeaning::of(&name.parse().unwrap());
             assert!(meaning.is_some_and(|meaning| kinds.contains(&meaning)), "{name}: {meaning:?}");
             seen += 1;
         }

@@ -3,8 +3,8 @@
 use http::HeaderName;
 use serde::{Deserialize, Serialize};
 
-use super::fields::{ListingSource, RequestFields, Treatment};
-use crate::field_names::Meaning;
+use super::fields::{FieldTreatment, ListingSource, RequestFields};
+use crate::field_names::FieldMeaning;
 
 /// Verdict on a request field, in words: whether the field would pass, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ impl RequestFields {
             };
         };
         let treatment = self.treatment(&name);
-        let passes = matches!(treatment, Treatment::Passes(_));
+        let passes = matches!(treatment, FieldTreatment::Passes(_));
         FieldVerdict {
             name: name.to_string(),
             passes,
@@ -44,37 +44,37 @@ impl RequestFields {
     }
 }
 
-fn rule(treatment: Treatment) -> &'static str {
+fn rule(treatment: FieldTreatment) -> &'static str {
     match treatment {
-        Treatment::Passes(ListingSource::Standard) => "standard",
-        Treatment::Passes(ListingSource::Preset) => "preset",
-        Treatment::Passes(ListingSource::Operator) => "operator",
-        Treatment::Unlisted => "unlisted",
-        Treatment::Dropped => "dropped",
-        Treatment::Never(Meaning::Connection) => "connection",
-        Treatment::Never(Meaning::Message) => "message",
-        Treatment::Never(Meaning::Override) => "override",
-        Treatment::Never(Meaning::Claim) => "claim",
-        Treatment::Never(Meaning::Carrier) => "carrier",
-        Treatment::Never(Meaning::Underscore) => "underscore",
+        FieldTreatment::Passes(ListingSource::Standard) => "standard",
+        FieldTreatment::Passes(ListingSource::Preset) => "preset",
+        FieldTreatment::Passes(ListingSource::Operator) => "operator",
+        FieldTreatment::Unlisted => "unlisted",
+        FieldTreatment::Dropped => "dropped",
+        FieldTreatment::Never(FieldMeaning::Connection) => "connection",
+        FieldTreatment::Never(FieldMeaning::Message) => "message",
+        FieldTreatment::Never(FieldMeaning::Override) => "override",
+        FieldTreatment::Never(FieldMeaning::Claim) => "claim",
+        FieldTreatment::Never(FieldMeaning::Carrier) => "carrier",
+        FieldTreatment::Never(FieldMeaning::Underscore) => "underscore",
     }
 }
 
-fn reason(treatment: Treatment) -> String {
+fn reason(treatment: FieldTreatment) -> String {
     let fixed = match treatment {
-        Treatment::Passes(ListingSource::Standard) => "every API gets it",
-        Treatment::Passes(ListingSource::Preset) => "the preset of this upstream lists it",
-        Treatment::Passes(ListingSource::Operator) => {
+        FieldTreatment::Passes(ListingSource::Standard) => "every API gets it",
+        FieldTreatment::Passes(ListingSource::Preset) => "the preset of this upstream lists it",
+        FieldTreatment::Passes(ListingSource::Operator) => {
             "`pass_request_headers` of this upstream lists it"
         }
-        Treatment::Unlisted => {
+        FieldTreatment::Unlisted => {
             "it is not on the list: `pass_request_headers` of this upstream would let it pass"
         }
-        Treatment::Dropped => "`drop_request_headers` of this upstream drops it",
-        Treatment::Never(Meaning::Override) => {
+        FieldTreatment::Dropped => "`drop_request_headers` of this upstream drops it",
+        FieldTreatment::Never(FieldMeaning::Override) => {
             "requests with it are refused: it overrides the method or the path"
         }
-        Treatment::Never(meaning) => return format!("{meaning}; no setting lets it pass"),
+        FieldTreatment::Never(meaning) => return format!("{meaning}; no setting lets it pass"),
     };
     fixed.to_owned()
 }

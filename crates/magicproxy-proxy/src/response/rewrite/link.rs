@@ -107,9 +107,9 @@ impl LinkMap {
     /// True if a URL leads to this path of the proxy, in any spelling, given the text behind the
     /// link's `from`.
     pub(super) fn leads_to(&self, matched: LinkMatch, rest: &[u8], path: &str) -> bool {
-        let own =
-            self.links.get(matched.link).and_then(|link| link.path().strip_prefix(&*self.base));
-        let Some(asked) = own.and_then(|own| path.strip_prefix(own)) else { return false };
+        let Some(link) = self.links.get(matched.link) else { return false };
+        let Some(own) = link.path().strip_prefix(&*self.base) else { return false };
+        let Some(asked) = path.strip_prefix(own) else { return false };
         let end = rest.iter().position(|byte| b"?#".contains(byte)).unwrap_or(rest.len());
         let rest = rest.get(..end).unwrap_or_default();
         decoded(rest).eq(decoded(asked.as_bytes())) || (rest.is_empty() && asked == "/")

@@ -4,7 +4,7 @@
 use magicproxy_core::{UnixTime, UnverifiedToken};
 use serde_json::{Value, json};
 
-use super::place::RevocationPlace;
+use super::storage::RevocationStorage;
 use super::{Form, times};
 use crate::cli::inspect::Claims;
 use crate::cli::secret;
@@ -21,7 +21,7 @@ struct Repair<'k> {
 
 /// Replaces each entry that is a whole token by the token's chain, and removes the other
 /// meaningless entries.
-pub(super) fn run(kept: &RevocationPlace, form: Form) -> anyhow::Result<()> {
+pub(super) fn run(kept: &RevocationStorage, form: Form) -> anyhow::Result<()> {
     let known = kept.read()?;
     let idle = known.iter().filter(|entry| entry.revoked.means_nothing());
     let repairs: Vec<Repair<'_>> =

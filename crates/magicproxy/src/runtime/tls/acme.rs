@@ -152,14 +152,17 @@ async fn show_control(order: &mut Order, server: &TlsServer) -> anyhow::Result<(
             .challenge(ChallengeType::TlsAlpn01)
             .context("the server knows no TLS-ALPN-01")?;
         let name = challenge.identifier().to_string();
-        server.set_challenge(&name, answer(&name, &challenge)?);
+        server.set_challenge(&name, challenge_certificate(&name, &challenge)?);
         challenge.set_ready().await.with_context(|| format!("the challenge for `{name}`"))?;
     }
     Ok(())
 }
 
 /// Makes a certificate that only the account's owner could make (RFC 8737 section 3).
-fn answer(name: &str, challenge: &ChallengeHandle<'_>) -> anyhow::Result<TlsIdentity> {
+fn challenge_certificate(
+    name: &str,
+    challenge: &ChallengeHandle<'_>,
+) -> anyhow::Result<TlsIdentity> {
     let digest = challenge.key_authorization().digest();
     let mut params =
         CertificateParams::new(vec![name.to_owned()]).context("the challenge's name")?;

@@ -140,8 +140,8 @@ impl Stage {
         }
     }
 
-    async fn look(&self, owner: usize, action: ItemAction) -> Result<Claim, Rejection> {
-        self.ledger.look(touched(owner, 0, action)).await
+    async fn read_claim(&self, owner: usize, action: ItemAction) -> Result<Claim, Rejection> {
+        self.ledger.read_claim(touched(owner, 0, action)).await
     }
 
     async fn claim(&self, claim: &Claim) -> bool {
@@ -149,7 +149,7 @@ impl Stage {
     }
 
     async fn begin(&mut self, owner: usize, name: usize, action: ItemAction, fate: Fate) {
-        if let Ok(claim) = self.ledger.look(touched(owner, name, action)).await {
+        if let Ok(claim) = self.ledger.read_claim(touched(owner, name, action)).await {
             let state = State::Looked(claim);
             self.requests.push(Request { owner, name, action, fate, state });
         }
@@ -197,7 +197,7 @@ impl Stage {
             State::Looked(claim) => State::Responded(claim),
             State::Responded(claim) => {
                 if !self.ledger.claim(&claim, ends_at(), RowLimits::UNBOUNDED).await.unwrap() {
-                    self.ledger.look_again(&claim).await.map_or(State::Over, State::Looked)
+                    self.ledger.read_claim_again(&claim).await.map_or(State::Over, State::Looked)
                 } else if fate.end == End::Left {
                     State::Done(claim, fate.end)
                 } else {
@@ -336,7 +336,7 @@ fn nothing_is_taken_away_that_another_request_relies_on() {
                 stage.run(at + 1, 5).await;
                 assert_eq!(stage.violations, [""; 0], "{first:?}, {second:?}, {settled}");
                 assert!(
-                    stage.look(1, ItemAction::Create).await.unwrap().is_foreign(),
+                    stage.read_claim(1, ItemAction::Create).await.unwrap().is_foreign(),
                     "{first:?}, {second:?}, {settled}"
                 );
             });
@@ -369,7 +369,7 @@ fn what_may_be_done_yet_is_relied_on_after_its_end() {
                 stage.run(at, 1).await;
                 assert_eq!(stage.violations, [""; 0], "{action:?}, {was_there}, {late:?}");
                 assert!(
-                    stage.look(1, ItemAction::Create).await.unwrap().is_foreign(),
+                    stage.read_claim(1, ItemAction::Create).await.unwrap().is_foreign(),
                     "{action:?}, {was_there}, {late:?}"
                 );
             });
@@ -431,24 +431,24 @@ fn strangers_delay_nobody() {
 fn of_two_that_asked_one_claims() {
     block_on(async {
         let stage = Stage::set();
-        let first = stage.look(0, ItemAction::Create).await.unwrap();
-        let second = stage.look(1, ItemAction::Create).await.unwrap();
+        let first = stage.read_claim(0, ItemAction::Create).await.unwrap();
+        let second = stage.read_claim(1, ItemAction::Create).await.unwrap();
         assert!(stage.claim(&first).await);
         assert!(!stage.claim(&second).await);
         // Refused by the API, it is free again, but not on the word of a response from before.
         stage.ledger.disown(&first, Failure::of(StatusCode::FORBIDDEN)).await;
         assert!(!stage.claim(&second).await);
-        let again = stage.ledger.look_again(&second).await.unwrap();
+        let again = stage.ledger.read_claim_again(&second).await.unwrap();
         assert!(stage.claim(&again).await);
         // Whether something was done is not known: nobody else's for a while.
         stage.ledger.disown(&again, Failure::of(StatusCode::GATEWAY_TIMEOUT)).await;
-        assert!(stage.look(0, ItemAction::Create).await.unwrap().is_foreign());
-        assert!(stage.ledger.look_again(&first).await.is_err());
+        assert!(stage.read_claim(0, ItemAction::Create).await.unwrap().is_foreign());
+        assert!(stage.ledger.read_claim_again(&first).await.is_err());
         // Its own to delete; nobody else's yet, for what is not known may be done after that.
-        let deletion = stage.look(1, ItemAction::Delete).await.unwrap();
+        let deletion = stage.read_claim(1, ItemAction::Delete).await.unwrap();
         assert!(stage.claim(&deletion).await);
         stage.ledger.confirm(&deletion, ends_at()).await;
-        assert!(stage.look(0, ItemAction::Create).await.unwrap().is_foreign());
+        assert!(stage.read_claim(0, ItemAction::Create).await.unwrap().is_foreign());
     });
 }
 
@@ -457,7 +457,7 @@ fn of_two_that_asked_one_claims() {
 fn traces_are_counted_as_their_owners() {
     block_on(async {
         let stage = Stage::set();
-        let claim = stage.look(0, ItemAction::Create).await.unwrap();
+        let claim = stage.read_claim(0, ItemAction::Create).await.unwrap();
         assert!(stage.claim(&claim).await);
         stage.ledger.disown(&claim, Failure::Refused).await;
         assert_eq!(stage.rows_of(0).await, 1);
@@ -504,7 +504,7 @@ fn what_was_claimed_is_not_kept_without_a_response() {
     ] {
         block_on(async {
             let stage = Stage::set();
-            let claim = stage.look(0, ItemAction::Create).await.unwrap();
+            let claim = stage.read_claim(0, ItemAction::Create).await.unwrap();
             let began = clock::now().0;
             let mut claiming = Box::pin(ActiveClaim::claim(
                 &stage.ledger,
@@ -521,7 +521,7 @@ fn what_was_claimed_is_not_kept_without_a_response() {
                 }
                 finished().await;
                 assert_eq!(stage.rows_of(0).await, 1, "there is a trace");
-                assert!(!stage.look(0, ItemAction::Create).await.unwrap().new.is_empty());
+                assert!(!stage.read_claim(0, ItemAction::Create).await.unwrap().new.is_empty());
                 return;
             }
             let mut claimed = claiming.await.unwrap().expect("nobody else has it");
@@ -544,7 +544,7 @@ fn what_was_claimed_is_not_kept_without_a_response() {
                 }
             }
             finished().await;
-            let held = stage.look(0, ItemAction::Create).await.unwrap().held;
+            let held = stage.read_claim(0, ItemAction::Create).await.unwrap().held;
             assert_eq!(held.len(), usize::from(owned), "{given:?}");
             for held in held {
                 let lasts = held.expires_at.0 - began;
@@ -563,18 +563,18 @@ fn what_is_made_in_the_end_lasts() {
     for failure in [Failure::Unknown, Failure::Refused] {
         block_on(async {
             let stage = Stage::set();
-            let first = stage.look(0, ItemAction::Create).await.unwrap();
+            let first = stage.read_claim(0, ItemAction::Create).await.unwrap();
             assert!(stage.claim(&first).await);
             if failure == Failure::Unknown {
                 stage.ledger.disown(&first, failure).await;
             }
-            let again = stage.look(0, ItemAction::Create).await.unwrap();
+            let again = stage.read_claim(0, ItemAction::Create).await.unwrap();
             assert!(stage.claim(&again).await);
             if failure == Failure::Refused {
                 stage.ledger.disown(&first, failure).await;
             }
             stage.ledger.confirm(&again, ends_at()).await;
-            let held = stage.look(0, ItemAction::Delete).await.unwrap().held;
+            let held = stage.read_claim(0, ItemAction::Delete).await.unwrap().held;
             assert!(held[0].expires_at.0 + 60 > ends_at().0, "{failure:?}: {held:?}");
         });
     }
@@ -593,9 +593,9 @@ fn what_a_request_relies_on_outlives_it() {
             };
             let put = vec![Change::Put(of.list_items[0].name(), entry)];
             assert!(stage.store.apply(of.partition, vec![], put, clock::now()).await.unwrap());
-            let claim = stage.look(0, action).await.unwrap();
+            let claim = stage.read_claim(0, action).await.unwrap();
             assert!(stage.claim(&claim).await);
-            let held = stage.look(0, action).await.unwrap().held;
+            let held = stage.read_claim(0, action).await.unwrap().held;
             assert!(held[0].expires_at.0 + 60 > clock::now().0 + TRACE_SECONDS, "{held:?}");
         });
     }

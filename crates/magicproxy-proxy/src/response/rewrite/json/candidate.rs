@@ -62,8 +62,8 @@ impl UrlRules<'_> {
             Ok(end) if check == MemberCheck::Followed || self.leads(matched, rest(end)) => {
                 UrlVerdict::Leads(matched, end + 1)
             }
-            Ok(_) | Err(Found::NoUrl) => UrlVerdict::Stays,
-            Err(Found::Nothing(from)) => {
+            Ok(_) | Err(EndSearchFailure::NoUrl) => UrlVerdict::Stays,
+            Err(EndSearchFailure::Nothing(from)) => {
                 UrlVerdict::Unfinished(Progress::Inside(matched, check, from))
             }
         }
@@ -99,7 +99,7 @@ impl UrlRules<'_> {
 }
 
 /// Result of a search that did not find the end of a URL.
-enum Found {
+enum EndSearchFailure {
     /// No end: the search goes on at this offset when there is more text.
     Nothing(usize),
     /// A character that no URL holds.
@@ -107,24 +107,24 @@ enum Found {
 }
 
 /// Finds the quotation mark that closes the URL.
-fn find_end(window: &[u8], mut from: usize) -> Result<usize, Found> {
+fn find_end(window: &[u8], mut from: usize) -> Result<usize, EndSearchFailure> {
     loop {
         let plain = |byte: &u8| CLASSES.get(usize::from(*byte)) == Some(&Class::Url);
         let rest = window.get(from..).unwrap_or_default();
         let Some(length) = rest.iter().position(|byte| !plain(byte)) else {
-            return Err(Found::Nothing(window.len()));
+            return Err(EndSearchFailure::Nothing(window.len()));
         };
         let at = from + length;
         match rest.get(length..).unwrap_or_default() {
             [b'"', ..] => return Ok(at),
             [b'\\', b'/', ..] => from = at + 2,
-            [b'\\'] => return Err(Found::Nothing(at)),
+            [b'\\'] => return Err(EndSearchFailure::Nothing(at)),
             [b'\\', b'u', digits @ ..] => match escaped_character(digits) {
                 Some(true) => from = at + 6,
-                Some(false) => return Err(Found::NoUrl),
-                None => return Err(Found::Nothing(at)),
+                Some(false) => return Err(EndSearchFailure::NoUrl),
+                None => return Err(EndSearchFailure::Nothing(at)),
             },
-            _ => return Err(Found::NoUrl),
+            _ => return Err(EndSearchFailure::NoUrl),
         }
     }
 }

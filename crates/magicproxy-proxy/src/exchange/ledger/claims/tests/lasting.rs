@@ -30,7 +30,7 @@ impl Stage {
     /// What was looked at, once it is claimed; none where the request is refused, since its owner has the list item no longer.
     async fn claimed(&self, mut claim: Claim) -> Option<Claim> {
         while !self.claim(&claim).await {
-            claim = self.ledger.look_again(&claim).await.ok()?;
+            claim = self.ledger.read_claim_again(&claim).await.ok()?;
         }
         Some(claim)
     }
@@ -59,10 +59,10 @@ async fn expiry_after(
         } else if let Some(claim) = looked[at].take() {
             claimed[at] = stage.claimed(claim).await;
         } else {
-            looked[at] = stage.look(0, ItemAction::Create).await.ok();
+            looked[at] = stage.read_claim(0, ItemAction::Create).await.ok();
         }
     }
-    let held = stage.look(0, ItemAction::Create).await.unwrap().held;
+    let held = stage.read_claim(0, ItemAction::Create).await.unwrap().held;
     is_made.then(|| held.first().map_or(0, |held| held.expires_at.0))
 }
 
@@ -96,7 +96,7 @@ fn all_list_items_are_concluded_at_once_where_nobody_else_relies_on_them() {
         let stage = Stage::set();
         let mut both = touched(0, 0, ItemAction::Create);
         both.list_items.extend(item(1, ItemAction::Create));
-        let claim = stage.ledger.look(both).await.unwrap();
+        let claim = stage.ledger.read_claim(both).await.unwrap();
         assert!(stage.claim(&claim).await);
         let conclusions = |names: &[usize]| {
             names
@@ -108,7 +108,7 @@ fn all_list_items_are_concluded_at_once_where_nobody_else_relies_on_them() {
         };
         let store: Arc<dyn StateStore> = Arc::<MemoryStore>::clone(&stage.store);
         // Another request relies on one of them: all are left as they are.
-        let other = stage.look(0, ItemAction::Create).await.unwrap();
+        let other = stage.read_claim(0, ItemAction::Create).await.unwrap();
         assert!(stage.claim(&other).await);
         assert!(!conclude_alone(&store, &claim, &conclusions(&[0, 1])).await.unwrap());
         assert!(conclude_alone(&store, &claim, &conclusions(&[1])).await.unwrap());

@@ -10,7 +10,7 @@ fn what_was_looked_at_a_minute_ago_is_not_claimed() {
         // A minute cannot be met to the moment: the first has ten seconds left, the last is just over.
         for (age, claimed) in [(0, true), (50_000, true), (60_001, false), (120_000, false)] {
             let stage = Stage::set();
-            let mut claim = stage.look(0, ItemAction::Create).await.unwrap();
+            let mut claim = stage.read_claim(0, ItemAction::Create).await.unwrap();
             claim.looked_at -= Duration::from_millis(age);
             let done = stage.ledger.claim(&claim, ends_at(), RowLimits::UNBOUNDED).await;
             match done {
@@ -36,7 +36,7 @@ fn what_was_looked_at_before_a_sleep_is_not_claimed() {
     block_on(async {
         for (slept, claimed) in [(0, true), (40, true), (90, false), (3600, false)] {
             let stage = Stage::set();
-            let mut claim = stage.look(0, ItemAction::Create).await.unwrap();
+            let mut claim = stage.read_claim(0, ItemAction::Create).await.unwrap();
             claim.read_at.0 -= slept;
             let done = stage.ledger.claim(&claim, ends_at(), RowLimits::UNBOUNDED).await;
             assert_eq!(done.is_ok_and(|done| done), claimed, "{slept}");
@@ -54,7 +54,7 @@ fn an_owner_holds_a_thousand_items_of_one_list() {
             let touched = touched(0, 0, ItemAction::Create);
             let entry = Entry { value: touched.ownership(Reliance::Nobody), expires_at: ends_at() };
             let others = touched_names(held).map(|name| Change::Put(name, entry.clone())).collect();
-            let claim = stage.look(0, ItemAction::Create).await.unwrap();
+            let claim = stage.read_claim(0, ItemAction::Create).await.unwrap();
             assert!(
                 stage
                     .store

@@ -13,12 +13,12 @@ KEY = json.loads((pathlib.Path(__file__).parents[3] / "testdata/vectors/token-v2
 PUBLIC = {name: KEY[name] for name in ("kty", "crv", "x")}
 
 
-def minted(**order):
-    return mint(key=PUBLIC, credential={"secret": "marked"}, aud="api", now=1_000, **order).token
+def minted(**request):
+    return mint(key=PUBLIC, credential={"secret": "marked"}, aud="api", now=1_000, **request).token
 
 
-def claims(**order):
-    return inspect(minted(**order)).claims
+def claims(**request):
+    return inspect(minted(**request)).claims
 
 
 class ShortForms(unittest.TestCase):

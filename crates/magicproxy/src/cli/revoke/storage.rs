@@ -9,42 +9,42 @@ use crate::runtime::{state, wire};
 use magicproxy_config::config::Config;
 
 /// The file or the store that holds the entries.
-pub(super) struct RevocationPlace {
+pub(super) struct RevocationStorage {
     pub(super) place: String,
-    way: PlaceKind,
+    kind: StorageKind,
 }
 
-enum PlaceKind {
+enum StorageKind {
     File(RevocationFile),
     Shared(SharedRevocations, tokio::runtime::Runtime),
 }
 
-impl RevocationPlace {
+impl RevocationStorage {
     pub(super) fn of(config: &Config) -> anyhow::Result<Self> {
         if let Some(path) = &config.revocations.file {
             let place = format!("`{}`", path.display());
-            return Ok(Self { place, way: PlaceKind::File(RevocationFile(path.clone())) });
+            return Ok(Self { place, kind: StorageKind::File(RevocationFile(path.clone())) });
         }
         let store = state::open(&config.state.store)?;
         let place = "the state store".to_owned();
         Ok(Self {
             place,
-            way: PlaceKind::Shared(SharedRevocations(Arc::clone(&store)), wire::runtime()?),
+            kind: StorageKind::Shared(SharedRevocations(Arc::clone(&store)), wire::runtime()?),
         })
     }
 
     pub(super) fn read(&self) -> anyhow::Result<Vec<Revocation>> {
-        match &self.way {
-            PlaceKind::File(file) => file.read(),
-            PlaceKind::Shared(shared, runtime) => {
+        match &self.kind {
+            StorageKind::File(file) => file.read(),
+            StorageKind::Shared(shared, runtime) => {
                 Ok(runtime.block_on(shared.read(clock::now()))?.1)
             }
         }
     }
 
     pub(super) fn add(&self, entries: &[Revocation]) -> anyhow::Result<()> {
-        match &self.way {
-            PlaceKind::File(file) => file.change(|all| {
+        match &self.kind {
+            StorageKind::File(file) => file.change(|all| {
                 let now = clock::now().0;
                 all.retain(|old| {
                     old.about.expires_at > now
@@ -52,16 +52,16 @@ impl RevocationPlace {
                 });
                 all.extend_from_slice(entries);
             }),
-            PlaceKind::Shared(shared, runtime) => runtime.block_on(shared.change(entries, &[])),
+            StorageKind::Shared(shared, runtime) => runtime.block_on(shared.change(entries, &[])),
         }
     }
 
     pub(super) fn remove(&self, revoked: &[RevokedThing]) -> anyhow::Result<()> {
-        match &self.way {
-            PlaceKind::File(file) => {
+        match &self.kind {
+            StorageKind::File(file) => {
                 file.change(|all| all.retain(|entry| !revoked.contains(&entry.revoked)))
             }
-            PlaceKind::Shared(shared, runtime) => runtime.block_on(shared.change(&[], revoked)),
+            StorageKind::Shared(shared, runtime) => runtime.block_on(shared.change(&[], revoked)),
         }
     }
 }

@@ -10,7 +10,7 @@ const vectors = JSON.parse(await readFile(new URL("../../../testdata/vectors/tok
 const { kty, crv, x } = vectors.keys[0];
 const options = { key: { kty, crv, x }, credential: { secret: "marked" }, aud: "api", now: 1_000 };
 const plain = (value) => JSON.parse(JSON.stringify(value));
-const claims = async (order) => plain(inspect((await mint({ ...options, ...order })).token).claims);
+const claims = async (request) => plain(inspect((await mint({ ...options, ...request })).token).claims);
 
 test("one value is a list of one", async () => {
   assert.deepEqual((await claims({ allowed: "GET|PUT route:/a/{b}" })).allowed, ["GET|PUT route:/a/{b}"]);
@@ -33,11 +33,11 @@ test("lengths of time", async () => {
 test("version 1 holds one method and a pattern in a string", async () => {
   const pair = await crypto.subtle.generateKey({ name: "RSASSA-PKCS1-v1_5", hash: "SHA-256", modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]) }, true, ["sign"]);
   const privateKey = await crypto.subtle.exportKey("jwk", pair.privateKey);
-  const order = { privateKey, credential: "marked", aud: "api" };
-  const { token } = await mintV1({ ...order, allowed: "GET|PUT /a b" });
+  const request = { privateKey, credential: "marked", aud: "api" };
+  const { token } = await mintV1({ ...request, allowed: "GET|PUT /a b" });
   const held = JSON.parse(Buffer.from(token.split(".")[1], "base64url").toString());
   assert.deepEqual(held.allowed, ["GET /a b", "PUT /a b"]);
   // A JWE, which the Python program cannot open: token-v1.md section 5.2.
   assert.deepEqual([typeof held.sealed, held.token], ["string", undefined]);
-  await assert.rejects(mintV1({ ...order, allowed: ["GET route:/a/{b}"] }), TokenError);
+  await assert.rejects(mintV1({ ...request, allowed: ["GET route:/a/{b}"] }), TokenError);
 });
