@@ -7,6 +7,8 @@
 
 mod passing;
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 
@@ -73,6 +75,11 @@ impl CommittedResponse {
     /// Returns the response, whose content may have been read ahead.
     pub(in crate::exchange) fn response(&self) -> &Response<Content> {
         &self.arrived.response
+    }
+
+    /// Returns the time at which the head came.
+    fn came(&self) -> Instant {
+        self.arrived.came
     }
 
     /// Reads as much of the content as there is room for, before any is passed down. Returns the

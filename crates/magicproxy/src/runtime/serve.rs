@@ -77,8 +77,13 @@ fn serve_logged(layers: Layers) -> Result<(), Failure> {
     };
     let admin = Admin::of(&config, &watched);
     let host = plugins.clone().map(|host| host as Arc<dyn PluginHost>);
-    let services =
-        Services { keys: ring, state, revocations: revocations.revocations(), plugins: host };
+    let services = Services {
+        keys: ring,
+        state,
+        revocations: revocations.revocations(),
+        plugins: host,
+        metrics: Arc::default(),
+    };
     let engine = Engine { settings: config.into_settings(), services };
     let served = runtime.block_on(async {
         let signals = EndSignals::listen().context("signals")?;

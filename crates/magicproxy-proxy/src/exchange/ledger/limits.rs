@@ -19,6 +19,7 @@ use tokio::task::AbortHandle;
 use super::Ledger;
 use crate::admission::Holding;
 use crate::clock;
+use crate::metrics::LimitOutcome;
 use crate::rejection::Rejection;
 use crate::response::header::{RATE_LIMIT, RATE_LIMIT_POLICY};
 
@@ -131,6 +132,7 @@ impl Ledger {
                         && Instant::now() < until
                         && self.pending.one().await;
                     if !waits {
+                        self.metrics.limited(limit, LimitOutcome::Refused);
                         leases.iter_mut().for_each(|leases| leases.held.clear());
                         return Err(Rejection::Limit(limit, patience(limit, retry_after)));
                     }
@@ -138,6 +140,7 @@ impl Ledger {
             }
         };
         for (count, left) in counts.iter().zip(left) {
+            self.metrics.limited(count.limit, LimitOutcome::Taken);
             let tighter = counted.tightest.is_none_or(|(_, fewest)| left < fewest);
             if matches!(count.limit, Limit::Requests(..)) && tighter {
                 counted.tightest = Some((count.limit, left));

@@ -74,6 +74,11 @@ impl UnfilteredResponse {
         self.committed.response()
     }
 
+    /// Returns the time at which the head of the upstream's response came.
+    pub(crate) fn came(&self) -> Instant {
+        self.committed.came()
+    }
+
     pub(crate) fn method(&self) -> &Method {
         &self.expected.method
     }
@@ -111,7 +116,7 @@ impl UnfilteredResponse {
     fn filtered(self) -> Result<FilteredResponse, Rejection> {
         let Self { committed, expected: ResponseContext { method, end }, secret_mask } = self;
         let CommittedResponse { arrived, ahead, held } = committed;
-        let UpstreamResponse { response, lease, idle, dropped, place } = *arrived;
+        let UpstreamResponse { response, lease, idle, dropped, place, .. } = *arrived;
         let (mut head, incoming) = response.into_parts();
         let coding = Coding::of(&head.headers);
         if !is_searchable(&head, coding)
