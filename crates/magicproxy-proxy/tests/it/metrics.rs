@@ -224,8 +224,12 @@ async fn each_request_is_counted_as_it_ended() {
         let (proxy, metrics) = watched(&upstream, |_| ()).await;
         let mut connection = Client::connect(&proxy).await;
         connection.send(request(line, &token, &[], "")).await;
-        connection.answer_head().await;
-        drop(connection);
+        if line.ends_with("broken") {
+            connection.answer_head().await;
+            connection.closed().await;
+        } else {
+            connection.answer().await;
+        }
         let path = line.split(' ').nth(1).unwrap();
         events_come(1, &[&format!("path={path:?}"), "decision="]).await;
         let [method, status, error] = server;
