@@ -60,7 +60,6 @@ pub struct Metrics {
     plugin_host: Mutex<Option<Weak<dyn PluginHost>>>,
     gauges: Mutex<Vec<Weak<dyn Gauges>>>,
     config: ConfigMetrics,
-    certificate: Mutex<Option<CertificateValidity>>,
 }
 
 /// The readings of the configuration.
@@ -83,15 +82,6 @@ pub enum ReloadOutcome {
     Refused,
 }
 
-/// The validity of the certificate that clients see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CertificateValidity {
-    /// The first moment.
-    pub not_before: UnixTime,
-    /// The last moment.
-    pub not_after: UnixTime,
-}
-
 impl Default for Metrics {
     /// Makes metrics of a process that starts now.
     fn default() -> Self {
@@ -112,7 +102,6 @@ impl Default for Metrics {
                 loaded_at: AtomicU64::new(started.0),
                 is_refused: AtomicU64::new(0),
             },
-            certificate: Mutex::default(),
         }
     }
 }
@@ -155,15 +144,6 @@ impl Metrics {
                 is_refused.store(1, Ordering::Relaxed);
             }
         }
-    }
-
-    /// Notes the certificate that clients see from now on.
-    pub fn note_certificate(&self, validity: CertificateValidity) {
-        *self.certificate.lock().unwrap_or_else(PoisonError::into_inner) = Some(validity);
-    }
-
-    fn certificate(&self) -> Option<CertificateValidity> {
-        *self.certificate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the same store, with its operations timed. The engine times the store of its

@@ -135,6 +135,7 @@ impl Server {
         let (stop, stopped) = watch::channel(None);
         let connections = Connections::new(&self.settings.limits);
         self.doors.metrics().watch(&connections);
+        listeners.iter().filter_map(Listener::tls).for_each(|tls| self.doors.metrics().watch(tls));
         let mut listeners = Listeners::new(listeners);
         let mut shutdown = std::pin::pin!(shutdown);
         let fate = loop {

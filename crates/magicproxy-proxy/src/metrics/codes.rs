@@ -96,7 +96,7 @@ pub(crate) struct DecisionCode(u8);
 impl DecisionCode {
     pub(super) const COUNT: usize = 82;
     /// The request was allowed: found without a search, because most requests are.
-    pub(super) const ALLOWED: &'static str = "allowed";
+    const ALLOWED: &'static str = "allowed";
     const OTHER: &'static str = "other";
 
     /// Finds the number of a code.
@@ -109,6 +109,24 @@ impl DecisionCode {
             .or_else(|_| DECISIONS.binary_search(&Self::OTHER))
             .unwrap_or_default();
         Self(u8::try_from(found).unwrap_or_default())
+    }
+
+    /// True for the codes that have a number from the start: `allowed`, the failures of an upstream,
+    /// the store and the proxy, and the use of revoked tokens.
+    pub(super) fn is_always_told(code: &str) -> bool {
+        const TOLD: [&str; 10] = [
+            "busy",
+            "created_not_recorded",
+            "done_not_recorded",
+            "exchange_timeout",
+            "existence_unknown",
+            "internal",
+            "overloaded",
+            "revoked_token",
+            "store_full",
+            "store_unavailable",
+        ];
+        code == Self::ALLOWED || code.starts_with("upstream_") || TOLD.contains(&code)
     }
 
     /// True for the code of a refusal.

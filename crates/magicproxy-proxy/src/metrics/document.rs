@@ -28,6 +28,8 @@ static SAMPLED: &[&Family] = &[
     &families::UPSTREAM_CONNECTIONS,
     &families::UPSTREAM_WAITING,
     &families::PLUGIN_FAILURES,
+    &families::CERTIFICATE_START,
+    &families::CERTIFICATE_EXPIRY,
     &families::KEYS,
     &families::KEY_AGE,
     &families::REVOCATIONS,
@@ -61,12 +63,7 @@ impl Metrics {
         }
         let is_successful = 1 - is_refused.load(Ordering::Relaxed).min(1);
         one(&families::CONFIG_SUCCESSFUL, is_successful, encoder)?;
-        one(&families::CONFIG_TIME, loaded_at.load(Ordering::Relaxed), encoder)?;
-        if let Some(validity) = self.certificate() {
-            one(&families::CERTIFICATE_START, validity.not_before.0, encoder)?;
-            one(&families::CERTIFICATE_EXPIRY, validity.not_after.0, encoder)?;
-        }
-        Ok(())
+        one(&families::CONFIG_TIME, loaded_at.load(Ordering::Relaxed), encoder)
     }
 
     fn requests(
@@ -120,14 +117,15 @@ fn counted(
     }
 }
 
-/// Writes the decisions. `allowed` is always there, so that a rate of it is known from the start.
+/// Writes the decisions. Those that alerts ask for are there from the start: of a series that begins
+/// at 1, Prometheus does not see the increase.
 fn decisions(upstreams: &Upstreams, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
     let family = &families::DECISIONS;
     let mut metric = family.begin(encoder)?;
     for upstream in upstreams {
         for (code, count) in DecisionCode::all().zip(&upstream.decisions) {
             let labels = [("upstream", upstream.name()), ("code", code)];
-            if code == DecisionCode::ALLOWED && !upstream.name().is_empty() {
+            if DecisionCode::is_always_told(code) && !upstream.name().is_empty() {
                 number(&mut metric, family, &labels, count.load(Ordering::Relaxed) as f64)?;
             } else {
                 counted(&mut metric, family, &labels, count)?;

@@ -147,13 +147,10 @@ fn readings_of_the_configuration_are_counted() {
 #[test]
 fn the_document_is_in_the_format_that_was_asked_for() {
     let metrics: Arc<Metrics> = Arc::default();
-    let validity = CertificateValidity { not_before: UnixTime(1), not_after: UnixTime(2) };
-    metrics.note_certificate(validity);
     let (media, text) = metrics.encode(Some("text/plain"));
     assert_eq!(media, "text/plain; version=0.0.4; charset=utf-8");
     assert!(text.contains("# TYPE magicproxy_decisions_total counter\n"));
     assert!(text.contains("# TYPE magicproxy_build_info gauge\n"));
-    assert!(text.contains("magicproxy_certificate_expiry_timestamp_seconds 2\n"));
     assert!(!text.contains("# EOF") && !text.contains("# UNIT"));
     let (media, open) = metrics.encode(Some("application/openmetrics-text; version=1.0.0"));
     assert_eq!(media, "application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -164,4 +161,63 @@ fn the_document_is_in_the_format_that_was_asked_for() {
         document.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
     };
     assert_eq!(series(&text), series(&open));
+}
+
+const DASHBOARD: &str = include_str!("../../../../deploy/grafana/magicproxy.json");
+const ALERTS: &str = include_str!("../../../../deploy/prometheus/alerts.yml");
+const ALERTS_TEST: &str = include_str!("../../../../deploy/prometheus/alerts_test.yml");
+const GUIDE: &str = include_str!("../../../../docs/guide/operate.md");
+
+/// The words of a text that could be names of metrics.
+fn names(text: &str) -> BTreeSet<&str> {
+    let is_of_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    text.split(|character| !is_of_name(character))
+        .filter(|word| {
+            ["magicproxy_", "http_", "process_"].iter().any(|begin| word.starts_with(begin))
+        })
+        .collect()
+}
+
+#[test]
+fn dashboard_and_alerts_ask_for_what_is_exported() {
+    let page = in_the_page();
+    let labels: BTreeSet<&str> =
+        page.values().flat_map(|(_, labels)| labels.iter().map(String::as_str)).collect();
+    for (file, text) in [("dashboard", DASHBOARD), ("alerts", ALERTS), ("test", ALERTS_TEST)] {
+        let names = names(text);
+        assert!(names.len() > 10, "{file}");
+        for name in names.difference(&labels) {
+            let parts = ["_bucket", "_count", "_sum", ""];
+            let family = parts.iter().find_map(|part| {
+                let family = name.strip_suffix(part)?;
+                let (kind, _) = page.get(family)?;
+                (part.is_empty() || kind == "histogram").then_some(family)
+            });
+            assert!(family.is_some(), "{file}: nothing exports `{name}`");
+        }
+    }
+}
+
+/// Each alert has a section of its name in the guide, and two tests; the guide has no other.
+#[test]
+fn each_alert_has_a_section_and_tests() {
+    let named = |text: &'static str, begin: &str| -> Vec<&'static str> {
+        text.lines().filter_map(|line| line.trim().strip_prefix(begin)).collect()
+    };
+    let alerts = named(ALERTS, "- alert: ");
+    let runbooks = named(ALERTS, "runbook: docs/guide/operate.md#");
+    assert!(alerts.len() > 10);
+    let anchors: Vec<String> = alerts.iter().map(|alert| alert.to_lowercase()).collect();
+    assert_eq!(runbooks, anchors);
+    let section = GUIDE.split_once("\n## What the alerts mean\n").unwrap().1;
+    let section = section.split("\n## ").next().unwrap();
+    assert_eq!(
+        named(section, "### `"),
+        alerts.iter().map(|it| format!("{it}`")).collect::<Vec<_>>()
+    );
+    for alert in alerts {
+        for what in ["fires", "is quiet"] {
+            assert!(ALERTS_TEST.contains(&format!("- name: {alert} {what}\n")), "{alert} {what}");
+        }
+    }
 }

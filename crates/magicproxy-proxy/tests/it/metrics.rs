@@ -13,13 +13,15 @@ use magicproxy_core::plugin::{
     PluginScope, Verdict,
 };
 use magicproxy_core::{Kem, KeyRing, PrivateKey, Scope, ScopeName, SealingKey, UnixTime};
-use magicproxy_proxy::metrics::{CertificateValidity, Metrics};
+use magicproxy_proxy::listener::Listener;
+use magicproxy_proxy::metrics::Metrics;
 use magicproxy_proxy::services::{RevocationList, Revocations};
 use magicproxy_state::MemoryStore;
+use tokio::net::TcpListener;
 
 use crate::support::{
-    Client, NAME, OnlyUpstream as _, Proxy, Reply, Seen, Setup, Token, Upstream, all, events_come,
-    now, parse, request, settings,
+    Certificate, Client, NAME, OnlyUpstream as _, Proxy, Reply, Seen, Setup, Token, Upstream, all,
+    events_come, now, parse, request, settings,
 };
 
 /// A plugin that allows everything, and fails when it is told of a response.
@@ -104,18 +106,18 @@ async fn busy_proxy(upstream: &Upstream) -> (Proxy, Arc<Metrics>) {
     let revocations = Arc::new(Revocations::unknown());
     let list = RevocationList { ids: ["gone".to_owned()].into(), ..RevocationList::default() };
     revocations.refresh(list, Instant::now(), Duration::from_secs(600));
-    let (proxy, metrics) = watched(upstream, |setup| {
-        setup.services.state = Some(Arc::new(MemoryStore::new()));
-        setup.services.plugins = Some(Arc::new(Forgetful));
-        setup.services.revocations = revocations;
-        let scopes = Arc::make_mut(&mut setup.upstream_mut().scopes);
-        let plugin = PluginName::parse("forgetful").unwrap();
-        let scope = Scope::new(&parse(&["GET /.*"]), vec![plugin]).unwrap();
-        scopes.insert(ScopeName::parse("asks").unwrap(), scope);
-    })
-    .await;
-    let validity = CertificateValidity { not_before: UnixTime(1), not_after: UnixTime(now()) };
-    metrics.note_certificate(validity);
+    let mut setup = settings(upstream.address, "");
+    setup.services.state = Some(Arc::new(MemoryStore::new()));
+    setup.services.plugins = Some(Arc::new(Forgetful));
+    setup.services.revocations = revocations;
+    let scopes = Arc::make_mut(&mut setup.upstream_mut().scopes);
+    let plugin = PluginName::parse("forgetful").unwrap();
+    let scope = Scope::new(&parse(&["GET /.*"]), vec![plugin]).unwrap();
+    scopes.insert(ScopeName::parse("asks").unwrap(), scope);
+    let metrics = Arc::clone(&setup.services.metrics);
+    let tls = Listener::tcp(TcpListener::bind(("127.0.0.1", 0)).await.unwrap())
+        .with_tls(Certificate::new().server());
+    let proxy = Proxy::listening(setup, |listener| vec![listener, tls]).await;
     let limited = Token::allowing(&["GET /.*"]).limited("total=1").mint();
     assert_eq!(ask(&proxy, "GET /busy/1", &limited).await, 200);
     assert_eq!(ask(&proxy, "GET /busy/2", &limited).await, 403);
