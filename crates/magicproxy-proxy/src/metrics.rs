@@ -149,8 +149,9 @@ impl Metrics {
     /// Returns the same store, with its operations timed. The engine times the store of its
     /// services itself: this is for other users of the store.
     #[must_use]
-    pub fn measured(&self, store: Arc<dyn StateStore>) -> Arc<dyn StateStore> {
-        Arc::new(MeasuredStore { store, metrics: Arc::clone(&self.store) })
+    pub fn measured(&self, store: &Option<Arc<dyn StateStore>>) -> Option<Arc<dyn StateStore>> {
+        let (store, metrics) = (Arc::clone(store.as_ref()?), Arc::clone(&self.store));
+        Some(Arc::new(MeasuredStore { store, metrics }))
     }
 
     /// Returns the metrics of an upstream, by its name in the configuration.

@@ -92,7 +92,7 @@ impl SharedServices {
         if let Some(plugins) = &services.plugins {
             metrics.watch_plugins(plugins);
         }
-        services.state = services.state.take().map(|store| metrics.measured(store));
+        services.state = metrics.measured(&services.state);
         Self { lanes, rules, budget, services }
     }
 }
