@@ -178,8 +178,10 @@ impl ReverseDoor {
         let admitted = served.admit(inbound, &mut visit.request.record).await?;
         visit.connection.admitted();
         let outcome = admitted.send().await?;
-        if let ExchangeOutcome::Answered(answered) = &outcome {
-            visit.request.record.answered(answered.came());
+        if let ExchangeOutcome::Answered(answered) = &outcome
+            && let Some(came) = answered.came()
+        {
+            visit.request.record.answered(came);
         }
         match outcome {
             ExchangeOutcome::Switched(switched) => {

@@ -54,6 +54,7 @@ impl PendingResponse {
         let Self { mut arrived, duties } = self;
         // Only the proxy gives receipts.
         arrived.response.headers_mut().remove(RECEIPT);
+        arrived.came = arrived.came.filter(|_| duties.are_none());
         let committed = CommittedResponse { arrived, ahead: None, held: None };
         if duties.are_none() { Ok(committed) } else { Box::pin(duties.commit(committed)).await }
     }
@@ -77,8 +78,8 @@ impl CommittedResponse {
         &self.arrived.response
     }
 
-    /// Returns the time at which the head came.
-    fn came(&self) -> Instant {
+    /// Returns the time at which the head came, if the head was passed on at once.
+    fn came(&self) -> Option<Instant> {
         self.arrived.came
     }
 

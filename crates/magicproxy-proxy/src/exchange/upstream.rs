@@ -60,8 +60,8 @@ pub(in crate::exchange) struct UpstreamResponse {
     pub(in crate::exchange) dropped: Arc<[HeaderName]>,
     /// The exchange's place among those in progress.
     pub(in crate::exchange) place: Holding,
-    /// The time at which the head came.
-    pub(in crate::exchange) came: std::time::Instant,
+    /// The time at which the head came; `None` once the head waits for duties.
+    pub(in crate::exchange) came: Option<std::time::Instant>,
 }
 
 /// The failure of an exchange without a response: the rejection, and how far the request had come.
@@ -248,7 +248,7 @@ impl ConnectedRequest {
         else {
             return Err(Rejection::Internal);
         };
-        let came = exchange.came().ok_or(Rejection::Internal)?;
+        let came = exchange.came();
         // After its response, an upstream may leave the rest of the request's content unread.
         if once || !progress.is_done() {
             lease.end_with_exchange();

@@ -74,8 +74,9 @@ impl UnfilteredResponse {
         self.committed.response()
     }
 
-    /// Returns the time at which the head of the upstream's response came.
-    pub(crate) fn came(&self) -> Instant {
+    /// Returns the time at which the head of the upstream's response came, if the head was passed
+    /// on at once.
+    pub(crate) fn came(&self) -> Option<Instant> {
         self.committed.came()
     }
 
