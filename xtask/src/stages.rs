@@ -41,6 +41,7 @@ pub(crate) const TEST: &[Stage] = &[
     stage("release", "the binary that later stages run, with plugins", unit::release),
     stage("smoke", "`demo` and a first `serve` keep the README's promise", smoke::run),
     stage("costs", "instructions, allocations and system calls of a warm request", costs::run),
+    stage("metrics", "Prometheus reads the metrics; its alerts are tested", scripts::metrics),
     stage("fuzz", "each fuzz target for 20 seconds", fuzz::run),
     stage("interop", "tokens, keys and configuration of the Python program", scripts::interop),
     beside("clients", "real clients through the proxy", scripts::clients),

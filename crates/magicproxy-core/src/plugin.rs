@@ -162,6 +162,17 @@ impl Consent {
 /// configuration.
 pub type PluginFuture<'p, T> = Pin<Box<dyn Future<Output = T> + Send + 'p>>;
 
+/// The calls of a plugin that failed for one reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedCalls {
+    /// The plugin.
+    pub plugin: PluginName,
+    /// The reason, a word from the host's code.
+    pub reason: &'static str,
+    /// The number of calls.
+    pub count: u64,
+}
+
 /// The host of all plugins, as the gate sees the host. No call fails: a plugin's failure is a
 /// denial or, if so configured, an abstention (`plugin.md` section 5).
 pub trait PluginHost: fmt::Debug + Send + Sync {
@@ -186,4 +197,10 @@ pub trait PluginHost: fmt::Debug + Send + Sync {
         response: &'p PluginResponse,
         scope: PluginScope,
     ) -> PluginFuture<'p, bool>;
+
+    /// Returns the number of calls that failed since the start, by plugin and reason, for metrics.
+    /// A host that cannot tell returns none.
+    fn failed_calls(&self) -> Vec<FailedCalls> {
+        Vec::new()
+    }
 }

@@ -132,3 +132,22 @@ pub enum CallFailure {
     #[error("it says that it could not do what it had to: {0}")]
     Unrecorded(String),
 }
+
+impl CallFailure {
+    /// The reason in a word, for metrics.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::OutOfTime(_) => "out_of_time",
+            Self::OutOfPatience(_) => "out_of_patience",
+            Self::OutOfFuel(_) => "out_of_fuel",
+            Self::OutOfMemory(_) => "out_of_memory",
+            Self::StackOverflow => "stack_overflow",
+            Self::TooManyStateCalls(_) => "too_many_state_calls",
+            Self::LogFlood => "log_flood",
+            Self::Trapped(_) => "trapped",
+            Self::Unknown => "unknown",
+            Self::Unrecorded(_) => "unrecorded",
+        }
+    }
+}

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use magicproxy_core::plugin::{
-    Interests, PluginFuture, PluginHost, PluginName, PluginRequest, PluginResponse, PluginScope,
-    Verdict,
+    FailedCalls, Interests, PluginFuture, PluginHost, PluginName, PluginRequest, PluginResponse,
+    PluginScope, Verdict,
 };
 use magicproxy_core::state::{Partition, StateStore};
 use tokio::sync::Semaphore;
@@ -41,6 +41,8 @@ pub struct Host {
     /// A lock so that a single component is compiled at a time: the cache holds the functions of a
     /// single component.
     loading: Mutex<()>,
+    /// The number of failed calls, by plugin and reason.
+    failed: Mutex<BTreeMap<(PluginName, &'static str), u64>>,
 }
 
 /// A plugin, and its version that is in use at the moment.
@@ -160,6 +162,7 @@ impl Host {
             state: settings.state.clone(),
             cache,
             loading: Mutex::new(()),
+            failed: Mutex::default(),
         })
     }
 
@@ -252,6 +255,16 @@ impl Host {
         call.await
     }
 
+    /// Logs what a call reports, and counts a failure.
+    fn note<T>(&self, plugin: &PluginName, report: &Report<T>) {
+        log(plugin, report);
+        let (Err(failure), true) = (&report.outcome, self.slots.contains_key(plugin)) else {
+            return;
+        };
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        *failed.entry((plugin.clone(), failure.reason())).or_default() += 1;
+    }
+
     fn on_failure(&self, plugin: &PluginName) -> OnFailure {
         self.slots.get(plugin).map_or(OnFailure::Deny, |slot| slot.settings.on_failure)
     }
@@ -270,7 +283,7 @@ impl PluginHost for Host {
     ) -> PluginFuture<'p, Verdict> {
         Box::pin(async move {
             let report = self.ask(plugin, request, scope).await;
-            log(plugin, &report);
+            self.note(plugin, &report);
             match (report.outcome, self.on_failure(plugin)) {
                 (Ok(verdict), _) => verdict,
                 (Err(_), OnFailure::Abstain) => Verdict::Abstain,
@@ -288,13 +301,23 @@ impl PluginHost for Host {
     ) -> PluginFuture<'p, bool> {
         Box::pin(async move {
             let report = self.tell(plugin, request, response, scope).await;
-            log(plugin, &report);
+            self.note(plugin, &report);
             match report.outcome {
                 Ok(()) => true,
                 Err(CallFailure::Unrecorded(_)) => false,
                 Err(_) => self.on_failure(plugin) == OnFailure::Abstain,
             }
         })
+    }
+
+    fn failed_calls(&self) -> Vec<FailedCalls> {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |((plugin, reason), count): (&(PluginName, &'static str), &u64)| FailedCalls {
+            plugin: plugin.clone(),
+            reason,
+            count: *count,
+        };
+        failed.iter().map(of).collect()
     }
 }
 

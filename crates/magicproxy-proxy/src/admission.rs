@@ -16,7 +16,7 @@ mod rows;
 mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use magicproxy_core::Provenance;
@@ -24,6 +24,7 @@ use magicproxy_core::state::RowLimits;
 
 pub(crate) use account::{Account, Accounts, PeerKey};
 
+use crate::metrics::{Gauges, Samples, families};
 use crate::settings::{HttpMint, Limits, Quota};
 use rows::RowAccounts;
 
@@ -60,6 +61,17 @@ impl Resource {
         Self::BufferedBytes,
         Self::OwnResponses,
     ];
+
+    /// The name of the resource: the key of its limits in the configuration.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Exchanges => "exchanges",
+            Self::UpstreamConnections => "upstream_connections",
+            Self::UpstreamQueue => "upstream_queue",
+            Self::BufferedBytes => "buffered_bytes",
+            Self::OwnResponses => "own_responses",
+        }
+    }
 
     fn quota(self, limits: &Limits) -> Quota {
         match self {
@@ -134,6 +146,7 @@ pub(crate) enum Shortage {
 pub(crate) struct Budget {
     quotas: [Quota; Resource::COUNT],
     held: [AtomicUsize; Resource::COUNT],
+    refused: [RefusedTakings; Resource::COUNT],
     accounts: Accounts,
     rows: RowAccounts,
 }
@@ -143,6 +156,7 @@ impl Budget {
         Arc::new(Self {
             quotas: Resource::ALL.map(|resource| resource.quota(limits)),
             held: Default::default(),
+            refused: Default::default(),
             accounts: Accounts::default(),
             rows: RowAccounts::new(limits.state_rows),
         })
@@ -203,10 +217,24 @@ impl Budget {
                 for (charged, ..) in charges.iter().take(at) {
                     give_back(*charged, amount);
                 }
+                self.count_refused(resource, *shortage);
                 return Err(*shortage);
             }
         }
         Ok(())
+    }
+
+    fn count_refused(&self, resource: Resource, shortage: Shortage) {
+        let Some(RefusedTakings { owner, peer, total }) = self.refused.get(resource as usize)
+        else {
+            return;
+        };
+        let count = match shortage {
+            Shortage::Owner => owner,
+            Shortage::Peer => peer,
+            Shortage::Total => total,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
     }
 
     fn discharge(&self, resource: Resource, amount: usize, payer: &Payer) {
@@ -216,6 +244,34 @@ impl Budget {
             amount,
         );
         give_back(Some(self.counter(resource)), amount);
+    }
+}
+
+/// The number of times that a resource was refused, by the share that was used up.
+#[derive(Debug, Default)]
+struct RefusedTakings {
+    owner: AtomicU64,
+    peer: AtomicU64,
+    total: AtomicU64,
+}
+
+impl Gauges for Budget {
+    fn sample(&self, samples: &mut Samples) {
+        for resource in Resource::ALL {
+            let labels = [("resource", resource.as_str())];
+            let held = self.counter(resource).load(Ordering::Relaxed);
+            samples.add(&families::ADMISSION_HELD, &labels, held as f64);
+            let limit = self.quota(resource).total;
+            samples.add(&families::ADMISSION_LIMIT, &labels, limit as f64);
+        }
+        for (resource, refused) in Resource::ALL.into_iter().zip(&self.refused) {
+            let RefusedTakings { owner, peer, total } = refused;
+            for (share, count) in [("owner", owner), ("peer", peer), ("total", total)] {
+                let labels = [("resource", resource.as_str()), ("share", share)];
+                let count = count.load(Ordering::Relaxed) as f64;
+                samples.add(&families::ADMISSION_REFUSED, &labels, count);
+            }
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use crate::admission::Budget;
 use crate::downstream::listener::DoorKind;
 use crate::downstream::{Connection, UnreadResponse, noted_own_words};
 use crate::exchange::served::{SetupError, Upstreams};
+use crate::metrics::Metrics;
 use crate::observe::ongoing::OngoingRequest;
 use crate::rejection::{RefusalForm, Rejection};
 use crate::response::body::ResponseBody;
@@ -88,6 +89,11 @@ impl Doors {
     pub(crate) fn budget(&self) -> &Arc<Budget> {
         self.upstreams.budget()
     }
+
+    /// Returns the metrics of the process.
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.upstreams.services().metrics
+    }
 }
 
 impl Door {
@@ -139,7 +145,8 @@ impl Doors {
         request: &Request<Incoming>,
         connection: &'c Arc<Connection>,
     ) -> DoorRequest<'c> {
-        let ongoing = OngoingRequest::begin(connection, request.method());
+        let mut ongoing = OngoingRequest::begin(connection, request.method());
+        ongoing.record.version(request.version());
         let end = self.settings.timeouts.total.map(|total| Instant::now() + total);
         DoorRequest {
             connection,

@@ -34,7 +34,8 @@ use hyper::Request;
 use tokio::sync::watch;
 
 use crate::admission::Account;
-use crate::peer::Peer;
+use crate::metrics::{Metrics, SchemeLabel};
+use crate::peer::{Peer, Scheme};
 use crate::worker::WorkerId;
 use close_delimited::CloseDelimitedContent;
 use connections::{Activity, ConnectionEnd, ConnectionSlot};
@@ -73,6 +74,8 @@ pub(crate) struct ConnectedClient {
     /// The connection's slot among the open connections; a WebSocket keeps the slot until its end.
     pub(crate) slot: ConnectionSlot,
     pub(crate) stopped: StopSignal,
+    /// The metrics of the process.
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// The state of a client's connection, for the service of its requests.
@@ -295,6 +298,19 @@ impl InFlight {
     /// Notes that the request ended at `now`.
     pub(crate) fn end(&self, now: Instant) {
         self.connection.activity.end_of_request(now);
+    }
+
+    /// Returns the metrics of the process.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.connection.client.metrics
+    }
+
+    /// Returns the scheme of the client's URL.
+    pub(crate) fn scheme(&self) -> SchemeLabel {
+        match self.connection.listener.scheme() {
+            Scheme::Http => SchemeLabel::Http,
+            Scheme::Https => SchemeLabel::Https,
+        }
     }
 
     /// Returns the address of the client that sent the request.

@@ -22,6 +22,7 @@
 //! |---|---|
 //! | a proxy that serves | [`server::Server`] |
 //! | the operator's settings, as plain values | [`settings`] |
+//! | what is counted, for a Prometheus server | [`metrics`] |
 //! | keys, revocations, store and plugins, replaceable at run time | [`services`] |
 //! | addresses, Unix sockets, TLS towards clients | [`listener`] |
 //! | the proof of a permitted request, which only the gate can make | [`gate`] |
@@ -42,6 +43,7 @@ mod http;
 pub mod https;
 mod mask;
 mod members;
+pub mod metrics;
 mod observe;
 mod peer;
 mod plugins;

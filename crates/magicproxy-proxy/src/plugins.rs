@@ -20,6 +20,7 @@ use crate::clock;
 use crate::credential::carriers::Carriers;
 use crate::field_names::steers;
 use crate::mask::SecretMask;
+use crate::metrics::{Metrics, PluginOutcome};
 use crate::rejection::Rejection;
 use crate::transport::Content;
 
@@ -29,6 +30,7 @@ pub(crate) struct Plugins {
     host: Option<Arc<dyn PluginHost>>,
     upstream: UpstreamName,
     carriers: Carriers,
+    metrics: Arc<Metrics>,
 }
 
 /// A question to plugins: the request, the token that names the plugins, and the limits of their
@@ -50,6 +52,7 @@ pub(crate) struct PluginInquiry<'i> {
 pub(crate) struct Consultation {
     host: Option<Arc<dyn PluginHost>>,
     asked: Vec<ConsultedPlugin>,
+    metrics: Option<Arc<Metrics>>,
 }
 
 /// A plugin that was asked about a request and is to be told of the response.
@@ -66,8 +69,9 @@ impl Plugins {
         host: Option<Arc<dyn PluginHost>>,
         upstream: UpstreamName,
         carriers: Carriers,
+        metrics: Arc<Metrics>,
     ) -> Self {
-        Self { host, upstream, carriers }
+        Self { host, upstream, carriers, metrics }
     }
 
     /// Returns the part of a request that any of the token's plugins demands.
@@ -99,6 +103,7 @@ impl Plugins {
             };
             let request = self.request(&inquiry, &interests, body.clone());
             let verdict = host.decide(plugin, &request, scope.clone()).await;
+            self.metrics.plugin_called(plugin, outcome_of(&verdict));
             if let Verdict::Deny(reason) = verdict {
                 tracing::info!(target: "magicproxy::plugin", %plugin, reason, token = token.id(), "a plugin denied a request");
                 return Err(Rejection::Plugin(token.explains().then_some(reason)));
@@ -113,7 +118,8 @@ impl Plugins {
                 });
             }
         }
-        Ok((said, Consultation { host: self.host.clone(), asked }))
+        let (host, metrics) = (self.host.clone(), Some(Arc::clone(&self.metrics)));
+        Ok((said, Consultation { host, asked, metrics }))
     }
 
     fn interests(&self, plugin: &PluginName) -> Option<Arc<Interests>> {
@@ -181,13 +187,28 @@ impl Consultation {
                 Some(_) | None => None,
             };
             let response = PluginResponse { status: response.status().as_u16(), headers, body };
-            if !host.observe(&asked.plugin, &asked.request, &response, asked.scope.clone()).await {
+            let is_noted =
+                host.observe(&asked.plugin, &asked.request, &response, asked.scope.clone()).await;
+            if let Some(metrics) = &self.metrics {
+                let outcome =
+                    if is_noted { PluginOutcome::Noted } else { PluginOutcome::Unrecorded };
+                metrics.plugin_called(&asked.plugin, outcome);
+            }
+            if !is_noted {
                 tracing::error!(target: "magicproxy::plugin", plugin = %asked.plugin, token = asked.request.token_id,
                     method = asked.request.method, path = asked.request.path, "a plugin could not record what came of a request");
                 return Err(Rejection::PluginFailed);
             }
         }
         Ok(())
+    }
+}
+
+fn outcome_of(verdict: &Verdict) -> PluginOutcome {
+    match verdict {
+        Verdict::Allow => PluginOutcome::Allow,
+        Verdict::Deny(_) => PluginOutcome::Deny,
+        Verdict::Abstain => PluginOutcome::Abstain,
     }
 }
 

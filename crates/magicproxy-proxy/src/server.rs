@@ -134,6 +134,8 @@ impl Server {
     ) {
         let (stop, stopped) = watch::channel(None);
         let connections = Connections::new(&self.settings.limits);
+        self.doors.metrics().watch(&connections);
+        listeners.iter().filter_map(Listener::tls).for_each(|tls| self.doors.metrics().watch(tls));
         let mut listeners = Listeners::new(listeners);
         let mut shutdown = std::pin::pin!(shutdown);
         let fate = loop {
@@ -143,7 +145,10 @@ impl Server {
             };
             match connections.open(accepted.peer_key(), self.peer_share(&accepted)) {
                 Ok(slot) => self.give(accepted, slot, stopped.clone()),
-                Err(shortage) => turn_away(&accepted, shortage),
+                Err(shortage) => {
+                    connections.note_refused(shortage);
+                    turn_away(&accepted, shortage);
+                }
             }
         };
         drop(listeners);
@@ -180,7 +185,8 @@ impl Server {
         };
         let (door, settings) = (self.doors.door(&entrance.door), Arc::clone(&self.settings));
         let account = self.doors.budget().accounts().of_peer(peer_key);
-        let client = ConnectedClient { address: peer, account, slot, stopped };
+        let metrics = Arc::clone(self.doors.metrics());
+        let client = ConnectedClient { address: peer, account, slot, stopped, metrics };
         self.workers.give(|worker| async move {
             match transport.unpark() {
                 Ok(transport) => {
@@ -218,7 +224,8 @@ impl ServedConnection {
     ) {
         let (timeouts, peer) = (self.settings.timeouts, client.address);
         let (activity, mut stopped) = (Arc::clone(client.slot.activity()), client.stopped.clone());
-        let opening = open(Socket::new(transport, timeouts.body_idle), entrance.tls.as_deref());
+        let socket = Socket::new(transport, timeouts.body_idle, Arc::clone(&client.metrics));
+        let opening = open(socket, entrance.tls.as_deref());
         let opened = tokio::select! {
             _ = stopped.changed() => return,
             () = poll_fn(|context| activity.poll_ending(context)) => return,

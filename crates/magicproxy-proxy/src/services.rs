@@ -9,6 +9,8 @@ use std::sync::Arc;
 use magicproxy_core::plugin::PluginHost;
 use magicproxy_core::state::StateStore;
 
+use crate::metrics::Metrics;
+
 pub use keys::SharedKeys;
 pub use revocations::{RevocationList, RevocationTrust, Revocations, TokenIssuer};
 
@@ -23,12 +25,20 @@ pub struct Services {
     pub revocations: Arc<Revocations>,
     /// The plugins that scopes may name.
     pub plugins: Option<Arc<dyn PluginHost>>,
+    /// The metrics of the process.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Services {
     /// Makes services of keys alone: nothing is revoked, and no store and no plugin exists.
     #[must_use]
     pub fn of_keys(keys: Arc<SharedKeys>) -> Self {
-        Self { keys, state: None, revocations: Arc::default(), plugins: None }
+        Self {
+            keys,
+            state: None,
+            revocations: Arc::default(),
+            plugins: None,
+            metrics: Arc::default(),
+        }
     }
 }

@@ -23,4 +23,4 @@ mod tunnel;
 pub(crate) use content::Content;
 pub(crate) use failure::{ConnectFailure, ConnectStep};
 pub(crate) use origin::Origin;
-pub(crate) use pool::{AcquireError, PooledConnection, Sockets};
+pub(crate) use pool::{AcquireError, CountedSockets, PooledConnection, Sockets};

@@ -1,4 +1,5 @@
-//! The stages in other languages: the Python program, real clients, and attacks on availability.
+//! The stages in other languages: the Python program, real clients, Prometheus, and attacks on
+//! availability.
 //! Each is a runner that takes `--binary` and ends with `N passed, N failed`.
 
 use std::path::Path;
@@ -27,6 +28,7 @@ pub(super) fn prepare(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     let mut attempts = vec![
         debian::ensure_all(workspace, log, &SERVERS),
         debian::ensure(workspace, log, "valgrind", "valgrind"),
+        debian::ensure(workspace, log, "promtool", "prometheus"),
     ];
     let environments = [python::SCRIPTS, python::DNS_CLIENTS, python::TOKEN];
     attempts
@@ -65,6 +67,11 @@ pub(super) fn clients(workspace: &Workspace, log: &mut Log) -> Result<Report> {
         ("NODE_PATH", &modules),
     ];
     run(workspace, log, "tests/clients/run.py", &variables)
+}
+
+pub(super) fn metrics(workspace: &Workspace, log: &mut Log) -> Result<Report> {
+    debian::ensure(workspace, log, "promtool", "prometheus")?;
+    run(workspace, log, "tests/metrics/run.py", &[])
 }
 
 pub(super) fn availability(workspace: &Workspace, log: &mut Log) -> Result<Report> {

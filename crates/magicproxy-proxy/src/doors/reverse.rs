@@ -177,7 +177,13 @@ impl ReverseDoor {
         visit.request.record.receives(inbound.body.progress());
         let admitted = served.admit(inbound, &mut visit.request.record).await?;
         visit.connection.admitted();
-        match admitted.send().await? {
+        let outcome = admitted.send().await?;
+        if let ExchangeOutcome::Answered(answered) = &outcome
+            && let Some(came) = answered.came()
+        {
+            visit.request.record.answered(came);
+        }
+        match outcome {
             ExchangeOutcome::Switched(switched) => {
                 let on_upgrade = on_upgrade.ok_or(Rejection::UnexpectedUpgrade)?;
                 let settings = &self.settings;

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::admission::{PeerKey, Shortage};
+use crate::metrics::{Gauges, Samples, families};
 use crate::settings::Limits;
 
 /// Candidates for eviction from one scan of all connections, so that a flood of new connections
@@ -28,7 +29,21 @@ pub(crate) struct Connections {
     per_peer: usize,
     /// The number of open connections, read without the lock.
     count: AtomicUsize,
+    /// The number of connections that were turned away, by the share that was used up.
+    refused: [AtomicU64; 2],
     table: Mutex<Table>,
+}
+
+impl Gauges for Connections {
+    fn sample(&self, samples: &mut Samples) {
+        let open = self.count.load(Ordering::Relaxed);
+        samples.add(&families::CLIENT_CONNECTIONS, &[], open as f64);
+        samples.add(&families::CLIENT_CONNECTIONS_LIMIT, &[], self.limit as f64);
+        for (share, count) in ["peer", "total"].into_iter().zip(&self.refused) {
+            let count = count.load(Ordering::Relaxed) as f64;
+            samples.add(&families::CLIENT_CONNECTIONS_REFUSED, &[("share", share)], count);
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -70,7 +85,20 @@ pub(crate) enum PeerShare {
 impl Connections {
     pub(crate) fn new(limits: &Limits) -> Arc<Self> {
         let (limit, per_peer) = (limits.connections, limits.connections_per_peer);
-        Arc::new(Self { limit, per_peer, count: AtomicUsize::new(0), table: Mutex::default() })
+        Arc::new(Self {
+            limit,
+            per_peer,
+            count: AtomicUsize::new(0),
+            refused: Default::default(),
+            table: Mutex::default(),
+        })
+    }
+
+    /// Counts a connection that was turned away.
+    pub(crate) fn note_refused(&self, shortage: Shortage) {
+        let [peer, total] = &self.refused;
+        let count = if shortage == Shortage::Peer { peer } else { total };
+        count.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Returns a slot for a new connection of this peer. If all slots are taken, the longest idle

@@ -45,6 +45,11 @@ enum Socket {
 }
 
 impl Listener {
+    /// Returns TLS towards clients, if the listener speaks TLS.
+    pub(crate) fn tls(&self) -> Option<&Arc<TlsServer>> {
+        self.entrance.tls.as_ref()
+    }
+
     /// Makes a listener on TCP, without TLS unless [`Self::with_tls`] is called.
     pub fn tcp(socket: TcpListener) -> Self {
         Self { socket: Socket::Tcp(socket), entrance: ListenerContext::default() }

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use tokio::net::UnixStream;
 use tokio_rustls::server::TlsStream;
 
 use crate::http::write_stall::WriteStall;
+use crate::metrics::Metrics;
 
 /// A connected socket.
 #[derive(Debug)]
@@ -60,6 +62,8 @@ impl UnregisteredSocket {
 pub(crate) struct Socket {
     transport: Transport,
     writes: WriteStall,
+    /// The metrics of the process, which count the bytes.
+    metrics: Arc<Metrics>,
     /// The number of bytes that may still be read; unbounded once TLS is set up.
     allowance: Option<usize>,
 }
@@ -111,8 +115,15 @@ impl Transport {
 
 impl Socket {
     /// Makes a socket. A write may wait for `stall` without the peer taking a byte.
-    pub(crate) fn new(transport: Transport, stall: Duration) -> Self {
-        Self { transport, writes: WriteStall::new(stall), allowance: None }
+    pub(crate) fn new(transport: Transport, stall: Duration, metrics: Arc<Metrics>) -> Self {
+        Self { transport, writes: WriteStall::new(stall), metrics, allowance: None }
+    }
+
+    /// Counts the bytes of a write.
+    fn note_written(&self, written: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.metrics.client_traffic().sent(*bytes);
+        }
     }
 
     /// Sets the number of bytes that may still be read; `None` removes the bound.
@@ -149,11 +160,14 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = on_transport!(&mut self.transport, stream => Pin::new(stream).poll_read(context, buffer));
+        let bytes = buffer.filled().len() - before;
+        if bytes > 0 {
+            self.metrics.client_traffic().received(bytes);
+        }
         if let Some(allowance) = &mut self.allowance {
-            *allowance =
-                allowance.checked_sub(buffer.filled().len() - before).ok_or_else(|| {
-                    io::Error::new(io::ErrorKind::InvalidData, "a longer handshake than is allowed")
-                })?;
+            *allowance = allowance.checked_sub(bytes).ok_or_else(|| {
+                io::Error::new(io::ErrorKind::InvalidData, "a longer handshake than is allowed")
+            })?;
         }
         read
     }
@@ -166,6 +180,7 @@ impl AsyncWrite for Socket {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = on_transport!(&mut self.transport, stream => Pin::new(stream).poll_write(context, bytes));
+        self.note_written(&written);
         self.writes.watch(context, written)
     }
 
@@ -175,6 +190,7 @@ impl AsyncWrite for Socket {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = on_transport!(&mut self.transport, stream => Pin::new(stream).poll_write_vectored(context, slices));
+        self.note_written(&written);
         self.writes.watch(context, written)
     }
 

@@ -17,6 +17,7 @@ pub(crate) fn connection() -> Arc<Connection> {
         account: Arc::default(),
         slot,
         stopped: watch::channel(None).1,
+        metrics: Arc::default(),
     };
     Connection::new(client, Arc::default(), Protocol::Http1, WorkerId::new(0))
 }

@@ -132,11 +132,17 @@ impl Gate {
             verifier: Verifier::new(settings, upstream, &carriers, shared)?,
             revocations: Arc::clone(&shared.services.revocations),
             trusted_proxies: settings.trusted_proxies.clone(),
-            ledger: Ledger::new(shared.services.state.clone(), settings.strangers, upstream),
+            ledger: Ledger::new(
+                shared.services.state.clone(),
+                settings.strangers,
+                upstream,
+                shared.services.metrics.upstream(upstream.name.as_str()),
+            ),
             plugins: Plugins::new(
                 shared.services.plugins.clone(),
                 upstream.name.clone(),
                 carriers.clone(),
+                Arc::clone(&shared.services.metrics),
             ),
             fields: Arc::new(RequestFields::new(upstream, carriers.stripped())),
             dropped: DroppedFields::new(upstream.name.clone()),

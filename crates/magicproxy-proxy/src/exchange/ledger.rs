@@ -32,6 +32,7 @@ use crate::exchange::gate::Message;
 use crate::exchange::unread::UnreadRequest;
 use crate::exchange::verifier::{Binder, Receipts};
 use crate::http::body::MAX_BODY_BYTES;
+use crate::metrics::UpstreamMetrics;
 use crate::plugins::Consultation;
 use crate::rejection::Rejection;
 use crate::settings::{StrangerState, UpstreamSettings};
@@ -56,6 +57,7 @@ pub(in crate::exchange) struct Ledger {
     strangers: StrangerState,
     pending: limits::PendingReturns,
     seen: named::KnownOwners,
+    metrics: Arc<UpstreamMetrics>,
 }
 
 /// A permitted request about to be sent, with everything needed to reserve its state.
@@ -77,6 +79,7 @@ impl Ledger {
         store: Option<Arc<dyn StateStore>>,
         strangers: StrangerState,
         upstream: &UpstreamSettings,
+        metrics: Arc<UpstreamMetrics>,
     ) -> Self {
         Self {
             store,
@@ -84,6 +87,7 @@ impl Ledger {
             strangers,
             pending: limits::PendingReturns::default(),
             seen: named::KnownOwners::default(),
+            metrics,
         }
     }
 

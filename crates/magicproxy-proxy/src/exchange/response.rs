@@ -7,6 +7,8 @@
 
 mod passing;
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 
@@ -52,6 +54,7 @@ impl PendingResponse {
         let Self { mut arrived, duties } = self;
         // Only the proxy gives receipts.
         arrived.response.headers_mut().remove(RECEIPT);
+        arrived.came = arrived.came.filter(|_| duties.are_none());
         let committed = CommittedResponse { arrived, prefix: None, held: None };
         if duties.are_none() { Ok(committed) } else { Box::pin(duties.commit(committed)).await }
     }
@@ -73,6 +76,11 @@ impl CommittedResponse {
     /// Returns the response, whose content may have been read ahead.
     pub(in crate::exchange) fn response(&self) -> &Response<Content> {
         &self.arrived.response
+    }
+
+    /// Returns the time at which the head came, if the head was passed on at once.
+    fn came(&self) -> Option<Instant> {
+        self.arrived.came
     }
 
     /// Reads as much of the content as there is room for, before any is passed down. Returns the

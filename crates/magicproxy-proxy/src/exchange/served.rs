@@ -28,7 +28,7 @@ use crate::rejection::Rejection;
 use crate::routing::lfs::LfsClient;
 use crate::services::Services;
 use crate::settings::{Settings, UpstreamId, UpstreamSettings};
-use crate::transport::Sockets;
+use crate::transport::{CountedSockets, Sockets};
 use crate::worker::WorkerId;
 
 /// All upstreams of a proxy, in the order of the settings, and everything shared by the upstreams.
@@ -118,9 +118,11 @@ impl ServedUpstream {
         shared: &SharedServices,
         sockets: &Arc<Sockets>,
     ) -> Result<Self, SetupError> {
-        let upstream = Upstream::new(settings, own, sockets)?;
+        let counted = CountedSockets::of(sockets, &shared.services.metrics, own.name.as_str());
+        let upstream = Upstream::new(settings, own, &counted)?;
         let gate = Gate::new(settings, own, shared, Arc::clone(&upstream))?;
-        Ok(Self { gate, upstream, names: UpstreamNames::of(own), settings: Arc::clone(own) })
+        let names = UpstreamNames::of(own, counted.metrics);
+        Ok(Self { gate, upstream, names, settings: Arc::clone(own) })
     }
 
     pub(crate) fn settings(&self) -> &Arc<UpstreamSettings> {

@@ -4,6 +4,7 @@
 //! Redirects are passed on like other responses, and never followed. A request is sent a second
 //! time only under the conditions of [resend](crate::transport::resend).
 
+mod counted;
 mod outgoing;
 
 use std::error::Error as _;
@@ -22,12 +23,15 @@ use crate::admission::{Holding, Resource};
 use crate::downstream::{Progress, RequestBody};
 use crate::exchange::gate::Dispatch;
 use crate::http::body::BodyError;
+use crate::metrics::{ClientExchange, StatusLabel, UpstreamMetrics, VersionLabel};
 use crate::rejection::Rejection;
 use crate::settings::{OriginId, Settings, UpstreamSettings};
 use crate::transport::connection::{SendError, StreamOptions};
 use crate::transport::pool::{ConnectionNeed, ConnectionUse, Kind, Payload};
 use crate::transport::resend::{Attempt, AttemptEnd, Idempotency, ResponseBytes};
-use crate::transport::{ConnectFailure, Content, Origin, PooledConnection, Sockets};
+use crate::transport::{
+    AcquireError, ConnectFailure, Content, CountedSockets, Origin, PooledConnection,
+};
 use crate::worker::WorkerId;
 
 /// The sending side of an upstream: its origins with their pools, and the limits on waiting for a
@@ -40,6 +44,7 @@ pub(in crate::exchange) struct Upstream {
     idle: Duration,
     /// Header fields of responses hidden from clients by the operator.
     dropped: Arc<[HeaderName]>,
+    metrics: Arc<UpstreamMetrics>,
 }
 
 /// An upstream's response as received, less the header fields hidden by the operator. No duty has
@@ -55,6 +60,8 @@ pub(in crate::exchange) struct UpstreamResponse {
     pub(in crate::exchange) dropped: Arc<[HeaderName]>,
     /// The exchange's place among those in progress.
     pub(in crate::exchange) place: Holding,
+    /// The time at which the head came; `None` once the head waits for duties.
+    pub(in crate::exchange) came: Option<std::time::Instant>,
 }
 
 /// The failure of an exchange without a response: the rejection, and how far the request had come.
@@ -87,14 +94,15 @@ impl Upstream {
     pub(in crate::exchange) fn new(
         settings: &Settings,
         upstream: &UpstreamSettings,
-        sockets: &Arc<Sockets>,
+        sockets: &CountedSockets,
     ) -> Result<Arc<Self>, rustls::Error> {
         let origin = |root| Origin::new(settings, upstream, root, sockets);
         let origins = upstream.origins().map(origin).collect::<Result<_, _>>()?;
         let response = upstream.response_timeout.unwrap_or(settings.timeouts.response);
         let (idle, dropped) =
             (settings.timeouts.response_idle, Arc::from(upstream.drop_response_headers.as_slice()));
-        Ok(Arc::new(Self { origins, response, idle, dropped }))
+        let metrics = Arc::clone(&sockets.metrics);
+        Ok(Arc::new(Self { origins, response, idle, dropped, metrics }))
     }
 
     /// Waits for a connection for a permitted request served by `worker`. A request given up
@@ -113,6 +121,12 @@ impl Upstream {
         };
         let acquiring = self.origin(request.origin())?.acquire(need, request.exchange());
         let (lease, waited) = noting_wait(pin!(acquiring)).await;
+        if waited {
+            self.metrics.waited(need.asked.elapsed());
+        }
+        if let Err(AcquireError::Connect(failure)) = &lease {
+            self.count_unconnected(request, need, failure)?;
+        }
         // After a wait, the clock is read anew when the request is handed over.
         Ok(LeasedConnection {
             need,
@@ -130,6 +144,7 @@ impl Upstream {
         let LeasedConnection { need, lease, began } = leased;
         let number = request.origin();
         let once = may_be_left_unread(request.method(), request.body());
+        let exchange = self.counted(&request)?;
         let (message, parameter, place) = request.into_parts();
         let progress = message.body.progress();
         Ok(ConnectedRequest {
@@ -149,6 +164,7 @@ impl Upstream {
             unprocessed: 0,
             has_begun: false,
             began,
+            exchange,
             upstream: Arc::clone(self),
         })
     }
@@ -191,6 +207,8 @@ pub(in crate::exchange) struct ConnectedRequest {
     has_begun: bool,
     /// The time at which the request can be handed to its first connection, where known.
     began: Option<Instant>,
+    /// The latest attempt, as the metrics count the attempt.
+    exchange: ClientExchange,
 }
 
 impl ConnectedRequest {
@@ -204,7 +222,11 @@ impl ConnectedRequest {
     /// Sends the request, and waits for the head of the response. Refuses a switch of protocols
     /// without an upgrade in the request.
     pub(in crate::exchange) async fn send(&mut self) -> Result<Response<Content>, FailedExchange> {
-        match self.await_response().await {
+        let outcome = self.await_response().await;
+        if let Err(rejection) = &outcome {
+            self.upstream.metrics.sent_in_vain(&self.exchange, rejection.code());
+        }
+        match outcome {
             Ok(response)
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS
                     && self.need.kind != Kind::Upgrade =>
@@ -222,9 +244,11 @@ impl ConnectedRequest {
         self,
         mut response: Response<Content>,
     ) -> Result<Box<UpstreamResponse>, Rejection> {
-        let Self { upstream, lease: Some(mut lease), place, progress, once, .. } = self else {
+        let Self { upstream, lease: Some(mut lease), place, progress, once, exchange, .. } = self
+        else {
             return Err(Rejection::Internal);
         };
+        let came = exchange.came();
         // After its response, an upstream may leave the rest of the request's content unread.
         if once || !progress.is_done() {
             lease.end_with_exchange();
@@ -234,7 +258,7 @@ impl ConnectedRequest {
             response.headers_mut().remove(name);
         }
         let (idle, dropped) = (upstream.idle, Arc::clone(&upstream.dropped));
-        Ok(Box::new(UpstreamResponse { response, lease, idle, dropped, place }))
+        Ok(Box::new(UpstreamResponse { response, lease, idle, dropped, place, came }))
     }
 
     fn failure(&self, rejection: Rejection) -> FailedExchange {
@@ -251,6 +275,7 @@ impl ConnectedRequest {
             }
             let (sent, attempt) = self.hand_over()?;
             let began = self.began.take().unwrap_or_else(Instant::now);
+            self.exchange.begin(began.into_std());
             let Some(sent) =
                 within((began, self.upstream.response), &self.progress, pin!(sent)).await
             else {
@@ -258,7 +283,12 @@ impl ConnectedRequest {
                 return Err(Rejection::ResponseTimeout);
             };
             match sent {
-                Ok(response) => return check_framing(&response).map(|()| response),
+                Ok(response) => {
+                    check_framing(&response)?;
+                    let status = StatusLabel::of(response.status().as_u16());
+                    self.upstream.metrics.answered(&mut self.exchange, status);
+                    return Ok(response);
+                }
                 Err(error) => self.failed(error, &attempt)?,
             }
         }
@@ -352,6 +382,7 @@ impl ConnectedRequest {
             connection.look_first();
         }
         let version = connection.version();
+        self.exchange.goes_by(VersionLabel::of(version));
         let request = outgoing.into_request(self.upstream.origin(self.number)?.root(), version)?;
         // A stream may have to be begun again: the content sent so far is kept, at the request's
         // expense.

@@ -20,12 +20,13 @@ mod shares;
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use magicproxy_core::policy::Work;
 use magicproxy_core::rule::NewGrant;
 use magicproxy_core::{
     AuthenticToken, Caveat, CompileError, OpenError, Permit, ReissueError, RuleCompiler,
-    UnverifiedToken, VerifiedToken, VerifyContext,
+    TokenVersion, UnverifiedToken, VerifiedToken, VerifyContext,
 };
 use zeroize::Zeroizing;
 
@@ -35,6 +36,7 @@ use crate::credential::attached::AttachedCredential;
 use crate::credential::bearer_token::BearerToken;
 use crate::credential::carriers::Carriers;
 use crate::credential::source::{CredentialSource, IssuedCredential};
+use crate::metrics::{TokenOpening, UpstreamMetrics};
 use crate::rejection::Rejection;
 use crate::services::Services;
 use crate::services::keys::SharedKeys;
@@ -65,6 +67,7 @@ pub(crate) struct Verifier {
     inner: Arc<Inner>,
     cache: TokenCache,
     fingerprints: Fingerprints,
+    metrics: Arc<UpstreamMetrics>,
 }
 
 /// Everything shared by the verifiers of all upstreams.
@@ -77,9 +80,20 @@ pub(crate) struct SharedServices {
 }
 
 impl SharedServices {
-    pub(crate) fn new(limits: &Limits, services: Services) -> Self {
+    /// Makes the shared parts. From then on, the metrics look at the parts, and time the store.
+    pub(crate) fn new(limits: &Limits, mut services: Services) -> Self {
         let rules = Arc::new(RuleStore::new(limits.rule_cache_bytes));
-        Self { lanes: Lanes::new(limits), rules, budget: Budget::new(limits), services }
+        let (lanes, budget) = (Lanes::new(limits), Budget::new(limits));
+        let metrics = &services.metrics;
+        lanes.watched_by(metrics);
+        metrics.watch(&budget);
+        metrics.watch(&services.keys);
+        metrics.watch(&services.revocations);
+        if let Some(plugins) = &services.plugins {
+            metrics.watch_plugins(plugins);
+        }
+        services.state = metrics.measured(&services.state);
+        Self { lanes, rules, budget, services }
     }
 }
 
@@ -111,6 +125,7 @@ impl Verifier {
                 settings.upstreams.len(),
             )),
             fingerprints: Fingerprints::new()?,
+            metrics: shared.services.metrics.upstream(upstream.name.as_str()),
         })
     }
 
@@ -125,16 +140,25 @@ impl Verifier {
             self.fingerprints.of(presented.as_bytes()).map_err(|_| Rejection::Internal)?;
         let generation = self.inner.keys.generation();
         if let Some(entry) = self.cache.get(&fingerprint, generation) {
+            self.metrics.opened(entry.token().version(), TokenOpening::Hit);
             return Ok(entry);
         }
         // Most rubbish stops here, without work for a thread.
-        UnverifiedToken::parse(presented.as_str())?;
-        Box::pin(self.cache.get_or_verify(
-            fingerprint,
-            generation,
-            self.verify_cold(presented, generation, peer()),
-        ))
-        .await
+        let version = match UnverifiedToken::parse(presented.as_str())? {
+            UnverifiedToken::V1(_) => TokenVersion::V1,
+            UnverifiedToken::V2(_) => TokenVersion::V2,
+        };
+        let leads = AtomicBool::new(false);
+        let verifying = async {
+            leads.store(true, Ordering::Relaxed);
+            self.metrics.opened(version, TokenOpening::Miss);
+            self.verify_cold(presented, generation, peer()).await
+        };
+        let verified = Box::pin(self.cache.get_or_verify(fingerprint, generation, verifying)).await;
+        if !leads.load(Ordering::Relaxed) {
+            self.metrics.opened(version, TokenOpening::Shared);
+        }
+        verified
     }
 
     /// Returns the credential of a permitted request for now. A static credential is opened once

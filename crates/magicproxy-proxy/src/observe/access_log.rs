@@ -4,6 +4,7 @@
 //! Queries, header values, tokens and credentials are never logged. A path segment as long as a
 //! token is cut.
 
+mod measured;
 #[cfg(test)]
 mod tests;
 
@@ -11,11 +12,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Version};
 use magicproxy_core::{KeyId, VerifiedToken};
 
 use crate::downstream::Progress;
 use crate::http::body::BodyError;
+use crate::metrics::UpstreamMetrics;
 use crate::rejection::Rejection;
 use crate::request_id::RequestId;
 use crate::settings::{OriginId, UpstreamSettings};
@@ -27,18 +29,19 @@ const MAX_LOGGED_METHOD: usize = 32;
 /// The decision in the log if the client left before a decision was made.
 const UNDECIDED: &str = "undecided";
 
-/// The names of one upstream in log lines.
+/// The names of one upstream in log lines, and its metrics.
 #[derive(Debug)]
 pub(crate) struct UpstreamNames {
     name: Box<str>,
     /// The host, perhaps with a port, of each of the upstream's origins.
     hosts: Vec<Box<str>>,
+    metrics: Arc<UpstreamMetrics>,
 }
 
 impl UpstreamNames {
-    pub(crate) fn of(upstream: &UpstreamSettings) -> Arc<Self> {
+    pub(crate) fn of(upstream: &UpstreamSettings, metrics: Arc<UpstreamMetrics>) -> Arc<Self> {
         let hosts = upstream.origins().map(|root| root.authority().as_str().into()).collect();
-        Arc::new(Self { name: upstream.name.as_str().into(), hosts })
+        Arc::new(Self { name: upstream.name.as_str().into(), hosts, metrics })
     }
 }
 
@@ -63,6 +66,7 @@ pub(crate) struct AccessRecord {
     started: Instant,
     upstream: Option<UpstreamLabel>,
     method: Method,
+    version: Version,
     path: Option<String>,
     token: Option<Arc<VerifiedToken>>,
     rule: Option<Arc<str>>,
@@ -86,6 +90,7 @@ impl AccessRecord {
             started,
             upstream: None,
             method: method.clone(),
+            version: Version::HTTP_11,
             path: None,
             token: None,
             rule: None,
@@ -104,6 +109,11 @@ impl AccessRecord {
     /// Notes the upstream and the origin of the request.
     pub(crate) fn upstream(&mut self, names: &Arc<UpstreamNames>, origin: OriginId) {
         self.upstream = Some(UpstreamLabel { names: Arc::clone(names), origin });
+    }
+
+    /// Notes the version of HTTP in which the request came.
+    pub(crate) fn version(&mut self, version: Version) {
+        self.version = version;
     }
 
     pub(crate) fn path(&mut self, canonical: &str) {
@@ -159,7 +169,12 @@ impl AccessRecord {
             self.completed();
         }
         self.status = status.as_u16();
-        self.head_after = Some(self.started.elapsed());
+        self.head_after.get_or_insert_with(|| self.started.elapsed());
+    }
+
+    /// Notes that the head of the upstream's response came at `arrived`.
+    pub(crate) fn answered(&mut self, arrived: Instant) {
+        self.head_after = Some(arrived.saturating_duration_since(self.started));
     }
 
     pub(crate) fn sent(&mut self, bytes: usize) {

@@ -31,7 +31,9 @@ impl OngoingRequest {
         let (in_flight, began) = connection.begin();
         #[cfg(test)]
         ended::note_begin(&in_flight);
-        Self { record: AccessRecord::new(RequestId::next(), method, began), in_flight }
+        let record = AccessRecord::new(RequestId::next(), method, began);
+        record.count_begin(&in_flight);
+        Self { record, in_flight }
     }
 
     /// Returns the request's place among the requests of the connection.
@@ -55,6 +57,7 @@ impl Drop for OngoingRequest {
         ended::note(&self.record, &self.in_flight, now);
         // Every count and every record of requests is made here, from the whole record, whatever
         // the log level.
+        self.record.count_end(&self.in_flight, now);
         access_log::write(&self.record, now);
     }
 }

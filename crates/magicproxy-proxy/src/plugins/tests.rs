@@ -48,7 +48,7 @@ fn token() -> VerifiedToken {
 #[test]
 fn what_carries_a_token_and_what_steers_is_shown_to_no_plugin() {
     let carriers = Carriers::stripping(vec![HeaderName::from_static("x-key")]);
-    let plugins = Plugins::new(None, UpstreamName::parse("api").unwrap(), carriers);
+    let plugins = Plugins::new(None, UpstreamName::parse("api").unwrap(), carriers, Arc::default());
     // Of a carrier, of what steers, of both, and of neither.
     let names = [
         "x-key",

@@ -46,6 +46,13 @@ fn in_the_code() -> BTreeSet<(String, u16)> {
     codes
 }
 
+#[test]
+fn every_code_has_a_counter() {
+    for (code, _) in in_the_code() {
+        assert!(crate::metrics::DecisionCode::is_known(&code), "{code}");
+    }
+}
+
 /// The codes that the arms of a `match` of core's give.
 fn in_arms(text: &str) -> impl Iterator<Item = String> {
     let arms =

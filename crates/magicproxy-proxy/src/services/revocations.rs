@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use magicproxy_core::state::Partition;
 use magicproxy_core::{ChainId, KeyId, TokenNames, TokenVersion, UnixTime, VerifiedToken};
 
+use crate::metrics::{Gauges, Samples, families};
+
 /// The expiry of a list that does not age.
 const ALWAYS: u64 = u64::MAX;
 
@@ -113,6 +115,8 @@ pub struct Revocations {
     list: RwLock<Arc<RevocationList>>,
     /// The end of trust in the list, in milliseconds of `clock_of`.
     trusted_until: AtomicU64,
+    /// The time at which the list was last read or confirmed, in milliseconds of `clock_of`.
+    read_at: AtomicU64,
 }
 
 impl Default for Revocations {
@@ -122,6 +126,7 @@ impl Default for Revocations {
             quiet: AtomicBool::new(true),
             list: RwLock::default(),
             trusted_until: AtomicU64::new(ALWAYS),
+            read_at: AtomicU64::new(clock_of(Instant::now())),
         }
     }
 }
@@ -135,6 +140,7 @@ impl Revocations {
             quiet: AtomicBool::new(false),
             list: RwLock::default(),
             trusted_until: AtomicU64::new(0),
+            read_at: AtomicU64::new(clock_of(Instant::now())),
         }
     }
 
@@ -146,11 +152,13 @@ impl Revocations {
     /// Replaces the list by the list read at `then`, trusted until `then + trust`.
     pub fn refresh(&self, list: RevocationList, then: Instant, trust: Duration) {
         self.set(list, clock_of(then + trust));
+        self.read_at.store(clock_of(then), Ordering::Relaxed);
     }
 
     /// Notes that the list was unchanged at `then`, and extends the trust until `then + trust`.
     pub fn confirm(&self, then: Instant, trust: Duration) {
         self.trusted_until.store(clock_of(then + trust), Ordering::Release);
+        self.read_at.store(clock_of(then), Ordering::Relaxed);
     }
 
     fn set(&self, list: RevocationList, until: u64) {
@@ -205,6 +213,30 @@ impl Revocations {
             return Err(RevocationError::Unknown);
         }
         Ok(())
+    }
+}
+
+impl Gauges for Revocations {
+    fn sample(&self, samples: &mut Samples) {
+        let list = Arc::clone(&self.list.read().unwrap_or_else(PoisonError::into_inner));
+        let RevocationList { chains, ids, minted, owners, keys, before } = &*list;
+        let counts = [
+            ("chain", chains.len()),
+            ("id", ids.len()),
+            ("minted_id", minted.values().map(HashSet::len).sum()),
+            ("owner", owners.len()),
+            ("key", keys.len()),
+            ("before", usize::from(before.is_some())),
+        ];
+        for (kind, count) in counts {
+            samples.add(&families::REVOCATIONS, &[("kind", kind)], count as f64);
+        }
+        // A list that does not age has no age.
+        if self.trusted_until.load(Ordering::Acquire) != ALWAYS {
+            let read_at = self.read_at.load(Ordering::Relaxed);
+            let age = clock_of(Instant::now()).saturating_sub(read_at) as f64 / 1e3;
+            samples.add(&families::REVOCATIONS_AGE, &[], age);
+        }
     }
 }
 

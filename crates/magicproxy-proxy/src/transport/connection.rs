@@ -263,7 +263,10 @@ impl Streams {
 
     /// Notes the pool in which requests wait for a stream.
     pub(super) fn note_pool(&self, pool: &Arc<Pool>) {
-        let _ = self.pool.set(Arc::downgrade(pool));
+        let counted = self.counted();
+        if self.pool.set(Arc::downgrade(pool)).is_ok() && !counted.has_ended {
+            pool.note_http2_begin();
+        }
     }
 
     /// Gives a turn to requests that wait: there may be room for a stream though no stream has
@@ -360,11 +363,15 @@ impl Streams {
     /// Notes that the connection has ended.
     pub(super) fn end_all(&self) {
         let mut counted = self.counted();
-        counted.has_ended = true;
+        let had_ended = std::mem::replace(&mut counted.has_ended, true);
         let driver = counted.driver.take();
         let charges = std::mem::take(&mut counted.charges);
+        let pool = self.pool.get().filter(|_| !had_ended);
         drop(counted);
         drop((charges, driver));
+        if let Some(pool) = pool.and_then(Weak::upgrade) {
+            pool.note_http2_end();
+        }
     }
 
     /// Time since which no stream is open; none while a stream is open.

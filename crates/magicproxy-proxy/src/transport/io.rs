@@ -31,7 +31,7 @@ pub(super) struct UpstreamIo {
     stream: TcpStream,
     writes: WriteStall,
     /// Socket, counted until the stream is closed.
-    _socket: Option<Arc<Socket>>,
+    socket: Option<Arc<Socket>>,
     turn: Turn,
     signals: Arc<Signals>,
 }
@@ -39,7 +39,7 @@ pub(super) struct UpstreamIo {
 impl UpstreamIo {
     pub(super) fn new(stream: TcpStream, limit: Duration, socket: Option<Arc<Socket>>) -> Self {
         let (writes, signals) = (WriteStall::new(limit), Arc::default());
-        Self { stream, writes, _socket: socket, turn: Turn::default(), signals }
+        Self { stream, writes, socket, turn: Turn::default(), signals }
     }
 
     /// Sends small writes at once.
@@ -50,6 +50,13 @@ impl UpstreamIo {
     /// Returns the signals between the socket and the connection's user.
     pub(super) fn signals(&self) -> Arc<Signals> {
         Arc::clone(&self.signals)
+    }
+
+    /// Counts the bytes of a write.
+    fn note_written(&self, written: &Poll<io::Result<usize>>) {
+        if let (Some(socket), Poll::Ready(Ok(bytes))) = (&self.socket, written) {
+            socket.note_written(*bytes);
+        }
     }
 
     /// Reads bytes that the socket holds and the runtime has not heard of yet.
@@ -112,6 +119,9 @@ impl AsyncRead for UpstreamIo {
             read = self.read_unheard(buffer);
         }
         let bytes = buffer.filled().len() - before;
+        if let Some(socket) = self.socket.as_ref().filter(|_| bytes > 0) {
+            socket.note_read(bytes);
+        }
         self.turn.note(read.is_ready().then_some(bytes));
         read
     }
@@ -124,6 +134,7 @@ impl AsyncWrite for UpstreamIo {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.note_written(&written);
         let written = unless_reset(written, bytes.len());
         self.writes.watch(context, written)
     }
@@ -134,6 +145,7 @@ impl AsyncWrite for UpstreamIo {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.note_written(&written);
         let written = unless_reset(written, slices.iter().map(|slice| slice.len()).sum());
         self.writes.watch(context, written)
     }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::connect::{Connector, Destination, NewConnection};
 use super::pool::{
-    AcquireError, AcquiredConnection, ConnectionNeed, DialTurn, Pool, PooledConnection, Sockets,
+    AcquireError, AcquiredConnection, ConnectionNeed, CountedSockets, DialTurn, Pool,
+    PooledConnection,
 };
 use crate::admission::Holding;
 use crate::settings::{ApiRoot, Settings, UpstreamSettings};
@@ -23,7 +24,7 @@ impl Origin {
         settings: &Settings,
         upstream: &UpstreamSettings,
         root: &ApiRoot,
-        sockets: &Arc<Sockets>,
+        sockets: &CountedSockets,
     ) -> Result<Self, rustls::Error> {
         let streams = settings.limits.upstream_streams_per_connection;
         let connector =

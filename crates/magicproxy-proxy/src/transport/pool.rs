@@ -6,6 +6,7 @@
 //! request that finds every connection in use waits in the [queue]. A request that is given up
 //! while waiting leaves the queue, and nothing of the request is ever sent.
 
+mod gauges;
 mod pooled;
 mod queue;
 mod reaper;
@@ -15,12 +16,14 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http_body::Body as _;
 use tokio::sync::oneshot;
 
+use self::gauges::Dialing;
 use self::pooled::{QueuedRequest, SharedDial};
 use self::queue::SkipReason;
 use self::shares::Shares;
@@ -29,13 +32,14 @@ use super::connection::{Connection, SharedConnection, UploadSlot};
 use super::failure::ConnectFailure;
 use crate::admission::{Holding, Payer, Resource, Shortage};
 use crate::downstream::RequestBody;
+use crate::metrics::UpstreamMetrics;
 use crate::settings::{ApiRoot, Limits, Settings, UpstreamProtocol};
 use crate::worker::WorkerId;
 
 pub(crate) use pooled::ConnectionUse;
 pub(crate) use pooled::PooledConnection;
 pub(super) use pooled::{Charge, DialTurn};
-pub(crate) use sockets::{Socket, Sockets};
+pub(crate) use sockets::{CountedSockets, Socket, Sockets};
 
 /// Largest length of small content, in bytes: small beside the smallest window that a connection
 /// begins with, 64 KiB (RFC 9113 section 6.9.2).
@@ -65,6 +69,11 @@ pub(crate) struct Pool {
     origin: String,
     bounds: Bounds,
     sockets: Arc<Sockets>,
+    metrics: Arc<UpstreamMetrics>,
+    /// Connections that are being made.
+    dialing: AtomicUsize,
+    /// Open connections by HTTP/2.
+    http2: AtomicUsize,
     state: Mutex<State>,
 }
 
@@ -175,7 +184,7 @@ impl Pool {
         settings: &Settings,
         protocol: UpstreamProtocol,
         root: &ApiRoot,
-        sockets: &Arc<Sockets>,
+        sockets: &CountedSockets,
     ) -> Arc<Self> {
         let Limits { workers, idle_upstream_connections, upstream_connections: quota, .. } =
             settings.limits;
@@ -196,10 +205,14 @@ impl Pool {
         let pool = Arc::new(Self {
             origin: root.authority().to_string(),
             bounds,
-            sockets: Arc::clone(sockets),
+            sockets: Arc::clone(&sockets.sockets),
+            metrics: Arc::clone(&sockets.metrics),
+            dialing: AtomicUsize::new(0),
+            http2: AtomicUsize::new(0),
             state: Mutex::new(State::new(workers, places, Shares::of(connections, places, &quota))),
         });
-        sockets.register(&pool);
+        sockets.sockets.register(&pool);
+        sockets.watch(&pool);
         pool
     }
 
@@ -358,7 +371,7 @@ impl Pool {
         let places = self.bounds.places;
         state.shares.charge(payer, places);
         let charge = Charge { pool: Arc::clone(self), payer: payer.clone(), places, upload: None };
-        Ok(DialTurn { charge, socket, connecting })
+        Ok(DialTurn { charge, socket, connecting, dialing: Dialing::begin(self) })
     }
 
     /// Charges places to the payer, if the payer's shares allow the places.

@@ -62,7 +62,7 @@ impl Stage {
         ended: mpsc::Receiver<()>,
     ) -> Self {
         let settings = fixture::settings(vec![Arc::clone(upstream)]);
-        let sockets = Sockets::new(settings.limits.upstream_connections.total);
+        let sockets = CountedSockets::unread(settings.limits.upstream_connections.total);
         let origin = Origin::new(&settings, upstream, &upstream.api_root, &sockets).unwrap();
         let place = Budget::new(&settings.limits)
             .take(Resource::Exchanges, 1, &Payer::anonymous(Arc::<Account>::default()))

@@ -33,6 +33,7 @@ mod limits;
 mod links;
 mod listed_headers;
 mod listeners;
+mod metrics;
 mod minters;
 mod multiplexing;
 mod outbound;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use magicproxy_core::plugin::PluginHost;
 use magicproxy_core::state::StateStore;
+use magicproxy_proxy::metrics::Metrics;
 use magicproxy_proxy::services::{Services, SharedKeys};
 use magicproxy_proxy::settings::Limits;
 
@@ -39,8 +40,7 @@ fn serve_logged(layers: Layers) -> Result<(), Failure> {
     // From the first moment on: making keys and opening a store take time.
     runtime.block_on(async { survive_others() }).context("signals")?;
     let mut warnings = layers.warnings.clone();
-    let used = layers.used();
-    let raw = layers.raw.clone();
+    let (used, raw) = (layers.used(), layers.raw.clone());
     let mut config = settings::check_to_serve(layers)?;
     let scaled = wire::raise_open_file_limit().and_then(|files| fit_to_files(&mut config, files));
     // Before the keys are read, so that a change during the reading is noticed later.
@@ -48,13 +48,13 @@ fn serve_logged(layers: Layers) -> Result<(), Failure> {
     let stamps = keystore.stamps();
     let store = LazyStore::of(&config.state.store);
     let state = store.clone().map(|store| store as Arc<dyn StateStore>);
+    let metrics = Arc::<Metrics>::default();
     let Readiness { keys, plugins, warnings: found, .. } =
-        Readiness::of(&config, state.clone()).ready()?;
+        Readiness::of(&config, metrics.measured(&state)).ready()?;
     let new = keys.is_none();
     let keys = keys_or_new(keys, &keystore, NewKey::of(&config.keys, config.host()))?;
     let stamps = if new { keystore.stamps() } else { stamps };
-    warnings.extend(found);
-    warnings.extend(lint::warnings(&raw, &config, Some(&keys.known())));
+    warnings.extend(found.into_iter().chain(lint::warnings(&raw, &config, Some(&keys.known()))));
     let mut banner = Banner::of(&config, &keys, used, warnings);
     banner.note_limits(scaled);
     let tls =
@@ -67,18 +67,19 @@ fn serve_logged(layers: Layers) -> Result<(), Failure> {
     let other = OtherKeys { ring: Arc::clone(&ring), purposes: purposes.clone() };
     let watch = KeyWatch::new(keystore, Arc::clone(&ring), purposes, stamps);
     let chosen = config.state.chosen;
-    let mut revocations = revocation_watch(&config, store.as_ref())?;
+    let mut revocations = revocation_watch(&config, metrics.measured(&state))?;
     let watched = Watched {
         ring: &ring,
         keys: &watch,
         store: store.as_ref(),
         revocations: &revocations,
         tls: tls.as_ref(),
+        metrics: &metrics,
     };
     let admin = Admin::of(&config, &watched);
     let host = plugins.clone().map(|host| host as Arc<dyn PluginHost>);
-    let services =
-        Services { keys: ring, state, revocations: revocations.revocations(), plugins: host };
+    let list = revocations.revocations();
+    let services = Services { keys: ring, state, revocations: list, plugins: host, metrics };
     let engine = Engine { settings: config.into_settings(), services };
     let served = runtime.block_on(async {
         let signals = EndSignals::listen().context("signals")?;
@@ -143,11 +144,10 @@ fn fit_to_files(config: &mut Config, files: usize) -> Option<LimitsNotice> {
 /// Watches the revocations: in the store where proxies share one, and in a file otherwise.
 fn revocation_watch(
     config: &Config,
-    store: Option<&Arc<LazyStore>>,
+    store: Option<Arc<dyn StateStore>>,
 ) -> anyhow::Result<RevocationWatch> {
     match (&config.revocations.file, store) {
         (None, Some(store)) => {
-            let store: Arc<dyn StateStore> = Arc::<LazyStore>::clone(store);
             Ok(RevocationWatch::of_store(SharedRevocations(store), config.revocations.stale))
         }
         (file, _) => RevocationWatch::of_file(RevocationFile(file.clone().unwrap_or_default())),

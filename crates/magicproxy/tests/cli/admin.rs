@@ -209,6 +209,34 @@ fn the_api_has_none_of_these_pages() {
 }
 
 #[test]
+fn metrics_come_in_the_format_that_was_asked_for() {
+    let place = Place::with_keys();
+    let serving = Serving::with_both(&place);
+    serving.api("GET /nothing", &[]);
+    for (accept, media, last) in [
+        ("*/*", "text/plain; version=0.0.4; charset=utf-8", ""),
+        (
+            "application/openmetrics-text;version=1.0.0,text/plain;q=0.5",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            "# EOF\n",
+        ),
+    ] {
+        let metrics = ask(&serving, "GET /metrics", &[("Accept", accept)]);
+        assert_eq!(metrics.status, 200);
+        assert!(metrics.head.contains(&format!("content-type: {media}")), "{metrics:?}");
+        assert!(metrics.content.ends_with(last), "{metrics:?}");
+        for line in [
+            ",code=\"missing_token\"} 1\n",
+            "magicproxy_config_last_reload_successful 1\n",
+            "magicproxy_client_connections ",
+        ] {
+            assert!(metrics.content.contains(line), "{line}: {}", metrics.content);
+        }
+    }
+    serving.end();
+}
+
+#[test]
 fn pages_of_other_sites_read_nothing() {
     let place = Place::with_keys();
     let serving = Serving::with_both(&place);
@@ -250,13 +278,14 @@ fn elsewhere_a_token_reads_what_is_more_than_the_plain_status() {
             (&[("Authorization", wrong.as_str())], with_wrong),
             (&[("Authorization", right.as_str())], with_right),
         ] {
-            for page in ["/version", "/readyz?verbose"] {
+            for page in ["/version", "/readyz?verbose", "/metrics"] {
                 let response = serving.tcp(&format!("GET {page}"), fields);
                 assert_eq!(response.status, expected, "{admin} {fields:?}: {response:?}");
                 let challenge = response.head.contains("www-authenticate: bearer");
                 assert_eq!(challenge, expected == 401, "{response:?}");
                 let told = response.content.contains("tokens: version")
-                    || response.content.contains("keys ");
+                    || response.content.contains("keys ")
+                    || response.content.contains("magicproxy_build_info{");
                 assert_eq!(told, expected == 200, "{response:?}");
             }
             for (page, said) in [("/healthz", "ok\n"), ("/readyz", "ready\n")] {

@@ -16,6 +16,10 @@ use rustls::crypto::aws_lc_rs;
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use x509_cert::Certificate;
+use x509_cert::der::Decode as _;
+
+use crate::metrics::{Gauges, Samples, families};
 
 /// The ALPN protocols that a client may offer (RFC 7301), by preference. `curl --http1.0` offers
 /// the last.
@@ -192,6 +196,21 @@ impl TlsServer {
             (Purpose::Challenge, Arc::clone(&self.challenge_config))
         } else {
             (Purpose::Http, Arc::clone(&self.config))
+        }
+    }
+}
+
+impl Gauges for TlsServer {
+    fn sample(&self, samples: &mut Samples) {
+        let current = self.current.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(identity) = current else { return };
+        let Ok(certificate) = Certificate::from_der(identity.certificate()) else { return };
+        let validity = certificate.tbs_certificate().validity();
+        for (family, moment) in [
+            (&families::CERTIFICATE_START, validity.not_before),
+            (&families::CERTIFICATE_EXPIRY, validity.not_after),
+        ] {
+            samples.add(family, &[], moment.to_unix_duration().as_secs() as f64);
         }
     }
 }

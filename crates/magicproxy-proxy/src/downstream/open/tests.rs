@@ -12,7 +12,10 @@ async fn sent(bytes: &[u8]) -> (TcpStream, Socket) {
     let (stream, _) = listener.accept().await.unwrap();
     client.write_all(bytes).await.unwrap();
     client.shutdown().await.unwrap();
-    (client, Socket::new(Transport::Tcp(stream), Duration::from_secs(600)))
+    (
+        client,
+        Socket::new(Transport::Tcp(stream), Duration::from_secs(600), std::sync::Arc::default()),
+    )
 }
 
 /// The beginning of a `ClientHello` that goes on behind so many bytes.

@@ -19,6 +19,7 @@ use tokio::task::AbortHandle;
 use super::Ledger;
 use crate::admission::Holding;
 use crate::clock;
+use crate::metrics::LimitOutcome;
 use crate::rejection::Rejection;
 use crate::response::header::{RATE_LIMIT, RATE_LIMIT_POLICY};
 
@@ -134,6 +135,7 @@ impl Ledger {
                         && Instant::now() < until
                         && self.pending.one().await;
                     if !waits {
+                        self.metrics.limited(limit, LimitOutcome::Refused);
                         if let Some(leases) = &mut leases {
                             leases.held.clear();
                         }
@@ -143,6 +145,7 @@ impl Ledger {
             }
         };
         for (count, left) in counts.iter().zip(left) {
+            self.metrics.limited(count.limit, LimitOutcome::Taken);
             let tighter = counted.tightest.is_none_or(|(_, fewest)| left < fewest);
             if matches!(count.limit, Limit::Requests(..)) && tighter {
                 counted.tightest = Some((count.limit, left));

@@ -74,6 +74,12 @@ impl UnfilteredResponse {
         self.committed.response()
     }
 
+    /// Returns the time at which the head of the upstream's response came, if the head was passed
+    /// on at once.
+    pub(crate) fn came(&self) -> Option<Instant> {
+        self.committed.came()
+    }
+
     pub(crate) fn method(&self) -> &Method {
         &self.expected.method
     }
@@ -111,7 +117,7 @@ impl UnfilteredResponse {
     fn filtered(self) -> Result<FilteredResponse, Rejection> {
         let Self { committed, expected: ResponseContext { method, end }, secret_mask } = self;
         let CommittedResponse { arrived, prefix, held } = committed;
-        let UpstreamResponse { response, lease, idle, dropped, place } = *arrived;
+        let UpstreamResponse { response, lease, idle, dropped, place, .. } = *arrived;
         let (mut head, incoming) = response.into_parts();
         let coding = Coding::of(&head.headers);
         if !is_searchable(&head, coding)

@@ -16,6 +16,7 @@ use magicproxy_core::policy::Work;
 use tokio::sync::oneshot;
 
 use crate::admission::{Account, MinterTrust, Payer, Shortage};
+use crate::metrics::{Gauges, Metrics, Samples, families};
 use crate::rejection::Rejection;
 use crate::settings::{Limits, Quota};
 
@@ -48,10 +49,22 @@ impl Lanes {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let (half, quarter) = (cores.div_ceil(2), cores.div_ceil(4));
         Self {
-            authentication: Lane::new(half, limits.verifications, 0),
-            quick: Lane::new(half, limits.verifications, 0),
-            known: Lane::new(quarter, limits.costly_verifications, 0),
-            strangers: Lane::new(quarter, limits.costly_verifications, STRANGERS_REST),
+            authentication: Lane::new("authentication", half, limits.verifications, 0),
+            quick: Lane::new("quick", half, limits.verifications, 0),
+            known: Lane::new("costly_known", quarter, limits.costly_verifications, 0),
+            strangers: Lane::new(
+                "costly_strangers",
+                quarter,
+                limits.costly_verifications,
+                STRANGERS_REST,
+            ),
+        }
+    }
+
+    /// Lets the metrics look at the lanes.
+    pub(crate) fn watched_by(&self, metrics: &Metrics) {
+        for lane in [&self.authentication, &self.quick, &self.known, &self.strangers] {
+            metrics.watch(&lane.0);
         }
     }
 
@@ -91,6 +104,9 @@ pub(crate) struct Lane(Arc<Inner>);
 /// The state of a lane, shared by its slots.
 #[derive(Debug)]
 struct Inner {
+    /// The lane's name in the metrics.
+    name: &'static str,
+    slots: usize,
     quota: Quota,
     rest: u32,
     queue: Mutex<Queue>,
@@ -125,7 +141,7 @@ struct QueuedWork {
 pub(crate) struct Slot(Option<Arc<Inner>>);
 
 impl Lane {
-    fn new(slots: usize, quota: Quota, rest: u32) -> Self {
+    fn new(name: &'static str, slots: usize, quota: Quota, rest: u32) -> Self {
         let queue = Queue {
             free: slots,
             known: Row::default(),
@@ -134,7 +150,7 @@ impl Lane {
             #[cfg(test)]
             given: 0,
         };
-        Self(Arc::new(Inner { quota, rest, queue: Mutex::new(queue) }))
+        Self(Arc::new(Inner { name, slots, quota, rest, queue: Mutex::new(queue) }))
     }
 
     /// Waits for a turn at the payer's expense, for at most [`MAX_WAIT`].
@@ -206,6 +222,18 @@ impl Drop for Slot {
 impl Inner {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Gauges for Inner {
+    fn sample(&self, samples: &mut Samples) {
+        let (free, waiting) = {
+            let queue = self.queue();
+            (queue.free, queue.known.len() + queue.strangers.len())
+        };
+        let (lane, running) = ([("lane", self.name)], self.slots.saturating_sub(free));
+        samples.add(&families::VERIFICATIONS_RUNNING, &lane, running as f64);
+        samples.add(&families::VERIFICATIONS_WAITING, &lane, waiting as f64);
     }
 }
 

@@ -37,6 +37,7 @@ fn fixture(limits: &Limits, http_mint: HttpMint) -> Fixture {
     let verifier = Verifier {
         inner: Arc::new(inner),
         cache: TokenCache::new(limits.token_cache_bytes),
+        metrics: crate::metrics::UpstreamMetrics::unread(),
         fingerprints: Fingerprints::new().unwrap(),
     };
     Fixture { verifier, peer: Arc::default() }

@@ -47,11 +47,10 @@ fn logged(what: impl FnOnce(&mut AccessRecord)) -> Vec<(Level, String)> {
     tracing::subscriber::with_default(kept.clone(), || {
         let mut record = AccessRecord::new(RequestId::next(), &Method::GET, Instant::now());
         record.upstream(
-            &UpstreamNames::of(&upstream(
-                "api",
-                "https://api.example:8443",
-                RouteSettings::default(),
-            )),
+            &UpstreamNames::of(
+                &upstream("api", "https://api.example:8443", RouteSettings::default()),
+                UpstreamMetrics::unread(),
+            ),
             OriginId::ROOT,
         );
         what(&mut record);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::gauges::Dialing;
 use super::queue::Ticket;
 use super::{ConnectionNeed, Pool, Socket, Turn};
 use crate::admission::{Holding, Payer};
@@ -18,14 +19,15 @@ pub(in crate::transport) struct DialTurn {
     pub(super) charge: Charge,
     pub(super) socket: Socket,
     pub(super) connecting: Option<SharedDial>,
+    pub(super) dialing: Dialing,
 }
 
 impl DialTurn {
     /// Splits the permission into the socket for the connector, and the charge and waiters for
     /// later.
     pub(in crate::transport) fn into_parts(self) -> (Socket, DialWaiters) {
-        let Self { charge, socket, connecting } = self;
-        (socket, DialWaiters { charge, connecting })
+        let Self { charge, socket, connecting, dialing } = self;
+        (socket, DialWaiters { charge, connecting, _dialing: dialing })
     }
 }
 
@@ -33,6 +35,7 @@ impl DialTurn {
 pub(in crate::transport) struct DialWaiters {
     charge: Charge,
     connecting: Option<SharedDial>,
+    _dialing: Dialing,
 }
 
 impl DialWaiters {

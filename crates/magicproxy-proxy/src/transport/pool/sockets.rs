@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::Pool;
+use crate::metrics::{Metrics, UpstreamMetrics};
 
 /// Counter of the sockets to all upstreams, with the limit `limits.upstream_connections`. Shared by
 /// all pools. Idle sockets give way where another origin needs a socket.
@@ -70,11 +71,50 @@ impl Sockets {
     }
 }
 
+/// The sockets shared by all upstreams, with the metrics of one upstream.
+#[derive(Clone, Debug)]
+pub(crate) struct CountedSockets {
+    pub(super) sockets: Arc<Sockets>,
+    process: Arc<Metrics>,
+    pub(crate) metrics: Arc<UpstreamMetrics>,
+}
+
+impl CountedSockets {
+    /// Takes the sockets for the upstream of this name.
+    pub(crate) fn of(sockets: &Arc<Sockets>, process: &Arc<Metrics>, upstream: &str) -> Self {
+        let metrics = process.upstream(upstream);
+        Self { sockets: Arc::clone(sockets), process: Arc::clone(process), metrics }
+    }
+
+    /// Lets the metrics look at the pool's connections.
+    pub(super) fn watch(&self, pool: &Arc<Pool>) {
+        self.process.watch(pool);
+    }
+
+    /// Makes sockets whose metrics nobody reads.
+    #[cfg(test)]
+    pub(in crate::transport) fn unread(total: usize) -> Self {
+        Self::of(&Sockets::new(total), &Arc::default(), "test")
+    }
+}
+
 /// Socket to an upstream, from before the connection is made until the connection is closed.
 #[derive(Debug)]
 pub(crate) struct Socket {
     /// Pool that the socket counts for.
     pub(super) pool: Arc<Pool>,
+}
+
+impl Socket {
+    /// Counts bytes that were read.
+    pub(in crate::transport) fn note_read(&self, bytes: usize) {
+        self.pool.metrics.traffic().received(bytes);
+    }
+
+    /// Counts bytes that were written.
+    pub(in crate::transport) fn note_written(&self, bytes: usize) {
+        self.pool.metrics.traffic().sent(bytes);
+    }
 }
 
 impl Drop for Socket {

@@ -140,7 +140,8 @@ fn everyone_may_have_one_connection() {
 fn a_multiplied_charge_is_held_and_given_back_whole() {
     let settings = fixture::settings(Vec::new());
     let root = ApiRoot::parse("https://api.example").unwrap();
-    let pool = Pool::new(&settings, UpstreamProtocol::Negotiated, &root, &Sockets::new(9));
+    let pool =
+        Pool::new(&settings, UpstreamProtocol::Negotiated, &root, &CountedSockets::unread(9));
     let payer = known();
     let held = || {
         let state = pool.state();

@@ -3,14 +3,16 @@
 
 use std::sync::Arc;
 
+use http::header::ACCEPT;
 use magicproxy_core::TokenVersion;
+use magicproxy_proxy::metrics::Metrics;
 use magicproxy_proxy::services::SharedKeys;
 
 use super::banner::Banner;
 use crate::ground::failure::Failure;
 use crate::runtime::admin::{
-    AdminParts, BoundAdmin, CertificateCheck, Checks, Drain, KeysCheck, RevocationsCheck,
-    StoreCheck, StoreNeed,
+    AdminParts, BoundAdmin, CertificateCheck, Checks, Drain, EncodedMetrics, KeysCheck,
+    MetricsEncoder, RevocationsCheck, StoreCheck, StoreNeed,
 };
 use crate::runtime::keystore::KeyWatch;
 use crate::runtime::revocations::RevocationWatch;
@@ -27,6 +29,7 @@ pub(super) struct Watched<'p> {
     pub(super) store: Option<&'p Arc<LazyStore>>,
     pub(super) revocations: &'p RevocationWatch,
     pub(super) tls: Option<&'p Tls>,
+    pub(super) metrics: &'p Arc<Metrics>,
 }
 
 /// The admin listener of a proxy that is being started.
@@ -60,8 +63,8 @@ impl Admin {
             certificate: watched.tls.map(|tls| CertificateCheck(Arc::clone(&tls.server))),
             drain: drain.clone(),
         };
-        let parts =
-            AdminParts { settings: config.admin.clone(), checks, metrics: None, reload: None };
+        let metrics = Some(encoder(watched.metrics));
+        let parts = AdminParts { settings: config.admin.clone(), checks, metrics, reload: None };
         Self { parts, hosts: config.hosts.clone(), drain, bound: None }
     }
 
@@ -96,6 +99,17 @@ impl Admin {
             running.end().await;
         }
     }
+}
+
+/// Makes the encoder of the metrics.
+fn encoder(metrics: &Arc<Metrics>) -> MetricsEncoder {
+    let metrics = Arc::clone(metrics);
+    Arc::new(move |fields| {
+        let accept = fields.get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+        let accept = accept.collect::<Vec<_>>().join(",");
+        let (media_type, text) = metrics.encode(Some(&accept));
+        EncodedMetrics { media_type, text }
+    })
 }
 
 fn need_of_store(config: &Config) -> StoreNeed {

@@ -130,6 +130,7 @@ impl Stage {
             strangers: StrangerState::Refuse,
             pending: limits::PendingReturns::default(),
             seen: named::KnownOwners::default(),
+            metrics: crate::metrics::UpstreamMetrics::unread(),
         };
         Self {
             ledger,

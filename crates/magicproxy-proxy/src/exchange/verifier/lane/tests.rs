@@ -54,7 +54,7 @@ async fn full(lane: &Lane) -> Slot {
 /// However many places an attacker has, and however early: one of them is before another's.
 #[tokio::test]
 async fn one_peer_waits_behind_one_thing_of_another() {
-    let lane = Lane::new(1, QUOTA, 0);
+    let lane = Lane::new("test", 1, QUOTA, 0);
     let slot = full(&lane).await;
     let (attacker, honest) = (stranger(&Arc::default()), stranger(&Arc::default()));
     let mut attacks: Vec<_> = (0..10).map(|_| begin(&lane, &attacker)).collect();
@@ -65,7 +65,7 @@ async fn one_peer_waits_behind_one_thing_of_another() {
 /// However many addresses an attacker has.
 #[tokio::test]
 async fn every_other_turn_is_of_those_whom_no_stranger_can_be() {
-    let lane = Lane::new(1, QUOTA, 0);
+    let lane = Lane::new("test", 1, QUOTA, 0);
     let slot = full(&lane).await;
     let peers: Vec<Payer> = (0..10).map(|_| stranger(&Arc::default())).collect();
     let (one, other) = (known(), known());
@@ -77,7 +77,7 @@ async fn every_other_turn_is_of_those_whom_no_stranger_can_be() {
 
 #[tokio::test]
 async fn an_account_has_so_many_places() {
-    let lane = Lane::new(1, QUOTA, 0);
+    let lane = Lane::new("test", 1, QUOTA, 0);
     let _slot = full(&lane).await;
     let (peer, owner) = (stranger(&Arc::default()), known());
     let strangers: Vec<_> = (0..12).map(|_| begin(&lane, &peer)).collect();
@@ -94,7 +94,7 @@ async fn an_account_has_so_many_places() {
 /// A lane that others have filled has a place for one who has fewer.
 #[tokio::test]
 async fn whoever_has_most_places_gives_way() {
-    let lane = Lane::new(1, QUOTA, 0);
+    let lane = Lane::new("test", 1, QUOTA, 0);
     let _slot = full(&lane).await;
     let (heavy, other) = (stranger(&Arc::default()), stranger(&Arc::default()));
     let mut most: Vec<_> = (0..12).map(|_| begin(&lane, &heavy)).collect();
@@ -109,7 +109,7 @@ async fn whoever_has_most_places_gives_way() {
 
 #[tokio::test]
 async fn what_nobody_waits_for_is_given_to_the_next() {
-    let lane = Lane::new(1, QUOTA, 0);
+    let lane = Lane::new("test", 1, QUOTA, 0);
     let slot = full(&lane).await;
     let (gone, here) = (stranger(&Arc::default()), stranger(&Arc::default()));
     let left: Vec<_> = (0..5).map(|_| begin(&lane, &gone)).collect();
@@ -127,7 +127,7 @@ async fn what_nobody_waits_for_is_given_to_the_next() {
 /// What must be done is done, though the account has no more places.
 #[tokio::test]
 async fn what_must_be_done_is_not_refused() {
-    let lane = Lane::new(1, QUOTA, 0);
+    let lane = Lane::new("test", 1, QUOTA, 0);
     let slot = full(&lane).await;
     let owner = known();
     let places: Vec<_> = (0..6).map(|_| begin(&lane, &owner)).collect();
