@@ -178,8 +178,8 @@ impl ReverseDoor {
         let admitted = served.admit(inbound, &mut visit.request.record).await?;
         visit.connection.admitted();
         let outcome = admitted.send().await?;
-        if let ExchangeOutcome::Answered(answered) = &outcome
-            && let Some(came) = answered.came()
+        if let ExchangeOutcome::Response(response) = &outcome
+            && let Some(came) = response.came()
         {
             visit.request.record.answered(came);
         }
