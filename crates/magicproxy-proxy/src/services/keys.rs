@@ -54,12 +54,12 @@ impl Gauges for SharedKeys {
         let active = ring.sealing().iter().filter(|key| key.is_active(now)).count();
         count("sealing", "active", active);
         count("sealing", "retired", ring.sealing().len() - active);
-        let active = ring.key_set().iter().filter(|key| key.standing().retired.is_none()).count();
+        let active = ring.key_set().iter().filter(|key| key.lifetime().retired.is_none()).count();
         count("key_set", "active", active);
         count("key_set", "retired", ring.key_set().len() - active);
         let sealing = ring.sealing().iter().filter(|key| key.is_active(now));
-        let sealing = sealing.filter_map(|key| key.standing().created).max();
-        let key_set = ring.key_set().iter().map(|key| key.standing());
+        let sealing = sealing.filter_map(|key| key.lifetime().created).max();
+        let key_set = ring.key_set().iter().map(|key| key.lifetime());
         let key_set =
             key_set.filter(|lifetime| lifetime.retired.is_none()).filter_map(|it| it.created).max();
         let owner = ring.owner_secret().and_then(|secret| secret.created());
