@@ -178,10 +178,10 @@ impl ReverseDoor {
         let admitted = served.admit(inbound, &mut visit.request.record).await?;
         visit.connection.admitted();
         let outcome = admitted.send().await?;
-        if let ExchangeOutcome::Response(response) = &outcome
-            && let Some(came) = response.came()
+        if let ExchangeOutcome::Response(unfiltered) = &outcome
+            && let Some(came) = unfiltered.came()
         {
-            visit.request.record.answered(came);
+            visit.request.record.response_came(came);
         }
         match outcome {
             ExchangeOutcome::Switched(switched) => {

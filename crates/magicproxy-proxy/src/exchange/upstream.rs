@@ -286,7 +286,7 @@ impl ConnectedRequest {
                 Ok(response) => {
                     check_framing(&response)?;
                     let status = StatusLabel::of(response.status().as_u16());
-                    self.upstream.metrics.answered(&mut self.exchange, status);
+                    self.upstream.metrics.responded(&mut self.exchange, status);
                     return Ok(response);
                 }
                 Err(error) => self.failed(error, &attempt)?,

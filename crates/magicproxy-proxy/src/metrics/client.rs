@@ -45,7 +45,7 @@ impl ClientExchange {
 
 impl UpstreamMetrics {
     /// Counts a request whose response's head came just now.
-    pub(crate) fn answered(&self, exchange: &mut ClientExchange, status: StatusLabel) {
+    pub(crate) fn responded(&self, exchange: &mut ClientExchange, status: StatusLabel) {
         let now = Instant::now();
         exchange.came = Some(now);
         let error = if status.is_error() { ErrorLabel::Status } else { ErrorLabel::None };

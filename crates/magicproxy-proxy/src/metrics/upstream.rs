@@ -127,7 +127,7 @@ impl UpstreamMetrics {
         self.server.observe(labels, decision.admission(), duration);
     }
 
-    /// Counts a request to the upstream, answered or not.
+    /// Counts a request to the upstream, with a response or without.
     pub(super) fn sent(&self, labels: RequestLabels, duration: Duration) {
         self.client.observe(labels, Admission::Allowed, duration);
     }

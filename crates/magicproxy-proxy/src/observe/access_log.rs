@@ -173,7 +173,7 @@ impl AccessRecord {
     }
 
     /// Notes that the head of the upstream's response came at `arrived`.
-    pub(crate) fn answered(&mut self, arrived: Instant) {
+    pub(crate) fn response_came(&mut self, arrived: Instant) {
         self.head_after = Some(arrived.saturating_duration_since(self.started));
     }
 
