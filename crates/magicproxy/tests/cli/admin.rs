@@ -279,13 +279,15 @@ fn elsewhere_a_token_reads_what_is_more_than_the_plain_status() {
 fn operations_come_by_a_socket_alone() {
     let place = Place::with_keys();
     let serving = Serving::with_both(&place);
-    let refused = serving.tcp("POST /reload", &[("Content-Length", "0")]);
-    assert_eq!(refused.status, 403, "{refused:?}");
-    assert!(refused.content.contains("Unix socket"), "{refused:?}");
-    assert_eq!(serving.tcp("GET /reload", &[]).status, 403);
-    let refused = serving.unix("GET /reload", &[]);
-    assert_eq!(refused.status, 405, "{refused:?}");
-    assert!(refused.head.contains("\r\nallow: post"), "{refused:?}");
+    for page in ["/reload", "/backup"] {
+        let refused = serving.tcp(&format!("POST {page}"), &[("Content-Length", "0")]);
+        assert_eq!(refused.status, 403, "{refused:?}");
+        assert!(refused.content.contains("Unix socket"), "{refused:?}");
+        assert_eq!(serving.tcp(&format!("GET {page}"), &[]).status, 403);
+        let refused = serving.unix(&format!("GET {page}"), &[]);
+        assert_eq!(refused.status, 405, "{refused:?}");
+        assert!(refused.head.contains("\r\nallow: post"), "{refused:?}");
+    }
     serving.end();
 }
 

@@ -12,8 +12,9 @@ use crate::runtime::admin::{
     AdminParts, BoundAdmin, CertificateCheck, Checks, Drain, KeysCheck, RevocationsCheck,
     StoreCheck, StoreNeed,
 };
+use crate::runtime::backup::Backups;
 use crate::runtime::keystore::KeyWatch;
-use crate::runtime::revocations::RevocationWatch;
+use crate::runtime::revocations::{RevocationFile, RevocationWatch};
 use crate::runtime::state::LazyStore;
 use crate::runtime::tls::Tls;
 use crate::runtime::wire::BoundServer;
@@ -60,8 +61,14 @@ impl Admin {
             certificate: watched.tls.map(|tls| CertificateCheck(Arc::clone(&tls.server))),
             drain: drain.clone(),
         };
-        let parts =
-            AdminParts { settings: config.admin.clone(), checks, metrics: None, reload: None };
+        let file = config.revocations.file.clone().map(RevocationFile);
+        let parts = AdminParts {
+            settings: config.admin.clone(),
+            checks,
+            metrics: None,
+            backups: Backups::of(watched.store.cloned(), file),
+            reload: None,
+        };
         Self { parts, hosts: config.hosts.clone(), drain, bound: None }
     }
 
