@@ -51,13 +51,13 @@ impl Restore<'_> {
         self.refuse_running()?;
         let scratch = self.store.with_added_extension("restore-copy");
         write::create_folder_of(self.store)?;
-        let restored = self.from_scratch(&scratch);
+        let restored = self.checked_in(&scratch);
         drop(std::fs::remove_file(&scratch));
         restored
     }
 
     /// Checks a copy of the backup, because the check may change the file.
-    fn from_scratch(&self, scratch: &Path) -> anyhow::Result<Restored> {
+    fn checked_in(&self, scratch: &Path) -> anyhow::Result<Restored> {
         let named = || format!("backup `{}`", self.backup.display());
         drop(std::fs::remove_file(scratch));
         write::private(scratch, "")?;
@@ -121,10 +121,7 @@ impl Restore<'_> {
     /// Gives the new store its name; what has the name keeps another one.
     fn put_in_place(&self, new: &Path) -> anyhow::Result<Option<PathBuf>> {
         let named = || format!("`{}`", self.store.display());
-        let before = self
-            .store
-            .exists()
-            .then(|| self.store.with_added_extension(format!("before-restore-{}", clock::now().0)));
+        let before = self.store.exists().then(|| self.free_name());
         if let Some(before) = &before {
             std::fs::rename(self.store, before).with_context(named)?;
         }
@@ -132,6 +129,20 @@ impl Restore<'_> {
         let folder = self.store.parent().filter(|folder| !folder.as_os_str().is_empty());
         write::sync_folder(folder.unwrap_or(Path::new(".")));
         Ok(before)
+    }
+}
+
+impl Restore<'_> {
+    /// Returns a name beside the store that nothing has yet.
+    fn free_name(&self) -> PathBuf {
+        let (now, mut number) = (clock::now().0, 0);
+        loop {
+            let name = self.store.with_added_extension(format!("before-restore-{now}-{number}"));
+            if !name.exists() {
+                return name;
+            }
+            number += 1;
+        }
     }
 }
 
