@@ -219,11 +219,17 @@ fn what_is_no_whole_backup_is_not_put_back() {
     let limited = mint(&place, &["--limit", "total=1"]);
     let proxy = Proxy::start(&place);
     assert_eq!(proxy.ask(&limited), 200);
+    revoke(&place, &mint(&place, &[]), &[]);
     ok(&place, &["backup", "--to", "b"]);
     proxy.end();
     let whole = std::fs::read(place.path("b")).unwrap();
+    // Another token would be revoked instead.
+    let mut other = whole.clone();
+    let at = whole.windows(6).position(|bytes| bytes == b"chain:").unwrap() + 6;
+    other[at] = if other[at] == b'0' { b'1' } else { b'0' };
     let mut cases = vec![
         ("empty", Vec::new()),
+        ("another revocation", other),
         ("text", b"no database".to_vec()),
         ("half", whole[..whole.len() / 2].to_vec()),
         ("store", std::fs::read(place.path("state.redb")).unwrap()),
