@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -180,6 +181,29 @@ fn where_the_revocations_are_lost_somebody_must_say_so() {
     // With the revocations still there, a lost store is put back without more words.
     std::fs::remove_file(place.path("state.redb")).unwrap();
     ok(&place, &["restore", "b"]);
+}
+
+/// A file without a name is told of, and can be saved.
+#[test]
+fn a_store_whose_file_was_deleted_is_saved() {
+    let place = place();
+    let limited = mint(&place, &["--limit", "total=1"]);
+    let proxy = Proxy::start(&place);
+    assert_eq!(proxy.ask(&limited), 200);
+    std::fs::remove_file(place.path("state.redb")).unwrap();
+    let mut socket = UnixStream::connect(place.path("a")).unwrap();
+    socket.write_all(b"GET /readyz?verbose HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut told = String::new();
+    socket.read_to_string(&mut told).unwrap();
+    assert!(told.contains("\r\n\r\nready\n"), "{told}");
+    assert!(told.contains("\nstore warning 0s its file was deleted"), "{told}");
+    ok(&place, &["backup", "--to", "b"]);
+    proxy.end();
+    place.write("keys/revocations.json", "{\"revocations\":{}}");
+    ok(&place, &["restore", "b"]);
+    let proxy = Proxy::start(&place);
+    assert_eq!(proxy.ask(&limited), 403);
+    proxy.end();
 }
 
 /// The proxy works on while it is copied, and each copy is whole: a use is in it or not.
