@@ -8,6 +8,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -403,6 +404,14 @@ pub trait StateStore: fmt::Debug + Send + Sync {
         counter: Vec<u8>,
         holder: Holder,
     ) -> StoreFuture<'_, ()>;
+
+    /// Copies the rows of one moment, with a note beside them, into a new file at this path. Calls
+    /// of the store go on meanwhile. A store that is no file refuses.
+    fn copy_to(&self, to: PathBuf, note: Vec<u8>) -> StoreFuture<'_, ()> {
+        drop((to, note));
+        let why = "it is no file that could be copied".to_owned();
+        Box::pin(std::future::ready(Err(StoreError::Unavailable(why))))
+    }
 
     /// Checks that the store can be reached: for a health check, and for the start.
     fn ping(&self) -> StoreFuture<'_, ()>;

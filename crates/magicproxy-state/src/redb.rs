@@ -4,13 +4,14 @@
 //! single `fsync`. Short reads run on the calling thread: they see the last commit without waiting
 //! for a lock or, in all likelihood, for the disk. Long reads have a thread.
 
+mod copy;
 mod file;
 mod rows;
 mod shared;
 mod worker;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -26,6 +27,7 @@ use crate::checked::{clock, demands, millis, names, step};
 use crate::rows::{ReadRows, Rows};
 use crate::steps::{self, StepTerms};
 
+pub use copy::StoreCopy;
 pub use file::OpenError;
 use shared::SharedDatabase;
 use worker::{DiskAnnouncement, ReadJob, RowChange, WriteJob};
@@ -207,6 +209,19 @@ impl StateStore for RedbStore {
         self.write(partition, 0, move |rows| {
             names([&counter])?;
             steps::give_back(rows, &counter, holder)
+        })
+    }
+
+    fn copy_to(&self, to: PathBuf, note: Vec<u8>) -> StoreFuture<'_, ()> {
+        let (sender, receiver) = oneshot::channel();
+        let shared = Arc::clone(&self.shared);
+        // A thread of its own: the reader's queue is not to wait for a whole file.
+        let started = worker::start("state-copy", self.shared.path(), move || {
+            drop(sender.send(copy::copy(&shared, &to, &note)));
+        });
+        Box::pin(async move {
+            started?;
+            receiver.await.unwrap_or_else(|_| Err(stopped()))
         })
     }
 

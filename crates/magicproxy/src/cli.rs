@@ -4,6 +4,8 @@
 //! files, standard input (`-`) or named environment variables.
 
 mod asking;
+#[cfg(unix)]
+pub(crate) mod backup;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod demo;
@@ -21,6 +23,7 @@ mod pinned;
 pub(crate) mod plugin;
 mod remade;
 pub(crate) mod reseal;
+pub(crate) mod restore;
 pub(crate) mod revoke;
 pub(crate) mod run;
 mod secret;
@@ -82,6 +85,11 @@ pub(crate) enum Command {
     Run(run::RunArgs),
     /// Make, list, rotate and export the signing keys
     Keys(keys::KeysArgs),
+    /// Copy the state and the revocations of a running proxy into a file
+    #[cfg(unix)]
+    Backup(backup::BackupArgs),
+    /// Put a backup of state and revocations back, while the proxy does not run
+    Restore(restore::RestoreArgs),
     /// Check, try and list plugins, and say what becomes of the Python program's
     Plugin(plugin::PluginArgs),
     /// Check the configuration, show the settings in force, or print the JSON Schema

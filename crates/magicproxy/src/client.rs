@@ -1,6 +1,8 @@
 //! A small HTTP/1.1 client for requests from the command line to a proxy: one request, one
 //! connection, no redirects.
 
+#[cfg(unix)]
+pub(crate) mod admin_socket;
 mod fault;
 mod request_secrets;
 

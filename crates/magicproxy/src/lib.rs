@@ -71,6 +71,9 @@ fn run(command: Command, environment: &Environment) -> Result<(), Failure> {
         Command::Env(args) => cli::env::run(args, environment),
         Command::Run(args) => cli::run::run(args, environment),
         Command::Keys(args) => cli::keys::run(args, environment),
+        #[cfg(unix)]
+        Command::Backup(args) => cli::backup::run(args, environment),
+        Command::Restore(args) => cli::restore::run(args, environment),
         Command::Plugin(args) => cli::plugin::run(args, environment),
         Command::Config(args) => cli::config::run(args, environment),
         Command::Completions(args) => cli::completions::run(&args),

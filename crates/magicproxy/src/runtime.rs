@@ -2,6 +2,7 @@
 //! and the check whether everything is ready to run.
 
 pub(crate) mod admin;
+pub(crate) mod backup;
 pub(crate) mod freshness;
 pub(crate) mod keystore;
 pub(crate) mod logging;

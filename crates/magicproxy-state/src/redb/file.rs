@@ -9,11 +9,11 @@ use magicproxy_core::state::StoreError;
 
 /// The table with the file's own properties.
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("magicproxy-state");
-const SCHEMA: &str = "schema";
+pub(super) const SCHEMA: &str = "schema";
 /// The version of the tables' form.
-const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 1;
 /// The size of redb's cache in bytes: a store is small, and the system keeps files in memory too.
-const CACHE: usize = 16 * 1024 * 1024;
+pub(super) const CACHE: usize = 16 * 1024 * 1024;
 
 /// The reasons why a file cannot be a store.
 #[derive(Debug, thiserror::Error)]
@@ -101,20 +101,20 @@ fn fill(path: &Path, new: &Path) -> Result<(), OpenError> {
 }
 
 /// Writes the folder to the disk: without its folder, a new file may be lost.
-fn sync_folder(path: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     let folder =
         path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
-fn database(path: &Path, file: File) -> Result<Database, OpenError> {
+pub(super) fn database(path: &Path, file: File) -> Result<Database, OpenError> {
     let backend =
         ::redb::backends::FileBackend::new(file).map_err(|error| of_redb(path, error.into()))?;
     let database = Builder::new().set_cache_size(CACHE).create_with_backend(backend);
     database.map_err(|error| of_redb(path, error.into()))
 }
 
-fn check_schema(path: &Path, database: &Database) -> Result<(), OpenError> {
+pub(super) fn check_schema(path: &Path, database: &Database) -> Result<(), OpenError> {
     let strange = |why: &str| OpenError::NotAStore(path.to_owned(), why.to_owned());
     let transaction = database.begin_read().map_err(|error| of_redb(path, error.into()))?;
     let meta = transaction.open_table(META).map_err(|error| match error {
@@ -129,7 +129,7 @@ fn check_schema(path: &Path, database: &Database) -> Result<(), OpenError> {
     }
 }
 
-fn of_io(path: &Path, error: io::Error) -> OpenError {
+pub(super) fn of_io(path: &Path, error: io::Error) -> OpenError {
     let path = path.to_owned();
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => OpenError::NoFolder(path),
@@ -141,7 +141,7 @@ fn of_io(path: &Path, error: io::Error) -> OpenError {
     }
 }
 
-fn of_redb(path: &Path, error: ::redb::Error) -> OpenError {
+pub(super) fn of_redb(path: &Path, error: ::redb::Error) -> OpenError {
     match error {
         ::redb::Error::DatabaseAlreadyOpen | ::redb::Error::LockProtocolMismatch => {
             OpenError::InUse(path.to_owned())

@@ -225,6 +225,17 @@ fn get<T: ReadableTable<&'static [u8], &'static [u8]>>(
     Ok(Some(Row { end, bytes: bytes.to_vec() }))
 }
 
+/// Returns the name of a row among the ends.
+///
+/// # Errors
+/// [`StoreError::Corrupt`], if the key has no partition, or the value no end.
+pub(super) fn end_of(key: &[u8], value: &[u8]) -> Result<Vec<u8>, StoreError> {
+    let has_partition = key.split_first_chunk::<32>().is_some();
+    let partition = || StoreError::Corrupt("a row has no partition".to_owned());
+    let (end, _) = split(value)?;
+    if has_partition { Ok(end_key(end, key)) } else { Err(partition()) }
+}
+
 fn split(value: &[u8]) -> Result<(u64, &[u8]), StoreError> {
     let (end, bytes) = value
         .split_first_chunk::<END>()

@@ -9,7 +9,7 @@ use super::Cli;
 /// A command by the names that lead to it, and its examples, one to a line.
 type Examples = (&'static [&'static str], &'static [&'static str]);
 
-const EXAMPLES: [Examples; 21] = [
+const EXAMPLES: [Examples; 23] = [
     (
         &["serve"],
         &[
@@ -64,6 +64,11 @@ const EXAMPLES: [Examples; 21] = [
         &["magicproxy keys export-public", "magicproxy keys export-public --jwks > proxy.jwks"],
     ),
     (&["keys", "minter"], &["magicproxy keys minter --out minter.key.jwk > minter.jwk"]),
+    (&["backup"], &["magicproxy backup --to state.backup"]),
+    (
+        &["restore"],
+        &["magicproxy restore state.backup", "magicproxy restore state.backup --accept-older"],
+    ),
     (&["plugin", "check"], &["magicproxy plugin check my_plugin.wasm"]),
     (
         &["plugin", "run"],

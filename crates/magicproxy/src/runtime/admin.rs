@@ -9,6 +9,7 @@ mod access;
 mod bound;
 mod checks;
 mod connections;
+mod file_content;
 pub(crate) mod operations;
 mod pages;
 mod request;
@@ -27,6 +28,8 @@ use magicproxy_config::config::admin::AdminSettings;
 pub(crate) use bound::BoundAdmin;
 pub(crate) use checks::{CertificateCheck, Checks, KeysCheck, RevocationsCheck};
 use operations::ReloadHandle;
+
+use super::backup::Backups;
 pub(crate) use store_check::{StoreCheck, StoreNeed};
 
 /// Everything that the pages of the admin listener are made of.
@@ -35,6 +38,7 @@ pub(crate) struct AdminParts {
     pub(crate) checks: Checks,
     /// The encoder of the metrics; without one, there is no page of metrics.
     pub(crate) metrics: Option<MetricsEncoder>,
+    pub(crate) backups: Backups,
     /// The way to whoever reads the configuration again; without one, nothing is reloaded.
     pub(crate) reload: Option<ReloadHandle>,
 }

@@ -1,6 +1,7 @@
 //! The state store of a running proxy: opened when first needed, and again after a failure.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,14 @@ impl LazyStore {
     /// server need not be there yet.
     pub(crate) async fn open_now(&self) -> Result<(), StoreError> {
         self.store().await.map(drop)
+    }
+
+    /// Returns the file of the store, if the store is a file.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match &self.settings {
+            StoreSettings::Redb(path) => Some(path),
+            StoreSettings::None | StoreSettings::Memory | StoreSettings::Valkey(_) => None,
+        }
     }
 
     /// True once the store is open.
@@ -158,6 +167,10 @@ impl StateStore for LazyStore {
         holder: Holder,
     ) -> StoreFuture<'_, ()> {
         Box::pin(async move { self.store().await?.give_back(partition, counter, holder).await })
+    }
+
+    fn copy_to(&self, to: PathBuf, note: Vec<u8>) -> StoreFuture<'_, ()> {
+        Box::pin(async move { self.store().await?.copy_to(to, note).await })
     }
 
     fn ping(&self) -> StoreFuture<'_, ()> {

@@ -37,7 +37,7 @@ enum Becomes {
 use Becomes::{Reads, Refused, Same, SameButForChance};
 
 /// Every command, by the name of its manual page.
-const COMMANDS: [(&str, &[&str], Becomes); 26] = [
+const COMMANDS: [(&str, &[&str], Becomes); 28] = [
     ("serve", &["serve", "--listen", "127.0.0.1:0"], Reads),
     ("config-check", &["config", "check"], Reads),
     ("config-show", &["config", "show"], Reads),
@@ -65,6 +65,8 @@ const COMMANDS: [(&str, &[&str], Becomes); 26] = [
         ],
         Same,
     ),
+    ("backup", &["backup", "--to", "state.backup"], Same),
+    ("restore", &["restore", "state.backup"], Refused),
     ("keys-generate", &["keys", "generate"], Refused),
     ("keys-list", &["keys", "list"], Same),
     ("keys-rotate", &["keys", "rotate"], Refused),

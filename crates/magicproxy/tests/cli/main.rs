@@ -12,6 +12,8 @@
 #[cfg(unix)]
 mod admin;
 mod asking;
+#[cfg(unix)]
+mod backup;
 mod check;
 mod env;
 #[cfg(unix)]

@@ -300,6 +300,14 @@ pub(crate) fn valkey(place: &Place) -> Option<Valkey> {
 
 pub(crate) struct Valkey(Child);
 
+impl Valkey {
+    /// Lets the server answer nothing any more, and keep its connections.
+    pub(crate) fn fall_silent(&self) {
+        let id = self.0.id().to_string();
+        assert!(Command::new("kill").args(["-s", "STOP", &id]).status().unwrap().success());
+    }
+}
+
 impl Drop for Valkey {
     fn drop(&mut self) {
         drop(self.0.kill());

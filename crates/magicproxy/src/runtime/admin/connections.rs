@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::{Body as _, Bytes, Incoming};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -21,7 +21,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::AdminParts;
 use super::access::Entrance;
-use super::response::{Form, PageResponse};
+use super::response::{Form, PageResponse, ResponseContent};
 
 /// The most connections to one address of the listener.
 const MOST: usize = 64;
@@ -30,7 +30,7 @@ const HEAD_TIME: Duration = Duration::from_secs(5);
 /// The longest life of a connection of TCP.
 const TCP_TIME: Duration = Duration::from_secs(15);
 /// The longest life of a connection of a Unix socket, on which operations take their time.
-const SOCKET_TIME: Duration = Duration::from_secs(300);
+const SOCKET_TIME: Duration = Duration::from_secs(3_600);
 /// The most bytes of a head. Some 8 KiB are usual elsewhere.
 const LARGEST_HEAD: usize = 16 * 1024;
 const MOST_FIELDS: usize = 64;
@@ -171,7 +171,7 @@ struct PageService {
 }
 
 impl PageService {
-    async fn respond(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn respond(&self, request: Request<Incoming>) -> Response<ResponseContent> {
         let (head, content) = request.into_parts();
         if !content.is_end_stream()
             && Limited::new(content, LARGEST_CONTENT).collect().await.is_err()

@@ -11,6 +11,7 @@ use super::operations::{ReloadError, ReloadOutcome, ReloadReport, ReloadTrigger}
 use super::request::{Detail, Page};
 use super::response::{Form, PageResponse};
 use super::{AdminParts, version};
+use crate::runtime::backup::BackupError;
 
 impl AdminParts {
     /// Answers a request whose content was read and is not looked at.
@@ -51,7 +52,7 @@ impl AdminParts {
                 "there is no such page: expected /healthz, /readyz, /version or /metrics",
             );
         };
-        if page == Page::Reload && !entrance.takes_operations() {
+        if page.is_operation() && !entrance.takes_operations() {
             return refuse(
                 StatusCode::FORBIDDEN,
                 "operations are taken on a Unix socket alone: name one in `admin.listen`",
@@ -94,6 +95,7 @@ impl AdminParts {
             }
             Page::Metrics => self.encoded_metrics(form, head).await,
             Page::Reload => self.reloaded(form).await,
+            Page::Backup => self.backed_up(form).await,
         }
     }
 
@@ -154,6 +156,25 @@ impl AdminParts {
                 let status = match error {
                     ReloadError::Busy | ReloadError::Ending => StatusCode::SERVICE_UNAVAILABLE,
                     ReloadError::Late => StatusCode::GATEWAY_TIMEOUT,
+                };
+                PageResponse::refusal(form, status, &error.to_string())
+            }
+        }
+    }
+}
+
+impl AdminParts {
+    async fn backed_up(&self, form: Form) -> PageResponse {
+        match self.backups.make().await {
+            Ok(backup) => {
+                tracing::info!(target: "magicproxy::serve", bytes = backup.length, "a backup was made");
+                PageResponse::backup(backup)
+            }
+            Err(error) => {
+                let status = match &error {
+                    BackupError::Busy => StatusCode::SERVICE_UNAVAILABLE,
+                    BackupError::NoFile => StatusCode::CONFLICT,
+                    BackupError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
                 };
                 PageResponse::refusal(form, status, &error.to_string())
             }

@@ -13,6 +13,7 @@ pub(super) enum Page {
     Version,
     Metrics,
     Reload,
+    Backup,
 }
 
 /// The amount of detail that a request asks for.
@@ -33,6 +34,7 @@ impl Page {
             "/version" => Self::Version,
             "/metrics" => Self::Metrics,
             "/reload" => Self::Reload,
+            "/backup" => Self::Backup,
             _ => return None,
         })
     }
@@ -41,8 +43,13 @@ impl Page {
     pub(super) fn methods(self) -> &'static str {
         match self {
             Self::Health | Self::Ready | Self::Version | Self::Metrics => "GET, HEAD",
-            Self::Reload => "POST",
+            Self::Reload | Self::Backup => "POST",
         }
+    }
+
+    /// True for an operation, which comes by a Unix socket alone.
+    pub(super) fn is_operation(self) -> bool {
+        matches!(self, Self::Reload | Self::Backup)
     }
 
     /// True if the page takes this method.
@@ -55,7 +62,7 @@ impl Page {
         match self {
             Self::Health => true,
             Self::Ready => detail == Detail::Plain,
-            Self::Version | Self::Metrics | Self::Reload => false,
+            Self::Version | Self::Metrics | Self::Reload | Self::Backup => false,
         }
     }
 }

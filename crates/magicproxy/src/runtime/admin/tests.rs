@@ -72,6 +72,7 @@ fn plain_is_what_tells_a_status_and_nothing_else() {
         (Page::Version, false, false),
         (Page::Metrics, false, false),
         (Page::Reload, false, false),
+        (Page::Backup, false, false),
     ] {
         assert_eq!(page.is_plain(Detail::Plain), plain, "{page:?}");
         assert_eq!(page.is_plain(Detail::Verbose), verbose, "{page:?}");
@@ -142,12 +143,13 @@ fn a_page_is_its_path_and_has_its_methods() {
     {
         assert_eq!(Page::of(path), None, "{path}");
     }
-    for path in ["/healthz", "/readyz", "/version", "/metrics", "/reload"] {
+    for path in ["/healthz", "/readyz", "/version", "/metrics", "/reload", "/backup"] {
         let page = Page::of(path).unwrap();
         for method in [Method::GET, Method::HEAD] {
-            assert_eq!(page.takes(method.as_str()), path != "/reload", "{method} {path}");
+            assert_eq!(page.takes(method.as_str()), !page.is_operation(), "{method} {path}");
         }
-        assert_eq!(page.takes("POST"), path == "/reload", "{path}");
+        assert_eq!(page.is_operation(), matches!(path, "/reload" | "/backup"), "{path}");
+        assert_eq!(page.takes("POST"), page.is_operation(), "{path}");
         for method in ["OPTIONS", "PUT", "DELETE", "TRACE", "get", "GET, HEAD", ""] {
             assert!(!page.takes(method), "{method} {path}");
         }

@@ -14,8 +14,9 @@ use crate::runtime::admin::{
     AdminParts, BoundAdmin, CertificateCheck, Checks, Drain, EncodedMetrics, KeysCheck,
     MetricsEncoder, RevocationsCheck, StoreCheck, StoreNeed,
 };
+use crate::runtime::backup::Backups;
 use crate::runtime::keystore::KeyWatch;
-use crate::runtime::revocations::RevocationWatch;
+use crate::runtime::revocations::{RevocationFile, RevocationWatch};
 use crate::runtime::state::LazyStore;
 use crate::runtime::tls::Tls;
 use crate::runtime::wire::BoundServer;
@@ -63,8 +64,14 @@ impl Admin {
             certificate: watched.tls.map(|tls| CertificateCheck(Arc::clone(&tls.server))),
             drain: drain.clone(),
         };
-        let metrics = Some(encoder(watched.metrics));
-        let parts = AdminParts { settings: config.admin.clone(), checks, metrics, reload: None };
+        let file = config.revocations.file.clone().map(RevocationFile);
+        let parts = AdminParts {
+            settings: config.admin.clone(),
+            checks,
+            metrics: Some(encoder(watched.metrics)),
+            backups: Backups::of(watched.store.cloned(), file),
+            reload: None,
+        };
         Self { parts, hosts: config.hosts.clone(), drain, bound: None }
     }
 
