@@ -157,7 +157,7 @@ impl Server {
         let _ = stop.send(Some(self.tunnels_close_at(fate)));
         let drained = tokio::time::timeout(self.settings.timeouts.drain, stop.closed()).await;
         if drained.is_err() {
-            tracing::warn!(target: "magicproxy::serve", connections = stop.receiver_count(), "closing connections that did not finish in time");
+            tracing::warn!(name: "connections_cut", target: "magicproxy::serve", connections = stop.receiver_count(), "closing connections that did not finish in time");
         }
     }
 
@@ -203,7 +203,7 @@ impl Server {
 /// Closes a connection for which no slot is free. A client without TLS gets a response if the
 /// socket takes it at once.
 fn turn_away(accepted: &AcceptedConnection, shortage: Shortage) {
-    tracing::debug!(target: "magicproxy::serve", peer = accepted.peer.map(tracing::field::display), %shortage, "a connection was turned away");
+    tracing::debug!(name: "connection_refused", target: "magicproxy::serve", peer = accepted.peer.map(tracing::field::display), reason = %shortage, "a connection was turned away");
     if accepted.entrance.tls.is_none() {
         let _ = accepted.transport.try_write(TURNED_AWAY);
     }
@@ -345,5 +345,5 @@ impl ServedConnection {
 
 fn log_end(error: &dyn std::error::Error, peer: Option<SocketAddr>) {
     let peer = peer.map(tracing::field::display);
-    tracing::debug!(target: "magicproxy::serve", peer, %error, "a connection ended");
+    tracing::debug!(name: "connection_ended", target: "magicproxy::serve", peer, %error, "a connection ended");
 }

@@ -15,6 +15,7 @@ use magicproxy_proxy::settings::Limits;
 use self::admin::{Admin, Watched};
 use self::banner::{Banner, FirstUpstream};
 use super::keystore::{KeyWatch, Keys, Keystore, NewKey, Purposes};
+use super::logging::events::ConfigSources;
 use super::readiness::Readiness;
 use super::revocations::{RevocationFile, RevocationWatch, SharedRevocations};
 use super::state::LazyStore;
@@ -31,6 +32,9 @@ pub(crate) fn serve(layers: Layers) -> Result<(), Failure> {
     let log = layers.log();
     logging::install(log);
     let served = serve_logged(layers);
+    if served.is_ok() {
+        tracing::info!(name: "stopped", target: "magicproxy::serve", "stopped");
+    }
     // A reader of JSON reads nothing else.
     if logging::format(log) == LogFormat::Json { served.map_err(Failure::logged) } else { served }
 }
@@ -40,7 +44,7 @@ fn serve_logged(layers: Layers) -> Result<(), Failure> {
     // From the first moment on: making keys and opening a store take time.
     runtime.block_on(async { survive_others() }).context("signals")?;
     let mut warnings = layers.warnings.clone();
-    let (used, raw) = (layers.used(), layers.raw.clone());
+    let (sources, raw) = (ConfigSources::of(&layers), layers.raw.clone());
     let mut config = settings::check_to_serve(layers)?;
     let scaled = wire::raise_open_file_limit().and_then(|files| fit_to_files(&mut config, files));
     // Before the keys are read, so that a change during the reading is noticed later.
@@ -55,7 +59,7 @@ fn serve_logged(layers: Layers) -> Result<(), Failure> {
     let keys = keys_or_new(keys, &keystore, NewKey::of(&config.keys, config.host()))?;
     let stamps = if new { keystore.stamps() } else { stamps };
     warnings.extend(found.into_iter().chain(lint::warnings(&raw, &config, Some(&keys.known()))));
-    let mut banner = Banner::of(&config, &keys, used, warnings);
+    let mut banner = Banner::of(&config, &keys, sources, warnings);
     banner.note_limits(scaled);
     let tls =
         config.tls.as_ref().map(|source| Tls::of(source, config.own_authority())).transpose()?;

@@ -77,7 +77,7 @@ impl LazyStore {
         {
             Ok(store) => Ok(self.opened.get_or_init(|| store)),
             Err(error) => {
-                tracing::error!(target: "magicproxy::state", "{error}");
+                tracing::error!(name: "store_not_opened", target: "magicproxy::state", "{error}");
                 *failed = Some((Instant::now(), error.clone()));
                 Err(error)
             }

@@ -56,10 +56,12 @@ impl EndSignals {
     /// Waits for the first signal; the second signal ends the process at once.
     pub(crate) async fn shutdown(mut self) {
         self.next().await;
-        tracing::info!(target: "magicproxy::wire::signals",
+        tracing::info!(name: "stopping", target: "magicproxy::wire::signals",
             "stopping: finishing the responses in flight; a second signal stops at once");
         tokio::spawn(async move {
             self.next().await;
+            tracing::warn!(name: "stopped_at_once", target: "magicproxy::wire::signals",
+                "stopped at once by a second signal: responses in flight are broken off");
             drop(LastWords);
             std::process::exit(1);
         });
@@ -80,11 +82,11 @@ pub(crate) fn survive_others() -> std::io::Result<()> {
     tokio::spawn(async move {
         loop {
             tokio::select! {
-                _ = hangup.recv() => tracing::info!(target: "magicproxy::wire::signals",
+                _ = hangup.recv() => tracing::info!(name: "signal_ignored", target: "magicproxy::wire::signals",
                     "SIGHUP: nothing to do; restart to change the configuration; keys, revocations and certificates are read when they change"
                 ),
-                _ = first.recv() => tracing::info!(target: "magicproxy::wire::signals", "SIGUSR1 means nothing here"),
-                _ = second.recv() => tracing::info!(target: "magicproxy::wire::signals", "SIGUSR2 means nothing here"),
+                _ = first.recv() => tracing::info!(name: "signal_ignored", target: "magicproxy::wire::signals", "SIGUSR1 means nothing here"),
+                _ = second.recv() => tracing::info!(name: "signal_ignored", target: "magicproxy::wire::signals", "SIGUSR2 means nothing here"),
             }
         }
     });
