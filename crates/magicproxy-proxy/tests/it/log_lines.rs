@@ -193,7 +193,7 @@ async fn no_request_forges_a_line() {
         ("/forge/%e2%80%aex", Some("/forge/%E2%80%AEx")),
         ("/forge/%22%20decision=%22allowed", Some("/forge/%22%20decision=%22allowed")),
     ] {
-        let asked = request(&format!("GET {path}?forge=1"), "", &["X-Log: \"} forged"], "");
+        let asked = request(&format!("GET {path}?forge=1"), "", &["X-Log: \"} smuggled-by-a-field"], "");
         let status = Client::ask(&proxy, asked).await.status;
         match shown {
             Some(shown) => {
@@ -203,5 +203,5 @@ async fn no_request_forges_a_line() {
             None => assert_eq!(status, 400, "{path}"),
         }
     }
-    assert!(events_named(&["forged"]).is_empty() && events_named(&["forge=1"]).is_empty());
+    assert!(events_named(&["smuggled-by-a-field"]).is_empty() && events_named(&["forge=1"]).is_empty());
 }
