@@ -10,7 +10,7 @@ pub mod admin;
 mod check;
 mod defaults;
 mod duration;
-mod environment;
+pub mod environment;
 mod found;
 pub mod keys;
 mod layers;

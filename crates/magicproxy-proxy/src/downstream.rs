@@ -60,9 +60,24 @@ const MAX_REFUSALS: u32 = 64;
 /// The number of refusals after which a connection ends that had an admitted request.
 const MAX_REFUSALS_OF_ADMITTED: u32 = 1024;
 
-/// The signal that the proxy is to stop, with the time at which WebSockets close then. The stop waits
-/// until every receiver is dropped.
-pub(crate) type StopSignal = watch::Receiver<Option<Instant>>;
+/// The signal that the proxy is to stop. The stop waits until every receiver is dropped.
+pub(crate) type StopSignal = watch::Receiver<Option<StopTimes>>;
+
+/// The times at which a proxy that stops ends what could go on for ever.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StopTimes {
+    /// The end of connections without a request. Earlier, a request on such a connection is served,
+    /// and its response says that the connection ends.
+    pub(crate) idle: Instant,
+    /// The end of WebSockets.
+    pub(crate) tunnels: Instant,
+}
+
+/// Returns the times of a stop that was signalled. A sender that is dropped leaves no time.
+pub(crate) fn stop_times(signal: &StopSignal) -> StopTimes {
+    let now = Instant::now();
+    signal.borrow().unwrap_or(StopTimes { idle: now, tunnels: now })
+}
 
 /// The client at the other end of a connection, with its account and its slot.
 #[derive(Debug)]
@@ -150,6 +165,13 @@ impl Connection {
     /// Returns the signal that the proxy is to stop.
     pub(crate) fn stopped(&self) -> StopSignal {
         self.client.stopped.clone()
+    }
+
+    /// True if the proxy is to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        // The receiver itself never looks, so a change stays one. A sender that is dropped has
+        // stopped, too.
+        self.client.stopped.has_changed().unwrap_or(true)
     }
 
     /// Ready when the connection is to end. Only the connection's own task may poll.

@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::{HeaderValue, Response, StatusCode, header};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -24,7 +25,7 @@ use crate::downstream::connections::{ConnectionSlot, Connections, PeerShare};
 use crate::downstream::listener::{AcceptedConnection, Listener, ListenerContext, Listeners};
 use crate::downstream::{
     Bounds, ConnectedClient, Connection, DownstreamIo, NegotiatedConnection, Protocol, Socket,
-    StopSignal, Streams, Transport, noted, open,
+    StopSignal, StopTimes, Streams, Transport, noted, open, stop_times,
 };
 use crate::exchange::served::SetupError;
 use crate::http::MAX_HEAD_BYTES;
@@ -68,8 +69,9 @@ pub struct Server {
 pub enum Stop {
     /// The proxy ends: WebSockets are closed at once, so that their clients connect elsewhere.
     Ending,
-    /// Another process serves on the same listeners: WebSockets go on until shortly before the end
-    /// of the drain timeout.
+    /// Another process serves on the same listeners. WebSockets go on until shortly before the end
+    /// of the drain timeout. Connections without a request are served once more, for a third of it,
+    /// so that no client loses a request that is on its way.
     Replaced,
 }
 
@@ -81,6 +83,9 @@ impl From<()> for Stop {
 
 /// The time that closing WebSockets have before the drain timeout cuts them.
 const TUNNELS_CLOSE_BEFORE: Duration = Duration::from_secs(5);
+
+/// The longest wait, at the end of a server, for tasks that the last requests have left behind.
+const LAST_TASKS: Duration = Duration::from_secs(1);
 
 /// A reason for which a server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -154,19 +159,25 @@ impl Server {
         drop(listeners);
         drop(stopped);
         // Every connection holds a receiver until its end.
-        let _ = stop.send(Some(self.tunnels_close_at(fate)));
+        let _ = stop.send(Some(self.stop_times(fate)));
         let drained = tokio::time::timeout(self.settings.timeouts.drain, stop.closed()).await;
         if drained.is_err() {
             tracing::warn!(target: "magicproxy::serve", connections = stop.receiver_count(), "closing connections that did not finish in time");
         }
+        // The last requests have left tasks behind, such as the return of a lease. A worker that
+        // answers has begun all of them.
+        let _ = self.workers.pulse().silent_workers(LAST_TASKS).await;
     }
 
-    fn tunnels_close_at(&self, fate: Stop) -> Instant {
-        let left = match fate {
-            Stop::Ending => Duration::ZERO,
-            Stop::Replaced => self.settings.timeouts.drain.saturating_sub(TUNNELS_CLOSE_BEFORE),
-        };
-        Instant::now() + left
+    fn stop_times(&self, fate: Stop) -> StopTimes {
+        let (now, drain) = (Instant::now(), self.settings.timeouts.drain);
+        match fate {
+            Stop::Ending => StopTimes { idle: now, tunnels: now },
+            Stop::Replaced => StopTimes {
+                idle: now + drain / 3,
+                tunnels: now + drain.saturating_sub(TUNNELS_CLOSE_BEFORE),
+            },
+        }
     }
 
     fn peer_share(&self, accepted: &AcceptedConnection) -> PeerShare {
@@ -223,11 +234,11 @@ impl ServedConnection {
         entrance: Arc<ListenerContext>,
     ) {
         let (timeouts, peer) = (self.settings.timeouts, client.address);
-        let (activity, mut stopped) = (Arc::clone(client.slot.activity()), client.stopped.clone());
+        let (activity, stopped) = (Arc::clone(client.slot.activity()), client.stopped.clone());
         let socket = Socket::new(transport, timeouts.body_idle, Arc::clone(&client.metrics));
         let opening = open(socket, entrance.tls.as_deref());
         let opened = tokio::select! {
-            _ = stopped.changed() => return,
+            () = no_longer_waiting(stopped.clone()) => return,
             () = poll_fn(|context| activity.poll_ending(context)) => return,
             opened = tokio::time::timeout(timeouts.header, opening) => opened.unwrap_or_else(|late| Err(late.into())),
         };
@@ -258,7 +269,8 @@ impl ServedConnection {
     ) -> hyper::Result<()> {
         let door = &self.door;
         let service = service_fn(move |request| async move {
-            Ok::<_, Infallible>(door.respond(request, connection).await)
+            let response = door.respond(request, connection).await;
+            Ok::<_, Infallible>(last_if_stopping(response, connection))
         });
         let mut builder = http1::Builder::new();
         // `DownstreamIo` times heads, because it can tell an idle connection from a slow head.
@@ -272,6 +284,10 @@ impl ServedConnection {
             biased;
             ended = serving.as_mut() => ended,
             _ = stopped.changed() => {
+                let idle = stop_times(&stopped).idle.into();
+                if let Ok(ended) = tokio::time::timeout_at(idle, serving.as_mut()).await {
+                    return ended;
+                }
                 // The HTTP library would wait for the first head to be complete.
                 if !connection.has_begun() {
                     return Ok(());
@@ -341,6 +357,21 @@ impl ServedConnection {
             }
         }
     }
+}
+
+/// Waits until the proxy is to stop, and has no more time for a connection without a request.
+async fn no_longer_waiting(mut stopped: StopSignal) {
+    let _ = stopped.changed().await;
+    tokio::time::sleep_until(stop_times(&stopped).idle.into()).await;
+}
+
+/// Tells the client of a proxy that stops that the response is the last of its connection
+/// (HTTP/1.1), so that the client sends its next request on another one.
+fn last_if_stopping<B>(mut response: Response<B>, connection: &Connection) -> Response<B> {
+    if connection.is_stopping() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 fn log_end(error: &dyn std::error::Error, peer: Option<SocketAddr>) {

@@ -64,6 +64,10 @@ const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failure, 2 usage, 3 denied (explai
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the proxy; keys are made on the first run
+    ///
+    /// SIGTERM and SIGINT finish the requests in progress and end the proxy, a second one ends it at
+    /// once. SIGUSR2 starts the program on disk again, which takes over without a lost request.
+    /// systemd's sockets, notifications and watchdog are used where they are given.
     Serve(serve::ServeArgs),
     /// Show in one minute what the proxy does, with no network and no configuration
     Demo(demo::DemoArgs),

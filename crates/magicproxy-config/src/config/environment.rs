@@ -12,6 +12,8 @@ use crate::ground::suggest;
 use crate::ground::userinfo::value_without_userinfo;
 
 const PREFIX: &str = "MAGICPROXY_";
+/// The variable by which a proxy knows the process that it replaces. No setting, and not for people.
+pub const PREDECESSOR: &str = "MAGICPROXY_PREDECESSOR";
 
 /// Short names of the settings that are used most.
 const SHORT: [(&str, &str); 4] = [
@@ -89,7 +91,7 @@ impl Environment {
     /// service called `magicproxy`.
     pub fn misspelt(&self) -> Vec<String> {
         let mut known: Vec<String> = names().map(|(name, _)| name).collect();
-        known.push("MAGICPROXY_CONFIG".to_owned());
+        known.extend(["MAGICPROXY_CONFIG", PREDECESSOR].map(str::to_owned));
         let mut warnings = Vec::new();
         for name in self.names() {
             let is_of_service = name.contains("_SERVICE_") || name.contains("_PORT");

@@ -43,6 +43,7 @@ mod pool;
 mod property;
 mod queue;
 mod reaching;
+mod replaced;
 mod resending;
 mod rest;
 mod revocations;

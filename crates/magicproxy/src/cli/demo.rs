@@ -14,6 +14,7 @@ use magicproxy_core::{
     Credential, KeyRing, PrivateKey, RawRule, Rule, RuleSource, TokenSpec, UnixTime,
 };
 use magicproxy_proxy::clock;
+use magicproxy_proxy::server::Stop;
 use magicproxy_proxy::services::{Services, SharedKeys};
 use zeroize::Zeroizing;
 
@@ -21,7 +22,10 @@ use crate::client::{Peer, ProxyResponse};
 use crate::ground::failure::Failure;
 use crate::ground::output;
 use crate::runtime::settings;
-use crate::runtime::wire::{self, BoundServer, EndSignals, Engine, survive_others};
+use crate::runtime::wire::passed::PassedSockets;
+use crate::runtime::wire::{
+    self, BoundServer, EndSignals, Engine, ListenerPlan, survive_others, survive_upgrades,
+};
 use magicproxy_config::config::raw::RawConfig;
 use magicproxy_config::config::setting::Setting;
 use magicproxy_config::config::{Config, Layers};
@@ -49,6 +53,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
 
 async fn demo(once: bool) -> Result<(), Failure> {
     survive_others().context("signals")?;
+    survive_upgrades().context("signals")?;
     let api = upstream::start().await?;
     let keys = KeyRing::new(PrivateKey::generate(2048).context("a new key")?, Vec::new())
         .context("a new key")?;
@@ -57,11 +62,15 @@ async fn demo(once: bool) -> Result<(), Failure> {
     let (listeners, hosts) = (config.listeners.clone(), config.hosts.clone());
     let services = Services::of_keys(Arc::new(SharedKeys::new(keys)));
     let engine = Engine { settings: config.into_settings(), services };
-    let door = BoundServer::open(engine, &listeners, &hosts, None).await?;
+    let plan = ListenerPlan { listeners: &listeners, hosts: &hosts, tls: None };
+    let mut door = BoundServer::open(engine, plan, &mut PassedSockets::default()).await?;
+    let held = door.take_held_sockets();
     let proxy = door.url();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = tokio::spawn(door.serve(async {
+    let serving = tokio::spawn(door.serve(async move {
         let _ = stopped.await;
+        drop(held);
+        Stop::Ending
     }));
     output::print(&format!(
         "an API listens on http://127.0.0.1:{api} and obeys one credential, which may do anything\n\

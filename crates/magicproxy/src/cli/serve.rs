@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{SettingsArgs, flag};
 use crate::ground::failure::Failure;
-use crate::runtime::serve::serve;
+use crate::runtime::serve::{Start, serve};
 use magicproxy_config::config::log::{LogFormat, LogLevel};
 use magicproxy_config::config::setting::FromText as _;
 use magicproxy_config::config::{Flags, Layers};
@@ -47,5 +47,7 @@ impl ServeArgs {
 
 /// Serves until told to stop.
 pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Failure> {
-    serve(Layers::gather(args.into_flags().and_working_directory(), environment))
+    // Before any file is opened: what the parent has left has low descriptors.
+    let start = Start::of_process(environment);
+    serve(Layers::gather(args.into_flags().and_working_directory(), environment), start)
 }

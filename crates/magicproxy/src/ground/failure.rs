@@ -48,6 +48,22 @@ impl Failure {
         ExitCode::from(self.code())
     }
 
+    /// Returns the failure in a line, for another process.
+    pub(crate) fn line(&self) -> String {
+        let line = match self {
+            Self::Error(error) | Self::NotStarted { error, .. } => chain(error),
+            Self::Usage(messages) => messages.join("; "),
+            Self::Config(faults) => {
+                let messages = faults.faults.iter().map(|fault| fault.message.as_str());
+                messages.collect::<Vec<_>>().join("; ")
+            }
+            Self::NotAccepted | Self::Denied | Self::ConfigSaid | Self::Logged(_) => {
+                "its own lines in the log say why".to_owned()
+            }
+        };
+        shown(&line)
+    }
+
     fn code(&self) -> u8 {
         match self {
             Self::Error(_) | Self::NotAccepted => 1,

@@ -2,13 +2,17 @@
 
 mod admin;
 mod banner;
+mod start;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Context as _;
 use magicproxy_core::plugin::PluginHost;
 use magicproxy_core::state::StateStore;
+use magicproxy_plugin::Host;
 use magicproxy_proxy::metrics::Metrics;
+use magicproxy_proxy::server::Stop;
 use magicproxy_proxy::services::{Services, SharedKeys};
 use magicproxy_proxy::settings::Limits;
 
@@ -17,103 +21,260 @@ use self::banner::{Banner, FirstUpstream};
 use super::keystore::{KeyWatch, Keys, Keystore, NewKey, Purposes};
 use super::readiness::Readiness;
 use super::revocations::{RevocationFile, RevocationWatch, SharedRevocations};
+use super::service_manager::ServiceManager;
 use super::state::LazyStore;
 use super::tls::{OtherKeys, Tls};
-use super::wire::{self, BoundServer, EndSignals, Engine, survive_others};
+use super::upgrade::{Predecessor, ProgramFile, UpgradeParts, UpgradeSignal, Upgrades};
+use super::wire::passed::PassedSockets;
+use super::wire::{self, BoundServer, EndSignals, Engine, ListenerPlan, survive_others};
 use super::{logging, settings};
 use crate::ground::failure::Failure;
+use magicproxy_config::config::listeners::{HostSettings, ListenerSettings};
 use magicproxy_config::config::log::LogFormat;
 use magicproxy_config::config::{Config, Layers, lint};
 
+pub(crate) use self::start::Start;
+
 /// Serves the gathered configuration until the process is told to stop. Failures are reported in
 /// the form of the log.
-pub(crate) fn serve(layers: Layers) -> Result<(), Failure> {
+pub(crate) fn serve(layers: Layers, start: Start) -> Result<(), Failure> {
     let log = layers.log();
     logging::install(log);
-    let served = serve_logged(layers);
+    let served = serve_logged(layers, start);
     // A reader of JSON reads nothing else.
     if logging::format(log) == LogFormat::Json { served.map_err(Failure::logged) } else { served }
 }
 
-fn serve_logged(layers: Layers) -> Result<(), Failure> {
+fn serve_logged(layers: Layers, start: Start) -> Result<(), Failure> {
     let runtime = wire::runtime()?;
     // From the first moment on: making keys and opening a store take time.
-    runtime.block_on(async { survive_others() }).context("signals")?;
-    let mut warnings = layers.warnings.clone();
-    let (used, raw) = (layers.used(), layers.raw.clone());
-    let mut config = settings::check_to_serve(layers)?;
-    let scaled = wire::raise_open_file_limit().and_then(|files| fit_to_files(&mut config, files));
-    // Before the keys are read, so that a change during the reading is noticed later.
-    let keystore = Keystore::of(&config.keys);
-    let stamps = keystore.stamps();
-    let store = LazyStore::of(&config.state.store);
-    let state = store.clone().map(|store| store as Arc<dyn StateStore>);
-    let metrics = Arc::<Metrics>::default();
-    let Readiness { keys, plugins, warnings: found, .. } =
-        Readiness::of(&config, metrics.measured(&state)).ready()?;
-    let new = keys.is_none();
-    let keys = keys_or_new(keys, &keystore, NewKey::of(&config.keys, config.host()))?;
-    let stamps = if new { keystore.stamps() } else { stamps };
-    warnings.extend(found.into_iter().chain(lint::warnings(&raw, &config, Some(&keys.known()))));
-    let mut banner = Banner::of(&config, &keys, used, warnings);
-    banner.note_limits(scaled);
-    let tls =
-        config.tls.as_ref().map(|source| Tls::of(source, config.own_authority())).transpose()?;
-    let (listeners, hosts) = (config.listeners.clone(), config.hosts.clone());
-    let first = FirstUpstream::of(&config).filter(|_| new);
-    let private = config.keys.files.private.display().to_string();
-    let ring = Arc::new(SharedKeys::new(keys.ring));
-    let purposes = Purposes::of(&config.upstreams, config.tls.as_ref());
-    let other = OtherKeys { ring: Arc::clone(&ring), purposes: purposes.clone() };
-    let watch = KeyWatch::new(keystore, Arc::clone(&ring), purposes, stamps);
-    let chosen = config.state.chosen;
-    let mut revocations = revocation_watch(&config, metrics.measured(&state))?;
-    let watched = Watched {
-        ring: &ring,
-        keys: &watch,
-        store: store.as_ref(),
-        revocations: &revocations,
-        tls: tls.as_ref(),
-        metrics: &metrics,
+    let upgrade = runtime.block_on(async {
+        survive_others()?;
+        UpgradeSignal::listen()
+    });
+    let upgrade = upgrade.context("signals")?;
+    let manager = Arc::new(start.service_manager());
+    let Start { program, sockets, .. } = start;
+    let (predecessor, passed) = sockets?;
+    let prepared = match Prepared::of(layers) {
+        Ok(prepared) => prepared,
+        Err(failure) => {
+            predecessor.inspect(|predecessor| predecessor.failed(&failure.line()));
+            return Err(failure);
+        }
     };
-    let admin = Admin::of(&config, &watched);
-    let host = plugins.clone().map(|host| host as Arc<dyn PluginHost>);
-    let list = revocations.revocations();
-    let services = Services { keys: ring, state, revocations: list, plugins: host, metrics };
-    let engine = Engine { settings: config.into_settings(), services };
-    let served = runtime.block_on(async {
+    let heritage = Heritage { predecessor, passed, manager, upgrade, program };
+    let served = runtime.block_on(prepared.serve(heritage));
+    // Tasks still running serve nobody any more.
+    runtime.shutdown_background();
+    served
+}
+
+/// The parts of a proxy, read and checked, before anything is opened or served.
+struct Prepared {
+    engine: Engine,
+    listeners: Vec<ListenerSettings>,
+    hosts: HostSettings,
+    tls: Option<Tls>,
+    other_keys: OtherKeys,
+    watch: KeyWatch,
+    revocations: RevocationWatch,
+    plugins: Option<Arc<Host>>,
+    store: Option<Arc<LazyStore>>,
+    /// True if the configuration names the store, which is opened at the start then.
+    is_store_chosen: bool,
+    admin: Admin,
+    banner: Banner,
+    /// What a newcomer is shown, after new keys.
+    first: Option<FirstUpstream>,
+    private_key: String,
+}
+
+/// What a process has of others: of its predecessor and of the service manager.
+struct Heritage {
+    predecessor: Option<Predecessor>,
+    passed: PassedSockets,
+    manager: Arc<ServiceManager>,
+    upgrade: UpgradeSignal,
+    program: std::io::Result<ProgramFile>,
+}
+
+impl Prepared {
+    fn of(layers: Layers) -> Result<Self, Failure> {
+        let mut warnings = layers.warnings.clone();
+        let (used, raw) = (layers.used(), layers.raw.clone());
+        let mut config = settings::check_to_serve(layers)?;
+        let scaled =
+            wire::raise_open_file_limit().and_then(|files| fit_to_files(&mut config, files));
+        // Before the keys are read, so that a change during the reading is noticed later.
+        let keystore = Keystore::of(&config.keys);
+        let stamps = keystore.stamps();
+        let store = LazyStore::of(&config.state.store);
+        let state = store.clone().map(|store| store as Arc<dyn StateStore>);
+        let metrics = Arc::<Metrics>::default();
+        let Readiness { keys, plugins, warnings: found, .. } =
+            Readiness::of(&config, metrics.measured(&state)).ready()?;
+        let new = keys.is_none();
+        let keys = keys_or_new(keys, &keystore, NewKey::of(&config.keys, config.host()))?;
+        let stamps = if new { keystore.stamps() } else { stamps };
+        let lints = lint::warnings(&raw, &config, Some(&keys.known()));
+        warnings.extend(found.into_iter().chain(lints));
+        let mut banner = Banner::of(&config, &keys, used, warnings);
+        banner.note_limits(scaled);
+        let tls = config
+            .tls
+            .as_ref()
+            .map(|source| Tls::of(source, config.own_authority()))
+            .transpose()?;
+        let ring = Arc::new(SharedKeys::new(keys.ring));
+        let purposes = Purposes::of(&config.upstreams, config.tls.as_ref());
+        let other_keys = OtherKeys { ring: Arc::clone(&ring), purposes: purposes.clone() };
+        let watch = KeyWatch::new(keystore, Arc::clone(&ring), purposes, stamps);
+        let revocations = revocation_watch(&config, metrics.measured(&state))?;
+        let watched = Watched {
+            ring: &ring,
+            keys: &watch,
+            store: store.as_ref(),
+            revocations: &revocations,
+            tls: tls.as_ref(),
+            metrics: &metrics,
+        };
+        let admin = Admin::of(&config, &watched);
+        let host = plugins.clone().map(|host| host as Arc<dyn PluginHost>);
+        let list = revocations.revocations();
+        let services = Services { keys: ring, state, revocations: list, plugins: host, metrics };
+        Ok(Self {
+            listeners: config.listeners.clone(),
+            hosts: config.hosts.clone(),
+            tls,
+            other_keys,
+            watch,
+            revocations,
+            plugins,
+            store,
+            is_store_chosen: config.state.chosen,
+            admin,
+            banner,
+            first: FirstUpstream::of(&config).filter(|_| new),
+            private_key: config.keys.files.private.display().to_string(),
+            engine: Engine { settings: config.into_settings(), services },
+        })
+    }
+
+    /// Serves until told to stop, in place of the predecessor if there is one.
+    async fn serve(self, heritage: Heritage) -> Result<(), Failure> {
         let signals = EndSignals::listen().context("signals")?;
-        if let Some(store) = store.filter(|_| chosen) {
+        let Heritage { predecessor, passed, manager, upgrade, program } = heritage;
+        let (store, drain) = (self.store.clone(), self.engine.settings.timeouts.drain);
+        let approval = match predecessor {
+            Some(predecessor) => {
+                Some(predecessor.prepared(store.as_ref().and_then(|store| store.file())).await?)
+            }
+            None => None,
+        };
+        let Opened { mut server, admin, taken } = match self.open(passed).await {
+            Ok(opened) => opened,
+            Err(failure) => {
+                if let Some(approval) = approval {
+                    approval.failed(&failure.line()).await;
+                }
+                return Err(failure);
+            }
+        };
+        let (pulse, watched) = (server.pulse(), Arc::clone(&manager));
+        tokio::spawn(async move { watched.keep_alive(pulse).await });
+        let (told, addresses) = (Arc::clone(&manager), server.addresses().join(" and "));
+        let ready = move || told.ready(&addresses);
+        let mut held = server.take_held_sockets();
+        held.extend(admin.held_sockets());
+        let parts =
+            UpgradeParts { program, held, store: store.clone(), manager: Arc::clone(&manager) };
+        let upgrades = Upgrades::new(upgrade, parts);
+        let predecessor = match approval {
+            Some(approval) => {
+                let store = store.clone().map(|store| store as Arc<dyn StateStore>);
+                Some(approval.serving(taken, store, ready).await)
+            }
+            None => {
+                ready();
+                None
+            }
+        };
+        let (mut stopped, stop) = (Instant::now(), stop(signals, upgrades, manager));
+        let shutdown = async {
+            let fate = stop.await;
+            stopped = Instant::now();
+            fate
+        };
+        admin.beside(server, shutdown).await;
+        if let Some(predecessor) = predecessor {
+            // Its last requests may still need the store, of this process or of the next one.
+            let _ = tokio::time::timeout_at((stopped + drain).into(), predecessor).await;
+        }
+        if let Some(store) = store {
+            store.settle().await;
+        }
+        Ok(())
+    }
+
+    /// Opens the store and the listeners, shows the start, and keeps everything fresh from now on.
+    async fn open(mut self, mut passed: PassedSockets) -> Result<Opened, Failure> {
+        if let Some(store) = self.store.filter(|_| self.is_store_chosen) {
             // The store has logged the error.
             store.open_now().await.map_err(|_| Failure::Logged(1))?;
         }
         // So that no client is refused only because the list was never read.
-        revocations.look().await;
-        let server =
-            BoundServer::open(engine, &listeners, &hosts, tls.as_ref().map(|tls| &tls.server))
-                .await?;
-        banner.note_addresses(&server);
-        let admin = admin.open(&server, &mut banner).await?;
-        let trust = tls.as_ref().map(Tls::curl_option).unwrap_or_default();
-        if let Some(tls) = tls {
-            banner.lines.extend(tls.notes.iter().cloned());
-            tokio::spawn(tls.keep_fresh(other));
+        self.revocations.look().await;
+        let plan = ListenerPlan {
+            listeners: &self.listeners,
+            hosts: &self.hosts,
+            tls: self.tls.as_ref().map(|tls| &tls.server),
+        };
+        let server = BoundServer::open(self.engine, plan, &mut passed).await?;
+        self.banner.note_addresses(&server);
+        let admin = self.admin.open(&server, &mut self.banner, &mut passed).await?;
+        let taken = passed.refuse_the_rest()?;
+        let trust = self.tls.as_ref().map(Tls::curl_option).unwrap_or_default();
+        if let Some(tls) = self.tls {
+            self.banner.lines.extend(tls.notes.iter().cloned());
+            tokio::spawn(tls.keep_fresh(self.other_keys));
         }
-        if let Some(first) = first {
-            banner.note_next_steps(&first, &server, &trust, &private);
+        if let Some(first) = self.first {
+            self.banner.note_next_steps(&first, &server, &trust, &self.private_key);
         }
-        banner.show();
-        tokio::spawn(watch.keep_fresh());
-        tokio::spawn(revocations.keep_fresh());
-        if let Some(plugins) = plugins {
+        self.banner.show();
+        tokio::spawn(self.watch.keep_fresh());
+        tokio::spawn(self.revocations.keep_fresh());
+        if let Some(plugins) = self.plugins {
             tokio::spawn(plugins.watch());
         }
-        admin.beside(server, signals.shutdown()).await;
-        Ok::<_, Failure>(())
-    });
-    // Tasks still running serve nobody any more.
-    runtime.shutdown_background();
-    served
+        Ok(Opened { server, admin, taken })
+    }
+}
+
+/// A server that may serve.
+struct Opened {
+    server: BoundServer,
+    admin: Admin,
+    /// The addresses that were the predecessor's, as its configuration has them.
+    taken: Vec<String>,
+}
+
+/// Waits for a signal to stop, or for a successor that serves.
+async fn stop(mut signals: EndSignals, upgrades: Upgrades, manager: Arc<ServiceManager>) -> Stop {
+    // Both end with the handles on the listening sockets, and with the files of Unix sockets that
+    // are nobody's any more: so no new client comes.
+    tokio::select! {
+        () = signals.first() => {
+            manager.stopping();
+            signals.leave_the_second();
+            Stop::Ending
+        }
+        () = upgrades.replaced() => {
+            signals.leave_both();
+            Stop::Replaced
+        }
+    }
 }
 
 /// A note on limits that need more open files than the process may have.

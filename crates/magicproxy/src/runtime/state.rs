@@ -1,8 +1,12 @@
-//! The state store of a running proxy: opened when first needed, and again after a failure.
+//! The state store of a running proxy: opened when first needed, and again after a failure; released
+//! for the process that takes over.
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use magicproxy_core::UnixTime;
@@ -11,20 +15,34 @@ use magicproxy_core::state::{
     StoreFuture, TakeResult, UnixMillis,
 };
 use magicproxy_state::{MemoryStore, RedbStore, ValkeyStore};
-use tokio::sync::Mutex;
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use magicproxy_config::config::state::StoreSettings;
 
 /// The least time between two attempts to open a store.
 const REST: Duration = Duration::from_secs(1);
 
+/// The longest wait for the last calls of a process that ends.
+const LAST_CALLS: Duration = Duration::from_secs(2);
+
 /// A store opened at first use.
 pub(crate) struct LazyStore {
     settings: StoreSettings,
-    opened: OnceLock<Arc<dyn StateStore>>,
-    /// The time of the last failure to open, and its error. Locked during an attempt.
-    failed: Mutex<Option<(Instant, StoreError)>>,
+    /// Each call reads, so whoever may write knows that no call is in progress.
+    held: Arc<RwLock<HeldStore>>,
 }
+
+/// The store of this process, if it has one.
+enum HeldStore {
+    /// Not opened yet, or released; with the time of the last failure to open, and its error.
+    Closed(Option<(Instant, StoreError)>),
+    Open(Arc<dyn StateStore>),
+}
+
+/// A store whose file this process has closed, so that another process may open it. Calls wait as
+/// long as the value lives; when the value is dropped, the file is opened again by the next call.
+#[derive(Debug)]
+pub(crate) struct ReleasedStore(OwnedRwLockWriteGuard<HeldStore>);
 
 impl LazyStore {
     /// Makes the store of the settings; none, if the settings want no store.
@@ -32,11 +50,8 @@ impl LazyStore {
         if matches!(settings, StoreSettings::None) {
             return None;
         }
-        Some(Arc::new(Self {
-            settings: settings.clone(),
-            opened: OnceLock::new(),
-            failed: Mutex::default(),
-        }))
+        let held = Arc::new(RwLock::new(HeldStore::Closed(None)));
+        Some(Arc::new(Self { settings: settings.clone(), held }))
     }
 
     /// Opens the store now, for the start of the proxy. A store on a server connects later, so the
@@ -45,7 +60,13 @@ impl LazyStore {
         self.store().await.map(drop)
     }
 
-    /// Returns the file of the store, if the store is a file.
+    /// True once the store is open.
+    pub(crate) fn is_open(&self) -> bool {
+        // Whoever opens or releases the store at this moment has it locked.
+        self.held.try_read().is_ok_and(|held| held.open().is_some())
+    }
+
+    /// Returns the file of the store that only one process may have open.
     pub(crate) fn file(&self) -> Option<&Path> {
         match &self.settings {
             StoreSettings::Redb(path) => Some(path),
@@ -53,36 +74,80 @@ impl LazyStore {
         }
     }
 
-    /// True once the store is open.
-    pub(crate) fn is_open(&self) -> bool {
-        self.opened.get().is_some()
+    /// Closes the file, once the calls in progress are done.
+    pub(crate) async fn release(&self) -> ReleasedStore {
+        let mut held = Arc::clone(&self.held).write_owned().await;
+        let closed = std::mem::replace(&mut *held, HeldStore::Closed(None));
+        // Off the event loop: what was begun is written first.
+        let _ = tokio::task::spawn_blocking(move || drop(closed)).await;
+        ReleasedStore(held)
     }
 
-    async fn store(&self) -> Result<&Arc<dyn StateStore>, StoreError> {
-        if let Some(store) = self.opened.get() {
-            return Ok(store);
-        }
-        let mut failed = self.failed.lock().await;
-        if let Some(store) = self.opened.get() {
-            return Ok(store);
-        }
-        if let Some((_, error)) = failed.as_ref().filter(|(at, _)| at.elapsed() < REST) {
-            return Err(error.clone());
-        }
-        let settings = self.settings.clone();
-        // Off the event loop: a file may have to be repaired first, and a repair takes time.
-        let opening = tokio::task::spawn_blocking(move || open(&settings)).await;
-        match opening
-            .unwrap_or_else(|_| Err(StoreError::Unavailable("it cannot be opened".to_owned())))
-        {
-            Ok(store) => Ok(self.opened.get_or_init(|| store)),
-            Err(error) => {
-                tracing::error!(target: "magicproxy::state", "{error}");
-                *failed = Some((Instant::now(), error.clone()));
-                Err(error)
-            }
+    /// Waits until the calls that were begun are done, for the end of the process. A store that was
+    /// never needed stays closed.
+    pub(crate) async fn settle(&self) {
+        let held = self.held.read().await;
+        if let Some(store) = held.open() {
+            // Behind all calls before it.
+            let _ = tokio::time::timeout(LAST_CALLS, store.ping()).await;
         }
     }
+
+    async fn store(&self) -> Result<RwLockReadGuard<'_, Arc<dyn StateStore>>, StoreError> {
+        if let Ok(open) = RwLockReadGuard::try_map(self.held.read().await, HeldStore::open) {
+            return Ok(open);
+        }
+        let mut held = self.held.write().await;
+        if let HeldStore::Closed(failed) = &*held {
+            if let Some((_, error)) = failed.as_ref().filter(|(at, _)| at.elapsed() < REST) {
+                return Err(error.clone());
+            }
+            *held = opened(&self.settings).await;
+        }
+        RwLockReadGuard::try_map(RwLockWriteGuard::downgrade(held), HeldStore::open)
+            .map_err(|held| held.error())
+    }
+}
+
+impl HeldStore {
+    fn open(&self) -> Option<&Arc<dyn StateStore>> {
+        match self {
+            Self::Open(store) => Some(store),
+            Self::Closed(_) => None,
+        }
+    }
+
+    fn error(&self) -> StoreError {
+        match self {
+            Self::Closed(Some((_, error))) => error.clone(),
+            _ => cannot_be_opened(),
+        }
+    }
+}
+
+impl ReleasedStore {
+    /// Sends the calls to this store from now on: to the process that has the file open now.
+    pub(crate) fn hand_over(mut self, store: Arc<dyn StateStore>) {
+        *self.0 = HeldStore::Open(store);
+    }
+}
+
+/// Opens the store, off the event loop: a file may have to be repaired first, and a repair takes
+/// time.
+async fn opened(settings: &StoreSettings) -> HeldStore {
+    let settings = settings.clone();
+    let opening = tokio::task::spawn_blocking(move || open(&settings)).await;
+    match opening.unwrap_or_else(|_| Err(cannot_be_opened())) {
+        Ok(store) => HeldStore::Open(store),
+        Err(error) => {
+            tracing::error!(target: "magicproxy::state", "{error}");
+            HeldStore::Closed(Some((Instant::now(), error)))
+        }
+    }
+}
+
+fn cannot_be_opened() -> StoreError {
+    StoreError::Unavailable("it cannot be opened".to_owned())
 }
 
 /// Opens a store, in the current thread.
@@ -95,6 +160,12 @@ pub(crate) fn open(settings: &StoreSettings) -> Result<Arc<dyn StateStore>, Stor
         StoreSettings::Redb(path) => Arc::new(RedbStore::open(path)?),
         StoreSettings::Valkey(settings) => Arc::new(ValkeyStore::new((**settings).clone())?),
     })
+}
+
+impl fmt::Debug for HeldStore {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(if self.open().is_some() { "Open" } else { "Closed" })
+    }
 }
 
 impl fmt::Debug for LazyStore {

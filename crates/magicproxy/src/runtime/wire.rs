@@ -2,10 +2,11 @@
 //! here.
 
 pub(crate) mod bind;
+pub(crate) mod listening;
+pub(crate) mod passed;
 mod signals;
-#[cfg(unix)]
 pub(crate) mod socket_file;
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests;
 
 use std::future::Future;
@@ -16,7 +17,7 @@ use anyhow::Context as _;
 use magicproxy_proxy::host_check::HostCheck;
 use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::listener::tls::TlsServer;
-use magicproxy_proxy::server::Server;
+use magicproxy_proxy::server::{Server, Stop, WorkerPulse};
 use magicproxy_proxy::services::Services;
 use magicproxy_proxy::settings::{HostName, Settings};
 use tokio::runtime::Runtime;
@@ -28,7 +29,10 @@ use magicproxy_config::ground::fault::{Faults, Origin};
 use magicproxy_config::ground::scheme::{Scheme, is_loopback_address};
 use magicproxy_config::ground::text::quoted;
 
-pub(crate) use signals::{EndSignals, survive_others};
+use listening::{BoundSocket, HeldSocket, OpenedSocket};
+use passed::PassedSockets;
+
+pub(crate) use signals::{EndSignals, survive_others, survive_upgrades};
 
 /// The parts of a server.
 pub(crate) struct Engine {
@@ -36,26 +40,32 @@ pub(crate) struct Engine {
     pub(crate) services: Services,
 }
 
+/// The listeners of a server, as the configuration has them.
+#[derive(Clone, Copy)]
+pub(crate) struct ListenerPlan<'a> {
+    pub(crate) listeners: &'a [ListenerSettings],
+    pub(crate) hosts: &'a HostSettings,
+    /// The certificate; needed by listeners that speak TLS.
+    pub(crate) tls: Option<&'a Arc<TlsServer>>,
+}
+
 /// The engine, ready to serve, on addresses already taken.
 pub(crate) struct BoundServer {
     server: Server,
     places: Vec<BoundListener>,
+    held: Vec<Arc<HeldSocket>>,
     /// Warnings about the listeners.
     pub(crate) warnings: Vec<String>,
 }
 
 /// Collects the names by which requests may call the proxy on listeners that check names.
-fn host_check(
-    settings: &Settings,
-    listeners: &[ListenerSettings],
-    hosts: &HostSettings,
-    tls: Option<&Arc<TlsServer>>,
-) -> HostCheck {
+fn host_check(settings: &Settings, plan: &ListenerPlan<'_>) -> HostCheck {
     // The name of a listener's address is allowed: the operator has chosen it.
+    let listeners = plan.listeners.iter();
     let named: Vec<_> =
-        listeners.iter().filter_map(|listener| HostName::parse(listener.listen.host())).collect();
-    let check = HostCheck::new(settings).with_hosts(&hosts.allowed).with_hosts(&named);
-    match tls {
+        listeners.filter_map(|listener| HostName::parse(listener.listen.host())).collect();
+    let check = HostCheck::new(settings).with_hosts(&plan.hosts.allowed).with_hosts(&named);
+    match plan.tls {
         Some(tls) => check.with_certificate(Arc::clone(tls)),
         None => check,
     }
@@ -71,28 +81,27 @@ struct BoundListener {
     url: String,
     /// The path of the Unix socket, absent from the URL.
     socket: Option<String>,
-    #[cfg(unix)]
-    file: Option<socket_file::SocketFile>,
 }
 
 impl BoundServer {
-    /// Takes the addresses and prepares the engine. Listeners that speak TLS need `tls`.
+    /// Takes the addresses, from `passed` where it has them, and prepares the engine.
     ///
     /// # Errors
     /// The system's errors, and a fault of the configuration, if a name turns out to lead to an
     /// address not served without TLS.
     pub(crate) async fn open(
         engine: Engine,
-        listeners: &[ListenerSettings],
-        hosts: &HostSettings,
-        tls: Option<&Arc<TlsServer>>,
+        plan: ListenerPlan<'_>,
+        passed: &mut PassedSockets,
     ) -> Result<Self, Failure> {
-        let check = Arc::new(host_check(&engine.settings, listeners, hosts, tls));
-        let (mut places, mut warnings) = (Vec::new(), Vec::new());
-        for listener in listeners {
-            let place = BoundListener::take(listener)
+        let check = Arc::new(host_check(&engine.settings, &plan));
+        let (mut places, mut held, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
+        for listener in plan.listeners {
+            let opened = OpenedSocket::open(&listener.listen, listener.mode, passed)
                 .await
                 .with_context(|| format!("cannot listen on `{}`", listener.listen))?;
+            held.push(Arc::new(opened.held));
+            let place = BoundListener::of(listener, opened.socket)?;
             if let Some(fault) = place
                 .address
                 .and_then(|address| listener.exposure_at(address.ip(), &Origin::Default))
@@ -100,15 +109,26 @@ impl BoundServer {
                 return Err(Faults::one(fault).into());
             }
             warnings.extend(place.address.and_then(|address| listener.warning_at(address.ip())));
-            let place = place.with(listener, tls)?;
-            places.push(if place.is_checked(hosts.checked) {
+            let place = place.with(listener, plan.tls)?;
+            places.push(if place.is_checked(plan.hosts.checked) {
                 place.checking(&check)
             } else {
                 place
             });
         }
         let server = Server::new(engine.settings, engine.services).context("cannot start")?;
-        Ok(Self { server, places, warnings })
+        Ok(Self { server, places, held, warnings })
+    }
+
+    /// Returns the second handles on the listening sockets. They are dropped when the server stops
+    /// to accept, and so belong into its `shutdown`.
+    pub(crate) fn take_held_sockets(&mut self) -> Vec<Arc<HeldSocket>> {
+        std::mem::take(&mut self.held)
+    }
+
+    /// Returns a way to ask whether the worker threads still work.
+    pub(crate) fn pulse(&self) -> WorkerPulse {
+        self.server.pulse()
     }
 
     /// Returns the URL of the first listener for a program on the same machine.
@@ -133,31 +153,17 @@ impl BoundServer {
     }
 
     /// Serves until `shutdown` is done and the responses in flight are sent.
-    pub(crate) async fn serve(self, shutdown: impl Future<Output = ()> + Send) {
-        let mut listeners = Vec::new();
-        #[cfg(unix)]
-        let mut files = Vec::new();
-        for place in self.places {
-            listeners.push(place.listener);
-            #[cfg(unix)]
-            files.extend(place.file);
-        }
-        let shutdown = async move {
-            shutdown.await;
-            // Taken away first, so that no new client comes.
-            #[cfg(unix)]
-            drop(files);
-        };
+    pub(crate) async fn serve(self, shutdown: impl Future<Output = Stop> + Send) {
+        let listeners = self.places.into_iter().map(|place| place.listener).collect();
         self.server.run(listeners, shutdown).await;
     }
 }
 
 impl BoundListener {
-    async fn take(settings: &ListenerSettings) -> anyhow::Result<Self> {
+    fn of(settings: &ListenerSettings, socket: BoundSocket) -> anyhow::Result<Self> {
         let url = |port| settings.listen.url(settings.scheme, port);
-        match &settings.listen {
-            ListenAddress::Tcp(address) => {
-                let socket = bind::listen(address).await?;
+        match socket {
+            BoundSocket::Tcp(socket) => {
                 let bound = socket.local_addr()?;
                 let is_ipv6_only = bind::is_ipv6_only(&socket) && bound.ip().is_unspecified();
                 let loopback = || {
@@ -174,26 +180,18 @@ impl BoundListener {
                     is_ipv6_only,
                     url: if is_ipv6_only { loopback() } else { url(Some(bound.port())) },
                     socket: None,
-                    #[cfg(unix)]
-                    file: None,
                 })
             }
-            #[cfg(unix)]
-            ListenAddress::Unix(path) => {
-                let (socket, file) = socket_file::SocketFile::bind(path, settings.mode)?;
-                let socket_path = Some(path.display().to_string());
-                let listener = Listener::unix(socket);
-                Ok(Self {
-                    listener,
-                    address: None,
-                    is_ipv6_only: false,
-                    url: url(None),
-                    socket: socket_path,
-                    file: Some(file),
-                })
-            }
-            #[cfg(not(unix))]
-            ListenAddress::Unix(_) => anyhow::bail!("there are no Unix sockets on this system"),
+            BoundSocket::Unix(socket) => Ok(Self {
+                listener: Listener::unix(socket),
+                address: None,
+                is_ipv6_only: false,
+                url: url(None),
+                socket: match &settings.listen {
+                    ListenAddress::Unix(path) => Some(path.display().to_string()),
+                    ListenAddress::Tcp(_) => None,
+                },
+            }),
         }
     }
 

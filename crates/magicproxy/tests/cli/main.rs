@@ -9,6 +9,8 @@
     reason = "tests may stop where they stand"
 )]
 
+#[cfg(target_os = "linux")]
+mod activation;
 #[cfg(unix)]
 mod admin;
 mod asking;
@@ -36,6 +38,8 @@ mod secrets;
 #[cfg(unix)]
 mod serve;
 mod tokens;
+#[cfg(target_os = "linux")]
+mod upgrade;
 mod userinfo;
 
 use std::io::{Read as _, Write as _};

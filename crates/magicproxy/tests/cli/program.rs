@@ -173,6 +173,41 @@ impl Program {
         self
     }
 
+    /// The same run by this file.
+    #[cfg(unix)]
+    pub(crate) fn by(mut self, file: &str) -> Self {
+        let mut command = Command::new(file);
+        command.args(self.command.get_args()).env_clear();
+        for (name, value) in self.command.get_envs() {
+            command.env(name, value.unwrap_or_default());
+        }
+        command.current_dir(self.command.get_current_dir().unwrap());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        self.command = command;
+        self
+    }
+
+    /// In a group of processes of its own.
+    #[cfg(unix)]
+    pub(crate) fn in_a_group(mut self) -> Self {
+        std::os::unix::process::CommandExt::process_group(&mut self.command, 0);
+        self
+    }
+
+    /// With this as standard input, for [`spawn`](Self::spawn).
+    #[cfg(unix)]
+    pub(crate) fn stdin_of(mut self, input: std::os::fd::OwnedFd) -> Self {
+        self.command.stdin(input);
+        self
+    }
+
+    /// With this as standard output, for [`spawn`](Self::spawn).
+    #[cfg(unix)]
+    pub(crate) fn stdout_of(mut self, output: std::os::fd::OwnedFd) -> Self {
+        self.command.stdout(output);
+        self
+    }
+
     pub(crate) fn output(self) -> Output {
         let stdin = self.stdin.clone();
         let mut running = self.spawn();
@@ -192,6 +227,12 @@ impl Running {
         let killed = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         assert!(killed.success());
         self.end()
+    }
+
+    /// The number of its process.
+    #[cfg(unix)]
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends a signal by its name.

@@ -109,12 +109,7 @@ fn without_tls_other_machines_are_not_served_unless_somebody_says_so() {
 fn signals_that_mean_nothing_end_nothing() {
     let place = Place::with_keys();
     let mut serving = Serving::of(&place, &["--listen", "127.0.0.1:0"]);
-    for (name, said) in [
-        ("HUP", "SIGHUP: nothing to do"),
-        ("USR1", "SIGUSR1"),
-        ("USR2", "SIGUSR2"),
-        ("HUP", "SIGHUP"),
-    ] {
+    for (name, said) in [("HUP", "SIGHUP: nothing to do"), ("USR1", "SIGUSR1"), ("HUP", "SIGHUP")] {
         serving.running.signal(name);
         serving.running.line(said);
         assert_eq!(serving.ask("GET /__magictoken", "localhost"), 200, "after {name}");
@@ -139,7 +134,7 @@ fn such_signals_end_nothing_with_tls_nor_in_the_demonstration() {
     ];
     let mut running = place.program(&args).spawn();
     running.line(" listens on ");
-    for name in ["HUP", "USR1", "USR2"] {
+    for name in ["HUP", "USR1"] {
         running.signal(name);
         running.line(&format!("SIG{name}"));
     }

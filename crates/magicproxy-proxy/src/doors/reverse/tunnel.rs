@@ -21,7 +21,7 @@ use magicproxy_core::VerifiedToken;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::clock;
-use crate::downstream::{Connection, StopSignal};
+use crate::downstream::{Connection, StopSignal, stop_times};
 use crate::exchange::response::{TunnelEnds, UpgradedResponse};
 use crate::observe::access_log::AccessRecord;
 use crate::observe::ongoing::OngoingRequest;
@@ -206,8 +206,7 @@ impl TunnelStreams {
                 biased;
                 () = poll_fn(|context| self.poll(context)) => {}
                 _ = stopped.changed(), if bounds.stop.is_none() => {
-                    // A sender that is dropped has stopped without a word.
-                    bounds.stop = Some(stopped.borrow().unwrap_or_else(Instant::now));
+                    bounds.stop = Some(stop_times(&stopped).tunnels);
                     self.close_if_stopped(bounds, record);
                 }
                 () = tokio::time::sleep_until(look.into()) => {

@@ -17,29 +17,27 @@ use tokio::task::JoinSet;
 use super::AdminParts;
 use super::access::Entrance;
 use super::connections::{AdminAddress, AdminSocket};
-use crate::runtime::wire::bind;
-#[cfg(unix)]
-use crate::runtime::wire::socket_file::SocketFile;
+use crate::runtime::wire::listening::{BoundSocket, HeldSocket, OpenedSocket};
+use crate::runtime::wire::passed::PassedSockets;
 
 /// The admin listener on addresses already taken.
 pub(crate) struct BoundAdmin {
     addresses: Vec<AdminAddress>,
     /// How to reach each address, for people.
     shown: Vec<String>,
-    #[cfg(unix)]
-    files: Vec<SocketFile>,
+    held: Vec<Arc<HeldSocket>>,
 }
 
 /// The admin listener at work.
 pub(crate) struct RunningAdmin {
     tasks: JoinSet<()>,
     end: watch::Sender<()>,
-    #[cfg(unix)]
-    files: Vec<SocketFile>,
+    held: Vec<Arc<HeldSocket>>,
 }
 
 impl BoundAdmin {
-    /// Takes the addresses. `api` has the addresses on which clients of the API connect.
+    /// Takes the addresses, from `passed` where it has them. `api` has the addresses on which
+    /// clients of the API connect.
     ///
     /// # Errors
     /// The system's errors, and an address that turns out to be one of the API's.
@@ -47,25 +45,28 @@ impl BoundAdmin {
         settings: &AdminSettings,
         hosts: &HostSettings,
         api: &[SocketAddr],
+        passed: &mut PassedSockets,
     ) -> anyhow::Result<Self> {
-        let mut bound = Self {
-            addresses: Vec::new(),
-            shown: Vec::new(),
-            #[cfg(unix)]
-            files: Vec::new(),
-        };
+        let mut bound = Self { addresses: Vec::new(), shown: Vec::new(), held: Vec::new() };
         let check = Arc::new(host_check(settings, hosts));
         for listen in &settings.listen {
-            let taken = match listen {
-                ListenAddress::Tcp(address) => {
-                    let socket = bind::listen(address).await.map_err(anyhow::Error::from);
-                    socket.and_then(|socket| bound.tcp(socket, api, (&check, hosts.checked)))
+            let named = || format!("cannot listen on `{listen}` (admin.listen)");
+            let opened = OpenedSocket::open(listen, settings.mode, passed);
+            let OpenedSocket { socket, held } = opened.await.with_context(named)?;
+            bound.held.push(Arc::new(held));
+            match socket {
+                BoundSocket::Tcp(socket) => {
+                    bound.tcp(socket, api, (&check, hosts.checked)).with_context(named)?;
                 }
-                ListenAddress::Unix(path) => bound.unix(path, settings.mode),
-            };
-            taken.with_context(|| format!("cannot listen on `{listen}` (admin.listen)"))?;
+                BoundSocket::Unix(socket) => bound.unix(socket, listen),
+            }
         }
         Ok(bound)
+    }
+
+    /// Returns the second handles on the listening sockets.
+    pub(crate) fn held_sockets(&self) -> Vec<Arc<HeldSocket>> {
+        self.held.clone()
     }
 
     /// Describes in words how to reach each address.
@@ -84,12 +85,7 @@ impl BoundAdmin {
             let end = async move { drop(ended.changed().await) };
             tasks.spawn(address.serve(Arc::clone(&parts), end));
         }
-        RunningAdmin {
-            tasks,
-            end,
-            #[cfg(unix)]
-            files: self.files,
-        }
+        RunningAdmin { tasks, end, held: self.held }
     }
 
     fn tcp(
@@ -115,19 +111,10 @@ impl BoundAdmin {
         Ok(())
     }
 
-    #[cfg(unix)]
-    fn unix(&mut self, path: &std::path::Path, mode: u32) -> anyhow::Result<()> {
-        let (socket, file) = SocketFile::bind(path, mode)?;
-        self.shown.push(format!("unix:{}", path.display()));
-        self.files.push(file);
+    fn unix(&mut self, socket: tokio::net::UnixListener, listen: &ListenAddress) {
+        self.shown.push(listen.to_string());
         self.addresses
             .push(AdminAddress { socket: AdminSocket::Unix(socket), entrance: Entrance::Socket });
-        Ok(())
-    }
-
-    #[cfg(not(unix))]
-    fn unix(&mut self, _: &std::path::Path, _: u32) -> anyhow::Result<()> {
-        anyhow::bail!("there are no Unix sockets on this system")
     }
 }
 
@@ -135,8 +122,7 @@ impl RunningAdmin {
     /// Ends the listener: the requests in progress are answered, for a moment.
     pub(crate) async fn end(mut self) {
         // Taken away first, so that no new client comes.
-        #[cfg(unix)]
-        drop(self.files);
+        drop(self.held);
         let _ = self.end.send(());
         while self.tasks.join_next().await.is_some() {}
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::header::ACCEPT;
 use magicproxy_core::TokenVersion;
 use magicproxy_proxy::metrics::Metrics;
+use magicproxy_proxy::server::Stop;
 use magicproxy_proxy::services::SharedKeys;
 
 use super::banner::Banner;
@@ -20,6 +21,8 @@ use crate::runtime::revocations::{RevocationFile, RevocationWatch};
 use crate::runtime::state::LazyStore;
 use crate::runtime::tls::Tls;
 use crate::runtime::wire::BoundServer;
+use crate::runtime::wire::listening::HeldSocket;
+use crate::runtime::wire::passed::PassedSockets;
 use magicproxy_config::config::Config;
 use magicproxy_config::config::listeners::HostSettings;
 
@@ -80,26 +83,36 @@ impl Admin {
         mut self,
         server: &BoundServer,
         banner: &mut Banner,
+        passed: &mut PassedSockets,
     ) -> Result<Self, Failure> {
-        let bound =
-            BoundAdmin::open(&self.parts.settings, &self.hosts, &server.tcp_addresses()).await?;
+        let (settings, api) = (&self.parts.settings, server.tcp_addresses());
+        let bound = BoundAdmin::open(settings, &self.hosts, &api, passed).await?;
         banner.lines.extend(bound.shown());
         self.bound = Some(bound);
         Ok(self)
     }
 
+    /// Returns the second handles on the listening sockets, for a process that takes over.
+    pub(super) fn held_sockets(&self) -> Vec<Arc<HeldSocket>> {
+        self.bound.as_ref().map(BoundAdmin::held_sockets).unwrap_or_default()
+    }
+
     /// Runs the server until its end, and tells meanwhile how it is, the time in which the server
-    /// drains included.
+    /// drains included, unless another process tells it on the same addresses.
     pub(super) async fn beside(
         self,
         server: BoundServer,
-        shutdown: impl Future<Output = ()> + Send,
+        shutdown: impl Future<Output = Stop> + Send,
     ) {
-        let running = self.bound.map(|bound| bound.start(self.parts));
+        let mut running = self.bound.map(|bound| bound.start(self.parts));
         let drain = self.drain;
-        let shutdown = async move {
-            shutdown.await;
+        let shutdown = async {
+            let fate = shutdown.await;
             drain.begin();
+            if let Some(running) = running.take_if(|_| fate == Stop::Replaced) {
+                running.end().await;
+            }
+            fate
         };
         server.serve(shutdown).await;
         if let Some(running) = running {

@@ -1,5 +1,6 @@
 //! The signals of a long-running command: SIGTERM and SIGINT end it; SIGHUP, SIGUSR1 and SIGUSR2,
-//! which would end it by default, do not.
+//! which would end it by default, do not. `serve` has a use for SIGUSR2 of its own
+//! (`runtime::upgrade`).
 
 use crate::ground::output::LastWords;
 
@@ -55,13 +56,32 @@ impl EndSignals {
 impl EndSignals {
     /// Waits for the first signal; the second signal ends the process at once.
     pub(crate) async fn shutdown(mut self) {
+        self.first().await;
+        self.leave_the_second();
+    }
+
+    /// Waits for a signal.
+    pub(crate) async fn first(&mut self) {
         self.next().await;
         tracing::info!(target: "magicproxy::wire::signals",
             "stopping: finishing the responses in flight; a second signal stops at once");
+    }
+
+    /// Ends the process at the next signal.
+    pub(crate) fn leave_the_second(mut self) {
         tokio::spawn(async move {
             self.next().await;
             drop(LastWords);
             std::process::exit(1);
+        });
+    }
+
+    /// Ends the process at the second signal from now on. The process stops already, for another
+    /// reason than a signal.
+    pub(crate) fn leave_both(mut self) {
+        tokio::spawn(async move {
+            self.first().await;
+            self.leave_the_second();
         });
     }
 }
@@ -72,11 +92,8 @@ impl EndSignals {
 /// The system's errors.
 #[cfg(unix)]
 pub(crate) fn survive_others() -> std::io::Result<()> {
-    let (mut hangup, mut first, mut second) = (
-        signal(SignalKind::hangup())?,
-        signal(SignalKind::user_defined1())?,
-        signal(SignalKind::user_defined2())?,
-    );
+    let (mut hangup, mut first) =
+        (signal(SignalKind::hangup())?, signal(SignalKind::user_defined1())?);
     tokio::spawn(async move {
         loop {
             tokio::select! {
@@ -84,8 +101,22 @@ pub(crate) fn survive_others() -> std::io::Result<()> {
                     "SIGHUP: nothing to do; restart to change the configuration; keys, revocations and certificates are read when they change"
                 ),
                 _ = first.recv() => tracing::info!(target: "magicproxy::wire::signals", "SIGUSR1 means nothing here"),
-                _ = second.recv() => tracing::info!(target: "magicproxy::wire::signals", "SIGUSR2 means nothing here"),
             }
+        }
+    });
+    Ok(())
+}
+
+/// Catches SIGUSR2, in a command that cannot be upgraded while it runs.
+///
+/// # Errors
+/// The system's errors.
+#[cfg(unix)]
+pub(crate) fn survive_upgrades() -> std::io::Result<()> {
+    let mut second = signal(SignalKind::user_defined2())?;
+    tokio::spawn(async move {
+        while second.recv().await.is_some() {
+            tracing::info!(target: "magicproxy::wire::signals", "SIGUSR2 means nothing here");
         }
     });
     Ok(())

@@ -8,6 +8,7 @@ use std::os::unix::fs::{
 };
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::bail;
 use tokio::net::UnixListener;
@@ -18,6 +19,8 @@ pub(crate) struct SocketFile {
     path: PathBuf,
     /// Device and inode: another process may have put another file there since.
     identity: (u64, u64),
+    /// True if another process takes the file away at its end.
+    is_left: AtomicBool,
 }
 
 impl SocketFile {
@@ -32,7 +35,40 @@ impl SocketFile {
         std::fs::set_permissions(&made, std::fs::Permissions::from_mode(mode))?;
         let metadata = std::fs::symlink_metadata(&made)?;
         std::fs::rename(&made, path)?;
-        Ok((listener, Self { path: path.to_owned(), identity: (metadata.dev(), metadata.ino()) }))
+        let identity = (metadata.dev(), metadata.ino());
+        let is_left = AtomicBool::new(false);
+        Ok((listener, Self { path: path.to_owned(), identity, is_left }))
+    }
+}
+
+impl SocketFile {
+    /// Takes the file over from the process that made the file, and gives it this mode. A file that
+    /// somebody else has put there since is left alone.
+    ///
+    /// # Errors
+    /// The system's errors.
+    pub(crate) fn take_over(path: PathBuf, identity: (u64, u64), mode: u32) -> io::Result<Self> {
+        let file = Self { path, identity, is_left: AtomicBool::new(false) };
+        if file.is_there() {
+            std::fs::set_permissions(&file.path, std::fs::Permissions::from_mode(mode))?;
+        }
+        Ok(file)
+    }
+
+    /// Returns device and inode of the file.
+    pub(crate) fn identity(&self) -> (u64, u64) {
+        self.identity
+    }
+
+    /// Leaves the file to the process that has taken the socket over.
+    pub(crate) fn leave(&self) {
+        self.is_left.store(true, Ordering::SeqCst);
+    }
+
+    /// True if the file is still this process's own.
+    fn is_there(&self) -> bool {
+        let found = std::fs::symlink_metadata(&self.path);
+        found.is_ok_and(|found| (found.dev(), found.ino()) == self.identity)
     }
 }
 
@@ -66,8 +102,7 @@ impl Drop for Folder {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let ours = |metadata: &std::fs::Metadata| (metadata.dev(), metadata.ino()) == self.identity;
-        if std::fs::symlink_metadata(&self.path).is_ok_and(|metadata| ours(&metadata)) {
+        if !self.is_left.load(Ordering::SeqCst) && self.is_there() {
             let _ = std::fs::remove_file(&self.path);
         }
     }
