@@ -42,7 +42,7 @@ async fn every_open_connection_is_served_once_more() {
         if sends {
             client.send(&whole).await;
         }
-        let last = client.answer().await;
+        let last = client.response().await;
         assert_eq!((last.status, last.one("connection")), (200, Some("close")), "{last:?}");
         assert!(client.closed().await.is_empty());
     }
@@ -70,7 +70,7 @@ async fn a_response_that_is_passing_is_not_the_last() {
     client.send(request("GET /next", &Token::any(), &[], "")).await;
     connection.request().await;
     connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").await;
-    let last = client.answer().await;
+    let last = client.response().await;
     assert_eq!((last.text().as_str(), last.one("connection")), ("hi", Some("close")));
     assert!(client.closed().await.is_empty());
     proxy.ended().await;
