@@ -43,6 +43,7 @@ mod pool;
 mod property;
 mod queue;
 mod reaching;
+mod reconfiguration;
 mod resending;
 mod rest;
 mod revocations;
