@@ -4,10 +4,11 @@ use clap::Args;
 
 use super::{SettingsArgs, flag};
 use crate::ground::failure::Failure;
+use crate::runtime::reload::ConfigSource;
 use crate::runtime::serve::serve;
+use magicproxy_config::config::Flags;
 use magicproxy_config::config::log::{LogFormat, LogLevel};
 use magicproxy_config::config::setting::FromText as _;
-use magicproxy_config::config::{Flags, Layers};
 use magicproxy_config::ground::environment::Environment;
 
 #[derive(Debug, Args)]
@@ -47,5 +48,5 @@ impl ServeArgs {
 
 /// Serves until told to stop.
 pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Failure> {
-    serve(Layers::gather(args.into_flags().and_working_directory(), environment))
+    serve(ConfigSource::new(args.into_flags().and_working_directory(), environment))
 }

@@ -14,8 +14,12 @@ use magicproxy_proxy::settings::Limits;
 
 use self::admin::{Admin, Watched};
 use self::banner::{Banner, FirstUpstream};
-use super::keystore::{KeyWatch, Keys, Keystore, NewKey, Purposes};
+use super::admin::operations::reloads;
+use super::keystore::{CurrentPurposes, KeyWatch, Keys, Keystore, NewKey, Purposes};
 use super::readiness::Readiness;
+use super::reload::{
+    ConfigSource, Reloader, RunningConfig, RunningPlugins, RunningProxy, RunningTls,
+};
 use super::revocations::{RevocationFile, RevocationWatch, SharedRevocations};
 use super::state::LazyStore;
 use super::tls::{OtherKeys, Tls};
@@ -27,22 +31,25 @@ use magicproxy_config::config::{Config, Layers, lint};
 
 /// Serves the gathered configuration until the process is told to stop. Failures are reported in
 /// the form of the log.
-pub(crate) fn serve(layers: Layers) -> Result<(), Failure> {
+pub(crate) fn serve(source: ConfigSource) -> Result<(), Failure> {
+    let layers = source.gather();
     let log = layers.log();
     logging::install(log);
-    let served = serve_logged(layers);
+    let served = serve_logged(source, layers);
     // A reader of JSON reads nothing else.
     if logging::format(log) == LogFormat::Json { served.map_err(Failure::logged) } else { served }
 }
 
-fn serve_logged(layers: Layers) -> Result<(), Failure> {
+fn serve_logged(source: ConfigSource, layers: Layers) -> Result<(), Failure> {
     let runtime = wire::runtime()?;
     // From the first moment on: making keys and opening a store take time.
-    runtime.block_on(async { survive_others() }).context("signals")?;
+    let hangups = runtime.block_on(async { survive_others() }).context("signals")?;
     let mut warnings = layers.warnings.clone();
-    let (used, raw) = (layers.used(), layers.raw.clone());
+    let used = layers.used();
+    let (raw, files) = (layers.raw.clone(), layers.sources.files());
     let mut config = settings::check_to_serve(layers)?;
-    let scaled = wire::raise_open_file_limit().and_then(|files| fit_to_files(&mut config, files));
+    let open_files = wire::raise_open_file_limit();
+    let scaled = open_files.and_then(|files| fit_to_files(&mut config, files));
     // Before the keys are read, so that a change during the reading is noticed later.
     let keystore = Keystore::of(&config.keys);
     let stamps = keystore.stamps();
@@ -63,9 +70,9 @@ fn serve_logged(layers: Layers) -> Result<(), Failure> {
     let first = FirstUpstream::of(&config).filter(|_| new);
     let private = config.keys.files.private.display().to_string();
     let ring = Arc::new(SharedKeys::new(keys.ring));
-    let purposes = Purposes::of(&config.upstreams, config.tls.as_ref());
+    let purposes = CurrentPurposes::new(Purposes::of(&config.upstreams, config.tls.as_ref()));
     let other = OtherKeys { ring: Arc::clone(&ring), purposes: purposes.clone() };
-    let watch = KeyWatch::new(keystore, Arc::clone(&ring), purposes, stamps);
+    let watch = KeyWatch::new(keystore, Arc::clone(&ring), purposes.clone(), stamps);
     let chosen = config.state.chosen;
     let mut revocations = revocation_watch(&config, metrics.measured(&state))?;
     let watched = Watched {
@@ -76,10 +83,16 @@ fn serve_logged(layers: Layers) -> Result<(), Failure> {
         tls: tls.as_ref(),
         metrics: &metrics,
     };
-    let admin = Admin::of(&config, &watched);
+    let (ask, requests) = reloads();
+    let admin = Admin::of(&config, &watched, ask);
     let host = plugins.clone().map(|host| host as Arc<dyn PluginHost>);
-    let list = revocations.revocations();
-    let services = Services { keys: ring, state, revocations: list, plugins: host, metrics };
+    let services = Services {
+        keys: ring,
+        state: state.clone(),
+        revocations: revocations.revocations(),
+        plugins: host,
+        metrics: Arc::clone(&metrics),
+    };
     let engine = Engine { settings: config.into_settings(), services };
     let served = runtime.block_on(async {
         let signals = EndSignals::listen().context("signals")?;
@@ -95,19 +108,22 @@ fn serve_logged(layers: Layers) -> Result<(), Failure> {
         banner.note_addresses(&server);
         let admin = admin.open(&server, &mut banner).await?;
         let trust = tls.as_ref().map(Tls::curl_option).unwrap_or_default();
-        if let Some(tls) = tls {
+        let engine = server.running(tls.as_ref().map(|tls| &tls.server));
+        let tls = tls.map(|tls| {
             banner.lines.extend(tls.notes.iter().cloned());
-            tokio::spawn(tls.keep_fresh(other));
-        }
+            RunningTls::start(tls, other)
+        });
         if let Some(first) = first {
             banner.note_next_steps(&first, &server, &trust, &private);
         }
         banner.show();
         tokio::spawn(watch.keep_fresh());
         tokio::spawn(revocations.keep_fresh());
-        if let Some(plugins) = plugins {
-            tokio::spawn(plugins.watch());
-        }
+        let running =
+            RunningConfig { source, raw, files, open_files, engine: engine.clone(), state };
+        let plugins = RunningPlugins::start(plugins);
+        let reloader = Reloader::new(running, RunningProxy { engine, purposes, tls, plugins });
+        tokio::spawn(reloader.run(hangups, requests));
         admin.beside(server, signals.shutdown()).await;
         Ok::<_, Failure>(())
     });
@@ -117,14 +133,14 @@ fn serve_logged(layers: Layers) -> Result<(), Failure> {
 }
 
 /// A note on limits that need more open files than the process may have.
-enum LimitsNotice {
+pub(super) enum LimitsNotice {
     /// The limits are defaults, given by nobody.
     Defaults(String),
     Given(String),
 }
 
 /// Makes the limits fit a number of open files, and returns a note on reduced limits.
-fn fit_to_files(config: &mut Config, files: usize) -> Option<LimitsNotice> {
+pub(super) fn fit_to_files(config: &mut Config, files: usize) -> Option<LimitsNotice> {
     let (given, defaults) = (config.limits, Limits::default());
     config.limits = given.fit(files)?;
     let Limits { connections, upstream_connections, exchanges, .. } = config.limits;
