@@ -126,7 +126,7 @@ impl Outcome {
 #[cfg(unix)]
 fn signal(pid: i32) -> Result<(), Failure> {
     use rustix::process::{Pid, Signal, kill_process};
-    let process = Pid::from_raw(pid).filter(|_| pid > 0);
+    let process = (pid > 0).then(|| Pid::from_raw(pid)).flatten();
     let process = process
         .ok_or_else(|| Failure::usage(format!("--pid `{pid}`: expected a number above 0")))?;
     kill_process(process, Signal::HUP)
