@@ -153,11 +153,7 @@ impl Doors {
         self.upstreams.budget()
     }
 
-    /// Returns the metrics of the process.
-    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
-        &self.upstreams.services().metrics
-    }
-}
+
 
 impl Door {
     /// Responds to a request. Every request gets a response, and every response is recorded.

@@ -227,10 +227,10 @@ async fn each_request_is_counted_as_it_ended() {
         let mut connection = Client::connect(&proxy).await;
         connection.send(request(line, &token, &[], "")).await;
         if line.ends_with("broken") {
-            connection.answer_head().await;
+            connection.response_head().await;
             connection.closed().await;
         } else {
-            connection.answer().await;
+            connection.response().await;
         }
         let path = line.split(' ').nth(1).unwrap();
         events_come(1, &[&format!("path={path:?}"), "decision="]).await;
@@ -293,7 +293,7 @@ async fn nothing_that_a_client_sends_becomes_a_label() {
     for bytes in &requests {
         let mut client = Client::connect(&proxy).await;
         client.send(bytes).await;
-        client.answer_or_end().await;
+        client.response_or_end().await;
     }
     let (_, document) = metrics.encode(None);
     assert!(!document.to_lowercase().contains("mark7"), "{document}");

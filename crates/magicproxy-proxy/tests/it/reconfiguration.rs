@@ -64,7 +64,7 @@ fn sealed() -> String {
     let key = ring.published(UnixTime(now())).find(|key| key.kem() == Kem::X25519).unwrap();
     let spec = SealedTokenSpec {
         credential: Credential::parse(Zeroizing::new(CREDENTIAL.to_owned())).unwrap().into(),
-        grant: RuleSource::Rules(parse(&["* /.*"])),
+        source: RuleSource::Rules(parse(&["* /.*"])),
         upstream: UpstreamName::parse(NAME).unwrap(),
         issued_at: UnixTime(now()),
         expires_at: UnixTime(now() + 3600),

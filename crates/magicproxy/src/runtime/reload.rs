@@ -12,8 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use magicproxy_core::plugin::PluginHost;
+use magicproxy_core::state::StateStore;
 use magicproxy_plugin::Host;
 use magicproxy_proxy::listener::tls::TlsServer;
+use magicproxy_proxy::metrics::Metrics;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use self::outcome::{applied, broken, refused, unchanged};
@@ -31,10 +33,13 @@ const PATIENCE: Duration = Duration::from_secs(45);
 /// The proxy that runs, as far as a change of the configuration reaches it.
 pub(crate) struct RunningProxy {
     pub(crate) engine: RunningEngine,
+    /// The store, in which plugins keep their state.
+    pub(crate) state: Option<Arc<dyn StateStore>>,
     pub(crate) purposes: CurrentPurposes,
     /// The certificate; `None` without TLS.
     pub(crate) tls: Option<RunningTls>,
     pub(crate) plugins: RunningPlugins,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// The certificate of a running proxy, with the task that keeps it fresh.
@@ -107,6 +112,7 @@ impl Reloader {
         tracing::info!(target: "magicproxy::reload", trigger = trigger.name(), "the configuration is read again");
         let report = self.reload().await;
         outcome::log(&report);
+        self.proxy.metrics.note_reload(outcome::counted(&report));
         asking.into_iter().for_each(|request| request.respond(report.clone()));
     }
 
@@ -116,9 +122,9 @@ impl Reloader {
                 "an earlier reload still reads files, and no other begins before its end",
             );
         }
-        let source = self.running.source().clone();
         let running = self.running.clone();
-        let mut reading = tokio::task::spawn_blocking(move || source.read(&running));
+        let (engine, state) = (self.proxy.engine.clone(), self.proxy.state.clone());
+        let mut reading = tokio::task::spawn_blocking(move || running.read_next(&engine, state));
         let read = match tokio::time::timeout(PATIENCE, &mut reading).await {
             Ok(Ok(read)) => read,
             Ok(Err(_)) => return broken("the program met a bug while it read the configuration"),
@@ -130,7 +136,7 @@ impl Reloader {
         };
         match read {
             Reading::Refused(faults) => refused(&faults),
-            Reading::Unchanged(warnings) => unchanged(&warnings),
+            Reading::Unchanged { waiting, warnings } => unchanged(&waiting, &warnings),
             Reading::Changed(change) => self.apply(*change).await,
         }
     }

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use magicproxy_core::plugin::PluginHost;
 use magicproxy_core::state::StateStore;
+use magicproxy_plugin::Host;
 use magicproxy_proxy::metrics::Metrics;
-use magicproxy_proxy::services::{Services, SharedKeys};
+use magicproxy_proxy::services::{Revocations, Services, SharedKeys};
 use magicproxy_proxy::settings::Limits;
 
 use self::admin::{Admin, Watched};
@@ -46,10 +47,9 @@ fn serve_logged(source: ConfigSource, layers: Layers) -> Result<(), Failure> {
     let hangups = runtime.block_on(async { survive_others() }).context("signals")?;
     let mut warnings = layers.warnings.clone();
     let used = layers.used();
-    let (raw, files) = (layers.raw.clone(), layers.sources.files());
+    let running = RunningConfig::of(source, &layers);
     let mut config = settings::check_to_serve(layers)?;
-    let open_files = wire::raise_open_file_limit();
-    let scaled = open_files.and_then(|files| fit_to_files(&mut config, files));
+    let scaled = running.open_files.and_then(|files| fit_to_files(&mut config, files));
     // Before the keys are read, so that a change during the reading is noticed later.
     let keystore = Keystore::of(&config.keys);
     let stamps = keystore.stamps();
@@ -61,7 +61,8 @@ fn serve_logged(source: ConfigSource, layers: Layers) -> Result<(), Failure> {
     let new = keys.is_none();
     let keys = keys_or_new(keys, &keystore, NewKey::of(&config.keys, config.host()))?;
     let stamps = if new { keystore.stamps() } else { stamps };
-    warnings.extend(found.into_iter().chain(lint::warnings(&raw, &config, Some(&keys.known()))));
+    warnings.extend(found);
+    warnings.extend(lint::warnings(&running.raw, &config, Some(&keys.known())));
     let mut banner = Banner::of(&config, &keys, used, warnings);
     banner.note_limits(scaled);
     let tls =
@@ -85,14 +86,7 @@ fn serve_logged(source: ConfigSource, layers: Layers) -> Result<(), Failure> {
     };
     let (ask, requests) = reloads();
     let admin = Admin::of(&config, &watched, ask);
-    let host = plugins.clone().map(|host| host as Arc<dyn PluginHost>);
-    let services = Services {
-        keys: ring,
-        state: state.clone(),
-        revocations: revocations.revocations(),
-        plugins: host,
-        metrics: Arc::clone(&metrics),
-    };
+    let services = services(ring, &state, revocations.revocations(), (&plugins, &metrics));
     let engine = Engine { settings: config.into_settings(), services };
     let served = runtime.block_on(async {
         let signals = EndSignals::listen().context("signals")?;
@@ -119,17 +113,26 @@ fn serve_logged(source: ConfigSource, layers: Layers) -> Result<(), Failure> {
         banner.show();
         tokio::spawn(watch.keep_fresh());
         tokio::spawn(revocations.keep_fresh());
-        let running =
-            RunningConfig { source, raw, files, open_files, engine: engine.clone(), state };
         let plugins = RunningPlugins::start(plugins);
-        let reloader = Reloader::new(running, RunningProxy { engine, purposes, tls, plugins });
-        tokio::spawn(reloader.run(hangups, requests));
+        let proxy = RunningProxy { engine, state, purposes, tls, plugins, metrics };
+        tokio::spawn(Reloader::new(running, proxy).run(hangups, requests));
         admin.beside(server, signals.shutdown()).await;
         Ok::<_, Failure>(())
     });
     // Tasks still running serve nobody any more.
     runtime.shutdown_background();
     served
+}
+
+/// Collects the services of the engine.
+fn services(
+    keys: Arc<SharedKeys>,
+    state: &Option<Arc<dyn StateStore>>,
+    revocations: Arc<Revocations>,
+    (plugins, metrics): (&Option<Arc<Host>>, &Arc<Metrics>),
+) -> Services {
+    let plugins = plugins.clone().map(|host| host as Arc<dyn PluginHost>);
+    Services { keys, state: state.clone(), revocations, plugins, metrics: Arc::clone(metrics) }
 }
 
 /// A note on limits that need more open files than the process may have.

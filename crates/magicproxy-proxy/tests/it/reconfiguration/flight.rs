@@ -45,12 +45,12 @@ async fn a_request_in_progress_ends_as_it_began() {
     let mut answering = upstream.accept().await;
     answering.request().await;
     answering.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst").await;
-    assert_eq!(streaming.answer_head().await.status, 200);
+    assert_eq!(streaming.response_head().await.status, 200);
     assert_eq!(streaming.exactly(5).await, b"first");
 
     proxy.reconfigure(with(&upstream, denying));
     unanswered.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
-    assert_eq!(waiting.answer().await.text(), "ok");
+    assert_eq!(waiting.response().await.text(), "ok");
     answering.send("other").await;
     assert_eq!(streaming.exactly(5).await, b"other");
     // The next request of each connection is one of the new configuration.
@@ -69,7 +69,7 @@ async fn open(
     let mut connection = upstream.accept().await;
     connection.request().await;
     connection.send(SWITCH).await;
-    assert_eq!(client.answer_head().await.status, 101);
+    assert_eq!(client.response_head().await.status, 101);
     flow(&mut client, &mut connection).await;
     (client, connection)
 }

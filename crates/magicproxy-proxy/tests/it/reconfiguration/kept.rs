@@ -161,7 +161,7 @@ async fn idle_connections_to_an_api_that_has_moved_are_closed() {
     let mut connection = before.accept().await;
     connection.request().await;
     connection.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nbefore").await;
-    assert_eq!(client.answer().await.text(), "before");
+    assert_eq!(client.response().await.text(), "before");
     // A second exchange is in progress.
     let mut second = Client::connect(&proxy).await;
     second.send(any()).await;
@@ -169,7 +169,7 @@ async fn idle_connections_to_an_api_that_has_moved_are_closed() {
     proxy.reconfigure(with(&after, unchanged));
     assert_eq!(client.exchange(any()).await.text(), "after");
     connection.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nbefore").await;
-    assert_eq!(second.answer().await.text(), "before");
+    assert_eq!(second.response().await.text(), "before");
     assert!(connection.closed().await.is_empty());
     assert_eq!(second.exchange(any()).await.text(), "after");
 }

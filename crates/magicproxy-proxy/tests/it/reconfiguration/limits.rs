@@ -39,7 +39,7 @@ async fn a_lower_limit_drops_nothing_and_admits_nothing_until_enough_has_ended()
         // All three are still counted, and each of them ends as it should.
         further.exchange(any()).await.assert_rejected(429, "peer_share");
         connection.send(OK).await;
-        assert_eq!(client.answer().await.status, 200);
+        assert_eq!(client.response().await.status, 200);
         drop(connection);
     }
     further.send(any()).await;
@@ -53,7 +53,7 @@ async fn a_lower_limit_drops_nothing_and_admits_nothing_until_enough_has_ended()
     other.request().await;
     for (client, connection) in [(&mut further, &mut connection), (&mut second, &mut other)] {
         connection.send(OK).await;
-        assert_eq!(client.answer().await.status, 200);
+        assert_eq!(client.response().await.status, 200);
     }
 }
 
@@ -76,7 +76,7 @@ async fn the_limit_of_connections_changes_without_closing_any() {
     for client in &mut clients {
         assert_eq!(client.exchange(any()).await.status, 200);
     }
-    assert_eq!(Client::connect(&proxy).await.answer().await.status, 503);
+    assert_eq!(Client::connect(&proxy).await.response().await.status, 503);
     proxy.reconfigure(limited(4));
     assert_eq!(Client::connect(&proxy).await.exchange(any()).await.status, 200);
 }
@@ -98,7 +98,7 @@ async fn a_higher_limit_serves_whoever_waits() {
     let (mut second, mut other) = hold(&proxy, &mut upstream).await;
     for (client, connection) in [(&mut first, &mut held), (&mut second, &mut other)] {
         connection.send(OK).await;
-        assert_eq!(client.answer().await.status, 200);
+        assert_eq!(client.response().await.status, 200);
     }
 }
 
@@ -116,5 +116,5 @@ async fn a_timeout_holds_for_the_next_request() {
     proxy.reconfigure(timed(&upstream, Some(Duration::from_millis(1))));
     soon(second.exchange(any())).await.assert_rejected(504, "exchange_timeout");
     held.send(OK).await;
-    assert_eq!(first.answer().await.status, 200, "it began without a deadline");
+    assert_eq!(first.response().await.status, 200, "it began without a deadline");
 }

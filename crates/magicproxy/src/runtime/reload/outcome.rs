@@ -1,5 +1,6 @@
 //! The report on a reload: lines for whoever asked, and lines of the log.
 
+use magicproxy_proxy::metrics;
 use magicproxy_proxy::server::{Continuity, RenewedUpstream, Replaced};
 
 use crate::runtime::admin::operations::{ReloadOutcome, ReloadReport};
@@ -26,11 +27,11 @@ pub(super) fn broken(reason: &str) -> ReloadReport {
     }
 }
 
-/// Reports that nothing has changed. `lines` are warnings, and settings that wait for a restart.
-pub(super) fn unchanged(lines: &[String]) -> ReloadReport {
+/// Reports that nothing has changed.
+pub(super) fn unchanged(waiting: &[String], warnings: &[String]) -> ReloadReport {
     ReloadReport {
         outcome: ReloadOutcome::Unchanged,
-        lines: lines.to_vec(),
+        lines: notes(waiting, warnings).collect(),
         faults: Vec::new(),
         drawing: String::new(),
     }
@@ -53,15 +54,18 @@ pub(super) fn applied(
         .map(|key| format!("changed: `{key}`"))
         .chain(replaced.upstreams.iter().filter_map(of_upstream))
         .chain(replaced.removed.iter().map(|name| format!("upstream `{name}`: removed")))
-        .chain(waiting.iter().map(|key| waits(key)))
-        .chain(warnings.iter().map(|warning| format!("warning: {warning}")))
+        .chain(notes(waiting, warnings))
         .collect();
     ReloadReport { outcome, lines, faults: Vec::new(), drawing: String::new() }
 }
 
-/// Writes a setting whose change waits for a restart.
-pub(super) fn waits(key: &str) -> String {
-    format!("needs a restart: `{key}`")
+/// Writes the settings whose change waits for a restart, and the warnings.
+fn notes<'n>(
+    waiting: &'n [String],
+    warnings: &'n [String],
+) -> impl Iterator<Item = String> + use<'n> {
+    let waits = waiting.iter().map(|key| format!("needs a restart: `{key}`"));
+    waits.chain(warnings.iter().map(|warning| format!("warning: {warning}")))
 }
 
 fn is_the_same(replaced: &Replaced) -> bool {
@@ -78,6 +82,14 @@ fn of_upstream(own: &RenewedUpstream) -> Option<String> {
         (Kept, New, New) => "its tokens are verified anew, its connections made anew",
     };
     Some(format!("upstream `{}`: {told}", own.name))
+}
+
+/// Returns the outcome as the metrics count it.
+pub(super) fn counted(report: &ReloadReport) -> metrics::ReloadOutcome {
+    match report.outcome {
+        ReloadOutcome::Changed | ReloadOutcome::Unchanged => metrics::ReloadOutcome::Loaded,
+        ReloadOutcome::Refused => metrics::ReloadOutcome::Refused,
+    }
 }
 
 /// Writes the report to the log.

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use magicproxy_core::state::StateStore;
 use magicproxy_plugin::Host;
 
+use crate::ground::failure::chain;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::serve::fit_to_files;
 use crate::runtime::tls::NextCertificate;
-use crate::runtime::wire::RunningEngine;
+use crate::runtime::wire::{RunningEngine, raise_open_file_limit};
 use crate::runtime::{plugins, settings};
 use magicproxy_config::config::raw::RawConfig;
 use magicproxy_config::config::{Config, Flags, Layers, lint};
 use magicproxy_config::ground::environment::Environment;
-use magicproxy_config::ground::fault::{Fault, Faults, Origin};
+use magicproxy_config::ground::fault::{Fault, Faults, Origin, Sources};
 
 /// The places of a configuration: the command line and the environment, which stay, and the files
 /// that they name.
@@ -25,26 +26,25 @@ pub(crate) struct ConfigSource {
 }
 
 /// The configuration in force.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct RunningConfig {
-    pub(crate) source: ConfigSource,
+    source: ConfigSource,
     /// The settings in force, and the files in which they were.
     pub(crate) raw: RawConfig,
-    pub(crate) files: Vec<String>,
-    /// The most files that the process may open.
+    files: Vec<String>,
+    /// The most files that the process may open, if there is a limit.
     pub(crate) open_files: Option<usize>,
-    /// The engine, for the addresses at which it listens.
-    pub(crate) engine: RunningEngine,
-    /// The store, in which plugins keep their state.
-    pub(crate) state: Option<Arc<dyn StateStore>>,
 }
 
 /// The result of a reading.
 pub(super) enum Reading {
     /// The new configuration has faults, alone or beside the settings that wait for a restart.
     Refused(Faults),
-    /// The files say what they said before. With the warnings about them.
-    Unchanged(Vec<String>),
+    /// The files say what they said before.
+    Unchanged {
+        waiting: Vec<String>,
+        warnings: Vec<String>,
+    },
     Changed(Box<CheckedChange>),
 }
 
@@ -73,51 +73,61 @@ impl ConfigSource {
     pub(crate) fn gather(&self) -> Layers {
         Layers::gather(self.flags.clone(), &self.environment)
     }
+}
 
-    /// Reads and checks the configuration that follows `running`. Blocks.
-    pub(super) fn read(&self, running: &RunningConfig) -> Reading {
-        match self.read_whole(running) {
-            Ok(reading) => reading,
-            Err(faults) => Reading::Refused(faults),
+impl RunningConfig {
+    /// Takes the settings of the start, and raises the limit of open files.
+    pub(crate) fn of(source: ConfigSource, layers: &Layers) -> Self {
+        Self {
+            source,
+            raw: layers.raw.clone(),
+            files: layers.sources.files(),
+            open_files: raise_open_file_limit(),
         }
     }
 
-    fn read_whole(&self, running: &RunningConfig) -> Result<Reading, Faults> {
-        let layers = self.gather();
+    /// Reads and checks the configuration that follows, for this engine. Blocks.
+    pub(super) fn read_next(
+        self,
+        engine: &RunningEngine,
+        state: Option<Arc<dyn StateStore>>,
+    ) -> Reading {
+        self.read(engine, state).unwrap_or_else(Reading::Refused)
+    }
+
+    fn read(
+        self,
+        engine: &RunningEngine,
+        state: Option<Arc<dyn StateStore>>,
+    ) -> Result<Reading, Faults> {
+        let layers = self.source.gather();
         let files = layers.sources.files();
-        if let Some(gone) = running.files.iter().find(|file| !files.contains(file)) {
+        if let Some(gone) = self.files.iter().find(|file| !files.contains(file)) {
             return Err(Faults::one(file_is_gone(gone)));
         }
         let (written, mut warnings) = (layers.raw.clone(), layers.warnings.clone());
         let sources = layers.sources.clone();
         // Checked as it is written: a restart would serve it.
         drop(settings::check_to_serve(layers)?);
-        let raw = written.clone().over(&running.raw);
-        let (changed, waiting) = (raw.differing(&running.raw), written.differing(&raw));
-        let mixed = Layers::combined(raw.clone(), sources);
+        let raw = written.clone().over(&self.raw);
+        let (changed, waiting) = (raw.differing(&self.raw), written.differing(&raw));
         let mut config =
-            settings::check_to_serve(mixed).map_err(|faults| contradicting(faults, &waiting))?;
-        let exposed = running.engine.exposures(&config.listeners);
-        if !exposed.is_empty() {
-            return Err(contradicting(Faults::new(exposed, Default::default()), &waiting));
-        }
+            mixed(&raw, sources, engine).map_err(|faults| with_waiting(faults, &waiting))?;
         let readiness = Readiness::besides_plugins(&config).ready()?;
         warnings.extend(readiness.warnings);
         let known = readiness.keys.as_ref().map(|keys| keys.known());
         warnings.extend(lint::warnings(&raw, &config, known.as_ref()));
         if changed.is_empty() && !names_files(&raw) {
-            return Ok(Reading::Unchanged(with_waiting(warnings, &waiting)));
+            return Ok(Reading::Unchanged { waiting, warnings });
         }
         let plugins = is_any_of(&changed, &["plugins.", "plugin_cache"])
-            .then(|| plugins::load(&config.plugins, running.state.clone()))
+            .then(|| plugins::load(&config.plugins, state))
             .transpose()?;
-        let certificate = self.certificate(&config, &changed)?;
-        running.open_files.and_then(|files| fit_to_files(&mut config, files));
-        let running = RunningConfig { raw, files, ..running.clone() };
-        let config = Box::new(config);
+        let certificate = next_certificate(&config, &changed)?;
+        self.open_files.and_then(|files| fit_to_files(&mut config, files));
         Ok(Reading::Changed(Box::new(CheckedChange {
-            config,
-            running,
+            config: Box::new(config),
+            running: Self { raw, files, ..self },
             changed,
             waiting,
             warnings,
@@ -125,29 +135,24 @@ impl ConfigSource {
             certificate,
         })))
     }
-
-    /// Gets the certificate, if its source is another one.
-    fn certificate(
-        &self,
-        config: &Config,
-        changed: &[String],
-    ) -> Result<Option<NextCertificate>, Faults> {
-        let Some(source) = config.tls.as_ref().filter(|_| is_any_of(changed, &["tls.", "acme."]))
-        else {
-            return Ok(None);
-        };
-        let next = NextCertificate::of(source, config.own_authority());
-        next.map(Some).map_err(|error| {
-            let message = crate::ground::failure::chain(&error);
-            Faults::one(Fault::new(message, Origin::Default))
-        })
-    }
 }
 
-impl RunningConfig {
-    pub(super) fn source(&self) -> &ConfigSource {
-        &self.source
-    }
+/// Checks the settings that would hold from now on, some of which wait for a restart.
+fn mixed(raw: &RawConfig, sources: Sources, engine: &RunningEngine) -> Result<Config, Faults> {
+    let config = settings::check_to_serve(Layers::combined(raw.clone(), sources))?;
+    let exposed = engine.exposures(&config.listeners);
+    if exposed.is_empty() { Ok(config) } else { Err(Faults::new(exposed, Sources::default())) }
+}
+
+/// Gets the certificate, if its source is another one.
+fn next_certificate(
+    config: &Config,
+    changed: &[String],
+) -> Result<Option<NextCertificate>, Faults> {
+    let is_another = is_any_of(changed, &["tls.", "acme."]);
+    let Some(source) = config.tls.as_ref().filter(|_| is_another) else { return Ok(None) };
+    let next = NextCertificate::of(source, config.own_authority());
+    next.map(Some).map_err(|error| Faults::one(Fault::new(chain(&error), Origin::Default)))
 }
 
 /// Refuses to go on without a file that was read before: what the file said would no longer hold,
@@ -161,7 +166,7 @@ fn file_is_gone(file: &str) -> Fault {
 }
 
 /// Adds to the faults of a mixed configuration that the written one has none.
-fn contradicting(mut faults: Faults, waiting: &[String]) -> Faults {
+fn with_waiting(mut faults: Faults, waiting: &[String]) -> Faults {
     let message = format!(
         "the configuration is right for a restart; a running proxy cannot take it over while these settings wait for one: `{}`",
         waiting.join("`, `")
@@ -177,11 +182,6 @@ fn names_files(raw: &RawConfig) -> bool {
         let name = entry.key.rsplit('.').next().unwrap_or_default();
         named.contains(&name)
     })
-}
-
-fn with_waiting(warnings: Vec<String>, waiting: &[String]) -> Vec<String> {
-    let waits = waiting.iter().map(|key| super::outcome::waits(key));
-    waits.chain(warnings.iter().map(|warning| format!("warning: {warning}"))).collect()
 }
 
 fn is_any_of(keys: &[String], prefixes: &[&str]) -> bool {
