@@ -22,7 +22,6 @@ use crate::admission::Budget;
 use crate::downstream::listener::{DoorKind, Entrance};
 use crate::downstream::{Connection, UnreadResponse, noted_own_words};
 use crate::exchange::served::{SetupError, Upstreams};
-use crate::metrics::Metrics;
 use crate::observe::ongoing::OngoingRequest;
 use crate::rejection::{RefusalForm, Rejection};
 use crate::response::body::ResponseBody;
@@ -152,8 +151,7 @@ impl Doors {
     pub(crate) fn budget(&self) -> &Arc<Budget> {
         self.upstreams.budget()
     }
-
-
+}
 
 impl Door {
     /// Responds to a request. Every request gets a response, and every response is recorded.
