@@ -7,6 +7,7 @@
 pub mod accepted;
 pub mod address;
 pub mod admin;
+pub mod change;
 mod check;
 mod defaults;
 mod duration;

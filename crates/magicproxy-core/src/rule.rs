@@ -210,6 +210,11 @@ impl Rule {
         &self.raw
     }
 
+    /// Returns the way in which the pattern is matched.
+    pub(crate) fn mode(&self) -> PatternMode {
+        self.mode
+    }
+
     /// The effects of the rule besides allowing, if any.
     #[must_use]
     pub fn state(&self) -> Option<&Arc<RuleEffects>> {

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::pattern::PatternMode;
 use crate::plugin::PluginName;
 use crate::policy::{PolicyBudget, PolicyError, RuleList};
-use crate::rule::Rule;
+use crate::rule::{RawRule, Rule};
 
 /// The name of a scope: 1 to 128 characters of `A-Z a-z 0-9 . _ : / -`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,17 +28,30 @@ impl ScopeName {
 }
 
 /// The scopes of the proxy's configuration.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scopes {
     by_name: BTreeMap<ScopeName, Scope>,
 }
 
-/// The rules of a scope, compiled, and the plugins that decide as well.
+/// The rules of a scope, compiled, and the plugins that decide as well. Two scopes are equal if they
+/// were made from the same rules and plugins, in the same order.
 #[derive(Clone, Debug)]
 pub struct Scope {
+    // INVARIANT: compiled from `written`.
     compiled: Arc<RuleList>,
+    written: Arc<[(RawRule, PatternMode)]>,
     plugins: Vec<PluginName>,
 }
+
+impl PartialEq for Scope {
+    fn eq(&self, other: &Self) -> bool {
+        // Destructured, so that a new member must be compared or left out on purpose.
+        let Self { compiled: _, written, plugins } = self;
+        *written == other.written && *plugins == other.plugins
+    }
+}
+
+impl Eq for Scope {}
 
 impl Scope {
     /// Compiles the rules, for all tokens that name the scope. The list may be empty, where plugins
@@ -48,7 +62,8 @@ impl Scope {
     pub fn new(rules: &[Rule], plugins: Vec<PluginName>) -> Result<Self, PolicyError> {
         let compiled =
             RuleList::compile(&rules.iter().collect::<Vec<_>>(), &mut PolicyBudget::of_operator())?;
-        Ok(Self { compiled: Arc::new(compiled), plugins })
+        let written = rules.iter().map(|rule| (rule.raw().clone(), rule.mode())).collect();
+        Ok(Self { compiled: Arc::new(compiled), written, plugins })
     }
 
     /// Returns the plugins that decide as well.

@@ -11,6 +11,7 @@
 //! never waits: queues are built on top.
 
 mod account;
+mod quota;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use magicproxy_core::Provenance;
 use magicproxy_core::state::RowLimits;
 
 pub(crate) use account::{Account, Accounts, PeerKey};
+pub(crate) use quota::SharedQuota;
 
 use crate::metrics::{Gauges, Samples, families};
 use crate::settings::{HttpMint, Limits, Quota};
@@ -144,7 +146,7 @@ pub(crate) enum Shortage {
 /// The resources of one process, with the amounts in use.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    quotas: [Quota; Resource::COUNT],
+    quotas: [SharedQuota; Resource::COUNT],
     held: [AtomicUsize; Resource::COUNT],
     refused: [RefusedTakings; Resource::COUNT],
     accounts: Accounts,
@@ -154,12 +156,20 @@ pub(crate) struct Budget {
 impl Budget {
     pub(crate) fn new(limits: &Limits) -> Arc<Self> {
         Arc::new(Self {
-            quotas: Resource::ALL.map(|resource| resource.quota(limits)),
+            quotas: Resource::ALL.map(|resource| SharedQuota::new(resource.quota(limits))),
             held: Default::default(),
             refused: Default::default(),
             accounts: Accounts::default(),
             rows: RowAccounts::new(limits.state_rows),
         })
+    }
+
+    /// Changes the limits. Everything that is held stays held, and counted.
+    pub(crate) fn change_limits(&self, limits: &Limits) {
+        for (resource, quota) in Resource::ALL.into_iter().zip(&self.quotas) {
+            quota.change(resource.quota(limits));
+        }
+        self.rows.change_quota(limits.state_rows);
     }
 
     /// Returns the accounts of owners and peers.
@@ -196,7 +206,7 @@ impl Budget {
 
     #[expect(clippy::indexing_slicing, reason = "there is one quota for each resource")]
     fn quota(&self, resource: Resource) -> Quota {
-        self.quotas[resource as usize]
+        self.quotas[resource as usize].current()
     }
 
     fn charge(&self, resource: Resource, amount: usize, payer: &Payer) -> Result<(), Shortage> {

@@ -6,6 +6,7 @@
 //! sends nothing itself.
 
 mod control;
+mod current;
 mod reverse;
 
 use std::pin::{Pin, pin};
@@ -18,19 +19,21 @@ use hyper::Request;
 use hyper::body::{Body as _, Incoming};
 
 use crate::admission::Budget;
-use crate::downstream::listener::DoorKind;
+use crate::downstream::listener::{DoorKind, Entrance};
 use crate::downstream::{Connection, UnreadResponse, noted_own_words};
 use crate::exchange::served::{SetupError, Upstreams};
-use crate::metrics::Metrics;
 use crate::observe::ongoing::OngoingRequest;
 use crate::rejection::{RefusalForm, Rejection};
 use crate::response::body::ResponseBody;
 use crate::routing::cross_origin::page_of;
 use crate::services::Services;
 use crate::settings::{Settings, UpstreamId};
-use reverse::{ListenerUpstreams, ReverseDoor};
+pub use current::Replaced;
+pub(crate) use current::{ConnectionDoor, CurrentDoors};
+use reverse::{ReverseDoor, ReverseEntrance};
 
-/// The doors of a proxy, with the settings and upstreams behind them.
+/// The doors of one configuration, with the settings and upstreams behind them. A request goes
+/// through the doors of the configuration in which the request began.
 #[derive(Debug)]
 pub(crate) struct Doors {
     settings: Arc<Settings>,
@@ -38,19 +41,33 @@ pub(crate) struct Doors {
     reverse: ReverseDoor,
     /// True if pages of other origins may call at least one upstream.
     serves_pages: bool,
+    /// The entrances of the listeners, if the configuration has changed since the listeners were
+    /// made: by the number of the listener.
+    entrances: Option<Vec<Entrance>>,
+    /// The number of the configuration, from 0 on.
+    number: u64,
 }
 
 /// The door of a listener.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Door {
     doors: Arc<Doors>,
     entry: DoorTarget,
 }
 
 /// The kind of a door, and the part of the proxy behind it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum DoorTarget {
-    Reverse(ListenerUpstreams),
+    Reverse(ReverseEntrance),
+}
+
+/// The configuration that follows another.
+#[derive(Debug)]
+pub(crate) struct NextConfiguration {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) services: Services,
+    /// The entrances of the listeners, by number; `None`: as before.
+    pub(crate) entrances: Option<Vec<Entrance>>,
 }
 
 /// A request at a door, with the facts known so far.
@@ -71,37 +88,72 @@ impl Doors {
         services: Services,
     ) -> Result<Arc<Self>, SetupError> {
         let upstreams = Arc::new(Upstreams::new(&settings, services)?);
+        Ok(Arc::new(Self::before(settings, upstreams, None, 0)))
+    }
+
+    /// Makes the doors of the next configuration. Whatever depends on nothing that has changed goes
+    /// on. These doors serve on, and no limit changes before [`Self::begin`].
+    fn followed_by(&self, next: NextConfiguration) -> Result<Arc<Self>, SetupError> {
+        let NextConfiguration { settings, services, entrances } = next;
+        let upstreams = Arc::new(self.upstreams.followed_by(&settings, services)?);
+        let entrances = entrances.or_else(|| self.entrances.clone());
+        Ok(Arc::new(Self::before(settings, upstreams, entrances, self.number + 1)))
+    }
+
+    fn before(
+        settings: Arc<Settings>,
+        upstreams: Arc<Upstreams>,
+        entrances: Option<Vec<Entrance>>,
+        number: u64,
+    ) -> Self {
         let reverse = ReverseDoor::new(&settings, &upstreams);
         let serves_pages =
             settings.upstreams.iter().any(|upstream| !upstream.allow_origins.is_empty());
-        Ok(Arc::new(Self { settings, upstreams, reverse, serves_pages }))
+        Self { settings, upstreams, reverse, serves_pages, entrances, number }
     }
 
-    /// Returns the door chosen by a listener.
-    pub(crate) fn door(self: &Arc<Self>, kind: &DoorKind) -> Door {
-        let entry = match kind {
-            DoorKind::Reverse { only } => DoorTarget::Reverse(self.reverse.reach(only.as_ref())),
+    /// Changes the limits to those of these doors' settings.
+    fn begin(&self) {
+        self.upstreams.begin(&self.settings.limits);
+    }
+
+    /// Returns the door of the listener of this number, whose first entrance is `first`.
+    pub(crate) fn door(self: &Arc<Self>, listener: usize, first: &Entrance) -> Arc<Door> {
+        let changed = self.entrances.as_ref().map(|all| all.get(listener));
+        let entry = match changed {
+            None => self.target_of(first),
+            Some(Some(entrance)) => self.target_of(entrance),
+            // A listener that the configuration does not name leads nowhere.
+            Some(None) => DoorTarget::Reverse(ReverseEntrance::nowhere()),
         };
-        Door { doors: Arc::clone(self), entry }
+        Arc::new(Door { doors: Arc::clone(self), entry })
+    }
+
+    fn target_of(&self, entrance: &Entrance) -> DoorTarget {
+        let Entrance { door, host_check } = entrance;
+        match door {
+            DoorKind::Reverse { only } => {
+                DoorTarget::Reverse(self.reverse.entrance(only.as_ref(), host_check.clone()))
+            }
+        }
+    }
+
+    /// Returns keys, revocations, the store and plugins.
+    pub(crate) fn services(&self) -> &Services {
+        self.upstreams.services()
+    }
+
+    pub(crate) fn settings(&self) -> &Arc<Settings> {
+        &self.settings
     }
 
     /// Returns the budget shared by all clients.
     pub(crate) fn budget(&self) -> &Arc<Budget> {
         self.upstreams.budget()
     }
-
-    /// Returns the metrics of the process.
-    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
-        &self.upstreams.services().metrics
-    }
 }
 
 impl Door {
-    /// Returns the budget shared by all clients.
-    pub(crate) fn budget(&self) -> &Arc<Budget> {
-        self.doors.budget()
-    }
-
     /// Responds to a request. Every request gets a response, and every response is recorded.
     pub(crate) async fn respond(
         &self,
@@ -114,9 +166,9 @@ impl Door {
         connection.begin_content(&request);
         let page = if doors.serves_pages { page_of(request.headers()) } else { None };
         let end = visit.end;
-        let outcome = match self.entry {
-            DoorTarget::Reverse(reach) => {
-                within(end, pin!(doors.reverse.handle(request, reach, &mut visit))).await
+        let outcome = match &self.entry {
+            DoorTarget::Reverse(entrance) => {
+                within(end, pin!(doors.reverse.handle(request, entrance, &mut visit))).await
             }
         };
         let mut response = outcome.unwrap_or_else(|rejection| visit.refuse(&rejection));

@@ -13,10 +13,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
 use crate::settings::{ApiRoot, Outbound, Timeouts, UpstreamProtocol};
-use crate::transport::ConnectStep;
 use crate::transport::connect::{Connector, Destination};
 use crate::transport::dial::Dialer;
 use crate::transport::trust::{client_config, is_authority_as_server, unreadable};
+use crate::transport::{ConnectStep, ConnectionTimes};
 
 /// A connector for TLS 1.2 and 1.3 to servers with a certificate that the platform trusts.
 #[derive(Clone)]
@@ -132,10 +132,11 @@ impl Probe<'_> {
     /// # Errors
     /// [`ProbeFailure`].
     pub async fn reach(&self) -> Result<(), ProbeFailure> {
-        let timeouts = Timeouts { connect: self.limit, ..Timeouts::default() };
+        let times =
+            ConnectionTimes { connect: self.limit, ..ConnectionTimes::of(&Timeouts::default()) };
         let Self { root, protocol, extra_roots, outbound, .. } = *self;
         let connector =
-            Connector::new(&Destination { root, protocol, extra_roots, outbound }, timeouts, 1);
+            Connector::new(&Destination { root, protocol, extra_roots, outbound }, times, 1);
         let connector = connector
             .map_err(|error| ProbeFailure { step: ProbeStep::Tls, reason: error.to_string() })?;
         connector.reach().await.map_err(|failure| ProbeFailure {

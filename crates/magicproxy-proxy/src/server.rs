@@ -3,6 +3,7 @@
 //! The listeners and the shutdown are passed in; this module reads neither configuration nor
 //! signals.
 
+mod reconfiguration;
 #[cfg(test)]
 mod tests;
 mod workers;
@@ -19,8 +20,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
 
-use crate::admission::Shortage;
-use crate::doors::{Door, Doors};
+use crate::admission::{Budget, Shortage};
+use crate::doors::{ConnectionDoor, CurrentDoors, Doors};
 use crate::downstream::connections::{ConnectionSlot, Connections, PeerShare};
 use crate::downstream::listener::{AcceptedConnection, Listener, ListenerContext, Listeners};
 use crate::downstream::{
@@ -30,11 +31,15 @@ use crate::downstream::{
 use crate::exchange::served::SetupError;
 use crate::http::MAX_HEAD_BYTES;
 use crate::http::body::REQUEST_WINDOW;
+use crate::metrics::Metrics;
 use crate::services::Services;
-use crate::settings::Settings;
+use crate::settings::{Settings, Timeouts};
 use crate::worker::WorkerId;
 use workers::Workers;
 
+pub use crate::doors::Replaced;
+pub use crate::exchange::served::{Continuity, RenewedUpstream};
+pub use reconfiguration::{NextSettings, Reconfigurator, ReconfigureError};
 pub use workers::WorkerPulse;
 
 /// The most bytes that one HTTP/1.1 connection reads ahead, and the most that wait for a client to
@@ -55,11 +60,13 @@ const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: t
 /// The stream of a connection, for the HTTP library.
 type Io = TokioIo<DownstreamIo>;
 
-/// A proxy that is ready to serve: the doors, the settings and the worker threads.
+/// A proxy that is ready to serve: the doors of the current configuration, and the worker threads.
 #[derive(Debug)]
 pub struct Server {
-    doors: Arc<Doors>,
-    settings: Arc<Settings>,
+    doors: Arc<CurrentDoors>,
+    connections: Arc<Connections>,
+    budget: Arc<Budget>,
+    metrics: Arc<Metrics>,
     workers: Workers,
 }
 
@@ -117,10 +124,18 @@ impl Server {
     /// # Errors
     /// [`StartError`].
     pub fn new(settings: Settings, services: Services) -> Result<Self, StartError> {
-        let settings = Arc::new(settings);
-        let doors = Doors::new(Arc::clone(&settings), services)?;
-        let workers = Workers::start(settings.limits.workers)?;
-        Ok(Self { doors, settings, workers })
+        let workers = settings.limits.workers;
+        let connections = Connections::new(&settings.limits);
+        let metrics = Arc::clone(&services.metrics);
+        let doors = Doors::new(Arc::new(settings), services)?;
+        let (budget, workers) = (Arc::clone(doors.budget()), Workers::start(workers)?);
+        Ok(Self { doors: CurrentDoors::new(doors), connections, budget, metrics, workers })
+    }
+
+    /// Returns the handle by which the running server gets another configuration.
+    #[must_use]
+    pub fn reconfigurator(&self) -> Reconfigurator {
+        Reconfigurator::new(Arc::clone(&self.doors), Arc::clone(&self.connections))
     }
 
     /// Returns a way to ask whether the worker threads still work.
@@ -138,9 +153,9 @@ impl Server {
         shutdown: impl Future<Output = S> + Send,
     ) {
         let (stop, stopped) = watch::channel(None);
-        let connections = Connections::new(&self.settings.limits);
-        self.doors.metrics().watch(&connections);
-        listeners.iter().filter_map(Listener::tls).for_each(|tls| self.doors.metrics().watch(tls));
+        let connections = &self.connections;
+        self.metrics.watch(connections);
+        listeners.iter().filter_map(Listener::tls).for_each(|tls| self.metrics.watch(tls));
         let mut listeners = Listeners::new(listeners);
         let mut shutdown = std::pin::pin!(shutdown);
         let fate = loop {
@@ -160,7 +175,7 @@ impl Server {
         drop(stopped);
         // Every connection holds a receiver until its end.
         let _ = stop.send(Some(self.stop_times(fate)));
-        let drained = tokio::time::timeout(self.settings.timeouts.drain, stop.closed()).await;
+        let drained = tokio::time::timeout(self.drain_timeout(), stop.closed()).await;
         if drained.is_err() {
             tracing::warn!(name: "connections_cut", target: "magicproxy::serve", connections = stop.receiver_count(), "closing connections that did not finish in time");
         }
@@ -169,8 +184,12 @@ impl Server {
         let _ = self.workers.pulse().silent_workers(LAST_TASKS).await;
     }
 
+    fn drain_timeout(&self) -> Duration {
+        self.doors.get().settings().timeouts.drain
+    }
+
     fn stop_times(&self, fate: Stop) -> StopTimes {
-        let (now, drain) = (Instant::now(), self.settings.timeouts.drain);
+        let (now, drain) = (Instant::now(), self.drain_timeout());
         match fate {
             Stop::Ending => StopTimes { idle: now, tunnels: now },
             Stop::Replaced => StopTimes {
@@ -181,7 +200,8 @@ impl Server {
     }
 
     fn peer_share(&self, accepted: &AcceptedConnection) -> PeerShare {
-        let exempt = self.settings.trusted_proxies.speaks_for_others(&accepted.peer());
+        let trusted = self.doors.get();
+        let exempt = trusted.settings().trusted_proxies.speaks_for_others(&accepted.peer());
         if exempt { PeerShare::Exempt } else { PeerShare::Counted }
     }
 
@@ -194,14 +214,13 @@ impl Server {
             Ok(parked) => parked,
             Err(error) => return log_end(&error, peer),
         };
-        let (door, settings) = (self.doors.door(&entrance.door), Arc::clone(&self.settings));
-        let account = self.doors.budget().accounts().of_peer(peer_key);
-        let metrics = Arc::clone(self.doors.metrics());
+        let (doors, budget) = (Arc::clone(&self.doors), Arc::clone(&self.budget));
+        let (account, metrics) = (budget.accounts().of_peer(peer_key), Arc::clone(&self.metrics));
         let client = ConnectedClient { address: peer, account, slot, stopped, metrics };
         self.workers.give(|worker| async move {
             match transport.unpark() {
                 Ok(transport) => {
-                    ServedConnection { door, settings, worker }
+                    ServedConnection { doors, budget, worker }
                         .serve(transport, client, entrance)
                         .await
                 }
@@ -221,8 +240,8 @@ fn turn_away(accepted: &AcceptedConnection, shortage: Shortage) {
 }
 
 struct ServedConnection {
-    door: Door,
-    settings: Arc<Settings>,
+    doors: Arc<CurrentDoors>,
+    budget: Arc<Budget>,
     worker: WorkerId,
 }
 
@@ -233,7 +252,8 @@ impl ServedConnection {
         client: ConnectedClient,
         entrance: Arc<ListenerContext>,
     ) {
-        let (timeouts, peer) = (self.settings.timeouts, client.address);
+        // The timeouts of the connection itself stay; those of a request come with its door.
+        let (timeouts, peer) = (self.doors.get().settings().timeouts, client.address);
         let (activity, stopped) = (Arc::clone(client.slot.activity()), client.stopped.clone());
         let socket = Socket::new(transport, timeouts.body_idle, Arc::clone(&client.metrics));
         let opening = open(socket, entrance.tls.as_deref());
@@ -246,114 +266,123 @@ impl ServedConnection {
             Ok(opened) => opened,
             Err(error) => return log_end(&error, peer),
         };
+        let door = ConnectionDoor::new(self.doors, Arc::clone(&entrance));
         let connection = Connection::new(client, entrance, protocol, self.worker);
         // The first byte has come just now.
-        let bounds =
-            Bounds { timeouts, first_byte: Instant::now(), budget: Arc::clone(self.door.budget()) };
+        let bounds = Bounds { timeouts, first_byte: Instant::now(), budget: self.budget };
         let io = TokioIo::new(DownstreamIo::new(stream, prefix, Arc::clone(&connection), bounds));
         // Boxed, so that a connection without a first byte stays small.
         let ended = match protocol {
-            Protocol::Http1 => Box::pin(self.http1(io, &connection, stopped)).await,
-            Protocol::Http2 => Box::pin(self.http2(io, &connection, stopped)).await,
+            Protocol::Http1 => Box::pin(http1(io, door, &connection, stopped)).await,
+            Protocol::Http2 => {
+                Box::pin(http2(io, Http2Service { door, timeouts }, &connection, stopped)).await
+            }
         };
         if let Err(error) = ended {
             log_end(&error, peer);
         }
     }
+}
 
-    async fn http1(
-        self,
-        io: Io,
-        connection: &Arc<Connection>,
-        mut stopped: StopSignal,
-    ) -> hyper::Result<()> {
-        let door = &self.door;
-        let service = service_fn(move |request| async move {
+async fn http1(
+    io: Io,
+    door: ConnectionDoor,
+    connection: &Arc<Connection>,
+    mut stopped: StopSignal,
+) -> hyper::Result<()> {
+    let service = service_fn(move |request| {
+        let door = door.get();
+        async move {
             let response = door.respond(request, connection).await;
             Ok::<_, Infallible>(last_if_stopping(response, connection))
-        });
-        let mut builder = http1::Builder::new();
-        // `DownstreamIo` times heads, because it can tell an idle connection from a slow head.
-        builder
-            .timer(TokioTimer::new())
-            .header_read_timeout(None)
-            .max_header_size(MAX_HEAD_BYTES as usize);
-        builder.max_buf_size(MAX_BUFFERED_BYTES);
-        let mut serving = std::pin::pin!(builder.serve_connection(io, service).with_upgrades());
-        tokio::select! {
-            biased;
-            ended = serving.as_mut() => ended,
-            _ = stopped.changed() => {
-                let idle = stop_times(&stopped).idle.into();
-                if let Ok(ended) = tokio::time::timeout_at(idle, serving.as_mut()).await {
-                    return ended;
-                }
-                // The HTTP library would wait for the first head to be complete.
-                if !connection.has_begun() {
-                    return Ok(());
-                }
-                serving.as_mut().graceful_shutdown();
-                serving.await
+        }
+    });
+    let mut builder = http1::Builder::new();
+    // `DownstreamIo` times heads, because it can tell an idle connection from a slow head.
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_header_size(MAX_HEAD_BYTES as usize);
+    builder.max_buf_size(MAX_BUFFERED_BYTES);
+    let mut serving = std::pin::pin!(builder.serve_connection(io, service).with_upgrades());
+    tokio::select! {
+        biased;
+        ended = serving.as_mut() => ended,
+        _ = stopped.changed() => {
+            let idle = stop_times(&stopped).idle.into();
+            if let Ok(ended) = tokio::time::timeout_at(idle, serving.as_mut()).await {
+                return ended;
             }
-            () = poll_fn(|context| connection.poll_ending(context)) => {
-                if connection.is_idle() {
-                    return Ok(());
-                }
-                serving.as_mut().graceful_shutdown();
-                serving.await
+            // The HTTP library would wait for the first head to be complete.
+            if !connection.has_begun() {
+                return Ok(());
             }
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+        () = poll_fn(|context| connection.poll_ending(context)) => {
+            if connection.is_idle() {
+                return Ok(());
+            }
+            serving.as_mut().graceful_shutdown();
+            serving.await
         }
     }
+}
 
-    async fn http2(
-        self,
-        io: Io,
-        connection: &Arc<Connection>,
-        mut stopped: StopSignal,
-    ) -> hyper::Result<()> {
-        let (door, shared, timeouts) =
-            (Arc::new(self.door), Arc::clone(connection), self.settings.timeouts);
-        let service = service_fn(move |request| {
-            let (door, shared) = (Arc::clone(&door), Arc::clone(&shared));
-            async move {
-                let mut respond = std::pin::pin!(door.respond(request, &shared));
-                Ok::<_, Infallible>(poll_fn(|context| noted(respond.as_mut().poll(context))).await)
+/// The service of a connection by HTTP/2, and its time limits.
+struct Http2Service {
+    door: ConnectionDoor,
+    timeouts: Timeouts,
+}
+
+async fn http2(
+    io: Io,
+    service: Http2Service,
+    connection: &Arc<Connection>,
+    mut stopped: StopSignal,
+) -> hyper::Result<()> {
+    let (Http2Service { door, timeouts }, shared) = (service, Arc::clone(connection));
+    let service = service_fn(move |request| {
+        let (door, shared) = (door.get(), Arc::clone(&shared));
+        async move {
+            let mut respond = std::pin::pin!(door.respond(request, &shared));
+            Ok::<_, Infallible>(poll_fn(|context| noted(respond.as_mut().poll(context))).await)
+        }
+    });
+    let mut builder =
+        http2::Builder::new(Streams { idle: timeouts.body_idle, refusal: timeouts.refusal });
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(REQUEST_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(MAX_HEAD_BYTES)
+        .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
+        .max_local_error_reset_streams(1024)
+        .max_send_buf_size(MAX_UNSENT_RESPONSE_BYTES)
+        .keep_alive_interval(Duration::from_secs(20));
+    let mut serving = std::pin::pin!(builder.serve_connection(io, service));
+    tokio::select! {
+        biased;
+        ended = serving.as_mut() => ended,
+        _ = stopped.changed() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+        () = poll_fn(|context| connection.poll_ending(context)) => {
+            if connection.is_evicted() && connection.is_idle() {
+                return Ok(());
             }
-        });
-        let mut builder =
-            http2::Builder::new(Streams { idle: timeouts.body_idle, refusal: timeouts.refusal });
-        builder
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(MAX_STREAMS)
-            .initial_stream_window_size(REQUEST_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_header_list_size(MAX_HEAD_BYTES)
-            .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
-            .max_local_error_reset_streams(1024)
-            .max_send_buf_size(MAX_UNSENT_RESPONSE_BYTES)
-            .keep_alive_interval(Duration::from_secs(20));
-        let mut serving = std::pin::pin!(builder.serve_connection(io, service));
-        tokio::select! {
-            biased;
-            ended = serving.as_mut() => ended,
-            _ = stopped.changed() => {
-                serving.as_mut().graceful_shutdown();
-                serving.await
-            }
-            () = poll_fn(|context| connection.poll_ending(context)) => {
-                if connection.is_evicted() && connection.is_idle() {
-                    return Ok(());
-                }
-                serving.as_mut().graceful_shutdown();
-                // A client that is told to leave has the refusal timeout to go. Later, only a
-                // connection with a request in progress, and with an admitted request before, is
-                // served to its end.
-                let going = tokio::time::timeout(timeouts.refusal, serving.as_mut()).await;
-                match going {
-                    Ok(ended) => ended,
-                    Err(_) if connection.is_idle() || !connection.had_admitted() => Ok(()),
-                    Err(_) => serving.await,
-                }
+            serving.as_mut().graceful_shutdown();
+            // A client that is told to leave has the refusal timeout to go. Later, only a
+            // connection with a request in progress, and with an admitted request before, is
+            // served to its end.
+            let going = tokio::time::timeout(timeouts.refusal, serving.as_mut()).await;
+            match going {
+                Ok(ended) => ended,
+                Err(_) if connection.is_idle() || !connection.had_admitted() => Ok(()),
+                Err(_) => serving.await,
             }
         }
     }

@@ -46,8 +46,8 @@ pub use carrier::{
     ParseCarrierError, TokenCarrier, UnfitCredential,
 };
 
-/// Everything that a [`Server`](crate::server::Server) is configured with: plain values, which do
-/// not change while the server runs.
+/// Everything that a [`Server`](crate::server::Server) is configured with: plain values. A running
+/// server gets other settings by a [`Reconfigurator`](crate::server::Reconfigurator).
 #[derive(Debug)]
 pub struct Settings {
     /// The upstreams; their names, mounts and hosts are distinct.
@@ -197,12 +197,6 @@ impl UpstreamSettings {
     pub fn is_called(&self, name: &str) -> bool {
         self.name.as_str() == name
             || self.alias.as_ref().is_some_and(|alias| alias.as_str() == name)
-    }
-
-    /// True if tokens whose claims name `named` are for this upstream; `None` stands for claims
-    /// that name no upstream.
-    pub(crate) fn is_home_of(&self, named: Option<&UpstreamName>) -> bool {
-        named.map_or(self.unnamed == UnnamedTokens::Accept, |named| self.is_called(named.as_str()))
     }
 
     /// True if any client that brings a credential may have a token. Minting over HTTP makes tokens

@@ -14,6 +14,7 @@ mod io;
 mod origin;
 pub(crate) mod pool;
 pub(crate) mod resend;
+mod settings;
 mod signals;
 #[cfg(test)]
 mod tests;
@@ -22,5 +23,6 @@ mod tunnel;
 
 pub(crate) use content::Content;
 pub(crate) use failure::{ConnectFailure, ConnectStep};
-pub(crate) use origin::Origin;
+pub(crate) use origin::{Origin, Origins};
 pub(crate) use pool::{AcquireError, CountedSockets, PooledConnection, Sockets};
+pub(crate) use settings::{ConnectionTimes, TransportSettings};

@@ -21,6 +21,7 @@ pub(crate) mod mint;
 pub(crate) mod narrow;
 mod pinned;
 pub(crate) mod plugin;
+pub(crate) mod reload;
 mod remade;
 pub(crate) mod reseal;
 pub(crate) mod restore;
@@ -99,6 +100,8 @@ pub(crate) enum Command {
     Plugin(plugin::PluginArgs),
     /// Check the configuration, show the settings in force, or print the JSON Schema
     Config(config::ConfigArgs),
+    /// Have a running proxy read its configuration again
+    Reload(reload::ReloadArgs),
     /// Print shell completions
     Completions(completions::CompletionsArgs),
     /// Print the manual page, or write all of them to a folder

@@ -5,6 +5,7 @@
 pub(crate) mod admin_socket;
 mod fault;
 mod request_secrets;
+pub(crate) mod socket;
 
 use std::path::Path;
 use std::time::Duration;

@@ -83,6 +83,7 @@ fn run(command: Command, environment: &Environment) -> Result<(), Failure> {
         Command::Restore(args) => cli::restore::run(args, environment),
         Command::Plugin(args) => cli::plugin::run(args, environment),
         Command::Config(args) => cli::config::run(args, environment),
+        Command::Reload(args) => cli::reload::run(args, environment),
         Command::Completions(args) => cli::completions::run(&args),
         Command::Man(args) => cli::man::run(&args),
         Command::Version(args) => cli::version::run(&args),

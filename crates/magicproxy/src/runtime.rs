@@ -8,6 +8,7 @@ pub(crate) mod keystore;
 pub(crate) mod logging;
 pub(crate) mod plugins;
 pub(crate) mod readiness;
+pub(crate) mod reload;
 pub(crate) mod revocations;
 pub(crate) mod serve;
 pub(crate) mod service_manager;

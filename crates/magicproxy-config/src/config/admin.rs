@@ -3,12 +3,14 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use magicproxy_core::written_secret;
 use magicproxy_proxy::settings::AdminToken;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Layers;
 use super::address::ListenAddress;
 use super::check::Checker;
 use super::listeners::ListenerSettings;
@@ -72,6 +74,26 @@ impl FromText for AdminTokenText {
     fn from_text(text: &str) -> Result<Self, String> {
         Ok(Self(text.to_owned()))
     }
+
+    fn hidden_text(&self) -> Option<&str> {
+        Some(&self.0)
+    }
+}
+
+/// Returns the Unix sockets of the admin listener as they are written, even if other settings have
+/// faults.
+pub fn unix_sockets(layers: &Layers) -> Vec<PathBuf> {
+    let Some(given) = layers.raw.admin.listen.given() else { return Vec::new() };
+    let socket = |address: &GivenValue<String>| match ListenAddress::parse(&address.value) {
+        Ok(ListenAddress::Unix(path)) => {
+            // The place of the setting stands for an element without a place.
+            let origin =
+                if address.origin == Origin::Default { &given.origin } else { &address.origin };
+            Some(layers.sources.absolute(path, origin))
+        }
+        _ => None,
+    };
+    given.value.0.iter().filter_map(socket).collect()
 }
 
 /// The checked settings of the admin listener.

@@ -149,6 +149,11 @@ impl Layers {
         Self { raw, sources, warnings, passed_over, faults }
     }
 
+    /// Makes layers of settings that were combined before; the files of `sources` are their places.
+    pub fn combined(raw: RawConfig, sources: Sources) -> Self {
+        Self { raw, sources, warnings: Vec::new(), passed_over: false, faults: Vec::new() }
+    }
+
     /// Makes layers from one layer and the defaults, without a look at flags, environment and
     /// files.
     pub fn only(raw: RawConfig) -> Self {

@@ -54,6 +54,10 @@ impl FromText for OutboundText {
     fn from_text(text: &str) -> Result<Self, String> {
         Ok(Self(text.to_owned()))
     }
+
+    fn hidden_text(&self) -> Option<&str> {
+        Some(&self.0)
+    }
 }
 
 /// The proxies that the environment names, unchecked.

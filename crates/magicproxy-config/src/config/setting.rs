@@ -5,6 +5,9 @@
 //! default. Reading, layering, `config show`, the schema and the environment all follow the
 //! declaration.
 
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::LazyLock;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error as TextError, StrDeserializer};
@@ -109,6 +112,12 @@ pub trait FromText: Sized {
     /// # Errors
     /// The message says what was expected.
     fn from_text(text: &str) -> Result<Self, String>;
+
+    /// Returns the value as it was written, if its shown form leaves something out. Never shown: for
+    /// comparisons alone.
+    fn hidden_text(&self) -> Option<&str> {
+        None
+    }
 }
 
 impl FromText for String {
@@ -165,23 +174,33 @@ pub struct Entry<'a> {
     pub origin: &'a Origin,
     /// True if the written value may hold a secret. The shown value holds none.
     pub may_hold_secret: bool,
+    /// A keyed hash of the written value, its hidden parts included.
+    fingerprint: u64,
 }
+
+/// The key of the fingerprints of this process.
+static FINGERPRINTS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 impl<'a> Entry<'a> {
     /// Makes the entry of a given setting, without the users and passwords in URLs.
     pub fn of<T: Serialize + FromText>(key: &str, given: &'a GivenValue<T>) -> Self {
-        Self {
-            may_hold_secret: T::MAY_HOLD_SECRET,
-            ..Self::listed(key, &given.value, &given.origin)
-        }
+        let entry = Self::listed(key, &given.value, &given.origin);
+        let fingerprint = FINGERPRINTS.hash_one((entry.fingerprint, given.value.hidden_text()));
+        Self { may_hold_secret: T::MAY_HOLD_SECRET, fingerprint, ..entry }
+    }
+
+    /// True if both are the same setting with the same value, wherever it was given.
+    pub fn is_same(&self, other: &Entry<'_>) -> bool {
+        self.key == other.key && self.fingerprint == other.fingerprint
     }
 
     /// Makes the entry of a given value of a type that is never secret.
     pub fn listed(key: &str, value: &impl Serialize, origin: &'a Origin) -> Self {
-        let value = json_without_userinfo(serde_json::to_value(value).unwrap_or_default());
+        let written = serde_json::to_value(value).unwrap_or_default();
         Self {
             key: value_without_userinfo(key).into_owned(),
-            value,
+            fingerprint: FINGERPRINTS.hash_one(written.to_string()),
+            value: json_without_userinfo(written),
             origin,
             may_hold_secret: false,
         }

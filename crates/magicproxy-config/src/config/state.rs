@@ -117,6 +117,10 @@ impl FromText for StoreUrlText {
     fn from_text(text: &str) -> Result<Self, String> {
         Ok(Self(text.to_owned()))
     }
+
+    fn hidden_text(&self) -> Option<&str> {
+        Some(&self.0)
+    }
 }
 
 choices!(StoreChoice, StrangersChoice);

@@ -236,14 +236,27 @@ impl Faults {
     /// Writes the faults as lines of the log.
     pub fn log(&self) {
         for fault in &self.faults {
-            let place = match self.sources.place(&fault.origin) {
-                Some((file, Some(span))) => {
-                    let (line, column) = file.line_and_column(span.start);
-                    format!("{}:{line}:{column}", file.path.display())
-                }
-                _ => self.sources.describe(&fault.origin),
-            };
+            let place = self.place_of(fault);
             tracing::error!(name: "config_fault", target: "magicproxy::config::fault", place, help = fault.help, "{}", fault.message);
+        }
+    }
+
+    /// Returns each fault in one line, with its place.
+    pub fn in_lines(&self) -> Vec<String> {
+        let line = |fault: &Fault| match &fault.origin {
+            Origin::Default => fault.message.clone(),
+            _ => format!("{}: {}", self.place_of(fault), fault.message),
+        };
+        self.faults.iter().map(line).collect()
+    }
+
+    fn place_of(&self, fault: &Fault) -> String {
+        match self.sources.place(&fault.origin) {
+            Some((file, Some(span))) => {
+                let (line, column) = file.line_and_column(span.start);
+                format!("{}:{line}:{column}", file.path.display())
+            }
+            _ => self.sources.describe(&fault.origin),
         }
     }
 

@@ -68,6 +68,16 @@ pub struct MinterKey {
     verifying: ParsedPublicKey,
 }
 
+/// Compares the keys by their thumbprints (RFC 7638), which cover the whole public key.
+impl PartialEq for MinterKey {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { id, algorithm, verifying: _ } = self;
+        *id == other.id && *algorithm == other.algorithm
+    }
+}
+
+impl Eq for MinterKey {}
+
 impl MinterKey {
     /// Reads a JWK of a known algorithm.
     ///

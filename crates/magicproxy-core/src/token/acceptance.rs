@@ -18,7 +18,7 @@ pub enum UnnamedTokens {
 }
 
 /// The operator's conditions for the tokens of one upstream.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acceptance {
     /// The accepted versions.
     pub versions: Vec<TokenVersion>,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use magicproxy_core::state::{RowAllowance, RowLimits};
 
-use super::{Account, LEAST_SWEPT, MinterTrust, Payer};
+use super::{Account, LEAST_SWEPT, MinterTrust, Payer, SharedQuota};
 use crate::settings::Quota;
 
 /// The time in which a used-up allowance of a peer is whole again.
@@ -22,7 +22,7 @@ const MAX_PEERS: usize = 65_536;
 /// The allowances of peers.
 #[derive(Debug)]
 pub(super) struct RowAccounts {
-    quota: Quota,
+    quota: SharedQuota,
     peers: Mutex<Peers>,
 }
 
@@ -46,14 +46,19 @@ impl RowAccounts {
     pub(super) fn new(quota: Quota) -> Self {
         let others = PeerRows::new(Arc::default(), quota.per_peer as u64, Instant::now());
         Self {
-            quota,
+            quota: SharedQuota::new(quota),
             peers: Mutex::new(Peers { kept: HashMap::new(), sweep_at: LEAST_SWEPT, others }),
         }
     }
 
+    /// Changes the quota. An allowance that has more left than the new share is used up first.
+    pub(super) fn change_quota(&self, quota: Quota) {
+        self.quota.change(quota);
+    }
+
     /// Returns the limits on rows at this payer's expense.
     pub(super) fn limits(&self, payer: &Payer, now: Instant) -> RowLimits {
-        let Quota { total, per_owner, reserved, .. } = self.quota;
+        let Quota { total, per_owner, reserved, .. } = self.quota.current();
         let (total, allowance) = match payer.trust {
             MinterTrust::Known => (total, None),
             MinterTrust::Stranger => {
@@ -64,7 +69,7 @@ impl RowAccounts {
     }
 
     fn allowance(&self, peer: &Arc<Account>, now: Instant) -> Arc<RowAllowance> {
-        let share = self.quota.per_peer as u64;
+        let share = self.quota.current().per_peer as u64;
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         let key = Arc::as_ptr(peer).addr();
         if peers.kept.len() >= peers.sweep_at {
@@ -103,7 +108,7 @@ impl PeerRows {
     /// True if the allowance is whole, and nobody uses the allowance.
     fn is_whole(&mut self, share: u64, now: Instant) -> bool {
         self.restore(share, now);
-        self.allowance.left() == share && Arc::strong_count(&self.allowance) == 1
+        self.allowance.left() >= share && Arc::strong_count(&self.allowance) == 1
     }
 }
 

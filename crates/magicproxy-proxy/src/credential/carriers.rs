@@ -10,8 +10,8 @@ use http::HeaderName;
 use crate::http::header::StrippedCarriers;
 use crate::settings::{CarrierSubprotocol, TokenCarrier, UpstreamSettings};
 
-/// The configured carriers of an upstream, gathered once at start.
-#[derive(Clone, Debug, Default)]
+/// The configured carriers of an upstream, gathered once for each configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Carriers {
     headers: Vec<HeaderName>,
     parameters: Vec<String>,

@@ -9,6 +9,7 @@ mod tunnel;
 
 use std::sync::Arc;
 
+use http::request::Parts;
 use http::{HeaderValue, Method, Response, header};
 use hyper::Request;
 use hyper::body::Incoming;
@@ -17,6 +18,7 @@ use magicproxy_core::UpstreamName;
 
 use super::DoorRequest;
 use super::control::{Control, ControlRequest};
+use crate::downstream::host_check::HostCheck;
 use crate::downstream::{Connection, RequestBody};
 use crate::exchange::gate::{Client, InboundRequest, read_head};
 use crate::exchange::served::{ExchangeOutcome, ServedUpstream, Upstreams};
@@ -32,7 +34,7 @@ use tunnel::{Tunnel, TunnelBounds};
 /// The path of the control plane. The path itself and everything below never reach the upstream.
 const CONTROL_PATH: &str = "/__magictoken";
 
-/// The reverse door of all upstreams, made once at start.
+/// The reverse door of all upstreams of one configuration.
 #[derive(Debug)]
 pub(super) struct ReverseDoor {
     settings: Arc<Settings>,
@@ -42,9 +44,17 @@ pub(super) struct ReverseDoor {
     public_links: PublicLinks,
 }
 
+/// The reverse door as a listener leads to it.
+#[derive(Debug)]
+pub(super) struct ReverseEntrance {
+    reach: ListenerUpstreams,
+    /// The check of the authorities that requests may name; without a check, any authority.
+    host_check: Option<Arc<HostCheck>>,
+}
+
 /// The upstreams to which a listener leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ListenerUpstreams {
+enum ListenerUpstreams {
     /// All, by name, host or mount.
     All,
     /// A single upstream.
@@ -74,10 +84,18 @@ impl ReverseDoor {
         }
     }
 
-    /// Returns the upstreams of a listener bound to the upstream `only`, or bound to none.
-    pub(super) fn reach(&self, only: Option<&UpstreamName>) -> ListenerUpstreams {
-        let Some(only) = only else { return ListenerUpstreams::All };
-        self.upstreams.named(only).map_or(ListenerUpstreams::Nowhere, ListenerUpstreams::Only)
+    /// Returns the entrance of a listener bound to the upstream `only`, or bound to none.
+    pub(super) fn entrance(
+        &self,
+        only: Option<&UpstreamName>,
+        host_check: Option<Arc<HostCheck>>,
+    ) -> ReverseEntrance {
+        let reach = match only.map(|only| self.upstreams.named(only)) {
+            None => ListenerUpstreams::All,
+            Some(Some(upstream)) => ListenerUpstreams::Only(upstream),
+            Some(None) => ListenerUpstreams::Nowhere,
+        };
+        ReverseEntrance { reach, host_check }
     }
 
     /// Routes a request, and responds: from the control plane, to a preflight, or from the
@@ -85,7 +103,7 @@ impl ReverseDoor {
     pub(super) async fn handle(
         &self,
         request: Request<Incoming>,
-        reach: ListenerUpstreams,
+        entrance: &ReverseEntrance,
         visit: &mut DoorRequest<'_>,
     ) -> Result<Response<ResponseBody>, Rejection> {
         let connection = visit.connection;
@@ -93,11 +111,11 @@ impl ReverseDoor {
         let (head, incoming) = request.into_parts();
         let body = RequestBody::new(incoming, self.settings.timeouts.body_idle, connection);
         let (authority, text) = read_head(&head)?;
-        if !connection.listener().admits(authority, &head) {
+        if !entrance.admits(authority, &head) {
             return Err(Rejection::UnknownHost);
         }
         let client = Client { peer: connection.peer(), account: connection.account() };
-        let Some(route) = self.route(reach, authority, text) else {
+        let Some(route) = self.route(entrance.reach, authority, text) else {
             let below = below_control(text.split('?').next().unwrap_or_default())
                 .ok_or(Rejection::NoUpstream)?;
             return Box::pin(self.control.handle(
@@ -189,6 +207,7 @@ impl ReverseDoor {
                 let settings = &self.settings;
                 let bounds = TunnelBounds {
                     revocations: Arc::clone(&self.upstreams.services().revocations),
+                    consent: Arc::clone(served.consent()),
                     idle: settings.timeouts.websocket_idle,
                 };
                 Ok(tunnel::open(switched, Tunnel::new(on_upgrade, visit.connection, bounds)))
@@ -209,6 +228,22 @@ impl ReverseDoor {
                 link_base.map(|link_base| self.public_links.rewriting(&self.router, link_base))
             }),
         }
+    }
+}
+
+impl ReverseEntrance {
+    /// Makes an entrance through which no upstream is found.
+    pub(super) fn nowhere() -> Self {
+        Self { reach: ListenerUpstreams::Nowhere, host_check: None }
+    }
+
+    /// True if a request may name this authority. `Host` decides nothing beside `:authority`, but
+    /// must pass the same check.
+    fn admits(&self, authority: &str, head: &Parts) -> bool {
+        let Some(check) = &self.host_check else { return true };
+        let beside = head.uri.authority().and_then(|_| head.headers.get(header::HOST));
+        check.admits(authority)
+            && beside.is_none_or(|host| host.to_str().is_ok_and(|host| check.admits(host)))
     }
 }
 

@@ -25,8 +25,8 @@ const LEAST_LEAVING: usize = 16;
 /// The open connections of a server.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    limit: usize,
-    per_peer: usize,
+    limit: AtomicUsize,
+    per_peer: AtomicUsize,
     /// The number of open connections, read without the lock.
     count: AtomicUsize,
     /// The number of connections that were turned away, by the share that was used up.
@@ -38,7 +38,7 @@ impl Gauges for Connections {
     fn sample(&self, samples: &mut Samples) {
         let open = self.count.load(Ordering::Relaxed);
         samples.add(&families::CLIENT_CONNECTIONS, &[], open as f64);
-        samples.add(&families::CLIENT_CONNECTIONS_LIMIT, &[], self.limit as f64);
+        samples.add(&families::CLIENT_CONNECTIONS_LIMIT, &[], self.limit() as f64);
         for (share, count) in ["peer", "total"].into_iter().zip(&self.refused) {
             let count = count.load(Ordering::Relaxed) as f64;
             samples.add(&families::CLIENT_CONNECTIONS_REFUSED, &[("share", share)], count);
@@ -84,14 +84,23 @@ pub(crate) enum PeerShare {
 
 impl Connections {
     pub(crate) fn new(limits: &Limits) -> Arc<Self> {
-        let (limit, per_peer) = (limits.connections, limits.connections_per_peer);
         Arc::new(Self {
-            limit,
-            per_peer,
+            limit: limits.connections.into(),
+            per_peer: limits.connections_per_peer.into(),
             count: AtomicUsize::new(0),
             refused: Default::default(),
             table: Mutex::default(),
         })
+    }
+
+    /// Changes the limits. Connections beyond lower limits stay open.
+    pub(crate) fn change_limits(&self, limits: &Limits) {
+        self.limit.store(limits.connections, Ordering::Relaxed);
+        self.per_peer.store(limits.connections_per_peer, Ordering::Relaxed);
+    }
+
+    fn limit(&self) -> usize {
+        self.limit.load(Ordering::Relaxed)
     }
 
     /// Counts a connection that was turned away.
@@ -117,7 +126,7 @@ impl Connections {
         if let Some(peer) = peer {
             self.within_share(&mut table, peer)?;
         }
-        if table.open.len() - table.leaving >= self.limit {
+        if table.open.len() - table.leaving >= self.limit() {
             let evicted = table.leaving < self.most_leaving() && table.evict();
             if !evicted {
                 return Err(Shortage::Total);
@@ -139,8 +148,9 @@ impl Connections {
     fn within_share(&self, table: &mut Table, peer: PeerKey) -> Result<(), Shortage> {
         let open = table.peers.get(&peer).copied().unwrap_or(0);
         // Evicted connections are open until they have closed.
-        let most = self.per_peer.saturating_add((self.per_peer / 8).max(LEAST_LEAVING));
-        if open < self.per_peer
+        let share = self.per_peer.load(Ordering::Relaxed);
+        let most = share.saturating_add((share / 8).max(LEAST_LEAVING));
+        if open < share
             || open < most && table.leaving < self.most_leaving() && table.evict_of(peer)
         {
             return Ok(());
@@ -149,7 +159,7 @@ impl Connections {
     }
 
     fn most_leaving(&self) -> usize {
-        (self.limit / 8).max(LEAST_LEAVING)
+        (self.limit() / 8).max(LEAST_LEAVING)
     }
 
     /// Closes some of the longest idle connections, because their files are needed.
@@ -164,7 +174,7 @@ impl Connections {
 
     /// True if less than an eighth of the slots is left.
     fn are_few_left(&self) -> bool {
-        self.count.load(Ordering::Relaxed) >= self.limit - self.limit / 8
+        self.count.load(Ordering::Relaxed) >= self.limit() - self.limit() / 8
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {

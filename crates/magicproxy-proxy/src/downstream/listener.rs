@@ -11,8 +11,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use http::header::HOST;
-use http::request::Parts;
 use magicproxy_core::UpstreamName;
 use tokio::net::TcpListener;
 #[cfg(unix)]
@@ -34,7 +32,8 @@ const LOGGED_EVERY: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
-    entrance: ListenerContext,
+    tls: Option<Arc<TlsServer>>,
+    entrance: Entrance,
 }
 
 #[derive(Debug)]
@@ -47,40 +46,40 @@ enum Socket {
 impl Listener {
     /// Returns TLS towards clients, if the listener speaks TLS.
     pub(crate) fn tls(&self) -> Option<&Arc<TlsServer>> {
-        self.entrance.tls.as_ref()
+        self.tls.as_ref()
     }
 
     /// Makes a listener on TCP, without TLS unless [`Self::with_tls`] is called.
     pub fn tcp(socket: TcpListener) -> Self {
-        Self { socket: Socket::Tcp(socket), entrance: ListenerContext::default() }
+        Self { socket: Socket::Tcp(socket), tls: None, entrance: Entrance::default() }
     }
 
     /// Makes a listener on a Unix socket. The maker of the socket's file removes the file again.
     #[cfg(unix)]
     pub fn unix(socket: UnixListener) -> Self {
-        Self { socket: Socket::Unix(socket), entrance: ListenerContext::default() }
+        Self { socket: Socket::Unix(socket), tls: None, entrance: Entrance::default() }
     }
 
     /// Requires TLS of clients.
     #[must_use]
     pub fn with_tls(mut self, tls: Arc<TlsServer>) -> Self {
-        self.entrance.tls = Some(tls);
+        self.tls = Some(tls);
         self
     }
 
     /// Binds the listener to this upstream, so that every request on the listener is for this
     /// upstream.
     #[must_use]
-    pub fn bound_to(mut self, upstream: UpstreamName) -> Self {
-        self.entrance.door = DoorKind::Reverse { only: Some(upstream) };
-        self
+    pub fn bound_to(self, upstream: UpstreamName) -> Self {
+        let entrance = self.entrance.bound_to(upstream);
+        Self { entrance, ..self }
     }
 
     /// Refuses requests with an authority outside this check, by status 421.
     #[must_use]
-    pub fn checking_hosts(mut self, check: Arc<HostCheck>) -> Self {
-        self.entrance.host_check = Some(check);
-        self
+    pub fn checking_hosts(self, check: Arc<HostCheck>) -> Self {
+        let entrance = self.entrance.checking_hosts(check);
+        Self { entrance, ..self }
     }
 
     /// Returns the address of a TCP listener; with port 0, the port is the system's choice.
@@ -100,10 +99,33 @@ impl Listener {
 #[derive(Debug, Default)]
 pub(crate) struct ListenerContext {
     pub(crate) tls: Option<Arc<TlsServer>>,
-    /// The door behind the listener.
+    /// The place of the listener among all listeners.
+    pub(crate) number: usize,
+    /// The entrance behind the listener, until the configuration changes.
+    pub(crate) entrance: Entrance,
+}
+
+/// The part of a listener's settings that may change while the listener is open: the door behind
+/// the listener, and the names by which requests may call the proxy.
+#[derive(Clone, Debug, Default)]
+pub struct Entrance {
     pub(crate) door: DoorKind,
     /// The check of the authorities that requests may name; without a check, any authority.
     pub(crate) host_check: Option<Arc<HostCheck>>,
+}
+
+impl Entrance {
+    /// Binds the entrance to this upstream, so that every request is for this upstream.
+    #[must_use]
+    pub fn bound_to(self, upstream: UpstreamName) -> Self {
+        Self { door: DoorKind::Reverse { only: Some(upstream) }, ..self }
+    }
+
+    /// Refuses requests with an authority outside this check, by status 421.
+    #[must_use]
+    pub fn checking_hosts(self, check: Arc<HostCheck>) -> Self {
+        Self { host_check: Some(check), ..self }
+    }
 }
 
 /// The door behind a listener.
@@ -120,15 +142,6 @@ impl Default for DoorKind {
 }
 
 impl ListenerContext {
-    /// True if a request on this listener may name this authority. `Host` decides nothing beside
-    /// `:authority`, but must pass the same check.
-    pub(crate) fn admits(&self, authority: &str, head: &Parts) -> bool {
-        let Some(check) = &self.host_check else { return true };
-        let beside = head.uri.authority().and_then(|_| head.headers.get(HOST));
-        check.admits(authority)
-            && beside.is_none_or(|host| host.to_str().is_ok_and(|host| check.admits(host)))
-    }
-
     pub(crate) fn scheme(&self) -> Scheme {
         if self.tls.is_some() { Scheme::Https } else { Scheme::Http }
     }
@@ -180,7 +193,10 @@ impl Listeners {
     pub(crate) fn new(listeners: Vec<Listener>) -> Self {
         let sockets = listeners
             .into_iter()
-            .map(|listener| (listener.socket, Arc::new(listener.entrance)))
+            .enumerate()
+            .map(|(number, Listener { socket, tls, entrance })| {
+                (socket, Arc::new(ListenerContext { tls, number, entrance }))
+            })
             .collect();
         Self { sockets, first: 0, logged: None }
     }

@@ -6,6 +6,7 @@
 
 mod explanation;
 mod further;
+mod kept;
 mod outbound;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,8 @@ pub use outbound::OutboundRequest;
 pub(crate) use explanation::{ExplainedDecision, ExplainedRequest, Explanation};
 pub(in crate::exchange) use outbound::{Dispatch, ListQuery, Message};
 
+pub(in crate::exchange) use kept::{GateSetup, KeptParts};
+
 use further::QuestionContext;
 
 use crate::admission::{Account, Budget, Payer, PeerKey, Resource};
@@ -35,7 +38,7 @@ use crate::credential::carriers::Carriers;
 use crate::downstream::RequestBody;
 use crate::exchange::ledger::{Ledger, ListLookups, PermittedRequest, Reservation};
 use crate::exchange::upstream::Upstream;
-use crate::exchange::verifier::{CachedToken, Reissue, SharedServices, Verifier};
+use crate::exchange::verifier::{CachedToken, Reissue, TokenBasis, Verifier, part};
 use crate::http::header::{
     DroppedFields, RequestFields, RequestHeaders, TrailerFields, refuse_overrides,
 };
@@ -46,7 +49,7 @@ use crate::plugins::{Consultation, Plugins};
 use crate::rejection::Rejection;
 use crate::routing::lfs::{self, LfsClient};
 use crate::services::revocations::Revocations;
-use crate::settings::{OriginId, Settings, UpstreamSettings};
+use crate::settings::{OriginId, UpstreamSettings};
 use crate::worker::WorkerId;
 
 /// The longest authority, in bytes: a host name has at most 253 characters (RFC 1035 section
@@ -54,11 +57,11 @@ use crate::worker::WorkerId;
 const MAX_AUTHORITY_BYTES: usize = 260;
 
 /// The gate of an upstream: everything on which a decision about the upstream's requests depends.
-/// Made once at start.
+/// Made anew with every configuration; only [`KeptParts`] go on.
 #[derive(Debug)]
 pub(in crate::exchange) struct Gate {
     upstream: Arc<UpstreamSettings>,
-    verifier: Verifier,
+    verifier: Arc<Verifier>,
     revocations: Arc<Revocations>,
     carriers: Carriers,
     /// The header fields of a request passed on to the upstream.
@@ -122,27 +125,27 @@ impl Client<'_> {
 impl Gate {
     /// Makes the gate of `upstream`; `asked` sends the gate's own lookups to the upstream.
     pub(in crate::exchange) fn new(
-        settings: &Settings,
         upstream: &Arc<UpstreamSettings>,
-        shared: &SharedServices,
+        setup: GateSetup<'_>,
         asked: Arc<Upstream>,
     ) -> Result<Self, aws_lc_rs::error::Unspecified> {
+        let GateSetup { settings, services, shared, kept } = setup;
         let carriers = Carriers::new(upstream, &settings.upstreams);
+        let basis = TokenBasis::of(upstream, &carriers);
+        let memory = part(settings.limits.token_cache_bytes, settings.upstreams.len());
         Ok(Self {
-            verifier: Verifier::new(settings, upstream, &carriers, shared)?,
-            revocations: Arc::clone(&shared.services.revocations),
+            verifier: match kept.verifier_of(&basis) {
+                Some(kept) => kept,
+                None => Arc::new(Verifier::new(basis, memory, services, shared)?),
+            },
+            revocations: Arc::clone(&services.revocations),
             trusted_proxies: settings.trusted_proxies.clone(),
-            ledger: Ledger::new(
-                shared.services.state.clone(),
-                settings.strangers,
-                upstream,
-                shared.services.metrics.upstream(upstream.name.as_str()),
-            ),
+            ledger: kept.ledger(services, settings.strangers, upstream),
             plugins: Plugins::new(
-                shared.services.plugins.clone(),
+                services.plugins.clone(),
                 upstream.name.clone(),
                 carriers.clone(),
-                Arc::clone(&shared.services.metrics),
+                Arc::clone(&services.metrics),
             ),
             fields: Arc::new(RequestFields::new(upstream, carriers.stripped())),
             dropped: DroppedFields::new(upstream.name.clone()),

@@ -91,6 +91,16 @@ impl Ledger {
         }
     }
 
+    /// Returns the ledger with the memory of the ledger before a change of the configuration, if
+    /// both keep the same rows: leases on their way back are waited for, and nothing is reported
+    /// twice.
+    pub(in crate::exchange) fn remembering(self, before: &Self) -> Self {
+        if self.upstream != before.upstream {
+            return self;
+        }
+        Self { pending: before.pending.clone(), seen: before.seen.clone(), ..self }
+    }
+
     fn store(&self) -> Result<&Arc<dyn StateStore>, Rejection> {
         self.store.as_ref().ok_or(Rejection::NoStore)
     }

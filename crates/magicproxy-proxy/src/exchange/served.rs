@@ -5,6 +5,8 @@
 //! request, commits its effects, and makes an [`ExchangeOutcome`], from which only permitted parts
 //! come out as a response. No door can leave a step out.
 
+mod renewal;
+
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -13,12 +15,13 @@ use magicproxy_core::{RequestTarget, UpstreamName};
 use zeroize::Zeroizing;
 
 use super::gate::{
-    Client, ControlClient, ExplainedRequest, Explanation, Gate, InboundRequest, OutboundRequest,
+    Client, ControlClient, ExplainedRequest, Explanation, Gate, GateSetup, InboundRequest,
+    OutboundRequest,
 };
 use super::response::{ResponseContext, UnfilteredResponse, UpgradedResponse};
 use super::sending::carry_out;
 use super::upstream::Upstream;
-use super::verifier::{Lanes, Reissue, SharedServices};
+use super::verifier::{Lanes, Reissue, SharedWork, part};
 use crate::admission::{Budget, Holding, Payer, Resource};
 use crate::credential::bearer_token::BearerToken;
 use crate::http::header::is_offered;
@@ -27,15 +30,21 @@ use crate::peer::TrustedProxies;
 use crate::rejection::Rejection;
 use crate::routing::lfs::LfsClient;
 use crate::services::Services;
-use crate::settings::{Settings, UpstreamId, UpstreamSettings};
-use crate::transport::{CountedSockets, Sockets};
+use crate::settings::{Limits, Settings, UpstreamId, UpstreamSettings};
+use crate::transport::{CountedSockets, Sockets, TransportSettings};
 use crate::worker::WorkerId;
 
-/// All upstreams of a proxy, in the order of the settings, and everything shared by the upstreams.
+pub(crate) use renewal::TunnelConsent;
+pub use renewal::{Continuity, RenewedUpstream};
+
+/// All upstreams of one configuration, in the order of the settings, and everything shared by the
+/// upstreams.
 #[derive(Debug)]
 pub(crate) struct Upstreams {
     served: Vec<ServedUpstream>,
-    shared: SharedServices,
+    services: Services,
+    shared: SharedWork,
+    sockets: Arc<Sockets>,
     trusted_proxies: TrustedProxies,
 }
 
@@ -46,6 +55,7 @@ pub(crate) struct ServedUpstream {
     gate: Gate,
     upstream: Arc<Upstream>,
     names: Arc<UpstreamNames>,
+    consent: Arc<TunnelConsent>,
 }
 
 /// The reason why upstreams cannot be served.
@@ -60,11 +70,43 @@ pub(crate) enum SetupError {
 impl Upstreams {
     /// Sets all upstreams up. Nothing is connected before a request needs a connection.
     pub(crate) fn new(settings: &Settings, services: Services) -> Result<Self, SetupError> {
-        let shared = SharedServices::new(&settings.limits, services);
-        let sockets = Sockets::new(settings.limits.upstream_connections.total);
-        let served = |upstream| ServedUpstream::new(settings, upstream, &shared, &sockets);
+        let shared = SharedWork::new(&settings.limits, &services);
+        let state = services.metrics.measured(&services.state);
+        let none = Self {
+            served: Vec::new(),
+            services: Services { state, ..services },
+            shared,
+            sockets: Sockets::new(settings.limits.upstream_connections.total),
+            trusted_proxies: TrustedProxies::default(),
+        };
+        none.followed_by(settings, none.services.clone())
+    }
+
+    /// Sets the upstreams of the next configuration up. Whatever depends on nothing that has
+    /// changed goes on: verified tokens, connections. These upstreams serve on, and no limit changes
+    /// before [`Self::begin`].
+    pub(crate) fn followed_by(
+        &self,
+        settings: &Settings,
+        services: Services,
+    ) -> Result<Self, SetupError> {
+        let (shared, sockets) = (self.shared.clone(), Arc::clone(&self.sockets));
+        if let Some(plugins) = &services.plugins {
+            services.metrics.watch_plugins(plugins);
+        }
+        let served = |own| ServedUpstream::new(settings, own, &services, self);
         let served = settings.upstreams.iter().map(served).collect::<Result<_, _>>()?;
-        Ok(Self { served, shared, trusted_proxies: settings.trusted_proxies.clone() })
+        let trusted_proxies = settings.trusted_proxies.clone();
+        Ok(Self { served, services, shared, sockets, trusted_proxies })
+    }
+
+    /// Changes the limits to those of the settings of these upstreams. Everything that is held stays
+    /// held, and counted.
+    pub(crate) fn begin(&self, limits: &Limits) {
+        self.shared.change_limits(limits);
+        self.sockets.change_total(limits.upstream_connections.total);
+        let memory = part(limits.token_cache_bytes, self.served.len());
+        self.served.iter().for_each(|served| served.gate.change_memory(memory));
     }
 
     pub(crate) fn get(&self, upstream: UpstreamId) -> Result<&ServedUpstream, Rejection> {
@@ -90,7 +132,7 @@ impl Upstreams {
 
     /// Returns keys, revocations, the store and plugins.
     pub(crate) fn services(&self) -> &Services {
-        &self.shared.services
+        &self.services
     }
 
     /// Returns the lanes in which costly work takes turns.
@@ -115,18 +157,30 @@ impl ServedUpstream {
     fn new(
         settings: &Settings,
         own: &Arc<UpstreamSettings>,
-        shared: &SharedServices,
-        sockets: &Arc<Sockets>,
+        services: &Services,
+        before: &Upstreams,
     ) -> Result<Self, SetupError> {
-        let counted = CountedSockets::of(sockets, &shared.services.metrics, own.name.as_str());
-        let upstream = Upstream::new(settings, own, &counted)?;
-        let gate = Gate::new(settings, own, shared, Arc::clone(&upstream))?;
-        let names = UpstreamNames::of(own, counted.metrics);
-        Ok(Self { gate, upstream, names, settings: Arc::clone(own) })
+        let kept = before.kept_parts(&own.name);
+        let counted = CountedSockets::of(&before.sockets, &services.metrics, own.name.as_str());
+        let origins = kept.origins(TransportSettings::of(settings, own), &counted)?;
+        let upstream = Upstream::new(settings, own, origins, Arc::clone(&counted.metrics));
+        let setup = GateSetup { settings, services, shared: &before.shared, kept };
+        Ok(Self {
+            gate: Gate::new(own, setup, Arc::clone(&upstream))?,
+            upstream,
+            names: UpstreamNames::of(own, counted.metrics),
+            consent: before.consent_of(&own.name).unwrap_or_default(),
+            settings: Arc::clone(own),
+        })
     }
 
     pub(crate) fn settings(&self) -> &Arc<UpstreamSettings> {
         &self.settings
+    }
+
+    /// Returns the consent of the configuration to tunnels.
+    pub(crate) fn consent(&self) -> &Arc<TunnelConsent> {
+        &self.consent
     }
 
     /// Returns the upstream's names in log lines.

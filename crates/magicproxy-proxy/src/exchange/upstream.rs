@@ -29,16 +29,14 @@ use crate::settings::{OriginId, Settings, UpstreamSettings};
 use crate::transport::connection::{SendError, StreamOptions};
 use crate::transport::pool::{ConnectionNeed, ConnectionUse, Kind, Payload};
 use crate::transport::resend::{Attempt, AttemptEnd, Idempotency, ResponseBytes};
-use crate::transport::{
-    AcquireError, ConnectFailure, Content, CountedSockets, Origin, PooledConnection,
-};
+use crate::transport::{AcquireError, ConnectFailure, Content, Origin, Origins, PooledConnection};
 use crate::worker::WorkerId;
 
 /// The sending side of an upstream: its origins with their pools, and the limits on waiting for a
-/// response. Made once at start, from the settings.
+/// response. Made anew with every configuration; the origins may go on.
 #[derive(Debug)]
 pub(in crate::exchange) struct Upstream {
-    origins: Vec<Origin>,
+    origins: Arc<Origins>,
     response: Duration,
     /// The longest silence inside a response's content.
     idle: Duration,
@@ -90,19 +88,22 @@ pub(in crate::exchange) struct LeasedConnection {
 }
 
 impl Upstream {
-    /// Makes the upstream with pools of its own; `sockets` are shared by all upstreams.
+    /// Makes the upstream with its own origins.
     pub(in crate::exchange) fn new(
         settings: &Settings,
         upstream: &UpstreamSettings,
-        sockets: &CountedSockets,
-    ) -> Result<Arc<Self>, rustls::Error> {
-        let origin = |root| Origin::new(settings, upstream, root, sockets);
-        let origins = upstream.origins().map(origin).collect::<Result<_, _>>()?;
+        origins: Arc<Origins>,
+        metrics: Arc<UpstreamMetrics>,
+    ) -> Arc<Self> {
         let response = upstream.response_timeout.unwrap_or(settings.timeouts.response);
         let (idle, dropped) =
             (settings.timeouts.response_idle, Arc::from(upstream.drop_response_headers.as_slice()));
-        let metrics = Arc::clone(&sockets.metrics);
-        Ok(Arc::new(Self { origins, response, idle, dropped, metrics }))
+        Arc::new(Self { origins, response, idle, dropped, metrics })
+    }
+
+    /// Returns the origins, with their connections.
+    pub(in crate::exchange) fn origins(&self) -> &Arc<Origins> {
+        &self.origins
     }
 
     /// Waits for a connection for a permitted request served by `worker`. A request given up
@@ -170,7 +171,7 @@ impl Upstream {
     }
 
     fn origin(&self, origin: OriginId) -> Result<&Origin, Rejection> {
-        let Some(origin) = self.origins.get(origin.place()) else {
+        let Some(origin) = self.origins.get(origin) else {
             return Err(Rejection::Internal);
         };
         Ok(origin)

@@ -9,6 +9,7 @@
 //! all; the cost of its rules is chosen by its minter. So rules are compiled with little work first
 //! and, if that does not suffice, wait for their turn among other costly rules (`lane`).
 
+mod basis;
 mod binder;
 mod cache;
 mod fingerprint;
@@ -30,22 +31,22 @@ use magicproxy_core::{
 };
 use zeroize::Zeroizing;
 
-use crate::admission::{Account, Budget, MinterTrust, Payer};
+use crate::admission::{Account, Budget, Payer};
 use crate::clock;
 use crate::credential::attached::AttachedCredential;
 use crate::credential::bearer_token::BearerToken;
-use crate::credential::carriers::Carriers;
 use crate::credential::source::{CredentialSource, IssuedCredential};
 use crate::metrics::{TokenOpening, UpstreamMetrics};
 use crate::rejection::Rejection;
 use crate::services::Services;
 use crate::services::keys::SharedKeys;
-use crate::settings::{Limits, Quota, Settings, UpstreamSettings};
+use crate::settings::{Limits, Quota};
 use cache::TokenCache;
 use fingerprint::Fingerprints;
 use rules::PaidRules;
 use shares::Holder;
 
+pub(crate) use basis::TokenBasis;
 pub(crate) use binder::Binder;
 pub(crate) use cache::CachedToken;
 pub(crate) use lane::Lanes;
@@ -70,18 +71,17 @@ pub(crate) struct Verifier {
     metrics: Arc<UpstreamMetrics>,
 }
 
-/// Everything shared by the verifiers of all upstreams.
+/// Everything shared by the verifiers of all upstreams, from the start of the proxy to its end.
 #[derive(Clone, Debug)]
-pub(crate) struct SharedServices {
+pub(crate) struct SharedWork {
     pub(crate) lanes: Lanes,
     pub(crate) rules: Arc<RuleStore>,
     pub(crate) budget: Arc<Budget>,
-    pub(crate) services: Services,
 }
 
-impl SharedServices {
-    /// Makes the shared parts. From then on, the metrics look at the parts, and time the store.
-    pub(crate) fn new(limits: &Limits, mut services: Services) -> Self {
+impl SharedWork {
+    /// Makes the shared parts. From then on, the metrics look at them.
+    pub(crate) fn new(limits: &Limits, services: &Services) -> Self {
         let rules = Arc::new(RuleStore::new(limits.rule_cache_bytes));
         let (lanes, budget) = (Lanes::new(limits), Budget::new(limits));
         let metrics = &services.metrics;
@@ -89,44 +89,54 @@ impl SharedServices {
         metrics.watch(&budget);
         metrics.watch(&services.keys);
         metrics.watch(&services.revocations);
-        if let Some(plugins) = &services.plugins {
-            metrics.watch_plugins(plugins);
-        }
-        services.state = metrics.measured(&services.state);
-        Self { lanes, rules, budget, services }
+        Self { lanes, rules, budget }
+    }
+
+    /// Changes the limits. Everything that is held stays held, and counted.
+    pub(crate) fn change_limits(&self, limits: &Limits) {
+        self.lanes.change_limits(limits);
+        self.rules.change_quota(limits.rule_cache_bytes);
+        self.budget.change_limits(limits);
     }
 }
 
 /// The state needed by a verification on another thread.
 struct Inner {
     keys: Arc<SharedKeys>,
-    upstream: Arc<UpstreamSettings>,
-    carriers: Carriers,
-    shared: SharedServices,
+    basis: TokenBasis,
+    shared: SharedWork,
 }
 
 impl Verifier {
-    /// Makes the verifier of an upstream's tokens; each upstream has its share of the cache.
+    /// Makes the verifier of an upstream's tokens, with its share `memory` of the cache.
     pub(crate) fn new(
-        settings: &Settings,
-        upstream: &Arc<UpstreamSettings>,
-        carriers: &Carriers,
-        shared: &SharedServices,
+        basis: TokenBasis,
+        memory: Quota,
+        services: &Services,
+        shared: &SharedWork,
     ) -> Result<Self, aws_lc_rs::error::Unspecified> {
+        let (keys, shared) = (Arc::clone(&services.keys), shared.clone());
         Ok(Self {
-            inner: Arc::new(Inner {
-                keys: Arc::clone(&shared.services.keys),
-                upstream: Arc::clone(upstream),
-                carriers: carriers.clone(),
-                shared: shared.clone(),
-            }),
-            cache: TokenCache::new(part(
-                settings.limits.token_cache_bytes,
-                settings.upstreams.len(),
-            )),
+            metrics: services.metrics.upstream(basis.name().as_str()),
+            inner: Arc::new(Inner { keys, basis, shared }),
+            cache: TokenCache::new(memory),
             fingerprints: Fingerprints::new()?,
-            metrics: shared.services.metrics.upstream(upstream.name.as_str()),
         })
+    }
+
+    /// Returns the settings on which the verified tokens depend.
+    pub(crate) fn basis(&self) -> &TokenBasis {
+        &self.inner.basis
+    }
+
+    /// Forgets all verified tokens and their credentials: no new request comes.
+    pub(crate) fn retire(&self) {
+        self.cache.retire();
+    }
+
+    /// Changes the share of the cache.
+    pub(crate) fn change_memory(&self, memory: Quota) {
+        self.cache.change_quota(memory);
     }
 
     /// Verifies a token, or finds the token in the cache. Concurrent requests with the same token
@@ -199,8 +209,8 @@ impl Verifier {
         let inner = Arc::clone(&self.inner);
         let opening = slot.work(move || {
             let opened = inner.keys.current().open(&permit)?;
-            let source =
-                CredentialSource::new(&opened, &inner.upstream.credential, &inner.carriers)?;
+            let (carrier, carriers) = (inner.basis.credential(), inner.basis.carriers());
+            let source = CredentialSource::new(&opened, carrier, carriers)?;
             Ok::<_, Rejection>((permit, source))
         });
         let (permit, source) = opening.await??;
@@ -233,14 +243,14 @@ impl Verifier {
         generation: u64,
         peer: Arc<Account>,
     ) -> Result<CachedToken, Rejection> {
-        let SharedServices { lanes, budget, .. } = &self.inner.shared;
+        let SharedWork { lanes, budget, .. } = &self.inner.shared;
         let slot = lanes.authentication.enter(&Payer::anonymous(Arc::clone(&peer))).await?;
         let inner = Arc::clone(&self.inner);
         let text = Zeroizing::new(presented.as_str().to_owned());
         let authentic =
             slot.work(move || inner.keys.current().authenticate(&text, &inner.context())).await??;
         let account = budget.accounts().of_owner(authentic.owner());
-        let trust = self.inner.trust_of(&authentic);
+        let trust = self.inner.basis.trust_in(authentic.upstream(), authentic.provenance());
         let payer = Payer { owner: Some(Arc::clone(&account)), peer, trust };
         let verified = self.compile(authentic, &payer).await?;
         Ok(CachedToken::new(verified, generation, payer, account))
@@ -274,7 +284,7 @@ impl Verifier {
 }
 
 /// Divides a quota equally among the upstreams.
-fn part(quota: Quota, upstreams: usize) -> Quota {
+pub(crate) fn part(quota: Quota, upstreams: usize) -> Quota {
     let upstreams = upstreams.max(1);
     Quota {
         total: quota.total / upstreams,
@@ -356,17 +366,6 @@ impl std::fmt::Debug for Verifier {
 }
 
 impl Inner {
-    /// Tells whether a stranger could have minted the token. A token for another upstream is
-    /// treated as a stranger's: where that upstream mints over HTTP, strangers have tokens of
-    /// version 1 of the same key.
-    fn trust_of(&self, token: &AuthenticToken) -> MinterTrust {
-        if self.upstream.is_home_of(token.upstream()) {
-            MinterTrust::of(token.provenance(), self.upstream.http_mint)
-        } else {
-            MinterTrust::Stranger
-        }
-    }
-
     fn compile(
         &self,
         authentic: AuthenticToken,
@@ -378,11 +377,6 @@ impl Inner {
     }
 
     fn context(&self) -> VerifyContext<'_> {
-        VerifyContext {
-            now: clock::now(),
-            scopes: &self.upstream.scopes,
-            patterns: self.upstream.patterns,
-            acceptance: &self.upstream.acceptance,
-        }
+        self.basis.context(clock::now())
     }
 }

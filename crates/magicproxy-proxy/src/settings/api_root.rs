@@ -9,7 +9,7 @@ use rustls_pki_types::ServerName;
 
 /// An upstream's origin and base path, such as `https://api.github.com` or
 /// `http://127.0.0.1:8080/api/v3`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiRoot {
     secure: bool,
     host: String,

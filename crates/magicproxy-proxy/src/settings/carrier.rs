@@ -231,7 +231,7 @@ impl CarrierParameter {
 
 /// The prefix of an item of `Sec-WebSocket-Protocol` that holds a key: characters of a token (RFC
 /// 9110 section 5.6.2).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CarrierSubprotocol(String);
 
 impl CarrierSubprotocol {

@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use super::ApiRoot;
 
 /// An HTTP proxy that opens tunnels to an upstream by `CONNECT`.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct OutboundProxy {
     host: String,
     port: u16,
@@ -139,7 +139,7 @@ fn decoded(text: &str) -> Result<Zeroizing<Vec<u8>>, ParseOutboundProxyError> {
 }
 
 /// The choice of the proxy through which the origins of an upstream are reached.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Outbound {
     /// No proxy. The environment's proxies are used for hints only.
     #[default]
@@ -175,7 +175,7 @@ impl Outbound {
 }
 
 /// The proxies that the environment names: `HTTPS_PROXY` and related variables.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EnvironmentProxies {
     /// The proxy for `https://`.
     pub https: Option<NamedProxy>,
@@ -186,7 +186,7 @@ pub struct EnvironmentProxies {
 }
 
 /// A proxy, and the environment variable with the proxy's URL.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedProxy {
     /// The variable's name.
     pub variable: &'static str,
@@ -203,16 +203,16 @@ impl EnvironmentProxies {
 
 /// The list `NO_PROXY`: hosts, each with all hosts below; addresses; networks; `*`. An entry may
 /// have a port.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NoProxy(Vec<Exception>);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Exception {
     host: ExceptedHost,
     port: Option<u16>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum ExceptedHost {
     Every,
     Network(Network),

@@ -18,15 +18,14 @@ use super::failure::{ConnectFailure, ConnectFault, ProxyFault};
 use super::http2::{Http2Bounds, http2_connection};
 use super::io::UpstreamIo;
 use super::pool::{Kind, Socket};
+use super::settings::{ConnectionTimes, TransportSettings};
 use super::signals::{Signals, WatchedStream};
 use super::trust::client_config;
 use super::tunnel;
 use crate::downstream::RequestBody;
 use crate::http::MAX_HEAD_BYTES;
 use crate::http::probes::probe;
-use crate::settings::{
-    ApiRoot, Outbound, OutboundProxy, Timeouts, UpstreamProtocol, UpstreamSettings,
-};
+use crate::settings::{ApiRoot, Outbound, OutboundProxy, UpstreamProtocol};
 
 /// Most bytes of a response that are read at once. More would not fit the cache of the processor's
 /// core, from which the bytes are sent on.
@@ -43,12 +42,12 @@ pub(crate) struct Destination<'d> {
 }
 
 impl<'d> Destination<'d> {
-    pub(crate) fn of(upstream: &'d UpstreamSettings, root: &'d ApiRoot) -> Self {
+    pub(super) fn of(settings: &'d TransportSettings, root: &'d ApiRoot) -> Self {
         Self {
             root,
-            protocol: upstream.protocol,
-            extra_roots: &upstream.extra_roots,
-            outbound: &upstream.outbound,
+            protocol: settings.protocol,
+            extra_roots: &settings.extra_roots,
+            outbound: &settings.outbound,
         }
     }
 }
@@ -61,7 +60,7 @@ pub(crate) struct Connector {
     proxy: Option<Arc<OutboundProxy>>,
     /// Environment variable that names a proxy which is not used.
     unheeded: Option<&'static str>,
-    timeouts: Timeouts,
+    times: ConnectionTimes,
     /// Most streams of a connection by HTTP/2.
     streams: usize,
     tls: Option<Tls>,
@@ -91,7 +90,7 @@ impl Connector {
     /// roots.
     pub(crate) fn new(
         destination: &Destination<'_>,
-        timeouts: Timeouts,
+        times: ConnectionTimes,
         streams: usize,
     ) -> Result<Self, rustls::Error> {
         let root = destination.root;
@@ -101,9 +100,9 @@ impl Connector {
             Some(proxy) => Dialer::new(proxy.host(), proxy.port()),
             None => Dialer::new(root.host(), root.port()),
         };
-        let ages = Ages::new(timeouts.upstream_connection_age);
+        let ages = Ages::new(times.age);
         let unheeded = destination.outbound.unheeded_variable(root);
-        Ok(Self { root: root.clone(), dialer, proxy, unheeded, timeouts, streams, tls, ages })
+        Ok(Self { root: root.clone(), dialer, proxy, unheeded, times, streams, tls, ages })
     }
 
     /// Connects within the time allowed, however many addresses are tried: the connection takes one
@@ -124,7 +123,7 @@ impl Connector {
         kind: Kind,
         socket: Option<Socket>,
     ) -> Result<NewConnection, ConnectFailure> {
-        let deadline = Instant::now() + self.timeouts.connect;
+        let deadline = Instant::now() + self.times.connect;
         let resolved = timeout_at(deadline, self.dialer.resolve()).await;
         let resolved =
             resolved.unwrap_or_else(|_| Err(ConnectFailure::new(ConnectFault::DnsTimeout)));
@@ -140,9 +139,9 @@ impl Connector {
                 (Err(error), None) => return Err(self.at_first_hop(ConnectFailure::of_tcp(&error))),
             };
             if kind == Kind::Upgrade {
-                probe(&stream, self.timeouts.body_idle);
+                probe(&stream, self.times.body_idle);
             }
-            let stream = UpstreamIo::new(stream, self.timeouts.body_idle, socket.clone());
+            let stream = UpstreamIo::new(stream, self.times.body_idle, socket.clone());
             let end = share_of(deadline, &candidates);
             let opened = timeout_at(end, self.open(stream, kind)).await;
             match opened.unwrap_or_else(|_| Err(ConnectFailure::new(self.silence()))) {
@@ -181,7 +180,7 @@ impl Connector {
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
             // An upstream that accepts a connection within this time answers a PING within the same
             // time, too.
-            let bounds = Http2Bounds { streams: self.streams, silence: self.timeouts.connect };
+            let bounds = Http2Bounds { streams: self.streams, silence: self.times.connect };
             let connection = http2_connection(stream, signals, bounds).await?;
             return Ok(NewConnection::Http2(connection.retiring(self.ages.retirement())));
         }

@@ -7,8 +7,44 @@ use super::pool::{
     AcquireError, AcquiredConnection, ConnectionNeed, CountedSockets, DialTurn, Pool,
     PooledConnection,
 };
+use super::settings::TransportSettings;
 use crate::admission::Holding;
-use crate::settings::{ApiRoot, Settings, UpstreamSettings};
+use crate::settings::{ApiRoot, OriginId};
+
+/// The origins of an upstream, with their connections. Kept over a change of the configuration as
+/// long as the settings of the connections stay equal.
+#[derive(Debug)]
+pub(crate) struct Origins {
+    settings: TransportSettings,
+    all: Vec<Origin>,
+}
+
+impl Origins {
+    /// Makes the origins. Nothing is connected before a request needs a connection.
+    pub(crate) fn new(
+        settings: TransportSettings,
+        sockets: &CountedSockets,
+    ) -> Result<Arc<Self>, rustls::Error> {
+        let origin = |root| Origin::new(&settings, root, sockets);
+        let all = settings.roots.iter().map(origin).collect::<Result<_, _>>()?;
+        Ok(Arc::new(Self { settings, all }))
+    }
+
+    /// Returns the settings of which the origins were made.
+    pub(crate) fn settings(&self) -> &TransportSettings {
+        &self.settings
+    }
+
+    pub(crate) fn get(&self, origin: OriginId) -> Option<&Origin> {
+        self.all.get(origin.place())
+    }
+
+    /// Closes all idle connections, and every other one as soon as it is idle. Requests in progress
+    /// are finished.
+    pub(crate) fn retire(&self) {
+        self.all.iter().for_each(|origin| origin.pool.retire());
+    }
+}
 
 /// One origin of an upstream, with its own connections. Made for each API root of an upstream's
 /// settings.
@@ -21,19 +57,13 @@ pub(crate) struct Origin {
 
 impl Origin {
     pub(crate) fn new(
-        settings: &Settings,
-        upstream: &UpstreamSettings,
+        settings: &TransportSettings,
         root: &ApiRoot,
         sockets: &CountedSockets,
     ) -> Result<Self, rustls::Error> {
-        let streams = settings.limits.upstream_streams_per_connection;
-        let connector =
-            Connector::new(&Destination::of(upstream, root), settings.timeouts, streams)?;
-        Ok(Self {
-            root: root.clone(),
-            connector,
-            pool: Pool::new(settings, upstream.protocol, root, sockets),
-        })
+        let streams = settings.bounds.streams;
+        let connector = Connector::new(&Destination::of(settings, root), settings.times, streams)?;
+        Ok(Self { root: root.clone(), connector, pool: Pool::new(settings, root, sockets) })
     }
 
     pub(crate) fn root(&self) -> &ApiRoot {

@@ -30,10 +30,11 @@ use self::shares::Shares;
 use self::state::State;
 use super::connection::{Connection, SharedConnection, UploadSlot};
 use super::failure::ConnectFailure;
+use super::settings::{ConnectionBounds, TransportSettings};
 use crate::admission::{Holding, Payer, Resource, Shortage};
 use crate::downstream::RequestBody;
 use crate::metrics::UpstreamMetrics;
-use crate::settings::{ApiRoot, Limits, Settings, UpstreamProtocol};
+use crate::settings::{ApiRoot, UpstreamProtocol};
 use crate::worker::WorkerId;
 
 pub(crate) use pooled::ConnectionUse;
@@ -181,26 +182,22 @@ pub(super) enum AcquiredConnection {
 
 impl Pool {
     pub(super) fn new(
-        settings: &Settings,
-        protocol: UpstreamProtocol,
+        settings: &TransportSettings,
         root: &ApiRoot,
         sockets: &CountedSockets,
     ) -> Arc<Self> {
-        let Limits { workers, idle_upstream_connections, upstream_connections: quota, .. } =
-            settings.limits;
-        let connections = settings.limits.upstream_connections_per_origin.min(quota.total);
-        let places = match protocol {
-            UpstreamProtocol::Negotiated if root.is_secure() => {
-                settings.limits.upstream_streams_per_connection
-            }
+        let ConnectionBounds { workers, idle, quota, per_origin, streams } = settings.bounds;
+        let connections = per_origin.min(quota.total);
+        let places = match settings.protocol {
+            UpstreamProtocol::Negotiated if root.is_secure() => streams,
             UpstreamProtocol::Negotiated | UpstreamProtocol::Http1 => 1,
         };
         let bounds = Bounds {
             connections,
-            idle: idle_upstream_connections.div_ceil(workers.get()),
+            idle: idle.div_ceil(workers.get()),
             places,
-            keep: settings.timeouts.keep_alive,
-            wait: settings.timeouts.upstream_queue,
+            keep: settings.times.keep,
+            wait: settings.times.queue,
         };
         let pool = Arc::new(Self {
             origin: root.authority().to_string(),
@@ -426,7 +423,8 @@ impl Pool {
                 Connection::Http2(connection) => {
                     connection.streams().end();
                     let is_idle = connection.streams().idle_since().is_some();
-                    if connection.is_closed() || is_idle && self.sockets.call_one_in() {
+                    let unwanted = is_idle && (state.is_retired || self.sockets.call_one_in());
+                    if connection.is_closed() || unwanted {
                         state.forget(&connection);
                     }
                     Some(Connection::Http2(connection))
@@ -463,7 +461,8 @@ impl Pool {
     fn left(self: &Arc<Self>, connection: &SharedConnection, is_used_up: bool) {
         let unwatched = {
             let mut state = self.state();
-            if is_used_up {
+            let is_idle = connection.streams().idle_since().is_some();
+            if is_used_up || state.is_retired && is_idle {
                 state.forget(connection);
             }
             state.begin_watch()
@@ -471,6 +470,21 @@ impl Pool {
         if unwatched {
             self.watch_idle();
         }
+    }
+
+    /// Closes all idle connections, and every other connection as soon as it is idle: no new
+    /// request comes, because the settings of the connections have changed. Requests that still wait
+    /// or run are finished.
+    pub(super) fn retire(&self) {
+        let mut idle = Vec::new();
+        {
+            let mut state = self.state();
+            state.is_retired = true;
+            while let Some(connection) = state.evict() {
+                idle.push(connection);
+            }
+        }
+        drop(idle);
     }
 
     /// Takes back a turn whose request is gone.

@@ -63,7 +63,8 @@ impl Stage {
     ) -> Self {
         let settings = fixture::settings(vec![Arc::clone(upstream)]);
         let sockets = CountedSockets::unread(settings.limits.upstream_connections.total);
-        let origin = Origin::new(&settings, upstream, &upstream.api_root, &sockets).unwrap();
+        let transport = TransportSettings::of(&settings, upstream);
+        let origin = Origin::new(&transport, &upstream.api_root, &sockets).unwrap();
         let place = Budget::new(&settings.limits)
             .take(Resource::Exchanges, 1, &Payer::anonymous(Arc::<Account>::default()))
             .unwrap();

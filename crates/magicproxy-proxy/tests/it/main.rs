@@ -44,6 +44,7 @@ mod pool;
 mod property;
 mod queue;
 mod reaching;
+mod reconfiguration;
 mod replaced;
 mod resending;
 mod rest;

@@ -9,13 +9,21 @@ use super::Cli;
 /// A command by the names that lead to it, and its examples, one to a line.
 type Examples = (&'static [&'static str], &'static [&'static str]);
 
-const EXAMPLES: [Examples; 23] = [
+const EXAMPLES: [Examples; 24] = [
     (
         &["serve"],
         &[
             "magicproxy serve",
             "magicproxy serve --listen 127.0.0.1:5001 --api-root https://api.digitalocean.com",
             "magicproxy serve --config /etc/magicproxy/config.toml --log-format json",
+        ],
+    ),
+    (
+        &["reload"],
+        &[
+            "magicproxy reload --config /etc/magicproxy/config.toml",
+            "magicproxy reload --json",
+            "magicproxy reload --pid 4711",
         ],
     ),
     (&["demo"], &["magicproxy demo", "magicproxy demo --once"]),

@@ -4,10 +4,11 @@ use clap::Args;
 
 use super::{SettingsArgs, flag};
 use crate::ground::failure::Failure;
+use crate::runtime::reload::ConfigSource;
 use crate::runtime::serve::{Start, serve};
+use magicproxy_config::config::Flags;
 use magicproxy_config::config::log::{LogFormat, LogLevel};
 use magicproxy_config::config::setting::FromText as _;
-use magicproxy_config::config::{Flags, Layers};
 use magicproxy_config::ground::environment::Environment;
 
 #[derive(Debug, Args)]
@@ -49,5 +50,5 @@ impl ServeArgs {
 pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Failure> {
     // Before any file is opened: what the parent has left has low descriptors.
     let start = Start::of_process(environment);
-    serve(Layers::gather(args.into_flags().and_working_directory(), environment), start)
+    serve(ConfigSource::new(args.into_flags().and_working_directory(), environment), start)
 }

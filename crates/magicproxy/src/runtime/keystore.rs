@@ -15,7 +15,7 @@ mod sealing;
 mod watch;
 pub(crate) mod write;
 
-pub(crate) use purposes::Purposes;
+pub(crate) use purposes::{CurrentPurposes, Purposes};
 pub(crate) use watch::KeyWatch;
 
 use std::collections::BTreeSet;

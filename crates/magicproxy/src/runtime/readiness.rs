@@ -47,12 +47,18 @@ impl Readiness {
     /// Checks everything but the addresses, because a running proxy holds them. Plugins are loaded,
     /// for a host that keeps their state in `state`.
     pub(crate) fn of(config: &Config, state: Option<Arc<dyn StateStore>>) -> Self {
-        let mut readiness = Self::default();
-        readiness.keys(config);
+        let mut readiness = Self::besides_plugins(config);
         match plugins::load(&config.plugins, state) {
             Ok(plugins) => readiness.plugins = plugins,
             Err(faults) => readiness.faults.extend(faults.faults),
         }
+        readiness
+    }
+
+    /// Checks everything but the addresses and the plugins, which a running proxy has loaded.
+    pub(crate) fn besides_plugins(config: &Config) -> Self {
+        let mut readiness = Self::default();
+        readiness.keys(config);
         readiness.tls(config);
         readiness.trust(config);
         readiness.revocations(config);

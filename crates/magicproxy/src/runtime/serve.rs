@@ -18,16 +18,20 @@ use magicproxy_proxy::settings::Limits;
 
 use self::admin::{Admin, Watched};
 use self::banner::{Banner, FirstUpstream};
-use super::keystore::{KeyWatch, Keys, Keystore, NewKey, Purposes};
+use super::admin::operations::{ReloadRequests, reloads};
+use super::keystore::{CurrentPurposes, KeyWatch, Keys, Keystore, NewKey, Purposes};
 use super::logging::events::ConfigSources;
 use super::readiness::Readiness;
+use super::reload::{
+    ConfigSource, Reloader, RunningConfig, RunningPlugins, RunningProxy, RunningTls,
+};
 use super::revocations::{RevocationFile, RevocationWatch, SharedRevocations};
 use super::service_manager::ServiceManager;
 use super::state::LazyStore;
 use super::tls::{OtherKeys, Tls};
 use super::upgrade::{Predecessor, ProgramFile, UpgradeParts, UpgradeSignal, Upgrades};
 use super::wire::passed::PassedSockets;
-use super::wire::{self, BoundServer, EndSignals, Engine, ListenerPlan, survive_others};
+use super::wire::{self, BoundServer, EndSignals, Engine, Hangups, ListenerPlan, survive_others};
 use super::{logging, settings};
 use crate::ground::failure::Failure;
 use magicproxy_config::config::listeners::{HostSettings, ListenerSettings};
@@ -38,10 +42,11 @@ pub(crate) use self::start::Start;
 
 /// Serves the gathered configuration until the process is told to stop. Failures are reported in
 /// the form of the log.
-pub(crate) fn serve(layers: Layers, start: Start) -> Result<(), Failure> {
+pub(crate) fn serve(source: ConfigSource, start: Start) -> Result<(), Failure> {
+    let layers = source.gather();
     let log = layers.log();
     logging::install(log);
-    let served = serve_logged(layers, start);
+    let served = serve_logged(source, layers, start);
     if served.is_ok() {
         tracing::info!(name: "stopped", target: "magicproxy::serve", "stopped");
     }
@@ -49,25 +54,22 @@ pub(crate) fn serve(layers: Layers, start: Start) -> Result<(), Failure> {
     if logging::format(log) == LogFormat::Json { served.map_err(Failure::logged) } else { served }
 }
 
-fn serve_logged(layers: Layers, start: Start) -> Result<(), Failure> {
+fn serve_logged(source: ConfigSource, layers: Layers, start: Start) -> Result<(), Failure> {
     let runtime = wire::runtime()?;
     // From the first moment on: making keys and opening a store take time.
-    let upgrade = runtime.block_on(async {
-        survive_others()?;
-        UpgradeSignal::listen()
-    });
-    let upgrade = upgrade.context("signals")?;
+    let caught = runtime.block_on(async { Ok((survive_others()?, UpgradeSignal::listen()?)) });
+    let (hangups, upgrade) = caught.map_err(|error: std::io::Error| error).context("signals")?;
     let manager = Arc::new(start.service_manager());
     let Start { program, sockets, .. } = start;
     let (predecessor, passed) = sockets?;
-    let prepared = match Prepared::of(layers) {
+    let prepared = match Prepared::of(source, layers) {
         Ok(prepared) => prepared,
         Err(failure) => {
             predecessor.inspect(|predecessor| predecessor.failed(&failure.line()));
             return Err(failure);
         }
     };
-    let heritage = Heritage { predecessor, passed, manager, upgrade, program };
+    let heritage = Heritage { predecessor, passed, manager, hangups, upgrade, program };
     let served = runtime.block_on(prepared.serve(heritage));
     // Tasks still running serve nobody any more.
     runtime.shutdown_background();
@@ -84,6 +86,12 @@ struct Prepared {
     watch: KeyWatch,
     revocations: RevocationWatch,
     plugins: Option<Arc<Host>>,
+    /// The configuration as it was read, and the requests to read it again.
+    running: RunningConfig,
+    state: Option<Arc<dyn StateStore>>,
+    metrics: Arc<Metrics>,
+    reloads: ReloadRequests,
+    purposes: CurrentPurposes,
     store: Option<Arc<LazyStore>>,
     /// True if the configuration names the store, which is opened at the start then.
     is_store_chosen: bool,
@@ -99,17 +107,18 @@ struct Heritage {
     predecessor: Option<Predecessor>,
     passed: PassedSockets,
     manager: Arc<ServiceManager>,
+    hangups: Hangups,
     upgrade: UpgradeSignal,
     program: std::io::Result<ProgramFile>,
 }
 
 impl Prepared {
-    fn of(layers: Layers) -> Result<Self, Failure> {
+    fn of(source: ConfigSource, layers: Layers) -> Result<Self, Failure> {
         let mut warnings = layers.warnings.clone();
-        let (sources, raw) = (ConfigSources::of(&layers), layers.raw.clone());
+        let sources = ConfigSources::of(&layers);
+        let running = RunningConfig::of(source, &layers);
         let mut config = settings::check_to_serve(layers)?;
-        let scaled =
-            wire::raise_open_file_limit().and_then(|files| fit_to_files(&mut config, files));
+        let scaled = running.open_files.and_then(|files| fit_to_files(&mut config, files));
         // Before the keys are read, so that a change during the reading is noticed later.
         let keystore = Keystore::of(&config.keys);
         let stamps = keystore.stamps();
@@ -121,7 +130,7 @@ impl Prepared {
         let new = keys.is_none();
         let keys = keys_or_new(keys, &keystore, NewKey::of(&config.keys, config.host()))?;
         let stamps = if new { keystore.stamps() } else { stamps };
-        let lints = lint::warnings(&raw, &config, Some(&keys.known()));
+        let lints = lint::warnings(&running.raw, &config, Some(&keys.known()));
         warnings.extend(found.into_iter().chain(lints));
         let mut banner = Banner::of(&config, &keys, sources, warnings);
         banner.note_limits(scaled);
@@ -131,9 +140,9 @@ impl Prepared {
             .map(|source| Tls::of(source, config.own_authority()))
             .transpose()?;
         let ring = Arc::new(SharedKeys::new(keys.ring));
-        let purposes = Purposes::of(&config.upstreams, config.tls.as_ref());
+        let purposes = CurrentPurposes::new(Purposes::of(&config.upstreams, config.tls.as_ref()));
         let other_keys = OtherKeys { ring: Arc::clone(&ring), purposes: purposes.clone() };
-        let watch = KeyWatch::new(keystore, Arc::clone(&ring), purposes, stamps);
+        let watch = KeyWatch::new(keystore, Arc::clone(&ring), purposes.clone(), stamps);
         let revocations = revocation_watch(&config, metrics.measured(&state))?;
         let watched = Watched {
             ring: &ring,
@@ -143,10 +152,17 @@ impl Prepared {
             tls: tls.as_ref(),
             metrics: &metrics,
         };
-        let admin = Admin::of(&config, &watched);
+        let (ask, reloads) = reloads();
+        let admin = Admin::of(&config, &watched, ask);
         let host = plugins.clone().map(|host| host as Arc<dyn PluginHost>);
         let list = revocations.revocations();
-        let services = Services { keys: ring, state, revocations: list, plugins: host, metrics };
+        let services = Services {
+            keys: ring,
+            state: state.clone(),
+            revocations: list,
+            plugins: host,
+            metrics: Arc::clone(&metrics),
+        };
         Ok(Self {
             listeners: config.listeners.clone(),
             hosts: config.hosts.clone(),
@@ -155,6 +171,11 @@ impl Prepared {
             watch,
             revocations,
             plugins,
+            running,
+            state,
+            metrics,
+            reloads,
+            purposes,
             store,
             is_store_chosen: config.state.chosen,
             admin,
@@ -168,7 +189,7 @@ impl Prepared {
     /// Serves until told to stop, in place of the predecessor if there is one.
     async fn serve(self, heritage: Heritage) -> Result<(), Failure> {
         let signals = EndSignals::listen().context("signals")?;
-        let Heritage { predecessor, passed, manager, upgrade, program } = heritage;
+        let Heritage { predecessor, passed, manager, hangups, upgrade, program } = heritage;
         let (store, drain) = (self.store.clone(), self.engine.settings.timeouts.drain);
         let approval = match predecessor {
             Some(predecessor) => {
@@ -176,7 +197,7 @@ impl Prepared {
             }
             None => None,
         };
-        let Opened { mut server, admin, taken } = match self.open(passed).await {
+        let Opened { mut server, admin, taken } = match self.open(passed, hangups).await {
             Ok(opened) => opened,
             Err(failure) => {
                 if let Some(approval) = approval {
@@ -222,7 +243,11 @@ impl Prepared {
     }
 
     /// Opens the store and the listeners, shows the start, and keeps everything fresh from now on.
-    async fn open(mut self, mut passed: PassedSockets) -> Result<Opened, Failure> {
+    async fn open(
+        mut self,
+        mut passed: PassedSockets,
+        hangups: Hangups,
+    ) -> Result<Opened, Failure> {
         if let Some(store) = self.store.filter(|_| self.is_store_chosen) {
             // The store has logged the error.
             store.open_now().await.map_err(|_| Failure::Logged(1))?;
@@ -239,19 +264,21 @@ impl Prepared {
         let admin = self.admin.open(&server, &mut self.banner, &mut passed).await?;
         let taken = passed.refuse_the_rest()?;
         let trust = self.tls.as_ref().map(Tls::curl_option).unwrap_or_default();
-        if let Some(tls) = self.tls {
+        let engine = server.running(self.tls.as_ref().map(|tls| &tls.server));
+        let tls = self.tls.map(|tls| {
             self.banner.lines.extend(tls.notes.iter().cloned());
-            tokio::spawn(tls.keep_fresh(self.other_keys));
-        }
+            RunningTls::start(tls, self.other_keys)
+        });
         if let Some(first) = self.first {
             self.banner.note_next_steps(&first, &server, &trust, &self.private_key);
         }
         self.banner.show();
         tokio::spawn(self.watch.keep_fresh());
         tokio::spawn(self.revocations.keep_fresh());
-        if let Some(plugins) = self.plugins {
-            tokio::spawn(plugins.watch());
-        }
+        let plugins = RunningPlugins::start(self.plugins);
+        let (state, metrics, purposes) = (self.state, self.metrics, self.purposes);
+        let proxy = RunningProxy { engine, state, purposes, tls, plugins, metrics };
+        tokio::spawn(Reloader::new(self.running, proxy).run(hangups, self.reloads));
         Ok(Opened { server, admin, taken })
     }
 }
@@ -282,14 +309,14 @@ async fn stop(mut signals: EndSignals, upgrades: Upgrades, manager: Arc<ServiceM
 }
 
 /// A note on limits that need more open files than the process may have.
-enum LimitsNotice {
+pub(super) enum LimitsNotice {
     /// The limits are defaults, given by nobody.
     Defaults(String),
     Given(String),
 }
 
 /// Makes the limits fit a number of open files, and returns a note on reduced limits.
-fn fit_to_files(config: &mut Config, files: usize) -> Option<LimitsNotice> {
+pub(super) fn fit_to_files(config: &mut Config, files: usize) -> Option<LimitsNotice> {
     let (given, defaults) = (config.limits, Limits::default());
     config.limits = given.fit(files)?;
     let Limits { connections, upstream_connections, exchanges, .. } = config.limits;

@@ -8,7 +8,7 @@ pub(crate) mod files;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use magicproxy_proxy::listener::tls::TlsServer;
+use magicproxy_proxy::listener::tls::{TlsIdentity, TlsServer};
 
 use crate::runtime::keystore::exposure;
 use magicproxy_config::config::tls::{
@@ -36,7 +36,16 @@ enum CertificateRenewal {
     Acme(Acme),
 }
 
-impl Tls {
+/// A certificate that is not yet shown, and its renewal.
+#[derive(Debug)]
+pub(crate) struct NextCertificate {
+    /// `None` until an ACME server has issued the first one.
+    identity: Option<TlsIdentity>,
+    notes: Vec<String>,
+    renewal: CertificateRenewal,
+}
+
+impl NextCertificate {
     /// Gets the certificate from its configured source. `own` describes an authority of this
     /// machine's own.
     pub(crate) fn of(source: &TlsSource, own: AuthoritySettings<'_>) -> anyhow::Result<Self> {
@@ -49,24 +58,41 @@ impl Tls {
 
     fn from_files(files: &CertificateFiles) -> anyhow::Result<Self> {
         let (reloader, identity) = Reloader::start(files.clone())?;
-        let server = TlsServer::new(Some(identity)).context("TLS cannot be set up")?;
-        Ok(Self { server, notes: Vec::new(), renewal: CertificateRenewal::Files(reloader) })
+        let renewal = CertificateRenewal::Files(reloader);
+        Ok(Self { identity: Some(identity), notes: Vec::new(), renewal })
     }
 
     fn dev(own: AuthoritySettings<'_>) -> anyhow::Result<Self> {
         let authority = DevAuthority::open(own)?;
-        let server = TlsServer::new(Some(authority.issue()?)).context("TLS cannot be set up")?;
-        Ok(Self {
-            server,
-            notes: authority.notes(),
-            renewal: CertificateRenewal::Dev(Box::new(authority)),
-        })
+        let (identity, notes) = (Some(authority.issue()?), authority.notes());
+        Ok(Self { identity, notes, renewal: CertificateRenewal::Dev(Box::new(authority)) })
     }
 
     fn acme(settings: &AcmeSettings) -> anyhow::Result<Self> {
-        let (acme, cached) = Acme::open(settings.clone())?;
-        let server = TlsServer::new(cached).context("TLS cannot be set up")?;
-        Ok(Self { server, notes: vec![acme.note()], renewal: CertificateRenewal::Acme(acme) })
+        let (acme, identity) = Acme::open(settings.clone())?;
+        let notes = vec![acme.note()];
+        Ok(Self { identity, notes, renewal: CertificateRenewal::Acme(acme) })
+    }
+}
+
+impl Tls {
+    /// Gets the certificate from its configured source. `own` describes an authority of this
+    /// machine's own.
+    pub(crate) fn of(source: &TlsSource, own: AuthoritySettings<'_>) -> anyhow::Result<Self> {
+        let NextCertificate { identity, notes, renewal } = NextCertificate::of(source, own)?;
+        let server = TlsServer::new(identity).context("TLS cannot be set up")?;
+        Ok(Self { server, notes, renewal })
+    }
+
+    /// Keeps a certificate of another source fresh for a server that serves: `next` is shown from
+    /// now on.
+    pub(crate) fn following(next: NextCertificate, server: Arc<TlsServer>) -> Self {
+        let NextCertificate { identity, notes, renewal } = next;
+        server.clear_challenges();
+        if let Some(identity) = identity {
+            server.replace(identity);
+        }
+        Self { server, notes, renewal }
     }
 
     /// Returns the further option that `curl` needs to trust the certificate.

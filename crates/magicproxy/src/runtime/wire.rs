@@ -14,25 +14,29 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use magicproxy_core::plugin::PluginHost;
 use magicproxy_proxy::host_check::HostCheck;
-use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::listener::tls::TlsServer;
-use magicproxy_proxy::server::{Server, Stop, WorkerPulse};
+use magicproxy_proxy::listener::{Entrance, Listener};
+use magicproxy_proxy::server::{
+    NextSettings, Reconfigurator, ReconfigureError, Replaced, Server, Stop, WorkerPulse,
+};
 use magicproxy_proxy::services::Services;
 use magicproxy_proxy::settings::{HostName, Settings};
 use tokio::runtime::Runtime;
 
 use crate::ground::failure::Failure;
+use magicproxy_config::config::Config;
 use magicproxy_config::config::address::ListenAddress;
 use magicproxy_config::config::listeners::{HostCheckChoice, HostSettings, ListenerSettings};
-use magicproxy_config::ground::fault::{Faults, Origin};
+use magicproxy_config::ground::fault::{Fault, Faults, Origin};
 use magicproxy_config::ground::scheme::{Scheme, is_loopback_address};
 use magicproxy_config::ground::text::quoted;
 
 use listening::{BoundSocket, HeldSocket, OpenedSocket};
 use passed::PassedSockets;
 
-pub(crate) use signals::{EndSignals, survive_others, survive_upgrades};
+pub(crate) use signals::{EndSignals, Hangups, survive_others, survive_upgrades};
 
 /// The parts of a server.
 pub(crate) struct Engine {
@@ -69,6 +73,68 @@ fn host_check(settings: &Settings, plan: &ListenerPlan<'_>) -> HostCheck {
         Some(tls) => check.with_certificate(Arc::clone(tls)),
         None => check,
     }
+}
+
+/// The engine of a proxy that runs, as a change of the configuration reaches it.
+#[derive(Clone, Debug)]
+pub(crate) struct RunningEngine {
+    reconfigurator: Reconfigurator,
+    /// The addresses of TCP of the listeners; `None` for a Unix socket.
+    addresses: Vec<Option<SocketAddr>>,
+    tls: Option<Arc<TlsServer>>,
+}
+
+impl RunningEngine {
+    /// Finds the listeners on which another configuration may not be served: `listeners` are those
+    /// of the running proxy, with what the other configuration says of them.
+    pub(crate) fn exposures(&self, listeners: &[ListenerSettings]) -> Vec<Fault> {
+        let places = listeners.iter().zip(&self.addresses);
+        places
+            .filter_map(|(listener, address)| {
+                listener.exposure_at(address.as_ref()?.ip(), &Origin::Default)
+            })
+            .collect()
+    }
+
+    /// Gives the running proxy another configuration. `plugins` is the host of its plugins, if it is
+    /// another one.
+    ///
+    /// # Errors
+    /// The upstreams cannot be set up, and nothing has changed.
+    pub(crate) fn replace(
+        &self,
+        config: Config,
+        plugins: Option<Option<Arc<dyn PluginHost>>>,
+    ) -> Result<Replaced, ReconfigureError> {
+        let (listeners, hosts) = (config.listeners.clone(), config.hosts.clone());
+        let settings = config.into_settings();
+        let plan = ListenerPlan { listeners: &listeners, hosts: &hosts, tls: self.tls.as_ref() };
+        let check = Arc::new(host_check(&settings, &plan));
+        let places = listeners.iter().zip(&self.addresses);
+        let entrances = places.map(|(listener, address)| {
+            let entrance = match &listener.upstream {
+                Some(upstream) => Entrance::default().bound_to(upstream.clone()),
+                None => Entrance::default(),
+            };
+            if is_checked(*address, hosts.checked) {
+                entrance.checking_hosts(Arc::clone(&check))
+            } else {
+                entrance
+            }
+        });
+        let next = NextSettings::new(settings).with_entrances(entrances.collect());
+        self.reconfigurator.replace(match plugins {
+            Some(plugins) => next.with_plugins(plugins),
+            None => next,
+        })
+    }
+}
+
+/// True if requests on a listener at this address must call the proxy by one of its own names.
+fn is_checked(address: Option<SocketAddr>, checked: HostCheckChoice) -> bool {
+    address.is_some_and(|address| {
+        checked == HostCheckChoice::Everywhere || is_loopback_address(address.ip())
+    })
 }
 
 /// A listener, and the ways to reach it.
@@ -110,7 +176,7 @@ impl BoundServer {
             }
             warnings.extend(place.address.and_then(|address| listener.warning_at(address.ip())));
             let place = place.with(listener, plan.tls)?;
-            places.push(if place.is_checked(plan.hosts.checked) {
+            places.push(if is_checked(place.address, plan.hosts.checked) {
                 place.checking(&check)
             } else {
                 place
@@ -129,6 +195,16 @@ impl BoundServer {
     /// Returns a way to ask whether the worker threads still work.
     pub(crate) fn pulse(&self) -> WorkerPulse {
         self.server.pulse()
+    }
+
+    /// Returns the engine as a change of the configuration reaches it, once it serves. `tls` is that
+    /// of the listeners.
+    pub(crate) fn running(&self, tls: Option<&Arc<TlsServer>>) -> RunningEngine {
+        RunningEngine {
+            reconfigurator: self.server.reconfigurator(),
+            addresses: self.places.iter().map(|place| place.address).collect(),
+            tls: tls.map(Arc::clone),
+        }
     }
 
     /// Returns the URL of the first listener for a program on the same machine.
@@ -193,13 +269,6 @@ impl BoundListener {
                 },
             }),
         }
-    }
-
-    /// True if requests on the listener must call the proxy by one of its own names.
-    fn is_checked(&self, checked: HostCheckChoice) -> bool {
-        self.address.is_some_and(|address| {
-            checked == HostCheckChoice::Everywhere || is_loopback_address(address.ip())
-        })
     }
 
     fn checking(mut self, check: &Arc<HostCheck>) -> Self {

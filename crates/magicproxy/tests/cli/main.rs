@@ -32,6 +32,8 @@ mod owners;
 mod plugin;
 mod ports;
 mod program;
+#[cfg(unix)]
+mod reload;
 mod revoke;
 mod revoke_reach;
 #[cfg(unix)]

@@ -23,6 +23,7 @@ use tokio::io::AsyncWriteExt as _;
 use crate::clock;
 use crate::downstream::{Connection, StopSignal, stop_times};
 use crate::exchange::response::{TunnelEnds, UpgradedResponse};
+use crate::exchange::served::TunnelConsent;
 use crate::observe::access_log::AccessRecord;
 use crate::observe::ongoing::OngoingRequest;
 use crate::response::body::ResponseBody;
@@ -45,6 +46,8 @@ pub(super) struct Tunnel {
 /// The bounds of every tunnel.
 pub(super) struct TunnelBounds {
     pub(super) revocations: Arc<Revocations>,
+    /// The configuration's consent to tunnels to the upstream.
+    pub(super) consent: Arc<TunnelConsent>,
     /// The longest time without a byte in either direction.
     pub(super) idle: Duration,
 }
@@ -108,6 +111,8 @@ enum TunnelEnd {
     TooLong,
     TokenExpired,
     TokenRevoked,
+    /// The configuration was changed, and no longer lets tunnels to the upstream pass.
+    Reconfigured,
     Stopped,
 }
 
@@ -122,6 +127,7 @@ impl TunnelEnd {
             Self::TooLong => "total",
             Self::TokenExpired => "token_expired",
             Self::TokenRevoked => "token_revoked",
+            Self::Reconfigured => "reconfigured",
             Self::Stopped => "stopped",
         }
     }
@@ -138,6 +144,10 @@ impl TunnelEnd {
             Self::Stopped => (CloseCode::GoingAway, "the proxy stops"),
             Self::TokenExpired => (CloseCode::PolicyViolation, "the token has expired"),
             Self::TokenRevoked => (CloseCode::PolicyViolation, "the token has been revoked"),
+            Self::Reconfigured => (
+                CloseCode::PolicyViolation,
+                "the proxy lets no WebSocket to this API pass any more",
+            ),
         }
     }
 }
@@ -150,6 +160,9 @@ impl Bounds {
         }
         if self.any.revocations.ensure_live(&self.token).is_err() {
             return Some(TunnelEnd::TokenRevoked);
+        }
+        if self.any.consent.is_withdrawn() {
+            return Some(TunnelEnd::Reconfigured);
         }
         if self.end.is_some_and(|end| end <= Instant::now()) {
             return Some(TunnelEnd::TooLong);

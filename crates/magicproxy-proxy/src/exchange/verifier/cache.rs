@@ -145,6 +145,18 @@ impl TokenCache {
         self.flights.outcome((fingerprint, generation), adding).await
     }
 
+    pub(super) fn change_quota(&self, bytes: Quota) {
+        self.shares().change_quota(bytes);
+    }
+
+    /// Forgets all tokens, and keeps next to none from now on: only requests still in progress ask,
+    /// and other parts of the proxy may hold the cache for long.
+    pub(super) fn retire(&self) {
+        let mut shares = self.shares();
+        *shares = Shares::new(Quota { total: 0, per_owner: 0, per_peer: 0, reserved: 0 });
+        self.entries.clear();
+    }
+
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }

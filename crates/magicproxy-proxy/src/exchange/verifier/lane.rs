@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use magicproxy_core::policy::Work;
 use tokio::sync::oneshot;
 
-use crate::admission::{Account, MinterTrust, Payer, Shortage};
+use crate::admission::{Account, MinterTrust, Payer, SharedQuota, Shortage};
 use crate::metrics::{Gauges, Metrics, Samples, families};
 use crate::rejection::Rejection;
 use crate::settings::{Limits, Quota};
@@ -45,6 +45,16 @@ pub(crate) struct Lanes {
 }
 
 impl Lanes {
+    /// Changes the limits. Jobs that wait beyond lower limits go on waiting.
+    pub(crate) fn change_limits(&self, limits: &Limits) {
+        for lane in [&self.authentication, &self.quick] {
+            lane.0.quota.change(limits.verifications);
+        }
+        for lane in [&self.known, &self.strangers] {
+            lane.0.quota.change(limits.costly_verifications);
+        }
+    }
+
     pub(crate) fn new(limits: &Limits) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let (half, quarter) = (cores.div_ceil(2), cores.div_ceil(4));
@@ -107,7 +117,7 @@ struct Inner {
     /// The lane's name in the metrics.
     name: &'static str,
     slots: usize,
-    quota: Quota,
+    quota: SharedQuota,
     rest: u32,
     queue: Mutex<Queue>,
 }
@@ -150,6 +160,7 @@ impl Lane {
             #[cfg(test)]
             given: 0,
         };
+        let quota = SharedQuota::new(quota);
         Self(Arc::new(Inner { name, slots, quota, rest, queue: Mutex::new(queue) }))
     }
 
@@ -159,7 +170,7 @@ impl Lane {
     /// [`Shortage`] if the payer has the most jobs waiting that it may have, [`Rejection::Busy`] if
     /// the turn does not come in time.
     pub(crate) async fn enter(&self, payer: &Payer) -> Result<Slot, Rejection> {
-        let waiting = match self.0.queue().place(&self.0, payer, &self.0.quota)? {
+        let waiting = match self.0.queue().place(&self.0, payer, &self.0.quota.current())? {
             QueuePosition::Slot(slot) => return Ok(slot),
             QueuePosition::Waiting(waiting) => waiting,
         };

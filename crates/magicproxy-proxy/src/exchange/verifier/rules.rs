@@ -41,6 +41,10 @@ impl RuleStore {
         }
     }
 
+    pub(crate) fn change_quota(&self, bytes: Quota) {
+        self.kept().shares.change_quota(bytes);
+    }
+
     fn kept(&self) -> MutexGuard<'_, CachedRules> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -78,6 +78,11 @@ impl<K: Copy + Eq + Hash> Shares<K> {
         }
     }
 
+    /// Changes the quota. Entries beyond a lower quota go when another is added.
+    pub(super) fn change_quota(&mut self, quota: Quota) {
+        self.quota = quota;
+    }
+
     /// Adds an entry, and returns the entries to remove. `is_used` tells whether an entry was used
     /// since the last question; a used entry is passed over once.
     pub(super) fn add(

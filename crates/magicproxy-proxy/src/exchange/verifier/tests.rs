@@ -6,6 +6,8 @@ use magicproxy_core::{
 };
 
 use super::*;
+use crate::admission::MinterTrust;
+use crate::credential::carriers::Carriers;
 use crate::settings::HttpMint;
 use crate::settings::RouteSettings;
 use crate::settings::fixture::upstream;
@@ -28,18 +30,10 @@ fn fixture(limits: &Limits, http_mint: HttpMint) -> Fixture {
     let mut upstream = upstream("api", "https://api.example", RouteSettings::default());
     Arc::get_mut(&mut upstream).unwrap().http_mint = http_mint;
     let keys = Arc::new(SharedKeys::new(keys()));
-    let inner = Inner {
-        keys: Arc::clone(&keys),
-        upstream,
-        carriers: Carriers::default(),
-        shared: SharedServices::new(limits, Services::of_keys(keys)),
-    };
-    let verifier = Verifier {
-        inner: Arc::new(inner),
-        cache: TokenCache::new(limits.token_cache_bytes),
-        metrics: crate::metrics::UpstreamMetrics::unread(),
-        fingerprints: Fingerprints::new().unwrap(),
-    };
+    let (basis, services) =
+        (TokenBasis::of(&upstream, &Carriers::default()), Services::of_keys(keys));
+    let shared = SharedWork::new(limits, &services);
+    let verifier = Verifier::new(basis, limits.token_cache_bytes, &services, &shared).unwrap();
     Fixture { verifier, peer: Arc::default() }
 }
 

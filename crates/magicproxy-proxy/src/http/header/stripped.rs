@@ -11,7 +11,7 @@ use crate::settings::{CarrierSubprotocol, TokenCarrier, UpstreamSettings};
 /// Carriers of all upstreams of a proxy, to be stripped from requests. A carrier of any upstream is
 /// stripped from requests to every upstream: a token that a client sends to the wrong upstream
 /// would else go up.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct StrippedCarriers {
     /// Headers, besides the headers that never go up.
     pub(crate) headers: Arc<[HeaderName]>,
@@ -31,8 +31,13 @@ impl StrippedCarriers {
             // `Referer` repeats the URL of an earlier request, and with the URL the parameter.
             headers.push(REFERER);
         }
-        let subprotocols =
+        let mut subprotocols: Vec<CarrierSubprotocol> =
             all.iter().flat_map(|upstream| upstream.carrier_subprotocols()).cloned().collect();
-        Self { headers: headers.into(), subprotocols }
+        // Sets: another upstream with the same carriers changes nothing.
+        headers.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+        headers.dedup();
+        subprotocols.sort_unstable();
+        subprotocols.dedup();
+        Self { headers: headers.into(), subprotocols: subprotocols.into() }
     }
 }

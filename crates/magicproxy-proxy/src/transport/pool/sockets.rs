@@ -10,7 +10,7 @@ use crate::metrics::{Metrics, UpstreamMetrics};
 /// all pools. Idle sockets give way where another origin needs a socket.
 #[derive(Debug)]
 pub(crate) struct Sockets {
-    total: usize,
+    total: AtomicUsize,
     open: AtomicUsize,
     /// True if a request got no socket, so that the next idle socket is to be closed.
     are_wanted: AtomicBool,
@@ -20,7 +20,7 @@ pub(crate) struct Sockets {
 impl Sockets {
     pub(crate) fn new(total: usize) -> Arc<Self> {
         Arc::new(Self {
-            total,
+            total: AtomicUsize::new(total),
             open: AtomicUsize::new(0),
             are_wanted: AtomicBool::new(false),
             pools: Mutex::default(),
@@ -29,12 +29,27 @@ impl Sockets {
 
     /// Adds a pool, whose idle sockets may be closed for other pools from now on.
     pub(super) fn register(&self, pool: &Arc<Pool>) {
-        self.pools.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(pool));
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        // Pools of earlier settings go away with their last connection.
+        pools.retain(|pool| pool.strong_count() > 0);
+        pools.push(Arc::downgrade(pool));
+    }
+
+    /// Changes the limit. Sockets beyond a lower limit stay open, and no other is opened before
+    /// enough are closed; a higher limit serves requests that wait.
+    pub(crate) fn change_total(&self, total: usize) {
+        let before = self.total.swap(total, Ordering::AcqRel);
+        if before < total {
+            for pool in self.pools() {
+                pool.dispatch();
+            }
+        }
     }
 
     /// Counts one more socket. At the limit, returns false, and the next idle socket is closed.
     pub(super) fn take(&self) -> bool {
-        let more = |open: usize| (open < self.total).then_some(open + 1);
+        let total = self.total.load(Ordering::Acquire);
+        let more = |open: usize| (open < total).then_some(open + 1);
         let taken = self.open.try_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok();
         if !taken {
             self.are_wanted.store(true, Ordering::SeqCst);

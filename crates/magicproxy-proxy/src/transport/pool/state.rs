@@ -29,6 +29,8 @@ pub(super) struct State {
     pub(super) queue: Queue<Waiter>,
     /// True if a task closes idle connections in time.
     pub(super) is_watched: bool,
+    /// True if no idle connection is kept any more.
+    pub(super) is_retired: bool,
 }
 
 /// Returns the time at which a connection is closed that has been idle since `since`.
@@ -48,6 +50,7 @@ impl State {
             shares,
             queue: Queue::default(),
             is_watched: false,
+            is_retired: false,
         }
     }
 
@@ -111,7 +114,11 @@ impl State {
         let Some(idle) = self.idle.get_mut(own) else { return Some(connection) };
         let now = Instant::now();
         let is_retired = connection.retires_at().is_some_and(|then| then <= now);
-        if is_retired || idle.len() >= pool.bounds.idle || pool.sockets.call_one_in() {
+        if self.is_retired
+            || is_retired
+            || idle.len() >= pool.bounds.idle
+            || pool.sockets.call_one_in()
+        {
             return Some(connection);
         }
         idle.push((connection, now));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::queue::Queue;
 use super::*;
 use crate::admission::{Account, MinterTrust};
-use crate::settings::{Quota, fixture};
+use crate::settings::{Quota, RouteSettings, fixture};
 
 fn payer(owner: &Arc<Account>, peer: &Arc<Account>, trust: MinterTrust) -> Payer {
     Payer { owner: Some(Arc::clone(owner)), peer: Arc::clone(peer), trust }
@@ -140,8 +140,9 @@ fn everyone_may_have_one_connection() {
 fn a_multiplied_charge_is_held_and_given_back_whole() {
     let settings = fixture::settings(Vec::new());
     let root = ApiRoot::parse("https://api.example").unwrap();
-    let pool =
-        Pool::new(&settings, UpstreamProtocol::Negotiated, &root, &CountedSockets::unread(9));
+    let own = fixture::upstream("api", "https://api.example", RouteSettings::default());
+    let transport = TransportSettings::of(&settings, &own);
+    let pool = Pool::new(&transport, &root, &CountedSockets::unread(9));
     let payer = known();
     let held = || {
         let state = pool.state();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use magicproxy_core::{Policy, ScopeName, Scopes, UnnamedTokens, UpstreamName};
 use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::rewrite::Members;
-use magicproxy_proxy::server::{Server, Stop};
+use magicproxy_proxy::server::{NextSettings, Reconfigurator, Replaced, Server, Stop};
 use magicproxy_proxy::services::Services;
 use magicproxy_proxy::settings::{
     ApiRoot, HttpMint, Links, PassedHeader, Settings, Timeouts, UpstreamSettings,
@@ -49,6 +49,7 @@ pub(crate) struct Proxy {
     stop: Arc<Notify>,
     replace: Arc<Notify>,
     running: JoinHandle<()>,
+    pub(crate) reconfigurator: Reconfigurator,
 }
 
 impl Proxy {
@@ -86,13 +87,19 @@ impl Proxy {
                 () = replaced.notified() => Stop::Replaced,
             }
         };
+        let reconfigurator = server.reconfigurator();
         let running = tokio::spawn(async move { server.run(listeners, shutdown).await });
-        Self { address, stop, replace, running }
+        Self { address, stop, replace, running, reconfigurator }
     }
 
     /// Tells the proxy that another process serves in its place.
     pub(crate) fn replaced(&self) {
         self.replace.notify_one();
+    }
+
+    /// Gives the running proxy these settings.
+    pub(crate) fn reconfigure(&self, setup: Setup) -> Replaced {
+        self.reconfigurator.replace(NextSettings::new(setup.settings)).unwrap()
     }
 
     /// Tells the proxy to stop, as SIGTERM would.

@@ -4,8 +4,6 @@
 //! This module has the two ends of the way between them and decides nothing. Who may ask is decided
 //! where the request comes in.
 
-#![allow(dead_code, reason = "whoever reads the configuration again arrives with a later change")]
-
 use std::fmt;
 use std::time::Duration;
 
@@ -41,6 +39,16 @@ pub(crate) enum ReloadTrigger {
     AdminSocket,
 }
 
+impl ReloadTrigger {
+    /// Returns the trigger's name in the log.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Signal => "signal",
+            Self::AdminSocket => "admin socket",
+        }
+    }
+}
+
 /// The report on one reload: its outcome, and lines for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct ReloadReport {
@@ -50,6 +58,8 @@ pub(crate) struct ReloadReport {
     /// Every fault of the new configuration; empty unless the outcome is
     /// [`ReloadOutcome::Refused`].
     pub(crate) faults: Vec<String>,
+    /// The faults with excerpts of the files, as `config check` shows them; empty without faults.
+    pub(crate) drawing: String,
 }
 
 /// The outcome of a reload.
@@ -112,6 +122,11 @@ impl ReloadHandle {
 }
 
 impl ReloadRequests {
+    /// Returns a request that waits already, if any.
+    pub(crate) fn next_waiting(&mut self) -> Option<ReloadRequest> {
+        self.0.try_recv().ok()
+    }
+
     /// Waits for the next request; `None` once nobody can ask any more.
     pub(crate) async fn next(&mut self) -> Option<ReloadRequest> {
         self.0.recv().await

@@ -5,7 +5,7 @@
 //! signed or opened in one place could be taken for a message of the other. Specification:
 //! `token-v1.md` section 7, `token-v2.md` section 7.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use magicproxy_core::{AcceptedTokens, Kem, KeyId, KeyRing, TokenVersion};
 use magicproxy_proxy::clock;
@@ -24,6 +24,25 @@ pub(crate) struct Purposes {
     /// The certificate files, where TLS is spoken with one. Keys of this machine's own authority
     /// and of ACME are made by the proxy, for nothing else.
     tls: Option<CertificateFiles>,
+}
+
+/// The requirements of the current configuration, shared by all watchers of keys and certificates.
+#[derive(Clone, Debug)]
+pub(crate) struct CurrentPurposes(Arc<RwLock<Arc<Purposes>>>);
+
+impl CurrentPurposes {
+    pub(crate) fn new(purposes: Purposes) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(purposes))))
+    }
+
+    pub(crate) fn get(&self) -> Arc<Purposes> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces the requirements, after a change of the configuration.
+    pub(crate) fn replace(&self, purposes: Purposes) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(purposes);
+    }
 }
 
 impl Purposes {

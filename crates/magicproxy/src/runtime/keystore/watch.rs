@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use magicproxy_core::KeyRing;
 use magicproxy_proxy::services::SharedKeys;
 
-use super::{Keys, Keystore, Purposes};
+use super::{CurrentPurposes, Keys, Keystore};
 use crate::runtime::freshness::Freshness;
 use magicproxy_config::ground::fault::{Fault, Faults, Origin, Sources};
 
@@ -24,7 +24,7 @@ type Stamps = Vec<(PathBuf, Option<SystemTime>, u64)>;
 pub(crate) struct KeyWatch {
     keystore: Keystore,
     keys: Arc<SharedKeys>,
-    purposes: Purposes,
+    purposes: CurrentPurposes,
     seen: Stamps,
     /// True if the files were no usable ring at the last look.
     faulty: bool,
@@ -36,7 +36,7 @@ impl KeyWatch {
     pub(crate) fn new(
         keystore: Keystore,
         keys: Arc<SharedKeys>,
-        purposes: Purposes,
+        purposes: CurrentPurposes,
         seen: Stamps,
     ) -> Self {
         let freshness = Freshness::default();
@@ -52,7 +52,7 @@ impl KeyWatch {
     /// Reads the keys from the files, and checks them for their purposes.
     fn load(&self) -> Result<Keys, Faults> {
         let keys = self.keystore.load_existing()?;
-        let faults = self.purposes.faults(&keys);
+        let faults = self.purposes.get().faults(&keys);
         if faults.is_empty() { Ok(keys) } else { Err(Faults::new(faults, Sources::default())) }
     }
 

@@ -11,6 +11,7 @@ use magicproxy_proxy::services::SharedKeys;
 
 use super::banner::Banner;
 use crate::ground::failure::Failure;
+use crate::runtime::admin::operations::ReloadHandle;
 use crate::runtime::admin::{
     AdminParts, BoundAdmin, CertificateCheck, Checks, Drain, EncodedMetrics, KeysCheck,
     MetricsEncoder, RevocationsCheck, StoreCheck, StoreNeed,
@@ -46,7 +47,7 @@ pub(super) struct Admin {
 
 impl Admin {
     /// Prepares the pages.
-    pub(super) fn of(config: &Config, watched: &Watched<'_>) -> Self {
+    pub(super) fn of(config: &Config, watched: &Watched<'_>, reload: ReloadHandle) -> Self {
         let drain = Drain::default();
         let accepts_v1 = |upstream: &Arc<magicproxy_proxy::settings::UpstreamSettings>| {
             upstream.acceptance.versions.contains(&TokenVersion::V1)
@@ -73,7 +74,7 @@ impl Admin {
             checks,
             metrics: Some(encoder(watched.metrics)),
             backups: Backups::of(watched.store.cloned(), file),
-            reload: None,
+            reload: Some(reload),
         };
         Self { parts, hosts: config.hosts.clone(), drain, bound: None }
     }

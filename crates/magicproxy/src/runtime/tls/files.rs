@@ -17,7 +17,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
-use crate::runtime::keystore::Purposes;
+use crate::runtime::keystore::CurrentPurposes;
 use magicproxy_config::config::tls::{CertificateFault, CertificateFiles, FaultyFile};
 use magicproxy_config::ground::text::reason;
 
@@ -167,13 +167,16 @@ impl Reloader {
 #[derive(Clone, Debug)]
 pub(crate) struct OtherKeys {
     pub(crate) ring: Arc<SharedKeys>,
-    pub(crate) purposes: Purposes,
+    pub(crate) purposes: CurrentPurposes,
 }
 
 impl OtherKeys {
     fn fault_of(&self, identity: &TlsIdentity) -> Option<String> {
         let id = KeyId::of_certificate(identity.certificate())?;
-        self.purposes.fault_of_certificate(&id, &self.ring.current()).map(|fault| fault.message)
+        self.purposes
+            .get()
+            .fault_of_certificate(&id, &self.ring.current())
+            .map(|fault| fault.message)
     }
 }
 

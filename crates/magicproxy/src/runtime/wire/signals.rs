@@ -1,6 +1,6 @@
-//! The signals of a long-running command: SIGTERM and SIGINT end it; SIGHUP, SIGUSR1 and SIGUSR2,
-//! which would end it by default, do not. `serve` has a use for SIGUSR2 of its own
-//! (`runtime::upgrade`).
+//! The signals of a long-running command: SIGTERM and SIGINT end it; SIGHUP asks for a reload;
+//! SIGUSR1 and SIGUSR2, which would end it by default, do not. `serve` has a use for SIGUSR2 of its
+//! own (`runtime::upgrade`).
 
 use crate::ground::output::LastWords;
 
@@ -88,25 +88,44 @@ impl EndSignals {
     }
 }
 
-/// Catches the signals that would otherwise end a server by surprise, and logs their effect.
+/// The signal SIGHUP, caught from the making of the value on: it asks for the configuration to be
+/// read again. Signals that come close together are one.
+#[derive(Debug)]
+pub(crate) struct Hangups {
+    #[cfg(unix)]
+    signal: Signal,
+}
+
+impl Hangups {
+    /// Waits for the next signal, which may have come before.
+    #[cfg(unix)]
+    pub(crate) async fn next(&mut self) {
+        if self.signal.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Waits for ever: the system has no such signal.
+    #[cfg(not(unix))]
+    pub(crate) async fn next(&mut self) {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Catches the signals that would otherwise end a server by surprise, and logs the effect of those
+/// without one. Returns the signals that ask for a reload.
 ///
 /// # Errors
 /// The system's errors.
 #[cfg(unix)]
-pub(crate) fn survive_others() -> std::io::Result<()> {
-    let (mut hangup, mut first) =
-        (signal(SignalKind::hangup())?, signal(SignalKind::user_defined1())?);
+pub(crate) fn survive_others() -> std::io::Result<Hangups> {
+    let (hangup, mut first) = (signal(SignalKind::hangup())?, signal(SignalKind::user_defined1())?);
     tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                _ = hangup.recv() => tracing::info!(name: "signal_ignored", target: "magicproxy::wire::signals",
-                    "SIGHUP: nothing to do; restart to change the configuration; keys, revocations and certificates are read when they change"
-                ),
-                _ = first.recv() => tracing::info!(name: "signal_ignored", target: "magicproxy::wire::signals", "SIGUSR1 means nothing here"),
-            }
+        while first.recv().await.is_some() {
+            tracing::info!(name: "signal_ignored", target: "magicproxy::wire::signals", "SIGUSR1 means nothing here");
         }
     });
-    Ok(())
+    Ok(Hangups { signal: hangup })
 }
 
 /// Catches SIGUSR2, in a command that cannot be upgraded while it runs.
@@ -126,6 +145,6 @@ pub(crate) fn survive_upgrades() -> std::io::Result<()> {
 
 /// Catches nothing: the system has no further signals.
 #[cfg(not(unix))]
-pub(crate) fn survive_others() -> std::io::Result<()> {
-    Ok(())
+pub(crate) fn survive_others() -> std::io::Result<Hangups> {
+    Ok(Hangups {})
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use magicproxy_config::config::Layers;
+use magicproxy_config::config::change::TakesEffect;
 use magicproxy_config::config::raw::RawConfig;
 use magicproxy_config::config::setting::Section;
 use magicproxy_config::ground::fault::Origin;
@@ -22,6 +23,9 @@ how to use the keys, with examples. `magicproxy config show` prints what holds, 
 The file is TOML. A key that takes one value has a variable of the environment, too:
 `timeouts.connect` is `MAGICPROXY_TIMEOUTS_CONNECT`. A list of one element may be that element.
 An empty default means that nothing holds until the key is written, or what its meaning says.
+`change` says when a changed value holds: at once, by a [reload](../guide/operate.md#reload), or at
+the next restart. A certificate may come from other files or another source at once; TLS itself comes
+and goes with a restart.
 ";
 
 const RULES: &str = "
@@ -148,6 +152,15 @@ pub(super) fn page() -> String {
     text
 }
 
+/// Returns the time from which a change of the key holds.
+fn change(key: &str) -> &'static str {
+    match TakesEffect::of(key) {
+        Some(TakesEffect::AtOnce) => "at once",
+        Some(TakesEffect::AtRestart) => "restart",
+        None => panic!("`{key}`: when does a change of it hold?"),
+    }
+}
+
 fn defaults_of<S: Section>(_: &S) -> S {
     S::defaults()
 }
@@ -187,15 +200,16 @@ impl<'s> Page<'s> {
         if keys.is_empty() {
             return;
         }
-        text.push_str("\n| key | form | default | meaning |\n|---|---|---|---|\n");
+        text.push_str("\n| key | form | default | change | meaning |\n|---|---|---|---|---|\n");
         for (key, member) in keys {
             let full = if prefix.is_empty() { (*key).clone() } else { format!("{prefix}.{key}") };
             let meaning = sentence(member["description"].as_str().unwrap_or_default());
             let _ = writeln!(
                 text,
-                "| `{key}` | {} | {} | {} |",
+                "| `{key}` | {} | {} | {} | {} |",
                 cell(&self.form(member)),
                 self.default(&full),
+                change(&full),
                 cell(&meaning)
             );
         }
