@@ -120,6 +120,8 @@ def scraped(stage):
 
 def dashboard(stage):
     """Each panel asks in PromQL that the server understands, and those of requests get an answer."""
+    # A rate is one of several samples.
+    stage.wait_for('count_over_time(up{job="magicproxy"}[1m]) >= bool 4', 1)
     told = set()
     for panel in json.loads((DEPLOY / "grafana/magicproxy.json").read_text())["panels"]:
         for target in panel.get("targets", []):

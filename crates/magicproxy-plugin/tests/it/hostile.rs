@@ -24,6 +24,15 @@ fn check(parts: &Parts, expected: impl Fn(&CallFailure) -> bool) {
             assert_eq!(verdict, Verdict::Deny("the plugin failed".to_owned()));
         }
     });
+    // Counted for the metrics, in words that they list.
+    let failed = fixture.host.failed_calls();
+    let page = include_str!("../../../../docs/reference/metrics.md");
+    let row = page.lines().find(|line| line.contains("`magicproxy_plugin_failures_total` | `"));
+    for calls in &failed {
+        assert_eq!(calls.plugin, fixture.name);
+        assert!(row.unwrap().contains(&format!("`{}`", calls.reason)), "{}", calls.reason);
+    }
+    assert_eq!(failed.iter().map(|calls| calls.count).sum::<u64>(), 3, "{failed:?}");
 }
 
 /// One of the bounds ended it; on a machine with too much to do, it may be the clock on the wall.
