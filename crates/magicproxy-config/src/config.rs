@@ -177,13 +177,12 @@ impl Config {
         })
     }
 
-    /// Returns a note on the checks that a command cannot make offline, if no upstream is
-    /// configured.
+    /// Returns a note on the API that a command assumes, if no upstream is configured.
     pub fn unchecked(&self) -> Option<String> {
         let upstream = self.upstreams.first().filter(|_| self.upstream_assumed)?;
         let UpstreamSettings { name, api_root, .. } = &**upstream;
         Some(format!(
-            "not checked: no configuration says which API the proxy serves; this is as for `{name}` ({api_root})"
+            "no configuration names an API, so the default is used: `{name}` ({api_root}); `--config FILE` or `--api-root URL` names another"
         ))
     }
 

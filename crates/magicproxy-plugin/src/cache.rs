@@ -69,7 +69,7 @@ impl FunctionCache {
             }
         });
         if let Err(error) = fit {
-            tracing::warn!(folder = %folder.display(), %error, "compiled plugins are not kept");
+            tracing::warn!(name: "plugin_cache_unusable", folder = %folder.display(), %error, "compiled plugins are not kept");
             return None;
         }
         Some(Self { folder: folder.to_owned(), open: Mutex::default() })
@@ -82,7 +82,7 @@ impl FunctionCache {
             Ok(known) => known,
             Err(error) if error.kind() == io::ErrorKind::NotFound => HashMap::new(),
             Err(error) => {
-                tracing::warn!(file = %file.display(), %error, "a compiled plugin is not used");
+                tracing::warn!(name: "compiled_plugin_not_used", file = %file.display(), %error, "a compiled plugin is not used");
                 HashMap::new()
             }
         };
@@ -99,7 +99,7 @@ impl FunctionCache {
         if let Err(error) =
             write(&file, &encode(&functions.used)).and_then(|()| self.forget_oldest())
         {
-            tracing::warn!(file = %file.display(), %error, "a compiled plugin is not kept");
+            tracing::warn!(name: "compiled_plugin_not_kept", file = %file.display(), %error, "a compiled plugin is not kept");
         }
     }
 

@@ -203,7 +203,7 @@ fn room() -> Condition {
 /// Turns an error of the store into an error for the plugin. A plugin learns only that the store is
 /// not available; the reason goes to the operator's log.
 fn told(error: StoreError) -> state::Error {
-    tracing::error!(%error, "a plugin could not use its state");
+    tracing::error!(name: "plugin_state_failed", %error, "a plugin could not use its state");
     match error {
         StoreError::TooLong => state::Error::ValueTooLong,
         StoreError::Full(_) => state::Error::Full,

@@ -210,9 +210,11 @@ impl Host {
             began.elapsed()
         });
         match &outcome {
-            Ok(_) => tracing::info!(plugin = %name, "reloaded a plugin whose file had changed"),
+            Ok(_) => {
+                tracing::info!(name: "plugin_reloaded", plugin = %name, "reloaded a plugin whose file had changed")
+            }
             Err(failure) => {
-                tracing::error!(plugin = %name, %failure, "the plugin's file has changed and is refused; the old one stays")
+                tracing::error!(name: "plugin_refused", plugin = %name, error = %failure, "the plugin's file has changed and is refused; the old one stays")
             }
         }
         Some(ReloadResult { plugin: name.clone(), outcome })
@@ -334,13 +336,14 @@ fn unknown<T>() -> Report<T> {
 fn log<T>(plugin: &PluginName, report: &Report<T>) {
     for Line { level, text } in &report.lines {
         match level {
-            Level::Debug => tracing::debug!(%plugin, "{text}"),
-            Level::Info => tracing::info!(%plugin, "{text}"),
-            Level::Warn => tracing::warn!(%plugin, "{text}"),
-            Level::Error => tracing::error!(%plugin, "{text}"),
+            Level::Debug => tracing::debug!(name: "plugin_line", %plugin, "{text}"),
+            Level::Info => tracing::info!(name: "plugin_line", %plugin, "{text}"),
+            Level::Warn => tracing::warn!(name: "plugin_line", %plugin, "{text}"),
+            Level::Error => tracing::error!(name: "plugin_line", %plugin, "{text}"),
         }
     }
     if let Err(failure) = &report.outcome {
-        tracing::error!(%plugin, spent = ?report.spent, %failure, "a plugin failed");
+        let duration_us = u64::try_from(report.spent.as_micros()).unwrap_or(u64::MAX);
+        tracing::error!(name: "plugin_failed", %plugin, duration_us, error = %failure, "a plugin failed");
     }
 }

@@ -147,6 +147,8 @@ impl Doors {
     ) -> DoorRequest<'c> {
         let mut ongoing = OngoingRequest::begin(connection, request.method());
         ongoing.record.version(request.version());
+        let trusted = &self.settings.trusted_proxies;
+        ongoing.record.named_client(trusted.named_by(&connection.peer(), request.headers()));
         let end = self.settings.timeouts.total.map(|total| Instant::now() + total);
         DoorRequest {
             connection,

@@ -22,7 +22,7 @@ mod stream;
 pub(crate) mod tests;
 mod words;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -335,9 +335,14 @@ impl InFlight {
         }
     }
 
+    /// Returns the address at the other end of the connection; `None` on a Unix socket.
+    pub(crate) fn peer(&self) -> Option<IpAddr> {
+        self.connection.client.address.map(|address| address.ip())
+    }
+
     /// Returns the address of the client that sent the request.
     #[cfg(test)]
-    pub(crate) fn client(&self) -> Option<std::net::IpAddr> {
+    pub(crate) fn client(&self) -> Option<IpAddr> {
         self.connection.client.address.map(|address| address.ip())
     }
 

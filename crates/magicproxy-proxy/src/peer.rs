@@ -57,6 +57,12 @@ impl TrustedProxies {
         peer.address.map_or(self.unix, |address| self.trust(address))
     }
 
+    /// Returns the address that the peer names as the sender's. `None` where the peer is no trusted
+    /// proxy: then nothing that a request says about its sender is believed.
+    pub(crate) fn named_by(&self, peer: &Peer, headers: &HeaderMap) -> Option<IpAddr> {
+        if self.speaks_for_others(peer) { self.named(headers) } else { None }
+    }
+
     /// Returns the address of the sender, if known.
     pub(crate) fn sender(&self, peer: &Peer, headers: &HeaderMap) -> Option<IpAddr> {
         match peer.address {

@@ -105,7 +105,7 @@ impl Plugins {
             let verdict = host.decide(plugin, &request, scope.clone()).await;
             self.metrics.plugin_called(plugin, outcome_of(&verdict));
             if let Verdict::Deny(reason) = verdict {
-                tracing::info!(target: "magicproxy::plugin", %plugin, reason, token = token.id(), "a plugin denied a request");
+                tracing::info!(name: "plugin_denied", target: "magicproxy::plugin", %plugin, reason, jti = token.id(), "a plugin denied a request");
                 return Err(Rejection::Plugin(token.explains().then_some(reason)));
             }
             said.push((plugin.clone(), verdict));
@@ -195,7 +195,7 @@ impl Consultation {
                 metrics.plugin_called(&asked.plugin, outcome);
             }
             if !is_noted {
-                tracing::error!(target: "magicproxy::plugin", plugin = %asked.plugin, token = asked.request.token_id,
+                tracing::error!(name: "plugin_not_recorded", target: "magicproxy::plugin", plugin = %asked.plugin, jti = asked.request.token_id,
                     method = asked.request.method, path = asked.request.path, "a plugin could not record what came of a request");
                 return Err(Rejection::PluginFailed);
             }

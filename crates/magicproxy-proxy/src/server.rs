@@ -162,7 +162,7 @@ impl Server {
         let _ = stop.send(Some(self.stop_times(fate)));
         let drained = tokio::time::timeout(self.settings.timeouts.drain, stop.closed()).await;
         if drained.is_err() {
-            tracing::warn!(target: "magicproxy::serve", connections = stop.receiver_count(), "closing connections that did not finish in time");
+            tracing::warn!(name: "connections_cut", target: "magicproxy::serve", connections = stop.receiver_count(), "closing connections that did not finish in time");
         }
         // The last requests have left tasks behind, such as the return of a lease. A worker that
         // answers has begun all of them.
@@ -214,7 +214,7 @@ impl Server {
 /// Closes a connection for which no slot is free. A client without TLS gets a response if the
 /// socket takes it at once.
 fn turn_away(accepted: &AcceptedConnection, shortage: Shortage) {
-    tracing::debug!(target: "magicproxy::serve", peer = accepted.peer.map(tracing::field::display), %shortage, "a connection was turned away");
+    tracing::debug!(name: "connection_refused", target: "magicproxy::serve", peer = accepted.peer.map(tracing::field::display), reason = %shortage, "a connection was turned away");
     if accepted.entrance.tls.is_none() {
         let _ = accepted.transport.try_write(TURNED_AWAY);
     }
@@ -376,5 +376,5 @@ fn last_if_stopping<B>(mut response: Response<B>, connection: &Connection) -> Re
 
 fn log_end(error: &dyn std::error::Error, peer: Option<SocketAddr>) {
     let peer = peer.map(tracing::field::display);
-    tracing::debug!(target: "magicproxy::serve", peer, %error, "a connection ended");
+    tracing::debug!(name: "connection_ended", target: "magicproxy::serve", peer, %error, "a connection ended");
 }

@@ -73,7 +73,8 @@ pub(crate) enum Command {
     Demo(demo::DemoArgs),
     /// Mint a magic token
     Mint(mint::MintArgs),
-    /// Make a weaker token from a token: fewer requests, less time, one sender; needs no key
+    /// Make a weaker token from a token: fewer requests, less time, one sender; a token of version 2
+    /// needs no key and no proxy, one of version 1 needs its proxy (--proxy)
     Narrow(narrow::NarrowArgs),
     /// Turn a token of a retired key into one of the active key
     Reseal(reseal::ResealArgs),

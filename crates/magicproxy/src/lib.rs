@@ -27,14 +27,17 @@ use cli::{Cli, Command, examples};
 use ground::failure::{self, Failure};
 use ground::output;
 use magicproxy_config::ground::environment::Environment;
+use runtime::logging::{self, EarlyLog};
 
 /// Parses the command line, runs the command and reports its failure: the whole of the binary.
 #[must_use]
 pub fn main() -> ExitCode {
     let _last_words = output::LastWords;
-    runtime::logging::install_panic_hook();
     let environment = Environment::of_process();
-    let arguments = examples::command().try_get_matches().unwrap_or_else(|error| misread(&error));
+    let early = EarlyLog::of(std::env::args_os(), &environment);
+    logging::install_panic_hook(early);
+    let arguments =
+        examples::command().try_get_matches().unwrap_or_else(|error| misread(&error, early));
     // Parsed by the same definition, so reading the matches cannot fail.
     let cli = Cli::from_arg_matches(&arguments).unwrap_or_else(|error| error.exit());
     if cli.quiet {
@@ -48,9 +51,13 @@ pub fn main() -> ExitCode {
 
 /// Ends the program with the message of clap: help, the version, or a fault in the arguments. A
 /// fault repeats the arguments, so the user and password of a URL are masked.
-fn misread(error: &clap::Error) -> ! {
+fn misread(error: &clap::Error, early: EarlyLog) -> ! {
     let said = error.render().to_string();
     let shown = failure::shown(&said);
+    if let Some(line) = early.usage_fault(&shown).filter(|_| error.use_stderr()) {
+        output::note(line.trim_end());
+        std::process::exit(error.exit_code())
+    }
     if shown == said {
         error.exit()
     }

@@ -118,18 +118,25 @@ impl Layers {
             };
             parts.push(harmless(&full));
         }
+        for name in self.used_variables() {
+            parts.push(format!("${name}"));
+        }
+        if parts.is_empty() {
+            return None;
+        }
+        Some(format!("using the configuration of {}", parts.join(", ")))
+    }
+
+    /// Returns the names of the variables that give a setting; those of the log are left out.
+    pub fn used_variables(&self) -> BTreeSet<String> {
         let mut variables = BTreeSet::new();
         for entry in self.raw.entries() {
             if let Origin::Environment(name) = entry.origin
                 && !entry.key.starts_with("log.")
             {
-                variables.insert(format!("${name}"));
+                variables.insert(name.clone());
             }
         }
-        parts.extend(variables);
-        if parts.is_empty() {
-            return None;
-        }
-        Some(format!("using the configuration of {}", parts.join(", ")))
+        variables
     }
 }

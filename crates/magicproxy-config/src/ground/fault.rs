@@ -243,7 +243,7 @@ impl Faults {
                 }
                 _ => self.sources.describe(&fault.origin),
             };
-            tracing::error!(target: "magicproxy::config::fault", place, help = fault.help, "{}", fault.message);
+            tracing::error!(name: "config_fault", target: "magicproxy::config::fault", place, help = fault.help, "{}", fault.message);
         }
     }
 

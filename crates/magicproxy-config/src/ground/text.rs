@@ -24,13 +24,17 @@ pub fn reason(error: &io::Error) -> String {
 
 /// Returns text from a stranger with everything escaped that a terminal obeys.
 pub fn harmless(text: &str) -> String {
-    let obeyed = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     text.chars()
-        .map(|c| if obeyed(c) { c.escape_unicode().to_string() } else { c.to_string() })
+        .map(|c| if is_obeyed(c) { c.escape_unicode().to_string() } else { c.to_string() })
         .collect()
+}
+
+/// True for a character that a terminal obeys instead of showing it: control characters, ends of
+/// lines, marks that turn the direction of text, and characters that are not seen at all.
+pub fn is_obeyed(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Returns the beginning of a text that may be a secret in the wrong place.

@@ -11,10 +11,12 @@
 
 mod key_set;
 mod mint_log;
+mod remade_log;
 #[cfg(test)]
 mod tests;
 mod upstreams;
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -34,17 +36,17 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use self::mint_log::MintRecord;
+use self::remade_log::CaveatRecord;
 use super::DoorRequest;
 use crate::admission::{Holding, Resource};
 use crate::clock;
 use crate::downstream::RequestBody;
-use crate::exchange::gate::{
-    Client, ControlClient, ExplainedDecision, ExplainedRequest, Explanation,
-};
+use crate::exchange::gate::{Client, ExplainedDecision, ExplainedRequest, Explanation};
 use crate::exchange::ledger::work_aside;
 use crate::exchange::served::{ServedUpstream, Upstreams};
 use crate::exchange::verifier::Reissue;
 use crate::rejection::Rejection;
+use crate::request_id::RequestId;
 use crate::response::body::ResponseBody;
 use crate::services::{Services, SharedKeys};
 use crate::settings::{Settings, UpstreamSettings};
@@ -67,6 +69,16 @@ pub(super) struct ControlRequest<'a> {
     pub(super) client: Client<'a>,
 }
 
+/// A request as log lines name it: its id, and the addresses that it came from.
+#[derive(Clone, Copy, Debug)]
+struct RequestSource {
+    id: RequestId,
+    /// The address at the other end of the connection; `None` on a Unix socket.
+    peer: Option<IpAddr>,
+    /// The sender whom a trusted proxy names.
+    client: Option<IpAddr>,
+}
+
 /// A request to the control plane without its content.
 #[derive(Clone, Copy)]
 struct ControlHead<'a> {
@@ -74,6 +86,8 @@ struct ControlHead<'a> {
     client: Client<'a>,
     /// The bearer's token, set once verified.
     token: &'a OnceLock<Arc<VerifiedToken>>,
+    /// The request in the log.
+    from: RequestSource,
     /// The exchange that pays for everything held.
     exchange: &'a Holding,
     upstreams: &'a Upstreams,
@@ -103,7 +117,11 @@ impl Control {
         let ControlRequest { head, body, client } = request;
         let (exchange, token) =
             (&self.upstreams.anonymous_exchange(client, head)?, &OnceLock::new());
-        let asking = ControlHead { head, client, token, exchange, upstreams: &self.upstreams };
+        let record = &visit.request.record;
+        let peer = client.peer.address.map(|peer| peer.to_canonical());
+        let from = RequestSource { id: record.id, peer, client: record.client() };
+        let upstreams = &self.upstreams;
+        let asking = ControlHead { head, client, token, from, exchange, upstreams };
         let respond = self.respond(served, below, asking, body).await;
         if let Some(token) = token.get() {
             visit.request.record.token(token);
@@ -127,7 +145,7 @@ impl Control {
             ("/explain", &Method::POST) => self.explain(served, asking, body).await,
             ("/keys", &Method::GET | &Method::HEAD) => Ok(self.keys()),
             ("/narrow", &Method::POST) => self.narrow(asking.about(served)?, asking, body).await,
-            ("/reseal", &Method::POST) => self.reseal(asking.about(served)?, asking.client()).await,
+            ("/reseal", &Method::POST) => self.reseal(asking.about(served)?, asking).await,
             ("", _) => Err(Rejection::ControlMethod("GET, HEAD, POST")),
             ("/explain" | "/narrow" | "/reseal", _) => Err(Rejection::ControlMethod("POST")),
             ("/keys", _) => Err(Rejection::ControlMethod("GET, HEAD")),
@@ -190,7 +208,11 @@ impl Control {
         let caveat =
             work_aside(content.len(), move || Caveat::from_narrow_request(&content)).await?;
         let caveat = caveat.map_err(|error| Rejection::Caveat(error.to_string()))?;
+        let record = CaveatRecord::of(&caveat);
         let token = served.reissue(asking.client(), Reissue::Narrow(Box::new(caveat))).await?;
+        if let Some(parent) = asking.token.get() {
+            remade_log::narrowed(parent, &token, &record, asking.from);
+        }
         Ok(respond("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
     }
 
@@ -198,9 +220,12 @@ impl Control {
     async fn reseal(
         &self,
         served: &ServedUpstream,
-        client: ControlClient<'_>,
+        asking: ControlHead<'_>,
     ) -> Result<Response<ResponseBody>, Rejection> {
-        let token = served.reissue(client, Reissue::Reseal).await?;
+        let token = served.reissue(asking.client(), Reissue::Reseal).await?;
+        if let Some(parent) = asking.token.get() {
+            remade_log::resealed(parent, &token, asking.from);
+        }
         Ok(respond("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
     }
 
@@ -225,7 +250,7 @@ impl Control {
         asking: ControlHead<'_>,
         body: RequestBody,
     ) -> Result<Response<ResponseBody>, Rejection> {
-        let ControlHead { head, exchange, client, .. } = asking;
+        let ControlHead { head, exchange, .. } = asking;
         let mints = served.map_or_else(
             || self.settings.mints_over_http(),
             |served| served.settings().mints_over_http(),
@@ -246,7 +271,7 @@ impl Control {
         let job = MintJob { settings, keys, upstream, listing, content: Arc::new(content) };
         let (minted, record) =
             self.upstreams.lanes().in_turn(exchange.payer(), move |work| job.run(work)).await??;
-        record.write(&minted, self.settings.trusted_proxies.sender(&client.peer, &head.headers));
+        record.write(&minted, asking.from);
         Ok(respond(
             "application/jwt",
             Bytes::from_owner(Zeroizing::new(minted.token.as_bytes().to_vec())),

@@ -203,7 +203,7 @@ impl Listeners {
     fn log(&mut self, error: &io::Error) {
         if self.logged.is_none_or(|logged| logged.elapsed() >= LOGGED_EVERY) {
             self.logged = Some(Instant::now());
-            tracing::warn!(target: "magicproxy::serve", %error, "a connection could not be accepted; closing idle ones");
+            tracing::warn!(name: "accept_failed", target: "magicproxy::serve", %error, "a connection could not be accepted; closing idle ones");
         }
     }
 

@@ -245,7 +245,9 @@ impl Gate {
                     consultation,
                     binder,
                 };
-                Box::pin(self.ledger.reserve(sending)).await?
+                let reservation = Box::pin(self.ledger.reserve(sending)).await?;
+                record.took(reservation.limits_left());
+                reservation
             }
         };
         Ok(OutboundRequest::new(reservation, credential, message, exchange))

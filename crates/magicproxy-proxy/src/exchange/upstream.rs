@@ -484,7 +484,7 @@ fn first_failure(error: &hyper::Error) -> Rejection {
 }
 
 fn failure(error: &hyper::Error) -> Rejection {
-    tracing::debug!(target: "magicproxy::upstream", %error, "the exchange with the upstream failed");
+    tracing::debug!(name: "exchange_failed", target: "magicproxy::upstream", %error, "the exchange with the upstream failed");
     if error.is_user() || error.is_body_write_aborted() {
         // The client's content broke off; the upstream did nothing wrong. The library hands the
         // cause on.
@@ -495,7 +495,7 @@ fn failure(error: &hyper::Error) -> Rejection {
 }
 
 fn stream_failure(error: &h2::Error) -> Rejection {
-    tracing::debug!(target: "magicproxy::upstream", %error, "the exchange with the upstream failed");
+    tracing::debug!(name: "exchange_failed", target: "magicproxy::upstream", %error, "the exchange with the upstream failed");
     // A stream ended by the library means a fault of the upstream.
     if error.is_library() { Rejection::BadResponse } else { Rejection::Closed }
 }

@@ -4,15 +4,18 @@
 //! Queries, header values, tokens and credentials are never logged. A path segment as long as a
 //! token is cut.
 
+mod limits;
 mod measured;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode, Version};
+use magicproxy_core::limit::Limit;
 use magicproxy_core::{KeyId, VerifiedToken};
 
 use crate::downstream::Progress;
@@ -21,6 +24,8 @@ use crate::metrics::UpstreamMetrics;
 use crate::rejection::Rejection;
 use crate::request_id::RequestId;
 use crate::settings::{OriginId, UpstreamSettings};
+
+use limits::LimitsLeft;
 
 const MAX_SEGMENT: usize = 96;
 /// Methods are ASCII; longer ones are cut.
@@ -63,6 +68,8 @@ impl UpstreamLabel {
 #[derive(Debug)]
 pub(crate) struct AccessRecord {
     pub(crate) id: RequestId,
+    /// The sender whom a trusted proxy names. In a box: no other deployment has such a sender.
+    client: Option<Box<IpAddr>>,
     started: Instant,
     upstream: Option<UpstreamLabel>,
     method: Method,
@@ -70,6 +77,7 @@ pub(crate) struct AccessRecord {
     path: Option<String>,
     token: Option<Arc<VerifiedToken>>,
     rule: Option<Arc<str>>,
+    limits: Option<Box<LimitsLeft>>,
     decision: &'static str,
     /// The error between the proxy and the upstream.
     error: Option<&'static str>,
@@ -87,6 +95,7 @@ impl AccessRecord {
     pub(crate) fn new(id: RequestId, method: &Method, started: Instant) -> Self {
         Self {
             id,
+            client: None,
             started,
             upstream: None,
             method: method.clone(),
@@ -94,6 +103,7 @@ impl AccessRecord {
             path: None,
             token: None,
             rule: None,
+            limits: None,
             decision: UNDECIDED,
             error: None,
             status: 0,
@@ -116,6 +126,16 @@ impl AccessRecord {
         self.version = version;
     }
 
+    /// Notes the sender whom a trusted proxy names.
+    pub(crate) fn named_client(&mut self, client: Option<IpAddr>) {
+        self.client = client.map(Box::new);
+    }
+
+    /// Returns the sender whom a trusted proxy names.
+    pub(crate) fn client(&self) -> Option<IpAddr> {
+        self.client.as_deref().copied()
+    }
+
     pub(crate) fn path(&mut self, canonical: &str) {
         self.path = Some(canonical.to_owned());
     }
@@ -127,6 +147,11 @@ impl AccessRecord {
     pub(crate) fn permitted(&mut self, rule: &Arc<str>) {
         self.rule = Some(Arc::clone(rule));
         self.decision = "allowed";
+    }
+
+    /// Notes the limits of which the request took one each, with the number left of each.
+    pub(crate) fn took(&mut self, limits: &[(Limit, u64)]) {
+        self.limits = LimitsLeft::of(limits).map(Box::new);
     }
 
     pub(crate) fn control(&mut self) {
@@ -142,9 +167,12 @@ impl AccessRecord {
     pub(crate) fn rejected(&mut self, rejection: &Rejection) {
         self.decision = rejection.code();
         self.error = rejection.upstream_error();
+        if let Rejection::Limit(limit, after) = rejection {
+            self.limits = Some(Box::new(LimitsLeft::reached(*limit, *after)));
+        }
         match rejection {
             Rejection::Store(error) => {
-                tracing::warn!(target: "magicproxy::state", request_id = %self.id, %error, "the state store did not answer");
+                tracing::warn!(name: "store_failed", target: "magicproxy::state", request_id = %self.id, %error, "the state store did not answer");
             }
             Rejection::Connect(failure) => self.warn(failure, failure.cause()),
             other if other.is_upstream_s_fault() => self.warn(other, None),
@@ -156,7 +184,7 @@ impl AccessRecord {
     fn warn(&self, failure: &dyn std::error::Error, cause: Option<&str>) {
         let (upstream, host) = self.upstream.as_ref().map(UpstreamLabel::of).unzip();
         let (request_id, error) = (self.id, self.error);
-        tracing::warn!(target: "magicproxy::upstream", %request_id, upstream, host, error, cause, "{failure}");
+        tracing::warn!(name: "upstream_failed", target: "magicproxy::upstream", %request_id, upstream, host, error, cause, "{failure}");
     }
 
     /// Notes that the response begins. If no content can follow the head (RFC 9110 section 6.4.1),
@@ -234,14 +262,18 @@ impl AccessRecord {
     }
 }
 
-/// Writes the log line of a request that ends now.
-pub(super) fn write(record: &AccessRecord, now: Instant) {
+/// Writes the log line of a request that ends now. `peer` is the address at the other end of the
+/// connection.
+pub(super) fn write(record: &AccessRecord, peer: Option<IpAddr>, now: Instant) {
     let token = record.token.as_deref();
     let ended = record.tunnel.as_deref().map(|(_, ended)| *ended);
     let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     tracing::info!(
+        name: "request",
         target: "magicproxy::access",
         request_id = %record.id,
+        peer = peer.map(|peer| tracing::field::display(peer.to_canonical())),
+        client = record.client.as_deref().map(tracing::field::display),
         jti = token.map(VerifiedToken::id),
         version = token.map(|token| token.version().as_str()),
         kid = token.map(|token| token.key().as_str()),
@@ -253,6 +285,7 @@ pub(super) fn write(record: &AccessRecord, now: Instant) {
         method = record.method.as_str().get(..MAX_LOGGED_METHOD).unwrap_or(record.method.as_str()),
         path = record.path.as_deref().map(shorten_segments).as_deref(),
         rule = record.rule.as_deref(),
+        limits = record.limits.as_deref().map(tracing::field::display),
         decision = record.decision,
         error = record.error,
         status = record.status,

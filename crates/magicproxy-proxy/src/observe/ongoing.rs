@@ -58,7 +58,7 @@ impl Drop for OngoingRequest {
         // Every count and every record of requests is made here, from the whole record, whatever
         // the log level.
         self.record.count_end(&self.in_flight, now);
-        access_log::write(&self.record, now);
+        access_log::write(&self.record, self.in_flight.peer(), now);
     }
 }
 

@@ -67,7 +67,7 @@ impl Workers {
             drop(load);
         });
         if worker.jobs.send(job).is_err() {
-            tracing::error!(target: "magicproxy::serve", worker = %id, "a worker thread has ended");
+            tracing::error!(name: "worker_ended", target: "magicproxy::serve", worker = %id, "a worker thread has ended");
         }
     }
 }

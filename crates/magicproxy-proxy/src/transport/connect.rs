@@ -273,7 +273,7 @@ where
         handshake.map_err(|error| ConnectFailure::because(ConnectFault::Http, error))?;
     tokio::spawn(async move {
         if let Err(error) = connection.with_upgrades().await {
-            tracing::debug!(target: "magicproxy::upstream", %error, "a connection to the upstream ended");
+            tracing::debug!(name: "upstream_connection_ended", target: "magicproxy::upstream", %error, "a connection to the upstream ended");
         }
     });
     Ok(sender)

@@ -266,7 +266,7 @@ impl Pool {
         let ticket =
             self.state().queue.push(payer, Waiter { need, payer: payer.clone(), turn: sender });
         let mut waiting = QueuedRequest { pool: Arc::clone(self), ticket, turn };
-        tracing::debug!(target: "magicproxy::upstream", origin = self.origin, "a request waits for a connection");
+        tracing::debug!(name: "request_queued", target: "magicproxy::upstream", host = self.origin, "a request waits for a connection");
         self.dispatch();
         let served = tokio::time::timeout(self.bounds.wait, &mut waiting.turn).await;
         served.ok().and_then(Result::ok).ok_or(AcquireError::Busy)

@@ -33,6 +33,7 @@ mod limits;
 mod links;
 mod listed_headers;
 mod listeners;
+mod log_lines;
 mod metrics;
 mod minters;
 mod multiplexing;

@@ -60,8 +60,12 @@ impl SharedDatabase {
         *database = Err(StoreError::Unavailable("it is being opened again".to_owned()));
         *database = file::open(&self.path).map_err(StoreError::from);
         match &*database {
-            Ok(_) => tracing::warn!("the state store was opened again after a failure"),
-            Err(error) => tracing::error!("the state store cannot be opened again: {error}"),
+            Ok(_) => {
+                tracing::warn!(name: "store_reopened", "the state store was opened again after a failure")
+            }
+            Err(error) => {
+                tracing::error!(name: "store_not_reopened", "the state store cannot be opened again: {error}")
+            }
         }
     }
 }

@@ -93,7 +93,7 @@ fn write_group(
     let done = transacted
         .unwrap_or_else(|_| Err(StoreError::Unavailable("its library has panicked".to_owned())));
     if let Err(error) = &done {
-        tracing::error!(calls = finishes.len() + waiting.len(), "the state store failed: {error}");
+        tracing::error!(name: "store_group_failed", calls = finishes.len() + waiting.len(), "the state store failed: {error}");
     }
     for finish in finishes.into_iter().chain(waiting.map(|write| (write.run)(None))) {
         finish(done.clone());

@@ -64,7 +64,7 @@ impl Total {
                 Err(error) => Err(error),
             };
             if let Err(error) = heard {
-                tracing::warn!(%error, "rows of the state store were not counted");
+                tracing::warn!(name: "rows_not_counted", %error, "rows of the state store were not counted");
             }
         });
     }

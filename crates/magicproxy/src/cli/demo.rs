@@ -73,16 +73,17 @@ async fn demo(once: bool) -> Result<(), Failure> {
         Stop::Ending
     }));
     output::print(&format!(
-        "an API listens on http://127.0.0.1:{api} and obeys one credential, which may do anything\n\
+        "{until}an API listens on http://127.0.0.1:{api} and obeys one credential, which may do anything\n\
          the proxy listens on {proxy} and holds nothing\n\
          this magic token carries the credential, sealed, and allows `{RULE}` for an hour; to repeat what follows, paste it \
          into a shell:\n\nMAGIC='{}'",
-        token.as_str()
+        token.as_str(),
+        until = if once { "" } else { "this runs until you stop it with Ctrl-C\n" },
     ))?;
     show("allowed", &proxy, ALLOWED, &token).await?;
     show("refused", &proxy, REFUSED, &token).await?;
     if !once {
-        output::print("\npress Ctrl-C to stop")?;
+        output::print("\nthe API and the proxy go on, for you to try: press Ctrl-C to stop")?;
         EndSignals::listen().context("signals")?.shutdown().await;
     }
     let _ = stop.send(());

@@ -15,6 +15,7 @@ use std::fmt::Write as _;
 use self::chain::Chain;
 use super::revoke::effect::reaching;
 use super::token_argument::GivenToken;
+use super::token_output::MadeBy;
 use super::{SettingsArgs, time};
 use crate::ground::failure::Failure;
 use crate::ground::output;
@@ -255,9 +256,11 @@ impl Claims {
         self.time("iat").unwrap_or(UnixTime(0))
     }
 
-    /// Describes the token in one line: id, expiry and time left from `now` on, rules.
-    pub(super) fn summary(&self, now: UnixTime) -> String {
-        let id = self.text("jti").unwrap_or_else(|| "without id".to_owned());
+    /// Describes a new token in one line: id and chain, by which it is found in the log and
+    /// revoked; expiry and time left from `now` on; upstream, holders, rules.
+    pub(super) fn summary(&self, by: MadeBy, now: UnixTime) -> String {
+        let id = self.id.as_deref().unwrap_or("without id");
+        let chain = self.chain_id.map(|chain| format!(" (chain:{chain})")).unwrap_or_default();
         let allows = match (self.rules().as_slice(), self.scopes().as_slice()) {
             ([], scopes) => format!("allows scope {}", scopes.join(", ")),
             (rules, _) if rules.len() <= 3 => format!("allows {}", rules.join(", ")),
@@ -276,8 +279,21 @@ impl Claims {
             count => format!(", less what its {count} caveats take"),
         };
         let upstream = self.text("aud").map(|name| format!(", for `{name}`")).unwrap_or_default();
-        let sub = self.text("sub").map(|name| format!(", held by {name}")).unwrap_or_default();
-        format!("minted {id}: {expiry}{upstream}{sub}, {allows}{narrowed}")
+        let sub = self.labels().map(|names| format!(", held by {names}")).unwrap_or_default();
+        format!("{} {id}{chain}: {expiry}{upstream}{sub}, {allows}{narrowed}", by.verb())
+    }
+
+    /// Returns the labels of the claims and of the caveats as the log shows them, joined by `>`;
+    /// `None` without any.
+    fn labels(&self) -> Option<String> {
+        let given = self.chain.labels();
+        match (self.text("sub"), given.is_empty()) {
+            (None, true) => None,
+            (first, _) => {
+                let first = first.unwrap_or_else(|| "-".to_owned());
+                Some([vec![first], given].concat().join(">"))
+            }
+        }
     }
 
     /// Describes a new token for machines.
@@ -335,7 +351,7 @@ impl Claims {
             line("explain", "yes: refusals say which rule would be needed");
         }
         self.unknown().iter().for_each(|name| line("unknown", name));
-        self.chain.describe(&mut text, now);
+        self.chain.describe(&mut text, self.time("exp"), now);
         text
     }
 
@@ -392,11 +408,11 @@ mod tests {
             }
         };
         let ends = UnixTime(now.0 + 900);
-        let summary = v1(json!([{ "exp": ends }])).summary(now);
+        let summary = v1(json!([{ "exp": ends }])).summary(MadeBy::Mint, now);
         assert!(summary.contains("(in 15m)"), "{summary}");
         let whole = v1(json!([]));
-        assert!(whole.summary(now).contains("(in 4h)"));
-        assert!(whole.summary(whole.issued_at()).contains("(in 1d)"));
+        assert!(whole.summary(MadeBy::Mint, now).contains("(in 4h)"));
+        assert!(whole.summary(MadeBy::Mint, whole.issued_at()).contains("(in 1d)"));
 
         // A token from the vectors that ends an hour after `minted`, narrowed to 50 s when half of
         // the hour is over.
@@ -406,7 +422,7 @@ mod tests {
         let (v2, now) = (vectors["cases"][0]["token"].as_str().unwrap(), UnixTime(minted + 1_800));
         let narrowed =
             Caveat { exp: Some(UnixTime(now.0 + 50)), ..Caveat::default() }.append_to(v2).unwrap();
-        let summary = Claims::of(&narrowed).unwrap().summary(now);
+        let summary = Claims::of(&narrowed).unwrap().summary(MadeBy::Mint, now);
         assert!(summary.contains("(in 50s)"), "{summary}");
     }
 

@@ -143,7 +143,9 @@ fn generate(args: NewKeyArgs, environment: &Environment) -> Result<(), Failure> 
     let keystore = Keystore::of(&config.keys);
     // A folder of the Python program, or of an earlier version, lacks the further keys only.
     let held = if keystore.files().private.exists() { keystore.load()? } else { None };
-    if held.is_some_and(|keys| lacks_further_keys(&keys.ring)) {
+    let lacks = held.as_ref().map(|keys| lacks_further_keys(&keys.ring));
+    let whole = lacks == Some(false);
+    if lacks == Some(true) {
         let now = clock::now();
         let sealing = made_sealing(&keystore.add_sealing(now)?);
         let key_set = keystore.add_key_set(now)?.map(|(path, key)| key_set_line(&path, &key));
@@ -153,7 +155,9 @@ fn generate(args: NewKeyArgs, environment: &Environment) -> Result<(), Failure> 
         let lines: Vec<String> = lines.collect();
         return Ok(output::print(&lines.join("\n"))?);
     }
-    let key = keystore.generate(NewKey::of(&config.keys, config.host()))?;
+    let key = keystore
+        .generate(NewKey::of(&config.keys, config.host()))
+        .map_err(|error| if whole { error.context("nothing is missing") } else { error })?;
     output::print(&made(&key, keystore.files()))?;
     let sealing = keystore.load_existing()?;
     let lines = sealing

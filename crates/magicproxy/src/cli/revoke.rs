@@ -265,7 +265,7 @@ fn list(entries: &[Revocation], form: Form) -> anyhow::Result<()> {
             .unwrap_or_default();
         let until = match entry.about.expires_at {
             FOR_GOOD.. => "it is undone".to_owned(),
-            end => time::date(UnixTime(end)),
+            end => format!("{}, when its tokens have ended", time::date(UnixTime(end))),
         };
         let idle =
             if entry.revoked.means_nothing() { "  refuses nothing, see --repair" } else { "" };

@@ -17,6 +17,25 @@ use crate::ground::output::{note, remark};
 use crate::runtime::keystore::write;
 use magicproxy_config::ground::text::{harmless, reason};
 
+/// The command that made a new token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MadeBy {
+    Mint,
+    Narrow,
+    Reseal,
+}
+
+impl MadeBy {
+    /// Returns the word for the deed.
+    pub(super) fn verb(self) -> &'static str {
+        match self {
+            Self::Mint => "minted",
+            Self::Narrow => "narrowed",
+            Self::Reseal => "sealed anew",
+        }
+    }
+}
+
 /// The flags for the place and the form of a new token.
 #[derive(Debug, Args)]
 pub(super) struct TokenOutputArgs {
@@ -36,7 +55,7 @@ impl TokenOutputArgs {
     }
 
     /// Hands the token over, and describes it in one line, with the time left from `now` on.
-    pub(super) fn give(&self, token: &str, now: UnixTime) -> Result<(), Failure> {
+    pub(super) fn give(&self, token: &str, by: MadeBy, now: UnixTime) -> Result<(), Failure> {
         let claims = Claims::of(token)?;
         if let Some(path) = &self.out {
             write_token(path, token).context("--out")?;
@@ -56,7 +75,7 @@ impl TokenOutputArgs {
             .as_ref()
             .map(|path| format!(", in {}", harmless(&path.to_string_lossy())))
             .unwrap_or_default();
-        remark(&format!("{}{place}", claims.summary(now)));
+        remark(&format!("{}{place}", claims.summary(by, now)));
         if let Some(long) = LongToken::of(token.len()) {
             note(&format!("warning: the token has {} bytes: {long}", token.len()));
         }

@@ -76,8 +76,7 @@ impl Failure {
 
     /// Writes the failure to the log, for commands whose standard error is a log.
     pub(crate) fn logged(self) -> Self {
-        let say =
-            |message: &str| tracing::error!(target: "magicproxy::failure", "{}", shown(message));
+        let say = |message: &str| tracing::error!(name: "serve_failed", target: "magicproxy::failure", "{}", shown(message));
         match &self {
             Self::Error(error) | Self::NotStarted { error, .. } => say(&chain(error)),
             Self::Usage(messages) => messages.iter().for_each(|message| say(message)),

@@ -19,6 +19,7 @@ use magicproxy_proxy::settings::Limits;
 use self::admin::{Admin, Watched};
 use self::banner::{Banner, FirstUpstream};
 use super::keystore::{KeyWatch, Keys, Keystore, NewKey, Purposes};
+use super::logging::events::ConfigSources;
 use super::readiness::Readiness;
 use super::revocations::{RevocationFile, RevocationWatch, SharedRevocations};
 use super::service_manager::ServiceManager;
@@ -41,6 +42,9 @@ pub(crate) fn serve(layers: Layers, start: Start) -> Result<(), Failure> {
     let log = layers.log();
     logging::install(log);
     let served = serve_logged(layers, start);
+    if served.is_ok() {
+        tracing::info!(name: "stopped", target: "magicproxy::serve", "stopped");
+    }
     // A reader of JSON reads nothing else.
     if logging::format(log) == LogFormat::Json { served.map_err(Failure::logged) } else { served }
 }
@@ -102,7 +106,7 @@ struct Heritage {
 impl Prepared {
     fn of(layers: Layers) -> Result<Self, Failure> {
         let mut warnings = layers.warnings.clone();
-        let (used, raw) = (layers.used(), layers.raw.clone());
+        let (sources, raw) = (ConfigSources::of(&layers), layers.raw.clone());
         let mut config = settings::check_to_serve(layers)?;
         let scaled =
             wire::raise_open_file_limit().and_then(|files| fit_to_files(&mut config, files));
@@ -119,7 +123,7 @@ impl Prepared {
         let stamps = if new { keystore.stamps() } else { stamps };
         let lints = lint::warnings(&raw, &config, Some(&keys.known()));
         warnings.extend(found.into_iter().chain(lints));
-        let mut banner = Banner::of(&config, &keys, used, warnings);
+        let mut banner = Banner::of(&config, &keys, sources, warnings);
         banner.note_limits(scaled);
         let tls = config
             .tls

@@ -33,7 +33,7 @@ impl ServiceManager {
         let socket = environment.var("NOTIFY_SOCKET").and_then(|name| {
             connected(name)
                 .inspect_err(|error| {
-                    tracing::warn!(target: "magicproxy::service_manager",
+                    tracing::warn!(name: "service_manager_not_used", target: "magicproxy::service_manager",
                         "NOTIFY_SOCKET `{name}`: {error}; the service manager is told nothing");
                 })
                 .ok()
@@ -81,7 +81,7 @@ impl ServiceManager {
             if silent.is_empty() {
                 self.beat();
             } else {
-                tracing::error!(target: "magicproxy::service_manager", workers = ?silent,
+                tracing::error!(name: "workers_silent", target: "magicproxy::service_manager", workers = ?silent,
                     "worker threads do not answer: the watchdog of the service manager gets no sign of life");
             }
         }
@@ -91,14 +91,14 @@ impl ServiceManager {
     fn beat(&self) {
         let Some(socket) = &self.socket else { return };
         if let Err(error) = rustix::net::send(socket, b"WATCHDOG=1\n", SendFlags::DONTWAIT) {
-            tracing::debug!(target: "magicproxy::service_manager", %error, "a sign of life was not taken");
+            tracing::debug!(name: "service_manager_not_told", target: "magicproxy::service_manager", %error, "a sign of life was not taken");
         }
     }
 
     fn send(&self, states: &[&str]) {
         let Some(socket) = &self.socket else { return };
         if let Err(error) = socket.send(format!("{}\n", states.join("\n")).as_bytes()) {
-            tracing::warn!(target: "magicproxy::service_manager", %error, "the service manager was not told `{}`", states.join(" "));
+            tracing::warn!(name: "service_manager_not_told", target: "magicproxy::service_manager", %error, "the service manager was not told `{}`", states.join(" "));
         }
     }
 }

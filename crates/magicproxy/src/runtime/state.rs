@@ -140,7 +140,7 @@ async fn opened(settings: &StoreSettings) -> HeldStore {
     match opening.unwrap_or_else(|_| Err(cannot_be_opened())) {
         Ok(store) => HeldStore::Open(store),
         Err(error) => {
-            tracing::error!(target: "magicproxy::state", "{error}");
+            tracing::error!(name: "store_not_opened", target: "magicproxy::state", "{error}");
             HeldStore::Closed(Some((Instant::now(), error)))
         }
     }

@@ -264,7 +264,7 @@ pub(crate) fn raise_open_file_limit() -> Option<usize> {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::debug!(target: "magicproxy::wire", %error, "the limit of open files stays as it is");
+        tracing::debug!(name: "file_limit_unchanged", target: "magicproxy::wire", %error, "the limit of open files stays as it is");
     }
     getrlimit(Resource::Nofile).current.and_then(|files| usize::try_from(files).ok())
 }

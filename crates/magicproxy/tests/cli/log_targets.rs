@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// All that there are.
-const TARGETS: [&str; 24] = [
+const TARGETS: [&str; 27] = [
     "magicproxy::access",
     "magicproxy::cli::serve",
+    "magicproxy::config",
     "magicproxy::config::fault",
     "magicproxy::failure",
     "magicproxy::headers",
@@ -16,10 +17,12 @@ const TARGETS: [&str; 24] = [
     "magicproxy::plugin",
     "magicproxy::revocations::watch",
     "magicproxy::serve",
+    "magicproxy::service_manager",
     "magicproxy::state",
     "magicproxy::tls::acme",
     "magicproxy::tls::dev",
     "magicproxy::tls::files",
+    "magicproxy::upgrade",
     "magicproxy::upstream",
     "magicproxy::wire",
     "magicproxy::wire::signals",
@@ -78,7 +81,10 @@ fn note_events(source: &str, module: &str, found: &mut BTreeSet<String>) {
         let Some(arguments) = EVENTS.iter().find_map(|event| call.strip_prefix(event)) else {
             continue;
         };
-        match arguments.trim_start().strip_prefix("target: ").map(|said| said.strip_prefix('"')) {
+        let arguments = arguments.trim_start();
+        let unnamed = arguments.strip_prefix("name: \"").and_then(|named| named.split_once("\","));
+        let arguments = unnamed.map_or(arguments, |(_, rest)| rest.trim_start());
+        match arguments.strip_prefix("target: ").map(|said| said.strip_prefix('"')) {
             Some(Some(said)) => found.insert(said.split('"').next().unwrap_or_default().to_owned()),
             // A constant moves with nothing.
             Some(None) => continue,

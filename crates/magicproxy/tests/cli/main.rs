@@ -17,10 +17,14 @@ mod asking;
 #[cfg(unix)]
 mod backup;
 mod check;
+mod command_notes;
 mod env;
 #[cfg(unix)]
 mod guides;
 mod hostile;
+mod log_events;
+#[cfg(unix)]
+mod log_json;
 mod log_targets;
 mod minting;
 mod owners;
@@ -352,6 +356,8 @@ fn serve_from_nothing_to_a_token() {
             "k",
             "--log-level",
             "trace",
+            "--log-format",
+            "pretty",
         ])
         .spawn();
     let mint_request = format!(r#"{{"token": "{SECRET}", "allowed": ["GET /user"]}}"#);

@@ -370,11 +370,11 @@ fn lines_that_are_read_late_are_all_there_and_dropped_ones_are_counted() {
     let ended = serving.running.terminate();
     let report = ended.stderr.lines().find(|line| line.contains("log lines were dropped")).unwrap();
     let report: serde_json::Value = serde_json::from_str(report).unwrap();
-    let (kept, dropped) = (lines_of_requests(&ended.stderr), report["dropped"].as_u64().unwrap());
-    // The line of the end may be among the dropped.
+    let (kept, dropped) = (lines_of_requests(&ended.stderr), report["lines"].as_u64().unwrap());
+    // The two lines of the end may be among the dropped.
     let lost = dropped as usize;
     assert!(
-        kept > 900 && (lost == 1_400 - kept || lost == 1_401 - kept),
+        kept > 900 && (1_400 - kept..=1_402 - kept).contains(&lost),
         "{kept} kept, {lost} dropped"
     );
 }

@@ -1,12 +1,11 @@
 //! A log line for each token minted over HTTP: the token's id, subject, end and rules. Never the
 //! credential.
 
-use std::net::IpAddr;
-
 use magicproxy_core::{
     LongToken, MintedToken, RuleSource, TokenSpec, TokenVersion, UnverifiedToken, Weakness,
 };
 
+use super::RequestSource;
 use crate::settings::CredentialCarrier;
 
 /// The most characters of rules in the line, whole lists of rules included; the rest is cut off.
@@ -50,23 +49,27 @@ impl MintRecord {
         }
     }
 
-    /// Writes the line. `peer` is the sender of the mint request, as far as known: on a Unix
-    /// socket, nobody is.
-    pub(super) fn write(&self, minted: &MintedToken, peer: Option<IpAddr>) {
+    /// Writes the line. `from` is the mint request.
+    pub(super) fn write(&self, minted: &MintedToken, from: RequestSource) {
         let token = UnverifiedToken::parse(&minted.token).ok();
         let token = token.as_ref();
+        let chain = token.and_then(UnverifiedToken::chain);
         tracing::info!(
+            name: "token_minted",
             target: "magicproxy::mint",
             jti = minted.id,
-            version = TokenVersion::V1.as_str(),
-            kid = token.and_then(UnverifiedToken::kid),
-            owner = token.and_then(UnverifiedToken::owner).map(tracing::field::display),
-            upstream = self.upstream,
             sub = self.sub,
-            peer = peer.map(|peer| peer.to_string()),
+            upstream = self.upstream,
             expires_at = self.expires_at,
             rules = self.rules,
             allows = self.allows,
+            peer = from.peer.map(|peer| peer.to_string()),
+            client = from.client.map(|client| client.to_string()),
+            request_id = %from.id,
+            version = TokenVersion::V1.as_str(),
+            kid = token.and_then(UnverifiedToken::kid),
+            owner = token.and_then(UnverifiedToken::owner).map(tracing::field::display),
+            chain = chain.map(|chain| tracing::field::display(chain.id())),
             long_token = LongToken::of(minted.token.len()).map(LongToken::name),
             weak_credential = self.weakness.map(Weakness::name),
             "minted a token"

@@ -368,7 +368,7 @@ impl Ledger {
             Ok::<_, StoreError>(())
         };
         if let Err(error) = concluding.await {
-            tracing::warn!(target: "magicproxy::state", %error, "the end of a request is not noted with its list items: one may stay its owner's, or be nobody's, too early or too late");
+            tracing::warn!(name: "claim_end_not_recorded", target: "magicproxy::state", %error, "the end of a request is not noted with its list items: one may stay its owner's, or be nobody's, too early or too late");
         }
     }
 }

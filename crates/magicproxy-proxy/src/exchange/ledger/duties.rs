@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use magicproxy_core::UnixTime;
+use magicproxy_core::limit::Limit;
 use magicproxy_core::rule::{Document, Facts, HeldGrant, NewGrant, NoGrant, RuleEffects};
 use magicproxy_core::state::{BoundedPartition, Change, Condition, Entry, Partition, RowLimits};
 
@@ -83,6 +84,11 @@ impl Duties {
 
     pub(super) fn of(duty: Duty) -> Self {
         Self(Some(Box::new(duty)))
+    }
+
+    /// Returns the limits of which the request took one each, with the number left of each.
+    pub(super) fn limits_left(&self) -> &[(Limit, u64)] {
+        self.0.as_ref().map_or(&[], |duty| duty.taken.left())
     }
 
     /// True if nothing is due, whatever comes of the request.
@@ -205,14 +211,14 @@ impl Duty {
         let granted = match granted {
             Ok(granted) => granted,
             Err(reason) => {
-                tracing::warn!(target: "magicproxy::state", owner = %self.owner, method = %self.method, path = &*shorten_segments(&self.path), %reason, "a response gave no grant");
+                tracing::warn!(name: "grant_missing", target: "magicproxy::state", owner = %self.owner, method = %self.method, path = &*shorten_segments(&self.path), %reason, "a response gave no grant");
                 return Ok(());
             }
         };
         // An upstream may echo the credential, which must not get into a receipt, a log or the
         // store.
         if granted.iter().any(|grant| self.holds_secret(grant.path())) {
-            tracing::warn!(target: "magicproxy::state", owner = %self.owner, path = &*shorten_segments(&self.path), "a response would have given a grant with the credential in it");
+            tracing::warn!(name: "grant_withheld", target: "magicproxy::state", owner = %self.owner, path = &*shorten_segments(&self.path), "a response would have given a grant with the credential in it");
             return Ok(());
         }
         if !state.gives_receipt() {
@@ -225,7 +231,7 @@ impl Duty {
                 headers.insert(RECEIPT, value);
             }
             Err(reason) => {
-                tracing::warn!(target: "magicproxy::state", path = &*shorten_segments(&self.path), %reason, "a response has no receipt")
+                tracing::warn!(name: "receipt_missing", target: "magicproxy::state", path = &*shorten_segments(&self.path), %reason, "a response has no receipt")
             }
         }
         Ok(())
@@ -261,7 +267,7 @@ impl Duty {
         };
         // The facts for an operator who must clean up by hand.
         let grants = grants.join(", ");
-        tracing::error!(target: "magicproxy::state", owner = %self.owner, method = %self.method, path = &*shorten_segments(&self.path), grants, reason,
+        tracing::error!(name: "grant_not_recorded", target: "magicproxy::state", owner = %self.owner, method = %self.method, path = &*shorten_segments(&self.path), grants, reason,
             "the upstream created what could not be recorded");
         Err(Rejection::NotRecorded)
     }
@@ -274,7 +280,7 @@ impl Duty {
         let Ok(store) = self.ledger.store() else { return };
         let remove = vec![Change::Remove(HeldGrant::name(&self.path))];
         if let Err(error) = store.apply(held.owner(), Vec::new(), remove, clock::now()).await {
-            tracing::warn!(target: "magicproxy::state", owner = %held.owner(), path = &*shorten_segments(&self.path), %error, "a grant that was used up stays");
+            tracing::warn!(name: "grant_not_removed", target: "magicproxy::state", owner = %held.owner(), path = &*shorten_segments(&self.path), %error, "a grant that was used up stays");
         }
     }
 }

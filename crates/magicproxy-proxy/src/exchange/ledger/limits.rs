@@ -34,9 +34,16 @@ pub(in crate::exchange) struct TakenLimits {
     pub(super) leases: Option<Leases>,
     /// The limit on requests with the fewest left, and the number left.
     tightest: Option<(Limit, u64)>,
+    /// All limits, and the number left of each.
+    left: Vec<(Limit, u64)>,
 }
 
 impl TakenLimits {
+    /// Returns all limits, with the number left of each.
+    pub(super) fn left(&self) -> &[(Limit, u64)] {
+        &self.left
+    }
+
     /// Tells the client the number of requests left, in place of the upstream's own limits.
     pub(super) fn show(&self, headers: &mut HeaderMap) {
         let Some((Limit::Requests(quota, period), left)) = self.tightest else { return };
@@ -92,7 +99,7 @@ impl Ledger {
         exchange: &Holding,
     ) -> Result<TakenLimits, Rejection> {
         let counts = permit.counts(place).ok_or(Rejection::Internal)?;
-        let mut counted = TakenLimits { leases: None, tightest: None };
+        let mut counted = TakenLimits { leases: None, tightest: None, left: Vec::new() };
         let mut rest = counts.as_slice();
         while let Some(first) = rest.first() {
             let same = rest.iter().take_while(|count| count.owner == first.owner).count();
@@ -146,6 +153,7 @@ impl Ledger {
         };
         for (count, left) in counts.iter().zip(left) {
             self.metrics.limited(count.limit, LimitOutcome::Taken);
+            counted.left.push((count.limit, left));
             let tighter = counted.tightest.is_none_or(|(_, fewest)| left < fewest);
             if matches!(count.limit, Limit::Requests(..)) && tighter {
                 counted.tightest = Some((count.limit, left));
@@ -219,7 +227,8 @@ async fn renew(store: Arc<dyn StateStore>, held: Vec<(Partition, Vec<u8>)>, hold
                 .renew(*owner, counter.clone(), holder, LEASE_MILLIS, clock::now_millis())
                 .await;
             if !matches!(renewed, Ok(true)) {
-                tracing::warn!(target: "magicproxy::state", ?renewed, "a lease of a limit on concurrent requests was not renewed");
+                let error = renewed.err().map(tracing::field::display);
+                tracing::warn!(name: "lease_not_renewed", target: "magicproxy::state", error, "a lease of a limit on concurrent requests was not renewed");
             }
         }
     }
@@ -243,7 +252,7 @@ impl Drop for Leases {
         runtime.spawn(async move {
             for (owner, counter) in held {
                 if let Err(error) = store.give_back(owner, counter, holder).await {
-                    tracing::warn!(target: "magicproxy::state", %error, "a lease of a limit on concurrent requests was not given back");
+                    tracing::warn!(name: "lease_not_returned", target: "magicproxy::state", %error, "a lease of a limit on concurrent requests was not given back");
                 }
             }
             pending.end();

@@ -53,7 +53,7 @@ impl Ledger {
         }
         let left = store.list(unbound, Vec::new(), 1, clock::now()).await;
         if left.is_ok_and(|left| !left.is_empty()) {
-            tracing::warn!(target: "magicproxy::state", upstream = %self.upstream, owner = %name,
+            tracing::warn!(name: "named_owner_unbound", target: "magicproxy::state", upstream = %self.upstream, owner = %name,
                 "what this named owner had before named owners were bound to credentials is nobody's any more: it ends within 30 days, and its limits begin anew");
         }
         if let Some(id) = binder.secret_id() {
@@ -74,14 +74,14 @@ impl Ledger {
             return;
         }
         if known.is_some() {
-            tracing::error!(target: "magicproxy::state",
+            tracing::error!(name: "owner_secret_differs", target: "magicproxy::state",
                 "the named owners in the state store were bound by another owner secret (`owners.jwk`), so nothing of theirs is found and their limits begin anew: \
                  replicas must share one, and one that was lost is in a backup");
         }
         let change =
             Change::Put(SECRET.to_vec(), Entry { value: id.to_vec(), expires_at: FOR_EVER });
         if let Err(error) = store.apply(partition, Vec::new(), vec![change], now).await {
-            tracing::warn!(target: "magicproxy::state", %error, "the state store does not know by which secret its named owners are bound");
+            tracing::warn!(name: "owner_secret_not_noted", target: "magicproxy::state", %error, "the state store does not know by which secret its named owners are bound");
         }
     }
 }

@@ -4,6 +4,7 @@
 mod tests;
 
 use magicproxy_core::Permit;
+use magicproxy_core::limit::Limit;
 
 use super::duties::{Duties, Duty};
 use crate::plugins::Consultation;
@@ -39,6 +40,11 @@ impl Reservation {
     /// taken.
     pub(super) fn new(permit: Permit, duty: Duty) -> Self {
         Self { permit, duties: Duties::of(duty) }
+    }
+
+    /// Returns the limits of which the request took one each, with the number left of each.
+    pub(in crate::exchange) fn limits_left(&self) -> &[(Limit, u64)] {
+        self.duties.limits_left()
     }
 
     /// Returns the permit, and the duties left for the response.

@@ -53,10 +53,12 @@ impl DroppedFields {
         }
         match FieldMeaning::of(name) {
             None => tracing::warn!(
+                name: "header_dropped",
                 target: "magicproxy::headers", upstream, header,
                 "clients send a header that the API does not get: `pass_request_headers` of its upstream would let it pass"
             ),
             Some(meaning) => tracing::warn!(
+                name: "header_dropped",
                 target: "magicproxy::headers", upstream, header, "clients send a header that no API gets: {meaning}"
             ),
         }
@@ -76,6 +78,7 @@ impl DroppedFields {
         }
         if !self.full.swap(true, Ordering::Relaxed) {
             tracing::warn!(
+                name: "headers_dropped_beyond_count",
                 target: "magicproxy::headers", upstream = self.upstream.as_str(),
                 "clients send more than {MOST} headers that the API does not get: further names are in the debug log only"
             );
@@ -117,7 +120,8 @@ impl Drop for DroppedOfRequest<'_> {
     fn drop(&mut self) {
         if let Some(names) = self.names.as_deref().filter(|names| !names.is_empty()) {
             tracing::debug!(
-                target: "magicproxy::headers", request_id = %self.id, upstream = self.all.upstream.as_str(), names,
+                name: "request_headers_dropped",
+                target: "magicproxy::headers", request_id = %self.id, upstream = self.all.upstream.as_str(), headers = names,
                 "dropped request headers"
             );
         }

@@ -54,7 +54,7 @@ fn logged(what: impl FnOnce(&mut AccessRecord)) -> Vec<(Level, String)> {
             OriginId::ROOT,
         );
         what(&mut record);
-        write(&record, Instant::now());
+        write(&record, None, Instant::now());
     });
     let kept = kept.0.lock().unwrap();
     kept.clone()
@@ -169,7 +169,7 @@ fn a_line_has_segments_and_methods_of_bounded_length() {
         tracing::subscriber::with_default(kept.clone(), || {
             let mut record = AccessRecord::new(RequestId::next(), &method, Instant::now());
             record.completed();
-            write(&record, Instant::now());
+            write(&record, None, Instant::now());
         });
         let lines = kept.0.lock().unwrap().clone();
         assert!(

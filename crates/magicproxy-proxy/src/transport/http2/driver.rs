@@ -105,7 +105,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     fn poll_connection(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let ended = ready!(Pin::new(&mut self.connection).poll(context));
         if let Err(error) = ended {
-            tracing::debug!(target: "magicproxy::upstream", %error, "a connection to the upstream ended");
+            tracing::debug!(name: "upstream_connection_ended", target: "magicproxy::upstream", %error, "a connection to the upstream ended");
         }
         Poll::Ready(())
     }
@@ -178,7 +178,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 true
             }
             Err(error) => {
-                tracing::debug!(target: "magicproxy::upstream", %error, "a connection to the upstream takes no further request");
+                tracing::debug!(name: "upstream_connection_closing", target: "magicproxy::upstream", %error, "a connection to the upstream takes no further request");
                 self.streams.retire();
                 false
             }
@@ -215,7 +215,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
             this.note_what_was_said();
             let is_used = this.streams.are_open();
             if this.pings.poll_gone(context, is_used, this.streams.wire()).is_ready() {
-                tracing::debug!(target: "magicproxy::upstream", "a connection to the upstream is silent");
+                tracing::debug!(name: "upstream_connection_silent", target: "magicproxy::upstream", "a connection to the upstream is silent");
                 return Poll::Ready(());
             }
             if !this.open_streams(context) {

@@ -31,7 +31,7 @@ impl Pool {
             (due, next)
         };
         if !due.is_empty() {
-            tracing::debug!(target: "magicproxy::upstream", origin = self.origin, connections = due.len(), "idle connections are closed");
+            tracing::debug!(name: "idle_connections_closed", target: "magicproxy::upstream", host = self.origin, connections = due.len(), "idle connections are closed");
         }
         drop(due);
         next

@@ -38,8 +38,20 @@ impl Chain {
         self.caveats().iter().filter_map(|caveat| caveat.exp).collect()
     }
 
-    /// Describes each caveat in a line for each member, and then the effect of all.
-    pub(super) fn describe(&self, text: &mut String, now: UnixTime) {
+    /// Returns the labels of the caveats, by which holders named the next holder.
+    pub(super) fn labels(&self) -> Vec<String> {
+        let labels = self.caveats().iter().filter_map(|caveat| caveat.sub.as_ref());
+        labels.map(|label| harmless(&label.to_string())).collect()
+    }
+
+    /// Describes each caveat in a line for each member, and then the effect of all; `minted_until`
+    /// is the end in the claims.
+    pub(super) fn describe(
+        &self,
+        text: &mut String,
+        minted_until: Option<UnixTime>,
+        now: UnixTime,
+    ) {
         if let Err(error) = &self.0 {
             let _ = writeln!(text, "caveats    not readable: {}", harmless(error));
         }
@@ -49,33 +61,36 @@ impl Chain {
             }
         }
         if self.len() > 0 {
-            let _ = writeln!(text, "{:<10} {}", "effective", self.effective(now));
+            let _ = writeln!(text, "{:<10} {}", "effective", self.effective(minted_until, now));
         }
     }
 
     /// Describes the effect of all caveats in one sentence.
-    fn effective(&self, now: UnixTime) -> String {
-        let numbers = |says: fn(&Caveat) -> bool| -> String {
-            let numbers = self
-                .caveats()
-                .iter()
-                .zip(1..)
-                .filter(|(caveat, _)| says(caveat))
-                .map(|(_, number)| number.to_string());
-            numbers.collect::<Vec<_>>().join(", ")
-        };
-        let (rules, senders) =
-            (numbers(|caveat| caveat.allowed.is_some()), numbers(|caveat| caveat.sender.is_some()));
-        let mut parts = vec!["requests that the token allows".to_owned()];
-        if !rules.is_empty() {
-            parts.push(format!("and that the caveats {rules} allow as well, each of them"));
-        }
-        if !senders.is_empty() {
-            parts.push(format!("from where the caveats {senders} say"));
-        }
-        if let Some(end) = self.ends().into_iter().min() {
-            parts.push(format!("until {} or the token's own end", time::distance(end, now)));
-        }
+    fn effective(&self, minted_until: Option<UnixTime>, now: UnixTime) -> String {
+        let mut parts = vec!["what the token allows".to_owned()];
+        let numbered = |says: fn(&Caveat) -> bool| numbers(self.caveats(), says);
+        parts.extend(
+            numbered(|caveat| caveat.allowed.is_some())
+                .map(|caveats| format!("and {caveats} as well")),
+        );
+        parts.extend(
+            numbered(|caveat| caveat.sender.is_some())
+                .map(|caveats| format!("from the networks of {caveats}")),
+        );
+        parts.extend(
+            numbered(|caveat| caveat.aud.is_some())
+                .map(|caveats| format!("at the upstream of {caveats}")),
+        );
+        parts.extend(
+            numbered(|caveat| caveat.limit.is_some())
+                .map(|caveats| format!("within the limit of {caveats}")),
+        );
+        let moment =
+            |time: UnixTime| format!("{} ({})", time::date(time), time::distance(time, now));
+        let start = self.caveats().iter().filter_map(|caveat| caveat.nbf).max();
+        parts.extend(start.map(|start| format!("from {}", moment(start))));
+        let end = self.ends().into_iter().chain(minted_until).min();
+        parts.extend(end.map(|end| format!("until {}", moment(end))));
         parts.join(", ")
     }
 
@@ -84,6 +99,17 @@ impl Chain {
             Ok(caveats) => json!(caveats),
             Err(error) => json!({ "error": harmless(error) }),
         }
+    }
+}
+
+/// Names the caveats of which `says` is true, as the subject or the source of something: `caveat 1`,
+/// `caveats 1 and 3`. `None` if there is none.
+fn numbers(caveats: &[Caveat], says: fn(&Caveat) -> bool) -> Option<String> {
+    let found = caveats.iter().zip(1..).filter(|(caveat, _)| says(caveat));
+    let found: Vec<String> = found.map(|(_, number): (_, usize)| number.to_string()).collect();
+    match found.split_last()? {
+        (only, []) => Some(format!("caveat {only}")),
+        (last, before) => Some(format!("caveats {} and {last}", before.join(", "))),
     }
 }
 
@@ -114,4 +140,44 @@ fn sayings(caveat: &Caveat, now: UnixTime) -> Vec<String> {
 /// Returns a rule as written.
 pub(super) fn rule(rule: &Value) -> String {
     harmless(&rule.as_str().map_or_else(|| rule.to_string(), str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The sentence of what caveats leave, with each kind of caveat alone, in two and in three.
+    #[test]
+    fn the_effect_is_a_plain_sentence() {
+        let (now, end) = (UnixTime(1_790_000_000), UnixTime(1_790_003_600));
+        let effective = |caveats: Value| Chain::of_json(Some(&caveats)).effective(Some(end), now);
+        let until = "until 2026-09-21T15:13:20Z (in 1h)";
+        for (caveats, shown) in [
+            (json!([{ "sub": "a" }]), format!("what the token allows, {until}")),
+            (
+                json!([{ "allowed": ["GET /a"] }]),
+                format!("what the token allows, and caveat 1 as well, {until}"),
+            ),
+            (
+                json!([{ "allowed": ["GET /a"] }, { "sub": "x" }, { "allowed": ["GET /b"] }]),
+                format!("what the token allows, and caveats 1 and 3 as well, {until}"),
+            ),
+            (
+                json!([{ "sender": { "cidr": ["192.0.2.0/24"] } }, { "limit": { "total": 3 } }, { "aud": "github" }]),
+                format!(
+                    "what the token allows, from the networks of caveat 1, at the upstream of caveat 3, within the limit of caveat 2, {until}"
+                ),
+            ),
+            (
+                json!([{ "allowed": ["GET /a"], "exp": 1_790_000_060 }, { "allowed": ["GET /a"] }, { "allowed": ["GET /a"] }]),
+                "what the token allows, and caveats 1, 2 and 3 as well, until 2026-09-21T14:14:20Z (in 1m)".to_owned(),
+            ),
+            (
+                json!([{ "nbf": 1_790_000_060 }, { "exp": 1_890_000_000 }]),
+                format!("what the token allows, from 2026-09-21T14:14:20Z (in 1m), {until}"),
+            ),
+        ] {
+            assert_eq!(effective(caveats.clone()), shown, "{caveats}");
+        }
+    }
 }

@@ -159,7 +159,7 @@ where
     let serving = builder.serve_connection(TokioIo::new(stream), respond);
     let ended = tokio::time::timeout(time, serving).await;
     if let Ok(Err(error)) = ended {
-        tracing::debug!(target: "magicproxy::serve", %error, "a connection ended");
+        tracing::debug!(name: "connection_ended", target: "magicproxy::serve", %error, "a connection ended");
     }
 }
 

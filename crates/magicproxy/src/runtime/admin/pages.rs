@@ -167,7 +167,7 @@ impl AdminParts {
     async fn backed_up(&self, form: Form) -> PageResponse {
         match self.backups.make().await {
             Ok(backup) => {
-                tracing::info!(target: "magicproxy::serve", bytes = backup.length, "a backup was made");
+                tracing::info!(name: "backup_made", target: "magicproxy::serve", bytes = backup.length, "a backup was made");
                 PageResponse::backup(backup)
             }
             Err(error) => {

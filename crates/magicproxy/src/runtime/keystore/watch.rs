@@ -1,10 +1,12 @@
 //! A watch on the key folder of a running proxy, read again after a change: a rotation needs no
 //! restart.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use magicproxy_core::KeyRing;
 use magicproxy_proxy::services::SharedKeys;
 
 use super::{Keys, Keystore, Purposes};
@@ -68,7 +70,7 @@ impl KeyWatch {
             match looked.await {
                 Ok(watch) => self = watch,
                 Err(_) => {
-                    return tracing::error!(target: "magicproxy::keystore::watch", "the keys are not looked at any more");
+                    return tracing::error!(name: "key_watch_ended", target: "magicproxy::keystore::watch", "the keys are not looked at any more");
                 }
             }
         }
@@ -89,22 +91,46 @@ impl KeyWatch {
                 self.faulty = false;
                 self.freshness.note_good(then);
                 keys.warnings.iter().for_each(
-                    |warning| tracing::warn!(target: "magicproxy::keystore::watch", "{warning}"),
+                    |warning| tracing::warn!(name: "key_warning", target: "magicproxy::keystore::watch", "{warning}"),
                 );
-                tracing::info!(target: "magicproxy::keystore::watch",
-                    active = %keys.ring.active().public().id(), sealing = keys.ring.sealing().len(), "the keys have changed");
+                tell_of_change(&self.keys.current(), &keys.ring);
                 self.keys.replace(keys.ring);
             }
             Err(faults) => {
                 self.faulty = true;
                 self.freshness.note_fault(then, faults.summary());
                 if first {
-                    tracing::error!(target: "magicproxy::keystore::watch",
+                    tracing::error!(name: "keys_refused", target: "magicproxy::keystore::watch",
                         "the keys have changed and are not usable, so the old ones stay: {}", faults.summary());
                 }
             }
         }
     }
+}
+
+/// Logs the keys that have come and gone.
+fn tell_of_change(old: &KeyRing, new: &KeyRing) {
+    let (before, after) = (ids(old), ids(new));
+    let listed = |ids: Vec<&str>| (!ids.is_empty()).then(|| ids.join(", "));
+    let added = listed(after.difference(&before).map(String::as_str).collect());
+    let removed = listed(before.difference(&after).map(String::as_str).collect());
+    tracing::info!(
+        name: "keys_changed",
+        target: "magicproxy::keystore::watch",
+        active = %new.active().public().id(),
+        added,
+        removed,
+        keys = after.len(),
+        "the keys have changed"
+    );
+}
+
+/// Returns the ids of all keys of a ring: those that sign tokens, open seals and sign the key set.
+fn ids(ring: &KeyRing) -> BTreeSet<String> {
+    let signing = ring.keys().map(|key| key.public().id().to_string());
+    let sealing = ring.sealing().iter().map(|key| key.public().id().to_string());
+    let key_set = ring.key_set().iter().map(|key| key.id().to_string());
+    signing.chain(sealing).chain(key_set).collect()
 }
 
 impl KeyWatch {
@@ -121,7 +147,7 @@ impl KeyWatch {
                 Err(Faults::one(Fault::new(message, Origin::Default).help("put it back")))
             }
             (Some(old), Some(new)) if !old.is_same(new) => {
-                tracing::warn!(target: "magicproxy::keystore::watch",
+                tracing::warn!(name: "owner_secret_changed", target: "magicproxy::keystore::watch",
                     "the owner secret is another one: what named owners have is not found any more, and their limits begin anew"
                 );
                 Ok(keys)

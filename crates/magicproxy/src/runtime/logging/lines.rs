@@ -47,7 +47,7 @@ impl Lines {
 
 /// Reports dropped lines. At the highest level: a reader of errors alone has lost errors, too.
 pub(super) fn report(dropped: u64) {
-    tracing::error!(target: REPORTS, dropped, "log lines were dropped: nobody read standard error, or it could not be written");
+    tracing::error!(name: "log_lines_dropped", target: REPORTS, lines = dropped, "log lines were dropped: nobody read standard error, or it could not be written");
 }
 
 /// The line of one event.

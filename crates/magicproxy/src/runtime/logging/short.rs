@@ -1,9 +1,13 @@
 //! Log lines for people at a terminal: the most needed fields, in one line of the screen. The lines
 //! of JSON hold everything.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::time::{Duration, UNIX_EPOCH};
 
+use magicproxy_core::token::MAX_UNIX_TIME;
 use magicproxy_proxy::clock;
+use serde::Deserialize;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
@@ -17,11 +21,29 @@ const COLUMNS: usize = 120;
 /// The least length of a shown path.
 const SHORTEST_PATH: usize = 24;
 /// The target of the lines of requests.
-const REQUESTS: &str = "magicproxy::access";
+pub(super) const REQUESTS: &str = "magicproxy::access";
 
-/// A format with one short line for each event.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ShortLines;
+/// A format with one short line for each event, by the form of the time at its beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ShortLines {
+    /// `17:20:01Z`, for a terminal: its reader knows the day.
+    TimeOfDay,
+    /// `2026-11-30T17:20:01Z`, for a file or a pipe.
+    Dated,
+}
+
+impl ShortLines {
+    fn time(self, now: u64) -> String {
+        let time = time_of_day(now);
+        match self {
+            Self::TimeOfDay => time,
+            Self::Dated => {
+                let date = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(now));
+                date.to_string()
+            }
+        }
+    }
+}
 
 impl<S, N> FormatEvent<S, N> for ShortLines
 where
@@ -36,13 +58,14 @@ where
     ) -> fmt::Result {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let time = time_of_day(clock::now().0);
+        let time = self.time(clock::now().0);
         let (level, target) = (event.metadata().level(), event.metadata().target());
         if target == REQUESTS {
             return writeln!(writer, "{time} {}", request_line(&fields, COLUMNS - time.len() - 1));
         }
         let shown = if writer.has_ansi_escapes() { coloured(*level) } else { level.to_string() };
-        writeln!(writer, "{time} {shown} {}", other_line(&fields, *level))
+        let columns = COLUMNS - time.len() - " DEBUG ".len();
+        writeln!(writer, "{time} {shown} {}", other_line(&fields, *level, columns))
     }
 }
 
@@ -63,8 +86,8 @@ fn coloured(level: Level) -> String {
     format!("\u{1b}[{code}m{level}\u{1b}[0m")
 }
 
-/// Writes `403 GET /user/keys not_allowed id=5b8f0c1d2e3f4a5b 2ms github v1 ci>agent-7`. A simply
-/// allowed request has neither decision nor id.
+/// Writes `403 GET /user/keys not_allowed id=5b8f0c1d2e3f4a5b from=192.0.2.7 2ms github v1
+/// ci>agent-7`. A simply allowed request has neither decision nor id nor address.
 fn request_line(fields: &Fields, columns: usize) -> String {
     let decision = fields.get("decision").unwrap_or_default();
     let simple = matches!(decision, "allowed" | "control")
@@ -78,10 +101,13 @@ fn request_line(fields: &Fields, columns: usize) -> String {
     rest.extend(fields.get("aborted").map(|why| format!("({why})")));
     rest.extend(fields.get("ended").map(|why| format!("(ended: {why})")));
     rest.extend(fields.get("request_id").filter(|_| !simple).map(|id| format!("id={id}")));
+    let from = fields.get("client").or_else(|| fields.get("peer")).filter(|_| !simple);
+    rest.extend(from.map(|address| format!("from={address}")));
     rest.extend(fields.get("total_us").and_then(|micros| micros.parse().ok()).map(duration));
     rest.extend(fields.get("upstream").map(str::to_owned));
     rest.extend(whose(fields));
     rest.extend(fields.get("sub").map(str::to_owned));
+    rest.extend(fewest_left(fields));
     let (before, rest) = (
         format!("{} {} ", fields.get("status").unwrap_or("-"), fields.get("method").unwrap_or("-")),
         rest.join(" "),
@@ -106,18 +132,58 @@ fn whose(fields: &Fields) -> Option<String> {
 
 /// Writes the message, then the fields with their names, as far as there is room; of warnings and
 /// errors all fields.
-fn other_line(fields: &Fields, level: Level) -> String {
+fn other_line(fields: &Fields, level: Level, columns: usize) -> String {
     let mut line = fields.get("message").unwrap_or_default().to_owned();
     for (name, value) in fields.0.iter().filter(|(name, _)| *name != "message") {
-        let more = format!(" {name}={value}");
-        if level > Level::WARN
-            && line.chars().count() + more.chars().count() > COLUMNS - "00:00:00Z DEBUG ".len()
-        {
+        let more = match moment(name, value) {
+            Some(date) => format!(" {name}={date}"),
+            None => format!(" {name}={}", delimited(value)),
+        };
+        if level > Level::WARN && line.chars().count() + more.chars().count() > columns {
             return line + " …";
         }
         line += &more;
     }
     line
+}
+
+/// Writes the value of a field such as `expires_at`, in seconds since 1970, as a date.
+fn moment(name: &str, value: &str) -> Option<String> {
+    let seconds = name.ends_with("_at").then(|| value.parse().ok()).flatten()?;
+    // Beyond the year 9999 there are no dates.
+    let seconds = Some(seconds).filter(|seconds| *seconds <= MAX_UNIX_TIME)?;
+    Some(humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string())
+}
+
+/// Quotes a value whose end would not be seen, or that could pass for further fields.
+fn delimited(value: &str) -> Cow<'_, str> {
+    if !value.is_empty() && !value.contains([' ', '"', '=']) {
+        return Cow::Borrowed(value);
+    }
+    Cow::Owned(format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")))
+}
+
+/// Writes `403 GET /user/keys not_allowed`: the message of a request's line of JSON.
+pub(super) fn summary(fields: &Fields) -> String {
+    let get = |name| fields.get(name).unwrap_or("-");
+    let path = shortened(get("path"), COLUMNS);
+    let decision = fields.get("decision").filter(|decision| *decision != "allowed");
+    let decision = decision.map(|decision| format!(" {decision}")).unwrap_or_default();
+    format!("{} {} {path}{decision}", get("status"), get("method"))
+}
+
+/// A limit of which a request took one, as its line says.
+#[derive(Deserialize)]
+struct LimitLeft {
+    limit: String,
+    left: u64,
+}
+
+/// Writes the limit with the fewest requests left as `left=41(requests=100/1h)`.
+fn fewest_left(fields: &Fields) -> Option<String> {
+    let limits: Vec<LimitLeft> = serde_json::from_str(fields.get("limits")?).ok()?;
+    let tightest = limits.into_iter().min_by_key(|limit| limit.left)?;
+    Some(format!("left={}({})", tightest.left, tightest.limit))
 }
 
 /// Writes a duration as `850us`, `12ms`, `3.4s`.
@@ -139,7 +205,7 @@ fn shortened(text: &str, columns: usize) -> String {
 
 /// The fields of an event as text, in their order, without characters that a terminal would obey.
 #[derive(Default)]
-struct Fields(Vec<(&'static str, String)>);
+pub(super) struct Fields(Vec<(&'static str, String)>);
 
 impl Fields {
     fn get(&self, name: &str) -> Option<&str> {
@@ -244,12 +310,12 @@ mod tests {
             ("cause", &"z".repeat(200)),
             ("request_id", "5b8f"),
         ];
-        let warned = other_line(&fields(&pairs), Level::WARN);
+        let warned = other_line(&fields(&pairs), Level::WARN, 100);
         assert!(
             warned.contains(&"z".repeat(200)) && warned.ends_with(" request_id=5b8f"),
             "{warned}"
         );
-        let told = other_line(&fields(&pairs), Level::INFO);
+        let told = other_line(&fields(&pairs), Level::INFO, 100);
         assert_eq!(told, "the state store did not answer …");
     }
 
@@ -272,6 +338,68 @@ mod tests {
     }
 
     #[test]
+    fn whence_a_refused_request_came_and_what_is_left_of_limits() {
+        let pairs = [
+            ("status", "429"),
+            ("method", "GET"),
+            ("path", "/x"),
+            ("decision", "rate_limited"),
+            ("request_id", "5b8f"),
+            ("peer", "10.0.0.1"),
+            ("client", "192.0.2.7"),
+            ("sub", "ci"),
+            (
+                "limits",
+                r#"[{"limit":"total=9","left":8},{"limit":"requests=2/1h","left":0,"retry_after":7}]"#,
+            ),
+        ];
+        assert_eq!(
+            request_line(&fields(&pairs), 120),
+            "429 GET /x rate_limited id=5b8f from=192.0.2.7 ci left=0(requests=2/1h)"
+        );
+        let direct = pairs.map(|(name, value)| (if name == "client" { "" } else { name }, value));
+        assert!(request_line(&fields(&direct), 120).contains(" from=10.0.0.1 "));
+        let allowed =
+            pairs.map(|(name, value)| (name, if name == "decision" { "allowed" } else { value }));
+        assert_eq!(request_line(&fields(&allowed), 120), "429 GET /x ci left=0(requests=2/1h)");
+    }
+
+    #[test]
+    fn no_value_passes_for_a_further_field() {
+        for (value, shown) in [
+            ("plain", "plain"),
+            ("", "\"\""),
+            ("two words", "\"two words\""),
+            ("x sub=root", "\"x sub=root\""),
+            ("a=b", "\"a=b\""),
+            (r#"a" sub="root"#, r#""a\" sub=\"root""#),
+            (r#"a\" b"#, r#""a\\\" b""#),
+        ] {
+            let line = other_line(&fields(&[("message", "m"), ("rule", value)]), Level::INFO, 100);
+            assert_eq!(line, format!("m rule={shown}"));
+        }
+    }
+
+    #[test]
+    fn moments_are_dates() {
+        for (name, value, shown) in [
+            ("expires_at", "1796059201", "2026-11-30T17:20:01Z"),
+            ("expires_at", "18446744073709551615", "18446744073709551615"),
+            ("expires_at", "never", "never"),
+            ("rules", "1796059201", "1796059201"),
+        ] {
+            let line = other_line(&fields(&[("message", "m"), (name, value)]), Level::INFO, 100);
+            assert_eq!(line, format!("m {name}={shown}"));
+        }
+    }
+
+    #[test]
+    fn a_file_has_the_date_too() {
+        assert_eq!(ShortLines::Dated.time(1_796_059_201), "2026-11-30T17:20:01Z");
+        assert_eq!(ShortLines::TimeOfDay.time(1_796_059_201), "17:20:01Z");
+    }
+
+    #[test]
     fn a_terminal_obeys_no_value() {
         let mut said = Vec::new();
         #[derive(Clone)]
@@ -289,7 +417,7 @@ mod tests {
         let writer = sink.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)
-            .event_format(ShortLines)
+            .event_format(ShortLines::TimeOfDay)
             .with_writer(move || writer.clone());
         tracing::subscriber::with_default(subscriber.finish(), || {
             tracing::info!(target: REQUESTS, status = 200, method = "GET", path = "/a\u{1b}[2J\nb", decision = "allowed");

@@ -20,6 +20,8 @@ const INTERVAL: Duration = Duration::from_millis(300);
 const _: () = assert!(INTERVAL.as_millis() <= 500);
 /// The time within which a list read from the store counts as fresh.
 const FRESH: Duration = Duration::from_millis(2_000);
+/// The most entries that one line of the log names.
+const MOST_NAMED: usize = 16;
 /// The number of looks after which ended entries are forgotten.
 const ANEW: u32 = 200;
 
@@ -38,7 +40,7 @@ enum Source {
 struct FileState {
     seen: Stamp,
     faulty: bool,
-    idle: IdleEntries,
+    told: ToldEntries,
 }
 
 #[derive(Default)]
@@ -49,7 +51,7 @@ struct SharedState {
     stale: Duration,
     faulty: bool,
     looks: u32,
-    idle: IdleEntries,
+    told: ToldEntries,
 }
 
 impl RevocationWatch {
@@ -59,15 +61,15 @@ impl RevocationWatch {
         let seen = file.stamp();
         let revocations = Arc::new(Revocations::default());
         let entries = file.read()?;
-        let mut idle = IdleEntries::default();
-        idle.warn(&entries);
+        let mut told = ToldEntries::default();
+        told.tell(&entries);
         revocations.replace(in_force(&entries, clock::now()));
         let freshness = Freshness::default();
         freshness.note_good(Instant::now());
         Ok(Self {
             revocations,
             freshness,
-            source: Source::File(file, FileState { seen, faulty: false, idle }),
+            source: Source::File(file, FileState { seen, faulty: false, told }),
         })
     }
 
@@ -116,23 +118,53 @@ impl RevocationWatch {
     }
 }
 
-/// The meaningless entries, taken by somebody for revocations; each is named once in the log.
+/// The entries that the log has told of.
 #[derive(Default)]
-struct IdleEntries(BTreeSet<String>);
+struct ToldEntries {
+    /// The names of all entries of the last look; `None` before the first look.
+    names: Option<BTreeSet<String>>,
+    /// The meaningless entries, taken by somebody for revocations; each is named once in the log.
+    idle: BTreeSet<String>,
+}
 
-impl IdleEntries {
+impl ToldEntries {
+    /// Logs the entries that have come and gone since the last look, and warns of meaningless
+    /// entries. The first look tells of no change.
+    fn tell(&mut self, entries: &[Revocation]) {
+        self.warn(entries);
+        let names: BTreeSet<String> =
+            entries.iter().map(|entry| harmless(&entry.revoked.shown())).collect();
+        let Some(before) = self.names.replace(names.clone()) else { return };
+        let (added, removed) =
+            (listed(names.difference(&before)), listed(before.difference(&names)));
+        if added.is_some() || removed.is_some() {
+            tracing::info!(name: "revocations_changed", target: "magicproxy::revocations::watch",
+                added, removed, entries = entries.len(), "the revocations have changed");
+        }
+    }
+
     fn warn(&mut self, entries: &[Revocation]) {
         let idle: BTreeSet<String> = entries
             .iter()
             .filter(|entry| entry.revoked.means_nothing())
             .map(|entry| harmless(&entry.revoked.shown()))
             .collect();
-        for name in idle.difference(&self.0) {
-            tracing::warn!(target: "magicproxy::revocations::watch",
+        for name in idle.difference(&self.idle) {
+            tracing::warn!(name: "revocation_meaningless", target: "magicproxy::revocations::watch",
                 "the revocation `{name}` refuses nothing: no token and no key is called so; see `magicproxy revoke --repair`"
             );
         }
-        self.0 = idle;
+        self.idle = idle;
+    }
+}
+
+/// Writes the first names, and the number of the others; `None` without names.
+fn listed<'n>(names: impl Iterator<Item = &'n String>) -> Option<String> {
+    let names: Vec<&str> = names.map(String::as_str).collect();
+    let shown = names.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(MOST_NAMED) {
+        0 => (!names.is_empty()).then_some(shown),
+        more => Some(format!("{shown} and {more} more")),
     }
 }
 
@@ -162,15 +194,14 @@ fn look_at_file(
     state.faulty = read.is_err();
     match read {
         Ok(entries) => {
-            tracing::info!(target: "magicproxy::revocations::watch", entries = entries.len(), "the revocations have changed");
-            state.idle.warn(&entries);
             revocations.replace(in_force(&entries, clock::now()));
+            state.told.tell(&entries);
             Ok(())
         }
         Err(error) => {
             let error = format!("{error:#}");
             if first {
-                tracing::error!(target: "magicproxy::revocations::watch",
+                tracing::error!(name: "revocations_not_readable", target: "magicproxy::revocations::watch",
                     "the revocations have changed and cannot be read, so the old ones stay: {error}");
             }
             Err(error)
@@ -194,19 +225,19 @@ async fn look_at_store(
         Ok(None) => revocations.confirm(then, trust),
         Ok(Some((version, entries))) => {
             revocations.refresh(in_force(&entries, clock::now()), then, trust);
-            state.idle.warn(&entries);
+            state.told.tell(&entries);
             state.seen = Some(version);
         }
         Err(error) => {
             if !state.faulty {
-                tracing::error!(target: "magicproxy::revocations::watch", "the revocations cannot be read: {error}");
+                tracing::error!(name: "revocations_not_readable", target: "magicproxy::revocations::watch", "the revocations cannot be read: {error}");
             }
             state.faulty = true;
             return Err(error.to_string());
         }
     }
     if state.faulty {
-        tracing::info!(target: "magicproxy::revocations::watch", "the revocations can be read again");
+        tracing::info!(name: "revocations_readable", target: "magicproxy::revocations::watch", "the revocations can be read again");
         state.faulty = false;
     }
     Ok(())

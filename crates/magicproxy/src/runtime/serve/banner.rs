@@ -11,6 +11,7 @@ use super::LimitsNotice;
 use crate::ground::output::note;
 use crate::runtime::keystore::Keys;
 use crate::runtime::logging;
+use crate::runtime::logging::events::{ConfigOccasion, ConfigSources, config_loaded};
 use crate::runtime::wire::BoundServer;
 use magicproxy_config::config::log::LogFormat;
 use magicproxy_config::config::{Config, accepted};
@@ -123,7 +124,10 @@ fn next_steps(curl: &str, url: &str, first: &FirstUpstream, private: &str) -> Ve
 pub(super) struct Banner {
     pub(super) lines: Vec<String>,
     pub(super) warnings: Vec<String>,
+    /// The next commands for a newcomer, behind the line about a new key.
     pub(super) next: Vec<String>,
+    /// The files and variables of the configuration.
+    pub(super) sources: ConfigSources,
     pub(super) as_log: bool,
 }
 
@@ -132,15 +136,14 @@ impl Banner {
     pub(super) fn of(
         config: &Config,
         keys: &Keys,
-        used: Option<String>,
+        sources: ConfigSources,
         warnings: Vec<String>,
     ) -> Self {
-        Self {
-            lines: facts(config, keys).into_iter().chain(used).collect(),
-            warnings,
-            next: Vec::new(),
-            as_log: logging::format(config.log) == LogFormat::Json,
-        }
+        let as_log = logging::format(config.log) == LogFormat::Json;
+        // The log has an event of its own for the configuration.
+        let used = sources.described().filter(|_| !as_log);
+        let lines = facts(config, keys).into_iter().chain(used).collect();
+        Self { lines, warnings, next: Vec::new(), sources, as_log }
     }
 
     /// Adds the next commands for a newcomer. `trust` is the option by which `curl` trusts the
@@ -178,18 +181,33 @@ impl Banner {
 
     pub(super) fn show(&self) {
         if self.as_log {
-            self.lines.iter().chain(&self.next).for_each(
-                |line| tracing::info!(target: "magicproxy::cli::serve", "{}", line.trim()),
-            );
-            self.warnings
-                .iter()
-                .for_each(|warning| tracing::warn!(target: "magicproxy::cli::serve", "{warning}"));
-            return;
+            return self.log();
         }
         for (at, line) in self.lines.iter().enumerate() {
             note(&format!("{}{line}", if at == 0 { "" } else { "  " }));
         }
         self.warnings.iter().for_each(|warning| note(&format!("warning: {warning}")));
         self.next.iter().for_each(|line| note(line));
+    }
+
+    /// Writes the lines as events. Commands to be pasted into a shell are left out: quoted for JSON
+    /// they work no more, and a collector of logs has no use for them.
+    fn log(&self) {
+        config_loaded(ConfigOccasion::Start, &self.sources, self.warnings.len());
+        let mut lines = self.lines.iter();
+        if let Some(first) = lines.next() {
+            tracing::info!(name: "listening", target: "magicproxy::cli::serve", version = env!("CARGO_PKG_VERSION"), "{first}");
+        }
+        for line in lines {
+            tracing::info!(name: "start_fact", target: "magicproxy::cli::serve", "{line}");
+        }
+        for warning in &self.warnings {
+            tracing::warn!(name: "start_warning", target: "magicproxy::cli::serve", "{warning}");
+        }
+        if let Some(made) = self.next.first() {
+            tracing::info!(name: "key_made", target: "magicproxy::cli::serve", "{made}");
+            tracing::info!(name: "start_fact", target: "magicproxy::cli::serve",
+                "the next commands for a first token are printed with `--log-format pretty`");
+        }
     }
 }

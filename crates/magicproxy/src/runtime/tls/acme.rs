@@ -84,12 +84,12 @@ impl Acme {
                     wait = FIRST_WAIT;
                     self.renew_at = cached.renew_at();
                     server.replace(cached.identity);
-                    tracing::info!(target: "magicproxy::tls::acme",
+                    tracing::info!(name: "certificate_renewed", target: "magicproxy::tls::acme",
                         "a new certificate for {} has come", self.settings.domains.join(", "));
                 }
                 Err(error) => {
                     let domains = self.settings.domains.join(", ");
-                    tracing::error!(target: "magicproxy::tls::acme",
+                    tracing::error!(name: "certificate_not_renewed", target: "magicproxy::tls::acme",
                         "no certificate for {domains}, trying again in {} s: {error:#}", wait.as_secs());
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(LONGEST_WAIT);

@@ -97,7 +97,7 @@ impl DevAuthority {
             match self.issue() {
                 Ok(identity) => server.replace(identity),
                 Err(error) => {
-                    tracing::error!(target: "magicproxy::tls::dev", "the development certificate stays the old one: {error:#}")
+                    tracing::error!(name: "certificate_not_renewed", target: "magicproxy::tls::dev", "the development certificate stays the old one: {error:#}")
                 }
             }
         }

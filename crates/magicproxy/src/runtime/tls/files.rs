@@ -146,16 +146,16 @@ impl Reloader {
                 ReloadCheck::Same => {}
                 ReloadCheck::New(identity) => {
                     if let Some(fault) = other.fault_of(&identity) {
-                        tracing::error!(target: "magicproxy::tls::files", "the certificate stays the old one: {fault}");
+                        tracing::error!(name: "certificate_refused", target: "magicproxy::tls::files", "the certificate stays the old one: {fault}");
                         continue;
                     }
                     server.replace(identity);
-                    tracing::info!(target: "magicproxy::tls::files",
+                    tracing::info!(name: "certificate_changed", target: "magicproxy::tls::files",
                         "new handshakes show the new certificate of `{}`", this.files.certificate.display());
                 }
                 ReloadCheck::Bad(fault) => {
                     let path = this.files.path(fault.file).display();
-                    tracing::error!(target: "magicproxy::tls::files",
+                    tracing::error!(name: "certificate_refused", target: "magicproxy::tls::files",
                         "the certificate stays the old one: `{path}`: {}", fault.message);
                 }
             }

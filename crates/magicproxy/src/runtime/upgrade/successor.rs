@@ -87,26 +87,26 @@ impl Upgrades {
     pub(crate) async fn replaced(mut self) {
         let ServingSuccessor { process, channel } = loop {
             self.signal.recv().await;
-            tracing::info!(target: "magicproxy::upgrade", "SIGUSR2: starting the program again, to serve in this one's place");
+            tracing::info!(name: "upgrade_begun", target: "magicproxy::upgrade", "SIGUSR2: starting the program again, to serve in this one's place");
             let mut upgrade = std::pin::pin!(self.parts.upgrade());
             let upgraded = loop {
                 tokio::select! {
                     upgraded = &mut upgrade => break upgraded,
-                    _ = self.signal.recv() => tracing::warn!(target: "magicproxy::upgrade",
+                    _ = self.signal.recv() => tracing::warn!(name: "signal_ignored", target: "magicproxy::upgrade",
                         "SIGUSR2: nothing to do; a successor is being started already"),
                 }
             };
             match upgraded {
                 Ok(successor) => break successor,
-                Err(error) => tracing::error!(target: "magicproxy::upgrade",
+                Err(error) => tracing::error!(name: "upgrade_failed", target: "magicproxy::upgrade",
                     "no successor: {}; this process goes on", crate::ground::failure::chain(&error)),
             }
         };
-        tracing::info!(target: "magicproxy::upgrade", "process {process} serves; this one finishes its requests");
+        tracing::info!(name: "upgrade_done", target: "magicproxy::upgrade", "process {process} serves; this one finishes its requests");
         tokio::spawn(async move {
             let _open = channel;
             while self.signal.recv().await.is_some() {
-                tracing::warn!(target: "magicproxy::upgrade", "SIGUSR2: nothing to do; process {process} serves already");
+                tracing::warn!(name: "signal_ignored", target: "magicproxy::upgrade", "SIGUSR2: nothing to do; process {process} serves already");
             }
         });
     }

@@ -63,7 +63,7 @@ impl EndSignals {
     /// Waits for a signal.
     pub(crate) async fn first(&mut self) {
         self.next().await;
-        tracing::info!(target: "magicproxy::wire::signals",
+        tracing::info!(name: "stopping", target: "magicproxy::wire::signals",
             "stopping: finishing the responses in flight; a second signal stops at once");
     }
 
@@ -71,6 +71,8 @@ impl EndSignals {
     pub(crate) fn leave_the_second(mut self) {
         tokio::spawn(async move {
             self.next().await;
+            tracing::warn!(name: "stopped_at_once", target: "magicproxy::wire::signals",
+                "stopped at once by a second signal: responses in flight are broken off");
             drop(LastWords);
             std::process::exit(1);
         });
@@ -97,10 +99,10 @@ pub(crate) fn survive_others() -> std::io::Result<()> {
     tokio::spawn(async move {
         loop {
             tokio::select! {
-                _ = hangup.recv() => tracing::info!(target: "magicproxy::wire::signals",
+                _ = hangup.recv() => tracing::info!(name: "signal_ignored", target: "magicproxy::wire::signals",
                     "SIGHUP: nothing to do; restart to change the configuration; keys, revocations and certificates are read when they change"
                 ),
-                _ = first.recv() => tracing::info!(target: "magicproxy::wire::signals", "SIGUSR1 means nothing here"),
+                _ = first.recv() => tracing::info!(name: "signal_ignored", target: "magicproxy::wire::signals", "SIGUSR1 means nothing here"),
             }
         }
     });
@@ -116,7 +118,7 @@ pub(crate) fn survive_upgrades() -> std::io::Result<()> {
     let mut second = signal(SignalKind::user_defined2())?;
     tokio::spawn(async move {
         while second.recv().await.is_some() {
-            tracing::info!(target: "magicproxy::wire::signals", "SIGUSR2 means nothing here");
+            tracing::info!(name: "signal_ignored", target: "magicproxy::wire::signals", "SIGUSR2 means nothing here");
         }
     });
     Ok(())
