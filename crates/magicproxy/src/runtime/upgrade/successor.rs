@@ -98,8 +98,10 @@ impl Upgrades {
             };
             match upgraded {
                 Ok(successor) => break successor,
-                Err(error) => tracing::error!(name: "upgrade_failed", target: "magicproxy::upgrade",
-                    "no successor: {}; this process goes on", crate::ground::failure::chain(&error)),
+                Err(error) => {
+                    tracing::error!(name: "upgrade_failed", target: "magicproxy::upgrade",
+                    "no successor: {}; this process goes on", crate::ground::failure::chain(&error))
+                }
             }
         };
         tracing::info!(name: "upgrade_done", target: "magicproxy::upgrade", "process {process} serves; this one finishes its requests");
