@@ -33,7 +33,7 @@ impl ServiceManager {
         let socket = environment.var("NOTIFY_SOCKET").and_then(|name| {
             connected(name)
                 .inspect_err(|error| {
-                    tracing::warn!(name: "service_manager_absent", target: "magicproxy::service_manager",
+                    tracing::warn!(name: "service_manager_not_used", target: "magicproxy::service_manager",
                         "NOTIFY_SOCKET `{name}`: {error}; the service manager is told nothing");
                 })
                 .ok()
@@ -91,7 +91,7 @@ impl ServiceManager {
     fn beat(&self) {
         let Some(socket) = &self.socket else { return };
         if let Err(error) = rustix::net::send(socket, b"WATCHDOG=1\n", SendFlags::DONTWAIT) {
-            tracing::debug!(name: "sign_of_life_not_taken", target: "magicproxy::service_manager", %error, "a sign of life was not taken");
+            tracing::debug!(name: "service_manager_not_told", target: "magicproxy::service_manager", %error, "a sign of life was not taken");
         }
     }
 

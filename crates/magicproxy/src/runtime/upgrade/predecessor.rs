@@ -102,7 +102,7 @@ impl Approval {
         let process = self.process;
         let serving = Message::Serving { taken };
         if serving.send(&mut self.stream).await.is_ok() {
-            tracing::info!(name: "took_over", target: "magicproxy::upgrade", "serving in place of process {process}, which finishes its requests");
+            tracing::info!(name: "upgrade_taken_over", target: "magicproxy::upgrade", "serving in place of process {process}, which finishes its requests");
         }
         tokio::spawn(async move {
             let replaced = Message::receive(&mut self.stream).await;

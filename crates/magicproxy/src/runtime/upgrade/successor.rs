@@ -87,7 +87,7 @@ impl Upgrades {
     pub(crate) async fn replaced(mut self) {
         let ServingSuccessor { process, channel } = loop {
             self.signal.recv().await;
-            tracing::info!(name: "upgrading", target: "magicproxy::upgrade", "SIGUSR2: starting the program again, to serve in this one's place");
+            tracing::info!(name: "upgrade_begun", target: "magicproxy::upgrade", "SIGUSR2: starting the program again, to serve in this one's place");
             let mut upgrade = std::pin::pin!(self.parts.upgrade());
             let upgraded = loop {
                 tokio::select! {
@@ -104,7 +104,7 @@ impl Upgrades {
                 }
             }
         };
-        tracing::info!(name: "replaced", target: "magicproxy::upgrade", "process {process} serves; this one finishes its requests");
+        tracing::info!(name: "upgrade_done", target: "magicproxy::upgrade", "process {process} serves; this one finishes its requests");
         tokio::spawn(async move {
             let _open = channel;
             while self.signal.recv().await.is_some() {

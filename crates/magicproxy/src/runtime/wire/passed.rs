@@ -145,7 +145,7 @@ impl PassedSockets {
                     )
                     .help("give a listener the address (`listen`, `[[listeners]]`), or take it out of the socket unit"),
                 ),
-                PassedBy::Predecessor { .. } => tracing::info!(name: "listener_dropped", target: "magicproxy::upgrade",
+                PassedBy::Predecessor { .. } => tracing::info!(name: "socket_not_used", target: "magicproxy::upgrade",
                     "`{address}` is no longer listened on: the configuration has no such listener any more"),
             }
         }
