@@ -30,9 +30,9 @@ const PASSED: &str = "LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=web:files";
 fn ask_unix(path: &Path) -> String {
     let mut stream = UnixStream::connect(path).unwrap();
     stream.write_all(ASK.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    response
 }
 
 #[test]
@@ -58,16 +58,16 @@ fn listeners_take_the_sockets_with_their_addresses() {
         serve(&place, PASSED, [tcp.into(), unix.into()], "--config magicproxy.toml").spawn();
     let line = running.line(" listens on ");
     assert!(line.contains("api.sock") && line.contains(&address.to_string()), "{line}");
-    let mut answer = String::new();
-    early.read_to_string(&mut answer).unwrap();
-    for answer in [
-        answer,
+    let mut response = String::new();
+    early.read_to_string(&mut response).unwrap();
+    for response in [
+        response,
         exchange(&address.to_string(), ASK),
         // One that nobody passed.
         exchange(&format!("127.0.0.1:{own}"), ASK),
         ask_unix(&path),
     ] {
-        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
     }
     assert_eq!(running.terminate().code, 0);
     // The file and its mode are systemd's.

@@ -116,31 +116,31 @@ fn listen(path: &Path) -> Arc<Mutex<String>> {
     heard
 }
 
-fn is_served(answer: &str) -> bool {
-    answer.starts_with("HTTP/1.1 200 ")
+fn is_served(response: &str) -> bool {
+    response.starts_with("HTTP/1.1 200 ")
 }
 
 fn ask_unix(path: &Path) -> String {
     let mut stream = UnixStream::connect(path).unwrap();
     stream.write_all(ASK.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    response
 }
 
 /// A request on a connection of its own, as far as its status.
 fn status(address: &str, token: &str, path: &str) -> u16 {
-    let answer = exchange(
+    let response = exchange(
         address,
         &format!(
             "GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
         ),
     );
-    answer
+    response
         .split(' ')
         .nth(1)
         .and_then(|status| status.parse().ok())
-        .unwrap_or_else(|| panic!("{answer:?}"))
+        .unwrap_or_else(|| panic!("{response:?}"))
 }
 
 /// A token for everything, within this limit.

@@ -14,7 +14,7 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// An address of the admin listener, as far as it decides who may read.
 #[derive(Clone, Debug)]
-pub(super) enum Entrance {
+pub(super) enum AccessAddress {
     /// A Unix socket: the mode of its file decides.
     Socket,
     /// An address of TCP.
@@ -37,7 +37,7 @@ pub(super) enum Reader {
     FromElsewhere,
 }
 
-impl Entrance {
+impl AccessAddress {
     /// Tells who the client is. `Authorization` says nothing on a Unix socket.
     pub(super) fn reader(&self, token: Option<&AdminToken>, head: &Parts) -> Reader {
         match (self, token) {

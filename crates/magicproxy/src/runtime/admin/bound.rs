@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::AdminParts;
-use super::access::Entrance;
+use super::access::AccessAddress;
 use super::connections::{AdminAddress, AdminSocket};
 use crate::runtime::wire::listening::{BoundSocket, HeldSocket, OpenedSocket};
 use crate::runtime::wire::passed::PassedSockets;
@@ -106,15 +106,17 @@ impl BoundAdmin {
         self.shown.push(format!("http://{address}"));
         self.addresses.push(AdminAddress {
             socket: AdminSocket::Tcp(socket),
-            entrance: Entrance::Tcp { ip, hosts },
+            access: AccessAddress::Tcp { ip, hosts },
         });
         Ok(())
     }
 
     fn unix(&mut self, socket: tokio::net::UnixListener, listen: &ListenAddress) {
         self.shown.push(listen.to_string());
-        self.addresses
-            .push(AdminAddress { socket: AdminSocket::Unix(socket), entrance: Entrance::Socket });
+        self.addresses.push(AdminAddress {
+            socket: AdminSocket::Unix(socket),
+            access: AccessAddress::Socket,
+        });
     }
 }
 

@@ -20,7 +20,7 @@ use tokio::net::UnixListener;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::AdminParts;
-use super::access::Entrance;
+use super::access::AccessAddress;
 use super::response::{Form, PageResponse, ResponseContent};
 
 /// The most connections to one address of the listener.
@@ -52,7 +52,7 @@ pub(super) enum AdminSocket {
 /// One address of the admin listener, with its connections.
 pub(super) struct AdminAddress {
     pub(super) socket: AdminSocket,
-    pub(super) entrance: Entrance,
+    pub(super) access: AccessAddress,
 }
 
 /// A connection in progress.
@@ -82,7 +82,7 @@ impl AdminAddress {
                 let is_asking = Arc::<AtomicBool>::default();
                 let service = PageService {
                     parts: Arc::clone(&parts),
-                    entrance: self.entrance.clone(),
+                    access: self.access.clone(),
                     is_asking: Arc::clone(&is_asking),
                 };
                 open.push(OpenConnection { task: tasks.spawn(stream.serve(service)), is_asking });
@@ -166,7 +166,7 @@ where
 /// The pages, for one connection.
 struct PageService {
     parts: Arc<AdminParts>,
-    entrance: Entrance,
+    access: AccessAddress,
     is_asking: Arc<AtomicBool>,
 }
 
@@ -182,6 +182,6 @@ impl PageService {
             return refusal.into_response();
         }
         self.is_asking.store(true, Ordering::Release);
-        self.parts.respond(&head, &self.entrance).await.into_response()
+        self.parts.respond(&head, &self.access).await.into_response()
     }
 }

@@ -6,7 +6,7 @@ use http::request::Parts;
 use magicproxy_config::ground::text::harmless;
 use serde_json::json;
 
-use super::access::{Entrance, Reader, is_of_another_origin};
+use super::access::{AccessAddress, Reader, is_of_another_origin};
 use super::operations::{ReloadError, ReloadOutcome, ReloadReport, ReloadTrigger};
 use super::request::{Detail, Page};
 use super::response::{Form, PageResponse};
@@ -15,9 +15,9 @@ use crate::runtime::backup::BackupError;
 
 impl AdminParts {
     /// Answers a request whose content was read and is not looked at.
-    pub(super) async fn respond(&self, head: &Parts, entrance: &Entrance) -> PageResponse {
+    pub(super) async fn respond(&self, head: &Parts, access: &AccessAddress) -> PageResponse {
         let (form, detail) = (Form::of(head), Detail::of(head));
-        match self.admit(head, entrance, detail) {
+        match self.admit(head, access, detail) {
             Ok(page) => self.page(page, head, detail).await,
             Err((status, why)) => {
                 let mut refusal = PageResponse::refusal(form, status, &why);
@@ -33,11 +33,11 @@ impl AdminParts {
     fn admit(
         &self,
         head: &Parts,
-        entrance: &Entrance,
+        access: &AccessAddress,
         detail: Detail,
     ) -> Result<Page, (StatusCode, String)> {
         let refuse = |status, why: &str| Err((status, why.to_owned()));
-        if !entrance.is_called_by_name(head) {
+        if !access.is_called_by_name(head) {
             return refuse(
                 StatusCode::MISDIRECTED_REQUEST,
                 "this listener is not called so: use its address, or name the host in `allowed_hosts`",
@@ -52,7 +52,7 @@ impl AdminParts {
                 "there is no such page: expected /healthz, /readyz, /version or /metrics",
             );
         };
-        if page.is_operation() && !entrance.takes_operations() {
+        if page.is_operation() && !access.takes_operations() {
             return refuse(
                 StatusCode::FORBIDDEN,
                 "operations are taken on a Unix socket alone: name one in `admin.listen`",
@@ -66,7 +66,7 @@ impl AdminParts {
             );
             return Err((StatusCode::METHOD_NOT_ALLOWED, why));
         }
-        match entrance.reader(self.settings.token.as_ref(), head) {
+        match access.reader(self.settings.token.as_ref(), head) {
             Reader::Trusted => Ok(page),
             Reader::WithoutToken | Reader::FromElsewhere if page.is_plain(detail) => Ok(page),
             Reader::WithoutToken => refuse(

@@ -7,7 +7,7 @@ use http::{Method, Request};
 use magicproxy_proxy::host_check::HostCheck;
 use magicproxy_proxy::settings::AdminToken;
 
-use super::access::{Entrance, Reader, is_of_another_origin};
+use super::access::{AccessAddress, Reader, is_of_another_origin};
 use super::request::{Detail, Page};
 use super::response::Form;
 
@@ -21,8 +21,8 @@ fn head(target: &str, fields: &[(&str, &str)]) -> Parts {
     request.body(()).unwrap().into_parts().0
 }
 
-fn tcp(ip: &str) -> Entrance {
-    Entrance::Tcp { ip: ip.parse().unwrap(), hosts: Some(Arc::new(HostCheck::default())) }
+fn tcp(ip: &str) -> AccessAddress {
+    AccessAddress::Tcp { ip: ip.parse().unwrap(), hosts: Some(Arc::new(HostCheck::default())) }
 }
 
 /// Addresses of the listener, and who a client is that shows nothing, a wrong token and the token:
@@ -33,8 +33,8 @@ fn the_mode_of_a_socket_the_machine_or_a_token_says_who_reads() {
     let token = AdminToken::parse(TOKEN).unwrap();
     let right = format!("Bearer {TOKEN}");
     let basic = format!("Basic {TOKEN}");
-    for (entrance, without, with) in [
-        (Entrance::Socket, Trusted, Trusted),
+    for (access, without, with) in [
+        (AccessAddress::Socket, Trusted, Trusted),
         (tcp("127.0.0.1"), Trusted, WithoutToken),
         (tcp("127.8.9.1"), Trusted, WithoutToken),
         (tcp("::1"), Trusted, WithoutToken),
@@ -44,7 +44,7 @@ fn the_mode_of_a_socket_the_machine_or_a_token_says_who_reads() {
         (tcp("192.0.2.1"), FromElsewhere, WithoutToken),
     ] {
         let read = |token: Option<&AdminToken>, fields: &[(&str, &str)]| {
-            entrance.reader(token, &head("/metrics", fields))
+            access.reader(token, &head("/metrics", fields))
         };
         let wrong: [&[(&str, &str)]; 5] = [
             &[],
@@ -54,12 +54,12 @@ fn the_mode_of_a_socket_the_machine_or_a_token_says_who_reads() {
             &[("authorization", &right), ("authorization", &right)],
         ];
         for fields in wrong {
-            assert_eq!(read(None, fields), without, "{entrance:?} {fields:?}");
-            assert_eq!(read(Some(&token), fields), with, "{entrance:?} {fields:?}");
+            assert_eq!(read(None, fields), without, "{access:?} {fields:?}");
+            assert_eq!(read(Some(&token), fields), with, "{access:?} {fields:?}");
         }
         for shown in [right.clone(), format!("bearer  {TOKEN}")] {
             let fields = [("authorization", shown.as_str())];
-            assert_eq!(read(Some(&token), &fields), Trusted, "{entrance:?} {shown}");
+            assert_eq!(read(Some(&token), &fields), Trusted, "{access:?} {shown}");
         }
     }
 }
@@ -81,8 +81,8 @@ fn plain_is_what_tells_a_status_and_nothing_else() {
 
 #[test]
 fn a_loopback_address_is_called_by_names_of_its_own() {
-    let socket = Entrance::Socket;
-    let anywhere = Entrance::Tcp { ip: "0.0.0.0".parse().unwrap(), hosts: None };
+    let socket = AccessAddress::Socket;
+    let anywhere = AccessAddress::Tcp { ip: "0.0.0.0".parse().unwrap(), hosts: None };
     let own = [("host", "127.0.0.1:5001")];
     for (target, fields, expected) in [
         ("/", &own[..], true),

@@ -174,7 +174,7 @@ async fn refusals_pass_as_they_are() {
 
 /// A client that goes away drops its call at any time. The answer is no other call's.
 #[tokio::test]
-async fn answers_belong_to_their_calls() {
+async fn responses_belong_to_their_calls() {
     let pair = Pair::new();
     for round in 0..50_u64 {
         let name = round.to_be_bytes().to_vec();

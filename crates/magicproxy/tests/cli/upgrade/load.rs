@@ -46,7 +46,7 @@ fn serve(mut stream: &TcpStream, end: &AtomicBool) -> Option<()> {
     let mut reader = BufReader::new(stream);
     loop {
         let head = read_head(&mut reader)?;
-        let answer = if head.contains(" /stream ") {
+        let response = if head.contains(" /stream ") {
             stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").ok()?;
             while !end.load(Ordering::SeqCst) {
                 stream.write_all(b"4\r\nmore\r\n").ok()?;
@@ -65,7 +65,7 @@ fn serve(mut stream: &TcpStream, end: &AtomicBool) -> Option<()> {
         } else {
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
         };
-        stream.write_all(answer.as_bytes()).ok()?;
+        stream.write_all(response.as_bytes()).ok()?;
     }
 }
 
@@ -200,11 +200,11 @@ impl Clocked {
             due += self.each;
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
             let client = kept.take().unwrap_or_else(|| Client::connect(&self.address));
-            let answer = client.ask(&self.request);
+            let response = client.ask(&self.request);
             let mut counts = counts.lock().unwrap();
             counts.sent += 1;
             *(if self.keeps { &mut counts.kept } else { &mut counts.new_connections }) += 1;
-            match answer {
+            match response {
                 Ok(stays_open) => {
                     counts.answered += 1;
                     counts.slowest = counts.slowest.max(due.elapsed());
