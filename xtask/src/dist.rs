@@ -8,14 +8,35 @@ use anyhow::{Context, Result};
 
 use crate::bench;
 use crate::log::Log;
+use crate::packages::{self, Program};
 use crate::workspace::Workspace;
 
-pub(crate) fn run(workspace: &Workspace) -> Result<bool> {
+/// Builds the programs, or takes those that `--program FILE` names, and makes the packages.
+pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
+    let named = parse(arguments)?;
     let mut log = Log::create(workspace.target.join("xtask/dist.log"))?;
-    let program = build(workspace, &mut log)
+    let folder = make(workspace, &mut log, named)
         .inspect_err(|_| println!("{}", log.tail(60).unwrap_or_default()))?;
-    println!("{}", program.display());
+    println!("{}", folder.display());
     Ok(true)
+}
+
+fn parse(arguments: &[String]) -> Result<Vec<PathBuf>> {
+    let pairs = arguments.chunks(2).map(|pair| match pair {
+        [flag, file] if flag == "--program" => Ok(PathBuf::from(file)),
+        _ => anyhow::bail!("expected `cargo xtask dist [--program FILE]…`"),
+    });
+    pairs.collect()
+}
+
+fn make(workspace: &Workspace, log: &mut Log, named: Vec<PathBuf>) -> Result<PathBuf> {
+    let files = if named.is_empty() { vec![build(workspace, log)?] } else { named };
+    let programs: Vec<Program> =
+        files.iter().map(|file| Program::read(workspace, log, file)).collect::<Result<_>>()?;
+    for program in &programs {
+        println!("{}: glibc {} or later", program.file.display(), program.glibc);
+    }
+    packages::make(workspace, log, &programs)
 }
 
 /// Builds the program in three steps, and returns the path.

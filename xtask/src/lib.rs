@@ -16,6 +16,7 @@ mod lists;
 mod log;
 mod mutants;
 mod node;
+mod packages;
 mod plugins;
 mod process;
 mod python;
@@ -39,7 +40,9 @@ cargo xtask test --list        the stages and what they do
 cargo xtask bench [--seconds N] [--rounds N] [--only SCENARIO] [--program FILE] [--beside FILE]
                                requests per second and CPU beside nginx and haproxy, in one run;
                                perhaps of some scenarios only, of another build, or beside one
-cargo xtask dist               the program as it is released, optimised by a profile (half an hour)
+cargo xtask dist [--program FILE]…
+                               the program as it is released, optimised by a profile (half an hour), and its packages;
+                               with programs at hand, their packages only
 cargo xtask measure house      how the sources are built: circles of modules, lengths, files of a key, makers of proofs
 cargo xtask measure words      how the sources read: pro-forms, one-line comments, long lines, names that no glossary has
 cargo xtask mutants [PART…] [--sample N]
@@ -71,7 +74,7 @@ fn dispatch(arguments: &[String]) -> Result<bool> {
         Some((command, rest)) if command == "check" => run::check(&workspace, rest),
         Some((command, rest)) if command == "test" => run::test(&workspace, rest),
         Some((command, rest)) if command == "bench" => bench::run(&workspace, rest),
-        Some((command, _)) if command == "dist" => dist::run(&workspace),
+        Some((command, rest)) if command == "dist" => dist::run(&workspace, rest),
         Some((command, rest)) if command == "measure" => measure(&workspace, rest),
         Some((command, rest)) if command == "mutants" => mutants::run(&workspace, rest),
         Some((command, _)) if command == "plugins" => plugins::build(&workspace),
