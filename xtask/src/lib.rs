@@ -35,7 +35,8 @@ use anyhow::Result;
 
 const HELP: &str = "\
 cargo xtask check              fast inner loop: fmt, layers, shape, clippy, deny, doc, unit tests and vectors
-cargo xtask test [STAGE…]      everything, or only the named stages
+cargo xtask test [STAGE…]      everything that is not long, or only the named stages
+cargo xtask test --all         everything, with the stages that take minutes
 cargo xtask test --list        the stages and what they do
 cargo xtask bench [--seconds N] [--rounds N] [--only SCENARIO] [--program FILE] [--beside FILE]
                                requests per second and CPU beside nginx and haproxy, in one run;

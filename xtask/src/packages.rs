@@ -39,11 +39,7 @@ pub(crate) struct Release<'w> {
 
 /// Makes every package of the programs, and returns the folder of the packages. Refuses a program
 /// that is not of the version that the sources have.
-pub(crate) fn make(
-    workspace: &Workspace,
-    log: &mut Log,
-    programs: &[Program],
-) -> Result<PathBuf> {
+pub(crate) fn make(workspace: &Workspace, log: &mut Log, programs: &[Program]) -> Result<PathBuf> {
     let release = Release::begin(workspace, log)?;
     let pages = files::pages(&release, log, programs)?;
     let licences = licences::write(&release, log)?;
@@ -97,10 +93,13 @@ impl<'w> Release<'w> {
     }
 
     /// Returns a command of `tar` that writes the same bytes whenever and by whomever it is run.
-    fn tar(&self) -> std::process::Command {
+    /// `verb` is `--create` or `--append`, and `owner` the number of the user and the group of
+    /// everything that is written.
+    fn tar(&self, verb: &str, owner: u32) -> std::process::Command {
         let mut command = self.workspace.command("tar");
-        command.args(["--create", "--format=ustar", "--sort=name", "--numeric-owner"]);
-        command.args(["--owner=0", "--group=0", &format!("--mtime=@{}", self.epoch)]);
+        command.args([verb, "--format=ustar", "--sort=name", "--numeric-owner"]);
+        command.args([format!("--owner={owner}"), format!("--group={owner}")]);
+        command.arg(format!("--mtime=@{}", self.epoch));
         command
     }
 
@@ -183,7 +182,8 @@ mod tests {
 
     #[test]
     fn the_version_is_that_of_the_workspace() {
-        let manifest = "[package]\nversion = \"9\"\n[workspace.package]\nx = 1\nversion = \"0.1.0\"\n";
+        let manifest =
+            "[package]\nversion = \"9\"\n[workspace.package]\nx = 1\nversion = \"0.1.0\"\n";
         assert_eq!(version_in(manifest).as_deref(), Some("0.1.0"));
         assert_eq!(version_in("[workspace]\nversion = \"1\"\n"), None);
     }

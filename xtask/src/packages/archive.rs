@@ -19,7 +19,7 @@ pub(super) fn write(
     let version = &release.version;
     let name = format!("magicproxy-{version}-linux-{}.tar", program.machine.name());
     let file = release.finished.join(name);
-    let mut command = release.tar();
+    let mut command = release.tar("--create", 0);
     command.arg(format!("--transform=s,^\\.,magicproxy-{version},")).arg("--file").arg(&file);
     log.must(command.arg("--directory").arg(tree).arg("."))?;
     release.gzip(log, &file)

@@ -90,7 +90,8 @@ fn lay_control(
 /// Returns what the files take, in KiB.
 fn installed_size(release: &Release<'_>, log: &mut Log, folder: &Path) -> Result<String> {
     let mut command = release.workspace.command("du");
-    let said = log.must(command.args(["--summarize", "--apparent-size", "--block-size=1024"]).arg(folder))?;
+    let said = log
+        .must(command.args(["--summarize", "--apparent-size", "--block-size=1024"]).arg(folder))?;
     said.split_whitespace().next().map(str::to_owned).context("`du` gave no size")
 }
 

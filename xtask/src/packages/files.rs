@@ -29,11 +29,7 @@ const COMPLETIONS: [(&str, &str); 3] = [
 ];
 
 /// Has a program that runs here write its manual pages and completions, and returns the folder.
-pub(super) fn pages(
-    release: &Release<'_>,
-    log: &mut Log,
-    programs: &[Program],
-) -> Result<PathBuf> {
+pub(super) fn pages(release: &Release<'_>, log: &mut Log, programs: &[Program]) -> Result<PathBuf> {
     let program = programs
         .iter()
         .find(|program| program.machine.is_here())
@@ -47,7 +43,8 @@ pub(super) fn pages(
         release.gzip(log, &entry.path())?;
     }
     for (shell, place) in COMPLETIONS {
-        let said = log.must(release.workspace.command(&program.file).args(["completions", shell]))?;
+        let said =
+            log.must(release.workspace.command(&program.file).args(["completions", shell]))?;
         write(&folder.join(place), &said, 0o644)?;
     }
     Ok(folder)

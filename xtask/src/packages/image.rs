@@ -15,7 +15,10 @@ use super::{Release, empty, install, make_folder, write as write_file};
 use crate::log::Log;
 
 /// The user in the image: a number, so that Kubernetes can tell that it is not root.
-const USER: &str = "65532:65532";
+const UID: u32 = 65532;
+const ROOT: u32 = 0;
+/// The folder of keys and state.
+const HOME: &str = "var/lib/magicproxy";
 const PASSWD: &str = "root:x:0:0:root:/root:/sbin/nologin\n\
                       magicproxy:x:65532:65532:magicproxy:/var/lib/magicproxy:/sbin/nologin\n";
 const GROUP: &str = "root:x:0:\nmagicproxy:x:65532:\n";
@@ -49,16 +52,29 @@ pub(super) fn write(
     let layout = folder.join("layout");
     make_folder(&layout)?;
     let layer = folder.join("layer.tar");
-    let mut tar = release.tar();
-    log.must(tar.arg("--file").arg(&layer).arg("--directory").arg(&root).arg("."))?;
+    write_layer(release, log, &root, &layer)?;
     let unpacked = digest(release, log, &layer)?;
     release.gzip(log, &layer)?;
     let layer = store(release, log, &layout, &folder.join("layer.tar.gz"))?;
     lay_documents(release, log, (&folder, &layout), (program.machine, &unpacked, &layer))?;
     let name = format!("magicproxy-{}-image-{}.tar", release.version, program.machine.debian());
-    let mut tar = release.tar();
+    let mut tar = release.tar("--create", ROOT);
     tar.arg("--file").arg(release.finished.join(name)).arg("--directory").arg(&layout);
     log.must(tar.args(["blobs", "index.json", "manifest.json", "oci-layout"])).map(drop)
+}
+
+/// Writes a root as a tar. Everything is root's but the folder of keys and state.
+fn write_layer(release: &Release<'_>, log: &mut Log, root: &Path, layer: &Path) -> Result<()> {
+    let mut tar = release.tar("--create", ROOT);
+    tar.arg("--file").arg(layer).arg("--directory").arg(root);
+    log.must(tar.args([&format!("--exclude=./{HOME}"), "."]))?;
+    let mut append = release.tar("--append", UID);
+    append
+        .args(["--no-recursion", "--mode=0700", "--file"])
+        .arg(layer)
+        .arg("--directory")
+        .arg(root);
+    log.must(append.arg(format!("./{HOME}"))).map(drop)
 }
 
 /// Lays the root of the image, and returns its folder.
@@ -87,8 +103,8 @@ fn lay_root(
     }
     install(&release.source("LICENSE"), &documents.join("magicproxy/LICENSE"), 0o644)?;
     install(licences, &documents.join("magicproxy/THIRD-PARTY-LICENCES"), 0o644)?;
-    // Where keys and state are mounted; the folder's owner is the user, by the mode.
-    make_folder(&root.join("var/lib/magicproxy"))?;
+    // Where keys and state are mounted: a new volume has owner and mode of this folder.
+    make_folder(&root.join(HOME))?;
     make_folder(&root.join("etc/magicproxy"))?;
     Ok(root)
 }
@@ -199,7 +215,7 @@ fn configuration(release: &Release<'_>, machine: Machine, unpacked: &str) -> Val
         "os": "linux",
         "created": created,
         "config": {
-            "User": USER,
+            "User": format!("{UID}:{UID}"),
             "Entrypoint": ["/usr/bin/magicproxy"],
             "Cmd": ["serve"],
             "Env": [

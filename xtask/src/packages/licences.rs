@@ -40,8 +40,8 @@ pub(super) fn write(release: &Release<'_>, log: &mut Log) -> Result<PathBuf> {
 /// Returns the texts of the licences beside a manifest, in the order of their names.
 fn texts_of(manifest: &Path) -> Result<Vec<String>> {
     let folder = manifest.parent().context("a manifest lies in a folder")?;
-    let entries = std::fs::read_dir(folder)
-        .with_context(|| format!("cannot list `{}`", folder.display()))?;
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("cannot list `{}`", folder.display()))?;
     let mut files: Vec<PathBuf> = entries
         .flatten()
         .map(|entry| entry.path())
@@ -49,7 +49,8 @@ fn texts_of(manifest: &Path) -> Result<Vec<String>> {
         .collect();
     files.sort();
     let read = |file: &PathBuf| {
-        let bytes = std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+        let bytes =
+            std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
         Ok(String::from_utf8_lossy(&bytes).replace("\r\n", "\n"))
     };
     files.iter().map(read).collect()

@@ -128,7 +128,10 @@ fn newest_glibc_in(versions: &str) -> Option<Glibc> {
 
 fn libraries_in(dynamic: &str) -> Vec<String> {
     let named = dynamic.lines().filter(|line| line.contains("(NEEDED)"));
-    named.filter_map(|line| Some(line.split_once('[')?.1.trim_end().trim_end_matches(']').to_owned()))
+    named
+        .filter_map(|line| {
+            Some(line.split_once('[')?.1.trim_end().trim_end_matches(']').to_owned())
+        })
         .collect()
 }
 

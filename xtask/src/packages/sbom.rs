@@ -15,10 +15,8 @@ pub(super) fn write(release: &Release<'_>, log: &mut Log) -> Result<()> {
     let metadata = metadata(release, log)?;
     let graph = Graph::of(&metadata)?;
     let linked = graph.linked();
-    let mut components: BTreeMap<&str, Value> = linked
-        .iter()
-        .filter_map(|id| Some((*id, component(graph.packages.get(id)?))))
-        .collect();
+    let mut components: BTreeMap<&str, Value> =
+        linked.iter().filter_map(|id| Some((*id, component(graph.packages.get(id)?)))).collect();
     let program = components.remove(graph.root).context("the program is not in its own graph")?;
     let dependencies: Vec<Value> = linked
         .iter()
@@ -42,7 +40,10 @@ pub(super) fn linked_packages(release: &Release<'_>, log: &mut Log) -> Result<Ve
     let metadata = metadata(release, log)?;
     let graph = Graph::of(&metadata)?;
     let packages = graph.linked().into_iter().filter_map(|id| graph.packages.get(id));
-    Ok(packages.filter(|package| !package["source"].is_null()).map(|&package| package.clone()).collect())
+    Ok(packages
+        .filter(|package| !package["source"].is_null())
+        .map(|&package| package.clone())
+        .collect())
 }
 
 /// The packages of a build, and which of them each one links.

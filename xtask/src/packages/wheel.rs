@@ -17,8 +17,12 @@ pub(super) fn write(
     program: &Program,
     licences: &Path,
 ) -> Result<()> {
-    let platform =
-        format!("manylinux_{}_{}_{}", program.glibc.major, program.glibc.minor, program.machine.name());
+    let platform = format!(
+        "manylinux_{}_{}_{}",
+        program.glibc.major,
+        program.glibc.minor,
+        program.machine.name()
+    );
     let mut command = release.workspace.command("python3");
     command.arg(release.source("xtask/src/packages/wheel.py"));
     command.args(["--version", &release.version, "--platform", &platform]);
