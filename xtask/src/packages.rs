@@ -20,7 +20,7 @@ use anyhow::{Context, Result};
 
 use crate::log::Log;
 use crate::workspace::Workspace;
-pub(crate) use program::Program;
+pub(crate) use program::{Glibc, Program};
 
 /// What all packages of a release share.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ pub(crate) struct Release<'w> {
 pub(crate) fn make(workspace: &Workspace, log: &mut Log, programs: &[Program]) -> Result<PathBuf> {
     let release = Release::begin(workspace, log)?;
     let pages = files::pages(&release, log, programs)?;
-    let licences = licences::write(&release, log)?;
+    let licences = licences::write(&release)?;
     for program in programs {
         let tree = files::lay(&release, log, program, &pages, &licences)?;
         archive::write(&release, log, program, &tree)?;
@@ -50,7 +50,7 @@ pub(crate) fn make(workspace: &Workspace, log: &mut Log, programs: &[Program]) -
         wheel::write(&release, log, program, &licences)?;
         image::write(&release, log, program, &licences)?;
     }
-    sbom::write(&release, log)?;
+    sbom::write(&release)?;
     release.write_sums(log)?;
     Ok(release.finished)
 }

@@ -57,6 +57,10 @@ pub(crate) const SCHEMAS: Environment =
 pub(crate) const PACKAGES: Environment =
     Environment { folder: "py-packages", requirements: &["tests/packages/requirements.txt"] };
 
+/// The linker of releases.
+pub(crate) const ZIG: Environment =
+    Environment { folder: "py-zig", requirements: &["xtask/zig-requirements.txt"] };
+
 /// The peers of the benchmark.
 pub(crate) const BENCH: Environment =
     Environment { folder: "py-bench", requirements: &["bench/requirements.txt"] };

@@ -70,7 +70,7 @@ def _valkey(example, folder):
 
 
 def _minted(house, file, folder):
-    command = [house.binary, "mint", "--config", file, "--allow", "GET /user", "--limit", '{"total": 2}', "--credential-env", "CREDENTIAL"]
+    command = [house.binary, "mint", "--config", file, "--allow", "GET /user", "--limit", "total=2", "--credential-env", "CREDENTIAL"]
     done = run(command, env=environment(folder, CREDENTIAL=CREDENTIAL), cwd=folder)
     equal(done.returncode, 0, done.stderr)
     return done.stdout.strip()

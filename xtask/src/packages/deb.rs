@@ -76,7 +76,7 @@ fn lay_control(
         ("ARCHITECTURE", program.machine.debian()),
         ("MAINTAINER", &maintainer()),
         ("SIZE", &size),
-        ("GLIBC", &program.glibc.to_string()),
+        ("LIBRARIES", &libraries(program)),
     ];
     let sums = checksums(release, log, folder)?;
     super::write(&control.join("control"), &filled(&template, &values)?, 0o644)?;
@@ -85,6 +85,13 @@ fn lay_control(
     SCRIPTS.iter().try_for_each(|name| {
         install(&release.source(&format!("deploy/debian/{name}")), &control.join(name), 0o755)
     })
+}
+
+/// Returns the packages of the libraries that the program loads.
+fn libraries(program: &Program) -> String {
+    let glibc = format!("libc6 (>= {})", program.glibc);
+    let unwinds = program.libraries.iter().any(|library| library == "libgcc_s.so.1");
+    if unwinds { format!("{glibc}, libgcc-s1 (>= 3.3)") } else { glibc }
 }
 
 /// Returns what the files take, in KiB.

@@ -7,18 +7,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::Release;
-use crate::log::Log;
-use crate::packages::sbom;
+use super::{Release, sbom};
 
 /// Beginnings of names of files that hold a licence, in lower case.
 const NAMES: [&str; 5] = ["licen", "copying", "copyright", "notice", "unlicense"];
 
 /// Writes one file with each text once, below the names of the crates that it came with. Returns
 /// its path.
-pub(super) fn write(release: &Release<'_>, log: &mut Log) -> Result<PathBuf> {
+pub(super) fn write(release: &Release<'_>) -> Result<PathBuf> {
     let mut texts: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for package in sbom::linked_packages(release, log)? {
+    for package in sbom::linked_packages(release)? {
         let name = format!("{} {}", member(&package, "name")?, member(&package, "version")?);
         for text in texts_of(Path::new(member(&package, "manifest_path")?))? {
             texts.entry(text).or_default().push(name.clone());

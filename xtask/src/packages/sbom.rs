@@ -8,11 +8,10 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::Release;
-use crate::log::Log;
 
 /// Writes `magicproxy-VERSION.cdx.json`.
-pub(super) fn write(release: &Release<'_>, log: &mut Log) -> Result<()> {
-    let metadata = metadata(release, log)?;
+pub(super) fn write(release: &Release<'_>) -> Result<()> {
+    let metadata = metadata(release)?;
     let graph = Graph::of(&metadata)?;
     let linked = graph.linked();
     let mut components: BTreeMap<&str, Value> =
@@ -36,8 +35,8 @@ pub(super) fn write(release: &Release<'_>, log: &mut Log) -> Result<()> {
 }
 
 /// Returns what cargo says of each package from a registry that is compiled into the program.
-pub(super) fn linked_packages(release: &Release<'_>, log: &mut Log) -> Result<Vec<Value>> {
-    let metadata = metadata(release, log)?;
+pub(super) fn linked_packages(release: &Release<'_>) -> Result<Vec<Value>> {
+    let metadata = metadata(release)?;
     let graph = Graph::of(&metadata)?;
     let packages = graph.linked().into_iter().filter_map(|id| graph.packages.get(id));
     Ok(packages
@@ -118,16 +117,16 @@ fn depends_on(graph: &Graph<'_>, id: &str) -> BTreeSet<String> {
     linked.filter_map(|id| reference(graph, id).as_str().map(str::to_owned)).collect()
 }
 
-/// Returns what cargo knows of the program as it is released for x86-64.
-fn metadata(release: &Release<'_>, log: &mut Log) -> Result<Value> {
+/// Returns what cargo knows of the program as it is released for x86-64. The log has none of it: it
+/// is more than all the rest.
+fn metadata(release: &Release<'_>) -> Result<Value> {
     let mut command = release.workspace.cargo();
     command.args(["metadata", "--format-version=1", "--locked", "--features=magicproxy/plugins"]);
     command.args(["--filter-platform=x86_64-unknown-linux-gnu", "--manifest-path"]);
     command.arg(release.source("crates/magicproxy/Cargo.toml"));
-    let said = log.must(&mut command)?;
-    // Cargo's remarks may stand before the document.
-    let document = said.lines().find(|line| line.starts_with('{')).context("cargo said nothing")?;
-    serde_json::from_str(document).context("cargo's metadata is no JSON")
+    let said = command.output().context("cannot run cargo")?;
+    anyhow::ensure!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr).trim());
+    serde_json::from_slice(&said.stdout).context("cargo's metadata is no JSON")
 }
 
 fn text(value: &Value) -> &str {
