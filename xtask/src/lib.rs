@@ -21,6 +21,7 @@ mod plugins;
 mod process;
 mod python;
 mod run;
+mod site;
 mod source;
 mod stage;
 mod stages;
@@ -44,6 +45,7 @@ cargo xtask bench [--seconds N] [--rounds N] [--only SCENARIO] [--program FILE] 
 cargo xtask dist [--program FILE]…
                                the program as it is released, optimised by a profile (half an hour), and its packages;
                                with programs at hand, their packages only
+cargo xtask docs               the documents as a site, with a search
 cargo xtask measure house      how the sources are built: circles of modules, lengths, files of a key, makers of proofs
 cargo xtask measure words      how the sources read: pro-forms, one-line comments, long lines, names that no glossary has
 cargo xtask mutants [PART…] [--sample N]
@@ -76,6 +78,7 @@ fn dispatch(arguments: &[String]) -> Result<bool> {
         Some((command, rest)) if command == "test" => run::test(&workspace, rest),
         Some((command, rest)) if command == "bench" => bench::run(&workspace, rest),
         Some((command, rest)) if command == "dist" => dist::run(&workspace, rest),
+        Some((command, _)) if command == "docs" => site::run(&workspace),
         Some((command, rest)) if command == "measure" => measure(&workspace, rest),
         Some((command, rest)) if command == "mutants" => mutants::run(&workspace, rest),
         Some((command, _)) if command == "plugins" => plugins::build(&workspace),

@@ -9,9 +9,9 @@ use anyhow::{Context, Result};
 use crate::log::Log;
 use crate::packages::{self, Program};
 use crate::stage::Report;
-use crate::tally::of_script;
+use crate::tally::{Tally, of_script};
 use crate::workspace::Workspace;
-use crate::{debian, python};
+use crate::{debian, python, site};
 
 /// Debian packages for the files of `deploy/`, each with the program in the package.
 const READERS: [(&str, Option<&str>); 3] = [
@@ -35,7 +35,10 @@ const SUITE: &str = "bookworm";
 pub(super) fn deploy(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     debian::ensure_all(workspace, log, &READERS)?;
     let mut command = script(workspace, log)?;
-    Ok(Report::of(of_script(&log.run(command.arg("--binary").arg(workspace.binary()))?)))
+    let read = of_script(&log.run(command.arg("--binary").arg(workspace.binary()))?);
+    let (_, faults) = site::checked(workspace, log)?;
+    faults.iter().try_for_each(|fault| log.line(&format!("FAIL {fault}")))?;
+    Ok(Report::of(read.plus(Tally::one(faults.is_empty()))))
 }
 
 pub(super) fn packages(workspace: &Workspace, log: &mut Log) -> Result<Report> {
