@@ -49,8 +49,9 @@ class House:
         run(as_root("cp", "--archive", self._debian, root))
         return root
 
+    @contextlib.contextmanager
     def serves(self, name, command, **variables):
-        """Starts a proxy by a command, which is given the address and the API, and has it serve and refuse a request."""
+        """A proxy that a command starts, which is given the address and the API, once it has served and refused a request."""
         log = self.folder / f"{name}.log"
         told = [*command, "--listen", "127.0.0.1:0", "--api-root", self.upstream.url]
         with contextlib.closing(_Stopped(Server(name, told, log=log, env=environment(self.folder, **variables), cwd="/"))) as proxy:
@@ -61,7 +62,7 @@ class House:
             arrived = self.upstream.take()
             equal([one.values("Authorization") for one in arrived], [[f"Bearer {CREDENTIAL}"]], "credentials that the API was shown")
             equal(ask(proxy.url, "DELETE", "/user", token=token).status, 403, "another request")
-        return log.read_text()
+            yield
 
 
 def minted(url):

@@ -18,7 +18,8 @@ def _unpacked(house):
 def serves(house):
     root = _unpacked(house)
     keys = house.empty("keys") / "keys"
-    house.serves("archive", [root / "usr/bin/magicproxy", "serve", "--keys", keys])
+    with house.serves("archive", [root / "usr/bin/magicproxy", "serve", "--keys", keys]):
+        pass
 
 
 @CASES.case("everything has one time, and root as its owner")

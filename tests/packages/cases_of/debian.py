@@ -33,7 +33,8 @@ def serves(house):
     home = run(in_root(root, "stat", "--format=%U %a", "/var/lib/magicproxy")).strip()
     equal(home, "magicproxy 700", "owner and mode of the folder of the keys")
     command = in_root(root, "/usr/bin/magicproxy", "serve", "--config", f"/{CONFIGURATION}", user="magicproxy")
-    house.serves("debian", command)
+    with house.serves("debian", command):
+        pass
     keys = run(in_root(root, "stat", "--format=%U %a", "/var/lib/magicproxy/keys/private.pem")).strip()
     equal(keys, "magicproxy 600", "owner and mode of the key")
 

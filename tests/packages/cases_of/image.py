@@ -4,6 +4,7 @@ import json
 import re
 
 from harness.cases import Cases, equal, holds
+from harness.process import environment
 from house import as_root, run
 
 CASES = Cases()
@@ -55,5 +56,13 @@ def serves(house):
     equal(writable.strip(), f"magicproxy {house.version}", "its version")
     owned = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.lstat().st_uid != 0)
     equal(owned, ["var/lib/magicproxy"], "what its user may write")
-    command = as_root("chroot", f"--userspec={who}", root, "/usr/bin/magicproxy", "serve", "--keys", "/var/lib/magicproxy/keys")
-    house.serves("image", command, **dict(one.split("=", 1) for one in _configuration(house)["config"]["Env"] if not one.startswith("PATH=")))
+    variables = dict(one.split("=", 1) for one in _configuration(house)["config"]["Env"] if not one.startswith("PATH="))
+    # At a socket, since ports of this machine may be others'.
+    variables["MAGICPROXY_ADMIN_LISTEN"] = "unix:/var/lib/magicproxy/admin.sock"
+    program = as_root("chroot", f"--userspec={who}", root, "/usr/bin/magicproxy")
+    check = _configuration(house)["config"]["Healthcheck"]["Test"]
+    equal(check[:2], ["CMD", "/usr/bin/magicproxy"], "the program of the health check")
+    healthy = []
+    with house.serves("image", [*program, "serve"], **variables):
+        healthy.append(run([*program, *check[2:]], env=environment(house.folder, **variables)).splitlines()[-1])
+    equal(healthy, ["ok"], "what the health check says")

@@ -2,12 +2,13 @@
 
 import gzip
 import json
+import re
 import tarfile
 
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from harness.cases import Cases, equal, holds
-from house import run
+from house import ROOT, run
 
 CASES = Cases()
 
@@ -51,3 +52,13 @@ def sums(house):
     named = {line.split("  ")[1] for line in sums.read_text().splitlines()}
     equal(named, {path.name for path in house.packages.iterdir()} - {sums.name}, "files with a checksum")
     run(["sha256sum", "--check", "--strict", "--quiet", sums.name], cwd=house.packages)
+
+
+@CASES.case("the guide names the packages as they are named")
+def named(house):
+    guide = (ROOT / "docs/guide/install.md").read_text().split("## ")[0]
+    files = set(re.findall(r"^\| `([^`]+)` \|", guide, re.MULTILINE))
+    # The level of glibc is that of a release, which is linked otherwise than the program here.
+    level = re.compile(r"manylinux_\d+_\d+")
+    there = {level.sub("manylinux", path.name) for path in house.packages.iterdir()}
+    equal({level.sub("manylinux", file) for file in files}, there, "files of a release")

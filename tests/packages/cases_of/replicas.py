@@ -34,15 +34,20 @@ def one_count(house, example):
         host, port = _free_address()
         (folder / "state/url").write_text(f"redis://magicproxy:{_PASSWORD}@{host}:{port}/0\n")
         _start(stack, folder, "valkey", [*_valkey(example, folder), "--bind", host, "--port", port], address=(host, port))
-        replicas = [_start(stack, folder, f"replica-{number}", serve) for number in range(3)]
+        # One machine has one port 5001, and these are three.
+        sockets = [f"unix:{folder}/{number}.sock" for number in range(3)]
+        replicas = [_start(stack, folder, f"replica-{number}", serve, socket) for number, socket in enumerate(sockets)]
+        for socket in sockets:
+            equal(_asked_of_health(house, socket), "ready", "what a replica says of itself")
         token = _minted(house, file, folder)
         statuses = [_asked(url, token, folder / "tls/tls.crt") for url in replicas]
     equal(statuses, [200, 200, 403], "the token may be used twice, and each replica was asked once")
 
 
-def _start(stack, folder, name, command, **more):
+def _start(stack, folder, name, command, admin="", **more):
     """Starts a server that ends with the stack, and gives its URL."""
-    server = Server(name, command, log=folder / f"{name}.log", env=environment(folder), cwd=folder, **more)
+    variables = environment(folder, MAGICPROXY_ADMIN_LISTEN=admin)
+    server = Server(name, command, log=folder / f"{name}.log", env=variables, cwd=folder, **more)
     stack.callback(server.stop)
     return server.url
 
@@ -74,6 +79,11 @@ def _minted(house, file, folder):
     done = run(command, env=environment(folder, CREDENTIAL=CREDENTIAL), cwd=folder)
     equal(done.returncode, 0, done.stderr)
     return done.stdout.strip()
+
+
+def _asked_of_health(house, admin):
+    done = run([house.binary, "health", "--ready", "--admin", admin], env=environment(house.folder), cwd=house.folder)
+    return (done.stdout or done.stderr).strip()
 
 
 def _asked(url, token, authority):

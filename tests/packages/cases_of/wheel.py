@@ -38,7 +38,8 @@ def pip(house):
     run([folder / "venv/bin/pip", "install", "--quiet", "--no-index", house.package(_PATTERN)])
     program = folder / "venv/bin/magicproxy"
     equal(run([program, "--version"]).strip(), f"magicproxy {house.version}", "its version")
-    house.serves("pip", [program, "serve", "--keys", folder / "keys"])
+    with house.serves("pip", [program, "serve", "--keys", folder / "keys"]):
+        pass
     run([folder / "venv/bin/pip", "uninstall", "--quiet", "--yes", "magicproxy"])
     holds(not program.exists(), "it is still there")
 

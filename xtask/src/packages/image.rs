@@ -22,6 +22,8 @@ const HOME: &str = "var/lib/magicproxy";
 const PASSWD: &str = "root:x:0:0:root:/root:/sbin/nologin\n\
                       magicproxy:x:65532:65532:magicproxy:/var/lib/magicproxy:/sbin/nologin\n";
 const GROUP: &str = "root:x:0:\nmagicproxy:x:65532:\n";
+/// A second, as Docker counts.
+const SECOND: u64 = 1_000_000_000;
 /// Names are looked up in files, then by DNS.
 const NSSWITCH: &str = "passwd: files\ngroup: files\nhosts: files dns\n";
 /// Debian's packages: glibc, the unwinder that Rust's programs load, and Mozilla's authorities.
@@ -105,7 +107,8 @@ fn lay_root(
     install(licences, &documents.join("magicproxy/THIRD-PARTY-LICENCES"), 0o644)?;
     // Where keys and state are mounted: a new volume has owner and mode of this folder.
     make_folder(&root.join(HOME))?;
-    make_folder(&root.join("etc/magicproxy"))?;
+    let configuration = release.source("deploy/image.toml");
+    install(&configuration, &root.join("etc/magicproxy/config.toml"), 0o644)?;
     Ok(root)
 }
 
@@ -114,18 +117,35 @@ fn fetch(release: &Release<'_>, log: &mut Log, folder: &Path, machine: Machine) 
     let (fetched, system) = (folder.join("fetched"), folder.join("system"));
     empty(&fetched)?;
     make_folder(&system)?;
-    let mut download = release.workspace.command("apt-get");
-    download.current_dir(&fetched).arg("download");
-    download.args(PACKAGES.map(|package| match package {
-        "ca-certificates" => package.to_owned(),
-        library => format!("{library}:{}", machine.debian()),
-    }));
-    log.must(&mut download).context("Debian's packages cannot be fetched")?;
+    let apt = folder.join("apt");
+    make_folder(&apt.join("lists/partial"))?;
+    make_folder(&apt.join("archives/partial"))?;
+    let fails = "Debian's packages cannot be fetched";
+    log.must(apt_get(release, &apt, machine).arg("update")).context(fails)?;
+    let mut download = apt_get(release, &apt, machine);
+    download.arg("download").args(PACKAGES).current_dir(&fetched);
+    log.must(&mut download).context(fails)?;
     for package in std::fs::read_dir(&fetched).context("nothing was fetched")?.flatten() {
         let mut unpack = release.workspace.command("dpkg-deb");
         log.must(unpack.arg("--extract").arg(package.path()).arg(&system))?;
     }
     Ok(system)
+}
+
+/// Returns a command of apt-get for a machine, which may be another one, with lists of its own: what
+/// is installed here plays no part, and nothing here is changed.
+fn apt_get(release: &Release<'_>, folder: &Path, machine: Machine) -> std::process::Command {
+    let mut command = release.workspace.command("apt-get");
+    let set = [
+        format!("APT::Architecture={}", machine.debian()),
+        format!("APT::Architectures={}", machine.debian()),
+        "APT::Sandbox::User=".to_owned(),
+        format!("Dir::State={}", folder.display()),
+        "Dir::State::status=/dev/null".to_owned(),
+        format!("Dir::Cache={}", folder.display()),
+    ];
+    command.arg("--quiet=2").args(set.iter().flat_map(|option| ["-o", option]));
+    command
 }
 
 /// Installs the loader, and whatever the program and its libraries name.
@@ -226,6 +246,12 @@ fn configuration(release: &Release<'_>, machine: Machine, unpacked: &str) -> Val
             "WorkingDir": "/",
             "ExposedPorts": { "5000/tcp": {} },
             "StopSignal": "SIGTERM",
+            "Healthcheck": {
+                "Test": ["CMD", "/usr/bin/magicproxy", "--quiet", "health"],
+                "Interval": 30 * SECOND,
+                "Timeout": 6 * SECOND,
+                "Retries": 3,
+            },
             "Labels": {
                 "org.opencontainers.image.title": "Magic API Proxy",
                 "org.opencontainers.image.description":

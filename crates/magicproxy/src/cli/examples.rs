@@ -9,7 +9,7 @@ use super::Cli;
 /// A command by the names that lead to it, and its examples, one to a line.
 type Examples = (&'static [&'static str], &'static [&'static str]);
 
-const EXAMPLES: [Examples; 23] = [
+const EXAMPLES: [Examples; 24] = [
     (
         &["serve"],
         &[
@@ -17,6 +17,10 @@ const EXAMPLES: [Examples; 23] = [
             "magicproxy serve --listen 127.0.0.1:5001 --api-root https://api.digitalocean.com",
             "magicproxy serve --config /etc/magicproxy/config.toml --log-format json",
         ],
+    ),
+    (
+        &["health"],
+        &["magicproxy health --ready", "magicproxy health --admin unix:/run/magicproxy/admin.sock"],
     ),
     (&["demo"], &["magicproxy demo", "magicproxy demo --once"]),
     (
