@@ -1,6 +1,7 @@
 //! `health`: asks the admin listener of a running proxy whether the proxy is alive or ready, for
 //! health checks that have no other HTTP client.
 
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -93,7 +94,7 @@ fn over_socket(_: &std::path::Path, _: &str) -> Result<Vec<u8>> {
     anyhow::bail!("there are no Unix sockets on this system")
 }
 
-fn exchange(mut stream: impl std::io::Read + std::io::Write, request: &str) -> Result<Vec<u8>> {
+fn exchange(mut stream: impl Read + Write, request: &str) -> Result<Vec<u8>> {
     stream.write_all(request.as_bytes())?;
     let mut response = Vec::new();
     stream.take(MAX_RESPONSE_BYTES).read_to_end(&mut response)?;
