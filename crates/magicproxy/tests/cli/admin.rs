@@ -664,10 +664,12 @@ fn the_command_health_says_what_the_proxy_says() {
     let api = place.program(&["health", "--admin", &serving.api]).output();
     assert_eq!(api.code, 1, "the API's listener has no such page: {api:?}");
     serving.end();
+    place.write("without.toml", "");
+    let without = place.path("without.toml").display().to_string();
     for (words, why) in [
         (&["health", "--admin", &tcp][..], "the connection was refused"),
         (&["health", "--admin", &socket], "admin listener `unix:"),
-        (&["health"], "there is no admin listener to ask"),
+        (&["health", "--config", &without], "there is no admin listener to ask"),
         (&["health", "--admin", "nonsense"], "expected `HOST:PORT`"),
     ] {
         let gone = place.program(words).output();
