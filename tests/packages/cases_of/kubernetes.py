@@ -70,7 +70,7 @@ def mounts(house):
             holds(secret is None or (secret in _SECRETS and secret in guide), f"{name}: nobody makes the secret `{secret}`")
             config = volume.get("configMap", {}).get("name")
             holds(config is None or config in made, f"{name}: nobody makes `{config}`")
-        claims = {claim["metadata"]["name"] for one in _documents() for claim in one["spec"].get("volumeClaimTemplates", [])}
+        claims = {claim["metadata"]["name"] for one in _documents() for claim in one.get("spec", {}).get("volumeClaimTemplates", [])}
         for container in pod["containers"]:
             for mount in container["volumeMounts"]:
                 holds(mount["name"] in volumes or mount["name"] in claims, f"{name}: no volume `{mount['name']}`")
