@@ -54,6 +54,15 @@ fn install_all(workspace: &Workspace, log: &mut Log, packages: &[&str]) -> Resul
     Ok(())
 }
 
+/// Returns a command that root runs.
+pub(crate) fn as_root(workspace: &Workspace, program: &str) -> Result<Command> {
+    let prefix = administrator().with_context(|| format!("only root may run `{program}` here"))?;
+    let mut words = prefix.iter().copied().chain([program]);
+    let mut command = workspace.command(words.next().unwrap_or(program));
+    command.args(words);
+    Ok(command)
+}
+
 /// True if the program is on `PATH`, or in `/usr/sbin`, which some paths leave out.
 fn installed(program: &str) -> bool {
     which(program).is_some() || std::path::Path::new("/usr/sbin").join(program).is_file()

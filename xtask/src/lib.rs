@@ -16,10 +16,12 @@ mod lists;
 mod log;
 mod mutants;
 mod node;
+mod packages;
 mod plugins;
 mod process;
 mod python;
 mod run;
+mod site;
 mod source;
 mod stage;
 mod stages;
@@ -34,12 +36,16 @@ use anyhow::Result;
 
 const HELP: &str = "\
 cargo xtask check              fast inner loop: fmt, layers, shape, clippy, deny, doc, unit tests and vectors
-cargo xtask test [STAGE…]      everything, or only the named stages
+cargo xtask test [STAGE…]      everything that is not long, or only the named stages
+cargo xtask test --all         everything, with the stages that take minutes
 cargo xtask test --list        the stages and what they do
 cargo xtask bench [--seconds N] [--rounds N] [--only SCENARIO] [--program FILE] [--beside FILE]
                                requests per second and CPU beside nginx and haproxy, in one run;
                                perhaps of some scenarios only, of another build, or beside one
-cargo xtask dist               the program as it is released, optimised by a profile (half an hour)
+cargo xtask dist [--program FILE]…
+                               the program as it is released, optimised by a profile (half an hour), and its packages;
+                               with programs at hand, their packages only
+cargo xtask docs               the documents as a site, with a search
 cargo xtask measure house      how the sources are built: circles of modules, lengths, files of a key, makers of proofs
 cargo xtask measure words      how the sources read: pro-forms, one-line comments, long lines, names that no glossary has
 cargo xtask mutants [PART…] [--sample N]
@@ -71,7 +77,8 @@ fn dispatch(arguments: &[String]) -> Result<bool> {
         Some((command, rest)) if command == "check" => run::check(&workspace, rest),
         Some((command, rest)) if command == "test" => run::test(&workspace, rest),
         Some((command, rest)) if command == "bench" => bench::run(&workspace, rest),
-        Some((command, _)) if command == "dist" => dist::run(&workspace),
+        Some((command, rest)) if command == "dist" => dist::run(&workspace, rest),
+        Some((command, _)) if command == "docs" => site::run(&workspace),
         Some((command, rest)) if command == "measure" => measure(&workspace, rest),
         Some((command, rest)) if command == "mutants" => mutants::run(&workspace, rest),
         Some((command, _)) if command == "plugins" => plugins::build(&workspace),

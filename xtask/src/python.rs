@@ -53,6 +53,14 @@ pub(crate) const DENY: Environment =
 pub(crate) const SCHEMAS: Environment =
     Environment { folder: "py-schemas", requirements: &["xtask/schemas-requirements.txt"] };
 
+/// What reads packages and the files of `deploy/`, and mdBook.
+pub(crate) const PACKAGES: Environment =
+    Environment { folder: "py-packages", requirements: &["tests/packages/requirements.txt"] };
+
+/// The linker of releases.
+pub(crate) const ZIG: Environment =
+    Environment { folder: "py-zig", requirements: &["xtask/zig-requirements.txt"] };
+
 /// The peers of the benchmark.
 pub(crate) const BENCH: Environment =
     Environment { folder: "py-bench", requirements: &["bench/requirements.txt"] };

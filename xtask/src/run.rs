@@ -34,20 +34,29 @@ pub(crate) fn check(workspace: &Workspace, arguments: &[String]) -> Result<bool>
 pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
     if arguments.iter().any(|argument| argument == "--list") {
         for stage in stages::TEST {
-            println!("{:<9} {}", stage.name, stage.summary);
+            let only = if stage.long { " (with `--all`)" } else { "" };
+            println!("{:<12} {}{only}", stage.name, stage.summary);
         }
         return Ok(true);
     }
     run_all(workspace, &chosen(arguments)?)
 }
 
+/// Returns the stages of these names; all but the long ones, if there is no name, and with `--all`
+/// the long ones, too.
 fn chosen(names: &[String]) -> Result<Vec<&'static Stage>> {
+    if names == ["--all"] {
+        return Ok(stages::TEST.iter().collect());
+    }
     if let Some(unknown) =
         names.iter().find(|name| stages::TEST.iter().all(|stage| stage.name != name.as_str()))
     {
         anyhow::bail!("no stage `{unknown}`; `cargo xtask test --list` shows them");
     }
-    let wanted = |stage: &&Stage| names.is_empty() || names.iter().any(|name| name == stage.name);
+    let wanted = |stage: &&Stage| match names {
+        [] => !stage.long,
+        names => names.iter().any(|name| name == stage.name),
+    };
     Ok(stages::TEST.iter().filter(wanted).collect())
 }
 
@@ -144,4 +153,22 @@ fn summary(rows: &[Row], took: Duration) -> bool {
     }
     println!("{} passed, {} failed", total.passed, total.failed);
     total.failed == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::chosen;
+
+    fn names(arguments: &[&str]) -> Vec<&'static str> {
+        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        chosen(&arguments).unwrap().iter().map(|stage| stage.name).collect()
+    }
+
+    #[test]
+    fn long_stages_run_when_they_are_asked_for() {
+        assert!(names(&[]).contains(&"unit") && !names(&[]).contains(&"packages"));
+        assert!(names(&["--all"]).contains(&"unit") && names(&["--all"]).contains(&"packages"));
+        assert_eq!(names(&["packages", "fmt"]), ["fmt", "packages"]);
+        assert!(chosen(&["--al".to_owned()]).is_err());
+    }
 }

@@ -14,16 +14,22 @@ pub(crate) struct Stage {
     pub(crate) run: Run,
     /// True if the stage runs at the same time as the stage before it.
     pub(crate) beside: bool,
+    /// True if the stage takes minutes and runs only by `--all`, or by its name.
+    pub(crate) long: bool,
 }
 
 type Run = fn(&Workspace, &mut Log) -> Result<Report>;
 
 pub(crate) const fn stage(name: &'static str, summary: &'static str, run: Run) -> Stage {
-    Stage { name, summary, run, beside: false }
+    Stage { name, summary, run, beside: false, long: false }
 }
 
 pub(crate) const fn beside(name: &'static str, summary: &'static str, run: Run) -> Stage {
-    Stage { name, summary, run, beside: true }
+    Stage { name, summary, run, beside: true, long: false }
+}
+
+pub(crate) const fn long(name: &'static str, summary: &'static str, run: Run) -> Stage {
+    Stage { name, summary, run, beside: false, long: true }
 }
 
 /// The result of a stage. A stage that cannot run at all returns an error instead.

@@ -6,11 +6,12 @@ mod doc;
 mod fuzz;
 mod house;
 mod lint;
+mod packages;
 mod scripts;
 mod smoke;
 mod unit;
 
-use crate::stage::{Stage, beside, stage};
+use crate::stage::{Stage, beside, long, stage};
 
 const FMT: Stage = stage("fmt", "the formatting is rustfmt's", lint::fmt);
 const LAYERS: Stage = stage("layers", "a module uses only those below it", house::layers);
@@ -40,6 +41,7 @@ pub(crate) const TEST: &[Stage] = &[
     stage("unit", "every Rust test: unit, vectors, engine, command line, documentation", unit::all),
     stage("release", "the binary that later stages run, with plugins", unit::release),
     stage("smoke", "`demo` and a first `serve` keep the README's promise", smoke::run),
+    stage("deploy", "the files of `deploy/`, each as its program reads it", packages::deploy),
     stage("costs", "instructions, allocations and system calls of a warm request", costs::run),
     stage("metrics", "Prometheus reads the metrics; its alerts are tested", scripts::metrics),
     stage("fuzz", "each fuzz target for 20 seconds", fuzz::run),
@@ -52,6 +54,7 @@ pub(crate) const TEST: &[Stage] = &[
         "honest clients beside an attacker, all of them served",
         scripts::availability,
     ),
+    long("packages", "each package, installed into an empty root and used", packages::packages),
 ];
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod documents;
 pub(crate) mod env;
 pub(crate) mod examples;
 pub(crate) mod explain;
+pub(crate) mod health;
 pub(crate) mod inspect;
 pub(crate) mod keys;
 pub(crate) mod man;
@@ -70,6 +71,8 @@ pub(crate) enum Command {
     /// once. SIGUSR2 starts the program on disk again, which takes over without a lost request.
     /// systemd's sockets, notifications and watchdog are used where they are given.
     Serve(serve::ServeArgs),
+    /// Ask a running proxy, by its admin listener, whether it is alive or ready
+    Health(health::HealthArgs),
     /// Show in one minute what the proxy does, with no network and no configuration
     Demo(demo::DemoArgs),
     /// Mint a magic token

@@ -68,6 +68,7 @@ fn misread(error: &clap::Error, early: EarlyLog) -> ! {
 fn run(command: Command, environment: &Environment) -> Result<(), Failure> {
     match command {
         Command::Serve(args) => cli::serve::run(args, environment),
+        Command::Health(args) => cli::health::run(args, environment),
         Command::Demo(args) => cli::demo::run(&args),
         Command::Mint(args) => cli::mint::run(args, environment),
         Command::Narrow(args) => cli::narrow::run(&args, environment),

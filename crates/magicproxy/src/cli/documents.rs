@@ -36,8 +36,9 @@ const SOURCES: [(&str, &str); 5] = [
 const SCREEN: usize = 64;
 
 /// Flags of other programs that documents name alone in backquotes.
-const FOREIGN_FLAGS: [&str; 21] = [
+const FOREIGN_FLAGS: [&str; 22] = [
     "--access-key",
+    "--all",
     "--api-url",
     "--async",
     "--beside",
@@ -82,7 +83,7 @@ fn root() -> PathBuf {
 fn documents() -> Vec<Document> {
     let root = root();
     let mut paths: Vec<PathBuf> = FRONT.iter().map(|name| root.join(name)).collect();
-    for folder in ["docs", "examples", "clients", "bench", "testdata", "tests"] {
+    for folder in ["docs", "deploy", "examples", "clients", "bench", "testdata", "tests"] {
         collect(&root.join(folder), &mut paths);
     }
     assert!(paths.len() > 50, "{}", paths.len());

@@ -9,7 +9,7 @@ use super::Cli;
 /// A command by the names that lead to it, and its examples, one to a line.
 type Examples = (&'static [&'static str], &'static [&'static str]);
 
-const EXAMPLES: [Examples; 24] = [
+const EXAMPLES: [Examples; 26] = [
     (
         &["serve"],
         &[
@@ -25,6 +25,10 @@ const EXAMPLES: [Examples; 24] = [
             "magicproxy reload --json",
             "magicproxy reload --pid 4711",
         ],
+    ),
+    (
+        &["health"],
+        &["magicproxy health --ready", "magicproxy health --admin unix:/run/magicproxy/admin.sock"],
     ),
     (&["demo"], &["magicproxy demo", "magicproxy demo --once"]),
     (

@@ -642,3 +642,53 @@ fn the_end_of_the_certificate_is_told() {
     assert!(line.contains(" - expires in ") && line.ends_with(" hours"), "{line}");
     assert_eq!(running.terminate().code, 0);
 }
+
+#[test]
+fn the_command_health_says_what_the_proxy_says() {
+    let place = Place::with_keys();
+    let serving = Serving::with_both(&place);
+    let tcp = format!("127.0.0.1:{}", serving.port);
+    let socket = format!("unix:{}", serving.socket.display());
+    let config = place.path("magicproxy.toml").display().to_string();
+    // The configuration has a socket, which its file alone can name: the port is the system's choice.
+    for words in [
+        &["health", "--admin", &tcp][..],
+        &["health", "--admin", &socket],
+        &["health", "--config", &config],
+    ] {
+        let alive = place.program(words).output();
+        assert_eq!((alive.code, alive.stdout.as_str()), (0, "ok\n"), "{words:?}: {alive:?}");
+        let ready = place.program(&[words, &["--ready"]].concat()).output();
+        assert_eq!((ready.code, ready.stdout.as_str()), (0, "ready\n"), "{words:?}: {ready:?}");
+    }
+    let api = place.program(&["health", "--admin", &serving.api]).output();
+    assert_eq!(api.code, 1, "the API's listener has no such page: {api:?}");
+    serving.end();
+    place.write("without.toml", "");
+    let without = place.path("without.toml").display().to_string();
+    for (words, why) in [
+        (&["health", "--admin", &tcp][..], "the connection was refused"),
+        (&["health", "--admin", &socket], "admin listener `unix:"),
+        (&["health", "--config", &without], "there is no admin listener to ask"),
+        (&["health", "--admin", "nonsense"], "expected `HOST:PORT`"),
+    ] {
+        let gone = place.program(words).output();
+        assert!(gone.code != 0 && gone.stderr.contains(why), "{words:?}: {gone:?}");
+        assert_eq!(gone.stdout, "", "{words:?}");
+    }
+}
+
+#[test]
+fn the_command_health_fails_where_the_proxy_is_not_ready() {
+    let place = Place::with_keys();
+    place.write("url", "redis://127.0.0.1:1/0");
+    let state = "[state]\nstore = 'valkey'\nurl_file = 'url'\n";
+    let serving = Serving::start(&place, &format!("{API}[admin]\nlisten = 'unix:a'\n{state}"));
+    let socket = format!("unix:{}", serving.socket.display());
+    let ready = place.program(&["health", "--ready", "--admin", &socket]).output();
+    assert_eq!(ready.code, 1, "{ready:?}");
+    assert!(ready.stderr.contains("`/readyz` is 503: not ready"), "{ready:?}");
+    let alive = place.program(&["health", "--admin", &socket]).output();
+    assert_eq!(alive.code, 0, "{alive:?}");
+    serving.end();
+}
