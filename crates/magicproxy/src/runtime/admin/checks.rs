@@ -213,7 +213,10 @@ impl RevocationsCheck {
                     because(looks.fault)
                 ),
             ),
-            _ => (CheckState::Ok, "the list is fresh".to_owned()),
+            _ => looks.warning.map_or_else(
+                || (CheckState::Ok, "the list is fresh".to_owned()),
+                |warning| (CheckState::Warning, warning),
+            ),
         };
         Check::new("revocations", state, detail).aged(looks.good)
     }
