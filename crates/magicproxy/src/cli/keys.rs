@@ -16,6 +16,7 @@ use super::flag;
 use crate::ground::failure::Failure;
 use crate::ground::output::{self, note};
 use crate::runtime::keystore::{self, KeyNote, KeySetRotation, Keystore, NewKey};
+use crate::runtime::revocations::{RevocationFile, in_force};
 use crate::runtime::settings;
 use magicproxy_config::config::keys::KeyFiles;
 use magicproxy_config::config::{Config, parse_duration};
@@ -102,7 +103,11 @@ pub(crate) fn run(args: KeysArgs, environment: &Environment) -> Result<(), Failu
             if !args.jwks {
                 return Ok(output::print(&keys.ring.active().public().to_pem())?);
             }
-            let (now, accepts, denied) = (clock::now(), config.accepts(), config.denied_keys());
+            let (now, accepts, mut denied) = (clock::now(), config.accepts(), config.denied_keys());
+            // A list in a store is the running proxies' to ask.
+            if let Some(file) = config.revocations.file.clone() {
+                denied.extend(in_force(&RevocationFile(file).read()?, now).keys);
+            }
             let is_denied =
                 |key: &SealingPublicKey| denied.iter().any(|id| id == key.id().as_str());
             if !keys
@@ -111,8 +116,8 @@ pub(crate) fn run(args: KeysArgs, environment: &Environment) -> Result<(), Failu
                 .any(|key| accepts.kems.contains(&key.kem()) && !is_denied(key))
             {
                 return Err(anyhow::anyhow!(
-                    "there is no sealing key of a kind that is accepted and not denied: `magicproxy keys generate` makes them where there \
-                     is none, `magicproxy keys rotate` in place of those that are denied"
+                    "there is no sealing key of a kind that is accepted and neither denied nor revoked: `magicproxy keys generate` makes them where there \
+                     is none, `magicproxy keys rotate` in place of those that are denied or revoked"
                 )
                 .into());
             }
