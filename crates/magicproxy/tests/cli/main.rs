@@ -45,6 +45,8 @@ mod secrets;
 #[cfg(unix)]
 mod serve;
 mod tokens;
+#[cfg(unix)]
+mod told;
 #[cfg(target_os = "linux")]
 mod upgrade;
 mod userinfo;

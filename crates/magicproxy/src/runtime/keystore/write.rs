@@ -25,6 +25,12 @@ pub(crate) fn private(path: &Path, text: &str) -> anyhow::Result<()> {
     create(&NewFile { path, mode: 0o600, owner: FileOwner::of(path)? }, text)
 }
 
+/// Gives a file that was made beside `path` to whoever reads the file there.
+pub(crate) fn hand_over(made: &Path, path: &Path) -> anyhow::Result<()> {
+    let file = File::open(made).with_context(|| format!("`{}`", made.display()))?;
+    FileOwner::of(path)?.give(&file, made)
+}
+
 /// Creates a file for the user who runs the command only, wherever the file is.
 pub(crate) fn own(path: &Path, text: &str) -> anyhow::Result<()> {
     create(&NewFile { path, mode: 0o600, owner: FileOwner::WRITER }, text)

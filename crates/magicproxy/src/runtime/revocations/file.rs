@@ -106,13 +106,31 @@ impl RevocationFile {
     }
 
     /// Changes the file under a lock: other commands wait.
+    ///
+    /// # Errors
+    /// Also for a file that is gone.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Vec<Revocation>)) -> anyhow::Result<()> {
         if !self.0.exists() && !write::lock_of(&self.0).exists() {
             // Before the lock, which says that there was a list.
             self.begin()?;
         }
+        self.change_from(Self::read, change)
+    }
+
+    /// Puts entries back: changes the file like [`change`](Self::change), and begins a file that is
+    /// gone anew.
+    pub(crate) fn put_back(&self, change: impl FnOnce(&mut Vec<Revocation>)) -> anyhow::Result<()> {
+        let read = |file: &Self| if file.0.exists() { file.read() } else { Ok(Vec::new()) };
+        self.change_from(read, change)
+    }
+
+    fn change_from(
+        &self,
+        read: impl FnOnce(&Self) -> anyhow::Result<Vec<Revocation>>,
+        change: impl FnOnce(&mut Vec<Revocation>),
+    ) -> anyhow::Result<()> {
         let _lock = write::lock(&self.0)?;
-        let mut entries = self.read()?;
+        let mut entries = read(self)?;
         change(&mut entries);
         ensure!(
             entries.len() <= MOST,
