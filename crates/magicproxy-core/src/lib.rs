@@ -149,9 +149,9 @@ pub use decision::{
 };
 pub use key::{
     AcceptError, AcceptedTokens, CredentialBinding, KEY_SET_LIFETIME_SECONDS, Kem, KeyError, KeyId,
-    KeyLifetime, KeyRing, KeySetError, KeySetKey, KeySetPin, KeySetSigner, MinterAlgorithm,
-    MinterKey, MinterSigningKey, OwnerSecret, PrivateKey, PublicKey, PublicKeySet, SealedTokenPlan,
-    SealingKey, SealingPublicKey, SignedKeySet,
+    KeyLifetime, KeyRing, KeySetError, KeySetKey, KeySetPin, KeySetSigner, MAX_KEYS,
+    MinterAlgorithm, MinterKey, MinterSigningKey, OwnerSecret, PrivateKey, PublicKey, PublicKeySet,
+    SealedTokenPlan, SealingKey, SealingPublicKey, SignedKeySet,
 };
 pub use method::{Method, ParseMethodError};
 pub use pattern::PatternMode;

@@ -18,8 +18,8 @@ use std::thread::JoinHandle;
 
 use magicproxy_core::UnixTime;
 use magicproxy_core::state::{
-    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError,
-    StoreFuture, TakeResult, UnixMillis,
+    BoundedPartition, Change, Condition, Demand, Entry, Holder, MAX_ENTRY_VALUE_BYTES, Partition,
+    StateStore, StoreError, StoreFuture, TakeResult, UnixMillis,
 };
 use tokio::sync::oneshot;
 
@@ -32,6 +32,8 @@ pub use file::OpenError;
 use shared::SharedDatabase;
 use worker::{DiskAnnouncement, ReadJob, RowChange, WriteJob};
 
+/// The number of rows that a probe for room writes, each of the largest size.
+const PROBE_ROWS: u8 = 4;
 /// The most names that are looked up on the calling thread.
 const SHORT: usize = 64;
 
@@ -99,6 +101,22 @@ impl RedbStore {
         Box::pin(async move {
             if sent { receiver.await.unwrap_or_else(|_| Err(stopped())) } else { Err(stopped()) }
         })
+    }
+}
+
+impl RedbStore {
+    /// Writes rows that need further room, as a request's may, and removes them: a full disk lets a
+    /// write of nothing pass. Rows that are left by the end of the process have ended already.
+    async fn probe_room(&self) -> Result<(), StoreError> {
+        let (partition, first) = (Partition::of(&[b"readiness"]), UnixTime(0));
+        let names = || (0..PROBE_ROWS).map(|number| vec![number]);
+        let put = |name| {
+            let value = vec![0; MAX_ENTRY_VALUE_BYTES];
+            Change::Put(name, Entry { value, expires_at: UnixTime(1) })
+        };
+        self.apply(partition, Vec::new(), names().map(put).collect(), first).await?;
+        let removed = names().map(Change::Remove).collect();
+        self.apply(partition, Vec::new(), removed, first).await.map(drop)
     }
 }
 
@@ -229,7 +247,12 @@ impl StateStore for RedbStore {
         // Through both threads, and the disk.
         Box::pin(async move {
             self.read_elsewhere(Partition::of(&[]), |_| Ok(())).await?;
-            self.write(Partition::of(&[]), 0, |_| Ok(())).await
+            self.write(Partition::of(&[]), 0, |_| Ok(())).await?;
+            if self.shared.has_failed() {
+                self.probe_room().await?;
+                self.shared.note_room();
+            }
+            Ok(())
         })
     }
 }

@@ -190,7 +190,7 @@ impl Control {
     /// Returns the keys for sealing new tokens, as a signed JWK Set (RFC 7517 section 5):
     /// `token-v2.md` section 7.
     fn keys(&self) -> Response<ResponseBody> {
-        respond("application/jwk-set+json", self.key_set.of(&self.upstreams.services().keys))
+        respond("application/jwk-set+json", self.key_set.of(self.upstreams.services()))
     }
 
     /// Returns the bearer's token with another caveat.

@@ -185,6 +185,12 @@ impl Revocations {
         }
     }
 
+    /// Returns the list in force.
+    #[must_use]
+    pub fn current(&self) -> Arc<RevocationList> {
+        Arc::clone(&self.list.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Tells whether the list is trusted at this moment.
     #[must_use]
     pub fn trust(&self) -> RevocationTrust {

@@ -2,6 +2,7 @@
 //! of the medium.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use ::redb::{Database, ReadableDatabase};
@@ -15,11 +16,17 @@ use crate::rows::ReadRows;
 pub(super) struct SharedDatabase {
     path: PathBuf,
     database: RwLock<Result<Database, StoreError>>,
+    /// True since a write has failed, until a probe that needs room has succeeded.
+    has_failed: AtomicBool,
 }
 
 impl SharedDatabase {
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
-        Ok(Self { path: path.to_owned(), database: RwLock::new(Ok(file::open(path)?)) })
+        Ok(Self {
+            path: path.to_owned(),
+            database: RwLock::new(Ok(file::open(path)?)),
+            has_failed: AtomicBool::new(false),
+        })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -48,6 +55,20 @@ impl SharedDatabase {
             Ok(database) => step(database),
             Err(error) => Err(error.clone()),
         }
+    }
+
+    /// True since a write has failed, until [`note_room`](Self::note_room).
+    pub(super) fn has_failed(&self) -> bool {
+        self.has_failed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn note_failure(&self) {
+        self.has_failed.store(true, Ordering::Release);
+    }
+
+    /// Notes that there is room again.
+    pub(super) fn note_room(&self) {
+        self.has_failed.store(false, Ordering::Release);
     }
 
     pub(super) fn is_open(&self) -> bool {

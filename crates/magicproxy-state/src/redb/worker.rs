@@ -68,6 +68,7 @@ pub(super) fn write(shared: &SharedDatabase, writes: &Receiver<WriteJob>) {
         let done = write_group(shared, group, &mut counts);
         if done.is_err() {
             counts.forget();
+            shared.note_failure();
         }
         if done.is_err() && shared.is_open() {
             // The contents of redb's memory are no longer the contents of the disk.

@@ -144,12 +144,54 @@ fn child() {
     });
 }
 
+/// A child that fills the disk with small rows, and asks how the store is; then there is room again.
+#[test]
+fn child_that_asks() {
+    let Some(path) = std::env::var_os("MAGICPROXY_TEST_DISK") else { return };
+    let store = open(Path::new(&path)).unwrap();
+    block_on(async {
+        assert_eq!(store.ping().await, Ok(()));
+        let value = vec![7; 3_000];
+        let mut number = 0u64;
+        let error = loop {
+            let change = put(&number.to_be_bytes(), &value, LATER);
+            match store.apply(partition("small"), vec![], vec![change], UnixTime(NOW)).await {
+                Ok(_) => number += 1,
+                Err(error) => break error,
+            }
+        };
+        println!("failed after {number}: {error}");
+        // However often somebody asks, and though a failed file is opened again after a second.
+        for turn in 0..4 {
+            println!("full, turn {turn}: {}", store.ping().await.is_ok());
+            tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+        }
+        let id = std::process::id().to_string();
+        let raised =
+            Command::new("prlimit").args(["--pid", &id, "--fsize=unlimited:unlimited"]).status();
+        if !raised.is_ok_and(|status| status.success()) {
+            return println!("no way to make room");
+        }
+        for _ in 0..600 {
+            if store.ping().await.is_ok() {
+                let left = store.list(partition("small"), vec![], 100_000, UnixTime(NOW)).await;
+                return println!("room again, {} rows", left.unwrap().len());
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    });
+}
+
 fn in_child(path: &Path, limit: &str) -> String {
+    child_named("child", path, limit)
+}
+
+fn child_named(name: &str, path: &Path, limit: &str) -> String {
     let mut command = Command::new("sh");
     // A signal that is ignored stays so in the program that takes the shell's place.
     command.args([
         "-c",
-        &format!("trap '' XFSZ; {limit} exec \"$0\" --exact disk::child --nocapture"),
+        &format!("trap '' XFSZ; {limit} exec \"$0\" --exact disk::{name} --nocapture"),
     ]);
     let output = command
         .arg(std::env::current_exe().unwrap())
@@ -189,6 +231,20 @@ fn a_full_disk_is_an_error_and_loses_nothing() {
             found.len()
         );
     });
+}
+
+/// Whoever asks a store on a full disk is not told that all is well, because a write of nothing
+/// needs no room.
+#[test]
+fn a_full_disk_is_told_to_whoever_asks_until_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.redb");
+    let said = child_named("child_that_asks", &path, "ulimit -S -f 8000;");
+    assert!(said.contains("failed after "), "{said}");
+    for turn in 0..4 {
+        assert!(said.contains(&format!("full, turn {turn}: false")), "{said}");
+    }
+    assert!(said.contains("room again") || said.contains("no way to make room"), "{said}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::Cli;
 /// A command by the names that lead to it, and its examples, one to a line.
 type Examples = (&'static [&'static str], &'static [&'static str]);
 
-const EXAMPLES: [Examples; 26] = [
+const EXAMPLES: [Examples; 25] = [
     (
         &["serve"],
         &[

@@ -20,6 +20,7 @@ use magicproxy_core::{
 use magicproxy_proxy::clock;
 use magicproxy_proxy::header::{FieldVerdict, RequestFields};
 use magicproxy_proxy::router::{Route, Router};
+use magicproxy_proxy::services::RevocationList;
 use magicproxy_proxy::settings::UpstreamSettings;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -31,6 +32,7 @@ use crate::ground::failure::Failure;
 use crate::ground::output;
 use crate::ground::output::remark;
 use crate::runtime::keystore::Keystore;
+use crate::runtime::revocations::{RevocationFile, in_force};
 use crate::runtime::{settings, wire};
 use magicproxy_config::config::Config;
 use magicproxy_config::ground::environment::Environment;
@@ -93,7 +95,8 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
         Some(url) => question.ask(&args.asking.peer_for_secrets(url)?, &headers)?,
         None => {
             config.unchecked().iter().for_each(|line| remark(line));
-            let verdict = question.decide(&Keystore::of(&config.keys).open()?.ring);
+            let keys = Keystore::of(&config.keys).open()?;
+            let verdict = question.decide(&keys.ring, &revocations(&config)?);
             headers.decide(verdict, &RequestFields::of(upstream, &config.upstreams))
         }
     };
@@ -108,6 +111,17 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
         ))?;
     }
     if verdict.refusal.is_some() { Err(Failure::Denied) } else { Ok(()) }
+}
+
+/// Reads the revocations in force from their file. A store that proxies share is not asked.
+fn revocations(config: &Config) -> anyhow::Result<RevocationList> {
+    let Some(file) = config.revocations.file.clone() else {
+        remark(
+            "not checked: revocations, which are in the state store; --proxy asks a running proxy",
+        );
+        return Ok(RevocationList::default());
+    };
+    Ok(in_force(&RevocationFile(file).read()?, clock::now()))
 }
 
 /// The request that a URL stands for at the proxy, not yet judged.
@@ -264,7 +278,7 @@ impl Question<'_> {
         )
     }
 
-    fn decide(&self, keys: &KeyRing) -> Verdict {
+    fn decide(&self, keys: &KeyRing, revocations: &RevocationList) -> Verdict {
         let upstream = self.upstream;
         let target = match RequestTarget::parse(self.target.as_bytes(), upstream.path_settings()) {
             Ok(target) => target,
@@ -275,6 +289,9 @@ impl Question<'_> {
             Ok(token) => Arc::new(token),
             Err(error) => return Verdict::refused(error.code(), error),
         };
+        if revocations.refuses(&token.names()) {
+            return Verdict::refused("revoked_token", "the token has been revoked");
+        }
         let access = AccessRequest {
             method: self.method,
             target: &target,

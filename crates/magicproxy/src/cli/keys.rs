@@ -15,7 +15,8 @@ use super::SettingsArgs;
 use super::flag;
 use crate::ground::failure::Failure;
 use crate::ground::output::{self, note};
-use crate::runtime::keystore::{self, KeyNote, Keystore, NewKey};
+use crate::runtime::keystore::{self, KeyNote, KeySetRotation, Keystore, NewKey};
+use crate::runtime::revocations::{RevocationFile, in_force};
 use crate::runtime::settings;
 use magicproxy_config::config::keys::KeyFiles;
 use magicproxy_config::config::{Config, parse_duration};
@@ -102,7 +103,11 @@ pub(crate) fn run(args: KeysArgs, environment: &Environment) -> Result<(), Failu
             if !args.jwks {
                 return Ok(output::print(&keys.ring.active().public().to_pem())?);
             }
-            let (now, accepts, denied) = (clock::now(), config.accepts(), config.denied_keys());
+            let (now, accepts, mut denied) = (clock::now(), config.accepts(), config.denied_keys());
+            // A list in a store is the running proxies' to ask.
+            if let Some(file) = config.revocations.file.clone() {
+                denied.extend(in_force(&RevocationFile(file).read()?, now).keys);
+            }
             let is_denied =
                 |key: &SealingPublicKey| denied.iter().any(|id| id == key.id().as_str());
             if !keys
@@ -111,8 +116,8 @@ pub(crate) fn run(args: KeysArgs, environment: &Environment) -> Result<(), Failu
                 .any(|key| accepts.kems.contains(&key.kem()) && !is_denied(key))
             {
                 return Err(anyhow::anyhow!(
-                    "there is no sealing key of a kind that is accepted and not denied: `magicproxy keys generate` makes them where there \
-                     is none, `magicproxy keys rotate` in place of those that are denied"
+                    "there is no sealing key of a kind that is accepted and neither denied nor revoked: `magicproxy keys generate` makes them where there \
+                     is none, `magicproxy keys rotate` in place of those that are denied or revoked"
                 )
                 .into());
             }
@@ -121,7 +126,7 @@ pub(crate) fn run(args: KeysArgs, environment: &Environment) -> Result<(), Failu
         KeysCommand::Minter(args) => {
             let key = MinterSigningKey::generate().context("a new key")?;
             keystore::write::create_folder_of(&args.out)?;
-            keystore::write::private(&args.out, &key.to_json())?;
+            keystore::write::own(&args.out, &key.to_json())?;
             Ok(output::print_json(&key.to_public_jwk())?)
         }
     }
@@ -189,7 +194,10 @@ fn rotate(args: RotateArgs, environment: &Environment) -> Result<(), Failure> {
         retire_after.map_err(|expected| Failure::usage(format!("--retire-after: {expected}")))?;
     let config = args.new.config(environment)?;
     let keystore = Keystore::of(&config.keys);
-    let version = keystore.open()?.ring.key_set_version();
+    let held = keystore.open()?;
+    let of_key_set = if args.key_set { KeySetRotation::Rotate } else { KeySetRotation::Keep };
+    held.ensure_room_to_rotate(of_key_set)?;
+    let version = held.ring.key_set_version();
     let (key, retired) = keystore.rotate(NewKey::of(&config.keys, config.host()))?;
     output::print(&made(&key, keystore.files()))?;
     output::print(&format!(
@@ -202,10 +210,9 @@ fn rotate(args: RotateArgs, environment: &Environment) -> Result<(), Failure> {
     let not_after = retire_after.map(|after| UnixTime(now.0.saturating_add(after.as_secs())));
     let made = keystore.rotate_sealing(now, not_after)?;
     output::print(&made_sealing(&made))?;
-    let key_set = if args.key_set {
-        Some(keystore.rotate_key_set(now, not_after)?)
-    } else {
-        keystore.add_key_set(now)?
+    let key_set = match of_key_set {
+        KeySetRotation::Rotate => Some(keystore.rotate_key_set(now, not_after)?),
+        KeySetRotation::Keep => keystore.add_key_set(now)?,
     };
     if let Some((path, key)) = key_set {
         output::print(&key_set_line(&path, &key))?;

@@ -89,7 +89,7 @@ fn write_token(path: &Path, token: &str) -> anyhow::Result<()> {
     let line = Zeroizing::new(format!("{token}\n"));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let staged = path.with_file_name(format!(".{name}.{}.new", std::process::id()));
-    write::private(&staged, &line)?;
+    write::own(&staged, &line)?;
     let renamed = std::fs::rename(&staged, path).with_context(|| format!("`{}`", path.display()));
     if renamed.is_err() {
         let _ = std::fs::remove_file(&staged);

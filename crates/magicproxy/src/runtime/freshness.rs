@@ -17,12 +17,19 @@ pub(crate) struct Looks {
     pub(crate) latest: Option<Instant>,
     /// The fault that the latest look found. What was read before is in use.
     pub(crate) fault: Option<String>,
+    /// Something to be seen to, though the source could be read.
+    pub(crate) warning: Option<String>,
 }
 
 impl Freshness {
     /// Notes a look that began at `then` and found the source as it should be.
     pub(crate) fn note_good(&self, then: Instant) {
-        *self.looks() = Looks { good: Some(then), latest: Some(then), fault: None };
+        self.note_readable(then, None);
+    }
+
+    /// Notes a look that began at `then` and could read the source, and what is to be seen to.
+    pub(crate) fn note_readable(&self, then: Instant, warning: Option<String>) {
+        *self.looks() = Looks { good: Some(then), latest: Some(then), fault: None, warning };
     }
 
     /// Notes a look that began at `then`, and the fault that it found.

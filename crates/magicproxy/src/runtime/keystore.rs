@@ -11,11 +11,13 @@ mod key_set;
 mod open;
 mod owners;
 mod purposes;
+mod room;
 mod sealing;
 mod watch;
 pub(crate) mod write;
 
 pub(crate) use purposes::{CurrentPurposes, Purposes};
+pub(crate) use room::KeySetRotation;
 pub(crate) use watch::KeyWatch;
 
 use std::collections::BTreeSet;
@@ -194,6 +196,7 @@ impl Keystore {
                 present.display()
             );
         }
+        room::ensure_room("signing keys", self.retired()?.len(), 1)?;
         let key = PrivateKey::generate(new.bits)?;
         let certificate = certificate::self_signed(&key, new)?;
         for path in [&self.files.private, &self.files.public, &self.files.certificate] {

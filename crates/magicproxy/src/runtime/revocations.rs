@@ -2,6 +2,7 @@
 //! `docs/spec/state-store.md` sections 6 and 7.
 
 mod file;
+mod known;
 mod shared;
 mod watch;
 

@@ -3,12 +3,15 @@
 
 pub(crate) mod acme;
 mod dev;
+mod end;
 pub(crate) mod files;
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use magicproxy_proxy::listener::tls::{TlsIdentity, TlsServer};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 
 use crate::runtime::keystore::exposure;
 use magicproxy_config::config::tls::{
@@ -17,6 +20,7 @@ use magicproxy_config::config::tls::{
 
 use acme::Acme;
 use dev::DevAuthority;
+pub(crate) use end::CertificateEnd;
 pub(crate) use files::OtherKeys;
 use files::Reloader;
 
@@ -116,7 +120,17 @@ impl Tls {
 /// Returns warnings about the source of the certificate: no faults, but worth knowing.
 pub(crate) fn warnings(source: Option<&TlsSource>) -> Vec<String> {
     match source {
-        Some(TlsSource::Files(named)) => exposure(&named.files.private_key).into_iter().collect(),
+        Some(TlsSource::Files(named)) => {
+            exposure(&named.files.private_key).into_iter().chain(ending(&named.files)).collect()
+        }
         _ => Vec::new(),
     }
+}
+
+/// Warns of a certificate that has ended, or ends soon.
+fn ending(files: &CertificateFiles) -> Option<String> {
+    let pem = std::fs::read(&files.certificate).ok()?;
+    let end = CertificateEnd::of(&CertificateDer::from_pem_slice(&pem).ok()?)?;
+    let path = files.certificate.display();
+    end.is_soon().then(|| format!("tls.certificate `{path}` {end}: renew it"))
 }

@@ -692,3 +692,95 @@ fn the_command_health_fails_where_the_proxy_is_not_ready() {
     assert_eq!(alive.code, 0, "{alive:?}");
     serving.end();
 }
+
+/// Keys without which some tokens are refused, or cannot be made, while others go on.
+#[test]
+fn keys_that_are_missing_or_revoked_are_told() {
+    let place = Place::with_keys();
+    let sealing = || -> Vec<String> {
+        let names = place.names("keys").into_iter();
+        names.filter(|name| name.starts_with("sealing-")).collect()
+    };
+    let serving = Serving::with_both(&place);
+    let wait = |part: &str| {
+        for _ in 0..3_000 {
+            if serving.check("keys").contains(part) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        panic!("not {part}: {:?}", serving.check("keys"));
+    };
+    wait("keys ok ");
+    let listed = place.program(&["keys", "list", "--json", "--keys", "keys"]).output();
+    let listed: Vec<serde_json::Value> = serde_json::from_str(&listed.stdout).unwrap();
+    let ids: Vec<&str> = listed
+        .iter()
+        .filter(|key| key.get("kem").is_some())
+        .map(|key| key["kid"].as_str().unwrap())
+        .collect();
+    let published = || serving.api("GET /__magictoken/keys", &[]).content;
+    assert!(ids.iter().all(|id| published().contains(id)));
+    for id in &ids {
+        let revoked = place.program(&["revoke", "--key", id, "--keys", "keys"]).output();
+        assert_eq!(revoked.code, 0, "{revoked:?}");
+    }
+    wait("keys warning ");
+    wait("no sealing key is published");
+    assert!(ids.iter().all(|id| !published().contains(id)), "{}", published());
+    for name in sealing() {
+        std::fs::remove_file(place.path("keys").join(name)).unwrap();
+    }
+    wait("no sealing key opens anything any more: every sealed token is refused");
+    assert_eq!(serving.tcp("GET /readyz", &[]).status, 200, "the others are served");
+    assert_eq!(place.program(&["keys", "generate", "--keys", "keys"]).output().code, 0);
+    wait("keys ok ");
+    serving.end();
+}
+
+/// A store that forgets what is revoked is told, and revives nothing.
+#[test]
+fn a_store_that_forgets_revives_nothing() {
+    let place = Place::with_keys();
+    let Some(store) = valkey(&place) else { return };
+    let socket = place.path("s");
+    let config = format!(
+        "{API}[state]\nstore = 'valkey'\nurl = 'unix:{}'\n[admin]\nlisten = '127.0.0.1:0'\n",
+        socket.display()
+    );
+    let serving = Serving::start(&place, &config);
+    let token = crate::mint(&place, &["GET /user"]);
+    place.write_token("t", &token);
+    let bearer = format!("Bearer {token}");
+    let asks = || serving.api("GET /user", &[("Authorization", &bearer)]).status;
+    let revoke = |more: &[&str]| {
+        let args = [&["revoke", "--token", "@t", "--keys", "keys"], more].concat();
+        let done = place.program(&args).output();
+        assert_eq!(done.code, 0, "{done:?}");
+    };
+    let wait = |what: &str, holds: &dyn Fn() -> bool| {
+        for _ in 0..3_000 {
+            if holds() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        panic!("{what}: {:?}", serving.check("revocations"));
+    };
+    revoke(&[]);
+    wait("revoked", &|| asks() == 401);
+    let mut stream = UnixStream::connect(&socket).unwrap();
+    stream.write_all(b"FLUSHALL\r\n").unwrap();
+    assert_eq!(stream.read(&mut [0; 5]).unwrap(), 5);
+    wait("lost", &|| serving.check("revocations").contains("has lost 1 revocations"));
+    assert!(serving.check("revocations").starts_with("revocations warning "));
+    assert_eq!(asks(), 401);
+    assert_eq!(serving.tcp("GET /readyz", &[]).status, 200);
+    revoke(&[]);
+    wait("put back", &|| serving.check("revocations").starts_with("revocations ok "));
+    assert_eq!(asks(), 401);
+    revoke(&["--undo"]);
+    wait("undone", &|| asks() == 502);
+    serving.end();
+    drop(store);
+}

@@ -20,8 +20,11 @@ mod check;
 mod command_notes;
 mod env;
 #[cfg(unix)]
+mod file_owner;
+#[cfg(unix)]
 mod guides;
 mod hostile;
+mod key_room;
 mod log_events;
 #[cfg(unix)]
 mod log_json;
@@ -44,6 +47,8 @@ mod secrets;
 #[cfg(unix)]
 mod serve;
 mod tokens;
+#[cfg(unix)]
+mod told;
 #[cfg(target_os = "linux")]
 mod upgrade;
 mod userinfo;

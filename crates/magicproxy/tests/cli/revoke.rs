@@ -241,6 +241,48 @@ fn a_file_that_cannot_be_read_is_an_error_at_the_start_and_keeps_the_old_list_la
     assert!(ended.stderr.contains("so the old ones stay"), "{ended:?}");
 }
 
+/// A list that is gone is no empty list, for whoever reads or changes it.
+#[test]
+fn a_list_that_is_gone_is_put_back_and_not_begun_anew() {
+    let place = place();
+    ok(&place, &["revoke", "--before", "now"]);
+    let list = place.read("keys/revocations.json");
+    let gone = || std::fs::remove_file(place.path("keys/revocations.json")).unwrap();
+    let refuses = |args: &[&str], code| {
+        let output = place.program(args).output();
+        assert_eq!(output.code, code, "{args:?}: {output:?}");
+        assert!(output.stderr.contains("the list is gone"), "{args:?}: {output:?}");
+        assert!(!place.path("keys/revocations.json").exists(), "{args:?}");
+    };
+    let all: [(&[&str], i32); 6] = [
+        (&["revoke", "kid:NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs", "--unknown-key"], 1),
+        (&["revoke", "--undo", "before:1"], 1),
+        (&["revoke", "--repair"], 1),
+        (&["revoke", "--list"], 1),
+        (&["serve", "--listen", "127.0.0.1:0"], 78),
+        (&["config", "check"], 78),
+    ];
+    gone();
+    for (args, code) in all {
+        refuses(args, code);
+    }
+    // A copy, as on another machine, is noticed by the proxy that has read it once.
+    std::fs::remove_file(place.path("keys/revocations.json.lock")).unwrap();
+    place.write("keys/revocations.json", &list);
+    let proxy = Proxy::start(&place, "");
+    proxy.time_until(&mint(&place, &["GET /user"]), REVOKED);
+    assert_eq!(proxy.end().code, 0);
+    gone();
+    for (args, code) in all {
+        refuses(args, code);
+    }
+    // Where nothing was revoked.
+    std::fs::remove_file(place.path("keys/revocations.json.lock")).unwrap();
+    assert_eq!(ok(&place, &["revoke", "--list"]).stdout, "nothing is revoked\n");
+    ok(&place, &["config", "check"]);
+    ok(&place, &["revoke", "--before", "now"]);
+}
+
 #[test]
 fn what_makes_no_sense_is_said() {
     let place = place();

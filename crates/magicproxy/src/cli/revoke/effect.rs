@@ -2,6 +2,7 @@
 //! nevertheless.
 
 mod before;
+mod last_key;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -48,6 +49,7 @@ pub(super) fn remarks(named: &NamedEntry, beside: &KnownIds<'_>) -> Vec<String> 
         }));
     }
     said.extend(unlisted(&named.revoked, beside.config));
+    said.extend(last_key::remarks(&named.revoked, beside));
     if let Some(token) = &named.token {
         let others = reaching(&token.text, beside.keys, known, now)
             .into_iter()

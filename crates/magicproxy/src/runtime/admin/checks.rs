@@ -5,20 +5,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use magicproxy_config::ground::userinfo::without_userinfo;
+use magicproxy_core::{KeyId, TokenVersion};
 use magicproxy_proxy::clock;
 use magicproxy_proxy::listener::tls::TlsServer;
 use magicproxy_proxy::services::{RevocationTrust, Revocations, SharedKeys};
 use serde_json::{Value, json};
-use x509_cert::certificate::{CertificateInner, Raw};
-use x509_cert::der::Decode as _;
 
 use super::{Drain, StoreCheck};
 use crate::runtime::freshness::Freshness;
+use crate::runtime::tls::CertificateEnd;
 
 /// The time without a look from which a watch counts as stuck.
 const STUCK: Duration = Duration::from_secs(30);
-/// The time before the end of a certificate from which there is a warning.
-const EXPIRES_SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// All checks of a proxy.
 #[derive(Debug)]
@@ -140,15 +138,20 @@ impl Findings {
 pub(crate) struct KeysCheck {
     pub(crate) keys: Arc<SharedKeys>,
     pub(crate) freshness: Freshness,
-    /// True if every upstream accepts tokens of version 2 alone.
-    pub(crate) sealed_only: bool,
+    pub(crate) revocations: Arc<Revocations>,
+    /// The versions of tokens that at least one upstream accepts.
+    pub(crate) versions: Vec<TokenVersion>,
 }
 
 impl KeysCheck {
     fn check(&self) -> Check {
         let (ring, now, looks) = (self.keys.current(), clock::now(), self.freshness.noted());
         let usable = ring.sealing().iter().filter(|key| key.is_usable(now)).count();
-        let published = ring.published(now).count();
+        let revoked = &self.revocations.current().keys;
+        let is_revoked = |id: &KeyId| revoked.contains(id.as_str());
+        let published = ring.published(now).filter(|key| !is_revoked(key.id())).count();
+        let accepts = |version| self.versions.contains(&version);
+        let seals = accepts(TokenVersion::V2);
         let (state, detail) = if let Some(fault) = looks.fault {
             let detail = format!(
                 "the files have changed and are not usable, the keys read before are in use: {fault}"
@@ -156,11 +159,28 @@ impl KeysCheck {
             (CheckState::Warning, detail)
         } else if looks.latest.is_none_or(|latest| latest.elapsed() > STUCK) {
             (CheckState::Warning, "the files are not looked at any more".to_owned())
-        } else if usable == 0 && self.sealed_only {
+        } else if usable == 0 && seals && !accepts(TokenVersion::V1) {
             (
                 CheckState::Failing,
                 "no sealing key opens anything any more, and only sealed tokens are accepted"
                     .to_owned(),
+            )
+        } else if usable == 0 && seals {
+            (
+                CheckState::Warning,
+                "no sealing key opens anything any more: every sealed token is refused (`magicproxy keys generate` makes new keys)"
+                    .to_owned(),
+            )
+        } else if published == 0 && seals {
+            (
+                CheckState::Warning,
+                "no sealing key is published, so that nobody mints with the public key: all are retired or revoked (`magicproxy keys rotate` makes new ones)"
+                    .to_owned(),
+            )
+        } else if accepts(TokenVersion::V1) && is_revoked(ring.active().public().id()) {
+            (
+                CheckState::Warning,
+                "the signing key is revoked, so that the proxy mints nothing (`magicproxy keys rotate` makes a new one)".to_owned(),
             )
         } else {
             let active = ring.active().public().id();
@@ -213,7 +233,10 @@ impl RevocationsCheck {
                     because(looks.fault)
                 ),
             ),
-            _ => (CheckState::Ok, "the list is fresh".to_owned()),
+            _ => looks.warning.map_or_else(
+                || (CheckState::Ok, "the list is fresh".to_owned()),
+                |warning| (CheckState::Warning, warning),
+            ),
         };
         Check::new("revocations", state, detail).aged(looks.good)
     }
@@ -228,28 +251,14 @@ impl CertificateCheck {
     fn check(&self) -> Check {
         let (state, detail) = match self.0.certificate() {
             None => (CheckState::Warning, "there is none yet: no handshake succeeds".to_owned()),
-            Some(der) => end_of(&der).map_or_else(
+            Some(der) => CertificateEnd::of(&der).map_or_else(
                 || (CheckState::Warning, "its end cannot be read".to_owned()),
-                |end| judged(end, clock::now().0),
+                |end| {
+                    let state = if end.is_soon() { CheckState::Warning } else { CheckState::Ok };
+                    (state, end.to_string())
+                },
             ),
         };
         Check::new("certificate", state, detail)
     }
-}
-
-/// Judges a certificate that ends at `end`; both times in seconds since 1970.
-fn judged(end: u64, now: u64) -> (CheckState, String) {
-    let hours = |seconds: u64| seconds / 3_600;
-    match end.checked_sub(now) {
-        None => (CheckState::Warning, format!("expired {} hours ago", hours(now - end))),
-        Some(left) if left < EXPIRES_SOON.as_secs() => {
-            (CheckState::Warning, format!("expires in {} hours", hours(left)))
-        }
-        Some(left) => (CheckState::Ok, format!("expires in {} hours", hours(left))),
-    }
-}
-
-fn end_of(der: &[u8]) -> Option<u64> {
-    let certificate = CertificateInner::<Raw>::from_der(der).ok()?;
-    Some(certificate.tbs_certificate().validity().not_after.to_unix_duration().as_secs())
 }

@@ -73,6 +73,7 @@ impl Restore<'_> {
         let new = self.store.with_added_extension("restore-new");
         drop(std::fs::remove_file(&new));
         copy.make_store(&new).map_err(|error| anyhow::anyhow!("{error}"))?;
+        write::hand_over(&new, self.store)?;
         let before = self.put_in_place(&new)?;
         Ok(Restored {
             made_at: written(note.made_at),
@@ -151,7 +152,7 @@ impl Restore<'_> {
 fn unite(file: &RevocationFile, entries: &[Revocation]) -> anyhow::Result<usize> {
     let now = clock::now().0;
     let mut added = 0;
-    file.change(|all| {
+    file.put_back(|all| {
         for entry in entries.iter().filter(|entry| entry.about.expires_at > now) {
             match all.iter_mut().find(|known| known.revoked == entry.revoked) {
                 Some(known) => {

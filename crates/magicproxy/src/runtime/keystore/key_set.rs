@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use magicproxy_core::{KeyLifetime, KeySetKey, UnixTime};
 
 use super::jwk::Retirement;
-use super::{Keystore, write};
+use super::{Keystore, room, write};
 use magicproxy_config::ground::fault::Faults;
 
 const PREFIX: &str = "keyset-";
@@ -33,7 +33,11 @@ impl Keystore {
     ) -> anyhow::Result<Option<(PathBuf, KeySetKey)>> {
         let held = self.held_key_set()?;
         let active = held.iter().any(|(_, key)| key.lifetime().retired.is_none());
-        if active { Ok(None) } else { self.make_key_set(now).map(Some) }
+        if active {
+            return Ok(None);
+        }
+        room::ensure_room("keys that sign the key set", held.len(), 1)?;
+        self.make_key_set(now).map(Some)
     }
 
     /// Makes a successor, announced by the older keys: they sign beside the successor, until
@@ -44,6 +48,7 @@ impl Keystore {
         not_after: Option<UnixTime>,
     ) -> anyhow::Result<(PathBuf, KeySetKey)> {
         let held = self.held_key_set()?;
+        room::ensure_room("keys that sign the key set", held.len(), 1)?;
         let made = self.make_key_set(now)?;
         let retirement = Retirement { now, not_after };
         retirement.write(held, KeySetKey::lifetime, |key, lifetime| {

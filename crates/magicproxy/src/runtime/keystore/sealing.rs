@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use magicproxy_core::{Kem, KeyLifetime, SealingKey, UnixTime};
 
 use super::jwk::Retirement;
-use super::{Keystore, write};
+use super::{Keystore, room, write};
 use magicproxy_config::ground::fault::Faults;
 
 const PREFIX: &str = "sealing-";
@@ -33,8 +33,9 @@ impl Keystore {
         let missing = |kem: &Kem| {
             !held.iter().any(|(_, key)| key.public().kem() == *kem && key.is_active(now))
         };
-        let made = Kem::ALL.into_iter().filter(missing).map(|kem| self.make_sealing(kem, now));
-        made.collect()
+        let missing: Vec<Kem> = Kem::ALL.into_iter().filter(missing).collect();
+        room::ensure_room("sealing keys", held.len(), missing.len())?;
+        missing.into_iter().map(|kem| self.make_sealing(kem, now)).collect()
     }
 
     /// Makes a new sealing key of each kind, and retires the older keys: they open tokens, until
@@ -45,6 +46,7 @@ impl Keystore {
         not_after: Option<UnixTime>,
     ) -> anyhow::Result<Vec<(PathBuf, SealingKey)>> {
         let held = self.held_sealing()?;
+        room::ensure_room("sealing keys", held.len(), Kem::ALL.len())?;
         // New keys first: at every moment there is a key to seal to.
         let made: Vec<_> = Kem::ALL
             .into_iter()

@@ -1,32 +1,44 @@
-//! Writing of key files: created with their final mode, never overwritten, on disk before the next
-//! step.
+//! Writing of key files: created with their final mode and owner, never overwritten, on disk before
+//! the next step.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+#[cfg_attr(not(unix), path = "write/writer.rs")]
+mod owner;
+
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+
+use self::owner::{FileOwner, create_folder};
 
 /// Creates the folder of a file, for its owner only, if missing.
 pub(crate) fn create_folder_of(path: &Path) -> anyhow::Result<()> {
     let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
         return Ok(());
     };
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).with_context(|| format!("folder `{}`", folder.display()))
+    create_folder(folder).with_context(|| format!("folder `{}`", folder.display()))
 }
 
-/// Creates a file for its owner only.
+/// Creates a file for the proxy only.
 pub(crate) fn private(path: &Path, text: &str) -> anyhow::Result<()> {
-    create(path, text, 0o600)
+    create(&NewFile { path, mode: 0o600, owner: FileOwner::of(path)? }, text)
+}
+
+/// Gives a file that was made beside `path` to whoever reads the file there.
+pub(crate) fn hand_over(made: &Path, path: &Path) -> anyhow::Result<()> {
+    let file = File::open(made).with_context(|| format!("`{}`", made.display()))?;
+    FileOwner::of(path)?.give(&file, made)
+}
+
+/// Creates a file for the user who runs the command only, wherever the file is.
+pub(crate) fn own(path: &Path, text: &str) -> anyhow::Result<()> {
+    create(&NewFile { path, mode: 0o600, owner: FileOwner::WRITER }, text)
 }
 
 /// Creates a file that everyone may read.
 pub(super) fn public(path: &Path, text: &str) -> anyhow::Result<()> {
-    create(path, text, 0o644)
+    create(&NewFile { path, mode: 0o644, owner: FileOwner::of(path)? }, text)
 }
 
 /// Writes the replacement of a private key, beside the key.
@@ -58,17 +70,36 @@ pub(super) fn second_name(path: &Path, second: &Path) -> anyhow::Result<()> {
 
 /// Waits for other processes that change a file, and keeps them waiting until the returned lock is
 /// dropped. The file itself is replaced, so the lock is on another file beside it.
+///
+/// # Errors
+/// Also for a user whose files the reader of the file could not read.
 pub(crate) fn lock(path: &Path) -> anyhow::Result<File> {
     create_folder_of(path)?;
-    let beside = path.with_added_extension("lock");
-    let mut options = OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let owner = FileOwner::of(path)?;
+    let beside = lock_of(path);
+    let new = NewFile { path: &beside, mode: 0o600, owner };
+    // Only a file that was made here is given away: whoever owns the folder could have put a link
+    // there.
+    let file = match new.open() {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => open_for_lock(&beside),
+        opened => opened.map(|file| (file, true)),
+    };
     let named = || format!("`{}`", beside.display());
-    let file = options.open(&beside).with_context(named)?;
+    let (file, is_new) = file.with_context(named)?;
+    if is_new {
+        owner.give(&file, &beside)?;
+    }
     file.lock().with_context(named)?;
     Ok(file)
+}
+
+/// Returns the path of the lock of a file.
+pub(crate) fn lock_of(path: &Path) -> PathBuf {
+    path.with_added_extension("lock")
+}
+
+fn open_for_lock(path: &Path) -> io::Result<(File, bool)> {
+    OpenOptions::new().append(true).open(path).map(|file| (file, false))
 }
 
 /// Makes renames in a folder last; not every system can.
@@ -86,20 +117,36 @@ fn stage(path: &Path, text: &str, mode: u32) -> anyhow::Result<PathBuf> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(error).with_context(|| format!("`{}`", staged.display()));
         }
-        _ => create(&staged, text, mode)?,
+        _ => create(&NewFile { path: &staged, mode, owner: FileOwner::of(path)? }, text)?,
     }
     Ok(staged)
 }
 
-#[cfg_attr(not(unix), expect(unused_variables, reason = "modes are a matter of Unix"))]
-fn create(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    let written = options.open(path).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
-    written.with_context(|| format!("`{}`", path.display()))
+/// A file that is about to be made.
+struct NewFile<'p> {
+    path: &'p Path,
+    mode: u32,
+    owner: FileOwner,
+}
+
+impl NewFile<'_> {
+    fn open(&self) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, self.mode);
+        options.open(self.path)
+    }
+}
+
+/// Makes the file. The owner comes before the text: a file that cannot be given away holds nothing,
+/// and is taken away.
+fn create(new: &NewFile<'_>, text: &str) -> anyhow::Result<()> {
+    let named = || format!("`{}`", new.path.display());
+    let mut file = new.open().with_context(named)?;
+    if let Err(error) = new.owner.give(&file, new.path) {
+        drop(std::fs::remove_file(new.path));
+        return Err(error);
+    }
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(named)
 }

@@ -49,11 +49,17 @@ static MOMENT: Form =
 static REASON: Form = Form { expected: "a reason, as a text", kind: Kind::Text };
 
 impl RevocationFile {
-    /// Reads all entries; none, if there is no file.
+    /// Reads all entries; none, if there never was a file.
+    ///
+    /// # Errors
+    /// Also for a file that is gone.
     pub(crate) fn read(&self) -> anyhow::Result<Vec<Revocation>> {
         let named = || format!("revocations `{}`", self.0.display());
         let text = match std::fs::read_to_string(&self.0) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                self.ensure_never_there()?;
+                return Ok(Vec::new());
+            }
             text => text.with_context(named)?,
         };
         let content: Content = CONTENT
@@ -78,19 +84,59 @@ impl RevocationFile {
             .with_context(named)
     }
 
+    /// Refuses a missing list beside its lock: there was a list, whose tokens would be accepted
+    /// again.
+    fn ensure_never_there(&self) -> anyhow::Result<()> {
+        let lock = write::lock_of(&self.0);
+        ensure!(
+            !lock.exists(),
+            "revocations `{}`: the list is gone, and what it revoked would be accepted again: put it back from a copy; where nothing was revoked, remove `{}`",
+            self.0.display(),
+            lock.display()
+        );
+        Ok(())
+    }
+
+    /// Makes the lock beside a list, as far as the folder may be written, so that the list cannot
+    /// go unnoticed: older versions, and copies of a list, leave a list without a lock.
+    pub(crate) fn note_existence(&self) {
+        if !write::lock_of(&self.0).exists() {
+            drop(write::lock(&self.0));
+        }
+    }
+
     /// Changes the file under a lock: other commands wait.
+    ///
+    /// # Errors
+    /// Also for a file that is gone.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Vec<Revocation>)) -> anyhow::Result<()> {
+        if !self.0.exists() && !write::lock_of(&self.0).exists() {
+            // Before the lock, which says that there was a list.
+            self.begin()?;
+        }
+        self.change_from(Self::read, change)
+    }
+
+    /// Puts entries back: changes the file like [`change`](Self::change), and begins a file that is
+    /// gone anew.
+    pub(crate) fn put_back(&self, change: impl FnOnce(&mut Vec<Revocation>)) -> anyhow::Result<()> {
+        let read = |file: &Self| if file.0.exists() { file.read() } else { Ok(Vec::new()) };
+        self.change_from(read, change)
+    }
+
+    fn change_from(
+        &self,
+        read: impl FnOnce(&Self) -> anyhow::Result<Vec<Revocation>>,
+        change: impl FnOnce(&mut Vec<Revocation>),
+    ) -> anyhow::Result<()> {
         let _lock = write::lock(&self.0)?;
-        let mut entries = self.read()?;
+        let mut entries = read(self)?;
         change(&mut entries);
         ensure!(
             entries.len() <= MOST,
             "there are {MOST} revocations already: revoke keys, or all tokens before a time"
         );
-        let revocations =
-            entries.into_iter().map(|entry| (entry.revoked.name(), entry.about)).collect();
-        let text = serde_json::to_string_pretty(&Content { revocations })? + "\n";
-        let staged = write::staged_private(&self.0, &text)?;
+        let staged = write::staged_private(&self.0, &text_of(entries)?)?;
         std::fs::rename(&staged, &self.0).with_context(|| format!("`{}`", self.0.display()))?;
         write::sync_folder(
             self.0
@@ -101,6 +147,15 @@ impl RevocationFile {
         Ok(())
     }
 
+    /// Makes an empty list, unless another command was faster.
+    fn begin(&self) -> anyhow::Result<()> {
+        write::create_folder_of(&self.0)?;
+        match write::private(&self.0, &text_of(Vec::new())?) {
+            Err(_) if self.0.exists() => Ok(()),
+            made => made,
+        }
+    }
+
     pub(crate) fn stamp(&self) -> Stamp {
         let metadata = std::fs::metadata(&self.0).ok()?;
         #[cfg(unix)]
@@ -109,4 +164,10 @@ impl RevocationFile {
         let inode = 0;
         Some((metadata.modified().ok(), metadata.len(), inode))
     }
+}
+
+fn text_of(entries: Vec<Revocation>) -> anyhow::Result<String> {
+    let revocations =
+        entries.into_iter().map(|entry| (entry.revoked.name(), entry.about)).collect();
+    Ok(serde_json::to_string_pretty(&Content { revocations })? + "\n")
 }

@@ -9,6 +9,7 @@ use magicproxy_proxy::clock;
 use magicproxy_proxy::services::Revocations;
 
 use super::file::{RevocationFile, Stamp};
+use super::known::{KnownEntries, Succession};
 use super::shared::{SharedRevocations, Version};
 use super::{Revocation, in_force};
 use crate::runtime::freshness::Freshness;
@@ -52,6 +53,7 @@ struct SharedState {
     faulty: bool,
     looks: u32,
     told: ToldEntries,
+    known: KnownEntries,
 }
 
 impl RevocationWatch {
@@ -64,6 +66,9 @@ impl RevocationWatch {
         let mut told = ToldEntries::default();
         told.tell(&entries);
         revocations.replace(in_force(&entries, clock::now()));
+        if seen.is_some() {
+            file.note_existence();
+        }
         let freshness = Freshness::default();
         freshness.note_good(Instant::now());
         Ok(Self {
@@ -108,11 +113,13 @@ impl RevocationWatch {
         let then = Instant::now();
         let looked = match &mut self.source {
             // On the event loop: the file is small, and mostly only its stamp is read.
-            Source::File(file, state) => look_at_file(&self.revocations, file, state),
+            Source::File(file, state) => {
+                look_at_file(&self.revocations, file, state).map(|()| None)
+            }
             Source::Shared(shared, state) => look_at_store(&self.revocations, shared, state).await,
         };
         match looked {
-            Ok(()) => self.freshness.note_good(then),
+            Ok(warning) => self.freshness.note_readable(then, warning),
             Err(fault) => self.freshness.note_fault(then, fault),
         }
     }
@@ -217,15 +224,17 @@ async fn look_at_store(
     revocations: &Revocations,
     shared: &SharedRevocations,
     state: &mut SharedState,
-) -> Result<(), String> {
+) -> Result<Option<String>, String> {
     let then = Instant::now();
     let trust = FRESH + state.stale;
     state.looks = (state.looks + 1) % ANEW;
     match news(shared, state).await {
         Ok(None) => revocations.confirm(then, trust),
         Ok(Some((version, entries))) => {
-            revocations.refresh(in_force(&entries, clock::now()), then, trust);
             state.told.tell(&entries);
+            let (now, succession) = (clock::now(), succession(state.seen.as_ref(), &version));
+            state.known.take(entries, succession, now);
+            revocations.refresh(in_force(&state.known.all(), now), then, trust);
             state.seen = Some(version);
         }
         Err(error) => {
@@ -240,7 +249,24 @@ async fn look_at_store(
         tracing::info!(name: "revocations_readable", target: "magicproxy::revocations::watch", "the revocations can be read again");
         state.faulty = false;
     }
-    Ok(())
+    Ok(state.known.warning())
+}
+
+/// Tells whether a list of the version `new` came of the list of the version `seen` by changes,
+/// each of which counts the version up.
+fn succession(seen: Option<&Version>, new: &Version) -> Succession {
+    let number = |version: &Version| -> Option<u64> {
+        std::str::from_utf8(version.as_deref()?).ok()?.parse().ok()
+    };
+    match (seen, new) {
+        // Nothing was known.
+        (None | Some(None), _) => Succession::Changed,
+        (Some(Some(_)), None) => Succession::Interrupted,
+        (Some(old @ Some(_)), Some(_)) => match (number(old), number(new)) {
+            (Some(old), Some(new)) if new <= old => Succession::Interrupted,
+            _ => Succession::Changed,
+        },
+    }
 }
 
 /// Reads the entries if their version changed, and at every [`ANEW`]th look.
@@ -257,3 +283,6 @@ async fn news(
     }
     shared.read(now).await.map(Some)
 }
+
+#[cfg(test)]
+mod tests;

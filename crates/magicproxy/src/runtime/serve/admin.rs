@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use http::header::ACCEPT;
-use magicproxy_core::TokenVersion;
 use magicproxy_proxy::metrics::Metrics;
 use magicproxy_proxy::server::Stop;
 use magicproxy_proxy::services::SharedKeys;
@@ -49,14 +48,12 @@ impl Admin {
     /// Prepares the pages.
     pub(super) fn of(config: &Config, watched: &Watched<'_>, reload: ReloadHandle) -> Self {
         let drain = Drain::default();
-        let accepts_v1 = |upstream: &Arc<magicproxy_proxy::settings::UpstreamSettings>| {
-            upstream.acceptance.versions.contains(&TokenVersion::V1)
-        };
         let checks = Checks {
             keys: KeysCheck {
                 keys: Arc::clone(watched.ring),
                 freshness: watched.keys.freshness(),
-                sealed_only: !config.upstreams.iter().any(accepts_v1),
+                revocations: watched.revocations.revocations(),
+                versions: config.accepts().versions,
             },
             store: watched
                 .store
