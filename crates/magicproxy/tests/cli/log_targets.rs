@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// All that there are.
-const TARGETS: [&str; 25] = [
+const TARGETS: [&str; 27] = [
     "magicproxy::access",
     "magicproxy::cli::serve",
     "magicproxy::config",
@@ -17,10 +17,12 @@ const TARGETS: [&str; 25] = [
     "magicproxy::plugin",
     "magicproxy::revocations::watch",
     "magicproxy::serve",
+    "magicproxy::service_manager",
     "magicproxy::state",
     "magicproxy::tls::acme",
     "magicproxy::tls::dev",
     "magicproxy::tls::files",
+    "magicproxy::upgrade",
     "magicproxy::upstream",
     "magicproxy::wire",
     "magicproxy::wire::signals",
