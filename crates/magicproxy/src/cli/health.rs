@@ -21,7 +21,7 @@ use magicproxy_config::ground::text::harmless;
 /// The longest silence of the admin listener. Its own answers take less than a second.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// The most that is read of a response.
-const MAX_RESPONSE_BYTES: u64 = 64 * 1024;
+const MAX_PAGE_BYTES: u64 = 64 * 1024;
 
 #[derive(Debug, Args)]
 pub(crate) struct HealthArgs {
@@ -97,7 +97,7 @@ fn over_socket(_: &std::path::Path, _: &str) -> Result<Vec<u8>> {
 fn exchange(mut stream: impl Read + Write, request: &str) -> Result<Vec<u8>> {
     stream.write_all(request.as_bytes())?;
     let mut response = Vec::new();
-    stream.take(MAX_RESPONSE_BYTES).read_to_end(&mut response)?;
+    stream.take(MAX_PAGE_BYTES).read_to_end(&mut response)?;
     Ok(response)
 }
 

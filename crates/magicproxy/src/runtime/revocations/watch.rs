@@ -41,7 +41,7 @@ enum Source {
 struct FileState {
     seen: Stamp,
     faulty: bool,
-    told: ToldEntries,
+    told: ReportedEntries,
 }
 
 #[derive(Default)]
@@ -52,7 +52,7 @@ struct SharedState {
     stale: Duration,
     faulty: bool,
     looks: u32,
-    told: ToldEntries,
+    told: ReportedEntries,
     known: KnownEntries,
 }
 
@@ -63,7 +63,7 @@ impl RevocationWatch {
         let seen = file.stamp();
         let revocations = Arc::new(Revocations::default());
         let entries = file.read()?;
-        let mut told = ToldEntries::default();
+        let mut told = ReportedEntries::default();
         told.tell(&entries);
         revocations.replace(in_force(&entries, clock::now()));
         if seen.is_some() {
@@ -127,14 +127,14 @@ impl RevocationWatch {
 
 /// The entries that the log has told of.
 #[derive(Default)]
-struct ToldEntries {
+struct ReportedEntries {
     /// The names of all entries of the last look; `None` before the first look.
     names: Option<BTreeSet<String>>,
     /// The meaningless entries, taken by somebody for revocations; each is named once in the log.
     idle: BTreeSet<String>,
 }
 
-impl ToldEntries {
+impl ReportedEntries {
     /// Logs the entries that have come and gone since the last look, and warns of meaningless
     /// entries. The first look tells of no change.
     fn tell(&mut self, entries: &[Revocation]) {
