@@ -61,7 +61,7 @@ impl From<OpenError> for StoreError {
 pub(super) fn open(path: &Path) -> Result<Database, OpenError> {
     if !path.exists() {
         make(path)?;
-        tracing::warn!(name: "store_made", path = %path.display(),
+        tracing::warn!(name: "store_made", target: "magicproxy_state::redb::shared", path = %path.display(),
             "there was no state store, and an empty one was made: totals begin anew, and tokens own nothing. At a first start that is right");
     }
     let file =
