@@ -19,7 +19,7 @@ use hyper::Request;
 use hyper::body::{Body as _, Incoming};
 
 use crate::admission::Budget;
-use crate::downstream::listener::{DoorKind, Entrance};
+use crate::downstream::listener::{DoorKind, ListenerDoor};
 use crate::downstream::{Connection, UnreadResponse, noted_own_words};
 use crate::exchange::served::{SetupError, Upstreams};
 use crate::observe::ongoing::OngoingRequest;
@@ -30,7 +30,7 @@ use crate::services::Services;
 use crate::settings::{Settings, UpstreamId};
 pub use current::Replaced;
 pub(crate) use current::{ConnectionDoor, CurrentDoors};
-use reverse::{ReverseDoor, ReverseEntrance};
+use reverse::{ReverseDoor, ReverseListener};
 
 /// The doors of one configuration, with the settings and upstreams behind them. A request goes
 /// through the doors of the configuration in which the request began.
@@ -43,7 +43,7 @@ pub(crate) struct Doors {
     serves_pages: bool,
     /// The entrances of the listeners, if the configuration has changed since the listeners were
     /// made: by the number of the listener.
-    entrances: Option<Vec<Entrance>>,
+    entrances: Option<Vec<ListenerDoor>>,
     /// The number of the configuration, from 0 on.
     number: u64,
 }
@@ -58,7 +58,7 @@ pub(crate) struct Door {
 /// The kind of a door, and the part of the proxy behind it.
 #[derive(Debug)]
 enum DoorTarget {
-    Reverse(ReverseEntrance),
+    Reverse(ReverseListener),
 }
 
 /// The configuration that follows another.
@@ -67,7 +67,7 @@ pub(crate) struct NextConfiguration {
     pub(crate) settings: Arc<Settings>,
     pub(crate) services: Services,
     /// The entrances of the listeners, by number; `None`: as before.
-    pub(crate) entrances: Option<Vec<Entrance>>,
+    pub(crate) entrances: Option<Vec<ListenerDoor>>,
 }
 
 /// A request at a door, with the facts known so far.
@@ -103,7 +103,7 @@ impl Doors {
     fn before(
         settings: Arc<Settings>,
         upstreams: Arc<Upstreams>,
-        entrances: Option<Vec<Entrance>>,
+        entrances: Option<Vec<ListenerDoor>>,
         number: u64,
     ) -> Self {
         let reverse = ReverseDoor::new(&settings, &upstreams);
@@ -118,19 +118,19 @@ impl Doors {
     }
 
     /// Returns the door of the listener of this number, whose first entrance is `first`.
-    pub(crate) fn door(self: &Arc<Self>, listener: usize, first: &Entrance) -> Arc<Door> {
+    pub(crate) fn door(self: &Arc<Self>, listener: usize, first: &ListenerDoor) -> Arc<Door> {
         let changed = self.entrances.as_ref().map(|all| all.get(listener));
         let entry = match changed {
             None => self.target_of(first),
             Some(Some(entrance)) => self.target_of(entrance),
             // A listener that the configuration does not name leads nowhere.
-            Some(None) => DoorTarget::Reverse(ReverseEntrance::nowhere()),
+            Some(None) => DoorTarget::Reverse(ReverseListener::nowhere()),
         };
         Arc::new(Door { doors: Arc::clone(self), entry })
     }
 
-    fn target_of(&self, entrance: &Entrance) -> DoorTarget {
-        let Entrance { door, host_check } = entrance;
+    fn target_of(&self, entrance: &ListenerDoor) -> DoorTarget {
+        let ListenerDoor { door, host_check } = entrance;
         match door {
             DoorKind::Reverse { only } => {
                 DoorTarget::Reverse(self.reverse.entrance(only.as_ref(), host_check.clone()))

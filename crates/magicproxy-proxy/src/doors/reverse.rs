@@ -46,7 +46,7 @@ pub(super) struct ReverseDoor {
 
 /// The reverse door as a listener leads to it.
 #[derive(Debug)]
-pub(super) struct ReverseEntrance {
+pub(super) struct ReverseListener {
     reach: ListenerUpstreams,
     /// The check of the authorities that requests may name; without a check, any authority.
     host_check: Option<Arc<HostCheck>>,
@@ -89,13 +89,13 @@ impl ReverseDoor {
         &self,
         only: Option<&UpstreamName>,
         host_check: Option<Arc<HostCheck>>,
-    ) -> ReverseEntrance {
+    ) -> ReverseListener {
         let reach = match only.map(|only| self.upstreams.named(only)) {
             None => ListenerUpstreams::All,
             Some(Some(upstream)) => ListenerUpstreams::Only(upstream),
             Some(None) => ListenerUpstreams::Nowhere,
         };
-        ReverseEntrance { reach, host_check }
+        ReverseListener { reach, host_check }
     }
 
     /// Routes a request, and responds: from the control plane, to a preflight, or from the
@@ -103,7 +103,7 @@ impl ReverseDoor {
     pub(super) async fn handle(
         &self,
         request: Request<Incoming>,
-        entrance: &ReverseEntrance,
+        entrance: &ReverseListener,
         visit: &mut DoorRequest<'_>,
     ) -> Result<Response<ResponseBody>, Rejection> {
         let connection = visit.connection;
@@ -231,7 +231,7 @@ impl ReverseDoor {
     }
 }
 
-impl ReverseEntrance {
+impl ReverseListener {
     /// Makes an entrance through which no upstream is found.
     pub(super) fn nowhere() -> Self {
         Self { reach: ListenerUpstreams::Nowhere, host_check: None }

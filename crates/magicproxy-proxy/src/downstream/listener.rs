@@ -33,7 +33,7 @@ const LOGGED_EVERY: Duration = Duration::from_secs(10);
 pub struct Listener {
     socket: Socket,
     tls: Option<Arc<TlsServer>>,
-    entrance: Entrance,
+    entrance: ListenerDoor,
 }
 
 #[derive(Debug)]
@@ -51,13 +51,13 @@ impl Listener {
 
     /// Makes a listener on TCP, without TLS unless [`Self::with_tls`] is called.
     pub fn tcp(socket: TcpListener) -> Self {
-        Self { socket: Socket::Tcp(socket), tls: None, entrance: Entrance::default() }
+        Self { socket: Socket::Tcp(socket), tls: None, entrance: ListenerDoor::default() }
     }
 
     /// Makes a listener on a Unix socket. The maker of the socket's file removes the file again.
     #[cfg(unix)]
     pub fn unix(socket: UnixListener) -> Self {
-        Self { socket: Socket::Unix(socket), tls: None, entrance: Entrance::default() }
+        Self { socket: Socket::Unix(socket), tls: None, entrance: ListenerDoor::default() }
     }
 
     /// Requires TLS of clients.
@@ -102,19 +102,19 @@ pub(crate) struct ListenerContext {
     /// The place of the listener among all listeners.
     pub(crate) number: usize,
     /// The entrance behind the listener, until the configuration changes.
-    pub(crate) entrance: Entrance,
+    pub(crate) entrance: ListenerDoor,
 }
 
 /// The part of a listener's settings that may change while the listener is open: the door behind
 /// the listener, and the names by which requests may call the proxy.
 #[derive(Clone, Debug, Default)]
-pub struct Entrance {
+pub struct ListenerDoor {
     pub(crate) door: DoorKind,
     /// The check of the authorities that requests may name; without a check, any authority.
     pub(crate) host_check: Option<Arc<HostCheck>>,
 }
 
-impl Entrance {
+impl ListenerDoor {
     /// Binds the entrance to this upstream, so that every request is for this upstream.
     #[must_use]
     pub fn bound_to(self, upstream: UpstreamName) -> Self {

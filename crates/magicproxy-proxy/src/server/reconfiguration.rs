@@ -7,7 +7,7 @@ use magicproxy_core::plugin::PluginHost;
 use super::StartError;
 use crate::doors::{CurrentDoors, NextConfiguration, Replaced};
 use crate::downstream::connections::Connections;
-use crate::downstream::listener::Entrance;
+use crate::downstream::listener::ListenerDoor;
 use crate::services::Services;
 use crate::settings::Settings;
 
@@ -27,7 +27,7 @@ pub struct Reconfigurator {
 pub struct NextSettings {
     settings: Settings,
     plugins: Option<Option<Arc<dyn PluginHost>>>,
-    entrances: Option<Vec<Entrance>>,
+    entrances: Option<Vec<ListenerDoor>>,
 }
 
 /// The reason for which a server keeps its configuration.
@@ -52,7 +52,7 @@ impl NextSettings {
     /// Replaces the entrances of the listeners, in the order in which the listeners were given to
     /// [`Server::run`](super::Server::run).
     #[must_use]
-    pub fn with_entrances(self, entrances: Vec<Entrance>) -> Self {
+    pub fn with_entrances(self, entrances: Vec<ListenerDoor>) -> Self {
         Self { entrances: Some(entrances), ..self }
     }
 }

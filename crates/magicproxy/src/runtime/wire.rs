@@ -17,7 +17,7 @@ use anyhow::Context as _;
 use magicproxy_core::plugin::PluginHost;
 use magicproxy_proxy::host_check::HostCheck;
 use magicproxy_proxy::listener::tls::TlsServer;
-use magicproxy_proxy::listener::{Entrance, Listener};
+use magicproxy_proxy::listener::{Listener, ListenerDoor};
 use magicproxy_proxy::server::{
     NextSettings, Reconfigurator, ReconfigureError, Replaced, Server, Stop, WorkerPulse,
 };
@@ -113,8 +113,8 @@ impl RunningEngine {
         let places = listeners.iter().zip(&self.addresses);
         let entrances = places.map(|(listener, address)| {
             let entrance = match &listener.upstream {
-                Some(upstream) => Entrance::default().bound_to(upstream.clone()),
-                None => Entrance::default(),
+                Some(upstream) => ListenerDoor::default().bound_to(upstream.clone()),
+                None => ListenerDoor::default(),
             };
             if is_checked(*address, hosts.checked) {
                 entrance.checking_hosts(Arc::clone(&check))
@@ -203,7 +203,7 @@ impl BoundServer {
         RunningEngine {
             reconfigurator: self.server.reconfigurator(),
             addresses: self.places.iter().map(|place| place.address).collect(),
-            tls: tls.map(Arc::clone),
+            tls: tls.cloned(),
         }
     }
 

@@ -10,7 +10,7 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use magicproxy_core::UpstreamName;
 use magicproxy_proxy::host_check::HostCheck;
-use magicproxy_proxy::listener::Entrance;
+use magicproxy_proxy::listener::ListenerDoor;
 use magicproxy_proxy::server::{Continuity, NextSettings};
 use magicproxy_proxy::settings::{
     ApiRoot, Forwarding, HostName, MountPath, Outbound, OutboundProxy, PageOrigin, PageOrigins,
@@ -205,7 +205,7 @@ async fn a_removed_upstream_is_found_no_more_and_a_listener_bound_to_it_leads_no
             .replace(NextSettings::new(both().settings).with_entrances(entrances))
             .unwrap()
     };
-    leads(vec![Entrance::default().bound_to(bound("one"))]);
+    leads(vec![ListenerDoor::default().bound_to(bound("one"))]);
     assert_eq!(client.exchange(asked("one")).await.status, 200);
     client.exchange(asked("two")).await.assert_rejected(401, "wrong_upstream");
     leads(Vec::new());
@@ -232,7 +232,7 @@ async fn the_names_of_the_proxy_change_too() {
     assert_eq!(client.exchange(asked("one.test")).await.status, 200);
     client.exchange(asked("two.test")).await.assert_rejected(421, "unknown_host");
     let next = named("two.test");
-    let entrance = Entrance::default().checking_hosts(check(&next));
+    let entrance = ListenerDoor::default().checking_hosts(check(&next));
     let next = NextSettings::new(next.settings).with_entrances(vec![entrance]);
     proxy.reconfigurator.replace(next).unwrap();
     assert_eq!(client.exchange(asked("two.test")).await.status, 200);
