@@ -68,7 +68,8 @@ pub(crate) enum Command {
     /// Run the proxy; keys are made on the first run
     ///
     /// SIGTERM and SIGINT finish the requests in progress and end the proxy, a second one ends it at
-    /// once. SIGUSR2 starts the program on disk again, which takes over without a lost request.
+    /// once. SIGHUP reads the configuration again. SIGUSR2 starts the program on disk again, which
+    /// takes over without a lost request.
     /// systemd's sockets, notifications and watchdog are used where they are given.
     Serve(serve::ServeArgs),
     /// Ask a running proxy, by its admin listener, whether it is alive or ready
