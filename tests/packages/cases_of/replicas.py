@@ -20,7 +20,7 @@ _EXAMPLES = ["compose", "kubernetes"]
 
 @CASES.case("the guide and the example let the proxy do the same in a Valkey")
 def rights(house):
-    guide = (ROOT / "docs/guide/state.md").read_text()
+    guide = " ".join((ROOT / "docs/guide/state.md").read_text().split())
     rule = (ROOT / "deploy/valkey/users.acl").read_text().splitlines()[1].removeprefix("user ")
     holds(f"ACL SETUSER {rule}" in guide, "docs/guide/state.md has another rule")
 
@@ -75,7 +75,7 @@ def _valkey(example, folder):
 
 
 def _minted(house, file, folder):
-    command = [house.binary, "mint", "--config", file, "--allow", "GET /user", "--limit", "total=2", "--credential-env", "CREDENTIAL"]
+    command = [house.binary, "mint", "--config", file, "--api-root", house.upstream.url, "--allow", "GET /user", "--limit", "total=2", "--credential-env", "CREDENTIAL"]
     done = run(command, env=environment(folder, CREDENTIAL=CREDENTIAL), cwd=folder)
     equal(done.returncode, 0, done.stderr)
     return done.stdout.strip()

@@ -208,11 +208,12 @@ fn lay_documents(
         "layers": [descriptor(LAYER_TYPE, layer)],
     }))?;
     let tag = format!("{NAME}:{}", release.version);
-    let mut entry = descriptor(MANIFEST_TYPE, &manifest);
-    entry["platform"] = json!({ "architecture": machine.debian(), "os": "linux" });
-    entry["annotations"] = json!({
-        "io.containerd.image.name": format!("docker.io/library/{tag}"),
-        "org.opencontainers.image.ref.name": release.version,
+    let entry = json!({
+        "mediaType": MANIFEST_TYPE,
+        "digest": format!("sha256:{}", manifest.digest),
+        "size": manifest.size,
+        "platform": { "architecture": machine.debian(), "os": "linux" },
+        "annotations": { "org.opencontainers.image.ref.name": release.version },
     });
     let index = json!({ "schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [entry] });
     let path = |blob: &Blob| format!("blobs/sha256/{}", blob.digest);

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Release;
 
@@ -40,7 +40,7 @@ pub(super) fn linked_packages(release: &Release<'_>) -> Result<Vec<Value>> {
     let graph = Graph::of(&metadata)?;
     let packages = graph.linked().into_iter().filter_map(|id| graph.packages.get(id));
     Ok(packages
-        .filter(|package| !package["source"].is_null())
+        .filter(|package| !at(package, "/source").is_null())
         .map(|&package| package.clone())
         .collect())
 }
@@ -57,16 +57,17 @@ impl<'m> Graph<'m> {
         let list = |value: &'m Value| value.as_array().context("cargo's metadata has another form");
         let id = |value: &'m Value| value.as_str().context("a package has no id");
         let mut packages = BTreeMap::new();
-        for package in list(&metadata["packages"])? {
-            packages.insert(id(&package["id"])?, package);
+        for package in list(at(metadata, "/packages"))? {
+            packages.insert(id(at(package, "/id"))?, package);
         }
         let mut links = BTreeMap::new();
-        for node in list(&metadata["resolve"]["nodes"])? {
-            let linked = list(&node["deps"])?.iter().filter(|dependency| is_linked(dependency));
-            let linked = linked.map(|dependency| id(&dependency["pkg"])).collect::<Result<_>>()?;
-            links.insert(id(&node["id"])?, linked);
+        for node in list(at(metadata, "/resolve/nodes"))? {
+            let linked = list(at(node, "/deps"))?.iter().filter(|dependency| is_linked(dependency));
+            let linked =
+                linked.map(|dependency| id(at(dependency, "/pkg"))).collect::<Result<_>>()?;
+            links.insert(id(at(node, "/id"))?, linked);
         }
-        Ok(Graph { root: id(&metadata["resolve"]["root"])?, packages, links })
+        Ok(Graph { root: id(at(metadata, "/resolve/root"))?, packages, links })
     }
 
     /// Returns the ids of the program and of everything that it links, at however many removes.
@@ -82,34 +83,42 @@ impl<'m> Graph<'m> {
 
 /// True for what is linked: neither a build script's dependency nor a test's.
 fn is_linked(dependency: &Value) -> bool {
-    let kinds = dependency["dep_kinds"].as_array();
-    kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind["kind"].is_null()))
+    let kinds = at(dependency, "/dep_kinds").as_array();
+    kinds.is_some_and(|kinds| kinds.iter().any(|kind| at(kind, "/kind").is_null()))
 }
 
 fn component(package: &Value) -> Value {
-    let (name, version) = (&package["name"], &package["version"]);
-    let purl = format!("pkg:cargo/{}@{}", text(name), text(version));
-    let mut component = json!({
-        "type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl,
-    });
-    let mut set = |member: &str, value: Value| component[member] = value;
-    if let Some(licence) = package["license"].as_str() {
+    let (name, version) = (text(package, "/name"), text(package, "/version"));
+    let purl = format!("pkg:cargo/{name}@{version}");
+    let mut members = Map::from_iter([
+        ("type".to_owned(), json!("library")),
+        ("bom-ref".to_owned(), json!(purl)),
+        ("name".to_owned(), json!(name)),
+        ("version".to_owned(), json!(version)),
+        ("purl".to_owned(), json!(purl)),
+    ]);
+    if let Some(licence) = at(package, "/license").as_str() {
         // Before SPDX, crates wrote a slash.
-        set("licenses", json!([{ "expression": licence.replace('/', " OR ") }]));
+        let expression = licence.replace('/', " OR ");
+        members.insert("licenses".to_owned(), json!([{ "expression": expression }]));
     }
-    if let Some(description) = package["description"].as_str() {
-        set("description", json!(description.trim()));
+    if let Some(description) = at(package, "/description").as_str() {
+        members.insert("description".to_owned(), json!(description.trim()));
     }
-    component
+    Value::Object(members)
 }
 
-fn as_program(mut component: Value) -> Value {
-    component["type"] = json!("application");
-    component
+fn as_program(component: Value) -> Value {
+    let Value::Object(mut members) = component else { return component };
+    members.insert("type".to_owned(), json!("application"));
+    Value::Object(members)
 }
 
 fn reference(graph: &Graph<'_>, id: &str) -> Value {
-    graph.packages.get(id).map_or(Value::Null, |package| component(package)["bom-ref"].clone())
+    graph
+        .packages
+        .get(id)
+        .map_or(Value::Null, |package| at(&component(package), "/bom-ref").clone())
 }
 
 fn depends_on(graph: &Graph<'_>, id: &str) -> BTreeSet<String> {
@@ -129,6 +138,11 @@ fn metadata(release: &Release<'_>) -> Result<Value> {
     serde_json::from_slice(&said.stdout).context("cargo's metadata is no JSON")
 }
 
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
+/// Returns what a pointer (RFC 6901) leads to, or null.
+fn at<'v>(value: &'v Value, pointer: &str) -> &'v Value {
+    value.pointer(pointer).unwrap_or(&Value::Null)
+}
+
+fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
+    at(value, pointer).as_str().unwrap_or_default()
 }
