@@ -22,6 +22,7 @@ use self::outcome::{applied, broken, refused, unchanged};
 use self::reading::{CheckedChange, Reading};
 use super::admin::operations::{ReloadReport, ReloadRequest, ReloadRequests, ReloadTrigger};
 use super::keystore::{CurrentPurposes, Purposes};
+use super::logging::events::{ConfigOccasion, config_loaded};
 use super::tls::{OtherKeys, Tls};
 use super::wire::{Hangups, RunningEngine};
 
@@ -109,7 +110,7 @@ impl Reloader {
         while let Some(request) = requests.next_waiting() {
             asking.push(request);
         }
-        tracing::info!(target: "magicproxy::reload", trigger = trigger.name(), "the configuration is read again");
+        tracing::info!(name: "reload_begun", target: "magicproxy::reload", trigger = trigger.name(), "the configuration is read again");
         let report = self.reload().await;
         outcome::log(&report);
         self.proxy.metrics.note_reload(outcome::counted(&report));
@@ -143,8 +144,16 @@ impl Reloader {
 
     /// Brings a checked change into force. The engine comes first: only its part may fail.
     async fn apply(&mut self, change: CheckedChange) -> ReloadReport {
-        let CheckedChange { config, running, changed, waiting, warnings, plugins, certificate } =
-            change;
+        let CheckedChange {
+            config,
+            running,
+            read,
+            changed,
+            waiting,
+            warnings,
+            plugins,
+            certificate,
+        } = change;
         let purposes = Purposes::of(&config.upstreams, config.tls.as_ref());
         let host = plugins.clone().map(|host| host.map(|host| host as Arc<dyn PluginHost>));
         let engine = self.proxy.engine.clone();
@@ -170,6 +179,7 @@ impl Reloader {
             self.proxy.plugins = RunningPlugins::start(host);
         }
         self.running = running;
+        config_loaded(ConfigOccasion::Reload, &read, warnings.len());
         applied(&replaced, &changed, &waiting, &warnings)
     }
 }

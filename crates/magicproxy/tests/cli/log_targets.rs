@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// All that there are.
-const TARGETS: [&str; 27] = [
+const TARGETS: [&str; 28] = [
     "magicproxy::access",
     "magicproxy::cli::serve",
     "magicproxy::config",
@@ -15,6 +15,7 @@ const TARGETS: [&str; 27] = [
     "magicproxy::logging",
     "magicproxy::mint",
     "magicproxy::plugin",
+    "magicproxy::reload",
     "magicproxy::revocations::watch",
     "magicproxy::serve",
     "magicproxy::service_manager",

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use magicproxy_config::config::Layers;
-use magicproxy_config::ground::fault::Faults;
 use magicproxy_config::ground::text::harmless;
 
 /// The occasion on which the configuration was read.
@@ -12,7 +11,6 @@ pub(crate) enum ConfigOccasion {
     /// The start of the proxy.
     Start,
     /// A reload while the proxy runs.
-    #[allow(dead_code, reason = "for the reload, which comes next")]
     Reload,
 }
 
@@ -70,21 +68,6 @@ pub(crate) fn config_loaded(occasion: ConfigOccasion, sources: &ConfigSources, w
         variables = joined(&sources.variables),
         warnings,
         "the configuration is loaded"
-    );
-}
-
-/// Logs a configuration that was read while the proxy runs, and is not taken: each fault, and that
-/// the old one stays.
-#[allow(dead_code, reason = "for the reload, which comes next")]
-pub(crate) fn config_refused(sources: &ConfigSources, faults: &Faults) {
-    faults.log();
-    tracing::error!(
-        name: "config_refused",
-        target: "magicproxy::config",
-        files = joined(&sources.files),
-        sha256 = joined(&sources.digests),
-        faults = faults.faults.len(),
-        "the configuration has faults, so the old one stays"
     );
 }
 

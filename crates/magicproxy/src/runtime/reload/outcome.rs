@@ -95,26 +95,28 @@ pub(super) fn counted(report: &ReloadReport) -> metrics::ReloadOutcome {
 /// Writes the report to the log.
 pub(super) fn log(report: &ReloadReport) {
     for fault in &report.faults {
-        tracing::error!(target: "magicproxy::reload", "{fault}");
+        tracing::error!(name: "reload_fault", target: "magicproxy::reload", "{fault}");
     }
     for line in &report.lines {
         match line.strip_prefix("warning: ") {
-            Some(warning) => tracing::warn!(target: "magicproxy::reload", "{warning}"),
-            None if line.starts_with("needs a restart") => {
-                tracing::warn!(target: "magicproxy::reload", "{line}")
+            Some(warning) => {
+                tracing::warn!(name: "reload_warning", target: "magicproxy::reload", "{warning}")
             }
-            None => tracing::info!(target: "magicproxy::reload", "{line}"),
+            None if line.starts_with("needs a restart") => {
+                tracing::warn!(name: "restart_needed", target: "magicproxy::reload", "{line}")
+            }
+            None => tracing::info!(name: "reload_change", target: "magicproxy::reload", "{line}"),
         }
     }
     match report.outcome {
         ReloadOutcome::Changed => {
-            tracing::info!(target: "magicproxy::reload", "the new configuration is in force")
+            tracing::info!(name: "reloaded", target: "magicproxy::reload", "the new configuration is in force")
         }
         ReloadOutcome::Unchanged => {
-            tracing::info!(target: "magicproxy::reload", "the configuration has not changed")
+            tracing::info!(name: "reload_unchanged", target: "magicproxy::reload", "the configuration has not changed")
         }
         ReloadOutcome::Refused => {
-            tracing::error!(target: "magicproxy::reload", faults = report.faults.len(), "the old configuration stays in force");
+            tracing::error!(name: "reload_refused", target: "magicproxy::reload", faults = report.faults.len(), "the old configuration stays in force");
         }
     }
 }

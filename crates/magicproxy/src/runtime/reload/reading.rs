@@ -7,6 +7,7 @@ use magicproxy_core::state::StateStore;
 use magicproxy_plugin::Host;
 
 use crate::ground::failure::chain;
+use crate::runtime::logging::events::ConfigSources;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::serve::fit_to_files;
 use crate::runtime::tls::NextCertificate;
@@ -50,6 +51,8 @@ pub(super) enum Reading {
 
 /// A change that was checked, and is to come into force.
 pub(super) struct CheckedChange {
+    /// The files and variables that were read.
+    pub(super) read: ConfigSources,
     pub(super) config: Box<Config>,
     /// The configuration in force from now on.
     pub(super) running: RunningConfig,
@@ -101,7 +104,7 @@ impl RunningConfig {
         state: Option<Arc<dyn StateStore>>,
     ) -> Result<Reading, Faults> {
         let layers = self.source.gather();
-        let files = layers.sources.files();
+        let (files, read) = (layers.sources.files(), ConfigSources::of(&layers));
         if let Some(gone) = self.files.iter().find(|file| !files.contains(file)) {
             return Err(Faults::one(file_is_gone(gone)));
         }
@@ -128,6 +131,7 @@ impl RunningConfig {
         Ok(Reading::Changed(Box::new(CheckedChange {
             config: Box::new(config),
             running: Self { raw, files, ..self },
+            read,
             changed,
             waiting,
             warnings,
