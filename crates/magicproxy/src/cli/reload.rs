@@ -81,7 +81,8 @@ fn ask(path: &std::path::Path) -> Result<Report, Failure> {
         }),
         status => {
             let told: serde_json::Value = serde_json::from_str(&response.body).unwrap_or_default();
-            let detail = told["detail"].as_str().unwrap_or("no reason was given");
+            let detail = told.get("detail").and_then(|detail| detail.as_str());
+            let detail = detail.unwrap_or("no reason was given");
             Err(anyhow::anyhow!(
                 "the proxy at `{shown}` did not reload ({status}): {}",
                 harmless(detail)
