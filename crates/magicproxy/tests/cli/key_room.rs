@@ -36,7 +36,8 @@ fn a_rotation_without_room_is_refused_before_it_writes() {
         assert!(output.stderr.contains(&format!(" {kind}, 16 are the most")), "{output:?}");
         assert!(output.stderr.contains("keys list"), "{output:?}");
         let mut after = place.names("keys");
-        (before.sort(), after.sort());
+        before.sort();
+        after.sort();
         assert_eq!(before, after, "{kind}");
         assert_eq!(place.program(&["keys", "list"]).output().code, 0, "{kind}");
     }
