@@ -105,7 +105,7 @@ impl Client {
             self.token
         );
         self.stream.write_all(request.as_bytes()).unwrap();
-        let head = head(&mut self.stream).expect("the proxy closed the connection");
+        let head = head(&mut self.stream).unwrap();
         let length = head
             .lines()
             .find_map(|line| {
