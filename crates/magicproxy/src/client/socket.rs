@@ -27,7 +27,7 @@ pub(crate) fn post(path: &Path, target: &str) -> io::Result<SocketResponse> {
     );
     stream.write_all(request.as_bytes())?;
     let mut response = Vec::new();
-    stream.take(MAX_RESPONSE_BYTES).read_to_end(&mut response)?;
+    stream.take(MAX_REPORT_BYTES).read_to_end(&mut response)?;
     parse(&response)
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the response is no HTTP"))
 }
@@ -41,7 +41,7 @@ pub(crate) fn post(_: &Path, _: &str) -> io::Result<SocketResponse> {
 #[cfg(unix)]
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(90);
 #[cfg(unix)]
-const MAX_RESPONSE_BYTES: u64 = 1024 * 1024;
+const MAX_REPORT_BYTES: u64 = 1024 * 1024;
 
 /// Reads a response whose connection ended behind it. The admin listener sends whole responses, with
 /// their length.
