@@ -37,12 +37,13 @@ enum Becomes {
 use Becomes::{Reads, Refused, Same, SameButForChance};
 
 /// Every command, by the name of its manual page.
-const COMMANDS: [(&str, &[&str], Becomes); 29] = [
+const COMMANDS: [(&str, &[&str], Becomes); 30] = [
     ("serve", &["serve", "--listen", "127.0.0.1:0"], Reads),
     ("config-check", &["config", "check"], Reads),
     ("config-show", &["config", "show"], Reads),
     ("config-schema", &["config", "schema"], Same),
     ("health", &["health"], Same),
+    ("reload", &["reload"], Same),
     ("demo", &["demo", "--once"], SameButForChance),
     ("mint", &["mint", "--credential-env", "SECRET", "--allow", "GET /user"], SameButForChance),
     ("narrow", &["narrow", "{sealed}", "--allow", "GET /user"], Same),
