@@ -225,6 +225,8 @@ impl Gate {
         let mut body = body.with_trailers(|| TrailerFields::new(&self.fields, nominated));
         if body.may_be_empty(&head.method) {
             Box::pin(body.await_content()).await?;
+            // A client may make that wait long: a token that was revoked meanwhile sends nothing.
+            self.revocations.ensure_live(entry.token())?;
         }
         let came = head.uri.path_and_query().filter(|came| target.is_spelt(came.as_str())).cloned();
         let mut message =

@@ -189,3 +189,34 @@ async fn a_list_that_is_too_old_is_doubt() {
     revocations.refresh(list, then, Duration::ZERO);
     refused(&ask(&proxy, &token).await, 401, "revoked_token");
 }
+
+/// A request that is held back before its first byte goes up is not sent by a token that was revoked
+/// meanwhile.
+#[tokio::test]
+async fn a_request_that_waits_for_its_content_is_refused_once_its_token_is_revoked() {
+    let upstream = Upstream::hello().await;
+    let revocations = Arc::new(Revocations::default());
+    let proxy = with(&upstream, &revocations).await;
+    for is_revoked in [false, true] {
+        let token = Token::allowing(&["DELETE /user"]).mint();
+        let chain = UnverifiedToken::parse(&token).unwrap().chain().unwrap().id();
+        let before = upstream.requests().len();
+        let mut client = Client::connect(&proxy).await;
+        client.send(request("DELETE /user", &token, &["Transfer-Encoding: chunked"], "")).await;
+        // The head was read, and the request allowed, before this one.
+        let other = Client::ask(&proxy, request("DELETE /user", &token, &[], "")).await;
+        assert_eq!(other.status, 200);
+        if is_revoked {
+            revocations
+                .replace(RevocationList { chains: HashSet::from([chain]), ..Default::default() });
+        }
+        client.send("0\r\n\r\n").await;
+        let response = client.response().await;
+        if is_revoked {
+            refused(&response, 401, "revoked_token");
+        } else {
+            assert_eq!(response.status, 200, "{}", response.text());
+        }
+        assert_eq!(upstream.requests().len() - before, if is_revoked { 1 } else { 2 });
+    }
+}

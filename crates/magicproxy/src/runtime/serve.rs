@@ -197,6 +197,7 @@ impl Prepared {
             }
             None => None,
         };
+        let revocations = self.revocations.freshness();
         let Opened { mut server, admin, taken } = match self.open(passed, hangups).await {
             Ok(opened) => opened,
             Err(failure) => {
@@ -212,8 +213,13 @@ impl Prepared {
         let ready = move || told.ready(&addresses);
         let mut held = server.take_held_sockets();
         held.extend(admin.held_sockets());
-        let parts =
-            UpgradeParts { program, held, store: store.clone(), manager: Arc::clone(&manager) };
+        let parts = UpgradeParts {
+            program,
+            held,
+            store: store.clone(),
+            revocations,
+            manager: Arc::clone(&manager),
+        };
         let upgrades = Upgrades::new(upgrade, parts);
         let predecessor = match approval {
             Some(approval) => {

@@ -7,6 +7,7 @@ mod tests;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use magicproxy_core::UnixTime;
@@ -37,6 +38,8 @@ enum HeldStore {
     /// Not opened yet, or released; with the time of the last failure to open, and its error.
     Closed(Option<(Instant, StoreError)>),
     Open(Arc<dyn StateStore>),
+    /// The store of another process, and whether it was called for this one.
+    Elsewhere(Arc<dyn StateStore>, AtomicBool),
 }
 
 /// A store whose file this process has closed, so that another process may open it. Calls wait as
@@ -87,14 +90,15 @@ impl LazyStore {
     /// never needed stays closed.
     pub(crate) async fn settle(&self) {
         let held = self.held.read().await;
-        if let Some(store) = held.open() {
+        // A store elsewhere would be opened by the first call.
+        if let Some(store) = held.open().filter(|_| !held.is_unused()) {
             // Behind all calls before it.
             let _ = tokio::time::timeout(LAST_CALLS, store.ping()).await;
         }
     }
 
     async fn store(&self) -> Result<RwLockReadGuard<'_, Arc<dyn StateStore>>, StoreError> {
-        if let Ok(open) = RwLockReadGuard::try_map(self.held.read().await, HeldStore::open) {
+        if let Ok(open) = RwLockReadGuard::try_map(self.held.read().await, HeldStore::used) {
             return Ok(open);
         }
         let mut held = self.held.write().await;
@@ -112,9 +116,22 @@ impl LazyStore {
 impl HeldStore {
     fn open(&self) -> Option<&Arc<dyn StateStore>> {
         match self {
-            Self::Open(store) => Some(store),
+            Self::Open(store) | Self::Elsewhere(store, _) => Some(store),
             Self::Closed(_) => None,
         }
+    }
+
+    /// Returns the store for a call.
+    fn used(&self) -> Option<&Arc<dyn StateStore>> {
+        if let Self::Elsewhere(_, is_used) = self {
+            is_used.store(true, Ordering::Relaxed);
+        }
+        self.open()
+    }
+
+    /// True for a store of another process that was not called.
+    fn is_unused(&self) -> bool {
+        matches!(self, Self::Elsewhere(_, is_used) if !is_used.load(Ordering::Relaxed))
     }
 
     fn error(&self) -> StoreError {
@@ -128,7 +145,7 @@ impl HeldStore {
 impl ReleasedStore {
     /// Sends the calls to this store from now on: to the process that has the file open now.
     pub(crate) fn hand_over(mut self, store: Arc<dyn StateStore>) {
-        *self.0 = HeldStore::Open(store);
+        *self.0 = HeldStore::Elsewhere(store, AtomicBool::new(false));
     }
 }
 

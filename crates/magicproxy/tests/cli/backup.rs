@@ -197,6 +197,11 @@ fn a_store_whose_file_was_deleted_is_saved() {
     socket.read_to_string(&mut told).unwrap();
     assert!(told.contains("\r\n\r\nready\n"), "{told}");
     assert!(told.contains("\nstore warning 0s its file was deleted"), "{told}");
+    // A process that took over would find nothing.
+    let mut proxy = proxy;
+    proxy.running.signal("USR2");
+    proxy.running.line("its rows are lost when this process closes it");
+    assert_eq!(proxy.ask(&limited), 403);
     ok(&place, &["backup", "--to", "b"]);
     proxy.end();
     place.write("keys/revocations.json", "{\"revocations\":{}}");

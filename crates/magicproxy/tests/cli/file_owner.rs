@@ -70,6 +70,23 @@ fn root_writes_for_the_proxy() {
     }
 }
 
+/// A restore opens files by their names, so root does it nowhere where others make names.
+#[test]
+fn root_restores_nothing_in_a_folder_of_others() {
+    let place = Place::new();
+    if !is_root(&place) {
+        return;
+    }
+    place.write("magicproxy.toml", "state.path = 'data/state.redb'\nkeys.folder = 'data/keys'\n");
+    place.write("b", "no backup");
+    std::fs::create_dir(place.path("data")).unwrap();
+    chown(place.path("data"), Some(PROXY), Some(PROXY)).unwrap();
+    let restored = place.program(&["restore", "b", "--config", "magicproxy.toml"]).output();
+    assert_eq!(restored.code, 1, "{restored:?}");
+    assert!(restored.stderr.contains(&format!("sudo -u '#{PROXY}'")), "{restored:?}");
+    assert!(place.names("data").iter().all(|name| name == "keys"), "{:?}", place.names("data"));
+}
+
 /// Where the proxy reads by its group, it reads what is written later, too.
 #[test]
 fn a_group_that_reads_the_key_reads_what_root_writes_beside() {

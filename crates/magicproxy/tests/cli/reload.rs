@@ -174,7 +174,12 @@ fn faults_change_nothing_and_are_told_with_their_lines() {
     assert!(report["faults"].as_array().unwrap().len() >= 2, "{report}");
     assert_eq!((client.status("/one"), client.status("/two")), (200, 403));
     serving.running.line("the old configuration stays in force");
-    // A file that is gone is no configuration of defaults.
+    // A file that is empty, or gone, is no configuration of defaults.
+    for empty in ["", "# nothing\n"] {
+        serving.place.write("magicproxy.toml", empty);
+        hang_up(&mut serving, "has no settings any more");
+        assert_eq!((client.status("/one"), client.status("/two")), (200, 403));
+    }
     std::fs::remove_file(serving.place.path("magicproxy.toml")).unwrap();
     let pid = serving.running.id().to_string();
     let sent = serving.place.program(&["reload", "--pid", &pid]).output();

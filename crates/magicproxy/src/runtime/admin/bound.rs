@@ -2,6 +2,7 @@
 //! proxy has ended.
 
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -19,6 +20,9 @@ use super::access::AccessAddress;
 use super::connections::{AdminAddress, AdminSocket};
 use crate::runtime::wire::listening::{BoundSocket, HeldSocket, OpenedSocket};
 use crate::runtime::wire::passed::PassedSockets;
+
+/// The bits of the mode of a Unix socket whose users may connect to it: those that may write.
+const MAY_CONNECT: u32 = 0o222;
 
 /// The admin listener on addresses already taken.
 pub(crate) struct BoundAdmin {
@@ -53,6 +57,7 @@ impl BoundAdmin {
             let named = || format!("cannot listen on `{listen}` (admin.listen)");
             let opened = OpenedSocket::open(listen, settings.mode, passed);
             let OpenedSocket { socket, held } = opened.await.with_context(named)?;
+            ensure_closed_to_others(&held, settings.mode).with_context(named)?;
             bound.held.push(Arc::new(held));
             match socket {
                 BoundSocket::Tcp(socket) => {
@@ -128,6 +133,19 @@ impl RunningAdmin {
         let _ = self.end.send(());
         while self.tasks.join_next().await.is_some() {}
     }
+}
+
+/// Refuses the file of a socket that the service manager has passed, if more users may connect to it
+/// than the configuration lets: whoever connects is trusted.
+fn ensure_closed_to_others(held: &HeldSocket, mode: u32) -> anyhow::Result<()> {
+    let ListenAddress::Unix(path) = &held.listen else { return Ok(()) };
+    let found = std::fs::metadata(path)?.permissions().mode();
+    anyhow::ensure!(
+        found & MAY_CONNECT & !mode == 0,
+        "the mode of the socket is {:04o}, and `admin.mode` is {mode:04o}: give the socket unit `SocketMode={mode:04o}`",
+        found & 0o7777
+    );
+    Ok(())
 }
 
 /// Collects the names by which requests may call the listener: its own, and `allowed_hosts`.

@@ -45,9 +45,10 @@ impl Restore<'_> {
     /// Puts the backup back.
     ///
     /// # Errors
-    /// A backup that is damaged; a proxy that runs; older state that was not accepted; the system's
+    /// A backup that is damaged; a proxy that runs; root in a folder of another user; older state that was not accepted; the system's
     /// errors. Until the last step the store's file is as it was.
     pub(crate) fn run(self) -> anyhow::Result<Restored> {
+        write::refuse_root_beside_others(self.store)?;
         self.refuse_running()?;
         let scratch = self.store.with_added_extension("restore-copy");
         write::create_folder_of(self.store)?;

@@ -25,6 +25,12 @@ pub(crate) fn private(path: &Path, text: &str) -> anyhow::Result<()> {
     create(&NewFile { path, mode: 0o600, owner: FileOwner::of(path)? }, text)
 }
 
+/// Refuses to go on as root in a folder of another user, who could put links in the place of the
+/// files that are written, opened and given away there by name.
+pub(crate) fn refuse_root_beside_others(path: &Path) -> anyhow::Result<()> {
+    FileOwner::of(path)?.refuse_others()
+}
+
 /// Gives a file that was made beside `path` to whoever reads the file there.
 pub(crate) fn hand_over(made: &Path, path: &Path) -> anyhow::Result<()> {
     let file = File::open(made).with_context(|| format!("`{}`", made.display()))?;
@@ -148,5 +154,10 @@ fn create(new: &NewFile<'_>, text: &str) -> anyhow::Result<()> {
         drop(std::fs::remove_file(new.path));
         return Err(error);
     }
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(named)
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    if written.is_err() {
+        // Half a file, such as a full disk leaves, would be taken for a broken one for ever.
+        drop(std::fs::remove_file(new.path));
+    }
+    written.with_context(named)
 }

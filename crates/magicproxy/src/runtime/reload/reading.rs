@@ -108,6 +108,9 @@ impl RunningConfig {
         if let Some(gone) = self.files.iter().find(|file| !files.contains(file)) {
             return Err(Faults::one(file_is_gone(gone)));
         }
+        if is_from_a_file(&self.raw) && !is_from_a_file(&layers.raw) {
+            return Err(Faults::one(file_is_empty()));
+        }
         let (written, mut warnings) = (layers.raw.clone(), layers.warnings.clone());
         let sources = layers.sources.clone();
         // Checked as it is written: a restart would serve it.
@@ -157,6 +160,20 @@ fn next_certificate(
     let Some(source) = config.tls.as_ref().filter(|_| is_another) else { return Ok(None) };
     let next = NextCertificate::of(source, config.own_authority());
     next.map(Some).map_err(|error| Faults::one(Fault::new(chain(&error), Origin::Default)))
+}
+
+/// True if a file gives a setting.
+fn is_from_a_file(raw: &RawConfig) -> bool {
+    let mut entries = raw.entries().into_iter();
+    entries.any(|entry| matches!(entry.origin, Origin::File(_) | Origin::PythonFile(_)))
+}
+
+/// Refuses to go on with an empty file, such as a full disk or an interrupted editor leaves: the
+/// defaults would be in force.
+fn file_is_empty() -> Fault {
+    let message = "the configuration file has no settings any more, and the running configuration came from it";
+    let fault = Fault::new(message.to_owned(), Origin::Default);
+    fault.help("write the settings; to serve the defaults, restart the proxy")
 }
 
 /// Refuses to go on without a file that was read before: what the file said would no longer hold,

@@ -16,6 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::channel::{MAX_SOCKETS, Message, PROTOCOL, SocketDescription, send_descriptor};
 use super::program_file::ProgramFile;
 use super::successor_store::SuccessorStore;
+use crate::runtime::freshness::{Freshness, Looks};
 use crate::runtime::service_manager::ServiceManager;
 use crate::runtime::state::{LazyStore, ReleasedStore};
 use crate::runtime::wire::listening::HeldSocket;
@@ -37,6 +38,8 @@ pub(crate) struct UpgradeParts {
     pub(crate) program: io::Result<ProgramFile>,
     pub(crate) held: Vec<Arc<HeldSocket>>,
     pub(crate) store: Option<Arc<LazyStore>>,
+    /// The latest looks at the revocations.
+    pub(crate) revocations: Freshness,
     pub(crate) manager: Arc<ServiceManager>,
 }
 
@@ -121,6 +124,7 @@ impl UpgradeParts {
             std::process::id() != 1,
             "this is the first process of a container, which ends with it: replace the container"
         );
+        self.ensure_nothing_is_lost()?;
         let mut successor = self.start()?;
         let wanted = successor.hears(PREPARING, |message| match message {
             Message::Prepared { store } => Some(store),
@@ -142,6 +146,25 @@ impl UpgradeParts {
                 Err(error)
             }
         }
+    }
+
+    /// Refuses where only this process has what the successor would need: the rows of a store whose
+    /// file was deleted, and revocations that a shared store has lost.
+    fn ensure_nothing_is_lost(&self) -> anyhow::Result<()> {
+        if let Some(store) = self.store.as_ref().filter(|store| store.is_open())
+            && let Some(file) = store.file()
+        {
+            ensure!(
+                file.exists(),
+                "`{}` was deleted, and its rows are lost when this process closes it: `magicproxy backup` first",
+                file.display()
+            );
+        }
+        let Looks { warning, fault, .. } = self.revocations.noted();
+        if let Some(reason) = warning.or(fault) {
+            bail!("this process knows revocations that a new one would not: {reason}");
+        }
+        Ok(())
     }
 
     fn start(&self) -> anyhow::Result<Successor> {

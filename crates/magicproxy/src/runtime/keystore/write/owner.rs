@@ -53,6 +53,19 @@ impl FileOwner {
         }))
     }
 
+    /// Refuses a folder whose files are somebody else's, for root.
+    ///
+    /// # Errors
+    /// The files are those of another user than root.
+    pub(super) fn refuse_others(self) -> anyhow::Result<()> {
+        match self.given {
+            Some((user, _)) if user != ROOT => bail!(
+                "run the command as the user whose folder this is, who could put links into the way of root: `sudo -u '#{user}' magicproxy …`"
+            ),
+            _ => Ok(()),
+        }
+    }
+
     /// Gives away a file that the caller has made.
     ///
     /// # Errors
