@@ -46,7 +46,7 @@ def certificate(folder):
     """A certificate for `localhost`, as an operator's mounts have it."""
     folder.mkdir(exist_ok=True)
     run([
-        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "60", "-subj", "/CN=localhost",
         "-addext", "subjectAltName=DNS:localhost,DNS:proxy.example.com", "-addext", "basicConstraints=critical,CA:FALSE",
         "-keyout", folder / "tls.key", "-out", folder / "tls.crt",
     ])

@@ -253,7 +253,7 @@ fn the_example_of_every_setting_is_right() {
         ["_per_owner", "_per_peer", "_reserved"].iter().any(|end| key.ends_with(end))
     };
     let keys = RawConfig::keys().iter().filter(|key| !is_share(key)).count();
-    assert!(given + 11 >= keys, "the example shows almost every setting: {given} of {keys}");
+    assert!(given + 13 >= keys, "the example shows almost every setting: {given} of {keys}");
     let wrong: Vec<String> = layers
         .check()
         .err()

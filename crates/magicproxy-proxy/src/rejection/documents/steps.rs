@@ -6,7 +6,7 @@ const PAGE: &str = "docs/guide/life-of-a-request.md";
 const GATE: &str = include_str!("../../exchange/gate.rs");
 
 /// What `admit` calls that is no step of its own: parts of a step's arguments, the log, and what only carries on.
-const PARTS: [&str; 27] = [
+const PARTS: [&str; 29] = [
     "as_str",
     "binder",
     "default",
@@ -34,6 +34,8 @@ const PARTS: [&str; 27] = [
     "filter",
     "is_spelt",
     "cloned",
+    "took",
+    "limits_left",
 ];
 
 /// The names of what is called, in the order of the text: `a` of `x.a(…)`, `b` of `B::b(…)`.
