@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Re
 use crate::support::Setup;
 use crate::support::{
     Certificate, Client, Duplex, OnlyUpstream as _, Proxy, Reply, Token, Upstream,
-    UpstreamConnection, find, request, settings, soon,
+    UpstreamConnection, find, in_time, request, settings, soon,
 };
 
 const SHORT: Duration = Duration::from_millis(300);
@@ -225,9 +225,13 @@ async fn any_name_is_answered_with_the_one_certificate() {
 
 #[tokio::test]
 async fn stalled_handshakes_are_ended() {
+    in_time(SHORT, stalled_handshakes).await;
+}
+
+async fn stalled_handshakes(short: Duration) {
     let (upstream, certificate) = (Upstream::hello().await, Certificate::new());
     let proxy = serving_with(&upstream, &certificate, |settings| {
-        settings.timeouts.header = SHORT;
+        settings.timeouts.header = short;
         settings.limits.connections = 1;
     })
     .await;
@@ -248,7 +252,7 @@ async fn stalled_handshakes_are_ended() {
     for byte in &hello {
         client.try_send([*byte]).await;
         sent += 1;
-        if tokio::time::timeout(SHORT / 20, client.closed()).await.is_ok() {
+        if tokio::time::timeout(short / 20, client.closed()).await.is_ok() {
             break;
         }
     }
