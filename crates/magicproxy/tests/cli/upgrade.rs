@@ -72,14 +72,22 @@ impl Drop for Family {
 /// Puts the program there anew, as a package manager does: another file by the same name.
 fn install(place: &Place) {
     let (new, file) = (place.path("magicproxy.new"), place.path("magicproxy"));
-    std::fs::copy(env!("CARGO_BIN_EXE_magicproxy"), &new).unwrap();
+    // By a process of its own: a file that this one writes may be open in a child of another test at
+    // the moment at which it is started ("text file busy").
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_magicproxy")).arg(&new).status();
+    assert!(copied.unwrap().success());
     std::fs::rename(new, file).unwrap();
 }
 
 /// Puts a script in the place of the program.
 fn install_script(place: &Place, script: &str) {
     let (new, file) = (place.path("magicproxy.new"), place.path("magicproxy"));
-    std::fs::write(&new, format!("#!/bin/sh\n{script}\n")).unwrap();
+    let written = Command::new("/bin/sh")
+        .args(["-c", "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\""])
+        .arg(&new)
+        .arg(script)
+        .status();
+    assert!(written.unwrap().success());
     std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).unwrap();
     std::fs::rename(new, file).unwrap();
 }
