@@ -28,7 +28,7 @@ use crate::response::body::ResponseBody;
 use crate::routing::cross_origin::page_of;
 use crate::services::Services;
 use crate::settings::{Settings, UpstreamId};
-pub use current::Replaced;
+pub use current::ReplacementReport;
 pub(crate) use current::{ConnectionDoor, CurrentDoors};
 use reverse::{ReverseDoor, ReverseListener};
 

@@ -37,7 +37,7 @@ use crate::settings::{Settings, Timeouts};
 use crate::worker::WorkerId;
 use workers::Workers;
 
-pub use crate::doors::Replaced;
+pub use crate::doors::ReplacementReport;
 pub use crate::exchange::served::{Continuity, RenewedUpstream};
 pub use reconfiguration::{NextSettings, Reconfigurator, ReconfigureError};
 pub use workers::WorkerPulse;

@@ -25,7 +25,7 @@ pub(crate) struct CurrentDoors {
 
 /// The effect of a change of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Replaced {
+pub struct ReplacementReport {
     /// The upstreams that are served now, in the order of the settings.
     pub upstreams: Vec<RenewedUpstream>,
     /// The names of the upstreams that are no longer served.
@@ -60,7 +60,7 @@ impl CurrentDoors {
     ///
     /// # Errors
     /// The next upstreams cannot be set up: nothing has changed.
-    pub(crate) fn replace(&self, next: NextConfiguration) -> Result<Replaced, SetupError> {
+    pub(crate) fn replace(&self, next: NextConfiguration) -> Result<ReplacementReport, SetupError> {
         let _one_at_a_time = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.get();
         let after = before.followed_by(next)?;
@@ -73,7 +73,7 @@ impl CurrentDoors {
             self.number.store(after.number, Ordering::SeqCst);
         }
         before.upstreams.retire_for(&after.upstreams);
-        Ok(Replaced {
+        Ok(ReplacementReport {
             upstreams: after.upstreams.renewed_since(&before.upstreams),
             removed: after.upstreams.removed_since(&before.upstreams),
         })

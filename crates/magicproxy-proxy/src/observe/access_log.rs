@@ -25,7 +25,7 @@ use crate::rejection::Rejection;
 use crate::request_id::RequestId;
 use crate::settings::{OriginId, UpstreamSettings};
 
-use limits::LimitsLeft;
+use limits::LimitBalanceList;
 
 const MAX_SEGMENT: usize = 96;
 /// Methods are ASCII; longer ones are cut.
@@ -77,7 +77,7 @@ pub(crate) struct AccessRecord {
     path: Option<String>,
     token: Option<Arc<VerifiedToken>>,
     rule: Option<Arc<str>>,
-    limits: Option<Box<LimitsLeft>>,
+    limits: Option<Box<LimitBalanceList>>,
     decision: &'static str,
     /// The error between the proxy and the upstream.
     error: Option<&'static str>,
@@ -151,7 +151,7 @@ impl AccessRecord {
 
     /// Notes the limits of which the request took one each, with the number left of each.
     pub(crate) fn took(&mut self, limits: &[(Limit, u64)]) {
-        self.limits = LimitsLeft::of(limits).map(Box::new);
+        self.limits = LimitBalanceList::of(limits).map(Box::new);
     }
 
     pub(crate) fn control(&mut self) {
@@ -168,7 +168,7 @@ impl AccessRecord {
         self.decision = rejection.code();
         self.error = rejection.upstream_error();
         if let Rejection::Limit(limit, after) = rejection {
-            self.limits = Some(Box::new(LimitsLeft::reached(*limit, *after)));
+            self.limits = Some(Box::new(LimitBalanceList::reached(*limit, *after)));
         }
         match rejection {
             Rejection::Store(error) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use magicproxy_core::plugin::PluginHost;
 
 use super::StartError;
-use crate::doors::{CurrentDoors, NextConfiguration, Replaced};
+use crate::doors::{CurrentDoors, NextConfiguration, ReplacementReport};
 use crate::downstream::connections::Connections;
 use crate::downstream::listener::ListenerDoor;
 use crate::services::Services;
@@ -67,7 +67,7 @@ impl Reconfigurator {
     ///
     /// # Errors
     /// [`ReconfigureError`]: nothing has changed.
-    pub fn replace(&self, next: NextSettings) -> Result<Replaced, ReconfigureError> {
+    pub fn replace(&self, next: NextSettings) -> Result<ReplacementReport, ReconfigureError> {
         let NextSettings { mut settings, plugins, entrances } = next;
         let before = self.doors.get();
         // The number of workers is that of the threads which were started.

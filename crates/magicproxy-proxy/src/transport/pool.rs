@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use http_body::Body as _;
 use tokio::sync::oneshot;
 
-use self::gauges::Dialing;
+use self::gauges::DialCount;
 use self::pooled::{QueuedRequest, SharedDial};
 use self::queue::SkipReason;
 use self::shares::Shares;
@@ -368,7 +368,7 @@ impl Pool {
         let places = self.bounds.places;
         state.shares.charge(payer, places);
         let charge = Charge { pool: Arc::clone(self), payer: payer.clone(), places, upload: None };
-        Ok(DialTurn { charge, socket, connecting, dialing: Dialing::begin(self) })
+        Ok(DialTurn { charge, socket, connecting, dialing: DialCount::begin(self) })
     }
 
     /// Charges places to the payer, if the payer's shares allow the places.

@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 use self::chain::Chain;
 use super::revoke::effect::reaching;
 use super::token_argument::GivenToken;
-use super::token_output::MadeBy;
+use super::token_output::TokenCommand;
 use super::{SettingsArgs, time};
 use crate::ground::failure::Failure;
 use crate::ground::output;
@@ -258,7 +258,7 @@ impl Claims {
 
     /// Describes a new token in one line: id and chain, by which it is found in the log and
     /// revoked; expiry and time left from `now` on; upstream, holders, rules.
-    pub(super) fn summary(&self, by: MadeBy, now: UnixTime) -> String {
+    pub(super) fn summary(&self, by: TokenCommand, now: UnixTime) -> String {
         let id = self.id.as_deref().unwrap_or("without id");
         let chain = self.chain_id.map(|chain| format!(" (chain:{chain})")).unwrap_or_default();
         let allows = match (self.rules().as_slice(), self.scopes().as_slice()) {
@@ -408,11 +408,11 @@ mod tests {
             }
         };
         let ends = UnixTime(now.0 + 900);
-        let summary = v1(json!([{ "exp": ends }])).summary(MadeBy::Mint, now);
+        let summary = v1(json!([{ "exp": ends }])).summary(TokenCommand::Mint, now);
         assert!(summary.contains("(in 15m)"), "{summary}");
         let whole = v1(json!([]));
-        assert!(whole.summary(MadeBy::Mint, now).contains("(in 4h)"));
-        assert!(whole.summary(MadeBy::Mint, whole.issued_at()).contains("(in 1d)"));
+        assert!(whole.summary(TokenCommand::Mint, now).contains("(in 4h)"));
+        assert!(whole.summary(TokenCommand::Mint, whole.issued_at()).contains("(in 1d)"));
 
         // A token from the vectors that ends an hour after `minted`, narrowed to 50 s when half of
         // the hour is over.
@@ -422,7 +422,7 @@ mod tests {
         let (v2, now) = (vectors["cases"][0]["token"].as_str().unwrap(), UnixTime(minted + 1_800));
         let narrowed =
             Caveat { exp: Some(UnixTime(now.0 + 50)), ..Caveat::default() }.append_to(v2).unwrap();
-        let summary = Claims::of(&narrowed).unwrap().summary(MadeBy::Mint, now);
+        let summary = Claims::of(&narrowed).unwrap().summary(TokenCommand::Mint, now);
         assert!(summary.contains("(in 50s)"), "{summary}");
     }
 

@@ -26,7 +26,7 @@ use zeroize::Zeroizing;
 
 use super::asking::AskingArgs;
 use super::inspect::Claims;
-use super::token_output::{MadeBy, TokenOutputArgs};
+use super::token_output::{TokenCommand, TokenOutputArgs};
 use super::{SettingsArgs, narrow, secret};
 use crate::client::Peer;
 use crate::ground::failure::Failure;
@@ -103,7 +103,7 @@ pub(crate) fn run(args: MintArgs, environment: &Environment) -> Result<(), Failu
             offline(mint_request, settings::load(args.settings.into_flags(), environment)?)?
         }
     };
-    made.give(&token, MadeBy::Mint, Claims::of(&token)?.issued_at())
+    made.give(&token, TokenCommand::Mint, Claims::of(&token)?.issued_at())
 }
 
 /// A mint request, and its faults so far.

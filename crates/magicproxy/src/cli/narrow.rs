@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use super::mint;
 use super::remade::NewTokenArgs;
 use super::token_argument::GivenToken;
-use super::token_output::MadeBy;
+use super::token_output::TokenCommand;
 use crate::client::Peer;
 use crate::ground::failure::Failure;
 use crate::ground::output::note;
@@ -96,7 +96,7 @@ pub(crate) fn run(args: &NarrowArgs, environment: &Environment) -> Result<(), Fa
     {
         note(NEEDS_MINTER);
     }
-    args.remade.give(&narrowed, MadeBy::Narrow, now)
+    args.remade.give(&narrowed, TokenCommand::Narrow, now)
 }
 
 impl CaveatArgs {

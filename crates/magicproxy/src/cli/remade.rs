@@ -4,7 +4,7 @@ use clap::Args;
 use magicproxy_core::UnixTime;
 
 use super::asking::AskingArgs;
-use super::token_output::{MadeBy, TokenOutputArgs};
+use super::token_output::{TokenCommand, TokenOutputArgs};
 use crate::client::Peer;
 use crate::ground::failure::Failure;
 
@@ -32,7 +32,7 @@ impl NewTokenArgs {
     }
 
     /// Hands the token over, and describes it in one line, with the time left from `now` on.
-    pub(super) fn give(&self, token: &str, by: MadeBy, now: UnixTime) -> Result<(), Failure> {
+    pub(super) fn give(&self, token: &str, by: TokenCommand, now: UnixTime) -> Result<(), Failure> {
         self.made.give(token, by, now)
     }
 }

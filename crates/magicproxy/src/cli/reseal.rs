@@ -9,7 +9,7 @@ use magicproxy_proxy::clock;
 
 use super::remade::NewTokenArgs;
 use super::token_argument::GivenToken;
-use super::token_output::MadeBy;
+use super::token_output::TokenCommand;
 use super::{SettingsArgs, narrow};
 use crate::ground::failure::Failure;
 use crate::ground::output::remark;
@@ -55,5 +55,5 @@ pub(crate) fn run(args: ResealArgs, environment: &Environment) -> Result<(), Fai
                 .context("token")?
         }
     };
-    args.remade.give(&resealed, MadeBy::Reseal, clock::now())
+    args.remade.give(&resealed, TokenCommand::Reseal, clock::now())
 }

@@ -19,13 +19,13 @@ use magicproxy_config::ground::text::{harmless, reason};
 
 /// The command that made a new token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum MadeBy {
+pub(super) enum TokenCommand {
     Mint,
     Narrow,
     Reseal,
 }
 
-impl MadeBy {
+impl TokenCommand {
     /// Returns the word for the deed.
     pub(super) fn verb(self) -> &'static str {
         match self {
@@ -55,7 +55,7 @@ impl TokenOutputArgs {
     }
 
     /// Hands the token over, and describes it in one line, with the time left from `now` on.
-    pub(super) fn give(&self, token: &str, by: MadeBy, now: UnixTime) -> Result<(), Failure> {
+    pub(super) fn give(&self, token: &str, by: TokenCommand, now: UnixTime) -> Result<(), Failure> {
         let claims = Claims::of(token)?;
         if let Some(path) = &self.out {
             write_token(path, token).context("--out")?;

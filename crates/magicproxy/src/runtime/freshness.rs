@@ -6,11 +6,11 @@ use std::time::Instant;
 
 /// The latest looks at a source: written by its watch, read by the admin listener.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Freshness(Arc<Mutex<Looks>>);
+pub(crate) struct Freshness(Arc<Mutex<FreshnessNotes>>);
 
 /// The moments of the latest looks.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Looks {
+pub(crate) struct FreshnessNotes {
     /// The latest look that found the source as it should be.
     pub(crate) good: Option<Instant>,
     /// The latest look of any outcome.
@@ -29,7 +29,8 @@ impl Freshness {
 
     /// Notes a look that began at `then` and could read the source, and what is to be seen to.
     pub(crate) fn note_readable(&self, then: Instant, warning: Option<String>) {
-        *self.looks() = Looks { good: Some(then), latest: Some(then), fault: None, warning };
+        *self.looks() =
+            FreshnessNotes { good: Some(then), latest: Some(then), fault: None, warning };
     }
 
     /// Notes a look that began at `then`, and the fault that it found.
@@ -40,11 +41,11 @@ impl Freshness {
     }
 
     /// Returns the notes.
-    pub(crate) fn noted(&self) -> Looks {
+    pub(crate) fn noted(&self) -> FreshnessNotes {
         self.looks().clone()
     }
 
-    fn looks(&self) -> MutexGuard<'_, Looks> {
+    fn looks(&self) -> MutexGuard<'_, FreshnessNotes> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -16,7 +16,7 @@ use magicproxy_proxy::server::Stop;
 use magicproxy_proxy::services::{Services, SharedKeys};
 use magicproxy_proxy::settings::Limits;
 
-use self::admin::{Admin, Watched};
+use self::admin::{Admin, WatchedParts};
 use self::banner::{Banner, FirstUpstream};
 use super::admin::operations::{ReloadRequests, reloads};
 use super::keystore::{CurrentPurposes, KeyWatch, Keys, Keystore, NewKey, Purposes};
@@ -144,7 +144,7 @@ impl Prepared {
         let other_keys = OtherKeys { ring: Arc::clone(&ring), purposes: purposes.clone() };
         let watch = KeyWatch::new(keystore, Arc::clone(&ring), purposes.clone(), stamps);
         let revocations = revocation_watch(&config, metrics.measured(&state))?;
-        let watched = Watched {
+        let watched = WatchedParts {
             ring: &ring,
             keys: &watch,
             store: store.as_ref(),

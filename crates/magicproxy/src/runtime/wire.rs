@@ -19,7 +19,7 @@ use magicproxy_proxy::host_check::HostCheck;
 use magicproxy_proxy::listener::tls::TlsServer;
 use magicproxy_proxy::listener::{Listener, ListenerDoor};
 use magicproxy_proxy::server::{
-    NextSettings, Reconfigurator, ReconfigureError, Replaced, Server, Stop, WorkerPulse,
+    NextSettings, Reconfigurator, ReconfigureError, ReplacementReport, Server, Stop, WorkerPulse,
 };
 use magicproxy_proxy::services::Services;
 use magicproxy_proxy::settings::{HostName, Settings};
@@ -105,7 +105,7 @@ impl RunningEngine {
         &self,
         config: Config,
         plugins: Option<Option<Arc<dyn PluginHost>>>,
-    ) -> Result<Replaced, ReconfigureError> {
+    ) -> Result<ReplacementReport, ReconfigureError> {
         let (listeners, hosts) = (config.listeners.clone(), config.hosts.clone());
         let settings = config.into_settings();
         let plan = ListenerPlan { listeners: &listeners, hosts: &hosts, tls: self.tls.as_ref() };

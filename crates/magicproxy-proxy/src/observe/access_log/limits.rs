@@ -12,21 +12,21 @@ const MOST: usize = 8;
 /// as `[{"limit":"requests=100/1h","left":41}]`; of a limit that is reached, `retry_after` tells
 /// the seconds after which a further request may be allowed, if that is known.
 #[derive(Debug)]
-pub(super) struct LimitsLeft(Vec<LimitLeft>);
+pub(super) struct LimitBalanceList(Vec<LimitBalance>);
 
 #[derive(Debug)]
-struct LimitLeft {
+struct LimitBalance {
     limit: Limit,
     left: u64,
     retry_after: Option<Duration>,
 }
 
-impl LimitsLeft {
+impl LimitBalanceList {
     /// Makes the list of the limits of which a request took one each. `None` without limits.
     pub(super) fn of(limits: &[(Limit, u64)]) -> Option<Self> {
-        let mut limits: Vec<LimitLeft> = limits
+        let mut limits: Vec<LimitBalance> = limits
             .iter()
-            .map(|(limit, left)| LimitLeft { limit: *limit, left: *left, retry_after: None })
+            .map(|(limit, left)| LimitBalance { limit: *limit, left: *left, retry_after: None })
             .collect();
         limits.sort_by_key(|limit| limit.left);
         limits.truncate(MOST);
@@ -35,13 +35,13 @@ impl LimitsLeft {
 
     /// Makes the list of the one limit that refused a request.
     pub(super) fn reached(limit: Limit, retry_after: Option<Duration>) -> Self {
-        Self(vec![LimitLeft { limit, left: 0, retry_after }])
+        Self(vec![LimitBalance { limit, left: 0, retry_after }])
     }
 }
 
-impl fmt::Display for LimitsLeft {
+impl fmt::Display for LimitBalanceList {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, LimitLeft { limit, left, retry_after }) in self.0.iter().enumerate() {
+        for (at, LimitBalance { limit, left, retry_after }) in self.0.iter().enumerate() {
             let before = if at == 0 { "[" } else { "," };
             // The text of a limit has nothing that JSON would escape.
             write!(formatter, "{before}{{\"limit\":\"{limit}\",\"left\":{left}")?;
@@ -60,16 +60,16 @@ mod tests {
 
     use super::*;
 
-    fn shown(limits: &LimitsLeft) -> Value {
+    fn shown(limits: &LimitBalanceList) -> Value {
         serde_json::from_str(&limits.to_string()).unwrap()
     }
 
     #[test]
     fn the_list_is_json_of_bounded_length() {
-        assert!(LimitsLeft::of(&[]).is_none());
+        assert!(LimitBalanceList::of(&[]).is_none());
         let many: Vec<(Limit, u64)> =
             (0..100).rev().map(|left| (Limit::Total(1_000_000_000), left)).collect();
-        let shown_many = shown(&LimitsLeft::of(&many).unwrap());
+        let shown_many = shown(&LimitBalanceList::of(&many).unwrap());
         let left: Vec<u64> = shown_many
             .as_array()
             .unwrap()
@@ -77,13 +77,14 @@ mod tests {
             .map(|limit| limit["left"].as_u64().unwrap())
             .collect();
         assert_eq!(left, (0..MOST as u64).collect::<Vec<_>>());
-        let reached = LimitsLeft::reached(Limit::Concurrent(2), Some(Duration::from_millis(1_001)));
+        let reached =
+            LimitBalanceList::reached(Limit::Concurrent(2), Some(Duration::from_millis(1_001)));
         assert_eq!(
             shown(&reached),
             json!([{ "limit": "concurrent=2", "left": 0, "retry_after": 2 }])
         );
         assert_eq!(
-            shown(&LimitsLeft::reached(Limit::Total(1), None)),
+            shown(&LimitBalanceList::reached(Limit::Total(1), None)),
             json!([{ "limit": "total=1", "left": 0 }])
         );
     }

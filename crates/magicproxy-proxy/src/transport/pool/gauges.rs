@@ -9,16 +9,16 @@ use crate::transport::connection::SharedConnection;
 
 /// A connection that is being made, counted until dropped.
 #[derive(Debug)]
-pub(super) struct Dialing(Arc<Pool>);
+pub(super) struct DialCount(Arc<Pool>);
 
-impl Dialing {
+impl DialCount {
     pub(super) fn begin(pool: &Arc<Pool>) -> Self {
         pool.dialing.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(pool))
     }
 }
 
-impl Drop for Dialing {
+impl Drop for DialCount {
     fn drop(&mut self) {
         self.0.dialing.fetch_sub(1, Ordering::Relaxed);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::gauges::Dialing;
+use super::gauges::DialCount;
 use super::queue::Ticket;
 use super::{ConnectionNeed, Pool, Socket, Turn};
 use crate::admission::{Holding, Payer};
@@ -19,7 +19,7 @@ pub(in crate::transport) struct DialTurn {
     pub(super) charge: Charge,
     pub(super) socket: Socket,
     pub(super) connecting: Option<SharedDial>,
-    pub(super) dialing: Dialing,
+    pub(super) dialing: DialCount,
 }
 
 impl DialTurn {
@@ -35,7 +35,7 @@ impl DialTurn {
 pub(in crate::transport) struct DialWaiters {
     charge: Charge,
     connecting: Option<SharedDial>,
-    _dialing: Dialing,
+    _dialing: DialCount,
 }
 
 impl DialWaiters {

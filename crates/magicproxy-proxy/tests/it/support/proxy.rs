@@ -8,7 +8,7 @@ use std::time::Duration;
 use magicproxy_core::{Policy, ScopeName, Scopes, UnnamedTokens, UpstreamName};
 use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::rewrite::Members;
-use magicproxy_proxy::server::{NextSettings, Reconfigurator, Replaced, Server, Stop};
+use magicproxy_proxy::server::{NextSettings, Reconfigurator, ReplacementReport, Server, Stop};
 use magicproxy_proxy::services::Services;
 use magicproxy_proxy::settings::{
     ApiRoot, HttpMint, Links, PassedHeader, Settings, Timeouts, UpstreamSettings,
@@ -98,7 +98,7 @@ impl Proxy {
     }
 
     /// Gives the running proxy these settings.
-    pub(crate) fn reconfigure(&self, setup: Setup) -> Replaced {
+    pub(crate) fn reconfigure(&self, setup: Setup) -> ReplacementReport {
         self.reconfigurator.replace(NextSettings::new(setup.settings)).unwrap()
     }
 

@@ -31,7 +31,7 @@ pub(crate) enum OlderState {
 
 /// What was put back.
 #[derive(Debug)]
-pub(crate) struct Restored {
+pub(crate) struct RestoreReport {
     /// The time of the backup, as RFC 3339 writes it.
     pub(crate) made_at: String,
     pub(crate) rows: u64,
@@ -47,7 +47,7 @@ impl Restore<'_> {
     /// # Errors
     /// A backup that is damaged; a proxy that runs; root in a folder of another user; older state that was not accepted; the system's
     /// errors. Until the last step the store's file is as it was.
-    pub(crate) fn run(self) -> anyhow::Result<Restored> {
+    pub(crate) fn run(self) -> anyhow::Result<RestoreReport> {
         write::refuse_root_beside_others(self.store)?;
         self.refuse_running()?;
         let scratch = self.store.with_added_extension("restore-copy");
@@ -58,7 +58,7 @@ impl Restore<'_> {
     }
 
     /// Checks a copy of the backup, because the check may change the file.
-    fn checked_in(&self, scratch: &Path) -> anyhow::Result<Restored> {
+    fn checked_in(&self, scratch: &Path) -> anyhow::Result<RestoreReport> {
         let named = || format!("backup `{}`", self.backup.display());
         drop(std::fs::remove_file(scratch));
         write::private(scratch, "")?;
@@ -76,7 +76,7 @@ impl Restore<'_> {
         copy.make_store(&new).map_err(|error| anyhow::anyhow!("{error}"))?;
         write::hand_over(&new, self.store)?;
         let before = self.put_in_place(&new)?;
-        Ok(Restored {
+        Ok(RestoreReport {
             made_at: written(note.made_at),
             rows: copy.rows(),
             revocations: added,

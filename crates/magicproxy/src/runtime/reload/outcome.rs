@@ -1,7 +1,7 @@
 //! The report on a reload: lines for whoever asked, and lines of the log.
 
 use magicproxy_proxy::metrics;
-use magicproxy_proxy::server::{Continuity, RenewedUpstream, Replaced};
+use magicproxy_proxy::server::{Continuity, RenewedUpstream, ReplacementReport};
 
 use crate::runtime::admin::operations::{ReloadOutcome, ReloadReport};
 use magicproxy_config::ground::fault::Faults;
@@ -39,7 +39,7 @@ pub(super) fn unchanged(waiting: &[String], warnings: &[String]) -> ReloadReport
 
 /// Reports a change in force.
 pub(super) fn applied(
-    replaced: &Replaced,
+    replaced: &ReplacementReport,
     changed: &[String],
     waiting: &[String],
     warnings: &[String],
@@ -68,7 +68,7 @@ fn notes<'n>(
     waits.chain(warnings.iter().map(|warning| format!("warning: {warning}")))
 }
 
-fn is_the_same(replaced: &Replaced) -> bool {
+fn is_the_same(replaced: &ReplacementReport) -> bool {
     replaced.removed.is_empty() && replaced.upstreams.iter().all(|own| of_upstream(own).is_none())
 }
 

@@ -27,7 +27,7 @@ use magicproxy_config::config::Config;
 use magicproxy_config::config::listeners::HostSettings;
 
 /// The parts of a proxy that the admin listener tells of.
-pub(super) struct Watched<'p> {
+pub(super) struct WatchedParts<'p> {
     pub(super) ring: &'p Arc<SharedKeys>,
     pub(super) keys: &'p KeyWatch,
     pub(super) store: Option<&'p Arc<LazyStore>>,
@@ -46,7 +46,7 @@ pub(super) struct Admin {
 
 impl Admin {
     /// Prepares the pages.
-    pub(super) fn of(config: &Config, watched: &Watched<'_>, reload: ReloadHandle) -> Self {
+    pub(super) fn of(config: &Config, watched: &WatchedParts<'_>, reload: ReloadHandle) -> Self {
         let drain = Drain::default();
         let checks = Checks {
             keys: KeysCheck {

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use super::channel::{MAX_SOCKETS, Message, PROTOCOL, receive_descriptor};
 use super::store_calls;
-use crate::runtime::wire::passed::{PassedBy, PassedListener, PassedSocket, PassedSockets};
+use crate::runtime::wire::passed::{PassedListener, PassedSocket, PassedSockets, SocketSource};
 
 /// The longest wait for the sockets, which a predecessor sends before it starts the successor.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -138,7 +138,7 @@ fn sockets(stream: &UnixStream) -> anyhow::Result<Vec<PassedSocket>> {
         let socket = receive_descriptor(stream)?;
         let listener = PassedListener::of_socket(socket).context("this is no listening socket")?;
         let listen = ListenAddress::parse(&described.listen).map_err(anyhow::Error::msg)?;
-        let passed_by = PassedBy::Predecessor { listen, file: described.file };
+        let passed_by = SocketSource::Predecessor { listen, file: described.file };
         Ok(PassedSocket { listener, passed_by })
     });
     passed.collect()

@@ -16,7 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::channel::{MAX_SOCKETS, Message, PROTOCOL, SocketDescription, send_descriptor};
 use super::program_file::ProgramFile;
 use super::successor_store::SuccessorStore;
-use crate::runtime::freshness::{Freshness, Looks};
+use crate::runtime::freshness::{Freshness, FreshnessNotes};
 use crate::runtime::service_manager::ServiceManager;
 use crate::runtime::state::{LazyStore, ReleasedStore};
 use crate::runtime::wire::listening::HeldSocket;
@@ -160,7 +160,7 @@ impl UpgradeParts {
                 file.display()
             );
         }
-        let Looks { warning, fault, .. } = self.revocations.noted();
+        let FreshnessNotes { warning, fault, .. } = self.revocations.noted();
         if let Some(reason) = warning.or(fault) {
             bail!("this process knows revocations that a new one would not: {reason}");
         }

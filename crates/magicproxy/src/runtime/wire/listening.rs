@@ -7,7 +7,7 @@ use magicproxy_config::config::address::ListenAddress;
 use tokio::net::{TcpListener, UnixListener};
 
 use super::bind;
-use super::passed::{PassedBy, PassedListener, PassedSocket, PassedSockets};
+use super::passed::{PassedListener, PassedSocket, PassedSockets, SocketSource};
 use super::socket_file::SocketFile;
 
 /// A socket that listens on an address of the configuration, with the part of it that is kept until
@@ -76,10 +76,11 @@ fn of_passed(socket: PassedSocket, mode: u32) -> anyhow::Result<(BoundSocket, Op
         PassedListener::Unix(listener) => {
             listener.set_nonblocking(true)?;
             let file = match passed_by {
-                PassedBy::Predecessor { listen: ListenAddress::Unix(path), file: Some(file) } => {
-                    Some(SocketFile::take_over(path, file, mode)?)
-                }
-                PassedBy::Predecessor { .. } | PassedBy::ServiceManager { .. } => None,
+                SocketSource::Predecessor {
+                    listen: ListenAddress::Unix(path),
+                    file: Some(file),
+                } => Some(SocketFile::take_over(path, file, mode)?),
+                SocketSource::Predecessor { .. } | SocketSource::ServiceManager { .. } => None,
             };
             (BoundSocket::Unix(UnixListener::from_std(listener)?), file)
         }

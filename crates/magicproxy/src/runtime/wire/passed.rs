@@ -36,7 +36,7 @@ pub(crate) struct PassedSockets {
 #[derive(Debug)]
 pub(crate) struct PassedSocket {
     pub(crate) listener: PassedListener,
-    pub(crate) passed_by: PassedBy,
+    pub(crate) passed_by: SocketSource,
 }
 
 /// The socket, by its kind.
@@ -48,7 +48,7 @@ pub(crate) enum PassedListener {
 
 /// The process that passed a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum PassedBy {
+pub(crate) enum SocketSource {
     /// systemd, or another program that passes sockets as systemd does. It takes the file of a Unix
     /// socket away itself, and has set the mode of the file.
     ServiceManager {
@@ -98,8 +98,10 @@ impl PassedSockets {
             let name = names.next().filter(|name| !name.is_empty());
             let name = name.unwrap_or_else(|| "unknown".to_owned());
             match PassedListener::of_descriptor(&mut descriptors, at) {
-                Ok(listener) => sockets
-                    .push(PassedSocket { listener, passed_by: PassedBy::ServiceManager { name } }),
+                Ok(listener) => sockets.push(PassedSocket {
+                    listener,
+                    passed_by: SocketSource::ServiceManager { name },
+                }),
                 Err(why) => faults.push(Fault::new(
                     format!("systemd passed `{name}` (descriptor {}): {why}", at + 3),
                     Origin::Default,
@@ -117,12 +119,12 @@ impl PassedSockets {
     pub(crate) fn take(&mut self, listen: &ListenAddress) -> Option<PassedSocket> {
         // A predecessor's socket of port 0 has an address that nobody could ask for.
         let asked = self.sockets.iter().position(|socket| {
-            matches!(&socket.passed_by, PassedBy::Predecessor { listen: asked, .. } if asked == listen)
+            matches!(&socket.passed_by, SocketSource::Predecessor { listen: asked, .. } if asked == listen)
         });
         let at = asked.or_else(|| self.sockets.iter().position(|socket| socket.is_at(listen)))?;
         // In their order: listeners of port 0 differ by nothing else.
         let socket = self.sockets.remove(at);
-        if let PassedBy::Predecessor { listen, .. } = &socket.passed_by {
+        if let SocketSource::Predecessor { listen, .. } = &socket.passed_by {
             self.taken.push(listen.to_string());
         }
         Some(socket)
@@ -138,14 +140,14 @@ impl PassedSockets {
         for socket in self.sockets {
             let address = socket.listener.shown();
             match socket.passed_by {
-                PassedBy::ServiceManager { name } => faults.push(
+                SocketSource::ServiceManager { name } => faults.push(
                     Fault::new(
                         format!("systemd passed the socket `{address}` (`{name}`), and no listener has this address"),
                         Origin::Default,
                     )
                     .help("give a listener the address (`listen`, `[[listeners]]`), or take it out of the socket unit"),
                 ),
-                PassedBy::Predecessor { .. } => tracing::info!(name: "socket_not_used", target: "magicproxy::upgrade",
+                SocketSource::Predecessor { .. } => tracing::info!(name: "socket_not_used", target: "magicproxy::upgrade",
                     "`{address}` is no longer listened on: the configuration has no such listener any more"),
             }
         }
@@ -162,7 +164,7 @@ impl PassedSocket {
         match (&self.passed_by, listen) {
             // A predecessor's socket was made at another path, and moved.
             (
-                PassedBy::Predecessor { listen: ListenAddress::Unix(own), .. },
+                SocketSource::Predecessor { listen: ListenAddress::Unix(own), .. },
                 ListenAddress::Unix(path),
             ) => is_file(own, path),
             _ => self.listener.is_at(listen),

@@ -71,7 +71,7 @@ fn a_predecessors_socket_is_known_by_what_its_configuration_said() {
     let zero = "127.0.0.1:0";
     let sockets = [zero, zero, zero, "localhost:0"].map(|listen| PassedSocket {
         listener: listening(listen),
-        passed_by: PassedBy::Predecessor {
+        passed_by: SocketSource::Predecessor {
             listen: ListenAddress::parse(listen).unwrap(),
             file: None,
         },
@@ -98,7 +98,7 @@ fn a_predecessors_unix_socket_is_known_by_its_place() {
     std::fs::rename(folder.path().join("made"), folder.path().join("s")).unwrap();
     let mut passed = PassedSockets::of_predecessor(vec![PassedSocket {
         listener: PassedListener::Unix(made),
-        passed_by: PassedBy::Predecessor {
+        passed_by: SocketSource::Predecessor {
             listen: ListenAddress::Unix(folder.path().join("s")),
             file: None,
         },
