@@ -1,7 +1,6 @@
 //! `health`: asks the admin listener of a running proxy whether the proxy is alive or ready, for
 //! health checks that have no other HTTP client.
 
-use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +9,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use super::SettingsArgs;
+use crate::client::socket::{SocketResponse, exchange};
 use crate::ground::failure::Failure;
 use crate::ground::output;
 use crate::runtime::settings;
@@ -44,13 +44,12 @@ pub(crate) fn run(args: HealthArgs, environment: &Environment) -> Result<(), Fai
     };
     let path = if args.ready { "/readyz" } else { "/healthz" };
     let response = ask(&address, path).with_context(|| format!("admin listener `{address}`"))?;
-    let (status, content) = parse(&response)
-        .with_context(|| format!("admin listener `{address}`: this is no response in HTTP"))?;
+    let SocketResponse { status, body } = response;
     if status != 200 {
-        let told = harmless(content.lines().next().unwrap_or_default());
+        let told = harmless(body.lines().next().unwrap_or_default());
         return Err(anyhow::anyhow!("`{path}` is {status}: {told}").into());
     }
-    Ok(output::print(content.trim_end())?)
+    Ok(output::print(body.trim_end())?)
 }
 
 /// Returns the address of the configuration's admin listener: a socket, if there is one.
@@ -68,58 +67,28 @@ fn configured(
     })
 }
 
-/// Sends one request, and returns everything that comes back.
-fn ask(address: &ListenAddress, path: &str) -> Result<Vec<u8>> {
+/// Sends one request.
+fn ask(address: &ListenAddress, path: &str) -> Result<SocketResponse> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     match address {
         ListenAddress::Tcp(_) => {
             let url = address.url(Scheme::Http, None);
             let stream = TcpStream::connect(url.trim_start_matches("http://"))?;
             stream.set_read_timeout(Some(TIMEOUT))?;
-            exchange(stream, &request)
+            Ok(exchange(stream, &request, MAX_PAGE_BYTES)?)
         }
         ListenAddress::Unix(path) => over_socket(path, &request),
     }
 }
 
 #[cfg(unix)]
-fn over_socket(path: &std::path::Path, request: &str) -> Result<Vec<u8>> {
+fn over_socket(path: &std::path::Path, request: &str) -> Result<SocketResponse> {
     let stream = std::os::unix::net::UnixStream::connect(path)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
-    exchange(stream, request)
+    Ok(exchange(stream, request, MAX_PAGE_BYTES)?)
 }
 
 #[cfg(not(unix))]
-fn over_socket(_: &std::path::Path, _: &str) -> Result<Vec<u8>> {
+fn over_socket(_: &std::path::Path, _: &str) -> Result<SocketResponse> {
     anyhow::bail!("there are no Unix sockets on this system")
-}
-
-fn exchange(mut stream: impl Read + Write, request: &str) -> Result<Vec<u8>> {
-    stream.write_all(request.as_bytes())?;
-    let mut response = Vec::new();
-    stream.take(MAX_PAGE_BYTES).read_to_end(&mut response)?;
-    Ok(response)
-}
-
-/// Returns the status and the content of a response.
-fn parse(response: &[u8]) -> Option<(u16, String)> {
-    let text = String::from_utf8_lossy(response);
-    let (head, content) = text.split_once("\r\n\r\n")?;
-    let status = head.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
-    Some((status, content.to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse;
-
-    #[test]
-    fn only_http_is_a_response() {
-        let parsed = parse(b"HTTP/1.1 503 Service Unavailable\r\nA: b\r\n\r\nnot ready\n");
-        assert_eq!(parsed, Some((503, "not ready\n".to_owned())));
-        for other in [&b""[..], b"HTTP/1.1 200 OK\r\n", b"SSH-2.0-x\r\n\r\n", b"HTTP/1.1 2\r\n\r\n"]
-        {
-            assert_eq!(parse(other), None, "{other:?}");
-        }
-    }
 }

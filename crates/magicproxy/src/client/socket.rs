@@ -1,6 +1,6 @@
-//! A request to the admin listener of a proxy on this machine, by a Unix socket.
+//! Requests to the admin listener of a proxy on this machine, for commands without a runtime.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 /// A response, read to its end.
@@ -16,18 +16,29 @@ pub(crate) struct SocketResponse {
 /// The errors of the socket, and a response that is none of HTTP.
 #[cfg(unix)]
 pub(crate) fn post(path: &Path, target: &str) -> io::Result<SocketResponse> {
-    use std::io::{Read as _, Write as _};
     use std::os::unix::net::UnixStream;
 
-    let mut stream = UnixStream::connect(path)?;
+    let stream = UnixStream::connect(path)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     let request = format!(
         "POST {target} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     );
+    exchange(stream, &request, MAX_REPORT_BYTES)
+}
+
+/// Sends a request, and reads at most so many bytes until the listener ends the connection.
+///
+/// # Errors
+/// The errors of the stream, and a response that is none of HTTP.
+pub(crate) fn exchange(
+    mut stream: impl Read + Write,
+    request: &str,
+    most: u64,
+) -> io::Result<SocketResponse> {
     stream.write_all(request.as_bytes())?;
     let mut response = Vec::new();
-    stream.take(MAX_REPORT_BYTES).read_to_end(&mut response)?;
+    stream.take(most).read_to_end(&mut response)?;
     parse(&response)
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the response is no HTTP"))
 }
@@ -45,7 +56,6 @@ const MAX_REPORT_BYTES: u64 = 1024 * 1024;
 
 /// Reads a response whose connection ended behind it. The admin listener sends whole responses, with
 /// their length.
-#[cfg(unix)]
 fn parse(response: &[u8]) -> Option<SocketResponse> {
     let text = str::from_utf8(response).ok()?;
     let (head, body) = text.split_once("\r\n\r\n")?;
