@@ -192,6 +192,17 @@ fn shown_by_gh(token: &str) -> &str {
     token.rfind('_').map_or("", |at| &token[..=at])
 }
 
+/// A signed token that has every character that armour replaces. A random signature lacks one of
+/// them in one token of a hundred.
+fn token_to_armour(place: &Place) -> String {
+    loop {
+        let token = token_for(place, "github");
+        if ['z', '-', '_'].iter().all(|character| token.contains(*character)) {
+            return token;
+        }
+    }
+}
+
 /// From the lines for a shell, with a file and with the variable, and from `run`: for both versions, and for what is armoured already. The
 /// lines look at the token when they are read, so that one that is renewed may be of the other version.
 #[test]
@@ -201,7 +212,7 @@ fn gh_gets_a_token_of_which_it_shows_nothing() {
     place.write("bin/gh", "#!/bin/sh\nprintf '%s' \"$GH_ENTERPRISE_TOKEN\"\n");
     #[cfg(unix)]
     place.set_mode("bin/gh", 0o700);
-    let signed = token_for(&place, "github");
+    let signed = token_to_armour(&place);
     let sealed = [
         "mint",
         "--to",
@@ -220,11 +231,7 @@ fn gh_gets_a_token_of_which_it_shows_nothing() {
         .stdout
         .trim()
         .to_owned();
-    assert!(
-        ['z', '-', '_'].iter().all(|character| signed.contains(*character))
-            && sealed.starts_with("mt2_"),
-        "{signed} {sealed}"
-    );
+    assert!(sealed.starts_with("mt2_"), "{sealed}");
     for (token, gets) in [
         (&signed, armoured(&signed)),
         (&sealed, sealed.clone()),
