@@ -116,6 +116,7 @@
 //! before 1.0 any version may change it. Error enums are `#[non_exhaustive]`, except where the
 //! comment of an enum gives the reason against.
 
+mod condition;
 pub mod credential;
 mod decision;
 mod duration;
@@ -139,6 +140,7 @@ pub mod token;
 mod token_version;
 mod upstream_name;
 
+pub use condition::{Outcome, Reason};
 pub use credential::{
     Credential, CredentialField, CredentialPlace, MIN_MASKED_BYTES, ParseCredentialError,
     SecretFault, TypedCredential, Weakness, written_secret,

@@ -14,6 +14,7 @@ mod syntax;
 mod template;
 #[cfg(test)]
 mod tests;
+mod text;
 mod tree;
 
 use std::collections::HashSet;
@@ -31,6 +32,7 @@ use regex_syntax::hir::{Class, Hir, HirKind, Look};
 use crate::target::is_unreserved;
 
 pub(crate) use template::Template;
+pub(crate) use text::TextAutomaton;
 pub(crate) use tree::Tree;
 
 const MAX_PATTERN_BYTES: usize = 4 * 1024;
@@ -89,6 +91,14 @@ pub(crate) enum PatternError {
     Empty,
     #[error("the pattern is longer than {MAX_PATTERN_BYTES} bytes")]
     TooLong,
+    #[error("the text is longer than {} bytes", text::MAX_TEXT_PATTERN_BYTES)]
+    TooLongText,
+    #[error("in a glob `\\` stands before `*` or `\\` only")]
+    GlobEscape,
+    #[error(
+        "a glob holds visible ASCII and blanks only; another text is written as it is, without `glob`"
+    )]
+    GlobCharacter,
     #[error("{0}")]
     Syntax(String),
     #[error("`{found}` is not for rules: {instead}")]
