@@ -88,6 +88,7 @@ fn allows(token: &Arc<VerifiedToken>, path: &str, sender: Option<std::net::IpAdd
         ceiling: None,
         sender,
         now: NOW,
+        parts: magicproxy_core::RequestParts::default(),
         steps: &magicproxy_core::DecisionSteps::new(),
     };
     token.authorize(&access).is_ok()

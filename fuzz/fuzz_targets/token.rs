@@ -116,6 +116,7 @@ fn rules_hold(verified: VerifiedToken) {
         ceiling: None,
         sender: None,
         now: UnixTime(NOW),
+        parts: magicproxy_core::RequestParts::default(),
         steps: &magicproxy_core::DecisionSteps::new(),
     };
     if let Ok(permit) = token.authorize(&access) {

@@ -23,7 +23,7 @@ pub mod words;
 
 use client::{ANY_PROGRAM, SetupMethod};
 use refusals::Refusals;
-use words::{ReadingChoice, SlashChoice};
+use words::{PlusChoice, ReadingChoice, SlashChoice};
 
 pub use choice::{PresetChoice, RefusalChoice};
 
@@ -55,6 +55,8 @@ pub struct Provider {
     pub encoded_slash: SlashChoice,
     /// The API server's reading of paths.
     pub path_reading: ReadingChoice,
+    /// The API's reading of `+` in a query.
+    pub query_plus: PlusChoice,
     /// The carrier in which the API takes its credential.
     pub credential: &'static str,
     /// Further carriers in which the API's clients put their keys.
@@ -84,6 +86,7 @@ const PLAIN: Provider = Provider {
     paths: &[],
     encoded_slash: SlashChoice::Refuse,
     path_reading: ReadingChoice::Strict,
+    query_plus: PlusChoice::Blank,
     credential: "bearer",
     accept_token_in: &[],
     refusals: &refusals::PROBLEM,

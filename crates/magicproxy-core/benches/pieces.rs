@@ -120,6 +120,7 @@ fn access<'a>(
         ceiling: None,
         sender: None,
         now: NOW,
+        parts: magicproxy_core::RequestParts::default(),
         steps,
     }
 }

@@ -1,17 +1,34 @@
 //! Conditions: the tests of a rule on the captures of its route, and on the query, the header
 //! fields and the body of a request. Specification: `conditions.md`.
 
+mod body;
+mod captures;
+mod fault;
 mod integer;
+mod json;
+mod media_type;
 mod names;
 mod outcome;
+mod pairs;
+mod parse;
+mod raw;
+mod rule;
 mod value;
+mod view;
 
-pub(crate) use integer::{Integer, IntegerRange, MAX_INTEGER};
-pub(crate) use names::{Found, ListedName, NamesTest};
+use names::twin_key;
+
+pub use body::{BodyJudge, BodyTests, JudgedBody};
+pub(crate) use captures::CapturePlace;
+pub(crate) use fault::ConditionFault;
 pub use outcome::{Outcome, Reason};
-pub(crate) use value::{CountRange, ListTest, Scalar, TextTest, TypeSet, ValueTest, ValueType};
+pub use pairs::PlusReading;
+pub use raw::ConditionMembers;
+pub(crate) use raw::present_value;
+pub(crate) use rule::{Asked, Conditions, RuleFrame};
+pub use view::{ContentView, FieldValue, HeaderView, NoHeaders, RequestParts};
 
 /// The most bytes of a text that is matched by a glob or a pattern.
-pub(crate) const MAX_TESTED_TEXT: usize = 8 * 1024;
+const MAX_TESTED_TEXT: usize = 8 * 1024;
 /// The most names in one set of names. A bit of a `u64` for each tells which were seen.
-pub(crate) const MAX_NAMES: usize = 64;
+const MAX_NAMES: usize = 64;

@@ -16,7 +16,7 @@
 //! use magicproxy_core::{
 //!     Acceptance, AccessRequest, Caveat, Credential, DecisionSteps, Denial, RuleSource, Decision, Kem,
 //!     KeyRing, PathSettings, PatternMode, PrivateKey, RawRule, RequestTarget, Rule, Scopes,
-//!     SealedTokenSpec, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifyContext,
+//!     RequestParts, SealedTokenSpec, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifyContext,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -73,6 +73,7 @@
 //!     ceiling: None,
 //!     sender: None,
 //!     now,
+//!     parts: RequestParts::default(),
 //!     steps: &DecisionSteps::new(),
 //! };
 //! let permit = token.authorize(&access)?;
@@ -128,6 +129,7 @@ pub mod method;
 mod pattern;
 pub mod plugin;
 pub mod policy;
+mod request;
 pub mod rule;
 pub mod scope;
 mod seal;
@@ -140,14 +142,17 @@ pub mod token;
 mod token_version;
 mod upstream_name;
 
-pub use condition::{Outcome, Reason};
+pub use condition::{
+    BodyJudge, BodyTests, ContentView, FieldValue, HeaderView, JudgedBody, NoHeaders, Outcome,
+    PlusReading, Reason, RequestParts,
+};
 pub use credential::{
     Credential, CredentialField, CredentialPlace, MIN_MASKED_BYTES, ParseCredentialError,
     SecretFault, TypedCredential, Weakness, written_secret,
 };
 pub use decision::{
-    AccessRequest, Basis, BindError, Count, Decision, Denial, GrantQuestion, OwnerContext, Permit,
-    PluginQuestion, Question, RulesDecision,
+    AccessRequest, Basis, BindError, BodyQuestion, Count, Decision, Denial, GrantQuestion,
+    OwnerContext, Permit, PluginQuestion, Question, RulesDecision,
 };
 pub use key::{
     AcceptError, AcceptedTokens, CredentialBinding, KEY_SET_LIFETIME_SECONDS, Kem, KeyError, KeyId,
@@ -158,12 +163,12 @@ pub use key::{
 pub use method::{Method, ParseMethodError};
 pub use pattern::PatternMode;
 pub use policy::{DecisionSteps, NoRuleCache, Policy, PolicyError, RuleCache, RuleCompiler};
+pub use request::{Part, RequestView};
 pub use rule::{ParseRuleError, RawRule, Rule, RuleFault};
 pub use scope::{Scope, ScopeName, Scopes};
 pub use seal::OpenError;
 pub use target::{
-    AmbiguousParameter, EncodedSlash, ParseTargetError, Part, PathReading, PathSettings,
-    RequestTarget, RequestView,
+    AmbiguousParameter, EncodedSlash, ParseTargetError, PathReading, PathSettings, RequestTarget,
 };
 pub use time::UnixTime;
 pub use token::{

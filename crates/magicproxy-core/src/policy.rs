@@ -9,10 +9,12 @@
 
 use std::sync::Arc;
 
+use crate::condition::{BodyTests, Reason};
 use crate::method::is_never_admitted;
 use crate::plugin::PluginName;
+use crate::request::{Part, RequestView};
 use crate::rule::{Rule, RuleEffects};
-use crate::target::{RequestTarget, RequestView};
+use crate::target::RequestTarget;
 
 mod candidates;
 mod compiled;
@@ -25,7 +27,7 @@ mod steps;
 mod tests;
 
 pub use crate::pattern::Work;
-use candidates::{Candidates, Ruling};
+use candidates::{Candidate, Candidates, Ruling};
 pub use compiled::{CompiledRules, NoRuleCache, RuleCache, RuleCompiler, RulesKey};
 pub(crate) use compiled::{TokenRuleBudget, TokenRuleError};
 use list::OWN_AUTOMATON_BYTES;
@@ -56,6 +58,35 @@ pub(crate) struct MatchedRule<'p> {
     pub(crate) rule: &'p Arc<str>,
     /// The effects of the deciding rule.
     pub(crate) state: Option<&'p Arc<RuleEffects>>,
+}
+
+/// The decision of a policy on a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum PolicyDecision<'p> {
+    Allowed(MatchedRule<'p>),
+    /// No rule allows the request, or one denies it.
+    NotAllowed,
+    /// No rule allows the request, and it could not be judged by this one.
+    Unknown(Reason),
+    /// A rule cannot decide before this part was read.
+    Needs(Part),
+}
+
+impl<'p> PolicyDecision<'p> {
+    /// Returns the rule that allows the request, if one does.
+    pub(crate) fn matched(self) -> Option<MatchedRule<'p>> {
+        match self {
+            Self::Allowed(matched) => Some(matched),
+            Self::NotAllowed | Self::Unknown(_) | Self::Needs(_) => None,
+        }
+    }
+}
+
+/// The decision of a policy on a request in one reading of its path.
+enum ReadingDecision<'p> {
+    Allowed(Candidate<'p>),
+    NotAllowed(Option<Reason>),
+    Needs(Part),
 }
 
 /// The reason for which rules that are each acceptable make no policy together.
@@ -132,33 +163,80 @@ impl Policy {
         target: &RequestTarget,
         steps: &DecisionSteps,
     ) -> Option<&Arc<str>> {
-        self.decide(&RequestView::unread(method, target), steps).ok()?.map(|allowed| allowed.rule)
+        let decision = self.decide(&RequestView::unread(method, target), steps).ok()?;
+        decision.matched().map(|matched| matched.rule)
     }
 
-    /// Decides a request and returns the rule's effects as well. `state.md` section 2.
+    /// Decides a request and returns the rule's effects as well. `state.md` section 2,
+    /// `conditions.md` section 3.
     pub(crate) fn decide(
         &self,
         request: &RequestView<'_>,
         steps: &DecisionSteps,
-    ) -> Result<Option<MatchedRule<'_>>, ExhaustedSteps> {
+    ) -> Result<PolicyDecision<'_>, ExhaustedSteps> {
         if is_never_admitted(request.method()) {
-            return Ok(None);
+            return Ok(PolicyDecision::NotAllowed);
         }
         let mut first = None;
         for reading in request.target().readings() {
-            let Some(candidate) =
-                self.candidates(request.method(), reading, steps).next().transpose()?
-            else {
-                return Ok(None);
-            };
-            match candidate.decide(request) {
-                Ruling::Allows => first.get_or_insert(candidate),
-                Ruling::Denies => return Ok(None),
+            match self.decide_reading(request, reading, steps)? {
+                ReadingDecision::Allowed(candidate) => first.get_or_insert(candidate),
+                ReadingDecision::NotAllowed(None) => return Ok(PolicyDecision::NotAllowed),
+                ReadingDecision::NotAllowed(Some(reason)) => {
+                    return Ok(PolicyDecision::Unknown(reason));
+                }
+                ReadingDecision::Needs(part) => return Ok(PolicyDecision::Needs(part)),
             };
         }
-        Ok(first.and_then(|candidate| {
+        let matched = first.and_then(|candidate: Candidate<'_>| {
             Some(MatchedRule { rule: candidate.written()?, state: candidate.state() })
-        }))
+        });
+        Ok(matched.map_or(PolicyDecision::NotAllowed, PolicyDecision::Allowed))
+    }
+
+    /// Decides a request in one reading of its path: the first rule that is true allows.
+    fn decide_reading(
+        &self,
+        request: &RequestView<'_>,
+        reading: &str,
+        steps: &DecisionSteps,
+    ) -> Result<ReadingDecision<'_>, ExhaustedSteps> {
+        let mut reason = None;
+        for candidate in self.candidates(request.method(), reading, steps) {
+            let candidate = candidate?;
+            match candidate.decide(request, reading) {
+                Ruling::Allows => return Ok(ReadingDecision::Allowed(candidate)),
+                Ruling::GivesWay => {}
+                Ruling::Unknown(unknown) => {
+                    reason.get_or_insert(unknown);
+                }
+                Ruling::Denies(unknown) => return Ok(ReadingDecision::NotAllowed(unknown)),
+                Ruling::Needs(part) => return Ok(ReadingDecision::Needs(part)),
+            }
+        }
+        Ok(ReadingDecision::NotAllowed(reason))
+    }
+
+    /// Gathers the rules that may look into the body of a request.
+    pub(crate) fn gather_body_tests(
+        &self,
+        request: &RequestView<'_>,
+        steps: &DecisionSteps,
+        tests: &mut BodyTests,
+    ) -> Result<(), ExhaustedSteps> {
+        if !self.lists.iter().any(|list| list.looks_into_bodies()) {
+            return Ok(());
+        }
+        for reading in request.target().readings() {
+            for candidate in self.candidates(request.method(), reading, steps) {
+                if let Some(conditions) = candidate?.conditions()
+                    && conditions.looks_into_body()
+                {
+                    tests.add(conditions);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Returns the rules that match a method and one reading of a path.

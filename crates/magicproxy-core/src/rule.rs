@@ -20,9 +20,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::condition::{ConditionFault, Conditions, RuleFrame};
 use crate::method::{Method, ParseMethodError, is_never_admitted};
 use crate::pattern::{Budget, Pattern, PatternError, PatternMode, Work};
 
+pub use crate::condition::ConditionMembers;
 pub use effects::{EffectInput, EffectInputFault, MAX_RULE_GRANTS, OwnerName, RuleEffects};
 pub use form::schema;
 pub(crate) use form::{RULE, RULES};
@@ -41,7 +43,7 @@ pub(crate) const MAX_LIST_STEPS: usize = 1_200_000;
 /// The number of too complex patterns after which the rest of a list is not looked at.
 const MAX_TOO_COMPLEX: usize = 4;
 
-/// A checked rule: methods, a pattern of paths, and perhaps effects. Made by [`Rule::parse`] or
+/// A checked rule: methods, a pattern of paths, and perhaps conditions and effects. Made by [`Rule::parse`] or
 /// from a list, and always bounded in its matching. Not yet compiled with the other rules of its
 /// list.
 #[derive(Clone, Debug)]
@@ -52,6 +54,7 @@ pub struct Rule {
     /// The pattern as in the string form.
     source: String,
     pattern: Pattern,
+    conditions: Option<Arc<Conditions>>,
     state: Option<Arc<RuleEffects>>,
 }
 
@@ -68,6 +71,16 @@ impl Methods {
         match self {
             Self::Any => !is_never_admitted(method),
             Self::Listed(methods) => methods.iter().any(|listed| listed.admits(method)),
+        }
+    }
+
+    /// True if requests of each of these methods have content.
+    fn have_content(&self) -> bool {
+        match self {
+            Self::Any => false,
+            Self::Listed(methods) => {
+                methods.iter().all(|method| !matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS"))
+            }
         }
     }
 }
@@ -88,9 +101,15 @@ impl Rule {
     ) -> Result<Self, ParseRuleError> {
         let object = raw.to_object_form();
         match parts(object.as_ref().unwrap_or(&raw), mode, budget) {
-            Ok(Parts { methods, source, pattern, state }) => {
-                Ok(Self { raw: object.unwrap_or(raw), methods, mode, source, pattern, state })
-            }
+            Ok(Parts { methods, source, pattern, conditions, state }) => Ok(Self {
+                raw: object.unwrap_or(raw),
+                methods,
+                mode,
+                source,
+                pattern,
+                conditions,
+                state,
+            }),
             Err(reason) => Err(ParseRuleError {
                 hint: misread::of(&raw).map(Box::new),
                 rule: shown(&raw),
@@ -215,6 +234,11 @@ impl Rule {
         self.mode
     }
 
+    /// The conditions of the rule, if any.
+    pub(crate) fn conditions(&self) -> Option<&Arc<Conditions>> {
+        self.conditions.as_ref()
+    }
+
     /// The effects of the rule besides allowing, if any.
     #[must_use]
     pub fn state(&self) -> Option<&Arc<RuleEffects>> {
@@ -241,10 +265,10 @@ impl Rule {
     }
 
     fn written(&self) -> Vec<RawRule> {
-        match self.state {
-            Some(_) => vec![self.raw.clone()],
-            None => self.to_strings().into_iter().map(RawRule::Text).collect(),
+        if self.state.is_some() || self.conditions.is_some() {
+            return vec![self.raw.clone()];
         }
+        self.to_strings().into_iter().map(RawRule::Text).collect()
     }
 
     pub(crate) fn methods(&self) -> &Methods {
@@ -278,7 +302,7 @@ fn list_faults<T: Serialize>(raw: &[T]) -> Vec<RuleFault> {
 
 /// Returns the rules as a token carries them, and the rules that verification will read from there.
 /// A plain rule with several methods becomes a string for each method, and counts as several rules.
-/// A rule with effects stays an object.
+/// A rule with conditions or effects stays an object.
 pub(crate) fn write_list(
     rules: &[Rule],
     work: &Work,
@@ -300,14 +324,15 @@ struct Parts {
     methods: Methods,
     source: String,
     pattern: Pattern,
+    conditions: Option<Arc<Conditions>>,
     state: Option<Arc<RuleEffects>>,
 }
 
 fn parts(raw: &RawRule, mode: PatternMode, budget: &mut Budget) -> Result<Parts, RuleReason> {
-    let (methods, source, state) = match raw {
+    let (methods, source, conditions, state) = match raw {
         RawRule::Text(text) => {
             let (method, pattern) = text.split_once(' ').ok_or(RuleReason::Form)?;
-            (one_method(method)?, pattern.to_owned(), None)
+            (one_method(method)?, pattern.to_owned(), None, None)
         }
         RawRule::Plugin(_) => return Err(RuleReason::Plugin),
         RawRule::Object(object) => {
@@ -315,11 +340,30 @@ fn parts(raw: &RawRule, mode: PatternMode, budget: &mut Budget) -> Result<Parts,
                 OneOrMany::One(method) => one_method(method)?,
                 OneOrMany::Many(methods) => many_methods(methods)?,
             };
-            (methods, object_source(object, mode)?, RuleEffects::parse(object, mode)?.map(Arc::new))
+            let source = object_source(object, mode)?;
+            let conditions = conditions(object, &methods, mode, budget)?;
+            (methods, source, conditions, RuleEffects::parse(object, mode)?.map(Arc::new))
         }
     };
     let pattern = Pattern::parse(&source, mode, budget)?;
-    Ok(Parts { methods, source, pattern, state })
+    Ok(Parts { methods, source, pattern, conditions, state })
+}
+
+/// Checks the conditions of a rule in object form.
+fn conditions(
+    object: &RuleObject,
+    methods: &Methods,
+    mode: PatternMode,
+    budget: &mut Budget,
+) -> Result<Option<Arc<Conditions>>, RuleReason> {
+    let route = object.route.as_deref();
+    let frame = RuleFrame {
+        has_content: methods.have_content(),
+        has_route: route.is_some(),
+        is_whole: mode == PatternMode::Whole,
+        capture: &|name| route.and_then(|route| route::place(route, name)),
+    };
+    Ok(Conditions::parse(&object.conditions, &frame, budget)?.map(Arc::new))
 }
 
 fn object_source(object: &RuleObject, mode: PatternMode) -> Result<String, RuleReason> {
@@ -450,6 +494,8 @@ enum RuleReason {
     Route(#[from] route::ParseRouteError),
     #[error(transparent)]
     State(#[from] effects::EffectFault),
+    #[error(transparent)]
+    Condition(#[from] ConditionFault),
     #[error("a plugin is named in a scope of the configuration, and nowhere else")]
     Plugin,
     #[error(transparent)]

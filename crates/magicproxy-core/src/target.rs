@@ -12,12 +12,11 @@ pub(crate) use ignorable::without_ignorables;
 pub(crate) use path::is_unreserved;
 mod query;
 pub use query::AmbiguousParameter;
+pub(crate) use query::names_method;
 mod reading;
 pub use reading::{EncodedSlash, PathReading, PathSettings};
 #[cfg(test)]
 mod tests;
-mod view;
-pub use view::{Part, RequestView};
 
 use std::fmt;
 

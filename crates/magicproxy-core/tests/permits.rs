@@ -108,6 +108,7 @@ fn ask<T>(
         ceiling: Some(&ceiling),
         sender: None,
         now: NOW,
+        parts: magicproxy_core::RequestParts::default(),
         steps: &steps,
     };
     (decide(&access), steps.taken())

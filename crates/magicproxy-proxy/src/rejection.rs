@@ -210,8 +210,8 @@ pub(crate) enum Rejection {
 const DENIED: &str = "http_request_denied";
 const ERROR: &str = "http_request_error";
 
-/// Returns `401` for a token that we do not know, and `403` for a known token that does not allow
-/// the request.
+/// Returns `401` for a token that we do not know, `403` for a known token that does not allow the
+/// request, and `400` for a request that cannot be judged.
 fn status_of(denial: &Denial) -> StatusCode {
     match denial {
         Denial::Expired | Denial::KeyEnded | Denial::NotYetValid | Denial::WrongUpstream { .. } => {
@@ -222,6 +222,7 @@ fn status_of(denial: &Denial) -> StatusCode {
         | Denial::BeyondCaveat
         | Denial::BeyondCeiling
         | Denial::TooCostly => StatusCode::FORBIDDEN,
+        Denial::Unknown(_) => StatusCode::BAD_REQUEST,
     }
 }
 

@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use http::HeaderName;
 use magicproxy_core::{
-    Acceptance, EncodedSlash, PathReading, PathSettings, PatternMode, Policy, Scopes, TokenVersion,
-    UnnamedTokens, UpstreamName,
+    Acceptance, EncodedSlash, PathReading, PathSettings, PatternMode, PlusReading, Policy, Scopes,
+    TokenVersion, UnnamedTokens, UpstreamName,
 };
 use rustls_pki_types::CertificateDer;
 
@@ -121,6 +121,8 @@ pub struct UpstreamSettings {
     pub encoded_slash: EncodedSlash,
     /// The upstream's reading of `%25`, of `;` and of look-alikes.
     pub path_reading: PathReading,
+    /// The upstream's reading of `+` in a query.
+    pub query_plus: PlusReading,
     /// The way in which patterns are matched.
     pub patterns: PatternMode,
     /// Rules that no token can exceed.
@@ -174,6 +176,7 @@ impl UpstreamSettings {
             response_timeout: None,
             encoded_slash: EncodedSlash::Refuse,
             path_reading: PathReading::Strict,
+            query_plus: PlusReading::Both,
             patterns: PatternMode::Whole,
             ceiling: None,
             preset_request_headers: Vec::new(),

@@ -81,6 +81,7 @@ fn below(preset: &'static Provider, raw: RawUpstream) -> RawUpstream {
         api_root: preset.api_root.map_or_else(Setting::default, text),
         encoded_slash: Setting::new(preset.encoded_slash, origin.clone()),
         path_reading: Setting::new(preset.path_reading, origin.clone()),
+        query_plus: Setting::new(preset.query_plus, origin.clone()),
         credential: Setting::new(CarrierText(preset.credential.to_owned()), origin.clone()),
         accept_token_in: listed(preset.accept_token_in, &origin, |name| {
             CarrierText(name.to_owned())

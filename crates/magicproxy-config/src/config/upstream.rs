@@ -33,7 +33,7 @@ use super::scopes::{CompiledScopes, RawRuleSetting};
 use super::setting::{GivenValue, choices, section};
 use super::tokens::{GeneralMintingSettings, MintingSettings, VersionChoice};
 use crate::ground::fault::{Fault, Origin};
-use crate::providers::words::{ReadingChoice, SlashChoice};
+use crate::providers::words::{PlusChoice, ReadingChoice, SlashChoice};
 use crate::providers::{PresetChoice, RefusalChoice};
 
 pub(super) use tables::{Table, preset_roots, tables};
@@ -70,6 +70,8 @@ section! {
         encoded_slash: SlashChoice = SlashChoice::default(),
         /// The API's reading of `%25`, `;` and look-alikes of `.`, `/` and `%` in a path.
         path_reading: ReadingChoice = ReadingChoice::default(),
+        /// The API's reading of `+` in a query, for rules with conditions on the query.
+        query_plus: PlusChoice = PlusChoice::default(),
         /// Matches patterns as in the Python program: from the start of the path, not to its end,
         /// ignoring case.
         danger_prefix_matching: bool = false,
@@ -183,6 +185,7 @@ impl Checker<'_> {
             response_timeout,
             encoded_slash: said(&raw.encoded_slash).into(),
             path_reading: said(&raw.path_reading).into(),
+            query_plus: said(&raw.query_plus).into(),
             patterns,
             ceiling,
             preset_request_headers: self.preset_headers(raw),
@@ -235,4 +238,4 @@ impl Checker<'_> {
     }
 }
 
-choices!(PresetChoice, SlashChoice, ReadingChoice, RefusalChoice);
+choices!(PresetChoice, SlashChoice, ReadingChoice, PlusChoice, RefusalChoice);

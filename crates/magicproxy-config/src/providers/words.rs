@@ -1,6 +1,6 @@
 //! The differences between APIs, in the words of the configuration.
 
-use magicproxy_core::{EncodedSlash, PathReading};
+use magicproxy_core::{EncodedSlash, PathReading, PlusReading};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,29 @@ impl From<SlashChoice> for EncodedSlash {
             SlashChoice::Refuse => Self::Refuse,
             SlashChoice::Both => Self::Both,
             SlashChoice::Opaque => Self::Opaque,
+        }
+    }
+}
+
+/// The API's reading of `+` in a query.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PlusChoice {
+    /// Unknown: a query with `+` must be allowed in both readings.
+    #[default]
+    Both,
+    /// A blank, as in forms: nearly all servers.
+    Blank,
+    /// A plus.
+    Plus,
+}
+
+impl From<PlusChoice> for PlusReading {
+    fn from(choice: PlusChoice) -> Self {
+        match choice {
+            PlusChoice::Both => Self::Both,
+            PlusChoice::Blank => Self::Blank,
+            PlusChoice::Plus => Self::Plus,
         }
     }
 }

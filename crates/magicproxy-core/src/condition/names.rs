@@ -61,6 +61,19 @@ impl NamesTest {
     }
 }
 
+impl NamesTest {
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let listed: usize = self.listed.iter().map(ListedName::memory_bytes).sum();
+        listed + self.rest.as_ref().map_or(0, ValueTest::memory_bytes)
+    }
+}
+
+impl ListedName {
+    pub(crate) fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.name.len() + self.twin_key.len() + self.test.memory_bytes()
+    }
+}
+
 /// Returns a name as the most lenient readers see it: without case, `_`, `-`, and all behind U+0000.
 pub(crate) fn twin_key(name: &str) -> Cow<'_, str> {
     let seen = lenient(Cow::Borrowed(name));

@@ -78,6 +78,27 @@ pub(crate) enum ValueType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) struct TypeSet(u8);
 
+impl ValueType {
+    const ALL: [(Self, &'static str); 7] = [
+        (Self::String, "string"),
+        (Self::Integer, "integer"),
+        (Self::Number, "number"),
+        (Self::Boolean, "boolean"),
+        (Self::Null, "null"),
+        (Self::Array, "array"),
+        (Self::Object, "object"),
+    ];
+
+    /// Returns the type of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, own)| *own == name).map(|(kind, _)| *kind)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
+    }
+}
+
 impl TypeSet {
     pub(crate) fn add(&mut self, kind: ValueType) {
         self.0 |= 1 << kind as u8;
@@ -116,6 +137,19 @@ impl TextTest {
 }
 
 impl ValueTest {
+    /// Returns the memory of automata and texts, in bytes, without the test's own place.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        match self {
+            Self::Anything | Self::Integer(_) | Self::Type(_) | Self::Absent => 0,
+            Self::OneOf(values) => values.iter().map(Scalar::memory_bytes).sum(),
+            Self::Text(TextTest { globs, patterns }) => {
+                [globs, patterns].into_iter().flatten().map(TextAutomaton::memory_bytes).sum()
+            }
+            Self::List(list) => size_of::<Self>() + list.each.memory_bytes(),
+            Self::Object(names) => size_of::<NamesTest>() + names.memory_bytes(),
+        }
+    }
+
     /// Tests a text that comes from outside JSON: a capture, a parameter, a field of a header or a
     /// form. `doubt` is the reason where the text cannot be judged.
     pub(crate) fn judge_text(&self, text: &str, doubt: Reason) -> Outcome {
@@ -165,6 +199,11 @@ fn text_type(types: TypeSet, text: &str, doubt: Reason) -> Outcome {
 }
 
 impl Scalar {
+    fn memory_bytes(&self) -> usize {
+        let text = if let Self::Text(text) = self { text.len() } else { 0 };
+        size_of::<Self>() + text
+    }
+
     /// True if this value, written as text, is exactly `text`.
     fn is_text(&self, text: &str) -> bool {
         match self {

@@ -16,7 +16,9 @@ use crate::token::{LEEWAY_SECONDS, VerifiedToken};
 use crate::upstream_name::UpstreamName;
 
 pub use authorize::{AccessRequest, Denial};
-pub use decision::{Decision, GrantQuestion, PluginQuestion, Question, RulesDecision};
+pub use decision::{
+    BodyQuestion, Decision, GrantQuestion, PluginQuestion, Question, RulesDecision,
+};
 
 /// The time for which a named owner keeps the things created by its requests, in seconds: 30 days.
 const NAMED_LIFETIME_SECONDS: u64 = 30 * 24 * 60 * 60;

@@ -9,8 +9,10 @@ use std::sync::Arc;
 use super::list::RuleList;
 use super::matches::Matches;
 use super::steps::{DecisionSteps, ExhaustedSteps};
+use crate::condition::{Asked, Conditions, Outcome, Reason};
+use crate::request::Part;
+use crate::request::RequestView;
 use crate::rule::RuleEffects;
-use crate::target::RequestView;
 
 /// An iterator over the matching rules of a policy, list after list. A list is searched when the
 /// lists before it have no candidate left, so a rule that decides at once saves searching the later
@@ -40,8 +42,15 @@ pub(super) struct Candidate<'p> {
 pub(super) enum Ruling {
     /// The rule allows the request in this reading.
     Allows,
-    /// The rule denies the request, and no later rule is asked.
-    Denies,
+    /// The rule does not allow the request, and the next rule is asked.
+    GivesWay,
+    /// The rule cannot be judged for the request, and the next rule is asked.
+    Unknown(Reason),
+    /// The rule denies the request, and no later rule is asked. A reason tells what could not be
+    /// judged.
+    Denies(Option<Reason>),
+    /// The rule cannot decide before this part of the request was read.
+    Needs(Part),
 }
 
 impl<'p, 'r> Candidates<'p, 'r> {
@@ -87,15 +96,28 @@ impl<'p> Iterator for Candidates<'p, '_> {
 }
 
 impl<'p> Candidate<'p> {
-    /// Decides the request by this rule.
-    pub(super) fn decide(&self, request: &RequestView<'_>) -> Ruling {
+    /// Decides the request by this rule, in one reading of its path.
+    pub(super) fn decide(&self, request: &RequestView<'_>, reading: &str) -> Ruling {
+        let has_effects = self.state().is_some();
         // A rule with effects applies to targets with one reading only. On other targets the rule
         // denies instead of yielding, since a later rule may demand less.
-        if !request.has_one_reading() && self.list.stateful().contains_key(&self.rule) {
-            Ruling::Denies
-        } else {
-            Ruling::Allows
+        if has_effects && !request.has_one_reading() {
+            return Ruling::Denies(None);
         }
+        let Some(conditions) = self.conditions() else { return Ruling::Allows };
+        match conditions.ask(reading, request.target().query(), request.parts()) {
+            Asked::Outcome(Outcome::True) => Ruling::Allows,
+            Asked::Outcome(Outcome::False) => Ruling::GivesWay,
+            // A request that is garbled on purpose must not reach a rule without the effects.
+            Asked::Outcome(Outcome::Unknown(reason)) if has_effects => Ruling::Denies(Some(reason)),
+            Asked::Outcome(Outcome::Unknown(reason)) => Ruling::Unknown(reason),
+            Asked::NeedsBody => Ruling::Needs(Part::Body),
+        }
+    }
+
+    /// Returns the conditions of the rule.
+    pub(super) fn conditions(&self) -> Option<&'p Arc<Conditions>> {
+        self.list.conditional().get(&self.rule)
     }
 
     /// Returns the text of the rule.

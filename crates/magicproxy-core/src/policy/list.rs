@@ -6,6 +6,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::condition::Conditions;
 use crate::pattern::{Automaton, Budget, MAX_PATTERN_STEPS, Pattern, Tree, Work};
 use crate::rule::{MAX_RULES, Methods, Rule, RuleEffects};
 
@@ -39,6 +40,8 @@ const MAX_VISITS: usize = 256;
 pub(crate) struct RuleList {
     groups: Vec<Group>,
     rules: Vec<Arc<str>>,
+    /// The conditions, by the number of the rule.
+    conditional: BTreeMap<usize, Arc<Conditions>>,
     /// The effects, by the number of the rule.
     stateful: BTreeMap<usize, Arc<RuleEffects>>,
 }
@@ -75,13 +78,19 @@ impl RuleList {
             }
             groups.push(Group::compile(methods.clone(), patterns, budget)?);
         }
+        let conditional: BTreeMap<_, _> = rules
+            .iter()
+            .enumerate()
+            .filter_map(|(index, rule)| Some((index, Arc::clone(rule.conditions()?))))
+            .collect();
+        budget.take(memory_of(&conditional))?;
         let stateful = rules
             .iter()
             .enumerate()
             .filter_map(|(index, rule)| Some((index, Arc::clone(rule.state()?))))
             .collect();
         let rules = rules.iter().map(|rule| rule.to_string().into()).collect();
-        Ok(Self { groups, rules, stateful })
+        Ok(Self { groups, rules, conditional, stateful })
     }
 
     /// Finds the rules that match a method and one reading of a path, and replaces the content of
@@ -109,6 +118,16 @@ impl RuleList {
         &self.rules
     }
 
+    /// Returns the conditions of rules, by the number of the rule.
+    pub(super) fn conditional(&self) -> &BTreeMap<usize, Arc<Conditions>> {
+        &self.conditional
+    }
+
+    /// True if some rule may look into the body of a request.
+    pub(super) fn looks_into_bodies(&self) -> bool {
+        self.conditional.values().any(|conditions| conditions.looks_into_body())
+    }
+
     /// Returns the effects of rules, by the number of the rule.
     pub(crate) fn stateful(&self) -> &BTreeMap<usize, Arc<RuleEffects>> {
         &self.stateful
@@ -116,7 +135,8 @@ impl RuleList {
 
     /// Returns the memory of automata and trees in bytes, as limited by [`PolicyBudget`].
     pub(super) fn compiled_bytes(&self) -> usize {
-        self.groups.iter().map(Group::memory_bytes).sum()
+        let groups: usize = self.groups.iter().map(Group::memory_bytes).sum();
+        groups + memory_of(&self.conditional)
     }
 
     pub(super) fn text_bytes(&self) -> usize {
@@ -132,6 +152,11 @@ impl RuleList {
     pub(super) fn automata(&self) -> usize {
         self.groups.iter().map(|group| group.automata.len()).sum()
     }
+}
+
+/// Returns the memory of the conditions of rules, in bytes.
+fn memory_of(conditional: &BTreeMap<usize, Arc<Conditions>>) -> usize {
+    conditional.values().map(|conditions| conditions.memory_bytes()).sum()
 }
 
 impl Group {

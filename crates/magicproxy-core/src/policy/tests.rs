@@ -251,7 +251,7 @@ fn a_stateful_rule_does_not_stand_aside() {
     let decided = |path: &str| {
         let decision =
             policy.decide(&RequestView::unread("GET", &target(path)), &DecisionSteps::new());
-        decision.unwrap().map(|allowed| allowed.state.is_some())
+        decision.unwrap().matched().map(|allowed| allowed.state.is_some())
     };
     assert_eq!(decided("/dear/a"), Some(true));
     assert_eq!(decided("/cheap/a%2Fb"), Some(false));
@@ -280,7 +280,7 @@ fn a_request_has_so_many_steps_and_no_more() {
         let steps = DecisionSteps::new();
         let decision = policy
             .decide(&RequestView::unread("GET", &target), &steps)
-            .map(|allowed| allowed.is_some());
+            .map(|decision| decision.matched().is_some());
         match decision {
             Ok(decision) => {
                 assert!(decision && allowed == length - 16, "{length}");

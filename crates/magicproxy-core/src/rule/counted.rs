@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::list_items::ListItemsObject;
 use super::raw::{OneOrMany, RuleObject};
+use crate::condition::ConditionMembers;
 use crate::limit::Limit;
 
 /// A rule, with the first names of its members.
@@ -30,6 +31,8 @@ pub(super) struct CountedRule<'r> {
     list_items: Option<CountedItems<'r>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<&'r str>,
+    #[serde(flatten)]
+    conditions: &'r ConditionMembers,
 }
 
 /// The `list_items` of a rule, with the first names of its members.
@@ -50,7 +53,7 @@ struct CountedItems<'r> {
 
 impl<'r> CountedRule<'r> {
     pub(super) fn of(rule: &'r RuleObject) -> Self {
-        let RuleObject { method, path, route, state } = rule;
+        let RuleObject { method, path, route, conditions, state } = rule;
         Self {
             method,
             path: path.as_deref(),
@@ -60,6 +63,7 @@ impl<'r> CountedRule<'r> {
             limit: state.limit,
             list_items: state.list_items.as_ref().map(CountedItems::of),
             owner: state.owner.as_deref(),
+            conditions,
         }
     }
 }

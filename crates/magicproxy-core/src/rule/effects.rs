@@ -10,8 +10,8 @@ use super::raw::RuleObject;
 use crate::key::CredentialBinding;
 use crate::limit::Limit;
 use crate::pattern::PatternMode;
+use crate::request::{Part, RequestView};
 use crate::state::Partition;
-use crate::target::{Part, RequestView};
 use crate::upstream_name::UpstreamName;
 
 /// The most grants of a rule.

@@ -27,6 +27,14 @@ pub(crate) static RULE: Form = Form {
             Member::new("method", &METHOD, Needed),
             Member::new("path", &PATH, Alternative(0)),
             Member::new("route", &ROUTE, Alternative(1)),
+            Member::new("captures", &TESTS, Optional),
+            Member::new("query", &QUERY_TESTS, Optional),
+            Member::new("headers", &TESTS, Optional),
+            Member::new("json", &TESTS, Optional),
+            Member::new("json_each", &TEST, Optional),
+            Member::new("form", &TESTS, Optional),
+            Member::new("body", &BODY, Optional),
+            Member::new("content_type", &CONTENT_TYPE, Optional),
             Member::new("grants", &GRANTS, Optional),
             Member::new("receipt", &RECEIPT, Optional),
             Member::new("limit", &limit::FORM, Optional),
@@ -67,6 +75,20 @@ static PATH: Form =
     Form { expected: "a pattern such as `/repos/acme/.*`, as a text", kind: Kind::Text };
 static ROUTE: Form =
     Form { expected: "a template such as `/repos/{owner}/{repo}`, as a text", kind: Kind::Text };
+static TESTS: Form = Form {
+    expected: "an object of names and tests, such as {\"base\": \"main\"}",
+    kind: Kind::Map(&TEST),
+};
+static TEST: Form = Form {
+    expected: "a value, a list of values, or an object such as {\"glob\": \"agent/*\"}",
+    kind: Kind::Any,
+};
+static QUERY_TESTS: Form =
+    Form { expected: "an object of names and tests, or \"any\"", kind: Kind::Any };
+static BODY: Form = Form { expected: "\"none\" or \"any\"", kind: Kind::TextLike("^(none|any)$") };
+static CONTENT_TYPE: Form =
+    Form { expected: "a media type such as `application/json`", kind: Kind::Many(&MEDIA_TYPE) };
+static MEDIA_TYPE: Form = Form { expected: "a media type, as a text", kind: Kind::Text };
 static GRANTS: Form = Form {
     expected: "a list of grants, or one such as `DELETE /things/{response.id}`",
     kind: Kind::UpTo(MAX_RULE_GRANTS, &GRANT),

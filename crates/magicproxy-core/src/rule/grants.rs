@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::route;
 use super::shorten;
+use crate::condition::CapturePlace;
 use crate::json::{LenientNames, UniqueValue};
 use crate::method::{Method, ParseMethodError};
 use crate::state::Partition;
@@ -94,7 +95,7 @@ enum Source {
     Response(ValuePath),
     Request(ValuePath),
     Location,
-    Path(route::Capture),
+    Path(CapturePlace),
 }
 
 /// The place of a value in a [`Document`]: names of members, and indices of lists.

@@ -14,8 +14,9 @@ use super::effects::EffectInputFault;
 use super::grants::Document;
 use super::raw::OneOrMany;
 use crate::json::{LenientNames, at_least_one, lenient, present, present_unique_map, unique_map};
+use crate::request::RequestView;
 use crate::state::Partition;
-use crate::target::{EncodedSlash, RequestTarget, RequestView, is_unreserved};
+use crate::target::{EncodedSlash, RequestTarget, is_unreserved};
 use crate::upstream_name::UpstreamName;
 
 /// The most items of a request.

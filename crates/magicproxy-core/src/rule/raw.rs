@@ -5,7 +5,9 @@ use std::fmt;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
+use crate::condition::{ConditionMembers, present_value};
 use crate::json::form::{FormFaults, ValueFault};
 use crate::json::{one_or_more, present, present_object};
 use crate::limit::Limit;
@@ -37,16 +39,26 @@ pub struct RuleObject {
     /// A route template.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<String>,
+    /// The members for conditions.
+    #[serde(flatten)]
+    pub conditions: ConditionMembers,
     /// The members for effects, which use state.
     #[serde(flatten)]
     pub state: EffectMembers,
 }
 
 impl RuleObject {
-    /// Makes a rule for requests of these methods, with a pattern and no effects.
+    /// Makes a rule for requests of these methods, with a pattern, and without conditions and
+    /// effects.
     #[must_use]
     pub fn plain(method: OneOrMany, path: String) -> Self {
-        Self { method, path: Some(path), route: None, state: EffectMembers::default() }
+        Self {
+            method,
+            path: Some(path),
+            route: None,
+            conditions: ConditionMembers::default(),
+            state: EffectMembers::default(),
+        }
     }
 }
 
@@ -100,11 +112,13 @@ impl RawRule {
         }
     }
 
-    /// True if the rule has no effects and names no plugin.
+    /// True if the rule has no conditions and no effects, and names no plugin.
     pub(crate) fn is_plain(&self) -> bool {
         match self {
             Self::Text(_) => true,
-            Self::Object(object) => object.state == EffectMembers::default(),
+            Self::Object(object) => {
+                object.conditions.is_empty() && object.state == EffectMembers::default()
+            }
             Self::Plugin(_) => false,
         }
     }
@@ -120,6 +134,22 @@ struct Members {
     path: Option<String>,
     #[serde(default, deserialize_with = "present")]
     route: Option<String>,
+    #[serde(default, deserialize_with = "present_value")]
+    captures: Option<Value>,
+    #[serde(default, deserialize_with = "present_value")]
+    query: Option<Value>,
+    #[serde(default, deserialize_with = "present_value")]
+    headers: Option<Value>,
+    #[serde(default, deserialize_with = "present_value")]
+    json: Option<Value>,
+    #[serde(default, deserialize_with = "present_value")]
+    json_each: Option<Value>,
+    #[serde(default, deserialize_with = "present_value")]
+    form: Option<Value>,
+    #[serde(default, deserialize_with = "present_value")]
+    body: Option<Value>,
+    #[serde(default, deserialize_with = "present_value")]
+    content_type: Option<Value>,
     #[serde(default, deserialize_with = "one_or_more")]
     grants: Option<Vec<String>>,
     #[serde(default, deserialize_with = "present")]
@@ -139,6 +169,16 @@ impl Members {
         if self.receipt == Some(false) {
             return Err(E::custom(ValueFault::Receipt));
         }
+        let conditions = ConditionMembers {
+            captures: self.captures,
+            query: self.query,
+            headers: self.headers,
+            json: self.json,
+            json_each: self.json_each,
+            form: self.form,
+            body: self.body,
+            content_type: self.content_type,
+        };
         let state = EffectMembers {
             grants: self.grants,
             receipt: self.receipt.is_some(),
@@ -148,7 +188,7 @@ impl Members {
         };
         if let Some(name) = self.plugin {
             let alone = self.method.is_none() && self.path.is_none() && self.route.is_none();
-            if !(alone && state == EffectMembers::default()) {
+            if !(alone && conditions.is_empty() && state == EffectMembers::default()) {
                 return Err(E::custom(ValueFault::PluginMembers));
             }
             let plugin =
@@ -160,6 +200,7 @@ impl Members {
             method,
             path: self.path,
             route: self.route,
+            conditions,
             state,
         })))
     }
@@ -235,7 +276,7 @@ impl fmt::Display for RawRule {
             Self::Object(object) => {
                 let target = object.route.as_deref().or(object.path.as_deref()).unwrap_or_default();
                 let methods = object.method.words().collect::<Vec<_>>().join("|");
-                write!(formatter, "{methods} {target}{}", object.state)
+                write!(formatter, "{methods} {target}{}{}", object.conditions, object.state)
             }
             Self::Plugin(object) => write!(formatter, "plugin {}", object.plugin),
         }

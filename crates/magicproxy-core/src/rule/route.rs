@@ -1,6 +1,7 @@
 //! Route templates: `/repos/acme/{repo}/issues/{number}`. `rules.md` section 3.
 
 use super::shorten;
+use crate::condition::CapturePlace;
 use crate::target::{ParseTargetError, PathSettings, RequestTarget, without_ignorables};
 
 /// The reasons why a text is no route template.
@@ -95,38 +96,39 @@ fn is_name(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// The place of a template's segment in a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Capture {
-    /// The number of segments before, from the start.
-    FromStart(usize),
-    /// The number of segments behind, up to the end: the path before is of unknown length.
-    FromEnd(usize),
-}
-
-impl Capture {
-    /// Returns the segment at this place of a path.
-    pub(super) fn of(self, path: &str) -> Option<&str> {
-        let mut segments = path.strip_prefix('/')?.split('/');
-        match self {
-            Self::FromStart(number) => segments.nth(number),
-            Self::FromEnd(number) => segments.nth_back(number),
-        }
-    }
-}
-
 /// Returns the place of a capture of a single segment; `None` if the template has no such capture,
 /// or its place depends on the path.
-pub(super) fn capture(template: &str, name: &str) -> Option<Capture> {
-    let segments: Vec<&str> = template.strip_prefix('/')?.split('/').collect();
+pub(super) fn capture(template: &str, name: &str) -> Option<CapturePlace> {
+    let segments = segments(template)?;
     let wanted = format!("{{{name}}}");
     let at = segments.iter().position(|segment| *segment == wanted)?;
     let (before, behind) = segments.split_at(at);
     let behind = behind.get(1..).unwrap_or_default();
-    let is_open = |segments: &[&str]| segments.iter().any(|segment| segment.ends_with("*}"));
-    if !is_open(before) {
-        Some(Capture::FromStart(before.len()))
+    if !has_open(before) {
+        Some(CapturePlace::FromStart(before.len()))
     } else {
-        (!is_open(behind)).then_some(Capture::FromEnd(behind.len()))
+        (!has_open(behind)).then_some(CapturePlace::FromEnd(behind.len()))
     }
+}
+
+/// Returns the place of a capture of one segment or several; `None` as for [`capture`].
+pub(super) fn place(template: &str, name: &str) -> Option<CapturePlace> {
+    let segments = segments(template)?;
+    let wanted = format!("{{{name}*}}");
+    let Some(at) = segments.iter().position(|segment| *segment == wanted) else {
+        return capture(template, name);
+    };
+    let (before, behind) = segments.split_at(at);
+    let behind = behind.get(1..).unwrap_or_default();
+    let is_only = !has_open(before) && !has_open(behind);
+    is_only.then_some(CapturePlace::Between { before: before.len(), behind: behind.len() })
+}
+
+fn segments(template: &str) -> Option<Vec<&str>> {
+    Some(template.strip_prefix('/')?.split('/').collect())
+}
+
+/// True if one of these segments stands for any number of segments.
+fn has_open(segments: &[&str]) -> bool {
+    segments.iter().any(|segment| segment.ends_with("*}"))
 }

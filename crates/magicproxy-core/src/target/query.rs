@@ -83,6 +83,11 @@ pub(super) fn value<'q>(query: &'q str, name: &str) -> Result<Option<&'q str>, A
     }
 }
 
+/// True if some framework takes a member or a parameter of this name for the method.
+pub(crate) fn names_method(name: &str) -> bool {
+    is_one_of(name, &OVERRIDES)
+}
+
 fn parameters(query: &str) -> impl Iterator<Item = &str> {
     query.split(['&', ';']).filter(|parameter| !parameter.is_empty())
 }

@@ -201,6 +201,7 @@ fn decisions() {
             ceiling: Some(&ceiling),
             sender: None,
             now: UnixTime(now),
+            parts: crate::RequestParts::default(),
             steps: &crate::DecisionSteps::new(),
         };
         let found = token.authorize(&access).map(|permit| permit.rule().to_string());
@@ -243,6 +244,7 @@ fn a_token_without_a_name_works_where_such_are_taken() {
             ceiling: None,
             sender: None,
             now: NOW,
+            parts: crate::RequestParts::default(),
             steps: &crate::DecisionSteps::new(),
         };
         token.authorize(&access).map(|permit| permit.rule().to_string())
@@ -271,6 +273,7 @@ fn a_token_may_use_the_other_name_of_its_upstream() {
             ceiling: None,
             sender: None,
             now: NOW,
+            parts: crate::RequestParts::default(),
             steps: &crate::DecisionSteps::new(),
         };
         token.authorize(&access).map(drop)
@@ -322,6 +325,7 @@ fn permitted(token: &Arc<VerifiedToken>, path: &str) -> crate::Permit {
         ceiling: None,
         sender: None,
         now: NOW,
+        parts: crate::RequestParts::default(),
         steps: &crate::DecisionSteps::new(),
     };
     token.authorize(&access).unwrap()

@@ -122,6 +122,7 @@ fn a_child_allows_nothing_that_its_parent_does_not() {
                         ceiling: None,
                         sender,
                         now: UnixTime(now),
+                        parts: magicproxy_core::RequestParts::default(),
                         steps: &magicproxy_core::DecisionSteps::new(),
                     };
                     (cell.borrow_mut())(&tokens, &access);

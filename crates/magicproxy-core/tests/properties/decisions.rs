@@ -175,6 +175,9 @@ fn judged(
         decision = match decision {
             Decision::Allowed(permit) => return Ok(permit),
             Decision::Denied(denial) => return Err(format!("{denial:?}")),
+            Decision::Needs(Question::Body(_)) => {
+                return Err("no rule here looks into bodies".into());
+            }
             Decision::Needs(Question::Grants(question)) => with_grants(world, question, access),
             Decision::Needs(Question::Plugins(question)) => {
                 let said = question
@@ -199,7 +202,7 @@ fn with_grants(world: &World, mut question: GrantQuestion, access: &AccessReques
             Err(question) => question,
         };
     }
-    question.nothing_held()
+    question.nothing_held(access)
 }
 
 fn verdict(said: &str) -> Verdict {
@@ -377,6 +380,7 @@ fn decisions_are_what_the_specification_says() {
                 ceiling: ceiling.as_ref(),
                 sender: None,
                 now: NOW,
+                parts: magicproxy_core::RequestParts::default(),
                 steps: &steps,
             };
             let permit = judged(&world, &token, &access);
@@ -441,6 +445,7 @@ fn nobody_is_passed_over() {
         ceiling: None,
         sender: None,
         now: NOW,
+        parts: magicproxy_core::RequestParts::default(),
         steps: &DecisionSteps::new(),
     };
     let with_verdicts = |said: &[(&str, Verdict)]| {

@@ -69,6 +69,7 @@ fn spend(ring: &KeyRing, token: &str) -> Option<String> {
         ceiling: None,
         sender: None,
         now: UnixTime(NOW),
+        parts: magicproxy_core::RequestParts::default(),
         steps: &magicproxy_core::DecisionSteps::new(),
     };
     Some(ring.open(&token.authorize(&access).ok()?).ok()?.configured()?.expose().to_owned())
@@ -228,6 +229,7 @@ fn debug_shows_no_secret() {
         ceiling: None,
         sender: None,
         now: UnixTime(NOW),
+        parts: magicproxy_core::RequestParts::default(),
         steps: &magicproxy_core::DecisionSteps::new(),
     };
     let permit = token.authorize(&access).unwrap();

@@ -199,6 +199,7 @@ fn decide(token: &Arc<VerifiedToken>, decision: &Decision) -> Result<(), String>
         ceiling: None,
         sender: decision.sender.as_ref().map(|address| address.parse().unwrap()),
         now: UnixTime(decision.now),
+        parts: magicproxy_core::RequestParts::default(),
         steps: &magicproxy_core::DecisionSteps::new(),
     };
     let found = match token.authorize(&access) {
@@ -245,6 +246,7 @@ fn opened(ring: &KeyRing, token: &Arc<VerifiedToken>, now: UnixTime, text: &str)
                     ceiling: None,
                     sender,
                     now,
+                    parts: magicproxy_core::RequestParts::default(),
                     steps: &magicproxy_core::DecisionSteps::new(),
                 };
                 if let Ok(permit) = token.authorize(&access) {

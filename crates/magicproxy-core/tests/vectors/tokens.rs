@@ -135,6 +135,7 @@ fn open(case: &Case, ring: &KeyRing, token: VerifiedToken, now: UnixTime) -> Res
         ceiling: None,
         sender: None,
         now,
+        parts: magicproxy_core::RequestParts::default(),
         steps: &magicproxy_core::DecisionSteps::new(),
     };
     let permit =

@@ -18,7 +18,8 @@ use std::time::Instant;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Version, header};
 use magicproxy_core::{
-    AccessRequest, Decision, DecisionSteps, Denial, ParseTargetError, RequestTarget, VerifiedToken,
+    AccessRequest, ContentView, Decision, DecisionSteps, Denial, ParseTargetError, RequestParts,
+    RequestTarget, VerifiedToken,
 };
 use zeroize::Zeroizing;
 
@@ -40,7 +41,7 @@ use crate::exchange::ledger::{Ledger, ListLookups, PermittedRequest, Reservation
 use crate::exchange::upstream::Upstream;
 use crate::exchange::verifier::{CachedToken, Reissue, TokenBasis, Verifier, part};
 use crate::http::header::{
-    DroppedFields, RequestFields, RequestHeaders, TrailerFields, refuse_overrides,
+    DroppedFields, RequestFields, RequestHeaders, SentFields, TrailerFields, refuse_overrides,
 };
 use crate::observe::access_log::AccessRecord;
 use crate::peer::Peer;
@@ -198,7 +199,11 @@ impl Gate {
             self.budget.take(Resource::Exchanges, 1, &self.payer(&entry, client, sender))?;
         body.hold_window(&exchange)?;
         let steps = DecisionSteps::new();
-        let access = self.access(head.method.as_str(), &target, sender, &steps);
+        let sent = SentFields::of(&head.headers, &self.fields);
+        let content = if body.is_empty() { ContentView::Empty } else { ContentView::Unread };
+        let parts = RequestParts { headers: &sent, content, plus: self.upstream.query_plus };
+        let access =
+            AccessRequest { parts, ..self.access(head.method.as_str(), &target, sender, &steps) };
         let (permit, consultation) = match entry.token().decide(&access) {
             Decision::Allowed(permit) => (permit, Consultation::default()),
             decision => {
@@ -340,6 +345,7 @@ impl Gate {
             ceiling: ceiling.as_ref(),
             sender,
             now: clock::now(),
+            parts: RequestParts { plus: self.upstream.query_plus, ..RequestParts::default() },
             steps,
         }
     }

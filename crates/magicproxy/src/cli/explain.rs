@@ -301,6 +301,7 @@ impl Question<'_> {
             ceiling: upstream.ceiling.as_ref(),
             sender: self.sender,
             now,
+            parts: magicproxy_core::RequestParts::default(),
             steps: &DecisionSteps::new(),
         };
         let decided = match token.decide(&access).by_rules() {
@@ -341,6 +342,7 @@ impl Question<'_> {
             | Denial::WrongUpstream { .. }
             | Denial::WrongSender
             | Denial::BeyondCaveat
+            | Denial::Unknown(_)
             | Denial::TooCostly => refused,
         }
     }

@@ -4,14 +4,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Basis, Count, Permit};
+use crate::condition::{BodyTests, Reason, RequestParts};
 use crate::key::CredentialBinding;
 use crate::limit::MAX_CAVEAT_COUNTERS;
 use crate::method::is_never_admitted;
 use crate::plugin::Consent;
-use crate::policy::{DecisionSteps, ExhaustedSteps, Policy};
+use crate::policy::{DecisionSteps, ExhaustedSteps, MatchedRule, Policy, PolicyDecision};
+use crate::request::{Part, RequestView};
 use crate::rule::{HeldGrant, RuleEffects};
 use crate::state::Partition;
-use crate::target::{RequestTarget, RequestView};
+use crate::target::RequestTarget;
 use crate::time::UnixTime;
 use crate::token::{CaveatConditions, LEEWAY_SECONDS, UnnamedTokens, VerifiedToken};
 use crate::upstream_name::UpstreamName;
@@ -36,8 +38,18 @@ pub struct AccessRequest<'a> {
     pub sender: Option<IpAddr>,
     /// The time of the decision.
     pub now: UnixTime,
+    /// The parts of the request that conditions see.
+    pub parts: RequestParts<'a>,
     /// The steps left for this request, shared by all policies on which the decision depends.
     pub steps: &'a DecisionSteps,
+}
+
+/// The reason for which there is no permit yet, or none at all.
+#[derive(Debug)]
+pub(super) enum NoPermit {
+    Denied(Denial),
+    /// A rule cannot decide before this part was read.
+    Needs(Part),
 }
 
 impl AccessRequest<'_> {
@@ -49,9 +61,9 @@ impl AccessRequest<'_> {
         Ok(self.steps.take_look_up()?)
     }
 
-    /// Returns the request as rules see it: method and target, without the content.
-    fn request(&self) -> RequestView<'_> {
-        RequestView::unread(self.method, self.target)
+    /// Returns the request as rules see it.
+    pub(super) fn request(&self) -> RequestView<'_> {
+        RequestView::unread(self.method, self.target).with_parts(self.parts)
     }
 
     /// True if `name` is the upstream's name or its alias.
@@ -70,8 +82,22 @@ impl AccessRequest<'_> {
     }
 
     /// Checks that this policy allows the request, too, and returns `denial` otherwise.
-    fn ensure_allowed(&self, policy: &Policy, denial: Denial) -> Result<(), Denial> {
-        policy.decide(&self.request(), self.steps)?.map(|_| ()).ok_or(denial)
+    fn ensure_allowed(&self, policy: &Policy, denial: Denial) -> Result<(), NoPermit> {
+        self.decide_by(policy, denial).map(|_| ())
+    }
+
+    /// Returns the rule by which a policy allows the request, and `denial` where no rule does.
+    fn decide_by<'p>(
+        &self,
+        policy: &'p Policy,
+        denial: Denial,
+    ) -> Result<MatchedRule<'p>, NoPermit> {
+        match policy.decide(&self.request(), self.steps)? {
+            PolicyDecision::Allowed(matched) => Ok(matched),
+            PolicyDecision::NotAllowed => Err(denial.into()),
+            PolicyDecision::Unknown(reason) => Err(Denial::Unknown(reason).into()),
+            PolicyDecision::Needs(part) => Err(NoPermit::Needs(part)),
+        }
     }
 }
 
@@ -101,10 +127,9 @@ impl VerifiedToken {
     pub(super) fn authorize_by_rules(
         self: &Arc<Self>,
         access: &AccessRequest<'_>,
-    ) -> Result<Permit, Denial> {
+    ) -> Result<Permit, NoPermit> {
         self.ensure_at_home(access)?;
-        let allowed =
-            self.policy().decide(&access.request(), access.steps)?.ok_or(Denial::NotAllowed)?;
+        let allowed = access.decide_by(self.policy(), Denial::NotAllowed)?;
         self.confine(access)?;
         Ok(Permit::new(
             Arc::clone(self),
@@ -124,12 +149,12 @@ impl VerifiedToken {
         access: &AccessRequest<'_>,
         held: HeldGrant,
         binding: Option<&CredentialBinding>,
-    ) -> Result<Permit, Denial> {
+    ) -> Result<Permit, NoPermit> {
         self.ensure_at_home(access)?;
         let one_reading = access.target.readings().nth(1).is_none();
         let ours = self.grant_owners(access, binding)?.contains(&held.owner());
         if !(one_reading && ours && held.allows(access.method, access.target.path())) {
-            return Err(Denial::NotAllowed);
+            return Err(Denial::NotAllowed.into());
         }
         self.confine(access)?;
         Ok(Permit::held(Arc::clone(self), held))
@@ -144,10 +169,10 @@ impl VerifiedToken {
         self: &Arc<Self>,
         access: &AccessRequest<'_>,
         consent: Consent,
-    ) -> Result<Permit, Denial> {
+    ) -> Result<Permit, NoPermit> {
         self.ensure_at_home(access)?;
         if is_never_admitted(access.method) || !self.plugins().contains(consent.plugin()) {
-            return Err(Denial::NotAllowed);
+            return Err(Denial::NotAllowed.into());
         }
         self.confine(access)?;
         Ok(Permit::agreed(Arc::clone(self), consent))
@@ -237,8 +262,23 @@ impl VerifiedToken {
         if at_home { Ok(()) } else { Err(access.wrong_upstream(self.upstream())) }
     }
 
+    /// Gathers the rules that may look into the body of the request: the token's, its caveats', and
+    /// the ceiling's.
+    pub(super) fn gather_body_tests(
+        &self,
+        access: &AccessRequest<'_>,
+    ) -> Result<BodyTests, ExhaustedSteps> {
+        let caveats = self.narrowing().iter().filter_map(|caveat| caveat.policy.as_ref());
+        let policies = std::iter::once(self.policy()).chain(caveats).chain(access.ceiling);
+        let (request, mut tests) = (access.request(), BodyTests::default());
+        for policy in policies {
+            policy.gather_body_tests(&request, access.steps, &mut tests)?;
+        }
+        Ok(tests)
+    }
+
     /// Checks the conditions of every request, on any grounds: the caveats and the ceiling.
-    fn confine(&self, access: &AccessRequest<'_>) -> Result<(), Denial> {
+    pub(super) fn confine(&self, access: &AccessRequest<'_>) -> Result<(), NoPermit> {
         self.narrowing().iter().try_for_each(|caveat| caveat.ensure(access))?;
         match access.ceiling {
             Some(ceiling) => access.ensure_allowed(ceiling, Denial::BeyondCeiling),
@@ -248,16 +288,16 @@ impl VerifiedToken {
 }
 
 impl CaveatConditions {
-    fn ensure(&self, access: &AccessRequest<'_>) -> Result<(), Denial> {
+    fn ensure(&self, access: &AccessRequest<'_>) -> Result<(), NoPermit> {
         if let Some(named) = &self.upstream
             && !access.goes_to(named)
         {
-            return Err(access.wrong_upstream(Some(named)));
+            return Err(access.wrong_upstream(Some(named)).into());
         }
         if let Some(networks) = &self.networks {
-            let Some(sender) = access.sender else { return Err(Denial::WrongSender) };
+            let Some(sender) = access.sender else { return Err(Denial::WrongSender.into()) };
             if !networks.iter().any(|network| network.contains(sender)) {
-                return Err(Denial::WrongSender);
+                return Err(Denial::WrongSender.into());
             }
         }
         match &self.policy {
@@ -304,6 +344,9 @@ pub enum Denial {
     /// The token's rules allow the request, the operator's ceiling does not.
     #[error("the operator of this proxy does not allow this request")]
     BeyondCeiling,
+    /// No rule allows the request, and it could not be judged by some rule.
+    #[error("the request cannot be judged: {0}")]
+    Unknown(Reason),
     /// Deciding takes more steps than one request has.
     #[error(
         "deciding this request takes too many steps: the path is too long, or has too many readings, for so many rules"
@@ -323,6 +366,7 @@ impl Denial {
             Self::NotAllowed => "not_allowed",
             Self::BeyondCaveat => "beyond_caveat",
             Self::BeyondCeiling => "beyond_ceiling",
+            Self::Unknown(reason) => reason.code(),
             Self::TooCostly => "decision_too_costly",
         }
     }
@@ -336,6 +380,18 @@ fn wrong_upstream(named: Option<&UpstreamName>, asked: &UpstreamName) -> String 
         None => format!(
             "the token names no upstream (`aud`), and this request is for `{asked}`, which takes named tokens only"
         ),
+    }
+}
+
+impl From<Denial> for NoPermit {
+    fn from(denial: Denial) -> Self {
+        Self::Denied(denial)
+    }
+}
+
+impl From<ExhaustedSteps> for NoPermit {
+    fn from(spent: ExhaustedSteps) -> Self {
+        Self::Denied(spent.into())
     }
 }
 

@@ -7,9 +7,12 @@
 
 use std::sync::Arc;
 
+use super::authorize::NoPermit;
 use super::{AccessRequest, Denial, Permit};
+use crate::condition::BodyTests;
 use crate::key::CredentialBinding;
 use crate::plugin::{Consent, PluginName, Verdict};
+use crate::request::Part;
 use crate::rule::HeldGrant;
 use crate::state::Partition;
 use crate::token::VerifiedToken;
@@ -33,6 +36,15 @@ pub enum Question {
     Grants(GrantQuestion),
     /// A question to the token's plugins.
     Plugins(PluginQuestion),
+    /// The request's body, into which some rule looks.
+    Body(BodyQuestion),
+}
+
+/// The question for the body of a request, since the decision depends on it. Once the body was read
+/// and judged, the request is decided anew.
+#[derive(Debug)]
+pub struct BodyQuestion {
+    token: Arc<VerifiedToken>,
 }
 
 /// The question whether a grant of an owner allows the request, since no rule does. Made by
@@ -62,10 +74,12 @@ impl VerifiedToken {
         match self.authorize_by_rules(access) {
             // Only rules with effects record grants; without such rules there is no owner to be
             // asked for.
-            Err(Denial::NotAllowed) if self.policy().stateful().next().is_some() => {
+            Err(NoPermit::Denied(Denial::NotAllowed))
+                if self.policy().stateful().next().is_some() =>
+            {
                 Decision::Needs(Question::Grants(GrantQuestion { token: Arc::clone(self) }))
             }
-            decision => Decision::before_plugins(self, decision),
+            decision => Decision::before_plugins(self, access, decision),
         }
     }
 
@@ -77,7 +91,9 @@ impl VerifiedToken {
         match self.decide(access) {
             Decision::Allowed(permit) => Ok(permit),
             Decision::Denied(denial) => Err(denial),
-            Decision::Needs(Question::Grants(_) | Question::Plugins(_)) => Err(Denial::NotAllowed),
+            Decision::Needs(Question::Grants(_) | Question::Plugins(_) | Question::Body(_)) => {
+                Err(Denial::NotAllowed)
+            }
         }
     }
 }
@@ -92,7 +108,7 @@ impl Decision {
         match self {
             Self::Allowed(permit) => Ok(RulesDecision(permit)),
             Self::Denied(denial) => Err(denial.clone()),
-            Self::Needs(Question::Grants(_)) => Err(Denial::NotAllowed),
+            Self::Needs(Question::Grants(_) | Question::Body(_)) => Err(Denial::NotAllowed),
             Self::Needs(Question::Plugins(question)) => {
                 question.otherwise.as_ref().map(RulesDecision).ok_or(Denial::NotAllowed)
             }
@@ -101,19 +117,53 @@ impl Decision {
 
     /// Continues from the decision of rules and grants with the question to the plugins. A denial
     /// other than [`Denial::NotAllowed`] is final: no plugin could lift it, so none is asked.
-    fn before_plugins(token: &Arc<VerifiedToken>, decision: Result<Permit, Denial>) -> Self {
+    fn before_plugins(
+        token: &Arc<VerifiedToken>,
+        access: &AccessRequest<'_>,
+        decision: Result<Permit, NoPermit>,
+    ) -> Self {
         let otherwise = match decision {
-            Err(denial) if denial != Denial::NotAllowed => return Self::Denied(denial),
-            decided if token.plugins().is_empty() => return decided.into(),
-            decided => decided.ok(),
+            Err(NoPermit::Denied(Denial::NotAllowed)) if token.plugins().is_empty() => {
+                return Self::Denied(Denial::NotAllowed);
+            }
+            // A caveat or the ceiling may need the body. It is read before plugins are asked, so
+            // that no plugin is asked twice.
+            Err(NoPermit::Denied(Denial::NotAllowed)) => match token.confine(access) {
+                Err(NoPermit::Needs(part)) => return Self::needing(token, part),
+                Ok(()) | Err(NoPermit::Denied(_)) => None,
+            },
+            Err(NoPermit::Denied(denial)) => return Self::Denied(denial),
+            Err(NoPermit::Needs(part)) => return Self::needing(token, part),
+            Ok(permit) if token.plugins().is_empty() => return Self::Allowed(permit),
+            Ok(permit) => Some(permit),
         };
         Self::Needs(Question::Plugins(PluginQuestion { token: Arc::clone(token), otherwise }))
     }
+
+    /// Returns the question for a part of the request.
+    fn needing(token: &Arc<VerifiedToken>, part: Part) -> Self {
+        match part {
+            Part::Body => Self::Needs(Question::Body(BodyQuestion { token: Arc::clone(token) })),
+        }
+    }
 }
 
-impl From<Result<Permit, Denial>> for Decision {
-    fn from(decision: Result<Permit, Denial>) -> Self {
-        decision.map_or_else(Self::Denied, Self::Allowed)
+impl BodyQuestion {
+    /// Gathers the rules that judge the body.
+    ///
+    /// # Errors
+    /// [`Denial::TooCostly`] if not enough steps are left.
+    pub fn tests(&self, access: &AccessRequest<'_>) -> Result<BodyTests, Denial> {
+        Ok(self.token.gather_body_tests(access)?)
+    }
+
+    /// Decides the request anew, with the body in `access` and with steps of its own. A decision
+    /// that asks for the body again is a denial.
+    pub fn decide(self, access: &AccessRequest<'_>) -> Decision {
+        match self.token.decide(access) {
+            Decision::Needs(Question::Body(_)) => Decision::Denied(Denial::NotAllowed),
+            decision => decision,
+        }
     }
 }
 
@@ -151,14 +201,14 @@ impl GrantQuestion {
         binding: Option<&CredentialBinding>,
     ) -> Result<Decision, Self> {
         match self.token.authorize_held(access, held, binding) {
-            Err(Denial::NotAllowed) => Err(self),
-            decision => Ok(Decision::before_plugins(&self.token, decision)),
+            Err(NoPermit::Denied(Denial::NotAllowed)) => Err(self),
+            decision => Ok(Decision::before_plugins(&self.token, access, decision)),
         }
     }
 
     /// Continues where no grant allows the request.
-    pub fn nothing_held(self) -> Decision {
-        Decision::before_plugins(&self.token, Err(Denial::NotAllowed))
+    pub fn nothing_held(self, access: &AccessRequest<'_>) -> Decision {
+        Decision::before_plugins(&self.token, access, Err(Denial::NotAllowed.into()))
     }
 }
 
@@ -183,7 +233,12 @@ impl PluginQuestion {
         let consent = said.iter().find_map(|(plugin, verdict)| Consent::of(plugin, verdict));
         match (self.otherwise, consent) {
             (Some(permit), _) => Decision::Allowed(permit),
-            (None, Some(consent)) => self.token.authorize_agreed(access, consent).into(),
+            (None, Some(consent)) => match self.token.authorize_agreed(access, consent) {
+                Ok(permit) => Decision::Allowed(permit),
+                Err(NoPermit::Denied(denial)) => Decision::Denied(denial),
+                // The body was read before the plugins were asked.
+                Err(NoPermit::Needs(_)) => Decision::Denied(Denial::NotAllowed),
+            },
             (None, None) => Decision::Denied(Denial::NotAllowed),
         }
     }

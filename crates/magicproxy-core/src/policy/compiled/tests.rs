@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use super::*;
 use crate::policy::Policy;
-use crate::target::{EncodedSlash, RequestTarget, RequestView};
+use crate::request::RequestView;
+use crate::target::{EncodedSlash, RequestTarget};
 
 #[derive(Default)]
 struct Kept(RefCell<HashMap<RulesKey, Arc<CompiledRules>>>);
@@ -84,7 +85,8 @@ fn decisions(list: Arc<RuleList>) -> Vec<Option<(String, Option<String>)>> {
         let target = RequestTarget::parse(path.as_bytes(), EncodedSlash::Refuse).unwrap();
         let allowed = policy
             .decide(&RequestView::unread(method, &target), &crate::DecisionSteps::new())
-            .unwrap()?;
+            .unwrap()
+            .matched()?;
         Some((
             allowed.rule.to_string(),
             allowed.state.and_then(|state| state.limit()).map(|limit| limit.to_string()),

@@ -101,6 +101,7 @@ fn decide(
         ceiling: None,
         sender: sender.map(|address| address.parse().unwrap()),
         now: UnixTime(now),
+        parts: crate::RequestParts::default(),
         steps: &crate::DecisionSteps::new(),
     };
     let permit = verify(ring, token).unwrap().authorize(&access)?;

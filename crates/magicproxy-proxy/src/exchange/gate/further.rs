@@ -3,7 +3,10 @@
 
 use http::request::Parts;
 use magicproxy_core::plugin::{PluginName, Verdict};
-use magicproxy_core::{AccessRequest, Decision, Permit, Question, VerifiedToken};
+use magicproxy_core::{
+    AccessRequest, BodyQuestion, ContentView, Decision, DecisionSteps, Part, Permit, Question,
+    RequestParts, VerifiedToken,
+};
 
 use super::{Gate, denied, wants_websocket};
 use crate::admission::Holding;
@@ -13,6 +16,9 @@ use crate::exchange::verifier::Binder;
 use crate::peer::Peer;
 use crate::plugins::{Consultation, PluginInquiry};
 use crate::rejection::Rejection;
+
+/// The bytes of a body that are judged before other requests get their turn: under a millisecond.
+const JUDGED_AT_ONCE: usize = 64 * 1024;
 
 /// The token and the peer behind a question, and the exchange that pays.
 #[derive(Clone, Copy)]
@@ -48,8 +54,35 @@ impl Gate {
                     consultation = asked;
                     question.with_verdicts(access, &said)
                 }
+                Decision::Needs(Question::Body(question)) => {
+                    let asker = (head, asker);
+                    return Box::pin(self.decide_on_body(question, access, asker, body)).await;
+                }
             };
         }
+    }
+
+    /// Reads and judges the body, and decides the request anew: once, with steps of its own.
+    async fn decide_on_body(
+        &self,
+        question: BodyQuestion,
+        access: &AccessRequest<'_>,
+        (head, asker): (&Parts, QuestionContext<'_>),
+        body: &mut RequestBody,
+    ) -> Result<(Permit, Consultation), Rejection> {
+        let tests = question.tests(access).map_err(|denial| denied(denial, asker.token, access))?;
+        let exchange = asker.exchange;
+        let bytes =
+            UnreadRequest { headers: &head.headers, body, exchange }.read(Part::Body).await?;
+        let mut judge = tests.judge(&bytes, access.parts.headers, &[]);
+        while !judge.advance(JUDGED_AT_ONCE) {
+            tokio::task::yield_now().await;
+        }
+        let judged = judge.finish();
+        let parts = RequestParts { content: ContentView::Judged(&judged), ..access.parts };
+        let access = AccessRequest { parts, steps: &DecisionSteps::new(), ..*access };
+        let decision = question.decide(&access);
+        self.ask_further(decision, &access, head, asker, body).await
     }
 
     /// Asks the token's plugins, with the parts of the request demanded by any plugin.

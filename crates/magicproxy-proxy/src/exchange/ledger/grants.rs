@@ -42,6 +42,6 @@ impl Ledger {
                 Err(question) => question,
             };
         }
-        Ok(question.nothing_held())
+        Ok(question.nothing_held(access))
     }
 }

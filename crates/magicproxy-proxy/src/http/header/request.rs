@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::header::{self, Entry, HeaderName};
 use http::{HeaderMap, HeaderValue};
+use magicproxy_core::{FieldValue, HeaderView};
 
 use super::fields::RequestFields;
 use super::protocols::STEERING_PROTOCOLS;
@@ -92,6 +93,37 @@ impl RequestHeaders<'_> {
             }
         }
         set(headers, "via", "1.1 magicproxy");
+    }
+}
+
+/// Fields of a request as the upstream will get them, for the conditions of rules.
+#[derive(Debug)]
+pub(crate) struct SentFields<'h> {
+    headers: &'h HeaderMap,
+    fields: &'h RequestFields,
+    /// Names from the `Connection` of the request.
+    nominated: Vec<HeaderName>,
+}
+
+impl<'h> SentFields<'h> {
+    /// Makes the view of a request's fields as received.
+    pub(crate) fn of(headers: &'h HeaderMap, fields: &'h RequestFields) -> Self {
+        Self { headers, fields, nominated: nominated(headers) }
+    }
+}
+
+impl HeaderView for SentFields<'_> {
+    fn field(&self, name: &str) -> FieldValue<'_> {
+        let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { return FieldValue::Absent };
+        if !self.fields.passes(&name) || self.nominated.contains(&name) {
+            return FieldValue::Absent;
+        }
+        let mut values = self.headers.get_all(&name).into_iter();
+        match (values.next(), values.next()) {
+            (None, _) => FieldValue::Absent,
+            (Some(value), None) => FieldValue::One(value.as_bytes()),
+            (Some(_), Some(_)) => FieldValue::Several,
+        }
     }
 }
 

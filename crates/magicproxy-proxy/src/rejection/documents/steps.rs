@@ -6,14 +6,16 @@ const PAGE: &str = "docs/guide/life-of-a-request.md";
 const GATE: &str = include_str!("../../exchange/gate.rs");
 
 /// What `admit` calls that is no step of its own: parts of a step's arguments, the log, and what only carries on.
-const PARTS: [&str; 29] = [
+const PARTS: [&str; 31] = [
     "as_str",
     "binder",
     "default",
     "drop",
     "may_be_empty",
+    "is_empty",
     "new",
     "note",
+    "of",
     "of_request",
     "payer",
     "peer_account",

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use magicproxy_core::{
-    EncodedSlash, MinterKey, MinterSigningKey, PathReading, PatternMode, Policy, RawRule, Rule,
-    Scope, ScopeName, Scopes, TokenVersion, UnnamedTokens, UpstreamName,
+    EncodedSlash, MinterKey, MinterSigningKey, PathReading, PatternMode, PlusReading, Policy,
+    RawRule, Rule, Scope, ScopeName, Scopes, TokenVersion, UnnamedTokens, UpstreamName,
 };
 use rustls_pki_types::CertificateDer;
 
@@ -119,6 +119,7 @@ fn changes() -> Vec<Change> {
         ("response_timeout", |own| own.response_timeout = Some(Duration::from_secs(1)), Neither),
         ("encoded_slash", |own| own.encoded_slash = EncodedSlash::Opaque, Neither),
         ("path_reading", |own| own.path_reading = PathReading::DecodeOnce, Neither),
+        ("query_plus", |own| own.query_plus = PlusReading::Blank, Neither),
         ("patterns", |own| own.patterns = PatternMode::DangerPrefix, Tokens),
         (
             "ceiling",
@@ -217,6 +218,7 @@ settings!(
     response_timeout,
     encoded_slash,
     path_reading,
+    query_plus,
     patterns,
     ceiling,
     preset_request_headers,

@@ -61,6 +61,7 @@ fn plain(
         ceiling: None,
         sender: None,
         now: NOW,
+        parts: magicproxy_core::RequestParts::default(),
         steps: &steps,
     };
     Reservation::empty(permit(token, &access), &Consultation::default()).is_ok()

@@ -1,7 +1,8 @@
 //! A request as rules see the request. Method and target are always known; other parts are read
 //! only when a rule asks for them.
 
-use super::RequestTarget;
+use crate::condition::{ContentView, RequestParts};
+use crate::target::RequestTarget;
 
 /// The known parts of a request. A part that was not read is absent, and a rule that needs an
 /// absent part returns the part's [name](Part), so that the gate reads the part and asks again.
@@ -10,6 +11,7 @@ pub struct RequestView<'r> {
     method: &'r str,
     target: &'r RequestTarget,
     body: Option<&'r [u8]>,
+    parts: RequestParts<'r>,
 }
 
 /// A part of a request that must be read before a rule can decide.
@@ -24,7 +26,14 @@ impl<'r> RequestView<'r> {
     /// Makes the view of a request of which no part was read.
     #[must_use]
     pub fn unread(method: &'r str, target: &'r RequestTarget) -> Self {
-        Self { method, target, body: None }
+        let parts = RequestParts { content: ContentView::Unread, ..RequestParts::default() };
+        Self { method, target, body: None, parts }
+    }
+
+    /// Adds the parts that conditions see.
+    #[must_use]
+    pub fn with_parts(self, parts: RequestParts<'r>) -> Self {
+        Self { parts, ..self }
     }
 
     /// Adds the body to the view.
@@ -43,6 +52,11 @@ impl<'r> RequestView<'r> {
     #[must_use]
     pub fn target(&self) -> &'r RequestTarget {
         self.target
+    }
+
+    /// The parts that conditions see.
+    pub(crate) fn parts(&self) -> &RequestParts<'r> {
+        &self.parts
     }
 
     /// The body.

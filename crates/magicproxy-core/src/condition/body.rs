@@ -1,0 +1,204 @@
+//! Tests of a body, and the judgement of one body by all rules that look into it.
+//! `conditions.md` sections 3 and 4.5.
+
+use std::sync::Arc;
+
+use super::Conditions;
+use super::json::{JsonJudge, JsonTest, Progress};
+use super::media_type::{ContentType, is_form, is_json};
+use super::names::NamesTest;
+use super::outcome::{Outcome, Reason};
+use super::pairs::judge_form;
+use super::value::ValueTest;
+use super::view::HeaderView;
+
+/// The test of a body.
+#[derive(Clone, Debug)]
+pub(super) enum BodyTest {
+    /// Nothing is said of the body.
+    Unsaid,
+    /// There is no body.
+    None,
+    /// The body has one of these media types, in lower case.
+    Typed(Vec<String>),
+    /// The body has one of these shapes.
+    Shaped(Box<Shapes>),
+}
+
+/// The shapes of a body, one of which it has.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shapes {
+    pub(super) object: Option<NamesTest>,
+    pub(super) each: Option<ValueTest>,
+    pub(super) form: Option<NamesTest>,
+    /// The media types in place of those of JSON or of forms, in lower case.
+    pub(super) types: Option<Vec<String>>,
+}
+
+/// The kind of a body, by its media type and the rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BodyKind {
+    Json,
+    Form,
+}
+
+impl Shapes {
+    /// Finds how a body is to be read, from its header fields alone.
+    fn kind(&self, headers: &dyn HeaderView) -> Result<BodyKind, Reason> {
+        if headers.field("content-encoding") != super::view::FieldValue::Absent {
+            return Err(Reason::BodyCoding);
+        }
+        let ContentType::One { essence, is_bare: true } =
+            ContentType::of(headers.field("content-type"))
+        else {
+            return Err(Reason::BodyType);
+        };
+        let reads_json = self.object.is_some() || self.each.is_some();
+        let is_listed = self.types.as_ref().map(|types| lists(types, essence));
+        match is_listed {
+            Some(false) => Err(Reason::BodyType),
+            _ if self.form.is_some() && is_form(essence) => Ok(BodyKind::Form),
+            // A type that the rule names itself is read as the rule's only kind of body.
+            Some(true) if reads_json && !is_form(essence) => Ok(BodyKind::Json),
+            Some(true) if self.form.is_some() && !reads_json => Ok(BodyKind::Form),
+            None if reads_json && is_json(essence) => Ok(BodyKind::Json),
+            _ => Err(Reason::BodyType),
+        }
+    }
+}
+
+pub(super) fn lists(types: &[String], essence: &str) -> bool {
+    types.iter().any(|listed| listed.eq_ignore_ascii_case(essence))
+}
+
+impl BodyTest {
+    /// Tests what the header fields say of the body. `None` where the body itself must be read.
+    pub(super) fn of_head(&self, headers: &dyn HeaderView) -> Option<Outcome> {
+        match self {
+            Self::Unsaid => Some(Outcome::True),
+            Self::None => None,
+            Self::Typed(types) => Some(match ContentType::of(headers.field("content-type")) {
+                ContentType::One { essence, .. } => Outcome::of(lists(types, essence)),
+                ContentType::Absent => Outcome::False,
+                ContentType::Unreadable => Outcome::Unknown(Reason::BodyType),
+            }),
+            Self::Shaped(shapes) => shapes.kind(headers).err().map(Outcome::Unknown),
+        }
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        let Self::Shaped(shapes) = self else { return 0 };
+        let Shapes { object, each, form, types: _ } = &**shapes;
+        let names = [object, form].into_iter().flatten().map(NamesTest::memory_bytes);
+        names.sum::<usize>() + each.as_ref().map_or(0, ValueTest::memory_bytes)
+    }
+
+    /// Tests a request that has no content.
+    pub(super) fn of_nothing(&self) -> Outcome {
+        match self {
+            Self::Unsaid | Self::None | Self::Typed(_) => Outcome::True,
+            Self::Shaped(_) => Outcome::Unknown(Reason::BodyType),
+        }
+    }
+}
+
+/// The rules that look into the body of one request, gathered before the body is judged.
+#[derive(Debug, Default)]
+pub struct BodyTests {
+    rules: Vec<Arc<Conditions>>,
+}
+
+/// The judgement of a body under way: read in slices, so that a long body holds up nobody.
+#[derive(Debug)]
+pub struct BodyJudge<'b> {
+    rules: &'b [Arc<Conditions>],
+    /// The outcomes that need no further reading.
+    outcomes: Vec<Option<Outcome>>,
+    json: Option<JsonJudge<'b, 'b>>,
+    /// The numbers of the rules that wait for `json`.
+    waiting: Vec<usize>,
+}
+
+/// A body that every rule has judged.
+#[derive(Debug)]
+pub struct JudgedBody {
+    outcomes: Vec<(Arc<Conditions>, Outcome)>,
+}
+
+impl BodyTests {
+    /// Adds the conditions of a rule, once.
+    pub(crate) fn add(&mut self, rule: &Arc<Conditions>) {
+        if !self.rules.iter().any(|known| Arc::ptr_eq(known, rule)) {
+            self.rules.push(Arc::clone(rule));
+        }
+    }
+
+    /// Begins to judge a body. `guarded` are names that override the method or carry a credential
+    /// by the settings of the upstream.
+    #[must_use]
+    pub fn judge<'b>(
+        &'b self,
+        body: &'b [u8],
+        headers: &dyn HeaderView,
+        guarded: &'b [String],
+    ) -> BodyJudge<'b> {
+        let (mut outcomes, mut json, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
+        for (number, rule) in self.rules.iter().enumerate() {
+            outcomes.push(match rule.body() {
+                BodyTest::Unsaid => Some(Outcome::True),
+                BodyTest::None => Some(Outcome::of(body.is_empty())),
+                test @ BodyTest::Typed(_) => test.of_head(headers),
+                BodyTest::Shaped(shapes) => match shapes.kind(headers) {
+                    Err(reason) => Some(Outcome::Unknown(reason)),
+                    Ok(BodyKind::Form) => Some(match &shapes.form {
+                        Some(form) => judge_form(form, body, guarded),
+                        None => Outcome::Unknown(Reason::BodyType),
+                    }),
+                    Ok(BodyKind::Json) => {
+                        let Shapes { object, each, .. } = &**shapes;
+                        json.push(JsonTest { object: object.as_ref(), each: each.as_ref() });
+                        waiting.push(number);
+                        None
+                    }
+                },
+            });
+        }
+        let json = (!json.is_empty()).then(|| JsonJudge::new(body, &json, guarded));
+        BodyJudge { rules: &self.rules, outcomes, json, waiting }
+    }
+}
+
+impl BodyJudge<'_> {
+    /// Reads on for about this many bytes. Returns true once the body is judged.
+    pub fn advance(&mut self, bytes: usize) -> bool {
+        match &mut self.json {
+            Some(json) => matches!(json.advance(bytes), Progress::Done),
+            None => true,
+        }
+    }
+
+    /// Returns the judged body; rules for which judging did not come to its end have no outcome.
+    #[must_use]
+    pub fn finish(self) -> JudgedBody {
+        let Self { rules, mut outcomes, json, waiting } = self;
+        let judged = json.map(JsonJudge::outcomes).unwrap_or_default();
+        for (number, outcome) in waiting.into_iter().zip(judged) {
+            if let Some(slot) = outcomes.get_mut(number) {
+                *slot = Some(outcome);
+            }
+        }
+        let unjudged = Outcome::Unknown(Reason::BodySteps);
+        let outcomes = outcomes.into_iter().map(|outcome| outcome.unwrap_or(unjudged));
+        JudgedBody { outcomes: rules.iter().map(Arc::clone).zip(outcomes).collect() }
+    }
+}
+
+impl JudgedBody {
+    /// Returns the outcome for the body of a rule. A rule that was not asked is unknown.
+    pub(super) fn outcome_of(&self, rule: &Conditions) -> Outcome {
+        self.outcomes
+            .iter()
+            .find(|(known, _)| std::ptr::eq(&**known, rule))
+            .map_or(Outcome::Unknown(Reason::BodySteps), |(_, outcome)| *outcome)
+    }
+}

@@ -1,0 +1,62 @@
+//! The parts of a request beside method and target, as conditions see them.
+
+use std::fmt;
+
+use super::body::JudgedBody;
+use super::pairs::PlusReading;
+
+/// The header fields of a request as the upstream will get them.
+pub trait HeaderView: fmt::Debug + Sync {
+    /// Returns the field of this name, in lower case. A field that is not sent is absent.
+    fn field(&self, name: &str) -> FieldValue<'_>;
+}
+
+/// A header field of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldValue<'h> {
+    /// No field of this name is sent.
+    Absent,
+    /// The value of the only field of this name.
+    One(&'h [u8]),
+    /// There are several fields of this name.
+    Several,
+}
+
+/// No header fields at all.
+#[derive(Clone, Copy, Debug)]
+pub struct NoHeaders;
+
+impl HeaderView for NoHeaders {
+    fn field(&self, _: &str) -> FieldValue<'_> {
+        FieldValue::Absent
+    }
+}
+
+/// What is known of the content of a request.
+#[derive(Clone, Copy, Debug)]
+pub enum ContentView<'r> {
+    /// There is none.
+    Empty,
+    /// There may be some, which was not read.
+    Unread,
+    /// The whole content was read, and judged by every rule that may ask about it.
+    Judged(&'r JudgedBody),
+}
+
+/// The parts of a request beside method and target.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestParts<'r> {
+    /// The header fields.
+    pub headers: &'r dyn HeaderView,
+    /// The content.
+    pub content: ContentView<'r>,
+    /// The meaning of `+` in the query.
+    pub plus: PlusReading,
+}
+
+impl Default for RequestParts<'_> {
+    /// A request without header fields and content.
+    fn default() -> Self {
+        Self { headers: &NoHeaders, content: ContentView::Empty, plus: PlusReading::Both }
+    }
+}
