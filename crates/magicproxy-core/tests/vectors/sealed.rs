@@ -212,6 +212,7 @@ fn decide(token: &Arc<VerifiedToken>, decision: &Decision) -> Result<(), String>
         Err(Denial::NotAllowed) => "not_allowed",
         Err(Denial::BeyondCaveat) => "beyond_caveat",
         Err(Denial::BeyondCeiling) => "beyond_ceiling",
+        Err(Denial::Unknown(reason)) => reason.code(),
         Err(Denial::TooCostly) => "decision_too_costly",
     };
     let Decision { method, target, now, .. } = decision;
