@@ -1,11 +1,14 @@
 //! Conditions: the tests of a rule on the captures of its route, and on the query, the header
 //! fields and the body of a request. Specification: `conditions.md`.
 
+mod finding;
 mod integer;
 mod names;
 mod outcome;
 mod value;
+mod words;
 
+pub use finding::{Finding, FoundValue};
 pub(crate) use integer::{Integer, IntegerRange, MAX_INTEGER};
 pub(crate) use names::{Found, ListedName, NamesTest};
 pub use outcome::{Outcome, Reason};

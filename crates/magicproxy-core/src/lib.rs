@@ -140,7 +140,7 @@ pub mod token;
 mod token_version;
 mod upstream_name;
 
-pub use condition::{Outcome, Reason};
+pub use condition::{Finding, FoundValue, Outcome, Reason};
 pub use credential::{
     Credential, CredentialField, CredentialPlace, MIN_MASKED_BYTES, ParseCredentialError,
     SecretFault, TypedCredential, Weakness, written_secret,
