@@ -4,6 +4,7 @@
 mod body;
 mod captures;
 mod fault;
+mod finding;
 mod integer;
 mod json;
 mod media_type;
@@ -15,12 +16,14 @@ mod raw;
 mod rule;
 mod value;
 mod view;
+mod words;
 
 use names::twin_key;
 
 pub use body::{BodyJudge, BodyTests, JudgedBody};
 pub(crate) use captures::CapturePlace;
 pub(crate) use fault::ConditionFault;
+pub use finding::{Finding, FoundValue};
 pub use outcome::{Outcome, Reason};
 pub use pairs::PlusReading;
 pub use raw::ConditionMembers;

@@ -143,8 +143,8 @@ mod token_version;
 mod upstream_name;
 
 pub use condition::{
-    BodyJudge, BodyTests, ContentView, FieldValue, HeaderView, JudgedBody, NoHeaders, Outcome,
-    PlusReading, Reason, RequestParts,
+    BodyJudge, BodyTests, ContentView, FieldValue, Finding, FoundValue, HeaderView, JudgedBody,
+    NoHeaders, Outcome, PlusReading, Reason, RequestParts,
 };
 pub use credential::{
     Credential, CredentialField, CredentialPlace, MIN_MASKED_BYTES, ParseCredentialError,

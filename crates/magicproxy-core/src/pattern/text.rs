@@ -18,7 +18,11 @@ pub(crate) const MAX_TEXT_PATTERN_BYTES: usize = 1_024;
 
 /// An automaton that matches a whole text by any of several globs or patterns.
 #[derive(Clone, Debug)]
-pub(crate) struct TextAutomaton(Arc<dense::DFA<Vec<u32>>>);
+pub(crate) struct TextAutomaton {
+    dfa: Arc<dense::DFA<Vec<u32>>>,
+    /// The globs or patterns as written, for messages.
+    written: Arc<[Box<str>]>,
+}
 
 impl TextAutomaton {
     /// Compiles globs: `*` is any run of visible ASCII and blanks, `\` takes the meaning of `*` and
@@ -27,12 +31,13 @@ impl TextAutomaton {
         globs: impl IntoIterator<Item = &'g str>,
         budget: &mut Budget,
     ) -> Result<Self, PatternError> {
-        let mut hirs = Vec::new();
+        let (mut hirs, mut written) = (Vec::new(), Vec::new());
         for glob in globs {
             measure(glob, budget)?;
             hirs.push(anchor(glob_tree(glob)?, PatternMode::Whole));
+            written.push(glob.into());
         }
-        Self::compile(&hirs, budget)
+        Self::compile(&hirs, written, budget)
     }
 
     /// Compiles patterns in the syntax of rules, anchored at both ends.
@@ -40,7 +45,7 @@ impl TextAutomaton {
         patterns: impl IntoIterator<Item = &'p str>,
         budget: &mut Budget,
     ) -> Result<Self, PatternError> {
-        let mut hirs = Vec::new();
+        let (mut hirs, mut written) = (Vec::new(), Vec::new());
         for pattern in patterns {
             measure(pattern, budget)?;
             foreign::refuse(pattern, PatternMode::Whole)?;
@@ -48,22 +53,32 @@ impl TextAutomaton {
                 .parse(pattern)
                 .map_err(|error| PatternError::Syntax(syntax::describe(&error)))?;
             hirs.push(anchor(hir, PatternMode::Whole));
+            written.push(pattern.into());
         }
-        Self::compile(&hirs, budget)
+        Self::compile(&hirs, written, budget)
     }
 
-    fn compile(hirs: &[Hir], budget: &mut Budget) -> Result<Self, PatternError> {
+    fn compile(
+        hirs: &[Hir],
+        written: Vec<Box<str>>,
+        budget: &mut Budget,
+    ) -> Result<Self, PatternError> {
         let mut own = budget.part(MAX_PATTERN_STEPS);
         let bounds = Bounds { nfa_bytes: MAX_NFA_BYTES, dfa_bytes: MAX_DFA_BYTES };
         let built = determinise(hirs, PatternMode::Whole, bounds, &mut own);
         budget.give_back(own);
         let (dfa, _) = built.ok_or(PatternError::TooComplex)?;
-        Ok(Self(Arc::new(dfa)))
+        Ok(Self { dfa: Arc::new(dfa), written: written.into() })
+    }
+
+    /// Returns the globs or patterns as written.
+    pub(crate) fn written(&self) -> &[Box<str>] {
+        &self.written
     }
 
     /// True if the whole text is matched. Takes one table look-up for each byte.
     pub(crate) fn matches(&self, text: &str) -> bool {
-        let dfa = &*self.0;
+        let dfa = &*self.dfa;
         let start = start::Config::new().anchored(Anchored::Yes);
         let Ok(mut state) = dfa.start_state(&start) else { return false };
         for byte in text.bytes() {
@@ -76,7 +91,7 @@ impl TextAutomaton {
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.0.memory_usage()
+        self.dfa.memory_usage() + self.written.iter().map(|text| text.len()).sum::<usize>()
     }
 }
 
