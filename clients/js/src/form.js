@@ -1,7 +1,7 @@
 // The form of a version 2 token, its claims and its caveats: token-v2.md sections 1, 2, 5 and 6.
 
 import { base64url, fromBase32, fromBase64url, fromUtf8, utf8 } from "./bytes.js";
-import { JsonError, parseObject, withEscapes } from "./json.js";
+import { JsonError, parseTokenObject, withEscapes } from "./json.js";
 
 /**
  * The refusal of a token; `kind` is the name of the refusal in the specification. No message holds
@@ -27,7 +27,7 @@ export const MAX_TIME = 253402300799;
 export const LEEWAY = 30;
 
 const isText = (value) => typeof value === "string";
-const isTime = (value) => typeof value === "number" && value <= MAX_TIME;
+const isTime = (value) => typeof value === "number" && value >= 0 && value <= MAX_TIME;
 const isLabel = (value) => isText(value) && /^[!-~]{1,128}$/.test(value) && !/["\\>,]/.test(value);
 /** True for a label of claims. In the log, `-` stands for an absent label. */
 export const isFirstLabel = (value) => isLabel(value) && value !== "-";
@@ -66,7 +66,22 @@ const CAVEAT = {
  * `plugin`.
  */
 const STATE = { grants: isTextOrTexts, receipt: (value) => value === true, limit: isLimit, list_items: isListItems };
-const RULE = { method: isTextOrTexts, path: isText, route: isText, ...STATE };
+/**
+ * The members for conditions (conditions.md section 1). Whether they make sense is a question of
+ * the rule, and not of the token's form.
+ */
+const isAnything = () => true;
+const CONDITIONS = {
+  captures: isAnything,
+  query: isAnything,
+  headers: isAnything,
+  json: isAnything,
+  json_each: isAnything,
+  form: isAnything,
+  body: isAnything,
+  content_type: isAnything,
+};
+const RULE = { method: isTextOrTexts, path: isText, route: isText, ...STATE, ...CONDITIONS };
 const ELEMENTS = {
   list: isText,
   key: isTextOrTexts,
@@ -177,7 +192,7 @@ function v4Bits(text) {
 function checked(json, members, kind) {
   let object;
   try {
-    object = parseObject(typeof json === "string" ? json : fromUtf8(json));
+    object = parseTokenObject(typeof json === "string" ? json : fromUtf8(json));
   } catch (error) {
     throw new TokenError(kind, error instanceof JsonError ? error.message : "not UTF-8");
   }

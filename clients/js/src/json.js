@@ -13,6 +13,16 @@ export function parseObject(text) {
   return parseWith(new Reader(text));
 }
 
+/**
+ * Reads an object like `parseObject`, in which rules may have conditions: null is read as null, a
+ * negative integer as such, and any other number that is no natural number as NaN.
+ * @param {string} text
+ */
+export function parseTokenObject(text) {
+  if (!text.startsWith('{"')) throw new JsonError("expected a JSON object");
+  return parseWith(new TokenReader(text));
+}
+
 function parseWith(reader) {
   const { text } = reader;
   if (!text.startsWith("{") || !text.endsWith("}")) throw new JsonError("expected a JSON object");
@@ -146,6 +156,17 @@ class ForeignReader extends Reader {
     if (!found || (found !== "null" && Number.isSafeInteger(Number(found)) && /^[0-9]+$/.test(found))) return super.word();
     if (/[\w.+-]/.test(this.text[match.lastIndex] ?? " ")) this.fail("a value");
     this.at = match.lastIndex;
-    return found === "null" ? null : NaN;
+    return found === "null" ? null : this.number(found);
+  }
+
+  number() {
+    return NaN;
+  }
+}
+
+class TokenReader extends ForeignReader {
+  number(text) {
+    const isNegative = /^-[1-9][0-9]*$/.test(text) && Number.isSafeInteger(Number(text));
+    return isNegative ? Number(text) : super.number(text);
   }
 }

@@ -2,6 +2,7 @@
 
 import { ensureAccepted, readAccepts } from "./accepts.js";
 import { base32, base64url, concat, equal, fromUtf8, hex, hmac, random, sha256, utf8 } from "./bytes.js";
+import { checkConditions } from "./conditions.js";
 import { checkCredential, newCredential } from "./credential.js";
 import { isSigningKey, sign, verify } from "./ed25519.js";
 import { DEFAULT_MAX_LIFETIME, LEEWAY, MAX_BYTES, MAX_CAVEATS, MAX_LIFETIME, PREFIX, TokenError, jsonPart, parseCaveat, parseClaims, parseToken } from "./form.js";
@@ -71,6 +72,7 @@ async function newClaims({ recipient, minter, now, expiresIn, request }) {
     minter: minter && (await thumbprint(minter)),
   });
   parseClaims(JSON.stringify(claims));
+  checkConditions(claims.allowed);
   if (expiresIn < 1 || expiresIn > MAX_LIFETIME || claims.allowed?.length === 0) throw new TokenError("claims", "the token would not be accepted");
   return claims;
 }
@@ -82,8 +84,12 @@ function ensureLength(token) {
 
 /** See `index.d.ts`. */
 export async function narrow(token, caveat) {
-  const json = typeof caveat === "string" ? caveat : JSON.stringify(listedCaveat(caveat));
-  if (parseCaveat(json).allowed?.length === 0) throw new TokenError("rule", "the list of rules is empty");
+  const members = listedCaveat(caveat);
+  const json = typeof caveat === "string" ? caveat : JSON.stringify(members);
+  const parsed = parseCaveat(json);
+  // In JSON there is no NaN, which would have become null.
+  checkConditions((typeof caveat === "string" ? parsed : members).allowed);
+  if (parsed.allowed?.length === 0) throw new TokenError("rule", "the list of rules is empty");
   const { tag, caveats } = parseToken(token);
   if (caveats.length >= MAX_CAVEATS) throw new TokenError("malformed", `the token bears ${MAX_CAVEATS} caveats already`);
   const part = jsonPart(json);

@@ -2,6 +2,7 @@
 // token-v1.md.
 
 import { base64url, concat, random, utf8 } from "./bytes.js";
+import { checkConditions } from "./conditions.js";
 import { writtenSecret } from "./credential.js";
 import { TokenError, isFirstLabel } from "./form.js";
 import { thumbprint } from "./keys.js";
@@ -18,6 +19,7 @@ export async function mintV1({ privateKey, credential: written, aud, sub, explai
   const credential = typeof written === "string" ? writtenSecret(written) : written;
   if (typeof credential !== "string" || !/^[!-~]{1,8192}$/.test(credential)) throw new TokenError("credential", "not a credential");
   if ((allowed === undefined) === (scopes === undefined)) throw new TokenError("claims", "exactly one of allowed and scopes is needed");
+  checkConditions(allowed);
   if (sub !== undefined && !isFirstLabel(sub)) throw new TokenError("claims", "not a label: sub");
   const jwk = await privateJwk(privateKey);
   const { kty, n, e } = jwk;

@@ -18,7 +18,7 @@ use serde::{Deserialize, Deserializer};
 
 use form::ValueFault;
 
-pub(crate) use lenient::{LenientNames, lenient};
+pub(crate) use lenient::{LenientNames, folded, lenient};
 
 /// Reads a JSON object. `serde` alone would also accept a list of the members' values.
 pub(crate) fn object<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {

@@ -12,7 +12,7 @@ pub(crate) use ignorable::without_ignorables;
 pub(crate) use path::is_unreserved;
 mod query;
 pub use query::AmbiguousParameter;
-pub(crate) use query::names_method;
+pub(crate) use query::{DotReading, is_same_name, lenient_characters, names_method, root};
 mod reading;
 pub use reading::{EncodedSlash, PathReading, PathSettings};
 #[cfg(test)]

@@ -9,6 +9,8 @@
 
 #[path = "vectors/armour.rs"]
 mod armour;
+#[path = "vectors/conditions.rs"]
+mod conditions;
 #[path = "vectors/exact_rules.rs"]
 mod exact_rules;
 #[path = "vectors/files.rs"]

@@ -34,6 +34,7 @@ mod time;
 mod token_argument;
 mod token_file;
 mod token_output;
+mod typed_rule;
 mod upstream_name;
 pub(crate) mod version;
 

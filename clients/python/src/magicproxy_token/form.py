@@ -94,6 +94,18 @@ def parse_object(data):
     return value
 
 
+def parse_token_object(data):
+    """Reads an object like `parse_object`, in which rules may have conditions.
+
+    null and any number pass, and are refused where nothing of the kind has a place.
+    """
+    if not data.startswith(b'{"'):
+        raise ValueError("expected a JSON object")
+    value = _parsed(data, parse_float=float, parse_int=_integer)
+    _check_values(value, MAX_DEPTH, (str, int, float, dict, list, type(None)))
+    return value
+
+
 def parse_foreign_object(data):
     """Reads an object that may have unknown members with any JSON (I-JSON, RFC 7493).
 
@@ -155,7 +167,7 @@ def _is_text(value):
 
 def _is_time(value):
     # In Python, True is an integer.
-    return isinstance(value, int) and not isinstance(value, bool) and value <= MAX_TIME
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TIME
 
 
 def _matches(pattern):
@@ -220,7 +232,16 @@ _STATE = {
     "limit": _is_limit,
     "list_items": lambda value: _has_members(value, _ELEMENTS, {"list", "key", "creates"}),
 }
-_RULE = {"method": _is_text_or_texts, "path": _is_text, "route": _is_text, **_STATE}
+#: The members for conditions: conditions.md section 1.
+CONDITIONS = ("captures", "query", "headers", "json", "json_each", "form", "body", "content_type")
+_RULE = {
+    "method": _is_text_or_texts,
+    "path": _is_text,
+    "route": _is_text,
+    **_STATE,
+    # Whether conditions make sense is a question of the rule, and not of the token's form.
+    **dict.fromkeys(CONDITIONS, lambda value: True),
+}
 
 
 def _is_rules(value):
@@ -290,7 +311,7 @@ _CAVEAT = {
 
 def _checked(data, members, kind):
     try:
-        value = parse_object(data)
+        value = parse_token_object(data)
     except (ValueError, RecursionError) as error:
         raise TokenError(kind, "not a JSON object of the form that a token has") from error
     for name, member in value.items():

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 
+from .conditions import check_conditions
 from .form import MAX_CAVEATS, TokenError, base32, ensure_length, json_part, parse_caveat, parse_token, utf8
 from .short_forms import listed_caveat
 
@@ -35,7 +36,9 @@ def narrow(token, caveat):
     The caveat is a dict, in which a single value is a list of one, or the exact JSON text.
     """
     text = caveat if isinstance(caveat, str) else json.dumps(listed_caveat(caveat), separators=(",", ":"), ensure_ascii=False)
-    if parse_caveat(utf8(text)).get("allowed") == []:
+    rules = parse_caveat(utf8(text)).get("allowed")
+    check_conditions(rules)
+    if rules == []:
         raise TokenError("rule", "the list of rules is empty")
     parsed = parse_token(token)
     if len(parsed.caveat_parts) >= MAX_CAVEATS:

@@ -11,6 +11,7 @@ import time
 
 from . import ed25519
 from .accepts import ensure_accepted, read_accepts
+from .conditions import check_conditions
 from .credential import check_credential, new_credential
 from .form import (
     DEFAULT_MAX_LIFETIME,
@@ -113,7 +114,7 @@ def _new_claims(**claims):
     """Makes the claims of a new token. Claims whose form a proxy would refuse are not minted."""
     # An absent member is not null.
     claims = {name: value for name, value in claims.items() if value is not None}
-    parse_claims(utf8(_json(claims)))
+    check_conditions(parse_claims(utf8(_json(claims))).get("allowed"))
     if not 1 <= claims["exp"] - claims["iat"] <= MAX_LIFETIME or claims.get("allowed") == []:
         raise TokenError("claims", "the token would not be accepted")
     return claims

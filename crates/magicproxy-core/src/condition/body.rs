@@ -8,7 +8,7 @@ use super::json::{JsonJudge, JsonTest, Progress};
 use super::media_type::{ContentType, is_form, is_json};
 use super::names::NamesTest;
 use super::outcome::{Outcome, Reason};
-use super::pairs::judge_form;
+use super::pairs::Form;
 use super::value::ValueTest;
 use super::view::HeaderView;
 
@@ -143,6 +143,8 @@ impl BodyTests {
         guarded: &'b [String],
     ) -> BodyJudge<'b> {
         let (mut outcomes, mut json, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
+        // A form is read once, whatever the number of rules.
+        let mut fields = None;
         for (number, rule) in self.rules.iter().enumerate() {
             outcomes.push(match rule.body() {
                 BodyTest::Unsaid => Some(Outcome::True),
@@ -151,7 +153,9 @@ impl BodyTests {
                 BodyTest::Shaped(shapes) => match shapes.kind(headers) {
                     Err(reason) => Some(Outcome::Unknown(reason)),
                     Ok(BodyKind::Form) => Some(match &shapes.form {
-                        Some(form) => judge_form(form, body, guarded),
+                        Some(test) => {
+                            fields.get_or_insert_with(|| Form::read(body, guarded)).judge(test)
+                        }
                         None => Outcome::Unknown(Reason::BodyType),
                     }),
                     Ok(BodyKind::Json) => {

@@ -3,6 +3,9 @@
 /// The largest integer: 2^53 - 1. Beyond it a double loses digits.
 pub(crate) const MAX_INTEGER: i64 = 9_007_199_254_740_991;
 
+/// The most bytes of an integer: a sign and sixteen digits. A longer text is not looked at.
+const MAX_INTEGER_BYTES: usize = 17;
+
 /// A text or a number, read as an integer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Integer {
@@ -22,6 +25,9 @@ pub(crate) struct IntegerRange {
 impl Integer {
     /// Reads an integer. `text` is the spelling of a JSON number, or any text.
     pub(crate) fn of(text: &str) -> Self {
+        if text.len() > MAX_INTEGER_BYTES {
+            return Self::Doubtful;
+        }
         let digits = text.strip_prefix('-').unwrap_or(text);
         let is_canonical = match digits.as_bytes() {
             [b'0'] => !text.starts_with('-'),

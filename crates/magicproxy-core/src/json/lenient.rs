@@ -18,12 +18,7 @@ pub(crate) fn lenient(name: Cow<'_, str>) -> Cow<'_, str> {
         return name;
     }
     let read = name.split('\0').next().unwrap_or_default();
-    Cow::Owned(
-        read.chars()
-            .flat_map(folded)
-            .filter(|character| !matches!(*character, '_' | DOT_ABOVE))
-            .collect(),
-    )
+    Cow::Owned(read.chars().flat_map(folded).filter(|character| *character != '_').collect())
 }
 
 /// The combining dot in the lower case of `İ`, behind the `i`. Turkish readers leave the dot out.
@@ -32,8 +27,10 @@ const DOT_ABOVE: char = '\u{307}';
 /// Returns the character without its case. The three mappings give one text for all characters that
 /// Unicode's simple or full case folding takes for equal: `K` U+212A is `k`, `ſ` is `s`, `ẞ` is
 /// `ss`, and `ı` is `i`, as Turkish readers have it.
-fn folded(character: char) -> impl Iterator<Item = char> {
-    character.to_lowercase().flat_map(char::to_uppercase).flat_map(char::to_lowercase)
+/// The [`DOT_ABOVE`] is left out.
+pub(crate) fn folded(character: char) -> impl Iterator<Item = char> {
+    let lower = character.to_lowercase().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
+    lower.filter(|character| *character != DOT_ABOVE)
 }
 
 /// The names of an object's members as lenient readers compare names; no two are equal.

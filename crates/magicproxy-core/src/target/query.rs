@@ -3,7 +3,10 @@
 
 use std::borrow::Cow;
 
+use crate::json::folded;
+
 use super::ParseTargetError;
+use super::ignorable::is_ignorable;
 
 /// Names, as written by [`canonical`], of parameters that frameworks and APIs let override the
 /// method: Salesforce has `_HttpMethod`, Google `$httpMethod`, and `$httpHeaders` that can hold an
@@ -141,7 +144,6 @@ fn is_one_of(decoded: &str, names: &[impl AsRef<str>]) -> bool {
 /// without an index in brackets behind; in lower case, without blanks at its ends; `-` is `_`, and
 /// so are a dot and a blank inside, as in PHP.
 fn canonical(decoded: &str) -> impl Iterator<Item = char> {
-    let is_blank = |character: char| character.is_whitespace() || character == '+';
     let is_bracket = |character: char| matches!(character, '[' | ']');
     let name = decoded.trim_start_matches(|character| is_blank(character) || is_bracket(character));
     let name = name.split(is_bracket).next().unwrap_or_default().trim_end_matches(is_blank);
@@ -151,6 +153,51 @@ fn canonical(decoded: &str) -> impl Iterator<Item = char> {
             if is_blank(character) || matches!(character, '-' | '.') { '_' } else { character }
         },
     )
+}
+
+fn is_blank(character: char) -> bool {
+    character.is_whitespace() || character == '+'
+}
+
+/// How a framework reads a dot in the name of a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DotReading {
+    /// Like a bracket: `a.b` is `b` inside of `a`.
+    Inside,
+    /// Like a `_`: PHP reads `a.b` as `a_b`.
+    Underscore,
+}
+
+impl DotReading {
+    pub(crate) const ALL: [Self; 2] = [Self::Inside, Self::Underscore];
+
+    /// True if the root of a name ends before this character.
+    pub(crate) fn ends_root(self, character: char) -> bool {
+        character == '[' || character == '.' && self == Self::Inside
+    }
+}
+
+/// True if some framework takes one of two decoded names for the other.
+pub(crate) fn is_same_name(decoded: &str, other: &str) -> bool {
+    canonical(decoded).eq(canonical(other))
+}
+
+/// Returns the root of a decoded name, as the most lenient frameworks compare it: the canonical
+/// name up to its first bracket, or dot, without case, `_`, and characters that cannot be seen.
+/// `conditions.md` section 4.2.
+pub(crate) fn root(decoded: &str, dots: DotReading) -> impl Iterator<Item = char> {
+    let name = until_equals(decoded).trim_start_matches(|character: char| {
+        is_blank(character) || is_ignorable(character) || dots.ends_root(character)
+    });
+    let end = name.find(|character| dots.ends_root(character)).unwrap_or(name.len());
+    lenient_characters(name.get(..end).unwrap_or_default())
+}
+
+/// Returns a part of a name as the most lenient frameworks compare it.
+pub(crate) fn lenient_characters(part: &str) -> impl Iterator<Item = char> {
+    canonical(part)
+        .flat_map(folded)
+        .filter(|character| *character != '_' && !is_ignorable(*character))
 }
 
 /// Removes a layer of percent-encoding; `None` if the text has none.

@@ -16,8 +16,7 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use magicproxy_core::limit::Limit;
 use magicproxy_core::{
-    Credential, KnownNames, Label, MintLimits, MintRequest, RawRule, TokenVersion, Weakness,
-    written_secret,
+    Credential, KnownNames, Label, MintLimits, MintRequest, TokenVersion, Weakness, written_secret,
 };
 use magicproxy_proxy::clock;
 use magicproxy_proxy::settings::UpstreamSettings;
@@ -27,7 +26,7 @@ use zeroize::Zeroizing;
 use super::asking::AskingArgs;
 use super::inspect::Claims;
 use super::token_output::{TokenCommand, TokenOutputArgs};
-use super::{SettingsArgs, narrow, secret};
+use super::{SettingsArgs, narrow, secret, typed_rule};
 use crate::client::Peer;
 use crate::ground::failure::Failure;
 use crate::ground::output::{note, remark};
@@ -128,7 +127,7 @@ fn mint_request(args: &MintArgs, environment: &Environment) -> Result<MintDraft,
     let mut faults = Vec::new();
     let mut rules = Vec::with_capacity(args.allow.len());
     for text in &args.allow {
-        match rule(text) {
+        match typed_rule::read(text) {
             Ok(rule) => rules.push(rule),
             Err(fault) => faults.push(fault),
         }
@@ -158,14 +157,6 @@ fn mint_request(args: &MintArgs, environment: &Environment) -> Result<MintDraft,
         explain: args.explain,
     };
     Ok(MintDraft { mint_request, faults })
-}
-
-/// Reads a rule. The object form of a rule begins with `{`, and no method does.
-pub(super) fn rule(text: &str) -> Result<RawRule, String> {
-    if !text.starts_with('{') {
-        return Ok(RawRule::Text(text.to_owned()));
-    }
-    RawRule::from_json(text).map_err(|faults| format!("--allow `{}`: {faults}", harmless(text)))
 }
 
 fn offline(mint_request: MintRequest, config: Config) -> Result<Zeroizing<String>, Failure> {

@@ -15,10 +15,10 @@ use magicproxy_proxy::clock;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::mint;
 use super::remade::NewTokenArgs;
 use super::token_argument::GivenToken;
 use super::token_output::TokenCommand;
+use super::typed_rule;
 use crate::client::Peer;
 use crate::ground::failure::Failure;
 use crate::ground::output::note;
@@ -105,7 +105,7 @@ impl CaveatArgs {
         let mut rules = Vec::new();
         for text in &self.allow {
             // In the object form, so that every proxy that reads the token understands the rules.
-            let rule = mint::rule(text).map(|rule| rule.to_object_form().unwrap_or(rule));
+            let rule = typed_rule::read(text).map(|rule| rule.to_object_form().unwrap_or(rule));
             rule.map_or_else(|fault| faults.push(fault), |rule| rules.push(rule));
         }
         let mut moment = |name: &str, text: &Option<String>| {

@@ -1,0 +1,164 @@
+//! A piece between two `&`: split, decoded once, and refused where readers differ.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
+use crate::condition::MAX_TESTED_TEXT;
+use crate::condition::value::has_controls;
+use crate::target::{is_same_name, names_method};
+
+use super::BadSyntax;
+use super::lookup::Roots;
+
+/// The most bytes of a decoded name. A listed name has at most 128.
+const MAX_NAME_BYTES: usize = 1_024;
+
+/// The meaning of a `+` that is not encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Plus {
+    IsBlank,
+    IsItself,
+}
+
+/// A decoded piece.
+///
+/// INVARIANT: the name is not empty, has no control character and no further layer of
+/// percent-encoding; its brackets are balanced, not nested, and not at its beginning.
+#[derive(Clone, Debug)]
+pub(super) struct Pair<'t> {
+    pub(super) name: Cow<'t, str>,
+    /// The value, [shortened]; `None` without `=`.
+    pub(super) value: Option<Cow<'t, str>>,
+    pub(super) role: Role,
+    roots: OnceCell<Roots>,
+}
+
+/// The meaning of a name to the server, whatever a rule says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Ordinary,
+    /// Some reader takes the field for another method, or for a credential.
+    Override,
+}
+
+impl<'t> Pair<'t> {
+    pub(super) fn read(piece: &'t str, plus: Plus) -> Result<Self, BadSyntax> {
+        if piece.contains(';') {
+            return Err(BadSyntax);
+        }
+        let (name, value) = match piece.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (piece, None),
+        };
+        let name = decode(name, plus)?;
+        if !is_name(&name) {
+            return Err(BadSyntax);
+        }
+        let value = value.map(|value| decode(value, plus)).transpose()?.map(shortened);
+        Ok(Self { name, value, role: Role::Ordinary, roots: OnceCell::new() })
+    }
+
+    /// Makes the pair a field of a form, which many rules may judge. In a query a parameter that
+    /// overrides the method was refused before.
+    pub(super) fn of_form(self, guarded: &[String]) -> Self {
+        let is_override = names_method(&self.name)
+            || guarded.iter().any(|guarded| is_same_name(&self.name, guarded));
+        self.roots();
+        Self { role: if is_override { Role::Override } else { Role::Ordinary }, ..self }
+    }
+
+    pub(super) fn borrowed(&self) -> Pair<'_> {
+        Pair {
+            name: Cow::Borrowed(&self.name),
+            value: self.value.as_deref().map(Cow::Borrowed),
+            role: self.role,
+            roots: self.roots.clone(),
+        }
+    }
+
+    pub(super) fn roots(&self) -> Roots {
+        *self.roots.get_or_init(|| Roots::of(&self.name))
+    }
+}
+
+/// Shortens a long value to a text with the same outcome in every test, so that a value of any
+/// length is read once, however many rules judge it.
+///
+/// A text over [`MAX_TESTED_TEXT`] bytes equals no text of a rule and is no integer. What still
+/// counts is whether a control character or a digit is anywhere in it.
+fn shortened(value: Cow<'_, str>) -> Cow<'_, str> {
+    if value.len() <= 2 * MAX_TESTED_TEXT {
+        return value;
+    }
+    let (kept, behind) = value.split_at(value.ceil_char_boundary(MAX_TESTED_TEXT + 1));
+    let mut short = kept.to_owned();
+    if has_controls(behind) {
+        short.push('\0');
+    }
+    if behind.contains(char::is_numeric) {
+        short.push('0');
+    }
+    Cow::Owned(short)
+}
+
+/// Decodes a text once. Copies it only where something is encoded.
+fn decode(text: &str, plus: Plus) -> Result<Cow<'_, str>, BadSyntax> {
+    let is_encoded = |byte: u8| byte == b'%' || byte == b'+' && plus == Plus::IsBlank;
+    if !text.bytes().any(is_encoded) {
+        return Ok(Cow::Borrowed(text));
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|byte| is_encoded(*byte)) {
+        let (before, behind) = rest.split_at(at);
+        out.extend_from_slice(before);
+        let (byte, length) = match behind {
+            [b'%', high, low, ..] => (decoded_byte(*high, *low).ok_or(BadSyntax)?, 3),
+            [b'+', ..] => (b' ', 1),
+            _ => return Err(BadSyntax),
+        };
+        out.push(byte);
+        rest = behind.get(length..).unwrap_or_default();
+    }
+    out.extend_from_slice(rest);
+    String::from_utf8(out).map(Cow::Owned).map_err(|_| BadSyntax)
+}
+
+/// Returns the byte that two hexadecimal digits stand for.
+fn decoded_byte(high: u8, low: u8) -> Option<u8> {
+    let value = |digit: u8| char::from(digit).to_digit(16);
+    u8::try_from(value(high)? << 4 | value(low)?).ok()
+}
+
+fn is_name(name: &str) -> bool {
+    let first = name.trim_start().chars().next();
+    !name.is_empty()
+        && name.len() <= MAX_NAME_BYTES
+        && !matches!(first, Some('[' | ']'))
+        && !has_controls(name)
+        && !has_triplet(name)
+        && has_flat_brackets(name)
+}
+
+/// True if a decoded text holds a further layer of percent-encoding.
+fn has_triplet(text: &str) -> bool {
+    let is_triplet = |window: &[u8]| match window {
+        [b'%', high, low] => decoded_byte(*high, *low).is_some(),
+        _ => false,
+    };
+    text.as_bytes().windows(3).any(is_triplet)
+}
+
+/// True if each `[` is closed before the next one, and each `]` closes one.
+fn has_flat_brackets(name: &str) -> bool {
+    let mut is_open = false;
+    for byte in name.bytes() {
+        match (byte, is_open) {
+            (b'[', false) => is_open = true,
+            (b']', true) => is_open = false,
+            (b'[' | b']', _) => return false,
+            _ => {}
+        }
+    }
+    !is_open
+}

@@ -1,0 +1,66 @@
+//! `conditions.json`.
+
+use magicproxy_core::{RawRule, Rule};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::files;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(rename = "specification")]
+    _specification: String,
+    #[serde(rename = "note")]
+    _note: String,
+    rules: Vec<RuleCase>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleCase {
+    conditions: Option<Value>,
+    rule: Option<Value>,
+    #[serde(default)]
+    refused: Vec<String>,
+    /// True where a client library cannot tell.
+    #[serde(rename = "proxy", default)]
+    _proxy: bool,
+}
+
+#[test]
+fn rules() {
+    let file: File = files::read("vectors/conditions.json");
+    assert!(file.rules.len() > 150);
+    let failures: Vec<String> = file.rules.iter().filter_map(|case| run(case).err()).collect();
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+fn run(case: &RuleCase) -> Result<(), String> {
+    let rule = whole_rule(case);
+    let message = match serde_json::from_str(&rule.to_string()) {
+        Ok(raw) => refusal(raw),
+        Err(error) => Some(error.to_string()),
+    };
+    let is_right = match &message {
+        None => case.refused.is_empty(),
+        Some(message) => {
+            !case.refused.is_empty() && case.refused.iter().all(|part| message.contains(part))
+        }
+    };
+    if is_right { Ok(()) } else { Err(format!("{rule}: {message:?}, expected {:?}", case.refused)) }
+}
+
+fn refusal(raw: RawRule) -> Option<String> {
+    Rule::parse(raw, files::pattern_mode(None)).err().map(|error| error.to_string())
+}
+
+fn whole_rule(case: &RuleCase) -> Value {
+    if let Some(rule) = &case.rule {
+        return rule.clone();
+    }
+    let mut rule = json!({"method": "POST", "route": "/a/{id}/{rest*}"});
+    let conditions = case.conditions.as_ref().and_then(Value::as_object).unwrap();
+    rule.as_object_mut().unwrap().extend(conditions.clone());
+    rule
+}
