@@ -1,40 +1,409 @@
-//! Judging a JSON body by the tests of several rules in one pass. `conditions.md` section 4.3.
+//! Judging a JSON body by the tests of several rules in one pass, without a tree. `conditions.md`
+//! sections 3.1 and 4.3.
+//!
+//! False means false for every reader. So a member that is there twice, or that has a twin, is
+//! unknown, whatever its values are: a reader may see the other one.
 
-use super::names::NamesTest;
+mod primitive;
+mod scanner;
+mod text;
+mod trace;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+use crate::target::{is_same_name, names_method};
+
+use super::finding::Finding;
+use super::names::{NamesTest, TwinKey};
 use super::outcome::{Outcome, Reason};
-use super::value::ValueTest;
+use super::value::{CountRange, ValueTest, ValueType};
+
+use primitive::JudgedValue;
+use scanner::{Event, Primitive, Scanner, Step};
+use text::RawText;
+use trace::Trace;
+use watch::{ListWatch, ObjectWatch, Parent, Sight, Watch, Watcher};
+
+/// The most rules that look into one body.
+const MAX_RULES: usize = 64;
+/// The steps of any body, beside [`STEPS_OF_A_BYTE`] for each of its bytes.
+const STEPS_OF_A_BODY: usize = 1_000_000;
+const STEPS_OF_A_BYTE: usize = 4;
+/// The values or names with which another one is compared in one step.
+const COMPARISONS_OF_A_STEP: usize = 16;
 
 /// The tests that one rule makes of a JSON body.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct JsonTest<'t> {
+    /// The test of a body that is an object.
     pub(super) object: Option<&'t NamesTest>,
+    /// The test of each element of a body that is a list.
     pub(super) each: Option<&'t ValueTest>,
 }
 
-/// The judgement of a JSON body under way.
-#[derive(Debug)]
-pub(super) struct JsonJudge<'b, 't> {
-    body: &'b [u8],
-    tests: Vec<JsonTest<'t>>,
-}
-
-/// How far a judgement is.
+/// The progress of a judgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     More,
     Done,
 }
 
+/// The judgement of a JSON body under way, by at most 64 rules at once.
+#[derive(Debug)]
+pub(super) struct JsonJudge<'b, 't> {
+    scanner: Scanner<'b>,
+    tests: Vec<JsonTest<'t>>,
+    /// Names of parameters that carry a token or a credential.
+    guarded: &'t [String],
+    /// The objects and lists into which some rule looks, from the body inwards.
+    frames: Vec<Frame>,
+    /// The rules' views of these objects and lists, those of the innermost last.
+    watchers: Vec<Watcher<'t>>,
+    /// The tests of the value that comes next.
+    waiting: Vec<Waiting<'t>>,
+    /// The outcome for each rule.
+    outcomes: Vec<Outcome>,
+    steps: Steps,
+    is_done: bool,
+    key: TwinKey,
+    /// The places that are not true, for a single rule.
+    trace: Option<Trace>,
+}
+
+/// An object or a list into which some rule looks.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    /// The number of the first of its watchers.
+    first: usize,
+    is_list: bool,
+    /// The number of elements so far.
+    count: u64,
+}
+
+/// A test that waits for a value.
+#[derive(Clone, Copy, Debug)]
+struct Waiting<'t> {
+    parent: Parent,
+    test: &'t ValueTest,
+}
+
+/// The steps that are left for a body.
+#[derive(Clone, Copy, Debug)]
+struct Steps {
+    left: usize,
+    is_spent: bool,
+}
+
+impl Steps {
+    fn take(&mut self, steps: usize) {
+        self.is_spent |= steps > self.left;
+        self.left = self.left.saturating_sub(steps);
+    }
+}
+
+/// Returns the steps of finding a name or a value among this many.
+fn steps_of_search(listed: usize) -> usize {
+    1 + listed / COMPARISONS_OF_A_STEP
+}
+
 impl<'b, 't> JsonJudge<'b, 't> {
-    pub(super) fn new(body: &'b [u8], tests: &[JsonTest<'t>], _guarded: &'t [String]) -> Self {
-        Self { body, tests: tests.to_vec() }
+    /// Begins to judge a body. `guarded` are names of parameters that carry a token or a credential
+    /// by the settings of the upstream.
+    pub(super) fn new(body: &'b [u8], tests: &[JsonTest<'t>], guarded: &'t [String]) -> Self {
+        let is_within_bounds = tests.len() <= MAX_RULES;
+        let outcome = if is_within_bounds { Outcome::True } else { too_many_steps() };
+        Self {
+            scanner: Scanner::new(body),
+            tests: tests.to_vec(),
+            guarded,
+            frames: Vec::new(),
+            watchers: Vec::new(),
+            waiting: Vec::new(),
+            outcomes: vec![outcome; tests.len()],
+            steps: Steps {
+                left: STEPS_OF_A_BODY.saturating_add(body.len().saturating_mul(STEPS_OF_A_BYTE)),
+                is_spent: false,
+            },
+            is_done: !is_within_bounds,
+            key: TwinKey::default(),
+            trace: None,
+        }
     }
 
-    pub(super) fn advance(&mut self, _bytes: usize) -> Progress {
-        if self.body.is_empty() { Progress::Done } else { Progress::Done }
+    /// Judges a body by one rule, and returns the places that are not true. Reads the whole body in
+    /// one go.
+    pub(super) fn explain(
+        body: &'b [u8],
+        test: JsonTest<'t>,
+        guarded: &'t [String],
+    ) -> (Outcome, Vec<Finding>) {
+        let mut judge = Self::new(body, &[test], guarded);
+        judge.trace = Some(Trace::default());
+        while judge.advance(usize::MAX) == Progress::More {}
+        let findings = judge.trace.take().map(Trace::into_findings).unwrap_or_default();
+        let outcome = judge.outcomes().first().copied();
+        (outcome.unwrap_or_else(too_many_steps), findings)
     }
 
+    /// Reads on for about this many bytes or steps, whichever comes first.
+    pub(super) fn advance(&mut self, bytes: usize) -> Progress {
+        let steps_before = self.steps.left;
+        if !self.is_done && !self.scanner.extend(bytes) {
+            self.fail(Reason::JsonSyntax);
+        }
+        while !self.is_done {
+            match self.scanner.next() {
+                Step::Event(event) => self.event(event),
+                Step::Paused => return Progress::More,
+                Step::End => self.is_done = true,
+                Step::Fault => self.fail(Reason::JsonSyntax),
+            }
+            if self.steps.is_spent {
+                self.fail(Reason::BodySteps);
+            } else if steps_before - self.steps.left > bytes && !self.is_done {
+                return Progress::More;
+            }
+        }
+        Progress::Done
+    }
+
+    /// Returns the outcome for each rule, in the order of the tests. Before all is read, each is
+    /// unknown.
     pub(super) fn outcomes(self) -> Vec<Outcome> {
-        vec![Outcome::Unknown(Reason::JsonSyntax); self.tests.len()]
+        if self.is_done { self.outcomes } else { vec![too_many_steps(); self.tests.len()] }
     }
+
+    /// Ends the judgement: the body cannot be judged by any rule.
+    fn fail(&mut self, reason: Reason) {
+        self.is_done = true;
+        self.outcomes.fill(Outcome::Unknown(reason));
+        if let Some(trace) = &mut self.trace {
+            trace.fail(reason);
+        }
+    }
+
+    fn event(&mut self, event: Event<'b>) {
+        match event {
+            Event::Name(name) => self.name(name),
+            Event::ObjectEnd | Event::ListEnd => self.close(),
+            Event::ObjectStart if self.frames.is_empty() => self.open_body(ValueType::Object),
+            Event::ListStart if self.frames.is_empty() => self.open_body(ValueType::Array),
+            Event::Value(_) if self.frames.is_empty() => self.refuse_body(),
+            Event::ObjectStart => self.open(ValueType::Object),
+            Event::ListStart => self.open(ValueType::Array),
+            Event::Value(value) => self.value(value),
+        }
+    }
+
+    /// Begins the body itself.
+    fn open_body(&mut self, kind: ValueType) {
+        if let Some(trace) = &mut self.trace {
+            trace.enter_body(kind);
+        }
+        let is_list = kind == ValueType::Array;
+        for (rule, test) in self.tests.iter().enumerate() {
+            let watch = match (test.object, test.each) {
+                (Some(names), _) if !is_list => {
+                    self.steps.take(steps_of_search(names.listed.len()));
+                    Watch::Object(ObjectWatch::new(names))
+                }
+                (_, Some(each)) if is_list => Watch::List(ListWatch::new(each, CountRange::ANY)),
+                _ => {
+                    set(&mut self.outcomes, rule, Outcome::Unknown(Reason::JsonValue));
+                    if let Some(trace) = &mut self.trace {
+                        trace.other_body(kind);
+                    }
+                    continue;
+                }
+            };
+            self.watchers.push(Watcher { parent: Parent::Rule(rule), watch });
+        }
+        self.push_frame(0, kind);
+    }
+
+    /// Refuses a body that is neither an object nor a list.
+    fn refuse_body(&mut self) {
+        self.outcomes.fill(Outcome::Unknown(Reason::JsonValue));
+        if let Some(trace) = &mut self.trace {
+            trace.other_body(ValueType::Null);
+        }
+    }
+
+    /// Begins an object or a list inside the body.
+    fn open(&mut self, kind: ValueType) {
+        self.begin_value();
+        let first = self.watchers.len();
+        let mut waiting = std::mem::take(&mut self.waiting);
+        for Waiting { parent, test } in waiting.drain(..) {
+            let watch = match (test, kind) {
+                (ValueTest::Object(names), ValueType::Object) => {
+                    self.steps.take(steps_of_search(names.listed.len()));
+                    Watch::Object(ObjectWatch::new(names))
+                }
+                (ValueTest::List(list), ValueType::Array) => {
+                    Watch::List(ListWatch::new(&list.each, list.count))
+                }
+                (test, _) => {
+                    let outcome = primitive::judge_type(test, kind);
+                    self.report(parent, outcome);
+                    if let Some(trace) = &mut self.trace {
+                        trace.other_type(outcome, kind, test);
+                    }
+                    continue;
+                }
+            };
+            self.watchers.push(Watcher { parent, watch });
+        }
+        self.waiting = waiting;
+        if let Some(trace) = &mut self.trace {
+            trace.enter();
+        }
+        self.push_frame(first, kind);
+    }
+
+    /// Adds a frame, or skips what has no watcher.
+    fn push_frame(&mut self, first: usize, kind: ValueType) {
+        if self.watchers.len() > first {
+            self.frames.push(Frame { first, is_list: kind == ValueType::Array, count: 0 });
+            return;
+        }
+        self.scanner.skip_rest();
+        if let Some(trace) = &mut self.trace {
+            trace.leave();
+        }
+    }
+
+    /// Ends the innermost object or list.
+    fn close(&mut self) {
+        let Some(frame) = self.frames.pop() else { return };
+        while self.watchers.len() > frame.first {
+            let Some(Watcher { parent, watch }) = self.watchers.pop() else { break };
+            let outcome = match &watch {
+                Watch::Object(object) => object.outcome(),
+                Watch::List(list) => list.outcome(frame.count),
+            };
+            if let Some(trace) = &mut self.trace {
+                trace.end(&watch, frame.count);
+            }
+            self.report(parent, outcome);
+        }
+        if let Some(trace) = &mut self.trace {
+            trace.leave();
+        }
+    }
+
+    /// Judges a text, a number, a boolean or null.
+    fn value(&mut self, value: Primitive<'b>) {
+        self.begin_value();
+        if self.waiting.is_empty() {
+            return;
+        }
+        let mut judged = JudgedValue::new(value);
+        let mut waiting = std::mem::take(&mut self.waiting);
+        for Waiting { parent, test } in waiting.drain(..) {
+            let outcome = judged.judge(test, &mut self.steps);
+            self.report(parent, outcome);
+            if let Some(trace) = &mut self.trace {
+                trace.value(outcome, &mut judged, test);
+            }
+        }
+        self.waiting = waiting;
+    }
+
+    /// Finds the tests of an element of a list. Those of a member wait already.
+    fn begin_value(&mut self) {
+        let Some(frame) = self.frames.last_mut().filter(|frame| frame.is_list) else { return };
+        if let Some(trace) = &mut self.trace {
+            trace.element(frame.count);
+        }
+        frame.count += 1;
+        self.waiting.clear();
+        for (watcher, entry) in self.watchers.iter().enumerate().skip(frame.first) {
+            if let Watch::List(list) = &entry.watch
+                && !matches!(list.each, ValueTest::Anything)
+            {
+                self.waiting.push(Waiting { parent: Parent::Element(watcher), test: list.each });
+            }
+        }
+    }
+
+    /// Finds the tests of the member of this name, or skips the member.
+    fn name(&mut self, raw: RawText<'b>) {
+        let Some(frame) = self.frames.last() else { return };
+        let (first, is_top) = (frame.first, self.frames.len() == 1);
+        self.waiting.clear();
+        match raw.decoded_name() {
+            Some(name) if !raw.has_controls() => {
+                let overrides = is_top && self.overrides(&name);
+                self.find(&name, first, overrides);
+            }
+            _ => self.doubt(first, raw),
+        }
+        if self.waiting.is_empty() {
+            self.scanner.skip_value();
+        }
+    }
+
+    /// True if a name at the top overrides the method, or carries a token or a credential.
+    fn overrides(&mut self, name: &str) -> bool {
+        names_method(name)
+            || self
+                .guarded
+                .iter()
+                .any(|guarded| is_same_name(name, guarded) || self.key.are_twins(name, guarded))
+    }
+
+    fn find(&mut self, name: &str, first: usize, overrides: bool) {
+        let key = self.key.of(name);
+        for (number, entry) in self.watchers.iter_mut().enumerate().skip(first) {
+            let Watch::Object(object) = &mut entry.watch else { continue };
+            self.steps.take(steps_of_search(object.names.listed.len()));
+            let sight = object.see(name, key, overrides);
+            if let Sight::Tested(slot, test) = sight {
+                self.waiting.push(Waiting { parent: Parent::Member(number, slot), test });
+            }
+            if let Some(trace) = &mut self.trace {
+                trace.name(name, sight, object.names);
+            }
+        }
+    }
+
+    /// Doubts all names of an object that has a name with control characters or lone surrogates.
+    fn doubt(&mut self, first: usize, raw: RawText<'b>) {
+        for entry in self.watchers.iter_mut().skip(first) {
+            self.steps.take(1);
+            if let Watch::Object(object) = &mut entry.watch {
+                object.doubt_all();
+            }
+        }
+        if let Some(trace) = &mut self.trace {
+            trace.doubtful_name(raw);
+        }
+    }
+
+    /// Hands the outcome of a value to whoever waits for it.
+    fn report(&mut self, parent: Parent, outcome: Outcome) {
+        let (watcher, slot) = match parent {
+            Parent::Rule(rule) => return set(&mut self.outcomes, rule, outcome),
+            Parent::Member(watcher, slot) => (watcher, Some(slot)),
+            Parent::Element(watcher) => (watcher, None),
+        };
+        match (self.watchers.get_mut(watcher).map(|entry| &mut entry.watch), slot) {
+            (Some(Watch::Object(object)), Some(slot)) => object.report(slot, outcome),
+            (Some(Watch::List(list)), _) => list.report(outcome),
+            (Some(Watch::Object(_)) | None, _) => self.fail(Reason::BodySteps),
+        }
+    }
+}
+
+fn set(outcomes: &mut [Outcome], rule: usize, outcome: Outcome) {
+    if let Some(slot) = outcomes.get_mut(rule) {
+        *slot = outcome;
+    }
+}
+
+fn too_many_steps() -> Outcome {
+    Outcome::Unknown(Reason::BodySteps)
 }

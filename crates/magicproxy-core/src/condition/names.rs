@@ -79,3 +79,31 @@ pub(crate) fn twin_key(name: &str) -> Cow<'_, str> {
     let seen = lenient(Cow::Borrowed(name));
     if seen.contains('-') { Cow::Owned(seen.replace('-', "")) } else { seen }
 }
+
+/// The maker of [twin keys](twin_key) of many names, which allocates for none of them in ASCII.
+#[derive(Debug, Default)]
+pub(crate) struct TwinKey(String);
+
+impl TwinKey {
+    /// Returns the key of a name.
+    pub(crate) fn of<'n>(&'n mut self, name: &'n str) -> &'n str {
+        let is_plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9');
+        if name.bytes().all(is_plain) {
+            return name;
+        }
+        self.0.clear();
+        if name.is_ascii() {
+            let read = name.bytes().take_while(|byte| *byte != 0);
+            let kept = read.filter(|byte| !matches!(byte, b'_' | b'-'));
+            self.0.extend(kept.map(|byte| char::from(byte.to_ascii_lowercase())));
+        } else {
+            self.0.push_str(&twin_key(name));
+        }
+        &self.0
+    }
+
+    /// True if some reader takes the two names for one.
+    pub(crate) fn are_twins(&mut self, one: &str, other: &str) -> bool {
+        self.of(one) == twin_key(other)
+    }
+}
