@@ -4,6 +4,7 @@
 //! False means false for every reader. So a member that is there twice, or that has a twin, is
 //! unknown, whatever its values are: a reader may see the other one.
 
+mod guard;
 mod primitive;
 mod scanner;
 mod text;
@@ -13,18 +14,17 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-use crate::target::{is_same_name, names_method};
-
 use super::finding::Finding;
-use super::names::{NamesTest, TwinKey};
+use super::names::{NamesTest, TwinKeys, is_plain_name};
 use super::outcome::{Outcome, Reason};
 use super::value::{CountRange, ValueTest, ValueType};
 
+use guard::GuardedNames;
 use primitive::JudgedValue;
 use scanner::{Event, Primitive, Scanner, Step};
 use text::RawText;
 use trace::Trace;
-use watch::{ListWatch, ObjectWatch, Parent, Sight, Watch, Watcher};
+use watch::{ListWatch, Name, ObjectWatch, Parent, Sight, Watch, Watcher};
 
 /// The most rules that look into one body.
 const MAX_RULES: usize = 64;
@@ -55,8 +55,7 @@ pub(super) enum Progress {
 pub(super) struct JsonJudge<'b, 't> {
     scanner: Scanner<'b>,
     tests: Vec<JsonTest<'t>>,
-    /// Names of parameters that carry a token or a credential.
-    guarded: &'t [String],
+    guarded: GuardedNames<'t>,
     /// The objects and lists into which some rule looks, from the body inwards.
     frames: Vec<Frame>,
     /// The rules' views of these objects and lists, those of the innermost last.
@@ -67,7 +66,7 @@ pub(super) struct JsonJudge<'b, 't> {
     outcomes: Vec<Outcome>,
     steps: Steps,
     is_done: bool,
-    key: TwinKey,
+    keys: TwinKeys,
     /// The places that are not true, for a single rule.
     trace: Option<Trace>,
 }
@@ -117,7 +116,7 @@ impl<'b, 't> JsonJudge<'b, 't> {
         Self {
             scanner: Scanner::new(body),
             tests: tests.to_vec(),
-            guarded,
+            guarded: GuardedNames::new(guarded),
             frames: Vec::new(),
             watchers: Vec::new(),
             waiting: Vec::new(),
@@ -127,7 +126,7 @@ impl<'b, 't> JsonJudge<'b, 't> {
                 is_spent: false,
             },
             is_done: !is_within_bounds,
-            key: TwinKey::default(),
+            keys: TwinKeys::default(),
             trace: None,
         }
     }
@@ -334,44 +333,45 @@ impl<'b, 't> JsonJudge<'b, 't> {
         let Some(frame) = self.frames.last() else { return };
         let (first, is_top) = (frame.first, self.frames.len() == 1);
         self.waiting.clear();
-        match raw.decoded_name() {
-            Some(name) if !raw.has_controls() => {
-                let overrides = is_top && self.overrides(&name);
-                self.find(&name, first, overrides);
-            }
-            _ => self.doubt(first, raw),
+        if !raw.escapes.any && is_plain_name(raw.bytes) {
+            let overrides = is_top && self.guarded.has_plain(raw.bytes);
+            self.find(Name { bytes: raw.bytes, key: raw.bytes, overrides }, first);
+        } else {
+            self.other_name(raw, first, is_top);
         }
         if self.waiting.is_empty() {
             self.scanner.skip_value();
         }
     }
 
-    /// True if a name at the top overrides the method, or carries a token or a credential.
-    fn overrides(&mut self, name: &str) -> bool {
-        names_method(name)
-            || self
-                .guarded
-                .iter()
-                .any(|guarded| is_same_name(name, guarded) || self.key.are_twins(name, guarded))
+    /// Finds the tests of a member whose name some readers may read in another way.
+    fn other_name(&mut self, raw: RawText<'b>, first: usize, is_top: bool) {
+        let Some(name) = raw.decoded_name().filter(|_| !raw.has_controls()) else {
+            return self.doubt(raw, first);
+        };
+        let mut keys = std::mem::take(&mut self.keys);
+        let key = keys.of(&name);
+        let overrides = is_top && self.guarded.has(&name, key);
+        self.find(Name { bytes: name.as_bytes(), key: key.as_bytes(), overrides }, first);
+        self.keys = keys;
     }
 
-    fn find(&mut self, name: &str, first: usize, overrides: bool) {
-        let key = self.key.of(name);
+    fn find(&mut self, name: Name<'_>, first: usize) {
         for (number, entry) in self.watchers.iter_mut().enumerate().skip(first) {
             let Watch::Object(object) = &mut entry.watch else { continue };
             self.steps.take(steps_of_search(object.names.listed.len()));
-            let sight = object.see(name, key, overrides);
+            let sight = object.see(name);
             if let Sight::Tested(slot, test) = sight {
                 self.waiting.push(Waiting { parent: Parent::Member(number, slot), test });
             }
             if let Some(trace) = &mut self.trace {
-                trace.name(name, sight, object.names);
+                trace.name(name.bytes, sight, object.names);
             }
         }
     }
 
     /// Doubts all names of an object that has a name with control characters or lone surrogates.
-    fn doubt(&mut self, first: usize, raw: RawText<'b>) {
+    fn doubt(&mut self, raw: RawText<'b>, first: usize) {
         for entry in self.watchers.iter_mut().skip(first) {
             self.steps.take(1);
             if let Watch::Object(object) = &mut entry.watch {

@@ -32,35 +32,6 @@ pub(crate) struct ListedName {
     pub(crate) test: ValueTest,
 }
 
-/// The place of a name of a request in a set of names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Found {
-    /// The listed name with this number.
-    Listed(usize),
-    /// No listed name, but some reader takes the name for one.
-    Twin,
-    /// No listed name, and no reader takes the name for one.
-    Unlisted,
-}
-
-impl NamesTest {
-    /// Finds the name of a member of a JSON object.
-    pub(crate) fn find_member(&self, name: &str) -> Found {
-        if let Some(number) = self.listed.iter().position(|listed| listed.name == name) {
-            return Found::Listed(number);
-        }
-        if self.listed.is_empty() {
-            return Found::Unlisted;
-        }
-        let key = twin_key(name);
-        if self.listed.iter().any(|listed| listed.twin_key == key) {
-            Found::Twin
-        } else {
-            Found::Unlisted
-        }
-    }
-}
-
 impl NamesTest {
     pub(crate) fn memory_bytes(&self) -> usize {
         let listed: usize = self.listed.iter().map(ListedName::memory_bytes).sum();
@@ -82,13 +53,13 @@ pub(crate) fn twin_key(name: &str) -> Cow<'_, str> {
 
 /// The maker of [twin keys](twin_key) of many names, which allocates for none of them in ASCII.
 #[derive(Debug, Default)]
-pub(crate) struct TwinKey(String);
+pub(crate) struct TwinKeys(String);
 
-impl TwinKey {
+impl TwinKeys {
     /// Returns the key of a name.
+    #[inline]
     pub(crate) fn of<'n>(&'n mut self, name: &'n str) -> &'n str {
-        let is_plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9');
-        if name.bytes().all(is_plain) {
+        if is_plain_name(name.as_bytes()) {
             return name;
         }
         self.0.clear();
@@ -101,9 +72,49 @@ impl TwinKey {
         }
         &self.0
     }
+}
 
-    /// True if some reader takes the two names for one.
-    pub(crate) fn are_twins(&mut self, one: &str, other: &str) -> bool {
-        self.of(one) == twin_key(other)
+/// True if a name has only lower-case letters and digits: it is its own twin key, and every reader
+/// reads it alike.
+#[inline]
+pub(crate) fn is_plain_name(name: &[u8]) -> bool {
+    name.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_those_of_lenient_readers() {
+        let mut keys = TwinKeys::default();
+        let names = [
+            "",
+            "a",
+            "base",
+            "Base",
+            "headRef",
+            "head_ref",
+            "head-ref",
+            "_-_",
+            "a\0b",
+            "A\0B",
+            "a.b",
+            "\u{7f}",
+            "İd",
+            "straße",
+            "STRA_SSE",
+            "größe-",
+            "\u{212a}ey",
+            "x[0]",
+            "A1-z9_",
+        ];
+        for name in names {
+            assert_eq!(keys.of(name), twin_key(name), "{name:?}");
+        }
+        for byte in 0..0x80_u8 {
+            let name = format!("a{}b", char::from(byte));
+            assert_eq!(keys.of(&name), twin_key(&name), "{name:?}");
+        }
     }
 }

@@ -95,8 +95,8 @@ impl Trace {
     }
 
     /// Goes to a member, and notes its name if the name itself is not right.
-    pub(super) fn name(&mut self, name: &str, sight: Sight<'_>, names: &NamesTest) {
-        self.step = format!(".{}", shortened(name));
+    pub(super) fn name(&mut self, name: &[u8], sight: Sight<'_>, names: &NamesTest) {
+        self.step = format!(".{}", shortened(&String::from_utf8_lossy(name)));
         let (outcome, expected) = match sight {
             Sight::Tested(..) | Sight::Passes => return,
             Sight::Forbidden(test) => (Outcome::False, Expected(test).to_string()),

@@ -64,6 +64,17 @@ pub(super) struct ListWatch<'t> {
     elements: Outcome,
 }
 
+/// The name of a member.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Name<'n> {
+    /// The name in UTF-8, with its escapes undone.
+    pub(super) bytes: &'n [u8],
+    /// The name as lenient readers see it.
+    pub(super) key: &'n [u8],
+    /// True if the name overrides the method, or carries a token or a credential.
+    pub(super) overrides: bool,
+}
+
 /// The meaning of a member's name to a rule.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Sight<'t> {
@@ -88,20 +99,22 @@ impl<'t> ObjectWatch<'t> {
         Self { names, seen: 0, failed: 0, doubted: 0, is_refused: false, doubt: None }
     }
 
-    /// Notes a name. `key` is the name as lenient readers see it.
-    pub(super) fn see(&mut self, name: &str, key: &str, overrides: bool) -> Sight<'t> {
-        let names = self.names;
-        let found = names.listed.iter().enumerate().find(|(_, listed)| listed.twin_key == key);
-        match found {
+    /// Notes a name.
+    pub(super) fn see(&mut self, name: Name<'_>) -> Sight<'t> {
+        let Name { bytes, key, overrides } = name;
+        let listed = &self.names.listed;
+        match listed.iter().position(|listed| listed.twin_key.as_bytes() == key) {
             None => self.see_unlisted(overrides),
-            Some((number, listed)) if listed.name == name => {
-                self.see_listed(number, &listed.test, overrides)
-            }
-            Some((number, _)) => {
-                self.doubted |= bit(number);
-                self.unknown(Reason::JsonTwin);
-                Sight::Twin(number)
-            }
+            Some(number) => match listed.get(number) {
+                Some(listed) if listed.name.as_bytes() == bytes => {
+                    self.see_listed(number, &listed.test, overrides)
+                }
+                _ => {
+                    self.doubted |= bit(number);
+                    self.unknown(Reason::JsonTwin);
+                    Sight::Twin(number)
+                }
+            },
         }
     }
 
