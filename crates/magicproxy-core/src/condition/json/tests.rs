@@ -1,15 +1,28 @@
 mod bounds;
 mod explained;
 mod grammar;
-mod reader;
 mod speed;
 mod table;
 
 use super::*;
-use reader::{names, value};
+use crate::condition::parse::{Place, Reader};
+use crate::pattern::Budget;
+use crate::rule::MAX_LIST_STEPS;
 
 /// The size of a slice that reads each body of these tests in one go.
 const ALL: usize = 1 << 20;
+
+/// Reads NAMES.
+fn names(json: &str) -> NamesTest {
+    let written = serde_json::from_str(json).unwrap();
+    Reader::new(&mut Budget::new(MAX_LIST_STEPS)).names(&written, Place::Json).unwrap()
+}
+
+/// Reads a VALUE.
+fn value(json: &str) -> ValueTest {
+    let written = serde_json::from_str(json).unwrap();
+    Reader::new(&mut Budget::new(MAX_LIST_STEPS)).value(&written, Place::Json).unwrap()
+}
 
 /// Judges a body by the `json` of a rule.
 fn of_object(test: &str, body: &str) -> Outcome {

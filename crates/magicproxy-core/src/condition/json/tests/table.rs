@@ -284,8 +284,8 @@ fn twins_of_names() {
 fn names_that_override() {
     let guarded = ["private_token".to_owned(), "job_token".to_owned()];
     let names = names("{\"x?\":{\"object\":{\"*\":{}}},\"*\":{}}");
-    let closed = reader::names("{\"x?\":{}}");
-    let listed = reader::names("{\"private_token\":\"a\"}");
+    let closed = super::names("{\"x?\":{}}");
+    let listed = super::names("{\"private_token\":\"a\"}");
     for (name, expected) in [
         ("_method", OVERRIDE),
         ("_METHOD", OVERRIDE),
