@@ -3,6 +3,7 @@
 
 mod body;
 mod captures;
+mod explain;
 mod fault;
 mod finding;
 mod integer;
@@ -22,6 +23,7 @@ use names::twin_key;
 
 pub use body::{BodyJudge, BodyTests, JudgedBody};
 pub(crate) use captures::CapturePlace;
+pub(crate) use explain::ExplainedView;
 pub(crate) use fault::ConditionFault;
 pub use finding::{Finding, FoundValue};
 pub use outcome::{Outcome, Reason};

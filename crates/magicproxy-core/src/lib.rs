@@ -162,7 +162,9 @@ pub use key::{
 };
 pub use method::{Method, ParseMethodError};
 pub use pattern::PatternMode;
-pub use policy::{DecisionSteps, NoRuleCache, Policy, PolicyError, RuleCache, RuleCompiler};
+pub use policy::{
+    DecisionSteps, NoRuleCache, Policy, PolicyError, RuleCache, RuleCompiler, UnmetRule,
+};
 pub use request::{Part, RequestView};
 pub use rule::{ParseRuleError, RawRule, Rule, RuleFault};
 pub use scope::{Scope, ScopeName, Scopes};

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::Conditions;
+use super::finding::Finding;
 use super::json::{JsonJudge, JsonTest, Progress};
 use super::media_type::{ContentType, is_form, is_json};
 use super::names::NamesTest;
@@ -11,6 +12,9 @@ use super::outcome::{Outcome, Reason};
 use super::pairs::Form;
 use super::value::ValueTest;
 use super::view::HeaderView;
+
+/// The media type of forms.
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The test of a body.
 #[derive(Clone, Debug)]
@@ -43,6 +47,26 @@ enum BodyKind {
 }
 
 impl Shapes {
+    /// Returns the places of a body at which the shapes are not true.
+    pub(super) fn explain(
+        &self,
+        body: &[u8],
+        headers: &dyn HeaderView,
+        guarded: &[String],
+    ) -> Vec<Finding> {
+        match self.kind(headers) {
+            Ok(BodyKind::Json) => {
+                let test = JsonTest { object: self.object.as_ref(), each: self.each.as_ref() };
+                JsonJudge::explain(body, test, guarded).1
+            }
+            Ok(BodyKind::Form) => {
+                let form = Form::read(body, guarded);
+                self.form.as_ref().map(|test| form.explain(test)).unwrap_or_default()
+            }
+            Err(_) => Vec::new(),
+        }
+    }
+
     /// Finds how a body is to be read, from its header fields alone.
     fn kind(&self, headers: &dyn HeaderView) -> Result<BodyKind, Reason> {
         if headers.field("content-encoding") != super::view::FieldValue::Absent {
@@ -84,6 +108,21 @@ impl BodyTest {
             }),
             Self::Shaped(shapes) => shapes.kind(headers).err().map(Outcome::Unknown),
         }
+    }
+
+    /// Returns the expectation of the media type, in words.
+    pub(super) fn expected_type(&self) -> String {
+        let types = match self {
+            Self::Typed(types) => types.join(" or "),
+            Self::Shaped(shapes) => match &shapes.types {
+                Some(types) => types.join(" or "),
+                None if shapes.form.is_none() => "application/json".to_owned(),
+                None if shapes.object.is_none() && shapes.each.is_none() => FORM.to_owned(),
+                None => format!("application/json or {FORM}"),
+            },
+            Self::Unsaid | Self::None => String::new(),
+        };
+        format!("must be {types}, once, and without a content coding")
     }
 
     pub(super) fn memory_bytes(&self) -> usize {

@@ -48,6 +48,13 @@ impl Findings {
         }
     }
 
+    /// Adds findings, as far as there is room.
+    pub(crate) fn extend(&mut self, findings: Vec<Finding>) {
+        for finding in findings {
+            self.add(finding.outcome, || finding);
+        }
+    }
+
     pub(crate) fn into_vec(self) -> Vec<Finding> {
         self.0
     }

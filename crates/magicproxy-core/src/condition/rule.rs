@@ -24,7 +24,7 @@ const MAX_MEDIA_TYPES: usize = 16;
 /// judgement.
 #[derive(Clone, Debug)]
 pub(crate) struct Conditions {
-    captures: Vec<(CapturePlace, ValueTest)>,
+    captures: Vec<(String, CapturePlace, ValueTest)>,
     /// The test of the query; `None` where nothing is said of it.
     query: Option<NamesTest>,
     headers: Vec<ListedName>,
@@ -87,6 +87,18 @@ impl Conditions {
         Ok(Some(Self { captures, query, headers, body }))
     }
 
+    pub(super) fn capture_tests(&self) -> &[(String, CapturePlace, ValueTest)] {
+        &self.captures
+    }
+
+    pub(super) fn query_test(&self) -> Option<&NamesTest> {
+        self.query.as_ref()
+    }
+
+    pub(super) fn header_tests(&self) -> &[ListedName] {
+        &self.headers
+    }
+
     pub(super) fn body(&self) -> &BodyTest {
         &self.body
     }
@@ -121,7 +133,7 @@ impl Conditions {
 
     /// Returns the memory of globs, patterns and texts, in bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
-        let captures: usize = self.captures.iter().map(|(_, test)| test.memory_bytes()).sum();
+        let captures: usize = self.captures.iter().map(|(_, _, test)| test.memory_bytes()).sum();
         let headers: usize = self.headers.iter().map(ListedName::memory_bytes).sum();
         let query = self.query.as_ref().map_or(0, NamesTest::memory_bytes);
         captures + headers + query + self.body.memory_bytes()
@@ -129,7 +141,7 @@ impl Conditions {
 
     fn of_captures(&self, reading: &str) -> Outcome {
         let mut outcome = Outcome::True;
-        for (place, test) in &self.captures {
+        for (_, place, test) in &self.captures {
             outcome = outcome.and(match place.of(reading) {
                 Some(value) => test.judge_text(value, Reason::PathValue),
                 None => Outcome::False,
@@ -148,13 +160,7 @@ impl Conditions {
     fn of_headers(&self, headers: &dyn HeaderView) -> Outcome {
         let mut outcome = Outcome::True;
         for listed in &self.headers {
-            outcome = outcome.and(match (headers.field(&listed.name), &listed.test) {
-                (FieldValue::Absent, ValueTest::Absent) => Outcome::True,
-                (FieldValue::Absent, _) => Outcome::of(listed.is_optional),
-                (_, ValueTest::Absent) => Outcome::False,
-                (FieldValue::Several, _) => Outcome::Unknown(Reason::HeaderTwice),
-                (FieldValue::One(value), test) => judge_field(test, value),
-            });
+            outcome = outcome.and(field_outcome(listed, headers.field(&listed.name)));
         }
         outcome
     }
@@ -175,6 +181,17 @@ impl Conditions {
     }
 }
 
+/// Tests a header field.
+pub(super) fn field_outcome(listed: &ListedName, field: FieldValue<'_>) -> Outcome {
+    match (field, &listed.test) {
+        (FieldValue::Absent, ValueTest::Absent) => Outcome::True,
+        (FieldValue::Absent, _) => Outcome::of(listed.is_optional),
+        (_, ValueTest::Absent) => Outcome::False,
+        (FieldValue::Several, _) => Outcome::Unknown(Reason::HeaderTwice),
+        (FieldValue::One(value), test) => judge_field(test, value),
+    }
+}
+
 fn judge_field(test: &ValueTest, value: &[u8]) -> Outcome {
     let doubt = Reason::HeaderValue;
     match std::str::from_utf8(value) {
@@ -188,7 +205,7 @@ fn read_captures(
     reader: &mut Reader<'_>,
     written: &Value,
     frame: &RuleFrame<'_>,
-) -> Result<Vec<(CapturePlace, ValueTest)>, ConditionFault> {
+) -> Result<Vec<(String, CapturePlace, ValueTest)>, ConditionFault> {
     if !frame.has_route {
         return Err(reader.fault(FaultKind::NoRoute));
     }
@@ -198,7 +215,7 @@ fn read_captures(
         let place = place
             .ok_or(FaultKind::Capture)
             .or_else(|kind| reader.at(&listed.name, |reader| Err(reader.fault(kind))))?;
-        captures.push((place, listed.test));
+        captures.push((listed.name, place, listed.test));
     }
     Ok(captures)
 }

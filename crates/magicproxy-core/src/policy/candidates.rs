@@ -120,6 +120,11 @@ impl<'p> Candidate<'p> {
         self.list.conditional().get(&self.rule)
     }
 
+    /// Returns the number of the rule in its list, from 1.
+    pub(super) fn number(&self) -> usize {
+        self.rule + 1
+    }
+
     /// Returns the text of the rule.
     pub(super) fn written(&self) -> Option<&'p Arc<str>> {
         self.list.rules().get(self.rule)

@@ -1,7 +1,11 @@
 //! The rules that a policy would need to allow a request: for explanations, never for decisions.
 
+use std::sync::Arc;
+
 use super::{DecisionSteps, Policy};
+use crate::condition::{ExplainedView, Finding};
 use crate::pattern::{Budget, PatternMode};
+use crate::request::RequestView;
 use crate::rule::{RawRule, Rule};
 use crate::target::RequestTarget;
 
@@ -30,6 +34,55 @@ impl Policy {
             }
         }
         rules
+    }
+}
+
+/// A rule that matches the method and the path of a request, and whose conditions are not true.
+#[derive(Clone, Debug)]
+pub struct UnmetRule {
+    /// The text of the rule.
+    pub rule: Arc<str>,
+    /// The number of the rule in its list, from 1.
+    pub number: usize,
+    /// The places that are not true, at most 16.
+    pub findings: Vec<Finding>,
+}
+
+/// The most rules that are explained for one request.
+const MAX_UNMET: usize = 8;
+
+impl Policy {
+    /// Returns the rules that would allow the request but for their conditions, with the places
+    /// that are not true. `guarded` are names that override the method or carry a credential by the
+    /// settings of the upstream.
+    pub(crate) fn unmet(
+        &self,
+        request: &RequestView<'_>,
+        guarded: &[String],
+        steps: &DecisionSteps,
+    ) -> Vec<UnmetRule> {
+        let mut unmet = Vec::new();
+        for reading in request.target().readings() {
+            for candidate in self.candidates(request.method(), reading, steps) {
+                let Ok(candidate) = candidate else { return unmet };
+                let (Some(conditions), Some(rule)) = (candidate.conditions(), candidate.written())
+                else {
+                    continue;
+                };
+                let findings = conditions.explain(ExplainedView {
+                    reading,
+                    query: request.target().query(),
+                    parts: request.parts(),
+                    body: request.body().ok(),
+                    guarded,
+                });
+                if !findings.is_empty() && unmet.len() < MAX_UNMET {
+                    let (rule, number) = (Arc::clone(rule), candidate.number());
+                    unmet.push(UnmetRule { rule, number, findings });
+                }
+            }
+        }
+        unmet
     }
 }
 

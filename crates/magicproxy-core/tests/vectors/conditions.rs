@@ -36,6 +36,23 @@ fn rules() {
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 
+/// Every example of the guide is a rule.
+#[test]
+fn the_guides_examples_are_rules() {
+    let guide = std::fs::read_to_string(files::path("../docs/guide/conditions.md")).unwrap();
+    let examples: Vec<&str> = guide
+        .split("```json\n")
+        .skip(1)
+        .map(|block| block.split("```").next().unwrap_or_default())
+        .collect();
+    assert!(examples.len() > 20, "{}", examples.len());
+    for example in examples {
+        let raw =
+            serde_json::from_str(example).unwrap_or_else(|error| panic!("{example}: {error}"));
+        assert_eq!(refusal(raw), None, "{example}");
+    }
+}
+
 fn run(case: &RuleCase) -> Result<(), String> {
     let rule = whole_rule(case);
     let message = match serde_json::from_str(&rule.to_string()) {

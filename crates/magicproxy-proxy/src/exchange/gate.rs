@@ -65,6 +65,9 @@ pub(in crate::exchange) struct Gate {
     verifier: Arc<Verifier>,
     revocations: Arc<Revocations>,
     carriers: Carriers,
+    /// Names of parameters that carry a token or a credential, or name a user for whom a request
+    /// acts. An upstream that takes them in its query may take them in bodies, too.
+    guarded: Vec<String>,
     /// The header fields of a request passed on to the upstream.
     fields: Arc<RequestFields>,
     dropped: DroppedFields,
@@ -148,6 +151,7 @@ impl Gate {
                 carriers.clone(),
                 Arc::clone(&services.metrics),
             ),
+            guarded: guarded_names(upstream, &carriers),
             fields: Arc::new(RequestFields::new(upstream, carriers.stripped())),
             dropped: DroppedFields::new(upstream.name.clone()),
             upstream: Arc::clone(upstream),
@@ -349,6 +353,12 @@ impl Gate {
             steps,
         }
     }
+}
+
+/// Returns the names that no body may have into which a rule looks.
+fn guarded_names(upstream: &UpstreamSettings, carriers: &Carriers) -> Vec<String> {
+    let carried = carriers.parameters().iter().cloned();
+    upstream.drop_query_parameters.iter().cloned().chain(carried).collect()
 }
 
 /// A client of the control plane with its verified token.

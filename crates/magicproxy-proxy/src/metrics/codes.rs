@@ -8,7 +8,10 @@ const DECISIONS: [&str; DecisionCode::COUNT] = [
     "allowed",
     "beyond_caveat",
     "beyond_ceiling",
+    "body_coding",
+    "body_steps",
     "body_too_large",
+    "body_type",
     "body_unreadable",
     "busy",
     "carrier_parameter",
@@ -21,6 +24,13 @@ const DECISIONS: [&str; DecisionCode::COUNT] = [
     "exchange_timeout",
     "existence_unknown",
     "expired_token",
+    "form_override",
+    "form_syntax",
+    "form_twice",
+    "form_twin",
+    "form_value",
+    "header_twice",
+    "header_value",
     "internal",
     "invalid_caveat",
     "invalid_explain_request",
@@ -28,6 +38,11 @@ const DECISIONS: [&str; DecisionCode::COUNT] = [
     "invalid_host",
     "invalid_mint_request",
     "invalid_token",
+    "json_override",
+    "json_syntax",
+    "json_twice",
+    "json_twin",
+    "json_value",
     "method_not_allowed",
     "method_override",
     "minting_closed",
@@ -42,9 +57,14 @@ const DECISIONS: [&str; DecisionCode::COUNT] = [
     "override_header",
     "owner_rows",
     "owner_share",
+    "path_value",
     "peer_rows",
     "peer_share",
     "preflight",
+    "query_syntax",
+    "query_twice",
+    "query_twin",
+    "query_value",
     "rate_limited",
     "request_body",
     "request_timeout",
@@ -94,7 +114,7 @@ const DECISIONS: [&str; DecisionCode::COUNT] = [
 pub(crate) struct DecisionCode(u8);
 
 impl DecisionCode {
-    pub(super) const COUNT: usize = 82;
+    pub(super) const COUNT: usize = 102;
     /// The request was allowed: found without a search, because most requests are.
     const ALLOWED: &'static str = "allowed";
     const OTHER: &'static str = "other";

@@ -16,6 +16,7 @@ mod support;
 mod admission;
 mod broken_off;
 mod carriers;
+mod conditions;
 mod content;
 mod control;
 mod cross_origin;

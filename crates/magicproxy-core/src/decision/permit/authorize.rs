@@ -9,7 +9,9 @@ use crate::key::CredentialBinding;
 use crate::limit::MAX_CAVEAT_COUNTERS;
 use crate::method::is_never_admitted;
 use crate::plugin::Consent;
-use crate::policy::{DecisionSteps, ExhaustedSteps, MatchedRule, Policy, PolicyDecision};
+use crate::policy::{
+    DecisionSteps, ExhaustedSteps, MatchedRule, Policy, PolicyDecision, UnmetRule,
+};
 use crate::request::{Part, RequestView};
 use crate::rule::{HeldGrant, RuleEffects};
 use crate::state::Partition;
@@ -260,6 +262,23 @@ impl VerifiedToken {
             None => access.unnamed == UnnamedTokens::Accept,
         };
         if at_home { Ok(()) } else { Err(access.wrong_upstream(self.upstream())) }
+    }
+
+    /// Returns the rules of the token, its caveats and the ceiling that match method and path, and
+    /// whose conditions are not true. `body` is the body, where it is known; `guarded` are names
+    /// that override the method or carry a credential by the settings of the upstream.
+    #[must_use]
+    pub fn unmet_rules(
+        &self,
+        access: &AccessRequest<'_>,
+        body: Option<&[u8]>,
+        guarded: &[String],
+    ) -> Vec<UnmetRule> {
+        let caveats = self.narrowing().iter().filter_map(|caveat| caveat.policy.as_ref());
+        let policies = std::iter::once(self.policy()).chain(caveats).chain(access.ceiling);
+        let request = access.request();
+        let request = body.map_or(request, |body| request.with_body(body));
+        policies.flat_map(|policy| policy.unmet(&request, guarded, access.steps)).collect()
     }
 
     /// Gathers the rules that may look into the body of the request: the token's, its caveats', and

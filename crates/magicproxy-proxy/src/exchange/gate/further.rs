@@ -74,7 +74,7 @@ impl Gate {
         let exchange = asker.exchange;
         let bytes =
             UnreadRequest { headers: &head.headers, body, exchange }.read(Part::Body).await?;
-        let mut judge = tests.judge(&bytes, access.parts.headers, &[]);
+        let mut judge = tests.judge(&bytes, access.parts.headers, &self.guarded);
         while !judge.advance(JUDGED_AT_ONCE) {
             tokio::task::yield_now().await;
         }

@@ -115,7 +115,14 @@ impl Token {
 }
 
 pub(crate) fn parse(rules: &[&str]) -> Vec<Rule> {
-    let raw: Vec<RawRule> = rules.iter().map(|rule| RawRule::Text((*rule).to_owned())).collect();
+    let read = |rule: &&str| {
+        if rule.starts_with('{') {
+            RawRule::from_json(rule).unwrap()
+        } else {
+            RawRule::Text((*rule).to_owned())
+        }
+    };
+    let raw: Vec<RawRule> = rules.iter().map(read).collect();
     Rule::parse_list(&raw, PatternMode::Whole).unwrap()
 }
 
