@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { TokenError, inspect, mint, mintV1, narrow } from "../src/index.js";
 
 const read = async (name) => JSON.parse(await readFile(new URL(`../../../testdata/vectors/${name}`, import.meta.url), "utf8"));
-const { rules } = await read("conditions.json");
+const { rules, texts } = await read("conditions.json");
 const { keys } = await read("token-v2.json");
 const { kty, crv, x } = keys[0];
 const options = { key: { kty, crv, x }, credential: { secret: "marked" }, aud: "api" };
@@ -43,6 +43,15 @@ test("the vectors", async () => {
     assert(["rule", "caveat"].includes(spelled?.kind), `${name}: ${spelled}`);
   }
   assert(refusals > 100 && rules.length - refusals > 40, `${refusals} of ${rules.length}`);
+});
+
+test("texts", async () => {
+  const { token } = await mint({ ...options, allowed: "GET /a" });
+  for (const { rule, refused } of texts) {
+    const error = await errorOf(narrow(token, `{"allowed":[${rule}]}`));
+    assert.equal(error?.kind, refused === "claims" ? "caveat" : refused, rule);
+  }
+  assert(texts.length > 50);
 });
 
 test("a rule stands in the token as it was given", async () => {

@@ -11,7 +11,8 @@ from magicproxy_token import TokenError, inspect, mint, narrow  # noqa: E402
 
 FOLDER = pathlib.Path(__file__).parents[3] / "testdata/vectors"
 KEY = json.loads((FOLDER / "token-v2.json").read_text("utf-8"))["keys"][0]
-RULES = json.loads((FOLDER / "conditions.json").read_text("utf-8"))["rules"]
+VECTORS = json.loads((FOLDER / "conditions.json").read_text("utf-8"))
+RULES = VECTORS["rules"]
 
 
 def minted(allowed):
@@ -58,6 +59,14 @@ class Conditions(unittest.TestCase):
                 self.assertIn(spelled and spelled.kind, ("rule", "caveat"))
         self.assertGreater(refusals, 100)
         self.assertGreater(len(RULES) - refusals, 40)
+
+    def test_texts(self):
+        token = minted("GET /a")
+        for case in VECTORS["texts"]:
+            error = error_of(narrow, token, f'{{"allowed":[{case["rule"]}]}}')
+            kind = {"claims": "caveat"}.get(case.get("refused"), case.get("refused"))
+            self.assertEqual(getattr(error, "kind", None), kind, case["rule"])
+        self.assertGreater(len(VECTORS["texts"]), 50)
 
     def test_a_rule_stands_in_the_token_as_it_was_given(self):
         conditions = {"json": {"n": {"min": -5}, "x": [None, True, "é", -9007199254740991]}, "query": "any"}
