@@ -69,17 +69,16 @@ class Fault extends Error {}
 const isText = (value) => typeof value === "string";
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 const listed = (value) => (Array.isArray(value) ? value : [value]);
-// Control characters are what is looked for.
-// eslint-disable-next-line no-control-regex
 const hasControls = (text) => /[\u0000-\u001f\u007f]/.test(text);
 const names = (object) => Object.keys(object).sort();
 
 /**
- * Refuses rules with conditions that no proxy would take.
- * @param {unknown[] | undefined} rules rules whose form was read before
+ * Refuses rules with conditions that no proxy would take. Whether the rules are rules is not asked.
+ * @param {unknown} rules
  */
 export function checkConditions(rules) {
-  for (const [at, rule] of (rules ?? []).entries()) {
+  if (!Array.isArray(rules)) return;
+  for (const [at, rule] of rules.entries()) {
     const fault = isObject(rule) ? faultOf(rule) : null;
     if (fault) throw new TokenError("rule", `rule ${at + 1}: ${fault}`);
   }

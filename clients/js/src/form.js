@@ -67,19 +67,18 @@ const CAVEAT = {
  */
 const STATE = { grants: isTextOrTexts, receipt: (value) => value === true, limit: isLimit, list_items: isListItems };
 /**
- * The members for conditions (conditions.md section 1). Whether they make sense is a question of
- * the rule, and not of the token's form.
+ * The members for conditions (conditions.md section 1). What is in them is a question of the rule,
+ * and not of the token's form.
  */
-const isAnything = () => true;
 const CONDITIONS = {
-  captures: isAnything,
-  query: isAnything,
-  headers: isAnything,
-  json: isAnything,
-  json_each: isAnything,
-  form: isAnything,
-  body: isAnything,
-  content_type: isAnything,
+  captures: isObject,
+  query: (value) => value === "any" || isObject(value),
+  headers: isObject,
+  json: isObject,
+  json_each: () => true,
+  form: isObject,
+  body: (value) => value === "none" || value === "any",
+  content_type: isTextOrTexts,
 };
 const RULE = { method: isTextOrTexts, path: isText, route: isText, ...STATE, ...CONDITIONS };
 const ELEMENTS = {

@@ -2,7 +2,43 @@
  * A rule: `GET|POST /pattern`, `GET route:/repos/{owner}/{repo}`, or an object. See
  * docs/spec/rules.md.
  */
-export type Rule = string | { method: string | string[]; path?: string; route?: string };
+export type Rule = string | ({ method: string | string[]; path?: string; route?: string } & Conditions);
+
+/** The conditions of a rule on query, header fields and body. See docs/spec/conditions.md. */
+export interface Conditions {
+  captures?: Names;
+  query?: Names | "any";
+  headers?: Names;
+  json?: Names;
+  json_each?: Test;
+  form?: Names;
+  body?: "none" | "any";
+  content_type?: string | string[];
+}
+
+/**
+ * Names with their tests: `x` must be there, `x?` may be missing, `x[*]` stands for `x` with keys in
+ * brackets (query and form), `*` for each name that is not listed.
+ */
+export interface Names {
+  [name: string]: Test;
+}
+
+/** A value of a rule. Integers only. */
+export type Scalar = string | number | boolean | null;
+
+export type TypeName = "string" | "integer" | "number" | "boolean" | "null" | "array" | "object";
+
+/** A test of a value: exactly this, one of these, or words; `{}` is true for anything. */
+export type Test =
+  | Scalar
+  | Scalar[]
+  | { type: TypeName | TypeName[] }
+  | { glob?: string | string[]; pattern?: string | string[] }
+  | { min?: number; max?: number }
+  | { each?: Test; count?: number | { min?: number; max?: number } }
+  | { object: Names }
+  | { absent: true };
 
 /** A header field of a credential. */
 export type Field = { bearer: string } | { basic: [user: string, password: string] } | { header: [name: string, value: string] };

@@ -71,8 +71,8 @@ async function newClaims({ recipient, minter, now, expiresIn, request }) {
     explain: request.explain || undefined,
     minter: minter && (await thumbprint(minter)),
   });
-  parseClaims(JSON.stringify(claims));
   checkConditions(claims.allowed);
+  parseClaims(JSON.stringify(claims));
   if (expiresIn < 1 || expiresIn > MAX_LIFETIME || claims.allowed?.length === 0) throw new TokenError("claims", "the token would not be accepted");
   return claims;
 }
@@ -86,9 +86,10 @@ function ensureLength(token) {
 export async function narrow(token, caveat) {
   const members = listedCaveat(caveat);
   const json = typeof caveat === "string" ? caveat : JSON.stringify(members);
+  // Before JSON is made, in which NaN would become null.
+  if (typeof caveat !== "string") checkConditions(members?.allowed);
   const parsed = parseCaveat(json);
-  // In JSON there is no NaN, which would have become null.
-  checkConditions((typeof caveat === "string" ? parsed : members).allowed);
+  checkConditions(parsed.allowed);
   if (parsed.allowed?.length === 0) throw new TokenError("rule", "the list of rules is empty");
   const { tag, caveats } = parseToken(token);
   if (caveats.length >= MAX_CAVEATS) throw new TokenError("malformed", `the token bears ${MAX_CAVEATS} caveats already`);

@@ -82,9 +82,9 @@ class _Fault(Exception):
 
 
 def check_conditions(rules):
-    """Refuses rules with conditions that no proxy would take. The form of the rules was read before.
+    """Refuses rules with conditions that no proxy would take. Whether the rules are rules is not asked.
     """
-    for number, rule in enumerate(rules or [], 1):
+    for number, rule in enumerate(rules if isinstance(rules, list) else [], 1):
         members = {name: rule[name] for name in CONDITIONS if name in rule} if isinstance(rule, dict) else {}
         if not members:
             continue
@@ -129,8 +129,6 @@ class _Reader:
         self.way.pop()
 
     def conditions(self, members):
-        if _length(json.dumps(members, separators=(",", ":"), ensure_ascii=False)) > _MAX_BYTES:
-            self.at("conditions", self.too_large)
         if "captures" in members:
             self.at("captures", self.captures, members["captures"])
         if "headers" in members:
@@ -145,6 +143,9 @@ class _Reader:
             self.at("json_each", self.value, members["json_each"], "json")
         if members.get("query", "any") != "any":
             self.at("query", self.query, members["query"])
+        # Only what was checked can be written as JSON.
+        if _length(json.dumps(members, separators=(",", ":"), ensure_ascii=False)) > _MAX_BYTES:
+            self.at("conditions", self.too_large)
 
     def too_large(self):
         self.fail(f"the conditions of a rule have at most {_MAX_BYTES} bytes, and {_MAX_TESTS} tests")

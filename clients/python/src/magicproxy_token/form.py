@@ -101,7 +101,8 @@ def parse_token_object(data):
     """
     if not data.startswith(b'{"'):
         raise ValueError("expected a JSON object")
-    value = _parsed(data, parse_float=float, parse_int=_integer)
+    # `-0` is a second spelling of 0.
+    value = _parsed(data, parse_float=float, parse_int=lambda text: float(text) if text == "-0" else _integer(text))
     _check_values(value, MAX_DEPTH, (str, int, float, dict, list, type(None)))
     return value
 
@@ -232,16 +233,23 @@ _STATE = {
     "limit": _is_limit,
     "list_items": lambda value: _has_members(value, _ELEMENTS, {"list", "key", "creates"}),
 }
-#: The members for conditions: conditions.md section 1.
-CONDITIONS = ("captures", "query", "headers", "json", "json_each", "form", "body", "content_type")
-_RULE = {
-    "method": _is_text_or_texts,
-    "path": _is_text,
-    "route": _is_text,
-    **_STATE,
-    # Whether conditions make sense is a question of the rule, and not of the token's form.
-    **dict.fromkeys(CONDITIONS, lambda value: True),
+def _is_object(value):
+    return isinstance(value, dict)
+
+
+#: The members for conditions (conditions.md section 1). What is in them is a question of the rule,
+#: and not of the token's form.
+CONDITIONS = {
+    "captures": _is_object,
+    "query": lambda value: value == "any" or _is_object(value),
+    "headers": _is_object,
+    "json": _is_object,
+    "json_each": lambda value: True,
+    "form": _is_object,
+    "body": lambda value: value in ("none", "any"),
+    "content_type": _is_text_or_texts,
 }
+_RULE = {"method": _is_text_or_texts, "path": _is_text, "route": _is_text, **_STATE, **CONDITIONS}
 
 
 def _is_rules(value):

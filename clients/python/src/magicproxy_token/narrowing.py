@@ -35,6 +35,8 @@ def narrow(token, caveat):
 
     The caveat is a dict, in which a single value is a list of one, or the exact JSON text.
     """
+    if isinstance(caveat, dict):
+        check_conditions(listed_caveat(caveat).get("allowed"))
     text = caveat if isinstance(caveat, str) else json.dumps(listed_caveat(caveat), separators=(",", ":"), ensure_ascii=False)
     rules = parse_caveat(utf8(text)).get("allowed")
     check_conditions(rules)

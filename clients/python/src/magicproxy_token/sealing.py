@@ -114,7 +114,8 @@ def _new_claims(**claims):
     """Makes the claims of a new token. Claims whose form a proxy would refuse are not minted."""
     # An absent member is not null.
     claims = {name: value for name, value in claims.items() if value is not None}
-    check_conditions(parse_claims(utf8(_json(claims))).get("allowed"))
+    check_conditions(claims.get("allowed"))
+    parse_claims(utf8(_json(claims)))
     if not 1 <= claims["exp"] - claims["iat"] <= MAX_LIFETIME or claims.get("allowed") == []:
         raise TokenError("claims", "the token would not be accepted")
     return claims

@@ -4,12 +4,15 @@
 //! A text that readers could split or spell in two ways is never repaired here: the outcome is
 //! unknown.
 
+mod explain;
 mod lookup;
 mod piece;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
+
+pub(super) use explain::explain_query;
 
 use lookup::{Lookup, Place};
 use piece::{Pair, Plus, Role};
@@ -90,9 +93,10 @@ fn pieces(text: &str) -> impl Iterator<Item = &str> {
     text.split('&').filter(|piece| !piece.is_empty())
 }
 
-/// The reasons for which a part of a request cannot be judged.
+/// A part of a request that has pairs, with the reasons for which it cannot be judged.
 #[derive(Debug)]
 struct PartReasons {
+    name: &'static str,
     syntax: Reason,
     twice: Reason,
     twin: Reason,
@@ -100,6 +104,7 @@ struct PartReasons {
 }
 
 const QUERY: PartReasons = PartReasons {
+    name: "query",
     syntax: Reason::QuerySyntax,
     twice: Reason::QueryTwice,
     twin: Reason::QueryTwin,
@@ -107,6 +112,7 @@ const QUERY: PartReasons = PartReasons {
 };
 
 const FORM: PartReasons = PartReasons {
+    name: "form",
     syntax: Reason::FormSyntax,
     twice: Reason::FormTwice,
     twin: Reason::FormTwin,
@@ -187,7 +193,7 @@ impl<'t> Judge<'t> {
                     self.keyed.push(KeyedPair { number, name, value });
                     Outcome::True
                 }
-                Place::Twin => Outcome::Unknown(self.reasons.twin),
+                Place::Twin(_) => Outcome::Unknown(self.reasons.twin),
                 Place::Unlisted => self.rest(&pair.value.unwrap_or_default()),
             }
         };

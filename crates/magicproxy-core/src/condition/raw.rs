@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::json::UniqueValue;
+use crate::json::form::ValueFault;
 
 /// The members of a rule for its conditions, as JSON in which no object has a repeated member.
 /// [`Conditions::parse`](super::Conditions::parse) checks them.
@@ -45,6 +46,30 @@ impl ConditionMembers {
         self.members().all(|(_, value)| value.is_none())
     }
 
+    /// Finds a member of another JSON type than conditions have there: a question of the JSON, as
+    /// with the other members of a rule, and not of the rule (`token-v2.md` section 2.1).
+    pub(crate) fn fault_of_kinds(&self) -> Option<ValueFault> {
+        let Self { captures, query, headers, json, json_each: _, form, body, content_type } = self;
+        let is_word = |value: &Value, words: &[&str]| {
+            value.as_str().is_some_and(|word| words.contains(&word))
+        };
+        let are_texts = |value: &Value| match value {
+            Value::Array(types) => types.iter().all(Value::is_string),
+            other => other.is_string(),
+        };
+        if [captures, headers, json, form].into_iter().flatten().any(|names| !names.is_object()) {
+            return Some(ValueFault::ConditionNames);
+        }
+        if query.as_ref().is_some_and(|query| !query.is_object() && !is_word(query, &["any"])) {
+            return Some(ValueFault::ConditionQuery);
+        }
+        if body.as_ref().is_some_and(|body| !is_word(body, &["none", "any"])) {
+            return Some(ValueFault::ConditionBody);
+        }
+        let is_faulty = content_type.as_ref().is_some_and(|types| !are_texts(types));
+        is_faulty.then_some(ValueFault::ConditionType)
+    }
+
     /// Returns the members with their names, in the order of the specification.
     pub(crate) fn members(&self) -> impl Iterator<Item = (&'static str, Option<&Value>)> {
         let Self { captures, query, headers, json, json_each, form, body, content_type } = self;
@@ -75,7 +100,7 @@ impl fmt::Display for ConditionMembers {
     }
 }
 
-/// Reads a member of any JSON value; a present null is a value, too, and refused later.
+/// Reads a member of any JSON value. A present null is a value, too.
 pub(crate) fn present_value<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Value>, D::Error> {

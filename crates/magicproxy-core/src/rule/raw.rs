@@ -179,6 +179,9 @@ impl Members {
             body: self.body,
             content_type: self.content_type,
         };
+        if let Some(fault) = conditions.fault_of_kinds() {
+            return Err(E::custom(fault));
+        }
         let state = EffectMembers {
             grants: self.grants,
             receipt: self.receipt.is_some(),

@@ -14,6 +14,7 @@ struct File {
     #[serde(rename = "note")]
     _note: String,
     rules: Vec<RuleCase>,
+    texts: Vec<TextCase>,
 }
 
 #[derive(Deserialize)]
@@ -26,6 +27,26 @@ struct RuleCase {
     /// True where a client library cannot tell.
     #[serde(rename = "proxy", default)]
     _proxy: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TextCase {
+    rule: String,
+    refused: Option<String>,
+}
+
+#[test]
+fn texts() {
+    let file: File = files::read("vectors/conditions.json");
+    assert!(file.texts.len() > 50);
+    for case in file.texts {
+        let kind = match serde_json::from_str(&case.rule) {
+            Err(_) => Some("claims"),
+            Ok(raw) => refusal(raw).map(|_| "rule"),
+        };
+        assert_eq!(kind, case.refused.as_deref(), "{}", case.rule);
+    }
 }
 
 #[test]

@@ -42,7 +42,8 @@ pub(crate) struct MintArgs {
     #[command(flatten)]
     settings: SettingsArgs,
     /// Allow requests by a rule: `GET|POST /pattern`, `GET route:/repos/{owner}/{repo}` or a JSON
-    /// object; repeatable
+    /// object; words behind a rule are conditions, as `POST /pulls json.base=main json.title`;
+    /// repeatable
     #[arg(long, value_name = "RULE")]
     allow: Vec<String>,
     /// Allow what a scope of the proxy's configuration allows; repeatable

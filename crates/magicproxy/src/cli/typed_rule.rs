@@ -30,17 +30,18 @@ const MEMBERS: [&str; 8] =
 /// A message with the rule and its fault.
 pub(super) fn read(text: &str) -> Result<RawRule, String> {
     let faulty = |fault: String| format!("--allow `{}`: {fault}", harmless(text));
-    let object = match to_object(text).map_err(faulty)? {
-        Some(object) => object.to_string(),
+    let read = |json: &str| RawRule::from_json(json).map_err(|faults| faulty(faults.to_string()));
+    match to_object(text).map_err(faulty)? {
+        Some(object) => {
+            let rule = read(&object.to_string())?;
+            let written = serde_json::to_string(&rule).unwrap_or_default();
+            remark(&format!("--allow `{}` is the rule {}", harmless(text), harmless(&written)));
+            Ok(rule)
+        }
         // The object form begins with `{`, and no method does.
-        None if text.starts_with('{') => text.to_owned(),
-        None => return Ok(RawRule::Text(text.to_owned())),
-    };
-    let rule = RawRule::from_json(&object).map_err(|faults| faulty(faults.to_string()))?;
-    if !text.starts_with('{') {
-        remark(&format!("--allow stands for {}", harmless(&object)));
+        None if text.starts_with('{') => read(text),
+        None => Ok(RawRule::Text(text.to_owned())),
     }
-    Ok(rule)
 }
 
 /// Returns the object that a rule with words stands for; `None` for a rule without words.

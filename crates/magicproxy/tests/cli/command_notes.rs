@@ -154,3 +154,54 @@ fn the_demonstration_says_that_it_goes_on() {
     let once = place.program(&["demo", "--once"]).output();
     assert!(!once.stdout.contains("Ctrl-C"), "{once:?}");
 }
+
+/// Words behind a rule stand for an object, in the token and on standard error alone.
+#[test]
+fn words_behind_a_rule_are_its_conditions() {
+    let place = Place::with_keys();
+    let rule = r#"{"method":"POST","path":"/pulls","json":{"base":"main","head":{"glob":"agent/*"},"title":{}}}"#;
+    let words = "POST /pulls json.base=main json.head~agent/* json.title";
+    let public = place.program(&["keys", "export-public"]).output().stdout;
+    place.write("proxy.jwk", &public);
+    for to in [&[][..], &["--to", "proxy.jwk", "--aud", "127.0.0.1:1"]] {
+        let fixed = ["mint", "--credential-env", "SECRET", "--allow"];
+        let mint = |allow: &str, more: &[&str]| {
+            let arguments = [&fixed[..], &[allow], to, more].concat();
+            place.program(&arguments).env("SECRET", SECRET).output()
+        };
+        let minted = mint(words, &[]);
+        let told = format!("--allow `{words}` is the rule {rule}");
+        assert!(minted.code == 0 && minted.stderr.contains(&told), "{minted:?}");
+        assert_eq!(minted.stdout.lines().count(), 1, "{minted:?}");
+        assert_allows(&place, minted.stdout.trim(), rule);
+        let quiet = mint(words, &["--quiet"]);
+        assert!(quiet.code == 0 && !quiet.stderr.contains("is the rule"), "{quiet:?}");
+        assert!(!mint(rule, &[]).stderr.contains("is the rule"));
+        for (wrong, part) in [
+            ("POST /pulls json.base=m*", "write `~m*`"),
+            ("POST /pulls base=main", "expected `MEMBER.NAME`"),
+            ("GET /pulls json.base=main", "lists methods with content"),
+            ("POST /pulls json.base=main body=any", "not both"),
+        ] {
+            let refused = mint(wrong, &[]);
+            assert!(refused.code == 2 && refused.stderr.contains(part), "{wrong}: {refused:?}");
+            assert!(refused.stdout.is_empty(), "{wrong}: {refused:?}");
+        }
+        if !to.is_empty() {
+            let whole = mint("POST /pulls", &[]).stdout;
+            let narrow = ["narrow", "env:T", "--allow", words];
+            let narrowed = place.program(&narrow).env("T", whole.trim()).output();
+            assert!(narrowed.code == 0 && narrowed.stderr.contains(&told), "{narrowed:?}");
+            assert_allows(&place, narrowed.stdout.trim(), rule);
+        }
+    }
+}
+
+/// Checks that the last list of rules of a token is this one rule.
+fn assert_allows(place: &Place, token: &str, rule: &str) {
+    let shown = place.program(&["inspect", "env:T", "--json"]).env("T", token).output();
+    let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
+    let rule: serde_json::Value = serde_json::from_str(rule).unwrap();
+    let own = shown["caveats"][0].get("allowed").unwrap_or(&shown["claims"]["allowed"]);
+    assert_eq!(*own, serde_json::json!([rule]), "{shown}");
+}

@@ -15,8 +15,8 @@ pub(super) enum Place {
     Listed(usize),
     /// A name with keys that the listed name with this number, an `x[*]`, stands for.
     Keyed(usize),
-    /// No listed name, but some reader takes the name for one.
-    Twin,
+    /// No listed name, but some reader takes the name for the listed name with this number.
+    Twin(usize),
     /// No listed name, and no reader takes the name for one.
     Unlisted,
 }
@@ -44,12 +44,10 @@ impl<'t> Lookup<'t> {
         if let Some(number) = self.listed.iter().position(is_listed) {
             return Place::Listed(number);
         }
-        match self.keyed(name) {
-            Some((_, own)) if self.is_closer_to_another(name, own) => Place::Twin,
-            Some((number, _)) => Place::Keyed(number),
-            None if self.has_root_of(pair) => Place::Twin,
-            None => Place::Unlisted,
+        if let Some((number, own)) = self.keyed(name) {
+            return self.closer(name, own).map_or(Place::Keyed(number), Place::Twin);
         }
+        self.of_root(pair).map_or(Place::Unlisted, Place::Twin)
     }
 
     /// Returns the longest `x[*]` that stands for a name.
@@ -61,21 +59,22 @@ impl<'t> Lookup<'t> {
         found.max_by_key(|(_, listed)| listed.name.len())
     }
 
-    /// True if some reader puts a name that `own` stands for where a more exact listed name has its
-    /// value: `x[A]` or `x[a][b]`, where `x[*]` and `x[a]` are listed.
-    fn is_closer_to_another(&self, name: &str, own: &ListedName) -> bool {
-        let others = self.listed.iter().filter(|other| other.name.len() > own.name.len());
-        others.into_iter().any(|other| may_meet(name, &other.name))
+    /// Returns the more exact listed name where some reader puts the value of a name that `own`
+    /// stands for: `x[a]` for `x[A]` or `x[a][b]`, where `x[*]` is listed, too.
+    fn closer(&self, name: &str, own: &ListedName) -> Option<usize> {
+        let is_closer =
+            |other: &ListedName| other.name.len() > own.name.len() && may_meet(name, &other.name);
+        self.listed.iter().position(is_closer)
     }
 
-    /// True if a name has the root of a listed name.
-    fn has_root_of(&self, pair: &Pair<'_>) -> bool {
+    /// Returns the listed name that has the root of a name.
+    fn of_root(&self, pair: &Pair<'_>) -> Option<usize> {
         if self.listed.is_empty() {
-            return false;
+            return None;
         }
         let own = pair.roots();
         let of_listed = || self.listed.iter().map(|listed| Roots::of(&listed.name)).collect();
-        self.roots.get_or_init(of_listed).iter().any(|other| other.meet(own))
+        self.roots.get_or_init(of_listed).iter().position(|other| other.meet(own))
     }
 
     /// True if two listed names may be one place for some reader.

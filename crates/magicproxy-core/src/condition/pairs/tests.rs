@@ -1,5 +1,6 @@
 //! The rows of `conditions.md` sections 3.1 and 4.2, and a naive evaluator that agrees.
 
+mod explained;
 mod naive;
 
 use serde_json::{Value, json};

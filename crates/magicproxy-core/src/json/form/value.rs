@@ -57,6 +57,14 @@ value_faults! {
     LimitKind => "limit: expected exactly one of `requests` with `per`, `total`, and `concurrent`";
     /// The member `"receipt": false`.
     Receipt => "receipt: expected `true`, or nothing at all";
+    /// A member for conditions that is no object.
+    ConditionNames => "captures, headers, json, form: expected an object of names and tests, such as {{\"base\": \"main\"}}";
+    /// A `query` that is neither an object nor the word.
+    ConditionQuery => "query: expected an object of names and tests, or \"any\"";
+    /// A `body` that is no word of conditions.
+    ConditionBody => "body: expected \"none\" or \"any\"";
+    /// A `content_type` that is no text and no list of texts.
+    ConditionType => "content_type: expected a media type such as `application/json`, or a list of them";
     /// A plugin named together with members of a rule.
     PluginMembers => "an object with `plugin` has no other member";
     /// The name of a plugin with other characters or too long.

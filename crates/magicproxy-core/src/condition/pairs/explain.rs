@@ -1,0 +1,176 @@
+//! The parameters and fields at which one rule's tests are not true, for `explain`.
+
+use crate::condition::finding::{Finding, Findings, FoundValue, shortened};
+use crate::condition::names::{ListedName, NamesTest};
+use crate::condition::outcome::{Outcome, Reason};
+use crate::condition::value::{ListTest, ValueTest};
+use crate::condition::words::{self, Expected};
+
+use super::lookup::Place;
+use super::piece::{Pair, Plus, Role};
+use super::{BadSyntax, FORM, Form, Judge, PartReasons, PlusReading, QUERY, element, pieces};
+
+/// Finds the parameters of a query at which a test is not true.
+pub(in crate::condition) fn explain_query(
+    test: &NamesTest,
+    query: Option<&str>,
+    plus: PlusReading,
+) -> Vec<Finding> {
+    let query = query.unwrap_or_default();
+    let explain = |plus| {
+        let pairs: Result<Vec<_>, _> = pieces(query).map(|piece| Pair::read(piece, plus)).collect();
+        Explainer::new(&QUERY).explain(test, pairs.as_deref())
+    };
+    let findings = explain(if plus == PlusReading::Plus { Plus::IsItself } else { Plus::IsBlank });
+    if !findings.is_empty() || super::judge_query(test, Some(query), plus) == Outcome::True {
+        return findings;
+    }
+    // The readings of `+` differ: what is right as a blank is not right as a plus.
+    explain(Plus::IsItself)
+}
+
+impl Form<'_> {
+    /// Finds the fields at which a test is not true.
+    pub(in crate::condition) fn explain(&self, test: &NamesTest) -> Vec<Finding> {
+        Explainer::new(&FORM).explain(test, self.0.as_deref())
+    }
+}
+
+struct Explainer {
+    part: &'static PartReasons,
+    findings: Findings,
+}
+
+impl Explainer {
+    fn new(part: &'static PartReasons) -> Self {
+        Self { part, findings: Findings::default() }
+    }
+
+    fn explain(mut self, test: &NamesTest, pairs: Result<&[Pair<'_>], &BadSyntax>) -> Vec<Finding> {
+        let mut judge = Judge::new(test, self.part);
+        let read = pairs.map(|pairs| pairs.iter().map(|pair| Ok(pair.borrowed())));
+        let (Ok(pairs), Ok(Ok(()))) = (pairs, read.map(|read| judge.add_all(read))) else {
+            let reason = self.part.syntax;
+            self.whole(Outcome::Unknown(reason), format!("cannot be judged: {reason}"));
+            return self.findings.into_vec();
+        };
+        for pair in pairs {
+            self.pair(&judge, pair);
+        }
+        for (listed, count) in test.listed.iter().zip(judge.counts) {
+            if count > 0 {
+                self.count(&listed.name, &listed.test, count);
+            } else if !listed.has_keys && !listed.is_optional && !is_absence(listed) {
+                self.note(&listed.name, Outcome::False, FoundValue::Absent, &listed.test);
+            }
+        }
+        self.keyed(&judge);
+        let overlap = judge.overlap();
+        self.whole(overlap, "has two names that some readers take for one place".to_owned());
+        self.findings.into_vec()
+    }
+
+    /// Notes a pair whose name or value is not right.
+    fn pair(&mut self, judge: &Judge<'_>, pair: &Pair<'_>) {
+        let listed = |number: usize| judge.test.listed.get(number);
+        let value = pair.value.as_deref().unwrap_or_default();
+        if pair.role == Role::Override {
+            let outcome = Outcome::Unknown(Reason::FormOverride);
+            return self.name(&pair.name, outcome, words::OVERRIDES.to_owned());
+        }
+        match judge.lookup.find(pair) {
+            Place::Twin(number) => {
+                let name = listed(number).map_or("", |listed| listed.name.as_str());
+                self.name(&pair.name, Outcome::Unknown(self.part.twin), words::taken_for(name));
+            }
+            Place::Listed(number) | Place::Keyed(number) => {
+                if let Some(listed) = listed(number) {
+                    self.value(&pair.name, value, element(&listed.test));
+                }
+            }
+            Place::Unlisted => match &judge.test.rest {
+                Some(test) => self.value(&pair.name, value, test),
+                None => self.name(&pair.name, Outcome::False, words::NOT_NAMED.to_owned()),
+            },
+        }
+    }
+
+    /// Notes a name that is there too often.
+    fn count(&mut self, name: &str, test: &ValueTest, count: usize) {
+        match test {
+            ValueTest::Absent => {}
+            ValueTest::List(list) => {
+                let outcome = super::has_length(list, count);
+                let each = Box::new(ValueTest::Anything);
+                let test = ValueTest::List(ListTest { each, count: list.count });
+                let found = FoundValue::Shown(format!("a list of {count}"));
+                self.note(name, outcome, found, &test);
+            }
+            _ if count > 1 => {
+                let outcome = Outcome::Unknown(self.part.twice);
+                self.name(name, outcome, words::TWICE.to_owned());
+            }
+            _ => {}
+        }
+    }
+
+    /// Notes the full names of `x[*]` that are there too often.
+    fn keyed(&mut self, judge: &Judge<'_>) {
+        let mut pairs: Vec<_> = judge.keyed.iter().map(|pair| (&*pair.name, pair.number)).collect();
+        pairs.sort_unstable();
+        for same in pairs.chunk_by(|one, other| one == other) {
+            let listed = same
+                .first()
+                .and_then(|(name, number)| Some((*name, judge.test.listed.get(*number)?)));
+            if let Some((name, listed)) = listed {
+                self.count(name, &listed.test, same.len());
+            }
+        }
+    }
+
+    fn value(&mut self, name: &str, value: &str, test: &ValueTest) {
+        let outcome = test.judge_text(value, self.part.value);
+        let found = match test {
+            ValueTest::Absent => FoundValue::Unread,
+            _ => FoundValue::of_text(value),
+        };
+        self.note(name, outcome, found, test);
+    }
+
+    fn note(&mut self, name: &str, outcome: Outcome, found: FoundValue, test: &ValueTest) {
+        let place = || format!("{}.{}", self.part.name, shortened(name));
+        let expected = || Expected(test).to_string();
+        self.findings.add(outcome, || Finding {
+            place: place(),
+            outcome,
+            found,
+            expected: expected(),
+        });
+    }
+
+    /// Notes a name that is itself not right.
+    fn name(&mut self, name: &str, outcome: Outcome, expected: String) {
+        let place = format!("{}.{}", self.part.name, shortened(name));
+        self.findings.add(outcome, || Finding {
+            place,
+            outcome,
+            found: FoundValue::Unread,
+            expected,
+        });
+    }
+
+    /// Notes the whole part.
+    fn whole(&mut self, outcome: Outcome, expected: String) {
+        let place = self.part.name.to_owned();
+        self.findings.add(outcome, || Finding {
+            place,
+            outcome,
+            found: FoundValue::Unread,
+            expected,
+        });
+    }
+}
+
+fn is_absence(listed: &ListedName) -> bool {
+    matches!(listed.test, ValueTest::Absent)
+}
