@@ -183,7 +183,7 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     /// What serde_json takes for JSON in UTF-8 is JSON, and nothing else. The bodies are less than
     /// 64 levels deep.
