@@ -7,6 +7,7 @@
 mod guard;
 mod primitive;
 mod scanner;
+mod steps;
 mod text;
 mod trace;
 mod watch;
@@ -22,17 +23,13 @@ use super::value::{CountRange, ValueTest, ValueType};
 use guard::GuardedNames;
 use primitive::JudgedValue;
 use scanner::{Event, Primitive, Scanner, Step};
+use steps::{Steps, steps_of_search};
 use text::RawText;
 use trace::Trace;
 use watch::{ListWatch, Name, ObjectWatch, Parent, Sight, Watch, Watcher};
 
 /// The most rules that look into one body.
 const MAX_RULES: usize = 64;
-/// The steps of any body, beside [`STEPS_OF_A_BYTE`] for each of its bytes.
-const STEPS_OF_A_BODY: usize = 1_000_000;
-const STEPS_OF_A_BYTE: usize = 4;
-/// The values or names with which another one is compared in one step.
-const COMPARISONS_OF_A_STEP: usize = 16;
 
 /// The tests that one rule makes of a JSON body.
 #[derive(Clone, Copy, Debug)]
@@ -88,25 +85,6 @@ struct Waiting<'t> {
     test: &'t ValueTest,
 }
 
-/// The steps that are left for a body.
-#[derive(Clone, Copy, Debug)]
-struct Steps {
-    left: usize,
-    is_spent: bool,
-}
-
-impl Steps {
-    fn take(&mut self, steps: usize) {
-        self.is_spent |= steps > self.left;
-        self.left = self.left.saturating_sub(steps);
-    }
-}
-
-/// Returns the steps of finding a name or a value among this many.
-fn steps_of_search(listed: usize) -> usize {
-    1 + listed / COMPARISONS_OF_A_STEP
-}
-
 impl<'b, 't> JsonJudge<'b, 't> {
     /// Begins to judge a body. `guarded` are names of parameters that carry a token or a credential
     /// by the settings of the upstream.
@@ -121,10 +99,7 @@ impl<'b, 't> JsonJudge<'b, 't> {
             watchers: Vec::new(),
             waiting: Vec::new(),
             outcomes: vec![outcome; tests.len()],
-            steps: Steps {
-                left: STEPS_OF_A_BODY.saturating_add(body.len().saturating_mul(STEPS_OF_A_BYTE)),
-                is_spent: false,
-            },
+            steps: Steps::of_body(body.len()),
             is_done: !is_within_bounds,
             keys: TwinKeys::default(),
             trace: None,
@@ -133,6 +108,7 @@ impl<'b, 't> JsonJudge<'b, 't> {
 
     /// Judges a body by one rule, and returns the places that are not true. Reads the whole body in
     /// one go.
+    #[allow(dead_code, reason = "`explain` will show findings of bodies")]
     pub(super) fn explain(
         body: &'b [u8],
         test: JsonTest<'t>,

@@ -9,8 +9,8 @@ use crate::condition::outcome::{Outcome, Reason};
 use crate::condition::value::{Scalar, TextTest, TypeSet, ValueTest, ValueType};
 
 use super::scanner::Primitive;
+use super::steps::{Steps, steps_of_search};
 use super::text::RawText;
-use super::{Steps, steps_of_search};
 
 /// The outcome for a value that readers could take for an allowed one, or not.
 const DOUBT: Outcome = Outcome::Unknown(Reason::JsonValue);

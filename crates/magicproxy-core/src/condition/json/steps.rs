@@ -1,0 +1,33 @@
+//! The steps of judging a body. `conditions.md` section 7.
+
+/// The steps of any body, beside [`STEPS_OF_A_BYTE`] for each of its bytes.
+const STEPS_OF_A_BODY: usize = 1_000_000;
+const STEPS_OF_A_BYTE: usize = 4;
+/// The names or values with which another one is compared in one step.
+const COMPARISONS_OF_A_STEP: usize = 16;
+
+/// The steps that are left for a body.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Steps {
+    pub(super) left: usize,
+    /// True once more steps were taken than there were.
+    pub(super) is_spent: bool,
+}
+
+impl Steps {
+    /// Returns the steps for a body of this many bytes.
+    pub(super) fn of_body(bytes: usize) -> Self {
+        let left = STEPS_OF_A_BODY.saturating_add(bytes.saturating_mul(STEPS_OF_A_BYTE));
+        Self { left, is_spent: false }
+    }
+
+    pub(super) fn take(&mut self, steps: usize) {
+        self.is_spent |= steps > self.left;
+        self.left = self.left.saturating_sub(steps);
+    }
+}
+
+/// Returns the steps of finding a name or a value among this many.
+pub(super) fn steps_of_search(listed: usize) -> usize {
+    1 + listed / COMPARISONS_OF_A_STEP
+}
