@@ -108,7 +108,6 @@ impl<'b, 't> JsonJudge<'b, 't> {
 
     /// Judges a body by one rule, and returns the places that are not true. Reads the whole body in
     /// one go.
-    #[allow(dead_code, reason = "`explain` will show findings of bodies")]
     pub(super) fn explain(
         body: &'b [u8],
         test: JsonTest<'t>,
