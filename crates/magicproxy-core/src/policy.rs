@@ -32,8 +32,8 @@ pub use compiled::{CompiledRules, NoRuleCache, RuleCache, RuleCompiler, RulesKey
 pub(crate) use compiled::{TokenRuleBudget, TokenRuleError};
 use list::OWN_AUTOMATON_BYTES;
 pub(crate) use list::{PolicyBudget, RuleList};
-pub(crate) use steps::ExhaustedSteps;
 pub use missing::UnmetRule;
+pub(crate) use steps::ExhaustedSteps;
 pub use steps::{DecisionSteps, MAX_DECISION_STEPS};
 
 /// The memory of automata and trees from an operator's configuration, in bytes: the limit for a

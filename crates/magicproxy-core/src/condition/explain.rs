@@ -37,9 +37,8 @@ impl Conditions {
     fn explain_captures(&self, reading: &str, findings: &mut Findings) {
         for (name, place, test) in self.capture_tests() {
             let value = place.of(reading);
-            let outcome = value.map_or(Outcome::False, |value| {
-                test.judge_text(value, Reason::PathValue)
-            });
+            let outcome =
+                value.map_or(Outcome::False, |value| test.judge_text(value, Reason::PathValue));
             findings.add(outcome, || Finding {
                 place: format!("captures.{name}"),
                 outcome,
