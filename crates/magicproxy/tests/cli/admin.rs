@@ -784,3 +784,51 @@ fn a_store_that_forgets_revives_nothing() {
     serving.end();
     drop(store);
 }
+
+/// A list that began anew, and was changed as often as the lost one between two looks of a proxy,
+/// or more often.
+#[test]
+fn a_revocation_right_after_a_loss_is_seen_and_the_lost_one_holds() {
+    for changes in 1..=2 {
+        let place = Place::with_keys();
+        let Some(store) = valkey(&place) else { return };
+        let socket = place.path("s");
+        let config = format!(
+            "{API}[state]\nstore = 'valkey'\nurl = 'unix:{}'\n[admin]\nlisten = '127.0.0.1:0'\n",
+            socket.display()
+        );
+        let serving = Serving::start(&place, &config);
+        let tokens = ["before", "after"].map(|name| {
+            let token = crate::mint(&place, &["GET /user"]);
+            place.write_token(name, &token);
+            format!("Bearer {token}")
+        });
+        let asks = |at: usize| serving.api("GET /user", &[("Authorization", &tokens[at])]).status;
+        let revoke = |name: &str| {
+            let done = place.program(&["revoke", "--token", name, "--keys", "keys"]).output();
+            assert_eq!(done.code, 0, "{done:?}");
+        };
+        let refused = |at: usize| {
+            for _ in 0..3_000 {
+                if asks(at) == 401 {
+                    return;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            panic!("{changes} changes, token {at}: {:?}", serving.check("revocations"));
+        };
+        revoke("@before");
+        refused(0);
+        serving.running.signal("STOP");
+        let mut stream = UnixStream::connect(&socket).unwrap();
+        stream.write_all(b"FLUSHALL\r\n").unwrap();
+        assert_eq!(stream.read(&mut [0; 5]).unwrap(), 5);
+        (0..changes).for_each(|_| revoke("@after"));
+        serving.running.signal("CONT");
+        refused(1);
+        assert_eq!(asks(0), 401, "{changes} changes");
+        assert!(serving.check("revocations").contains("has lost 1 revocations"));
+        serving.end();
+        drop(store);
+    }
+}
