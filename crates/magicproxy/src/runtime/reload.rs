@@ -21,6 +21,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 use self::outcome::{applied, broken, refused, unchanged};
 use self::reading::{CheckedChange, Reading};
 use super::admin::operations::{ReloadReport, ReloadRequest, ReloadRequests, ReloadTrigger};
+use super::admin::{AdminConfig, CurrentAdminConfig};
 use super::keystore::{CurrentPurposes, Purposes};
 use super::logging::events::{ConfigOccasion, config_loaded};
 use super::tls::{OtherKeys, Tls};
@@ -37,6 +38,7 @@ pub(crate) struct RunningProxy {
     /// The store, in which plugins keep their state.
     pub(crate) state: Option<Arc<dyn StateStore>>,
     pub(crate) purposes: CurrentPurposes,
+    pub(crate) admin: CurrentAdminConfig,
     /// The certificate; `None` without TLS.
     pub(crate) tls: Option<RunningTls>,
     pub(crate) plugins: RunningPlugins,
@@ -155,6 +157,7 @@ impl Reloader {
             certificate,
         } = change;
         let purposes = Purposes::of(&config.upstreams, config.tls.as_ref());
+        let admin = AdminConfig::of(&config);
         let host = plugins.clone().map(|host| host.map(|host| host as Arc<dyn PluginHost>));
         let engine = self.proxy.engine.clone();
         let replacing = tokio::task::spawn_blocking(move || engine.replace(*config, host));
@@ -166,6 +169,7 @@ impl Reloader {
             Err(_) => return broken("the program met a bug while it changed the configuration"),
         };
         self.proxy.purposes.replace(purposes);
+        self.proxy.admin.replace(admin);
         if let (Some(next), Some(old)) = (certificate, self.proxy.tls.take()) {
             // The task that kept the old certificate would show it again.
             old.keeper.abort();

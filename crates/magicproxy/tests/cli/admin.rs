@@ -9,18 +9,18 @@ use crate::program::{Output, Place, Running, SECRET};
 use crate::revoke::valkey;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
-const API: &str = "listen = '127.0.0.1:0'\nupstream.api_root = 'http://127.0.0.1:1'\n";
+pub(crate) const API: &str = "listen = '127.0.0.1:0'\nupstream.api_root = 'http://127.0.0.1:1'\n";
 
 /// A response, taken apart.
 #[derive(Debug)]
-struct PageResponse {
-    status: u16,
+pub(crate) struct PageResponse {
+    pub(crate) status: u16,
     head: String,
     content: String,
 }
 
 /// A proxy with an admin listener at a port of TCP and at the socket `a`, each if it is configured.
-struct Serving {
+pub(crate) struct Serving {
     running: Running,
     api: String,
     port: String,
@@ -28,7 +28,7 @@ struct Serving {
 }
 
 impl Serving {
-    fn start(place: &Place, config: &str) -> Self {
+    pub(crate) fn start(place: &Place, config: &str) -> Self {
         place.write("magicproxy.toml", config);
         let mut running = place.program(&["serve", "--keys", "keys"]).spawn();
         let first = running.line(" listens on ");
@@ -43,7 +43,7 @@ impl Serving {
         Self::start(place, &format!("{API}[admin]\nlisten = ['127.0.0.1:0', 'unix:a']\n"))
     }
 
-    fn tcp(&self, line: &str, fields: &[(&str, &str)]) -> PageResponse {
+    pub(crate) fn tcp(&self, line: &str, fields: &[(&str, &str)]) -> PageResponse {
         let address = format!("127.0.0.1:{}", self.port);
         tell(TcpStream::connect(&address).unwrap(), line, &with_host(&address, fields))
     }
@@ -62,7 +62,7 @@ impl Serving {
     }
 
     /// The line of a check.
-    fn check(&self, name: &str) -> String {
+    pub(crate) fn check(&self, name: &str) -> String {
         let response = self.tcp("GET /readyz?verbose", &[]);
         let mut lines = response.content.lines().map(str::to_owned);
         lines.find(|line| line.starts_with(&format!("{name} "))).unwrap_or_default()
@@ -78,7 +78,7 @@ impl Serving {
         panic!("not {status}: {:?}", self.tcp("GET /readyz?verbose", &[]));
     }
 
-    fn end(self) -> Output {
+    pub(crate) fn end(self) -> Output {
         let ended = self.running.terminate();
         assert_eq!(ended.code, 0, "{ended:?}");
         ended
