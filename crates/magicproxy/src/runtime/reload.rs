@@ -24,6 +24,7 @@ use super::admin::operations::{ReloadReport, ReloadRequest, ReloadRequests, Relo
 use super::admin::{AdminConfig, CurrentAdminConfig};
 use super::keystore::{CurrentPurposes, Purposes};
 use super::logging::events::{ConfigOccasion, config_loaded};
+use super::service_manager::ServiceManager;
 use super::tls::{OtherKeys, Tls};
 use super::wire::{Hangups, RunningEngine};
 
@@ -43,6 +44,8 @@ pub(crate) struct RunningProxy {
     pub(crate) tls: Option<RunningTls>,
     pub(crate) plugins: RunningPlugins,
     pub(crate) metrics: Arc<Metrics>,
+    /// The service manager, which is told of each reading.
+    pub(crate) manager: Arc<ServiceManager>,
 }
 
 /// The certificate of a running proxy, with the task that keeps it fresh.
@@ -112,10 +115,12 @@ impl Reloader {
         while let Some(request) = requests.next_waiting() {
             asking.push(request);
         }
+        self.proxy.manager.reloading();
         tracing::info!(name: "reload_begun", target: "magicproxy::reload", trigger = trigger.name(), "the configuration is read again");
         let report = self.reload().await;
         outcome::log(&report);
         self.proxy.metrics.note_reload(outcome::counted(&report));
+        self.proxy.manager.reloaded();
         asking.into_iter().for_each(|request| request.respond(report.clone()));
     }
 

@@ -201,15 +201,16 @@ impl Prepared {
             None => None,
         };
         let revocations = self.revocations.freshness();
-        let Opened { mut server, admin, taken, engine } = match self.open(passed, hangups).await {
-            Ok(opened) => opened,
-            Err(failure) => {
-                if let Some(approval) = approval {
-                    approval.failed(&failure.line()).await;
+        let Opened { mut server, admin, taken, engine } =
+            match self.open(passed, hangups, Arc::clone(&manager)).await {
+                Ok(opened) => opened,
+                Err(failure) => {
+                    if let Some(approval) = approval {
+                        approval.failed(&failure.line()).await;
+                    }
+                    return Err(failure);
                 }
-                return Err(failure);
-            }
-        };
+            };
         let (pulse, watched) = (server.pulse(), Arc::clone(&manager));
         tokio::spawn(async move { watched.keep_alive(pulse).await });
         let (told, addresses) = (Arc::clone(&manager), server.addresses().join(" and "));
@@ -257,6 +258,7 @@ impl Prepared {
         mut self,
         mut passed: PassedSockets,
         hangups: Hangups,
+        manager: Arc<ServiceManager>,
     ) -> Result<Opened, Failure> {
         if let Some(store) = self.store.filter(|_| self.is_store_chosen) {
             // The store has logged the error.
@@ -287,11 +289,18 @@ impl Prepared {
         tokio::spawn(self.revocations.keep_fresh());
         let plugins = RunningPlugins::start(self.plugins);
         let (state, metrics, purposes) = (self.state, self.metrics, self.purposes);
-        let (reader, admin_config) = (engine.clone(), admin.config());
-        let proxy =
-            RunningProxy { engine, state, purposes, admin: admin_config, tls, plugins, metrics };
+        let proxy = RunningProxy {
+            engine: engine.clone(),
+            state,
+            purposes,
+            admin: admin.config(),
+            tls,
+            plugins,
+            metrics,
+            manager,
+        };
         tokio::spawn(Reloader::new(self.running, proxy).run(hangups, self.reloads));
-        Ok(Opened { server, admin, taken, engine: reader })
+        Ok(Opened { server, admin, taken, engine })
     }
 }
 
@@ -309,10 +318,10 @@ async fn stop(mut signals: EndSignals, upgrades: Upgrades, manager: Arc<ServiceM
     // Both end with the handles on the listening sockets, and with the files of Unix sockets that
     // are nobody's any more: so no new client comes.
     tokio::select! {
-        () = signals.first() => {
+        fate = signals.first() => {
             manager.stopping();
             signals.leave_the_second();
-            Stop::Ending
+            fate
         }
         () = upgrades.replaced() => {
             signals.leave_both();
