@@ -111,12 +111,15 @@ impl StoreCheck {
             StoreNeed::ByDefault | StoreNeed::Bridged => CheckState::Warning,
         };
         let (state, detail) = match outcome {
-            Outcome::Answered => {
-                self.store.fate_of_file().loss().map_or_else(|| (CheckState::Ok, "answers".to_owned()), |loss| {
-                    let detail = format!("its file {loss}, and what is kept now is lost with the process: `magicproxy backup` saves it");
+            Outcome::Answered => match self.store.fate_of_file().loss() {
+                None => (CheckState::Ok, "answers".to_owned()),
+                Some(loss) => {
+                    let detail = format!(
+                        "its file {loss}, and what is kept now is lost with the process: `magicproxy backup` saves it"
+                    );
                     (CheckState::Warning, detail)
-                })
-            }
+                }
+            },
             Outcome::Failed(error) => (bad, error.clone()),
             Outcome::Silent if good.is_some_and(|good| good.elapsed() < SLOW) => {
                 (CheckState::Warning, format!("no response within {} ms", PATIENCE.as_millis()))

@@ -77,7 +77,7 @@ impl SocketFile {
 /// Gives the socket's file this mode, and no other file that somebody has put in its place
 /// meanwhile: the file is opened by a handle, and named by the handle.
 #[cfg(target_os = "linux")]
-fn set_mode(path: &Path, identity: (u64, u64), mode: u32) -> io::Result<()> {
+pub(super) fn set_mode(path: &Path, identity: (u64, u64), mode: u32) -> io::Result<()> {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = std::fs::File::from(rustix::fs::open(path, flags, Mode::empty())?);
@@ -85,8 +85,15 @@ fn set_mode(path: &Path, identity: (u64, u64), mode: u32) -> io::Result<()> {
     if (found.dev(), found.ino()) != identity {
         return Err(io::Error::other("another file was put in the place of the socket"));
     }
-    let by_handle = format!("/proc/self/fd/{}", file.as_raw_fd());
-    std::fs::set_permissions(by_handle, std::fs::Permissions::from_mode(mode))
+    let (by_handle, mode) =
+        (format!("/proc/self/fd/{}", file.as_raw_fd()), std::fs::Permissions::from_mode(mode));
+    match std::fs::set_permissions(by_handle, mode.clone()) {
+        // There is no `/proc`: a handle on a socket's file has no other use.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            std::fs::set_permissions(path, mode)
+        }
+        set => set,
+    }
 }
 
 /// Gives the file this mode. The system has no handle on a socket's file.
