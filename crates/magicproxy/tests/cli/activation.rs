@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
+use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
@@ -129,6 +130,8 @@ fn sockets_of_another_process_are_none() {
 
 /// What the socket in systemd's place hears, until it has heard this.
 fn hear(manager: &UnixDatagram, part: &str) -> String {
+    // A notification that is never sent would be waited for until the tests are stopped.
+    manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     loop {
         let mut text = [0; 4096];
         let length = manager.recv(&mut text).unwrap();
