@@ -211,11 +211,14 @@ fn a_store_whose_file_was_deleted_is_saved() {
     proxy.end();
 }
 
+/// A way for the file of the store to lose its name.
+type LoseFile = fn(&Place);
+
 /// Whatever has become of the file, a proxy that runs has the store: nothing is put in its place, and
 /// the operator is told.
 #[test]
 fn a_proxy_that_has_lost_its_file_keeps_others_away() {
-    let losses: [(&str, fn(&Place)); 2] = [
+    let losses: [(&str, LoseFile); 2] = [
         ("was deleted", |place| std::fs::remove_file(place.path("state.redb")).unwrap()),
         ("was replaced by another file", |place| {
             std::fs::copy(place.path("state.redb"), place.path("copy")).unwrap();
