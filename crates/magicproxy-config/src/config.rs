@@ -9,6 +9,7 @@ pub mod address;
 pub mod admin;
 pub mod change;
 mod check;
+pub mod contents;
 mod defaults;
 mod duration;
 pub mod environment;
@@ -59,6 +60,7 @@ use crate::ground::scheme::Scheme;
 use crate::ground::text::harmless;
 use address::{ListenAddress, PublicAccess};
 use admin::AdminSettings;
+use contents::FileContents;
 use keys::KeySettings;
 use listeners::{HostSettings, ListenerSettings};
 use log::LogSettings;
@@ -106,6 +108,8 @@ pub struct Config {
     pub upstream_assumed: bool,
     /// The API root of each upstream's preset, even if the upstream's own root differs.
     pub preset_roots: Vec<Option<&'static str>>,
+    /// The files that the check has read.
+    pub contents: FileContents,
 }
 
 impl Config {

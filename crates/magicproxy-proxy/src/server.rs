@@ -70,15 +70,19 @@ pub struct Server {
     workers: Workers,
 }
 
-/// The fate of a proxy that stops, and so of the WebSockets it serves. Both kinds of stop finish the
-/// requests in progress.
+/// The fate of a proxy that stops, and so of the WebSockets and kept connections it serves. Every
+/// kind of stop finishes the requests in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
+    /// Somebody at a terminal waits for the end: WebSockets are closed at once, and so are
+    /// connections without a request.
+    Interrupted,
     /// The proxy ends: WebSockets are closed at once, so that their clients connect elsewhere.
+    /// Connections without a request are served once more, for a sixth of the drain timeout, so that
+    /// no client loses a request that is on its way.
     Ending,
     /// Another process serves on the same listeners. WebSockets go on until shortly before the end
-    /// of the drain timeout. Connections without a request are served once more, for a third of it,
-    /// so that no client loses a request that is on its way.
+    /// of the drain timeout. Connections without a request are served once more, for a third of it.
     Replaced,
 }
 
@@ -191,7 +195,8 @@ impl Server {
     fn stop_times(&self, fate: Stop) -> StopTimes {
         let (now, drain) = (Instant::now(), self.drain_timeout());
         match fate {
-            Stop::Ending => StopTimes { idle: now, tunnels: now },
+            Stop::Interrupted => StopTimes { idle: now, tunnels: now },
+            Stop::Ending => StopTimes { idle: now + drain / 6, tunnels: now },
             Stop::Replaced => StopTimes {
                 idle: now + drain / 3,
                 tunnels: now + drain.saturating_sub(TUNNELS_CLOSE_BEFORE),

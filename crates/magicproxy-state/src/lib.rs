@@ -30,5 +30,5 @@ mod valkey;
 
 pub use checked::{GRACE_SECONDS, LATEST_SECONDS};
 pub use memory::MemoryStore;
-pub use redb::{OpenError, RedbStore, StoreCopy};
+pub use redb::{FileIdentity, OpenError, RedbStore, StoreCopy, StoreLock};
 pub use valkey::{ParseUrlError, ValkeySettings, ValkeyStore, ValkeyUrl};

@@ -6,6 +6,7 @@
 
 mod copy;
 mod file;
+mod lock;
 mod rows;
 mod shared;
 mod worker;
@@ -28,7 +29,8 @@ use crate::rows::{ReadRows, Rows};
 use crate::steps::{self, StepTerms};
 
 pub use copy::StoreCopy;
-pub use file::OpenError;
+pub use file::{FileIdentity, OpenError};
+pub use lock::StoreLock;
 use shared::SharedDatabase;
 use worker::{DiskAnnouncement, ReadJob, RowChange, WriteJob};
 
@@ -66,6 +68,12 @@ impl RedbStore {
             })?,
         ];
         Ok(Self { shared, writer: Some(writer), reader: Some(reader), threads })
+    }
+
+    /// Returns the file that the store works on, whatever its name is now.
+    #[must_use]
+    pub fn file_identity(&self) -> FileIdentity {
+        self.shared.identity()
     }
 
     /// Runs the step in the writing thread; the future is ready once the change is on the disk.

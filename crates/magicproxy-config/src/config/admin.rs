@@ -244,7 +244,7 @@ impl Checker<'_> {
             self.push(fault.help(trust::remedy(&path)));
             return None;
         }
-        let read = std::fs::read_to_string(&path);
+        let read = self.read_text("admin.token_file", &path);
         let fault = |error| format!("admin.token_file `{}`: {}", path.display(), reason(&error));
         read.map_err(|error| self.fault(fault(error), &file.origin)).ok()
     }

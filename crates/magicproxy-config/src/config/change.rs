@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod tests;
 
+use super::admin::RawAdmin;
 use super::limits::RawLimits;
 use super::raw::RawConfig;
 use super::setting::{Entry, Section as _};
@@ -21,7 +22,7 @@ pub enum TakesEffect {
 
 /// Every setting, by the time from which a change of it holds: the first line that fits decides. `*`
 /// stands for one name. [`RawConfig::over`] does what this table says.
-const SETTINGS: [(&str, TakesEffect); 31] = {
+const SETTINGS: [(&str, TakesEffect); 33] = {
     use TakesEffect::{AtOnce, AtRestart};
     [
         ("listen", AtRestart),
@@ -48,6 +49,8 @@ const SETTINGS: [(&str, TakesEffect); 31] = {
         ("limits.workers", AtRestart),
         ("limits.*", AtOnce),
         ("log.*", AtRestart),
+        ("admin.token", AtOnce),
+        ("admin.token_file", AtOnce),
         ("admin.*", AtRestart),
         ("plugins.*.*", AtOnce),
         ("plugin_cache", AtOnce),
@@ -111,7 +114,11 @@ impl RawConfig {
             },
             limits: RawLimits { workers: running.limits.workers.clone(), ..self.limits },
             log: running.log.clone(),
-            admin: running.admin.clone(),
+            admin: RawAdmin {
+                token: self.admin.token,
+                token_file: self.admin.token_file,
+                ..running.admin.clone()
+            },
             ..self
         }
     }

@@ -1,11 +1,14 @@
 //! The check of the written configuration, which finds every fault and stops at none.
 
-use std::path::PathBuf;
+use std::cell::RefCell;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use magicproxy_proxy::https::{TrustFault, check_trust};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
+use super::contents::FileContents;
 use super::log::LogSettings;
 use super::raw::RawConfig;
 use super::setting::{GivenValue, Setting};
@@ -23,7 +26,8 @@ pub(crate) fn check(
     sources: &Sources,
     faults: &mut Vec<Fault>,
 ) -> (Option<Config>, Option<NamedCertificate>) {
-    let mut checker = Checker { sources, faults };
+    let contents = RefCell::default();
+    let mut checker = Checker { sources, faults, contents: &contents };
     let public_access =
         checker.text("public_access", &raw.public_access, address::PublicAccess::parse);
     let keys = checker.keys(raw);
@@ -72,6 +76,7 @@ pub(crate) fn check(
         exposed,
         upstream_assumed,
         preset_roots: preset_roots(raw),
+        contents: contents.take(),
     };
     (Some(config), certificate)
 }
@@ -87,6 +92,8 @@ fn is_assumed(upstream: &RawUpstream) -> bool {
 pub(super) struct Checker<'a> {
     pub(super) sources: &'a Sources,
     pub(super) faults: &'a mut Vec<Fault>,
+    /// The files that the check has read so far.
+    contents: &'a RefCell<FileContents>,
 }
 
 impl Checker<'_> {
@@ -119,7 +126,7 @@ impl Checker<'_> {
     /// Runs a check, and returns its faults separately, to be reported later.
     pub(super) fn apart<T>(&self, check: impl FnOnce(&mut Checker<'_>) -> T) -> (T, Vec<Fault>) {
         let mut faults = Vec::new();
-        let checked = check(&mut Checker { sources: self.sources, faults: &mut faults });
+        let checked = check(&mut Checker { faults: &mut faults, ..*self });
         (checked, faults)
     }
 
@@ -127,6 +134,19 @@ impl Checker<'_> {
         self.sources
             .base(&given.origin)
             .map_or_else(|| PathBuf::from(&given.value), |base| base.join(&given.value))
+    }
+
+    /// Reads a file that the setting `key` names, and notes its content. A file that is read
+    /// otherwise changes without a reload that tells of it.
+    pub(super) fn read(&self, key: &str, path: &Path) -> io::Result<Vec<u8>> {
+        let content = std::fs::read(path)?;
+        self.contents.borrow_mut().note(key, path, &content);
+        Ok(content)
+    }
+
+    /// Reads a file of text, as [`read`](Self::read) does.
+    pub(super) fn read_text(&self, key: &str, path: &Path) -> io::Result<String> {
+        String::from_utf8(self.read(key, path)?).map_err(|_| io::ErrorKind::InvalidData.into())
     }
 
     /// Reads a PEM file of certificates.
@@ -137,7 +157,7 @@ impl Checker<'_> {
     ) -> Vec<CertificateDer<'static>> {
         let Some(given) = setting.given() else { return Vec::new() };
         let path = self.path(given);
-        let fault = match std::fs::read(&path) {
+        let fault = match self.read(key, &path) {
             Err(error) => format!("{key} `{}`: {}", path.display(), reason(&error)),
             Ok(pem) => match CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>() {
                 Ok(roots) if !roots.is_empty() => match check_trust(&roots) {

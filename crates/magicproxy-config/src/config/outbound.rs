@@ -209,7 +209,7 @@ impl Checker<'_> {
         given: &GivenValue<String>,
     ) -> Outbound {
         let path = self.path(given);
-        match std::fs::read_to_string(&path) {
+        match self.read_text("outbound_proxy_file", &path) {
             Ok(text) => {
                 let key = format!("outbound_proxy_file `{}`", path.display());
                 self.outbound_of(&key, text.trim(), (general, &given.origin))

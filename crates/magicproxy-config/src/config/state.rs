@@ -254,7 +254,8 @@ impl Checker<'_> {
         let faults = self.faults.len();
         self.certificates("state.extra_ca_file", &raw.extra_ca_file);
         let extra = raw.extra_ca_file.given().filter(|_| self.faults.len() == faults);
-        let extra_roots = extra.and_then(|given| std::fs::read_to_string(self.path(given)).ok());
+        let extra_roots =
+            extra.and_then(|given| self.read_text("state.extra_ca_file", &self.path(given)).ok());
         Some(ValkeySettings {
             prefix: prefix?,
             timeout: timeout?,
@@ -269,7 +270,7 @@ impl Checker<'_> {
             (Some(url), None) => ("state.url", url.value.0.clone(), &url.origin),
             (None, Some(file)) => {
                 let path = self.path(file);
-                match std::fs::read_to_string(&path) {
+                match self.read_text("state.url_file", &path) {
                     Ok(text) => ("state.url_file", text, &file.origin),
                     Err(error) => {
                         self.fault(

@@ -291,7 +291,7 @@ impl Checker<'_> {
         let mut minters = Vec::new();
         for given in list(setting) {
             let path = self.path(given);
-            let read = std::fs::read_to_string(&path).map_err(|error| reason(&error));
+            let read = self.read_text(key, &path).map_err(|error| reason(&error));
             match read
                 .and_then(|text| MinterKey::from_json(&text).map_err(|error| error.to_string()))
             {

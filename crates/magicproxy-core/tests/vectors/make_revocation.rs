@@ -40,10 +40,11 @@ fn make() -> String {
     tokens.extend(version_2());
     let head = json!({
         "specification": "docs/spec/state-store.md, sections 6 and 7",
-        "note": "Made by crates/magicproxy-core/tests/vectors/make_revocation.rs. `ids` are C(0) to C(n) of `tokens`, then those of older chains that caveats name; `id` is C(n). An entry `chain:` of any of `ids` refuses the token, and so does any in `refused_by`; one of any other name in this file does not. `entries` are names and what they mean: a kind, `nothing` (warned of), or `fault` (the list is unreadable). `file` and `store` are one list, as either keeps it; `refused` are the names of the tokens that it refuses.",
+        "note": "Made by crates/magicproxy-core/tests/vectors/make_revocation.rs. `ids` are C(0) to C(n) of `tokens`, then those of older chains that caveats name; `id` is C(n). An entry `chain:` of any of `ids` refuses the token, and so does any in `refused_by`; one of any other name in this file does not. `entries` are names and what they mean: a kind, `nothing` (warned of), or `fault` (the list is unreadable). `file` and `store` are one list, as either keeps it; `refused` are the names of the tokens that it refuses. `versions` says of a list in a store whether it came of an older one by `changes` (section 6.1).",
         "entries": entries(),
         "file": list(&tokens),
         "store": store(&tokens),
+        "versions": versions(),
         "refused": ["v1, narrowed", "v1, narrowed twice", "v1, narrowed, and made of another", "v2, narrowed", "v2, narrowed twice", "v2, made of a narrowed one", "v2, made of a narrowed one, narrowed"],
     });
     let lines: Vec<String> =
@@ -383,6 +384,43 @@ fn listed(tokens: &[Token]) -> Vec<(String, Value)> {
 
 fn list(tokens: &[Token]) -> Value {
     json!({ "revocations": listed(tokens).into_iter().collect::<serde_json::Map<_, _>>() })
+}
+
+/// Versions of a list in a store, and whether the new one came of the old one by changes.
+fn versions() -> Value {
+    let [a, b, c] = ["00112233aabbccdd", "0123456789abcdef", "fedcba9876543210"];
+    let most = (0..64).map(|mark| format!(".{mark:016x}")).collect::<String>();
+    let version = |(old, new, changes): (String, String, bool)| json!({ "old": old, "new": new, "changes": changes });
+    let all = [
+        (format!("1.{a}"), format!("2.{b}.{a}"), true),
+        (format!("1.{a}"), format!("3.{c}.{b}.{a}"), true),
+        (format!("2.{b}.{a}"), format!("3.{c}.{b}.{a}"), true),
+        // The same, older ones, and another list of as many changes or more.
+        (format!("2.{b}.{a}"), format!("2.{b}.{a}"), false),
+        (format!("2.{b}.{a}"), format!("1.{a}"), false),
+        (format!("2.{b}.{a}"), format!("2.{c}.{a}"), false),
+        (format!("2.{b}.{a}"), format!("3.{c}.{a}"), false),
+        (format!("1.{a}"), format!("1.{b}"), false),
+        (format!("1.{a}"), format!("2.{c}.{b}"), false),
+        // More changes than there are marks.
+        (format!("64{most}"), format!("65.{a}{}", &most[..63 * 17]), true),
+        (format!("1.{a}"), format!("65{most}"), false),
+        // Builds before the marks.
+        ("1".to_owned(), "2".to_owned(), true),
+        ("9".to_owned(), "10".to_owned(), true),
+        ("2".to_owned(), "2".to_owned(), false),
+        ("10".to_owned(), "9".to_owned(), false),
+        ("1".to_owned(), format!("2.{a}"), true),
+        ("2".to_owned(), format!("2.{a}"), false),
+        (format!("2.{b}.{a}"), "3".to_owned(), false),
+        (format!("2.{b}.{a}"), "1".to_owned(), false),
+        // No versions.
+        (String::new(), format!("1.{a}"), false),
+        ("x".to_owned(), "y".to_owned(), false),
+        ("1".to_owned(), "x".to_owned(), false),
+        (format!("1.{a}"), "x".to_owned(), false),
+    ];
+    all.into_iter().map(version).collect()
 }
 
 fn store(tokens: &[Token]) -> Value {

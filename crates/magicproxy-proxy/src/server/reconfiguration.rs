@@ -1,6 +1,7 @@
 //! The change of the configuration of a server that serves on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use magicproxy_core::plugin::PluginHost;
 
@@ -60,6 +61,12 @@ impl NextSettings {
 impl Reconfigurator {
     pub(super) fn new(doors: Arc<CurrentDoors>, connections: Arc<Connections>) -> Self {
         Self { doors, connections }
+    }
+
+    /// Returns the drain timeout of the configuration in force.
+    #[must_use]
+    pub fn drain_timeout(&self) -> Duration {
+        self.doors.get().settings().timeouts.drain
     }
 
     /// Replaces the configuration. Every request that begins after the return has the new

@@ -432,10 +432,16 @@ async fn a_frame_ends_with_its_token() {
 
 #[tokio::test]
 async fn an_end_of_the_proxy_closes_it_and_waits_for_its_sides() {
+    for stop in [Proxy::shut_down, Proxy::terminate] {
+        an_end_closes_it(stop).await;
+    }
+}
+
+async fn an_end_closes_it(stop: fn(&Proxy)) {
     let mut upstream = Upstream::held().await;
     let mut proxy = with_websocket_and(&upstream, |_| ()).await;
     let (mut client, mut connection) = open(&proxy, &mut upstream, &Token::any()).await;
-    proxy.shut_down();
+    stop(&proxy);
     let reason = "the proxy stops";
     let (frame, to_upstream) =
         (client.exactly(4 + reason.len()).await, connection.exactly(8 + reason.len()).await);

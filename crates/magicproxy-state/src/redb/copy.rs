@@ -34,7 +34,7 @@ pub struct StoreCopy {
 pub(super) fn copy(shared: &SharedDatabase, to: &Path, note: &[u8]) -> Result<(), StoreError> {
     // Outside of `with`: its lock would hold up whoever opens the file again.
     let from = shared.with(|database| database.begin_read().map_err(failed))?;
-    let file = create(to)
+    let file = file::create(to)
         .map_err(|error| StoreError::Unavailable(format!("`{}`: {error}", to.display())))?;
     let written = write(&from, to, file, Some(note));
     written.inspect_err(|_| drop(std::fs::remove_file(to)))
@@ -90,28 +90,21 @@ impl StoreCopy {
         self.rows
     }
 
-    /// Makes a store of the copy, in a new file of mode 0600.
+    /// Makes a store of the copy, in a new file of mode 0600. Returns a handle on the file.
     ///
     /// # Errors
     /// [`OpenError`], if the file exists, or cannot be written.
-    pub fn make_store(&self, to: &Path) -> Result<(), OpenError> {
+    pub fn make_store(&self, to: &Path) -> Result<File, OpenError> {
         let of_store =
             |error: StoreError| OpenError::NotAStore(self.path.clone(), error.to_string());
         let from = self.database.begin_read().map_err(|error| of_store(failed(error)))?;
-        let file = create(to).map_err(|error| file::of_io(to, error))?;
+        let file = file::create(to).map_err(|error| file::of_io(to, error))?;
+        let handle = file.try_clone().map_err(|error| file::of_io(to, error))?;
         let written = write(&from, to, file, None).map_err(of_store);
         written.inspect_err(|_| drop(std::fs::remove_file(to)))?;
-        file::sync_folder(to).map_err(|error| file::of_io(to, error))
+        file::sync_folder(to).map_err(|error| file::of_io(to, error))?;
+        Ok(handle)
     }
-}
-
-/// Creates the file for its owner only.
-fn create(path: &Path) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 fn write(

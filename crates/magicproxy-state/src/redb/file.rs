@@ -1,6 +1,6 @@
 //! Opening and making the file, and plain words for the reasons of a failure.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
@@ -43,6 +43,11 @@ pub enum OpenError {
         /// The version of the file's form.
         found: u64,
     },
+    /// The file that was open before is gone, or another one has its name.
+    #[error(
+        "the file of the state store `{0}` was deleted or replaced while it was open, and what it held is lost with it: put it back by `magicproxy restore`, or restart the proxy"
+    )]
+    Gone(PathBuf),
     /// Any other error of the system: no room, a broken disk.
     #[error("cannot open the state store `{0}`: {1}")]
     Io(PathBuf, io::Error),
@@ -57,18 +62,74 @@ impl From<OpenError> for StoreError {
     }
 }
 
+/// A file as the system knows it, whatever its name: another file of the same name is another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileIdentity {
+    device: u64,
+    inode: u64,
+}
+
+impl FileIdentity {
+    /// Returns the identity of the file of this name.
+    ///
+    /// # Errors
+    /// The system's errors.
+    pub fn at(path: &Path) -> io::Result<Self> {
+        path.metadata().map(|found| Self::found(&found))
+    }
+
+    pub(super) fn of(file: &File) -> io::Result<Self> {
+        file.metadata().map(|found| Self::found(&found))
+    }
+
+    #[cfg(unix)]
+    fn found(metadata: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt as _;
+        Self { device: metadata.dev(), inode: metadata.ino() }
+    }
+
+    /// All files are one: the system does not tell.
+    #[cfg(not(unix))]
+    fn found(_: &Metadata) -> Self {
+        Self { device: 0, inode: 0 }
+    }
+}
+
+/// An open file, and its identity.
+pub(super) struct OpenedFile {
+    pub(super) database: Database,
+    pub(super) identity: FileIdentity,
+}
+
 /// Opens the file, which is made if absent.
-pub(super) fn open(path: &Path) -> Result<Database, OpenError> {
+pub(super) fn open(path: &Path) -> Result<OpenedFile, OpenError> {
     if !path.exists() {
         make(path)?;
         tracing::warn!(name: "store_made", target: "magicproxy_state::redb::shared", path = %path.display(),
             "there was no state store, and an empty one was made: totals begin anew, and tokens own nothing. At a first start that is right");
     }
-    let file =
-        OpenOptions::new().read(true).write(true).open(path).map_err(|error| of_io(path, error))?;
+    open_existing(path, None)
+}
+
+/// Opens the file that was open before. A file that is gone is not made anew, and another one of
+/// its name is not opened: what was counted would be forgotten, and nobody would know.
+pub(super) fn open_again(path: &Path, before: FileIdentity) -> Result<OpenedFile, OpenError> {
+    open_existing(path, Some(before))
+}
+
+fn open_existing(path: &Path, expected: Option<FileIdentity>) -> Result<OpenedFile, OpenError> {
+    let named = |error: io::Error| match error.kind() {
+        ErrorKind::NotFound if expected.is_some() => OpenError::Gone(path.to_owned()),
+        _ => of_io(path, error),
+    };
+    let file = OpenOptions::new().read(true).write(true).open(path).map_err(named)?;
+    let identity = FileIdentity::of(&file).map_err(named)?;
+    if expected.is_some_and(|expected| expected != identity) {
+        return Err(OpenError::Gone(path.to_owned()));
+    }
     let database = database(path, file)?;
     check_schema(path, &database)?;
-    Ok(database)
+    Ok(OpenedFile { database, identity })
 }
 
 /// Makes the file under another name first: a file whose making was cut short would be no store,
@@ -87,11 +148,9 @@ fn make(path: &Path) -> Result<(), OpenError> {
 }
 
 fn fill(path: &Path, new: &Path) -> Result<(), OpenError> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(new).map_err(|error| of_io(path, error))?;
+    // Left behind by a process of the same number.
+    drop(std::fs::remove_file(new));
+    let file = create(new).map_err(|error| of_io(path, error))?;
     let database = database(path, file)?;
     let write = || -> Result<(), ::redb::Error> {
         let transaction = database.begin_write()?;
@@ -100,6 +159,15 @@ fn fill(path: &Path, new: &Path) -> Result<(), OpenError> {
         Ok(transaction.commit()?)
     };
     write().map_err(|error| of_redb(path, error))
+}
+
+/// Creates a file for its owner only. A file or a link of this name is refused.
+pub(super) fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 /// Writes the folder to the disk: without its folder, a new file may be lost.

@@ -8,7 +8,8 @@ use std::sync::{PoisonError, RwLock};
 use ::redb::{Database, ReadableDatabase};
 use magicproxy_core::state::{Partition, StoreError};
 
-use super::file::{self, OpenError};
+use super::file::{self, FileIdentity, OpenError, OpenedFile};
+use super::lock::StoreLock;
 use super::rows::{ROWS, RowReader, failed};
 use crate::rows::ReadRows;
 
@@ -16,17 +17,29 @@ use crate::rows::ReadRows;
 pub(super) struct SharedDatabase {
     path: PathBuf,
     database: RwLock<Result<Database, StoreError>>,
+    /// The file that was opened first, which alone is opened again.
+    identity: FileIdentity,
     /// True since a write has failed, until a probe that needs room has succeeded.
     has_failed: AtomicBool,
+    /// The lock beside the file; `None` where none could be made. Released after the file is closed.
+    _lock: Option<StoreLock>,
 }
 
 impl SharedDatabase {
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
+        let lock = lock(path)?;
+        let OpenedFile { database, identity } = file::open(path)?;
         Ok(Self {
             path: path.to_owned(),
-            database: RwLock::new(Ok(file::open(path)?)),
+            database: RwLock::new(Ok(database)),
+            identity,
             has_failed: AtomicBool::new(false),
+            _lock: lock,
         })
+    }
+
+    pub(super) fn identity(&self) -> FileIdentity {
+        self.identity
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -79,7 +92,8 @@ impl SharedDatabase {
     pub(super) fn reopen(&self) {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         *database = Err(StoreError::Unavailable("it is being opened again".to_owned()));
-        *database = file::open(&self.path).map_err(StoreError::from);
+        let opened = file::open_again(&self.path, self.identity);
+        *database = opened.map(|opened| opened.database).map_err(StoreError::from);
         match &*database {
             Ok(_) => {
                 tracing::warn!(name: "store_reopened", "the state store was opened again after a failure")
@@ -90,3 +104,19 @@ impl SharedDatabase {
         }
     }
 }
+
+/// Takes the lock beside the file. A folder in which no lock can be made is no reason not to open
+/// the file, which has a lock of its own.
+fn lock(path: &Path) -> Result<Option<StoreLock>, OpenError> {
+    match StoreLock::take(path) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error @ OpenError::InUse(_)) => Err(error),
+        Err(error) => {
+            tracing::debug!(name: "store_not_locked", target: "magicproxy_state::redb::shared", "no lock was made beside the state store: {error}");
+            Ok(None)
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests;

@@ -306,3 +306,86 @@ fn many_calls_share_a_commit() {
     // Ten times as many, and not longer (with much room for a busy machine).
     assert!(hundred < one * 5, "{hundred:?} {one:?}");
 }
+
+/// Whatever becomes of the file, nobody else has the store as long as it is open, and nothing is
+/// left beside it afterwards.
+#[cfg(unix)]
+#[test]
+fn an_open_store_is_locked_though_its_file_is_gone() {
+    use magicproxy_state::StoreLock;
+    let folder = tempfile::tempdir().unwrap();
+    let (path, other) = (folder.path().join("state.redb"), folder.path().join("other"));
+    let names = || {
+        let entries = std::fs::read_dir(folder.path()).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let fates: [fn(&Path, &Path); 3] = [
+        |_, _| {},
+        |path, _| std::fs::remove_file(path).unwrap(),
+        |path, other| std::fs::rename(other, path).unwrap(),
+    ];
+    for fate in fates {
+        std::fs::write(&other, "something else").unwrap();
+        let store = RedbStore::open(&path).unwrap();
+        fate(&path, &other);
+        let before = names();
+        assert!(before.contains(&"state.redb.lock".to_owned()), "{before:?}");
+        for _ in 0..2 {
+            assert!(matches!(RedbStore::open(&path), Err(OpenError::InUse(_))));
+            assert!(matches!(StoreLock::take(&path), Err(OpenError::InUse(_))));
+        }
+        assert_eq!(names(), before, "nothing is made");
+        drop(store);
+        drop(StoreLock::take(&path).unwrap());
+        assert!(!names().iter().any(|name| name.ends_with(".lock")), "{:?}", names());
+        drop(std::fs::remove_file(&path));
+    }
+}
+
+/// Links in the places where files are made: whoever may write the folder could put them there.
+#[cfg(unix)]
+#[test]
+fn no_link_is_followed_where_a_file_is_made() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().unwrap();
+    let name = |name: &str| folder.path().join(name);
+    let victim = name("victim");
+    std::fs::write(&victim, "untouched").unwrap();
+    symlink(&victim, name(&format!("state.redb.{}.new", std::process::id()))).unwrap();
+    symlink(&victim, name("state.redb.lock")).unwrap();
+    // The lock cannot be made; the file has one of its own.
+    let store = RedbStore::open(&name("state.redb")).unwrap();
+    assert!(matches!(RedbStore::open(&name("state.redb")), Err(OpenError::InUse(_))));
+    drop(store);
+    assert!(name("state.redb").symlink_metadata().unwrap().is_file());
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "untouched");
+    assert!(name("state.redb.lock").symlink_metadata().unwrap().is_symlink(), "left alone");
+}
+
+/// Many at once for one lock, each of which takes its file away: never two have it.
+#[cfg(unix)]
+#[test]
+fn a_lock_is_one_processs_at_a_time() {
+    use magicproxy_state::StoreLock;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.redb");
+    let (holders, taken) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while taken.load(Ordering::SeqCst) < 500 {
+                    let Ok(lock) = StoreLock::take(&path) else { continue };
+                    assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0);
+                    taken.fetch_add(1, Ordering::SeqCst);
+                    std::thread::yield_now();
+                    holders.fetch_sub(1, Ordering::SeqCst);
+                    drop(lock);
+                }
+            });
+        }
+    });
+}

@@ -70,7 +70,7 @@ async fn demo(once: bool) -> Result<(), Failure> {
     let serving = tokio::spawn(door.serve(async move {
         let _ = stopped.await;
         drop(held);
-        Stop::Ending
+        Stop::Interrupted
     }));
     output::print(&format!(
         "{until}an API listens on http://127.0.0.1:{api} and obeys one credential, which may do anything\n\

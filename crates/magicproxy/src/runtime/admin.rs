@@ -9,6 +9,7 @@ mod access;
 mod bound;
 mod checks;
 mod connections;
+mod current;
 mod file_content;
 pub(crate) mod operations;
 mod pages;
@@ -23,10 +24,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use http::HeaderMap;
-use magicproxy_config::config::admin::AdminSettings;
 
 pub(crate) use bound::BoundAdmin;
 pub(crate) use checks::{CertificateCheck, Checks, KeysCheck, RevocationsCheck};
+pub(crate) use current::{AdminConfig, CurrentAdminConfig};
 use operations::ReloadHandle;
 
 use super::backup::Backups;
@@ -34,7 +35,7 @@ pub(crate) use store_check::{StoreCheck, StoreNeed};
 
 /// Everything that the pages of the admin listener are made of.
 pub(crate) struct AdminParts {
-    pub(crate) settings: AdminSettings,
+    pub(crate) config: CurrentAdminConfig,
     pub(crate) checks: Checks,
     /// The encoder of the metrics; without one, there is no page of metrics.
     pub(crate) metrics: Option<MetricsEncoder>,

@@ -21,8 +21,10 @@ use tokio::task::{AbortHandle, JoinHandle};
 use self::outcome::{applied, broken, refused, unchanged};
 use self::reading::{CheckedChange, Reading};
 use super::admin::operations::{ReloadReport, ReloadRequest, ReloadRequests, ReloadTrigger};
+use super::admin::{AdminConfig, CurrentAdminConfig};
 use super::keystore::{CurrentPurposes, Purposes};
 use super::logging::events::{ConfigOccasion, config_loaded};
+use super::service_manager::ServiceManager;
 use super::tls::{OtherKeys, Tls};
 use super::wire::{Hangups, RunningEngine};
 
@@ -37,10 +39,13 @@ pub(crate) struct RunningProxy {
     /// The store, in which plugins keep their state.
     pub(crate) state: Option<Arc<dyn StateStore>>,
     pub(crate) purposes: CurrentPurposes,
+    pub(crate) admin: CurrentAdminConfig,
     /// The certificate; `None` without TLS.
     pub(crate) tls: Option<RunningTls>,
     pub(crate) plugins: RunningPlugins,
     pub(crate) metrics: Arc<Metrics>,
+    /// The service manager, which is told of each reading.
+    pub(crate) manager: Arc<ServiceManager>,
 }
 
 /// The certificate of a running proxy, with the task that keeps it fresh.
@@ -110,10 +115,12 @@ impl Reloader {
         while let Some(request) = requests.next_waiting() {
             asking.push(request);
         }
+        self.proxy.manager.reloading();
         tracing::info!(name: "reload_begun", target: "magicproxy::reload", trigger = trigger.name(), "the configuration is read again");
         let report = self.reload().await;
         outcome::log(&report);
         self.proxy.metrics.note_reload(outcome::counted(&report));
+        self.proxy.manager.reloaded();
         asking.into_iter().for_each(|request| request.respond(report.clone()));
     }
 
@@ -155,6 +162,7 @@ impl Reloader {
             certificate,
         } = change;
         let purposes = Purposes::of(&config.upstreams, config.tls.as_ref());
+        let admin = AdminConfig::of(&config);
         let host = plugins.clone().map(|host| host.map(|host| host as Arc<dyn PluginHost>));
         let engine = self.proxy.engine.clone();
         let replacing = tokio::task::spawn_blocking(move || engine.replace(*config, host));
@@ -166,6 +174,7 @@ impl Reloader {
             Err(_) => return broken("the program met a bug while it changed the configuration"),
         };
         self.proxy.purposes.replace(purposes);
+        self.proxy.admin.replace(admin);
         if let (Some(next), Some(old)) = (certificate, self.proxy.tls.take()) {
             // The task that kept the old certificate would show it again.
             old.keeper.abort();

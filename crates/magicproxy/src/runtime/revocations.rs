@@ -4,6 +4,7 @@
 mod file;
 mod known;
 mod shared;
+mod version;
 mod watch;
 
 use std::fmt;

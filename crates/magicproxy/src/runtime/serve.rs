@@ -31,7 +31,9 @@ use super::state::LazyStore;
 use super::tls::{OtherKeys, Tls};
 use super::upgrade::{Predecessor, ProgramFile, UpgradeParts, UpgradeSignal, Upgrades};
 use super::wire::passed::PassedSockets;
-use super::wire::{self, BoundServer, EndSignals, Engine, Hangups, ListenerPlan, survive_others};
+use super::wire::{
+    self, BoundServer, EndSignals, Engine, Hangups, ListenerPlan, RunningEngine, survive_others,
+};
 use super::{logging, settings};
 use crate::ground::failure::Failure;
 use magicproxy_config::config::listeners::{HostSettings, ListenerSettings};
@@ -116,8 +118,9 @@ impl Prepared {
     fn of(source: ConfigSource, layers: Layers) -> Result<Self, Failure> {
         let mut warnings = layers.warnings.clone();
         let sources = ConfigSources::of(&layers);
-        let running = RunningConfig::of(source, &layers);
+        let mut running = RunningConfig::of(source, &layers);
         let mut config = settings::check_to_serve(layers)?;
+        running.note_contents(&config);
         let scaled = running.open_files.and_then(|files| fit_to_files(&mut config, files));
         // Before the keys are read, so that a change during the reading is noticed later.
         let keystore = Keystore::of(&config.keys);
@@ -190,7 +193,7 @@ impl Prepared {
     async fn serve(self, heritage: Heritage) -> Result<(), Failure> {
         let signals = EndSignals::listen().context("signals")?;
         let Heritage { predecessor, passed, manager, hangups, upgrade, program } = heritage;
-        let (store, drain) = (self.store.clone(), self.engine.settings.timeouts.drain);
+        let store = self.store.clone();
         let approval = match predecessor {
             Some(predecessor) => {
                 Some(predecessor.prepared(store.as_ref().and_then(|store| store.file())).await?)
@@ -198,15 +201,16 @@ impl Prepared {
             None => None,
         };
         let revocations = self.revocations.freshness();
-        let Opened { mut server, admin, taken } = match self.open(passed, hangups).await {
-            Ok(opened) => opened,
-            Err(failure) => {
-                if let Some(approval) = approval {
-                    approval.failed(&failure.line()).await;
+        let Opened { mut server, admin, taken, engine } =
+            match self.open(passed, hangups, Arc::clone(&manager)).await {
+                Ok(opened) => opened,
+                Err(failure) => {
+                    if let Some(approval) = approval {
+                        approval.failed(&failure.line()).await;
+                    }
+                    return Err(failure);
                 }
-                return Err(failure);
-            }
-        };
+            };
         let (pulse, watched) = (server.pulse(), Arc::clone(&manager));
         tokio::spawn(async move { watched.keep_alive(pulse).await });
         let (told, addresses) = (Arc::clone(&manager), server.addresses().join(" and "));
@@ -240,6 +244,7 @@ impl Prepared {
         admin.beside(server, shutdown).await;
         if let Some(predecessor) = predecessor {
             // Its last requests may still need the store, of this process or of the next one.
+            let drain = engine.drain_timeout();
             let _ = tokio::time::timeout_at((stopped + drain).into(), predecessor).await;
         }
         if let Some(store) = store {
@@ -253,6 +258,7 @@ impl Prepared {
         mut self,
         mut passed: PassedSockets,
         hangups: Hangups,
+        manager: Arc<ServiceManager>,
     ) -> Result<Opened, Failure> {
         if let Some(store) = self.store.filter(|_| self.is_store_chosen) {
             // The store has logged the error.
@@ -283,9 +289,18 @@ impl Prepared {
         tokio::spawn(self.revocations.keep_fresh());
         let plugins = RunningPlugins::start(self.plugins);
         let (state, metrics, purposes) = (self.state, self.metrics, self.purposes);
-        let proxy = RunningProxy { engine, state, purposes, tls, plugins, metrics };
+        let proxy = RunningProxy {
+            engine: engine.clone(),
+            state,
+            purposes,
+            admin: admin.config(),
+            tls,
+            plugins,
+            metrics,
+            manager,
+        };
         tokio::spawn(Reloader::new(self.running, proxy).run(hangups, self.reloads));
-        Ok(Opened { server, admin, taken })
+        Ok(Opened { server, admin, taken, engine })
     }
 }
 
@@ -295,6 +310,7 @@ struct Opened {
     admin: Admin,
     /// The addresses that were the predecessor's, as its configuration has them.
     taken: Vec<String>,
+    engine: RunningEngine,
 }
 
 /// Waits for a signal to stop, or for a successor that serves.
@@ -302,10 +318,10 @@ async fn stop(mut signals: EndSignals, upgrades: Upgrades, manager: Arc<ServiceM
     // Both end with the handles on the listening sockets, and with the files of Unix sockets that
     // are nobody's any more: so no new client comes.
     tokio::select! {
-        () = signals.first() => {
+        fate = signals.first() => {
             manager.stopping();
             signals.leave_the_second();
-            Stop::Ending
+            fate
         }
         () = upgrades.replaced() => {
             signals.leave_both();

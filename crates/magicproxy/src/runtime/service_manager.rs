@@ -1,5 +1,5 @@
 //! Notifications to systemd, or to another service manager that speaks its protocol
-//! (`sd_notify(3)`): that the proxy serves, stops, is alive.
+//! (`sd_notify(3)`): that the proxy serves, reads its configuration again, stops, is alive.
 //!
 //! Datagrams on the socket that `NOTIFY_SOCKET` names. Without the variable nothing is sent. A
 //! failure to send is logged and never ends the proxy.
@@ -10,6 +10,7 @@ mod tests;
 use std::fmt::Write as _;
 use std::io;
 use std::os::unix::net::UnixDatagram;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use magicproxy_config::ground::environment::Environment;
@@ -25,6 +26,8 @@ pub(crate) struct ServiceManager {
     socket: Option<UnixDatagram>,
     /// The longest silence before the service manager takes the process for dead.
     watchdog: Option<Duration>,
+    /// What was said when the proxy began to serve.
+    readiness: OnceLock<String>,
 }
 
 impl ServiceManager {
@@ -39,21 +42,32 @@ impl ServiceManager {
                 .ok()
         });
         let watchdog = socket.as_ref().and_then(|_| watchdog(environment));
-        Self { socket, watchdog }
+        Self { socket, watchdog, readiness: OnceLock::new() }
     }
 
     /// Says that the proxy serves, and where.
     pub(crate) fn ready(&self, addresses: &str) {
-        self.send(&["READY=1", &status(&format!("serving on {addresses}"))]);
+        let readiness = self.readiness.get_or_init(|| status(&format!("serving on {addresses}")));
+        self.send(&["READY=1", readiness]);
     }
 
-    /// Says that the configuration is being read again; [`ready`](Self::ready) ends this.
-    #[allow(dead_code, reason = "the reload of the configuration meets it in a later change")]
+    /// Says that the configuration is being read again; [`reloaded`](Self::reloaded) ends this.
+    /// Says nothing before the proxy serves.
     pub(crate) fn reloading(&self) {
+        if self.readiness.get().is_none() {
+            return;
+        }
         let mut monotonic = String::from("MONOTONIC_USEC=");
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         let _ = write!(monotonic, "{}", now.tv_sec * 1_000_000 + now.tv_nsec / 1_000);
         self.send(&["RELOADING=1", &monotonic, &status("reading the configuration again")]);
+    }
+
+    /// Says that the reading has ended, whatever came of it: the proxy serves, as before.
+    pub(crate) fn reloaded(&self) {
+        if let Some(readiness) = self.readiness.get() {
+            self.send(&["READY=1", readiness]);
+        }
     }
 
     /// Says that the proxy stops.

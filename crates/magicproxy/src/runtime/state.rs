@@ -5,6 +5,7 @@
 mod tests;
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +16,7 @@ use magicproxy_core::state::{
     BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError,
     StoreFuture, TakeResult, UnixMillis,
 };
-use magicproxy_state::{MemoryStore, RedbStore, ValkeyStore};
+use magicproxy_state::{FileIdentity, MemoryStore, RedbStore, ValkeyStore};
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use magicproxy_config::config::state::StoreSettings;
@@ -38,8 +39,31 @@ enum HeldStore {
     /// Not opened yet, or released; with the time of the last failure to open, and its error.
     Closed(Option<(Instant, StoreError)>),
     Open(Arc<dyn StateStore>),
+    /// A store in this file.
+    OpenFile(Arc<dyn StateStore>, FileIdentity),
     /// The store of another process, and whether it was called for this one.
     Elsewhere(Arc<dyn StateStore>, AtomicBool),
+}
+
+/// What has become of the name of a store's file, while the store is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileFate {
+    Kept,
+    /// Nothing has the name.
+    Deleted,
+    /// Another file has the name.
+    Replaced,
+}
+
+impl FileFate {
+    /// Describes the loss of the file; `None` if it has its name.
+    pub(crate) fn loss(self) -> Option<&'static str> {
+        match self {
+            Self::Kept => None,
+            Self::Deleted => Some("was deleted"),
+            Self::Replaced => Some("was replaced by another file"),
+        }
+    }
 }
 
 /// A store whose file this process has closed, so that another process may open it. Calls wait as
@@ -74,6 +98,20 @@ impl LazyStore {
         match &self.settings {
             StoreSettings::Redb(path) => Some(path),
             StoreSettings::None | StoreSettings::Memory | StoreSettings::Valkey(_) => None,
+        }
+    }
+
+    /// Returns what has become of the file that this process has open.
+    pub(crate) fn fate_of_file(&self) -> FileFate {
+        let Some(path) = self.file() else { return FileFate::Kept };
+        // Whoever opens or releases the store at this moment has it locked.
+        let Ok(held) = self.held.try_read() else { return FileFate::Kept };
+        match (&*held, FileIdentity::at(path)) {
+            (HeldStore::OpenFile(..), Err(error)) if error.kind() == ErrorKind::NotFound => {
+                FileFate::Deleted
+            }
+            (HeldStore::OpenFile(_, own), Ok(found)) if *own != found => FileFate::Replaced,
+            _ => FileFate::Kept,
         }
     }
 
@@ -116,7 +154,7 @@ impl LazyStore {
 impl HeldStore {
     fn open(&self) -> Option<&Arc<dyn StateStore>> {
         match self {
-            Self::Open(store) | Self::Elsewhere(store, _) => Some(store),
+            Self::Open(store) | Self::OpenFile(store, _) | Self::Elsewhere(store, _) => Some(store),
             Self::Closed(_) => None,
         }
     }
@@ -153,9 +191,9 @@ impl ReleasedStore {
 /// time.
 async fn opened(settings: &StoreSettings) -> HeldStore {
     let settings = settings.clone();
-    let opening = tokio::task::spawn_blocking(move || open(&settings)).await;
+    let opening = tokio::task::spawn_blocking(move || open_to_hold(&settings)).await;
     match opening.unwrap_or_else(|_| Err(cannot_be_opened())) {
-        Ok(store) => HeldStore::Open(store),
+        Ok(held) => held,
         Err(error) => {
             tracing::error!(name: "store_not_opened", target: "magicproxy::state", "{error}");
             HeldStore::Closed(Some((Instant::now(), error)))
@@ -165,6 +203,13 @@ async fn opened(settings: &StoreSettings) -> HeldStore {
 
 fn cannot_be_opened() -> StoreError {
     StoreError::Unavailable("it cannot be opened".to_owned())
+}
+
+fn open_to_hold(settings: &StoreSettings) -> Result<HeldStore, StoreError> {
+    let StoreSettings::Redb(path) = settings else { return open(settings).map(HeldStore::Open) };
+    let store = RedbStore::open(path)?;
+    let identity = store.file_identity();
+    Ok(HeldStore::OpenFile(Arc::new(store), identity))
 }
 
 /// Opens a store, in the current thread.

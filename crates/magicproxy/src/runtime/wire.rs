@@ -12,6 +12,7 @@ mod tests;
 use std::future::Future;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use magicproxy_core::plugin::PluginHost;
@@ -94,6 +95,11 @@ impl RunningEngine {
                 listener.exposure_at(address.as_ref()?.ip(), &Origin::Default)
             })
             .collect()
+    }
+
+    /// Returns the drain timeout of the configuration in force.
+    pub(crate) fn drain_timeout(&self) -> Duration {
+        self.reconfigurator.drain_timeout()
     }
 
     /// Gives the running proxy another configuration. `plugins` is the host of its plugins, if it is

@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
+use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
@@ -129,6 +130,8 @@ fn sockets_of_another_process_are_none() {
 
 /// What the socket in systemd's place hears, until it has heard this.
 fn hear(manager: &UnixDatagram, part: &str) -> String {
+    // A notification that is never sent would be waited for until the tests are stopped.
+    manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     loop {
         let mut text = [0; 4096];
         let length = manager.recv(&mut text).unwrap();
@@ -168,6 +171,55 @@ fn systemd_is_told_of_the_beginning_the_life_and_the_end() {
     }
     running.signal("TERM");
     assert!(hear(&manager, "STOPPING=1").contains("STATUS=finishing"));
+    assert_eq!(running.end().code, 0);
+}
+
+/// The time of the clock by which systemd tells an old notification from a new one.
+fn monotonic_microseconds() -> i64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec * 1_000_000 + now.tv_nsec / 1_000
+}
+
+#[test]
+fn systemd_is_told_of_each_reload_and_of_its_end() {
+    let place = Place::with_keys();
+    let path = place.path("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    let listen = format!("127.0.0.1:{}", reserved_port());
+    let admin = format!("listen = '{listen}'\nadmin.listen = 'unix:a'\n");
+    place.write("magicproxy.toml", &admin);
+    let running = place
+        .program(&["serve", "--keys", "keys", "--api-root", "http://127.0.0.1:1"])
+        .env("NOTIFY_SOCKET", &path.display().to_string())
+        .spawn();
+    let ready = hear(&manager, "READY=1");
+    let next = || hear(&manager, "");
+    let called = ASK.replace("localhost", "new.example");
+    for (more, by_signal, status) in [
+        ("allowed_hosts = ['new.example']\n", true, "200"),
+        ("", false, "421"),
+        // A fault changes nothing.
+        ("wrong = 1\n", true, "421"),
+        ("wrong = 2\n", false, "421"),
+    ] {
+        place.write("magicproxy.toml", &format!("{more}{admin}"));
+        let before = monotonic_microseconds();
+        if by_signal {
+            running.signal("HUP");
+        } else {
+            place.program(&["reload"]).output();
+        }
+        let reloading = next();
+        let rest = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap();
+        let time: i64 = rest.split('\n').next().unwrap().parse().unwrap();
+        assert_eq!(next(), ready, "{more}");
+        assert!((before..=monotonic_microseconds()).contains(&time), "{reloading}");
+        // It holds from then on.
+        let response = exchange(&listen, &called);
+        assert_eq!(response.split(' ').nth(1), Some(status), "{more}: {response}");
+    }
+    running.signal("TERM");
+    assert!(next().starts_with("STOPPING=1\n"));
     assert_eq!(running.end().code, 0);
 }
 

@@ -9,18 +9,18 @@ use crate::program::{Output, Place, Running, SECRET};
 use crate::revoke::valkey;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
-const API: &str = "listen = '127.0.0.1:0'\nupstream.api_root = 'http://127.0.0.1:1'\n";
+pub(crate) const API: &str = "listen = '127.0.0.1:0'\nupstream.api_root = 'http://127.0.0.1:1'\n";
 
 /// A response, taken apart.
 #[derive(Debug)]
-struct PageResponse {
-    status: u16,
+pub(crate) struct PageResponse {
+    pub(crate) status: u16,
     head: String,
     content: String,
 }
 
 /// A proxy with an admin listener at a port of TCP and at the socket `a`, each if it is configured.
-struct Serving {
+pub(crate) struct Serving {
     running: Running,
     api: String,
     port: String,
@@ -28,7 +28,7 @@ struct Serving {
 }
 
 impl Serving {
-    fn start(place: &Place, config: &str) -> Self {
+    pub(crate) fn start(place: &Place, config: &str) -> Self {
         place.write("magicproxy.toml", config);
         let mut running = place.program(&["serve", "--keys", "keys"]).spawn();
         let first = running.line(" listens on ");
@@ -43,7 +43,7 @@ impl Serving {
         Self::start(place, &format!("{API}[admin]\nlisten = ['127.0.0.1:0', 'unix:a']\n"))
     }
 
-    fn tcp(&self, line: &str, fields: &[(&str, &str)]) -> PageResponse {
+    pub(crate) fn tcp(&self, line: &str, fields: &[(&str, &str)]) -> PageResponse {
         let address = format!("127.0.0.1:{}", self.port);
         tell(TcpStream::connect(&address).unwrap(), line, &with_host(&address, fields))
     }
@@ -62,7 +62,7 @@ impl Serving {
     }
 
     /// The line of a check.
-    fn check(&self, name: &str) -> String {
+    pub(crate) fn check(&self, name: &str) -> String {
         let response = self.tcp("GET /readyz?verbose", &[]);
         let mut lines = response.content.lines().map(str::to_owned);
         lines.find(|line| line.starts_with(&format!("{name} "))).unwrap_or_default()
@@ -78,7 +78,7 @@ impl Serving {
         panic!("not {status}: {:?}", self.tcp("GET /readyz?verbose", &[]));
     }
 
-    fn end(self) -> Output {
+    pub(crate) fn end(self) -> Output {
         let ended = self.running.terminate();
         assert_eq!(ended.code, 0, "{ended:?}");
         ended
@@ -783,4 +783,52 @@ fn a_store_that_forgets_revives_nothing() {
     wait("undone", &|| asks() == 502);
     serving.end();
     drop(store);
+}
+
+/// A list that began anew, and was changed as often as the lost one between two looks of a proxy,
+/// or more often.
+#[test]
+fn a_revocation_right_after_a_loss_is_seen_and_the_lost_one_holds() {
+    for changes in 1..=2 {
+        let place = Place::with_keys();
+        let Some(store) = valkey(&place) else { return };
+        let socket = place.path("s");
+        let config = format!(
+            "{API}[state]\nstore = 'valkey'\nurl = 'unix:{}'\n[admin]\nlisten = '127.0.0.1:0'\n",
+            socket.display()
+        );
+        let serving = Serving::start(&place, &config);
+        let tokens = ["before", "after"].map(|name| {
+            let token = crate::mint(&place, &["GET /user"]);
+            place.write_token(name, &token);
+            format!("Bearer {token}")
+        });
+        let asks = |at: usize| serving.api("GET /user", &[("Authorization", &tokens[at])]).status;
+        let revoke = |name: &str| {
+            let done = place.program(&["revoke", "--token", name, "--keys", "keys"]).output();
+            assert_eq!(done.code, 0, "{done:?}");
+        };
+        let refused = |at: usize| {
+            for _ in 0..3_000 {
+                if asks(at) == 401 {
+                    return;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            panic!("{changes} changes, token {at}: {:?}", serving.check("revocations"));
+        };
+        revoke("@before");
+        refused(0);
+        serving.running.signal("STOP");
+        let mut stream = UnixStream::connect(&socket).unwrap();
+        stream.write_all(b"FLUSHALL\r\n").unwrap();
+        assert_eq!(stream.read(&mut [0; 5]).unwrap(), 5);
+        (0..changes).for_each(|_| revoke("@after"));
+        serving.running.signal("CONT");
+        refused(1);
+        assert_eq!(asks(0), 401, "{changes} changes");
+        assert!(serving.check("revocations").contains("has lost 1 revocations"));
+        serving.end();
+        drop(store);
+    }
 }

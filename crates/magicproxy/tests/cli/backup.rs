@@ -211,6 +211,48 @@ fn a_store_whose_file_was_deleted_is_saved() {
     proxy.end();
 }
 
+/// A way for the file of the store to lose its name.
+type LoseFile = fn(&Place);
+
+/// Whatever has become of the file, a proxy that runs has the store: nothing is put in its place, and
+/// the operator is told.
+#[test]
+fn a_proxy_that_has_lost_its_file_keeps_others_away() {
+    let losses: [(&str, LoseFile); 2] = [
+        ("was deleted", |place| std::fs::remove_file(place.path("state.redb")).unwrap()),
+        ("was replaced by another file", |place| {
+            std::fs::copy(place.path("state.redb"), place.path("copy")).unwrap();
+            std::fs::rename(place.path("copy"), place.path("state.redb")).unwrap();
+        }),
+    ];
+    for (told, lose) in losses {
+        let place = place();
+        let limited = mint(&place, &["--limit", "total=1"]);
+        let mut proxy = Proxy::start(&place);
+        assert_eq!(proxy.ask(&limited), 200);
+        ok(&place, &["backup", "--to", "b"]);
+        lose(&place);
+        let found = || std::fs::read(place.path("state.redb")).ok();
+        let before = found();
+        for args in [&["restore", "b"][..], &["restore", "b", "--accept-older"]] {
+            refused(&place, args, 1, "stop the proxy first");
+        }
+        assert_eq!(found(), before, "{told}");
+        let mut socket = UnixStream::connect(place.path("a")).unwrap();
+        socket.write_all(b"GET /readyz?verbose HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        let mut ready = String::new();
+        socket.read_to_string(&mut ready).unwrap();
+        assert!(ready.contains(&format!("\nstore warning 0s its file {told}")), "{ready}");
+        proxy.running.signal("USR2");
+        proxy.running.line(&format!("{told}, and its rows are lost"));
+        assert_eq!(proxy.ask(&limited), 403, "it serves on");
+        proxy.end();
+        place.write("keys/revocations.json", "{\"revocations\":{}}");
+        ok(&place, &["restore", "b", "--accept-older"]);
+        assert!(!place.path("state.redb.lock").exists());
+    }
+}
+
 /// The proxy works on while it is copied, and each copy is whole: a use is in it or not.
 #[test]
 fn a_copy_is_of_one_moment() {

@@ -13,6 +13,8 @@
 mod activation;
 #[cfg(unix)]
 mod admin;
+#[cfg(unix)]
+mod admin_reload;
 mod asking;
 #[cfg(unix)]
 mod backup;

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::super::native;
+use super::super::{Flags, Layers, native};
 use super::*;
+use crate::ground::environment::Environment;
 
 /// Every key of the schema, with `NAME` for the names of tables.
 fn keys() -> Vec<String> {
@@ -135,5 +136,97 @@ fn values_differ_and_places_do_not() {
         let of = |value: &str| parsed(&format!("[{section}]\n{name} = \"{value}\""));
         assert_eq!(of(one).differing(&of(other)), [key]);
         assert!(of(one).differing(&of(one)).is_empty());
+    }
+}
+
+/// A file that is read past the check's own reader changes without a reload that tells of it.
+#[test]
+fn every_file_that_a_setting_names_is_read_by_the_checker() {
+    fn sources(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => sources(&path, found),
+                false => found.push(path),
+            }
+        }
+    }
+    let mut files = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config"), &mut files);
+    assert!(files.len() > 40);
+    for file in files {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        // The configuration's own file, and the reader.
+        if ["found.rs", "check.rs", "tests.rs"].contains(&name)
+            || file.parent().is_some_and(|folder| folder.ends_with("tests"))
+        {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).unwrap();
+        for call in ["fs::read(", "fs::read_to_string(", "File::open"] {
+            assert!(!text.contains(call), "{}: {call}, not by `Checker::read`", file.display());
+        }
+    }
+}
+
+/// Every file that the check reads, and whether another content holds at once.
+#[test]
+fn another_content_of_a_file_is_a_change_of_its_setting() {
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name);
+    let certificate =
+        |name: &str| rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap().cert.pem();
+    let minter = |x: &str| format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{x}"}}"#);
+    let pem = [certificate("one"), certificate("two")];
+    let token = ["0", "1"].map(|digit| digit.repeat(40));
+    let jwk = [
+        minter("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"),
+        minter("PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw"),
+    ];
+    let url = |name: &str| format!("redis://{name}:1/0");
+    let proxy = |name: &str| format!("http://{name}:1");
+    let rows = [
+        ("admin.token_file", token, "[admin]\nlisten = '127.0.0.1:1'\ntoken_file = 'file'", true),
+        (
+            "state.url_file",
+            ["a", "b"].map(url),
+            "[state]\nstore = 'valkey'\nurl_file = 'file'",
+            false,
+        ),
+        (
+            "state.extra_ca_file",
+            pem.clone(),
+            "[state]\nstore = 'valkey'\nurl = 'rediss://h'\nextra_ca_file = 'file'",
+            false,
+        ),
+        ("outbound_proxy_file", ["a", "b"].map(proxy), "outbound_proxy_file = 'file'", true),
+        ("tokens.minters", jwk, "[tokens]\nminters = ['file']", true),
+        (
+            "acme.extra_ca_file",
+            pem.clone(),
+            "[acme]\ndomains = ['a.example']\nextra_ca_file = 'file'",
+            true,
+        ),
+        ("upstream.extra_ca_file", pem, "[upstream]\nextra_ca_file = 'file'", true),
+    ];
+    for (key, contents, text, at_once) in rows {
+        std::fs::write(path("magicproxy.toml"), text).unwrap();
+        let read = |content: &str| {
+            std::fs::write(path("file"), content).unwrap();
+            let config = Some(path("magicproxy.toml"));
+            let flags = Flags { config, ..Flags::default() };
+            let environment = Environment::from_iter(Vec::<(String, String)>::new());
+            let checked = Layers::gather(flags, &environment).checked().ready();
+            checked.unwrap_or_else(|faults| panic!("{key}: {faults:?}")).contents
+        };
+        let [one, other] = contents.map(|content| read(&content));
+        assert_eq!(other.differing(&one), [key]);
+        assert!(one.differing(&one).is_empty(), "{key}");
+        let expected = if at_once { TakesEffect::AtOnce } else { TakesEffect::AtRestart };
+        assert_eq!(TakesEffect::of(key), Some(expected), "{key}");
+        // Told again until the restart.
+        let kept =
+            other.clone().over(&one, |key| TakesEffect::of(key) == Some(TakesEffect::AtRestart));
+        assert_eq!(other.differing(&kept).is_empty(), at_once, "{key}");
     }
 }

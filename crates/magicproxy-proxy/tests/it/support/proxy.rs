@@ -48,6 +48,7 @@ pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     stop: Arc<Notify>,
     replace: Arc<Notify>,
+    end: Arc<Notify>,
     running: JoinHandle<()>,
     pub(crate) reconfigurator: Reconfigurator,
 }
@@ -79,17 +80,20 @@ impl Proxy {
         let address = listener.local_addr().unwrap();
         let listeners = listeners(Listener::tcp(listener));
         let (stop, replace) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let end = Arc::new(Notify::new());
         let (stopped, replaced) = (Arc::clone(&stop), Arc::clone(&replace));
+        let ending = Arc::clone(&end);
         let server = Server::new(setup.settings, setup.services).unwrap();
         let shutdown = async move {
             tokio::select! {
-                () = stopped.notified() => Stop::Ending,
+                () = stopped.notified() => Stop::Interrupted,
+                () = ending.notified() => Stop::Ending,
                 () = replaced.notified() => Stop::Replaced,
             }
         };
         let reconfigurator = server.reconfigurator();
         let running = tokio::spawn(async move { server.run(listeners, shutdown).await });
-        Self { address, stop, replace, running, reconfigurator }
+        Self { address, stop, replace, end, running, reconfigurator }
     }
 
     /// Tells the proxy that another process serves in its place.
@@ -102,9 +106,14 @@ impl Proxy {
         self.reconfigurator.replace(NextSettings::new(setup.settings)).unwrap()
     }
 
-    /// Tells the proxy to stop, as SIGTERM would.
+    /// Tells the proxy to stop, as SIGINT would.
     pub(crate) fn shut_down(&self) {
         self.stop.notify_one();
+    }
+
+    /// Tells the proxy to end, as SIGTERM would.
+    pub(crate) fn terminate(&self) {
+        self.end.notify_one();
     }
 
     /// Waits until the proxy has ended.

@@ -4,26 +4,21 @@
 use http::header::{AUTHORIZATION, HOST, HeaderName, ORIGIN};
 use http::request::Parts;
 use magicproxy_config::ground::scheme::is_loopback_address;
-use magicproxy_proxy::host_check::HostCheck;
 use magicproxy_proxy::settings::AdminToken;
 use std::net::IpAddr;
-use std::sync::Arc;
+
+use super::current::AdminConfig;
 
 /// The field by which browsers tell whose page sends a request (Fetch Metadata).
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// An address of the admin listener, as far as it decides who may read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum AccessAddress {
     /// A Unix socket: the mode of its file decides.
     Socket,
-    /// An address of TCP.
-    Tcp {
-        /// The address that is bound.
-        ip: IpAddr,
-        /// The names by which requests may call the listener; `None` for any name.
-        hosts: Option<Arc<HostCheck>>,
-    },
+    /// The bound address of TCP.
+    Tcp(IpAddr),
 }
 
 /// A client, as far as it is known.
@@ -39,21 +34,22 @@ pub(super) enum Reader {
 
 impl AccessAddress {
     /// Tells who the client is. `Authorization` says nothing on a Unix socket.
-    pub(super) fn reader(&self, token: Option<&AdminToken>, head: &Parts) -> Reader {
+    pub(super) fn reader(self, token: Option<&AdminToken>, head: &Parts) -> Reader {
         match (self, token) {
             (Self::Socket, _) => Reader::Trusted,
-            (Self::Tcp { .. }, Some(token)) => {
+            (Self::Tcp(_), Some(token)) => {
                 let shown = bearer(head).is_some_and(|shown| token.is(shown));
                 if shown { Reader::Trusted } else { Reader::WithoutToken }
             }
-            (Self::Tcp { ip, .. }, None) if is_loopback_address(*ip) => Reader::Trusted,
-            (Self::Tcp { .. }, None) => Reader::FromElsewhere,
+            (Self::Tcp(ip), None) if is_loopback_address(ip) => Reader::Trusted,
+            (Self::Tcp(_), None) => Reader::FromElsewhere,
         }
     }
 
     /// True if the request calls the listener by one of its own names, wherever it says a name.
-    pub(super) fn is_called_by_name(&self, head: &Parts) -> bool {
-        let Self::Tcp { hosts: Some(hosts), .. } = self else { return true };
+    pub(super) fn is_called_by_name(self, config: &AdminConfig, head: &Parts) -> bool {
+        let Self::Tcp(ip) = self else { return true };
+        let Some(hosts) = config.hosts_at(ip) else { return true };
         let named = head.uri.authority().map(http::uri::Authority::as_str);
         let mut fields = head.headers.get_all(HOST).iter();
         let admitted = |host: &str| hosts.admits(host);
@@ -65,7 +61,7 @@ impl AccessAddress {
     }
 
     /// True on a Unix socket, where operations are taken.
-    pub(super) fn takes_operations(&self) -> bool {
+    pub(super) fn takes_operations(self) -> bool {
         matches!(self, Self::Socket)
     }
 }

@@ -8,10 +8,6 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use magicproxy_config::config::address::ListenAddress;
 use magicproxy_config::config::admin::AdminSettings;
-use magicproxy_config::config::listeners::{HostCheckChoice, HostSettings};
-use magicproxy_config::ground::scheme::is_loopback_address;
-use magicproxy_proxy::host_check::HostCheck;
-use magicproxy_proxy::settings::HostName;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -47,12 +43,10 @@ impl BoundAdmin {
     /// The system's errors, and an address that turns out to be one of the API's.
     pub(crate) async fn open(
         settings: &AdminSettings,
-        hosts: &HostSettings,
         api: &[SocketAddr],
         passed: &mut PassedSockets,
     ) -> anyhow::Result<Self> {
         let mut bound = Self { addresses: Vec::new(), shown: Vec::new(), held: Vec::new() };
-        let check = Arc::new(host_check(settings, hosts));
         for listen in &settings.listen {
             let named = || format!("cannot listen on `{listen}` (admin.listen)");
             let opened = OpenedSocket::open(listen, settings.mode, passed);
@@ -61,7 +55,7 @@ impl BoundAdmin {
             bound.held.push(Arc::new(held));
             match socket {
                 BoundSocket::Tcp(socket) => {
-                    bound.tcp(socket, api, (&check, hosts.checked)).with_context(named)?;
+                    bound.tcp(socket, api).with_context(named)?;
                 }
                 BoundSocket::Unix(socket) => bound.unix(socket, listen),
             }
@@ -93,25 +87,17 @@ impl BoundAdmin {
         RunningAdmin { tasks, end, held: self.held }
     }
 
-    fn tcp(
-        &mut self,
-        socket: tokio::net::TcpListener,
-        api: &[SocketAddr],
-        (check, checked): (&Arc<HostCheck>, HostCheckChoice),
-    ) -> anyhow::Result<()> {
+    fn tcp(&mut self, socket: tokio::net::TcpListener, api: &[SocketAddr]) -> anyhow::Result<()> {
         let address = socket.local_addr()?;
         if let Some(other) = api.iter().find(|other| overlap(**other, address)) {
             anyhow::bail!(
                 "clients of the API connect there ({other}): the admin listener needs an address of its own"
             );
         }
-        let ip = address.ip();
-        let is_checked = checked == HostCheckChoice::Everywhere || is_loopback_address(ip);
-        let hosts = is_checked.then(|| Arc::clone(check));
         self.shown.push(format!("http://{address}"));
         self.addresses.push(AdminAddress {
             socket: AdminSocket::Tcp(socket),
-            access: AccessAddress::Tcp { ip, hosts },
+            access: AccessAddress::Tcp(address.ip()),
         });
         Ok(())
     }
@@ -146,13 +132,6 @@ fn ensure_closed_to_others(held: &HeldSocket, mode: u32) -> anyhow::Result<()> {
         found & 0o7777
     );
     Ok(())
-}
-
-/// Collects the names by which requests may call the listener: its own, and `allowed_hosts`.
-fn host_check(settings: &AdminSettings, hosts: &HostSettings) -> HostCheck {
-    let named: Vec<_> =
-        settings.listen.iter().filter_map(|listen| HostName::parse(listen.host())).collect();
-    HostCheck::default().with_hosts(&hosts.allowed).with_hosts(&named)
 }
 
 /// True if a client of one of the two bound addresses could come to the other.

@@ -11,7 +11,7 @@ use magicproxy_proxy::listener::tls::TlsServer;
 use magicproxy_proxy::services::{RevocationTrust, Revocations, SharedKeys};
 use serde_json::{Value, json};
 
-use super::{Drain, StoreCheck};
+use super::{CurrentAdminConfig, Drain, StoreCheck};
 use crate::runtime::freshness::Freshness;
 use crate::runtime::tls::CertificateEnd;
 
@@ -139,8 +139,7 @@ pub(crate) struct KeysCheck {
     pub(crate) keys: Arc<SharedKeys>,
     pub(crate) freshness: Freshness,
     pub(crate) revocations: Arc<Revocations>,
-    /// The versions of tokens that at least one upstream accepts.
-    pub(crate) versions: Vec<TokenVersion>,
+    pub(crate) config: CurrentAdminConfig,
 }
 
 impl KeysCheck {
@@ -150,7 +149,8 @@ impl KeysCheck {
         let revoked = &self.revocations.current().keys;
         let is_revoked = |id: &KeyId| revoked.contains(id.as_str());
         let published = ring.published(now).filter(|key| !is_revoked(key.id())).count();
-        let accepts = |version| self.versions.contains(&version);
+        let config = self.config.get();
+        let accepts = |version| config.versions.contains(&version);
         let seals = accepts(TokenVersion::V2);
         let (state, detail) = if let Some(fault) = looks.fault {
             let detail = format!(

@@ -82,7 +82,7 @@ impl AdminAddress {
                 let is_asking = Arc::<AtomicBool>::default();
                 let service = PageService {
                     parts: Arc::clone(&parts),
-                    access: self.access.clone(),
+                    access: self.access,
                     is_asking: Arc::clone(&is_asking),
                 };
                 open.push(OpenConnection { task: tasks.spawn(stream.serve(service)), is_asking });
@@ -182,6 +182,6 @@ impl PageService {
             return refusal.into_response();
         }
         self.is_asking.store(true, Ordering::Release);
-        self.parts.respond(&head, &self.access).await.into_response()
+        self.parts.respond(&head, self.access).await.into_response()
     }
 }

@@ -15,7 +15,7 @@ use crate::runtime::backup::BackupError;
 
 impl AdminParts {
     /// Answers a request whose content was read and is not looked at.
-    pub(super) async fn respond(&self, head: &Parts, access: &AccessAddress) -> PageResponse {
+    pub(super) async fn respond(&self, head: &Parts, access: AccessAddress) -> PageResponse {
         let (form, detail) = (Form::of(head), Detail::of(head));
         match self.admit(head, access, detail) {
             Ok(page) => self.page(page, head, detail).await,
@@ -33,11 +33,12 @@ impl AdminParts {
     fn admit(
         &self,
         head: &Parts,
-        access: &AccessAddress,
+        access: AccessAddress,
         detail: Detail,
     ) -> Result<Page, (StatusCode, String)> {
         let refuse = |status, why: &str| Err((status, why.to_owned()));
-        if !access.is_called_by_name(head) {
+        let config = self.config.get();
+        if !access.is_called_by_name(&config, head) {
             return refuse(
                 StatusCode::MISDIRECTED_REQUEST,
                 "this listener is not called so: use its address, or name the host in `allowed_hosts`",
@@ -66,7 +67,7 @@ impl AdminParts {
             );
             return Err((StatusCode::METHOD_NOT_ALLOWED, why));
         }
-        match access.reader(self.settings.token.as_ref(), head) {
+        match access.reader(config.token.as_ref(), head) {
             Reader::Trusted => Ok(page),
             Reader::WithoutToken | Reader::FromElsewhere if page.is_plain(detail) => Ok(page),
             Reader::WithoutToken => refuse(

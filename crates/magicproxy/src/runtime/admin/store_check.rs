@@ -105,22 +105,21 @@ impl StoreCheck {
         outcome
     }
 
-    /// True if the store works on a file that has no name any more.
-    fn has_lost_its_file(&self) -> bool {
-        self.store.file().is_some_and(|file| !file.exists())
-    }
-
     fn judge(&self, outcome: &Outcome, good: Option<Instant>) -> Check {
         let bad = match self.need {
             StoreNeed::Chosen => CheckState::Failing,
             StoreNeed::ByDefault | StoreNeed::Bridged => CheckState::Warning,
         };
         let (state, detail) = match outcome {
-            Outcome::Answered if self.has_lost_its_file() => {
-                let detail = "its file was deleted, and what is kept now is lost with the process: `magicproxy backup` saves it";
-                (CheckState::Warning, detail.to_owned())
-            }
-            Outcome::Answered => (CheckState::Ok, "answers".to_owned()),
+            Outcome::Answered => match self.store.fate_of_file().loss() {
+                None => (CheckState::Ok, "answers".to_owned()),
+                Some(loss) => {
+                    let detail = format!(
+                        "its file {loss}, and what is kept now is lost with the process: `magicproxy backup` saves it"
+                    );
+                    (CheckState::Warning, detail)
+                }
+            },
             Outcome::Failed(error) => (bad, error.clone()),
             Outcome::Silent if good.is_some_and(|good| good.elapsed() < SLOW) => {
                 (CheckState::Warning, format!("no response within {} ms", PATIENCE.as_millis()))

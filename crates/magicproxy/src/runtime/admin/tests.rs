@@ -1,15 +1,16 @@
 //! The decisions of the admin listener, without sockets: those of `docs/spec/admin.md`.
 
-use std::sync::Arc;
-
 use http::request::Parts;
 use http::{Method, Request};
-use magicproxy_proxy::host_check::HostCheck;
+use magicproxy_config::config::{Flags, Layers};
+use magicproxy_config::ground::environment::Environment;
 use magicproxy_proxy::settings::AdminToken;
 
 use super::access::{AccessAddress, Reader, is_of_another_origin};
+use super::current::{AdminConfig, CurrentAdminConfig};
 use super::request::{Detail, Page};
 use super::response::Form;
+use crate::runtime::settings;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -22,7 +23,17 @@ fn head(target: &str, fields: &[(&str, &str)]) -> Parts {
 }
 
 fn tcp(ip: &str) -> AccessAddress {
-    AccessAddress::Tcp { ip: ip.parse().unwrap(), hosts: Some(Arc::new(HostCheck::default())) }
+    AccessAddress::Tcp(ip.parse().unwrap())
+}
+
+/// The configuration of a file.
+fn configured(text: &str) -> AdminConfig {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("magicproxy.toml");
+    std::fs::write(&file, text).unwrap();
+    let flags = Flags { config: Some(file), ..Flags::default() };
+    let layers = Layers::gather(flags, &Environment::from_iter(Vec::<(String, String)>::new()));
+    AdminConfig::of(&settings::check(layers).unwrap())
 }
 
 /// Addresses of the listener, and who a client is that shows nothing, a wrong token and the token:
@@ -81,8 +92,8 @@ fn plain_is_what_tells_a_status_and_nothing_else() {
 
 #[test]
 fn a_loopback_address_is_called_by_names_of_its_own() {
-    let socket = AccessAddress::Socket;
-    let anywhere = AccessAddress::Tcp { ip: "0.0.0.0".parse().unwrap(), hosts: None };
+    let (socket, anywhere) = (AccessAddress::Socket, tcp("0.0.0.0"));
+    let config = configured("");
     let own = [("host", "127.0.0.1:5001")];
     for (target, fields, expected) in [
         ("/", &own[..], true),
@@ -99,8 +110,38 @@ fn a_loopback_address_is_called_by_names_of_its_own() {
         ("http://localhost/", &[("host", "rebind.attacker.example")], false),
     ] {
         let head = head(target, fields);
-        assert_eq!(tcp("127.0.0.1").is_called_by_name(&head), expected, "{target} {fields:?}");
-        assert!(socket.is_called_by_name(&head) && anywhere.is_called_by_name(&head));
+        let called = |access: AccessAddress| access.is_called_by_name(&config, &head);
+        assert_eq!(called(tcp("127.0.0.1")), expected, "{target} {fields:?}");
+        assert!(called(socket) && called(anywhere));
+    }
+}
+
+/// Names, and whether the listener on loopback and on every address is called so, before and after
+/// a change of the configuration.
+#[test]
+fn names_follow_the_configuration() {
+    let admin = "[admin]\nlisten = ['localhost:5001', '0.0.0.0:5002']\n";
+    let current = CurrentAdminConfig::new(configured(admin));
+    let called = |host: &str| {
+        let head = head("/", &[("host", host)]);
+        let config = current.get();
+        let [here, anywhere] = [tcp("127.0.0.1"), tcp("0.0.0.0")];
+        (here.is_called_by_name(&config, &head), anywhere.is_called_by_name(&config, &head))
+    };
+    assert_eq!((called("a.example"), called("b.example")), ((false, true), (false, true)));
+    for (more, a, b) in [
+        ("allowed_hosts = ['a.example']\n", (true, true), (false, true)),
+        ("allowed_hosts = ['b.example']\n", (false, true), (true, true)),
+        ("check_host = 'everywhere'\n", (false, false), (false, false)),
+        (
+            "check_host = 'everywhere'\nallowed_hosts = ['a.example']\n",
+            (true, true),
+            (false, false),
+        ),
+        ("check_host = 'loopback'\n", (false, true), (false, true)),
+    ] {
+        current.replace(configured(&format!("{more}{admin}")));
+        assert_eq!((called("a.example"), called("b.example")), (a, b), "{more}");
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use magicproxy_proxy::clock;
-use magicproxy_state::{OpenError, RedbStore, StoreCopy};
+use magicproxy_state::{OpenError, RedbStore, StoreCopy, StoreLock};
 
 use super::BackupNote;
 use crate::runtime::keystore::write;
@@ -50,8 +50,10 @@ impl Restore<'_> {
     pub(crate) fn run(self) -> anyhow::Result<RestoreReport> {
         write::refuse_root_beside_others(self.store)?;
         self.refuse_running()?;
-        let scratch = self.store.with_added_extension("restore-copy");
         write::create_folder_of(self.store)?;
+        // Also of a store whose file is gone. Nobody opens it until this has ended.
+        let _lock = StoreLock::take(self.store).map_err(|error| running(&error))?;
+        let scratch = self.store.with_added_extension("restore-copy");
         let restored = self.checked_in(&scratch);
         drop(std::fs::remove_file(&scratch));
         restored
@@ -73,8 +75,8 @@ impl Restore<'_> {
         let added = unite(&self.revocations, &entries)?;
         let new = self.store.with_added_extension("restore-new");
         drop(std::fs::remove_file(&new));
-        copy.make_store(&new).map_err(|error| anyhow::anyhow!("{error}"))?;
-        write::hand_over(&new, self.store)?;
+        let made = copy.make_store(&new).map_err(|error| anyhow::anyhow!("{error}"))?;
+        write::hand_over(&made, &new, self.store)?;
         let before = self.put_in_place(&new)?;
         Ok(RestoreReport {
             made_at: written(note.made_at),
@@ -90,9 +92,7 @@ impl Restore<'_> {
             return Ok(());
         }
         match RedbStore::open(self.store) {
-            Err(error @ OpenError::InUse(_)) => {
-                bail!("stop the proxy first: {error}")
-            }
+            Err(error @ OpenError::InUse(_)) => Err(running(&error)),
             // A damaged file is what a backup is for.
             Ok(_) | Err(_) => Ok(()),
         }
@@ -173,6 +173,14 @@ fn unite(file: &RevocationFile, entries: &[Revocation]) -> anyhow::Result<usize>
 fn written(time: u64) -> String {
     let time = UNIX_EPOCH.checked_add(Duration::from_secs(time.min(FOR_GOOD)));
     humantime::format_rfc3339_seconds(time.unwrap_or(UNIX_EPOCH)).to_string()
+}
+
+/// Says that a process has the store open, or that nobody can tell.
+fn running(error: &OpenError) -> anyhow::Error {
+    match error {
+        OpenError::InUse(_) => anyhow::anyhow!("stop the proxy first: {error}"),
+        _ => anyhow::anyhow!("whether a proxy runs cannot be told: {error}"),
+    }
 }
 
 /// Says what is wrong with the backup, without the name of the scratch file.

@@ -31,10 +31,9 @@ pub(crate) fn refuse_root_beside_others(path: &Path) -> anyhow::Result<()> {
     FileOwner::of(path)?.refuse_others()
 }
 
-/// Gives a file that was made beside `path` to whoever reads the file there.
-pub(crate) fn hand_over(made: &Path, path: &Path) -> anyhow::Result<()> {
-    let file = File::open(made).with_context(|| format!("`{}`", made.display()))?;
-    FileOwner::of(path)?.give(&file, made)
+/// Gives a file that was made beside `path`, by the name `named`, to whoever reads the file there.
+pub(crate) fn hand_over(made: &File, named: &Path, path: &Path) -> anyhow::Result<()> {
+    FileOwner::of(path)?.give(made, named)
 }
 
 /// Creates a file for the user who runs the command only, wherever the file is.
@@ -104,8 +103,18 @@ pub(crate) fn lock_of(path: &Path) -> PathBuf {
     path.with_added_extension("lock")
 }
 
+/// Opens the file of a lock. A link is not followed: the file is made by these commands alone.
 fn open_for_lock(path: &Path) -> io::Result<(File, bool)> {
-    OpenOptions::new().append(true).open(path).map(|file| (file, false))
+    let mut options = OpenOptions::new();
+    options.append(true);
+    #[cfg(unix)]
+    {
+        // Without waiting for the reader of a pipe.
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        let flags = flags.bits().cast_signed();
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags);
+    }
+    options.open(path).map(|file| (file, false))
 }
 
 /// Makes renames in a folder last; not every system can.

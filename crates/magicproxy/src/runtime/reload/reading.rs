@@ -13,6 +13,8 @@ use crate::runtime::serve::fit_to_files;
 use crate::runtime::tls::NextCertificate;
 use crate::runtime::wire::{RunningEngine, raise_open_file_limit};
 use crate::runtime::{plugins, settings};
+use magicproxy_config::config::change::TakesEffect;
+use magicproxy_config::config::contents::FileContents;
 use magicproxy_config::config::raw::RawConfig;
 use magicproxy_config::config::{Config, Flags, Layers, lint};
 use magicproxy_config::ground::environment::Environment;
@@ -33,6 +35,8 @@ pub(crate) struct RunningConfig {
     /// The settings in force, and the files in which they were.
     pub(crate) raw: RawConfig,
     files: Vec<String>,
+    /// The content of the files that the settings in force name.
+    contents: FileContents,
     /// The most files that the process may open, if there is a limit.
     pub(crate) open_files: Option<usize>,
 }
@@ -85,8 +89,14 @@ impl RunningConfig {
             source,
             raw: layers.raw.clone(),
             files: layers.sources.files(),
+            contents: FileContents::default(),
             open_files: raise_open_file_limit(),
         }
+    }
+
+    /// Notes the files that the check of these settings has read.
+    pub(crate) fn note_contents(&mut self, config: &Config) {
+        self.contents = config.contents.clone();
     }
 
     /// Reads and checks the configuration that follows, for this engine. Blocks.
@@ -116,14 +126,18 @@ impl RunningConfig {
         // Checked as it is written: a restart would serve it.
         drop(settings::check_to_serve(layers)?);
         let raw = written.clone().over(&self.raw);
-        let (changed, waiting) = (raw.differing(&self.raw), written.differing(&raw));
+        let (mut changed, mut waiting) = (raw.differing(&self.raw), written.differing(&raw));
         let mut config =
             mixed(&raw, sources, engine).map_err(|faults| with_waiting(faults, &waiting))?;
+        let (late, at_once): (Vec<_>, Vec<_>) =
+            config.contents.differing(&self.contents).into_iter().partition(|key| waits(key));
+        add(&mut changed, at_once);
+        add(&mut waiting, late);
         let readiness = Readiness::besides_plugins(&config).ready()?;
         warnings.extend(readiness.warnings);
         let known = readiness.keys.as_ref().map(|keys| keys.known());
         warnings.extend(lint::warnings(&raw, &config, known.as_ref()));
-        if changed.is_empty() && !names_files(&raw) {
+        if changed.is_empty() {
             return Ok(Reading::Unchanged { waiting, warnings });
         }
         let plugins = is_any_of(&changed, &["plugins.", "plugin_cache"])
@@ -131,9 +145,10 @@ impl RunningConfig {
             .transpose()?;
         let certificate = next_certificate(&config, &changed)?;
         self.open_files.and_then(|files| fit_to_files(&mut config, files));
+        let contents = config.contents.clone().over(&self.contents, waits);
         Ok(Reading::Changed(Box::new(CheckedChange {
             config: Box::new(config),
-            running: Self { raw, files, ..self },
+            running: Self { raw, files, contents, ..self },
             read,
             changed,
             waiting,
@@ -196,13 +211,16 @@ fn with_waiting(mut faults: Faults, waiting: &[String]) -> Faults {
     faults
 }
 
-/// True if settings name files whose content may have changed though no setting has.
-fn names_files(raw: &RawConfig) -> bool {
-    let named = ["minters", "extra_ca_file", "outbound_proxy_file"];
-    raw.entries().iter().any(|entry| {
-        let name = entry.key.rsplit('.').next().unwrap_or_default();
-        named.contains(&name)
-    })
+/// True if a change of the setting waits for a restart, and so does one of the file that it names.
+fn waits(key: &str) -> bool {
+    TakesEffect::of(key) != Some(TakesEffect::AtOnce)
+}
+
+/// Adds keys to a sorted list.
+fn add(to: &mut Vec<String>, keys: Vec<String>) {
+    to.extend(keys);
+    to.sort();
+    to.dedup();
 }
 
 fn is_any_of(keys: &[String], prefixes: &[&str]) -> bool {

@@ -8,6 +8,7 @@ use magicproxy_core::UnixTime;
 use magicproxy_core::state::{Change, Condition, Entry, Partition, StateStore, StoreError};
 use magicproxy_proxy::clock;
 
+use super::version::version_after;
 use super::{EntryNote, FOR_GOOD, MOST, Revocation, RevokedThing};
 
 const VERSION: &[u8] = b"version";
@@ -77,11 +78,7 @@ impl SharedRevocations {
             if !add.is_empty() {
                 conditions.push(Condition::AtMost(Vec::new(), MOST - add.len()));
             }
-            let next = version
-                .and_then(|version| String::from_utf8(version).ok()?.parse::<u64>().ok())
-                .unwrap_or(0)
-                + 1;
-            let mut changes = vec![put(VERSION, next.to_string().into_bytes(), FOREVER)];
+            let mut changes = vec![put(VERSION, version_after(version.as_deref())?, FOREVER)];
             for entry in add {
                 let about = serde_json::to_vec(&entry.about).context("an entry")?;
                 changes.push(put(

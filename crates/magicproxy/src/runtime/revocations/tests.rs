@@ -245,3 +245,23 @@ async fn entries_are_written_as_the_vectors_say() {
         );
     }
 }
+
+/// A link in the place of the lock is not followed: commands would wait for each other at another
+/// place, or lock a file of somebody else's.
+#[cfg(unix)]
+#[test]
+fn a_link_is_no_lock() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = RevocationFile(folder.path().join("revocations.json"));
+    let (victim, lock) =
+        (folder.path().join("victim"), folder.path().join("revocations.json.lock"));
+    let revoke = || file.change(|entries| entries.push(entry(RevokedThing::Before(7), 100)));
+    revoke().unwrap();
+    std::fs::remove_file(&lock).unwrap();
+    std::fs::write(&victim, "untouched").unwrap();
+    std::os::unix::fs::symlink(&victim, &lock).unwrap();
+    let error = format!("{:#}", revoke().unwrap_err());
+    assert!(error.contains("revocations.json.lock"), "{error}");
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "untouched");
+    assert!(error.contains("symbolic links"), "{error}");
+}

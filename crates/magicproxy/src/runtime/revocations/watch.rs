@@ -11,6 +11,7 @@ use magicproxy_proxy::services::Revocations;
 use super::file::{RevocationFile, Stamp};
 use super::known::{KnownEntries, Succession};
 use super::shared::{SharedRevocations, Version};
+use super::version::came_by_changes;
 use super::{Revocation, in_force};
 use crate::runtime::freshness::Freshness;
 use magicproxy_config::ground::text::harmless;
@@ -252,20 +253,13 @@ async fn look_at_store(
     Ok(state.known.warning())
 }
 
-/// Tells whether a list of the version `new` came of the list of the version `seen` by changes,
-/// each of which counts the version up.
+/// Tells how the list of the version `new` came after the list of the version `seen`.
 fn succession(seen: Option<&Version>, new: &Version) -> Succession {
-    let number = |version: &Version| -> Option<u64> {
-        std::str::from_utf8(version.as_deref()?).ok()?.parse().ok()
-    };
     match (seen, new) {
         // Nothing was known.
         (None | Some(None), _) => Succession::Changed,
-        (Some(Some(_)), None) => Succession::Interrupted,
-        (Some(old @ Some(_)), Some(_)) => match (number(old), number(new)) {
-            (Some(old), Some(new)) if new <= old => Succession::Interrupted,
-            _ => Succession::Changed,
-        },
+        (Some(Some(old)), Some(new)) if came_by_changes(old, new) => Succession::Changed,
+        (Some(Some(_)), _) => Succession::Interrupted,
     }
 }
 

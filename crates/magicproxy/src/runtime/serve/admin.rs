@@ -12,8 +12,8 @@ use super::banner::Banner;
 use crate::ground::failure::Failure;
 use crate::runtime::admin::operations::ReloadHandle;
 use crate::runtime::admin::{
-    AdminParts, BoundAdmin, CertificateCheck, Checks, Drain, EncodedMetrics, KeysCheck,
-    MetricsEncoder, RevocationsCheck, StoreCheck, StoreNeed,
+    AdminConfig, AdminParts, BoundAdmin, CertificateCheck, Checks, CurrentAdminConfig, Drain,
+    EncodedMetrics, KeysCheck, MetricsEncoder, RevocationsCheck, StoreCheck, StoreNeed,
 };
 use crate::runtime::backup::Backups;
 use crate::runtime::keystore::KeyWatch;
@@ -24,7 +24,7 @@ use crate::runtime::wire::BoundServer;
 use crate::runtime::wire::listening::HeldSocket;
 use crate::runtime::wire::passed::PassedSockets;
 use magicproxy_config::config::Config;
-use magicproxy_config::config::listeners::HostSettings;
+use magicproxy_config::config::admin::AdminSettings;
 
 /// The parts of a proxy that the admin listener tells of.
 pub(super) struct WatchedParts<'p> {
@@ -39,7 +39,7 @@ pub(super) struct WatchedParts<'p> {
 /// The admin listener of a proxy that is being started.
 pub(super) struct Admin {
     parts: AdminParts,
-    hosts: HostSettings,
+    settings: AdminSettings,
     drain: Drain,
     bound: Option<BoundAdmin>,
 }
@@ -48,12 +48,13 @@ impl Admin {
     /// Prepares the pages.
     pub(super) fn of(config: &Config, watched: &WatchedParts<'_>, reload: ReloadHandle) -> Self {
         let drain = Drain::default();
+        let current = CurrentAdminConfig::new(AdminConfig::of(config));
         let checks = Checks {
             keys: KeysCheck {
                 keys: Arc::clone(watched.ring),
                 freshness: watched.keys.freshness(),
                 revocations: watched.revocations.revocations(),
-                versions: config.accepts().versions,
+                config: current.clone(),
             },
             store: watched
                 .store
@@ -67,13 +68,18 @@ impl Admin {
         };
         let file = config.revocations.file.clone().map(RevocationFile);
         let parts = AdminParts {
-            settings: config.admin.clone(),
+            config: current,
             checks,
             metrics: Some(encoder(watched.metrics)),
             backups: Backups::of(watched.store.cloned(), file),
             reload: Some(reload),
         };
-        Self { parts, hosts: config.hosts.clone(), drain, bound: None }
+        Self { parts, settings: config.admin.clone(), drain, bound: None }
+    }
+
+    /// Returns the configuration of the pages, which follows reloads.
+    pub(super) fn config(&self) -> CurrentAdminConfig {
+        self.parts.config.clone()
     }
 
     /// Takes the addresses, which must be none of the server's, and notes them in the banner.
@@ -83,8 +89,7 @@ impl Admin {
         banner: &mut Banner,
         passed: &mut PassedSockets,
     ) -> Result<Self, Failure> {
-        let (settings, api) = (&self.parts.settings, server.tcp_addresses());
-        let bound = BoundAdmin::open(settings, &self.hosts, &api, passed).await?;
+        let bound = BoundAdmin::open(&self.settings, &server.tcp_addresses(), passed).await?;
         banner.lines.extend(bound.shown());
         self.bound = Some(bound);
         Ok(self)

@@ -24,12 +24,17 @@ fn the_service_manager_hears_each_state() {
             let length = listening.recv(&mut text).unwrap();
             String::from_utf8(text[..length].to_vec()).unwrap()
         };
+        // Before the proxy serves there is nothing to end.
+        manager.reloading();
+        manager.reloaded();
         manager.ready("http://127.0.0.1:5000\nREADY=0");
         assert_eq!(heard(), "READY=1\nSTATUS=serving on http://127.0.0.1:5000 READY=0\n");
         manager.reloading();
         let reloading = heard();
         let time = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap();
         assert!(time.split('\n').next().unwrap().parse::<u64>().unwrap() > 0, "{reloading}");
+        manager.reloaded();
+        assert_eq!(heard(), "READY=1\nSTATUS=serving on http://127.0.0.1:5000 READY=0\n");
         manager.replaced_by(17);
         assert_eq!(heard(), "MAINPID=17\n");
         manager.stopping();

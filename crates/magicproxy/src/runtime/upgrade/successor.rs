@@ -154,10 +154,12 @@ impl UpgradeParts {
         if let Some(store) = self.store.as_ref().filter(|store| store.is_open())
             && let Some(file) = store.file()
         {
+            let loss = store.fate_of_file().loss();
             ensure!(
-                file.exists(),
-                "`{}` was deleted, and its rows are lost when this process closes it: `magicproxy backup` first",
-                file.display()
+                loss.is_none(),
+                "`{}` {}, and its rows are lost when this process closes it: `magicproxy backup` first",
+                file.display(),
+                loss.unwrap_or_default()
             );
         }
         let FreshnessNotes { warning, fault, .. } = self.revocations.noted();

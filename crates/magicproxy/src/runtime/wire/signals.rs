@@ -2,6 +2,8 @@
 //! SIGUSR1 and SIGUSR2, which would end it by default, do not. `serve` has a use for SIGUSR2 of its
 //! own (`runtime::upgrade`).
 
+use magicproxy_proxy::server::Stop;
+
 use crate::ground::output::LastWords;
 
 #[cfg(unix)]
@@ -27,10 +29,10 @@ impl EndSignals {
         })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Stop {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Stop::Ending,
+            _ = self.interrupt.recv() => Stop::Interrupted,
         }
     }
 }
@@ -46,10 +48,11 @@ impl EndSignals {
         Ok(Self)
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Stop {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+        Stop::Interrupted
     }
 }
 
@@ -60,11 +63,12 @@ impl EndSignals {
         self.leave_the_second();
     }
 
-    /// Waits for a signal.
-    pub(crate) async fn first(&mut self) {
-        self.next().await;
+    /// Waits for a signal, and returns the kind of stop that it asks for.
+    pub(crate) async fn first(&mut self) -> Stop {
+        let fate = self.next().await;
         tracing::info!(name: "stopping", target: "magicproxy::wire::signals",
             "stopping: finishing the responses in flight; a second signal stops at once");
+        fate
     }
 
     /// Ends the process at the next signal.

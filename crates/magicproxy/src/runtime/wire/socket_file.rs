@@ -3,6 +3,8 @@
 
 use std::fs::DirBuilder;
 use std::io;
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{
     DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _,
 };
@@ -32,10 +34,10 @@ impl SocketFile {
         let folder = Folder::beside(path)?;
         let made = folder.0.join("s");
         let listener = UnixListener::bind(&made)?;
-        std::fs::set_permissions(&made, std::fs::Permissions::from_mode(mode))?;
         let metadata = std::fs::symlink_metadata(&made)?;
-        std::fs::rename(&made, path)?;
         let identity = (metadata.dev(), metadata.ino());
+        set_mode(&made, identity, mode)?;
+        std::fs::rename(&made, path)?;
         let is_left = AtomicBool::new(false);
         Ok((listener, Self { path: path.to_owned(), identity, is_left }))
     }
@@ -50,7 +52,7 @@ impl SocketFile {
     pub(crate) fn take_over(path: PathBuf, identity: (u64, u64), mode: u32) -> io::Result<Self> {
         let file = Self { path, identity, is_left: AtomicBool::new(false) };
         if file.is_there() {
-            std::fs::set_permissions(&file.path, std::fs::Permissions::from_mode(mode))?;
+            set_mode(&file.path, file.identity, mode)?;
         }
         Ok(file)
     }
@@ -70,6 +72,34 @@ impl SocketFile {
         let found = std::fs::symlink_metadata(&self.path);
         found.is_ok_and(|found| (found.dev(), found.ino()) == self.identity)
     }
+}
+
+/// Gives the socket's file this mode, and no other file that somebody has put in its place
+/// meanwhile: the file is opened by a handle, and named by the handle.
+#[cfg(target_os = "linux")]
+pub(super) fn set_mode(path: &Path, identity: (u64, u64), mode: u32) -> io::Result<()> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = std::fs::File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    let found = file.metadata()?;
+    if (found.dev(), found.ino()) != identity {
+        return Err(io::Error::other("another file was put in the place of the socket"));
+    }
+    let (by_handle, mode) =
+        (format!("/proc/self/fd/{}", file.as_raw_fd()), std::fs::Permissions::from_mode(mode));
+    match std::fs::set_permissions(by_handle, mode.clone()) {
+        // There is no `/proc`: a handle on a socket's file has no other use.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            std::fs::set_permissions(path, mode)
+        }
+        set => set,
+    }
+}
+
+/// Gives the file this mode. The system has no handle on a socket's file.
+#[cfg(not(target_os = "linux"))]
+fn set_mode(path: &Path, _: (u64, u64), mode: u32) -> io::Result<()> {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
 }
 
 /// A folder for its owner only, removed at drop.

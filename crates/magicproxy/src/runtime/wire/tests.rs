@@ -1,6 +1,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::socket_file::SocketFile;
+#[cfg(target_os = "linux")]
+use super::socket_file::set_mode;
 
 #[tokio::test]
 async fn a_socket_has_its_mode_and_is_taken_away() {
@@ -55,4 +57,35 @@ async fn only_a_dead_socket_is_replaced() {
             .downcast_ref::<std::io::Error>()
             .is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound)
     );
+}
+
+/// Files that somebody puts in the place of the socket between the look at it and the change of its
+/// mode: they keep theirs.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn no_other_file_gets_the_mode_of_the_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, victim) = (folder.path().join("s"), folder.path().join("victim"));
+    let (_listener, file) = SocketFile::bind(&path, 0o600).unwrap();
+    let identity = file.identity();
+    std::fs::write(&victim, "").unwrap();
+    std::fs::set_permissions(&victim, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let own = folder.path().join("own");
+    std::fs::rename(&path, &own).unwrap();
+    let put: [fn(&std::path::Path, &std::path::Path); 2] = [
+        |victim, path| std::os::unix::fs::symlink(victim, path).unwrap(),
+        |victim, path| std::fs::hard_link(victim, path).unwrap(),
+    ];
+    for put in put {
+        put(&victim, &path);
+        assert!(set_mode(&path, identity, 0o666).is_err());
+        assert_eq!(std::fs::metadata(&victim).unwrap().permissions().mode() & 0o777, 0o640);
+        std::fs::remove_file(&path).unwrap();
+    }
+    // A link to the socket itself is no socket either.
+    std::os::unix::fs::symlink(&own, &path).unwrap();
+    assert!(set_mode(&path, identity, 0o666).is_err());
+    std::fs::rename(&own, &path).unwrap();
+    set_mode(&path, identity, 0o666).unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o666);
 }

@@ -110,3 +110,35 @@ async fn what_is_undone_is_not_lost() {
     watched.store.change(&[], &[key("c")]).await.unwrap();
     watched.holds(&[], false).await;
 }
+
+/// A list that began anew, or an older copy, on which others were busy before this proxy looked.
+#[tokio::test]
+async fn a_list_that_was_changed_after_a_loss_is_read_at_once_and_revives_nothing() {
+    for older_copy in [None, Some("1.00112233aabbccdd"), Some("1")] {
+        for changes in 1..5 {
+            let mut watched = Watched::new().await;
+            watched.forgets(&["version", "kid:a", "kid:b"]).await;
+            if let Some(version) = older_copy {
+                watched.has_version(version).await;
+            }
+            for _ in 0..changes {
+                watched.store.change(&[entry("c")], &[]).await.unwrap();
+            }
+            watched.holds(&["a", "b", "c"], true).await;
+        }
+    }
+}
+
+/// The first look after the change of the builds, in either direction.
+#[tokio::test]
+async fn lists_of_older_builds_go_on() {
+    let mut watched = Watched::new().await;
+    watched.has_version("7").await;
+    watched.holds(&["a", "b"], false).await;
+    watched.store.change(&[], &[key("a")]).await.unwrap();
+    watched.holds(&["b"], false).await;
+    // An older build reads no number, and begins anew.
+    watched.has_version("1").await;
+    watched.forgets(&["kid:b"]).await;
+    watched.holds(&["b"], true).await;
+}
