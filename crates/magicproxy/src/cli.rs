@@ -27,6 +27,7 @@ mod remade;
 pub(crate) mod reseal;
 pub(crate) mod restore;
 pub(crate) mod revoke;
+mod revoked;
 pub(crate) mod run;
 mod secret;
 pub(crate) mod serve;

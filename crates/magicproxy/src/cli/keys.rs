@@ -9,14 +9,13 @@ use magicproxy_core::{
     SealingPublicKey, UnixTime,
 };
 use magicproxy_proxy::clock;
+use magicproxy_proxy::services::RevocationList;
 use serde_json::json;
 
-use super::SettingsArgs;
-use super::flag;
-use crate::ground::failure::Failure;
+use super::{SettingsArgs, flag, revoked};
+use crate::ground::failure::{Failure, chain};
 use crate::ground::output::{self, note};
 use crate::runtime::keystore::{self, KeyNote, KeySetRotation, Keystore, NewKey};
-use crate::runtime::revocations::{RevocationFile, in_force};
 use crate::runtime::settings;
 use magicproxy_config::config::keys::KeyFiles;
 use magicproxy_config::config::{Config, parse_duration};
@@ -100,14 +99,14 @@ pub(crate) fn run(args: KeysArgs, environment: &Environment) -> Result<(), Failu
         KeysCommand::ExportPublic(args) => {
             let config = settings::load(args.settings.into_flags(), environment)?;
             let keys = Keystore::of(&config.keys).open()?;
+            let revocations = revoked::in_force_here(&config)?;
             if !args.jwks {
-                return Ok(output::print(&keys.ring.active().public().to_pem())?);
+                let active = keys.ring.active().public();
+                revoked::ensure_key_lives(&revocations, active.id())?;
+                return Ok(output::print(&active.to_pem())?);
             }
             let (now, accepts, mut denied) = (clock::now(), config.accepts(), config.denied_keys());
-            // A list in a store is the running proxies' to ask.
-            if let Some(file) = config.revocations.file.clone() {
-                denied.extend(in_force(&RevocationFile(file).read()?, now).keys);
-            }
+            denied.extend(revocations.keys);
             let is_denied =
                 |key: &SealingPublicKey| denied.iter().any(|id| id == key.id().as_str());
             if !keys
@@ -269,14 +268,29 @@ fn list(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
     let config = settings::load(args.settings.into_flags(), environment)?;
     let keystore = Keystore::of(&config.keys);
     let (keys, accepts, denied) = (keystore.open()?, config.accepts(), config.denied_keys());
-    let sealing_state =
-        |key: &SealingKey| match denied.iter().any(|id| id == key.public().id().as_str()) {
-            true => "denied",
-            false => sealing_state(key, &accepts),
-        };
-    let state = |at: usize| if at == 0 { "active" } else { "retired" };
+    // A list that cannot be read hides no key: it is wanted in an incident.
+    let revoked = revoked::in_force_here(&config).unwrap_or_else(|error| {
+        note(&format!("warning: not checked: revocations: {}", chain(&error)));
+        RevocationList::default()
+    });
+    let revoked = revoked.keys;
+    let sealing_state = |key: &SealingKey| {
+        let id = key.public().id().as_str();
+        if revoked.contains(id) {
+            "revoked"
+        } else if denied.iter().any(|denied| denied == id) {
+            "denied"
+        } else {
+            sealing_state(key, &accepts)
+        }
+    };
+    let state = |at: usize, key: &KeyNote| match at {
+        _ if revoked.contains(key.id.as_str()) => "revoked",
+        0 => "active",
+        _ => "retired",
+    };
     if args.json {
-        let key = |(at, key): (usize, &KeyNote)| json!({ "kid": key.id.as_str(), "bits": key.bits, "state": state(at), "file": key.path.display().to_string() });
+        let key = |(at, key): (usize, &KeyNote)| json!({ "kid": key.id.as_str(), "bits": key.bits, "state": state(at, key), "file": key.path.display().to_string() });
         let signing = keys.held.iter().enumerate().map(key);
         let sealing = keys.ring.sealing().iter().zip(&keys.sealing_files).map(|(key, path)| {
             json!({
@@ -301,7 +315,7 @@ fn list(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
     }
     let lines = keys.held.iter().enumerate();
     let lines = lines.map(|(at, key)| {
-        format!("{}  {:<7}  {} bits  {}", key.id, state(at), key.bits, key.path.display())
+        format!("{}  {:<7}  {} bits  {}", key.id, state(at, key), key.bits, key.path.display())
     });
     let sealing = keys.ring.sealing().iter().zip(&keys.sealing_files);
     let sealing = sealing.map(|(key, path)| {

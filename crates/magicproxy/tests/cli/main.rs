@@ -39,6 +39,7 @@ mod program;
 mod reload;
 mod revoke;
 mod revoke_reach;
+mod revoked_keys;
 #[cfg(unix)]
 mod run;
 mod sealed;
