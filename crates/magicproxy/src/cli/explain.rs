@@ -95,7 +95,8 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
         None => {
             config.unchecked().iter().for_each(|line| remark(line));
             let keys = Keystore::of(&config.keys).open()?;
-            let verdict = question.decide(&keys.ring, &revoked::in_force_here(&config)?);
+            let verdict =
+                question.decide(&keys.ring, &revoked::in_force_here(&config.revocations)?);
             headers.decide(verdict, &RequestFields::of(upstream, &config.upstreams))
         }
     };

@@ -219,7 +219,7 @@ fn ensure_key_lives(
             upstream.name
         )));
     }
-    Ok(revoked::ensure_mintable(&revoked::in_force_here(config)?, key, clock::now())?)
+    Ok(revoked::ensure_mintable(&revoked::in_force_here(&config.revocations)?, key, clock::now())?)
 }
 
 /// Warns of a credential hard to find in responses, and so hard to mask.

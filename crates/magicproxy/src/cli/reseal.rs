@@ -53,7 +53,7 @@ fn here(token: &str, config: &Config) -> Result<Zeroizing<String>, Failure> {
         .map_err(Failure::usage)?;
     let context = Config::verify_context(upstream, clock::now());
     let resealed = keys.ring.reseal(token, &context, &RuleCompiler::default()).context("token")?;
-    let list = revoked::in_force_here(config)?;
+    let list = revoked::in_force_here(&config.revocations)?;
     revoked::ensure_token_lives(&list, &parsed, &keys.ring)?;
     revoked::ensure_made_live(&list, &resealed)?;
     Ok(resealed)

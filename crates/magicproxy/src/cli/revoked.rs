@@ -8,12 +8,12 @@ use magicproxy_proxy::services::{MintSuspension, RevocationList};
 
 use crate::ground::output::remark;
 use crate::runtime::revocations::{RevocationFile, in_force};
-use magicproxy_config::config::Config;
+use magicproxy_config::config::state::RevocationSettings;
 use magicproxy_config::ground::text::harmless;
 
 /// Reads the revocations in force from their file. A store that proxies share is not asked.
-pub(super) fn in_force_here(config: &Config) -> anyhow::Result<RevocationList> {
-    let Some(file) = config.revocations.file.clone() else {
+pub(super) fn in_force_here(settings: &RevocationSettings) -> anyhow::Result<RevocationList> {
+    let Some(file) = settings.file.clone() else {
         remark(
             "not checked: revocations, which are in the state store, where running proxies read them",
         );
@@ -65,7 +65,7 @@ pub(super) fn ensure_made_live(list: &RevocationList, made: &str) -> anyhow::Res
     list.ensure_made_live(made).map_err(|MintSuspension { .. }| {
         let made = UnverifiedToken::parse(made).ok();
         let kid = made.as_ref().and_then(UnverifiedToken::kid).unwrap_or_default();
-        anyhow!("nothing was sealed anew: {}", revoked(&harmless(kid)))
+        anyhow!("nothing was sealed anew: {}", revoked(harmless(kid)))
     })
 }
 

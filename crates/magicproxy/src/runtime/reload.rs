@@ -26,6 +26,7 @@ use super::logging::events::{ConfigOccasion, config_loaded};
 use super::tls::{OtherKeys, Tls};
 use super::wire::{Hangups, RunningEngine};
 
+pub(crate) use outcome::NEEDS_RESTART;
 pub(crate) use reading::{ConfigSource, RunningConfig};
 
 /// The longest time for reading and checking a configuration, plugins included.

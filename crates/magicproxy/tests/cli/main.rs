@@ -20,6 +20,8 @@ mod check;
 mod command_notes;
 mod env;
 #[cfg(unix)]
+mod faulty_file;
+#[cfg(unix)]
 mod file_owner;
 #[cfg(unix)]
 mod guides;
