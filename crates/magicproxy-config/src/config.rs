@@ -112,7 +112,27 @@ pub struct Config {
     pub contents: FileContents,
 }
 
+/// The places of keys, state and revocations, which can be used while other settings have faults.
+#[derive(Clone, Debug)]
+pub struct StorageSettings {
+    /// The files and settings of the signing and sealing keys.
+    pub keys: KeySettings,
+    /// The state store.
+    pub state: StateSettings,
+    /// The place of the revocation list.
+    pub revocations: RevocationSettings,
+}
+
 impl Config {
+    /// Returns the places of keys, state and revocations.
+    pub fn storage(&self) -> StorageSettings {
+        StorageSettings {
+            keys: self.keys.clone(),
+            state: self.state.clone(),
+            revocations: self.revocations.clone(),
+        }
+    }
+
     /// Returns the URL by which clients reach the proxy: the operator's, else a URL made from the
     /// first listener.
     pub fn public_access(&self) -> PublicAccess {

@@ -94,7 +94,7 @@ pub(crate) enum Rejection {
     WebSocket,
     #[error("minting over HTTP is closed here")]
     MintingClosed,
-    #[error("nothing is minted now, for it would be revoked: {}", suspended(.after))]
+    #[error("nothing is minted now, for it would be refused at once: {}", suspended(.after))]
     MintSuspended { after: Option<Duration> },
     #[error("the body must be JSON (`Content-Type: application/json`)")]
     MediaType,
@@ -316,7 +316,9 @@ impl Rejection {
             Self::Denied { denial, .. } => (status_of(denial), denial.code()),
             Self::WebSocket => (StatusCode::FORBIDDEN, "websocket_disabled"),
             Self::MintingClosed => (StatusCode::FORBIDDEN, "minting_closed"),
-            Self::MintSuspended { .. } => (StatusCode::SERVICE_UNAVAILABLE, "minting_suspended"),
+            Self::MintSuspended { .. } | Self::Reissue(ReissueError::DeniedKey(_)) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "minting_suspended")
+            }
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
             Self::MintRequest(faults) if faults.contains(&MintRequestFault::TooLarge) => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large")
@@ -390,7 +392,7 @@ impl Rejection {
             | Self::CredentialField(_)
             | Self::Revoked
             | Self::Token(_)
-            | Self::Reissue(ReissueError::Token(_))
+            | Self::Reissue(ReissueError::Token(_) | ReissueError::DeniedKey(_))
             | Self::Credential(_)
             | Self::Denied { .. }
             | Self::WebSocket
@@ -522,9 +524,11 @@ impl From<StoreError> for Rejection {
 fn suspended(after: &Option<Duration>) -> &'static str {
     match after {
         Some(_) => {
-            "all tokens that are minted before a moment that is about to come are (`magicproxy revoke --before`)"
+            "all tokens that are minted before a moment that is about to come are revoked (`magicproxy revoke --before`)"
         }
-        None => "all tokens of the key of now are (`magicproxy keys rotate` makes another)",
+        None => {
+            "all tokens of the active key are revoked or denied (`magicproxy keys rotate` makes another)"
+        }
     }
 }
 

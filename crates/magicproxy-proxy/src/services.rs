@@ -12,7 +12,7 @@ use magicproxy_core::state::StateStore;
 use crate::metrics::Metrics;
 
 pub use keys::SharedKeys;
-pub use revocations::{RevocationList, RevocationTrust, Revocations, TokenIssuer};
+pub use revocations::{MintSuspension, RevocationList, RevocationTrust, Revocations, TokenIssuer};
 
 /// The live parts of a [`Server`](crate::server::Server), besides the settings.
 #[derive(Clone, Debug)]

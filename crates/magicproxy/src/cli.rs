@@ -27,6 +27,7 @@ mod remade;
 pub(crate) mod reseal;
 pub(crate) mod restore;
 pub(crate) mod revoke;
+mod revoked;
 pub(crate) mod run;
 mod secret;
 pub(crate) mod serve;
@@ -61,7 +62,7 @@ pub(crate) struct Cli {
 
 const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failure, 2 usage, 3 denied (explain, plugin run), 78 configuration; run: those of its \
                           program, 126 or 127 where it cannot be started.\n\
-                          Configuration: --config, $MAGICPROXY_CONFIG, ./magicproxy.toml (serve and config only), \
+                          Configuration: --config, $MAGICPROXY_CONFIG, ./magicproxy.toml (serve, config, reload, health only), \
                           ~/.config/magicproxy/config.toml, /etc/magicproxy/config.toml.";
 
 #[derive(Debug, Subcommand)]

@@ -1,11 +1,9 @@
 //! A small HTTP/1.1 client for requests from the command line to a proxy: one request, one
 //! connection, no redirects.
 
-#[cfg(unix)]
-pub(crate) mod admin_socket;
+pub(crate) mod admin_listener;
 mod fault;
 mod request_secrets;
-pub(crate) mod socket;
 
 use std::path::Path;
 use std::time::Duration;

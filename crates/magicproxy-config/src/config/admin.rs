@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
 
 use magicproxy_core::written_secret;
 use magicproxy_proxy::settings::AdminToken;
@@ -80,20 +79,20 @@ impl FromText for AdminTokenText {
     }
 }
 
-/// Returns the Unix sockets of the admin listener as they are written, even if other settings have
-/// faults.
-pub fn unix_sockets(layers: &Layers) -> Vec<PathBuf> {
+/// Returns the addresses of the admin listener as they are written, even if other settings have
+/// faults: the running proxy was started before, or has kept its old configuration.
+pub fn written_addresses(layers: &Layers) -> Vec<ListenAddress> {
     let Some(given) = layers.raw.admin.listen.given() else { return Vec::new() };
-    let socket = |address: &GivenValue<String>| match ListenAddress::parse(&address.value) {
-        Ok(ListenAddress::Unix(path)) => {
+    let address = |written: &GivenValue<String>| match ListenAddress::parse(&written.value).ok()? {
+        ListenAddress::Unix(path) => {
             // The place of the setting stands for an element without a place.
             let origin =
-                if address.origin == Origin::Default { &given.origin } else { &address.origin };
-            Some(layers.sources.absolute(path, origin))
+                if written.origin == Origin::Default { &given.origin } else { &written.origin };
+            Some(ListenAddress::Unix(layers.sources.absolute(path, origin)))
         }
-        _ => None,
+        address @ ListenAddress::Tcp(_) => Some(address),
     };
-    given.value.0.iter().filter_map(socket).collect()
+    given.value.0.iter().filter_map(address).collect()
 }
 
 /// The checked settings of the admin listener.

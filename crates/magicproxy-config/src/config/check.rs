@@ -14,7 +14,7 @@ use super::raw::RawConfig;
 use super::setting::{GivenValue, Setting};
 use super::tls::{NamedCertificate, TlsSource};
 use super::upstream::{RawUpstream, preset_roots};
-use super::{Config, address};
+use super::{Config, StorageSettings, address};
 use crate::ground::fault::{Fault, Origin, Sources};
 use crate::ground::text::reason;
 use crate::ground::userinfo::value_without_userinfo;
@@ -79,6 +79,19 @@ pub(crate) fn check(
         contents: contents.take(),
     };
     (Some(config), certificate)
+}
+
+/// Checks the places of keys, state and revocations, and nothing else of the configuration.
+pub(crate) fn check_storage(
+    raw: &RawConfig,
+    sources: &Sources,
+    faults: &mut Vec<Fault>,
+) -> Option<StorageSettings> {
+    let mut checker = Checker { sources, faults };
+    let keys = checker.keys(raw);
+    let state = checker.state(raw, &keys);
+    let revocations = checker.revocations(raw, &keys);
+    Some(StorageSettings { keys, state: state?, revocations })
 }
 
 /// True if no setting chooses an API, so that the API is the default.

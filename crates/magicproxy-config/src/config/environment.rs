@@ -44,10 +44,8 @@ impl Environment {
             let Some(text) = self.var(&name) else { continue };
             let origin = Origin::Environment(name.clone());
             if let Err(expected) = raw.set(&key, text, origin.clone()) {
-                faults.push(Fault::new(
-                    format!("{key} `{}`: {expected}", value_without_userinfo(text)),
-                    origin,
-                ));
+                let message = format!("{key} `{}`: {expected}", value_without_userinfo(text));
+                faults.push(Fault::new(message, origin).of_setting(&key));
             }
         }
         raw

@@ -1,6 +1,6 @@
 //! Configuration files: found, read, and passed over.
 //!
-//! Only `serve` and `config` find a file in the working directory: see [`WorkingDirectory`].
+//! Few commands find a file in the working directory: see [`WorkingDirectory`].
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::ground::fault::{Fault, Origin};
 use crate::ground::text::{harmless, reason};
 use crate::ground::trust;
 
-/// The file that `serve` and `config` find in the working directory.
+/// The file that some commands find in the working directory.
 const FILE_HERE: &str = "magicproxy.toml";
 
 /// Reads the native file: the named file, or else the first file found.

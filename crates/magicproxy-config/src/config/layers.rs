@@ -7,7 +7,9 @@ use super::log::LogSettings;
 use super::outbound::RawProxies;
 use super::raw::RawConfig;
 use super::tls::{CertificateFault, CertificateFiles, NamedCertificate};
-use super::{Config, check, defaults, found, keys, limits, native, preset, python, timeouts};
+use super::{
+    Config, StorageSettings, check, defaults, found, keys, limits, native, preset, python, timeouts,
+};
 use crate::ground::environment::Environment;
 use crate::ground::fault::{Fault, Faults, Sources};
 use crate::ground::text::Colour;
@@ -40,7 +42,8 @@ pub enum WorkingDirectory {
     /// Not read: by every command that uses tokens or credentials of the user.
     #[default]
     Ignored,
-    /// Read, as by the Python program: by `serve` and `config`.
+    /// Read, as by the Python program: by `serve` and `config`, and for the address of the admin
+    /// listener by `reload` and `health`.
     Read,
 }
 
@@ -90,8 +93,11 @@ pub fn unknown_keys(text: &str) -> Vec<String> {
 const PYTHON_HEADERS: &str = "unlike the Python program, this one gives the API only the request headers of a list (`magicproxy config show`): \
                               `upstream.pass_request_headers` (MAGICPROXY_UPSTREAM_PASS_REQUEST_HEADERS=Name,Name) adds to it";
 
+/// The sections that say where keys, state and revocations are.
+const STORAGE_SECTIONS: [&str; 3] = ["keys", "state", "tokens"];
+
 /// All layers combined, not yet checked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Layers {
     /// All given settings, above presets and defaults.
     pub raw: RawConfig,
@@ -173,6 +179,27 @@ impl Layers {
     /// Returns the settings of the log, which hold even if other settings have faults.
     pub fn log(&self) -> LogSettings {
         LogSettings::of(&self.raw.log)
+    }
+
+    /// Checks the places of keys, state and revocations alone, for whoever must revoke while other
+    /// settings have faults.
+    ///
+    /// # Errors
+    /// The faults that may concern these places: in the sections `[keys]`, `[state]` and `[tokens]`,
+    /// or without a known place.
+    pub fn storage(&self) -> Result<StorageSettings, Faults> {
+        let may_concern = |fault: &&Fault| !fault.is_beside(&STORAGE_SECTIONS);
+        let mut faults: Vec<Fault> = self.faults.iter().filter(may_concern).cloned().collect();
+        match check::check_storage(&self.raw, &self.sources, &mut faults) {
+            Some(storage) if faults.is_empty() => Ok(storage),
+            _ => Err(Faults::new(faults, self.sources.clone())),
+        }
+    }
+
+    /// Returns the faults of the files and variables as far as they were read, without a check of
+    /// the values.
+    pub fn faults_of_form(&self) -> Option<Faults> {
+        (!self.faults.is_empty()).then(|| Faults::new(self.faults.clone(), self.sources.clone()))
     }
 
     /// Checks all layers, except for the files of a certificate.

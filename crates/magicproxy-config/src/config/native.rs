@@ -80,6 +80,12 @@ fn read(text: &str, hidden: &mut Vec<Range<usize>>) -> (RawConfig, Vec<Fault>) {
             continue;
         }
         let fault = Fault::new(message, Origin::File(removed.span));
+        // An unknown name outside of all tables may be meant for any of them.
+        let fault = if unknown && !removed.key.contains('.') {
+            fault
+        } else {
+            fault.of_setting(&removed.key)
+        };
         faults.push(match help {
             Some(help) => fault.help(help),
             None => fault,

@@ -140,6 +140,8 @@ pub struct Fault {
     pub origin: Origin,
     /// True if the faulty text may be a secret.
     hidden: bool,
+    /// The first name of the faulty setting's key, such as `timeouts`, where the key is known.
+    section: Option<String>,
 }
 
 impl Fault {
@@ -147,7 +149,17 @@ impl Fault {
     /// message.
     pub fn new(message: impl Into<String>, origin: Origin) -> Self {
         let message = without_userinfo(&message.into()).into_owned();
-        Self { message, help: None, origin, hidden: false }
+        Self { message, help: None, origin, hidden: false, section: None }
+    }
+
+    /// Says to which setting the fault belongs, by the setting's key.
+    pub fn of_setting(self, key: &str) -> Self {
+        Self { section: key.split('.').next().map(str::to_owned), ..self }
+    }
+
+    /// True if the fault certainly belongs to none of these sections of the configuration.
+    pub fn is_beside(&self, sections: &[&str]) -> bool {
+        self.section.as_ref().is_some_and(|section| !sections.contains(&section.as_str()))
     }
 
     /// Adds a suggestion.

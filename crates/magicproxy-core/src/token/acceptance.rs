@@ -94,7 +94,9 @@ impl Acceptance {
         }
     }
 
-    pub(super) fn denies_key(&self, id: &KeyId) -> bool {
+    /// True if the operator denies the tokens of this key.
+    #[must_use]
+    pub fn denies_key(&self, id: &KeyId) -> bool {
         self.denied_keys.iter().any(|denied| denied == id.as_str())
     }
 }

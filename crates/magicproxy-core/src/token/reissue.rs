@@ -12,7 +12,7 @@ use super::claims::{Claims, SignedToken, UnverifiedToken};
 use super::sealed::NarrowError;
 use super::verify::VerifyContext;
 use super::{MintError, VerifiedToken, VerifyError};
-use crate::key::{KeyError, KeyRing};
+use crate::key::{KeyError, KeyId, KeyRing};
 use crate::policy::RuleCompiler;
 use crate::rule::{NewGrant, RawRule, RuleEffects};
 use crate::seal::{OpenError, SealedCredential, seal};
@@ -49,6 +49,11 @@ pub enum ReissueError {
     /// The token has a plugin. A receipt names no scope, so the plugin would not be asked.
     #[error("a token that a plugin decides on has no receipts")]
     Guarded,
+    /// The operator denies the tokens of the active key, so the new token would be refused.
+    #[error(
+        "nothing is sealed anew: tokens of the active key `{0}` are denied here (`magicproxy keys rotate` makes another)"
+    )]
+    DeniedKey(KeyId),
     /// The ring has no active key of the token's kind.
     #[error("there is no active sealing key of the kind `{0}`")]
     NoKey(&'static str),
@@ -108,7 +113,14 @@ impl KeyRing {
     ) -> Result<Zeroizing<String>, ReissueError> {
         let verified = self.verify_with(text, context, compiler)?;
         match UnverifiedToken::parse(text)? {
-            UnverifiedToken::V1(token) => self.reseal_signed(text, &token, &verified),
+            UnverifiedToken::V1(token) => {
+                let active = self.active().public().id();
+                if self.signer_of(&token)?.public().id() == active {
+                    return Ok(Zeroizing::new(text.to_owned()));
+                }
+                ensure_not_denied(active, context)?;
+                self.reseal_signed(&token, &verified)
+            }
             UnverifiedToken::V2(token) => {
                 let kem = token.claims().kem;
                 let key = self
@@ -124,6 +136,7 @@ impl KeyRing {
                 if verified.owner_is_counted() {
                     return Err(ReissueError::Limited);
                 }
+                ensure_not_denied(key.id(), context)?;
                 let held = self
                     .sealing_by_id(&token.claims().kid)
                     .ok_or(VerifyError::UnknownKey(TokenVersion::V2))?;
@@ -185,15 +198,10 @@ impl KeyRing {
 
     fn reseal_signed(
         &self,
-        text: &str,
         token: &SignedToken<'_>,
         verified: &VerifiedToken,
     ) -> Result<Zeroizing<String>, ReissueError> {
-        let signer = self.signer_of(token)?;
-        let active = self.active();
-        if signer.public().id() == active.public().id() {
-            return Ok(Zeroizing::new(text.to_owned()));
-        }
+        let (signer, active) = (self.signer_of(token)?, self.active());
         if verified.owner_is_counted() {
             return Err(ReissueError::Limited);
         }
@@ -204,6 +212,13 @@ impl KeyRing {
         ))?;
         Ok(self.sign_token(claims.with_ciphertext(seal(&credential, active.public())?), active)?)
     }
+}
+
+fn ensure_not_denied(active: &KeyId, context: &VerifyContext<'_>) -> Result<(), ReissueError> {
+    if context.acceptance.denies_key(active) {
+        return Err(ReissueError::DeniedKey(active.clone()));
+    }
+    Ok(())
 }
 
 /// Appends a caveat to the claims.

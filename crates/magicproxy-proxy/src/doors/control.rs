@@ -318,8 +318,12 @@ impl MintJob {
             work: work.clone(),
         };
         let spec = mint_request.check(&limits, clock::now()).map_err(Rejection::MintRequest)?;
+        let keys = self.keys.current();
+        if upstream.acceptance.denies_key(keys.active().public().id()) {
+            return Err(Rejection::MintSuspended { after: None });
+        }
         upstream.credential.check(&spec.credential).map_err(Rejection::UnfitMintRequest)?;
-        let minted = self.keys.current().mint_within(&spec, work)?;
+        let minted = keys.mint_within(&spec, work)?;
         Ok((minted, MintRecord::of(&spec, &upstream.credential)))
     }
 

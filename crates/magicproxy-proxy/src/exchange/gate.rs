@@ -317,7 +317,12 @@ impl Gate {
             .token()
             .ensure_live(clock::now())
             .map_err(|denial| Rejection::Denied { denial, needed: Vec::new() })?;
-        self.verifier.reissue(&entry, &presented, how).await
+        let is_for_another_key = matches!(how, Reissue::Reseal);
+        let made = self.verifier.reissue(&entry, &presented, how).await?;
+        if is_for_another_key {
+            self.revocations.ensure_made_live(&made)?;
+        }
+        Ok(made)
     }
 
     /// Verifies a client of the control plane, by a token that is genuine and not revoked.

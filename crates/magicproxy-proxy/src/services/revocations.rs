@@ -11,7 +11,10 @@ use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use magicproxy_core::state::Partition;
-use magicproxy_core::{ChainId, KeyId, TokenNames, TokenVersion, UnixTime, VerifiedToken};
+use magicproxy_core::{
+    ChainId, KeyId, TokenNames, TokenVersion, UnixTime, UnverifiedNames, UnverifiedToken,
+    VerifiedToken,
+};
 
 use crate::metrics::{Gauges, Samples, families};
 
@@ -78,6 +81,36 @@ impl RevocationList {
             || (!self.owners.is_empty() && token.has_owner(|owner| self.owners.contains(owner)))
             || (!self.keys.is_empty() && token.has_key(|key| self.keys.contains(key)))
     }
+
+    /// Refuses to mint if a token signed now by this key would be revoked.
+    ///
+    /// # Errors
+    /// [`MintSuspension`].
+    pub fn ensure_mintable(&self, key: &KeyId, now: UnixTime) -> Result<(), MintSuspension> {
+        if self.keys.contains(key.as_str()) {
+            return Err(MintSuspension { after: None });
+        }
+        match self.before {
+            Some(before) if now < before => Err(MintSuspension {
+                after: Some(Duration::from_secs(before.0.saturating_sub(now.0))),
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Refuses to hand out a token made now that would be revoked, such as a token that was sealed
+    /// anew to a revoked key.
+    ///
+    /// # Errors
+    /// [`MintSuspension`], also for a text whose names cannot be read.
+    pub fn ensure_made_live(&self, made: &str) -> Result<(), MintSuspension> {
+        let parsed = UnverifiedToken::parse(made).ok();
+        let names = parsed.and_then(|token| UnverifiedNames::of(&token, None));
+        match names {
+            Some(names) if !self.refuses(&names.names()) => Ok(()),
+            Some(_) | None => Err(MintSuspension { after: None }),
+        }
+    }
 }
 
 /// A reason for which a genuine token is not accepted.
@@ -102,9 +135,9 @@ pub enum RevocationTrust {
 
 /// A refusal to mint, because the new token would be revoked at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct MintSuspension {
-    /// The time until tokens can be minted again, if known.
-    pub(crate) after: Option<Duration>,
+pub struct MintSuspension {
+    /// The time until tokens can be minted again, if known; `None` if another key is needed.
+    pub after: Option<Duration>,
 }
 
 /// The revocation list in use, shared by all gates.
@@ -173,16 +206,15 @@ impl Revocations {
         if self.quiet.load(Ordering::Acquire) {
             return Ok(());
         }
-        let list = Arc::clone(&self.list.read().unwrap_or_else(PoisonError::into_inner));
-        if list.keys.contains(key.as_str()) {
-            return Err(MintSuspension { after: None });
+        self.current().ensure_mintable(key, now)
+    }
+
+    /// Refuses to hand out a token made now that would be revoked.
+    pub(crate) fn ensure_made_live(&self, made: &str) -> Result<(), MintSuspension> {
+        if self.quiet.load(Ordering::Acquire) {
+            return Ok(());
         }
-        match list.before {
-            Some(before) if now < before => Err(MintSuspension {
-                after: Some(Duration::from_secs(before.0.saturating_sub(now.0))),
-            }),
-            Some(_) | None => Ok(()),
-        }
+        self.current().ensure_made_live(made)
     }
 
     /// Returns the list in force.

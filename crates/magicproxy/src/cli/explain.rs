@@ -26,13 +26,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::asking::AskingArgs;
-use super::{SettingsArgs, secret};
+use super::{SettingsArgs, revoked, secret};
 use crate::client::{Peer, ProxyResponse};
 use crate::ground::failure::Failure;
 use crate::ground::output;
 use crate::ground::output::remark;
 use crate::runtime::keystore::Keystore;
-use crate::runtime::revocations::{RevocationFile, in_force};
 use crate::runtime::{settings, wire};
 use magicproxy_config::config::Config;
 use magicproxy_config::ground::environment::Environment;
@@ -96,7 +95,8 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
         None => {
             config.unchecked().iter().for_each(|line| remark(line));
             let keys = Keystore::of(&config.keys).open()?;
-            let verdict = question.decide(&keys.ring, &revocations(&config)?);
+            let verdict =
+                question.decide(&keys.ring, &revoked::in_force_here(&config.revocations)?);
             headers.decide(verdict, &RequestFields::of(upstream, &config.upstreams))
         }
     };
@@ -111,17 +111,6 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
         ))?;
     }
     if verdict.refusal.is_some() { Err(Failure::Denied) } else { Ok(()) }
-}
-
-/// Reads the revocations in force from their file. A store that proxies share is not asked.
-fn revocations(config: &Config) -> anyhow::Result<RevocationList> {
-    let Some(file) = config.revocations.file.clone() else {
-        remark(
-            "not checked: revocations, which are in the state store; --proxy asks a running proxy",
-        );
-        return Ok(RevocationList::default());
-    };
-    Ok(in_force(&RevocationFile(file).read()?, clock::now()))
 }
 
 /// The request that a URL stands for at the proxy, not yet judged.

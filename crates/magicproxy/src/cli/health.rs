@@ -1,21 +1,21 @@
 //! `health`: asks the admin listener of a running proxy whether the proxy is alive or ready, for
 //! health checks that have no other HTTP client.
 
-use std::net::TcpStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use http::{Method, StatusCode};
 
 use super::SettingsArgs;
-use crate::client::socket::{SocketResponse, exchange};
+use crate::client::admin_listener::{AdminListener, AdminRequest, AdminText};
 use crate::ground::failure::Failure;
 use crate::ground::output;
-use crate::runtime::settings;
+use crate::runtime::{settings, wire};
+use magicproxy_config::config::Layers;
 use magicproxy_config::config::address::ListenAddress;
 use magicproxy_config::ground::environment::Environment;
-use magicproxy_config::ground::scheme::Scheme;
 use magicproxy_config::ground::text::harmless;
 
 /// The longest silence of the admin listener. Its own answers take less than a second.
@@ -38,57 +38,44 @@ pub(crate) struct HealthArgs {
 
 /// Prints what the proxy says of itself. Fails unless the proxy says that all is well.
 pub(crate) fn run(args: HealthArgs, environment: &Environment) -> Result<(), Failure> {
-    let address = match args.admin {
-        Some(address) => address,
+    let path = if args.ready { "/readyz" } else { "/healthz" };
+    let listener = match args.admin {
+        Some(address) => AdminListener::at(address),
         None => configured(args.config, environment)?,
     };
-    let path = if args.ready { "/readyz" } else { "/healthz" };
-    let response = ask(&address, path).with_context(|| format!("admin listener `{address}`"))?;
-    let SocketResponse { status, body } = response;
-    if status != 200 {
+    let request = AdminRequest { method: Method::GET, path, accept: None, patience: TIMEOUT };
+    let response = wire::runtime()?
+        .block_on(async { listener.ask(request).await?.text(MAX_PAGE_BYTES).await });
+    let AdminText { status, body } =
+        response.with_context(|| format!("admin listener `{}`", listener.address()))?;
+    if status != StatusCode::OK {
         let told = harmless(body.lines().next().unwrap_or_default());
-        return Err(anyhow::anyhow!("`{path}` is {status}: {told}").into());
+        return Err(anyhow::anyhow!("`{path}` is {}: {told}", status.as_u16()).into());
     }
     Ok(output::print(body.trim_end())?)
 }
 
-/// Returns the address of the configuration's admin listener: a socket, if there is one.
+/// Finds the admin listener that the configuration names: a socket, if there is one. Faults of
+/// other settings are none of the running proxy's.
 fn configured(
     config: Option<PathBuf>,
     environment: &Environment,
-) -> Result<ListenAddress, Failure> {
+) -> Result<AdminListener, Failure> {
+    // A file that lies in the working directory, and was not named, may be anybody's.
+    let is_named = config.is_some() || environment.var("MAGICPROXY_CONFIG").is_some();
     let flags = SettingsArgs { config, ..SettingsArgs::default() }.into_flags();
-    let addresses = settings::load(flags, environment)?.admin.listen;
-    let socket = addresses.iter().find(|address| address.is_unix());
-    let address = socket.or(addresses.first()).cloned();
-    address.ok_or_else(|| {
-        anyhow::anyhow!("there is no admin listener to ask: set `admin.listen`, or say --admin")
-            .into()
-    })
-}
-
-/// Sends one request.
-fn ask(address: &ListenAddress, path: &str) -> Result<SocketResponse> {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    match address {
-        ListenAddress::Tcp(_) => {
-            let url = address.url(Scheme::Http, None);
-            let stream = TcpStream::connect(url.trim_start_matches("http://"))?;
-            stream.set_read_timeout(Some(TIMEOUT))?;
-            Ok(exchange(stream, &request, MAX_PAGE_BYTES)?)
-        }
-        ListenAddress::Unix(path) => over_socket(path, &request),
+    let layers = Layers::gather(flags.and_working_directory(), environment);
+    if let Some(listener) = AdminListener::any_of(&layers) {
+        return Ok(listener);
     }
-}
-
-#[cfg(unix)]
-fn over_socket(path: &std::path::Path, request: &str) -> Result<SocketResponse> {
-    let stream = std::os::unix::net::UnixStream::connect(path)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    Ok(exchange(stream, request, MAX_PAGE_BYTES)?)
-}
-
-#[cfg(not(unix))]
-fn over_socket(_: &std::path::Path, _: &str) -> Result<SocketResponse> {
-    anyhow::bail!("there are no Unix sockets on this system")
+    match layers.faults_of_form().filter(|_| is_named) {
+        Some(faults) => {
+            Err(settings::with_way_out(faults, "--admin ADDRESS asks without a configuration")
+                .into())
+        }
+        None => Err(anyhow::anyhow!(
+            "there is no admin listener to ask: set `admin.listen`, or say --admin"
+        )
+        .into()),
+    }
 }

@@ -1,24 +1,25 @@
 //! `keys`: the keys on disk, and those of minters.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use magicproxy_core::{
-    AcceptedTokens, Kem, KeyLifetime, KeyRing, KeySetKey, MinterSigningKey, SealingKey,
+    Acceptance, AcceptedTokens, Kem, KeyLifetime, KeyRing, KeySetKey, MinterSigningKey, SealingKey,
     SealingPublicKey, UnixTime,
 };
 use magicproxy_proxy::clock;
+use magicproxy_proxy::services::RevocationList;
 use serde_json::json;
 
-use super::SettingsArgs;
-use super::flag;
-use crate::ground::failure::Failure;
+use super::{SettingsArgs, flag, revoked};
+use crate::ground::failure::{Failure, chain};
 use crate::ground::output::{self, note};
 use crate::runtime::keystore::{self, KeyNote, KeySetRotation, Keystore, NewKey};
-use crate::runtime::revocations::{RevocationFile, in_force};
-use crate::runtime::settings;
-use magicproxy_config::config::keys::KeyFiles;
+use crate::runtime::settings::{self, UsableSettings};
+use magicproxy_config::config::keys::{KeyFiles, KeySettings};
+use magicproxy_config::config::state::RevocationSettings;
 use magicproxy_config::config::{Config, parse_duration};
 use magicproxy_config::ground::environment::Environment;
 
@@ -100,14 +101,14 @@ pub(crate) fn run(args: KeysArgs, environment: &Environment) -> Result<(), Failu
         KeysCommand::ExportPublic(args) => {
             let config = settings::load(args.settings.into_flags(), environment)?;
             let keys = Keystore::of(&config.keys).open()?;
+            let revocations = revoked::in_force_here(&config.revocations)?;
             if !args.jwks {
-                return Ok(output::print(&keys.ring.active().public().to_pem())?);
+                let active = keys.ring.active().public();
+                revoked::ensure_key_lives(&revocations, active.id())?;
+                return Ok(output::print(&active.to_pem())?);
             }
             let (now, accepts, mut denied) = (clock::now(), config.accepts(), config.denied_keys());
-            // A list in a store is the running proxies' to ask.
-            if let Some(file) = config.revocations.file.clone() {
-                denied.extend(in_force(&RevocationFile(file).read()?, now).keys);
-            }
+            denied.extend(revocations.keys);
             let is_denied =
                 |key: &SealingPublicKey| denied.iter().any(|id| id == key.id().as_str());
             if !keys
@@ -133,19 +134,22 @@ pub(crate) fn run(args: KeysArgs, environment: &Environment) -> Result<(), Failu
 }
 
 impl NewKeyArgs {
-    fn config(self, environment: &Environment) -> Result<Config, Failure> {
+    /// Finds the folder of the keys, and the name in their certificate. Keys are rotated in
+    /// incidents, so faults of other settings are warnings.
+    fn place(self, environment: &Environment) -> Result<(KeySettings, String), Failure> {
         let mut flags = self.settings.into_flags();
         flags.raw.keys.bits = flag("--bits", self.bits);
-        let config = settings::load(flags, environment)?;
+        let UsableSettings { storage, whole } = settings::load_storage(flags, environment)?;
         // No key is made in another folder in silence.
-        Keystore::of(&config.keys).ensure_meant().map_err(Failure::usage)?;
-        Ok(config)
+        Keystore::of(&storage.keys).ensure_meant().map_err(Failure::usage)?;
+        let host = whole.map_or_else(|| "localhost".to_owned(), |config| config.host().to_owned());
+        Ok((storage.keys, host))
     }
 }
 
 fn generate(args: NewKeyArgs, environment: &Environment) -> Result<(), Failure> {
-    let config = args.config(environment)?;
-    let keystore = Keystore::of(&config.keys);
+    let (settings, host) = args.place(environment)?;
+    let keystore = Keystore::of(&settings);
     // A folder of the Python program, or of an earlier version, lacks the further keys only.
     let held = if keystore.files().private.exists() { keystore.load()? } else { None };
     let lacks = held.as_ref().map(|keys| lacks_further_keys(&keys.ring));
@@ -161,7 +165,7 @@ fn generate(args: NewKeyArgs, environment: &Environment) -> Result<(), Failure> 
         return Ok(output::print(&lines.join("\n"))?);
     }
     let key = keystore
-        .generate(NewKey::of(&config.keys, config.host()))
+        .generate(NewKey::of(&settings, &host))
         .map_err(|error| if whole { error.context("nothing is missing") } else { error })?;
     output::print(&made(&key, keystore.files()))?;
     let sealing = keystore.load_existing()?;
@@ -192,13 +196,13 @@ fn rotate(args: RotateArgs, environment: &Environment) -> Result<(), Failure> {
     let retire_after = args.retire_after.as_deref().map(parse_duration).transpose();
     let retire_after =
         retire_after.map_err(|expected| Failure::usage(format!("--retire-after: {expected}")))?;
-    let config = args.new.config(environment)?;
-    let keystore = Keystore::of(&config.keys);
+    let (settings, host) = args.new.place(environment)?;
+    let keystore = Keystore::of(&settings);
     let held = keystore.open()?;
     let of_key_set = if args.key_set { KeySetRotation::Rotate } else { KeySetRotation::Keep };
     held.ensure_room_to_rotate(of_key_set)?;
     let version = held.ring.key_set_version();
-    let (key, retired) = keystore.rotate(NewKey::of(&config.keys, config.host()))?;
+    let (key, retired) = keystore.rotate(NewKey::of(&settings, &host))?;
     output::print(&made(&key, keystore.files()))?;
     output::print(&format!(
         "the old key is now `{}`: its tokens stay valid until it is deleted",
@@ -266,17 +270,30 @@ fn sealing_line(path: &Path, key: &SealingKey) -> String {
 }
 
 fn list(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
-    let config = settings::load(args.settings.into_flags(), environment)?;
-    let keystore = Keystore::of(&config.keys);
-    let (keys, accepts, denied) = (keystore.open()?, config.accepts(), config.denied_keys());
-    let sealing_state =
-        |key: &SealingKey| match denied.iter().any(|id| id == key.public().id().as_str()) {
-            true => "denied",
-            false => sealing_state(key, &accepts),
-        };
-    let state = |at: usize| if at == 0 { "active" } else { "retired" };
+    let UsableSettings { storage, whole } =
+        settings::load_storage(args.settings.into_flags(), environment)?;
+    let keystore = Keystore::of(&storage.keys);
+    let keys = keystore.open()?;
+    let accepts = whole.as_ref().map_or_else(everything, Config::accepts);
+    let denied = whole.as_ref().map(Config::denied_keys).unwrap_or_default();
+    let revoked = revoked_keys(&storage.revocations);
+    let sealing_state = |key: &SealingKey| {
+        let id = key.public().id().as_str();
+        if revoked.contains(id) {
+            "revoked"
+        } else if denied.iter().any(|denied| denied == id) {
+            "denied"
+        } else {
+            sealing_state(key, &accepts)
+        }
+    };
+    let state = |at: usize, key: &KeyNote| match at {
+        _ if revoked.contains(key.id.as_str()) => "revoked",
+        0 => "active",
+        _ => "retired",
+    };
     if args.json {
-        let key = |(at, key): (usize, &KeyNote)| json!({ "kid": key.id.as_str(), "bits": key.bits, "state": state(at), "file": key.path.display().to_string() });
+        let key = |(at, key): (usize, &KeyNote)| json!({ "kid": key.id.as_str(), "bits": key.bits, "state": state(at, key), "file": key.path.display().to_string() });
         let signing = keys.held.iter().enumerate().map(key);
         let sealing = keys.ring.sealing().iter().zip(&keys.sealing_files).map(|(key, path)| {
             json!({
@@ -301,7 +318,7 @@ fn list(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
     }
     let lines = keys.held.iter().enumerate();
     let lines = lines.map(|(at, key)| {
-        format!("{}  {:<7}  {} bits  {}", key.id, state(at), key.bits, key.path.display())
+        format!("{}  {:<7}  {} bits  {}", key.id, state(at, key), key.bits, key.path.display())
     });
     let sealing = keys.ring.sealing().iter().zip(&keys.sealing_files);
     let sealing = sealing.map(|(key, path)| {
@@ -328,6 +345,21 @@ fn list(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
     });
     let lines: Vec<String> = lines.chain(sealing).chain(key_set).chain(owners).collect();
     Ok(output::print(&lines.join("\n"))?)
+}
+
+/// Reads the ids of revoked keys. A list that cannot be read hides no key: the keys are wanted in an
+/// incident.
+fn revoked_keys(settings: &RevocationSettings) -> HashSet<String> {
+    let list = revoked::in_force_here(settings).unwrap_or_else(|error| {
+        note(&format!("warning: not checked: revocations: {}", chain(&error)));
+        RevocationList::default()
+    });
+    list.keys
+}
+
+/// The tokens that a proxy accepts by default, for a configuration that cannot be used.
+fn everything() -> AcceptedTokens {
+    AcceptedTokens::any_of([&Acceptance::default()])
 }
 
 fn key_set_state(lifetime: KeyLifetime) -> &'static str {

@@ -16,7 +16,8 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use magicproxy_core::limit::Limit;
 use magicproxy_core::{
-    Credential, KnownNames, Label, MintLimits, MintRequest, TokenVersion, Weakness, written_secret,
+    Credential, KeyId, KnownNames, Label, MintLimits, MintRequest, TokenVersion, Weakness,
+    written_secret,
 };
 use magicproxy_proxy::clock;
 use magicproxy_proxy::settings::UpstreamSettings;
@@ -26,7 +27,7 @@ use zeroize::Zeroizing;
 use super::asking::AskingArgs;
 use super::inspect::Claims;
 use super::token_output::{TokenCommand, TokenOutputArgs};
-use super::{SettingsArgs, narrow, secret, typed_rule};
+use super::{SettingsArgs, narrow, revoked, secret, typed_rule};
 use crate::client::Peer;
 use crate::ground::failure::Failure;
 use crate::ground::output::{note, remark};
@@ -165,6 +166,7 @@ fn offline(mint_request: MintRequest, config: Config) -> Result<Zeroizing<String
     let upstream = config.upstream_named(mint_request.aud.as_deref()).map_err(Failure::usage)?;
     config.unchecked().iter().for_each(|line| remark(line));
     ensure_accepted(upstream)?;
+    ensure_key_lives(keys.ring.active().public().id(), upstream, &config)?;
     let accepted =
         upstream.acceptance.max_lifetime.map_or(config.minting.max_lifetime, Duration::from_secs);
     let limits = MintLimits {
@@ -203,6 +205,21 @@ fn ensure_accepted(upstream: &UpstreamSettings) -> Result<(), Failure> {
          write `accept = [\"v1\", \"v2\"]`",
         upstream.name
     )))
+}
+
+/// Refuses to mint with a key whose tokens are denied or revoked.
+fn ensure_key_lives(
+    key: &KeyId,
+    upstream: &UpstreamSettings,
+    config: &Config,
+) -> Result<(), Failure> {
+    if upstream.acceptance.denies_key(key) {
+        return Err(Failure::usage(format!(
+            "nothing was minted: the upstream `{}` denies the tokens of the active key `{key}` (`deny_kid`): `magicproxy keys rotate` makes another",
+            upstream.name
+        )));
+    }
+    Ok(revoked::ensure_mintable(&revoked::in_force_here(&config.revocations)?, key, clock::now())?)
 }
 
 /// Warns of a credential hard to find in responses, and so hard to mask.

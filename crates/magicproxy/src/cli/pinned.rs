@@ -107,6 +107,12 @@ impl PinnedProxy<'_> {
             Ok(response) => response.content("application/jwk-set+json")?,
             Err(fault) => return offline(pinned, kem, fault),
         };
+        if has_no_keys(&document) {
+            return Err(anyhow!(
+                "{url}: the proxy publishes no key to seal to: its keys are revoked or denied, or there are none (its operator says `magicproxy keys rotate`)"
+            )
+            .into());
+        }
         let present = match &pinned {
             Some(pinned) => pinned
                 .followed_by(document)
@@ -116,6 +122,12 @@ impl PinnedProxy<'_> {
         present.keep(pinned.as_ref(), &path, &url)?;
         present.found(kem, &url)
     }
+}
+
+/// True for a key set without a key. Such a set is never pinned.
+fn has_no_keys(document: &str) -> bool {
+    let set: serde_json::Value = serde_json::from_str(document).unwrap_or_default();
+    set.get("keys").and_then(serde_json::Value::as_array).is_some_and(Vec::is_empty)
 }
 
 /// Uses the pinned set of an unreachable proxy, until the set expires: the proxy may have retired

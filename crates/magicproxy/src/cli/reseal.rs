@@ -6,11 +6,12 @@ use clap::Args;
 use hyper::body::Bytes;
 use magicproxy_core::{RuleCompiler, UnverifiedToken};
 use magicproxy_proxy::clock;
+use zeroize::Zeroizing;
 
 use super::remade::NewTokenArgs;
 use super::token_argument::GivenToken;
 use super::token_output::TokenCommand;
-use super::{SettingsArgs, narrow};
+use super::{SettingsArgs, narrow, revoked};
 use crate::ground::failure::Failure;
 use crate::ground::output::remark;
 use crate::runtime::keystore::Keystore;
@@ -35,25 +36,25 @@ pub(crate) fn run(args: ResealArgs, environment: &Environment) -> Result<(), Fai
     let token = args.given.read(environment)?;
     let resealed = match args.remade.peer()? {
         Some(peer) => narrow::ask(&peer, "/__magictoken/reseal", &token, Bytes::new())?,
-        None => {
-            let config = settings::load(args.settings.into_flags(), environment)?;
-            let keys = Keystore::of(&config.keys).open()?;
-            config.unchecked().iter().for_each(|line| remark(line));
-            let claims = UnverifiedToken::parse(&token)
-                .context("token")?
-                .claims_for_display()
-                .unwrap_or_default();
-            let upstream = config
-                .upstream_named(claims.get("aud").and_then(|aud| aud.as_str()))
-                .map_err(Failure::usage)?;
-            keys.ring
-                .reseal(
-                    &token,
-                    &Config::verify_context(upstream, clock::now()),
-                    &RuleCompiler::default(),
-                )
-                .context("token")?
-        }
+        None => here(&token, &settings::load(args.settings.into_flags(), environment)?)?,
     };
     args.remade.give(&resealed, TokenCommand::Reseal, clock::now())
+}
+
+/// Reseals with the keys at hand. A token of a revoked key is refused, and so is an active key that
+/// is revoked.
+fn here(token: &str, config: &Config) -> Result<Zeroizing<String>, Failure> {
+    let keys = Keystore::of(&config.keys).open()?;
+    config.unchecked().iter().for_each(|line| remark(line));
+    let parsed = UnverifiedToken::parse(token).context("token")?;
+    let claims = parsed.claims_for_display().unwrap_or_default();
+    let upstream = config
+        .upstream_named(claims.get("aud").and_then(|aud| aud.as_str()))
+        .map_err(Failure::usage)?;
+    let context = Config::verify_context(upstream, clock::now());
+    let resealed = keys.ring.reseal(token, &context, &RuleCompiler::default()).context("token")?;
+    let list = revoked::in_force_here(&config.revocations)?;
+    revoked::ensure_token_lives(&list, &parsed, &keys.ring)?;
+    revoked::ensure_made_live(&list, &resealed)?;
+    Ok(resealed)
 }

@@ -29,10 +29,11 @@ pub(crate) struct RestoreArgs {
 
 /// Restores, and says what an older copy means.
 pub(crate) fn run(args: RestoreArgs, environment: &Environment) -> Result<(), Failure> {
-    let config = settings::load(args.settings.into_flags(), environment)?;
+    let settings = settings::load_storage(args.settings.into_flags(), environment)?.storage;
     // The proxy of this folder would read other state.
-    Keystore::of(&config.keys).ensure_meant().map_err(Failure::usage)?;
-    let (StoreSettings::Redb(store), Some(file)) = (&config.state.store, &config.revocations.file)
+    Keystore::of(&settings.keys).ensure_meant().map_err(Failure::usage)?;
+    let (StoreSettings::Redb(store), Some(file)) =
+        (&settings.state.store, &settings.revocations.file)
     else {
         return Err(Failure::usage(
             "the state of this configuration is no file: a Valkey has means of its own",

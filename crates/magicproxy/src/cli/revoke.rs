@@ -22,8 +22,8 @@ use crate::ground::output::note;
 use crate::runtime::keystore::{Keys, Keystore};
 use crate::runtime::revocations::{EntryNote, FOR_GOOD, Revocation};
 use crate::runtime::settings;
-use magicproxy_config::config::Config;
 use magicproxy_config::config::state::BESIDE_KEYS;
+use magicproxy_config::config::{Config, StorageSettings};
 use magicproxy_config::ground::environment::Environment;
 use magicproxy_config::ground::text::harmless;
 
@@ -135,13 +135,14 @@ pub(crate) fn run(args: RevokeArgs, environment: &Environment) -> Result<(), Fai
     if args.reason.as_ref().is_some_and(|reason| reason.len() > LONGEST_REASON) {
         return Err(Failure::usage(format!("--reason: longer than {LONGEST_REASON} bytes")));
     }
-    let config = settings::load(args.settings.clone().into_flags(), environment)?;
-    if config.revocations.file.as_deref() == Some(&config.keys.files.folder().join(BESIDE_KEYS)) {
+    let settings = settings::load_storage(args.settings.clone().into_flags(), environment)?;
+    let StorageSettings { keys, revocations, .. } = &settings.storage;
+    if revocations.file.as_deref() == Some(&keys.files.folder().join(BESIDE_KEYS)) {
         // The proxy of this folder would read another list.
-        Keystore::of(&config.keys).ensure_meant().map_err(Failure::usage)?;
+        Keystore::of(keys).ensure_meant().map_err(Failure::usage)?;
     }
-    let keys = effect::keys(&args, &all, &config)?;
-    let kept = RevocationStorage::of(&config)?;
+    let keys = effect::keys(&args, &all, keys)?;
+    let kept = RevocationStorage::of(&settings.storage)?;
     if args.list {
         return Ok(list(&kept.read()?, args.form())?);
     }
@@ -151,13 +152,13 @@ pub(crate) fn run(args: RevokeArgs, environment: &Environment) -> Result<(), Fai
     if args.undo {
         undo(&kept, &all, args.form())
     } else {
-        Ok(revoke(&args, (&config, keys.as_ref()), &kept, &all)?)
+        Ok(revoke(&args, (settings.whole.as_ref(), keys.as_ref()), &kept, &all)?)
     }
 }
 
 fn revoke(
     args: &RevokeArgs,
-    (config, keys): (&Config, Option<&Keys>),
+    (config, keys): (Option<&Config>, Option<&Keys>),
     kept: &RevocationStorage,
     all: &[NamedEntry],
 ) -> anyhow::Result<()> {

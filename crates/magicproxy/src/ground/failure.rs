@@ -53,10 +53,7 @@ impl Failure {
         let line = match self {
             Self::Error(error) | Self::NotStarted { error, .. } => chain(error),
             Self::Usage(messages) => messages.join("; "),
-            Self::Config(faults) => {
-                let messages = faults.faults.iter().map(|fault| fault.message.as_str());
-                messages.collect::<Vec<_>>().join("; ")
-            }
+            Self::Config(faults) => faults.in_lines().join("; "),
             Self::NotAccepted | Self::Denied | Self::ConfigSaid | Self::Logged(_) => {
                 "its own lines in the log say why".to_owned()
             }

@@ -28,6 +28,7 @@ use super::service_manager::ServiceManager;
 use super::tls::{OtherKeys, Tls};
 use super::wire::{Hangups, RunningEngine};
 
+pub(crate) use outcome::NEEDS_RESTART;
 pub(crate) use reading::{ConfigSource, RunningConfig};
 
 /// The longest time for reading and checking a configuration, plugins included.

@@ -128,13 +128,15 @@ fn sockets_of_another_process_are_none() {
     }
 }
 
+/// Whoever waits longer than this hears nothing any more.
+const SILENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// What the socket in systemd's place hears, until it has heard this.
 fn hear(manager: &UnixDatagram, part: &str) -> String {
-    // A notification that is never sent would be waited for until the tests are stopped.
-    manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    manager.set_read_timeout(Some(SILENCE)).unwrap();
     loop {
         let mut text = [0; 4096];
-        let length = manager.recv(&mut text).unwrap();
+        let length = manager.recv(&mut text).unwrap_or_else(|error| panic!("no {part}: {error}"));
         let text = String::from_utf8(text[..length].to_vec()).unwrap();
         if text.contains(part) {
             return text;

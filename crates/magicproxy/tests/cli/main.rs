@@ -22,6 +22,8 @@ mod check;
 mod command_notes;
 mod env;
 #[cfg(unix)]
+mod faulty_file;
+#[cfg(unix)]
 mod file_owner;
 #[cfg(unix)]
 mod guides;
@@ -41,6 +43,7 @@ mod program;
 mod reload;
 mod revoke;
 mod revoke_reach;
+mod revoked_keys;
 #[cfg(unix)]
 mod run;
 mod sealed;

@@ -232,6 +232,30 @@ fn what_needs_a_restart_is_named_and_the_rest_holds() {
     assert!(again.stderr.contains("needs a restart: `limits.workers`"), "{again:?}");
 }
 
+/// A change that is nowhere in force is no "has not changed": the keys are named, in the log, too.
+#[test]
+fn settings_that_all_need_a_restart_are_named() {
+    for (key, line) in [
+        ("listen", "listen = '127.0.0.1:1'\n"),
+        ("log.level", "[log]\nlevel = 'error'\n"),
+        ("limits.workers", "[limits]\nworkers = 1\n"),
+        ("state.store", "[state]\nstore = 'none'\n"),
+        ("tokens.revocations", "[tokens]\nrevocations = 'other.json'\n"),
+    ] {
+        let mut serving = Serving::start("");
+        let text = config(&serving.root, "GET /one", line);
+        let text =
+            if key == "listen" { text.replacen("listen = '127.0.0.1:0'\n", "", 1) } else { text };
+        serving.place.write("magicproxy.toml", &text);
+        let told = serving.reload(&[]);
+        let last = format!("what has changed waits for a restart: `{key}`\n");
+        assert_eq!((told.code, told.stdout.as_str()), (0, last.as_str()), "{told:?}");
+        assert!(told.stderr.contains(&format!("needs a restart: `{key}`\n")), "{told:?}");
+        serving.running.signal("TERM");
+        assert!(serving.running.line("what has changed waits").contains(&format!("`{key}`")));
+    }
+}
+
 /// The new file is right, and what would run until the restart is not: others could mint in clear.
 #[test]
 fn what_contradicts_the_settings_that_stay_is_refused() {

@@ -246,6 +246,8 @@ fn a_successor_that_does_not_come_up_changes_nothing() {
     install(&place);
     place.write("magicproxy.toml", &format!("{good}\nnonsense = 1\n"));
     fails("nonsense");
+    // With its place, as `config check` says it.
+    fails(&format!("magicproxy.toml:{}:1: ", good.lines().count() + 2));
     place.write("magicproxy.toml", &good.replace("unix:api.sock", "unix:nowhere/api.sock"));
     fails("nowhere");
     // And then one does.

@@ -55,7 +55,8 @@ fn every_word_of_json_is_explained() {
     check("### `verdict` of `plugin run`", &words(plugin, ["let (word, reason) = match", "};"]));
     let keys = include_str!("../keys.rs");
     let states = [
-        ["let state = |at: usize|", ";"],
+        ["let state = |at: usize, key", "};"],
+        ["let sealing_state = |", "};"],
         ["fn key_set_state", "\n}\n"],
         ["fn sealing_state", "\n}\n"],
     ];

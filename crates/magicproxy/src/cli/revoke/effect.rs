@@ -18,13 +18,16 @@ use crate::ground::failure::Failure;
 use crate::runtime::keystore::{Keys, Keystore};
 use crate::runtime::revocations::{Revocation, RevokedThing};
 use magicproxy_config::config::Config;
+use magicproxy_config::config::keys::KeySettings;
 use magicproxy_config::ground::text::harmless;
 
 /// The entries, keys and configuration to compare new entries with.
 pub(super) struct KnownIds<'a> {
     /// The present entries.
     pub(super) known: &'a [Revocation],
-    pub(super) config: &'a Config,
+    /// The configuration; `None` where it has faults, so that remarks on what it accepts are left
+    /// out.
+    pub(super) config: Option<&'a Config>,
     /// The keys at hand, if an argument needs them.
     pub(super) keys: Option<&'a Keys>,
     pub(super) now: UnixTime,
@@ -48,7 +51,7 @@ pub(super) fn remarks(named: &NamedEntry, beside: &KnownIds<'_>) -> Vec<String> 
             format!("has no effect: `{}` refuses these tokens already", entry.revoked.name())
         }));
     }
-    said.extend(unlisted(&named.revoked, beside.config));
+    said.extend(beside.config.and_then(|config| unlisted(&named.revoked, config)));
     said.extend(last_key::remarks(&named.revoked, beside));
     if let Some(token) = &named.token {
         let others = reaching(&token.text, beside.keys, known, now)
@@ -118,7 +121,7 @@ fn useless(token: &GivenToken, beside: &KnownIds<'_>) -> Option<String> {
     }
     // A narrowed token may be over while its family lives on.
     Claims::of(&token.text).ok()?.end().filter(|end| !is_over(end))?;
-    let refused = CheckResult::by(beside.keys?, &token.text, beside.config).ok()?.refused?;
+    let refused = CheckResult::by(beside.keys?, &token.text, beside.config?).ok()?.refused?;
     Some(format!(
         "has perhaps no effect: the token in {} is not accepted here: {}",
         token.argument,
@@ -186,7 +189,7 @@ impl<'n> RevokedKey<'n> {
 pub(super) fn keys(
     args: &RevokeArgs,
     all: &[NamedEntry],
-    config: &Config,
+    settings: &KeySettings,
 ) -> Result<Option<Keys>, Failure> {
     let wanted =
         all.iter().filter_map(|named| RevokedKey::by(&named.revoked)).filter(|_| !args.unknown_key);
@@ -199,11 +202,11 @@ pub(super) fn keys(
     }
     if wanted.is_empty() {
         // Only a remark needs the keys: a broken key folder keeps nobody from revoking.
-        return Ok(Keystore::of(&config.keys).open_if_there().ok().flatten());
+        return Ok(Keystore::of(settings).open_if_there().ok().flatten());
     }
-    let keys = Keystore::of(&config.keys).open_if_there()?;
+    let keys = Keystore::of(settings).open_if_there()?;
     let faults =
-        wanted.iter().filter_map(|wanted| wanted.fault(keys.as_ref(), config.keys.files.folder()));
+        wanted.iter().filter_map(|wanted| wanted.fault(keys.as_ref(), settings.files.folder()));
     let faults: Vec<String> = faults.collect();
     if faults.is_empty() { Ok(keys) } else { Err(Failure::Usage(faults)) }
 }

@@ -6,7 +6,7 @@ use magicproxy_proxy::clock;
 
 use crate::runtime::revocations::{Revocation, RevocationFile, RevokedThing, SharedRevocations};
 use crate::runtime::{state, wire};
-use magicproxy_config::config::Config;
+use magicproxy_config::config::StorageSettings;
 
 /// The file or the store that holds the entries.
 pub(super) struct RevocationStorage {
@@ -20,12 +20,12 @@ enum StorageKind {
 }
 
 impl RevocationStorage {
-    pub(super) fn of(config: &Config) -> anyhow::Result<Self> {
-        if let Some(path) = &config.revocations.file {
+    pub(super) fn of(settings: &StorageSettings) -> anyhow::Result<Self> {
+        if let Some(path) = &settings.revocations.file {
             let place = format!("`{}`", path.display());
             return Ok(Self { place, kind: StorageKind::File(RevocationFile(path.clone())) });
         }
-        let store = state::open(&config.state.store)?;
+        let store = state::open(&settings.state.store)?;
         let place = "the state store".to_owned();
         Ok(Self {
             place,

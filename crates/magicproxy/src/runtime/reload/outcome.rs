@@ -7,6 +7,16 @@ use crate::runtime::admin::operations::{ReloadOutcome, ReloadReport};
 use magicproxy_config::ground::fault::Faults;
 use magicproxy_config::ground::text::Colour;
 
+/// The beginning of a line that names a setting whose change waits for a restart.
+pub(crate) const NEEDS_RESTART: &str = "needs a restart: ";
+
+impl ReloadReport {
+    /// Returns the keys of the settings whose change waits, in backquotes.
+    fn waiting(&self) -> impl Iterator<Item = &str> {
+        self.lines.iter().filter_map(|line| line.strip_prefix(NEEDS_RESTART))
+    }
+}
+
 /// Reports faults of the configuration.
 pub(super) fn refused(faults: &Faults) -> ReloadReport {
     ReloadReport {
@@ -64,7 +74,7 @@ fn notes<'n>(
     waiting: &'n [String],
     warnings: &'n [String],
 ) -> impl Iterator<Item = String> + use<'n> {
-    let waits = waiting.iter().map(|key| format!("needs a restart: `{key}`"));
+    let waits = waiting.iter().map(|key| format!("{NEEDS_RESTART}`{key}`"));
     waits.chain(warnings.iter().map(|warning| format!("warning: {warning}")))
 }
 
@@ -102,7 +112,7 @@ pub(super) fn log(report: &ReloadReport) {
             Some(warning) => {
                 tracing::warn!(name: "reload_warning", target: "magicproxy::reload", "{warning}")
             }
-            None if line.starts_with("needs a restart") => {
+            None if line.starts_with(NEEDS_RESTART) => {
                 tracing::warn!(name: "restart_needed", target: "magicproxy::reload", "{line}")
             }
             None => tracing::info!(name: "reload_change", target: "magicproxy::reload", "{line}"),
@@ -113,7 +123,12 @@ pub(super) fn log(report: &ReloadReport) {
             tracing::info!(name: "reloaded", target: "magicproxy::reload", "the new configuration is in force")
         }
         ReloadOutcome::Unchanged => {
-            tracing::info!(name: "reload_unchanged", target: "magicproxy::reload", "the configuration has not changed")
+            let keys: Vec<&str> = report.waiting().collect();
+            let told = match keys.as_slice() {
+                [] => "the configuration has not changed".to_owned(),
+                keys => format!("what has changed waits for a restart: {}", keys.join(", ")),
+            };
+            tracing::info!(name: "reload_unchanged", target: "magicproxy::reload", "{told}")
         }
         ReloadOutcome::Refused => {
             tracing::error!(name: "reload_refused", target: "magicproxy::reload", faults = report.faults.len(), "the old configuration stays in force");

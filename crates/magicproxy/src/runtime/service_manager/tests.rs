@@ -46,9 +46,15 @@ fn the_service_manager_hears_each_state() {
 fn nobody_is_told_where_nobody_listens() {
     let folder = tempfile::tempdir().unwrap();
     let nobody = folder.path().join("nobody").display().to_string();
+    // Somebody listens there, and is not meant: a path is read from the root.
+    let there = folder.path().join("there");
+    let _listening = UnixDatagram::bind(&there).unwrap();
+    let depth = std::env::current_dir().unwrap().components().count() - 1;
+    let relative = format!("{}{}", "../".repeat(depth), there.strip_prefix("/").unwrap().display());
+    assert!(std::path::Path::new(&relative).exists(), "{relative}");
     for variables in [
         &[][..],
-        &[("NOTIFY_SOCKET", "relative")],
+        &[("NOTIFY_SOCKET", relative.as_str())],
         &[("NOTIFY_SOCKET", "vsock:2:1234")],
         &[("NOTIFY_SOCKET", &nobody)],
     ] {

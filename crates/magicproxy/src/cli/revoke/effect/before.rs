@@ -4,6 +4,7 @@ use magicproxy_core::{TokenVersion, UnixTime};
 
 use super::KnownIds;
 use crate::cli::time;
+use magicproxy_config::config::Config;
 
 /// Lists the remarks on a new entry.
 pub(super) fn remarks(moment: UnixTime, beside: &KnownIds<'_>) -> Vec<String> {
@@ -15,8 +16,11 @@ pub(super) fn remarks(moment: UnixTime, beside: &KnownIds<'_>) -> Vec<String> {
         ));
     }
     let seals = |version: &TokenVersion| *version == TokenVersion::V2;
-    if beside.config.upstreams.iter().any(|upstream| upstream.acceptance.versions.iter().any(seals))
-    {
+    let accepts_sealed = |config: &Config| {
+        config.upstreams.iter().any(|upstream| upstream.acceptance.versions.iter().any(seals))
+    };
+    // Without a configuration that can be read, sealed tokens may be accepted.
+    if beside.config.is_none_or(accepts_sealed) {
         said.extend(sealed(moment, beside));
     }
     said

@@ -7,8 +7,11 @@ use crate::runtime::revocations::{Revocation, RevokedThing};
 
 /// Warns of keys that leave no other of their kind to mint with.
 pub(super) fn remarks(revoked: &RevokedThing, beside: &KnownIds<'_>) -> Vec<String> {
-    let (RevokedThing::Key(id), Some(keys)) = (revoked, beside.keys) else { return Vec::new() };
-    let accepts = beside.config.accepts();
+    let (RevokedThing::Key(id), Some(keys), Some(config)) = (revoked, beside.keys, beside.config)
+    else {
+        return Vec::new();
+    };
+    let accepts = config.accepts();
     let live = |entry: &&Revocation| entry.about.expires_at > beside.now.0;
     let known = beside.known.iter().filter(live);
     let mut ended: Vec<&str> = known
@@ -17,7 +20,7 @@ pub(super) fn remarks(revoked: &RevokedThing, beside: &KnownIds<'_>) -> Vec<Stri
             _ => None,
         })
         .collect();
-    let denied = beside.config.denied_keys();
+    let denied = config.denied_keys();
     ended.extend(denied.iter().map(String::as_str));
     let published = || {
         let published = keys.ring.published(beside.now);
