@@ -202,6 +202,6 @@ fn assert_allows(place: &Place, token: &str, rule: &str) {
     let shown = place.program(&["inspect", "env:T", "--json"]).env("T", token).output();
     let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
     let rule: serde_json::Value = serde_json::from_str(rule).unwrap();
-    let own = shown["caveats"][0].get("allowed").unwrap_or(&shown["claims"]["allowed"]);
+    let own = shown["caveats"][0].get("allowed").unwrap_or(&shown["allowed"]);
     assert_eq!(*own, serde_json::json!([rule]), "{shown}");
 }
