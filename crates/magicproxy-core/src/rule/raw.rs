@@ -115,10 +115,16 @@ impl RawRule {
     /// True if the rule has no conditions and no effects, and names no plugin.
     pub(crate) fn is_plain(&self) -> bool {
         match self {
+            Self::Object(object) => object.conditions.is_empty() && self.is_stateless(),
+            Self::Text(_) | Self::Plugin(_) => self.is_stateless(),
+        }
+    }
+
+    /// True if the rule has no effects and names no plugin, as every rule of a caveat.
+    pub(crate) fn is_stateless(&self) -> bool {
+        match self {
             Self::Text(_) => true,
-            Self::Object(object) => {
-                object.conditions.is_empty() && object.state == EffectMembers::default()
-            }
+            Self::Object(object) => object.state == EffectMembers::default(),
             Self::Plugin(_) => false,
         }
     }

@@ -187,14 +187,19 @@ pub(crate) fn is_same_name(decoded: &str, other: &str) -> bool {
 /// `conditions.md` section 4.2.
 pub(crate) fn root(decoded: &str, dots: DotReading) -> impl Iterator<Item = char> {
     let name = until_equals(decoded).trim_start_matches(|character: char| {
-        is_blank(character) || is_ignorable(character) || dots.ends_root(character)
+        is_blank(character)
+            || is_ignorable(character)
+            || dots.ends_root(character)
+            || character == '!'
     });
     let end = name.find(|character| dots.ends_root(character)).unwrap_or(name.len());
     lenient_characters(name.get(..end).unwrap_or_default())
 }
 
-/// Returns a part of a name as the most lenient frameworks compare it.
+/// Returns a part of a name as the most lenient frameworks compare it. To Spring `!x` is what `x` is
+/// if it is missing, and to Rails `x(1i)` is a part of `x`.
 pub(crate) fn lenient_characters(part: &str) -> impl Iterator<Item = char> {
+    let part = part.trim_start_matches('!').split('(').next().unwrap_or_default();
     canonical(part)
         .flat_map(folded)
         .filter(|character| *character != '_' && !is_ignorable(*character))

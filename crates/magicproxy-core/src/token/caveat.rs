@@ -117,7 +117,7 @@ impl Caveat {
         {
             return Err(ParseCaveatError::Networks);
         }
-        if !self.allowed.iter().flatten().all(RawRule::is_plain) {
+        if !self.allowed.iter().flatten().all(RawRule::is_stateless) {
             return Err(ParseCaveatError::Stateful);
         }
         Ok(())

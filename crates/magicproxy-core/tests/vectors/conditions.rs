@@ -1,6 +1,6 @@
 //! `conditions.json`.
 
-use magicproxy_core::{RawRule, Rule};
+use magicproxy_core::{Caveat, RawRule, Rule};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -46,6 +46,17 @@ fn texts() {
             Ok(raw) => refusal(raw).map(|_| "rule"),
         };
         assert_eq!(kind, case.refused.as_deref(), "{}", case.rule);
+    }
+}
+
+/// A caveat may hold every rule with conditions that has no effect.
+#[test]
+fn caveats() {
+    let file: File = files::read("vectors/conditions.json");
+    for case in file.texts.iter().filter(|case| case.refused.is_none()) {
+        let caveat = format!(r#"{{"allowed":[{}]}}"#, case.rule);
+        let caveat: Caveat = serde_json::from_str(&caveat).unwrap();
+        assert!(caveat.check().is_ok(), "{}", case.rule);
     }
 }
 

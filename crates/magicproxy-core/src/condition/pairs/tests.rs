@@ -227,6 +227,8 @@ fn names_with_keys_are_found() {
             ("m[a][b]=2", "twin"),
             ("m[]=2", "twin"),
             ("m[%20a]=2", "twin"),
+            ("m[!a]=2", "twin"),
+            ("m[a(1i)]=2", "twin"),
         ],
     );
     check(
@@ -274,6 +276,10 @@ fn twins_are_unknown() {
         "x+y",
         "%20x_y",
         "x_y%20",
+        "!x_y",
+        "%20!x-y",
+        "x_y(1i)",
+        "x_y%281i%29",
         "x_y[]",
         "x_y[a]",
         "x_y.a",

@@ -33,20 +33,29 @@ const RULES: &str = "
 
 A rule stands in `scopes`, in `ceiling` and in tokens. It is a text, `GET /repos/acme/.*`, or a
 table with these members. The specification of [rules](../spec/rules.md) has methods, patterns and
-templates; that of [state](../spec/state.md) has what is counted and owned.
+templates; that of [conditions](../spec/conditions.md) has tests of query, header fields and body;
+that of [state](../spec/state.md) has what is counted and owned.
 
 | member | form | meaning |
 |---|---|---|
 ";
 
 /// The effect of each member of a rule: the schema tells only its form.
-const MEMBERS: [(&str, &str); 19] = [
+const MEMBERS: [(&str, &str); 27] = [
     ("method", "The methods that the rule allows. Needed."),
     (
         "path",
         "The pattern that the path must match from its first to its last character. Either this or `route`.",
     ),
     ("route", "The template that the path must match. Either this or `path`."),
+    ("captures", "The tests of the captures of `route`."),
+    ("query", "The tests of the query's parameters, or the word `any`."),
+    ("headers", "The tests of header fields."),
+    ("json", "The tests of the members of a body that is a JSON object."),
+    ("json_each", "The test of each element of a body that is a JSON list."),
+    ("form", "The tests of the fields of a body that is a form."),
+    ("body", "The word `none`, for no body, or `any`, for any body."),
+    ("content_type", "The media types of the body."),
     ("grants", "The requests on the created thing that the token may make afterwards."),
     (
         "receipt",
