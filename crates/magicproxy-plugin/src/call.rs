@@ -69,18 +69,21 @@ impl Call {
         })
     }
 
-    /// Asks the plugin for its interests.
-    pub(crate) async fn interests(&self) -> wasmtime::Result<Interests> {
+    /// Asks the plugin for its interests. Returns them with the memory that an instance finds left
+    /// of its limit, in bytes.
+    pub(crate) async fn interests(&self) -> wasmtime::Result<(Interests, usize)> {
         let mut store = self.store()?;
         let plugin = self.pre.instantiate_async(&mut store).await?;
+        let left = store.data().bounds.memory_left();
         let interests = plugin.call_interests(&mut store).await?;
-        Ok(Interests {
+        let interests = Interests {
             request_headers: interests.request_headers,
             request_body: interests.request_body,
             responses: interests.responses,
             response_headers: interests.response_headers,
             response_body: interests.response_body,
-        })
+        };
+        Ok((interests, left))
     }
 
     /// Reports the outcome of a call, however the call ended. A call that still waits at the end of

@@ -203,7 +203,7 @@ fn headers(headers: BTreeMap<String, String>) -> Vec<(String, Vec<u8>)> {
 }
 
 /// Returns the bytes of a body: a string stands for itself, anything else for its JSON.
-fn body(UniqueValue(body): UniqueValue) -> Arc<[u8]> {
+fn body(UniqueValue(body): UniqueValue) -> PluginBody {
     match body {
         Value::String(text) => text.into_bytes().into(),
         other => other.to_string().into_bytes().into(),
