@@ -22,7 +22,7 @@ const MAX_NAMES: usize = 8;
 /// The longest value, in bytes.
 const MAX_GRANT_VALUE_BYTES: usize = 256;
 /// The most values of a document, those inside of lists and objects included.
-const MAX_DOCUMENT_VALUES: usize = 131_072;
+const MAX_DOCUMENT_VALUES: usize = 65_536;
 
 /// A JSON value in which no object has a repeated member: two readers of a repeated member could
 /// find different values for a grant.

@@ -100,7 +100,7 @@ impl Default for Limits {
             exchanges: Quota::of(8_192),
             upstream_connections: Quota::of(4_096),
             buffered_bytes: Quota::of(256 * 1024 * 1024),
-            inspected_bytes: Quota::of(256 * 1024 * 1024),
+            inspected_bytes: Quota::of(128 * 1024 * 1024),
             state_rows: Quota::of_rows(1_000_000),
             own_responses: Quota::of(1_024),
         }

@@ -12,7 +12,7 @@ use magicproxy_core::UnixTime;
 use magicproxy_core::json::UniqueValue;
 use magicproxy_core::json::form::Presence::{Needed, Nullable, Optional};
 use magicproxy_core::json::form::{Form, Kind, Member};
-use magicproxy_core::plugin::{PluginRequest, PluginResponse, PluginScope, Verdict};
+use magicproxy_core::plugin::{PluginBody, PluginRequest, PluginResponse, PluginScope, Verdict};
 use magicproxy_core::state::{Partition, RowLimits};
 use magicproxy_plugin::Report;
 use magicproxy_proxy::clock;
@@ -124,6 +124,9 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         .transpose()?
         .map(ResponseFile::into_response);
     let plugin = UnconfiguredPlugin::load(&args.file, args.config.as_deref(), Some(state.clone()))?;
+    if let Some(body) = &request.body {
+        plugin.ensure_takes(body)?;
+    }
     let now = args.now.map_or_else(clock::now, UnixTime);
     let scope = PluginScope {
         owner: Partition::of(&[b"plugin run"]),
