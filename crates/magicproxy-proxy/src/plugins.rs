@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, Method, Response, header};
 use magicproxy_core::plugin::{
-    Interests, PluginBody, PluginHost, PluginName, PluginRequest, PluginResponse, PluginScope, Verdict,
+    Interests, PluginBody, PluginHost, PluginName, PluginRequest, PluginResponse, PluginScope,
+    Verdict,
 };
 use magicproxy_core::state::RowLimits;
 use magicproxy_core::{RequestTarget, UpstreamName, VerifiedToken};

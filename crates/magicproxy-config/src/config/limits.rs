@@ -225,7 +225,9 @@ impl RawLimits {
     pub(super) fn inspected_share(&self) -> (&'static str, usize) {
         let Quota { total, per_owner, per_peer, reserved } = Limits::default().inspected_bytes;
         let said = |setting: &Setting<u64>, otherwise: usize| {
-            setting.given().map_or(otherwise, |given| usize::try_from(given.value).unwrap_or(usize::MAX))
+            setting
+                .given()
+                .map_or(otherwise, |given| usize::try_from(given.value).unwrap_or(usize::MAX))
         };
         let open = said(&self.inspected_bytes, total)
             .saturating_sub(said(&self.inspected_bytes_reserved, reserved));

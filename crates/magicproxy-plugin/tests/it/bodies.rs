@@ -1,5 +1,7 @@
 //! Bodies of requests: as long as a guest can hold, whatever its memory, and never so long that it fails for want of memory.
 
+use std::time::Duration;
+
 use magicproxy_core::plugin::{PluginBody, PluginHost as _, PluginRequest, Verdict};
 use magicproxy_plugin::LoadError;
 
@@ -21,6 +23,8 @@ fn loaded(memory: usize, body: Option<usize>) -> Result<Fixture, Vec<LoadError>>
     Fixture::try_with(&reader(), |plugin| {
         plugin.limits.memory = memory;
         plugin.limits.body = body;
+        // Copying is slow where nothing is optimised.
+        plugin.limits.time = Duration::from_secs(600);
     })
 }
 
