@@ -34,7 +34,8 @@ fn the_longest_inspected_body() {
     check(
         "upstream.max_inspected_body = '33MiB'",
         &[
-            "upstream.max_inspected_body `33MiB`: more than one client may hold, which is 33554432 bytes: limits.inspected_bytes_per_owner",
+            "upstream.max_inspected_body `33MiB`: more than one client may hold, which is 33554432",
+            "limits.inspected_bytes_per_owner",
         ],
     );
 }
