@@ -72,6 +72,8 @@ pub struct Provider {
     pub rewrite_members: &'static [&'static str],
     /// The response timeout, if the API's responses take long.
     pub response_timeout: Option<&'static str>,
+    /// The longest body that rules and plugins look into, if the API's requests are long.
+    pub max_inspected_body: Option<&'static str>,
     /// The setup of a program that is not known, for this API.
     pub any_program: SetupMethod,
     /// Other APIs with the same credentials.
@@ -94,6 +96,7 @@ const PLAIN: Provider = Provider {
     request_headers: &[],
     rewrite_members: &[],
     response_timeout: None,
+    max_inspected_body: None,
     any_program: ANY_PROGRAM,
     kin: &[],
 };

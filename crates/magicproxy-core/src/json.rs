@@ -6,13 +6,15 @@ mod lenient;
 mod shape;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{
-    DeserializeOwned, Error as _, IntoDeserializer as _, MapAccess, SeqAccess, Visitor,
+    DeserializeOwned, DeserializeSeed, Error as _, IntoDeserializer as _, MapAccess, SeqAccess,
+    Visitor,
 };
 use serde::{Deserialize, Deserializer};
 
@@ -148,15 +150,46 @@ pub(crate) fn at_least_one<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 #[derive(Debug)]
 pub struct UniqueValue(pub serde_json::Value);
 
-impl<'de> Deserialize<'de> for UniqueValue {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(UniqueVisitor).map(Self)
+impl UniqueValue {
+    /// Reads a text that holds at most `most` values, those inside of lists and objects included. A
+    /// tree takes up to eighty times the memory of its text, so the length of a text is no bound.
+    pub(crate) fn within(json: &[u8], most: usize) -> serde_json::Result<Self> {
+        let left = Cell::new(most);
+        let mut deserializer = serde_json::Deserializer::from_slice(json);
+        let value = CountedValue { left: &left }.deserialize(&mut deserializer)?;
+        deserializer.end()?;
+        Ok(Self(value))
     }
 }
 
-struct UniqueVisitor;
+impl<'de> Deserialize<'de> for UniqueValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        CountedValue { left: &Cell::new(usize::MAX) }.deserialize(deserializer).map(Self)
+    }
+}
 
-impl<'de> Visitor<'de> for UniqueVisitor {
+/// The reading of a value and of all values inside, each of which takes one of those left.
+#[derive(Clone, Copy)]
+struct CountedValue<'c> {
+    left: &'c Cell<usize>,
+}
+
+impl<'de> DeserializeSeed<'de> for CountedValue<'_> {
+    type Value = serde_json::Value;
+
+    fn deserialize<D: Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> Result<serde_json::Value, D::Error> {
+        let Some(left) = self.left.get().checked_sub(1) else {
+            return Err(D::Error::custom("there are more values than are read"));
+        };
+        self.left.set(left);
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for CountedValue<'_> {
     type Value = serde_json::Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -189,7 +222,7 @@ impl<'de> Visitor<'de> for UniqueVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<serde_json::Value, A::Error> {
         let mut values = Vec::new();
-        while let Some(UniqueValue(value)) = list.next_element()? {
+        while let Some(value) = list.next_element_seed(self)? {
             values.push(value);
         }
         Ok(values.into())
@@ -198,7 +231,7 @@ impl<'de> Visitor<'de> for UniqueVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<serde_json::Value, A::Error> {
         let mut object = serde_json::Map::new();
         while let Some(name) = members.next_key::<String>()? {
-            let UniqueValue(value) = members.next_value()?;
+            let value = members.next_value_seed(self)?;
             if object.insert(name, value).is_some() {
                 return Err(A::Error::custom(ValueFault::RepeatedName));
             }

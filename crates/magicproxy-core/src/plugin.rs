@@ -8,15 +8,16 @@
 use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::state::{Partition, RowLimits};
 use crate::time::UnixTime;
 
-/// The most bytes of a request's or a response's body that a plugin is shown. A longer body is not
-/// shown at all.
-pub const MAX_PLUGIN_BODY_BYTES: usize = 256 * 1024;
+/// The most bytes of a response's body that a plugin is shown. A longer body is not shown at all.
+/// The bound of a request's body is the plugin's own: [`PluginHost::longest_body`].
+pub const MAX_PLUGIN_RESPONSE_BYTES: usize = 256 * 1024;
 
 /// The name of a plugin in the operator's configuration: 1 to 64 characters of `a-z 0-9 _ -`, a
 /// letter first. `plugin.md` section 1.
@@ -54,14 +55,52 @@ pub struct Interests {
     /// Names of request headers, in lower case. Header fields that can bear a token or a credential
     /// are never shown.
     pub request_headers: Vec<String>,
-    /// The request's body, up to [`MAX_PLUGIN_BODY_BYTES`].
+    /// The request's body, up to [`PluginHost::longest_body`].
     pub request_body: bool,
     /// True if the plugin is to be told of responses at all.
     pub responses: bool,
     /// Names of response headers, in lower case. `set-cookie` is never shown.
     pub response_headers: Vec<String>,
-    /// The response's body, up to [`MAX_PLUGIN_BODY_BYTES`].
+    /// The response's body, up to [`MAX_PLUGIN_RESPONSE_BYTES`].
     pub response_body: bool,
+}
+
+/// A body as plugins see it. Shared and never copied, so that a long body is in memory once.
+#[derive(Clone)]
+pub struct PluginBody(Arc<dyn AsRef<[u8]> + Send + Sync>);
+
+impl PluginBody {
+    /// Shares these bytes, which are kept until the last plugin is done with them.
+    #[must_use]
+    pub fn new(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(bytes))
+    }
+}
+
+impl Deref for PluginBody {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        (*self.0).as_ref()
+    }
+}
+
+impl From<&[u8]> for PluginBody {
+    fn from(bytes: &[u8]) -> Self {
+        Self::new(bytes.to_vec())
+    }
+}
+
+impl From<Vec<u8>> for PluginBody {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::new(bytes)
+    }
+}
+
+/// Shows the length alone: a body may hold secrets.
+impl fmt::Debug for PluginBody {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "PluginBody({} bytes)", self.len())
+    }
 }
 
 /// A request as a plugin sees it: in the form in which the request was decided on and will be sent.
@@ -80,7 +119,7 @@ pub struct PluginRequest {
     pub headers: Vec<(String, Vec<u8>)>,
     /// The body, if among the plugin's interests. The request is then sent only once its whole body
     /// has come.
-    pub body: Option<Arc<[u8]>>,
+    pub body: Option<PluginBody>,
     /// The address of the sender, if known.
     pub sender: Option<IpAddr>,
     /// The token's id, as in logs.
@@ -97,8 +136,8 @@ pub struct PluginResponse {
     pub status: u16,
     /// The header fields of the plugin's interests.
     pub headers: Vec<(String, Vec<u8>)>,
-    /// The body, if among the plugin's interests and no longer than [`MAX_PLUGIN_BODY_BYTES`].
-    pub body: Option<Arc<[u8]>>,
+    /// The body, if among the plugin's interests and no longer than [`MAX_PLUGIN_RESPONSE_BYTES`].
+    pub body: Option<PluginBody>,
 }
 
 /// The state that a plugin sees in a call: rows of the plugin and this owner, and of nobody else.
@@ -178,6 +217,10 @@ pub struct FailedCalls {
 pub trait PluginHost: fmt::Debug + Send + Sync {
     /// Returns the interests of a plugin; `None` if the plugin does not exist.
     fn interests(&self, plugin: &PluginName) -> Option<Arc<Interests>>;
+
+    /// Returns the most bytes of a request's body that a plugin takes. A longer body is refused,
+    /// and never shown: a plugin must not be made to fail by what a client sends.
+    fn longest_body(&self, plugin: &PluginName) -> usize;
 
     /// Asks a plugin about a request. Time, memory and work are bounded; any failure is a denial,
     /// or an abstention if the plugin is configured so.

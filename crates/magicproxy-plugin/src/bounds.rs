@@ -33,6 +33,11 @@ impl Bounds {
     pub(crate) fn new(memory: usize, journal: Arc<Journal>) -> Self {
         Self { memory, memory_left: memory, elements_left: TABLE_ELEMENTS, journal }
     }
+
+    /// Returns the number of bytes by which the guest's memories may still grow.
+    pub(crate) fn memory_left(&self) -> usize {
+        self.memory_left
+    }
 }
 
 impl ResourceLimiter for Bounds {

@@ -42,8 +42,8 @@ impl Call {
     ) -> wasmtime::Result<Verdict> {
         let mut store = self.store()?;
         let plugin = self.pre.instantiate_async(&mut store).await?;
-        let verdict =
-            plugin.call_is_request_allowed(&mut store, &shown_request(request, interests)).await?;
+        let shown = ShownRequest::of(request, interests);
+        let verdict = plugin.call_is_request_allowed(&mut store, shown.argument()).await?;
         Ok(match verdict {
             exchange::Verdict::Allow => Verdict::Allow,
             exchange::Verdict::Deny(reason) => Verdict::Deny(one_line(&reason, REASON_BYTES)),
@@ -60,27 +60,33 @@ impl Call {
     ) -> wasmtime::Result<()> {
         let mut store = self.store()?;
         let plugin = self.pre.instantiate_async(&mut store).await?;
-        let request = shown_request(request, interests);
-        let recorded = plugin
-            .call_on_response(&mut store, &request, &shown_response(response, interests))
-            .await?;
+        let request = ShownRequest::of(request, interests);
+        let response = exchange::Response {
+            status: response.status,
+            headers: &shown_headers(&response.headers, &interests.response_headers),
+            body: response.body.as_deref().filter(|_| interests.response_body),
+        };
+        let recorded = plugin.call_on_response(&mut store, request.argument(), response).await?;
         recorded.map_err(|reason| {
             wasmtime::Error::new(CallFailure::Unrecorded(one_line(&reason, REASON_BYTES)))
         })
     }
 
-    /// Asks the plugin for its interests.
-    pub(crate) async fn interests(&self) -> wasmtime::Result<Interests> {
+    /// Asks the plugin for its interests. Returns them with the memory that an instance finds left
+    /// of its limit, in bytes.
+    pub(crate) async fn interests(&self) -> wasmtime::Result<(Interests, usize)> {
         let mut store = self.store()?;
         let plugin = self.pre.instantiate_async(&mut store).await?;
+        let left = store.data().bounds.memory_left();
         let interests = plugin.call_interests(&mut store).await?;
-        Ok(Interests {
+        let interests = Interests {
             request_headers: interests.request_headers,
             request_body: interests.request_body,
             responses: interests.responses,
             response_headers: interests.response_headers,
             response_body: interests.response_body,
-        })
+        };
+        Ok((interests, left))
     }
 
     /// Reports the outcome of a call, however the call ended. A call that still waits at the end of
@@ -130,32 +136,46 @@ impl Call {
     }
 }
 
-/// Returns the request with nothing but the plugin's interests, even if the request holds more.
-fn shown_request(request: &PluginRequest, interests: &Interests) -> exchange::Request {
-    exchange::Request {
-        upstream: request.upstream.clone(),
-        method: request.method.clone(),
-        path: request.path.clone(),
-        query: request.query.clone(),
-        headers: shown_headers(&request.headers, &interests.request_headers),
-        body: request.body.as_deref().filter(|_| interests.request_body).map(<[u8]>::to_vec),
-        sender: request.sender.map(|sender| sender.to_string()),
-        token_id: request.token_id.clone(),
-        labels: request.labels.clone(),
+/// A request as a plugin is shown it: nothing but the plugin's interests, even if the request holds
+/// more. The body stays where it is: it goes into the guest without another copy.
+struct ShownRequest<'r> {
+    request: &'r PluginRequest,
+    headers: Vec<exchange::Header<'r>>,
+    body: Option<&'r [u8]>,
+    sender: Option<String>,
+    labels: Vec<&'r str>,
+}
+
+impl<'r> ShownRequest<'r> {
+    fn of(request: &'r PluginRequest, interests: &Interests) -> Self {
+        Self {
+            request,
+            headers: shown_headers(&request.headers, &interests.request_headers),
+            body: request.body.as_deref().filter(|_| interests.request_body),
+            sender: request.sender.map(|sender| sender.to_string()),
+            labels: request.labels.iter().map(String::as_str).collect(),
+        }
+    }
+
+    fn argument(&self) -> exchange::Request<'_> {
+        exchange::Request {
+            upstream: &self.request.upstream,
+            method: &self.request.method,
+            path: &self.request.path,
+            query: self.request.query.as_deref(),
+            headers: &self.headers,
+            body: self.body,
+            sender: self.sender.as_deref(),
+            token_id: &self.request.token_id,
+            labels: &self.labels,
+        }
     }
 }
 
-fn shown_response(response: &PluginResponse, interests: &Interests) -> exchange::Response {
-    exchange::Response {
-        status: response.status,
-        headers: shown_headers(&response.headers, &interests.response_headers),
-        body: response.body.as_deref().filter(|_| interests.response_body).map(<[u8]>::to_vec),
-    }
-}
-
-fn shown_headers(headers: &[(String, Vec<u8>)], interesting: &[String]) -> Vec<exchange::Header> {
+fn shown_headers<'h>(
+    headers: &'h [(String, Vec<u8>)],
+    interesting: &[String],
+) -> Vec<exchange::Header<'h>> {
     let shown = headers.iter().filter(|(name, _)| interesting.contains(name));
-    shown
-        .map(|(name, value)| exchange::Header { name: name.clone(), value: value.clone() })
-        .collect()
+    shown.map(|(name, value)| exchange::Header { name, value }).collect()
 }

@@ -84,6 +84,16 @@ pub enum LoadFailure {
     /// The plugin is interested in too many fields.
     #[error("it is interested in {0} fields; expected at most 32")]
     TooManyFields(usize),
+    /// The plugin's memory has no room for the longest body that it is to be shown.
+    #[error(
+        "`max_body` is {wanted} bytes, and its `memory_limit` leaves room for a body of at most {most}; raise `memory_limit`"
+    )]
+    NoRoomForBody {
+        /// The longest body as configured, in bytes.
+        wanted: usize,
+        /// The longest body that fits, in bytes.
+        most: usize,
+    },
 }
 
 fn way_forward(import: &str) -> &'static str {

@@ -94,6 +94,7 @@ impl Host {
         let loaded = self.slots.get(plugin)?.loaded();
         Some(Description {
             interests: Arc::clone(&loaded.interests),
+            longest_body: loaded.longest_body,
             imports: loaded.imports.clone(),
             sha256: loaded.sha256.iter().map(|byte| format!("{byte:02x}")).collect(),
             bytes: loaded.bytes,
@@ -275,6 +276,10 @@ impl Host {
 impl PluginHost for Host {
     fn interests(&self, plugin: &PluginName) -> Option<Arc<Interests>> {
         Some(Arc::clone(&self.slots.get(plugin)?.loaded().interests))
+    }
+
+    fn longest_body(&self, plugin: &PluginName) -> usize {
+        self.slots.get(plugin).map_or(0, |slot| slot.loaded().longest_body)
     }
 
     fn decide<'p>(

@@ -69,6 +69,8 @@ pub(crate) struct Stamp {
 pub(crate) struct LoadedPlugin {
     pub(crate) pre: PluginPre<Guest>,
     pub(crate) interests: Arc<Interests>,
+    /// The most bytes of a request's body that an instance takes.
+    pub(crate) longest_body: usize,
     pub(crate) imports: Vec<String>,
     pub(crate) sha256: [u8; 32],
     pub(crate) bytes: usize,
@@ -144,8 +146,29 @@ pub(crate) fn load(
     let mut linker = Linker::new(engine);
     Plugin::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest).map_err(wrong)?;
     let pre = linker.instantiate_pre(&component).and_then(PluginPre::new).map_err(wrong)?;
-    let interests = Arc::new(interests(&pre, settings)?);
-    Ok(LoadedPlugin { pre, interests, imports, sha256: source.sha256, bytes: source.bytes.len() })
+    let (interests, memory_left) = interests(&pre, settings)?;
+    let longest_body = longest_body(&interests, memory_left, settings.limits.body)?;
+    let interests = Arc::new(interests);
+    let (sha256, bytes) = (source.sha256, source.bytes.len());
+    Ok(LoadedPlugin { pre, interests, longest_body, imports, sha256, bytes })
+}
+
+/// Returns the most bytes of a request's body that a guest takes, so that no client makes the guest
+/// fail for want of memory. As much again as the longest body stays for the guest's own work, and
+/// three times as much where the operator says nothing.
+fn longest_body(
+    interests: &Interests,
+    memory_left: usize,
+    wanted: Option<usize>,
+) -> Result<usize, LoadFailure> {
+    let most = memory_left / 2;
+    match wanted {
+        Some(wanted) if interests.request_body && wanted > most => {
+            Err(LoadFailure::NoRoomForBody { wanted, most })
+        }
+        Some(wanted) => Ok(wanted),
+        None => Ok(memory_left / 4),
+    }
 }
 
 /// Returns the names of a component's imports, or refuses the first import that is not ours.
@@ -167,7 +190,10 @@ fn is_ours(import: &str) -> bool {
     version == "1.0.0" && ["exchange", "state", "log", "clock", "config"].contains(&interface)
 }
 
-fn interests(pre: &PluginPre<Guest>, settings: &PluginSettings) -> Result<Interests, LoadFailure> {
+fn interests(
+    pre: &PluginPre<Guest>,
+    settings: &PluginSettings,
+) -> Result<(Interests, usize), LoadFailure> {
     let call = Call {
         pre: pre.clone(),
         limits: Limits { time: settings.limits.time.max(INTERESTS_TIME), ..settings.limits },
@@ -177,11 +203,11 @@ fn interests(pre: &PluginPre<Guest>, settings: &PluginSettings) -> Result<Intere
         journal: Arc::new(Journal::default()),
         meter: Arc::new(Meter::default()),
     };
-    let interests = call.judged(finish(call.meter.measure(call.interests())))?;
+    let (interests, memory_left) = call.judged(finish(call.meter.measure(call.interests())))?;
     [&interests.request_headers, &interests.response_headers]
         .into_iter()
         .try_for_each(|names| fields(names))?;
-    Ok(interests)
+    Ok((interests, memory_left))
 }
 
 /// Drives a call that waits for nothing: without a store, a guest only yields to other guests, and

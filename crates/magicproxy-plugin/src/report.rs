@@ -14,6 +14,8 @@ use crate::failure::CallFailure;
 pub struct Description {
     /// The plugin's interests.
     pub interests: Arc<Interests>,
+    /// The most bytes of a request's body that the plugin takes.
+    pub longest_body: usize,
     /// The plugin's imports.
     pub imports: Vec<String>,
     /// The SHA-256 of the plugin's file, in hexadecimal.

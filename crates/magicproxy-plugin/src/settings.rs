@@ -58,6 +58,9 @@ pub struct Limits {
     pub fuel: u64,
     /// The number of calls of `state`.
     pub state_calls: u32,
+    /// The longest body of a request that is shown, in bytes; at most half of the memory that an
+    /// instance has left of `memory`, and by default a quarter.
+    pub body: Option<usize>,
 }
 
 impl Default for Limits {
@@ -67,6 +70,7 @@ impl Default for Limits {
             memory: 16 * 1024 * 1024,
             fuel: 50_000_000,
             state_calls: 64,
+            body: None,
         }
     }
 }

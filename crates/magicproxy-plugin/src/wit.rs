@@ -11,6 +11,8 @@
 wasmtime::component::bindgen!({
     path: "wit/since_v1",
     world: "plugin",
+    // A long body goes from the proxy's memory into the guest's, without a copy in between.
+    ownership: Borrowing { duplicate_if_necessary: false },
     imports: {
         "magicproxy:plugin/state": async | trappable,
         default: trappable,

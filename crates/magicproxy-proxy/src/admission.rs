@@ -46,21 +46,25 @@ pub(crate) enum Resource {
     UpstreamConnections,
     /// Requests that wait for a connection to an upstream.
     UpstreamQueue,
-    /// Bytes of bodies that are read whole before they are sent on, and of incomplete heads.
+    /// Bytes of responses that are read whole before they are passed on, of incomplete heads, and
+    /// of windows of uploads over HTTP/2.
     BufferedBytes,
+    /// Bytes of request bodies that are held whole, for a decision on them, until they are sent.
+    InspectedBytes,
     /// Responses of the proxy's own words (refusals, the control plane) over HTTP/2 that the client
     /// has not taken yet.
     OwnResponses,
 }
 
 impl Resource {
-    pub(crate) const COUNT: usize = 5;
+    pub(crate) const COUNT: usize = 6;
     /// All resources, in the order of their numbers.
     const ALL: [Self; Self::COUNT] = [
         Self::Exchanges,
         Self::UpstreamConnections,
         Self::UpstreamQueue,
         Self::BufferedBytes,
+        Self::InspectedBytes,
         Self::OwnResponses,
     ];
 
@@ -71,6 +75,7 @@ impl Resource {
             Self::UpstreamConnections => "upstream_connections",
             Self::UpstreamQueue => "upstream_queue",
             Self::BufferedBytes => "buffered_bytes",
+            Self::InspectedBytes => "inspected_bytes",
             Self::OwnResponses => "own_responses",
         }
     }
@@ -81,6 +86,7 @@ impl Resource {
             Self::UpstreamConnections => limits.upstream_connections,
             Self::UpstreamQueue => limits.upstream_queue,
             Self::BufferedBytes => limits.buffered_bytes,
+            Self::InspectedBytes => limits.inspected_bytes,
             Self::OwnResponses => limits.own_responses,
         }
     }

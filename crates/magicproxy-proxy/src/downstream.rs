@@ -9,6 +9,7 @@ mod content;
 mod flush;
 mod frames;
 mod head;
+mod held_body;
 pub mod host_check;
 mod io;
 mod linger;

@@ -11,10 +11,11 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, Method, Response, header};
 use magicproxy_core::plugin::{
-    Interests, PluginHost, PluginName, PluginRequest, PluginResponse, PluginScope, Verdict,
+    Interests, PluginBody, PluginHost, PluginName, PluginRequest, PluginResponse, PluginScope,
+    Verdict,
 };
 use magicproxy_core::state::RowLimits;
-use magicproxy_core::{Part, RequestTarget, UpstreamName, VerifiedToken};
+use magicproxy_core::{RequestTarget, UpstreamName, VerifiedToken};
 
 use crate::clock;
 use crate::credential::carriers::Carriers;
@@ -74,18 +75,21 @@ impl Plugins {
         Self { host, upstream, carriers, metrics }
     }
 
-    /// Returns the part of a request that any of the token's plugins demands.
-    pub(crate) fn needs(&self, token: &VerifiedToken) -> Option<Part> {
+    /// Returns the longest body, in bytes, that each of the token's plugins which demand the body
+    /// takes; `None` if none demands the body.
+    pub(crate) fn longest_body(&self, token: &VerifiedToken) -> Option<usize> {
+        let host = self.host.as_ref()?;
         let reads_body =
             |plugin| self.interests(plugin).is_some_and(|interests| interests.request_body);
-        token.plugins().iter().any(reads_body).then_some(Part::Body)
+        let readers = token.plugins().iter().filter(|plugin| reads_body(plugin));
+        readers.map(|plugin| host.longest_body(plugin)).min()
     }
 
     /// Asks all plugins of the token. A single denial denies the request, whatever else allows it.
     pub(crate) async fn ask(
         &self,
         inquiry: PluginInquiry<'_>,
-        body: Option<&[u8]>,
+        body: Option<PluginBody>,
     ) -> Result<(Vec<(PluginName, Verdict)>, Consultation), Rejection> {
         let token = inquiry.token;
         let scope = PluginScope {
@@ -94,7 +98,6 @@ impl Plugins {
             now: clock::now(),
             rows: inquiry.rows.clone(),
         };
-        let body: Option<Arc<[u8]>> = body.map(Arc::from);
         let (mut said, mut asked) = (Vec::new(), Vec::new());
         for plugin in token.plugins() {
             // A plugin no longer configured denies, because the plugin might have denied.
@@ -130,7 +133,7 @@ impl Plugins {
         &self,
         inquiry: &PluginInquiry<'_>,
         interests: &Interests,
-        body: Option<Arc<[u8]>>,
+        body: Option<PluginBody>,
     ) -> PluginRequest {
         let PluginInquiry { token, method, headers, target, sender, .. } = *inquiry;
         let hidden =

@@ -26,7 +26,7 @@ use magicproxy_core::{
 
 use crate::admission::{RETRY_AFTER, Shortage};
 use crate::downstream::ReadError;
-use crate::http::body::{BodyError, MAX_BODY_KIB, MAX_OBJECTS_BYTES};
+use crate::http::body::{BodyError, MAX_OBJECTS_BYTES};
 use crate::http::header::OverrideField;
 use crate::services::revocations::{MintSuspension, RevocationError};
 use crate::settings::UnfitCredential;
@@ -153,9 +153,9 @@ pub(crate) enum Rejection {
     )]
     BodyForm,
     #[error(
-        "a rule or a plugin of this token must see the body whole, and it is longer than {MAX_BODY_KIB} KiB"
+        "a rule or a plugin of this token must see the body whole, and it is longer than {0} bytes"
     )]
-    BodyTooLong,
+    BodyTooLong(usize),
     #[error("this is not the token's own: it may change and delete only what it created")]
     NotOwned,
     #[error(
@@ -273,7 +273,7 @@ impl From<&BodyError> for Rejection {
 impl From<ReadError> for Rejection {
     fn from(error: ReadError) -> Self {
         match error {
-            ReadError::TooLong => Self::BodyTooLong,
+            ReadError::TooLong(most) => Self::BodyTooLong(most),
             ReadError::Content(error) => error.into(),
             ReadError::Shortage(shortage) => shortage.into(),
         }
@@ -353,7 +353,7 @@ impl Rejection {
             }
             Self::TooManyGrants(_) => (StatusCode::FORBIDDEN, "too_many_grants"),
             Self::BodyForm => (StatusCode::BAD_REQUEST, "body_unreadable"),
-            Self::BodyTooLong => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            Self::BodyTooLong(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::NotOwned => (StatusCode::FORBIDDEN, "not_owned"),
             Self::CannotTell => (StatusCode::BAD_GATEWAY, "existence_unknown"),
             Self::NotRecorded => (StatusCode::BAD_GATEWAY, "created_not_recorded"),
@@ -432,7 +432,7 @@ impl Rejection {
             | Self::RevocationsUnknown
             | Self::StoreFull(FullScope::Store)
             | Self::BodyForm
-            | Self::BodyTooLong => ERROR,
+            | Self::BodyTooLong(_) => ERROR,
         }
     }
 

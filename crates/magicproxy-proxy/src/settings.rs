@@ -142,6 +142,9 @@ pub struct UpstreamSettings {
     pub extra_roots: Vec<CertificateDer<'static>>,
     /// The HTTP proxies through which the origins are reached, if any.
     pub outbound: Outbound,
+    /// The longest body of a request that rules and plugins may look into, in bytes. Where a rule or
+    /// a plugin must see a longer body, the request is refused.
+    pub max_inspected_body: usize,
     /// Lets WebSocket handshakes pass. The messages that follow are not checked further.
     pub websocket: bool,
     /// The headers that tell the upstream about the client.
@@ -158,6 +161,9 @@ pub struct UpstreamSettings {
 }
 
 impl UpstreamSettings {
+    /// The default of [`max_inspected_body`](Self::max_inspected_body), in bytes.
+    pub const DEFAULT_INSPECTED_BODY: usize = 1024 * 1024;
+
     /// Makes an upstream with a name and an API root; everything else has its default. The upstream
     /// is mounted at the proxy's root, reached directly, has no scopes, and mints for every client.
     #[must_use]
@@ -186,6 +192,7 @@ impl UpstreamSettings {
             drop_query_parameters: Vec::new(),
             extra_roots: Vec::new(),
             outbound: Outbound::Direct,
+            max_inspected_body: Self::DEFAULT_INSPECTED_BODY,
             websocket: false,
             forwarding: Forwarding::None,
             credential: CredentialCarrier::default(),

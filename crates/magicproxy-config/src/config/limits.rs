@@ -60,8 +60,8 @@ section! {
         /// The part of `upstream_queue` kept for tokens that no stranger can mint. By default an
         /// eighth.
         upstream_queue_reserved: u64,
-        /// Bytes of bodies that are read whole before they are sent on, of incomplete heads, and of
-        /// windows of uploads over HTTP/2.
+        /// Bytes of responses that are read whole before they are passed on, of incomplete heads,
+        /// and of windows of uploads over HTTP/2.
         buffered_bytes: u64 = Limits::default().buffered_bytes.total as u64,
         /// The part of `buffered_bytes` for one token and all tokens narrowed from it. By default a
         /// quarter.
@@ -72,6 +72,17 @@ section! {
         /// The part of `buffered_bytes` kept for tokens that no stranger can mint. By default an
         /// eighth.
         buffered_bytes_reserved: u64,
+        /// Bytes of request bodies that are held whole, because a rule or a plugin must see them.
+        inspected_bytes: u64 = Limits::default().inspected_bytes.total as u64,
+        /// The part of `inspected_bytes` for one token and all tokens narrowed from it. By default
+        /// a quarter.
+        inspected_bytes_per_owner: u64,
+        /// The part of `inspected_bytes` for one address with tokens that anyone can mint. By
+        /// default half.
+        inspected_bytes_per_peer: u64,
+        /// The part of `inspected_bytes` kept for tokens that no stranger can mint. By default an
+        /// eighth.
+        inspected_bytes_reserved: u64,
         /// The part of `token_cache_bytes` for one token and all tokens narrowed from it. By
         /// default a quarter.
         token_cache_bytes_per_owner: u64,
@@ -199,12 +210,35 @@ quotas! {
     upstream_connections: upstream_connections_per_owner, upstream_connections_per_peer, upstream_connections_reserved;
     upstream_queue: upstream_queue_per_owner, upstream_queue_per_peer, upstream_queue_reserved;
     buffered_bytes: buffered_bytes_per_owner, buffered_bytes_per_peer, buffered_bytes_reserved;
+    inspected_bytes: inspected_bytes_per_owner, inspected_bytes_per_peer, inspected_bytes_reserved;
     token_cache_bytes: token_cache_bytes_per_owner, token_cache_bytes_per_peer, token_cache_bytes_reserved;
     rule_cache_bytes: rule_cache_bytes_per_owner, rule_cache_bytes_per_peer, rule_cache_bytes_reserved;
     verifications: verifications_per_owner, verifications_per_peer, verifications_reserved;
     costly_verifications: costly_verifications_per_owner, costly_verifications_per_peer, costly_verifications_reserved;
     own_responses: own_responses_per_owner, own_responses_per_peer, own_responses_reserved;
     state_rows: state_rows_per_owner, state_rows_per_peer, state_rows_reserved by of_rows;
+}
+
+impl RawLimits {
+    /// Returns the most bytes of request bodies that any single client may hold, with the setting
+    /// that says so.
+    pub(super) fn inspected_share(&self) -> (&'static str, usize) {
+        let Quota { total, per_owner, per_peer, reserved } = Limits::default().inspected_bytes;
+        let said = |setting: &Setting<u64>, otherwise: usize| {
+            setting
+                .given()
+                .map_or(otherwise, |given| usize::try_from(given.value).unwrap_or(usize::MAX))
+        };
+        let open = said(&self.inspected_bytes, total)
+            .saturating_sub(said(&self.inspected_bytes_reserved, reserved));
+        let shares = [
+            ("limits.inspected_bytes_per_owner", said(&self.inspected_bytes_per_owner, per_owner)),
+            ("limits.inspected_bytes_per_peer", said(&self.inspected_bytes_per_peer, per_peer)),
+            ("limits.inspected_bytes without limits.inspected_bytes_reserved", open),
+        ];
+        let [first, ..] = shares;
+        shares.into_iter().min_by_key(|(_, share)| *share).unwrap_or(first)
+    }
 }
 
 /// Limits requests in progress to half as many as connections, unless the operator gave a number:
@@ -260,6 +294,7 @@ impl Checker<'_> {
             upstream_connections: self
                 .quota(raw.upstream_connections(), defaults.upstream_connections),
             buffered_bytes: self.quota(raw.buffered_bytes(), defaults.buffered_bytes),
+            inspected_bytes: self.quota(raw.inspected_bytes(), defaults.inspected_bytes),
             own_responses: self.quota(raw.own_responses(), defaults.own_responses),
             state_rows: self.quota(raw.state_rows(), defaults.state_rows),
         }

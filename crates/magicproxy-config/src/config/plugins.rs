@@ -34,6 +34,10 @@ section! {
         time_limit: DurationText,
         /// The most memory of the plugin, at most `1GiB`. By default `16MiB`.
         memory_limit: SizeText,
+        /// The longest body of a request that the plugin is shown. A request with a longer body is
+        /// refused. At most half of the memory that the component leaves of `memory_limit`, by
+        /// default a quarter of it.
+        max_body: SizeText,
         /// The most instructions of one call, roughly. By default 50,000,000.
         fuel: u64,
         /// The most uses of the plugin's state in one call. By default 64.
@@ -176,6 +180,7 @@ impl Checker<'_> {
             state_calls: self
                 .positive(&key("state_calls"), &raw.state_calls)
                 .map_or(defaults.state_calls, |calls| u32::try_from(calls).unwrap_or(u32::MAX)),
+            body: self.inspected_body(&key("max_body"), &raw.max_body),
         }
     }
 

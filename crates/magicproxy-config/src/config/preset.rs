@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use super::duration::DurationText;
 use super::raw::RawConfig;
 use super::setting::{GivenValue, Section as _, Setting};
+use super::size::SizeText;
 use super::upstream::RawUpstream;
 use super::upstream::carrier::CarrierText;
 use crate::ground::fault::Origin;
@@ -91,6 +92,9 @@ fn below(preset: &'static Provider, raw: RawUpstream) -> RawUpstream {
         rewrite_members: listed(preset.rewrite_members, &origin, str::to_owned),
         response_timeout: preset.response_timeout.map_or_else(Setting::default, |text| {
             Setting::new(DurationText(text.to_owned()), origin.clone())
+        }),
+        max_inspected_body: preset.max_inspected_body.map_or_else(Setting::default, |text| {
+            Setting::new(SizeText(text.to_owned()), origin.clone())
         }),
         ..RawUpstream::default()
     };

@@ -7,6 +7,7 @@
 pub(super) mod carrier;
 mod forwarding;
 mod headers;
+mod inspection;
 mod links;
 mod pages;
 mod protocol;
@@ -23,6 +24,7 @@ use magicproxy_proxy::settings::{ApiRoot, UpstreamSettings};
 use self::carrier::CarrierText;
 use self::forwarding::ForwardingChoice;
 use self::headers::{HeaderNames, names_in};
+use self::inspection::DEFAULT_INSPECTED_BODY;
 use self::protocol::ProtocolChoice;
 use self::routes::alias;
 use super::check::{Checker, list, said};
@@ -31,6 +33,7 @@ use super::outbound::{GeneralOutbound, OutboundText};
 use super::raw::RawConfig;
 use super::scopes::{CompiledScopes, RawRuleSetting};
 use super::setting::{GivenValue, choices, section};
+use super::size::SizeText;
 use super::tokens::{GeneralMintingSettings, MintingSettings, VersionChoice};
 use crate::ground::fault::{Fault, Origin};
 use crate::providers::words::{PlusChoice, ReadingChoice, SlashChoice};
@@ -100,6 +103,9 @@ section! {
         /// The proxy by which the API is reached, instead of the general `outbound_proxy`. Write
         /// `none` for an API inside of the network.
         outbound_proxy: OutboundText,
+        /// The longest body of a request that rules and plugins may look into, at most `64MiB`. A
+        /// request with a longer body is refused where a rule or a plugin must see it.
+        max_inspected_body: SizeText = SizeText(DEFAULT_INSPECTED_BODY.to_owned()),
         /// Lets WebSocket handshakes pass. The messages of a WebSocket are not checked.
         websocket: bool = false,
         /// The headers that tell the API about the client.
@@ -169,6 +175,7 @@ impl Checker<'_> {
         }
         let outbound = self.outbound(&general.outbound, table);
         let allow_origins = self.page_origins(table);
+        let max_inspected_body = self.max_inspected_body(general, table);
         // No fault is found from here on.
         let MintingSettings { acceptance, http_mint } = minting?;
         Some(Arc::new(UpstreamSettings {
@@ -198,6 +205,7 @@ impl Checker<'_> {
                 .collect(),
             extra_roots,
             outbound,
+            max_inspected_body,
             websocket: said(&raw.websocket),
             forwarding: said(&raw.forwarding).into(),
             credential,

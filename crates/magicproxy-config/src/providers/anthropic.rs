@@ -30,6 +30,7 @@ pub(super) static PROVIDER: Provider = Provider {
         ("X-Stainless-*", "the SDKs say what they are, and on which try"),
     ],
     response_timeout: Some("10m"),
+    max_inspected_body: Some("32MiB"),
     any_program: SetupMethod {
         variables: SDK.variables,
         removed: &["ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_BASE"],

@@ -38,6 +38,7 @@ pub(super) static PROVIDER: Provider = Provider {
         ("X-Title", "OpenRouter: the name of the program that asks"),
     ],
     response_timeout: Some("10m"),
+    max_inspected_body: Some("32MiB"),
     any_program: SetupMethod {
         variables: &[
             ("OPENAI_BASE_URL", "{api}/v1"),

@@ -21,6 +21,8 @@ const MAX_SOURCES: usize = 8;
 const MAX_NAMES: usize = 8;
 /// The longest value, in bytes.
 const MAX_GRANT_VALUE_BYTES: usize = 256;
+/// The most values of a document, those inside of lists and objects included.
+const MAX_DOCUMENT_VALUES: usize = 65_536;
 
 /// A JSON value in which no object has a repeated member: two readers of a repeated member could
 /// find different values for a grant.
@@ -28,10 +30,11 @@ const MAX_GRANT_VALUE_BYTES: usize = 256;
 pub struct Document(pub(super) serde_json::Value);
 
 impl Document {
-    /// Reads a body. Returns `None` if the body is not JSON or has a repeated member.
+    /// Reads a body. Returns `None` if the body is not JSON, has a repeated member, or has more than
+    /// [`MAX_DOCUMENT_VALUES`] values.
     #[must_use]
     pub fn parse(json: &[u8]) -> Option<Self> {
-        serde_json::from_slice(json).ok().map(|UniqueValue(value)| Self(value))
+        UniqueValue::within(json, MAX_DOCUMENT_VALUES).ok().map(|UniqueValue(value)| Self(value))
     }
 
     /// Returns the value at this place; `None` if the place is empty.

@@ -2,7 +2,7 @@
 
 use magicproxy_core::rule::{Document, Facts, ListItemsDenial, NoGrant};
 use magicproxy_core::{PatternMode, RawRule, Rule, RuleFault};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{at_most, one_to};
 
@@ -154,4 +154,34 @@ fn list_items_of_a_request() {
     assert_eq!(read(&numbered(101)), Err(ListItemsDenial::Unreadable));
     one_to(255, "characters of a value", |length| read(&["v".repeat(length)]).is_ok());
     assert_eq!(read(&["v".repeat(256)]), Err(ListItemsDenial::NotAllowed));
+}
+
+/// Of whatever kind, and however they stand in each other: a tree takes many times the memory of its text.
+#[test]
+fn values_of_a_body() {
+    let lists: [fn(usize) -> Value; 5] = [
+        |count| Value::Array(vec![json!(0); count - 1]),
+        |count| (1..count).map(|number| (number.to_string(), json!("x"))).collect::<Value>(),
+        // Two values each, the object and its member.
+        |count| {
+            let pairs = vec![json!({ "a": 0 }); (count - 1) / 2];
+            [pairs, vec![json!(null); (count - 1) % 2]].concat().into()
+        },
+        |count| {
+            let pairs = vec![json!([true]); (count - 1) / 2];
+            [pairs, vec![json!([]); (count - 1) % 2]].concat().into()
+        },
+        |count| (2..count).fold(json!([[]]), |list, _| wider(list)),
+    ];
+    for list in lists {
+        at_most(65_536, "values of a body", |count| {
+            Document::parse(list(count).to_string().as_bytes()).is_some()
+        });
+    }
+}
+
+/// One more value, in the innermost list.
+fn wider(mut list: Value) -> Value {
+    list[0].as_array_mut().unwrap().push(json!(1.5));
+    list
 }

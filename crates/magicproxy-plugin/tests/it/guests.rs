@@ -51,6 +51,11 @@ pub(crate) fn component(parts: &Parts) -> Vec<u8> {
                 (local.set $at (global.get $heap))
                 (global.set $heap
                     (i32.and (i32.add (i32.add (global.get $heap) (local.get $size)) (i32.const 7)) (i32.const -8)))
+                (block $fits
+                    (br_if $fits (i32.le_u (global.get $heap) (i32.mul (memory.size) (i32.const 65536))))
+                    (br_if $fits (i32.ne (i32.const -1)
+                        (memory.grow (i32.add (i32.const 1) (i32.div_u (local.get $size) (i32.const 65536))))))
+                    (unreachable))
                 (local.get $at))
             (func (export "interests") (result i32) {interests} (i32.const 128))
             (func (export "is-request-allowed") (param $request i32) (result i32) {decide})

@@ -9,6 +9,7 @@
     reason = "a test may stop where it stands"
 )]
 
+mod bodies;
 mod cache;
 mod examples;
 mod guests;

@@ -7,13 +7,13 @@ use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, Method};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use super::held_body::HeldBody;
 use super::{Connection, RequestContent};
 use crate::admission::{Holding, Resource, Shortage};
 use crate::http::body::{BodyError, IdleTimer, REQUEST_WINDOW};
@@ -21,6 +21,10 @@ use crate::http::header::{TrailerFields, filter_request_trailers};
 
 /// The time from which this module counts nanoseconds.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// The most bytes of a held body that are handed on at once, so that the connection to the upstream
+/// says how fast the body goes.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// The progress of a request body to the upstream, for the response timeout and the log.
 #[derive(Debug, Default)]
@@ -64,8 +68,8 @@ impl Progress {
 /// A reason for which a body could not be read whole.
 #[derive(Debug)]
 pub(crate) enum ReadError {
-    /// The body is longer than the limit.
-    TooLong,
+    /// The body is longer than this limit, in bytes.
+    TooLong(usize),
     /// The body broke off before its end.
     Content(BodyError),
     /// No more memory may be held for the client.
@@ -103,8 +107,6 @@ struct Stream {
     /// The fields that go up in the trailer section. No field goes up before the selection is
     /// known.
     trailers: Option<TrailerFields>,
-    /// The memory held for a body that was read whole.
-    buffered: Option<Holding>,
     /// The memory held for content that was sent in vain.
     unsent: Option<Holding>,
     /// The memory held for content that an HTTP/2 client may send ahead.
@@ -121,8 +123,8 @@ pub(crate) struct SentContent {
 #[derive(Debug)]
 enum Source {
     Content(RequestContent),
-    /// A body that was read before it is sent.
-    Whole(Full<Bytes>),
+    /// The unsent rest of a body that was read before it is sent.
+    Whole(Bytes),
 }
 
 impl Source {
@@ -132,8 +134,10 @@ impl Source {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self {
             Self::Content(content) => content.poll_frame(context),
-            Self::Whole(bytes) => {
-                Pin::new(bytes).poll_frame(context).map_err(|never| match never {})
+            Self::Whole(rest) if rest.is_empty() => Poll::Ready(None),
+            Self::Whole(rest) => {
+                let piece = rest.split_to(rest.len().min(PIECE_BYTES));
+                Poll::Ready(Some(Ok(Frame::data(piece))))
             }
         }
     }
@@ -147,14 +151,14 @@ impl Source {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Content(content) => content.is_end_stream(),
-            Self::Whole(bytes) => bytes.is_end_stream(),
+            Self::Whole(rest) => rest.is_empty(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Content(content) => content.size_hint(),
-            Self::Whole(bytes) => bytes.size_hint(),
+            Self::Whole(rest) => SizeHint::with_exact(rest.len() as u64),
         }
     }
 }
@@ -172,7 +176,6 @@ impl RequestBody {
             buffered_frames: VecDeque::new(),
             idle,
             trailers: None,
-            buffered: None,
             unsent: None,
             window: None,
         };
@@ -236,42 +239,52 @@ impl RequestBody {
         self.stream.is_some() && self.size_hint().exact().is_none()
     }
 
-    /// Reads the whole body, up to `most` bytes: the bytes that were read are the bytes that will
-    /// be sent. Trailers do not go up. The payer of the exchange pays for the memory, as the bytes
-    /// come.
-    pub(crate) async fn read_whole(
+    /// Holds the whole body in memory, up to `most` bytes: the bytes that were read are the bytes
+    /// that will be sent. A body that is held already is not read again. Trailers do not go up. The
+    /// payer of the exchange pays for the memory until the last clone of the bytes is gone.
+    ///
+    /// # Errors
+    /// A body of known length is refused before the client is asked for it, any other body as soon
+    /// as what came is too much.
+    pub(crate) async fn hold_whole(
         &mut self,
         most: usize,
         exchange: &Holding,
     ) -> Result<Bytes, ReadError> {
-        if self.size_hint().lower() > most as u64 {
-            return Err(ReadError::TooLong);
+        let size = self.size_hint();
+        if size.lower() > most as u64 {
+            return Err(ReadError::TooLong(most));
         }
-        let mut bytes = BytesMut::new();
-        let mut buffered = exchange.take(Resource::BufferedBytes, 0)?;
+        if let Some(held) = self.held() {
+            return Ok(held);
+        }
+        let length = size.exact().and_then(|length| usize::try_from(length).ok());
+        let mut held = HeldBody::new(length, exchange)?;
         while let Some(frame) =
             std::future::poll_fn(|context| Pin::new(&mut *self).poll_frame(context)).await
         {
-            let frame = frame?;
-            let data = frame.into_data().unwrap_or_default();
-            if bytes.len() + data.len() > most {
-                return Err(ReadError::TooLong);
-            }
-            buffered.grow(data.len())?;
-            bytes.extend_from_slice(&data);
+            held.append(&frame?.into_data().unwrap_or_default(), most)?;
         }
-        let bytes = bytes.freeze();
+        let bytes = held.into_bytes();
         // The body is not done until it was sent again.
         self.progress.done.store(bytes.is_empty(), Ordering::Relaxed);
         self.progress.bytes.store(0, Ordering::Relaxed);
         match &mut self.stream {
-            Some(stream) if !bytes.is_empty() => {
-                stream.source = Source::Whole(Full::new(bytes.clone()));
-                stream.buffered = Some(buffered);
-            }
+            Some(stream) if !bytes.is_empty() => stream.source = Source::Whole(bytes.clone()),
             _ => self.stream = None,
         }
         Ok(bytes)
+    }
+
+    /// Returns the whole body, if nothing of it has to be read any more.
+    fn held(&self) -> Option<Bytes> {
+        match &self.stream {
+            None => Some(Bytes::new()),
+            Some(stream) => match &stream.source {
+                Source::Whole(rest) => stream.buffered_frames.is_empty().then(|| rest.clone()),
+                Source::Content(_) => None,
+            },
+        }
     }
 
     /// Restores the body to its state before `sent` was sent, which must be everything sent so far.

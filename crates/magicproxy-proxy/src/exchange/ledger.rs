@@ -31,7 +31,7 @@ use crate::clock;
 use crate::exchange::gate::Message;
 use crate::exchange::unread::UnreadRequest;
 use crate::exchange::verifier::{Binder, Receipts};
-use crate::http::body::MAX_BODY_BYTES;
+use crate::http::body::MAX_RESPONSE_BYTES;
 use crate::metrics::UpstreamMetrics;
 use crate::plugins::Consultation;
 use crate::rejection::Rejection;
@@ -57,6 +57,8 @@ pub(in crate::exchange) struct Ledger {
     strangers: StrangerState,
     pending: limits::PendingReturns,
     seen: named::KnownOwners,
+    /// The longest body of a request that rules may look into, in bytes.
+    longest_body: usize,
     metrics: Arc<UpstreamMetrics>,
 }
 
@@ -87,6 +89,7 @@ impl Ledger {
             strangers,
             pending: limits::PendingReturns::default(),
             seen: named::KnownOwners::default(),
+            longest_body: upstream.max_inspected_body,
             metrics,
         }
     }
@@ -159,7 +162,7 @@ impl Ledger {
             || matches!(&outcome, Outcome::Grants(state, _) if state.reads_response());
         // Taken before the request is sent: a response to read must find room after the upstream
         // has acted.
-        let room = if reads_response { MAX_BODY_BYTES } else { 0 };
+        let room = if reads_response { MAX_RESPONSE_BYTES } else { 0 };
         let buffered = questions.exchange.take(Resource::BufferedBytes, room)?;
         // Counted before the upstream is asked anything, because a lookup is a request, too.
         let taken = self.take(&permit, place, questions.exchange).await?;
@@ -203,7 +206,7 @@ impl Ledger {
         if state.records() {
             self.ensure_room(owner, exchange).await?;
         }
-        Ok(match find(state, message, exchange).await? {
+        Ok(match self.find(state, message, exchange).await? {
             (EffectInput::Items(list_items), _) => {
                 let claim = self.claim_to(state, owner, list_items, message).await?;
                 self.ensure_list_room(&claim, exchange.row_limits()).await?;
@@ -216,6 +219,43 @@ impl Ledger {
             }
             (EffectInput::Nothing, _) => Outcome::Nothing,
         })
+    }
+
+    /// Finds the input of a rule's effects in the request. Returns the body as well, if read for the
+    /// rule.
+    async fn find(
+        &self,
+        state: &Arc<RuleEffects>,
+        message: &mut Message,
+        exchange: &Holding,
+    ) -> Result<(EffectInput, Option<Bytes>), Rejection> {
+        let mut body: Option<Bytes> = None;
+        loop {
+            let finding = match &body {
+                Some(body) => find_in(state, message, body.clone()).await?,
+                None => state.find(&RequestView::unread(message.method.as_str(), &message.target)),
+            };
+            match finding {
+                Ok(found) => return Ok((found, body)),
+                Err(EffectInputFault::Needs(part)) if body.is_none() => {
+                    let Message { headers, body: content, .. } = &mut *message;
+                    let longest_body = self.longest_body;
+                    let mut unread =
+                        UnreadRequest { headers, body: content, exchange, longest_body };
+                    body = Some(unread.read(part).await?);
+                    send_as_json(headers);
+                }
+                Err(EffectInputFault::NotAllowed) => {
+                    return Err(Rejection::Denied {
+                        denial: Denial::NotAllowed,
+                        needed: Vec::new(),
+                    });
+                }
+                Err(EffectInputFault::Unreadable) => return Err(Rejection::BodyForm),
+                // The body was read already.
+                Err(EffectInputFault::Needs(_)) => return Err(Rejection::Internal),
+            }
+        }
     }
 
     /// Refuses a request whose grants would find no room.
@@ -238,36 +278,6 @@ fn send_as_json(headers: &mut HeaderMap) {
         && headers.get(CONTENT_TYPE).is_some_and(plain))
     {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    }
-}
-
-/// Finds the input of a rule's effects in the request. Returns the body as well, if read for the
-/// rule.
-async fn find(
-    state: &Arc<RuleEffects>,
-    message: &mut Message,
-    exchange: &Holding,
-) -> Result<(EffectInput, Option<Bytes>), Rejection> {
-    let mut body: Option<Bytes> = None;
-    loop {
-        let finding = match &body {
-            Some(body) => find_in(state, message, body.clone()).await?,
-            None => state.find(&RequestView::unread(message.method.as_str(), &message.target)),
-        };
-        match finding {
-            Ok(found) => return Ok((found, body)),
-            Err(EffectInputFault::Needs(part)) if body.is_none() => {
-                let Message { headers, body: content, .. } = &mut *message;
-                body = Some(UnreadRequest { headers, body: content, exchange }.read(part).await?);
-                send_as_json(headers);
-            }
-            Err(EffectInputFault::NotAllowed) => {
-                return Err(Rejection::Denied { denial: Denial::NotAllowed, needed: Vec::new() });
-            }
-            Err(EffectInputFault::Unreadable) => return Err(Rejection::BodyForm),
-            // The body was read already.
-            Err(EffectInputFault::Needs(_)) => return Err(Rejection::Internal),
-        }
     }
 }
 

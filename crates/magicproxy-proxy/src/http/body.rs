@@ -4,13 +4,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use magicproxy_core::plugin::MAX_PLUGIN_BODY_BYTES;
+use magicproxy_core::plugin::MAX_PLUGIN_RESPONSE_BYTES;
 use tokio::time::Sleep;
 
-/// Longest body that is read whole for a rule or a plugin, in bytes.
-pub(crate) const MAX_BODY_BYTES: usize = MAX_PLUGIN_BODY_BYTES;
-/// Longest body that is read whole for a rule or a plugin, in KiB.
-pub(crate) const MAX_BODY_KIB: usize = MAX_BODY_BYTES / 1024;
+/// Longest response that is read whole for a rule or a plugin, in bytes. Requests have a bound of
+/// their upstream's: `UpstreamSettings::max_inspected_body`.
+pub(crate) const MAX_RESPONSE_BYTES: usize = MAX_PLUGIN_RESPONSE_BYTES;
 
 /// Longest list of Git LFS objects that is read whole, in bytes. A list of a hundred objects, the
 /// most that clients ask for at once, has some hundred kilobytes.

@@ -38,8 +38,11 @@ pub struct Limits {
     pub exchanges: Quota,
     /// Connections to upstreams in use by exchanges; over HTTP/2, streams.
     pub upstream_connections: Quota,
-    /// Bytes of bodies that are read whole before they are sent on, and of incomplete heads.
+    /// Bytes of responses that are read whole before they are passed on, of incomplete heads, and
+    /// of windows of uploads over HTTP/2.
     pub buffered_bytes: Quota,
+    /// Bytes of request bodies that are held whole for rules and plugins.
+    pub inspected_bytes: Quota,
     /// Rows of the state store. The share of a peer is the number of rows that the peer may add in
     /// a day.
     pub state_rows: Quota,
@@ -97,6 +100,7 @@ impl Default for Limits {
             exchanges: Quota::of(8_192),
             upstream_connections: Quota::of(4_096),
             buffered_bytes: Quota::of(256 * 1024 * 1024),
+            inspected_bytes: Quota::of(128 * 1024 * 1024),
             state_rows: Quota::of_rows(1_000_000),
             own_responses: Quota::of(1_024),
         }
@@ -194,6 +198,7 @@ mod tests {
             assert!(limits.connections_per_peer <= limits.connections / 2);
             assert!(limits.exchanges.total <= limits.connections / 2 + 1, "{limits:?}");
             assert_eq!(limits.buffered_bytes, given.buffered_bytes);
+            assert_eq!(limits.inspected_bytes, given.inspected_bytes);
             assert!(limits.fit(open_files).is_none());
         }
     }

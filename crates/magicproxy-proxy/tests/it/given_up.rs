@@ -136,6 +136,10 @@ impl PluginHost for SlowPlugin {
         Some(Arc::default())
     }
 
+    fn longest_body(&self, _: &PluginName) -> usize {
+        262_144
+    }
+
     fn decide<'p>(
         &'p self,
         _: &'p PluginName,

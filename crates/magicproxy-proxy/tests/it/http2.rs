@@ -19,9 +19,9 @@ use crate::support::{
     CREDENTIAL, Client, Proxy, Reply, Token, Upstream, find, in_time, request, soon,
 };
 
-type Body = http_body_util::combinators::BoxBody<Bytes, Infallible>;
+pub(crate) type Body = http_body_util::combinators::BoxBody<Bytes, Infallible>;
 
-async fn connect(proxy: &Proxy) -> http2::SendRequest<Body> {
+pub(crate) async fn connect(proxy: &Proxy) -> http2::SendRequest<Body> {
     let stream = TcpStream::connect(proxy.address).await.unwrap();
     let (sender, connection) =
         soon(http2::handshake(TokioExecutor::new(), TokioIo::new(stream))).await.unwrap();
@@ -29,7 +29,7 @@ async fn connect(proxy: &Proxy) -> http2::SendRequest<Body> {
     sender
 }
 
-fn ask(line: &str, token: &str, body: &str) -> Request<Body> {
+pub(crate) fn ask(line: &str, token: &str, body: &str) -> Request<Body> {
     let (method, path) = line.split_once(' ').unwrap();
     let request = Request::builder().method(method).uri(format!("http://proxy.test{path}"));
     let request = if token.is_empty() {
@@ -40,7 +40,7 @@ fn ask(line: &str, token: &str, body: &str) -> Request<Body> {
     request.body(Full::new(Bytes::from(body.to_owned())).boxed()).unwrap()
 }
 
-async fn response(
+pub(crate) async fn response(
     sender: &mut http2::SendRequest<Body>,
     request: Request<Body>,
 ) -> (Response<()>, Vec<u8>) {

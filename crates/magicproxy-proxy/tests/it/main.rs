@@ -28,6 +28,7 @@ mod headers;
 mod hosts;
 mod http2;
 mod idle;
+mod inspected;
 mod last_stream;
 mod lfs;
 mod limits;

@@ -34,6 +34,10 @@ impl PluginHost for Forgetful {
             .then(|| Arc::new(Interests { responses: true, ..Interests::default() }))
     }
 
+    fn longest_body(&self, _: &PluginName) -> usize {
+        262_144
+    }
+
     fn decide<'p>(
         &'p self,
         _: &'p PluginName,

@@ -75,6 +75,28 @@ impl UnconfiguredPlugin {
     }
 }
 
+impl UnconfiguredPlugin {
+    /// Refuses a body that the proxy would not show to the plugin.
+    fn ensure_takes(&self, body: &[u8]) -> anyhow::Result<()> {
+        let longest = self.host.describe(&self.name).map_or(0, |plugin| plugin.longest_body);
+        anyhow::ensure!(
+            body.len() <= longest,
+            "`body` has {} bytes: the plugin takes at most {longest}, a quarter of the memory that is left to it",
+            body.len()
+        );
+        Ok(())
+    }
+}
+
+/// Describes the longest body of a request that the component takes, if it is shown any.
+fn longest_body(description: &Description) -> String {
+    if description.interests.request_body {
+        format!("; bodies of at most {} bytes", description.longest_body)
+    } else {
+        String::new()
+    }
+}
+
 /// Describes the component's interests in words.
 fn interests(interests: &Interests) -> String {
     let mut words = Vec::new();
@@ -97,11 +119,12 @@ fn interests(interests: &Interests) -> String {
 }
 
 fn to_json(description: &Description) -> Value {
-    let Description { interests, imports, sha256, bytes } = description;
+    let Description { interests, longest_body, imports, sha256, bytes } = description;
     json!({
         "bytes": bytes,
         "sha256": sha256,
         "imports": imports,
+        "longest_body_bytes": longest_body,
         "interests": {
             "request_headers": interests.request_headers,
             "request_body": interests.request_body,

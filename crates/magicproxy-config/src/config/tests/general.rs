@@ -66,6 +66,8 @@ fn scopes_and_plugins() {
         ("time_limit = '1h'", "plugins.p.time_limit `1h`"),
         ("time_limit = 'x'", "plugins.p.time_limit `x`"),
         ("memory_limit = 1", "plugins.p.memory_limit `1`"),
+        ("max_body = 0", "plugins.p.max_body `0`: expected at most `64MiB`"),
+        ("max_body = '65MiB'", "plugins.p.max_body `65MiB`: expected at most `64MiB`"),
         ("fuel = 0", "plugins.p.fuel `0`"),
         ("state_calls = 0", "plugins.p.state_calls `0`"),
     ];

@@ -4,6 +4,42 @@ use super::*;
 use crate::providers::refusals::PROBLEM;
 use crate::providers::{anthropic, gitlab};
 
+/// What one client may hold bounds what is inspected: a default gives way, and a number of the
+/// operator's is a fault.
+#[test]
+fn the_longest_inspected_body() {
+    const MIB: usize = 1024 * 1024;
+    let longest = |text: &str| native(text).check().unwrap().upstreams[0].max_inspected_body;
+    for (text, bytes) in [
+        ("", MIB),
+        ("[upstreams.openai]", 32 * MIB),
+        ("[upstreams.anthropic]", 32 * MIB),
+        ("[upstreams.gitlab]", MIB),
+        ("[upstreams.openai]\nmax_inspected_body = '2MiB'", 2 * MIB),
+        ("upstream.max_inspected_body = 1", 1),
+        ("upstream.max_inspected_body = '32MiB'", 32 * MIB),
+        ("limits.inspected_bytes = 268435456\nupstream.max_inspected_body = '64MiB'", 64 * MIB),
+        ("limits.inspected_bytes = 1048576", MIB / 4),
+        ("limits.inspected_bytes = 1048576\n[upstreams.openai]", MIB / 4),
+        ("limits.inspected_bytes_per_peer = 5\n[upstreams.openai]", 5),
+        ("limits.inspected_bytes_per_owner = 7\n[upstreams.openai]", 7),
+        ("limits.inspected_bytes_reserved = 134217719\n[upstreams.openai]", 9),
+    ] {
+        assert_eq!(longest(text), bytes, "{text}");
+    }
+    for text in ["0", "'0'", "'65MiB'", "67108865", "'lots'"] {
+        let begin = format!("upstream.max_inspected_body `{}`: expected", text.trim_matches('\''));
+        check(&format!("upstream.max_inspected_body = {text}"), &[&begin]);
+    }
+    check(
+        "upstream.max_inspected_body = '33MiB'",
+        &[
+            "upstream.max_inspected_body `33MiB`: more than one client may hold, which is 33554432",
+            "limits.inspected_bytes_per_owner",
+        ],
+    );
+}
+
 /// HTTP/2 is agreed by TLS, and only where it is asked for: no preset does.
 #[test]
 fn http_2_needs_tls() {

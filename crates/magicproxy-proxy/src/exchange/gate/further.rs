@@ -2,7 +2,7 @@
 //! Most requests never come here.
 
 use http::request::Parts;
-use magicproxy_core::plugin::{PluginName, Verdict};
+use magicproxy_core::plugin::{PluginBody, PluginName, Verdict};
 use magicproxy_core::{
     AccessRequest, BodyQuestion, ContentView, Decision, DecisionSteps, Part, Permit, Question,
     RequestParts, VerifiedToken,
@@ -71,9 +71,10 @@ impl Gate {
         body: &mut RequestBody,
     ) -> Result<(Permit, Consultation), Rejection> {
         let tests = question.tests(access).map_err(|denial| denied(denial, asker.token, access))?;
-        let exchange = asker.exchange;
-        let bytes =
-            UnreadRequest { headers: &head.headers, body, exchange }.read(Part::Body).await?;
+        let longest_body = self.upstream.max_inspected_body;
+        let (headers, exchange) = (&head.headers, asker.exchange);
+        let mut unread = UnreadRequest { headers, body, exchange, longest_body };
+        let bytes = unread.read(Part::Body).await?;
         let mut judge = tests.judge(&bytes, access.parts.headers, &self.guarded);
         while !judge.advance(JUDGED_AT_ONCE) {
             tokio::task::yield_now().await;
@@ -94,9 +95,12 @@ impl Gate {
         body: &mut RequestBody,
     ) -> Result<(Vec<(PluginName, Verdict)>, Consultation), Rejection> {
         let QuestionContext { token, peer, exchange, .. } = asker;
-        let shown = match self.plugins.needs(token) {
-            Some(part) => {
-                Some(UnreadRequest { headers: &head.headers, body, exchange }.read(part).await?)
+        let shown = match self.plugins.longest_body(token) {
+            Some(longest) => {
+                let longest_body = longest.min(self.upstream.max_inspected_body);
+                let headers = &head.headers;
+                let mut unread = UnreadRequest { headers, body, exchange, longest_body };
+                Some(unread.read(Part::Body).await?)
             }
             None => None,
         };
@@ -107,6 +111,6 @@ impl Gate {
         let (target, sender) = (access.target, access.sender);
         let inquiry =
             PluginInquiry { token, method: &head.method, headers: &headers, target, sender, rows };
-        self.plugins.ask(inquiry, shown.as_deref()).await
+        self.plugins.ask(inquiry, shown.map(PluginBody::new)).await
     }
 }

@@ -19,7 +19,7 @@ use crate::admission::{Holding, Resource};
 use crate::clock;
 use crate::exchange::response::CommittedResponse;
 use crate::exchange::verifier::Receipts;
-use crate::http::body::MAX_BODY_BYTES;
+use crate::http::body::MAX_RESPONSE_BYTES;
 use crate::mask::SecretMask;
 use crate::observe::access_log::shorten_segments;
 use crate::rejection::Rejection;
@@ -329,5 +329,5 @@ pub(super) fn is_read_as_json(headers: &HeaderMap) -> bool {
 fn is_short(response: &Response<Content>) -> bool {
     http_body::Body::size_hint(response.body())
         .upper()
-        .is_some_and(|bytes| bytes <= MAX_BODY_BYTES as u64)
+        .is_some_and(|bytes| bytes <= MAX_RESPONSE_BYTES as u64)
 }

@@ -64,7 +64,7 @@ samples! {
     Rejection::Limit(..) => Rejection::Limit("total=3".parse().unwrap(), None),
     Rejection::TooManyGrants(_) => Rejection::TooManyGrants(1_000),
     Rejection::BodyForm => Rejection::BodyForm,
-    Rejection::BodyTooLong => Rejection::BodyTooLong,
+    Rejection::BodyTooLong(_) => Rejection::BodyTooLong(1_048_576),
     Rejection::NotOwned => Rejection::NotOwned,
     Rejection::CannotTell => Rejection::CannotTell,
     Rejection::NotRecorded => Rejection::NotRecorded,

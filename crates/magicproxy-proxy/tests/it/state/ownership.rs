@@ -217,7 +217,7 @@ async fn values_come_from_request_path_and_location_too() {
     )
     .await;
     response.assert_rejected(400, "body_unreadable");
-    let long = format!(r#"{{"name":"{}"}}"#, "x".repeat(300 * 1024));
+    let long = format!(r#"{{"name":"{}"}}"#, "x".repeat(1024 * 1024));
     post(&proxy, "POST /zones/one/things", &token, &long)
         .await
         .assert_rejected(413, "body_too_large");

@@ -50,6 +50,10 @@ impl PluginHost for Scripted {
         (plugin.as_str() == "script").then(|| Arc::new(self.interests.clone()))
     }
 
+    fn longest_body(&self, _: &PluginName) -> usize {
+        262_144
+    }
+
     fn decide<'p>(
         &'p self,
         _: &'p PluginName,

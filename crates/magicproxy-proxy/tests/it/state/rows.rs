@@ -191,7 +191,7 @@ async fn bodies_that_are_read_whole_count_against_their_owner() {
     let upstream = digitalocean().await;
     let proxy = Proxy::with(&upstream, |settings| {
         settings.services.state = Some(Arc::new(MemoryStore::new()));
-        settings.limits.buffered_bytes = quota(1 << 30, 300 * 1024, 1 << 30, 0);
+        settings.limits.inspected_bytes = quota(1 << 30, 300 * 1024, 1 << 30, 0);
     })
     .await;
     let rules = json!([{ "method": "POST", "path": RECORDS, "grants": [format!("GET {RECORDS}/{{request.name}}")] }]);

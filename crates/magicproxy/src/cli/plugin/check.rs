@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 
-use super::{UnconfiguredPlugin, interests, to_json};
+use super::{UnconfiguredPlugin, interests, longest_body, to_json};
 use crate::ground::failure::Failure;
 use crate::ground::output;
 
@@ -34,10 +34,11 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     };
     Ok(output::print(&format!(
         "{}: a plugin for magicproxy:plugin@1.0.0\n  size        {} bytes\n  SHA-256     {}\n  imports     {imports}\n  \
-         is shown    {}",
+         is shown    {}{}",
         args.file.display(),
         description.bytes,
         description.sha256,
         interests(&description.interests),
+        longest_body(&description),
     ))?)
 }

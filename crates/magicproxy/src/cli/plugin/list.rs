@@ -4,7 +4,7 @@ use clap::Args;
 use magicproxy_plugin::{Description, OnFailure, PluginSettings};
 use serde_json::{Value, json};
 
-use super::{interests, to_json};
+use super::{interests, longest_body, to_json};
 use crate::cli::SettingsArgs;
 use crate::ground::failure::Failure;
 use crate::ground::output;
@@ -46,11 +46,12 @@ pub(super) fn run(args: ListArgs, environment: &Environment) -> Result<(), Failu
 fn line(plugin: &PluginSettings, description: &Description) -> String {
     let digest = description.sha256.get(..12).unwrap_or_default();
     format!(
-        "{}  {}\n  SHA-256 {digest}…, {} bytes; is shown {}; at most {:?}, {} KiB; on failure: {}",
+        "{}  {}\n  SHA-256 {digest}…, {} bytes; is shown {}{}; at most {:?}, {} KiB; on failure: {}",
         plugin.name,
         plugin.file.display(),
         description.bytes,
         interests(&description.interests),
+        longest_body(description),
         plugin.limits.time,
         plugin.limits.memory / 1024,
         on_failure(plugin),

@@ -12,7 +12,7 @@ use magicproxy_core::UnixTime;
 use magicproxy_core::json::UniqueValue;
 use magicproxy_core::json::form::Presence::{Needed, Nullable, Optional};
 use magicproxy_core::json::form::{Form, Kind, Member};
-use magicproxy_core::plugin::{PluginRequest, PluginResponse, PluginScope, Verdict};
+use magicproxy_core::plugin::{PluginBody, PluginRequest, PluginResponse, PluginScope, Verdict};
 use magicproxy_core::state::{Partition, RowLimits};
 use magicproxy_plugin::Report;
 use magicproxy_proxy::clock;
@@ -124,6 +124,9 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         .transpose()?
         .map(ResponseFile::into_response);
     let plugin = UnconfiguredPlugin::load(&args.file, args.config.as_deref(), Some(state.clone()))?;
+    if let Some(body) = &request.body {
+        plugin.ensure_takes(body)?;
+    }
     let now = args.now.map_or_else(clock::now, UnixTime);
     let scope = PluginScope {
         owner: Partition::of(&[b"plugin run"]),
@@ -203,7 +206,7 @@ fn headers(headers: BTreeMap<String, String>) -> Vec<(String, Vec<u8>)> {
 }
 
 /// Returns the bytes of a body: a string stands for itself, anything else for its JSON.
-fn body(UniqueValue(body): UniqueValue) -> Arc<[u8]> {
+fn body(UniqueValue(body): UniqueValue) -> PluginBody {
     match body {
         Value::String(text) => text.into_bytes().into(),
         other => other.to_string().into_bytes().into(),

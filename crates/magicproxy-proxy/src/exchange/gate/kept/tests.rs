@@ -156,6 +156,7 @@ fn changes() -> Vec<Change> {
             },
             Connections,
         ),
+        ("max_inspected_body", |own| own.max_inspected_body = 1, Neither),
         ("websocket", |own| own.websocket = true, Neither),
         ("forwarding", |own| own.forwarding = Forwarding::Forwarded, Neither),
         (
@@ -228,6 +229,7 @@ settings!(
     drop_query_parameters,
     extra_roots,
     outbound,
+    max_inspected_body,
     websocket,
     forwarding,
     credential,

@@ -130,6 +130,7 @@ impl Stage {
             strangers: StrangerState::Refuse,
             pending: limits::PendingReturns::default(),
             seen: named::KnownOwners::default(),
+            longest_body: 1_048_576,
             metrics: crate::metrics::UpstreamMetrics::unread(),
         };
         Self {
