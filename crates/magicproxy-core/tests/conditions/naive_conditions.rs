@@ -1,9 +1,9 @@
 //! A second, naive evaluator of conditions: builds trees, compares text with text, and was written
-//! from the specification alone. The evaluator of the proxy is held against this one.
+//! from `docs/spec/conditions.md` alone. The evaluator of the proxy is held against this one.
 //!
 //! Reads rules that the proxy accepts; a rule of another form ends the test.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
@@ -18,15 +18,16 @@ mod strict_json;
 #[path = "naive/tests_of_values.rs"]
 mod tests_of_values;
 
-pub(crate) use names::{fold, root};
 pub(crate) use parameters::Plus;
+pub(crate) use strict_json::{Json, parse};
 
-/// The verdict of a rule's conditions. An unknown one holds each reason that was met.
+/// The verdict of a rule's conditions. An unknown one holds the reasons that were met in the first
+/// part of the request that has one, in no order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     True,
     False,
-    Unknown(BTreeSet<&'static str>),
+    Unknown(Vec<&'static str>),
 }
 
 impl Outcome {
@@ -35,26 +36,38 @@ impl Outcome {
     }
 
     pub(crate) fn unknown(code: &'static str) -> Outcome {
-        Outcome::Unknown(BTreeSet::from([code]))
+        Outcome::Unknown(vec![code])
     }
 
-    /// Kleene's "and": false beats unknown.
-    pub(crate) fn and(self, other: Outcome) -> Outcome {
-        match (self, other) {
-            (Outcome::False, _) | (_, Outcome::False) => Outcome::False,
-            (Outcome::True, other) => other,
-            (unknown, Outcome::True) => unknown,
-            (Outcome::Unknown(mut codes), Outcome::Unknown(others)) => {
-                codes.extend(others);
-                Outcome::Unknown(codes)
-            }
+    /// The same without the reasons.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Outcome::True => "true",
+            Outcome::False => "false",
+            Outcome::Unknown(_) => "unknown",
         }
     }
 }
 
-/// `and` over all; true if there is none.
+/// Kleene's "and" within a part of a request; true if there is nothing to judge.
 pub(crate) fn all(outcomes: impl IntoIterator<Item = Outcome>) -> Outcome {
-    outcomes.into_iter().fold(Outcome::True, Outcome::and)
+    outcomes.into_iter().fold(Outcome::True, |one, other| match (one, other) {
+        (Outcome::False, _) | (_, Outcome::False) => Outcome::False,
+        (Outcome::True, other) => other,
+        (unknown, Outcome::True) => unknown,
+        (Outcome::Unknown(mut codes), Outcome::Unknown(others)) => {
+            codes.extend(others);
+            Outcome::Unknown(codes)
+        }
+    })
+}
+
+/// Kleene's "and" of the parts in their order: the first unknown part gives the reason.
+fn all_parts(parts: Vec<Outcome>) -> Outcome {
+    if parts.contains(&Outcome::False) {
+        return Outcome::False;
+    }
+    parts.into_iter().find(|part| *part != Outcome::True).unwrap_or(Outcome::True)
 }
 
 /// The parts of a request that conditions speak of.
@@ -71,73 +84,45 @@ pub(crate) struct SampleRequest {
 
 impl SampleRequest {
     /// The values of a field, one for each line.
-    fn fields<'r>(&'r self, name: &'r str) -> impl Iterator<Item = &'r str> {
+    fn fields(&self, name: &str) -> Vec<&str> {
         self.headers
             .iter()
-            .filter(move |(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+            .filter(|(known, _)| known == name)
+            .map(|(_, value)| value.trim_matches([' ', '\t']))
+            .collect()
     }
 }
-
-/// The members of a rule that are conditions.
-pub(crate) const MEMBERS: [&str; 8] =
-    ["captures", "query", "headers", "json", "json_each", "form", "body", "content_type"];
 
 /// Judges a request by the conditions among a rule's members; true if there are none.
 pub(crate) fn judge(rule: &Value, request: &SampleRequest) -> Outcome {
     let rule = with_defaults(rule);
-    let mut parts = vec![names_in_both(&rule, request)];
+    let mut parts = Vec::new();
     if let Some(captures) = rule.get("captures") {
-        let found: Vec<_> =
-            request.captures.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-        parts.push(names::fields(captures, &found, &names::TARGET));
-    }
-    if let Some(headers) = rule.get("headers") {
-        let found: Vec<_> = request
-            .headers
-            .iter()
-            .map(|(name, text)| (name.as_str(), text.as_str()))
-            .collect();
-        parts.push(names::fields(headers, &found, &names::HEADER));
+        let found = |name: &str| request.captures.get(name).map(String::as_str).into_iter().collect();
+        parts.push(names::fields(captures, found, &names::PATH));
     }
     if let Some(query) = rule.get("query").filter(|query| **query != "any") {
         let bytes = request.query.as_deref().unwrap_or_default();
         parts.push(parameters::query(query, bytes, request.plus));
     }
-    parts.push(body::judge(&rule, request));
-    all(parts)
+    if let Some(headers) = rule.get("headers") {
+        parts.push(names::fields(headers, |name| request.fields(name), &names::HEADER));
+    }
+    parts.extend(body::judge(&rule, request));
+    all_parts(parts)
 }
 
-/// Adds the defaults, "so that no door is forgotten".
+/// Sections 1.2 and 1.3.
 fn with_defaults(rule: &Value) -> Map<String, Value> {
     let mut rule = rule.as_object().unwrap().clone();
-    let reads_body = ["json", "json_each", "form"].iter().any(|member| rule.contains_key(*member));
-    if reads_body && !rule.contains_key("query") {
+    let says = |rule: &Map<String, Value>| {
+        ["json", "json_each", "form", "body"].iter().any(|member| rule.contains_key(*member))
+    };
+    if says(&rule) && !rule.contains_key("query") {
         rule.insert("query".to_owned(), json!({}));
     }
-    let says_nothing = !reads_body && !rule.contains_key("content_type");
-    if rule.contains_key("query") && says_nothing && !rule.contains_key("body") {
+    if rule.contains_key("query") && !says(&rule) {
         rule.insert("body".to_owned(), json!("none"));
     }
     rule
-}
-
-/// Unknown if a name that the rule lists stands in the query and in the body: an API that mixes
-/// both takes one of the two.
-fn names_in_both(rule: &Map<String, Value>, request: &SampleRequest) -> Outcome {
-    let listed: Vec<String> = ["query", "json", "form"]
-        .iter()
-        .filter_map(|member| rule.get(*member)?.as_object())
-        .flat_map(|names| names.keys().map(|name| root(names::without_mark(name))))
-        .collect();
-    let of_query: BTreeSet<String> = request
-        .query
-        .iter()
-        .flat_map(|query| parameters::names_however_split(query))
-        .map(|name| root(&name))
-        .collect();
-    let of_body: BTreeSet<String> =
-        body::names(rule, request).iter().map(|name| root(name)).collect();
-    let doubtful = listed.iter().any(|name| of_query.contains(name) && of_body.contains(name));
-    if doubtful { Outcome::unknown("body_twice") } else { Outcome::True }
 }

@@ -1,4 +1,4 @@
-//! NAMES: what must be there, what may be, and what stands beside; twins of names.
+//! NAMES: names that must be there, names that may be, and those beside them; twins of names.
 
 use serde_json::{Map, Value};
 
@@ -6,65 +6,62 @@ use super::strict_json::{Json, Text};
 use super::tests_of_values::{Found, is_plain, test};
 use super::{Outcome, all};
 
-/// The codes of a place.
+/// The codes of a part of a request.
 #[derive(Debug)]
 pub(crate) struct Codes {
     pub(crate) value: &'static str,
     pub(crate) twice: &'static str,
     pub(crate) twin: &'static str,
     pub(crate) syntax: &'static str,
+    pub(crate) overriding: &'static str,
 }
 
-pub(crate) const BODY: Codes = Codes {
-    value: "body_value",
-    twice: "body_twice",
-    twin: "body_twin",
-    syntax: "body_syntax",
-};
-pub(crate) const QUERY: Codes = Codes {
-    value: "query_value",
-    twice: "query_twice",
-    twin: "query_twin",
-    syntax: "query_syntax",
-};
-pub(crate) const HEADER: Codes = Codes {
-    value: "header_value",
-    twice: "header_twice",
-    twin: "header_twin",
-    syntax: "header_syntax",
-};
-/// A capture is one text of a target that was read already.
-pub(crate) const TARGET: Codes = Codes {
-    value: "capture_value",
-    twice: "capture_twice",
-    twin: "capture_twin",
-    syntax: "capture_syntax",
-};
+macro_rules! codes {
+    ($part:literal) => {
+        Codes {
+            value: concat!($part, "_value"),
+            twice: concat!($part, "_twice"),
+            twin: concat!($part, "_twin"),
+            syntax: concat!($part, "_syntax"),
+            overriding: concat!($part, "_override"),
+        }
+    };
+}
 
-/// The names that override a method, as [`fold`] gives them: `request-target.md` 3.
-const OVERRIDES: [&str; 7] = [
-    "method",
+pub(crate) const JSON: Codes = codes!("json");
+pub(crate) const FORM: Codes = codes!("form");
+pub(crate) const QUERY: Codes = codes!("query");
+pub(crate) const HEADER: Codes = codes!("header");
+pub(crate) const PATH: Codes = codes!("path");
+
+/// The names that override a method, lower case with `_` for `-`: `request-target.md` section 3.
+const OVERRIDES: [&str; 8] = [
+    "_method",
     "$method",
-    "httpmethod",
+    "_httpmethod",
     "$httpmethod",
     "$httpheaders",
-    "xhttpmethodoverride",
-    "xhttpmethod",
+    "x_http_method_override",
+    "x_http_method",
+    "x_method_override",
 ];
 
+/// True for a name that overrides a method, as the steps of that section read the name.
 pub(crate) fn is_override(name: &str) -> bool {
-    let looks = |name: &str| {
-        let folded = fold(name);
-        // `method` itself is an ordinary name; `_method` is none.
-        let ordinary = folded == "method" && !name.trim().starts_with(['_', '-']);
-        !ordinary && (OVERRIDES.contains(&folded.as_str()) || folded == "xmethodoverride")
-    };
-    looks(name) || looks(&cut(name))
+    let blank = |character: char| character.is_whitespace() || character == '+';
+    let bracket = |character: char| matches!(character, '[' | ']');
+    let begun = name.trim_start_matches(|character| blank(character) || bracket(character));
+    let readings = [begun.split(bracket).next().unwrap().to_owned(), begun.replace('[', "_")];
+    readings.iter().any(|reading| {
+        let read = reading.trim_end_matches(blank).to_lowercase().replace(['-', '.', ' '], "_");
+        OVERRIDES.contains(&read.as_str())
+    })
 }
 
-/// A name without case, `_` and `-`.
+/// A name up to the first U+0000, without case, `_` and `-`.
 pub(crate) fn fold(name: &str) -> String {
-    name.chars()
+    let read = name.split('\0').next().unwrap();
+    read.chars()
         .flat_map(char::to_lowercase)
         .flat_map(char::to_uppercase)
         .flat_map(char::to_lowercase)
@@ -72,25 +69,17 @@ pub(crate) fn fold(name: &str) -> String {
         .collect()
 }
 
-/// The folded root of a parameter's name: without blanks and brackets, up to the first `[` or `.`.
+/// The folded root of a parameter's name: without blanks, up to the first `[` or `.`.
 pub(crate) fn root(name: &str) -> String {
-    fold(&cut(name))
-}
-
-fn cut(name: &str) -> String {
-    let begun = name.trim_start_matches([' ', '+', '\t', '\r', '\n', '\u{b}', '\u{c}', '[', ']', '.']);
-    begun.split(['[', ']', '.']).next().unwrap().trim().to_owned()
-}
-
-/// The listed name without its mark for "may be missing".
-pub(crate) fn without_mark(name: &str) -> &str {
-    name.strip_suffix('?').unwrap_or(name)
+    fold(name.trim().split(['[', '.']).next().unwrap().trim())
 }
 
 /// A name of NAMES.
 #[derive(Debug)]
 pub(crate) struct Listed<'r> {
-    pub(crate) name: &'r str,
+    pub(crate) name: String,
+    /// True if the name stands for itself with keys in brackets behind.
+    pub(crate) keyed: bool,
     /// True if the name may be missing.
     pub(crate) optional: bool,
     pub(crate) value: &'r Value,
@@ -99,13 +88,19 @@ pub(crate) struct Listed<'r> {
 impl<'r> Listed<'r> {
     /// All names but `*`.
     pub(crate) fn of(names: &'r Map<String, Value>) -> Vec<Listed<'r>> {
-        let named = names.iter().filter(|(name, _)| *name != "*");
-        named
-            .map(|(name, value)| Listed {
-                name: without_mark(name),
-                // `x[*]` stands for any number of names.
-                optional: name.ends_with('?') || name.ends_with("[*]"),
-                value,
+        names
+            .iter()
+            .filter(|(name, _)| *name != "*")
+            .map(|(name, value)| {
+                let question = marked(name, "?");
+                let unmarked = question.unwrap_or(name);
+                let keyed = marked(unmarked, "[*]");
+                Listed {
+                    name: unescaped(keyed.unwrap_or(unmarked)),
+                    keyed: keyed.is_some(),
+                    optional: question.is_some() || keyed.is_some(),
+                    value,
+                }
             })
             .collect()
     }
@@ -120,52 +115,80 @@ impl<'r> Listed<'r> {
     }
 }
 
+/// The name before a mark at its end, if no backslash takes the mark's meaning away.
+fn marked<'n>(name: &'n str, mark: &str) -> Option<&'n str> {
+    let before = name.strip_suffix(mark)?;
+    let backslashes = before.len() - before.trim_end_matches('\\').len();
+    (backslashes % 2 == 0).then_some(before)
+}
+
+fn unescaped(name: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = name.chars().peekable();
+    while let Some(character) = rest.next() {
+        let escapes = character == '\\'
+            && rest.peek().is_some_and(|next| matches!(next, '?' | '*' | '[' | '\\'));
+        plain.push(if escapes { rest.next().unwrap() } else { character });
+    }
+    plain
+}
+
+/// The place of an object: only at the top a member overrides a method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    Top,
+    Below,
+}
+
 /// Judges the members of an object.
-pub(crate) fn object(names: &Value, members: &[(Text, Json)]) -> Outcome {
+///
+/// A twin says that the test on the listed name cannot be judged, whether the name is there or not.
+pub(crate) fn object(names: &Value, members: &[(Text, Json)], depth: Depth) -> Outcome {
     let names = names.as_object().unwrap();
     let listed = Listed::of(names);
     let twin_of = |name: &str, listed: &Listed<'_>| {
-        name != listed.name && fold(name) == fold(listed.name)
+        name != listed.name && fold(name) == fold(&listed.name)
     };
     let one = |listed: &Listed<'_>| {
         let twin = members.iter().flat_map(|(name, _)| name).any(|name| twin_of(name, listed));
-        let mut found = members.iter().filter(|(name, _)| name.as_deref() == Some(listed.name));
+        let mut found = members.iter().filter(|(name, _)| name.as_deref() == Some(listed.name.as_str()));
         match (twin, found.next(), found.next()) {
-            (true, ..) => Outcome::unknown(BODY.twin),
+            (true, ..) => Outcome::unknown(JSON.twin),
             (_, None, _) => listed.absent(),
             (_, Some(_), _) if listed.wants_absence() => Outcome::False,
-            (_, Some(_), Some(_)) => Outcome::unknown(BODY.twice),
-            (_, Some((_, value)), None) => test(listed.value, Found::Json(value), &BODY),
+            (_, Some(_), Some(_)) => Outcome::unknown(JSON.twice),
+            (_, Some((_, value)), None) => test(listed.value, Found::Json(value), &JSON),
         }
     };
     let other = |(name, value): &(Text, Json)| {
         let Some(name) = name.as_ref().filter(|name| is_plain(name)) else {
-            return Outcome::unknown(BODY.value);
+            return Outcome::unknown(JSON.value);
         };
-        if is_override(name) {
-            return Outcome::unknown("method_override");
-        }
-        if listed.iter().any(|listed| listed.name == name || twin_of(name, listed)) {
+        if listed.iter().any(|listed| listed.name == *name || twin_of(name, listed)) {
             return Outcome::True; // Judged above.
         }
-        names.get("*").map_or(Outcome::False, |value_test| {
-            test(value_test, Found::Json(value), &BODY)
-        })
+        match names.get("*") {
+            None => Outcome::False,
+            Some(_) if depth == Depth::Top && is_override(name) => {
+                Outcome::unknown(JSON.overriding)
+            }
+            Some(value_test) => test(value_test, Found::Json(value), &JSON),
+        }
     };
     all(listed.iter().map(one).chain(members.iter().map(other)))
 }
 
 /// Judges header fields or captures: those beside the listed ones pass.
-pub(crate) fn fields(names: &Value, found: &[(&str, &str)], codes: &'static Codes) -> Outcome {
-    let one = |listed: &Listed<'_>| {
-        let values: Vec<&str> =
-            found.iter().filter(|(name, _)| *name == listed.name).map(|(_, text)| *text).collect();
-        match values[..] {
-            [] => listed.absent(),
-            _ if listed.wants_absence() => Outcome::False,
-            [text] => test(listed.value, Found::Text(text), codes),
-            _ => Outcome::unknown(codes.twice),
-        }
+pub(crate) fn fields<'f>(
+    names: &Value,
+    found: impl Fn(&str) -> Vec<&'f str>,
+    codes: &'static Codes,
+) -> Outcome {
+    let one = |listed: &Listed<'_>| match found(&listed.name)[..] {
+        [] => listed.absent(),
+        _ if listed.wants_absence() => Outcome::False,
+        [text] => test(listed.value, Found::Text(text), codes),
+        _ => Outcome::unknown(codes.twice),
     };
     all(Listed::of(names.as_object().unwrap()).iter().map(one))
 }

@@ -1,8 +1,11 @@
 //! Queries and urlencoded forms.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
 use serde_json::Value;
 
-use super::names::{BODY, Codes, Listed, QUERY, is_override, root};
+use super::names::{Codes, FORM, Listed, QUERY, fold, is_override, root};
 use super::tests_of_values::{Found, counted, is_plain, test};
 use super::{Outcome, all};
 
@@ -15,62 +18,74 @@ pub(crate) enum Plus {
     #[default]
     Both,
     Blank,
+    Plus,
 }
 
 pub(crate) fn query(names: &Value, query: &[u8], plus: Plus) -> Outcome {
     let blank = judged(names, query, b' ', &QUERY);
     let itself = judged(names, query, b'+', &QUERY);
-    if plus == Plus::Blank || blank == itself {
-        return blank;
-    }
-    match (blank, itself) {
-        (Outcome::Unknown(codes), Outcome::Unknown(others)) => {
-            Outcome::Unknown(codes.union(&others).copied().collect())
-        }
-        _ => Outcome::unknown("query_value"),
+    match plus {
+        Plus::Blank => blank,
+        Plus::Plus => itself,
+        Plus::Both => match (blank, itself) {
+            (Outcome::True, Outcome::True) => Outcome::True,
+            (Outcome::False, Outcome::False) => Outcome::False,
+            (Outcome::Unknown(codes), Outcome::Unknown(others)) => {
+                Outcome::Unknown([codes, others].concat())
+            }
+            (Outcome::Unknown(codes), _) | (_, Outcome::Unknown(codes)) => {
+                Outcome::Unknown([codes, vec![QUERY.value]].concat())
+            }
+            _ => Outcome::unknown(QUERY.value),
+        },
     }
 }
 
 pub(crate) fn form(names: &Value, body: &[u8]) -> Outcome {
-    judged(names, body, b' ', &BODY)
-}
-
-/// The decoded names of a query or a form, split at `;` too, for whoever looks for a name
-/// anywhere.
-pub(crate) fn names_however_split(text: &[u8]) -> Vec<String> {
-    let pieces = text.split(|byte| matches!(byte, b'&' | b';'));
-    let names = pieces.map(|piece| piece.split(|byte| *byte == b'=').next().unwrap());
-    names.filter_map(|name| decoded(name, b' ')).collect()
+    judged(names, body, b' ', &FORM)
 }
 
 /// A name, and the value if there is a `=`.
 type Parameter = (String, Option<String>);
 
 fn judged(names: &Value, text: &[u8], plus: u8, codes: &'static Codes) -> Outcome {
-    match read(text, plus) {
-        Some(parameters) if parameters.len() <= MOST => all_of(names, &parameters, codes),
-        _ => Outcome::unknown(codes.syntax),
-    }
+    read(text, plus).map_or_else(
+        || Outcome::unknown(codes.syntax),
+        |parameters| all_of(names, &parameters, codes),
+    )
 }
 
-/// `None` if the text can be read in two ways.
+/// Section 4.2.1 to 4.2.3, but for listed names without `=`.
 fn read(text: &[u8], plus: u8) -> Option<Vec<Parameter>> {
-    if text.is_empty() {
-        return Some(Vec::new());
-    }
     if text.contains(&b';') {
         return None;
     }
-    let read_one = |piece: &[u8]| {
+    let pieces: Vec<&[u8]> = text.split(|byte| *byte == b'&').collect();
+    let read_one = |piece: &&[u8]| {
         let mut halves = piece.splitn(2, |byte| *byte == b'=');
         let name = decoded(halves.next()?, plus)?;
         let value = match halves.next() {
             Some(value) => Some(decoded(value, plus)?),
             None => None,
         };
-        (!name.is_empty() && !holds_triplet(&name)).then_some((name, value))
+        is_name(&name).then_some((name, value))
     };
-    text.split(|byte| *byte == b'&').map(read_one).collect()
+    let there = pieces.iter().filter(|piece| !piece.is_empty());
+    if pieces.len() > MOST { None } else { there.map(read_one).collect() }
+}
+
+fn is_name(name: &str) -> bool {
+    let mut open = 0_i32;
+    let balanced = name.chars().all(|character| {
+        open += i32::from(character == '[') - i32::from(character == ']');
+        open >= 0
+    });
+    !name.is_empty()
+        && is_plain(name)
+        && !holds_triplet(name)
+        && !name.starts_with(['[', ']'])
+        && balanced
+        && open == 0
 }
 
 /// Percent-decoded once; `None` if there is half a triplet, or no UTF-8.
@@ -93,44 +108,65 @@ fn decoded(text: &[u8], plus: u8) -> Option<String> {
 }
 
 fn holds_triplet(name: &str) -> bool {
-    regex::Regex::new("%[0-9A-Fa-f]{2}").unwrap().is_match(name)
+    static TRIPLET: LazyLock<Regex> = LazyLock::new(|| Regex::new("%[0-9A-Fa-f]{2}").unwrap());
+    TRIPLET.is_match(name)
 }
 
-/// A name as a reader has it that makes `_` of what cannot stand in the name of a variable.
+/// A name as PHP has it, which makes `_` of `.` and blanks, and as other readers have it then. Some
+/// drop a `?` before a query.
 fn variable(name: &str) -> String {
-    let name = name.trim_start_matches(' ').replace(['.', ' ', '[', ']'], "_");
-    super::fold(&name)
+    fold(&name.trim_start_matches([' ', '?']).replace(['.', ' '], "_"))
+}
+
+/// True if the listed name stands for this one.
+fn is(name: &str, listed: &Listed<'_>) -> bool {
+    if !listed.keyed {
+        return name == listed.name;
+    }
+    static KEYS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\A(\[[^\[\]]*\])+\z").unwrap());
+    KEYS.is_match(name.strip_prefix(listed.name.as_str()).unwrap_or_default())
+}
+
+/// True if some reader takes the name for the listed one.
+fn twin_of(name: &str, listed: &Listed<'_>) -> bool {
+    root(name) == root(&listed.name) || variable(name) == variable(&listed.name)
+}
+
+/// True if one of two names stands for a container of the other, or for the same value: a reader
+/// that meets `m[a]` and `m[a][b]` keeps one of them. An empty key is whatever comes next.
+fn contains(name: &str, listed: &str) -> bool {
+    let keys = |name: &str| -> Vec<String> {
+        name.split('[').map(|key| fold(key.trim_end_matches(']').trim())).collect()
+    };
+    let same = |(one, other): (&String, &String)| one == other || one.is_empty() || other.is_empty();
+    keys(name).iter().zip(&keys(listed)).all(same)
 }
 
 fn all_of(names: &Value, parameters: &[Parameter], codes: &'static Codes) -> Outcome {
     let names = names.as_object().unwrap();
     let listed = Listed::of(names);
-    let is = |name: &str, listed: &Listed<'_>| match listed.name.strip_suffix("[*]") {
-        Some(root) => name
-            .strip_prefix(root)
-            .and_then(|rest| rest.strip_prefix('[')?.strip_suffix(']'))
-            .is_some_and(|key| !key.is_empty() && !key.contains(['[', ']'])),
-        None => name == listed.name,
-    };
-    let is_any = |name: &str| listed.iter().any(|listed| is(name, listed));
-    let twin_of = |name: &str, listed: &Listed<'_>| {
-        root(name) == root(listed.name) || variable(name) == variable(listed.name)
+    let plain: Vec<&Listed<'_>> = listed.iter().filter(|listed| !listed.keyed).collect();
+    let is_plain_one = |name: &str| plain.iter().any(|plain| plain.name == name);
+    let is_any = |name: &str| {
+        is_plain_one(name)
+            || (listed.iter().any(|listed| is(name, listed))
+                && !plain.iter().any(|plain| contains(name, &plain.name)))
     };
     let one = |listed: &Listed<'_>| {
-        let twin = |(name, _): &&Parameter| !is_any(name) && twin_of(name, listed);
-        let found: Vec<&Parameter> =
-            parameters.iter().filter(|(name, _)| is(name, listed)).collect();
-        if parameters.iter().any(|parameter| twin(&parameter)) {
+        let twin = |(name, _): &Parameter| !is_any(name) && twin_of(name, listed);
+        if parameters.iter().any(twin) {
             return Outcome::unknown(codes.twin);
         }
+        // A name that is listed itself is not one of `x[*]`.
+        let found: Vec<&Parameter> = parameters
+            .iter()
+            .filter(|(name, _)| is(name, listed) && (!listed.keyed || !is_plain_one(name)))
+            .collect();
         one_listed(listed, &found, codes)
     };
     let other = |(name, value): &Parameter| {
-        if !is_plain(name) {
-            return Outcome::unknown(codes.value);
-        }
         if is_override(name) {
-            return Outcome::unknown("method_override");
+            return Outcome::unknown(codes.overriding);
         }
         if is_any(name) || listed.iter().any(|listed| twin_of(name, listed)) {
             return Outcome::True; // Judged above.

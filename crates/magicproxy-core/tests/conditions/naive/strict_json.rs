@@ -1,5 +1,9 @@
 //! RFC 8259 to the last byte, into a tree that keeps duplicates and the spelling of numbers.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 /// The greatest number of containers around a value.
 const DEPTH: usize = 64;
 
@@ -136,8 +140,10 @@ impl Reader<'_> {
     fn number(&mut self) -> Option<Json> {
         let end = self.rest.find(|digit: char| !matches!(digit, '0'..='9' | '+' | '-' | '.' | 'e' | 'E'));
         let (spelled, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
-        let grammar = regex::Regex::new(r"\A-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?\z");
+        static GRAMMAR: LazyLock<Regex> = LazyLock::new(|| {
+            Regex::new(r"\A-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?\z").unwrap()
+        });
         self.rest = rest;
-        grammar.unwrap().is_match(spelled).then(|| Json::Number(spelled.to_owned()))
+        GRAMMAR.is_match(spelled).then(|| Json::Number(spelled.to_owned()))
     }
 }

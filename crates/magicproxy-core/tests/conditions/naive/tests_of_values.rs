@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value};
 
-use super::names::{Codes, object};
+use super::names::{Codes, Depth, object};
 use super::strict_json::Json;
 use super::{Outcome, all};
 
 /// The greatest length of a text that a glob or a pattern is asked of.
 const LONGEST: usize = 8192;
-const GREATEST: i64 = 1 << 53;
+const GREATEST: i64 = (1 << 53) - 1;
 
 /// A value that was found: of JSON, or a text of a query, a form, a header field or a path.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +41,7 @@ impl<'f> Found<'f> {
 
 /// True without control characters.
 pub(crate) fn is_plain(text: &str) -> bool {
-    !text.chars().any(char::is_control)
+    !text.chars().any(|character| character < ' ' || character == '\u{7f}')
 }
 
 pub(crate) fn test(value: &Value, found: Found<'_>, codes: &'static Codes) -> Outcome {
@@ -70,7 +70,7 @@ fn one_word(
         }),
         "count" => elements(found, codes, |list| counted(argument, list.len())),
         "object" => match found {
-            Found::Json(Json::Object(members)) => object(argument, members),
+            Found::Json(Json::Object(members)) => object(argument, members, Depth::Below),
             _ => Outcome::unknown(codes.value),
         },
         "absent" => Outcome::False,
@@ -82,7 +82,7 @@ fn one_word(
 fn one_of(list: &[Value], found: Found<'_>, codes: &'static Codes) -> Outcome {
     let unknown = || Outcome::unknown(codes.value);
     match found {
-        Found::Json(Json::Null) => Outcome::of(list.contains(&Value::Null)),
+        Found::Json(Json::Null) if list.contains(&Value::Null) => Outcome::True,
         Found::Json(Json::Bool(known)) => {
             among(list, |other| other.as_bool().map(|other| other == *known)).unwrap_or_else(unknown)
         }
@@ -105,7 +105,7 @@ fn among(list: &[Value], equal: impl Fn(&Value) -> Option<bool>) -> Option<Outco
     (!answers.is_empty()).then(|| Outcome::of(answers.contains(&true)))
 }
 
-/// Outside of JSON a scalar is its text. An integer that is spelled in another way is unknown.
+/// Outside of JSON a scalar is its text. What a reader could take for an integer is unknown.
 fn all_texts(list: &[Value], text: &str, found: Found<'_>) -> Option<Outcome> {
     let spelled = |scalar: &Value| {
         scalar.as_str().map_or_else(|| scalar.to_string(), str::to_owned)
@@ -114,7 +114,9 @@ fn all_texts(list: &[Value], text: &str, found: Found<'_>) -> Option<Outcome> {
     if list.iter().any(|scalar| spelled(scalar) == text) {
         return Some(Outcome::True);
     }
-    let doubtful = list.iter().any(Value::is_number) && found.integer().is_none();
+    let doubtful = list.iter().any(Value::is_number)
+        && found.integer().is_none()
+        && text.chars().any(char::is_numeric);
     (!doubtful).then_some(Outcome::False)
 }
 
