@@ -98,7 +98,8 @@ pub(crate) fn judge(rule: &Value, request: &SampleRequest) -> Outcome {
     let rule = with_defaults(rule);
     let mut parts = Vec::new();
     if let Some(captures) = rule.get("captures") {
-        let found = |name: &str| request.captures.get(name).map(String::as_str).into_iter().collect();
+        let found =
+            |name: &str| request.captures.get(name).map(String::as_str).into_iter().collect();
         parts.push(names::fields(captures, found, &names::PATH));
     }
     if let Some(query) = rule.get("query").filter(|query| **query != "any") {

@@ -13,7 +13,8 @@ pub(crate) fn of(rule: &SampleRule, reader: &str, seen: &Seen) -> Option<String>
         Seen::Json(value) => json(rule, value, by_name(reader)),
         Seen::Nested(value) => parameters(rule.names(), &flattened(value)),
         Seen::Pairs(pairs) => {
-            let pairs: Vec<Seeing> = pairs.iter().map(|(name, value)| Seeing::pair(name, value)).collect();
+            let pairs: Vec<Seeing> =
+                pairs.iter().map(|(name, value)| Seeing::pair(name, value)).collect();
             parameters(rule.names(), &pairs)
         }
     };
@@ -42,7 +43,9 @@ fn by_name(reader: &str) -> Others {
 fn json(rule: &SampleRule, value: &Value, others: Others) -> Result<(), String> {
     assert_eq!(rule.kind, Kind::Json);
     match (rule.rule.get("json"), rule.rule.get("json_each"), value) {
-        (Some(names), _, value) if is_object(value, others) => object(names, &members(value), others),
+        (Some(names), _, value) if is_object(value, others) => {
+            object(names, &members(value), others)
+        }
         (_, Some(each), Value::Array(list)) => {
             list.iter().try_for_each(|element| value_is(each, element, others))
         }
@@ -75,11 +78,14 @@ fn object(names: &Value, members: &Map<String, Value>, others: Others) -> Result
             None => return Err(format!("`{name}` is missing")),
         }
     }
-    let is_listed = |name: &String| names.contains_key(name) || names.contains_key(&format!("{name}?"));
+    let is_listed =
+        |name: &String| names.contains_key(name) || names.contains_key(&format!("{name}?"));
     for (name, value) in members.iter().filter(|(name, _)| !is_listed(name)) {
         match names.get("*") {
             _ if others == Others::Dropped => {}
-            Some(test) => value_is(test, value, others).map_err(|why| format!("`{name}`: {why}"))?,
+            Some(test) => {
+                value_is(test, value, others).map_err(|why| format!("`{name}`: {why}"))?
+            }
             None => return Err(format!("`{name}` is not listed")),
         }
     }
@@ -174,7 +180,9 @@ impl Seeing {
 fn flattened(nested: &Value) -> Vec<Seeing> {
     // PHP makes a list of parameters that are named 0, 1, 2.
     let members: Vec<(String, &Value)> = match nested {
-        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), value)).collect(),
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| (name.clone(), value)).collect()
+        }
         Value::Array(list) => {
             list.iter().enumerate().map(|(number, value)| (number.to_string(), value)).collect()
         }
@@ -231,7 +239,10 @@ fn parameters(names: &Map<String, Value>, seen: &[Seeing]) -> Result<(), String>
         if values.len() > 1 && !repeats {
             return Err(format!("`{name}` is there several times: {values:?}"));
         }
-        values.iter().try_for_each(|value| text_is(test, value)).map_err(|why| format!("`{name}`: {why}"))?;
+        values
+            .iter()
+            .try_for_each(|value| text_is(test, value))
+            .map_err(|why| format!("`{name}`: {why}"))?;
     }
     seen.iter().try_for_each(|seeing| beside(names, seeing))
 }
@@ -242,7 +253,8 @@ fn is_mark(listed: &str) -> bool {
 
 /// A parameter that is not listed by its own name.
 fn beside(names: &Map<String, Value>, seeing: &Seeing) -> Result<(), String> {
-    let is_listed = |name: &String| names.contains_key(name) || names.contains_key(&format!("{name}?"));
+    let is_listed =
+        |name: &String| names.contains_key(name) || names.contains_key(&format!("{name}?"));
     if seeing.names.iter().any(is_listed) {
         return Ok(());
     }
@@ -270,9 +282,9 @@ fn text_is(test: &Value, text: &str) -> Result<(), String> {
             // A reader that takes one of several sees fewer.
             "count" => true,
             "glob" => glob(argument.as_str().unwrap(), text),
-            "min" | "max" => text.parse::<i64>().is_ok_and(|number| {
-                number.to_string() == text && in_range(test, number as f64)
-            }),
+            "min" | "max" => text
+                .parse::<i64>()
+                .is_ok_and(|number| number.to_string() == text && in_range(test, number as f64)),
             other => panic!("no word for a text: {other}"),
         }),
         Value::Array(list) => list.iter().any(|one| is_text(one, text)),

@@ -15,20 +15,108 @@ enum Spelled {
 
 /// Scalars, and what readers may take for scalars, or refuse.
 const VALUES: &[&str] = &[
-    "1", "5", "7", "16", "2000", "2001", "5001", "0", "-1", "1.0", "7.0", "1e0", "7e0", "0.7e1", "-0", "01", "+1", "0x1",
-    ".5", "5.", "1E400", "-1E400", "NaN", "Infinity", "9007199254740991", "9007199254740992",
-    "9007199254740993", "18446744073709551623", "1000000000000000000000000000007", "\"5\"", "\"7\"", "\"1\"", "true", "false", "null",
-    "\"true\"", "True", "{}", "[]", "[\"main\"]", "[7]", "{\"$ne\":\"\"}", "{\"0\":\"main\"}", "\"\"", "\" \"", "\"main\\u0000\"",
-    "\"main\\n\"", "\"main \"", "\"Main\"", "\"\\u006dain\"", "\"m\\u0061in\"", "\"\\ud800\"", "\"agent/\\udc00\"", "\"agent/x\"",
-    "\"agent/\\u0000\"", "\"agent/é\"", "\"agent/\\u00e9\"", "\"agent/\\/\"", "\"agent/\\\"x\"", "\"evil\"", "\"EVIL\"", "'main'", "\"\\x6dain\"", "\"\\u{6d}ain\"",
-    "\"ma\tin\"", "\"\\ud83d\\ude00\"", "\"\\uff4d\\uff41\\uff49\\uff4e\"", "undefined", "/* */ \"main\"", "\"a\" // b", "{\"a\":1,\"a\":2}",
-    "{\"A\":1,\"a\":[1e999,-0,{\"b\":\"\\ud800\"}]}", "{\"\":{\"\":[]}}", "[[[[[[]]]]]]", "{\"__proto__\":{\"base\":\"evil\"}}",
+    "1",
+    "5",
+    "7",
+    "16",
+    "2000",
+    "2001",
+    "5001",
+    "0",
+    "-1",
+    "1.0",
+    "7.0",
+    "1e0",
+    "7e0",
+    "0.7e1",
+    "-0",
+    "01",
+    "+1",
+    "0x1",
+    ".5",
+    "5.",
+    "1E400",
+    "-1E400",
+    "NaN",
+    "Infinity",
+    "9007199254740991",
+    "9007199254740992",
+    "9007199254740993",
+    "18446744073709551623",
+    "1000000000000000000000000000007",
+    "\"5\"",
+    "\"7\"",
+    "\"1\"",
+    "true",
+    "false",
+    "null",
+    "\"true\"",
+    "True",
+    "{}",
+    "[]",
+    "[\"main\"]",
+    "[7]",
+    "{\"$ne\":\"\"}",
+    "{\"0\":\"main\"}",
+    "\"\"",
+    "\" \"",
+    "\"main\\u0000\"",
+    "\"main\\n\"",
+    "\"main \"",
+    "\"Main\"",
+    "\"\\u006dain\"",
+    "\"m\\u0061in\"",
+    "\"\\ud800\"",
+    "\"agent/\\udc00\"",
+    "\"agent/x\"",
+    "\"agent/\\u0000\"",
+    "\"agent/é\"",
+    "\"agent/\\u00e9\"",
+    "\"agent/\\/\"",
+    "\"agent/\\\"x\"",
+    "\"evil\"",
+    "\"EVIL\"",
+    "'main'",
+    "\"\\x6dain\"",
+    "\"\\u{6d}ain\"",
+    "\"ma\tin\"",
+    "\"\\ud83d\\ude00\"",
+    "\"\\uff4d\\uff41\\uff49\\uff4e\"",
+    "undefined",
+    "/* */ \"main\"",
+    "\"a\" // b",
+    "{\"a\":1,\"a\":2}",
+    "{\"A\":1,\"a\":[1e999,-0,{\"b\":\"\\ud800\"}]}",
+    "{\"\":{\"\":[]}}",
+    "[[[[[[]]]]]]",
+    "{\"__proto__\":{\"base\":\"evil\"}}",
 ];
 
 /// Names that no rule lists, some of which mean something to somebody.
 const NAMES: &[&str] = &[
-    "labels", "functions", "_method", "X-HTTP-Method-Override", "__proto__", "constructor", "toString", "hasOwnProperty", "", " ", "0", "a b",
-    "\\u0000", "\\ud800", "id", "*", "user.id", "user[id]", "name?", "Type", "type", "force", "Force",
+    "labels",
+    "functions",
+    "_method",
+    "X-HTTP-Method-Override",
+    "__proto__",
+    "constructor",
+    "toString",
+    "hasOwnProperty",
+    "",
+    " ",
+    "0",
+    "a b",
+    "\\u0000",
+    "\\ud800",
+    "id",
+    "*",
+    "user.id",
+    "user[id]",
+    "name?",
+    "Type",
+    "type",
+    "force",
+    "Force",
 ];
 
 pub(crate) fn body(rule: &Value, random: &mut Random) -> Vec<u8> {
@@ -72,7 +160,9 @@ fn of_value(test: &Value, random: &mut Random) -> Spelled {
         return raw(if random.once_in(2) { least } else { most }.to_string());
     }
     match words.get("type") {
-        Some(Value::String(one)) if one == "boolean" => raw(random.among(&["true", "false"]).to_owned()),
+        Some(Value::String(one)) if one == "boolean" => {
+            raw(random.among(&["true", "false"]).to_owned())
+        }
         Some(_) => raw(random.among(&["\"x\"", "17", "\"\\ud800\"", "\"\\u0000\""]).to_owned()),
         None => raw(random.among(VALUES).to_owned()),
     }
@@ -103,7 +193,9 @@ fn count(tree: &Spelled) -> usize {
     match tree {
         Spelled::Raw(_) => 0,
         Spelled::List(list) => 1 + list.iter().map(count).sum::<usize>(),
-        Spelled::Object(members) => 1 + members.iter().map(|(_, value)| count(value)).sum::<usize>(),
+        Spelled::Object(members) => {
+            1 + members.iter().map(|(_, value)| count(value)).sum::<usize>()
+        }
     }
 }
 
@@ -145,10 +237,15 @@ fn fault(container: &mut Spelled, random: &mut Random) {
                 2 => members.insert(random.below(members.len() + 1), (name, any(random))),
                 3 => members.insert(random.below(members.len() + 1), (name, value)),
                 4 => members[place].0 = escaped(&name, random),
-                5 => members.insert(random.below(members.len() + 1), (escaped(&name, random), any(random))),
+                5 => members
+                    .insert(random.below(members.len() + 1), (escaped(&name, random), any(random))),
                 6 => members[place].0 = twin(&name, random),
-                7 => members.insert(random.below(members.len() + 1), (twin(&name, random), any(random))),
-                _ => members.insert(random.below(members.len() + 1), (quoted(random.among(NAMES)), any(random))),
+                7 => members
+                    .insert(random.below(members.len() + 1), (twin(&name, random), any(random))),
+                _ => members.insert(
+                    random.below(members.len() + 1),
+                    (quoted(random.among(NAMES)), any(random)),
+                ),
             }
         }
     }
@@ -160,7 +257,11 @@ fn escaped(name: &[u8], random: &mut Random) -> Vec<u8> {
     match name[place] {
         b'"' | b'\\' => name.to_vec(),
         plain if plain.is_ascii_alphanumeric() && !name.contains(&b'\\') => {
-            let escape = if random.once_in(2) { format!("\\u{plain:04x}") } else { format!("\\u{plain:04X}") };
+            let escape = if random.once_in(2) {
+                format!("\\u{plain:04x}")
+            } else {
+                format!("\\u{plain:04X}")
+            };
             [&name[..place], escape.as_bytes(), &name[place + 1..]].concat()
         }
         _ => name.to_vec(),
@@ -170,11 +271,18 @@ fn escaped(name: &[u8], random: &mut Random) -> Vec<u8> {
 /// Another name, that some reader takes for this one.
 fn twin(name: &[u8], random: &mut Random) -> Vec<u8> {
     let text = String::from_utf8_lossy(&name[1..name.len() - 1]).into_owned();
-    let middle = text.char_indices().nth(random.below(text.chars().count().max(1))).map_or(0, |(place, _)| place);
+    let middle = text
+        .char_indices()
+        .nth(random.below(text.chars().count().max(1)))
+        .map_or(0, |(place, _)| place);
     let with = |piece: &str| format!("{}{piece}{}", &text[..middle], &text[middle..]);
     let made = match random.below(10) {
         0 => text.to_uppercase(),
-        1 => text.chars().enumerate().map(|(number, each)| if number == 0 { each.to_ascii_uppercase() } else { each }).collect(),
+        1 => text
+            .chars()
+            .enumerate()
+            .map(|(number, each)| if number == 0 { each.to_ascii_uppercase() } else { each })
+            .collect(),
         2 => with("_"),
         3 => with("-"),
         4 => text.replace(['_', '-'], ""),
@@ -221,8 +329,24 @@ fn damaged(mut bytes: Vec<u8>, random: &mut Random) -> Vec<u8> {
     let deep = |depth: usize| [vec![b'['; depth], vec![b']'; depth]].concat();
     match random.below(16) {
         0 => [b"\xEF\xBB\xBF".as_slice(), &bytes].concat(),
-        1 => [&bytes, random.among::<[u8]>(&[b"}", b"\0", b"{}", b" //", b",", b"\n{\"base\":\"evil\"}", b"\xFF"])].concat(),
-        2 => [random.among::<[u8]>(&[b"\x0c", b"\xC2\xA0", b"/**/", b"\0", b")]}',\n", b"\x1e"]), &bytes].concat(),
+        1 => [
+            &bytes,
+            random.among::<[u8]>(&[
+                b"}",
+                b"\0",
+                b"{}",
+                b" //",
+                b",",
+                b"\n{\"base\":\"evil\"}",
+                b"\xFF",
+            ]),
+        ]
+        .concat(),
+        2 => [
+            random.among::<[u8]>(&[b"\x0c", b"\xC2\xA0", b"/**/", b"\0", b")]}',\n", b"\x1e"]),
+            &bytes,
+        ]
+        .concat(),
         3 => [b"[".as_slice(), &bytes, b"]"].concat(),
         4 => [b" \n".as_slice(), &bytes, b"\r\n\t "].concat(),
         5 => bytes.iter().flat_map(|byte| [*byte, 0]).collect(),
@@ -241,11 +365,25 @@ fn damaged(mut bytes: Vec<u8>, random: &mut Random) -> Vec<u8> {
             bytes.truncate(place);
             bytes
         }
-        12 => replaced_at_quote(&bytes, random.among::<[u8]>(&[b"\"\xC0\xA2", b"\"\xED\xA0\x80", b"\"\xFF", b"\"\xF4\x90\x80\x80", b"\"\x7F", b"\"\x01"])),
+        12 => replaced_at_quote(
+            &bytes,
+            random.among::<[u8]>(&[
+                b"\"\xC0\xA2",
+                b"\"\xED\xA0\x80",
+                b"\"\xFF",
+                b"\"\xF4\x90\x80\x80",
+                b"\"\x7F",
+                b"\"\x01",
+            ]),
+        ),
         13 => [b"{\"\":".as_slice(), &deep(62 + random.below(5)), b"}"].concat(),
         14 => {
             let inner = deep(60 + random.below(6));
-            let text = String::from_utf8_lossy(&bytes).replacen("{}", std::str::from_utf8(&inner).unwrap(), 1);
+            let text = String::from_utf8_lossy(&bytes).replacen(
+                "{}",
+                std::str::from_utf8(&inner).unwrap(),
+                1,
+            );
             text.into_bytes()
         }
         _ => [&bytes, bytes.as_slice()].concat(),

@@ -9,18 +9,123 @@ use crate::random::Random;
 type Piece = (Vec<u8>, Option<Vec<u8>>);
 
 const VALUES: &[&str] = &[
-    "5", "7", "1", "8", "5000", "5001", "0", "-1", "+5", "%2B5", "05", "5.0", "5e0", "0x5", " 5", "%205", "5%20", "5+", "5%00", "5%0A", "%35",
-    "%2535", "5,6", "5%266", "5;6", "5%3B6", "9007199254740993", "%D9%A5", "%EF%BC%95", "true", "True", "1", "", "pi_1", "pi_%00", "pi_+x",
-    "pi_%C3%A9", "repo:acme/site", "repo:acme/site+is:open", "repo:acme/site%20is:open", "repo:acme/site%2Bis:open", "a+b", "a%20b", "evil",
-    "x", "x=y", "x%3Dy", "%", "%zz", "%u0035", "%FF", "%C0%AE", "\u{e9}", "git-upload-pack", "git-upload-pack%20", "GIT-UPLOAD-PACK", "[]", "null",
+    "5",
+    "7",
+    "1",
+    "8",
+    "5000",
+    "5001",
+    "0",
+    "-1",
+    "+5",
+    "%2B5",
+    "05",
+    "5.0",
+    "5e0",
+    "0x5",
+    " 5",
+    "%205",
+    "5%20",
+    "5+",
+    "5%00",
+    "5%0A",
+    "%35",
+    "%2535",
+    "5,6",
+    "5%266",
+    "5;6",
+    "5%3B6",
+    "9007199254740993",
+    "%D9%A5",
+    "%EF%BC%95",
+    "true",
+    "True",
+    "1",
+    "",
+    "pi_1",
+    "pi_%00",
+    "pi_+x",
+    "pi_%C3%A9",
+    "repo:acme/site",
+    "repo:acme/site+is:open",
+    "repo:acme/site%20is:open",
+    "repo:acme/site%2Bis:open",
+    "a+b",
+    "a%20b",
+    "evil",
+    "x",
+    "x=y",
+    "x%3Dy",
+    "%",
+    "%zz",
+    "%u0035",
+    "%FF",
+    "%C0%AE",
+    "\u{e9}",
+    "git-upload-pack",
+    "git-upload-pack%20",
+    "GIT-UPLOAD-PACK",
+    "[]",
+    "null",
 ];
 
 const NAMES: &[&str] = &[
-    "charge", "_method", "_method[]", "%5Fmethod", "X-HTTP-Method-Override", "__proto__[amount]", "constructor[prototype][x]", "hasOwnProperty", "",
-    "+", "%00", "%FF", "[", "]", "[a]", "a[", "a]b", "a[[b]]", "a[b][c]", "a[b]c", "0", "user.id", "user%20id", "user+id", "user%5Bid", "user[id]",
-    "user%2Eid", "user-id", "userId", "USER_ID", "%2575ser_id", "m", "m[", "m[]", "m[a][b]", "m[a]b", "m.order", "m[Order]", "m[order][]", "m[order][a]",
-    "m[order.x]", "m%5Border%5D", "m[+order]", "m[order%20]", "m[order]x", "m+[order]", "m_order_", "to", "to[]", "to.a", "To", "q[]", "q[0]", "service[]",
-    "flag.x", "utm_source",
+    "charge",
+    "_method",
+    "_method[]",
+    "%5Fmethod",
+    "X-HTTP-Method-Override",
+    "__proto__[amount]",
+    "constructor[prototype][x]",
+    "hasOwnProperty",
+    "",
+    "+",
+    "%00",
+    "%FF",
+    "[",
+    "]",
+    "[a]",
+    "a[",
+    "a]b",
+    "a[[b]]",
+    "a[b][c]",
+    "a[b]c",
+    "0",
+    "user.id",
+    "user%20id",
+    "user+id",
+    "user%5Bid",
+    "user[id]",
+    "user%2Eid",
+    "user-id",
+    "userId",
+    "USER_ID",
+    "%2575ser_id",
+    "m",
+    "m[",
+    "m[]",
+    "m[a][b]",
+    "m[a]b",
+    "m.order",
+    "m[Order]",
+    "m[order][]",
+    "m[order][a]",
+    "m[order.x]",
+    "m%5Border%5D",
+    "m[+order]",
+    "m[order%20]",
+    "m[order]x",
+    "m+[order]",
+    "m_order_",
+    "to",
+    "to[]",
+    "to.a",
+    "To",
+    "q[]",
+    "q[0]",
+    "service[]",
+    "flag.x",
+    "utm_source",
 ];
 
 pub(crate) fn text(names: &Map<String, Value>, random: &mut Random) -> Vec<u8> {
@@ -56,7 +161,10 @@ fn of_names(names: &Map<String, Value>, random: &mut Random) -> Vec<Piece> {
         }
         let name = match listed.strip_suffix("[*]") {
             _ if listed == "*" => random.among(NAMES).to_owned(),
-            Some(root) => format!("{root}[{}]", random.among(&["a", "b.c", "order.x", "0", "", "a][b", "d e", "+order"])),
+            Some(root) => format!(
+                "{root}[{}]",
+                random.among(&["a", "b.c", "order.x", "0", "", "a][b", "d e", "+order"])
+            ),
             None => listed.trim_end_matches('?').to_owned(),
         };
         for _ in 0..=test.get("each").map_or(0, |_| random.below(2)) {
@@ -79,10 +187,16 @@ fn of_value(test: &Value, random: &mut Random) -> String {
                 return of_value(each, random);
             }
             if let Some(glob) = words.get("glob") {
-                return glob.as_str().unwrap().replace('*', random.among(&["", "x", "a/b", "a b", "=&"]));
+                return glob
+                    .as_str()
+                    .unwrap()
+                    .replace('*', random.among(&["", "x", "a/b", "a b", "=&"]));
             }
             let end = words.get(random.among(&["min", "max"])).or(words.get("max"));
-            end.map_or_else(|| random.among(&["", "x", "a b", "=&;+%"]).to_owned(), Value::to_string)
+            end.map_or_else(
+                || random.among(&["", "x", "a b", "=&;+%"]).to_owned(),
+                Value::to_string,
+            )
         }
         scalar => text(scalar),
     }
@@ -127,14 +241,19 @@ fn fault(pieces: &mut Vec<Piece>, random: &mut Random) {
 /// Another spelling, that some reader takes for this name.
 fn twin(name: &[u8], random: &mut Random) -> Vec<u8> {
     let text = String::from_utf8_lossy(name).into_owned();
-    let behind = ["[]", "[0]", "[a]", "[a][b]", "[", "]", ".x", "+", "%20", "%00", "%00x", "%0A", "_", "%5B%5D", "%2Ex", "=", "%3D"];
+    let behind = [
+        "[]", "[0]", "[a]", "[a][b]", "[", "]", ".x", "+", "%20", "%00", "%00x", "%0A", "_",
+        "%5B%5D", "%2Ex", "=", "%3D",
+    ];
     let before = ["+", "%20", "_", "%00", "[", "%EF%BB%BF", "%0A", "?", "."];
     match random.below(8) {
         0..=2 => format!("{text}{}", random.among(&behind)).into_bytes(),
         3 => format!("{}{text}", random.among(&before)).into_bytes(),
         4 => text.to_uppercase().into_bytes(),
         5 => text.replacen('%', "%25", 1).into_bytes(),
-        6 => text.replacen(['_', '[', ']'], random.among(&["", "-", ".", "+", "%20", "["]), 1).into_bytes(),
+        6 => text
+            .replacen(['_', '[', ']'], random.among(&["", "-", ".", "+", "%20", "["]), 1)
+            .into_bytes(),
         _ => name.first().map_or_else(Vec::new, |first| {
             [format!("%{first:02x}").as_bytes(), &name[1..]].concat()
         }),

@@ -53,9 +53,9 @@ fn structure(names: &Value, members: &[(Option<String>, Json)], takes: Takes) ->
     let mut filled = Map::new();
     for (listed, test) in names.as_object().unwrap().iter().filter(|(listed, _)| *listed != "*") {
         let name = listed.trim_end_matches('?');
-        let mut same = members.iter().filter(|(known, _)| {
-            known.as_ref().is_some_and(|known| blind(known) == blind(name))
-        });
+        let mut same = members
+            .iter()
+            .filter(|(known, _)| known.as_ref().is_some_and(|known| blind(known) == blind(name)));
         let found = match takes {
             Takes::First => same.next(),
             Takes::Last => same.next_back(),

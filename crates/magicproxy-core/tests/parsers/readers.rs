@@ -53,7 +53,9 @@ impl Readers {
             place("MAGICPROXY_PARSERS_NODE"),
             place("MAGICPROXY_PARSERS_GO"),
         ) else {
-            eprintln!("skipped: MAGICPROXY_PARSERS_… are not set; `cargo xtask test parsers` sets them");
+            eprintln!(
+                "skipped: MAGICPROXY_PARSERS_… are not set; `cargo xtask test parsers` sets them"
+            );
             return None;
         };
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/parsers");

@@ -19,7 +19,9 @@ pub(crate) fn judge(rule: &Map<String, Value>, request: &SampleRequest) -> Vec<O
     let inspects = ["json", "json_each", "form"].iter().any(|member| rule.contains_key(*member));
     match rule.get("body").and_then(Value::as_str) {
         Some("none") => vec![Outcome::of(request.body.is_empty())],
-        Some(_) => rule.get("content_type").map(|wanted| fixed_type(wanted, request)).into_iter().collect(),
+        Some(_) => {
+            rule.get("content_type").map(|wanted| fixed_type(wanted, request)).into_iter().collect()
+        }
         None if inspects => vec![inspected(rule, request)],
         None => Vec::new(),
     }
@@ -94,7 +96,9 @@ impl MediaType {
         let name = parts.next()?;
         let token = |text: &str| {
             !text.is_empty()
-                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
+                && text
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
         };
         let (top, sub) = name.split_once('/')?;
         let readable = token(top) && token(sub);

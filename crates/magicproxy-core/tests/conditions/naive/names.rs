@@ -146,12 +146,12 @@ pub(crate) enum Depth {
 pub(crate) fn object(names: &Value, members: &[(Text, Json)], depth: Depth) -> Outcome {
     let names = names.as_object().unwrap();
     let listed = Listed::of(names);
-    let twin_of = |name: &str, listed: &Listed<'_>| {
-        name != listed.name && fold(name) == fold(&listed.name)
-    };
+    let twin_of =
+        |name: &str, listed: &Listed<'_>| name != listed.name && fold(name) == fold(&listed.name);
     let one = |listed: &Listed<'_>| {
         let twin = members.iter().flat_map(|(name, _)| name).any(|name| twin_of(name, listed));
-        let mut found = members.iter().filter(|(name, _)| name.as_deref() == Some(listed.name.as_str()));
+        let mut found =
+            members.iter().filter(|(name, _)| name.as_deref() == Some(listed.name.as_str()));
         match (twin, found.next(), found.next()) {
             (true, ..) => Outcome::unknown(JSON.twin),
             (_, None, _) => listed.absent(),

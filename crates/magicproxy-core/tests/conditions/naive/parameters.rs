@@ -138,7 +138,8 @@ fn contains(name: &str, listed: &str) -> bool {
     let keys = |name: &str| -> Vec<String> {
         name.split('[').map(|key| fold(key.trim_end_matches(']').trim())).collect()
     };
-    let same = |(one, other): (&String, &String)| one == other || one.is_empty() || other.is_empty();
+    let same =
+        |(one, other): (&String, &String)| one == other || one.is_empty() || other.is_empty();
     keys(name).iter().zip(&keys(listed)).all(same)
 }
 
@@ -185,13 +186,13 @@ fn one_listed(listed: &Listed<'_>, found: &[&Parameter], codes: &'static Codes) 
         return Outcome::False;
     }
     let repeats = listed.value.get("each").is_some() || listed.value.get("count").is_some();
-    let twice = found
-        .iter()
-        .any(|(name, _)| found.iter().filter(|(other, _)| other == name).count() > 1);
+    let twice =
+        found.iter().any(|(name, _)| found.iter().filter(|(other, _)| other == name).count() > 1);
     if twice && !repeats {
         return Outcome::unknown(codes.twice);
     }
-    let each = listed.value.get("each").unwrap_or(if repeats { &Value::Null } else { listed.value });
+    let each =
+        listed.value.get("each").unwrap_or(if repeats { &Value::Null } else { listed.value });
     let one = |(_, value): &&Parameter| match value {
         None => Outcome::unknown(codes.syntax),
         Some(_) if each.is_null() && repeats => Outcome::True,

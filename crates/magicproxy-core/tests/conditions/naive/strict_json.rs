@@ -138,7 +138,8 @@ impl Reader<'_> {
     }
 
     fn number(&mut self) -> Option<Json> {
-        let end = self.rest.find(|digit: char| !matches!(digit, '0'..='9' | '+' | '-' | '.' | 'e' | 'E'));
+        let end =
+            self.rest.find(|digit: char| !matches!(digit, '0'..='9' | '+' | '-' | '.' | 'e' | 'E'));
         let (spelled, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
         static GRAMMAR: LazyLock<Regex> = LazyLock::new(|| {
             Regex::new(r"\A-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?\z").unwrap()

@@ -84,7 +84,8 @@ fn one_of(list: &[Value], found: Found<'_>, codes: &'static Codes) -> Outcome {
     match found {
         Found::Json(Json::Null) if list.contains(&Value::Null) => Outcome::True,
         Found::Json(Json::Bool(known)) => {
-            among(list, |other| other.as_bool().map(|other| other == *known)).unwrap_or_else(unknown)
+            among(list, |other| other.as_bool().map(|other| other == *known))
+                .unwrap_or_else(unknown)
         }
         Found::Json(Json::Number(_)) => found
             .integer()
@@ -107,9 +108,8 @@ fn among(list: &[Value], equal: impl Fn(&Value) -> Option<bool>) -> Option<Outco
 
 /// Outside of JSON a scalar is its text. What a reader could take for an integer is unknown.
 fn all_texts(list: &[Value], text: &str, found: Found<'_>) -> Option<Outcome> {
-    let spelled = |scalar: &Value| {
-        scalar.as_str().map_or_else(|| scalar.to_string(), str::to_owned)
-    };
+    let spelled =
+        |scalar: &Value| scalar.as_str().map_or_else(|| scalar.to_string(), str::to_owned);
     found.judged_text()?;
     if list.iter().any(|scalar| spelled(scalar) == text) {
         return Some(Outcome::True);
