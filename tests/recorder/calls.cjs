@@ -52,6 +52,9 @@ const CALLS = {
   octokit_dispatch: async (url) =>
     (await octokit(url)).actions.createWorkflowDispatch({ ...REPOSITORY, workflow_id: "deploy.yml", ref: "main", inputs: { environment: "staging", version: "v1.2.3" } }),
   octokit_merge: async (url) => (await octokit(url)).pulls.merge({ ...REPOSITORY, pull_number: 7, merge_method: "squash", sha: SHA }),
+  octokit_file: async (url) =>
+    (await octokit(url)).repos.createOrUpdateFileContents({ ...REPOSITORY, path: "docs/a.md", message: "Add a page", content: "aGVsbG8=", branch: "agent/fix" }),
+  octokit_comment: async (url) => (await octokit(url)).issues.createComment({ ...REPOSITORY, issue_number: 7, body: "Done" }),
   octokit_search: async (url) => (await octokit(url)).search.issuesAndPullRequests({ q: "repo:acme/site is:open label:bug", per_page: 50 }),
   cloudflare_record: async (url) =>
     (await cloudflare(url)).dns.records.create({ zone_id: "Z1", type: "TXT", name: "_acme-challenge.www.example.org", content: "x", ttl: 120 }),

@@ -21,6 +21,21 @@ def openai_chat_tools(url):
     _openai(url).chat.completions.create(model="gpt-5-mini", messages=MESSAGES, tools=[TOOL])
 
 
+def openai_chat_usage(url):
+    options = {"stream_options": {"include_usage": True}, "temperature": 0.2}
+    list(_openai(url).chat.completions.create(model="gpt-5-mini", messages=MESSAGES, stream=True, **options))
+
+
+def openai_chat_parsed(url):
+    """The helper that asks for JSON of a shape."""
+    import pydantic
+
+    class Answer(pydantic.BaseModel):
+        text: str
+
+    _openai(url).chat.completions.parse(model="gpt-5-mini", messages=MESSAGES, response_format=Answer)
+
+
 def openai_responses(url):
     _openai(url).responses.create(model="gpt-5-mini", input="hello")
 
@@ -79,6 +94,10 @@ def pygithub_file(url):
 
 def pygithub_search(url):
     list(_github(url).search_issues("repo:acme/site is:open label:bug"))
+
+
+def pygithub_comment(url):
+    _repository(url).get_issue(7).create_comment("Done")
 
 
 def gitlab_merge_request(url):

@@ -40,6 +40,11 @@ def slack_history(url):
     _slack(url).conversations_history(channel="C024BE91L", limit=100, cursor="dXNlcjpVMDYx")
 
 
+def slack_file(url):
+    """The first of three calls."""
+    _slack(url).files_getUploadURLExternal(filename="a.txt", length=5)
+
+
 def twilio_message(url):
     from twilio.http.http_client import TwilioHttpClient
     from twilio.rest import Client
@@ -59,6 +64,15 @@ def sendgrid_mail(url):
     from sendgrid.helpers.mail import Mail
 
     mail = Mail(from_email="ci@acme.example", to_emails="ops@acme.example", subject="Build", plain_text_content="done")
+    SendGridAPIClient("not-the-key", host=url).send(mail)
+
+
+def sendgrid_mail_copies(url):
+    from sendgrid import SendGridAPIClient
+    from sendgrid.helpers.mail import Mail
+
+    mail = Mail(from_email="ci@acme.example", to_emails=[("ops@acme.example", "Ops")], subject="Build", html_content="<b>done</b>")
+    mail.add_bcc("boss@acme.example")
     SendGridAPIClient("not-the-key", host=url).send(mail)
 
 

@@ -1,4 +1,4 @@
-"""Records what unmodified clients send: `testdata/recorded/`, a file for each request.
+"""Records what unmodified clients send: `testdata/recorded/requests/`, a file for each request.
 
     python tests/recorder/record.py --python TESTS_CLIENTS --dns DNS_CLIENTS --services REQUIREMENTS --node NODE_MODULES
 
@@ -18,9 +18,9 @@ import threading
 import answers
 
 HERE = pathlib.Path(__file__).resolve().parent
-OUT = HERE.parent.parent / "testdata" / "recorded"
+OUT = HERE.parent.parent / "testdata" / "recorded" / "requests"
 #: Fields that say something of a body or that conditions may name. Others are the same for each client, or hold credentials.
-_KEPT = ("content-type", "content-encoding", "transfer-encoding", "anthropic-beta", "anthropic-version", "stripe-account", "stripe-version", "accept")
+_KEPT = ("content-type", "content-encoding", "transfer-encoding", "anthropic-beta", "anthropic-version", "stripe-account", "stripe-version")
 
 
 class Recorder:
@@ -67,8 +67,13 @@ class Recorder:
         return taken
 
 
+def _once(requests):
+    """Without requests that were there before."""
+    return [request for number, request in enumerate(requests) if request not in requests[:number]]
+
+
 def _shown(method, target, headers, body):
-    fields = [[name.lower(), value] for name, value in headers.items() if name.lower() in _KEPT]
+    fields = {name.lower(): value for name, value in headers.items() if name.lower() in _KEPT}
     try:
         text = {"body": body.decode()}
     except UnicodeDecodeError:
@@ -82,14 +87,14 @@ def main():
         parser.add_argument(f"--{option}")
     given = parser.parse_args()
     recorder = Recorder()
-    OUT.mkdir(exist_ok=True)
+    OUT.mkdir(exist_ok=True, parents=True)
     for client, name, command in _calls(given):
         if given.only and given.only not in name:
             continue
         environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
         # A client that asks for one page after the other is stopped.
         done = subprocess.run(["timeout", "60", *command, recorder.url], capture_output=True, text=True, check=False, env=environment)
-        requests = recorder.taken()
+        requests = _once(recorder.taken())
         said = (done.stderr.strip().splitlines() or [""])[-1] if done.returncode else ""
         print(f"{name}: {len(requests)} requests {said}")
         for number, request in enumerate(requests):
