@@ -3,6 +3,8 @@
 //!
 //! Reads rules that the proxy accepts; a rule of another form ends the test.
 
+#![allow(dead_code, unused_imports, reason = "each of several test programs uses its part")]
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};

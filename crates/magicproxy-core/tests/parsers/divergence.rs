@@ -294,5 +294,5 @@ fn text_is(test: &Value, text: &str) -> Result<(), String> {
 }
 
 fn is_text(scalar: &Value, text: &str) -> bool {
-    scalar.as_str().map_or_else(|| scalar.to_string() == text, |scalar| scalar == text)
+    scalar.as_str().map_or_else(|| scalar.to_string().as_str() == text, |scalar| scalar == text)
 }

@@ -18,7 +18,7 @@ pub(crate) enum Plus {
     #[default]
     Both,
     Blank,
-    Plus,
+    Itself,
 }
 
 pub(crate) fn query(names: &Value, query: &[u8], plus: Plus) -> Outcome {
@@ -26,7 +26,7 @@ pub(crate) fn query(names: &Value, query: &[u8], plus: Plus) -> Outcome {
     let itself = judged(names, query, b'+', &QUERY);
     match plus {
         Plus::Blank => blank,
-        Plus::Plus => itself,
+        Plus::Itself => itself,
         Plus::Both => match (blank, itself) {
             (Outcome::True, Outcome::True) => Outcome::True,
             (Outcome::False, Outcome::False) => Outcome::False,
