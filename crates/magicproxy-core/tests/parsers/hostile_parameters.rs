@@ -226,7 +226,13 @@ fn fault(pieces: &mut Vec<Piece>, random: &mut Random) {
         pieces.insert(elsewhere, (random.among(NAMES).as_bytes().to_vec(), any(random)));
         return;
     };
-    match random.below(10) {
+    match random.below(11) {
+        // A listed name in the value of another, for whoever splits there.
+        10 => {
+            let splitter = random.among(&[";", "%26", "%3B", "\n", ","]);
+            let hidden = [b"1".as_slice(), splitter.as_bytes(), &name, b"=5"].concat();
+            pieces.push((random.among(NAMES).as_bytes().to_vec(), Some(hidden)));
+        }
         0 => drop(pieces.remove(place)),
         1 => pieces[place].1 = any(random),
         2 => pieces.insert(elsewhere, (name, any(random))),

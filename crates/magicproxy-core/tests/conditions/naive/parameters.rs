@@ -63,6 +63,11 @@ fn read(text: &[u8], plus: u8) -> Option<Vec<Parameter>> {
     let pieces: Vec<&[u8]> = text.split(|byte| *byte == b'&').collect();
     let read_one = |piece: &&[u8]| {
         let mut halves = piece.splitn(2, |byte| *byte == b'=');
+        // qs takes the first `]=` for the end of a name, wherever it stands.
+        let begun = piece.split(|byte| *byte == b'=').next()?.len() + 1;
+        if piece.get(begun..).is_some_and(|value| value.windows(2).any(|two| two == b"]=")) {
+            return None;
+        }
         let name = decoded(halves.next()?, plus)?;
         let value = match halves.next() {
             Some(value) => Some(decoded(value, plus)?),
@@ -112,10 +117,11 @@ fn holds_triplet(name: &str) -> bool {
     TRIPLET.is_match(name)
 }
 
-/// A name as PHP has it, which makes `_` of `.` and blanks, and as other readers have it then. Some
-/// drop a `?` before a query.
+/// The root of a name as PHP has it, which makes `_` of `.` and blanks before the first `[`, and as
+/// other readers have it then. Some drop a `?` before a query.
 fn variable(name: &str) -> String {
-    fold(&name.trim_start_matches([' ', '?']).replace(['.', ' '], "_"))
+    let begun = name.trim_start_matches([' ', '?']).replace(['.', ' '], "_");
+    fold(begun.split('[').next().unwrap())
 }
 
 /// True if the listed name stands for this one.
