@@ -69,9 +69,31 @@ pub(crate) fn fold(name: &str) -> String {
         .collect()
 }
 
-/// The folded root of a parameter's name: without blanks, up to the first `[` or `.`.
+/// The root of a parameter's name: up to the first `=`, `[` or `.`, without case, blanks, `_`, `-`
+/// and ignorable characters.
 pub(crate) fn root(name: &str) -> String {
-    fold(name.trim().split(['[', '.']).next().unwrap().trim())
+    fold(&without_blanks(name.split(['=', '[', '.']).next().unwrap()))
+}
+
+/// The same to a reader that makes a blank of `.`.
+pub(crate) fn root_with_dots(name: &str) -> String {
+    root(&name.replace('.', " "))
+}
+
+fn without_blanks(name: &str) -> String {
+    let ignorable = |character: char| {
+        matches!(character,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+            | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+    };
+    name.chars()
+        .filter(|character| {
+            !character.is_whitespace() && *character != '+' && !ignorable(*character)
+        })
+        .collect()
 }
 
 /// A name of NAMES.

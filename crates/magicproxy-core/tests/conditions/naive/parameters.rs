@@ -1,15 +1,17 @@
 //! Queries and urlencoded forms.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use regex::Regex;
 use serde_json::Value;
 
-use super::names::{Codes, FORM, Listed, QUERY, fold, is_override, root};
+use super::names::{Codes, FORM, Listed, QUERY, fold, is_override, root, root_with_dots};
 use super::tests_of_values::{Found, counted, is_plain, test};
 use super::{Outcome, all};
 
 const MOST: usize = 256;
+const LONGEST_NAME: usize = 1024;
 
 /// What the API makes of `+` in a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -83,14 +85,11 @@ fn is_name(name: &str) -> bool {
     let mut open = 0_i32;
     let balanced = name.chars().all(|character| {
         open += i32::from(character == '[') - i32::from(character == ']');
-        open >= 0
+        (0..=1).contains(&open)
     });
-    !name.is_empty()
-        && is_plain(name)
-        && !holds_triplet(name)
-        && !name.starts_with(['[', ']'])
-        && balanced
-        && open == 0
+    let begins_oddly = name.starts_with(['[', ']', '?']);
+    let bounded = (1..=LONGEST_NAME).contains(&name.len());
+    bounded && is_plain(name) && !holds_triplet(name) && !begins_oddly && balanced && open == 0
 }
 
 /// Percent-decoded once; `None` if there is half a triplet, or no UTF-8.
@@ -117,93 +116,121 @@ fn holds_triplet(name: &str) -> bool {
     TRIPLET.is_match(name)
 }
 
-/// The root of a name as PHP has it, which makes `_` of `.` and blanks before the first `[`, and as
-/// other readers have it then. Some drop a `?` before a query.
-fn variable(name: &str) -> String {
-    let begun = name.trim_start_matches([' ', '?']).replace(['.', ' '], "_");
-    fold(begun.split('[').next().unwrap())
-}
-
-/// True if the listed name stands for this one.
-fn is(name: &str, listed: &Listed<'_>) -> bool {
-    if !listed.keyed {
-        return name == listed.name;
-    }
+/// The keys in brackets behind a text, if there is nothing else behind the text.
+fn keys_behind<'n>(name: &'n str, text: &str) -> Option<&'n str> {
     static KEYS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\A(\[[^\[\]]*\])+\z").unwrap());
-    KEYS.is_match(name.strip_prefix(listed.name.as_str()).unwrap_or_default())
+    name.strip_prefix(text).filter(|keys| KEYS.is_match(keys))
 }
 
-/// True if some reader takes the name for the listed one.
-fn twin_of(name: &str, listed: &Listed<'_>) -> bool {
-    root(name) == root(&listed.name) || variable(name) == variable(&listed.name)
-}
-
-/// True if one of two names stands for a container of the other, or for the same value: a reader
-/// that meets `m[a]` and `m[a][b]` keeps one of them. An empty key is whatever comes next.
-fn contains(name: &str, listed: &str) -> bool {
+/// Section 4.2.7.
+fn meet(name: &str, other: &str) -> bool {
     let keys = |name: &str| -> Vec<String> {
-        name.split('[').map(|key| fold(key.trim_end_matches(']').trim())).collect()
+        name.split('[').skip(1).map(|key| key.trim_end_matches(']').to_owned()).collect()
     };
-    let same =
-        |(one, other): (&String, &String)| one == other || one.is_empty() || other.is_empty();
-    keys(name).iter().zip(&keys(listed)).all(same)
+    let number = |key: &str| key.trim().parse::<i64>().ok();
+    let differ = |(one, other): (&String, &String)| {
+        let one_number = number(one).is_some() && number(one) == number(other);
+        !one.is_empty() && !other.is_empty() && root(one) != root(other) && !one_number
+    };
+    same_root(name, other) && !keys(name).iter().zip(&keys(other)).any(differ)
+}
+
+fn same_root(name: &str, other: &str) -> bool {
+    root(name) == root(other) || root_with_dots(name) == root_with_dots(other)
+}
+
+/// What a name is to the rule.
+enum Standing {
+    /// The number of the listed name that stands for it.
+    Listed(usize),
+    Twin,
+    Unlisted,
+}
+
+fn standing(name: &str, listed: &[Listed<'_>]) -> Standing {
+    if let Some(plain) = listed.iter().position(|listed| !listed.keyed && listed.name == name) {
+        return Standing::Listed(plain);
+    }
+    let keyed = listed
+        .iter()
+        .enumerate()
+        .filter(|(_, listed)| listed.keyed && keys_behind(name, &listed.name).is_some())
+        .max_by_key(|(_, listed)| listed.name.len());
+    if let Some((number, found)) = keyed {
+        let longer = |other: &&Listed<'_>| other.name.len() > found.name.len();
+        let doubtful = listed.iter().filter(longer).any(|other| meet(name, &other.name));
+        return if doubtful { Standing::Twin } else { Standing::Listed(number) };
+    }
+    let twin =
+        |listed: &Listed<'_>| same_root(name, &listed.name) || fold(name) == fold(&listed.name);
+    if listed.iter().any(twin) { Standing::Twin } else { Standing::Unlisted }
 }
 
 fn all_of(names: &Value, parameters: &[Parameter], codes: &'static Codes) -> Outcome {
     let names = names.as_object().unwrap();
     let listed = Listed::of(names);
-    let plain: Vec<&Listed<'_>> = listed.iter().filter(|listed| !listed.keyed).collect();
-    let is_plain_one = |name: &str| plain.iter().any(|plain| plain.name == name);
-    let is_any = |name: &str| {
-        is_plain_one(name)
-            || (listed.iter().any(|listed| is(name, listed))
-                && !plain.iter().any(|plain| contains(name, &plain.name)))
-    };
-    let one = |listed: &Listed<'_>| {
-        let twin = |(name, _): &Parameter| !is_any(name) && twin_of(name, listed);
-        if parameters.iter().any(twin) {
-            return Outcome::unknown(codes.twin);
-        }
-        // A name that is listed itself is not one of `x[*]`.
-        let found: Vec<&Parameter> = parameters
-            .iter()
-            .filter(|(name, _)| is(name, listed) && (!listed.keyed || !is_plain_one(name)))
-            .collect();
-        one_listed(listed, &found, codes)
-    };
-    let other = |(name, value): &Parameter| {
-        if is_override(name) {
-            return Outcome::unknown(codes.overriding);
-        }
-        if is_any(name) || listed.iter().any(|listed| twin_of(name, listed)) {
-            return Outcome::True; // Judged above.
-        }
+    let mut found: BTreeMap<(usize, &str), Vec<&Parameter>> = BTreeMap::new();
+    let mut outcomes = Vec::new();
+    for parameter @ (name, value) in parameters {
         let text = value.as_deref().unwrap_or_default();
-        names.get("*").map_or(Outcome::False, |value| test(value, Found::Text(text), codes))
+        match (standing(name, &listed), names.get("*")) {
+            _ if is_override(name) => outcomes.push(Outcome::unknown(codes.overriding)),
+            (Standing::Listed(number), _) => {
+                found.entry((number, name)).or_default().push(parameter);
+            }
+            (Standing::Twin, _) => outcomes.push(Outcome::unknown(codes.twin)),
+            (Standing::Unlisted, None) => outcomes.push(Outcome::False),
+            (Standing::Unlisted, Some(value)) => {
+                outcomes.push(test(value, Found::Text(text), codes));
+            }
+        }
+    }
+    let is_plain_listed = |number: usize| !listed[number].keyed;
+    let there: Vec<&str> = found
+        .keys()
+        .filter(|(number, _)| is_plain_listed(*number))
+        .map(|(_, name)| *name)
+        .collect();
+    if there.iter().any(|name| there.iter().any(|other| name != other && meet(name, other))) {
+        outcomes.push(Outcome::unknown(codes.twin));
+    }
+    outcomes.extend(
+        found.iter().map(|((number, _), found)| one_listed(&listed[*number], found, codes)),
+    );
+    let missing = listed
+        .iter()
+        .enumerate()
+        .filter(|(number, _)| !found.keys().any(|(found, _)| found == number));
+    // A twin may be what the listed name stands for, to some reader.
+    let has_twin = |listed: &Listed<'_>| {
+        parameters
+            .iter()
+            .any(|(name, _)| matches!(standing(name, std::slice::from_ref(listed)), Standing::Twin))
     };
-    all(listed.iter().map(one).chain(parameters.iter().map(other)))
+    outcomes
+        .extend(missing.filter(|(_, listed)| !has_twin(listed)).map(|(_, listed)| listed.absent()));
+    all(outcomes)
 }
 
+/// Judges a name that is there, once or more often.
 fn one_listed(listed: &Listed<'_>, found: &[&Parameter], codes: &'static Codes) -> Outcome {
-    if found.is_empty() {
-        return listed.absent();
-    }
+    let (each, count) = (listed.value.get("each"), listed.value.get("count"));
     if listed.wants_absence() {
         return Outcome::False;
     }
-    let repeats = listed.value.get("each").is_some() || listed.value.get("count").is_some();
-    let twice =
-        found.iter().any(|(name, _)| found.iter().filter(|(other, _)| other == name).count() > 1);
-    if twice && !repeats {
+    if found.len() > 1 && each.is_none() && count.is_none() {
         return Outcome::unknown(codes.twice);
     }
-    let each =
-        listed.value.get("each").unwrap_or(if repeats { &Value::Null } else { listed.value });
-    let one = |(_, value): &&Parameter| match value {
-        None => Outcome::unknown(codes.syntax),
-        Some(_) if each.is_null() && repeats => Outcome::True,
-        Some(text) => test(each, Found::Text(text), codes),
+    let tested = match (each, count) {
+        (Some(each), _) => Some(each),
+        (None, Some(_)) => None,
+        (None, None) => Some(listed.value),
     };
-    let count = listed.value.get("count").map(|wanted| counted(wanted, found.len()));
+    let one = |(_, value): &&Parameter| match (value, tested) {
+        (None, _) => Outcome::unknown(codes.syntax),
+        (Some(_), None) => Outcome::True,
+        (Some(text), Some(tested)) => test(tested, Found::Text(text), codes),
+    };
+    let count = count.map(|wanted| counted(wanted, found.len()));
     all(found.iter().map(one).chain(count))
 }
