@@ -65,23 +65,21 @@ impl Judge {
         Judge { token: Token::with(&rule.rule), rule }
     }
 
-    /// The proxy's verdict, which the naive evaluator must share. `None` if no rule is asked, since
+    /// The proxy's verdict, and how the naive evaluator differs. `None` if no rule is asked, since
     /// the target is refused.
-    fn verdict(&self, bytes: &[u8]) -> Result<Option<Outcome>, String> {
+    fn verdict(&self, bytes: &[u8]) -> Option<(Outcome, Option<String>)> {
         let request = self.rule.request(bytes);
-        let Some(verdict) = self.token.judge(&self.rule.rule, &request) else {
-            return Ok(None);
-        };
+        let verdict = self.token.judge(&self.rule.rule, &request)?;
         let naive = naive_conditions::judge(&self.rule.rule, &request);
+        // Of several reasons within one part of a request any may be given.
+        let part = |code: &str| code.split('_').next().unwrap_or_default().to_owned();
         let same = match (&verdict, &naive) {
-            (Outcome::Unknown(reason), Outcome::Unknown(reasons)) => reasons.contains(&reason[0]),
+            (Outcome::Unknown(one), Outcome::Unknown(others)) => part(one[0]) == part(others[0]),
             (verdict, naive) => verdict == naive,
         };
-        if same {
-            return Ok(Some(verdict));
-        }
         let (shown, rule) = (bytes.escape_ascii(), &self.rule.name);
-        Err(format!("rule `{rule}`: {verdict:?}, naively {naive:?}\n  {shown}"))
+        let difference = format!("rule `{rule}`: {verdict:?}, naively {naive:?}\n  {shown}");
+        Some((verdict, (!same).then_some(difference)))
     }
 }
 
@@ -132,15 +130,10 @@ struct Counted {
 impl Counted {
     /// True if the case is allowed.
     fn judged(&mut self, judge: &Judge, case: &Case) -> bool {
-        let outcome = match judge.verdict(&case.bytes) {
-            Ok(Some(outcome)) => outcome,
-            // A target that is refused reaches no upstream.
-            Ok(None) => Outcome::False,
-            Err(difference) => {
-                self.differences.push(format!("case {} of {difference}", case.number));
-                return false;
-            }
-        };
+        // A target that is refused reaches no upstream.
+        let (outcome, difference) = judge.verdict(&case.bytes).unwrap_or((Outcome::False, None));
+        let numbered = difference.map(|difference| format!("case {} of {difference}", case.number));
+        self.differences.extend(numbered);
         *self.outcomes.entry((judge.rule.name.to_owned(), outcome.kind())).or_default() += 1;
         outcome == Outcome::True
     }

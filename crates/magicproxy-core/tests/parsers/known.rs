@@ -83,7 +83,7 @@ fn faults() -> Vec<(Kind, Value, Vec<Fault>)> {
         (
             Kind::Form,
             json!({"form": {"to": {"glob": "x*"}, "*": {}}}),
-            vec![("qs form", b"to=x]="), ("qs form", b"to=x&to=[y]=1")],
+            vec![("qs form", b"to=x]=")],
         ),
         (
             Kind::Form,
@@ -126,8 +126,10 @@ fn each_known_fault_is_refused_and_noticed() {
         let sample = &judge.rule;
         for (reader, text) in faults {
             let shown = text.escape_ascii();
-            let verdict = judge.verdict(text).unwrap();
-            assert_ne!(verdict, Some(Outcome::True), "{shown} for {}", sample.rule);
+            if let Some((verdict, difference)) = judge.verdict(text) {
+                assert_ne!(verdict, Outcome::True, "{shown} for {}", sample.rule);
+                assert_eq!(difference, None);
+            }
             let Some(readers) = &mut readers else { continue };
             let mut seen = readers.ask(&[sample.question(text)]).remove(0);
             seen.extend(imitations::read(sample, text));

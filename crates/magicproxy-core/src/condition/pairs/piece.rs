@@ -47,6 +47,8 @@ impl<'t> Pair<'t> {
             return Err(BadSyntax);
         }
         let (name, value) = match piece.split_once('=') {
+            // A reader that looks for `]=` first ends the name there.
+            Some((_, value)) if value.contains("]=") => return Err(BadSyntax),
             Some((name, value)) => (name, Some(value)),
             None => (piece, None),
         };
@@ -134,7 +136,8 @@ fn is_name(name: &str) -> bool {
     let first = name.trim_start().chars().next();
     !name.is_empty()
         && name.len() <= MAX_NAME_BYTES
-        && !matches!(first, Some('[' | ']'))
+        // Some readers drop a `?` before a query.
+        && !matches!(first, Some('[' | ']' | '?'))
         && !has_controls(name)
         && !has_triplet(name)
         && has_flat_brackets(name)

@@ -39,7 +39,7 @@ fn fixed_type(wanted: &Value, request: &SampleRequest) -> Outcome {
 }
 
 fn inspected(rule: &Map<String, Value>, request: &SampleRequest) -> Outcome {
-    let Some(kind) = kind(rule, request) else {
+    let Some(kind) = kind(rule, request).filter(|_| !request.body.is_empty()) else {
         return Outcome::unknown("body_type");
     };
     if !request.fields("content-encoding").is_empty() {

@@ -168,10 +168,14 @@ pub(crate) enum Depth {
 pub(crate) fn object(names: &Value, members: &[(Text, Json)], depth: Depth) -> Outcome {
     let names = names.as_object().unwrap();
     let listed = Listed::of(names);
+    // A name that some reader cuts, or that is no text, may be any other name.
+    let is_read = |(name, _): &(Text, Json)| name.as_deref().is_some_and(is_plain);
+    let unread = !members.iter().all(is_read);
     let twin_of =
         |name: &str, listed: &Listed<'_>| name != listed.name && fold(name) == fold(&listed.name);
     let one = |listed: &Listed<'_>| {
-        let twin = members.iter().flat_map(|(name, _)| name).any(|name| twin_of(name, listed));
+        let mut names = members.iter().flat_map(|(name, _)| name);
+        let twin = unread || names.any(|name| twin_of(name, listed));
         let mut found =
             members.iter().filter(|(name, _)| name.as_deref() == Some(listed.name.as_str()));
         match (twin, found.next(), found.next()) {
@@ -182,9 +186,9 @@ pub(crate) fn object(names: &Value, members: &[(Text, Json)], depth: Depth) -> O
             (_, Some((_, value)), None) => test(listed.value, Found::Json(value), &JSON),
         }
     };
-    let other = |(name, value): &(Text, Json)| {
-        let Some(name) = name.as_ref().filter(|name| is_plain(name)) else {
-            return Outcome::unknown(JSON.value);
+    let other = |member @ (name, value): &(Text, Json)| {
+        let Some(name) = name.as_ref().filter(|_| is_read(member)) else {
+            return Outcome::unknown(JSON.twin);
         };
         if listed.iter().any(|listed| listed.name == *name || twin_of(name, listed)) {
             return Outcome::True; // Judged above.

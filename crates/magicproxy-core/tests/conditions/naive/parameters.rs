@@ -87,7 +87,7 @@ fn is_name(name: &str) -> bool {
         open += i32::from(character == '[') - i32::from(character == ']');
         (0..=1).contains(&open)
     });
-    let begins_oddly = name.starts_with(['[', ']', '?']);
+    let begins_oddly = name.trim_start().starts_with(['[', ']', '?']);
     let bounded = (1..=LONGEST_NAME).contains(&name.len());
     bounded && is_plain(name) && !holds_triplet(name) && !begins_oddly && balanced && open == 0
 }
@@ -170,46 +170,50 @@ fn all_of(names: &Value, parameters: &[Parameter], codes: &'static Codes) -> Out
     let names = names.as_object().unwrap();
     let listed = Listed::of(names);
     let mut found: BTreeMap<(usize, &str), Vec<&Parameter>> = BTreeMap::new();
-    let mut outcomes = Vec::new();
+    let (mut outcomes, mut twins) = (Vec::new(), Vec::new());
     for parameter @ (name, value) in parameters {
         let text = value.as_deref().unwrap_or_default();
         match (standing(name, &listed), names.get("*")) {
             _ if is_override(name) => outcomes.push(Outcome::unknown(codes.overriding)),
+            (Standing::Listed(_), _) if value.is_none() => return Outcome::unknown(codes.syntax),
             (Standing::Listed(number), _) => {
                 found.entry((number, name)).or_default().push(parameter);
             }
-            (Standing::Twin, _) => outcomes.push(Outcome::unknown(codes.twin)),
+            (Standing::Twin, _) => {
+                twins.push(name.as_str());
+                outcomes.push(Outcome::unknown(codes.twin));
+            }
             (Standing::Unlisted, None) => outcomes.push(Outcome::False),
             (Standing::Unlisted, Some(value)) => {
                 outcomes.push(test(value, Found::Text(text), codes));
             }
         }
     }
-    let is_plain_listed = |number: usize| !listed[number].keyed;
-    let there: Vec<&str> = found
-        .keys()
-        .filter(|(number, _)| is_plain_listed(*number))
-        .map(|(_, name)| *name)
-        .collect();
-    if there.iter().any(|name| there.iter().any(|other| name != other && meet(name, other))) {
+    if meeting(&listed, found.keys()) {
         outcomes.push(Outcome::unknown(codes.twin));
     }
-    outcomes.extend(
-        found.iter().map(|((number, _), found)| one_listed(&listed[*number], found, codes)),
-    );
-    let missing = listed
-        .iter()
-        .enumerate()
-        .filter(|(number, _)| !found.keys().any(|(found, _)| found == number));
-    // A twin may be what the listed name stands for, to some reader.
-    let has_twin = |listed: &Listed<'_>| {
-        parameters
-            .iter()
-            .any(|(name, _)| matches!(standing(name, std::slice::from_ref(listed)), Standing::Twin))
-    };
-    outcomes
-        .extend(missing.filter(|(_, listed)| !has_twin(listed)).map(|(_, listed)| listed.absent()));
+    // Of a name that has a twin neither the value nor the absence is known: section 3.1.6.
+    let has_twin = |number: usize| twins.iter().any(|twin| same_root(twin, &listed[number].name));
+    for ((number, _), found) in found.iter().filter(|((number, _), _)| !has_twin(*number)) {
+        outcomes.push(one_listed(&listed[*number], found, codes));
+    }
+    for (number, listed) in listed.iter().enumerate().filter(|(number, _)| !has_twin(*number)) {
+        if !found.keys().any(|(found, _)| *found == number) {
+            outcomes.push(listed.absent());
+        }
+    }
     all(outcomes)
+}
+
+/// True if two listed names are there that meet, of which one has no `[*]`.
+fn meeting<'n>(
+    listed: &[Listed<'_>],
+    there: impl Iterator<Item = &'n (usize, &'n str)> + Clone,
+) -> bool {
+    let plain = there.clone().filter(|(number, _)| !listed[*number].keyed);
+    plain
+        .into_iter()
+        .any(|(_, name)| there.clone().any(|(_, other)| name != other && meet(name, other)))
 }
 
 /// Judges a name that is there, once or more often.
