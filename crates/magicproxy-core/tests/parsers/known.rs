@@ -83,7 +83,7 @@ fn faults() -> Vec<(Kind, Value, Vec<Fault>)> {
         (
             Kind::Form,
             json!({"form": {"to": {"glob": "x*"}, "*": {}}}),
-            vec![("qs form", b"to=x]=")],
+            vec![("qs form", b"to=x]="), ("qs form", b"to=x%5D=y"), ("qs form", b"to=x%5d=y=z")],
         ),
         (
             Kind::Form,

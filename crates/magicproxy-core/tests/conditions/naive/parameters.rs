@@ -65,9 +65,10 @@ fn read(text: &[u8], plus: u8) -> Option<Vec<Parameter>> {
     let pieces: Vec<&[u8]> = text.split(|byte| *byte == b'&').collect();
     let read_one = |piece: &&[u8]| {
         let mut halves = piece.splitn(2, |byte| *byte == b'=');
-        // qs takes the first `]=` for the end of a name, wherever it stands.
+        // qs undoes `%5D`, and takes the first `]=` for the end of a name.
         let begun = piece.split(|byte| *byte == b'=').next()?.len() + 1;
-        if piece.get(begun..).is_some_and(|value| value.windows(2).any(|two| two == b"]=")) {
+        let value = String::from_utf8_lossy(piece.get(begun..).unwrap_or_default());
+        if value.to_lowercase().replace("%5d", "]").contains("]=") {
             return None;
         }
         let name = decoded(halves.next()?, plus)?;
