@@ -7,6 +7,7 @@ mod fuzz;
 mod house;
 mod lint;
 mod packages;
+mod parsers;
 mod scripts;
 mod smoke;
 mod unit;
@@ -39,6 +40,7 @@ pub(crate) const TEST: &[Stage] = &[
     beside("prepare", "what later stages need from registries", scripts::prepare),
     DOC,
     stage("unit", "every Rust test: unit, vectors, engine, command line, documentation", unit::all),
+    stage("parsers", "what conditions allow, as real parsers see it", parsers::usual),
     stage("release", "the binary that later stages run, with plugins", unit::release),
     stage("smoke", "`demo` and a first `serve` keep the README's promise", smoke::run),
     stage("deploy", "the files of `deploy/`, each as its program reads it", packages::deploy),
@@ -54,6 +56,7 @@ pub(crate) const TEST: &[Stage] = &[
         "honest clients beside an attacker, all of them served",
         scripts::availability,
     ),
+    long("parsers-million", "the same for a million bodies and queries", parsers::many),
     long("packages", "each package, installed into an empty root and used", packages::packages),
 ];
 

@@ -29,6 +29,10 @@ mod make_spellings;
 mod make_tokens;
 #[path = "vectors/members.rs"]
 mod members;
+#[path = "conditions/naive_conditions.rs"]
+mod naive_conditions;
+#[path = "vectors/recorded.rs"]
+mod recorded;
 #[path = "vectors/revocation.rs"]
 mod revocation;
 #[path = "vectors/rules.rs"]

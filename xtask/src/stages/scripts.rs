@@ -12,6 +12,8 @@ use crate::tally::of_script;
 use crate::workspace::Workspace;
 use crate::{debian, node, python};
 
+use super::parsers;
+
 /// Debian packages for the client tests, each with the program in the package: name servers, a
 /// certificate authority, and clients without another source.
 const SERVERS: [(&str, Option<&str>); 5] = [
@@ -27,6 +29,7 @@ const SERVERS: [(&str, Option<&str>); 5] = [
 pub(super) fn prepare(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     let mut attempts = vec![
         debian::ensure_all(workspace, log, &SERVERS),
+        debian::ensure_all(workspace, log, &parsers::PROGRAMS),
         debian::ensure(workspace, log, "valgrind", "valgrind"),
         debian::ensure(workspace, log, "promtool", "prometheus"),
     ];

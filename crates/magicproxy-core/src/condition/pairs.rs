@@ -14,7 +14,7 @@ use std::borrow::Cow;
 
 pub(super) use explain::explain_query;
 
-use lookup::{Lookup, Place};
+use lookup::{Lookup, Place, Roots};
 use piece::{Pair, Plus, Role};
 
 use super::MAX_NAMES;
@@ -134,6 +134,8 @@ struct Judge<'t> {
     outcomes: [Outcome; MAX_NAMES],
     /// The pairs whose names are listed as `x[*]`.
     keyed: Vec<KeyedPair<'t>>,
+    /// The roots of the names that some reader takes for listed ones.
+    twins: Vec<Roots>,
     /// The outcome of the names that are not listed.
     others: Outcome,
 }
@@ -155,6 +157,7 @@ impl<'t> Judge<'t> {
             counts: [0; MAX_NAMES],
             outcomes: [Outcome::True; MAX_NAMES],
             keyed: Vec::new(),
+            twins: Vec::new(),
             others: Outcome::True,
         }
     }
@@ -193,7 +196,10 @@ impl<'t> Judge<'t> {
                     self.keyed.push(KeyedPair { number, name, value });
                     Outcome::True
                 }
-                Place::Twin(_) => Outcome::Unknown(self.reasons.twin),
+                Place::Twin(_) => {
+                    self.twins.push(pair.roots());
+                    Outcome::Unknown(self.reasons.twin)
+                }
                 Place::Unlisted => self.rest(&pair.value.unwrap_or_default()),
             }
         };
@@ -233,11 +239,21 @@ impl<'t> Judge<'t> {
     fn listed(&self, listed: &ListedName, count: usize, values: Outcome) -> Outcome {
         match &listed.test {
             _ if listed.has_keys => Outcome::True,
+            _ if self.has_twin_of(listed) => Outcome::Unknown(self.reasons.twin),
             ValueTest::Absent => Outcome::of(count == 0),
             _ if count == 0 => Outcome::of(listed.is_optional),
             ValueTest::List(list) => values.and(has_length(list, count)),
             _ if count == 1 => values,
             _ => Outcome::Unknown(self.reasons.twice),
+        }
+    }
+
+    /// True if some reader takes a name of the text for the listed one: neither its absence nor its
+    /// value is known then.
+    fn has_twin_of(&self, listed: &ListedName) -> bool {
+        !self.twins.is_empty() && {
+            let own = Roots::of(&listed.name);
+            self.twins.iter().any(|twin| twin.meet(own))
         }
     }
 
@@ -257,6 +273,9 @@ impl<'t> Judge<'t> {
     fn same_name(&self, pairs: &[KeyedPair<'_>]) -> Outcome {
         let listed = pairs.first().and_then(|pair| self.test.listed.get(pair.number));
         let Some(listed) = listed else { return Outcome::True };
+        if self.has_twin_of(listed) {
+            return Outcome::Unknown(self.reasons.twin);
+        }
         let judge = |pair: &KeyedPair<'_>| {
             element(&listed.test).judge_text(&pair.value, self.reasons.value)
         };

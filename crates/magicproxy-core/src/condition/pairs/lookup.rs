@@ -112,7 +112,7 @@ impl Roots {
     }
 
     /// True if some reader finds the same root in both names.
-    fn meet(self, other: Self) -> bool {
+    pub(super) fn meet(self, other: Self) -> bool {
         self.0.iter().zip(other.0).any(|(own, other)| *own == other)
     }
 }

@@ -47,6 +47,7 @@ impl<'t> Pair<'t> {
             return Err(BadSyntax);
         }
         let (name, value) = match piece.split_once('=') {
+            Some((_, value)) if ends_name_for_some(value) => return Err(BadSyntax),
             Some((name, value)) => (name, Some(value)),
             None => (piece, None),
         };
@@ -130,11 +131,20 @@ fn decoded_byte(high: u8, low: u8) -> Option<u8> {
     u8::try_from(value(high)? << 4 | value(low)?).ok()
 }
 
+/// True if some reader ends the name of a piece in what is the value for others: at a `]`, encoded
+/// or not, before a `=`.
+fn ends_name_for_some(value: &str) -> bool {
+    let ends_in_bracket =
+        |before: &str| before.ends_with(']') || before.ends_with("%5D") || before.ends_with("%5d");
+    value.rsplit_once('=').is_some_and(|(before, _)| before.split('=').any(ends_in_bracket))
+}
+
 fn is_name(name: &str) -> bool {
     let first = name.trim_start().chars().next();
     !name.is_empty()
         && name.len() <= MAX_NAME_BYTES
-        && !matches!(first, Some('[' | ']'))
+        // Some readers drop a `?` before a query.
+        && !matches!(first, Some('[' | ']' | '?'))
         && !has_controls(name)
         && !has_triplet(name)
         && has_flat_brackets(name)

@@ -395,7 +395,7 @@ fn a_plus_has_one_meaning_or_none() {
         (json!({"x": "a b"}), "x=a%20b", "true", "true", "true"),
         (json!({"x": "a"}), "x=a+b", "false", "false", "false"),
         (json!({"x": {"min": 1}}), "x=+1", "query_value", "query_value", "query_value"),
-        (json!({"x y": {}}), "x+y=1", "true", "false", "query_value"),
+        (json!({"x y": {}}), "x+y=1", "true", "query_twin", "query_value"),
     ] {
         for (reading, expected) in
             [(PlusReading::Blank, blank), (PlusReading::Plus, plus), (PlusReading::Both, both)]
@@ -445,4 +445,43 @@ fn a_long_value_is_not_kept() {
     let kept =
         fields.unwrap().iter().map(|field| field.value.as_ref().unwrap().len()).sum::<usize>();
     assert!(kept < 20_000, "{kept}");
+}
+
+/// qs ends a name at the first `]=` of a piece, whatever came before; `URLSearchParams` drops a `?`
+/// at the beginning.
+#[test]
+fn a_piece_that_some_reader_splits_elsewhere_is_unknown() {
+    let rule = json!({"x?": {}, "*": {}});
+    for (text, expected) in [
+        ("x=1]=", "form_syntax"),
+        ("x=1%5D=2", "form_syntax"),
+        ("z=a=b%5d=2", "form_syntax"),
+        ("z[a]=[y]=2", "form_syntax"),
+        ("?x=1", "form_syntax"),
+        ("+%3Fx=1", "form_syntax"),
+        ("x=1]", "true"),
+        ("x=1]%3D", "true"),
+        ("x=1]a=", "true"),
+        ("x==", "true"),
+        ("z[a]=1", "true"),
+        ("z?=1", "true"),
+    ] {
+        assert_eq!(of_form(&names(&rule, Place::Form), text.as_bytes()), expected, "{text}");
+    }
+}
+
+#[test]
+fn of_a_name_with_a_twin_nothing_is_known() {
+    for (rule, text, expected) in [
+        (json!({"x": "1"}), "X=1", "form_twin"),
+        (json!({"x": "1"}), "x=2&x[]=1", "form_twin"),
+        (json!({"x": "1", "y": {}}), "X=1", "false"),
+        (json!({"x": "1"}), "X=1&y=1", "false"),
+        (json!({"x?": "1", "*": {}}), "X=1", "form_twin"),
+        (json!({"x": {"absent": true}, "*": {}}), "x=1&X=1", "form_twin"),
+        (json!({"x[*]": "1"}), "x[a]=2&X[b]=1", "form_twin"),
+        (json!({"x": "1"}), "x=2", "false"),
+    ] {
+        assert_eq!(of_form(&names(&rule, Place::Form), text.as_bytes()), expected, "{rule} {text}");
+    }
 }

@@ -30,16 +30,21 @@ impl Naive<'_> {
         for (name, value) in pairs {
             values.entry(name).or_default().push(value);
         }
+        let twins: Vec<&String> = values.keys().filter(|name| self.is_twin(name)).collect();
+        let has_twin = |listed: &str| twins.iter().any(|twin| share_a_root(twin, listed));
         let mut outcomes = BTreeSet::new();
         for (name, values) in &values {
-            outcomes.insert(self.name(name, values));
+            let judged = self.name(name, values);
+            let doubted = self.find(name).is_some_and(|(written, _)| has_twin(bare(written)));
+            let is_override = judged == "form_override";
+            outcomes.insert(if doubted && !is_override { self.reason("twin") } else { judged });
         }
         for (written, test) in self.rule.iter().filter(|(written, _)| !written.ends_with('*')) {
             let name = written.trim_end_matches('?');
             let may_be_missing = written.ends_with('?')
                 || written.ends_with(']') && written.contains("[*]")
                 || test.get("absent").is_some();
-            if !values.contains_key(name) && !may_be_missing {
+            if !values.contains_key(name) && !may_be_missing && !has_twin(name) {
                 outcomes.insert("false".to_owned());
             }
         }
@@ -61,6 +66,9 @@ impl Naive<'_> {
         let mut pairs = Vec::new();
         for piece in pieces {
             let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
+            if hides_a_name(value) {
+                return None;
+            }
             let (name, value) = (decode(name, plus)?, decode(value, plus)?);
             let is_listed = !is_override(&name, self.part)
                 && self
@@ -134,6 +142,15 @@ impl Naive<'_> {
         worst(&mut all)
     }
 
+    /// True if some reader takes the name for a listed one.
+    fn is_twin(&self, name: &str) -> bool {
+        !is_override(name, self.part)
+            && match self.find(name) {
+                Some((written, _)) => self.is_closer_to_another(name, written),
+                None => self.listed().any(|listed| share_a_root(name, listed)),
+            }
+    }
+
     fn is_closer_to_another(&self, name: &str, written: &str) -> bool {
         let base = written.trim_end_matches("[*]");
         base != written
@@ -145,10 +162,7 @@ impl Naive<'_> {
     }
 
     fn listed(&self) -> impl Iterator<Item = &str> {
-        self.rule
-            .keys()
-            .filter(|written| *written != "*")
-            .map(|written| written.trim_end_matches('?').trim_end_matches("[*]"))
+        self.rule.keys().filter(|written| *written != "*").map(|written| bare(written))
     }
 
     fn overlaps<'n>(&self, names: impl Iterator<Item = &'n String> + Clone) -> bool {
@@ -162,6 +176,16 @@ impl Naive<'_> {
             })
         })
     }
+}
+
+/// A listed name without its marks.
+fn bare(written: &str) -> &str {
+    written.trim_end_matches('?').trim_end_matches("[*]")
+}
+
+/// True if some reader ends the name in the value: at a `]` before a `=`.
+fn hides_a_name(value: &str) -> bool {
+    value.replace("%5D", "]").replace("%5d", "]").contains("]=")
 }
 
 /// True or false, or nothing where readers may differ about the value.
@@ -243,7 +267,7 @@ fn is_fit(name: &str) -> bool {
         && !triplet.is_match(name)
         && are_flat
         && depth == 0
-        && !name.trim().starts_with('[')
+        && !name.trim().starts_with(['[', '?'])
 }
 
 fn is_override(name: &str, part: &str) -> bool {
