@@ -259,6 +259,7 @@ impl From<&BodyError> for Rejection {
     fn from(error: &BodyError) -> Self {
         match error {
             BodyError::Idle => Self::RequestTimeout,
+            BodyError::Token(reason) => (*reason).into(),
             BodyError::Total
             | BodyError::Connection(_)
             | BodyError::Stream(_)

@@ -18,6 +18,7 @@ use super::{Connection, RequestContent};
 use crate::admission::{Holding, Resource, Shortage};
 use crate::http::body::{BodyError, IdleTimer, REQUEST_WINDOW};
 use crate::http::header::{TrailerFields, filter_request_trailers};
+use crate::services::token_watch::TokenWatch;
 
 /// The time from which this module counts nanoseconds.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -194,6 +195,22 @@ impl RequestBody {
             stream.trailers = Some(fields());
         }
         self
+    }
+
+    /// Lets no part of the body pass, and not its end, once this token is no longer accepted.
+    pub(crate) fn watch(&mut self, watch: &TokenWatch) {
+        if let Some(stream) = &mut self.stream {
+            stream.idle.watch(watch.clone());
+        }
+    }
+
+    /// Checks that the token was not revoked meanwhile, before a part of the body passes that was
+    /// taken before.
+    ///
+    /// # Errors
+    /// [`BodyError::Token`].
+    pub(crate) fn ensure_live(&mut self) -> Result<(), BodyError> {
+        self.stream.as_mut().map_or(Ok(()), |stream| stream.idle.ensure_live())
     }
 
     /// True if the body may turn out to have no content, with a method that gives content no
@@ -375,7 +392,13 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         let Some(stream) = &mut this.stream else { return Poll::Ready(None) };
-        let polled = stream.poll_frame(context);
+        let mut polled = stream.poll_frame(context);
+        // The end counts, too: without it, what was sent before is no whole body.
+        if matches!(polled, Poll::Ready(None | Some(Ok(_))))
+            && let Err(refused) = stream.idle.ensure_live()
+        {
+            polled = Poll::Ready(Some(Err(refused)));
+        }
         this.progress.waiting.store(polled.is_pending(), Ordering::Relaxed);
         match polled {
             Poll::Ready(Some(Ok(mut frame))) => {

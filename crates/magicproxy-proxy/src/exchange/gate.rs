@@ -50,6 +50,7 @@ use crate::plugins::{Consultation, Plugins};
 use crate::rejection::Rejection;
 use crate::routing::lfs::{self, LfsClient};
 use crate::services::revocations::Revocations;
+use crate::services::token_watch::TokenWatch;
 use crate::settings::{OriginId, UpstreamSettings};
 use crate::worker::WorkerId;
 
@@ -198,7 +199,9 @@ impl Gate {
         let sender = self.trusted_proxies.sender(&peer, &head.headers);
         let entry = self.verifier.verify(&presented, || self.peer_account(client, sender)).await?;
         record.token(entry.token());
+        let watch = TokenWatch::new(&self.revocations, entry.token());
         self.revocations.ensure_live(entry.token())?;
+        body.watch(&watch);
         let exchange =
             self.budget.take(Resource::Exchanges, 1, &self.payer(&entry, client, sender))?;
         body.hold_window(&exchange)?;
@@ -238,8 +241,9 @@ impl Gate {
             self.revocations.ensure_live(entry.token())?;
         }
         let came = head.uri.path_and_query().filter(|came| target.is_spelt(came.as_str())).cloned();
-        let mut message =
-            Box::new(Message { method: head.method, headers, origin, came, target, body, upgrade });
+        let method = head.method;
+        let message = Message { method, headers, origin, came, target, body, watch, upgrade };
+        let mut message = Box::new(message);
         let reservation = match Reservation::empty(permit, &consultation) {
             Ok(reservation) => reservation,
             Err(permit) => {

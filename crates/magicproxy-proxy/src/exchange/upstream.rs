@@ -25,6 +25,7 @@ use crate::exchange::gate::Dispatch;
 use crate::http::body::BodyError;
 use crate::metrics::{ClientExchange, StatusLabel, UpstreamMetrics, VersionLabel};
 use crate::rejection::Rejection;
+use crate::services::token_watch::{LOOK, TokenWatch};
 use crate::settings::{OriginId, Settings, UpstreamSettings};
 use crate::transport::connection::{SendError, StreamOptions};
 use crate::transport::pool::{ConnectionNeed, ConnectionUse, Kind, Payload};
@@ -60,6 +61,8 @@ pub(in crate::exchange) struct UpstreamResponse {
     pub(in crate::exchange) place: Holding,
     /// The time at which the head came; `None` once the head waits for duties.
     pub(in crate::exchange) came: Option<std::time::Instant>,
+    /// The token. No more of the content passes once it is revoked.
+    pub(in crate::exchange) watch: TokenWatch,
 }
 
 /// The failure of an exchange without a response: the rejection, and how far the request had come.
@@ -147,7 +150,7 @@ impl Upstream {
         let once = may_be_left_unread(request.method(), request.body());
         let exchange = self.counted(&request)?;
         let (message, parameter, place) = request.into_parts();
-        let progress = message.body.progress();
+        let (progress, watch) = (message.body.progress(), message.watch.clone());
         Ok(ConnectedRequest {
             number,
             need,
@@ -166,6 +169,7 @@ impl Upstream {
             has_begun: false,
             began,
             exchange,
+            watch,
             upstream: Arc::clone(self),
         })
     }
@@ -210,6 +214,8 @@ pub(in crate::exchange) struct ConnectedRequest {
     began: Option<Instant>,
     /// The latest attempt, as the metrics count the attempt.
     exchange: ClientExchange,
+    /// The token, looked at again until the end of the exchange.
+    watch: TokenWatch,
 }
 
 impl ConnectedRequest {
@@ -245,7 +251,9 @@ impl ConnectedRequest {
         self,
         mut response: Response<Content>,
     ) -> Result<Box<UpstreamResponse>, Rejection> {
-        let Self { upstream, lease: Some(mut lease), place, progress, once, exchange, .. } = self
+        let Self {
+            upstream, lease: Some(mut lease), place, progress, once, exchange, watch, ..
+        } = self
         else {
             return Err(Rejection::Internal);
         };
@@ -259,7 +267,7 @@ impl ConnectedRequest {
             response.headers_mut().remove(name);
         }
         let (idle, dropped) = (upstream.idle, Arc::clone(&upstream.dropped));
-        Ok(Box::new(UpstreamResponse { response, lease, idle, dropped, place, came }))
+        Ok(Box::new(UpstreamResponse { response, lease, idle, dropped, place, came, watch }))
     }
 
     fn failure(&self, rejection: Rejection) -> FailedExchange {
@@ -277,11 +285,13 @@ impl ConnectedRequest {
             let (sent, attempt) = self.hand_over()?;
             let began = self.began.take().unwrap_or_else(Instant::now);
             self.exchange.begin(began.into_std());
-            let Some(sent) =
-                within((began, self.upstream.response), &self.progress, pin!(sent)).await
-            else {
-                self.retire_connection();
-                return Err(Rejection::ResponseTimeout);
+            let wait = ResponseWait { began, limit: self.upstream.response, watch: &self.watch };
+            let sent = match wait.until(&self.progress, pin!(sent)).await {
+                Ok(sent) => sent,
+                Err(rejection) => {
+                    self.retire_connection();
+                    return Err(rejection);
+                }
             };
             match sent {
                 Ok(response) => {
@@ -454,26 +464,43 @@ async fn noting_wait<T>(mut future: Pin<&mut impl Future<Output = T>>) -> (T, bo
     (output, waited)
 }
 
-/// Bounds the wait for the head of a response. The limit counts from the end of the request, or
-/// from the time when the upstream last took a part of the content. While the client is to send
-/// more, the client's own limit holds instead. Returns `None` once the limit has passed.
-async fn within<T>(
-    (began, limit): (Instant, Duration),
-    progress: &Progress,
-    mut response: Pin<&mut impl Future<Output = T>>,
-) -> Option<T> {
-    let mut deadline = began + limit;
-    loop {
-        if let Ok(response) = tokio::time::timeout_at(deadline, response.as_mut()).await {
-            return Some(response);
-        }
-        let since = progress.last_moved().map_or(began, |moved| moved.max(began));
-        if since + limit > deadline {
-            deadline = since + limit;
-        } else if progress.is_waiting() {
-            deadline += limit;
-        } else {
-            return None;
+/// The wait for the head of a response.
+struct ResponseWait<'r> {
+    began: Instant,
+    limit: Duration,
+    watch: &'r TokenWatch,
+}
+
+impl ResponseWait<'_> {
+    /// Bounds the wait. The limit counts from the end of the request, or from the time when the
+    /// upstream last took a part of the content. While the client is to send more, the client's own
+    /// limit holds instead. While the upstream is to take more, the token is looked at: nobody else
+    /// looks at it where the upstream takes nothing.
+    async fn until<T>(
+        self,
+        progress: &Progress,
+        mut response: Pin<&mut impl Future<Output = T>>,
+    ) -> Result<T, Rejection> {
+        let Self { began, limit, watch } = self;
+        let mut deadline = began + limit;
+        loop {
+            let look =
+                if progress.is_done() { deadline } else { deadline.min(Instant::now() + LOOK) };
+            if let Ok(response) = tokio::time::timeout_at(look, response.as_mut()).await {
+                return Ok(response);
+            }
+            if look < deadline {
+                watch.look()?;
+                continue;
+            }
+            let since = progress.last_moved().map_or(began, |moved| moved.max(began));
+            if since + limit > deadline {
+                deadline = since + limit;
+            } else if progress.is_waiting() {
+                deadline += limit;
+            } else {
+                return Err(Rejection::ResponseTimeout);
+            }
         }
     }
 }

@@ -50,6 +50,7 @@ mod replaced;
 mod resending;
 mod rest;
 mod revocations;
+mod revoked_in_progress;
 mod rewriting;
 mod scrubbing;
 mod sealed;

@@ -135,7 +135,8 @@ impl ListLookups<'_> {
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let target = RequestTarget::parse(target.as_bytes(), PathSettings::LENIENT)?;
-        let question = ListQuery { headers, origin: message.origin, target };
+        let (origin, watch) = (message.origin, message.watch.clone());
+        let question = ListQuery { headers, origin, target, watch };
         let exchange = self.exchange.take(Resource::Exchanges, 1)?;
         let buffered = self.exchange.take(Resource::BufferedBytes, MAX_LISTING_BYTES)?;
         let question =
