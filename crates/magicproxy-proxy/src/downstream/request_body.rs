@@ -223,16 +223,18 @@ impl RequestBody {
             && self.size_hint().exact().is_none_or(|length| length == 0)
     }
 
-    /// Waits for the first content, the trailers or the end. A body that ends without content and
+    /// Waits for the first content, the trailers or the end, for so long at most. A body that ends without content and
     /// trailers becomes [empty](Self::empty), so that the request is sent, and sent again, like a
     /// request without a body.
     ///
     /// # Errors
     /// The errors of the content.
-    pub(crate) async fn await_content(&mut self) -> Result<(), BodyError> {
+    pub(crate) async fn await_content(&mut self, most: Duration) -> Result<(), BodyError> {
         let Some(stream) = &mut self.stream else { return Ok(()) };
+        let until = Instant::now() + most;
         loop {
-            match std::future::poll_fn(|context| stream.poll_first(context)).await {
+            let first = std::future::poll_fn(|context| stream.poll_first(context));
+            match tokio::time::timeout_at(until, first).await.map_err(|_| BodyError::Idle)? {
                 Some(Ok(frame)) if frame.data_ref().is_some_and(Bytes::is_empty) => {}
                 Some(Ok(frame)) => {
                     stream.buffered_frames.push_back(frame);

@@ -20,8 +20,10 @@ use tokio::time::Instant;
 use outgoing::{SendAttempt, SpareRequest};
 
 use crate::admission::{Holding, Resource};
+use crate::clock;
 use crate::downstream::{Progress, RequestBody};
 use crate::exchange::gate::Dispatch;
+use crate::exchange::succession::Generation;
 use crate::http::body::BodyError;
 use crate::metrics::{ClientExchange, StatusLabel, UpstreamMetrics, VersionLabel};
 use crate::rejection::Rejection;
@@ -44,6 +46,14 @@ pub(in crate::exchange) struct Upstream {
     /// Header fields of responses hidden from clients by the operator.
     dropped: Arc<[HeaderName]>,
     metrics: Arc<UpstreamMetrics>,
+    generation: Generation,
+}
+
+/// The parts of an upstream that are not made of its settings alone.
+pub(in crate::exchange) struct UpstreamParts {
+    pub(in crate::exchange) origins: Arc<Origins>,
+    pub(in crate::exchange) metrics: Arc<UpstreamMetrics>,
+    pub(in crate::exchange) generation: Generation,
 }
 
 /// An upstream's response as received, less the header fields hidden by the operator. No duty has
@@ -90,18 +100,30 @@ pub(in crate::exchange) struct LeasedConnection {
     began: Option<Instant>,
 }
 
+impl LeasedConnection {
+    /// Returns the time at which the request had its connection.
+    pub(in crate::exchange) fn ready(&self) -> std::time::Instant {
+        self.began.unwrap_or_else(Instant::now).into_std()
+    }
+
+    /// Gives the connection back: the request is not sent.
+    pub(in crate::exchange) fn give_back(self) {
+        self.lease.give_back();
+    }
+}
+
 impl Upstream {
     /// Makes the upstream with its own origins.
     pub(in crate::exchange) fn new(
         settings: &Settings,
         upstream: &UpstreamSettings,
-        origins: Arc<Origins>,
-        metrics: Arc<UpstreamMetrics>,
+        parts: UpstreamParts,
     ) -> Arc<Self> {
+        let UpstreamParts { origins, metrics, generation } = parts;
         let response = upstream.response_timeout.unwrap_or(settings.timeouts.response);
         let (idle, dropped) =
             (settings.timeouts.response_idle, Arc::from(upstream.drop_response_headers.as_slice()));
-        Arc::new(Self { origins, response, idle, dropped, metrics })
+        Arc::new(Self { origins, response, idle, dropped, metrics, generation })
     }
 
     /// Returns the origins, with their connections.
@@ -170,6 +192,7 @@ impl Upstream {
             began,
             exchange,
             watch,
+            since: need.asked,
             upstream: Arc::clone(self),
         })
     }
@@ -216,6 +239,8 @@ pub(in crate::exchange) struct ConnectedRequest {
     exchange: ClientExchange,
     /// The token, looked at again until the end of the exchange.
     watch: TokenWatch,
+    /// The time at which the request first asked for a connection.
+    since: std::time::Instant,
 }
 
 impl ConnectedRequest {
@@ -309,12 +334,31 @@ impl ConnectedRequest {
     async fn further_lease(&mut self) -> Result<PooledConnection, Rejection> {
         self.need.asked = Instant::now().into_std();
         let acquiring = self.upstream.origin(self.number)?.acquire(self.need, &self.place);
-        let Some(given_up) = &mut self.given_up else { return Ok(acquiring.await?) };
-        tokio::select! {
-            biased;
-            _ = given_up.changed() => Err(Rejection::Closed),
-            acquired = acquiring => Ok(acquired?),
+        let acquired = match &mut self.given_up {
+            None => acquiring.await?,
+            Some(given_up) => tokio::select! {
+                biased;
+                _ = given_up.changed() => return Err(Rejection::Closed),
+                acquired = acquiring => acquired?,
+            },
+        };
+        match self.look_again() {
+            Ok(()) => Ok(acquired),
+            Err(rejection) => {
+                acquired.give_back();
+                Err(rejection)
+            }
         }
+    }
+
+    /// Checks that the request may be sent again, by the token and the configuration of now.
+    fn look_again(&self) -> Result<(), Rejection> {
+        self.watch.look()?;
+        self.watch.ensure_not_ended(clock::now())?;
+        if self.since.elapsed() >= LOOK && self.upstream.generation.is_replaced() {
+            return Err(Rejection::Reconfigured);
+        }
+        Ok(())
     }
 
     /// Gives a request without a response up, unless another attempt over another connection is

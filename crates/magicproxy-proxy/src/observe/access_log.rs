@@ -136,6 +136,11 @@ impl AccessRecord {
         self.client = client.map(Box::new);
     }
 
+    /// Returns the time at which the request's head was read.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
     /// Returns the sender whom a trusted proxy names.
     pub(crate) fn client(&self) -> Option<IpAddr> {
         self.client.as_deref().copied()

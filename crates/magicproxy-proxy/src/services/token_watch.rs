@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use magicproxy_core::VerifiedToken;
+use magicproxy_core::{Denial, UnixTime, VerifiedToken};
 
 use super::revocations::{RevocationError, Revocations};
 
@@ -38,6 +38,16 @@ impl TokenWatch {
     /// Refuses a token that was revoked since, and every token while the list cannot be trusted.
     pub(crate) fn look(&self) -> Result<(), RevocationError> {
         self.revocations.ensure_live(&self.token)
+    }
+
+    /// Refuses a token whose time is over.
+    pub(crate) fn ensure_not_ended(&self, now: UnixTime) -> Result<(), Denial> {
+        self.token.ensure_live(now)
+    }
+
+    /// True if the list was changed since the last look.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.revocations.changes() != self.seen
     }
 
     /// Refuses a token that was revoked since. Looks only where the list was changed since the last

@@ -25,6 +25,7 @@ mod framing;
 mod given_up;
 mod header_lists;
 mod headers;
+mod held;
 mod hosts;
 mod http2;
 mod idle;

@@ -163,6 +163,15 @@ impl Dispatch {
         self.message.upgrade
     }
 
+    /// Returns the token's watch.
+    pub(in crate::exchange) fn watch(&self) -> &TokenWatch {
+        &self.message.watch
+    }
+
+    pub(in crate::exchange) fn target(&self) -> &RequestTarget {
+        &self.message.target
+    }
+
     /// Returns the method. Method and content together decide on the kind of connection.
     pub(in crate::exchange) fn method(&self) -> &Method {
         &self.message.method

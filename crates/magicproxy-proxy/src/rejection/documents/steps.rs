@@ -38,6 +38,8 @@ const PARTS: [&str; 31] = [
     "cloned",
     "took",
     "limits_left",
+    "watch",
+    "started",
 ];
 
 /// The names of what is called, in the order of the text: `a` of `x.a(…)`, `b` of `B::b(…)`.
