@@ -31,8 +31,8 @@ const MAX_SEGMENT: usize = 96;
 /// Methods are ASCII; longer ones are cut.
 const MAX_LOGGED_METHOD: usize = 32;
 
-/// The end in the log of a response, or a WebSocket, whose token was revoked meanwhile.
-pub(crate) const ENDED_WITH_TOKEN: &str = "token_revoked";
+/// The end in the log of a response whose token was revoked meanwhile.
+const ENDED_WITH_TOKEN: &str = "token_revoked";
 /// The decision in the log if the client left before a decision was made.
 const UNDECIDED: &str = "undecided";
 

@@ -23,7 +23,7 @@ use crate::clock;
 use crate::downstream::{Connection, StopSignal, stop_times};
 use crate::exchange::response::{TunnelEnds, UpgradedResponse};
 use crate::exchange::served::TunnelConsent;
-use crate::observe::access_log::{AccessRecord, ENDED_WITH_TOKEN};
+use crate::observe::access_log::AccessRecord;
 use crate::observe::ongoing::OngoingRequest;
 use crate::response::body::ResponseBody;
 use crate::services::revocations::Revocations;
@@ -127,7 +127,7 @@ impl TunnelEnd {
             Self::Idle => "idle",
             Self::TooLong => "total",
             Self::TokenExpired => "token_expired",
-            Self::TokenRevoked => ENDED_WITH_TOKEN,
+            Self::TokenRevoked => "token_revoked",
             Self::Reconfigured => "reconfigured",
             Self::Stopped => "stopped",
         }

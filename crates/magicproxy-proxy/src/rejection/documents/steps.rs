@@ -53,7 +53,7 @@ fn calls(text: &str) -> Vec<&str> {
 /// Each step in the page names its function; the page has them all, and in the order in which they are taken.
 #[test]
 fn the_page_tells_the_steps_of_admit_in_their_order() {
-    let code = between(GATE, ["async fn admit(", "\n    }\n"]);
+    let code = between(GATE, ["async fn admit<'c>(", "\n    }\n"]);
     let code = code.split_once("{\n").unwrap().1;
     let steps: Vec<&str> = calls(code).into_iter().filter(|name| !PARTS.contains(name)).collect();
     assert!(steps.len() > 8, "{steps:?}");
