@@ -9,6 +9,7 @@ pub(crate) mod ledger;
 pub(crate) mod response;
 mod sending;
 pub(crate) mod served;
+mod succession;
 mod unread;
 pub(crate) mod upstream;
 pub(crate) mod verifier;

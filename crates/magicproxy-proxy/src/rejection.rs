@@ -197,6 +197,10 @@ pub(crate) enum Rejection {
         "the upstream switched protocols without being asked, or to a subprotocol that was not offered"
     )]
     UnexpectedUpgrade,
+    #[error(
+        "the configuration of the proxy was changed while the request waited to be sent; nothing of it was sent: send it again"
+    )]
+    Reconfigured,
     #[error("the upstream did not answer in time")]
     ResponseTimeout,
     #[error("the whole exchange took longer than the proxy's operator allows (`timeouts.total`)")]
@@ -259,6 +263,7 @@ impl From<&BodyError> for Rejection {
     fn from(error: &BodyError) -> Self {
         match error {
             BodyError::Idle => Self::RequestTimeout,
+            BodyError::Token(reason) => (*reason).into(),
             BodyError::Total
             | BodyError::Connection(_)
             | BodyError::Stream(_)
@@ -267,6 +272,12 @@ impl From<&BodyError> for Rejection {
             | BodyError::Reflected(_)
             | BodyError::NotGzip(_) => Self::RequestBody,
         }
+    }
+}
+
+impl From<Denial> for Rejection {
+    fn from(denial: Denial) -> Self {
+        Self::Denied { denial, needed: Vec::new() }
     }
 }
 
@@ -363,6 +374,7 @@ impl Rejection {
             Self::Connect(failure) => failure.status_and_code(),
             Self::Closed => (StatusCode::BAD_GATEWAY, "upstream_closed"),
             Self::Unprocessed => (StatusCode::SERVICE_UNAVAILABLE, "upstream_refused"),
+            Self::Reconfigured => (StatusCode::SERVICE_UNAVAILABLE, "reconfigured"),
             Self::BadResponse => (StatusCode::BAD_GATEWAY, "upstream_protocol"),
             Self::UnaskedCoding => (StatusCode::BAD_GATEWAY, "upstream_coding"),
             Self::Objects => (StatusCode::BAD_GATEWAY, "upstream_objects"),
@@ -426,6 +438,7 @@ impl Rejection {
             | Self::RequestBody
             | Self::Busy
             | Self::Shortage(Shortage::Total)
+            | Self::Reconfigured
             | Self::Store(_)
             | Self::NoStore
             | Self::NoOwnerSecret
@@ -485,9 +498,11 @@ impl Rejection {
         match self {
             Self::Limit(_, after) => *after,
             Self::MintSuspended { after } => *after,
-            Self::Shortage(_) | Self::Busy | Self::UpstreamBusy | Self::Unprocessed => {
-                Some(RETRY_AFTER)
-            }
+            Self::Shortage(_)
+            | Self::Busy
+            | Self::UpstreamBusy
+            | Self::Unprocessed
+            | Self::Reconfigured => Some(RETRY_AFTER),
             Self::StoreFull(FullScope::Store | FullScope::Allowance) => Some(ROWS_RETRY_AFTER),
             _ => None,
         }

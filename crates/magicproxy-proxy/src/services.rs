@@ -3,6 +3,7 @@
 
 pub(crate) mod keys;
 pub(crate) mod revocations;
+pub(crate) mod token_watch;
 
 use std::sync::Arc;
 

@@ -18,6 +18,7 @@ use super::{Connection, RequestContent};
 use crate::admission::{Holding, Resource, Shortage};
 use crate::http::body::{BodyError, IdleTimer, REQUEST_WINDOW};
 use crate::http::header::{TrailerFields, filter_request_trailers};
+use crate::services::token_watch::TokenWatch;
 
 /// The time from which this module counts nanoseconds.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -199,6 +200,22 @@ impl RequestBody {
         self
     }
 
+    /// Lets no part of the body pass, and not its end, once this token is no longer accepted.
+    pub(crate) fn watch(&mut self, watch: &TokenWatch) {
+        if let Some(stream) = &mut self.stream {
+            stream.idle.watch(watch.clone());
+        }
+    }
+
+    /// Checks that the token was not revoked meanwhile, before a part of the body passes that was
+    /// taken before.
+    ///
+    /// # Errors
+    /// [`BodyError::Token`].
+    pub(crate) fn ensure_live(&mut self) -> Result<(), BodyError> {
+        self.stream.as_mut().map_or(Ok(()), |stream| stream.idle.ensure_live())
+    }
+
     /// True if the body may turn out to have no content, with a method that gives content no
     /// meaning, or seldom has any. In chunks, or over HTTP/2 without a length, only the first frame
     /// tells.
@@ -209,16 +226,18 @@ impl RequestBody {
             && self.size_hint().exact().is_none_or(|length| length == 0)
     }
 
-    /// Waits for the first content, the trailers or the end. A body that ends without content and
+    /// Waits for the first content, the trailers or the end, for so long at most. A body that ends without content and
     /// trailers becomes [empty](Self::empty), so that the request is sent, and sent again, like a
     /// request without a body.
     ///
     /// # Errors
     /// The errors of the content.
-    pub(crate) async fn await_content(&mut self) -> Result<(), BodyError> {
+    pub(crate) async fn await_content(&mut self, most: Duration) -> Result<(), BodyError> {
         let Some(stream) = &mut self.stream else { return Ok(()) };
+        let until = Instant::now() + most;
         loop {
-            match std::future::poll_fn(|context| stream.poll_first(context)).await {
+            let first = std::future::poll_fn(|context| stream.poll_first(context));
+            match tokio::time::timeout_at(until, first).await.map_err(|_| BodyError::Idle)? {
                 Some(Ok(frame)) if frame.data_ref().is_some_and(Bytes::is_empty) => {}
                 Some(Ok(frame)) => {
                     stream.buffered_frames.push_back(frame);
@@ -388,7 +407,13 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         let Some(stream) = &mut this.stream else { return Poll::Ready(None) };
-        let polled = stream.poll_frame(context);
+        let mut polled = stream.poll_frame(context);
+        // The end counts, too: without it, what was sent before is no whole body.
+        if matches!(polled, Poll::Ready(None | Some(Ok(_))))
+            && let Err(refused) = stream.idle.ensure_live()
+        {
+            polled = Poll::Ready(Some(Err(refused)));
+        }
         this.progress.waiting.store(polled.is_pending(), Ordering::Relaxed);
         match polled {
             Poll::Ready(Some(Ok(mut frame))) => {

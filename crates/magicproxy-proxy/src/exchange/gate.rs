@@ -6,6 +6,7 @@
 
 mod explanation;
 mod further;
+mod held;
 mod kept;
 mod outbound;
 #[cfg(test)]
@@ -13,7 +14,7 @@ mod tests;
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Version, header};
@@ -28,6 +29,7 @@ pub use outbound::OutboundRequest;
 pub(crate) use explanation::{ExplainedDecision, ExplainedRequest, Explanation};
 pub(in crate::exchange) use outbound::{Dispatch, ListQuery, Message};
 
+pub(in crate::exchange) use held::{LastLook, Standing};
 pub(in crate::exchange) use kept::{GateSetup, KeptParts};
 
 use further::QuestionContext;
@@ -38,6 +40,7 @@ use crate::credential::bearer_token::BearerToken;
 use crate::credential::carriers::Carriers;
 use crate::downstream::RequestBody;
 use crate::exchange::ledger::{Ledger, ListLookups, PermittedRequest, Reservation};
+use crate::exchange::succession::Generation;
 use crate::exchange::upstream::Upstream;
 use crate::exchange::verifier::{CachedToken, Reissue, TokenBasis, Verifier, part};
 use crate::http::header::{
@@ -50,6 +53,7 @@ use crate::plugins::{Consultation, Plugins};
 use crate::rejection::Rejection;
 use crate::routing::lfs::{self, LfsClient};
 use crate::services::revocations::Revocations;
+use crate::services::token_watch::TokenWatch;
 use crate::settings::{OriginId, UpstreamSettings};
 use crate::worker::WorkerId;
 
@@ -77,6 +81,9 @@ pub(in crate::exchange) struct Gate {
     /// The upstream, asked for its list items before a request that creates some is sent.
     asked: Arc<Upstream>,
     budget: Arc<Budget>,
+    generation: Generation,
+    /// The longest wait for the first part of content that may turn out to be none.
+    first_content: Duration,
 }
 
 /// A request as received, its target read by [`Gate::read_target`].
@@ -133,7 +140,7 @@ impl Gate {
         setup: GateSetup<'_>,
         asked: Arc<Upstream>,
     ) -> Result<Self, aws_lc_rs::error::Unspecified> {
-        let GateSetup { settings, services, shared, kept } = setup;
+        let GateSetup { settings, services, shared, kept, generation } = setup;
         let carriers = Carriers::new(upstream, &settings.upstreams);
         let basis = TokenBasis::of(upstream, &carriers);
         let memory = part(settings.limits.token_cache_bytes, settings.upstreams.len());
@@ -158,6 +165,8 @@ impl Gate {
             carriers,
             asked,
             budget: Arc::clone(&shared.budget),
+            generation,
+            first_content: settings.timeouts.header,
         })
     }
 
@@ -186,11 +195,11 @@ impl Gate {
     }
 
     /// Decides on a request: the whole security argument, top to bottom.
-    pub(in crate::exchange) async fn admit(
+    pub(in crate::exchange) async fn admit<'c>(
         &self,
-        inbound: InboundRequest<'_>,
+        inbound: InboundRequest<'c>,
         record: &mut AccessRecord,
-    ) -> Result<OutboundRequest, Rejection> {
+    ) -> Result<(OutboundRequest, Standing<'c>), Rejection> {
         let InboundRequest { head, origin, mut target, mut body, client, worker, .. } = inbound;
         let (upstream, peer) = (&*self.upstream, client.peer);
         refuse_overrides(&head.headers)?;
@@ -198,7 +207,9 @@ impl Gate {
         let sender = self.trusted_proxies.sender(&peer, &head.headers);
         let entry = self.verifier.verify(&presented, || self.peer_account(client, sender)).await?;
         record.token(entry.token());
+        let watch = TokenWatch::new(&self.revocations, entry.token());
         self.revocations.ensure_live(entry.token())?;
+        body.watch(&watch);
         let exchange =
             self.budget.take(Resource::Exchanges, 1, &self.payer(&entry, client, sender))?;
         body.hold_window(&exchange)?;
@@ -233,24 +244,29 @@ impl Gate {
         drop(dropped);
         let mut body = body.with_trailers(|| TrailerFields::new(&self.fields, nominated));
         if body.may_be_empty(&head.method) {
-            Box::pin(body.await_content()).await?;
+            Box::pin(body.await_content(self.first_content)).await?;
             // A client may make that wait long: a token that was revoked meanwhile sends nothing.
             self.revocations.ensure_live(entry.token())?;
         }
         let came = head.uri.path_and_query().filter(|came| target.is_spelt(came.as_str())).cloned();
-        let mut message =
-            Box::new(Message { method: head.method, headers, origin, came, target, body, upgrade });
+        let method = head.method;
+        let message = Message { method, headers, origin, came, target, body, watch, upgrade };
+        let mut message = Box::new(message);
+        let since = record.started();
+        let mut standing = Standing { entry, presented, client, sender, since, is_plain: true };
         let reservation = match Reservation::empty(permit, &consultation) {
             Ok(reservation) => reservation,
             Err(permit) => {
+                standing.is_plain = false;
                 let questions = ListLookups {
+                    look: LastLook { gate: self, standing: &standing, decided: None },
                     upstream: &self.asked,
                     worker,
                     credential: &credential,
                     exchange: &exchange,
                 };
-                let receipts = self.verifier.receipts(&entry, &presented);
-                let binder = self.verifier.binder(&entry);
+                let receipts = self.verifier.receipts(&standing.entry, &standing.presented);
+                let binder = self.verifier.binder(&standing.entry);
                 let sending = PermittedRequest {
                     permit,
                     message: &mut message,
@@ -264,7 +280,7 @@ impl Gate {
                 reservation
             }
         };
-        Ok(OutboundRequest::new(reservation, credential, message, exchange))
+        Ok((OutboundRequest::new(reservation, credential, message, exchange), standing))
     }
 
     /// Returns the treatment of a request's header fields on the way to the upstream.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::gate::OutboundRequest;
+use super::gate::{LastLook, OutboundRequest};
 use super::ledger::Duties;
 use super::response::{CommittedResponse, PendingResponse};
 use super::upstream::{ConnectedRequest, FailedExchange, SendProgress, Upstream};
@@ -18,9 +18,14 @@ pub(in crate::exchange) async fn carry_out(
     upstream: &Arc<Upstream>,
     request: OutboundRequest,
     worker: WorkerId,
+    look: LastLook<'_>,
 ) -> Result<CommittedResponse, Rejection> {
     let (dispatch, duties) = request.into_dispatch();
     let leased = upstream.lease(&dispatch, worker).await?;
+    if let Err(rejection) = look.confirm(&dispatch, leased.ready()).await {
+        leased.give_back();
+        return Err(rejection);
+    }
     let request = upstream.connect(dispatch, leased)?;
     if !duties.are_due() {
         return committed(request, duties).await;

@@ -16,11 +16,12 @@ use zeroize::Zeroizing;
 
 use super::gate::{
     Client, ControlClient, ExplainedRequest, Explanation, Gate, GateSetup, InboundRequest,
-    OutboundRequest,
+    LastLook, OutboundRequest, Standing,
 };
 use super::response::{ResponseContext, UnfilteredResponse, UpgradedResponse};
 use super::sending::carry_out;
-use super::upstream::Upstream;
+use super::succession::Generation;
+use super::upstream::{Upstream, UpstreamParts};
 use super::verifier::{Lanes, Reissue, SharedWork, part};
 use crate::admission::{Budget, Holding, Payer, Resource};
 use crate::credential::bearer_token::BearerToken;
@@ -46,6 +47,7 @@ pub(crate) struct Upstreams {
     shared: SharedWork,
     sockets: Arc<Sockets>,
     trusted_proxies: TrustedProxies,
+    generation: Generation,
 }
 
 /// An upstream as the doors see it: the connections, and the gate before them.
@@ -78,8 +80,18 @@ impl Upstreams {
             shared,
             sockets: Sockets::new(settings.limits.upstream_connections.total),
             trusted_proxies: TrustedProxies::default(),
+            generation: Generation::before_the_first(),
         };
-        none.followed_by(settings, none.services.clone())
+        let first = none.followed_by(settings, none.services.clone())?;
+        first.watch_plugins();
+        Ok(first)
+    }
+
+    /// Counts the plugins of these upstreams from now on.
+    fn watch_plugins(&self) {
+        if let Some(plugins) = &self.services.plugins {
+            self.services.metrics.watch_plugins(plugins);
+        }
     }
 
     /// Sets the upstreams of the next configuration up. Whatever depends on nothing that has
@@ -91,18 +103,18 @@ impl Upstreams {
         services: Services,
     ) -> Result<Self, SetupError> {
         let (shared, sockets) = (self.shared.clone(), Arc::clone(&self.sockets));
-        if let Some(plugins) = &services.plugins {
-            services.metrics.watch_plugins(plugins);
-        }
-        let served = |own| ServedUpstream::new(settings, own, &services, self);
+        let generation = self.generation.next();
+        let served = |own| ServedUpstream::new(settings, own, &services, (self, &generation));
         let served = settings.upstreams.iter().map(served).collect::<Result<_, _>>()?;
         let trusted_proxies = settings.trusted_proxies.clone();
-        Ok(Self { served, services, shared, sockets, trusted_proxies })
+        Ok(Self { served, services, shared, sockets, trusted_proxies, generation })
     }
 
     /// Changes the limits to those of the settings of these upstreams. Everything that is held stays
     /// held, and counted.
-    pub(crate) fn begin(&self, limits: &Limits) {
+    pub(crate) fn begin(self: &Arc<Self>, limits: &Limits) {
+        self.generation.begin(self);
+        self.watch_plugins();
         self.shared.change_limits(limits);
         self.sockets.change_total(limits.upstream_connections.total);
         let memory = part(limits.token_cache_bytes, self.served.len());
@@ -119,6 +131,11 @@ impl Upstreams {
     /// Returns the number of the upstream of this name, if served.
     pub(crate) fn named(&self, name: &UpstreamName) -> Option<UpstreamId> {
         self.served.iter().position(|served| served.settings.name == *name).map(UpstreamId::new)
+    }
+
+    /// Returns the gate of the upstream of this name, if served.
+    pub(in crate::exchange) fn gate_of(&self, name: &UpstreamName) -> Option<&Gate> {
+        self.served.iter().find(|served| served.settings.name == *name).map(|served| &served.gate)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &ServedUpstream> {
@@ -158,13 +175,16 @@ impl ServedUpstream {
         settings: &Settings,
         own: &Arc<UpstreamSettings>,
         services: &Services,
-        before: &Upstreams,
+        (before, generation): (&Upstreams, &Generation),
     ) -> Result<Self, SetupError> {
         let kept = before.kept_parts(&own.name);
         let counted = CountedSockets::of(&before.sockets, &services.metrics, own.name.as_str());
         let origins = kept.origins(TransportSettings::of(settings, own), &counted)?;
-        let upstream = Upstream::new(settings, own, origins, Arc::clone(&counted.metrics));
-        let setup = GateSetup { settings, services, shared: &before.shared, kept };
+        let metrics = Arc::clone(&counted.metrics);
+        let parts = UpstreamParts { origins, metrics, generation: generation.clone() };
+        let upstream = Upstream::new(settings, own, parts);
+        let (shared, generation) = (&before.shared, generation.clone());
+        let setup = GateSetup { settings, services, shared, kept, generation };
         Ok(Self {
             gate: Gate::new(own, setup, Arc::clone(&upstream))?,
             upstream,
@@ -200,15 +220,17 @@ impl ServedUpstream {
 
     /// Makes the first step of an exchange: the gate decides.
     #[inline]
-    pub(crate) async fn admit(
-        &self,
-        inbound: InboundRequest<'_>,
+    pub(crate) async fn admit<'s>(
+        &'s self,
+        inbound: InboundRequest<'s>,
         record: &mut AccessRecord,
-    ) -> Result<AdmittedRequest<'_>, Rejection> {
+    ) -> Result<AdmittedRequest<'s>, Rejection> {
         let (method, end, worker) = (inbound.head.method.clone(), inbound.end, inbound.worker);
-        let outbound = self.gate.admit(inbound, record).await?;
+        let (outbound, standing) = self.gate.admit(inbound, record).await?;
         Ok(AdmittedRequest {
             upstream: &self.upstream,
+            gate: &self.gate,
+            standing,
             outbound,
             worker,
             expected: ResponseContext { method, end },
@@ -247,6 +269,8 @@ impl ServedUpstream {
 /// A request admitted by the gate, and still to be sent.
 pub(crate) struct AdmittedRequest<'s> {
     upstream: &'s Arc<Upstream>,
+    gate: &'s Gate,
+    standing: Standing<'s>,
     outbound: OutboundRequest,
     worker: WorkerId,
     expected: ResponseContext,
@@ -265,9 +289,10 @@ impl AdmittedRequest<'_> {
     /// upstream.
     #[inline]
     pub(crate) async fn send(self) -> Result<ExchangeOutcome, Rejection> {
-        let Self { upstream, mut outbound, worker, expected } = self;
+        let Self { upstream, gate, standing, mut outbound, worker, expected } = self;
+        let look = LastLook { gate, standing: &standing, decided: None };
         let (secret_mask, upgrade) = (outbound.secret_mask(), outbound.take_upgrade());
-        let committed = carry_out(upstream, outbound, worker).await?;
+        let committed = carry_out(upstream, outbound, worker, look).await?;
         if committed.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(ExchangeOutcome::Response(UnfilteredResponse::new(
                 committed,

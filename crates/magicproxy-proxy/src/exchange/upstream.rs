@@ -20,11 +20,14 @@ use tokio::time::Instant;
 use outgoing::{SendAttempt, SpareRequest};
 
 use crate::admission::{Holding, Resource};
+use crate::clock;
 use crate::downstream::{Progress, RequestBody};
 use crate::exchange::gate::Dispatch;
+use crate::exchange::succession::Generation;
 use crate::http::body::BodyError;
 use crate::metrics::{ClientExchange, StatusLabel, UpstreamMetrics, VersionLabel};
 use crate::rejection::Rejection;
+use crate::services::token_watch::{LOOK, TokenWatch};
 use crate::settings::{OriginId, Settings, UpstreamSettings};
 use crate::transport::connection::{SendError, StreamOptions};
 use crate::transport::pool::{ConnectionNeed, ConnectionUse, Kind, Payload};
@@ -43,6 +46,14 @@ pub(in crate::exchange) struct Upstream {
     /// Header fields of responses hidden from clients by the operator.
     dropped: Arc<[HeaderName]>,
     metrics: Arc<UpstreamMetrics>,
+    generation: Generation,
+}
+
+/// The parts of an upstream that are not made of its settings alone.
+pub(in crate::exchange) struct UpstreamParts {
+    pub(in crate::exchange) origins: Arc<Origins>,
+    pub(in crate::exchange) metrics: Arc<UpstreamMetrics>,
+    pub(in crate::exchange) generation: Generation,
 }
 
 /// An upstream's response as received, less the header fields hidden by the operator. No duty has
@@ -60,6 +71,8 @@ pub(in crate::exchange) struct UpstreamResponse {
     pub(in crate::exchange) place: Holding,
     /// The time at which the head came; `None` once the head waits for duties.
     pub(in crate::exchange) came: Option<std::time::Instant>,
+    /// The token. No more of the content passes once it is revoked.
+    pub(in crate::exchange) watch: TokenWatch,
 }
 
 /// The failure of an exchange without a response: the rejection, and how far the request had come.
@@ -87,18 +100,30 @@ pub(in crate::exchange) struct LeasedConnection {
     began: Option<Instant>,
 }
 
+impl LeasedConnection {
+    /// Returns the time at which the request had its connection.
+    pub(in crate::exchange) fn ready(&self) -> std::time::Instant {
+        self.began.unwrap_or_else(Instant::now).into_std()
+    }
+
+    /// Gives the connection back: the request is not sent.
+    pub(in crate::exchange) fn give_back(self) {
+        self.lease.give_back();
+    }
+}
+
 impl Upstream {
     /// Makes the upstream with its own origins.
     pub(in crate::exchange) fn new(
         settings: &Settings,
         upstream: &UpstreamSettings,
-        origins: Arc<Origins>,
-        metrics: Arc<UpstreamMetrics>,
+        parts: UpstreamParts,
     ) -> Arc<Self> {
+        let UpstreamParts { origins, metrics, generation } = parts;
         let response = upstream.response_timeout.unwrap_or(settings.timeouts.response);
         let (idle, dropped) =
             (settings.timeouts.response_idle, Arc::from(upstream.drop_response_headers.as_slice()));
-        Arc::new(Self { origins, response, idle, dropped, metrics })
+        Arc::new(Self { origins, response, idle, dropped, metrics, generation })
     }
 
     /// Returns the origins, with their connections.
@@ -147,7 +172,7 @@ impl Upstream {
         let once = may_be_left_unread(request.method(), request.body());
         let exchange = self.counted(&request)?;
         let (message, parameter, place) = request.into_parts();
-        let progress = message.body.progress();
+        let (progress, watch) = (message.body.progress(), message.watch.clone());
         Ok(ConnectedRequest {
             number,
             need,
@@ -166,6 +191,8 @@ impl Upstream {
             has_begun: false,
             began,
             exchange,
+            watch,
+            since: need.asked,
             upstream: Arc::clone(self),
         })
     }
@@ -210,6 +237,10 @@ pub(in crate::exchange) struct ConnectedRequest {
     began: Option<Instant>,
     /// The latest attempt, as the metrics count the attempt.
     exchange: ClientExchange,
+    /// The token, looked at again until the end of the exchange.
+    watch: TokenWatch,
+    /// The time at which the request first asked for a connection.
+    since: std::time::Instant,
 }
 
 impl ConnectedRequest {
@@ -245,7 +276,9 @@ impl ConnectedRequest {
         self,
         mut response: Response<Content>,
     ) -> Result<Box<UpstreamResponse>, Rejection> {
-        let Self { upstream, lease: Some(mut lease), place, progress, once, exchange, .. } = self
+        let Self {
+            upstream, lease: Some(mut lease), place, progress, once, exchange, watch, ..
+        } = self
         else {
             return Err(Rejection::Internal);
         };
@@ -259,7 +292,7 @@ impl ConnectedRequest {
             response.headers_mut().remove(name);
         }
         let (idle, dropped) = (upstream.idle, Arc::clone(&upstream.dropped));
-        Ok(Box::new(UpstreamResponse { response, lease, idle, dropped, place, came }))
+        Ok(Box::new(UpstreamResponse { response, lease, idle, dropped, place, came, watch }))
     }
 
     fn failure(&self, rejection: Rejection) -> FailedExchange {
@@ -277,11 +310,13 @@ impl ConnectedRequest {
             let (sent, attempt) = self.hand_over()?;
             let began = self.began.take().unwrap_or_else(Instant::now);
             self.exchange.begin(began.into_std());
-            let Some(sent) =
-                within((began, self.upstream.response), &self.progress, pin!(sent)).await
-            else {
-                self.retire_connection();
-                return Err(Rejection::ResponseTimeout);
+            let wait = ResponseWait { began, limit: self.upstream.response, watch: &self.watch };
+            let sent = match wait.until(&self.progress, pin!(sent)).await {
+                Ok(sent) => sent,
+                Err(rejection) => {
+                    self.retire_connection();
+                    return Err(rejection);
+                }
             };
             match sent {
                 Ok(response) => {
@@ -299,12 +334,31 @@ impl ConnectedRequest {
     async fn further_lease(&mut self) -> Result<PooledConnection, Rejection> {
         self.need.asked = Instant::now().into_std();
         let acquiring = self.upstream.origin(self.number)?.acquire(self.need, &self.place);
-        let Some(given_up) = &mut self.given_up else { return Ok(acquiring.await?) };
-        tokio::select! {
-            biased;
-            _ = given_up.changed() => Err(Rejection::Closed),
-            acquired = acquiring => Ok(acquired?),
+        let acquired = match &mut self.given_up {
+            None => acquiring.await?,
+            Some(given_up) => tokio::select! {
+                biased;
+                _ = given_up.changed() => return Err(Rejection::Closed),
+                acquired = acquiring => acquired?,
+            },
+        };
+        match self.look_again() {
+            Ok(()) => Ok(acquired),
+            Err(rejection) => {
+                acquired.give_back();
+                Err(rejection)
+            }
         }
+    }
+
+    /// Checks that the request may be sent again, by the token and the configuration of now.
+    fn look_again(&self) -> Result<(), Rejection> {
+        self.watch.look()?;
+        self.watch.ensure_not_ended(clock::now())?;
+        if self.since.elapsed() >= LOOK && self.upstream.generation.is_replaced() {
+            return Err(Rejection::Reconfigured);
+        }
+        Ok(())
     }
 
     /// Gives a request without a response up, unless another attempt over another connection is
@@ -454,26 +508,43 @@ async fn noting_wait<T>(mut future: Pin<&mut impl Future<Output = T>>) -> (T, bo
     (output, waited)
 }
 
-/// Bounds the wait for the head of a response. The limit counts from the end of the request, or
-/// from the time when the upstream last took a part of the content. While the client is to send
-/// more, the client's own limit holds instead. Returns `None` once the limit has passed.
-async fn within<T>(
-    (began, limit): (Instant, Duration),
-    progress: &Progress,
-    mut response: Pin<&mut impl Future<Output = T>>,
-) -> Option<T> {
-    let mut deadline = began + limit;
-    loop {
-        if let Ok(response) = tokio::time::timeout_at(deadline, response.as_mut()).await {
-            return Some(response);
-        }
-        let since = progress.last_moved().map_or(began, |moved| moved.max(began));
-        if since + limit > deadline {
-            deadline = since + limit;
-        } else if progress.is_waiting() {
-            deadline += limit;
-        } else {
-            return None;
+/// The wait for the head of a response.
+struct ResponseWait<'r> {
+    began: Instant,
+    limit: Duration,
+    watch: &'r TokenWatch,
+}
+
+impl ResponseWait<'_> {
+    /// Bounds the wait. The limit counts from the end of the request, or from the time when the
+    /// upstream last took a part of the content. While the client is to send more, the client's own
+    /// limit holds instead. While the upstream is to take more, the token is looked at: nobody else
+    /// looks at it where the upstream takes nothing.
+    async fn until<T>(
+        self,
+        progress: &Progress,
+        mut response: Pin<&mut impl Future<Output = T>>,
+    ) -> Result<T, Rejection> {
+        let Self { began, limit, watch } = self;
+        let mut deadline = began + limit;
+        loop {
+            let look =
+                if progress.is_done() { deadline } else { deadline.min(Instant::now() + LOOK) };
+            if let Ok(response) = tokio::time::timeout_at(look, response.as_mut()).await {
+                return Ok(response);
+            }
+            if look < deadline {
+                watch.look()?;
+                continue;
+            }
+            let since = progress.last_moved().map_or(began, |moved| moved.max(began));
+            if since + limit > deadline {
+                deadline = since + limit;
+            } else if progress.is_waiting() {
+                deadline += limit;
+            } else {
+                return Err(Rejection::ResponseTimeout);
+            }
         }
     }
 }

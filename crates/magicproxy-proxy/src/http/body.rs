@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 use magicproxy_core::plugin::MAX_PLUGIN_RESPONSE_BYTES;
 use tokio::time::Sleep;
 
+use crate::services::revocations::RevocationError;
+use crate::services::token_watch::{LOOK, TokenWatch};
+
 /// Longest response that is read whole for a rule or a plugin, in bytes. Requests have a bound of
 /// their upstream's: `UpstreamSettings::max_inspected_body`.
 pub(crate) const MAX_RESPONSE_BYTES: usize = MAX_PLUGIN_RESPONSE_BYTES;
@@ -49,20 +52,23 @@ pub(crate) enum BodyError {
     Reflected(#[from] ReflectedCredential),
     #[error(transparent)]
     NotGzip(#[from] GzipError),
+    #[error(transparent)]
+    Token(#[from] RevocationError),
 }
 
 impl BodyError {
     /// Returns the error type of RFC 9209 section 2.3, for a response of the upstream that ended
-    /// early.
-    pub(crate) fn upstream_error(&self) -> &'static str {
+    /// early; none for a response that the proxy ended because of its token.
+    pub(crate) fn upstream_error(&self) -> Option<&'static str> {
         match self {
-            Self::Idle => "connection_read_timeout",
-            Self::Total => "http_response_timeout",
+            Self::Idle => Some("connection_read_timeout"),
+            Self::Total => Some("http_response_timeout"),
             Self::Connection(_) | Self::Stream(_) | Self::Truncated | Self::Reset => {
-                "http_response_incomplete"
+                Some("http_response_incomplete")
             }
-            Self::Reflected(_) => "credential_echoed",
-            Self::NotGzip(_) => "http_response_content_coding",
+            Self::Reflected(_) => Some("credential_echoed"),
+            Self::NotGzip(_) => Some("http_response_content_coding"),
+            Self::Token(_) => None,
         }
     }
 }
@@ -98,12 +104,15 @@ impl MomentTimer {
 #[error("{0}")]
 pub(crate) struct TruncatedBody(pub(crate) BodyError);
 
-/// Timer that ends too long a wait. Until there is something to wait for, the clock is not read,
-/// and no timer runs; the timer is moved only when the timer fires.
+/// Timer that ends too long a wait, and looks at the token of a body meanwhile. Until there is
+/// something to wait for, the clock is not read, and no timer runs; the timer is moved only when the
+/// timer fires.
 #[derive(Debug)]
 pub(crate) struct IdleTimer {
     limit: Duration,
     end: Option<Instant>,
+    /// Token on whose behalf the bytes pass. No byte passes once it is revoked.
+    watch: Option<TokenWatch>,
     /// Time since which nothing has come.
     waiting: Option<Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
@@ -111,7 +120,19 @@ pub(crate) struct IdleTimer {
 
 impl IdleTimer {
     pub(crate) fn new(limit: Duration, end: Option<Instant>) -> Self {
-        Self { limit, end, waiting: None, sleep: None }
+        Self { limit, end, watch: None, waiting: None, sleep: None }
+    }
+
+    /// Looks at a token from now on: each second of a wait, and whenever
+    /// [asked](Self::ensure_live).
+    pub(crate) fn watching(mut self, watch: TokenWatch) -> Self {
+        self.watch(watch);
+        self
+    }
+
+    /// Looks at a token from now on.
+    pub(crate) fn watch(&mut self, watch: TokenWatch) {
+        (self.watch, self.sleep) = (Some(watch), None);
     }
 
     /// Shortens the limit from now on.
@@ -125,22 +146,41 @@ impl IdleTimer {
         self.waiting = None;
     }
 
-    /// Ready when nothing has come for too long. Arranges to be polled again at the time limit.
+    /// Checks that the token was not revoked meanwhile, before a part of the body passes.
+    pub(crate) fn ensure_live(&mut self) -> Result<(), BodyError> {
+        Ok(self.watch.as_mut().map_or(Ok(()), TokenWatch::look_if_changed)?)
+    }
+
+    /// Ready when nothing has come for too long, or the token is no longer accepted. Arranges to be
+    /// polled again at the time limit, or for the next look at the token.
     pub(crate) fn poll_expired(&mut self, context: &mut Context<'_>) -> Poll<BodyError> {
-        let idle_until = *self.waiting.get_or_insert_with(Instant::now) + self.limit;
+        let since = *self.waiting.get_or_insert_with(Instant::now);
+        let idle_until = since + self.limit;
         let until = self.end.map_or(idle_until, |end| end.min(idle_until));
+        let mut wakes_at = wake_within(&self.watch, since, until);
         loop {
-            let sleep =
-                self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until.into())));
+            let sleep = self
+                .sleep
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(wakes_at.into())));
             std::task::ready!(sleep.as_mut().poll(context));
-            if Instant::now() >= until {
+            if let Some(Err(refused)) = self.watch.as_ref().map(TokenWatch::look) {
+                return Poll::Ready(refused.into());
+            }
+            let now = Instant::now();
+            if now >= until {
                 return Poll::Ready(if until == idle_until {
                     BodyError::Idle
                 } else {
                     BodyError::Total
                 });
             }
-            sleep.as_mut().reset(until.into());
+            wakes_at = wake_within(&self.watch, now, until);
+            sleep.as_mut().reset(wakes_at.into());
         }
     }
+}
+
+/// Returns the next time at which to wake in a wait until `until`.
+fn wake_within(watch: &Option<TokenWatch>, now: Instant, until: Instant) -> Instant {
+    if watch.is_some() { until.min(now + LOOK) } else { until }
 }

@@ -66,6 +66,7 @@ const DECISIONS: [&str; DecisionCode::COUNT] = [
     "query_twin",
     "query_value",
     "rate_limited",
+    "reconfigured",
     "request_body",
     "request_timeout",
     "revoked_token",
@@ -114,7 +115,7 @@ const DECISIONS: [&str; DecisionCode::COUNT] = [
 pub(crate) struct DecisionCode(u8);
 
 impl DecisionCode {
-    pub(super) const COUNT: usize = 102;
+    pub(super) const COUNT: usize = 103;
     /// The request was allowed: found without a search, because most requests are.
     const ALLOWED: &'static str = "allowed";
     const OTHER: &'static str = "other";

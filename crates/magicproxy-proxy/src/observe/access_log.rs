@@ -31,6 +31,8 @@ const MAX_SEGMENT: usize = 96;
 /// Methods are ASCII; longer ones are cut.
 const MAX_LOGGED_METHOD: usize = 32;
 
+/// The end in the log of a response whose token was revoked meanwhile.
+const ENDED_WITH_TOKEN: &str = "token_revoked";
 /// The decision in the log if the client left before a decision was made.
 const UNDECIDED: &str = "undecided";
 
@@ -86,6 +88,8 @@ pub(crate) struct AccessRecord {
     request_body: Option<Arc<Progress>>,
     bytes_out: u64,
     aborted: Option<Cow<'static, str>>,
+    /// True if the proxy ended the response early, because of its token.
+    is_ended_with_token: bool,
     /// For a WebSocket: the bytes that the client sent, and the reason of the end.
     tunnel: Option<Box<(u64, &'static str)>>,
 }
@@ -112,6 +116,7 @@ impl AccessRecord {
             bytes_out: 0,
             // A response counts as aborted until its end.
             aborted: Some("the client went away".into()),
+            is_ended_with_token: false,
             tunnel: None,
         }
     }
@@ -129,6 +134,11 @@ impl AccessRecord {
     /// Notes the sender whom a trusted proxy names.
     pub(crate) fn named_client(&mut self, client: Option<IpAddr>) {
         self.client = client.map(Box::new);
+    }
+
+    /// Returns the time at which the request's head was read.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
     }
 
     /// Returns the sender whom a trusted proxy names.
@@ -255,9 +265,10 @@ impl AccessRecord {
         tunnelled.unwrap_or_else(|| self.request_body.as_ref().map_or(0, |body| body.bytes()))
     }
 
-    /// Notes that the upstream's response broke off after its head.
+    /// Notes that the response broke off after its head: the upstream ended it, or the proxy.
     pub(crate) fn failed(&mut self, cause: &BodyError) {
-        self.error = Some(cause.upstream_error());
+        self.error = cause.upstream_error();
+        self.is_ended_with_token = matches!(cause, BodyError::Token(_));
         self.aborted = Some(cause.to_string().into());
     }
 }
@@ -266,7 +277,11 @@ impl AccessRecord {
 /// connection.
 pub(super) fn write(record: &AccessRecord, peer: Option<IpAddr>, now: Instant) {
     let token = record.token.as_deref();
-    let ended = record.tunnel.as_deref().map(|(_, ended)| *ended);
+    let ended = record
+        .tunnel
+        .as_deref()
+        .map(|(_, ended)| *ended)
+        .or(record.is_ended_with_token.then_some(ENDED_WITH_TOKEN));
     let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     tracing::info!(
         name: "request",

@@ -275,8 +275,8 @@ pub(crate) struct UpstreamBody {
     /// Connection of the body, to be given back at the end; dropped before the end, the connection
     /// is closed.
     lease: Option<PooledConnection>,
-    /// Trailers that wait until the last bytes have gone.
-    trailers: Option<Frame<Bytes>>,
+    /// Trailers that wait until the last bytes have gone. Boxed, because few responses have any.
+    trailers: Option<Box<Frame<Bytes>>>,
     /// True if nothing more comes from the upstream; the pipeline may still hold bytes.
     ended: bool,
     /// Bytes that were passed on since other tasks had a turn.
@@ -360,7 +360,7 @@ impl UpstreamBody {
                     self.filter.trailers(trailers);
                     self.pipeline.filter_trailers(trailers);
                 }
-                self.trailers = Some(frame);
+                self.trailers = Some(Box::new(frame));
                 self.end();
             }
         }
@@ -389,6 +389,9 @@ impl Body for UpstreamBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Err(refused) = self.idle.ensure_live() {
+            return Poll::Ready(Some(Err(refused)));
+        }
         loop {
             let ended = self.ended;
             if self.passed >= PASSED_TURN_BYTES {
@@ -404,7 +407,7 @@ impl Body for UpstreamBody {
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
             if ended {
-                return Poll::Ready(self.trailers.take().map(Ok));
+                return Poll::Ready(self.trailers.take().map(|frame| Ok(*frame)));
             }
             if let Some(mut prefix) = self.prefix.take() {
                 if let Some(frame) = prefix.next() {
@@ -420,7 +423,11 @@ impl Body for UpstreamBody {
             }
             match Pin::new(&mut self.incoming).poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => self.take_frame(frame),
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                Poll::Ready(Some(Err(error))) => {
+                    // An upload that ends with its token ends the upstream's connection.
+                    let refused = self.idle.ensure_live().err();
+                    return Poll::Ready(Some(Err(refused.unwrap_or(error))));
+                }
                 Poll::Ready(None) if self.is_broken_off() => {
                     return Poll::Ready(Some(Err(BodyError::Truncated)));
                 }

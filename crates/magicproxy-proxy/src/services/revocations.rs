@@ -114,10 +114,12 @@ impl RevocationList {
 }
 
 /// A reason for which a genuine token is not accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RevocationError {
+    #[error("the token was revoked")]
     Revoked,
     /// The list of revocations has not been read for too long.
+    #[error("the list of revocations has not been read for too long")]
     Unknown,
 }
 
@@ -150,6 +152,8 @@ pub struct Revocations {
     trusted_until: AtomicU64,
     /// The time at which the list was last read or confirmed, in milliseconds of `clock_of`.
     read_at: AtomicU64,
+    /// The number of times that the list was replaced.
+    changes: AtomicU64,
 }
 
 impl Default for Revocations {
@@ -160,6 +164,7 @@ impl Default for Revocations {
             list: RwLock::default(),
             trusted_until: AtomicU64::new(ALWAYS),
             read_at: AtomicU64::new(clock_of(Instant::now())),
+            changes: AtomicU64::new(0),
         }
     }
 }
@@ -174,6 +179,7 @@ impl Revocations {
             list: RwLock::default(),
             trusted_until: AtomicU64::new(0),
             read_at: AtomicU64::new(clock_of(Instant::now())),
+            changes: AtomicU64::new(0),
         }
     }
 
@@ -199,6 +205,13 @@ impl Revocations {
         *self.list.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(list);
         self.trusted_until.store(until, Ordering::Release);
         self.quiet.store(quiet, Ordering::Release);
+        // Last: whoever sees the number finds this list, or a later one.
+        self.changes.fetch_add(1, Ordering::Release);
+    }
+
+    /// Returns the number of times that the list was replaced.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// Refuses to mint if a token signed now by this key would be revoked.

@@ -176,7 +176,10 @@ impl Reloader {
         };
         self.proxy.purposes.replace(purposes);
         self.proxy.admin.replace(admin);
-        if let (Some(next), Some(old)) = (certificate, self.proxy.tls.take()) {
+        // The old one is taken only where another follows: a later reload is to find it.
+        if let Some(next) = certificate
+            && let Some(old) = self.proxy.tls.take()
+        {
             // The task that kept the old certificate would show it again.
             old.keeper.abort();
             let tls = Tls::following(next, old.server);

@@ -125,6 +125,7 @@ fn tree_bytes(document: &[u8]) -> usize {
 fn unread(error: &BodyError) -> Rejection {
     match error {
         BodyError::Idle | BodyError::Total => Rejection::ResponseTimeout,
+        BodyError::Token(reason) => (*reason).into(),
         _ => Rejection::Objects,
     }
 }

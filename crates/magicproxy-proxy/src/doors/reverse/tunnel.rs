@@ -17,7 +17,6 @@ use std::time::{Duration, Instant};
 use http::{HeaderValue, Response, header};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use magicproxy_core::VerifiedToken;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::clock;
@@ -28,11 +27,10 @@ use crate::observe::access_log::AccessRecord;
 use crate::observe::ongoing::OngoingRequest;
 use crate::response::body::ResponseBody;
 use crate::services::revocations::Revocations;
+use crate::services::token_watch::{LOOK, TokenWatch};
 use direction::{Direction, DirectionEnd};
 use frames::{CloseCode, Sender};
 
-/// The time between two checks whether a tunnel may go on.
-const LOOK: Duration = Duration::from_secs(1);
 /// The time for both sides to close once a side has ended, or the proxy has closed both.
 const CLOSING: Duration = Duration::from_secs(2);
 
@@ -54,9 +52,10 @@ pub(super) struct TunnelBounds {
 
 /// The bounds of a particular tunnel.
 struct Bounds {
-    any: TunnelBounds,
+    idle: Duration,
+    consent: Arc<TunnelConsent>,
     /// The token that opened the tunnel.
-    token: Arc<VerifiedToken>,
+    watch: TokenWatch,
     /// The deadline of the exchange that began with the upgrade.
     end: Option<Instant>,
     /// The time to close, once the proxy stops.
@@ -80,8 +79,10 @@ pub(super) fn open(switched: UpgradedResponse, tunnel: Tunnel) -> Response<Respo
     let TunnelEnds { mut head, upstream, token, end, held } = switched.into_tunnel();
     head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     head.headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    let Tunnel { on_upgrade, bounds: any, stopped } = tunnel;
-    let mut bounds = Bounds { any, token, end, stop: None };
+    let Tunnel { on_upgrade, bounds, stopped } = tunnel;
+    let TunnelBounds { revocations, consent, idle } = bounds;
+    let watch = TokenWatch::new(&revocations, &token);
+    let mut bounds = Bounds { idle, consent, watch, end, stop: None };
     let serve = move |mut request: OngoingRequest| {
         tokio::spawn(async move {
             match tokio::join!(on_upgrade, upstream) {
@@ -155,23 +156,23 @@ impl TunnelEnd {
 impl Bounds {
     /// Returns the reason for which the tunnel must end now, if any.
     fn reached(&self, last_moved: Instant) -> Option<TunnelEnd> {
-        if clock::now() >= self.token.refused_from() {
+        if clock::now() >= self.watch.token().refused_from() {
             return Some(TunnelEnd::TokenExpired);
         }
-        if self.any.revocations.ensure_live(&self.token).is_err() {
+        if self.watch.look().is_err() {
             return Some(TunnelEnd::TokenRevoked);
         }
-        if self.any.consent.is_withdrawn() {
+        if self.consent.is_withdrawn() {
             return Some(TunnelEnd::Reconfigured);
         }
         if self.end.is_some_and(|end| end <= Instant::now()) {
             return Some(TunnelEnd::TooLong);
         }
-        (last_moved.elapsed() >= self.any.idle).then_some(TunnelEnd::Idle)
+        (last_moved.elapsed() >= self.idle).then_some(TunnelEnd::Idle)
     }
 
     fn next_look(&self, last_moved: Instant) -> Instant {
-        let next = (Instant::now() + LOOK).min(last_moved + self.any.idle);
+        let next = (Instant::now() + LOOK).min(last_moved + self.idle);
         // A tunnel that is closing already has no need to wake for the stop again.
         let stop = self.stop.filter(|stop| *stop > Instant::now());
         [self.end, stop].into_iter().flatten().fold(next, Instant::min)

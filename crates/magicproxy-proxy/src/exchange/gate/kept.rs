@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::Gate;
 use crate::exchange::ledger::Ledger;
+use crate::exchange::succession::Generation;
 use crate::exchange::verifier::{SharedWork, TokenBasis, Verifier};
 use crate::services::Services;
 use crate::settings::{Quota, Settings, StrangerState, UpstreamSettings};
@@ -20,6 +21,7 @@ pub(in crate::exchange) struct GateSetup<'s> {
     pub(in crate::exchange) shared: &'s SharedWork,
     /// The parts of the upstream of the same name before the change.
     pub(in crate::exchange) kept: KeptParts,
+    pub(in crate::exchange) generation: Generation,
 }
 
 /// The parts of an upstream that may go on.

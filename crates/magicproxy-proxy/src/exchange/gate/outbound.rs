@@ -11,6 +11,7 @@ use crate::credential::attached::{AttachedCredential, QueryCredential};
 use crate::downstream::RequestBody;
 use crate::exchange::ledger::{Duties, Reservation};
 use crate::mask::SecretMask;
+use crate::services::token_watch::TokenWatch;
 use crate::settings::OriginId;
 
 /// The parts of a request, prepared by the gate.
@@ -25,6 +26,8 @@ pub(in crate::exchange) struct Message {
     pub(in crate::exchange) came: Option<PathAndQuery>,
     pub(in crate::exchange) target: RequestTarget,
     pub(in crate::exchange) body: RequestBody,
+    /// The token, looked at again until the end of the exchange.
+    pub(in crate::exchange) watch: TokenWatch,
     /// True if the request asks for another protocol on its connection.
     pub(in crate::exchange) upgrade: bool,
 }
@@ -36,6 +39,7 @@ pub(in crate::exchange) struct ListQuery {
     /// The upstream's origin to which the question goes.
     pub(in crate::exchange) origin: OriginId,
     pub(in crate::exchange) target: RequestTarget,
+    pub(in crate::exchange) watch: TokenWatch,
 }
 
 /// A permitted request with its credential, made by the gate alone.
@@ -116,10 +120,11 @@ impl OutboundRequest {
         question: ListQuery,
         exchange: Holding,
     ) -> Self {
-        let ListQuery { headers, origin, target } = question;
+        let ListQuery { headers, origin, target, watch } = question;
         let (method, body) = (Method::GET, RequestBody::empty());
-        let message =
-            Box::new(Message { method, headers, origin, came: None, target, body, upgrade: false });
+        let (came, upgrade) = (None, false);
+        let message = Message { method, headers, origin, came, target, body, watch, upgrade };
+        let message = Box::new(message);
         Self { credential, message, duties: Duties::none(), upgrader: None, exchange }
     }
 
@@ -156,6 +161,15 @@ impl Dispatch {
     /// True if the request asks for another protocol on its connection.
     pub(in crate::exchange) fn is_upgrade(&self) -> bool {
         self.message.upgrade
+    }
+
+    /// Returns the token's watch.
+    pub(in crate::exchange) fn watch(&self) -> &TokenWatch {
+        &self.message.watch
+    }
+
+    pub(in crate::exchange) fn target(&self) -> &RequestTarget {
+        &self.message.target
     }
 
     /// Returns the method. Method and content together decide on the kind of connection.

@@ -13,7 +13,7 @@ use super::claims::{ActiveClaim, Claim, TouchedItems};
 use super::{Ledger, work_aside};
 use crate::admission::{Holding, Resource};
 use crate::credential::attached::AttachedCredential;
-use crate::exchange::gate::{ListQuery, Message, OutboundRequest};
+use crate::exchange::gate::{LastLook, ListQuery, Message, OutboundRequest};
 use crate::exchange::sending::carry_out;
 use crate::exchange::upstream::Upstream;
 use crate::rejection::Rejection;
@@ -36,6 +36,8 @@ pub(in crate::exchange) struct ListLookups<'q> {
     pub(in crate::exchange) credential: &'q Arc<AttachedCredential>,
     /// The exchange behind the lookup, whose payer pays.
     pub(in crate::exchange) exchange: &'q Holding,
+    /// The last look at the request, before each lookup.
+    pub(in crate::exchange) look: LastLook<'q>,
 }
 
 impl Ledger {
@@ -135,12 +137,15 @@ impl ListLookups<'_> {
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let target = RequestTarget::parse(target.as_bytes(), PathSettings::LENIENT)?;
-        let question = ListQuery { headers, origin: message.origin, target };
+        let (origin, watch) = (message.origin, message.watch.clone());
+        let question = ListQuery { headers, origin, target, watch };
         let exchange = self.exchange.take(Resource::Exchanges, 1)?;
         let buffered = self.exchange.take(Resource::BufferedBytes, MAX_LISTING_BYTES)?;
+        let decided = Some((&message.method, &message.target));
+        let look = LastLook { decided, ..self.look };
         let question =
             OutboundRequest::question(permit, Arc::clone(self.credential), question, exchange);
-        let committed = carry_out(self.upstream, question, self.worker).await?;
+        let committed = carry_out(self.upstream, question, self.worker, look).await?;
         let readable = committed.status() == StatusCode::OK
             && Coding::of(committed.headers()) == Coding::Identity;
         if readable { Ok(committed.read(buffered).await) } else { Err(Rejection::CannotTell) }

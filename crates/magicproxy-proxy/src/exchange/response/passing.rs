@@ -117,7 +117,7 @@ impl UnfilteredResponse {
     fn filtered(self) -> Result<FilteredResponse, Rejection> {
         let Self { committed, expected: ResponseContext { method, end }, secret_mask } = self;
         let CommittedResponse { arrived, prefix, held } = committed;
-        let UpstreamResponse { response, lease, idle, dropped, place, .. } = *arrived;
+        let UpstreamResponse { response, lease, idle, dropped, place, watch, .. } = *arrived;
         let (mut head, incoming) = response.into_parts();
         let coding = Coding::of(&head.headers);
         if !is_searchable(&head, coding)
@@ -135,7 +135,7 @@ impl UnfilteredResponse {
             coding,
             received,
             filter,
-            idle: IdleTimer::new(idle, end),
+            idle: IdleTimer::new(idle, end).watching(watch),
             secret_mask,
         })
     }

@@ -41,6 +41,9 @@ impl AccessRecord {
             // Whoever did not wait for the refusal did not cause the refusal.
             return ErrorLabel::Code(decision);
         }
+        if self.is_ended_with_token {
+            return ErrorLabel::Code(DecisionCode::of("revoked_token"));
+        }
         match (&self.aborted, self.error) {
             (Some(_), Some(_)) => ErrorLabel::UpstreamAborted,
             (Some(_), None) => ErrorLabel::ClientAborted,

@@ -25,6 +25,7 @@ samples! {
     Rejection::Target(_) => Rejection::Target(ParseTargetError::TooLong),
     Rejection::Host => Rejection::Host,
     Rejection::UnknownHost => Rejection::UnknownHost,
+    Rejection::Reconfigured => Rejection::Reconfigured,
     Rejection::Framing => Rejection::Framing,
     Rejection::OverrideHeader(_) => Rejection::OverrideHeader(HeaderName::from_static("x-original-url")),
     Rejection::NoToken => Rejection::NoToken,

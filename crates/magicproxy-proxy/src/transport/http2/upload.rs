@@ -94,6 +94,10 @@ impl Upload {
                         return Poll::Pending;
                     }
                 }
+                // The wait for room has no limit of its own.
+                if let Err(refused) = self.body.ensure_live() {
+                    return Poll::Ready(UploadEnd::Broken(refused));
+                }
                 let ends = self.body.is_end_stream();
                 if let Some(end) = self.send(next, ends) {
                     return Poll::Ready(end);

@@ -212,6 +212,11 @@ impl UpstreamConnection {
             .expect("the proxy closed the connection instead of sending a request")
     }
 
+    /// Waits until something has come, or the end.
+    pub(crate) async fn readable(&mut self) {
+        soon(self.stream.readable()).await.unwrap();
+    }
+
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         soon(self.stream.write_all(bytes.as_ref())).await.unwrap();
     }
