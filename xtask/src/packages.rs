@@ -1,11 +1,12 @@
 //! The packages of a release, all made from one program: an archive, a Debian package, a Python
-//! wheel, an image for containers, a bill of materials, and their checksums. Knows nothing of how
-//! the program was built.
+//! wheel, an image for containers, a bill of materials; those of the two client libraries; and the
+//! checksums of all. Knows nothing of how the program was built.
 //!
 //! The same program, sources and commit give the same bytes: every time in a package is that of the
 //! commit, or `SOURCE_DATE_EPOCH`.
 
 mod archive;
+mod clients;
 mod deb;
 mod files;
 mod image;
@@ -50,6 +51,7 @@ pub(crate) fn make(workspace: &Workspace, log: &mut Log, programs: &[Program]) -
         wheel::write(&release, log, program, &licences)?;
         image::write(&release, log, program, &licences)?;
     }
+    clients::write(&release, log)?;
     sbom::write(&release)?;
     release.write_sums(log)?;
     Ok(release.finished)

@@ -22,9 +22,9 @@ const READERS: [(&str, Option<&str>); 3] = [
 
 /// Debian packages for installing packages.
 const INSTALLERS: [(&str, Option<&str>); 5] = [
-    ("binutils", Some("strip")),
     ("debootstrap", Some("debootstrap")),
     ("lintian", Some("lintian")),
+    ("qemu-user-static", Some("qemu-aarch64-static")),
     ("skopeo", Some("skopeo")),
     ("umoci", Some("umoci")),
 ];
@@ -33,6 +33,7 @@ const INSTALLERS: [(&str, Option<&str>); 5] = [
 const SUITE: &str = "bookworm";
 
 pub(super) fn deploy(workspace: &Workspace, log: &mut Log) -> Result<Report> {
+    has_binary(workspace)?;
     debian::ensure_all(workspace, log, &READERS)?;
     let mut command = script(workspace, log)?;
     let read = of_script(&log.run(command.arg("--binary").arg(workspace.binary()))?);
@@ -42,23 +43,38 @@ pub(super) fn deploy(workspace: &Workspace, log: &mut Log) -> Result<Report> {
 }
 
 pub(super) fn packages(workspace: &Workspace, log: &mut Log) -> Result<Report> {
-    debian::ensure_all(workspace, log, &INSTALLERS)?;
+    has_binary(workspace)?;
+    debian::ensure(workspace, log, "strip", "binutils")?;
     let program = stripped(workspace, log)?;
     let read = Program::read(workspace, log, &program)?;
     let made = packages::make(workspace, log, &[read])?;
+    installed(workspace, log, &program, &made).map(Report::of)
+}
+
+/// Installs each package of a folder, and uses it. `program` is what the packages for this machine
+/// were made of.
+pub(crate) fn installed(
+    workspace: &Workspace,
+    log: &mut Log,
+    program: &Path,
+    made: &Path,
+) -> Result<Tally> {
+    debian::ensure_all(workspace, log, &INSTALLERS)?;
     let root = debian_root(workspace, log)?;
     let mut command = script(workspace, log)?;
     command.env("MAGICPROXY_TEST_VALKEY", python::valkey(workspace, log)?);
     command.arg("--binary").arg(program).arg("--packages").arg(made).arg("--debian").arg(root);
-    Ok(Report::of(of_script(&log.run(&mut command)?)))
+    Ok(of_script(&log.run(&mut command)?))
+}
+
+fn has_binary(workspace: &Workspace) -> Result<()> {
+    let is_there = workspace.binary().is_file();
+    anyhow::ensure!(is_there, "no release binary: run the stage `release` first");
+    Ok(())
 }
 
 /// Returns the command that runs the cases, in the environment of their Python packages.
 fn script(workspace: &Workspace, log: &mut Log) -> Result<Command> {
-    anyhow::ensure!(
-        workspace.binary().is_file(),
-        "no release binary: run the stage `release` first"
-    );
     let home = python::ensure(workspace, log, python::PACKAGES)?;
     let mut command = workspace.command(home.join("bin/python"));
     command.env("PYTHONUNBUFFERED", "1").arg(workspace.root.join("tests/packages/run.py"));
