@@ -56,14 +56,19 @@ class House:
         log = self.folder / f"{name}.log"
         told = [*command, "--listen", "127.0.0.1:0", "--api-root", self.upstream.url]
         with contextlib.closing(_Stopped(Server(name, told, log=log, env=environment(self.folder, **variables), cwd="/"))) as proxy:
-            self.upstream.take()
-            token = minted(proxy.url)
-            answer = ask(proxy.url, "GET", "/user", token=token)
-            equal(answer.status, 200, f"an allowed request: {answer.text}")
-            arrived = self.upstream.take()
-            equal([one.values("Authorization") for one in arrived], [[f"Bearer {CREDENTIAL}"]], "credentials that the API was shown")
-            equal(ask(proxy.url, "DELETE", "/user", token=token).status, 403, "another request")
+            self.served(proxy.url)
             yield proxy.url
+
+    def served(self, url):
+        """Has the proxy at a URL serve a request and refuse another one, and gives the token of both."""
+        self.upstream.take()
+        token = minted(url)
+        answer = ask(url, "GET", "/user", token=token)
+        equal(answer.status, 200, f"an allowed request: {answer.text}")
+        arrived = self.upstream.take()
+        equal([one.values("Authorization") for one in arrived], [[f"Bearer {CREDENTIAL}"]], "credentials that the API was shown")
+        equal(ask(url, "DELETE", "/user", token=token).status, 403, "another request")
+        return token
 
 
 def minted(url):

@@ -15,14 +15,14 @@ HERE = pathlib.Path(__file__).resolve().parent
 # Cases, processes and exchanges are the same as in tests/interop. Appended: what lies here comes first.
 sys.path.append(str(HERE.parent / "interop"))
 
-from cases_of import archive, arm64, ci, compose, configurations, debian, image, kubernetes, libraries, materials, replicas, unit, wheel  # noqa: E402
+from cases_of import archive, arm64, ci, compose, configurations, containers, debian, image, kubernetes, libraries, materials, replicas, unit, wheel  # noqa: E402
 from harness.cases import argument_parser, checked, run_all  # noqa: E402
 from house import open_house  # noqa: E402
 
 #: The files of `deploy/` and `docs/`.
 QUICK = [unit, configurations, compose, kubernetes, ci]
 #: What is made of the program.
-PACKAGES = [archive, debian, wheel, image, libraries, materials, replicas]
+PACKAGES = [archive, debian, wheel, image, containers, libraries, materials, replicas]
 
 
 def main():

@@ -21,8 +21,9 @@ const READERS: [(&str, Option<&str>); 3] = [
 ];
 
 /// Debian packages for installing packages.
-const INSTALLERS: [(&str, Option<&str>); 5] = [
+const INSTALLERS: [(&str, Option<&str>); 6] = [
     ("debootstrap", Some("debootstrap")),
+    ("docker.io", Some("dockerd")),
     ("lintian", Some("lintian")),
     ("qemu-user-static", Some("qemu-aarch64-static")),
     ("skopeo", Some("skopeo")),
