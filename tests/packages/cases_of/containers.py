@@ -1,6 +1,7 @@
 """The image in Docker itself: loaded, run, found healthy, stopped and run again, as the guide says."""
 
 import contextlib
+import pathlib
 import subprocess
 import time
 
@@ -76,6 +77,14 @@ def _daemon(house):
     finally:
         child.terminate()
         child.wait(HANGS)
+        _unmount(folder)
+
+
+def _unmount(folder):
+    """Docker leaves the namespace of the host's network where it mounted it."""
+    mounted = [line.split(" ")[1] for line in pathlib.Path("/proc/self/mounts").read_text().splitlines()]
+    for place in reversed([place for place in mounted if place.startswith(f"{folder}/")]):
+        run(as_root("umount", place))
 
 
 def _answers(command):
