@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use crate::log::Log;
 use crate::packages::{self, Glibc, Program};
 use crate::workspace::{Workspace, path_with};
-use crate::{bench, python, stages};
+use crate::{bench, python};
 
 /// The glibc that releases run on, of 2018: what Debian 10, RHEL 8 and Ubuntu 20.04 have, or later.
 const GLIBC: Glibc = Glibc { major: 2, minor: 28 };
@@ -72,7 +72,7 @@ fn make(workspace: &Workspace, log: &mut Log, options: &Options) -> Result<bool>
 fn test(workspace: &Workspace, log: &mut Log, programs: &[Program], folder: &Path) -> Result<bool> {
     let here = programs.iter().find(|program| program.machine.is_here());
     let here = here.context("none of the programs runs here")?;
-    let tally = stages::installed(workspace, log, &here.file, folder)?;
+    let tally = packages::test(workspace, log, &here.file, folder)?;
     if tally.failed > 0 {
         println!("{}", log.tail(60)?);
     }

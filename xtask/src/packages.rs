@@ -6,6 +6,7 @@
 //! commit, or `SOURCE_DATE_EPOCH`.
 
 mod archive;
+mod cases;
 mod clients;
 mod deb;
 mod files;
@@ -21,6 +22,7 @@ use anyhow::{Context, Result};
 
 use crate::log::Log;
 use crate::workspace::Workspace;
+pub(crate) use cases::{cases, test};
 pub(crate) use program::{Glibc, Program};
 
 /// What all packages of a release share.

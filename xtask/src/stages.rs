@@ -12,7 +12,6 @@ mod smoke;
 mod unit;
 
 use crate::stage::{Stage, beside, long, stage};
-pub(crate) use packages::installed;
 
 const FMT: Stage = stage("fmt", "the formatting is rustfmt's", lint::fmt);
 const LAYERS: Stage = stage("layers", "a module uses only those below it", house::layers);
