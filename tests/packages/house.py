@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 import tempfile
 
 from harness.cases import equal, holds
@@ -51,18 +52,23 @@ class House:
 
     @contextlib.contextmanager
     def serves(self, name, command, **variables):
-        """A proxy that a command starts, which is given the address and the API, once it has served and refused a request."""
+        """A proxy that a command starts, which is given the address and the API, once it has served and refused a request. Gives its URL."""
         log = self.folder / f"{name}.log"
         told = [*command, "--listen", "127.0.0.1:0", "--api-root", self.upstream.url]
         with contextlib.closing(_Stopped(Server(name, told, log=log, env=environment(self.folder, **variables), cwd="/"))) as proxy:
-            self.upstream.take()
-            token = minted(proxy.url)
-            answer = ask(proxy.url, "GET", "/user", token=token)
-            equal(answer.status, 200, f"an allowed request: {answer.text}")
-            arrived = self.upstream.take()
-            equal([one.values("Authorization") for one in arrived], [[f"Bearer {CREDENTIAL}"]], "credentials that the API was shown")
-            equal(ask(proxy.url, "DELETE", "/user", token=token).status, 403, "another request")
-            yield
+            self.served(proxy.url)
+            yield proxy.url
+
+    def served(self, url):
+        """Has the proxy at a URL serve a request and refuse another one, and gives the token of both."""
+        self.upstream.take()
+        token = minted(url)
+        answer = ask(url, "GET", "/user", token=token)
+        equal(answer.status, 200, f"an allowed request: {answer.text}")
+        arrived = self.upstream.take()
+        equal([one.values("Authorization") for one in arrived], [[f"Bearer {CREDENTIAL}"]], "credentials that the API was shown")
+        equal(ask(url, "DELETE", "/user", token=token).status, 403, "another request")
+        return token
 
 
 def minted(url):
@@ -92,6 +98,20 @@ def run(command, **more):
     )
     holds(done.returncode == 0, f"`{command[0]}` ended with {done.returncode}: {done.stdout[-1500:]}")
     return done.stdout
+
+
+def tool(name):
+    """A program of the environment that runs this."""
+    return f"{sys.prefix}/bin/{name}"
+
+
+def unpacked_image(house, pattern):
+    """The root of an image."""
+    folder = house.empty("image")
+    (folder / "layout").mkdir()
+    run(["tar", "--extract", "--file", house.package(pattern), "--directory", folder / "layout"])
+    run(as_root("umoci", "unpack", "--image", f"{folder}/layout:{house.version}", folder / "bundle"))
+    return folder / "bundle/rootfs"
 
 
 def as_root(*command):

@@ -20,27 +20,40 @@ const GLIBC: Glibc = Glibc { major: 2, minor: 28 };
 /// The machines that a release is for.
 const TARGETS: [&str; 2] = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
 
-/// Builds the programs, or takes those that `--program FILE` names, and makes the packages.
+/// The arguments of `cargo xtask dist`.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Options {
+    /// Programs that are there; none where they are to be built.
+    programs: Vec<PathBuf>,
+    /// True if each package is to be installed and used.
+    test: bool,
+}
+
+/// Builds the programs, or takes those that `--program FILE` names, and makes the packages. With
+/// `--test`, installs each of them. True if nothing failed.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
-    let named = parse(arguments)?;
+    let options = parse(arguments)?;
     let mut log = Log::create(workspace.target.join("xtask/dist.log"))?;
-    let folder = make(workspace, &mut log, named)
-        .inspect_err(|_| println!("{}", log.tail(60).unwrap_or_default()))?;
-    println!("{}", folder.display());
-    Ok(true)
+    make(workspace, &mut log, &options)
+        .inspect_err(|_| println!("{}", log.tail(60).unwrap_or_default()))
 }
 
-fn parse(arguments: &[String]) -> Result<Vec<PathBuf>> {
-    let pairs = arguments.chunks(2).map(|pair| match pair {
-        [flag, file] if flag == "--program" => Ok(PathBuf::from(file)),
-        _ => anyhow::bail!("expected `cargo xtask dist [--program FILE]…`"),
-    });
-    pairs.collect()
+fn parse(arguments: &[String]) -> Result<Options> {
+    let mut options = Options::default();
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        match (word.as_str(), words.as_slice().first()) {
+            ("--test", _) => options.test = true,
+            ("--program", Some(_)) => options.programs.extend(words.next().map(PathBuf::from)),
+            _ => anyhow::bail!("expected `cargo xtask dist [--program FILE]… [--test]`"),
+        }
+    }
+    Ok(options)
 }
 
-fn make(workspace: &Workspace, log: &mut Log, named: Vec<PathBuf>) -> Result<PathBuf> {
-    let built = named.is_empty();
-    let files = if built { build(workspace, log)? } else { named };
+fn make(workspace: &Workspace, log: &mut Log, options: &Options) -> Result<bool> {
+    let built = options.programs.is_empty();
+    let files = if built { build(workspace, log)? } else { options.programs.clone() };
     let programs: Vec<Program> =
         files.iter().map(|file| Program::read(workspace, log, file)).collect::<Result<_>>()?;
     let young = programs.iter().find(|program| built && program.glibc > GLIBC);
@@ -50,7 +63,21 @@ fn make(workspace: &Workspace, log: &mut Log, named: Vec<PathBuf>) -> Result<Pat
     for program in &programs {
         println!("{}: glibc {} or later", program.file.display(), program.glibc);
     }
-    packages::make(workspace, log, &programs)
+    let folder = packages::make(workspace, log, &programs)?;
+    println!("{}", folder.display());
+    if options.test { test(workspace, log, &programs, &folder) } else { Ok(true) }
+}
+
+/// Installs each package and uses it. True if nothing failed.
+fn test(workspace: &Workspace, log: &mut Log, programs: &[Program], folder: &Path) -> Result<bool> {
+    let here = programs.iter().find(|program| program.machine.is_here());
+    let here = here.context("none of the programs runs here")?;
+    let tally = packages::test(workspace, log, &here.file, folder)?;
+    if tally.failed > 0 {
+        println!("{}", log.tail(60)?);
+    }
+    println!("{} passed, {} failed", tally.passed, tally.failed);
+    Ok(tally.failed == 0)
 }
 
 /// Builds the programs of all machines, and returns their paths.
@@ -157,4 +184,21 @@ fn profdata(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
     }
     anyhow::ensure!(tool.is_file(), "`llvm-tools` brought no llvm-profdata");
     Ok(tool)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Options, parse};
+
+    #[test]
+    fn programs_are_named_and_nothing_else_is_taken() {
+        let read =
+            |words: &[&str]| parse(&words.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(read(&[]).unwrap(), Options::default());
+        let both = read(&["--program", "a", "--test", "--program", "b"]).unwrap();
+        assert_eq!(both, Options { programs: vec!["a".into(), "b".into()], test: true });
+        for words in [&["--program"][..], &["a"], &["--tests"], &["--test", "--program"]] {
+            assert!(read(words).is_err(), "{words:?}");
+        }
+    }
 }

@@ -42,9 +42,9 @@ cargo xtask test --list        the stages and what they do
 cargo xtask bench [--seconds N] [--rounds N] [--only SCENARIO] [--program FILE] [--beside FILE]
                                requests per second and CPU beside nginx and haproxy, in one run;
                                perhaps of some scenarios only, of another build, or beside one
-cargo xtask dist [--program FILE]…
+cargo xtask dist [--program FILE]… [--test]
                                the program as it is released, optimised by a profile (half an hour), and its packages;
-                               with programs at hand, their packages only
+                               with programs at hand, their packages only; each package installed and used
 cargo xtask docs               the documents as a site, with a search
 cargo xtask measure house      how the sources are built: circles of modules, lengths, files of a key, makers of proofs
 cargo xtask measure words      how the sources read: pro-forms, one-line comments, long lines, names that no glossary has

@@ -1,11 +1,13 @@
 //! The packages of a release, all made from one program: an archive, a Debian package, a Python
-//! wheel, an image for containers, a bill of materials, and their checksums. Knows nothing of how
-//! the program was built.
+//! wheel, an image for containers, a bill of materials; those of the two client libraries; and the
+//! checksums of all. Knows nothing of how the program was built.
 //!
 //! The same program, sources and commit give the same bytes: every time in a package is that of the
 //! commit, or `SOURCE_DATE_EPOCH`.
 
 mod archive;
+mod cases;
+mod clients;
 mod deb;
 mod files;
 mod image;
@@ -20,6 +22,7 @@ use anyhow::{Context, Result};
 
 use crate::log::Log;
 use crate::workspace::Workspace;
+pub(crate) use cases::{cases, test};
 pub(crate) use program::{Glibc, Program};
 
 /// What all packages of a release share.
@@ -50,6 +53,7 @@ pub(crate) fn make(workspace: &Workspace, log: &mut Log, programs: &[Program]) -
         wheel::write(&release, log, program, &licences)?;
         image::write(&release, log, program, &licences)?;
     }
+    clients::write(&release, log)?;
     sbom::write(&release)?;
     release.write_sums(log)?;
     Ok(release.finished)

@@ -57,6 +57,10 @@ pub(crate) const SCHEMAS: Environment =
 pub(crate) const PACKAGES: Environment =
     Environment { folder: "py-packages", requirements: &["tests/packages/requirements.txt"] };
 
+/// The program that makes the wheel of the Python library.
+pub(crate) const BUILD: Environment =
+    Environment { folder: "py-build", requirements: &["xtask/build-requirements.txt"] };
+
 /// The linker of releases.
 pub(crate) const ZIG: Environment =
     Environment { folder: "py-zig", requirements: &["xtask/zig-requirements.txt"] };

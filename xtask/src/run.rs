@@ -48,6 +48,8 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Stage>> {
     if names == ["--all"] {
         return Ok(stages::TEST.iter().collect());
     }
+    let is_more = names.iter().any(|name| name == "--all");
+    anyhow::ensure!(!is_more, "`--all` is every stage, so no stage is named beside it");
     if let Some(unknown) =
         names.iter().find(|name| stages::TEST.iter().all(|stage| stage.name != name.as_str()))
     {
@@ -134,20 +136,20 @@ fn outcome(row: &Row, named: bool) -> String {
 /// Prints the table, the failures, and the last line, whose exact form other programs read. True if
 /// nothing failed.
 fn summary(rows: &[Row], took: Duration) -> bool {
-    println!("\n{:<9} {:>8} {:>7} {:>9} {:>9}", "stage", "passed", "failed", "seconds", "of CPU");
+    println!("\n{:<12} {:>8} {:>7} {:>9} {:>9}", "stage", "passed", "failed", "seconds", "of CPU");
     for row in rows {
         let Tally { passed, failed } = row.report.tally;
         let remark = if row.report.skipped { "  skipped" } else { "" };
         let cpu = row.cpu.map_or_else(String::new, |cpu| format!("{:.1}", cpu.as_secs_f64()));
         println!(
-            "{:<9} {passed:>8} {failed:>7} {:>9.1} {cpu:>9}{remark}",
+            "{:<12} {passed:>8} {failed:>7} {:>9.1} {cpu:>9}{remark}",
             row.name,
             row.took.as_secs_f64()
         );
     }
     let total = rows.iter().fold(Tally::default(), |sum, row| sum.plus(row.report.tally));
     let (took, cpu) = (took.as_secs_f64(), process::spent_by_children().as_secs_f64());
-    println!("{:<9} {:>8} {:>7} {took:>9.1} {cpu:>9.1}\n", "all", total.passed, total.failed);
+    println!("{:<12} {:>8} {:>7} {took:>9.1} {cpu:>9.1}\n", "all", total.passed, total.failed);
     for row in rows {
         row.failures.iter().for_each(|failure| println!("{}: {failure}", row.name));
     }
@@ -169,6 +171,9 @@ mod tests {
         assert!(names(&[]).contains(&"unit") && !names(&[]).contains(&"packages"));
         assert!(names(&["--all"]).contains(&"unit") && names(&["--all"]).contains(&"packages"));
         assert_eq!(names(&["packages", "fmt"]), ["fmt", "packages"]);
-        assert!(chosen(&["--al".to_owned()]).is_err());
+        for arguments in [&["--al"][..], &["--all", "unit"], &["unit", "--all"]] {
+            let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+            assert!(chosen(&arguments).is_err(), "{arguments:?}");
+        }
     }
 }

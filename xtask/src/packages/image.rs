@@ -2,17 +2,20 @@
 //! and nothing else: no shell, no package manager. Written as an OCI layout without a daemon: three
 //! documents and one layer, in an archive that `docker load` reads, too.
 //!
-//! Libraries and certificates come from Debian's packages, freshly fetched: those of the machine
-//! that builds could hold an authority of its owner's.
+//! Libraries and certificates come from Debian's packages.
 
+mod system;
+
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::program::{self, Machine, Program};
-use super::{Release, empty, install, make_folder, write as write_file};
+use super::{Release, install, make_folder, write as write_file};
 use crate::log::Log;
+use system::System;
 
 /// The user in the image: a number, so that Kubernetes can tell that it is not root.
 const UID: u32 = 65532;
@@ -26,10 +29,11 @@ const GROUP: &str = "root:x:0:\nmagicproxy:x:65532:\n";
 const SECOND: u64 = 1_000_000_000;
 /// Names are looked up in files, then by DNS.
 const NSSWITCH: &str = "passwd: files\ngroup: files\nhosts: files dns\n";
-/// Debian's packages: glibc, the unwinder that Rust's programs load, and Mozilla's authorities.
-const PACKAGES: [&str; 3] = ["libc6", "libgcc-s1", "ca-certificates"];
-/// The reference by which the image is found once it is loaded.
+/// The name by which the image is found once it is loaded.
 const NAME: &str = "magicproxy";
+/// What Docker puts before a name without a registry. Podman and containerd, which read the layout,
+/// take the name from an annotation, and in full; else the image is named by its version alone.
+const LIBRARY: &str = "docker.io/library";
 
 const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -86,25 +90,19 @@ fn lay_root(
     program: &Program,
     (folder, licences): (&Path, &Path),
 ) -> Result<PathBuf> {
-    let (root, system) = (folder.join("root"), fetch(release, log, folder, program.machine)?);
+    let root = folder.join("root");
+    let system = System::fetch(release, log, folder, program.machine)?;
     install(&program.file, &root.join("usr/bin/magicproxy"), 0o755)?;
-    lay_libraries(release, log, program, (&system, &root))?;
-    let authorities = authorities(&system)?;
-    write_file(&root.join("etc/ssl/certs/ca-certificates.crt"), &authorities, 0o644)?;
+    let mut packages = lay_libraries(release, log, program, (&system, &root))?;
+    packages.insert(system::AUTHORITIES);
+    system.lay_copyrights(&packages, &root)?;
+    write_file(&root.join("etc/ssl/certs/ca-certificates.crt"), &system.authorities()?, 0o644)?;
     write_file(&root.join("etc/passwd"), PASSWD, 0o644)?;
     write_file(&root.join("etc/group"), GROUP, 0o644)?;
     write_file(&root.join("etc/nsswitch.conf"), NSSWITCH, 0o644)?;
-    let documents = root.join("usr/share/doc");
-    for package in PACKAGES {
-        let text = system.join("usr/share/doc").join(package).join("copyright");
-        let text = std::fs::canonicalize(&text).unwrap_or(text);
-        // libgcc-s1 shares the document of gcc-12-base.
-        if text.is_file() {
-            install(&text, &documents.join(package).join("copyright"), 0o644)?;
-        }
-    }
-    install(&release.source("LICENSE"), &documents.join("magicproxy/LICENSE"), 0o644)?;
-    install(licences, &documents.join("magicproxy/THIRD-PARTY-LICENCES"), 0o644)?;
+    let documents = root.join("usr/share/doc/magicproxy");
+    install(&release.source("LICENSE"), &documents.join("LICENSE"), 0o644)?;
+    install(licences, &documents.join("THIRD-PARTY-LICENCES"), 0o644)?;
     // Where keys and state are mounted: a new volume has owner and mode of this folder.
     make_folder(&root.join(HOME))?;
     let configuration = release.source("deploy/image.toml");
@@ -112,80 +110,32 @@ fn lay_root(
     Ok(root)
 }
 
-/// Fetches Debian's packages for the machine and unpacks them, and returns the folder.
-fn fetch(release: &Release<'_>, log: &mut Log, folder: &Path, machine: Machine) -> Result<PathBuf> {
-    let (fetched, system) = (folder.join("fetched"), folder.join("system"));
-    empty(&fetched)?;
-    make_folder(&system)?;
-    let apt = folder.join("apt");
-    make_folder(&apt.join("lists/partial"))?;
-    make_folder(&apt.join("archives/partial"))?;
-    let fails = "Debian's packages cannot be fetched";
-    log.must(apt_get(release, &apt, machine).arg("update")).context(fails)?;
-    let mut download = apt_get(release, &apt, machine);
-    download.arg("download").args(PACKAGES).current_dir(&fetched);
-    log.must(&mut download).context(fails)?;
-    for package in std::fs::read_dir(&fetched).context("nothing was fetched")?.flatten() {
-        let mut unpack = release.workspace.command("dpkg-deb");
-        log.must(unpack.arg("--extract").arg(package.path()).arg(&system))?;
-    }
-    Ok(system)
-}
-
-/// Returns a command of apt-get for a machine, which may be another one, with lists of its own: what
-/// is installed here plays no part, and nothing here is changed.
-fn apt_get(release: &Release<'_>, folder: &Path, machine: Machine) -> std::process::Command {
-    let mut command = release.workspace.command("apt-get");
-    let set = [
-        format!("APT::Architecture={}", machine.debian()),
-        format!("APT::Architectures={}", machine.debian()),
-        "APT::Sandbox::User=".to_owned(),
-        format!("Dir::State={}", folder.display()),
-        "Dir::State::status=/dev/null".to_owned(),
-        format!("Dir::Cache={}", folder.display()),
-    ];
-    command.arg("--quiet=2").args(set.iter().flat_map(|option| ["-o", option]));
-    command
-}
-
-/// Installs the loader, and whatever the program and its libraries name.
+/// Installs the loader, and whatever the program and its libraries name. Returns the packages that
+/// all of them come from.
 fn lay_libraries(
     release: &Release<'_>,
     log: &mut Log,
     program: &Program,
-    (system, root): (&Path, &Path),
-) -> Result<()> {
-    let machine = program.machine;
-    let folder = Path::new("lib").join(machine.library_folder());
-    let loader = Path::new(machine.loader());
+    (system, root): (&System, &Path),
+) -> Result<BTreeSet<&'static str>> {
+    let loader = Path::new(program.machine.loader());
     let loader_name = loader.file_name().context("the loader has a name")?.to_string_lossy();
-    install(&system.join(&folder).join(&*loader_name), &root.join(loader), 0o755)?;
+    let found = system.library(&loader_name)?;
+    install(&found.file, &root.join(loader), 0o755)?;
+    let mut packages = BTreeSet::from([found.package]);
+    let folder = root.join("usr/lib").join(program.machine.library_folder());
     let mut wanted = program.libraries.clone();
     while let Some(name) = wanted.pop() {
-        let there = root.join("usr").join(&folder).join(&name);
+        let there = folder.join(&name);
         if name == loader_name || there.exists() {
             continue;
         }
-        let found = [system.join(&folder), system.join("usr").join(&folder)]
-            .map(|folder| folder.join(&name))
-            .into_iter()
-            .find(|file| file.is_file())
-            .with_context(|| format!("none of Debian's packages has `{name}`"))?;
-        install(&found, &there, 0o644)?;
-        wanted.extend(program::libraries(release.workspace, log, &found)?);
+        let found = system.library(&name)?;
+        install(&found.file, &there, 0o644)?;
+        packages.insert(found.package);
+        wanted.extend(program::libraries(release.workspace, log, &found.file)?);
     }
-    Ok(())
-}
-
-/// Returns the certificates of all authorities in the package, in the order of their names.
-fn authorities(system: &Path) -> Result<String> {
-    let folder = system.join("usr/share/ca-certificates/mozilla");
-    let entries = std::fs::read_dir(folder).context("the package has no certificates")?;
-    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    files.sort();
-    anyhow::ensure!(files.len() > 50, "the package has only {} certificates", files.len());
-    let texts: std::io::Result<Vec<String>> = files.iter().map(std::fs::read_to_string).collect();
-    Ok(texts.context("cannot read a certificate")?.concat())
+    Ok(packages)
 }
 
 /// Writes the documents of the layout: configuration, manifest and index, and Docker's own list.
@@ -213,7 +163,10 @@ fn lay_documents(
         "digest": format!("sha256:{}", manifest.digest),
         "size": manifest.size,
         "platform": { "architecture": machine.debian(), "os": "linux" },
-        "annotations": { "org.opencontainers.image.ref.name": release.version },
+        "annotations": {
+            "org.opencontainers.image.ref.name": release.version,
+            "io.containerd.image.name": format!("{LIBRARY}/{tag}"),
+        },
     });
     let index = json!({ "schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [entry] });
     let path = |blob: &Blob| format!("blobs/sha256/{}", blob.digest);
