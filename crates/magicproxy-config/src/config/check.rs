@@ -87,7 +87,8 @@ pub(crate) fn check_storage(
     sources: &Sources,
     faults: &mut Vec<Fault>,
 ) -> Option<StorageSettings> {
-    let mut checker = Checker { sources, faults };
+    let contents = RefCell::default();
+    let mut checker = Checker { sources, faults, contents: &contents };
     let keys = checker.keys(raw);
     let state = checker.state(raw, &keys);
     let revocations = checker.revocations(raw, &keys);

@@ -122,6 +122,10 @@ impl PluginHost for Allowing {
         Some(Arc::new(Interests { request_body: self.reads_body, ..Interests::default() }))
     }
 
+    fn longest_body(&self, _: &PluginName) -> usize {
+        262_144
+    }
+
     fn decide<'p>(
         &'p self,
         _: &'p PluginName,

@@ -6,7 +6,6 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
-use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
