@@ -36,4 +36,4 @@ pub use view::{ContentView, FieldValue, HeaderView, NoHeaders, RequestParts};
 /// The most bytes of a text that is matched by a glob or a pattern.
 const MAX_TESTED_TEXT: usize = 8 * 1024;
 /// The most names in one set of names. A bit of a `u64` for each tells which were seen.
-const MAX_NAMES: usize = 64;
+const MAX_LISTED_NAMES: usize = 64;

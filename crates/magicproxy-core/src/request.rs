@@ -1,7 +1,7 @@
 //! A request as rules see the request. Method and target are always known; other parts are read
 //! only when a rule asks for them.
 
-use crate::condition::{ContentView, RequestParts};
+use crate::condition::RequestParts;
 use crate::target::RequestTarget;
 
 /// The known parts of a request. A part that was not read is absent, and a rule that needs an
@@ -26,8 +26,7 @@ impl<'r> RequestView<'r> {
     /// Makes the view of a request of which no part was read.
     #[must_use]
     pub fn unread(method: &'r str, target: &'r RequestTarget) -> Self {
-        let parts = RequestParts { content: ContentView::Unread, ..RequestParts::default() };
-        Self { method, target, body: None, parts }
+        Self { method, target, body: None, parts: RequestParts::default() }
     }
 
     /// Adds the parts that conditions see.

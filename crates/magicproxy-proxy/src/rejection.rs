@@ -214,6 +214,15 @@ pub(crate) enum Rejection {
 const DENIED: &str = "http_request_denied";
 const ERROR: &str = "http_request_error";
 
+/// Returns the status and the stable code for a resource of which there is no more.
+fn status_and_code_of(shortage: &Shortage) -> (StatusCode, &'static str) {
+    match shortage {
+        Shortage::Owner => (StatusCode::TOO_MANY_REQUESTS, "owner_share"),
+        Shortage::Peer => (StatusCode::TOO_MANY_REQUESTS, "peer_share"),
+        Shortage::Total => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+    }
+}
+
 /// Returns `401` for a token that we do not know, `403` for a known token that does not allow the
 /// request, and `400` for a request that cannot be judged.
 fn status_of(denial: &Denial) -> StatusCode {
@@ -346,9 +355,7 @@ impl Rejection {
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
             Self::RequestBody => (StatusCode::BAD_REQUEST, "request_body"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
-            Self::Shortage(Shortage::Owner) => (StatusCode::TOO_MANY_REQUESTS, "owner_share"),
-            Self::Shortage(Shortage::Peer) => (StatusCode::TOO_MANY_REQUESTS, "peer_share"),
-            Self::Shortage(Shortage::Total) => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+            Self::Shortage(shortage) => status_and_code_of(shortage),
             Self::Store(_) | Self::NoStore | Self::NoOwnerSecret | Self::RevocationsUnknown => {
                 (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
             }

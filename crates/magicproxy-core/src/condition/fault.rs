@@ -2,9 +2,11 @@
 
 use crate::pattern::PatternError;
 
-use super::MAX_NAMES;
+use super::MAX_LISTED_NAMES;
 use super::integer::MAX_INTEGER;
-use super::parse::{MAX_CONDITION_BYTES, MAX_LISTED_VALUES, MAX_NESTING, MAX_TEST_TEXT, MAX_TESTS};
+use super::parse::{
+    MAX_CONDITION_BYTES, MAX_LISTED_VALUES, MAX_TEST_NESTING, MAX_TEST_TEXT, MAX_TESTS,
+};
 
 /// A fault of a rule's conditions, and its place: the member's name and the names on the way.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +69,7 @@ pub(super) enum FaultKind {
     Twins(String),
     #[error("some readers take this name for one that overrides the method")]
     Override,
-    #[error("at most {MAX_NAMES} names can be listed")]
+    #[error("at most {MAX_LISTED_NAMES} names can be listed")]
     TooManyNames,
     #[error("`*` stands in `query`, `form`, `json` and `object` only")]
     RestHere,
@@ -97,6 +99,6 @@ pub(super) enum FaultKind {
         "the conditions of a rule have at most {MAX_CONDITION_BYTES} bytes, and {MAX_TESTS} tests"
     )]
     TooLarge,
-    #[error("`each` and `object` go at most {MAX_NESTING} levels deep")]
+    #[error("`each` and `object` go at most {MAX_TEST_NESTING} levels deep")]
     TooDeep,
 }

@@ -29,7 +29,7 @@ use trace::Trace;
 use watch::{ListWatch, Name, ObjectWatch, Parent, Sight, Watch, Watcher};
 
 /// The most rules that look into one body.
-const MAX_RULES: usize = 64;
+const MAX_JUDGING_RULES: usize = 64;
 
 /// The tests that one rule makes of a JSON body.
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +89,7 @@ impl<'b, 't> JsonJudge<'b, 't> {
     /// Begins to judge a body. `guarded` are names of parameters that carry a token or a credential
     /// by the settings of the upstream.
     pub(super) fn new(body: &'b [u8], tests: &[JsonTest<'t>], guarded: &'t [String]) -> Self {
-        let is_within_bounds = tests.len() <= MAX_RULES;
+        let is_within_bounds = tests.len() <= MAX_JUDGING_RULES;
         let outcome = if is_within_bounds { Outcome::True } else { too_many_steps() };
         Self {
             scanner: Scanner::new(body),

@@ -9,7 +9,7 @@ use super::value::ValueTest;
 
 /// The checked NAMES of a rule.
 ///
-/// INVARIANT: at most [`MAX_NAMES`](super::MAX_NAMES) names, no two of which are twins.
+/// INVARIANT: at most [`MAX_LISTED_NAMES`](super::MAX_LISTED_NAMES) names, no two of which are twins.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NamesTest {
     /// The listed names, in the order of their bytes.

@@ -17,7 +17,7 @@ pub(super) use explain::explain_query;
 use lookup::{Lookup, Place, Roots};
 use piece::{Pair, Plus, Role};
 
-use super::MAX_NAMES;
+use super::MAX_LISTED_NAMES;
 use super::names::{ListedName, NamesTest};
 use super::outcome::{Outcome, Reason};
 use super::value::{ListTest, ValueTest};
@@ -129,9 +129,9 @@ struct Judge<'t> {
     reasons: &'static PartReasons,
     lookup: Lookup<'t>,
     /// The number of values of each listed name.
-    counts: [usize; MAX_NAMES],
+    counts: [usize; MAX_LISTED_NAMES],
     /// The outcome of the values of each listed name.
-    outcomes: [Outcome; MAX_NAMES],
+    outcomes: [Outcome; MAX_LISTED_NAMES],
     /// The pairs whose names are listed as `x[*]`.
     keyed: Vec<KeyedPair<'t>>,
     /// The roots of the names that some reader takes for listed ones.
@@ -154,8 +154,8 @@ impl<'t> Judge<'t> {
             test,
             reasons,
             lookup: Lookup::new(&test.listed),
-            counts: [0; MAX_NAMES],
-            outcomes: [Outcome::True; MAX_NAMES],
+            counts: [0; MAX_LISTED_NAMES],
+            outcomes: [Outcome::True; MAX_LISTED_NAMES],
             keyed: Vec::new(),
             twins: Vec::new(),
             others: Outcome::True,

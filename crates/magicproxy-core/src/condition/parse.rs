@@ -13,7 +13,7 @@ use super::names::{ListedName, NamesTest};
 use super::value::{
     CountRange, ListTest, Scalar, TextTest, TypeSet, ValueTest, ValueType, has_controls,
 };
-use super::{MAX_NAMES, twin_key};
+use super::{MAX_LISTED_NAMES, twin_key};
 
 use name::WrittenName;
 use words::Words;
@@ -23,7 +23,7 @@ pub(crate) const MAX_CONDITION_BYTES: usize = 8 * 1024;
 /// The most tests of a rule: values, lists, texts and types.
 pub(crate) const MAX_TESTS: usize = 256;
 /// The most levels of `each` and `object`.
-pub(crate) const MAX_NESTING: usize = 8;
+pub(crate) const MAX_TEST_NESTING: usize = 8;
 /// The most values in a list of values.
 pub(crate) const MAX_LISTED_VALUES: usize = 256;
 /// The most bytes of a text in a test.
@@ -77,7 +77,7 @@ impl<'b> Reader<'b> {
         place: Place,
     ) -> Result<NamesTest, ConditionFault> {
         let Value::Object(members) = written else { return Err(self.fault(FaultKind::Names)) };
-        if members.keys().filter(|name| *name != "*").count() > MAX_NAMES {
+        if members.keys().filter(|name| *name != "*").count() > MAX_LISTED_NAMES {
             return Err(self.fault(FaultKind::TooManyNames));
         }
         let mut names = NamesTest::default();
@@ -330,7 +330,7 @@ impl<'b> Reader<'b> {
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, ConditionFault>,
     ) -> Result<T, ConditionFault> {
-        if self.nesting == MAX_NESTING {
+        if self.nesting == MAX_TEST_NESTING {
             return Err(self.fault(FaultKind::TooDeep));
         }
         self.nesting += 1;

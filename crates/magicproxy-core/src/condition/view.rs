@@ -32,6 +32,16 @@ impl HeaderView for NoHeaders {
     }
 }
 
+/// Header fields of which nothing is known: no test of any of them is true.
+#[derive(Clone, Copy, Debug)]
+struct UnknownHeaders;
+
+impl HeaderView for UnknownHeaders {
+    fn field(&self, _: &str) -> FieldValue<'_> {
+        FieldValue::Several
+    }
+}
+
 /// What is known of the content of a request.
 #[derive(Clone, Copy, Debug)]
 pub enum ContentView<'r> {
@@ -55,8 +65,9 @@ pub struct RequestParts<'r> {
 }
 
 impl Default for RequestParts<'_> {
-    /// A request without header fields and content.
+    /// Parts of which nothing is known: no rule with conditions on header fields or the body allows
+    /// the request.
     fn default() -> Self {
-        Self { headers: &NoHeaders, content: ContentView::Empty, plus: PlusReading::Both }
+        Self { headers: &UnknownHeaders, content: ContentView::Unread, plus: PlusReading::Both }
     }
 }

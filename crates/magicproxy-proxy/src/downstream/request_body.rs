@@ -25,7 +25,7 @@ static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// The most bytes of a held body that are handed on at once, so that the connection to the upstream
 /// says how fast the body goes.
-const PIECE_BYTES: usize = 64 * 1024;
+const SENT_PIECE_BYTES: usize = 64 * 1024;
 
 /// The progress of a request body to the upstream, for the response timeout and the log.
 #[derive(Debug, Default)]
@@ -137,7 +137,7 @@ impl Source {
             Self::Content(content) => content.poll_frame(context),
             Self::Whole(rest) if rest.is_empty() => Poll::Ready(None),
             Self::Whole(rest) => {
-                let piece = rest.split_to(rest.len().min(PIECE_BYTES));
+                let piece = rest.split_to(rest.len().min(SENT_PIECE_BYTES));
                 Poll::Ready(Some(Ok(Frame::data(piece))))
             }
         }

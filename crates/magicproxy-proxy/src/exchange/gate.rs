@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Version, header};
 use magicproxy_core::{
-    AccessRequest, ContentView, Decision, DecisionSteps, Denial, ParseTargetError, RequestParts,
-    RequestTarget, VerifiedToken,
+    AccessRequest, ContentView, Decision, DecisionSteps, Denial, ParseTargetError, Permit,
+    RequestParts, RequestTarget, VerifiedToken,
 };
 use zeroize::Zeroizing;
 
@@ -29,7 +29,7 @@ pub use outbound::OutboundRequest;
 pub(crate) use explanation::{ExplainedDecision, ExplainedRequest, Explanation};
 pub(in crate::exchange) use outbound::{Dispatch, ListQuery, Message};
 
-pub(in crate::exchange) use held::{LastLook, Standing};
+pub(in crate::exchange) use held::{AdmissionRecord, FinalCheck};
 pub(in crate::exchange) use kept::{GateSetup, KeptParts};
 
 use further::QuestionContext;
@@ -199,7 +199,7 @@ impl Gate {
         &self,
         inbound: InboundRequest<'c>,
         record: &mut AccessRecord,
-    ) -> Result<(OutboundRequest, Standing<'c>), Rejection> {
+    ) -> Result<(OutboundRequest, AdmissionRecord<'c>), Rejection> {
         let InboundRequest { head, origin, mut target, mut body, client, worker, .. } = inbound;
         let (upstream, peer) = (&*self.upstream, client.peer);
         refuse_overrides(&head.headers)?;
@@ -253,34 +253,45 @@ impl Gate {
         let message = Message { method, headers, origin, came, target, body, watch, upgrade };
         let mut message = Box::new(message);
         let since = record.started();
-        let mut standing = Standing { entry, presented, client, sender, since, is_plain: true };
+        let mut standing =
+            AdmissionRecord { entry, presented, client, sender, since, is_plain: true };
         let reservation = match Reservation::empty(permit, &consultation) {
             Ok(reservation) => reservation,
             Err(permit) => {
                 standing.is_plain = false;
                 let questions = ListLookups {
-                    look: LastLook { gate: self, standing: &standing, decided: None },
+                    look: FinalCheck { gate: self, standing: &standing, decided: None },
                     upstream: &self.asked,
                     worker,
                     credential: &credential,
                     exchange: &exchange,
                 };
-                let receipts = self.verifier.receipts(&standing.entry, &standing.presented);
-                let binder = self.verifier.binder(&standing.entry);
-                let sending = PermittedRequest {
-                    permit,
-                    message: &mut message,
-                    questions,
-                    receipts,
-                    consultation,
-                    binder,
-                };
+                let sending = self.sending(permit, &mut message, questions, consultation);
                 let reservation = Box::pin(self.ledger.reserve(sending)).await?;
                 record.took(reservation.limits_left());
                 reservation
             }
         };
         Ok((OutboundRequest::new(reservation, credential, message, exchange), standing))
+    }
+
+    /// Gathers what the ledger needs to reserve a request's state.
+    fn sending<'s>(
+        &'s self,
+        permit: Permit,
+        message: &'s mut Message,
+        questions: ListLookups<'s>,
+        consultation: Consultation,
+    ) -> PermittedRequest<'s> {
+        let AdmissionRecord { entry, presented, .. } = questions.look.standing;
+        PermittedRequest {
+            permit,
+            message,
+            receipts: self.verifier.receipts(entry, presented),
+            binder: self.verifier.binder(entry),
+            questions,
+            consultation,
+        }
     }
 
     /// Returns the treatment of a request's header fields on the way to the upstream.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::gate::{LastLook, OutboundRequest};
+use super::gate::{FinalCheck, OutboundRequest};
 use super::ledger::Duties;
 use super::response::{CommittedResponse, PendingResponse};
 use super::upstream::{ConnectedRequest, FailedExchange, SendProgress, Upstream};
@@ -18,7 +18,7 @@ pub(in crate::exchange) async fn carry_out(
     upstream: &Arc<Upstream>,
     request: OutboundRequest,
     worker: WorkerId,
-    look: LastLook<'_>,
+    look: FinalCheck<'_>,
 ) -> Result<CommittedResponse, Rejection> {
     let (dispatch, duties) = request.into_dispatch();
     let leased = upstream.lease(&dispatch, worker).await?;

@@ -15,8 +15,8 @@ use magicproxy_core::{RequestTarget, UpstreamName};
 use zeroize::Zeroizing;
 
 use super::gate::{
-    Client, ControlClient, ExplainedRequest, Explanation, Gate, GateSetup, InboundRequest,
-    LastLook, OutboundRequest, Standing,
+    AdmissionRecord, Client, ControlClient, ExplainedRequest, Explanation, FinalCheck, Gate,
+    GateSetup, InboundRequest, OutboundRequest,
 };
 use super::response::{ResponseContext, UnfilteredResponse, UpgradedResponse};
 use super::sending::carry_out;
@@ -270,7 +270,7 @@ impl ServedUpstream {
 pub(crate) struct AdmittedRequest<'s> {
     upstream: &'s Arc<Upstream>,
     gate: &'s Gate,
-    standing: Standing<'s>,
+    standing: AdmissionRecord<'s>,
     outbound: OutboundRequest,
     worker: WorkerId,
     expected: ResponseContext,
@@ -290,7 +290,7 @@ impl AdmittedRequest<'_> {
     #[inline]
     pub(crate) async fn send(self) -> Result<ExchangeOutcome, Rejection> {
         let Self { upstream, gate, standing, mut outbound, worker, expected } = self;
-        let look = LastLook { gate, standing: &standing, decided: None };
+        let look = FinalCheck { gate, standing: &standing, decided: None };
         let (secret_mask, upgrade) = (outbound.secret_mask(), outbound.take_upgrade());
         let committed = carry_out(upstream, outbound, worker, look).await?;
         if committed.status() != StatusCode::SWITCHING_PROTOCOLS {

@@ -14,7 +14,7 @@ use magicproxy_core::RawRule;
 use serde_json::{Map, Value, json};
 
 use test_word::{Typing, test_of};
-use way::Way;
+use way::NamePath;
 
 use crate::ground::output::remark;
 
@@ -113,7 +113,7 @@ fn add(rule: &mut Map<String, Value>, word: &str) -> Result<(), String> {
             set(rule, member, test)
         }
         "json" | "json_each" => {
-            let (way, test) = Way::parse(behind)?;
+            let (way, test) = NamePath::parse(behind)?;
             let test = test_of(test, Typing::Json)?;
             let names = match member {
                 "json" => below(rule, "json")?,
@@ -122,7 +122,7 @@ fn add(rule: &mut Map<String, Value>, word: &str) -> Result<(), String> {
             way.put(names, test)
         }
         _ if NAMES.contains(&member) => {
-            let (way, test) = Way::parse(behind)?;
+            let (way, test) = NamePath::parse(behind)?;
             let way = way.single().ok_or_else(|| {
                 format!("`{member}` has no names in names: a name with a dot needs the object form")
             })?;

@@ -11,7 +11,7 @@ use crate::ground::fault::Origin;
 /// The default of `max_inspected_body`: [`UpstreamSettings::DEFAULT_INSPECTED_BODY`].
 pub(super) const DEFAULT_INSPECTED_BODY: &str = "1MiB";
 /// The longest body that any setting allows, in bytes.
-const MOST_BYTES: u64 = 64 * 1024 * 1024;
+const MOST_INSPECTED_BYTES: u64 = 64 * 1024 * 1024;
 
 impl Checker<'_> {
     /// Checks the longest body that rules and plugins of an upstream look into. What one client may
@@ -53,7 +53,7 @@ impl Checker<'_> {
     ) -> Option<usize> {
         let given = setting.given()?;
         let bytes = given.value.bytes().and_then(|bytes| {
-            let sensible = (1..=MOST_BYTES).contains(&bytes);
+            let sensible = (1..=MOST_INSPECTED_BYTES).contains(&bytes);
             let bytes = usize::try_from(bytes).ok().filter(|_| sensible);
             bytes.ok_or_else(|| "expected at most `64MiB`, and at least one byte".to_owned())
         });

@@ -201,7 +201,7 @@ impl<'t> ObjectWatch<'t> {
     }
 }
 
-/// Returns the bit of a listed name; the number is below [`MAX_NAMES`](crate::condition::MAX_NAMES).
+/// Returns the bit of a listed name; the number is below [`MAX_LISTED_NAMES`](crate::condition::MAX_LISTED_NAMES).
 fn bit(number: usize) -> u64 {
     u32::try_from(number).ok().and_then(|number| 1_u64.checked_shl(number)).unwrap_or_default()
 }

@@ -11,7 +11,7 @@ use super::BadSyntax;
 use super::lookup::Roots;
 
 /// The most bytes of a decoded name. A listed name has at most 128.
-const MAX_NAME_BYTES: usize = 1_024;
+const MAX_PAIR_NAME_BYTES: usize = 1_024;
 
 /// The meaning of a `+` that is not encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +142,7 @@ fn ends_name_for_some(value: &str) -> bool {
 fn is_name(name: &str) -> bool {
     let first = name.trim_start().chars().next();
     !name.is_empty()
-        && name.len() <= MAX_NAME_BYTES
+        && name.len() <= MAX_PAIR_NAME_BYTES
         // Some readers drop a `?` before a query.
         && !matches!(first, Some('[' | ']' | '?'))
         && !has_controls(name)

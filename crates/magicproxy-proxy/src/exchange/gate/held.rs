@@ -7,18 +7,21 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::Method;
-use magicproxy_core::{Decision, DecisionSteps, RequestTarget};
+use magicproxy_core::{
+    AccessRequest, ContentView, Decision, DecisionSteps, Denial, RequestParts, RequestTarget,
+};
 
 use super::{Client, Dispatch, Gate, denied};
 use crate::clock;
 use crate::credential::bearer_token::BearerToken;
 use crate::exchange::verifier::CachedToken;
+use crate::http::header::SentFields;
 use crate::rejection::Rejection;
 use crate::services::token_watch::LOOK;
 
-/// The standing of an admitted request: by which token it was admitted, from whom it comes, and
-/// since when it waits.
-pub(in crate::exchange) struct Standing<'c> {
+/// The record of an admitted request: by which token it was admitted, from whom it comes, and since
+/// when it waits.
+pub(in crate::exchange) struct AdmissionRecord<'c> {
     pub(super) entry: Arc<CachedToken>,
     pub(super) presented: BearerToken,
     pub(super) client: Client<'c>,
@@ -29,17 +32,17 @@ pub(in crate::exchange) struct Standing<'c> {
     pub(super) is_plain: bool,
 }
 
-/// The last look at an admitted request, before anything is sent on its behalf.
+/// The final check of an admitted request, before anything is sent on its behalf.
 #[derive(Clone, Copy)]
-pub(in crate::exchange) struct LastLook<'l> {
+pub(in crate::exchange) struct FinalCheck<'l> {
     pub(in crate::exchange) gate: &'l Gate,
-    pub(in crate::exchange) standing: &'l Standing<'l>,
+    pub(in crate::exchange) standing: &'l AdmissionRecord<'l>,
     /// The method and the target of the decision, where another request is sent on behalf of the
     /// admitted one.
     pub(in crate::exchange) decided: Option<(&'l Method, &'l RequestTarget)>,
 }
 
-impl LastLook<'_> {
+impl FinalCheck<'_> {
     /// Checks that a request may still be sent that has its connection at the time `ready`. A
     /// request that was held for less than [`LOOK`] keeps its decision, unless the list of
     /// revocations has changed.
@@ -68,7 +71,16 @@ impl LastLook<'_> {
             return Ok(());
         }
         let (method, target) = decided.unwrap_or((dispatch.method(), dispatch.target()));
-        let held = HeldRequest { standing, method, target, is_upgrade: dispatch.is_upgrade() };
+        let sent = SentFields::of(dispatch.headers(), &gate.fields);
+        let content =
+            if dispatch.body().is_empty() { ContentView::Empty } else { ContentView::Unread };
+        // The fields and the content are not those of the decision where another request is sent.
+        let parts = match decided {
+            None => RequestParts { headers: &sent, content, ..RequestParts::default() },
+            Some(_) => RequestParts::default(),
+        };
+        let is_upgrade = dispatch.is_upgrade();
+        let held = HeldRequest { standing, method, target, parts, is_upgrade };
         // No gate: the upstream is served no more.
         let current = gate.generation.current().ok_or(Rejection::Reconfigured)?;
         let next = current.gate_of(&gate.upstream.name).ok_or(Rejection::Reconfigured)?;
@@ -79,9 +91,11 @@ impl LastLook<'_> {
 /// A request that the gate of an earlier configuration admitted, and that was not sent yet.
 #[derive(Clone, Copy)]
 struct HeldRequest<'h> {
-    standing: &'h Standing<'h>,
+    standing: &'h AdmissionRecord<'h>,
     method: &'h Method,
     target: &'h RequestTarget,
+    /// The parts that conditions see, as far as they are known.
+    parts: RequestParts<'h>,
     is_upgrade: bool,
 }
 
@@ -89,7 +103,7 @@ impl Gate {
     /// Decides again on a request that the gate `before` admitted. The request goes on as it was
     /// prepared, so whatever cannot be told of it any more is refused.
     async fn decide_again(&self, before: &Self, held: HeldRequest<'_>) -> Result<(), Rejection> {
-        let HeldRequest { standing, method, target, is_upgrade } = held;
+        let HeldRequest { standing, method, target, parts, is_upgrade } = held;
         if !self.prepares_like(before) {
             return Err(Rejection::Reconfigured);
         }
@@ -100,9 +114,15 @@ impl Gate {
         let entry = self.verifier.verify(&standing.presented, payer).await?;
         self.revocations.ensure_live(entry.token())?;
         let steps = DecisionSteps::new();
-        let access = self.access(method.as_str(), target, standing.sender, &steps);
+        let parts = RequestParts { plus: self.upstream.query_plus, ..parts };
+        let access = AccessRequest {
+            parts,
+            ..self.access(method.as_str(), target, standing.sender, &steps)
+        };
         let has_same_rules = Arc::ptr_eq(&self.verifier, &before.verifier);
         match entry.token().decide(&access) {
+            // A body that a rule looks into was judged by the rules of before.
+            Decision::Denied(Denial::Unknown(_)) => Err(Rejection::Reconfigured),
             Decision::Denied(denial) => Err(denied(denial, entry.token(), &access)),
             Decision::Allowed(permit)
                 if has_same_rules || (standing.is_plain && !permit.is_stateful()) =>

@@ -177,6 +177,11 @@ impl Dispatch {
         &self.message.method
     }
 
+    /// Returns the header fields, with the credential.
+    pub(in crate::exchange) fn headers(&self) -> &HeaderMap {
+        &self.message.headers
+    }
+
     pub(in crate::exchange) fn body(&self) -> &RequestBody {
         &self.message.body
     }

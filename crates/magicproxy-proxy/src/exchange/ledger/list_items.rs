@@ -13,7 +13,7 @@ use super::claims::{ActiveClaim, Claim, TouchedItems};
 use super::{Ledger, work_aside};
 use crate::admission::{Holding, Resource};
 use crate::credential::attached::AttachedCredential;
-use crate::exchange::gate::{LastLook, ListQuery, Message, OutboundRequest};
+use crate::exchange::gate::{FinalCheck, ListQuery, Message, OutboundRequest};
 use crate::exchange::sending::carry_out;
 use crate::exchange::upstream::Upstream;
 use crate::rejection::Rejection;
@@ -37,7 +37,7 @@ pub(in crate::exchange) struct ListLookups<'q> {
     /// The exchange behind the lookup, whose payer pays.
     pub(in crate::exchange) exchange: &'q Holding,
     /// The last look at the request, before each lookup.
-    pub(in crate::exchange) look: LastLook<'q>,
+    pub(in crate::exchange) look: FinalCheck<'q>,
 }
 
 impl Ledger {
@@ -142,7 +142,7 @@ impl ListLookups<'_> {
         let exchange = self.exchange.take(Resource::Exchanges, 1)?;
         let buffered = self.exchange.take(Resource::BufferedBytes, MAX_LISTING_BYTES)?;
         let decided = Some((&message.method, &message.target));
-        let look = LastLook { decided, ..self.look };
+        let look = FinalCheck { decided, ..self.look };
         let question =
             OutboundRequest::question(permit, Arc::clone(self.credential), question, exchange);
         let committed = carry_out(self.upstream, question, self.worker, look).await?;

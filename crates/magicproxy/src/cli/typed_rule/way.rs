@@ -7,7 +7,7 @@ const NAME_CHARACTERS: &str = "_-$@/[]";
 
 /// The names of a word. Never empty.
 #[derive(Debug)]
-pub(super) struct Way<'w>(Vec<Step<'w>>);
+pub(super) struct NamePath<'w>(Vec<Step<'w>>);
 
 /// A name of a word.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ struct Step<'w> {
     is_each: bool,
 }
 
-impl<'w> Way<'w> {
+impl<'w> NamePath<'w> {
     /// Reads `.NAME.NAME`, and returns what follows: the test.
     pub(super) fn parse(text: &'w str) -> Result<(Self, &'w str), String> {
         let end = text.find(['=', '~']).unwrap_or(text.len());
