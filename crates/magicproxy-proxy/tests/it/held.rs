@@ -302,7 +302,7 @@ impl Held {
     }
 
     /// The request goes up, perhaps after a lookup, and is answered.
-    async fn is_sent(mut self, told: &str) {
+    async fn assert_sent(mut self, told: &str) {
         let mut kept = self.other.take().map(|(_, connection)| connection);
         loop {
             let mut connection = match kept.take() {
@@ -326,7 +326,7 @@ impl Held {
     }
 
     /// The request is refused, and nothing of it is sent.
-    async fn is_refused(mut self, told: &str, expected: &[(u16, &str)]) {
+    async fn assert_refused(mut self, told: &str, expected: &[(u16, &str)]) {
         let response: ClientResponse = self.client.response().await;
         let came = (response.status, response.code());
         let is_expected = |(status, code): &(u16, &str)| (*status, (*code).to_owned()) == came;
@@ -355,15 +355,15 @@ async fn check(place: Place, fate: Fate) {
     held.meet(fate).await;
     held.release().await;
     match fate {
-        Fate::Nothing => held.is_sent(&told).await,
-        Fate::Revoked => held.is_refused(&told, &[(401, "revoked_token")]).await,
-        Fate::Expired => held.is_refused(&told, &[(401, "expired_token")]).await,
-        Fate::Forbidden => held.is_refused(&told, &[(403, "beyond_ceiling")]).await,
+        Fate::Nothing => held.assert_sent(&told).await,
+        Fate::Revoked => held.assert_refused(&told, &[(401, "revoked_token")]).await,
+        Fate::Expired => held.assert_refused(&told, &[(401, "expired_token")]).await,
+        Fate::Forbidden => held.assert_refused(&told, &[(403, "beyond_ceiling")]).await,
         // What a plugin decided is not asked again.
         Fate::Reloaded if matches!(place, Plugin | PluginBody) => {
-            held.is_refused(&told, &[(503, "reconfigured")]).await;
+            held.assert_refused(&told, &[(503, "reconfigured")]).await;
         }
-        Fate::Reloaded => held.is_sent(&told).await,
+        Fate::Reloaded => held.assert_sent(&told).await,
     }
 }
 

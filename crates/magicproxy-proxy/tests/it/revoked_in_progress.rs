@@ -115,7 +115,7 @@ impl Api {
             Self::Http2(upstream, _) => {
                 let mut connection = upstream.accept(&[]).await;
                 let stream = connection.head().await.stream;
-                Received::Http2(connection, stream)
+                Received::Http2(Box::new(connection), stream)
             }
         }
     }
@@ -124,7 +124,7 @@ impl Api {
 /// A request at the API.
 enum Received {
     Http1(UpstreamConnection),
-    Http2(FramedConnection, u32),
+    Http2(Box<FramedConnection>, u32),
 }
 
 impl Received {
@@ -306,7 +306,7 @@ impl Sender {
         }
     }
 
-    async fn is_refused(self, told: &str) {
+    async fn assert_refused(self, told: &str) {
         let (status, content, _) = self.response().await;
         let text = String::from_utf8_lossy(&content);
         assert!(status == 401 && text.contains("revoked_token"), "{told}: {status} {text}");
@@ -378,7 +378,7 @@ async fn an_upload_ends_with_its_token() {
                 revoker.revoke(&token);
                 sender.further(then).await;
                 received.ends_early(&told).await;
-                sender.is_refused(&told).await;
+                sender.assert_refused(&told).await;
             }
         }
     }
@@ -449,7 +449,7 @@ async fn an_upload_that_nobody_takes_ends_with_its_token() {
             Api::Http2(upstream, _) => {
                 let mut connection = upstream.accept(&[(INITIAL_WINDOW_SIZE, 0)]).await;
                 let stream = connection.head().await.stream;
-                Received::Http2(connection, stream)
+                Received::Http2(Box::new(connection), stream)
             }
         };
         let (mut reading, mut writing) = tokio::io::split(client.stream);
