@@ -21,7 +21,7 @@ pub(in crate::exchange) async fn carry_out(
     look: FinalCheck<'_>,
 ) -> Result<CommittedResponse, Rejection> {
     let (dispatch, duties) = request.into_dispatch();
-    let leased = upstream.lease(&dispatch, worker).await?;
+    let mut leased = upstream.lease(&dispatch, worker).await?;
     if let Err(rejection) = look.confirm(&dispatch, leased.ready()).await {
         leased.give_back();
         return Err(rejection);

@@ -102,8 +102,8 @@ pub(in crate::exchange) struct LeasedConnection {
 
 impl LeasedConnection {
     /// Returns the time at which the request had its connection.
-    pub(in crate::exchange) fn ready(&self) -> std::time::Instant {
-        self.began.unwrap_or_else(Instant::now).into_std()
+    pub(in crate::exchange) fn ready(&mut self) -> std::time::Instant {
+        self.began.get_or_insert_with(Instant::now).into_std()
     }
 
     /// Gives the connection back: the request is not sent.

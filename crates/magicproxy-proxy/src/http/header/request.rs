@@ -1,7 +1,7 @@
 //! Request headers on the way up.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::header::{self, Entry, HeaderName};
 use http::{HeaderMap, HeaderValue};
@@ -101,21 +101,23 @@ impl RequestHeaders<'_> {
 pub(crate) struct SentFields<'h> {
     headers: &'h HeaderMap,
     fields: &'h RequestFields,
-    /// Names from the `Connection` of the request.
-    nominated: Vec<HeaderName>,
+    /// Names from the `Connection` of the request, read when a field is first asked for: most rules
+    /// ask for none.
+    nominated: OnceLock<Vec<HeaderName>>,
 }
 
 impl<'h> SentFields<'h> {
     /// Makes the view of a request's fields as received.
     pub(crate) fn of(headers: &'h HeaderMap, fields: &'h RequestFields) -> Self {
-        Self { headers, fields, nominated: nominated(headers) }
+        Self { headers, fields, nominated: OnceLock::new() }
     }
 }
 
 impl HeaderView for SentFields<'_> {
     fn field(&self, name: &str) -> FieldValue<'_> {
         let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { return FieldValue::Absent };
-        if !self.fields.passes(&name) || self.nominated.contains(&name) {
+        let nominated = self.nominated.get_or_init(|| nominated(self.headers));
+        if !self.fields.passes(&name) || nominated.contains(&name) {
             return FieldValue::Absent;
         }
         let mut values = self.headers.get_all(&name).into_iter();

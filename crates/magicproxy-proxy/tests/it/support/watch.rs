@@ -1,8 +1,9 @@
 //! Watches everything that could leak: all log events of this process at TRACE level, panics of the product, and (through
 //! [`super::Client`]) every response that is the proxy's own.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::{LazyLock, Mutex, Once, PoisonError};
+use std::sync::{LazyLock, Mutex, Once, PoisonError, RwLock};
 
 use tokio::sync::watch;
 use tracing::field::{Field, Visit};
@@ -12,13 +13,18 @@ use tracing::{Event, Metadata, Subscriber};
 use super::keys::CREDENTIAL;
 use super::soon;
 
-/// Texts that must not show: tokens minted in this process, and their signatures.
-static SECRETS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+/// Texts that must not show: the signatures of tokens minted in this process, by their beginnings.
+/// A text that holds a token holds its signature.
+static SECRETS: LazyLock<RwLock<HashMap<Beginning, Vec<String>>>> = LazyLock::new(RwLock::default);
 static EVENTS: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
 static LEAKS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static INSTALLED: Once = Once::new();
 /// Tells of each event of our own targets.
 static CHANGED: LazyLock<watch::Sender<()>> = LazyLock::new(watch::Sender::default);
+
+/// The first bytes of a secret: an event is searched for all of them at once, however many there
+/// are.
+type Beginning = [u8; 24];
 
 /// From now on every event and every panic is watched.
 pub(crate) fn install() {
@@ -38,12 +44,24 @@ pub(crate) fn install() {
 /// A token that must show nowhere.
 pub(crate) fn guard(token: &str) {
     let signature = token.rsplit('.').next().unwrap();
-    lock(&SECRETS).extend([token.to_owned(), signature.to_owned()]);
+    let beginning = *signature.as_bytes().first_chunk::<{ size_of::<Beginning>() }>().unwrap();
+    let mut secrets = SECRETS.write().unwrap_or_else(PoisonError::into_inner);
+    secrets.entry(beginning).or_default().push(signature.to_owned());
 }
 
 /// Does a text hold a secret?
 pub(crate) fn has_secret(text: &str) -> bool {
-    text.contains(CREDENTIAL) || lock(&SECRETS).iter().any(|secret| text.contains(secret.as_str()))
+    if text.contains(CREDENTIAL) {
+        return true;
+    }
+    let is_mark = |byte: &u8| !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    let secrets = SECRETS.read().unwrap_or_else(PoisonError::into_inner);
+    text.as_bytes()
+        .split(is_mark)
+        .flat_map(|run| run.windows(size_of::<Beginning>()))
+        .filter_map(|beginning| secrets.get(beginning))
+        .flatten()
+        .any(|secret| text.contains(secret.as_str()))
 }
 
 /// Fails when anything has leaked so far, in whatever test.
