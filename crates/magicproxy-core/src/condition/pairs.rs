@@ -58,6 +58,26 @@ pub(super) fn judge_query(test: &NamesTest, query: Option<&str>, plus: PlusReadi
     }
 }
 
+/// True if the query has a parameter that some reader takes for one of the `body`'s names, and that
+/// `test`, of the query, does not list. A server that mixes query and body may take either value.
+pub(super) fn has_name_of_body(
+    query: Option<&str>,
+    test: Option<&NamesTest>,
+    body: &[&NamesTest],
+) -> bool {
+    let own = test.map(|test| Lookup::new(&test.listed));
+    let is_own = |pair: &Pair<'_>| {
+        own.as_ref().is_some_and(|own| matches!(own.find(pair), Place::Listed(_) | Place::Keyed(_)))
+    };
+    let of_body = |pair: &Pair<'_>| {
+        body.iter().any(|names| Lookup::new(&names.listed).find(pair) != Place::Unlisted)
+    };
+    pieces(query.unwrap_or_default()).any(|piece| match Pair::read(piece, Plus::IsBlank) {
+        Ok(pair) => !is_own(&pair) && of_body(&pair),
+        Err(BadSyntax) => true,
+    })
+}
+
 /// The fields of a form, read once for all rules that judge them.
 #[derive(Debug)]
 pub(super) struct Form<'b>(Result<Vec<Pair<'b>>, BadSyntax>);

@@ -11,7 +11,7 @@ use super::fault::{ConditionFault, FaultKind};
 use super::media_type::is_media_type;
 use super::names::{ListedName, NamesTest};
 use super::outcome::{Outcome, Reason};
-use super::pairs::judge_query;
+use super::pairs::{has_name_of_body, judge_query};
 use super::parse::{MAX_CONDITION_BYTES, Place, Reader};
 use super::raw::ConditionMembers;
 use super::value::ValueTest;
@@ -151,9 +151,25 @@ impl Conditions {
     }
 
     fn of_query(&self, query: Option<&str>, parts: &RequestParts<'_>) -> Outcome {
-        match &self.query {
+        let outcome = match &self.query {
             Some(test) => judge_query(test, query, parts.plus),
             None => Outcome::True,
+        };
+        outcome.and(self.of_names_in_both(query))
+    }
+
+    /// Tests that no parameter of an open query is taken for a name of the body.
+    fn of_names_in_both(&self, query: Option<&str>) -> Outcome {
+        let is_open = self.query.as_ref().is_none_or(|test| test.rest.is_some());
+        let BodyTest::Shaped(shapes) = &self.body else { return Outcome::True };
+        if !is_open || query.is_none_or(str::is_empty) {
+            return Outcome::True;
+        }
+        let names: Vec<&NamesTest> = [&shapes.object, &shapes.form].into_iter().flatten().collect();
+        if has_name_of_body(query, self.query.as_ref(), &names) {
+            Outcome::Unknown(Reason::QueryTwin)
+        } else {
+            Outcome::True
         }
     }
 

@@ -108,6 +108,7 @@ pub(crate) fn judge(rule: &Value, request: &SampleRequest) -> Outcome {
         let bytes = request.query.as_deref().unwrap_or_default();
         parts.push(parameters::query(query, bytes, request.plus));
     }
+    parts.push(parameters::in_both(&rule, request.query.as_deref().unwrap_or_default()));
     if let Some(headers) = rule.get("headers") {
         parts.push(names::fields(headers, |name| request.fields(name), &names::HEADER));
     }

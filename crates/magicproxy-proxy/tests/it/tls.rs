@@ -121,6 +121,63 @@ async fn bodies_of_any_size_pass() {
     }
 }
 
+/// A client sends as much as it likes in one go with the last message of its handshake.
+#[tokio::test]
+async fn a_request_right_behind_the_handshake_is_no_part_of_it() {
+    let (upstream, certificate) = (
+        Upstream::scripted(|seen| Reply::ok(seen.body.len().to_string())).await,
+        Certificate::new(),
+    );
+    let proxy = serving(&upstream, &certificate).await;
+    for versions in [[&TLS12], [&TLS13]] {
+        for length in [1, 14_000, 16_384, 18_000, 40_000, 300_000] {
+            let client = certificate.client_of(&versions, &["http/1.1"]);
+            let lines = [format!("Content-Length: {length}"), "Connection: close".to_owned()];
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            let sent = request("POST /a", &Token::any(), &lines, &"x".repeat(length));
+            let response = soon(exchange_at_once(client.begin(), &proxy, &sent)).await;
+            assert!(response.ends_with(&format!("\r\n\r\n{length}")), "{length}: {response}");
+        }
+    }
+}
+
+/// Sends the end of the handshake and a request in one write, and reads all that comes.
+async fn exchange_at_once(
+    mut tls: rustls::ClientConnection,
+    proxy: &Proxy,
+    request: &[u8],
+) -> String {
+    use std::io::{Read as _, Write as _};
+    tls.set_buffer_limit(None);
+    let mut stream = tokio::net::TcpStream::connect(proxy.address).await.unwrap();
+    let (mut out, mut read, mut response) = (Vec::new(), vec![0; 4_096], Vec::new());
+    let mut has_asked = false;
+    loop {
+        if !has_asked && !tls.is_handshaking() {
+            tls.writer().write_all(request).unwrap();
+            has_asked = true;
+        }
+        while tls.wants_write() {
+            tls.write_tls(&mut out).unwrap();
+        }
+        stream.write_all(&out).await.unwrap();
+        out.clear();
+        let bytes = stream.read(&mut read).await.unwrap();
+        if bytes == 0 {
+            return String::from_utf8(response).unwrap();
+        }
+        let mut unread = &read[..bytes];
+        while !unread.is_empty() {
+            tls.read_tls(&mut unread).unwrap();
+            tls.process_new_packets().unwrap();
+        }
+        match tls.reader().read_to_end(&mut response) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => panic!("{error}"),
+            _ => {}
+        }
+    }
+}
+
 #[tokio::test]
 async fn upstreams_are_told_of_it() {
     let certificate = Certificate::new();

@@ -43,6 +43,28 @@ pub(crate) fn query(names: &Value, query: &[u8], plus: Plus) -> Outcome {
     }
 }
 
+/// Section 4.2, the parameters of an open query that are names of the body as well.
+pub(crate) fn in_both(rule: &serde_json::Map<String, Value>, query: &[u8]) -> Outcome {
+    let own = rule.get("query").and_then(Value::as_object);
+    let is_open = own.is_none_or(|own| own.contains_key("*"));
+    let bodies: Vec<_> =
+        ["json", "form"].iter().filter_map(|part| rule.get(*part)?.as_object()).collect();
+    let has_shape = !bodies.is_empty() || rule.contains_key("json_each");
+    if !is_open || !has_shape || query.is_empty() {
+        return Outcome::True;
+    }
+    let Some(parameters) = read(query, b' ') else { return Outcome::unknown(QUERY.twin) };
+    let is = |name: &str, names: &serde_json::Map<String, Value>| {
+        !matches!(standing(name, &Listed::of(names)), Standing::Unlisted)
+    };
+    let is_listed = |name: &str| {
+        own.is_some_and(|own| matches!(standing(name, &Listed::of(own)), Standing::Listed(_)))
+    };
+    let clash =
+        |(name, _): &Parameter| !is_listed(name) && bodies.iter().any(|names| is(name, names));
+    if parameters.iter().any(clash) { Outcome::unknown(QUERY.twin) } else { Outcome::True }
+}
+
 pub(crate) fn form(names: &Value, body: &[u8]) -> Outcome {
     judged(names, body, b' ', &FORM)
 }

@@ -101,7 +101,8 @@ impl TlsClient {
         self.begin().early_data().is_some()
     }
 
-    fn begin(&self) -> rustls::ClientConnection {
+    /// A connection that nobody drives.
+    pub(crate) fn begin(&self) -> rustls::ClientConnection {
         let name = ServerName::try_from(self.name).unwrap();
         rustls::ClientConnection::new(Arc::clone(self.connector.config()), name).unwrap()
     }
