@@ -34,28 +34,27 @@ const apis = {
 
 const post = async (url) => (await fetch(url, { method: "POST" })).json();
 
+/** Asks for the next event only when the last one is here, and notes how many had gone out until then. */
+async function read(api, events, job) {
+  const [pieces, steps] = [[], []];
+  for await (const event of events) {
+    if (api.piece(event)) pieces.push(api.piece(event));
+    if (job.stepURL) steps.push(await post(job.stepURL));
+  }
+  return { pieces, steps };
+}
+
 const acts = {
   plain: async (api, client) => ({ text: api.text(await api.call(client, {})) }),
   url: async (api, client) => ({ text: api.text(await api.call(client, { messages: forURL })) }),
   // Streams an answer to a call with the arguments of the job.
-  given: async (api, client, { options, prompt, body, query, headers }) => {
-    const content = "0123456789abcde\n".repeat((prompt ?? 0) / 16);
-    const long = prompt ? { messages: [{ role: "user", content }] } : {};
-    const pieces = [];
-    for await (const event of await api.call(client, { stream: true, ...options, ...long, ...body }, { query, headers })) {
-      if (api.piece(event)) pieces.push(api.piece(event));
-    }
-    return { pieces };
+  given: async (api, client, job) => {
+    const content = "0123456789abcde\n".repeat((job.prompt ?? 0) / 16);
+    const long = job.prompt ? { messages: [{ role: "user", content }] } : {};
+    const { query, headers } = job;
+    return read(api, await api.call(client, { stream: true, ...job.options, ...long, ...job.body }, { query, headers }), job);
   },
-  // Asks for the next event only when the last one is here, and notes how many had gone out until then.
-  stream: async (api, client, job) => {
-    const [pieces, steps] = [[], []];
-    for await (const event of await api.call(client, { stream: true })) {
-      if (api.piece(event)) pieces.push(api.piece(event));
-      if (job.stepURL) steps.push(await post(job.stepURL));
-    }
-    return { pieces, steps };
-  },
+  stream: async (api, client, job) => read(api, await api.call(client, { stream: true }), job),
   leave: async (api, client, job) => {
     for await (const event of await api.call(client, { stream: true })) {
       if (event) break;

@@ -1,7 +1,7 @@
 """Calls of unmodified SDKs for LLMs: one job a line on standard input, one outcome a line on standard output.
 
-See `node/llm.mjs`, which does the same in JavaScript. `sync` in a job chooses between the two clients of each SDK. `options` are further
-arguments of the call, `query` and `headers` are sent besides, and a message has `prompt` characters where that is given.
+See `node/llm.mjs`, which does the same in JavaScript. `sync` in a job chooses between the two clients of each SDK. `options` are arguments
+of the call, `body`, `query` and `headers` are sent besides, and the message has `prompt` characters.
 """
 
 import asyncio
@@ -155,17 +155,17 @@ async def results_async(api, client, job):
 
 def given(api, client, job):
     """Streams an answer to a call with the arguments of the job."""
-    pieces = []
+    pieces, steps = [], []
     for event in api.call(client, stream=True, **arguments(job)):
-        note(api, event, job, pieces, [])
-    return {"pieces": pieces}
+        note(api, event, job, pieces, steps)
+    return {"pieces": pieces, "steps": steps}
 
 
 async def given_async(api, client, job):
-    pieces = []
+    pieces, steps = [], []
     async for event in await api.call(client, stream=True, **arguments(job)):
-        note(api, event, job, pieces, [])
-    return {"pieces": pieces}
+        note(api, event, job, pieces, steps)
+    return {"pieces": pieces, "steps": steps}
 
 
 SYNC = {"given": given, "plain": plain, "url": url, "stream": stream, "leave": leave, "retrieve": retrieve, "upload": upload, "results": results}
@@ -183,7 +183,7 @@ def note(api, event, job, pieces, steps):
 
 
 def arguments(job):
-    """What a job says of its call. An argument that the SDK does not know goes into the body as `extra_body`."""
+    """What a job says of its call."""
     options = dict(job.get("options", {}))
     if "prompt" in job:
         options["messages"] = [{"role": "user", "content": "0123456789abcde\n" * (job["prompt"] // 16)}]
