@@ -194,17 +194,13 @@ class DnsStage:
 
     def refused_only(self, *requests):
         """The proxy has refused these requests since the last call, each of them once: nobody tried again."""
-        equal(self.refused(len(requests)), list(requests), "what the proxy refused")
-
-    def refused(self, number=1):
-        """What the proxy has refused since the last call, which is to be so many requests or more."""
         deadline = time.monotonic() + HANGS
         found = []
         # A line is written when the answer has ended, which its reader may see first.
-        while time.monotonic() < deadline and len(found) < max(1, number):
+        while time.monotonic() < deadline and len(found) < max(1, len(requests)):
             found += self._new_refusals()
             time.sleep(0.02)
-        return found + self._new_refusals()
+        equal(found + self._new_refusals(), list(requests), "what the proxy refused")
 
     def refused_nothing(self):
         """The proxy has refused nothing since the last call that asked."""
