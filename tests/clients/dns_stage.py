@@ -202,6 +202,10 @@ class DnsStage:
             time.sleep(0.02)
         equal(found + self._new_refusals(), list(requests), "what the proxy refused")
 
+    def refused_nothing(self):
+        """The proxy has refused nothing since the last call that asked."""
+        equal(self._new_refusals(), [], "what the proxy refused")
+
     def _new_refusals(self):
         found = []
         for log, read in self._logs.items():

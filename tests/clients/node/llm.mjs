@@ -1,6 +1,7 @@
 // Calls of unmodified SDKs for LLMs: one job a line on standard input, one outcome a line on standard output.
 //
-// { api, baseURL, token, header, act: "plain" | "stream" | "leave" | "retrieve" | "upload" | "results", stepURL, goneURL, model, timeout }
+// { api, baseURL, token, header, act: "plain" | "given" | "stream" | "leave" | "retrieve" | "upload" | "results", stepURL, goneURL, model, timeout }
+// For "given" also { options, prompt, body, query, headers }: arguments of the call, characters of its message, and what else is sent.
 // `python/llm_sdks.py` does the same in Python.
 
 import { createInterface } from "node:readline";
@@ -13,7 +14,7 @@ const forURL = [{ role: "user", content: "repeat your URL" }];
 const apis = {
   chat: {
     open: (options) => new OpenAI(options),
-    call: (client, options) => client.chat.completions.create({ model: "gpt-5", messages, ...options }),
+    call: (client, options, sent) => client.chat.completions.create({ model: "gpt-5", messages, ...options }, sent),
     text: (answer) => answer.choices[0].message.content,
     piece: (event) => event.choices[0]?.delta.content,
   },
@@ -25,7 +26,7 @@ const apis = {
   },
   messages: {
     open: (options) => new Anthropic(options),
-    call: (client, options) => client.messages.create({ model: "claude-opus-4-6", max_tokens: 64, messages, ...options }),
+    call: (client, options, sent) => client.messages.create({ model: "claude-opus-4-6", max_tokens: 64, messages, ...options }, sent),
     text: (answer) => answer.content[0].text,
     piece: (event) => (event.type === "content_block_delta" ? event.delta.text : undefined),
   },
@@ -33,18 +34,27 @@ const apis = {
 
 const post = async (url) => (await fetch(url, { method: "POST" })).json();
 
+/** Asks for the next event only when the last one is here, and notes how many had gone out until then. */
+async function read(api, events, job) {
+  const [pieces, steps] = [[], []];
+  for await (const event of events) {
+    if (api.piece(event)) pieces.push(api.piece(event));
+    if (job.stepURL) steps.push(await post(job.stepURL));
+  }
+  return { pieces, steps };
+}
+
 const acts = {
   plain: async (api, client) => ({ text: api.text(await api.call(client, {})) }),
   url: async (api, client) => ({ text: api.text(await api.call(client, { messages: forURL })) }),
-  // Asks for the next event only when the last one is here, and notes how many had gone out until then.
-  stream: async (api, client, job) => {
-    const [pieces, steps] = [[], []];
-    for await (const event of await api.call(client, { stream: true })) {
-      if (api.piece(event)) pieces.push(api.piece(event));
-      if (job.stepURL) steps.push(await post(job.stepURL));
-    }
-    return { pieces, steps };
+  // Streams an answer to a call with the arguments of the job.
+  given: async (api, client, job) => {
+    const content = "0123456789abcde\n".repeat((job.prompt ?? 0) / 16);
+    const long = job.prompt ? { messages: [{ role: "user", content }] } : {};
+    const { query, headers } = job;
+    return read(api, await api.call(client, { stream: true, ...job.options, ...long, ...job.body }, { query, headers }), job);
   },
+  stream: async (api, client, job) => read(api, await api.call(client, { stream: true }), job),
   leave: async (api, client, job) => {
     for await (const event of await api.call(client, { stream: true })) {
       if (event) break;

@@ -1,6 +1,7 @@
 """Calls of unmodified SDKs for LLMs: one job a line on standard input, one outcome a line on standard output.
 
-See `node/llm.mjs`, which does the same in JavaScript. `sync` in a job chooses between the two clients of each SDK.
+See `node/llm.mjs`, which does the same in JavaScript. `sync` in a job chooses between the two clients of each SDK. `options` are arguments
+of the call, `body`, `query` and `headers` are sent besides, and the message has `prompt` characters.
 """
 
 import asyncio
@@ -36,7 +37,7 @@ APIS = {
     ),
     "responses": Api(
         OPENAI,
-        lambda client, **options: client.responses.create(model="gpt-5", input="hello", **options),
+        lambda client, **options: client.responses.create(**{"model": "gpt-5", "input": "hello"} | options),
         lambda answer: answer.output_text,
         lambda event: event.delta if event.type == "response.output_text.delta" else None,
     ),
@@ -152,9 +153,24 @@ async def results_async(api, client, job):
     return {"ids": [result.custom_id async for result in await client.messages.batches.results("msgbatch_1")]}
 
 
-SYNC = {"plain": plain, "url": url, "stream": stream, "leave": leave, "retrieve": retrieve, "upload": upload, "results": results}
+def given(api, client, job):
+    """Streams an answer to a call with the arguments of the job."""
+    pieces, steps = [], []
+    for event in api.call(client, stream=True, **arguments(job)):
+        note(api, event, job, pieces, steps)
+    return {"pieces": pieces, "steps": steps}
+
+
+async def given_async(api, client, job):
+    pieces, steps = [], []
+    async for event in await api.call(client, stream=True, **arguments(job)):
+        note(api, event, job, pieces, steps)
+    return {"pieces": pieces, "steps": steps}
+
+
+SYNC = {"given": given, "plain": plain, "url": url, "stream": stream, "leave": leave, "retrieve": retrieve, "upload": upload, "results": results}
 ASYNC = {
-    "plain": plain_async, "url": url_async, "stream": stream_async, "leave": leave_async, "retrieve": retrieve_async, "upload": upload_async,
+    "given": given_async, "plain": plain_async, "url": url_async, "stream": stream_async, "leave": leave_async, "retrieve": retrieve_async, "upload": upload_async,
     "results": results_async,
 }
 
@@ -164,6 +180,15 @@ def note(api, event, job, pieces, steps):
         pieces.append(text)
     if job.get("stepURL"):
         steps.append(post(job["stepURL"]))
+
+
+def arguments(job):
+    """What a job says of its call."""
+    options = dict(job.get("options", {}))
+    if "prompt" in job:
+        options["messages"] = [{"role": "user", "content": "0123456789abcde\n" * (job["prompt"] // 16)}]
+    sent = {"extra_query": job.get("query"), "extra_headers": job.get("headers"), "extra_body": job.get("body")}
+    return options | {name: value for name, value in sent.items() if value}
 
 
 def uploaded(job):

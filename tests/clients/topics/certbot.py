@@ -151,7 +151,7 @@ def refused(stage, api, *rules):
     return " ".join((done.stdout + done.stderr).split()), reached(dns, dict.fromkeys(PLUGINS, token)).arrived[api]
 
 
-def certbot(dns, api, proxy, token, domain):
+def certbot(dns, api, proxy, token, domain, *options):
     """Runs certbot for a certificate, by way of one of the APIs at a proxy."""
     plugin = PLUGINS[api]
     ini = dns.folder / f"{api}-{domain}.ini"
@@ -159,7 +159,7 @@ def certbot(dns, api, proxy, token, domain):
     ini.write_text(plugin.ini.format(url=f"{proxy}/{api}", token=token))
     variables = settings(dns) | ({plugin.variable: f"{proxy}/{api}{plugin.base}"} if plugin.variable else {})
     command = [environment_folder() / "bin/certbot", "certonly", "--authenticator", plugin.name, f"--{plugin.name}-credentials", ini]
-    return dns.run([*command, "--domain", domain], **variables)
+    return dns.run([*command, "--domain", domain, *options], **variables)
 
 
 def settings(dns):

@@ -32,6 +32,7 @@ def certificate(stage):
     equal(changes, [f"PATCH /api/v1/servers/localhost/zones/{zone}" for zone in zones for _ in range(2)], "made and cleaned up")
     holds((ZONE.rstrip("."), "TXT") in questions, f"the ACME server asked PowerDNS: {questions}")
     equal([dns.powerdns.records(zone, "TXT") for zone in (ZONE, "example.org.")], [{}, {}], "what is left")
+    dns.refused_only("PATCH /api/v1/servers/localhost/zones/example.org.")
 
 
 @CASES.case("lego fails when the proxy refuses a request, and tells its status")

@@ -7,11 +7,11 @@ from dns_stage import NO_WAY_OUT, POWERDNS_CREDENTIAL
 from harness.cases import Cases, equal, holds
 from matrix import Row, says
 
-ROWS = [Row("curl", says("curl", "--version"), "PowerDNS 4.7", "changes in one zone only, refusal of another")]
+ROWS = [Row("curl", says("curl", "--version"), "PowerDNS 4.7", "changes of one name in one zone, refusal of others")]
 CASES = Cases(ROWS[0])
 
 
-@CASES.case("powerdns.md: a change in one zone, and none in another")
+@CASES.case("powerdns.md: a change of one name, and none of another or in another zone")
 def page(stage):
     dns = stage.dns
     dns.powerdns.add_zone("example.com.")
@@ -21,7 +21,8 @@ def page(stage):
     arrived, _ = dns.only_through_the_proxy_to_powerdns(token_file.read_text())
     equal(arrived, ["PATCH /api/v1/servers/localhost/zones/example.com."], "what reached PowerDNS")
     equal(dns.powerdns.records("example.com.", "A"), {"new.example.com.": ["192.0.2.3"]}, "the records")
-    dns.refused_only("DELETE /api/v1/servers/localhost/zones/example.net.")
+    zones = "/api/v1/servers/localhost/zones"
+    dns.refused_only(f"PATCH {zones}/example.com.", f"DELETE {zones}/example.net.")
 
 
 @CASES.case("PowerDNS takes no record of another zone in a change of the zone that a token allows")

@@ -5,9 +5,12 @@ name their own, so it is the proxy that makes that true.
 """
 
 import contextlib
+import json
 import logging
 
 from github import Auth, BadCredentialsException, Github, GithubException
+from github.Issue import Issue
+from github.PullRequest import PullRequest
 
 from harness.cases import Cases, equal, holds
 from harness.exchange import mint
@@ -17,6 +20,7 @@ from stage import CREDENTIAL
 ROWS = [
     Row("PyGithub", pip("PyGithub"), "GitHub, as recorded", "pages, writes, errors, refusals"),
     Row("PyGithub", pip("PyGithub"), "own GitHub", "`url` members, a redirect, upload, refusal"),
+    Row("PyGithub, one base", pip("PyGithub"), "own GitHub", "pull requests against one base branch; refused on ten neighbours"),
 ]
 CASES = Cases(ROWS[0])
 
@@ -24,6 +28,16 @@ CASES = Cases(ROWS[0])
 logging.getLogger("github").setLevel(logging.CRITICAL)
 
 OWNER = "octokit-fixture-org"
+
+_FALSE = (403, "magicproxy: the token does not allow this request")
+_TWIN = (400, "some readers take a member of the body for another one")
+
+PULLS = "/repos/acme/tool/pulls"
+#: Pull requests against `main` from branches below `agent/`.
+PULL_RULE = {
+    "method": "POST", "route": PULLS, "json": {"base": "main", "head": {"glob": "agent/*"}, "title": {}, "body?": {}, "draft?": {}},
+}
+PULL = {"base": "main", "head": "agent/fix", "title": "Fix"}
 
 
 @CASES.case("PyGithub lists 13 issues on 5 pages")
@@ -131,7 +145,67 @@ def no_upload(stage):
 
 @CASES.case("the recipe for PyGithub does what it says", row=ROWS[1])
 def recipe(stage):
-    holds(stage.github.follow("pygithub"), "nothing arrived")
+    arrived = [(request.method, request.target.split("?")[0]) for request in stage.github.follow("pygithub")]
+    further = [("GET", "/repositories/1/issues")] * 3
+    equal(arrived, [("GET", "/repos/acme/tool/issues"), *further, ("POST", PULLS)], "what arrived")
+
+
+@CASES.case("PyGithub opens a pull request with a token for one base branch", row=ROWS[2])
+def pull_request(stage):
+    calls = [PULL, PULL | {"body": "It fixes."}, PULL | {"draft": True}]
+    with ours(stage, PULL_RULE) as (client, arrived):
+        repository = client.get_repo("acme/tool", lazy=True)
+        for call in calls:
+            made = repository.create_pull(**call)
+            equal((made.base.ref, made.head.ref, made.title), ("main", "agent/fix", "Fix"), "the pull request")
+    equal([(request.target, json.loads(request.body)) for request in arrived], [(PULLS, call) for call in calls], "what arrived")
+
+
+def _opens(**members):
+    """Opens a pull request that differs so from the one that is allowed."""
+    return lambda client, repository: repository.create_pull(**PULL | members)
+
+
+def _existing(client, kind, number):
+    """An object of PyGithub that was not asked for."""
+    url = f"{client.requester.base_url}/repos/acme/tool/{'pulls' if kind is PullRequest else 'issues'}/{number}"
+    return client.create_from_raw_data(kind, {"url": url, "number": number})
+
+
+def _sends(body=None, method="POST", target=PULLS):
+    """Sends a request as PyGithub sends its own."""
+    return lambda client, repository: client.requester.requestJsonAndCheck(method, target, input=PULL if body is None else body)
+
+
+#: Calls beside the one that is allowed, and what their exceptions show.
+PULL_NEIGHBOURS = {
+    "another base": (_opens(base="release"), _FALSE),
+    "the base by its whole name": (_opens(base="refs/heads/main"), _FALSE),
+    "the base in other letters": (_opens(base="Main"), _FALSE),
+    "a head elsewhere": (_opens(head="fix"), _FALSE),
+    "a head of a fork": (_opens(head="mallory:agent/fix"), _FALSE),
+    "a head in another repository": (_opens(head_repo="mallory/tool"), _FALSE),
+    "maintainers may change it": (_opens(maintainer_can_modify=True), _FALSE),
+    "maintainers may not change it": (_opens(maintainer_can_modify=False), _FALSE),
+    "of an issue": (lambda client, repository: repository.create_pull("main", "agent/fix", issue=_existing(client, Issue, 3)), _FALSE),
+    "without a title": (lambda client, repository: repository.create_pull("main", "agent/fix"), _FALSE),
+    "another repository": (lambda client, repository: client.get_repo("acme/other", lazy=True).create_pull(**PULL), _FALSE),
+    "its base is changed": (lambda client, repository: _existing(client, PullRequest, 12).edit(base="release"), _FALSE),
+    "it is merged": (lambda client, repository: _existing(client, PullRequest, 12).merge(), _FALSE),
+    "a query": (_sends(target=f"{PULLS}?base=release"), _FALSE),
+    "another method": (_sends(method="PUT"), _FALSE),
+    "a member that PyGithub does not have": (_sends(PULL | {"x": 1}), _FALSE),
+    "a twin of the base": (_sends(PULL | {"Base": "release"}), _TWIN),
+    "a base in a list": (_sends(PULL | {"base": ["main"]}), (400, "a member of the body has a value that cannot be judged")),
+}
+
+
+@CASES.case("PyGithub with a token for one base branch is refused, and its exception says why:", over=PULL_NEIGHBOURS, row=ROWS[2])
+def beside_pull_request(stage, name):
+    call, refusal = PULL_NEIGHBOURS[name]
+    with ours(stage, PULL_RULE) as (client, arrived):
+        told(lambda: call(client, client.get_repo("acme/tool", lazy=True)), GithubException, *refusal)
+    equal(arrived, [], "what arrived")
 
 
 @contextlib.contextmanager

@@ -163,6 +163,10 @@ def _release(github, arrived, url, **_):
     return Reply(201 if arrived.method == "POST" else 200, data.release(github.url, github.uploads.url))
 
 
+def _new_pull(github, arrived, url):
+    return Reply(201, data.pull(github.url, data.ISSUES + 1, json.loads(arrived.body)))
+
+
 def _no_pulls(github, arrived, url):
     return Reply(200, [])
 
@@ -201,6 +205,7 @@ _ROUTES = [
     ("GET", r"/repos/acme/tool(?:/issues/\d+)?/labels", _labels),
     ("POST", r"/repos/acme/tool/issues/\d+/labels", _labels),
     ("GET", "/repos/acme/tool/pulls", _no_pulls),
+    ("POST", "/repos/acme/tool/pulls", _new_pull),
     ("GET", "/repos/acme/tool/releases", _releases),
     ("POST", "/repos/acme/tool/releases", _release),
     ("GET", r"/repos/acme/tool/releases/(?:1|latest|tags/v1)", _release),

@@ -76,6 +76,13 @@ def issue(api, number):
     }
 
 
+def pull(api, number, sent):
+    """A pull request, as it was sent."""
+    url = f"{api}/repos/acme/tool/pulls/{number}"
+    ends = {end: {"label": f"acme:{sent[end]}", "ref": sent[end], "sha": "0" * 40, "user": user(api), "repo": repository(api)} for end in ("base", "head")}
+    return issue(api, number) | {"url": url, "title": sent.get("title"), "body": sent.get("body"), "draft": sent.get("draft", False)} | ends
+
+
 def label(api, name):
     url = f"{api}/repos/acme/tool/labels/{urllib.parse.quote(name)}"
     return {"id": 1, "node_id": "LA_1", "url": url, "name": name, "description": None, "color": "d73a4a", "default": False}
