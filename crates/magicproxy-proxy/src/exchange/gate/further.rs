@@ -40,6 +40,13 @@ pub(super) struct QuestionContext<'a> {
     pub(super) judged: Option<&'a [u8]>,
 }
 
+impl<'a> QuestionContext<'a> {
+    /// Returns the token and the body, for the explanation of a denial.
+    fn shown(self) -> (&'a VerifiedToken, Option<&'a [u8]>) {
+        (self.token, self.judged)
+    }
+}
+
 impl Gate {
     /// Answers the questions of a decision, and decides again, until the request is allowed or
     /// denied.
@@ -55,7 +62,7 @@ impl Gate {
         loop {
             decision = match decision {
                 Decision::Allowed(permit) => return Ok((permit, consultation)),
-                Decision::Denied(denial) => return Err(self.denied(denial, access, asker)),
+                Decision::Denied(denial) => return Err(self.denied(denial, access, asker.shown())),
                 Decision::Needs(Question::Grants(question)) => {
                     self.ledger.look_for_grant(question, access, asker.binder).await?
                 }
@@ -80,7 +87,8 @@ impl Gate {
         (head, asker): (&Parts, QuestionContext<'_>),
         body: &mut RequestBody,
     ) -> Result<(Permit, Consultation), Rejection> {
-        let tests = question.tests(access).map_err(|denial| self.denied(denial, access, asker))?;
+        let tests =
+            question.tests(access).map_err(|denial| self.denied(denial, access, asker.shown()))?;
         let longest_body = self.upstream.max_inspected_body;
         let (headers, exchange) = (&head.headers, asker.exchange);
         let mut unread = UnreadRequest { headers, body, exchange, longest_body };
@@ -99,13 +107,12 @@ impl Gate {
 
     /// Makes the rejection for a denial. Rules are told only to the holder of a token that explains,
     /// and never those of the ceiling, which are the operator's.
-    fn denied(
+    pub(super) fn denied(
         &self,
         denial: Denial,
         access: &AccessRequest<'_>,
-        asker: QuestionContext<'_>,
+        (token, judged): (&VerifiedToken, Option<&[u8]>),
     ) -> Rejection {
-        let token = asker.token;
         if !token.explains() {
             return denial.into();
         }
@@ -115,7 +122,7 @@ impl Gate {
             }
             _ => Vec::new(),
         };
-        let body = asker.judged.filter(|body| body.len() <= EXPLAINED_AT_ONCE);
+        let body = judged.filter(|body| body.len() <= EXPLAINED_AT_ONCE);
         let denied = DeniedRequest { denial: &denial, body, guarded: &self.guarded };
         let unmet = told(token.unmet_rules(access, &denied)).into();
         Rejection::Denied { denial, needed, unmet }
