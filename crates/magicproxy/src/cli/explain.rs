@@ -123,7 +123,7 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
             "{}{}{}",
             verdict.describe(&asked),
             headers.describe(verdict.headers.as_deref()),
-            hints(&verdict, &headers, &body),
+            hints(&verdict, &headers),
         ))?;
     }
     match verdict.outcome {
@@ -134,13 +134,10 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
 }
 
 /// Says what the question lacks, where a finding depends on it.
-fn hints(verdict: &Verdict, headers: &Headers, body: &ExplainedBody) -> String {
+fn hints(verdict: &Verdict, headers: &Headers) -> String {
     let mut text = String::new();
     let places = || verdict.unmet.iter().flat_map(|rule| &rule.findings);
-    if places().any(|finding| finding.place == "content_type")
-        && body.is_given()
-        && !headers.has("content-type")
-    {
+    if places().any(|finding| finding.place == "content_type") && !headers.has("content-type") {
         text.push_str(
             "  no content type is given, as the client sends it: `--header 'Content-Type: application/json'`\n",
         );

@@ -36,10 +36,6 @@ impl ExplainedBody {
         Ok(Self(Some(bytes?)))
     }
 
-    pub(super) fn is_given(&self) -> bool {
-        self.0.is_some()
-    }
-
     pub(super) fn bytes(&self) -> Option<&[u8]> {
         self.0.as_deref()
     }
