@@ -9,6 +9,6 @@ mod permit;
 
 pub use opening::BindError;
 pub use permit::{
-    AccessRequest, Basis, BodyQuestion, Count, Decision, Denial, GrantQuestion, OwnerContext,
-    Permit, PluginQuestion, Question, RulesDecision,
+    AccessRequest, Basis, BodyQuestion, Count, Decision, Denial, DeniedRequest, DescribedBody,
+    Foreseen, GrantQuestion, OwnerContext, Permit, PluginQuestion, Question, RulesDecision,
 };

@@ -151,8 +151,9 @@ pub use credential::{
     SecretFault, TypedCredential, Weakness, written_secret,
 };
 pub use decision::{
-    AccessRequest, Basis, BindError, BodyQuestion, Count, Decision, Denial, GrantQuestion,
-    OwnerContext, Permit, PluginQuestion, Question, RulesDecision,
+    AccessRequest, Basis, BindError, BodyQuestion, Count, Decision, Denial, DeniedRequest,
+    DescribedBody, Foreseen, GrantQuestion, OwnerContext, Permit, PluginQuestion, Question,
+    RulesDecision,
 };
 pub use key::{
     AcceptError, AcceptedTokens, CredentialBinding, KEY_SET_LIFETIME_SECONDS, Kem, KeyError, KeyId,
@@ -163,7 +164,7 @@ pub use key::{
 pub use method::{Method, ParseMethodError};
 pub use pattern::PatternMode;
 pub use policy::{
-    DecisionSteps, NoRuleCache, Policy, PolicyError, RuleCache, RuleCompiler, UnmetRule,
+    DecisionSteps, NoRuleCache, Policy, PolicyError, RuleCache, RuleCompiler, RuleOrigin, UnmetRule,
 };
 pub use request::{Part, RequestView};
 pub use rule::{ParseRuleError, RawRule, Rule, RuleFault};

@@ -32,7 +32,7 @@ pub use compiled::{CompiledRules, NoRuleCache, RuleCache, RuleCompiler, RulesKey
 pub(crate) use compiled::{TokenRuleBudget, TokenRuleError};
 use list::OWN_AUTOMATON_BYTES;
 pub(crate) use list::{PolicyBudget, RuleList};
-pub use missing::UnmetRule;
+pub use missing::{RuleOrigin, UnmetRule};
 pub(crate) use steps::ExhaustedSteps;
 pub use steps::{DecisionSteps, MAX_DECISION_STEPS};
 

@@ -13,6 +13,7 @@ mod response;
 mod shape;
 #[cfg(test)]
 pub(crate) mod tests;
+mod unmet;
 
 use std::time::Duration;
 
@@ -20,8 +21,8 @@ use http::{HeaderName, StatusCode};
 use magicproxy_core::limit::Limit;
 use magicproxy_core::state::{FullScope, StoreError};
 use magicproxy_core::{
-    BindError, Denial, MintRequestFault, OpenError, ParseTargetError, ReissueError, UpstreamName,
-    VerifyError,
+    BindError, Denial, MintRequestFault, OpenError, ParseTargetError, ReissueError, UnmetRule,
+    UpstreamName, VerifyError,
 };
 
 use crate::admission::{RETRY_AFTER, Shortage};
@@ -35,6 +36,7 @@ use crate::transport::{AcquireError, ConnectFailure};
 pub(crate) use conflict::{CarrierName, CarrierValue, Conflict};
 pub(crate) use question::QuestionFault;
 pub(crate) use response::{Challenge, RefusalForm};
+use unmet::would_but;
 
 /// Value of `Retry-After` where the state store has no room: rows end slowly.
 const ROWS_RETRY_AFTER: Duration = Duration::from_secs(60);
@@ -88,8 +90,8 @@ pub(crate) enum Rejection {
     RevocationsUnknown,
     #[error(transparent)]
     Credential(#[from] OpenError),
-    #[error("{denial}{}", would_allow(.needed))]
-    Denied { denial: Denial, needed: Vec<String> },
+    #[error("{denial}{}{}", would_allow(.needed), would_but(.unmet))]
+    Denied { denial: Denial, needed: Vec<String>, unmet: Box<[UnmetRule]> },
     #[error("WebSocket is not enabled for this upstream (`websocket = true`)")]
     WebSocket,
     #[error("minting over HTTP is closed here")]
@@ -239,6 +241,13 @@ fn status_of(denial: &Denial) -> StatusCode {
     }
 }
 
+impl From<Denial> for Rejection {
+    /// Makes the rejection of a token that explains nothing.
+    fn from(denial: Denial) -> Self {
+        Self::Denied { denial, needed: Vec::new(), unmet: Box::default() }
+    }
+}
+
 impl From<RevocationError> for Rejection {
     fn from(reason: RevocationError) -> Self {
         match reason {
@@ -281,12 +290,6 @@ impl From<&BodyError> for Rejection {
             | BodyError::Reflected(_)
             | BodyError::NotGzip(_) => Self::RequestBody,
         }
-    }
-}
-
-impl From<Denial> for Rejection {
-    fn from(denial: Denial) -> Self {
-        Self::Denied { denial, needed: Vec::new() }
     }
 }
 

@@ -5,8 +5,8 @@ use super::finding::{Finding, Findings, FoundValue};
 use super::outcome::{Outcome, Reason};
 use super::pairs::explain_query;
 use super::rule::{Conditions, field_outcome};
-use super::view::{FieldValue, HeaderView, RequestParts};
-use super::words::Expected;
+use super::view::{ContentView, FieldValue, HeaderView, RequestParts};
+use super::words::{Expected, NOT_OF_SHAPE};
 
 /// A request that is explained, in one reading of its path.
 #[derive(Clone, Copy, Debug)]
@@ -39,11 +39,9 @@ impl Conditions {
             let value = place.of(reading);
             let outcome =
                 value.map_or(Outcome::False, |value| test.judge_text(value, Reason::PathValue));
-            findings.add(outcome, || Finding {
-                place: format!("captures.{name}"),
-                outcome,
-                found: value.map_or(FoundValue::Absent, FoundValue::of_text),
-                expected: Expected(test).to_string(),
+            let found = || value.map_or(FoundValue::Absent, FoundValue::of_text);
+            findings.add(outcome, || {
+                finding(format!("captures.{name}"), outcome, found(), Expected(test).to_string())
             });
         }
     }
@@ -52,44 +50,54 @@ impl Conditions {
         for listed in self.header_tests() {
             let field = headers.field(&listed.name);
             let outcome = field_outcome(listed, field);
-            findings.add(outcome, || Finding {
-                place: format!("headers.{}", listed.name),
-                outcome,
-                found: match field {
-                    FieldValue::Absent => FoundValue::Absent,
-                    FieldValue::One(value) => FoundValue::of_text(&String::from_utf8_lossy(value)),
-                    FieldValue::Several => FoundValue::Type("there twice"),
-                },
-                expected: Expected(&listed.test).to_string(),
+            let found = || match field {
+                FieldValue::Absent => FoundValue::Absent,
+                FieldValue::One(value) => FoundValue::of_text(&String::from_utf8_lossy(value)),
+                FieldValue::Several => FoundValue::Type("there twice"),
+            };
+            let expected = || Expected(&listed.test).to_string();
+            findings.add(outcome, || {
+                finding(format!("headers.{}", listed.name), outcome, found(), expected())
             });
         }
     }
 
     fn explain_body(&self, view: ExplainedView<'_>, findings: &mut Findings) {
         let headers = view.parts.headers;
+        let mut whole = |place: &str, outcome, expected: String| {
+            findings
+                .add(outcome, || finding(place.to_owned(), outcome, FoundValue::Unread, expected));
+        };
+        if matches!((self.body(), view.parts.content), (BodyTest::Shaped(_), ContentView::Empty)) {
+            let outcome = self.body().of_nothing();
+            return whole("body", outcome, "must not be empty".to_owned());
+        }
         if let Some(outcome) = self.body().of_head(headers) {
-            findings.add(outcome, || Finding {
-                place: "content_type".to_owned(),
-                outcome,
-                found: FoundValue::Unread,
-                expected: self.body().expected_type(),
-            });
+            let found = match headers.field("content-type") {
+                FieldValue::Absent => FoundValue::Absent,
+                FieldValue::One(_) | FieldValue::Several => FoundValue::Unread,
+            };
+            let expected = self.body().expected_type();
+            findings.add(outcome, || finding("content_type".to_owned(), outcome, found, expected));
             return;
         }
-        match (self.body(), view.body) {
-            (_, None) | (BodyTest::Unsaid | BodyTest::Typed(_), _) => {}
-            (BodyTest::None, Some(body)) => {
-                let outcome = Outcome::of(body.is_empty());
-                findings.add(outcome, || Finding {
-                    place: "body".to_owned(),
-                    outcome,
-                    found: FoundValue::Unread,
-                    expected: "must be empty".to_owned(),
-                });
+        match (self.body(), view.body, view.parts.content) {
+            (BodyTest::None, Some(body), _) => {
+                whole("body", Outcome::of(body.is_empty()), "must be empty".to_owned());
             }
-            (BodyTest::Shaped(shapes), Some(body)) => {
+            (BodyTest::Shaped(shapes), Some(body), _) => {
                 findings.extend(shapes.explain(body, headers, view.guarded));
             }
+            (_, None, ContentView::Judged(body)) => {
+                whole("body", body.outcome_of(self), NOT_OF_SHAPE.to_owned());
+            }
+            (BodyTest::Unsaid | BodyTest::Typed(_), Some(_), _)
+            | (_, None, ContentView::Empty | ContentView::Unread) => {}
         }
     }
+}
+
+/// Makes a finding at a place that the rule names.
+fn finding(place: String, outcome: Outcome, found: FoundValue, expected: String) -> Finding {
+    Finding { place_in_rule: place.clone(), place, outcome, found, expected }
 }

@@ -1,5 +1,6 @@
 //! Findings: the places of a request at which a rule's tests are not true, for `explain` and for
-//! refusals of tokens that explain. Findings show what the client sent; no log shows them.
+//! refusals of tokens that explain. A finding shows what the client sent. Refusals and logs have
+//! only its [words of the rule](Finding::in_words_of_rule).
 
 use std::fmt;
 
@@ -7,6 +8,8 @@ use super::outcome::Outcome;
 
 /// The most findings that are kept for a rule.
 pub(crate) const MAX_FINDINGS: usize = 16;
+/// The end of a place in a rule, for a name that the rule does not list.
+pub(crate) const ANY_NAME: &str = ".*";
 /// The most characters of a value that are shown.
 const SHOWN_CHARACTERS: usize = 60;
 
@@ -15,6 +18,8 @@ const SHOWN_CHARACTERS: usize = 60;
 pub struct Finding {
     /// The place: `json.head`, `json.labels[2]`, `query.service`.
     pub place: String,
+    /// The place as the rule knows it: without names and numbers that only the client knows.
+    pub place_in_rule: String,
     /// The outcome of the test at this place. Never true.
     pub outcome: Outcome,
     /// The content of the place.
@@ -82,6 +87,18 @@ pub(crate) fn shortened(text: &str) -> String {
     shown
 }
 
+impl Finding {
+    /// Returns the place and the expectation in one line, with nothing that the client sent.
+    #[must_use]
+    pub fn in_words_of_rule(&self) -> String {
+        let Self { place_in_rule: place, expected, .. } = self;
+        match (&self.found, place.strip_suffix(ANY_NAME)) {
+            (FoundValue::Unread, Some(around)) => format!("a name in {around} {expected}"),
+            _ => format!("{place} {expected}"),
+        }
+    }
+}
+
 /// Prints the place, its content, and the expectation, in one line.
 impl fmt::Display for Finding {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -103,6 +120,7 @@ mod tests {
     fn check(found: FoundValue, expected: &str, line: &str) {
         let finding = Finding {
             place: "json.base".to_owned(),
+            place_in_rule: "json.base".to_owned(),
             outcome: Outcome::False,
             found,
             expected: expected.to_owned(),
@@ -132,6 +150,25 @@ mod tests {
     }
 
     #[test]
+    fn the_words_of_a_rule_have_nothing_of_the_client() {
+        for (found, place_in_rule, words) in [
+            (FoundValue::of_text("sent"), "json.*", "json.* must be 5"),
+            (FoundValue::Absent, "json.a[]", "json.a[] must be 5"),
+            (FoundValue::Unread, "json.a.*", "a name in json.a must be 5"),
+            (FoundValue::Unread, "body", "body must be 5"),
+        ] {
+            let finding = Finding {
+                place: "json.sent[7]".to_owned(),
+                place_in_rule: place_in_rule.to_owned(),
+                outcome: Outcome::False,
+                found,
+                expected: "must be 5".to_owned(),
+            };
+            assert_eq!(finding.in_words_of_rule(), words);
+        }
+    }
+
+    #[test]
     fn a_long_value_is_cut() {
         assert_eq!(quoted(&"é".repeat(60)), format!("\"{}\"", "é".repeat(60)));
         assert_eq!(quoted(&"é".repeat(61)), format!("\"{}…\"", "é".repeat(60)));
@@ -141,6 +178,7 @@ mod tests {
     fn findings_have_a_bound_and_hold_nothing_true() {
         let finding = |outcome| Finding {
             place: String::new(),
+            place_in_rule: String::new(),
             outcome,
             found: FoundValue::Absent,
             expected: String::new(),

@@ -10,13 +10,15 @@ use super::value::{CountRange, Scalar, TextTest, TypeSet, ValueTest, ValueType};
 
 /// The words for a name that the rule does not list.
 pub(crate) const NOT_NAMED: &str = "is not named by the rule";
+/// The words for a body that is not shown to whoever explains.
+pub(crate) const NOT_OF_SHAPE: &str = "is not what the rule says of it";
 /// The words for a name that is there twice.
 pub(crate) const TWICE: &str = "is there twice";
 /// The words for a name that overrides the method, or carries a token or a credential.
 pub(crate) const OVERRIDES: &str = "overrides the method or the credential for some readers";
 
 /// The words for a name with control characters or lone surrogates.
-pub(crate) const DOUBTFUL_NAME: &str = "has a name that some readers cut or change";
+pub(crate) const DOUBTFUL_NAME: &str = "is a name that some readers cut or change";
 
 /// The most values of a list that are shown.
 const SHOWN_VALUES: usize = 8;

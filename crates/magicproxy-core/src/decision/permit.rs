@@ -3,6 +3,7 @@
 
 mod authorize;
 mod decision;
+mod foreseen;
 
 use std::sync::Arc;
 
@@ -15,10 +16,11 @@ use crate::time::{MAX_UNIX_TIME, UnixTime};
 use crate::token::{LEEWAY_SECONDS, VerifiedToken};
 use crate::upstream_name::UpstreamName;
 
-pub use authorize::{AccessRequest, Denial};
+pub use authorize::{AccessRequest, Denial, DeniedRequest};
 pub use decision::{
     BodyQuestion, Decision, GrantQuestion, PluginQuestion, Question, RulesDecision,
 };
+pub use foreseen::{DescribedBody, Foreseen};
 
 /// The time for which a named owner keeps the things created by its requests, in seconds: 30 days.
 const NAMED_LIFETIME_SECONDS: u64 = 30 * 24 * 60 * 60;

@@ -120,9 +120,10 @@ impl<'p> Candidate<'p> {
         self.list.conditional().get(&self.rule)
     }
 
-    /// Returns the number of the rule in its list, from 1.
-    pub(super) fn number(&self) -> usize {
-        self.rule + 1
+    /// Returns the number of the rule among all rules of these lists, from 1.
+    pub(super) fn number_in(&self, lists: &[Arc<RuleList>]) -> usize {
+        let before = lists.iter().take_while(|list| !std::ptr::eq(&***list, self.list));
+        before.map(|list| list.rules().len()).sum::<usize>() + self.rule + 1
     }
 
     /// Returns the text of the rule.

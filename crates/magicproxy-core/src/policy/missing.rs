@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{DecisionSteps, Policy};
+use super::candidates::{Candidate, Ruling};
+use super::{DecisionSteps, Policy, ReadingDecision};
 use crate::condition::{ExplainedView, Finding};
 use crate::pattern::{Budget, PatternMode};
 use crate::request::RequestView;
@@ -40,50 +41,105 @@ impl Policy {
 /// A rule that matches the method and the path of a request, and whose conditions are not true.
 #[derive(Clone, Debug)]
 pub struct UnmetRule {
+    /// The list of the rule.
+    pub origin: RuleOrigin,
     /// The text of the rule.
     pub rule: Arc<str>,
-    /// The number of the rule in its list, from 1.
+    /// The number of the rule among the rules of its origin, from 1.
     pub number: usize,
+    /// True if no later rule was asked: the rule has an effect, and cannot be judged.
+    pub ends: bool,
     /// The places that are not true, at most 16.
     pub findings: Vec<Finding>,
 }
 
-/// The most rules that are explained for one request.
-const MAX_UNMET: usize = 8;
+/// The origin of a rule that did not allow a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuleOrigin {
+    /// The token as it was minted, or its scopes.
+    Token,
+    /// A caveat of the token.
+    Caveat,
+    /// The ceiling of the upstream, which is the operator's.
+    Ceiling,
+}
+
+/// The most rules that are explained for one request. Each may read the body again.
+const MAX_UNMET: usize = 4;
 
 impl Policy {
     /// Returns the rules that would allow the request but for their conditions, with the places
-    /// that are not true. `guarded` are names that override the method or carry a credential by the
-    /// settings of the upstream.
+    /// that are not true: at most four. Empty where the policy allows the request. `guarded` are
+    /// names that override the method or carry a credential by the settings of the upstream.
     pub(crate) fn unmet(
         &self,
         request: &RequestView<'_>,
         guarded: &[String],
         steps: &DecisionSteps,
-    ) -> Vec<UnmetRule> {
-        let mut unmet = Vec::new();
+    ) -> Vec<Unmet> {
+        let mut unmet: Vec<Unmet> = Vec::new();
         for reading in request.target().readings() {
+            match self.decide_reading(request, reading, steps) {
+                Ok(ReadingDecision::Allowed(_)) => continue,
+                Ok(ReadingDecision::NotAllowed(_) | ReadingDecision::Needs(_)) => {}
+                Err(_) => return unmet,
+            }
             for candidate in self.candidates(request.method(), reading, steps) {
                 let Ok(candidate) = candidate else { return unmet };
-                let (Some(conditions), Some(rule)) = (candidate.conditions(), candidate.written())
-                else {
-                    continue;
-                };
-                let findings = conditions.explain(ExplainedView {
+                let ends = matches!(candidate.decide(request, reading), Ruling::Denies(_));
+                let view = ExplainedView {
                     reading,
                     query: request.target().query(),
                     parts: request.parts(),
                     body: request.body().ok(),
                     guarded,
-                });
-                if !findings.is_empty() && unmet.len() < MAX_UNMET {
-                    let (rule, number) = (Arc::clone(rule), candidate.number());
-                    unmet.push(UnmetRule { rule, number, findings });
+                };
+                let number = candidate.number_in(&self.lists);
+                if !unmet.iter().any(|known| known.number == number) {
+                    unmet.extend(explained(&candidate, view).map(|(rule, findings)| Unmet {
+                        rule,
+                        number,
+                        ends,
+                        findings,
+                    }));
+                }
+                if unmet.len() >= MAX_UNMET {
+                    return unmet;
+                }
+                if ends {
+                    break;
                 }
             }
         }
         unmet
     }
+}
+
+/// A rule of one policy whose conditions are not true.
+#[derive(Debug)]
+pub(crate) struct Unmet {
+    rule: Arc<str>,
+    number: usize,
+    ends: bool,
+    findings: Vec<Finding>,
+}
+
+impl Unmet {
+    /// Adds the origin of the policy.
+    pub(crate) fn of(self, origin: RuleOrigin) -> UnmetRule {
+        let Self { rule, number, ends, findings } = self;
+        UnmetRule { origin, rule, number, ends, findings }
+    }
+}
+
+/// Returns the text of a rule, and the places that are not true, if there are any.
+fn explained(
+    candidate: &Candidate<'_>,
+    view: ExplainedView<'_>,
+) -> Option<(Arc<str>, Vec<Finding>)> {
+    let findings = candidate.conditions()?.explain(view);
+    let rule = Arc::clone(candidate.written()?);
+    (!findings.is_empty()).then_some((rule, findings))
 }
 
 /// Returns a rule for one path, or `None` where minting would refuse the rule.

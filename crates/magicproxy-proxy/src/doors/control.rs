@@ -55,6 +55,9 @@ use upstreams::UpstreamListing;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
+/// The reason for which a question without a body is not decided.
+const NEEDS_BODY: &str = "a rule looks into the body, and the question has none";
+
 /// The service behind the control path, for all upstreams.
 #[derive(Debug)]
 pub(super) struct Control {
@@ -170,7 +173,7 @@ impl Control {
         }
         let (question, _buffered) = self.read(body, exchange).await?;
         let question = ExplainedRequest::from_json(&question)?;
-        let Explanation { decision, headers, plugins } =
+        let Explanation { decision, headers, plugins, unmet } =
             served.explain(asking.client(), &question.below(mount)).await?;
         let mut explanation = match decision {
             ExplainedDecision::Allowed { rule } => {
@@ -179,8 +182,14 @@ impl Control {
             ExplainedDecision::Denied(rejection) => {
                 json!({ "decision": "denied", "code": rejection.code(), "reason": rejection.to_string(), "needed": rejection.needed() })
             }
+            ExplainedDecision::NeedsBody => {
+                json!({ "decision": "undecided", "reason": NEEDS_BODY, "needed": [] })
+            }
         };
         if let Some(members) = explanation.as_object_mut() {
+            if !unmet.is_empty() {
+                members.insert("unmet".to_owned(), json!(unmet));
+            }
             members.extend(headers.map(|headers| ("headers".to_owned(), json!(headers))));
             members.extend(plugins.map(|plugins| ("plugins".to_owned(), json!(plugins))));
         }

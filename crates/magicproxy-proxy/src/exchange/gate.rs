@@ -19,12 +19,14 @@ use std::time::{Duration, Instant};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Version, header};
 use magicproxy_core::{
-    AccessRequest, ContentView, Decision, DecisionSteps, Denial, ParseTargetError, Permit,
-    RequestParts, RequestTarget, VerifiedToken,
+    AccessRequest, ContentView, Decision, DecisionSteps, ParseTargetError, Permit, RequestParts,
+    RequestTarget, VerifiedToken,
 };
 use zeroize::Zeroizing;
 
 pub use outbound::OutboundRequest;
+
+pub use explanation::{UnmetFinding, UnmetVerdict};
 
 pub(crate) use explanation::{ExplainedDecision, ExplainedRequest, Explanation};
 pub(in crate::exchange) use outbound::{Dispatch, ListQuery, Message};
@@ -227,6 +229,7 @@ impl Gate {
                     peer,
                     exchange: &exchange,
                     binder: self.verifier.binder(&entry),
+                    judged: None,
                 };
                 Box::pin(self.ask_further(decision, &access, &head, asker, &mut body)).await?
             }
@@ -329,7 +332,7 @@ impl Gate {
         let target = self.read_target("/")?;
         let steps = DecisionSteps::new();
         let at_home = entry.token().ensure_at_home(&self.access("GET", &target, sender, &steps));
-        at_home.map_err(|denial| Rejection::Denied { denial, needed: Vec::new() })
+        Ok(at_home?)
     }
 
     /// Makes the client's own token anew. The token must be genuine and alive; nothing is decided
@@ -340,10 +343,7 @@ impl Gate {
         how: Reissue,
     ) -> Result<Zeroizing<String>, Rejection> {
         let VerifiedClient { presented, entry, .. } = self.bearer(client).await?;
-        entry
-            .token()
-            .ensure_live(clock::now())
-            .map_err(|denial| Rejection::Denied { denial, needed: Vec::new() })?;
+        entry.token().ensure_live(clock::now())?;
         let is_for_another_key = matches!(how, Reissue::Reseal);
         let made = self.verifier.reissue(&entry, &presented, how).await?;
         if is_for_another_key {
@@ -385,6 +385,17 @@ impl Gate {
             steps,
         }
     }
+}
+
+/// Returns the names of parameters that never reach an upstream: those that carry tokens or
+/// credentials there, and those that its operator drops. Requests with such a name in a body are
+/// refused where a rule looks into the body.
+#[must_use]
+pub fn guarded_parameters(
+    upstream: &UpstreamSettings,
+    all: &[Arc<UpstreamSettings>],
+) -> Vec<String> {
+    guarded_names(upstream, &Carriers::new(upstream, all))
 }
 
 /// Returns the names that no body may have into which a rule looks.
@@ -461,15 +472,4 @@ fn wants_websocket(head: &Parts, body: &RequestBody) -> bool {
         && head.headers.contains_key(header::SEC_WEBSOCKET_KEY)
         && head.version == Version::HTTP_11
         && head.method == http::Method::GET
-}
-
-/// Makes the rejection for a denial. The rule needed is told only to the holder of a token that
-/// explains.
-fn denied(denial: Denial, token: &VerifiedToken, access: &AccessRequest<'_>) -> Rejection {
-    let needed = if denial == Denial::NotAllowed && token.explains() {
-        token.policy().missing(access.method, access.target, access.steps)
-    } else {
-        Vec::new()
-    };
-    Rejection::Denied { denial, needed }
 }

@@ -246,10 +246,7 @@ impl Ledger {
                     send_as_json(headers);
                 }
                 Err(EffectInputFault::NotAllowed) => {
-                    return Err(Rejection::Denied {
-                        denial: Denial::NotAllowed,
-                        needed: Vec::new(),
-                    });
+                    return Err(Denial::NotAllowed.into());
                 }
                 Err(EffectInputFault::Unreadable) => return Err(Rejection::BodyForm),
                 // The body was read already.

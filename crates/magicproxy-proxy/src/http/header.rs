@@ -20,9 +20,8 @@ use http::{HeaderMap, HeaderValue};
 
 pub(crate) use dropped::DroppedFields;
 pub use fields::{FieldTreatment, ListingSource, RequestFields};
-pub(crate) use request::{
-    RequestHeaders, SentFields, TrailerFields, filter_request_trailers, is_offered,
-};
+pub use request::SentFields;
+pub(crate) use request::{RequestHeaders, TrailerFields, filter_request_trailers, is_offered};
 pub(crate) use stripped::StrippedCarriers;
 pub use verdict::FieldVerdict;
 

@@ -43,6 +43,10 @@ fn in_the_code() -> BTreeSet<(String, u16)> {
             },
         ),
     );
+    codes.extend(
+        in_arms(include_str!("../../../magicproxy-core/src/condition/outcome.rs"))
+            .map(|code| (code, 400)),
+    );
     codes
 }
 

@@ -16,6 +16,8 @@ pub(crate) enum QuestionFault {
         /// Most bytes of one name.
         bytes: usize,
     },
+    /// A part of the described request is none; the expectation in words.
+    Part(&'static str),
 }
 
 impl QuestionFault {
@@ -23,7 +25,7 @@ impl QuestionFault {
     pub(super) fn each(&self) -> Vec<String> {
         match self {
             Self::Form(faults) => faults.iter().map(ToString::to_string).collect(),
-            Self::Headers { .. } => vec![self.to_string()],
+            Self::Headers { .. } | Self::Part(_) => vec![self.to_string()],
         }
     }
 }
@@ -33,6 +35,7 @@ impl fmt::Display for QuestionFault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Form(faults) => faults.fmt(formatter),
+            Self::Part(expected) => formatter.write_str(expected),
             Self::Headers { names, bytes } => {
                 write!(
                     formatter,

@@ -44,7 +44,11 @@ fn all() -> Vec<Rejection> {
         VerifyError::UnknownScope("x".to_owned()),
         VerifyError::Claims(ClaimsFault::NoSubject),
     ];
-    let denied = denials.into_iter().map(|denial| Rejection::Denied { denial, needed: Vec::new() });
+    let denied = denials.into_iter().map(|denial| Rejection::Denied {
+        denial,
+        needed: Vec::new(),
+        unmet: Box::default(),
+    });
     denied
         .chain(tokens.into_iter().map(Rejection::Token))
         .chain([
@@ -79,7 +83,7 @@ fn a_no_to_a_token_is_401_or_403_and_nothing_else() {
 fn known_and_not_allowed_is_403() {
     for denial in [Denial::NotAllowed, Denial::BeyondCeiling] {
         assert_eq!(
-            Rejection::Denied { denial, needed: Vec::new() }.status(),
+            Rejection::Denied { denial, needed: Vec::new(), unmet: Box::default() }.status(),
             StatusCode::FORBIDDEN
         );
     }
@@ -106,7 +110,7 @@ fn a_connection_in_doubt_is_closed() {
 fn the_rules_that_would_be_needed_are_said_where_they_are_known() {
     let told = |needed: &[&str]| {
         let needed = needed.iter().map(|rule| (*rule).to_owned()).collect();
-        Rejection::Denied { denial: Denial::NotAllowed, needed }.to_string()
+        Rejection::Denied { denial: Denial::NotAllowed, needed, unmet: Box::default() }.to_string()
     };
     assert_eq!(told(&[]), "the token does not allow this request");
     assert_eq!(
@@ -137,7 +141,8 @@ async fn refused(rejection: &Rejection, shape: RefusalShape) -> (u16, String, se
 
 #[tokio::test]
 async fn every_shape_says_the_same() {
-    let denied = Rejection::Denied { denial: Denial::NotAllowed, needed: Vec::new() };
+    let denied =
+        Rejection::Denied { denial: Denial::NotAllowed, needed: Vec::new(), unmet: Box::default() };
     let shown = "magicproxy: the token does not allow this request";
     for shape in SHAPES {
         let (status, media, body) = refused(&denied, shape).await;
@@ -160,7 +165,8 @@ async fn every_shape_says_the_same() {
 
 #[tokio::test]
 async fn a_shape_is_that_of_its_api() {
-    let denied = Rejection::Denied { denial: Denial::NotAllowed, needed: Vec::new() };
+    let denied =
+        Rejection::Denied { denial: Denial::NotAllowed, needed: Vec::new(), unmet: Box::default() };
     let shown = "magicproxy: the token does not allow this request";
     let urn = "urn:magicproxy:problem:not_allowed";
     let parts = [
@@ -225,8 +231,11 @@ fn where_passwords_are_usual_no_other_scheme_is_named() {
 #[test]
 fn the_status_line_says_why() {
     let phrase = |needed: &str| {
-        let rejection =
-            Rejection::Denied { denial: Denial::NotAllowed, needed: vec![needed.to_owned()] };
+        let rejection = Rejection::Denied {
+            denial: Denial::NotAllowed,
+            needed: vec![needed.to_owned()],
+            unmet: Box::default(),
+        };
         let response = rejection.to_response(RequestId::next(), form(PROBLEM));
         String::from_utf8(
             response.extensions().get::<hyper::ext::ReasonPhrase>().unwrap().as_bytes().to_vec(),

@@ -20,6 +20,7 @@ mod conditions;
 mod content;
 mod control;
 mod cross_origin;
+mod explained;
 mod few_requests;
 mod framing;
 mod given_up;

@@ -63,6 +63,7 @@ const EXAMPLES: [Examples; 25] = [
         &[
             "magicproxy explain @job.token DELETE /user/keys/7",
             "magicproxy explain @job.token GET https://api.github.com/user --proxy https://proxy.example",
+            "magicproxy explain @job.token POST /repos/acme/site/pulls --body pr.json --header 'Content-Type: application/json'",
         ],
     ),
     (

@@ -1,11 +1,13 @@
 //! `explain`: the proxy's decision on a request, and its reasons. Made by the gate's own functions,
 //! or by a running proxy.
 
+mod body;
 mod headers;
 mod own;
+mod verdict;
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -15,19 +17,20 @@ use http::uri::Authority;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use magicproxy_core::{
-    AccessRequest, DecisionSteps, Denial, KeyRing, Method, Policy, RequestTarget, VerifiedToken,
+    AccessRequest, DecisionSteps, Denial, DescribedBody, Foreseen, KeyRing, Method, Policy,
+    RequestParts, RequestTarget, VerifiedToken,
 };
 use magicproxy_proxy::clock;
-use magicproxy_proxy::header::{FieldVerdict, RequestFields};
+use magicproxy_proxy::gate::{UnmetVerdict, guarded_parameters};
+use magicproxy_proxy::header::{RequestFields, SentFields};
 use magicproxy_proxy::router::{Route, Router};
 use magicproxy_proxy::services::RevocationList;
 use magicproxy_proxy::settings::UpstreamSettings;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::asking::AskingArgs;
 use super::{SettingsArgs, revoked, secret};
-use crate::client::{Peer, ProxyResponse};
+use crate::client::Peer;
 use crate::ground::failure::Failure;
 use crate::ground::output;
 use crate::ground::output::remark;
@@ -37,6 +40,10 @@ use magicproxy_config::config::Config;
 use magicproxy_config::ground::environment::Environment;
 use magicproxy_config::ground::scheme::is_loopback_host;
 use magicproxy_config::ground::text::harmless;
+
+use body::ExplainedBody;
+use headers::Headers;
+use verdict::{Outcome, Verdict};
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
@@ -58,16 +65,21 @@ pub(crate) struct ExplainArgs {
     /// The address that the request comes from, for tokens that bind their sender
     #[arg(long, value_name = "ADDRESS", conflicts_with = "proxy")]
     sender: Option<IpAddr>,
-    /// A header that the request would have: would it reach the API? Its name only; may be repeated
-    #[arg(long = "header", value_name = "NAME")]
+    /// A header of the request, for rules with conditions on it: `Name: value`, or its name alone.
+    /// Would it reach the API? May be repeated
+    #[arg(long = "header", value_name = "HEADER")]
     headers: Vec<String>,
+    /// The body of the request, for rules that look into it: a file, or `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    body: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Prints the decision; exit code 3 for a refusal.
+/// Prints the decision; exit code 3 for a refusal, 2 where it depends on a body that is not given.
 pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Failure> {
+    let body = ExplainedBody::read(args.body.as_deref(), &args.token)?;
     let token = secret::from_argument(&args.token, environment)?;
     let config = settings::load(args.settings.into_flags(), environment)?;
     let root =
@@ -81,7 +93,8 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
         _ => ProxiedRequest::of(&args.url, &token, &config).map_err(Failure::usage)?,
     };
     let ProxiedRequest { upstream, target } = &asked;
-    let headers = headers::Headers::new(&args.headers);
+    let fields = RequestFields::of(upstream, &config.upstreams);
+    let headers = Headers::new(&args.headers, &fields)?;
     let question = Question {
         token: &token,
         method: &args.method,
@@ -89,15 +102,17 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
         upstream,
         sender: args.sender,
         config: &config,
+        headers: &headers,
+        body: &body,
     };
     let verdict = match &args.proxy {
-        Some(url) => question.ask(&args.asking.peer_for_secrets(url)?, &headers)?,
+        Some(url) => question.ask(&args.asking.peer_for_secrets(url)?)?,
         None => {
             config.unchecked().iter().for_each(|line| remark(line));
             let keys = Keystore::of(&config.keys).open()?;
-            let verdict =
-                question.decide(&keys.ring, &revoked::in_force_here(&config.revocations)?);
-            headers.decide(verdict, &RequestFields::of(upstream, &config.upstreams))
+            let revocations = revoked::in_force_here(&config.revocations)?;
+            let verdict = question.decide(&keys.ring, &revocations, &fields);
+            headers.decide(verdict, &fields)
         }
     };
     let asked = format!("{} {}", harmless(&args.method), harmless(&asked.target));
@@ -105,12 +120,36 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
         output::print_json(&verdict.to_json())?;
     } else {
         output::print(&format!(
-            "{}{}",
+            "{}{}{}",
             verdict.describe(&asked),
-            headers.describe(verdict.headers.as_deref())
+            headers.describe(verdict.headers.as_deref()),
+            hints(&verdict, &headers),
         ))?;
     }
-    if verdict.refusal.is_some() { Err(Failure::Denied) } else { Ok(()) }
+    match verdict.outcome {
+        Outcome::Allowed => Ok(()),
+        Outcome::Denied { .. } => Err(Failure::Denied),
+        Outcome::NeedsBody => Err(Failure::Undecided),
+    }
+}
+
+/// Says what the question lacks, where a finding depends on it.
+fn hints(verdict: &Verdict, headers: &Headers) -> String {
+    let mut text = String::new();
+    let places = || verdict.unmet.iter().flat_map(|rule| &rule.findings);
+    if places().any(|finding| finding.place == "content_type") && !headers.has("content-type") {
+        text.push_str(
+            "  no content type is given, as the client sends it: `--header 'Content-Type: application/json'`\n",
+        );
+    }
+    for name in headers.without_value() {
+        if places().any(|finding| finding.place == format!("headers.{name}")) {
+            text.push_str(&format!(
+                "  a rule depends on the value of a header: `--header '{name}: VALUE'`\n"
+            ));
+        }
+    }
+    text
 }
 
 /// The request that a URL stands for at the proxy, not yet judged.
@@ -183,6 +222,9 @@ fn on_this_machine<'u>(url: &'u str, config: &Config) -> Option<&'u str> {
     ours.then(|| below(rest, authority)).flatten()
 }
 
+/// The longest question that a proxy takes, in bytes.
+const MAX_QUESTION_BYTES: usize = 64 * 1024;
+
 const STATE_NEEDS_MINTER: &str = "the proxy keeps nothing for tokens that anyone can mint: this needs a token that one of its minters signed \
                                   (or `state.unlisted_minters = \"accept\"`)";
 
@@ -193,86 +235,44 @@ struct Question<'a> {
     upstream: &'a UpstreamSettings,
     sender: Option<IpAddr>,
     config: &'a Config,
-}
-
-/// The decision and its reasons.
-#[derive(Debug, Default)]
-struct Verdict {
-    /// The rule that allows the request.
-    rule: Option<String>,
-    /// The code and the reason of a refusal.
-    refusal: Option<(String, String)>,
-    /// The rules that would allow the request.
-    needed: Vec<String>,
-    /// The rules of the token.
-    rules: Vec<String>,
-    /// The verdicts on the headers of `--header`, if any were given and the proxy judges headers.
-    headers: Option<Vec<FieldVerdict>>,
-    /// The upstream, if found here.
-    upstream: Option<String>,
-    /// The names of the plugins that the proxy would ask and `explain` does not, as far as known.
-    plugins: Option<Vec<String>>,
-}
-
-impl Verdict {
-    fn refused(code: &str, reason: impl ToString) -> Self {
-        Self { refusal: Some((code.to_owned(), reason.to_string())), ..Self::default() }
-    }
-
-    /// Reads the proxy's response: its explanation, or the problem in place of an explanation, a
-    /// refusal too.
-    fn of_response(response: &ProxyResponse) -> anyhow::Result<Self> {
-        #[derive(Deserialize)]
-        struct ExplainBody {
-            #[serde(default)]
-            decision: String,
-            rule: Option<String>,
-            code: Option<String>,
-            #[serde(alias = "detail")]
-            reason: Option<String>,
-            #[serde(default)]
-            needed: Vec<String>,
-            headers: Option<Vec<FieldVerdict>>,
-            plugins: Option<Vec<String>>,
-        }
-        let told: ExplainBody =
-            serde_json::from_str(&response.body).map_err(|_| response.fault())?;
-        if told.decision.is_empty() && told.code.is_none() {
-            return Err(response.fault());
-        }
-        let refusal = (told.decision != "allowed")
-            .then(|| (told.code.unwrap_or_default(), told.reason.unwrap_or_default()));
-        Ok(Self {
-            rule: told.rule,
-            refusal,
-            needed: told.needed,
-            headers: told.headers,
-            plugins: told.plugins,
-            ..Self::default()
-        })
-    }
+    headers: &'a Headers,
+    body: &'a ExplainedBody,
 }
 
 impl Question<'_> {
-    fn ask(&self, proxy: &Peer, headers: &headers::Headers) -> anyhow::Result<Verdict> {
-        let question =
-            headers.put_in(json!({ "method": self.method, "target": self.target })).to_string();
+    fn ask(&self, proxy: &Peer) -> Result<Verdict, Failure> {
+        let mut question = json!({ "method": self.method, "target": self.target });
+        self.headers.put_in(&mut question);
+        self.body.put_in(&mut question);
+        let question = question.to_string();
+        if question.len() > MAX_QUESTION_BYTES {
+            return Err(Failure::usage(format!(
+                "a question to a proxy has at most {MAX_QUESTION_BYTES} bytes, with the body in it: without `--proxy`, beside the proxy's configuration, the body may be longer"
+            )));
+        }
         let request = Request::post("/")
             .header("content-type", "application/json")
             .header("authorization", format!("Bearer {}", self.token))
             .body(Full::new(Bytes::from(question)))
             .context("the token cannot stand in a header")?;
-        Verdict::of_response(
-            &wire::runtime()?.block_on(proxy.send("/__magictoken/explain", request))?,
-        )
+        let response = wire::runtime()?.block_on(proxy.send("/__magictoken/explain", request))?;
+        Ok(Verdict::of_response(&response)?)
     }
 
-    fn decide(&self, keys: &KeyRing, revocations: &RevocationList) -> Verdict {
+    fn decide(
+        &self,
+        keys: &KeyRing,
+        revocations: &RevocationList,
+        fields: &RequestFields,
+    ) -> Verdict {
         let upstream = self.upstream;
-        let target = match RequestTarget::parse(self.target.as_bytes(), upstream.path_settings()) {
-            Ok(target) => target,
-            Err(error) => return Verdict::refused(error.code(), error),
-        };
+        let mut target =
+            match RequestTarget::parse(self.target.as_bytes(), upstream.path_settings()) {
+                Ok(target) => target,
+                Err(error) => return Verdict::refused(error.code(), error),
+            };
+        let guarded = guarded_parameters(upstream, &self.config.upstreams);
+        target.drop_query_parameters(&guarded);
         let now = clock::now();
         let token = match keys.verify(self.token, &Config::verify_context(upstream, now)) {
             Ok(token) => Arc::new(token),
@@ -281,6 +281,10 @@ impl Question<'_> {
         if revocations.refuses(&token.names()) {
             return Verdict::refused("revoked_token", "the token has been revoked");
         }
+        let described = self.headers.described();
+        let sent = SentFields::of(&described, fields);
+        let parts =
+            RequestParts { headers: &sent, plus: upstream.query_plus, ..RequestParts::default() };
         let access = AccessRequest {
             method: self.method,
             target: &target,
@@ -290,17 +294,31 @@ impl Question<'_> {
             ceiling: upstream.ceiling.as_ref(),
             sender: self.sender,
             now,
-            parts: magicproxy_core::RequestParts::default(),
+            parts,
             steps: &DecisionSteps::new(),
         };
-        let decided = match token.decide(&access).by_rules() {
-            Ok(prospect) if self.config.keeps_nothing_for(prospect) => {
-                Verdict::refused("unlisted_minter", STATE_NEEDS_MINTER)
-            }
-            Ok(prospect) => {
-                Verdict { rule: Some(prospect.rule().to_string()), ..Verdict::default() }
-            }
-            Err(denial) => self.denied(&denial, &token, &target),
+        let longest = upstream.max_inspected_body;
+        let body = DescribedBody { body: self.body.bytes(), longest, guarded: &guarded };
+        let decided = match token.foresee(&access, body) {
+            Foreseen::NeedsBody => Verdict::needing_body(),
+            Foreseen::TooLong => Verdict::refused(
+                "body_too_large",
+                format!(
+                    "a rule looks into the body, and it is longer than {longest} bytes (`max_inspected_body`)"
+                ),
+            ),
+            Foreseen::Decided(decision, unmet) => match decision.by_rules() {
+                Ok(prospect) if self.config.keeps_nothing_for(prospect) => {
+                    Verdict::refused("unlisted_minter", STATE_NEEDS_MINTER)
+                }
+                Ok(prospect) => {
+                    Verdict { rule: Some(prospect.rule().to_string()), ..Verdict::default() }
+                }
+                Err(denial) => Verdict {
+                    unmet: unmet.iter().map(UnmetVerdict::of).collect(),
+                    ..self.denied(&denial, &token, &target)
+                },
+            },
         };
         let plugins: Vec<String> = token.plugins().iter().map(ToString::to_string).collect();
         Verdict {
@@ -334,70 +352,5 @@ impl Question<'_> {
             | Denial::Unknown(_)
             | Denial::TooCostly => refused,
         }
-    }
-}
-
-impl Verdict {
-    fn describe(&self, asked: &str) -> String {
-        let mut text = String::new();
-        // Writing to a string does not fail.
-        let mut line = |line: String| {
-            let _ = writeln!(text, "{line}");
-        };
-        match &self.refusal {
-            None => {
-                let by = self
-                    .rule
-                    .as_ref()
-                    .map(|rule| format!("\n  by the rule `{}`", harmless(rule)))
-                    .unwrap_or_default();
-                let unless = if self.plugins.is_some() { " by the rules" } else { "" };
-                line(format!("allowed{unless}: {asked}{by}"));
-            }
-            Some((code, reason)) => {
-                line(format!("denied: {asked}\n  {code}: {}", harmless(reason)))
-            }
-        }
-        let beyond = self.refusal.as_ref().is_some_and(|(code, _)| code == "beyond_ceiling");
-        let who = if beyond { "the ceiling would need" } else { "the token would need" };
-        self.needed.iter().for_each(|rule| line(format!("  {who} `{rule}`")));
-        if let Some(upstream) = &self.upstream {
-            line(format!("  at the upstream `{}`", harmless(upstream)));
-        }
-        if let Some(plugins) = &self.plugins {
-            let names: Vec<String> =
-                plugins.iter().map(|name| format!("`{}`", harmless(name))).collect();
-            let who = if names.is_empty() {
-                "plugins decide".to_owned()
-            } else {
-                format!("the plugins {} decide", names.join(", "))
-            };
-            line(format!(
-                "  {who} as well, which are not asked here: they may deny what the rules allow, and allow what they do not"
-            ));
-            line("  (`magicproxy plugin run FILE --request REQUEST` asks one)".to_owned());
-        }
-        if self.refusal.is_some() {
-            self.rules
-                .iter()
-                .take(20)
-                .for_each(|rule| line(format!("  the token allows `{}`", harmless(rule))));
-        }
-        text
-    }
-
-    fn to_json(&self) -> Value {
-        json!({
-            "decision": if self.refusal.is_none() { "allowed" } else { "denied" },
-            "rule": self.rule,
-            "code": self.refusal.as_ref().map(|(code, _)| code),
-            "reason": self.refusal.as_ref().map(|(_, reason)| reason),
-            "needed": self.needed,
-            "rules": self.rules,
-            "headers": self.headers,
-            "upstream": self.upstream,
-            "plugins": self.plugins.as_ref().map_or_else(|| json!([]), |names| json!(names)),
-            "plugins_asked": self.plugins.is_none(),
-        })
     }
 }

@@ -57,7 +57,7 @@ pub(crate) struct MintArgs {
     /// it has the upstream
     #[arg(long, value_name = "NAME")]
     aud: Option<String>,
-    /// Let refusals say which rule would be needed
+    /// Let refusals say which rule would be needed, or which condition is not true
     #[arg(long)]
     explain: bool,
     /// File that holds the credential; `-` is standard input

@@ -19,6 +19,8 @@ pub(crate) enum Failure {
     NotAccepted,
     /// 3: `explain` says no. Everything has been said on standard output.
     Denied,
+    /// 2: `explain` cannot decide without a body. Everything has been said on standard output.
+    Undecided,
     /// 126 or 127, as in a shell: the program for `run` cannot be started.
     NotStarted { code: u8, error: anyhow::Error },
     /// 78 (`EX_CONFIG`): the configuration, or a key, is not usable.
@@ -42,7 +44,11 @@ impl Failure {
         match self {
             Self::Error(error) | Self::NotStarted { error, .. } => say(&chain(error)),
             Self::Usage(messages) => messages.iter().for_each(|message| say(message)),
-            Self::NotAccepted | Self::Denied | Self::ConfigSaid | Self::Logged(_) => {}
+            Self::NotAccepted
+            | Self::Denied
+            | Self::Undecided
+            | Self::ConfigSaid
+            | Self::Logged(_) => {}
             Self::Config(faults) => note(&faults.render(Colour::of_stderr())),
         }
         ExitCode::from(self.code())
@@ -54,9 +60,11 @@ impl Failure {
             Self::Error(error) | Self::NotStarted { error, .. } => chain(error),
             Self::Usage(messages) => messages.join("; "),
             Self::Config(faults) => faults.in_lines().join("; "),
-            Self::NotAccepted | Self::Denied | Self::ConfigSaid | Self::Logged(_) => {
-                "its own lines in the log say why".to_owned()
-            }
+            Self::NotAccepted
+            | Self::Denied
+            | Self::Undecided
+            | Self::ConfigSaid
+            | Self::Logged(_) => "its own lines in the log say why".to_owned(),
         };
         shown(&line)
     }
@@ -64,7 +72,7 @@ impl Failure {
     fn code(&self) -> u8 {
         match self {
             Self::Error(_) | Self::NotAccepted => 1,
-            Self::Usage(_) => 2,
+            Self::Usage(_) | Self::Undecided => 2,
             Self::Denied => 3,
             Self::NotStarted { code, .. } | Self::Logged(code) => *code,
             Self::Config(_) | Self::ConfigSaid => 78,
@@ -77,7 +85,11 @@ impl Failure {
         match &self {
             Self::Error(error) | Self::NotStarted { error, .. } => say(&chain(error)),
             Self::Usage(messages) => messages.iter().for_each(|message| say(message)),
-            Self::NotAccepted | Self::Denied | Self::ConfigSaid | Self::Logged(_) => {}
+            Self::NotAccepted
+            | Self::Denied
+            | Self::Undecided
+            | Self::ConfigSaid
+            | Self::Logged(_) => {}
             Self::Config(faults) => faults.log(),
         }
         Self::Logged(self.code())

@@ -21,6 +21,7 @@ mod backup;
 mod check;
 mod command_notes;
 mod env;
+mod explained;
 #[cfg(unix)]
 mod faulty_file;
 #[cfg(unix)]

@@ -1,6 +1,6 @@
 //! The parameters and fields at which one rule's tests are not true, for `explain`.
 
-use crate::condition::finding::{Finding, Findings, FoundValue, shortened};
+use crate::condition::finding::{ANY_NAME, Finding, Findings, FoundValue, shortened};
 use crate::condition::names::{ListedName, NamesTest};
 use crate::condition::outcome::{Outcome, Reason};
 use crate::condition::value::{ListTest, ValueTest};
@@ -36,6 +36,44 @@ impl Form<'_> {
     }
 }
 
+/// A name of a pair, and the name that the rule has for it.
+#[derive(Clone, Copy)]
+struct NamedPair<'n> {
+    sent: &'n str,
+    in_rule: NameInRule<'n>,
+}
+
+#[derive(Clone, Copy)]
+enum NameInRule<'n> {
+    Listed(&'n ListedName),
+    /// A name that the rule does not list.
+    Any,
+}
+
+impl<'n> NamedPair<'n> {
+    fn listed(sent: &'n str, listed: &'n ListedName) -> Self {
+        Self { sent, in_rule: NameInRule::Listed(listed) }
+    }
+
+    fn unlisted(sent: &'n str) -> Self {
+        Self { sent, in_rule: NameInRule::Any }
+    }
+
+    fn place(self, part: &str) -> String {
+        format!("{part}.{}", shortened(self.sent))
+    }
+
+    fn place_in_rule(self, part: &str) -> String {
+        match self.in_rule {
+            NameInRule::Listed(listed) => {
+                let keys = if listed.has_keys { "[*]" } else { "" };
+                format!("{part}.{}{keys}", shortened(&listed.name))
+            }
+            NameInRule::Any => format!("{part}{ANY_NAME}"),
+        }
+    }
+}
+
 struct Explainer {
     part: &'static PartReasons,
     findings: Findings,
@@ -59,9 +97,10 @@ impl Explainer {
         }
         for (listed, count) in test.listed.iter().zip(judge.counts) {
             if count > 0 {
-                self.count(&listed.name, &listed.test, count);
+                self.count(NamedPair::listed(&listed.name, listed), &listed.test, count);
             } else if !listed.has_keys && !listed.is_optional && !is_absence(listed) {
-                self.note(&listed.name, Outcome::False, FoundValue::Absent, &listed.test);
+                let name = NamedPair::listed(&listed.name, listed);
+                self.note(name, Outcome::False, FoundValue::Absent, &listed.test);
             }
         }
         self.keyed(&judge);
@@ -74,29 +113,31 @@ impl Explainer {
     fn pair(&mut self, judge: &Judge<'_>, pair: &Pair<'_>) {
         let listed = |number: usize| judge.test.listed.get(number);
         let value = pair.value.as_deref().unwrap_or_default();
+        let unlisted = NamedPair::unlisted(&pair.name);
         if pair.role == Role::Override {
             let outcome = Outcome::Unknown(Reason::FormOverride);
-            return self.name(&pair.name, outcome, words::OVERRIDES.to_owned());
+            return self.name(unlisted, outcome, words::OVERRIDES.to_owned());
         }
         match judge.lookup.find(pair) {
             Place::Twin(number) => {
                 let name = listed(number).map_or("", |listed| listed.name.as_str());
-                self.name(&pair.name, Outcome::Unknown(self.part.twin), words::taken_for(name));
+                self.name(unlisted, Outcome::Unknown(self.part.twin), words::taken_for(name));
             }
             Place::Listed(number) | Place::Keyed(number) => {
                 if let Some(listed) = listed(number) {
-                    self.value(&pair.name, value, element(&listed.test));
+                    let name = NamedPair::listed(&pair.name, listed);
+                    self.value(name, value, element(&listed.test));
                 }
             }
             Place::Unlisted => match &judge.test.rest {
-                Some(test) => self.value(&pair.name, value, test),
-                None => self.name(&pair.name, Outcome::False, words::NOT_NAMED.to_owned()),
+                Some(test) => self.value(unlisted, value, test),
+                None => self.name(unlisted, Outcome::False, words::NOT_NAMED.to_owned()),
             },
         }
     }
 
     /// Notes a name that is there too often.
-    fn count(&mut self, name: &str, test: &ValueTest, count: usize) {
+    fn count(&mut self, name: NamedPair<'_>, test: &ValueTest, count: usize) {
         match test {
             ValueTest::Absent => {}
             ValueTest::List(list) => {
@@ -123,12 +164,12 @@ impl Explainer {
                 .first()
                 .and_then(|(name, number)| Some((*name, judge.test.listed.get(*number)?)));
             if let Some((name, listed)) = listed {
-                self.count(name, &listed.test, same.len());
+                self.count(NamedPair::listed(name, listed), &listed.test, same.len());
             }
         }
     }
 
-    fn value(&mut self, name: &str, value: &str, test: &ValueTest) {
+    fn value(&mut self, name: NamedPair<'_>, value: &str, test: &ValueTest) {
         let outcome = test.judge_text(value, self.part.value);
         let found = match test {
             ValueTest::Absent => FoundValue::Unread,
@@ -137,22 +178,23 @@ impl Explainer {
         self.note(name, outcome, found, test);
     }
 
-    fn note(&mut self, name: &str, outcome: Outcome, found: FoundValue, test: &ValueTest) {
-        let place = || format!("{}.{}", self.part.name, shortened(name));
-        let expected = || Expected(test).to_string();
+    fn note(&mut self, name: NamedPair<'_>, outcome: Outcome, found: FoundValue, test: &ValueTest) {
+        let part = self.part.name;
         self.findings.add(outcome, || Finding {
-            place: place(),
+            place: name.place(part),
+            place_in_rule: name.place_in_rule(part),
             outcome,
             found,
-            expected: expected(),
+            expected: Expected(test).to_string(),
         });
     }
 
     /// Notes a name that is itself not right.
-    fn name(&mut self, name: &str, outcome: Outcome, expected: String) {
-        let place = format!("{}.{}", self.part.name, shortened(name));
+    fn name(&mut self, name: NamedPair<'_>, outcome: Outcome, expected: String) {
+        let part = self.part.name;
         self.findings.add(outcome, || Finding {
-            place,
+            place: name.place(part),
+            place_in_rule: name.place_in_rule(part),
             outcome,
             found: FoundValue::Unread,
             expected,
@@ -163,6 +205,7 @@ impl Explainer {
     fn whole(&mut self, outcome: Outcome, expected: String) {
         let place = self.part.name.to_owned();
         self.findings.add(outcome, || Finding {
+            place_in_rule: place.clone(),
             place,
             outcome,
             found: FoundValue::Unread,

@@ -10,7 +10,7 @@ use crate::limit::MAX_CAVEAT_COUNTERS;
 use crate::method::is_never_admitted;
 use crate::plugin::Consent;
 use crate::policy::{
-    DecisionSteps, ExhaustedSteps, MatchedRule, Policy, PolicyDecision, UnmetRule,
+    DecisionSteps, ExhaustedSteps, MatchedRule, Policy, PolicyDecision, RuleOrigin, UnmetRule,
 };
 use crate::request::{Part, RequestView};
 use crate::rule::{HeldGrant, RuleEffects};
@@ -44,6 +44,17 @@ pub struct AccessRequest<'a> {
     pub parts: RequestParts<'a>,
     /// The steps left for this request, shared by all policies on which the decision depends.
     pub steps: &'a DecisionSteps,
+}
+
+/// A denied request, with what only its explanation needs.
+#[derive(Debug, Clone, Copy)]
+pub struct DeniedRequest<'a> {
+    /// The denial.
+    pub denial: &'a Denial,
+    /// The body, where it is known and shown.
+    pub body: Option<&'a [u8]>,
+    /// Names that override the method or carry a credential by the settings of the upstream.
+    pub guarded: &'a [String],
 }
 
 /// The reason for which there is no permit yet, or none at all.
@@ -264,21 +275,39 @@ impl VerifiedToken {
         if at_home { Ok(()) } else { Err(access.wrong_upstream(self.upstream())) }
     }
 
-    /// Returns the rules of the token, its caveats and the ceiling that match method and path, and
-    /// whose conditions are not true. `body` is the body, where it is known; `guarded` are names
-    /// that override the method or carry a credential by the settings of the upstream.
+    /// Returns the rules that would lift a denial but for their conditions: rules of the first list
+    /// that does not allow the request. Empty for denials that no rule would lift.
     #[must_use]
     pub fn unmet_rules(
         &self,
         access: &AccessRequest<'_>,
-        body: Option<&[u8]>,
-        guarded: &[String],
+        denied: &DeniedRequest<'_>,
     ) -> Vec<UnmetRule> {
+        let own = || std::iter::once((RuleOrigin::Token, self.policy()));
         let caveats = self.narrowing().iter().filter_map(|caveat| caveat.policy.as_ref());
-        let policies = std::iter::once(self.policy()).chain(caveats).chain(access.ceiling);
+        let caveats = || caveats.clone().map(|policy| (RuleOrigin::Caveat, policy));
+        let ceiling = || access.ceiling.map(|policy| (RuleOrigin::Ceiling, policy)).into_iter();
+        let policies: Vec<(RuleOrigin, &Policy)> = match denied.denial {
+            Denial::NotAllowed => own().collect(),
+            Denial::BeyondCaveat => caveats().collect(),
+            Denial::BeyondCeiling => ceiling().collect(),
+            Denial::Unknown(_) => own().chain(caveats()).chain(ceiling()).collect(),
+            Denial::Expired
+            | Denial::KeyEnded
+            | Denial::NotYetValid
+            | Denial::WrongUpstream { .. }
+            | Denial::WrongSender
+            | Denial::TooCostly => Vec::new(),
+        };
         let request = access.request();
-        let request = body.map_or(request, |body| request.with_body(body));
-        policies.flat_map(|policy| policy.unmet(&request, guarded, access.steps)).collect()
+        let request = denied.body.map_or(request, |body| request.with_body(body));
+        for (origin, policy) in policies {
+            let unmet = policy.unmet(&request, denied.guarded, access.steps);
+            if !unmet.is_empty() {
+                return unmet.into_iter().map(|unmet| unmet.of(origin)).collect();
+            }
+        }
+        Vec::new()
     }
 
     /// Gathers the rules that may look into the body of the request: the token's, its caveats', and

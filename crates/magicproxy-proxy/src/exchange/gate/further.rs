@@ -4,11 +4,11 @@
 use http::request::Parts;
 use magicproxy_core::plugin::{PluginBody, PluginName, Verdict};
 use magicproxy_core::{
-    AccessRequest, BodyQuestion, ContentView, Decision, DecisionSteps, Part, Permit, Question,
-    RequestParts, VerifiedToken,
+    AccessRequest, BodyQuestion, ContentView, Decision, DecisionSteps, Denial, DeniedRequest, Part,
+    Permit, Question, RequestParts, RuleOrigin, UnmetRule, VerifiedToken,
 };
 
-use super::{Gate, denied, wants_websocket};
+use super::{Gate, wants_websocket};
 use crate::admission::Holding;
 use crate::downstream::RequestBody;
 use crate::exchange::unread::UnreadRequest;
@@ -20,6 +20,14 @@ use crate::rejection::Rejection;
 /// The bytes of a body that are judged before other requests get their turn: under a millisecond.
 const JUDGED_AT_ONCE: usize = 64 * 1024;
 
+/// The longest body that a refusal explains, in bytes: it is read again for each of a few rules.
+const EXPLAINED_AT_ONCE: usize = 16 * 1024;
+
+/// Returns the rules that the holder of a token that explains may know: not those of the ceiling.
+pub(super) fn told(unmet: Vec<UnmetRule>) -> Vec<UnmetRule> {
+    unmet.into_iter().filter(|rule| rule.origin != RuleOrigin::Ceiling).collect()
+}
+
 /// The token and the peer behind a question, and the exchange that pays.
 #[derive(Clone, Copy)]
 pub(super) struct QuestionContext<'a> {
@@ -28,6 +36,15 @@ pub(super) struct QuestionContext<'a> {
     pub(super) exchange: &'a Holding,
     /// The credential to which named owners are bound.
     pub(super) binder: Binder<'a>,
+    /// The body, once it was judged.
+    pub(super) judged: Option<&'a [u8]>,
+}
+
+impl<'a> QuestionContext<'a> {
+    /// Returns the token and the body, for the explanation of a denial.
+    fn shown(self) -> (&'a VerifiedToken, Option<&'a [u8]>) {
+        (self.token, self.judged)
+    }
 }
 
 impl Gate {
@@ -45,7 +62,7 @@ impl Gate {
         loop {
             decision = match decision {
                 Decision::Allowed(permit) => return Ok((permit, consultation)),
-                Decision::Denied(denial) => return Err(denied(denial, asker.token, access)),
+                Decision::Denied(denial) => return Err(self.denied(denial, access, asker.shown())),
                 Decision::Needs(Question::Grants(question)) => {
                     self.ledger.look_for_grant(question, access, asker.binder).await?
                 }
@@ -70,7 +87,8 @@ impl Gate {
         (head, asker): (&Parts, QuestionContext<'_>),
         body: &mut RequestBody,
     ) -> Result<(Permit, Consultation), Rejection> {
-        let tests = question.tests(access).map_err(|denial| denied(denial, asker.token, access))?;
+        let tests =
+            question.tests(access).map_err(|denial| self.denied(denial, access, asker.shown()))?;
         let longest_body = self.upstream.max_inspected_body;
         let (headers, exchange) = (&head.headers, asker.exchange);
         let mut unread = UnreadRequest { headers, body, exchange, longest_body };
@@ -83,7 +101,31 @@ impl Gate {
         let parts = RequestParts { content: ContentView::Judged(&judged), ..access.parts };
         let access = AccessRequest { parts, steps: &DecisionSteps::new(), ..*access };
         let decision = question.decide(&access);
+        let asker = QuestionContext { judged: Some(&bytes), ..asker };
         self.ask_further(decision, &access, head, asker, body).await
+    }
+
+    /// Makes the rejection for a denial. Rules are told only to the holder of a token that explains,
+    /// and never those of the ceiling, which are the operator's.
+    pub(super) fn denied(
+        &self,
+        denial: Denial,
+        access: &AccessRequest<'_>,
+        (token, judged): (&VerifiedToken, Option<&[u8]>),
+    ) -> Rejection {
+        if !token.explains() {
+            return denial.into();
+        }
+        let needed = match denial {
+            Denial::NotAllowed => {
+                token.policy().missing(access.method, access.target, access.steps)
+            }
+            _ => Vec::new(),
+        };
+        let body = judged.filter(|body| body.len() <= EXPLAINED_AT_ONCE);
+        let denied = DeniedRequest { denial: &denial, body, guarded: &self.guarded };
+        let unmet = told(token.unmet_rules(access, &denied)).into();
+        Rejection::Denied { denial, needed, unmet }
     }
 
     /// Asks the token's plugins, with the parts of the request demanded by any plugin.

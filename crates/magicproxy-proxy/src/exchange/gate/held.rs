@@ -11,7 +11,7 @@ use magicproxy_core::{
     AccessRequest, ContentView, Decision, DecisionSteps, Denial, RequestParts, RequestTarget,
 };
 
-use super::{Client, Dispatch, Gate, denied};
+use super::{Client, Dispatch, Gate};
 use crate::clock;
 use crate::credential::bearer_token::BearerToken;
 use crate::exchange::verifier::CachedToken;
@@ -123,7 +123,7 @@ impl Gate {
         match entry.token().decide(&access) {
             // A body that a rule looks into was judged by the rules of before.
             Decision::Denied(Denial::Unknown(_)) => Err(Rejection::Reconfigured),
-            Decision::Denied(denial) => Err(denied(denial, entry.token(), &access)),
+            Decision::Denied(denial) => Err(self.denied(denial, &access, (entry.token(), None))),
             Decision::Allowed(permit)
                 if has_same_rules || (standing.is_plain && !permit.is_stateful()) =>
             {

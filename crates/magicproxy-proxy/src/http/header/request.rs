@@ -98,7 +98,7 @@ impl RequestHeaders<'_> {
 
 /// Fields of a request as the upstream will get them, for the conditions of rules.
 #[derive(Debug)]
-pub(crate) struct SentFields<'h> {
+pub struct SentFields<'h> {
     headers: &'h HeaderMap,
     fields: &'h RequestFields,
     /// Names from the `Connection` of the request, read when a field is first asked for: most rules
@@ -108,7 +108,8 @@ pub(crate) struct SentFields<'h> {
 
 impl<'h> SentFields<'h> {
     /// Makes the view of a request's fields as received.
-    pub(crate) fn of(headers: &'h HeaderMap, fields: &'h RequestFields) -> Self {
+    #[must_use]
+    pub fn of(headers: &'h HeaderMap, fields: &'h RequestFields) -> Self {
         Self { headers, fields, nominated: OnceLock::new() }
     }
 }

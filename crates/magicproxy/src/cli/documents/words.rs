@@ -45,8 +45,9 @@ fn check(heading: &str, coded: &BTreeSet<String>) {
 
 #[test]
 fn every_word_of_json_is_explained() {
-    let explain = include_str!("../explain.rs");
-    check("### `decision` of `explain`", &words(explain, ["\"decision\": if", "\"rule\""]));
+    let explain = include_str!("../explain/verdict.rs");
+    let decisions = words(explain, ["let (decision, refusal) = match", "};"]);
+    check("### `decision` of `explain`", &decisions);
     let inspect = include_str!("../inspect.rs");
     check("### `signature` of `inspect`", &words(inspect, ["let signature = match", "};"]));
     let connect = include_str!("../config/connect.rs");

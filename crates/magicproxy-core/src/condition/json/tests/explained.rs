@@ -34,7 +34,7 @@ fn findings_name_places_and_values() {
         &[
             "json.base is there twice",
             "json.head is null; must match `agent/*`",
-            "json.a\\\\nb has a name that some readers cut or change",
+            "json.a\\\\nb is a name that some readers cut or change",
         ],
     );
     check(pulls, "{", &["json cannot be judged: the body is not strict JSON"]);

@@ -26,7 +26,7 @@ const EXIT_CODES: &str = "
 |---|---|---|
 | 0 | done; the request would be allowed | every one |
 | 1 | failure; the token is not accepted; something is not reached | every one; `inspect`; `config check --connect` |
-| 2 | usage | every one |
+| 2 | usage; not decided without a body | every one; `explain` |
 | 3 | the request would be denied | `explain`, `plugin run` |
 | 78 | the configuration or a key is not usable | every one |
 | 126 | the program cannot be started | `run` |
