@@ -5,6 +5,7 @@
 
 mod counted;
 mod effects;
+mod example;
 mod form;
 mod grants;
 mod list_items;
@@ -22,10 +23,11 @@ use serde::Serialize;
 
 use crate::condition::{ConditionFault, Conditions, RuleFrame};
 use crate::method::{Method, ParseMethodError, is_never_admitted};
-use crate::pattern::{Budget, Pattern, PatternError, PatternMode, Work};
+use crate::pattern::{Budget, Pattern, PatternError, PatternMode, SearchSteps, Work};
 
 pub use crate::condition::ConditionMembers;
 pub use effects::{EffectInput, EffectInputFault, MAX_RULE_GRANTS, OwnerName, RuleEffects};
+pub use example::ExampleRequest;
 pub use form::schema;
 pub(crate) use form::{RULE, RULES};
 pub use grants::{Document, Facts, HeldGrant, NewGrant, NoGrant};
@@ -155,8 +157,20 @@ impl Rule {
                 faults.push(fault);
             }
         }
+        faults.extend(parsed.iter().flat_map(|rules| Self::empty(rules, work)));
         faults.sort_by_key(|fault| fault.number().unwrap_or_default());
         if faults.is_empty() { parsed } else { Err(faults) }
+    }
+
+    /// Finds the rules of a list whose conditions no request can satisfy.
+    pub(crate) fn empty(rules: &[Self], work: &Work) -> Vec<RuleFault> {
+        let steps = SearchSteps::new();
+        let empty = rules.iter().enumerate().filter_map(|(index, rule)| {
+            let reason = RuleReason::Empty(rule.empty_place(work, &steps)?);
+            let error = ParseRuleError { rule: shorten(&rule.to_string()), reason, hint: None };
+            Some(RuleFault::Rule { number: index + 1, error })
+        });
+        empty.collect()
     }
 
     /// Finds the rules of a list that cannot mean what was typed, whatever other faults the rules
@@ -496,6 +510,8 @@ enum RuleReason {
     State(#[from] effects::EffectFault),
     #[error(transparent)]
     Condition(#[from] ConditionFault),
+    #[error("no request can satisfy the conditions, because of `{0}`")]
+    Empty(String),
     #[error("a plugin is named in a scope of the configuration, and nowhere else")]
     Plugin,
     #[error(transparent)]

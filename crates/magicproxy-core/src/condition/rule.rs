@@ -139,7 +139,7 @@ impl Conditions {
         captures + headers + query + self.body.memory_bytes()
     }
 
-    fn of_captures(&self, reading: &str) -> Outcome {
+    pub(super) fn of_captures(&self, reading: &str) -> Outcome {
         let mut outcome = Outcome::True;
         for (_, place, test) in &self.captures {
             outcome = outcome.and(match place.of(reading) {
