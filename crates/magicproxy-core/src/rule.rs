@@ -5,6 +5,7 @@
 
 mod counted;
 mod effects;
+mod empty;
 mod example;
 mod form;
 mod grants;
@@ -23,7 +24,7 @@ use serde::Serialize;
 
 use crate::condition::{ConditionFault, Conditions, RuleFrame};
 use crate::method::{Method, ParseMethodError, is_never_admitted};
-use crate::pattern::{Budget, Pattern, PatternError, PatternMode, SearchSteps, Work};
+use crate::pattern::{Budget, Pattern, PatternError, PatternMode, Work};
 
 pub use crate::condition::ConditionMembers;
 pub use effects::{EffectInput, EffectInputFault, MAX_RULE_GRANTS, OwnerName, RuleEffects};
@@ -157,20 +158,10 @@ impl Rule {
                 faults.push(fault);
             }
         }
-        faults.extend(parsed.iter().flat_map(|rules| Self::empty(rules, work)));
+        let rules = parsed.iter().flatten().enumerate();
+        faults.extend(Self::empty(rules, work));
         faults.sort_by_key(|fault| fault.number().unwrap_or_default());
         if faults.is_empty() { parsed } else { Err(faults) }
-    }
-
-    /// Finds the rules of a list whose conditions no request can satisfy.
-    pub(crate) fn empty(rules: &[Self], work: &Work) -> Vec<RuleFault> {
-        let steps = SearchSteps::new();
-        let empty = rules.iter().enumerate().filter_map(|(index, rule)| {
-            let reason = RuleReason::Empty(rule.empty_place(work, &steps)?);
-            let error = ParseRuleError { rule: shorten(&rule.to_string()), reason, hint: None };
-            Some(RuleFault::Rule { number: index + 1, error })
-        });
-        empty.collect()
     }
 
     /// Finds the rules of a list that cannot mean what was typed, whatever other faults the rules
@@ -251,6 +242,11 @@ impl Rule {
     /// The conditions of the rule, if any.
     pub(crate) fn conditions(&self) -> Option<&Arc<Conditions>> {
         self.conditions.as_ref()
+    }
+
+    /// Returns the names of the header fields that the conditions test, in lower case.
+    pub fn header_names(&self) -> impl Iterator<Item = &str> {
+        self.conditions.iter().flat_map(|conditions| conditions.header_names())
     }
 
     /// The effects of the rule besides allowing, if any.

@@ -95,6 +95,11 @@ impl Conditions {
         self.query.as_ref()
     }
 
+    /// Returns the names of the header fields that are tested, in lower case.
+    pub(crate) fn header_names(&self) -> impl Iterator<Item = &str> {
+        self.headers.iter().map(|listed| listed.name.as_str())
+    }
+
     pub(super) fn header_tests(&self) -> &[ListedName] {
         &self.headers
     }

@@ -5,7 +5,7 @@ use super::{Methods, Rule};
 use crate::condition::{Conditions, LeastParts};
 use crate::pattern::{
     Automaton, Budget, Characters, Least, MAX_PATTERN_STEPS, Machine, OWN_AUTOMATON_BYTES,
-    SearchSteps, Work, shortest,
+    SearchSteps, shortest,
 };
 use crate::target::{PathSettings, RequestTarget};
 
@@ -63,22 +63,6 @@ impl Rule {
         path_of(&both, &[], Characters::Path, steps).exists()
     }
 
-    /// Returns the place of conditions that no request can satisfy. Takes the work of searching
-    /// from `work`.
-    pub(super) fn empty_place(&self, work: &Work, steps: &SearchSteps) -> Option<String> {
-        let conditions = self.conditions()?;
-        let before = steps.taken();
-        let found = match Conditions::least(&[conditions], steps) {
-            Least::Found(_) if conditions.look_at_captures() => {
-                path_of(&[self], &[], Characters::Path, steps).within("captures").map(drop)
-            }
-            other => other.map(drop),
-        };
-        // Whoever finds the work spent compiles nothing more.
-        let _ = work.take((steps.taken() - before).saturating_mul(STEPS_OF_A_VISIT));
-        if let Least::Nothing(place) = found { Some(place) } else { None }
-    }
-
     fn looks_at_captures(&self) -> bool {
         self.conditions().is_some_and(|conditions| conditions.look_at_captures())
     }
@@ -113,11 +97,8 @@ impl ExampleRequest {
     }
 }
 
-/// The steps of work for a set of states that a search visits.
-const STEPS_OF_A_VISIT: usize = 64;
-
 /// Returns the shortest path that all rules match, with their captures.
-fn path_of(
+pub(super) fn path_of(
     rules: &[&Rule],
     further: &[Machine],
     characters: Characters,
