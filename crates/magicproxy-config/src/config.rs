@@ -36,6 +36,7 @@ mod tests;
 mod timeouts;
 pub mod tls;
 mod tokens;
+mod unseen_headers;
 pub mod upstream;
 
 use std::path::{Path, PathBuf};
@@ -54,6 +55,7 @@ pub use duration::parse_duration;
 pub use layers::{
     ConfigurationForm, Flags, Layers, WorkingDirectory, check_configuration, unknown_keys,
 };
+pub use unseen_headers::unseen_headers;
 
 use crate::ground::fault::Fault;
 use crate::ground::scheme::Scheme;

@@ -10,6 +10,7 @@ mod effort;
 pub(crate) use effort::Budget;
 pub use effort::Work;
 mod foreign;
+mod shortest;
 mod syntax;
 mod template;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
 use crate::target::is_unreserved;
 
+pub(crate) use shortest::{Characters, Least, Machine, MachinePlace, SearchSteps, shortest};
 pub(crate) use template::Template;
 pub(crate) use text::TextAutomaton;
 pub(crate) use tree::Tree;
@@ -44,6 +46,8 @@ const STEPS_OF_A_RULE: usize = 30;
 const BYTES_OF_A_STATE: usize = 24;
 /// The largest automaton of a single pattern that is kept: a thousand of this size are no burden.
 const MAX_KEPT_AUTOMATON_BYTES: usize = 16 * 1024;
+/// The largest automaton of a single rule, in bytes; every rule that passed `Rule::parse` fits.
+pub(crate) const OWN_AUTOMATON_BYTES: usize = 128 * 1024;
 /// The memory that determinising may use while at work.
 const MAX_DETERMINISE_BYTES: usize = 1024 * 1024;
 /// The most pairs of states in a comparison of two automata.
@@ -259,6 +263,32 @@ impl Automaton {
             }
         }
         Some(false)
+    }
+
+    /// True if this automaton matches whole each path that `other` matches whole. `None` if the two
+    /// together have too many states to compare.
+    pub(crate) fn includes(&self, other: &Self) -> Option<bool> {
+        let (Self(this), Self(other)) = (self, other);
+        let start = start::Config::new().anchored(Anchored::Yes);
+        let first = (this.start_state(&start).ok()?, other.start_state(&start).ok()?);
+        let bytes: Vec<u8> = (0..=u8::MAX).filter(|byte| is_path_byte(*byte)).collect();
+        let (mut seen, mut pending) = (HashSet::from([first]), vec![first]);
+        while let Some((one, two)) = pending.pop() {
+            let ends = (this.next_eoi_state(one), other.next_eoi_state(two));
+            if other.is_match_state(ends.1) && !this.is_match_state(ends.0) {
+                return Some(false);
+            }
+            for byte in &bytes {
+                let next = (this.next_state(one, *byte), other.next_state(two, *byte));
+                if !other.is_dead_state(next.1) && seen.insert(next) {
+                    pending.push(next);
+                }
+            }
+            if seen.len() > MAX_PAIRS {
+                return None;
+            }
+        }
+        Some(true)
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {

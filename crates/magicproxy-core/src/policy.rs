@@ -25,16 +25,17 @@ mod overlap;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod vain;
 
 pub use crate::pattern::Work;
 use candidates::{Candidate, Candidates, Ruling};
 pub use compiled::{CompiledRules, NoRuleCache, RuleCache, RuleCompiler, RulesKey};
 pub(crate) use compiled::{TokenRuleBudget, TokenRuleError};
-use list::OWN_AUTOMATON_BYTES;
 pub(crate) use list::{PolicyBudget, RuleList};
 pub use missing::{RuleOrigin, UnmetRule};
 pub(crate) use steps::ExhaustedSteps;
 pub use steps::{DecisionSteps, MAX_DECISION_STEPS};
+pub use vain::VainRule;
 
 /// The memory of automata and trees from an operator's configuration, in bytes: the limit for a
 /// scope, for all scopes of a token together, and for a ceiling.

@@ -5,6 +5,8 @@
 
 mod counted;
 mod effects;
+mod empty;
+mod example;
 mod form;
 mod grants;
 mod list_items;
@@ -26,6 +28,7 @@ use crate::pattern::{Budget, Pattern, PatternError, PatternMode, Work};
 
 pub use crate::condition::ConditionMembers;
 pub use effects::{EffectInput, EffectInputFault, MAX_RULE_GRANTS, OwnerName, RuleEffects};
+pub use example::ExampleRequest;
 pub use form::schema;
 pub(crate) use form::{RULE, RULES};
 pub use grants::{Document, Facts, HeldGrant, NewGrant, NoGrant};
@@ -155,6 +158,8 @@ impl Rule {
                 faults.push(fault);
             }
         }
+        let rules = parsed.iter().flatten().enumerate();
+        faults.extend(Self::empty(rules, work));
         faults.sort_by_key(|fault| fault.number().unwrap_or_default());
         if faults.is_empty() { parsed } else { Err(faults) }
     }
@@ -237,6 +242,11 @@ impl Rule {
     /// The conditions of the rule, if any.
     pub(crate) fn conditions(&self) -> Option<&Arc<Conditions>> {
         self.conditions.as_ref()
+    }
+
+    /// Returns the names of the header fields that the conditions test, in lower case.
+    pub fn header_names(&self) -> impl Iterator<Item = &str> {
+        self.conditions.iter().flat_map(|conditions| conditions.header_names())
     }
 
     /// The effects of the rule besides allowing, if any.
@@ -496,6 +506,8 @@ enum RuleReason {
     State(#[from] effects::EffectFault),
     #[error(transparent)]
     Condition(#[from] ConditionFault),
+    #[error("no request can satisfy the conditions, because of `{0}`")]
+    Empty(String),
     #[error("a plugin is named in a scope of the configuration, and nowhere else")]
     Plugin,
     #[error(transparent)]

@@ -9,6 +9,8 @@
 
 #[path = "properties/chains.rs"]
 mod chains;
+#[path = "properties/conditional_chains.rs"]
+mod conditional_chains;
 #[path = "properties/decisions.rs"]
 mod decisions;
 #[path = "properties/json.rs"]

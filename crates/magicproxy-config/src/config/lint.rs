@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use magicproxy_core::{PatternMode, Policy, RawRule, Rule};
+use magicproxy_proxy::header::RequestFields;
 use magicproxy_proxy::settings::UpstreamSettings;
 
 use super::check::list;
@@ -12,7 +13,7 @@ use super::raw::RawConfig;
 use super::scopes::RawRuleSetting;
 use super::setting::GivenValue;
 use super::upstream::{Table, tables};
-use super::{Config, accepted};
+use super::{Config, accepted, unseen_headers};
 use crate::ground::scheme::is_loopback_host;
 use crate::ground::suggest::nearest;
 use crate::ground::text::harmless;
@@ -45,6 +46,8 @@ pub fn warnings(raw: &RawConfig, config: &Config, keys: Option<&KnownKeys<'_>>) 
     warnings.extend(accepted::idle_minters(config));
     warnings.extend(accepted::open_to_private_apis(config));
     warnings.extend(futile_scopes(raw, config));
+    warnings.extend(vain_rules(raw));
+    warnings.extend(headers_without_effect(raw, config));
     warnings.extend(config.admin.warnings());
     warnings
 }
@@ -219,6 +222,46 @@ fn futile_scopes(raw: &RawConfig, config: &Config) -> Vec<String> {
                 "scope `{name}`: no ceiling allows anything of `{}`",
                 harmless(&rule.to_string())
             ));
+        }
+    }
+    warnings
+}
+
+/// Warns of rules that another rule of their list makes vain.
+fn vain_rules(raw: &RawConfig) -> Vec<String> {
+    let of_list = |what: &str, rules: &[Rule]| -> Vec<String> {
+        let vain = Policy::vain(rules).into_iter();
+        vain.map(|vain| format!("{what}: {}", harmless(&vain.to_string()))).collect()
+    };
+    let scopes = raw
+        .scopes
+        .iter()
+        .filter_map(|(name, given)| Some(of_list(&format!("scope `{name}`"), &parsed(given)?)));
+    let tables = tables(raw);
+    let ceilings = tables
+        .iter()
+        .filter_map(|table| Some(of_list(&format!("{}.ceiling", table.key), &ceiling(table)?)));
+    scopes.chain(ceilings).flatten().collect()
+}
+
+/// Warns of rules that test header fields which no API gets.
+fn headers_without_effect(raw: &RawConfig, config: &Config) -> Vec<String> {
+    let fields = |upstream| RequestFields::of(upstream, &config.upstreams);
+    let mut warnings = Vec::new();
+    for (name, given) in &raw.scopes {
+        let rules = parsed(given).unwrap_or_default();
+        if rules.iter().any(|rule| rule.header_names().next().is_some()) {
+            let all: Vec<_> = config.upstreams.iter().map(|upstream| fields(upstream)).collect();
+            let unseen = unseen_headers(&rules, &all).into_iter();
+            warnings.extend(unseen.map(|unseen| format!("scope `{name}`: {unseen}")));
+        }
+    }
+    let tables = tables(raw);
+    for (table, upstream) in tables.iter().zip(&config.upstreams) {
+        let rules = ceiling(table).unwrap_or_default();
+        if rules.iter().any(|rule| rule.header_names().next().is_some()) {
+            let unseen = unseen_headers(&rules, &[fields(upstream)]).into_iter();
+            warnings.extend(unseen.map(|unseen| format!("{}.ceiling: {unseen}", table.key)));
         }
     }
     warnings

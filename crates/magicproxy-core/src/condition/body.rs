@@ -14,7 +14,7 @@ use super::value::ValueTest;
 use super::view::HeaderView;
 
 /// The media type of forms.
-const FORM: &str = "application/x-www-form-urlencoded";
+pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The test of a body.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub(super) struct Shapes {
 
 /// The kind of a body, by its media type and the rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum BodyKind {
+pub(super) enum BodyKind {
     Json,
     Form,
 }
@@ -77,6 +77,11 @@ impl Shapes {
         else {
             return Err(Reason::BodyType);
         };
+        self.kind_of(essence)
+    }
+
+    /// Finds how a body of this media type is to be read.
+    pub(super) fn kind_of(&self, essence: &str) -> Result<BodyKind, Reason> {
         let reads_json = self.object.is_some() || self.each.is_some();
         let is_listed = self.types.as_ref().map(|types| lists(types, essence));
         match is_listed {

@@ -5,6 +5,7 @@
 //! unknown.
 
 mod explain;
+mod least;
 mod lookup;
 mod piece;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod tests;
 use std::borrow::Cow;
 
 pub(super) use explain::explain_query;
+pub(super) use least::least_pairs;
 
 use lookup::{Lookup, Place, Roots};
 use piece::{Pair, Plus, Role};

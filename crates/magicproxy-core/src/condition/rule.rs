@@ -95,6 +95,11 @@ impl Conditions {
         self.query.as_ref()
     }
 
+    /// Returns the names of the header fields that are tested, in lower case.
+    pub(crate) fn header_names(&self) -> impl Iterator<Item = &str> {
+        self.headers.iter().map(|listed| listed.name.as_str())
+    }
+
     pub(super) fn header_tests(&self) -> &[ListedName] {
         &self.headers
     }
@@ -139,7 +144,7 @@ impl Conditions {
         captures + headers + query + self.body.memory_bytes()
     }
 
-    fn of_captures(&self, reading: &str) -> Outcome {
+    pub(super) fn of_captures(&self, reading: &str) -> Outcome {
         let mut outcome = Outcome::True;
         for (_, place, test) in &self.captures {
             outcome = outcome.and(match place.of(reading) {

@@ -204,6 +204,26 @@ impl Scalar {
         size_of::<Self>() + text
     }
 
+    /// Returns the text that stands for this value outside JSON.
+    pub(crate) fn to_text(&self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text.clone()),
+            Self::Integer(value) => Some(value.to_string()),
+            Self::Boolean(value) => Some(value.to_string()),
+            Self::Null => None,
+        }
+    }
+
+    /// Returns this value in JSON.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        match self {
+            Self::Text(text) => text.as_str().into(),
+            Self::Integer(value) => (*value).into(),
+            Self::Boolean(value) => (*value).into(),
+            Self::Null => serde_json::Value::Null,
+        }
+    }
+
     /// True if this value, written as text, is exactly `text`.
     fn is_text(&self, text: &str) -> bool {
         match self {

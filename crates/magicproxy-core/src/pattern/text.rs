@@ -71,6 +71,21 @@ impl TextAutomaton {
         Ok(Self { dfa: Arc::new(dfa), written: written.into() })
     }
 
+    /// Compiles texts, one of which is the whole text.
+    pub(crate) fn of_literals<'t>(
+        texts: impl IntoIterator<Item = &'t str>,
+        budget: &mut Budget,
+    ) -> Result<Self, PatternError> {
+        let literal = |text: &str| anchor(Hir::literal(text.as_bytes()), PatternMode::Whole);
+        let hirs: Vec<Hir> = texts.into_iter().map(literal).collect();
+        Self::compile(&hirs, Vec::new(), budget)
+    }
+
+    /// Returns the table of the automaton.
+    pub(super) fn table(&self) -> Arc<dense::DFA<Vec<u32>>> {
+        Arc::clone(&self.dfa)
+    }
+
     /// Returns the globs or patterns as written.
     pub(crate) fn written(&self) -> &[Box<str>] {
         &self.written

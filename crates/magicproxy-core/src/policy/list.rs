@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::condition::Conditions;
-use crate::pattern::{Automaton, Budget, MAX_PATTERN_STEPS, Pattern, Tree, Work};
+use crate::pattern::{
+    Automaton, Budget, MAX_PATTERN_STEPS, OWN_AUTOMATON_BYTES, Pattern, Tree, Work,
+};
 use crate::rule::{MAX_RULES, Methods, Rule, RuleEffects};
 
 use super::matches::Matches;
@@ -24,8 +26,6 @@ const MAX_FAILED_ATTEMPTS: usize = 8;
 pub(super) const SHARED_PATTERNS: usize = 64;
 /// The steps that all attempts at sharing of one policy may take together.
 const MAX_SHARING_STEPS: usize = 1_200_000;
-/// The largest automaton of a single rule, in bytes; every rule that passed [`Rule::parse`] fits.
-pub(super) const OWN_AUTOMATON_BYTES: usize = 128 * 1024;
 
 /// The classes that a path may have to try in one tree; beyond, automata are faster.
 const MAX_TREE_VISITS: usize = 64;

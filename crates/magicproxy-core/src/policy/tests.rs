@@ -2,6 +2,7 @@
 
 use super::list::SHARED_PATTERNS;
 use super::*;
+use crate::pattern::OWN_AUTOMATON_BYTES;
 use crate::pattern::PatternMode;
 use crate::rule::{Methods, RawRule};
 use crate::target::EncodedSlash;

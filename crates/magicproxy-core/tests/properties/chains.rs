@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use magicproxy_core::{
     Acceptance, AccessRequest, Caveat, Credential, EncodedSlash, Kem, KeyRing, PatternMode,
-    PrivateKey, RequestTarget, Rule, RuleSource, Scopes, SealedTokenSpec, SealingKey, UnixTime,
-    UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
+    PrivateKey, RawRule, RequestTarget, Rule, RuleSource, Scopes, SealedTokenSpec, SealingKey,
+    UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-const NOW: u64 = 1_790_000_000;
+pub(crate) const NOW: u64 = 1_790_000_000;
 const CHAINS: u32 = 1_000;
 
 /// What requests are made of; small, so that rules and requests meet often.
@@ -53,11 +53,14 @@ fn caveat() -> impl Strategy<Value = String> {
 }
 
 /// Each token of a chain, the first without a caveat.
-fn chain(ring: &KeyRing, allowed: &[String], caveats: &[String]) -> Vec<Arc<VerifiedToken>> {
-    let raw: Vec<_> = allowed.iter().cloned().map(magicproxy_core::RawRule::Text).collect();
+pub(crate) fn chain(
+    ring: &KeyRing,
+    allowed: &[RawRule],
+    caveats: &[String],
+) -> Vec<Arc<VerifiedToken>> {
     let minted = ring.published(UnixTime(NOW)).next().unwrap().mint(&SealedTokenSpec {
         credential: Credential::parse(Zeroizing::new("ghp_x".to_owned())).unwrap().into(),
-        source: RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap()),
+        source: RuleSource::Rules(Rule::parse_list(allowed, PatternMode::Whole).unwrap()),
         upstream: UpstreamName::parse("api").unwrap(),
         issued_at: UnixTime(NOW),
         expires_at: UnixTime(NOW + 3000),
@@ -108,6 +111,7 @@ fn a_child_allows_nothing_that_its_parent_does_not() {
     let cell = std::cell::RefCell::new(&mut check);
     runner
         .run(&(rules(), prop::collection::vec(caveat(), 1..5)), |(allowed, caveats)| {
+            let allowed: Vec<RawRule> = allowed.into_iter().map(RawRule::Text).collect();
             let tokens = chain(&ring, &allowed, &caveats);
             for target in &targets {
                 for (method, sender, now, upstream) in every_circumstance(&upstreams) {

@@ -16,10 +16,11 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use magicproxy_core::limit::Limit;
 use magicproxy_core::{
-    Credential, KeyId, KnownNames, Label, MintLimits, MintRequest, TokenVersion, Weakness,
-    written_secret,
+    Credential, KeyId, KnownNames, Label, MintLimits, MintRequest, PatternMode, RawRule, Rule,
+    TokenVersion, Weakness, written_secret,
 };
 use magicproxy_proxy::clock;
+use magicproxy_proxy::header::RequestFields;
 use magicproxy_proxy::settings::UpstreamSettings;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -33,7 +34,7 @@ use crate::ground::failure::Failure;
 use crate::ground::output::{note, remark};
 use crate::runtime::keystore::Keystore;
 use crate::runtime::{settings, wire};
-use magicproxy_config::config::{Config, parse_duration};
+use magicproxy_config::config::{Config, parse_duration, unseen_headers};
 use magicproxy_config::ground::environment::Environment;
 use magicproxy_config::ground::text::harmless;
 
@@ -164,6 +165,8 @@ fn mint_request(args: &MintArgs, environment: &Environment) -> Result<MintDraft,
 fn offline(mint_request: MintRequest, config: Config) -> Result<Zeroizing<String>, Failure> {
     let keys = Keystore::of(&config.keys).open()?;
     let upstream = config.upstream_named(mint_request.aud.as_deref()).map_err(Failure::usage)?;
+    warn_of_vain(mint_request.allowed.as_deref(), upstream.patterns);
+    warn_of_headers(mint_request.allowed.as_deref(), upstream, &config);
     config.unchecked().iter().for_each(|line| remark(line));
     ensure_accepted(upstream)?;
     ensure_key_lives(keys.ring.active().public().id(), upstream, &config)?;
@@ -222,6 +225,22 @@ fn ensure_key_lives(
     Ok(revoked::ensure_mintable(&revoked::in_force_here(&config.revocations)?, key, clock::now())?)
 }
 
+/// Warns of rules that another rule of their list makes vain. Faults are left to whoever mints.
+fn warn_of_vain(rules: Option<&[RawRule]>, patterns: PatternMode) {
+    if let Ok(rules) = Rule::parse_list(rules.unwrap_or_default(), patterns) {
+        narrow::warn_of_vain(&rules);
+    }
+}
+
+/// Warns of rules that test header fields which the API never gets.
+fn warn_of_headers(rules: Option<&[RawRule]>, upstream: &UpstreamSettings, config: &Config) {
+    let rules = Rule::parse_list(rules.unwrap_or_default(), upstream.patterns).unwrap_or_default();
+    let fields = RequestFields::of(upstream, &config.upstreams);
+    for unseen in unseen_headers(&rules, &[fields]) {
+        note(&format!("warning: {unseen}"));
+    }
+}
+
 /// Warns of a credential hard to find in responses, and so hard to mask.
 fn warn(weakness: Option<Weakness>) {
     if let Some(weakness) = weakness {
@@ -233,6 +252,7 @@ fn at_proxy(peer: &Peer, mint_request: &MintRequest) -> Result<Zeroizing<String>
     // An older proxy would take the credential unchanged.
     written_secret(&mint_request.token)
         .map_err(|fault| Failure::usage(format!("credential: {fault}")))?;
+    warn_of_vain(mint_request.allowed.as_deref(), PatternMode::Whole);
     warn(
         Credential::parse_new(&mint_request.token)
             .ok()

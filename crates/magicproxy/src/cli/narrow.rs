@@ -184,6 +184,7 @@ fn ensure_something_is_left(token: &UnverifiedToken<'_>, caveat: &Caveat) -> Res
     let Some(written) = &caveat.allowed else { return Ok(()) };
     let rules = Rule::parse_new_list(written, PatternMode::Whole)
         .map_err(|faults| refused(NarrowError::Rules(faults)))?;
+    warn_of_vain(&rules);
     let mut futile = vec![false; rules.len()];
     for list in lists(token) {
         // Rules unreadable here (a scope, a rule of another version) are left to the proxy.
@@ -205,6 +206,13 @@ fn ensure_something_is_left(token: &UnverifiedToken<'_>, caveat: &Caveat) -> Res
         ));
     }
     Ok(())
+}
+
+/// Warns of rules that another rule of their list makes vain.
+pub(super) fn warn_of_vain(rules: &[Rule]) {
+    for vain in Policy::vain(rules) {
+        note(&format!("warning: {}", harmless(&vain.to_string())));
+    }
 }
 
 /// Returns the lists of rules in the token's claims and caveats.

@@ -89,6 +89,28 @@ fn mint(place: &Place, rules: &[&str]) -> String {
     minted.stdout.trim().to_owned()
 }
 
+/// What is hardly meant is minted with a warning, what is never true is refused.
+#[test]
+fn mint_looks_at_conditions() {
+    let place = Place::with_keys();
+    let mint = |rules: &[&str]| {
+        let mut command = vec!["mint", "--credential-env", "SECRET"];
+        rules.iter().for_each(|rule| command.extend(["--allow", rule]));
+        place.program(&command).env("SECRET", SECRET).output()
+    };
+    let vain = mint(&["POST /repos/a/pulls json.base=main", "POST /repos/.+"]);
+    let warning = "warning: the conditions of rule 1 ";
+    assert!(vain.code == 0 && vain.stderr.contains(warning), "{vain:?}");
+    let header = r#"{"method": "GET", "path": "/a", "headers": {"x-other": {"absent": true}}}"#;
+    let header = mint(&[header]);
+    let warning = "tests the header `x-other`, which is always absent";
+    assert!(header.code == 0 && header.stderr.contains(warning), "{header:?}");
+    let plain = mint(&["POST /repos/a/pulls json.base=main", "GET /repos/.+"]);
+    assert!(plain.code == 0 && !plain.stderr.contains("in vain"), "{plain:?}");
+    let empty = mint(&[r#"{"method": "GET", "path": "/a", "query": {"x": {"count": 0}}}"#]);
+    assert!(empty.code == 2 && empty.stderr.contains("because of `query.x`"), "{empty:?}");
+}
+
 #[test]
 fn mint_inspect_explain() {
     let place = Place::with_keys();

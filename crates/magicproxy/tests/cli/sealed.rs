@@ -85,6 +85,24 @@ fn narrowing_says_when_nothing_is_left() {
     assert!(refused.code == 2 && refused.stderr.contains("--proxy"), "{refused:?}");
 }
 
+/// Two rules share a request only where their conditions do.
+#[test]
+fn narrowing_looks_at_conditions() {
+    let place = place();
+    let pulls = |base: &str| format!("POST /repos/a/pulls json.base={base} json.title");
+    let token = mint(&place, "proxy.jwks", &["--allow", &pulls("main")]);
+    let nothing = narrow(&place, &token, &["--allow", &pulls("next")]);
+    assert!(nothing.code == 2 && nothing.stderr.contains("nothing would be left"), "{nothing:?}");
+    let some = narrow(&place, &token, &["--allow", &pulls("main,next")]);
+    assert!(some.code == 0 && !some.stderr.contains("warning"), "{some:?}");
+    let vain = ["--allow", &pulls("main"), "--allow", "POST /repos/.+"];
+    let vain = narrow(&place, &token, &vain);
+    assert!(vain.code == 0 && vain.stderr.contains("the conditions of rule 1"), "{vain:?}");
+    let empty = ["--allow", r#"{"method": "GET", "path": "/a", "query": {"x": {"pattern": "é"}}}"#];
+    let empty = narrow(&place, &token, &empty);
+    assert!(empty.code == 2 && empty.stderr.contains("because of `query.x`"), "{empty:?}");
+}
+
 #[test]
 fn a_bound_sender_and_typed_credentials() {
     let place = place();

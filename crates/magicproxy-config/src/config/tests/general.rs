@@ -280,6 +280,18 @@ fn warnings() {
     for (global, begin) in [
         ("tokens.trusted_proxies = '0.0.0.0/0'", "tokens.trusted_proxies `0.0.0.0/0`"),
         ("scopes.s = ['GET /a', 'GET /b']", "scope `s`: no ceiling allows anything of `GET /b`"),
+        (
+            "scopes.s = [{ method = 'GET', path = '/a', query = { x = '1' } }, 'GET /a']",
+            "scope `s`: the conditions of rule 1 `GET /a query {\"x\":\"1\"}` are in vain: rule 2 `GET /a` allows",
+        ),
+        (
+            "scopes.s = { method = 'GET', path = '/a', headers = { x-a = '1', accept = '2' } }",
+            "scope `s`: `GET /a headers {\"accept\":\"2\",\"x-a\":\"1\"}` tests the header `x-a`, which is always absent",
+        ),
+        (
+            "scopes.s = ['GET /a', { method = 'GET', path = '/a', limit = '1/1h' }]",
+            "scope `s`: rule 2 `GET /a limit",
+        ),
     ] {
         for upstreams in [&one, &three] {
             let layers = native(&format!("{global}\n{}", ceilings(upstreams)));

@@ -59,6 +59,11 @@ impl<'t> Lookup<'t> {
         found.max_by_key(|(_, listed)| listed.name.len())
     }
 
+    /// True if an `x[*]` stands for a name.
+    pub(super) fn stands_for(&self, name: &str) -> bool {
+        self.keyed(name).is_some()
+    }
+
     /// Returns the more exact listed name where some reader puts the value of a name that `own`
     /// stands for: `x[a]` for `x[A]` or `x[a][b]`, where `x[*]` is listed, too.
     fn closer(&self, name: &str, own: &ListedName) -> Option<usize> {

@@ -30,7 +30,7 @@ pub(super) struct Pair<'t> {
     /// The value, [shortened]; `None` without `=`.
     pub(super) value: Option<Cow<'t, str>>,
     pub(super) role: Role,
-    roots: OnceCell<Roots>,
+    pub(super) roots: OnceCell<Roots>,
 }
 
 /// The meaning of a name to the server, whatever a rule says.
@@ -139,7 +139,8 @@ fn ends_name_for_some(value: &str) -> bool {
     value.rsplit_once('=').is_some_and(|(before, _)| before.split('=').any(ends_in_bracket))
 }
 
-fn is_name(name: &str) -> bool {
+/// True if a decoded name is one for every reader.
+pub(super) fn is_name(name: &str) -> bool {
     let first = name.trim_start().chars().next();
     !name.is_empty()
         && name.len() <= MAX_PAIR_NAME_BYTES

@@ -45,10 +45,14 @@ impl Caveat {
         &self,
         compiler: &RuleCompiler<'_>,
     ) -> Result<(), NarrowError> {
-        let misread =
-            Rule::misread(self.allowed.as_deref().unwrap_or_default(), PatternMode::Whole);
+        let rules = self.allowed.as_deref().unwrap_or_default();
+        let misread = Rule::misread(rules, PatternMode::Whole);
         if !misread.is_empty() {
             return Err(NarrowError::Rules(misread));
+        }
+        let empty = Rule::empty_in(rules, compiler.work());
+        if !empty.is_empty() {
+            return Err(NarrowError::Rules(empty));
         }
         match self.allowed.as_deref().map(|rules| compiler.token().list(rules, PatternMode::Whole))
         {

@@ -212,6 +212,7 @@ fn source(
         (Some(rules), None) => {
             let rules = Rule::parse_new_list(&rules, PatternMode::Whole);
             rules
+                .inspect(|rules| narrow::warn_of_vain(rules))
                 .map(RuleSource::Rules)
                 .map_err(|faults| faults.iter().map(|fault| format!("--allow: {fault}")).collect())
         }
