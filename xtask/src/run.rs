@@ -35,7 +35,7 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<bool> 
     if arguments.iter().any(|argument| argument == "--list") {
         for stage in stages::TEST {
             let only = if stage.long { " (with `--all`)" } else { "" };
-            println!("{:<12} {}{only}", stage.name, stage.summary);
+            println!("{:<16} {}{only}", stage.name, stage.summary);
         }
         return Ok(true);
     }
@@ -136,20 +136,20 @@ fn outcome(row: &Row, named: bool) -> String {
 /// Prints the table, the failures, and the last line, whose exact form other programs read. True if
 /// nothing failed.
 fn summary(rows: &[Row], took: Duration) -> bool {
-    println!("\n{:<12} {:>8} {:>7} {:>9} {:>9}", "stage", "passed", "failed", "seconds", "of CPU");
+    println!("\n{:<16} {:>8} {:>7} {:>9} {:>9}", "stage", "passed", "failed", "seconds", "of CPU");
     for row in rows {
         let Tally { passed, failed } = row.report.tally;
         let remark = if row.report.skipped { "  skipped" } else { "" };
         let cpu = row.cpu.map_or_else(String::new, |cpu| format!("{:.1}", cpu.as_secs_f64()));
         println!(
-            "{:<12} {passed:>8} {failed:>7} {:>9.1} {cpu:>9}{remark}",
+            "{:<16} {passed:>8} {failed:>7} {:>9.1} {cpu:>9}{remark}",
             row.name,
             row.took.as_secs_f64()
         );
     }
     let total = rows.iter().fold(Tally::default(), |sum, row| sum.plus(row.report.tally));
     let (took, cpu) = (took.as_secs_f64(), process::spent_by_children().as_secs_f64());
-    println!("{:<12} {:>8} {:>7} {took:>9.1} {cpu:>9.1}\n", "all", total.passed, total.failed);
+    println!("{:<16} {:>8} {:>7} {took:>9.1} {cpu:>9.1}\n", "all", total.passed, total.failed);
     for row in rows {
         row.failures.iter().for_each(|failure| println!("{}: {failure}", row.name));
     }

@@ -56,7 +56,11 @@ pub(crate) const TEST: &[Stage] = &[
         "honest clients beside an attacker, all of them served",
         scripts::availability,
     ),
-    long("parsers-million", "the same for a million bodies and queries", parsers::many),
+    long(
+        "parsers-million",
+        "what conditions allow, as real parsers see it: a million bodies and queries",
+        parsers::many,
+    ),
     long("packages", "each package, installed into an empty root and used", packages::packages),
 ];
 
