@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use magicproxy_core::{RuleOrigin, UnmetRule};
 
 /// The most rules in a refusal.
-const MAX_RULES: usize = 2;
+const MAX_EXPLAINED_RULES: usize = 2;
 /// The most places of one rule in a refusal.
 const MAX_PLACES: usize = 4;
 /// The most bytes of one place with its expectation; the rest of it is left out.
@@ -15,7 +15,7 @@ const MAX_PLACE_BYTES: usize = 240;
 /// Says which rules would allow a request, and which of their conditions are not true.
 pub(super) fn would_but(unmet: &[UnmetRule]) -> String {
     let mut text = String::new();
-    for rule in unmet.iter().take(MAX_RULES) {
+    for rule in unmet.iter().take(MAX_EXPLAINED_RULES) {
         let number = rule.number;
         let of = match rule.origin {
             RuleOrigin::Token => "",

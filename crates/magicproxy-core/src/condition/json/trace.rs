@@ -15,14 +15,14 @@ use super::watch::{Sight, Slot, Watch};
 pub(super) struct Trace {
     findings: Findings,
     /// The way as the client wrote it.
-    sent: Way,
+    sent: PlaceInBody,
     /// The way as the rule knows it.
-    in_rule: Way,
+    in_rule: PlaceInBody,
 }
 
 /// The way to a place of a body.
 #[derive(Debug, Default)]
-struct Way {
+struct PlaceInBody {
     /// The way to the innermost open object or list: `json.labels`.
     path: String,
     /// The lengths of the ways to the objects and lists around it.
@@ -31,7 +31,7 @@ struct Way {
     step: String,
 }
 
-impl Way {
+impl PlaceInBody {
     fn begin(&mut self, part: &str) {
         part.clone_into(&mut self.path);
         self.lengths.push(0);
