@@ -61,6 +61,12 @@ const FIELDS_OF_CONNECTION = [
   "upgrade",
   "expect",
   "keep-alive",
+  "accept-encoding",
+  "via",
+  "forwarded",
+  "x-forwarded-for",
+  "x-forwarded-proto",
+  "x-forwarded-host",
 ];
 const WITHOUT_CONTENT = ["*", "GET", "HEAD", "OPTIONS"];
 
@@ -200,7 +206,7 @@ class Reader {
 
   field(text) {
     if (!/^[a-z0-9!#$%&'*+.^`|~-]+$/.test(text)) this.fail("names of header fields are tokens in lower case, without `_`");
-    if (FIELDS_OF_CONNECTION.includes(text)) this.fail("this header field carries a token, or belongs to the connection or the body");
+    if (text.startsWith("sec-websocket-") || FIELDS_OF_CONNECTION.includes(text)) this.fail("this header field carries a token, or belongs to the connection or the body");
   }
 
   value(value, place) {

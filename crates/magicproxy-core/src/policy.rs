@@ -179,16 +179,25 @@ impl Policy {
         if is_never_admitted(request.method()) {
             return Ok(PolicyDecision::NotAllowed);
         }
-        let mut first = None;
+        let (mut first, mut is_denied, mut unknown) = (None, false, None);
         for reading in request.target().readings() {
             match self.decide_reading(request, reading, steps)? {
-                ReadingDecision::Allowed(candidate) => first.get_or_insert(candidate),
-                ReadingDecision::NotAllowed(None) => return Ok(PolicyDecision::NotAllowed),
-                ReadingDecision::NotAllowed(Some(reason)) => {
-                    return Ok(PolicyDecision::Unknown(reason));
+                ReadingDecision::Allowed(candidate) => {
+                    first.get_or_insert(candidate);
+                }
+                // A reason in another reading still counts: no plugin lifts it.
+                ReadingDecision::NotAllowed(reason) => {
+                    is_denied = true;
+                    unknown = unknown.or(reason);
                 }
                 ReadingDecision::Needs(part) => return Ok(PolicyDecision::Needs(part)),
-            };
+            }
+        }
+        if let Some(reason) = unknown {
+            return Ok(PolicyDecision::Unknown(reason));
+        }
+        if is_denied {
+            return Ok(PolicyDecision::NotAllowed);
         }
         let matched = first.and_then(|candidate: Candidate<'_>| {
             Some(MatchedRule { rule: candidate.written()?, state: candidate.state() })

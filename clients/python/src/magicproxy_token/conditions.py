@@ -71,6 +71,12 @@ _FIELDS_OF_CONNECTION = (
     "upgrade",
     "expect",
     "keep-alive",
+    "accept-encoding",
+    "via",
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
 )
 _WITHOUT_CONTENT = ("*", "GET", "HEAD", "OPTIONS")
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+/[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
@@ -227,7 +233,7 @@ class _Reader:
     def field(self, text):
         if not _FIELD.fullmatch(text):
             self.fail("names of header fields are tokens in lower case, without `_`")
-        if text in _FIELDS_OF_CONNECTION:
+        if text.startswith("sec-websocket-") or text in _FIELDS_OF_CONNECTION:
             self.fail("this header field carries a token, or belongs to the connection or the body")
 
     def value(self, value, place):

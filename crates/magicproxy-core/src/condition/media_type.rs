@@ -58,12 +58,13 @@ pub(super) fn is_media_type(text: &str) -> bool {
     text.split_once('/').is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype))
 }
 
-/// True for the media types of JSON whose documents are what they say, and no patch.
+/// True for the media types of JSON whose documents are what they say: no patch, and no type that a
+/// reader of prefixes takes for a form.
 pub(super) fn is_json(essence: &str) -> bool {
     let lower = essence.to_ascii_lowercase();
-    let is_patch =
-        matches!(&*lower, "application/merge-patch+json" | "application/json-patch+json");
-    lower == "application/json" || lower.ends_with("+json") && !is_patch
+    let Some(subtype) = lower.strip_prefix("application/") else { return false };
+    let Some(kind) = subtype.strip_suffix("+json") else { return subtype == "json" };
+    !kind.starts_with("x-www-form") && !kind.ends_with("patch")
 }
 
 pub(super) fn is_form(essence: &str) -> bool {
@@ -73,6 +74,26 @@ pub(super) fn is_form(essence: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_is_what_no_reader_takes_for_a_form_or_a_patch() {
+        for text in ["application/json", "Application/JSON", "application/vnd.github+json"] {
+            assert!(is_json(text), "{text}");
+        }
+        for text in [
+            "application/x-www-form-urlencoded+json",
+            "multipart/form-data+json",
+            "text/html+json",
+            "*/x+json",
+            "application/merge-patch+json",
+            "application/json-patch+json",
+            "application/strategic-merge-patch+json",
+            "application/jsonp",
+            "text/json",
+        ] {
+            assert!(!is_json(text), "{text}");
+        }
+    }
 
     #[test]
     fn a_content_type_has_one_reading() {

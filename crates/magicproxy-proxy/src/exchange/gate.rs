@@ -234,6 +234,7 @@ impl Gate {
                 Box::pin(self.ask_further(decision, &access, &head, asker, &mut body)).await?
             }
         };
+        let asked = sent.into_asked();
         let upgrade = wants_websocket(&head, &body);
         if upgrade && !upstream.websocket {
             return Err(Rejection::WebSocket);
@@ -242,10 +243,11 @@ impl Gate {
         let (permit, credential) = self.verifier.open(&entry, permit).await?;
         let mut headers = head.headers;
         let mut dropped = self.dropped.of_request(&self.fields, record.id);
-        let nominated =
+        let mut kept_back =
             self.headers(peer, upgrade).prepare(&mut headers, |name| dropped.note(name));
+        kept_back.extend(asked);
         drop(dropped);
-        let mut body = body.with_trailers(|| TrailerFields::new(&self.fields, nominated));
+        let mut body = body.with_trailers(|| TrailerFields::new(&self.fields, kept_back));
         if body.may_be_empty(&head.method) {
             Box::pin(body.await_content(self.first_content)).await?;
             // A client may make that wait long: a token that was revoked meanwhile sends nothing.

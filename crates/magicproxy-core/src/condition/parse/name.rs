@@ -11,7 +11,7 @@ use super::Place;
 const MAX_NAME_BYTES: usize = 128;
 
 /// Header fields that carry a token, belong to the connection or the body, or are the proxy's own.
-const FIELDS_OF_CONNECTION: [&str; 17] = [
+const FIELDS_OF_CONNECTION: [&str; 20] = [
     "authorization",
     "proxy-authorization",
     "cookie",
@@ -29,6 +29,9 @@ const FIELDS_OF_CONNECTION: [&str; 17] = [
     "accept-encoding",
     "via",
     "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
 ];
 
 /// A name with its marks read.
@@ -83,7 +86,8 @@ impl WrittenName {
         if !self.text.bytes().all(is_token) {
             return Err(FaultKind::HeaderName);
         }
-        if FIELDS_OF_CONNECTION.contains(&self.text.as_str()) {
+        let is_of_handshake = self.text.starts_with("sec-websocket-");
+        if is_of_handshake || FIELDS_OF_CONNECTION.contains(&self.text.as_str()) {
             return Err(FaultKind::HeaderOfConnection);
         }
         Ok(())

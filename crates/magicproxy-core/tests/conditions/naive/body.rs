@@ -106,9 +106,9 @@ impl MediaType {
     }
 
     fn is_json(&self) -> bool {
-        let patch = ["application/merge-patch+json", "application/json-patch+json"];
-        (self.name == "application/json" || self.name.ends_with("+json"))
-            && !patch.contains(&self.name.as_str())
+        let subtype = self.name.strip_prefix("application/").unwrap_or_default();
+        let is_misread = subtype.starts_with("x-www-form") || subtype.ends_with("patch+json");
+        subtype == "json" || subtype.ends_with("+json") && !is_misread
     }
 
     fn is_one_of(&self, wanted: &Value) -> bool {

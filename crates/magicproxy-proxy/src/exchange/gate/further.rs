@@ -87,8 +87,11 @@ impl Gate {
         (head, asker): (&Parts, QuestionContext<'_>),
         body: &mut RequestBody,
     ) -> Result<(Permit, Consultation), Rejection> {
-        let tests =
-            question.tests(access).map_err(|denial| self.denied(denial, access, asker.shown()))?;
+        let steps = DecisionSteps::new();
+        let gathering = AccessRequest { steps: &steps, ..*access };
+        let tests = question
+            .tests(&gathering)
+            .map_err(|denial| self.denied(denial, access, asker.shown()))?;
         let longest_body = self.upstream.max_inspected_body;
         let (headers, exchange) = (&head.headers, asker.exchange);
         let mut unread = UnreadRequest { headers, body, exchange, longest_body };

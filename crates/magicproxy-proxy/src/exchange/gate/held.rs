@@ -143,5 +143,7 @@ impl Gate {
             && own.path_settings() == old.path_settings()
             && own.drop_query_parameters == old.drop_query_parameters
             && own.drop_request_headers == old.drop_request_headers
+            && own.pass_request_headers == old.pass_request_headers
+            && own.query_plus == old.query_plus
     }
 }

@@ -1,7 +1,7 @@
 //! Request headers on the way up.
 
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use http::header::{self, Entry, HeaderName};
 use http::{HeaderMap, HeaderValue};
@@ -104,19 +104,30 @@ pub struct SentFields<'h> {
     /// Names from the `Connection` of the request, read when a field is first asked for: most rules
     /// ask for none.
     nominated: OnceLock<Vec<HeaderName>>,
+    /// Names for which a rule has asked.
+    asked: Mutex<Vec<HeaderName>>,
 }
 
 impl<'h> SentFields<'h> {
     /// Makes the view of a request's fields as received.
     #[must_use]
     pub fn of(headers: &'h HeaderMap, fields: &'h RequestFields) -> Self {
-        Self { headers, fields, nominated: OnceLock::new() }
+        Self { headers, fields, nominated: OnceLock::new(), asked: Mutex::default() }
+    }
+}
+
+impl SentFields<'_> {
+    /// Returns the names for which a rule has asked. A field of such a name is judged in the head,
+    /// and so must not come in a trailer section either.
+    pub(crate) fn into_asked(self) -> Vec<HeaderName> {
+        self.asked.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl HeaderView for SentFields<'_> {
     fn field(&self, name: &str) -> FieldValue<'_> {
         let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { return FieldValue::Absent };
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
         let nominated = self.nominated.get_or_init(|| nominated(self.headers));
         if !self.fields.passes(&name) || nominated.contains(&name) {
             return FieldValue::Absent;
@@ -135,7 +146,7 @@ impl HeaderView for SentFields<'_> {
 pub(crate) struct TrailerFields {
     fields: Arc<RequestFields>,
     /// Names from the head's `Connection`: such a field concerns that connection in either section
-    /// (RFC 9110 section 7.6.1).
+    /// (RFC 9110 section 7.6.1). And names for which rules have asked.
     named: Vec<HeaderName>,
 }
 

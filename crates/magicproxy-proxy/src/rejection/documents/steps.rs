@@ -6,12 +6,14 @@ const PAGE: &str = "docs/guide/life-of-a-request.md";
 const GATE: &str = include_str!("../../exchange/gate.rs");
 
 /// What `admit` calls that is no step of its own: parts of a step's arguments, the log, and what only carries on.
-const PARTS: [&str; 33] = [
+const PARTS: [&str; 35] = [
     "as_str",
     "binder",
     "default",
     "drop",
     "may_be_empty",
+    "extend",
+    "into_asked",
     "is_empty",
     "new",
     "note",
