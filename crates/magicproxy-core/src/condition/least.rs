@@ -1,8 +1,9 @@
 //! The least parts of a request for which conditions are true: of one rule, or of several together.
 //! For advice and for tests, never for decisions.
 //!
-//! Each place of a request is searched by itself, because no test joins two places. Whatever may
-//! be missing is left out, which never makes a rule less true. `conditions.md` section 8.
+//! Each place of a request is searched by itself, because no test joins two places but for names
+//! that are in query and body. Whatever may be missing is left out, which never makes a rule less
+//! true. `conditions.md` section 8.
 
 mod captures;
 mod object;
@@ -21,6 +22,7 @@ use crate::pattern::{Least, SearchSteps};
 
 use super::body::{BodyKind, BodyTest, FORM, Shapes, lists};
 use super::names::{ListedName, NamesTest};
+use super::outcome::Outcome;
 use super::pairs::least_pairs;
 use super::rule::Conditions;
 use super::value::ValueTest;
@@ -51,6 +53,14 @@ impl Conditions {
             Least::Nothing(place) => return Least::Nothing(place),
             other => other,
         };
+        if let Least::Found(query) = &query {
+            // These parameters are in each query for which the conditions are true.
+            let is_true =
+                |conditions: &&Self| conditions.of_names_in_both(query.as_deref()) == Outcome::True;
+            if !all.iter().all(is_true) {
+                return Least::Nothing("query".to_owned());
+            }
+        }
         let headers = match least_headers(all, steps) {
             Least::Nothing(place) => return Least::Nothing(place),
             other => other,

@@ -164,7 +164,7 @@ impl Conditions {
     }
 
     /// Tests that no parameter of an open query is taken for a name of the body.
-    fn of_names_in_both(&self, query: Option<&str>) -> Outcome {
+    pub(super) fn of_names_in_both(&self, query: Option<&str>) -> Outcome {
         let is_open = self.query.as_ref().is_none_or(|test| test.rest.is_some());
         let BodyTest::Shaped(shapes) = &self.body else { return Outcome::True };
         if !is_open || query.is_none_or(str::is_empty) {

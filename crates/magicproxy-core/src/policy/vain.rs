@@ -11,7 +11,7 @@ use crate::pattern::{Automaton, PatternMode};
 use crate::rule::Rule;
 
 /// The most pairs of rules that are compared for one list.
-const MAX_COMPARED_STATES: usize = 10_000;
+const MAX_COMPARED_PAIRS: usize = 10_000;
 
 /// A rule that another rule of its list makes vain, wholly or in part.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl Policy {
             .filter(|(_, rule)| rule.conditions().is_none() && compared(rule))
             .filter_map(|(at, rule)| Some(Compiled { at, rule, automaton: rule.automaton()? }))
             .collect();
-        let (mut found, mut left) = (Vec::new(), MAX_COMPARED_STATES);
+        let (mut found, mut left) = (Vec::new(), MAX_COMPARED_PAIRS);
         for (at, rule) in rules.iter().enumerate().filter(|(_, rule)| is_special(rule)) {
             let Some(automaton) = rule.automaton() else { continue };
             left = left.saturating_sub(plain.len());

@@ -289,7 +289,7 @@ fn warnings() {
             "scope `s`: `GET /a headers {\"accept\":\"2\",\"x-a\":\"1\"}` tests the header `x-a`, which is always absent",
         ),
         (
-            "scopes.s = ['GET /a', { method = 'GET', path = '/a', limit = '1/1h' }]",
+            "scopes.s = ['GET /a', { method = 'GET', path = '/a', limit = { total = 3 } }]",
             "scope `s`: rule 2 `GET /a limit",
         ),
     ] {

@@ -135,6 +135,22 @@ fn what_conditions_share() {
         (json!({"json": {}, "content_type": "a/b+json"}), json!({"json": {}}), true),
         (json!({"json": {}}), json!({"query": {"a": {}}, "body": "any"}), false),
         (json!({"json": {}}), json!({"query": "any", "json": {}}), true),
+        // A name that a server may take from the query or from the body.
+        (
+            json!({"query": "any", "json": {"a?": {}}}),
+            json!({"query": {"A": {}}, "body": "any"}),
+            false,
+        ),
+        (
+            json!({"query": "any", "json": {"a?": {}}}),
+            json!({"query": {"A?": {}}, "body": "any"}),
+            true,
+        ),
+        (
+            json!({"query": "any", "json": {"a?": {}}}),
+            json!({"query": {"b": {}}, "body": "any"}),
+            true,
+        ),
         (json!({"query": {"a": {}}}), json!({"query": {"a[*]": {}}}), false),
         (json!({"query": {"a\\[x]": {}}}), json!({"query": {"a[*]": {}}}), true),
         (json!({"query": {"a\\[x]": "1"}}), json!({"query": {"a[*]": "2"}}), false),
