@@ -224,3 +224,31 @@ async fn a_plus_in_a_query_is_what_the_upstream_makes_of_it() {
         assert_eq!(Client::ask(&proxy, sent).await.status, status, "{plus:?} {query}");
     }
 }
+
+/// What a rule asks of a field in the head would be worth nothing if the field came behind the body.
+#[tokio::test]
+async fn no_field_that_a_rule_asks_for_comes_as_a_trailer() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::with(&upstream, |settings| {
+        let names = ["X-Account", "X-Project", "X-Region", "X-Sum"];
+        settings.upstream_mut().pass_request_headers = listed(&names);
+        let ceiling = r#"{"method":"*","path":"/.*","headers":{"x-region":{"absent":true}}}"#;
+        settings.upstream_mut().ceiling = Some(rules(&[ceiling]));
+    })
+    .await;
+    let rule = json!([
+        {"method": "POST", "path": "/h", "headers": {"x-project": "b"}, "limit": {"total": 1}},
+        {"method": "POST", "path": "/h", "headers": {"x-account": {"absent": true}, "x-project?": "a"}}
+    ]);
+    let token = Token::ruled(&rule).mint();
+    let lines = [
+        "X-Project: a",
+        "Transfer-Encoding: chunked",
+        "Trailer: X-Account, X-Project, X-Region, X-Sum",
+    ];
+    let body = "1\r\nx\r\n0\r\nX-Account: e\r\nX-Project: e\r\nX-Region: e\r\nX-Sum: 7\r\n\r\n";
+    let response = Client::ask(&proxy, request("POST /h", &token, &lines, body)).await;
+    assert_eq!(response.status, 200, "{}", response.text());
+    let seen = upstream.take_requests().pop().unwrap();
+    assert_eq!(seen.trailers, [("x-sum".to_owned(), "7".to_owned())]);
+}

@@ -132,7 +132,7 @@ fn what_conditions_share() {
         (json!({"json": {}}), json!({"body": "any", "content_type": "application/json"}), true),
         (json!({"json": {}}), json!({"body": "any", "content_type": "a/b"}), false),
         (json!({"json": {}, "content_type": "a/b"}), json!({"json": {}}), false),
-        (json!({"json": {}, "content_type": "a/b+json"}), json!({"json": {}}), true),
+        (json!({"json": {}, "content_type": "application/b+json"}), json!({"json": {}}), true),
         (json!({"json": {}}), json!({"query": {"a": {}}, "body": "any"}), false),
         (json!({"json": {}}), json!({"query": "any", "json": {}}), true),
         // A name that a server may take from the query or from the body.
