@@ -217,8 +217,7 @@ impl Gate {
         body.hold_window(&exchange)?;
         let steps = DecisionSteps::new();
         let sent = SentFields::of(&head.headers, &self.fields);
-        let content = if body.is_empty() { ContentView::Empty } else { ContentView::Unread };
-        let parts = RequestParts { headers: &sent, content, plus: self.upstream.query_plus };
+        let parts = self.parts(&sent, &body);
         let access =
             AccessRequest { parts, ..self.access(head.method.as_str(), &target, sender, &steps) };
         let (permit, consultation) = match entry.token().decide(&access) {
@@ -258,8 +257,7 @@ impl Gate {
         let message = Message { method, headers, origin, came, target, body, watch, upgrade };
         let mut message = Box::new(message);
         let since = record.started();
-        let mut standing =
-            AdmissionRecord { entry, presented, client, sender, since, is_plain: true };
+        let mut standing = AdmissionRecord::new(entry, presented, (client, sender), since);
         let reservation = match Reservation::empty(permit, &consultation) {
             Ok(reservation) => reservation,
             Err(permit) => {
@@ -278,6 +276,12 @@ impl Gate {
             }
         };
         Ok((OutboundRequest::new(reservation, credential, message, exchange), standing))
+    }
+
+    /// Returns the parts of a request that conditions see.
+    fn parts<'p>(&self, sent: &'p SentFields<'_>, body: &RequestBody) -> RequestParts<'p> {
+        let content = if body.is_empty() { ContentView::Empty } else { ContentView::Unread };
+        RequestParts { headers: sent, content, plus: self.upstream.query_plus }
     }
 
     /// Gathers what the ledger needs to reserve a request's state.

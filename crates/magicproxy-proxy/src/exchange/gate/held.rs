@@ -32,6 +32,18 @@ pub(in crate::exchange) struct AdmissionRecord<'c> {
     pub(super) is_plain: bool,
 }
 
+impl<'c> AdmissionRecord<'c> {
+    /// Makes the record of a request that the rules alone allowed.
+    pub(super) fn new(
+        entry: Arc<CachedToken>,
+        presented: BearerToken,
+        (client, sender): (Client<'c>, Option<IpAddr>),
+        since: Instant,
+    ) -> Self {
+        Self { entry, presented, client, sender, since, is_plain: true }
+    }
+}
+
 /// The final check of an admitted request, before anything is sent on its behalf.
 #[derive(Clone, Copy)]
 pub(in crate::exchange) struct FinalCheck<'l> {
