@@ -217,7 +217,7 @@ impl Gate {
         body.hold_window(&exchange)?;
         let steps = DecisionSteps::new();
         let sent = SentFields::of(&head.headers, &self.fields);
-        let parts = self.parts(&sent, &body);
+        let parts = self.visible_parts(&sent, &body);
         let access =
             AccessRequest { parts, ..self.access(head.method.as_str(), &target, sender, &steps) };
         let (permit, consultation) = match entry.token().decide(&access) {
@@ -279,7 +279,7 @@ impl Gate {
     }
 
     /// Returns the parts of a request that conditions see.
-    fn parts<'p>(&self, sent: &'p SentFields<'_>, body: &RequestBody) -> RequestParts<'p> {
+    fn visible_parts<'p>(&self, sent: &'p SentFields<'_>, body: &RequestBody) -> RequestParts<'p> {
         let content = if body.is_empty() { ContentView::Empty } else { ContentView::Unread };
         RequestParts { headers: sent, content, plus: self.upstream.query_plus }
     }

@@ -25,7 +25,6 @@ const PARTS: [&str; 31] = [
     "note",
     "of",
     "of_request",
-    "parts",
     "path_and_query",
     "payer",
     "peer_account",
@@ -36,6 +35,7 @@ const PARTS: [&str; 31] = [
     "started",
     "token",
     "took",
+    "visible_parts",
     "watch",
     "with_trailers",
 ];
