@@ -6,7 +6,10 @@ const PAGE: &str = "docs/guide/life-of-a-request.md";
 const GATE: &str = include_str!("../../exchange/gate.rs");
 
 /// What `admit` calls that is no step of its own: parts of a step's arguments, the log, and what only carries on.
-const PARTS: [&str; 31] = [
+const PARTS: [&str; 35] = [
+    "Allowed",
+    "Err",
+    "Ok",
     "access",
     "as_str",
     "await_content",
@@ -32,6 +35,7 @@ const PARTS: [&str; 31] = [
     "pin",
     "receipts",
     "rule",
+    "sending",
     "started",
     "token",
     "took",
