@@ -340,10 +340,10 @@ function areTwins(one, other, place) {
   return place === "json" || !(hasBrackets(one) && hasBrackets(other));
 }
 
-/** Returns a name as the most lenient readers see it: without case, `_`, `-`, and all behind U+0000. */
+/** Returns a name as the most lenient readers see it: without case, `_`, `-`, and in front `$`, `@` and `@odata.`. */
 function lenient(name) {
   const fold = (character) => character.toLowerCase().toUpperCase().toLowerCase();
-  return [...name].map(fold).join("").replace(/[_\u0307-]/g, "");
+  return [...name].map(fold).join("").replace(/[_\u0307-]/g, "").replace(/^\$*(@(odata\.)?)?/, "");
 }
 
 /** True if some reader takes the name for one that overrides the method: request-target.md section 3. */

@@ -407,9 +407,9 @@ def _has_content(method):
 
 
 def _lenient(name):
-    """Returns a name as the most lenient readers see it: without case, `_` and `-`."""
+    """Returns a name as the most lenient readers see it: without case, `_`, `-`, and in front `$`, `@` and `@odata.`."""
     folded = "".join(character.lower().upper().lower() for character in name)
-    return re.sub("[_\u0307-]", "", folded)
+    return re.sub(r"^\$*(@(odata\.)?)?", "", re.sub("[_\u0307-]", "", folded))
 
 
 def _names_method(name):

@@ -1,6 +1,9 @@
 //! Tests of a body, and the judgement of one body by all rules that look into it.
 //! `conditions.md` sections 3 and 4.5.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use super::Conditions;
@@ -9,7 +12,8 @@ use super::json::{JsonJudge, JsonTest, Progress};
 use super::media_type::{ContentType, is_form, is_json};
 use super::names::NamesTest;
 use super::outcome::{Outcome, Reason};
-use super::pairs::Form;
+use super::pairs::{Form, FormJudge};
+use super::steps::MAX_JUDGING_RULES;
 use super::value::ValueTest;
 use super::view::HeaderView;
 
@@ -158,9 +162,13 @@ pub struct BodyJudge<'b> {
     rules: &'b [Arc<Conditions>],
     /// The outcomes that need no further reading.
     outcomes: Vec<Option<Outcome>>,
+    /// `None` where no rule reads JSON, where too many rules read the body, and once it is judged.
     json: Option<JsonJudge<'b, 'b>>,
-    /// The numbers of the rules that wait for `json`.
-    waiting: Vec<usize>,
+    json_outcomes: Vec<Outcome>,
+    /// `None` where no rule reads a form, and where too many rules read the body.
+    form: Option<FormJudge<'b>>,
+    /// The numbers of the rules that wait for `json`, and of those that wait for `form`.
+    waiting: [Vec<usize>; 2],
 }
 
 /// A body that every rule has judged.
@@ -186,51 +194,74 @@ impl BodyTests {
         headers: &dyn HeaderView,
         guarded: &'b [String],
     ) -> BodyJudge<'b> {
-        let (mut outcomes, mut json, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
-        // A form is read once, whatever the number of rules.
-        let mut fields = None;
-        for (number, rule) in self.rules.iter().enumerate() {
-            outcomes.push(match rule.body() {
-                BodyTest::Unsaid => Some(Outcome::True),
-                BodyTest::None => Some(Outcome::of(body.is_empty())),
-                test @ BodyTest::Typed(_) => test.of_head(headers),
-                BodyTest::Shaped(shapes) => match shapes.kind(headers) {
-                    Err(reason) => Some(Outcome::Unknown(reason)),
-                    Ok(BodyKind::Form) => Some(match &shapes.form {
-                        Some(test) => {
-                            fields.get_or_insert_with(|| Form::read(body, guarded)).judge(test)
-                        }
-                        None => Outcome::Unknown(Reason::BodyType),
-                    }),
-                    Ok(BodyKind::Json) => {
-                        let Shapes { object, each, .. } = &**shapes;
-                        json.push(JsonTest { object: object.as_ref(), each: each.as_ref() });
-                        waiting.push(number);
-                        None
-                    }
-                },
-            });
+        let (mut json, mut forms) = (Vec::new(), Vec::new());
+        let mut waiting = [Vec::new(), Vec::new()];
+        let [of_json, of_form] = &mut waiting;
+        let mut begin = |number, rule: &'b Conditions| {
+            let shapes = match rule.body() {
+                BodyTest::Unsaid => return Some(Outcome::True),
+                BodyTest::None => return Some(Outcome::of(body.is_empty())),
+                test @ BodyTest::Typed(_) => return test.of_head(headers),
+                BodyTest::Shaped(shapes) => shapes,
+            };
+            let Shapes { object, each, form, types: _ } = &**shapes;
+            match (shapes.kind(headers), form) {
+                (Err(reason), _) => return Some(Outcome::Unknown(reason)),
+                (Ok(BodyKind::Form), None) => return Some(Outcome::Unknown(Reason::BodyType)),
+                (Ok(BodyKind::Form), Some(test)) => {
+                    forms.push(test);
+                    of_form.push(number);
+                }
+                (Ok(BodyKind::Json), _) => {
+                    json.push(JsonTest { object: object.as_ref(), each: each.as_ref() });
+                    of_json.push(number);
+                }
+            }
+            None
+        };
+        let rules = self.rules.iter().enumerate();
+        let outcomes = rules.map(|(number, rule)| begin(number, rule)).collect();
+        let is_within_bounds = json.len() + forms.len() <= MAX_JUDGING_RULES;
+        let (has_json, has_form) = (!json.is_empty(), !forms.is_empty());
+        BodyJudge {
+            rules: &self.rules,
+            outcomes,
+            json: (is_within_bounds && has_json).then(|| JsonJudge::new(body, &json, guarded)),
+            form: (is_within_bounds && has_form).then(|| FormJudge::new(body, forms, guarded)),
+            json_outcomes: Vec::new(),
+            waiting,
         }
-        let json = (!json.is_empty()).then(|| JsonJudge::new(body, &json, guarded));
-        BodyJudge { rules: &self.rules, outcomes, json, waiting }
     }
 }
 
 impl BodyJudge<'_> {
-    /// Reads on for about this many bytes. Returns true once the body is judged.
+    /// Reads on for about this many bytes or steps. Returns true once the body is judged.
     pub fn advance(&mut self, bytes: usize) -> bool {
-        match &mut self.json {
-            Some(json) => matches!(json.advance(bytes), Progress::Done),
-            None => true,
+        let Some(mut json) = self.json.take() else {
+            let form = self.form.as_mut();
+            return form.is_none_or(|form| form.advance(bytes) == Progress::Done);
+        };
+        if json.advance(bytes) == Progress::More {
+            self.json = Some(json);
+            return false;
         }
+        // A body is read as JSON and as a form where rules name its media type themselves.
+        if let Some(form) = &mut self.form {
+            form.limit(json.steps());
+        }
+        self.json_outcomes = json.outcomes();
+        self.form.is_none()
     }
 
-    /// Returns the judged body; rules for which judging did not come to its end have no outcome.
+    /// Returns the judged body; rules for which judging did not come to its end are unknown.
     #[must_use]
     pub fn finish(self) -> JudgedBody {
-        let Self { rules, mut outcomes, json, waiting } = self;
-        let judged = json.map(JsonJudge::outcomes).unwrap_or_default();
-        for (number, outcome) in waiting.into_iter().zip(judged) {
+        let Self { rules, mut outcomes, json, json_outcomes, form, waiting } = self;
+        let [of_json, of_form] = waiting;
+        let json = json.map_or(json_outcomes, JsonJudge::outcomes);
+        let form = form.map(FormJudge::outcomes).unwrap_or_default();
+        for (number, outcome) in of_json.into_iter().zip(json).chain(of_form.into_iter().zip(form))
+        {
             if let Some(slot) = outcomes.get_mut(number) {
                 *slot = Some(outcome);
             }

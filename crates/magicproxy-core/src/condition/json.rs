@@ -7,7 +7,6 @@
 mod guard;
 mod primitive;
 mod scanner;
-mod steps;
 mod text;
 mod trace;
 mod watch;
@@ -18,18 +17,15 @@ mod tests;
 use super::finding::Finding;
 use super::names::{NamesTest, TwinKeys, is_plain_name};
 use super::outcome::{Outcome, Reason};
+use super::steps::{MAX_JUDGING_RULES, Steps, steps_of_search};
 use super::value::{CountRange, ValueTest, ValueType};
 
 use guard::GuardedNames;
 use primitive::JudgedValue;
 use scanner::{Event, Primitive, Scanner, Step};
-use steps::{Steps, steps_of_search};
 use text::RawText;
 use trace::Trace;
 use watch::{ListWatch, Name, ObjectWatch, Parent, Sight, Watch, Watcher};
-
-/// The most rules that look into one body.
-const MAX_JUDGING_RULES: usize = 64;
 
 /// The tests that one rule makes of a JSON body.
 #[derive(Clone, Copy, Debug)]
@@ -141,6 +137,11 @@ impl<'b, 't> JsonJudge<'b, 't> {
             }
         }
         Progress::Done
+    }
+
+    /// Returns the steps that are left.
+    pub(super) fn steps(&self) -> Steps {
+        self.steps
     }
 
     /// Returns the outcome for each rule, in the order of the tests. Before all is read, each is

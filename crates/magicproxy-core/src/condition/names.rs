@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use crate::json::lenient;
 
+use super::folded::FoldedName;
 use super::value::ValueTest;
 
 /// The checked NAMES of a rule.
@@ -25,6 +26,8 @@ pub(crate) struct ListedName {
     pub(crate) name: String,
     /// The name as the most lenient readers of JSON see it.
     pub(crate) twin_key: String,
+    /// The name as the most lenient readers of queries and forms see it.
+    pub(super) folded: FoldedName,
     /// True for `x?`: the name may be missing.
     pub(crate) is_optional: bool,
     /// True for `x[*]`: the name stands for each name with one or more keys in brackets behind.
@@ -41,14 +44,30 @@ impl NamesTest {
 
 impl ListedName {
     pub(crate) fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.name.len() + self.twin_key.len() + self.test.memory_bytes()
+        let names = self.name.len() + self.twin_key.len() + self.folded.memory_bytes();
+        size_of::<Self>() + names + self.test.memory_bytes()
     }
 }
 
-/// Returns a name as the most lenient readers see it: without case, `_`, `-`, and all behind U+0000.
+/// Returns a name as the most lenient readers see it: without case, `_`, `-`, all behind U+0000, and
+/// the [marks](without_marks) of OData in front.
 pub(crate) fn twin_key(name: &str) -> Cow<'_, str> {
-    let seen = lenient(Cow::Borrowed(name));
-    if seen.contains('-') { Cow::Owned(seen.replace('-', "")) } else { seen }
+    let seen = match lenient(Cow::Borrowed(name)) {
+        seen if seen.contains('-') => Cow::Owned(seen.replace('-', "")),
+        seen => seen,
+    };
+    match seen {
+        Cow::Borrowed(seen) => Cow::Borrowed(without_marks(seen)),
+        Cow::Owned(seen) => Cow::Owned(without_marks(&seen).to_owned()),
+    }
+}
+
+/// Returns a folded name without the marks that OData 4.01 lets a client leave out: `$` and
+/// `@odata.`. Some readers leave out `@`, too.
+fn without_marks(folded: &str) -> &str {
+    let name = folded.trim_start_matches('$');
+    let Some(name) = name.strip_prefix('@') else { return name };
+    name.strip_prefix("odata.").unwrap_or(name)
 }
 
 /// The maker of [twin keys](twin_key) of many names, which allocates for none of them in ASCII.
@@ -70,7 +89,7 @@ impl TwinKeys {
         } else {
             self.0.push_str(&twin_key(name));
         }
-        &self.0
+        without_marks(&self.0)
     }
 }
 
@@ -108,6 +127,13 @@ mod tests {
             "\u{212a}ey",
             "x[0]",
             "A1-z9_",
+            "$filter",
+            "_$$A",
+            "@odata.type",
+            "@OData.Type",
+            "@type",
+            "$@odata.é",
+            "odata.type",
         ];
         for name in names {
             assert_eq!(keys.of(name), twin_key(name), "{name:?}");

@@ -5,23 +5,25 @@
 //! unknown.
 
 mod explain;
+mod form;
 mod least;
 mod lookup;
 mod piece;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
-
 pub(super) use explain::explain_query;
+pub(super) use form::{Form, FormJudge};
 pub(super) use least::least_pairs;
 
-use lookup::{Lookup, Place, Roots};
+use lookup::{Lookup, Place};
 use piece::{Pair, Plus, Role};
 
 use super::MAX_LISTED_NAMES;
+use super::folded::Roots;
 use super::names::{ListedName, NamesTest};
 use super::outcome::{Outcome, Reason};
+use super::steps::{steps_of_search, steps_of_text};
 use super::value::{ListTest, ValueTest};
 
 /// The most pieces between `&`.
@@ -43,8 +45,8 @@ pub enum PlusReading {
 pub(super) fn judge_query(test: &NamesTest, query: Option<&str>, plus: PlusReading) -> Outcome {
     let query = query.unwrap_or_default();
     let judge = |plus| {
-        let pairs = pieces(query).map(|piece| Pair::read(piece, plus));
-        Judge::new(test, &QUERY).judge(pairs)
+        let pairs = read_pairs(query, plus);
+        Judge::new(test, &QUERY).judge(pairs.as_deref())
     };
     match plus {
         PlusReading::Blank => judge(Plus::IsBlank),
@@ -80,39 +82,20 @@ pub(super) fn has_name_of_body(
     })
 }
 
-/// The fields of a form, read once for all rules that judge them.
-#[derive(Debug)]
-pub(super) struct Form<'b>(Result<Vec<Pair<'b>>, BadSyntax>);
-
-impl<'b> Form<'b> {
-    /// Reads a body. `guarded` has names that override the method, or carry a token or a
-    /// credential, by the settings of the upstream.
-    pub(super) fn read(body: &'b [u8], guarded: &[String]) -> Self {
-        let Ok(text) = std::str::from_utf8(body) else { return Self(Err(BadSyntax)) };
-        let mut fields = Vec::new();
-        for (number, piece) in pieces(text).enumerate() {
-            let field = Pair::read(piece, Plus::IsBlank).map(|pair| pair.of_form(guarded));
-            match field {
-                Ok(field) if number < MAX_PIECES => fields.push(field),
-                _ => return Self(Err(BadSyntax)),
-            }
-        }
-        Self(Ok(fields))
-    }
-
-    /// Judges the fields by one rule.
-    pub(super) fn judge(&self, test: &NamesTest) -> Outcome {
-        match &self.0 {
-            Ok(fields) => {
-                Judge::new(test, &FORM).judge(fields.iter().map(|field| Ok(field.borrowed())))
-            }
-            Err(BadSyntax) => Outcome::Unknown(FORM.syntax),
-        }
-    }
-}
-
 fn pieces(text: &str) -> impl Iterator<Item = &str> {
     text.split('&').filter(|piece| !piece.is_empty())
+}
+
+/// Reads a query into its pairs.
+fn read_pairs(query: &str, plus: Plus) -> Result<Vec<Pair<'_>>, BadSyntax> {
+    let mut pairs = Vec::new();
+    for piece in pieces(query) {
+        if pairs.len() == MAX_PIECES {
+            return Err(BadSyntax);
+        }
+        pairs.push(Pair::read(piece, plus)?);
+    }
+    Ok(pairs)
 }
 
 /// A part of a request that has pairs, with the reasons for which it cannot be judged.
@@ -145,7 +128,8 @@ const FORM: PartReasons = PartReasons {
 #[derive(Clone, Copy, Debug)]
 struct BadSyntax;
 
-/// The state of judging one text.
+/// The state of judging one text. Pairs are added one by one, by their numbers in the text.
+#[derive(Debug)]
 struct Judge<'t> {
     test: &'t NamesTest,
     reasons: &'static PartReasons,
@@ -155,19 +139,24 @@ struct Judge<'t> {
     /// The outcome of the values of each listed name.
     outcomes: [Outcome; MAX_LISTED_NAMES],
     /// The pairs whose names are listed as `x[*]`.
-    keyed: Vec<KeyedPair<'t>>,
+    keyed: Vec<KeyedPair>,
     /// The roots of the names that some reader takes for listed ones.
     twins: Vec<Roots>,
     /// The outcome of the names that are not listed.
     others: Outcome,
+    /// The steps that were taken, by `conditions.md` section 7.
+    steps: usize,
 }
 
 /// A pair whose name stands for a listed name with keys: `x[a]` for `x[*]`.
-struct KeyedPair<'t> {
+#[derive(Clone, Copy, Debug)]
+struct KeyedPair {
     /// The number of the listed name.
-    number: usize,
-    name: Cow<'t, str>,
-    value: Cow<'t, str>,
+    listed: usize,
+    /// The number of the pair.
+    pair: usize,
+    /// The outcome of the value.
+    outcome: Outcome,
 }
 
 impl<'t> Judge<'t> {
@@ -181,87 +170,104 @@ impl<'t> Judge<'t> {
             keyed: Vec::new(),
             twins: Vec::new(),
             others: Outcome::True,
+            steps: 0,
         }
     }
 
-    fn judge(mut self, pairs: impl Iterator<Item = Result<Pair<'t>, BadSyntax>>) -> Outcome {
-        match self.add_all(pairs) {
-            Ok(()) => self.outcome(),
-            Err(BadSyntax) => Outcome::Unknown(self.reasons.syntax),
+    fn judge(mut self, pairs: Result<&[Pair<'_>], &BadSyntax>) -> Outcome {
+        match pairs {
+            Ok(pairs) if self.add_all(pairs).is_ok() => self.outcome(pairs),
+            _ => Outcome::Unknown(self.reasons.syntax),
         }
     }
 
-    fn add_all(
-        &mut self,
-        pairs: impl Iterator<Item = Result<Pair<'t>, BadSyntax>>,
-    ) -> Result<(), BadSyntax> {
-        for (number, pair) in pairs.enumerate() {
-            if number == MAX_PIECES {
-                return Err(BadSyntax);
-            }
-            self.add(pair?)?;
-        }
-        Ok(())
+    fn add_all(&mut self, pairs: &[Pair<'_>]) -> Result<(), BadSyntax> {
+        pairs.iter().enumerate().try_for_each(|(number, pair)| self.add(number, pair))
     }
 
-    fn add(&mut self, pair: Pair<'t>) -> Result<(), BadSyntax> {
+    fn add(&mut self, number: usize, pair: &Pair<'_>) -> Result<(), BadSyntax> {
+        self.steps += steps_of_search(self.test.listed.len());
         let outcome = if pair.role == Role::Override {
             Outcome::Unknown(Reason::FormOverride)
         } else {
-            match self.lookup.find(&pair) {
-                Place::Listed(number) => {
-                    self.add_listed(number, &pair.value.ok_or(BadSyntax)?);
+            let value = pair.value.as_deref();
+            match self.lookup.find(pair) {
+                Place::Listed(listed) => {
+                    self.add_listed(listed, value.ok_or(BadSyntax)?);
                     Outcome::True
                 }
-                Place::Keyed(number) => {
-                    let (name, value) = (pair.name, pair.value.ok_or(BadSyntax)?);
-                    self.keyed.push(KeyedPair { number, name, value });
+                Place::Keyed(listed) => {
+                    self.add_keyed(listed, number, value.ok_or(BadSyntax)?);
                     Outcome::True
                 }
                 Place::Twin(_) => {
-                    self.twins.push(pair.roots());
+                    self.twins.push(pair.folded().roots());
                     Outcome::Unknown(self.reasons.twin)
                 }
-                Place::Unlisted => self.rest(&pair.value.unwrap_or_default()),
+                Place::Unlisted => self.rest(value.unwrap_or_default()),
             }
         };
         self.others = self.others.and(outcome);
         Ok(())
     }
 
-    fn rest(&self, value: &str) -> Outcome {
-        let judge = |test: &ValueTest| test.judge_text(value, self.reasons.value);
-        self.test.rest.as_ref().map_or(Outcome::False, judge)
+    fn rest(&mut self, value: &str) -> Outcome {
+        let test = self.test.rest.as_ref();
+        test.map_or(Outcome::False, |test| self.value(test, value))
+    }
+
+    fn value(&mut self, test: &ValueTest, value: &str) -> Outcome {
+        self.steps += steps_of_text(test, value);
+        test.judge_text(value, self.reasons.value)
     }
 
     /// Judges a value of a listed name.
     fn add_listed(&mut self, number: usize, value: &str) {
-        let (Some(listed), Some(count), Some(outcome)) = (
-            self.test.listed.get(number),
-            self.counts.get_mut(number),
-            self.outcomes.get_mut(number),
-        ) else {
-            return;
-        };
-        *count += 1;
-        *outcome = outcome.and(element(&listed.test).judge_text(value, self.reasons.value));
-    }
-
-    fn outcome(mut self) -> Outcome {
-        let mut outcome = self.others.and(self.overlap());
-        for (listed, (count, values)) in
-            self.test.listed.iter().zip(self.counts.iter().zip(self.outcomes))
+        let Some(listed) = self.test.listed.get(number) else { return };
+        let judged = self.value(element(&listed.test), value);
+        if let (Some(count), Some(outcome)) =
+            (self.counts.get_mut(number), self.outcomes.get_mut(number))
         {
-            outcome = outcome.and(self.listed(listed, *count, values));
+            *count += 1;
+            *outcome = outcome.and(judged);
         }
-        outcome.and(self.keyed())
     }
 
-    /// Returns the outcome of a listed name that is there `count` times, with these values.
-    fn listed(&self, listed: &ListedName, count: usize, values: Outcome) -> Outcome {
+    /// Judges the value of the pair of this number, whose name the listed one stands for.
+    fn add_keyed(&mut self, number: usize, pair: usize, value: &str) {
+        let Some(listed) = self.test.listed.get(number) else { return };
+        // The keys were compared with those of each listed name.
+        self.steps += self.test.listed.len();
+        let outcome = self.value(element(&listed.test), value);
+        self.keyed.push(KeyedPair { listed: number, pair, outcome });
+    }
+
+    /// Returns the outcome of all pairs that were added.
+    fn outcome(&mut self, pairs: &[Pair<'_>]) -> Outcome {
+        let mut outcome = self.others.and(self.overlap(pairs));
+        let doubted = self.doubted();
+        for (number, listed) in self.test.listed.iter().enumerate() {
+            outcome = outcome.and(self.listed(number, listed, &doubted));
+        }
+        outcome.and(self.keyed(pairs, &doubted))
+    }
+
+    /// Returns the listed names that some reader takes a name of the text for: neither their absence
+    /// nor their values are known.
+    fn doubted(&mut self) -> Vec<bool> {
+        self.steps += steps_of_search(self.twins.len() * self.test.listed.len());
+        let is_doubted =
+            |listed: &ListedName| self.twins.iter().any(|twin| twin.meet(listed.folded.roots()));
+        self.test.listed.iter().map(is_doubted).collect()
+    }
+
+    /// Returns the outcome of the listed name of this number.
+    fn listed(&self, number: usize, listed: &ListedName, doubted: &[bool]) -> Outcome {
+        let count = self.counts.get(number).copied().unwrap_or_default();
+        let values = self.outcomes.get(number).copied().unwrap_or(Outcome::False);
         match &listed.test {
             _ if listed.has_keys => Outcome::True,
-            _ if self.has_twin_of(listed) => Outcome::Unknown(self.reasons.twin),
+            _ if is_doubted(doubted, number) => Outcome::Unknown(self.reasons.twin),
             ValueTest::Absent => Outcome::of(count == 0),
             _ if count == 0 => Outcome::of(listed.is_optional),
             ValueTest::List(list) => values.and(has_length(list, count)),
@@ -270,62 +276,63 @@ impl<'t> Judge<'t> {
         }
     }
 
-    /// True if some reader takes a name of the text for the listed one: neither its absence nor its
-    /// value is known then.
-    fn has_twin_of(&self, listed: &ListedName) -> bool {
-        !self.twins.is_empty() && {
-            let own = Roots::of(&listed.name);
-            self.twins.iter().any(|twin| twin.meet(own))
-        }
-    }
-
     /// Returns the outcome of the pairs whose names are listed as `x[*]`. Each full name is judged
     /// like a listed name.
-    fn keyed(&mut self) -> Outcome {
-        let mut keyed = std::mem::take(&mut self.keyed);
-        keyed.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    fn keyed(&self, pairs: &[Pair<'_>], doubted: &[bool]) -> Outcome {
+        let mut named = self.named_keyed(pairs);
+        named.sort_unstable_by_key(|(name, _)| *name);
         let mut outcome = Outcome::True;
-        for same in keyed.chunk_by(|one, other| one.name == other.name) {
-            outcome = outcome.and(self.same_name(same));
+        for same in named.chunk_by(|(one, _), (other, _)| one == other) {
+            outcome = outcome.and(self.same_name(same, doubted));
         }
         outcome
     }
 
+    /// Returns the pairs whose names are listed as `x[*]`, with their names.
+    fn named_keyed<'p>(&self, pairs: &'p [Pair<'_>]) -> Vec<(&'p str, KeyedPair)> {
+        let named = |keyed: &KeyedPair| Some((&*pairs.get(keyed.pair)?.name, *keyed));
+        self.keyed.iter().filter_map(named).collect()
+    }
+
     /// Returns the outcome of all pairs of one full name.
-    fn same_name(&self, pairs: &[KeyedPair<'_>]) -> Outcome {
-        let listed = pairs.first().and_then(|pair| self.test.listed.get(pair.number));
-        let Some(listed) = listed else { return Outcome::True };
-        if self.has_twin_of(listed) {
+    fn same_name(&self, same: &[(&str, KeyedPair)], doubted: &[bool]) -> Outcome {
+        let Some((_, KeyedPair { listed: number, .. })) = same.first() else {
+            return Outcome::True;
+        };
+        let Some(listed) = self.test.listed.get(*number) else { return Outcome::True };
+        if is_doubted(doubted, *number) {
             return Outcome::Unknown(self.reasons.twin);
         }
-        let judge = |pair: &KeyedPair<'_>| {
-            element(&listed.test).judge_text(&pair.value, self.reasons.value)
-        };
-        let values = pairs.iter().map(judge).fold(Outcome::True, Outcome::and);
+        let values = same.iter().map(|(_, pair)| pair.outcome).fold(Outcome::True, Outcome::and);
         match &listed.test {
-            ValueTest::List(list) => values.and(has_length(list, pairs.len())),
+            ValueTest::List(list) => values.and(has_length(list, same.len())),
             ValueTest::Absent => Outcome::False,
-            _ if pairs.len() == 1 => values,
+            _ if same.len() == 1 => values,
             _ => Outcome::Unknown(self.reasons.twice),
         }
     }
 
     /// Returns unknown where two names of the text, both listed, are one place for some reader:
     /// `a` and `a[b]`, `a[b]` and `a[b][]`.
-    fn overlap(&self) -> Outcome {
+    fn overlap(&mut self, pairs: &[Pair<'_>]) -> Outcome {
         let is_there = |number: &usize| self.counts.get(*number).is_some_and(|count| *count > 0);
         let there: Vec<usize> = if self.lookup.may_overlap() {
             (0..self.test.listed.len()).filter(is_there).collect()
         } else {
             Vec::new()
         };
-        let keyed = self.keyed.iter().map(|pair| pair.name.as_ref());
+        self.steps += there.len() * (there.len() + self.keyed.len());
+        let keyed = self.keyed.iter().filter_map(|keyed| Some(pairs.get(keyed.pair)?.folded()));
         if self.lookup.overlap(&there, keyed) {
             Outcome::Unknown(self.reasons.twin)
         } else {
             Outcome::True
         }
     }
+}
+
+fn is_doubted(doubted: &[bool], number: usize) -> bool {
+    doubted.get(number).copied().unwrap_or(true)
 }
 
 /// Returns the test of each value of a name.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::pattern::{Budget, TextAutomaton};
 
 use super::fault::{ConditionFault, FaultKind};
+use super::folded::FoldedName;
 use super::integer::{IntegerRange, MAX_INTEGER};
 use super::names::{ListedName, NamesTest};
 use super::value::{
@@ -108,6 +109,7 @@ impl<'b> Reader<'b> {
         self.check_absent(&test, &name, place)?;
         let listed = ListedName {
             twin_key: twin_key(&name.text).into_owned(),
+            folded: FoldedName::of(&name.text),
             name: name.text,
             is_optional: name.is_optional,
             has_keys: name.has_keys,

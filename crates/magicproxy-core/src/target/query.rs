@@ -190,16 +190,21 @@ pub(crate) fn root(decoded: &str, dots: DotReading) -> impl Iterator<Item = char
         is_blank(character)
             || is_ignorable(character)
             || dots.ends_root(character)
-            || character == '!'
+            || is_mark(character)
     });
     let end = name.find(|character| dots.ends_root(character)).unwrap_or(name.len());
     lenient_characters(name.get(..end).unwrap_or_default())
 }
 
+/// True for what some framework leaves out in front of a name: to OData 4.01 `$x` is `x`.
+fn is_mark(character: char) -> bool {
+    matches!(character, '!' | '$')
+}
+
 /// Returns a part of a name as the most lenient frameworks compare it. To Spring `!x` is what `x` is
 /// if it is missing, and to Rails `x(1i)` is a part of `x`.
 pub(crate) fn lenient_characters(part: &str) -> impl Iterator<Item = char> {
-    let part = part.trim_start_matches('!').split('(').next().unwrap_or_default();
+    let part = part.trim_start_matches(is_mark).split('(').next().unwrap_or_default();
     canonical(part)
         .flat_map(folded)
         .filter(|character| *character != '_' && !is_ignorable(*character))

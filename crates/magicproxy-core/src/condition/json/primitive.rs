@@ -6,10 +6,11 @@ use crate::condition::MAX_TESTED_TEXT;
 use crate::condition::finding::{FoundValue, shortened};
 use crate::condition::integer::Integer;
 use crate::condition::outcome::{Outcome, Reason};
+use crate::condition::steps::{Steps, steps_of_search};
 use crate::condition::value::{Scalar, TextTest, TypeSet, ValueTest, ValueType};
 
 use super::scanner::Primitive;
-use super::steps::{Steps, steps_of_search};
+
 use super::text::RawText;
 
 /// The outcome for a value that readers could take for an allowed one, or not.

@@ -8,7 +8,7 @@ use crate::condition::words::{self, Expected};
 
 use super::lookup::Place;
 use super::piece::{Pair, Plus, Role};
-use super::{BadSyntax, FORM, Form, Judge, PartReasons, PlusReading, QUERY, element, pieces};
+use super::{BadSyntax, FORM, Form, Judge, PartReasons, PlusReading, QUERY, element, read_pairs};
 
 /// Finds the parameters of a query at which a test is not true.
 pub(in crate::condition) fn explain_query(
@@ -17,10 +17,7 @@ pub(in crate::condition) fn explain_query(
     plus: PlusReading,
 ) -> Vec<Finding> {
     let query = query.unwrap_or_default();
-    let explain = |plus| {
-        let pairs: Result<Vec<_>, _> = pieces(query).map(|piece| Pair::read(piece, plus)).collect();
-        Explainer::new(&QUERY).explain(test, pairs.as_deref())
-    };
+    let explain = |plus| Explainer::new(&QUERY).explain(test, read_pairs(query, plus).as_deref());
     let findings = explain(if plus == PlusReading::Plus { Plus::IsItself } else { Plus::IsBlank });
     if !findings.is_empty() || super::judge_query(test, Some(query), plus) == Outcome::True {
         return findings;
@@ -86,8 +83,7 @@ impl Explainer {
 
     fn explain(mut self, test: &NamesTest, pairs: Result<&[Pair<'_>], &BadSyntax>) -> Vec<Finding> {
         let mut judge = Judge::new(test, self.part);
-        let read = pairs.map(|pairs| pairs.iter().map(|pair| Ok(pair.borrowed())));
-        let (Ok(pairs), Ok(Ok(()))) = (pairs, read.map(|read| judge.add_all(read))) else {
+        let (Ok(pairs), Ok(Ok(()))) = (pairs, pairs.map(|pairs| judge.add_all(pairs))) else {
             let reason = self.part.syntax;
             self.whole(Outcome::Unknown(reason), format!("cannot be judged: {reason}"));
             return self.findings.into_vec();
@@ -103,8 +99,8 @@ impl Explainer {
                 self.note(name, Outcome::False, FoundValue::Absent, &listed.test);
             }
         }
-        self.keyed(&judge);
-        let overlap = judge.overlap();
+        self.keyed(&judge, pairs);
+        let overlap = judge.overlap(pairs);
         self.whole(overlap, "has two names that some readers take for one place".to_owned());
         self.findings.into_vec()
     }
@@ -156,13 +152,13 @@ impl Explainer {
     }
 
     /// Notes the full names of `x[*]` that are there too often.
-    fn keyed(&mut self, judge: &Judge<'_>) {
-        let mut pairs: Vec<_> = judge.keyed.iter().map(|pair| (&*pair.name, pair.number)).collect();
-        pairs.sort_unstable();
-        for same in pairs.chunk_by(|one, other| one == other) {
+    fn keyed(&mut self, judge: &Judge<'_>, pairs: &[Pair<'_>]) {
+        let mut named = judge.named_keyed(pairs);
+        named.sort_unstable_by_key(|(name, _)| *name);
+        for same in named.chunk_by(|(one, _), (other, _)| one == other) {
             let listed = same
                 .first()
-                .and_then(|(name, number)| Some((*name, judge.test.listed.get(*number)?)));
+                .and_then(|(name, pair)| Some((*name, judge.test.listed.get(pair.listed)?)));
             if let Some((name, listed)) = listed {
                 self.count(NamedPair::listed(name, listed), &listed.test, same.len());
             }

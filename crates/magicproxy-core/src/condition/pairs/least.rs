@@ -1,11 +1,11 @@
 //! The least pairs for which several tests are true: only those that must be there.
 
-use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use super::lookup::{Lookup, Place};
-use super::piece::{Pair, Role, is_name};
+use super::piece::{Pair, is_name};
 use super::{MAX_PIECES, element};
+use crate::condition::folded::FoldedName;
 use crate::condition::least::{TextPlace, is_required, least_text};
 use crate::condition::names::NamesTest;
 use crate::condition::value::{CountRange, ValueTest};
@@ -82,9 +82,7 @@ fn least_of_name(
     }
     let (mut count, mut elements) = (CountRange { min: 1, max: u64::MAX }, Vec::new());
     for (names, lookup) in lookups {
-        let pair =
-            Pair { name: name.into(), value: None, role: Role::Ordinary, roots: OnceCell::new() };
-        let (test, own) = match lookup.find(&pair) {
+        let (test, own) = match lookup.find(&Pair::named(name.into())) {
             Place::Listed(number) | Place::Keyed(number) => {
                 let Some(listed) = names.listed.get(number) else { return Least::TooCostly };
                 let once = CountRange { min: 1, max: 1 };
@@ -121,5 +119,6 @@ fn overlapping<'n>(
     let there: Vec<usize> = required.iter().filter_map(|name| number_of(name)).collect();
     let of_rule = |name: &&&str| number_of(name).is_none();
     let keyed = required.iter().filter(of_rule).copied().filter(|name| lookup.stands_for(name));
-    lookup.overlap(&there, keyed).then(|| required.first().copied()).flatten()
+    let keyed: Vec<FoldedName> = keyed.map(FoldedName::of).collect();
+    lookup.overlap(&there, keyed.iter()).then(|| required.first().copied()).flatten()
 }

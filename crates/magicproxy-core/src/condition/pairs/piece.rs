@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use crate::condition::MAX_TESTED_TEXT;
+use crate::condition::folded::FoldedName;
 use crate::condition::value::has_controls;
 use crate::target::{is_same_name, names_method};
 
 use super::BadSyntax;
-use super::lookup::Roots;
 
 /// The most bytes of a decoded name. A listed name has at most 128.
 const MAX_PAIR_NAME_BYTES: usize = 1_024;
@@ -30,7 +30,7 @@ pub(super) struct Pair<'t> {
     /// The value, [shortened]; `None` without `=`.
     pub(super) value: Option<Cow<'t, str>>,
     pub(super) role: Role,
-    pub(super) roots: OnceCell<Roots>,
+    folded: OnceCell<FoldedName>,
 }
 
 /// The meaning of a name to the server, whatever a rule says.
@@ -56,7 +56,12 @@ impl<'t> Pair<'t> {
             return Err(BadSyntax);
         }
         let value = value.map(|value| decode(value, plus)).transpose()?.map(shortened);
-        Ok(Self { name, value, role: Role::Ordinary, roots: OnceCell::new() })
+        Ok(Self { value, ..Self::named(name) })
+    }
+
+    /// Makes a pair without a value. The name must be one by [`is_name`].
+    pub(super) fn named(name: Cow<'t, str>) -> Self {
+        Self { name, value: None, role: Role::Ordinary, folded: OnceCell::new() }
     }
 
     /// Makes the pair a field of a form, which many rules may judge. In a query a parameter that
@@ -64,21 +69,12 @@ impl<'t> Pair<'t> {
     pub(super) fn of_form(self, guarded: &[String]) -> Self {
         let is_override = names_method(&self.name)
             || guarded.iter().any(|guarded| is_same_name(&self.name, guarded));
-        self.roots();
         Self { role: if is_override { Role::Override } else { Role::Ordinary }, ..self }
     }
 
-    pub(super) fn borrowed(&self) -> Pair<'_> {
-        Pair {
-            name: Cow::Borrowed(&self.name),
-            value: self.value.as_deref().map(Cow::Borrowed),
-            role: self.role,
-            roots: self.roots.clone(),
-        }
-    }
-
-    pub(super) fn roots(&self) -> Roots {
-        *self.roots.get_or_init(|| Roots::of(&self.name))
+    /// Returns the name as lenient readers compare it, folded once.
+    pub(super) fn folded(&self) -> &FoldedName {
+        self.folded.get_or_init(|| FoldedName::of(&self.name))
     }
 }
 

@@ -69,10 +69,19 @@ pub(crate) fn fold(name: &str) -> String {
         .collect()
 }
 
+/// A member's name as readers of OData and JSON-LD see it, too.
+pub(crate) fn fold_member(name: &str) -> String {
+    let folded = fold(name);
+    let plain = folded.trim_start_matches('$');
+    let bare = plain.strip_prefix('@').map(|bare| bare.strip_prefix("odata.").unwrap_or(bare));
+    bare.unwrap_or(plain).to_owned()
+}
+
 /// The root of a parameter's name: up to the first `=`, `[` or `.`, without case, blanks, `_`, `-`
-/// and ignorable characters.
+/// and ignorable characters, without `$` in front.
 pub(crate) fn root(name: &str) -> String {
-    fold(&without_blanks(name.split(['=', '[', '.']).next().unwrap()))
+    let name = without_blanks(name.split(['=', '[', '.']).next().unwrap());
+    fold(name.trim_start_matches('$'))
 }
 
 /// The same to a reader that makes a blank of `.`.
@@ -171,8 +180,9 @@ pub(crate) fn object(names: &Value, members: &[(Text, Json)], depth: Depth) -> O
     // A name that some reader cuts, or that is no text, may be any other name.
     let is_read = |(name, _): &(Text, Json)| name.as_deref().is_some_and(is_plain);
     let unread = !members.iter().all(is_read);
-    let twin_of =
-        |name: &str, listed: &Listed<'_>| name != listed.name && fold(name) == fold(&listed.name);
+    let twin_of = |name: &str, listed: &Listed<'_>| {
+        name != listed.name && fold_member(name) == fold_member(&listed.name)
+    };
     let one = |listed: &Listed<'_>| {
         let mut names = members.iter().flat_map(|(name, _)| name);
         let twin = unread || names.any(|name| twin_of(name, listed));

@@ -267,13 +267,27 @@ fn twins_of_names() {
         ("straße", "STRASSE"),
         ("x", "_x_"),
         ("größe", "GRÖSSE"),
+        ("filter", "$filter"),
+        ("$filter", "filter"),
+        ("@odata.type", "@type"),
+        ("@type", "@OData.Type"),
+        ("type", "@odata.type"),
+        ("type", "$@type"),
     ] {
         let test = format!("{{\"{listed}\":1,\"*\":{{}}}}");
         let both = format!("{{\"{listed}\":1,\"{twin}\":1}}");
         assert_eq!(of_object(&test, &both), TWIN, "{listed} {twin}");
         assert_eq!(of_object(&test, &format!("{{\"{twin}\":1}}")), TWIN, "{listed} {twin}");
     }
-    for (listed, other) in [("base", "bases"), ("base", "bаse"), ("a", "á"), ("a.b", "ab")] {
+    for (listed, other) in [
+        ("base", "bases"),
+        ("base", "bаse"),
+        ("a", "á"),
+        ("a.b", "ab"),
+        ("type", "odata.type"),
+        ("a", "a@b"),
+        ("a", "a$"),
+    ] {
         let test = format!("{{\"{listed}\":1,\"*\":{{}}}}");
         let both = format!("{{\"{listed}\":1,\"{other}\":2}}");
         assert_eq!(of_object(&test, &both), TRUE, "{listed} {other}");

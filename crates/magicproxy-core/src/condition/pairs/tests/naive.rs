@@ -277,7 +277,11 @@ fn is_override(name: &str, part: &str) -> bool {
 }
 
 fn folded(text: &str) -> String {
-    text.trim().to_lowercase().replace(['_', '-', '.', ' ', '+'], "").replace('ſ', "s")
+    text.trim()
+        .trim_start_matches('$')
+        .to_lowercase()
+        .replace(['_', '-', '.', ' ', '+'], "")
+        .replace('ſ', "s")
 }
 
 /// The root and the keys of a name, where dots are brackets and where they are underscores.
@@ -315,7 +319,8 @@ fn may_meet(one: &str, other: &str) -> bool {
     })
 }
 
-const NAMES: [&str; 30] = [
+const NAMES: [&str; 31] = [
+    "$a",
     "a",
     "b",
     "c",

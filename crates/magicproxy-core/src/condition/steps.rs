@@ -1,5 +1,10 @@
 //! The steps of judging a body. `conditions.md` section 7.
 
+use super::MAX_TESTED_TEXT;
+use super::value::ValueTest;
+
+/// The most rules that look into one body.
+pub(super) const MAX_JUDGING_RULES: usize = 64;
 /// The steps of any body, beside [`STEPS_OF_A_BYTE`] for each of its bytes.
 const STEPS_OF_A_BODY: usize = 1_000_000;
 const STEPS_OF_A_BYTE: usize = 4;
@@ -24,6 +29,19 @@ impl Steps {
     pub(super) fn take(&mut self, steps: usize) {
         self.is_spent |= steps > self.left;
         self.left = self.left.saturating_sub(steps);
+    }
+}
+
+/// Returns the steps of testing a value that is not in JSON.
+pub(super) fn steps_of_text(test: &ValueTest, text: &str) -> usize {
+    let read = 1 + text.len() / COMPARISONS_OF_A_STEP;
+    match test {
+        ValueTest::Anything | ValueTest::Absent => 1,
+        ValueTest::Text(_) if text.len() > MAX_TESTED_TEXT => 1,
+        ValueTest::Text(test) => 1 + text.len() * test.passes(),
+        ValueTest::OneOf(values) => read + steps_of_search(values.len()),
+        ValueTest::Integer(_) | ValueTest::Type(_) | ValueTest::Object(_) => read,
+        ValueTest::List(list) => steps_of_text(&list.each, text),
     }
 }
 
