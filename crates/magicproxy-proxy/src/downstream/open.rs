@@ -30,9 +30,10 @@ const MAX_PLAIN_BYTES: u64 = 64 * 1024;
 const MAX_HANDSHAKE_BYTES: usize = 16 * 1024;
 /// The most bytes of a TLS record, in its older and longer form: RFC 5246 section 6.2.3.
 const MAX_RECORD_BYTES: usize = 5 + 16 * 1024 + 2 * 1024;
-/// The most bytes that are read until a handshake is done. A client may send its request right
-/// behind the handshake, and TLS then reads on to the end of a record, and begins the next one.
-const MAX_BYTES_OF_SETUP: usize = MAX_HANDSHAKE_BYTES + 2 * MAX_RECORD_BYTES;
+/// The most bytes that are read behind the `ClientHello` until a handshake is done. A client may
+/// send its request right behind the handshake, and TLS then reads on to the end of a record, and
+/// begins the next one.
+const MAX_BYTES_AFTER_HELLO: usize = MAX_HANDSHAKE_BYTES + 2 * MAX_RECORD_BYTES;
 
 /// A connection whose protocol is known.
 pub(crate) struct NegotiatedConnection {
@@ -68,8 +69,9 @@ pub(crate) async fn open(
 }
 
 async fn handshake(mut socket: Socket, tls: &TlsServer) -> io::Result<TlsStream<Socket>> {
-    socket.allow(Some(MAX_BYTES_OF_SETUP));
+    socket.allow(Some(MAX_HANDSHAKE_BYTES));
     let accepted = client_hello(&mut socket).await?;
+    socket.allow(Some(MAX_BYTES_AFTER_HELLO));
     let (purpose, config) = tls.config_for(&accepted.client_hello());
     let mut stream = StartHandshake::from_parts(accepted, socket).into_stream(config).await?;
     match purpose {
