@@ -11,7 +11,7 @@ KUSTOMIZATION = "kustomization.yaml"
 #: The version of Kubernetes whose schemas are asked.
 _VERSION = "1.37"
 #: Secrets that an operator makes, as docs/guide/install.md tells.
-_SECRETS = {"magicproxy-keys", "magicproxy-tls", "magicproxy-state", "valkey-users"}
+_SECRETS = {"magicproxy-keys", "magicproxy-tls", "magicproxy-state", "valkey-users", "magicproxy-admin"}
 
 
 def _documents():
