@@ -10,7 +10,7 @@ use crate::json::UniqueValue;
 use crate::json::form::ValueFault;
 
 /// The members of a rule for its conditions, as JSON in which no object has a repeated member.
-/// [`Conditions::parse`](super::Conditions::parse) checks them.
+/// Parsing a rule checks them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ConditionMembers {
     /// Tests of the captures of the rule's `route`.

@@ -31,7 +31,7 @@ pub struct Document(pub(super) serde_json::Value);
 
 impl Document {
     /// Reads a body. Returns `None` if the body is not JSON, has a repeated member, or has more than
-    /// [`MAX_DOCUMENT_VALUES`] values.
+    /// `MAX_DOCUMENT_VALUES` values.
     #[must_use]
     pub fn parse(json: &[u8]) -> Option<Self> {
         UniqueValue::within(json, MAX_DOCUMENT_VALUES).ok().map(|UniqueValue(value)| Self(value))
