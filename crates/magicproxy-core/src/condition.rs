@@ -35,7 +35,7 @@ pub use pairs::PlusReading;
 pub use raw::ConditionMembers;
 pub(crate) use raw::present_value;
 pub(crate) use rule::{Asked, Conditions, RuleFrame};
-pub use view::{ContentView, FieldValue, HeaderView, NoHeaders, RequestParts};
+pub use view::{ContentView, FieldValue, HeaderView, RequestParts};
 
 /// The most bytes of a text that is matched by a glob or a pattern.
 const MAX_TESTED_TEXT: usize = 8 * 1024;

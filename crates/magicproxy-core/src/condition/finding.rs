@@ -79,9 +79,14 @@ pub(crate) fn quoted(text: &str) -> String {
 
 /// Returns a text cut to [`SHOWN_CHARACTERS`], without characters that a terminal obeys.
 pub(crate) fn shortened(text: &str) -> String {
-    let mut shown: String =
-        text.chars().take(SHOWN_CHARACTERS).flat_map(char::escape_debug).collect();
-    if text.chars().nth(SHOWN_CHARACTERS).is_some() {
+    cut(text, SHOWN_CHARACTERS)
+}
+
+/// Returns a text cut to `most` characters, in a single line, and without characters that a terminal
+/// obeys.
+pub(super) fn cut(text: &str, most: usize) -> String {
+    let mut shown: String = text.chars().take(most).flat_map(char::escape_debug).collect();
+    if text.chars().nth(most).is_some() {
         shown.push('…');
     }
     shown

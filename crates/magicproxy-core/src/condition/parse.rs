@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::pattern::{Budget, TextAutomaton};
 
 use super::fault::{ConditionFault, FaultKind};
+use super::finding::cut;
 use super::folded::FoldedName;
 use super::integer::{IntegerRange, MAX_INTEGER};
 use super::names::{ListedName, NamesTest};
@@ -346,9 +347,5 @@ impl<'b> Reader<'b> {
 /// terminal obeys.
 pub(super) fn shown(name: &str) -> String {
     const SHOWN: usize = 40;
-    let mut shown: String = name.chars().take(SHOWN).flat_map(char::escape_debug).collect();
-    if name.chars().nth(SHOWN).is_some() {
-        shown.push('…');
-    }
-    shown
+    cut(name, SHOWN)
 }

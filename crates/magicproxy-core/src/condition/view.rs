@@ -22,16 +22,6 @@ pub enum FieldValue<'h> {
     Several,
 }
 
-/// No header fields at all.
-#[derive(Clone, Copy, Debug)]
-pub struct NoHeaders;
-
-impl HeaderView for NoHeaders {
-    fn field(&self, _: &str) -> FieldValue<'_> {
-        FieldValue::Absent
-    }
-}
-
 /// Header fields of which nothing is known: no test of any of them is true.
 #[derive(Clone, Copy, Debug)]
 struct UnknownHeaders;
