@@ -122,6 +122,7 @@ pub mod credential;
 mod decision;
 mod duration;
 mod encoding;
+mod excerpt;
 pub mod json;
 pub mod key;
 pub mod limit;

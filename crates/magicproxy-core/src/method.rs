@@ -2,6 +2,8 @@
 //!
 //! Specification: `rules.md` section 1. Methods are case-sensitive (RFC 9110 section 9.1).
 
+use crate::excerpt::shorten;
+
 /// The IANA HTTP Method Registry (RFC 9110 section 16.1) without `CONNECT`, `TRACE` and the HTTP/2
 /// preface `PRI`, which no rule admits.
 const REGISTERED: [&str; 37] = [
@@ -95,10 +97,6 @@ pub enum ParseMethodError {
     /// A method that is never admitted: `CONNECT`, `TRACE` and their kin.
     #[error("`{0}` is never passed on")]
     NeverAdmitted(String),
-}
-
-fn shorten(text: &str) -> String {
-    text.chars().take(40).flat_map(char::escape_debug).collect()
 }
 
 #[cfg(test)]

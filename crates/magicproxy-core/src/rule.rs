@@ -23,6 +23,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::condition::{ConditionFault, Conditions, RuleFrame};
+use crate::excerpt::shorten;
 use crate::method::{Method, ParseMethodError, is_never_admitted};
 use crate::pattern::{Budget, Pattern, PatternError, PatternMode, Work};
 
@@ -420,18 +421,6 @@ fn shown(raw: &RawRule) -> String {
         }
         _ => shorten(&raw.to_string()),
     }
-}
-
-/// Returns the user's text for a message: in a single line, not too long, and without characters
-/// that a terminal obeys.
-fn shorten(text: &str) -> String {
-    const SHOWN: usize = 80;
-    let harmless = |character: char| match character {
-        '\\' | '"' | '\'' => character.to_string(),
-        other => other.escape_debug().to_string(),
-    };
-    let shown: String = text.chars().take(SHOWN).map(harmless).collect();
-    if text.chars().nth(SHOWN).is_some() { format!("{shown}…") } else { shown }
 }
 
 /// A fault of a list of rules. The message names the rule and the expected form.

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use super::{Label, RuleSource, TokenSpec, UnnamedTokens, label};
 use crate::credential::{Credential, ParseCredentialError};
 use crate::duration::Seconds;
+use crate::excerpt::shorten;
 use crate::json::form::{FormFault, ValueFault};
 use crate::json::{one_or_more, present};
 use crate::limit::Limit;
@@ -331,10 +332,6 @@ impl MintLimits<'_> {
     fn names_upstream(&self, aud: &str) -> bool {
         aud == self.upstream.as_str() || self.alias.is_some_and(|alias| aud == alias.as_str())
     }
-}
-
-fn shorten(text: &str) -> String {
-    text.chars().take(80).flat_map(char::escape_debug).collect()
 }
 
 fn expires_in<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
