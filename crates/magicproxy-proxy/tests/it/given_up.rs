@@ -15,20 +15,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use magicproxy_core::plugin::{
-    Interests, PluginFuture, PluginHost, PluginName, PluginRequest, PluginResponse, PluginScope,
-    Verdict,
-};
-use magicproxy_core::state::StoreFuture;
+use magicproxy_core::plugin::PluginName;
 use magicproxy_core::{Scope, ScopeName};
 use magicproxy_state::MemoryStore;
 use serde_json::json;
-use tokio::sync::Semaphore;
 
 use crate::support::Setup;
 use crate::support::{
-    Call, Client, DATA, Framed, HEADERS, INITIAL_WINDOW_SIZE, OnlyUpstream as _, Proxy, RST_STREAM,
-    Token, Upstream, Watch, WatchedStore, events_come, parse, request,
+    AllowingPlugin, Checkpoint, Client, DATA, Framed, HEADERS, INITIAL_WINDOW_SIZE,
+    OnlyUpstream as _, Proxy, RST_STREAM, SlowTakes, Token, Upstream, WatchedStore, events_come,
+    parse, request,
 };
 
 /// How a request is given up.
@@ -72,103 +68,30 @@ async fn in_its_content() {
     }
 }
 
-/// Waits at a gate until it is let through.
-#[derive(Debug)]
-struct Gate {
-    /// Somebody came.
-    reached: Semaphore,
-    open: Semaphore,
-}
-
-impl Gate {
-    fn new() -> Arc<Self> {
-        Arc::new(Self { reached: Semaphore::new(0), open: Semaphore::new(0) })
-    }
-
-    async fn pass(&self) {
-        self.reached.add_permits(1);
-        self.open.acquire().await.unwrap().forget();
-    }
-
-    async fn reached(&self) {
-        self.reached.acquire().await.unwrap().forget();
-    }
-}
-
-/// A store that answers nobody who takes something before this gate opens.
-#[derive(Debug)]
-struct Slow(Arc<Gate>);
-
-impl Watch for Slow {
-    fn before(&self, call: Call) -> StoreFuture<'_, ()> {
-        Box::pin(async move {
-            if call == Call::Take {
-                self.0.pass().await;
-            }
-            Ok(())
-        })
-    }
-}
-
 #[tokio::test]
 async fn in_the_state_store() {
     const PATH: &str = "/store-left";
-    let (upstream, gate) = (Upstream::hello().await, Gate::new());
-    let store = WatchedStore::new(Slow(Arc::clone(&gate)));
+    let (upstream, checkpoint) = (Upstream::hello().await, Checkpoint::new());
+    let store = WatchedStore::new(SlowTakes(Arc::clone(&checkpoint)));
     let proxy =
         Proxy::with(&upstream, |settings| settings.services.state = Some(Arc::new(store))).await;
     let token = Token::allowing(&["* /.*"]).limited("total=3").mint();
     let mut client = Client::connect(&proxy).await;
     client.send(request(&format!("POST {PATH}"), &token, &[], "")).await;
-    gate.reached().await;
+    checkpoint.reached().await;
     give_up(client, PATH, End::ClientLeaves).await;
-    gate.open.add_permits(100);
+    checkpoint.open();
     // The store answers everyone, and only who is still there is sent.
     assert_eq!(Client::ask(&proxy, request("GET /after", &token, &[], "")).await.status, 200);
     assert_eq!(upstream.only_request().target, "/after");
 }
 
-#[derive(Debug)]
-struct SlowPlugin(Arc<Gate>);
-
-impl PluginHost for SlowPlugin {
-    fn interests(&self, _: &PluginName) -> Option<Arc<Interests>> {
-        Some(Arc::default())
-    }
-
-    fn longest_body(&self, _: &PluginName) -> usize {
-        262_144
-    }
-
-    fn decide<'p>(
-        &'p self,
-        _: &'p PluginName,
-        _: &'p PluginRequest,
-        _: PluginScope,
-    ) -> PluginFuture<'p, Verdict> {
-        Box::pin(async {
-            self.0.pass().await;
-            Verdict::Allow
-        })
-    }
-
-    fn observe<'p>(
-        &'p self,
-        _: &'p PluginName,
-        _: &'p PluginRequest,
-        _: &'p PluginResponse,
-        _: PluginScope,
-    ) -> PluginFuture<'p, bool> {
-        Box::pin(async { true })
-    }
-}
-
 #[tokio::test]
 async fn in_a_plugin() {
     const PATH: &str = "/plugin-left";
-    let (upstream, gate) = (Upstream::hello().await, Gate::new());
+    let (upstream, checkpoint) = (Upstream::hello().await, Checkpoint::new());
     let proxy = Proxy::with(&upstream, |settings| {
-        settings.services.plugins = Some(Arc::new(SlowPlugin(Arc::clone(&gate))));
+        settings.services.plugins = Some(Arc::new(AllowingPlugin::Waits(Arc::clone(&checkpoint))));
         let scope =
             Scope::new(&parse(&["* /.*"]), vec![PluginName::parse("slow").unwrap()]).unwrap();
         Arc::make_mut(&mut settings.upstream_mut().scopes)
@@ -178,9 +101,9 @@ async fn in_a_plugin() {
     let token = Token::scoped(&["slow"]).mint();
     let mut client = Client::connect(&proxy).await;
     client.send(request(&format!("POST {PATH}"), &token, &[], "")).await;
-    gate.reached().await;
+    checkpoint.reached().await;
     give_up(client, PATH, End::ClientLeaves).await;
-    gate.open.add_permits(100);
+    checkpoint.open();
     assert_eq!(Client::ask(&proxy, request("GET /after", &token, &[], "")).await.status, 200);
     assert_eq!(upstream.only_request().target, "/after");
 }

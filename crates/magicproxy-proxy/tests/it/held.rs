@@ -7,21 +7,18 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use magicproxy_core::plugin::{
-    Interests, PluginFuture, PluginHost, PluginName, PluginRequest, PluginResponse, PluginScope,
-    Verdict,
-};
-use magicproxy_core::state::{StateStore, StoreFuture};
+use magicproxy_core::plugin::PluginName;
+use magicproxy_core::state::StateStore;
 use magicproxy_core::{Scope, ScopeName, UnverifiedToken};
 use magicproxy_proxy::services::{RevocationList, Revocations};
 use magicproxy_state::MemoryStore;
 use serde_json::json;
-use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::support::{
-    Call, Client, ClientResponse, Framed, HEADERS, OnlyUpstream as _, Proxy, Setup, Token,
-    Upstream, UpstreamConnection, Watch, WatchedStore, all, now, parse, request, rules, settings,
+    AllowingPlugin, Checkpoint, Client, ClientResponse, Framed, HEADERS, OnlyUpstream as _, Proxy,
+    Setup, SlowTakes, Token, Upstream, UpstreamConnection, WatchedStore, all, now, parse, request,
+    rules, settings,
 };
 
 /// What a request waits for.
@@ -71,84 +68,6 @@ fn listing() -> String {
     let length = LISTING.len();
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ";
     format!("{head}{length}\r\n\r\n{LISTING}")
-}
-
-/// Waits at a gate until it is let through.
-#[derive(Debug)]
-struct Gate {
-    reached: Semaphore,
-    open: Semaphore,
-}
-
-impl Gate {
-    fn new() -> Arc<Self> {
-        Arc::new(Self { reached: Semaphore::new(0), open: Semaphore::new(0) })
-    }
-
-    async fn pass(&self) {
-        self.reached.add_permits(1);
-        self.open.acquire().await.unwrap().forget();
-    }
-
-    async fn reached(&self) {
-        self.reached.acquire().await.unwrap().forget();
-    }
-}
-
-/// A store that counts nothing before its gate opens.
-#[derive(Debug)]
-struct Slow(Arc<Gate>);
-
-impl Watch for Slow {
-    fn before(&self, call: Call) -> StoreFuture<'_, ()> {
-        Box::pin(async move {
-            if call == Call::Take {
-                self.0.pass().await;
-            }
-            Ok(())
-        })
-    }
-}
-
-/// A plugin that allows everything: what wants the body at once, and the other once its gate opens.
-#[derive(Debug)]
-struct Allowing {
-    gate: Arc<Gate>,
-    reads_body: bool,
-}
-
-impl PluginHost for Allowing {
-    fn interests(&self, _: &PluginName) -> Option<Arc<Interests>> {
-        Some(Arc::new(Interests { request_body: self.reads_body, ..Interests::default() }))
-    }
-
-    fn longest_body(&self, _: &PluginName) -> usize {
-        262_144
-    }
-
-    fn decide<'p>(
-        &'p self,
-        _: &'p PluginName,
-        _: &'p PluginRequest,
-        _: PluginScope,
-    ) -> PluginFuture<'p, Verdict> {
-        Box::pin(async {
-            if !self.reads_body {
-                self.gate.pass().await;
-            }
-            Verdict::Allow
-        })
-    }
-
-    fn observe<'p>(
-        &'p self,
-        _: &'p PluginName,
-        _: &'p PluginRequest,
-        _: &'p PluginResponse,
-        _: PluginScope,
-    ) -> PluginFuture<'p, bool> {
-        Box::pin(async { true })
-    }
 }
 
 impl Place {
@@ -218,21 +137,24 @@ struct Held {
     client: Client,
     revocations: Arc<Revocations>,
     token: Zeroizing<String>,
-    gate: Arc<Gate>,
+    checkpoint: Arc<Checkpoint>,
     /// Another request in progress, or a lookup.
     other: Option<(Option<Client>, UpstreamConnection)>,
 }
 
 impl Held {
     async fn begin(place: Place, fate: Fate) -> Self {
-        let (mut upstream, gate) = (Upstream::held().await, Gate::new());
+        let (mut upstream, checkpoint) = (Upstream::held().await, Checkpoint::new());
         let (mut setup, revocations) =
             (place.setup(upstream.address), Arc::<Revocations>::default());
         let store: Arc<dyn StateStore> = match place {
-            Store => Arc::new(WatchedStore::new(Slow(Arc::clone(&gate)))),
+            Store => Arc::new(WatchedStore::new(SlowTakes(Arc::clone(&checkpoint)))),
             _ => Arc::new(MemoryStore::new()),
         };
-        let plugin = Allowing { gate: Arc::clone(&gate), reads_body: place == PluginBody };
+        let plugin = match place {
+            PluginBody => AllowingPlugin::ReadsBody,
+            _ => AllowingPlugin::Waits(Arc::clone(&checkpoint)),
+        };
         setup.services.revocations = Arc::clone(&revocations);
         setup.services.state = Some(store);
         setup.services.plugins = Some(Arc::new(plugin));
@@ -250,7 +172,7 @@ impl Held {
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         client.send(request(place.line(), &token, &lines, body)).await;
         match place {
-            Plugin | Store => gate.reached().await,
+            Plugin | Store => checkpoint.reached().await,
             Lookup => {
                 let mut connection = upstream.accept().await;
                 assert_eq!(connection.request().await.method, "GET");
@@ -261,7 +183,7 @@ impl Held {
                 tokio::time::sleep(Duration::from_millis(300)).await;
             }
         }
-        Self { place, upstream, proxy, client, revocations, token, gate, other }
+        Self { place, upstream, proxy, client, revocations, token, checkpoint, other }
     }
 
     /// Lets it happen, and waits until the request was held for long.
@@ -289,7 +211,7 @@ impl Held {
         let (_, [_, rest]) = self.place.body();
         match self.place {
             place if place.waits_for_client() => self.client.try_send(rest).await,
-            Plugin | Store => self.gate.open.add_permits(9),
+            Plugin | Store => self.checkpoint.open(),
             _ => {
                 let (first, connection) = self.other.as_mut().unwrap();
                 let listing = listing();

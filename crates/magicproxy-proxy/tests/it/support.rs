@@ -8,6 +8,7 @@ mod multiplexed;
 mod proxy;
 mod tls;
 mod upstream;
+mod waiting;
 mod watch;
 mod watched_store;
 
@@ -25,6 +26,7 @@ pub(crate) use multiplexed::Multiplexed;
 pub(crate) use proxy::{NAME, OnlyUpstream, Proxy, Setup, listed, rules, settings};
 pub(crate) use tls::Certificate;
 pub(crate) use upstream::{Reply, Seen, Upstream, UpstreamConnection};
+pub(crate) use waiting::{AllowingPlugin, Checkpoint, SlowTakes};
 pub(crate) use watch::{assert_clean, events_come, events_named, guard, has_secret};
 pub(crate) use watched_store::{Call, Watch, WatchedStore};
 
