@@ -29,7 +29,7 @@ use crate::metrics::{ClientExchange, StatusLabel, UpstreamMetrics, VersionLabel}
 use crate::rejection::Rejection;
 use crate::services::token_watch::{LOOK, TokenWatch};
 use crate::settings::{OriginId, Settings, UpstreamSettings};
-use crate::transport::connection::{SendError, StreamOptions};
+use crate::transport::connection::{DecisionAge, SendError, StreamOptions};
 use crate::transport::pool::{ConnectionNeed, ConnectionUse, Kind, Payload};
 use crate::transport::resend::{Attempt, AttemptEnd, Idempotency, ResponseBytes};
 use crate::transport::{AcquireError, ConnectFailure, Content, Origin, Origins, PooledConnection};
@@ -422,6 +422,14 @@ impl ConnectedRequest {
             }
             return Err(Rejection::Closed);
         }
+        // What waits for a stream from now on is sent by what is known now.
+        if let Err(refused) = self.watch.look_if_changed() {
+            if let Some(lease) = self.lease.take() {
+                lease.discard();
+            }
+            return Err(refused.into());
+        }
+        let began = *self.began.get_or_insert_with(Instant::now);
         self.has_begun = true;
         let outgoing = self.outgoing.take().or_else(|| self.spare.take().map(SendAttempt::from));
         let (Some(outgoing), Some(lease)) = (outgoing, &mut self.lease) else {
@@ -443,7 +451,9 @@ impl ConnectedRequest {
         // expense.
         let keeps = version == Version::HTTP_2 && !request.body().is_empty();
         let memory = keeps.then(|| self.place.take(Resource::BufferedBytes, 0)).transpose()?;
-        let sending = StreamOptions { memory, upload, given_up: self.given_up.clone() };
+        let decision = (version == Version::HTTP_2)
+            .then(|| DecisionAge::new(self.watch.clone(), began.into_std()));
+        let sending = StreamOptions { memory, upload, given_up: self.given_up.clone(), decision };
         let sent = connection.send(request, sending);
         lease.share();
         Ok((sent, attempt))

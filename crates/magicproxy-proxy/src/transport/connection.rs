@@ -21,6 +21,7 @@ use super::signals::Signals;
 use crate::admission::Holding;
 use crate::downstream::RequestBody;
 use crate::http::body::BodyError;
+use crate::services::token_watch::{LOOK, TokenWatch};
 
 /// Time within which a connection that was just given back must become ready.
 const READY_WITHIN: Duration = Duration::from_millis(20);
@@ -40,7 +41,7 @@ pub(crate) enum Connection {
 
 /// Reason for which a request got no response.
 pub(crate) enum SendError {
-    /// Not a byte of the request was written.
+    /// Not a byte of the request was written, nor will be.
     NotSent(Box<Request<RequestBody>>),
     /// The upstream said that the request was not processed, and takes no further request on this
     /// connection. The request is returned where all of the request is still at hand.
@@ -62,6 +63,30 @@ pub(crate) struct StreamOptions {
     /// Signal that the exchange was given up: once the sender of this channel is gone, the request
     /// is no longer to be sent.
     pub(crate) given_up: Option<watch::Receiver<()>>,
+    /// The decision on the request, as of the handover.
+    pub(crate) decision: Option<DecisionAge>,
+}
+
+/// The decision on a request that is handed over, and may wait for a stream. Defends against
+/// requests that wait behind a full socket, and are sent though their token was revoked meanwhile,
+/// or another configuration forbids the requests.
+#[derive(Debug)]
+pub(crate) struct DecisionAge {
+    watch: TokenWatch,
+    since: Instant,
+}
+
+impl DecisionAge {
+    /// Makes the age of a decision that was confirmed at the time `since`. The watch has seen the
+    /// list of revocations of that time.
+    pub(crate) fn new(watch: TokenWatch, since: Instant) -> Self {
+        Self { watch, since }
+    }
+
+    /// True if the request is to be looked at again before anything of it is sent.
+    pub(super) fn is_over(&self) -> bool {
+        self.since.elapsed() >= LOOK || self.watch.has_changed()
+    }
 }
 
 impl Connection {

@@ -11,19 +11,28 @@ use std::pin::pin;
 use std::task::{Context, Poll, Wake, Waker};
 
 use http::{HeaderValue, Method, Request};
+use magicproxy_core::{
+    Acceptance, Credential, KeyRing, PatternMode, PrivateKey, RawRule, Rule, RuleSource, Scopes,
+    TokenSpec, UnixTime, UnnamedTokens, VerifyContext,
+};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::crypto::aws_lc_rs;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use rustls_pki_types::PrivateKeyDer;
 use tokio::sync::{oneshot, watch};
+use zeroize::Zeroizing;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::connection::{Connection, SendError, SharedConnection, StreamOptions, Streams};
+use super::connection::{
+    Connection, DecisionAge, SendError, SharedConnection, StreamOptions, Streams,
+};
 use super::pool::{ConnectionNeed, ConnectionUse, Kind, Payload};
 use super::*;
 use crate::admission::{Account, Budget, Holding, Payer, Resource};
 use crate::downstream::RequestBody;
+use crate::services::token_watch::{LOOK, TokenWatch};
+use crate::services::{RevocationList, Revocations};
 use crate::settings::{RouteSettings, UpstreamProtocol, UpstreamSettings, fixture};
 use crate::worker::WorkerId;
 
@@ -190,7 +199,7 @@ pub(super) fn absolute(method: Method) -> Request<RequestBody> {
 }
 
 fn plain() -> StreamOptions {
-    StreamOptions { memory: None, upload: None, given_up: None }
+    StreamOptions { memory: None, upload: None, given_up: None, decision: None }
 }
 
 /// This thread runs all of the runtime, and waits for the server without it: the runtime has no chance to hear of the end.
@@ -390,4 +399,66 @@ async fn a_request_beyond_a_limit_that_was_just_lowered_is_not_sent() {
     far.write_all(&limit_of_streams(1)).await.unwrap();
     let second = connection.send(absolute(Method::POST), plain());
     assert!(matches!(second.await, Err(SendError::NotSent(_))));
+}
+
+/// The watch of a token, and the list that may revoke it.
+fn watched_token() -> (TokenWatch, Arc<Revocations>) {
+    const NOW: UnixTime = UnixTime(2_000_000_000);
+    let keys = KeyRing::new(PrivateKey::generate(2048).unwrap(), Vec::new()).unwrap();
+    let rules = [RawRule::Text("* /.*".to_owned())];
+    let spec = TokenSpec {
+        credential: Credential::parse(Zeroizing::new("a-credential".to_owned())).unwrap(),
+        source: RuleSource::Rules(Rule::parse_list(&rules, PatternMode::Whole).unwrap()),
+        upstream: None,
+        unnamed: UnnamedTokens::Accept,
+        issued_at: NOW,
+        expires_at: UnixTime(NOW.0 + 600),
+        not_before: None,
+        subject: None,
+        explain: false,
+        limit: None,
+    };
+    let text = keys.mint(&spec).unwrap().token;
+    let (scopes, acceptance) = (Scopes::default(), Acceptance::default());
+    let context = VerifyContext {
+        now: NOW,
+        scopes: &scopes,
+        patterns: PatternMode::Whole,
+        acceptance: &acceptance,
+    };
+    let token = Arc::new(keys.verify(&text, &context).unwrap());
+    let revocations = Arc::<Revocations>::default();
+    (TokenWatch::new(&revocations, &token), revocations)
+}
+
+/// What waits behind a full socket is looked at again before it is sent, where the list of revocations has changed or the decision
+/// is old.
+#[tokio::test]
+async fn what_was_decided_before_a_wait_is_handed_back_unsent() {
+    let later = Instant::now() + Duration::from_secs(3_600);
+    let before = Instant::now().checked_sub(LOOK).unwrap();
+    for (since, is_changed, sent) in
+        [(later, false, &[1, 3][..]), (before, false, &[1]), (later, true, &[1])]
+    {
+        let (connection, mut far) = piped(100).await;
+        let mut connection = Connection::Http2(connection);
+        let mut first = pin!(connection.send(wordy(), plain()));
+        for _ in 0..50 {
+            assert!(now(first.as_mut()).is_pending());
+            tokio::task::yield_now().await;
+        }
+        let (watch, revocations) = watched_token();
+        let decision = Some(DecisionAge::new(watch, since));
+        let options = StreamOptions { decision, ..plain() };
+        let mut waiting = pin!(connection.send(absolute(Method::POST), options));
+        assert!(now(waiting.as_mut()).is_pending());
+        if is_changed {
+            let ids = ["another".to_owned()].into();
+            revocations.replace(RevocationList { ids, ..RevocationList::default() });
+        }
+        assert_eq!(heads_until_silence(&mut far).await, sent, "{is_changed}");
+        let outcome = now(waiting.as_mut());
+        let is_handed_back = matches!(outcome, Poll::Ready(Err(SendError::NotSent(_))));
+        assert_eq!(is_handed_back, sent.len() == 1, "{is_changed}");
+    }
 }

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::wire::{Wire, WireState};
 use crate::http::body::IdleTimer;
-use crate::transport::connection::Streams;
+use crate::transport::connection::{DecisionAge, Streams};
 
 /// Factor by which the silence before the next PING grows after a PING ended a silence: some
 /// servers close connections on which PINGs come often.
@@ -34,13 +34,17 @@ pub(in crate::transport) struct StreamRequest {
     /// Signal that the exchange was given up: once the sender of this channel is gone, the request
     /// is no longer to be sent.
     pub(super) given_up: Option<watch::Receiver<()>>,
+    /// The decision on the request; once it is over, the request is no longer to be sent.
+    pub(super) decision: Option<DecisionAge>,
     /// Receiver of the stream; dropped where no stream was opened, and then nothing was sent.
     pub(super) reply: oneshot::Sender<OpenedStream>,
 }
 
 impl StreamRequest {
-    fn is_given_up(&self) -> bool {
+    /// True if the request is no longer to be sent, or is to be looked at again before.
+    fn is_over(&self) -> bool {
         self.reply.is_closed()
+            || self.decision.as_ref().is_some_and(DecisionAge::is_over)
             || self.given_up.as_ref().is_some_and(|client| client.has_changed().is_err())
     }
 }
@@ -165,10 +169,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     fn open(&mut self, handover: StreamRequest) -> bool {
-        let is_given_up = handover.is_given_up();
+        let is_over = handover.is_over();
         let StreamRequest { head, has_body, reply, .. } = handover;
         let Some(sender) = &mut self.sender else { return false };
-        if is_given_up || self.streams.is_retired() || self.streams.are_too_many() {
+        if is_over || self.streams.is_retired() || self.streams.are_too_many() {
             return false;
         }
         match sender.send_request(head, !has_body) {

@@ -33,11 +33,12 @@ pub(in crate::transport) fn exchange(
     let head = Request::from_parts(head, ());
     let has_body = !body.is_empty();
     let (reply, opened) = oneshot::channel();
-    let StreamOptions { memory, upload, given_up } = sending;
+    let StreamOptions { memory, upload, given_up, decision } = sending;
     let handed = connection.hand_over(StreamRequest {
         head: wire_head(&head, &body),
         has_body,
         given_up,
+        decision,
         reply,
     });
     async move {

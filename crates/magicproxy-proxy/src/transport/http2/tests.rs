@@ -59,7 +59,7 @@ impl Eager {
         assert!(Pin::new(&mut waiting).poll(&mut Context::from_waker(&waker)).is_pending());
         *eager.waiting.lock().unwrap() = Some(waiting);
         let head = absolute(Method::POST).map(|_| ());
-        let request = StreamRequest { head, has_body: true, given_up: None, reply };
+        let request = StreamRequest { head, has_body: true, given_up: None, decision: None, reply };
         assert!(connection.hand_over(request));
         turns().await;
         eager
