@@ -7,6 +7,7 @@
 
 mod outcome;
 mod reading;
+mod reading_thread;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +17,11 @@ use magicproxy_core::state::StateStore;
 use magicproxy_plugin::Host;
 use magicproxy_proxy::listener::tls::TlsServer;
 use magicproxy_proxy::metrics::Metrics;
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::task::AbortHandle;
 
 use self::outcome::{applied, broken, refused, unchanged};
 use self::reading::{CheckedChange, Reading};
+use self::reading_thread::ReadingThread;
 use super::admin::operations::{ReloadReport, ReloadRequest, ReloadRequests, ReloadTrigger};
 use super::admin::{AdminConfig, CurrentAdminConfig};
 use super::keystore::{CurrentPurposes, Purposes};
@@ -82,13 +84,12 @@ pub(crate) struct Reloader {
     /// The configuration in force, and its places.
     running: RunningConfig,
     proxy: RunningProxy,
-    /// A reading that did not end in time. No other begins before its end.
-    late: Option<JoinHandle<Reading>>,
+    thread: ReadingThread<Reading>,
 }
 
 impl Reloader {
     pub(crate) fn new(running: RunningConfig, proxy: RunningProxy) -> Self {
-        Self { running, proxy, late: None }
+        Self { running, proxy, thread: ReadingThread::new(PATIENCE) }
     }
 
     /// Carries out reloads, for ever: those asked for meanwhile are one.
@@ -126,22 +127,11 @@ impl Reloader {
     }
 
     async fn reload(&mut self) -> ReloadReport {
-        if self.late.as_ref().is_some_and(|late| !late.is_finished()) {
-            return broken(
-                "an earlier reload still reads files, and no other begins before its end",
-            );
-        }
         let running = self.running.clone();
         let (engine, state) = (self.proxy.engine.clone(), self.proxy.state.clone());
-        let mut reading = tokio::task::spawn_blocking(move || running.read_next(&engine, state));
-        let read = match tokio::time::timeout(PATIENCE, &mut reading).await {
-            Ok(Ok(read)) => read,
-            Ok(Err(_)) => return broken("the program met a bug while it read the configuration"),
-            Err(_) => {
-                self.late = Some(reading);
-                let seconds = PATIENCE.as_secs();
-                return broken(&format!("the files were not read within {seconds} s"));
-            }
+        let read = match self.thread.run(move || running.read_next(&engine, state)).await {
+            Ok(read) => read,
+            Err(reason) => return broken(&reason),
         };
         match read {
             Reading::Refused(faults) => refused(&faults),

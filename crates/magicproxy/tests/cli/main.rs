@@ -42,6 +42,8 @@ mod ports;
 mod program;
 #[cfg(unix)]
 mod reload;
+#[cfg(unix)]
+mod reload_parts;
 mod revoke;
 mod revoke_reach;
 mod revoked_keys;

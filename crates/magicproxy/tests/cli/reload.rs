@@ -41,16 +41,16 @@ fn head(stream: &mut TcpStream) -> Option<String> {
 }
 
 /// A proxy with keys, an admin socket `a`, and a scope `s` with these rules.
-struct Serving {
-    place: Place,
-    running: Running,
+pub(crate) struct Serving {
+    pub(crate) place: Place,
+    pub(crate) running: Running,
     port: String,
-    root: String,
+    pub(crate) root: String,
     token: String,
 }
 
 impl Serving {
-    fn start(more: &str) -> Self {
+    pub(crate) fn start(more: &str) -> Self {
         let (place, root) = (Place::with_keys(), api());
         place.write("magicproxy.toml", &config(&root, "GET /one", more));
         let mut running = place.program(&["serve", "--keys", "keys"]).spawn();
@@ -66,15 +66,15 @@ impl Serving {
         Self { place, running, port, root, token: minted.stdout.trim().to_owned() }
     }
 
-    fn write(&self, rule: &str, more: &str) {
+    pub(crate) fn write(&self, rule: &str, more: &str) {
         self.place.write("magicproxy.toml", &config(&self.root, rule, more));
     }
 
-    fn reload(&self, args: &[&str]) -> Output {
+    pub(crate) fn reload(&self, args: &[&str]) -> Output {
         self.place.program(&[&["reload"], args].concat()).output()
     }
 
-    fn connect(&self) -> Client {
+    pub(crate) fn connect(&self) -> Client {
         let stream = TcpStream::connect(format!("127.0.0.1:{}", self.port)).unwrap();
         Client { stream, token: self.token.clone() }
     }
@@ -86,20 +86,20 @@ impl Drop for Serving {
     }
 }
 
-fn config(root: &str, rule: &str, more: &str) -> String {
+pub(crate) fn config(root: &str, rule: &str, more: &str) -> String {
     format!(
         "listen = '127.0.0.1:0'\n{more}\n[admin]\nlisten = 'unix:a'\n[upstream]\napi_root = '{root}'\n[scopes]\ns = ['{rule}']\n"
     )
 }
 
 /// A kept connection.
-struct Client {
+pub(crate) struct Client {
     stream: TcpStream,
     token: String,
 }
 
 impl Client {
-    fn status(&mut self, path: &str) -> u16 {
+    pub(crate) fn status(&mut self, path: &str) -> u16 {
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\r\n",
             self.token
