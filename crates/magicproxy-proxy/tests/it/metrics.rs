@@ -2,6 +2,7 @@
 //! counted where it ended; nothing that a client sends becomes a label.
 
 mod document;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use magicproxy_core::plugin::{
     FailedCalls, Interests, PluginFuture, PluginHost, PluginName, PluginRequest, PluginResponse,
     PluginScope, Verdict,
 };
-use magicproxy_core::{Kem, KeyRing, PrivateKey, Scope, ScopeName, SealingKey, UnixTime};
+use magicproxy_core::{Scope, ScopeName};
 use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::metrics::Metrics;
 use magicproxy_proxy::services::{RevocationList, Revocations};
@@ -21,7 +22,7 @@ use tokio::net::TcpListener;
 
 use crate::support::{
     Certificate, Client, NAME, OnlyUpstream as _, Proxy, Reply, Seen, Setup, Token, Upstream, all,
-    events_come, now, parse, request, settings,
+    events_come, parse, request, settings,
 };
 
 /// A plugin that allows everything, and fails when it is told of a response.
@@ -352,28 +353,4 @@ async fn connections_are_told_apart_by_state() {
     let received =
         document.sum("magicproxy_client_network_bytes_total", &[("direction", "received")]);
     assert_eq!(received, 3.0 * request("GET /kept", &token, &[], "").len() as f64);
-}
-
-#[tokio::test]
-async fn keys_are_counted_by_use() {
-    let keys = |created| {
-        let sealing = SealingKey::generate(Kem::X25519, UnixTime(created)).unwrap();
-        let ring = KeyRing::new(PrivateKey::generate(2048).unwrap(), Vec::new()).unwrap();
-        ring.with_sealing(vec![sealing]).unwrap()
-    };
-    let upstream = Upstream::hello().await;
-    let mut setup = settings(upstream.address, "");
-    let ring = Arc::new(magicproxy_proxy::services::SharedKeys::new(keys(now() - 1_000)));
-    setup.services.keys = Arc::clone(&ring);
-    let metrics = Arc::clone(&setup.services.metrics);
-    let _proxy = Proxy::start(setup).await;
-    let age = || Document::of(&metrics).sum("magicproxy_key_age_seconds", &[("use", "sealing")]);
-    assert!((1_000.0..2_000.0).contains(&age()));
-    ring.replace(keys(now()));
-    assert!(age() < 1_000.0);
-    let document = Document::of(&metrics);
-    assert_eq!(
-        document.shown("magicproxy_keys"),
-        ["state=active use=sealing 1", "state=active use=signing 1"]
-    );
 }

@@ -137,3 +137,27 @@ async fn what_must_be_done_is_not_refused() {
     drop(slot);
     assert!(now(&mut surely).unwrap().is_ok());
 }
+
+/// Work in progress and work that waits, as the metrics show it.
+#[tokio::test]
+async fn the_metrics_see_whose_turn_it_is() {
+    let (lane, metrics) = (Lane::new("test", 2, QUOTA, 0), Arc::<Metrics>::default());
+    metrics.watch(&lane.0);
+    let seen = || {
+        let document = metrics.encode(None).1;
+        ["running", "waiting"].map(|what| {
+            let begin = format!("magicproxy_verifications_{what}{{lane=\"test\"}} ");
+            document.lines().find_map(|line| line.strip_prefix(&begin)?.parse::<u32>().ok())
+        })
+    };
+    assert_eq!(seen(), [Some(0), Some(0)]);
+    let slot = full(&lane).await;
+    assert_eq!(seen(), [Some(1), Some(0)]);
+    let other = full(&lane).await;
+    let (payer, stranger) = (known(), stranger(&Arc::default()));
+    let waiting = [begin(&lane, &payer), begin(&lane, &stranger), begin(&lane, &stranger)];
+    assert_eq!(seen(), [Some(2), Some(3)]);
+    drop(waiting);
+    drop((slot, other));
+    assert_eq!(seen(), [Some(0), Some(0)]);
+}
