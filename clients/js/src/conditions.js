@@ -70,6 +70,8 @@ const FIELDS_OF_CONNECTION = [
 ];
 const WITHOUT_CONTENT = ["*", "GET", "HEAD", "OPTIONS"];
 
+const ONLY = '`list_items.only` is an old spelling, and no longer written: put `"json": {LIST: {"each": {"object": …}}}` beside `list_items`';
+
 class Fault extends Error {}
 
 const isText = (value) => typeof value === "string";
@@ -79,15 +81,21 @@ const hasControls = (text) => /[\u0000-\u001f\u007f]/.test(text);
 const names = (object) => Object.keys(object).sort();
 
 /**
- * Refuses rules with conditions that no proxy would take. Whether the rules are rules is not asked.
+ * Refuses rules with conditions that no proxy would take, and the old spelling of conditions on
+ * list items, which a token may hold and nobody writes (state.md section 5.2). Whether the rules are rules is not asked.
  * @param {unknown} rules
  */
 export function checkConditions(rules) {
   if (!Array.isArray(rules)) return;
   for (const [at, rule] of rules.entries()) {
-    const fault = isObject(rule) ? faultOf(rule) : null;
+    const fault = isObject(rule) ? (isOld(rule) ? ONLY : faultOf(rule)) : null;
     if (fault) throw new TokenError("rule", `rule ${at + 1}: ${fault}`);
   }
+}
+
+/** True for a rule whose `list_items` has `only`. */
+function isOld(rule) {
+  return isObject(rule.list_items) && rule.list_items.only !== undefined;
 }
 
 /** Says what is wrong with the conditions of a rule in object form; null if nothing is. */

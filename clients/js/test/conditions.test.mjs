@@ -54,6 +54,21 @@ test("texts", async () => {
   assert(texts.length > 50);
 });
 
+test("`only` is no longer written", async () => {
+  const { written } = await read("state.json");
+  for (const { rule, json } of written) {
+    const { only, ...items } = rule.list_items;
+    assert(only !== undefined);
+    const allowed = ["GET /a", rule];
+    for (const mints of [() => mint({ ...options, allowed }), () => mintV1({ privateKey, credential: "marked", aud: "api", allowed })]) {
+      const error = await errorOf(mints());
+      assert(error instanceof TokenError && error.kind === "rule" && error.message.startsWith("rule 2: `list_items.only`"), `${JSON.stringify(rule)}: ${error}`);
+    }
+    assert.equal(await errorOf(mint({ ...options, allowed: { ...rule, list_items: items, json } })), undefined, JSON.stringify(rule));
+  }
+  assert(written.length > 3);
+});
+
 test("a rule stands in the token as it was given", async () => {
   const rule = { method: "POST", path: "/a", json: { n: { min: -5 }, x: [null, true, "é", -9007199254740991] }, query: "any" };
   const { token } = await mint({ ...options, allowed: rule });

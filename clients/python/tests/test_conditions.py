@@ -68,6 +68,17 @@ class Conditions(unittest.TestCase):
             self.assertEqual(getattr(error, "kind", None), kind, case["rule"])
         self.assertGreater(len(VECTORS["texts"]), 50)
 
+    def test_only_is_no_longer_written(self):
+        written = json.loads((FOLDER / "state.json").read_text("utf-8"))["written"]
+        for case in written:
+            rule = case["rule"]
+            error = error_of(minted, ["GET /a", rule])
+            self.assertEqual(error and error.kind, "rule", rule)
+            self.assertTrue(str(error).startswith("rule 2: `list_items.only`"), error)
+            items = {name: value for name, value in rule["list_items"].items() if name != "only"}
+            self.assertIsNone(error_of(minted, {**rule, "list_items": items, "json": case["json"]}), rule)
+        self.assertGreater(len(written), 3)
+
     def test_a_rule_stands_in_the_token_as_it_was_given(self):
         conditions = {"json": {"n": {"min": -5}, "x": [None, True, "é", -9007199254740991]}, "query": "any"}
         rule = {"method": "POST", "path": "/a", **conditions}

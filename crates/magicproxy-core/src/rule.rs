@@ -153,7 +153,7 @@ impl Rule {
             return parsed;
         }
         let known: Vec<_> = faults.iter().filter_map(RuleFault::number).collect();
-        for fault in Self::misread(raw, mode) {
+        for fault in Self::misread(raw, mode).into_iter().chain(Self::with_only(raw)) {
             let is_known = fault.number().is_some_and(|number| known.contains(&number));
             if !is_known {
                 faults.push(fault);
@@ -497,6 +497,10 @@ enum RuleReason {
     Condition(#[from] ConditionFault),
     #[error("no request can satisfy the conditions, because of `{0}`")]
     Empty(String),
+    #[error(
+        "`list_items.only` is an old spelling, and no longer written: put `\"json\": {0}` beside `list_items`, with the case and the dots that the client sends"
+    )]
+    Only(String),
     #[error("a plugin is named in a scope of the configuration, and nowhere else")]
     Plugin,
     #[error(transparent)]

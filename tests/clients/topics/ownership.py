@@ -115,9 +115,10 @@ ZONE = "example.info."
 ZONES = "/api/v1/servers/localhost/zones"
 ELEMENTS = {
     "list": "rrsets", "key": ["name", "type"], "creates": {"changetype": "REPLACE"}, "deletes": {"changetype": "DELETE"}, "deletes_if_empty": "records",
-    "only": {"type": "TXT", "name": "_acme-challenge.*"}, "lookup": "?rrset_name={name}&rrset_type={type}",
+    "lookup": "?rrset_name={name}&rrset_type={type}",
 }
-CHANGING = {"method": "PATCH", "route": f"{ZONES}/{ZONE}", "list_items": ELEMENTS}
+CHALLENGES = {"rrsets": {"each": {"object": {"type": "TXT", "name": {"glob": "_acme-challenge.*"}, "*": {}}}}}
+CHANGING = {"method": "PATCH", "route": f"{ZONES}/{ZONE}", "json": CHALLENGES, "list_items": ELEMENTS}
 LEGO_READING = ({"method": "GET", "route": "/api"}, {"method": "GET", "route": f"{ZONES}/{ZONE}"})
 NOTIFYING = {"method": "PUT", "route": f"{ZONES}/{ZONE}/notify"}
 

@@ -87,10 +87,26 @@ class _Fault(Exception):
     pass
 
 
+_ONLY = (
+    "`list_items.only` is an old spelling, and no longer written: "
+    'put `"json": {LIST: {"each": {"object": …}}}` beside `list_items`'
+)
+
+
+def _is_old(rule):
+    """True for a rule whose `list_items` has `only`, which a token may hold (state.md section 5.2).
+    """
+    items = rule.get("list_items") if isinstance(rule, dict) else None
+    return isinstance(items, dict) and "only" in items
+
+
 def check_conditions(rules):
-    """Refuses rules with conditions that no proxy would take. Whether the rules are rules is not asked.
+    """Refuses rules with conditions that no proxy would take, and the old spelling of conditions on
+    list items, which nobody writes any more. Whether the rules are rules is not asked.
     """
     for number, rule in enumerate(rules if isinstance(rules, list) else [], 1):
+        if _is_old(rule):
+            raise TokenError("rule", f"rule {number}: {_ONLY}")
         members = {name: rule[name] for name in CONDITIONS if name in rule} if isinstance(rule, dict) else {}
         if not members:
             continue

@@ -15,7 +15,7 @@ mod watch;
 mod tests;
 
 use super::finding::Finding;
-use super::names::{NamesTest, TwinKeys, is_plain_name};
+use super::names::{NAME_OF_PROTOTYPE, NamesTest, TwinKeys, is_plain_name};
 use super::outcome::{Outcome, Reason};
 use super::steps::{MAX_JUDGING_RULES, Steps, steps_of_search};
 use super::value::{CountRange, ValueTest, ValueType};
@@ -322,7 +322,7 @@ impl<'b, 't> JsonJudge<'b, 't> {
 
     /// Finds the tests of a member whose name some readers may read in another way.
     fn other_name(&mut self, raw: RawText<'b>, first: usize, is_top: bool) {
-        let Some(name) = raw.decoded_name().filter(|_| !raw.has_controls()) else {
+        let Some(name) = raw.decoded_name().filter(|name| is_one_name(raw, name)) else {
             return self.doubt(raw, first);
         };
         let mut keys = std::mem::take(&mut self.keys);
@@ -346,7 +346,7 @@ impl<'b, 't> JsonJudge<'b, 't> {
         }
     }
 
-    /// Doubts all names of an object that has a name with control characters or lone surrogates.
+    /// Doubts all names of an object that has a name that some readers cut or change.
     fn doubt(&mut self, raw: RawText<'b>, first: usize) {
         for entry in self.watchers.iter_mut().skip(first) {
             self.steps.take(1);
@@ -372,6 +372,11 @@ impl<'b, 't> JsonJudge<'b, 't> {
             (Some(Watch::Object(_)) | None, _) => self.fail(Reason::BodySteps),
         }
     }
+}
+
+/// True if each reader that reads a name at all reads this one, and finds one member there.
+fn is_one_name(raw: RawText<'_>, name: &str) -> bool {
+    !raw.has_controls() && name != NAME_OF_PROTOTYPE
 }
 
 fn set(outcomes: &mut [Outcome], rule: usize, outcome: Outcome) {

@@ -8,6 +8,10 @@ use crate::json::lenient;
 use super::folded::FoldedName;
 use super::value::ValueTest;
 
+/// A name by which readers in JavaScript hand an object the members of another: a member of this
+/// name may stand for any other one.
+pub(crate) const NAME_OF_PROTOTYPE: &str = "__proto__";
+
 /// The checked NAMES of a rule.
 ///
 /// INVARIANT: at most [`MAX_LISTED_NAMES`](super::MAX_LISTED_NAMES) names, no two of which are twins.

@@ -144,6 +144,8 @@ struct Judge<'t> {
     twins: Vec<Roots>,
     /// The outcome of the names that are not listed.
     others: Outcome,
+    /// The pairs of names that are not listed, where each such name has one value.
+    single: Vec<usize>,
     /// The steps that were taken, by `conditions.md` section 7.
     steps: usize,
 }
@@ -170,6 +172,7 @@ impl<'t> Judge<'t> {
             keyed: Vec::new(),
             twins: Vec::new(),
             others: Outcome::True,
+            single: Vec::new(),
             steps: 0,
         }
     }
@@ -204,16 +207,21 @@ impl<'t> Judge<'t> {
                     self.twins.push(pair.folded().roots());
                     Outcome::Unknown(self.reasons.twin)
                 }
-                Place::Unlisted => self.rest(value.unwrap_or_default()),
+                Place::Unlisted => self.rest(number, value.unwrap_or_default()),
             }
         };
         self.others = self.others.and(outcome);
         Ok(())
     }
 
-    fn rest(&mut self, value: &str) -> Outcome {
-        let test = self.test.rest.as_ref();
-        test.map_or(Outcome::False, |test| self.value(test, value))
+    /// Judges the value of the pair of this number, whose name is not listed.
+    fn rest(&mut self, pair: usize, value: &str) -> Outcome {
+        let Some(test) = &self.test.rest else { return Outcome::False };
+        if has_one_value(test) {
+            self.steps += 1;
+            self.single.push(pair);
+        }
+        self.value(test, value)
     }
 
     fn value(&mut self, test: &ValueTest, value: &str) -> Outcome {
@@ -245,6 +253,9 @@ impl<'t> Judge<'t> {
     /// Returns the outcome of all pairs that were added.
     fn outcome(&mut self, pairs: &[Pair<'_>]) -> Outcome {
         let mut outcome = self.others.and(self.overlap(pairs));
+        if self.repeated(pairs).is_some() {
+            outcome = outcome.and(Outcome::Unknown(self.reasons.twice));
+        }
         let doubted = self.doubted();
         for (number, listed) in self.test.listed.iter().enumerate() {
             outcome = outcome.and(self.listed(number, listed, &doubted));
@@ -259,6 +270,16 @@ impl<'t> Judge<'t> {
         let is_doubted =
             |listed: &ListedName| self.twins.iter().any(|twin| twin.meet(listed.folded.roots()));
         self.test.listed.iter().map(is_doubted).collect()
+    }
+
+    /// Returns a name that is not listed and is there twice, though it has one value: some readers
+    /// join the two values, and no test has seen what they make of them.
+    fn repeated<'p>(&self, pairs: &'p [Pair<'_>]) -> Option<&'p str> {
+        let named = |number: &usize| Some(&*pairs.get(*number)?.name);
+        let mut names: Vec<&str> = self.single.iter().filter_map(named).collect();
+        names.sort_unstable();
+        let mut pairs = names.iter().zip(names.iter().skip(1));
+        pairs.find_map(|(one, other)| (one == other).then_some(*one))
     }
 
     /// Returns the outcome of the listed name of this number.
@@ -341,6 +362,11 @@ fn element(test: &ValueTest) -> &ValueTest {
         ValueTest::List(list) => &list.each,
         other => other,
     }
+}
+
+/// True if a name with this test must not be repeated.
+fn has_one_value(test: &ValueTest) -> bool {
+    !matches!(test, ValueTest::Anything | ValueTest::List(_) | ValueTest::Absent)
 }
 
 fn has_length(list: &ListTest, count: usize) -> Outcome {

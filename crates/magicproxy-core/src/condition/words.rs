@@ -17,7 +17,7 @@ pub(crate) const TWICE: &str = "is there twice";
 /// The words for a name that overrides the method, or carries a token or a credential.
 pub(crate) const OVERRIDES: &str = "overrides the method or the credential for some readers";
 
-/// The words for a name with control characters or lone surrogates.
+/// The words for a name with control characters or lone surrogates, or for `__proto__`.
 pub(crate) const DOUBTFUL_NAME: &str = "is a name that some readers cut or change";
 
 /// The most values of a list that are shown.

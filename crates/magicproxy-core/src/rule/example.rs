@@ -1,7 +1,7 @@
 //! The least request that a rule allows, or that several rules allow together: for advice and for
 //! tests, never for decisions. `conditions.md` section 8.
 
-use super::{Methods, Rule};
+use super::{Methods, RawRule, Rule};
 use crate::condition::{Conditions, LeastParts};
 use crate::pattern::{
     Automaton, Budget, Characters, Least, MAX_PATTERN_STEPS, Machine, OWN_AUTOMATON_BYTES,
@@ -44,8 +44,12 @@ impl Rule {
         }
         let steps = SearchSteps::new();
         let paths = self.paths_meet(other, &steps);
-        let conditions: Vec<&Conditions> =
-            [self, other].iter().filter_map(|rule| Some(&**rule.conditions()?)).collect();
+        let implied = self.implied_with(other);
+        let conditions: Vec<&Conditions> = [self, other]
+            .iter()
+            .filter_map(|rule| Some(&**rule.conditions()?))
+            .chain(&implied)
+            .collect();
         if paths == Some(false) || conditions.is_empty() {
             return paths;
         }
@@ -53,6 +57,23 @@ impl Rule {
             Some(true) => paths,
             other => other,
         }
+    }
+
+    /// Returns what the effects of the two rules imply of a request, where that may be added to
+    /// their conditions: neither reads a form, a query or another media type than JSON's.
+    fn implied_with(&self, other: &Self) -> Vec<Conditions> {
+        let both = [self, other];
+        let reads_json_only = |rule: &&Self| match rule.raw() {
+            RawRule::Object(object) => {
+                let of = &object.conditions;
+                of.query.is_none() && of.form.is_none() && of.content_type.is_none()
+            }
+            RawRule::Text(_) | RawRule::Plugin(_) => true,
+        };
+        if !both.iter().all(reads_json_only) {
+            return Vec::new();
+        }
+        both.iter().filter_map(|rule| rule.implied_conditions()).collect()
     }
 
     fn paths_meet(&self, other: &Self, steps: &SearchSteps) -> Option<bool> {

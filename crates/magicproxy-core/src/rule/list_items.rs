@@ -1,6 +1,7 @@
 //! List items: requests whose body is a list of items to create and delete. `state.md` section 5.
 
 mod listing;
+mod only;
 #[cfg(test)]
 mod tests;
 
@@ -49,7 +50,7 @@ pub struct ListItemsObject {
     /// The member whose empty list turns a creation into a deletion.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub deletes_if_empty: Option<String>,
-    /// Patterns that members must match.
+    /// Patterns that members must match: the old spelling of conditions, in tokens only.
     #[serde(
         default,
         deserialize_with = "present_unique_map",

@@ -23,6 +23,8 @@ struct File {
     owners: Vec<Owner>,
     grants: Vec<Grants>,
     list_items: ListItemCases,
+    written: Vec<Written>,
+    narrowed: Vec<Narrowed>,
     limits: Vec<LimitCase>,
     refused: Vec<Value>,
 }
@@ -87,6 +89,23 @@ struct Place {
 struct Listing {
     response: String,
     has: Option<bool>,
+}
+
+/// A rule that a token may hold and nobody writes, and the `json` that says what its `only` says.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    rule: Value,
+    json: Value,
+}
+
+/// A rule that a token holds, a rule of a caveat, and whether some request is allowed by both.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Narrowed {
+    rule: Value,
+    caveat: Value,
+    shares: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -215,6 +234,33 @@ fn body(list_items: &ListItems, case: &Body) {
     assert_eq!(does, case.does, "{}", case.body);
     if let Some(lookup) = &case.lookup {
         assert_eq!(list_items.lookup(&read.unwrap()[0]).as_ref(), Some(lookup), "{}", case.body);
+    }
+}
+
+#[test]
+fn only_is_read_and_no_longer_written() {
+    let new = |value: &Value| {
+        let raw: RawRule = serde_json::from_value(value.clone()).unwrap();
+        Rule::parse_new_list(&[raw], PatternMode::Whole)
+    };
+    for case in file().written {
+        rule(&case.rule);
+        let faults = new(&case.rule).unwrap_err();
+        let [fault] = faults.as_slice() else { panic!("{}: {faults:?}", case.rule) };
+        let wanted = format!(r#"put `"json": {}`"#, case.json);
+        assert!(fault.to_string().contains(&wanted), "{fault}, expected {wanted}");
+        let mut replaced = case.rule.clone();
+        replaced["list_items"].as_object_mut().unwrap().remove("only").unwrap();
+        replaced["json"] = case.json.clone();
+        assert!(new(&replaced).is_ok(), "{replaced}");
+    }
+}
+
+#[test]
+fn a_caveat_that_leaves_nothing_of_only_is_found() {
+    for case in file().narrowed {
+        let (held, caveat) = (rule(&case.rule), rule(&case.caveat));
+        assert_eq!(caveat.overlaps_any(&[held]), case.shares, "{} {}", case.rule, case.caveat);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What tokens own and how often they may be used, through the whole engine, on real stores.
 
 mod claims;
+mod conditioned_items;
 mod costs;
 mod histories;
 mod limits;

@@ -100,6 +100,10 @@ impl Explainer {
             }
         }
         self.keyed(&judge, pairs);
+        if let Some(name) = judge.repeated(pairs) {
+            let outcome = Outcome::Unknown(self.part.twice);
+            self.name(NamedPair::unlisted(name), outcome, words::TWICE.to_owned());
+        }
         let overlap = judge.overlap(pairs);
         self.whole(overlap, "has two names that some readers take for one place".to_owned());
         self.findings.into_vec()

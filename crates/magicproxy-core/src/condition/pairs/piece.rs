@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 
 use crate::condition::MAX_TESTED_TEXT;
 use crate::condition::folded::FoldedName;
+use crate::condition::names::NAME_OF_PROTOTYPE;
 use crate::condition::value::has_controls;
 use crate::target::{is_same_name, names_method};
 
@@ -22,7 +23,7 @@ pub(super) enum Plus {
 
 /// A decoded piece.
 ///
-/// INVARIANT: the name is not empty, has no control character and no further layer of
+/// INVARIANT: the name is not empty, has no control character, no `__proto__` and no further layer of
 /// percent-encoding; its brackets are balanced, not nested, and not at its beginning.
 #[derive(Clone, Debug)]
 pub(super) struct Pair<'t> {
@@ -143,6 +144,7 @@ pub(super) fn is_name(name: &str) -> bool {
         // Some readers drop a `?` before a query.
         && !matches!(first, Some('[' | ']' | '?'))
         && !has_controls(name)
+        && !name.contains(NAME_OF_PROTOTYPE)
         && !has_triplet(name)
         && has_flat_brackets(name)
 }

@@ -172,8 +172,49 @@ fn absence_is_tested() {
     check(json!({}), &[("", "true"), ("&&", "true"), ("x=1", "false"), ("x", "false")]);
     check(
         json!({"*": {"glob": "a*"}}),
-        &[("x=a&y=ab&y=ac", "true"), ("x=a&y=b", "false"), ("x", "false"), ("x=a%00", "value")],
+        &[("x=a&y=ab", "true"), ("x=a&y=b", "false"), ("x", "false"), ("x=a%00", "value")],
     );
+}
+
+/// Some readers join the values of a name that is there twice: `a,b` is neither `a` nor `b`.
+#[test]
+fn a_name_that_is_not_listed_has_one_value() {
+    for test in [json!("a"), json!(["a", "b"]), json!({"glob": "*"}), json!({"type": "string"})] {
+        check(
+            json!({"x?": {}, "*": test}),
+            &[
+                ("y=a", "true"),
+                ("y=a&z=a&Y=a", "true"),
+                ("y=a&y=a", "twice"),
+                ("y=a&z=a&%79=a", "twice"),
+                ("y[]=a&y[]=a", "twice"),
+                ("x=1&x=1&y=a", "twice"),
+            ],
+        );
+    }
+    check(json!({"*": "a"}), &[("y=a&y=b", "false"), ("y=b&y=a", "false")]);
+    check(
+        json!({"*": {"each": "a"}}),
+        &[("y=a&y=a", "true"), ("y=a&y=b", "false"), ("y=b&y=a", "false")],
+    );
+    check(json!({"*": {}}), &[("y=a&y=b", "true")]);
+}
+
+#[test]
+fn a_name_of_the_prototype_is_unknown() {
+    let open = json!({"x?": {}, "y[*]": {}, "*": {}});
+    for text in [
+        "__proto__=1",
+        "__proto__[x]=1",
+        "__proto__.x=1",
+        "y[__proto__]=1",
+        "z[__proto__][x]=1",
+        "z.__proto__.x=1",
+        "%5F_proto__[x]=1",
+    ] {
+        check(open.clone(), &[(text, "syntax")]);
+    }
+    check(open, &[("__PROTO__=1&y[constructor]=1&prototype=1", "true"), ("z=__proto__", "true")]);
 }
 
 #[test]

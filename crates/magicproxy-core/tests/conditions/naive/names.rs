@@ -6,6 +6,9 @@ use super::strict_json::{Json, Text};
 use super::tests_of_values::{Found, is_plain, test};
 use super::{Outcome, all};
 
+/// The name of the object from which an object of JavaScript inherits.
+pub(crate) const PROTOTYPE: &str = "__proto__";
+
 /// The codes of a part of a request.
 #[derive(Debug)]
 pub(crate) struct Codes {
@@ -178,7 +181,9 @@ pub(crate) fn object(names: &Value, members: &[(Text, Json)], depth: Depth) -> O
     let names = names.as_object().unwrap();
     let listed = Listed::of(names);
     // A name that some reader cuts, or that is no text, may be any other name.
-    let is_read = |(name, _): &(Text, Json)| name.as_deref().is_some_and(is_plain);
+    let is_read = |(name, _): &(Text, Json)| {
+        name.as_deref().is_some_and(|name| is_plain(name) && name != PROTOTYPE)
+    };
     let unread = !members.iter().all(is_read);
     let twin_of = |name: &str, listed: &Listed<'_>| {
         name != listed.name && fold_member(name) == fold_member(&listed.name)

@@ -1,12 +1,14 @@
 //! Queries and urlencoded forms.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use regex::Regex;
 use serde_json::Value;
 
-use super::names::{Codes, FORM, Listed, QUERY, fold, is_override, root, root_with_dots};
+use super::names::{
+    Codes, FORM, Listed, PROTOTYPE, QUERY, fold, is_override, root, root_with_dots,
+};
 use super::tests_of_values::{Found, counted, is_plain, test};
 use super::{Outcome, all};
 
@@ -113,7 +115,13 @@ fn is_name(name: &str) -> bool {
     });
     let begins_oddly = name.trim_start().starts_with(['[', ']', '?']);
     let bounded = (1..=LONGEST_NAME).contains(&name.len());
-    bounded && is_plain(name) && !holds_triplet(name) && !begins_oddly && balanced && open == 0
+    bounded
+        && is_plain(name)
+        && !name.contains(PROTOTYPE)
+        && !holds_triplet(name)
+        && !begins_oddly
+        && balanced
+        && open == 0
 }
 
 /// Percent-decoded once; `None` if there is half a triplet, or no UTF-8.
@@ -194,7 +202,7 @@ fn all_of(names: &Value, parameters: &[Parameter], codes: &'static Codes) -> Out
     let names = names.as_object().unwrap();
     let listed = Listed::of(names);
     let mut found: BTreeMap<(usize, &str), Vec<&Parameter>> = BTreeMap::new();
-    let (mut outcomes, mut twins) = (Vec::new(), Vec::new());
+    let (mut outcomes, mut twins, mut others) = (Vec::new(), Vec::new(), BTreeSet::new());
     for parameter @ (name, value) in parameters {
         let text = value.as_deref().unwrap_or_default();
         match (standing(name, &listed), names.get("*")) {
@@ -210,6 +218,9 @@ fn all_of(names: &Value, parameters: &[Parameter], codes: &'static Codes) -> Out
             (Standing::Unlisted, None) => outcomes.push(Outcome::False),
             (Standing::Unlisted, Some(value)) => {
                 outcomes.push(test(value, Found::Text(text), codes));
+                if !(is_open(value) || others.insert(name.as_str())) {
+                    outcomes.push(Outcome::unknown(codes.twice));
+                }
             }
         }
     }
@@ -227,6 +238,13 @@ fn all_of(names: &Value, parameters: &[Parameter], codes: &'static Codes) -> Out
         }
     }
     all(outcomes)
+}
+
+/// True for a test of names that may be repeated.
+fn is_open(value: &Value) -> bool {
+    value.as_object().is_some_and(|words| {
+        words.is_empty() || ["each", "count", "absent"].iter().any(|word| words.contains_key(*word))
+    })
 }
 
 /// True if two listed names are there that meet, of which one has no `[*]`.

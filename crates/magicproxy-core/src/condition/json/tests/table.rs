@@ -389,3 +389,60 @@ fn rules_are_judged_side_by_side() {
     let outcomes = judge_all(br#"{"a":1,"b":{"c":"x"}}"#, &tests, &[], ALL);
     assert_eq!(outcomes, [TRUE, FALSE, TRUE, TWIN, VALUE, VALUE, VALUE, VALUE]);
 }
+
+/// A reader takes the first, the last or each of two members of one name. So a name that `"*"`
+/// stands for is right where each of its values is.
+#[test]
+fn each_value_of_a_repeated_name_is_judged() {
+    let values = [("1", TRUE), ("2", FALSE), ("\"1\"", VALUE)];
+    let worse = |one: Outcome, other: Outcome| match (one, other) {
+        (FALSE, _) | (_, FALSE) => FALSE,
+        (VALUE, _) | (_, VALUE) => VALUE,
+        _ => TRUE,
+    };
+    for rule in [r#"{"*":1}"#, r#"{"x?":{},"*":1}"#] {
+        for (one, first) in values {
+            assert_eq!(of_object(rule, &format!(r#"{{"y":{one}}}"#)), first, "{rule} {one}");
+            for (other, second) in values {
+                for again in ["y", r"\u0079", "Y"] {
+                    let body = format!(r#"{{"y":{one},"{again}":{other}}}"#);
+                    assert_eq!(of_object(rule, &body), worse(first, second), "{rule} {body}");
+                }
+            }
+        }
+    }
+    let inner = r#"{"a":{"object":{"*":{"object":{"b":1}}}}}"#;
+    for (one, other, expected) in [(1, 1, TRUE), (1, 2, FALSE), (2, 1, FALSE)] {
+        let body = format!(r#"{{"a":{{"y":{{"b":{one}}},"y":{{"b":{other}}}}}}}"#);
+        assert_eq!(of_object(inner, &body), expected, "{body}");
+    }
+}
+
+/// Some readers in JavaScript take the members of `__proto__` for those of the object.
+#[test]
+fn a_name_of_the_prototype_doubts_all() {
+    for rule in
+        [r#"{"x?":1}"#, r#"{"x?":1,"*":{}}"#, r#"{"*":{}}"#, r#"{"x":{"absent":true},"*":{}}"#]
+    {
+        for name in ["__proto__", r"\u005f_proto__"] {
+            for value in [r#"{"x":2}"#, "1", "null"] {
+                let body = format!(r#"{{"{name}":{value}}}"#);
+                let expected =
+                    if rule.contains('*') { TWIN } else { of_object(rule, r#"{"a\u0000":1}"#) };
+                assert_eq!(of_object(rule, &body), expected, "{rule} {body}");
+            }
+        }
+    }
+    let open = r#"{"x?":1,"*":{}}"#;
+    for body in [
+        r#"{"constructor":{"prototype":{"x":2}}}"#,
+        r#"{"prototype":{"x":2}}"#,
+        r#"{"__PROTO__":1}"#,
+        // Below `{}` only the grammar counts.
+        r#"{"y":{"__proto__":{"x":2}}}"#,
+    ] {
+        assert_eq!(of_object(open, body), TRUE, "{body}");
+    }
+    let inner = r#"{"y":{"object":{"x?":1,"*":{}}}}"#;
+    assert_eq!(of_object(inner, r#"{"y":{"__proto__":{"x":2}}}"#), TWIN);
+}

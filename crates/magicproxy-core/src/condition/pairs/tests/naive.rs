@@ -37,6 +37,9 @@ impl Naive<'_> {
             let judged = self.name(name, values);
             let doubted = self.find(name).is_some_and(|(written, _)| has_twin(bare(written)));
             let is_override = judged == "form_override";
+            if self.repeats(name, values) {
+                outcomes.insert(self.reason("twice"));
+            }
             outcomes.insert(if doubted && !is_override { self.reason("twin") } else { judged });
         }
         for (written, test) in self.rule.iter().filter(|(written, _)| !written.ends_with('*')) {
@@ -140,6 +143,20 @@ impl Naive<'_> {
             all.insert("false".to_owned());
         }
         worst(&mut all)
+    }
+
+    /// True if a name that is not listed has two values, and a test of one.
+    fn repeats(&self, name: &str, values: &[String]) -> bool {
+        let is_open = |test: &Value| {
+            let words = test.as_object();
+            words.is_some_and(|words| {
+                let is_of_several = |word: &str| words.contains_key(word);
+                words.is_empty() || ["each", "count", "absent"].into_iter().any(is_of_several)
+            })
+        };
+        let is_unlisted =
+            !is_override(name, self.part) && self.find(name).is_none() && !self.is_twin(name);
+        values.len() > 1 && is_unlisted && self.rule.get("*").is_some_and(|test| !is_open(test))
     }
 
     /// True if some reader takes the name for a listed one.
@@ -265,6 +282,7 @@ fn is_fit(name: &str) -> bool {
         && name.len() <= 1_024
         && !name.chars().any(|character| character.is_ascii_control())
         && !triplet.is_match(name)
+        && !name.contains("__proto__")
         && are_flat
         && depth == 0
         && !name.trim().starts_with(['[', '?'])

@@ -78,7 +78,7 @@ const MEMBERS: [(&str, &str); 27] = [
     ),
     ("list_items.deletes", "The members, and their values, of a list item that deletes."),
     ("list_items.deletes_if_empty", "The list in a list item that deletes where it is empty."),
-    ("list_items.only", "The patterns that members of each list item must match."),
+    ("list_items.only", "No longer written: `json` of the rule says what the list items may be."),
     ("list_items.lookup", "The query by which the API is asked whether a list item exists."),
     (
         "owner",
