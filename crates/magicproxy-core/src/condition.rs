@@ -31,10 +31,11 @@ pub(crate) use fault::ConditionFault;
 pub use finding::{Finding, FoundValue};
 pub(crate) use least::LeastParts;
 pub use outcome::{Outcome, Reason};
-pub use pairs::PlusReading;
+pub use pairs::{PlusReading, QueryCache};
 pub use raw::ConditionMembers;
 pub(crate) use raw::present_value;
 pub(crate) use rule::{Asked, Conditions, RuleFrame};
+pub(crate) use steps::Steps;
 pub use view::{ContentView, FieldValue, HeaderView, RequestParts};
 
 /// The most bytes of a text that is matched by a glob or a pattern.

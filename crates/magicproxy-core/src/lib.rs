@@ -145,7 +145,7 @@ mod upstream_name;
 
 pub use condition::{
     BodyJudge, BodyTests, ContentView, FieldValue, Finding, FoundValue, HeaderView, JudgedBody,
-    Outcome, PlusReading, Reason, RequestParts,
+    Outcome, PlusReading, QueryCache, Reason, RequestParts,
 };
 pub use credential::{
     Credential, CredentialField, CredentialPlace, MIN_MASKED_BYTES, ParseCredentialError,

@@ -215,7 +215,7 @@ impl Policy {
         let mut reason = None;
         for candidate in self.candidates(request.method(), reading, steps) {
             let candidate = candidate?;
-            match candidate.decide(request, reading) {
+            match candidate.decide(request, reading, steps)? {
                 Ruling::Allows => return Ok(ReadingDecision::Allowed(candidate)),
                 Ruling::GivesWay => {}
                 Ruling::Unknown(unknown) => {

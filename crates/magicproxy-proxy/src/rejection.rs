@@ -299,6 +299,7 @@ impl From<ReadError> for Rejection {
             ReadError::TooLong(most) => Self::BodyTooLong(most),
             ReadError::Content(error) => error.into(),
             ReadError::Shortage(shortage) => shortage.into(),
+            ReadError::Slow => Self::RequestTimeout,
         }
     }
 }

@@ -358,6 +358,9 @@ pub struct Timeouts {
     pub response: Duration,
     /// Without a byte of a request body, or without a byte taken by a slow reader on either side.
     pub body_idle: Duration,
+    /// For a request body that is held for a decision, until it is whole; and again for each MiB
+    /// of it that has come.
+    pub inspected_body: Duration,
     /// Without a byte of a response after its head. Event streams may be silent for long.
     pub response_idle: Duration,
     /// Until an idle connection is closed, on either side. Clients' connections stay a little
@@ -395,6 +398,7 @@ impl Default for Timeouts {
             header: Duration::from_secs(10),
             response: Duration::from_secs(25),
             body_idle: Duration::from_secs(60),
+            inspected_body: Duration::from_secs(30),
             response_idle: Duration::from_secs(300),
             keep_alive: Duration::from_secs(60),
             upstream_connection_age: Duration::from_secs(180),

@@ -21,6 +21,9 @@ section! {
         /// The longest time without a byte of a request body, or without a byte taken by a slow
         /// reader.
         body_idle: DurationText = DurationText::of(Timeouts::default().body_idle),
+        /// The longest time for a request body that a rule or a plugin must see, until it is whole;
+        /// and again for each MiB of it that has come.
+        inspected_body: DurationText = DurationText::of(Timeouts::default().inspected_body),
         /// The longest time without a byte of a response whose head has come.
         response_idle: DurationText = DurationText::of(Timeouts::default().response_idle),
         /// The longest time of a connection without a request. A client's connection stays a
@@ -74,6 +77,9 @@ impl Checker<'_> {
             body_idle: self
                 .lifetime("timeouts.body_idle", &raw.body_idle)
                 .unwrap_or(defaults.body_idle),
+            inspected_body: self
+                .lifetime("timeouts.inspected_body", &raw.inspected_body)
+                .unwrap_or(defaults.inspected_body),
             response_idle: self
                 .lifetime("timeouts.response_idle", &raw.response_idle)
                 .unwrap_or(defaults.response_idle),

@@ -4,7 +4,7 @@ use super::body::BodyTest;
 use super::finding::{Finding, Findings, FoundValue};
 use super::outcome::{Outcome, Reason};
 use super::pairs::explain_query;
-use super::rule::{Conditions, field_outcome};
+use super::rule::{Conditions, field_outcome, query_view};
 use super::view::{ContentView, FieldValue, HeaderView, RequestParts};
 use super::words::{Expected, NOT_OF_SHAPE};
 
@@ -27,7 +27,7 @@ impl Conditions {
         let mut findings = Findings::default();
         self.explain_captures(view.reading, &mut findings);
         if let Some(test) = self.query_test() {
-            findings.extend(explain_query(test, view.query, view.parts.plus));
+            findings.extend(explain_query(test, query_view(view.query, view.parts)));
         }
         self.explain_headers(view.parts.headers, &mut findings);
         self.explain_body(view, &mut findings);

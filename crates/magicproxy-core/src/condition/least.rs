@@ -24,8 +24,10 @@ use super::body::{BodyKind, BodyTest, FORM, Shapes, lists};
 use super::names::{ListedName, NamesTest};
 use super::outcome::Outcome;
 use super::pairs::least_pairs;
-use super::rule::Conditions;
+use super::rule::{Conditions, query_view};
+use super::steps::Steps;
 use super::value::ValueTest;
+use super::view::RequestParts;
 
 /// The media type of JSON.
 const JSON: &str = "application/json";
@@ -55,8 +57,10 @@ impl Conditions {
         };
         if let Least::Found(query) = &query {
             // These parameters are in each query for which the conditions are true.
-            let is_true =
-                |conditions: &&Self| conditions.of_names_in_both(query.as_deref()) == Outcome::True;
+            let query = query_view(query.as_deref(), &RequestParts::default());
+            let is_true = |conditions: &&Self| {
+                conditions.of_names_in_both(query, &mut Steps::new(usize::MAX)) == Outcome::True
+            };
             if !all.iter().all(is_true) {
                 return Least::Nothing("query".to_owned());
             }

@@ -42,7 +42,10 @@ pub(crate) struct ListedName {
 impl NamesTest {
     pub(crate) fn memory_bytes(&self) -> usize {
         let listed: usize = self.listed.iter().map(ListedName::memory_bytes).sum();
-        listed + self.rest.as_ref().map_or(0, ValueTest::memory_bytes)
+        let unused = self.listed.capacity() - self.listed.len();
+        listed
+            + unused * size_of::<ListedName>()
+            + self.rest.as_ref().map_or(0, ValueTest::memory_bytes)
     }
 }
 

@@ -7,14 +7,18 @@
 mod explain;
 mod form;
 mod least;
+mod long;
 mod lookup;
 mod piece;
+mod split;
 #[cfg(test)]
 mod tests;
 
 pub(super) use explain::explain_query;
 pub(super) use form::{Form, FormJudge};
 pub(super) use least::least_pairs;
+pub use split::QueryCache;
+pub(super) use split::QueryView;
 
 use lookup::{Lookup, Place};
 use piece::{Pair, Plus, Role};
@@ -23,7 +27,7 @@ use super::MAX_LISTED_NAMES;
 use super::folded::Roots;
 use super::names::{ListedName, NamesTest};
 use super::outcome::{Outcome, Reason};
-use super::steps::{steps_of_search, steps_of_text};
+use super::steps::{Steps, steps_of_search, steps_of_text};
 use super::value::{ListTest, ValueTest};
 
 /// The most pieces between `&`.
@@ -42,18 +46,21 @@ pub enum PlusReading {
 }
 
 /// Judges the parameters of a query, as it is sent.
-pub(super) fn judge_query(test: &NamesTest, query: Option<&str>, plus: PlusReading) -> Outcome {
-    let query = query.unwrap_or_default();
-    let judge = |plus| {
-        let pairs = read_pairs(query, plus);
-        Judge::new(test, &QUERY).judge(pairs.as_deref())
+pub(super) fn judge_query(test: &NamesTest, query: QueryView<'_>, steps: &mut Steps) -> Outcome {
+    let mut judge = |plus| {
+        query.with_pairs(plus, steps, |pairs, steps| {
+            let mut judge = Judge::within(test, &QUERY, steps.left);
+            let outcome = judge.judge(pairs);
+            steps.take(judge.steps);
+            outcome
+        })
     };
-    match plus {
+    match query.plus {
         PlusReading::Blank => judge(Plus::IsBlank),
         PlusReading::Plus => judge(Plus::IsItself),
         PlusReading::Both => {
             let outcome = judge(Plus::IsBlank);
-            if !query.contains('+') || judge(Plus::IsItself) == outcome {
+            if !query.text.contains('+') || judge(Plus::IsItself) == outcome {
                 outcome
             } else {
                 Outcome::Unknown(Reason::QueryValue)
@@ -65,10 +72,13 @@ pub(super) fn judge_query(test: &NamesTest, query: Option<&str>, plus: PlusReadi
 /// True if the query has a parameter that some reader takes for one of the `body`'s names, and that
 /// `test`, of the query, does not list. A server that mixes query and body may take either value.
 pub(super) fn has_name_of_body(
-    query: Option<&str>,
+    query: QueryView<'_>,
     test: Option<&NamesTest>,
     body: &[&NamesTest],
+    steps: &mut Steps,
 ) -> bool {
+    let names = body.iter().copied().chain(test);
+    let steps_of_pair: usize = names.map(|names| steps_of_search(names.listed.len())).sum();
     let own = test.map(|test| Lookup::new(&test.listed));
     let is_own = |pair: &Pair<'_>| {
         own.as_ref().is_some_and(|own| matches!(own.find(pair), Place::Listed(_) | Place::Keyed(_)))
@@ -76,9 +86,17 @@ pub(super) fn has_name_of_body(
     let of_body = |pair: &Pair<'_>| {
         body.iter().any(|names| Lookup::new(&names.listed).find(pair) != Place::Unlisted)
     };
-    pieces(query.unwrap_or_default()).any(|piece| match Pair::read(piece, Plus::IsBlank) {
-        Ok(pair) => !is_own(&pair) && of_body(&pair),
-        Err(BadSyntax) => true,
+    let is_doubtful = |pair: &Pair<'_>, steps: &mut Steps| {
+        steps.take(steps_of_pair);
+        steps.is_spent || !is_own(pair) && of_body(pair)
+    };
+    query.with_pairs(Plus::IsBlank, steps, |pairs, steps| match pairs {
+        Ok(pairs) => pairs.iter().any(|pair| is_doubtful(pair, steps)),
+        // More pieces than a rule for the query takes.
+        Err(BadSyntax) => pieces(query.text).any(|piece| {
+            steps.take(piece.len());
+            Pair::read(piece, Plus::IsBlank).map_or(true, |pair| is_doubtful(&pair, steps))
+        }),
     })
 }
 
@@ -148,6 +166,8 @@ struct Judge<'t> {
     single: Vec<usize>,
     /// The steps that were taken, by `conditions.md` section 7.
     steps: usize,
+    /// The steps beyond which nothing is judged.
+    most_steps: usize,
 }
 
 /// A pair whose name stands for a listed name with keys: `x[a]` for `x[*]`.
@@ -163,6 +183,10 @@ struct KeyedPair {
 
 impl<'t> Judge<'t> {
     fn new(test: &'t NamesTest, reasons: &'static PartReasons) -> Self {
+        Self::within(test, reasons, usize::MAX)
+    }
+
+    fn within(test: &'t NamesTest, reasons: &'static PartReasons, most_steps: usize) -> Self {
         Self {
             test,
             reasons,
@@ -174,10 +198,11 @@ impl<'t> Judge<'t> {
             others: Outcome::True,
             single: Vec::new(),
             steps: 0,
+            most_steps,
         }
     }
 
-    fn judge(mut self, pairs: Result<&[Pair<'_>], &BadSyntax>) -> Outcome {
+    fn judge(&mut self, pairs: Result<&[Pair<'_>], &BadSyntax>) -> Outcome {
         match pairs {
             Ok(pairs) if self.add_all(pairs).is_ok() => self.outcome(pairs),
             _ => Outcome::Unknown(self.reasons.syntax),
@@ -190,6 +215,9 @@ impl<'t> Judge<'t> {
 
     fn add(&mut self, number: usize, pair: &Pair<'_>) -> Result<(), BadSyntax> {
         self.steps += steps_of_search(self.test.listed.len());
+        if self.steps > self.most_steps {
+            return Err(BadSyntax);
+        }
         let outcome = if pair.role == Role::Override {
             Outcome::Unknown(Reason::FormOverride)
         } else {
@@ -226,6 +254,9 @@ impl<'t> Judge<'t> {
 
     fn value(&mut self, test: &ValueTest, value: &str) -> Outcome {
         self.steps += steps_of_text(test, value);
+        if self.steps > self.most_steps {
+            return Outcome::Unknown(self.reasons.value);
+        }
         test.judge_text(value, self.reasons.value)
     }
 

@@ -11,9 +11,10 @@ use super::fault::{ConditionFault, FaultKind};
 use super::media_type::is_media_type;
 use super::names::{ListedName, NamesTest};
 use super::outcome::{Outcome, Reason};
-use super::pairs::{has_name_of_body, judge_query};
+use super::pairs::{QueryView, has_name_of_body, judge_query};
 use super::parse::{MAX_CONDITION_BYTES, Place, Reader};
 use super::raw::ConditionMembers;
+use super::steps::{Steps, steps_of_text};
 use super::value::ValueTest;
 use super::view::{ContentView, FieldValue, HeaderView, RequestParts};
 
@@ -108,17 +109,18 @@ impl Conditions {
         &self.body
     }
 
-    /// Tests a request in one reading of its path.
+    /// Tests a request in one reading of its path. What is asked with no steps left is no outcome.
     pub(crate) fn ask(
         &self,
         reading: &str,
         query: Option<&str>,
         parts: &RequestParts<'_>,
+        steps: &mut Steps,
     ) -> Asked {
         let head = self
-            .of_captures(reading)
-            .and(self.of_query(query, parts))
-            .and(self.of_headers(parts.headers));
+            .of_captures(reading, steps)
+            .and(self.of_query(query_view(query, parts), steps))
+            .and(self.of_headers(parts.headers, steps));
         if head == Outcome::False {
             return Asked::Outcome(Outcome::False);
         }
@@ -144,10 +146,13 @@ impl Conditions {
         captures + headers + query + self.body.memory_bytes()
     }
 
-    pub(super) fn of_captures(&self, reading: &str) -> Outcome {
+    pub(super) fn of_captures(&self, reading: &str, steps: &mut Steps) -> Outcome {
         let mut outcome = Outcome::True;
         for (_, place, test) in &self.captures {
-            outcome = outcome.and(match place.of(reading) {
+            let value = place.of(reading);
+            steps.take(value.map_or(1, |value| steps_of_text(test, value)));
+            outcome = outcome.and(match value {
+                _ if steps.is_spent => Outcome::False,
                 Some(value) => test.judge_text(value, Reason::PathValue),
                 None => Outcome::False,
             });
@@ -155,33 +160,38 @@ impl Conditions {
         outcome
     }
 
-    fn of_query(&self, query: Option<&str>, parts: &RequestParts<'_>) -> Outcome {
+    fn of_query(&self, query: QueryView<'_>, steps: &mut Steps) -> Outcome {
         let outcome = match &self.query {
-            Some(test) => judge_query(test, query, parts.plus),
+            Some(test) => judge_query(test, query, steps),
             None => Outcome::True,
         };
-        outcome.and(self.of_names_in_both(query))
+        outcome.and(self.of_names_in_both(query, steps))
     }
 
     /// Tests that no parameter of an open query is taken for a name of the body.
-    pub(super) fn of_names_in_both(&self, query: Option<&str>) -> Outcome {
+    pub(super) fn of_names_in_both(&self, query: QueryView<'_>, steps: &mut Steps) -> Outcome {
         let is_open = self.query.as_ref().is_none_or(|test| test.rest.is_some());
         let BodyTest::Shaped(shapes) = &self.body else { return Outcome::True };
-        if !is_open || query.is_none_or(str::is_empty) {
+        if !is_open || query.text.is_empty() {
             return Outcome::True;
         }
         let names: Vec<&NamesTest> = [&shapes.object, &shapes.form].into_iter().flatten().collect();
-        if has_name_of_body(query, self.query.as_ref(), &names) {
+        if has_name_of_body(query, self.query.as_ref(), &names, steps) {
             Outcome::Unknown(Reason::QueryTwin)
         } else {
             Outcome::True
         }
     }
 
-    fn of_headers(&self, headers: &dyn HeaderView) -> Outcome {
+    fn of_headers(&self, headers: &dyn HeaderView, steps: &mut Steps) -> Outcome {
         let mut outcome = Outcome::True;
         for listed in &self.headers {
-            outcome = outcome.and(field_outcome(listed, headers.field(&listed.name)));
+            let field = headers.field(&listed.name);
+            steps.take(steps_of_field(&listed.test, field));
+            if steps.is_spent {
+                return Outcome::False;
+            }
+            outcome = outcome.and(field_outcome(listed, field));
         }
         outcome
     }
@@ -199,6 +209,21 @@ impl Conditions {
                 false => self.body.of_head(parts.headers)?,
             }),
         }
+    }
+}
+
+/// Returns the query of a request as conditions see it.
+pub(super) fn query_view<'r>(query: Option<&'r str>, parts: &RequestParts<'r>) -> QueryView<'r> {
+    QueryView { text: query.unwrap_or_default(), plus: parts.plus, cache: parts.query }
+}
+
+/// Returns the steps of testing a header field. A field that is no text is not compared.
+fn steps_of_field(test: &ValueTest, field: FieldValue<'_>) -> usize {
+    match field {
+        FieldValue::One(value) => {
+            1 + std::str::from_utf8(value).map_or(0, |text| steps_of_text(test, text))
+        }
+        FieldValue::Absent | FieldValue::Several => 1,
     }
 }
 

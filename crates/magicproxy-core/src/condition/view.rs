@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::body::JudgedBody;
-use super::pairs::PlusReading;
+use super::pairs::{PlusReading, QueryCache};
 
 /// The header fields of a request as the upstream will get them.
 pub trait HeaderView: fmt::Debug + Sync {
@@ -52,12 +52,19 @@ pub struct RequestParts<'r> {
     pub content: ContentView<'r>,
     /// The meaning of `+` in the query.
     pub plus: PlusReading,
+    /// A store for the split query of this request; without one, each rule splits the query.
+    pub query: Option<&'r QueryCache>,
 }
 
 impl Default for RequestParts<'_> {
     /// Parts of which nothing is known: no rule with conditions on header fields or the body allows
     /// the request.
     fn default() -> Self {
-        Self { headers: &UnknownHeaders, content: ContentView::Unread, plus: PlusReading::Both }
+        Self {
+            headers: &UnknownHeaders,
+            content: ContentView::Unread,
+            plus: PlusReading::Both,
+            query: None,
+        }
     }
 }

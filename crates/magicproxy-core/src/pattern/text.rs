@@ -105,8 +105,11 @@ impl TextAutomaton {
         dfa.is_match_state(dfa.next_eoi_state(state))
     }
 
+    /// Returns the memory of the tables, of the structure that holds them, and of the texts, in
+    /// bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.dfa.memory_usage() + self.written.iter().map(|text| text.len()).sum::<usize>()
+        let texts: usize = self.written.iter().map(|text| size_of_val(text) + text.len()).sum();
+        self.dfa.memory_usage() + size_of::<dense::DFA<Vec<u32>>>() + texts
     }
 }
 

@@ -97,22 +97,29 @@ impl<'p> Iterator for Candidates<'p, '_> {
 
 impl<'p> Candidate<'p> {
     /// Decides the request by this rule, in one reading of its path.
-    pub(super) fn decide(&self, request: &RequestView<'_>, reading: &str) -> Ruling {
+    pub(super) fn decide(
+        &self,
+        request: &RequestView<'_>,
+        reading: &str,
+        steps: &DecisionSteps,
+    ) -> Result<Ruling, ExhaustedSteps> {
         let has_effects = self.state().is_some();
         // A rule with effects applies to targets with one reading only. On other targets the rule
         // denies instead of yielding, since a later rule may demand less.
         if has_effects && !request.has_one_reading() {
-            return Ruling::Denies(None);
+            return Ok(Ruling::Denies(None));
         }
-        let Some(conditions) = self.conditions() else { return Ruling::Allows };
-        match conditions.ask(reading, request.target().query(), request.parts()) {
+        let Some(conditions) = self.conditions() else { return Ok(Ruling::Allows) };
+        let (query, parts) = (request.target().query(), request.parts());
+        let asked = steps.judge(|steps| conditions.ask(reading, query, parts, steps))?;
+        Ok(match asked {
             Asked::Outcome(Outcome::True) => Ruling::Allows,
             Asked::Outcome(Outcome::False) => Ruling::GivesWay,
             // A request that is garbled on purpose must not reach a rule without the effects.
             Asked::Outcome(Outcome::Unknown(reason)) if has_effects => Ruling::Denies(Some(reason)),
             Asked::Outcome(Outcome::Unknown(reason)) => Ruling::Unknown(reason),
             Asked::NeedsBody => Ruling::Needs(Part::Body),
-        }
+        })
     }
 
     /// Returns the conditions of the rule.

@@ -21,14 +21,14 @@ use crate::rule::{MAX_LIST_STEPS, RawRule, Rule, RuleFault};
 pub struct RulesKey([u8; 32]);
 
 impl RulesKey {
-    fn of(rules: &[RawRule], mode: PatternMode) -> Option<Self> {
+    fn of(written: &[u8], mode: PatternMode) -> Option<Self> {
         let mode: u8 = match mode {
             PatternMode::Whole => 0,
             PatternMode::DangerPrefix => 1,
         };
         let mut context = digest::Context::new(&digest::SHA256);
         context.update(&[mode]);
-        context.update(&serde_json::to_vec(rules).ok()?);
+        context.update(written);
         context.finish().as_ref().try_into().ok().map(Self)
     }
 }
@@ -42,27 +42,28 @@ impl fmt::Debug for RulesKey {
 /// A compiled list, with the cost of compiling it.
 #[derive(Debug)]
 pub struct CompiledRules {
+    /// The rules in JSON, of which no two lists have the same. As values they would take several
+    /// times the memory.
     // INVARIANT: `list` was compiled from `written`, in `mode`.
-    written: Vec<RawRule>,
+    written: Box<[u8]>,
     mode: PatternMode,
     list: Arc<RuleList>,
     pattern_steps: usize,
     sharing_steps: usize,
     visits: usize,
-    written_bytes: usize,
 }
 
 impl CompiledRules {
     /// Returns the memory of the list in bytes.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        self.list.compiled_bytes() + self.list.text_bytes() + self.written_bytes
+        self.list.compiled_bytes() + self.list.text_bytes() + self.written.len()
     }
 
     /// True if the list was compiled from exactly these rules. The digest alone is not trusted: a
     /// list compiled from other rules than the token's would be a way around them.
-    fn is_of(&self, rules: &[RawRule], mode: PatternMode) -> bool {
-        self.mode == mode && self.written == rules
+    fn is_of(&self, written: &[u8], mode: PatternMode) -> bool {
+        self.mode == mode && *self.written == *written
     }
 }
 
@@ -160,16 +161,19 @@ impl TokenRuleBudget<'_> {
         rules: &[RawRule],
         mode: PatternMode,
     ) -> Result<Arc<RuleList>, TokenRuleError> {
-        let key = RulesKey::of(rules, mode);
-        if let Some(found) = key.and_then(|key| self.compiler.cache.get(&key))
-            && found.is_of(rules, mode)
+        // Rules that cannot be written are compiled, and not kept.
+        let written = serde_json::to_vec(rules).ok();
+        let key = written.as_deref().and_then(|written| RulesKey::of(written, mode));
+        if let (Some(key), Some(written)) = (key, &written)
+            && let Some(found) = self.compiler.cache.get(&key)
+            && found.is_of(written, mode)
             && self.policies.gives_the_same(&found)
         {
             self.charge(&found)?;
             return Ok(Arc::clone(&found.list));
         }
         let from_the_beginning = self.policies.is_whole();
-        let (compiled, cramped) = self.compile(rules, mode)?;
+        let (compiled, cramped) = self.compile(rules, written.unwrap_or_default(), mode)?;
         // A list compiled within a partly used budget may differ from the list that another token
         // would get, so only lists independent of the budget are kept.
         if let Some(key) = key
@@ -191,6 +195,7 @@ impl TokenRuleBudget<'_> {
     fn compile(
         &mut self,
         rules: &[RawRule],
+        written: Vec<u8>,
         mode: PatternMode,
     ) -> Result<(Arc<CompiledRules>, bool), TokenRuleError> {
         let (patterns, visits, sharing) =
@@ -202,16 +207,12 @@ impl TokenRuleBudget<'_> {
         }
         let list = RuleList::compile(&parsed.iter().collect::<Vec<_>>(), &mut self.policies)?;
         let compiled = CompiledRules {
-            written: rules.to_vec(),
+            written: written.into_boxed_slice(),
             mode,
             list: Arc::new(list),
             pattern_steps: patterns - self.patterns.left(),
             sharing_steps: sharing - self.policies.sharing(),
             visits: visits - self.policies.visits(),
-            written_bytes: rules
-                .iter()
-                .map(|rule| size_of::<RawRule>() + rule.to_string().len())
-                .sum(),
         };
         Ok((Arc::new(compiled), self.policies.take_cramped()))
     }

@@ -32,6 +32,8 @@ const MAX_TREE_VISITS: usize = 64;
 /// The classes that a path may have to try in all trees with one budget. Without this limit, as
 /// many trees as rules, each for another set of methods, would each take the maximum.
 const MAX_VISITS: usize = 256;
+/// The memory of a map's entry and of a counted reference, in bytes.
+const ENTRY_BYTES: usize = 64;
 
 /// A list of rules, matched as a whole.
 ///
@@ -139,8 +141,11 @@ impl RuleList {
         groups + memory_of(&self.conditional)
     }
 
+    /// Returns the memory of the rules' texts and of what holds their conditions, in bytes.
     pub(super) fn text_bytes(&self) -> usize {
-        self.rules.iter().map(|rule| rule.len()).sum()
+        let texts: usize = self.rules.iter().map(|rule| size_of_val(rule) + rule.len()).sum();
+        let conditions = size_of::<Conditions>() + ENTRY_BYTES;
+        texts + self.conditional.len() * conditions
     }
 
     #[cfg(test)]

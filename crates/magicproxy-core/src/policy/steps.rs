@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::PolicyError;
+use crate::condition::Steps;
 use crate::pattern::{Automaton, Tree};
 use crate::rule::Methods;
 
@@ -63,6 +64,20 @@ impl DecisionSteps {
         let left = self.left.load(Ordering::Relaxed).checked_sub(steps);
         self.left.store(left.unwrap_or(0), Ordering::Relaxed);
         left.map(|_| ()).ok_or(ExhaustedSteps)
+    }
+
+    /// Lets `judge` take steps of those that are left. If it needs more than there are, nothing more
+    /// is decided.
+    pub(super) fn judge<T>(
+        &self,
+        judge: impl FnOnce(&mut Steps) -> T,
+    ) -> Result<T, ExhaustedSteps> {
+        let before = self.left.load(Ordering::Relaxed);
+        let mut steps = Steps::new(before);
+        let judged = judge(&mut steps);
+        let left = steps.left();
+        self.left.store(left.unwrap_or(0), Ordering::Relaxed);
+        left.map(|_| judged).ok_or(ExhaustedSteps)
     }
 
     /// Takes the steps of computing a named owner.

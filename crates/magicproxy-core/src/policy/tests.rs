@@ -366,3 +366,34 @@ fn compiled_rules_take_so_many_bytes() {
         assert_eq!((whole.take(bytes), whole.take(1)), (Ok(()), Err(PolicyError::TooComplex)));
     }
 }
+
+/// Conditions take steps of the same count: a long query, a long header field or a long capture that
+/// many rules judge is denied in time, however many rules there are.
+#[test]
+fn conditions_take_steps_of_the_request() {
+    let rules = |count: usize, members: &str| {
+        let rule = |number: usize| {
+            format!(r#"{{"method":"GET","route":"/a/{{id}}",{members}}}"#)
+                .replace("NUMBER", &number.to_string())
+        };
+        let raw = format!("[{}]", (0..count).map(rule).collect::<Vec<_>>().join(","));
+        let raw: Vec<RawRule> = serde_json::from_str(&raw).unwrap();
+        Policy::compile(&Rule::parse_list(&raw, PatternMode::Whole).unwrap()).unwrap()
+    };
+    let long = "x".repeat(3_000);
+    for (members, path) in [
+        (r#""query":{"a":{"glob":"x*NUMBER"}}"#, format!("/a/b?a={long}")),
+        (r#""query":{"*":{"glob":"x*NUMBER"}}"#, format!("/a/b?b=1&a={long}+")),
+        (r#""captures":{"id":{"glob":"x*NUMBER"}}"#, format!("/a/{long}")),
+    ] {
+        let target = target(&path);
+        let taken = |count: usize| {
+            let steps = DecisionSteps::new();
+            let request = RequestView::unread("GET", &target);
+            (rules(count, members).decide(&request, &steps).map(|_| ()), steps.taken())
+        };
+        let ((few, one), (_, two)) = (taken(1), taken(2));
+        assert!(few.is_ok() && two - one >= long.len(), "{members}: {one} {two}");
+        assert_eq!(taken(200), (Err(ExhaustedSteps), MAX_DECISION_STEPS), "{members}");
+    }
+}

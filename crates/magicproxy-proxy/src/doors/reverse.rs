@@ -109,7 +109,7 @@ impl ReverseDoor {
         let connection = visit.connection;
         check_framing(&request, connection)?;
         let (head, incoming) = request.into_parts();
-        let body = RequestBody::new(incoming, self.settings.timeouts.body_idle, connection);
+        let body = RequestBody::new(incoming, &self.settings.timeouts, connection);
         let (authority, text) = read_head(&head)?;
         if !entrance.admits(authority, &head) {
             return Err(Rejection::UnknownHost);

@@ -13,12 +13,13 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::held_body::HeldBody;
+use super::held_body::{HeldBody, Pace};
 use super::{Connection, RequestContent};
 use crate::admission::{Holding, Resource, Shortage};
 use crate::http::body::{BodyError, IdleTimer, REQUEST_WINDOW};
 use crate::http::header::{TrailerFields, filter_request_trailers};
 use crate::services::token_watch::TokenWatch;
+use crate::settings::Timeouts;
 
 /// The time from which this module counts nanoseconds.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -75,6 +76,8 @@ pub(crate) enum ReadError {
     Content(BodyError),
     /// No more memory may be held for the client.
     Shortage(Shortage),
+    /// The body came more slowly than a held body may.
+    Slow,
 }
 
 impl From<BodyError> for ReadError {
@@ -105,6 +108,8 @@ struct Stream {
     /// vain.
     buffered_frames: VecDeque<Frame<Bytes>>,
     idle: IdleTimer,
+    /// The time limit of a body that is held.
+    pace: Duration,
     /// The fields that go up in the trailer section. No field goes up before the selection is
     /// known.
     trailers: Option<TrailerFields>,
@@ -166,16 +171,21 @@ impl Source {
 
 impl RequestBody {
     /// Makes the body of the latest request of this connection.
-    pub(crate) fn new(incoming: Incoming, idle: Duration, connection: &Arc<Connection>) -> Self {
+    pub(crate) fn new(
+        incoming: Incoming,
+        timeouts: &Timeouts,
+        connection: &Arc<Connection>,
+    ) -> Self {
         if incoming.is_end_stream() {
             return Self::empty();
         }
         let source = Source::Content(RequestContent::new(incoming, connection));
-        let idle = IdleTimer::new(idle, None);
+        let idle = IdleTimer::new(timeouts.body_idle, None);
         let stream = Stream {
             source,
             buffered_frames: VecDeque::new(),
             idle,
+            pace: timeouts.inspected_body,
             trailers: None,
             unsent: None,
             window: None,
@@ -260,11 +270,11 @@ impl RequestBody {
 
     /// Holds the whole body in memory, up to `most` bytes: the bytes that were read are the bytes
     /// that will be sent. A body that is held already is not read again. Trailers do not go up. The
-    /// payer of the exchange pays for the memory until the last clone of the bytes is gone.
+    /// payer of the exchange pays for what has come until the last clone of the bytes is gone.
     ///
     /// # Errors
-    /// A body of known length is refused before the client is asked for it, any other body as soon
-    /// as what came is too much.
+    /// A body of known length is refused before the client is asked for it where there is no room
+    /// for it, any body as soon as what came is too much, or came too slowly.
     pub(crate) async fn hold_whole(
         &mut self,
         most: usize,
@@ -278,11 +288,14 @@ impl RequestBody {
             return Ok(held);
         }
         let length = size.exact().and_then(|length| usize::try_from(length).ok());
-        let mut held = HeldBody::new(length, exchange)?;
-        while let Some(frame) =
-            std::future::poll_fn(|context| Pin::new(&mut *self).poll_frame(context)).await
-        {
-            held.append(&frame?.into_data().unwrap_or_default(), most)?;
+        let mut held = HeldBody::new(length, most, exchange)?;
+        let limit = self.stream.as_ref().map_or(Duration::MAX, |stream| stream.pace);
+        let pace = Pace::new(Instant::now(), limit);
+        loop {
+            let frame = std::future::poll_fn(|context| Pin::new(&mut *self).poll_frame(context));
+            let frame = tokio::time::timeout_at(pace.deadline(held.len()), frame).await;
+            let Some(frame) = frame.map_err(|_| ReadError::Slow)? else { break };
+            held.append(&frame?.into_data().unwrap_or_default())?;
         }
         let bytes = held.into_bytes();
         // The body is not done until it was sent again.

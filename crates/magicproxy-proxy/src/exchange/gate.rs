@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Version, header};
 use magicproxy_core::{
-    AccessRequest, ContentView, Decision, DecisionSteps, ParseTargetError, Permit, RequestParts,
-    RequestTarget, VerifiedToken,
+    AccessRequest, ContentView, Decision, DecisionSteps, ParseTargetError, Permit, QueryCache,
+    RequestParts, RequestTarget, VerifiedToken,
 };
 use zeroize::Zeroizing;
 
@@ -215,9 +215,9 @@ impl Gate {
         let exchange =
             self.budget.take(Resource::Exchanges, 1, &self.payer(&entry, client, sender))?;
         body.hold_window(&exchange)?;
-        let steps = DecisionSteps::new();
+        let (steps, query) = (DecisionSteps::new(), QueryCache::default());
         let sent = SentFields::of(&head.headers, &self.fields);
-        let parts = self.visible_parts(&sent, &body);
+        let parts = self.visible_parts(&sent, &body, &query);
         let access =
             AccessRequest { parts, ..self.access(head.method.as_str(), &target, sender, &steps) };
         let (permit, consultation) = match entry.token().decide(&access) {
@@ -279,9 +279,15 @@ impl Gate {
     }
 
     /// Returns the parts of a request that conditions see.
-    fn visible_parts<'p>(&self, sent: &'p SentFields<'_>, body: &RequestBody) -> RequestParts<'p> {
+    fn visible_parts<'p>(
+        &self,
+        sent: &'p SentFields<'_>,
+        body: &RequestBody,
+        query: &'p QueryCache,
+    ) -> RequestParts<'p> {
         let content = if body.is_empty() { ContentView::Empty } else { ContentView::Unread };
-        RequestParts { headers: sent, content, plus: self.upstream.query_plus }
+        let plus = self.upstream.query_plus;
+        RequestParts { headers: sent, content, plus, query: Some(query) }
     }
 
     /// Gathers what the ledger needs to reserve a request's state.

@@ -302,7 +302,7 @@ async fn plain_tokens_stream() {
     assert_eq!(client.response().await.status, 200);
 }
 
-/// Who is told to go on (`100 Continue`) has its memory; who has not is refused before, however long its body would be.
+/// Who is told to go on (`100 Continue`) finds room for its body; who does not is refused before, however long its body would be.
 #[tokio::test]
 async fn a_client_that_asks_first_is_answered_before_its_body_comes() {
     let upstream = Upstream::hello().await;
@@ -321,14 +321,14 @@ async fn a_client_that_asks_first_is_answered_before_its_body_comes() {
             response.assert_rejected(status, code);
         }
         let mut client = asking(&proxy, &token, &[], CAP - 1).await.unwrap();
-        assert_eq!(held(&metrics), CAP - 1);
+        assert_eq!(held(&metrics), 16 * 1024, "what has not come is not paid for");
         client.send(body(CAP - 1)).await;
         assert_eq!(client.response().await.status, 200);
         until_held(&metrics, 0).await;
     }
 }
 
-/// A client that announced a body, and has the memory for it.
+/// A client that announced a body, and was told to go on.
 async fn asking(
     proxy: &Proxy,
     token: &str,
@@ -347,16 +347,21 @@ async fn asking(
     Err(response)
 }
 
-/// Announces bodies until one is refused; gives those that wait for theirs, and the refusal.
+/// Announces bodies, and sends all but their last byte, until one is refused; gives those that wait, and the refusal.
 async fn exhaust(
-    proxy: &Proxy,
+    (proxy, metrics): (&Proxy, &Arc<Metrics>),
     mut token: impl FnMut() -> Zeroizing<String>,
     sender: &str,
 ) -> (Vec<Client>, ClientResponse) {
     let mut waiting = Vec::new();
     loop {
         match asking(proxy, &token(), &[sender], CAP).await {
-            Ok(client) => waiting.push(client),
+            Ok(mut client) => {
+                let before = held(metrics) - 16 * 1024;
+                client.send(&body(CAP).as_bytes()[1..]).await;
+                until_held(metrics, before + CAP).await;
+                waiting.push(client);
+            }
             Err(refusal) => return (waiting, refusal),
         }
     }
@@ -369,7 +374,7 @@ fn shared(setup: &mut Setup) {
     setup.settings.trusted_proxies.networks = vec![Network::parse("127.0.0.0/8").unwrap()];
 }
 
-/// Many clients announce long bodies and send none: one owner takes its share and no more, all owners of one peer take theirs, and all
+/// Many clients send long bodies but for their ends: one owner takes its share and no more, all owners of one peer take theirs, and all
 /// strangers leave the reserve. Who needs no inspection is served through all of it, and who is honest beside them too.
 #[tokio::test]
 async fn the_budget_has_shares() {
@@ -380,11 +385,11 @@ async fn the_budget_has_shares() {
     let reader = Reader::of(usize::MAX, Verdict::Allow);
     let (proxy, metrics) = proxy(&upstream, &reader, shared).await;
     let token = Inspector::Rule.token();
-    let (owner, refusal) = exhaust(&proxy, || token.clone(), ONE).await;
+    let (owner, refusal) = exhaust((&proxy, &metrics), || token.clone(), ONE).await;
     assert_eq!(owner.len() * CAP, QUOTA.per_owner);
     refusal.assert_rejected(429, "owner_share");
     assert_eq!(refusal.one("retry-after"), Some("1"));
-    let (peer, refusal) = exhaust(&proxy, || Inspector::Rule.token(), ONE).await;
+    let (peer, refusal) = exhaust((&proxy, &metrics), || Inspector::Rule.token(), ONE).await;
     assert_eq!((owner.len() + peer.len()) * CAP, QUOTA.per_peer);
     refusal.assert_rejected(429, "peer_share");
     assert_eq!(refusal.one("retry-after"), Some("1"));
@@ -395,7 +400,8 @@ async fn the_budget_has_shares() {
         assert_eq!(client.response().await.status, 200);
     };
     honest(OTHER).await;
-    let (others, refusal) = exhaust(&proxy, || Inspector::Plugin.token(), OTHER).await;
+    until_held(&metrics, QUOTA.per_peer / CAP * CAP).await;
+    let (others, refusal) = exhaust((&proxy, &metrics), || Inspector::Plugin.token(), OTHER).await;
     assert_eq!(others.len() * CAP, QUOTA.total - QUOTA.reserved - QUOTA.per_peer);
     refusal.assert_rejected(503, "overloaded");
     assert_eq!(refusal.one("retry-after"), Some("1"));
@@ -413,6 +419,44 @@ async fn the_budget_has_shares() {
     honest(ONE).await;
 }
 
+/// Any number of clients may announce bodies: what does not come takes nothing from others, and ends in time.
+#[tokio::test]
+async fn announcements_hold_no_share() {
+    let upstream = Upstream::hello().await;
+    let reader = Reader::of(usize::MAX, Verdict::Allow);
+    let (proxy, metrics) = proxy(&upstream, &reader, shared).await;
+    let (token, sender) = (Inspector::Rule.token(), "X-Forwarded-For: 192.0.2.1");
+    let mut silent = Vec::new();
+    for _ in 0..QUOTA.per_owner / CAP + 6 {
+        silent.push(asking(&proxy, &token, &[sender], CAP).await.unwrap());
+    }
+    assert_eq!(held(&metrics), silent.len() * 16 * 1024);
+    assert_eq!(Framing::Http1Length.ask(&proxy, &token, &body(CAP)).await.0, 200);
+    drop(silent);
+    until_held(&metrics, 0).await;
+}
+
+/// A body that is held has to be whole in time, though each byte comes soon after the one before.
+#[tokio::test]
+async fn a_slow_body_is_408() {
+    let upstream = Upstream::hello().await;
+    let reader = Reader::of(usize::MAX, Verdict::Allow);
+    let change = |setup: &mut Setup| {
+        setup.settings.timeouts.inspected_body = std::time::Duration::from_millis(300);
+    };
+    let (proxy, metrics) = proxy(&upstream, &reader, change).await;
+    for inspector in Inspector::ALL {
+        for framing in [Framing::Http1Length, Framing::Http1Chunks] {
+            let asked = framing.http1(&inspector.token(), &body(CAP));
+            let mut client = Client::connect(&proxy).await;
+            client.send(&asked[..asked.len() - 1]).await;
+            client.response().await.assert_rejected(408, "request_timeout");
+            until_held(&metrics, 0).await;
+        }
+    }
+    assert!(upstream.requests().is_empty());
+}
+
 /// Tokens that no stranger mints have the reserve, and are not charged to their address.
 #[tokio::test]
 async fn the_reserve_is_for_tokens_that_no_stranger_mints() {
@@ -424,7 +468,7 @@ async fn the_reserve_is_for_tokens_that_no_stranger_mints() {
     };
     let (proxy, metrics) = proxy(&upstream, &reader, change).await;
     let sender = "X-Forwarded-For: 192.0.2.1";
-    let (waiting, refusal) = exhaust(&proxy, || Inspector::Rule.token(), sender).await;
+    let (waiting, refusal) = exhaust((&proxy, &metrics), || Inspector::Rule.token(), sender).await;
     assert_eq!(waiting.len() * CAP, QUOTA.total);
     refusal.assert_rejected(503, "overloaded");
     assert_eq!(held(&metrics), QUOTA.total);

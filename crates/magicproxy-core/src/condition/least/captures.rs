@@ -4,6 +4,7 @@ use super::text::machines_of;
 use crate::condition::Conditions;
 use crate::condition::captures::CapturePlace;
 use crate::condition::outcome::Outcome;
+use crate::condition::steps::Steps;
 use crate::condition::value::{Scalar, ValueTest, ValueType};
 use crate::pattern::{Budget, Machine, MachinePlace, TextAutomaton};
 
@@ -31,7 +32,7 @@ impl Conditions {
 
     /// True if the tests of captures are true for a path.
     pub(crate) fn captures_are_true(&self, path: &str) -> bool {
-        self.of_captures(path) == Outcome::True
+        self.of_captures(path, &mut Steps::new(usize::MAX)) == Outcome::True
     }
 }
 

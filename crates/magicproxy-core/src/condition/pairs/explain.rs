@@ -3,23 +3,26 @@
 use crate::condition::finding::{ANY_NAME, Finding, Findings, FoundValue, shortened};
 use crate::condition::names::{ListedName, NamesTest};
 use crate::condition::outcome::{Outcome, Reason};
+use crate::condition::steps::Steps;
 use crate::condition::value::{ListTest, ValueTest};
 use crate::condition::words::{self, Expected};
 
 use super::lookup::Place;
 use super::piece::{Pair, Plus, Role};
-use super::{BadSyntax, FORM, Form, Judge, PartReasons, PlusReading, QUERY, element, read_pairs};
+use super::{
+    BadSyntax, FORM, Form, Judge, PartReasons, PlusReading, QUERY, QueryView, element, judge_query,
+};
 
 /// Finds the parameters of a query at which a test is not true.
-pub(in crate::condition) fn explain_query(
-    test: &NamesTest,
-    query: Option<&str>,
-    plus: PlusReading,
-) -> Vec<Finding> {
-    let query = query.unwrap_or_default();
-    let explain = |plus| Explainer::new(&QUERY).explain(test, read_pairs(query, plus).as_deref());
-    let findings = explain(if plus == PlusReading::Plus { Plus::IsItself } else { Plus::IsBlank });
-    if !findings.is_empty() || super::judge_query(test, Some(query), plus) == Outcome::True {
+pub(in crate::condition) fn explain_query(test: &NamesTest, query: QueryView<'_>) -> Vec<Finding> {
+    let mut steps = Steps::new(usize::MAX);
+    let mut explain = |plus| {
+        query.with_pairs(plus, &mut steps, |pairs, _| Explainer::new(&QUERY).explain(test, pairs))
+    };
+    let is_plus = query.plus == PlusReading::Plus;
+    let findings = explain(if is_plus { Plus::IsItself } else { Plus::IsBlank });
+    let mut unbounded = Steps::new(usize::MAX);
+    if !findings.is_empty() || judge_query(test, query, &mut unbounded) == Outcome::True {
         return findings;
     }
     // The readings of `+` differ: what is right as a blank is not right as a plus.

@@ -1,10 +1,13 @@
 //! A form, read once for all rules that judge it, and judged in slices.
 
+use std::borrow::Cow;
+
 use crate::condition::json::Progress;
 use crate::condition::names::NamesTest;
 use crate::condition::outcome::{Outcome, Reason};
 use crate::condition::steps::Steps;
 
+use super::long::{LongValue, PART_BYTES, uncut};
 use super::piece::{Pair, Plus};
 use super::{BadSyntax, FORM, Judge, MAX_PIECES};
 
@@ -20,6 +23,10 @@ struct FormReader<'b> {
     /// upstream.
     guarded: &'b [String],
     fields: Vec<Pair<'b>>,
+    /// A field whose value is read in parts.
+    ///
+    /// INVARIANT: `rest` begins behind what was read of the value, and is not empty.
+    long: Option<(Pair<'b>, LongValue)>,
 }
 
 /// The judgement of a form under way, by several rules one after the other.
@@ -42,7 +49,7 @@ impl<'b> Form<'b> {
     pub(in crate::condition) fn read(body: &'b [u8], guarded: &'b [String]) -> Self {
         let mut reader = FormReader::new(body, guarded);
         while !reader.rest.is_empty() {
-            if reader.read_piece().is_err() {
+            if reader.read_on().is_err() {
                 return Self(Err(BadSyntax));
             }
         }
@@ -52,22 +59,79 @@ impl<'b> Form<'b> {
 
 impl<'b> FormReader<'b> {
     fn new(body: &'b [u8], guarded: &'b [String]) -> Self {
-        Self { rest: body, guarded, fields: Vec::new() }
+        Self { rest: body, guarded, fields: Vec::new(), long: None }
     }
 
-    /// Reads the next piece, and returns the number of its bytes with its `&`.
-    fn read_piece(&mut self) -> Result<usize, BadSyntax> {
-        let end = memchr::memchr(b'&', self.rest).unwrap_or(self.rest.len());
-        let (piece, behind) = self.rest.split_at(end);
-        self.rest = behind.get(1..).unwrap_or_default();
-        if !piece.is_empty() {
-            if self.fields.len() == MAX_PIECES {
-                return Err(BadSyntax);
-            }
-            let piece = std::str::from_utf8(piece).map_err(|_| BadSyntax)?;
-            self.fields.push(Pair::read(piece, Plus::IsBlank)?.of_form(self.guarded));
+    /// Reads the next piece, or a part of a long one. Returns the number of its bytes.
+    fn read_on(&mut self) -> Result<usize, BadSyntax> {
+        if let Some((field, value)) = self.long.take() {
+            return self.read_part(field, value);
         }
-        Ok(end + 1)
+        let window = self.window();
+        match memchr::memchr(b'&', window) {
+            None if window.len() < self.rest.len() => self.begin_long(window),
+            end => self.read_piece(end.unwrap_or(window.len())),
+        }
+    }
+
+    /// Returns what may be read in one go.
+    fn window(&self) -> &'b [u8] {
+        self.rest.get(..PART_BYTES).unwrap_or(self.rest)
+    }
+
+    /// Reads the piece of this many bytes, and the `&` behind.
+    fn read_piece(&mut self, bytes: usize) -> Result<usize, BadSyntax> {
+        let piece = self.take(bytes)?;
+        if !piece.is_empty() {
+            let field = self.field(piece)?;
+            self.fields.push(field);
+        }
+        self.rest = self.rest.get(1..).unwrap_or_default();
+        Ok(bytes + 1)
+    }
+
+    /// Reads the name of a long piece. A name that does not end in the window is too long.
+    fn begin_long(&mut self, window: &'b [u8]) -> Result<usize, BadSyntax> {
+        let bytes = memchr::memchr(b'=', window).ok_or(BadSyntax)? + 1;
+        let name = self.take(bytes)?;
+        self.long = Some((self.field(name)?, LongValue::default()));
+        Ok(bytes)
+    }
+
+    /// Reads the next part of a long piece.
+    fn read_part(&mut self, mut field: Pair<'b>, mut value: LongValue) -> Result<usize, BadSyntax> {
+        let window = self.window();
+        let end = memchr::memchr(b'&', window);
+        let is_end = end.is_some() || window.len() == self.rest.len();
+        let bytes = match end {
+            Some(end) => end,
+            None if is_end => window.len(),
+            None => uncut(self.rest, window.len()),
+        };
+        value.add(self.take(bytes)?)?;
+        if !is_end {
+            self.long = Some((field, value));
+            return Ok(bytes);
+        }
+        field.value = Some(Cow::Owned(value.finish()?));
+        self.fields.push(field);
+        self.rest = self.rest.get(1..).unwrap_or_default();
+        Ok(bytes + 1)
+    }
+
+    /// Takes bytes off the rest.
+    fn take(&mut self, bytes: usize) -> Result<&'b [u8], BadSyntax> {
+        let (taken, rest) = self.rest.split_at_checked(bytes).ok_or(BadSyntax)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn field(&self, piece: &'b [u8]) -> Result<Pair<'b>, BadSyntax> {
+        if self.fields.len() == MAX_PIECES {
+            return Err(BadSyntax);
+        }
+        let piece = std::str::from_utf8(piece).map_err(|_| BadSyntax)?;
+        Ok(Pair::read(piece, Plus::IsBlank)?.of_form(self.guarded))
     }
 }
 
@@ -93,7 +157,7 @@ impl<'b> FormJudge<'b> {
         self.steps = steps;
     }
 
-    /// Reads on for about this many bytes or steps. A piece between two `&` is read in one go.
+    /// Reads on for about this many bytes or steps. A long piece between two `&` is read in parts.
     pub(in crate::condition) fn advance(&mut self, bytes: usize) -> Progress {
         let mut left = bytes;
         while !self.is_done() {
@@ -120,10 +184,10 @@ impl<'b> FormJudge<'b> {
         self.steps.is_spent || self.outcomes.len() == self.tests.len()
     }
 
-    /// Reads a piece, and returns the number of its bytes.
+    /// Reads a piece or a part of one, and returns the number of its bytes.
     fn read_on(&mut self) -> usize {
         let Some(reader) = &mut self.reader else { return 0 };
-        let read = if reader.rest.is_empty() { Ok(0) } else { reader.read_piece() };
+        let read = if reader.rest.is_empty() { Ok(0) } else { reader.read_on() };
         match read {
             Ok(bytes) if !reader.rest.is_empty() => return bytes,
             Ok(_) => self.form = Form(Ok(std::mem::take(&mut reader.fields))),

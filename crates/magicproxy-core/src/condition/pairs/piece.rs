@@ -1,7 +1,7 @@
 //! A piece between two `&`: split, decoded once, and refused where readers differ.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 
 use crate::condition::MAX_TESTED_TEXT;
 use crate::condition::folded::FoldedName;
@@ -31,7 +31,7 @@ pub(super) struct Pair<'t> {
     /// The value, [shortened]; `None` without `=`.
     pub(super) value: Option<Cow<'t, str>>,
     pub(super) role: Role,
-    folded: OnceCell<FoldedName>,
+    folded: OnceLock<FoldedName>,
 }
 
 /// The meaning of a name to the server, whatever a rule says.
@@ -62,7 +62,17 @@ impl<'t> Pair<'t> {
 
     /// Makes a pair without a value. The name must be one by [`is_name`].
     pub(super) fn named(name: Cow<'t, str>) -> Self {
-        Self { name, value: None, role: Role::Ordinary, folded: OnceCell::new() }
+        Self { name, value: None, role: Role::Ordinary, folded: OnceLock::new() }
+    }
+
+    /// Makes a copy that borrows nothing.
+    pub(super) fn into_owned(self) -> Pair<'static> {
+        Pair {
+            name: Cow::Owned(self.name.into_owned()),
+            value: self.value.map(|value| Cow::Owned(value.into_owned())),
+            role: self.role,
+            folded: self.folded,
+        }
     }
 
     /// Makes the pair a field of a form, which many rules may judge. In a query a parameter that
@@ -101,9 +111,17 @@ fn shortened(value: Cow<'_, str>) -> Cow<'_, str> {
 
 /// Decodes a text once. Copies it only where something is encoded.
 fn decode(text: &str, plus: Plus) -> Result<Cow<'_, str>, BadSyntax> {
+    match decoded_bytes(text, plus)? {
+        Cow::Borrowed(_) => Ok(Cow::Borrowed(text)),
+        Cow::Owned(bytes) => String::from_utf8(bytes).map(Cow::Owned).map_err(|_| BadSyntax),
+    }
+}
+
+/// Decodes a text once, into bytes that may be no text.
+pub(super) fn decoded_bytes(text: &str, plus: Plus) -> Result<Cow<'_, [u8]>, BadSyntax> {
     let is_encoded = |byte: u8| byte == b'%' || byte == b'+' && plus == Plus::IsBlank;
     if !text.bytes().any(is_encoded) {
-        return Ok(Cow::Borrowed(text));
+        return Ok(Cow::Borrowed(text.as_bytes()));
     }
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -119,7 +137,7 @@ fn decode(text: &str, plus: Plus) -> Result<Cow<'_, str>, BadSyntax> {
         rest = behind.get(length..).unwrap_or_default();
     }
     out.extend_from_slice(rest);
-    String::from_utf8(out).map(Cow::Owned).map_err(|_| BadSyntax)
+    Ok(Cow::Owned(out))
 }
 
 /// Returns the byte that two hexadecimal digits stand for.
@@ -130,10 +148,13 @@ fn decoded_byte(high: u8, low: u8) -> Option<u8> {
 
 /// True if some reader ends the name of a piece in what is the value for others: at a `]`, encoded
 /// or not, before a `=`.
-fn ends_name_for_some(value: &str) -> bool {
-    let ends_in_bracket =
-        |before: &str| before.ends_with(']') || before.ends_with("%5D") || before.ends_with("%5d");
+pub(super) fn ends_name_for_some(value: &str) -> bool {
     value.rsplit_once('=').is_some_and(|(before, _)| before.split('=').any(ends_in_bracket))
+}
+
+/// True if some reader ends the name of a piece here, before a `=`.
+pub(super) fn ends_in_bracket(text: &str) -> bool {
+    text.ends_with(']') || text.ends_with("%5D") || text.ends_with("%5d")
 }
 
 /// True if a decoded name is one for every reader.

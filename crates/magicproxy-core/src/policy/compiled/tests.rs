@@ -272,3 +272,37 @@ fn a_list_that_is_found_takes_what_sharing_took() {
     }
     assert_eq!(left[0], left[1]);
 }
+
+/// A list weighs in the cache what the allocator says: its conditions are kept as JSON, and as
+/// tests.
+#[test]
+fn what_a_list_with_conditions_takes_is_counted() {
+    /// The bytes that the cache adds for the rest of an entry.
+    const REST_BYTES: usize = 512;
+    let names = |count: usize, test: &str| {
+        let names: Vec<String> =
+            (0..count).map(|number| format!(r#""member_{number}":{test}"#)).collect();
+        names.join(",")
+    };
+    let texts: Vec<String> = (0..200).map(|number| format!("\"text {number}\"")).collect();
+    for condition in [
+        format!(r#""json":{{{}}}"#, names(60, "1")),
+        format!(r#""json":{{{}}}"#, names(4, r#"{"object":{"a":[1,2],"b?":{"each":"c"}}}"#)),
+        format!(r#""json":{{"a":[{}]}}"#, texts.join(",")),
+        format!(r#""form":{{{}}}"#, names(30, r#"["a","b",7]"#)),
+        format!(r#""query":{{{}}}"#, names(20, r#"{"glob":"a*"}"#)),
+    ] {
+        let rule =
+            |number: usize| format!(r#"{{"method":"POST","path":"/a/{number}",{condition}}}"#);
+        let rules = (0..8).map(rule).collect::<Vec<_>>().join(",");
+        let kept = Kept::default();
+        drop(list(&kept, &raw(&format!("[{rules}]")), PatternMode::Whole));
+        let list = kept.0.take().into_values().next().unwrap();
+        let weight = list.memory_bytes() + REST_BYTES;
+        let freed = allocation_counter::measure(|| drop(list)).bytes_current;
+        let taken = usize::try_from(-freed).unwrap();
+        assert!(taken > 8 * condition.len(), "{condition}: {taken}");
+        assert!(weight >= taken / 4 * 3, "{condition}: {weight} for {taken}");
+        assert!(weight <= 2 * taken, "{condition}: {weight} for {taken}");
+    }
+}

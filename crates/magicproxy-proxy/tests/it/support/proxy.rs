@@ -161,6 +161,7 @@ fn patient() -> Timeouts {
         header: LONG,
         response: LONG,
         body_idle: LONG,
+        inspected_body: LONG,
         response_idle: LONG,
         keep_alive: LONG,
         upstream_connection_age: LONG,

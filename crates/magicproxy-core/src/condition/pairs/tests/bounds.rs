@@ -86,7 +86,9 @@ fn names_of_a_query_are_folded_once_for_each_reading() {
     let folded = FOLDED_NAMES.get();
     let body = names(&json!({"x": {}, "y": {}}), Place::Json);
     let listed_of_body = FOLDED_NAMES.get() - folded;
-    assert!(!has_name_of_body(Some(&query), None, &[&body, &body]));
+    let mut steps = Steps::new(1 << 20);
+    let view = view(&query, PlusReading::Blank);
+    assert!(!has_name_of_body(view, None, &[&body, &body], &mut steps));
     assert!(FOLDED_NAMES.get() - folded - listed_of_body <= 250);
 }
 
@@ -156,4 +158,136 @@ fn an_unfinished_form_is_unknown() {
     let mut judge = FormJudge::new(b"a=1&b=1&c=1", vec![&test], &[]);
     assert_eq!(judge.advance(1), Progress::More);
     assert_eq!(judge.outcomes(), [Outcome::Unknown(Reason::BodySteps)]);
+}
+
+/// A query is split once for all rules, in each reading that is asked for; the query of another
+/// request is not taken for it.
+#[test]
+fn a_query_is_split_once() {
+    let test = names(&json!({"x[*]": {}}), Place::Query);
+    let query = text(50, |number| format!("x[k{number}]")) + "+";
+    let cache = QueryCache::default();
+    let of = |text: &str, plus| {
+        let mut steps = Steps::new(1 << 20);
+        let view = QueryView { text, plus, cache: Some(&cache) };
+        let outcome = word(judge_query(&test, view, &mut steps));
+        (outcome, (1 << 20) - steps.left().unwrap())
+    };
+    let split = crate::condition::steps::steps_of_split(&query);
+    let (first, again) = (of(&query, PlusReading::Blank), of(&query, PlusReading::Blank));
+    assert_eq!((first.0, again.0), ("true", "true"));
+    assert_eq!(first.1, split + again.1);
+    assert!(again.1 >= 50, "each pair is judged anew: {again:?}");
+    assert_eq!(of(&query, PlusReading::Both).1, split + 2 * again.1);
+    assert_eq!(of(&query, PlusReading::Both).1, 2 * again.1);
+    let folded = FOLDED_NAMES.get();
+    assert_eq!(of(&query, PlusReading::Both).0, "true");
+    assert_eq!(FOLDED_NAMES.get(), folded);
+    assert_eq!(of("y=1", PlusReading::Blank).0, "false");
+    assert_eq!(of(&query, PlusReading::Blank).0, "true");
+}
+
+/// Once the steps are spent nothing more is judged, and the outcome is not true.
+#[test]
+fn a_query_is_judged_within_its_steps() {
+    let test = names(&json!({"*": {"glob": "a*", "pattern": "a*"}}), Place::Query);
+    let query = text(20, |number| format!("f{number}")).replace('1', &"a".repeat(400));
+    let of = |steps: usize| {
+        let mut steps = Steps::new(steps);
+        let outcome = judge_query(&test, view(&query, PlusReading::Blank), &mut steps);
+        (outcome, steps.left().map(|left| left > 0))
+    };
+    let mut all = Steps::new(1 << 20);
+    assert_eq!(judge_query(&test, view(&query, PlusReading::Blank), &mut all), Outcome::True);
+    let taken = (1 << 20) - all.left().unwrap();
+    assert!(taken > 2 * query.len(), "{taken}");
+    assert_eq!(of(taken), (Outcome::True, Some(false)));
+    for steps in [0, 1, taken / 2, taken - 1] {
+        let (outcome, left) = of(steps);
+        assert_eq!(left, None, "{steps}");
+        assert!(steps + 100 > taken || outcome != Outcome::True, "{steps}");
+    }
+}
+
+/// The slices of reading a form, by the bytes that one slice may read.
+fn slices_of(body: &str, bytes: usize) -> (usize, &'static str) {
+    let test = names(&json!({"*": {}}), Place::Form);
+    let mut judge = FormJudge::new(body.as_bytes(), vec![&test], &[]);
+    let mut slices = 1;
+    while judge.advance(bytes) == Progress::More {
+        slices += 1;
+    }
+    (slices, word(judge.outcomes()[0]))
+}
+
+/// A body of one field is read in parts.
+#[test]
+fn a_long_field_is_read_in_slices() {
+    for value in ["a", "%C3%A9", "+"] {
+        let body = format!("x={}", value.repeat((1 << 20) / value.len()));
+        let (slices, outcome) = slices_of(&body, 64 * 1024);
+        assert_eq!(outcome, "true", "{value}");
+        // A slice ends with the part in which it has read its bytes.
+        assert!(slices >= (1 << 20) / (64 + 16) / 1024, "{value}: {slices}");
+    }
+    // No `=`, and no `&` to be found.
+    let (slices, outcome) = slices_of(&"a".repeat(1 << 20), 64 * 1024);
+    assert_eq!((slices, outcome), (1, "form_syntax"));
+}
+
+/// A long value is judged alike, wherever its parts begin.
+#[test]
+fn parts_of_a_long_field_cut_nothing() {
+    use super::super::long::PART_BYTES;
+    let test = names(&json!({"x": {"type": "string"}, "y?": "1"}), Place::Form);
+    for (piece, expected) in [
+        ("é", "true"),
+        ("%C3%A9", "true"),
+        ("%E2%82%AC", "true"),
+        ("\u{1f600}", "true"),
+        ("=", "true"),
+        ("a]b", "true"),
+        ("%5D", "true"),
+        ("]=", "form_syntax"),
+        ("%5D=", "form_syntax"),
+        ("%5d=", "form_syntax"),
+        (";", "form_syntax"),
+        ("%C3", "form_syntax"),
+        ("%C3%28", "form_syntax"),
+        ("%4", "form_syntax"),
+        ("%", "form_syntax"),
+        ("%zz", "form_syntax"),
+    ] {
+        for at in PART_BYTES - 12..=PART_BYTES + 1 {
+            // The window that tells the piece's length begins before `x=`, the first part behind.
+            for begin in [PART_BYTES, 2 * PART_BYTES] {
+                let filling = "a".repeat(at + begin - PART_BYTES);
+                let body = format!("x={filling}{piece}{}&y=1", "z".repeat(PART_BYTES));
+                assert_eq!(of_form(&test, body.as_bytes()), expected, "{piece} {at} {begin}");
+                let body = format!("x={filling}{piece}");
+                assert_eq!(of_form(&test, body.as_bytes()), expected, "{piece} {at} {begin}");
+            }
+        }
+    }
+}
+
+/// What is behind the kept part of a long value still counts.
+#[test]
+fn traits_of_a_long_field_are_kept() {
+    use super::super::long::PART_BYTES;
+    let long = "a".repeat(3 * PART_BYTES);
+    for (test, behind, expected) in [
+        (json!(["a", "b"]), "", "false"),
+        (json!(["a", "b"]), "%00", "form_value"),
+        (json!(["a", 1]), "", "false"),
+        (json!(["a", 1]), "7", "form_value"),
+        (json!(["a", "b"]), "7", "false"),
+        (json!({"glob": "a*"}), "", "form_value"),
+        (json!({}), "%00", "true"),
+    ] {
+        let test = names(&json!({"x": test}), Place::Form);
+        for body in [format!("x={long}{behind}"), format!("x={long}{behind}{long}&")] {
+            assert_eq!(of_form(&test, body.as_bytes()), expected, "{behind}");
+        }
+    }
 }

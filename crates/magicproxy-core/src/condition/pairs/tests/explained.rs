@@ -17,7 +17,7 @@ fn check(written: Value, text: &str, expected: &[&str]) {
     if text.contains("_method") || text.contains(GUARDED) {
         return;
     }
-    let findings = explain_query(&test, Some(text), PlusReading::Blank);
+    let findings = explain_query(&test, view(text, PlusReading::Blank));
     let of_query: Vec<String> = findings.iter().map(ToString::to_string).collect();
     let expected: Vec<String> = expected
         .iter()
@@ -97,7 +97,7 @@ fn each_pair_that_is_not_right_is_named() {
 fn a_plus_is_explained_in_the_reading_that_is_not_right() {
     let lines = |written: &Value, query: &str, plus| {
         let test = names(written, Place::Query);
-        let findings = explain_query(&test, Some(query), plus);
+        let findings = explain_query(&test, view(query, plus));
         findings.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     let (blank, plus) = (json!({"x": "a b"}), json!({"x": "a+b"}));

@@ -6,7 +6,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::condition::{BodyTests, ContentView, FieldValue, HeaderView, PlusReading, RequestParts};
+use crate::condition::{BodyTests, ContentView, FieldValue, HeaderView, RequestParts};
 use crate::policy::{DecisionSteps, PolicyDecision};
 use crate::request::RequestView;
 use crate::rule::ExampleRequest;
@@ -152,7 +152,7 @@ fn allows(policy: &Policy, example: &ExampleRequest) -> bool {
     let judged = judge.finish();
     let content =
         if example.body.is_some() { ContentView::Judged(&judged) } else { ContentView::Empty };
-    let parts = RequestParts { headers: &fields, content, plus: PlusReading::Both };
+    let parts = RequestParts { headers: &fields, content, ..RequestParts::default() };
     matches!(policy.decide(&request.with_parts(parts), &steps), Ok(PolicyDecision::Allowed(_)))
 }
 
