@@ -15,6 +15,9 @@ struct File {
     _note: String,
     rules: Vec<RuleCase>,
     texts: Vec<TextCase>,
+    /// Read by `decisions.rs`.
+    #[serde(rename = "decisions")]
+    _decisions: Vec<Value>,
 }
 
 #[derive(Deserialize)]
