@@ -16,9 +16,11 @@ pub(super) fn many(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     let tests = || compile::released_tests(workspace, "properties");
     log.must_build(tests().arg("--no-run"))?;
     let mut command = tests();
-    command
-        .env("MAGICPROXY_TEST_CHAINS", CHAINS.to_string())
-        .args(["conditional_chains", "--", "--nocapture"]);
+    command.env("MAGICPROXY_TEST_CHAINS", CHAINS.to_string()).args([
+        "conditional_chains",
+        "--",
+        "--nocapture",
+    ]);
     let finished = log.run(&mut command)?;
     let counted = finished.text.lines().find(|line| line.ends_with(" widened"));
     let notes = vec![counted.context("no chain was checked")?.to_owned()];
