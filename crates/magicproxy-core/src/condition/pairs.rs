@@ -188,6 +188,8 @@ impl<'t> Judge<'t> {
     fn add(&mut self, number: usize, pair: &Pair<'_>) -> Result<(), BadSyntax> {
         self.steps += steps_of_search(self.test.listed.len());
         let outcome = if pair.role == Role::Override {
+            // A listed name of this root is not absent for whoever takes the pair for it.
+            self.twins.push(pair.folded().roots());
             Outcome::Unknown(Reason::FormOverride)
         } else {
             let value = pair.value.as_deref();
