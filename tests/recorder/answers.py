@@ -36,7 +36,8 @@ _ANSWERS = [
     (r"GET /v2/domains/example.org/records/?", lambda _: {"domain_records": [
         {"id": 7, "type": "TXT", "name": "_acme-challenge.www", "data": TEXT}], "links": {}, "meta": {"total": 1}}),
     (r"POST /v2/domains/example.org/records/?", lambda _: {"domain_record": {"id": 7, "type": "TXT", "name": "_acme-challenge.www"}}),
-    (r"GET /api/v1/servers/localhost/zones.*", lambda _: {"id": "example.org.", "name": "example.org.", "kind": "Native", "rrsets": [
+    (r"GET /api", lambda _: [{"url": "/api/v1", "version": 1}]),
+    (r"GET /api/v1/servers/localhost/zones.*", lambda _: {"id": "example.org.", "name": "example.org.", "url": "/api/v1/servers/localhost/zones/example.org.", "kind": "Native", "rrsets": [
         {"name": f"{NAME}.", "type": "TXT", "ttl": 60, "records": [{"content": f'"{TEXT}"', "disabled": False}], "comments": []}]}),
     (r"GET /api/v1/domains/", lambda _: [{"name": "example.org", "minimum_ttl": 3600, "keys": [], "published": None}]),
     (r"GET /api/v1/domains/example.org/?", lambda _: {"name": "example.org", "minimum_ttl": 3600, "keys": []}),

@@ -1,8 +1,8 @@
 """Records what unmodified clients send: `testdata/recorded/requests/`, a file for each request.
 
-    python tests/recorder/record.py --python TESTS_CLIENTS --dns DNS_CLIENTS --services REQUIREMENTS --node NODE_MODULES
+    python tests/recorder/record.py --python TESTS_CLIENTS --dns DNS_CLIENTS --services REQUIREMENTS --node NODE_MODULES --lego PROGRAM
 
-Each option names an environment (its python, or the folder of packages). Credentials, and fields that differ from one run to
+Each option names an environment (its python, or the folder of packages), and `--lego` Debian's program. Credentials, and fields that differ from one run to
 the next, are cut. To be run by hand, when a client's version changes: what is recorded is read by `cargo test`.
 """
 
@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 import threading
 
 import answers
@@ -83,7 +84,7 @@ def _shown(method, target, headers, body):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option in ("python", "dns", "services", "node", "only"):
+    for option in ("python", "dns", "services", "node", "lego", "only"):
         parser.add_argument(f"--{option}")
     given = parser.parse_args()
     recorder = Recorder()
@@ -113,6 +114,11 @@ def _calls(given):
             version = "import importlib.metadata as m, sys; print(m.version(sys.argv[1]))"
             said = subprocess.run([python, "-c", version, package], capture_output=True, text=True, check=False).stdout.strip()
             yield f"{package} {said} (Python)", f"{name}_python", [python, str(HERE / script), name]
+    if given.lego:
+        version = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", "lego"], capture_output=True, text=True, check=True).stdout
+        os.environ["PATH"] = os.pathsep.join([str(pathlib.Path(given.lego).parent), os.environ["PATH"]])
+        for name in _functions(HERE / "calls_lego.py"):
+            yield f"lego {version.partition('-')[0]} (Go)", f"{name}_go", [sys.executable, str(HERE / "calls_lego.py"), name]
     if given.node:
         os.environ["NODE_PATH"] = given.node
         text = (HERE / "calls.cjs").read_text().partition("const CALLS = {")[2]

@@ -69,6 +69,14 @@ pub(crate) fn released(workspace: &Workspace) -> Command {
     command
 }
 
+/// `cargo test …` of one of core's test programs by the profile `release`: for millions of cases,
+/// which take hours without optimisation.
+pub(crate) fn released_tests(workspace: &Workspace, program: &str) -> Command {
+    let mut command = workspace.cargo();
+    command.arg("test").args(RELEASED).args(["--package", "magicproxy-core", "--test", program]);
+    command
+}
+
 /// Returns a cargo command that compiles our crates with clippy's compiler, and third-party crates
 /// with rustc: the tests run code that was linted by the same compilation. `cargo clippy` does so
 /// too, but by a profile of its own, for which everything is compiled once more.

@@ -1,6 +1,7 @@
 //! The stages of `check` and `test`, cheap ones first.
 
 mod attack;
+mod chains;
 mod costs;
 mod doc;
 mod fuzz;
@@ -61,6 +62,7 @@ pub(crate) const TEST: &[Stage] = &[
         "what conditions allow, as real parsers see it: a million bodies and queries",
         parsers::many,
     ),
+    long("chains-million", "narrowing never widens: a million chains of tokens", chains::many),
     long("packages", "each package, installed into an empty root and used", packages::packages),
 ];
 

@@ -91,8 +91,11 @@ const ELEMENTS = {
   lookup: isText,
 };
 
-/** True for a list of rules in either form. The proxy decides if the rules make sense. */
-function isRules(value) {
+/**
+ * True for a list of rules in either form whose members are all known. The proxy decides if the
+ * rules make sense.
+ */
+export function isRules(value) {
   return Array.isArray(value) && value.every((rule) => isText(rule) || hasMembers(rule, RULE, ["method"]));
 }
 

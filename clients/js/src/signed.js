@@ -4,7 +4,7 @@
 import { base64url, concat, random, utf8 } from "./bytes.js";
 import { checkConditions } from "./conditions.js";
 import { writtenSecret } from "./credential.js";
-import { TokenError, isFirstLabel } from "./form.js";
+import { TokenError, isFirstLabel, isRules } from "./form.js";
 import { thumbprint } from "./keys.js";
 import { listed, seconds, signedRules } from "./short_forms.js";
 import { sizeWarnings } from "./size.js";
@@ -20,6 +20,7 @@ export async function mintV1({ privateKey, credential: written, aud, sub, explai
   if (typeof credential !== "string" || !/^[!-~]{1,8192}$/.test(credential)) throw new TokenError("credential", "not a credential");
   if ((allowed === undefined) === (scopes === undefined)) throw new TokenError("claims", "exactly one of allowed and scopes is needed");
   checkConditions(allowed);
+  if (allowed !== undefined && !isRules(allowed)) throw new TokenError("claims", 'the member "allowed" is not accepted');
   if (sub !== undefined && !isFirstLabel(sub)) throw new TokenError("claims", "not a label: sub");
   const jwk = await privateJwk(privateKey);
   const { kty, n, e } = jwk;

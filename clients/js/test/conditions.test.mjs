@@ -45,6 +45,16 @@ test("the vectors", async () => {
   assert(refusals > 100 && rules.length - refusals > 40, `${refusals} of ${rules.length}`);
 });
 
+test("a rule with an unknown member is neither minted nor appended", async () => {
+  const { token } = await mint({ ...options, allowed: "GET /a" });
+  const unknown = texts.filter((one) => one.unknown_member).map(({ rule }) => JSON.parse(rule));
+  for (const rule of unknown) {
+    const attempts = [mint({ ...options, allowed: rule }), mintV1({ privateKey, credential: "marked", aud: "api", allowed: rule }), narrow(token, { allowed: rule })];
+    for (const error of await Promise.all(attempts.map(errorOf))) assert(error instanceof TokenError, JSON.stringify(rule));
+  }
+  assert(unknown.length > 10);
+});
+
 test("texts", async () => {
   const { token } = await mint({ ...options, allowed: "GET /a" });
   for (const { rule, refused } of texts) {

@@ -79,6 +79,14 @@ class Conditions(unittest.TestCase):
             self.assertIsNone(error_of(minted, {**rule, "list_items": items, "json": case["json"]}), rule)
         self.assertGreater(len(written), 3)
 
+    def test_a_rule_with_an_unknown_member_is_neither_minted_nor_appended(self):
+        token = minted("GET /a")
+        unknown = [json.loads(case["rule"]) for case in VECTORS["texts"] if case.get("unknown_member")]
+        for rule in unknown:
+            self.assertIsNotNone(error_of(minted, rule), rule)
+            self.assertIsNotNone(error_of(narrow, token, {"allowed": rule}), rule)
+        self.assertGreater(len(unknown), 10)
+
     def test_a_rule_stands_in_the_token_as_it_was_given(self):
         conditions = {"json": {"n": {"min": -5}, "x": [None, True, "é", -9007199254740991]}, "query": "any"}
         rule = {"method": "POST", "path": "/a", **conditions}

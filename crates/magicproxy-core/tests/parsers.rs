@@ -28,7 +28,7 @@ mod random;
 mod readers;
 #[path = "parsers/rules.rs"]
 mod rules;
-#[path = "parsers/verdict.rs"]
+#[path = "conditions/verdict.rs"]
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ use std::collections::BTreeMap;
 use naive_conditions::Outcome;
 use random::Random;
 use readers::{Readers, Seen};
-use rules::{Kind, SampleRule, rules};
+use rules::{Kind, PATH, SampleRule, rules};
 use verdict::Token;
 
 const SEED: u64 = 21;
@@ -44,6 +44,8 @@ const SEED: u64 = 21;
 const USUAL: u64 = 20_000;
 /// The number of cases that are held and sent to the readers at once.
 const CHUNK: u64 = 2_000;
+/// The number of cases after which a long run says how far it is: silence counts as hanging.
+const LINE: u64 = 20_000;
 
 /// A body or a query, and its rule.
 #[derive(Debug)]
@@ -62,14 +64,14 @@ struct Judge {
 
 impl Judge {
     fn new(rule: SampleRule) -> Judge {
-        Judge { token: Token::with(&rule.rule), rule }
+        Judge { token: Token::with(&[rule.whole()], &[]), rule }
     }
 
     /// The proxy's verdict, and how the naive evaluator differs. `None` if no rule is asked, since
     /// the target is refused.
     fn verdict(&self, bytes: &[u8]) -> Option<(Outcome, Option<String>)> {
         let request = self.rule.request(bytes);
-        let verdict = self.token.judge(&self.rule.rule, &request)?;
+        let verdict = self.token.decide(self.rule.method(), PATH, &request)?;
         let naive = naive_conditions::judge(&self.rule.rule, &request);
         // Of several reasons within one part of a request any may be given.
         let part = |code: &str| code.split('_').next().unwrap_or_default().to_owned();
@@ -94,6 +96,9 @@ fn real_parsers_see_what_was_allowed() {
         let chunk = (begin..wanted.min(begin + CHUNK)).map(|number| generate(number, &judges));
         let allowed: Vec<Case> =
             chunk.filter(|case| counted.judged(&judges[case.rule], case)).collect();
+        if begin % LINE == 0 {
+            println!("{begin} bodies and queries");
+        }
         let asked: Vec<String> =
             allowed.iter().map(|case| judges[case.rule].rule.question(&case.bytes)).collect();
         for (case, seen) in allowed.iter().zip(readers.ask(&asked)) {

@@ -11,6 +11,8 @@
 mod armour;
 #[path = "vectors/conditions.rs"]
 mod conditions;
+#[path = "vectors/decisions.rs"]
+mod decisions;
 #[path = "vectors/exact_rules.rs"]
 mod exact_rules;
 #[path = "vectors/files.rs"]
@@ -47,3 +49,5 @@ mod state;
 mod targets;
 #[path = "vectors/tokens.rs"]
 mod tokens;
+#[path = "conditions/verdict.rs"]
+mod verdict;

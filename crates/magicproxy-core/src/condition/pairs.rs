@@ -219,6 +219,8 @@ impl<'t> Judge<'t> {
             return Err(BadSyntax);
         }
         let outcome = if pair.role == Role::Override {
+            // A listed name of this root is not absent for whoever takes the pair for it.
+            self.twins.push(pair.folded().roots());
             Outcome::Unknown(Reason::FormOverride)
         } else {
             let value = pair.value.as_deref();

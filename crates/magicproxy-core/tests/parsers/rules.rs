@@ -6,6 +6,8 @@ use serde_json::{Map, Value, json};
 
 use crate::naive_conditions::{Plus, SampleRequest};
 
+pub(crate) const PATH: &str = "/x";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Json,
@@ -22,6 +24,19 @@ pub(crate) struct SampleRule {
 }
 
 impl SampleRule {
+    /// The rule with the method and the path of its requests.
+    pub(crate) fn whole(&self) -> Value {
+        let mut rule = self.rule.clone();
+        rule["method"] = json!(self.method());
+        rule["path"] = json!(PATH);
+        rule
+    }
+
+    /// A method whose requests have the content that the rule speaks of.
+    pub(crate) fn method(&self) -> &'static str {
+        if self.kind == Kind::Query { "GET" } else { "POST" }
+    }
+
     /// The NAMES of a form or a query.
     pub(crate) fn names(&self) -> &Map<String, Value> {
         let member = if self.kind == Kind::Form { "form" } else { "query" };

@@ -2,7 +2,9 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread;
 
 use magicproxy_core::{
     AccessRequest, ContentView, Decision, DecisionSteps, EncodedSlash, FieldValue, HeaderView, Kem,
@@ -15,8 +17,11 @@ use serde_json::{Map, Value, json};
 
 use crate::chains::{NOW, chain};
 
-/// The chains of an ordinary run. `MAGICPROXY_TEST_CHAINS` asks for another number.
+/// The chains of an ordinary run. `MAGICPROXY_TEST_CHAINS` asks for another number, as the stage
+/// `chains-million` does.
 const CHAINS: u32 = 300;
+/// The chains of a thread after which its count is told.
+const CHAINS_BETWEEN_LINES: u64 = 10_000;
 
 const TARGETS: [&str; 6] =
     ["/r/a", "/r/b?a=x", "/r/a?a=x&b=2", "/r/b?A=x", "/r/a?a=x&a=y", "/s?a=5"];
@@ -151,74 +156,120 @@ fn allows(token: &Arc<VerifiedToken>, access: &AccessRequest<'_>, body: &str) ->
     matches!(question.decide(&read), Decision::Allowed(_))
 }
 
+/// The counts of a run, so that a run that tests nothing is seen.
+#[derive(Debug, Default)]
+struct Counts {
+    chains: u64,
+    requests: u64,
+    /// Requests that the first token of a chain allows, and the last does not.
+    narrowed: u64,
+    /// Requests that the last token of a chain allows.
+    allowed: u64,
+}
+
+impl Counts {
+    /// Says at times how far a thread is: a long run without output counts as hanging.
+    fn tell(&self) {
+        if self.chains.is_multiple_of(CHAINS_BETWEEN_LINES) {
+            println!("{} chains of this thread", self.chains);
+        }
+    }
+}
+
 #[test]
 fn a_child_allows_no_body_that_its_parent_does_not() {
     let ring = KeyRing::new(PrivateKey::generate(2048).unwrap(), vec![])
         .unwrap()
         .with_sealing(vec![SealingKey::generate(Kem::X25519, UnixTime(NOW)).unwrap()])
         .unwrap();
-    let upstream = UpstreamName::parse("api").unwrap();
+    let chains = std::env::var("MAGICPROXY_TEST_CHAINS").ok();
+    let chains = chains.map_or(CHAINS, |chains| chains.parse().unwrap());
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = chains.div_ceil(u32::try_from(threads).unwrap());
+    let counts: Vec<Counts> = thread::scope(|scope| {
+        let running: Vec<_> =
+            (0..threads).map(|_| scope.spawn(|| check_chains(&ring, share))).collect();
+        running.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let sum = |count: fn(&Counts) -> u64| counts.iter().map(count).sum::<u64>();
+    let (checked, requests) = (sum(|counts| counts.chains), sum(|counts| counts.requests));
+    let (narrowed, allowed) = (sum(|counts| counts.narrowed), sum(|counts| counts.allowed));
+    println!(
+        "{checked} chains, {requests} requests, {narrowed} narrowed, {allowed} allowed, 0 widened"
+    );
+    assert!(checked >= u64::from(chains) && requests >= 100 * checked, "{counts:?}");
+    assert!(narrowed > checked && allowed > checked, "{counts:?}");
+}
+
+fn check_chains(ring: &KeyRing, chains: u32) -> Counts {
     let targets: Vec<RequestTarget> = TARGETS
         .iter()
         .map(|target| RequestTarget::parse(target.as_bytes(), EncodedSlash::Refuse).unwrap())
         .collect();
-    let chains = std::env::var("MAGICPROXY_TEST_CHAINS").ok();
-    let chains = chains.map_or(CHAINS, |chains| chains.parse().unwrap());
-    let config = Config { cases: chains, failure_persistence: None, ..Config::default() };
-    let counts = RefCell::new((0_u64, 0_u64, 0_u64));
-    let check = |rules: Vec<Value>, caveats: Vec<Vec<Value>>| {
-        let allowed: Vec<RawRule> =
-            rules.iter().map(|rule| serde_json::from_value(rule.clone()).unwrap()).collect();
-        let caveats: Vec<String> =
-            caveats.iter().map(|rules| json!({"allowed": rules}).to_string()).collect();
-        let tokens = chain(&ring, &allowed, &caveats);
-        for target in &targets {
-            for (number, (content_type, body)) in BODIES.into_iter().enumerate() {
-                // Each field with some of the bodies, and over all targets with each.
-                let field = FIELDS[(number + target.path().len()) % FIELDS.len()];
-                let typed = (!content_type.is_empty()).then_some(("content-type", content_type));
-                let fields =
-                    Fields(field.map(|value| ("x-a", value)).into_iter().chain(typed).collect());
-                let steps = DecisionSteps::new();
-                let access = AccessRequest {
-                    method: "POST",
-                    target,
-                    upstream: &upstream,
-                    alias: None,
-                    unnamed: UnnamedTokens::Refuse,
-                    ceiling: None,
-                    sender: None,
-                    now: UnixTime(NOW),
-                    parts: RequestParts {
-                        headers: &fields,
-                        content: ContentView::Unread,
-                        plus: PlusReading::Both,
-                        query: None,
-                    },
-                    steps: &steps,
-                };
-                let allowed: Vec<bool> =
-                    tokens.iter().map(|token| allows(token, &access, body)).collect();
-                let mut counts = counts.borrow_mut();
-                counts.0 += 1;
-                counts.1 += u64::from(allowed[0] != allowed[allowed.len() - 1]);
-                counts.2 += u64::from(allowed[allowed.len() - 1]);
-                // Once refused, refused for good.
-                assert!(
-                    allowed.windows(2).all(|pair| pair[0] || !pair[1]),
-                    "{allowed:?} {rules:?} {caveats:?} {target:?} {body}"
-                );
-            }
-        }
-    };
+    // Of the rules that are drawn many cannot be written, however long the run is.
+    let max_local_rejects = u32::MAX;
+    let config =
+        Config { cases: chains, failure_persistence: None, max_local_rejects, ..Config::default() };
+    let counts = RefCell::new(Counts::default());
     TestRunner::new(config)
         .run(&(rules(), prop::collection::vec(rules(), 1..4)), |(rules, caveats)| {
-            check(rules, caveats);
+            let mut counts = counts.borrow_mut();
+            check_chain(ring, &targets, (&rules, &caveats), &mut counts);
+            counts.tell();
             Ok(())
         })
         .unwrap();
-    let (decisions, narrowed, allowed) = counts.into_inner();
-    let enough = u64::from(chains);
-    assert!(decisions >= 100 * enough, "{decisions} decisions");
-    assert!(narrowed > enough && allowed > enough, "{narrowed} narrowed, {allowed} allowed");
+    counts.into_inner()
+}
+
+fn check_chain(
+    ring: &KeyRing,
+    targets: &[RequestTarget],
+    (rules, caveats): (&[Value], &[Vec<Value>]),
+    counts: &mut Counts,
+) {
+    let upstream = UpstreamName::parse("api").unwrap();
+    let allowed: Vec<RawRule> =
+        rules.iter().map(|rule| serde_json::from_value(rule.clone()).unwrap()).collect();
+    let written: Vec<String> =
+        caveats.iter().map(|rules| json!({"allowed": rules}).to_string()).collect();
+    let tokens = chain(ring, &allowed, &written);
+    counts.chains += 1;
+    for target in targets {
+        for (number, (content_type, body)) in BODIES.into_iter().enumerate() {
+            // Each field with some of the bodies, and over all targets with each.
+            let field = FIELDS[(number + target.path().len()) % FIELDS.len()];
+            let typed = (!content_type.is_empty()).then_some(("content-type", content_type));
+            let fields =
+                Fields(field.map(|value| ("x-a", value)).into_iter().chain(typed).collect());
+            let steps = DecisionSteps::new();
+            let access = AccessRequest {
+                method: "POST",
+                target,
+                upstream: &upstream,
+                alias: None,
+                unnamed: UnnamedTokens::Refuse,
+                ceiling: None,
+                sender: None,
+                now: UnixTime(NOW),
+                parts: RequestParts {
+                    headers: &fields,
+                    content: ContentView::Unread,
+                    plus: PlusReading::Both,
+                    query: None,
+                },
+                steps: &steps,
+            };
+            let allowed: Vec<bool> =
+                tokens.iter().map(|token| allows(token, &access, body)).collect();
+            counts.requests += 1;
+            counts.narrowed += u64::from(allowed[0] != allowed[allowed.len() - 1]);
+            counts.allowed += u64::from(allowed[allowed.len() - 1]);
+            // Once refused, refused for good.
+            assert!(
+                allowed.windows(2).all(|pair| pair[0] || !pair[1]),
+                "{allowed:?} {rules:?} {caveats:?} {target:?} {body}"
+            );
+        }
+    }
 }

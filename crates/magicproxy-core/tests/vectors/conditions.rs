@@ -4,6 +4,7 @@ use magicproxy_core::{Caveat, RawRule, Rule};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::exact_rules::UNKNOWN_MEMBERS;
 use crate::files;
 
 #[derive(Deserialize)]
@@ -15,6 +16,9 @@ struct File {
     _note: String,
     rules: Vec<RuleCase>,
     texts: Vec<TextCase>,
+    /// Read by `decisions.rs`.
+    #[serde(rename = "decisions")]
+    _decisions: Vec<Value>,
 }
 
 #[derive(Deserialize)]
@@ -34,6 +38,9 @@ struct RuleCase {
 struct TextCase {
     rule: String,
     refused: Option<String>,
+    /// True for a rule that some later version may know.
+    #[serde(default)]
+    unknown_member: bool,
 }
 
 #[test]
@@ -46,6 +53,34 @@ fn texts() {
             Ok(raw) => refusal(raw).map(|_| "rule"),
         };
         assert_eq!(kind, case.refused.as_deref(), "{}", case.rule);
+    }
+}
+
+/// Whole tokens with these rules are in the vectors of both versions.
+#[test]
+fn rules_with_an_unknown_member_are_in_tokens_and_caveats() {
+    let file: File = files::read("vectors/conditions.json");
+    let texts: Vec<&str> = file
+        .texts
+        .iter()
+        .filter(|case| case.unknown_member)
+        .map(|case| case.rule.as_str())
+        .collect();
+    assert_eq!(texts, UNKNOWN_MEMBERS);
+    for (version, beginnings) in [
+        ("token-v1", vec!["unknown_member"]),
+        ("token-v2", vec!["unknown_member", "unknown_member in a caveat"]),
+    ] {
+        let tokens: Value = files::read(&format!("vectors/{version}.json"));
+        let cases = tokens["cases"].as_array().unwrap();
+        for rule in UNKNOWN_MEMBERS {
+            for begin in &beginnings {
+                let name = format!("{begin} {rule}");
+                let case = cases.iter().find(|case| case["name"] == name.as_str());
+                let refused = &case.unwrap_or_else(|| panic!("{version}: no {name}"))["refused"];
+                assert_eq!(refused, if name.contains("caveat") { "caveat" } else { "claims" });
+            }
+        }
     }
 }
 

@@ -69,6 +69,22 @@ pub(crate) const MISSHAPEN: [&str; 60] = [
     r#"{"plugin":"a","method":"GET","path":"/a"}"#,
 ];
 
+/// Rules of today with a member more, which is of no version: some rule of tomorrow. Nothing of such a rule may be believed.
+pub(crate) const UNKNOWN_MEMBERS: [&str; 12] = [
+    r#"{"method":"POST","path":"/a","json":{},"mcp":{"tool":"x"}}"#,
+    r#"{"method":"POST","path":"/a","json":{},"graphql":{"mutation":{}}}"#,
+    r#"{"method":"POST","path":"/a","body":"any","git":{"push":"a/b"}}"#,
+    r#"{"method":"POST","path":"/a","body":"any","multipart":{}}"#,
+    r#"{"method":"POST","path":"/a","json":{},"response":{}}"#,
+    r#"{"method":"POST","path":"/a","json":{},"unless":{"json":{}}}"#,
+    r#"{"method":"POST","path":"/a","json":{},"json_some":"x"}"#,
+    r#"{"method":"POST","path":"/a","json":{},"Query":{}}"#,
+    r#"{"method":"POST","path":"/a","json":{},"conditions":{}}"#,
+    r#"{"method":"POST","path":"/a","json":{},"elements":{"list":"a"}}"#,
+    r#"{"method":"POST","path":"/a","query":{"a":"b"},"not_after":1}"#,
+    r#"{"method":"POST","path":"/a","query":{"a":"b"},"x":null}"#,
+];
+
 /// Rules whose JSON has the form, and which are refused for what they say.
 pub(crate) const BAD: [&str; 48] = [
     r#""""#,

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{CREDENTIAL, Claims, Maker, NOW, refused};
-use crate::exact_rules::{BAD, DEEP, MISSHAPEN, is_stateful};
+use crate::exact_rules::{BAD, DEEP, MISSHAPEN, UNKNOWN_MEMBERS, is_stateful};
 
 /// The last moment that a token can name.
 const END_OF_TIME: u64 = 253_402_300_799;
@@ -194,6 +194,16 @@ impl Maker {
             refused(&format!("caveat {json}"), self.token(&self.ordinary(), &[&json]), kind)
         };
         cases.extend(MISSHAPEN.iter().map(|rule| caveat(rule, "caveat")));
+        cases.extend(
+            UNKNOWN_MEMBERS
+                .iter()
+                .map(|rule| self.bad(&format!("unknown_member {rule}"), &with(rule), "claims")),
+        );
+        cases.extend(UNKNOWN_MEMBERS.iter().map(|rule| {
+            let caveat = format!(r#"{{"allowed":[{rule}]}}"#);
+            let token = self.token(&self.ordinary(), &[&caveat]);
+            refused(&format!("unknown_member in a caveat {rule}"), token, "caveat")
+        }));
         cases.extend(
             BAD.iter().map(|rule| caveat(rule, if is_stateful(rule) { "caveat" } else { "rule" })),
         );

@@ -5,7 +5,7 @@ use magicproxy_core::state::Partition;
 use serde_json::{Value, json};
 
 use super::{Claims, HEADER, LONGEST, Maker, NOW, base64url, refused};
-use crate::exact_rules::{BAD, DEEP, MISSHAPEN, is_stateful};
+use crate::exact_rules::{BAD, DEEP, MISSHAPEN, UNKNOWN_MEMBERS, is_stateful};
 
 impl Maker<'_> {
     pub(super) fn exact(&self) -> Vec<Value> {
@@ -115,6 +115,11 @@ impl Maker<'_> {
             .iter()
             .map(|rule| self.case(&format!("rule {rule}"), &with(rule), "claims"))
             .collect();
+        cases.extend(
+            UNKNOWN_MEMBERS
+                .iter()
+                .map(|rule| self.case(&format!("unknown_member {rule}"), &with(rule), "claims")),
+        );
         cases.extend(BAD.iter().map(|rule| {
             let plain_object = rule.starts_with('{') && !is_stateful(rule);
             let text_of_version_2 =

@@ -252,3 +252,52 @@ async fn no_field_that_a_rule_asks_for_comes_as_a_trailer() {
     let seen = upstream.take_requests().pop().unwrap();
     assert_eq!(seen.trailers, [("x-sum".to_owned(), "7".to_owned())]);
 }
+
+/// GitLab acts for another user, with another credential or by another method, if a body says so.
+const ELSEWHERE: [&str; 4] = ["sudo", "private_token", "access_token", "job_token"];
+
+/// A body into which a rule looks has no name that the upstream takes for a user, a credential or a
+/// method. Into other bodies nobody looks.
+#[tokio::test]
+async fn an_inspected_body_names_no_user_credential_or_method() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::with(&upstream, |settings| {
+        settings.upstream_mut().drop_query_parameters = ELSEWHERE.map(str::to_owned).to_vec();
+    })
+    .await;
+    let token = Token::ruled(&json!([
+        {"method": "POST", "path": "/open", "json": {"*": {}}, "form": {"*": {}}},
+        {"method": "POST", "path": "/listed", "json": {"sudo?": {}}, "form": {"sudo?": {}}},
+        {"method": "POST", "path": "/closed", "json": {"title": {}}, "form": {"title": {}}},
+        {"method": "POST", "path": "/any", "body": "any"},
+        "POST /plain"
+    ]))
+    .mint();
+    let ask = async |path: &str, field: &str, body: &str| {
+        let length = format!("Content-Length: {}", body.len());
+        let line = format!("POST {path}?sudo=root&%6Aob_token=x");
+        let response = Client::ask(&proxy, request(&line, &token, &[&length, field], body)).await;
+        let seen = upstream.take_requests();
+        assert!(seen.iter().all(|seen| seen.target == path && seen.body == body.as_bytes()));
+        assert_eq!(seen.len(), usize::from(response.status == 200), "{path} {body}");
+        if response.status == 200 { String::new() } else { response.code() }
+    };
+    let spellings = ["Sudo", "SUDO", "private-token", "Private_Token", "job-token", "[sudo]"];
+    let methods = ["_method", "_METHOD", "X-HTTP-Method-Override"];
+    for name in ELSEWHERE.into_iter().chain(spellings).chain(methods) {
+        let json = format!(r#"{{"title":"t","{name}":"x"}}"#);
+        let form = format!("title=t&{name}=x");
+        let codes = (ask("/open", JSON, &json).await, ask("/open", FORM, &form).await);
+        let syntax = if name.starts_with('[') { "form_syntax" } else { "form_override" };
+        assert_eq!(codes, ("json_override".to_owned(), syntax.to_owned()), "{name}");
+        for (path, code) in [("/closed", true), ("/any", false), ("/plain", false)] {
+            assert_eq!(!ask(path, JSON, &json).await.is_empty(), code, "{path} {name}");
+            assert_eq!(!ask(path, FORM, &form).await.is_empty(), code, "{path} {name}");
+        }
+        let below = format!(r#"{{"title":{{"{name}":"x"}}}}"#);
+        assert_eq!(ask("/open", JSON, &below).await, "", "{name}");
+    }
+    // Not even a rule that lists the name opens the way.
+    assert_eq!(ask("/listed", JSON, r#"{"sudo":"root"}"#).await, "json_override");
+    assert_eq!(ask("/listed", FORM, "sudo=root").await, "form_override");
+}

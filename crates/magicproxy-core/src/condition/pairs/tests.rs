@@ -440,6 +440,7 @@ fn names_that_override_are_unknown() {
     }
     check(json!({"x": {}}), &[("_method=1", "false"), ("x=1&_method=1", "override")]);
     check(json!({"private_token?": {}}), &[("private_token=1", "override")]);
+    check(json!({"private_token": {}}), &[("private_token=1", "override"), ("x=1", "false")]);
 }
 
 #[test]

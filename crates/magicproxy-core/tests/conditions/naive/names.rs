@@ -80,11 +80,12 @@ pub(crate) fn fold_member(name: &str) -> String {
     bare.unwrap_or(plain).to_owned()
 }
 
-/// The root of a parameter's name: up to the first `=`, `[` or `.`, without case, blanks, `_`, `-`
-/// and ignorable characters, without `$` in front.
+/// The root of a parameter's name: without brackets, dots, `!` and `$` in front, up to the first
+/// `=`, `(`, `[` or `.`, without case, blanks, `_`, `-` and ignorable characters.
 pub(crate) fn root(name: &str) -> String {
-    let name = without_blanks(name.split(['=', '[', '.']).next().unwrap());
-    fold(name.trim_start_matches('$'))
+    let name = without_blanks(name.split('=').next().unwrap());
+    let begun = name.trim_start_matches(['[', '.', '!', '$']);
+    fold(begun.split(['(', '[', '.']).next().unwrap())
 }
 
 /// The same to a reader that makes a blank of `.`.

@@ -206,7 +206,10 @@ fn all_of(names: &Value, parameters: &[Parameter], codes: &'static Codes) -> Out
     for parameter @ (name, value) in parameters {
         let text = value.as_deref().unwrap_or_default();
         match (standing(name, &listed), names.get("*")) {
-            _ if is_override(name) => outcomes.push(Outcome::unknown(codes.overriding)),
+            _ if is_override(name) => {
+                twins.push(name.as_str());
+                outcomes.push(Outcome::unknown(codes.overriding));
+            }
             (Standing::Listed(_), _) if value.is_none() => return Outcome::unknown(codes.syntax),
             (Standing::Listed(number), _) => {
                 found.entry((number, name)).or_default().push(parameter);

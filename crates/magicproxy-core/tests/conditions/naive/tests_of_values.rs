@@ -158,7 +158,16 @@ fn expression(pattern: &str) -> regex::bytes::Regex {
 }
 
 fn glob(glob: &str) -> String {
-    glob.split('*').map(regex::escape).collect::<Vec<_>>().join("[ -~]*")
+    let mut pattern = String::new();
+    let mut characters = glob.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '*' => pattern.push_str("[ -~]*"),
+            '\\' => pattern += &regex::escape(&characters.next().unwrap().to_string()),
+            other => pattern += &regex::escape(&other.to_string()),
+        }
+    }
+    pattern
 }
 
 fn in_range(word: &str, end: &Value, found: Found<'_>, codes: &'static Codes) -> Outcome {

@@ -1,10 +1,12 @@
-//! The verdict of the proxy: a token with one rule, asked as the engine asks.
+//! The verdict of the proxy: a token, asked as the engine asks.
+
+#![allow(dead_code, reason = "each of several test programs uses its part")]
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use magicproxy_core::{
-    Acceptance, AccessRequest, ContentView, Credential, Decision, DecisionSteps, Denial,
+    Acceptance, AccessRequest, Caveat, ContentView, Credential, Decision, DecisionSteps, Denial,
     EncodedSlash, FieldValue, HeaderView, Kem, KeyRing, PatternMode, PlusReading, PrivateKey,
     Question, RawRule, RequestParts, RequestTarget, Rule, RuleSource, Scope, ScopeName, Scopes,
     SealedTokenSpec, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken,
@@ -16,7 +18,6 @@ use zeroize::Zeroizing;
 use crate::naive_conditions::{Outcome, Plus, SampleRequest};
 
 const NOW: UnixTime = UnixTime(1_790_000_000);
-const PATH: &str = "/x";
 /// The number of bytes of a slice: small, so that slices end everywhere.
 const SLICE: usize = 7;
 
@@ -28,7 +29,7 @@ static RING: LazyLock<KeyRing> = LazyLock::new(|| {
         .unwrap()
 });
 
-/// A token with one rule for one path.
+/// A token, narrowed or not.
 #[derive(Debug)]
 pub(crate) struct Token {
     token: Arc<VerifiedToken>,
@@ -36,13 +37,11 @@ pub(crate) struct Token {
 }
 
 impl Token {
-    /// A token whose only rule has these conditions.
-    pub(crate) fn with(conditions: &Value) -> Token {
-        let mut rule = conditions.clone();
-        rule["method"] = json!(method(conditions));
-        rule["path"] = json!(PATH);
-        let raw: RawRule = serde_json::from_value(rule).unwrap();
-        let rules = Rule::parse_list(&[raw], PatternMode::Whole).unwrap();
+    /// A token with these rules, in a scope, narrowed by a list of rules for each caveat.
+    pub(crate) fn with(rules: &[Value], caveats: &[Vec<Value>]) -> Token {
+        let raw: Vec<RawRule> =
+            rules.iter().map(|rule| serde_json::from_value(rule.clone()).unwrap()).collect();
+        let rules = Rule::parse_list(&raw, PatternMode::Whole).unwrap();
         let (name, upstream) =
             (ScopeName::parse("s").unwrap(), UpstreamName::parse("api").unwrap());
         let mut scopes = Scopes::default();
@@ -61,6 +60,11 @@ impl Token {
             explain: false,
             minter: None,
         });
+        let mut text = minted.unwrap().token;
+        for rules in caveats {
+            let caveat = json!({"allowed": rules}).to_string();
+            text = Caveat::from_json(caveat.as_bytes()).unwrap().append_to(&text).unwrap();
+        }
         let acceptance = Acceptance::default();
         let context = VerifyContext {
             now: NOW,
@@ -68,15 +72,20 @@ impl Token {
             patterns: PatternMode::Whole,
             acceptance: &acceptance,
         };
-        let token = Arc::new(RING.verify(&minted.unwrap().token, &context).unwrap());
+        let token = Arc::new(RING.verify(&text, &context).unwrap());
         Token { token, upstream }
     }
 
-    /// The outcome of the rule; `None` if the target is refused before any rule is asked.
-    pub(crate) fn judge(&self, conditions: &Value, request: &SampleRequest) -> Option<Outcome> {
+    /// The outcome of the rules; `None` if the target is refused before any rule is asked.
+    pub(crate) fn decide(
+        &self,
+        method: &str,
+        path: &str,
+        request: &SampleRequest,
+    ) -> Option<Outcome> {
         let target = match &request.query {
-            Some(query) => [PATH.as_bytes(), b"?", query].concat(),
-            None => PATH.as_bytes().to_vec(),
+            Some(query) => [path.as_bytes(), b"?", query].concat(),
+            None => path.as_bytes().to_vec(),
         };
         let target = RequestTarget::parse(&target, EncodedSlash::Both).ok()?;
         let steps = DecisionSteps::new();
@@ -89,7 +98,7 @@ impl Token {
         };
         let fields = Fields(&request.headers);
         let access = AccessRequest {
-            method: method(conditions),
+            method,
             target: &target,
             upstream: &self.upstream,
             alias: None,
@@ -100,30 +109,29 @@ impl Token {
             parts: RequestParts { headers: &fields, content, plus, query: None },
             steps: &steps,
         };
-        let decision = match self.token.decide(&access) {
-            Decision::Needs(Question::Body(question)) => {
-                let tests = question.tests(&access).unwrap();
-                let mut judge = tests.judge(&request.body, &fields, &[]);
-                while !judge.advance(SLICE) {}
-                let judged = judge.finish();
-                let parts = RequestParts { content: ContentView::Judged(&judged), ..access.parts };
-                question.decide(&AccessRequest { parts, steps: &DecisionSteps::new(), ..access })
-            }
-            decision => decision,
-        };
-        Some(match decision {
+        Some(match self.decision(&access, &fields, &request.body) {
             Decision::Allowed(_) => Outcome::True,
-            Decision::Denied(Denial::NotAllowed) => Outcome::False,
+            // Nobody holds a grant here.
+            Decision::Denied(Denial::NotAllowed | Denial::BeyondCaveat)
+            | Decision::Needs(Question::Grants(_)) => Outcome::False,
             Decision::Denied(Denial::Unknown(reason)) => Outcome::unknown(reason.code()),
             other => panic!("{other:?}"),
         })
     }
-}
 
-/// A method whose requests have the content that the rule speaks of.
-fn method(conditions: &Value) -> &'static str {
-    let inspects = ["json", "json_each", "form"].iter().any(|kind| conditions.get(*kind).is_some());
-    if inspects { "POST" } else { "GET" }
+    /// Asks the token, which may ask for the body.
+    fn decision(&self, access: &AccessRequest<'_>, fields: &Fields<'_>, body: &[u8]) -> Decision {
+        let question = match self.token.decide(access) {
+            Decision::Needs(Question::Body(question)) => question,
+            decision => return decision,
+        };
+        let tests = question.tests(access).unwrap();
+        let mut judge = tests.judge(body, fields, &[]);
+        while !judge.advance(SLICE) {}
+        let judged = judge.finish();
+        let parts = RequestParts { content: ContentView::Judged(&judged), ..access.parts };
+        question.decide(&AccessRequest { parts, steps: &DecisionSteps::new(), ..*access })
+    }
 }
 
 /// The header fields of a sample.
