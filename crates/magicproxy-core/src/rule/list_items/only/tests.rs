@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::condition::{BodyTests, ContentView, FieldValue, HeaderView, PlusReading, RequestParts};
+use crate::condition::{BodyTests, ContentView, FieldValue, HeaderView, RequestParts};
 use crate::pattern::PatternMode;
 use crate::policy::{DecisionSteps, Policy, PolicyDecision};
 use crate::request::RequestView;
