@@ -2,7 +2,7 @@
 
 /// A list of commands that is no list, that two servers could read in two ways, or that is too
 /// long. [`CommandListFault::code`] is stable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum CommandListFault {
     /// A length that is none, or none that has a meaning here.
     #[error("a packet begins with its length in four lowercase hexadecimal digits")]
