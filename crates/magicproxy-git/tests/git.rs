@@ -3,6 +3,14 @@
 //!
 //! `MAGICPROXY_GIT_LISTS` and `MAGICPROXY_GIT_HISTORIES` set how many lists and histories are tried.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may stop where they stand"
+)]
+
 #[path = "git/histories.rs"]
 mod histories;
 #[path = "git/lists.rs"]

@@ -1,5 +1,12 @@
 //! Runs `testdata/vectors/git-push.json`: `docs/spec/git.md` sections 4 and 5 made executable.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may stop where they stand"
+)]
+
 #[path = "vectors/lists.rs"]
 mod lists;
 #[path = "vectors/packs.rs"]

@@ -1,7 +1,7 @@
 //! Random lists of commands, read here and by `git receive-pack`: whatever list is taken here, git
 //! moves the references that were read, and no others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::program::{self, run, run_with};
 use crate::random::Random;
 
 /// How many lists the ordinary run tries.
-const USUAL: u64 = 1_500;
+const USUAL: u64 = 2_000;
 /// An empty pack of each format, which a push of known objects sends.
 const EMPTY_PACK: &[u8] = b"PACK\0\0\0\x02\0\0\0\0";
 
@@ -46,7 +46,12 @@ fn git_moves_the_references_that_were_read() {
             scope.spawn(move || {
                 let server = Server::new(format);
                 let mut counted = Counted::default();
-                (offset..lists).step_by(3).for_each(|seed| server.try_list(seed, &mut counted));
+                for seed in (offset..lists).step_by(3) {
+                    server.try_list(seed, &mut counted);
+                    if seed % 5_000 == 0 {
+                        println!("list {seed} of {lists}");
+                    }
+                }
                 counted
             })
         });
@@ -166,13 +171,15 @@ impl Server {
         while random.once_in(8) {
             packets.push(format!("shallow {}", random.of(&self.commits)).into_bytes());
         }
-        let commands = 1 + random.below(3);
-        for number in 0..commands {
-            let mut line = self.command(random).into_bytes();
-            if number == 0 {
-                line.extend_from_slice(self.capabilities(random).as_bytes());
+        let mut names = BTreeSet::new();
+        for _ in 0..=random.below(3) {
+            let command = self.command(random);
+            let name = command.rsplit(' ').next().unwrap();
+            if !names.insert(name.to_owned()) && !random.once_in(20) {
+                continue;
             }
-            packets.push(line);
+            let words = if names.len() == 1 { self.capabilities(random) } else { String::new() };
+            packets.push((command + &words).into_bytes());
         }
         let has_options = packets.iter().any(|line| line.windows(12).any(|w| w == b"push-options"));
         if !random.once_in(3) {
