@@ -72,6 +72,7 @@ mod tests {
         check(&[TREE, &ONE.replace("2\n", "2 \n"), END], None);
         check(&[TREE, &ONE.replace(" 2", "  2"), END], None);
         check(&[TREE, &ONE.replace("2\n", "2\r\n"), END], None);
+        check(&[TREE, ONE, &END.replace("author", "writer")], None);
         check(&[TREE, ONE], None);
         check(&[TREE, ONE, "author A <a@b> 1 +0000\n"], None);
         check(&[TREE, ONE, "committer A <a@b> 1 +0000\n"], None);
