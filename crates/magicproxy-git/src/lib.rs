@@ -38,6 +38,42 @@
 //! # }
 //! ```
 //!
+//! [`report::refusal`] writes what git shows of a push that was refused.
+//!
+//! # A fast-forward
+//!
+//! Nothing in a list says whether an update takes commits away from a branch. [`FastForwardProof`]
+//! reads the pack until it has met the old commit among the ancestors of the new one:
+//!
+//! ```
+//! use magicproxy_git::{
+//!     CommandList, FastForwardProof, ObjectFormat, ObjectId, Progress, ProofBounds, PushCommand,
+//!     RefName, Verdict,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let old = ObjectId::parse(ObjectFormat::Sha1, "1".repeat(40).as_bytes())?;
+//! let new = ObjectId::parse(ObjectFormat::Sha1, "2".repeat(40).as_bytes())?;
+//! let command = PushCommand::new(old, new, RefName::parse(b"refs/heads/main")?)?;
+//! let list = CommandList::of(vec![command], Vec::new())?;
+//!
+//! let mut proof = FastForwardProof::new(&list, &[0], ProofBounds::default());
+//! let mut piece = &b"PACK\0\0\0\x02\0\0\0\0"[..];
+//! // A budget bounds the work between two looks at other connections.
+//! while let Progress::Paused { consumed } = proof.read(piece, 64 * 1024) {
+//!     piece = &piece[consumed..];
+//! }
+//! // The pack has no objects: whoever has the new commit can tell.
+//! assert_eq!(proof.verdict(0), Verdict::NotProved { frontier: vec![new] });
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it is not
+//!
+//! No repository: references, trees and files are not read, and nothing is decided. Which references
+//! may be moved is up to `magicproxy-core`; the server compares the old ids with what it has.
+//!
 //! Specification: `docs/spec/git.md` sections 4 and 5. This Rust API may change with every version
 //! before 1.0.
 

@@ -27,14 +27,12 @@ pub(crate) struct PacketFault;
 /// Delimiters (`0001`, `0002`), empty packets and lengths in uppercase digits have no meaning in a
 /// push, and are refused as what is no length at all.
 pub(crate) fn next(bytes: &[u8]) -> Result<(Packet<'_>, &[u8]), PacketFault> {
-    let known = bytes.get(..DIGITS).unwrap_or(bytes);
-    if !known.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
+    // Not looked at before all are there: a list that ends early is refused alike in any pieces.
+    let Some(digits) = bytes.get(..DIGITS) else { return Ok((Packet::Part(None), bytes)) };
+    if !digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
         return Err(PacketFault);
     }
-    if known.len() < DIGITS {
-        return Ok((Packet::Part(None), bytes));
-    }
-    let digits = std::str::from_utf8(known).map_err(|_| PacketFault)?;
+    let digits = std::str::from_utf8(digits).map_err(|_| PacketFault)?;
     match usize::from_str_radix(digits, 16).map_err(|_| PacketFault)? {
         0 => Ok((Packet::Flush, bytes.get(DIGITS..).unwrap_or_default())),
         length if length <= DIGITS || length > LONGEST_PACKET => Err(PacketFault),
@@ -68,7 +66,7 @@ mod tests {
     #[test]
     fn what_has_no_meaning_in_a_push_is_no_packet() {
         for bytes in
-            ["0001", "0002", "0003", "0004", "000A", "P", "fff1", "ffff", "+006ab", "00 6ab"]
+            ["0001", "0002", "0003", "0004", "000A", "PACK", "fff1", "ffff", "+006ab", "00 6ab"]
         {
             assert_eq!(next(bytes.as_bytes()), Err(PacketFault), "{bytes}");
         }
