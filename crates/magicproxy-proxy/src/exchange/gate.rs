@@ -9,6 +9,7 @@ mod further;
 mod held;
 mod kept;
 mod outbound;
+mod push;
 #[cfg(test)]
 mod tests;
 

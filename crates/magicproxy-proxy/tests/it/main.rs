@@ -46,6 +46,7 @@ mod path;
 mod path_readings;
 mod pool;
 mod property;
+mod pushes;
 mod queue;
 mod reaching;
 mod reconfiguration;

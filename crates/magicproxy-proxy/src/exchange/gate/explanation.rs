@@ -89,7 +89,12 @@ impl Gate {
                     Vec::new()
                 };
                 let unmet = Box::default();
-                ExplainedDecision::Denied(Rejection::Denied { denial, needed, unmet })
+                ExplainedDecision::Denied(Rejection::Denied {
+                    denial,
+                    needed,
+                    unmet,
+                    reasons: Box::default(),
+                })
             }
         };
         let unmet = if explains { told(unmet) } else { Vec::new() };
