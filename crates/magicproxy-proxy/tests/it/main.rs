@@ -23,6 +23,7 @@ mod cross_origin;
 mod explained;
 mod few_requests;
 mod framing;
+mod git_program;
 mod given_up;
 mod header_lists;
 mod headers;
