@@ -5,6 +5,7 @@ mod chains;
 mod costs;
 mod doc;
 mod fuzz;
+mod git;
 mod house;
 mod lint;
 mod packages;
@@ -63,6 +64,11 @@ pub(crate) const TEST: &[Stage] = &[
         parsers::many,
     ),
     long("chains-million", "narrowing never widens: a million chains of tokens", chains::many),
+    long(
+        "git-many",
+        "lists of commands and proofs of fast-forwards, against git: 100,000 lists, 150 histories",
+        git::run,
+    ),
     long("packages", "each package, installed into an empty root and used", packages::packages),
 ];
 

@@ -20,7 +20,7 @@ use hyper::body::{Body as _, Incoming};
 
 use crate::admission::Budget;
 use crate::downstream::listener::{DoorKind, ListenerDoor};
-use crate::downstream::{Connection, UnreadResponse, noted_own_words};
+use crate::downstream::{Connection, PushListener, UnreadResponse, noted_own_words};
 use crate::exchange::served::{SetupError, Upstreams};
 use crate::observe::ongoing::OngoingRequest;
 use crate::rejection::{RefusalForm, Rejection};
@@ -77,6 +77,8 @@ struct DoorRequest<'c> {
     form: RefusalForm,
     /// The upstream whose listed pages may read the response, a refusal included.
     pages_of: Option<UpstreamId>,
+    /// The commands of a push, for its refusal. `None` for every other request.
+    push: Option<PushListener>,
     /// The deadline of the exchange.
     end: Option<Instant>,
 }
@@ -171,7 +173,11 @@ impl Door {
                 within(end, pin!(doors.reverse.handle(request, entrance, &mut visit))).await
             }
         };
-        let mut response = outcome.unwrap_or_else(|rejection| visit.refuse(&rejection));
+        let mut response = match (outcome, visit.push.take()) {
+            (Ok(response), _) => response,
+            (Err(rejection), None) => visit.refuse(&rejection),
+            (Err(rejection), Some(push)) => Box::pin(visit.refuse_push(&rejection, push)).await,
+        };
         if let Some(served) = visit.pages_of.and_then(|upstream| doors.upstreams.get(upstream).ok())
         {
             served.settings().allow_origins.mark(response.headers_mut(), page.as_ref());
@@ -207,6 +213,7 @@ impl Doors {
             request: ongoing,
             form: RefusalForm::accepted(request.headers()),
             pages_of: None,
+            push: None,
             end,
         }
     }
@@ -220,6 +227,21 @@ impl DoorRequest<'_> {
             rejection.to_response(self.request.record.id, self.form).map(ResponseBody::full);
         if self.connection.refused(response.status()) {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    /// Makes the response to a refused push: git's own report where the client reads one, because
+    /// git takes any other status than 200 for a broken connection, and shows no reason.
+    async fn refuse_push(
+        &mut self,
+        rejection: &Rejection,
+        push: PushListener,
+    ) -> Response<ResponseBody> {
+        let commands = push.commands().await;
+        let mut response = self.refuse(rejection);
+        if let Some(report) = rejection.push_report(commands.as_ref().map(|known| &known.list)) {
+            report.replace(&mut response, ResponseBody::full);
         }
         response
     }

@@ -8,6 +8,7 @@
 mod conflict;
 #[cfg(test)]
 mod documents;
+mod push_report;
 mod question;
 mod response;
 mod shape;
@@ -91,7 +92,13 @@ pub(crate) enum Rejection {
     #[error(transparent)]
     Credential(#[from] OpenError),
     #[error("{denial}{}{}", would_allow(.needed), would_but(.unmet))]
-    Denied { denial: Denial, needed: Vec<String>, unmet: Box<[UnmetRule]> },
+    Denied {
+        denial: Denial,
+        needed: Vec<String>,
+        unmet: Box<[UnmetRule]>,
+        /// For a push whose commands were read: a reason for each command.
+        reasons: Box<[&'static str]>,
+    },
     #[error("WebSocket is not enabled for this upstream (`websocket = true`)")]
     WebSocket,
     #[error("minting over HTTP is closed here")]
@@ -244,7 +251,7 @@ fn status_of(denial: &Denial) -> StatusCode {
 impl From<Denial> for Rejection {
     /// Makes the rejection of a token that explains nothing.
     fn from(denial: Denial) -> Self {
-        Self::Denied { denial, needed: Vec::new(), unmet: Box::default() }
+        Self::Denied { denial, needed: Vec::new(), unmet: Box::default(), reasons: Box::default() }
     }
 }
 

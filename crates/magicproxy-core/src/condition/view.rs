@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use magicproxy_git::CommandListFault;
+
 use super::body::JudgedBody;
+use super::git::Push;
 use super::pairs::{PlusReading, QueryCache};
 
 /// The header fields of a request as the upstream will get them.
@@ -43,6 +46,17 @@ pub enum ContentView<'r> {
     Judged(&'r JudgedBody),
 }
 
+/// What is known of the push that a request asks for: `git.md` section 3.
+#[derive(Clone, Copy, Debug)]
+pub enum PushView<'r> {
+    /// Nothing: the beginning of the content was not read.
+    Unread,
+    /// The commands, and perhaps which updates are fast-forwards.
+    Listed(&'r Push),
+    /// The content does not begin with a list of commands, for this reason.
+    Unreadable(CommandListFault),
+}
+
 /// The parts of a request beside method and target.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestParts<'r> {
@@ -54,6 +68,8 @@ pub struct RequestParts<'r> {
     pub plus: PlusReading,
     /// A store for the split query of this request; without one, each rule splits the query.
     pub query: Option<&'r QueryCache>,
+    /// The push, if the request may be one.
+    pub push: PushView<'r>,
 }
 
 impl Default for RequestParts<'_> {
@@ -65,6 +81,7 @@ impl Default for RequestParts<'_> {
             content: ContentView::Unread,
             plus: PlusReading::Both,
             query: None,
+            push: PushView::Unread,
         }
     }
 }

@@ -9,8 +9,7 @@ use std::sync::Arc;
 use super::list::RuleList;
 use super::matches::Matches;
 use super::steps::{DecisionSteps, ExhaustedSteps};
-use crate::condition::{Asked, Conditions, Outcome, Reason};
-use crate::request::Part;
+use crate::condition::{Asked, Conditions, NeededPart, Outcome, Reason};
 use crate::request::RequestView;
 use crate::rule::RuleEffects;
 
@@ -49,8 +48,8 @@ pub(super) enum Ruling {
     /// The rule denies the request, and no later rule is asked. A reason tells what could not be
     /// judged.
     Denies(Option<Reason>),
-    /// The rule cannot decide before this part of the request was read.
-    Needs(Part),
+    /// The rule cannot decide before this part of the request is known.
+    Needs(NeededPart),
 }
 
 impl<'p, 'r> Candidates<'p, 'r> {
@@ -103,6 +102,9 @@ impl<'p> Candidate<'p> {
         reading: &str,
         steps: &DecisionSteps,
     ) -> Result<Ruling, ExhaustedSteps> {
+        if let Some(conditions) = self.conditions() {
+            steps.take(conditions.push_steps(request.parts()))?;
+        }
         let has_effects = self.state().is_some();
         // A rule with effects applies to targets with one reading only. On other targets the rule
         // denies instead of yielding, since a later rule may demand less.
@@ -111,14 +113,15 @@ impl<'p> Candidate<'p> {
         }
         let Some(conditions) = self.conditions() else { return Ok(Ruling::Allows) };
         let (query, parts) = (request.target().query(), request.parts());
-        let asked = steps.judge(|steps| conditions.ask(reading, query, parts, steps))?;
+        let target = (request.method(), reading);
+        let asked = steps.judge(|steps| conditions.ask(target, query, parts, steps))?;
         Ok(match asked {
             Asked::Outcome(Outcome::True) => Ruling::Allows,
             Asked::Outcome(Outcome::False) => Ruling::GivesWay,
             // A request that is garbled on purpose must not reach a rule without the effects.
             Asked::Outcome(Outcome::Unknown(reason)) if has_effects => Ruling::Denies(Some(reason)),
             Asked::Outcome(Outcome::Unknown(reason)) => Ruling::Unknown(reason),
-            Asked::NeedsBody => Ruling::Needs(Part::Body),
+            Asked::Needs(part) => Ruling::Needs(part),
         })
     }
 
@@ -136,6 +139,12 @@ impl<'p> Candidate<'p> {
     /// Returns the text of the rule.
     pub(super) fn written(&self) -> Option<&'p Arc<str>> {
         self.list.rules().get(self.rule)
+    }
+
+    /// Returns the effects of the rule on this request, which it allows.
+    pub(super) fn effects_on(&self, request: &RequestView<'_>) -> Option<&'p Arc<RuleEffects>> {
+        let applies = |conditions: &Arc<Conditions>| conditions.has_effects_on(request.parts());
+        self.state().filter(|_| self.conditions().is_none_or(applies))
     }
 
     /// Returns the effects of the rule.

@@ -89,6 +89,7 @@ impl Policy {
                 let Ok(ruling) = candidate.decide(request, reading, steps) else { return unmet };
                 let ends = matches!(ruling, Ruling::Denies(_));
                 let view = ExplainedView {
+                    method: request.method(),
                     reading,
                     query: request.target().query(),
                     parts: request.parts(),

@@ -106,7 +106,7 @@ impl Token {
             ceiling: None,
             sender: None,
             now: NOW,
-            parts: RequestParts { headers: &fields, content, plus, query: None },
+            parts: RequestParts { headers: &fields, content, plus, ..RequestParts::default() },
             steps: &steps,
         };
         Some(match self.decision(&access, &fields, &request.body) {

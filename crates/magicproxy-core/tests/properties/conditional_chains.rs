@@ -256,7 +256,7 @@ fn check_chain(
                     headers: &fields,
                     content: ContentView::Unread,
                     plus: PlusReading::Both,
-                    query: None,
+                    ..RequestParts::default()
                 },
                 steps: &steps,
             };

@@ -57,6 +57,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 
 /// The reason for which a question without a body is not decided.
 const NEEDS_BODY: &str = "a rule looks into the body, and the question has none";
+const NEEDS_COMMANDS: &str = "a rule looks at the references of a push, and the question has none";
 
 /// The service behind the control path, for all upstreams.
 #[derive(Debug)]
@@ -183,7 +184,10 @@ impl Control {
                 json!({ "decision": "denied", "code": rejection.code(), "reason": rejection.to_string(), "needed": rejection.needed() })
             }
             ExplainedDecision::NeedsBody => {
-                json!({ "decision": "undecided", "reason": NEEDS_BODY, "needed": [] })
+                json!({ "decision": "undecided", "needs": "body", "reason": NEEDS_BODY, "needed": [] })
+            }
+            ExplainedDecision::NeedsCommands => {
+                json!({ "decision": "undecided", "needs": "push", "reason": NEEDS_COMMANDS, "needed": [] })
             }
         };
         if let Some(members) = explanation.as_object_mut() {

@@ -109,12 +109,13 @@ impl ReverseDoor {
         let connection = visit.connection;
         check_framing(&request, connection)?;
         let (head, incoming) = request.into_parts();
-        let body = RequestBody::new(incoming, &self.settings.timeouts, connection);
+        let mut body = RequestBody::new(incoming, &self.settings.timeouts, connection);
+        let client = Client { peer: connection.peer(), account: connection.account() };
+        visit.push = self.upstreams.tap_push(client, &head, &mut body);
         let (authority, text) = read_head(&head)?;
         if !entrance.admits(authority, &head) {
             return Err(Rejection::UnknownHost);
         }
-        let client = Client { peer: connection.peer(), account: connection.account() };
         let Some(route) = self.route(entrance.reach, authority, text) else {
             let below = below_control(text.split('?').next().unwrap_or_default())
                 .ok_or(Rejection::NoUpstream)?;

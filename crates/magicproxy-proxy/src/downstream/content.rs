@@ -25,6 +25,7 @@ use hyper::body::Incoming;
 use tokio::sync::Notify;
 
 use super::Connection;
+use super::push_tap::{PushTap, REST_WITHIN};
 use crate::http::body::BodyError;
 
 /// The longest rest, in bytes, that is read to keep the connection.
@@ -32,6 +33,9 @@ const MAX_DISCARDED: u64 = 256 * 1024;
 /// The longest rest of a stream, in bytes, that is read: a client that stops at the response has
 /// seen the response by then.
 const MAX_DISCARDED_OF_STREAM: u64 = 1024 * 1024;
+/// The longest rest of a refused push, in bytes, that is read: git reads the refusal only after it
+/// has sent its pack.
+const MAX_DISCARDED_OF_PUSH: u64 = 64 * 1024 * 1024;
 /// The longest time for which the rest of a stream is read.
 const STREAM_REST_WITHIN: Duration = Duration::from_secs(3);
 /// The number of times that the connection's task may run until chunks are read that have already
@@ -220,6 +224,8 @@ pub(crate) struct RequestContent {
     connection: Arc<Connection>,
     /// The number of the request on its connection.
     number: u64,
+    /// Present until the commands of a push were read.
+    tap: Option<Box<PushTap>>,
 }
 
 impl RequestContent {
@@ -229,7 +235,13 @@ impl RequestContent {
             incoming: Some(incoming),
             connection: Arc::clone(connection),
             number: connection.counts().0,
+            tap: None,
         }
+    }
+
+    /// Tells the commands of a push to `tap`, as the content is read.
+    pub(super) fn tap(&mut self, tap: PushTap) {
+        self.tap = Some(Box::new(tap));
     }
 
     pub(crate) fn poll_frame(
@@ -247,6 +259,9 @@ impl RequestContent {
         }
         let left = left_after(&polled, incoming);
         self.note(left);
+        if self.tap.is_some() {
+            self.tap = tapped(self.tap.take(), &polled);
+        }
         polled.map_err(BodyError::from)
     }
 
@@ -276,6 +291,20 @@ impl RequestContent {
     }
 }
 
+/// Shows a tap what came. Returns the tap if it is to see more.
+fn tapped<E>(
+    tap: Option<Box<PushTap>>,
+    polled: &Poll<Option<Result<Frame<Bytes>, E>>>,
+) -> Option<Box<PushTap>> {
+    let mut tap = tap?;
+    match polled {
+        Poll::Ready(Some(Ok(frame))) => tap.read(frame.data_ref()?),
+        Poll::Ready(_) => return None,
+        Poll::Pending => {}
+    }
+    Some(tap)
+}
+
 /// Returns the length still to come after a poll.
 fn left_after<E>(
     polled: &Poll<Option<Result<Frame<Bytes>, E>>>,
@@ -292,13 +321,12 @@ fn left_after<E>(
 impl Drop for RequestContent {
     fn drop(&mut self) {
         let Some(incoming) = self.incoming.take() else { return };
+        let tap = self.tap.take();
         let runtime = tokio::runtime::Handle::try_current();
         if !self.connection.is_http1() {
             if let (false, Ok(runtime)) = (incoming.is_end_stream(), runtime) {
-                runtime.spawn(tokio::time::timeout(
-                    STREAM_REST_WITHIN,
-                    discard_rest_of_stream(incoming),
-                ));
+                let within = if tap.is_some() { REST_WITHIN } else { STREAM_REST_WITHIN };
+                runtime.spawn(tokio::time::timeout(within, discard_rest_of_stream(incoming, tap)));
             }
             return;
         }
@@ -306,13 +334,15 @@ impl Drop for RequestContent {
         if !self.is_latest() || rest.is_over() {
             return;
         }
-        let readable =
-            rest.left().is_within(MAX_DISCARDED) || rest.left() == RemainingLength::Unknown;
+        // The commands of a push are read whatever follows them: the refusal names them.
+        let readable = rest.left().is_within(MAX_DISCARDED)
+            || rest.left() == RemainingLength::Unknown
+            || tap.is_some();
         match runtime {
             Ok(runtime) if readable => {
                 rest.is_discarded.store(true, Ordering::Relaxed);
                 let (connection, number) = (Arc::clone(&self.connection), self.number);
-                runtime.spawn(DiscardedContent { incoming, connection, number }.read());
+                runtime.spawn(DiscardedContent { incoming, connection, number, tap }.read());
             }
             _ => rest.set(RemainingLength::Unread),
         }
@@ -320,24 +350,31 @@ impl Drop for RequestContent {
 }
 
 /// Reads unwanted content to the end of its stream, or until the limit.
-async fn discard_rest_of_stream<B: Body<Data = Bytes> + Unpin>(mut content: B) {
+async fn discard_rest_of_stream<B: Body<Data = Bytes> + Unpin>(
+    mut content: B,
+    mut tap: Option<Box<PushTap>>,
+) {
+    let most = if tap.is_some() { MAX_DISCARDED_OF_PUSH } else { MAX_DISCARDED_OF_STREAM };
     let mut read = 0;
-    while read <= MAX_DISCARDED_OF_STREAM {
-        let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut content).poll_frame(context)).await
-        else {
-            return;
-        };
+    while read <= most {
+        let polled = poll_fn(|context| Pin::new(&mut content).poll_frame(context)).await;
+        let polled = Poll::Ready(polled);
+        tap = tapped(tap, &polled);
+        let Poll::Ready(Some(Ok(frame))) = polled else { return };
         read += frame.data_ref().map_or(0, Bytes::len) as u64;
     }
 }
 
 /// Returns the length still to come after `read` bytes were discarded. Beyond the limit, the rest
 /// is not read.
-fn left_behind(read: u64, left: RemainingLength) -> RemainingLength {
-    if read > MAX_DISCARDED && left != RemainingLength::Bytes(0) {
-        RemainingLength::Unread
-    } else {
-        left
+fn left_behind(read: u64, most: u64, left: RemainingLength) -> RemainingLength {
+    if read > most && left != RemainingLength::Bytes(0) { RemainingLength::Unread } else { left }
+}
+
+fn data_length<E>(polled: &Poll<Option<Result<Frame<Bytes>, E>>>) -> usize {
+    match polled {
+        Poll::Ready(Some(Ok(frame))) => frame.data_ref().map_or(0, Bytes::len),
+        _ => 0,
     }
 }
 
@@ -346,11 +383,13 @@ struct DiscardedContent {
     incoming: Incoming,
     connection: Arc<Connection>,
     number: u64,
+    tap: Option<Box<PushTap>>,
 }
 
 impl DiscardedContent {
     /// Reads to the end of the content, or until the limit. The connection bounds the time.
     async fn read(mut self) {
+        let most = if self.tap.is_some() { MAX_DISCARDED_OF_PUSH } else { MAX_DISCARDED };
         let mut read = 0;
         loop {
             let incoming = &mut self.incoming;
@@ -361,12 +400,10 @@ impl DiscardedContent {
                     return self.note(RemainingLength::Unread);
                 }
             };
-            let length = frame
-                .as_ref()
-                .and_then(|frame| frame.as_ref().ok()?.data_ref().map(Bytes::len))
-                .unwrap_or(0);
-            read += length as u64;
-            let left = left_behind(read, left_after(&Poll::Ready(frame), &self.incoming));
+            let polled = Poll::Ready(frame);
+            self.tap = tapped(self.tap.take(), &polled);
+            read += data_length(&polled) as u64;
+            let left = left_behind(read, most, left_after(&polled, &self.incoming));
             self.note(left);
             if matches!(left, RemainingLength::Bytes(0) | RemainingLength::Unread) {
                 return;

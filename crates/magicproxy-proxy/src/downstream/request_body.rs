@@ -1,5 +1,7 @@
 //! The client's request body on its way to the upstream.
 
+mod prefix;
+
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,12 +16,15 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::held_body::{HeldBody, Pace};
+use super::push_tap::PushTap;
 use super::{Connection, RequestContent};
 use crate::admission::{Holding, Resource, Shortage};
 use crate::http::body::{BodyError, IdleTimer, REQUEST_WINDOW};
 use crate::http::header::{TrailerFields, filter_request_trailers};
 use crate::services::token_watch::TokenWatch;
 use crate::settings::Timeouts;
+
+pub(crate) use prefix::BodyPrefix;
 
 /// The time from which this module counts nanoseconds.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -298,13 +303,7 @@ impl RequestBody {
             held.append(&frame?.into_data().unwrap_or_default())?;
         }
         let bytes = held.into_bytes();
-        // The body is not done until it was sent again.
-        self.progress.done.store(bytes.is_empty(), Ordering::Relaxed);
-        self.progress.bytes.store(0, Ordering::Relaxed);
-        match &mut self.stream {
-            Some(stream) if !bytes.is_empty() => stream.source = Source::Whole(bytes.clone()),
-            _ => self.stream = None,
-        }
+        self.becomes_whole(bytes.clone());
         Ok(bytes)
     }
 
@@ -353,6 +352,15 @@ impl RequestBody {
                 length.map_or(window, |length| length.min(window)),
             )?);
         Ok(())
+    }
+
+    /// Tells the commands of a push to `tap`, as the content is read.
+    pub(crate) fn tap(&mut self, tap: PushTap) {
+        if let Some(Source::Content(content)) =
+            self.stream.as_mut().map(|stream| &mut stream.source)
+        {
+            content.tap(tap);
+        }
     }
 
     /// True if the body was read before it is sent.

@@ -9,6 +9,7 @@ mod further;
 mod held;
 mod kept;
 mod outbound;
+mod push;
 #[cfg(test)]
 mod tests;
 
@@ -287,7 +288,8 @@ impl Gate {
     ) -> RequestParts<'p> {
         let content = if body.is_empty() { ContentView::Empty } else { ContentView::Unread };
         let plus = self.upstream.query_plus;
-        RequestParts { headers: sent, content, plus, query: Some(query) }
+        let query = Some(query);
+        RequestParts { headers: sent, content, plus, query, ..RequestParts::default() }
     }
 
     /// Gathers what the ledger needs to reserve a request's state.

@@ -25,6 +25,7 @@ use super::upstream::{Upstream, UpstreamParts};
 use super::verifier::{Lanes, Reissue, SharedWork, part};
 use crate::admission::{Budget, Holding, Payer, Resource};
 use crate::credential::bearer_token::BearerToken;
+use crate::downstream::{PushListener, PushTap, RequestBody, is_push};
 use crate::http::header::is_offered;
 use crate::observe::access_log::{AccessRecord, UpstreamNames};
 use crate::peer::TrustedProxies;
@@ -155,6 +156,30 @@ impl Upstreams {
     /// Returns the lanes in which costly work takes turns.
     pub(crate) fn lanes(&self) -> &Lanes {
         &self.shared.lanes
+    }
+
+    /// Lets the commands of a push be known to a refusal, at the expense of the sender's address.
+    /// Without memory for that, a refusal names no reference.
+    pub(crate) fn tap_push(
+        &self,
+        client: Client<'_>,
+        head: &Parts,
+        body: &mut RequestBody,
+    ) -> Option<PushListener> {
+        if body.is_empty() || !is_push(head) {
+            return None;
+        }
+        let sender = self.trusted_proxies.sender(&client.peer, &head.headers);
+        let peer = client.account_of(sender, &self.trusted_proxies, self.budget());
+        let payer = Payer::anonymous(peer);
+        let take = |resource, amount| self.budget().take(resource, amount, &payer);
+        Some(match PushTap::new(take) {
+            Ok((tap, listener)) => {
+                body.tap(tap);
+                listener
+            }
+            Err(_) => PushListener::deaf(),
+        })
     }
 
     /// Takes a place among the exchanges in progress for a request without a token, at the expense

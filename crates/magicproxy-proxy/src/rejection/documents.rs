@@ -47,6 +47,10 @@ fn in_the_code() -> BTreeSet<(String, u16)> {
         in_arms(include_str!("../../../magicproxy-core/src/condition/outcome.rs"))
             .map(|code| (code, 400)),
     );
+    codes.extend(
+        in_arms(include_str!("../../../magicproxy-git/src/command_list/fault.rs"))
+            .map(|code| (code, 400)),
+    );
     codes
 }
 

@@ -48,6 +48,7 @@ fn all() -> Vec<Rejection> {
         denial,
         needed: Vec::new(),
         unmet: Box::default(),
+        reasons: Box::default(),
     });
     denied
         .chain(tokens.into_iter().map(Rejection::Token))
@@ -83,7 +84,13 @@ fn a_no_to_a_token_is_401_or_403_and_nothing_else() {
 fn known_and_not_allowed_is_403() {
     for denial in [Denial::NotAllowed, Denial::BeyondCeiling] {
         assert_eq!(
-            Rejection::Denied { denial, needed: Vec::new(), unmet: Box::default() }.status(),
+            Rejection::Denied {
+                denial,
+                needed: Vec::new(),
+                unmet: Box::default(),
+                reasons: Box::default()
+            }
+            .status(),
             StatusCode::FORBIDDEN
         );
     }
@@ -110,7 +117,13 @@ fn a_connection_in_doubt_is_closed() {
 fn the_rules_that_would_be_needed_are_said_where_they_are_known() {
     let told = |needed: &[&str]| {
         let needed = needed.iter().map(|rule| (*rule).to_owned()).collect();
-        Rejection::Denied { denial: Denial::NotAllowed, needed, unmet: Box::default() }.to_string()
+        Rejection::Denied {
+            denial: Denial::NotAllowed,
+            needed,
+            unmet: Box::default(),
+            reasons: Box::default(),
+        }
+        .to_string()
     };
     assert_eq!(told(&[]), "the token does not allow this request");
     assert_eq!(
@@ -141,8 +154,12 @@ async fn refused(rejection: &Rejection, shape: RefusalShape) -> (u16, String, se
 
 #[tokio::test]
 async fn every_shape_says_the_same() {
-    let denied =
-        Rejection::Denied { denial: Denial::NotAllowed, needed: Vec::new(), unmet: Box::default() };
+    let denied = Rejection::Denied {
+        denial: Denial::NotAllowed,
+        needed: Vec::new(),
+        unmet: Box::default(),
+        reasons: Box::default(),
+    };
     let shown = "magicproxy: the token does not allow this request";
     for shape in SHAPES {
         let (status, media, body) = refused(&denied, shape).await;
@@ -165,8 +182,12 @@ async fn every_shape_says_the_same() {
 
 #[tokio::test]
 async fn a_shape_is_that_of_its_api() {
-    let denied =
-        Rejection::Denied { denial: Denial::NotAllowed, needed: Vec::new(), unmet: Box::default() };
+    let denied = Rejection::Denied {
+        denial: Denial::NotAllowed,
+        needed: Vec::new(),
+        unmet: Box::default(),
+        reasons: Box::default(),
+    };
     let shown = "magicproxy: the token does not allow this request";
     let urn = "urn:magicproxy:problem:not_allowed";
     let parts = [
@@ -235,6 +256,7 @@ fn the_status_line_says_why() {
             denial: Denial::NotAllowed,
             needed: vec![needed.to_owned()],
             unmet: Box::default(),
+            reasons: Box::default(),
         };
         let response = rejection.to_response(RequestId::next(), form(PROBLEM));
         String::from_utf8(

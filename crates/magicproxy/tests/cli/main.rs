@@ -22,6 +22,7 @@ mod check;
 mod command_notes;
 mod env;
 mod explained;
+mod explained_git;
 #[cfg(unix)]
 mod faulty_file;
 #[cfg(unix)]

@@ -71,6 +71,10 @@ impl Gate {
                     consultation = asked;
                     question.with_verdicts(access, &said)
                 }
+                Decision::Needs(Question::Push(question)) => {
+                    let asker = (head, asker);
+                    return Box::pin(self.decide_on_push(question, access, asker, body)).await;
+                }
                 Decision::Needs(Question::Body(question)) => {
                     let asker = (head, asker);
                     return Box::pin(self.decide_on_body(question, access, asker, body)).await;
@@ -116,8 +120,10 @@ impl Gate {
         access: &AccessRequest<'_>,
         (token, judged): (&VerifiedToken, Option<&[u8]>),
     ) -> Rejection {
+        let reasons = token.push_reasons(access).into();
         if !token.explains() {
-            return denial.into();
+            let (needed, unmet) = (Vec::new(), Box::default());
+            return Rejection::Denied { denial, needed, unmet, reasons };
         }
         let needed = match denial {
             Denial::NotAllowed => {
@@ -128,7 +134,7 @@ impl Gate {
         let body = judged.filter(|body| body.len() <= EXPLAINED_AT_ONCE);
         let denied = DeniedRequest { denial: &denial, body, guarded: &self.guarded };
         let unmet = told(token.unmet_rules(access, &denied)).into();
-        Rejection::Denied { denial, needed, unmet }
+        Rejection::Denied { denial, needed, unmet, reasons }
     }
 
     /// Asks the token's plugins, with the parts of the request demanded by any plugin.

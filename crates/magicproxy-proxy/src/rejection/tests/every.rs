@@ -38,7 +38,7 @@ samples! {
     Rejection::Revoked => Rejection::Revoked,
     Rejection::RevocationsUnknown => Rejection::RevocationsUnknown,
     Rejection::Credential(_) => Rejection::Credential(OpenError::Sealed),
-    Rejection::Denied { .. } => Rejection::Denied { denial: Denial::NotAllowed, needed: Vec::new(), unmet: Box::default() },
+    Rejection::Denied { .. } => Rejection::Denied { denial: Denial::NotAllowed, needed: Vec::new(), unmet: Box::default(), reasons: Box::default() },
     Rejection::WebSocket => Rejection::WebSocket,
     Rejection::MintingClosed => Rejection::MintingClosed,
     Rejection::MintSuspended { .. } => Rejection::MintSuspended { after: Some(Duration::from_secs(31)) },

@@ -19,6 +19,8 @@ pub(super) enum Outcome {
     Denied { code: String, reason: String },
     /// A rule looks into the body, and the question has none.
     NeedsBody,
+    /// A rule looks at the references of a push, and the question has none.
+    NeedsCommands,
 }
 
 /// The decision and its reasons.
@@ -51,6 +53,10 @@ impl Verdict {
         Self { outcome: Outcome::NeedsBody, ..Self::default() }
     }
 
+    pub(super) fn needing_commands() -> Self {
+        Self { outcome: Outcome::NeedsCommands, ..Self::default() }
+    }
+
     /// Reads the proxy's response: its explanation, or the problem in place of an explanation, a
     /// refusal too.
     pub(super) fn of_response(response: &ProxyResponse) -> anyhow::Result<Self> {
@@ -59,6 +65,7 @@ impl Verdict {
             #[serde(default)]
             decision: String,
             rule: Option<String>,
+            needs: Option<String>,
             code: Option<String>,
             #[serde(alias = "detail")]
             reason: Option<String>,
@@ -76,6 +83,7 @@ impl Verdict {
         }
         let outcome = match told.decision.as_str() {
             "allowed" => Outcome::Allowed,
+            "undecided" if told.needs.as_deref() == Some("push") => Outcome::NeedsCommands,
             "undecided" => Outcome::NeedsBody,
             _ => Outcome::Denied {
                 code: told.code.unwrap_or_default(),
@@ -118,6 +126,9 @@ impl Verdict {
             Outcome::NeedsBody => line(format!(
                 "not decided: {asked}\n  a rule looks into the body: `--body FILE` gives it"
             )),
+            Outcome::NeedsCommands => line(format!(
+                "not decided: {asked}\n  a rule looks at the references of a push: `explain TOKEN git push REPOSITORY REF…` asks about them"
+            )),
         }
         self.unmet.iter().for_each(|rule| line(described(rule)));
         let beyond =
@@ -153,7 +164,7 @@ impl Verdict {
         let (decision, refusal) = match &self.outcome {
             Outcome::Allowed => ("allowed", None),
             Outcome::Denied { code, reason } => ("denied", Some((code, reason))),
-            Outcome::NeedsBody => ("undecided", None),
+            Outcome::NeedsBody | Outcome::NeedsCommands => ("undecided", None),
         };
         json!({
             "decision": decision,
@@ -179,8 +190,9 @@ fn described(unmet: &UnmetVerdict) -> String {
         "ceiling" => " of the ceiling",
         _ => "",
     };
-    // Behind method and path come the conditions, which the findings tell.
-    let target: Vec<&str> = rule.splitn(3, ' ').take(2).collect();
+    // Behind method and path come the conditions, which the findings tell. A rule for git is short.
+    let words = if rule.starts_with("git ") { usize::MAX } else { 2 };
+    let target: Vec<&str> = rule.split(' ').take(words).collect();
     let mut text = format!("  rule {number}{of} `{}` would, but", harmless(&target.join(" ")));
     for finding in findings {
         let (place, expected) = (harmless(&finding.place), harmless(&finding.expected));
