@@ -352,6 +352,7 @@ fn nobody_is_asked_of_what_is_denied_in_any_case() {
                 Decision::Allowed(_) => "allowed".to_owned(),
                 Decision::Denied(denial) => denial.code().to_owned(),
                 Decision::Needs(Question::Body(_)) => "body".to_owned(),
+                Decision::Needs(Question::Push(_)) => "push".to_owned(),
                 Decision::Needs(Question::Grants(_)) => "grants".to_owned(),
                 Decision::Needs(Question::Plugins(question)) => {
                     assert_eq!(question.plugins(), [plugin("judge")]);

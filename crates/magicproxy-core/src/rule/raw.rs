@@ -212,7 +212,7 @@ struct Members {
 impl Members {
     fn rule<E: serde::de::Error>(mut self) -> Result<RawRule, E> {
         let git = self.take_git();
-        if git != GitMembers::default() || self.git.is_some() {
+        if git != GitMembers::default() || self.git.is_some() || self.repository.is_some() {
             return self.git_rule(git);
         }
         if self.receipt == Some(false) {

@@ -20,7 +20,7 @@ fn is_valid(schema: &Value, value: &Value) -> bool {
         "pattern" => value
             .as_str()
             .is_none_or(|text| Regex::new(says.as_str().unwrap()).unwrap().is_match(text)),
-        "minimum" => value.as_u64().is_none_or(|number| number >= says.as_u64().unwrap()),
+        "minimum" => value.as_i64().is_none_or(|number| number >= says.as_i64().unwrap()),
         "maximum" => value.as_u64().is_none_or(|number| number <= says.as_u64().unwrap()),
         "items" => {
             value.as_array().is_none_or(|list| list.iter().all(|element| is_valid(says, element)))

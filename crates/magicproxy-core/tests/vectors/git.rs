@@ -251,7 +251,7 @@ impl<'c> Asked<'c> {
         let mut view = PushView::Unread;
         if let Decision::Needs(Question::Push(question)) = decision {
             assert_eq!(question.part(), PushPart::Commands);
-            view = match self.push.as_ref().expect("nobody asks for the commands") {
+            view = match self.push.as_ref().unwrap() {
                 Ok((push, _)) => PushView::Listed(push),
                 Err(fault) => PushView::Unreadable(*fault),
             };

@@ -88,9 +88,14 @@ fn a_push_is_explained_by_its_references() {
     for case in &CASES {
         check(&place, &token, case, &[]);
     }
-    let narrowed =
-        place.program(&["narrow", &token, "--allow", "git push /acme/site refs/heads/agent/1"]);
-    let narrowed = narrowed.output();
+    let exported = place.program(&["keys", "export-public", "--jwks"]).output();
+    place.write("proxy.jwks", &exported.stdout);
+    let mut sealed =
+        vec!["mint", "--to", "proxy.jwks", "--aud", "github-git", "--credential-env", "SECRET"];
+    RULES.iter().for_each(|rule| sealed.extend(["--allow", rule]));
+    let sealed = place.program(&sealed).env("SECRET", SECRET).output();
+    let narrower = "git push /acme/site refs/heads/agent/1";
+    let narrowed = place.program(&["narrow", sealed.stdout.trim(), "--allow", narrower]).output();
     let narrowed = narrowed.stdout.trim();
     let cases: [Case; 3] = [
         (&["git", "push", "/acme/site", "refs/heads/agent/1"], 0, &[]),

@@ -34,14 +34,15 @@ const RULES: &str = "
 A rule stands in `scopes`, in `ceiling` and in tokens. It is a text, `GET /repos/acme/.*`, or a
 table with these members. The specification of [rules](../spec/rules.md) has methods, patterns and
 templates; that of [conditions](../spec/conditions.md) has tests of query, header fields and body;
-that of [state](../spec/state.md) has what is counted and owned.
+that of [state](../spec/state.md) has what is counted and owned; that of [git](../spec/git.md) has
+rules with `git`.
 
 | member | form | meaning |
 |---|---|---|
 ";
 
 /// The effect of each member of a rule: the schema tells only its form.
-const MEMBERS: [(&str, &str); 27] = [
+const MEMBERS: [(&str, &str); 37] = [
     ("method", "The methods that the rule allows. Needed."),
     (
         "path",
@@ -84,6 +85,22 @@ const MEMBERS: [(&str, &str); 27] = [
         "owner",
         "The name of an owner to whom all belongs that tokens with this rule create. In scopes alone.",
     ),
+    (
+        "git",
+        "The kind of a rule for git: `push`, `fetch` or `lfs`. With it, no member above but `limit`.",
+    ),
+    (
+        "repository",
+        "The path of the repository, as a template without `.git`. Needed beside `git`.",
+    ),
+    ("refs", "The references that a push may move, by their full names. Needed for `push`."),
+    ("create", "A push may create references."),
+    ("delete", "A push may delete references."),
+    ("force", "A push may move references in any way, not only by a fast-forward."),
+    ("options", "The options of a push; without this member there are none."),
+    ("max_commands", "The most references of one push."),
+    ("operations", "The transfers of Git LFS, for `lfs`."),
+    ("locks", "The locks of Git LFS may be listed, made and removed."),
 ];
 
 /// Sections in the order of the page: the heading, the definition of the schema, and the prefix of
